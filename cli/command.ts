@@ -1,0 +1,132 @@
+// What a command is, and how its words on the command line become options.
+import { parseArgs } from "node:util";
+import { HamletError } from "../system/error.ts";
+import type { Progress } from "../system/progress.ts";
+
+export type Option = {
+  type: "string" | "boolean";
+  short?: string;
+  multiple?: boolean;
+  default?: string | boolean;
+  /** What the option does, for `--help`; `argument` names its value there. */
+  describe: string;
+  argument?: string;
+};
+export type Values = Record<string, string | boolean | string[] | undefined>;
+export type Input = {
+  positionals: string[];
+  values: Values;
+  /** What stands behind `--`, untouched: another program's command line. */
+  rest: string[];
+};
+export type Context = {
+  /** A line for stdout: the command's result. */
+  print(line: string): void;
+  /** A line for stderr: what a person should know beside the result. */
+  note(line: string): void;
+  progress: Progress;
+};
+export type Command = {
+  /** As typed, without `hamlet`: `token create [--expires 7d]`. */
+  usage: string;
+  summary: string;
+  example: string;
+  /** A paragraph more for `--help`, where one is needed. */
+  details?: string;
+  options?: Record<string, Option>;
+  /** Resolves to the exit code, 0 by default. */
+  run(input: Input, context: Context): Promise<number | undefined>;
+};
+
+export const common: Record<string, Option> = {
+  help: { type: "boolean", short: "h", describe: "show this help" },
+};
+
+/** The words that select a command: "token create". */
+export const nameOf = (command: Command): string =>
+  command.usage
+    .split(" ")
+    .slice(
+      0,
+      Math.max(
+        1,
+        command.usage.split(" ").findIndex((word) => !/^[a-z][a-z-]*$/.test(word)),
+      ) || undefined,
+    )
+    .join(" ");
+
+/** Options from argv, then from `HAMLET_<FLAG>`, then their defaults. Throws `usage.invalid`, exit code 2. */
+export function parseInput(command: Command, argv: string[], env: NodeJS.ProcessEnv): Input {
+  const split = argv.indexOf("--");
+  const own = split < 0 ? argv : argv.slice(0, split);
+  const options = { ...common, ...command.options };
+  try {
+    const bare = Object.fromEntries(
+      Object.entries(options).map(([name, { type, short, multiple }]) => [
+        name,
+        { type, ...(short && { short }), ...(multiple && { multiple }) },
+      ]),
+    );
+    const parsed = parseArgs({ args: own, options: bare, allowPositionals: true, strict: true });
+    const values: Values = { ...(parsed.values as Values) };
+    for (const [name, option] of Object.entries(options)) {
+      const fromEnv = env[`HAMLET_${name.toUpperCase().replaceAll("-", "_")}`];
+      if (values[name] === undefined && fromEnv !== undefined && name !== "help") {
+        values[name] =
+          option.type === "boolean"
+            ? !["", "0", "false", "no"].includes(fromEnv)
+            : option.multiple
+              ? [fromEnv]
+              : fromEnv;
+      }
+      values[name] ??= option.default;
+    }
+    return { positionals: parsed.positionals, values, rest: split < 0 ? [] : argv.slice(split + 1) };
+  } catch (cause) {
+    throw usageError(command, cause instanceof Error ? cause.message.split(". To")[0]! : String(cause));
+  }
+}
+
+export const usageError = (command: Command, message: string): HamletError =>
+  new HamletError("usage.invalid", message, { hint: `usage: hamlet ${command.usage}`, exitCode: 2 });
+
+/** The positional at `index`, or a usage error that names what is missing. */
+export function required(command: Command, input: Input, index: number, what: string): string {
+  const value = input.positionals[index];
+  if (value === undefined || value === "") throw usageError(command, `${what} is missing`);
+  return value;
+}
+
+/** A string option's value, or undefined. */
+export function text(values: Values, name: string): string | undefined {
+  const value = values[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+export function helpText(command: Command): string {
+  const rows = Object.entries({ ...command.options, ...common }).map(([name, option]): [string, string] => [
+    `${option.short ? `-${option.short}, ` : "    "}--${name}${option.type === "string" ? ` <${option.argument ?? "text"}>` : ""}`,
+    `${option.describe}${option.default !== undefined ? ` (default ${option.default})` : ""}`,
+  ]);
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return [
+    `hamlet ${command.usage}`,
+    "",
+    `  ${command.summary}`,
+    ...(command.details
+      ? [
+          "",
+          ...command.details
+            .trim()
+            .split("\n")
+            .map((line) => `  ${line.trim()}`),
+        ]
+      : []),
+    "",
+    "Options (each also as HAMLET_<NAME> in the environment):",
+    ...rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`),
+    "",
+    "Example:",
+    `  ${command.example}`,
+  ].join("\n");
+}

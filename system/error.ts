@@ -1,0 +1,75 @@
+// The one error of the house: a code for programs, a message for the log, a hint for people.
+// Codes are a closed union, one block a room, so that a caller who recovers by code cannot misspell it.
+
+export type ErrorCode =
+  // system
+  | "command.failed"
+  | "command.missing"
+  | "command.timeout"
+  | "file.invalid"
+  | "file.full"
+  | "file.unreadable"
+  // cli
+  | "usage.invalid"
+  | "device.notFound"
+  | "device.noAnswer"
+  | "node.tooOld"
+  // provisioning
+  | "neighborhood.exists"
+  | "neighborhood.notFound"
+  | "neighborhood.wrongPassphrase"
+  | "neighborhood.badRecoverySheet"
+  | "provision.invalid"
+  | "provision.tooLarge"
+  | "provision.wrongBoard"
+  // image
+  | "image.notOurs"
+  | "image.truncated"
+  | "bundle.invalid"
+  | "build.failed"
+  // image/lab
+  | "lab.alreadyRunning"
+  | "lab.notRunning"
+  | "lab.deviceUnknown"
+  | "lab.bootFailed"
+  // agent
+  | "config.invalid"
+  | "identity.invalid"
+  | "port.taken"
+  | "guard.failed"
+  | "mesh.failed"
+  | "cluster.failed"
+  | "broker.failed"
+  | "api.refused";
+
+export type ErrorOptions = { hint?: string; cause?: unknown; exitCode?: number };
+
+/** `code` for programs, `message` for the log, `hint` for the next step; `exitCode` when the command line reports it. */
+export class HamletError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly exitCode: number;
+
+  constructor(code: ErrorCode, message: string, { hint, cause, exitCode = 1 }: ErrorOptions = {}) {
+    super(message, { cause });
+    this.name = "HamletError";
+    this.code = code;
+    this.hint = hint;
+    this.exitCode = exitCode;
+  }
+}
+
+/** One line for a log: code, message, hint, and the causes behind it. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const own =
+    error instanceof HamletError
+      ? `${error.code}: ${error.message}${error.hint ? ` (${error.hint})` : ""}`
+      : error.message;
+  return error.cause === undefined ? own : `${own} <- ${describeError(error.cause)}`;
+}
+
+/** The errno of a Node system error ("ENOENT"), or undefined. */
+export function errnoOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}

@@ -1,0 +1,79 @@
+// State on disk: written whole or not at all, and read through a schema.
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { z } from "zod";
+import { errnoOf, HamletError } from "./error.ts";
+
+/** Replaces `path` by `content`: temporary file, fsync, rename, fsync of the folder. Throws `file.full` or the system's error. */
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array,
+  { mode = 0o600 } = {},
+): Promise<void> {
+  const folder = dirname(path);
+  await mkdir(folder, { recursive: true });
+  const temporary = `${path}.${randomBytes(4).toString("hex")}.tmp`;
+  try {
+    const file = await open(temporary, "wx", mode);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+    await syncFolder(folder);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    if (errnoOf(cause) === "ENOSPC" || errnoOf(cause) === "EDQUOT") {
+      throw new HamletError("file.full", `no space left to write ${path}`, {
+        cause,
+        hint: "free space on this disk; what was there before is intact",
+      });
+    }
+    throw cause;
+  }
+}
+
+export const writeJson = (path: string, value: unknown, options?: { mode?: number }): Promise<void> =>
+  writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`, options);
+
+/** Reads JSON through `schema`; undefined if the file is not there. Throws `file.invalid` with what is wrong in it. */
+export async function readJson<T extends z.ZodType>(path: string, schema: T): Promise<z.infer<T> | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    if (errnoOf(cause) === "ENOENT") return undefined;
+    throw new HamletError("file.unreadable", `cannot read ${path}`, { cause });
+  }
+  const parsed = schema.safeParse(parseJson(text));
+  if (parsed.success) return parsed.data;
+  throw new HamletError("file.invalid", `${path} is not valid: ${explainIssues(parsed.error)}`, {
+    cause: parsed.error,
+  });
+}
+
+/** The JSON in `text`, or undefined: whoever calls holds a schema against it anyway. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a schema refused, in one line: `mesh.listenPort: expected number`. */
+export function explainIssues(error: z.ZodError): string {
+  return error.issues.map((issue) => `${issue.path.join(".") || "(whole)"}: ${issue.message}`).join("; ");
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
