@@ -1,0 +1,96 @@
+// What a device says about itself and its neighborhood: one shape for the API, the page, the command line and the lab.
+import { z } from "zod";
+
+const Bytes = z.int().min(0);
+const EpochMs = z.number().min(0);
+
+export const WarningShape = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().describe("the next step"),
+  since: EpochMs,
+});
+
+export const Metrics = z.object({
+  at: EpochMs.describe("when they were read"),
+  cpu: z.number().min(0).max(1).describe("share of all cores in use"),
+  load1: z.number().min(0),
+  memoryTotal: Bytes,
+  memoryAvailable: Bytes,
+  agentRss: Bytes,
+  dataTotal: Bytes.optional(),
+  dataFree: Bytes.optional(),
+  temperatureC: z.number().optional(),
+  linkRx: Bytes.describe("bytes received on the links since boot"),
+  linkTx: Bytes,
+  meshRx: Bytes.describe("bytes received over hamlet0 since boot"),
+  meshTx: Bytes,
+});
+export type Metrics = z.infer<typeof Metrics>;
+
+export const MemberState = z.enum(["alive", "suspect", "dead", "left"]);
+
+export const MemberStatus = z.object({
+  id: z.string(),
+  name: z.string(),
+  state: MemberState,
+  address: z.ipv6(),
+  board: z.string(),
+  release: z.string(),
+  isSelf: z.boolean(),
+  endpoint: z.string().optional().describe("where WireGuard reaches this member now"),
+  handshakeAgeS: z.number().min(0).optional(),
+  rxBytes: Bytes.optional(),
+  txBytes: Bytes.optional(),
+  rttMs: z.number().min(0).optional(),
+  metrics: Metrics.optional().describe("the last that came by MQTT"),
+});
+export type MemberStatus = z.infer<typeof MemberStatus>;
+
+export const PendingStatus = z.object({
+  id: z.string(),
+  name: z.string(),
+  code: z.string().describe("adoption code"),
+  because: z.string(),
+});
+export const NeighborStatus = z.object({
+  id: z.string().optional(),
+  address: z.string(),
+  port: z.int(),
+  via: z.enum(["mdns", "seed"]),
+});
+export const TuningStatus = z.object({ profile: z.string(), key: z.string(), was: z.string(), is: z.string() });
+
+export const Status = z.object({
+  v: z.literal(1),
+  phase: z.enum(["unprovisioned", "pending", "member"]),
+  neighborhood: z.object({ id: z.string(), name: z.string() }).optional(),
+  self: z.object({
+    id: z.string(),
+    name: z.string(),
+    board: z.string(),
+    release: z.string(),
+    address: z.ipv6().optional(),
+    code: z.string().describe("adoption code"),
+    uptimeS: z.number().min(0).describe("of the agent"),
+  }),
+  members: z.array(MemberStatus),
+  pending: z.array(PendingStatus),
+  neighbors: z.array(NeighborStatus),
+  broker: z.string().optional().describe("id of the member that runs the broker"),
+  tuning: z.array(TuningStatus),
+  warnings: z.array(WarningShape),
+});
+export type Status = z.infer<typeof Status>;
+
+/** What strangers on the link may see: nothing about others. */
+export const PublicStatus = z.object({
+  v: z.literal(1),
+  phase: Status.shape.phase,
+  name: z.string(),
+  board: z.string(),
+  release: z.string(),
+  code: z.string(),
+  warnings: z.array(WarningShape.pick({ code: true, message: true, hint: true })),
+});
+export type PublicStatus = z.infer<typeof PublicStatus>;
