@@ -1,0 +1,70 @@
+// A program that stays: what it said, how it ended, and a signal that reaches the program itself behind nsenter.
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import type { Argv } from "../../system/command.ts";
+import { eventually } from "../eventually.ts";
+
+export type Child = {
+  /** The program's own process id as seen from outside its namespaces. */
+  pid(): number;
+  /** What it said so far on stdout and stderr, in the order heard. */
+  output(): string;
+  /** The first match of `pattern` in what it says; fails with its last lines when it ends before or `within` ms pass. */
+  says(pattern: RegExp, within?: number): Promise<RegExpMatchArray>;
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  ended: Promise<{ code: number | null; signal: string | null }>;
+};
+
+export function spawnIn(argv: Argv, { env, cwd }: { env?: Record<string, string>; cwd?: string } = {}): Child {
+  const [file, ...args] = argv;
+  const child = spawn(file, args, {
+    cwd,
+    env: { ...process.env, LC_ALL: "C", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  let hasEnded = false;
+  const hear = (text: string) => (output = (output + text).slice(-2_000_000));
+  child.stdout.setEncoding("utf8").on("data", hear);
+  child.stderr.setEncoding("utf8").on("data", hear);
+  const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
+    child.once("error", (error) => {
+      hasEnded = true;
+      hear(`${error}\n`);
+      resolve({ code: null, signal: null });
+    });
+    child.once("exit", (code, signal) => {
+      hasEnded = true;
+      resolve({ code, signal });
+    });
+  });
+  const innerPid = (): number => {
+    const inner = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ")[0];
+    if (!inner) throw new Error(`${argv.join(" ")} has no process`);
+    return Number(inner);
+  };
+  return {
+    pid: innerPid,
+    output: () => output,
+    says: (pattern, within = 10_000) =>
+      eventually(
+        () => {
+          const match = output.match(pattern);
+          if (!match && hasEnded) throw new Error(`it ended:\n${output.slice(-2_000)}`);
+          if (!match) throw new Error(`last lines:\n${output.slice(-2_000)}`);
+          return match;
+        },
+        { within, every: 20 },
+      ),
+    async kill(signal = "SIGTERM") {
+      if (hasEnded) return;
+      try {
+        process.kill(innerPid(), signal);
+      } catch {
+        child.kill("SIGKILL"); // it never came to start the program
+      }
+      await ended;
+    },
+    ended,
+  };
+}

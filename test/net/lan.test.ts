@@ -1,0 +1,52 @@
+// The LAN that all other net tests stand on.
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+import { eventually } from "../eventually.ts";
+import { lacks } from "../lacks.ts";
+import { makeLan } from "./lan.ts";
+
+const skip = lacks("namespaces", "ping");
+
+test.skipIf(skip)(
+  "hosts reach each other by IPv4 and link-local IPv6, and lose each other when the cable is cut",
+  async () => {
+    await using lan = await makeLan(["attic", "cellar"]);
+    const ping = (to: string) => lan.on("attic")(["ping", "-c1", "-W1", to]);
+    await ping(lan.address("cellar"));
+    await ping(await lan.linkLocal("cellar"));
+    await lan.cut("cellar");
+    await expect(ping(lan.address("cellar"))).rejects.toThrow();
+    await lan.restore("cellar");
+    await eventually(() => ping(lan.address("cellar")));
+  },
+);
+
+test.skipIf(skip)("nothing of a LAN outlives it: neither processes nor folders, whatever the test did", async () => {
+  let folder = "";
+  let pid = 0;
+  await expect(async () => {
+    await using lan = await makeLan(["attic"]);
+    folder = lan.folder("attic");
+    // A daemon that left its parent and ignores polite signals.
+    const daemon = lan.spawn("attic", ["sh", "-c", "trap '' TERM HUP; (sleep 1000 &) ; echo up; sleep 1000"]);
+    await daemon.says(/up/);
+    pid = daemon.pid();
+    throw new Error("the test failed");
+  }).rejects.toThrow("the test failed");
+  expect(existsSync(folder)).toBe(false);
+  await expect(readFile(`/proc/${pid}/comm`)).rejects.toThrow();
+});
+
+test.skipIf(skip)("a deadline outside ends the program inside", async () => {
+  await using lan = await makeLan(["attic"]);
+  await expect(lan.on("attic")(["sleep", "1000"], { timeoutMs: 200 })).rejects.toThrow("did not end");
+  expect(await lan.on("attic")(["sh", "-c", "cat /proc/[0-9]*/comm"])).not.toMatch(/sleep/);
+});
+
+test.skipIf(skip)("hosts share no /run, and one without a default route has none", async () => {
+  await using lan = await makeLan(["attic", "cellar"], { defaultRoute: false });
+  await lan.on("attic")(["touch", "/run/mark"]);
+  await expect(lan.on("cellar")(["cat", "/run/mark"])).rejects.toThrow();
+  expect(await lan.on("attic")(["ip", "route", "show", "default"])).toBe("");
+});
