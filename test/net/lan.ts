@@ -147,14 +147,12 @@ const batch = (enter: Run, lines: string[]) => enter(["ip", "-batch", "-"], { in
 
 async function startAnchor(folder: string): Promise<{ anchor: ChildProcess; pid: number }> {
   // Duplicate address detection would keep a fresh link-local address unusable for a second or two.
-  // With SIGCHLD ignored the kernel reaps orphans for us, as an init would.
   const script = `
     set -e
     mount -t sysfs sysfs /sys
     mount -t tmpfs tmpfs /run
     echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
     echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad
-    trap '' CHLD
     echo ready
     exec cat`;
   const anchor = spawn(
