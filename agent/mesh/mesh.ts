@@ -1,0 +1,156 @@
+// The mesh interface: reads what is, plans, applies, one thing after another. Decides nothing that plan.ts can decide.
+import type { Clock } from "../../system/clock.ts";
+import type { Run } from "../../system/command.ts";
+import { describeError, HamletError } from "../../system/error.ts";
+import type { Log } from "../../system/log.ts";
+import type { Warnings } from "../health/warnings.ts";
+import { canonicalIpv6, canonicalPrefix } from "./address.ts";
+import { readCurrent, timeoutMs } from "./kernel.ts";
+import { wireguardPublicKey } from "./key.ts";
+import { acceptable, planMesh, printPlan, type Step, unreachableMetric, type Wanted, type WantedPeer } from "./plan.ts";
+import type { PeerStatus } from "./status.ts";
+import { parseDump } from "./status.ts";
+import { startUserspace, type Userspace } from "./userspace.ts";
+
+export type MeshOptions = {
+  interface: string;
+  /** base64, as `wg genkey` prints it. */
+  privateKey: string;
+  listenPort: number;
+  /** Our own mesh address and the neighborhood's /48. */
+  address: string;
+  prefix: string;
+  mtu: number;
+  run: Run;
+  clock: Clock;
+  log: Log;
+  warnings: Warnings;
+  /** Run wireguard-go where the kernel has no WireGuard. */
+  userspaceFallback: boolean;
+};
+export type Mesh = {
+  /** All peers there shall be. Resolves when the kernel has them; a later call replaces an earlier one. */
+  setPeers(peers: WantedPeer[]): Promise<void>;
+  /** How the peers fare; puts the interface back first if somebody took it away. */
+  status(): Promise<PeerStatus[]>;
+  /** The commands that are due now, for people: none when all is as wanted. */
+  plan(): Promise<string>;
+  readonly isUserspace: boolean;
+  /** Removes the interface with its address and route. The unreachable route stays: it keeps our traffic from leaving in clear. */
+  stop(): Promise<void>;
+};
+
+/** Makes the interface and its routes. Throws `mesh.failed` or `port.taken`. */
+export async function startMesh(options: MeshOptions): Promise<Mesh> {
+  const { interface: link, run, clock, log, warnings } = options;
+  const address = canonicalIpv6(options.address);
+  const prefix = canonicalPrefix(options.prefix);
+  if (!address || !prefix)
+    throw new HamletError("mesh.failed", `${options.address} in ${options.prefix} is no address`);
+  const { privateKey, listenPort, mtu } = options;
+  const publicKey = wireguardPublicKey(privateKey);
+  let wanted: Wanted = { interface: link, privateKey, publicKey, listenPort, address, prefix, mtu, peers: [] };
+  let userspace: Userspace | undefined;
+  let stopped = false;
+
+  // One queue: two plans made from the same reading would undo each other.
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(task: () => Promise<T>): Promise<T> => {
+    const turn = last.then(task);
+    last = turn.catch(() => {});
+    return turn;
+  };
+
+  const due = async () => planMesh(await readCurrent(run, link, prefix), wanted, clock.now());
+  const apply = async () => {
+    if (stopped) return;
+    const steps = await due();
+    if (steps.length > 0) log.debug(`applying: ${printPlan(steps)}`);
+    for (const step of steps) {
+      if (isCreation(step)) await create(step);
+      else await act(step);
+    }
+  };
+  const act = async ({ argv, input }: Step) => {
+    try {
+      await run(argv, { timeoutMs, ...(input !== undefined && { input }) });
+    } catch (cause) {
+      throw explained(cause, options);
+    }
+  };
+  const create = async (step: Step) => {
+    if (!userspace) {
+      try {
+        return await act(step);
+      } catch (error) {
+        if (!options.userspaceFallback || !/not supported|Unknown device type/i.test(describeError(error))) throw error;
+      }
+      warnings.raise(
+        "mesh.userspace",
+        "this kernel has no WireGuard: wireguard-go carries the mesh, slower and with more CPU",
+        "install a kernel with the wireguard module (Linux 5.6 or newer has it)",
+      );
+    }
+    await userspace?.stop();
+    userspace = await startUserspace(link, log);
+  };
+
+  await inTurn(apply);
+  return {
+    get isUserspace() {
+      return userspace !== undefined;
+    },
+    setPeers(peers) {
+      const { refused } = acceptable({ ...wanted, peers });
+      for (const peer of refused) log.warn(`peer ${peer.name} left out: its key or address is not its own`);
+      wanted = { ...wanted, peers };
+      return inTurn(apply);
+    },
+    status: () =>
+      inTurn(async () => {
+        if (stopped) return [];
+        const show = async () => parseDump(await run(["wg", "show", link, "dump"], { timeoutMs })).peers;
+        const peers = await show().catch(async (error) => {
+          log.warn(`putting ${link} back: ${describeError(error)}`);
+          await apply();
+          return show();
+        });
+        return peers.map(({ allowedIps: _, keepaliveSeconds: __, ...status }) => status);
+      }),
+    plan: () => inTurn(async () => printPlan(await due())),
+    stop: () =>
+      inTurn(async () => {
+        if (stopped) return;
+        stopped = true;
+        if (userspace) await userspace.stop();
+        else
+          await run(["ip", "link", "del", "dev", link], { timeoutMs }).catch(() =>
+            log.debug(`${link} was gone already`),
+          );
+      }),
+  };
+}
+
+/** Takes the unreachable route away as well: for removing Hamlet from a machine, never between two runs of the agent. */
+export async function forgetMesh(run: Run, prefix: string): Promise<void> {
+  const route = ["-6", "route", "del", "unreachable", prefix, "metric", String(unreachableMetric)];
+  await run(["ip", ...route], { timeoutMs }).catch(() => {});
+}
+
+const isCreation = ({ argv }: Step): boolean => argv[0] === "ip" && argv[1] === "link" && argv[2] === "add";
+
+function explained(cause: unknown, { interface: link, listenPort }: MeshOptions): HamletError {
+  const told = describeError(cause);
+  if (/Address already in use/i.test(told)) {
+    return new HamletError("port.taken", `UDP port ${listenPort} is taken: ${link} cannot listen there`, {
+      hint: "set another mesh.listenPort, or stop the program that has it: ss -ulpn",
+      cause,
+    });
+  }
+  const hint = /not permitted|Permission denied/i.test(told)
+    ? "the agent needs CAP_NET_ADMIN as an ambient capability, and IPv6 must not be disabled (net.ipv6.conf.all.disable_ipv6)"
+    : cause instanceof HamletError && cause.code === "command.missing"
+      ? "install iproute2 and wireguard-tools"
+      : undefined;
+  return new HamletError("mesh.failed", `${link} could not be set up: ${told}`, { ...(hint && { hint }), cause });
+}
