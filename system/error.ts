@@ -19,6 +19,8 @@ export type ErrorCode =
   | "neighborhood.notFound"
   | "neighborhood.wrongPassphrase"
   | "neighborhood.badRecoverySheet"
+  | "neighborhood.noPassphrase"
+  | "document.refused"
   | "provision.invalid"
   | "provision.tooLarge"
   | "provision.wrongBoard"
@@ -32,6 +34,8 @@ export type ErrorCode =
   | "lab.notRunning"
   | "lab.deviceUnknown"
   | "lab.bootFailed"
+  | "lab.execFailed"
+  | "lab.joinFailed"
   // agent
   | "config.invalid"
   | "identity.invalid"
@@ -40,6 +44,8 @@ export type ErrorCode =
   | "mesh.failed"
   | "cluster.failed"
   | "broker.failed"
+  | "telemetry.invalid"
+  | "page.notBuilt"
   | "api.refused";
 
 export type ErrorOptions = { hint?: string; cause?: unknown; exitCode?: number };

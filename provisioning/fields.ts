@@ -1,0 +1,40 @@
+// The words that signed documents and the provision file are made of, each checked once and alike.
+import { isIPv4, isIPv6 } from "node:net";
+import { z } from "zod";
+import { isPublicKey, isWireguardKey } from "./keys.ts";
+import { isId } from "./names.ts";
+
+export const Id = z.string().length(26).refine(isId, "is not an id");
+export const PublicKey = z.string().length(43).refine(isPublicKey, "is not an Ed25519 key in base64url");
+export const WireguardKey = z.string().length(44).refine(isWireguardKey, "is not a WireGuard key in base64");
+
+/** RFC 1123 2.1: what may stand between two dots of a host name. */
+export const DeviceName = z
+  .string()
+  .max(63)
+  .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, "is not a DNS label: a-z, 0-9 and - inside, at most 63");
+export const BoardName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, "is not the name of a board");
+/** What people call a neighborhood, a token's tag, an operator: one line of anything printable. */
+export const Label = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u, "has characters that do not print");
+export const Tag = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,31}$/, "is not a tag: a-z, 0-9, . _ -, at most 32");
+export const EpochMs = z.int().min(0).describe("ms since 1970");
+/** 16 hex digits, so that no two tokens share one by chance. */
+export const TokenId = z.string().regex(/^[0-9a-f]{16}$/, "is not a token's id");
+export const Jws = z
+  .string()
+  .max(64 << 10)
+  .regex(/^[\w-]+\.[\w-]+\.[\w-]+$/, "is not a compact JWS");
+
+/** `192.168.1.7:51820` or `[fe80::1]:51820`: an address that one can send to, never a name. */
+export const Endpoint = z.string().max(64).refine(isEndpoint, "is not an address with port");
+
+function isEndpoint(text: string): boolean {
+  const [, v6, v4, port = ""] = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):([1-9][0-9]{0,4})$/.exec(text) ?? [];
+  if (Number(port) > 65535) return false;
+  if (v4 !== undefined) return isIPv4(v4) && Number(v4.split(".")[0]) < 224 && !v4.startsWith("0.");
+  return v6 !== undefined && isIPv6(v6) && v6 !== "::" && !v6.startsWith("ff");
+}

@@ -1,0 +1,59 @@
+// What follows from a key: ids, addresses, codes. Nobody hands these out, so nobody can hand out one twice.
+import { createHash } from "node:crypto";
+import { decodeBase32, encodeBase32 } from "./base32.ts";
+
+/** 26 characters of base32: the first 16 bytes of sha256 over the raw public key. */
+export type DeviceId = string;
+/** 26 characters of base32: the first 16 bytes of sha256 over the founding root key and its successor. */
+export type NeighborhoodId = string;
+
+const idBytes = 16;
+
+export const deviceIdOf = (publicKey: string): DeviceId =>
+  encodeBase32(sha256(Buffer.from(publicKey, "base64url")).subarray(0, idBytes));
+
+/** From both founding keys, so that the root can change hands while id and addresses stay. */
+export const neighborhoodIdOf = (rootKey: string, successorKey: string): NeighborhoodId =>
+  encodeBase32(sha256(Buffer.from(rootKey, "base64url"), Buffer.from(successorKey, "base64url")).subarray(0, idBytes));
+
+export const isId = (text: string): boolean => decodeBase32(text)?.length === idBytes;
+
+/** What mDNS tells of the neighborhood: 8 hex digits, enough to skip strangers and too few to prove anything. */
+export const neighborhoodHint = (id: NeighborhoodId): string => bytesOf(id).subarray(0, 4).toString("hex");
+
+/** `fd12:3456:789a::/48` (RFC 4193: fd, then 40 bits that are as good as random). */
+export function meshPrefix(id: NeighborhoodId): string {
+  return `${canonicalIpv6(Buffer.concat([prefixBytes(id), Buffer.alloc(10)]))}/48`;
+}
+
+/** A member's address for life: the /48, subnet 0, 64 bits of the device key's hash. Spelled as the kernel prints it. */
+export function meshAddress(id: NeighborhoodId, devicePublicKey: string): string {
+  const host = sha256(Buffer.from("hamlet address"), Buffer.from(devicePublicKey, "base64url")).subarray(0, 8);
+  return canonicalIpv6(Buffer.concat([prefixBytes(id), Buffer.alloc(2), host]));
+}
+
+/** What a person compares before adopting: 60 bits of the device key's hash, the beginning of the device's id. */
+export const adoptionCode = (publicKey: string): string => deviceIdOf(publicKey).slice(0, 12);
+
+/** `abcd-efgh-ijkl`: an adoption code as people read it. */
+export const spellCode = (code: string): string => code.match(/.{1,4}/g)?.join("-") ?? code;
+
+const prefixBytes = (id: NeighborhoodId): Buffer => Buffer.concat([Buffer.of(0xfd), bytesOf(id).subarray(0, 5)]);
+
+function bytesOf(id: string): Buffer {
+  const bytes = decodeBase32(id);
+  if (bytes?.length !== idBytes) throw new RangeError(`not an id: ${id}`);
+  return Buffer.from(bytes);
+}
+
+function canonicalIpv6(bytes: Buffer): string {
+  const groups = bytes.toString("hex").match(/.{4}/g)!;
+  // URL's serializer follows RFC 5952, as the kernel's does.
+  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
+}
+
+function sha256(...parts: Uint8Array[]): Buffer {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}

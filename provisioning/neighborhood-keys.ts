@@ -1,0 +1,70 @@
+// Whose word counts in a neighborhood: the founding keys, and the changes of root since, each signed by the successor of its time.
+import { z } from "zod";
+import { EpochMs, Id, PublicKey } from "./fields.ts";
+import { readUnverified, sign, verify } from "./jws.ts";
+import type { SigningKey } from "./keys.ts";
+import { type NeighborhoodId, neighborhoodIdOf } from "./names.ts";
+import { Refusal } from "./refusal.ts";
+
+/** The keys that count now. `formerRoots` counted once: what they signed holds only where a member vouches for it. */
+export type NeighborhoodKeys = {
+  id: NeighborhoodId;
+  rootKey: string;
+  successorKey: string;
+  formerRoots?: readonly FormerRoot[];
+};
+/** `lastRevocation`: the highest revocation by this root that still counts; a stolen root revokes nobody afterwards. */
+export type FormerRoot = { rootKey: string; lastRevocation: number };
+
+export const Succession = z.object({
+  v: z.literal(1),
+  neighborhood: Id,
+  number: z.int().min(1).describe("1 for the first change of root, then one more each"),
+  rootKey: PublicKey.describe("the new root: the successor that signs this"),
+  successorKey: PublicKey.describe("the next successor"),
+  lastRevocation: z.int().min(0).describe("revocations by the root before this one count up to here"),
+  issuedAt: EpochMs,
+});
+export type Succession = z.infer<typeof Succession>;
+
+/** The keys of a neighborhood on its first day. */
+export const foundedBy = (rootKey: string, successorKey: string): NeighborhoodKeys => ({
+  id: neighborhoodIdOf(rootKey, successorKey),
+  rootKey,
+  successorKey,
+});
+
+export function signSuccession(
+  keys: NeighborhoodKeys,
+  successor: SigningKey,
+  next: { successorKey: string; lastRevocation: number; issuedAt: number },
+): Promise<string> {
+  const number = (keys.formerRoots?.length ?? 0) + 1;
+  const content: Succession = { v: 1, neighborhood: keys.id, number, rootKey: successor.publicKey, ...next };
+  return sign("hamlet-succession", content, successor);
+}
+
+/** The keys after `successions`, in any order; those known already change nothing. Throws `Refusal` for one that does not hold. */
+export async function succeed(keys: NeighborhoodKeys, successions: readonly string[]): Promise<NeighborhoodKeys> {
+  const claimed = successions.map((jws) => ({
+    jws,
+    number: readUnverified("hamlet-succession", jws, Succession).number,
+  }));
+  let current = keys;
+  for (const { jws, number } of claimed.sort((a, b) => a.number - b.number)) {
+    const formerRoots = current.formerRoots ?? [];
+    if (number <= formerRoots.length) continue;
+    const succession = await verify("hamlet-succession", jws, current.successorKey, Succession);
+    if (succession.neighborhood !== keys.id) throw new Refusal("wrongNeighborhood", "a change of root elsewhere");
+    if (number !== formerRoots.length + 1 || succession.rootKey !== current.successorKey) {
+      throw new Refusal("badContent", "this change of root does not follow the one before it");
+    }
+    current = {
+      id: keys.id,
+      rootKey: succession.rootKey,
+      successorKey: succession.successorKey,
+      formerRoots: [...formerRoots, { rootKey: current.rootKey, lastRevocation: succession.lastRevocation }],
+    };
+  }
+  return current;
+}
