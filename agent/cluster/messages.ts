@@ -1,0 +1,140 @@
+// The datagrams members exchange, as JSON of at most 1,200 bytes, and the bodies of a full sync.
+// Pure. A datagram has no sender: its source address is one, inside WireGuard.
+import { z } from "zod";
+import type { News } from "./news.ts";
+
+/** 1,280 is the least MTU of IPv6; 40 for its header and 8 for UDP leave 1,232. */
+export const DATAGRAM_BYTES = 1_200;
+export const SYNC_BYTES = 1 << 20;
+export const DOCUMENT_BYTES = 64 << 10;
+
+const Id = z.string().regex(/^[a-z2-7]{26}$/);
+const Count = z.int().min(0).max(0xffff_ffff);
+const Incarnation = z
+  .int()
+  .min(1)
+  .max(2 ** 48);
+const Signature = z.string().regex(/^[A-Za-z0-9_-]{86}$/);
+
+const WireNews = z.union([
+  z.tuple([z.enum(["alive", "left"]), Id, Incarnation, Signature]),
+  z.tuple([z.enum(["suspect", "dead"]), Id, Incarnation, Signature, Id]),
+]);
+
+/** A signed document's place in the world: `number` grows with each edition, `digest` names the bytes. */
+export const Summary = z.object({
+  kind: z.string().regex(/^[a-z][a-z-]{0,23}$/),
+  id: z.string().regex(/^[A-Za-z0-9_.:-]{1,64}$/),
+  number: z.int().min(0),
+  digest: z.string().regex(/^[A-Za-z0-9_=-]{8,64}$/),
+});
+export type Summary = z.infer<typeof Summary>;
+const WireSummary = z.tuple([
+  z.literal("doc"),
+  Summary.shape.kind,
+  Summary.shape.id,
+  Summary.shape.number,
+  Summary.shape.digest,
+]);
+
+/** What rides on a message: news of members and summaries of documents. */
+export type Freight = { news: News[]; documents: Summary[] };
+export type Message = (
+  | { type: "ping"; sequence: number }
+  | { type: "ack"; sequence: number }
+  | { type: "nack"; sequence: number }
+  | { type: "ask"; sequence: number; target: string }
+  | { type: "gossip" }
+) &
+  Freight;
+
+// Elements are judged one by one: a later release may send kinds that this one does not know.
+const Elements = z.array(z.unknown()).max(8_192).default([]);
+const Wire = z.discriminatedUnion("t", [
+  z.object({ t: z.literal("ping"), n: Count, g: Elements }),
+  z.object({ t: z.literal("ack"), n: Count, g: Elements }),
+  z.object({ t: z.literal("nack"), n: Count, g: Elements }),
+  z.object({ t: z.literal("ask"), n: Count, m: Id, g: Elements }),
+  z.object({ t: z.literal("gossip"), g: Elements }),
+]);
+const Sync = z.object({ v: z.literal(1), g: Elements });
+
+export function encodeMessage(message: Message): string {
+  const riding = elementsOf(message);
+  const g = riding.length > 0 ? { g: riding } : {};
+  switch (message.type) {
+    case "ping":
+    case "ack":
+    case "nack":
+      return JSON.stringify({ t: message.type, n: message.sequence, ...g });
+    case "ask":
+      return JSON.stringify({ t: "ask", n: message.sequence, m: message.target, ...g });
+    case "gossip":
+      return JSON.stringify({ t: "gossip", ...g });
+  }
+}
+
+/** Undefined for whatever is not a message. */
+export function decodeMessage(bytes: Uint8Array): Message | undefined {
+  if (bytes.length > DATAGRAM_BYTES) return undefined;
+  const parsed = Wire.safeParse(jsonOf(bytes));
+  if (!parsed.success) return undefined;
+  const wire = parsed.data;
+  const freight = freightOf(wire.g);
+  switch (wire.t) {
+    case "ping":
+    case "ack":
+    case "nack":
+      return { type: wire.t, sequence: wire.n, ...freight };
+    case "ask":
+      return { type: "ask", sequence: wire.n, target: wire.m, ...freight };
+    case "gossip":
+      return { type: "gossip", ...freight };
+  }
+}
+
+export const encodeSync = (freight: Freight): string => JSON.stringify({ v: 1, g: elementsOf(freight) });
+
+export function decodeSync(bytes: Uint8Array): Freight | undefined {
+  const parsed = Sync.safeParse(jsonOf(bytes));
+  return parsed.success ? freightOf(parsed.data.g) : undefined;
+}
+
+/** Bytes that one element adds to a message, its comma included. */
+export function weigh(freight: Partial<Freight>): number {
+  return JSON.stringify(elementsOf({ news: [], documents: [], ...freight })).length - 1;
+}
+
+function elementsOf({ news, documents }: Freight): unknown[] {
+  const accounts = news.map((n) => {
+    const claim = [n.state, n.id, n.incarnation, n.signature];
+    return "by" in n ? [...claim, n.by] : claim;
+  });
+  return [...accounts, ...documents.map(({ kind, id, number, digest }) => ["doc", kind, id, number, digest])];
+}
+
+function freightOf(elements: unknown[]): Freight {
+  const freight: Freight = { news: [], documents: [] };
+  for (const element of elements) {
+    const news = WireNews.safeParse(element);
+    if (news.success) {
+      const [state, id, incarnation, signature, by] = news.data;
+      if (by === undefined) freight.news.push({ state, id, incarnation, signature } as News);
+      else freight.news.push({ state, id, incarnation, signature, by } as News);
+      continue;
+    }
+    const summary = WireSummary.safeParse(element);
+    if (!summary.success) continue;
+    const [, kind, documentId, number, digest] = summary.data;
+    freight.documents.push({ kind, id: documentId, number, digest });
+  }
+  return freight;
+}
+
+function jsonOf(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,105 @@
+// Is it still there? One member a second is pinged; if it is silent, three others are asked to try; then it is accused.
+// Pure.
+import { accuse, hasten, PROBE_MS } from "./hear.ts";
+import { sample, shuffled } from "./random.ts";
+import { healthAfter } from "./suspicion.ts";
+import { type Errand, type Probe, reachable, send, type Turn, writable } from "./view.ts";
+
+const TIMEOUT_MS = 500;
+const HELPERS = 3;
+const NACK_MS = 400; // a helper speaks before the asker's second half is over: TIMEOUT_MS less the way back
+const MOST_ERRANDS = 64;
+
+/** Everybody once a round, in an order that is new each round: nobody waits longer than two rounds. */
+export function startProbe(turn: Turn): void {
+  const { view, now } = turn;
+  const patience = view.health + 1;
+  view.probeAt = now + PROBE_MS * patience;
+  let [target, ...rest] = view.round.filter((id) => isWorthIt(turn, id));
+  if (target === undefined) [target, ...rest] = shuffled(turn.random, reachable(view));
+  view.round = rest;
+  if (target === undefined) return;
+  const sequence = nextSequence(turn);
+  const times = { sentAt: now, askAt: now + TIMEOUT_MS * patience, endsAt: now + PROBE_MS * patience };
+  view.probe = { target, sequence, ...times, helpers: 0, nacks: 0, hasAsked: false };
+  send(turn, target, { type: "ping", sequence });
+}
+
+function isWorthIt(turn: Turn, id: string): boolean {
+  const member = turn.view.members.get(id);
+  return member !== undefined && member.incarnation > 0 && (member.state === "alive" || member.state === "suspect");
+}
+
+export function askOthers(turn: Turn, probe: Probe): void {
+  const { target, sequence } = probe;
+  const able = reachable(turn.view).filter((id) => id !== target && turn.view.members.get(id)?.state === "alive");
+  const helpers = sample(turn.random, able, HELPERS);
+  turn.view.probe = { ...probe, hasAsked: true, helpers: helpers.length };
+  for (const helper of helpers) send(turn, helper, { type: "ask", sequence, target });
+}
+
+/** Helpers that could not reach it either clear our name; helpers that say nothing put the blame on our own senses. */
+export function failProbe(turn: Turn, probe: Probe): void {
+  turn.view.probe = undefined;
+  const silent = probe.helpers - probe.nacks;
+  turn.view.health = healthAfter(turn.view.health, probe.helpers === 0 ? 1 : silent);
+  accuse(turn, probe.target);
+}
+
+export function hearAck(turn: Turn, from: string, sequence: number): void {
+  const { probe, errands } = turn.view;
+  if (probe?.sequence === sequence && (probe.target === from || probe.helpers > 0)) {
+    turn.view.probe = undefined;
+    turn.view.health = healthAfter(turn.view.health, -1);
+    if (probe.target === from && !probe.hasAsked) noteRtt(turn, from, turn.now - probe.sentAt);
+    return;
+  }
+  const errand = errands.find((known) => known.sequence === sequence && known.target === from);
+  if (!errand) return;
+  turn.view.errands = errands.filter((known) => known !== errand);
+  send(turn, errand.asker, { type: "ack", sequence: errand.asked });
+}
+
+/** Smoothed like TCP's (RFC 6298: an eighth of each new sample). */
+function noteRtt(turn: Turn, id: string, sampleMs: number): void {
+  const member = turn.view.members.get(id);
+  if (!member) return;
+  const rttMs = member.rttMs === undefined ? sampleMs : member.rttMs + (sampleMs - member.rttMs) / 8;
+  writable(turn).set(id, { ...member, rttMs });
+}
+
+export function hearNack(turn: Turn, sequence: number): void {
+  const { probe } = turn.view;
+  if (probe?.sequence !== sequence || probe.nacks >= probe.helpers) return;
+  turn.view.probe = { ...probe, nacks: probe.nacks + 1 };
+}
+
+export function runErrand(turn: Turn, asker: string, asked: number, target: string): void {
+  if (!turn.view.members.has(target) || turn.view.errands.length >= MOST_ERRANDS) return;
+  const sequence = nextSequence(turn);
+  const errand: Errand = { asker, asked, target, sequence, nackAt: turn.now + NACK_MS };
+  turn.view.errands = [...turn.view.errands, errand];
+  send(turn, target, { type: "ping", sequence });
+}
+
+export function endErrands(turn: Turn): void {
+  const over = turn.view.errands.filter((errand) => errand.nackAt <= turn.now);
+  if (over.length === 0) return;
+  turn.view.errands = turn.view.errands.filter((errand) => errand.nackAt > turn.now);
+  for (const { asker, asked } of over) send(turn, asker, { type: "nack", sequence: asked });
+}
+
+/** A ping of which no answer is awaited: whoever hears it says so in its own time. */
+export function knockAt(turn: Turn, id: string): void {
+  send(turn, id, { type: "ping", sequence: nextSequence(turn) });
+}
+
+export function answerPing(turn: Turn, from: string, sequence: number, introduce: boolean): void {
+  send(turn, from, { type: "ack", sequence }, { introduce });
+  hasten(turn, from);
+}
+
+export function nextSequence(turn: Turn): number {
+  turn.view.sequence = (turn.view.sequence + 1) >>> 0;
+  return turn.view.sequence;
+}

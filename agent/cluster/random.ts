@@ -1,0 +1,29 @@
+// Chance that repeats itself: the same seed gives the same choices.
+// Pure (mulberry32: 32 bits of state, even enough for picking peers, useless for secrets).
+
+export type Random = { seed: number };
+
+/** A number from 0 up to 1; `random.seed` moves on. */
+export function draw(random: Random): number {
+  random.seed = (random.seed + 0x6d2b79f5) | 0;
+  let mixed = Math.imul(random.seed ^ (random.seed >>> 15), 1 | random.seed);
+  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+  return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000;
+}
+
+export function shuffled<T>(random: Random, items: readonly T[]): T[] {
+  const result = [...items];
+  for (let last = result.length - 1; last > 0; last--) {
+    const other = Math.floor(draw(random) * (last + 1));
+    [result[last], result[other]] = [result[other]!, result[last]!];
+  }
+  return result;
+}
+
+/** Up to `count` different ones of `items`. */
+export function sample<T>(random: Random, items: readonly T[], count: number): T[] {
+  if (items.length <= count) return shuffled(random, items);
+  const picked = new Set<number>();
+  while (picked.size < count) picked.add(Math.floor(draw(random) * items.length));
+  return [...picked].map((index) => items[index]!);
+}

@@ -1,0 +1,55 @@
+// What waits to be told on: each rumour rides on a bounded number of datagrams, the least told first.
+// Pure.
+import { DATAGRAM_BYTES, type Freight, type Summary, weigh } from "./messages.ts";
+import type { News } from "./news.ts";
+
+export type Rumour = { about: string; told: number; sizeBytes: number } & ({ news: News } | { document: Summary });
+export type Rumours = readonly Rumour[];
+
+const MOST = 4_096; // more than this waits for the next full sync
+const ENVELOPE_BYTES = 96; // type, sequence and target of a message
+
+/** How often a rumour is told: enough to reach every one of `clusterSize` members with near certainty (memberlist). */
+export const tellings = (clusterSize: number): number => 4 * Math.ceil(Math.log10(clusterSize + 1));
+
+export const addNews = (rumours: Rumours, news: News): Rumours =>
+  add(rumours, { about: news.id, told: 0, sizeBytes: weigh({ news: [news] }), news });
+
+export const addDocument = (rumours: Rumours, document: Summary): Rumours =>
+  add(rumours, {
+    about: `${document.kind} ${document.id}`,
+    told: 0,
+    sizeBytes: weigh({ documents: [document] }),
+    document,
+  });
+
+export const forget = (rumours: Rumours, about: string): Rumours => rumours.filter((rumour) => rumour.about !== about);
+
+/** A newer rumour about the same replaces the older; the list stays sorted by how often each was told. */
+function add(rumours: Rumours, rumour: Rumour): Rumours {
+  return [rumour, ...forget(rumours, rumour.about)].slice(0, MOST);
+}
+
+/** `first` and as many rumours as fit into one datagram, and what is still to be told after it. */
+export function load(rumours: Rumours, first: readonly News[], clusterSize: number): [Freight, Rumours] {
+  const freight: Freight = { news: [...first], documents: [] };
+  if (rumours.length === 0) return [freight, rumours];
+  const aboard = new Set(first.map((news) => news.id));
+  let roomBytes = DATAGRAM_BYTES - ENVELOPE_BYTES - weigh({ news: [...first] });
+  const taken: Rumour[] = [];
+  const left: Rumour[] = [];
+  for (const rumour of rumours) {
+    const isAboard = aboard.has(rumour.about);
+    if (!isAboard && roomBytes < rumour.sizeBytes) {
+      left.push(rumour);
+      continue;
+    }
+    if (!isAboard) {
+      roomBytes -= rumour.sizeBytes;
+      if ("news" in rumour) freight.news.push(rumour.news);
+      else freight.documents.push(rumour.document);
+    }
+    if (rumour.told + 1 < tellings(clusterSize)) taken.push({ ...rumour, told: rumour.told + 1 });
+  }
+  return [freight, [...left, ...taken].sort((a, b) => a.told - b.told)];
+}

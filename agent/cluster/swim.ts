@@ -1,0 +1,202 @@
+// Who is in the cluster and how sure we are of it: SWIM with Lifeguard's corrections.
+// Pure: messages and time come in as events, datagrams and news for the shell go out as effects.
+import { bury, enroll, hear, knockOf, rescheduleKnock } from "./hear.ts";
+import type { Freight, Message, Summary } from "./messages.ts";
+import type { Proofs } from "./news.ts";
+import {
+  answerPing,
+  askOthers,
+  endErrands,
+  failProbe,
+  hearAck,
+  hearNack,
+  knockAt,
+  runErrand,
+  startProbe,
+} from "./probe.ts";
+import { sample } from "./random.ts";
+import { addDocument } from "./rumours.ts";
+import { healthAfter } from "./suspicion.ts";
+import {
+  type Effect,
+  emptyView,
+  jittered,
+  type Member,
+  proclaim,
+  reachable,
+  send,
+  type Turn,
+  type View,
+  writable,
+} from "./view.ts";
+
+export type Event =
+  | { kind: "tick" }
+  | { kind: "heard"; from: string; message: Message }
+  | { kind: "synced"; from: string; freight: Freight }
+  | { kind: "publish"; document: Summary }
+  | { kind: "members"; ids: readonly string[] }
+  | { kind: "leave" };
+
+const GOSSIP_MS = 200;
+const GOSSIP_TO = 3;
+const SYNC_MS = 30_000;
+const SYNC_SCALE = 32; // beyond this many members a full sync comes once more rarely with each doubling (memberlist)
+const STALL_MS = 250; // a step this late was held up by a busy processor, not by the network
+
+/** A view of one's own, alone. `seed` is the only chance there will be. */
+export function begin(id: string, seed: number, now: number, proofs: Proofs): View {
+  return emptyView(id, seed, now, proofs);
+}
+
+export function step(view: View, event: Event, now: number, proofs: Proofs): [View, Effect[]] {
+  const turn: Turn = { view: { ...view }, members: undefined, random: { seed: view.seed }, effects: [], now, proofs };
+  excuse(turn, now - view.dueAt);
+  take(turn, event);
+  if (turn.members) {
+    turn.view.size = sizeOf(turn.members);
+    turn.view.memberAt = earliest(turn.members);
+  }
+  turn.view.seed = turn.random.seed;
+  turn.view.dueAt = dueAt(turn.view);
+  return [turn.view, turn.effects];
+}
+
+function take(turn: Turn, event: Event): void {
+  switch (event.kind) {
+    case "tick":
+      tick(turn);
+      break;
+    case "heard":
+      if (turn.view.members.has(event.from)) heard(turn, event.from, event.message);
+      break;
+    case "synced":
+      if (turn.view.members.has(event.from)) synced(turn, event.from, event.freight);
+      break;
+    case "publish":
+      turn.view.rumours = addDocument(turn.view.rumours, event.document);
+      break;
+    case "members":
+      enroll(turn, event.ids);
+      break;
+    case "leave":
+      leave(turn);
+      break;
+  }
+}
+
+function heard(turn: Turn, from: string, message: Message): void {
+  const introduce = carry(turn, from, message);
+  switch (message.type) {
+    case "ping":
+      // An introduction is answered by an introduction: whoever names itself may know nobody.
+      answerPing(turn, from, message.sequence, introduce || message.news.some((news) => news.id === from));
+      return;
+    case "ack":
+      hearAck(turn, from, message.sequence);
+      break;
+    case "nack":
+      hearNack(turn, message.sequence);
+      break;
+    case "ask":
+      runErrand(turn, from, message.sequence, message.target);
+      break;
+    case "gossip":
+      break;
+  }
+  if (introduce) send(turn, from, { type: "gossip" }, { introduce: true });
+}
+
+function synced(turn: Turn, from: string, freight: Freight): void {
+  if (carry(turn, from, freight)) send(turn, from, { type: "gossip" }, { introduce: true });
+}
+
+/** Takes in what rides on a message; answers whether the teller should hear our own word at once. */
+function carry(turn: Turn, from: string, { news, documents }: Freight): boolean {
+  let introduce = false;
+  for (const item of news) introduce = hear(turn, from, item) || introduce;
+  if (documents.length > 0) turn.effects.push({ kind: "documents", from, documents });
+  return introduce;
+}
+
+function tick(turn: Turn): void {
+  const { view, now } = turn;
+  if (view.self.state === "alive") watch(turn);
+  endErrands(turn);
+  if (now >= view.gossipAt && view.rumours.length > 0) gossip(turn);
+  if (now >= view.syncAt) {
+    view.syncAt = now + jittered(turn, SYNC_MS) * Math.max(1, 1 + Math.ceil(Math.log2(view.size / SYNC_SCALE)));
+    for (const id of sample(turn.random, reachable(view), 1)) turn.effects.push({ kind: "sync", with: id });
+  }
+}
+
+function watch(turn: Turn): void {
+  const { view, now } = turn;
+  if (view.probe && now >= view.probe.endsAt) failProbe(turn, view.probe);
+  else if (view.probe && !view.probe.hasAsked && now >= view.probe.askAt) askOthers(turn, view.probe);
+  if (now >= view.probeAt) startProbe(turn);
+  if (now < view.memberAt) return;
+  for (const [id, member] of view.members) {
+    if (member.state === "suspect" && now >= member.deadline) bury(turn, id);
+    const knock = knockOf(member);
+    if (!knock || now < knock.at) continue;
+    knockAt(turn, id);
+    rescheduleKnock(turn, id);
+  }
+}
+
+function gossip(turn: Turn): void {
+  turn.view.gossipAt = turn.now + GOSSIP_MS;
+  for (const id of sample(turn.random, reachable(turn.view), GOSSIP_TO)) {
+    if (turn.view.rumours.length > 0) send(turn, id, { type: "gossip" });
+  }
+}
+
+/** Our last word goes to a few at once: there may be no second tick. */
+function leave(turn: Turn): void {
+  if (turn.view.self.state === "left") return;
+  proclaim(turn, turn.view.self.incarnation, "left");
+  turn.view.probe = undefined;
+  gossip(turn);
+}
+
+/** After a stall of our own every deadline moves by as much: answers may lie unread in the socket. */
+function excuse(turn: Turn, lateMs: number): void {
+  if (lateMs < STALL_MS) return;
+  const { view } = turn;
+  view.health = healthAfter(view.health, 1);
+  const { probe } = view;
+  if (probe) view.probe = { ...probe, askAt: probe.askAt + lateMs, endsAt: probe.endsAt + lateMs };
+  view.errands = view.errands.map((errand) => ({ ...errand, nackAt: errand.nackAt + lateMs }));
+  for (const [id, member] of view.members) {
+    if (member.state !== "suspect") continue;
+    writable(turn).set(id, { ...member, since: member.since + lateMs, deadline: member.deadline + lateMs });
+  }
+}
+
+function sizeOf(members: ReadonlyMap<string, Member>): number {
+  let size = 1;
+  for (const { state } of members.values()) if (state === "alive" || state === "suspect") size++;
+  return size;
+}
+
+function earliest(members: ReadonlyMap<string, Member>): number {
+  let at = Number.POSITIVE_INFINITY;
+  for (const member of members.values()) {
+    if (member.state === "suspect") at = Math.min(at, member.deadline);
+    at = Math.min(at, knockOf(member)?.at ?? at);
+  }
+  return at;
+}
+
+/** When the next tick is due; never, for one that is alone. */
+function dueAt(view: View): number {
+  if (view.members.size === 0) return Number.POSITIVE_INFINITY;
+  const { probe } = view;
+  const watching =
+    view.self.state === "alive"
+      ? [view.probeAt, view.memberAt, probe ? (probe.hasAsked ? probe.endsAt : probe.askAt) : view.probeAt]
+      : [];
+  const telling = view.rumours.length > 0 ? [view.gossipAt] : [];
+  return Math.min(view.syncAt, ...watching, ...telling, ...view.errands.map((errand) => errand.nackAt));
+}
