@@ -1,0 +1,195 @@
+// The neighborhood's MQTT broker. It listens on the mesh address only, where a source address proves who is speaking:
+// whoever connects is the device of its address, publishes below its own topics and nowhere else, and reads all of the neighborhood.
+import type { EventEmitter } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import { Aedes, type AuthenticateError, type Client } from "aedes";
+import { errnoOf, HamletError } from "../../system/error.ts";
+import { parseJson } from "../../system/files.ts";
+import type { Log } from "../../system/log.ts";
+import { type BrokerLimits, brokerLimits, mayConnect, mayPublish, maySubscribe, type Refusal } from "./access.ts";
+import { limitPackets } from "./packets.ts";
+
+export type BrokerOptions = {
+  address: string;
+  port: number;
+  neighborhood: string;
+  /** The member that holds this source address, undefined for anybody else. */
+  deviceOfAddress(address: string): string | undefined;
+  log: Log;
+  limits?: Partial<BrokerLimits>;
+};
+export type Broker = {
+  readonly port: number;
+  counts(): { clients: number; refused: number };
+  stop(): Promise<void>;
+};
+
+type Session = { device: string; from: string; subscriptions: Set<string>; tokens: number; refilledMs: number };
+
+/** Throws `port.taken` or `broker.failed`. */
+export async function startBroker(options: BrokerOptions): Promise<Broker> {
+  const { address, port, neighborhood, deviceOfAddress, log } = options;
+  const limits = { ...brokerLimits, ...options.limits };
+  const sessions = new WeakMap<Client, Session>();
+  const retained = new Map<string, Set<string>>();
+  let refused = 0;
+
+  const refuse = (who: string, because: Refusal): Error => {
+    refused += 1;
+    log.debug(`refused ${who}: ${because}`);
+    return new Error(because);
+  };
+
+  /** Whoever is no member any more neither speaks nor hears, on a connection from before too. */
+  const isStill = ({ device, from }: Session): boolean => deviceOfAddress(from) === device;
+
+  const aedes = await Aedes.createBroker({
+    drainTimeout: limits.drainTimeoutMs,
+    connectTimeout: limits.connectTimeoutMs,
+    queueLimit: limits.queuedPackets,
+    keepaliveLimit: limits.keepaliveSeconds,
+    maxInflightInbound: limits.inflight,
+    maxTopicLevels: 8,
+    preConnect(_client, packet, done) {
+      // A session that outlives its connection would queue in our memory for somebody who never returns.
+      packet.clean = true;
+      done(null, true);
+    },
+    authenticate(client, _username, _password, done) {
+      const from = plainAddress((client.conn as Socket).remoteAddress ?? "");
+      const device = deviceOfAddress(from);
+      const because = mayConnect(device, client.id);
+      // MQTT 3.1.1, 3.2.2.3: 2 is "identifier rejected", 5 "not authorized".
+      if (because) {
+        const error = Object.assign(refuse(`${client.id} from ${from}`, because), {
+          returnCode: because === "source.unknown" ? 5 : 2,
+        });
+        return done(error as AuthenticateError, false);
+      }
+      sessions.set(client, {
+        device: device!,
+        from,
+        subscriptions: new Set(),
+        tokens: limits.burst,
+        refilledMs: performance.now(),
+      });
+      done(null, true);
+    },
+    authorizePublish(client, packet, done) {
+      const session = client && sessions.get(client);
+      if (!session || !isStill(session)) return done(refuse("nobody", "source.unknown"));
+      const kept = retained.get(session.device) ?? new Set<string>();
+      // The last will of a device that was cut off for talking too much still counts.
+      const because =
+        client.closed || takeToken(session, limits)
+          ? mayPublish({ neighborhood, device: session.device, packet, json: parseOnce(packet.payload), kept, limits })
+          : "rate.tooHigh";
+      if (because) return done(refuse(`${session.device} on ${packet.topic}`, because));
+      if (packet.retain && packet.payload.length > 0) retained.set(session.device, kept.add(packet.topic));
+      else if (packet.retain) kept.delete(packet.topic);
+      done(null);
+    },
+    authorizeSubscribe(client, subscription, done) {
+      const session = sessions.get(client);
+      const because = session
+        ? maySubscribe(neighborhood, subscription.topic, session.subscriptions, limits)
+        : "source.unknown";
+      if (because || !session) {
+        refuse(`${client.id} to ${subscription.topic}`, because ?? "source.unknown");
+        return done(null, null); // answered with 128, "failure", and the connection stays (3.9.3)
+      }
+      session.subscriptions.add(subscription.topic);
+      done(null, subscription);
+    },
+    authorizeForward(client, packet) {
+      const session = sessions.get(client);
+      return session && isStill(session) ? packet : null;
+    },
+  });
+  aedes.on("clientError", (client, error) => log.debug(`${client?.id ?? "client"}: ${error.message}`));
+  aedes.on("connectionError", (_client, error) => log.debug(`connection: ${error.message}`));
+  // Its types do not name this event; unheard, it would end the agent.
+  const events: EventEmitter = aedes;
+  events.on("error", (error: Error) => log.warn(`broker: ${error.message}`));
+  aedes.on("unsubscribe", (topics, client) => {
+    for (const topic of topics) sessions.get(client)?.subscriptions.delete(topic);
+  });
+
+  const sockets = new Map<Socket, string>();
+  const server = createServer((socket) => {
+    const from = plainAddress(socket.remoteAddress ?? "");
+    const device = deviceOfAddress(from);
+    const alike = [...sockets.values()].filter((other) => other === from).length;
+    const because: Refusal | undefined =
+      device === undefined
+        ? "source.unknown"
+        : sockets.size >= limits.connections || alike >= limits.connectionsPerDevice
+          ? "connections.tooMany"
+          : undefined;
+    socket.on("error", () => {}); // aedes listens too once it has the socket; a reset before that must not end the agent
+    if (because) {
+      refuse(from, because);
+      socket.destroy();
+      return;
+    }
+    sockets.set(socket, from);
+    socket.once("close", () => sockets.delete(socket));
+    socket.setNoDelay(true);
+    limitPackets(socket, limits.packetBytes, () => refuse(device!, "packet.tooLarge"));
+    aedes.handle(socket);
+  });
+  await listen(server, address, port);
+  log.info(`broker on ${address} port ${portOf(server)}`);
+
+  return {
+    port: portOf(server),
+    counts: () => ({ clients: aedes.connectedClients, refused }),
+    async stop() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await new Promise<void>((resolve) => aedes.close(resolve));
+      for (const socket of sockets.keys()) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+/** A token a message, refilled at `messagesPerSecond` up to `burst`. */
+function takeToken(session: Session, { burst, messagesPerSecond }: BrokerLimits): boolean {
+  const now = performance.now();
+  session.tokens = Math.min(burst, session.tokens + ((now - session.refilledMs) / 1000) * messagesPerSecond);
+  session.refilledMs = now;
+  if (session.tokens < 1) return false;
+  session.tokens -= 1;
+  return true;
+}
+
+/** Without the zone, and IPv4 as itself: as addresses stand in the roster. */
+const plainAddress = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/, "").replace(/%.*$/, "");
+
+const parseOnce = (payload: string | Buffer | undefined) => () => parseJson(String(payload ?? ""));
+
+const portOf = (server: Server): number => {
+  const bound = server.address();
+  return typeof bound === "object" && bound ? bound.port : 0;
+};
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause) => {
+      const taken = errnoOf(cause) === "EADDRINUSE";
+      reject(
+        taken
+          ? new HamletError("port.taken", `another program listens on ${host} port ${port}`, {
+              cause,
+              hint: "stop it, or give telemetry.port another number on every device",
+            })
+          : new HamletError("broker.failed", `the broker cannot listen on ${host} port ${port}`, { cause }),
+      );
+    });
+    server.listen({ host, port }, () => {
+      server.removeAllListeners("error");
+      server.on("error", () => {}); // accept() out of descriptors: connections fail, the agent goes on
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,118 @@
+// What goes over MQTT: one table of topics with the schema of each payload. `topics.md` is this table in words.
+// A device publishes below its own topic only; nothing that arrives here is an order.
+import { z } from "zod";
+
+const Bytes = z.int().min(0);
+const EpochMs = z.number().min(0);
+const Name = z.string().max(253);
+
+export const StatePayload = z.object({
+  v: z.literal(1),
+  state: z.enum(["online", "offline"]).describe("offline is the last will: the broker says it when the device is gone"),
+  name: Name,
+  board: z.string().max(64),
+  release: z.string().max(128),
+  address: z.string().max(64).describe("on the mesh"),
+});
+export type StatePayload = z.infer<typeof StatePayload>;
+
+export const MetricsPayload = z.object({
+  at: EpochMs.describe("when they were read"),
+  cpu: z.number().min(0).max(1).describe("share of all cores in use since the message before"),
+  load1: z.number().min(0),
+  uptimeS: z.number().min(0).describe("of the system"),
+  memoryTotal: Bytes,
+  memoryAvailable: Bytes,
+  agentRss: Bytes,
+  dataTotal: Bytes.optional(),
+  dataFree: Bytes.optional(),
+  temperatureC: z.number().optional(),
+  linkRx: Bytes.describe("bytes received on the links since boot"),
+  linkTx: Bytes,
+  meshRx: Bytes.describe("bytes received over the mesh since boot"),
+  meshTx: Bytes,
+});
+export type MetricsPayload = z.infer<typeof MetricsPayload>;
+
+const Short = z.string().max(256);
+export const InventoryPayload = z.object({
+  v: z.literal(1),
+  at: EpochMs,
+  system: z.object({ manufacturer: Short, model: Short, virtual: z.boolean() }),
+  cpu: z.object({ brand: Short, cores: z.int().min(0), architecture: Short }),
+  memoryBytes: Bytes,
+  disks: z.array(z.object({ name: Short, type: Short, sizeBytes: Bytes })).max(32),
+  links: z.array(z.object({ name: Short, type: Short, speedMbit: z.number().nullable() })).max(32),
+  os: z.object({ distribution: Short, release: Short, kernel: Short }),
+  node: Short.describe("version of the runtime"),
+});
+export type InventoryPayload = z.infer<typeof InventoryPayload>;
+
+export const WarningsPayload = z.object({
+  v: z.literal(1),
+  warnings: z
+    .array(z.object({ code: Short, message: z.string().max(1024), hint: z.string().max(1024), since: EpochMs }))
+    .max(64),
+});
+export type WarningsPayload = z.infer<typeof WarningsPayload>;
+
+export type TopicName = keyof typeof topics;
+/** `hamlet/<neighborhood>/<device>/<name>`; every one is retained, so that whoever comes later has the newest. */
+export const topics = {
+  state: {
+    payload: StatePayload,
+    qos: 1,
+    when: "when it connects; the will when it is gone",
+    meaning: "who this device is and whether it is there",
+  },
+  metrics: {
+    payload: MetricsPayload,
+    qos: 0,
+    when: "every 10 s (`telemetry.intervalSeconds`)",
+    meaning: "processor, memory, disk, temperature, traffic",
+  },
+  inventory: {
+    payload: InventoryPayload,
+    qos: 1,
+    when: "when it connects, then daily",
+    meaning: "what the device is made of",
+  },
+  warnings: {
+    payload: WarningsPayload,
+    qos: 1,
+    when: "when it connects, then on change",
+    meaning: "what is wrong on it, in codes, with the next step",
+  },
+} as const satisfies Record<string, { payload: z.ZodType; qos: 0 | 1; when: string; meaning: string }>;
+
+/** Anything larger is refused by the broker, in bytes. */
+export const maxPayloadBytes = 16 << 10;
+
+export const topicRoot = "hamlet";
+export const homeAssistantRoot = "homeassistant";
+export const topicOf = (neighborhood: string, device: string, name: TopicName): string =>
+  `${topicRoot}/${neighborhood}/${device}/${name}`;
+
+/** The device and the name in a topic of this neighborhood, or undefined. */
+export function parseTopic(neighborhood: string, topic: string): { device: string; name: TopicName } | undefined {
+  const [root, owner, device, name, ...more] = topic.split("/");
+  if (root !== topicRoot || owner !== neighborhood || !device || !name || more.length > 0) return undefined;
+  return Object.hasOwn(topics, name) ? { device, name: name as TopicName } : undefined;
+}
+
+/** Whether `topic` is `device`'s own: below its topic, or its announcement to Home Assistant. */
+export function isOwnTopic(neighborhood: string, device: string, topic: string): boolean {
+  if (topic.startsWith(`${topicRoot}/${neighborhood}/${device}/`)) return true;
+  const [root, component, node, object, config, ...more] = topic.split("/");
+  const isAnnouncement = root === homeAssistantRoot && component && node === device && object && config === "config";
+  return Boolean(isAnnouncement) && more.length === 0;
+}
+
+/** The table in Markdown; `topics.md` holds it, and a test that the two agree. */
+export function topicsTable(): string {
+  const rows = Object.entries(topics).map(
+    ([name, { payload, qos, when, meaning }]) =>
+      `| \`hamlet/<neighborhood>/<device>/${name}\` | ${qos} | ${when} | ${meaning} | ${Object.keys(payload.shape).join(", ")} |`,
+  );
+  return ["| topic | QoS | when | what it says | fields |", "|---|---|---|---|---|", ...rows].join("\n");
+}

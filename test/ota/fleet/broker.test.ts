@@ -1,0 +1,185 @@
+import { connect as connectSocket } from "node:net";
+import { MqttClient } from "mqtt";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type Broker, startBroker } from "../../../ota/fleet/broker.ts";
+import { maxPayloadBytes, topicOf } from "../../../ota/fleet/topics.ts";
+import { silentLog } from "../../../system/log.ts";
+
+// Loopback stands in for the mesh: 127.0.0.2 is attic, 127.0.0.3 cellar.
+const hood = "n".repeat(26);
+const attic = "a".repeat(26);
+const cellar = "c".repeat(26);
+const members = new Map([
+  ["127.0.0.2", attic],
+  ["127.0.0.3", cellar],
+]);
+const state = { v: 1, state: "online", name: "attic", board: "nuc", release: "1.0.0", address: "fd00::1" };
+
+let broker: Broker;
+let clients: MqttClient[] = [];
+beforeEach(async () => {
+  broker = await startBroker({
+    address: "127.0.0.1",
+    port: 0,
+    neighborhood: hood,
+    deviceOfAddress: (address) => members.get(address),
+    log: silentLog,
+    limits: { connectionsPerDevice: 3, retained: 2, subscriptions: 2, burst: 10, messagesPerSecond: 1 },
+  });
+});
+afterEach(async () => {
+  for (const client of clients) client.end(true);
+  clients = [];
+  members.set("127.0.0.3", cellar);
+  await broker.stop();
+});
+
+/** Connects from `from`; resolves when the broker has said yes or no. */
+function connectFrom(from: string, clientId: string, options = {}): Promise<MqttClient> {
+  const client = new MqttClient(() => connectSocket({ host: "127.0.0.1", port: broker.port, localAddress: from }), {
+    clientId,
+    protocolVersion: 4,
+    reconnectPeriod: 0,
+    clean: true,
+    keepalive: 60,
+    ...options,
+  });
+  clients.push(client);
+  return new Promise((resolve, reject) => {
+    client.once("connect", () => resolve(client));
+    client.once("error", reject);
+    client.once("close", () => reject(new Error("closed")));
+  });
+}
+const closed = (client: MqttClient) => new Promise<void>((resolve) => client.once("close", () => resolve()));
+const nextMessage = (client: MqttClient) =>
+  new Promise<[string, string]>((resolve) =>
+    client.once("message", (topic, payload) => resolve([topic, payload.toString()])),
+  );
+
+test("a member publishes below its own topic and another reads it, then and later", async () => {
+  const [publisher, reader] = await Promise.all([connectFrom("127.0.0.2", attic), connectFrom("127.0.0.3", cellar)]);
+  await reader.subscribeAsync(`hamlet/${hood}/+/state`);
+  const heard = nextMessage(reader);
+  await publisher.publishAsync(topicOf(hood, attic, "state"), JSON.stringify(state), { qos: 1, retain: true });
+  expect(await heard).toEqual([topicOf(hood, attic, "state"), JSON.stringify(state)]);
+
+  const later = await connectFrom("127.0.0.2", `${attic}.reader`);
+  const retained = nextMessage(later);
+  await later.subscribeAsync(`hamlet/${hood}/#`);
+  expect((await retained)[1]).toBe(JSON.stringify(state));
+});
+
+test("a source that is no member gets nothing, not even an answer", async () => {
+  await expect(connectFrom("127.0.0.9", attic)).rejects.toThrow();
+  expect(broker.counts()).toEqual({ clients: 0, refused: 1 });
+});
+
+test("a client id that is not the device of its address is rejected", async () => {
+  await expect(connectFrom("127.0.0.2", cellar)).rejects.toThrow(/Identifier rejected/i);
+  await expect(connectFrom("127.0.0.2", `${attic}x`)).rejects.toThrow(/Identifier rejected/i);
+  await expect(connectFrom("127.0.0.2", `${attic}.A`)).rejects.toThrow(/Identifier rejected/i);
+});
+
+test.each([
+  ["another's topic", topicOf(hood, cellar, "state"), JSON.stringify(state)],
+  ["another neighborhood's topic", topicOf("x".repeat(26), attic, "state"), JSON.stringify(state)],
+  ["the broker's own topic", "$SYS/broker", "1"],
+  ["an order to all", `hamlet/${hood}/all/update`, "1"],
+  ["a payload that its schema refuses", topicOf(hood, attic, "state"), JSON.stringify({ ...state, state: "on" })],
+  ["a payload that is no JSON", topicOf(hood, attic, "metrics"), "{"],
+  ["a payload too large", `hamlet/${hood}/${attic}/more`, "x".repeat(maxPayloadBytes + 1)],
+  ["an announcement in another's name", `homeassistant/sensor/${cellar}/cpu/config`, "{}"],
+  [
+    "an announcement that shows another's values",
+    `homeassistant/sensor/${attic}/cpu/config`,
+    JSON.stringify({ state_topic: topicOf(hood, cellar, "metrics") }),
+  ],
+])("publishing %s ends the connection and reaches nobody", async (_what, topic, payload) => {
+  const reader = await connectFrom("127.0.0.3", cellar);
+  await reader.subscribeAsync("#");
+  const heard: string[] = [];
+  reader.on("message", (at) => heard.push(at));
+  const publisher = await connectFrom("127.0.0.2", attic);
+  const gone = closed(publisher);
+  publisher.publish(topic, payload);
+  await gone;
+  expect(heard).toEqual([]);
+  expect(broker.counts().refused).toBe(1);
+});
+
+test("a packet longer than the limit ends the connection at its first bytes", async () => {
+  const publisher = await connectFrom("127.0.0.2", attic);
+  const gone = closed(publisher);
+  publisher.publish(`hamlet/${hood}/${attic}/more`, Buffer.alloc(1 << 20));
+  await gone;
+  expect(broker.counts().refused).toBe(1);
+});
+
+test("a last will obeys the same rules as its device", async () => {
+  const reader = await connectFrom("127.0.0.3", cellar);
+  await reader.subscribeAsync("#");
+  const offline = JSON.stringify({ ...state, state: "offline" });
+  const liar = await connectFrom("127.0.0.2", attic, {
+    will: { topic: topicOf(hood, cellar, "state"), payload: Buffer.from(offline), qos: 0, retain: true },
+  });
+  const honest = await connectFrom("127.0.0.2", `${attic}.two`, {
+    will: { topic: topicOf(hood, attic, "state"), payload: Buffer.from(offline), qos: 0, retain: true },
+  });
+  const heard = nextMessage(reader);
+  liar.stream.destroy();
+  honest.stream.destroy();
+  expect((await heard)[0]).toBe(topicOf(hood, attic, "state"));
+});
+
+test.each(["$SYS/#", "hamlet/other/#", "elsewhere/+"])("subscribing to %s is refused", async (filter) => {
+  const reader = await connectFrom("127.0.0.3", cellar);
+  await expect(reader.subscribeAsync(filter)).rejects.toThrow();
+  expect(broker.counts().refused).toBe(1);
+});
+
+test("subscriptions, retained topics, connections and messages have a ceiling", async () => {
+  const reader = await connectFrom("127.0.0.3", cellar);
+  await reader.subscribeAsync([`hamlet/${hood}/a/#`, `hamlet/${hood}/b/#`]);
+  await expect(reader.subscribeAsync(`hamlet/${hood}/c/#`)).rejects.toThrow();
+
+  const retainer = await connectFrom("127.0.0.2", attic);
+  for (const name of ["one", "two"]) {
+    await retainer.publishAsync(`hamlet/${hood}/${attic}/${name}`, "1", { retain: true, qos: 1 });
+  }
+  const full = closed(retainer);
+  retainer.publish(`hamlet/${hood}/${attic}/three`, "1", { retain: true });
+  await full;
+
+  const talker = await connectFrom("127.0.0.2", attic);
+  const tooFast = closed(talker);
+  for (let sent = 0; sent < 12; sent++) talker.publish(`hamlet/${hood}/${attic}/one`, "1");
+  await tooFast;
+
+  for (const name of ["a", "b"]) await connectFrom("127.0.0.3", `${cellar}.${name}`);
+  await expect(connectFrom("127.0.0.3", `${cellar}.c`)).rejects.toThrow();
+});
+
+test("who is no member any more neither speaks nor hears on the connection it has", async () => {
+  const [speaker, leaver] = await Promise.all([connectFrom("127.0.0.2", attic), connectFrom("127.0.0.3", cellar)]);
+  await leaver.subscribeAsync(`hamlet/${hood}/#`);
+  members.delete("127.0.0.3");
+  const heard: string[] = [];
+  leaver.on("message", (topic) => heard.push(topic));
+  await speaker.publishAsync(topicOf(hood, attic, "state"), JSON.stringify(state), { qos: 1 });
+  const gone = closed(leaver);
+  leaver.publish(`hamlet/${hood}/${cellar}/more`, "1");
+  await gone;
+  expect(heard).toEqual([]);
+});
+
+test("a port that is taken says so by code", async () => {
+  const again = startBroker({
+    address: "127.0.0.1",
+    port: broker.port,
+    neighborhood: hood,
+    deviceOfAddress: () => undefined,
+    log: silentLog,
+  });
+  await expect(again).rejects.toMatchObject({ code: "port.taken" });
+});
