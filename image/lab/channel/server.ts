@@ -1,0 +1,104 @@
+// The serving end of a channel: in the machine, where it opens the machine's own doors,
+// and in the supervisor, where it opens those of a machine's channel for a command.
+import type { Duplex } from "node:stream";
+import { describeError } from "../../../system/error.ts";
+import type { Doors } from "./doors.ts";
+import { makeLanes } from "./lanes.ts";
+import { type ExecRequest, type Message, readMessages, sendMessage } from "./wire.ts";
+
+const maxStreams = 64;
+
+/** Serves `doors` over `transport` until it closes; each hello begins anew and ends what the last one opened. */
+export function serveChannel(transport: Duplex, doors: Doors): void {
+  const send = (message: Message) => sendMessage(transport, message);
+  let lanes = makeLanes(send);
+  let session: string | undefined;
+  const open = new Map<number, () => void>();
+
+  const reset = () => {
+    for (const [stream, kill] of open) {
+      kill();
+      lanes.forget(stream);
+    }
+    open.clear();
+    session = undefined;
+  };
+
+  const begin = (stream: number, kill: () => void) => {
+    const mine = lanes;
+    open.set(stream, kill);
+    return (last: Message) => {
+      // A stream of an older session has nobody to tell.
+      if (lanes !== mine || open.get(stream) !== kill) return;
+      open.delete(stream);
+      lanes.forget(stream);
+      send(last);
+    };
+  };
+
+  function exec(s: number, request: ExecRequest): void {
+    const program = doors.exec(request);
+    const end = begin(s, () => program.kill());
+    lanes.deliver(s, 0, program.stdin);
+    const output = Promise.all([lanes.pump(s, 1, program.stdout), lanes.pump(s, 2, program.stderr)]);
+    program.exit.then(
+      async (code) => {
+        await Promise.race([output, outputGrace()]);
+        end({ t: "exit", s, code });
+      },
+      (error: unknown) => end({ t: "error", s, message: describeError(error) }),
+    );
+  }
+
+  function connect(s: number, path: string): void {
+    const socket = doors.connect(path);
+    const end = begin(s, () => socket.destroy());
+    lanes.deliver(s, 0, socket);
+    lanes.pump(s, 1, socket);
+    socket.on("error", (error) => end({ t: "error", s, message: describeError(error) }));
+    socket.on("close", () => end({ t: "exit", s, code: 0 }));
+  }
+
+  readMessages(
+    transport,
+    (message) => {
+      if (message.t === "hello") {
+        reset();
+        lanes = makeLanes(send);
+        session = message.session;
+        return send({ t: "ready", session });
+      }
+      if (session === undefined) return send({ t: "reset" });
+      switch (message.t) {
+        case "exec":
+        case "connect":
+          if (open.has(message.s)) return;
+          if (open.size >= maxStreams) {
+            return send({ t: "error", s: message.s, message: `more than ${maxStreams} streams at once` });
+          }
+          return message.t === "exec" ? exec(message.s, message.request) : connect(message.s, message.path);
+        case "data":
+        case "end":
+        case "ack":
+          return lanes.take(message);
+        case "kill":
+          return open.get(message.s)?.();
+        case "ready":
+        case "reset":
+        case "exit":
+        case "error":
+          return;
+      }
+    },
+    () => {
+      // Half a line of an older session; the next hello sorts it out.
+    },
+  );
+  transport.on("close", reset);
+  transport.on("error", reset);
+  // Tells a host that was connected to an earlier life of this service to say hello again.
+  send({ t: "reset" });
+}
+
+/** A daemon left behind may hold stdout open for ever; what the program itself wrote is read long before. */
+const outputGrace = () => new Promise<void>((resolve) => setTimeout(resolve, 2_000).unref());

@@ -1,0 +1,30 @@
+// QEMU's stream network backend: each Ethernet frame is preceded by its length, 4 bytes big-endian.
+
+/** With stream backends QEMU hands over no segments larger than a frame; anything near 64 KiB is not ours. */
+export const maxFrameBytes = 65_550;
+const headerBytes = 4;
+
+export function encodeFrame(frame: Uint8Array): Buffer {
+  const out = Buffer.allocUnsafe(headerBytes + frame.length);
+  out.writeUInt32BE(frame.length);
+  out.set(frame, headerBytes);
+  return out;
+}
+
+/** Cuts a byte stream into frames. Gives false when the stream is not one of frames; nothing after that can be trusted. */
+export function frameCutter(onFrame: (frame: Buffer) => void): (chunk: Buffer) => boolean {
+  let pending: Buffer = Buffer.alloc(0);
+  return (chunk) => {
+    pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
+    let at = 0;
+    while (pending.length - at >= headerBytes) {
+      const length = pending.readUInt32BE(at);
+      if (length === 0 || length > maxFrameBytes) return false;
+      if (pending.length - at < headerBytes + length) break;
+      onFrame(pending.subarray(at + headerBytes, at + headerBytes + length));
+      at += headerBytes + length;
+    }
+    pending = pending.subarray(at);
+    return true;
+  };
+}

@@ -1,0 +1,17 @@
+// The lab's hand inside a virtual device: serves exec and connect on the virtio-serial port that only a lab machine has.
+// Its unit needs both a virtual machine and that port, so on a real device, from the same image, it never starts.
+import { makeLog } from "../../../system/log.ts";
+import { localDoors } from "../channel/doors.ts";
+import { serveChannel } from "../channel/server.ts";
+import { openPort } from "./port.ts";
+
+const path = process.argv[2] ?? "/dev/virtio-ports/org.hamlet.lab";
+const log = makeLog("lab");
+const port = await openPort(path);
+port.on("error", (error) => {
+  log.error(`the port broke: ${error.message}`);
+  // A read or write may still sit in the kernel; systemd starts us anew.
+  process.exit(1);
+});
+serveChannel(port, localDoors);
+log.info(`serving the lab on ${path}`);
