@@ -1,0 +1,158 @@
+// Neighbors on the link: hints who may be where, never who is alive.
+// One mDNS instance per link and address family, rebuilt when the link changes; seeds where multicast does not reach.
+import { randomBytes } from "node:crypto";
+import { type Clock, every, systemClock } from "../../system/clock.ts";
+import type { Log } from "../../system/log.ts";
+import type { Warnings } from "../health/warnings.ts";
+import { readSightings } from "./announcement.ts";
+import { ipv4Of, isOnLink, type LinkInterface, linkLocalOf, readLinks } from "./links.ts";
+import { type Multicast, type Self, startMulticast } from "./multicast.ts";
+import { type Neighbor, Neighbors } from "./neighbors.ts";
+import { parseSeed, resolveSeed } from "./seeds.ts";
+
+export type Discovery = {
+  neighbors(): Neighbor[];
+  interfaces(): LinkInterface[];
+  /** Asks again now: after a change that may bring neighbors. */
+  refresh(): void;
+  /** Somebody at `address` answered by unicast. If that is on a link where multicast was never heard, a warning says so. */
+  answered(address: string): void;
+  /** Says goodbye and ends. */
+  stop(): Promise<void>;
+};
+export type DiscoveryOptions = {
+  self: Self;
+  seeds: readonly string[];
+  /** Names of the links to use; all that look like one by default. */
+  interfaces?: readonly string[] | undefined;
+  log: Log;
+  warnings: Pick<Warnings, "raise" | "clear">;
+  /** A member of the same neighborhood may be there. Comes again each time it is heard. */
+  onNeighbor(neighbor: Neighbor): void;
+  clock?: Clock;
+  links?: (only?: readonly string[]) => LinkInterface[];
+};
+type Station = { link: LinkInterface; key: string; sockets: Multicast[]; sinceMs: number; hasFailed: boolean };
+
+const watchMs = 2_000; // a cable plugged in is noticed within this
+const askMs = 60_000; // plus or minus half
+const askAgainMs = 1_000; // the first question may meet a switch that is not ready yet
+const rebuildFailedMs = 30_000;
+const patienceMs = 10_000; // how long multicast may stay silent while unicast answers
+
+export async function startDiscovery(options: DiscoveryOptions): Promise<Discovery> {
+  const { self, log, warnings, onNeighbor, clock = systemClock, links = readLinks } = options;
+  const now = () => clock.monotonic();
+  const neighbors = new Neighbors();
+  const stations = new Map<string, Station>();
+  let isStopped = false;
+  /** Names of links on which multicast was heard, and on which unicast answered. */
+  const heard = new Set<string>();
+  const answered = new Set<string>();
+  const seeds = options.seeds.flatMap((text) => {
+    const seed = parseSeed(text, self.helloPort);
+    if (!seed) warnings.raise("config.invalid", `seed "${text}" is not host:port`, "correct it in the config", text);
+    return seed ?? [];
+  });
+
+  const start = (link: LinkInterface, key: string): Station => {
+    const epoch = randomBytes(4).toString("hex");
+    const station: Station = { link, key, sockets: [], sinceMs: now(), hasFailed: false };
+    const open = (family: "udp4" | "udp6") =>
+      startMulticast({
+        ...{ link, family, self, epoch, log, now },
+        onHeard() {
+          if (heard.has(link.name)) return;
+          heard.add(link.name);
+          warnings.clear("discovery.multicastBlocked", link.name);
+        },
+        onResponse(packet, address) {
+          for (const sighting of readSightings(packet)) {
+            // Strangers of another neighborhood take no room: there is nothing to tell each other.
+            if (sighting.id === self.id || sighting.n !== self.hint) continue;
+            const neighbor = neighbors.hear(sighting, address, now());
+            if (neighbor) onNeighbor(neighbor);
+          }
+        },
+        onFailure(error) {
+          if (station.hasFailed) return;
+          station.hasFailed = true;
+          const hint = "if another program holds UDP port 5353 alone, end it; seeds work meanwhile";
+          warnings.raise("discovery.failed", `no mDNS on ${link.name}: ${error.message}`, hint, link.name);
+        },
+      });
+    if (ipv4Of(link)) station.sockets.push(open("udp4"));
+    if (linkLocalOf(link)) station.sockets.push(open("udp6"));
+    for (const socket of station.sockets) socket.query();
+    setTimeout(() => {
+      if (stations.get(link.name) === station) for (const socket of station.sockets) socket.query();
+    }, askAgainMs).unref();
+    log.info(`meeting neighbors on ${link.name} (${link.addresses.map(({ address }) => address).join(", ")})`);
+    return station;
+  };
+  const end = async (station: Station) => {
+    stations.delete(station.link.name);
+    await Promise.all(station.sockets.map((socket) => socket.stop()));
+  };
+  const watch = async () => {
+    const found = links(options.interfaces);
+    for (const station of [...stations.values()]) {
+      const same = found.some((link) => link.name === station.link.name && keyOf(link) === station.key);
+      if (same && !(station.hasFailed && now() - station.sinceMs > rebuildFailedMs)) continue;
+      log.info(`${station.link.name} changed or failed`);
+      heard.delete(station.link.name);
+      answered.delete(station.link.name);
+      warnings.clear("discovery.failed", station.link.name);
+      warnings.clear("discovery.multicastBlocked", station.link.name);
+      await end(station);
+    }
+    if (isStopped) return;
+    for (const link of found) if (!stations.has(link.name)) stations.set(link.name, start(link, keyOf(link)));
+    for (const station of stations.values()) warnAboutSilence(station);
+  };
+  const warnAboutSilence = ({ link, sinceMs }: Station) => {
+    if (heard.has(link.name) || !answered.has(link.name) || now() - sinceMs < patienceMs) return;
+    warnings.raise(
+      "discovery.multicastBlocked",
+      `neighbors on ${link.name} answer by unicast, but no multicast arrives`,
+      "allow multicast (224.0.0.251 and ff02::fb, UDP 5353) on the switch or access point, or list seeds on every device",
+      link.name,
+    );
+  };
+  const askSeeds = () =>
+    Promise.all(
+      seeds.map(async (seed) => {
+        for (const address of await resolveSeed(seed)) {
+          const neighbor = neighbors.addSeed(address, seed.port, now());
+          if (neighbor) onNeighbor(neighbor);
+        }
+      }),
+    );
+  const ask = () => {
+    for (const { sockets } of stations.values()) for (const socket of sockets) socket.query();
+    return askSeeds();
+  };
+
+  const complain = (error: unknown) => log.warn(`discovery: ${error}`);
+  await watch();
+  void askSeeds();
+  const watching = every(watchMs, watch, complain);
+  const asking = every(askMs, ask, complain, 0.5);
+  return {
+    neighbors: () => neighbors.list(now()),
+    interfaces: () => [...stations.values()].map(({ link }) => link),
+    refresh: () => void ask(),
+    answered(address) {
+      const station = [...stations.values()].find(({ link }) => isOnLink(address, link));
+      if (station) answered.add(station.link.name);
+    },
+    async stop() {
+      isStopped = true;
+      watching.stop();
+      asking.stop();
+      await Promise.all([...stations.values()].map(end));
+    },
+  };
+}
+
+const keyOf = (link: LinkInterface) => [link.index, ...link.addresses.map(({ address }) => address)].join(" ");

@@ -1,0 +1,179 @@
+// The one HTTP server that strangers on the link can reach: hello, and the public page. It gives nothing else away.
+// Everything that arrives is bounded in size, time and number before anyone looks at it.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { isIP } from "node:net";
+import { type Clock, every, systemClock } from "../../system/clock.ts";
+import { describeError, errnoOf, HamletError } from "../../system/error.ts";
+import { explainIssues, parseJson } from "../../system/files.ts";
+import type { Log } from "../../system/log.ts";
+import type { Warnings } from "../health/warnings.ts";
+import { Hello, maxHelloBytes } from "./hello.ts";
+import { Limiter } from "./limiter.ts";
+
+export type PageRequest = {
+  method: "GET" | "HEAD";
+  /** Path and query as sent. */
+  url: string;
+  headers: IncomingMessage["headers"];
+  remoteAddress: string;
+  /** The address it was sent to: the mesh address means that it came through the mesh. */
+  localAddress: string;
+};
+export type PageAnswer = { status: number; headers: Record<string, string>; body: string | Buffer };
+export type DoorstepOptions = {
+  /** Where to listen, on all addresses: the hello port, and that of the page where it is wanted. */
+  ports: readonly number[];
+  /** Resolves to the answer for whoever proved to belong; rejects for everybody else. */
+  onHello(hello: Hello, remoteAddress: string): Promise<Hello>;
+  publicPage(request: PageRequest): PageAnswer | Promise<PageAnswer>;
+  log: Log;
+  warnings: Pick<Warnings, "raise" | "clear">;
+  clock?: Clock;
+};
+export type Doorstep = { stop(): Promise<void> };
+
+// Thirty devices that are switched on together greet within seconds; each from its own address.
+const hellos = { perSource: { burst: 20, perSecond: 1 }, total: { burst: 120, perSecond: 20 }, maxSources: 1024 };
+const pages = { perSource: { burst: 60, perSecond: 10 }, total: { burst: 240, perSecond: 50 }, maxSources: 1024 };
+const maxConnections = 64;
+const retryPortMs = 10_000;
+
+const strict = {
+  "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "cache-control": "no-store",
+};
+
+export async function startDoorstep(options: DoorstepOptions): Promise<Doorstep> {
+  const { ports, log, warnings, clock = systemClock } = options;
+  const handle = makeHandler(options, clock);
+  const servers = ports.map((port) => {
+    const server = createServer(
+      { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000, keepAliveTimeout: 2_000 },
+      handle,
+    );
+    server.maxConnections = maxConnections;
+    server.maxHeadersCount = 64;
+    server.maxRequestsPerSocket = 100;
+    server.on("clientError", (_error, socket) => {
+      if (!socket.writable) return socket.destroy();
+      const body = refusalText("hello.invalid", "this is not HTTP");
+      socket.end(
+        `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+      );
+    });
+    return { server, port };
+  });
+  const listen = async ({ server, port }: { server: Server; port: number }) => {
+    try {
+      await open(server, port);
+      warnings.clear("port.taken", String(port));
+    } catch (error) {
+      const why = errnoOf(error) === "EADDRINUSE" ? "is in use by another program" : describeError(error);
+      warnings.raise("port.taken", `TCP port ${port} ${why}`, `find it with: ss -ltnp sport = :${port}`, String(port));
+    }
+  };
+  await Promise.all(servers.map(listen));
+  const retrying = every(
+    retryPortMs,
+    () => Promise.all(servers.filter(({ server }) => !server.listening).map(listen)),
+    (error) => log.error(describeError(error)),
+    0.2,
+  );
+  return {
+    async stop() {
+      retrying.stop();
+      await Promise.all(
+        servers.map(({ server }) => {
+          server.closeAllConnections();
+          return new Promise((resolve) => server.close(resolve));
+        }),
+      );
+    },
+  };
+}
+
+const open = (server: Server, port: number) =>
+  new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ port, host: "::" }, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+
+function makeHandler({ onHello, publicPage, log }: DoorstepOptions, clock: Clock) {
+  const helloLimiter = new Limiter(hellos);
+  const pageLimiter = new Limiter(pages);
+  const answer = async (request: IncomingMessage): Promise<PageAnswer> => {
+    const remoteAddress = withoutMapping(request.socket.remoteAddress);
+    const { method = "", url = "", headers } = request;
+    if (!isOurHost(headers.host)) return refusal(421, "api.refused", "this device is not called that");
+    if (method === "POST" && url === "/v1/hello") {
+      // Only a page in a browser sends Origin, and no page has any business here.
+      if (headers.origin !== undefined) return refusal(403, "api.refused", "hello is not for browsers");
+      if (!helloLimiter.admits(remoteAddress, clock.monotonic())) return refusal(429, "hello.busy", "too many hellos");
+      const hello = Hello.safeParse(parseJson(await readBody(request)));
+      if (!hello.success) return refusal(400, "hello.invalid", explainIssues(hello.error).slice(0, 300));
+      return json(200, await onHello(hello.data, remoteAddress));
+    }
+    if (method !== "GET" && method !== "HEAD") return refusal(405, "api.refused", "nothing here takes that");
+    if (!pageLimiter.admits(remoteAddress, clock.monotonic())) return refusal(429, "hello.busy", "too many requests");
+    const localAddress = withoutMapping(request.socket.localAddress);
+    return await publicPage({ method, url, headers, remoteAddress, localAddress });
+  };
+  return (request: IncomingMessage, response: ServerResponse) => {
+    request.on("error", () => {});
+    answer(request)
+      .catch((error: unknown) => {
+        if (error instanceof HamletError) {
+          const status = error.code === "hello.invalid" ? 400 : 403;
+          return refusal(status, error.code, error.message.slice(0, 300));
+        }
+        log.error(`request from ${request.socket.remoteAddress}: ${describeError(error)}`);
+        return refusal(500, "api.refused", "this device could not answer; its log tells why");
+      })
+      .then(({ status, headers, body }) => {
+        // What we did not read to its end would be taken for the next request.
+        if (!request.complete) response.shouldKeepAlive = false;
+        response.writeHead(status, { ...strict, ...headers, "content-length": Buffer.byteLength(body) });
+        response.end(request.method === "HEAD" ? undefined : body);
+      })
+      .catch((error: unknown) => {
+        log.error(describeError(error));
+        response.destroy();
+      });
+  };
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const tooLarge = new HamletError("hello.invalid", `a hello has at most ${maxHelloBytes} bytes`);
+  if (Number(request.headers["content-length"] ?? 0) > maxHelloBytes) throw tooLarge;
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxHelloBytes) throw tooLarge;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** A name that only this network can have given: a web page that points its own domain here (DNS rebinding) stays outside. */
+export function isOurHost(host: string | undefined): boolean {
+  if (host === undefined || host.length > 260) return false;
+  const name = host.replace(/:\d{1,5}$/, "").toLowerCase();
+  if (name.startsWith("[")) return isIP(name.slice(1, -1).split("%")[0]!) === 6;
+  return isIP(name) === 4 || /^[a-z0-9-]{1,63}(\.local|\.hamlet\.internal)?$/.test(name);
+}
+
+const withoutMapping = (address = "") => address.replace(/^::ffff:(?=\d+\.)/i, "");
+const refusalText = (code: string, message: string) => JSON.stringify({ error: { code, message } });
+const json = (status: number, value: unknown): PageAnswer => ({
+  status,
+  headers: { "content-type": "application/json" },
+  body: JSON.stringify(value),
+});
+const refusal = (status: number, code: string, message: string): PageAnswer =>
+  json(status, { error: { code, message } });

@@ -1,0 +1,53 @@
+// Says hello when greeting.ts decides to: timers and sockets here, no decisions.
+import { type Clock, every, systemClock } from "../../system/clock.ts";
+import { describeError } from "../../system/error.ts";
+import type { Log } from "../../system/log.ts";
+import { type Contacts, type Event, step } from "./greeting.ts";
+import type { Neighbor } from "./neighbors.ts";
+
+export type Greeter = {
+  hint(neighbor: Neighbor): void;
+  /** Greets the device with this id again, or all. */
+  again(id?: string): void;
+  stop(): void;
+};
+export type GreeterOptions = {
+  /** Says hello there and takes the answer in; rejects where none came or it was refused. */
+  greet(place: { address: string; port: number }, id: string): Promise<void>;
+  log: Log;
+  clock?: Clock;
+};
+
+const tickMs = 250;
+
+export function startGreeter({ greet, log, clock = systemClock }: GreeterOptions): Greeter {
+  let contacts: Contacts = new Map();
+  let isStopped = false;
+  const happen = (event: Event) => {
+    if (isStopped) return;
+    const [next, effects] = step(contacts, event, clock.monotonic(), Math.random());
+    contacts = next;
+    for (const { key, address, port } of effects) {
+      greet({ address, port }, key).then(
+        () => happen({ kind: "answered", key }),
+        (error: unknown) => {
+          log.debug(`hello to ${address} port ${port}: ${describeError(error)}`);
+          happen({ kind: "failed", key });
+        },
+      );
+    }
+  };
+  const ticking = every(
+    tickMs,
+    () => happen({ kind: "tick" }),
+    (error) => log.error(describeError(error)),
+  );
+  return {
+    hint: (neighbor) => happen({ kind: "hint", neighbor }),
+    again: (key) => happen(key === undefined ? { kind: "again" } : { kind: "again", key }),
+    stop() {
+      isStopped = true;
+      ticking.stop();
+    },
+  };
+}

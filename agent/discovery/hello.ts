@@ -1,0 +1,93 @@
+// Hello: two devices hand each other their records and what they know to be revoked. One message, one answer, plain HTTP:
+// every part is signed and proves itself, and whoever does not prove to belong gets no answer.
+import { request } from "node:http";
+import { isIPv6 } from "node:net";
+import { z } from "zod";
+import { errnoOf, HamletError } from "../../system/error.ts";
+import { explainIssues, parseJson } from "../../system/files.ts";
+
+export const maxHelloBytes = 64 << 10;
+
+const Jws = z
+  .string()
+  .max(16 << 10)
+  .regex(/^[\w-]+\.[\w-]+\.[\w-]+$/);
+// Unknown keys are dropped, not refused: a later release may say more.
+export const Hello = z.object({
+  record: Jws,
+  revocations: z.array(Jws).max(256),
+  documents: z.array(Jws).max(64).optional(),
+});
+export type Hello = z.infer<typeof Hello>;
+
+/** What a door says when it does not answer: a code for programs, words for people. */
+export const Refusal = z.object({
+  error: z.object({ code: z.string().max(64), message: z.string().max(500), hint: z.string().max(500).optional() }),
+});
+
+/**
+ * Says hello at `address` (maybe with %scope) and gives the answer. Throws `device.noAnswer` where nobody listens or in
+ * time, `hello.refused` with their reason, `hello.invalid` where what came back is no hello.
+ */
+export async function sayHello(
+  address: string,
+  port: number,
+  hello: Hello,
+  { timeoutMs = 5_000 }: { timeoutMs?: number } = {},
+): Promise<Hello> {
+  const { status, body } = await post(address, port, JSON.stringify(hello), timeoutMs);
+  const answer = parseJson(body);
+  if (status !== 200) {
+    const refusal = Refusal.safeParse(answer);
+    const { code, message } = refusal.success ? refusal.data.error : { code: `status ${status}`, message: "" };
+    throw new HamletError("hello.refused", `${address} did not answer our hello: ${code} ${message}`.trim());
+  }
+  const parsed = Hello.safeParse(answer);
+  if (parsed.success) return parsed.data;
+  throw new HamletError("hello.invalid", `${address} answered with no hello: ${explainIssues(parsed.error)}`);
+}
+
+function post(
+  address: string,
+  port: number,
+  content: string,
+  timeoutMs: number,
+): Promise<{ status: number; body: string }> {
+  const bare = address.split("%")[0]!;
+  const host = isIPv6(bare) ? `[${bare}]` : bare;
+  return new Promise((resolve, reject) => {
+    const failed = (cause: unknown) => {
+      if (cause instanceof HamletError) return reject(cause);
+      const why = errnoOf(cause) === "ABORT_ERR" ? `none within ${timeoutMs} ms` : (errnoOf(cause) ?? "none");
+      reject(new HamletError("device.noAnswer", `no answer from ${address} port ${port}: ${why}`, { cause }));
+    };
+    const outgoing = request(
+      {
+        ...{ host: address, port, method: "POST", path: "/v1/hello", agent: false, maxHeaderSize: 8 << 10 },
+        // The whole exchange, name lookup to last byte, has this one deadline.
+        signal: AbortSignal.timeout(timeoutMs),
+        headers: {
+          host: `${host}:${port}`,
+          "content-type": "application/json",
+          "content-length": Buffer.byteLength(content),
+        },
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        let bytes = 0;
+        response.on("data", (chunk: Buffer) => {
+          bytes += chunk.length;
+          if (bytes > maxHelloBytes) {
+            outgoing.destroy(new HamletError("hello.invalid", `${address} answered with more than a hello may hold`));
+          } else chunks.push(chunk);
+        });
+        response.on("end", () =>
+          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") }),
+        );
+        response.on("error", failed);
+      },
+    );
+    outgoing.on("error", failed);
+    outgoing.end(content);
+  });
+}

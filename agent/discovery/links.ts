@@ -1,0 +1,74 @@
+// The links on which neighbors may be: real network segments, not tunnels, not bridges for containers, not ourselves.
+import { readFileSync } from "node:fs";
+import { isIPv4, isIPv6 } from "node:net";
+import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
+
+/** `index` changes when a NIC is replugged, even with the same name and address. */
+export type LinkInterface = { name: string; index: number; addresses: { address: string; bits: number }[] };
+export type Facts = { index: number; type: number; flags: number };
+
+// Their hosts are on this device; meeting a neighbor there would mean meeting oneself.
+const containerNames = /^(docker|br-[0-9a-f]{12}$|veth|virbr|vnet|lxc|lxdbr|podman|cni|flannel|cali|kube|dummy|ifb)/;
+const ethernet = 1; // linux/if_arp.h: Wi-Fi has it too; WireGuard, tun and PPP do not
+const pointToPoint = 0x10; // linux/if.h
+const multicast = 0x1000;
+
+/** Pure: which of the system's interfaces are links. `only` names them, then nothing else is asked but that they are no tunnel. */
+export function chooseLinks(
+  found: NodeJS.Dict<NetworkInterfaceInfo[]>,
+  facts: (name: string) => Facts | undefined,
+  only?: readonly string[],
+): LinkInterface[] {
+  return Object.entries(found).flatMap(([name, addresses = []]) => {
+    if (only ? !only.includes(name) : containerNames.test(name)) return [];
+    const fact = facts(name);
+    if (!fact || fact.type !== ethernet || fact.flags & pointToPoint || !(fact.flags & multicast)) return [];
+    const own = addresses.filter((entry) => !entry.internal);
+    if (own.length === 0) return [];
+    const sorted = own.map(({ address, cidr }) => ({ address, bits: Number(cidr?.split("/")[1] ?? 128) }));
+    return [{ name, index: fact.index, addresses: sorted.sort((a, b) => (a.address < b.address ? -1 : 1)) }];
+  });
+}
+
+export const readLinks = (only?: readonly string[]): LinkInterface[] =>
+  chooseLinks(networkInterfaces(), readFacts, only);
+
+function readFacts(name: string): Facts | undefined {
+  try {
+    const read = (file: string) => Number(readFileSync(`/sys/class/net/${name}/${file}`, "utf8"));
+    return { index: read("ifindex"), type: read("type"), flags: read("flags") };
+  } catch {
+    return undefined; // gone between the two looks
+  }
+}
+
+export const ipv4Of = (link: LinkInterface): string | undefined =>
+  link.addresses.find(({ address }) => isIPv4(address))?.address;
+export const linkLocalOf = (link: LinkInterface): string | undefined =>
+  link.addresses.find(({ address }) => isLinkLocal(address))?.address;
+export const isLinkLocal = (address: string): boolean => /^fe[89ab][0-9a-f]:/i.test(address);
+
+/** Is `address` (maybe with %scope) a neighbor's on this link: in one of its networks, by the link's own word? */
+export function isOnLink(address: string, link: LinkInterface): boolean {
+  const [bare = "", scope] = address.split("%");
+  if (isLinkLocal(bare)) return scope === undefined || scope === link.name;
+  const wanted = bitsOf(bare);
+  return link.addresses.some(({ address: own, bits }) => {
+    if (isLinkLocal(own) || isIPv4(own) !== isIPv4(bare)) return false;
+    return wanted !== "" && bitsOf(own).slice(0, bits) === wanted.slice(0, bits);
+  });
+}
+
+function bitsOf(address: string): string {
+  if (isIPv4(address))
+    return address
+      .split(".")
+      .map((part) => Number(part).toString(2).padStart(8, "0"))
+      .join("");
+  if (!isIPv6(address)) return "";
+  const [head = "", tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
+  const left = head.split(":").filter(Boolean);
+  const right = (tail ?? "").split(":").filter(Boolean);
+  const groups = [...left, ...Array(8 - left.length - right.length).fill("0"), ...right];
+  return groups.map((group) => Number.parseInt(group, 16).toString(2).padStart(16, "0")).join("");
+}

@@ -1,0 +1,25 @@
+// Neighbors by configuration, where multicast does not reach: `host:port`, `[v6]:port`, or a host alone.
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+
+export type Seed = { host: string; port: number };
+
+/** Undefined if the text is no seed. */
+export function parseSeed(text: string, defaultPort: number): Seed | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([A-Za-z0-9][A-Za-z0-9.-]{0,252}))(?::([0-9]{1,5}))?$/.exec(
+    text.trim(),
+  );
+  if (!match) return undefined;
+  const port = match[3] === undefined ? defaultPort : Number(match[3]);
+  return port >= 1 && port <= 65535 ? { host: (match[1] ?? match[2])!, port } : undefined;
+}
+
+/** The first few addresses of a seed; none when its name does not resolve now (it is asked again later). */
+export async function resolveSeed({ host }: Seed): Promise<string[]> {
+  if (isIP(host.split("%")[0]!)) return [host];
+  try {
+    return (await lookup(host, { all: true })).slice(0, 4).map(({ address }) => address);
+  } catch {
+    return [];
+  }
+}
