@@ -134,7 +134,7 @@ function watch(turn: Turn): void {
   const { view, now } = turn;
   if (view.probe && now >= view.probe.endsAt) failProbe(turn, view.probe);
   else if (view.probe && !view.probe.hasAsked && now >= view.probe.askAt) askOthers(turn, view.probe);
-  if (now >= view.probeAt) startProbe(turn);
+  if (now >= view.probeAt && !view.probe) startProbe(turn);
   if (now < view.memberAt) return;
   for (const [id, member] of view.members) {
     if (member.state === "suspect" && now >= member.deadline) bury(turn, id);
@@ -165,6 +165,7 @@ function excuse(turn: Turn, lateMs: number): void {
   if (lateMs < STALL_MS) return;
   const { view } = turn;
   view.health = healthAfter(view.health, 1);
+  view.probeAt += lateMs;
   const { probe } = view;
   if (probe) view.probe = { ...probe, askAt: probe.askAt + lateMs, endsAt: probe.endsAt + lateMs };
   view.errands = view.errands.map((errand) => ({ ...errand, nackAt: errand.nackAt + lateMs }));
@@ -192,11 +193,12 @@ function earliest(members: ReadonlyMap<string, Member>): number {
 /** When the next tick is due; never, for one that is alone. */
 function dueAt(view: View): number {
   if (view.members.size === 0) return Number.POSITIVE_INFINITY;
-  const { probe } = view;
-  const watching =
-    view.self.state === "alive"
-      ? [view.probeAt, view.memberAt, probe ? (probe.hasAsked ? probe.endsAt : probe.askAt) : view.probeAt]
-      : [];
+  const watching = view.self.state === "alive" ? [probeDueAt(view), view.memberAt] : [];
   const telling = view.rumours.length > 0 ? [view.gossipAt] : [];
   return Math.min(view.syncAt, ...watching, ...telling, ...view.errands.map((errand) => errand.nackAt));
+}
+
+function probeDueAt({ probe, probeAt }: View): number {
+  if (!probe) return probeAt;
+  return probe.hasAsked ? probe.endsAt : probe.askAt;
 }

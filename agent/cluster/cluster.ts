@@ -1,0 +1,216 @@
+// The shell around SWIM: sockets and timers become events, effects become datagrams; nothing is decided here.
+import type { Clock } from "../../system/clock.ts";
+import { describeError } from "../../system/error.ts";
+import type { Log } from "../../system/log.ts";
+import { Courier, type DocumentStore } from "./documents.ts";
+import {
+  decodeMessage,
+  decodeSync,
+  encodeMessage,
+  encodeSync,
+  type Freight,
+  type Summary,
+  SYNC_BYTES,
+} from "./messages.ts";
+import type { State } from "./news.ts";
+import { makeProofs, type SignLiveness } from "./proofs.ts";
+import { makeRates } from "./rates.ts";
+import { begin, type Event, step } from "./swim.ts";
+import { type Answer, canonical, openTransport, type Request, type Transport } from "./transport.ts";
+import { allNews, type Effect } from "./view.ts";
+
+export type { DocumentStore } from "./documents.ts";
+export type { Summary } from "./messages.ts";
+
+/** `since` is ms since 1970; `rttMs` is smoothed over the probes of this member. */
+export type Liveness = { state: State; since: number; incarnation: number; rttMs?: number };
+
+export type ClusterOptions = {
+  self: { id: string; signLiveness: SignLiveness };
+  /** The mesh address: the only one that is listened on. */
+  address: string;
+  port: number;
+  members(): ReadonlyMap<string, { address: string; deviceKey: string }>;
+  documents: DocumentStore;
+  clock: Clock;
+  log: Log;
+  onChange(liveness: Map<string, Liveness>): void;
+  /** How long to wait for `address` to appear; default 10 s. */
+  deadlineMs?: number;
+  /** Where this member's chance starts; default random. */
+  seed?: number;
+};
+
+export type Cluster = {
+  /** Every member by id, this one included. */
+  liveness(): Map<string, Liveness>;
+  /** `members()` has changed: newcomers are greeted at once, those gone are forgotten. */
+  membersChanged(): void;
+  /** Tells the neighborhood of a document that the store holds. */
+  publish(summary: Summary): void;
+  /** Says goodbye; the others know this member as `left`. Stop afterwards. */
+  leave(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+const LONGEST_SLEEP_MS = 60_000;
+const GOODBYE_MS = 500; // two rounds of gossip
+/** A member that sends more than this is broken: in a hundred-member neighborhood each is due about ten a second. */
+const DATAGRAMS = { perSecond: 100, burst: 400 };
+const REQUESTS = { perSecond: 50, burst: 500 };
+
+/** Throws `port.taken`, and `cluster.failed` if the address does not appear in time. */
+export async function startCluster(o: ClusterOptions): Promise<Cluster> {
+  const { clock, log } = o;
+  const monotonic = clock.monotonic;
+  const proofs = makeProofs(o.self, (id) => o.members().get(id)?.deviceKey);
+  let view = begin(o.self.id, o.seed ?? Math.floor(Math.random() * 2 ** 32), monotonic(), proofs);
+  let addresses = new Map<string, string>();
+  let ids = new Map<string, string>();
+  let timer: NodeJS.Timeout | undefined;
+  let isStopped = false;
+  const mayDatagram = makeRates({ ...DATAGRAMS, monotonic });
+  const mayRequest = makeRates({ ...REQUESTS, monotonic });
+
+  const transport: Transport = await openTransport({
+    address: o.address,
+    port: o.port,
+    deadlineMs: o.deadlineMs ?? 10_000,
+    log,
+    isMember: (address) => ids.has(address),
+    onDatagram(address, bytes) {
+      const from = ids.get(address);
+      if (from === undefined || !mayDatagram(from)) return;
+      const message = decodeMessage(bytes);
+      if (message) dispatch({ kind: "heard", from, message });
+    },
+    onRequest: answer,
+  });
+  const courier = new Courier({
+    store: o.documents,
+    monotonic,
+    log,
+    publish: (document) => dispatch({ kind: "publish", document }),
+    async fetch(from, kind, id) {
+      const path = `/v1/documents/${kind}/${encodeURIComponent(id)}`;
+      return (await transport.ask(addresses.get(from) ?? "", "GET", path)).toString("utf8");
+    },
+  });
+
+  function dispatch(event: Event): void {
+    if (isStopped) return;
+    const [next, effects] = step(view, event, monotonic(), proofs);
+    view = next;
+    for (const effect of effects) perform(effect);
+    if (effects.some(({ kind }) => kind === "changed")) announce();
+    clearTimeout(timer);
+    timer = setTimeout(wake, Math.min(LONGEST_SLEEP_MS, Math.max(0, view.dueAt - monotonic())));
+  }
+
+  function wake(): void {
+    dispatch({ kind: "tick" });
+  }
+
+  function perform(effect: Effect): void {
+    switch (effect.kind) {
+      case "send": {
+        const to = addresses.get(effect.to);
+        if (to) transport.send(to, encodeMessage(effect.message));
+        break;
+      }
+      case "sync":
+        sync(effect.with).catch((error) => log.debug(`full sync with ${effect.with}: ${describeError(error)}`));
+        break;
+      case "documents":
+        courier.heard(effect.from, effect.documents);
+        break;
+      case "changed":
+        log.info(`${effect.id} is ${effect.state}`);
+        break;
+      case "forged":
+        log.warn(`${effect.from} told of ${effect.id} what that one never signed`);
+        break;
+    }
+  }
+
+  const everything = (): Freight => ({ news: allNews(view), documents: o.documents.summaries() });
+
+  /** At most what the other side will read; what does not fit travels with another sync or by gossip. */
+  function syncText(): string {
+    const { news, documents } = everything();
+    for (let share = 1; ; share /= 2) {
+      const part = { news: some(news, share), documents: some(documents, share) };
+      const text = encodeSync(part);
+      if (text.length <= SYNC_BYTES) return text;
+    }
+  }
+
+  async function sync(id: string): Promise<void> {
+    const to = addresses.get(id);
+    if (to) takeSync(id, await transport.ask(to, "POST", "/v1/sync", syncText()));
+  }
+
+  function takeSync(from: string, bytes: Buffer): boolean {
+    const freight = decodeSync(bytes);
+    if (freight) dispatch({ kind: "synced", from, freight });
+    return freight !== undefined;
+  }
+
+  async function answer({ from: address, method, path, body }: Request): Promise<Answer> {
+    const from = ids.get(address);
+    if (from === undefined) return { status: 403, body: "" };
+    if (!mayRequest(from)) return { status: 429, body: "" };
+    if (method === "POST" && path === "/v1/sync") {
+      const own = syncText();
+      return takeSync(from, body) ? { status: 200, body: own } : { status: 400, body: "" };
+    }
+    const [, kind, id] = /^\/v1\/documents\/([a-z-]+)\/([A-Za-z0-9_.:%-]+)$/.exec(path) ?? [];
+    const document = method === "GET" && kind && id ? o.documents.get(kind, decodeURIComponent(id)) : undefined;
+    return document === undefined ? { status: 404, body: "" } : { status: 200, body: document };
+  }
+
+  function membersChanged(): void {
+    addresses = new Map([...o.members()].map(([id, { address }]) => [id, canonical(address)]));
+    addresses.delete(o.self.id);
+    ids = new Map([...addresses].map(([id, address]) => [address, id]));
+    dispatch({ kind: "members", ids: [...addresses.keys()] });
+  }
+
+  function liveness(): Map<string, Liveness> {
+    const since = (at: number) => clock.now() - (monotonic() - at);
+    const all = new Map<string, Liveness>();
+    all.set(o.self.id, { state: view.self.state, since: since(view.self.since), incarnation: view.self.incarnation });
+    for (const [id, { state, since: at, incarnation, rttMs }] of view.members) {
+      all.set(id, { state, since: since(at), incarnation, ...(rttMs === undefined ? {} : { rttMs }) });
+    }
+    return all;
+  }
+
+  function announce(): void {
+    try {
+      o.onChange(liveness());
+    } catch (error) {
+      log.error(`after a change of liveness: ${describeError(error)}`);
+    }
+  }
+
+  membersChanged();
+  return {
+    liveness,
+    membersChanged,
+    publish: (document) => dispatch({ kind: "publish", document }),
+    async leave() {
+      dispatch({ kind: "leave" });
+      await new Promise((resolve) => setTimeout(resolve, GOODBYE_MS));
+    },
+    async stop() {
+      isStopped = true;
+      clearTimeout(timer);
+      await transport.close();
+    },
+  };
+}
+
+function some<T>(items: readonly T[], share: number): T[] {
+  return share === 1 ? [...items] : items.filter(() => Math.random() < share);
+}

@@ -1,0 +1,148 @@
+// Datagrams by UDP, full syncs and documents by HTTP, both bound to the mesh address and to nothing else.
+import { createSocket, type Socket } from "node:dgram";
+import { Agent, createServer, type IncomingMessage, request, type Server } from "node:http";
+import { isIPv6, SocketAddress } from "node:net";
+import { sleep } from "../../system/clock.ts";
+import { errnoOf, HamletError } from "../../system/error.ts";
+import type { Log } from "../../system/log.ts";
+import { SYNC_BYTES } from "./messages.ts";
+
+export type Request = { from: string; method: string; path: string; body: Buffer };
+export type Answer = { status: number; body: string };
+export type Transport = {
+  send(to: string, text: string): void;
+  /** The body of a 200; throws for anything else, and after 5 s. */
+  ask(to: string, method: "GET" | "POST", path: string, body?: string): Promise<Buffer>;
+  close(): Promise<void>;
+};
+export type TransportOptions = {
+  address: string;
+  port: number;
+  /** Whether a source address is a member's; all else is dropped unread. */
+  isMember(address: string): boolean;
+  onDatagram(from: string, bytes: Uint8Array): void;
+  onRequest(request: Request): Promise<Answer>;
+  /** How long to wait for the address to appear: the tunnel's interface may come up after us. */
+  deadlineMs: number;
+  log: Log;
+};
+
+const RETRY_MS = 100;
+const ASK_MS = 5_000;
+
+/** One spelling for each address, the kernel's. */
+export const canonical = (address: string): string =>
+  new SocketAddress({ address, family: isIPv6(address) ? "ipv6" : "ipv4" }).address;
+
+export async function openTransport(o: TransportOptions): Promise<Transport> {
+  const socket = await whenThere(o, () => bindUdp(o));
+  const server = await whenThere(o, () => listenTcp(o)).catch((error) => {
+    socket.close();
+    throw error;
+  });
+  const agent = new Agent({ keepAlive: true, maxSockets: 4, maxFreeSockets: 1, timeout: ASK_MS });
+  return {
+    send(to, text) {
+      socket.send(text, o.port, to, (error) => {
+        if (error) o.log.debug(`datagram to ${to}: ${error.message}`);
+      });
+    },
+    ask: (to, method, path, body) => ask(o, agent, to, { method, path, body }),
+    async close() {
+      agent.destroy();
+      server.closeAllConnections();
+      await Promise.all([
+        new Promise<void>((resolve) => socket.close(resolve)),
+        new Promise<unknown>((resolve) => server.close(resolve)),
+      ]);
+    },
+  };
+}
+
+async function whenThere<T>(o: TransportOptions, open: () => Promise<T>): Promise<T> {
+  for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
+    try {
+      return await open();
+    } catch (cause) {
+      const at = `${o.address} port ${o.port}`;
+      if (errnoOf(cause) === "EADDRINUSE") {
+        const hint = "another program holds it: stop that one, or change cluster.port on every device";
+        throw new HamletError("port.taken", `the cluster's ${at} is taken`, { hint, cause });
+      }
+      if (errnoOf(cause) !== "EADDRNOTAVAIL" || waitedMs >= o.deadlineMs) {
+        const hint = "the mesh interface must be up and hold this address: see `ip address show`";
+        throw new HamletError("cluster.failed", `cannot listen on ${at}`, { hint, cause });
+      }
+      await sleep(RETRY_MS);
+    }
+  }
+}
+
+async function bindUdp(o: TransportOptions): Promise<Socket> {
+  const socket = createSocket({ type: isIPv6(o.address) ? "udp6" : "udp4" });
+  await new Promise<void>((resolve, reject) => {
+    socket.once("error", reject);
+    socket.bind({ address: o.address, port: o.port, exclusive: true }, resolve);
+  }).catch((error) => {
+    socket.close();
+    throw error;
+  });
+  socket.removeAllListeners("error");
+  socket.on("error", (error) => o.log.warn(`cluster socket: ${error.message}`));
+  socket.on("message", (bytes, { address }) => {
+    if (o.isMember(address)) o.onDatagram(address, bytes);
+  });
+  return socket;
+}
+
+async function listenTcp(o: TransportOptions): Promise<Server> {
+  const server = createServer({ headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 5_000 });
+  server.maxConnections = 64;
+  server.on("connection", (connection) => {
+    if (!o.isMember(connection.remoteAddress ?? "")) connection.destroy();
+  });
+  server.on("clientError", (_error, connection) => connection.destroy());
+  server.on("request", async (incoming, outgoing) => {
+    try {
+      const { method = "", url: path = "" } = incoming;
+      const body = await bodyOf(incoming);
+      const answer = await o.onRequest({ from: incoming.socket.remoteAddress ?? "", method, path, body });
+      outgoing.writeHead(answer.status, { "content-type": "application/json" }).end(answer.body);
+    } catch (error) {
+      o.log.debug(`request on the mesh: ${error instanceof Error ? error.message : error}`);
+      incoming.destroy();
+    }
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host: o.address, port: o.port, exclusive: true }, resolve);
+  });
+  server.removeAllListeners("error");
+  server.on("error", (error) => o.log.warn(`cluster server: ${error.message}`));
+  return server;
+}
+
+type Asked = { method: string; path: string; body: string | undefined };
+
+async function ask(o: TransportOptions, agent: Agent, to: string, { method, path, body }: Asked): Promise<Buffer> {
+  const signal = AbortSignal.timeout(ASK_MS);
+  const incoming = await new Promise<IncomingMessage>((resolve, reject) => {
+    const headers = body === undefined ? {} : { "content-length": Buffer.byteLength(body) };
+    const options = { host: to, port: o.port, localAddress: o.address, method, path, headers, agent, signal };
+    request(options, resolve).on("error", reject).end(body);
+  });
+  const bytes = await bodyOf(incoming);
+  if (incoming.statusCode !== 200) throw new Error(`${method} ${path}: ${incoming.statusCode}`);
+  return bytes;
+}
+
+async function bodyOf(incoming: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of incoming) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > SYNC_BYTES) throw new Error(`more than ${SYNC_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
