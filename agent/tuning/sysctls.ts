@@ -1,0 +1,29 @@
+// The kernel's settings under /proc/sys: any may be read, only those under net. are written.
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { errnoOf } from "../../system/error.ts";
+import { SysctlKey } from "./profiles.ts";
+
+export type Sysctls = {
+  /** The value as the kernel spells it, or undefined if this kernel (or namespace) has no such key. */
+  read(key: string): Promise<string | undefined>;
+  write(key: string, value: string): Promise<void>;
+};
+
+export function kernelSysctls(root = "/proc/sys"): Sysctls {
+  const path = (key: string) => join(root, ...key.split("."));
+  return {
+    async read(key) {
+      try {
+        return (await readFile(path(key), "utf8")).replace(/\n$/, "");
+      } catch (error) {
+        if (errnoOf(error) === "ENOENT") return undefined;
+        throw error;
+      }
+    },
+    async write(key, value) {
+      // r+: opening it must never make a file.
+      await writeFile(path(SysctlKey.parse(key)), `${value}\n`, { flag: "r+" });
+    },
+  };
+}
