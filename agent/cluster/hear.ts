@@ -9,6 +9,7 @@ export const PROBE_MS = 1_000;
 const FIRST_KNOCK_MS = 250; // a newcomer is at the door: its tunnel comes up any moment
 const DEAD_KNOCK_MS = 1_000;
 const LAST_KNOCK_MS = 60_000;
+const SYNC_PAUSE_MS = 1_000;
 const PATIENCE_MS = 10_000; // for a member never heard: two WireGuard handshakes, the second after 5 s
 
 /** Answers whether the teller should hear our own word at once. */
@@ -69,8 +70,11 @@ function believe(turn: Turn, news: News, from: string): void {
   writable(turn).set(id, after(turn, base, news));
   turn.view.rumours = addNews(turn.view.rumours, news);
   if (!isSame) turn.effects.push({ kind: "changed", id, state: news.state });
-  // Back from silence, and speaking to us itself: the moment to compare everything.
-  if (!isSame && news.state === "alive" && before.state !== "suspect" && from === id) turn.view.syncAt = turn.now;
+  // A first word, or one after death, from its own mouth: the moment to compare everything, yet at most once a second.
+  const wasAway = before.incarnation === 0 || before.state === "dead" || before.state === "left";
+  if (wasAway && news.state === "alive" && from === id) {
+    turn.view.syncAt = Math.min(turn.view.syncAt, Math.max(turn.now, turn.view.syncedAt + SYNC_PAUSE_MS));
+  }
 }
 
 function after(turn: Turn, base: Pick<Member, "incarnation" | "signature" | "since" | "rttMs">, news: News): Member {

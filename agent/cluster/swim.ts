@@ -126,7 +126,10 @@ function tick(turn: Turn): void {
   if (now >= view.gossipAt && view.rumours.length > 0) gossip(turn);
   if (now >= view.syncAt) {
     view.syncAt = now + jittered(turn, SYNC_MS) * Math.max(1, 1 + Math.ceil(Math.log2(view.size / SYNC_SCALE)));
-    for (const id of sample(turn.random, reachable(view), 1)) turn.effects.push({ kind: "sync", with: id });
+    const [partner] = sample(turn.random, reachable(view), 1);
+    if (partner === undefined) return;
+    view.syncedAt = now;
+    turn.effects.push({ kind: "sync", with: partner });
   }
 }
 

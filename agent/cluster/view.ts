@@ -42,6 +42,7 @@ export type View = {
   readonly rumours: Rumours;
   readonly gossipAt: number;
   readonly syncAt: number;
+  readonly syncedAt: number;
   readonly health: number;
   readonly sequence: number;
   readonly seed: number;
@@ -81,6 +82,7 @@ export function emptyView(id: string, seed: number, now: number, proofs: Proofs)
     rumours: [],
     gossipAt: now,
     syncAt: now,
+    syncedAt: Number.NEGATIVE_INFINITY,
     health: 0,
     sequence: 0,
     seed,

@@ -1,0 +1,109 @@
+// The shell over real sockets: three members on loopback addresses.
+import { createSocket } from "node:dgram";
+import { createServer } from "node:net";
+import { afterEach, expect, test, vi } from "vitest";
+import { type Cluster, type ClusterOptions, startCluster } from "../../../agent/cluster/cluster.ts";
+import { systemClock } from "../../../system/clock.ts";
+import { silentLog } from "../../../system/log.ts";
+import { fakeStore, type Person, person, rollOf } from "./members.ts";
+
+const port = 17_946;
+const running = new Set<Cluster>();
+afterEach(async () => {
+  await Promise.all([...running].map((cluster) => cluster.stop()));
+  running.clear();
+});
+
+async function start(self: Person, people: () => Person[], more: Partial<ClusterOptions> = {}): Promise<Cluster> {
+  const documents = fakeStore();
+  const fixed = { self, address: self.address, port, documents, clock: systemClock, log: silentLog, onChange() {} };
+  const cluster = await startCluster({ ...fixed, members: () => rollOf(people()), ...more });
+  running.add(cluster);
+  return cluster;
+}
+
+const states = (cluster: Cluster) => [...cluster.liveness().values()].map(({ state }) => state);
+const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 8_000, interval: 20 });
+
+test("three members see each other alive within a second, with a round-trip time soon after", async () => {
+  const people = [person(1), person(2), person(3)];
+  const clusters = await Promise.all(people.map((one) => start(one, () => people)));
+  const startedAt = performance.now();
+  await eventually(() => {
+    for (const cluster of clusters) expect(states(cluster)).toEqual(["alive", "alive", "alive"]);
+  });
+  expect(performance.now() - startedAt).toBeLessThan(2_000);
+  await eventually(() => expect(clusters[0]?.liveness().get(people[1]?.id ?? "")?.rttMs).toBeGreaterThan(0));
+});
+
+test("a member that appears later is greeted when the others learn of it, and says goodbye when it leaves", async () => {
+  const [attic, cellar] = [person(4), person(5)];
+  const known = [attic];
+  const first = await start(attic, () => known);
+  const second = await start(cellar, () => [attic, cellar]);
+  known.push(cellar);
+  first.membersChanged();
+  await eventually(() => expect(first.liveness().get(cellar.id)?.state).toBe("alive"));
+  await second.leave();
+  await eventually(() => expect(first.liveness().get(cellar.id)?.state).toBe("left"));
+});
+
+test("a document told of by summary is fetched, kept and told on", async () => {
+  const people = [person(6), person(7), person(8)];
+  const stores = people.map(() => fakeStore());
+  const clusters = await Promise.all(people.map((one, at) => start(one, () => people, { documents: stores[at]! })));
+  await eventually(() => expect(states(clusters[0]!)).toEqual(["alive", "alive", "alive"]));
+  clusters[0]?.publish(stores[0]!.put("rollout", "spring", 3, "spring rollout 3"));
+  await eventually(() => {
+    for (const store of stores) expect(store.get("rollout", "spring")).toBe("spring rollout 3");
+  });
+  clusters[1]?.publish(stores[1]!.put("rollout", "evil", 1, "bad 1"));
+  await eventually(() => expect(stores[1]!.get("rollout", "evil")).toBe("bad 1"));
+  expect(stores[2]!.get("rollout", "evil")).toBeUndefined();
+});
+
+test("documents from before the meeting are pulled by the first full sync", async () => {
+  const people = [person(9), person(10)];
+  const stores = people.map(() => fakeStore());
+  stores[0]!.put("record", "old", 1, "old record 1");
+  stores[1]!.put("record", "older", 1, "older record 1");
+  await Promise.all(people.map((one, at) => start(one, () => people, { documents: stores[at]! })));
+  await eventually(() => {
+    expect(stores[1]!.get("record", "old")).toBe("old record 1");
+    expect(stores[0]!.get("record", "older")).toBe("older record 1");
+  });
+});
+
+test("garbage, and words from an address that is no member's, change nothing", async () => {
+  const people = [person(11), person(12)];
+  const clusters = await Promise.all(people.map((one) => start(one, () => people)));
+  await eventually(() => expect(states(clusters[0]!)).toEqual(["alive", "alive"]));
+  const stranger = createSocket("udp4").bind(0, "127.0.7.99");
+  for (const text of [
+    "",
+    "{",
+    "null",
+    "[[[[",
+    '{"t":"ping"}',
+    '{"t":"gossip","g":[1,"x",[null]]}',
+    "\0".repeat(9_000),
+  ]) {
+    stranger.send(text, port, people[0]!.address);
+  }
+  const answer = await fetch(`http://${people[0]!.address}:${port}/v1/sync`, { method: "POST", body: "{}" }).catch(
+    () => "hung up",
+  );
+  expect(answer).toBe("hung up");
+  stranger.close();
+  expect(states(clusters[0]!)).toEqual(["alive", "alive"]);
+});
+
+test("an address that does not appear in time is cluster.failed, one that another holds is port.taken", async () => {
+  const lost = { ...person(13), address: "192.0.2.1" };
+  await expect(start(lost, () => [lost], { deadlineMs: 50 })).rejects.toMatchObject({ code: "cluster.failed" });
+  const held = person(14);
+  const holder = createServer().listen(port, held.address);
+  await new Promise((resolve) => holder.once("listening", resolve));
+  await expect(start(held, () => [held])).rejects.toMatchObject({ code: "port.taken" });
+  holder.close();
+});
