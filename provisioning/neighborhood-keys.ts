@@ -3,7 +3,7 @@ import { z } from "zod";
 import { EpochMs, Id, PublicKey } from "./fields.ts";
 import { readUnverified, sign, verify } from "./jws.ts";
 import type { SigningKey } from "./keys.ts";
-import { type NeighborhoodId, neighborhoodIdOf } from "./names.ts";
+import { type DeviceId, type NeighborhoodId, neighborhoodIdOf } from "./names.ts";
 import { Refusal } from "./refusal.ts";
 
 /** The keys that count now. `formerRoots` counted once: what they signed holds only where a member vouches for it. */
@@ -12,6 +12,8 @@ export type NeighborhoodKeys = {
   rootKey: string;
   successorKey: string;
   formerRoots?: readonly FormerRoot[];
+  /** Members by tokens of former roots whom the present root keeps by name: newcomers believe them too. */
+  stays?: ReadonlySet<DeviceId>;
 };
 /** `lastRevocation`: the highest revocation by this root that still counts; a stolen root revokes nobody afterwards. */
 export type FormerRoot = { rootKey: string; lastRevocation: number };
@@ -23,6 +25,7 @@ export const Succession = z.object({
   rootKey: PublicKey.describe("the new root: the successor that signs this"),
   successorKey: PublicKey.describe("the next successor"),
   lastRevocation: z.int().min(0).describe("revocations by the root before this one count up to here"),
+  stays: z.array(Id).max(500).describe("members that the owner knows"),
   issuedAt: EpochMs,
 });
 export type Succession = z.infer<typeof Succession>;
@@ -37,7 +40,7 @@ export const foundedBy = (rootKey: string, successorKey: string): NeighborhoodKe
 export function signSuccession(
   keys: NeighborhoodKeys,
   successor: SigningKey,
-  next: { successorKey: string; lastRevocation: number; issuedAt: number },
+  next: Pick<Succession, "successorKey" | "lastRevocation" | "stays" | "issuedAt">,
 ): Promise<string> {
   const number = (keys.formerRoots?.length ?? 0) + 1;
   const content: Succession = { v: 1, neighborhood: keys.id, number, rootKey: successor.publicKey, ...next };
@@ -64,6 +67,7 @@ export async function succeed(keys: NeighborhoodKeys, successions: readonly stri
       rootKey: succession.rootKey,
       successorKey: succession.successorKey,
       formerRoots: [...formerRoots, { rootKey: current.rootKey, lastRevocation: succession.lastRevocation }],
+      stays: new Set(succession.stays),
     };
   }
   return current;

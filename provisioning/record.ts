@@ -48,8 +48,10 @@ export async function signRecord(record: MemberRecord, deviceKey: SigningKey): P
 export type Trust = {
   neighborhood: NeighborhoodKeys;
   revocations: Revocations;
-  /** Device keys of the members known, revoked ones left out. */
+  /** Device keys of the members known, this device's own included, so that its own admissions count. */
   members: ReadonlyMap<DeviceId, string>;
+  /** Those of them whose verdict was `firm`. Only for them this device renews a vouch whose giver is gone. */
+  firm?: ReadonlySet<DeviceId>;
   /** True until a first member is known: such a device judges no dates, for its clock may be at 1970. */
   knowsNobody: boolean;
   /** Token id -> known members that came by it, this device included. */
@@ -64,8 +66,11 @@ export type Trust = {
 
 export type PendingReason = "tokenExpired" | "overMaximum" | "needsConfirmation";
 export type Verdict =
-  /** `countersign`: no known member has vouched for it and the judge may. */
-  | { verdict: "member"; record: MemberRecord; token: TokenCertificate; countersign: boolean }
+  /**
+   * `firm`: judged in full, now or before, and not on the faith of a device that knew nobody; the roster keeps it.
+   * `countersign`: firm, and no known member vouches for it yet: sign an admission and give it to the device.
+   */
+  | { verdict: "member"; record: MemberRecord; token: TokenCertificate; firm: boolean; countersign: boolean }
   | { verdict: "pending"; record: MemberRecord; token: TokenCertificate; because: PendingReason }
   | { verdict: "refused"; because: RefusalCode; detail: string };
 
@@ -103,26 +108,34 @@ async function judge(jws: string, trust: Trust): Promise<Verdict> {
 
   const adoption = await adoptionOf(record, trust);
   const revoked = trust.revocations.tokens.get(token.id);
+  const closed = trust.revocations.closedTokens.get(token.id);
+  const keptBy = [revoked?.stays, closed, byFormerRoot ? keys.stays : undefined];
+  const isNamed = keptBy.some((stays) => stays?.has(record.id));
   if (revoked && !revoked.stays.has(record.id) && (adoption?.revocation ?? -1) < revoked.number) {
     throw new Refusal("tokenRevoked", "the token of this device is revoked");
   }
 
-  const isKnown = trust.members.has(record.id);
-  const isVouchedFor = await hasKnownAdmission(record, token, trust);
-  const inTime = now <= token.notAfter;
-  // Whoever is in stays. The date bounds only what we put our own name under, never who remains.
-  if (isVouchedFor) return { verdict: "member", record, token, countersign: false };
-  if (isKnown || adoption) return { verdict: "member", record, token, countersign: true };
+  const member = (firm: boolean, isVouchedFor = false): Verdict => {
+    return { verdict: "member", record, token, firm, countersign: firm && !isVouchedFor };
+  };
+  // Whoever is in stays: from here to the next comment no date is looked at.
+  const byRoot = isNamed || adoption !== undefined;
+  const vouchers = await knownVouchers(record, token, trust);
+  const isFirm = byRoot || [record.id, ...vouchers].some((id) => trust.firm?.has(id));
+  if (vouchers.length > 0) return member(isFirm, true);
+  if (byRoot || trust.members.has(record.id)) return member(isFirm);
 
-  if (trust.revocations.closedTokens.has(token.id)) {
+  // A newcomer. The date and the maximum bound whom we let in, and what we put our own name under.
+  if (closed) {
     throw new Refusal("tokenClosed", "a device that came by this token was revoked: it admits nobody new");
   }
   const pending = (because: PendingReason): Verdict => ({ verdict: "pending", record, token, because });
   if (byFormerRoot || token.adopt === "confirm") return pending("needsConfirmation");
-  if (trust.knowsNobody) return { verdict: "member", record, token, countersign: inTime };
+  const inTime = now <= token.notAfter;
+  if (trust.knowsNobody) return member(inTime);
   if (!inTime) return pending("tokenExpired");
   if ((trust.admittedByToken.get(token.id) ?? 0) >= token.maxDevices) return pending("overMaximum");
-  return { verdict: "member", record, token, countersign: true };
+  return member(true);
 }
 
 /** Addresses follow from keys and two devices have two WireGuard keys; who claims another's would take its traffic. */
@@ -146,11 +159,13 @@ async function adoptionOf(record: MemberRecord, trust: Trust): Promise<Adoption 
   return carried?.deviceKey === record.deviceKey ? carried : undefined;
 }
 
-async function hasKnownAdmission(record: MemberRecord, token: TokenCertificate, trust: Trust): Promise<boolean> {
+/** The known members, none of them revoked, whose admission of this device by this token the record carries. */
+async function knownVouchers(record: MemberRecord, token: TokenCertificate, trust: Trust): Promise<DeviceId[]> {
   const wanted = { neighborhood: trust.neighborhood.id, device: record.id, token: token.id };
+  const vouchers: DeviceId[] = [];
   for (const admission of record.admissions) {
     const by = await admittedBy(admission, wanted, trust.members);
-    if (by !== undefined && !trust.revocations.devices.has(by)) return true;
+    if (by !== undefined && !trust.revocations.devices.has(by)) vouchers.push(by);
   }
-  return false;
+  return vouchers;
 }

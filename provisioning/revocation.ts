@@ -14,7 +14,15 @@ export const Revocation = z.object({
   number: z.int().min(1),
   issuedAt: EpochMs,
   revoke: z.discriminatedUnion("kind", [
-    z.object({ kind: z.literal("device"), device: Id, token: TokenId.describe("closed to newcomers from here on") }),
+    z.object({
+      kind: z.literal("device"),
+      device: Id,
+      token: TokenId.describe("closed to newcomers from here on"),
+      stays: z
+        .array(Id)
+        .max(500)
+        .describe("members by that token that the owner knows: nobody takes them for newcomers"),
+    }),
     z.object({ kind: z.literal("token"), token: TokenId, stays: z.array(Id).max(500) }),
     z.object({ kind: z.literal("operator"), key: PublicKey }),
   ]),
@@ -25,8 +33,8 @@ export type Revocations = {
   /** All up to here are known. */
   number: number;
   devices: ReadonlySet<DeviceId>;
-  /** Token ids that admit nobody new, because a device that came by them was revoked. */
-  closedTokens: ReadonlySet<string>;
+  /** Token ids that admit nobody new, because a device that came by them was revoked -> members by them that the owner named. */
+  closedTokens: ReadonlyMap<string, ReadonlySet<DeviceId>>;
   /** Token id -> number of its newest revocation and the devices that every one of them lets stay. */
   tokens: ReadonlyMap<string, { number: number; stays: ReadonlySet<DeviceId> }>;
   operators: ReadonlySet<string>;
@@ -37,7 +45,7 @@ export type Revocations = {
 export const noRevocations: Revocations = {
   number: 0,
   devices: new Set(),
-  closedTokens: new Set(),
+  closedTokens: new Map(),
   tokens: new Map(),
   operators: new Set(),
   documents: [],
@@ -98,12 +106,14 @@ async function verifyRevocation(jws: string, keys: NeighborhoodKeys): Promise<Re
 
 function apply(known: Revocations, { number, revoke }: Revocation): Revocations {
   switch (revoke.kind) {
-    case "device":
+    case "device": {
+      const stays = new Set([...(known.closedTokens.get(revoke.token) ?? []), ...revoke.stays]);
       return {
         ...known,
         devices: new Set([...known.devices, revoke.device]),
-        closedTokens: new Set([...known.closedTokens, revoke.token]),
+        closedTokens: new Map([...known.closedTokens, [revoke.token, stays]]),
       };
+    }
     case "token": {
       const before = known.tokens.get(revoke.token);
       // Whoever one revocation puts out stays out: the lists are cut with each other, so the order of arrival is all one.
