@@ -10,22 +10,15 @@ import type { Warnings } from "../health/warnings.ts";
 import { Hello, maxHelloBytes } from "./hello.ts";
 import { Limiter } from "./limiter.ts";
 
-export type PageRequest = {
-  method: "GET" | "HEAD";
-  /** Path and query as sent. */
-  url: string;
-  headers: IncomingMessage["headers"];
-  remoteAddress: string;
-  /** The address it was sent to: the mesh address means that it came through the mesh. */
-  localAddress: string;
-};
-export type PageAnswer = { status: number; headers: Record<string, string>; body: string | Buffer };
+/** Answers a GET or HEAD; which page, by the address that was asked: the mesh address means that it came through the mesh. */
+export type ServePage = (request: IncomingMessage, response: ServerResponse) => void;
+type Answer = { status: number; headers: Record<string, string>; body: string | Buffer };
 export type DoorstepOptions = {
   /** Where to listen, on all addresses: the hello port, and that of the page where it is wanted. */
   ports: readonly number[];
   /** Resolves to the answer for whoever proved to belong; rejects for everybody else. */
   onHello(hello: Hello, remoteAddress: string): Promise<Hello>;
-  publicPage(request: PageRequest): PageAnswer | Promise<PageAnswer>;
+  page: ServePage;
   log: Log;
   warnings: Pick<Warnings, "raise" | "clear">;
   clock?: Clock;
@@ -103,10 +96,11 @@ const open = (server: Server, port: number) =>
     });
   });
 
-function makeHandler({ onHello, publicPage, log }: DoorstepOptions, clock: Clock) {
+function makeHandler({ onHello, page, log }: DoorstepOptions, clock: Clock) {
   const helloLimiter = new Limiter(hellos);
   const pageLimiter = new Limiter(pages);
-  const answer = async (request: IncomingMessage): Promise<PageAnswer> => {
+  /** Undefined for what the page answers itself. */
+  const answer = async (request: IncomingMessage): Promise<Answer | undefined> => {
     const remoteAddress = withoutMapping(request.socket.remoteAddress);
     const { method = "", url = "", headers } = request;
     if (!isOurHost(headers.host)) return refusal(421, "api.refused", "this device is not called that");
@@ -120,8 +114,7 @@ function makeHandler({ onHello, publicPage, log }: DoorstepOptions, clock: Clock
     }
     if (method !== "GET" && method !== "HEAD") return refusal(405, "api.refused", "nothing here takes that");
     if (!pageLimiter.admits(remoteAddress, clock.monotonic())) return refusal(429, "hello.busy", "too many requests");
-    const localAddress = withoutMapping(request.socket.localAddress);
-    return await publicPage({ method, url, headers, remoteAddress, localAddress });
+    return undefined;
   };
   return (request: IncomingMessage, response: ServerResponse) => {
     request.on("error", () => {});
@@ -134,7 +127,12 @@ function makeHandler({ onHello, publicPage, log }: DoorstepOptions, clock: Clock
         log.error(`request from ${request.socket.remoteAddress}: ${describeError(error)}`);
         return refusal(500, "api.refused", "this device could not answer; its log tells why");
       })
-      .then(({ status, headers, body }) => {
+      .then((answered) => {
+        if (!answered) {
+          for (const [name, value] of Object.entries(strict)) response.setHeader(name, value);
+          return page(request, response);
+        }
+        const { status, headers, body } = answered;
         // What we did not read to its end would be taken for the next request.
         if (!request.complete) response.shouldKeepAlive = false;
         response.writeHead(status, { ...strict, ...headers, "content-length": Buffer.byteLength(body) });
@@ -170,10 +168,9 @@ export function isOurHost(host: string | undefined): boolean {
 
 const withoutMapping = (address = "") => address.replace(/^::ffff:(?=\d+\.)/i, "");
 const refusalText = (code: string, message: string) => JSON.stringify({ error: { code, message } });
-const json = (status: number, value: unknown): PageAnswer => ({
+const json = (status: number, value: unknown): Answer => ({
   status,
   headers: { "content-type": "application/json" },
   body: JSON.stringify(value),
 });
-const refusal = (status: number, code: string, message: string): PageAnswer =>
-  json(status, { error: { code, message } });
+const refusal = (status: number, code: string, message: string): Answer => json(status, { error: { code, message } });

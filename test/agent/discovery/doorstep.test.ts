@@ -1,0 +1,210 @@
+// Hello and the public page over real sockets on loopback.
+
+import { createServer as createHttpServer } from "node:http";
+import { connect, createServer } from "node:net";
+import { afterEach, describe, expect, test } from "vitest";
+import { type Doorstep, isOurHost, type ServePage, startDoorstep } from "../../../agent/discovery/doorstep.ts";
+import { type Hello, sayHello } from "../../../agent/discovery/hello.ts";
+import { HamletError } from "../../../system/error.ts";
+import { silentLog } from "../../../system/log.ts";
+
+const hello: Hello = { record: "aa.bb.cc", revocations: [] };
+const answer: Hello = { record: "dd.ee.ff", revocations: ["a.b.c"], documents: ["g.h.i"] };
+const open: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0)) await close();
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "::", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+async function makeDoorstep(onHello: (hello: Hello, from: string) => Promise<Hello> = async () => answer) {
+  const port = await freePort();
+  const raised: string[] = [];
+  const warnings = { raise: (code: string) => void raised.push(code), clear: () => {} };
+  const page: ServePage = ({ url }, response) => response.writeHead(200, { "x-url": url }).end("a device");
+  const doorstep: Doorstep = await startDoorstep({ ports: [port], onHello, page, log: silentLog, warnings });
+  open.push(() => doorstep.stop());
+  return { port, raised };
+}
+/** Sends bytes, gives all that comes back. */
+const exchange = (port: number, bytes: string | Buffer) =>
+  new Promise<string>((resolve) => {
+    let told = "";
+    const socket = connect({ port, host: "127.0.0.1" }, () => socket.write(bytes));
+    socket.setEncoding("utf8").on("data", (text) => (told += text));
+    socket.on("close", () => resolve(told)).on("error", () => {});
+    socket.setTimeout(3_000, () => socket.destroy());
+  });
+const codeOf = (text: string) => (JSON.parse(text.slice(text.indexOf("{"))) as { error: { code: string } }).error.code;
+const post = (body: string, headers = "") =>
+  `POST /v1/hello HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${headers}\r\n${body}`;
+
+test("hello for hello, by IPv4 and IPv6, and the other side's address is told", async () => {
+  const from: string[] = [];
+  const { port } = await makeDoorstep(async (heard, address) => {
+    expect(heard).toEqual(hello);
+    from.push(address);
+    return answer;
+  });
+  expect(await sayHello("127.0.0.1", port, hello)).toEqual(answer);
+  expect(await sayHello("::1", port, hello)).toEqual(answer);
+  expect(from).toEqual(["127.0.0.1", "::1"]);
+});
+
+test("who is refused learns the code and nothing else", async () => {
+  const { port } = await makeDoorstep(async () => {
+    throw new HamletError("api.refused", "expired");
+  });
+  await expect(sayHello("127.0.0.1", port, hello)).rejects.toMatchObject({
+    code: "hello.refused",
+    message: expect.stringContaining("api.refused expired"),
+  });
+});
+
+test("a fault of ours is told as one, without its words", async () => {
+  const { port } = await makeDoorstep(async () => {
+    throw new TypeError("secret undefined");
+  });
+  const told = await exchange(port, post(JSON.stringify(hello)));
+  expect(told).toMatch(/^HTTP\/1.1 500/);
+  expect(told).not.toContain("secret");
+});
+
+describe("whatever comes in ends as a coded refusal, and the door stays open", () => {
+  test.each([
+    ["bytes that are no HTTP", Buffer.from([0, 1, 2, 255, 13, 10, 13, 10]), 400, "hello.invalid"],
+    ["a TLS handshake", Buffer.from("16030100c8010000c40303", "hex"), 400, "hello.invalid"],
+    [
+      "a header of 100 kB",
+      `GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ${"x".repeat(100_000)}\r\n\r\n`,
+      400,
+      "hello.invalid",
+    ],
+    ["no JSON", post("hello?"), 400, "hello.invalid"],
+    ["JSON of another shape", post('{"record":1}'), 400, "hello.invalid"],
+    ["a record that is no JWS", post('{"record":"<script>","revocations":[]}'), 400, "hello.invalid"],
+    ["a body of 65 kB", post(JSON.stringify({ ...hello, x: "x".repeat(65 << 10) })), 400, "hello.invalid"],
+    ["JSON nested ten thousand deep", post("[".repeat(10_000)), 400, "hello.invalid"],
+    ["a browser's page", post(JSON.stringify(hello), "Origin: http://evil.example\r\n"), 403, "api.refused"],
+    ["a rebound name", "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", 421, "api.refused"],
+    ["no Host at all", "GET / HTTP/1.0\r\n\r\n", 421, "api.refused"],
+    ["another method", "DELETE / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 405, "api.refused"],
+  ])("%s", async (_what, bytes, status, code) => {
+    const { port } = await makeDoorstep();
+    const told = await exchange(port, bytes);
+    expect(told).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(codeOf(told)).toBe(code);
+    expect(await sayHello("127.0.0.1", port, hello)).toEqual(answer);
+  });
+
+  test("an endless body without a length is cut off", async () => {
+    const { port } = await makeDoorstep();
+    const chunk = `4000\r\n${"x".repeat(0x4000)}\r\n`;
+    const told = await exchange(
+      port,
+      `POST /v1/hello HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(20)}`,
+    );
+    expect(codeOf(told)).toBe("hello.invalid");
+  });
+
+  test("the twenty-first hello within a second has to wait, the page is still there", async () => {
+    const { port } = await makeDoorstep();
+    const outcomes = await Promise.allSettled(Array.from({ length: 40 }, () => sayHello("127.0.0.1", port, hello)));
+    const answers = outcomes.filter(({ status }) => status === "fulfilled").length;
+    expect(answers).toBeGreaterThanOrEqual(20);
+    expect(answers).toBeLessThan(30);
+    expect(outcomes.find(({ status }) => status === "rejected")).toMatchObject({ reason: { code: "hello.refused" } });
+    expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
+  });
+});
+
+test("the page comes with a policy that lets nothing in, unless it brings its own", async () => {
+  const { port } = await makeDoorstep();
+  const response = await fetch(`http://127.0.0.1:${port}/x?y`);
+  expect(await response.text()).toBe("a device");
+  expect(response.headers.get("x-url")).toBe("/x?y");
+  expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
+  expect(response.headers.get("access-control-allow-origin")).toBeNull();
+});
+
+test("a taken port is a warning with a code, not an end", async () => {
+  const { port } = await makeDoorstep();
+  const raised: string[] = [];
+  const warnings = {
+    raise: (code: string, _m: string, _h: string, of?: string) => void raised.push(`${code} ${of}`),
+    clear() {},
+  };
+  const page: ServePage = (_request, response) => response.end();
+  const second = await startDoorstep({
+    ports: [port],
+    onHello: async () => answer,
+    page,
+    log: silentLog,
+    warnings,
+  });
+  open.push(() => second.stop());
+  expect(raised).toEqual([`port.taken ${port}`]);
+});
+
+describe("who says hello is careful too", () => {
+  const serve = async (body: string, status = 200) => {
+    const server = createHttpServer((_request, response) => response.writeHead(status).end(body));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    open.push(
+      () => server.closeAllConnections(),
+      () => new Promise((resolve) => server.close(resolve)),
+    );
+    return (server.address() as { port: number }).port;
+  };
+  test.each([
+    ["no JSON", "<html>router login</html>"],
+    ["another shape", "{}"],
+    ["more than a hello may hold", `{"record":"a.b.c","x":"${"x".repeat(70_000)}"}`],
+  ])("an answer that is %s", async (_what, body) => {
+    await expect(sayHello("127.0.0.1", await serve(body), hello)).rejects.toMatchObject({ code: "hello.invalid" });
+  });
+  test("a refusal in words of its own", async () => {
+    const port = await serve("not found", 404);
+    await expect(sayHello("127.0.0.1", port, hello)).rejects.toMatchObject({ code: "hello.refused" });
+  });
+  test("nobody there, or somebody who says nothing", async () => {
+    await expect(sayHello("127.0.0.1", await freePort(), hello)).rejects.toMatchObject({ code: "device.noAnswer" });
+    const mute = createServer(() => {});
+    await new Promise<void>((resolve) => mute.listen(0, "127.0.0.1", resolve));
+    open.push(() => mute.close());
+    const { port } = mute.address() as { port: number };
+    await expect(sayHello("127.0.0.1", port, hello, { timeoutMs: 100 })).rejects.toMatchObject({
+      code: "device.noAnswer",
+      message: expect.stringContaining("100 ms"),
+    });
+  });
+});
+
+test("a name counts if only this network can have given it", () => {
+  for (const host of [
+    "192.168.1.7",
+    "192.168.1.7:80",
+    "[fe80::1]:7780",
+    "attic.local",
+    "attic",
+    "cellar.hamlet.internal",
+    "localhost:8080",
+  ]) {
+    expect(isOurHost(host), host).toBe(true);
+  }
+  for (const host of [
+    undefined,
+    "",
+    "evil.example",
+    "attic.local.evil.example",
+    "192.168.1.7.evil.example",
+    "[evil]",
+  ]) {
+    expect(isOurHost(host), host).toBe(false);
+  }
+});

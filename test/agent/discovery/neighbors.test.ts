@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import type { Sighting } from "../../../agent/discovery/announcement.ts";
+import { Neighbors } from "../../../agent/discovery/neighbors.ts";
+
+const minute = 60_000;
+const sighting = (id: string, over: Partial<Sighting> = {}): Sighting => ({
+  ...{ v: "1", n: "0011aabb", id, p: 7780, e: "1", name: "attic", isGoodbye: false },
+  ...over,
+});
+const ids = (neighbors: Neighbors, now: number) => neighbors.list(now).map(({ id }) => id);
+
+test("a neighbor is forgotten when it is silent, and at once when it says goodbye", () => {
+  const neighbors = new Neighbors();
+  neighbors.hear(sighting("attic"), "192.0.2.1", 0);
+  neighbors.hear(sighting("cellar"), "192.0.2.2", 0);
+  neighbors.hear(sighting("attic"), "192.0.2.1", 4 * minute);
+  expect(ids(neighbors, 4 * minute)).toEqual(["cellar", "attic"]);
+  expect(ids(neighbors, 5 * minute)).toEqual(["attic"]);
+  neighbors.hear(sighting("attic", { isGoodbye: true }), "192.0.2.1", 5 * minute);
+  expect(ids(neighbors, 5 * minute)).toEqual([]);
+});
+
+test("a goodbye from another address says nothing about this one", () => {
+  const neighbors = new Neighbors();
+  neighbors.hear(sighting("attic"), "192.0.2.1", 0);
+  neighbors.hear(sighting("attic", { isGoodbye: true }), "192.0.2.66", 0);
+  expect(ids(neighbors, 0)).toEqual(["attic"]);
+});
+
+test("one host that claims to be ten thousand devices gets four places and pushes nobody out", () => {
+  const neighbors = new Neighbors();
+  neighbors.hear(sighting("attic"), "192.0.2.1", 0);
+  for (let n = 0; n < 10_000; n++) neighbors.hear(sighting(`forged${n}`), "192.0.2.66", 1);
+  expect(ids(neighbors, 2)).toHaveLength(5);
+  expect(ids(neighbors, 2)).toContain("attic");
+});
+
+test("forged source addresses fill the table, not the memory, and leave it again", () => {
+  const neighbors = new Neighbors();
+  for (let n = 0; n < 10_000; n++) neighbors.hear(sighting(`forged${n}`), `10.0.${n >> 8}.${n & 255}`, 0);
+  expect(neighbors.list(1)).toHaveLength(256);
+  expect(neighbors.hear(sighting("attic"), "192.0.2.1", 1)).toBeUndefined();
+  expect(neighbors.hear(sighting("attic"), "192.0.2.1", 6 * minute)?.id).toBe("attic");
+});
