@@ -42,6 +42,7 @@ export type ErrorCode =
   | "port.taken"
   | "hello.busy"
   | "hello.invalid"
+  | "hello.pending"
   | "hello.refused"
   | "guard.failed"
   | "mesh.failed"

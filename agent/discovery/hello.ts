@@ -27,7 +27,8 @@ export const Refusal = z.object({
 
 /**
  * Says hello at `address` (maybe with %scope) and gives the answer. Throws `device.noAnswer` where nobody listens or in
- * time, `hello.refused` with their reason, `hello.invalid` where what came back is no hello.
+ * time, `hello.refused` with their
+ * reason, `hello.pending` where an adoption is waited for, `hello.invalid` where what came back is no hello.
  */
 export async function sayHello(
   address: string,
@@ -40,7 +41,8 @@ export async function sayHello(
   if (status !== 200) {
     const refusal = Refusal.safeParse(answer);
     const { code, message } = refusal.success ? refusal.data.error : { code: `status ${status}`, message: "" };
-    throw new HamletError("hello.refused", `${address} did not answer our hello: ${code} ${message}`.trim());
+    const kind = code === "hello.pending" ? "hello.pending" : "hello.refused";
+    throw new HamletError(kind, `${address} did not answer our hello: ${code} ${message}`.trim());
   }
   const parsed = Hello.safeParse(answer);
   if (parsed.success) return parsed.data;

@@ -1,0 +1,234 @@
+// Who this device is: made on first boot from the provision file, kept on the data partition, the same for life.
+import { open, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { DeviceName, Jws, WireguardKey } from "../provisioning/fields.ts";
+import {
+  exportSigningKey,
+  generateSigningKey,
+  generateWireguardKeyPair,
+  importSigningKey,
+  type SigningKey,
+  signingKeyFromSeed,
+} from "../provisioning/keys.ts";
+import { signAdmission, signMemberCertificate } from "../provisioning/member.ts";
+import { deviceIdOf, meshAddress, meshPrefix } from "../provisioning/names.ts";
+import { foundedBy, type NeighborhoodKeys, succeed } from "../provisioning/neighborhood-keys.ts";
+import { decodeProvisionFile, ProvisionFile, requireBoard } from "../provisioning/provision-file.ts";
+import { type MemberRecord, signRecord } from "../provisioning/record.ts";
+import { type TokenCertificate, verifyToken } from "../provisioning/token.ts";
+import { errnoOf } from "../system/error.ts";
+import { readJson, writeJson } from "../system/files.ts";
+import { wireguardPublicKey } from "./mesh/key.ts";
+
+/** What the device keeps of the provision file once its keys are made: all but the token's secret. */
+const Kept = z.object(ProvisionFile.shape).omit({ tokenKey: true, network: true, sshKeys: true });
+const IdentityFile = z.object({
+  v: z.literal(1),
+  deviceKey: z.string().describe("PKCS8 PEM"),
+  wireguardKey: WireguardKey.describe("private"),
+  member: Jws,
+  provision: Kept,
+});
+type IdentityFile = z.infer<typeof IdentityFile>;
+
+const Standing = z.object({
+  v: z.literal(1),
+  number: z.int().min(0),
+  name: DeviceName,
+  admissions: z.array(Jws).max(4),
+});
+type Standing = z.infer<typeof Standing>;
+
+export type Self = { board: string; release: string; bootId: string; stateFolder: string };
+
+/** The identity on disk, else one made from the provision file at `provisionPath`, else undefined. Throws `provision.*`, `identity.invalid`. */
+export async function loadIdentity(self: Self, provisionPath: string, name?: string): Promise<Identity | undefined> {
+  const path = join(self.stateFolder, "identity.json");
+  let file = await readJson(path, IdentityFile);
+  if (!file) {
+    const provision = await readProvision(provisionPath, self.board);
+    if (!provision) return undefined;
+    file = await makeIdentity(provision);
+    await writeJson(path, file);
+  }
+  // Only now that the keys made with it are safe on disk does the token's secret go; also after a power cut between the two.
+  await wipe(provisionPath);
+  return Identity.open(self, file, name);
+}
+
+export class Identity {
+  readonly id: string;
+  readonly deviceKey: string;
+  readonly key: SigningKey;
+  readonly wireguard: { publicKey: string; privateKey: string };
+  readonly neighborhood: NeighborhoodKeys;
+  readonly neighborhoodName: string;
+  readonly address: string;
+  readonly prefix: string;
+  readonly token: TokenCertificate;
+  readonly provision: z.infer<typeof Kept>;
+  readonly #self: Self;
+  readonly #file: IdentityFile;
+  #standing: Standing;
+  #endpoints: string[] = [];
+  #jws = "";
+
+  private constructor(
+    self: Self,
+    file: IdentityFile,
+    standing: Standing,
+    trust: { keys: NeighborhoodKeys; token: TokenCertificate },
+  ) {
+    this.#self = self;
+    this.#file = file;
+    this.#standing = standing;
+    this.key = importSigningKey(file.deviceKey);
+    this.deviceKey = this.key.publicKey;
+    this.id = deviceIdOf(this.deviceKey);
+    this.wireguard = { privateKey: file.wireguardKey, publicKey: wireguardPublicKey(file.wireguardKey) };
+    this.neighborhood = trust.keys;
+    this.neighborhoodName = file.provision.neighborhood.name;
+    this.token = trust.token;
+    this.provision = file.provision;
+    this.address = meshAddress(this.neighborhood.id, this.deviceKey);
+    this.prefix = meshPrefix(this.neighborhood.id);
+  }
+
+  static async open(self: Self, file: IdentityFile, name?: string): Promise<Identity> {
+    const { rootKey, successorKey, successions = [] } = file.provision.neighborhood;
+    const keys = await succeed(foundedBy(rootKey, successorKey), successions);
+    const { certificate: token } = await verifyToken(file.provision.token, keys);
+    const id = deviceIdOf(importSigningKey(file.deviceKey).publicKey);
+    const wanted = name ?? file.provision.name ?? `${self.board}-${id.slice(0, 6)}`;
+    const kept = await readJson(join(self.stateFolder, "standing.json"), Standing).catch(() => undefined);
+    const identity = new Identity(self, file, kept ?? { v: 1, number: 0, name: wanted, admissions: [] }, {
+      keys,
+      token,
+    });
+    // A new number each start: endpoints and boot id are new, and what others hold is older.
+    await identity.#renew({});
+    return identity;
+  }
+
+  /** Our record as it stands, signed. */
+  get jws(): string {
+    return this.#jws;
+  }
+  get number(): number {
+    return this.#standing.number;
+  }
+  get name(): string {
+    return this.#standing.name;
+  }
+  get admissions(): readonly string[] {
+    return this.#standing.admissions;
+  }
+
+  /** Where we can be reached, as `address:port`, best first; at most 8 are said. */
+  async setEndpoints(endpoints: string[]): Promise<boolean> {
+    const said = endpoints.slice(0, 8);
+    if (said.join() === this.#endpoints.join()) return false;
+    this.#endpoints = said;
+    await this.#renew({});
+    return true;
+  }
+
+  /** Keeps a member's word that it let us in. True if it was new. */
+  async addAdmission(jws: string): Promise<boolean> {
+    if (this.admissions.includes(jws) || this.admissions.length >= 4) return false;
+    await this.#renew({ admissions: [...this.admissions, jws] });
+    return true;
+  }
+
+  async rename(name: string): Promise<void> {
+    await this.#renew({ name });
+  }
+
+  /** Somebody holds a later record of ours than we do: from now on ours is later still. */
+  async goAbove(number: number): Promise<void> {
+    if (number >= this.number) await this.#renew({ number });
+  }
+
+  /** Our word that this device is let in. */
+  admit(record: MemberRecord, token: TokenCertificate): Promise<string> {
+    return signAdmission({ neighborhood: this.neighborhood.id, device: record.id, token: token.id }, this.key);
+  }
+
+  async #renew(change: Partial<Standing>): Promise<void> {
+    const standing = { ...this.#standing, ...change };
+    standing.number++;
+    const { board, release, bootId, stateFolder } = this.#self;
+    const { token } = this.#file.provision;
+    const jws = await signRecord(
+      {
+        v: 1,
+        id: this.id,
+        neighborhood: this.neighborhood.id,
+        name: standing.name,
+        board,
+        release,
+        deviceKey: this.deviceKey,
+        wireguardKey: this.wireguard.publicKey,
+        endpoints: this.#endpoints,
+        bootId,
+        number: standing.number,
+        token,
+        member: this.#file.member,
+        admissions: standing.admissions,
+        revocation: 0,
+      },
+      this.key,
+    );
+    // A full disk must not silence us: others correct a number that was lost (goAbove).
+    await writeJson(join(stateFolder, "standing.json"), standing).catch(() => {});
+    this.#standing = standing;
+    this.#jws = jws;
+  }
+}
+
+async function makeIdentity({ tokenKey, network: _, sshKeys: __, ...provision }: ProvisionFile): Promise<IdentityFile> {
+  const { rootKey, successorKey, successions = [] } = provision.neighborhood;
+  const keys = await succeed(foundedBy(rootKey, successorKey), successions);
+  const { certificate } = await verifyToken(provision.token, keys);
+  const key = generateSigningKey();
+  const member = await signMemberCertificate(
+    { neighborhood: keys.id, token: certificate.id, deviceKey: key.publicKey },
+    signingKeyFromSeed(tokenKey),
+  );
+  return {
+    v: 1,
+    deviceKey: exportSigningKey(key),
+    wireguardKey: generateWireguardKeyPair().privateKey,
+    member,
+    provision,
+  };
+}
+
+async function readProvision(path: string, board: string): Promise<ProvisionFile | undefined> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+  const file = decodeProvisionFile(bytes);
+  requireBoard(file, board);
+  return file;
+}
+
+async function wipe(path: string): Promise<void> {
+  try {
+    const file = await open(path, "r+");
+    try {
+      await file.write(Buffer.alloc((await file.stat()).size));
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rm(path);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  }
+}
