@@ -1,0 +1,91 @@
+// The page and the API behind it, read-only: GET / (the page), /v1/status, /v1/events (live), /metrics.
+// Two kinds: the public one for strangers on the link, the full one for the mesh, for localhost and for the agent's own socket.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { PublicStatus, Status } from "../agent/status.ts";
+import { prometheusText } from "../agent/telemetry/prometheus.ts";
+import { describeError, HamletError } from "../system/error.ts";
+import { makeEvents } from "./events.ts";
+import { loadPage, policyOf } from "./page.ts";
+import { refusal } from "./visitor.ts";
+
+export type StatusSource = { status(): Promise<Status>; publicStatus(): PublicStatus };
+export type PageKind = "public" | "full";
+export type PageOptions = {
+  /** Names by which this server may be called beside its own addresses. */
+  names?(): string[];
+  /** The page, where it is not the built one. */
+  html?: string;
+  eventsEveryMs?: number;
+};
+export type PageHandler = ((request: IncomingMessage, response: ServerResponse) => void) & {
+  /** Ends the live streams, which would keep a server from closing. */
+  close(): void;
+};
+
+export function makePageHandler(source: StatusSource, kind: PageKind, options: PageOptions = {}): PageHandler {
+  const html = Buffer.from(options.html ?? loadPage());
+  const policy = policyOf(html.toString("utf8"));
+  const read = async (): Promise<Status | PublicStatus> =>
+    kind === "full" ? await source.status() : source.publicStatus();
+  const events = makeEvents(read, options.eventsEveryMs ?? 2_000);
+  const names = () => [
+    ...(kind === "full" ? ["hamlet.internal"] : ["hamlet.local"]),
+    ...(kind === "full" ? [`${source.publicStatus().name}.hamlet.internal`] : [`${source.publicStatus().name}.local`]),
+    ...(options.names?.() ?? []),
+  ];
+
+  const routes: Record<string, (request: IncomingMessage, response: ServerResponse) => unknown> = {
+    "/": (_request, response) => {
+      response.setHeader("content-security-policy", policy);
+      send(response, 200, "text/html; charset=utf-8", html);
+    },
+    "/v1/status": async (_request, response) => sendJson(response, 200, await read()),
+    "/v1/events": (request, response) => events.open(request, response),
+  };
+  if (kind === "full") {
+    routes["/metrics"] = async (_request, response) =>
+      send(response, 200, "text/plain; version=0.0.4; charset=utf-8", prometheusText(await source.status()));
+  }
+
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    // Nothing here is for another site to frame, to guess the type of, or to keep.
+    response.setHeader("x-content-type-options", "nosniff");
+    response.setHeader("referrer-policy", "no-referrer");
+    response.setHeader("cross-origin-resource-policy", "same-origin");
+    response.setHeader("cache-control", "no-store");
+    response.setHeader("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
+    try {
+      const because = refusal(request, names);
+      if (because) return sendError(response, 403, new HamletError("api.refused", because));
+      const route = routes[(request.url ?? "/").split("?")[0] ?? "/"];
+      if (!route) return sendError(response, 404, new HamletError("api.refused", "there is no such page"));
+      if (request.method !== "GET" && request.method !== "HEAD") {
+        response.setHeader("allow", "GET, HEAD");
+        return sendError(response, 405, new HamletError("api.refused", "this page only tells, it takes no orders"));
+      }
+      await route(request, response);
+    } catch (error) {
+      if (response.headersSent) return void response.destroy();
+      const known = error instanceof HamletError ? error : new HamletError("api.refused", describeError(error));
+      sendError(response, 503, known);
+    }
+  };
+  return Object.assign(
+    (request: IncomingMessage, response: ServerResponse): void => {
+      response.on("error", () => {});
+      void handle(request, response);
+    },
+    { close: events.close },
+  );
+}
+
+function send(response: ServerResponse, status: number, type: string, body: string | Buffer): void {
+  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body) });
+  response.end(response.req.method === "HEAD" ? undefined : body);
+}
+
+const sendJson = (response: ServerResponse, status: number, value: unknown): void =>
+  send(response, status, "application/json", `${JSON.stringify(value)}\n`);
+
+const sendError = (response: ServerResponse, status: number, { code, message, hint }: HamletError): void =>
+  sendJson(response, status, { code, message, ...(hint && { hint }) });

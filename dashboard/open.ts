@@ -1,0 +1,36 @@
+// The full page on this computer's own loopback, from whatever device answers: `hamlet open` and the lab's watch.
+import { createServer } from "node:http";
+import { errnoOf, HamletError } from "../system/error.ts";
+import { makePageHandler, type StatusSource } from "./api.ts";
+
+export type OpenPage = { url: string; close(): Promise<void> };
+
+/** Serves until `close`. Port 0 takes a free one. Throws `port.taken`. */
+export async function serveOpenPage(source: StatusSource, { port = 0 } = {}): Promise<OpenPage> {
+  const handler = makePageHandler(source, "full");
+  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, handler);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause) =>
+      reject(
+        errnoOf(cause) === "EADDRINUSE"
+          ? new HamletError("port.taken", `another program listens on port ${port}`, {
+              hint: "leave --port out to take a free one",
+              cause,
+            })
+          : cause,
+      ),
+    );
+    // Loopback only: whoever sits at this computer may look, and nobody else.
+    server.listen(port, "127.0.0.1", resolve);
+  });
+  const bound = server.address();
+  if (typeof bound !== "object" || !bound) throw new Error("no address");
+  return {
+    url: `http://127.0.0.1:${bound.port}/`,
+    async close() {
+      handler.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

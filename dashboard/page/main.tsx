@@ -1,0 +1,31 @@
+// The page: listens to its device and shows what it says. Which page it is follows from what it is told.
+/// <reference types="vite/client" />
+import { render } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { FullPage } from "./full.tsx";
+import { listen, type News } from "./live.ts";
+import { PublicPage } from "./public.tsx";
+import "./style.css";
+
+function Page() {
+  const [news, setNews] = useState<News>({ link: "connecting", histories: new Map() });
+  useEffect(() => listen(setNews), []);
+  const { status } = news;
+  useEffect(() => {
+    if (!status) return;
+    document.title =
+      "members" in status ? `${status.neighborhood?.name ?? status.self.name} · Hamlet` : `${status.name} · Hamlet`;
+  }, [status]);
+  if (!status) {
+    return (
+      <main class="alone">
+        <h1>Hamlet</h1>
+        <p role="status">{news.link === "lost" ? "The device does not answer. Trying again." : "Asking the device."}</p>
+        {news.trouble && <p class="hint">{news.trouble}</p>}
+      </main>
+    );
+  }
+  return "members" in status ? <FullPage status={status} news={news} /> : <PublicPage status={status} news={news} />;
+}
+
+render(<Page />, document.getElementById("page")!);

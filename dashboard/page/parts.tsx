@@ -1,0 +1,66 @@
+// What both pages are made of.
+import type { ComponentChildren } from "preact";
+import type { Status } from "../../agent/status.ts";
+import type { News } from "./live.ts";
+import { duration } from "./words.ts";
+
+type State = Status["members"][number]["state"];
+const signs: Record<State, string> = { alive: "●", suspect: "◐", dead: "○", left: "–" };
+
+/** A state is a sign and a word; its colour only repeats them. */
+export const StateMark = ({ state }: { state: State }) => (
+  <span class={`state ${state}`}>
+    <span aria-hidden="true">{signs[state]}</span> {state}
+  </span>
+);
+
+export const LinkMark = ({ news }: { news: News }) => (
+  <p class={`live ${news.link}`} role="status">
+    <span aria-hidden="true">{news.link === "live" ? "●" : "○"}</span>{" "}
+    {news.link === "live" ? "live" : "the device does not answer; trying again, what you see is old"}
+  </p>
+);
+
+export const Section = ({ title, id, children }: { title: string; id: string; children: ComponentChildren }) => (
+  <section aria-labelledby={id}>
+    <h2 id={id}>{title}</h2>
+    {children}
+  </section>
+);
+
+type Shown = { code: string; message: string; hint: string; since?: number };
+export function WarningList({ warnings, now }: { warnings: Shown[]; now?: number }) {
+  if (warnings.length === 0) return <p class="calm">Nothing is wrong.</p>;
+  return (
+    <ul class="warnings">
+      {warnings.map(({ code, message, hint, since }) => (
+        <li key={`${code} ${message}`}>
+          <p class="what">{message}</p>
+          <p class="hint">
+            <b>Next:</b> {hint}
+          </p>
+          <p class="meta">
+            <code>{code}</code>
+            {since !== undefined && now !== undefined && <> · since {duration((now - since) / 1000)}</>}
+          </p>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** Values over time, newest at the right; `label` says it in words for whoever does not see it. */
+export function Sparkline({ values, max, label }: { values: number[]; max?: number; label: string }) {
+  const [width, height] = [96, 24];
+  if (values.length < 2) return <span class="spark-none">{values.length === 1 ? "·" : ""}</span>;
+  const top = Math.max(max ?? 0, ...values) || 1;
+  const step = width / (values.length - 1);
+  const points = values.map((value, index) => [index * step, height - 2 - (value / top) * (height - 4)]);
+  const line = points.map(([x = 0, y = 0]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
+  return (
+    <svg class="spark" viewBox={`0 0 ${width} ${height}`} role="img" aria-label={label} preserveAspectRatio="none">
+      <polygon points={`0,${height} ${line} ${width},${height}`} />
+      <polyline points={line} />
+    </svg>
+  );
+}

@@ -1,0 +1,56 @@
+// What a stranger on the link may see: this one device, and the code by which its owner knows it.
+import type { PublicStatus } from "../../agent/status.ts";
+import type { News } from "./live.ts";
+import { LinkMark, Section, WarningList } from "./parts.tsx";
+
+const phases: Record<PublicStatus["phase"], string> = {
+  unprovisioned: "This device belongs to no neighborhood yet.",
+  pending: "This device asks to join a neighborhood and waits for its owner.",
+  member: "This device is a member of a neighborhood.",
+};
+
+export function PublicPage({ status, news }: { status: PublicStatus; news: News }) {
+  const groups = status.code.match(/.{1,4}/g) ?? [];
+  return (
+    <main class="narrow">
+      <header>
+        <div>
+          <p class="over">Hamlet</p>
+          <h1>{status.name}</h1>
+        </div>
+        <LinkMark news={news} />
+      </header>
+      <p class="lead">{phases[status.phase]}</p>
+      <dl class="facts">
+        <div>
+          <dt>Board</dt>
+          <dd>{status.board}</dd>
+        </div>
+        <div>
+          <dt>Release</dt>
+          <dd>{status.release}</dd>
+        </div>
+      </dl>
+      <Section title="Adoption code" id="code">
+        <p class="code">
+          <code>{groups.join(" ")}</code>
+        </p>
+        <p class="hint">
+          {status.phase === "pending" ? (
+            <>
+              Its owner types <code>hamlet adopt</code> and compares this code.
+            </>
+          ) : (
+            "It names this device's key: the same code always means the same device."
+          )}
+        </p>
+      </Section>
+      <Section title="Warnings" id="warnings">
+        <WarningList warnings={status.warnings} />
+      </Section>
+      <p class="foot">
+        The members, their links and their metrics are shown inside the mesh and by <code>hamlet open</code>.
+      </p>
+    </main>
+  );
+}
