@@ -32,6 +32,8 @@ export type Lan = AsyncDisposable & {
   /** Pulls the cable out of the switch: the host's own end loses its carrier too. */
   cut(name: string): Promise<void>;
   restore(name: string): Promise<void>;
+  /** Takes the network card itself out and puts it in again: same name, same addresses, another interface. */
+  replug(name: string): Promise<void>;
   /** A folder outside the namespaces, seen from inside under the same path. */
   folder(name: string): string;
   /** Runs a program on the switch: `tc`, `tcpdump`, `bridge`. A host's port there has the name `portOf` gives. */
@@ -62,6 +64,18 @@ export async function makeLan(names: string[], options: HostOptions = {}): Promi
   const setPort = (name: string, state: "up" | "down") =>
     enter(switchPid)(["ip", "link", "set", find(name).port, state]).then(() => {});
 
+  const plug = async ({ pid, port, address, ipv4 = true, defaultRoute = true }: Host) => {
+    const ends = [port, "netns", `${switchPid}`, "type", "veth", "peer", "name", "eth0", "netns", `${pid}`];
+    await run(["ip", "link", "add", ...ends, "address", macOf(Number(port.slice(4)))]);
+    await batch(enter(switchPid), [`link set ${port} master br0 up`]);
+    await batch(enter(pid), [
+      "link set lo up",
+      ...(ipv4 ? [`addr add ${address}/24 dev eth0`] : []),
+      "link set eth0 up",
+      ...(ipv4 && defaultRoute ? [`route add default via ${prefix}.1`] : []),
+    ]);
+  };
+
   const lan: Lan = {
     on: (name) => enter(find(name).pid),
     spawn(name, argv, spawnOptions) {
@@ -72,30 +86,20 @@ export async function makeLan(names: string[], options: HostOptions = {}): Promi
     },
     async addHost(name, hostOptions = {}) {
       if (hosts.has(name)) throw new Error(`${name} is on this LAN already`);
-      const { defaultRoute = true, ipv4 = true } = { ...options, ...hostOptions };
       const { anchor, pid } = await makeAnchor();
       number += 1;
-      const host: Host = { anchor, pid, address: `${prefix}.${number}`, port: `port${number}`, children: [], ipv4 };
+      const host: Host = {
+        anchor,
+        pid,
+        address: `${prefix}.${number}`,
+        port: `port${number}`,
+        children: [],
+        ...options,
+        ...hostOptions,
+      };
       hosts.set(name, host);
       await run(["mkdir", "-p", join(folder, name)]);
-      await run(
-        ["ip", "link", "add", host.port, "netns", `${switchPid}`, "type", "veth"].concat([
-          "peer",
-          "name",
-          "eth0",
-          "netns",
-          `${pid}`,
-          "address",
-          macOf(number),
-        ]) as unknown as Argv,
-      );
-      await batch(enter(switchPid), [`link set ${host.port} master br0 up`]);
-      await batch(enter(pid), [
-        "link set lo up",
-        ...(ipv4 ? [`addr add ${host.address}/24 dev eth0`] : []),
-        "link set eth0 up",
-        ...(ipv4 && defaultRoute ? [`route add default via ${prefix}.1`] : []),
-      ]);
+      await plug(host);
     },
     async removeHost(name) {
       const host = find(name);
@@ -110,6 +114,10 @@ export async function makeLan(names: string[], options: HostOptions = {}): Promi
     },
     cut: (name) => setPort(name, "down"),
     restore: (name) => setPort(name, "up"),
+    async replug(name) {
+      await enter(switchPid)(["ip", "link", "del", find(name).port]);
+      await plug(find(name));
+    },
     folder: (name) => join(folder, name),
     onSwitch: (argv, runOptions) => enter(switchPid)(argv, runOptions),
     portOf: (name) => find(name).port,

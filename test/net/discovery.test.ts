@@ -1,0 +1,174 @@
+// Devices on one LAN meet: real multicast over a bridge, real HTTP, and avahi as a witness that owes us nothing.
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { eventually } from "../eventually.ts";
+import { lacks } from "../lacks.ts";
+import { type Lan, makeLan } from "./lan.ts";
+
+const skip = lacks("namespaces");
+const start = (lan: Lan, name: string, ...seeds: string[]) =>
+  lan.spawn(name, [process.execPath, `${import.meta.dirname}/discoverer.ts`, name, ...seeds], {
+    env: { HAMLET_LOG: "debug" },
+  });
+const flood = (lan: Lan, name: string, kind: string, packets: number, sources: string[]) =>
+  lan.on(name)([process.execPath, `${import.meta.dirname}/flood.ts`, kind, `${packets}`, ...sources], {
+    timeoutMs: 40_000,
+  });
+/** CPU time of a process in ms. */
+const cpuMs = (pid: number) => {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+};
+
+test.skipIf(skip)("without a default route devices meet, greet, and see each other go", async () => {
+  await using lan = await makeLan(["attic", "cellar"], { defaultRoute: false });
+  const attic = start(lan, "attic");
+  await attic.says(/^up/m);
+  const cellar = start(lan, "cellar");
+  await cellar.says(/^up/m);
+  const startedAt = performance.now();
+  await Promise.all([attic.says(/^greeted cellar/m), cellar.says(/^greeted attic/m)]);
+  expect(performance.now() - startedAt).toBeLessThan(1_000);
+  await attic.says(new RegExp(`^neighbor cellar ${lan.address("cellar")}`, "m"));
+  await attic.says(/^neighbor cellar fe80::[0-9a-f:]+%eth0/m);
+  process.kill(attic.pid(), "SIGUSR2");
+  await attic.says(/^table 2 /m);
+  await cellar.kill();
+  expect(cellar.output()).toMatch(/^down/m);
+  await eventually(async () => {
+    process.kill(attic.pid(), "SIGUSR2");
+    await attic.says(/^table 0 /m, 100);
+  });
+});
+
+test.skipIf(skip)("before DHCP answers IPv6 is enough; the address that comes later is told", async () => {
+  await using lan = await makeLan(["attic", "cellar"], { ipv4: false });
+  const attic = start(lan, "attic");
+  await attic.says(/^up/m);
+  const cellar = start(lan, "cellar");
+  await attic.says(/^greeted cellar fe80/m);
+  await lan.on("attic")(["ip", "addr", "add", "192.168.77.11/24", "dev", "eth0"]);
+  await lan.on("cellar")(["ip", "addr", "add", "192.168.77.12/24", "dev", "eth0"]);
+  await attic.says(/^neighbor cellar 192\.168\.77\.12/m);
+  await cellar.says(/^neighbor attic 192\.168\.77\.11/m);
+});
+
+test.skipIf(skip)("a network card that was pulled and put back hears and speaks again", async () => {
+  await using lan = await makeLan(["attic", "cellar"]);
+  const attic = start(lan, "attic");
+  const cellar = start(lan, "cellar");
+  const [, before] = await attic.says(/^neighbor cellar 192\S+ (\S+)/m);
+  await cellar.says(/^neighbor attic/m);
+  await lan.replug("cellar");
+  await attic.says(new RegExp(`^neighbor cellar 192\\S+ (?!${before})`, "m"));
+  await attic.says(/^greeted cellar(.|\n)*^greeted cellar/m);
+});
+
+test.skipIf(skip || lacks("avahi-daemon", "avahi-browse", "dbus-daemon"))(
+  "avahi lists the devices with this LAN's addresses only, from a host of its own and from one that is shared",
+  async () => {
+    await using lan = await makeLan(["attic", "cellar", "witness"]);
+    // Another network on attic, as containers make them.
+    await lan.on("attic")(["ip", "link", "add", "docker0", "type", "bridge"]);
+    await lan.on("attic")(["ip", "addr", "add", "172.17.0.1/16", "dev", "docker0"]);
+    await lan.on("attic")(["ip", "link", "set", "docker0", "up"]);
+    for (const host of ["witness", "cellar"]) await startAvahi(lan, host);
+    const devices = [start(lan, "attic"), start(lan, "cellar")];
+    await Promise.all(devices.map((device) => device.says(/^greeted/m)));
+    for (const host of ["witness", "cellar"]) {
+      const listed = await eventually(
+        async () => {
+          const text = await lan.on(host)(["avahi-browse", "-rtp", "_hamlet._udp"]);
+          for (const name of ["attic", "cellar"]) {
+            expect(text).toMatch(new RegExp(`^=;eth0;IPv4;${name}-\\w{8};_hamlet._udp;local;${name}.local;`, "m"));
+          }
+          return text;
+        },
+        { within: 10_000 },
+      );
+      expect(listed).toContain(`;attic.local;${lan.address("attic")};7780;`);
+      expect(listed).toMatch(/"n=0011aabb"/);
+      expect(listed).not.toContain("172.17.0.1");
+    }
+    await devices[1]!.kill();
+    await eventually(async () => {
+      const text = await lan.on("witness")(["avahi-browse", "-tp", "_hamlet._udp"]);
+      expect(text).not.toContain("cellar");
+      expect(text).toContain("attic");
+    });
+  },
+);
+
+async function startAvahi(lan: Lan, host: string): Promise<void> {
+  await lan.on(host)(["mkdir", "-p", "/run/dbus", "/run/avahi-daemon"]);
+  await lan.on(host)(["chown", "avahi:avahi", "/run/avahi-daemon"]);
+  await lan.on(host)(["dbus-daemon", "--system", "--fork"]);
+  const daemon = lan.spawn(host, ["avahi-daemon", "--no-rlimits", "--no-drop-root", "--no-chroot"]);
+  await daemon.says(/Server startup complete/);
+}
+
+test.skipIf(skip)(
+  "twenty thousand forged devices cost little, hide nobody, and queries are not multiplied",
+  async () => {
+    await using lan = await makeLan(["attic", "cellar", "mallory"]);
+    const attic = start(lan, "attic");
+    await attic.says(/^up/m);
+    const sources = Array.from({ length: 20 }, (_, n) => `192.168.77.${200 + n}`);
+    for (const source of sources) await lan.on("mallory")(["ip", "addr", "add", `${source}/24`, "dev", "eth0"]);
+    const sent = async () => Number(await lan.on("attic")(["cat", "/sys/class/net/eth0/statistics/tx_packets"]));
+
+    const [cpuBefore, startedAt] = [cpuMs(attic.pid()), performance.now()];
+    await flood(lan, "mallory", "garbage", 2_000, sources);
+    await flood(lan, "mallory", "services", 20_000, sources);
+    const cpu = cpuMs(attic.pid()) - cpuBefore;
+    const tookMs = performance.now() - startedAt;
+    process.kill(attic.pid(), "SIGUSR2");
+    const [, size, rss] = await attic.says(/^table (\d+) (\d+)/m);
+    console.log(
+      `flood: ${cpu} ms of CPU in ${tookMs.toFixed(0)} ms, table ${size}, RSS ${(Number(rss) / 1e6).toFixed(0)} MB`,
+    );
+    expect(cpu).toBeLessThan(4_000);
+    expect(Number(size)).toBeLessThanOrEqual(80);
+    expect(Number(rss)).toBeLessThan(150e6);
+
+    const sentBefore = await sent();
+    await flood(lan, "mallory", "queries", 2_000, sources);
+    const answers = (await sent()) - sentBefore;
+    console.log(`80,000 questions: ${answers} packets sent`);
+    expect(answers).toBeLessThan(200);
+
+    const cellar = start(lan, "cellar");
+    await attic.says(/^heard cellar/m);
+    await cellar.says(/^greeted attic/m);
+  },
+);
+
+test.skipIf(skip || lacks("nft"))("where multicast is blocked a seed is enough, and a warning tells", async () => {
+  await using lan = await makeLan(["attic", "cellar"]);
+  for (const line of [
+    "add table bridge quiet",
+    "add chain bridge quiet forward { type filter hook forward priority 0; }",
+  ]) {
+    await lan.onSwitch(["nft", line]);
+  }
+  await lan.onSwitch(["nft", "add rule bridge quiet forward ether type { ip, ip6 } udp dport 5353 drop"]);
+  const cellar = start(lan, "cellar");
+  const attic = start(lan, "attic", lan.address("cellar"), "not a seed", "does-not-exist.invalid");
+  await attic.says(/^greeted cellar/m);
+  await attic.says(/^warning config.invalid not a seed/m);
+  await attic.says(/^warning discovery.multicastBlocked eth0/m, 20_000);
+  expect(cellar.output()).not.toMatch(/^neighbor/m);
+});
+
+test.skipIf(skip)("with port 5353 or 7780 held by others the rest goes on", async () => {
+  await using lan = await makeLan(["attic", "cellar"]);
+  const script = `
+    require("net").createServer().listen(7780);
+    require("dgram").createSocket("udp4").bind(5353, () => console.log("held"));`;
+  await lan.spawn("attic", [process.execPath, "-e", script]).says(/held/);
+  const attic = start(lan, "attic", lan.address("cellar"));
+  await attic.says(/^warning port.taken 7780/m);
+  await attic.says(/^warning discovery.failed eth0/m);
+  start(lan, "cellar");
+  await attic.says(/^greeted cellar/m);
+});
