@@ -58,7 +58,8 @@ export function step(view: View, event: Event, now: number, proofs: Proofs): [Vi
     turn.view.memberAt = earliest(turn.members);
   }
   turn.view.seed = turn.random.seed;
-  turn.view.dueAt = dueAt(turn.view);
+  // Never in the past: what became due just now is not late.
+  turn.view.dueAt = Math.max(now, dueAt(turn.view));
   return [turn.view, turn.effects];
 }
 

@@ -1,0 +1,194 @@
+// A neighborhood in one process and in no time: real cores, a simulated network, one seed for all chance.
+// A datagram crosses only between members that hold each other as peers, as WireGuard would have it.
+import { encodeMessage, type Freight, type Message } from "../../agent/cluster/messages.ts";
+import type { State } from "../../agent/cluster/news.ts";
+import { draw } from "../../agent/cluster/random.ts";
+import { begin, type Event, step } from "../../agent/cluster/swim.ts";
+import { allNews, type Effect, type View } from "../../agent/cluster/view.ts";
+import { Agenda } from "./agenda.ts";
+import { idOf, ink } from "./ink.ts";
+
+export type SimOptions = { size: number; seed: number; loss?: number; delayMs?: [least: number, most: number] };
+type Happening =
+  | { kind: "tick"; life: number; member: number }
+  | { kind: "arrival"; from: number; to: number; event: Event };
+type Body = { view: View; life: number; isUp: boolean; stalledUntil: number; peers: Set<number>; side: number };
+
+export class Neighborhood {
+  now = 0;
+  datagrams = 0;
+  bytes = 0;
+  largestBytes = 0;
+  /** Members that were declared dead while they ran and could be reached. */
+  readonly falseDeaths: { at: number; of: number; by: number }[] = [];
+  readonly bodies: Body[] = [];
+  readonly #indexOf = new Map<string, number>();
+  readonly #agenda = new Agenda<Happening>();
+  readonly #random: { seed: number };
+  readonly #o: Required<SimOptions>;
+
+  constructor(o: SimOptions) {
+    this.#o = { loss: 0, delayMs: [1, 5], ...o };
+    this.#random = { seed: o.seed };
+    for (let index = 0; index < o.size; index++) {
+      this.#indexOf.set(idOf(index), index);
+      const view = this.#birth(index);
+      this.bodies.push({ view, life: 0, isUp: true, stalledUntil: 0, peers: new Set(), side: 0 });
+    }
+  }
+
+  #birth(index: number): View {
+    return begin(idOf(index), Math.floor(draw(this.#random) * 2 ** 32), this.now, ink);
+  }
+
+  /** All of `group` (default everybody) hold each other as peers from now on. */
+  meet(group: number[] = this.bodies.map((_, index) => index)): void {
+    for (const index of group) {
+      for (const other of group) if (other !== index) this.bodies[index]!.peers.add(other);
+      this.#enroll(index);
+    }
+  }
+
+  #enroll(index: number): void {
+    const ids = [...this.bodies[index]!.peers].map(idOf);
+    this.#dispatch(index, { kind: "members", ids });
+  }
+
+  kill(index: number): void {
+    const body = this.bodies[index]!;
+    body.isUp = false;
+    body.life++;
+  }
+
+  /** Comes back with nothing but its key and its roster. */
+  restart(index: number): void {
+    this.kill(index);
+    const body = this.bodies[index]!;
+    body.isUp = true;
+    body.stalledUntil = 0;
+    body.view = this.#birth(index);
+    this.#enroll(index);
+  }
+
+  leave(index: number): void {
+    this.#dispatch(index, { kind: "leave" });
+  }
+
+  stall(index: number, ms: number): void {
+    this.bodies[index]!.stalledUntil = this.now + ms;
+  }
+
+  /** Only members of one side hear each other; heal with one side. */
+  partition(...sides: number[][]): void {
+    for (const [side, members] of sides.entries()) for (const member of members) this.bodies[member]!.side = side;
+  }
+
+  heal(): void {
+    for (const body of this.bodies) body.side = 0;
+  }
+
+  run(ms: number): void {
+    const until = this.now + ms;
+    for (;;) {
+      const next = this.#agenda.next(until);
+      if (!next) break;
+      this.now = next.at;
+      this.#happen(next.what);
+    }
+    this.now = until;
+  }
+
+  /** Runs until `done`, checked every 50 ms; answers how long that took, or undefined after `withinMs`. */
+  runUntil(done: () => boolean, withinMs: number): number | undefined {
+    const startedAt = this.now;
+    while (this.now - startedAt < withinMs) {
+      if (done()) return this.now - startedAt;
+      this.run(50);
+    }
+    return done() ? this.now - startedAt : undefined;
+  }
+
+  /** What `observer` believes of `subject`. */
+  belief(observer: number, subject: number): State | undefined {
+    return this.bodies[observer]!.view.members.get(idOf(subject))?.state;
+  }
+
+  /** Whether everybody who runs, beside the subject, believes this of `subject`. */
+  agree(subject: number, state: State, among: number[] = this.bodies.map((_, index) => index)): boolean {
+    return among.every(
+      (index) => index === subject || !this.bodies[index]!.isUp || this.belief(index, subject) === state,
+    );
+  }
+
+  /** Whether all who run take all who run for alive. */
+  isWhole(): boolean {
+    return this.bodies.every(({ isUp }, index) => !isUp || this.agree(index, "alive"));
+  }
+
+  #happen(what: Happening): void {
+    const index = what.kind === "tick" ? what.member : what.to;
+    const body = this.bodies[index]!;
+    if (this.now < body.stalledUntil) {
+      // Its sockets fill and its timers wait; then all of it comes at once, in order.
+      this.#agenda.add(body.stalledUntil, what);
+      return;
+    }
+    if (what.kind === "arrival") {
+      if (this.#isLinked(what.from, what.to)) this.#dispatch(what.to, what.event);
+    } else if (body.isUp && body.life === what.life && body.view.dueAt <= this.now) {
+      this.#dispatch(index, { kind: "tick" });
+    }
+  }
+
+  #isLinked(from: number, to: number): boolean {
+    const [a, b] = [this.bodies[from]!, this.bodies[to]!];
+    return b.isUp && a.side === b.side && a.peers.has(to) && b.peers.has(from);
+  }
+
+  #dispatch(index: number, event: Event): void {
+    const body = this.bodies[index]!;
+    const before = body.view.dueAt;
+    const [view, effects] = step(body.view, event, this.now, ink);
+    body.view = view;
+    for (const effect of effects) this.#perform(index, effect);
+    if (view.dueAt !== before || event.kind === "tick" || event.kind === "members") {
+      const tick = { kind: "tick", life: body.life, member: index } as const;
+      if (Number.isFinite(view.dueAt)) this.#agenda.add(Math.max(this.now, view.dueAt), tick);
+    }
+  }
+
+  #perform(index: number, effect: Effect): void {
+    if (effect.kind === "send") this.#post(index, this.#indexOf.get(effect.to)!, effect.message);
+    if (effect.kind === "sync") this.#sync(index, this.#indexOf.get(effect.with)!);
+    if (effect.kind === "changed" && effect.state === "dead") {
+      const of = this.#indexOf.get(effect.id)!;
+      if (this.bodies[of]!.isUp && this.#isLinked(of, index)) this.falseDeaths.push({ at: this.now, of, by: index });
+    }
+  }
+
+  #post(from: number, to: number, message: Message): void {
+    const sizeBytes = encodeMessage(message).length;
+    this.datagrams++;
+    this.bytes += sizeBytes;
+    this.largestBytes = Math.max(this.largestBytes, sizeBytes);
+    if (draw(this.#random) < this.#o.loss) return;
+    const event: Event = { kind: "heard", from: idOf(from), message };
+    this.#agenda.add(this.now + this.#delay(), { kind: "arrival", from, to, event });
+  }
+
+  /** TCP hides loss; both sides take what the other held when it spoke. */
+  #sync(from: number, to: number): void {
+    if (!this.#isLinked(from, to)) return;
+    const all = (member: number): Freight => ({ news: allNews(this.bodies[member]!.view), documents: [] });
+    const request: Event = { kind: "synced", from: idOf(from), freight: all(from) };
+    const answer: Event = { kind: "synced", from: idOf(to), freight: all(to) };
+    const there = this.now + 2 * this.#delay();
+    this.#agenda.add(there, { kind: "arrival", from, to, event: request });
+    this.#agenda.add(there + this.#delay(), { kind: "arrival", from: to, to: from, event: answer });
+  }
+
+  #delay(): number {
+    const [least, most] = this.#o.delayMs;
+    return least + draw(this.#random) * (most - least);
+  }
+}
