@@ -31,6 +31,8 @@ export type MeshOptions = {
 export type Mesh = {
   /** All peers there shall be. Resolves when the kernel has them; a later call replaces an earlier one. */
   setPeers(peers: WantedPeer[]): Promise<void>;
+  /** Takes peers out of the kernel; the next `setPeers` makes those it names afresh, and they shake hands at once. */
+  drop(wireguardKeys: string[]): Promise<void>;
   /** How the peers fare; puts the interface back first if somebody took it away. */
   status(): Promise<PeerStatus[]>;
   /** The commands that are due now, for people: none when all is as wanted. */
@@ -106,6 +108,11 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       wanted = { ...wanted, peers };
       return inTurn(apply);
     },
+    drop: (keys) =>
+      inTurn(async () => {
+        if (keys.length === 0 || stopped) return;
+        await act({ argv: ["wg", "set", link, ...keys.flatMap((key) => ["peer", key, "remove"])] });
+      }),
     status: () =>
       inTurn(async () => {
         if (stopped) return [];

@@ -1,0 +1,205 @@
+// By which endpoint each peer is reached: candidates, trials and their results, for the mesh to act on and `net explain` to show.
+// Pure: what was heard and what the kernel says come in as events, endpoints to use go out as effects.
+import { canonicalEndpoint, isWithin48, parseEndpoint } from "./address.ts";
+import { sessionMs } from "./plan.ts";
+import type { PeerStatus } from "./status.ts";
+
+/** Best first. Mapped, relay and web socket have no source yet that offers them. */
+export const pathClasses = ["sameLink", "globalIpv6", "mapped", "observed", "relay", "webSocket"] as const;
+export type PathClass = (typeof pathClasses)[number];
+/** Who told us: the member's own record, a hello or mDNS on the link, a seed, or WireGuard, which follows a roaming peer. */
+export type Source = "record" | "hello" | "mdns" | "seed" | "wireguard";
+export type Result = { result: "works"; at: number; tookMs: number } | { result: "noHandshake"; at: number };
+export type Candidate = { endpoint: string; class: PathClass; source: Source; heardAt: number; last?: Result };
+/** A subnet of this device: what lies in it is on the same link. */
+export type Link = { address: string; prefixLength: number };
+
+type Trial = { endpoint: string; since: number; rxBytes: number; back?: string };
+export type Path = {
+  candidates: Candidate[];
+  inUse?: { endpoint: string; since: number };
+  trial?: Trial;
+  /** Since when others doubt that the peer is reachable, or the kernel has no session; only a younger handshake ends it. */
+  failingSince?: number;
+  /** Endpoints tried since the path began to fail; when all are, the next round waits. */
+  tried: string[];
+  rounds: number;
+  pauseUntil: number;
+  betterTriedAt: number;
+};
+export type Paths = ReadonlyMap<string, Path>;
+export type Event =
+  | { kind: "heard"; id: string; endpoint: string; class: PathClass; source: Source }
+  | { kind: "seen"; id: string; status: PeerStatus | undefined }
+  | { kind: "doubted"; id: string }
+  | { kind: "forgotten"; id: string };
+/** `afresh`: drop the peer first, so that it shakes hands at once; else keep the session and only send elsewhere. */
+export type Effect = { kind: "use"; id: string; endpoint: string; how: "afresh" | "insist" | "settled" };
+
+export const maxCandidates = 8;
+// design 5.6: the old endpoint is put back after 3 s without handshake; a better class is tried once a minute.
+export const trialMs = 3_000;
+const betterEveryMs = 60_000;
+// WireGuard itself tries again every 5 s; rounds grow from there to a ceiling of a minute.
+const firstPauseMs = 5_000;
+const longestPauseMs = 60_000;
+
+export function step(paths: Paths, event: Event, now: number): [Paths, Effect[]] {
+  const path = paths.get(event.id) ?? noPath;
+  switch (event.kind) {
+    case "heard":
+      return [put(paths, event.id, hear(path, event, now)), []];
+    case "doubted":
+      // The kernel's session may look young for minutes on a dead path: try at once what there is.
+      return [put(paths, event.id, path.trial ? path : { ...path, failingSince: now, pauseUntil: now }), []];
+    case "seen": {
+      const [next, effects] = see(path, event.id, event.status, now);
+      return [put(paths, event.id, next), effects];
+    }
+    case "forgotten":
+      return [new Map([...paths].filter(([id]) => id !== event.id)), []];
+  }
+}
+
+const noPath: Path = { candidates: [], failingSince: 0, tried: [], rounds: 0, pauseUntil: 0, betterTriedAt: 0 };
+const put = (paths: Paths, id: string, path: Path): Paths => new Map(paths).set(id, path);
+
+function hear(path: Path, news: { endpoint: string; class: PathClass; source: Source }, now: number): Path {
+  const known = path.candidates.find(({ endpoint }) => endpoint === news.endpoint);
+  const candidate: Candidate = {
+    ...known,
+    endpoint: news.endpoint,
+    class: news.class,
+    source: news.source,
+    heardAt: now,
+  };
+  const others = path.candidates.filter((other) => other !== known);
+  // Too many: the worst goes, among equals the one heard longest ago, but never what is in use or on trial.
+  const isHeld = ({ endpoint }: Candidate) => endpoint === path.inUse?.endpoint || endpoint === path.trial?.endpoint;
+  const kept = [candidate, ...others]
+    .sort((a, b) => Number(isHeld(b)) - Number(isHeld(a)) || rank(a) - rank(b) || b.heardAt - a.heardAt)
+    .slice(0, maxCandidates);
+  const isNew = !known && kept.includes(candidate);
+  // News while nothing works is worth a trial now, not after the pause.
+  return { ...path, candidates: kept, ...(isNew && path.failingSince !== undefined && { pauseUntil: now }) };
+}
+
+function see(path: Path, id: string, status: PeerStatus | undefined, now: number): [Path, Effect[]] {
+  return path.trial ? judgeTrial(path, path.trial, id, status, now) : judgePath(path, id, status, now);
+}
+
+function judgeTrial(
+  path: Path,
+  trial: Trial,
+  id: string,
+  status: PeerStatus | undefined,
+  now: number,
+): [Path, Effect[]] {
+  const heardSince = status !== undefined && status.rxBytes > trial.rxBytes && hasSession(status, now);
+  if (heardSince && status.endpoint !== undefined) {
+    // WireGuard answers to where it last heard from: had the peer spoken from elsewhere, the endpoint would have moved there.
+    const isTrials = status.endpoint === trial.endpoint;
+    const result: Result = isTrials
+      ? { result: "works", at: now, tookMs: now - trial.since }
+      : { result: "noHandshake", at: now };
+    return [
+      works(note(path, trial.endpoint, result), status.endpoint, now),
+      [{ kind: "use", id, endpoint: status.endpoint, how: "settled" }],
+    ];
+  }
+  if (now - trial.since < trialMs) return [path, []];
+  const { trial: _, ...rest } = note(path, trial.endpoint, { result: "noHandshake", at: now });
+  if (trial.back !== undefined) return [rest, [{ kind: "use", id, endpoint: trial.back, how: "insist" }]];
+  return tryNext({ ...rest, tried: [...rest.tried, trial.endpoint] }, id, now);
+}
+
+function judgePath(path: Path, id: string, status: PeerStatus | undefined, now: number): [Path, Effect[]] {
+  const endpoint = status && hasSession(status, now) ? status.endpoint : undefined;
+  if (path.failingSince !== undefined || endpoint === undefined) {
+    const failing: Path = { ...path, failingSince: path.failingSince ?? now };
+    // A peer that reached us by itself needs no trial.
+    if (endpoint !== undefined && (status?.latestHandshakeMs ?? 0) > failing.failingSince!) {
+      return [works(path, endpoint, now), [{ kind: "use", id, endpoint, how: "settled" }]];
+    }
+    return now < path.pauseUntil ? [failing, []] : tryNext(failing, id, now);
+  }
+  if (path.inUse?.endpoint !== endpoint) {
+    return [works(path, endpoint, now), [{ kind: "use", id, endpoint, how: "settled" }]];
+  }
+  const used = path.candidates.find((candidate) => candidate.endpoint === endpoint);
+  const better = path.candidates
+    .filter((candidate) => rank(candidate) < (used ? rank(used) : pathClasses.length))
+    .sort((a, b) => (a.last?.at ?? 0) - (b.last?.at ?? 0))[0];
+  if (!better || now - path.betterTriedAt < betterEveryMs) return [path, []];
+  const trial: Trial = { endpoint: better.endpoint, since: now, rxBytes: status?.rxBytes ?? 0, back: endpoint };
+  return [{ ...path, trial, betterTriedAt: now }, [{ kind: "use", id, endpoint: better.endpoint, how: "insist" }]];
+}
+
+/** The best candidate not yet tried in this round; a pause when all were. */
+function tryNext(path: Path, id: string, now: number): [Path, Effect[]] {
+  const next = path.candidates
+    .filter(({ endpoint }) => !path.tried.includes(endpoint))
+    .sort((a, b) => rank(a) - rank(b) || b.heardAt - a.heardAt)[0];
+  if (next) {
+    // The peer is made afresh and its counters with it: whatever it receives, it received on this trial.
+    const trial: Trial = { endpoint: next.endpoint, since: now, rxBytes: 0 };
+    return [{ ...path, trial }, [{ kind: "use", id, endpoint: next.endpoint, how: "afresh" }]];
+  }
+  if (path.candidates.length === 0) return [path, []];
+  const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** path.rounds);
+  return [{ ...path, tried: [], rounds: path.rounds + 1, pauseUntil: now + pauseMs }, []];
+}
+
+function works(path: Path, endpoint: string, now: number): Path {
+  const { trial: _, failingSince: __, ...rest } = path;
+  const inUse = path.inUse?.endpoint === endpoint ? path.inUse : { endpoint, since: now };
+  const next: Path = { ...rest, inUse, tried: [], rounds: 0, pauseUntil: 0 };
+  // A better class is tried a minute after the path began to work, not into its first second.
+  const started: Path = path.inUse ? next : { ...next, betterTriedAt: now };
+  const isKnown = started.candidates.some((candidate) => candidate.endpoint === endpoint);
+  return isKnown ? started : hear(started, { endpoint, class: "observed", source: "wireguard" }, now);
+}
+
+const note = (path: Path, endpoint: string, last: Result): Path => ({
+  ...path,
+  candidates: path.candidates.map((candidate) =>
+    candidate.endpoint === endpoint ? { ...candidate, last } : candidate,
+  ),
+});
+const rank = (candidate: Candidate): number => pathClasses.indexOf(candidate.class);
+const hasSession = ({ latestHandshakeMs }: PeerStatus, now: number): boolean =>
+  latestHandshakeMs !== undefined && now - latestHandshakeMs < sessionMs;
+
+/** What an endpoint from outside is to us: its one spelling and its class; undefined for places no peer can be. */
+export function classify(
+  text: string,
+  links: Link[],
+  prefix: string,
+): { endpoint: string; class: PathClass } | undefined {
+  const endpoint = canonicalEndpoint(text);
+  const parsed = endpoint === undefined ? undefined : parseEndpoint(endpoint);
+  if (endpoint === undefined || !parsed) return undefined;
+  const { address, family, scope } = parsed;
+  const bits = addressBits(address, family);
+  const inside = (net: string, length: number, of: 4 | 6 = family) =>
+    of === family && bits >> BigInt(width(of) - length) === addressBits(net, of) >> BigInt(width(of) - length);
+  if (family === 4 && (inside("0.0.0.0", 8) || inside("127.0.0.0", 8) || inside("224.0.0.0", 3))) return undefined;
+  if (family === 6 && (inside("::", 8) || inside("ff00::", 8))) return undefined;
+  // Inside our own mesh: a tunnel through itself.
+  if (family === 6 && isWithin48(address, prefix)) return undefined;
+  if (family === 6 && inside("fe80::", 10)) return scope === undefined ? undefined : { endpoint, class: "sameLink" };
+  const isOnLink = links.some((link) => inside(link.address, link.prefixLength, link.address.includes(":") ? 6 : 4));
+  if (isOnLink) return { endpoint, class: "sameLink" };
+  return { endpoint, class: family === 6 && inside("2000::", 3) ? "globalIpv6" : "observed" };
+}
+
+const width = (family: 4 | 6): number => (family === 4 ? 32 : 128);
+
+function addressBits(address: string, family: 4 | 6): bigint {
+  if (family === 4) return address.split(".").reduce((bits, part) => (bits << 8n) | BigInt(part), 0n);
+  const [before = "", after] = address.split("::");
+  const left = before ? before.split(":") : [];
+  const right = after ? after.split(":") : [];
+  const zeros = after === undefined ? [] : Array<string>(8 - left.length - right.length).fill("0");
+  return [...left, ...zeros, ...right].reduce((bits, part) => (bits << 16n) | BigInt(`0x${part}`), 0n);
+}

@@ -1,0 +1,160 @@
+// The mesh with its endpoints: reads how the peers fare, steps endpoints.ts, and gives the mesh what came out.
+import type { Clock } from "../../system/clock.ts";
+import { describeError } from "../../system/error.ts";
+import type { Log } from "../../system/log.ts";
+import {
+  classify,
+  type Effect,
+  type Event,
+  type Link,
+  type Paths as PathsView,
+  type Result,
+  type Source,
+  step,
+} from "./endpoints.ts";
+import type { Mesh } from "./mesh.ts";
+import type { WantedPeer } from "./plan.ts";
+import type { PeerStatus } from "./status.ts";
+
+export type PathsOptions = {
+  mesh: Mesh;
+  prefix: string;
+  /** The subnets this device is in now. */
+  links(): Link[];
+  clock: Clock;
+  log: Log;
+};
+/** A member as a peer; which endpoint to use is found out here. */
+export type MemberPath = Omit<WantedPeer, "endpoint" | "insist"> & { endpoints: string[] };
+/** For `net explain`: what is used, what else there is, how each trial ended. Times in ms since 1970. */
+export type Explanation = {
+  inUse?: { endpoint: string; since: number };
+  isTrying?: string;
+  isFailing: boolean;
+  handshakeAt?: number;
+  candidates: { endpoint: string; class: string; source: Source; heardAt: number; last?: Result }[];
+};
+export type Paths = {
+  /** All members but ourselves: peers follow at once. */
+  setMembers(members: MemberPath[]): Promise<void>;
+  /** Somebody was heard at an endpoint: a hello on the link, mDNS, a seed. Unusable ones are ignored. */
+  hear(id: string, endpoint: string, source: Source): void;
+  /** The cluster suspects a member: call it when that begins, not again and again. */
+  doubt(id: string): void;
+  explain(id: string): Explanation | undefined;
+  /** As read last, at most 5 s ago. */
+  status(): PeerStatus[];
+  stop(): void;
+};
+
+// While an endpoint is on trial a result should not wait; a quiet mesh is looked at as rarely as a new path may wait.
+const trialPollMs = 250;
+const failingPollMs = 1_000;
+const quietPollMs = 5_000;
+
+export function startPaths({ mesh, prefix, links, clock, log }: PathsOptions): Paths {
+  let view: PathsView = new Map();
+  let members: MemberPath[] = [];
+  let peers: PeerStatus[] = [];
+  const chosen = new Map<string, { endpoint: string; insist: boolean }>();
+  let timer: NodeJS.Timeout | undefined;
+  let isStopped = false;
+  let isPolling = false;
+
+  const happen = (event: Event): Effect[] => {
+    const [next, effects] = step(view, event, clock.now());
+    view = next;
+    return effects;
+  };
+  const hear = (id: string, text: string, source: Source) => {
+    // Whoever is no member (yet) costs no memory here.
+    if (!members.some((member) => member.id === id)) return;
+    const known = classify(text, links(), prefix);
+    if (known) happen({ kind: "heard", id, ...known, source });
+    else log.debug(`endpoint ${JSON.stringify(text)} of ${id} is of no use`);
+  };
+  const wanted = (): WantedPeer[] =>
+    members.map(({ endpoints: _, ...member }) => ({ ...member, ...chosen.get(member.id) }));
+
+  const choose = (effects: Effect[]) => {
+    for (const { id, endpoint, how } of effects) chosen.set(id, { endpoint, insist: how === "insist" });
+  };
+  const perform = async (effects: Effect[]) => {
+    if (effects.length === 0) return;
+    choose(effects);
+    const afresh = effects.filter(({ how }) => how === "afresh").map(({ id }) => id);
+    await mesh.drop(members.filter(({ id }) => afresh.includes(id)).map(({ wireguardKey }) => wireguardKey));
+    await mesh.setPeers(wanted());
+  };
+  const look = async () => {
+    peers = await mesh.status();
+    const byKey = new Map(peers.map((peer) => [peer.wireguardKey, peer]));
+    const seen = members.flatMap(({ id, wireguardKey }) =>
+      happen({ kind: "seen", id, status: byKey.get(wireguardKey) }),
+    );
+    await perform(seen);
+  };
+  const poll = async () => {
+    clearTimeout(timer);
+    if (isStopped || isPolling) return;
+    isPolling = true;
+    try {
+      await look();
+    } catch (error) {
+      log.warn(`peers could not be looked at: ${describeError(error)}`);
+    }
+    isPolling = false;
+    schedule();
+  };
+  const schedule = () => {
+    if (isStopped || isPolling) return;
+    const paths = [...view.values()];
+    const isTrying = paths.some(({ trial }) => trial);
+    const isFailing = paths.some(({ failingSince }) => failingSince !== undefined);
+    clearTimeout(timer);
+    timer = setTimeout(poll, isTrying ? trialPollMs : isFailing ? failingPollMs : quietPollMs);
+  };
+  schedule();
+
+  return {
+    async setMembers(next) {
+      const newcomers = next.filter(({ id }) => !members.some((old) => old.id === id));
+      for (const { id } of members.filter((old) => !next.some((member) => member.id === old.id))) {
+        happen({ kind: "forgotten", id });
+        chosen.delete(id);
+      }
+      members = next;
+      for (const { id, endpoints } of members) for (const endpoint of endpoints) hear(id, endpoint, "record");
+      // A newcomer starts with its best endpoint, in the same command that makes it a peer.
+      choose(newcomers.flatMap(({ id }) => happen({ kind: "seen", id, status: undefined })));
+      await mesh.setPeers(wanted());
+      schedule();
+    },
+    hear(id, endpoint, source) {
+      hear(id, endpoint, source);
+      schedule();
+    },
+    doubt(id) {
+      if (members.some((member) => member.id === id)) happen({ kind: "doubted", id });
+      schedule();
+    },
+    explain(id) {
+      const path = view.get(id);
+      if (!path) return undefined;
+      const key = members.find((member) => member.id === id)?.wireguardKey;
+      const handshakeAt = peers.find(({ wireguardKey }) => wireguardKey === key)?.latestHandshakeMs;
+      return {
+        ...(path.inUse && { inUse: path.inUse }),
+        ...(path.trial && { isTrying: path.trial.endpoint }),
+        isFailing: path.failingSince !== undefined,
+        ...(handshakeAt !== undefined && { handshakeAt }),
+        candidates: path.candidates,
+      };
+    },
+    status: () => peers,
+    stop() {
+      isStopped = true;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,173 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import {
+  classify,
+  type Effect,
+  type Event,
+  maxCandidates,
+  type PathClass,
+  type Paths,
+  step,
+} from "../../../agent/mesh/endpoints.ts";
+import type { PeerStatus } from "../../../agent/mesh/status.ts";
+
+const lan = "192.168.1.7:51820";
+const world = "[2001:db8::7]:51820";
+const heard = (endpoint: string, kind: PathClass = "sameLink"): Event => ({
+  kind: "heard",
+  id: "cellar",
+  endpoint,
+  class: kind,
+  source: "record",
+});
+const seen = (status?: Partial<PeerStatus>): Event => ({
+  kind: "seen",
+  id: "cellar",
+  status: status && { wireguardKey: "k", rxBytes: 0, txBytes: 0, ...status },
+});
+/** Steps through events with their times; the view at the end and the last effects. */
+function play(...events: [number, Event][]): { paths: Paths; effects: Effect[]; all: string[] } {
+  let paths: Paths = new Map();
+  let effects: Effect[] = [];
+  const all: string[] = [];
+  for (const [now, event] of events) {
+    [paths, effects] = step(paths, event, now);
+    all.push(...effects.map(({ endpoint, how }) => `${now} ${endpoint} ${how}`));
+  }
+  return { paths, effects, all };
+}
+const up = (endpoint: string, at: number, rxBytes = 500) => seen({ endpoint, latestHandshakeMs: at, rxBytes });
+
+test("a newcomer is tried by its best endpoint first, then by the next after 3 s without handshake", () => {
+  const { all, paths } = play(
+    [0, heard(world, "globalIpv6")],
+    [0, heard(lan)],
+    [10, seen()],
+    [3_000, seen({ endpoint: lan })],
+    [3_010, seen({ endpoint: lan })],
+    [4_000, up(world, 4_000)],
+  );
+  expect(all).toEqual([`10 ${lan} afresh`, `3010 ${world} afresh`, `4000 ${world} settled`]);
+  expect(paths.get("cellar")?.candidates).toMatchObject([
+    { endpoint: lan, last: { result: "noHandshake", at: 3_010 } },
+    { endpoint: world, last: { result: "works", at: 4_000, tookMs: 990 } },
+  ]);
+});
+
+test("a path that works is left alone, whatever equal candidates are heard", () => {
+  const { all } = play(
+    [0, heard(lan)],
+    [0, seen()],
+    [100, up(lan, 100)],
+    [200, heard("192.168.1.8:51820")],
+    [90_000, up(lan, 90_000)],
+    [120_000, up(lan, 90_000)],
+  );
+  expect(all).toEqual([`0 ${lan} afresh`, `100 ${lan} settled`]);
+});
+
+test("a better class is tried once a minute and the old endpoint put back after 3 s", () => {
+  const { all } = play(
+    [0, heard(world, "globalIpv6")],
+    [0, seen()],
+    [100, up(world, 100)],
+    [200, heard(lan)],
+    [59_000, up(world, 100, 600)],
+    [60_100, up(world, 100, 600)],
+    [63_000, up(lan, 100, 600)],
+    [63_100, up(lan, 100, 600)],
+    [63_200, up(world, 100, 600)],
+    [120_099, up(world, 120_000, 700)],
+    [120_100, up(world, 120_000, 700)],
+    [120_600, up(lan, 120_000, 800)],
+    [190_000, up(lan, 189_000, 900)],
+  );
+  expect(all).toEqual([
+    ...[`0 ${world} afresh`, `100 ${world} settled`, `60100 ${lan} insist`, `63100 ${world} insist`],
+    ...[`120100 ${lan} insist`, `120600 ${lan} settled`],
+  ]);
+});
+
+test("a peer that answers from its old place during a trial is followed there", () => {
+  const { all, paths } = play(
+    [0, heard(world, "globalIpv6")],
+    [0, seen()],
+    [100, up(world, 100)],
+    [200, heard(lan)],
+    [60_100, up(world, 100, 600)],
+    [60_900, up(world, 100, 700)],
+  );
+  expect(all.at(-1)).toBe(`60900 ${world} settled`);
+  expect(paths.get("cellar")?.candidates.find(({ endpoint }) => endpoint === lan)?.last?.result).toBe("noHandshake");
+});
+
+test("a member in doubt is tried at once, though its session looks young", () => {
+  const events: [number, Event][] = [
+    [0, heard(lan)],
+    [0, seen()],
+    [100, up(lan, 100)],
+    [200, heard(world, "globalIpv6")],
+    [20_000, { kind: "doubted", id: "cellar" }],
+    [20_100, up(lan, 100)],
+    [23_100, seen({ endpoint: lan })],
+    [24_000, up(world, 23_000)],
+  ];
+  expect(play(...events).all.slice(2)).toEqual([
+    ...[`20100 ${lan} afresh`, `23100 ${world} afresh`, `24000 ${world} settled`],
+  ]);
+});
+
+test("rounds over a silent peer's endpoints wait longer and longer, news ends the wait, its own voice too", () => {
+  const silent: [number, Event][] = [[0, heard(lan)]];
+  for (let now = 0; now <= 300_000; now += 500) silent.push([now, seen({ endpoint: lan })]);
+  const trials = play(...silent).all.map((line) => Number(line.split(" ")[0]));
+  expect(trials).toEqual([0, 8_000, 21_000, 44_000, 87_000, 150_000, 213_000, 276_000]);
+
+  const news: [number, Event][] = [...silent.slice(0, 20), [8_700, heard(world, "globalIpv6")], [8_800, seen()]];
+  expect(play(...news, [11_100, seen()]).all.at(-1)).toBe(`11100 ${world} afresh`);
+  expect(play(...silent.slice(0, 13), [6_100, up("10.0.0.9:4", 6_000)]).all.at(-1)).toBe("6100 10.0.0.9:4 settled");
+});
+
+test("at most eight candidates are kept: the worst class goes first, the one in use never", () => {
+  const many: [number, Event][] = Array.from({ length: 30 }, (_, n) => [n + 200, heard(`10.0.0.${n + 1}:51820`)]);
+  const { paths } = play([0, heard(world, "observed")], [0, seen()], [100, up(world, 100)], ...many);
+  const kept = paths.get("cellar")!.candidates.map(({ endpoint }) => endpoint);
+  expect(kept).toHaveLength(maxCandidates);
+  expect(kept).toContain(world);
+});
+
+test("endpoints are classed by where they are; places where no peer can be are refused", () => {
+  const links = [
+    { address: "192.168.1.4", prefixLength: 24 },
+    { address: "2001:db8:1::4", prefixLength: 64 },
+  ];
+  const of = (text: string) => classify(text, links, "fd12:3456:789a::/48");
+  expect(of("192.168.1.7:51820")?.class).toBe("sameLink");
+  expect(of("[2001:DB8:1:0:0::7]:51820")).toEqual({ endpoint: "[2001:db8:1::7]:51820", class: "sameLink" });
+  expect(of("[fe80::1%eth0]:51820")?.class).toBe("sameLink");
+  expect(of("[2001:db8:2::7]:51820")?.class).toBe("globalIpv6");
+  expect(of("[::ffff:192.168.1.7]:51820")).toEqual({ endpoint: "192.168.1.7:51820", class: "sameLink" });
+  expect(of("203.0.113.9:51820")?.class).toBe("observed");
+  for (const nowhere of [
+    ...["[fd12:3456:789a::7]:51820", "127.0.0.1:51820", "[::1]:51820", "0.0.0.0:1", "224.0.0.251:5353", "[ff02::fb]:1"],
+    ...["[fe80::1]:51820", "attic.example:51820", "192.168.1.7:0", "192.168.1.7:65536", "192.168.1.7", "", "1.2.3:4"],
+    ...["[::127.0.0.1]:80", "255.255.255.255:9", "[fe80::1%eth0;reboot]:1", "[2001:db8::1]", "2001:db8::1:51820"],
+  ]) {
+    expect(of(nowhere), nowhere).toBeUndefined();
+  }
+});
+
+test("classify never throws", () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.ipV6().map((a) => `[${a}]:51820`),
+        fc.ipV4().map((a) => `${a}:1`),
+      ),
+      (text) => {
+        classify(text, [{ address: "192.168.1.4", prefixLength: 24 }], "fd12:3456:789a::/48");
+      },
+    ),
+  );
+});
