@@ -111,7 +111,7 @@ export const isBlankProvisionBlock = (bytes: Uint8Array): boolean =>
   bytes.every((byte) => byte === 0);
 
 /** Throws `provision.wrongBoard` if the file names a board and it is another. */
-export function requireBoard(file: ProvisionFile, board: string): void {
+export function requireBoard(file: Pick<ProvisionFile, "board">, board: string): void {
   if (file.board === undefined || file.board === board) return;
   throw new HamletError("provision.wrongBoard", `the provision file is for ${file.board}, this is a ${board}`, {
     hint: `provision an image for ${file.board}, or leave out --board`,

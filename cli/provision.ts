@@ -1,0 +1,151 @@
+// `provision <image|folder> --neighborhood <folder> --name attic`: one image becomes one device of one neighborhood.
+import { provisionImage, readProvisionBlock } from "../image/provision.ts";
+import { defaultValidMs, issueToken, readTokenFile, type TokenFile } from "../provisioning/issue-token.ts";
+import { readUnverified } from "../provisioning/jws.ts";
+import { openNeighborhood, readNeighborhood } from "../provisioning/neighborhood.ts";
+import { DeviceWishes, planProvision, reusableToken } from "../provisioning/provision-device.ts";
+import { encodeProvisionFile, type Network, requireBoard } from "../provisioning/provision-file.ts";
+import { TokenCertificate } from "../provisioning/token.ts";
+import { systemClock } from "../system/clock.ts";
+import { HamletError } from "../system/error.ts";
+import { explainIssues, parseJson } from "../system/files.ts";
+import { type Command, required, text, usageError, type Values } from "./command.ts";
+import { askPassphrase, passphraseOptions, readSecretFile, withoutLineEnd } from "./passphrase.ts";
+
+export const provision: Command = {
+  usage: "provision <image|folder> --neighborhood <folder> --name <name>",
+  summary: "make an image, or a card's mounted folder, a device of your neighborhood",
+  example: "hamlet provision hamlet-nuc.img --neighborhood elm-street --name attic --ssh-key ~/.ssh/id_ed25519.pub",
+  details: `
+Writes one file of 64 KiB in place; needs no root and takes no longer for a larger image. Without --token it makes
+a token for one device, good for 7 days. A provisioned image holds that secret until the device has read it.`,
+  options: {
+    neighborhood: { type: "string", argument: "folder", describe: "the folder that hamlet init made" },
+    token: { type: "string", argument: "file", describe: "a token by hamlet token create; needs no passphrase" },
+    name: { type: "string", argument: "name", describe: "what people call the device: a-z, 0-9 and -" },
+    board: { type: "string", argument: "board", describe: "refuse any other board (default: the image's own)" },
+    "ssh-key": {
+      type: "string",
+      multiple: true,
+      argument: "file",
+      describe: "public key that may log in; may be repeated",
+    },
+    "wifi-ssid": {
+      type: "string",
+      argument: "ssid",
+      describe: "Wi-Fi to join; its password from the file or HAMLET_WIFI_PASSWORD",
+    },
+    "wifi-password-file": { type: "string", argument: "file", describe: "file with the Wi-Fi password" },
+    "wifi-country": { type: "string", argument: "DE", describe: "country whose channels are allowed" },
+    address: { type: "string", argument: "ip/prefix", describe: "static address instead of DHCP, as 192.168.1.5/24" },
+    gateway: { type: "string", argument: "ip", describe: "default gateway for --address" },
+    dns: { type: "string", multiple: true, argument: "ip", describe: "name server for --address; may be repeated" },
+    seed: {
+      type: "string",
+      multiple: true,
+      argument: "host:port",
+      describe: "a neighbor beyond the link; may be repeated",
+    },
+    config: { type: "string", argument: "file", describe: "JSON laid over the agent's config" },
+    json: { type: "boolean", describe: "print the result as JSON" },
+    ...passphraseOptions,
+  },
+  async run(input, { print, note }) {
+    const target = required(provision, input, 0, "the image or folder");
+    const { values } = input;
+    const wishes = await readWishes(values);
+    const current = await readProvisionBlock(target);
+    requireBoard(wishes, current.board);
+    const { token, isNew } = await chooseToken(values, current.block, wishes.name);
+
+    const file = planProvision(token, { ...wishes, board: current.board });
+    const { board, offset } = await provisionImage(target, encodeProvisionFile(file));
+
+    const { id, notAfter, maxDevices } = readUnverified("hamlet-token", token.token, TokenCertificate);
+    const expires = new Date(notAfter).toISOString();
+    const { neighborhood, name } = file;
+    if (values["json"]) {
+      const result = { target, offset, board, name, neighborhood: { id: neighborhood.id, name: neighborhood.name } };
+      print(JSON.stringify({ ...result, token: { id, expires, maxDevices, isNew }, holdsSecret: true }));
+    } else {
+      print(`${target} is now ${name ?? "a device"} of ${neighborhood.name} (${board})`);
+      print(`token ${id}: ${maxDevices === 1 ? "one device" : `up to ${maxDevices} devices`} until ${expires}`);
+    }
+    note(
+      `${target} now holds a live secret: who has it may join ${neighborhood.name}. Delete it once it is on the card`,
+    );
+    return 0;
+  },
+};
+
+async function chooseToken(
+  values: Values,
+  block: Uint8Array,
+  name: string | undefined,
+): Promise<{ token: TokenFile; isNew: boolean }> {
+  const folder = text(values, "neighborhood");
+  const tokenPath = text(values, "token");
+  if (tokenPath !== undefined) {
+    const token = await readTokenFile(tokenPath);
+    if (folder !== undefined && (await readNeighborhood(folder)).keys.id !== token.neighborhood.id) {
+      throw new HamletError(
+        "usage.invalid",
+        `${tokenPath} is a token of ${token.neighborhood.name}, ${folder} is another`,
+        {
+          exitCode: 2,
+        },
+      );
+    }
+    return { token, isNew: false };
+  }
+  if (folder === undefined) throw usageError(provision, "--neighborhood or --token is missing");
+  const neighborhood = await readNeighborhood(folder);
+  const now = systemClock.now();
+  const kept = await reusableToken(block, neighborhood, name, now);
+  if (kept) return { token: kept, isNew: false };
+  const opened = await openNeighborhood(folder, await askPassphrase(values));
+  const terms = { validMs: defaultValidMs, maxDevices: 1, tags: [], adopt: "auto" as const, now };
+  return { token: (await issueToken(opened, terms)).file, isNew: true };
+}
+
+async function readWishes(values: Values): Promise<DeviceWishes> {
+  const list = (name: string): string[] | undefined => (Array.isArray(values[name]) ? values[name] : undefined);
+  const keyFiles = await Promise.all((list("ssh-key") ?? []).map(readSecretFile));
+  const sshKeys = keyFiles
+    .flatMap((file) => file.split(/\r?\n/))
+    .filter((line) => line !== "" && !line.startsWith("#"));
+  const configPath = text(values, "config");
+  const config = configPath === undefined ? undefined : parseJson(await readSecretFile(configPath));
+  if (configPath !== undefined && config === undefined) throw usageError(provision, `${configPath} is not JSON`);
+  const network = await readNetwork(values, list("dns"));
+  const [name, board, seeds] = [text(values, "name"), text(values, "board"), list("seed")];
+  const wishes = DeviceWishes.safeParse({
+    name,
+    board,
+    network,
+    seeds,
+    config,
+    ...(sshKeys.length > 0 && { sshKeys }),
+  });
+  if (!wishes.success) throw usageError(provision, explainIssues(wishes.error));
+  return wishes.data;
+}
+
+async function readNetwork(values: Values, dns: string[] | undefined): Promise<Network | undefined> {
+  const ssid = text(values, "wifi-ssid");
+  const [address, gateway] = [text(values, "address"), text(values, "gateway")];
+  if (address === undefined && (gateway !== undefined || dns)) throw usageError(provision, "--address is missing");
+  const country = text(values, "wifi-country");
+  const passwordPath = text(values, "wifi-password-file");
+  const password =
+    passwordPath === undefined
+      ? process.env["HAMLET_WIFI_PASSWORD"]
+      : withoutLineEnd(await readSecretFile(passwordPath));
+  const network: Network = {
+    ...(ssid !== undefined && { wifi: { ssid, ...(password && { password }), ...(country && { country }) } }),
+    ...(address !== undefined && {
+      staticAddress: { interface: "e*", address, ...(gateway && { gateway }), ...(dns && { dns }) },
+    }),
+  };
+  return Object.keys(network).length > 0 ? network : undefined;
+}
