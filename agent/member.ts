@@ -11,11 +11,11 @@ import { type Cluster, startCluster } from "./cluster/cluster.ts";
 import { livenessSigner } from "./cluster/proofs.ts";
 import { Roster } from "./cluster/roster.ts";
 import type { AgentConfig } from "./config.ts";
-import { startDiscovery } from "./discovery/discovery.ts";
+import { type Discovery, startDiscovery } from "./discovery/discovery.ts";
 import { type ServePage, startDoorstep } from "./discovery/doorstep.ts";
 import { startGreeter } from "./discovery/greeter.ts";
 import { type Hello, sayHello } from "./discovery/hello.ts";
-import { isLinkLocal, type LinkInterface } from "./discovery/links.ts";
+import { isLinkLocal, type LinkInterface, readLinks } from "./discovery/links.ts";
 import type { Warnings } from "./health/warnings.ts";
 import type { Identity } from "./identity.ts";
 import { raiseGuard } from "./mesh/guard.ts";
@@ -128,6 +128,7 @@ export async function startMember({ config, identity, clock, warnings, page }: M
     if (own) cluster.publish(own);
   };
 
+  let discovery: Discovery | undefined;
   let refusedAsPending = false;
   const ownHello = (): Hello => ({ record: identity.jws, revocations: roster.revocationsAfter(0) });
   /** Takes a neighbor's hello in and answers with an admission if it earned one. */
@@ -150,7 +151,7 @@ export async function startMember({ config, identity, clock, warnings, page }: M
         const moved = seenAt.get(heard.member.record.id) !== from;
         seenAt.set(heard.member.record.id, from);
         if (moved) await setPeers();
-        discovery.answered(from);
+        discovery?.answered(from);
         return heard.admission ? [heard.admission] : [];
       }
     }
@@ -174,22 +175,8 @@ export async function startMember({ config, identity, clock, warnings, page }: M
     publishSelf();
   };
 
-  const discovery = await startDiscovery({
-    self: {
-      id,
-      name: identity.name,
-      hint: neighborhoodHint(identity.neighborhood.id),
-      helloPort: config.link.helloPort,
-    },
-    seeds: [...config.seeds, ...(identity.provision.seeds ?? [])],
-    interfaces: config.link.interfaces,
-    log: makeLog("discovery"),
-    warnings,
-    onNeighbor: (neighbor) => greeter.hint(neighbor),
-  });
-  ended.push(() => discovery.stop());
-  await identity.setEndpoints(endpointsOf(discovery.interfaces(), config.mesh.listenPort));
-
+  const endpoints = () => endpointsOf(readLinks(config.link.interfaces), config.mesh.listenPort);
+  await identity.setEndpoints(endpoints());
   const greeter = startGreeter({
     log: makeLog("hello"),
     async greet({ address: at, port }) {
@@ -216,6 +203,23 @@ export async function startMember({ config, identity, clock, warnings, page }: M
     warnings,
   });
   ended.push(() => doorstep.stop());
+
+  // Last: from here on others know where to knock.
+  discovery = await startDiscovery({
+    self: {
+      id,
+      name: identity.name,
+      hint: neighborhoodHint(identity.neighborhood.id),
+      helloPort: config.link.helloPort,
+    },
+    seeds: [...config.seeds, ...(identity.provision.seeds ?? [])],
+    interfaces: config.link.interfaces,
+    log: makeLog("discovery"),
+    warnings,
+    onNeighbor: (neighbor) => greeter.hint(neighbor),
+  });
+  const meeting = discovery;
+  ended.push(() => meeting.stop());
 
   if (config.mesh.dnsPort) {
     const lookup = (name: string) =>
@@ -299,7 +303,7 @@ export async function startMember({ config, identity, clock, warnings, page }: M
   const reconcile = async () => {
     peers = await mesh.status();
     await keepBroker();
-    if (await identity.setEndpoints(endpointsOf(discovery.interfaces(), config.mesh.listenPort))) {
+    if (await identity.setEndpoints(endpoints())) {
       publishSelf();
       greeter.again();
     }
@@ -323,7 +327,7 @@ export async function startMember({ config, identity, clock, warnings, page }: M
           now: clock.now(),
         }),
         pending: roster.pending().map(({ heardAt: _, ...pending }) => pending),
-        neighbors: discovery.neighbors().map(({ id: neighbor, address: at, port, via }) => ({
+        neighbors: meeting.neighbors().map(({ id: neighbor, address: at, port, via }) => ({
           ...(neighbor && { id: neighbor }),
           address: at,
           port,
