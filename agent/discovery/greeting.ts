@@ -75,7 +75,7 @@ function hear(contacts: Map<string, Contact>, neighbor: Neighbor, now: number): 
   const place: Place = { address: neighbor.address, port: neighbor.port };
   const known = contacts.get(key);
   if (!known) {
-    if (contacts.size >= maxContacts) return;
+    if (contacts.size >= maxContacts && !makeRoom(contacts)) return;
     contacts.set(key, { phase: "due", failures: 0, places: [place], epoch: neighbor.epoch, heardAt: now });
     return;
   }
@@ -86,6 +86,13 @@ function hear(contacts: Map<string, Contact>, neighbor: Neighbor, now: number): 
   const isStale = known.phase === "met" && now >= known.againAt;
   // A second address of somebody already met is no news; for one that did not answer it is.
   if (hasChanged || isStale || (isNewPlace && known.phase === "failed")) makeDue(contacts, key);
+}
+
+/** Whoever failed most often makes room for somebody new. */
+function makeRoom(contacts: Map<string, Contact>): boolean {
+  const failed = [...contacts].filter(([, { phase }]) => phase === "failed");
+  const worst = failed.sort(([, one], [, other]) => failuresOf(other) - failuresOf(one))[0];
+  return worst !== undefined && contacts.delete(worst[0]);
 }
 
 function makeDue(contacts: Map<string, Contact>, key: string): void {
@@ -99,11 +106,13 @@ function makeDue(contacts: Map<string, Contact>, key: string): void {
 function greetDue(contacts: Map<string, Contact>, now: number): [Contacts, Effect[]] {
   const effects: Effect[] = [];
   let busy = [...contacts.values()].filter(({ phase }) => phase === "greeting").length;
-  for (const [key, contact] of contacts) {
-    if (busy >= maxGreeting) break;
-    const isDue = contact.phase === "due" || (contact.phase === "failed" && now >= contact.retryAt);
+  // New ones first: a hundred forged neighbors that never answer must not keep a real one waiting.
+  const due = [...contacts]
+    .filter(([, contact]) => contact.phase === "due" || (contact.phase === "failed" && now >= contact.retryAt))
+    .sort(([, one], [, other]) => failuresOf(one) - failuresOf(other));
+  for (const [key, contact] of due) {
     const place = contact.places[0];
-    if (!isDue || !place) continue;
+    if (busy >= maxGreeting || !place || contact.phase === "met") break;
     const { places, epoch, heardAt, failures } = contact;
     contacts.set(key, { places, epoch, heardAt, phase: "greeting", place, failures, isAgain: false });
     effects.push({ kind: "greet", key, ...place });
@@ -112,4 +121,5 @@ function greetDue(contacts: Map<string, Contact>, now: number): [Contacts, Effec
   return [contacts, effects];
 }
 
+const failuresOf = (contact: Contact) => (contact.phase === "met" ? 0 : contact.failures);
 const isSame = (one: Place, other: Place) => one.address === other.address && one.port === other.port;

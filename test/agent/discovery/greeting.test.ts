@@ -95,6 +95,20 @@ test("the silent are forgotten, and forged ids do not fill the memory", () => {
   expect(gone.contacts.size).toBe(0);
 });
 
+test("forged neighbors that never answer keep no real one waiting", () => {
+  const forged = Array.from({ length: 256 }, (_, n): [number, Event] => [0, hint(`forged${n}`)]);
+  const busy = play(...forged).greeted.map((line) => line.split(" ")[1]!);
+  const { greeted } = play(...forged, [1, failed(busy[0]!)], [2, failed(busy[1]!)], [1_000, hint("attic")]);
+  const later = play(
+    ...forged,
+    [1, failed(busy[0]!)],
+    [1_000, hint("attic")],
+    ...busy.slice(1).map((key): [number, Event] => [1_001, failed(key)]),
+  );
+  expect(greeted).toHaveLength(6);
+  expect(later.contacts.has("attic")).toBe(true);
+});
+
 test("an outcome that nobody waits for changes nothing", () => {
   const { contacts, greeted } = play([0, answered("a")], [0, failed("a")]);
   expect([contacts.size, greeted]).toEqual([0, []]);

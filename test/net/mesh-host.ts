@@ -1,0 +1,56 @@
+// A host of the mesh tests: guard, then interface, then peers, as the agent does it, and nothing else of the agent.
+// Says what it did line by line; ends properly on SIGTERM.
+import { Warnings } from "../../agent/health/warnings.ts";
+import { raiseGuard } from "../../agent/mesh/guard.ts";
+import { startMesh } from "../../agent/mesh/mesh.ts";
+import { startPaths } from "../../agent/mesh/paths.ts";
+import { systemClock } from "../../system/clock.ts";
+import { run } from "../../system/command.ts";
+import { makeLog } from "../../system/log.ts";
+
+export type HostPlan = {
+  prefix: string;
+  guard: boolean;
+  /** Absent: the guard alone, and the program ends. */
+  mesh?: {
+    privateKey: string;
+    address: string;
+    peers: { name: string; wireguardKey: string; address: string; endpoints: string[] }[];
+  };
+};
+
+export const meshInterface = "hamlet0";
+export const agentUid = 1234;
+export const privatePorts = [7946, 1883];
+
+if (import.meta.main) await host(JSON.parse(process.argv[2] ?? "{}"));
+
+async function host({ prefix, guard, mesh }: HostPlan): Promise<void> {
+  const log = makeLog("host");
+  if (guard) {
+    await raiseGuard({ run, interface: meshInterface, prefix, agentUid, privatePorts, pagePort: 80 });
+    console.log("guard up");
+  }
+  if (!mesh) return;
+  const warnings = new Warnings(systemClock, log);
+  const { privateKey, address } = mesh;
+  const common = { interface: meshInterface, listenPort: 51820, mtu: 1420, userspaceFallback: true };
+  const started = await startMesh({ ...common, privateKey, address, prefix, run, clock: systemClock, log, warnings });
+  for (const { code } of warnings.list()) console.log(`warning ${code}`);
+  const links = () => [{ address: "192.168.77.0", prefixLength: 24 }];
+  const paths = startPaths({ mesh: started, prefix, links, clock: systemClock, log });
+  await paths.setMembers(mesh.peers.map((peer) => ({ ...peer, id: peer.name, keepaliveSeconds: 25 })));
+  console.log("mesh up");
+  console.log(`due: ${(await started.plan()) || "nothing"}`);
+  process.on("SIGUSR1", () =>
+    console.log(`explain ${JSON.stringify(mesh.peers.map(({ name }) => paths.explain(name)))}`),
+  );
+  process.on("SIGUSR2", () => {
+    for (const { name } of mesh.peers) paths.doubt(name);
+  });
+  process.on("SIGTERM", async () => {
+    paths.stop();
+    await started.stop();
+    process.exit(0);
+  });
+}

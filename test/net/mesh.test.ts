@@ -1,0 +1,141 @@
+// The mesh on a LAN: two hosts by wireguard-go, and what happens to their traffic when the mesh is not there.
+import { generateKeyPairSync } from "node:crypto";
+import { expect, test } from "vitest";
+import { wireguardPublicKey } from "../../agent/mesh/key.ts";
+import { eventually } from "../eventually.ts";
+import { lacks } from "../lacks.ts";
+import { type Lan, makeLan } from "./lan.ts";
+import type { HostPlan } from "./mesh-host.ts";
+
+const skip = lacks("namespaces", "wireguard", "nft", "ping", "tcpdump");
+const prefix = "fd12:3456:789a::/48";
+const script = new URL("mesh-host.ts", import.meta.url).pathname;
+const addresses = { attic: "fd12:3456:789a::7", cellar: "fd12:3456:789a::9" };
+type Name = keyof typeof addresses;
+const makeKey = () => Buffer.from(generateKeyPairSync("x25519").privateKey.export({ format: "jwk" }).d!, "base64url");
+const keys = { attic: makeKey().toString("base64"), cellar: makeKey().toString("base64") };
+
+function startHost(lan: Lan, name: Name, endpoints?: string[]) {
+  const other = name === "attic" ? "cellar" : "attic";
+  const peer = {
+    name: other,
+    wireguardKey: wireguardPublicKey(keys[other]),
+    address: addresses[other],
+    endpoints: endpoints ?? [`${lan.address(other)}:51820`],
+  };
+  const plan: HostPlan = {
+    prefix,
+    guard: true,
+    mesh: { privateKey: keys[name], address: addresses[name], peers: [peer] },
+  };
+  return lan.spawn(name, [process.execPath, script, JSON.stringify(plan)]);
+}
+const ping = (lan: Lan, from: Name, to: Name) => lan.on(from)(["ping", "-6", "-c1", "-W1", addresses[to]]);
+
+test.skipIf(skip)("two hosts meet, nothing is due afterwards, and the fallback is named", async () => {
+  await using lan = await makeLan(["attic", "cellar"]);
+  const [attic, cellar] = [startHost(lan, "attic"), startHost(lan, "cellar")];
+  await Promise.all([attic.says(/warning mesh\.userspace/), attic.says(/due: nothing/), cellar.says(/due: nothing/)]);
+  await eventually(() => ping(lan, "attic", "cellar"));
+  await ping(lan, "cellar", "attic");
+});
+
+test.skipIf(skip)("somebody takes the interface away: it comes back with its peers", async () => {
+  await using lan = await makeLan(["attic", "cellar"]);
+  const [attic, cellar] = [startHost(lan, "attic"), startHost(lan, "cellar")];
+  await Promise.all([attic.says(/due: nothing/), cellar.says(/due: nothing/)]);
+  await eventually(() => ping(lan, "attic", "cellar"));
+  await lan.on("attic")(["ip", "link", "del", "hamlet0"]);
+  await attic.says(/putting hamlet0 back/, 15_000);
+  await eventually(() => ping(lan, "attic", "cellar"), { within: 15_000 });
+});
+
+test.skipIf(skip)(
+  "of a wrong and a right endpoint the right one is found, and each trial is kept for explaining",
+  async () => {
+    await using lan = await makeLan(["attic", "cellar"]);
+    const cellar = startHost(lan, "cellar", []);
+    // The first is a host that does not exist; the cellar knows no endpoint at all.
+    const attic = startHost(lan, "attic", ["192.168.77.99:51820", `${lan.address("cellar")}:51820`]);
+    await Promise.all([attic.says(/mesh up/), cellar.says(/mesh up/)]);
+    await eventually(() => ping(lan, "attic", "cellar"), { within: 15_000 });
+    await eventually(
+      async () => {
+        process.kill(attic.pid(), "SIGUSR1");
+        const [told] = JSON.parse((await attic.says(/explain (.*"result":"works".*)\n/, 200))[1]!);
+        expect(told).toMatchObject({ isFailing: false, inUse: { endpoint: `${lan.address("cellar")}:51820` } });
+      },
+      { within: 15_000, every: 500 },
+    );
+  },
+);
+
+test.skipIf(skip)("a killed agent takes wireguard-go with it; a stopped one leaves only what protects", async () => {
+  await using lan = await makeLan(["attic"]);
+  const links = () => lan.on("attic")(["ip", "-br", "link"]);
+  const killed = startHost(lan, "attic", []);
+  await killed.says(/due: nothing/);
+  expect(await links()).toContain("hamlet0");
+  await killed.kill("SIGKILL");
+  await eventually(async () => !(await links()).includes("hamlet0"));
+  await eventually(
+    async () => !/wireguard-go/.test(await lan.on("attic")(["ps", "-e", "-o", "stat,comm"]).then(alive)),
+  );
+
+  const stopped = startHost(lan, "attic", []);
+  await stopped.says(/due: nothing/);
+  await stopped.kill("SIGTERM");
+  expect(await stopped.ended).toEqual({ code: 0, signal: null });
+  expect(await links()).not.toContain("hamlet0");
+  expect(await lan.on("attic")(["ip", "-6", "route", "show", "root", prefix])).toMatch(/^unreachable [^\n]*\n$/);
+  expect(await lan.on("attic")(["nft", "list", "tables"])).toBe("table inet hamlet\n");
+});
+const alive = (ps: string) =>
+  ps
+    .split("\n")
+    .filter((line) => !line.startsWith("Z"))
+    .join("\n");
+
+test.skipIf(skip)(
+  "nothing for the mesh leaves in clear when hamlet0 is gone, whatever route leads elsewhere",
+  async () => {
+    await using lan = await makeLan(["attic", "cellar"]);
+    const attic = lan.on("attic");
+    const cellarMac = (await lan.on("cellar")(["cat", "/sys/class/net/eth0/address"])).trim();
+    // The worst neighborhood: a default route for IPv6, and a neighbor that is known to take anything.
+    await attic(["ip", "-6", "route", "add", "default", "dev", "eth0"]);
+    await attic(["ip", "-6", "neigh", "add", addresses.cellar, "lladdr", cellarMac, "dev", "eth0", "nud", "permanent"]);
+    const shout = () => attic(["ping", "-6", "-c2", "-i0.2", "-W1", addresses.cellar]).catch(() => "");
+
+    expect(await heardOnLink(lan, shout)).toContain(addresses.cellar);
+
+    const host = startHost(lan, "attic", []);
+    await host.says(/due: nothing/);
+    await host.kill("SIGKILL");
+    await eventually(async () => !(await attic(["ip", "-br", "link"])).includes("hamlet0"));
+    // The default route is still there; the unreachable one stands before it.
+    expect(await heardOnLink(lan, shout)).toBe("");
+    await expect(attic(["ping", "-6", "-c1", "-W5", addresses.cellar], { timeoutMs: 3_000 })).rejects.toThrow(
+      "exited with",
+    );
+
+    // A router that announces a route into our /48: more specific than ours, so only the guard is left.
+    await attic(["ip", "-6", "route", "add", "fd12:3456:789a::/64", "dev", "eth0"]);
+    expect(await heardOnLink(lan, shout)).toBe("");
+    expect(await attic(["nft", "list", "chain", "inet", "hamlet", "leaving"])).toMatch(
+      /daddr \S+ counter packets [1-9]/,
+    );
+  },
+);
+
+/** What tcpdump sees of our /48 on the attic's cable while `act` runs. */
+async function heardOnLink(lan: Lan, act: () => Promise<unknown>): Promise<string> {
+  const port = lan.portOf("attic");
+  const listening = Promise.withResolvers<void>();
+  const heard = lan.onSwitch(["sh", "-c", `timeout -s INT 2.5 tcpdump -nn -l -i ${port} net ${prefix}; true`], {
+    onStderrLine: (line) => line.includes("listening on") && listening.resolve(),
+  });
+  await listening.promise;
+  await act();
+  return heard;
+}
