@@ -59,6 +59,15 @@ export function serveChannel(transport: Duplex, doors: Doors): void {
     socket.on("close", () => end({ t: "exit", s, code: 0 }));
   }
 
+  function attempt(message: Extract<Message, { t: "exec" | "connect" }>): void {
+    try {
+      if (message.t === "exec") exec(message.s, message.request);
+      else connect(message.s, message.path);
+    } catch (error) {
+      send({ t: "error", s: message.s, message: describeError(error) });
+    }
+  }
+
   readMessages(
     transport,
     (message) => {
@@ -76,7 +85,7 @@ export function serveChannel(transport: Duplex, doors: Doors): void {
           if (open.size >= maxStreams) {
             return send({ t: "error", s: message.s, message: `more than ${maxStreams} streams at once` });
           }
-          return message.t === "exec" ? exec(message.s, message.request) : connect(message.s, message.path);
+          return attempt(message);
         case "data":
         case "end":
         case "ack":

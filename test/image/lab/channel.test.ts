@@ -7,8 +7,9 @@ import { type Duplex, duplexPair } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { type Channel, openChannel } from "../../../image/lab/channel/client.ts";
-import { type Doors, localDoors } from "../../../image/lab/channel/doors.ts";
+import { type Doors, type Exec, localDoors } from "../../../image/lab/channel/doors.ts";
 import { serveChannel } from "../../../image/lab/channel/server.ts";
+import type { ExecRequest } from "../../../image/lab/channel/wire.ts";
 
 const [makeChannel, ready] = [
   (doors: Doors = localDoors) => {
@@ -106,7 +107,12 @@ test("when the host is replaced in the middle of a line, the next session is cle
 });
 
 test("a service that starts anew resets its host: running programs fail, new ones run", async () => {
-  const { channel, far } = await openReady();
+  const started: Exec[] = [];
+  const exec = (request: ExecRequest) => {
+    started.push(localDoors.exec(request));
+    return started[0]!;
+  };
+  const { channel, far } = await openReady({ ...localDoors, exec });
   const lost = channel.exec({ argv: ["sleep", "1000"] });
   far.removeAllListeners("data");
   serveChannel(far, localDoors);
@@ -114,4 +120,6 @@ test("a service that starts anew resets its host: running programs fail, new one
   await ready(channel);
   const program = channel.exec({ argv: ["true"] });
   expect(await program.exit).toBe(0);
+  // In a machine systemd ends what the former service had started.
+  for (const one of started) one.kill();
 });

@@ -1,0 +1,57 @@
+// Is KVM to be trusted here? A /dev/kvm may be there, run a few instructions, and hang or fail on a whole firmware.
+// So UEFI itself is the probe: with KVM it speaks on the serial line within two seconds, or it never will.
+import { type ChildProcess, spawn } from "node:child_process";
+import { access, constants, copyFile, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export type Accelerator = "kvm" | "tcg";
+
+/** Debian and Ubuntu put OVMF here; 4 MB, without Secure Boot. */
+export const firmware = { code: "/usr/share/OVMF/OVMF_CODE_4M.fd", vars: "/usr/share/OVMF/OVMF_VARS_4M.fd" };
+
+const probeDeadlineMs = 10_000;
+
+export async function chooseAccelerator(device = "/dev/kvm"): Promise<Accelerator> {
+  try {
+    await access(device, constants.R_OK | constants.W_OK);
+  } catch {
+    return "tcg";
+  }
+  const folder = await mkdtemp(join(tmpdir(), "hamlet-kvm-"));
+  try {
+    await copyFile(firmware.vars, join(folder, "vars.fd"));
+    return (await firmwareSpeaks(folder)) ? "kvm" : "tcg";
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function firmwareSpeaks(folder: string): Promise<boolean> {
+  const child: ChildProcess = spawn(
+    "setpriv",
+    [
+      ...["--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"],
+      ...["-machine", "q35,accel=kvm", "-cpu", "host", "-m", "128", "-serial", "stdio"],
+      ...["-drive", `if=pflash,format=raw,unit=0,readonly=on,file=${firmware.code}`],
+      ...["-drive", `if=pflash,format=raw,unit=1,file=${join(folder, "vars.fd")}`],
+    ],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
+  return new Promise((resolve) => {
+    const decide = (answer: boolean) => {
+      clearTimeout(timer);
+      resolve(answer);
+      child.kill("SIGKILL");
+    };
+    const timer = setTimeout(() => decide(false), probeDeadlineMs);
+    let told = "";
+    child.stdout?.on("data", () => decide(true));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      told += text;
+      if (told.includes("KVM internal error")) decide(false);
+    });
+    child.on("error", () => decide(false));
+    child.on("exit", () => decide(false));
+  });
+}

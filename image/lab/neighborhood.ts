@@ -1,0 +1,40 @@
+// A throw-away neighborhood for the lab's devices, made and provisioned by the same code that a user runs.
+import { randomBytes } from "node:crypto";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { issueToken } from "../../provisioning/issue-token.ts";
+import { initNeighborhood, openNeighborhood } from "../../provisioning/neighborhood.ts";
+import { encodeProvisionFile } from "../../provisioning/provision-file.ts";
+import type { Run } from "../../system/command.ts";
+import { findProvisionBlock } from "../provision.ts";
+import { deviceNames } from "./devices.ts";
+import { writeToDisk } from "./machine.ts";
+
+const dayMs = 86_400_000;
+
+/** Makes the neighborhood in `folder`; gives what fills in one device's provision block, on its own disk over `image`. */
+export async function makeLabNeighborhood(
+  run: Run,
+  folder: string,
+  image: string,
+  now: number,
+): Promise<(name: string) => Promise<void>> {
+  const home = join(folder, "neighborhood");
+  // Nobody will type it: the neighborhood ends with the lab.
+  const passphrase = randomBytes(24).toString("base64url");
+  await initNeighborhood(home, { name: "Lab Street", passphrase, now });
+  const neighborhood = await openNeighborhood(home, passphrase);
+  const terms = { validMs: 7 * dayMs, maxDevices: deviceNames.length, tags: [], adopt: "auto" as const };
+  const { file } = await issueToken(neighborhood, { ...terms, now });
+  const block = await findProvisionBlock(image);
+  return async (name) => {
+    const source = `${name}.provision`;
+    await writeFile(join(folder, source), encodeProvisionFile({ ...file, name }), { mode: 0o600 });
+    try {
+      await writeToDisk(run, folder, name, { source, ...block });
+    } finally {
+      // It holds the token's secret.
+      await rm(join(folder, source), { force: true });
+    }
+  };
+}

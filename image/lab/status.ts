@@ -1,0 +1,61 @@
+// What the lab says about itself: the shape of `hamlet lab status --json`.
+import { z } from "zod";
+
+/** How far a device has come since its power went on, in this order. */
+export const milestones = [
+  "power",
+  "firmware",
+  "kernel",
+  "agent",
+  "neighbor",
+  "member",
+  "handshake",
+  "telemetry",
+] as const;
+export type Milestone = (typeof milestones)[number];
+
+export const DeviceState = z
+  .enum(["off", "booting", "joining", "alive", "apart", "silent"])
+  .describe(
+    "off; booting: no agent yet; joining: its agent answers; alive: others see it alive; apart: they no longer do; silent: its agent no longer answers",
+  );
+export type DeviceState = z.infer<typeof DeviceState>;
+
+const seconds = z.number().min(0);
+export const LabDeviceStatus = z.object({
+  name: z.string(),
+  state: DeviceState,
+  isPartitioned: z.boolean().describe("its cable is pulled"),
+  serial: z.string(),
+  id: z.string().optional(),
+  address: z.string().optional().describe("on the mesh"),
+  release: z.string().optional(),
+  page: z.string().describe("its public page, on this computer"),
+  console: z.string().describe("file with all its serial console has shown"),
+  handshakes: z.int().min(0).describe("members with which it has a WireGuard handshake"),
+  seenBy: z.array(z.string()).describe("devices whose list has it alive"),
+  telemetry: z.boolean().describe("its metrics reached another device by MQTT"),
+  reached: z
+    .partialRecord(z.enum(milestones), seconds)
+    .describe("seconds from the lab's start to each milestone since its power went on"),
+  problem: z.string().optional().describe("why its machine ended by itself"),
+});
+export type LabDeviceStatus = z.infer<typeof LabDeviceStatus>;
+
+export const LabStatus = z.object({
+  v: z.literal(1),
+  pid: z.int().describe("of the supervisor"),
+  elapsedS: seconds.describe("since the lab's start"),
+  accelerator: z.enum(["kvm", "tcg"]),
+  image: z.string(),
+  devices: z.array(LabDeviceStatus),
+});
+export type LabStatus = z.infer<typeof LabStatus>;
+
+export const LabEvent = z.object({
+  atS: seconds,
+  device: z.string(),
+  what: z.union([z.enum(milestones), z.enum(["off", "dead", "alive", "partitioned", "healed", "ended"])]),
+  detail: z.string().optional(),
+});
+export type LabEvent = z.infer<typeof LabEvent>;

@@ -1,0 +1,92 @@
+// The process that owns the virtual neighborhood: hub, machines, control socket. One a state folder.
+// Whatever ends it, its machines end too: it asks the kernel to kill each with it.
+import { link, mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { systemClock } from "../../system/clock.ts";
+import { run } from "../../system/command.ts";
+import { describeError, errnoOf, HamletError } from "../../system/error.ts";
+import { parseJson } from "../../system/files.ts";
+import { makeLog } from "../../system/log.ts";
+import { chooseAccelerator } from "./accelerator.ts";
+import { controlSocket, serveControl } from "./control.ts";
+import { type Lab, makeLab } from "./lab.ts";
+import { takeLock } from "./lock.ts";
+import { lockName, logName, SupervisorOptions } from "./options.ts";
+
+const log = makeLog("lab");
+const tell = (message: unknown) => process.connected && process.send?.(message);
+let lab: Lab | undefined;
+let ending: Promise<void> | undefined;
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => down(signal));
+try {
+  await start(SupervisorOptions.parse(parseJson(process.argv[2] ?? "")));
+  tell({ ready: true });
+  if (process.connected) process.disconnect();
+} catch (error) {
+  log.error(describeError(error));
+  tell({
+    error: error instanceof HamletError ? { ...error, message: error.message } : { message: describeError(error) },
+  });
+  await down("it could not start", 1);
+}
+
+async function start(options: SupervisorOptions): Promise<void> {
+  const { folder } = options;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  process.chdir(folder);
+  const holder = await takeLock(lockName);
+  if (holder !== undefined) {
+    throw new HamletError("lab.alreadyRunning", `a lab is running already (process ${holder})`, {
+      hint: "hamlet lab status shows it, hamlet lab down ends it",
+    });
+  }
+  await clear(folder);
+  const image = await keepImage(options.image, folder);
+  const accelerator = options.accelerator ?? (await chooseAccelerator());
+  const provision = options.isProvisioned
+    ? await (await import("./neighborhood.ts")).makeLabNeighborhood(run, folder, image, systemClock.now())
+    : async () => {};
+  log.info(`starting ${options.devices} devices from ${options.image} with ${accelerator}`);
+  lab = await makeLab({ ...options, image, accelerator, provision, run, log, clock: systemClock });
+  await serveControl(controlSocket, lab, (why) => down(why));
+}
+
+/** Ends machines, hub and this process; a second call waits for the first. */
+function down(why: string, exitCode = 0): Promise<void> {
+  ending ??= (async () => {
+    log.info(`going down: ${why}`);
+    await lab?.close();
+    if (lab) await clear(process.cwd());
+    // After the answer to whoever asked has gone out.
+    setTimeout(() => process.exit(exitCode), 100);
+    if (lab) await rm(lockName, { force: true });
+  })();
+  return ending;
+}
+
+/** Everything of an earlier lab but its consoles' logs goes: disks and keys are for one time. */
+async function clear(folder: string): Promise<void> {
+  const kept = (name: string) => [lockName, logName].includes(name) || (ending !== undefined && name.endsWith(".log"));
+  for (const name of await readdir(folder)) {
+    if (!kept(name)) await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+/** The image under a name of our own: a rebuild replaces the user's file, and our disks must go on lying over this one. */
+async function keepImage(image: string, folder: string): Promise<string> {
+  const own = join(folder, "image.img");
+  try {
+    await link(image, own);
+    return own;
+  } catch (cause) {
+    if (errnoOf(cause) === "ENOENT") {
+      throw new HamletError("file.unreadable", `there is no image ${image}`, {
+        cause,
+        hint: "hamlet image build makes one",
+      });
+    }
+    // Another file system, or one without hard links.
+    return image;
+  }
+}
