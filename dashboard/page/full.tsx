@@ -4,13 +4,14 @@ import type { News } from "./live.ts";
 import { Members } from "./members.tsx";
 import { MeshGraph } from "./mesh-graph.tsx";
 import { MetricsTable } from "./metrics.tsx";
-import { LinkMark, Section, WarningList } from "./parts.tsx";
-import { count, duration } from "./words.ts";
+import { AdoptionCode, Facts, LinkMark, Section, WarningList } from "./parts.tsx";
+import { duration } from "./words.ts";
 
 export function FullPage({ status, news }: { status: Status; news: News }) {
   const { self, members, pending, warnings } = status;
   const alive = members.filter(({ state }) => state === "alive").length;
   const broker = members.find(({ id }) => id === status.broker);
+  const now = news.at ?? 0;
   return (
     <main>
       <header>
@@ -24,62 +25,73 @@ export function FullPage({ status, news }: { status: Status; news: News }) {
         <Tile
           value={`${alive} of ${members.length}`}
           what={members.length === 1 ? "member alive" : "members alive"}
-          bad={alive < members.length}
+          isBad={alive < members.length}
         />
         <Tile
           value={String(warnings.length)}
           what={warnings.length === 1 ? "warning" : "warnings"}
-          bad={warnings.length > 0}
+          isBad={warnings.length > 0}
         />
-        <Tile value={String(pending.length)} what="waiting for adoption" bad={pending.length > 0} />
-        <Tile value={broker?.name ?? "none"} what="carries telemetry" bad={!broker} />
+        <Tile value={String(pending.length)} what="waiting for adoption" isBad={pending.length > 0} />
+        <Tile value={broker?.name ?? "nobody"} what="carries telemetry" isBad={!broker} />
       </ul>
-      {warnings.length > 0 && (
-        <Section title="Warnings" id="warnings">
-          <WarningList warnings={warnings} now={news.at ?? 0} />
-        </Section>
-      )}
       <div class="beside">
-        <Section title="Members" id="members">
-          <Members members={members} />
-        </Section>
+        <div>
+          <Section title="Warnings" id="warnings">
+            <WarningList warnings={warnings} now={now} />
+          </Section>
+          {pending.length > 0 && <Pending pending={pending} />}
+          <Section title="This device" id="self">
+            <Facts
+              facts={{
+                Name: self.name,
+                Board: self.board,
+                Release: self.release,
+                "Agent up": duration(self.uptimeS),
+                "Neighbors on the link": String(status.neighbors.length),
+                "Kernel settings tuned": String(status.tuning.length),
+                "Adoption code": <AdoptionCode code={self.code} />,
+              }}
+            />
+          </Section>
+        </div>
         <Section title="Mesh" id="mesh">
-          <MeshGraph self={self.id} members={members} />
+          <MeshGraph members={members} />
         </Section>
       </div>
-      <Section title="Metrics" id="metrics">
-        <MetricsTable members={members} histories={news.histories} now={news.at ?? 0} />
+      <Section title="Members" id="members">
+        <Members members={members} />
       </Section>
-      {pending.length > 0 && (
-        <Section title="Waiting for adoption" id="pending">
-          <ul class="plain">
-            {pending.map(({ id, name, code, because }) => (
-              <li key={id}>
-                <b>{name}</b> <code>{code.match(/.{1,4}/g)?.join(" ")}</code> <span class="meta">{because}</span>
-              </li>
-            ))}
-          </ul>
-          <p class="hint">
-            Compare the code with the one on the device's own page, then type <code>hamlet adopt</code>.
-          </p>
-        </Section>
-      )}
-      {warnings.length === 0 && (
-        <Section title="Warnings" id="warnings">
-          <WarningList warnings={warnings} />
-        </Section>
-      )}
-      <p class="foot">
-        {self.name}: {self.board}, release {self.release}, agent up {duration(self.uptimeS)},{" "}
-        {count(status.neighbors.length, "neighbor")} on the link, {count(status.tuning.length, "kernel setting")} tuned.
-        Adoption code <code>{self.code}</code>.
-      </p>
+      <Section title="Metrics" id="metrics">
+        <MetricsTable members={members} histories={news.histories} now={now} />
+      </Section>
     </main>
   );
 }
 
-const Tile = ({ value, what, bad }: { value: string; what: string; bad: boolean }) => (
-  <li class={bad ? "tile bad" : "tile"}>
+const Tile = ({ value, what, isBad }: { value: string; what: string; isBad: boolean }) => (
+  <li class={isBad ? "tile bad" : "tile"}>
     <b>{value}</b> <span>{what}</span>
   </li>
+);
+
+const reasons: Record<string, string> = {
+  tokenExpired: "its token has expired",
+  overMaximum: "its token has admitted as many devices as it may",
+  needsConfirmation: "its token asks for the owner's word",
+};
+
+const Pending = ({ pending }: { pending: Status["pending"] }) => (
+  <Section title="Waiting for adoption" id="pending">
+    <ul class="plain">
+      {pending.map(({ id, name, code, because }) => (
+        <li key={id}>
+          <b>{name}</b> <AdoptionCode code={code} /> <span class="meta">{reasons[because] ?? because}</span>
+        </li>
+      ))}
+    </ul>
+    <p class="hint">
+      Compare the code with the one on the device's own page, then type <code>hamlet adopt</code>.
+    </p>
+  </Section>
 );

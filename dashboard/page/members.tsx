@@ -1,11 +1,11 @@
 // One row a member: who, whether it lives, and how the tunnel to it does. On a phone each row becomes a card.
 import type { ComponentChildren } from "preact";
 import type { MemberStatus } from "../../agent/status.ts";
-import { StateMark } from "./parts.tsx";
+import { Scroll, StateMark } from "./parts.tsx";
 import { bytes, duration, milliseconds } from "./words.ts";
 
 export const Members = ({ members }: { members: MemberStatus[] }) => (
-  <div class="scroll">
+  <Scroll label="Members and their tunnels">
     <table class="cards">
       <thead>
         <tr>
@@ -48,7 +48,7 @@ export const Members = ({ members }: { members: MemberStatus[] }) => (
         ))}
       </tbody>
     </table>
-  </div>
+  </Scroll>
 );
 
 /** An empty cell is a dash on a screen and left out of a card. */

@@ -2,59 +2,67 @@
 import type { MemberStatus } from "../../agent/status.ts";
 import { milliseconds } from "./words.ts";
 
-/** WireGuard makes a new handshake every 2 minutes while there is traffic; after 3 a session ends (WireGuard paper, 6.1). */
+/** WireGuard renews a session every 2 minutes and ends it after 3 (its paper, 6.1). */
 const freshHandshakeS = 180;
+const [width, height] = [360, 280];
 
-export function MeshGraph({ self, members }: { self: string; members: MemberStatus[] }) {
-  const others = members.filter(({ id }) => id !== self).sort((a, b) => a.id.localeCompare(b.id));
-  const own = members.find(({ id }) => id === self);
-  const [width, height] = [340, 260];
-  const centre = { x: width / 2, y: height / 2 };
-  const placed = others.map((member, index) => {
-    const angle = (2 * Math.PI * index) / others.length - Math.PI / 2;
-    return { member, x: centre.x + Math.cos(angle) * width * 0.36, y: centre.y + Math.sin(angle) * height * 0.36 };
-  });
-  const fresh = placed.filter(({ member }) => isFresh(member)).length;
+type Placed = { member: MemberStatus; x: number; y: number };
+
+export function MeshGraph({ members }: { members: MemberStatus[] }) {
+  const own = members.filter(({ isSelf }) => isSelf);
+  const others = members.filter(({ isSelf }) => !isSelf).sort((a, b) => a.id.localeCompare(b.id));
+  const placed = place(own, others);
+  const self = placed.find(({ member }) => member.isSelf);
+  const tunnels = self ? placed.filter(({ member }) => !member.isSelf) : [];
+  const fresh = others.filter(isFresh).length;
+  const summary = `${fresh} of ${others.length} tunnels from here have a handshake younger than 3 minutes.`;
   return (
     <figure>
-      <svg
-        class="graph"
-        viewBox={`0 0 ${width} ${height}`}
-        role="img"
-        aria-label={`${fresh} of ${others.length} tunnels have a fresh handshake`}
-      >
+      <svg class="graph" viewBox={`0 0 ${width} ${height}`} role="img" aria-label={summary}>
+        {self &&
+          tunnels.map(({ member, x, y }) => (
+            <line
+              key={member.id}
+              class={isFresh(member) ? "tunnel" : "tunnel stale"}
+              x1={self.x}
+              y1={self.y}
+              x2={x}
+              y2={y}
+            />
+          ))}
+        {self &&
+          tunnels.map(
+            ({ member, x, y }) =>
+              member.rttMs !== undefined && (
+                <text key={member.id} class="rtt" x={(self.x + x) / 2} y={(self.y + y) / 2 + 4}>
+                  {milliseconds(member.rttMs)}
+                </text>
+              ),
+          )}
         {placed.map(({ member, x, y }) => (
-          <g key={member.id}>
-            <line x1={centre.x} y1={centre.y} x2={x} y2={y} class={isFresh(member) ? "tunnel" : "tunnel stale"} />
-            {member.rttMs !== undefined && (
-              <text class="rtt" x={centre.x + (x - centre.x) * 0.55} y={centre.y + (y - centre.y) * 0.55 - 6}>
-                {milliseconds(member.rttMs)}
-              </text>
-            )}
+          <g key={member.id} class={`node ${member.state}${member.isSelf ? " self" : ""}`}>
+            <circle cx={x} cy={y} r={member.isSelf ? 11 : 9} />
+            <text x={x} y={y < height / 2 ? y - 18 : y + 28}>
+              {member.name}
+            </text>
           </g>
         ))}
-        {placed.map(({ member, x, y }) => (
-          <Node key={member.id} member={member} x={x} y={y} />
-        ))}
-        {own && <Node member={own} x={centre.x} y={centre.y} />}
       </svg>
-      <figcaption>
-        {others.length === 0
-          ? "No other member yet."
-          : `${fresh} of ${others.length} tunnels have a handshake younger than 3 minutes.`}
-      </figcaption>
+      <figcaption>{others.length === 0 ? "No other member yet." : summary}</figcaption>
     </figure>
   );
 }
 
-const Node = ({ member, x, y }: { member: MemberStatus; x: number; y: number }) => (
-  <g class={`node ${member.state}${member.isSelf ? " self" : ""}`}>
-    <circle cx={x} cy={y} r={member.isSelf ? 11 : 9} />
-    <text x={x} y={y + 26}>
-      {member.name}
-    </text>
-  </g>
-);
+/** On a ring with this device on top; in its middle once the others are too many for that. */
+function place(own: MemberStatus[], others: MemberStatus[]): Placed[] {
+  const isCrowded = others.length > 7;
+  const ring = isCrowded ? others : [...own, ...others];
+  const placed = ring.map((member, index) => {
+    const angle = (2 * Math.PI * index) / ring.length - Math.PI / 2;
+    return { member, x: width / 2 + Math.cos(angle) * 130, y: height / 2 + Math.sin(angle) * 92 };
+  });
+  return isCrowded ? [...placed, ...own.map((member) => ({ member, x: width / 2, y: height / 2 }))] : placed;
+}
 
 const isFresh = ({ handshakeAgeS }: MemberStatus): boolean =>
   handshakeAgeS !== undefined && handshakeAgeS < freshHandshakeS;

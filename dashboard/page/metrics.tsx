@@ -1,7 +1,8 @@
 // What each device measured of itself, as it came by MQTT, and the last minutes as a curve.
+import type { ComponentChildren } from "preact";
 import type { MemberStatus, Metrics } from "../../agent/status.ts";
 import { byName, Cell } from "./members.tsx";
-import { Sparkline } from "./parts.tsx";
+import { Scroll, Sparkline } from "./parts.tsx";
 import { bytes, duration, percent } from "./words.ts";
 
 type Props = { members: MemberStatus[]; histories: ReadonlyMap<string, Metrics[]>; now: number };
@@ -11,7 +12,7 @@ export function MetricsTable({ members, histories, now }: Props) {
   if (reporting.length === 0)
     return <p class="calm">No device has reported yet; the first metrics come within 10 seconds.</p>;
   return (
-    <div class="scroll">
+    <Scroll label="What each device measured">
       <table class="cards">
         <thead>
           <tr>
@@ -32,7 +33,7 @@ export function MetricsTable({ members, histories, now }: Props) {
           )}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 
@@ -43,18 +44,19 @@ function Row({ name, metrics, history, now }: { name: string; metrics: Metrics; 
     <tr>
       <th scope="row">{name}</th>
       <Cell label="Processor">
-        <span class="reading">{percent(metrics.cpu)}</span>
-        <Sparkline values={history.map(({ cpu }) => cpu)} max={1} label={`processor of ${name} over time`} />
+        <Reading text={percent(metrics.cpu)}>
+          <Sparkline values={history.map(({ cpu }) => cpu)} max={1} label={`processor of ${name} over time`} />
+        </Reading>
       </Cell>
       <Cell label="Memory in use">
-        <span class="reading">{percent(used(metrics))}</span>
-        <Sparkline values={history.map(used)} max={1} label={`memory of ${name} over time`} />
+        <Reading text={percent(used(metrics))}>
+          <Sparkline values={history.map(used)} max={1} label={`memory of ${name} over time`} />
+        </Reading>
       </Cell>
       <Cell label="Mesh traffic">
-        <span class="reading">
-          {traffic.length > 0 ? `${bytes(traffic.at(-1))}/s` : bytes(metrics.meshRx + metrics.meshTx)}
-        </span>
-        <Sparkline values={traffic} label={`mesh traffic of ${name} over time`} />
+        <Reading text={traffic.length > 0 ? `${bytes(traffic.at(-1))}/s` : bytes(metrics.meshRx + metrics.meshTx)}>
+          <Sparkline values={traffic} label={`mesh traffic of ${name} over time`} />
+        </Reading>
       </Cell>
       <Cell label="Disk free">{bytes(metrics.dataFree)}</Cell>
       <Cell label="Temperature">
@@ -65,6 +67,12 @@ function Row({ name, metrics, history, now }: { name: string; metrics: Metrics; 
     </tr>
   );
 }
+
+const Reading = ({ text, children }: { text: string; children: ComponentChildren }) => (
+  <span class="reading">
+    <span>{text}</span> {children}
+  </span>
+);
 
 /** Bytes a second over the mesh between each two readings; a counter that went back (a reboot) gives none. */
 function rates(history: Metrics[]): number[] {

@@ -28,6 +28,28 @@ export const Section = ({ title, id, children }: { title: string; id: string; ch
   </section>
 );
 
+/** In groups of four, as people read a code aloud. */
+export const AdoptionCode = ({ code }: { code: string }) => <code>{(code.match(/.{1,4}/g) ?? []).join(" ")}</code>;
+
+export const Facts = ({ facts }: { facts: Record<string, ComponentChildren> }) => (
+  <dl class="facts">
+    {Object.entries(facts).map(([term, fact]) => (
+      <div key={term}>
+        <dt>{term}</dt>
+        <dd>{fact}</dd>
+      </div>
+    ))}
+  </dl>
+);
+
+/** Wider than a phone is: it scrolls by itself, by keyboard too. */
+export const Scroll = ({ label, children }: { label: string; children: ComponentChildren }) => (
+  // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard (WCAG 2.1.1)
+  <section class="scroll" aria-label={label} tabIndex={0}>
+    {children}
+  </section>
+);
+
 type Shown = { code: string; message: string; hint: string; since?: number };
 export function WarningList({ warnings, now }: { warnings: Shown[]; now?: number }) {
   if (warnings.length === 0) return <p class="calm">Nothing is wrong.</p>;

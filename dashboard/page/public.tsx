@@ -1,7 +1,7 @@
 // What a stranger on the link may see: this one device, and the code by which its owner knows it.
 import type { PublicStatus } from "../../agent/status.ts";
 import type { News } from "./live.ts";
-import { LinkMark, Section, WarningList } from "./parts.tsx";
+import { AdoptionCode, Facts, LinkMark, Section, WarningList } from "./parts.tsx";
 
 const phases: Record<PublicStatus["phase"], string> = {
   unprovisioned: "This device belongs to no neighborhood yet.",
@@ -10,7 +10,6 @@ const phases: Record<PublicStatus["phase"], string> = {
 };
 
 export function PublicPage({ status, news }: { status: PublicStatus; news: News }) {
-  const groups = status.code.match(/.{1,4}/g) ?? [];
   return (
     <main class="narrow">
       <header>
@@ -21,19 +20,10 @@ export function PublicPage({ status, news }: { status: PublicStatus; news: News 
         <LinkMark news={news} />
       </header>
       <p class="lead">{phases[status.phase]}</p>
-      <dl class="facts">
-        <div>
-          <dt>Board</dt>
-          <dd>{status.board}</dd>
-        </div>
-        <div>
-          <dt>Release</dt>
-          <dd>{status.release}</dd>
-        </div>
-      </dl>
+      <Facts facts={{ Board: status.board, Release: status.release }} />
       <Section title="Adoption code" id="code">
         <p class="code">
-          <code>{groups.join(" ")}</code>
+          <AdoptionCode code={status.code} />
         </p>
         <p class="hint">
           {status.phase === "pending" ? (

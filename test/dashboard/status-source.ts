@@ -41,7 +41,9 @@ export function makeStatusSource(now = Date.now()) {
       board: status.self.board,
       release: status.self.release,
       code: status.self.code,
-      warnings: status.warnings.map(({ code, message, hint }) => ({ code, message, hint })),
+      warnings: status.warnings
+        .filter(({ code }) => !code.startsWith("member."))
+        .map(({ code, message, hint }) => ({ code, message, hint })),
     }),
   };
 
@@ -50,7 +52,7 @@ export function makeStatusSource(now = Date.now()) {
       id: letter.repeat(26),
       name,
       state: "alive",
-      address: `fd12:3456:789a::${letter.charCodeAt(0)}`,
+      address: `fd12:3456:789a:0:5c1e:77${letter.charCodeAt(0)}:90ab:cdef`,
       board: "nuc",
       release: "0.1.0",
       isSelf: false,

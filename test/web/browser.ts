@@ -1,0 +1,149 @@
+// Real Chromium for a test, spoken to over its DevTools protocol: no library, Node has the WebSocket.
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { sleep } from "../../system/clock.ts";
+
+export type View = { width?: number; height?: number; isDark?: boolean; isPhone?: boolean };
+export type Tab = {
+  /** The value of an expression in the page; a promise is awaited. */
+  evaluate<T>(expression: string): Promise<T>;
+  /** Polls until the expression is true. */
+  until(expression: string, withinMs?: number): Promise<void>;
+  press(key: string): Promise<void>;
+  /** PNG, of the whole page. */
+  screenshot(): Promise<Buffer>;
+  /** Console errors, uncaught exceptions, refused loads, violations of the content policy. */
+  problems: string[];
+  /** What the page asked for, beside data: URLs. */
+  requests: string[];
+};
+export type Browser = { open(url: string, view?: View): Promise<Tab>; [Symbol.asyncDispose](): Promise<void> };
+
+type Message = {
+  id?: number;
+  method?: string;
+  params?: Record<string, unknown>;
+  result?: unknown;
+  error?: { message: string };
+  sessionId?: string;
+};
+
+export async function startBrowser(): Promise<Browser> {
+  const profile = await mkdtemp(join(tmpdir(), "hamlet-browser-"));
+  const chromium = spawn(
+    "chromium",
+    [
+      ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"],
+      ...["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"],
+      ...["--remote-debugging-port=0", `--user-data-dir=${profile}`, "about:blank"],
+    ],
+    // A group of its own: its helpers end with it.
+    { stdio: "ignore", detached: true },
+  );
+  const ended = new Promise<void>((resolve) => chromium.once("exit", () => resolve()));
+  const socket = new WebSocket(await debuggerUrl(join(profile, "DevToolsActivePort")));
+  await new Promise((resolve, reject) => {
+    socket.onopen = resolve;
+    socket.onerror = () => reject(new Error("chromium does not answer"));
+  });
+  let calls = 0;
+  const waiting = new Map<number, (message: Message) => void>();
+  const listeners = new Map<string, (method: string, params: Record<string, unknown>) => void>();
+  socket.onmessage = ({ data }) => {
+    const message = JSON.parse(String(data)) as Message;
+    if (message.id !== undefined) waiting.get(message.id)?.(message);
+    else if (message.method) listeners.get(message.sessionId ?? "")?.(message.method, message.params ?? {});
+  };
+  const call = <T>(method: string, params: object = {}, sessionId?: string): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const id = ++calls;
+      waiting.set(id, ({ result, error }) => {
+        waiting.delete(id);
+        if (error) reject(new Error(`${method}: ${error.message}`));
+        else resolve(result as T);
+      });
+      socket.send(JSON.stringify({ id, method, params, ...(sessionId && { sessionId }) }));
+    });
+
+  return {
+    async open(url, { width = 1280, height = 900, isDark = false, isPhone = false } = {}) {
+      const { targetId } = await call<{ targetId: string }>("Target.createTarget", { url: "about:blank" });
+      const { sessionId } = await call<{ sessionId: string }>("Target.attachToTarget", { targetId, flatten: true });
+      const ask = <T>(method: string, params?: object) => call<T>(method, params, sessionId);
+      const [problems, requests]: [string[], string[]] = [[], []];
+      listeners.set(sessionId, (method, params) => hear(method, params, problems, requests));
+      for (const domain of ["Page", "Runtime", "Log", "Network"]) await ask(`${domain}.enable`);
+      await ask("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: isPhone });
+      const features = [{ name: "prefers-color-scheme", value: isDark ? "dark" : "light" }];
+      await ask("Emulation.setEmulatedMedia", { features });
+      await ask("Page.navigate", { url });
+      const tab: Tab = {
+        problems,
+        requests,
+        async evaluate(expression) {
+          type Answer = { result: { value: never }; exceptionDetails?: { text: string } };
+          const answer = await ask<Answer>("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true });
+          if (answer.exceptionDetails) throw new Error(`${expression}: ${answer.exceptionDetails.text}`);
+          return answer.result.value;
+        },
+        async until(expression, withinMs = 10_000) {
+          const deadline = Date.now() + withinMs;
+          while (!(await tab.evaluate<boolean>(`Boolean(${expression})`))) {
+            if (Date.now() > deadline) throw new Error(`never true: ${expression}`);
+            await sleep(30);
+          }
+        },
+        async press(key) {
+          for (const type of ["keyDown", "keyUp"]) await ask("Input.dispatchKeyEvent", { type, key, code: key });
+        },
+        async screenshot() {
+          const { data } = await ask<{ data: string }>("Page.captureScreenshot", { captureBeyondViewport: true });
+          return Buffer.from(data, "base64");
+        },
+      };
+      return tab;
+    },
+    async [Symbol.asyncDispose]() {
+      socket.close();
+      if (chromium.exitCode === null && chromium.pid) process.kill(-chromium.pid, "SIGKILL");
+      await ended;
+      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+function hear(method: string, params: Record<string, unknown>, problems: string[], requests: string[]): void {
+  const at = params as {
+    type?: string;
+    args?: { value?: unknown; description?: string }[];
+    exceptionDetails?: { text: string; exception?: { description?: string } };
+    entry?: { level: string; text: string };
+    request?: { url: string };
+  };
+  if (method === "Runtime.consoleAPICalled" && (at.type === "error" || at.type === "warning")) {
+    problems.push(`console.${at.type}: ${at.args?.map((arg) => arg.value ?? arg.description).join(" ")}`);
+  }
+  if (method === "Runtime.exceptionThrown") {
+    problems.push(at.exceptionDetails?.exception?.description ?? at.exceptionDetails?.text ?? "exception");
+  }
+  if (method === "Log.entryAdded" && at.entry?.level === "error") problems.push(at.entry.text);
+  if (method === "Network.requestWillBeSent" && at.request && !at.request.url.startsWith("data:")) {
+    requests.push(at.request.url);
+  }
+}
+
+/** The first line is the port, the second the path; Chromium writes both once it listens. */
+async function debuggerUrl(file: string): Promise<string> {
+  const deadline = Date.now() + 30_000;
+  while (Date.now() < deadline) {
+    const [port, path] = await readFile(file, "utf8").then(
+      (text) => text.split("\n"),
+      () => [],
+    );
+    if (port && path) return `ws://127.0.0.1:${port}${path}`;
+    await sleep(50);
+  }
+  throw new Error("chromium did not start");
+}
