@@ -137,5 +137,5 @@ async function heardOnLink(lan: Lan, act: () => Promise<unknown>): Promise<strin
   });
   await listening.promise;
   await act();
-  return heard;
+  return (await heard).trim();
 }

@@ -1,0 +1,151 @@
+// The packet filter that makes a mesh source address a proof of identity, against a LAN host that forges one.
+import { expect, test } from "vitest";
+import { lacks } from "../lacks.ts";
+import { type Lan, makeLan } from "./lan.ts";
+import { agentUid, type HostPlan } from "./mesh-host.ts";
+
+const skip = lacks("namespaces", "nft", "ping");
+const prefix = "fd12:3456:789a::/48";
+const attic = "fd12:3456:789a::7";
+const cellar = "fd12:3456:789a::9";
+const script = new URL("mesh-host.ts", import.meta.url).pathname;
+const raise = (lan: Lan) =>
+  lan.on("attic")([process.execPath, script, JSON.stringify({ prefix, guard: true } satisfies HostPlan)]);
+const ruleset = (lan: Lan, chain: string) => lan.on("attic")(["nft", "list", "chain", "inet", "hamlet", chain]);
+
+// Ports of the agent on every address: binding to the mesh address alone would be no defence either.
+const listen = `
+  const got = (what) => (data, from) => console.log(what, String(data), from?.address ?? "");
+  for (const port of [7946, 1883, 80]) require("net").createServer((s) => s.on("data", got("tcp " + port)).on("error", () => {}))
+    .listen(port, "${attic}");
+  const udp = require("dgram").createSocket("udp6").on("message", got("udp"));
+  udp.bind(7946, "${attic}", () => setTimeout(() => console.log("listening"), 50));`;
+const connect = (to: string, port: number, from?: string) => `
+  const s = require("net").connect({ host: "${to}", port: ${port}, ${from ? `localAddress: "${from}",` : ""} timeout: 700 });
+  s.on("connect", () => { s.end("forged"); console.log("connected"); });
+  s.on("error", (e) => { console.log(e.code); }).on("timeout", () => { console.log("silence"); process.exit(); });`;
+const node = (lan: Lan, host: string, code: string) =>
+  lan
+    .on(host)([process.execPath, "-e", code])
+    .then((s) => s.trim());
+
+test.skipIf(skip)("a LAN host that forges a member's mesh address reaches no port", async () => {
+  await using lan = await makeLan(["attic", "mallory"]);
+  // The attic has its address, and (worst case) a way to answer the forger; mallory takes the cellar's address.
+  const [atticLink, malloryLink] = await Promise.all([lan.linkLocal("attic"), lan.linkLocal("mallory")]);
+  const via = (link: string) => ["via", link.split("%")[0]!, "dev", "eth0"];
+  await lan.on("attic")(["ip", "-6", "address", "add", `${attic}/128`, "dev", "lo"]);
+  await lan.on("attic")(["ip", "-6", "route", "add", prefix, ...via(malloryLink)]);
+  await lan.on("mallory")(["ip", "-6", "address", "add", `${cellar}/128`, "dev", "lo"]);
+  await lan.on("mallory")(["ip", "-6", "route", "add", `${attic}/128`, ...via(atticLink)]);
+  const server = lan.spawn("attic", [process.execPath, "-e", listen]);
+  await server.says(/listening/);
+
+  const shout = (word: string) =>
+    node(
+      lan,
+      "mallory",
+      `const u = require("dgram").createSocket("udp6");
+       u.bind(0, "${cellar}", () => u.send("${word}", 7946, "${attic}", () => u.close()));`,
+    );
+  const knock = (port: number) => node(lan, "mallory", connect(attic, port, cellar));
+
+  // Without the guard the forgery works: the kernel takes packets for its addresses from any link.
+  await shout("before");
+  await server.says(new RegExp(`udp before ${cellar}`));
+  expect(await knock(80)).toBe("connected");
+
+  await raise(lan);
+  await shout("after");
+  expect(await Promise.all([7946, 1883, 80].map(knock))).toEqual(["silence", "silence", "silence"]);
+  // Forging is one way; to be a stranger and speak to a mesh address is another.
+  const stranger = await node(lan, "mallory", connect(attic, 80, malloryLink));
+  expect(stranger).toBe("silence");
+  const rules = await ruleset(lan, "arriving");
+  expect(rules).toMatch(/saddr \S+ counter packets [1-9]/);
+  expect(rules).toMatch(/daddr \S+ counter packets [1-9]/);
+  expect(server.output()).not.toContain("after");
+});
+
+test.skipIf(skip)(
+  "only root and the agent's user speak to agents; everything else of other users goes on",
+  async () => {
+    await using lan = await makeLan(["attic"]);
+    // A mesh interface that leads back to ourselves is enough to see who may open a connection on it.
+    const setUp = ["link add hamlet0 type dummy", `addr add ${attic}/128 dev lo`, "link set hamlet0 up"];
+    await lan.on("attic")(["ip", "-batch", "-"], {
+      input: [...setUp, `route add ${prefix} dev hamlet0`, ""].join("\n"),
+    });
+    const server = lan.spawn("attic", [
+      process.execPath,
+      "-e",
+      `${listen} require("net").createServer().listen(8080, "::");`,
+    ]);
+    await server.says(/listening/);
+    await raise(lan);
+    const as = (uid: number, to: string, port: number) => {
+      const user = [
+        "setpriv",
+        "--reuid",
+        `${uid}`,
+        "--clear-groups",
+        process.execPath,
+        "-e",
+        connect(to, port),
+      ] as const;
+      return lan
+        .on("attic")([...user])
+        .then((said) => said.trim());
+    };
+    const nobody = 65_534;
+    // Over the mesh, to another member: refused at once for strangers; for us the packet leaves (and nobody is there).
+    expect(await Promise.all([7946, 1883, 80].map((port) => as(nobody, cellar, port)))).toEqual(
+      Array(3).fill("ECONNREFUSED"),
+    );
+    expect(await Promise.all([0, agentUid].map((uid) => as(uid, cellar, 7946)))).toEqual(["silence", "silence"]);
+    expect(await as(nobody, cellar, 8080)).toBe("silence");
+    // On the device itself: whoever spoke to its broker from here would be the device. Its page anybody may see.
+    expect(await Promise.all([7946, 1883].map((port) => as(nobody, attic, port)))).toEqual(
+      Array(2).fill("ECONNREFUSED"),
+    );
+    expect(await Promise.all([as(agentUid, attic, 1883), as(0, attic, 7946)])).toEqual(["connected", "connected"]);
+    expect(await Promise.all([as(nobody, attic, 80), as(nobody, attic, 8080)])).toEqual(["connected", "connected"]);
+  },
+);
+
+test.skipIf(skip)("raised twice it is the same, and other people's tables are not touched", async () => {
+  await using lan = await makeLan(["attic"]);
+  const foreign =
+    "table inet filter {\n chain input {\n type filter hook input priority filter; tcp dport 22 accept\n }\n}\n";
+  await lan.on("attic")(["nft", "-f", "-"], { input: foreign });
+  const tables = () => lan.on("attic")(["nft", "list", "ruleset"]);
+  const before = await tables();
+  await raise(lan);
+  const once = await tables();
+  await raise(lan);
+  expect(await tables()).toBe(once);
+  expect(once.replace(/table inet hamlet \{[\s\S]*?\n\}\n/, "").trim()).toBe(before.trim());
+});
+
+test.skipIf(skip)("without the right or without nft there is no guard, and the error says what to do", async () => {
+  await using lan = await makeLan(["attic"]);
+  const plan = JSON.stringify({ prefix, guard: true } satisfies HostPlan);
+  const asNobody = ["--reuid", "65534", "--clear-groups", "--bounding-set=-all"];
+  const powerless = lan.spawn("attic", ["setpriv", ...asNobody, process.execPath, script, plan]);
+  expect((await powerless.ended).code).toBe(1);
+  expect(powerless.output()).toContain("guard.failed");
+  expect(powerless.output()).toContain("CAP_NET_ADMIN");
+  const without = lan.spawn("attic", ["env", "PATH=/nowhere", process.execPath, script, plan]);
+  expect((await without.ended).code).toBe(1);
+  expect(without.output()).toContain("apt install nftables");
+  expect(await lan.on("attic")(["nft", "list", "tables"])).toBe("");
+});
+
+test.skipIf(skip)("the agent's own user needs CAP_NET_ADMIN and nothing more", async () => {
+  await using lan = await makeLan(["attic"]);
+  const user = ["--reuid", `${agentUid}`, "--regid", `${agentUid}`, "--clear-groups", "--no-new-privs"];
+  const caps = ["--inh-caps", "-all,+net_admin", "--ambient-caps", "+net_admin", "--bounding-set", "-all,+net_admin"];
+  const plan = JSON.stringify({ prefix, guard: true } satisfies HostPlan);
+  await lan.on("attic")(["setpriv", ...user, ...caps, process.execPath, script, plan]);
+  expect(await ruleset(lan, "opening")).toContain(`${agentUid}`);
+});

@@ -1,0 +1,142 @@
+// A neighborhood of real agents on a LAN without hardware: tokens by a root of its own, the agent's bundle in each host.
+
+import { rmSync } from "node:fs";
+import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { AgentConfig } from "../../agent/config.ts";
+import { Status } from "../../agent/status.ts";
+import type { TokenFile } from "../../provisioning/issue-token.ts";
+import { generateSigningKey, type SigningKey, seedOf } from "../../provisioning/keys.ts";
+import { foundedBy } from "../../provisioning/neighborhood-keys.ts";
+import { encodeProvisionFile, type ProvisionFile } from "../../provisioning/provision-file.ts";
+import { signToken, type TokenCertificate } from "../../provisioning/token.ts";
+import type { Child } from "./child.ts";
+import { type HostOptions, type Lan, makeLan } from "./lan.ts";
+
+export type Founders = { root: SigningKey; successor: SigningKey };
+export const found = (): Founders => ({ root: generateSigningKey(), successor: generateSigningKey() });
+
+const day = 86_400_000;
+
+/** A join token; what is not said is as `hamlet token create` has it. */
+export async function issue({ root, successor }: Founders, terms: Partial<TokenCertificate> = {}): Promise<TokenFile> {
+  const keys = foundedBy(root.publicKey, successor.publicKey);
+  const tokenKey = generateSigningKey();
+  const certificate: TokenCertificate = {
+    ...{ v: 1, neighborhood: keys.id, id: Math.random().toString(16).slice(2).padEnd(16, "0").slice(0, 16) },
+    ...{ key: tokenKey.publicKey, issuedAt: Date.now() - 1_000, notAfter: Date.now() + 7 * day, maxDevices: 10 },
+    ...{ tags: [], adopt: "auto", revocation: 0 },
+    ...terms,
+  };
+  return {
+    v: 1,
+    neighborhood: {
+      id: keys.id,
+      name: "Elm Street",
+      rootKey: root.publicKey,
+      successorKey: successor.publicKey,
+    },
+    token: await signToken(certificate, root),
+    tokenKey: seedOf(tokenKey),
+  };
+}
+
+type DeepPartial<T> = { [K in keyof T]?: T[K] extends object ? DeepPartial<T[K]> : T[K] };
+export type Home = Lan & {
+  founders: Founders;
+  /** Leaves a provision file for a device that has no identity yet; by default with the neighborhood's own token. */
+  provision(name: string, over?: Partial<ProvisionFile>): Promise<void>;
+  /** Starts, or starts again, the agent of a host with what its folder holds. */
+  startAgent(name: string, config?: DeepPartial<AgentConfig>, env?: Record<string, string>): Promise<Child>;
+  /** Provisions and starts the agents of all these hosts at once. */
+  startAgents(...names: string[]): Promise<Map<string, Child>>;
+  agent(name: string): Child;
+  status(name: string): Promise<Status>;
+  meshAddress(name: string): Promise<string>;
+};
+
+export async function makeNeighborhood(names: string[], options: HostOptions = {}): Promise<Home> {
+  const lan = await makeLan(names, options);
+  const founders = found();
+  const token = await issue(founders);
+  const agents = new Map<string, Child>();
+  const bundle = await agentBundle();
+  const home: Home = {
+    ...lan,
+    founders,
+    async provision(name, over = {}) {
+      const file: ProvisionFile = { ...token, name, ...over };
+      await mkdir(join(lan.folder(name), "state"), { recursive: true });
+      await writeFile(join(lan.folder(name), "state/provision.json"), encodeProvisionFile(file));
+    },
+    async startAgent(name, config = {}, env = {}) {
+      const folder = lan.folder(name);
+      await mkdir(folder, { recursive: true });
+      const full = { ...config, stateFolder: join(folder, "state"), runtimeFolder: join(folder, "run") };
+      await writeFile(join(folder, "agent.json"), JSON.stringify(full));
+      const argv = [
+        process.execPath,
+        "--max-semi-space-size=2",
+        bundle,
+        "--config",
+        join(folder, "agent.json"),
+      ] as const;
+      const agent = lan.spawn(name, argv, { env });
+      agents.set(name, agent);
+      return agent;
+    },
+    async startAgents(...wanted) {
+      await Promise.all(wanted.map((name) => home.provision(name)));
+      for (const name of wanted) await home.startAgent(name);
+      return agents;
+    },
+    agent(name) {
+      const agent = agents.get(name);
+      if (!agent) throw new Error(`no agent on ${name}`);
+      return agent;
+    },
+    status: async (name) => Status.parse(JSON.parse(await get(join(lan.folder(name), "run/agent.sock"), "/v1/status"))),
+    meshAddress: async (name) => (await home.status(name)).self.address ?? "",
+    async [Symbol.asyncDispose]() {
+      if (process.env["HAMLET_TEST_LOGS"]) {
+        for (const [name, agent] of agents) console.log(`--- ${name}\n${agent.output()}`);
+      }
+      await lan[Symbol.asyncDispose]();
+    },
+  };
+  return home;
+}
+
+function get(socketPath: string, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    request({ socketPath, path, headers: { host: "localhost" }, timeout: 3_000 }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk) => (text += chunk));
+      response.on("end", () => resolve(text)).on("error", reject);
+    })
+      .on("timeout", () => reject(new Error(`${socketPath} does not answer`)))
+      .on("error", reject)
+      .end();
+  });
+}
+
+let built: Promise<string> | undefined;
+
+/** The agent as one file, as on a device: it starts three times as fast as its sources. */
+export function agentBundle(): Promise<string> {
+  built ??= (async () => {
+    const folder = await mkdtemp(join(tmpdir(), "hamlet-agent-"));
+    process.once("exit", () => rmSync(folder, { recursive: true }));
+    const { build } = await import("esbuild");
+    const outfile = join(folder, "agent.mjs");
+    await build({
+      ...{ entryPoints: ["agent/main.ts"], outfile, bundle: true, minify: true },
+      ...{ platform: "node", format: "esm", target: "node24", logLevel: "error" },
+      banner: { js: 'import{createRequire as c}from"node:module";const require=c(import.meta.url);' },
+    });
+    return outfile;
+  })();
+  return built;
+}
