@@ -4,7 +4,7 @@ import type { Liveness } from "./cluster/cluster.ts";
 import type { Member } from "./cluster/roster.ts";
 import type { AgentConfig } from "./config.ts";
 import type { Identity } from "./identity.ts";
-import type { PeerStatus } from "./mesh/status.ts";
+import type { Paths } from "./mesh/paths.ts";
 import type { MemberStatus, Metrics } from "./status.ts";
 
 export type Known = {
@@ -12,14 +12,14 @@ export type Known = {
   config: Pick<AgentConfig, "board" | "release">;
   members: readonly Member[];
   liveness: ReadonlyMap<string, Liveness>;
-  peers: readonly PeerStatus[];
+  paths: Pick<Paths, "status" | "explain">;
   metrics: ReadonlyMap<string, Metrics>;
   /** ms since 1970. */
   now: number;
 };
 
 /** This device first, then the others by name. */
-export function memberStatuses({ identity, config, members, liveness, peers, metrics, now }: Known): MemberStatus[] {
+export function memberStatuses({ identity, config, members, liveness, paths, metrics, now }: Known): MemberStatus[] {
   const { id, name, address } = identity;
   const { board, release } = config;
   const own = metrics.get(id);
@@ -35,9 +35,10 @@ export function memberStatuses({ identity, config, members, liveness, peers, met
   };
   const others = members.map((member): MemberStatus => {
     const { record } = member;
-    const peer = peers.find(({ wireguardKey }) => wireguardKey === record.wireguardKey);
+    const peer = paths.status().find(({ wireguardKey }) => wireguardKey === record.wireguardKey);
     const live = liveness.get(record.id);
     const heard = metrics.get(record.id);
+    const path = paths.explain(record.id);
     return {
       id: record.id,
       name: member.name,
@@ -51,6 +52,7 @@ export function memberStatuses({ identity, config, members, liveness, peers, met
       ...(peer?.latestHandshakeMs && { handshakeAgeS: Math.max(0, (now - peer.latestHandshakeMs) / 1000) }),
       ...(peer && { rxBytes: peer.rxBytes, txBytes: peer.txBytes }),
       ...(live?.rttMs !== undefined && { rttMs: live.rttMs }),
+      ...(path && { path }),
       ...(heard && { metrics: heard }),
     };
   });

@@ -30,6 +30,28 @@ export type Metrics = z.infer<typeof Metrics>;
 
 export const MemberState = z.enum(["alive", "suspect", "dead", "left"]);
 
+const Trial = z.discriminatedUnion("result", [
+  z.object({ result: z.literal("works"), at: EpochMs, tookMs: z.number().min(0) }),
+  z.object({ result: z.literal("noHandshake"), at: EpochMs }),
+]);
+/** How a member is reached, for `net explain`. */
+export const MemberPath = z.object({
+  inUse: z.object({ endpoint: z.string(), since: EpochMs }).optional(),
+  isTrying: z.string().optional().describe("endpoint on trial now"),
+  isFailing: z.boolean(),
+  handshakeAt: EpochMs.optional(),
+  candidates: z.array(
+    z.object({
+      endpoint: z.string(),
+      class: z.string().describe("sameLink, globalIpv6, observed, ..."),
+      source: z.string().describe("who told of it: record, hello, mdns, seed or wireguard"),
+      heardAt: EpochMs,
+      last: Trial.optional().describe("how its last trial ended"),
+    }),
+  ),
+});
+export type MemberPath = z.infer<typeof MemberPath>;
+
 export const MemberStatus = z.object({
   id: z.string(),
   name: z.string(),
@@ -43,6 +65,7 @@ export const MemberStatus = z.object({
   rxBytes: Bytes.optional(),
   txBytes: Bytes.optional(),
   rttMs: z.number().min(0).optional(),
+  path: MemberPath.optional(),
   metrics: Metrics.optional().describe("the last that came by MQTT"),
 });
 export type MemberStatus = z.infer<typeof MemberStatus>;

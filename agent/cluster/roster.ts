@@ -10,6 +10,7 @@ import type { TokenCertificate } from "../../provisioning/token.ts";
 import type { Clock } from "../../system/clock.ts";
 import { readJson, writeJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
+import { freeName } from "../discovery/new-name.ts";
 import type { Warnings } from "../health/warnings.ts";
 import type { Identity } from "../identity.ts";
 import type { DocumentStore } from "./cluster.ts";
@@ -186,14 +187,9 @@ export class Roster implements DocumentStore {
   }
 
   /** The one known first keeps a name; the next becomes `attic-2`. */
-  #freeName(record: MemberRecord): string {
-    const taken = new Set([...this.#members.values()].filter((m) => m.record.id !== record.id).map((m) => m.name));
-    taken.add(this.#identity.name);
-    if (!taken.has(record.name)) return record.name;
-    for (let count = 2; ; count++) {
-      const name = `${record.name.slice(0, 58)}-${count}`;
-      if (!taken.has(name)) return name;
-    }
+  #freeName({ id, name }: MemberRecord): string {
+    const others = [...this.#members.values()].filter(({ record }) => record.id !== id);
+    return freeName(name, new Set([this.#identity.name, ...others.map((other) => other.name)]));
   }
 
   #wait(record: MemberRecord, because: string): void {

@@ -1,0 +1,80 @@
+// Bundles a program and all it imports into one file for a Node runtime without node_modules.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { build, type Plugin } from "esbuild";
+import { HamletError } from "../system/error.ts";
+
+export type Program = { name: string; entry: string };
+
+/** What ships: on a device all four, elsewhere the last. */
+export const programs: Program[] = [
+  { name: "agent.mjs", entry: "agent/main.ts" },
+  { name: "firstboot.mjs", entry: "provisioning/firstboot/main.ts" },
+  { name: "lab-guest.mjs", entry: "image/lab/guest/main.ts" },
+  { name: "hamlet.mjs", entry: "cli/hamlet.ts" },
+];
+
+/** Writes `programs` that this project has to `folder` and returns their paths by name. */
+export async function buildPrograms(projectFolder: string, folder: string): Promise<Map<string, string>> {
+  const written = new Map<string, string>();
+  for (const program of programs) {
+    if (!existsSync(join(projectFolder, program.entry))) continue;
+    const path = join(folder, program.name);
+    await bundleProgram(join(projectFolder, program.entry), path);
+    written.set(program.name, path);
+  }
+  return written;
+}
+
+const wantedMajor = 24;
+// Comes before any import and in syntax that any Node of the last ten years parses.
+const banner = [
+  "#!/usr/bin/env node",
+  'import { createRequire as hamletRequire } from "node:module";',
+  `if (Number(process.versions.node.split(".")[0]) < ${wantedMajor}) {`,
+  `  console.error("hamlet: node.tooOld: this is Node.js " + process.versions.node + ", ${wantedMajor} or newer is needed");`,
+  "  process.exit(2);",
+  "}",
+  "const require = hamletRequire(import.meta.url);",
+].join("\n");
+
+export async function bundleProgram(entry: string, output: string): Promise<void> {
+  try {
+    await build({
+      entryPoints: [entry],
+      outfile: output,
+      bundle: true,
+      minify: true,
+      // Function names stay in stack traces and in logs.
+      keepNames: true,
+      format: "esm",
+      platform: "node",
+      // Older syntax than we need, so that an old Node gets as far as the check in the banner.
+      target: "node18",
+      supported: { "top-level-await": true },
+      banner: { js: banner },
+      define: { "process.env.NODE_ENV": '"production"' },
+      legalComments: "none",
+      logLevel: "silent",
+      plugins: [lateBuiltins],
+    });
+  } catch (cause) {
+    const [first] = (cause as { errors?: { text: string; location?: { file: string; line: number } }[] }).errors ?? [];
+    const where = first?.location ? ` (${first.location.file}:${first.location.line})` : "";
+    throw new HamletError("build.failed", `${entry} could not be bundled: ${first?.text ?? "see the cause"}${where}`, {
+      cause,
+    });
+  }
+}
+
+/** Node's own modules are asked for when the program runs: a name that an old Node lacks must not fail before the check. */
+const lateBuiltins: Plugin = {
+  name: "late-builtins",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: "builtin" }));
+    onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path.slice("node:".length))});`,
+      resolveDir: "/",
+    }));
+  },
+};

@@ -1,0 +1,69 @@
+// Where the neighborhood's broker is: on the member with the lowest live id. Each member finds that out by itself,
+// and the one that it is starts it.
+import { type Broker, startBroker } from "../../ota/fleet/broker.ts";
+import { describeError } from "../../system/error.ts";
+import type { Log } from "../../system/log.ts";
+import type { Warnings } from "../health/warnings.ts";
+
+export type BrokerHostOptions = {
+  self: { id: string; neighborhood: string; address: string };
+  port: number;
+  /** URL of an external broker, which replaces ours. */
+  external: string | undefined;
+  /** Ids of the members that are alive, with or without this one. */
+  alive(): string[];
+  addressOf(id: string): string | undefined;
+  idOf(address: string): string | undefined;
+  log: Log;
+  warnings: Warnings;
+};
+
+export class BrokerHost {
+  readonly #options: BrokerHostOptions;
+  #broker: Broker | undefined;
+
+  constructor(options: BrokerHostOptions) {
+    this.#options = options;
+  }
+
+  /** The member that runs it; undefined where an external one is used. */
+  id(): string | undefined {
+    const { external, self, alive } = this.#options;
+    return external === undefined ? [self.id, ...alive()].sort()[0] : undefined;
+  }
+
+  /** Mesh address or URL to connect to. */
+  address(): string | undefined {
+    const { external, self, addressOf } = this.#options;
+    const id = this.id();
+    return external ?? (id === undefined || id === self.id ? self.address : addressOf(id));
+  }
+
+  /** Starts or ends our own broker as it is due. */
+  async keep(): Promise<void> {
+    const { self, port, idOf, log, warnings } = this.#options;
+    const isOurs = this.id() === self.id;
+    if (isOurs === (this.#broker !== undefined)) return;
+    if (!isOurs) return this.stop();
+    const deviceOfAddress = (source: string) => (source === self.address ? self.id : idOf(source));
+    try {
+      this.#broker = await startBroker({
+        address: self.address,
+        port,
+        neighborhood: self.neighborhood,
+        deviceOfAddress,
+        log,
+      });
+      warnings.clear("broker.unreachable");
+    } catch (error) {
+      const hint = "free the port, or set telemetry.port on every device";
+      warnings.raise("broker.unreachable", describeError(error), hint);
+    }
+  }
+
+  async stop(): Promise<void> {
+    const broker = this.#broker;
+    this.#broker = undefined;
+    await broker?.stop();
+  }
+}
