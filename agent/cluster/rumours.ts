@@ -8,6 +8,7 @@ export type Rumours = readonly Rumour[];
 
 const MOST = 4_096; // more than this waits for the next full sync
 const ENVELOPE_BYTES = 96; // type, sequence and target of a message
+const LEAST_BYTES = 60; // a document with a short id; with less room than this nothing more fits
 
 /** How often a rumour is told: enough to reach every one of `clusterSize` members with near certainty (memberlist). */
 export const tellings = (clusterSize: number): number => 4 * Math.ceil(Math.log10(clusterSize + 1));
@@ -38,7 +39,10 @@ export function load(rumours: Rumours, first: readonly News[], clusterSize: numb
   let roomBytes = DATAGRAM_BYTES - ENVELOPE_BYTES - weigh({ news: [...first] });
   const taken: Rumour[] = [];
   const left: Rumour[] = [];
+  let looked = 0;
   for (const rumour of rumours) {
+    if (roomBytes < LEAST_BYTES) break;
+    looked++;
     const isAboard = aboard.has(rumour.about);
     if (!isAboard && roomBytes < rumour.sizeBytes) {
       left.push(rumour);
@@ -51,5 +55,5 @@ export function load(rumours: Rumours, first: readonly News[], clusterSize: numb
     }
     if (rumour.told + 1 < tellings(clusterSize)) taken.push({ ...rumour, told: rumour.told + 1 });
   }
-  return [freight, [...left, ...taken].sort((a, b) => a.told - b.told)];
+  return [freight, left.concat(rumours.slice(looked), taken).sort((a, b) => a.told - b.told)];
 }

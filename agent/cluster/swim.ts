@@ -42,6 +42,8 @@ const GOSSIP_MS = 200;
 const GOSSIP_TO = 3;
 const SYNC_MS = 30_000;
 const SYNC_SCALE = 32; // beyond this many members a full sync comes once more rarely with each doubling (memberlist)
+const KNOCKS_AT_ONCE = 8;
+const VISIT_MS = 50;
 const STALL_MS = 250; // a step this late was held up by a busy processor, not by the network
 
 /** A view of one's own, alone. `seed` is the only chance there will be. */
@@ -139,14 +141,22 @@ function watch(turn: Turn): void {
   if (view.probe && now >= view.probe.endsAt) failProbe(turn, view.probe);
   else if (view.probe && !view.probe.hasAsked && now >= view.probe.askAt) askOthers(turn, view.probe);
   if (now >= view.probeAt && !view.probe) startProbe(turn);
-  if (now < view.memberAt) return;
+  if (now >= Math.max(view.memberAt, view.visitAt)) visit(turn);
+}
+
+/** Suspects whose time is up, and doors to knock at: not at all of a large neighborhood at once. */
+function visit(turn: Turn): void {
+  const { view, now } = turn;
+  let knocks = 0;
   for (const [id, member] of view.members) {
     if (member.state === "suspect" && now >= member.deadline) bury(turn, id);
     const knock = knockOf(member);
-    if (!knock || now < knock.at) continue;
+    if (!knock || now < knock.at || knocks === KNOCKS_AT_ONCE) continue;
+    knocks++;
     knockAt(turn, id);
     rescheduleKnock(turn, id);
   }
+  view.visitAt = now + VISIT_MS;
 }
 
 function gossip(turn: Turn): void {
@@ -197,7 +207,7 @@ function earliest(members: ReadonlyMap<string, Member>): number {
 /** When the next tick is due; never, for one that is alone. */
 function dueAt(view: View): number {
   if (view.members.size === 0) return Number.POSITIVE_INFINITY;
-  const watching = view.self.state === "alive" ? [probeDueAt(view), view.memberAt] : [];
+  const watching = view.self.state === "alive" ? [probeDueAt(view), Math.max(view.memberAt, view.visitAt)] : [];
   const telling = view.rumours.length > 0 ? [view.gossipAt] : [];
   return Math.min(view.syncAt, ...watching, ...telling, ...view.errands.map((errand) => errand.nackAt));
 }

@@ -50,6 +50,8 @@ export type View = {
   readonly size: number;
   /** Earliest deadline or knock of any member. */
   readonly memberAt: number;
+  /** Members are not gone through before this. */
+  readonly visitAt: number;
   /** When the next tick is due; a step much later than this means that we, not the others, were asleep. */
   readonly dueAt: number;
 };
@@ -88,6 +90,7 @@ export function emptyView(id: string, seed: number, now: number, proofs: Proofs)
     seed,
     size: 1,
     memberAt: Number.POSITIVE_INFINITY,
+    visitAt: now,
     dueAt: Number.POSITIVE_INFINITY,
   };
 }

@@ -1,0 +1,153 @@
+// What holds for every message that anybody can think of.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import {
+  DATAGRAM_BYTES,
+  decodeMessage,
+  decodeSync,
+  encodeMessage,
+  type Message,
+  type Summary,
+} from "../../../agent/cluster/messages.ts";
+import type { News } from "../../../agent/cluster/news.ts";
+import { begin, type Event, step } from "../../../agent/cluster/swim.ts";
+import type { View } from "../../../agent/cluster/view.ts";
+import { ink } from "../../sim/ink.ts";
+import { after, among, attic, cellar, gossip, kitchen, news, porch } from "./folks.ts";
+
+const others = [cellar, kitchen, porch];
+const anyId = fc.constantFrom(attic, ...others);
+const anyState = fc.constantFrom("alive", "suspect", "dead", "left");
+const signedNews = fc
+  .tuple(anyId, anyState, fc.integer({ min: 1, max: 4 }), anyId)
+  .map(([id, state, incarnation, by]) => news(id, state, incarnation, by));
+const forgedNews = fc
+  .tuple(signedNews, fc.stringMatching(/^[A-Za-z0-9_-]{86}$/))
+  .map(([item, signature]): News => ({ ...item, incarnation: item.incarnation + 1, signature }));
+const message = (items: fc.Arbitrary<News>): fc.Arbitrary<Message> =>
+  fc
+    .record({
+      type: fc.constantFrom("ping", "ack", "nack", "ask", "gossip"),
+      sequence: fc.nat(9),
+      target: anyId,
+      news: fc.array(items, { maxLength: 5 }),
+      documents: fc.constant<Summary[]>([]),
+    })
+    .map((all) => all as Message);
+const anyEvent: fc.Arbitrary<Event> = fc.oneof(
+  fc.record({ kind: fc.constant("heard" as const), from: anyId, message: message(signedNews) }),
+  fc.constant({ kind: "tick" } as const),
+  fc.record({ kind: fc.constant("members" as const), ids: fc.subarray(others) }),
+);
+const anyHistory = fc.array(fc.tuple(anyEvent, fc.nat(2_000)), { maxLength: 40 });
+
+function live(seed: number, history: [Event, number][]): View[] {
+  let now = 0;
+  let view = after(begin(attic, seed, 0, ink), 0, { kind: "members", ids: others })[0];
+  return history.map(([event, pauseMs]) => {
+    now += pauseMs;
+    view = step(view, event, now, ink)[0];
+    return view;
+  });
+}
+
+const beliefs = (view: View) =>
+  [...view.members].map(([id, { state, incarnation }]) => `${id} ${state} ${incarnation}`).sort();
+
+test("no bytes make the decoder throw, and what is no message is none", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 2_000 }), (bytes) => {
+      expect(decodeMessage(bytes)).toBeUndefined();
+      expect(decodeSync(bytes)).toBeUndefined();
+    }),
+  );
+});
+
+test("no JSON makes the decoder throw, and what is let in changes no belief", () => {
+  const start = among(others);
+  const shape = fc.record({
+    t: fc.constantFrom("ping", "ack", "ask", "gossip"),
+    n: fc.nat(),
+    m: anyId,
+    g: fc.jsonValue(),
+  });
+  fc.assert(
+    fc.property(fc.oneof(fc.jsonValue(), shape), anyId, (value, from) => {
+      const decoded = decodeMessage(Buffer.from(JSON.stringify(value)));
+      if (!decoded) return;
+      const [view] = step(start, { kind: "heard", from, message: decoded }, 0, ink);
+      expect(beliefs(view)).toEqual(beliefs(start));
+      expect(view.self).toEqual(start.self);
+    }),
+  );
+});
+
+test("nothing unsigned changes a belief, in whatever message it comes", () => {
+  const start = among(others);
+  fc.assert(
+    fc.property(message(forgedNews), anyId, (forged, from) => {
+      const [view] = step(start, { kind: "heard", from, message: forged }, 0, ink);
+      expect(beliefs(view)).toEqual(beliefs(start));
+      expect(view.self).toEqual(start.self);
+    }),
+  );
+});
+
+test("the same news in any sequence, and more than once, leads to the same beliefs", () => {
+  const aboutOthers = signedNews.filter(({ id }) => id !== attic);
+  fc.assert(
+    fc.property(fc.array(aboutOthers, { maxLength: 12 }), fc.infiniteStream(fc.nat()), (items, chance) => {
+      const shuffled = [...items, ...items]
+        .map((item) => [chance.next().value, item] as const)
+        .sort(([a], [b]) => a - b);
+      const one = after(among(others), 0, ...items.map((item) => gossip(kitchen, item)))[0];
+      const other = after(among(others), 0, ...shuffled.map(([, item]) => gossip(porch, item)))[0];
+      expect(beliefs(one)).toEqual(beliefs(other));
+    }),
+  );
+});
+
+test("an incarnation never goes down, neither our own nor a member's while it is one", () => {
+  fc.assert(
+    fc.property(anyHistory, (history) => {
+      const views = live(1, history);
+      for (const [index, view] of views.entries()) {
+        const before = views[index - 1];
+        if (!before) continue;
+        expect(view.self.incarnation).toBeGreaterThanOrEqual(before.self.incarnation);
+        for (const [id, { incarnation }] of before.members) {
+          const member = view.members.get(id);
+          if (member) expect(member.incarnation).toBeGreaterThanOrEqual(incarnation);
+        }
+      }
+    }),
+  );
+});
+
+test("the same seed and the same events give the same view, and a step leaves its input as it was", () => {
+  fc.assert(
+    fc.property(fc.integer(), anyHistory, (seed, history) => {
+      const views = live(seed, history);
+      const [last] = views.slice(-1);
+      if (!last) return;
+      const copy = structuredClone(last);
+      step(last, { kind: "tick" }, last.dueAt < Number.POSITIVE_INFINITY ? last.dueAt : 1e9, ink);
+      expect(last).toEqual(copy);
+      expect(live(seed, history).at(-1)).toEqual(last);
+    }),
+  );
+});
+
+test("whatever a view has to tell, no datagram is larger than the limit, and each reads back as it was", () => {
+  fc.assert(
+    fc.property(anyHistory, fc.nat(), (history, seed) => {
+      const view = live(seed, history).at(-1) ?? begin(attic, seed, 0, ink);
+      for (const effect of step(view, { kind: "tick" }, Math.min(view.dueAt, 1e9), ink)[1]) {
+        if (effect.kind !== "send") continue;
+        const bytes = Buffer.from(encodeMessage(effect.message));
+        expect(bytes.length).toBeLessThanOrEqual(DATAGRAM_BYTES);
+        expect(decodeMessage(bytes)).toEqual(effect.message);
+      }
+    }),
+  );
+});

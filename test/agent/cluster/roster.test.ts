@@ -1,0 +1,153 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Roster } from "../../../agent/cluster/roster.ts";
+import { Warnings } from "../../../agent/health/warnings.ts";
+import { type Identity, loadIdentity } from "../../../agent/identity.ts";
+import { signRevocation } from "../../../provisioning/revocation.ts";
+import { silentLog } from "../../../system/log.ts";
+import { makeAgentFolder, makeNeighborhood, type TestNeighborhood } from "../../neighborhood.ts";
+
+let folder: string;
+let hood: TestNeighborhood;
+let now: number;
+const clock = { now: () => now, monotonic: () => now };
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hamlet-roster-"));
+  hood = await makeNeighborhood(join(folder, "elm-street"));
+  now = Date.now();
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const stateOf = (name: string) => join(folder, name, "state");
+async function device(name: string, provision: Buffer = hood.provision({ name })): Promise<Identity> {
+  await makeAgentFolder(join(folder, name), provision);
+  const self = { board: "nuc", release: "1.0.0", bootId: "boot-1", stateFolder: stateOf(name) };
+  return (await loadIdentity(self, join(stateOf(name), "provision.json")))!;
+}
+function rosterOf(identity: Identity, name: string) {
+  const warnings = new Warnings(clock, silentLog);
+  return { warnings, roster: new Roster({ identity, stateFolder: stateOf(name), clock, log: silentLog, warnings }) };
+}
+
+describe("hearing a record", () => {
+  test("admits a device with a valid token, countersigns it, and knows it after a restart", async () => {
+    const [attic, cellar] = [await device("attic"), await device("cellar")];
+    const { roster } = rosterOf(attic, "attic");
+    const heard = await roster.hear(cellar.jws);
+    expect(heard).toMatchObject({ verdict: "member", news: true, admission: expect.any(String) });
+    expect(await roster.hear(cellar.jws)).toMatchObject({ verdict: "member", news: false });
+    const again = rosterOf(attic, "attic").roster;
+    await again.load();
+    expect([...again.members().keys()]).toEqual([cellar.id]);
+  });
+
+  test("a device with an expired token waits with its code, and is forgotten after ten minutes", async () => {
+    const [attic, cellar] = [await device("attic"), await device("cellar")];
+    const late = await hood.token({ validMs: 1_000 });
+    const porch = await device("porch", hood.provision({ ...late, name: "porch" }));
+    const { roster } = rosterOf(attic, "attic");
+    await roster.hear(cellar.jws);
+    now += 2_000;
+    expect(await roster.hear(porch.jws)).toEqual({ verdict: "pending", because: "tokenExpired" });
+    expect(roster.pending()).toMatchObject([{ name: "porch", code: porch.id.slice(0, 12) }]);
+    now += 10 * 60_000 + 1;
+    expect(roster.pending()).toEqual([]);
+  });
+
+  test("one whom a known member let in is accepted at any date", async () => {
+    const [attic, cellar] = [await device("attic"), await device("cellar")];
+    const short = await hood.token({ validMs: 1_000 });
+    const porch = await device("porch", hood.provision({ ...short, name: "porch" }));
+    const atCellar = rosterOf(cellar, "cellar").roster;
+    const { admission } = (await atCellar.hear(porch.jws)) as { admission: string };
+    await porch.addAdmission(admission);
+    now += 86_400_000;
+    const { roster } = rosterOf(attic, "attic");
+    await roster.hear(cellar.jws);
+    expect(await roster.hear(porch.jws)).toMatchObject({ verdict: "member" });
+  });
+
+  test("more than the token's maximum wait", async () => {
+    const [attic, cellar] = [await device("attic"), await device("cellar")];
+    const two = await hood.token({ maxDevices: 1 });
+    const [porch, shed] = [
+      await device("porch", hood.provision({ ...two, name: "porch" })),
+      await device("shed", hood.provision({ ...two, name: "shed" })),
+    ];
+    const { roster } = rosterOf(attic, "attic");
+    await roster.hear(cellar.jws);
+    expect(await roster.hear(porch.jws)).toMatchObject({ verdict: "member" });
+    expect(await roster.hear(shed.jws)).toEqual({ verdict: "pending", because: "overMaximum" });
+  });
+
+  test("a stranger's record is refused and a warning tells why", async () => {
+    const attic = await device("attic");
+    const elsewhere = await makeNeighborhood(join(folder, "oak-avenue"));
+    const stranger = await device("stranger", elsewhere.provision({ name: "stranger" }));
+    const { roster, warnings } = rosterOf(attic, "attic");
+    expect(await roster.hear(stranger.jws)).toMatchObject({ verdict: "refused", because: "wrongNeighborhood" });
+    expect(await roster.hear("not.a.jws")).toMatchObject({ verdict: "refused" });
+    expect(warnings.list().map(({ code }) => code)).toContain("record.refused");
+    expect(roster.members().size).toBe(0);
+  });
+
+  test("the second device of a name is known as attic-2", async () => {
+    const [attic, cellar, twin] = [
+      await device("attic"),
+      await device("cellar"),
+      await device("twin", hood.provision({ name: "cellar" })),
+    ];
+    const { roster } = rosterOf(attic, "attic");
+    await roster.hear(cellar.jws);
+    await roster.hear(twin.jws);
+    expect([...roster.members().values()].map(({ name }) => name)).toEqual(["cellar", "cellar-2"]);
+  });
+
+  test("our own record with a higher number makes us go above it", async () => {
+    const attic = await device("attic");
+    const { roster } = rosterOf(attic, "attic");
+    const later = (await (async () => {
+      const number = attic.number;
+      await attic.goAbove(number + 10);
+      return { jws: attic.jws, number: attic.number };
+    })())!;
+    await rm(join(stateOf("attic"), "standing.json"));
+    const restored = await loadIdentity(
+      { board: "nuc", release: "1.0.0", bootId: "b", stateFolder: stateOf("attic") },
+      "/nonexistent",
+    );
+    expect(restored!.number).toBeLessThan(later.number);
+    const after = rosterOf(restored!, "attic").roster;
+    expect(await after.hear(later.jws)).toEqual({ verdict: "self" });
+    expect(restored!.number).toBeGreaterThan(later.number);
+    expect(roster.members().size).toBe(0);
+  });
+});
+
+test("a revoked member is dropped at once, and never taken back", async () => {
+  const [attic, cellar] = [await device("attic"), await device("cellar")];
+  const { roster } = rosterOf(attic, "attic");
+  await roster.hear(cellar.jws);
+  const revocation = await signRevocation(
+    {
+      v: 1,
+      neighborhood: attic.neighborhood.id,
+      number: 1,
+      issuedAt: now,
+      revoke: { kind: "device", device: cellar.id, token: cellar.token.id },
+    },
+    hood.opened.root,
+  );
+  let changes = 0;
+  roster.onChange = () => changes++;
+  await roster.hearRevocations([revocation, "for.g.ed"]);
+  expect([roster.members().size, changes]).toEqual([0, 1]);
+  expect(await roster.hear(cellar.jws)).toMatchObject({ verdict: "refused", because: "deviceRevoked" });
+  const again = rosterOf(attic, "attic").roster;
+  await again.load();
+  expect(await again.hear(cellar.jws)).toMatchObject({ verdict: "refused" });
+  expect(again.revocationsAfter(0)).toEqual([revocation]);
+});

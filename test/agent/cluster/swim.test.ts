@@ -1,0 +1,164 @@
+// What members may believe of one another, and when.
+import { expect, test } from "vitest";
+import type { Message } from "../../../agent/cluster/messages.ts";
+import { begin, step } from "../../../agent/cluster/swim.ts";
+import { ink } from "../../sim/ink.ts";
+import { after, among, attic, cellar, gossip, kitchen, news, pass, porch, sent, shed } from "./folks.ts";
+
+test("a member of whom nothing was heard is greeted at once and with growing pauses, and dead after ten seconds", () => {
+  const [start, effects] = after(begin(attic, 1, 0, ink), 0, { kind: "members", ids: [cellar] }, { kind: "tick" });
+  expect(sent(effects)).toMatchObject([
+    { to: cellar, message: { type: "ping", news: [{ id: attic, state: "alive" }] } },
+  ]);
+  const [tenSeconds, knocks] = pass(start, 9_999);
+  expect(sent(knocks).length).toBeGreaterThan(3);
+  expect(tenSeconds.members.get(cellar)?.state).toBe("suspect");
+  expect(pass(tenSeconds, 10_000)[0].members.get(cellar)?.state).toBe("dead");
+});
+
+test("a silent member is asked after through others, then suspect, then dead when its time is up", () => {
+  const start = among([cellar, kitchen]);
+  const [accused, effects] = pass(start, 1_000);
+  const target = accused.members.get(cellar)?.state === "suspect" ? cellar : kitchen;
+  const helper = target === cellar ? kitchen : cellar;
+  expect(sent(effects)).toContainEqual(
+    expect.objectContaining({ to: helper, message: expect.objectContaining({ type: "ask", target }) }),
+  );
+  expect(pass(accused, 4_999)[0].members.get(target)?.state).toBe("suspect");
+  expect(pass(accused, 5_000)[0].members.get(target)?.state).toBe("dead");
+});
+
+test("in a larger cluster one accuser must wait six times as long as three", () => {
+  const start = among([cellar, kitchen, porch, shed]);
+  const suspicion = (by: string) => gossip(by, news(cellar, "suspect", 1, by));
+  const deadlineOf = (...accusers: string[]) => {
+    const member = after(start, 0, ...accusers.map(suspicion))[0].members.get(cellar);
+    return member?.state === "suspect" ? member.deadline : undefined;
+  };
+  expect(deadlineOf(kitchen)).toBe(24_000);
+  expect(deadlineOf(kitchen, kitchen, kitchen)).toBe(24_000);
+  expect(deadlineOf(kitchen, porch, shed)).toBe(4_000);
+});
+
+test("whoever is suspected says so in a higher incarnation, to the accuser at once and in its answer to a ping", () => {
+  const start = among([cellar, kitchen]);
+  const [refuted, effects] = after(start, 10, gossip(cellar, news(attic, "suspect", 1, kitchen)));
+  expect(refuted.self).toMatchObject({ incarnation: 2, state: "alive" });
+  expect(sent(effects)).toMatchObject([{ to: cellar, message: { type: "gossip" } }]);
+  expect(sent(effects)[0]?.message.news[0]).toMatchObject({ id: attic, incarnation: 2, state: "alive" });
+  const ping: Message = { type: "ping", sequence: 9, news: [news(attic, "dead", 5, kitchen)], documents: [] };
+  const [, answers] = after(start, 10, { kind: "heard", from: cellar, message: ping });
+  expect(sent(answers)[0]?.message).toMatchObject({ type: "ack", sequence: 9 });
+  expect(sent(answers)[0]?.message.news[0]).toMatchObject({ id: attic, incarnation: 6 });
+});
+
+test("a member that lost its incarnation outranks its own death and its former life", () => {
+  const start = among([cellar]);
+  expect(after(start, 10, gossip(cellar, news(attic, "dead", 7)))[0].self.incarnation).toBe(8);
+  expect(after(start, 10, gossip(cellar, news(attic, "alive", 7)))[0].self.incarnation).toBe(8);
+  expect(after(start, 10, gossip(cellar, news(attic, "left", 7)))[0].self).toMatchObject({
+    incarnation: 8,
+    state: "alive",
+  });
+});
+
+test("a member that speaks below what is known of it hears what is known of it", () => {
+  const [start] = after(among([cellar, kitchen]), 0, gossip(kitchen, news(cellar, "dead", 4)));
+  const [, effects] = after(start, 10, gossip(cellar, news(cellar, "alive", 1)));
+  const [own, about] = sent(effects)[0]?.message.news ?? [];
+  expect(own).toMatchObject({ id: attic, state: "alive" });
+  expect(about).toMatchObject({ id: cellar, state: "dead", incarnation: 4 });
+});
+
+test("what its subject never signed is refused: alive, left, and the incarnation of an accusation", () => {
+  const start = among([cellar, kitchen]);
+  const signature = "A".repeat(86);
+  for (const state of ["alive", "left", "suspect", "dead"] as const) {
+    const [view, effects] = after(start, 10, gossip(kitchen, { ...news(cellar, state, 9), signature }));
+    expect(view.members.get(cellar)).toMatchObject({ state: "alive", incarnation: 1 });
+    expect(effects).toEqual([{ kind: "forged", id: cellar, from: kitchen }]);
+  }
+  const [view] = after(start, 10, gossip(kitchen, { ...news(attic, "suspect", 9), signature }));
+  expect(view.self.incarnation).toBe(1);
+});
+
+test("left is signed for itself: an alive signature does not make a member leave", () => {
+  const { signature } = news(cellar, "alive", 1);
+  const [view, effects] = after(
+    among([cellar, kitchen]),
+    10,
+    gossip(kitchen, { ...news(cellar, "left", 1), signature }),
+  );
+  expect(view.members.get(cellar)?.state).toBe("alive");
+  expect(effects).toContainEqual({ kind: "forged", id: cellar, from: kitchen });
+});
+
+test("a suspicion keeps the signature that is known, whatever came with it", () => {
+  const forged = { ...news(cellar, "suspect", 1), signature: "B".repeat(86) };
+  const [view] = after(among([cellar, kitchen]), 10, gossip(kitchen, forged));
+  expect(view.members.get(cellar)).toMatchObject({ state: "suspect", signature: news(cellar, "alive", 1).signature });
+});
+
+test("news of strangers, and whatever strangers say, is nothing", () => {
+  const start = among([cellar]);
+  const [view, effects] = after(
+    start,
+    0,
+    gossip(cellar, news(shed, "alive", 1)),
+    gossip(shed, news(cellar, "dead", 1)),
+  );
+  expect(view.members).toEqual(start.members);
+  expect(effects).toEqual([]);
+});
+
+test("who leaves says it signed, is no longer probed, and does not refute", () => {
+  const [left, effects] = after(among([cellar, kitchen]), 10, { kind: "leave" });
+  const told = sent(effects).flatMap(({ message }) => message.news);
+  expect(told).toContainEqual(news(attic, "left", 1));
+  expect(after(left, 20, gossip(cellar, news(attic, "suspect", 1)))[0].self.state).toBe("left");
+  const [view] = after(among([cellar]), 10, gossip(cellar, news(cellar, "left", 1)));
+  expect(sent(pass(view, 60_000)[1]).filter(({ message }) => message.type !== "gossip")).toEqual([]);
+});
+
+test("the dead are knocked at ever more rarely, and still once a minute", () => {
+  const [start] = after(among([cellar]), 0, gossip(cellar, news(cellar, "dead", 1)));
+  const knocks = (view: typeof start, until: number) =>
+    sent(pass(view, until)[1]).filter(({ message }) => message.type === "ping");
+  const soon = knocks(start, 600_000).length;
+  expect(soon).toBeGreaterThan(13);
+  expect(soon).toBeLessThan(22);
+  const [later] = pass(start, 3_600_000);
+  expect(knocks(later, 3_600_000 + 145_000).length).toBeGreaterThanOrEqual(2);
+});
+
+test("a stall of our own excuses the others: deadlines move, and we trust our senses less", () => {
+  const [start] = after(among([cellar, kitchen]), 0, gossip(kitchen, news(cellar, "suspect", 1)));
+  const [woken] = step(start, { kind: "tick" }, start.dueAt + 30_000, ink);
+  expect(woken.members.get(cellar)?.state).toBe("suspect");
+  expect(woken.health).toBe(1);
+  const [asleep] = step(start, { kind: "tick" }, start.dueAt, ink);
+  expect(asleep.health).toBe(0);
+});
+
+test("who is no member any more is forgotten, and nothing is told of it", () => {
+  const [view] = after(among([cellar, kitchen]), 10, { kind: "members", ids: [kitchen] });
+  expect([...view.members.keys()]).toEqual([kitchen]);
+  const told = sent(pass(view, 5_000)[1]).flatMap(({ message }) => message.news.map(({ id }) => id));
+  expect(told).not.toContain(cellar);
+});
+
+test("the round-trip time of a probe that was answered directly is kept", () => {
+  const [probing, effects] = step(among([cellar]), { kind: "tick" }, 0, ink);
+  const ping = sent(effects).find(({ message }) => message.type === "ping")!.message;
+  const sequence = "sequence" in ping ? ping.sequence : 0;
+  const ack: Message = { type: "ack", sequence, news: [], documents: [] };
+  const [view] = after(probing, 40, { kind: "heard", from: cellar, message: ack });
+  expect(view.members.get(cellar)?.rttMs).toBe(40);
+});
+
+test("an ack from one who was neither probed nor asked clears nobody", () => {
+  const [probing] = pass(among([cellar, kitchen]), 0);
+  const ack: Message = { type: "ack", sequence: probing.probe!.sequence, news: [], documents: [] };
+  const other = probing.probe!.target === cellar ? kitchen : cellar;
+  expect(after(probing, 40, { kind: "heard", from: other, message: ack })[0].probe).toBeDefined();
+});
