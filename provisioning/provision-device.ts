@@ -1,9 +1,13 @@
 // Which token goes into a device's provision file, and what else. Provisioning twice with the same words gives the same file.
 import type { z } from "zod";
+import { HamletError } from "../system/error.ts";
 import type { TokenFile } from "./issue-token.ts";
+import { signingKeyFromSeed } from "./keys.ts";
 import type { Neighborhood } from "./neighborhood.ts";
+import { foundedBy, type NeighborhoodKeys, succeed } from "./neighborhood-keys.ts";
 import { decodeProvisionFile, ProvisionFile } from "./provision-file.ts";
-import { verifyToken } from "./token.ts";
+import { Refusal } from "./refusal.ts";
+import { type TokenCertificate, verifyToken } from "./token.ts";
 
 /** What whoever provisions says of one device, beside the token. */
 export const DeviceWishes = ProvisionFile.pick({
@@ -43,5 +47,26 @@ export async function reusableToken(
     return { v, neighborhood, token, tokenKey, ...(file.revocations && { revocations: file.revocations }) };
   } catch {
     return undefined;
+  }
+}
+
+/** The chain from the founding keys to the token's secret. Throws `provision.invalid` if a link of it does not hold. */
+export async function verifyProvision(
+  file: ProvisionFile,
+): Promise<{ keys: NeighborhoodKeys; token: TokenCertificate }> {
+  const { rootKey, successorKey, successions = [] } = file.neighborhood;
+  try {
+    const keys = await succeed(foundedBy(rootKey, successorKey), successions);
+    const { certificate, byFormerRoot } = await verifyToken(file.token, keys);
+    if (byFormerRoot) throw new Refusal("tokenForged", "the token is by a root that has been replaced");
+    if (signingKeyFromSeed(file.tokenKey).publicKey !== certificate.key) {
+      throw new Refusal("tokenForged", "the token's secret does not belong to its certificate");
+    }
+    return { keys, token: certificate };
+  } catch (cause) {
+    throw new HamletError("provision.invalid", "the token in the provision file is not of its neighborhood", {
+      hint: "make a new token and provision again",
+      cause,
+    });
   }
 }

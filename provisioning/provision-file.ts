@@ -17,8 +17,12 @@ const OneLine = z.string().regex(/^[^\p{Cc}]+$/u, "has control characters");
 export const Network = z.strictObject({
   wifi: z
     .strictObject({
-      ssid: OneLine.min(1).max(32),
-      password: OneLine.min(8).max(63).optional().describe("none for an open network"),
+      ssid: OneLine.min(1).refine((ssid) => Buffer.byteLength(ssid) <= 32, "is longer than 32 bytes"),
+      password: z
+        .string()
+        .regex(/^[\x20-\x7e]{8,63}$/, "is 8 to 63 characters of ASCII")
+        .optional()
+        .describe("none for an open network"),
       country: z
         .string()
         .regex(/^[A-Z]{2}$/)

@@ -1,0 +1,50 @@
+// Which piece of hardware this is: what firmware and network cards say of themselves, less what every such board says alike.
+// Two devices with one identity on two boards are a card that was copied; the hash tells them apart and tells nobody the serial number.
+import { createHash } from "node:crypto";
+import { z } from "zod";
+
+export const BoardFacts = z.object({
+  serials: z.array(z.string()).describe("of product, board and system on chip"),
+  uuid: z.string().optional(),
+  macs: z.array(z.string()).describe("permanent addresses of network cards that are not on USB"),
+});
+export type BoardFacts = z.infer<typeof BoardFacts>;
+
+/** What vendors leave in a field that they were to fill. Compared in lower case, letters and digits only. */
+const placeholders = new Set([
+  ...["", "0", "none", "na", "null", "empty", "unknown", "invalid", "default", "defaultstring", "notspecified"],
+  ...["notapplicable", "notavailable", "notpresent", "nosn", "oem", "tobefilledbyoem", "systemserialnumber"],
+  ...["systemproductname", "serialnumber", "baseboardserialnumber", "chassisserialnumber", "sernum"],
+  ...["0123456789", "123456789", "1234567890", "12345678", "xxxxxxx", "invalidserialnumber"],
+  // The UUID that one large maker of firmware ships in its samples.
+  "03000200040005000006000700080009",
+]);
+
+/** Without placeholders and doubles, in a fixed order and spelling. */
+export function sortFacts(raw: BoardFacts): BoardFacts {
+  const serials = tidy(raw.serials);
+  const [uuid] = tidy([raw.uuid ?? ""]);
+  // The second bit of the first byte marks an address that software made up (IEEE 802: locally administered).
+  const macs = tidy(raw.macs).filter((mac) => (Number.parseInt(mac.slice(0, 2), 16) & 2) === 0);
+  return { serials, ...(uuid && { uuid }), macs };
+}
+
+/** 43 characters, salted by the device's key; undefined if the board says nothing that is its own. */
+export function boardIdentityOf(facts: BoardFacts, deviceKey: string): string | undefined {
+  const { serials, uuid, macs } = sortFacts(facts);
+  if (serials.length === 0 && uuid === undefined && macs.length === 0) return undefined;
+  const text = JSON.stringify(["hamlet board", deviceKey, serials, uuid ?? null, macs]);
+  return createHash("sha256").update(text).digest("base64url");
+}
+
+function tidy(values: readonly string[]): string[] {
+  // A device tree's strings end with a NUL.
+  const trimmed = values.map((value) => value.replaceAll("\0", "").trim().toLowerCase());
+  return [...new Set(trimmed.filter((value) => !isPlaceholder(value)))].sort();
+}
+
+function isPlaceholder(value: string): boolean {
+  const letters = value.replaceAll(/[^a-z0-9]/g, "");
+  // All zeros, all ones: one character and nothing else.
+  return placeholders.has(letters) || new Set(letters).size <= 1;
+}

@@ -1,0 +1,77 @@
+// Root's one-shot before the agent, at each boot. The first time it moves the provision file to `data`; every time it puts network
+// settings where systemd-networkd reads them and tells the agent which board this is. It has no listener and ends by itself.
+import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { z } from "zod";
+import type { Run } from "../../system/command.ts";
+import { describeError, HamletError } from "../../system/error.ts";
+import { readJson } from "../../system/files.ts";
+import type { Log } from "../../system/log.ts";
+import { BoardFacts } from "../board.ts";
+import { readBoardFacts } from "./board-facts.ts";
+import type { Paths } from "./paths.ts";
+import { giveToAgent, type Owner, type Settled, settleProvision } from "./settle.ts";
+
+const AgentConfig = z.object({ board: z.string().default("nuc") });
+
+export async function firstBoot(paths: Paths, { run, log, now }: { run: Run; log: Log; now: number }): Promise<void> {
+  const agent = await agentOwner(paths.passwd);
+  const { board } = (await readJson(paths.agentConfig, AgentConfig)) ?? { board: "nuc" };
+  const settled = await settle(paths, board, agent, log, now);
+  // A failure below leaves a device that is reached some other way; one above must not keep the rest from being done.
+  const steps: [what: string, step: () => Promise<void>][] = [
+    ["hostname", () => applyHostname(paths, settled)],
+    ["network", () => applyNetwork(paths, run)],
+    ["board facts", () => tellBoard(paths, agent)],
+  ];
+  for (const [what, step] of steps) {
+    await step().catch((error: unknown) => log.warn(`${what}: ${describeError(error)}`));
+  }
+}
+
+/** What stopped it goes to the agent as a coded report, which the public page and the console show. */
+async function settle(paths: Paths, board: string, agent: Owner, log: Log, now: number): Promise<Settled | undefined> {
+  try {
+    const settled = await settleProvision(paths, board, agent);
+    if (settled.outcome === "settled") log.info(`provisioned as ${settled.name ?? "a device without a name"}`);
+    if (settled.outcome === "unprovisioned") await rm(paths.report, { force: true });
+    return settled;
+  } catch (error) {
+    log.error(describeError(error));
+    const { code, message, hint } =
+      error instanceof HamletError
+        ? error
+        : new HamletError("provision.invalid", describeError(error), { hint: "provision the card again" });
+    await giveToAgent(paths.report, { v: 1, code, message, hint, since: now }, agent);
+    return undefined;
+  }
+}
+
+/** systemd has set the name of earlier boots already; this is for the boot on which it came. */
+async function applyHostname(paths: Paths, settled: Settled | undefined): Promise<void> {
+  if (settled?.outcome === "settled" && settled.name) await writeFile(paths.kernelHostname, settled.name);
+}
+
+async function applyNetwork(paths: Paths, run: Run): Promise<void> {
+  const found = await cp(paths.networkFolder, paths.runtimeNetwork, { recursive: true }).then(
+    () => true,
+    () => false,
+  );
+  if (!found) return;
+  await mkdir(paths.runtimeNetwork, { recursive: true });
+  // If networkd does not run yet it will read them when it starts.
+  await run(["networkctl", "reload"]).catch(() => "");
+}
+
+async function tellBoard(paths: Paths, agent: Owner): Promise<void> {
+  const facts = await readBoardFacts(paths);
+  const known = await readJson(paths.boardFacts, BoardFacts).catch(() => undefined);
+  // Written when it changes: cards wear out.
+  if (JSON.stringify(known) !== JSON.stringify(facts)) await giveToAgent(paths.boardFacts, facts, agent);
+}
+
+async function agentOwner(passwd: string): Promise<Owner> {
+  const line = (await readFile(passwd, "utf8")).split("\n").find((entry) => entry.startsWith("hamlet:"));
+  const [, , uid, gid] = line?.split(":").map(Number) ?? [];
+  if (!uid || !gid) throw new HamletError("config.invalid", "there is no user hamlet on this device");
+  return { uid, gid };
+}

@@ -1,0 +1,17 @@
+// Composition root of root's one-shot: `node firstboot.mjs [provision file]`.
+
+import { systemClock } from "../../system/clock.ts";
+import { run } from "../../system/command.ts";
+import { describeError } from "../../system/error.ts";
+import { makeLog } from "../../system/log.ts";
+import { firstBoot } from "./firstboot.ts";
+import { pathsUnder } from "./paths.ts";
+
+const log = makeLog("firstboot");
+const paths = pathsUnder("/", process.argv[2] ?? process.env["HAMLET_PROVISION_FILE"]);
+try {
+  await firstBoot(paths, { run, log, now: systemClock.now() });
+} catch (error) {
+  log.error(describeError(error));
+  process.exitCode = 1;
+}

@@ -1,0 +1,29 @@
+// Where root's one-shot finds and leaves things on a device. Tests hand it a folder of their own as `root`.
+import { join } from "node:path";
+
+export type Paths = ReturnType<typeof pathsUnder>;
+
+export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.json") => ({
+  /** In the image's FAT partition. */
+  provisionFile: join(root, provisionFile),
+  /** Board and release of this image. */
+  agentConfig: join(root, "/etc/hamlet/agent.json"),
+  passwd: join(root, "/etc/passwd"),
+  /** The agent's: it makes its identity from the second, and shows the third as a warning. */
+  identity: join(root, "/var/lib/hamlet/agent/identity.json"),
+  provision: join(root, "/var/lib/hamlet/agent/provision.json"),
+  report: join(root, "/var/lib/hamlet/agent/firstboot.json"),
+  boardFacts: join(root, "/var/lib/hamlet/agent/board.json"),
+  /** systemd takes it at each boot by the link /etc/hostname. */
+  hostname: join(root, "/var/lib/hamlet/system/hostname"),
+  kernelHostname: join(root, "/proc/sys/kernel/hostname"),
+  /** Root's alone. */
+  authorizedKeys: join(root, "/var/lib/hamlet/root/ssh/authorized_keys"),
+  networkFolder: join(root, "/var/lib/hamlet/root/network"),
+  wpaSupplicant: join(root, "/var/lib/hamlet/root/wpa_supplicant.conf"),
+  /** What systemd-networkd reads beside the image's own files; gone after a reboot. */
+  runtimeNetwork: join(root, "/run/systemd/network"),
+  dmi: join(root, "/sys/class/dmi/id"),
+  deviceTree: join(root, "/proc/device-tree"),
+  links: join(root, "/sys/class/net"),
+});

@@ -1,0 +1,116 @@
+// Takes the provision file from the FAT partition to the data partition, once, and leaves a blank behind.
+// Power may go after any line: all is synced to `data` before the wipe, and until the agent has made its identity all may be done again.
+import { chmod, chown, mkdir, open, readFile, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { errnoOf, HamletError } from "../../system/error.ts";
+import { writeFileAtomic, writeJson } from "../../system/files.ts";
+import { networkdFiles, wpaSupplicantConf } from "../network-files.ts";
+import { verifyProvision } from "../provision-device.ts";
+import {
+  blankProvisionBlock,
+  decodeProvisionFile,
+  isBlankProvisionBlock,
+  type ProvisionFile,
+  provisionBlockBytes,
+  requireBoard,
+} from "../provision-file.ts";
+import type { Paths } from "./paths.ts";
+
+export type Owner = { uid: number; gid: number };
+export type Settled =
+  | { outcome: "settled"; name: string | undefined }
+  | { outcome: "unprovisioned" }
+  | { outcome: "alreadySettled" };
+
+/** Throws `provision.*` or `document.refused`, having changed nothing, and the system's errors. */
+export async function settleProvision(paths: Paths, board: string, agent: Owner): Promise<Settled> {
+  if (await exists(paths.identity)) return { outcome: "alreadySettled" };
+  const block = await readBlock(paths.provisionFile);
+  if (!block || isBlankProvisionBlock(block)) return { outcome: "unprovisioned" };
+  const file = decodeProvisionFile(block);
+  requireBoard(file, board);
+  await verifyProvision(file);
+
+  await settleRootsPart(paths, file);
+  await settleAgentsPart(paths, file, agent);
+  await wipe(paths.provisionFile, block.length);
+  return { outcome: "settled", name: file.name };
+}
+
+/** Exactly what the file says: what an earlier, different file left is gone. */
+async function settleRootsPart(paths: Paths, { name, sshKeys, network = {} }: ProvisionFile): Promise<void> {
+  await mkdir(dirname(paths.wpaSupplicant), { recursive: true, mode: 0o700 });
+  await writeOrRemove(paths.hostname, name && `${name}\n`, 0o644);
+  await writeOrRemove(paths.authorizedKeys, sshKeys && `${sshKeys.join("\n")}\n`);
+  await writeOrRemove(paths.wpaSupplicant, wpaSupplicantConf(network));
+  await rm(paths.networkFolder, { recursive: true, force: true });
+  for (const file of networkdFiles(network)) await writeFileAtomic(join(paths.networkFolder, file.name), file.content);
+}
+
+/** Last, because with it the agent becomes somebody. Wi-Fi password and SSH keys stay with root. */
+async function settleAgentsPart(paths: Paths, file: ProvisionFile, agent: Owner): Promise<void> {
+  const { network: _, sshKeys: __, ...agents } = file;
+  await giveToAgent(paths.provision, agents, agent);
+  await rm(paths.report, { force: true });
+}
+
+/** Writes JSON that only the agent's user may read. */
+export async function giveToAgent(path: string, value: unknown, { uid, gid }: Owner): Promise<void> {
+  const folder = dirname(path);
+  if ((await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined) await chown(folder, uid, gid);
+  await writeJson(path, value);
+  await chown(path, uid, gid);
+}
+
+async function writeOrRemove(path: string, content: string | undefined, mode = 0o600): Promise<void> {
+  if (content === undefined) return rm(path, { force: true });
+  await writeFileAtomic(path, content, { mode });
+  // The umask of whoever starts us must not hide a public file.
+  await chmod(path, mode);
+}
+
+async function readBlock(path: string): Promise<Buffer | undefined> {
+  try {
+    const file = await open(path, "r");
+    try {
+      const { bytesRead, buffer } = await file.read(
+        Buffer.alloc(provisionBlockBytes + 1),
+        0,
+        provisionBlockBytes + 1,
+        0,
+      );
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    if (errnoOf(cause) === "ENOENT") return undefined;
+    throw new HamletError("provision.invalid", "the provision file can not be read", {
+      hint: "the boot partition may be damaged: flash the card again",
+      cause,
+    });
+  }
+}
+
+/** In place, so that the same sectors lose the secret. A shorter file gets a blank of a block all the same. */
+async function wipe(path: string, sizeBytes: number): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    const blank = blankProvisionBlock();
+    await file.write(blank, 0, blank.length, 0);
+    if (sizeBytes > blank.length) await file.truncate(blank.length);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+const exists = (path: string): Promise<boolean> =>
+  readFile(path).then(
+    () => true,
+    (error: unknown) => {
+      if (errnoOf(error) === "ENOENT") return false;
+      // Unreadable is not absent: an identity is never made a second time by mistake.
+      return true;
+    },
+  );

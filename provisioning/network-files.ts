@@ -1,0 +1,50 @@
+// Network settings of a provision file, as the files that systemd-networkd and wpa_supplicant read.
+import type { Network } from "./provision-file.ts";
+
+export type NetworkFile = { name: string; content: string };
+
+/** For systemd-networkd; nothing in them is secret. Ahead of the image's own 80-*.network, whose DHCP they replace. */
+export function networkdFiles({ staticAddress }: Network): NetworkFile[] {
+  if (!staticAddress) return [];
+  const { interface: link, address, gateway, dns = [] } = staticAddress;
+  const lines = [
+    "[Match]",
+    `Name=${link}`,
+    // Links made by software, hamlet0 above all, are never meant.
+    "Kind=!*",
+    "",
+    "[Link]",
+    "RequiredForOnline=no",
+    "",
+    "[Network]",
+    "DHCP=no",
+    "LinkLocalAddressing=yes",
+    "IPv6AcceptRA=yes",
+    "MulticastDNS=no",
+    "LLMNR=no",
+    `Address=${address}`,
+    ...(gateway ? [`Gateway=${gateway}`] : []),
+    ...dns.map((server) => `DNS=${server}`),
+  ];
+  return [{ name: "70-hamlet-static.network", content: `${lines.join("\n")}\n` }];
+}
+
+/** wpa_supplicant.conf(5), or undefined where there is no Wi-Fi to join. Holds the password: for root's eyes. */
+export function wpaSupplicantConf({ wifi }: Network): string | undefined {
+  if (!wifi) return undefined;
+  const { ssid, password, country, hidden } = wifi;
+  const lines = [
+    ...(country ? [`country=${country}`] : []),
+    "update_config=0",
+    "network={",
+    // Hex, so that no letter of a name can end the string.
+    `  ssid=${Buffer.from(ssid).toString("hex")}`,
+    ...(hidden ? ["  scan_ssid=1"] : []),
+    // WPA2 and WPA3. A quoted passphrase ends at the line's last quote, so quotes inside it are harmless.
+    ...(password === undefined
+      ? ["  key_mgmt=NONE"]
+      : ["  key_mgmt=WPA-PSK WPA-PSK-SHA256 SAE", "  ieee80211w=1", `  psk="${password}"`]),
+    "}",
+  ];
+  return `${lines.join("\n")}\n`;
+}
