@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Roster } from "../../../agent/cluster/roster.ts";
 import { Warnings } from "../../../agent/health/warnings.ts";
 import { type Identity, loadIdentity } from "../../../agent/identity.ts";
@@ -14,9 +14,15 @@ let hood: TestNeighborhood;
 let now: number;
 const clock = { now: () => now, monotonic: () => now };
 
+let keys: string;
+beforeAll(async () => {
+  keys = await mkdtemp(join(tmpdir(), "hamlet-keys-"));
+  hood = await makeNeighborhood(join(keys, "elm-street"));
+});
+afterAll(() => rm(keys, { recursive: true }));
+
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "hamlet-roster-"));
-  hood = await makeNeighborhood(join(folder, "elm-street"));
   now = Date.now();
 });
 afterEach(() => rm(folder, { recursive: true }));
@@ -137,7 +143,7 @@ test("a revoked member is dropped at once, and never taken back", async () => {
       neighborhood: attic.neighborhood.id,
       number: 1,
       issuedAt: now,
-      revoke: { kind: "device", device: cellar.id, token: cellar.token.id },
+      revoke: { kind: "device", device: cellar.id, token: cellar.token.id, stays: [] },
     },
     hood.opened.root,
   );

@@ -1,0 +1,34 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { AgentConfig, overlayConfig, readConfig } from "../../agent/config.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hamlet-config-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+test("a device without a config file has every default", async () => {
+  expect((await readConfig(join(folder, "none.json"))).mesh).toMatchObject({ interface: "hamlet0", listenPort: 51820 });
+});
+
+test.each([
+  ['{"mesh":{"listenPort":"x"}}', "mesh.listenPort"],
+  ['{"mesch":{}}', "mesch"],
+  ["{", "(whole)"],
+])("config %s is refused and names %s", async (text, where) => {
+  const path = join(folder, "agent.json");
+  await writeFile(path, text);
+  await expect(readConfig(path)).rejects.toMatchObject({
+    code: "config.invalid",
+    message: expect.stringContaining(where),
+  });
+});
+
+test("the provision file's part lies over the image's, key by key", () => {
+  const merged = overlayConfig(AgentConfig.parse({ mesh: { mtu: 1400 } }), { mesh: { listenPort: 4000 } });
+  expect(merged.mesh).toMatchObject({ mtu: 1400, listenPort: 4000 });
+  expect(() => overlayConfig(merged, { mesh: { mtu: 1 } })).toThrow(/mesh.mtu/);
+});
