@@ -1,9 +1,9 @@
 // `provision <image|folder> --neighborhood <folder> --name attic`: one image becomes one device of one neighborhood.
-import { provisionImage, readProvisionBlock } from "../image/provision.ts";
+import { findProvisionBlock, provisionImage, readProvisionBlock } from "../image/provision.ts";
 import { defaultValidMs, issueToken, readTokenFile, type TokenFile } from "../provisioning/issue-token.ts";
 import { readUnverified } from "../provisioning/jws.ts";
 import { openNeighborhood, readNeighborhood } from "../provisioning/neighborhood.ts";
-import { DeviceWishes, planProvision, reusableToken } from "../provisioning/provision-device.ts";
+import { DeviceWishes, planProvision, reusableToken, verifyProvision } from "../provisioning/provision-device.ts";
 import { encodeProvisionFile, type Network, requireBoard } from "../provisioning/provision-file.ts";
 import { TokenCertificate } from "../provisioning/token.ts";
 import { systemClock } from "../system/clock.ts";
@@ -54,11 +54,13 @@ a token for one device, good for 7 days. A provisioned image holds that secret u
     const target = required(provision, input, 0, "the image or folder");
     const { values } = input;
     const wishes = await readWishes(values);
+    const { image } = await findProvisionBlock(target);
+    requireBoard(wishes, image.board);
     const current = await readProvisionBlock(target);
-    requireBoard(wishes, current.board);
-    const { token, isNew } = await chooseToken(values, current.block, wishes.name);
+    const { token, isNew } = await chooseToken(values, current, wishes.name);
 
-    const file = planProvision(token, { ...wishes, board: current.board });
+    const file = planProvision(token, { ...wishes, board: image.board });
+    await verifyProvision(file);
     const { board, offset } = await provisionImage(target, encodeProvisionFile(file));
 
     const { id, notAfter, maxDevices } = readUnverified("hamlet-token", token.token, TokenCertificate);

@@ -105,14 +105,12 @@ export function decodeProvisionFile(bytes: Uint8Array): ProvisionFile {
   return check(json);
 }
 
-const blankMark = '{"hamlet":"unprovisioned"}';
-
 /** What stands in an image until it is provisioned, and in a device's FAT partition once it has read its file. */
-export const blankProvisionBlock = (): Buffer => padded(blankMark);
+export const blankProvisionBlock = (): Buffer => Buffer.alloc(provisionBlockBytes, "\n");
 
+/** Nothing but line feeds, or spaces or zeros: other tools' idea of nothing. */
 export const isBlankProvisionBlock = (bytes: Uint8Array): boolean =>
-  Buffer.from(bytes.subarray(0, blankMark.length)).toString("latin1") === blankMark ||
-  bytes.every((byte) => byte === 0);
+  bytes.every((byte) => byte === 0x0a || byte === 0x20 || byte === 0);
 
 /** Throws `provision.wrongBoard` if the file names a board and it is another. */
 export function requireBoard(file: Pick<ProvisionFile, "board">, board: string): void {
