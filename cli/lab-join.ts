@@ -1,0 +1,20 @@
+// `lab join -- cmd`: a command of this computer as one more host on the virtual LAN.
+import { findLab } from "../image/lab/client.ts";
+import { joinLan } from "../image/lab/join.ts";
+import { type Command, usageError } from "./command.ts";
+import { programOf } from "./lab.ts";
+
+export const labJoin: Command = {
+  usage: "lab join -- <command...>",
+  summary: "run a command of this computer as one more host on the virtual LAN",
+  example: "hamlet lab join -- avahi-browse -rtp _hamlet._udp",
+  details: `
+In a network namespace with a card on the lab's hub and an address of its LAN; the computer's own network is out of
+reach. Commands named avahi-... find an Avahi of their own there. All of it ends with the command.`,
+  async run(input) {
+    const argv = programOf(input, 0);
+    if (argv.length === 0) throw usageError(labJoin, "the command is missing");
+    const lab = await findLab();
+    return joinLan(await lab.join(), argv);
+  },
+};

@@ -1,0 +1,26 @@
+// `lab status`: the virtual devices, how far each is and how it stands with the others.
+import { z } from "zod";
+import { findLab } from "../image/lab/client.ts";
+import { LabStatus } from "../image/lab/status.ts";
+import type { Command } from "./command.ts";
+import { deviceTable } from "./lab.ts";
+
+export const labStatus: Command = {
+  usage: "lab status [--json]",
+  summary: "the virtual devices, how far each is and how it stands with the others",
+  example: "hamlet lab status --json",
+  options: {
+    json: { type: "boolean", describe: "print it as JSON" },
+    schema: { type: "boolean", describe: "print the JSON Schema of --json" },
+  },
+  async run({ values }, { print }) {
+    if (values["schema"]) {
+      print(JSON.stringify(z.toJSONSchema(LabStatus), null, 2));
+      return 0;
+    }
+    const status = await (await findLab()).status();
+    if (values["json"]) print(JSON.stringify(status, null, 2));
+    else for (const line of deviceTable(status.devices)) print(line);
+    return 0;
+  },
+};

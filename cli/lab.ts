@@ -1,0 +1,66 @@
+// What the lab's commands share.
+import { findLab, type LabClient } from "../image/lab/client.ts";
+import type { LabDeviceStatus, LabStatus } from "../image/lab/status.ts";
+import { type Command, type Input, type Option, required } from "./command.ts";
+
+/** A command on one device of the running lab: finds both, does it, says it. */
+export function deviceCommand(
+  about: Pick<Command, "usage" | "summary" | "example" | "details">,
+  act: (lab: LabClient, name: string) => Promise<void>,
+  said: (name: string) => string,
+): Command {
+  const command: Command = {
+    ...about,
+    async run(input, { print }) {
+      const name = required(command, input, 0, "the device's name");
+      await act(await findLab(), name);
+      print(said(name));
+      return 0;
+    },
+  };
+  return command;
+}
+
+export const machineOptions: Record<string, Option> = {
+  devices: { type: "string", argument: "count", describe: "how many, 1 to 6", default: "3" },
+  image: { type: "string", argument: "file", describe: "disk image (default: built from this source, if need be)" },
+  accel: { type: "string", argument: "kvm|tcg", describe: "how to run them (default: KVM where it truly works)" },
+  disk: { type: "string", argument: "kind", describe: "virtio, nvme or usb", default: "virtio" },
+  nic: { type: "string", argument: "kind", describe: "virtio or e1000e", default: "virtio" },
+};
+
+export const isUp = (status: LabStatus): boolean => status.devices.every((device) => device.state === "alive");
+
+/** Every device has a handshake with every other, and the metrics of each have reached another. */
+export const isWhole = (status: LabStatus): boolean =>
+  isUp(status) &&
+  status.devices.every(({ handshakes, telemetry }) => handshakes >= status.devices.length - 1 && telemetry) === true;
+
+const columns: [title: string, cell: (device: LabDeviceStatus) => string][] = [
+  ["device", ({ name }) => name],
+  ["state", ({ state, isPartitioned }) => (isPartitioned ? `${state}, cable pulled` : state)],
+  ["address", ({ address }) => address ?? "-"],
+  ["release", ({ release }) => release ?? "-"],
+  ["handshakes", ({ handshakes }) => String(handshakes)],
+  ["telemetry", ({ telemetry }) => (telemetry ? "yes" : "-")],
+  ["page", ({ page }) => page],
+];
+
+/** The devices as lines of a table. */
+export function deviceTable(devices: LabDeviceStatus[]): string[] {
+  return table([columns.map(([title]) => title), ...devices.map((device) => columns.map(([, cell]) => cell(device)))]);
+}
+
+export function table(rows: string[][]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+/** What stands behind `--`, or behind the device's name where someone left `--` out. */
+export const programOf = ({ positionals, rest }: Input, skip: number): string[] =>
+  rest.length > 0 ? rest : positionals.slice(skip);
