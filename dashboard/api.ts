@@ -10,29 +10,47 @@ import { refusal } from "./visitor.ts";
 
 export type StatusSource = { status(): Promise<Status>; publicStatus(): PublicStatus };
 export type PageKind = "public" | "full";
-export type PageOptions = {
-  /** Names by which this server may be called beside its own addresses. */
-  names?(): string[];
-  /** The page, where it is not the built one. */
-  html?: string;
-  eventsEveryMs?: number;
-};
 export type PageHandler = ((request: IncomingMessage, response: ServerResponse) => void) & {
   /** Ends the live streams, which would keep a server from closing. */
   close(): void;
 };
+export type PageOptions = {
+  /** What is shown, as the page and /v1/status tell it. */
+  read(): Promise<Status | PublicStatus>;
+  /** What /metrics tells, where it exists. */
+  metrics?(): Promise<string>;
+  /** Host names by which this server may be asked, beside its addresses. */
+  names(): string[];
+  /** The page, where it is not the built one. */
+  html?: string;
+  eventsEveryMs?: number;
+};
 
-export function makePageHandler(source: StatusSource, kind: PageKind, options: PageOptions = {}): PageHandler {
+/** The page of a device: `public` for the link, `full` for whatever came through the mesh or the agent's own socket. */
+export function makePageHandler(
+  source: StatusSource,
+  kind: PageKind,
+  options: Pick<PageOptions, "html" | "eventsEveryMs"> = {},
+): PageHandler {
+  const name = () => source.publicStatus().name;
+  return kind === "full"
+    ? servePage({
+        read: () => source.status(),
+        metrics: async () => prometheusText(await source.status()),
+        names: () => ["hamlet.internal", `${name()}.hamlet.internal`],
+        ...options,
+      })
+    : servePage({
+        read: async () => source.publicStatus(),
+        names: () => ["hamlet.local", `${name()}.local`],
+        ...options,
+      });
+}
+
+export function servePage({ read, metrics, names, ...options }: PageOptions): PageHandler {
   const html = Buffer.from(options.html ?? loadPage());
   const policy = policyOf(html.toString("utf8"));
-  const read = async (): Promise<Status | PublicStatus> =>
-    kind === "full" ? await source.status() : source.publicStatus();
   const events = makeEvents(read, options.eventsEveryMs ?? 2_000);
-  const names = () => [
-    ...(kind === "full" ? ["hamlet.internal"] : ["hamlet.local"]),
-    ...(kind === "full" ? [`${source.publicStatus().name}.hamlet.internal`] : [`${source.publicStatus().name}.local`]),
-    ...(options.names?.() ?? []),
-  ];
 
   const routes: Record<string, (request: IncomingMessage, response: ServerResponse) => unknown> = {
     "/": (_request, response) => {
@@ -41,11 +59,11 @@ export function makePageHandler(source: StatusSource, kind: PageKind, options: P
     },
     "/v1/status": async (_request, response) => sendJson(response, 200, await read()),
     "/v1/events": (request, response) => events.open(request, response),
+    ...(metrics && {
+      "/metrics": async (_request: IncomingMessage, response: ServerResponse) =>
+        send(response, 200, "text/plain; version=0.0.4; charset=utf-8", await metrics()),
+    }),
   };
-  if (kind === "full") {
-    routes["/metrics"] = async (_request, response) =>
-      send(response, 200, "text/plain; version=0.0.4; charset=utf-8", prometheusText(await source.status()));
-  }
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     // Nothing here is for another site to frame, to guess the type of, or to keep.

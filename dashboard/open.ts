@@ -1,13 +1,18 @@
 // The full page on this computer's own loopback, from whatever device answers: `hamlet open` and the lab's watch.
 import { createServer } from "node:http";
+import { prometheusText } from "../agent/telemetry/prometheus.ts";
 import { errnoOf, HamletError } from "../system/error.ts";
-import { makePageHandler, type StatusSource } from "./api.ts";
+import { type StatusSource, servePage } from "./api.ts";
 
 export type OpenPage = { url: string; close(): Promise<void> };
 
 /** Serves until `close`. Port 0 takes a free one. Throws `port.taken`. */
-export async function serveOpenPage(source: StatusSource, { port = 0 } = {}): Promise<OpenPage> {
-  const handler = makePageHandler(source, "full");
+export async function serveOpenPage(source: Pick<StatusSource, "status">, { port = 0 } = {}): Promise<OpenPage> {
+  const handler = servePage({
+    read: () => source.status(),
+    metrics: async () => prometheusText(await source.status()),
+    names: () => [],
+  });
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, handler);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) =>

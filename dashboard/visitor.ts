@@ -5,18 +5,12 @@ import { isIP } from "node:net";
 
 /** Why not, or undefined. `names` are host names of this server; its own addresses always count. */
 export function refusal(request: IncomingMessage, names: () => string[]): string | undefined {
-  const { localAddress, localPort } = request.socket;
+  const { localAddress } = request.socket;
   // A unix socket: its file mode has decided already, and no browser gets there.
   if (localAddress === undefined) return undefined;
   const host = request.headers.host ?? "";
-  const called = splitHost(host);
-  if (!called || called.port !== localPort) return "this is not the host you asked for";
-  const own = plain(localAddress);
-  const isOwn =
-    isIP(called.name) > 0
-      ? plain(called.name) === own
-      : (called.name === "localhost" && isLoopback(own)) || names().includes(called.name);
-  if (!isOwn) return "this is not the host you asked for";
+  const name = nameIn(host);
+  if (name === undefined || !isOurs(name, plain(localAddress), names)) return "this is not the host you asked for";
   const { origin } = request.headers;
   if (origin !== undefined && origin !== `http://${host}`) return "another site may not read this page";
   // Browsers say who asks. A link on another site may lead here; a script there may not read.
@@ -26,14 +20,22 @@ export function refusal(request: IncomingMessage, names: () => string[]): string
   return undefined;
 }
 
-export function splitHost(host: string): { name: string; port: number } | undefined {
-  const match = /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(\d{1,5}))?$/i.exec(host);
-  if (!match) return undefined;
-  const name = match[1]!
-    .toLowerCase()
+/**
+ * Only a name can be made to point somewhere else; an address is an origin of its own. Ours and loopback count: a forwarded
+ * port (ssh -L, a virtual machine's) is asked for by a loopback address and arrives at another.
+ */
+function isOurs(name: string, own: string, names: () => string[]): boolean {
+  if (isIP(name) > 0) return plain(name) === own || isLoopback(plain(name));
+  return name === "localhost" || names().includes(name);
+}
+
+/** `[fd00::1]:80` -> `fd00::1`. The port is not compared: it differs where one is forwarded. */
+function nameIn(host: string): string | undefined {
+  const match = /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::\d{1,5})?$/i.exec(host);
+  return match?.[1]
+    ?.toLowerCase()
     .replace(/^\[|\]$/g, "")
     .replace(/\.$/, "");
-  return { name, port: Number(match[2] ?? 80) };
 }
 
 /** One spelling per address: zone cut off, IPv4 as itself, IPv6 as the URL standard writes it. */

@@ -1,11 +1,11 @@
 // The neighborhood as one of its members sees it.
 import type { Status } from "../../agent/status.ts";
+import { duration } from "../words.ts";
 import type { News } from "./live.ts";
 import { Members } from "./members.tsx";
 import { MeshGraph } from "./mesh-graph.tsx";
 import { MetricsTable } from "./metrics.tsx";
 import { AdoptionCode, Facts, LinkMark, Section, WarningList } from "./parts.tsx";
-import { duration } from "./words.ts";
 
 export function FullPage({ status, news }: { status: Status; news: News }) {
   const { self, members, pending, warnings } = status;

@@ -1,8 +1,8 @@
 // One row a member: who, whether it lives, and how the tunnel to it does. On a phone each row becomes a card.
 import type { ComponentChildren } from "preact";
 import type { MemberStatus } from "../../agent/status.ts";
+import { bytes, duration, milliseconds } from "../words.ts";
 import { Scroll, StateMark } from "./parts.tsx";
-import { bytes, duration, milliseconds } from "./words.ts";
 
 export const Members = ({ members }: { members: MemberStatus[] }) => (
   <Scroll label="Members and their tunnels">

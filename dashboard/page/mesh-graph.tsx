@@ -1,6 +1,6 @@
 // The tunnels of this device, drawn: a solid line has a fresh handshake, a broken one has not.
 import type { MemberStatus } from "../../agent/status.ts";
-import { milliseconds } from "./words.ts";
+import { milliseconds } from "../words.ts";
 
 /** WireGuard renews a session every 2 minutes and ends it after 3 (its paper, 6.1). */
 const freshHandshakeS = 180;
@@ -57,9 +57,13 @@ export function MeshGraph({ members }: { members: MemberStatus[] }) {
 function place(own: MemberStatus[], others: MemberStatus[]): Placed[] {
   const isCrowded = others.length > 7;
   const ring = isCrowded ? others : [...own, ...others];
+  const angles = ring.map((_, index) => (2 * Math.PI * index) / ring.length - Math.PI / 2);
+  const lowest = Math.max(...angles.map(Math.sin));
   const placed = ring.map((member, index) => {
-    const angle = (2 * Math.PI * index) / ring.length - Math.PI / 2;
-    return { member, x: width / 2 + Math.cos(angle) * 130, y: height / 2 + Math.sin(angle) * 92 };
+    const [x, y] = [Math.cos(angles[index]!), Math.sin(angles[index]!)];
+    // Stretched to the whole height: a ring of three ends well above the bottom.
+    const down = lowest > -1 ? (y + 1) / (lowest + 1) : 0.5;
+    return { member, x: width / 2 + x * 130, y: 46 + down * (height - 92) };
   });
   return isCrowded ? [...placed, ...own.map((member) => ({ member, x: width / 2, y: height / 2 }))] : placed;
 }

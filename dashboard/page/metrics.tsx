@@ -1,9 +1,9 @@
 // What each device measured of itself, as it came by MQTT, and the last minutes as a curve.
 import type { ComponentChildren } from "preact";
 import type { MemberStatus, Metrics } from "../../agent/status.ts";
+import { bytes, duration, percent } from "../words.ts";
 import { byName, Cell } from "./members.tsx";
 import { Scroll, Sparkline } from "./parts.tsx";
-import { bytes, duration, percent } from "./words.ts";
 
 type Props = { members: MemberStatus[]; histories: ReadonlyMap<string, Metrics[]>; now: number };
 

@@ -1,8 +1,8 @@
 // What both pages are made of.
 import type { ComponentChildren } from "preact";
 import type { Status } from "../../agent/status.ts";
+import { duration } from "../words.ts";
 import type { News } from "./live.ts";
-import { duration } from "./words.ts";
 
 type State = Status["members"][number]["state"];
 const signs: Record<State, string> = { alive: "●", suspect: "◐", dead: "○", left: "–" };

@@ -1,0 +1,153 @@
+// Which device a command speaks with: --device, else the agent on this computer, else the running lab.
+import { request } from "node:http";
+import { text as readText } from "node:stream/consumers";
+import { Status } from "../agent/status.ts";
+import { agentSocket, getFromAgent } from "../image/lab/agent-socket.ts";
+import { findLab, type LabClient } from "../image/lab/client.ts";
+import { HamletError } from "../system/error.ts";
+import { explainIssues, parseJson } from "../system/files.ts";
+import type { Option, Values } from "./command.ts";
+import { text } from "./command.ts";
+
+export type Device = {
+  /** How it was found, for people. */
+  found: string;
+  /** Throws `device.noAnswer`. */
+  status(): Promise<Status>;
+  close(): void;
+};
+
+export const deviceOption: Record<"device", Option> = {
+  device: {
+    type: "string",
+    argument: "address",
+    describe:
+      "a device of the lab by name, a mesh address, or the path of an agent's socket; default: the first that answers",
+  },
+};
+
+const deadlineMs = 5_000;
+/** Emulated devices take their time; one that is still booting has no agent to wait for. */
+const labDeadlineMs = 20_000;
+
+/** Throws `device.notFound` or `device.noAnswer`. */
+export async function findDevice(values: Values): Promise<Device> {
+  const wanted = text(values, "device");
+  if (wanted?.includes("/") && !wanted.includes("://")) return onSocket(wanted);
+  if (wanted && /[.:]/.test(wanted)) return atAddress(wanted);
+  if (wanted === undefined) {
+    const local = onSocket(agentSocket);
+    if (await answers(local)) return local;
+  }
+  const lab = await findLab().catch((error: unknown) => {
+    if (error instanceof HamletError && error.code === "lab.notRunning") return undefined;
+    throw error;
+  });
+  if (lab) return inLab(lab, wanted);
+  throw wanted === undefined
+    ? new HamletError("device.notFound", "no device answers: no agent on this computer, and no lab is running", {
+        hint: "name one with --device <address>, or start a virtual neighborhood with: hamlet lab up --devices 3",
+      })
+    : new HamletError("device.notFound", `there is no lab in which to find ${wanted}`, {
+        hint: "start one with: hamlet lab up --devices 3, or give --device an address",
+      });
+}
+
+const answers = (device: Device): Promise<boolean> =>
+  device.status().then(
+    () => true,
+    () => false,
+  );
+
+const onSocket = (socketPath: string): Device => ({
+  found: `the agent at ${socketPath}`,
+  status: async () => read(await get({ socketPath, path: "/v1/status" }, `the agent at ${socketPath}`)),
+  close() {},
+});
+
+function atAddress(address: string): Device {
+  const bare = address.split(":").length > 2 && !address.startsWith("[") ? `[${address}]` : address;
+  const url = new URL("/v1/status", bare.includes("://") ? bare : `http://${bare}`);
+  const options = { host: url.hostname.replace(/^\[|\]$/g, ""), port: url.port || 80, path: url.pathname };
+  return { found: address, status: async () => read(await get(options, address)), close() {} };
+}
+
+async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device> {
+  const { devices } = await lab.status();
+  // The first that has an agent; what is off or still booting cannot answer.
+  const ready = devices.find(({ state }) => !["off", "booting", "silent"].includes(state));
+  const name = wanted ?? ready?.name;
+  if (name === undefined) {
+    throw new HamletError("device.noAnswer", "no device of the lab has an agent yet", {
+      hint: "see how far they are with: hamlet lab status",
+    });
+  }
+  const openChannel = () => {
+    const opening = lab.channel(name);
+    opening.catch(() => {}); // whoever asks for the status hears of it
+    return opening;
+  };
+  let channel = openChannel();
+  return {
+    found: `${name} in the lab`,
+    async status() {
+      try {
+        return read(
+          await within(
+            labDeadlineMs,
+            name,
+            channel.then((open) => getFromAgent(open, "/v1/status")),
+          ),
+        );
+      } catch (error) {
+        // Its machine may have been cut and started since: the next question opens a channel of its own.
+        channel.then((open) => open.close()).catch(() => {});
+        channel = openChannel();
+        throw error;
+      }
+    },
+    close: () => void channel.then((open) => open.close()).catch(() => {}),
+  };
+}
+
+async function within<T>(ms: number, who: string, answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new HamletError("device.noAnswer", `${who} has not answered for ${ms / 1000} s`)),
+      ms,
+    );
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}
+
+type Where = { socketPath: string; path: string } | { host: string; port: number | string; path: string };
+function get(where: Where, who: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: unknown, why = "does not answer") =>
+      reject(
+        new HamletError("device.noAnswer", `${who} ${why}`, {
+          cause,
+          hint: "is its agent running? On the device: systemctl status hamlet-agent",
+        }),
+      );
+    const asked = request({ ...where, signal: AbortSignal.timeout(deadlineMs) });
+    asked.on("error", (error) => fail(error));
+    asked.on("response", (response) => {
+      readText(response).then(
+        (body) =>
+          response.statusCode === 200 ? resolve(body) : fail(undefined, `answers with HTTP ${response.statusCode}`),
+        fail,
+      );
+    });
+    asked.end();
+  });
+}
+
+function read(body: string): Status {
+  const parsed = Status.safeParse(parseJson(body));
+  if (parsed.success) return parsed.data;
+  throw new HamletError("device.noAnswer", `its status is not one this version reads: ${explainIssues(parsed.error)}`, {
+    hint: "a device shows its full status on the mesh only; use a hamlet of the device's own release",
+  });
+}

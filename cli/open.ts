@@ -1,0 +1,35 @@
+// `open`: the neighborhood's page on this computer, in the browser.
+import { serveOpenPage } from "../dashboard/open.ts";
+import { run } from "../system/command.ts";
+import { type Command, text, usageError } from "./command.ts";
+import { deviceOption, findDevice } from "./device.ts";
+
+export const open: Command = {
+  usage: "open [--no-browser] [--port <number>]",
+  summary: "show the neighborhood's page in the browser",
+  example: "hamlet open --device cellar",
+  details: "Serves the page on 127.0.0.1 only, from the agent on this computer or from the running lab, until Ctrl-C.",
+  options: {
+    ...deviceOption,
+    "no-browser": { type: "boolean", describe: "only print the address" },
+    port: { type: "string", argument: "number", describe: "port on 127.0.0.1; default a free one" },
+  },
+  async run({ values }, { print, note }) {
+    const port = Number(text(values, "port") ?? 0);
+    if (!Number.isInteger(port) || port < 0 || port > 65535) throw usageError(open, "--port is a number up to 65535");
+    const device = await findDevice(values);
+    const page = await serveOpenPage(device, { port });
+    print(page.url);
+    note(`what ${device.found} sees; Ctrl-C ends it`);
+    const hasDisplay = Boolean(process.env["DISPLAY"] || process.env["WAYLAND_DISPLAY"]);
+    if (hasDisplay && !values["no-browser"]) {
+      run(["xdg-open", page.url]).catch(() => note("no browser could be started: open the address yourself"));
+    }
+    await new Promise((resolve) => {
+      for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, resolve);
+    });
+    device.close();
+    await page.close();
+    return 0;
+  },
+};

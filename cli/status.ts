@@ -1,0 +1,46 @@
+// `status [--json] [--watch]`: the neighborhood as one device sees it.
+import { z } from "zod";
+import { Status } from "../agent/status.ts";
+import { sleep } from "../system/clock.ts";
+import { describeError } from "../system/error.ts";
+import type { Command } from "./command.ts";
+import { deviceOption, findDevice } from "./device.ts";
+import { statusText } from "./status-table.ts";
+
+const watchMs = 2_000;
+
+export const status: Command = {
+  usage: "status [--json] [--watch]",
+  summary: "show the members, their links and what is wrong",
+  example: "hamlet status --device cellar --watch",
+  details:
+    "Speaks with the agent on this computer, else with the running lab. In the table * is the device that tells.",
+  options: {
+    ...deviceOption,
+    json: { type: "boolean", describe: "as JSON; with --watch one line each time" },
+    watch: { type: "boolean", short: "w", describe: "again every 2 seconds, until Ctrl-C" },
+    schema: { type: "boolean", describe: "print the JSON Schema of --json instead" },
+  },
+  async run({ values }, { print, note }) {
+    if (values["schema"]) {
+      print(JSON.stringify(z.toJSONSchema(Status), null, 2));
+      return 0;
+    }
+    const device = await findDevice(values);
+    const show = async () => {
+      const found = await device.status();
+      if (values["json"]) return print(values["watch"] ? JSON.stringify(found) : JSON.stringify(found, null, 2));
+      // Home, and clear what the longer table before has left.
+      print(`${values["watch"] && process.stdout.isTTY ? "\x1b[H\x1b[J" : ""}${statusText(found, Date.now())}`);
+    };
+    try {
+      if (!values["watch"]) return void (await show());
+      while (true) {
+        await show().catch((error: unknown) => note(describeError(error)));
+        await sleep(watchMs);
+      }
+    } finally {
+      device.close();
+    }
+  },
+};
