@@ -9,7 +9,7 @@ export const pathClasses = ["sameLink", "globalIpv6", "mapped", "observed", "rel
 export type PathClass = (typeof pathClasses)[number];
 /** Who told us: the member's own record, a hello or mDNS on the link, a seed, or WireGuard, which follows a roaming peer. */
 export type Source = "record" | "hello" | "mdns" | "seed" | "wireguard";
-export type Result = { result: "works"; at: number; tookMs: number } | { result: "noHandshake"; at: number };
+export type Result = { result: "works"; at: number; tookMs?: number } | { result: "noHandshake"; at: number };
 export type Candidate = { endpoint: string; class: PathClass; source: Source; heardAt: number; last?: Result };
 /** A subnet of this device: what lies in it is on the same link. */
 export type Link = { address: string; prefixLength: number };
@@ -76,7 +76,7 @@ function hear(path: Path, news: { endpoint: string; class: PathClass; source: So
   const others = path.candidates.filter((other) => other !== known);
   // Too many: the worst goes, among equals the one heard longest ago, but never what is in use or on trial.
   const isHeld = ({ endpoint }: Candidate) => endpoint === path.inUse?.endpoint || endpoint === path.trial?.endpoint;
-  const kept = [candidate, ...others]
+  const kept = [...others, candidate]
     .sort((a, b) => Number(isHeld(b)) - Number(isHeld(a)) || rank(a) - rank(b) || b.heardAt - a.heardAt)
     .slice(0, maxCandidates);
   const isNew = !known && kept.includes(candidate);
@@ -99,13 +99,9 @@ function judgeTrial(
   if (heardSince && status.endpoint !== undefined) {
     // WireGuard answers to where it last heard from: had the peer spoken from elsewhere, the endpoint would have moved there.
     const isTrials = status.endpoint === trial.endpoint;
-    const result: Result = isTrials
-      ? { result: "works", at: now, tookMs: now - trial.since }
-      : { result: "noHandshake", at: now };
-    return [
-      works(note(path, trial.endpoint, result), status.endpoint, now),
-      [{ kind: "use", id, endpoint: status.endpoint, how: "settled" }],
-    ];
+    const judged = isTrials ? path : note(path, trial.endpoint, { result: "noHandshake", at: now });
+    const next = works(judged, status.endpoint, now, isTrials ? now - trial.since : undefined);
+    return [next, [{ kind: "use", id, endpoint: status.endpoint, how: "settled" }]];
   }
   if (now - trial.since < trialMs) return [path, []];
   const { trial: _, ...rest } = note(path, trial.endpoint, { result: "noHandshake", at: now });
@@ -150,14 +146,15 @@ function tryNext(path: Path, id: string, now: number): [Path, Effect[]] {
   return [{ ...path, tried: [], rounds: path.rounds + 1, pauseUntil: now + pauseMs }, []];
 }
 
-function works(path: Path, endpoint: string, now: number): Path {
+function works(path: Path, endpoint: string, now: number, tookMs?: number): Path {
   const { trial: _, failingSince: __, ...rest } = path;
   const inUse = path.inUse?.endpoint === endpoint ? path.inUse : { endpoint, since: now };
   const next: Path = { ...rest, inUse, tried: [], rounds: 0, pauseUntil: 0 };
   // A better class is tried a minute after the path began to work, not into its first second.
   const started: Path = path.inUse ? next : { ...next, betterTriedAt: now };
   const isKnown = started.candidates.some((candidate) => candidate.endpoint === endpoint);
-  return isKnown ? started : hear(started, { endpoint, class: "observed", source: "wireguard" }, now);
+  const known = isKnown ? started : hear(started, { endpoint, class: "observed", source: "wireguard" }, now);
+  return note(known, endpoint, { result: "works", at: now, ...(tookMs !== undefined && { tookMs }) });
 }
 
 const note = (path: Path, endpoint: string, last: Result): Path => ({

@@ -22,7 +22,7 @@ const listen = `
   udp.bind(7946, "${attic}", () => setTimeout(() => console.log("listening"), 50));`;
 const connect = (to: string, port: number, from?: string) => `
   const s = require("net").connect({ host: "${to}", port: ${port}, ${from ? `localAddress: "${from}",` : ""} timeout: 700 });
-  s.on("connect", () => { s.end("forged"); console.log("connected"); });
+  s.on("connect", () => { console.log("connected"); s.end("forged", () => process.exit()); });
   s.on("error", (e) => { console.log(e.code); }).on("timeout", () => { console.log("silence"); process.exit(); });`;
 const node = (lan: Lan, host: string, code: string) =>
   lan
@@ -71,8 +71,13 @@ test.skipIf(skip)(
   "only root and the agent's user speak to agents; everything else of other users goes on",
   async () => {
     await using lan = await makeLan(["attic"]);
-    // A mesh interface that leads back to ourselves is enough to see who may open a connection on it.
-    const setUp = ["link add hamlet0 type dummy", `addr add ${attic}/128 dev lo`, "link set hamlet0 up"];
+    // An interface that leads nowhere is enough to see who may open a connection on it.
+    const setUp = [
+      "link add hamlet0 type veth peer name nowhere0",
+      "link set nowhere0 up",
+      `addr add ${attic}/128 dev lo`,
+      "link set hamlet0 up",
+    ];
     await lan.on("attic")(["ip", "-batch", "-"], {
       input: [...setUp, `route add ${prefix} dev hamlet0`, ""].join("\n"),
     });
