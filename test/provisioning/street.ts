@@ -1,0 +1,91 @@
+// A neighborhood made by hand: keys, tokens and devices whose records a test may bend before they are signed.
+import { generateSigningKey, generateWireguardKeyPair, type SigningKey } from "../../provisioning/keys.ts";
+import { signAdmission, signMemberCertificate } from "../../provisioning/member.ts";
+import { deviceIdOf } from "../../provisioning/names.ts";
+import { foundedBy, type NeighborhoodKeys } from "../../provisioning/neighborhood-keys.ts";
+import { type MemberRecord, signRecord, type Trust } from "../../provisioning/record.ts";
+import { noRevocations } from "../../provisioning/revocation.ts";
+import { signToken, type TokenCertificate } from "../../provisioning/token.ts";
+
+export const day = 86_400_000;
+export const monday = Date.UTC(2026, 0, 5);
+
+export type Token = { certificate: TokenCertificate; jws: string; key: SigningKey };
+export type Device = { id: string; key: SigningKey; token: Token; record: MemberRecord };
+export type Street = { root: SigningKey; successor: SigningKey; keys: NeighborhoodKeys };
+
+export function makeStreet(): Street {
+  const [root, successor] = [generateSigningKey(), generateSigningKey()];
+  return { root, successor, keys: foundedBy(root.publicKey, successor.publicKey) };
+}
+
+let tokensMade = 0;
+export async function makeToken(
+  { root, keys }: Pick<Street, "root" | "keys">,
+  change: Partial<TokenCertificate> = {},
+): Promise<Token> {
+  const key = generateSigningKey();
+  const certificate: TokenCertificate = {
+    v: 1,
+    neighborhood: keys.id,
+    id: (++tokensMade).toString(16).padStart(16, "0"),
+    key: key.publicKey,
+    issuedAt: monday,
+    notAfter: monday + 7 * day,
+    maxDevices: 2,
+    tags: ["home"],
+    adopt: "auto",
+    revocation: 0,
+    ...change,
+  };
+  return { certificate, jws: await signToken(certificate, root), key };
+}
+
+export async function makeDevice({ keys }: Pick<Street, "keys">, token: Token, name = "attic"): Promise<Device> {
+  const key = generateSigningKey();
+  const id = deviceIdOf(key.publicKey);
+  const member = await signMemberCertificate(
+    { neighborhood: keys.id, token: token.certificate.id, deviceKey: key.publicKey },
+    token.key,
+  );
+  const record: MemberRecord = {
+    v: 1,
+    id,
+    neighborhood: keys.id,
+    name,
+    board: "nuc",
+    release: "0.1.0",
+    deviceKey: key.publicKey,
+    wireguardKey: generateWireguardKeyPair().publicKey,
+    endpoints: ["192.168.1.7:51820", "[fe80::1]:51820"],
+    bootId: "7d4c9f66-6a0e-4a7c-9a0e-0d6c1f0f1e11",
+    number: 1,
+    token: token.jws,
+    member,
+    admissions: [],
+    revocation: 0,
+  };
+  return { id, key, token, record };
+}
+
+export const recordOf = ({ record, key }: Device, change: Partial<MemberRecord> = {}): Promise<string> =>
+  signRecord({ ...record, ...change }, key);
+
+export const admit = (keys: NeighborhoodKeys, newcomer: Device, by: Device): Promise<string> =>
+  signAdmission({ neighborhood: keys.id, device: newcomer.id, token: newcomer.token.certificate.id }, by.key);
+
+/** A judge that knows `members` and has judged them in full. */
+export function trustOf(keys: NeighborhoodKeys, members: Device[] = [], change: Partial<Trust> = {}): Trust {
+  const counts = new Map<string, number>();
+  for (const { token } of members) counts.set(token.certificate.id, (counts.get(token.certificate.id) ?? 0) + 1);
+  return {
+    neighborhood: keys,
+    revocations: noRevocations,
+    members: new Map(members.map(({ id, key }) => [id, key.publicKey])),
+    firm: new Set(members.map(({ id }) => id)),
+    knowsNobody: members.length === 0,
+    admittedByToken: counts,
+    now: monday + day,
+    ...change,
+  };
+}
