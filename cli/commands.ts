@@ -3,10 +3,41 @@ import type { Command } from "./command.ts";
 import { imageBuild } from "./image-build.ts";
 import { imageInspect } from "./image-inspect.ts";
 import { init } from "./init.ts";
+import { labConsole } from "./lab-console.ts";
+import { labCut } from "./lab-cut.ts";
+import { labDown } from "./lab-down.ts";
+import { labExec } from "./lab-exec.ts";
+import { labHeal } from "./lab-heal.ts";
+import { labJoin } from "./lab-join.ts";
+import { labPartition } from "./lab-partition.ts";
+import { labPower } from "./lab-power.ts";
+import { labStatus } from "./lab-status.ts";
+import { labUp } from "./lab-up.ts";
+import { labWatch } from "./lab-watch.ts";
 import { netExplain } from "./net-explain.ts";
 import { open } from "./open.ts";
 import { provision } from "./provision.ts";
 import { status } from "./status.ts";
 import { tokenCreate } from "./token-create.ts";
 
-export const commands: Command[] = [init, imageBuild, imageInspect, provision, tokenCreate, open, status, netExplain];
+export const commands: Command[] = [
+  init,
+  imageBuild,
+  imageInspect,
+  provision,
+  tokenCreate,
+  open,
+  status,
+  netExplain,
+  labUp,
+  labWatch,
+  labStatus,
+  labExec,
+  labConsole,
+  labJoin,
+  labCut,
+  labPower,
+  labPartition,
+  labHeal,
+  labDown,
+];

@@ -1,7 +1,7 @@
 // What the lab's commands share.
 import { findLab, type LabClient } from "../image/lab/client.ts";
 import type { LabDeviceStatus, LabStatus } from "../image/lab/status.ts";
-import { type Command, type Input, type Option, required } from "./command.ts";
+import { type Command, type Input, required } from "./command.ts";
 
 /** A command on one device of the running lab: finds both, does it, says it. */
 export function deviceCommand(
@@ -20,14 +20,6 @@ export function deviceCommand(
   };
   return command;
 }
-
-export const machineOptions: Record<string, Option> = {
-  devices: { type: "string", argument: "count", describe: "how many, 1 to 6", default: "3" },
-  image: { type: "string", argument: "file", describe: "disk image (default: built from this source, if need be)" },
-  accel: { type: "string", argument: "kvm|tcg", describe: "how to run them (default: KVM where it truly works)" },
-  disk: { type: "string", argument: "kind", describe: "virtio, nvme or usb", default: "virtio" },
-  nic: { type: "string", argument: "kind", describe: "virtio or e1000e", default: "virtio" },
-};
 
 export const isUp = (status: LabStatus): boolean => status.devices.every((device) => device.state === "alive");
 

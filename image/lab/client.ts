@@ -12,7 +12,7 @@ import { type ErrorCode, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
 import { type Channel, openChannel } from "./channel/client.ts";
 import { channelProtocol, controlSocket } from "./control.ts";
-import { lockHolder } from "./lock.ts";
+import { alreadyRunning, lockHolder } from "./lock.ts";
 import { labFolder, lockName, logName, type SupervisorOptions } from "./options.ts";
 import { socketPath } from "./sockets.ts";
 import { LabEvent, LabStatus } from "./status.ts";
@@ -49,6 +49,12 @@ export async function findLab(folder = labFolder()): Promise<LabClient> {
     throw new HamletError("lab.notRunning", "no lab is running", { hint: "hamlet lab up --devices 3" });
   }
   return makeClient(folder);
+}
+
+/** Throws `lab.alreadyRunning` if there is one. */
+export async function refuseSecondLab(folder = labFolder()): Promise<void> {
+  const holder = await lockHolder(join(folder, lockName));
+  if (holder !== undefined) throw alreadyRunning(holder);
 }
 
 /** Starts a supervisor of its own session and resolves when its machines have power. Throws `lab.alreadyRunning` and what stopped it. */

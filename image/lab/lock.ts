@@ -2,7 +2,7 @@
 // even when its id has gone to another process.
 import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { z } from "zod";
-import { errnoOf } from "../../system/error.ts";
+import { errnoOf, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
 
 const Holder = z.object({ pid: z.int(), startTicks: z.string(), bootId: z.string() });
@@ -42,6 +42,11 @@ export async function lockHolder(path: string): Promise<number | undefined> {
   const found = await readLock(path);
   return found === undefined ? undefined : livingHolder(found);
 }
+
+export const alreadyRunning = (pid: number): HamletError =>
+  new HamletError("lab.alreadyRunning", `a lab is running already (process ${pid})`, {
+    hint: "hamlet lab status shows it, hamlet lab down ends it",
+  });
 
 async function livingHolder(text: string): Promise<number | undefined> {
   const parsed = Holder.safeParse(parseJson(text));

@@ -10,7 +10,8 @@ import { makeLog } from "../../system/log.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { controlSocket, serveControl } from "./control.ts";
 import { type Lab, makeLab } from "./lab.ts";
-import { takeLock } from "./lock.ts";
+import { alreadyRunning, takeLock } from "./lock.ts";
+import { makeLabNeighborhood } from "./neighborhood.ts";
 import { lockName, logName, SupervisorOptions } from "./options.ts";
 
 const log = makeLog("lab");
@@ -36,16 +37,12 @@ async function start(options: SupervisorOptions): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   process.chdir(folder);
   const holder = await takeLock(lockName);
-  if (holder !== undefined) {
-    throw new HamletError("lab.alreadyRunning", `a lab is running already (process ${holder})`, {
-      hint: "hamlet lab status shows it, hamlet lab down ends it",
-    });
-  }
+  if (holder !== undefined) throw alreadyRunning(holder);
   await clear(folder);
   const image = await keepImage(options.image, folder);
   const accelerator = options.accelerator ?? (await chooseAccelerator());
   const provision = options.isProvisioned
-    ? await (await import("./neighborhood.ts")).makeLabNeighborhood(run, folder, image, systemClock.now())
+    ? await makeLabNeighborhood(run, folder, image, systemClock.now())
     : async () => {};
   log.info(`starting ${options.devices} devices from ${options.image} with ${accelerator}`);
   lab = await makeLab({ ...options, image, accelerator, provision, run, log, clock: systemClock });

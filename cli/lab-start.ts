@@ -1,0 +1,103 @@
+// How `lab up` and `lab watch` start a lab: options, the image, and waiting until all devices are there.
+import { spawn } from "node:child_process";
+import { join, resolve } from "node:path";
+import { text as readText } from "node:stream/consumers";
+import { z } from "zod";
+import { type LabClient, refuseSecondLab, startLab } from "../image/lab/client.ts";
+import { SupervisorOptions } from "../image/lab/options.ts";
+import { type LabStatus, milestones } from "../image/lab/status.ts";
+import { sleep } from "../system/clock.ts";
+import { HamletError } from "../system/error.ts";
+import { explainIssues, parseJson } from "../system/files.ts";
+import { cacheFolder } from "../system/paths.ts";
+import { type Command, type Option, text, usageError, type Values } from "./command.ts";
+
+export const machineOptions: Record<string, Option> = {
+  devices: { type: "string", argument: "count", describe: "how many, 1 to 6", default: "3" },
+  image: { type: "string", argument: "file", describe: "disk image (default: this project's, built if need be)" },
+  accel: { type: "string", argument: "kvm|tcg", describe: "how to run them (default: KVM where it truly works)" },
+  disk: { type: "string", argument: "kind", describe: "virtio, nvme or usb", default: "virtio" },
+  nic: { type: "string", argument: "kind", describe: "virtio or e1000e", default: "virtio" },
+};
+
+const Built = z.object({ path: z.string() });
+/** Emulated on two cores three devices take about two minutes; six on a busy machine take longer. */
+const upDeadlineMs = 900_000;
+
+/** Gives every machine power. Throws `lab.alreadyRunning` before anything is built. */
+export async function startFromValues(command: Command, values: Values, signal?: AbortSignal): Promise<LabClient> {
+  const options = SupervisorOptions.partial().safeParse({
+    devices: Number(text(values, "devices") ?? 3),
+    accelerator: text(values, "accel"),
+    disk: text(values, "disk"),
+    nic: text(values, "nic"),
+  });
+  if (!options.success) throw usageError(command, explainIssues(options.error));
+  await refuseSecondLab();
+  const image = text(values, "image");
+  const path = image === undefined ? await buildImage(signal) : resolve(image);
+  signal?.throwIfAborted();
+  return startLab({ ...options.data, image: path });
+}
+
+/** Runs `image build` in a process group of its own, so that a change of mind ends all of its programs. */
+async function buildImage(signal?: AbortSignal): Promise<string> {
+  const program = [
+    process.argv[1] ?? "",
+    "image",
+    "build",
+    "--board",
+    "nuc",
+    "-o",
+    join(cacheFolder(), "image"),
+    "--json",
+  ];
+  const child = spawn(process.execPath, program, { detached: true, stdio: ["ignore", "pipe", "inherit"] });
+  const stop = () => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGTERM");
+  };
+  signal?.addEventListener("abort", stop, { once: true });
+  const ended = new Promise<number>((done) => child.on("close", (code) => done(code ?? 1)));
+  const output = await readText(child.stdout);
+  const code = await ended;
+  signal?.removeEventListener("abort", stop);
+  signal?.throwIfAborted();
+  const built = Built.safeParse(parseJson(output));
+  if (code === 0 && built.success) return built.data.path;
+  throw new HamletError("build.failed", "the image could not be built; its error is above");
+}
+
+/** Resolves when `test` holds. Throws `lab.bootFailed` when a machine ends by itself or time is up. */
+export async function waitForLab(
+  lab: LabClient,
+  test: (status: LabStatus) => boolean,
+  onStatus: (status: LabStatus) => void = () => {},
+  signal?: AbortSignal,
+): Promise<LabStatus> {
+  const deadline = performance.now() + upDeadlineMs;
+  for (;;) {
+    const status = await lab.status();
+    onStatus(status);
+    if (test(status)) return status;
+    const broken = status.devices.find((device) => device.problem !== undefined);
+    if (broken) {
+      throw new HamletError("lab.bootFailed", `${broken.name}'s machine ended: ${broken.problem}`, {
+        hint: `what it printed is in ${broken.console}`,
+      });
+    }
+    if (performance.now() > deadline) {
+      const late = status.devices.filter((device) => device.state !== "alive");
+      throw new HamletError(
+        "lab.bootFailed",
+        `not up in ${upDeadlineMs / 60_000} minutes: ${late.map(howFar).join("; ")}`,
+        {
+          hint: `what a device printed is in ${(late[0] ?? status.devices[0])?.console}`,
+        },
+      );
+    }
+    await sleep(500, signal);
+  }
+}
+
+const howFar = ({ name, state, reached }: LabStatus["devices"][number]): string =>
+  `${name} is ${state}, reached ${milestones.findLast((milestone) => reached[milestone] !== undefined) ?? "nothing"}`;

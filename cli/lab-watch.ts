@@ -1,0 +1,122 @@
+// `lab watch`: what `npm start` runs. A virtual neighborhood in the foreground: what happens and when, then the page's address;
+// it ends with this command, however that ends.
+import { join } from "node:path";
+import type { LabClient } from "../image/lab/client.ts";
+import { type LabDeviceStatus, type LabEvent, type LabStatus, milestones } from "../image/lab/status.ts";
+import { writeFileAtomic } from "../system/files.ts";
+import type { Command, Context } from "./command.ts";
+import { findDevice } from "./device.ts";
+import { isWhole, table } from "./lab.ts";
+import { machineOptions, startFromValues, waitForLab } from "./lab-start.ts";
+
+export const labWatch: Command = {
+  usage: "lab watch [--devices 3] [--image <file>]",
+  summary: "start a virtual neighborhood, watch it come up, and end it with Ctrl-C",
+  example: "hamlet lab watch",
+  details: "What npm start runs. Times are seconds since the devices got power.",
+  options: machineOptions,
+  async run({ values }, context) {
+    const over = new AbortController();
+    // Ctrl-C comes twice under npm, and more often from the impatient: once is enough, the rest changes nothing.
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => over.abort());
+    // A closed terminal takes no more lines.
+    for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+    try {
+      const lab = await startFromValues(labWatch, values, over.signal);
+      try {
+        await lab.own();
+        await watch(lab, context, over.signal);
+      } finally {
+        await lab.down().catch(() => {});
+      }
+    } catch (error) {
+      if (!over.signal.aborted) throw error;
+    }
+    context.note("the lab is down");
+    return 0;
+  },
+};
+
+async function watch(lab: LabClient, { print }: Context, signal: AbortSignal): Promise<void> {
+  const view = process.stdout.isTTY ? liveTable(print) : plainLines(print);
+  const followed = lab.follow(view.event, signal);
+  const status = await Promise.race([waitForLab(lab, isWhole, view.status, signal), followed.then(() => undefined)]);
+  if (!status) return;
+  view.settle();
+  const handshakes = status.devices.reduce((sum, device) => sum + device.handshakes, 0);
+  const [count, names] = [status.devices.length, status.devices.map((device) => device.name).join(", ")];
+  const page = await openPage(lab);
+  for (const line of [
+    "",
+    `${count} devices alive: ${names}`,
+    `${handshakes} WireGuard handshakes, telemetry of ${status.devices.filter((device) => device.telemetry).length} devices`,
+    `the neighborhood's page: ${page.url}`,
+    "",
+    "in another terminal:  npx hamlet lab exec attic -- wg show hamlet0   |   npx hamlet lab cut cellar   |   npx hamlet --help",
+    "Ctrl-C ends it",
+  ]) {
+    print(line);
+  }
+  // Until the lab ends from elsewhere, or this command is told to.
+  await followed;
+  await page.close();
+}
+
+type View = { event(event: LabEvent): void; status(status: LabStatus): void; settle(): void };
+
+const eventLine = ({ atS, device, what, detail }: LabEvent): string =>
+  `${atS.toFixed(1).padStart(7)} s  ${device.padEnd(8)} ${what}${detail ? ` (${detail})` : ""}`;
+
+const plainLines = (print: (line: string) => void): View => ({
+  event: (event) => print(eventLine(event)),
+  status() {},
+  settle() {},
+});
+
+/** A table redrawn in place while the devices come up; afterwards events as lines below it. */
+function liveTable(print: (line: string) => void): View {
+  let drawn = 0;
+  let isSettled = false;
+  return {
+    event(event) {
+      if (isSettled) print(eventLine(event));
+    },
+    status({ devices, elapsedS, accelerator }) {
+      const rows = [["", ...milestones, "state"], ...devices.map(milestoneRow)];
+      const lines = [`${elapsedS.toFixed(0)} s, ${devices.length} devices (${accelerator})`, ...table(rows)];
+      const columns = process.stdout.columns || 80;
+      const up = drawn > 0 ? `\x1b[${drawn}A` : "";
+      process.stdout.write(`${up}${lines.map((line) => `\x1b[K${line.slice(0, columns - 1)}\n`).join("")}`);
+      drawn = lines.length;
+    },
+    settle() {
+      isSettled = true;
+    },
+  };
+}
+
+const milestoneRow = ({ name, state, reached }: LabDeviceStatus): string[] => [
+  name,
+  ...milestones.map((milestone) => reached[milestone]?.toFixed(1) ?? "."),
+  state,
+];
+
+/** The page that `hamlet open` serves, of whichever device is alive when asked. */
+async function openPage(lab: LabClient): Promise<{ url: string; close(): Promise<void> }> {
+  // Late: only a checkout can build the page.
+  const { buildPage } = await import("../dashboard/build.ts");
+  const { projectFolder } = await import("./build.ts");
+  const { serveOpenPage } = await import("../dashboard/open.ts");
+  await writeFileAtomic(join(projectFolder, "dist/page.html"), await buildPage(), { mode: 0o644 });
+  return serveOpenPage({
+    async status() {
+      const { devices } = await lab.status();
+      const device = await findDevice({ device: (devices.find(({ state }) => state === "alive") ?? devices[0])?.name });
+      try {
+        return await device.status();
+      } finally {
+        device.close();
+      }
+    },
+  });
+}
