@@ -31,7 +31,7 @@ export type Metrics = z.infer<typeof Metrics>;
 export const MemberState = z.enum(["alive", "suspect", "dead", "left"]);
 
 const Trial = z.discriminatedUnion("result", [
-  z.object({ result: z.literal("works"), at: EpochMs, tookMs: z.number().min(0) }),
+  z.object({ result: z.literal("works"), at: EpochMs, tookMs: z.number().min(0).optional() }),
   z.object({ result: z.literal("noHandshake"), at: EpochMs }),
 ]);
 /** How a member is reached, for `net explain`. */

@@ -28,6 +28,9 @@ export async function makeAgentFolder(folder: string, provision: Buffer, config:
   await mkdir(stateFolder, { recursive: true });
   await writeFile(join(stateFolder, "provision.json"), provision, { mode: 0o600 });
   const path = join(folder, "agent.json");
-  await writeFile(path, JSON.stringify({ stateFolder, runtimeFolder: join(folder, "run"), release: "0.1.0", ...config }));
+  await writeFile(
+    path,
+    JSON.stringify({ stateFolder, runtimeFolder: join(folder, "run"), release: "0.1.0", ...config }),
+  );
   return path;
 }
