@@ -1,5 +1,5 @@
 // A status source that keeps state, for whoever shows a status: a neighborhood of three whose members can be changed.
-import type { MemberStatus, Metrics, PublicStatus, Status } from "../../agent/status.ts";
+import { type MemberStatus, type Metrics, type PublicStatus, Status } from "../../agent/status.ts";
 
 export function makeStatusSource(now = Date.now()) {
   const status: Status = {
@@ -33,7 +33,8 @@ export function makeStatusSource(now = Date.now()) {
       if (found?.metrics) found.metrics = { ...found.metrics, ...metrics };
     },
     member: (name: string): MemberStatus => status.members.find((one) => one.name === name)!,
-    status: async (): Promise<Status> => structuredClone(status),
+    /** Through the schema, like a real device's answer: a test cannot show what no device could say. */
+    status: async (): Promise<Status> => Status.parse(status),
     publicStatus: (): PublicStatus => ({
       v: 1,
       phase: status.phase,
@@ -52,7 +53,7 @@ export function makeStatusSource(now = Date.now()) {
       id: letter.repeat(26),
       name,
       state: "alive",
-      address: `fd12:3456:789a:0:5c1e:77${letter.charCodeAt(0)}:90ab:cdef`,
+      address: `fd12:3456:789a:0:5c1e:77${letter.charCodeAt(0).toString(16)}:90ab:cdef`,
       board: "nuc",
       release: "0.1.0",
       isSelf: false,

@@ -1,0 +1,185 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterEach, expect, test } from "vitest";
+import { PublicStatus, Status } from "../../agent/status.ts";
+import { makePageHandler, type PageKind, type StatusSource } from "../../dashboard/api.ts";
+import { serveOpenPage } from "../../dashboard/open.ts";
+import { HamletError } from "../../system/error.ts";
+import { makeStatusSource } from "./status-source.ts";
+
+const ended: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const end of ended.splice(0)) await end();
+});
+
+async function serve(kind: PageKind, source: StatusSource = makeStatusSource(), socketPath?: string): Promise<number> {
+  const handler = makePageHandler(source, kind, {
+    html: "<!doctype html><style>a{}</style><script>1</script>",
+    eventsEveryMs: 20,
+  });
+  const server = createServer(handler);
+  await new Promise<void>((resolve) =>
+    server.listen(socketPath ? { path: socketPath } : { port: 0, host: "127.0.0.1" }, resolve),
+  );
+  ended.push(async () => {
+    handler.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return socketPath ? 0 : (server.address() as AddressInfo).port;
+}
+type Answer = { status: number; headers: Record<string, string | string[] | undefined>; body: string };
+function ask(
+  where: number | string,
+  path: string,
+  headers: Record<string, string> = {},
+  method = "GET",
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const target = typeof where === "number" ? { host: "127.0.0.1", port: where } : { socketPath: where };
+    const asked = request({ ...target, path, method, headers });
+    asked.on("error", reject);
+    asked.on("response", async (response) => {
+      resolve({ status: response.statusCode!, headers: response.headers, body: await text(response) });
+    });
+    asked.end();
+  });
+}
+
+test("the full page's API tells the whole status, the public one this device only", async () => {
+  const [full, open] = await Promise.all([serve("full"), serve("public")]);
+  expect(Status.parse(JSON.parse((await ask(full, "/v1/status")).body)).members).toHaveLength(3);
+  const told = (await ask(open, "/v1/status")).body;
+  expect(PublicStatus.parse(JSON.parse(told)).code).toBe("abcdefgh2345");
+  expect(told).not.toContain("cellar");
+  expect((await ask(open, "/metrics")).status).toBe(404);
+});
+
+test("the page runs its own script and style by hash, asks nobody else, and cannot be framed", async () => {
+  const { headers } = await ask(await serve("full"), "/");
+  expect(headers["content-security-policy"]).toBe(
+    "default-src 'none'; script-src 'sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s='; " +
+      "style-src 'sha256-X1RutGBrXCt9KkSaXMK7tHftWiRscFHOhxsS8tv8hBk='; img-src data:; connect-src 'self'; " +
+      "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  );
+  expect(headers).toMatchObject({ "x-content-type-options": "nosniff", "referrer-policy": "no-referrer" });
+  expect(headers["access-control-allow-origin"]).toBeUndefined();
+});
+
+test.each([
+  "evil.example",
+  "127.0.0.1.evil.example",
+  "hamlet.local.evil.example",
+  "10.1.2.3",
+  "[fd00::1]",
+  "attic.local",
+  "localhost@evil.example",
+])("asked for as %j the full page refuses", async (host) => {
+  expect((await ask(await serve("full"), "/v1/status", { host })).status).toBe(403);
+});
+
+test.each([
+  ["full", "attic.hamlet.internal"],
+  ["full", "hamlet.internal."],
+  ["full", "localhost"],
+  ["full", "127.0.0.1:8080"],
+  ["public", "hamlet.local"],
+  ["public", "ATTIC.local:80"],
+] as const)("the %s page answers to %s", async (kind, host) => {
+  expect((await ask(await serve(kind), "/v1/status", { host })).status).toBe(200);
+});
+
+test.each<Record<string, string>>([
+  { origin: "https://evil.example" },
+  { origin: "null" },
+  { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" },
+  { "sec-fetch-site": "same-site", "sec-fetch-mode": "cors" },
+])("a script of another site reads nothing: %j", async (headers) => {
+  const answer = await ask(await serve("full"), "/v1/status", headers);
+  expect(answer.status).toBe(403);
+  expect(JSON.parse(answer.body)).toEqual({ code: "api.refused", message: "another site may not read this page" });
+});
+
+test("a link on another site leads here, and the page's own requests are answered", async () => {
+  const port = await serve("full");
+  expect((await ask(port, "/", { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" })).status).toBe(200);
+  const own = { origin: `http://127.0.0.1:${port}`, "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors" };
+  expect((await ask(port, "/v1/status", own)).status).toBe(200);
+});
+
+test("on the agent's socket, which no browser reaches, any host will do", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "hamlet-"));
+  ended.push(() => rm(folder, { recursive: true }));
+  const path = join(folder, "agent.sock");
+  await serve("full", makeStatusSource(), path);
+  expect((await ask(path, "/v1/status", { host: "whatever" })).status).toBe(200);
+});
+
+test("orders, unknown pages and a source in trouble end as coded errors", async () => {
+  const port = await serve("full");
+  const order = await ask(port, "/v1/status", {}, "POST");
+  expect([order.status, order.headers["allow"]]).toEqual([405, "GET, HEAD"]);
+  expect((await ask(port, "/../etc/passwd")).status).toBe(404);
+  expect((await ask(port, "/constructor")).status).toBe(404);
+  const broken = await serve("full", {
+    ...makeStatusSource(),
+    status: () => Promise.reject(new HamletError("device.noAnswer", "attic does not answer", { hint: "wait" })),
+  });
+  const answer = await ask(broken, "/v1/status");
+  expect([answer.status, JSON.parse(answer.body)]).toEqual([
+    503,
+    { code: "device.noAnswer", message: "attic does not answer", hint: "wait" },
+  ]);
+});
+
+test("events tell the status now and again when it changes, and a trouble by name", async () => {
+  const source = makeStatusSource();
+  let isBroken = false;
+  const port = await serve("full", {
+    ...source,
+    status: () => (isBroken ? Promise.reject(new Error("gone")) : source.status()),
+  });
+  const heard: string[] = [];
+  const aborted = new AbortController();
+  const { body } = await fetch(`http://127.0.0.1:${port}/v1/events`, { signal: aborted.signal });
+  const reading = (async () => {
+    for await (const chunk of body!.pipeThrough(new TextDecoderStream())) heard.push(chunk);
+  })().catch(() => {});
+  const until = async (what: () => boolean) => {
+    while (!what()) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  await until(() => heard.join("").includes(`"name":"cellar","state":"alive"`));
+  source.member("cellar").state = "dead";
+  await until(() => heard.join("").includes(`"name":"cellar","state":"dead"`));
+  isBroken = true;
+  await until(() => heard.join("").includes("event: trouble"));
+  aborted.abort();
+  await reading;
+});
+
+test("the number of open streams has a ceiling", async () => {
+  const port = await serve("full");
+  const aborted = new AbortController();
+  const open = () => fetch(`http://127.0.0.1:${port}/v1/events`, { signal: aborted.signal });
+  for (let streams = 0; streams < 32; streams++) expect((await open()).status).toBe(200);
+  expect((await open()).status).toBe(503);
+  aborted.abort();
+});
+
+test("hamlet open's page listens on loopback only and closes with a stream open", async () => {
+  const page = await serveOpenPage(makeStatusSource());
+  expect(page.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/);
+  const stream = await fetch(`${page.url}v1/events`);
+  expect(stream.status).toBe(200);
+  expect((await fetch(`${page.url}metrics`).then((answer) => answer.text())).split("\n")).toContain(
+    `hamlet_member_alive{device="cellar",id="${"c".repeat(26)}"} 1`,
+  );
+  const port = Number(new URL(page.url).port);
+  expect((await ask(port, "/", { host: "attic.hamlet.internal" })).status).toBe(403);
+  await expect(serveOpenPage(makeStatusSource(), { port })).rejects.toMatchObject({ code: "port.taken" });
+  await page.close();
+});

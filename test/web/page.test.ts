@@ -1,0 +1,173 @@
+// The page in a real browser, against the real handler and a neighborhood that changes while one looks.
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { makePageHandler, type PageHandler, type PageKind } from "../../dashboard/api.ts";
+import { buildPage } from "../../dashboard/build.ts";
+import { makeStatusSource } from "../dashboard/status-source.ts";
+import { type Browser, startBrowser } from "./browser.ts";
+
+let browser: Browser;
+let html: string;
+let source: ReturnType<typeof makeStatusSource>;
+const open: { server: Server; handler: PageHandler }[] = [];
+beforeAll(async () => {
+  [browser, html] = await Promise.all([startBrowser(), buildPage()]);
+});
+afterAll(() => browser[Symbol.asyncDispose]());
+beforeEach(() => {
+  source = makeStatusSource();
+});
+afterEach(async () => {
+  for (const { server, handler } of open.splice(0)) await close(server, handler);
+});
+
+async function serve(
+  kind: PageKind,
+  port = 0,
+  page = html,
+): Promise<{ url: string; server: Server; handler: PageHandler }> {
+  const handler = makePageHandler(source, kind, { html: page, eventsEveryMs: 100 });
+  const server = createServer(handler);
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  open.push({ server, handler });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, server, handler };
+}
+async function close(server: Server, handler: PageHandler): Promise<void> {
+  handler.close();
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+}
+const text = (selector: string) => `(document.querySelector(${JSON.stringify(selector)})?.innerText ?? "")`;
+const rowOf = (name: string) =>
+  `[...document.querySelectorAll("#members ~ * tbody tr")].find((row) => row.querySelector("th").innerText.startsWith("${name}")).innerText`;
+
+test("the full page shows each member and follows what happens to it", async () => {
+  const { url } = await serve("full");
+  const tab = await browser.open(url);
+  await tab.until(`document.querySelectorAll("#members ~ * tbody tr").length === 3`);
+  expect(await tab.evaluate(text("h1"))).toBe("Elm Street");
+  expect(await tab.evaluate("document.title")).toBe("Elm Street · Hamlet");
+  expect(await tab.evaluate(rowOf("cellar"))).toMatch(/alive.*14 s ago.*0\.7 ms.*148 kB.*192\.168\.1\.17:51820/s);
+  expect(await tab.evaluate(text(".tiles"))).toContain("3 of 3");
+
+  source.member("kitchen").state = "dead";
+  source.state.warnings = [{ code: "member.dead", message: "kitchen is gone", hint: "look at its power", since: 0 }];
+  await tab.until(`${rowOf("kitchen")}.includes("dead")`);
+  expect(await tab.evaluate(text(".tiles"))).toMatch(/2 of 3.*1\s*warning/s);
+  expect(await tab.evaluate(text(".warnings"))).toMatch(/kitchen is gone\s+Next: look at its power\s+member\.dead/);
+
+  source.member("kitchen").state = "alive";
+  source.state.warnings = [];
+  await tab.until(`${text(".tiles")}.includes("3 of 3") && !document.querySelector(".warnings")`);
+  expect(tab.problems).toEqual([]);
+  // Itself and its stream: nothing from anywhere else.
+  expect(tab.requests).toEqual([url, `${url}v1/events`]);
+});
+
+test("metrics draw a curve as they come", async () => {
+  const { url } = await serve("full");
+  const tab = await browser.open(url);
+  await tab.until(`document.querySelectorAll("#metrics ~ * tbody tr").length === 3`);
+  source.measure("cellar", { at: Date.now() + 10_000, cpu: 0.93, meshRx: 5_000_000 });
+  await tab.until(`document.querySelectorAll("#metrics ~ * .spark").length === 2`);
+  expect(await tab.evaluate(text("#metrics ~ * tbody tr:nth-of-type(2)"))).toMatch(/cellar\s+93 %/);
+  expect(tab.problems).toEqual([]);
+});
+
+test("what a device says is text, whatever it says", async () => {
+  const nasty = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
+  source.member("cellar").name = nasty;
+  source.state.warnings = [{ code: "x", message: nasty, hint: nasty, since: 0 }];
+  const { url } = await serve("full");
+  const tab = await browser.open(url);
+  await tab.until(`${text(".warnings")}.includes("onerror")`);
+  expect(await tab.evaluate("document.title")).toBe("Elm Street · Hamlet");
+  expect(await tab.evaluate("document.querySelectorAll('img').length")).toBe(0);
+  expect(tab.problems).toEqual([]);
+});
+
+test("a script that is not ours does not run: the policy fires", async () => {
+  const { url } = await serve("full", 0, html.replace("</body>", "<p onclick='0'></p></body>"));
+  const tab = await browser.open(url);
+  await tab.until(text("h1"));
+  await tab.evaluate(
+    `(() => { const s = document.createElement("script"); s.textContent = "window.ran = 1"; document.body.append(s); })()`,
+  );
+  expect(await tab.evaluate("window.ran === undefined")).toBe(true);
+  expect(tab.problems.join()).toContain("Content Security Policy");
+});
+
+test("a page whose device goes away says so, and goes on when it is back", async () => {
+  const { url, server, handler } = await serve("full");
+  const tab = await browser.open(url);
+  await tab.until(`document.querySelector(".live.live")`);
+  await close(server, handler);
+  open.pop();
+  await tab.until(`${text(".live")}.includes("does not answer")`);
+  expect(await tab.evaluate(text("h1"))).toBe("Elm Street");
+  await serve("full", Number(new URL(url).port));
+  await tab.until(`${text(".live")}.includes("live")`, 15_000);
+});
+
+test("the public page tells of this device and of nobody else", async () => {
+  source.state.phase = "pending";
+  const { url } = await serve("public");
+  const tab = await browser.open(url);
+  await tab.until(`${text("h1")} === "attic"`);
+  const shown = await tab.evaluate<string>("document.body.innerText");
+  expect(shown).toContain("abcd efgh 2345");
+  expect(shown).toContain("waits for its owner");
+  for (const secret of ["cellar", "kitchen", "fd12:", "Elm Street"]) expect(shown).not.toContain(secret);
+  const sent = await tab.evaluate<string>("fetch('/v1/status').then((answer) => answer.text())");
+  for (const secret of ["cellar", "kitchen", "fd12:", "Elm Street"]) expect(sent).not.toContain(secret);
+  expect(tab.problems).toEqual([]);
+});
+
+test.each([
+  ["a phone", { width: 360, height: 740, isPhone: true }],
+  ["a dark screen", { isDark: true }],
+])("on %s nothing is cut off and the words stand out", async (_where, view) => {
+  source.member("kitchen").state = "dead";
+  source.state.warnings = [{ code: "member.dead", message: "kitchen is gone", hint: "look at its power", since: 0 }];
+  const { url } = await serve("full");
+  const tab = await browser.open(url, view);
+  await tab.until(`document.querySelectorAll("#members ~ * tbody tr").length === 3`);
+  expect(await tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")).toBe(true);
+  expect(await tab.evaluate<string[]>(lowContrast)).toEqual([]);
+});
+
+test("the tables are reached by keyboard and every picture has words", async () => {
+  const { url } = await serve("full");
+  const tab = await browser.open(url);
+  await tab.until(`document.querySelector(".scroll")`);
+  await tab.press("Tab");
+  expect(await tab.evaluate("document.activeElement.className")).toBe("scroll");
+  expect(
+    await tab.evaluate(`[...document.querySelectorAll("svg")].every((svg) => svg.getAttribute("aria-label"))`),
+  ).toBe(true);
+  expect(
+    await tab.evaluate(`document.querySelectorAll("h1").length === 1 && document.documentElement.lang === "en"`),
+  ).toBe(true);
+});
+
+/** Text whose contrast with the nearest ground is under 4.5 (WCAG 2.2, 1.4.3), by its words. */
+const lowContrast = `(() => {
+  const rgb = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const color = rgb(getComputedStyle(at).backgroundColor);
+      if (color.length === 3 || color[3] > 0) return color;
+    }
+    return [255, 255, 255];
+  };
+  return [...document.querySelectorAll("body *")]
+    .filter((element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()) && !element.closest("svg"))
+    .filter((element) => {
+      const [a, b] = [light(rgb(getComputedStyle(element).color)), light(ground(element))];
+      return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5;
+    })
+    .map((element) => element.textContent);
+})()`;
