@@ -128,7 +128,10 @@ export async function startMember({ config, identity, clock, warnings, page }: M
     identity,
     roster,
     warnings,
-    onOwnChange: tellOwnRecord,
+    onOwnChange() {
+      tellOwnRecord();
+      discovery?.rename(identity.name).catch(complain);
+    },
     onMet(met, from) {
       // A hello came from there a moment ago; WireGuard listens beside it, on the port that the record names.
       const port = roster.members().get(met)?.record.endpoints[0]?.split(":").at(-1) ?? config.mesh.listenPort;

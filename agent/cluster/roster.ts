@@ -192,6 +192,14 @@ export class Roster implements DocumentStore {
     return freeName(name, new Set([this.#identity.name, ...others.map((other) => other.name)]));
   }
 
+  /** Our own name has changed: whoever had to step back for it goes by its own again. */
+  ownNameChanged(): void {
+    for (const [id, member] of this.#members) {
+      if (member.name !== member.record.name) this.#members.set(id, { ...member, name: this.#freeName(member.record) });
+    }
+    this.onChange();
+  }
+
   #wait(record: MemberRecord, because: string): void {
     if (!this.#pending.has(record.id) && this.pending().length >= maxPending) return;
     const { id, name } = record;

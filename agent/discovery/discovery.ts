@@ -17,6 +17,8 @@ export type Discovery = {
   refresh(): void;
   /** Somebody at `address` answered by unicast. If that is on a link where multicast was never heard, a warning says so. */
   answered(address: string): void;
+  /** Goes by another name from now on. */
+  rename(name: string): Promise<void>;
   /** Says goodbye and ends. */
   stop(): Promise<void>;
 };
@@ -41,8 +43,9 @@ const rebuildFailedMs = 30_000;
 const patienceMs = 10_000; // how long multicast may stay silent while unicast answers
 
 export async function startDiscovery(options: DiscoveryOptions): Promise<Discovery> {
-  const { self, log, warnings, onNeighbor, clock = systemClock, links = readLinks } = options;
+  const { log, warnings, onNeighbor, clock = systemClock, links = readLinks } = options;
   const now = () => clock.monotonic();
+  let self = options.self;
   const neighbors = new Neighbors();
   const stations = new Map<string, Station>();
   let isStopped = false;
@@ -145,6 +148,12 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Discove
     answered(address) {
       const station = [...stations.values()].find(({ link }) => isOnLink(address, link));
       if (station) answered.add(station.link.name);
+    },
+    async rename(name) {
+      if (name === self.name || isStopped) return;
+      self = { ...self, name };
+      await Promise.all([...stations.values()].map(end));
+      await watch();
     },
     async stop() {
       isStopped = true;

@@ -32,6 +32,7 @@ export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: 
   const take = async (hello: Hello, from: string): Promise<string[]> => {
     await roster.hearRevocations(hello.revocations);
     for (const admission of hello.documents ?? []) if (await identity.addAdmission(admission)) onOwnChange();
+    if (identity.admissions.length > 0) letIn();
     const heard = await roster.hear(hello.record);
     switch (heard.verdict) {
       case "refused":
@@ -41,8 +42,6 @@ export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: 
       case "self":
         throw new HamletError("hello.refused", "this is my own record");
       case "member": {
-        isWaiting = false;
-        warnings.clear("waiting.pending");
         const { record } = heard.member;
         await yieldName(record);
         onMet(record.id, from);
@@ -51,6 +50,10 @@ export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: 
     }
   };
 
+  const letIn = () => {
+    isWaiting = false;
+    warnings.clear("waiting.pending");
+  };
   const yieldName = async (other: { id: string; name: string; admissions: string[] }) => {
     const name = newName(
       identity,
@@ -61,24 +64,27 @@ export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: 
     const message = `another member is called ${identity.name}: this device is now ${name}`;
     warnings.raise("member.nameTaken", message, "to choose names yourself, provision each device with its own");
     await identity.rename(name);
+    roster.ownNameChanged();
     onOwnChange();
   };
 
   return {
     async greet(address, port) {
       const answer = await sayHello(address, port, ownHello()).catch((error: unknown) => {
-        if (error instanceof HamletError && error.code === "hello.pending" && roster.members().size === 0) {
+        if (error instanceof HamletError && error.code === "hello.pending" && identity.admissions.length === 0) {
           isWaiting = true;
           const hint = "adopt it from the owner's computer, or provision it with a new token";
           warnings.raise("waiting.pending", "the neighborhood has not let this device in yet", hint);
         }
         throw error;
       });
+      // Whoever answers has let us in: strangers get nothing. That we know them says no such thing.
+      letIn();
       const admissions = await take(answer, address);
       // Our word that they are in reaches them by a second hello.
       if (admissions.length > 0) await sayHello(address, port, { ...ownHello(), documents: admissions });
     },
     answer: async (hello, from) => ({ documents: await take(hello, from), ...ownHello() }),
-    isPending: () => isWaiting && roster.members().size === 0,
+    isPending: () => isWaiting,
   };
 }
