@@ -1,6 +1,7 @@
 // Root's one-shot before the agent, at each boot. The first time it moves the provision file to `data`; every time it puts network
 // settings where systemd-networkd reads them and tells the agent which board this is. It has no listener and ends by itself.
-import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
 import type { Run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
@@ -52,12 +53,14 @@ async function applyHostname(paths: Paths, settled: Settled | undefined): Promis
 }
 
 async function applyNetwork(paths: Paths, run: Run): Promise<void> {
-  const found = await cp(paths.networkFolder, paths.runtimeNetwork, { recursive: true }).then(
-    () => true,
-    () => false,
-  );
-  if (!found) return;
+  const names = await readdir(paths.networkFolder).catch(() => []);
+  if (names.length === 0) return;
   await mkdir(paths.runtimeNetwork, { recursive: true });
+  for (const name of names) {
+    const target = join(paths.runtimeNetwork, name);
+    await writeFile(target, await readFile(join(paths.networkFolder, name)));
+    await chmod(target, 0o644); // networkd does not run as root, and our umask is strict
+  }
   // If networkd does not run yet it will read them when it starts.
   await run(["networkctl", "reload"]).catch(() => "");
 }

@@ -1,0 +1,197 @@
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { firstBoot } from "../../provisioning/firstboot/firstboot.ts";
+import { type Paths, pathsUnder } from "../../provisioning/firstboot/paths.ts";
+import { seedOf } from "../../provisioning/keys.ts";
+import { blankProvisionBlock, encodeProvisionFile, type ProvisionFile } from "../../provisioning/provision-file.ts";
+import type { Argv } from "../../system/command.ts";
+import { silentLog } from "../../system/log.ts";
+import { makeStreet, makeToken, monday } from "./street.ts";
+
+const elm = makeStreet();
+const token = await makeToken(elm);
+const file: ProvisionFile = {
+  v: 1,
+  neighborhood: { id: elm.keys.id, name: "Elm Street", rootKey: elm.keys.rootKey, successorKey: elm.keys.successorKey },
+  token: token.jws,
+  tokenKey: seedOf(token.key),
+  name: "attic",
+  board: "nuc",
+  sshKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 me"],
+  network: {
+    wifi: { ssid: "home", password: "a secret of the house" },
+    staticAddress: { interface: "e*", address: "192.168.1.5/24" },
+  },
+  seeds: ["192.168.1.7:7780"],
+};
+const block = encodeProvisionFile(file);
+
+let root: string;
+let paths: Paths;
+let ran: Argv[];
+// The agent's user here: any but root, or whoever runs the test.
+const uid = process.getuid?.() || 990;
+const gid = process.getgid?.() || 990;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "hamlet-firstboot-"));
+  paths = pathsUnder(root);
+  ran = [];
+  await put(paths.passwd, `root:x:0:0::/root:/bin/sh\nhamlet:x:${uid}:${gid}::/nonexistent:/usr/sbin/nologin\n`);
+  await put(paths.agentConfig, '{"board":"nuc","release":"0.1.0"}');
+  await put(paths.kernelHostname, "hamlet");
+  await put(paths.provisionFile, block);
+  await put(join(paths.dmi, "product_serial"), "G6BN1234\n");
+  await put(join(paths.dmi, "board_serial"), "Default string\n");
+  await put(join(paths.dmi, "product_uuid"), "12345678-1234-5678-90AB-CDDEEFAABBCC\n");
+  await link("eno1", "pci", "1c:69:7a:01:02:03", "0");
+  await link("usb0", "usb", "1c:69:7a:09:09:09", "0");
+  await link("veth1", undefined, "ee:69:7a:09:09:09", "3");
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+async function put(path: string, content: string | Uint8Array): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, content);
+}
+async function link(name: string, bus: string | undefined, mac: string, assigned: string): Promise<void> {
+  await put(join(paths.links, name, "address"), `${mac}\n`);
+  await put(join(paths.links, name, "addr_assign_type"), `${assigned}\n`);
+  if (bus === undefined) return;
+  await mkdir(join(paths.links, name, "device"));
+  await symlink(`../../../../bus/${bus}`, join(paths.links, name, "device/subsystem"));
+}
+const boot = () =>
+  firstBoot(paths, {
+    log: silentLog,
+    now: monday,
+    run: async (argv) => {
+      ran.push(argv);
+      return "";
+    },
+  });
+const text = (path: string) => readFile(path, "utf8").catch(() => undefined);
+const json = async (path: string) => JSON.parse((await text(path)) ?? "null");
+const modeOf = async (path: string) => (await stat(path)).mode & 0o777;
+const isBlank = async () => (await readFile(paths.provisionFile)).equals(blankProvisionBlock());
+
+test("the provision file moves to data: to the agent what is the agent's, to root what is root's, and a blank stays behind", async () => {
+  await boot();
+  const { network: _, sshKeys: __, ...agents } = file;
+  expect(await json(paths.provision)).toEqual(agents);
+  expect((await stat(paths.provision)).uid).toBe(uid);
+  expect(await modeOf(paths.provision)).toBe(0o600);
+  expect(await text(paths.authorizedKeys)).toBe(`${file.sshKeys![0]}\n`);
+  expect(await text(paths.wpaSupplicant)).toContain("a secret of the house");
+  expect([await modeOf(paths.wpaSupplicant), await modeOf(paths.authorizedKeys)]).toEqual([0o600, 0o600]);
+  expect([await text(paths.hostname), await text(paths.kernelHostname)]).toEqual(["attic\n", "attic"]);
+  const network = join(paths.runtimeNetwork, "70-hamlet-static.network");
+  expect(await text(network)).toContain("Address=192.168.1.5/24");
+  expect(await modeOf(network)).toBe(0o644); // systemd-networkd is not root
+  expect(ran).toEqual([["networkctl", "reload"]]);
+  expect(await isBlank()).toBe(true);
+  expect((await readFile(paths.provisionFile)).length).toBe(64 << 10);
+});
+
+test("the agent learns which board this is, from what only root may read", async () => {
+  await boot();
+  const wanted = { serials: ["g6bn1234"], uuid: "12345678-1234-5678-90ab-cddeefaabbcc", macs: ["1c:69:7a:01:02:03"] };
+  expect(await json(paths.boardFacts)).toEqual(wanted);
+  const before = await stat(paths.boardFacts);
+  await boot();
+  expect((await stat(paths.boardFacts)).ino).toBe(before.ino); // unchanged facts are not written again
+});
+
+test("a later boot puts the network settings back and leaves the rest alone", async () => {
+  await boot();
+  await put(paths.identity, "{}");
+  await rm(paths.provision);
+  await rm(paths.runtimeNetwork, { recursive: true });
+  await boot();
+  expect(await text(join(paths.runtimeNetwork, "70-hamlet-static.network"))).toContain("192.168.1.5");
+  expect(await text(paths.provision)).toBeUndefined();
+});
+
+test("with an identity on data the provision file is not even opened", async () => {
+  await put(paths.identity, "{}");
+  await boot();
+  expect((await readFile(paths.provisionFile)).equals(block)).toBe(true);
+  expect([await text(paths.provision), await text(paths.authorizedKeys), await text(paths.report)]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
+test("power that goes before the wipe loses nothing: the next boot does it all again", async () => {
+  await boot();
+  const settled = await text(paths.provision);
+  await put(paths.provisionFile, block);
+  await boot();
+  expect(await text(paths.provision)).toBe(settled);
+  expect(await isBlank()).toBe(true);
+});
+
+test("what can not be kept is not wiped", async () => {
+  await put(dirname(paths.authorizedKeys), "a file where a folder should be");
+  await boot();
+  expect((await readFile(paths.provisionFile)).equals(block)).toBe(true);
+  expect(await text(paths.provision)).toBeUndefined();
+  expect(await json(paths.report)).toMatchObject({ code: "provision.invalid" });
+  await rm(dirname(paths.authorizedKeys));
+  await boot();
+  expect([await isBlank(), await text(paths.report)]).toEqual([true, undefined]);
+});
+
+test.each([
+  ["for another board", encodeProvisionFile({ ...file, board: "rpi4" }), "provision.wrongBoard"],
+  ["cut off", block.subarray(0, 200), "provision.invalid"],
+  ["oversized", Buffer.concat([block, block]), "provision.tooLarge"],
+  [
+    "of another neighborhood's token",
+    encodeProvisionFile({ ...file, token: (await makeToken(makeStreet())).jws }),
+    "provision.invalid",
+  ],
+  ["garbage", Buffer.alloc(64 << 10, "hamlet"), "provision.invalid"],
+])(
+  "a provision file that is %s is reported by its code, applied in no part, and stays where it is",
+  async (_, bytes, code) => {
+    await put(paths.provisionFile, bytes);
+    await boot();
+    expect(await json(paths.report)).toMatchObject({ v: 1, code, since: monday, hint: expect.stringMatching(/./) });
+    expect([await text(paths.provision), await text(paths.hostname), await text(paths.authorizedKeys)]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect((await readFile(paths.provisionFile)).equals(bytes)).toBe(true);
+  },
+);
+
+test("an image that nobody provisioned boots without a word, and so does one without the file", async () => {
+  await put(paths.provisionFile, blankProvisionBlock());
+  await boot();
+  await rm(paths.provisionFile);
+  await boot();
+  expect([await text(paths.report), await text(paths.provision), await text(paths.hostname)]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
+test("a second file before the first was used replaces it whole", async () => {
+  await boot();
+  const { name, sshKeys, network, ...bare } = file;
+  expect([name, sshKeys, network]).not.toContain(undefined);
+  await put(paths.provisionFile, encodeProvisionFile(bare));
+  await boot();
+  expect([await text(paths.hostname), await text(paths.authorizedKeys), await text(paths.wpaSupplicant)]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  expect(await json(paths.provision)).toEqual(JSON.parse(JSON.stringify({ ...bare })));
+});
