@@ -1,7 +1,7 @@
 // Which device a command speaks with: --device, else the agent on this computer, else the running lab.
 import { request } from "node:http";
 import { text as readText } from "node:stream/consumers";
-import { Status } from "../agent/status.ts";
+import { PublicStatus, Status } from "../agent/status.ts";
 import { agentSocket, getFromAgent } from "../image/lab/agent-socket.ts";
 import { findLab, type LabClient } from "../image/lab/client.ts";
 import { HamletError } from "../system/error.ts";
@@ -145,9 +145,15 @@ function get(where: Where, who: string): Promise<string> {
 }
 
 function read(body: string): Status {
-  const parsed = Status.safeParse(parseJson(body));
+  const json = parseJson(body);
+  const parsed = Status.safeParse(json);
   if (parsed.success) return parsed.data;
+  if (PublicStatus.safeParse(json).success) {
+    throw new HamletError("device.noAnswer", "it shows its public page there, which tells of no member", {
+      hint: "ask by its mesh address from a member, or on the device itself",
+    });
+  }
   throw new HamletError("device.noAnswer", `its status is not one this version reads: ${explainIssues(parsed.error)}`, {
-    hint: "a device shows its full status on the mesh only; use a hamlet of the device's own release",
+    hint: "use a hamlet of the device's own release",
   });
 }

@@ -56,12 +56,12 @@ function memberTable(members: MemberStatus[]): string {
 export function table(head: string[], rows: string[][]): string {
   const shown = head.map((_, column) => column).filter((column) => rows.some((row) => row[column]));
   const width = (column: number) => Math.max(...[head, ...rows].map((row) => (row[column] ?? "").length));
-  const line = (row: string[]) =>
+  const line = (row: string[], empty = "-") =>
     shown
-      .map((column) => (row[column] || "-").padEnd(width(column)))
+      .map((column) => (row[column] || empty).padEnd(width(column)))
       .join("  ")
       .trimEnd();
-  return [line(head), ...rows.map(line)].map((text) => `  ${text}`).join("\n");
+  return [line(head, ""), ...rows.map((row) => line(row))].map((text) => `  ${text}`).join("\n");
 }
 
 const grouped = (code: string): string => (code.match(/.{1,4}/g) ?? []).join(" ");

@@ -74,7 +74,7 @@ export function WarningList({ warnings, now }: { warnings: Shown[]; now?: number
 /** Values over time, newest at the right; `label` says it in words for whoever does not see it. */
 export function Sparkline({ values, max, label }: { values: number[]; max?: number; label: string }) {
   const [width, height] = [96, 24];
-  if (values.length < 2) return <span class="spark-none">{values.length === 1 ? "·" : ""}</span>;
+  if (values.length < 2) return null;
   const top = Math.max(max ?? 0, ...values) || 1;
   const step = width / (values.length - 1);
   const points = values.map((value, index) => [index * step, height - 2 - (value / top) * (height - 4)]);
