@@ -3,12 +3,16 @@ import { findLab } from "../image/lab/client.ts";
 import type { Command } from "./command.ts";
 
 export const labDown: Command = {
-  usage: "lab down",
+  usage: "lab down [--json]",
   summary: "end the virtual neighborhood; its disks and keys go, its consoles' logs stay",
   example: "hamlet lab down",
-  async run(_input, { print }) {
-    await (await findLab()).down();
-    print("the lab is down");
+  options: { json: { type: "boolean", describe: "print what was ended as JSON" } },
+  async run({ values }, { print }) {
+    const lab = await findLab();
+    const { devices } = await lab.status();
+    await lab.down();
+    const ended = devices.map((device) => device.name);
+    print(values["json"] ? JSON.stringify({ ended }) : `the lab is down: ${ended.join(", ")}`);
     return 0;
   },
 };

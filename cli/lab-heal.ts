@@ -1,14 +1,14 @@
-// `lab heal`: put all network cables back.
+// `lab heal [<device>]`: put one network cable back, or all.
 import { findLab } from "../image/lab/client.ts";
 import type { Command } from "./command.ts";
 
 export const labHeal: Command = {
-  usage: "lab heal",
-  summary: "put all network cables back",
+  usage: "lab heal [<device>]",
+  summary: "put a device's network cable back, or all of them",
   example: "hamlet lab heal",
-  async run(_input, { print }) {
-    await (await findLab()).heal();
-    print("all devices are on the network");
+  async run({ positionals: [name] }, { print }) {
+    await (await findLab()).heal(name);
+    print(`${name ?? "every device"} is on the network`);
     return 0;
   },
 };

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { join, resolve } from "node:path";
 import { text as readText } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { type LabClient, refuseSecondLab, startLab } from "../image/lab/client.ts";
 import { SupervisorOptions } from "../image/lab/options.ts";
@@ -18,6 +19,7 @@ export const machineOptions: Record<string, Option> = {
   accel: { type: "string", argument: "kvm|tcg", describe: "how to run them (default: KVM where it truly works)" },
   disk: { type: "string", argument: "kind", describe: "virtio, nvme or usb", default: "virtio" },
   nic: { type: "string", argument: "kind", describe: "virtio or e1000e", default: "virtio" },
+  unprovisioned: { type: "boolean", describe: "devices of no neighborhood, as an image is before hamlet provision" },
 };
 
 const Built = z.object({ path: z.string() });
@@ -31,27 +33,23 @@ export async function startFromValues(command: Command, values: Values, signal?:
     accelerator: text(values, "accel"),
     disk: text(values, "disk"),
     nic: text(values, "nic"),
+    isProvisioned: values["unprovisioned"] !== true,
   });
   if (!options.success) throw usageError(command, explainIssues(options.error));
   await refuseSecondLab();
   const image = text(values, "image");
-  const path = image === undefined ? await buildImage(signal) : resolve(image);
+  const path = image === undefined ? await labImage(signal) : resolve(image);
   signal?.throwIfAborted();
   return startLab({ ...options.data, image: path });
 }
 
-/** Runs `image build` in a process group of its own, so that a change of mind ends all of its programs. */
-async function buildImage(signal?: AbortSignal): Promise<string> {
-  const program = [
-    process.argv[1] ?? "",
-    "image",
-    "build",
-    "--board",
-    "nuc",
-    "-o",
-    join(cacheFolder(), "image"),
-    "--json",
-  ];
+/**
+ * This project's image, built if something changed, by `image build` in a process group of its own:
+ * a change of mind ends all of its programs.
+ */
+export async function labImage(signal?: AbortSignal): Promise<string> {
+  const hamlet = fileURLToPath(new URL("./hamlet.ts", import.meta.url));
+  const program = [hamlet, "image", "build", "--board", "nuc", "-o", join(cacheFolder(), "image"), "--json"];
   const child = spawn(process.execPath, program, { detached: true, stdio: ["ignore", "pipe", "inherit"] });
   const stop = () => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGTERM");

@@ -25,7 +25,7 @@ export type LabClient = {
   cut(name: string): Promise<void>;
   restore(name: string): Promise<void>;
   partition(name: string): Promise<void>;
-  heal(): Promise<void>;
+  heal(name?: string): Promise<void>;
   join(): Promise<{ socket: string; address: string }>;
   down(): Promise<void>;
   /** From now on the lab ends when this process does. */
@@ -122,7 +122,7 @@ function makeClient(folder: string): LabClient {
     cut: (name) => order(`/v1/machines/${name}/cut`),
     restore: (name) => order(`/v1/machines/${name}/restore`),
     partition: (name) => order(`/v1/machines/${name}/partition`),
-    heal: () => order("/v1/heal"),
+    heal: (name) => order(name === undefined ? "/v1/heal" : `/v1/machines/${name}/heal`),
     join: async () => Joined.parse(await ask("POST", "/v1/join")),
     down: async () => {
       const holder = await lockHolder(join(folder, lockName));

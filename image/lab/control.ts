@@ -31,6 +31,7 @@ export async function serveControl(path: string, lab: Lab, down: (why: string) =
     "POST /v1/machines/*/cut": (name) => lab.cut(name),
     "POST /v1/machines/*/restore": (name) => lab.restore(name),
     "POST /v1/machines/*/partition": (name) => lab.setPartitioned(name, true),
+    "POST /v1/machines/*/heal": (name) => lab.setPartitioned(name, false),
     "POST /v1/heal": () => {
       for (const { name, isPartitioned } of lab.status().devices) if (isPartitioned) lab.setPartitioned(name, false);
     },

@@ -115,7 +115,7 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
       device.machine = undefined;
       device.channel?.close();
       log.warn(`${name}'s machine ended by itself: ${told}`);
-      find(name, { kind: "power", isOn: false, problem: told || "its machine ended" });
+      find(name, { kind: "power", isOn: false, problem: told });
     });
   }
 

@@ -105,7 +105,7 @@ export async function writeToDisk(
 
 export type Machine = {
   pid: number;
-  /** Resolves when QEMU has ended, with the last it said. */
+  /** Resolves when QEMU has ended, with how, and the last it said. */
   ended: Promise<string>;
   /** Pulls the plug. */
   cut(): Promise<void>;
@@ -119,7 +119,10 @@ export function startMachine(spec: MachineSpec): Machine {
   });
   const ended = new Promise<string>((resolve) => {
     child.on("error", (error) => resolve(error.message));
-    child.on("close", () => resolve(told.trim()));
+    child.on("close", (code, signal) => {
+      const how = signal ? `ended by ${signal}` : `exit code ${code}`;
+      resolve(told.trim() ? `${how}: ${told.trim()}` : how);
+    });
   });
   return {
     pid: child.pid ?? 0,

@@ -1,0 +1,64 @@
+// A machine without the lab's port, as every user's is: it comes up, and offers nobody a shell.
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { labImage } from "../../cli/lab-start.ts";
+import { labDevices } from "../../image/lab/devices.ts";
+import { makeHub } from "../../image/lab/hub.ts";
+import { machineArgv, machineFiles, makeDisk } from "../../image/lab/machine.ts";
+import { run } from "../../system/command.ts";
+
+const pagePort = 18_080;
+
+test("a machine without the lab's port has no open root shell on its console, and only its public ports on the LAN", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "hamlet-closed-"));
+  const [device] = labDevices(1);
+  const files = machineFiles(device!.name);
+  const hub = makeHub();
+  await hub.openPort(device!.name, join(folder, files.lan));
+  await makeDisk(run, folder, device!.name, await labImage());
+  const machine = { device: device!, folder, accelerator: "tcg", disk: "virtio", nic: "virtio" } as const;
+  const argv = machineArgv({ ...machine, memoryMb: 512, pagePort, hasLabPort: false });
+  expect(argv.join(" ")).not.toContain("virtserialport");
+  // The console as a keyboard and a screen instead of a log.
+  const [file, ...args] = argv.map((word) => (word === "chardev:console" ? "stdio" : word));
+  const qemu = spawn("setpriv", ["--pdeathsig", "KILL", file!, ...args], { cwd: folder });
+  try {
+    const shown = listen(qemu);
+    await pageAnswers();
+    for (const typed of ["\n", "root\n", "\n", "echo $((6*7)) $(id -u)\n"]) {
+      qemu.stdin.write(typed);
+      await pause(1_000);
+    }
+    expect(shown()).not.toMatch(/42 0|uid=0|login:|[#$] $/m);
+    const answer = await fetch(`http://127.0.0.1:${pagePort}/v1/status`);
+    expect(await answer.json()).toMatchObject({ phase: "unprovisioned" });
+  } finally {
+    qemu.kill("SIGKILL");
+    await hub.close();
+    await rm(folder, { recursive: true });
+  }
+});
+
+function listen(qemu: ChildProcess): () => string {
+  let shown = "";
+  qemu.stdout!.setEncoding("utf8").on("data", (text: string) => {
+    shown += text;
+  });
+  return () => shown;
+}
+
+async function pageAnswers(): Promise<void> {
+  for (let tries = 0; tries < 300; tries++) {
+    const answer = await fetch(`http://127.0.0.1:${pagePort}/`, { signal: AbortSignal.timeout(5_000) }).catch(
+      () => undefined,
+    );
+    if (answer?.ok) return;
+    await pause(1_000);
+  }
+  throw new Error("the device's page does not answer");
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

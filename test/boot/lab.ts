@@ -1,0 +1,63 @@
+// A lab for tests: its own state folder, ended with the test, and the devices' doors as functions.
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { waitForLab } from "../../cli/lab-start.ts";
+import { type LabClient, startLab } from "../../image/lab/client.ts";
+import type { SupervisorOptions } from "../../image/lab/options.ts";
+import type { LabStatus } from "../../image/lab/status.ts";
+
+export type Ended = { code: number; stdout: string; stderr: string };
+export type TestLab = LabClient &
+  AsyncDisposable & {
+    /** Runs a program in a device. */
+    on(name: string, ...argv: string[]): Promise<Ended>;
+    /** Runs this project's command line against this lab. */
+    hamlet(...argv: string[]): Promise<Ended>;
+    /** Waits until the lab's status passes `test`. */
+    until(test: (status: LabStatus) => boolean): Promise<LabStatus>;
+  };
+
+const cli = fileURLToPath(new URL("../../cli/hamlet.ts", import.meta.url));
+
+export async function bootLab(options: Partial<SupervisorOptions> & { image: string }): Promise<TestLab> {
+  const state = await mkdtemp(join(tmpdir(), "hamlet-boot-"));
+  const lab = await startLab({ ...options, folder: join(state, "hamlet", "lab") });
+  // However the tests end, this lab ends with their process.
+  await lab.own();
+  return {
+    ...lab,
+    async on(name, ...argv) {
+      const channel = await lab.channel(name);
+      try {
+        const program = channel.exec({ argv });
+        program.stdin.end();
+        const [stdout, stderr, code] = await Promise.all([text(program.stdout), text(program.stderr), program.exit]);
+        return { code, stdout, stderr };
+      } finally {
+        channel.close();
+      }
+    },
+    hamlet: (...argv) => runHamlet(argv, { XDG_STATE_HOME: state }),
+    until: (test) => waitForLab(lab, test),
+    async [Symbol.asyncDispose]() {
+      await lab.down().catch(() => {});
+      await rm(state, { recursive: true, force: true });
+    },
+  };
+}
+
+export async function runHamlet(argv: string[], env: Record<string, string>): Promise<Ended> {
+  const child = spawn(process.execPath, [cli, ...argv], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
+  const code = new Promise<number>((resolve) => child.on("close", (exitCode) => resolve(exitCode ?? -1)));
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { code: await code, stdout, stderr };
+}
+
+export const deviceOf = (status: LabStatus, name: string) => status.devices.find((device) => device.name === name)!;

@@ -1,0 +1,156 @@
+// One boot of three devices from the image that users flash; what it proves, in the order of a neighborhood's life.
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Status } from "../../agent/status.ts";
+import { isWhole } from "../../cli/lab.ts";
+import { labImage } from "../../cli/lab-start.ts";
+import { LabStatus } from "../../image/lab/status.ts";
+import { bootLab, deviceOf, type TestLab } from "./lab.ts";
+
+const names = ["attic", "cellar", "kitchen"];
+let lab: TestLab;
+let whole: LabStatus;
+beforeAll(async () => {
+  lab = await bootLab({ image: await labImage(), devices: 3 });
+  whole = await lab.until(isWhole);
+});
+afterAll(() => lab?.[Symbol.asyncDispose]());
+
+const statusOf = async (name: string) => {
+  const { stdout, code, stderr } = await lab.hamlet("status", "--device", name, "--json");
+  expect(stderr + code).toBe("0");
+  return Status.parse(JSON.parse(stdout));
+};
+/** How `witness` sees the device with this id. */
+const seenFrom = async (witness: string, id: string) =>
+  (await statusOf(witness)).members.find((member) => member.id === id)?.state;
+async function eventually(check: () => Promise<void>, withinMs: number): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+    }
+  }
+}
+
+test("three devices are alive on each other's lists, with six handshakes and telemetry of all", async () => {
+  const { code, stdout } = await lab.hamlet("lab", "status", "--json");
+  expect(code).toBe(0);
+  const { devices } = LabStatus.parse(JSON.parse(stdout));
+  expect(devices.map(({ name, state, handshakes, telemetry }) => ({ name, state, handshakes, telemetry }))).toEqual(
+    names.map((name) => ({ name, state: "alive", handshakes: 2, telemetry: true })),
+  );
+  for (const { address, release, seenBy } of devices) {
+    expect(address).toMatch(/^fd/);
+    expect(release).toMatch(/^\d+\.\d+\.\d+/);
+    expect(seenBy).toHaveLength(2);
+  }
+  expect(new Set(devices.map((device) => device.address)).size).toBe(3);
+});
+
+test("WireGuard is the kernel's, with a fresh handshake for each of two peers", async () => {
+  const { stdout: link } = await lab.on("attic", "ip", "-details", "link", "show", "hamlet0");
+  expect(link).toMatch(/^\s+wireguard/m);
+  const { stdout } = await lab.on("attic", "wg", "show", "hamlet0", "latest-handshakes");
+  const ages = stdout
+    .trim()
+    .split("\n")
+    .map((line) => Number(line.split("\t")[1]));
+  expect(ages).toHaveLength(2);
+  for (const at of ages) expect(at).toBeGreaterThan(1_700_000_000);
+});
+
+test("each reaches each by name over the mesh", async () => {
+  for (const name of names) {
+    for (const other of names.filter((one) => one !== name)) {
+      const { code, stdout } = await lab.on(name, "ping", "-c1", "-W5", `${other}.hamlet.internal`);
+      expect([code, stdout]).toEqual([0, expect.stringContaining(deviceOf(whole, other).address!)]);
+    }
+  }
+});
+
+test("one broker runs, and every device shows the metrics of all", async () => {
+  const statuses = await Promise.all(names.map(statusOf));
+  expect(new Set(statuses.map((status) => status.broker)).size).toBe(1);
+  for (const { members } of statuses) expect(members.filter((member) => member.metrics)).toHaveLength(3);
+});
+
+test("the agent runs as its own user, on a read-only root that is verified, with state on its data partition", async () => {
+  const { stdout: users } = await lab.on(
+    "attic",
+    "sh",
+    "-c",
+    "for p in $(pgrep -f agent.mjs); do stat -c %U /proc/$p; done",
+  );
+  expect(new Set(users.trim().split("\n"))).toEqual(new Set(["hamlet"]));
+  const { stdout: mounts } = await lab.on("attic", "cat", "/proc/mounts");
+  expect(mounts).toMatch(/^\S+ \/ erofs ro,/m);
+  expect(mounts).toMatch(/^\S+ \/var\/lib\/hamlet ext4 rw,/m);
+  const { code } = await lab.on("attic", "touch", "/usr/lib/hamlet/mine");
+  expect(code).not.toBe(0);
+  const { stdout: failed } = await lab.on("attic", "systemctl", "--failed", "--no-legend", "--plain");
+  expect(failed).toBe("");
+});
+
+test("the token's secret is nowhere on the device once it is a member", async () => {
+  const { stdout } = await lab.on(
+    "attic",
+    "sh",
+    "-c",
+    "ls -A /efi/hamlet; grep -rl tokenKey /efi /var/lib/hamlet || true",
+  );
+  expect(stdout).not.toContain("provision.json");
+  const { code } = await lab.on("attic", "sh", "-c", "grep -c '\"tokenKey\"' /dev/disk/by-partlabel/esp");
+  expect(code).toBe(1);
+});
+
+test("a device's page for strangers names it and nobody else", async () => {
+  const { page } = deviceOf(whole, "cellar");
+  const shown = await (await fetch(new URL("/v1/status", page))).text();
+  expect(shown).toContain("cellar");
+  expect(shown).not.toContain("attic");
+});
+
+test("avahi, a foreign witness on the LAN, lists the devices", async () => {
+  const { stdout } = await lab.hamlet("lab", "join", "--", "avahi-browse", "-rtp", "_hamlet._udp");
+  const ids = new Set([...stdout.matchAll(/"id=([a-z2-7]{26})"/g)].map(([, id]) => id));
+  expect(ids).toEqual(new Set(whole.devices.map((device) => device.id)));
+});
+
+test("a device off the network is declared dead by the others and is alive again when its cable is back", async () => {
+  const { id } = deviceOf(whole, "kitchen");
+  expect((await lab.hamlet("lab", "partition", "kitchen")).code).toBe(0);
+  await eventually(async () => expect(await seenFrom("attic", id!)).toBe("dead"), 60_000);
+  expect((await lab.hamlet("lab", "heal")).code).toBe(0);
+  await lab.until(isWhole);
+  expect(await seenFrom("cellar", id!)).toBe("alive");
+});
+
+test("a device without power is declared dead, and comes back as the same member", async () => {
+  const before = deviceOf(whole, "cellar");
+  expect((await lab.hamlet("lab", "cut", "cellar")).code).toBe(0);
+  await eventually(async () => expect(await seenFrom("attic", before.id!)).toBe("dead"), 60_000);
+  await eventually(async () => expect(await seenFrom("kitchen", before.id!)).toBe("dead"), 30_000);
+  expect((await lab.hamlet("lab", "power", "cellar")).code).toBe(0);
+  const after = deviceOf(await lab.until(isWhole), "cellar");
+  expect([after.id, after.address]).toEqual([before.id, before.address]);
+  expect(await seenFrom("attic", before.id!)).toBe("alive");
+});
+
+test("a second lab is refused and does the first no harm", async () => {
+  const { code, stderr } = await lab.hamlet("lab", "up");
+  expect([code, stderr]).toEqual([1, expect.stringContaining("lab.alreadyRunning")]);
+  expect(isWhole(await lab.status())).toBe(true);
+});
+
+test("exec passes input, both outputs and the exit code; an unknown device is named with the known ones", async () => {
+  expect(await lab.hamlet("lab", "exec", "attic", "--", "sh", "-c", "echo out; echo err >&2; exit 5")).toEqual({
+    code: 5,
+    stdout: "out\n",
+    stderr: "err\n",
+  });
+  const { code, stderr } = await lab.hamlet("lab", "exec", "balcony", "--", "true");
+  expect([code, stderr]).toEqual([2, expect.stringContaining("attic, cellar, kitchen")]);
+});

@@ -1,0 +1,135 @@
+// The lab's processes, with machines that only have firmware: whatever ends the lab, nothing of it stays.
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, readdir, readFile, readlink, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { findLab, startLab } from "../../image/lab/client.ts";
+import { runHamlet } from "./lab.ts";
+
+const cli = fileURLToPath(new URL("../../cli/hamlet.ts", import.meta.url));
+let state = "";
+let image = "";
+beforeEach(async () => {
+  state = await mkdtemp(join(tmpdir(), "hamlet-supervisor-"));
+  image = join(state, "empty.img");
+  await writeFile(image, "");
+  await truncate(image, 64 << 20);
+});
+afterEach(async () => {
+  await (await findLab(folder()).catch(() => undefined))?.down();
+  await rm(state, { recursive: true });
+});
+const folder = () => join(state, "hamlet", "lab");
+const start = () => startLab({ folder: folder(), image, devices: 2, isProvisioned: false });
+
+/** Command lines of all processes that have to do with this test's folder: by working folder or by argument. */
+async function processesOfLab(): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
+    const [cwd, words] = await Promise.all([
+      readlink(`/proc/${pid}/cwd`).catch(() => ""),
+      readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""),
+    ]);
+    if (words && (cwd.startsWith(state) || words.includes(state))) found.push(words.replaceAll("\0", " "));
+  }
+  return found;
+}
+async function untilNone(): Promise<void> {
+  for (let tries = 0; tries < 100 && (await processesOfLab()).length > 0; tries++) await pause(50);
+  expect(await processesOfLab()).toEqual([]);
+}
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+test("kill -9 of the supervisor takes every machine with it, and the next lab starts over its remains", async () => {
+  const lab = await start();
+  const { pid } = await lab.status();
+  expect((await processesOfLab()).filter((words) => words.includes("qemu-system"))).toHaveLength(2);
+  process.kill(pid, "SIGKILL");
+  await untilNone();
+  await expect(findLab(folder())).rejects.toMatchObject({ code: "lab.notRunning" });
+  const again = await start();
+  expect((await again.status()).devices.map((device) => device.name)).toEqual(["attic", "cellar"]);
+});
+
+test("down ends everything and deletes disks and keys; the consoles' logs stay", async () => {
+  const lab = await start();
+  await lab.down();
+  await untilNone();
+  expect((await readdir(folder())).filter((name) => !name.endsWith(".log"))).toEqual([]);
+});
+
+test("SIGTERM to the supervisor is a down", async () => {
+  process.kill((await (await start()).status()).pid, "SIGTERM");
+  await untilNone();
+});
+
+test("the control socket is its owner's alone", async () => {
+  await start();
+  expect((await stat(join(folder(), "control.sock"))).mode & 0o777).toBe(0o600);
+  expect((await stat(folder())).mode & 0o777).toBe(0o700);
+});
+
+test("a machine that ends by itself is off and says so", async () => {
+  const lab = await start();
+  const { pid } = await lab.status();
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+  process.kill(Number(children.trim().split(" ")[0]), "SIGKILL");
+  for (let tries = 0; tries < 50 && (await lab.status()).devices[0]!.state !== "off"; tries++) await pause(100);
+  expect((await lab.status()).devices).toMatchObject([
+    { name: "attic", state: "off", problem: "ended by SIGKILL" },
+    { name: "cellar", state: "booting" },
+  ]);
+});
+
+async function watch(): Promise<{ child: ChildProcess; ended: Promise<number | null>; printed: () => string }> {
+  const child = spawn(process.execPath, [cli, "lab", "watch", "--devices", "1", "--unprovisioned", "--image", image], {
+    env: { ...process.env, XDG_STATE_HOME: state },
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  let printed = "";
+  for (const stream of [child.stdout, child.stderr]) stream!.on("data", (chunk) => (printed += chunk));
+  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+  for (let tries = 0; tries < 400 && !printed.includes("firmware"); tries++) await pause(100);
+  expect(printed).toContain("firmware");
+  return { child, ended, printed: () => printed };
+}
+
+test("Ctrl-C twice, as npm sends it, ends the watch and the lab", async () => {
+  const { child, ended, printed } = await watch();
+  process.kill(-child.pid!, "SIGINT");
+  await pause(20);
+  process.kill(-child.pid!, "SIGINT");
+  expect(await ended).toBe(0);
+  expect(printed()).toContain("the lab is down");
+  await untilNone();
+});
+
+test("a closed terminal ends the watch and the lab", async () => {
+  const { child, ended } = await watch();
+  child.stdout!.destroy();
+  child.stderr!.destroy();
+  process.kill(-child.pid!, "SIGHUP");
+  await ended;
+  await untilNone();
+});
+
+test("kill -9 of the watch ends the lab, whose owner it was", async () => {
+  const { child, ended } = await watch();
+  child.kill("SIGKILL");
+  await ended;
+  await untilNone();
+});
+
+test("a second watch says that one is running and does it no harm", async () => {
+  const { child, ended } = await watch();
+  const { code, stderr } = await runHamlet(["lab", "watch", "--image", image, "--unprovisioned"], {
+    XDG_STATE_HOME: state,
+  });
+  expect([code, stderr]).toEqual([1, expect.stringContaining("lab.alreadyRunning")]);
+  expect((await (await findLab(folder())).status()).devices).toHaveLength(1);
+  child.kill("SIGINT");
+  expect(await ended).toBe(0);
+});
