@@ -1,5 +1,6 @@
 // Bundles a program and all it imports into one file for a Node runtime without node_modules.
 import { existsSync } from "node:fs";
+import { builtinModules } from "node:module";
 import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
 import { HamletError } from "../system/error.ts";
@@ -14,13 +15,13 @@ export const programs: Program[] = [
   { name: "hamlet.mjs", entry: "cli/hamlet.ts" },
 ];
 
-/** Writes `programs` that this project has to `folder` and returns their paths by name. */
-export async function buildPrograms(projectFolder: string, folder: string): Promise<Map<string, string>> {
+/** Writes the programs that this project has to `folder` and returns their paths by name; `page` is the dashboard. */
+export async function buildPrograms(projectFolder: string, folder: string, page: string): Promise<Map<string, string>> {
   const written = new Map<string, string>();
   for (const program of programs) {
     if (!existsSync(join(projectFolder, program.entry))) continue;
     const path = join(folder, program.name);
-    await bundleProgram(join(projectFolder, program.entry), path);
+    await bundleProgram(join(projectFolder, program.entry), path, page);
     written.set(program.name, path);
   }
   return written;
@@ -38,7 +39,7 @@ const banner = [
   "const require = hamletRequire(import.meta.url);",
 ].join("\n");
 
-export async function bundleProgram(entry: string, output: string): Promise<void> {
+export async function bundleProgram(entry: string, output: string, page: string): Promise<void> {
   try {
     await build({
       entryPoints: [entry],
@@ -53,7 +54,7 @@ export async function bundleProgram(entry: string, output: string): Promise<void
       target: "node18",
       supported: { "top-level-await": true },
       banner: { js: banner },
-      define: { "process.env.NODE_ENV": '"production"' },
+      define: { "process.env.NODE_ENV": '"production"', HAMLET_PAGE: JSON.stringify(page) },
       legalComments: "none",
       logLevel: "silent",
       plugins: [lateBuiltins],
@@ -67,14 +68,22 @@ export async function bundleProgram(entry: string, output: string): Promise<void
   }
 }
 
+/** Only a checkout builds anything, and it has these. */
+const buildTools = ["esbuild", "vite"];
+
 /** Node's own modules are asked for when the program runs: a name that an old Node lacks must not fail before the check. */
 const lateBuiltins: Plugin = {
   name: "late-builtins",
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: "builtin" }));
+    onResolve({ filter: /^[a-z]/ }, ({ path, namespace }) => {
+      const name = path.replace(/^node:/, "");
+      const isBuiltin = path !== name || builtinModules.includes(name);
+      if (!isBuiltin && !buildTools.includes(name)) return undefined;
+      if (namespace === "builtin") return { path, external: true };
+      return { path: isBuiltin ? `node:${name}` : name, namespace: "builtin" };
+    });
     onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
-      contents: `module.exports = require(${JSON.stringify(path.slice("node:".length))});`,
-      resolveDir: "/",
+      contents: `module.exports = require(${JSON.stringify(path)});`,
     }));
   },
 };

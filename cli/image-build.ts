@@ -1,0 +1,67 @@
+// `image build --board nuc -o out/`: Debian packages and our programs become a flashable image.
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { assembleImage, imageName } from "../image/assemble.ts";
+import { boardNamed, boardNames } from "../image/boards.ts";
+import { Version } from "../image/bundle/bundle.ts";
+import { buildDebianBundle } from "../image/bundle/debian.ts";
+import { inspectImage } from "../image/inspect.ts";
+import packageJson from "../package.json" with { type: "json" };
+import { run } from "../system/command.ts";
+import { HamletError } from "../system/error.ts";
+import { type Command, text, usageError } from "./command.ts";
+
+export const imageBuild: Command = {
+  usage: "image build --board <board> -o <folder>",
+  summary: "make a flashable image for a board",
+  example: "hamlet image build --board nuc -o out/",
+  details: `
+Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packages come from HAMLET_DEBIAN_MIRROR
+(one URL or several), else from this computer's own Debian sources. The same input gives the same bytes.`,
+  options: {
+    board: { type: "string", argument: "board", describe: `what the image is for: ${boardNames.join(", ")}` },
+    out: { type: "string", short: "o", argument: "folder", describe: "where hamlet-<board>-<version>.img goes" },
+    version: { type: "string", argument: "v", describe: "version of the release (default: this project's)" },
+    agent: { type: "string", argument: "file", describe: "a built agent to take instead of this project's" },
+    json: { type: "boolean", describe: "print path, version and sizes as JSON" },
+  },
+  async run({ values }, { print, note, progress }) {
+    const out = text(values, "out");
+    if (!out) throw usageError(imageBuild, "-o <folder> is missing");
+    const board = boardNamed(text(values, "board") ?? "");
+    const version = Version.safeParse(text(values, "version") ?? packageJson.version);
+    if (!version.success) throw usageError(imageBuild, "a version has letters, digits, and . ~ + - only");
+    const output = join(resolve(out), imageName(board.name, version.data));
+
+    // Late: building needs tools that a device or a lone dist/hamlet.mjs does not have.
+    const { buildAll, deviceFiles, projectFolder } = await import("./build.ts");
+    progress.stage("bundling the programs");
+    const work = await mkdtemp(join(tmpdir(), "hamlet-programs-"));
+    try {
+      const programs = await buildAll(work).catch((cause) => {
+        throw new HamletError("build.failed", "the programs could not be bundled", {
+          cause,
+          hint: "images are built in a checkout of this project, with its npm packages installed",
+        });
+      });
+      const agent = text(values, "agent");
+      if (agent) programs.set("agent.mjs", resolve(agent));
+      const request = { board, version: version.data, extras: await deviceFiles(programs), projectFolder };
+      const bundle = await buildDebianBundle(request, run, progress);
+      const there = await inspectImage(output).catch(() => undefined);
+      const unchanged = there?.inputs === bundle.inputs && !there.isProvisioned;
+      if (!unchanged) await assembleImage(bundle, output, run, progress);
+      progress.end();
+      if (unchanged) note(`nothing changed since ${output} was built`);
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+    const { size, blocks } = await stat(output);
+    if (values["json"]) {
+      print(JSON.stringify({ path: output, board: board.name, version: version.data, sizeBytes: size }));
+    } else
+      print(`${output}  ${(size / 2 ** 20).toFixed(0)} MiB (${((blocks * 512) / 2 ** 20).toFixed(0)} MiB on disk)`);
+    return 0;
+  },
+};

@@ -1,0 +1,88 @@
+// A system bundle: a folder with all that an image of one board and one version is made from.
+//
+//   bundle.json       what is in the folder, with digests (the schema below)
+//   root.erofs        root filesystem, uncompressed
+//   verity.img        its dm-verity hash tree; the root hash is in bundle.json and on the command line
+//   kernel, initrd    what the firmware starts, by way of the stub
+//   cmdline           kernel command line without the slot, which the assembler adds
+//   os-release        name and version, as the boot loader shows and sorts them
+//   stub.efi          systemd-stub: kernel, initrd and command line become one EFI program with it
+//   loader.efi        systemd-boot
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { z } from "zod";
+import { errnoOf, HamletError } from "../../system/error.ts";
+import { explainIssues, parseJson } from "../../system/files.ts";
+
+const Hex32 = z.string().regex(/^[0-9a-f]{64}$/);
+export const Version = z
+  .string()
+  .max(64)
+  .regex(/^[0-9A-Za-z][0-9A-Za-z.~+-]*$/)
+  .describe("as in a file name of the boot loader: no underscore, no space");
+
+export const bundleFiles = [
+  "root.erofs",
+  "verity.img",
+  "kernel",
+  "initrd",
+  "cmdline",
+  "os-release",
+  "stub.efi",
+  "loader.efi",
+] as const;
+export type BundleFile = (typeof bundleFiles)[number];
+
+const FileFacts = z.strictObject({ sha256: Hex32, sizeBytes: z.int().nonnegative() });
+
+export const BundleJson = z.strictObject({
+  format: z.literal(1),
+  board: z.string().min(1).max(32),
+  version: Version,
+  /** What it was made from; equal inputs, equal bytes. */
+  inputs: Hex32,
+  builtS: z.int().positive().describe("date of the packages, seconds since 1970: no clock can be earlier"),
+  verity: z.strictObject({ rootHash: Hex32, dataBlocks: z.int().positive() }),
+  parts: z.record(z.string(), z.int().nonnegative()).describe("bytes in the root filesystem by origin"),
+  files: z.strictObject(
+    Object.fromEntries(bundleFiles.map((name) => [name, FileFacts])) as Record<BundleFile, typeof FileFacts>,
+  ),
+});
+export type BundleJson = z.infer<typeof BundleJson>;
+export type Bundle = BundleJson & { folder: string };
+
+const invalid = (folder: string, why: string, cause?: unknown) =>
+  new HamletError("bundle.invalid", `${folder} is no valid system bundle: ${why}`, {
+    cause,
+    hint: "build it again; if it was copied, copy it again",
+  });
+
+/** A bundle whose every file is what bundle.json says. Throws `bundle.invalid` naming the first that is not. */
+export async function readBundle(folder: string): Promise<Bundle> {
+  const text = await readFile(join(folder, "bundle.json"), "utf8").catch((cause) => {
+    throw invalid(folder, "bundle.json cannot be read", cause);
+  });
+  const parsed = BundleJson.safeParse(parseJson(text));
+  if (!parsed.success) throw invalid(folder, `bundle.json: ${explainIssues(parsed.error)}`);
+  for (const name of bundleFiles) {
+    const wanted = parsed.data.files[name];
+    const found = await factsOf(join(folder, name)).catch((cause) => {
+      throw invalid(folder, `${name} ${errnoOf(cause) === "ENOENT" ? "is missing" : "cannot be read"}`, cause);
+    });
+    if (found.sizeBytes !== wanted.sizeBytes) {
+      throw invalid(folder, `${name} has ${found.sizeBytes} bytes instead of ${wanted.sizeBytes}`);
+    }
+    if (found.sha256 !== wanted.sha256) throw invalid(folder, `${name} is not the file that was built`);
+  }
+  return { ...parsed.data, folder };
+}
+
+export async function factsOf(path: string): Promise<z.infer<typeof FileFacts>> {
+  const { size } = await stat(path);
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+  return { sha256: hash.digest("hex"), sizeBytes: size };
+}

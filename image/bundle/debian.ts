@@ -1,0 +1,124 @@
+// The Debian builder: packages, kernel, Node and our programs become a system bundle, kept in the cache under what it
+// was made from. Needs no root.
+import { createHash } from "node:crypto";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Run } from "../../system/command.ts";
+import { writeJson } from "../../system/files.ts";
+import { cacheFolder } from "../../system/paths.ts";
+import type { Progress } from "../../system/progress.ts";
+import { type Base, debianBase } from "./base.ts";
+import { type Bundle, BundleJson, bundleFiles, factsOf, readBundle } from "./bundle.ts";
+import { makeInitrd } from "./initrd.ts";
+import { type Kernel, unpackKernel } from "./kernel.ts";
+import { nodeRuntime, nodeVersion } from "./node.ts";
+import { type BuildRequest, builderFiles, makeRoot, osRelease, rootParts, sizeOf } from "./root.ts";
+import { makeVerity } from "./verity.ts";
+
+/** `isNew` is false if the cache had it. */
+export async function buildDebianBundle(
+  request: BuildRequest,
+  run: Run,
+  progress: Progress,
+): Promise<Bundle & { isNew: boolean }> {
+  const base = await debianBase(request.board, run, progress);
+  const inputs = await inputsOf(request, base);
+  const folder = join(cacheFolder(), "bundle", `${request.board.name}-${request.version}-${inputs.slice(0, 16)}`);
+  if ((await readdir(folder).catch((): string[] => [])).includes("bundle.json")) {
+    progress.stage("checking the system bundle of the last build");
+    const kept = await readBundle(folder).catch(() => undefined);
+    if (kept) {
+      await utimes(folder, new Date(), new Date());
+      return { ...kept, isNew: false };
+    }
+    await rm(folder, { recursive: true, force: true });
+  }
+  const kernel = await unpackKernel(base, run, progress);
+  await mkdir(join(cacheFolder(), "bundle"), { recursive: true });
+  const making = await mkdtemp(`${folder}.`);
+  try {
+    await makeBundle(request, base, kernel, inputs, making, run, progress);
+    await rename(making, folder).catch(async (error) => {
+      if (!(await readdir(folder).catch((): string[] => [])).includes("bundle.json")) throw error;
+    });
+  } finally {
+    await rm(making, { recursive: true, force: true });
+  }
+  await forgetOldBundles();
+  return { ...(await readBundle(folder)), isNew: true };
+}
+
+async function makeBundle(
+  request: BuildRequest,
+  base: Base,
+  kernel: Kernel,
+  inputs: string,
+  folder: string,
+  run: Run,
+  progress: Progress,
+): Promise<void> {
+  const { board, version, projectFolder } = request;
+  const at = (name: string) => join(folder, name);
+  progress.stage("making the root filesystem");
+  const node = await nodeRuntime(board, projectFolder, run);
+  const parts = await rootParts(request, kernel, node, base.epochS);
+  await makeRoot(base, parts, at("root.erofs"), run);
+  progress.stage("making the hash tree");
+  const verity = await makeVerity(at("root.erofs"), at("verity.img"), run);
+  progress.stage("packing the initrd");
+  await writeFile(at("initrd"), await makeInitrd(base, kernel, projectFolder, run));
+  await copyFile(kernel.image, at("kernel"));
+  const words = [...board.kernelArguments, `hamlet.verity=${verity.rootHash}`, `hamlet.blocks=${verity.dataBlocks}`];
+  await writeFile(at("cmdline"), words.join(" "));
+  await writeFile(at("os-release"), osRelease(board, version));
+  const efi = "./usr/lib/systemd/boot/efi";
+  const names = [`${efi}/linuxx64.efi.stub`, `${efi}/systemd-bootx64.efi`];
+  await run(["tar", "-xf", join(base.folder, "root.tar"), "-C", folder, "--strip-components=6", ...names], {
+    timeoutMs: 60_000,
+  });
+  await rename(at("linuxx64.efi.stub"), at("stub.efi"));
+  await rename(at("systemd-bootx64.efi"), at("loader.efi"));
+
+  const files = Object.fromEntries(
+    await Promise.all(bundleFiles.map(async (name) => [name, await factsOf(at(name))] as const)),
+  );
+  const sizes = Object.fromEntries(parts.map((part) => [part.name, sizeOf(part)]));
+  const ours = Object.values(sizes).reduce((sum, size) => sum + size, 0);
+  const bundle = BundleJson.parse({
+    format: 1,
+    board: board.name,
+    version,
+    inputs,
+    builtS: base.epochS,
+    verity,
+    parts: { debian: Math.max(0, (files["root.erofs"]?.sizeBytes ?? 0) - ours), ...sizes },
+    files,
+  });
+  // Last: a folder with this file is complete.
+  await writeJson(at("bundle.json"), bundle, { mode: 0o644 });
+}
+
+/** A digest of all that decides a bundle's bytes. */
+async function inputsOf({ board, version, extras, projectFolder }: BuildRequest, base: Base): Promise<string> {
+  const hash = createHash("sha256");
+  hash.update(JSON.stringify([board, version, base.key, nodeVersion, process.version]));
+  const files = [
+    ...(await builderFiles(projectFolder)).map((path) => ({ path, target: "" })),
+    ...extras.toSorted((a, b) => (a.target < b.target ? -1 : 1)),
+  ];
+  for (const { path, target } of files) {
+    const content = await readFile(path);
+    hash.update(`${target}\0${content.length}\0`).update(content);
+  }
+  return hash.digest("hex");
+}
+
+/** Keeps the four used last: a bundle is 350 MB, and people switch between few. */
+async function forgetOldBundles(): Promise<void> {
+  const parent = join(cacheFolder(), "bundle");
+  const names = (await readdir(parent)).filter((name) => /-[0-9a-f]{16}$/.test(name));
+  const aged = await Promise.all(names.map(async (name) => ({ name, used: (await stat(join(parent, name))).mtimeMs })));
+  for (const { name } of aged.sort((a, b) => b.used - a.used).slice(4)) {
+    await rm(join(parent, name), { recursive: true, force: true });
+  }
+}

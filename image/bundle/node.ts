@@ -1,0 +1,44 @@
+// The Node runtime that goes into an image: one exact version, from this project's own packages if they have it.
+import { access, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Run } from "../../system/command.ts";
+import { HamletError } from "../../system/error.ts";
+import { cacheFolder } from "../../system/paths.ts";
+import type { Board } from "../boards.ts";
+
+// Exact: a range would give different bytes on different days.
+export const nodeVersion = "24.21.0";
+
+/** Path of the board's `node` program. */
+export async function nodeRuntime(board: Board, projectFolder: string, run: Run): Promise<string> {
+  const packageName = `node-${board.nodePlatform}`;
+  const modules = join(projectFolder, "node_modules");
+  const local = [`node/bin/node`, `node/node_modules/${packageName}/bin/node`, `${packageName}/bin/node`];
+  for (const path of board.nodePlatform === `${process.platform}-${process.arch}` ? local : []) {
+    const version = await run([join(modules, path), "--version"]).catch(() => "");
+    if (version.trim() === `v${nodeVersion}`) return join(modules, path);
+  }
+  const kept = join(cacheFolder(), "node", `${packageName}-${nodeVersion}`);
+  const found = await access(kept).then(
+    () => true,
+    () => false,
+  );
+  if (found) return kept;
+  await mkdir(join(cacheFolder(), "node"), { recursive: true });
+  const work = await mkdtemp(`${kept}.`);
+  try {
+    // npm checks the registry's integrity hash of what it downloads.
+    await run(["npm", "pack", "--silent", `${packageName}@${nodeVersion}`], { cwd: work, timeoutMs: 300_000 });
+    const [archive = ""] = await readdir(work);
+    await run(["tar", "-xf", join(work, archive), "-C", work, "package/bin/node"], { timeoutMs: 60_000 });
+    await rename(join(work, "package/bin/node"), kept);
+    return kept;
+  } catch (cause) {
+    throw new HamletError("build.failed", `the Node runtime ${packageName}@${nodeVersion} could not be fetched`, {
+      cause,
+      hint: "check the network and npm's registry setting",
+    });
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,67 @@
+// systemd units on a read-only root: what is enabled, and what never starts.
+import { type Entry, link } from "./archive.ts";
+
+const systemFolder = "usr/lib/systemd/system";
+
+/** Debian's units that a device runs beside those its packages enable themselves. */
+const enabled: [target: string, unit: string][] = [
+  ["multi-user.target", "systemd-networkd.service"],
+  ["sockets.target", "systemd-networkd.socket"],
+  ["local-fs.target", "tmp.mount"],
+];
+
+/** Would write to the read-only root, catalogue what is not there, ask for a login, or mount by guess. */
+const masked = [
+  "apt-daily.service",
+  "apt-daily-upgrade.service",
+  "console-getty.service",
+  "cryptdisks.service",
+  "cryptdisks-early.service",
+  "debug-shell.service",
+  "dpkg-db-backup.service",
+  "e2scrub_reap.service",
+  "emergency.service",
+  "getty@.service",
+  "getty-static.service",
+  "ldconfig.service",
+  "nftables.service",
+  "rescue.service",
+  "serial-getty@.service",
+  "systemd-boot-system-token.service",
+  "systemd-boot-update.service",
+  "systemd-firstboot.service",
+  "systemd-hwdb-update.service",
+  "systemd-journal-catalog-update.service",
+  "systemd-machine-id-commit.service",
+  "systemd-networkd-wait-online.service",
+  "systemd-random-seed.service",
+  "systemd-remount-fs.service",
+  "systemd-sysusers.service",
+  "systemd-update-done.service",
+  "systemd-update-utmp.service",
+  "systemd-update-utmp-runlevel.service",
+];
+const maskedGenerators = ["systemd-getty-generator", "systemd-gpt-auto-generator", "systemd-debug-generator"];
+
+/** Links that say which units run, as `systemctl enable` would make them. */
+export const unitLinks = (): Entry[] => [
+  link("etc/systemd/system/default.target", `/${systemFolder}/multi-user.target`),
+  link(`${systemFolder}/tmp.mount`, "/usr/share/systemd/tmp.mount"),
+  ...enabled.map(([target, unit]) => link(`${systemFolder}/${target}.wants/${unit}`, `../${unit}`)),
+  ...masked.map((unit) => link(`etc/systemd/system/${unit}`, "/dev/null")),
+  ...maskedGenerators.map((name) => link(`etc/systemd/system-generators/${name}`, "/dev/null")),
+];
+
+/** The same for a unit of our own, from its `[Install]` section. */
+export function installLinks(unit: string, text: string): Entry[] {
+  const install = text.split(/^\[Install\]$/m)[1] ?? "";
+  return [...install.matchAll(/^(WantedBy|RequiredBy)=(.*)$/gm)].flatMap(([, verb, targets = ""]) =>
+    targets
+      .trim()
+      .split(/\s+/)
+      .map((target) => {
+        const folder = `${systemFolder}/${target}.${verb === "WantedBy" ? "wants" : "requires"}`;
+        return link(`${folder}/${unit}`, `../${unit}`);
+      }),
+  );
+}

@@ -1,0 +1,115 @@
+// The GUID partition table (UEFI specification, chapter 5): written for a new image, read from a disk that may be anyone's.
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
+
+export const sectorBytes = 512;
+const entryBytes = 128;
+const entryCount = 128;
+const tableSectors = (entryBytes * entryCount) / sectorBytes;
+const signature = "EFI PART";
+
+export const espType = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
+/** Linux data. Not the discoverable types: no other system shall mount our slots by itself. */
+export const linuxType = "0fc63daf-8483-4772-8e79-3d69d8477de4";
+
+export type Partition = { label: string; type: string; guid: string; firstSector: number; sectors: number };
+
+/** Protective MBR, header and entries for the disk's start, and the copy for its end. */
+export function writeGpt(
+  diskSectors: number,
+  diskGuid: string,
+  partitions: Partition[],
+): { head: Buffer; tail: Buffer } {
+  const entries = Buffer.alloc(entryBytes * entryCount);
+  partitions.forEach(({ label, type, guid, firstSector, sectors }, index) => {
+    const at = index * entryBytes;
+    guidBytes(type).copy(entries, at);
+    guidBytes(guid).copy(entries, at + 16);
+    entries.writeBigUInt64LE(BigInt(firstSector), at + 32);
+    entries.writeBigUInt64LE(BigInt(firstSector + sectors - 1), at + 40);
+    entries.write(label, at + 56, 72, "utf16le");
+  });
+  const header = (own: number, other: number, table: number) => {
+    const bytes = Buffer.alloc(sectorBytes);
+    bytes.write(signature, 0, "latin1");
+    bytes.writeUInt32LE(0x10000, 8);
+    bytes.writeUInt32LE(92, 12);
+    bytes.writeBigUInt64LE(BigInt(own), 24);
+    bytes.writeBigUInt64LE(BigInt(other), 32);
+    bytes.writeBigUInt64LE(BigInt(2 + tableSectors), 40);
+    bytes.writeBigUInt64LE(BigInt(diskSectors - tableSectors - 2), 48);
+    guidBytes(diskGuid).copy(bytes, 56);
+    bytes.writeBigUInt64LE(BigInt(table), 72);
+    bytes.writeUInt32LE(entryCount, 80);
+    bytes.writeUInt32LE(entryBytes, 84);
+    bytes.writeUInt32LE(crc32(entries), 88);
+    bytes.writeUInt32LE(crc32(bytes.subarray(0, 92)), 16);
+    return bytes;
+  };
+  const last = diskSectors - 1;
+  return {
+    head: Buffer.concat([protectiveMbr(diskSectors), header(1, last, 2), entries]),
+    tail: Buffer.concat([entries, header(last, 1, last - tableSectors)]),
+  };
+}
+
+export const headSectors = 2 + tableSectors;
+export const tailSectors = 1 + tableSectors;
+
+function protectiveMbr(diskSectors: number): Buffer {
+  const bytes = Buffer.alloc(sectorBytes);
+  bytes.writeUInt8(0xee, 446 + 4);
+  // Start and end as cylinder, head, sector: 0/0/2 and "beyond".
+  Buffer.from([0x00, 0x02, 0x00]).copy(bytes, 446 + 1);
+  Buffer.from([0xff, 0xff, 0xff]).copy(bytes, 446 + 5);
+  bytes.writeUInt32LE(1, 446 + 8);
+  bytes.writeUInt32LE(Math.min(diskSectors - 1, 0xffffffff), 446 + 12);
+  bytes.writeUInt16LE(0xaa55, 510);
+  return bytes;
+}
+
+export type Gpt = { diskSectors: number; guid: string; partitions: Partition[] };
+
+/** The table in a disk's first `headSectors` sectors, or undefined if there is none that is whole. */
+export function readGpt(head: Buffer): Gpt | undefined {
+  if (head.length < headSectors * sectorBytes) return undefined;
+  const header = head.subarray(sectorBytes, 2 * sectorBytes);
+  if (header.toString("latin1", 0, 8) !== signature) return undefined;
+  const summed = Buffer.from(header.subarray(0, 92));
+  summed.writeUInt32LE(0, 16);
+  if (crc32(summed) !== header.readUInt32LE(16)) return undefined;
+  if (header.readUInt32LE(80) !== entryCount || header.readUInt32LE(84) !== entryBytes) return undefined;
+  const entries = head.subarray(2 * sectorBytes, headSectors * sectorBytes);
+  if (crc32(entries) !== header.readUInt32LE(88)) return undefined;
+  const partitions: Partition[] = [];
+  for (let at = 0; at < entries.length; at += entryBytes) {
+    const type = guidText(entries.subarray(at, at + 16));
+    if (/^[0-]+$/.test(type)) continue;
+    const firstSector = Number(entries.readBigUInt64LE(at + 32));
+    partitions.push({
+      type,
+      guid: guidText(entries.subarray(at + 16, at + 32)),
+      firstSector,
+      sectors: Number(entries.readBigUInt64LE(at + 40)) - firstSector + 1,
+      label: entries.toString("utf16le", at + 56, at + 128).replace(/\0.*$/, ""),
+    });
+  }
+  return { diskSectors: Number(header.readBigUInt64LE(32)) + 1, guid: guidText(header.subarray(56, 72)), partitions };
+}
+
+/** A GUID that follows from `text`: the same input, the same disk. Marked as version 8 (RFC 9562 5.8). */
+export function guidOf(text: string): string {
+  const bytes = createHash("sha256").update(text).digest().subarray(0, 16);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+/** The first three fields are little-endian on disk. */
+const swap = (bytes: Buffer) =>
+  Buffer.from([3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15].map((index) => bytes[index]!));
+const guidBytes = (guid: string) => swap(Buffer.from(guid.replaceAll("-", ""), "hex"));
+const guidText = (bytes: Buffer) =>
+  swap(bytes)
+    .toString("hex")
+    .replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");

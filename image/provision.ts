@@ -1,0 +1,122 @@
+// Fills the provision block of an image, of a flashed card, or of a card's mounted EFI partition: 64 KiB, overwritten in
+// place. Reads the partition table and FAT itself, so it needs no tool, no root and the same time for an image of any size.
+import { type FileHandle, open, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { errnoOf, HamletError } from "../system/error.ts";
+import { parseJson } from "../system/files.ts";
+import { provisionBlockBytes } from "./boards.ts";
+import { type FoundFile, findFatFile, type ReadAt } from "./fat.ts";
+import { espType, headSectors, readGpt, sectorBytes } from "./gpt.ts";
+import { ImageJson, imageJsonPath, provisionPath } from "./image-json.ts";
+
+export type ProvisionBlock = { offset: number; length: number; image: ImageJson; path: string };
+
+const notOurs = (path: string, why: string, cause?: unknown) =>
+  new HamletError("image.notOurs", `${path} is no image of ours: ${why}`, {
+    cause,
+    hint: "make one with `hamlet image build`, or name the mounted EFI partition of a flashed card",
+  });
+
+/** Where the provision block is: in the file `path` (an image or a disk), or in the mounted folder `path`. */
+export async function findProvisionBlock(path: string): Promise<ProvisionBlock> {
+  const facts = await stat(path).catch((cause) => {
+    if (errnoOf(cause) === "ENOENT") throw new HamletError("image.notOurs", `there is no ${path}`, { cause });
+    throw cause;
+  });
+  if (facts.isDirectory()) return await findInFolder(path);
+  await using file = await opened(path, "r");
+  return await findInImage(file.handle, path);
+}
+
+/** Overwrites the provision block with `block` and flushes it to the medium. */
+export async function provisionImage(path: string, block: Buffer): Promise<{ offset: number; board: string }> {
+  const { offset, length, image, path: target } = await findProvisionBlock(path);
+  if (block.length !== length) {
+    throw new HamletError("provision.tooLarge", `a provision block has ${length} bytes, this one ${block.length}`);
+  }
+  await using file = await opened(target, "r+");
+  await file.handle.write(block, 0, length, offset);
+  await file.handle.sync();
+  return { offset, board: image.board };
+}
+
+export async function readProvisionBlock(path: string): Promise<Buffer> {
+  const { offset, length, path: target } = await findProvisionBlock(path);
+  await using file = await opened(target, "r");
+  return await readWhole(reader(file.handle), target, offset, length);
+}
+
+async function findInFolder(folder: string): Promise<ProvisionBlock> {
+  const path = join(folder, provisionPath);
+  await using about = await opened(join(folder, imageJsonPath), "r").catch((cause) => {
+    throw notOurs(folder, `it has no ${imageJsonPath}`, cause);
+  });
+  const image = parseImage(folder, await about.handle.readFile());
+  const facts = await stat(path).catch((cause) => {
+    throw notOurs(folder, `it has no ${provisionPath} (a device removes it once it has read it)`, cause);
+  });
+  if (facts.size !== provisionBlockBytes) throw notOurs(folder, `${provisionPath} has ${facts.size} bytes`);
+  return { offset: 0, length: facts.size, image, path };
+}
+
+async function findInImage(handle: FileHandle, path: string): Promise<ProvisionBlock> {
+  const readAt = reader(handle);
+  const gpt = readGpt(await readAt(0, headSectors * sectorBytes));
+  const esp = gpt?.partitions.find((partition) => partition.type === espType);
+  if (!gpt || !esp) throw notOurs(path, "it has no partition table with an EFI partition");
+  const start = esp.firstSector * sectorBytes;
+  const fileOf = async (name: string): Promise<FoundFile> => {
+    const found = await findFatFile(readAt, start, name);
+    if (!found) {
+      await refuseTruncated(handle, path, gpt.diskSectors * sectorBytes);
+      throw notOurs(path, `its EFI partition has no ${name}`);
+    }
+    return found;
+  };
+  const about = await fileOf(imageJsonPath);
+  const [extent] = about.extents;
+  if (!extent || about.sizeBytes > 64 << 10) throw notOurs(path, `${imageJsonPath} has ${about.sizeBytes} bytes`);
+  const image = parseImage(path, await readWhole(readAt, path, extent.offset, extent.length));
+  await refuseTruncated(handle, path, image.sizeBytes);
+  const block = await fileOf(provisionPath);
+  const [place] = block.extents;
+  if (!place || block.extents.length !== 1 || place.length !== provisionBlockBytes) {
+    throw notOurs(path, `${provisionPath} is not one piece of ${provisionBlockBytes} bytes`);
+  }
+  return { offset: place.offset, length: place.length, image, path };
+}
+
+function parseImage(path: string, bytes: Buffer): ImageJson {
+  const parsed = ImageJson.safeParse(parseJson(bytes.toString("utf8")));
+  if (!parsed.success) throw notOurs(path, `its ${imageJsonPath} is not valid`, parsed.error);
+  return parsed.data;
+}
+
+/** A disk has no size as a file; a file that ends early is a download or a copy that did. */
+async function refuseTruncated(handle: FileHandle, path: string, wantedBytes: number): Promise<void> {
+  const facts = await handle.stat();
+  if (!facts.isFile() || facts.size >= wantedBytes) return;
+  throw new HamletError("image.truncated", `${path} ends after ${facts.size} of ${wantedBytes} bytes`, {
+    hint: "the copy or the download was cut off: make or fetch the image again",
+  });
+}
+
+const reader =
+  (handle: FileHandle): ReadAt =>
+  async (offset, length) => {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, offset);
+    return buffer.subarray(0, bytesRead);
+  };
+
+async function readWhole(readAt: ReadAt, path: string, offset: number, length: number): Promise<Buffer> {
+  const bytes = await readAt(offset, length);
+  if (bytes.length === length) return bytes;
+  throw new HamletError("image.truncated", `${path} ends before byte ${offset + length}`, {
+    hint: "the copy or the download was cut off: make or fetch the image again",
+  });
+}
+
+async function opened(path: string, flags: "r" | "r+"): Promise<{ handle: FileHandle } & AsyncDisposable> {
+  const handle = await open(path, flags);
+  return { handle, [Symbol.asyncDispose]: () => handle.close() };
+}
