@@ -3,13 +3,20 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
 // A bundle carries the page as this constant; a run from source has the file that `npm run build` leaves.
-declare const HAMLET_PAGE: string | undefined;
+declare const HAMLET_PAGE: string;
 
 const fallback = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Hamlet</title><link rel="icon" href="data:,">
 <p>The page is not built yet: run <code>npm run build</code>, then start again. <a href="/v1/status">The status as JSON</a> is here.</p>`;
 
 export function loadPage(): string {
-  if (typeof HAMLET_PAGE !== "undefined") return HAMLET_PAGE;
+  try {
+    return HAMLET_PAGE; // named once: a bundle has the whole page wherever this stands
+  } catch {
+    return builtPage();
+  }
+}
+
+function builtPage(): string {
   try {
     return readFileSync(new URL("../dist/page.html", import.meta.url), "utf8");
   } catch {
