@@ -62,7 +62,8 @@ function readHidden(prompt: string): Promise<string> {
         else if (key >= " ") typed.push(key);
       }
     };
-    stderr.write(prompt);
+    // Echo off before the prompt, or a quick typist's first letters show.
     stdin.setEncoding("utf8").setRawMode(true).resume().on("data", onData);
+    stderr.write(prompt);
   });
 }

@@ -42,7 +42,9 @@ async function settle(paths: Paths, board: string, agent: Owner, log: Log, now: 
       error instanceof HamletError
         ? error
         : new HamletError("provision.invalid", describeError(error), { hint: "provision the card again" });
-    await giveToAgent(paths.report, { v: 1, code, message, hint, since: now }, agent);
+    const report = { v: 1, code, message, hint, since: now };
+    // A full disk may have stopped both; the journal has it either way.
+    await giveToAgent(paths.report, report, agent).catch((cause: unknown) => log.error(describeError(cause)));
     return undefined;
   }
 }

@@ -1,0 +1,169 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Command, parseInput } from "../../cli/command.ts";
+import { init } from "../../cli/init.ts";
+import { provision } from "../../cli/provision.ts";
+import { tokenCreate } from "../../cli/token-create.ts";
+import { TokenFile } from "../../provisioning/issue-token.ts";
+import { blankProvisionBlock, decodeProvisionFile } from "../../provisioning/provision-file.ts";
+import { silentProgress } from "../../system/progress.ts";
+
+let home: string;
+let elm: string;
+let card: string;
+const secret = "correct horse battery";
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), "hamlet-commands-"));
+  [elm, card] = [join(home, "elm"), join(home, "card")];
+  await writeFile(join(home, "passphrase"), `${secret}\n`);
+  await writeFile(join(home, "wifi"), "password of the house\n");
+  await writeFile(join(home, "key.pub"), "# mine\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 me@home\n");
+  await mkdir(join(card, "hamlet"), { recursive: true });
+  const about = {
+    format: 1,
+    board: "nuc",
+    version: "0.1.0",
+    inputs: "0".repeat(64),
+    builtS: 1,
+    rootHash: "0".repeat(64),
+    sizeBytes: 1,
+    parts: {},
+  };
+  await writeFile(join(card, "hamlet/image.json"), JSON.stringify(about));
+  await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
+  await run(init, [elm, "--name", "Elm Street"]);
+});
+afterAll(() => rm(home, { recursive: true, force: true }));
+
+/** What the command printed, its notes apart. The passphrase comes from its file unless `withPassphrase` is false. */
+async function run(
+  command: Command,
+  argv: string[],
+  { withPassphrase = true } = {},
+): Promise<{ out: string; notes: string }> {
+  const [out, notes]: [string[], string[]] = [[], []];
+  const more = withPassphrase ? ["--passphrase-file", join(home, "passphrase")] : ["--yes"];
+  const context = {
+    print: (line: string) => out.push(line),
+    note: (line: string) => notes.push(line),
+    progress: silentProgress,
+  };
+  expect(await command.run(parseInput(command, [...argv, ...more], {}), context)).toBe(0);
+  return { out: out.join("\n"), notes: notes.join("\n") };
+}
+const block = async () => readFile(join(card, "hamlet/provision.json"));
+const provisioned = async () => decodeProvisionFile(await block());
+
+test("init says what to do with the sheet, and never prints a secret", async () => {
+  const { out, notes } = await run(init, [join(home, "oak"), "--name", "Oak", "--json"]);
+  expect(JSON.parse(out)).toMatchObject({ name: "Oak", folder: join(home, "oak") });
+  expect(notes).toContain("print ");
+  await expect(run(init, [join(home, "oak"), "--name", "Oak"])).rejects.toMatchObject({ code: "neighborhood.exists" });
+  await expect(run(init, [join(home, "fir")])).rejects.toMatchObject({ code: "usage.invalid", exitCode: 2 });
+  await run(init, [join(home, "oak2"), "--recover", join(home, "oak/recovery.txt")]);
+  const idOf = async (folder: string) => JSON.parse(await readFile(join(home, folder, "neighborhood.json"), "utf8")).id;
+  expect(await idOf("oak2")).toBe(await idOf("oak"));
+});
+
+test("unattended and without a passphrase, nothing is asked and nothing is made", async () => {
+  delete process.env["HAMLET_PASSPHRASE"];
+  const asked = run(init, [join(home, "fir"), "--name", "Fir"], { withPassphrase: false });
+  await expect(asked).rejects.toMatchObject({ code: "neighborhood.noPassphrase", exitCode: 2 });
+  expect(await readdir(home)).not.toContain("fir");
+});
+
+test("token create keeps to its terms, and the file is for its owner only", async () => {
+  const path = join(home, "token.json");
+  const { out } = await run(tokenCreate, [
+    "--neighborhood",
+    elm,
+    "--max-devices",
+    "3",
+    "--tag",
+    "home",
+    "-o",
+    path,
+    "--json",
+  ]);
+  expect(JSON.parse(out)).toMatchObject({ maxDevices: 3, tags: ["home"], adopt: "auto" });
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
+  const { tokenKey } = TokenFile.parse(JSON.parse(await readFile(path, "utf8")));
+  expect(out).not.toContain(tokenKey);
+  for (const wrong of [
+    ["--expires", "soon"],
+    ["--max-devices", "0"],
+    ["--adopt", "maybe"],
+    ["--tag", "No Tag"],
+  ]) {
+    const refused = run(tokenCreate, ["--neighborhood", elm, "-o", path, ...wrong]);
+    await expect(refused).rejects.toMatchObject({ code: "usage.invalid", exitCode: 2 });
+  }
+});
+
+test("provision makes a card a device, twice with the same words to the byte, and says that it holds a secret", async () => {
+  const words = [
+    card,
+    "--neighborhood",
+    elm,
+    "--name",
+    "attic",
+    "--ssh-key",
+    join(home, "key.pub"),
+    "--seed",
+    "10.0.0.1:7780",
+  ];
+  const wifi = ["--wifi-ssid", "home", "--wifi-password-file", join(home, "wifi")];
+  const { out, notes } = await run(provision, [...words, ...wifi, "--json"]);
+  expect(JSON.parse(out)).toMatchObject({
+    name: "attic",
+    board: "nuc",
+    holdsSecret: true,
+    token: { maxDevices: 1, isNew: true },
+  });
+  expect(notes).toContain("secret");
+  expect(await provisioned()).toMatchObject({
+    name: "attic",
+    board: "nuc",
+    neighborhood: { name: "Elm Street" },
+    sshKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 me@home"],
+    seeds: ["10.0.0.1:7780"],
+    network: { wifi: { ssid: "home", password: "password of the house" } },
+  });
+  const first = await block();
+  // The token is there already: no passphrase is asked for.
+  expect(
+    JSON.parse((await run(provision, [...words, ...wifi, "--json"], { withPassphrase: false })).out).token.isNew,
+  ).toBe(false);
+  expect((await block()).equals(first)).toBe(true);
+});
+
+test("with a token file there is no passphrase to give", async () => {
+  const path = join(home, "guest.json");
+  await run(tokenCreate, ["--neighborhood", elm, "-o", path]);
+  await run(provision, [card, "--token", path, "--name", "cellar"], { withPassphrase: false });
+  expect((await provisioned()).name).toBe("cellar");
+  const other = run(provision, [card, "--token", path, "--neighborhood", join(home, "oak"), "--name", "cellar"]);
+  await expect(other).rejects.toMatchObject({ code: "usage.invalid" });
+});
+
+test("what is wrong is refused before anything is written", async () => {
+  const before = await block();
+  const base = [card, "--neighborhood", elm];
+  await writeFile(join(home, "config.json"), "[1]");
+  const cases: [string[], string][] = [
+    [[...base, "--name", "attic", "--board", "rpi4"], "provision.wrongBoard"],
+    [[...base, "--name", "Attic!"], "usage.invalid"],
+    [[...base, "--name", "attic", "--ssh-key", join(home, "wifi")], "usage.invalid"],
+    [[...base, "--name", "attic", "--ssh-key", join(home, "none")], "file.unreadable"],
+    [[...base, "--name", "attic", "--gateway", "10.0.0.1"], "usage.invalid"],
+    [[...base, "--name", "attic", "--config", join(home, "config.json")], "usage.invalid"],
+    [[card, "--name", "attic"], "usage.invalid"],
+    [[card, "--neighborhood", join(home, "nowhere"), "--name", "attic"], "neighborhood.notFound"],
+    [[elm, "--neighborhood", elm, "--name", "attic"], "image.notOurs"],
+    [[join(home, "nowhere.img"), "--neighborhood", elm, "--name", "attic"], "image.notOurs"],
+  ];
+  for (const [argv, code] of cases) await expect(run(provision, argv)).rejects.toMatchObject({ code });
+  expect((await block()).equals(before)).toBe(true);
+});
