@@ -73,6 +73,7 @@ export class Identity {
   #standing: Standing;
   #endpoints: string[] = [];
   #jws = "";
+  #renewing: Promise<unknown> = Promise.resolve();
 
   private constructor(
     self: Self,
@@ -107,7 +108,7 @@ export class Identity {
       token,
     });
     // A new number each start: endpoints and boot id are new, and what others hold is older.
-    await identity.#renew({});
+    await identity.#renew();
     return identity;
   }
 
@@ -130,24 +131,25 @@ export class Identity {
     const said = endpoints.slice(0, 8);
     if (said.join() === this.#endpoints.join()) return false;
     this.#endpoints = said;
-    await this.#renew({});
+    await this.#renew();
     return true;
   }
 
   /** Keeps a member's word that it let us in. True if it was new. */
   async addAdmission(jws: string): Promise<boolean> {
-    if (this.admissions.includes(jws) || this.admissions.length >= 4) return false;
-    await this.#renew({ admissions: [...this.admissions, jws] });
+    const isNew = (admissions: readonly string[]) => !admissions.includes(jws) && admissions.length < 4;
+    if (!isNew(this.admissions)) return false;
+    await this.#renew(({ admissions }) => (isNew(admissions) ? { admissions: [...admissions, jws] } : {}));
     return true;
   }
 
   async rename(name: string): Promise<void> {
-    await this.#renew({ name });
+    await this.#renew(() => ({ name }));
   }
 
   /** Somebody holds a later record of ours than we do: from now on ours is later still. */
   async goAbove(number: number): Promise<void> {
-    if (number >= this.number) await this.#renew({ number });
+    if (number >= this.number) await this.#renew((standing) => ({ number: Math.max(number, standing.number) }));
   }
 
   /** Our word that this device is let in. */
@@ -155,8 +157,15 @@ export class Identity {
     return signAdmission({ neighborhood: this.neighborhood.id, device: record.id, token: token.id }, this.key);
   }
 
-  async #renew(change: Partial<Standing>): Promise<void> {
-    const standing = { ...this.#standing, ...change };
+  /** One after another: a name and an admission that come in the same moment must both stand. */
+  #renew(change: (standing: Standing) => Partial<Standing> = () => ({})): Promise<void> {
+    const turn = this.#renewing.then(() => this.#sign(change));
+    this.#renewing = turn.catch(() => {});
+    return turn;
+  }
+
+  async #sign(change: (standing: Standing) => Partial<Standing>): Promise<void> {
+    const standing = { ...this.#standing, ...change(this.#standing) };
     standing.number++;
     const { board, release, bootId, stateFolder } = this.#self;
     const { token } = this.#file.provision;
