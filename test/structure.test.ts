@@ -1,0 +1,134 @@
+// The shape of the house: which rooms there are, which way imports run, and what a pure file leaves alone.
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { basename, dirname, join, normalize } from "node:path";
+import { expect, test } from "vitest";
+
+const root = join(import.meta.dirname, "..");
+const topLevel = [
+  ...["agent", "cli", "dashboard", "image", "nix", "ota", "provisioning", "system", "test"],
+  ...["package.json", "package-lock.json", "tsconfig.json", "LICENSE", "README.md"],
+];
+/** Each may import itself and what stands after it. */
+const rooms = ["cli", "dashboard", "agent", "ota", "image", "provisioning", "system"];
+/** Composition roots: they may import any room, and nobody imports them. */
+const roots = ["agent/main.ts", "ota/updater/main.ts", "ota/fleet/main.ts"];
+const impure = /^node:(fs|net|dgram|http|https|tls|dns|child_process|worker_threads|timers)(\/|$)/;
+const chance = /\b(Date\.now|Math\.random|performance\.now|setTimeout|setInterval|setImmediate)\(/;
+
+const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: root })
+  .toString()
+  .trim()
+  .split("\n")
+  .filter((file) => existsSync(join(root, file)));
+const sources = files.filter((file) => /\.tsx?$/.test(file) && !file.endsWith(".d.ts"));
+const textOf = new Map(sources.map((file) => [file, readFileSync(join(root, file), "utf8")]));
+const importsOf = new Map(sources.map((file) => [file, specifiers(textOf.get(file)!)]));
+
+/** Whatever a file names in an import or a re-export, types and dynamic imports included. */
+function specifiers(text: string): string[] {
+  const statements = text.matchAll(
+    /^(?:import\s+(?:[^;'"=]*?\sfrom\s+)?|export\s+(?:type\s+)?[{*][^;'"=]*?\sfrom\s+)["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/gm,
+  );
+  return [...statements].map(([, named, dynamic]) => named ?? dynamic ?? "");
+}
+
+const targetsOf = (file: string): string[] =>
+  importsOf
+    .get(file)!
+    .filter((specifier) => specifier.startsWith("."))
+    .map((specifier) => normalize(join(dirname(file), specifier)));
+
+const roomOf = (file: string): string => file.split("/")[0]!;
+
+function mayImport(file: string, target: string): boolean {
+  const [from, to] = [rooms.indexOf(roomOf(file)), rooms.indexOf(roomOf(target))];
+  if (from === -1 || roots.includes(file)) return true;
+  return to >= from;
+}
+
+test("these checks see what they look for", () => {
+  const text = [
+    'import "./a.ts";',
+    'import { type B, b } from "./b.ts";',
+    'import type {\n  C,\n} from "./c.ts";',
+    'export type { D } from "./d.ts";',
+    'const e = await import("./e.ts");',
+    'export const f = join("./f.ts"); // from "./f.ts"',
+  ].join("\n");
+  expect(specifiers(text)).toEqual(["./a.ts", "./b.ts", "./c.ts", "./d.ts", "./e.ts"]);
+  expect(mayImport("system/clock.ts", "agent/config.ts")).toBe(false);
+  expect(mayImport("agent/api.ts", "test/lacks.ts")).toBe(false);
+  expect(mayImport("agent/api.ts", "package.json")).toBe(false);
+  expect(mayImport("agent/api.ts", "ota/fleet/topics.ts")).toBe(true);
+  expect(mayImport("ota/fleet/main.ts", "agent/config.ts")).toBe(true);
+});
+
+test("the top level holds the rooms, the papers and dotfiles, nothing else", () => {
+  const entries = new Set(files.map(roomOf).filter((entry) => !entry.startsWith(".")));
+  expect([...entries].filter((entry) => !topLevel.includes(entry))).toEqual([]);
+});
+
+test("imports run one way: cli, dashboard, agent, ota, image, provisioning, system", () => {
+  const wrong = sources.flatMap((file) =>
+    targetsOf(file)
+      .filter((target) => !mayImport(file, target))
+      .map((target) => `${file} -> ${target}`),
+  );
+  expect(wrong).toEqual([]);
+});
+
+test("nobody imports a composition root", () => {
+  const wrong = sources.filter((file) => targetsOf(file).some((target) => roots.includes(target)));
+  expect(wrong).toEqual([]);
+});
+
+test("an import names its file, extension included, and the file is there", () => {
+  const wrong = sources.flatMap((file) =>
+    targetsOf(file)
+      .filter((target) => !existsSync(join(root, target)) || !/\.\w+$/.test(target))
+      .map((target) => `${file} -> ${target}`),
+  );
+  expect(wrong).toEqual([]);
+});
+
+test("no two files import each other, by whatever way round", () => {
+  const state = new Map<string, "open" | "done">();
+  const circles: string[] = [];
+  const visit = (file: string, path: string[]): void => {
+    if (state.get(file) === "open") circles.push([...path.slice(path.indexOf(file)), file].join(" -> "));
+    if (state.has(file)) return;
+    state.set(file, "open");
+    for (const target of targetsOf(file)) if (importsOf.has(target)) visit(target, [...path, file]);
+    state.set(file, "done");
+  };
+  for (const file of sources) visit(file, []);
+  expect(circles).toEqual([]);
+});
+
+test("no barrels", () => {
+  expect(sources.filter((file) => /^index\.tsx?$/.test(basename(file)))).toEqual([]);
+});
+
+test("a file that calls itself pure opens no door and takes neither time nor chance from the system", () => {
+  const pure = sources.filter(
+    (file) => rooms.includes(roomOf(file)) && /^(\/\/.*\n)*\/\/ Pure\b/.test(textOf.get(file)!),
+  );
+  expect(pure).toEqual(
+    expect.arrayContaining(["agent/cluster/swim.ts", "agent/mesh/plan.ts", "agent/mesh/endpoints.ts"]),
+  );
+  const wrong = pure.flatMap((file) => [
+    ...importsOf
+      .get(file)!
+      .filter((name) => impure.test(name))
+      .map((name) => `${file} imports ${name}`),
+    ...(chance.exec(textOf.get(file)!) ?? []).slice(0, 1).map((call) => `${file} calls ${call}`),
+  ]);
+  expect(wrong).toEqual([]);
+});
+
+test("a pure file of the cluster imports none but pure ones", () => {
+  const isPure = (file: string) => /^(\/\/.*\n)*\/\/ Pure\b/.test(textOf.get(file) ?? "");
+  const pure = sources.filter((file) => file.startsWith("agent/cluster/") && isPure(file));
+  expect(pure.flatMap(targetsOf).filter((target) => !isPure(target))).toEqual([]);
+});
