@@ -118,20 +118,21 @@ async function judge(jws: string, trust: Trust): Promise<Verdict> {
   const member = (firm: boolean, isVouchedFor = false): Verdict => {
     return { verdict: "member", record, token, firm, countersign: firm && !isVouchedFor };
   };
-  // Whoever is in stays: from here to the next comment no date is looked at.
+  // Whoever is in stays: up to the next comment a date decides only whether we put our own name under it.
   const byRoot = isNamed || adoption !== undefined;
   const vouchers = await knownVouchers(record, token, trust);
   const isFirm = byRoot || [record.id, ...vouchers].some((id) => trust.firm?.has(id));
-  if (vouchers.length > 0) return member(isFirm, true);
-  if (byRoot || trust.members.has(record.id)) return member(isFirm);
+  const inTime = now <= token.notAfter;
+  const mayJoin = inTime && token.adopt === "auto" && !byFormerRoot && !closed;
+  if (vouchers.length > 0) return member(isFirm || mayJoin, true);
+  if (byRoot || trust.members.has(record.id)) return member(isFirm || mayJoin);
 
-  // A newcomer. The date and the maximum bound whom we let in, and what we put our own name under.
+  // A newcomer: the date and the maximum bound whom we let in.
   if (closed) {
     throw new Refusal("tokenClosed", "a device that came by this token was revoked: it admits nobody new");
   }
   const pending = (because: PendingReason): Verdict => ({ verdict: "pending", record, token, because });
   if (byFormerRoot || token.adopt === "confirm") return pending("needsConfirmation");
-  const inTime = now <= token.notAfter;
   if (trust.knowsNobody) return member(inTime);
   if (!inTime) return pending("tokenExpired");
   if ((trust.admittedByToken.get(token.id) ?? 0) >= token.maxDevices) return pending("overMaximum");

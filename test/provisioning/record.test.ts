@@ -84,6 +84,8 @@ test("a device that knows nobody judges no dates, and puts its name only under w
   // Nor later, when the one taken on faith has become known: else an expired token would come in by a newcomer's door.
   const onFaith = trustOf(elm.keys, [attic], { ...late, firm: new Set() });
   expect(await judge(await recordOf(attic), onFaith)).toBe("member~");
+  // In time it gets its countersignature again, should the first have been lost on the way.
+  expect(await judge(await recordOf(attic), trustOf(elm.keys, [attic], { firm: new Set() }))).toBe("member+");
   const introduced = await recordOf(cellar, { admissions: [await admit(elm.keys, cellar, attic)] });
   expect(await judge(introduced, onFaith)).toBe("member~");
 });
