@@ -13,7 +13,10 @@ export async function buildPage(): Promise<string> {
     envDir: false,
     publicDir: false,
     logLevel: "warn",
-    oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+    mode: "production",
+    // Whatever NODE_ENV the caller has (a test runner sets one), the same bytes.
+    define: { "process.env.NODE_ENV": '"production"' },
+    oxc: { jsx: { runtime: "automatic", importSource: "preact", development: false } },
     build: {
       write: false,
       target: "es2022",

@@ -13,6 +13,7 @@ import {
 import { type Clock, every } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
+import type { Warnings } from "../health/warnings.ts";
 import { type Collector, makeCollector } from "./collector.ts";
 import { announcements } from "./homeassistant.ts";
 
@@ -24,6 +25,8 @@ export type TelemetryOptions = {
   sample(): Promise<MetricsPayload>;
   inventory(): Promise<InventoryPayload>;
   warnings(): WarningsPayload["warnings"];
+  /** Told when the broker has not answered for a minute, and when it does again. */
+  standing?: Pick<Warnings, "raise" | "clear">;
   homeAssistant: boolean;
   log: Log;
   clock: Clock;
@@ -46,6 +49,8 @@ export type Telemetry = {
 /** An hour of metrics: what a device that lost its broker still tells afterwards. */
 const queueLimit = 360;
 const maxRetryMs = 30_000;
+/** A new broker is found and joined within seconds; a minute without one is worth a word. */
+const silentMs = 60_000;
 const dayMs = 24 * 3600_000;
 
 export function startTelemetry(options: TelemetryOptions): Telemetry {
@@ -57,6 +62,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   let connectedTo: string | undefined;
   let failures = 0;
   let notBefore = 0;
+  let lastConnected = clock.monotonic();
   let newest: MetricsPayload | undefined;
   let inventory: InventoryPayload | undefined;
   let inventoryAt = Number.NEGATIVE_INFINITY;
@@ -166,7 +172,14 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
       notBefore = clock.monotonic() + retryMs * Math.random();
     }
     if (target !== undefined && !client && clock.monotonic() >= notBefore) join(target);
-    if (client?.connected) sayWarnings(false);
+    if (client?.connected) {
+      lastConnected = clock.monotonic();
+      options.standing?.clear("broker.unreachable", "client");
+      sayWarnings(false);
+    } else if (target !== undefined && clock.monotonic() - lastConnected > silentMs) {
+      const hint = "metrics wait in a queue meanwhile; hamlet net explain tells how that member is reached";
+      options.standing?.raise("broker.unreachable", `the broker at ${target} does not answer`, hint, "client");
+    }
     collector.tick();
   };
 

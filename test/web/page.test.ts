@@ -42,6 +42,12 @@ const text = (selector: string) => `(document.querySelector(${JSON.stringify(sel
 const rowOf = (name: string) =>
   `[...document.querySelectorAll("#members ~ * tbody tr")].find((row) => row.querySelector("th").innerText.startsWith("${name}")).innerText`;
 
+test("the page is one file that names no other server, the same bytes each time", async () => {
+  expect(await buildPage()).toBe(html);
+  expect(html.match(/https?:\/\/[^"'`\s)]+/g)?.filter((url) => !url.startsWith("http://www.w3.org/"))).toEqual([]);
+  expect(Buffer.byteLength(html)).toBeLessThan(40_000);
+});
+
 test("the full page shows each member and follows what happens to it", async () => {
   const { url } = await serve("full");
   const tab = await browser.open(url);

@@ -111,3 +111,25 @@ test("without a broker the queue has a ceiling and the newest metrics are still 
   expect(alone.own()?.at).toBe(now);
   expect(alone.latest().get(ids["127.0.0.2"]!)?.at).toBe(now);
 });
+
+test("a broker that does not answer for a minute is a warning until it does", async () => {
+  const { port } = await broker("127.0.0.2");
+  let passed = 0;
+  let address = "127.0.0.9"; // nobody listens there
+  const said: string[] = [];
+  const cellar = device("127.0.0.3", {
+    brokerAddress: () => address,
+    port,
+    clock: { now: Date.now, monotonic: () => performance.now() + passed },
+    standing: {
+      raise: (code, message) => said.push(`${code}: ${message}`),
+      clear: (code) => said.push(`${code} is over`),
+    },
+  });
+  await until(() => cellar.counts().queued > 2);
+  expect(said).toEqual([]);
+  passed = 61_000;
+  await until(() => said.includes("broker.unreachable: the broker at 127.0.0.9 does not answer"));
+  address = "127.0.0.2";
+  await until(() => said.at(-1) === "broker.unreachable is over");
+});
