@@ -39,8 +39,7 @@ export async function startBrowser(): Promise<Browser> {
       ...["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"],
       ...["--remote-debugging-port=0", `--user-data-dir=${profile}`, "about:blank"],
     ],
-    // A group of its own: its helpers end with it.
-    { stdio: "ignore", detached: true },
+    { stdio: "ignore" },
   );
   const ended = new Promise<void>((resolve) => chromium.once("exit", () => resolve()));
   const socket = new WebSocket(await debuggerUrl(join(profile, "DevToolsActivePort")));
@@ -106,9 +105,11 @@ export async function startBrowser(): Promise<Browser> {
       return tab;
     },
     async [Symbol.asyncDispose]() {
-      socket.close();
-      if (chromium.exitCode === null && chromium.pid) process.kill(-chromium.pid, "SIGKILL");
+      call("Browser.close").catch(() => {});
+      const late = setTimeout(() => chromium.kill("SIGKILL"), 5_000);
       await ended;
+      clearTimeout(late);
+      socket.close();
       await rm(profile, { recursive: true, force: true, maxRetries: 5 });
     },
   };
