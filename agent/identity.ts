@@ -72,6 +72,7 @@ export class Identity {
   readonly #file: IdentityFile;
   #standing: Standing;
   #endpoints: string[] = [];
+  #revocation = 0;
   #jws = "";
   #renewing: Promise<unknown> = Promise.resolve();
 
@@ -137,9 +138,11 @@ export class Identity {
 
   /** Keeps a member's word that it let us in. True if it was new. */
   async addAdmission(jws: string): Promise<boolean> {
-    const isNew = (admissions: readonly string[]) => !admissions.includes(jws) && admissions.length < 4;
-    if (!isNew(this.admissions)) return false;
-    await this.#renew(({ admissions }) => (isNew(admissions) ? { admissions: [...admissions, jws] } : {}));
+    if (this.admissions.includes(jws)) return false;
+    // The newest four: who vouched first may be long gone.
+    await this.#renew(({ admissions }) => ({
+      admissions: [...admissions.filter((known) => known !== jws), jws].slice(-4),
+    }));
     return true;
   }
 
@@ -150,6 +153,13 @@ export class Identity {
   /** Somebody holds a later record of ours than we do: from now on ours is later still. */
   async goAbove(number: number): Promise<void> {
     if (number >= this.number) await this.#renew((standing) => ({ number: Math.max(number, standing.number) }));
+  }
+
+  /** How far we have seen the revocations, for others to see who is behind. */
+  async setRevocation(number: number): Promise<void> {
+    if (number === this.#revocation) return;
+    this.#revocation = number;
+    await this.#renew();
   }
 
   /** Our word that this device is let in. */
@@ -185,7 +195,7 @@ export class Identity {
         token,
         member: this.#file.member,
         admissions: standing.admissions,
-        revocation: 0,
+        revocation: this.#revocation,
       },
       this.key,
     );

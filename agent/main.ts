@@ -3,11 +3,13 @@ import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { z } from "zod";
 import { makePageHandler } from "../dashboard/api.ts";
 import { generateSigningKey } from "../provisioning/keys.ts";
 import { adoptionCode, deviceIdOf } from "../provisioning/names.ts";
 import { systemClock } from "../system/clock.ts";
 import { describeError, HamletError } from "../system/error.ts";
+import { readJson } from "../system/files.ts";
 import { makeLog } from "../system/log.ts";
 import { startApi } from "./api.ts";
 import { overlayConfig, readConfig } from "./config.ts";
@@ -19,6 +21,8 @@ import type { PublicStatus, Status } from "./status.ts";
 import { inventoryFlag, runInventoryChild } from "./telemetry/inventory.ts";
 
 const log = makeLog("agent");
+/** What the root one-shot of the first boot could not do; it removes the file once things are right. */
+const FirstbootReport = z.object({ code: z.string(), message: z.string(), hint: z.string().optional() });
 
 if (process.argv.includes(inventoryFlag)) await runInventoryChild();
 else await main().catch(die);
@@ -52,6 +56,13 @@ async function main(): Promise<void> {
       "run hamlet provision on its image or card, then start it again",
     );
   }
+  const report = await readJson(join(base.stateFolder, "firstboot.json"), FirstbootReport).catch(() => undefined);
+  if (report)
+    warnings.raise(
+      "firstboot.failed",
+      `${report.code}: ${report.message}`,
+      report.hint ?? "provision the device again",
+    );
   let config = base;
   try {
     config = overlayConfig(base, identity?.provision.config);

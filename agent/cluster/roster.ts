@@ -4,9 +4,8 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
 import { adoptionCode, meshAddress } from "../../provisioning/names.ts";
-import { judgeRecord, type MemberRecord, type Trust } from "../../provisioning/record.ts";
+import { judgeRecord, type MemberRecord, readRecord, type Trust, type Verdict } from "../../provisioning/record.ts";
 import { addRevocations, noRevocations, type Revocations, revocationsAfter } from "../../provisioning/revocation.ts";
-import type { TokenCertificate } from "../../provisioning/token.ts";
 import type { Clock } from "../../system/clock.ts";
 import { readJson, writeJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
@@ -15,8 +14,15 @@ import type { Warnings } from "../health/warnings.ts";
 import type { Identity } from "../identity.ts";
 import type { DocumentStore } from "./cluster.ts";
 
-/** A member: its record as verified, the bytes it signed, and the name it goes by here. */
-export type Member = { record: MemberRecord; jws: string; name: string; address: string; tokenId: string };
+/** A member: its record as verified, the bytes it signed, the name it goes by here; `firm` unless it is only taken on faith. */
+export type Member = {
+  record: MemberRecord;
+  jws: string;
+  name: string;
+  address: string;
+  tokenId: string;
+  firm: boolean;
+};
 export type Pending = { id: string; name: string; code: string; because: string; heardAt: number };
 export type Hearing =
   | { verdict: "member"; member: Member; news: boolean; admission?: string }
@@ -24,7 +30,12 @@ export type Hearing =
   | { verdict: "refused"; because: string }
   | { verdict: "self" };
 
-const RosterFile = z.object({ v: z.literal(1), records: z.array(z.string()), revocations: z.array(z.string()) });
+const RosterFile = z.object({
+  v: z.literal(1),
+  records: z.array(z.string()),
+  firm: z.array(z.string()).describe("ids of the members that are not only taken on faith"),
+  revocations: z.array(z.string()),
+});
 const pendingForMs = 10 * 60_000;
 const maxPending = 16;
 
@@ -56,9 +67,15 @@ export class Roster implements DocumentStore {
       return undefined;
     });
     await this.#revoke([...(file?.revocations ?? []), ...(this.#identity.provision.revocations ?? [])]);
+    const saved = await Promise.all((file?.records ?? []).map((jws) => readRecord(jws).catch(() => undefined)));
+    // They vouch for each other, so all their keys count before the first is judged.
+    const trust = this.#trust();
+    const members = new Map(trust.members);
+    for (const record of saved) if (record) members.set(record.id, record.deviceKey);
+    const firm = new Set([...(trust.firm ?? []), ...(file?.firm ?? [])]);
     for (const jws of file?.records ?? []) {
-      const verdict = await judgeRecord(jws, { ...this.#trust(), knowsNobody: true });
-      if (verdict.verdict === "member") this.#keep(verdict.record, verdict.token, jws);
+      const verdict = await judgeRecord(jws, { ...trust, members, firm });
+      if (verdict.verdict === "member") this.#keep(verdict, jws);
     }
   }
 
@@ -150,7 +167,7 @@ export class Roster implements DocumentStore {
     }
     const known = this.#members.get(record.id);
     const news = !known || record.number > known.record.number;
-    const member = news ? this.#keep(record, verdict.token, jws) : known;
+    const member = news ? this.#keep(verdict, jws) : known;
     if (news) {
       this.#pending.delete(record.id);
       await this.#save();
@@ -174,14 +191,15 @@ export class Roster implements DocumentStore {
       this.#log.warn(`${name} (${record.id}) is no member any more: ${verdict.because}`);
       this.#members.delete(record.id);
     }
+    await this.#identity.setRevocation(revocations.number);
     return revocations !== before;
   }
 
-  #keep(record: MemberRecord, token: TokenCertificate, jws: string): Member {
+  #keep({ record, token, firm }: Verdict & { verdict: "member" }, jws: string): Member {
     const standing = this.#members.get(record.id);
     const name = standing?.record.name === record.name ? standing.name : this.#freeName(record);
     const address = meshAddress(this.#identity.neighborhood.id, record.deviceKey);
-    const member = { record, jws, name, address, tokenId: token.id };
+    const member = { record, jws, name, address, tokenId: token.id, firm: firm || standing?.firm === true };
     this.#members.set(record.id, member);
     return member;
   }
@@ -213,9 +231,11 @@ export class Roster implements DocumentStore {
       [wireguard.publicKey, id],
       [address, id],
     ]);
+    const firm = new Set([id]);
     const admittedByToken = new Map([[token.id, 1]]);
     for (const member of this.#members.values()) {
       members.set(member.record.id, member.record.deviceKey);
+      if (member.firm) firm.add(member.record.id);
       held.set(member.record.wireguardKey, member.record.id).set(member.address, member.record.id);
       admittedByToken.set(member.tokenId, (admittedByToken.get(member.tokenId) ?? 0) + 1);
     }
@@ -224,6 +244,7 @@ export class Roster implements DocumentStore {
       neighborhood,
       revocations: this.#revocations,
       members,
+      firm,
       knowsNobody,
       admittedByToken,
       held,
@@ -233,8 +254,14 @@ export class Roster implements DocumentStore {
 
   async #save(): Promise<void> {
     try {
-      const records = [...this.#members.values()].map(({ jws }) => jws);
-      await writeJson(this.#path, { v: 1, records, revocations: this.#revocations.documents.map(({ jws }) => jws) });
+      const members = [...this.#members.values()];
+      const content: z.infer<typeof RosterFile> = {
+        v: 1,
+        records: members.map(({ jws }) => jws),
+        firm: members.filter(({ firm }) => firm).map(({ record }) => record.id),
+        revocations: this.#revocations.documents.map(({ jws }) => jws),
+      };
+      await writeJson(this.#path, content);
       this.#warnings.clear("state.full");
     } catch (error) {
       this.#warnings.raise(

@@ -9,6 +9,7 @@ export type WarningCode =
   | "config.invalid"
   | "discovery.multicastBlocked"
   | "discovery.failed"
+  | "firstboot.failed"
   | "mesh.userspace"
   | "mesh.noHandshake"
   | "member.dead"
