@@ -4,6 +4,7 @@ import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import { Courier, type DocumentStore } from "./documents.ts";
 import {
+  DOCUMENT_BYTES,
   decodeMessage,
   decodeSync,
   encodeMessage,
@@ -54,9 +55,11 @@ export type Cluster = {
 };
 
 const LONGEST_SLEEP_MS = 60_000;
+const AFTER_FAULT_MS = 1_000;
 const GOODBYE_MS = 500; // two rounds of gossip
 /** A member that sends more than this is broken: in a hundred-member neighborhood each is due about ten a second. */
 const DATAGRAMS = { perSecond: 100, burst: 400 };
+const WARNINGS = { perSecond: 1 / 60, burst: 3 };
 const REQUESTS = { perSecond: 50, burst: 500 };
 
 /** Throws `port.taken`, and `cluster.failed` if the address does not appear in time. */
@@ -70,6 +73,7 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
   const mayDatagram = makeRates({ ...DATAGRAMS, monotonic });
+  const mayWarn = makeRates({ ...WARNINGS, monotonic });
   const mayRequest = makeRates({ ...REQUESTS, monotonic });
 
   const transport: Transport = await openTransport({
@@ -93,22 +97,38 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
     publish: (document) => dispatch({ kind: "publish", document }),
     async fetch(from, kind, id) {
       const path = `/v1/documents/${kind}/${encodeURIComponent(id)}`;
-      return (await transport.ask(addresses.get(from) ?? "", "GET", path)).toString("utf8");
+      const answer = await transport.ask(addresses.get(from) ?? "", {
+        method: "GET",
+        path,
+        limitBytes: DOCUMENT_BYTES,
+      });
+      return answer.toString("utf8");
     },
   });
 
   function dispatch(event: Event): void {
     if (isStopped) return;
+    try {
+      advance(event);
+      wakeIn(view.dueAt - monotonic());
+    } catch (error) {
+      // A fault of ours must not end the agent on a member's word; the view is as it was.
+      log.error(`${event.kind}: ${describeError(error)}`);
+      wakeIn(event.kind === "tick" ? AFTER_FAULT_MS : view.dueAt - monotonic());
+    }
+  }
+
+  function advance(event: Event): void {
     const [next, effects] = step(view, event, monotonic(), proofs);
     view = next;
     for (const effect of effects) perform(effect);
-    if (effects.some(({ kind }) => kind === "changed")) announce();
-    clearTimeout(timer);
-    timer = setTimeout(wake, Math.min(LONGEST_SLEEP_MS, Math.max(0, view.dueAt - monotonic())));
+    if (effects.some(({ kind }) => kind === "changed")) o.onChange(liveness());
   }
 
-  function wake(): void {
-    dispatch({ kind: "tick" });
+  function wakeIn(ms: number): void {
+    clearTimeout(timer);
+    if (isStopped) return;
+    timer = setTimeout(() => dispatch({ kind: "tick" }), Math.min(LONGEST_SLEEP_MS, Math.max(0, ms)));
   }
 
   function perform(effect: Effect): void {
@@ -125,10 +145,10 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
         courier.heard(effect.from, effect.documents);
         break;
       case "changed":
-        log.info(`${effect.id} is ${effect.state}`);
+        if (view.members.get(effect.id)?.incarnation !== 0) log.info(`${effect.id} is ${effect.state}`);
         break;
       case "forged":
-        log.warn(`${effect.from} told of ${effect.id} what that one never signed`);
+        if (mayWarn(effect.from)) log.warn(`${effect.from} told of ${effect.id} what that one never signed`);
         break;
     }
   }
@@ -147,7 +167,9 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
 
   async function sync(id: string): Promise<void> {
     const to = addresses.get(id);
-    if (to) takeSync(id, await transport.ask(to, "POST", "/v1/sync", syncText()));
+    if (!to) return;
+    const post = { method: "POST", path: "/v1/sync", body: syncText(), limitBytes: SYNC_BYTES } as const;
+    takeSync(id, await transport.ask(to, post));
   }
 
   function takeSync(from: string, bytes: Buffer): boolean {
@@ -184,14 +206,6 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
       all.set(id, { state, since: since(at), incarnation, ...(rttMs === undefined ? {} : { rttMs }) });
     }
     return all;
-  }
-
-  function announce(): void {
-    try {
-      o.onChange(liveness());
-    } catch (error) {
-      log.error(`after a change of liveness: ${describeError(error)}`);
-    }
   }
 
   membersChanged();

@@ -11,10 +11,11 @@ export type Request = { from: string; method: string; path: string; body: Buffer
 export type Answer = { status: number; body: string };
 export type Transport = {
   send(to: string, text: string): void;
-  /** The body of a 200; throws for anything else, and after 5 s. */
-  ask(to: string, method: "GET" | "POST", path: string, body?: string): Promise<Buffer>;
+  /** The body of a 200; throws for anything else, for more than `limitBytes`, and after 5 s. */
+  ask(to: string, question: Question): Promise<Buffer>;
   close(): Promise<void>;
 };
+export type Question = { method: "GET" | "POST"; path: string; body?: string; limitBytes: number };
 export type TransportOptions = {
   address: string;
   port: number;
@@ -47,7 +48,7 @@ export async function openTransport(o: TransportOptions): Promise<Transport> {
         if (error) o.log.debug(`datagram to ${to}: ${error.message}`);
       });
     },
-    ask: (to, method, path, body) => ask(o, agent, to, { method, path, body }),
+    ask: (to, question) => ask(o, agent, to, question),
     async close() {
       agent.destroy();
       server.closeAllConnections();
@@ -96,7 +97,8 @@ async function bindUdp(o: TransportOptions): Promise<Socket> {
 }
 
 async function listenTcp(o: TransportOptions): Promise<Server> {
-  const server = createServer({ headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 5_000 });
+  const limits = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 2_000 };
+  const server = createServer({ ...limits, keepAliveTimeout: 5_000 });
   server.maxConnections = 64;
   server.on("connection", (connection) => {
     if (!o.isMember(connection.remoteAddress ?? "")) connection.destroy();
@@ -105,7 +107,7 @@ async function listenTcp(o: TransportOptions): Promise<Server> {
   server.on("request", async (incoming, outgoing) => {
     try {
       const { method = "", url: path = "" } = incoming;
-      const body = await bodyOf(incoming);
+      const body = await bodyOf(incoming, SYNC_BYTES);
       const answer = await o.onRequest({ from: incoming.socket.remoteAddress ?? "", method, path, body });
       outgoing.writeHead(answer.status, { "content-type": "application/json" }).end(answer.body);
     } catch (error) {
@@ -122,26 +124,25 @@ async function listenTcp(o: TransportOptions): Promise<Server> {
   return server;
 }
 
-type Asked = { method: string; path: string; body: string | undefined };
-
-async function ask(o: TransportOptions, agent: Agent, to: string, { method, path, body }: Asked): Promise<Buffer> {
+async function ask(o: TransportOptions, agent: Agent, to: string, question: Question): Promise<Buffer> {
+  const { method, path, body, limitBytes } = question;
   const signal = AbortSignal.timeout(ASK_MS);
   const incoming = await new Promise<IncomingMessage>((resolve, reject) => {
     const headers = body === undefined ? {} : { "content-length": Buffer.byteLength(body) };
     const options = { host: to, port: o.port, localAddress: o.address, method, path, headers, agent, signal };
     request(options, resolve).on("error", reject).end(body);
   });
-  const bytes = await bodyOf(incoming);
+  const bytes = await bodyOf(incoming, limitBytes);
   if (incoming.statusCode !== 200) throw new Error(`${method} ${path}: ${incoming.statusCode}`);
   return bytes;
 }
 
-async function bodyOf(incoming: IncomingMessage): Promise<Buffer> {
+async function bodyOf(incoming: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   for await (const chunk of incoming) {
     sizeBytes += chunk.length;
-    if (sizeBytes > SYNC_BYTES) throw new Error(`more than ${SYNC_BYTES} bytes`);
+    if (sizeBytes > limitBytes) throw new Error(`more than ${limitBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { addDocument, addNews, load, type Rumours, tellings } from "../../../agent/cluster/rumours.ts";
+import { idOf } from "../../sim/ink.ts";
+import { attic, cellar, news } from "./folks.ts";
+
+test("a rumour is told 4 times the decimal logarithm of the cluster's size, then never again", () => {
+  expect([3, 9, 10, 100].map(tellings)).toEqual([4, 4, 8, 12]);
+  let rumours: Rumours = addNews([], news(cellar, "alive", 1));
+  for (let telling = 0; telling < 4; telling++) {
+    const [freight, left] = load(rumours, [], 3);
+    expect(freight.news).toEqual([news(cellar, "alive", 1)]);
+    rumours = left;
+  }
+  expect(rumours).toEqual([]);
+});
+
+test("newer news of a member replaces the older, and is as fresh as new", () => {
+  const told = load(addNews([], news(cellar, "alive", 1)), [], 3)[1];
+  expect(addNews(told, news(cellar, "suspect", 1))).toMatchObject([
+    { about: cellar, told: 0, news: { state: "suspect" } },
+  ]);
+});
+
+test("what was told least goes first, and what has no room waits", () => {
+  const all = Array.from({ length: 20 }, (_, index) => news(idOf(index), "alive", 1));
+  let rumours: Rumours = all.reduce((queue: Rumours, item) => addNews(queue, item), []);
+  const heard = new Set<string>();
+  for (let telling = 0; telling < 3; telling++) {
+    const [freight, left] = load(rumours, [], 20);
+    for (const { id } of freight.news) heard.add(id);
+    rumours = left;
+  }
+  expect(heard.size).toBe(20);
+});
+
+test("what goes first is not told twice in one message, and counts as told", () => {
+  const first = news(attic, "alive", 1);
+  const [freight, left] = load(addNews([], first), [first], 3);
+  expect(freight.news).toEqual([first]);
+  expect(left).toMatchObject([{ told: 1 }]);
+});
+
+test("documents ride along, one rumour for each kind and id", () => {
+  const edition = (number: number) => ({ kind: "rollout", id: "spring", number, digest: "d".repeat(43) });
+  const [freight] = load(addDocument(addDocument([], edition(1)), edition(2)), [], 3);
+  expect(freight.documents).toEqual([edition(2)]);
+});
