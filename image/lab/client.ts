@@ -146,9 +146,11 @@ function makeClient(folder: string): LabClient {
         const asked = request({ socketPath: path, path: `/v1/machines/${name}/channel`, headers });
         asked.on("error", (cause) => reject(notAnswering(cause)));
         asked.on("response", async (response) => reject(refusal(parseJson(await text(response).catch(() => "")))));
-        asked.on("upgrade", (_response, socket: Duplex) => {
+        asked.on("upgrade", (_response, socket: Duplex, head) => {
+          if (head.length > 0) socket.unshift(head);
           const channel = openChannel(socket);
           channel.onReady(() => resolve(channel));
+          socket.on("close", () => reject(notAnswering(undefined)));
         });
         asked.end();
       }),

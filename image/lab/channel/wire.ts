@@ -1,6 +1,7 @@
 // What goes over the lab's virtio-serial port: one JSON message a line.
 // Lines, because after a reset either side may begin in the middle of the other's message: the next line feed mends that.
 import type { Duplex } from "node:stream";
+import { StringDecoder } from "node:string_decoder";
 import { z } from "zod";
 import { explainIssues, parseJson } from "../../../system/files.ts";
 
@@ -46,9 +47,10 @@ export function readMessages(
   onRefused: (why: string) => void,
 ): void {
   let pending = "";
-  source.setEncoding("utf8");
-  source.on("data", (text: string) => {
-    const lines = (pending + text).split("\n");
+  // A socket that came by HTTP does not take an encoding.
+  const decoder = new StringDecoder("utf8");
+  source.on("data", (chunk: Buffer) => {
+    const lines = (pending + decoder.write(chunk)).split("\n");
     pending = lines.pop() ?? "";
     if (pending.length > maxLineChars) {
       pending = "";
