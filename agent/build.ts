@@ -57,7 +57,7 @@ export async function bundleProgram(entry: string, output: string, page: string)
       define: { "process.env.NODE_ENV": '"production"', HAMLET_PAGE: JSON.stringify(page) },
       legalComments: "none",
       logLevel: "silent",
-      plugins: [lateBuiltins],
+      plugins: [lateBuiltins, oneLanguage],
     });
   } catch (cause) {
     const [first] = (cause as { errors?: { text: string; location?: { file: string; line: number } }[] }).errors ?? [];
@@ -84,6 +84,16 @@ const lateBuiltins: Plugin = {
     });
     onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
       contents: `module.exports = require(${JSON.stringify(path)});`,
+    }));
+  },
+};
+
+/** zod carries its messages in forty languages; the logs speak one. */
+const oneLanguage: Plugin = {
+  name: "one-language",
+  setup({ onLoad }) {
+    onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({
+      contents: 'export { default as en } from "./en.js";',
     }));
   },
 };
