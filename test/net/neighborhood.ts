@@ -78,7 +78,7 @@ export async function makeNeighborhood(names: string[], options: HostOptions = {
       await writeFile(join(folder, "agent.json"), JSON.stringify(full));
       const argv = [
         process.execPath,
-        "--max-semi-space-size=2",
+        ...["--max-semi-space-size=1", "--optimize-for-size"], // as in agent/units
         bundle,
         "--config",
         join(folder, "agent.json"),
