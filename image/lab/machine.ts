@@ -1,6 +1,6 @@
 // One virtual device: a QEMU machine with UEFI firmware, a copy-on-write disk over the image, and the lab's cables.
 import { type ChildProcess, spawn } from "node:child_process";
-import { copyFile } from "node:fs/promises";
+import { copyFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Argv, Run } from "../../system/command.ts";
 import { type Accelerator, firmware } from "./accelerator.ts";
@@ -84,11 +84,16 @@ function diskArguments(kind: DiskKind, overlay: string): string[] {
   }
 }
 
+/** The smallest card one still buys. As on a real one there is room behind the image, for the first boot to take. */
+const leastDiskBytes = 8_000_000_000;
+
 /** A fresh disk over `image` and fresh firmware variables: the device as it comes out of the box. */
 export async function makeDisk(run: Run, folder: string, name: string, image: string): Promise<void> {
   const files = machineFiles(name);
   await copyFile(firmware.vars, join(folder, files.vars));
-  await run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image, files.overlay], { cwd: folder });
+  const sizeBytes = Math.max(leastDiskBytes, (await stat(image)).size);
+  const words = ["-f", "qcow2", "-F", "raw", "-b", image, files.overlay, String(sizeBytes)];
+  await run(["qemu-img", "create", "-q", ...words], { cwd: folder });
 }
 
 /** Writes the bytes of the file `source` into the disk, at `offset`; the image beneath stays as it is. */
