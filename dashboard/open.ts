@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import { prometheusText } from "../agent/telemetry/prometheus.ts";
 import { errnoOf, HamletError } from "../system/error.ts";
 import { type StatusSource, servePage } from "./api.ts";
+import { freshPage } from "./page.ts";
 
 export type OpenPage = { url: string; close(): Promise<void> };
 
@@ -12,6 +13,7 @@ export async function serveOpenPage(source: Pick<StatusSource, "status">, { port
     read: () => source.status(),
     metrics: async () => prometheusText(await source.status()),
     names: () => [],
+    html: await freshPage(),
   });
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, handler);
   await new Promise<void>((resolve, reject) => {

@@ -2,26 +2,37 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
-// A bundle carries the page as this constant; a run from source has the file that `npm run build` leaves.
+// A bundle carries the page as this constant; named in one place, since each one becomes the whole page.
 declare const HAMLET_PAGE: string;
+
+function bundledPage(): string | undefined {
+  try {
+    return HAMLET_PAGE;
+  } catch {
+    return undefined;
+  }
+}
 
 const fallback = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Hamlet</title><link rel="icon" href="data:,">
 <p>The page is not built yet: run <code>npm run build</code>, then start again. <a href="/v1/status">The status as JSON</a> is here.</p>`;
 
+/** The page in the bundle; from source the file that `npm run build` leaves, or a word on how to make it. */
 export function loadPage(): string {
-  try {
-    return HAMLET_PAGE; // named once: a bundle has the whole page wherever this stands
-  } catch {
-    return builtPage();
-  }
-}
-
-function builtPage(): string {
+  const bundled = bundledPage();
+  if (bundled !== undefined) return bundled;
   try {
     return readFileSync(new URL("../dist/page.html", import.meta.url), "utf8");
   } catch {
     return fallback;
   }
+}
+
+/** As loadPage(), but a checkout builds it: nobody who opens the page looks at yesterday's. */
+export async function freshPage(): Promise<string> {
+  const bundled = bundledPage();
+  if (bundled !== undefined) return bundled;
+  const { buildPage } = await import("./build.ts");
+  return buildPage().catch(() => loadPage());
 }
 
 /** Only the scripts and styles that stand in `html` may run, by their hashes; only this server may be asked. */
