@@ -1,6 +1,6 @@
 // How commands and tests speak with a running lab, and start one.
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -60,9 +60,14 @@ export async function refuseSecondLab(folder = labFolder()): Promise<void> {
 /** Starts a supervisor of its own session and resolves when its machines have power. Throws `lab.alreadyRunning` and what stopped it. */
 export async function startLab(options: Partial<SupervisorOptions> & { image: string }): Promise<LabClient> {
   const folder = options.folder ?? labFolder();
+  const program = fileURLToPath(new URL("./supervisor.ts", import.meta.url));
+  if (!existsSync(program)) {
+    throw new HamletError("lab.bootFailed", "the lab runs from a checkout of this project, not from one file alone", {
+      hint: "in the checkout: npm start",
+    });
+  }
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const logFile = openSync(join(folder, logName), "a", 0o600);
-  const program = fileURLToPath(new URL("./supervisor.ts", import.meta.url));
   const child = spawn(process.execPath, [program, JSON.stringify({ ...options, folder })], {
     detached: true,
     stdio: ["ignore", logFile, logFile, "ipc"],

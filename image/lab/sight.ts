@@ -75,7 +75,7 @@ function update(sight: Sight, finding: Finding, nowS: number): Sight {
         ...sight,
         reached: reach(
           "firmware",
-          ...(/Linux version|^\[ *\d+\.\d{6}\]/m.test(finding.text) ? ["kernel" as const] : []),
+          ...(/Linux version|^\[ *\d+\.\d{6}\]|^hamlet/im.test(finding.text) ? ["kernel" as const] : []),
         ),
       };
     case "frame":
@@ -115,8 +115,9 @@ function changes(before: Sight, after: Sight, nowS: number): LabEvent[] {
   }
   for (const member of after.last?.gist.members ?? []) {
     const was = before.last?.gist.members.find((known) => known.id === member.id);
-    const turned = was && was.state !== member.state && !member.isSelf;
-    if (turned && (member.state === "dead" || member.state === "alive")) {
+    if (!was || was.state === member.state || member.isSelf) continue;
+    // Suspicion is no news: it comes and goes on a busy computer.
+    if (member.state === "dead" || (member.state === "alive" && was.state === "dead")) {
       events.push(event(member.name, member.state, `says ${after.name}`));
     }
   }
