@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { bundleProgram } from "../../agent/build.ts";
 import type { AgentConfig } from "../../agent/config.ts";
 import { Status } from "../../agent/status.ts";
 import type { TokenFile } from "../../provisioning/issue-token.ts";
@@ -129,13 +130,8 @@ export function agentBundle(): Promise<string> {
   built ??= (async () => {
     const folder = await mkdtemp(join(tmpdir(), "hamlet-agent-"));
     process.once("exit", () => rmSync(folder, { recursive: true }));
-    const { build } = await import("esbuild");
     const outfile = join(folder, "agent.mjs");
-    await build({
-      ...{ entryPoints: ["agent/main.ts"], outfile, bundle: true, minify: true },
-      ...{ platform: "node", format: "esm", target: "node24", logLevel: "error" },
-      banner: { js: 'import{createRequire as c}from"node:module";const require=c(import.meta.url);' },
-    });
+    await bundleProgram("agent/main.ts", outfile, "<!doctype html><title>Hamlet</title>");
     return outfile;
   })();
   return built;
