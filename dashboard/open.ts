@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import { prometheusText } from "../agent/telemetry/prometheus.ts";
 import { errnoOf, HamletError } from "../system/error.ts";
 import { type StatusSource, servePage } from "./api.ts";
-import { freshPage } from "./page.ts";
+import { bundledPage, loadPage } from "./page.ts";
 
 export type OpenPage = { url: string; close(): Promise<void> };
 
@@ -40,4 +40,12 @@ export async function serveOpenPage(source: Pick<StatusSource, "status">, { port
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** A checkout builds the page afresh: nobody who opens it looks at yesterday's. */
+async function freshPage(): Promise<string> {
+  const bundled = bundledPage();
+  if (bundled !== undefined) return bundled;
+  const { buildPage } = await import("./build.ts");
+  return buildPage().catch(() => loadPage());
 }

@@ -5,7 +5,8 @@ import { readFileSync } from "node:fs";
 // A bundle carries the page as this constant; named in one place, since each one becomes the whole page.
 declare const HAMLET_PAGE: string;
 
-function bundledPage(): string | undefined {
+/** The page in the bundle that runs; undefined in a run from source. */
+export function bundledPage(): string | undefined {
   try {
     return HAMLET_PAGE;
   } catch {
@@ -25,14 +26,6 @@ export function loadPage(): string {
   } catch {
     return fallback;
   }
-}
-
-/** As loadPage(), but a checkout builds it: nobody who opens the page looks at yesterday's. */
-export async function freshPage(): Promise<string> {
-  const bundled = bundledPage();
-  if (bundled !== undefined) return bundled;
-  const { buildPage } = await import("./build.ts");
-  return buildPage().catch(() => loadPage());
 }
 
 /** Only the scripts and styles that stand in `html` may run, by their hashes; only this server may be asked. */
