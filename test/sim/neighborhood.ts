@@ -16,6 +16,7 @@ type Body = { view: View; life: number; isUp: boolean; stalledUntil: number; pee
 
 export class Neighborhood {
   now = 0;
+  steps = 0;
   datagrams = 0;
   bytes = 0;
   largestBytes = 0;
@@ -148,6 +149,7 @@ export class Neighborhood {
   #dispatch(index: number, event: Event): void {
     const body = this.bodies[index]!;
     const before = body.view.dueAt;
+    this.steps++;
     const [view, effects] = step(body.view, event, this.now, ink);
     body.view = view;
     for (const effect of effects) this.#perform(index, effect);
