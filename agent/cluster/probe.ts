@@ -21,7 +21,7 @@ export function startProbe(turn: Turn): void {
   if (target === undefined) return;
   const sequence = nextSequence(turn);
   const times = { sentAt: now, askAt: now + TIMEOUT_MS * patience, endsAt: now + PROBE_MS * patience };
-  view.probe = { target, sequence, ...times, helpers: 0, nacks: 0, hasAsked: false };
+  view.probe = { target, sequence, ...times, helpers: [], nacks: [], hasAsked: false };
   send(turn, target, { type: "ping", sequence });
 }
 
@@ -34,21 +34,21 @@ export function askOthers(turn: Turn, probe: Probe): void {
   const { target, sequence } = probe;
   const able = reachable(turn.view).filter((id) => id !== target && turn.view.members.get(id)?.state === "alive");
   const helpers = sample(turn.random, able, HELPERS);
-  turn.view.probe = { ...probe, hasAsked: true, helpers: helpers.length };
+  turn.view.probe = { ...probe, hasAsked: true, helpers };
   for (const helper of helpers) send(turn, helper, { type: "ask", sequence, target });
 }
 
 /** Helpers that could not reach it either clear our name; helpers that say nothing put the blame on our own senses. */
 export function failProbe(turn: Turn, probe: Probe): void {
   turn.view.probe = undefined;
-  const silent = probe.helpers - probe.nacks;
-  turn.view.health = healthAfter(turn.view.health, probe.helpers === 0 ? 1 : silent);
+  const silent = probe.helpers.length - probe.nacks.length;
+  turn.view.health = healthAfter(turn.view.health, probe.helpers.length === 0 ? 1 : silent);
   accuse(turn, probe.target);
 }
 
 export function hearAck(turn: Turn, from: string, sequence: number): void {
   const { probe, errands } = turn.view;
-  if (probe?.sequence === sequence && (probe.target === from || probe.helpers > 0)) {
+  if (probe?.sequence === sequence && (probe.target === from || probe.helpers.includes(from))) {
     turn.view.probe = undefined;
     turn.view.health = healthAfter(turn.view.health, -1);
     if (probe.target === from && !probe.hasAsked) noteRtt(turn, from, turn.now - probe.sentAt);
@@ -68,10 +68,10 @@ function noteRtt(turn: Turn, id: string, sampleMs: number): void {
   writable(turn).set(id, { ...member, rttMs });
 }
 
-export function hearNack(turn: Turn, sequence: number): void {
+export function hearNack(turn: Turn, from: string, sequence: number): void {
   const { probe } = turn.view;
-  if (probe?.sequence !== sequence || probe.nacks >= probe.helpers) return;
-  turn.view.probe = { ...probe, nacks: probe.nacks + 1 };
+  if (probe?.sequence !== sequence || !probe.helpers.includes(from) || probe.nacks.includes(from)) return;
+  turn.view.probe = { ...probe, nacks: [...probe.nacks, from] };
 }
 
 export function runErrand(turn: Turn, asker: string, asked: number, target: string): void {

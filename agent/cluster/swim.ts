@@ -99,7 +99,7 @@ function heard(turn: Turn, from: string, message: Message): void {
       hearAck(turn, from, message.sequence);
       break;
     case "nack":
-      hearNack(turn, message.sequence);
+      hearNack(turn, from, message.sequence);
       break;
     case "ask":
       runErrand(turn, from, message.sequence, message.target);

@@ -25,8 +25,9 @@ export type Probe = {
   sentAt: number;
   askAt: number;
   endsAt: number;
-  helpers: number;
-  nacks: number;
+  /** Members asked to try, and those of them that said in time that they could not reach it. */
+  helpers: readonly string[];
+  nacks: readonly string[];
   hasAsked: boolean;
 };
 /** A probe on behalf of another member. */

@@ -162,3 +162,26 @@ test("an ack from one who was neither probed nor asked clears nobody", () => {
   const other = probing.probe!.target === cellar ? kitchen : cellar;
   expect(after(probing, 40, { kind: "heard", from: other, message: ack })[0].probe).toBeDefined();
 });
+
+test("helpers that could not reach it either clear our own senses; helpers that say nothing put the blame on them", () => {
+  const [asking] = pass(among([cellar, kitchen, porch, shed]), 500);
+  const { sequence, helpers, endsAt } = asking.probe!;
+  expect(helpers).toHaveLength(3);
+  const nack: Message = { type: "nack", sequence, news: [], documents: [] };
+  const nacks = [...helpers, helpers[0]!].map((from) => ({ kind: "heard", from, message: nack }) as const);
+  expect(pass(after(asking, 900, ...nacks)[0], endsAt)[0].health).toBe(0);
+  expect(pass(asking, endsAt)[0].health).toBe(3);
+});
+
+test("a helper pings on another's behalf, passes the answer on, and says so when there is none", () => {
+  const ask: Message = { type: "ask", sequence: 77, target: kitchen, news: [], documents: [] };
+  const [helping, effects] = after(among([cellar, kitchen]), 0, { kind: "heard", from: cellar, message: ask });
+  const ping = sent(effects).find(({ to }) => to === kitchen)?.message;
+  if (ping?.type !== "ping") throw new Error("no ping");
+  const ack: Message = { type: "ack", sequence: ping.sequence, news: [], documents: [] };
+  const [, answers] = after(helping, 100, { kind: "heard", from: kitchen, message: ack });
+  expect(sent(answers)).toMatchObject([{ to: cellar, message: { type: "ack", sequence: 77 } }]);
+  expect(sent(pass(helping, 400)[1])).toContainEqual(
+    expect.objectContaining({ to: cellar, message: expect.objectContaining({ type: "nack", sequence: 77 }) }),
+  );
+});
