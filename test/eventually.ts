@@ -1,11 +1,12 @@
 // Waiting for something real to become true, with a deadline and the last reason why it was not.
+import { slowness } from "./speed.ts";
 
-/** Repeats `attempt` until it neither throws nor gives `false`; what it gave last comes back. */
+/** `within` and `every` in ms, the first for an idle machine. Repeats `attempt` until it neither throws nor gives `false`; what it gave last comes back. */
 export async function eventually<T>(
   attempt: () => T | Promise<T>,
   { within = 5_000, every = 100 }: { within?: number; every?: number } = {},
 ): Promise<Exclude<T, false>> {
-  const deadline = performance.now() + within;
+  const deadline = performance.now() + within * slowness();
   for (;;) {
     let reason: unknown = "it stayed false";
     try {
