@@ -10,7 +10,7 @@ const enabled: [target: string, unit: string][] = [
   ["local-fs.target", "tmp.mount"],
 ];
 
-/** Would write to the read-only root, catalogue what is not there, ask for a login, or mount by guess. */
+/** Would write to the read-only root, catalogue what is not there, ask for a login, or mount what nobody uses. */
 const masked = [
   "apt-daily.service",
   "apt-daily-upgrade.service",
@@ -18,6 +18,8 @@ const masked = [
   "cryptdisks.service",
   "cryptdisks-early.service",
   "debug-shell.service",
+  "dev-hugepages.mount",
+  "dev-mqueue.mount",
   "dpkg-db-backup.service",
   "e2scrub_reap.service",
   "emergency.service",
@@ -25,15 +27,25 @@ const masked = [
   "getty-static.service",
   "ldconfig.service",
   "nftables.service",
+  "proc-sys-fs-binfmt_misc.automount",
   "rescue.service",
   "serial-getty@.service",
+  "sys-fs-fuse-connections.mount",
+  "sys-kernel-config.mount",
+  "sys-kernel-debug.mount",
+  "sys-kernel-tracing.mount",
+  "systemd-ask-password-console.path",
+  "systemd-ask-password-wall.path",
   "systemd-boot-system-token.service",
   "systemd-boot-update.service",
   "systemd-firstboot.service",
   "systemd-hwdb-update.service",
   "systemd-journal-catalog-update.service",
+  "systemd-journal-flush.service",
   "systemd-machine-id-commit.service",
   "systemd-networkd-wait-online.service",
+  "systemd-pcrphase-sysinit.service",
+  "systemd-pcrphase.service",
   "systemd-random-seed.service",
   "systemd-remount-fs.service",
   "systemd-sysusers.service",
