@@ -1,0 +1,55 @@
+// What only a kernel with WireGuard can show. One machine is started for the whole file.
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Kernel, lacksKernel, startKernel } from "./kernel.ts";
+
+const skip = lacksKernel();
+let kernel: Kernel;
+beforeAll(async () => {
+  if (skip) return;
+  kernel = await startKernel();
+  process.stderr.write(`${kernel.release} in ${Math.round(kernel.bootMs)} ms\n`);
+});
+afterAll(() => kernel?.[Symbol.asyncDispose]());
+
+test.skipIf(skip)("kernel WireGuard carries the mesh, planned once, for a user with one capability", async () => {
+  // biome-ignore lint/suspicious/noExplicitAny: a scenario's result is data, judged line by line below
+  const seen = (await kernel.run("mesh")) as any;
+  process.stderr.write(
+    `mesh up in ${Math.round(seen.startMs)} ms, 500 peers in ${Math.round(seen.manyMs)} ms (emulated)\n`,
+  );
+  expect(seen.warnings).toEqual([]);
+  expect(seen.pings).toEqual([true, true]);
+  expect(seen.shown).toContain("latest handshake");
+  // Applied twice changes nothing.
+  expect([seen.dueAfterStart, seen.dueAfterPeers, seen.dueAfterMany]).toEqual(["", "", ""]);
+  // An endpoint that works stays, whatever else is offered.
+  expect(seen.endpointKept).toBe("192.168.77.9:51820");
+  expect(seen.sessionKept).toBe(true);
+  // The guard fires.
+  expect(seen.isGuarded).toBe(true);
+  expect(seen.forgedPing).toBe(false);
+  expect(seen.arriving).toMatch(/saddr \S+ counter packets [1-9]/);
+  // The next agent puts right what a killed one left.
+  expect(seen.corrected).toEqual({ hasNewKey: true, peers: 0, due: "" });
+  // Stopped: only what protects is left, and everything of others is as it was.
+  expect(seen.isGone).toBe(true);
+  expect(seen.left).toMatch(/^unreachable [^\n]*\n$/);
+  expect(seen.foreignBefore.join("\n")).toMatch(/tcp dport 22[\s\S]*unreachable fd99::\/48/);
+  expect(seen.foreignAfter).toEqual(seen.foreignBefore);
+});
+
+test.skipIf(skip)("sysctls are applied and restored exactly, also after a SIGKILL", async () => {
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  const seen = (await kernel.run("tuning")) as any;
+  const keys = seen.applied.map(({ key }: { key: string }) => key).sort();
+  expect(keys).toContain("net.ipv4.tcp_congestion_control");
+  expect(seen.applied[0]).toMatchObject({ profile: "bbr", was: "cubic", is: "bbr" });
+  // The kernel says it was BBR's module that came, and nothing else changed.
+  const byModule = ["net.ipv4.tcp_allowed_congestion_control", "net.ipv4.tcp_available_congestion_control"];
+  const beside = (changed: string[]) => changed.filter((key) => !byModule.includes(key));
+  expect(beside(seen.during)).toEqual(keys);
+  expect(beside(seen.afterStop)).toEqual([]);
+  expect(beside(seen.afterKill)).toEqual(keys);
+  expect(beside(seen.afterNextStart)).toEqual([]);
+  expect(seen.warnings).toEqual([]);
+});

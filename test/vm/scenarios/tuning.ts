@@ -1,0 +1,62 @@
+// The tuning of a real kernel: applied, taken back, and taken back after a SIGKILL, always compared key by key.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chown, mkdtemp } from "node:fs/promises";
+import { join } from "node:path";
+import { Warnings } from "../../../agent/health/warnings.ts";
+import { kernelSysctls } from "../../../agent/tuning/sysctls.ts";
+import { startTuning } from "../../../agent/tuning/tuning.ts";
+import { systemClock } from "../../../system/clock.ts";
+import { run } from "../../../system/command.ts";
+import { makeLog } from "../../../system/log.ts";
+
+const agentUid = 1234;
+
+export default async function tuning() {
+  const folder = await mkdtemp("/tmp/tuning-");
+  await chown(folder, agentUid, agentUid);
+  await run(["sysctl", "-qw", "net.ipv4.tcp_congestion_control=cubic"]);
+  const before = await netSysctls();
+
+  const inProcess = await start(join(folder, "one.json"), "auto");
+  const applied = inProcess.tuning.applied();
+  const during = changed(before, await netSysctls());
+  await inProcess.tuning.stop();
+  const afterStop = changed(before, await netSysctls());
+
+  // As the agent's own user with one capability: that it may write these keys is not ours to assume.
+  const journal = join(folder, "two.json");
+  const script = new URL("tuned.ts", import.meta.url).pathname;
+  const user = ["--reuid", `${agentUid}`, "--regid", `${agentUid}`, "--clear-groups", "--no-new-privs"];
+  const caps = ["--inh-caps", "-all,+net_admin", "--ambient-caps", "+net_admin", "--bounding-set", "-all,+net_admin"];
+  const agent = spawn("setpriv", [...user, ...caps, process.execPath, script, journal], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(agent.stdout, "data");
+  agent.kill("SIGKILL");
+  await once(agent, "exit");
+  const afterKill = changed(before, await netSysctls());
+  const next = await start(journal, "off");
+  const afterNextStart = changed(before, await netSysctls());
+  return { applied, during, afterStop, afterKill, afterNextStart, warnings: [...inProcess.codes(), ...next.codes()] };
+}
+
+export async function start(journalPath: string, profile: string) {
+  const log = makeLog("tuning");
+  const warnings = new Warnings(systemClock, log);
+  const tuning = await startTuning({ profile, journalPath, sysctls: kernelSysctls(), log, warnings });
+  return { tuning, codes: () => warnings.list().map(({ code }) => code) };
+}
+
+async function netSysctls(): Promise<Map<string, string>> {
+  const all = await run(["sysctl", "-a", "--pattern", "^net\\."]);
+  return new Map(
+    all.split("\n").flatMap((line) => {
+      const [, key, value] = /^(\S+) = (.*)$/.exec(line) ?? [];
+      return key && value !== undefined ? [[key, value]] : [];
+    }),
+  );
+}
+
+const changed = (before: Map<string, string>, after: Map<string, string>): string[] =>
+  [...new Set([...before.keys(), ...after.keys()])].filter((key) => before.get(key) !== after.get(key)).sort();
