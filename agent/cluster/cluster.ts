@@ -3,21 +3,13 @@ import type { Clock } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import { Courier, type DocumentStore } from "./documents.ts";
-import {
-  DOCUMENT_BYTES,
-  decodeMessage,
-  decodeSync,
-  encodeMessage,
-  encodeSync,
-  type Freight,
-  type Summary,
-  SYNC_BYTES,
-} from "./messages.ts";
+import { type Exchange, makeExchange } from "./exchange.ts";
+import { decodeMessage, encodeMessage, type Summary } from "./messages.ts";
 import type { State } from "./news.ts";
 import { makeProofs, type SignLiveness } from "./proofs.ts";
 import { makeRates } from "./rates.ts";
 import { begin, type Event, step } from "./swim.ts";
-import { type Answer, canonical, openTransport, type Request, type Transport } from "./transport.ts";
+import { canonical, openTransport, type Transport } from "./transport.ts";
 import { allNews, type Effect } from "./view.ts";
 
 export type { DocumentStore } from "./documents.ts";
@@ -88,22 +80,24 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
       const message = decodeMessage(bytes);
       if (message) dispatch({ kind: "heard", from, message });
     },
-    onRequest: answer,
+    async onRequest(request) {
+      const from = ids.get(request.from);
+      if (from === undefined) return { status: 403, body: "" };
+      return mayRequest(from) ? exchange.answer(from, request) : { status: 429, body: "" };
+    },
+  });
+  const exchange: Exchange = makeExchange({
+    documents: o.documents,
+    news: () => allNews(view),
+    ask: (member, question) => transport.ask(addresses.get(member) ?? "", question),
+    onSync: (from, freight) => dispatch({ kind: "synced", from, freight }),
   });
   const courier = new Courier({
     store: o.documents,
     monotonic,
     log,
     publish: (document) => dispatch({ kind: "publish", document }),
-    async fetch(from, kind, id) {
-      const path = `/v1/documents/${kind}/${encodeURIComponent(id)}`;
-      const answer = await transport.ask(addresses.get(from) ?? "", {
-        method: "GET",
-        path,
-        limitBytes: DOCUMENT_BYTES,
-      });
-      return answer.toString("utf8");
-    },
+    fetch: exchange.fetch,
   });
 
   function dispatch(event: Event): void {
@@ -139,7 +133,9 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
         break;
       }
       case "sync":
-        sync(effect.with).catch((error) => log.debug(`full sync with ${effect.with}: ${describeError(error)}`));
+        exchange
+          .sync(effect.with)
+          .catch((error) => log.debug(`full sync with ${effect.with}: ${describeError(error)}`));
         break;
       case "documents":
         courier.heard(effect.from, effect.documents);
@@ -151,44 +147,6 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
         if (mayWarn(effect.from)) log.warn(`${effect.from} told of ${effect.id} what that one never signed`);
         break;
     }
-  }
-
-  const everything = (): Freight => ({ news: allNews(view), documents: o.documents.summaries() });
-
-  /** At most what the other side will read; what does not fit travels with another sync or by gossip. */
-  function syncText(): string {
-    const { news, documents } = everything();
-    for (let share = 1; ; share /= 2) {
-      const part = { news: some(news, share), documents: some(documents, share) };
-      const text = encodeSync(part);
-      if (text.length <= SYNC_BYTES) return text;
-    }
-  }
-
-  async function sync(id: string): Promise<void> {
-    const to = addresses.get(id);
-    if (!to) return;
-    const post = { method: "POST", path: "/v1/sync", body: syncText(), limitBytes: SYNC_BYTES } as const;
-    takeSync(id, await transport.ask(to, post));
-  }
-
-  function takeSync(from: string, bytes: Buffer): boolean {
-    const freight = decodeSync(bytes);
-    if (freight) dispatch({ kind: "synced", from, freight });
-    return freight !== undefined;
-  }
-
-  async function answer({ from: address, method, path, body }: Request): Promise<Answer> {
-    const from = ids.get(address);
-    if (from === undefined) return { status: 403, body: "" };
-    if (!mayRequest(from)) return { status: 429, body: "" };
-    if (method === "POST" && path === "/v1/sync") {
-      const own = syncText();
-      return takeSync(from, body) ? { status: 200, body: own } : { status: 400, body: "" };
-    }
-    const [, kind, id] = /^\/v1\/documents\/([a-z-]+)\/([A-Za-z0-9_.:%-]+)$/.exec(path) ?? [];
-    const document = method === "GET" && kind && id ? o.documents.get(kind, decodeURIComponent(id)) : undefined;
-    return document === undefined ? { status: 404, body: "" } : { status: 200, body: document };
   }
 
   function membersChanged(): void {
@@ -223,8 +181,4 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
       await transport.close();
     },
   };
-}
-
-function some<T>(items: readonly T[], share: number): T[] {
-  return share === 1 ? [...items] : items.filter(() => Math.random() < share);
 }

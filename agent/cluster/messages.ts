@@ -7,6 +7,8 @@ import type { News } from "./news.ts";
 export const DATAGRAM_BYTES = 1_200;
 export const SYNC_BYTES = 1 << 20;
 export const DOCUMENT_BYTES = 64 << 10;
+/** Of a message or a full sync: news and summaries together. */
+export const ELEMENTS = 8_192;
 
 const Id = z.string().regex(/^[a-z2-7]{26}$/);
 const Count = z.int().min(0).max(0xffff_ffff);
@@ -49,7 +51,7 @@ export type Message = (
   Freight;
 
 // Elements are judged one by one: a later release may send kinds that this one does not know.
-const Elements = z.array(z.unknown()).max(8_192).default([]);
+const Elements = z.array(z.unknown()).max(ELEMENTS).default([]);
 const Wire = z.discriminatedUnion("t", [
   z.object({ t: z.literal("ping"), n: Count, g: Elements }),
   z.object({ t: z.literal("ack"), n: Count, g: Elements }),

@@ -1,0 +1,66 @@
+// What two members exchange by HTTP: a full sync of everything they hold, and one document by its name.
+import type { DocumentStore } from "./documents.ts";
+import { DOCUMENT_BYTES, decodeSync, ELEMENTS, encodeSync, type Freight, SYNC_BYTES } from "./messages.ts";
+import type { News } from "./news.ts";
+import type { Answer, Question, Request } from "./transport.ts";
+
+export type ExchangeOptions = {
+  documents: DocumentStore;
+  news(): News[];
+  ask(member: string, question: Question): Promise<Buffer>;
+  /** Called with what the other side of a full sync holds. */
+  onSync(from: string, freight: Freight): void;
+};
+export type Exchange = {
+  /** Compares everything with `member`; both hear what the other held. */
+  sync(member: string): Promise<void>;
+  fetch(member: string, kind: string, id: string): Promise<string>;
+  answer(from: string, request: Pick<Request, "method" | "path" | "body">): Answer;
+};
+
+const syncPath = "/v1/sync";
+const documentPath = /^\/v1\/documents\/([a-z-]+)\/([A-Za-z0-9_.:-]+)$/;
+
+export function makeExchange(o: ExchangeOptions): Exchange {
+  const own = () => syncText({ news: o.news(), documents: o.documents.summaries() });
+
+  function take(from: string, bytes: Uint8Array): boolean {
+    const freight = decodeSync(bytes);
+    if (freight) o.onSync(from, freight);
+    return freight !== undefined;
+  }
+
+  return {
+    async sync(member) {
+      take(member, await o.ask(member, { method: "POST", path: syncPath, body: own(), limitBytes: SYNC_BYTES }));
+    },
+    async fetch(member, kind, id) {
+      // A summary's id has no character that a path would have to escape.
+      const path = `/v1/documents/${kind}/${id}`;
+      return (await o.ask(member, { method: "GET", path, limitBytes: DOCUMENT_BYTES })).toString("utf8");
+    },
+    answer(from, { method, path, body }) {
+      if (method === "POST" && path === syncPath) {
+        const before = own();
+        return take(from, body) ? { status: 200, body: before } : { status: 400, body: "" };
+      }
+      const [, kind, id] = documentPath.exec(path) ?? [];
+      const document = method === "GET" && kind && id ? o.documents.get(kind, id) : undefined;
+      return document === undefined ? { status: 404, body: "" } : { status: 200, body: document };
+    },
+  };
+}
+
+/** As much as the other side will read, chosen by chance; what does not fit travels with another sync or by gossip. */
+function syncText({ news, documents }: Freight): string {
+  for (let share = 1; ; share /= 2) {
+    const part = { news: some(news, share), documents: some(documents, share) };
+    if (part.news.length + part.documents.length > ELEMENTS) continue;
+    const text = encodeSync(part);
+    if (text.length <= SYNC_BYTES) return text;
+  }
+}
+
+function some<T>(items: readonly T[], share: number): T[] {
+  return share === 1 ? [...items] : items.filter(() => Math.random() < share);
+}

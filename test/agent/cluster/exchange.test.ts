@@ -1,0 +1,54 @@
+import { expect, test } from "vitest";
+import { makeExchange } from "../../../agent/cluster/exchange.ts";
+import { decodeSync, type Freight, SYNC_BYTES } from "../../../agent/cluster/messages.ts";
+import { idOf } from "../../sim/ink.ts";
+import { attic, cellar, news } from "./folks.ts";
+import { fakeStore } from "./members.ts";
+
+function exchange(size = 1) {
+  const documents = fakeStore();
+  const heard: Freight[] = [];
+  const it = makeExchange({
+    documents,
+    news: () => Array.from({ length: size }, (_, index) => news(idOf(index), "alive", 1)),
+    ask: () => Promise.reject(new Error("nobody is asked here")),
+    onSync: (_from, freight) => heard.push(freight),
+  });
+  return { it, documents, heard };
+}
+
+const request = (method: string, path: string, body = "") => ({ method, path, body: Buffer.from(body) });
+
+test("whoever syncs hears what was held before, and we hear what it held", () => {
+  const { it, heard } = exchange();
+  const answer = it.answer(cellar, request("POST", "/v1/sync", JSON.stringify({ v: 1, g: [] })));
+  expect(answer.status).toBe(200);
+  expect(decodeSync(Buffer.from(answer.body))).toEqual({ news: [news(attic, "alive", 1)], documents: [] });
+  expect(heard).toEqual([{ news: [], documents: [] }]);
+});
+
+test.each([
+  ["a sync that is none", request("POST", "/v1/sync", "{"), 400],
+  ["a sync by GET", request("GET", "/v1/sync"), 404],
+  ["a document that is not held", request("GET", "/v1/documents/record/none"), 404],
+  ["a way out of the documents", request("GET", "/v1/documents/record/..%2f..%2fkey"), 404],
+  ["anything else", request("DELETE", "/"), 404],
+])("%s is refused", (_, asked, status) => {
+  expect(exchange().it.answer(cellar, asked)).toEqual({ status, body: "" });
+});
+
+test("a document is handed out by kind and id", () => {
+  const { it, documents } = exchange();
+  documents.put("rollout", "spring", 1, "the spring rollout 1");
+  expect(it.answer(cellar, request("GET", "/v1/documents/rollout/spring"))).toEqual({
+    status: 200,
+    body: "the spring rollout 1",
+  });
+});
+
+test("of more than a full sync holds, a part is sent that the other side will read", () => {
+  const { it } = exchange(20_000);
+  const { body } = it.answer(cellar, request("POST", "/v1/sync", JSON.stringify({ v: 1, g: [] })));
+  expect(body.length).toBeLessThanOrEqual(SYNC_BYTES);
+  expect(decodeSync(Buffer.from(body))?.news.length).toBeGreaterThan(1_000);
+});
