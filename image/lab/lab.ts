@@ -1,6 +1,5 @@
 // A virtual neighborhood: devices on one LAN, their power, their cables, and what they say of each other.
 import { open } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { type Clock, every } from "../../system/clock.ts";
 import type { Run } from "../../system/command.ts";
@@ -14,6 +13,7 @@ import { labLan, reserve, serveDhcp } from "./dhcp.ts";
 import { type Hub, makeHub } from "./hub.ts";
 import {
   type DiskKind,
+  freePort,
   type Machine,
   type MachineSpec,
   machineFiles,
@@ -63,6 +63,8 @@ type Device = {
 };
 
 const pollMs = 1_000;
+/** Once all is well every fourth poll is enough: each costs an emulated device some of its only processor. */
+const settledPolls = 4;
 const maxEvents = 10_000;
 const joinPort = "join.lan";
 
@@ -100,7 +102,7 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
     await options.provision(device.name);
     const { accelerator, disk, nic, memoryMb, hasLabPort } = options;
     const spec = { device, folder, accelerator, disk, nic, memoryMb, hasLabPort, pagePort: await freePort() };
-    devices.set(device.name, { spec, machine: undefined, channel: undefined, consoleAt: 0 });
+    devices.set(device.name, { spec, machine: undefined, channel: undefined, consoleAt: 0, polls: 0 });
   }
 
   function powerOn(name: string): void {
@@ -128,8 +130,10 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
     if (machine) find(name, { kind: "power", isOn: false });
   }
 
+  const isSettled = () => sights.every(({ reached }) => reached.telemetry !== undefined);
   async function poll(name: string, device: Device): Promise<void> {
-    if (!device.machine) return;
+    device.polls++;
+    if (!device.machine || (isSettled() && device.polls % settledPolls > 0)) return;
     const text = await readFrom(join(folder, machineFiles(name).console), device.consoleAt);
     if (text.length > 0) {
       device.consoleAt += text.length;
@@ -181,10 +185,13 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
       hub.setCut(name, isPartitioned);
       find(name, { kind: "cable", isPartitioned });
     },
-    doors: (name) => ({
-      exec: (request) => channelOf(name, deviceOf(name)).exec(request),
-      connect: (path) => channelOf(name, deviceOf(name)).connect(path),
-    }),
+    doors(name) {
+      const device = deviceOf(name);
+      return {
+        exec: (request) => channelOf(name, device).exec(request),
+        connect: (path) => channelOf(name, device).connect(path),
+      };
+    },
     join: () => ({ socket: join(folder, joinPort), address: `${labLan.prefix}.${200 + (joined++ % 50)}/24` }),
     async close() {
       for (const one of polls) one.stop();
@@ -214,17 +221,6 @@ async function startLan(hosts: { name: string; mac: string }[]): Promise<Hub> {
   await hub.openPort("join", joinPort);
   return hub;
 }
-
-/** A port on 127.0.0.1 that was free a moment ago. */
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 
 async function readFrom(path: string, offset: number): Promise<Buffer> {
   const file = await open(path, "r");

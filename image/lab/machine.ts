@@ -1,6 +1,7 @@
 // One virtual device: a QEMU machine with UEFI firmware, a copy-on-write disk over the image, and the lab's cables.
 import { type ChildProcess, spawn } from "node:child_process";
 import { copyFile, stat } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import type { Argv, Run } from "../../system/command.ts";
 import { type Accelerator, firmware } from "./accelerator.ts";
@@ -143,3 +144,14 @@ export function startMachine(spec: MachineSpec): Machine {
 export function spawnBound([file, ...args]: Argv, cwd: string): ChildProcess {
   return spawn("setpriv", ["--pdeathsig", "KILL", file, ...args], { cwd, stdio: ["ignore", "ignore", "pipe"] });
 }
+
+/** A port on 127.0.0.1 that was free a moment ago. */
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
