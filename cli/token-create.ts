@@ -1,4 +1,4 @@
-// `token create --neighborhood <folder> -o <file>`: a join token for several devices, or for somebody else's hands.
+// `token create [--neighborhood <folder>] [-o <file>]`: a join token for several devices, or for somebody else's hands.
 import { issueToken } from "../provisioning/issue-token.ts";
 import { openNeighborhood, readNeighborhood } from "../provisioning/neighborhood.ts";
 import { parseDuration, TokenCertificate } from "../provisioning/token.ts";
@@ -8,15 +8,20 @@ import { type Command, text, usageError, type Values } from "./command.ts";
 import { askPassphrase, passphraseOptions } from "./passphrase.ts";
 
 export const tokenCreate: Command = {
-  usage: "token create --neighborhood <folder> -o <file>",
+  usage: "token create [--neighborhood <folder>] [-o <file>]",
   summary: "make a join token: who holds it may add devices until it expires",
   example: "hamlet token create --neighborhood elm-street --expires 7d --max-devices 10 -o token.json",
   details: `
 Expiry and maximum decide who is let in, never who stays. The file is a secret: give it only to whom you
 would give a device, and delete it when it has served.`,
   options: {
-    neighborhood: { type: "string", argument: "folder", describe: "the folder that hamlet init made" },
-    out: { type: "string", short: "o", argument: "file", describe: "where the token goes" },
+    neighborhood: {
+      type: "string",
+      argument: "folder",
+      default: ".",
+      describe: "the folder that hamlet init made",
+    },
+    out: { type: "string", short: "o", argument: "file", describe: "where the token goes (default token-<id>.json)" },
     expires: {
       type: "string",
       argument: "7d",
@@ -40,15 +45,12 @@ would give a device, and delete it when it has served.`,
     ...passphraseOptions,
   },
   async run({ values }, { print, note }) {
-    const folder = text(values, "neighborhood");
-    const out = text(values, "out");
-    if (folder === undefined || out === undefined) {
-      throw usageError(tokenCreate, `${folder === undefined ? "--neighborhood" : "-o"} is missing`);
-    }
+    const folder = text(values, "neighborhood") ?? ".";
     const terms = readTerms(values);
     await readNeighborhood(folder); // before the passphrase is asked for
     const neighborhood = await openNeighborhood(folder, await askPassphrase(values));
     const { file, certificate } = await issueToken(neighborhood, { ...terms, now: systemClock.now() });
+    const out = text(values, "out") ?? `token-${certificate.id}.json`;
     await writeJson(out, file);
 
     const { id, maxDevices, tags, adopt } = certificate;
