@@ -1,0 +1,47 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { bundleProgram } from "../../agent/build.ts";
+
+let folder = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hamlet-program-"));
+  await writeFile(
+    join(folder, "program.ts"),
+    `import { readFileSync } from "node:fs";
+     import fs from "fs";
+     import { zstdCompressSync, notThereAtAll } from "node:zlib";
+     declare const HAMLET_PAGE: string;
+     { using thing = { [Symbol.dispose]() { console.log("disposed"); } }; void thing; }
+     console.log(await Promise.resolve(typeof readFileSync), fs.readFileSync === readFileSync, typeof zstdCompressSync, HAMLET_PAGE);`,
+  );
+  await bundleProgram(join(folder, "program.ts"), join(folder, "program.mjs"), "<p>page</p>");
+  await writeFile(join(folder, "old.cjs"), 'Object.defineProperty(process.versions, "node", { value: "18.0.0" });');
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const start = (...args: string[]) =>
+  new Promise<{ code: number | string | null | undefined; stdout: string; stderr: string }>((resolve) => {
+    execFile(process.execPath, args, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }));
+  });
+
+test("a bundle runs by itself, with Node's modules and the page", async () => {
+  const { code, stdout, stderr } = await start(join(folder, "program.mjs"));
+  expect(stderr).toBe("");
+  expect(stdout).toBe("disposed\nfunction true function <p>page</p>\n");
+  expect(code).toBe(0);
+});
+
+test("an older Node is told so in one line, and the exit code is 2", async () => {
+  const { code, stdout, stderr } = await start("--require", join(folder, "old.cjs"), join(folder, "program.mjs"));
+  expect(stderr).toBe("hamlet: node.tooOld: this is Node.js 18.0.0, 24 or newer is needed\n");
+  expect([code, stdout]).toEqual([2, ""]);
+});
+
+test("a program that does not compile is a coded error that names the place", async () => {
+  await writeFile(join(folder, "bad.ts"), "export const x = ;");
+  const building = bundleProgram(join(folder, "bad.ts"), join(folder, "bad.mjs"), "");
+  await expect(building).rejects.toMatchObject({ code: "build.failed", message: expect.stringContaining("bad.ts:1") });
+});

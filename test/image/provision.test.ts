@@ -1,0 +1,126 @@
+import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { provisionBlockBytes } from "../../image/boards.ts";
+import { sectorBytes } from "../../image/gpt.ts";
+import { inspectImage } from "../../image/inspect.ts";
+import { findProvisionBlock, provisionImage, readProvisionBlock } from "../../image/provision.ts";
+import { diskBytes, imageFacts, makeDisk } from "./disk.ts";
+
+let folder = "";
+let image = "";
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hamlet-test-"));
+  image = join(folder, "disk.img");
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const block = Buffer.alloc(provisionBlockBytes, " ");
+block.write('{"v":1}');
+
+test("an image takes a provision block in place, and not one byte elsewhere changes", async () => {
+  await makeDisk(image);
+  const before = await readFile(image);
+  const { offset, board } = await provisionImage(image, block);
+  expect(board).toBe("nuc");
+  const after = await readFile(image);
+  expect(after.subarray(offset, offset + block.length).equals(block)).toBe(true);
+  expect(after.subarray(0, offset).equals(before.subarray(0, offset))).toBe(true);
+  expect(after.subarray(offset + block.length).equals(before.subarray(offset + block.length))).toBe(true);
+  expect((await readProvisionBlock(image)).equals(block)).toBe(true);
+});
+
+test("inspecting tells what the image is and whether it holds a secret, never the secret", async () => {
+  await makeDisk(image);
+  expect(await inspectImage(image)).toMatchObject({ board: "nuc", version: "1.2.3", isProvisioned: false });
+  await provisionImage(image, Buffer.alloc(provisionBlockBytes, "SECRET "));
+  const facts = await inspectImage(image);
+  expect(facts.isProvisioned).toBe(true);
+  expect(facts.partitions.map(({ label }) => label)).toEqual(["esp", "root-a"]);
+  expect(JSON.stringify(facts)).not.toContain("SECRET");
+});
+
+test("the mounted EFI partition of a card does as well", async () => {
+  await mkdir(join(folder, "card/hamlet"), { recursive: true });
+  await writeFile(join(folder, "card/hamlet/image.json"), JSON.stringify(imageFacts));
+  await writeFile(join(folder, "card/hamlet/provision.json"), Buffer.alloc(provisionBlockBytes, "\n"));
+  expect(await provisionImage(join(folder, "card"), block)).toEqual({ offset: 0, board: "nuc" });
+  expect((await readFile(join(folder, "card/hamlet/provision.json"))).equals(block)).toBe(true);
+});
+
+test.each(["", "hello", "x".repeat(100_000)])("a file that is something else is refused", async (content) => {
+  await writeFile(image, content);
+  await expect(provisionImage(image, block)).rejects.toMatchObject({ code: "image.notOurs" });
+  expect(await readFile(image, "utf8")).toBe(content);
+});
+
+test("no such file and an empty folder are refused", async () => {
+  await expect(provisionImage(join(folder, "none.img"), block)).rejects.toMatchObject({ code: "image.notOurs" });
+  await expect(provisionImage(folder, block)).rejects.toMatchObject({ code: "image.notOurs" });
+});
+
+test("a card whose device has already taken its provision file says so", async () => {
+  await mkdir(join(folder, "card/hamlet"), { recursive: true });
+  await writeFile(join(folder, "card/hamlet/image.json"), JSON.stringify(imageFacts));
+  await expect(provisionImage(join(folder, "card"), block)).rejects.toMatchObject({
+    code: "image.notOurs",
+    message: expect.stringContaining("once it has read it"),
+  });
+});
+
+test("an image that was cut off anywhere is refused before a byte is written", async () => {
+  for (const sizeBytes of [diskBytes - 1, diskBytes / 2, 2048 * sectorBytes + 20_000]) {
+    await makeDisk(image);
+    await truncate(image, sizeBytes);
+    const before = await readFile(image);
+    await expect(provisionImage(image, block)).rejects.toMatchObject({ code: "image.truncated" });
+    expect((await readFile(image)).equals(before)).toBe(true);
+  }
+});
+
+test.each([
+  ["without image.json", { rename: { "image.json": "other.json" } }],
+  ["without a provision file", { rename: { "provision.json": "provisioned.json" } }],
+  ["with an image.json of another format", { image: { format: 2 as 1 } }],
+  ["with garbage for image.json", { image: "{" }],
+  ["with an image.json that spreads over a cluster", { image: "x".repeat(70_000) }],
+  ["with a provision file of another size", { provisionBytes: 4096 }],
+  ["with a provision file in pieces", { isFragmented: true }],
+  ["with a cluster chain that loops", { isLooped: true }],
+])("a disk %s is refused", async (_, options) => {
+  await makeDisk(image, options);
+  await expect(findProvisionBlock(image)).rejects.toMatchObject({ code: "image.notOurs" });
+});
+
+test("a damaged partition table is refused", async () => {
+  await makeDisk(image);
+  const bytes = await readFile(image);
+  bytes[2 * sectorBytes + 40] = bytes[2 * sectorBytes + 40]! ^ 1;
+  await writeFile(image, bytes);
+  await expect(findProvisionBlock(image)).rejects.toMatchObject({ code: "image.notOurs" });
+});
+
+test("a block of another size than the image's is refused", async () => {
+  await makeDisk(image);
+  await expect(provisionImage(image, Buffer.alloc(100))).rejects.toMatchObject({ code: "provision.tooLarge" });
+});
+
+test("any damage to a disk's first sectors ends in a coded error or in the right place", async () => {
+  await makeDisk(image);
+  const good = await readFile(image);
+  const { offset } = await findProvisionBlock(image);
+  const espAt = 2048 * sectorBytes;
+  // Every byte of the boot sector, the table's first kilobyte and the two folders, turned over.
+  const places = [0, 32 * sectorBytes, 96 * sectorBytes].flatMap((at) =>
+    Array.from({ length: 96 }, (_, i) => espAt + at + i),
+  );
+  for (const at of places) {
+    const bad = Buffer.from(good);
+    bad[at] = bad[at]! ^ 0xff;
+    await writeFile(image, bad);
+    const found = await findProvisionBlock(image).catch((error) => error.code);
+    if (typeof found === "string") expect(["image.notOurs", "image.truncated"]).toContain(found);
+    else expect(found.offset).toBe(offset);
+  }
+});
