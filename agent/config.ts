@@ -65,7 +65,12 @@ export const AgentConfig = z.strictObject({
   telemetry: z
     .strictObject({
       port: Port.default(1883).describe("TCP port of the neighborhood's broker, on the mesh only"),
-      broker: z.string().optional().describe("URL of an external broker that replaces the neighborhood's own"),
+      broker: z
+        .url({ protocol: /^mqtts?$/, hostname: /./ })
+        .optional()
+        .describe(
+          "mqtts:// (verified TLS, port 8883) or mqtt:// (in clear, password too, port 1883) URL of an external broker that replaces the neighborhood's own",
+        ),
       intervalSeconds: z.int().min(1).max(3600).default(10).describe("between two metrics messages"),
       homeAssistant: z.boolean().default(true).describe("publish MQTT discovery topics for Home Assistant"),
     })

@@ -1,6 +1,6 @@
 // The agent's MQTT client: says how this device is, and hears of the others while somebody looks.
 // It follows the broker from member to member; what could not be said meanwhile waits in a short queue.
-import { connect as connectSocket } from "node:net";
+import type { ConnectionOptions } from "node:tls";
 import { MqttClient } from "mqtt";
 import {
   type InventoryPayload,
@@ -15,6 +15,7 @@ import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import type { Warnings } from "../health/warnings.ts";
 import { type Collector, makeCollector } from "./collector.ts";
+import { openSocket, targetOf } from "./connection.ts";
 import { announcements } from "./homeassistant.ts";
 
 export type TelemetryOptions = {
@@ -33,6 +34,8 @@ export type TelemetryOptions = {
   intervalMs?: number;
   /** The first wait before connecting again; it doubles up to 30 s, each with jitter. */
   retryMs?: number;
+  /** Whom an mqtts:// broker's certificate must come from; the well-known authorities unless given. */
+  tls?: Pick<ConnectionOptions, "ca">;
 };
 export type Telemetry = {
   isConnected(): boolean;
@@ -60,6 +63,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   const counts = { sent: 0, sentBytes: 0, dropped: 0 };
   let client: MqttClient | undefined;
   let connectedTo: string | undefined;
+  let lastError = "";
   let failures = 0;
   let notBefore = 0;
   let lastConnected = clock.monotonic();
@@ -118,36 +122,33 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   };
 
   const join = (target: string): void => {
-    const url = new URL(target.includes("://") ? target : `mqtt://${target.includes(":") ? `[${target}]` : target}`);
-    const isMesh = !target.includes("://");
-    const joining = new MqttClient(
-      () =>
-        connectSocket({
-          host: url.hostname.replace(/^\[|\]$/g, ""),
-          port: Number(url.port || port),
-          // The broker knows us by our mesh address, also when it runs on this very device.
-          ...(isMesh && { localAddress: self.address }),
-        }),
-      {
-        clientId: `${self.id}.agent`,
-        protocolVersion: 4,
-        clean: true,
-        keepalive: 60,
-        connectTimeout: 10_000,
-        reconnectPeriod: 0,
-        queueQoSZero: false,
-        resubscribe: false,
-        ...(url.username && { username: decodeURIComponent(url.username) }),
-        ...(url.password && { password: decodeURIComponent(url.password) }),
-        will: { topic: topic("state"), payload: Buffer.from(state("offline")), qos: 1, retain: true },
-      },
-    );
+    const to = targetOf(target, port);
+    const joining = new MqttClient(() => openSocket(to, { ownAddress: self.address, tls: options.tls }), {
+      clientId: `${self.id}.agent`,
+      protocolVersion: 4,
+      clean: true,
+      keepalive: 60,
+      connectTimeout: 10_000,
+      reconnectPeriod: 0,
+      queueQoSZero: false,
+      resubscribe: false,
+      ...(to.username !== undefined && { username: to.username }),
+      ...(to.password !== undefined && { password: to.password }),
+      will: { topic: topic("state"), payload: Buffer.from(state("offline")), qos: 1, retain: true },
+    });
     client = joining;
     connectedTo = target;
-    joining.on("error", (error) => log.debug(`broker ${target}: ${describeError(error)}`));
+    joining.on("error", (error) => {
+      const because = describeError(error);
+      // Members come and go; an external broker that refuses us, or whose certificate is wrong, is for its owner to mend.
+      const isNews = to.transport !== "mesh" && because !== lastError;
+      log[isNews ? "warn" : "debug"](`broker ${to.label}: ${because}`);
+      if (isNews) lastError = because;
+    });
     joining.on("connect", () => {
       failures = 0;
-      log.info(`connected to the broker at ${target}`);
+      lastError = "";
+      log.info(`connected to the broker at ${to.label}`);
       collector.attach(joining);
       sayEverything();
     });
@@ -177,8 +178,13 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
       options.standing?.clear("broker.unreachable", "client");
       sayWarnings(false);
     } else if (target !== undefined && clock.monotonic() - lastConnected > silentMs) {
-      const hint = "metrics wait in a queue meanwhile; hamlet net explain tells how that member is reached";
-      options.standing?.raise("broker.unreachable", `the broker at ${target} does not answer`, hint, "client");
+      const { label, transport } = targetOf(target, port);
+      const because = lastError && `: ${lastError}`;
+      const hint =
+        transport === "mesh"
+          ? "metrics wait in a queue meanwhile; hamlet net explain tells how that member is reached"
+          : "metrics wait in a queue meanwhile; telemetry.broker says where it is, and who may speak to it";
+      options.standing?.raise("broker.unreachable", `the broker at ${label} does not answer${because}`, hint, "client");
     }
     collector.tick();
   };
