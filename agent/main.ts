@@ -7,20 +7,33 @@ import { z } from "zod";
 import { makePageHandler } from "../dashboard/api.ts";
 import { generateSigningKey } from "../provisioning/keys.ts";
 import { adoptionCode, deviceIdOf } from "../provisioning/names.ts";
-import { systemClock } from "../system/clock.ts";
+import { sleep, systemClock } from "../system/clock.ts";
 import { describeError, HamletError } from "../system/error.ts";
 import { readJson } from "../system/files.ts";
 import { makeLog } from "../system/log.ts";
 import { startApi } from "./api.ts";
 import { overlayConfig, readConfig } from "./config.ts";
-import { startDoorstep } from "./discovery/doorstep.ts";
-import { Warnings } from "./health/warnings.ts";
+import { type Doorstep, type ServePage, startDoorstep } from "./discovery/doorstep.ts";
+import { type WarningCode, Warnings } from "./health/warnings.ts";
 import { type Identity, loadIdentity } from "./identity.ts";
 import { type MemberLife, startMember } from "./member.ts";
 import type { PublicStatus, Status } from "./status.ts";
 import { inventoryFlag, runInventoryChild } from "./telemetry/inventory.ts";
 
 const log = makeLog("agent");
+/** Warnings about this device alone, which name no other and no address: for strangers to see. */
+const publicWarnings = new Set<WarningCode>([
+  "clock.behind",
+  "discovery.multicastBlocked",
+  "firstboot.failed",
+  "mesh.userspace",
+  "names.unavailable",
+  "port.taken",
+  "start.failed",
+  "state.full",
+  "waiting.pending",
+  "waiting.unprovisioned",
+]);
 /** What the root one-shot of the first boot could not do; it removes the file once things are right. */
 const FirstbootReport = z.object({ code: z.string(), message: z.string(), hint: z.string().optional() });
 
@@ -103,9 +116,8 @@ async function main(): Promise<void> {
     },
     publicStatus(): PublicStatus {
       const { id: _, ...open } = self();
-      // Only warnings about this device itself: none that names another.
-      const own = warnings.list().filter(({ code }) => !code.startsWith("member.") && !code.startsWith("record."));
-      const phase = identity ? "member" : "unprovisioned";
+      const own = warnings.list().filter(({ code }) => publicWarnings.has(code));
+      const phase = !identity ? "unprovisioned" : !life || life.isPending() ? "pending" : "member";
       return { v: 1, phase, ...open, warnings: own.map(({ code, message, hint }) => ({ code, message, hint })) };
     },
   };
@@ -113,39 +125,64 @@ async function main(): Promise<void> {
   const full = makePageHandler(source, "full");
   const open = makePageHandler(source, "public");
   // What came to the mesh address came through the mesh: the guard lets nothing else in.
-  const page: typeof full = Object.assign(
-    (...[request, response]: Parameters<typeof full>) =>
-      (request.socket.localAddress === identity?.address ? full : open)(request, response),
-    { close() {} },
-  );
+  const page: ServePage = (request, response) => {
+    const { localAddress, localPort } = request.socket;
+    const isMesh = localAddress === identity?.address && localPort === config.link.pagePort;
+    (isMesh ? full : open)(request, response);
+  };
   const api = await startApi(join(config.runtimeFolder, "agent.sock"), full);
-  const ended: (() => Promise<unknown>)[] = [() => api.stop()];
-  if (identity) {
-    life = await startMember({ config, identity, clock, warnings, page });
-    ended.push(life.stop);
-  } else if (config.link.pagePort) {
-    const refuse = async () => {
-      throw new HamletError("hello.refused", "this device belongs to no neighborhood yet");
-    };
-    const doorstep = await startDoorstep({ ports: [config.link.pagePort], onHello: refuse, page, log, warnings });
-    ended.push(() => doorstep.stop());
-  }
-
-  let stopping = false;
+  const door = makeDoor(config.link.pagePort, page, warnings);
+  const stopping = new AbortController();
   const stop = async () => {
-    if (stopping) return;
-    stopping = true;
+    if (stopping.signal.aborted) return;
+    stopping.abort();
     // Whatever hangs, systemd and people do not wait for.
     setTimeout(() => process.exit(1), 5_000).unref();
     full.close();
     open.close();
-    for (const end of ended.reverse()) await end().catch((error) => log.warn(describeError(error)));
+    await life?.stop();
+    await door.close();
+    await api.stop().catch((error) => log.warn(describeError(error)));
     process.exit(0);
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.on("uncaughtException", (error) => log.error(`unexpected: ${error.stack ?? error}`));
   process.on("unhandledRejection", (error) => log.error(`unexpected: ${describeError(error)}`));
+
+  // A port that is taken, a tool that is missing: the device stays up, tells on its page why, and tries again.
+  for (let failures = 0; identity && !life && !stopping.signal.aborted; failures++) {
+    await door.close();
+    try {
+      life = await startMember({ config, identity, clock, warnings, page });
+      warnings.clear("start.failed");
+    } catch (error) {
+      const hint = error instanceof HamletError ? error.hint : undefined;
+      warnings.raise("start.failed", `the mesh does not start: ${describeError(error)}`, hint ?? "see the agent's log");
+      await door.open();
+      await sleep(Math.min(60_000, 2_000 * 2 ** failures) * (0.8 + Math.random() * 0.4), stopping.signal).catch(
+        () => {},
+      );
+    }
+  }
+  if (!identity) await door.open();
+}
+
+/** The public page of a device that is no member (yet): the door that a member's life opens itself. */
+function makeDoor(port: number, page: ServePage, warnings: Warnings) {
+  let doorstep: Doorstep | undefined;
+  const onHello = async () => {
+    throw new HamletError("hello.refused", "this device is no member of a neighborhood");
+  };
+  return {
+    async open() {
+      if (port !== 0) doorstep = await startDoorstep({ ports: [port], onHello, page, log, warnings });
+    },
+    async close() {
+      await doorstep?.stop();
+      doorstep = undefined;
+    },
+  };
 }
 
 function die(error: unknown): never {

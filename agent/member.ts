@@ -17,7 +17,7 @@ import { isLinkLocal, type LinkInterface, readLinks } from "./discovery/links.ts
 import { makeMeeting } from "./discovery/meeting.ts";
 import type { Warnings } from "./health/warnings.ts";
 import type { Identity } from "./identity.ts";
-import { raiseGuard } from "./mesh/guard.ts";
+import { raiseGuard, watchGuard } from "./mesh/guard.ts";
 import { startMesh } from "./mesh/mesh.ts";
 import { startNames } from "./mesh/names.ts";
 import { startPaths } from "./mesh/paths.ts";
@@ -38,28 +38,50 @@ export type MemberOptions = {
   page: ServePage;
 };
 export type MemberReport = Pick<Status, "phase" | "members" | "pending" | "neighbors" | "broker" | "tuning">;
-export type MemberLife = { report(): Promise<MemberReport>; stop(): Promise<void> };
+export type MemberLife = { isPending(): boolean; report(): Promise<MemberReport>; stop(): Promise<void> };
 
 const reconcileMs = 1_000;
 
-/** Throws `guard.failed`, `mesh.failed`, `port.taken` or `cluster.failed`: without these parts there is no safe way to go on. */
-export async function startMember({ config, identity, clock, warnings, page }: MemberOptions): Promise<MemberLife> {
-  const log = makeLog("agent");
+const log = makeLog("agent");
+const complain = (error: unknown) => log.warn(describeError(error));
+
+/**
+ * Throws `guard.failed`, `mesh.failed`, `port.taken` or `cluster.failed`: without these parts there is no safe way to go on.
+ * What was started until then is ended again.
+ */
+export async function startMember(options: MemberOptions): Promise<MemberLife> {
+  const ended: (() => unknown)[] = [];
+  const stop = async () => {
+    for (const end of ended.splice(0).reverse()) await Promise.resolve(end()).catch(complain);
+  };
+  try {
+    return { ...(await compose(options, ended)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function compose(
+  { config, identity, clock, warnings, page }: MemberOptions,
+  ended: (() => unknown)[],
+): Promise<Omit<MemberLife, "stop">> {
   const { address, prefix, id } = identity;
-  const ended: (() => Promise<unknown> | undefined)[] = [];
-  const complain = (error: unknown) => log.warn(describeError(error));
 
   if (config.mesh.guard) {
     const privatePorts = [config.cluster.port, config.telemetry.port];
     const pagePort = config.link.pagePort || 80;
-    await raiseGuard({
+    const guard = {
       run,
       interface: config.mesh.interface,
       prefix,
       agentUid: process.getuid!(),
       privatePorts,
       pagePort,
-    });
+    };
+    await raiseGuard(guard);
+    const guarding = watchGuard(guard, makeLog("guard"));
+    ended.push(() => guarding.stop());
   }
   const mesh = await startMesh({
     interface: config.mesh.interface,
@@ -88,7 +110,7 @@ export async function startMember({ config, identity, clock, warnings, page }: M
     clock,
     log: makeLog("paths"),
   });
-  ended.push(async () => paths.stop());
+  ended.push(() => paths.stop());
 
   const others = () => [...roster.members().values()];
   const cluster = await startCluster({
@@ -105,6 +127,7 @@ export async function startMember({ config, identity, clock, warnings, page }: M
   ended.push(() => cluster.stop());
 
   roster.onChange = () => {
+    meeting.settleNames().catch(complain);
     cluster.membersChanged();
     paths
       .setMembers(
@@ -140,7 +163,7 @@ export async function startMember({ config, identity, clock, warnings, page }: M
     },
   });
   const greeter = startGreeter({ log: makeLog("hello"), greet: ({ address: at, port }) => meeting.greet(at, port) });
-  ended.push(async () => greeter.stop());
+  ended.push(() => greeter.stop());
 
   const endpoints = () => endpointsOf(links(), config.mesh.listenPort);
   await identity.setEndpoints(endpoints());
@@ -236,11 +259,12 @@ export async function startMember({ config, identity, clock, warnings, page }: M
     }
   };
   const reconciling = every(reconcileMs, reconcile, complain);
-  ended.push(async () => reconciling.stop());
+  ended.push(() => reconciling.stop());
   roster.onChange();
   log.info(`${identity.name} (${id}) of ${identity.neighborhoodName}, ${address} on ${config.mesh.interface}`);
 
   return {
+    isPending: meeting.isPending,
     async report() {
       return {
         phase: meeting.isPending() ? "pending" : "member",
@@ -264,9 +288,6 @@ export async function startMember({ config, identity, clock, warnings, page }: M
         tuning: tuning.applied(),
       };
     },
-    async stop() {
-      for (const end of ended.reverse()) await end()?.catch(complain);
-    },
   };
 }
 
@@ -274,6 +295,11 @@ export async function startMember({ config, identity, clock, warnings, page }: M
 function watchLiveness(roster: Roster, warnings: Warnings, onDoubt: (id: string) => void) {
   const before = new Map<string, Liveness["state"]>();
   return (liveness: ReadonlyMap<string, Liveness>) => {
+    for (const gone of before.keys()) {
+      if (liveness.has(gone)) continue;
+      before.delete(gone);
+      warnings.clear("member.dead", gone);
+    }
     for (const [member, { state }] of liveness) {
       const name = roster.members().get(member)?.name;
       if (state === "dead" && name) {

@@ -3,9 +3,11 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
+import { admittedBy } from "../../provisioning/member.ts";
 import { adoptionCode, meshAddress } from "../../provisioning/names.ts";
 import { judgeRecord, type MemberRecord, readRecord, type Trust, type Verdict } from "../../provisioning/record.ts";
 import { addRevocations, noRevocations, type Revocations, revocationsAfter } from "../../provisioning/revocation.ts";
+import type { TokenCertificate } from "../../provisioning/token.ts";
 import type { Clock } from "../../system/clock.ts";
 import { readJson, writeJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
@@ -20,8 +22,10 @@ export type Member = {
   jws: string;
   name: string;
   address: string;
-  tokenId: string;
   firm: boolean;
+  tokenId: string;
+  /** ms since 1970, by the root's clock. */
+  tokenIssuedAt: number;
 };
 export type Pending = { id: string; name: string; code: string; because: string; heardAt: number };
 export type Hearing =
@@ -38,6 +42,7 @@ const RosterFile = z.object({
 });
 const pendingForMs = 10 * 60_000;
 const maxPending = 16;
+const refusedForMs = 10 * 60_000;
 
 export class Roster implements DocumentStore {
   readonly #identity: Identity;
@@ -79,11 +84,31 @@ export class Roster implements DocumentStore {
     }
   }
 
-  /** Judges a record and keeps it if it proves a member. Never throws on what the record says. */
-  hear(jws: string): Promise<Hearing> {
-    const turn = this.#queue.then(() => this.#hear(jws));
+  /**
+   * Judges a record and keeps it if it proves a member; revocations that come with it count only if the record is ours.
+   * Never throws on what the record says.
+   */
+  hear(jws: string, revocations: readonly string[] = []): Promise<Hearing> {
+    const turn = this.#queue.then(() => this.#hear(jws, revocations));
     this.#queue = turn.catch(() => {});
     return turn;
+  }
+
+  /** Keeps the members' word that this device is in, one of each; what proves nothing is dropped. True if there was news. */
+  async hearAdmissions(documents: readonly string[]): Promise<boolean> {
+    const { id: device, neighborhood, token, admissions } = this.#identity;
+    const wanted = { neighborhood: neighborhood.id, device, token: token.id };
+    const keys = new Map([...this.#members.values()].map(({ record }) => [record.id, record.deviceKey]));
+    const vouchers = new Set(await Promise.all(admissions.map((jws) => admittedBy(jws, wanted, keys))));
+    let isNews = false;
+    for (const jws of documents.slice(0, 4)) {
+      const by = await admittedBy(jws, wanted, keys);
+      if (by === undefined || vouchers.has(by)) continue;
+      vouchers.add(by);
+      await this.#identity.addAdmission(jws);
+      isNews = true;
+    }
+    return isNews;
   }
 
   /** Takes revocations in: whom they name is dropped at once and never taken back. */
@@ -109,7 +134,7 @@ export class Roster implements DocumentStore {
 
   pending(): Pending[] {
     for (const [id, { heardAt }] of this.#pending) {
-      if (this.#clock.now() - heardAt > pendingForMs) this.#pending.delete(id);
+      if (this.#clock.monotonic() - heardAt > pendingForMs) this.#pending.delete(id);
     }
     return [...this.#pending.values()];
   }
@@ -144,26 +169,32 @@ export class Roster implements DocumentStore {
     return heard.news ? "new" : "known";
   }
 
-  async #hear(jws: string): Promise<Hearing> {
-    const verdict = await judgeRecord(jws, this.#trust());
+  async #hear(jws: string, revocations: readonly string[]): Promise<Hearing> {
+    let verdict = await judgeRecord(jws, this.#trust());
+    if (verdict.verdict !== "refused" && revocations.length > 0 && (await this.#revoke(revocations))) {
+      await this.#save();
+      this.onChange();
+      verdict = await judgeRecord(jws, this.#trust());
+    }
     if (verdict.verdict === "refused") {
       this.#warnings.raise(
         "record.refused",
         `a record on the link was refused: ${verdict.because}`,
         "if the device is yours, provision it again from this neighborhood's folder",
-        verdict.because,
+        { subject: verdict.because, forMs: refusedForMs },
       );
       return verdict;
     }
     const { record } = verdict;
     if (record.id === this.#identity.id) {
       // Our own past, from before a restore or a lost write: we speak with a higher number than anything out there.
-      if (record.number > this.#identity.number) await this.#identity.goAbove(record.number);
+      const isLater = record.number >= this.#identity.number && jws !== this.#identity.jws;
+      if (isLater) await this.#identity.goAbove(record.number);
       return { verdict: "self" };
     }
     if (verdict.verdict === "pending") {
-      this.#wait(record, verdict.because);
-      return { verdict: "pending", because: verdict.because };
+      const waits = this.#wait(record, verdict.because);
+      return waits ? { verdict: "pending", because: verdict.because } : { verdict: "refused", because: "pendingTwin" };
     }
     const known = this.#members.get(record.id);
     const news = !known || record.number > known.record.number;
@@ -174,7 +205,9 @@ export class Roster implements DocumentStore {
       if (!known) this.#log.info(`${member.name} (${record.id}) is a member`);
       this.onChange();
     }
-    const admission = verdict.countersign ? await this.#identity.admit(record, verdict.token) : undefined;
+    // Our word would count for ever and everywhere: it needs a clock that may be right.
+    const vouches = verdict.countersign && !this.#isClockBehind();
+    const admission = vouches ? await this.#identity.admit(record, verdict.token) : undefined;
     return { verdict: "member", member, news, ...(admission && { admission }) };
   }
 
@@ -182,7 +215,7 @@ export class Roster implements DocumentStore {
   async #revoke(documents: readonly string[]): Promise<boolean> {
     const before = this.#revocations;
     const { revocations, refused } = await addRevocations(before, documents, this.#identity.neighborhood);
-    for (const refusal of refused) this.#log.warn(`a revocation was refused: ${refusal.message}`);
+    if (refused[0]) this.#log.warn(`${refused.length} revocations were refused: ${refused[0].message}`);
     this.#revocations = revocations;
     for (const { record, jws, name } of [...this.#members.values()]) {
       if (revocations === before) break;
@@ -199,9 +232,21 @@ export class Roster implements DocumentStore {
     const standing = this.#members.get(record.id);
     const name = standing?.record.name === record.name ? standing.name : this.#freeName(record);
     const address = meshAddress(this.#identity.neighborhood.id, record.deviceKey);
-    const member = { record, jws, name, address, tokenId: token.id, firm: firm || standing?.firm === true };
+    const isFirm = firm || standing?.firm === true;
+    const member = { record, jws, name, address, firm: isFirm, tokenId: token.id, tokenIssuedAt: token.issuedAt };
     this.#members.set(record.id, member);
+    this.#warnOfSurplus(token);
     return member;
+  }
+
+  /** Two sides that let devices in apart can admit more than the token's maximum together: all stay, and the owner hears of it. */
+  #warnOfSurplus({ id, maxDevices }: TokenCertificate): void {
+    const count = this.#trust().admittedByToken.get(id) ?? 0;
+    if (count <= maxDevices) return;
+    const message = `${count} devices came by token ${id}, which admits ${maxDevices}`;
+    this.#warnings.raise("token.surplus", message, "look through the members; revoke what is not yours", {
+      subject: id,
+    });
   }
 
   /** The one known first keeps a name; the next becomes `attic-2`. */
@@ -218,10 +263,30 @@ export class Roster implements DocumentStore {
     this.onChange();
   }
 
-  #wait(record: MemberRecord, because: string): void {
-    if (!this.#pending.has(record.id) && this.pending().length >= maxPending) return;
-    const { id, name } = record;
-    this.#pending.set(id, { id, name, code: adoptionCode(record.deviceKey), because, heardAt: this.#clock.now() });
+  /** Of two with one name or code only the first waits: the owner must know which one is adopted. */
+  #wait({ id, name, deviceKey }: MemberRecord, because: string): boolean {
+    const code = adoptionCode(deviceKey);
+    const others = this.pending().filter((other) => other.id !== id);
+    if (others.length >= maxPending || others.some((other) => other.name === name || other.code === code)) return false;
+    this.#pending.set(id, { id, name, code, because, heardAt: this.#clock.monotonic() });
+    return true;
+  }
+
+  /** No later than now, whatever the clock says: the newest date that the root has signed. */
+  #clockFloor(): number {
+    return Math.max(
+      this.#identity.token.issuedAt,
+      ...[...this.#members.values()].map((member) => member.tokenIssuedAt),
+    );
+  }
+
+  #isClockBehind(): boolean {
+    const isBehind = this.#clock.now() < this.#clockFloor();
+    if (isBehind) {
+      const hint = "let it reach a time server (NTP); until then it lets nobody in on its own word";
+      this.#warnings.raise("clock.behind", "this device's clock is behind what the root has signed", hint);
+    } else this.#warnings.clear("clock.behind");
+    return isBehind;
   }
 
   #trust(): Trust {
@@ -248,7 +313,7 @@ export class Roster implements DocumentStore {
       knowsNobody,
       admittedByToken,
       held,
-      now: this.#clock.now(),
+      now: Math.max(this.#clock.now(), this.#clockFloor()),
     };
   }
 

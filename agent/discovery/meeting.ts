@@ -3,7 +3,7 @@ import { HamletError } from "../../system/error.ts";
 import type { Roster } from "../cluster/roster.ts";
 import type { Warnings } from "../health/warnings.ts";
 import type { Identity } from "../identity.ts";
-import { type Hello, sayHello } from "./hello.ts";
+import { type Hello, maxHelloBytes, sayHello } from "./hello.ts";
 import { newName } from "./new-name.ts";
 
 export type MeetingOptions = {
@@ -20,20 +20,29 @@ export type Meeting = {
   greet(address: string, port: number): Promise<void>;
   /** Takes a hello in and gives our answer. Throws `hello.refused` or `hello.pending` for whoever is no member. */
   answer(hello: Hello, from: string): Promise<Hello>;
+  /** Members may have been heard of by gossip: of two with one name one yields. */
+  settleNames(): Promise<void>;
   /** Somebody who knows our record waits for our adoption, and nobody has let us in. */
   isPending(): boolean;
 };
 
 export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: MeetingOptions): Meeting {
   let isWaiting = false;
-  const ownHello = (): Hello => ({ record: identity.jws, revocations: roster.revocationsAfter(0) });
+  /** `seen`: how far the other has seen the revocations; what it lacks goes along, as much as one hello holds. */
+  const ownHello = (seen = Number.POSITIVE_INFINITY): Hello => {
+    const revocations: string[] = [];
+    let length = 0;
+    for (const jws of roster.revocationsAfter(seen)) {
+      length += jws.length;
+      if (length > maxHelloBytes / 2) break;
+      revocations.push(jws);
+    }
+    return { record: identity.jws, revocations };
+  };
 
-  /** Gives the admissions that the other has earned. */
-  const take = async (hello: Hello, from: string): Promise<string[]> => {
-    await roster.hearRevocations(hello.revocations);
-    for (const admission of hello.documents ?? []) if (await identity.addAdmission(admission)) onOwnChange();
-    if (identity.admissions.length > 0) letIn();
-    const heard = await roster.hear(hello.record);
+  /** Whoever proves to be a member, and what it shall have of us: admissions that it has earned, revocations it lacks. */
+  const take = async (hello: Hello, from: string): Promise<{ answer: Hello; isLacking: boolean }> => {
+    const heard = await roster.hear(hello.record, hello.revocations);
     switch (heard.verdict) {
       case "refused":
         throw new HamletError("hello.refused", `this record is refused here: ${heard.because}`);
@@ -43,9 +52,13 @@ export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: 
         throw new HamletError("hello.refused", "this is my own record");
       case "member": {
         const { record } = heard.member;
-        await yieldName(record);
+        if (await roster.hearAdmissions(hello.documents ?? [])) onOwnChange();
+        if (identity.admissions.length > 0) letIn();
+        await settleNames();
         onMet(record.id, from);
-        return heard.admission ? [heard.admission] : [];
+        const documents = heard.admission ? [heard.admission] : [];
+        const answer = { ...ownHello(record.revocation), documents };
+        return { answer, isLacking: documents.length > 0 || answer.revocations.length > 0 };
       }
     }
   };
@@ -54,18 +67,18 @@ export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: 
     isWaiting = false;
     warnings.clear("waiting.pending");
   };
-  const yieldName = async (other: { id: string; name: string; admissions: string[] }) => {
-    const name = newName(
-      identity,
-      other,
-      [...roster.members().values()].map(({ record }) => record.name),
-    );
-    if (name === undefined) return;
-    const message = `another member is called ${identity.name}: this device is now ${name}`;
-    warnings.raise("member.nameTaken", message, "to choose names yourself, provision each device with its own");
-    await identity.rename(name);
-    roster.ownNameChanged();
-    onOwnChange();
+  const settleNames = async () => {
+    const records = [...roster.members().values()].map(({ record }) => record);
+    for (const other of records) {
+      const taken = records.map(({ name }) => name);
+      const name = newName(identity, other, taken);
+      if (name === undefined) continue;
+      const message = `another member is called ${identity.name}: this device is now ${name}`;
+      warnings.raise("member.nameTaken", message, "to choose names yourself, provision each device with its own");
+      await identity.rename(name);
+      roster.ownNameChanged();
+      onOwnChange();
+    }
   };
 
   return {
@@ -78,13 +91,14 @@ export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: 
         }
         throw error;
       });
-      // Whoever answers has let us in: strangers get nothing. That we know them says no such thing.
+      const { answer: more, isLacking } = await take(answer, address);
+      // A member that answers has let us in: strangers get nothing. That we know it says no such thing.
       letIn();
-      const admissions = await take(answer, address);
-      // Our word that they are in reaches them by a second hello.
-      if (admissions.length > 0) await sayHello(address, port, { ...ownHello(), documents: admissions });
+      // Our word that they are in, and what they lack, reach them by a second hello.
+      if (isLacking) await sayHello(address, port, more);
     },
-    answer: async (hello, from) => ({ documents: await take(hello, from), ...ownHello() }),
+    answer: async (hello, from) => (await take(hello, from)).answer,
+    settleNames,
     isPending: () => isWaiting,
   };
 }

@@ -1,4 +1,4 @@
-// Neighbors by configuration, where multicast does not reach: `host:port`, `[v6]:port`, or a host alone.
+// Neighbors by configuration, where multicast does not reach: `host:port`, `[v6]:port`, or a host alone; a `#key` behind it is for hellos beyond the link, which are not said yet.
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 
@@ -6,9 +6,10 @@ export type Seed = { host: string; port: number };
 
 /** Undefined if the text is no seed. */
 export function parseSeed(text: string, defaultPort: number): Seed | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([A-Za-z0-9][A-Za-z0-9.-]{0,252}))(?::([0-9]{1,5}))?$/.exec(
-    text.trim(),
-  );
+  const match =
+    /^(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([A-Za-z0-9][A-Za-z0-9.-]{0,252}))(?::([0-9]{1,5}))?(?:#[\w-]{43})?$/.exec(
+      text.trim(),
+    );
   if (!match) return undefined;
   const port = match[3] === undefined ? defaultPort : Number(match[3]);
   return port >= 1 && port <= 65535 ? { host: (match[1] ?? match[2])!, port } : undefined;

@@ -5,19 +5,17 @@ import type { Log } from "../../system/log.ts";
 export type WarningCode =
   | "broker.unreachable"
   | "clock.behind"
-  | "cluster.noGossip"
   | "config.invalid"
   | "discovery.multicastBlocked"
   | "discovery.failed"
   | "firstboot.failed"
   | "mesh.userspace"
-  | "mesh.noHandshake"
   | "member.dead"
   | "member.nameTaken"
   | "names.unavailable"
-  | "page.unavailable"
   | "port.taken"
   | "record.refused"
+  | "start.failed"
   | "state.full"
   | "telemetry.failed"
   | "token.surplus"
@@ -27,9 +25,13 @@ export type WarningCode =
 
 export type Warning = { code: WarningCode; message: string; hint: string; since: number };
 
+/** `subject`: of several warnings with one code, which; `forMs`: how long it stands unless it is raised again. */
+export type WarningOptions = { subject?: string; forMs?: number };
+type Standing = Warning & { until: number };
+
 /** Standing warnings by code and subject; raising one twice keeps its `since`. `since` is ms since 1970. */
 export class Warnings {
-  readonly #standing = new Map<string, Warning>();
+  readonly #standing = new Map<string, Standing>();
   readonly #clock: Clock;
   readonly #log: Log;
 
@@ -38,14 +40,20 @@ export class Warnings {
     this.#log = log;
   }
 
-  raise(code: WarningCode, message: string, hint: string, subject = ""): void {
+  raise(code: WarningCode, message: string, hint: string, options: string | WarningOptions = {}): void {
+    const { subject = "", forMs = Number.POSITIVE_INFINITY } =
+      typeof options === "string" ? { subject: options } : options;
     const key = `${code} ${subject}`;
     const standing = this.#standing.get(key);
-    if (standing?.message === message) return;
+    const until = this.#clock.monotonic() + forMs;
+    if (standing?.message === message) {
+      standing.until = until;
+      return;
+    }
     this.#log.warn(`${code}: ${message} (${hint})`);
     // What strangers can raise must not fill the memory: the oldest goes first.
     if (!standing && this.#standing.size >= 64) this.#standing.delete(this.#standing.keys().next().value!);
-    this.#standing.set(key, { code, message, hint, since: standing?.since ?? this.#clock.now() });
+    this.#standing.set(key, { code, message, hint, since: standing?.since ?? this.#clock.now(), until });
   }
 
   clear(code: WarningCode, subject = ""): void {
@@ -53,6 +61,8 @@ export class Warnings {
   }
 
   list(): Warning[] {
-    return [...this.#standing.values()];
+    const now = this.#clock.monotonic();
+    for (const [key, { until }] of this.#standing) if (until < now) this.#standing.delete(key);
+    return [...this.#standing.values()].map(({ until: _, ...warning }) => warning);
   }
 }
