@@ -89,6 +89,54 @@ describe("hearing a record", () => {
     expect(await roster.hear(shed.jws)).toEqual({ verdict: "pending", because: "overMaximum" });
   });
 
+  test("of two who wait under one name only the first waits", async () => {
+    const [attic, cellar] = [await device("attic"), await device("cellar")];
+    const confirm = await hood.token({ adopt: "confirm" });
+    const [porch, twin] = [
+      await device("porch", hood.provision({ ...confirm, name: "porch" })),
+      await device("twin", hood.provision({ ...confirm, name: "porch" })),
+    ];
+    const { roster } = rosterOf(attic, "attic");
+    await roster.hear(cellar.jws);
+    expect(await roster.hear(porch.jws)).toMatchObject({ verdict: "pending" });
+    expect(await roster.hear(twin.jws)).toEqual({ verdict: "refused", because: "pendingTwin" });
+    expect(roster.pending()).toHaveLength(1);
+  });
+
+  test("a clock behind what the root has signed puts our word under nobody, and is told", async () => {
+    const [attic, cellar] = [await device("attic"), await device("cellar")];
+    const { roster, warnings } = rosterOf(attic, "attic");
+    now = 0;
+    const heard = await roster.hear(cellar.jws);
+    expect(heard).toMatchObject({ verdict: "member" });
+    expect(heard).not.toHaveProperty("admission");
+    expect(warnings.list().map(({ code }) => code)).toContain("clock.behind");
+  });
+
+  test("a clock at 1970 lets nobody in by a token that had ended before the newest one was made", async () => {
+    const ended = await hood.token({ now: now - 10_000_000, validMs: 1_000 });
+    const [attic, cellar] = [await device("attic"), await device("cellar")];
+    const porch = await device("porch", hood.provision({ ...ended, name: "porch" }));
+    const { roster } = rosterOf(attic, "attic");
+    await roster.hear(cellar.jws);
+    now = 0;
+    expect(await roster.hear(porch.jws)).toEqual({ verdict: "pending", because: "tokenExpired" });
+  });
+
+  test("more than the token's maximum, let in by two sides, all stay and a warning names them", async () => {
+    const two = await hood.token({ maxDevices: 1 });
+    const names = ["attic", "cellar", "porch"];
+    const made = await Promise.all(names.map((name) => device(name, hood.provision({ ...two, name }))));
+    const [attic, cellar, porch] = made as [Identity, Identity, Identity];
+    const { roster: elsewhere } = rosterOf(cellar, "cellar");
+    const { admission } = (await elsewhere.hear(porch.jws)) as { admission: string };
+    await porch.addAdmission(admission);
+    const { roster, warnings } = rosterOf(attic, "attic");
+    await roster.hear(cellar.jws);
+    expect(await roster.hear(porch.jws)).toMatchObject({ verdict: "member" });
+    expect(warnings.list().map(({ code }) => code)).toContain("token.surplus");
+  });
+
   test("a stranger's record is refused and a warning tells why", async () => {
     const attic = await device("attic");
     const elsewhere = await makeNeighborhood(join(folder, "oak-avenue"));

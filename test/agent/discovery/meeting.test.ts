@@ -1,0 +1,127 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { Roster } from "../../../agent/cluster/roster.ts";
+import { makeMeeting } from "../../../agent/discovery/meeting.ts";
+import { Warnings } from "../../../agent/health/warnings.ts";
+import { type Identity, loadIdentity } from "../../../agent/identity.ts";
+import { readRecord } from "../../../provisioning/record.ts";
+import { signRevocation } from "../../../provisioning/revocation.ts";
+import { silentLog } from "../../../system/log.ts";
+import { makeAgentFolder, makeNeighborhood, type TestNeighborhood } from "../../neighborhood.ts";
+
+let folder: string;
+let hood: TestNeighborhood;
+let count = 0;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hamlet-meeting-"));
+  hood = await makeNeighborhood(join(folder, "elm-street"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+type Device = {
+  identity: Identity;
+  roster: Roster;
+  warnings: Warnings;
+  met: string[];
+  changes: () => number;
+} & ReturnType<typeof makeMeeting>;
+async function device(name: string): Promise<Device> {
+  const home = join(folder, `device-${count++}`);
+  await makeAgentFolder(home, hood.provision({ name }));
+  const stateFolder = join(home, "state");
+  const self = { board: "nuc", release: "1.0.0", bootId: "boot-1", stateFolder };
+  const identity = (await loadIdentity(self, join(stateFolder, "provision.json")))!;
+  const clock = { now: Date.now, monotonic: () => performance.now() };
+  const warnings = new Warnings(clock, silentLog);
+  const roster = new Roster({ identity, stateFolder, clock, log: silentLog, warnings });
+  const met: string[] = [];
+  let changes = 0;
+  const meeting = makeMeeting({
+    identity,
+    roster,
+    warnings,
+    onOwnChange: () => changes++,
+    onMet: (_, from) => met.push(from),
+  });
+  return { identity, roster, warnings, met, changes: () => changes, ...meeting };
+}
+
+let attic: Device;
+let cellar: Device;
+beforeEach(async () => {
+  attic = await device("attic");
+  cellar = await device("cellar");
+});
+const hello = ({ identity }: Device, more: { revocations?: string[]; documents?: string[] } = {}) => ({
+  record: identity.jws,
+  revocations: [],
+  ...more,
+});
+
+test("two devices that meet know each other, and each holds the other's word", async () => {
+  const answer = await attic.answer(hello(cellar), "192.168.1.2");
+  await cellar.answer(answer, "192.168.1.1");
+  const last = await attic.answer(hello(cellar, { documents: [await attestation(cellar, attic)] }), "192.168.1.2");
+  expect((await readRecord(last.record)).id).toBe(attic.identity.id);
+  expect([...attic.roster.members().keys()]).toEqual([cellar.identity.id]);
+  expect([...cellar.roster.members().keys()]).toEqual([attic.identity.id]);
+  expect([attic.identity.admissions.length, cellar.identity.admissions.length]).toEqual([1, 1]);
+  expect(attic.met).toContain("192.168.1.2");
+});
+async function attestation(by: Device, of: Device): Promise<string> {
+  return by.identity.admit(await readRecord(of.identity.jws), of.identity.token);
+}
+
+test("a stranger's words replace no member's, and cost no new record", async () => {
+  await attic.answer(hello(cellar, { documents: [await attestation(cellar, attic)] }), "192.168.1.2");
+  const [before, number] = [attic.identity.admissions, attic.identity.number];
+  const garbage = Array.from({ length: 64 }, (_, index) => `g.${index}a.x`);
+  await expect(
+    attic.answer({ record: "no.record.atall", revocations: [], documents: garbage }, "192.168.1.66"),
+  ).rejects.toMatchObject({
+    code: "hello.refused",
+  });
+  await attic.answer(hello(cellar, { documents: garbage }), "192.168.1.2");
+  // Nor does anybody's own word for himself.
+  await attic.answer(hello(cellar, { documents: [await attestation(attic, attic)] }), "192.168.1.2");
+  expect([attic.identity.admissions, attic.identity.number]).toEqual([before, number]);
+});
+
+test("who is behind gets the revocations it lacks, who is not gets none", async () => {
+  const revocation = await signRevocation(
+    {
+      v: 1,
+      neighborhood: attic.identity.neighborhood.id,
+      number: 1,
+      issuedAt: Date.now(),
+      revoke: { kind: "operator", key: attic.identity.deviceKey },
+    },
+    hood.opened.root,
+  );
+  await attic.roster.hearRevocations([revocation]);
+  const answer = await attic.answer(hello(cellar), "192.168.1.2");
+  expect(answer.revocations).toEqual([revocation]);
+  await cellar.answer(answer, "192.168.1.1");
+  expect((await readRecord(cellar.identity.jws)).revocation).toBe(1);
+  expect((await attic.answer(hello(cellar), "192.168.1.2")).revocations).toEqual([]);
+});
+
+test("revocations from somebody who does not belong here are not even looked at", async () => {
+  const revocations = Array.from({ length: 200 }, (_, index) => `r.${index}a.x`);
+  await expect(attic.answer({ record: "no.record.atall", revocations }, "192.168.1.66")).rejects.toThrow();
+  expect(attic.identity.number).toBe((await readRecord(attic.identity.jws)).number);
+  expect(attic.roster.revocationsAfter(0)).toEqual([]);
+});
+
+test("two devices of one name: after they met exactly one is called so", async () => {
+  const twin = await device("attic");
+  const answer = await attic.answer(hello(twin), "192.168.1.2");
+  await twin.answer(answer, "192.168.1.1");
+  await attic.answer(hello(twin), "192.168.1.2");
+  expect([attic.identity.name, twin.identity.name].sort()).toEqual(["attic", "attic-2"]);
+  const renamed = attic.identity.name === "attic-2" ? attic : twin;
+  expect(renamed.warnings.list().map(({ code }) => code)).toContain("member.nameTaken");
+  expect(renamed.changes()).toBeGreaterThan(0);
+});
