@@ -30,7 +30,6 @@ export async function buildPrograms(projectFolder: string, folder: string, page:
 const wantedMajor = 24;
 // Comes before any import and in syntax that any Node of the last ten years parses.
 const banner = [
-  "#!/usr/bin/env node",
   'import { createRequire as hamletRequire } from "node:module";',
   `if (Number(process.versions.node.split(".")[0]) < ${wantedMajor}) {`,
   `  console.error("hamlet: node.tooOld: this is Node.js " + process.versions.node + ", ${wantedMajor} or newer is needed");`,

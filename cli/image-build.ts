@@ -35,16 +35,11 @@ Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packa
     const output = join(resolve(out), imageName(board.name, version.data));
 
     // Late: building needs tools that a device or a lone dist/hamlet.mjs does not have.
-    const { buildAll, deviceFiles, projectFolder } = await import("./build.ts");
+    const { buildAll, deviceFiles, projectFolder } = await import("./build.ts").catch(notBuilt);
     progress.stage("bundling the programs");
     const work = await mkdtemp(join(tmpdir(), "hamlet-programs-"));
     try {
-      const programs = await buildAll(work).catch((cause) => {
-        throw new HamletError("build.failed", "the programs could not be bundled", {
-          cause,
-          hint: "images are built in a checkout of this project, with its npm packages installed",
-        });
-      });
+      const programs = await buildAll(work).catch(notBuilt);
       const agent = text(values, "agent");
       if (agent) programs.set("agent.mjs", resolve(agent));
       const request = { board, version: version.data, extras: await deviceFiles(programs), projectFolder };
@@ -64,4 +59,11 @@ Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packa
       print(`${output}  ${(size / 2 ** 20).toFixed(0)} MiB (${((blocks * 512) / 2 ** 20).toFixed(0)} MiB on disk)`);
     return 0;
   },
+};
+
+const notBuilt = (cause: unknown): never => {
+  throw new HamletError("build.failed", "the programs could not be bundled", {
+    cause,
+    hint: "images are built in a checkout of this project (npx hamlet image build), with its npm packages installed",
+  });
 };

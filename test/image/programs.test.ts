@@ -10,7 +10,8 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "hamlet-program-"));
   await writeFile(
     join(folder, "program.ts"),
-    `import { readFileSync } from "node:fs";
+    `#!/usr/bin/env node
+     import { readFileSync } from "node:fs";
      import fs from "fs";
      import { zstdCompressSync, notThereAtAll } from "node:zlib";
      declare const HAMLET_PAGE: string;
