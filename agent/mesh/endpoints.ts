@@ -14,13 +14,14 @@ export type Candidate = { endpoint: string; class: PathClass; source: Source; he
 /** A subnet of this device: what lies in it is on the same link. */
 export type Link = { address: string; prefixLength: number };
 
+type Heard = { handshakeMs: number | undefined; rxBytes: number };
 type Trial = { endpoint: string; since: number; rxBytes: number; back?: string };
 export type Path = {
   candidates: Candidate[];
   inUse?: { endpoint: string; since: number };
   trial?: Trial;
-  /** Since when others doubt that the peer is reachable, or the kernel has no session; only a younger handshake ends it. */
-  failingSince?: number;
+  /** Others doubt that the peer is reachable, or the kernel has no session; `heard` is what the kernel had of it then, and only more ends it. */
+  failing?: { heard?: Heard };
   /** Endpoints tried since the path began to fail; when all are, the next round waits. */
   tried: string[];
   rounds: number;
@@ -33,7 +34,7 @@ export type Event =
   | { kind: "seen"; id: string; status: PeerStatus | undefined }
   | { kind: "doubted"; id: string }
   | { kind: "forgotten"; id: string };
-/** `afresh`: drop the peer first, so that it shakes hands at once; else keep the session and only send elsewhere. */
+/** `afresh`: drop the peer, which has no session to lose, so that it shakes hands at once; else keep it and only send elsewhere. */
 export type Effect = { kind: "use"; id: string; endpoint: string; how: "afresh" | "insist" | "settled" };
 
 export const maxCandidates = 8;
@@ -51,7 +52,7 @@ export function step(paths: Paths, event: Event, now: number): [Paths, Effect[]]
       return [put(paths, event.id, hear(path, event, now)), []];
     case "doubted":
       // The kernel's session may look young for minutes on a dead path: try at once what there is.
-      return [put(paths, event.id, path.trial ? path : { ...path, failingSince: now, pauseUntil: now }), []];
+      return [put(paths, event.id, { ...path, failing: {}, pauseUntil: now }), []];
     case "seen": {
       const [next, effects] = see(path, event.id, event.status, now);
       return [put(paths, event.id, next), effects];
@@ -61,7 +62,15 @@ export function step(paths: Paths, event: Event, now: number): [Paths, Effect[]]
   }
 }
 
-const noPath: Path = { candidates: [], failingSince: 0, tried: [], rounds: 0, pauseUntil: 0, betterTriedAt: 0 };
+const nothing: Heard = { handshakeMs: undefined, rxBytes: 0 };
+const noPath: Path = {
+  candidates: [],
+  failing: { heard: nothing },
+  tried: [],
+  rounds: 0,
+  pauseUntil: 0,
+  betterTriedAt: 0,
+};
 const put = (paths: Paths, id: string, path: Path): Paths => new Map(paths).set(id, path);
 
 function hear(path: Path, news: { endpoint: string; class: PathClass; source: Source }, now: number): Path {
@@ -81,7 +90,7 @@ function hear(path: Path, news: { endpoint: string; class: PathClass; source: So
     .slice(0, maxCandidates);
   const isNew = !known && kept.includes(candidate);
   // News while nothing works is worth a trial now, not after the pause.
-  return { ...path, candidates: kept, ...(isNew && path.failingSince !== undefined && { pauseUntil: now }) };
+  return { ...path, candidates: kept, ...(isNew && path.failing && { pauseUntil: now }) };
 }
 
 function see(path: Path, id: string, status: PeerStatus | undefined, now: number): [Path, Effect[]] {
@@ -106,18 +115,19 @@ function judgeTrial(
   if (now - trial.since < trialMs) return [path, []];
   const { trial: _, ...rest } = note(path, trial.endpoint, { result: "noHandshake", at: now });
   if (trial.back !== undefined) return [rest, [{ kind: "use", id, endpoint: trial.back, how: "insist" }]];
-  return tryNext({ ...rest, tried: [...rest.tried, trial.endpoint] }, id, now);
+  return tryNext({ ...rest, tried: [...rest.tried, trial.endpoint] }, id, status, now);
 }
 
 function judgePath(path: Path, id: string, status: PeerStatus | undefined, now: number): [Path, Effect[]] {
   const endpoint = status && hasSession(status, now) ? status.endpoint : undefined;
-  if (path.failingSince !== undefined || endpoint === undefined) {
-    const failing: Path = { ...path, failingSince: path.failingSince ?? now };
+  if (path.failing || endpoint === undefined) {
+    const before = path.failing?.heard ?? heardOf(status);
     // A peer that reached us by itself needs no trial.
-    if (endpoint !== undefined && (status?.latestHandshakeMs ?? 0) > failing.failingSince!) {
+    if (endpoint !== undefined && isMore(heardOf(status), before)) {
       return [works(path, endpoint, now), [{ kind: "use", id, endpoint, how: "settled" }]];
     }
-    return now < path.pauseUntil ? [failing, []] : tryNext(failing, id, now);
+    const failing: Path = { ...path, failing: { heard: before } };
+    return now < path.pauseUntil ? [failing, []] : tryNext(failing, id, status, now);
   }
   if (path.inUse?.endpoint !== endpoint) {
     return [works(path, endpoint, now), [{ kind: "use", id, endpoint, how: "settled" }]];
@@ -132,22 +142,28 @@ function judgePath(path: Path, id: string, status: PeerStatus | undefined, now: 
 }
 
 /** The best candidate not yet tried in this round; a pause when all were. */
-function tryNext(path: Path, id: string, now: number): [Path, Effect[]] {
+function tryNext(path: Path, id: string, status: PeerStatus | undefined, now: number): [Path, Effect[]] {
+  // Suspicion may be wrong, and a session that was given up for it heals no partition (design 6): kept while it lasts.
+  const session = status && hasSession(status, now) ? status : undefined;
   const next = path.candidates
     .filter(({ endpoint }) => !path.tried.includes(endpoint))
     .sort((a, b) => rank(a) - rank(b) || b.heardAt - a.heardAt)[0];
   if (next) {
-    // The peer is made afresh and its counters with it: whatever it receives, it received on this trial.
-    const trial: Trial = { endpoint: next.endpoint, since: now, rxBytes: 0 };
-    return [{ ...path, trial }, [{ kind: "use", id, endpoint: next.endpoint, how: "afresh" }]];
+    // Made afresh, a peer's counters are too: whatever it receives, it received on this trial.
+    const trial: Trial = { endpoint: next.endpoint, since: now, rxBytes: session?.rxBytes ?? 0 };
+    return [{ ...path, trial }, [{ kind: "use", id, endpoint: next.endpoint, how: session ? "insist" : "afresh" }]];
   }
   if (path.candidates.length === 0) return [path, []];
   const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** path.rounds);
-  return [{ ...path, tried: [], rounds: path.rounds + 1, pauseUntil: now + pauseMs }, []];
+  const paused: Path = { ...path, tried: [], rounds: path.rounds + 1, pauseUntil: now + pauseMs };
+  // Where it was heard last it may be heard again.
+  const back = path.inUse?.endpoint;
+  if (!session || back === undefined || back === session.endpoint) return [paused, []];
+  return [paused, [{ kind: "use", id, endpoint: back, how: "insist" }]];
 }
 
 function works(path: Path, endpoint: string, now: number, tookMs?: number): Path {
-  const { trial: _, failingSince: __, ...rest } = path;
+  const { trial: _, failing: __, ...rest } = path;
   const inUse = path.inUse?.endpoint === endpoint ? path.inUse : { endpoint, since: now };
   const next: Path = { ...rest, inUse, tried: [], rounds: 0, pauseUntil: 0 };
   // A better class is tried a minute after the path began to work, not into its first second.
@@ -163,6 +179,10 @@ const note = (path: Path, endpoint: string, last: Result): Path => ({
     candidate.endpoint === endpoint ? { ...candidate, last } : candidate,
   ),
 });
+const heardOf = (status: PeerStatus | undefined): Heard =>
+  status ? { handshakeMs: status.latestHandshakeMs, rxBytes: status.rxBytes } : nothing;
+const isMore = (heard: Heard, before: Heard): boolean =>
+  heard.handshakeMs !== before.handshakeMs || heard.rxBytes > before.rxBytes;
 const rank = (candidate: Candidate): number => pathClasses.indexOf(candidate.class);
 const hasSession = ({ latestHandshakeMs }: PeerStatus, now: number): boolean =>
   latestHandshakeMs !== undefined && now - latestHandshakeMs < sessionMs;

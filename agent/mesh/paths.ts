@@ -110,7 +110,7 @@ export function startPaths({ mesh, prefix, links, clock, log }: PathsOptions): P
     if (isStopped || isPolling) return;
     const paths = [...view.values()];
     const isTrying = paths.some(({ trial }) => trial);
-    const isFailing = paths.some(({ failingSince }) => failingSince !== undefined);
+    const isFailing = paths.some(({ failing }) => failing);
     clearTimeout(timer);
     timer = setTimeout(poll, isTrying ? trialPollMs : isFailing ? failingPollMs : quietPollMs);
   };
@@ -146,7 +146,7 @@ export function startPaths({ mesh, prefix, links, clock, log }: PathsOptions): P
       return {
         ...(path.inUse && { inUse: path.inUse }),
         ...(path.trial && { isTrying: path.trial.endpoint }),
-        isFailing: path.failingSince !== undefined,
+        isFailing: path.failing !== undefined,
         ...(handshakeAt !== undefined && { handshakeAt }),
         candidates: path.candidates,
       };

@@ -101,20 +101,69 @@ test("a peer that answers from its old place during a trial is followed there", 
   expect(paths.get("cellar")?.candidates.find(({ endpoint }) => endpoint === lan)?.last?.result).toBe("noHandshake");
 });
 
-test("a member in doubt is tried at once, though its session looks young", () => {
-  const events: [number, Event][] = [
+const doubted: Event = { kind: "doubted", id: "cellar" };
+/** A path over the LAN that works since 100 ms and is doubted at 20 s; there is a second endpoint. */
+const doubtedPath: [number, Event][] = [
+  ...([
     [0, heard(lan)],
     [0, seen()],
     [100, up(lan, 100)],
     [200, heard(world, "globalIpv6")],
-    [20_000, { kind: "doubted", id: "cellar" }],
+  ] as [number, Event][]),
+  [20_000, doubted],
+];
+
+test("a member in doubt is tried at once, though its session looks young, and the session is kept", () => {
+  const { all } = play(
+    ...doubtedPath,
     [20_100, up(lan, 100)],
-    [23_100, seen({ endpoint: lan })],
-    [24_000, up(world, 23_000)],
-  ];
-  expect(play(...events).all.slice(2)).toEqual([
-    ...[`20100 ${lan} afresh`, `23100 ${world} afresh`, `24000 ${world} settled`],
+    [23_100, up(lan, 100)],
+    [24_000, up(world, 100, 501)],
+    [30_000, up(world, 100, 600)],
+  );
+  expect(all.slice(2)).toEqual([`20100 ${lan} insist`, `23100 ${world} insist`, `24000 ${world} settled`]);
+});
+
+test("nobody reached in doubt: the endpoint that worked is put back, and what is heard there ends the doubt", () => {
+  const silent = [20_100, 23_100, 26_100, 27_000].map((now): [number, Event] => [
+    now,
+    up(now < 23_000 ? lan : world, 100),
   ]);
+  const { all, paths } = play(...doubtedPath, ...silent, [28_000, up(lan, 100, 600)]);
+  expect(all.slice(3)).toEqual([`23100 ${world} insist`, `26100 ${lan} insist`, `28000 ${lan} settled`]);
+  expect(paths.get("cellar")?.failing).toBeUndefined();
+});
+
+test("what came between the last look and the doubt does not end it", () => {
+  const { all } = play(...doubtedPath, [20_100, up(lan, 19_000, 900)], [20_350, up(lan, 19_000, 900)]);
+  expect(all.slice(2)).toEqual([`20100 ${lan} insist`]);
+});
+
+test("a doubt that comes while a better class is on trial outlives the trial", () => {
+  const { all } = play(
+    ...([
+      [0, heard(world, "globalIpv6")],
+      [0, seen()],
+      [100, up(world, 100)],
+      [200, heard(lan)],
+    ] as [number, Event][]),
+    [60_100, up(world, 100)],
+    [61_000, doubted],
+    [63_100, up(lan, 100)],
+    [63_350, up(world, 100)],
+  );
+  expect(all.slice(2)).toEqual([`60100 ${lan} insist`, `63100 ${world} insist`, `63350 ${lan} insist`]);
+});
+
+test("only a peer without a session is made afresh", () => {
+  const silent: [number, Event][] = [];
+  for (let now = 20_100; now < 400_000; now += 250) silent.push([now, up(lan, 100)]);
+  const trials = play(...doubtedPath, ...silent)
+    .all.slice(2)
+    .map((line) => line.split(" "));
+  expect(trials.filter(([at, , how]) => how === "afresh" && Number(at) < 180_100)).toEqual([]);
+  expect(trials.filter(([at, , how]) => how === "insist" && Number(at) >= 180_100)).toEqual([]);
+  expect(trials.at(-1)?.[2]).toBe("afresh");
 });
 
 test("rounds over a silent peer's endpoints wait longer and longer, news ends the wait, its own voice too", () => {
