@@ -1,8 +1,9 @@
-// Real Chromium for a test, spoken to over its DevTools protocol: no library, Node has the WebSocket.
+// Real Chromium for a test, spoken to over its DevTools protocol through a pipe.
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { sleep } from "../../system/clock.ts";
 
 export type View = { width?: number; height?: number; isDark?: boolean; isPhone?: boolean };
@@ -37,24 +38,29 @@ export async function startBrowser(): Promise<Browser> {
     [
       ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"],
       ...["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"],
-      ...["--remote-debugging-port=0", `--user-data-dir=${profile}`, "about:blank"],
+      ...["--remote-debugging-pipe", `--user-data-dir=${profile}`, "about:blank"],
     ],
-    { stdio: "ignore" },
+    // It reads commands from 3 and answers on 4; when this process ends, however it ends, so does the browser.
+    { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] },
   );
   const ended = new Promise<void>((resolve) => chromium.once("exit", () => resolve()));
-  const socket = new WebSocket(await debuggerUrl(join(profile, "DevToolsActivePort")));
-  await new Promise((resolve, reject) => {
-    socket.onopen = resolve;
-    socket.onerror = () => reject(new Error("chromium does not answer"));
-  });
+  const commands = chromium.stdio[3] as Writable;
+  const answers = chromium.stdio[4] as Readable;
+  commands.on("error", () => {});
   let calls = 0;
   const waiting = new Map<number, (message: Message) => void>();
   const listeners = new Map<string, (method: string, params: Record<string, unknown>) => void>();
-  socket.onmessage = ({ data }) => {
-    const message = JSON.parse(String(data)) as Message;
+  const receive = (text: string) => {
+    const message = JSON.parse(text) as Message;
     if (message.id !== undefined) waiting.get(message.id)?.(message);
     else if (message.method) listeners.get(message.sessionId ?? "")?.(message.method, message.params ?? {});
   };
+  let unread = "";
+  answers.setEncoding("utf8").on("data", (text: string) => {
+    const parts = (unread + text).split("\0");
+    unread = parts.pop() ?? "";
+    for (const part of parts) receive(part);
+  });
   const call = <T>(method: string, params: object = {}, sessionId?: string): Promise<T> =>
     new Promise((resolve, reject) => {
       const id = ++calls;
@@ -63,7 +69,7 @@ export async function startBrowser(): Promise<Browser> {
         if (error) reject(new Error(`${method}: ${error.message}`));
         else resolve(result as T);
       });
-      socket.send(JSON.stringify({ id, method, params, ...(sessionId && { sessionId }) }));
+      commands.write(`${JSON.stringify({ id, method, params, ...(sessionId && { sessionId }) })}\0`);
     });
 
   return {
@@ -109,7 +115,6 @@ export async function startBrowser(): Promise<Browser> {
       const late = setTimeout(() => chromium.kill("SIGKILL"), 5_000);
       await ended;
       clearTimeout(late);
-      socket.close();
       await rm(profile, { recursive: true, force: true, maxRetries: 5 });
     },
   };
@@ -133,18 +138,4 @@ function hear(method: string, params: Record<string, unknown>, problems: string[
   if (method === "Network.requestWillBeSent" && at.request && !at.request.url.startsWith("data:")) {
     requests.push(at.request.url);
   }
-}
-
-/** The first line is the port, the second the path; Chromium writes both once it listens. */
-async function debuggerUrl(file: string): Promise<string> {
-  const deadline = Date.now() + 30_000;
-  while (Date.now() < deadline) {
-    const [port, path] = await readFile(file, "utf8").then(
-      (text) => text.split("\n"),
-      () => [],
-    );
-    if (port && path) return `ws://127.0.0.1:${port}${path}`;
-    await sleep(50);
-  }
-  throw new Error("chromium did not start");
 }
