@@ -38,6 +38,8 @@ export type Event =
 export type Effect = { kind: "use"; id: string; endpoint: string; how: "afresh" | "insist" | "settled" };
 
 export const maxCandidates = 8;
+// Where a hello came from nobody has signed: whoever replays one from elsewhere adds these few and no more.
+export const maxUnsigned = 2;
 // design 5.6: the old endpoint is put back after 3 s without handshake; a better class is tried once a minute.
 export const trialMs = 3_000;
 const betterEveryMs = 60_000;
@@ -79,15 +81,22 @@ function hear(path: Path, news: { endpoint: string; class: PathClass; source: So
     ...known,
     endpoint: news.endpoint,
     class: news.class,
-    source: news.source,
+    // A hello from a place that the record names takes nothing from the record's word.
+    source: known && isSigned(known) && !isSigned(news) ? known.source : news.source,
     heardAt: now,
   };
   const others = path.candidates.filter((other) => other !== known);
-  // Too many: the worst goes, among equals the one heard longest ago, but never what is in use or on trial.
+  // Too many: what nobody signed goes first, then the worst, among equals the one heard longest ago, but never what is in use or on trial.
   const isHeld = ({ endpoint }: Candidate) => endpoint === path.inUse?.endpoint || endpoint === path.trial?.endpoint;
-  const kept = [...others, candidate]
-    .sort((a, b) => Number(isHeld(b)) - Number(isHeld(a)) || rank(a) - rank(b) || b.heardAt - a.heardAt)
-    .slice(0, maxCandidates);
+  const sorted = [...others, candidate].sort(
+    (a, b) =>
+      Number(isHeld(b)) - Number(isHeld(a)) ||
+      Number(isSigned(b)) - Number(isSigned(a)) ||
+      rank(a) - rank(b) ||
+      b.heardAt - a.heardAt,
+  );
+  const unsigned = sorted.filter((other) => !isSigned(other)).slice(maxUnsigned);
+  const kept = sorted.filter((other) => !unsigned.includes(other)).slice(0, maxCandidates);
   const isNew = !known && kept.includes(candidate);
   // News while nothing works is worth a trial now, not after the pause.
   return { ...path, candidates: kept, ...(isNew && path.failing && { pauseUntil: now }) };
@@ -135,7 +144,7 @@ function judgePath(path: Path, id: string, status: PeerStatus | undefined, now: 
   const used = path.candidates.find((candidate) => candidate.endpoint === endpoint);
   const better = path.candidates
     .filter((candidate) => rank(candidate) < (used ? rank(used) : pathClasses.length))
-    .sort((a, b) => (a.last?.at ?? 0) - (b.last?.at ?? 0))[0];
+    .sort((a, b) => turn(a) - turn(b))[0];
   if (!better || now - path.betterTriedAt < betterEveryMs) return [path, []];
   const trial: Trial = { endpoint: better.endpoint, since: now, rxBytes: status?.rxBytes ?? 0, back: endpoint };
   return [{ ...path, trial, betterTriedAt: now }, [{ kind: "use", id, endpoint: better.endpoint, how: "insist" }]];
@@ -147,8 +156,9 @@ function tryNext(path: Path, id: string, status: PeerStatus | undefined, now: nu
   const session = status && hasSession(status, now) ? status : undefined;
   const next = path.candidates
     .filter(({ endpoint }) => !path.tried.includes(endpoint))
-    .sort((a, b) => rank(a) - rank(b) || b.heardAt - a.heardAt)[0];
-  if (next) {
+    .sort((a, b) => rank(a) - rank(b) || Number(isSigned(b)) - Number(isSigned(a)) || b.heardAt - a.heardAt)[0];
+  // Ever new places from replayed hellos must not make a round endless: the signed ones come again in the next.
+  if (next && path.tried.length < maxCandidates) {
     // Made afresh, a peer's counters are too: whatever it receives, it received on this trial.
     const trial: Trial = { endpoint: next.endpoint, since: now, rxBytes: session?.rxBytes ?? 0 };
     return [{ ...path, trial }, [{ kind: "use", id, endpoint: next.endpoint, how: session ? "insist" : "afresh" }]];
@@ -183,6 +193,9 @@ const heardOf = (status: PeerStatus | undefined): Heard =>
   status ? { handshakeMs: status.latestHandshakeMs, rxBytes: status.rxBytes } : nothing;
 const isMore = (heard: Heard, before: Heard): boolean =>
   heard.handshakeMs !== before.handshakeMs || heard.rxBytes > before.rxBytes;
+const isSigned = ({ source }: Pick<Candidate, "source">): boolean => source !== "hello" && source !== "mdns";
+/** Better ones are tried in turn; an unsigned one waits from when it was heard, so that new ones never overtake the signed. */
+const turn = (candidate: Candidate): number => candidate.last?.at ?? (isSigned(candidate) ? 0 : candidate.heardAt);
 const rank = (candidate: Candidate): number => pathClasses.indexOf(candidate.class);
 const hasSession = ({ latestHandshakeMs }: PeerStatus, now: number): boolean =>
   latestHandshakeMs !== undefined && now - latestHandshakeMs < sessionMs;

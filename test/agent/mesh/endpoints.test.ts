@@ -5,20 +5,22 @@ import {
   type Effect,
   type Event,
   maxCandidates,
+  maxUnsigned,
   type PathClass,
   type Paths,
+  type Source,
   step,
 } from "../../../agent/mesh/endpoints.ts";
 import type { PeerStatus } from "../../../agent/mesh/status.ts";
 
 const lan = "192.168.1.7:51820";
 const world = "[2001:db8::7]:51820";
-const heard = (endpoint: string, kind: PathClass = "sameLink"): Event => ({
+const heard = (endpoint: string, kind: PathClass = "sameLink", source: Source = "record"): Event => ({
   kind: "heard",
   id: "cellar",
   endpoint,
   class: kind,
-  source: "record",
+  source,
 });
 const seen = (status?: Partial<PeerStatus>): Event => ({
   kind: "seen",
@@ -183,6 +185,75 @@ test("at most eight candidates are kept: the worst class goes first, the one in 
   const kept = paths.get("cellar")!.candidates.map(({ endpoint }) => endpoint);
   expect(kept).toHaveLength(maxCandidates);
   expect(kept).toContain(world);
+});
+
+/** A record said hello again by somebody else, from this many addresses of the link. */
+const replays = (from: number, to: number, since = 1_000): [number, Event][] =>
+  Array.from({ length: to - from }, (_, n) => [since + n, heard(`192.168.1.${from + n}:51820`, "sameLink", "hello")]);
+
+test("hellos replayed from many addresses push out no endpoint that the record signed", () => {
+  const signed = [world, "203.0.113.9:51820", "[2001:db8::8]:51820"];
+  const events = signed.map((endpoint): [number, Event] => [0, heard(endpoint, "observed")]);
+  const kept = play(...events, ...replays(100, 120)).paths.get("cellar")!.candidates;
+  expect(kept.map(({ endpoint }) => endpoint)).toEqual(expect.arrayContaining(signed));
+  expect(kept.filter(({ source }) => source === "hello")).toHaveLength(maxUnsigned);
+
+  const full = Array.from({ length: 8 }, (_, n): [number, Event] => [0, heard(`10.0.0.${n + 1}:51820`, "observed")]);
+  expect(
+    play(...full, ...replays(100, 120))
+      .paths.get("cellar")!
+      .candidates.map(({ source }) => source),
+  ).toEqual(Array(maxCandidates).fill("record"));
+});
+
+test("a hello from where the record says leaves that endpoint the record's", () => {
+  const { paths } = play([0, heard(lan)], [1, heard(lan, "sameLink", "hello")], ...replays(100, 120));
+  expect(paths.get("cellar")!.candidates).toContainEqual(
+    expect.objectContaining({ endpoint: lan, source: "record", heardAt: 1 }),
+  );
+  const signedLater = play([0, heard(lan, "sameLink", "hello")], [1, heard(lan)]).paths.get("cellar")!.candidates;
+  expect(signedLater).toMatchObject([{ endpoint: lan, source: "record" }]);
+});
+
+test("a path that works is left for a replayed hello's address once a minute at most, and for an equal one never", () => {
+  const working: [number, Event][] = [];
+  for (let now = 200; now < 300_000; now += 1_000) {
+    working.push(...replays(100 + (now % 97), 102 + (now % 97), now), [now, up(world, now, 500 + now)]);
+  }
+  const { all } = play([0, heard(world, "globalIpv6")], [0, seen()], [100, up(world, 100)], ...working);
+  expect(all.filter((line) => line.endsWith("insist")).length).toBeLessThanOrEqual(5);
+  const { all: equal } = play([0, heard(lan)], [0, seen()], [100, up(lan, 100)], ...replays(100, 120), [
+    120_000,
+    up(lan, 119_000, 900),
+  ]);
+  expect(equal).toEqual([`0 ${lan} afresh`, `100 ${lan} settled`]);
+});
+
+test("the better endpoint that the record names has its turn among ever new replays", () => {
+  const working: [number, Event][] = [];
+  for (let now = 200; now < 1_000_000; now += 1_000) {
+    // In between the trial of the signed endpoint fails, again and again.
+    working.push(...replays(100 + (now % 97), 102 + (now % 97), now), [now, up(world, now, 500)]);
+  }
+  const { all } = play(
+    [0, heard(world, "globalIpv6")],
+    [0, heard(lan)],
+    [0, seen({})],
+    [100, up(world, 50)],
+    ...working,
+  );
+  const trials = all.filter((line) => line.endsWith("insist") && !line.includes(world));
+  expect(trials.length).toBeGreaterThan(10);
+  expect(trials.filter((line) => line.includes(` ${lan} `)).length).toBeGreaterThan(trials.length / 3);
+});
+
+test("a peer that is away is looked for at its signed endpoint in every round, whatever is replayed", () => {
+  const silent: [number, Event][] = [[0, heard(lan)]];
+  for (let now = 0, n = 0; now <= 120_000; now += 500, n++) {
+    silent.push([now, heard(`192.168.${n >> 7}.${100 + (n & 127)}:51820`, "sameLink", "hello")], [now, seen({})]);
+  }
+  const trials = play(...silent).all;
+  expect(trials.filter((line) => line.includes(` ${lan} `)).length).toBeGreaterThanOrEqual(4);
 });
 
 test("endpoints are classed by where they are; places where no peer can be are refused", () => {
