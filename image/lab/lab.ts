@@ -60,6 +60,7 @@ type Device = {
   machine: Machine | undefined;
   channel: MachineChannel | undefined;
   consoleAt: number;
+  polls: number;
 };
 
 const pollMs = 1_000;
