@@ -1,5 +1,6 @@
 // By which endpoint each peer is reached: candidates, trials and their results, for the mesh to act on and `net explain` to show.
-// Pure: what was heard and what the kernel says come in as events, endpoints to use go out as effects.
+// Pure: what was heard and what the kernel says come in as events, endpoints to use go out as effects. Times are
+// monotonic: a device without a battery for its clock starts hours off, and a wall clock set right ends no trial early or never.
 import { canonicalEndpoint, isWithin48, parseEndpoint } from "./address.ts";
 import { sessionMs } from "./plan.ts";
 import type { PeerStatus } from "./status.ts";
@@ -20,6 +21,8 @@ export type Path = {
   candidates: Candidate[];
   inUse?: { endpoint: string; since: number };
   trial?: Trial;
+  /** The peer's latest handshake by the kernel's wall clock, and when we saw it change; absent before the first look at the peer. */
+  handshake?: { latestMs: number | undefined; at: number };
   /** Others doubt that the peer is reachable, or the kernel has no session; `heard` is what the kernel had of it then, and only more ends it. */
   failing?: { heard?: Heard };
   /** Endpoints tried since the path began to fail; when all are, the next round waits. */
@@ -31,7 +34,8 @@ export type Path = {
 export type Paths = ReadonlyMap<string, Path>;
 export type Event =
   | { kind: "heard"; id: string; endpoint: string; class: PathClass; source: Source }
-  | { kind: "seen"; id: string; status: PeerStatus | undefined }
+  /** `wallNow`: ms since 1970, to tell how old a handshake is that we did not see happen. */
+  | { kind: "seen"; id: string; status: PeerStatus | undefined; wallNow: number }
   | { kind: "doubted"; id: string }
   | { kind: "forgotten"; id: string };
 /** `afresh`: drop the peer, which has no session to lose, so that it shakes hands at once; else keep it and only send elsewhere. */
@@ -56,7 +60,7 @@ export function step(paths: Paths, event: Event, now: number): [Paths, Effect[]]
       // The kernel's session may look young for minutes on a dead path: try at once what there is.
       return [put(paths, event.id, { ...path, failing: {}, pauseUntil: now }), []];
     case "seen": {
-      const [next, effects] = see(path, event.id, event.status, now);
+      const [next, effects] = see(look(path, event.status, now, event.wallNow), event.id, event.status, now);
       return [put(paths, event.id, next), effects];
     }
     case "forgotten":
@@ -102,6 +106,15 @@ function hear(path: Path, news: { endpoint: string; class: PathClass; source: So
   return { ...path, candidates: kept, ...(isNew && path.failing && { pauseUntil: now }) };
 }
 
+/** Notes when the kernel's handshake changed. */
+function look(path: Path, status: PeerStatus | undefined, now: number, wallNow: number): Path {
+  if (!status) return path;
+  const latestMs = status.latestHandshakeMs;
+  if (path.handshake && path.handshake.latestMs === latestMs) return path;
+  const ageMs = path.handshake || latestMs === undefined ? 0 : Math.max(0, wallNow - latestMs);
+  return { ...path, handshake: { latestMs, at: now - ageMs } };
+}
+
 function see(path: Path, id: string, status: PeerStatus | undefined, now: number): [Path, Effect[]] {
   return path.trial ? judgeTrial(path, path.trial, id, status, now) : judgePath(path, id, status, now);
 }
@@ -113,7 +126,7 @@ function judgeTrial(
   status: PeerStatus | undefined,
   now: number,
 ): [Path, Effect[]] {
-  const heardSince = status !== undefined && status.rxBytes > trial.rxBytes && hasSession(status, now);
+  const heardSince = status !== undefined && status.rxBytes > trial.rxBytes && hasSession(path, status, now);
   if (heardSince && status.endpoint !== undefined) {
     // WireGuard answers to where it last heard from: had the peer spoken from elsewhere, the endpoint would have moved there.
     const isTrials = status.endpoint === trial.endpoint;
@@ -128,7 +141,7 @@ function judgeTrial(
 }
 
 function judgePath(path: Path, id: string, status: PeerStatus | undefined, now: number): [Path, Effect[]] {
-  const endpoint = status && hasSession(status, now) ? status.endpoint : undefined;
+  const endpoint = status && hasSession(path, status, now) ? status.endpoint : undefined;
   if (path.failing || endpoint === undefined) {
     const before = path.failing?.heard ?? heardOf(status);
     // A peer that reached us by itself needs no trial.
@@ -153,7 +166,7 @@ function judgePath(path: Path, id: string, status: PeerStatus | undefined, now: 
 /** The best candidate not yet tried in this round; a pause when all were. */
 function tryNext(path: Path, id: string, status: PeerStatus | undefined, now: number): [Path, Effect[]] {
   // Suspicion may be wrong, and a session that was given up for it heals no partition (design 6): kept while it lasts.
-  const session = status && hasSession(status, now) ? status : undefined;
+  const session = status && hasSession(path, status, now) ? status : undefined;
   const next = path.candidates
     .filter(({ endpoint }) => !path.tried.includes(endpoint))
     .sort((a, b) => rank(a) - rank(b) || Number(isSigned(b)) - Number(isSigned(a)) || b.heardAt - a.heardAt)[0];
@@ -197,8 +210,8 @@ const isSigned = ({ source }: Pick<Candidate, "source">): boolean => source !== 
 /** Better ones are tried in turn; an unsigned one waits from when it was heard, so that new ones never overtake the signed. */
 const turn = (candidate: Candidate): number => candidate.last?.at ?? (isSigned(candidate) ? 0 : candidate.heardAt);
 const rank = (candidate: Candidate): number => pathClasses.indexOf(candidate.class);
-const hasSession = ({ latestHandshakeMs }: PeerStatus, now: number): boolean =>
-  latestHandshakeMs !== undefined && now - latestHandshakeMs < sessionMs;
+const hasSession = ({ handshake }: Path, status: PeerStatus, now: number): boolean =>
+  status.latestHandshakeMs !== undefined && handshake !== undefined && now - handshake.at < sessionMs;
 
 /** What an endpoint from outside is to us: its one spelling and its class; undefined for places no peer can be. */
 export function classify(

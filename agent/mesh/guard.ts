@@ -1,8 +1,10 @@
 // What makes a source address in our /48 a proof of identity: the kernel drops it unless WireGuard delivered it (design 5.3).
 // Stands before any socket opens, and stays when the agent ends.
 import { z } from "zod";
+import { every } from "../../system/clock.ts";
 import type { Run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
+import type { Log } from "../../system/log.ts";
 import { canonicalPrefix } from "./address.ts";
 
 /** `agentPorts`: TCP ports on mesh addresses that only root and `agentUid` may open connections to. */
@@ -87,6 +89,18 @@ export const isGuarded = (run: Run): Promise<boolean> =>
     (rules) => ["chain arriving", "chain leaving", "chain opening"].every((chain) => rules.includes(chain)),
     () => false,
   );
+
+/** Looks after the guard: a firewall's reload (`nft flush ruleset`) takes every table away, ours too. */
+export function watchGuard(options: GuardOptions, log: Log, everyMs = 10_000): { stop(): void } {
+  const look = async () => {
+    if (await isGuarded(options.run)) return;
+    await raiseGuard(options);
+    log.warn(
+      "the packet filter that guards the mesh was gone: it stands again (does a firewall service flush all tables?)",
+    );
+  };
+  return every(everyMs, look, (error) => log.error(describeError(error)));
+}
 
 /** Removes the table: for taking Hamlet off a machine, after the last socket is closed. Other tables are not looked at. */
 export async function lowerGuard(run: Run): Promise<void> {

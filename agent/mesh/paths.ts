@@ -62,7 +62,7 @@ export function startPaths({ mesh, prefix, links, clock, log }: PathsOptions): P
   let isPolling = false;
 
   const happen = (event: Event): Effect[] => {
-    const [next, effects] = step(view, event, clock.now());
+    const [next, effects] = step(view, event, clock.monotonic());
     view = next;
     return effects;
   };
@@ -90,7 +90,7 @@ export function startPaths({ mesh, prefix, links, clock, log }: PathsOptions): P
     peers = await mesh.status();
     const byKey = new Map(peers.map((peer) => [peer.wireguardKey, peer]));
     const seen = members.flatMap(({ id, wireguardKey }) =>
-      happen({ kind: "seen", id, status: byKey.get(wireguardKey) }),
+      happen({ kind: "seen", id, status: byKey.get(wireguardKey), wallNow: clock.now() }),
     );
     await perform(seen);
   };
@@ -126,7 +126,7 @@ export function startPaths({ mesh, prefix, links, clock, log }: PathsOptions): P
       members = next;
       for (const { id, endpoints } of members) for (const endpoint of endpoints) hear(id, endpoint, "record");
       // A newcomer starts with its best endpoint, in the same command that makes it a peer.
-      choose(newcomers.flatMap(({ id }) => happen({ kind: "seen", id, status: undefined })));
+      choose(newcomers.flatMap(({ id }) => happen({ kind: "seen", id, status: undefined, wallNow: clock.now() })));
       await mesh.setPeers(wanted());
       schedule();
     },
@@ -143,12 +143,18 @@ export function startPaths({ mesh, prefix, links, clock, log }: PathsOptions): P
       if (!path) return undefined;
       const key = members.find((member) => member.id === id)?.wireguardKey;
       const handshakeAt = peers.find(({ wireguardKey }) => wireguardKey === key)?.latestHandshakeMs;
+      const [now, wallNow] = [clock.monotonic(), clock.now()];
+      const wall = (at: number) => Math.max(0, Math.round(wallNow - (now - at)));
       return {
-        ...(path.inUse && { inUse: path.inUse }),
+        ...(path.inUse && { inUse: { ...path.inUse, since: wall(path.inUse.since) } }),
         ...(path.trial && { isTrying: path.trial.endpoint }),
         isFailing: path.failing !== undefined,
         ...(handshakeAt !== undefined && { handshakeAt }),
-        candidates: path.candidates,
+        candidates: path.candidates.map(({ last, ...candidate }) => ({
+          ...candidate,
+          heardAt: wall(candidate.heardAt),
+          ...(last && { last: { ...last, at: wall(last.at) } }),
+        })),
       };
     },
     status: () => peers,

@@ -90,7 +90,6 @@ function planLink(current: Current, wanted: Wanted): Step[] {
     const argv: Argv = ["sh", "-c", 'cat | wg set "$0" private-key /dev/stdin', link];
     steps.push({ argv, input: `${wanted.privateKey}\n` });
   }
-  if (current.listenPort !== listenPort) steps.push(step(["wg", "set", link, "listen-port", String(listenPort)]));
   if (current.link?.mtu !== mtu) steps.push(step(["ip", "link", "set", "dev", link, "mtu", String(mtu)]));
   for (const stale of current.addresses.filter((have) => have !== `${address}/128` && !have.startsWith("fe80:"))) {
     steps.push(step(["ip", "-6", "address", "del", stale, "dev", link]));
@@ -99,6 +98,8 @@ function planLink(current: Current, wanted: Wanted): Step[] {
     steps.push(step(["ip", "-6", "address", "add", `${address}/128`, "dev", link, "nodad"]));
   }
   if (!current.link?.isUp) steps.push(step(["ip", "link", "set", "dev", link, "up"]));
+  // Once it is up: the socket is opened there and then, and a port that is taken is told and not only logged.
+  if (current.listenPort !== listenPort) steps.push(step(["wg", "set", link, "listen-port", String(listenPort)]));
   if (
     !current.routes.some((route) => route.type === "unicast" && route.device === link && route.metric === meshMetric)
   ) {

@@ -1,7 +1,7 @@
 // A host of the mesh tests: guard, then interface, then peers, as the agent does it, and nothing else of the agent.
 // Says what it did line by line; ends properly on SIGTERM.
 import { Warnings } from "../../agent/health/warnings.ts";
-import { raiseGuard } from "../../agent/mesh/guard.ts";
+import { raiseGuard, watchGuard } from "../../agent/mesh/guard.ts";
 import { startMesh } from "../../agent/mesh/mesh.ts";
 import { startPaths } from "../../agent/mesh/paths.ts";
 import { systemClock } from "../../system/clock.ts";
@@ -28,8 +28,10 @@ if (import.meta.main) await host(JSON.parse(process.argv[2] ?? "{}"));
 async function host({ prefix, guard, mesh }: HostPlan): Promise<void> {
   const log = makeLog("host");
   if (guard) {
-    await raiseGuard({ run, interface: meshInterface, prefix, agentUid, privatePorts, pagePort: 80 });
+    const options = { run, interface: meshInterface, prefix, agentUid, privatePorts, pagePort: 80 };
+    await raiseGuard(options);
     console.log("guard up");
+    if (mesh) watchGuard(options, log, 200);
   }
   if (!mesh) return;
   const warnings = new Warnings(systemClock, log);
@@ -45,9 +47,6 @@ async function host({ prefix, guard, mesh }: HostPlan): Promise<void> {
   process.on("SIGUSR1", () =>
     console.log(`explain ${JSON.stringify(mesh.peers.map(({ name }) => paths.explain(name)))}`),
   );
-  process.on("SIGUSR2", () => {
-    for (const { name } of mesh.peers) paths.doubt(name);
-  });
   process.on("SIGTERM", async () => {
     paths.stop();
     await started.stop();

@@ -96,6 +96,32 @@ const alive = (ps: string) =>
     .filter((line) => !line.startsWith("Z"))
     .join("\n");
 
+test.skipIf(skip)("a port or a name that is taken ends as a coded error and nothing of others is changed", async () => {
+  await using lan = await makeLan(["attic", "cellar"]);
+  const take = 'require("dgram").createSocket("udp4").bind(51820, () => console.log("taken"))';
+  const taker = lan.spawn("attic", [process.execPath, "-e", take]);
+  await taker.says(/taken/);
+  const attic = startHost(lan, "attic", []);
+  await attic.says(/port\.taken/);
+  expect((await attic.ended).code).toBe(1);
+  await eventually(async () => !(await lan.on("attic")(["ip", "-br", "link"])).includes("hamlet0"));
+
+  await lan.on("cellar")(["ip", "link", "add", "hamlet0", "type", "veth", "peer", "name", "other0"]);
+  const before = await lan.on("cellar")(["ip", "link"]);
+  const cellar = startHost(lan, "cellar", []);
+  await cellar.says(/there is an interface hamlet0 that is not WireGuard \(veth\)/);
+  expect(await lan.on("cellar")(["ip", "link"])).toBe(before);
+});
+
+test.skipIf(skip)("a firewall that flushes every table takes the guard away for a moment only", async () => {
+  await using lan = await makeLan(["attic"]);
+  const attic = startHost(lan, "attic", []);
+  await attic.says(/due: nothing/);
+  await lan.on("attic")(["nft", "flush", "ruleset"]);
+  await attic.says(/it stands again/);
+  expect(await lan.on("attic")(["nft", "list", "tables"])).toContain("inet hamlet");
+});
+
 test.skipIf(skip)(
   "nothing for the mesh leaves in clear when hamlet0 is gone, whatever route leads elsewhere",
   async () => {

@@ -22,9 +22,10 @@ const heard = (endpoint: string, kind: PathClass = "sameLink", source: Source = 
   class: kind,
   source,
 });
-const seen = (status?: Partial<PeerStatus>): Event => ({
+const seen = (status?: Partial<PeerStatus>, wallNow = 0): Event => ({
   kind: "seen",
   id: "cellar",
+  wallNow,
   status: status && { wireguardKey: "k", rxBytes: 0, txBytes: 0, ...status },
 });
 /** Steps through events with their times; the view at the end and the last effects. */
@@ -166,6 +167,44 @@ test("only a peer without a session is made afresh", () => {
   expect(trials.filter(([at, , how]) => how === "afresh" && Number(at) < 180_100)).toEqual([]);
   expect(trials.filter(([at, , how]) => how === "insist" && Number(at) >= 180_100)).toEqual([]);
   expect(trials.at(-1)?.[2]).toBe("afresh");
+});
+
+const hourMs = 3_600_000;
+
+test("a wall clock that is hours ahead and then set right keeps no dead path alive and no trial endless", () => {
+  const ahead = 5 * hourMs;
+  const { all, paths } = play(
+    [1_000, heard(lan)],
+    [1_000, seen(undefined, ahead)],
+    [1_500, seen({ endpoint: lan, rxBytes: 92, latestHandshakeMs: ahead }, ahead + 500)],
+    // Set right: the handshake lies five hours in the future, and nothing comes any more.
+    [180_000, seen({ endpoint: lan, rxBytes: 92, latestHandshakeMs: ahead }, 180_000)],
+    [181_500, seen({ endpoint: lan, rxBytes: 92, latestHandshakeMs: ahead }, 181_500)],
+    [184_500, seen({ endpoint: lan }, 184_500)],
+  );
+  expect(all).toEqual([`1000 ${lan} afresh`, `1500 ${lan} settled`, `181500 ${lan} afresh`]);
+  expect(paths.get("cellar")).toMatchObject({ candidates: [{ last: { result: "noHandshake", at: 184_500 } }] });
+});
+
+test("a wall clock that jumps ahead ends no session; a handshake that lies in its past is a new one all the same", () => {
+  const { all } = play(
+    [0, heard(lan)],
+    [0, seen()],
+    [500, seen({ endpoint: lan, rxBytes: 92, latestHandshakeMs: 1_000 }, 1_000)],
+    [100_000, seen({ endpoint: lan, rxBytes: 92, latestHandshakeMs: 1_000 }, 30 * hourMs)],
+    [170_000, seen({ endpoint: lan, rxBytes: 92, latestHandshakeMs: 900 }, 2_000)],
+    [340_000, seen({ endpoint: lan, rxBytes: 92, latestHandshakeMs: 900 }, 30 * hourMs)],
+  );
+  expect(all).toEqual([`0 ${lan} afresh`, `500 ${lan} settled`]);
+});
+
+test("a session found at the first look is as old as the wall clock says, and never younger than now", () => {
+  const found = (latestHandshakeMs: number) =>
+    play([0, heard(lan)], [500, seen({ endpoint: lan, latestHandshakeMs, rxBytes: 5 }, hourMs)]);
+  expect(found(hourMs - 200_000).all).toEqual([`500 ${lan} afresh`]);
+  expect(found(hourMs - 100_000).all).toEqual([`500 ${lan} settled`]);
+  expect(found(hourMs - 100_000).paths.get("cellar")?.handshake?.at).toBe(-99_500);
+  expect(found(9 * hourMs).paths.get("cellar")?.handshake?.at).toBe(500);
 });
 
 test("rounds over a silent peer's endpoints wait longer and longer, news ends the wait, its own voice too", () => {

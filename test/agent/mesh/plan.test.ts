@@ -63,10 +63,10 @@ test("from nothing: the unreachable route first, the key by stdin, and then the 
     "ip -6 route add unreachable fd12:3456:789a::/48 metric 4096",
     "ip link add dev hamlet0 type wireguard",
     'sh -c cat | wg set "$0" private-key /dev/stdin hamlet0',
-    "wg set hamlet0 listen-port 51820",
     "ip link set dev hamlet0 mtu 1420",
     "ip -6 address add fd12:3456:789a::ffff/128 dev hamlet0 nodad",
     "ip link set dev hamlet0 up",
+    "wg set hamlet0 listen-port 51820",
     "ip -6 route replace fd12:3456:789a::/48 dev hamlet0 metric 1024",
     `wg set hamlet0 peer ${key(1)} endpoint 192.168.1.7:51820 persistent-keepalive 25 allowed-ips fd12:3456:789a::1/128`,
   ]);
