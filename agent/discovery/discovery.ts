@@ -146,6 +146,7 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Discove
     interfaces: () => [...stations.values()].map(({ link }) => link),
     refresh: () => void ask(),
     answered(address) {
+      neighbors.answered(address);
       const station = [...stations.values()].find(({ link }) => isOnLink(address, link));
       if (station) answered.add(station.link.name);
     },

@@ -1,4 +1,5 @@
-// Neighbors seen lately, as hints: forgotten when they are silent, and never more of them than fit. Pure but for its own table.
+// Neighbors seen lately, as hints: forgotten when they are silent, and never more of them than fit; whoever never answered a
+// hello makes room first. Pure but for its own table.
 import type { Sighting } from "./announcement.ts";
 
 export type Neighbor = {
@@ -12,7 +13,7 @@ export type Neighbor = {
   /** Another value than before means that the device started again or its links changed. */
   epoch?: string;
 };
-type Entry = { neighbor: Neighbor; heardAt: number };
+type Entry = { neighbor: Neighbor; heardAt: number; hasAnswered: boolean };
 
 const expireAfterMs = 5 * 60_000; // queries go out every 30 to 90 s: three of them stayed unanswered
 const maxNeighbors = 256;
@@ -21,7 +22,7 @@ const maxPerAddress = 4; // one computer may run a few agents; it must not push 
 export class Neighbors {
   readonly #entries = new Map<string, Entry>();
 
-  /** Takes a sighting in. Undefined where there is no room for it. */
+  /** Takes a sighting in. Undefined where its address has claimed to be enough others. */
   hear(sighting: Sighting, address: string, now: number): Neighbor | undefined {
     const key = `${sighting.id} ${address}`;
     if (sighting.isGoodbye) {
@@ -43,21 +44,34 @@ export class Neighbors {
     return this.#put(`seed ${address} ${port}`, { address, port, via: "seed" }, now);
   }
 
+  /** A hello got through between us and `address`. */
+  answered(address: string): void {
+    for (const entry of this.#entries.values()) if (entry.neighbor.address === address) entry.hasAnswered = true;
+  }
+
   list(now: number): Neighbor[] {
     this.#expire(now);
     return [...this.#entries.values()].map(({ neighbor }) => neighbor);
   }
 
   #put(key: string, neighbor: Neighbor, now: number): Neighbor | undefined {
-    if (!this.#entries.has(key)) {
+    const known = this.#entries.get(key);
+    if (!known) {
       this.#expire(now);
       const sameAddress = [...this.#entries.values()].filter((entry) => entry.neighbor.address === neighbor.address);
-      if (sameAddress.length >= maxPerAddress || this.#entries.size >= maxNeighbors) return undefined;
+      if (sameAddress.length >= maxPerAddress) return undefined;
+      if (this.#entries.size >= maxNeighbors) this.#makeRoom();
     }
     // Deleted first, so that the table stays in the order of hearing and expiry looks at its head only.
     this.#entries.delete(key);
-    this.#entries.set(key, { neighbor, heardAt: now });
+    this.#entries.set(key, { neighbor, heardAt: now, hasAnswered: known?.hasAnswered ?? false });
     return neighbor;
+  }
+
+  /** A newcomer is never refused: forged packets, which cost nothing, would keep every real one out. */
+  #makeRoom(): void {
+    const silent = [...this.#entries].find(([, { hasAnswered }]) => !hasAnswered)?.[0];
+    this.#entries.delete(silent ?? this.#entries.keys().next().value!);
   }
 
   #expire(now: number): void {

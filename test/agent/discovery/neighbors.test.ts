@@ -35,10 +35,40 @@ test("one host that claims to be ten thousand devices gets four places and pushe
   expect(ids(neighbors, 2)).toContain("attic");
 });
 
-test("forged source addresses fill the table, not the memory, and leave it again", () => {
+test("forged source addresses fill the table, not the memory, and a real newcomer is taken in all the same", () => {
   const neighbors = new Neighbors();
   for (let n = 0; n < 10_000; n++) neighbors.hear(sighting(`forged${n}`), `10.0.${n >> 8}.${n & 255}`, 0);
   expect(neighbors.list(1)).toHaveLength(256);
-  expect(neighbors.hear(sighting("attic"), "192.0.2.1", 1)).toBeUndefined();
-  expect(neighbors.hear(sighting("attic"), "192.0.2.1", 6 * minute)?.id).toBe("attic");
+  expect(neighbors.hear(sighting("attic"), "192.0.2.1", 1)?.id).toBe("attic");
+  expect(neighbors.list(1)).toHaveLength(256);
+});
+
+/** 64 hosts, each of which claims to be four devices: as many as the table holds. */
+const flood = (neighbors: Neighbors, round: number, now: number) => {
+  for (let n = 0; n < 256; n++) {
+    neighbors.hear(sighting(`forged${round}-${n}`), `10.${round}.0.${n >> 2}`, now);
+  }
+};
+
+test("64 addresses with four ids each push out one another, and nobody who answered a hello", () => {
+  const neighbors = new Neighbors();
+  neighbors.hear(sighting("attic"), "192.0.2.1", 0);
+  neighbors.answered("192.0.2.1");
+  flood(neighbors, 1, 1);
+  expect(neighbors.list(2)).toHaveLength(256);
+  expect(neighbors.hear(sighting("cellar"), "192.0.2.2", 2)?.id).toBe("cellar");
+  neighbors.answered("192.0.2.2");
+  // Heard again it is still one that answered.
+  neighbors.hear(sighting("attic"), "192.0.2.1", 3);
+  for (let round = 2; round < 20; round++) flood(neighbors, round, round + 2);
+  expect(neighbors.list(30)).toHaveLength(256);
+  expect(ids(neighbors, 30)).toEqual(expect.arrayContaining(["attic", "cellar"]));
+});
+
+test("where all have answered, a newcomer takes the place of the one heard longest ago", () => {
+  const neighbors = new Neighbors();
+  flood(neighbors, 1, 0);
+  for (let n = 0; n < 64; n++) neighbors.answered(`10.1.0.${n}`);
+  expect(neighbors.hear(sighting("attic"), "192.0.2.1", 1)?.id).toBe("attic");
+  expect(ids(neighbors, 1)).not.toContain("forged1-0");
 });
