@@ -1,0 +1,111 @@
+// `npm run test:long [--cases <prefix>] [--seeds <n>]`: the matrices that take hours. Each case has a seed and stands for itself;
+// what has passed on this commit is not run again, so an interrupted run goes on where it was. Results: test/long-results.jsonl.
+import { execFileSync } from "node:child_process";
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { isWhole } from "../cli/lab.ts";
+import { labImage } from "../cli/lab-start.ts";
+import { bootLab, deviceOf } from "./boot/lab.ts";
+import { Neighborhood } from "./sim/neighborhood.ts";
+
+type Case = { name: string; seed: number; run(): Promise<void> };
+type Result = {
+  name: string;
+  seed: number;
+  passed: boolean;
+  seconds: number;
+  commit: string;
+  date: string;
+  why?: string;
+};
+
+const { values } = parseArgs({
+  options: { cases: { type: "string", default: "" }, seeds: { type: "string", default: "20" } },
+});
+const path = join(import.meta.dirname, "long-results.jsonl");
+const git = (...args: string[]) => execFileSync("git", args, { cwd: import.meta.dirname, encoding: "utf8" }).trim();
+const commit =
+  git("rev-parse", "--short", "HEAD") +
+  (git("status", "--porcelain", "--", ":!test/long-results.jsonl", "..") ? "+" : "");
+const seeds = Array.from({ length: Number(values.seeds) }, (_, index) => index + 1);
+
+const cases: Case[] = [
+  ...[3, 10, 30].flatMap((size) =>
+    seeds.map((seed) => ({ name: `sim/calm-${size}`, seed, run: async () => stayAlive(size, seed) })),
+  ),
+  ...[3, 10, 100].flatMap((size) =>
+    seeds.map((seed) => ({ name: `sim/churn-${size}`, seed, run: async () => churn(size, seed) })),
+  ),
+  ...seeds.map((seed) => ({ name: "boot/power", seed, run: () => cutPower(seed) })),
+];
+const done = new Set(
+  (existsSync(path) ? readFileSync(path, "utf8").split("\n") : [])
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Result)
+    .filter((result) => result.passed && result.commit === commit)
+    .map(({ name, seed }) => `${name} ${seed}`),
+);
+
+let failed = 0;
+for (const { name, seed, run } of cases) {
+  if (!name.startsWith(values.cases) || done.has(`${name} ${seed}`)) continue;
+  const startedAt = performance.now();
+  let why: string | undefined;
+  try {
+    await run();
+  } catch (error) {
+    why = error instanceof Error ? error.message : String(error);
+    failed++;
+  }
+  const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
+  const date = new Date().toISOString();
+  const result: Result = { name, seed, passed: why === undefined, seconds, commit, date, ...(why && { why }) };
+  appendFileSync(path, `${JSON.stringify(result)}\n`);
+  console.log(`${why === undefined ? "passed" : "FAILED"}  ${name} seed ${seed}  ${seconds} s${why ? `  ${why}` : ""}`);
+}
+process.exitCode = failed === 0 ? 0 : 1;
+
+/** Three simulated hours at 5 % loss bury nobody who lives. */
+function stayAlive(size: number, seed: number): void {
+  const town = new Neighborhood({ size, seed, loss: 0.05, delayMs: [1, 40] });
+  town.meet();
+  town.run(3 * 3_600_000);
+  require(town.falseDeaths.length === 0, `${town.falseDeaths.length} of the living were buried`);
+  require(town.isWhole(), "not whole at the end");
+}
+
+/** One after the other loses its power and comes back, with the neighborhood cut in two meanwhile: whole again at the end. */
+function churn(size: number, seed: number): void {
+  const town = new Neighborhood({ size, seed, loss: 0.02, delayMs: [1, 40] });
+  town.meet();
+  town.run(60_000);
+  for (let round = 0; round < Math.min(size, 10); round++) {
+    const victim = (seed + round) % size;
+    const others = Array.from({ length: size }, (_, index) => index).filter((index) => index !== victim);
+    town.kill(victim);
+    require(town.runUntil(() => town.agree(victim, "dead", others), 120_000) !==
+      undefined, `${victim} is not dead to all`);
+    town.partition(others.slice(0, size >> 1), [...others.slice(size >> 1), victim]);
+    town.run(30_000);
+    town.restart(victim);
+    town.heal();
+    require(town.runUntil(() => town.isWhole(), 180_000) !== undefined, `not whole after round ${round}`);
+  }
+}
+
+/** A device's power goes at a moment that the seed chooses, boot or first boot included: it comes back as itself, or for the first time. */
+async function cutPower(seed: number): Promise<void> {
+  await using lab = await bootLab({ image: await labImage(), devices: 2 });
+  const afterMs = 2_000 + ((seed * 7_919) % 97) * 1_000;
+  await new Promise((resolve) => setTimeout(resolve, afterMs));
+  const before = deviceOf(await lab.status(), "cellar").id;
+  await lab.cut("cellar");
+  await lab.restore("cellar");
+  const after = deviceOf(await lab.until(isWhole), "cellar").id;
+  require(before === undefined || before === after, `cellar was ${before} and came back as ${after}`);
+}
+
+function require(condition: boolean, otherwise: string): void {
+  if (!condition) throw new Error(otherwise);
+}
