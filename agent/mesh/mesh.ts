@@ -53,6 +53,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   const publicKey = wireguardPublicKey(privateKey);
   let wanted: Wanted = { interface: link, privateKey, publicKey, listenPort, address, prefix, mtu, peers: [] };
   let userspace: Userspace | undefined;
+  let hasMade = false;
   let stopped = false;
 
   // One queue: two plans made from the same reading would undo each other.
@@ -83,7 +84,9 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   const create = async (step: Step) => {
     if (!userspace) {
       try {
-        return await act(step);
+        await act(step);
+        hasMade = true;
+        return;
       } catch (error) {
         if (!options.userspaceFallback || !/not supported|Unknown device type/i.test(describeError(error))) throw error;
       }
@@ -97,7 +100,19 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     userspace = await startUserspace(link, log);
   };
 
-  await inTurn(apply);
+  const takeDown = async () => {
+    if (userspace) await userspace.stop();
+    else
+      await run(["ip", "link", "del", "dev", link], { timeoutMs }).catch(() => log.debug(`${link} was gone already`));
+  };
+
+  try {
+    await inTurn(apply);
+  } catch (error) {
+    // Half an interface helps nobody; one that was there before we came is not ours to judge.
+    if (userspace || hasMade) await takeDown();
+    throw error;
+  }
   return {
     get isUserspace() {
       return userspace !== undefined;
@@ -129,11 +144,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       inTurn(async () => {
         if (stopped) return;
         stopped = true;
-        if (userspace) await userspace.stop();
-        else
-          await run(["ip", "link", "del", "dev", link], { timeoutMs }).catch(() =>
-            log.debug(`${link} was gone already`),
-          );
+        await takeDown();
       }),
   };
 }

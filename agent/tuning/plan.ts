@@ -3,11 +3,12 @@ import type { Profile, Setting } from "./profiles.ts";
 
 /** `was` as the kernel spelled it before, `is` as it was set. */
 export type Change = { key: string; was: string; is: string };
-export type Skipped = { key: string; because: "notInKernel" | "alreadySo" };
+export type Skipped = { key: string; because: "notInKernel" | "readOnly" | "alreadySo" };
 
 export function planProfile(
   profile: Profile,
   read: (key: string) => string | undefined,
+  readOnly: ReadonlySet<string>,
 ): { changes: Change[]; skipped: Skipped[]; isPossible: boolean } {
   const changes: Change[] = [];
   const skipped: Skipped[] = [];
@@ -15,8 +16,8 @@ export function planProfile(
   for (const setting of profile.settings) {
     const { key } = setting;
     const was = read(key);
-    if (was === undefined) {
-      skipped.push({ key, because: "notInKernel" });
+    if (was === undefined || readOnly.has(key)) {
+      skipped.push({ key, because: was === undefined ? "notInKernel" : "readOnly" });
       if (setting.isEssential) isPossible = false;
       continue;
     }

@@ -1,5 +1,5 @@
 // The kernel's settings under /proc/sys: any may be read, only those under net. are written.
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf } from "../../system/error.ts";
 import { SysctlKey } from "./profiles.ts";
@@ -7,6 +7,8 @@ import { SysctlKey } from "./profiles.ts";
 export type Sysctls = {
   /** The value as the kernel spells it, or undefined if this kernel (or namespace) has no such key. */
   read(key: string): Promise<string | undefined>;
+  /** Nobody may write it from here: in a network namespace some keys only show what the machine's owner set. */
+  isReadOnly(key: string): Promise<boolean>;
   write(key: string, value: string): Promise<void>;
 };
 
@@ -20,6 +22,9 @@ export function kernelSysctls(root = "/proc/sys"): Sysctls {
         if (errnoOf(error) === "ENOENT") return undefined;
         throw error;
       }
+    },
+    async isReadOnly(key) {
+      return ((await stat(path(key))).mode & 0o222) === 0;
     },
     async write(key, value) {
       // r+: opening it must never make a file.

@@ -72,7 +72,9 @@ export async function startTuning(options: TuningOptions): Promise<Tuning> {
       sysctls,
       profile.settings.map(({ key }) => key),
     );
-    const { changes, skipped, isPossible } = planProfile(profile, (key) => now.get(key));
+    const readOnly = new Set<string>();
+    for (const [key, value] of now) if (value !== undefined && (await sysctls.isReadOnly(key))) readOnly.add(key);
+    const { changes, skipped, isPossible } = planProfile(profile, (key) => now.get(key), readOnly);
     if (!isPossible) return false;
     if (changes.length === 0) {
       applied = { profile: profile.name, changes, skipped };

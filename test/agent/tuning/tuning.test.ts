@@ -12,6 +12,7 @@ import { silentLog } from "../../../system/log.ts";
 class FakeKernel implements Sysctls {
   readonly values: Map<string, string>;
   readonly refused = new Set<string>();
+  readonly readOnly = new Set<string>();
   writes = 0;
   /** The agent is killed before this write. */
   diesAtWrite = Number.POSITIVE_INFINITY;
@@ -20,6 +21,9 @@ class FakeKernel implements Sysctls {
   }
   async read(key: string) {
     return this.values.get(key);
+  }
+  async isReadOnly(key: string) {
+    return this.readOnly.has(key);
   }
   async write(key: string, value: string) {
     this.writes += 1;
@@ -117,6 +121,15 @@ test("what the kernel refuses is a warning, an unknown profile too, and a torn j
   expect(warnings.list()[0]?.message).toContain('no profile "fastest"');
   await writeFile(journalPath(), '{"v":1,"bootId":"boot-1","cha');
   expect((await start(new FakeKernel(defaults))).applied()).toHaveLength(3);
+});
+
+test("what this namespace may only look at is left out without a warning", async () => {
+  const kernel = new FakeKernel(defaults);
+  kernel.readOnly.add("net.core.rmem_max");
+  const tuning = await start(kernel);
+  expect(tuning.applied().map(({ key }) => key)).not.toContain("net.core.rmem_max");
+  expect(tuning.skipped()).toContainEqual({ key: "net.core.rmem_max", because: "readOnly" });
+  expect(codes()).toEqual([]);
 });
 
 test("only keys under net. can be set, whoever asks", async () => {
