@@ -91,9 +91,17 @@ describe("a device that has an identity", () => {
   test("keeps who let it in", async () => {
     await provision(hood.provision({ name: "attic" }));
     const identity = (await loadIdentity(self, provisionPath))!;
-    const admission = await identity.admit(await readRecord(identity.jws), identity.token);
+    const admission = await identity.admit(await readRecord(identity.jws), identity.token); // whose word it is the roster checks
     expect(await identity.addAdmission(admission)).toBe(true);
     expect(await identity.addAdmission(admission)).toBe(false);
     expect((await loadIdentity(self, provisionPath))!.admissions).toEqual([admission]);
+  });
+
+  test("a new name and an admission that come in the same moment both stand", async () => {
+    await provision(hood.provision({ name: "attic" }));
+    const identity = (await loadIdentity(self, provisionPath))!;
+    const admission = await identity.admit(await readRecord(identity.jws), identity.token);
+    await Promise.all([identity.rename("attic-2"), identity.addAdmission(admission), identity.setEndpoints([])]);
+    expect(await readRecord(identity.jws)).toMatchObject({ name: "attic-2", admissions: [admission] });
   });
 });
