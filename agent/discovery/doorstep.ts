@@ -1,12 +1,13 @@
 // The one HTTP server that strangers on the link can reach: hello, and the public page. It gives nothing else away.
 // Everything that arrives is bounded in size, time and number before anyone looks at it.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { isIP } from "node:net";
+import { isIP, type Socket } from "node:net";
 import { type Clock, every, systemClock } from "../../system/clock.ts";
 import { describeError, errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
 import type { Warnings } from "../health/warnings.ts";
+import { Connections } from "./connections.ts";
 import { Hello, maxHelloBytes } from "./hello.ts";
 import { Limiter } from "./limiter.ts";
 
@@ -28,7 +29,8 @@ export type Doorstep = { stop(): Promise<void> };
 // Thirty devices that are switched on together greet within seconds; each from its own address.
 const hellos = { perSource: { burst: 20, perSecond: 1 }, total: { burst: 120, perSecond: 20 }, maxSources: 1024 };
 const pages = { perSource: { burst: 60, perSecond: 10 }, total: { burst: 240, perSecond: 50 }, maxSources: 1024 };
-const maxConnections = 64;
+// A browser opens six at a time, and one stays open for the live page.
+const maxConnections = { perSource: 8, total: 64 };
 const retryPortMs = 10_000;
 
 const strict = {
@@ -46,7 +48,7 @@ export async function startDoorstep(options: DoorstepOptions): Promise<Doorstep>
       { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000, keepAliveTimeout: 2_000 },
       handle,
     );
-    server.maxConnections = maxConnections;
+    boundConnections(server);
     server.maxHeadersCount = 64;
     server.maxRequestsPerSocket = 100;
     server.on("clientError", (_error, socket) => {
@@ -85,6 +87,20 @@ export async function startDoorstep(options: DoorstepOptions): Promise<Doorstep>
       );
     },
   };
+}
+
+/** `server.maxConnections` would do for all together: then one host alone could take every place. */
+function boundConnections(server: Server): void {
+  const answering = new Set<Socket>();
+  const connections = new Connections<Socket>(maxConnections, (socket) => !answering.has(socket));
+  server.on("connection", (socket: Socket) => {
+    socket.once("close", () => connections.close(socket));
+    connections.open(socket, socket.remoteAddress ?? "")?.destroy();
+  });
+  server.on("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
+    answering.add(socket);
+    response.once("close", () => answering.delete(socket));
+  });
 }
 
 const open = (server: Server, port: number) =>

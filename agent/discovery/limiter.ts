@@ -43,10 +43,10 @@ function take(bucket: Bucket, { burst, perSecond }: { burst: number; perSecond: 
   return true;
 }
 
-/** One household, one key: an IPv4 address or an IPv6 /64. On the link itself all share fe80::/64, so there the whole address counts. */
+/** One household, one key: an IPv4 address or an IPv6 /64. On the link all share fe80::/64, in the mesh one /64 of fd00::/8: there the whole address counts. */
 export function sourceOf(address: string): string {
   const bare = address.replace(/^::ffff:(?=\d+\.)/i, "");
-  if (isIPv4(bare) || isLinkLocal(bare)) return bare;
+  if (isIPv4(bare) || isLinkLocal(bare) || /^f[cd]/i.test(bare)) return bare;
   const [head = "", tail] = bare.split("%")[0]!.split("::");
   const left = head.split(":").filter(Boolean);
   const gap = tail === undefined ? 0 : 8 - left.length - tail.split(":").filter(Boolean).length;

@@ -1,12 +1,13 @@
 // Hello and the public page over real sockets on loopback.
 
 import { createServer as createHttpServer } from "node:http";
-import { connect, createServer } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Doorstep, isOurHost, type ServePage, startDoorstep } from "../../../agent/discovery/doorstep.ts";
 import { type Hello, sayHello } from "../../../agent/discovery/hello.ts";
 import { HamletError } from "../../../system/error.ts";
 import { silentLog } from "../../../system/log.ts";
+import { eventually } from "../../eventually.ts";
 
 const hello: Hello = { record: "aa.bb.cc", revocations: [] };
 const answer: Hello = { record: "dd.ee.ff", revocations: ["a.b.c"], documents: ["g.h.i"] };
@@ -114,13 +115,47 @@ describe("whatever comes in ends as a coded refusal, and the door stays open", (
 
   test("the twenty-first hello within a second has to wait, the page is still there", async () => {
     const { port } = await makeDoorstep();
-    const outcomes = await Promise.allSettled(Array.from({ length: 40 }, () => sayHello("127.0.0.1", port, hello)));
+    const outcomes: PromiseSettledResult<Hello>[] = [];
+    for (let round = 0; round < 10; round++) {
+      const four = Array.from({ length: 4 }, () => sayHello("127.0.0.1", port, hello));
+      outcomes.push(...(await Promise.allSettled(four)));
+    }
     const answers = outcomes.filter(({ status }) => status === "fulfilled").length;
     expect(answers).toBeGreaterThanOrEqual(20);
     expect(answers).toBeLessThan(30);
     expect(outcomes.find(({ status }) => status === "rejected")).toMatchObject({ reason: { code: "hello.refused" } });
     expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
   });
+});
+
+/** A connection from one of loopback's addresses, with a request that never ends. */
+async function holdOpen(port: number, localAddress: string) {
+  const socket = connect({ port, host: "127.0.0.1", localAddress });
+  const closed = new Promise<void>((resolve) => socket.on("error", () => {}).once("close", () => resolve()));
+  await new Promise((resolve) => socket.once("connect", resolve).once("close", resolve));
+  socket.write("POST /v1/hello HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{");
+  open.push(() => socket.destroy());
+  return { socket, closed };
+}
+const countOpen = (held: { socket: Socket }[]) => held.filter(({ socket }) => !socket.destroyed).length;
+
+test("one host with eighty unfinished requests holds eight places, and others are answered", async () => {
+  const { port } = await makeDoorstep();
+  const held = await Promise.all(Array.from({ length: 80 }, () => holdOpen(port, "127.0.0.66")));
+  expect(await sayHello("127.0.0.1", port, hello)).toEqual(answer);
+  expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
+  await eventually(() => expect(countOpen(held)).toBe(8));
+});
+
+test("when all places are taken the greediest host gives one up for the newcomer", async () => {
+  const { port } = await makeDoorstep();
+  const greedy = await Promise.all(Array.from({ length: 8 }, () => holdOpen(port, "127.0.0.66")));
+  const others: { socket: Socket }[] = [];
+  for (let host = 1; host <= 8; host++) {
+    others.push(...(await Promise.all(Array.from({ length: 7 }, () => holdOpen(port, `127.0.1.${host}`)))));
+  }
+  await expect(Promise.all([sayHello("127.0.0.1", port, hello)])).resolves.toEqual([answer]);
+  await eventually(() => expect([countOpen(greedy), countOpen(others)]).toEqual([7, 56]));
 });
 
 test("the page comes with a policy that lets nothing in, unless it brings its own", async () => {

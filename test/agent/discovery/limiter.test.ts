@@ -33,9 +33,10 @@ test("a clock that stands still or steps back gives no tokens", () => {
   expect(count(limiter, "192.0.2.1", 5, 4_000)).toBe(0);
 });
 
-test("one household is one source: an IPv4 address, an IPv6 /64, but each on the link for itself", () => {
+test("one household is one source: an IPv4 address, an IPv6 /64, but each on the link and in the mesh for itself", () => {
   expect(sourceOf("::ffff:192.0.2.1")).toBe("192.0.2.1");
   expect(sourceOf("2001:db8::1")).toBe(sourceOf("2001:db8:0:0:ffff::2"));
   expect(sourceOf("2001:db8::1")).not.toBe(sourceOf("2001:db8:0:1::1"));
+  expect(sourceOf("fd12:3456:789a::1")).not.toBe(sourceOf("fd12:3456:789a::2"));
   expect(sourceOf("fe80::1%eth0")).not.toBe(sourceOf("fe80::2%eth0"));
 });
