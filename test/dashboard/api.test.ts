@@ -161,12 +161,24 @@ test("events tell the status now and again when it changes, and a trouble by nam
   await reading;
 });
 
-test("the number of open streams has a ceiling", async () => {
+test("the number of open streams has a ceiling, for each host and for all", async () => {
   const port = await serve("full");
   const aborted = new AbortController();
-  const open = () => fetch(`http://127.0.0.1:${port}/v1/events`, { signal: aborted.signal });
-  for (let streams = 0; streams < 32; streams++) expect((await open()).status).toBe(200);
-  expect((await open()).status).toBe(503);
+  /** Its status; the stream stays open until the end. */
+  const open = (localAddress: string) =>
+    new Promise<number>((resolve, reject) => {
+      const target = { host: "127.0.0.1", port, path: "/v1/events", localAddress, agent: false };
+      const asked = request({ ...target, signal: aborted.signal }, (response) => {
+        response.on("error", () => {}).resume();
+        resolve(response.statusCode!);
+      });
+      asked.on("error", reject).end();
+    });
+  for (let host = 1; host <= 8; host++) {
+    for (let streams = 0; streams < 4; streams++) expect(await open(`127.0.0.${host}`)).toBe(200);
+    expect(await open(`127.0.0.${host}`)).toBe(503);
+  }
+  expect(await open("127.0.0.9")).toBe(503);
   aborted.abort();
 });
 
