@@ -126,6 +126,7 @@ async function compose(
   });
   ended.push(() => cluster.stop());
 
+  const aliveIds = () => [...cluster.liveness()].filter(([, { state }]) => state === "alive").map(([member]) => member);
   roster.onChange = () => {
     meeting.settleNames().catch(complain);
     cluster.membersChanged();
@@ -189,6 +190,7 @@ async function compose(
     log: makeLog("discovery"),
     warnings,
     onNeighbor: (neighbor) => greeter.hint(neighbor),
+    answersForAll: () => aliveIds().every((other) => id <= other),
   });
   const onLink = discovery;
   ended.push(() => onLink.stop());
@@ -212,7 +214,7 @@ async function compose(
     self: { id, neighborhood: identity.neighborhood.id, address },
     port: config.telemetry.port,
     external: config.telemetry.broker,
-    alive: () => [...cluster.liveness()].filter(([, { state }]) => state === "alive").map(([member]) => member),
+    alive: aliveIds,
     addressOf: (member) => roster.members().get(member)?.address,
     idOf: (source) => others().find((member) => member.address === source)?.record.id,
     log: makeLog("broker"),
@@ -225,7 +227,7 @@ async function compose(
     self: {
       id,
       neighborhood: identity.neighborhood.id,
-      name: identity.name,
+      name: () => identity.name,
       board: config.board,
       release: config.release,
       address,
@@ -235,6 +237,7 @@ async function compose(
     sample: () => sampler.sample(),
     inventory: () => collectInventory(run),
     warnings: () => warnings.list(),
+    standing: warnings,
     homeAssistant: config.telemetry.homeAssistant,
     log: makeLog("telemetry"),
     clock,

@@ -27,6 +27,8 @@ export type DiscoveryOptions = {
   seeds: readonly string[];
   /** Names of the links to use; all that look like one by default. */
   interfaces?: readonly string[] | undefined;
+  /** Whether this device answers for `hamlet.local` now; it does not by default. */
+  answersForAll?(): boolean;
   log: Log;
   warnings: Pick<Warnings, "raise" | "clear">;
   /** A member of the same neighborhood may be there. Comes again each time it is heard. */
@@ -63,6 +65,7 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Discove
     const station: Station = { link, key, sockets: [], sinceMs: now(), hasFailed: false };
     const open = (family: "udp4" | "udp6") =>
       startMulticast({
+        answersForAll: () => options.answersForAll?.() ?? false,
         ...{ link, family, self, epoch, log, now },
         onHeard() {
           if (heard.has(link.name)) return;

@@ -8,8 +8,8 @@ type Phase =
   | { phase: "greeting"; place: Place; failures: number; isAgain: boolean }
   | { phase: "failed"; failures: number; retryAt: number }
   | { phase: "met"; place: Place; againAt: number };
-/** `places`: where this neighbor was heard, the one to try next first. */
-type Contact = Phase & { places: Place[]; epoch: string | undefined; heardAt: number };
+/** `places`: where this neighbor was heard, the one to try next first. `hasAnswered`: once at least. */
+type Contact = Phase & { places: Place[]; epoch: string | undefined; heardAt: number; hasAnswered: boolean };
 export type Contacts = ReadonlyMap<string, Contact>;
 export type Event =
   | { kind: "hint"; neighbor: Neighbor }
@@ -42,7 +42,7 @@ export function step(contacts: Contacts, event: Event, now: number, random: numb
       const contact = next.get(event.key);
       if (contact?.phase !== "greeting") break;
       const { places, epoch, heardAt, place, isAgain } = contact;
-      const common = { places, epoch, heardAt };
+      const common = { places, epoch, heardAt, hasAnswered: true };
       const met: Phase = { phase: "met", place, againAt: now + metForMs * (0.5 + random) };
       next.set(event.key, { ...common, ...(isAgain ? { phase: "due", failures: 0 } : met) });
       break;
@@ -50,10 +50,17 @@ export function step(contacts: Contacts, event: Event, now: number, random: numb
     case "failed": {
       const contact = next.get(event.key);
       if (contact?.phase !== "greeting") break;
-      const { places, epoch, heardAt, place, failures } = contact;
+      const { places, epoch, heardAt, hasAnswered, place, failures } = contact;
       const backoffMs = Math.min(ceilingMs, firstRetryMs * 2 ** failures) * (0.5 + random / 2);
       next.set(event.key, {
-        ...{ epoch, heardAt, phase: "failed", failures: Math.min(failures + 1, 16), retryAt: now + backoffMs },
+        ...{
+          epoch,
+          heardAt,
+          hasAnswered,
+          phase: "failed",
+          failures: Math.min(failures + 1, 16),
+          retryAt: now + backoffMs,
+        },
         // Another place may be the better one; this one has its turn after all others.
         places: [...places.filter((other) => !isSame(other, place)), place],
       });
@@ -76,7 +83,8 @@ function hear(contacts: Map<string, Contact>, neighbor: Neighbor, now: number): 
   const known = contacts.get(key);
   if (!known) {
     if (contacts.size >= maxContacts && !makeRoom(contacts)) return;
-    contacts.set(key, { phase: "due", failures: 0, places: [place], epoch: neighbor.epoch, heardAt: now });
+    const news = { places: [place], epoch: neighbor.epoch, heardAt: now, hasAnswered: false };
+    contacts.set(key, { ...news, phase: "due", failures: 0 });
     return;
   }
   const isNewPlace = !known.places.some((other) => isSame(other, place));
@@ -88,33 +96,41 @@ function hear(contacts: Map<string, Contact>, neighbor: Neighbor, now: number): 
   if (hasChanged || isStale || (isNewPlace && known.phase === "failed")) makeDue(contacts, key);
 }
 
-/** Whoever failed most often makes room for somebody new. */
+/** Whoever failed most often makes room for somebody new, else the stranger heard longest ago: forged ones wait for us in any number. */
 function makeRoom(contacts: Map<string, Contact>): boolean {
   const failed = [...contacts].filter(([, { phase }]) => phase === "failed");
-  const worst = failed.sort(([, one], [, other]) => failuresOf(other) - failuresOf(one))[0];
+  const strangers = [...contacts].filter(([, { phase, hasAnswered }]) => phase === "due" && !hasAnswered);
+  const worst =
+    failed.sort(([, one], [, other]) => failuresOf(other) - failuresOf(one))[0] ??
+    strangers.sort(([, one], [, other]) => one.heardAt - other.heardAt)[0];
   return worst !== undefined && contacts.delete(worst[0]);
 }
 
 function makeDue(contacts: Map<string, Contact>, key: string): void {
   const contact = contacts.get(key);
   if (!contact || contact.phase === "due") return;
-  const { places, epoch, heardAt } = contact;
+  const { places, epoch, heardAt, hasAnswered } = contact;
   if (contact.phase === "greeting") contacts.set(key, { ...contact, isAgain: true });
-  else contacts.set(key, { places, epoch, heardAt, phase: "due", failures: 0 });
+  else contacts.set(key, { places, epoch, heardAt, hasAnswered, phase: "due", failures: 0 });
 }
 
 function greetDue(contacts: Map<string, Contact>, now: number): [Contacts, Effect[]] {
   const effects: Effect[] = [];
   let busy = [...contacts.values()].filter(({ phase }) => phase === "greeting").length;
-  // New ones first: a hundred forged neighbors that never answer must not keep a real one waiting.
+  // Acquaintances first, then the newest: a hundred forged neighbors that never answer must not keep a real one waiting.
   const due = [...contacts]
     .filter(([, contact]) => contact.phase === "due" || (contact.phase === "failed" && now >= contact.retryAt))
-    .sort(([, one], [, other]) => failuresOf(one) - failuresOf(other));
+    .sort(
+      ([, one], [, other]) =>
+        failuresOf(one) - failuresOf(other) ||
+        Number(other.hasAnswered) - Number(one.hasAnswered) ||
+        other.heardAt - one.heardAt,
+    );
   for (const [key, contact] of due) {
     const place = contact.places[0];
     if (busy >= maxGreeting || !place || contact.phase === "met") break;
-    const { places, epoch, heardAt, failures } = contact;
-    contacts.set(key, { places, epoch, heardAt, phase: "greeting", place, failures, isAgain: false });
+    const { places, epoch, heardAt, hasAnswered, failures } = contact;
+    contacts.set(key, { places, epoch, heardAt, hasAnswered, phase: "greeting", place, failures, isAgain: false });
     effects.push({ kind: "greet", key, ...place });
     busy += 1;
   }

@@ -5,6 +5,7 @@ import { createSocket } from "node:dgram";
 import Bonjour from "bonjour-service";
 import type { Log } from "../../system/log.ts";
 import { type DnsPacket, instanceName, serviceLabel, serviceType } from "./announcement.ts";
+import { answerCommonName, type Question } from "./common-name.ts";
 import { Limiter } from "./limiter.ts";
 import { ipv4Of, isOnLink, type LinkInterface } from "./links.ts";
 
@@ -18,6 +19,8 @@ type Options = {
   log: Log;
   now: () => number;
   onResponse(packet: DnsPacket, address: string): void;
+  /** Whether this device answers for the name that all have in common. */
+  answersForAll(): boolean;
   /** Any packet from another host: multicast works on this link. */
   onHeard(): void;
   /** The socket is of no use any more; the instance is to be built again. */
@@ -62,6 +65,11 @@ export function startMulticast(options: Options): Multicast {
   mdns.on("warning", quietly);
   mdns.on("error", (error: Error) => !isStopped && options.onFailure(error));
   mdns.on("response", (packet: DnsPacket, { address }: { address: string }) => options.onResponse(packet, address));
+
+  mdns.on("query", ({ questions }: { questions: Question[] }) => {
+    const answers = options.answersForAll() ? answerCommonName(questions, [...own]) : [];
+    if (answers.length > 0) mdns.respond({ answers });
+  });
 
   const respond = mdns.respond.bind(mdns);
   const answers = new Limiter(outgoing);

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { eventually } from "../eventually.ts";
 import { lacks } from "../lacks.ts";
+import { startAvahi } from "./avahi.ts";
 import { type Lan, makeLan } from "./lan.ts";
 
 const skip = lacks("namespaces");
@@ -103,14 +104,6 @@ test.skipIf(skip || lacks("avahi-daemon", "avahi-browse", "dbus-daemon"))(
     });
   },
 );
-
-async function startAvahi(lan: Lan, host: string): Promise<void> {
-  await lan.on(host)(["mkdir", "-p", "/run/dbus", "/run/avahi-daemon"]);
-  await lan.on(host)(["chown", "avahi:avahi", "/run/avahi-daemon"]);
-  await lan.on(host)(["dbus-daemon", "--system", "--fork"]);
-  const daemon = lan.spawn(host, ["avahi-daemon", "--no-rlimits", "--no-drop-root", "--no-chroot"]);
-  await daemon.says(/Server startup complete/);
-}
 
 test.skipIf(skip)(
   "twenty thousand forged devices cost little, hide nobody, and queries are not multiplied",

@@ -1,0 +1,10 @@
+// A foreign implementation of mDNS on a host of the LAN, as a desktop computer has it.
+import type { Lan } from "./lan.ts";
+
+export async function startAvahi(lan: Lan, host: string): Promise<void> {
+  await lan.on(host)(["mkdir", "-p", "/run/dbus", "/run/avahi-daemon"]);
+  await lan.on(host)(["chown", "avahi:avahi", "/run/avahi-daemon"]);
+  await lan.on(host)(["dbus-daemon", "--system", "--fork"]);
+  const daemon = lan.spawn(host, ["avahi-daemon", "--no-rlimits", "--no-drop-root", "--no-chroot"]);
+  await daemon.says(/Server startup complete/);
+}
