@@ -109,6 +109,30 @@ test("forged neighbors that never answer keep no real one waiting", () => {
   expect(later.contacts.has("attic")).toBe(true);
 });
 
+test("a newcomer is greeted by the next free hand, though forged ones wait in every place", () => {
+  const forged = Array.from({ length: 300 }, (_, n): [number, Event] => [0, hint(`forged${n}`)]);
+  const met: [number, Event][] = [
+    [0, hint("cellar")],
+    [0, answered("cellar")],
+  ];
+  const { greeted, contacts } = play(...met, ...forged, [1_000, hint("attic")], [5_000, failed("forged0")]);
+  expect(greeted.at(-1)).toMatch(/^5000 attic /);
+  expect(contacts.size).toBe(256);
+  expect(contacts.get("cellar")?.phase).toBe("met");
+});
+
+test("a member that is to be greeted again neither makes room for forged ones nor waits behind them", () => {
+  const forged = Array.from({ length: 300 }, (_, n): [number, Event] => [1, hint(`forged${n}`)]);
+  const met: [number, Event][] = [
+    [0, hint("cellar")],
+    [0, answered("cellar")],
+  ];
+  const again: Event = { kind: "again", key: "cellar" };
+  const later = Array.from({ length: 300 }, (_, n): [number, Event] => [3, hint(`more${n}`)]);
+  const { greeted } = play(...met, ...forged, [2, again], ...later, [5_000, failed("forged0")]);
+  expect(greeted.at(-1)).toMatch(/^5000 cellar /);
+});
+
 test("an outcome that nobody waits for changes nothing", () => {
   const { contacts, greeted } = play([0, answered("a")], [0, failed("a")]);
   expect([contacts.size, greeted]).toEqual([0, []]);
