@@ -87,3 +87,24 @@ test("a doubt drops no peer that has a session", async () => {
   expect(dropped).toContain("k");
   paths.stop();
 });
+
+test("a wall clock set back by hours ends a trial when its time is up, and a dead path as well", async () => {
+  const { world, paths, pass } = makeWorld();
+  const world6 = "[2001:db8::7]:51820";
+  await paths.setMembers([{ ...member, endpoints: [lan, world6] }]);
+  world.status = {};
+  await pass(250);
+  expect(paths.explain("cellar")?.isTrying).toBe(lan);
+  world.wall = 1_000;
+  for (let ms = 0; ms < 4_000; ms += 250) await pass(250);
+  expect(paths.explain("cellar")?.isTrying).toBe(world6);
+
+  world.wall = 5 * hourMs;
+  world.status = { latestHandshakeMs: world.wall, rxBytes: 92 };
+  await pass(250);
+  expect(paths.explain("cellar")?.isFailing).toBe(false);
+  world.wall = 1_000;
+  for (let ms = 0; ms < 190_000; ms += 5_000) await pass(5_000);
+  expect(paths.explain("cellar")?.isFailing).toBe(true);
+  paths.stop();
+});
