@@ -10,11 +10,15 @@ export const labJoin: Command = {
   example: "hamlet lab join -- avahi-browse -rtp _hamlet._udp",
   details: `
 In a network namespace with a card on the lab's hub and an address of its LAN; the computer's own network is out of
-reach. Commands named avahi-... find an Avahi of their own there. All of it ends with the command.`,
+reach. Commands named avahi-... find an Avahi of their own there. All of it ends with the command, or with the lab.`,
   async run(input) {
     const argv = programOf(input, 0);
     if (argv.length === 0) throw usageError(labJoin, "the command is missing");
     const lab = await findLab();
-    return joinLan(await lab.join(), argv);
+    const done = new AbortController();
+    const over = lab.follow(() => {}, done.signal);
+    const code = await joinLan(await lab.join(), argv, over);
+    done.abort();
+    return code;
   },
 };

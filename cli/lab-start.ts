@@ -59,10 +59,24 @@ export async function labImage(signal?: AbortSignal): Promise<string> {
   const output = await readText(child.stdout);
   const code = await ended;
   signal?.removeEventListener("abort", stop);
+  if (signal?.aborted && child.pid !== undefined) await endOfGroup(child.pid);
   signal?.throwIfAborted();
   const built = Built.safeParse(parseJson(output));
   if (code === 0 && built.success) return built.data.path;
   throw new HamletError("build.failed", "the image could not be built; its error is above");
+}
+
+/** The builder's programs take away what they have half made; whoever takes longer than that is killed. */
+async function endOfGroup(leader: number): Promise<void> {
+  const deadline = performance.now() + 15_000;
+  for (;;) {
+    try {
+      process.kill(-leader, performance.now() < deadline ? 0 : "SIGKILL");
+    } catch {
+      return;
+    }
+    await sleep(100);
+  }
 }
 
 /** Resolves when `test` holds. Throws `lab.bootFailed` when a machine ends by itself or time is up. */

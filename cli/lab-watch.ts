@@ -3,11 +3,14 @@
 import { join } from "node:path";
 import type { LabClient } from "../image/lab/client.ts";
 import { type LabDeviceStatus, type LabEvent, type LabStatus, milestones } from "../image/lab/status.ts";
+import { sleep } from "../system/clock.ts";
 import { writeFileAtomic } from "../system/files.ts";
 import type { Command, Context } from "./command.ts";
 import { findDevice } from "./device.ts";
 import { isWhole, table } from "./lab.ts";
 import { machineOptions, startFromValues, waitForLab } from "./lab-start.ts";
+
+const secondSignalMs = 300;
 
 export const labWatch: Command = {
   usage: "lab watch [--devices 3] [--image <file>]",
@@ -28,11 +31,13 @@ export const labWatch: Command = {
         await watch(lab, context, over.signal);
       } finally {
         await lab.down().catch(() => {});
+        context.note("the lab is down");
       }
     } catch (error) {
       if (!over.signal.aborted) throw error;
     }
-    context.note("the lab is down");
+    // npm hands on the Ctrl-C that we had from the terminal already; one that comes while Node shuts down would look like a failure.
+    if (over.signal.aborted) await sleep(secondSignalMs);
     return 0;
   },
 };

@@ -25,6 +25,11 @@ enable-wide-area=no
 [publish]
 disable-publishing=yes
 `;
+/** A user namespace without root's help holds one user. Both daemons look up their own; here all of them are that one. */
+const names = { passwd: ["root", "avahi", "messagebus"], group: ["root", "avahi", "messagebus", "netdev"] };
+const usersOf = (kind: keyof typeof names): string =>
+  names[kind].map((name) => (kind === "passwd" ? `${name}:x:0:0::/:/bin/sh\n` : `${name}:x:0:\n`)).join("");
+
 const startDeadlineMs = 10_000;
 /**
  * avahi-browse -t ends a second after its question; an emulated device may take longer to answer.
@@ -32,9 +37,13 @@ const startDeadlineMs = 10_000;
  */
 const warmUpMs = 4_000;
 
-/** Only in namespaces of our own: mounts over /run. */
+/** Only in namespaces of our own: mounts over /run and the lists of users. */
 export async function startAvahi(card: string): Promise<void> {
   await run(["mount", "-t", "tmpfs", "-o", "mode=755", "hamlet-run", "/run"]);
+  for (const kind of ["passwd", "group"] as const) {
+    await writeFile(`/run/${kind}`, usersOf(kind));
+    await run(["mount", "--bind", `/run/${kind}`, `/etc/${kind}`]);
+  }
   await mkdir("/run/dbus");
   await mkdir("/run/avahi-daemon");
   await writeFile("/run/dbus.conf", busConfig);

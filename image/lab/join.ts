@@ -14,8 +14,12 @@ export type JoinOrder = {
   argv: string[];
 };
 
-/** Runs `argv` there, on this process's own terminal; gives its exit code. */
-export function joinLan(port: { socket: string; address: string }, argv: string[]): Promise<number> {
+/** Runs `argv` there, on this process's own terminal, at most until `over`; gives its exit code. */
+export function joinLan(
+  port: { socket: string; address: string },
+  argv: string[],
+  over: Promise<unknown> = new Promise(() => {}),
+): Promise<number> {
   const order: JoinOrder = { folder: dirname(port.socket), socket: basename(port.socket), address: port.address, argv };
   const inside = fileURLToPath(new URL("./join-inside.ts", import.meta.url));
   // As root no user namespace is needed, and without one programs may still drop to users of their own.
@@ -43,6 +47,7 @@ export function joinLan(port: { socket: string; address: string }, argv: string[
   const ignore = () => {};
   const stop = () => child.kill("SIGKILL");
   process.on("SIGINT", ignore).on("SIGTERM", stop).on("SIGHUP", stop);
+  over.then(stop, stop);
   return new Promise<number>((resolve, reject) => {
     child.on("error", (cause) =>
       reject(new HamletError("lab.joinFailed", "cannot start unshare", { cause, hint: "install util-linux" })),

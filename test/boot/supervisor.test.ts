@@ -83,6 +83,34 @@ test("a machine that ends by itself is off and says so", async () => {
   ]);
 });
 
+test("hosts that join the LAN reach each other, and a stopped lab takes them along", async () => {
+  await start();
+  const env = { XDG_STATE_HOME: state };
+  const first = runHamlet(["lab", "join", "--", "sleep", "1000"], env);
+  await pause(1_000);
+  const { code, stdout } = await runHamlet(["lab", "join", "--", "ping", "-c1", "-W5", "10.77.0.200"], env);
+  expect([code, stdout]).toEqual([0, expect.stringContaining("1 received")]);
+  expect((await runHamlet(["lab", "down"], env)).code).toBe(0);
+  expect((await first).code).not.toBe(0);
+  await untilNone();
+});
+
+test("kill -9 of a joined command leaves nothing of its namespaces", async () => {
+  const lab = await start();
+  const child = spawn(process.execPath, [cli, "lab", "join", "--", "sleep", "1000"], {
+    env: { ...process.env, XDG_STATE_HOME: state },
+    stdio: "ignore",
+  });
+  const ended = new Promise((resolve) => child.on("close", resolve));
+  for (let tries = 0; tries < 100 && (await processesOfLab()).every((words) => !words.includes("hubport")); tries++) {
+    await pause(50);
+  }
+  child.kill("SIGKILL");
+  await ended;
+  await lab.down();
+  await untilNone();
+});
+
 async function watch(): Promise<{ child: ChildProcess; ended: Promise<number | null>; printed: () => string }> {
   const child = spawn(process.execPath, [cli, "lab", "watch", "--devices", "1", "--unprovisioned", "--image", image], {
     env: { ...process.env, XDG_STATE_HOME: state },
@@ -120,6 +148,20 @@ test("kill -9 of the watch ends the lab, whose owner it was", async () => {
   const { child, ended } = await watch();
   child.kill("SIGKILL");
   await ended;
+  await untilNone();
+});
+
+test("Ctrl-C while the image is being built ends the builder's programs too", async () => {
+  const env = { ...process.env, XDG_STATE_HOME: state, XDG_CACHE_HOME: join(state, "cache") };
+  const child = spawn(process.execPath, [cli, "lab", "watch"], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+  let printed = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (printed += chunk));
+  for (let tries = 0; tries < 600 && !printed.includes("Debian packages"); tries++) await pause(100);
+  await pause(1_000);
+  expect((await processesOfLab()).filter((words) => words.includes("image build"))).not.toEqual([]);
+  child.kill("SIGINT");
+  expect(await ended).toBe(0);
   await untilNone();
 });
 
