@@ -269,6 +269,7 @@ async function compose(
   return {
     isPending: meeting.isPending,
     async report() {
+      await telemetry.look();
       return {
         phase: meeting.isPending() ? "pending" : "member",
         members: memberStatuses({
