@@ -29,7 +29,9 @@ Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packa
   async run({ values }, { print, note, progress }) {
     const out = text(values, "out");
     if (!out) throw usageError(imageBuild, "-o <folder> is missing");
-    const board = boardNamed(text(values, "board") ?? "");
+    const boardName = text(values, "board");
+    if (!boardName) throw usageError(imageBuild, `--board is missing (${boardNames.join(", ")})`);
+    const board = boardNamed(boardName);
     const version = Version.safeParse(text(values, "version") ?? packageJson.version);
     if (!version.success) throw usageError(imageBuild, "a version has letters, digits, and . ~ + - only");
     const output = join(resolve(out), imageName(board.name, version.data));
@@ -44,6 +46,7 @@ Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packa
       if (agent) programs.set("agent.mjs", resolve(agent));
       const request = { board, version: version.data, extras: await deviceFiles(programs), projectFolder };
       const bundle = await buildDebianBundle(request, run, progress);
+      if (bundle.staleBecause) note(`${bundle.staleBecause.message}: taking the packages of the last build`);
       const there = await inspectImage(output).catch(() => undefined);
       const unchanged = there?.inputs === bundle.inputs && !there.isProvisioned;
       if (!unchanged) await assembleImage(bundle, output, run, progress);

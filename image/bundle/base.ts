@@ -4,8 +4,10 @@ import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { z } from "zod";
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
+import { readJson, writeJson } from "../../system/files.ts";
 import { cacheFolder } from "../../system/paths.ts";
 import type { Progress } from "../../system/progress.ts";
 import type { Board } from "../boards.ts";
@@ -13,43 +15,70 @@ import { components, debianSources, suite } from "./mirror.ts";
 import { firmwarePackages, installed, kernelMetaPackage } from "./packages.ts";
 
 /** `root.tar` and `debs/` in `folder`; `epochS` is the date of the suite, which every file gets at most. */
-export type Base = { folder: string; key: string; epochS: number; isNew: boolean };
+export type Base = {
+  folder: string;
+  key: string;
+  epochS: number;
+  /** Set if the mirror did not answer and this base was made earlier. */
+  staleBecause?: HamletError;
+};
 
+const BaseJson = z.strictObject({ epochS: z.int().positive() });
 const mirrorDeadlineMs = 30_000;
 const buildDeadlineMs = 30 * 60_000;
 
 export async function debianBase(board: Board, run: Run, progress: Progress): Promise<Base> {
+  const parent = join(cacheFolder(), "base");
+  const recipe = digest(JSON.stringify([3, board.debianArchitecture, installed, firmwarePackages]));
   progress.stage("asking the Debian mirror");
-  const state = await mirrorState(run);
-  const recipe = JSON.stringify([
-    2,
-    board.debianArchitecture,
-    installed,
-    firmwarePackages,
-    state.sources,
-    state.digests,
-  ]);
-  const key = createHash("sha256").update(recipe).digest("hex").slice(0, 24);
-  const folder = join(cacheFolder(), "base", key);
-  const found = await readdir(folder).catch((): string[] => []);
-  if (found.includes("root.tar")) {
-    await utimes(folder, new Date(), new Date());
-    return { folder, key, epochS: state.epochS, isNew: false };
+  const state = await mirrorState(run).catch((error: HamletError) => error);
+  if (state instanceof HamletError) {
+    const [newest] = await basesByUse(parent, recipe);
+    const kept = newest && (await readBase(parent, newest));
+    if (!kept) throw state;
+    return { ...kept, staleBecause: state };
+  }
+  const key = `${recipe}-${digest(JSON.stringify([state.sources, state.digests]))}`;
+  const found = await readBase(parent, key);
+  if (found) {
+    await utimes(found.folder, new Date(), new Date());
+    return found;
   }
   progress.stage("installing Debian packages (half a minute)");
-  await mkdir(join(cacheFolder(), "base"), { recursive: true });
-  const making = await mkdtemp(`${folder}.`);
+  await mkdir(parent, { recursive: true });
+  const making = await mkdtemp(join(parent, `${key}.`));
   try {
     await makeBase(board, state, making, run);
-    await rename(making, folder).catch(async (error) => {
+    await writeJson(join(making, "base.json"), { epochS: state.epochS });
+    await rename(making, join(parent, key)).catch(async (error) => {
       // Another build was faster; its result is the same.
-      if (!(await readdir(folder).catch((): string[] => [])).includes("root.tar")) throw error;
+      if (!(await readBase(parent, key))) throw error;
     });
   } finally {
     await rm(making, { recursive: true, force: true });
   }
-  await forgetOldBases(key);
-  return { folder, key, epochS: state.epochS, isNew: true };
+  // A base is 320 MB: this one and the one before it stay.
+  for (const name of (await basesByUse(parent, "")).slice(2)) {
+    await rm(join(parent, name), { recursive: true, force: true });
+  }
+  return { folder: join(parent, key), key, epochS: state.epochS };
+}
+
+const digest = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 16);
+
+async function readBase(parent: string, key: string): Promise<Base | undefined> {
+  const folder = join(parent, key);
+  const facts = await readJson(join(folder, "base.json"), BaseJson).catch(() => undefined);
+  return facts && { folder, key, epochS: facts.epochS };
+}
+
+/** Names of the bases whose recipe begins so, the one used last first. */
+async function basesByUse(parent: string, recipe: string): Promise<string[]> {
+  const names = (await readdir(parent).catch((): string[] => [])).filter(
+    (name) => /^[0-9a-f]{16}-[0-9a-f]{16}$/.test(name) && name.startsWith(recipe),
+  );
+  const aged = await Promise.all(names.map(async (name) => ({ name, used: (await stat(join(parent, name))).mtimeMs })));
+  return aged.sort((one, other) => other.used - one.used).map(({ name }) => name);
 }
 
 async function makeBase(board: Board, state: MirrorState, folder: string, run: Run): Promise<void> {
@@ -163,16 +192,4 @@ async function sourcesOfMmdebstrap(run: Run): Promise<string[]> {
     if (lines.length === 0) throw error;
   });
   return lines;
-}
-
-/** Keeps this base and the one before it: a base is 320 MB. */
-async function forgetOldBases(current: string): Promise<void> {
-  const parent = join(cacheFolder(), "base");
-  const others = (await readdir(parent)).filter((name) => /^[0-9a-f]{24}$/.test(name) && name !== current);
-  const aged = await Promise.all(
-    others.map(async (name) => ({ name, used: (await stat(join(parent, name))).mtimeMs })),
-  );
-  for (const { name } of aged.sort((a, b) => b.used - a.used).slice(1)) {
-    await rm(join(parent, name), { recursive: true, force: true });
-  }
 }

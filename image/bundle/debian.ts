@@ -15,13 +15,14 @@ import { nodeRuntime, nodeVersion } from "./node.ts";
 import { type BuildRequest, builderFiles, makeRoot, osRelease, rootParts, sizeOf } from "./root.ts";
 import { makeVerity } from "./verity.ts";
 
-/** `isNew` is false if the cache had it. */
+/** `staleBecause` says why the packages are those of an earlier build. */
 export async function buildDebianBundle(
   request: BuildRequest,
   run: Run,
   progress: Progress,
-): Promise<Bundle & { isNew: boolean }> {
+): Promise<Bundle & Pick<Base, "staleBecause">> {
   const base = await debianBase(request.board, run, progress);
+  const stale = base.staleBecause && { staleBecause: base.staleBecause };
   const inputs = await inputsOf(request, base);
   const folder = join(cacheFolder(), "bundle", `${request.board.name}-${request.version}-${inputs.slice(0, 16)}`);
   if ((await readdir(folder).catch((): string[] => [])).includes("bundle.json")) {
@@ -29,7 +30,7 @@ export async function buildDebianBundle(
     const kept = await readBundle(folder).catch(() => undefined);
     if (kept) {
       await utimes(folder, new Date(), new Date());
-      return { ...kept, isNew: false };
+      return { ...kept, ...stale };
     }
     await rm(folder, { recursive: true, force: true });
   }
@@ -45,7 +46,7 @@ export async function buildDebianBundle(
     await rm(making, { recursive: true, force: true });
   }
   await forgetOldBundles();
-  return { ...(await readBundle(folder)), isNew: true };
+  return { ...(await readBundle(folder)), ...stale };
 }
 
 async function makeBundle(
