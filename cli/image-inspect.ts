@@ -1,5 +1,4 @@
 // `image inspect <image>`: what an image holds, without mounting it.
-import { loaderEntry } from "../image/assemble.ts";
 import { inspectImage } from "../image/inspect.ts";
 import { type Command, required } from "./command.ts";
 
@@ -12,9 +11,8 @@ export const imageInspect: Command = {
   options: { json: { type: "boolean", describe: "print it as JSON" } },
   async run(input, { print }) {
     const image = await inspectImage(required(imageInspect, input, 0, "the image"));
-    const entries = [loaderEntry(image.version)];
     if (input.values["json"]) {
-      print(JSON.stringify({ ...image, entries }));
+      print(JSON.stringify(image));
       return 0;
     }
     print(`board        ${image.board}`);
@@ -22,7 +20,7 @@ export const imageInspect: Command = {
     print(`packages of  ${new Date(image.builtS * 1000).toISOString().slice(0, 10)}`);
     print(`root hash    ${image.rootHash}`);
     print(`provisioned  ${image.isProvisioned ? "yes: this file holds a live secret" : "no"}`);
-    print(`boot entries ${entries.join(", ")}`);
+    print(`boot entries ${image.entries.join(", ")}`);
     print("partitions");
     for (const { label, firstByte, sizeBytes } of image.partitions) {
       print(`  ${label.padEnd(10)} ${mib(sizeBytes).padStart(12)} at ${mib(firstByte)}`);

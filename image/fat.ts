@@ -14,19 +14,30 @@ const endOfChain = 0x0ffffff8;
 /** The file at `path` (`hamlet/image.json`) in the FAT32 at byte `start`, or undefined. */
 export async function findFatFile(readAt: ReadAt, start: number, path: string): Promise<FoundFile | undefined> {
   const volume = await readVolume(readAt, start);
-  if (!volume) return undefined;
-  let cluster = volume.rootCluster;
-  const words = path.split("/");
-  for (const [index, word] of words.entries()) {
-    const bytes = await readFolder(readAt, volume, cluster);
-    const entry = bytes && findName(bytes, word);
-    if (!entry) return undefined;
-    const isLast = index === words.length - 1;
-    if (entry.isFolder === isLast) return undefined;
-    cluster = entry.cluster;
-    if (isLast) return await extentsOf(readAt, volume, cluster, entry.sizeBytes);
+  const entry = volume && (await walk(readAt, volume, path));
+  return entry && !entry.isFolder ? await extentsOf(readAt, volume, entry.cluster, entry.sizeBytes) : undefined;
+}
+
+/** The names in the folder at `path`, or undefined if there is no such folder. */
+export async function listFatFolder(readAt: ReadAt, start: number, path: string): Promise<string[] | undefined> {
+  const volume = await readVolume(readAt, start);
+  const entry = volume && (await walk(readAt, volume, path));
+  const bytes = entry?.isFolder ? await readFolder(readAt, volume, entry.cluster) : undefined;
+  return bytes && [...entriesOf(bytes)].map(({ long, short }) => long || short).filter((name) => !/^\.\.?$/.test(name));
+}
+
+async function walk(readAt: ReadAt, volume: Volume, path: string): Promise<NameEntry | undefined> {
+  let entry: NameEntry = { long: "", short: "", isFolder: true, cluster: volume.rootCluster, sizeBytes: 0 };
+  for (const word of path.split("/")) {
+    const bytes = entry.isFolder ? await readFolder(readAt, volume, entry.cluster) : undefined;
+    // FAT knows no case.
+    const found = [...entriesOf(bytes ?? Buffer.alloc(0))].find(({ long, short }) =>
+      [long, short].some((name) => name.toLowerCase() === word.toLowerCase()),
+    );
+    if (!found) return undefined;
+    entry = found;
   }
-  return undefined;
+  return entry;
 }
 
 type Volume = { clusterBytes: number; fatOffset: number; fatBytes: number; dataOffset: number; rootCluster: number };
@@ -91,15 +102,14 @@ async function extentsOf(
   return { sizeBytes, extents };
 }
 
-type NameEntry = { isFolder: boolean; cluster: number; sizeBytes: number };
+type NameEntry = { long: string; short: string; isFolder: boolean; cluster: number; sizeBytes: number };
 
-/** The entry called `name`, by its long name or its 8.3 name, in any case. */
-function findName(folder: Buffer, name: string): NameEntry | undefined {
+function* entriesOf(folder: Buffer): Generator<NameEntry> {
   let long = "";
   for (let at = 0; at + 32 <= folder.length; at += 32) {
     const entry = folder.subarray(at, at + 32);
     const attributes = entry.readUInt8(11);
-    if (entry[0] === 0) return undefined;
+    if (entry[0] === 0) return;
     if (entry[0] === 0xe5) {
       long = "";
     } else if ((attributes & 0x3f) === 0x0f) {
@@ -109,13 +119,17 @@ function findName(folder: Buffer, name: string): NameEntry | undefined {
       long = entry[0]! & 0x40 ? text : text + long;
     } else {
       const [base, extension] = [entry.toString("latin1", 0, 8).trimEnd(), entry.toString("latin1", 8, 11).trimEnd()];
-      const short = extension ? `${base}.${extension}` : base;
-      if (!(attributes & 0x08) && [long, short].some((one) => one.toLowerCase() === name.toLowerCase())) {
-        const cluster = (entry.readUInt16LE(20) << 16) | entry.readUInt16LE(26);
-        return { isFolder: (attributes & 0x10) !== 0, cluster, sizeBytes: entry.readUInt32LE(28) };
+      const isLabel = (attributes & 0x08) !== 0;
+      if (!isLabel) {
+        yield {
+          long,
+          short: extension ? `${base}.${extension}` : base,
+          isFolder: (attributes & 0x10) !== 0,
+          cluster: (entry.readUInt16LE(20) << 16) | entry.readUInt16LE(26),
+          sizeBytes: entry.readUInt32LE(28),
+        };
       }
       long = "";
     }
   }
-  return undefined;
 }

@@ -1,6 +1,7 @@
 // What is in an image, told from its first bytes and its EFI partition; no secret is ever read into the answer.
 import { open } from "node:fs/promises";
-import { headSectors, readGpt, sectorBytes } from "./gpt.ts";
+import { listFatFolder } from "./fat.ts";
+import { espType, headSectors, readGpt, sectorBytes } from "./gpt.ts";
 import type { ImageJson } from "./image-json.ts";
 import { findProvisionBlock, readProvisionBlock } from "./provision.ts";
 
@@ -8,6 +9,8 @@ export type ImageFacts = ImageJson & {
   partitions: { label: string; firstByte: number; sizeBytes: number; guid: string }[];
   provisionBlock: { offset: number; sizeBytes: number };
   isProvisioned: boolean;
+  /** Kernels that the boot loader offers. */
+  entries: string[];
 };
 
 /** Throws `image.notOurs` or `image.truncated`. */
@@ -16,15 +19,26 @@ export async function inspectImage(path: string): Promise<ImageFacts> {
   const block = await readProvisionBlock(path);
   const file = await open(path, "r");
   try {
-    const { buffer } = await file.read(Buffer.alloc(headSectors * sectorBytes), 0, headSectors * sectorBytes, 0);
-    const partitions = (readGpt(buffer)?.partitions ?? []).map(({ label, guid, firstSector, sectors }) => ({
+    const readAt = async (at: number, bytes: number) => {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, at);
+      return buffer.subarray(0, bytesRead);
+    };
+    const found = readGpt(await readAt(0, headSectors * sectorBytes))?.partitions ?? [];
+    const esp = found.find(({ type }) => type === espType);
+    const partitions = found.map(({ label, guid, firstSector, sectors }) => ({
       label,
       firstByte: firstSector * sectorBytes,
       sizeBytes: sectors * sectorBytes,
       guid,
     }));
-    const provisionBlock = { offset, sizeBytes: length };
-    return { ...image, partitions, provisionBlock, isProvisioned: block.toString("latin1").trim() !== "" };
+    const entries = esp ? await listFatFolder(readAt, esp.firstSector * sectorBytes, "EFI/Linux") : [];
+    return {
+      ...image,
+      partitions,
+      entries: (entries ?? []).map((name) => `EFI/Linux/${name}`),
+      provisionBlock: { offset, sizeBytes: length },
+      isProvisioned: block.toString("latin1").trim() !== "",
+    };
   } finally {
     await file.close();
   }
