@@ -15,14 +15,16 @@ const endOfChain = 0x0ffffff8;
 export async function findFatFile(readAt: ReadAt, start: number, path: string): Promise<FoundFile | undefined> {
   const volume = await readVolume(readAt, start);
   const entry = volume && (await walk(readAt, volume, path));
-  return entry && !entry.isFolder ? await extentsOf(readAt, volume, entry.cluster, entry.sizeBytes) : undefined;
+  return volume && entry && !entry.isFolder
+    ? await extentsOf(readAt, volume, entry.cluster, entry.sizeBytes)
+    : undefined;
 }
 
 /** The names in the folder at `path`, or undefined if there is no such folder. */
 export async function listFatFolder(readAt: ReadAt, start: number, path: string): Promise<string[] | undefined> {
   const volume = await readVolume(readAt, start);
   const entry = volume && (await walk(readAt, volume, path));
-  const bytes = entry?.isFolder ? await readFolder(readAt, volume, entry.cluster) : undefined;
+  const bytes = volume && entry?.isFolder ? await readFolder(readAt, volume, entry.cluster) : undefined;
   return bytes && [...entriesOf(bytes)].map(({ long, short }) => long || short).filter((name) => !/^\.\.?$/.test(name));
 }
 
