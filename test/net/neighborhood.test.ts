@@ -9,6 +9,9 @@ import { found, type Home, issue, makeNeighborhood } from "./neighborhood.ts";
 
 const skip = lacks("namespaces", "wireguard", "nft", "ping");
 
+/** Metrics go out every 10 s; whoever missed the first waits for the second. */
+const oneInterval = { within: 20_000 };
+
 const others = (status: Status) => status.members.filter(({ isSelf }) => !isSelf);
 const stateOf = (status: Status, name: string) => others(status).find((member) => member.name === name)?.state;
 const codes = (status: Status) => status.warnings.map(({ code }) => code);
@@ -52,7 +55,7 @@ test.skipIf(skip || lacks("mosquitto_sub"))(
         expect(endpoint).toMatch(/:51820$/);
       }
       return seen;
-    });
+    }, oneInterval);
     expect(new Set(status.members.map(({ address }) => address)).size).toBe(3);
 
     // A foreign client on the attic hears all three; on the LAN, outside the mesh, there is no broker.
@@ -122,7 +125,10 @@ test.skipIf(skip)("when the broker's host dies the next member runs it", async (
   const { broker, members } = await home.status("attic");
   const host = members.find(({ id }) => id === broker)!;
   const left = names.filter((name) => name !== host.name);
-  await eventually(async () => expect((await home.status(left[0]!)).members.every((m) => m.metrics)).toBe(true));
+  await eventually(
+    async () => expect((await home.status(left[0]!)).members.every((m) => m.metrics)).toBe(true),
+    oneInterval,
+  );
   await home.agent(host.name).kill("SIGKILL");
   const killedAt = Date.now();
   await eventually(

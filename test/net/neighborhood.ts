@@ -1,9 +1,7 @@
 // A neighborhood of real agents on a LAN without hardware: tokens by a root of its own, the agent's bundle in each host.
 
-import { rmSync } from "node:fs";
-import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
+import { mkdir, rename, writeFile } from "node:fs/promises";
 import { request } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundleProgram } from "../../agent/build.ts";
 import type { AgentConfig } from "../../agent/config.ts";
@@ -128,10 +126,12 @@ let built: Promise<string> | undefined;
 /** The agent as one file, as on a device: it starts three times as fast as its sources. */
 export function agentBundle(): Promise<string> {
   built ??= (async () => {
-    const folder = await mkdtemp(join(tmpdir(), "hamlet-agent-"));
-    process.once("exit", () => rmSync(folder, { recursive: true }));
-    const outfile = join(folder, "agent.mjs");
-    await bundleProgram("agent/main.ts", outfile, "<!doctype html><title>Hamlet</title>");
+    // One place for all runs, replaced whole: a run beside this one may be reading it.
+    const folder = join(import.meta.dirname, "../../node_modules/.cache/hamlet-test");
+    await mkdir(folder, { recursive: true });
+    const [fresh, outfile] = [join(folder, `agent-${process.pid}.mjs`), join(folder, "agent.mjs")];
+    await bundleProgram("agent/main.ts", fresh, "<!doctype html><title>Hamlet</title>");
+    await rename(fresh, outfile);
     return outfile;
   })();
   return built;
