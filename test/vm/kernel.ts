@@ -171,7 +171,6 @@ mount -t proc proc /root/proc
 mount -t sysfs sysfs /root/sys
 mount -t devtmpfs dev /root/dev
 mount -t tmpfs tmpfs /root/run
-mount -t tmpfs tmpfs /root/tmp
 mount -t virtiofs share /root/hamlet-share
 exec switch_root /root /hamlet-share/start
 `;
