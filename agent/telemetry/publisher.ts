@@ -2,30 +2,25 @@
 // It follows the broker from member to member; what could not be said meanwhile waits in a short queue.
 import type { ConnectionOptions } from "node:tls";
 import { MqttClient } from "mqtt";
-import {
-  type InventoryPayload,
-  type MetricsPayload,
-  type StatePayload,
-  type TopicName,
-  topicOf,
-  type WarningsPayload,
-} from "../../ota/fleet/topics.ts";
+import { type InventoryPayload, type MetricsPayload, type TopicName, topicOf, topics } from "../../ota/fleet/topics.ts";
 import { type Clock, every } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
-import type { Warnings } from "../health/warnings.ts";
+import type { Warning, Warnings } from "../health/warnings.ts";
+import { Backlog } from "./backlog.ts";
 import { type Collector, makeCollector } from "./collector.ts";
 import { openSocket, targetOf } from "./connection.ts";
 import { announcements } from "./homeassistant.ts";
+import { encode, stateOf, warningsOf } from "./messages.ts";
 
 export type TelemetryOptions = {
-  self: { id: string; neighborhood: string; name: string; board: string; release: string; address: string };
+  self: { id: string; neighborhood: string; name(): string; board: string; release: string; address: string };
   /** Mesh address (or the URL) of the broker in use; undefined while there is none. Asked every second. */
   brokerAddress(): string | undefined;
   port: number;
   sample(): Promise<MetricsPayload>;
   inventory(): Promise<InventoryPayload>;
-  warnings(): WarningsPayload["warnings"];
+  warnings(): Warning[];
   /** Told when the broker has not answered for a minute, and when it does again. */
   standing?: Pick<Warnings, "raise" | "clear">;
   homeAssistant: boolean;
@@ -49,9 +44,9 @@ export type Telemetry = {
   stop(): Promise<void>;
 };
 
-/** An hour of metrics: what a device that lost its broker still tells afterwards. */
-const queueLimit = 360;
 const maxRetryMs = 30_000;
+/** A broker that accepts us and cuts us off soon after has not been reached: the waits go on growing. */
+const steadyMs = 30_000;
 /** A new broker is found and joined within seconds; a minute without one is worth a word. */
 const silentMs = 60_000;
 const dayMs = 24 * 3600_000;
@@ -59,12 +54,15 @@ const dayMs = 24 * 3600_000;
 export function startTelemetry(options: TelemetryOptions): Telemetry {
   const { self, brokerAddress, port, log, clock, intervalMs = 10_000, retryMs = 1_000 } = options;
   const collector: Collector = makeCollector(self.neighborhood, clock);
-  const queue: MetricsPayload[] = [];
-  const counts = { sent: 0, sentBytes: 0, dropped: 0 };
+  const backlog = new Backlog();
+  const counts = { sent: 0, sentBytes: 0 };
   let client: MqttClient | undefined;
-  let connectedTo: string | undefined;
+  let followed: string | undefined;
+  let saidName = "";
+  let isStopped = false;
   let lastError = "";
   let failures = 0;
+  let connectedAt = 0;
   let notBefore = 0;
   let lastConnected = clock.monotonic();
   let newest: MetricsPayload | undefined;
@@ -72,50 +70,59 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   let inventoryAt = Number.NEGATIVE_INFINITY;
   let saidWarnings = "";
 
-  const state = (state: StatePayload["state"]): string =>
-    JSON.stringify({
-      v: 1,
-      state,
-      name: self.name,
-      board: self.board,
-      release: self.release,
-      address: self.address,
-    } satisfies StatePayload);
+  const unsayable = new Set<TopicName>();
+
   const topic = (name: TopicName) => topicOf(self.neighborhood, self.id, name);
 
-  const say = (where: string, payload: string, qos: 0 | 1, retain = true): void => {
+  const publish = (where: string, payload: string, qos: 0 | 1, retain = true): void => {
     client?.publish(where, payload, { qos, retain }, (error) => {
       if (error) log.debug(`${where}: ${error.message}`);
     });
     counts.sent += 1;
     counts.sentBytes += where.length + payload.length;
   };
+  const say = <Name extends TopicName>(
+    name: Name,
+    payload: Parameters<typeof encode<Name>>[1],
+    retain = true,
+  ): void => {
+    const json = encode(name, payload);
+    if (json !== undefined) publish(topic(name), json, topics[name].qos, retain);
+    else if (!unsayable.has(name)) log.warn(`${name}: kept back, the broker would refuse it`);
+    if (json === undefined) unsayable.add(name);
+  };
   const sayWarnings = (always: boolean): void => {
-    const payload = JSON.stringify({ v: 1, warnings: options.warnings() } satisfies WarningsPayload);
-    if (!always && payload === saidWarnings) return;
-    saidWarnings = payload;
-    say(topic("warnings"), payload, 1);
+    const warnings = warningsOf(options.warnings());
+    const key = JSON.stringify(warnings);
+    if (!always && key === saidWarnings) return;
+    saidWarnings = key;
+    say("warnings", warnings);
+  };
+  const flush = (): void => {
+    if (!client?.connected) return;
+    // Only the newest stays with the broker; the older ones are for whoever keeps a history.
+    const due = backlog.due(clock.monotonic());
+    for (const metrics of due) say("metrics", metrics, metrics === due.at(-1));
   };
 
   const sayEverything = (): void => {
-    say(topic("state"), state("online"), 1);
-    if (options.homeAssistant) for (const [where, payload] of announcements(self)) say(where, payload, 1);
-    if (inventory) say(topic("inventory"), JSON.stringify(inventory), 1);
+    say("state", stateOf(self, "online"));
+    const announced = options.homeAssistant ? announcements({ ...self, name: self.name() }) : [];
+    for (const [where, payload] of announced) publish(where, payload, 1);
+    if (inventory) say("inventory", inventory);
     sayWarnings(true);
-    // Only the newest stays with the broker; the older ones are for whoever keeps a history.
-    queue.splice(0).forEach((metrics, index, all) => {
-      say(topic("metrics"), JSON.stringify(metrics), 0, index === all.length - 1);
-    });
+    backlog.connected(clock.monotonic());
+    flush();
   };
 
-  const leave = async (): Promise<void> => {
+  const offline = (): string => JSON.stringify(stateOf(self, "offline"));
+  const leave = async ({ goodbye }: { goodbye: boolean }): Promise<void> => {
     const leaving = client;
     client = undefined;
-    connectedTo = undefined;
     collector.detach();
     if (!leaving) return;
     leaving.removeAllListeners("connect");
-    if (leaving.connected) leaving.publish(topic("state"), state("offline"), { qos: 0, retain: true });
+    if (leaving.connected && goodbye) leaving.publish(topic("state"), offline(), { qos: 0, retain: true });
     // Half a second for the goodbye; a broker that is gone gets none.
     await Promise.race([leaving.endAsync(!leaving.connected), new Promise((done) => setTimeout(done, 500))]);
     leaving.end(true);
@@ -134,10 +141,10 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
       resubscribe: false,
       ...(to.username !== undefined && { username: to.username }),
       ...(to.password !== undefined && { password: to.password }),
-      will: { topic: topic("state"), payload: Buffer.from(state("offline")), qos: 1, retain: true },
+      will: { topic: topic("state"), payload: Buffer.from(offline()), qos: 1, retain: true },
     });
     client = joining;
-    connectedTo = target;
+    saidName = self.name();
     joining.on("error", (error) => {
       const because = describeError(error);
       // Members come and go; an external broker that refuses us, or whose certificate is wrong, is for its owner to mend.
@@ -146,7 +153,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
       if (isNews) lastError = because;
     });
     joining.on("connect", () => {
-      failures = 0;
+      connectedAt = clock.monotonic();
       lastError = "";
       log.info(`connected to the broker at ${to.label}`);
       collector.attach(joining);
@@ -156,7 +163,6 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
     joining.once("close", () => {
       if (client !== joining) return;
       client = undefined;
-      connectedTo = undefined;
       collector.detach();
       joining.end(true);
       failures += 1;
@@ -167,16 +173,24 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
 
   const follow = async (): Promise<void> => {
     const target = brokerAddress();
-    if (connectedTo !== undefined && target !== connectedTo) {
-      await leave();
+    if (target !== followed) {
+      await leave({ goodbye: true });
       // All members learn of a new broker at once; they need not knock at once.
-      notBefore = clock.monotonic() + retryMs * Math.random();
+      if (followed !== undefined) notBefore = clock.monotonic() + retryMs * Math.random();
+      followed = target;
+      failures = 0;
+      lastError = "";
+    } else if (client && self.name() !== saidName) {
+      // The last will names us too, and MQTT takes a will at connect only.
+      await leave({ goodbye: false });
     }
-    if (target !== undefined && !client && clock.monotonic() >= notBefore) join(target);
+    if (target !== undefined && !client && !isStopped && clock.monotonic() >= notBefore) join(target);
     if (client?.connected) {
       lastConnected = clock.monotonic();
+      if (lastConnected - connectedAt >= steadyMs) failures = 0;
       options.standing?.clear("broker.unreachable", "client");
       sayWarnings(false);
+      flush();
     } else if (target !== undefined && clock.monotonic() - lastConnected > silentMs) {
       const { label, transport } = targetOf(target, port);
       const because = lastError && `: ${lastError}`;
@@ -192,15 +206,15 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   const report = async (): Promise<void> => {
     newest = await options.sample();
     collector.keep(self.id, newest);
-    if (client?.connected) return say(topic("metrics"), JSON.stringify(newest), 0);
-    if (queue.push(newest) > queueLimit) counts.dropped += queue.splice(0, 1).length;
+    backlog.push(newest);
+    flush();
   };
 
   const takeStock = async (): Promise<void> => {
     if (clock.monotonic() - inventoryAt < dayMs) return;
     inventoryAt = clock.monotonic();
     inventory = await options.inventory();
-    if (client?.connected) say(topic("inventory"), JSON.stringify(inventory), 1);
+    if (client?.connected) say("inventory", inventory);
   };
 
   const complain = (what: string) => (error: unknown) => log.warn(`${what}: ${describeError(error)}`);
@@ -218,10 +232,11 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
     own: () => newest,
     latest: () => collector.latest(),
     look: () => collector.look(),
-    counts: () => ({ ...counts, queued: queue.length }),
+    counts: () => ({ ...counts, queued: backlog.queued, dropped: backlog.dropped }),
     async stop() {
       for (const timer of timers) timer.stop();
-      await leave();
+      isStopped = true;
+      await leave({ goodbye: true });
     },
   };
 }

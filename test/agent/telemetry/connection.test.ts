@@ -69,7 +69,7 @@ async function tlsBroker(certificate: { key: string; cert: string }) {
 
 function device(url: string, options: Partial<TelemetryOptions>) {
   const made = startTelemetry({
-    self: { id: attic, neighborhood: hood, name: "attic", board: "nuc", release: "1", address: "127.0.0.2" },
+    self: { id: attic, neighborhood: hood, name: () => "attic", board: "nuc", release: "1", address: "127.0.0.2" },
     ...{ brokerAddress: () => url, port: 1, homeAssistant: true, clock: systemClock, intervalMs: 60_000, retryMs: 20 },
     sample: () => Promise.reject(new Error("none in this test")),
     inventory: () => Promise.reject(new Error("none in this test")),

@@ -1,7 +1,9 @@
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { MqttClient } from "mqtt";
 import { afterEach, expect, test } from "vitest";
 import { startTelemetry, type Telemetry, type TelemetryOptions } from "../../../agent/telemetry/publisher.ts";
 import { type Broker, startBroker } from "../../../ota/fleet/broker.ts";
-import type { MetricsPayload } from "../../../ota/fleet/topics.ts";
+import { type MetricsPayload, topicOf, topics } from "../../../ota/fleet/topics.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { silentLog } from "../../../system/log.ts";
 
@@ -32,7 +34,7 @@ function device(
   options: Partial<TelemetryOptions> & Pick<TelemetryOptions, "brokerAddress" | "port">,
 ) {
   const made = startTelemetry({
-    self: { id: ids[address]!, neighborhood: hood, name: "x", board: "nuc", release: "1", address },
+    self: { id: ids[address]!, neighborhood: hood, name: () => "x", board: "nuc", release: "1", address },
     sample: async () => metrics(0.5),
     inventory: () => Promise.reject(new Error("none in this test")),
     warnings: () => [],
@@ -132,4 +134,183 @@ test("a broker that does not answer for a minute is a warning until it does", as
   await until(() => said.includes("broker.unreachable: the broker at 127.0.0.9 does not answer"));
   address = "127.0.0.2";
   await until(() => said.at(-1) === "broker.unreachable is over");
+});
+
+/** A reader on cellar; what it heard, as [topic, payload]. */
+async function listen(port: number): Promise<[string, string][]> {
+  const heard: [string, string][] = [];
+  const socket = () => connect({ host: "127.0.0.2", port, localAddress: "127.0.0.3" });
+  const client = new MqttClient(socket, { clientId: `${ids["127.0.0.3"]}.reader`, protocolVersion: 4 });
+  started.push({ stop: () => client.endAsync(true) });
+  client.on("message", (topic, payload) => heard.push([topic, payload.toString()]));
+  await client.subscribeAsync("#");
+  return heard;
+}
+
+/** A TCP server; `cut` ends the connections that it has. */
+async function tcpServer(onSocket: (socket: Socket) => void) {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket.on("error", () => {}));
+    onSocket(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  started.push({
+    async stop() {
+      cut();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  });
+  return { cut, url: `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+test("warnings longer and more than the broker takes are cut, and the connection stands", async () => {
+  const { port, counts } = await broker("127.0.0.2");
+  const heard = await listen(port);
+  const long = { code: "x", message: "ä".repeat(1_500), hint: "\n".repeat(1_500), since: 1 };
+  const attic = device("127.0.0.2", {
+    brokerAddress: () => "127.0.0.2",
+    port,
+    warnings: () => Array(70).fill(long),
+  });
+  const topic = topicOf(hood, ids["127.0.0.2"]!, "warnings");
+  await until(() => heard.some(([where]) => where === topic));
+  await until(knows(attic, 1));
+  const [, payload] = heard.find(([where]) => where === topic)!;
+  expect(topics.warnings.payload.parse(JSON.parse(payload)).warnings.length).toBeGreaterThan(1);
+  expect([attic.isConnected(), counts().refused]).toEqual([true, 0]);
+});
+
+test("metrics that the broker would refuse are kept back, with one word in the log", async () => {
+  const { port, counts } = await broker("127.0.0.2");
+  const said: string[] = [];
+  let sampled = 0;
+  const attic = device("127.0.0.2", {
+    brokerAddress: () => "127.0.0.2",
+    port,
+    sample: async () => ({ ...metrics(Number.NaN), at: ++sampled }),
+    log: { ...silentLog, warn: (message) => said.push(message) },
+  });
+  await until(() => attic.isConnected() && sampled > 5);
+  expect([attic.isConnected(), counts().refused]).toEqual([true, 0]);
+  expect(said.filter((message) => message.startsWith("metrics"))).toEqual([
+    "metrics: kept back, the broker would refuse it",
+  ]);
+});
+
+test("after a long outage the queue empties no faster than the broker takes it", async () => {
+  const { port, counts } = await broker("127.0.0.2");
+  let isThere = false;
+  let passed = 0;
+  let asked = 0;
+  const attic = device("127.0.0.2", {
+    port,
+    clock: { now: Date.now, monotonic: () => passed },
+    brokerAddress: () => {
+      asked += 1;
+      return isThere ? "127.0.0.2" : undefined;
+    },
+    intervalMs: 0,
+    sample: async () => {
+      if (isThere) throw new Error("enough");
+      return metrics(0.5);
+    },
+  });
+  const ticks = async (count: number) => {
+    const before = asked;
+    await until(() => asked > before + count);
+  };
+  await until(() => attic.counts().dropped > 0);
+  isThere = true;
+  await until(() => attic.isConnected());
+  await ticks(3);
+  expect(attic.counts().queued).toBe(260);
+  passed += 1_000;
+  await ticks(3);
+  expect(attic.counts().queued).toBe(250);
+  expect([attic.isConnected(), counts().refused]).toEqual([true, 0]);
+});
+
+test("a broker that accepts and then cuts off is asked ever less often, until it has stood for 30 s", async () => {
+  let visits = 0;
+  let isPatient = false;
+  const accepted = Buffer.from([0x20, 2, 0, 0]); // CONNACK
+  const { url, cut } = await tcpServer((socket) => {
+    visits += 1;
+    socket.once("data", () => (isPatient ? socket.write(accepted) : socket.end(accepted)));
+    socket.resume();
+  });
+  let passed = 0;
+  let asked = 0;
+  const attic = device("127.0.0.2", {
+    port: 1,
+    clock: { now: Date.now, monotonic: () => passed },
+    brokerAddress: () => {
+      asked += 1;
+      return url;
+    },
+    intervalMs: 60_000,
+  });
+  const ticks = async (count: number) => {
+    const before = asked;
+    await until(() => asked > before + count);
+  };
+  /** Lets the longest first wait pass: enough for whoever forgets its failures. */
+  const comesAgainAfterFirstWait = async () => {
+    const before = visits;
+    await ticks(3);
+    passed += 30;
+    await ticks(3);
+    return visits > before;
+  };
+  await until(() => visits === 1);
+  for (let failures = 1; failures < 5; failures++) {
+    await until(() => !attic.isConnected());
+    await ticks(3);
+    passed += 30_000; // beyond any wait
+    await until(() => visits === failures + 1);
+  }
+  // Five failures: 20 ms * 2^4 * 0.5 at least.
+  expect(await comesAgainAfterFirstWait()).toBe(false);
+
+  isPatient = true;
+  passed += 30_000;
+  await until(() => attic.isConnected());
+  passed += 30_000;
+  await ticks(3);
+  cut();
+  await until(() => !attic.isConnected());
+  expect(await comesAgainAfterFirstWait()).toBe(true);
+});
+
+test("a rename reaches state, Home Assistant and the last will, and nobody is offline meanwhile", async () => {
+  const { port } = await broker("127.0.0.2");
+  const heard = await listen(port);
+  const { url, cut } = await tcpServer((socket) => {
+    const inner = connect({ host: "127.0.0.2", port, localAddress: "127.0.0.2" });
+    socket.pipe(inner.on("error", () => {})).pipe(socket);
+    socket.on("close", () => inner.destroy());
+  });
+  let name = "attic";
+  const id = ids["127.0.0.2"]!;
+  device("127.0.0.2", {
+    self: { id, neighborhood: hood, name: () => name, board: "nuc", release: "1", address: "127.0.0.2" },
+    brokerAddress: () => url,
+    port: 1,
+  });
+  const states = () =>
+    heard
+      .filter(([topic]) => topic === topicOf(hood, id, "state"))
+      .map(([, payload]) => JSON.parse(payload) as { state: string; name: string });
+  const announced = () => heard.filter(([topic]) => topic.startsWith("homeassistant/")).at(-1)?.[1] ?? "{}";
+  await until(() => states().length === 1);
+  name = "loft";
+  await until(() => states().length === 2 && JSON.parse(announced()).device?.name === "loft");
+  expect(states().map(({ state, name }) => `${name} ${state}`)).toEqual(["attic online", "loft online"]);
+  cut();
+  await until(() => states().some(({ state }) => state === "offline"));
+  expect(states()[2]).toMatchObject({ state: "offline", name: "loft" });
 });
