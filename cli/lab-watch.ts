@@ -57,7 +57,10 @@ async function watch(lab: LabClient, { print }: Context, signal: AbortSignal): P
     `${handshakes} WireGuard handshakes, telemetry of ${status.devices.filter((device) => device.telemetry).length} devices`,
     `the neighborhood's page: ${page.url}`,
     "",
-    "in another terminal:  npx hamlet lab exec attic -- wg show hamlet0   |   npx hamlet lab cut cellar   |   npx hamlet --help",
+    "in another terminal:",
+    "  npx --no-install hamlet lab exec attic -- wg show hamlet0",
+    "  npx --no-install hamlet lab cut cellar",
+    "  npx --no-install hamlet --help",
     "Ctrl-C ends it",
   ]) {
     print(line);

@@ -1,8 +1,9 @@
 // A lab for tests: its own state folder, ended with the test, and the devices' doors as functions.
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { waitForLab } from "../../cli/lab-start.ts";
@@ -17,6 +18,8 @@ export type TestLab = LabClient &
     on(name: string, ...argv: string[]): Promise<Ended>;
     /** Runs this project's command line against this lab. */
     hamlet(...argv: string[]): Promise<Ended>;
+    /** The same with a terminal, on which `typed` is typed. */
+    hamletOnTerminal(typed: string, ...argv: string[]): Promise<Ended>;
     /** Waits until the lab's status passes `test`. */
     until(test: (status: LabStatus) => boolean): Promise<LabStatus>;
   };
@@ -42,6 +45,12 @@ export async function bootLab(options: Partial<SupervisorOptions> & { image: str
       }
     },
     hamlet: (...argv) => runHamlet(argv, { XDG_STATE_HOME: state }),
+    async hamletOnTerminal(typed, ...argv) {
+      const words = [process.execPath, cli, ...argv].join(" ");
+      const child = spawn("script", ["-qec", words, "/dev/null"], { env: { ...process.env, XDG_STATE_HOME: state } });
+      child.stdin.write(typed);
+      return collect(child);
+    },
     until: (test) => waitForLab(lab, test),
     async [Symbol.asyncDispose]() {
       await lab.down().catch(() => {});
@@ -55,6 +64,10 @@ export async function runHamlet(argv: string[], env: Record<string, string>): Pr
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });
+  return collect(child);
+}
+
+async function collect(child: ChildProcessByStdio<Writable | null, Readable, Readable>): Promise<Ended> {
   const code = new Promise<number>((resolve) => child.on("close", (exitCode) => resolve(exitCode ?? -1)));
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
   return { code: await code, stdout, stderr };
