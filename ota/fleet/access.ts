@@ -66,13 +66,46 @@ export function mayPublish({ neighborhood, device, packet, json, kept, limits }:
   return announcesOnly(neighborhood, device, json()) ? undefined : "payload.invalid";
 }
 
-/** An announcement to Home Assistant that speaks of its own device's topics: else one device could pose as another there. */
+/**
+ * An announcement to Home Assistant that speaks of its own device only: else one device could pose as another there.
+ * Whose an entity is, Home Assistant tells by `identifiers`, and which one by `unique_id`.
+ */
 function announcesOnly(neighborhood: string, device: string, payload: unknown): boolean {
-  const parsed = z.record(z.string(), z.unknown()).safeParse(payload);
-  if (!parsed.success) return false;
-  return Object.entries(parsed.data)
-    .filter(([key]) => key === "~" || key.endsWith("topic") || key.endsWith("_t"))
-    .every(([, value]) => typeof value === "string" && isOwnTopic(neighborhood, device, value));
+  const parsed = Announcement.safeParse(payload);
+  if (!parsed.success || !(parsed.data.unique_id ?? parsed.data.uniq_id)) return false;
+  const { identifiers, ids } = (parsed.data.device ?? parsed.data.dev)!;
+  const name = `hamlet-${device}`;
+  const own = {
+    name: (value: unknown) => typeof value === "string" && (value === name || value.startsWith(`${name}-`)),
+    topic: (value: unknown) => typeof value === "string" && isOwnTopic(neighborhood, device, value),
+  };
+  return (identifiers ?? ids) !== undefined && speaksOnly(payload, own);
+}
+
+/** Home Assistant takes each key in its short form too. */
+const Device = z.object({ identifiers: z.unknown(), ids: z.unknown() }).partial();
+const Announcement = z
+  .object({ unique_id: z.string(), uniq_id: z.string(), device: Device, dev: Device })
+  .partial()
+  .refine(({ device, dev }) => device ?? dev);
+
+/** Ours nest two levels, a generous one four; deeper than this is nobody's announcement. */
+const maxDepth = 8;
+
+type Own = { name(value: unknown): boolean; topic(value: unknown): boolean };
+function speaksOnly(value: unknown, own: Own, depth = 0): boolean {
+  // Whatever looks like a topic of Hamlet's is one, under any key.
+  if (typeof value === "string") return !/^(hamlet|homeassistant)\//.test(value) || own.topic(value);
+  if (typeof value !== "object" || value === null) return true;
+  if (depth >= maxDepth) return false;
+  return Object.entries(value).every(([key, inner]) => {
+    if (/^(identifiers|ids)$/.test(key)) return [inner].flat().length > 0 && [inner].flat().every(own.name);
+    if (/^(unique_id|uniq_id|via_device)$/.test(key)) return own.name(inner);
+    // By a hardware address, too, Home Assistant takes two devices for one.
+    if (/^(connections|cns)$/.test(key)) return false;
+    if (/^(~|t|.*topic|.*_t)$/.test(key)) return own.topic(inner);
+    return speaksOnly(inner, own, depth + 1);
+  });
 }
 
 export function maySubscribe(
