@@ -21,6 +21,7 @@ export type BrokerHostOptions = {
 export class BrokerHost {
   readonly #options: BrokerHostOptions;
   #broker: Broker | undefined;
+  #isStopped = false;
 
   constructor(options: BrokerHostOptions) {
     this.#options = options;
@@ -39,12 +40,16 @@ export class BrokerHost {
     return external ?? (id === undefined || id === self.id ? self.address : addressOf(id));
   }
 
-  /** Starts or ends our own broker as it is due. */
+  /** Starts or ends our own broker as it is due; called again and again. */
   async keep(): Promise<void> {
     const { self, port, idOf, log, warnings } = this.#options;
     const isOurs = this.id() === self.id;
-    if (isOurs === (this.#broker !== undefined)) return;
-    if (!isOurs) return this.stop();
+    if (!isOurs) {
+      // Nobody waits for our port any more.
+      warnings.clear("broker.unreachable", warned);
+      return this.#end();
+    }
+    if (this.#broker) return;
     const deviceOfAddress = (source: string) => (source === self.address ? self.id : idOf(source));
     try {
       this.#broker = await startBroker({
@@ -54,16 +59,27 @@ export class BrokerHost {
         deviceOfAddress,
         log,
       });
-      warnings.clear("broker.unreachable");
+      warnings.clear("broker.unreachable", warned);
     } catch (error) {
       const hint = "free the port, or set telemetry.port on every device";
-      warnings.raise("broker.unreachable", describeError(error), hint);
+      warnings.raise("broker.unreachable", describeError(error), hint, warned);
     }
+    // It may have taken until after the end.
+    if (this.#isStopped) await this.#end();
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#options.warnings.clear("broker.unreachable", warned);
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
     const broker = this.#broker;
     this.#broker = undefined;
     await broker?.stop();
   }
 }
+
+/** The client has its own warning of this code: the subject tells them apart. */
+const warned = "host";
