@@ -13,6 +13,7 @@ module.exports = {
       interpreter: join(root, "node_modules/.bin/node"),
       // HAMLET_CONFIG may name another; settings are in agent/config.ts.
       args: ["--config", process.env.HAMLET_CONFIG ?? "/etc/hamlet/agent.json"],
+      env: { MALLOC_ARENA_MAX: "1", UV_THREADPOOL_SIZE: "2" },
       // fork: one agent a machine; it holds the sockets itself.
       exec_mode: "fork",
       kill_timeout: 6000,

@@ -3,6 +3,11 @@
 
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
+import { writeToStream } from "mqtt-packet";
+
+// Both client and broker write by this library. It would keep every number up to 65,535 ready as a buffer:
+// 7 MB, for a few messages a minute.
+writeToStream.cacheNumbers = false;
 
 /** Watches the lengths in a stream of MQTT packets. `feed` says false once one is longer than `maxBytes`. */
 export function makeLengthWatch(maxBytes: number): { feed(chunk: Uint8Array): boolean } {
