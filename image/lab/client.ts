@@ -1,19 +1,16 @@
-// How commands and tests speak with a running lab, and start one.
-import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
+// How commands and tests speak with a running lab.
 import { request } from "node:http";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { type ErrorCode, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
 import { type Channel, openChannel } from "./channel/client.ts";
 import { channelProtocol, controlSocket } from "./control.ts";
-import { alreadyRunning, lockHolder } from "./lock.ts";
-import { labFolder, lockName, logName, type SupervisorOptions } from "./options.ts";
+import { lockHolder } from "./lock.ts";
+import { labFolder, lockName } from "./options.ts";
 import { socketPath } from "./sockets.ts";
 import { LabEvent, LabStatus } from "./status.ts";
 
@@ -34,7 +31,6 @@ export type LabClient = {
   channel(name: string): Promise<Channel>;
 };
 
-const Ready = z.object({ ready: z.literal(true) });
 const Refused = z.object({
   code: z.string().optional(),
   message: z.string(),
@@ -48,53 +44,11 @@ export async function findLab(folder = labFolder()): Promise<LabClient> {
   if ((await lockHolder(join(folder, lockName))) === undefined) {
     throw new HamletError("lab.notRunning", "no lab is running", { hint: "hamlet lab up --devices 3" });
   }
-  return makeClient(folder);
+  return labClient(folder);
 }
 
-/** Throws `lab.alreadyRunning` if there is one. */
-export async function refuseSecondLab(folder = labFolder()): Promise<void> {
-  const holder = await lockHolder(join(folder, lockName));
-  if (holder !== undefined) throw alreadyRunning(holder);
-}
-
-/** Starts a supervisor of its own session and resolves when its machines have power. Throws `lab.alreadyRunning` and what stopped it. */
-export async function startLab(options: Partial<SupervisorOptions> & { image: string }): Promise<LabClient> {
-  const folder = options.folder ?? labFolder();
-  const program = fileURLToPath(new URL("./supervisor.ts", import.meta.url));
-  if (!existsSync(program)) {
-    throw new HamletError("lab.bootFailed", "the lab runs from a checkout of this project, not from one file alone", {
-      hint: "in the checkout: npm start",
-    });
-  }
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const logFile = openSync(join(folder, logName), "a", 0o600);
-  const child = spawn(process.execPath, [program, JSON.stringify({ ...options, folder })], {
-    detached: true,
-    stdio: ["ignore", logFile, logFile, "ipc"],
-  });
-  closeSync(logFile);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      child.on("message", (message) => {
-        if (Ready.safeParse(message).success) return resolve();
-        reject(refusal((message as { error?: unknown }).error));
-      });
-      child.on("error", reject);
-      child.on("exit", () =>
-        reject(
-          new HamletError("lab.bootFailed", "the lab's supervisor ended", { hint: `see ${join(folder, logName)}` }),
-        ),
-      );
-    });
-  } finally {
-    child.removeAllListeners();
-    if (child.connected) child.disconnect();
-    child.unref();
-  }
-  return makeClient(folder);
-}
-
-function makeClient(folder: string): LabClient {
+/** The lab in `folder`, whether it runs or not. */
+export function labClient(folder: string): LabClient {
   const path = socketPath(folder, controlSocket);
   const ask = (method: "GET" | "POST", url: string) =>
     new Promise<unknown>((resolve, reject) => {
@@ -165,7 +119,8 @@ function makeClient(folder: string): LabClient {
 const notAnswering = (cause: unknown): HamletError =>
   new HamletError("lab.notRunning", "the lab does not answer", { cause, hint: "hamlet lab up --devices 3" });
 
-function refusal(body: unknown): HamletError {
+/** The error that the supervisor told of. */
+export function refusal(body: unknown): HamletError {
   const { code, message, hint, exitCode } = Refused.safeParse(body).data ?? { message: "the lab gave no reason" };
   // Codes on this socket come from the same program.
   return new HamletError((code ?? "lab.bootFailed") as ErrorCode, message, {

@@ -1,9 +1,7 @@
 // One virtual device: a QEMU machine with UEFI firmware, a copy-on-write disk over the image, and the lab's cables.
 import { type ChildProcess, spawn } from "node:child_process";
-import { copyFile, stat } from "node:fs/promises";
 import { createServer } from "node:net";
-import { join } from "node:path";
-import type { Argv, Run } from "../../system/command.ts";
+import type { Argv } from "../../system/command.ts";
 import { type Accelerator, firmware } from "./accelerator.ts";
 import type { LabDevice } from "./devices.ts";
 
@@ -85,30 +83,6 @@ function diskArguments(kind: DiskKind, overlay: string): string[] {
     case "usb":
       return [...drive, "-device", "qemu-xhci", "-device", "usb-storage,drive=disk,bootindex=0"];
   }
-}
-
-/** The smallest card one still buys. As on a real one there is room behind the image, for the first boot to take. */
-const leastDiskBytes = 8_000_000_000;
-
-/** A fresh disk over `image` and fresh firmware variables: the device as it comes out of the box. */
-export async function makeDisk(run: Run, folder: string, name: string, image: string): Promise<void> {
-  const files = machineFiles(name);
-  await copyFile(firmware.vars, join(folder, files.vars));
-  const sizeBytes = Math.max(leastDiskBytes, (await stat(image)).size);
-  const words = ["-f", "qcow2", "-F", "raw", "-b", image, files.overlay, String(sizeBytes)];
-  await run(["qemu-img", "create", "-q", ...words], { cwd: folder });
-}
-
-/** Writes the bytes of the file `source` into the disk, at `offset`; the image beneath stays as it is. */
-export async function writeToDisk(
-  run: Run,
-  folder: string,
-  name: string,
-  { source, offset, length }: { source: string; offset: number; length: number },
-): Promise<void> {
-  await run(["qemu-io", "-f", "qcow2", "-c", `write -q -s ${source} ${offset} ${length}`, machineFiles(name).overlay], {
-    cwd: folder,
-  });
 }
 
 export type Machine = {

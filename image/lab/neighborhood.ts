@@ -8,7 +8,7 @@ import { encodeProvisionFile } from "../../provisioning/provision-file.ts";
 import type { Run } from "../../system/command.ts";
 import { findProvisionBlock } from "../provision.ts";
 import { deviceNames } from "./devices.ts";
-import { writeToDisk } from "./machine.ts";
+import { writeToDisk } from "./disk.ts";
 
 const dayMs = 86_400_000;
 

@@ -1,7 +1,7 @@
 // From what is seen of each machine (power, console, its agent's answers) to how far it is and how it stands with the others.
 // Pure: the lab polls and hands the findings in; time comes with them.
 import { z } from "zod";
-import { type DeviceState, type LabDeviceStatus, type LabEvent, type Milestone, milestones } from "./status.ts";
+import { type LabEvent, type Milestone, milestones } from "./status.ts";
 
 /** As much of an agent's status as the lab reads; the rest passes through untouched. */
 export const StatusGist = z.object({
@@ -38,9 +38,6 @@ export type Finding =
   | { kind: "cable"; isPartitioned: boolean };
 
 export const newSight = (name: string): Sight => ({ name, isOn: false, isPartitioned: false, reached: {} });
-
-/** An agent that has not answered for this long is silent: four polls, on a computer that emulates several machines at once. */
-const silentAfterS = 20;
 
 export function see(sights: Sight[], name: string, finding: Finding, nowS: number): [Sight[], LabEvent[]] {
   const before = sights.find((sight) => sight.name === name);
@@ -122,56 +119,4 @@ function changes(before: Sight, after: Sight, nowS: number): LabEvent[] {
     }
   }
   return events;
-}
-
-export type Standing = Pick<
-  LabDeviceStatus,
-  | "name"
-  | "state"
-  | "isPartitioned"
-  | "id"
-  | "address"
-  | "release"
-  | "handshakes"
-  | "seenBy"
-  | "telemetry"
-  | "reached"
-  | "problem"
->;
-
-/** How each device stands now: what it says of itself, and what the others say of it. */
-export function standings(sights: Sight[], nowS: number): Standing[] {
-  const speaking = sights.filter(
-    ({ isOn, reached, last }) => isOn && reached.agent !== undefined && last && nowS - last.atS < silentAfterS,
-  );
-  return sights.map((sight) => {
-    const self = sight.last?.gist.self;
-    const witnesses = speaking.filter((other) => other !== sight);
-    const seen = (test: (member: StatusGist["members"][number]) => boolean) =>
-      witnesses.filter((other) => other.last?.gist.members.some((member) => member.id === self?.id && test(member)));
-    const seenBy = seen((member) => member.state === "alive").map((other) => other.name);
-    const isSpeaking = speaking.includes(sight);
-    return {
-      name: sight.name,
-      state: stateOf(sight, isSpeaking, seenBy.length > 0 || sights.length === 1),
-      isPartitioned: sight.isPartitioned,
-      ...(self && { id: self.id, release: self.release, ...(self.address && { address: self.address }) }),
-      handshakes: isSpeaking
-        ? (sight.last?.gist.members.filter((member) => !member.isSelf && member.handshakeAgeS !== undefined).length ??
-          0)
-        : 0,
-      seenBy,
-      telemetry: seen((member) => member.metrics !== undefined).length > 0,
-      reached: sight.reached,
-      ...(sight.problem !== undefined && { problem: sight.problem }),
-    };
-  });
-}
-
-function stateOf(sight: Sight, isSpeaking: boolean, isSeen: boolean): DeviceState {
-  if (!sight.isOn) return "off";
-  if (sight.reached.agent === undefined) return "booting";
-  if (!isSpeaking) return "silent";
-  if (isSeen && sight.last?.gist.phase === "member") return "alive";
-  return sight.reached.member === undefined ? "joining" : "apart";
 }

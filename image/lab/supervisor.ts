@@ -1,5 +1,6 @@
 // The process that owns the virtual neighborhood: hub, machines, control socket. One a state folder.
 // Whatever ends it, its machines end too: it asks the kernel to kill each with it.
+import { rmSync } from "node:fs";
 import { link, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "../../system/clock.ts";
@@ -19,10 +20,14 @@ const tell = (message: unknown) => process.connected && process.send?.(message);
 let lab: Lab | undefined;
 let ending: Promise<void> | undefined;
 
+// Whoever started it must be there until it is ready.
+const orphaned = () => down("whoever started it is gone", 1);
+process.on("disconnect", orphaned);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => down(signal));
 try {
   await start(SupervisorOptions.parse(parseJson(process.argv[2] ?? "")));
   tell({ ready: true });
+  process.off("disconnect", orphaned);
   if (process.connected) process.disconnect();
 } catch (error) {
   log.error(describeError(error));
@@ -38,6 +43,8 @@ async function start(options: SupervisorOptions): Promise<void> {
   process.chdir(folder);
   const holder = await takeLock(lockName);
   if (holder !== undefined) throw alreadyRunning(holder);
+  // At the very end: who waits for the lock to be free may rely on it.
+  process.on("exit", () => rmSync(lockName, { force: true }));
   await clear(folder);
   const image = await keepImage(options.image, folder);
   const accelerator = options.accelerator ?? (await chooseAccelerator());
@@ -57,7 +64,6 @@ function down(why: string, exitCode = 0): Promise<void> {
     if (lab) await clear(process.cwd());
     // After the answer to whoever asked has gone out.
     setTimeout(() => process.exit(exitCode), 100);
-    if (lab) await rm(lockName, { force: true });
   })();
   return ending;
 }

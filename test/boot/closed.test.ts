@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { labImage } from "../../cli/lab-start.ts";
 import { labDevices } from "../../image/lab/devices.ts";
+import { makeDisk } from "../../image/lab/disk.ts";
 import { makeHub } from "../../image/lab/hub.ts";
-import { freePort, machineArgv, machineFiles, makeDisk } from "../../image/lab/machine.ts";
+import { freePort, machineArgv, machineFiles } from "../../image/lab/machine.ts";
 import { run } from "../../system/command.ts";
 
 test("a machine without the lab's port comes up, and whoever types on its console gets no shell", async () => {

@@ -7,8 +7,9 @@ import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { waitForLab } from "../../cli/lab-start.ts";
-import { type LabClient, startLab } from "../../image/lab/client.ts";
+import type { LabClient } from "../../image/lab/client.ts";
 import type { SupervisorOptions } from "../../image/lab/options.ts";
+import { startLab } from "../../image/lab/start.ts";
 import type { LabStatus } from "../../image/lab/status.ts";
 
 export type Ended = { code: number; stdout: string; stderr: string };

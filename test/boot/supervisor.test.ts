@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { findLab, startLab } from "../../image/lab/client.ts";
+import { findLab } from "../../image/lab/client.ts";
+import { startLab } from "../../image/lab/start.ts";
 import { runHamlet } from "./lab.ts";
 
 const cli = fileURLToPath(new URL("../../cli/hamlet.ts", import.meta.url));

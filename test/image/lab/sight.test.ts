@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type Finding, newSight, type Sight, type StatusGist, see, standings } from "../../../image/lab/sight.ts";
+import { type Finding, newSight, type Sight, type StatusGist, see } from "../../../image/lab/sight.ts";
+import { standings } from "../../../image/lab/standing.ts";
 import type { LabEvent } from "../../../image/lab/status.ts";
 
 /** What `name` answers when it knows `others`, each with a state and perhaps a handshake and metrics. */
