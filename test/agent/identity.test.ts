@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { loadIdentity, type Self } from "../../agent/identity.ts";
 import { readRecord } from "../../provisioning/record.ts";
 import { makeNeighborhood, type TestNeighborhood } from "../neighborhood.ts";
@@ -11,12 +11,9 @@ let hood: TestNeighborhood;
 let self: Self;
 let provisionPath: string;
 
-let keys: string;
 beforeAll(async () => {
-  keys = await mkdtemp(join(tmpdir(), "hamlet-keys-"));
-  hood = await makeNeighborhood(join(keys, "elm-street"));
+  hood = await makeNeighborhood();
 });
-afterAll(() => rm(keys, { recursive: true }));
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "hamlet-identity-"));
@@ -61,7 +58,7 @@ describe("a device on its first boot", () => {
   });
 
   test("refuses a token that another neighborhood's root signed", async () => {
-    const other = await makeNeighborhood(join(folder, "oak-avenue"));
+    const other = await makeNeighborhood();
     const { token, tokenKey } = await other.token();
     await provision(hood.provision({ token, tokenKey }));
     await expect(loadIdentity(self, provisionPath)).rejects.toMatchObject({ refusal: "tokenForged" });

@@ -5,7 +5,8 @@ import { expect, test } from "vitest";
 import type { Status } from "../../agent/status.ts";
 import { eventually } from "../eventually.ts";
 import { lacks } from "../lacks.ts";
-import { found, type Home, issue, makeNeighborhood } from "./neighborhood.ts";
+import { makeStreet, makeTokenFile } from "../street.ts";
+import { type Home, makeNeighborhood } from "./neighborhood.ts";
 
 const skip = lacks("namespaces", "wireguard", "nft", "ping");
 
@@ -152,7 +153,7 @@ test.skipIf(skip)("who brings a wrong token gets nowhere, and each side says why
   await allAlive(home, ["attic", "cellar"]);
 
   // Expired: it is the right neighborhood, so somebody may adopt it.
-  const expired = await issue(home.founders, { issuedAt: 1, notAfter: Date.now() - 1_000 });
+  const expired = await makeTokenFile(home.street, { issuedAt: 1, notAfter: Date.now() - 1_000 });
   await home.provision("late", expired);
   await home.startAgent("late");
   await eventually(async () => {
@@ -169,7 +170,7 @@ test.skipIf(skip)("who brings a wrong token gets nowhere, and each side says why
   await expect(home.on("late")(["ping", "-c1", "-W1", atticAddress])).rejects.toThrow();
 
   // Forged: another root signed it in this neighborhood's name. The device itself refuses to begin.
-  const { token, tokenKey } = await issue({ ...home.founders, root: found().root }, {});
+  const { token, tokenKey } = await makeTokenFile({ ...home.street, root: makeStreet().root }, {});
   await home.provision("forger", { token, tokenKey });
   await home.startAgent("forger");
   await refuses(home, "forger", "waiting.unprovisioned");
@@ -190,7 +191,7 @@ test.skipIf(skip)(
   async () => {
     await using home = await makeNeighborhood(["attic", "stranger"]);
     await home.startAgents("attic");
-    await home.provision("stranger", await issue(found()));
+    await home.provision("stranger", await makeTokenFile(makeStreet()));
     await home.startAgent("stranger", { seeds: [`${home.address("attic")}:7780`] });
     await refuses(home, "attic", "record.refused");
     expect((await home.status("attic")).members).toHaveLength(1);

@@ -6,45 +6,14 @@ import { join } from "node:path";
 import { bundleProgram } from "../../agent/build.ts";
 import type { AgentConfig } from "../../agent/config.ts";
 import { Status } from "../../agent/status.ts";
-import type { TokenFile } from "../../provisioning/issue-token.ts";
-import { generateSigningKey, type SigningKey, seedOf } from "../../provisioning/keys.ts";
-import { foundedBy } from "../../provisioning/neighborhood-keys.ts";
 import { encodeProvisionFile, type ProvisionFile } from "../../provisioning/provision-file.ts";
-import { signToken, type TokenCertificate } from "../../provisioning/token.ts";
+import { makeStreet, makeTokenFile, type Street } from "../street.ts";
 import type { Child } from "./child.ts";
 import { type HostOptions, type Lan, makeLan } from "./lan.ts";
 
-export type Founders = { root: SigningKey; successor: SigningKey };
-export const found = (): Founders => ({ root: generateSigningKey(), successor: generateSigningKey() });
-
-const day = 86_400_000;
-
-/** A join token; what is not said is as `hamlet token create` has it. */
-export async function issue({ root, successor }: Founders, terms: Partial<TokenCertificate> = {}): Promise<TokenFile> {
-  const keys = foundedBy(root.publicKey, successor.publicKey);
-  const tokenKey = generateSigningKey();
-  const certificate: TokenCertificate = {
-    ...{ v: 1, neighborhood: keys.id, id: Math.random().toString(16).slice(2).padEnd(16, "0").slice(0, 16) },
-    ...{ key: tokenKey.publicKey, issuedAt: Date.now() - 1_000, notAfter: Date.now() + 7 * day, maxDevices: 10 },
-    ...{ tags: [], adopt: "auto", revocation: 0 },
-    ...terms,
-  };
-  return {
-    v: 1,
-    neighborhood: {
-      id: keys.id,
-      name: "Elm Street",
-      rootKey: root.publicKey,
-      successorKey: successor.publicKey,
-    },
-    token: await signToken(certificate, root),
-    tokenKey: seedOf(tokenKey),
-  };
-}
-
 type DeepPartial<T> = { [K in keyof T]?: T[K] extends object ? DeepPartial<T[K]> : T[K] };
 export type Home = Lan & {
-  founders: Founders;
+  street: Street;
   /** Leaves a provision file for a device that has no identity yet; by default with the neighborhood's own token. */
   provision(name: string, over?: Partial<ProvisionFile>): Promise<void>;
   /** Starts, or starts again, the agent of a host with what its folder holds. */
@@ -58,13 +27,13 @@ export type Home = Lan & {
 
 export async function makeNeighborhood(names: string[], options: HostOptions = {}): Promise<Home> {
   const lan = await makeLan(names, options);
-  const founders = found();
-  const token = await issue(founders);
+  const street = makeStreet();
+  const token = await makeTokenFile(street);
   const agents = new Map<string, Child>();
   const bundle = await agentBundle();
   const home: Home = {
     ...lan,
-    founders,
+    street,
     async provision(name, over = {}) {
       const file: ProvisionFile = { ...token, name, ...over };
       await mkdir(join(lan.folder(name), "state"), { recursive: true });

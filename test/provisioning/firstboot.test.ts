@@ -8,7 +8,7 @@ import { seedOf } from "../../provisioning/keys.ts";
 import { blankProvisionBlock, encodeProvisionFile, type ProvisionFile } from "../../provisioning/provision-file.ts";
 import type { Argv } from "../../system/command.ts";
 import { silentLog } from "../../system/log.ts";
-import { makeStreet, makeToken, monday } from "./street.ts";
+import { makeStreet, makeToken, monday } from "../street.ts";
 
 const elm = makeStreet();
 const token = await makeToken(elm);

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { generateSigningKey, type SigningKey } from "../../provisioning/keys.ts";
 import { type NeighborhoodKeys, signSuccession, succeed } from "../../provisioning/neighborhood-keys.ts";
 import { verifyToken } from "../../provisioning/token.ts";
-import { makeStreet, makeToken, monday } from "./street.ts";
+import { makeStreet, makeToken, monday } from "../street.ts";
 
 const elm = makeStreet();
 const [third, fourth] = [generateSigningKey(), generateSigningKey()];

@@ -14,7 +14,7 @@ import { verifyOperator } from "../../provisioning/operator.ts";
 import { planProvision, reusableToken, verifyProvision } from "../../provisioning/provision-device.ts";
 import { decodeProvisionFile, encodeProvisionFile } from "../../provisioning/provision-file.ts";
 import { noRevocations } from "../../provisioning/revocation.ts";
-import { day, monday } from "./street.ts";
+import { day, monday } from "../street.ts";
 
 let home: string;
 let elm: string;

@@ -11,7 +11,7 @@ import {
   requireBoard,
 } from "../../provisioning/provision-file.ts";
 import { HamletError } from "../../system/error.ts";
-import { makeStreet, makeToken } from "./street.ts";
+import { makeStreet, makeToken } from "../street.ts";
 
 const elm = makeStreet();
 const token = await makeToken(elm);

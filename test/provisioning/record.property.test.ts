@@ -4,7 +4,7 @@ import { sign } from "../../provisioning/jws.ts";
 import { generateSigningKey } from "../../provisioning/keys.ts";
 import { judgeRecord } from "../../provisioning/record.ts";
 import { refusalCodes } from "../../provisioning/refusal.ts";
-import { makeDevice, makeStreet, makeToken, recordOf, trustOf } from "./street.ts";
+import { makeDevice, makeStreet, makeToken, recordOf, trustOf } from "../street.ts";
 
 const elm = makeStreet();
 const token = await makeToken(elm);

@@ -9,7 +9,7 @@ import { judgeRecord, maxRecordChars, type Trust, type Verdict } from "../../pro
 import { type RefusalCode, refusalCodes } from "../../provisioning/refusal.ts";
 import { addRevocations, noRevocations, type Revocation, signRevocation } from "../../provisioning/revocation.ts";
 import { signToken } from "../../provisioning/token.ts";
-import { admit, type Device, day, makeDevice, makeStreet, makeToken, monday, recordOf, trustOf } from "./street.ts";
+import { admit, type Device, day, makeDevice, makeStreet, makeToken, monday, recordOf, trustOf } from "../street.ts";
 
 const elm = makeStreet();
 const token = await makeToken(elm);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { printRecoverySheet, readRecoverySheet } from "../../provisioning/recovery-sheet.ts";
-import { makeStreet } from "./street.ts";
+import { makeStreet } from "../street.ts";
 
 const { root, successor, keys } = makeStreet();
 const sheet = printRecoverySheet({ name: "Elm Street", id: keys.id, root, successor });

@@ -11,7 +11,7 @@ import {
   revocationsAfter,
   signRevocation,
 } from "../../provisioning/revocation.ts";
-import { makeDevice, makeStreet, makeToken, monday } from "./street.ts";
+import { makeDevice, makeStreet, makeToken, monday } from "../street.ts";
 
 const elm = makeStreet();
 const token = await makeToken(elm);

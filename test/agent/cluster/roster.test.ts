@@ -1,25 +1,22 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Roster } from "../../../agent/cluster/roster.ts";
 import { Warnings } from "../../../agent/health/warnings.ts";
 import { type Identity, loadIdentity } from "../../../agent/identity.ts";
 import { signRevocation } from "../../../provisioning/revocation.ts";
 import { silentLog } from "../../../system/log.ts";
-import { makeAgentFolder, makeNeighborhood, type TestNeighborhood } from "../../neighborhood.ts";
+import { bootDevice, makeNeighborhood, type TestNeighborhood } from "../../neighborhood.ts";
 
 let folder: string;
 let hood: TestNeighborhood;
 let now: number;
 const clock = { now: () => now, monotonic: () => now };
 
-let keys: string;
 beforeAll(async () => {
-  keys = await mkdtemp(join(tmpdir(), "hamlet-keys-"));
-  hood = await makeNeighborhood(join(keys, "elm-street"));
+  hood = await makeNeighborhood();
 });
-afterAll(() => rm(keys, { recursive: true }));
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "hamlet-roster-"));
@@ -28,11 +25,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 const stateOf = (name: string) => join(folder, name, "state");
-async function device(name: string, provision: Buffer = hood.provision({ name })): Promise<Identity> {
-  await makeAgentFolder(join(folder, name), provision);
-  const self = { board: "nuc", release: "1.0.0", bootId: "boot-1", stateFolder: stateOf(name) };
-  return (await loadIdentity(self, join(stateOf(name), "provision.json")))!;
-}
+const device = (name: string, provision: Buffer = hood.provision({ name })) => bootDevice(stateOf(name), provision);
 function rosterOf(identity: Identity, name: string) {
   const warnings = new Warnings(clock, silentLog);
   return { warnings, roster: new Roster({ identity, stateFolder: stateOf(name), clock, log: silentLog, warnings }) };
@@ -52,7 +45,7 @@ describe("hearing a record", () => {
 
   test("a device with an expired token waits with its code, and is forgotten after ten minutes", async () => {
     const [attic, cellar] = [await device("attic"), await device("cellar")];
-    const late = await hood.token({ validMs: 1_000 });
+    const late = await hood.token({ notAfter: now + 1_000 });
     const porch = await device("porch", hood.provision({ ...late, name: "porch" }));
     const { roster } = rosterOf(attic, "attic");
     await roster.hear(cellar.jws);
@@ -65,7 +58,7 @@ describe("hearing a record", () => {
 
   test("one whom a known member let in is accepted at any date", async () => {
     const [attic, cellar] = [await device("attic"), await device("cellar")];
-    const short = await hood.token({ validMs: 1_000 });
+    const short = await hood.token({ notAfter: now + 1_000 });
     const porch = await device("porch", hood.provision({ ...short, name: "porch" }));
     const atCellar = rosterOf(cellar, "cellar").roster;
     const { admission } = (await atCellar.hear(porch.jws)) as { admission: string };
@@ -114,7 +107,7 @@ describe("hearing a record", () => {
   });
 
   test("a clock at 1970 lets nobody in by a token that had ended before the newest one was made", async () => {
-    const ended = await hood.token({ now: now - 10_000_000, validMs: 1_000 });
+    const ended = await hood.token({ issuedAt: now - 10_000_000, notAfter: now - 9_999_000 });
     const [attic, cellar] = [await device("attic"), await device("cellar")];
     const porch = await device("porch", hood.provision({ ...ended, name: "porch" }));
     const { roster } = rosterOf(attic, "attic");
@@ -139,7 +132,7 @@ describe("hearing a record", () => {
 
   test("a stranger's record is refused and a warning tells why", async () => {
     const attic = await device("attic");
-    const elsewhere = await makeNeighborhood(join(folder, "oak-avenue"));
+    const elsewhere = await makeNeighborhood();
     const stranger = await device("stranger", elsewhere.provision({ name: "stranger" }));
     const { roster, warnings } = rosterOf(attic, "attic");
     expect(await roster.hear(stranger.jws)).toMatchObject({ verdict: "refused", because: "wrongNeighborhood" });
@@ -193,7 +186,7 @@ test("a revoked member is dropped at once, and never taken back", async () => {
       issuedAt: now,
       revoke: { kind: "device", device: cellar.id, token: cellar.token.id, stays: [] },
     },
-    hood.opened.root,
+    hood.root,
   );
   let changes = 0;
   roster.onChange = () => changes++;

@@ -5,18 +5,18 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { Roster } from "../../../agent/cluster/roster.ts";
 import { makeMeeting } from "../../../agent/discovery/meeting.ts";
 import { Warnings } from "../../../agent/health/warnings.ts";
-import { type Identity, loadIdentity } from "../../../agent/identity.ts";
+import type { Identity } from "../../../agent/identity.ts";
 import { readRecord } from "../../../provisioning/record.ts";
 import { signRevocation } from "../../../provisioning/revocation.ts";
 import { silentLog } from "../../../system/log.ts";
-import { makeAgentFolder, makeNeighborhood, type TestNeighborhood } from "../../neighborhood.ts";
+import { bootDevice, makeNeighborhood, type TestNeighborhood } from "../../neighborhood.ts";
 
 let folder: string;
 let hood: TestNeighborhood;
 let count = 0;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "hamlet-meeting-"));
-  hood = await makeNeighborhood(join(folder, "elm-street"));
+  hood = await makeNeighborhood();
 });
 afterAll(() => rm(folder, { recursive: true }));
 
@@ -28,11 +28,8 @@ type Device = {
   changes: () => number;
 } & ReturnType<typeof makeMeeting>;
 async function device(name: string): Promise<Device> {
-  const home = join(folder, `device-${count++}`);
-  await makeAgentFolder(home, hood.provision({ name }));
-  const stateFolder = join(home, "state");
-  const self = { board: "nuc", release: "1.0.0", bootId: "boot-1", stateFolder };
-  const identity = (await loadIdentity(self, join(stateFolder, "provision.json")))!;
+  const stateFolder = join(folder, `device-${count++}`);
+  const identity = await bootDevice(stateFolder, hood.provision({ name }));
   const clock = { now: Date.now, monotonic: () => performance.now() };
   const warnings = new Warnings(clock, silentLog);
   const roster = new Roster({ identity, stateFolder, clock, log: silentLog, warnings });
@@ -98,7 +95,7 @@ test("who is behind gets the revocations it lacks, who is not gets none", async 
       issuedAt: Date.now(),
       revoke: { kind: "operator", key: attic.identity.deviceKey },
     },
-    hood.opened.root,
+    hood.root,
   );
   await attic.roster.hearRevocations([revocation]);
   const answer = await attic.answer(hello(cellar), "192.168.1.2");

@@ -1,11 +1,12 @@
 // A neighborhood made by hand: keys, tokens and devices whose records a test may bend before they are signed.
-import { generateSigningKey, generateWireguardKeyPair, type SigningKey } from "../../provisioning/keys.ts";
-import { signAdmission, signMemberCertificate } from "../../provisioning/member.ts";
-import { deviceIdOf } from "../../provisioning/names.ts";
-import { foundedBy, type NeighborhoodKeys } from "../../provisioning/neighborhood-keys.ts";
-import { type MemberRecord, signRecord, type Trust } from "../../provisioning/record.ts";
-import { noRevocations } from "../../provisioning/revocation.ts";
-import { signToken, type TokenCertificate } from "../../provisioning/token.ts";
+import type { TokenFile } from "../provisioning/issue-token.ts";
+import { generateSigningKey, generateWireguardKeyPair, type SigningKey, seedOf } from "../provisioning/keys.ts";
+import { signAdmission, signMemberCertificate } from "../provisioning/member.ts";
+import { deviceIdOf } from "../provisioning/names.ts";
+import { foundedBy, type NeighborhoodKeys } from "../provisioning/neighborhood-keys.ts";
+import { type MemberRecord, signRecord, type Trust } from "../provisioning/record.ts";
+import { noRevocations } from "../provisioning/revocation.ts";
+import { signToken, type TokenCertificate } from "../provisioning/token.ts";
 
 export const day = 86_400_000;
 export const monday = Date.UTC(2026, 0, 5);
@@ -39,6 +40,16 @@ export async function makeToken(
     ...change,
   };
   return { certificate, jws: await signToken(certificate, root), key };
+}
+
+/** A token for now, in the file that `hamlet token create` writes; what is not said is as the command has it. */
+export async function makeTokenFile(street: Street, change: Partial<TokenCertificate> = {}): Promise<TokenFile> {
+  const now = Date.now();
+  const terms = { issuedAt: now - 1_000, notAfter: now + 7 * day, maxDevices: 10, tags: [], ...change };
+  const { jws, key } = await makeToken(street, terms);
+  const { keys } = street;
+  const neighborhood = { id: keys.id, name: "Elm Street", rootKey: keys.rootKey, successorKey: keys.successorKey };
+  return { v: 1, neighborhood, token: jws, tokenKey: seedOf(key) };
 }
 
 export async function makeDevice({ keys }: Pick<Street, "keys">, token: Token, name = "attic"): Promise<Device> {
