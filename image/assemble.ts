@@ -8,6 +8,7 @@ import { HamletError } from "../system/error.ts";
 import type { Progress } from "../system/progress.ts";
 import { boardNamed, type Layout, layoutOf } from "./boards.ts";
 import type { Bundle, BundleFile } from "./bundle/bundle.ts";
+import { removeLeftovers } from "./bundle/leftovers.ts";
 import { espType, guidOf, headSectors, linuxType, type Partition, sectorBytes, tailSectors, writeGpt } from "./gpt.ts";
 import { type ImageJson, imageJsonPath, provisionPath } from "./image-json.ts";
 import { appendSections } from "./uki.ts";
@@ -23,6 +24,7 @@ export async function assembleImage(bundle: Bundle, output: string, run: Run, pr
   const layout = layoutOf(board);
   const { partitions, diskBytes } = placePartitions(layout, bundle.inputs);
   await mkdir(dirname(resolve(output)), { recursive: true });
+  await removeLeftovers(dirname(resolve(output)), /^\.hamlet-image-[A-Za-z0-9]{6}$/, Date.now());
   const work = await mkdtemp(join(dirname(resolve(output)), ".hamlet-image-"));
   try {
     const disk = join(work, "disk");

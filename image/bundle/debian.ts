@@ -11,6 +11,7 @@ import { type Base, debianBase } from "./base.ts";
 import { type Bundle, BundleJson, bundleFiles, factsOf, readBundle } from "./bundle.ts";
 import { makeInitrd } from "./initrd.ts";
 import { type Kernel, unpackKernel } from "./kernel.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { nodeRuntime, nodeVersion } from "./node.ts";
 import { type BuildRequest, builderFiles, makeRoot, osRelease, rootParts, sizeOf } from "./root.ts";
 import { makeVerity } from "./verity.ts";
@@ -21,6 +22,9 @@ export async function buildDebianBundle(
   run: Run,
   progress: Progress,
 ): Promise<Bundle & Pick<Base, "staleBecause">> {
+  for (const kind of ["base", "bundle", "node"]) {
+    await removeLeftovers(join(cacheFolder(), kind), /\.[A-Za-z0-9]{6}$/, Date.now());
+  }
   const base = await debianBase(request.board, run, progress);
   const stale = base.staleBecause && { staleBecause: base.staleBecause };
   const inputs = await inputsOf(request, base);
