@@ -55,6 +55,12 @@ export const nameOf = (command: Command): string =>
     )
     .join(" ");
 
+/** How many words `usage` has a place for: each `<...>` before `--` that is not an option's value. */
+function countPlaces(command: Command): number {
+  const own = command.usage.slice(nameOf(command).length).split(" -- ")[0] ?? "";
+  return own.replaceAll(/-{1,2}[a-z-]+ <[^>]*>/g, "").match(/<[^>]*>/g)?.length ?? 0;
+}
+
 /** Options from argv, then from `HAMLET_<FLAG>`, then their defaults. Throws `usage.invalid`, exit code 2. */
 export function parseInput(command: Command, argv: string[], env: NodeJS.ProcessEnv): Input {
   const split = argv.indexOf("--");
@@ -81,6 +87,8 @@ export function parseInput(command: Command, argv: string[], env: NodeJS.Process
       }
       values[name] ??= option.default;
     }
+    const surplus = parsed.positionals[countPlaces(command)];
+    if (surplus !== undefined) throw new Error(`'${surplus}' is one word too many`);
     return { positionals: parsed.positionals, values, rest: split < 0 ? [] : argv.slice(split + 1) };
   } catch (cause) {
     throw usageError(command, cause instanceof Error ? cause.message.split(". To")[0]! : String(cause));

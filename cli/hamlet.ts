@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // The bin: finds the command in the table, runs it, and turns an error into a line for people and an exit code.
 // Exit codes: 0 done, 1 failed, 2 used wrongly, 3 refused because it would do harm, 4 rolled back.
-import { describeError, HamletError } from "../system/error.ts";
+import packageJson from "../package.json" with { type: "json" };
+import { coded, describeError, HamletError } from "../system/error.ts";
 import { makeProgress } from "../system/progress.ts";
 import { type Command, helpText, nameOf, parseInput } from "./command.ts";
 import { commands } from "./commands.ts";
@@ -11,6 +12,8 @@ process.exitCode = await main(words);
 
 async function main(argv: string[]): Promise<number> {
   const loaded = commands;
+  if (argv[0] === "--version" || argv[0] === "-v") return print(packageJson.version, 0);
+  if (argv[0] === "help") return main([...argv.slice(1), "--help"]);
   const found = findCommand(loaded, argv);
   if (!found) {
     const asked = argv.filter((word) => !word.startsWith("-")).join(" ");
@@ -32,8 +35,9 @@ async function main(argv: string[]): Promise<number> {
         progress,
       })) ?? 0
     );
-  } catch (error) {
+  } catch (thrown) {
     progress.end();
+    const error = coded(thrown);
     if (!(error instanceof HamletError) || process.env["HAMLET_DEBUG"]) console.error(error);
     console.error(`hamlet: ${describeError(error)}`);
     return error instanceof HamletError ? error.exitCode : 1;

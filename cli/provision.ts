@@ -139,6 +139,8 @@ async function readNetwork(values: Values, dns: string[] | undefined): Promise<N
   if (address === undefined && (gateway !== undefined || dns)) throw usageError(provision, "--address is missing");
   const country = text(values, "wifi-country");
   const passwordPath = text(values, "wifi-password-file");
+  if (ssid === undefined && (country ?? passwordPath) !== undefined)
+    throw usageError(provision, "--wifi-ssid is missing");
   const password =
     passwordPath === undefined
       ? process.env["HAMLET_WIFI_PASSWORD"]

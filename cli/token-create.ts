@@ -1,8 +1,10 @@
 // `token create [--neighborhood <folder>] [-o <file>]`: a join token for several devices, or for somebody else's hands.
+import { stat } from "node:fs/promises";
 import { issueToken } from "../provisioning/issue-token.ts";
 import { openNeighborhood, readNeighborhood } from "../provisioning/neighborhood.ts";
 import { parseDuration, TokenCertificate } from "../provisioning/token.ts";
 import { systemClock } from "../system/clock.ts";
+import { HamletError } from "../system/error.ts";
 import { writeJson } from "../system/files.ts";
 import { type Command, text, usageError, type Values } from "./command.ts";
 import { askPassphrase, passphraseOptions } from "./passphrase.ts";
@@ -47,10 +49,12 @@ would give a device, and delete it when it has served.`,
   async run({ values }, { print, note }) {
     const folder = text(values, "neighborhood") ?? ".";
     const terms = readTerms(values);
+    const wanted = text(values, "out");
+    if (wanted !== undefined) await refuseExisting(wanted);
     await readNeighborhood(folder); // before the passphrase is asked for
     const neighborhood = await openNeighborhood(folder, await askPassphrase(values));
     const { file, certificate } = await issueToken(neighborhood, { ...terms, now: systemClock.now() });
-    const out = text(values, "out") ?? `token-${certificate.id}.json`;
+    const out = wanted ?? `token-${certificate.id}.json`;
     await writeJson(out, file);
 
     const { id, maxDevices, tags, adopt } = certificate;
@@ -61,6 +65,17 @@ would give a device, and delete it when it has served.`,
     return 0;
   },
 };
+
+/** Whatever is there stays: it may be the root key. */
+async function refuseExisting(path: string): Promise<void> {
+  const facts = await stat(path).catch(() => undefined);
+  if (!facts) return;
+  if (facts.isDirectory()) throw usageError(tokenCreate, `-o ${path} is a folder: name the file`);
+  throw new HamletError("file.exists", `${path} is there already and is not overwritten`, {
+    hint: "name another file with -o, or remove this one first",
+    exitCode: 3,
+  });
+}
 
 function readTerms(values: Values): { validMs: number; maxDevices: number; tags: string[]; adopt: "auto" | "confirm" } {
   const validMs = parseDuration(text(values, "expires") ?? "");

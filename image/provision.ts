@@ -3,7 +3,7 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, HamletError } from "../system/error.ts";
-import { parseJson } from "../system/files.ts";
+import { explainIssues, parseJson } from "../system/files.ts";
 import { provisionBlockBytes } from "./boards.ts";
 import { type FoundFile, findFatFile, type ReadAt } from "./fat.ts";
 import { espType, headSectors, readGpt, sectorBytes } from "./gpt.ts";
@@ -24,6 +24,7 @@ export async function findProvisionBlock(path: string): Promise<ProvisionBlock> 
     throw cause;
   });
   if (facts.isDirectory()) return await findInFolder(path);
+  if (!facts.isFile() && !facts.isBlockDevice()) throw notOurs(path, "it is neither a file nor a disk");
   await using file = await opened(path, "r");
   return await findInImage(file.handle, path);
 }
@@ -35,6 +36,8 @@ export async function provisionImage(path: string, block: Buffer): Promise<{ off
     throw new HamletError("provision.tooLarge", `a provision block has ${length} bytes, this one ${block.length}`);
   }
   await using file = await opened(target, "r+");
+  // From here on it holds a live secret; a device node and FAT have modes of their own.
+  if ((await file.handle.stat()).isFile()) await file.handle.chmod(0o600).catch(() => {});
   await file.handle.write(block, 0, length, offset);
   await file.handle.sync();
   return { offset, board: image.board };
@@ -53,7 +56,7 @@ async function findInFolder(folder: string): Promise<ProvisionBlock> {
   });
   const image = parseImage(folder, await about.handle.readFile());
   const facts = await stat(path).catch((cause) => {
-    throw notOurs(folder, `it has no ${provisionPath} (a device removes it once it has read it)`, cause);
+    throw notOurs(folder, `it has no ${provisionPath}`, cause);
   });
   if (facts.size !== provisionBlockBytes) throw notOurs(folder, `${provisionPath} has ${facts.size} bytes`);
   return { offset: 0, length: facts.size, image, path };
@@ -88,7 +91,7 @@ async function findInImage(handle: FileHandle, path: string): Promise<ProvisionB
 
 function parseImage(path: string, bytes: Buffer): ImageJson {
   const parsed = ImageJson.safeParse(parseJson(bytes.toString("utf8")));
-  if (!parsed.success) throw notOurs(path, `its ${imageJsonPath} is not valid`, parsed.error);
+  if (!parsed.success) throw notOurs(path, `its ${imageJsonPath}: ${explainIssues(parsed.error)}`);
   return parsed.data;
 }
 

@@ -126,7 +126,6 @@ function check(json: unknown): ProvisionFile {
   if (parsed.success) return parsed.data;
   throw new HamletError("provision.invalid", `the provision file: ${explainIssues(parsed.error)}`, {
     hint: "make it by hamlet provision",
-    cause: parsed.error,
   });
 }
 

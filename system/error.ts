@@ -6,6 +6,7 @@ export type ErrorCode =
   | "command.failed"
   | "command.missing"
   | "command.timeout"
+  | "file.exists"
   | "file.invalid"
   | "file.full"
   | "file.unreadable"
@@ -77,6 +78,41 @@ export function describeError(error: unknown): string {
       ? `${error.code}: ${error.message}${error.hint ? ` (${error.hint})` : ""}`
       : error.message;
   return error.cause === undefined ? own : `${own} <- ${describeError(error.cause)}`;
+}
+
+/** A system error as people can use it: what was refused, and what to do. Anything else comes back as it is. */
+export function coded(error: unknown): unknown {
+  const errno = errnoOf(error);
+  if (error instanceof HamletError || errno === undefined || !(error instanceof Error)) return error;
+  const path = "path" in error && typeof error.path === "string" ? error.path : "a file";
+  switch (errno) {
+    case "ENOSPC":
+    case "EDQUOT":
+      return new HamletError("file.full", `no space left to write ${path}`, {
+        hint: "free space on this disk",
+        cause: error,
+      });
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return new HamletError("file.unreadable", `${path} may not be opened by this user`, {
+        hint: "run as its owner or as root, or name another file",
+        cause: error,
+      });
+    case "ENOENT":
+    case "ENOTDIR":
+    case "EISDIR":
+      return new HamletError(
+        "file.unreadable",
+        `${path} is not there, or is not a ${errno === "EISDIR" ? "file" : "folder"}`,
+        {
+          hint: "look at the path",
+          cause: error,
+        },
+      );
+    default:
+      return error;
+  }
 }
 
 /** The errno of a Node system error ("ENOENT"), or undefined. */

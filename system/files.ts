@@ -50,9 +50,7 @@ export async function readJson<T extends z.ZodType>(path: string, schema: T): Pr
   }
   const parsed = schema.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
-  throw new HamletError("file.invalid", `${path} is not valid: ${explainIssues(parsed.error)}`, {
-    cause: parsed.error,
-  });
+  throw new HamletError("file.invalid", `${path} is not valid: ${explainIssues(parsed.error)}`);
 }
 
 /** The JSON in `text`, or undefined: whoever calls holds a schema against it anyway. */

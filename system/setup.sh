@@ -10,7 +10,7 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 # What the image builder and the virtual neighborhood run.
-start_packages="mmdebstrap debian-archive-keyring erofs-utils mtools dosfstools e2fsprogs cryptsetup-bin busybox-static systemd-boot-efi binutils zstd kmod cpio xz-utils
+start_packages="mmdebstrap uidmap debian-archive-keyring erofs-utils mtools dosfstools e2fsprogs cryptsetup-bin busybox-static systemd-boot-efi binutils zstd kmod cpio xz-utils
 qemu-system-x86 qemu-utils ovmf iproute2 wireguard-tools avahi-utils avahi-daemon dbus ca-certificates"
 # What the tests talk to or run in: namespaces, a second implementation of each protocol, a browser.
 test_packages="$start_packages nftables wireguard-go mosquitto-clients iputils-ping procps tcpdump openssl chromium"

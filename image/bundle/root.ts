@@ -142,10 +142,9 @@ export const sizeOf = (part: Part): number =>
 
 /** The builder's own files: a change in any of them is a change of what a build makes. */
 export async function builderFiles(projectFolder: string): Promise<string[]> {
-  const folder = join(projectFolder, "image/bundle");
-  const names = await readdir(folder, { recursive: true, withFileTypes: true });
-  return names
-    .filter((found) => found.isFile())
-    .map((found) => join(found.parentPath, found.name))
-    .sort();
+  const filesIn = async (folder: string, recursive = false) => {
+    const found = await readdir(join(projectFolder, folder), { recursive, withFileTypes: true });
+    return found.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  };
+  return [...(await filesIn("image/bundle", true)), ...(await filesIn("image")), ...(await filesIn("nix"))].sort();
 }

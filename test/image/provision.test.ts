@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -31,6 +31,13 @@ test("an image takes a provision block in place, and not one byte elsewhere chan
   expect((await readProvisionBlock(image)).equals(block)).toBe(true);
 });
 
+test("an image that holds a secret is its owner's alone", async () => {
+  await makeDisk(image);
+  await chmod(image, 0o644);
+  await provisionImage(image, block);
+  expect((await stat(image)).mode & 0o777).toBe(0o600);
+});
+
 test("inspecting tells what the image is and whether it holds a secret, never the secret", async () => {
   await makeDisk(image);
   expect(await inspectImage(image)).toMatchObject({ board: "nuc", version: "1.2.3", isProvisioned: false });
@@ -60,12 +67,12 @@ test("no such file and an empty folder are refused", async () => {
   await expect(provisionImage(folder, block)).rejects.toMatchObject({ code: "image.notOurs" });
 });
 
-test("a card whose device has already taken its provision file says so", async () => {
+test("a card without a place for the provision file is refused, and the message names it", async () => {
   await mkdir(join(folder, "card/hamlet"), { recursive: true });
   await writeFile(join(folder, "card/hamlet/image.json"), JSON.stringify(imageFacts));
   await expect(provisionImage(join(folder, "card"), block)).rejects.toMatchObject({
     code: "image.notOurs",
-    message: expect.stringContaining("once it has read it"),
+    message: expect.stringContaining("hamlet/provision.json"),
   });
 });
 

@@ -102,6 +102,15 @@ test("token create keeps to its terms, and the file is for its owner only", asyn
   }
 });
 
+test("token create overwrites nothing, least of all the root key", async () => {
+  const key = join(elm, "root.key");
+  const before = await readFile(key, "utf8");
+  const onto = (path: string) => run(tokenCreate, ["--neighborhood", elm, "-o", path]);
+  await expect(onto(key)).rejects.toMatchObject({ code: "file.exists", exitCode: 3 });
+  await expect(onto(elm)).rejects.toMatchObject({ code: "usage.invalid" });
+  expect(await readFile(key, "utf8")).toBe(before);
+});
+
 test("provision makes a card a device, twice with the same words to the byte, and says that it holds a secret", async () => {
   const words = [
     card,

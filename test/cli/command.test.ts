@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { helpText, nameOf, parseInput } from "../../cli/command.ts";
+import { commands } from "../../cli/commands.ts";
+import { coded } from "../../system/error.ts";
+
+const named = (name: string) => commands.find((command) => nameOf(command) === name)!;
+
+test("every command has a name of its own, an example that begins with it, and help that tells its options", () => {
+  expect(new Set(commands.map(nameOf)).size).toBe(commands.length);
+  for (const command of commands) {
+    expect(command.example).toContain(`hamlet ${nameOf(command)}`);
+    for (const option of Object.keys(command.options ?? {})) expect(helpText(command)).toContain(`--${option}`);
+  }
+});
+
+test("options come from the words, then from HAMLET_<NAME>, then from their defaults", () => {
+  const token = named("token create");
+  const env = { HAMLET_EXPIRES: "3d", HAMLET_MAX_DEVICES: "4", HAMLET_TAG: "porch" };
+  expect(parseInput(token, ["--expires", "1d"], env).values).toMatchObject({
+    expires: "1d",
+    "max-devices": "4",
+    adopt: "auto",
+    tag: ["porch"],
+  });
+});
+
+test("what stands behind -- belongs to the other program", () => {
+  const { positionals, rest } = parseInput(named("lab exec"), ["attic", "--", "ls", "--help"], {});
+  expect([positionals, rest]).toEqual([["attic"], ["ls", "--help"]]);
+});
+
+test.each([
+  ["init", ["a", "b", "--name", "x"], "'b' is one word too many"],
+  ["status", ["attic"], "'attic' is one word too many"],
+  ["lab up", ["5"], "'5' is one word too many"],
+  ["token create", ["--expiers", "1d"], "--expiers"],
+  ["token create", ["--expires"], "--expires"],
+])("hamlet %s %s is used wrongly, and the message names the word", (name, argv, message) => {
+  expect(() => parseInput(named(name), argv, {})).toThrow(
+    expect.objectContaining({ code: "usage.invalid", exitCode: 2 }),
+  );
+  expect(() => parseInput(named(name), argv, {})).toThrow(message);
+});
+
+test.each([
+  ["ENOSPC", "file.full"],
+  ["EACCES", "file.unreadable"],
+  ["EISDIR", "file.unreadable"],
+])("the system's %s reaches people as %s with the path and a next step", (errno, code) => {
+  const error = Object.assign(new Error(`${errno}: something`), { code: errno, path: "/somewhere" });
+  expect(coded(error)).toMatchObject({
+    code,
+    message: expect.stringContaining("/somewhere"),
+    hint: expect.any(String),
+  });
+});
