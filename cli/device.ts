@@ -67,7 +67,13 @@ const onSocket = (socketPath: string): Device => ({
 
 function atAddress(address: string): Device {
   const bare = address.split(":").length > 2 && !address.startsWith("[") ? `[${address}]` : address;
-  const url = new URL("/v1/status", bare.includes("://") ? bare : `http://${bare}`);
+  const url = URL.parse("/v1/status", bare.includes("://") ? bare : `http://${bare}`);
+  if (!url) {
+    throw new HamletError("usage.invalid", `${address} is no address`, {
+      hint: "as 192.168.1.7, [fd12::7]:80 or http://attic.local",
+      exitCode: 2,
+    });
+  }
   const options = { host: url.hostname.replace(/^\[|\]$/g, ""), port: url.port || 80, path: url.pathname };
   return { found: address, status: async () => read(await get(options, address)), close() {} };
 }
