@@ -11,20 +11,45 @@ export type RunOptions = {
   env?: Record<string, string | undefined>;
   /** Called for each line of stderr, for progress; the tail is kept for the error either way. */
   onStderrLine?: (line: string) => void;
+  /** Ends the program: SIGTERM, and what is still there two seconds later is killed. */
   signal?: AbortSignal;
+  /**
+   * A process group of its own, which ends as a whole: for a program that starts others. A terminal's Ctrl-C does not
+   * reach it, so whoever sets this gives a `signal` too.
+   */
+  ownGroup?: boolean;
 };
 /** Runs a program to its end and gives its stdout. Throws `command.missing`, `command.timeout` or `command.failed`. */
 export type Run = (argv: Argv, options?: RunOptions) => Promise<string>;
 
 const keptStderrChars = 4_000;
 const maxStdoutBytes = 64 << 20;
+const stopGraceMs = 2_000;
 
 export const run: Run = ([file, ...args], options = {}) => {
-  const { timeoutMs = 10_000, input, cwd, env, onStderrLine, signal } = options;
+  const { timeoutMs = 10_000, input, cwd, env, onStderrLine, signal, ownGroup = false } = options;
   const what = `${file} ${args.find((arg) => !arg.startsWith("-")) ?? ""}`.trim();
   return new Promise((resolve, reject) => {
+    const stoppedError = () => new HamletError("command.failed", `${what} was stopped`, { cause: signal?.reason });
+    if (signal?.aborted) return reject(stoppedError());
     // LC_ALL=C: callers parse this output, so it must not follow the device's language.
-    const child = spawn(file, args, { cwd, env: { ...process.env, LC_ALL: "C", ...env }, signal, stdio: "pipe" });
+    const ownEnv = { ...process.env, LC_ALL: "C", ...env };
+    const child = spawn(file, args, { cwd, env: ownEnv, detached: ownGroup, stdio: "pipe" });
+    const send = (how: "SIGTERM" | "SIGKILL") => {
+      if (!ownGroup || child.pid === undefined) return child.kill(how);
+      try {
+        return process.kill(-child.pid, how);
+      } catch {
+        // Nobody of the group is left.
+        return false;
+      }
+    };
+    // Whoever inherited the pipes and outlives the program must not hold up its end.
+    const kill = () => {
+      send("SIGKILL");
+      child.stdout.destroy();
+      child.stderr.destroy();
+    };
     const stdout: Buffer[] = [];
     let stdoutBytes = 0;
     let stderr = "";
@@ -32,11 +57,22 @@ export const run: Run = ([file, ...args], options = {}) => {
     let timedOut = false;
     const timer = setTimeout(() => {
       timedOut = true;
-      child.kill("SIGKILL");
+      kill();
     }, timeoutMs);
+    let grace: NodeJS.Timeout | undefined;
+    const stop = () => {
+      send("SIGTERM");
+      grace = setTimeout(kill, stopGraceMs);
+    };
+    signal?.addEventListener("abort", stop, { once: true });
+    const over = () => {
+      clearTimeout(timer);
+      clearTimeout(grace);
+      signal?.removeEventListener("abort", stop);
+    };
     child.stdout.on("data", (chunk: Buffer) => {
       stdoutBytes += chunk.length;
-      if (stdoutBytes > maxStdoutBytes) child.kill("SIGKILL");
+      if (stdoutBytes > maxStdoutBytes) kill();
       else stdout.push(chunk);
     });
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
@@ -50,7 +86,7 @@ export const run: Run = ([file, ...args], options = {}) => {
     child.stdin.on("error", () => {});
     child.stdin.end(input);
     child.on("error", (cause) => {
-      clearTimeout(timer);
+      over();
       if (errnoOf(cause) === "ENOENT") {
         reject(
           new HamletError("command.missing", `${file} is not installed`, {
@@ -61,7 +97,12 @@ export const run: Run = ([file, ...args], options = {}) => {
       } else reject(new HamletError("command.failed", `${what} could not be started`, { cause }));
     });
     child.on("close", (exitCode, killedBy) => {
-      clearTimeout(timer);
+      over();
+      if (grace) {
+        // The program itself is gone; of its group nobody stays behind.
+        if (ownGroup) send("SIGKILL");
+        return reject(stoppedError());
+      }
       if (exitCode === 0) return resolve(Buffer.concat(stdout).toString("utf8"));
       if (timedOut) return reject(new HamletError("command.timeout", `${what} did not end within ${timeoutMs} ms`));
       const told = stderr.trim().split("\n").slice(-8).join("\n");

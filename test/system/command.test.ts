@@ -1,0 +1,73 @@
+// A program that is timed out or stopped is gone when `run` says so, and with a group of its own so are its children.
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { run } from "../../system/command.ts";
+import { eventually } from "../eventually.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hamlet-command-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+/** The process that the shell wrote to `name`; 0 until it has. */
+const pidIn = async (name: string): Promise<number> =>
+  Number(await readFile(join(folder, name), "utf8").catch(() => "0"));
+
+const isGone = async (pid: number): Promise<boolean> => {
+  const state = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  // A zombie that its new parent has not looked at yet is as good as gone.
+  return state === "" || state.includes(") Z ");
+};
+
+/** A shell with a child in the background that holds the pipes open, and one in the foreground. */
+const family = (before = "") => ["sh", "-c", `${before} sleep 60 & echo $! > child; sleep 60; true`] as const;
+
+test("a timeout ends the program's children with it", async () => {
+  const running = run(family(), { cwd: folder, ownGroup: true, timeoutMs: 500 });
+  await expect(running).rejects.toMatchObject({ code: "command.timeout" });
+  const child = await pidIn("child");
+  expect(child).toBeGreaterThan(0);
+  await eventually(() => isGone(child));
+});
+
+test("a timeout is told in time, though a child of the program lives on with its pipes", async () => {
+  const startedMs = performance.now();
+  await expect(run(family(), { cwd: folder, timeoutMs: 500 })).rejects.toMatchObject({ code: "command.timeout" });
+  expect(performance.now() - startedMs).toBeLessThan(20_000);
+  process.kill(await pidIn("child"), "SIGKILL");
+});
+
+test("an abort asks the whole group to end and lets it tidy up", async () => {
+  const over = new AbortController();
+  const tidy = "trap 'echo tidied > tidied; exit 0' TERM;";
+  const running = run(family(tidy), { cwd: folder, ownGroup: true, signal: over.signal, timeoutMs: 60_000 });
+  const failed = expect(running).rejects.toMatchObject({ message: expect.stringMatching(/was stopped$/) });
+  const child = await eventually(async () => (await pidIn("child")) || false);
+  over.abort();
+  await failed;
+  expect(await readFile(join(folder, "tidied"), "utf8")).toBe("tidied\n");
+  await eventually(() => isGone(child));
+});
+
+test("who does not listen to the abort is killed", async () => {
+  const over = new AbortController();
+  const running = run(family("trap '' TERM;"), { cwd: folder, ownGroup: true, signal: over.signal, timeoutMs: 60_000 });
+  const failed = expect(running).rejects.toMatchObject({ message: expect.stringMatching(/was stopped$/) });
+  const child = await eventually(async () => (await pidIn("child")) || false);
+  over.abort();
+  await failed;
+  await eventually(() => isGone(child));
+});
+
+test("nothing is started once the signal is aborted", async () => {
+  const signal = AbortSignal.abort();
+  await expect(run(["touch", "started"], { cwd: folder, signal })).rejects.toMatchObject({ code: "command.failed" });
+  expect(await readFile(join(folder, "started"), "utf8").catch(() => "none")).toBe("none");
+});
+
+test("a program that ends by itself leaves its group alone", async () => {
+  expect(await run(["sh", "-c", "echo done"], { ownGroup: true, signal: new AbortController().signal })).toBe("done\n");
+});
