@@ -23,6 +23,7 @@ export async function firstBoot(paths: Paths, { run, log, now }: { run: Run; log
     ["hostname", () => applyHostname(paths, settled)],
     ["network", () => applyNetwork(paths, run)],
     ["board facts", () => tellBoard(paths, agent)],
+    ["lost state", () => tellLostState(paths, agent, now)],
   ];
   for (const [what, step] of steps) {
     await step().catch((error: unknown) => log.warn(`${what}: ${describeError(error)}`));
@@ -72,6 +73,13 @@ async function tellBoard(paths: Paths, agent: Owner): Promise<void> {
   const known = await readJson(paths.boardFacts, BoardFacts).catch(() => undefined);
   // Written when it changes: cards wear out.
   if (JSON.stringify(known) !== JSON.stringify(facts)) await giveToAgent(paths.boardFacts, facts, agent);
+}
+
+async function tellLostState(paths: Paths, agent: Owner, now: number): Promise<void> {
+  if (!(await readFile(paths.dataFailed).catch(() => undefined))) return;
+  const message = "the data partition could not be mounted: this device has lost its identity";
+  const hint = "its card or disk may be worn out: flash another one and provision it";
+  await giveToAgent(paths.report, { v: 1, code: "state.lost", message, hint, since: now }, agent);
 }
 
 async function agentOwner(passwd: string): Promise<Owner> {

@@ -23,6 +23,8 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   wpaSupplicant: join(root, "/var/lib/hamlet/root/wpa_supplicant.conf"),
   /** What systemd-networkd reads beside the image's own files; gone after a reboot. */
   runtimeNetwork: join(root, "/run/systemd/network"),
+  /** The initrd's word that the data partition could not be mounted: what is kept now is gone after a reboot. */
+  dataFailed: join(root, "/run/hamlet-disk/data-failed"),
   dmi: join(root, "/sys/class/dmi/id"),
   deviceTree: join(root, "/proc/device-tree"),
   links: join(root, "/sys/class/net"),

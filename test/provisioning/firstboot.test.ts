@@ -195,3 +195,10 @@ test("a second file before the first was used replaces it whole", async () => {
   ]);
   expect(await json(paths.provision)).toEqual(JSON.parse(JSON.stringify({ ...bare })));
 });
+
+test("a device that could not mount its state says so, and what to do", async () => {
+  await put(paths.dataFailed, "the data partition could not be mounted\n");
+  await put(paths.provisionFile, blankProvisionBlock());
+  await boot();
+  expect(await json(paths.report)).toMatchObject({ code: "state.lost", hint: expect.stringContaining("flash") });
+});
