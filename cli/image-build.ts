@@ -6,11 +6,13 @@ import { assembleImage, imageName } from "../image/assemble.ts";
 import { boardNamed, boardNames } from "../image/boards.ts";
 import { Version } from "../image/bundle/bundle.ts";
 import { buildDebianBundle } from "../image/bundle/debian.ts";
+import { removeLeftovers } from "../image/bundle/leftovers.ts";
 import { inspectImage } from "../image/inspect.ts";
 import packageJson from "../package.json" with { type: "json" };
-import { run } from "../system/command.ts";
+import { type Run, run } from "../system/command.ts";
 import { HamletError } from "../system/error.ts";
 import { type Command, text, usageError } from "./command.ts";
+import { hearStop } from "./stop.ts";
 
 export const imageBuild: Command = {
   usage: "image build --board <board> -o <folder>",
@@ -38,20 +40,30 @@ Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packa
 
     // Late: building needs tools that a device or a lone dist/hamlet.mjs does not have.
     const { buildAll, deviceFiles, projectFolder } = await import("./build.ts").catch(notBuilt);
+    const { signal, exitCode } = hearStop();
+    const abortable: Run = (argv, options) => run(argv, { ...options, signal, ownGroup: true });
     progress.stage("bundling the programs");
+    await removeLeftovers(tmpdir(), /^hamlet-(programs|mirror)-[A-Za-z0-9]{6}$/, Date.now());
     const work = await mkdtemp(join(tmpdir(), "hamlet-programs-"));
     try {
       const programs = await buildAll(work).catch(notBuilt);
       const agent = text(values, "agent");
       if (agent) programs.set("agent.mjs", resolve(agent));
+      signal.throwIfAborted();
       const request = { board, version: version.data, extras: await deviceFiles(programs), projectFolder };
-      const bundle = await buildDebianBundle(request, run, progress);
+      const bundle = await buildDebianBundle(request, abortable, progress);
       if (bundle.staleBecause) note(`${bundle.staleBecause.message}: taking the packages of the last build`);
+      signal.throwIfAborted();
       const there = await inspectImage(output).catch(() => undefined);
       const unchanged = there?.inputs === bundle.inputs && !there.isProvisioned;
-      if (!unchanged) await assembleImage(bundle, output, run, progress);
+      if (!unchanged) await assembleImage(bundle, output, abortable, progress);
       progress.end();
       if (unchanged) note(`nothing changed since ${output} was built`);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      progress.end();
+      note("stopped: the image was not built");
+      return exitCode();
     } finally {
       await rm(work, { recursive: true, force: true });
     }

@@ -46,19 +46,25 @@ export async function startFromValues(command: Command, values: Values, signal?:
 
 /**
  * This project's image, built if something changed, by `image build` in a process group of its own:
- * a change of mind ends all of its programs.
+ * a change of mind ends all of its programs, and so does our own sudden end.
  */
 export async function labImage(signal?: AbortSignal): Promise<string> {
   const hamlet = fileURLToPath(new URL("./hamlet.ts", import.meta.url));
-  const program = [hamlet, "image", "build", "--board", "nuc", "-o", join(cacheFolder(), "image"), "--json"];
-  const child = spawn(process.execPath, program, { detached: true, stdio: ["ignore", "pipe", "inherit"] });
+  const build = [hamlet, "image", "build", "--board", "nuc", "-o", join(cacheFolder(), "image"), "--json"];
+  // Killed as we may be, we tell nobody: the kernel then sends the builder SIGTERM.
+  const argv = ["--pdeathsig", "TERM", process.execPath, ...build];
+  const child = spawn("setpriv", argv, { detached: true, stdio: ["ignore", "pipe", "inherit"] });
   const stop = () => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGTERM");
   };
   signal?.addEventListener("abort", stop, { once: true });
-  const ended = new Promise<number>((done) => child.on("close", (code) => done(code ?? 1)));
-  const output = await readText(child.stdout);
-  const code = await ended;
+  const ended = new Promise<number>((done, failed) => {
+    child.on("close", (code) => done(code ?? 1));
+    child.on("error", (cause) => {
+      failed(new HamletError("command.missing", "setpriv is not installed", { hint: "install util-linux", cause }));
+    });
+  });
+  const [code, output] = await Promise.all([ended, readText(child.stdout)]);
   signal?.removeEventListener("abort", stop);
   if (signal?.aborted && child.pid !== undefined) await endOfGroup(child.pid);
   signal?.throwIfAborted();

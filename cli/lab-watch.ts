@@ -9,6 +9,7 @@ import type { Command, Context } from "./command.ts";
 import { findDevice } from "./device.ts";
 import { isWhole, table } from "./lab.ts";
 import { machineOptions, startFromValues, waitForLab } from "./lab-start.ts";
+import { hearStop } from "./stop.ts";
 
 const secondSignalMs = 300;
 
@@ -19,25 +20,21 @@ export const labWatch: Command = {
   details: "What npm start runs. Times are seconds since the devices got power.",
   options: machineOptions,
   async run({ values }, context) {
-    const over = new AbortController();
-    // Ctrl-C comes twice under npm, and more often from the impatient: once is enough, the rest changes nothing.
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => over.abort());
-    // A closed terminal takes no more lines.
-    for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+    const { signal } = hearStop();
     try {
-      const lab = await startFromValues(labWatch, values, over.signal);
+      const lab = await startFromValues(labWatch, values, signal);
       try {
         await lab.own();
-        await watch(lab, context, over.signal);
+        await watch(lab, context, signal);
       } finally {
         await lab.down().catch(() => {});
         context.note("the lab is down");
       }
     } catch (error) {
-      if (!over.signal.aborted) throw error;
+      if (!signal.aborted) throw error;
     }
     // npm hands on the Ctrl-C that we had from the terminal already; one that comes while Node shuts down would look like a failure.
-    if (over.signal.aborted) await sleep(secondSignalMs);
+    if (signal.aborted) await sleep(secondSignalMs);
     return 0;
   },
 };
