@@ -51,7 +51,7 @@ export async function makeNeighborhood(names: string[], options: HostOptions = {
         "--config",
         join(folder, "agent.json"),
       ] as const;
-      const agent = lan.spawn(name, argv, { env });
+      const agent = lan.spawn(name, argv, { env: { MALLOC_ARENA_MAX: "1", UV_THREADPOOL_SIZE: "2", ...env } });
       agents.set(name, agent);
       return agent;
     },
