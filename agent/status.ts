@@ -1,5 +1,6 @@
 // What a device says about itself and its neighborhood: one shape for the API, the page, the command line and the lab.
 import { z } from "zod";
+import { MetricsPayload } from "../ota/fleet/topics.ts";
 
 const Bytes = z.int().min(0);
 const EpochMs = z.number().min(0);
@@ -11,21 +12,8 @@ export const WarningShape = z.object({
   since: EpochMs,
 });
 
-export const Metrics = z.object({
-  at: EpochMs.describe("when they were read"),
-  cpu: z.number().min(0).max(1).describe("share of all cores in use"),
-  load1: z.number().min(0),
-  memoryTotal: Bytes,
-  memoryAvailable: Bytes,
-  agentRss: Bytes,
-  dataTotal: Bytes.optional(),
-  dataFree: Bytes.optional(),
-  temperatureC: z.number().optional(),
-  linkRx: Bytes.describe("bytes received on the links since boot"),
-  linkTx: Bytes,
-  meshRx: Bytes.describe("bytes received over hamlet0 since boot"),
-  meshTx: Bytes,
-});
+/** As a device publishes them by MQTT. */
+export const Metrics = MetricsPayload;
 export type Metrics = z.infer<typeof Metrics>;
 
 export const MemberState = z.enum(["alive", "suspect", "dead", "left"]);

@@ -68,6 +68,7 @@ const metricsAt = (at: number): Metrics => ({
   at,
   cpu: 0.04,
   load1: 0.1,
+  uptimeS: 4_000,
   memoryTotal: 8_000_000_000,
   memoryAvailable: 6_400_000_000,
   agentRss: 71_000_000,
