@@ -18,6 +18,7 @@ import { lockName, logName, SupervisorOptions } from "./options.ts";
 const log = makeLog("lab");
 const tell = (message: unknown) => process.connected && process.send?.(message);
 let lab: Lab | undefined;
+let isHolder = false;
 let ending: Promise<void> | undefined;
 
 // Whoever started it must be there until it is ready.
@@ -43,13 +44,14 @@ async function start(options: SupervisorOptions): Promise<void> {
   process.chdir(folder);
   const holder = await takeLock(lockName);
   if (holder !== undefined) throw alreadyRunning(holder);
+  isHolder = true;
   // At the very end: who waits for the lock to be free may rely on it.
   process.on("exit", () => rmSync(lockName, { force: true }));
   await clear(folder);
   const image = await keepImage(options.image, folder);
   const accelerator = options.accelerator ?? (await chooseAccelerator());
   const provision = options.isProvisioned
-    ? await makeLabNeighborhood(run, folder, image, systemClock.now())
+    ? await makeLabNeighborhood(run, folder, options.image, systemClock.now())
     : async () => {};
   log.info(`starting ${options.devices} devices from ${options.image} with ${accelerator}`);
   lab = await makeLab({ ...options, image, accelerator, provision, run, log, clock: systemClock });
@@ -61,7 +63,7 @@ function down(why: string, exitCode = 0): Promise<void> {
   ending ??= (async () => {
     log.info(`going down: ${why}`);
     await lab?.close();
-    if (lab) await clear(process.cwd());
+    if (isHolder) await clear(process.cwd());
     // After the answer to whoever asked has gone out.
     setTimeout(() => process.exit(exitCode), 100);
   })();

@@ -61,6 +61,15 @@ test("down ends everything and deletes disks and keys; the consoles' logs stay",
   expect((await readdir(folder())).filter((name) => !name.endsWith(".log"))).toEqual([]);
 });
 
+test("an image that is not ours is refused, and nothing of the attempt stays", async () => {
+  await expect(startLab({ folder: folder(), image, devices: 1 })).rejects.toMatchObject({ code: "image.notOurs" });
+  await expect(startLab({ folder: folder(), image: "/nowhere.img" })).rejects.toMatchObject({
+    code: "file.unreadable",
+  });
+  await untilNone();
+  expect(await readdir(folder())).toEqual(["supervisor.log"]);
+});
+
 test("SIGTERM to the supervisor is a down", async () => {
   process.kill((await (await start()).status()).pid, "SIGTERM");
   await untilNone();
