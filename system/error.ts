@@ -50,7 +50,6 @@ export type ErrorCode =
   | "cluster.failed"
   | "broker.failed"
   | "telemetry.invalid"
-  | "page.notBuilt"
   | "api.refused";
 
 export type ErrorOptions = { hint?: string; cause?: unknown; exitCode?: number };

@@ -17,7 +17,6 @@ export type WarningCode =
   | "record.refused"
   | "start.failed"
   | "state.full"
-  | "telemetry.failed"
   | "token.surplus"
   | "tuning.failed"
   | "waiting.pending"

@@ -102,12 +102,6 @@ export function watchGuard(options: GuardOptions, log: Log, everyMs = 10_000): {
   return every(everyMs, look, (error) => log.error(describeError(error)));
 }
 
-/** Removes the table: for taking Hamlet off a machine, after the last socket is closed. Other tables are not looked at. */
-export async function lowerGuard(run: Run): Promise<void> {
-  // Made first, so that removing what is not there is no error.
-  await run(["nft", "-f", "-"], { input: "table inet hamlet {\n}\ndelete table inet hamlet\n", timeoutMs });
-}
-
 function hintFor(cause: unknown): string {
   if (cause instanceof HamletError && cause.code === "command.missing") return "install nftables: apt install nftables";
   return /not permitted|must be root/i.test(describeError(cause))

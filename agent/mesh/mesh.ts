@@ -7,7 +7,7 @@ import type { Warnings } from "../health/warnings.ts";
 import { canonicalIpv6, canonicalPrefix } from "./address.ts";
 import { readCurrent, timeoutMs } from "./kernel.ts";
 import { wireguardPublicKey } from "./key.ts";
-import { acceptable, planMesh, printPlan, type Step, unreachableMetric, type Wanted, type WantedPeer } from "./plan.ts";
+import { acceptable, planMesh, printPlan, type Step, type Wanted, type WantedPeer } from "./plan.ts";
 import type { PeerStatus } from "./status.ts";
 import { parseDump } from "./status.ts";
 import { startUserspace, type Userspace } from "./userspace.ts";
@@ -147,12 +147,6 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
         await takeDown();
       }),
   };
-}
-
-/** Takes the unreachable route away as well: for removing Hamlet from a machine, never between two runs of the agent. */
-export async function forgetMesh(run: Run, prefix: string): Promise<void> {
-  const route = ["-6", "route", "del", "unreachable", prefix, "metric", String(unreachableMetric)];
-  await run(["ip", ...route], { timeoutMs }).catch(() => {});
 }
 
 const isCreation = ({ argv }: Step): boolean => argv[0] === "ip" && argv[1] === "link" && argv[2] === "add";
