@@ -23,10 +23,13 @@ export function deviceCommand(
 
 export const isUp = (status: LabStatus): boolean => status.devices.every((device) => device.state === "alive");
 
-/** Every device has a handshake with every other, and the metrics of each have reached another. */
+/** Every device has a handshake with every other, its metrics have reached another, and another's have reached it. */
 export const isWhole = (status: LabStatus): boolean =>
   isUp(status) &&
-  status.devices.every(({ handshakes, telemetry }) => handshakes >= status.devices.length - 1 && telemetry) === true;
+  status.devices.every(({ handshakes, telemetry, reached }) => {
+    const isHeard = status.devices.length === 1 || (telemetry && reached.telemetry !== undefined);
+    return isHeard && handshakes >= status.devices.length - 1;
+  });
 
 const columns: [title: string, cell: (device: LabDeviceStatus) => string][] = [
   ["device", ({ name }) => name],
