@@ -43,17 +43,8 @@ export const common: Record<string, Option> = {
 };
 
 /** The words that select a command: "token create". */
-export const nameOf = (command: Command): string =>
-  command.usage
-    .split(" ")
-    .slice(
-      0,
-      Math.max(
-        1,
-        command.usage.split(" ").findIndex((word) => !/^[a-z][a-z-]*$/.test(word)),
-      ) || undefined,
-    )
-    .join(" ");
+export const nameOf = ({ usage }: Pick<Command, "usage">): string =>
+  /^[a-z-]+( [a-z][a-z-]*)*(?= |$)/.exec(usage)?.[0] ?? usage;
 
 /** How many words `usage` has a place for: each `<...>` before `--` that is not an option's value. */
 function countPlaces(command: Command): number {

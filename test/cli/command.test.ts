@@ -13,6 +13,11 @@ test("every command has a name of its own, an example that begins with it, and h
   }
 });
 
+test("a command's name is the words before the first place for another", () => {
+  const usages = ["lab heal", "lab down [--json]", "init <folder> --name <name>", "lab join -- <command...>", "open"];
+  expect(usages.map((usage) => nameOf({ usage }))).toEqual(["lab heal", "lab down", "init", "lab join", "open"]);
+});
+
 test("options come from the words, then from HAMLET_<NAME>, then from their defaults", () => {
   const token = named("token create");
   const env = { HAMLET_EXPIRES: "3d", HAMLET_MAX_DEVICES: "4", HAMLET_TAG: "porch" };
