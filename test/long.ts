@@ -72,7 +72,8 @@ function stayAlive(size: number, seed: number): void {
   town.meet();
   town.run(3 * 3_600_000);
   require(town.falseDeaths.length === 0, `${town.falseDeaths.length} of the living were buried`);
-  require(town.isWhole(), "not whole at the end");
+  // Somebody may be under suspicion at just this moment; it must have passed a minute later.
+  require(town.runUntil(() => town.isWhole(), 60_000) !== undefined, "not whole at the end");
 }
 
 /** One after the other loses its power and comes back, with the neighborhood cut in two meanwhile: whole again at the end. */
