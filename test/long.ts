@@ -27,7 +27,7 @@ const path = join(import.meta.dirname, "long-results.jsonl");
 const git = (...args: string[]) => execFileSync("git", args, { cwd: import.meta.dirname, encoding: "utf8" }).trim();
 const commit =
   git("rev-parse", "--short", "HEAD") +
-  (git("status", "--porcelain", "--", ":!test/long-results.jsonl", "..") ? "+" : "");
+  (git("status", "--porcelain", "--", ":/", ":(top,exclude)test/long-results.jsonl") ? "+" : "");
 const seeds = Array.from({ length: Number(values.seeds) }, (_, index) => index + 1);
 
 const cases: Case[] = [
