@@ -6,8 +6,8 @@ import { dirname, join, resolve } from "node:path";
 import type { Run } from "../system/command.ts";
 import { HamletError } from "../system/error.ts";
 import type { Progress } from "../system/progress.ts";
-import { boardNamed, type Layout, layoutOf } from "./boards.ts";
-import type { Bundle, BundleFile } from "./bundle/bundle.ts";
+import { boardNamed, type Layout, layoutOf, provisionBlockBytes, removableLoader, type UefiBoard } from "./boards.ts";
+import type { Bundle } from "./bundle/bundle.ts";
 import { removeLeftovers } from "./bundle/leftovers.ts";
 import { espType, guidOf, headSectors, linuxType, type Partition, sectorBytes, tailSectors, writeGpt } from "./gpt.ts";
 import { type ImageJson, imageJsonPath, provisionPath } from "./image-json.ts";
@@ -32,10 +32,10 @@ export async function assembleImage(bundle: Bundle, output: string, run: Run, pr
     await truncate(disk, diskBytes);
     progress.stage("making the EFI partition");
     const esp = join(work, "esp");
-    await makeEsp(bundle, board.removableLoader, layout, diskBytes, esp, work, run);
+    await makeEsp(bundle, removableLoader(board as UefiBoard), layout, diskBytes, esp, work, run);
     const data = join(work, "data");
     await makeData(bundle, sizeOf(layout, "data"), data, run);
-    progress.stage("writing the image", bundle.files["root.erofs"].sizeBytes);
+    progress.stage("writing the image", bundle.files["root.erofs"]?.sizeBytes);
     const at = (label: string) => partitions.find((one) => one.label === label)!.firstSector * sectorBytes;
     await copyInto(esp, disk, at("esp"));
     await copyInto(join(bundle.folder, "root.erofs"), disk, at("root-a"), progress);
@@ -86,7 +86,7 @@ export const imageName = (board: string, version: string): string => `hamlet-${b
 export const loaderEntry = (version: string): string => `EFI/Linux/hamlet_${version}.efi`;
 
 export async function makeUki(bundle: Bundle, slot: "a" | "b"): Promise<Buffer> {
-  const read = (name: BundleFile) => readFile(join(bundle.folder, name));
+  const read = (name: string) => readFile(join(bundle.folder, name));
   const cmdline = `${(await read("cmdline")).toString("utf8").trim()} hamlet.slot=${slot}`;
   return appendSections(await read("stub.efi"), [
     { name: ".osrel", content: await read("os-release") },
@@ -98,7 +98,7 @@ export async function makeUki(bundle: Bundle, slot: "a" | "b"): Promise<Buffer> 
 
 async function makeEsp(
   bundle: Bundle,
-  removableLoader: string,
+  loader: string,
   layout: Layout,
   diskBytes: number,
   esp: string,
@@ -117,10 +117,10 @@ async function makeEsp(
   };
   // In this order on an empty filesystem every file lies in one piece.
   const files: [path: string, content: Buffer | string][] = [
-    [provisionPath, Buffer.alloc(layout.provisionBlockBytes, "\n")],
+    [provisionPath, Buffer.alloc(provisionBlockBytes, "\n")],
     [imageJsonPath, `${JSON.stringify(about)}\n`],
     ["loader/loader.conf", "timeout 0\neditor no\n"],
-    [removableLoader, await readFile(join(bundle.folder, "loader.efi"))],
+    [loader, await readFile(join(bundle.folder, "loader.efi"))],
     [loaderEntry(bundle.version), await makeUki(bundle, "a")],
   ];
   await writeFile(esp, "");

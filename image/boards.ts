@@ -4,28 +4,53 @@ import boardsJson from "../nix/boards.json" with { type: "json" };
 import layoutJson from "../nix/layout.json" with { type: "json" };
 import { HamletError } from "../system/error.ts";
 
-export const Board = z.strictObject({
+const common = {
   describe: z.string(),
   debianArchitecture: z.enum(["amd64", "arm64"]),
   nodePlatform: z.enum(["linux-x64", "linux-arm64"]),
-  layout: z.enum(["uefi"]),
-  removableLoader: z.string(),
-  bootTries: z.int().min(1),
+  nixSystem: z.enum(["x86_64-linux", "aarch64-linux"]),
+  builders: z.array(z.enum(["debian", "nixos"])).min(1),
+  bootTries: z.int().min(1).describe("boots of a new slot before the firmware gives up on it"),
   kernelArguments: z.array(z.string()),
-});
+};
+export const Board = z.discriminatedUnion("layout", [
+  z.strictObject({
+    ...common,
+    layout: z.literal("uefi"),
+    efi: z.enum(["x64", "aa64"]).describe("the architecture's name in EFI file names"),
+  }),
+  z.strictObject({
+    ...common,
+    layout: z.literal("rpi"),
+    firmware: z.array(z.string()).describe("files that the board's boot ROM or EEPROM starts; a Pi 5 has them inside"),
+    deviceTrees: z.array(z.string()),
+    imagerDevices: z.array(z.string()).describe("tags of Raspberry Pi Imager's device list"),
+  }),
+]);
 export type Board = z.infer<typeof Board> & { name: string };
+export type UefiBoard = Extract<Board, { layout: "uefi" }>;
+export type RpiBoard = Extract<Board, { layout: "rpi" }>;
 
+/** In the order of the disk. A partition without a format holds a file system that the bundle brings, or raw data. */
+const LayoutPartition = z.strictObject({
+  label: z.string().max(36),
+  sizeMiB: z.int().positive(),
+  format: z.enum(["fat16", "fat32"]).optional(),
+  grows: z.boolean().default(false),
+});
 export const Layout = z.strictObject({
-  sectorBytes: z.literal(512),
-  provisionBlockBytes: z.int(),
-  partitions: z.array(
-    z.strictObject({ label: z.string().max(36), sizeMiB: z.int().positive(), grows: z.boolean().default(false) }),
-  ),
+  table: z.enum(["gpt", "mbr"]),
+  partitions: z.array(LayoutPartition),
 });
 export type Layout = z.infer<typeof Layout>;
 
 const boards = z.record(z.string(), Board).parse(boardsJson);
-const layouts = z.strictObject({ uefi: Layout }).parse(layoutJson);
+const { provisionBlockBytes, ...layouts } = z
+  .strictObject({ provisionBlockBytes: z.int(), uefi: Layout, rpi: Layout })
+  .parse(layoutJson);
+
+/** Size of the part of the provision file inside an image; the same for every layout. */
+export { provisionBlockBytes };
 
 export const boardNames = Object.keys(boards);
 
@@ -39,7 +64,7 @@ export function boardNamed(name: string): Board {
   });
 }
 
-export const layoutOf = (board: Board): Layout => layouts[board.layout];
+export const layoutOf = (board: Pick<Board, "layout">): Layout => layouts[board.layout];
 
-/** Size of the part of the provision file inside an image; the same for every layout. */
-export const provisionBlockBytes = layouts.uefi.provisionBlockBytes;
+/** The loader's path on removable media: UEFI specification 3.5.1.1. */
+export const removableLoader = ({ efi }: UefiBoard): string => `EFI/BOOT/BOOT${efi.toUpperCase()}.EFI`;

@@ -1,13 +1,17 @@
 // A system bundle: a folder with all that an image of one board and one version is made from.
 //
 //   bundle.json       what is in the folder, with digests (the schema below)
-//   root.erofs        root filesystem, uncompressed
+//   root.erofs        root filesystem
 //   verity.img        its dm-verity hash tree; the root hash is in bundle.json and on the command line
-//   kernel, initrd    what the firmware starts, by way of the stub
+//   kernel, initrd    what the firmware starts
 //   cmdline           kernel command line without the slot, which the assembler adds
 //   os-release        name and version, as the boot loader shows and sorts them
+// for a board with UEFI:
 //   stub.efi          systemd-stub: kernel, initrd and command line become one EFI program with it
 //   loader.efi        systemd-boot
+// for a Raspberry Pi:
+//   config.txt        what its firmware reads
+//   boot/...          firmware, device trees and overlays, as they lie on a boot partition
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
@@ -16,6 +20,7 @@ import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
+import { boardNamed } from "../boards.ts";
 
 const Hex32 = z.string().regex(/^[0-9a-f]{64}$/);
 export const Version = z
@@ -24,22 +29,21 @@ export const Version = z
   .regex(/^[0-9A-Za-z][0-9A-Za-z.~+-]*$/)
   .describe("as in a file name of the boot loader: no underscore, no space");
 
-export const bundleFiles = [
-  "root.erofs",
-  "verity.img",
-  "kernel",
-  "initrd",
-  "cmdline",
-  "os-release",
-  "stub.efi",
-  "loader.efi",
-] as const;
-export type BundleFile = (typeof bundleFiles)[number];
+const commonFiles = ["root.erofs", "verity.img", "kernel", "initrd", "cmdline", "os-release"] as const;
+const filesOfLayout = { uefi: ["stub.efi", "loader.efi"], rpi: ["config.txt"] } as const;
+/** What a bundle of a layout has at least; whatever else it has lies in `boot/`. */
+export const requiredFiles = (layout: keyof typeof filesOfLayout): readonly string[] => [
+  ...commonFiles,
+  ...filesOfLayout[layout],
+];
 
 const FileFacts = z.strictObject({ sha256: Hex32, sizeBytes: z.int().nonnegative() });
 
+/** A path inside the bundle: nothing in it may lead out of the folder. */
+const FileName = z.string().regex(/^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/+-]*$/);
+
 export const BundleJson = z.strictObject({
-  format: z.literal(1),
+  format: z.literal(2),
   board: z.string().min(1).max(32),
   version: Version,
   /** What it was made from; equal inputs, equal bytes. */
@@ -47,9 +51,7 @@ export const BundleJson = z.strictObject({
   builtS: z.int().positive().describe("date of the packages, seconds since 1970: no clock can be earlier"),
   verity: z.strictObject({ rootHash: Hex32, dataBlocks: z.int().positive() }),
   parts: z.record(z.string(), z.int().nonnegative()).describe("bytes in the root filesystem by origin"),
-  files: z.strictObject(
-    Object.fromEntries(bundleFiles.map((name) => [name, FileFacts])) as Record<BundleFile, typeof FileFacts>,
-  ),
+  files: z.record(FileName, FileFacts),
 });
 export type BundleJson = z.infer<typeof BundleJson>;
 export type Bundle = BundleJson & { folder: string };
@@ -67,8 +69,10 @@ export async function readBundle(folder: string): Promise<Bundle> {
   });
   const parsed = BundleJson.safeParse(parseJson(text));
   if (!parsed.success) throw invalid(folder, `bundle.json: ${explainIssues(parsed.error)}`);
-  for (const name of bundleFiles) {
-    const wanted = parsed.data.files[name];
+  for (const name of requiredFiles(boardNamed(parsed.data.board).layout)) {
+    if (!parsed.data.files[name]) throw invalid(folder, `bundle.json names no ${name}`);
+  }
+  for (const [name, wanted] of Object.entries(parsed.data.files)) {
     const found = await factsOf(join(folder, name)).catch((cause) => {
       throw invalid(folder, `${name} ${errnoOf(cause) === "ENOENT" ? "is missing" : "cannot be read"}`, cause);
     });

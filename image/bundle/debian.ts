@@ -8,7 +8,7 @@ import { writeJson } from "../../system/files.ts";
 import { cacheFolder } from "../../system/paths.ts";
 import type { Progress } from "../../system/progress.ts";
 import { type Base, debianBase } from "./base.ts";
-import { type Bundle, BundleJson, bundleFiles, factsOf, readBundle } from "./bundle.ts";
+import { type Bundle, BundleJson, factsOf, readBundle, requiredFiles } from "./bundle.ts";
 import { makeInitrd } from "./initrd.ts";
 import { type Kernel, unpackKernel } from "./kernel.ts";
 import { removeLeftovers } from "./leftovers.ts";
@@ -85,12 +85,12 @@ async function makeBundle(
   await rename(at("systemd-bootx64.efi"), at("loader.efi"));
 
   const files = Object.fromEntries(
-    await Promise.all(bundleFiles.map(async (name) => [name, await factsOf(at(name))] as const)),
+    await Promise.all(requiredFiles(board.layout).map(async (name) => [name, await factsOf(at(name))] as const)),
   );
   const sizes = Object.fromEntries(parts.map((part) => [part.name, sizeOf(part)]));
   const ours = Object.values(sizes).reduce((sum, size) => sum + size, 0);
   const bundle = BundleJson.parse({
-    format: 1,
+    format: 2,
     board: board.name,
     version,
     inputs,

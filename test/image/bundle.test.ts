@@ -1,12 +1,14 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type BundleJson, bundleFiles, factsOf, readBundle, Version } from "../../image/bundle/bundle.ts";
+import { type BundleJson, factsOf, readBundle, requiredFiles, Version } from "../../image/bundle/bundle.ts";
 
+const bundleFiles = [...requiredFiles("uefi"), "boot/extra.dtb"];
 let folder = "";
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "hamlet-bundle-"));
+  await mkdir(join(folder, "boot"));
   for (const name of bundleFiles) await writeFile(join(folder, name), `content of ${name}`);
   await writeBundleJson({});
 });
@@ -15,7 +17,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 async function writeBundleJson(changes: Partial<BundleJson>): Promise<void> {
   const files = await Promise.all(bundleFiles.map(async (name) => [name, await factsOf(join(folder, name))] as const));
   const good = {
-    format: 1,
+    format: 2,
     board: "nuc",
     version: "1.2.3",
     inputs: "00".repeat(32),
@@ -42,10 +44,11 @@ test.each([...bundleFiles])("%s missing, changed or cut off is found, by name", 
 });
 
 test.each([
-  ["another format", { format: 2 as 1 }],
+  ["another format", { format: 1 as 2 }],
   ["a version that no file name takes", { version: "1_0/.." }],
   ["a root hash of another length", { verity: { rootHash: "11", dataBlocks: 10 } }],
   ["no files", { files: {} as BundleJson["files"] }],
+  ["a file outside of the folder", { files: { "boot/../../x": { sha256: "11".repeat(32), sizeBytes: 1 } } }],
   ["a word we do not know", { extra: 1 } as Partial<BundleJson>],
 ])("a bundle.json with %s is refused", async (_, changes) => {
   await writeBundleJson(changes);
