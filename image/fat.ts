@@ -1,5 +1,5 @@
-// Finds a file in a FAT32 filesystem and says where on the disk its bytes are. Reads only, trusts nothing: every number
-// comes from a disk that may be anyone's, so each walk has a limit.
+// Finds a file in a FAT16 or FAT32 filesystem and says where on the disk its bytes are. Reads only, trusts nothing: every
+// number comes from a disk that may be anyone's, so each walk has a limit.
 // Microsoft, "FAT32 File System Specification" 1.03.
 
 /** Reads `length` bytes at `offset`; fewer at the end of the file. */
@@ -9,15 +9,27 @@ export type FoundFile = { sizeBytes: number; extents: { offset: number; length: 
 
 /** A folder of ours has a handful of names; 256 KiB is 8,000. */
 const maxFolderBytes = 256 << 10;
-const endOfChain = 0x0ffffff8;
 
-/** The file at `path` (`hamlet/image.json`) in the FAT32 at byte `start`, or undefined. */
+/** The file at `path` (`hamlet/image.json`) in the FAT at byte `start`, or undefined. */
 export async function findFatFile(readAt: ReadAt, start: number, path: string): Promise<FoundFile | undefined> {
   const volume = await readVolume(readAt, start);
   const entry = volume && (await walk(readAt, volume, path));
   return volume && entry && !entry.isFolder
     ? await extentsOf(readAt, volume, entry.cluster, entry.sizeBytes)
     : undefined;
+}
+
+/** The bytes of the file at `path`, or undefined if there is none, or none of at most `maxBytes`. */
+export async function readFatFile(
+  readAt: ReadAt,
+  start: number,
+  path: string,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  const found = await findFatFile(readAt, start, path);
+  if (!found || found.sizeBytes > maxBytes) return undefined;
+  const bytes = Buffer.concat(await Promise.all(found.extents.map(({ offset, length }) => readAt(offset, length))));
+  return bytes.length === found.sizeBytes ? bytes : undefined;
 }
 
 /** The names in the folder at `path`, or undefined if there is no such folder. */
@@ -29,7 +41,7 @@ export async function listFatFolder(readAt: ReadAt, start: number, path: string)
 }
 
 async function walk(readAt: ReadAt, volume: Volume, path: string): Promise<NameEntry | undefined> {
-  let entry: NameEntry = { long: "", short: "", isFolder: true, cluster: volume.rootCluster, sizeBytes: 0 };
+  let entry: NameEntry = { long: "", short: "", isFolder: true, cluster: 0, sizeBytes: 0 };
   for (const word of path.split("/")) {
     const bytes = entry.isFolder ? await readFolder(readAt, volume, entry.cluster) : undefined;
     // FAT knows no case.
@@ -42,23 +54,38 @@ async function walk(readAt: ReadAt, volume: Volume, path: string): Promise<NameE
   return entry;
 }
 
-type Volume = { clusterBytes: number; fatOffset: number; fatBytes: number; dataOffset: number; rootCluster: number };
+type Volume = {
+  clusterBytes: number;
+  fatOffset: number;
+  fatBytes: number;
+  /** Bytes of an entry of the table: 2 in FAT16, 4 in FAT32. */
+  entryBytes: 2 | 4;
+  dataOffset: number;
+  /** FAT16 keeps its root folder in one place before the clusters, FAT32 in a chain like any other. */
+  root: { offset: number; length: number } | { cluster: number };
+};
 
 async function readVolume(readAt: ReadAt, start: number): Promise<Volume | undefined> {
   const boot = await readAt(start, 512);
   if (boot.length < 512 || boot.readUInt16LE(510) !== 0xaa55) return undefined;
   const sectorBytes = boot.readUInt16LE(11);
   const clusterSectors = boot.readUInt8(13);
-  const fatSectors = boot.readUInt32LE(36);
-  const isFat32 = boot.readUInt16LE(17) === 0 && boot.readUInt16LE(22) === 0 && fatSectors > 0;
-  if (sectorBytes !== 512 || clusterSectors === 0 || !isFat32) return undefined;
-  const reserved = boot.readUInt16LE(14);
+  if (sectorBytes !== 512 || clusterSectors === 0) return undefined;
+  const rootEntries = boot.readUInt16LE(17);
+  const smallFat = boot.readUInt16LE(22);
+  const isFat16 = smallFat > 0;
+  const fatSectors = isFat16 ? smallFat : boot.readUInt32LE(36);
+  if (fatSectors === 0 || isFat16 !== rootEntries > 0) return undefined;
+  const fatOffset = start + boot.readUInt16LE(14) * sectorBytes;
+  const afterFats = fatOffset + boot.readUInt8(16) * fatSectors * sectorBytes;
+  const rootBytes = Math.ceil((rootEntries * 32) / sectorBytes) * sectorBytes;
   return {
     clusterBytes: clusterSectors * sectorBytes,
-    fatOffset: start + reserved * sectorBytes,
+    fatOffset,
     fatBytes: fatSectors * sectorBytes,
-    dataOffset: start + (reserved + boot.readUInt8(16) * fatSectors) * sectorBytes,
-    rootCluster: boot.readUInt32LE(44),
+    entryBytes: isFat16 ? 2 : 4,
+    dataOffset: afterFats + rootBytes,
+    root: isFat16 ? { offset: afterFats, length: rootBytes } : { cluster: boot.readUInt32LE(44) },
   };
 }
 
@@ -66,19 +93,24 @@ const offsetOf = (volume: Volume, cluster: number) => volume.dataOffset + (clust
 
 /** The clusters of a chain, at most `limit`; undefined if it is longer or leaves the table. */
 async function chainOf(readAt: ReadAt, volume: Volume, first: number, limit: number): Promise<number[] | undefined> {
+  const { entryBytes, fatOffset, fatBytes } = volume;
+  const endOfChain = entryBytes === 2 ? 0xfff8 : 0x0ffffff8;
   const chain: number[] = [];
   let cluster = first;
   while (cluster < endOfChain) {
-    if (cluster < 2 || cluster * 4 + 4 > volume.fatBytes || chain.length === limit) return undefined;
+    if (cluster < 2 || (cluster + 1) * entryBytes > fatBytes || chain.length === limit) return undefined;
     chain.push(cluster);
-    const entry = await readAt(volume.fatOffset + cluster * 4, 4);
-    if (entry.length < 4) return undefined;
-    cluster = entry.readUInt32LE(0) & 0x0fffffff;
+    const entry = await readAt(fatOffset + cluster * entryBytes, entryBytes);
+    if (entry.length < entryBytes) return undefined;
+    cluster = entryBytes === 2 ? entry.readUInt16LE(0) : entry.readUInt32LE(0) & 0x0fffffff;
   }
   return chain;
 }
 
-async function readFolder(readAt: ReadAt, volume: Volume, first: number): Promise<Buffer | undefined> {
+/** Cluster 0 stands for the root folder. */
+async function readFolder(readAt: ReadAt, volume: Volume, cluster: number): Promise<Buffer | undefined> {
+  if (cluster === 0 && "offset" in volume.root) return readAt(volume.root.offset, volume.root.length);
+  const first = cluster === 0 && "cluster" in volume.root ? volume.root.cluster : cluster;
   const chain = await chainOf(readAt, volume, first, Math.ceil(maxFolderBytes / volume.clusterBytes));
   if (!chain) return undefined;
   return Buffer.concat(await Promise.all(chain.map((one) => readAt(offsetOf(volume, one), volume.clusterBytes))));
