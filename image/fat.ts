@@ -32,7 +32,7 @@ export async function readFatFile(
   return bytes.length === found.sizeBytes ? bytes : undefined;
 }
 
-/** The names in the folder at `path`, or undefined if there is no such folder. */
+/** The names in the folder at `path` ("" is the root), or undefined if there is no such folder. */
 export async function listFatFolder(readAt: ReadAt, start: number, path: string): Promise<string[] | undefined> {
   const volume = await readVolume(readAt, start);
   const entry = volume && (await walk(readAt, volume, path));
@@ -42,7 +42,7 @@ export async function listFatFolder(readAt: ReadAt, start: number, path: string)
 
 async function walk(readAt: ReadAt, volume: Volume, path: string): Promise<NameEntry | undefined> {
   let entry: NameEntry = { long: "", short: "", isFolder: true, cluster: 0, sizeBytes: 0 };
-  for (const word of path.split("/")) {
+  for (const word of path.split("/").filter(Boolean)) {
     const bytes = entry.isFolder ? await readFolder(readAt, volume, entry.cluster) : undefined;
     // FAT knows no case.
     const found = [...entriesOf(bytes ?? Buffer.alloc(0))].find(({ long, short }) =>

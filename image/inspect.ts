@@ -1,15 +1,17 @@
-// What is in an image, told from its first bytes and its EFI partition; no secret is ever read into the answer.
+// What is in an image, told from its partition table and its FAT partitions; no secret is ever read into the answer.
 import { open } from "node:fs/promises";
+import { boardNamed, layoutOf } from "./boards.ts";
 import { listFatFolder } from "./fat.ts";
-import { espType, headSectors, readGpt, sectorBytes } from "./gpt.ts";
+import { sectorBytes } from "./gpt.ts";
 import type { ImageJson } from "./image-json.ts";
 import { findProvisionBlock, readProvisionBlock } from "./provision.ts";
+import { readTable } from "./table.ts";
 
 export type ImageFacts = ImageJson & {
-  partitions: { label: string; firstByte: number; sizeBytes: number; guid: string }[];
+  partitions: { label: string; number: number; firstByte: number; sizeBytes: number; id: string }[];
   provisionBlock: { offset: number; sizeBytes: number };
   isProvisioned: boolean;
-  /** Kernels that the boot loader offers. */
+  /** Kernels that the firmware or its loader can start. */
   entries: string[];
 };
 
@@ -23,19 +25,29 @@ export async function inspectImage(path: string): Promise<ImageFacts> {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, at);
       return buffer.subarray(0, bytesRead);
     };
-    const found = readGpt(await readAt(0, headSectors * sectorBytes))?.partitions ?? [];
-    const esp = found.find(({ type }) => type === espType);
-    const partitions = found.map(({ label, guid, firstSector, sectors }) => ({
-      label,
+    const layout = layoutOf(boardNamed(image.board));
+    const found = (await readTable(readAt))?.partitions ?? [];
+    const partitions = found.map(({ id, number, firstSector, sectors }, index) => ({
+      label: layout.partitions[index]?.label ?? String(number),
+      number,
       firstByte: firstSector * sectorBytes,
       sizeBytes: sectors * sectorBytes,
-      guid,
+      id,
     }));
-    const entries = esp ? await listFatFolder(readAt, esp.firstSector * sectorBytes, "EFI/Linux") : [];
+    const namesIn = async (label: string, folder: string) => {
+      const place = partitions.find((one) => one.label === label);
+      return (place && (await listFatFolder(readAt, place.firstByte, folder))) ?? [];
+    };
+    const kernels =
+      layout.table === "gpt"
+        ? (await namesIn("esp", "EFI/Linux")).map((name) => `EFI/Linux/${name}`)
+        : (await Promise.all(["boot-a", "boot-b"].map(async (label) => ({ label, names: await namesIn(label, "") }))))
+            .filter(({ names }) => names.includes("kernel"))
+            .map(({ label }) => `${label}/kernel`);
     return {
       ...image,
       partitions,
-      entries: (entries ?? []).map((name) => `EFI/Linux/${name}`),
+      entries: kernels,
       provisionBlock: { offset, sizeBytes: length },
       isProvisioned: block.toString("latin1").trim() !== "",
     };

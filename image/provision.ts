@@ -1,4 +1,4 @@
-// Fills the provision block of an image, of a flashed card, or of a card's mounted EFI partition: 64 KiB, overwritten in
+// Fills the provision block of an image, of a flashed card, or of a card's mounted first partition: 64 KiB, overwritten in
 // place. Reads the partition table and FAT itself, so it needs no tool, no root and the same time for an image of any size.
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,15 +6,16 @@ import { errnoOf, HamletError } from "../system/error.ts";
 import { explainIssues, parseJson } from "../system/files.ts";
 import { provisionBlockBytes } from "./boards.ts";
 import { type FoundFile, findFatFile, type ReadAt } from "./fat.ts";
-import { espType, headSectors, readGpt, sectorBytes } from "./gpt.ts";
+import { sectorBytes } from "./gpt.ts";
 import { ImageJson, imageJsonPath, provisionPath } from "./image-json.ts";
+import { readTable } from "./table.ts";
 
 export type ProvisionBlock = { offset: number; length: number; image: ImageJson; path: string };
 
 const notOurs = (path: string, why: string, cause?: unknown) =>
   new HamletError("image.notOurs", `${path} is no image of ours: ${why}`, {
     cause,
-    hint: "make one with `hamlet image build`, or name the mounted EFI partition of a flashed card",
+    hint: "make one with `hamlet image build`, or name the mounted first partition of a flashed card",
   });
 
 /** Where the provision block is: in the file `path` (an image or a disk), or in the mounted folder `path`. */
@@ -64,15 +65,15 @@ async function findInFolder(folder: string): Promise<ProvisionBlock> {
 
 async function findInImage(handle: FileHandle, path: string): Promise<ProvisionBlock> {
   const readAt = reader(handle);
-  const gpt = readGpt(await readAt(0, headSectors * sectorBytes));
-  const esp = gpt?.partitions.find((partition) => partition.type === espType);
-  if (!gpt || !esp) throw notOurs(path, "it has no partition table with an EFI partition");
-  const start = esp.firstSector * sectorBytes;
+  const table = await readTable(readAt);
+  const first = table?.partitions[0];
+  if (!table || !first?.isFat) throw notOurs(path, "it has no partition table that begins with a FAT partition");
+  const start = first.firstSector * sectorBytes;
   const fileOf = async (name: string): Promise<FoundFile> => {
     const found = await findFatFile(readAt, start, name);
     if (!found) {
-      await refuseTruncated(handle, path, gpt.diskSectors * sectorBytes);
-      throw notOurs(path, `its EFI partition has no ${name}`);
+      if (table.diskSectors) await refuseTruncated(handle, path, table.diskSectors * sectorBytes);
+      throw notOurs(path, `its first partition has no ${name}`);
     }
     return found;
   };

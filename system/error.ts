@@ -30,6 +30,19 @@ export type ErrorCode =
   | "image.truncated"
   | "bundle.invalid"
   | "build.failed"
+  // image/boot
+  | "boot.unsupported"
+  | "boot.unclear"
+  | "boot.runningSlot"
+  | "boot.trialUnjudged"
+  | "boot.versionClash"
+  | "boot.notNewer"
+  | "boot.noGoodEntry"
+  | "boot.slotNotReady"
+  | "boot.noRoom"
+  | "boot.noTrial"
+  | "boot.firmwareTooOld"
+  | "boot.writeFailed"
   // image/lab
   | "lab.alreadyRunning"
   | "lab.notRunning"
@@ -37,6 +50,7 @@ export type ErrorCode =
   | "lab.bootFailed"
   | "lab.execFailed"
   | "lab.joinFailed"
+  | "lab.firmwareRefused"
   // agent
   | "config.invalid"
   | "identity.invalid"

@@ -5,12 +5,13 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import type { Run } from "../../system/command.ts";
+import type { Argv, Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 import { readJson, writeJson } from "../../system/files.ts";
 import { cacheFolder } from "../../system/paths.ts";
 import type { Progress } from "../../system/progress.ts";
 import type { Board } from "../boards.ts";
+import { foreignPrograms, hostArchitecture } from "./foreign.ts";
 import { components, debianSources, suite } from "./mirror.ts";
 import { firmwarePackages, installed, kernelMetaPackage } from "./packages.ts";
 
@@ -29,7 +30,9 @@ const buildDeadlineMs = 30 * 60_000;
 
 export async function debianBase(board: Board, run: Run, progress: Progress): Promise<Base> {
   const parent = join(cacheFolder(), "base");
-  const recipe = digest(JSON.stringify([3, board.debianArchitecture, installed, firmwarePackages]));
+  const recipe = digest(
+    JSON.stringify([3, board.debianArchitecture, installed, firmwarePackages[board.debianArchitecture]]),
+  );
   progress.stage("asking the Debian mirror");
   const state = await mirrorState(run).catch((error: HamletError) => error);
   if (state instanceof HamletError) {
@@ -44,7 +47,8 @@ export async function debianBase(board: Board, run: Run, progress: Progress): Pr
     await utimes(found.folder, new Date(), new Date());
     return found;
   }
-  progress.stage("installing Debian packages (half a minute)");
+  const isForeign = board.debianArchitecture !== hostArchitecture();
+  progress.stage(`installing Debian packages (${isForeign ? "two minutes, emulated" : "half a minute"})`);
   await mkdir(parent, { recursive: true });
   const making = await mkdtemp(join(parent, `${key}.`));
   try {
@@ -57,8 +61,8 @@ export async function debianBase(board: Board, run: Run, progress: Progress): Pr
   } finally {
     await rm(making, { recursive: true, force: true });
   }
-  // A base is 320 MB: this one and the one before it stay.
-  for (const name of (await basesByUse(parent, "")).slice(2)) {
+  // A base is 320 MB: two of each architecture stay.
+  for (const name of (await basesByUse(parent, "")).slice(4)) {
     await rm(join(parent, name), { recursive: true, force: true });
   }
   return { folder: join(parent, key), key, epochS: state.epochS };
@@ -88,18 +92,21 @@ async function makeBase(board: Board, state: MirrorState, folder: string, run: R
     'mkdir "$1/hamlet" && chmod 777 "$1/hamlet" && cd "$1/hamlet"',
     'export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"',
     `kernel=$(apt-cache depends ${meta} | sed -n "s/^ *Depends: \\(linux-image-[0-9].*\\)/\\1/p" | head -n 1)`,
-    `apt-get download "$kernel" ${firmwarePackages.join(" ")}`,
+    `apt-get download "$kernel" ${firmwarePackages[board.debianArchitecture].join(" ")}`,
     'dpkg-query --admindir="$1/var/lib/dpkg" -W > packages.tsv',
     'for deb in *.deb; do dpkg-deb -W "$deb"; done >> packages.tsv',
   ].join(" && ");
   const excludes = ["doc", "man", "info", "locale"].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
   // Licences travel with what they cover.
   excludes.push("--dpkgopt=path-include=/usr/share/doc/*/copyright");
+  const foreign = foreignPrograms(board.debianArchitecture);
   await run(
     [
+      ...foreign.enter,
       "mmdebstrap",
       "--quiet",
       `--mode=${process.getuid?.() === 0 ? "root" : "unshare"}`,
+      ...foreign.options,
       "--variant=apt",
       "--format=tar",
       `--architectures=${board.debianArchitecture}`,
@@ -116,7 +123,7 @@ async function makeBase(board: Board, state: MirrorState, folder: string, run: R
       suite,
       join(folder, "root.tar"),
       ...state.sources,
-    ],
+    ] as unknown as Argv,
     { timeoutMs: buildDeadlineMs, env: { SOURCE_DATE_EPOCH: String(state.epochS) } },
   ).catch((cause) => {
     throw new HamletError("build.failed", "the Debian packages could not be installed into a root filesystem", {

@@ -4,14 +4,18 @@ import { createHash } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Run } from "../../system/command.ts";
+import { HamletError } from "../../system/error.ts";
 import { writeJson } from "../../system/files.ts";
 import { cacheFolder } from "../../system/paths.ts";
 import type { Progress } from "../../system/progress.ts";
+import type { RpiBoard, UefiBoard } from "../boards.ts";
+import { configTxt } from "../boot/rpi-config.ts";
 import { type Base, debianBase } from "./base.ts";
 import { type Bundle, BundleJson, factsOf, readBundle, requiredFiles } from "./bundle.ts";
 import { makeInitrd } from "./initrd.ts";
 import { type Kernel, unpackKernel } from "./kernel.ts";
 import { removeLeftovers } from "./leftovers.ts";
+import { suite } from "./mirror.ts";
 import { nodeRuntime, nodeVersion } from "./node.ts";
 import { type BuildRequest, builderFiles, makeRoot, osRelease, rootParts, sizeOf } from "./root.ts";
 import { makeVerity } from "./verity.ts";
@@ -76,16 +80,11 @@ async function makeBundle(
   const words = [...board.kernelArguments, `hamlet.verity=${verity.rootHash}`, `hamlet.blocks=${verity.dataBlocks}`];
   await writeFile(at("cmdline"), words.join(" "));
   await writeFile(at("os-release"), osRelease(board, version));
-  const efi = "./usr/lib/systemd/boot/efi";
-  const names = [`${efi}/linuxx64.efi.stub`, `${efi}/systemd-bootx64.efi`];
-  await run(["tar", "-xf", join(base.folder, "root.tar"), "-C", folder, "--strip-components=6", ...names], {
-    timeoutMs: 60_000,
-  });
-  await rename(at("linuxx64.efi.stub"), at("stub.efi"));
-  await rename(at("systemd-bootx64.efi"), at("loader.efi"));
-
+  const ofFirmware =
+    board.layout === "uefi" ? await copyLoader(base, board, folder, run) : await copyPiFirmware(kernel, board, folder);
+  const names = [...requiredFiles(board.layout), ...ofFirmware];
   const files = Object.fromEntries(
-    await Promise.all(requiredFiles(board.layout).map(async (name) => [name, await factsOf(at(name))] as const)),
+    await Promise.all(names.map(async (name) => [name, await factsOf(at(name))] as const)),
   );
   const sizes = Object.fromEntries(parts.map((part) => [part.name, sizeOf(part)]));
   const ours = Object.values(sizes).reduce((sum, size) => sum + size, 0);
@@ -101,6 +100,33 @@ async function makeBundle(
   });
   // Last: a folder with this file is complete.
   await writeJson(at("bundle.json"), bundle, { mode: 0o644 });
+}
+
+/** systemd-boot and the stub that makes an EFI program of a kernel. */
+async function copyLoader(base: Base, { efi }: UefiBoard, folder: string, run: Run): Promise<string[]> {
+  const files = { "stub.efi": `linux${efi}.efi.stub`, "loader.efi": `systemd-boot${efi}.efi` };
+  const paths = Object.values(files).map((name) => `./usr/lib/systemd/boot/efi/${name}`);
+  await run(["tar", "-xf", join(base.folder, "root.tar"), "-C", folder, "--strip-components=6", ...paths], {
+    timeoutMs: 60_000,
+  });
+  for (const [name, source] of Object.entries(files)) await rename(join(folder, source), join(folder, name));
+  return [];
+}
+
+/** Firmware and device trees by the board's list, and the settings that name them. Throws `build.failed`. */
+async function copyPiFirmware(kernel: Kernel, board: RpiBoard, folder: string): Promise<string[]> {
+  await writeFile(join(folder, "config.txt"), configTxt(board));
+  await mkdir(join(folder, "boot"));
+  const wanted = [...board.firmware, ...board.deviceTrees];
+  for (const name of wanted) {
+    await copyFile(join(kernel.pi, name), join(folder, "boot", name)).catch((cause) => {
+      throw new HamletError("build.failed", `Debian ${suite} has no ${name} for ${board.describe}`, {
+        cause,
+        hint: `hamlet image build --base nixos --board ${board.name}`,
+      });
+    });
+  }
+  return wanted.map((name) => `boot/${name}`);
 }
 
 /** A digest of all that decides a bundle's bytes. */

@@ -36,9 +36,14 @@ async function programs(base: Base, run: Run): Promise<Entry[]> {
   const work = await mkdtemp(join(tmpdir(), "hamlet-initrd-"));
   try {
     await mkdir(join(work, "root"));
-    const patterns = ["./usr/bin/busybox", "./usr/sbin/dmsetup", "./usr/lib/*-linux-gnu/*.so*", "./usr/lib64/*"];
+    const loaders = ["./usr/lib64/*", "./usr/lib/ld-linux-*"];
+    const patterns = ["./usr/bin/busybox", "./usr/sbin/dmsetup", "./usr/lib/*-linux-gnu/*.so*"];
     const tarball = join(base.folder, "root.tar");
-    await run(["tar", "-xf", tarball, "-C", join(work, "root"), "--wildcards", ...patterns], { timeoutMs: 60_000 });
+    const unpack = (names: string[]) =>
+      run(["tar", "-xf", tarball, "-C", join(work, "root"), "--wildcards", ...names], { timeoutMs: 60_000 });
+    await unpack(patterns);
+    // Each architecture's dynamic loader lies in one of the two.
+    for (const pattern of loaders) await unpack([pattern]).catch(() => {});
     const root = join(work, "root/usr");
     const [libraries = ""] = (await readdir(join(root, "lib"))).filter((name) => name.endsWith("-linux-gnu"));
     const wanted = new Map<string, Buffer>();
@@ -52,7 +57,9 @@ async function programs(base: Base, run: Run): Promise<Entry[]> {
       }
     };
     await visit(join(root, "sbin/dmsetup"));
-    const [loader = ""] = await readdir(join(root, "lib64"));
+    const found = (await readdir(join(root, "lib"))).filter((name) => name.startsWith("ld-linux-"));
+    const loaderFolder = found.length > 0 ? "usr/lib" : "lib64";
+    const [loader = ""] = found.length > 0 ? found : await readdir(join(root, "lib64"));
     const loaderPath = `usr/lib/${libraries}/${loader}`;
     wanted.set(loader, await readFile(join(root, "lib", libraries, loader)));
     return [
@@ -61,7 +68,7 @@ async function programs(base: Base, run: Run): Promise<Entry[]> {
       folder(`usr/lib/${libraries}`),
       ...[...wanted].sort().map(([name, content]) => file(`usr/lib/${libraries}/${name}`, content, 0o755)),
       link("lib", "usr/lib"),
-      link(`lib64/${loader}`, `/${loaderPath}`),
+      link(`${loaderFolder}/${loader}`, `/${loaderPath}`),
     ];
   } finally {
     await rm(work, { recursive: true, force: true });

@@ -8,14 +8,14 @@ import type { Progress } from "../../system/progress.ts";
 import { type Entry, file, folder as folderEntry } from "./archive.ts";
 import type { Base } from "./base.ts";
 import { firmwareFor, indexModules, moduleClosure } from "./modules.ts";
-import { rootModules } from "./packages.ts";
+import { firmwareByDriver, firmwareByName, rootModules } from "./packages.ts";
 
-/** `tree` holds `lib/modules/<version>` and `lib/firmware`. */
-export type Kernel = { version: string; image: string; tree: string };
+/** `tree` holds `lib/modules/<version>` and `lib/firmware`; `pi` what a Raspberry Pi reads from its boot partition. */
+export type Kernel = { version: string; image: string; tree: string; pi: string };
 
 export async function unpackKernel(base: Base, run: Run, progress: Progress): Promise<Kernel> {
   const recipe = createHash("sha256")
-    .update(JSON.stringify([1, rootModules]))
+    .update(JSON.stringify([2, rootModules, firmwareByName]))
     .digest("hex")
     .slice(0, 12);
   const folder = join(base.folder, `kernel-${recipe}`);
@@ -30,7 +30,7 @@ export async function unpackKernel(base: Base, run: Run, progress: Progress): Pr
     }
   }
   const [version = ""] = await readdir(join(folder, "tree/lib/modules"));
-  return { version, image: join(folder, "vmlinuz"), tree: join(folder, "tree") };
+  return { version, image: join(folder, "vmlinuz"), tree: join(folder, "tree"), pi: join(folder, "pi") };
 }
 
 async function makeKernel(debs: string, folder: string, run: Run): Promise<void> {
@@ -58,7 +58,9 @@ async function makeKernel(debs: string, folder: string, run: Run): Promise<void>
 
   const asked = await run(["/sbin/modinfo", "-F", "firmware", ...paths.map((path) => join(to, path))]);
   const available = await readdir(join(full, "lib/firmware"), { recursive: true });
-  const firmware = firmwareFor(asked.split("\n").filter(Boolean), available);
+  const byDriver = firmwareFor(asked.split("\n").filter(firmwareByDriver).filter(Boolean), available);
+  const byName = available.filter((name) => firmwareByName.some((beginning) => name.startsWith(beginning)));
+  const firmware = [...byDriver, ...byName].sort();
   for (const name of firmware) {
     await mkdir(dirname(join(tree, "lib/firmware", name)), { recursive: true });
     await copyFile(join(full, "lib/firmware", name), join(tree, "lib/firmware", name));
@@ -66,8 +68,20 @@ async function makeKernel(debs: string, folder: string, run: Run): Promise<void>
   // The kernel unpacks xz itself (CONFIG_FW_LOADER_COMPRESS_XZ), with these limits: Documentation/driver-api/firmware.
   const packed = firmware.map((name) => join(tree, "lib/firmware", name));
   await run(["xz", "-T1", "--check=crc32", "--lzma2=dict=1MiB", ...packed], { timeoutMs: 300_000 });
+  await copyPiFiles(full, version, join(folder, "pi"));
   await copyFile(join(full, "boot", `vmlinuz-${version}`), join(folder, "vmlinuz"));
   await rm(full, { recursive: true });
+}
+
+/** Firmware and device trees of every Raspberry Pi that the packages have; a board takes those it names. */
+async function copyPiFiles(full: string, version: string, to: string): Promise<void> {
+  await mkdir(to);
+  for (const source of ["usr/lib/raspi-firmware", `usr/lib/linux-image-${version}/broadcom`]) {
+    const names = await readdir(join(full, source)).catch((): string[] => []);
+    for (const name of names.filter((one) => /\.(bin|elf|dat|dtb)$/.test(one))) {
+      await copyFile(join(full, source, name), join(to, name));
+    }
+  }
 }
 
 /** The files under `path` as entries of an archive, named from `prefix`, in an order of their own. */

@@ -41,7 +41,13 @@ export const installed = [
 
 /** Downloaded and unpacked in part: the kernel's meta package and the firmware of the drivers below. */
 export const kernelMetaPackage = (architecture: string) => `linux-image-${architecture}`;
-export const firmwarePackages = ["firmware-realtek", "firmware-iwlwifi"];
+export const firmwarePackages = {
+  amd64: ["firmware-realtek", "firmware-iwlwifi"],
+  arm64: ["firmware-realtek", "firmware-brcm80211", "raspi-firmware"],
+};
+/** Of Broadcom's firmware, made for a hundred devices, only what Raspberry Pis have: found by name, not by driver. */
+export const firmwareByDriver = (name: string): boolean => !name.startsWith("brcm/");
+export const firmwareByName = ["43430", "43455", "43456"].map((chip) => `brcm/brcmfmac${chip}-sdio.`);
 
 /** Modules of the root filesystem; what they depend on follows. A name the kernel has built in or lacks is skipped. */
 export const rootModules = [
@@ -51,10 +57,13 @@ export const rootModules = [
   ),
   // disks and buses
   ..."nvme ahci sd_mod xhci_pci xhci_hcd ehci_pci usb_storage uas mmc_block sdhci_pci lpc_ich i2c_i801".split(" "),
+  // Raspberry Pi: card readers, USB, network, Wi-Fi, display, clock rate
+  ..."bcm2835 sdhci_iproc dwc2 bcmgenet broadcom bcm7xxx smsc95xx lan78xx microchip brcmfmac brcmutil".split(" "),
+  ..."reset_raspberrypi raspberrypi_cpufreq vc4 bcm2835_rng iproc_rng200 bcm2835_thermal bcm2711_thermal".split(" "),
   // keyboards
   ..."hid hid_generic usbhid evdev".split(" "),
   // network hardware
-  ..."e1000e igc igb r8169 realtek e1000 cdc_ether r8152 ax88179_178a".split(" "),
+  ..."e1000e igc igb r8169 realtek e1000 cdc_ether rndis_host r8152 ax88179_178a".split(" "),
   ..."iwlwifi iwlmvm iwldvm cfg80211 mac80211 ccm cmac gcm ctr".split(" "),
   // network software: WireGuard, the nft table `inet hamlet`, queueing, congestion control
   ..."wireguard tun dummy veth bridge ip6_udp_tunnel udp_tunnel".split(" "),
@@ -68,15 +77,17 @@ export const rootModules = [
     " ",
   ),
   ..."crc32c_intel sha256_ssse3 aesni_intel chacha_x86_64 poly1305_x86_64 curve25519_x86_64".split(" "),
+  ..."sha2_ce sha256_arm64 aes_ce_blk aes_neon_bs chacha_neon poly1305_neon crct10dif_ce".split(" "),
   // watchdogs, temperatures, clock
-  ..."iTCO_wdt softdog wdat_wdt coretemp x86_pkg_temp_thermal intel_rapl_msr acpi_thermal_rel thermal button rtc_cmos".split(
+  ..."iTCO_wdt bcm2835_wdt i6300esb softdog wdat_wdt coretemp x86_pkg_temp_thermal intel_rapl_msr acpi_thermal_rel thermal button rtc_cmos".split(
     " ",
   ),
 ];
 
 /** What the initrd loads, in this order, before it looks for the disk. */
 export const initrdModules = [
-  ..."crc32c_generic crc32c_intel sha256_ssse3 dm_mod dm_verity erofs ext4 efivarfs".split(" "),
+  ..."crc32c_generic crc32c_intel sha256_ssse3 sha2_ce sha256_arm64 dm_mod dm_verity erofs ext4 efivarfs".split(" "),
+  ..."reset_raspberrypi bcm2835 sdhci_iproc bcm2835_wdt dwc2".split(" "),
   ..."virtio_pci virtio_mmio virtio_blk virtio_scsi nvme ahci sd_mod xhci_pci ehci_pci usb_storage uas mmc_block sdhci_pci".split(
     " ",
   ),
@@ -110,9 +121,9 @@ export const leftOut = [
   "./usr/lib/apt",
   "./usr/lib/dpkg",
   "./usr/lib/udev/hwdb.*",
-  "./usr/lib/x86_64-linux-gnu/gconv",
-  "./usr/lib/x86_64-linux-gnu/libapt-*",
-  "./usr/lib/x86_64-linux-gnu/perl-base",
+  "./usr/lib/*-linux-gnu/gconv",
+  "./usr/lib/*-linux-gnu/libapt-*",
+  "./usr/lib/*-linux-gnu/perl-base",
   "./usr/share/bash-completion",
   "./usr/share/bug",
   "./usr/share/debconf",

@@ -1,35 +1,31 @@
 import { expect, test } from "vitest";
-import { placePartitions } from "../../image/assemble.ts";
-import { boardNamed, layoutOf } from "../../image/boards.ts";
-import { guidOf, headSectors, readGpt, sectorBytes, tailSectors, writeGpt } from "../../image/gpt.ts";
+import { boardNamed } from "../../image/boards.ts";
+import {
+  espType,
+  guidOf,
+  headSectors,
+  linuxType,
+  readGpt,
+  sectorBytes,
+  tailSectors,
+  writeGpt,
+} from "../../image/gpt.ts";
 
-const layout = layoutOf(boardNamed("nuc"));
+const diskSectors = 204_800;
+const partitions = [
+  { label: "esp", type: espType, guid: guidOf("esp"), firstSector: 2048, sectors: 8192 },
+  { label: "data", type: linuxType, guid: guidOf("data"), firstSector: 10_240, sectors: 2048 },
+];
 
 test("what is written is read back", () => {
-  const { partitions, diskBytes } = placePartitions(layout, "00".repeat(32));
   const guid = guidOf("disk");
-  const { head, tail } = writeGpt(diskBytes / sectorBytes, guid, partitions);
-  expect(readGpt(head)).toEqual({ diskSectors: diskBytes / sectorBytes, guid, partitions });
+  const { head, tail } = writeGpt(diskSectors, guid, partitions);
+  expect(readGpt(head)).toEqual({ diskSectors, guid, partitions });
   expect([head.length, tail.length]).toEqual([headSectors * sectorBytes, tailSectors * sectorBytes]);
 });
 
-test("partitions follow each other on whole MiB, fit on the disk, and have GUIDs that follow from the content", () => {
-  const { partitions, diskBytes } = placePartitions(layout, "00".repeat(32));
-  let next = 0;
-  for (const { firstSector, sectors } of partitions) {
-    expect(firstSector).toBeGreaterThanOrEqual(next);
-    expect((firstSector * sectorBytes) % 2 ** 20).toBe(0);
-    next = firstSector + sectors;
-  }
-  expect((next + tailSectors) * sectorBytes).toBeLessThanOrEqual(diskBytes);
-  expect(new Set(partitions.map(({ guid }) => guid)).size).toBe(partitions.length);
-  expect(placePartitions(layout, "00".repeat(32)).partitions).toEqual(partitions);
-  expect(placePartitions(layout, "11".repeat(32)).partitions[0]!.guid).not.toBe(partitions[0]!.guid);
-});
-
 test("a table with one wrong bit is none", () => {
-  const { partitions, diskBytes } = placePartitions(layout, "00".repeat(32));
-  const { head } = writeGpt(diskBytes / sectorBytes, guidOf("disk"), partitions);
+  const { head } = writeGpt(diskSectors, guidOf("disk"), partitions);
   for (const at of [sectorBytes, sectorBytes + 24, sectorBytes + 88, 2 * sectorBytes, 2 * sectorBytes + 130]) {
     const bad = Buffer.from(head);
     bad[at] = bad[at]! ^ 1;

@@ -1,0 +1,52 @@
+// The partition table of a disk or an image, of whichever kind it has. Reads only; the disk may be anyone's.
+import type { ReadAt } from "./fat.ts";
+import { espType, headSectors, readGpt, sectorBytes } from "./gpt.ts";
+import { mbrTypes, readMbr } from "./mbr.ts";
+
+export type TablePartition = {
+  number: number;
+  /** As in a PARTUUID. */
+  id: string;
+  /** A GPT names its partitions, an MBR does not. */
+  label?: string;
+  firstSector: number;
+  sectors: number;
+  isFat: boolean;
+};
+export type Table = {
+  kind: "gpt" | "mbr";
+  /** The whole disk, where the table tells. */
+  diskSectors?: number;
+  partitions: TablePartition[];
+};
+
+export async function readTable(readAt: ReadAt): Promise<Table | undefined> {
+  const gpt = readGpt(await readAt(0, headSectors * sectorBytes));
+  if (gpt) {
+    const partitions = gpt.partitions.map(
+      ({ label, guid, type, firstSector, sectors }, index): TablePartition => ({
+        number: index + 1,
+        id: guid,
+        label,
+        firstSector,
+        sectors,
+        isFat: type === espType,
+      }),
+    );
+    return { kind: "gpt", diskSectors: gpt.diskSectors, partitions };
+  }
+  const mbr = await readMbr(readAt);
+  if (!mbr) return undefined;
+  const partitions = mbr.partitions
+    .filter(({ type }) => type !== mbrTypes.extended)
+    .map(
+      ({ number, type, firstSector, sectors }): TablePartition => ({
+        number,
+        id: `${mbr.signature}-${number.toString(16).padStart(2, "0")}`,
+        firstSector,
+        sectors,
+        isFat: type === mbrTypes.fat16 || type === mbrTypes.fat32,
+      }),
+    );
+  return { kind: "mbr", partitions };
+}
