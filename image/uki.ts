@@ -43,9 +43,18 @@ export function appendSections(stub: Buffer, sections: Section[]): Buffer {
 
 /** The sections of a PE program, contents as they are in the file, without padding. */
 export function readSections(program: Buffer): Section[] {
-  return peHeader(program).sections.map(({ name, offset, virtualBytes, rawBytes }) => ({
+  return findSections(program).map(({ name, offset, sizeBytes }) => ({
     name,
-    content: program.subarray(offset, offset + Math.min(virtualBytes, rawBytes)),
+    content: program.subarray(offset, offset + sizeBytes),
+  }));
+}
+
+/** Where the sections of a PE program lie in its file; its first 4 KiB will do. Throws `bundle.invalid`. */
+export function findSections(head: Buffer): { name: string; offset: number; sizeBytes: number }[] {
+  return peHeader(head).sections.map(({ name, offset, virtualBytes, rawBytes }) => ({
+    name,
+    offset,
+    sizeBytes: Math.min(virtualBytes, rawBytes),
   }));
 }
 

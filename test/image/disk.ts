@@ -109,7 +109,7 @@ function writeFat(files: [path: string, content: Buffer][], options: DiskOptions
   return volume;
 }
 
-function shortEntry(name: string, attributes: number, cluster: number, sizeBytes: number): Buffer {
+export function shortEntry(name: string, attributes: number, cluster: number, sizeBytes: number): Buffer {
   const entry = Buffer.alloc(32);
   entry.write(name.padEnd(11), 0, "latin1");
   entry.writeUInt8(attributes, 11);
@@ -119,7 +119,7 @@ function shortEntry(name: string, attributes: number, cluster: number, sizeBytes
   return entry;
 }
 
-function longName(name: string): Buffer[] {
+export function longName(name: string): Buffer[] {
   const pieces = Math.ceil(name.length / 13);
   return Array.from({ length: pieces }, (_, index) => {
     const number = pieces - index;

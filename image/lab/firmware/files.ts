@@ -1,0 +1,36 @@
+// The FAT partitions of a card as the firmware sees them, and the one way in which it refuses.
+import { HamletError } from "../../../system/error.ts";
+import { findFatFile, type ReadAt, readFatFile } from "../../fat.ts";
+import { sectorBytes } from "../../gpt.ts";
+import { readMbr } from "../../mbr.ts";
+
+/** The files of one partition. */
+export type Files = {
+  number: number;
+  has(path: string): Promise<boolean>;
+  read(path: string): Promise<Buffer | undefined>;
+};
+
+/** MBR types that the boot ROM takes for FAT; it does not know 0xef. */
+const fatTypes = [0x01, 0x04, 0x06, 0x0b, 0x0c, 0x0e];
+const maxFileBytes = 256 << 20;
+
+export const refuse = (why: string, hint?: string): HamletError =>
+  new HamletError("lab.firmwareRefused", `the firmware starts nothing: ${why}`, hint ? { hint } : {});
+
+/** The primary partitions that are FAT, in the order of the disk. */
+export async function fatPartitions(readAt: ReadAt): Promise<Files[]> {
+  const table = await readMbr(readAt);
+  if (!table) throw refuse("the disk has no partition table that the boot ROM knows (MBR)");
+  return table.partitions
+    .filter(({ number, type }) => number <= 4 && fatTypes.includes(type))
+    .map(({ number, firstSector }) => {
+      const start = firstSector * sectorBytes;
+      const plain = (path: string) => path.replace(/^\//, "");
+      return {
+        number,
+        has: async (path) => (await findFatFile(readAt, start, plain(path))) !== undefined,
+        read: (path) => readFatFile(readAt, start, plain(path), maxFileBytes),
+      };
+    });
+}

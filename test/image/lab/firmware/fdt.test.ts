@@ -1,0 +1,73 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { readFdt, setProperty, writeFdt } from "../../../../image/lab/firmware/fdt.ts";
+import { lacks } from "../../../lacks.ts";
+import { smallTree } from "./board.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "hamlet-fdt-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const source = `/dts-v1/;
+/memreserve/ 0x1000 0x2000;
+/ {
+  #address-cells = <1>; #size-cells = <1>; model = "Attic";
+  chosen { bootargs = "quiet"; };
+  soc { serial@7e201000 { reg = <0x7e201000 0x200>; empty; odd = [01 02 03]; }; };
+};
+`;
+const compile = (): Buffer => {
+  writeFileSync(join(folder, "tree.dts"), source);
+  execFileSync("dtc", ["-q", "-I", "dts", "-O", "dtb", "-o", join(folder, "tree.dtb"), join(folder, "tree.dts")]);
+  return readFileSync(join(folder, "tree.dtb"));
+};
+const sourceOf = (blob: Buffer): string => {
+  writeFileSync(join(folder, "out.dtb"), blob);
+  return execFileSync("dtc", ["-q", "-s", "-I", "dtb", "-O", "dts", join(folder, "out.dtb")]).toString();
+};
+
+test("what is set is read back, beside what was there, and a missing node is made", () => {
+  const tree = readFdt(smallTree());
+  setProperty(tree, "/chosen/bootloader", "tryboot", 1);
+  setProperty(tree, "/", "serial-number", "10000000abcdef01");
+  const again = readFdt(writeFdt(tree));
+  expect(again).toEqual(tree);
+  const chosen = again.root.children.find(({ name }) => name === "chosen");
+  expect(chosen?.children[0]?.properties.get("tryboot")).toEqual(Buffer.from([0, 0, 0, 1]));
+  expect(again.root.properties.get("model")?.toString()).toBe("Small\0");
+});
+
+test.skipIf(lacks("dtc"))("dtc sees the same tree before and after, and fdtget what was set", () => {
+  const blob = compile();
+  expect(sourceOf(writeFdt(readFdt(blob)))).toBe(sourceOf(blob));
+  const tree = readFdt(blob);
+  setProperty(tree, "/chosen/bootloader", "partition", 3);
+  setProperty(tree, "/chosen", "hamlet,lab", "firmware emulator");
+  writeFileSync(join(folder, "set.dtb"), writeFdt(tree));
+  const get = (...args: string[]) =>
+    execFileSync("fdtget", [join(folder, "set.dtb"), ...args])
+      .toString()
+      .trim();
+  expect(get("/chosen/bootloader", "partition")).toBe("3");
+  expect(get("/chosen", "hamlet,lab")).toBe("firmware emulator");
+  expect(get("/chosen", "bootargs")).toBe("quiet");
+  expect(get("-t", "x", "/soc/serial@7e201000", "reg")).toBe("7e201000 200");
+});
+
+test("a blob that is none, is cut off or points out of itself is refused, at whatever byte", () => {
+  const blob = smallTree();
+  const refused = expect.objectContaining({ code: "lab.firmwareRefused" });
+  expect(() => readFdt(Buffer.alloc(0))).toThrow(refused);
+  for (let length = 0; length < blob.length; length++) expect(() => readFdt(blob.subarray(0, length))).toThrow(refused);
+  for (let at = 0; at < blob.length; at++) {
+    const bad = Buffer.from(blob);
+    bad[at] = 0xff;
+    try {
+      writeFdt(readFdt(bad));
+    } catch (error) {
+      expect(error).toEqual(refused);
+    }
+  }
+});
