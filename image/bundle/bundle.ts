@@ -27,6 +27,8 @@ export const Version = z
   .string()
   .max(64)
   .regex(/^[0-9A-Za-z][0-9A-Za-z.~+-]*$/)
+  // It would read `hamlet_1+3.efi` as version 1 with three tries left.
+  .regex(/^(?!.*\+\d+(-\d+)?$)/, "must not end like a count of tries: +3")
   .describe("as in a file name of the boot loader: no underscore, no space");
 
 const commonFiles = ["root.erofs", "verity.img", "kernel", "initrd", "cmdline", "os-release"] as const;

@@ -1,0 +1,274 @@
+// What boot control promises on every board. Each driver passes it against a stateful model of its firmware.
+import { afterEach, expect, test } from "vitest";
+import { otherSlot } from "../../../image/boot/boot-control.ts";
+import { type Bench, type Running, startTrial } from "./bench.ts";
+import { outcomes, PowerCut } from "./power.ts";
+
+const refusal = (code: string) => expect.objectContaining({ code, hint: expect.any(String) });
+
+/** `tries`: how often a slot that never answers is started. */
+export function bootControlContract(makeBench: () => Promise<Bench>, { tries }: { tries: number }): void {
+  const benches: Bench[] = [];
+  afterEach(() => {
+    for (const bench of benches.splice(0)) bench.dispose();
+  });
+  const newDevice = async (): Promise<{ bench: Bench; first: Running }> => {
+    const bench = await makeBench();
+    benches.push(bench);
+    return { bench, first: await bench.start({ kind: "power" }) };
+  };
+
+  test("a device as flashed runs slot a, and nothing is to be tried", async () => {
+    const { first } = await newDevice();
+    expect(await first.control.current()).toEqual({ phase: "settled", isTrial: false, slot: "a", version: "1.0" });
+    expect(await first.control.rollbackReason()).toBeUndefined();
+  });
+
+  test("a good trial is committed and starts by itself from then on", async () => {
+    const { bench, first } = await newDevice();
+    const trial = await startTrial(bench, first, "1.1");
+    expect(await trial.control.current()).toMatchObject({ phase: "trying", isTrial: true, slot: "b", version: "1.1" });
+    await trial.control.begin();
+    await trial.control.commit();
+    expect(await trial.control.current()).toMatchObject({ phase: "settled", slot: "b" });
+    for (let count = 0; count < 5; count++) {
+      const again = await bench.start({ kind: "power" });
+      expect(again).toMatchObject({ slot: "b", version: "1.1" });
+      expect(await again.control.current()).toMatchObject({ phase: "settled", isTrial: false });
+    }
+  });
+
+  test("the next update goes into the slot that was left, and back again", async () => {
+    const { bench, first } = await newDevice();
+    let running = first;
+    for (const version of ["1.1", "1.2", "1.10"]) {
+      running = await startTrial(bench, running, version);
+      expect(running.version).toBe(version);
+      await running.control.commit();
+    }
+    expect(await bench.start({ kind: "power" })).toMatchObject({ slot: "b", version: "1.10" });
+  });
+
+  test("armed is not yet tried, and says so", async () => {
+    const { bench, first } = await newDevice();
+    await first.control.stage("b", await bench.writeSlot("b", "1.1"));
+    const state = { phase: "armed", isTrial: false, slot: "a", trial: { slot: "b", version: "1.1" }, triesLeft: tries };
+    expect(await first.control.current()).toMatchObject(state);
+    await first.control.reboot();
+    expect(await first.control.current()).toMatchObject(state);
+  });
+
+  test("a trial that comes up and crashes is started as often as it may, then the old slot is back and says why", async () => {
+    const { bench, first } = await newDevice();
+    let running = await startTrial(bench, first, "1.1");
+    for (let count = 1; count <= tries; count++) {
+      expect(await running.control.current()).toMatchObject({ phase: "trying", slot: "b", triesLeft: tries - count });
+      await running.control.begin();
+      running = await bench.start({ kind: "watchdog" });
+    }
+    expect(running).toMatchObject({ slot: "a", version: "1.0" });
+    expect(await running.control.current()).toMatchObject({ phase: "reverted", trial: { slot: "b", version: "1.1" } });
+    expect(await running.control.rollbackReason()).toBe("triesUsedUp");
+    for (let count = 0; count < 3; count++) expect((await bench.start({ kind: "power" })).slot).toBe("a");
+  });
+
+  test("a trial that never comes up leads back to the old slot", async () => {
+    const { bench, first } = await newDevice();
+    await first.control.stage("b", await bench.writeSlot("b", "1.1"));
+    bench.breakSlot("b");
+    await first.control.reboot();
+    const back = await bench.start(bench.restarted());
+    expect(back.slot).toBe("a");
+    expect(["neverBooted", "triesUsedUp"]).toContain(await back.control.rollbackReason());
+  });
+
+  test("a trial that is judged bad is not started again, whatever restarts the device", async () => {
+    const { bench, first } = await newDevice();
+    const trial = await startTrial(bench, first, "1.1");
+    await trial.control.begin();
+    await trial.control.markBad();
+    expect(await trial.control.current()).toMatchObject({ phase: "trying", isMarkedBad: true });
+    await expect(trial.control.commit()).rejects.toEqual(refusal("boot.noTrial"));
+    await trial.control.reboot();
+    const back = await bench.start(bench.restarted());
+    expect(back.slot).toBe("a");
+    expect(await back.control.rollbackReason()).toBe("markedBad");
+    for (let count = 0; count < 3; count++) expect((await bench.start({ kind: "power" })).slot).toBe("a");
+  });
+
+  test("a slot that was armed and then marked bad is not tried", async () => {
+    const { bench, first } = await newDevice();
+    await first.control.stage("b", await bench.writeSlot("b", "1.1"));
+    await first.control.markBad();
+    expect(await first.control.current()).toMatchObject({ phase: "reverted", because: "markedBad" });
+    await first.control.reboot();
+    expect((await bench.start(bench.restarted())).slot).toBe("a");
+  });
+
+  test("marking bad beside a settled slot leaves that one alone", async () => {
+    const { bench, first } = await newDevice();
+    const trial = await startTrial(bench, first, "1.1");
+    await trial.control.commit();
+    await trial.control.markBad();
+    expect(await trial.control.current()).toMatchObject({ phase: "settled", slot: "b" });
+    expect((await bench.start({ kind: "power" })).slot).toBe("b");
+  });
+
+  test("after a failed trial the next one gets all its tries", async () => {
+    const { bench, first } = await newDevice();
+    const trial = await startTrial(bench, first, "1.1");
+    await trial.control.markBad();
+    await trial.control.reboot();
+    const back = await bench.start(bench.restarted());
+    const second = await startTrial(bench, back, "1.2");
+    expect(await second.control.current()).toMatchObject({ phase: "trying", version: "1.2", triesLeft: tries - 1 });
+    await second.control.commit();
+    expect((await bench.start({ kind: "power" })).version).toBe("1.2");
+  });
+
+  test("committing again changes nothing", async () => {
+    const { bench, first } = await newDevice();
+    await first.control.commit();
+    const trial = await startTrial(bench, first, "1.1");
+    await trial.control.commit();
+    bench.power.restore();
+    await trial.control.commit();
+    expect(bench.power.writes()).toBe(0);
+    expect((await bench.start({ kind: "power" })).slot).toBe("b");
+  });
+
+  test("staging twice tries what was staged last", async () => {
+    const { bench, first } = await newDevice();
+    await first.control.stage("b", await bench.writeSlot("b", "1.1"));
+    await first.control.stage("b", await bench.writeSlot("b", "1.2"));
+    await first.control.reboot();
+    expect(await bench.start(bench.restarted())).toMatchObject({ slot: "b", version: "1.2" });
+  });
+
+  test("the slot that runs, a trial without verdict, a version that runs or is older: refused, and nothing is written", async () => {
+    const { bench, first } = await newDevice();
+    const candidate = await bench.writeSlot("b", "1.1");
+    bench.power.restore();
+    const stage = (slot: "a" | "b", version: string) => first.control.stage(slot, { ...candidate, version });
+    await expect(stage("a", "1.1")).rejects.toEqual(refusal("boot.runningSlot"));
+    await expect(stage("b", "1.0")).rejects.toEqual(refusal("boot.versionClash"));
+    await expect(stage("b", "0.9")).rejects.toEqual(refusal("boot.notNewer"));
+    expect(bench.power.writes()).toBe(0);
+    const trial = await startTrial(bench, first, "1.1");
+    bench.power.restore();
+    await expect(trial.control.stage("a", { version: "1.2" })).rejects.toEqual(refusal("boot.trialUnjudged"));
+    expect(bench.power.writes()).toBe(0);
+    expect(await trial.control.current()).toMatchObject({ phase: "trying" });
+  });
+
+  test("what is armed cannot be committed before it has run", async () => {
+    const { bench, first } = await newDevice();
+    await first.control.stage("b", await bench.writeSlot("b", "1.1"));
+    await expect(first.control.commit()).rejects.toEqual(refusal("boot.noTrial"));
+  });
+
+  /** Cuts power at every write of `act`, in every way that a write may be cut, and looks at what the device then does. */
+  async function cutEverywhere(
+    prepare: (bench: Bench, first: Running) => Promise<Running>,
+    act: (bench: Bench, running: Running) => Promise<void>,
+    check: (bench: Bench, after: Running) => Promise<void>,
+  ): Promise<number> {
+    for (let number = 0; ; number++) {
+      for (const outcome of outcomes) {
+        const { bench, first } = await newDevice();
+        const running = await prepare(bench, first);
+        bench.power.cutAt(number, outcome);
+        const isCut = await act(bench, running).then(
+          () => false,
+          (error) => {
+            if (error instanceof PowerCut) return true;
+            throw error;
+          },
+        );
+        if (!isCut) return number;
+        await check(bench, await bench.start({ kind: "power" }));
+      }
+    }
+  }
+
+  /** Whatever happened before: a device without verdict settles, and then takes an update as if nothing had been. */
+  async function settleAndUpdate(bench: Bench, after: Running): Promise<void> {
+    let running = after;
+    for (let count = 0; count <= tries; count++) running = await bench.start({ kind: "power" });
+    expect((await running.control.current()).isTrial).toBe(false);
+    const trial = await startTrial(bench, running, "1.7");
+    expect(trial).toMatchObject({ slot: otherSlot(running.slot), version: "1.7" });
+    await trial.control.commit();
+    expect(await bench.start({ kind: "power" })).toMatchObject({ version: "1.7" });
+  }
+
+  test("power cut at any write of staging: the old slot or the trial starts, and the next update works", async () => {
+    const writes = await cutEverywhere(
+      async (_, first) => first,
+      async (bench, first) => {
+        await first.control.stage("b", await bench.writeSlot("b", "1.1"));
+        await first.control.reboot();
+      },
+      async (bench, after) => {
+        expect(["1.0", "1.1"]).toContain(after.version);
+        await settleAndUpdate(bench, after);
+      },
+    );
+    expect(writes).toBeGreaterThan(1);
+  });
+
+  test("power cut at any write of staging over a slot that ran before: the same", async () => {
+    await cutEverywhere(
+      async (bench, first) => {
+        const trial = await startTrial(bench, first, "1.1");
+        await trial.control.commit();
+        return trial;
+      },
+      async (bench, running) => {
+        await running.control.markBad();
+        await running.control.stage("a", await bench.writeSlot("a", "1.2"));
+        await running.control.reboot();
+      },
+      async (bench, after) => {
+        expect(["1.1", "1.2"]).toContain(after.version);
+        await settleAndUpdate(bench, after);
+      },
+    );
+  });
+
+  test("power cut at any write of a commit: the old slot or the new one starts, and a verdict can be given again", async () => {
+    const writes = await cutEverywhere(
+      (bench, first) => startTrial(bench, first, "1.1"),
+      async (_, trial) => {
+        await trial.control.begin();
+        await trial.control.commit();
+      },
+      async (bench, after) => {
+        expect(["1.0", "1.1"]).toContain(after.version);
+        if ((await after.control.current()).isTrial) {
+          await after.control.commit();
+          expect((await bench.start({ kind: "power" })).version).toBe("1.1");
+        }
+        await settleAndUpdate(bench, await bench.start({ kind: "power" }));
+      },
+    );
+    expect(writes).toBeGreaterThan(1);
+  });
+
+  test("power cut at any write of a bad verdict: the old slot is back within the tries that were left", async () => {
+    await cutEverywhere(
+      (bench, first) => startTrial(bench, first, "1.1"),
+      async (_, trial) => {
+        await trial.control.begin();
+        await trial.control.markBad();
+        await trial.control.reboot();
+      },
+      async (bench, after) => {
+        let running = after;
+        for (let count = 0; count < tries; count++) running = await bench.start({ kind: "power" });
+        expect(running.version).toBe("1.0");
+        await settleAndUpdate(bench, running);
+      },
+    );
+  });
+}

@@ -1,0 +1,46 @@
+// Power that fails at a chosen write. Doors are wrapped, so that each write is counted and one of them is cut off with a
+// chosen outcome; what the disk then holds is what the next boot finds.
+
+export class PowerCut extends Error {}
+
+/** What a write may leave behind: nothing, all of it, or the half that its kind of storage is known for. */
+export type Outcome = "nothing" | "all" | "half";
+export const outcomes: Outcome[] = ["nothing", "all", "half"];
+
+export type Power = {
+  /** Cuts power at the `number`-th write from now (0 is the next). */
+  cutAt(number: number, outcome: Outcome): void;
+  restore(): void;
+  /** Writes since `restore`. */
+  writes(): number;
+  /** One write: `all` does it, `half` leaves what a cut in its middle may leave. */
+  write<T>(all: () => Promise<T>, half: () => Promise<unknown>): Promise<T>;
+};
+
+export function makePower(): Power {
+  let done = 0;
+  let cut: { number: number; outcome: Outcome } | undefined;
+  let isOff = false;
+  return {
+    cutAt(number, outcome) {
+      done = 0;
+      cut = { number, outcome };
+    },
+    restore() {
+      done = 0;
+      cut = undefined;
+      isOff = false;
+    },
+    writes: () => done,
+    async write(all, half) {
+      if (isOff) throw new PowerCut("power is off");
+      const isCut = cut?.number === done;
+      done += 1;
+      if (!isCut) return all();
+      isOff = true;
+      if (cut?.outcome === "all") await all();
+      if (cut?.outcome === "half") await half();
+      throw new PowerCut("power was cut");
+    },
+  };
+}
