@@ -1,4 +1,8 @@
 // Every command, in the order in which `hamlet --help` lists them.
+import { bootBad } from "./boot-bad.ts";
+import { bootCommit } from "./boot-commit.ts";
+import { bootStatus } from "./boot-status.ts";
+import { bootTry } from "./boot-try.ts";
 import type { Command } from "./command.ts";
 import { imageBuild } from "./image-build.ts";
 import { imageInspect } from "./image-inspect.ts";
@@ -29,6 +33,10 @@ export const commands: Command[] = [
   open,
   status,
   netExplain,
+  bootStatus,
+  bootTry,
+  bootCommit,
+  bootBad,
   labUp,
   labWatch,
   labStatus,

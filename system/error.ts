@@ -32,6 +32,7 @@ export type ErrorCode =
   | "build.failed"
   // image/boot
   | "boot.unsupported"
+  | "boot.needsRoot"
   | "boot.unclear"
   | "boot.runningSlot"
   | "boot.trialUnjudged"

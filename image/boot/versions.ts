@@ -4,23 +4,26 @@
 /** 1 if `a` is newer than `b`, -1 if it is older, 0 if they are the same to the loader. */
 export function compareVersions(a: string, b: string): -1 | 0 | 1 {
   let [left, right] = [a, b];
+  const skip = (one: number, other = one) => {
+    [left, right] = [left.slice(one), right.slice(other)];
+  };
   for (;;) {
     [left, right] = [left, right].map((text) => text.replace(/^[^0-9A-Za-z~^.-]+/, "")) as [string, string];
-    // A pre-release is older than what it leads to, even than nothing; the other separators only while both have more.
-    const separators = left === "" || right === "" ? "~" : "~-^.";
-    const separator = [...separators].find((char) => left.startsWith(char) || right.startsWith(char));
-    if (separator !== undefined) {
-      if (!left.startsWith(separator)) return 1;
-      if (!right.startsWith(separator)) return -1;
-      [left, right] = [left.slice(1), right.slice(1)];
-      continue;
+    for (const separator of "~-^.") {
+      // A pre-release is older than what it leads to, even than nothing; the other separators order only what goes on.
+      if (separator === "-" && (left === "" || right === "")) return sign(left.length - right.length);
+      const [has, hasOther] = [left.startsWith(separator), right.startsWith(separator)];
+      if (has !== hasOther) return has ? -1 : 1;
+      if (has) skip(1);
     }
-    if (left === "" || right === "") return sign(left.length - right.length);
-    const run = /^\d/.test(left) || /^\d/.test(right) ? /^\d*/ : /^[A-Za-z]*/;
-    const [one = "", other = ""] = [left, right].map((text) => run.exec(text)?.[0]);
-    const order = run.source === "^\\d*" ? compareNumbers(one, other) : one < other ? -1 : one > other ? 1 : 0;
+    const isNumber = /^\d/.test(left) || /^\d/.test(right);
+    const [one, other] = [left, right].map((text) => (isNumber ? /^\d*/ : /^[A-Za-z]*/).exec(text)![0]) as [
+      string,
+      string,
+    ];
+    const order = isNumber ? compareNumbers(one, other) : one < other ? -1 : one > other ? 1 : 0;
     if (order !== 0) return order;
-    [left, right] = [left.slice(one.length), right.slice(other.length)];
+    skip(one.length, other.length);
   }
 }
 

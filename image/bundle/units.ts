@@ -39,6 +39,8 @@ const masked = [
   "sys-kernel-tracing.mount",
   "systemd-ask-password-console.path",
   "systemd-ask-password-wall.path",
+  // Who says that a new slot is good is boot control, not whoever reaches boot-complete.target.
+  "systemd-bless-boot.service",
   "systemd-boot-system-token.service",
   "systemd-boot-update.service",
   "systemd-firstboot.service",
@@ -56,7 +58,12 @@ const masked = [
   "systemd-update-utmp.service",
   "systemd-update-utmp-runlevel.service",
 ];
-const maskedGenerators = ["systemd-getty-generator", "systemd-gpt-auto-generator", "systemd-debug-generator"];
+const maskedGenerators = [
+  "systemd-bless-boot-generator",
+  "systemd-debug-generator",
+  "systemd-getty-generator",
+  "systemd-gpt-auto-generator",
+];
 
 /** Links that say which units run, as `systemctl enable` would make them. */
 export const unitLinks = (): Entry[] => [

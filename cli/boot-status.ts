@@ -1,0 +1,15 @@
+// `boot status`: which slot runs, which one starts next, and why a trial was rolled back.
+import { describeBoot, ownBootControl } from "./boot.ts";
+import type { Command } from "./command.ts";
+
+export const bootStatus: Command = {
+  usage: "boot status [--json]",
+  summary: "on a device: which slot runs, which one starts next, and why a trial was rolled back",
+  example: "hamlet boot status",
+  options: { json: { type: "boolean", describe: "print it as JSON" } },
+  async run({ values }, { print }) {
+    const state = await (await ownBootControl()).current();
+    print(values["json"] ? JSON.stringify(state) : describeBoot(state).join("\n"));
+    return 0;
+  },
+};

@@ -1,0 +1,78 @@
+// Boot control of the device that this program runs on: which driver, and its doors to the system.
+import { access, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Run } from "../../system/command.ts";
+import { errnoOf, HamletError } from "../../system/error.ts";
+import { readJson } from "../../system/files.ts";
+import { boardNamed } from "../boards.ts";
+import { readFatFile } from "../fat.ts";
+import { autobootFileOn } from "./autoboot-file.ts";
+import type { BootControl } from "./boot-control.ts";
+import { deviceReader } from "./device-reader.ts";
+import { entryFolderAt } from "./entry-folder.ts";
+import { rpiTryboot } from "./rpi-tryboot.ts";
+import { systemdBoot } from "./systemd-boot.ts";
+import { trialRecordAt } from "./trial-record.ts";
+
+const Release = z.object({ board: z.string(), version: z.string() });
+/** systemd's vendor GUID for the variables of a boot loader (Boot Loader Interface). */
+const loaderGuid = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+/** Of an EFI variable's file the first four bytes are its attributes. */
+const attributeBytes = 4;
+const maxBootFileBytes = 256 << 20;
+
+/** `root` is where the device's files are, for tests. Throws `boot.unsupported` on a computer that is no device. */
+export async function openBootControl(run: Run, root = "/"): Promise<BootControl> {
+  const at = (path: string) => join(root, path);
+  const release = await readJson(at("usr/lib/hamlet/release.json"), Release);
+  if (!release) {
+    throw new HamletError("boot.unsupported", "this computer is no device of Hamlet", {
+      hint: "run it on a device that was started from an image of Hamlet",
+      exitCode: 3,
+    });
+  }
+  const board = boardNamed(release.board);
+  const common = {
+    commandLine: () => readFile(at("proc/cmdline"), "utf8"),
+    bootId: async () => (await readFile(at("proc/sys/kernel/random/boot_id"), "utf8")).trim(),
+    record: trialRecordAt(at("var/lib/hamlet/root/boot.json")),
+    version: release.version,
+    restart: async (argument?: string) => {
+      await run(["systemctl", "reboot", ...(argument === undefined ? [] : [`--reboot-argument=${argument}`])]);
+    },
+  };
+  if (board.layout === "uefi") {
+    return systemdBoot({
+      ...common,
+      entries: entryFolderAt(at("efi/EFI/Linux")),
+      loaderVariable: async (name) =>
+        (await readIfThere(at(`sys/firmware/efi/efivars/${name}-${loaderGuid}`)))?.subarray(attributeBytes),
+      tries: board.bootTries,
+    });
+  }
+  return rpiTryboot({
+    ...common,
+    board: board.name,
+    deviceTree: (path) => readIfThere(at(`proc/device-tree/${path}`)),
+    // The autoboot partition has the place, and so the link, that the EFI partition has elsewhere.
+    autoboot: autobootFileOn(at("run/hamlet-disk/esp")),
+    bootFile: (slot, path) =>
+      deviceReader(at(`run/hamlet-disk/boot-${slot}`), (readAt) => readFatFile(readAt, 0, path, maxBootFileBytes)),
+    // The driver that takes messages for the firmware; kernel.org's kernel has none.
+    isVendorKernel: () =>
+      access(at("dev/vcio")).then(
+        () => true,
+        () => false,
+      ),
+  });
+}
+
+async function readIfThere(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) return undefined;
+    throw error;
+  }
+}
