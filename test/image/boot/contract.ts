@@ -247,7 +247,8 @@ export function bootControlContract(makeBench: () => Promise<Bench>, { tries }: 
         expect(["1.0", "1.1"]).toContain(after.version);
         if ((await after.control.current()).isTrial) {
           await after.control.commit();
-          expect((await bench.start({ kind: "power" })).version).toBe("1.1");
+          const again = await bench.start({ kind: "power" });
+          expect(await again.control.current()).toMatchObject({ phase: "settled", version: "1.1" });
         }
         await settleAndUpdate(bench, await bench.start({ kind: "power" }));
       },

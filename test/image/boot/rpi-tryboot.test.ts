@@ -51,7 +51,10 @@ test("a commit swaps the two partitions in autoboot.txt, and nothing else on the
   const { bench, first } = await device();
   const trial = await startTrial(bench, first, "1.1");
   const before = Buffer.from(bench.card.bytes);
+  bench.power.restore();
   await trial.control.commit();
+  // The sector, and our record: nothing in between that a power cut could make worse.
+  expect(bench.power.writes()).toBe(2);
   expect(defaultSlot(bench.readAutoboot())).toBe("b");
   bench.writeAutoboot(autobootSector("a"));
   expect(bench.card.bytes.equals(before)).toBe(true);
