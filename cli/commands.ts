@@ -2,6 +2,7 @@
 import type { Command } from "./command.ts";
 import { imageBuild } from "./image-build.ts";
 import { imageInspect } from "./image-inspect.ts";
+import { imageLock } from "./image-lock.ts";
 import { init } from "./init.ts";
 import { labConsole } from "./lab-console.ts";
 import { labCut } from "./lab-cut.ts";
@@ -24,6 +25,7 @@ export const commands: Command[] = [
   init,
   imageBuild,
   imageInspect,
+  imageLock,
   provision,
   tokenCreate,
   open,

@@ -7,6 +7,7 @@ import { boardNamed, boardNames } from "../image/boards.ts";
 import { Version } from "../image/bundle/bundle.ts";
 import { buildDebianBundle } from "../image/bundle/debian.ts";
 import { removeLeftovers } from "../image/bundle/leftovers.ts";
+import { describeDifference } from "../image/bundle/lock.ts";
 import { inspectImage } from "../image/inspect.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { type Run, run } from "../system/command.ts";
@@ -26,6 +27,7 @@ Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packa
     out: { type: "string", short: "o", argument: "folder", describe: "where hamlet-<board>-<version>.img goes" },
     version: { type: "string", argument: "v", describe: "version of the release (default: this project's)" },
     agent: { type: "string", argument: "file", describe: "a built agent to take instead of this project's" },
+    locked: { type: "boolean", describe: "fail rather than take packages or tools other than the locked ones" },
     json: { type: "boolean", describe: "print path, version and sizes as JSON" },
   },
   async run({ values }, { print, note, progress }) {
@@ -51,8 +53,12 @@ Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packa
       if (agent) programs.set("agent.mjs", resolve(agent));
       signal.throwIfAborted();
       const request = { board, version: version.data, extras: await deviceFiles(programs), projectFolder };
-      const bundle = await buildDebianBundle(request, abortable, progress);
+      const bundle = await buildDebianBundle(request, { isLockedOnly: values["locked"] === true }, abortable, progress);
       if (bundle.staleBecause) note(`${bundle.staleBecause.message}: taking the packages of the last build`);
+      if (bundle.relocked) {
+        note("relocked: not all that is locked could be had, so the image is made from:");
+        for (const one of bundle.relocked) note(`  ${describeDifference(one)}`);
+      }
       signal.throwIfAborted();
       const there = await inspectImage(output).catch(() => undefined);
       const unchanged = there?.inputs === bundle.inputs && !there.isProvisioned;

@@ -75,6 +75,7 @@ function hamletFiles(bundle: Bundle, diskBytes: number): FatFile[] {
     rootHash: bundle.verity.rootHash,
     sizeBytes: diskBytes,
     parts: bundle.parts,
+    ...(bundle.relocked && { relocked: bundle.relocked }),
   };
   return [
     [provisionPath, Buffer.alloc(provisionBlockBytes, "\n")],

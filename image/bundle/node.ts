@@ -5,6 +5,8 @@ import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 import { cacheFolder } from "../../system/paths.ts";
 import type { Board } from "../boards.ts";
+import { factsOf } from "./bundle.ts";
+import type { Lock } from "./lock.ts";
 
 // Exact: a range would give different bytes on different days.
 export const nodeVersion = "24.21.0";
@@ -41,4 +43,10 @@ export async function nodeRuntime(board: Board, projectFolder: string, run: Run)
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** The runtime as a lock has it. */
+export async function nodeFacts(board: Board, projectFolder: string, run: Run): Promise<Lock["node"]> {
+  const { sha256 } = await factsOf(await nodeRuntime(board, projectFolder, run));
+  return { version: nodeVersion, sha256 };
 }

@@ -146,5 +146,8 @@ export async function builderFiles(projectFolder: string): Promise<string[]> {
     const found = await readdir(join(projectFolder, folder), { recursive, withFileTypes: true });
     return found.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   };
-  return [...(await filesIn("image/bundle", true)), ...(await filesIn("image")), ...(await filesIn("nix"))].sort();
+  const builder = [...(await filesIn("image/bundle", true)), ...(await filesIn("image")), ...(await filesIn("nix"))];
+  // Of the locks the one that the build took counts, wherever it came from.
+  const locks = join(projectFolder, "image/bundle/lock/");
+  return builder.filter((path) => !path.startsWith(locks)).sort();
 }
