@@ -10,12 +10,13 @@ import { HamletError } from "../../system/error.ts";
 import { readJson, writeJson } from "../../system/files.ts";
 import { cacheFolder } from "../../system/paths.ts";
 import type { Progress } from "../../system/progress.ts";
+import { keepCopyrights } from "./copyrights.ts";
 import { debPath, dropBroken } from "./deb-cache.ts";
 import { foreignPrograms, hostArchitecture } from "./foreign.ts";
 import { makeRepository } from "./local-repository.ts";
 import { type Lock, packagesOf } from "./lock.ts";
 
-/** `root.tar` and `debs/` in `folder`; `epochS` is the date of the suite, which every file gets at most. */
+/** `root.tar`, `debs/`, and the copyright files of those in `doc/`, all in `folder`; `epochS` is the date of the suite, which every file gets at most. */
 export type Base = { folder: string; key: string; epochS: number };
 
 const BaseJson = z.strictObject({ epochS: z.int().positive() });
@@ -25,7 +26,7 @@ const parent = () => join(cacheFolder(), "base");
 
 /** Everything that decides a base's bytes. */
 function keyOf({ architecture, suite, epochS, installed, unpacked, tools }: Lock): string {
-  const recipe = [4, architecture, suite, epochS, installed, unpacked, tools["mmdebstrap"], tools["apt"]];
+  const recipe = [5, architecture, suite, epochS, installed, unpacked, tools["mmdebstrap"], tools["apt"]];
   return createHash("sha256").update(JSON.stringify(recipe)).digest("hex").slice(0, 32);
 }
 
@@ -93,6 +94,7 @@ async function makeBase(lock: Lock, folder: string, run: Run): Promise<void> {
   for (const [name, { sha256 }] of Object.entries(lock.unpacked)) {
     await copyFile(debPath(sha256), join(folder, "debs", `${name}.deb`));
   }
+  await keepCopyrights(lock, folder, run);
   const rows = Object.entries(packagesOf(lock)).map(([name, { version }]) => `${name}\t${version}\n`);
   await writeFile(join(folder, "debs/packages.tsv"), rows.sort().join(""));
 }

@@ -6,6 +6,7 @@
 //   kernel, initrd    what the firmware starts
 //   cmdline           kernel command line without the slot, which the assembler adds
 //   os-release        name and version, as the boot loader shows and sorts them
+//   sbom.cdx.json     bill of materials, if the builder writes one; also in the root filesystem
 // for a board with UEFI:
 //   stub.efi          systemd-stub: kernel, initrd and command line become one EFI program with it
 //   loader.efi        systemd-boot

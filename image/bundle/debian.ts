@@ -2,7 +2,7 @@
 // was made from. Needs no root.
 import { createHash } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 import { writeJson } from "../../system/files.ts";
@@ -12,6 +12,7 @@ import type { RpiBoard, UefiBoard } from "../boards.ts";
 import { configTxt } from "../boot/rpi-config.ts";
 import { type Base, debianBase, hasBase } from "./base.ts";
 import { type Bundle, BundleJson, factsOf, readBundle, requiredFiles } from "./bundle.ts";
+import { readLicences } from "./copyrights.ts";
 import { forgetOldDebs } from "./deb-cache.ts";
 import { makeInitrd } from "./initrd.ts";
 import { type Kernel, unpackKernel } from "./kernel.ts";
@@ -19,6 +20,7 @@ import { removeLeftovers } from "./leftovers.ts";
 import { suite } from "./mirror.ts";
 import { nodeRuntime } from "./node.ts";
 import { type BuildRequest, builderFiles, makeRoot, osRelease, rootParts, sizeOf } from "./root.ts";
+import { makeSbom, type Sbom } from "./sbom.ts";
 import { type Settled, type SettleOptions, settleLock } from "./settle.ts";
 import { makeVerity } from "./verity.ts";
 
@@ -82,7 +84,9 @@ async function makeBundle(
       hint: "remove it and run this again; if it is the one you want, write the lock anew with `hamlet image lock`",
     });
   }
-  const parts = await rootParts(request, kernel, node, base.epochS);
+  const sbom = `${JSON.stringify(await sbomOf(request, { lock, relocked }, base, inputs), null, 1)}\n`;
+  await writeFile(at("sbom.cdx.json"), sbom);
+  const parts = await rootParts(request, base, kernel, node, sbom);
   await makeRoot(base, parts, at("root.erofs"), run);
   progress.stage("making the hash tree");
   const verity = await makeVerity(at("root.erofs"), at("verity.img"), run);
@@ -94,7 +98,7 @@ async function makeBundle(
   await writeFile(at("os-release"), osRelease(board, version));
   const ofFirmware =
     board.layout === "uefi" ? await copyLoader(base, board, folder, run) : await copyPiFirmware(kernel, board, folder);
-  const names = [...requiredFiles(board.layout), ...ofFirmware];
+  const names = [...requiredFiles(board.layout), "sbom.cdx.json", ...ofFirmware];
   const files = Object.fromEntries(
     await Promise.all(names.map(async (name) => [name, await factsOf(at(name))] as const)),
   );
@@ -142,10 +146,27 @@ async function copyPiFirmware(kernel: Kernel, board: RpiBoard, folder: string): 
   return wanted.map((name) => `boot/${name}`);
 }
 
+async function sbomOf(
+  { board, version, extras, npm }: BuildRequest,
+  { lock, relocked }: Settled,
+  base: Base,
+  inputs: string,
+): Promise<Sbom> {
+  const own = extras.filter(({ target }) => target.endsWith(".mjs"));
+  const programs = await Promise.all(
+    own.map(async ({ path, target }) => ({ name: basename(target), sha256: (await factsOf(path)).sha256 })),
+  );
+  const licences = await readLicences(base.folder);
+  return makeSbom({ board: board.name, version, inputs, lock, relocked, licences, npm, programs });
+}
+
 /** A digest of all that decides a bundle's bytes. */
-async function inputsOf({ board, version, extras, projectFolder }: BuildRequest, settled: Settled): Promise<string> {
+async function inputsOf(
+  { board, version, extras, npm, projectFolder }: BuildRequest,
+  settled: Settled,
+): Promise<string> {
   const hash = createHash("sha256");
-  hash.update(JSON.stringify([board, version, settled.lock, settled.relocked]));
+  hash.update(JSON.stringify([board, version, npm, settled.lock, settled.relocked]));
   const files = [
     ...(await builderFiles(projectFolder)).map((path) => ({ path, target: "" })),
     ...extras.toSorted((a, b) => (a.target < b.target ? -1 : 1)),
