@@ -1,6 +1,7 @@
 // Every command, in the order in which `hamlet --help` lists them.
 import type { Command } from "./command.ts";
 import { imageBuild } from "./image-build.ts";
+import { imageDiff } from "./image-diff.ts";
 import { imageInspect } from "./image-inspect.ts";
 import { imageLock } from "./image-lock.ts";
 import { init } from "./init.ts";
@@ -25,6 +26,7 @@ export const commands: Command[] = [
   init,
   imageBuild,
   imageInspect,
+  imageDiff,
   imageLock,
   provision,
   tokenCreate,

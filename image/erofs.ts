@@ -82,7 +82,11 @@ export async function contentOf(readAt: ReadAt, entry: ErofsEntry, maxBytes: num
   return content.length === entry.sizeBytes ? content : undefined;
 }
 
-const kinds: Record<number, ErofsEntry["kind"]> = { 9604: "folder", 16807: "file", 21609: "link" };
+const kinds = new Map<number, ErofsEntry["kind"]>([
+  [0o040000, "folder"],
+  [0o100000, "file"],
+  [0o120000, "link"],
+]);
 
 async function readInode(readAt: ReadAt, volume: Erofs, nid: number, path: string): Promise<ErofsEntry | undefined> {
   const offset = volume.metaOffset + nid * 32;
@@ -96,7 +100,7 @@ async function readInode(readAt: ReadAt, volume: Erofs, nid: number, path: strin
   const owner = isExtended
     ? { uid: inode.readUInt32LE(24), gid: inode.readUInt32LE(28) }
     : { uid: inode.readUInt16LE(24), gid: inode.readUInt16LE(26) };
-  const kind = kinds[mode & 0o170000] ?? "other";
+  const kind = kinds.get(mode & 0o170000) ?? "other";
   // The last piece of a file may lie behind its inode and that's extended attributes.
   const tail = offset + (isExtended ? 64 : 32) + (attributes === 0 ? 0 : 12 + 4 * (attributes - 1));
   const first = volume.start + inode.readUInt32LE(16) * volume.blockBytes;
