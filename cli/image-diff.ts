@@ -2,7 +2,8 @@
 import { diffImages, type FileChange, type ImageDifference } from "../image/diff.ts";
 import { type Command, required } from "./command.ts";
 
-const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+const size = (bytes: number) =>
+  bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 /** On a terminal nobody reads more; `--all` and `--json` have them all. */
 const shownFiles = 40;
 
@@ -36,7 +37,6 @@ export function linesOf(difference: ImageDifference, isWhole: boolean): string[]
   const shown = isWhole ? files : files.slice(0, shownFiles);
   return [
     `${before.board} ${before.version} -> ${after.board} ${after.version}`,
-    ...(before.rootHash === after.rootHash ? ["the root filesystem is the same"] : []),
     packages ? `packages: ${packages.length} changed` : "packages: not told by both images",
     ...(packages ?? []).map(({ name, before: was, after: is }) => `  ${name} ${was ?? "(none)"} -> ${is ?? "(none)"}`),
     `files: ${files.length} changed${uncompared > 0 ? `, ${uncompared} compressed ones of equal size not compared` : ""}`,
@@ -44,10 +44,10 @@ export function linesOf(difference: ImageDifference, isWhole: boolean): string[]
     ...(shown.length < files.length ? [`  and ${files.length - shown.length} more (--all)`] : []),
     "bytes:",
     ...partitions.map(({ label, blocks, changedBlocks }) => {
-      const changed = changedBlocks === 0 ? "same" : `${mib(changedBlocks * 4096)} of ${mib(blocks * 4096)} differ`;
+      const changed = changedBlocks === 0 ? "same" : `${size(changedBlocks * 4096)} of ${size(blocks * 4096)} differ`;
       return `  ${label.padEnd(10)} ${changed}`;
     }),
-    `update: ${mib(update.newBytes)} in blocks that ${before.version} lacks, about ${mib(update.packedBytes)} packed`,
+    `update: ${size(update.newBytes)} in blocks that ${before.version} lacks, about ${size(update.packedBytes)} packed`,
   ];
 }
 

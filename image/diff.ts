@@ -4,7 +4,7 @@ import type { Progress } from "../system/progress.ts";
 import type { Component } from "./bundle/sbom.ts";
 import { type Contents, withContents } from "./contents.ts";
 import { type BlockChange, diffBlocks, type UpdateSize, updateSize } from "./diff-blocks.ts";
-import { type Erofs, type ErofsEntry, walkErofs } from "./erofs.ts";
+import { type ErofsEntry, walkErofs } from "./erofs.ts";
 import type { ReadAt } from "./fat.ts";
 import { type ImageFacts, inspectImage } from "./inspect.ts";
 
@@ -12,8 +12,8 @@ import { type ImageFacts, inspectImage } from "./inspect.ts";
 export type PackageChange = { name: string; kind: "deb" | "npm" | "other"; before?: string; after?: string };
 export type FileChange = { path: string; beforeBytes?: number; afterBytes?: number };
 export type ImageDifference = {
-  before: Pick<ImageFacts, "board" | "version" | "rootHash">;
-  after: Pick<ImageFacts, "board" | "version" | "rootHash">;
+  before: Pick<ImageFacts, "board" | "version">;
+  after: Pick<ImageFacts, "board" | "version">;
   isSame: boolean;
   /** Missing where one of the images does not say what is in it. */
   packages?: PackageChange[];
@@ -49,7 +49,7 @@ export async function diffImages(before: string, after: string, progress: Progre
   );
 }
 
-const sideOf = ({ board, version, rootHash }: ImageFacts) => ({ board, version, rootHash });
+const sideOf = ({ board, version }: ImageFacts) => ({ board, version });
 
 /** By kind and name; several versions of one package stand side by side. */
 export function diffPackages(before: Component[], after: Component[]): PackageChange[] {
@@ -78,7 +78,7 @@ type Files = { readAt: ReadAt; entries: Map<string, ErofsEntry> };
 
 async function filesOf({ readAt, root }: Contents): Promise<Files> {
   const entries = new Map<string, ErofsEntry>();
-  for await (const entry of root ? walkErofs(readAt, root as Erofs) : []) entries.set(entry.path, entry);
+  for await (const entry of root ? walkErofs(readAt, root) : []) entries.set(entry.path, entry);
   return { readAt, entries };
 }
 

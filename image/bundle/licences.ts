@@ -12,28 +12,29 @@ export function licencesOf(copyright: string): string[] {
   return [...new Set(names)].sort();
 }
 
-const known: Record<string, string> = {
-  "0bsd": "0BSD",
-  "apache-2.0": "Apache-2.0",
-  "bsd-2-clause": "BSD-2-Clause",
-  "bsd-3-clause": "BSD-3-Clause",
-  "bsd-4-clause": "BSD-4-Clause",
-  "bsl-1.0": "BSL-1.0",
-  "cc0-1.0": "CC0-1.0",
-  cc0: "CC0-1.0",
+/** By lower-case name. */
+const known = new Map([
+  ["0bsd", "0BSD"],
+  ["apache-2.0", "Apache-2.0"],
+  ["bsd-2-clause", "BSD-2-Clause"],
+  ["bsd-3-clause", "BSD-3-Clause"],
+  ["bsd-4-clause", "BSD-4-Clause"],
+  ["bsl-1.0", "BSL-1.0"],
+  ["cc0-1.0", "CC0-1.0"],
+  ["cc0", "CC0-1.0"],
   // Debian's name for what everybody else calls MIT.
-  expat: "MIT",
-  isc: "ISC",
-  mit: "MIT",
-  "mpl-2.0": "MPL-2.0",
-  "unicode-dfs-2016": "Unicode-DFS-2016",
-  zlib: "Zlib",
-};
+  ["expat", "MIT"],
+  ["isc", "ISC"],
+  ["mit", "MIT"],
+  ["mpl-2.0", "MPL-2.0"],
+  ["unicode-dfs-2016", "Unicode-DFS-2016"],
+  ["zlib", "Zlib"],
+]);
 
 /** SPDX's identifier for a licence by its Debian or npm name, or undefined where none says exactly the same. */
 export function spdxId(name: string): string | undefined {
   const [, family, major, minor, later] = /^(L?GPL|GFDL)-(\d)(?:\.(\d+))?(\+|-or-later|-only)?$/i.exec(name) ?? [];
-  if (!family || !major) return known[name.toLowerCase()];
+  if (!family || !major) return known.get(name.toLowerCase());
   const number = `${major}.${minor ?? "0"}`;
   const exists = { GPL: ["1.0", "2.0", "3.0"], LGPL: ["2.0", "2.1", "3.0"], GFDL: ["1.1", "1.2", "1.3"] }[
     family.toUpperCase()
