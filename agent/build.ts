@@ -15,16 +15,20 @@ export const programs: Program[] = [
   { name: "hamlet.mjs", entry: "cli/hamlet.ts" },
 ];
 
-/** Writes the programs that this project has to `folder` and returns their paths by name; `page` is the dashboard. */
-export async function buildPrograms(projectFolder: string, folder: string, page: string): Promise<Map<string, string>> {
+/** Programs by name, and the source files that are in them, packages' included. */
+export type Built = { programs: Map<string, string>; sources: Set<string> };
+
+/** Writes the programs that this project has to `folder`; `page` is the dashboard. */
+export async function buildPrograms(projectFolder: string, folder: string, page: string): Promise<Built> {
   const written = new Map<string, string>();
+  const sources = new Set<string>();
   for (const program of programs) {
     if (!existsSync(join(projectFolder, program.entry))) continue;
     const path = join(folder, program.name);
-    await bundleProgram(join(projectFolder, program.entry), path, page);
+    for (const source of await bundleProgram(join(projectFolder, program.entry), path, page)) sources.add(source);
     written.set(program.name, path);
   }
-  return written;
+  return { programs: written, sources };
 }
 
 const wantedMajor = 24;
@@ -38,9 +42,11 @@ const banner = [
   "const require = hamletRequire(import.meta.url);",
 ].join("\n");
 
-export async function bundleProgram(entry: string, output: string, page: string): Promise<void> {
+/** Returns the source files of which something is in `output`. */
+export async function bundleProgram(entry: string, output: string, page: string): Promise<string[]> {
   try {
-    await build({
+    const { metafile } = await build({
+      metafile: true,
       entryPoints: [entry],
       outfile: output,
       bundle: true,
@@ -58,6 +64,8 @@ export async function bundleProgram(entry: string, output: string, page: string)
       logLevel: "silent",
       plugins: [lateBuiltins, oneLanguage],
     });
+    const taken = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.entries(inputs));
+    return taken.flatMap(([source, { bytesInOutput }]) => (bytesInOutput > 0 ? [source] : []));
   } catch (cause) {
     const [first] = (cause as { errors?: { text: string; location?: { file: string; line: number } }[] }).errors ?? [];
     const where = first?.location ? ` (${first.location.file}:${first.location.line})` : "";

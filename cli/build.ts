@@ -2,8 +2,8 @@
 import { chmod, mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { buildPrograms } from "../agent/build.ts";
-import { buildPage } from "../dashboard/build.ts";
+import { type Built, buildPrograms } from "../agent/build.ts";
+import { bundlePage } from "../dashboard/build.ts";
 import type { Extra } from "../image/bundle/root.ts";
 import { writeFileAtomic } from "../system/files.ts";
 
@@ -16,12 +16,13 @@ const unitTargets = {
   rules: "usr/lib/udev/rules.d",
 };
 
-/** The programs by name, written to `folder`. */
-export async function buildAll(folder: string): Promise<Map<string, string>> {
+/** The programs, written to `folder`, and what is inside them. */
+export async function buildAll(folder: string): Promise<Built> {
   await mkdir(folder, { recursive: true });
-  const page = await buildPage();
+  const { page, sources } = await bundlePage();
   await writeFileAtomic(join(folder, "page.html"), page, { mode: 0o644 });
-  return await buildPrograms(projectFolder, folder, page);
+  const built = await buildPrograms(projectFolder, folder, page);
+  return { ...built, sources: new Set([...built.sources, ...sources]) };
 }
 
 /** What of this project goes into a device's root filesystem: programs, units, rules. */
@@ -38,7 +39,7 @@ export async function deviceFiles(built: Map<string, string>): Promise<Extra[]> 
 }
 
 if (import.meta.main) {
-  for (const [name, path] of await buildAll(join(projectFolder, "dist"))) {
+  for (const [name, path] of (await buildAll(join(projectFolder, "dist"))).programs) {
     await chmod(path, 0o755);
     console.log(`dist/${name}  ${((await stat(path)).size / 1e6).toFixed(2)} MB`);
   }

@@ -5,7 +5,9 @@ import { bootStatus } from "./boot-status.ts";
 import { bootTry } from "./boot-try.ts";
 import type { Command } from "./command.ts";
 import { imageBuild } from "./image-build.ts";
+import { imageDiff } from "./image-diff.ts";
 import { imageInspect } from "./image-inspect.ts";
+import { imageLock } from "./image-lock.ts";
 import { init } from "./init.ts";
 import { labConsole } from "./lab-console.ts";
 import { labCut } from "./lab-cut.ts";
@@ -28,6 +30,8 @@ export const commands: Command[] = [
   init,
   imageBuild,
   imageInspect,
+  imageDiff,
+  imageLock,
   provision,
   tokenCreate,
   open,

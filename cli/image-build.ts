@@ -1,16 +1,19 @@
 // `image build --board nuc -o out/`: Debian packages and our programs become a flashable image.
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { assembleImage, imageName } from "../image/assemble.ts";
+import { assembleImage, imageName, sbomBeside } from "../image/assemble.ts";
 import { boardNamed, boardNames } from "../image/boards.ts";
 import { Version } from "../image/bundle/bundle.ts";
 import { buildDebianBundle } from "../image/bundle/debian.ts";
 import { removeLeftovers } from "../image/bundle/leftovers.ts";
+import { describeDifference } from "../image/bundle/lock.ts";
+import { npmPackages } from "../image/bundle/npm.ts";
 import { inspectImage } from "../image/inspect.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { type Run, run } from "../system/command.ts";
 import { HamletError } from "../system/error.ts";
+import { writeFileAtomic } from "../system/files.ts";
 import { type Command, text, usageError } from "./command.ts";
 import { hearStop } from "./stop.ts";
 
@@ -26,6 +29,7 @@ Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packa
     out: { type: "string", short: "o", argument: "folder", describe: "where hamlet-<board>-<version>.img goes" },
     version: { type: "string", argument: "v", describe: "version of the release (default: this project's)" },
     agent: { type: "string", argument: "file", describe: "a built agent to take instead of this project's" },
+    locked: { type: "boolean", describe: "fail rather than take packages or tools other than the locked ones" },
     json: { type: "boolean", describe: "print path, version and sizes as JSON" },
   },
   async run({ values }, { print, note, progress }) {
@@ -46,18 +50,26 @@ Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packa
     await removeLeftovers(tmpdir(), /^hamlet-(programs|mirror)-[A-Za-z0-9]{6}$/, Date.now());
     const work = await mkdtemp(join(tmpdir(), "hamlet-programs-"));
     try {
-      const programs = await buildAll(work).catch(notBuilt);
+      const { programs, sources } = await buildAll(work).catch(notBuilt);
       const agent = text(values, "agent");
       if (agent) programs.set("agent.mjs", resolve(agent));
       signal.throwIfAborted();
-      const request = { board, version: version.data, extras: await deviceFiles(programs), projectFolder };
-      const bundle = await buildDebianBundle(request, abortable, progress);
+      const extras = await deviceFiles(programs);
+      const npm = await npmPackages(sources, projectFolder);
+      const request = { board, version: version.data, extras, npm, projectFolder };
+      const bundle = await buildDebianBundle(request, { isLockedOnly: values["locked"] === true }, abortable, progress);
       if (bundle.staleBecause) note(`${bundle.staleBecause.message}: taking the packages of the last build`);
       signal.throwIfAborted();
       const there = await inspectImage(output).catch(() => undefined);
       const unchanged = there?.inputs === bundle.inputs && !there.isProvisioned;
       if (!unchanged) await assembleImage(bundle, output, abortable, progress);
+      const sbom = bundle.files["sbom.cdx.json"] && join(bundle.folder, "sbom.cdx.json");
+      if (sbom) await writeFileAtomic(sbomBeside(output), await readFile(sbom), { mode: 0o644 });
       progress.end();
+      if (bundle.relocked) {
+        note("relocked: not all that is locked could be had, so this image is made from:");
+        for (const one of bundle.relocked) note(`  ${describeDifference(one)}`);
+      }
       if (unchanged) note(`nothing changed since ${output} was built`);
     } catch (error) {
       if (!signal.aborted) throw error;

@@ -6,7 +6,10 @@ import { HamletError } from "../system/error.ts";
 
 const folder = fileURLToPath(new URL("page/", import.meta.url));
 
-export async function buildPage(): Promise<string> {
+export const buildPage = async (): Promise<string> => (await bundlePage()).page;
+
+/** `sources` are the files of which something is in the page, packages' included. */
+export async function bundlePage(): Promise<{ page: string; sources: string[] }> {
   const built = await build({
     root: folder,
     configFile: false,
@@ -26,16 +29,20 @@ export async function buildPage(): Promise<string> {
     },
   });
   const output = [built].flat().flatMap((result) => ("output" in result ? result.output : []));
-  const script = output.find((file) => file.type === "chunk")?.code;
+  const chunk = output.find((file) => file.type === "chunk");
+  const script = chunk?.code;
   const style = output.find((file) => file.type === "asset" && file.fileName.endsWith(".css"));
-  if (!script || style?.type !== "asset") throw new HamletError("build.failed", "vite made no script or no style");
+  if (!chunk || !script || style?.type !== "asset")
+    throw new HamletError("build.failed", "vite made no script or no style");
   const frame = await readFile(`${folder}index.html`, "utf8");
-  return frame
+  const page = frame
     .replace("<!-- style -->", () => `<style>${String(style.source).trim()}</style>`)
     .replace(
       "<!-- script -->",
       () => `<script type="module">${script.trim().replaceAll("</script", "<\\/script")}</script>`,
     );
+  const taken = Object.entries(chunk.modules).filter(([, { renderedLength }]) => renderedLength > 0);
+  return { page, sources: taken.map(([source]) => source) };
 }
 
 if (import.meta.main) {

@@ -19,6 +19,8 @@ const mib = 1 << 20;
 const dataUuid = "68616d6c-6574-4000-8000-000064617461";
 
 export const imageName = (board: string, version: string): string => `hamlet-${board}-${version}.img`;
+/** Where the bill of materials of the image at `path` goes. */
+export const sbomBeside = (path: string): string => `${path.replace(/\.img$/, "")}.cdx.json`;
 
 /** Writes the image to `output` through a temporary file beside it. */
 export async function assembleImage(bundle: Bundle, output: string, run: Run, progress: Progress): Promise<void> {
@@ -75,6 +77,7 @@ function hamletFiles(bundle: Bundle, diskBytes: number): FatFile[] {
     rootHash: bundle.verity.rootHash,
     sizeBytes: diskBytes,
     parts: bundle.parts,
+    ...(bundle.relocked && { relocked: bundle.relocked }),
   };
   return [
     [provisionPath, Buffer.alloc(provisionBlockBytes, "\n")],

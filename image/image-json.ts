@@ -14,5 +14,6 @@ export const ImageJson = z.object({
   rootHash: z.string(),
   sizeBytes: z.int().positive().describe("of the whole image"),
   parts: z.record(z.string(), z.int().nonnegative()),
+  relocked: BundleJson.shape.relocked,
 });
 export type ImageJson = z.infer<typeof ImageJson>;

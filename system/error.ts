@@ -30,6 +30,8 @@ export type ErrorCode =
   | "image.truncated"
   | "bundle.invalid"
   | "build.failed"
+  | "build.relocked"
+  | "lock.invalid"
   // image/boot
   | "boot.unsupported"
   | "boot.needsRoot"

@@ -3,20 +3,10 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 const programs = [
-  ...["avahi-browse", "avahi-daemon", "chromium", "dbus-daemon", "ip", "mosquitto_sub", "nft", "nsenter", "openssl"],
-  ...[
-    "apt-get",
-    "dtc",
-    "ping",
-    "systemd-analyze",
-    "qemu-system-x86_64",
-    "setpriv",
-    "tc",
-    "tcpdump",
-    "unshare",
-    "wg",
-    "wireguard-go",
-  ],
+  ...["apt-get", "avahi-browse", "avahi-daemon", "bmaptool", "chromium", "dbus-daemon", "dtc", "ip", "mkfs.erofs"],
+  ...["losetup", "mosquitto_sub", "nft", "nix-build", "nix-instantiate", "nsenter", "openssl", "ping", "setpriv"],
+  ...["qemu-system-aarch64", "qemu-system-x86_64", "systemd-analyze", "tc", "tcpdump", "unshare", "wg"],
+  ...["wireguard-go"],
 ] as const;
 type Need = "root" | "namespaces" | "wireguard" | (typeof programs)[number];
 

@@ -6,6 +6,7 @@
 //   kernel, initrd    what the firmware starts
 //   cmdline           kernel command line without the slot, which the assembler adds
 //   os-release        name and version, as the boot loader shows and sorts them
+//   sbom.cdx.json     bill of materials, if the builder writes one; also in the root filesystem
 // for a board with UEFI:
 //   stub.efi          systemd-stub: kernel, initrd and command line become one EFI program with it
 //   loader.efi        systemd-boot
@@ -21,6 +22,7 @@ import { z } from "zod";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
 import { boardNamed } from "../boards.ts";
+import { Difference } from "./lock.ts";
 
 const Hex32 = z.string().regex(/^[0-9a-f]{64}$/);
 export const Version = z
@@ -54,6 +56,7 @@ export const BundleJson = z.strictObject({
   verity: z.strictObject({ rootHash: Hex32, dataBlocks: z.int().positive() }),
   parts: z.record(z.string(), z.int().nonnegative()).describe("bytes in the root filesystem by origin"),
   files: z.record(FileName, FileFacts),
+  relocked: z.array(Difference).min(1).optional().describe("what was not as locked; absent where all was"),
 });
 export type BundleJson = z.infer<typeof BundleJson>;
 export type Bundle = BundleJson & { folder: string };

@@ -2,7 +2,7 @@
 // was made from. Needs no root.
 import { createHash } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 import { writeJson } from "../../system/files.ts";
@@ -10,28 +10,36 @@ import { cacheFolder } from "../../system/paths.ts";
 import type { Progress } from "../../system/progress.ts";
 import type { RpiBoard, UefiBoard } from "../boards.ts";
 import { configTxt } from "../boot/rpi-config.ts";
-import { type Base, debianBase } from "./base.ts";
+import { type Base, debianBase, hasBase } from "./base.ts";
 import { type Bundle, BundleJson, factsOf, readBundle, requiredFiles } from "./bundle.ts";
+import { readLicences } from "./copyrights.ts";
+import { forgetOldDebs } from "./deb-cache.ts";
 import { makeInitrd } from "./initrd.ts";
 import { type Kernel, unpackKernel } from "./kernel.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { suite } from "./mirror.ts";
-import { nodeRuntime, nodeVersion } from "./node.ts";
+import { nodeRuntime } from "./node.ts";
 import { type BuildRequest, builderFiles, makeRoot, osRelease, rootParts, sizeOf } from "./root.ts";
+import { makeSbom, type Sbom } from "./sbom.ts";
+import { type Settled, type SettleOptions, settleLock } from "./settle.ts";
 import { makeVerity } from "./verity.ts";
 
 /** `staleBecause` says why the packages are those of an earlier build. */
 export async function buildDebianBundle(
   request: BuildRequest,
+  { isLockedOnly }: Pick<SettleOptions, "isLockedOnly">,
   run: Run,
   progress: Progress,
-): Promise<Bundle & Pick<Base, "staleBecause">> {
+): Promise<Bundle & Pick<Settled, "staleBecause">> {
   for (const kind of ["base", "bundle", "node"]) {
     await removeLeftovers(join(cacheFolder(), kind), /\.[A-Za-z0-9]{6}$/, Date.now());
   }
-  const base = await debianBase(request.board, run, progress);
-  const stale = base.staleBecause && { staleBecause: base.staleBecause };
-  const inputs = await inputsOf(request, base);
+  await forgetOldDebs(Date.now());
+  const { projectFolder } = request;
+  const settled = await settleLock(request.board, { projectFolder, isLockedOnly, hasBase }, run, progress);
+  const stale = settled.staleBecause && { staleBecause: settled.staleBecause };
+  const base = await debianBase(settled.lock, run, progress);
+  const inputs = await inputsOf(request, settled);
   const folder = join(cacheFolder(), "bundle", `${request.board.name}-${request.version}-${inputs.slice(0, 16)}`);
   if ((await readdir(folder).catch((): string[] => [])).includes("bundle.json")) {
     progress.stage("checking the system bundle of the last build");
@@ -46,7 +54,7 @@ export async function buildDebianBundle(
   await mkdir(join(cacheFolder(), "bundle"), { recursive: true });
   const making = await mkdtemp(`${folder}.`);
   try {
-    await makeBundle(request, base, kernel, inputs, making, run, progress);
+    await makeBundle(request, settled, base, kernel, inputs, making, run, progress);
     await rename(making, folder).catch(async (error) => {
       if (!(await readdir(folder).catch((): string[] => [])).includes("bundle.json")) throw error;
     });
@@ -59,6 +67,7 @@ export async function buildDebianBundle(
 
 async function makeBundle(
   request: BuildRequest,
+  { lock, relocked }: Settled,
   base: Base,
   kernel: Kernel,
   inputs: string,
@@ -70,7 +79,14 @@ async function makeBundle(
   const at = (name: string) => join(folder, name);
   progress.stage("making the root filesystem");
   const node = await nodeRuntime(board, projectFolder, run);
-  const parts = await rootParts(request, kernel, node, base.epochS);
+  if ((await factsOf(node)).sha256 !== lock.node.sha256) {
+    throw new HamletError("build.failed", `${node} is not the Node runtime that is locked`, {
+      hint: "remove it and run this again; if it is the one you want, write the lock anew with `hamlet image lock`",
+    });
+  }
+  const sbom = `${JSON.stringify(await sbomOf(request, { lock, relocked }, base, inputs), null, 1)}\n`;
+  await writeFile(at("sbom.cdx.json"), sbom);
+  const parts = await rootParts(request, base, kernel, node, sbom);
   await makeRoot(base, parts, at("root.erofs"), run);
   progress.stage("making the hash tree");
   const verity = await makeVerity(at("root.erofs"), at("verity.img"), run);
@@ -82,7 +98,7 @@ async function makeBundle(
   await writeFile(at("os-release"), osRelease(board, version));
   const ofFirmware =
     board.layout === "uefi" ? await copyLoader(base, board, folder, run) : await copyPiFirmware(kernel, board, folder);
-  const names = [...requiredFiles(board.layout), ...ofFirmware];
+  const names = [...requiredFiles(board.layout), "sbom.cdx.json", ...ofFirmware];
   const files = Object.fromEntries(
     await Promise.all(names.map(async (name) => [name, await factsOf(at(name))] as const)),
   );
@@ -97,6 +113,7 @@ async function makeBundle(
     verity,
     parts: { debian: Math.max(0, (files["root.erofs"]?.sizeBytes ?? 0) - ours), ...sizes },
     files,
+    ...(relocked.length > 0 && { relocked }),
   });
   // Last: a folder with this file is complete.
   await writeJson(at("bundle.json"), bundle, { mode: 0o644 });
@@ -129,10 +146,27 @@ async function copyPiFirmware(kernel: Kernel, board: RpiBoard, folder: string): 
   return wanted.map((name) => `boot/${name}`);
 }
 
+async function sbomOf(
+  { board, version, extras, npm }: BuildRequest,
+  { lock, relocked }: Settled,
+  base: Base,
+  inputs: string,
+): Promise<Sbom> {
+  const own = extras.filter(({ target }) => target.endsWith(".mjs"));
+  const programs = await Promise.all(
+    own.map(async ({ path, target }) => ({ name: basename(target), sha256: (await factsOf(path)).sha256 })),
+  );
+  const licences = await readLicences(base.folder);
+  return makeSbom({ board: board.name, version, inputs, lock, relocked, licences, npm, programs });
+}
+
 /** A digest of all that decides a bundle's bytes. */
-async function inputsOf({ board, version, extras, projectFolder }: BuildRequest, base: Base): Promise<string> {
+async function inputsOf(
+  { board, version, extras, npm, projectFolder }: BuildRequest,
+  settled: Settled,
+): Promise<string> {
   const hash = createHash("sha256");
-  hash.update(JSON.stringify([board, version, base.key, nodeVersion, process.version]));
+  hash.update(JSON.stringify([board, version, npm, settled.lock, settled.relocked]));
   const files = [
     ...(await builderFiles(projectFolder)).map((path) => ({ path, target: "" })),
     ...extras.toSorted((a, b) => (a.target < b.target ? -1 : 1)),

@@ -1,4 +1,5 @@
 // What of Debian goes into the root filesystem, and what of it stays behind.
+import type { Asked } from "./lock.ts";
 
 /** Installed by mmdebstrap without recommends, on top of the essential packages. */
 export const installed = [
@@ -48,6 +49,12 @@ export const firmwarePackages = {
 /** Of Broadcom's firmware, made for a hundred devices, only what Raspberry Pis have: found by name, not by driver. */
 export const firmwareByDriver = (name: string): boolean => !name.startsWith("brcm/");
 export const firmwareByName = ["43430", "43455", "43456"].map((chip) => `brcm/brcmfmac${chip}-sdio.`);
+
+/** What a lock of packages for this architecture follows from. */
+export const askedFor = (architecture: keyof typeof firmwarePackages): Asked => ({
+  installed,
+  unpacked: [kernelMetaPackage(architecture), ...firmwarePackages[architecture]],
+});
 
 /** Modules of the root filesystem; what they depend on follows. A name the kernel has built in or lacks is skipped. */
 export const rootModules = [

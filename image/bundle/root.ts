@@ -10,12 +10,22 @@ import type { Board } from "../boards.ts";
 import { type Entry, file, folder, link, tar } from "./archive.ts";
 import type { Base } from "./base.ts";
 import { entriesOf, type Kernel } from "./kernel.ts";
+import { nodeLicence } from "./node.ts";
+import { licenceTexts, type NpmPackage } from "./npm.ts";
 import { leftOut } from "./packages.ts";
+import { sbomPath } from "./sbom.ts";
 import { installLinks, unitLinks } from "./units.ts";
 
 /** A file of another room that goes into the root: a program's bundle or its systemd unit. */
 export type Extra = { path: string; target: string };
-export type BuildRequest = { board: Board; version: string; extras: Extra[]; projectFolder: string };
+export type BuildRequest = {
+  board: Board;
+  version: string;
+  extras: Extra[];
+  /** What is inside the programs among `extras`. */
+  npm: NpmPackage[];
+  projectFolder: string;
+};
 
 const rootUuid = "68616d6c-6574-4000-8000-0000726f6f74";
 /** User and group of the agent, the same on every device: files on `data` outlive an update. */
@@ -25,11 +35,13 @@ export type Part = { name: string; entries: Entry[] };
 
 /** What joins Debian's files, by the part whose size people ask for. */
 export async function rootParts(
-  { board, version, extras, projectFolder }: BuildRequest,
+  { board, version, extras, npm, projectFolder }: BuildRequest,
+  base: Base,
   kernel: Kernel,
   node: string,
-  epochS: number,
+  sbom: string,
 ): Promise<Part[]> {
+  const { epochS } = base;
   const own: Entry[] = [];
   const programs: Entry[] = [];
   for (const { path, target } of extras) {
@@ -51,7 +63,12 @@ export async function rootParts(
     file("etc/hamlet/agent.json", `${JSON.stringify({ board: board.name, release: version })}\n`),
     file("usr/lib/hamlet/release.json", `${JSON.stringify({ board: board.name, version, builtS: epochS })}\n`),
     file("usr/lib/os-release", osRelease(board, version)),
-    file("usr/share/hamlet/packages.tsv", await readFile(join(kernel.tree, "../../debs/packages.tsv"))),
+    file("usr/share/hamlet/packages.tsv", await readFile(join(base.folder, "debs/packages.tsv"))),
+    file(sbomPath, sbom),
+    file("usr/share/doc/hamlet/copyright", await readFile(join(projectFolder, "LICENSE"))),
+    file("usr/share/doc/hamlet/npm-licences.txt", await licenceTexts(npm, projectFolder)),
+    file("usr/share/doc/node/copyright", await nodeLicence(node, board)),
+    ...(await entriesOf(join(base.folder, "doc"), "usr/share/doc/")),
     link("etc/hostname", "/var/lib/hamlet/system/hostname"),
     link("etc/resolv.conf", "/run/systemd/resolve/stub-resolv.conf"),
     file("usr/bin/hamlet", '#!/bin/sh\nexec /usr/lib/hamlet/node /usr/lib/hamlet/hamlet.mjs "$@"\n', 0o755),
@@ -146,5 +163,8 @@ export async function builderFiles(projectFolder: string): Promise<string[]> {
     const found = await readdir(join(projectFolder, folder), { recursive, withFileTypes: true });
     return found.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   };
-  return [...(await filesIn("image/bundle", true)), ...(await filesIn("image")), ...(await filesIn("nix"))].sort();
+  const builder = [...(await filesIn("image/bundle", true)), ...(await filesIn("image")), ...(await filesIn("nix"))];
+  // Of the locks the one that the build took counts, wherever it came from.
+  const locks = join(projectFolder, "image/bundle/lock/");
+  return builder.filter((path) => !path.startsWith(locks)).sort();
 }

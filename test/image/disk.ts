@@ -10,6 +10,7 @@ const espSectors = 4096;
 const clusterBytes = 2048;
 const reservedSectors = 32;
 const fatSectors = 64;
+const rootFirstSector = espFirstSector + espSectors;
 export const diskBytes = (espFirstSector + espSectors + 2048) * sectorBytes;
 
 export type DiskOptions = {
@@ -21,7 +22,10 @@ export type DiskOptions = {
   provisionBytes?: number;
   /** What the files are called on the disk, instead of their own names. */
   rename?: Record<string, string>;
+  /** What lies in the partition root-a, at most `rootSectors` long. */
+  root?: Buffer;
 };
+const rootSectors = 1024;
 
 export const imageFacts: ImageJson = {
   format: 1,
@@ -44,7 +48,7 @@ export async function makeDisk(path: string, options: DiskOptions = {}): Promise
   const esp = writeFat(files, options);
   const gpt = writeGpt(diskBytes / sectorBytes, guidOf("test disk"), [
     { label: "esp", type: espType, guid: guidOf("esp"), firstSector: espFirstSector, sectors: espSectors },
-    { label: "root-a", type: linuxType, guid: guidOf("root-a"), firstSector: espFirstSector + espSectors, sectors: 64 },
+    { label: "root-a", type: linuxType, guid: guidOf("root-a"), firstSector: rootFirstSector, sectors: rootSectors },
   ]);
   const file = await open(path, "w");
   try {
@@ -52,6 +56,7 @@ export async function makeDisk(path: string, options: DiskOptions = {}): Promise
     await file.write(Buffer.alloc(diskBytes, 0x5a), 0, diskBytes, 0);
     await file.write(gpt.head, 0, gpt.head.length, 0);
     await file.write(esp, 0, esp.length, espFirstSector * sectorBytes);
+    if (options.root) await file.write(options.root, 0, options.root.length, rootFirstSector * sectorBytes);
     await file.write(gpt.tail, 0, gpt.tail.length, diskBytes - gpt.tail.length);
   } finally {
     await file.close();

@@ -1,0 +1,84 @@
+// Debian packages kept by sha256 in the cache: what a lock names can be built with long after the mirror has moved on.
+import { createHash } from "node:crypto";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Run } from "../../system/command.ts";
+import { cacheFolder } from "../../system/paths.ts";
+import { removeLeftovers } from "./leftovers.ts";
+import type { LockedPackage } from "./lock.ts";
+import { authConf, type Source } from "./sources.ts";
+
+type Named = Pick<LockedPackage, "sha256" | "path">;
+
+const debFolder = () => join(cacheFolder(), "deb");
+export const debPath = (sha256: string): string => join(debFolder(), sha256);
+const downloadDeadlineMs = 20 * 60_000;
+
+/** Fetches what the cache lacks from the first source that has it, and returns what none has. */
+export async function fetchDebs<T extends Named>(packages: T[], sources: Source[], run: Run): Promise<T[]> {
+  let missing = await lacking(packages);
+  if (missing.length === 0) return [];
+  await mkdir(debFolder(), { recursive: true });
+  await removeLeftovers(debFolder(), /^fetch\.[A-Za-z0-9]{6}$/, Date.now());
+  const work = await mkdtemp(join(debFolder(), "fetch."));
+  try {
+    await writeFile(join(work, "auth.conf"), authConf(sources), { mode: 0o600 });
+    for (const url of new Set(sources.map((source) => source.url))) {
+      const wanted = missing.flatMap(({ sha256, path }) => [`${url}${path}`, join(work, sha256), `SHA256:${sha256}`]);
+      // apt's own fetcher: it knows this computer's proxies and every kind of source. It fails if one file of many does.
+      const settings = ["-q", "-o", `Dir::Etc::netrc=${join(work, "auth.conf")}`, "-o", "Acquire::Retries=3"];
+      await run(["/usr/lib/apt/apt-helper", ...settings, "download-file", ...wanted], {
+        timeoutMs: downloadDeadlineMs,
+      }).catch(() => {});
+      for (const { sha256 } of missing) await keep(join(work, sha256), sha256);
+      missing = await lacking(missing);
+      if (missing.length === 0) break;
+    }
+    return missing;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** Takes a file into the cache if it is the one meant. */
+async function keep(path: string, sha256: string): Promise<void> {
+  if ((await digestOf(path)) !== sha256) return;
+  await chmod(path, 0o644);
+  // apt gives a file the date that the mirror has for it; here the date is that of the last use.
+  await utimes(path, new Date(), new Date());
+  await rename(path, debPath(sha256));
+}
+
+async function lacking<T extends Named>(packages: T[]): Promise<T[]> {
+  const have = new Set(await readdir(debFolder()).catch((): string[] => []));
+  return packages.filter(({ sha256 }) => !have.has(sha256));
+}
+
+/** Of `packages` those whose file in the cache is not whole any more; each such file goes. */
+export async function dropBroken<T extends Named>(packages: T[]): Promise<T[]> {
+  const broken: T[] = [];
+  const now = new Date();
+  for (const one of packages) {
+    if ((await digestOf(debPath(one.sha256))) === one.sha256) await utimes(debPath(one.sha256), now, now);
+    else {
+      await rm(debPath(one.sha256), { force: true });
+      broken.push(one);
+    }
+  }
+  return broken;
+}
+
+const keptForMs = 365 * 24 * 3_600_000;
+
+/** A package that no build has used for a year goes. */
+export async function forgetOldDebs(nowMs: number): Promise<void> {
+  for (const name of await readdir(debFolder()).catch((): string[] => [])) {
+    const facts = await stat(join(debFolder(), name)).catch(() => undefined);
+    if (facts?.isFile() && nowMs - facts.mtimeMs > keptForMs) await rm(join(debFolder(), name), { force: true });
+  }
+}
+
+const digestOf = async (path: string): Promise<string | undefined> => {
+  const content = await readFile(path).catch(() => undefined);
+  return content && createHash("sha256").update(content).digest("hex");
+};

@@ -1,0 +1,134 @@
+// Reads an erofs root filesystem inside an image, without mounting it: names, kinds, sizes, and the bytes of files that
+// are not compressed. Trusts nothing: every number comes from a disk that may be anyone's, so each walk has a limit.
+// Linux, fs/erofs/erofs_fs.h.
+import type { ReadAt } from "./fat.ts";
+
+export type ErofsEntry = {
+  /** From the root, without a leading slash; the root itself is "". */
+  path: string;
+  kind: "file" | "folder" | "link" | "other";
+  mode: number;
+  uid: number;
+  gid: number;
+  sizeBytes: number;
+  /** Pieces of the content, in order; undefined where it is compressed. */
+  extents: { offset: number; length: number }[] | undefined;
+};
+export type Erofs = { sizeBytes: number; rootNid: number; blockBytes: number; metaOffset: number; start: number };
+
+const magic = 0xe0f5e1e2;
+const maxEntries = 1_000_000;
+/** A folder of 100,000 long names has 12 MiB. */
+const maxFolderBytes = 32 << 20;
+const pathMax = 4096;
+
+/** The filesystem at byte `start`, or undefined if there is none. */
+export async function openErofs(readAt: ReadAt, start: number): Promise<Erofs | undefined> {
+  const block = await readAt(start + 1024, 128);
+  if (block.length < 128 || block.readUInt32LE(0) !== magic) return undefined;
+  const blockBits = block.readUInt8(12);
+  if (blockBits < 9 || blockBits > 16) return undefined;
+  const blockBytes = 1 << blockBits;
+  return {
+    start,
+    blockBytes,
+    rootNid: block.readUInt16LE(14),
+    sizeBytes: block.readUInt32LE(36) * blockBytes,
+    metaOffset: start + block.readUInt32LE(40) * blockBytes,
+  };
+}
+
+/** Everything in it, a folder before what it holds, names in byte order. Stops at what makes no sense. */
+export async function* walkErofs(readAt: ReadAt, volume: Erofs): AsyncGenerator<ErofsEntry> {
+  const seen = new Set<number>();
+  const waiting: { path: string; nid: number }[] = [{ path: "", nid: volume.rootNid }];
+  for (let count = 0; count < maxEntries; count++) {
+    const next = waiting.pop();
+    if (!next) return;
+    const entry = await readInode(readAt, volume, next.nid, next.path);
+    if (!entry) continue;
+    yield entry;
+    // A file may have several names, a folder has one: a second would lead in a circle.
+    if (entry.kind !== "folder" || seen.has(next.nid)) continue;
+    seen.add(next.nid);
+    const inside = await readFolder(readAt, volume, entry);
+    for (const { name, nid } of inside.reverse()) {
+      const path = next.path ? `${next.path}/${name}` : name;
+      if (path.length < pathMax) waiting.push({ path, nid });
+    }
+  }
+}
+
+/** The bytes of the file at `path`, or undefined where it is not there, compressed, or longer than `maxBytes`. */
+export async function readErofsFile(
+  readAt: ReadAt,
+  volume: Erofs,
+  path: string,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  let entry = await readInode(readAt, volume, volume.rootNid, "");
+  for (const word of path.split("/")) {
+    if (entry?.kind !== "folder") return undefined;
+    const found = (await readFolder(readAt, volume, entry)).find(({ name }) => name === word);
+    entry = found && (await readInode(readAt, volume, found.nid, word));
+  }
+  return entry?.kind === "file" ? await contentOf(readAt, entry, maxBytes) : undefined;
+}
+
+export async function contentOf(readAt: ReadAt, entry: ErofsEntry, maxBytes: number): Promise<Buffer | undefined> {
+  if (!entry.extents || entry.sizeBytes > maxBytes) return undefined;
+  const pieces = await Promise.all(entry.extents.map(({ offset, length }) => readAt(offset, length)));
+  const content = Buffer.concat(pieces);
+  return content.length === entry.sizeBytes ? content : undefined;
+}
+
+const kinds = new Map<number, ErofsEntry["kind"]>([
+  [0o040000, "folder"],
+  [0o100000, "file"],
+  [0o120000, "link"],
+]);
+
+async function readInode(readAt: ReadAt, volume: Erofs, nid: number, path: string): Promise<ErofsEntry | undefined> {
+  const offset = volume.metaOffset + nid * 32;
+  const inode = await readAt(offset, 64);
+  if (inode.length < 64) return undefined;
+  const format = inode.readUInt16LE(0);
+  const isExtended = (format & 1) === 1;
+  const attributes = inode.readUInt16LE(2);
+  const mode = inode.readUInt16LE(4);
+  const sizeBytes = isExtended ? Number(inode.readBigUInt64LE(8)) : inode.readUInt32LE(8);
+  const owner = isExtended
+    ? { uid: inode.readUInt32LE(24), gid: inode.readUInt32LE(28) }
+    : { uid: inode.readUInt16LE(24), gid: inode.readUInt16LE(26) };
+  const kind = kinds.get(mode & 0o170000) ?? "other";
+  // The last piece of a file may lie behind its inode and that's extended attributes.
+  const tail = offset + (isExtended ? 64 : 32) + (attributes === 0 ? 0 : 12 + 4 * (attributes - 1));
+  const first = volume.start + inode.readUInt32LE(16) * volume.blockBytes;
+  const layout = (format >> 1) & 7;
+  const inline = layout === 2 ? sizeBytes % volume.blockBytes : 0;
+  const isFlat = layout === 0 || layout === 2;
+  const extents = [
+    { offset: first, length: sizeBytes - inline },
+    { offset: tail, length: inline },
+  ].filter(({ length }) => length > 0);
+  return { path, kind, mode, ...owner, sizeBytes, extents: kind === "other" ? [] : isFlat ? extents : undefined };
+}
+
+async function readFolder(readAt: ReadAt, volume: Erofs, folder: ErofsEntry): Promise<{ name: string; nid: number }[]> {
+  const content = (await contentOf(readAt, folder, maxFolderBytes)) ?? Buffer.alloc(0);
+  const found: { name: string; nid: number }[] = [];
+  for (let at = 0; at + 12 <= content.length; at += volume.blockBytes) {
+    const block = content.subarray(at, at + volume.blockBytes);
+    // Entries of 12 bytes, then their names; the first name's offset tells how many there are.
+    const namesAt = block.readUInt16LE(8);
+    for (let entry = 0; entry + 12 <= namesAt && entry + 12 <= block.length; entry += 12) {
+      const from = block.readUInt16LE(entry + 8);
+      const to = entry + 24 <= namesAt && entry + 24 <= block.length ? block.readUInt16LE(entry + 20) : block.length;
+      const name = block.subarray(from, to).toString("utf8").replace(/\0.*$/s, "");
+      if (name !== "" && name !== "." && name !== ".." && !name.includes("/")) {
+        found.push({ name, nid: Number(block.readBigUInt64LE(entry)) });
+      }
+    }
+  }
+  return found;
+}
