@@ -25,6 +25,7 @@ export type ErrorCode =
   | "provision.invalid"
   | "provision.tooLarge"
   | "provision.wrongBoard"
+  | "provision.otherNeighborhood"
   // image
   | "image.notOurs"
   | "image.truncated"
