@@ -1,5 +1,6 @@
 // The agent: config -> identity -> parts -> start, stop. Composition only.
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -21,6 +22,7 @@ import { type WarningCode, Warnings } from "./health/warnings.ts";
 import { watchWifi } from "./health/wifi-watch.ts";
 import { type Identity, loadIdentity } from "./identity.ts";
 import { type MemberLife, startMember } from "./member.ts";
+import { takeOrders } from "./orders.ts";
 import type { PublicStatus, Status } from "./status.ts";
 import { inventoryFlag, runInventoryChild } from "./telemetry/inventory.ts";
 
@@ -159,7 +161,16 @@ async function main(): Promise<void> {
     const isMesh = localAddress === identity?.address && localPort === config.link.pagePort;
     (isMesh ? full : open)(request, response);
   };
-  const api = await startApi(join(config.runtimeFolder, "agent.sock"), full);
+  const orders = takeOrders(
+    {
+      id: deviceIdOf(deviceKey),
+      life: () => life,
+      stateFolder: config.stateFolder,
+      isImage: existsSync("/run/hamlet-disk"),
+    },
+    full,
+  );
+  const api = await startApi(join(config.runtimeFolder, "agent.sock"), orders);
   const door = makeDoor(config.link.pagePort, page, warnings);
   const stopping = new AbortController();
   const stop = async () => {

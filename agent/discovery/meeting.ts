@@ -24,6 +24,8 @@ export type Meeting = {
   answer(hello: Hello, from: string): Promise<Hello>;
   /** Members may have been heard of by gossip: of two with one name one yields. */
   settleNames(): Promise<void>;
+  /** Takes another name for good. Throws `name.taken`, or `file.full` with nothing changed. */
+  rename(name: string): Promise<void>;
   /** Somebody who knows our record waits for our adoption, and nobody has let us in. */
   isPending(): boolean;
 };
@@ -114,6 +116,22 @@ export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: 
     },
     answer: async (hello, from) => (await take(hello, from)).answer,
     settleNames,
+    async rename(name) {
+      if (name === identity.name) return;
+      const holder = [...roster.members().values()].find(
+        (member) => member.name === name || member.record.name === name,
+      );
+      if (holder) {
+        throw new HamletError("name.taken", `another member is called ${name}`, {
+          hint: "choose another name, or rename that one first",
+          exitCode: 3,
+        });
+      }
+      await identity.rename(name, { forGood: true });
+      warnings.clear("member.nameTaken");
+      roster.ownNameChanged();
+      onOwnChange();
+    },
     isPending: () => isWaiting,
   };
 }

@@ -152,3 +152,15 @@ test("two devices of one name: after they met exactly one is called so", async (
   expect(renamed.warnings.list().map(({ code }) => code)).toContain("member.nameTaken");
   expect(renamed.changes()).toBeGreaterThan(0);
 });
+
+test("a new name is taken for good and told; one that another member goes by is not", async () => {
+  await attic.answer(hello(cellar), "192.168.1.2");
+  await attic.rename("pantry");
+  expect([attic.identity.name, (await readRecord(attic.identity.jws)).name, attic.changes()]).toEqual([
+    "pantry",
+    "pantry",
+    1,
+  ]);
+  await expect(attic.rename("cellar")).rejects.toMatchObject({ code: "name.taken", exitCode: 3 });
+  expect([attic.identity.name, attic.changes()]).toEqual(["pantry", 1]);
+});
