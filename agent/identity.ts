@@ -146,8 +146,9 @@ export class Identity {
     return true;
   }
 
-  async rename(name: string): Promise<void> {
-    await this.#renew(() => ({ name }));
+  /** `forGood`: throws `file.full`, and the name stays, if it can not be kept. */
+  async rename(name: string, { forGood = false } = {}): Promise<void> {
+    await this.#renew(() => ({ name }), forGood);
   }
 
   /** Somebody holds a later record of ours than we do: from now on ours is later still. */
@@ -168,13 +169,13 @@ export class Identity {
   }
 
   /** One after another: a name and an admission that come in the same moment must both stand. */
-  #renew(change: (standing: Standing) => Partial<Standing> = () => ({})): Promise<void> {
-    const turn = this.#renewing.then(() => this.#sign(change));
+  #renew(change: (standing: Standing) => Partial<Standing> = () => ({}), mustKeep = false): Promise<void> {
+    const turn = this.#renewing.then(() => this.#sign(change, mustKeep));
     this.#renewing = turn.catch(() => {});
     return turn;
   }
 
-  async #sign(change: (standing: Standing) => Partial<Standing>): Promise<void> {
+  async #sign(change: (standing: Standing) => Partial<Standing>, mustKeep: boolean): Promise<void> {
     const standing = { ...this.#standing, ...change(this.#standing) };
     standing.number++;
     const { board, release, bootId, stateFolder } = this.#self;
@@ -200,7 +201,9 @@ export class Identity {
       this.key,
     );
     // A full disk must not silence us: others correct a number that was lost (goAbove).
-    await writeJson(join(stateFolder, "standing.json"), standing).catch(() => {});
+    await writeJson(join(stateFolder, "standing.json"), standing).catch((error: unknown) => {
+      if (mustKeep) throw error;
+    });
     this.#standing = standing;
     this.#jws = jws;
   }

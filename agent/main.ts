@@ -1,5 +1,6 @@
 // The agent: config -> identity -> parts -> start, stop. Composition only.
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -7,6 +8,7 @@ import { z } from "zod";
 import { makePageHandler } from "../dashboard/api.ts";
 import { generateSigningKey } from "../provisioning/keys.ts";
 import { adoptionCode, deviceIdOf } from "../provisioning/names.ts";
+import { provisionAgain } from "../provisioning/provision-device.ts";
 import { sleep, systemClock } from "../system/clock.ts";
 import { describeError, HamletError } from "../system/error.ts";
 import { readJson } from "../system/files.ts";
@@ -14,9 +16,13 @@ import { makeLog } from "../system/log.ts";
 import { startApi } from "./api.ts";
 import { overlayConfig, readConfig } from "./config.ts";
 import { type Doorstep, type ServePage, startDoorstep } from "./discovery/doorstep.ts";
+import { readLinks } from "./discovery/links.ts";
+import { addressesOf, noticeOf, startNotices } from "./health/notices.ts";
 import { type WarningCode, Warnings } from "./health/warnings.ts";
+import { watchWifi } from "./health/wifi-watch.ts";
 import { type Identity, loadIdentity } from "./identity.ts";
 import { type MemberLife, startMember } from "./member.ts";
+import { takeOrders } from "./orders.ts";
 import type { PublicStatus, Status } from "./status.ts";
 import { inventoryFlag, runInventoryChild } from "./telemetry/inventory.ts";
 
@@ -31,11 +37,20 @@ const publicWarnings = new Set<WarningCode>([
   "port.taken",
   "start.failed",
   "state.full",
+  "token.expired",
   "waiting.pending",
   "waiting.unprovisioned",
+  "wifi.notFound",
+  "wifi.refused",
+  "wifi.wrongPassword",
 ]);
 /** What the root one-shot of the first boot could not do; it removes the file once things are right. */
-const FirstbootReport = z.object({ code: z.string(), message: z.string(), hint: z.string().optional() });
+const FirstbootReport = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().optional(),
+  since: z.number().optional(),
+});
 
 if (process.argv.includes(inventoryFlag)) await runInventoryChild();
 else await main().catch(die);
@@ -75,6 +90,7 @@ async function main(): Promise<void> {
       "firstboot.failed",
       `${report.code}: ${report.message}`,
       report.hint ?? "provision the device again",
+      report.since === undefined ? {} : { since: report.since },
     );
   let config = base;
   try {
@@ -122,6 +138,21 @@ async function main(): Promise<void> {
     },
   };
 
+  const noticing = startNotices({
+    folder: config.runtimeFolder,
+    read: () =>
+      noticeOf({
+        status: source.publicStatus(),
+        warnings: warnings.list().filter(({ code }) => publicWarnings.has(code)),
+        neighborhood: identity?.neighborhoodName,
+        addresses: addressesOf(readLinks(config.link.interfaces)),
+        pagePort: config.link.pagePort,
+      }),
+    monotonic: clock.monotonic,
+    log,
+  });
+  const listening = watchWifi({ warnings, clock, log, command: () => provisionAgain(self().name) });
+
   const full = makePageHandler(source, "full");
   const open = makePageHandler(source, "public");
   // What came to the mesh address came through the mesh: the guard lets nothing else in.
@@ -130,7 +161,16 @@ async function main(): Promise<void> {
     const isMesh = localAddress === identity?.address && localPort === config.link.pagePort;
     (isMesh ? full : open)(request, response);
   };
-  const api = await startApi(join(config.runtimeFolder, "agent.sock"), full);
+  const orders = takeOrders(
+    {
+      id: deviceIdOf(deviceKey),
+      life: () => life,
+      stateFolder: config.stateFolder,
+      isImage: existsSync("/run/hamlet-disk"),
+    },
+    full,
+  );
+  const api = await startApi(join(config.runtimeFolder, "agent.sock"), orders);
   const door = makeDoor(config.link.pagePort, page, warnings);
   const stopping = new AbortController();
   const stop = async () => {
@@ -138,6 +178,8 @@ async function main(): Promise<void> {
     stopping.abort();
     // Whatever hangs, systemd and people do not wait for.
     setTimeout(() => process.exit(1), 5_000).unref();
+    noticing.stop();
+    listening.stop();
     full.close();
     open.close();
     await life?.stop();

@@ -38,7 +38,15 @@ export type MemberOptions = {
   page: ServePage;
 };
 export type MemberReport = Pick<Status, "phase" | "members" | "pending" | "neighbors" | "broker" | "tuning">;
-export type MemberLife = { isPending(): boolean; report(): Promise<MemberReport>; stop(): Promise<void> };
+export type MemberLife = {
+  isPending(): boolean;
+  report(): Promise<MemberReport>;
+  /** For good. Throws `name.taken` or `file.full`. */
+  rename(name: string): Promise<void>;
+  /** Says goodbye to the others; stop afterwards. */
+  leave(): Promise<void>;
+  stop(): Promise<void>;
+};
 
 const reconcileMs = 1_000;
 
@@ -268,6 +276,8 @@ async function compose(
 
   return {
     isPending: meeting.isPending,
+    rename: (name) => meeting.rename(name),
+    leave: () => cluster.leave(),
     async report() {
       await telemetry.look();
       return {

@@ -13,6 +13,7 @@ const unitFolders = ["agent/units", "provisioning/firstboot", "image/lab/guest",
 const unitTargets = {
   service: "usr/lib/systemd/system",
   timer: "usr/lib/systemd/system",
+  path: "usr/lib/systemd/system",
   rules: "usr/lib/udev/rules.d",
 };
 
@@ -25,13 +26,15 @@ export async function buildAll(folder: string): Promise<Built> {
   return { ...built, sources: new Set([...built.sources, ...sources]) };
 }
 
-/** What of this project goes into a device's root filesystem: programs, units, rules. */
+/** What of this project goes into a device's root filesystem: programs, units, rules, scripts. */
 export async function deviceFiles(built: Map<string, string>): Promise<Extra[]> {
   const files = [...built].map(([name, path]): Extra => ({ path, target: `usr/lib/hamlet/${name}` }));
   for (const folder of unitFolders) {
     const names = await readdir(join(projectFolder, folder)).catch((): string[] => []);
     for (const name of names) {
-      const target = unitTargets[name.split(".").at(-1) as keyof typeof unitTargets];
+      // A name without a dot is a shell script that a unit starts.
+      const isScript = !name.includes(".");
+      const target = isScript ? "usr/lib/hamlet" : unitTargets[name.split(".").at(-1) as keyof typeof unitTargets];
       if (target) files.push({ path: join(projectFolder, folder, name), target: `${target}/${name}` });
     }
   }

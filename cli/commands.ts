@@ -23,6 +23,8 @@ import { labWatch } from "./lab-watch.ts";
 import { netExplain } from "./net-explain.ts";
 import { open } from "./open.ts";
 import { provision } from "./provision.ts";
+import { rename } from "./rename.ts";
+import { reset } from "./reset.ts";
 import { status } from "./status.ts";
 import { tokenCreate } from "./token-create.ts";
 
@@ -41,6 +43,8 @@ export const commands: Command[] = [
   bootTry,
   bootCommit,
   bootBad,
+  rename,
+  reset,
   labUp,
   labWatch,
   labStatus,

@@ -1,10 +1,11 @@
 // Which device a command speaks with: --device, else the agent on this computer, else the running lab.
 import { request } from "node:http";
 import { text as readText } from "node:stream/consumers";
+import { z } from "zod";
 import { PublicStatus, Status } from "../agent/status.ts";
-import { agentSocket, getFromAgent } from "../image/lab/agent-socket.ts";
+import { type AgentAnswer, agentSocket, getFromAgent, postToAgent } from "../image/lab/agent-socket.ts";
 import { findLab, type LabClient } from "../image/lab/client.ts";
-import { HamletError } from "../system/error.ts";
+import { type ErrorCode, HamletError } from "../system/error.ts";
 import { explainIssues, parseJson } from "../system/files.ts";
 import type { Option, Values } from "./command.ts";
 import { text } from "./command.ts";
@@ -14,6 +15,10 @@ export type Device = {
   found: string;
   /** Throws `device.noAnswer`. */
   status(): Promise<Status>;
+  /** Something that changes it for good, where it takes that. Throws `device.noAnswer` or its own refusal. */
+  order?(path: string, order: object): Promise<void>;
+  /** A program on it, as root, where there is a way to start one beside this very computer. */
+  exec?(argv: string[]): Promise<number>;
   close(): void;
 };
 
@@ -62,6 +67,8 @@ const answers = (device: Device): Promise<boolean> =>
 const onSocket = (socketPath: string): Device => ({
   found: `the agent at ${socketPath}`,
   status: async () => read(await get({ socketPath, path: "/v1/status" }, `the agent at ${socketPath}`)),
+  order: async (path, order) =>
+    heed(await ask({ socketPath, path }, `the agent at ${socketPath}`, JSON.stringify(order))),
   close() {},
 });
 
@@ -75,8 +82,28 @@ function atAddress(address: string): Device {
     });
   }
   const options = { host: url.hostname.replace(/^\[|\]$/g, ""), port: url.port || 80, path: url.pathname };
-  return { found: address, status: async () => read(await get(options, address)), close() {} };
+  return {
+    found: address,
+    status: async () => read(await get(options, address)),
+    close() {},
+  };
 }
+
+/**
+ * A device that takes orders by this computer's own socket or the lab's. Throws `device.takesNoOrders`: over a network only signed
+ * documents are orders (design 4), and there are none of this kind yet.
+ */
+export async function findDeviceForOrders(values: Values): Promise<Device & Required<Pick<Device, "order">>> {
+  const { order, ...device } = await findDevice(values);
+  if (order) return { ...device, order };
+  device.close();
+  throw takesNoOrders(device.found);
+}
+
+export const takesNoOrders = (found: string): HamletError =>
+  new HamletError("device.takesNoOrders", `${found} takes no such order over the network`, {
+    hint: "type it on the device itself; with your SSH key on it: ssh root@<address> hamlet ...",
+  });
 
 async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device> {
   const { devices } = await lab.status();
@@ -112,6 +139,23 @@ async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device
         throw error;
       }
     },
+    order: async (path, order) =>
+      heed(
+        await within(
+          labDeadlineMs,
+          name,
+          channel.then((open) => postToAgent(open, path, order)),
+        ),
+      ),
+    async exec(argv) {
+      const program = (await channel).exec({ argv });
+      program.stdin.end();
+      program.stdout.pipe(process.stdout, { end: false });
+      program.stderr.pipe(process.stderr, { end: false });
+      const stop = () => program.kill();
+      process.once("SIGINT", stop).once("SIGTERM", stop);
+      return program.exit.finally(() => process.off("SIGINT", stop).off("SIGTERM", stop));
+    },
     close: () => void channel.then((open) => open.close()).catch(() => {}),
   };
 }
@@ -128,26 +172,46 @@ async function within<T>(ms: number, who: string, answer: Promise<T>): Promise<T
 }
 
 type Where = { socketPath: string; path: string } | { host: string; port: number | string; path: string };
-function get(where: Where, who: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const fail = (cause: unknown, why = "does not answer") =>
-      reject(
-        new HamletError("device.noAnswer", `${who} ${why}`, {
-          cause,
-          hint: "is its agent running? On the device: systemctl status hamlet-agent",
-        }),
-      );
-    const asked = request({ ...where, signal: AbortSignal.timeout(deadlineMs) });
-    asked.on("error", (error) => fail(error));
-    asked.on("response", (response) => {
-      readText(response).then(
-        (body) =>
-          response.statusCode === 200 ? resolve(body) : fail(undefined, `answers with HTTP ${response.statusCode}`),
-        fail,
-      );
-    });
-    asked.end();
+async function get(where: Where, who: string): Promise<string> {
+  const { status, body } = await ask(where, who);
+  if (status === 200) return body;
+  throw noAnswer(who, `answers with HTTP ${status}`);
+}
+
+const noAnswer = (who: string, why = "does not answer", cause?: unknown): HamletError =>
+  new HamletError("device.noAnswer", `${who} ${why}`, {
+    cause,
+    hint: "is its agent running? On the device: systemctl status hamlet-agent",
   });
+
+function ask(where: Where, who: string, order?: string): Promise<AgentAnswer> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: unknown) => reject(noAnswer(who, undefined, cause));
+    const method = order === undefined ? "GET" : "POST";
+    const asked = request({ ...where, method, signal: AbortSignal.timeout(deadlineMs) });
+    asked.on("error", fail);
+    asked.on("response", (response) => {
+      readText(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), fail);
+    });
+    asked.end(order);
+  });
+}
+
+const AgentRefusal = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().optional(),
+  exitCode: z.int().min(1).max(4).default(1),
+});
+
+/** What the agent refused is refused here, by its code. */
+function heed({ status, body }: AgentAnswer): void {
+  if (status === 200) return;
+  const refusal = AgentRefusal.safeParse(parseJson(body));
+  if (!refusal.success) throw noAnswer("its agent", `answers with HTTP ${status}`);
+  const { code, message, hint, exitCode } = refusal.data;
+  // One of ours; of a later release's codes we know no more than to pass them on.
+  throw new HamletError(code as ErrorCode, message, { ...(hint && { hint }), exitCode });
 }
 
 function read(body: string): Status {

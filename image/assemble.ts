@@ -3,6 +3,7 @@
 import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, open, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { freshReport, reportPath } from "../provisioning/report.ts";
 import type { Run } from "../system/command.ts";
 import { HamletError } from "../system/error.ts";
 import type { Progress } from "../system/progress.ts";
@@ -80,6 +81,7 @@ function hamletFiles(bundle: Bundle, diskBytes: number): FatFile[] {
     ...(bundle.relocked && { relocked: bundle.relocked }),
   };
   return [
+    [reportPath, freshReport()],
     [provisionPath, Buffer.alloc(provisionBlockBytes, "\n")],
     [imageJsonPath, `${JSON.stringify(about)}\n`],
   ];

@@ -20,6 +20,10 @@ export const DeviceWishes = ProvisionFile.pick({
 });
 export type DeviceWishes = z.infer<typeof DeviceWishes>;
 
+/** The one command that gives a device that nobody has let in a new token; its first boot reads it again. */
+export const provisionAgain = (name: string): string =>
+  `put its card into a computer and type: hamlet provision <card> --neighborhood <folder> --name ${name}`;
+
 /** The provision file for one device. */
 export function planProvision(token: TokenFile, wishes: DeviceWishes): ProvisionFile {
   const said = Object.fromEntries(Object.entries(wishes).filter(([, value]) => value !== undefined));

@@ -14,6 +14,7 @@ export type ErrorCode =
   | "usage.invalid"
   | "device.notFound"
   | "device.noAnswer"
+  | "device.takesNoOrders"
   | "node.tooOld"
   // provisioning
   | "neighborhood.exists"
@@ -25,6 +26,7 @@ export type ErrorCode =
   | "provision.invalid"
   | "provision.tooLarge"
   | "provision.wrongBoard"
+  | "provision.otherNeighborhood"
   // image
   | "image.notOurs"
   | "image.truncated"
@@ -67,6 +69,8 @@ export type ErrorCode =
   | "cluster.failed"
   | "broker.failed"
   | "telemetry.invalid"
+  | "name.taken"
+  | "reset.refused"
   | "api.refused";
 
 export type ErrorOptions = { hint?: string; cause?: unknown; exitCode?: number };

@@ -1,4 +1,6 @@
 // What a hello leads to: the other's record is judged, ours is given, admissions are exchanged, and of two with one name one yields.
+import { provisionAgain } from "../../provisioning/provision-device.ts";
+import type { PendingReason } from "../../provisioning/record.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Roster } from "../cluster/roster.ts";
 import type { Warnings } from "../health/warnings.ts";
@@ -22,9 +24,14 @@ export type Meeting = {
   answer(hello: Hello, from: string): Promise<Hello>;
   /** Members may have been heard of by gossip: of two with one name one yields. */
   settleNames(): Promise<void>;
+  /** Takes another name for good. Throws `name.taken`, or `file.full` with nothing changed. */
+  rename(name: string): Promise<void>;
   /** Somebody who knows our record waits for our adoption, and nobody has let us in. */
   isPending(): boolean;
 };
+
+/** What a member says to whoever comes too late, among the reasons of `PendingReason`. */
+const tokenExpired: PendingReason = "tokenExpired";
 
 export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: MeetingOptions): Meeting {
   let isWaiting = false;
@@ -66,6 +73,17 @@ export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: 
   const letIn = () => {
     isWaiting = false;
     warnings.clear("waiting.pending");
+    warnings.clear("token.expired");
+  };
+  /** Only others can tell that a token has expired: this device's own clock may stand anywhere. */
+  const warnOfWaiting = (because: string) => {
+    const command = provisionAgain(identity.name);
+    const isExpired = because.includes(tokenExpired);
+    warnings.clear(isExpired ? "waiting.pending" : "token.expired");
+    if (isExpired) {
+      const day = new Date(identity.token.notAfter).toISOString().slice(0, 10);
+      warnings.raise("token.expired", `this device's token was good until ${day}: nobody lets it in any more`, command);
+    } else warnings.raise("waiting.pending", "the neighborhood has not let this device in yet", command);
   };
   const settleNames = async () => {
     const records = [...roster.members().values()].map(({ record }) => record);
@@ -86,8 +104,7 @@ export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: 
       const answer = await sayHello(address, port, ownHello()).catch((error: unknown) => {
         if (error instanceof HamletError && error.code === "hello.pending" && identity.admissions.length === 0) {
           isWaiting = true;
-          const hint = "adopt it from the owner's computer, or provision it with a new token";
-          warnings.raise("waiting.pending", "the neighborhood has not let this device in yet", hint);
+          warnOfWaiting(error.message);
         }
         throw error;
       });
@@ -99,6 +116,22 @@ export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: 
     },
     answer: async (hello, from) => (await take(hello, from)).answer,
     settleNames,
+    async rename(name) {
+      if (name === identity.name) return;
+      const holder = [...roster.members().values()].find(
+        (member) => member.name === name || member.record.name === name,
+      );
+      if (holder) {
+        throw new HamletError("name.taken", `another member is called ${name}`, {
+          hint: "choose another name, or rename that one first",
+          exitCode: 3,
+        });
+      }
+      await identity.rename(name, { forGood: true });
+      warnings.clear("member.nameTaken");
+      roster.ownNameChanged();
+      onOwnChange();
+    },
     isPending: () => isWaiting,
   };
 }

@@ -17,15 +17,22 @@ export type WarningCode =
   | "record.refused"
   | "start.failed"
   | "state.full"
+  | "token.expired"
   | "token.surplus"
   | "tuning.failed"
   | "waiting.pending"
-  | "waiting.unprovisioned";
+  | "waiting.unprovisioned"
+  | "wifi.notFound"
+  | "wifi.refused"
+  | "wifi.wrongPassword";
 
 export type Warning = { code: WarningCode; message: string; hint: string; since: number };
 
-/** `subject`: of several warnings with one code, which; `forMs`: how long it stands unless it is raised again. */
-export type WarningOptions = { subject?: string; forMs?: number };
+/**
+ * `subject`: of several warnings with one code, which; `forMs`: how long it stands unless it is raised again; `since`: where
+ * somebody else has seen it first.
+ */
+export type WarningOptions = { subject?: string; forMs?: number; since?: number };
 type Standing = Warning & { until: number };
 
 /** Standing warnings by code and subject; raising one twice keeps its `since`. `since` is ms since 1970. */
@@ -40,8 +47,11 @@ export class Warnings {
   }
 
   raise(code: WarningCode, message: string, hint: string, options: string | WarningOptions = {}): void {
-    const { subject = "", forMs = Number.POSITIVE_INFINITY } =
-      typeof options === "string" ? { subject: options } : options;
+    const {
+      subject = "",
+      forMs = Number.POSITIVE_INFINITY,
+      since = this.#clock.now(),
+    } = typeof options === "string" ? { subject: options } : options;
     const key = `${code} ${subject}`;
     const standing = this.#standing.get(key);
     const until = this.#clock.monotonic() + forMs;
@@ -52,7 +62,7 @@ export class Warnings {
     this.#log.warn(`${code}: ${message} (${hint})`);
     // What strangers can raise must not fill the memory: the oldest goes first.
     if (!standing && this.#standing.size >= 64) this.#standing.delete(this.#standing.keys().next().value!);
-    this.#standing.set(key, { code, message, hint, since: standing?.since ?? this.#clock.now(), until });
+    this.#standing.set(key, { code, message, hint, since: standing?.since ?? since, until });
   }
 
   clear(code: WarningCode, subject = ""): void {

@@ -10,24 +10,37 @@ export const agentSocket = "/run/hamlet/agent.sock";
 /** An emulated device under load takes seconds for what takes milliseconds on real hardware. */
 const deadlineMs = 15_000;
 
+export type AgentAnswer = { status: number; body: string };
+
 /** The body of the agent's answer. Throws `device.noAnswer`. */
-export function getFromAgent(doors: Pick<Doors, "connect">, path: string): Promise<string> {
+export async function getFromAgent(doors: Pick<Doors, "connect">, path: string): Promise<string> {
+  const { status, body } = await askAt(doors, path);
+  if (status === 200) return body;
+  throw new HamletError("device.noAnswer", "the agent does not answer", { cause: new Error(`HTTP ${status}`) });
+}
+
+/** Whatever the agent answers to this order, refusals included. Throws `device.noAnswer`. */
+export const postToAgent = (doors: Pick<Doors, "connect">, path: string, order: object): Promise<AgentAnswer> =>
+  askAt(doors, path, JSON.stringify(order));
+
+function askAt(doors: Pick<Doors, "connect">, path: string, order?: string): Promise<AgentAnswer> {
   return new Promise((resolve, reject) => {
     const socket = doors.connect(agentSocket);
     const fail = (cause: unknown) => {
       socket.destroy();
       reject(new HamletError("device.noAnswer", "the agent does not answer", { cause }));
     };
-    const asked = request({ path, createConnection: () => socket, signal: AbortSignal.timeout(deadlineMs) });
+    const method = order === undefined ? "GET" : "POST";
+    const signal = AbortSignal.timeout(deadlineMs);
+    const asked = request({ path, method, createConnection: () => socket, signal });
     asked.on("error", fail);
     asked.on("response", (response) => {
       text(response).then((body) => {
         socket.destroy();
-        if (response.statusCode === 200) resolve(body);
-        else fail(new Error(`HTTP ${response.statusCode}`));
+        resolve({ status: response.statusCode ?? 0, body });
       }, fail);
     });
-    asked.end();
+    asked.end(order);
   });
 }
 

@@ -8,15 +8,28 @@ import { describeError, HamletError } from "../../system/error.ts";
 import { readJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
 import { BoardFacts } from "../board.ts";
+import { reportBlock } from "../report.ts";
 import { readBoardFacts } from "./board-facts.ts";
+import { eraseIfWished } from "./erase.ts";
 import type { Paths } from "./paths.ts";
 import { giveToAgent, type Owner, type Settled, settleProvision } from "./settle.ts";
+import { putReport, sayOnConsoles } from "./voice.ts";
 
-const AgentConfig = z.object({ board: z.string().default("nuc") });
+const AgentConfig = z.object({ board: z.string().default("nuc"), release: z.string().default("0.0.0") });
+
+const TroubleReport = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().default("provision the card again: hamlet provision <card> --neighborhood <folder> --name <name>"),
+  since: z.number(),
+});
 
 export async function firstBoot(paths: Paths, { run, log, now }: { run: Run; log: Log; now: number }): Promise<void> {
   const agent = await agentOwner(paths.passwd);
-  const { board } = (await readJson(paths.agentConfig, AgentConfig)) ?? { board: "nuc" };
+  const { board, release } = (await readJson(paths.agentConfig, AgentConfig)) ?? AgentConfig.parse({});
+  await sayOnConsoles(paths, `Hamlet ${release} (${board}) starts`);
+  // Throws if it can not be done: half a device must not go on as the one it was.
+  if (await eraseIfWished(paths)) log.info("this device was reset: it belongs to nobody");
   const settled = await settle(paths, board, agent, log, now);
   // A failure below leaves a device that is reached some other way; one above must not keep the rest from being done.
   const steps: [what: string, step: () => Promise<void>][] = [
@@ -24,6 +37,7 @@ export async function firstBoot(paths: Paths, { run, log, now }: { run: Run; log
     ["network", () => applyNetwork(paths, run)],
     ["board facts", () => tellBoard(paths, agent)],
     ["lost state", () => tellLostState(paths, agent, now)],
+    ["report", () => tellTroubles(paths, board, release)],
   ];
   for (const [what, step] of steps) {
     await step().catch((error: unknown) => log.warn(`${what}: ${describeError(error)}`));
@@ -35,7 +49,8 @@ async function settle(paths: Paths, board: string, agent: Owner, log: Log, now: 
   try {
     const settled = await settleProvision(paths, board, agent);
     if (settled.outcome === "settled") log.info(`provisioned as ${settled.name ?? "a device without a name"}`);
-    if (settled.outcome === "unprovisioned") await rm(paths.report, { force: true });
+    if (settled.outcome === "resettled") log.info("new network settings or SSH keys from the provision file");
+    if (settled.outcome !== "settled") await rm(paths.report, { force: true });
     return settled;
   } catch (error) {
     log.error(describeError(error));
@@ -43,7 +58,9 @@ async function settle(paths: Paths, board: string, agent: Owner, log: Log, now: 
       error instanceof HamletError
         ? error
         : new HamletError("provision.invalid", describeError(error), { hint: "provision the card again" });
-    const report = { v: 1, code, message, hint, since: now };
+    const known = await readJson(paths.report, TroubleReport).catch(() => undefined);
+    const since = known?.code === code && known.message === message ? known.since : now;
+    const report = { v: 1, code, message, hint, since };
     // A full disk may have stopped both; the journal has it either way.
     await giveToAgent(paths.report, report, agent).catch((cause: unknown) => log.error(describeError(cause)));
     return undefined;
@@ -80,6 +97,15 @@ async function tellLostState(paths: Paths, agent: Owner, now: number): Promise<v
   const message = "the data partition could not be mounted: this device has lost its identity";
   const hint = "its card or disk may be worn out: flash another one and provision it";
   await giveToAgent(paths.report, { v: 1, code: "state.lost", message, hint, since: now }, agent);
+}
+
+/** On consoles and card at once: what stopped us may stop the agent too. All is well only once the agent says so. */
+async function tellTroubles(paths: Paths, board: string, release: string): Promise<void> {
+  const trouble = await readJson(paths.report, TroubleReport);
+  if (!trouble) return;
+  await sayOnConsoles(paths, `! ${trouble.message}. Next: ${trouble.hint}`);
+  const name = (await readFile(paths.hostname, "utf8").catch(() => board)).trim();
+  await putReport(paths, reportBlock({ name, board, release, troubles: [trouble] }));
 }
 
 async function agentOwner(passwd: string): Promise<Owner> {

@@ -1,11 +1,12 @@
 // Where root's one-shot finds and leaves things on a device. Tests hand it a folder of their own as `root`.
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 export type Paths = ReturnType<typeof pathsUnder>;
 
 export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.json") => ({
   /** In the image's FAT partition. */
   provisionFile: join(root, provisionFile),
+  cardReport: join(root, dirname(provisionFile), "report.txt"),
   /** Board and release of this image. */
   agentConfig: join(root, "/etc/hamlet/agent.json"),
   passwd: join(root, "/etc/passwd"),
@@ -14,10 +15,15 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   provision: join(root, "/var/lib/hamlet/agent/provision.json"),
   report: join(root, "/var/lib/hamlet/agent/firstboot.json"),
   boardFacts: join(root, "/var/lib/hamlet/agent/board.json"),
+  standing: join(root, "/var/lib/hamlet/agent/standing.json"),
+  roster: join(root, "/var/lib/hamlet/agent/roster.json"),
+  /** The agent's word, at its owner's, that this device is to forget everything. */
+  resetWish: join(root, "/var/lib/hamlet/agent/reset.json"),
   /** systemd takes it at each boot by the link /etc/hostname. */
   hostname: join(root, "/var/lib/hamlet/system/hostname"),
   kernelHostname: join(root, "/proc/sys/kernel/hostname"),
   /** Root's alone. */
+  rootFolder: join(root, "/var/lib/hamlet/root"),
   authorizedKeys: join(root, "/var/lib/hamlet/root/ssh/authorized_keys"),
   networkFolder: join(root, "/var/lib/hamlet/root/network"),
   wpaSupplicant: join(root, "/var/lib/hamlet/root/wpa_supplicant.conf"),
@@ -25,6 +31,9 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   runtimeNetwork: join(root, "/run/systemd/network"),
   /** The initrd's word that the data partition could not be mounted: what is kept now is gone after a reboot. */
   dataFailed: join(root, "/run/hamlet-disk/data-failed"),
+  /** Names of the terminals that the kernel writes to. */
+  activeConsoles: join(root, "/sys/class/tty/console/active"),
+  dev: join(root, "/dev"),
   dmi: join(root, "/sys/class/dmi/id"),
   deviceTree: join(root, "/proc/device-tree"),
   links: join(root, "/sys/class/net"),

@@ -1,6 +1,6 @@
 // Takes the provision file from the FAT partition to the data partition, once, and leaves a blank behind.
 // Power may go after any line: all is synced to `data` before the wipe, and until the agent has made its identity all may be done again.
-import { chmod, chown, mkdir, open, readFile, rm } from "node:fs/promises";
+import { chmod, chown, mkdir, open, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { writeFileAtomic, writeJson } from "../../system/files.ts";
@@ -10,31 +10,58 @@ import {
   blankProvisionBlock,
   decodeProvisionFile,
   isBlankProvisionBlock,
+  type Network,
   type ProvisionFile,
   provisionBlockBytes,
   requireBoard,
 } from "../provision-file.ts";
+import { readPast, requireNeighborhood } from "./past.ts";
 import type { Paths } from "./paths.ts";
 
 export type Owner = { uid: number; gid: number };
 export type Settled =
   | { outcome: "settled"; name: string | undefined }
+  /** A member of this neighborhood got new network settings or SSH keys, and stays who it is. */
+  | { outcome: "resettled" }
   | { outcome: "unprovisioned" }
   | { outcome: "alreadySettled" };
 
 /** Throws `provision.*` or `document.refused`, having changed nothing, and the system's errors. */
 export async function settleProvision(paths: Paths, board: string, agent: Owner): Promise<Settled> {
-  if (await exists(paths.identity)) return { outcome: "alreadySettled" };
+  const past = await readPast(paths);
+  if (past.kind === "unreadable") return { outcome: "alreadySettled" };
   const block = await readBlock(paths.provisionFile);
-  if (!block || isBlankProvisionBlock(block)) return { outcome: "unprovisioned" };
+  if (!block || isBlankProvisionBlock(block)) {
+    return { outcome: past.kind === "nobody" ? "unprovisioned" : "alreadySettled" };
+  }
   const file = decodeProvisionFile(block);
   requireBoard(file, board);
   await verifyProvision(file);
 
+  if (past.kind !== "nobody" && past.token === file.token) {
+    // What made this identity once; only the wipe is left to be done.
+    await wipe(paths.provisionFile, block.length);
+    return { outcome: "alreadySettled" };
+  }
+  if (past.kind === "member") {
+    requireNeighborhood(file, past.neighborhood);
+    await resettle(paths, file);
+    await wipe(paths.provisionFile, block.length);
+    return { outcome: "resettled" };
+  }
   await settleRootsPart(paths, file);
   await settleAgentsPart(paths, file, agent);
+  // Nobody ever let it in, by an old token or at all: with the new one it begins anew. Until the wipe a later boot does it again.
+  for (const path of [paths.roster, paths.standing, paths.identity]) await rm(path, { force: true });
   await wipe(paths.provisionFile, block.length);
   return { outcome: "settled", name: file.name };
+}
+
+/** Only what the file names: who changes the Wi-Fi of a member does not say its SSH keys again. */
+async function resettle(paths: Paths, { sshKeys, network = {} }: ProvisionFile): Promise<void> {
+  if (sshKeys) await writeOrRemove(paths.authorizedKeys, `${sshKeys.join("\n")}\n`);
+  if (network.wifi) await writeOrRemove(paths.wpaSupplicant, wpaSupplicantConf(network));
+  if (network.staticAddress) await settleNetwork(paths, network);
 }
 
 /** Exactly what the file says: what an earlier, different file left is gone. */
@@ -43,6 +70,10 @@ async function settleRootsPart(paths: Paths, { name, sshKeys, network = {} }: Pr
   await writeOrRemove(paths.hostname, name && `${name}\n`, 0o644);
   await writeOrRemove(paths.authorizedKeys, sshKeys && `${sshKeys.join("\n")}\n`);
   await writeOrRemove(paths.wpaSupplicant, wpaSupplicantConf(network));
+  await settleNetwork(paths, network);
+}
+
+async function settleNetwork(paths: Paths, network: Network): Promise<void> {
   await rm(paths.networkFolder, { recursive: true, force: true });
   for (const file of networkdFiles(network)) await writeFileAtomic(join(paths.networkFolder, file.name), file.content);
 }
@@ -104,13 +135,3 @@ async function wipe(path: string, sizeBytes: number): Promise<void> {
     await file.close();
   }
 }
-
-const exists = (path: string): Promise<boolean> =>
-  readFile(path).then(
-    () => true,
-    (error: unknown) => {
-      if (errnoOf(error) === "ENOENT") return false;
-      // Unreadable is not absent: an identity is never made a second time by mistake.
-      return true;
-    },
-  );

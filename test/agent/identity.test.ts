@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -100,5 +100,16 @@ describe("a device that has an identity", () => {
     const admission = await identity.admit(await readRecord(identity.jws), identity.token);
     await Promise.all([identity.rename("attic-2"), identity.addAdmission(admission), identity.setEndpoints([])]);
     expect(await readRecord(identity.jws)).toMatchObject({ name: "attic-2", admissions: [admission] });
+  });
+
+  test("a name that can not be kept is not taken", async () => {
+    await provision(hood.provision({ name: "attic" }));
+    const identity = (await loadIdentity(self, provisionPath))!;
+    await rm(join(folder, "standing.json"));
+    await mkdir(join(folder, "standing.json/in-the-way"), { recursive: true });
+    await expect(identity.rename("pantry", { forGood: true })).rejects.toThrow();
+    expect([identity.name, (await readRecord(identity.jws)).name]).toEqual(["attic", "attic"]);
+    await identity.rename("attic-2"); // what must be goes on without a disk
+    expect(identity.name).toBe("attic-2");
   });
 });

@@ -163,7 +163,7 @@ test.skipIf(skip)("who brings a wrong token gets nowhere, and each side says why
     }
     const late = await home.status("late");
     expect(late.phase).toBe("pending");
-    expect(codes(late)).toContain("waiting.pending");
+    expect(codes(late)).toContain("token.expired");
     expect((await home.status("attic")).pending[0]?.code).toBe(late.self.code);
   });
   const atticAddress = await home.meshAddress("attic");

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -6,6 +6,7 @@ import { firstBoot } from "../../provisioning/firstboot/firstboot.ts";
 import { type Paths, pathsUnder } from "../../provisioning/firstboot/paths.ts";
 import { seedOf } from "../../provisioning/keys.ts";
 import { blankProvisionBlock, encodeProvisionFile, type ProvisionFile } from "../../provisioning/provision-file.ts";
+import { freshReport } from "../../provisioning/report.ts";
 import type { Argv } from "../../system/command.ts";
 import { silentLog } from "../../system/log.ts";
 import { makeStreet, makeToken, monday } from "../street.ts";
@@ -106,7 +107,7 @@ test("the agent learns which board this is, from what only root may read", async
 
 test("a later boot puts the network settings back and leaves the rest alone", async () => {
   await boot();
-  await put(paths.identity, "{}");
+  await become(["a.b.c"]);
   await rm(paths.provision);
   await rm(paths.runtimeNetwork, { recursive: true });
   await boot();
@@ -114,7 +115,16 @@ test("a later boot puts the network settings back and leaves the rest alone", as
   expect(await text(paths.provision)).toBeUndefined();
 });
 
-test("with an identity on data the provision file is not even opened", async () => {
+const other = await makeToken(elm);
+const again: ProvisionFile = { ...file, token: other.jws, tokenKey: seedOf(other.key) };
+/** An identity as the agent makes it from `file`, and who let it in. */
+const become = async (admissions: string[], neighborhood = elm.keys.id) => {
+  await put(paths.identity, JSON.stringify({ provision: { token: token.jws, neighborhood: { id: neighborhood } } }));
+  await put(paths.standing, JSON.stringify({ admissions }));
+  await put(paths.roster, "{}");
+};
+
+test("an identity that can not be read is not given up: the provision file stays where it is, unread", async () => {
   await put(paths.identity, "{}");
   await boot();
   expect((await readFile(paths.provisionFile)).equals(block)).toBe(true);
@@ -123,6 +133,110 @@ test("with an identity on data the provision file is not even opened", async () 
     undefined,
     undefined,
   ]);
+});
+
+test("what made the identity is only wiped, however often the wipe has failed", async () => {
+  for (const admissions of [[], ["a.b.c"]]) {
+    await become(admissions);
+    await put(paths.provisionFile, block);
+    await boot();
+    expect([await isBlank(), await text(paths.provision), (await text(paths.identity)) !== undefined]).toEqual([
+      true,
+      undefined,
+      true,
+    ]);
+  }
+});
+
+test("a device that nobody ever let in takes a new token from its card and begins anew", async () => {
+  await become([]);
+  await put(paths.provisionFile, encodeProvisionFile(again));
+  await boot();
+  expect(await json(paths.provision)).toMatchObject({ token: other.jws });
+  expect([await text(paths.identity), await text(paths.standing), await text(paths.roster)]).toEqual(
+    Array(3).fill(undefined),
+  );
+  expect(await isBlank()).toBe(true);
+});
+
+test("a member takes new Wi-Fi and SSH keys from its card, what is not named stays, and it stays who it is", async () => {
+  await boot();
+  await become(["a.b.c"]);
+  await rm(paths.provision);
+  const before = await text(paths.identity);
+  const { sshKeys: _, ...bare } = again;
+  const network = { wifi: { ssid: "new", password: "another secret" } };
+  await put(paths.provisionFile, encodeProvisionFile({ ...bare, name: "cellar", network }));
+  await boot();
+  expect(await text(paths.wpaSupplicant)).toContain("another secret");
+  expect([await text(paths.authorizedKeys), await text(paths.hostname)]).toEqual([`${file.sshKeys![0]}\n`, "attic\n"]);
+  expect(await text(join(paths.networkFolder, "70-hamlet-static.network"))).toContain("192.168.1.5");
+  expect([await text(paths.identity), await text(paths.provision), await isBlank()]).toEqual([before, undefined, true]);
+});
+
+test("a provision file of another neighborhood moves no member, and the report says what would", async () => {
+  await become(["a.b.c"], makeStreet().keys.id);
+  await put(paths.provisionFile, encodeProvisionFile(again));
+  await boot();
+  expect(await json(paths.report)).toMatchObject({
+    code: "provision.otherNeighborhood",
+    hint: expect.stringContaining("hamlet reset"),
+  });
+  expect([await text(paths.wpaSupplicant), await isBlank()]).toEqual([undefined, false]);
+});
+
+test("what stopped it stands on consoles and card at once, and is dated by its beginning", async () => {
+  await put(paths.activeConsoles, "tty0 ttyS0\n");
+  for (const name of ["tty1", "ttyS0"]) await put(join(paths.dev, name), "");
+  await put(paths.cardReport, freshReport());
+  await put(paths.provisionFile, encodeProvisionFile({ ...file, board: "rpi4" }));
+  await boot();
+  const report = await text(paths.cardReport);
+  expect(report).toContain("the provision file is for rpi4, this is a nuc");
+  expect(report).toContain("provision.wrongBoard");
+  for (const name of ["tty1", "ttyS0"]) {
+    expect(await text(join(paths.dev, name))).toMatch(/^Hamlet 0\.1\.0 \(nuc\) starts\n! .*is for rpi4.*Next: /);
+  }
+  const first = await stat(paths.cardReport, { bigint: true });
+  await firstBoot(paths, { log: silentLog, now: monday + 3_600_000, run: async () => "" });
+  expect((await stat(paths.cardReport, { bigint: true })).mtimeNs).toBe(first.mtimeNs);
+  for (const secret of ["a secret of the house", file.tokenKey, file.token]) expect(report).not.toContain(secret);
+});
+
+test("a device to be reset forgets all: neighborhood, keys, network, name; then it reads its card like a new one", async () => {
+  await boot();
+  await become(["a.b.c"]);
+  await put(join(dirname(paths.authorizedKeys), "ssh_host_ed25519_key"), "canary");
+  await put(paths.resetWish, "{}");
+  await put(paths.provisionFile, blankProvisionBlock());
+  await boot();
+  expect(await readdir(dirname(paths.identity))).toEqual(["board.json"]); // read from the board again
+  expect(await readdir(paths.rootFolder)).toEqual([]);
+  expect(await text(paths.hostname)).toBeUndefined();
+  await put(paths.provisionFile, encodeProvisionFile(again));
+  await boot();
+  expect(await json(paths.provision)).toMatchObject({ token: other.jws });
+});
+
+test("power that goes during a reset: whatever is gone already, the next boot ends it, and the wish is the last to go", async () => {
+  const whole = async () => {
+    await boot();
+    await become(["a.b.c"]);
+    await put(paths.resetWish, "{}");
+  };
+  for (const gone of [
+    [paths.identity],
+    [paths.identity, paths.rootFolder],
+    [paths.identity, paths.hostname, paths.roster],
+  ]) {
+    await put(paths.provisionFile, block);
+    await whole();
+    for (const path of gone) await rm(path, { recursive: true });
+    await put(paths.provisionFile, blankProvisionBlock());
+    await boot();
+    expect(await readdir(dirname(paths.identity))).toEqual(["board.json"]);
+    expect([await text(paths.wpaSupplicant), await text(paths.hostname)]).toEqual([undefined, undefined]);
+  }
 });
 
 test("power that goes before the wipe loses nothing: the next boot does it all again", async () => {

@@ -1,6 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { Roster } from "../../../agent/cluster/roster.ts";
 import { makeMeeting } from "../../../agent/discovery/meeting.ts";
@@ -8,6 +11,7 @@ import { Warnings } from "../../../agent/health/warnings.ts";
 import type { Identity } from "../../../agent/identity.ts";
 import { readRecord } from "../../../provisioning/record.ts";
 import { signRevocation } from "../../../provisioning/revocation.ts";
+import type { TokenCertificate } from "../../../provisioning/token.ts";
 import { silentLog } from "../../../system/log.ts";
 import { bootDevice, makeNeighborhood, type TestNeighborhood } from "../../neighborhood.ts";
 
@@ -27,9 +31,10 @@ type Device = {
   met: string[];
   changes: () => number;
 } & ReturnType<typeof makeMeeting>;
-async function device(name: string): Promise<Device> {
+async function device(name: string, token: Partial<TokenCertificate> = {}): Promise<Device> {
   const stateFolder = join(folder, `device-${count++}`);
-  const identity = await bootDevice(stateFolder, hood.provision({ name }));
+  const own = Object.keys(token).length > 0 ? await hood.token(token) : {};
+  const identity = await bootDevice(stateFolder, hood.provision({ ...own, name }));
   const clock = { now: Date.now, monotonic: () => performance.now() };
   const warnings = new Warnings(clock, silentLog);
   const roster = new Roster({ identity, stateFolder, clock, log: silentLog, warnings });
@@ -112,6 +117,31 @@ test("revocations from somebody who does not belong here are not even looked at"
   expect(attic.roster.revocationsAfter(0)).toEqual([]);
 });
 
+test("a token that expired in the drawer is told as that, with the one command", async () => {
+  const late = await device("late", { issuedAt: 1, notAfter: Date.now() - 1_000 });
+  const door = createServer(async (request, response) => {
+    const answered = await attic.answer(JSON.parse(await text(request)), "192.168.1.9").catch((error) => error);
+    const isRefused = answered instanceof Error;
+    response.writeHead(isRefused ? 403 : 200, { "content-type": "application/json" });
+    response.end(
+      JSON.stringify(isRefused ? { error: { code: "hello.pending", message: answered.message } } : answered),
+    );
+  });
+  await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", resolve));
+  const { port } = door.address() as AddressInfo;
+  try {
+    // The attic knows somebody, so it judges dates.
+    await attic.answer(hello(cellar), "192.168.1.2");
+    await expect(late.greet("127.0.0.1", port)).rejects.toMatchObject({ code: "hello.pending" });
+    expect(late.isPending()).toBe(true);
+    expect(late.warnings.list()).toMatchObject([
+      { code: "token.expired", hint: expect.stringMatching(/hamlet provision <card> .*--name late$/) },
+    ]);
+  } finally {
+    door.close();
+  }
+});
+
 test("two devices of one name: after they met exactly one is called so", async () => {
   const twin = await device("attic");
   const answer = await attic.answer(hello(twin), "192.168.1.2");
@@ -121,4 +151,16 @@ test("two devices of one name: after they met exactly one is called so", async (
   const renamed = attic.identity.name === "attic-2" ? attic : twin;
   expect(renamed.warnings.list().map(({ code }) => code)).toContain("member.nameTaken");
   expect(renamed.changes()).toBeGreaterThan(0);
+});
+
+test("a new name is taken for good and told; one that another member goes by is not", async () => {
+  await attic.answer(hello(cellar), "192.168.1.2");
+  await attic.rename("pantry");
+  expect([attic.identity.name, (await readRecord(attic.identity.jws)).name, attic.changes()]).toEqual([
+    "pantry",
+    "pantry",
+    1,
+  ]);
+  await expect(attic.rename("cellar")).rejects.toMatchObject({ code: "name.taken", exitCode: 3 });
+  expect([attic.identity.name, attic.changes()]).toEqual(["pantry", 1]);
 });

@@ -1,0 +1,58 @@
+// What a device shows on its own screen and serial line: who it is, where its page is, and the page's address as a QR code.
+// Pure.
+import { encode } from "uqr";
+import { spellCode } from "../../provisioning/names.ts";
+import type { PublicStatus } from "../status.ts";
+
+export type Card = PublicStatus & {
+  neighborhood?: string | undefined;
+  /** Addresses on the links, best first. */
+  addresses: readonly string[];
+  pagePort: number;
+};
+
+const phases: Record<PublicStatus["phase"], string> = {
+  unprovisioned: "belongs to no neighborhood yet",
+  pending: "asks to join and waits for its owner",
+  member: "is a member",
+};
+
+/** ASCII and half blocks, at most 80 columns; with no warning it fits the 25 lines of the oldest screens. */
+export function consoleCard(card: Card): string {
+  const { name, board, release, phase, code, neighborhood, addresses, warnings } = card;
+  const urls = card.pagePort === 0 ? [] : addresses.map((address) => pageUrl(address, card.pagePort));
+  const whose = neighborhood === undefined ? "" : ` of ${neighborhood}`;
+  return [
+    "",
+    `Hamlet: ${name} (${board}, release ${release}) ${phases[phase]}${phase === "unprovisioned" ? "" : whose}`,
+    `adoption code: ${spellCode(code)}`,
+    ...(urls.length === 0
+      ? ["no network yet"]
+      : urls.slice(0, 3).map((url, index) => `${index === 0 ? "page: " : "or:   "}${url}`)),
+    ...warnings.slice(0, 4).flatMap((warning) => [`! ${warning.message}`, `  next: ${warning.hint}`]),
+  ]
+    .map(plain)
+    .concat(urls[0] === undefined ? [] : halfBlocks(urls[0]), "")
+    .join("\n");
+}
+
+/** `http://192.168.1.7/`; IPv4 first, since people can type it. */
+function pageUrl(address: string, port: number): string {
+  const host = address.includes(":") ? `[${address}]` : address;
+  return `http://${host}${port === 80 ? "" : `:${port}`}/`;
+}
+
+/** Two rows of modules in a line of text. Light is drawn: terminals are dark, and readers want dark on light. */
+function halfBlocks(text: string): string[] {
+  const { data, size } = encode(text, { ecc: "L", border: 2 });
+  const isLight = (row: number, column: number) => data[row]?.[column] === false;
+  return Array.from({ length: Math.ceil(size / 2) }, (_, line) =>
+    Array.from({ length: size }, (_, column) => {
+      const [upper, lower] = [isLight(2 * line, column), isLight(2 * line + 1, column)];
+      return upper && lower ? "█" : upper ? "▀" : lower ? "▄" : " ";
+    }).join(""),
+  );
+}
+
+/** What a warning quotes may hold anything; to a terminal letters are orders too. */
+const plain = (line: string): string => line.replaceAll(/[^ -~]/g, "?").slice(0, 160);

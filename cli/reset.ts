@@ -1,0 +1,60 @@
+// `reset`: a device forgets its neighborhood, its keys and its settings, and is as it was flashed.
+import { createInterface } from "node:readline/promises";
+import type { Status } from "../agent/status.ts";
+import { HamletError } from "../system/error.ts";
+import { type Command, usageError } from "./command.ts";
+import { deviceOption, findDeviceForOrders } from "./device.ts";
+
+export const reset: Command = {
+  usage: "reset [--yes]",
+  summary: "make a device forget its neighborhood, keys and settings: as it was flashed",
+  example: "hamlet reset --device attic",
+  details: `
+The device says goodbye to the others, restarts, and belongs to nobody; then it reads its card's provision file like a new
+one. Its identity does not come back: provisioned again it is a new device. Works on the device itself and in the lab.`,
+  options: {
+    ...deviceOption,
+    yes: { type: "boolean", short: "y", describe: "do not ask" },
+    json: { type: "boolean", describe: "print the result as JSON" },
+  },
+  async run({ values }, { print, note }) {
+    const device = await findDeviceForOrders(values);
+    try {
+      const status = await device.status();
+      if (!values["yes"]) await confirm(status);
+      await device.order("/v1/reset", { id: status.self.id });
+      if (values["json"]) print(JSON.stringify({ id: status.self.id, name: status.self.name }));
+      else print(`${status.self.name} restarts and belongs to nobody`);
+      note("to bring it back: hamlet provision <card> --neighborhood <folder> --name <name>");
+      return 0;
+    } finally {
+      device.close();
+    }
+  },
+};
+
+/** What is lost, by name. Exported for its test. */
+export function whatIsLost({ self, neighborhood, members }: Pick<Status, "self" | "neighborhood" | "members">): string {
+  if (!neighborhood) return `${self.name} belongs to no neighborhood; its settings will be lost.`;
+  const others = members.filter(({ isSelf, state }) => !isSelf && state === "alive").length;
+  const left =
+    others === 0
+      ? " No other member is alive: what only this device knows of the neighborhood is gone."
+      : ` ${others} of its neighbors stay${others === 1 ? "s" : ""}.`;
+  return `${self.name} will leave ${neighborhood.name} and forget it: identity, keys, Wi-Fi and SSH keys.${left}`;
+}
+
+async function confirm(status: Status): Promise<void> {
+  const lost = whatIsLost(status);
+  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+    throw usageError(reset, `there is no terminal to ask at: --yes is missing. ${lost}`);
+  }
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await asking.question(`${lost}\nReset? Type its name: `);
+    if (answer.trim() === status.self.name) return;
+  } finally {
+    asking.close();
+  }
+  throw new HamletError("reset.refused", "nothing was reset", { hint: "only its name resets it", exitCode: 3 });
+}

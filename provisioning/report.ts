@@ -1,0 +1,58 @@
+// `hamlet/report.txt` on a card's first partition: what is wrong, since when, and the one command that mends it, for whoever puts the
+// card into a computer. A block of fixed size that the image keeps free, overwritten in place like the provision file.
+// Pure.
+
+export const reportBlockBytes = 4 << 10;
+export const reportPath = "hamlet/report.txt";
+
+export type Trouble = { code: string; message: string; hint: string /** ms since 1970. */; since: number };
+export type Report = {
+  /** What the device is: its name, else its board. */
+  name: string;
+  board: string;
+  release: string;
+  neighborhood?: string | undefined;
+  /** Adoption code, once there is a key. */
+  code?: string | undefined;
+  troubles: readonly Trouble[];
+};
+
+/** What stands in an image until its device has something to say. */
+export const freshReport = (): Buffer =>
+  block([
+    "Hamlet: this card has not started a device yet.",
+    "",
+    "Here the device writes what is wrong, if anything is.",
+  ]);
+
+/** Exactly one block. The same troubles give the same bytes, so that what has not changed is not written. */
+export function reportBlock({ name, board, release, neighborhood, code, troubles }: Report): Buffer {
+  const whose = neighborhood === undefined ? "" : ` of ${neighborhood}`;
+  return block([
+    `Hamlet: ${name}${whose} (${board}, release ${release})`,
+    "",
+    ...(troubles.length === 0
+      ? ["All is well."]
+      : [troubles.length === 1 ? "Something is wrong:" : `${troubles.length} things are wrong:`]),
+    ...troubles.flatMap((trouble, index) => ["", ...entry(trouble, `${index + 1}. `)]),
+    ...(code === undefined ? [] : ["", `Adoption code: ${code}`]),
+  ]);
+}
+
+function entry({ code, message, hint, since }: Trouble, number: string): string[] {
+  return [`${number}${message}`, `   To mend it: ${hint}`, `   Since ${timeOf(since)}; code ${code}`];
+}
+
+/** A Pi has no clock battery: what it dates before it reached a time server means nothing to anybody. */
+const timeOf = (ms: number): string =>
+  ms < Date.UTC(2025, 0)
+    ? "a time when its clock was not set"
+    : `${new Date(ms).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+
+/** ASCII and CR LF: any computer's simplest editor shows it as it is. */
+function block(lines: readonly string[]): Buffer {
+  const plain = lines.map((line) => line.replaceAll(/[^ -~]/g, "?"));
+  const bytes = Buffer.from(`${plain.join("\r\n")}\r\n`, "latin1").subarray(0, reportBlockBytes);
+  const room = reportBlockBytes - bytes.length;
+  return Buffer.concat([bytes, Buffer.from(" ".repeat(room % 2) + "\r\n".repeat(room >> 1), "latin1")]);
+}

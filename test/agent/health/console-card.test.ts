@@ -1,0 +1,59 @@
+import { encode } from "uqr";
+import { expect, test } from "vitest";
+import { consoleCard } from "../../../agent/health/console-card.ts";
+
+const card = {
+  v: 1 as const,
+  phase: "member" as const,
+  name: "attic",
+  board: "nuc",
+  release: "0.1.0",
+  code: "abcdefghijkl",
+  neighborhood: "Elm Street",
+  warnings: [],
+  addresses: ["192.168.178.123", "2001:db8::7"],
+  pagePort: 80,
+};
+/** The modules that half blocks on a dark terminal show: true is dark. */
+function modules(text: string): boolean[][] {
+  const lines = text.split("\n").filter((line) => /[█▀▄]/.test(line));
+  return lines.flatMap((line) => [
+    [...line].map((char) => char !== "█" && char !== "▀"),
+    [...line].map((char) => char !== "█" && char !== "▄"),
+  ]);
+}
+
+test("name, code, addresses, and the page as a QR code with its quiet zone", () => {
+  const text = consoleCard(card);
+  expect(text).toContain("Hamlet: attic (nuc, release 0.1.0) is a member of Elm Street");
+  expect(text).toContain("adoption code: abcd-efgh-ijkl");
+  expect(text).toContain("page: http://192.168.178.123/\nor:   http://[2001:db8::7]/");
+  const { data, size } = encode("http://192.168.178.123/", { ecc: "L", border: 2 });
+  expect(modules(text).slice(0, size)).toEqual(data);
+});
+
+test("it fits the smallest screen, 80 by 25", () => {
+  const lines = consoleCard(card).split("\n");
+  expect(lines.length).toBeLessThanOrEqual(25);
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+});
+
+test("without a network there is no address and no code of one; without a page neither", () => {
+  const text = consoleCard({ ...card, addresses: [] });
+  expect(text).toContain("no network yet");
+  expect(modules(text)).toEqual([]);
+  expect(modules(consoleCard({ ...card, pagePort: 0 }))).toEqual([]);
+});
+
+test("a port that is not 80 is in the address", () => {
+  expect(consoleCard({ ...card, pagePort: 8080 })).toContain("http://192.168.178.123:8080/");
+});
+
+test("what a warning quotes gives the terminal no orders", () => {
+  const text = consoleCard({
+    ...card,
+    warnings: [{ code: "start.failed", message: "bad \u001b[2J\u009b0m\nü", hint: "look" }],
+  });
+  expect(text).toContain("! bad ?[2J?0m??");
+  expect(text).toMatch(/^([ -~█▀▄]|\n)*$/);
+});

@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { judgeWifi } from "../../../agent/health/wifi.ts";
+
+const link = "wlan0: ";
+const connected = `${link}CTRL-EVENT-CONNECTED - Connection to 02:00:00:00:00:00 completed [id=0 id_str=]`;
+const lost = `${link}CTRL-EVENT-DISCONNECTED bssid=02:00:00:00:00:00 reason=4 locally_generated=1`;
+const wrongKey = (ssid = "home") =>
+  `${link}CTRL-EVENT-SSID-TEMP-DISABLED id=0 ssid="${ssid}" auth_failures=1 duration=10 reason=WRONG_KEY`;
+const reenabled = `${link}CTRL-EVENT-SSID-REENABLED id=0 ssid="home"`;
+const rejected = `${link}CTRL-EVENT-ASSOC-REJECT bssid=02:00:00:00:00:00 status_code=17`;
+
+test("a wrong password is told, also while it is tried again", () => {
+  const wanted = { code: "wifi.wrongPassword", ssid: "home" };
+  expect(judgeWifi([lost, wrongKey()], 0)).toEqual(wanted);
+  expect(judgeWifi([wrongKey(), reenabled, lost], 60_000)).toEqual(wanted);
+});
+
+test("an access point that says no for another reason is told as what it is", () => {
+  expect(judgeWifi([rejected], 0)).toEqual({ code: "wifi.refused" });
+  const failed = wrongKey().replace("WRONG_KEY", "CONN_FAILED");
+  expect(judgeWifi([failed], 0)).toEqual({ code: "wifi.refused", ssid: "home" });
+});
+
+test("a network that nobody hears is missing after a while, not at once", () => {
+  expect(judgeWifi([], 10_000)).toBeUndefined();
+  expect(judgeWifi([], 60_000)).toEqual({ code: "wifi.notFound" });
+});
+
+test("a connection makes it good, for as long as it lasts", () => {
+  expect(judgeWifi([wrongKey(), connected], 3_600_000)).toBeUndefined();
+  expect(judgeWifi([connected, lost], 10_000)).toBeUndefined();
+  expect(judgeWifi([connected, lost], 60_000)).toEqual({ code: "wifi.notFound" });
+});
+
+test("an access point that was switched off after it refused is missing in the end", () => {
+  expect(judgeWifi([wrongKey()], 20 * 60_000)).toEqual({ code: "wifi.notFound" });
+});
+
+test("a name in letters of its own is not repeated, and cannot forge another event", () => {
+  expect(judgeWifi([wrongKey("caf\\xc3\\xa9")], 0)).toEqual({ code: "wifi.wrongPassword" });
+  expect(judgeWifi([wrongKey('a" reason=CONN_FAILED "')], 0)).toEqual({ code: "wifi.wrongPassword" });
+});
+
+test("words without a verdict are none", () => {
+  expect(judgeWifi(["", "wlan0: SME: Trying to authenticate", "\u0000"], 0)).toBeUndefined();
+});

@@ -1,0 +1,112 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { startApi } from "../../agent/api.ts";
+import { type Device, takeOrders } from "../../agent/orders.ts";
+import { HamletError } from "../../system/error.ts";
+
+const id = "a".repeat(26);
+let folder: string;
+let name: string;
+let told: string[];
+let api: { stop(): Promise<void> };
+let device: Device;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hamlet-orders-"));
+  name = "attic";
+  told = [];
+  const life: ReturnType<Device["life"]> = {
+    async rename(wanted) {
+      if (wanted === "cellar") throw new HamletError("name.taken", "another is called so", { exitCode: 3 });
+      name = wanted;
+    },
+    async leave() {
+      told.push(`left with ${(await readdir(folder)).filter((file) => file.startsWith("reset"))}`);
+    },
+  };
+  device = { id, life: () => life, stateFolder: folder, isImage: true };
+  api = await startApi(
+    join(folder, "agent.sock"),
+    takeOrders(
+      {
+        ...device,
+        life: () => device.life(),
+        get isImage() {
+          return device.isImage;
+        },
+      },
+      (_, response) => response.end("a page"),
+    ),
+  );
+});
+afterEach(async () => {
+  await api.stop();
+  await rm(folder, { recursive: true });
+});
+
+async function send(path: string, body: string, method = "POST"): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath: join(folder, "agent.sock"), path, method }, (response) => {
+      text(response).then((answer) => resolve({ status: response.statusCode ?? 0, body: answer }), reject);
+    });
+    asked.on("error", reject).end(body);
+  });
+}
+const order = async (path: string, body: object) => {
+  const { status, body: answer } = await send(path, JSON.stringify(body));
+  return { status, ...JSON.parse(answer) };
+};
+const isWished = async () => (await readdir(folder)).includes("reset.json");
+
+test("a new name is taken", async () => {
+  expect(await order("/v1/rename", { name: "pantry" })).toMatchObject({ status: 200, name: "pantry" });
+  expect(name).toBe("pantry");
+});
+
+test.each([
+  ["a name that another holds", { name: "cellar" }, { code: "name.taken", exitCode: 3 }],
+  ["no DNS label", { name: "My Attic" }, { code: "usage.invalid", exitCode: 2 }],
+  ["nothing", {}, { code: "usage.invalid", exitCode: 2 }],
+])("%s is refused by its code, and the name stays", async (_, body, refusal) => {
+  expect(await order("/v1/rename", body)).toMatchObject({ status: 409, ...refusal });
+  expect(name).toBe("attic");
+});
+
+test("a device that is no member has no name to change", async () => {
+  device.life = () => undefined;
+  expect(await order("/v1/rename", { name: "pantry" })).toMatchObject({ code: "api.refused" });
+});
+
+test("reset: what was asked is on disk before the goodbye, and the wish after it", async () => {
+  expect(await order("/v1/reset", { id })).toMatchObject({ status: 200, id });
+  expect(told).toEqual(["left with reset.asked.json"]);
+  expect(JSON.parse(await readFile(join(folder, "reset.json"), "utf8"))).toEqual({ v: 1, id });
+});
+
+test("a device that never was anybody is reset as well", async () => {
+  device.life = () => undefined;
+  await order("/v1/reset", { id });
+  expect(await isWished()).toBe(true);
+});
+
+test("what was confirmed for another device resets none", async () => {
+  expect(await order("/v1/reset", { id: `${"b".repeat(25)}a` })).toMatchObject({ code: "reset.refused", exitCode: 3 });
+  expect([told, await isWished()]).toEqual([[], false]);
+});
+
+test("a machine that no image of ours started is not reset", async () => {
+  device.isImage = false;
+  expect(await order("/v1/reset", { id })).toMatchObject({ code: "reset.refused", exitCode: 3 });
+  expect([told, await isWished()]).toEqual([[], false]);
+});
+
+test("garbage and floods end as refusals; what is no order is answered by the page", async () => {
+  expect(await send("/v1/reset", "{")).toMatchObject({ status: 409 });
+  expect(await send("/v1/rename", `{"name":"${"x".repeat(10_000)}"}`)).toMatchObject({ status: 409 });
+  expect(await send("/v1/reset", "", "GET")).toEqual({ status: 200, body: "a page" });
+  expect(await isWished()).toBe(false);
+});
