@@ -1,5 +1,6 @@
 // Every command, in the order in which `hamlet --help` lists them.
 import type { Command } from "./command.ts";
+import { flash } from "./flash.ts";
 import { imageBuild } from "./image-build.ts";
 import { imageInspect } from "./image-inspect.ts";
 import { init } from "./init.ts";
@@ -25,6 +26,7 @@ export const commands: Command[] = [
   imageBuild,
   imageInspect,
   provision,
+  flash,
   tokenCreate,
   open,
   status,
