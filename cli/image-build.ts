@@ -3,14 +3,17 @@ import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { assembleImage, imageName } from "../image/assemble.ts";
+import { bmapText } from "../image/bmap.ts";
 import { boardNamed, boardNames } from "../image/boards.ts";
 import { Version } from "../image/bundle/bundle.ts";
 import { buildDebianBundle } from "../image/bundle/debian.ts";
 import { removeLeftovers } from "../image/bundle/leftovers.ts";
+import { mapImage } from "../image/flash/map.ts";
 import { inspectImage } from "../image/inspect.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { type Run, run } from "../system/command.ts";
 import { HamletError } from "../system/error.ts";
+import { writeFileAtomic } from "../system/files.ts";
 import { type Command, text, usageError } from "./command.ts";
 import { hearStop } from "./stop.ts";
 
@@ -57,6 +60,12 @@ Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packa
       const there = await inspectImage(output).catch(() => undefined);
       const unchanged = there?.inputs === bundle.inputs && !there.isProvisioned;
       if (!unchanged) await assembleImage(bundle, output, abortable, progress);
+      // From the image as it is: a map that is missing or of an earlier image is made anew.
+      const map = `${output}.bmap`;
+      if (!unchanged || (await stat(map).catch(() => undefined)) === undefined) {
+        progress.stage("mapping what a card must hold");
+        await writeFileAtomic(map, bmapText(await mapImage(output)), { mode: 0o644 });
+      }
       progress.end();
       if (unchanged) note(`nothing changed since ${output} was built`);
     } catch (error) {

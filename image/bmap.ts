@@ -5,8 +5,8 @@
 import { createHash } from "node:crypto";
 import { HamletError } from "../system/error.ts";
 
-/** In bytes; `sha256` is hex. */
-export type MappedRange = { offset: number; length: number; sha256: string };
+/** In bytes; `sha256` is hex, and missing where the content may change without harm: the provision block. */
+export type MappedRange = { offset: number; length: number; sha256?: string | undefined };
 export type Bmap = { imageBytes: number; ranges: MappedRange[] };
 
 const blockBytes = 4096;
@@ -28,7 +28,7 @@ export function bmapText({ imageBytes, ranges }: Bmap): string {
   <ChecksumType> sha256 </ChecksumType>
   <BmapFileChecksum> ${noChecksum} </BmapFileChecksum>
   <BlockMap>
-${blocks.map((block) => `    <Range chksum="${block.sha256}"> ${block.text} </Range>`).join("\n")}
+${blocks.map(({ sha256, text }) => `    <Range${sha256 ? ` chksum="${sha256}"` : ""}> ${text} </Range>`).join("\n")}
   </BlockMap>
 </bmap>
 `;
@@ -56,8 +56,8 @@ export function parseBmap(text: string, name: string): Bmap {
     throw invalid(`it speaks of ${imageBytes} bytes in blocks of ${size}`);
   const ranges: MappedRange[] = [];
   let end = 0;
-  for (const [, sha256 = "", first = "", last = first] of text.matchAll(
-    /<Range chksum="([0-9a-f]{64})">\s*(\d+)(?:-(\d+))?\s*<\/Range>/g,
+  for (const [, sha256, first = "", last = first] of text.matchAll(
+    /<Range(?: chksum="([0-9a-f]{64})")?>\s*(\d+)(?:-(\d+))?\s*<\/Range>/g,
   )) {
     const offset = Number(first) * blockBytes;
     const length = Math.min((Number(last) + 1) * blockBytes, imageBytes) - offset;
