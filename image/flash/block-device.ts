@@ -87,6 +87,7 @@ export class Drive implements BlockDevice {
   }
 
   async read(into: Buffer, offset: number): Promise<void> {
+    if (offset + into.length > this.sizeBytes) this.#fail("read", this.sizeBytes, undefined);
     for (let done = 0; done < into.length; ) {
       const { bytesRead } = await this.#handle
         .read(into, done, into.length - done, offset + done)
@@ -97,6 +98,7 @@ export class Drive implements BlockDevice {
   }
 
   async write(bytes: Buffer, offset: number): Promise<void> {
+    if (offset + bytes.length > this.sizeBytes) this.#fail("write", this.sizeBytes, undefined);
     for (let done = 0; done < bytes.length; ) {
       const { bytesWritten } = await this.#handle
         .write(bytes, done, bytes.length - done, offset + done)
@@ -126,7 +128,7 @@ export class Drive implements BlockDevice {
       errno === "ENXIO" || errno === "ENODEV" || errno === "ENOMEDIUM"
         ? "it was pulled out or its reader gave up"
         : errno === "ENOSPC" || cause === undefined
-          ? "it ends there, before the size it claims"
+          ? "it ends there"
           : `the drive says ${errno ?? String(cause)}`;
     throw new HamletError("flash.deviceFailed", `${this.path}: ${what}${where} failed: ${why}`, {
       hint: "try another reader or port, then another card",

@@ -153,12 +153,14 @@ function* beforePiece(extent: Extent, to: number, from: number): Generator<Exten
   }
 }
 
+/** The table before its copy: no moment has the one and not the other's disk. */
 async function wipeEnds(device: BlockDevice): Promise<void> {
   const zeros = alignedBuffer(edgeBytes);
   const last = Math.floor((device.sizeBytes - edgeBytes) / blockBytes) * blockBytes;
-  await device.write(zeros, 0);
-  await device.write(zeros, last);
-  await device.flush();
+  for (const offset of [0, last]) {
+    await device.write(zeros, offset);
+    await device.flush();
+  }
 }
 
 async function verify(
