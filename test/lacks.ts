@@ -5,6 +5,7 @@ import { delimiter, join } from "node:path";
 const programs = [
   ...["avahi-browse", "avahi-daemon", "chromium", "dbus-daemon", "ip", "mosquitto_sub", "nft", "nsenter", "openssl"],
   ...["apt-get", "ping", "qemu-system-x86_64", "setpriv", "tc", "tcpdump", "unshare", "wg", "wireguard-go"],
+  ...["bmaptool", "losetup", "mcopy", "mkfs.erofs", "mkfs.vfat", "veritysetup", "xz"],
 ] as const;
 type Need = "root" | "namespaces" | "wireguard" | (typeof programs)[number];
 

@@ -40,21 +40,47 @@ async function* rejoin(start: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerat
   for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
 }
 
+/** A file may have several frames (`cat a.zst b.zst`); Node's engine ends after one. */
 async function* unzstd(packed: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer> {
-  const engine = createZstdDecompress({
-    chunkSize: 1 << 20,
-    // `zstd --ultra --long=31` looks that far back.
-    params: { [constants.ZSTD_d_windowLogMax]: 31 },
-  });
-  const input = Readable.from(packed, { objectMode: false });
-  // An error of the input reaches the reader of the output.
-  input.on("error", (error) => engine.destroy(error));
-  try {
-    for await (const chunk of input.pipe(engine)) yield chunk as Buffer;
-  } catch (cause) {
-    throw broken(name, cause instanceof Error && /unexpected end/.test(cause.message), cause);
-  } finally {
-    input.destroy();
+  const chunks = packed[Symbol.asyncIterator]();
+  /** Read from `packed`, perhaps ahead of the engine. */
+  let ahead: Buffer[] = [];
+  for (;;) {
+    const engine = createZstdDecompress({
+      chunkSize: 1 << 20,
+      // `zstd --ultra --long=31` looks that far back.
+      params: { [constants.ZSTD_d_windowLogMax]: 31 },
+    });
+    let takenBytes = 0;
+    const again = ahead;
+    ahead = [];
+    // Not by `for await`: `chunks` outlives the frame.
+    const feed = async function* () {
+      for (;;) {
+        const chunk = again.shift() ?? ((await chunks.next()).value as Buffer | undefined);
+        if (chunk === undefined) return;
+        while (ahead[0] && takenBytes + ahead[0].length <= engine.bytesWritten) takenBytes += ahead.shift()!.length;
+        ahead.push(chunk);
+        yield chunk;
+      }
+    };
+    const input = Readable.from(feed(), { objectMode: false });
+    // An error of the input reaches the reader of the output.
+    input.on("error", (error) => engine.destroy(error));
+    try {
+      for await (const part of input.pipe(engine)) yield part as Buffer;
+    } catch (cause) {
+      throw broken(name, cause instanceof Error && /unexpected end/.test(cause.message), cause);
+    } finally {
+      input.destroy();
+    }
+    if (!input.closed) await once(input, "close");
+    const rest = Buffer.concat([...ahead, ...again]).subarray(engine.bytesWritten - takenBytes);
+    ahead = rest.length > 0 ? [rest] : [];
+    if (rest.length > 0) continue;
+    const { value, done } = await chunks.next();
+    if (done) return;
+    ahead = [value];
   }
 }
 
