@@ -8,7 +8,7 @@ import { explainIssues, parseJson } from "../../system/files.ts";
 
 /** Columns that util-linux of Debian 10 and later knows. */
 export const lsblkColumns =
-  "NAME,PATH,MAJ:MIN,TYPE,SIZE,MODEL,VENDOR,TRAN,RM,HOTPLUG,RO,FSTYPE,LABEL,PARTLABEL,MOUNTPOINT";
+  "NAME,PATH,MAJ:MIN,TYPE,SIZE,MODEL,VENDOR,TRAN,RM,HOTPLUG,RO,FSTYPE,LABEL,PARTLABEL,UUID,MOUNTPOINT";
 
 const Flag = z.union([z.boolean(), z.enum(["0", "1"]).transform((text) => text === "1")]);
 const Text = z
@@ -33,6 +33,7 @@ const Node = z.object({
   fstype: Text,
   label: Text,
   partlabel: Text,
+  uuid: Text,
   mountpoint: Text,
   get children() {
     return z.array(Node).optional();
@@ -69,8 +70,12 @@ export function readDrives(lsblk: string, mountinfo: string): Drive[] {
       `lsblk answers in a way we can not read: ${explainIssues(parsed.error)}`,
     );
   }
-  const mounts = readMounts(mountinfo);
-  return parsed.data.blockdevices
+  const nodes = parsed.data.blockdevices;
+  const mounts = alsoOnTheirOtherDisks(
+    readMounts(mountinfo),
+    nodes.flatMap((node) => [node, ...descendants(node)]),
+  );
+  return nodes
     .filter(isDrive)
     .map((node) => driveOf(node, mounts))
     .sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -148,6 +153,17 @@ function readMounts(text: string): Mount[] {
     if (device === undefined || place === undefined) return [];
     return [{ device, source: unescaped(source), place: unescaped(place) }];
   });
+}
+
+/** A btrfs may lie on several disks; a mount names one of them, all have its UUID. */
+function alsoOnTheirOtherDisks(mounts: readonly Mount[], nodes: readonly Node[]): Mount[] {
+  const others = nodes.flatMap((node) => {
+    if (node.fstype !== "btrfs" || node.uuid === undefined) return [];
+    const kin = nodes.filter(({ fstype, uuid }) => fstype === "btrfs" && uuid === node.uuid);
+    const found = mounts.filter(({ source }) => kin.some(({ path }) => path === source));
+    return found.map(({ place }) => ({ device: node["maj:min"], source: node.path, place }));
+  });
+  return [...mounts, ...others];
 }
 
 const unescaped = (text: string): string =>
