@@ -1,29 +1,27 @@
 // What the beginning of an image tells: whether it is one of ours, how long it is, and where its partitions lie.
 import { HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
-import { findFatFile, type ReadAt } from "../fat.ts";
+import { type ReadAt, readFatFile } from "../fat.ts";
 import { headSectors, readGpt, sectorBytes } from "../gpt.ts";
 import { ImageJson, imageJsonPath } from "../image-json.ts";
+import { mbrTypes, readMbr } from "../mbr.ts";
 import type { Region } from "./needed.ts";
 import { blockBytes } from "./pieces.ts";
 
 export type ImageHead = { image: ImageJson; regions: Region[] };
 
 /** As far into an image as its first FAT's tables and `image.json` reach, with room to spare. */
-export const headBytes = 16 << 20;
+export const headBytes = 6 << 20;
 
 /** Throws `image.notOurs` or `image.truncated`. */
 export async function readHead(readAt: ReadAt, name: string): Promise<ImageHead> {
-  const partitions = readGpt(await readAt(0, headSectors * sectorBytes))?.partitions ?? [];
-  const first = partitions.toSorted((a, b) => a.firstSector - b.firstSector)[0];
-  const found = first && (await findFatFile(readAt, first.firstSector * sectorBytes, imageJsonPath));
-  const extent = found?.extents[0];
-  if (!found || !extent || found.sizeBytes > 64 << 10) {
+  const partitions = await readPartitions(readAt);
+  const bytes = partitions[0] && (await readFatFile(readAt, partitions[0].offset, imageJsonPath, 64 << 10));
+  if (!bytes) {
     throw new HamletError("image.notOurs", `${name} is no image of ours: there is no ${imageJsonPath} in it`, {
       hint: "make one with `hamlet image build`; other systems' images are written by dd or their own tool",
     });
   }
-  const bytes = await readAt(extent.offset, extent.length);
   const parsed = ImageJson.safeParse(parseJson(bytes.toString("utf8")));
   if (!parsed.success) {
     throw new HamletError("image.notOurs", `${imageJsonPath} of ${name}: ${explainIssues(parsed.error)}`, {
@@ -33,11 +31,16 @@ export async function readHead(readAt: ReadAt, name: string): Promise<ImageHead>
   const image = parsed.data;
   if (image.sizeBytes % blockBytes !== 0)
     throw new HamletError("image.notOurs", `${name} says it has ${image.sizeBytes} bytes: no whole number of blocks`);
-  const places = partitions.map(({ firstSector, sectors }) => ({
-    offset: firstSector * sectorBytes,
-    sizeBytes: sectors * sectorBytes,
-  }));
-  return { image, regions: regionsOf(places, image.sizeBytes) };
+  return { image, regions: regionsOf(partitions, image.sizeBytes) };
+}
+
+/** In the order of the disk. Of an MBR whose logical partitions lie beyond what can be read now, as far as they are seen. */
+async function readPartitions(readAt: ReadAt): Promise<Region[]> {
+  const gpt = readGpt(await readAt(0, headSectors * sectorBytes))?.partitions;
+  const mbr = gpt ? undefined : (await readMbr(readAt))?.partitions;
+  return (gpt ?? mbr?.filter(({ type }) => type !== mbrTypes.extended) ?? [])
+    .map(({ firstSector, sectors }) => ({ offset: firstSector * sectorBytes, sizeBytes: sectors * sectorBytes }))
+    .toSorted((a, b) => a.offset - b.offset);
 }
 
 /** The whole disk in order: partitions and what lies between. A table that overlaps itself or fits no block gives one region. */
