@@ -1,7 +1,7 @@
 // A drive as flashing uses it: whole reads and writes or an error, a flush that is one, reads that come from the medium.
 // Past the page cache where the system can: what is read back is what the drive gives, not what we remember.
 import { constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, readFile } from "node:fs/promises";
 import type { Run } from "../../system/command.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 
@@ -27,59 +27,70 @@ export type RawHandle = Pick<FileHandle, "read" | "write" | "sync" | "close">;
  * Throws `flash.inUse`, `flash.readOnly` or the system's error.
  */
 export async function openBlockDevice(path: string, run: Run): Promise<BlockDevice> {
-  const handle = await openRaw(path);
+  const { handle, isDirect } = await openRaw(path);
   try {
-    return new Drive(handle, path, await sizeOf(handle, path, run), run);
+    return new Drive(handle, path, await sizeOf(handle), isDirect ? undefined : run);
   } catch (error) {
     await handle.close();
     throw error;
   }
 }
 
-async function openRaw(path: string): Promise<FileHandle> {
+async function openRaw(path: string): Promise<{ handle: FileHandle; isDirect: boolean }> {
   const { O_RDWR, O_EXCL, O_DIRECT = 0 } = constants;
   try {
-    return await open(path, O_RDWR | O_EXCL | O_DIRECT).catch(async (error: unknown) => {
-      // Some file systems have no direct I/O; drives do.
-      if (errnoOf(error) === "EINVAL") return await open(path, O_RDWR | O_EXCL);
-      throw error;
-    });
-  } catch (cause) {
-    switch (errnoOf(cause)) {
-      case "EBUSY":
-        throw new HamletError("flash.inUse", `${path} is in use`, {
-          hint: "unmount what is on it, and look again with `hamlet flash --list`",
-          exitCode: 3,
-          cause,
-        });
-      case "EROFS":
-        throw new HamletError("flash.readOnly", `${path} is write-protected`, {
-          hint: "an SD card has a small switch at its side",
-          exitCode: 3,
-          cause,
-        });
-      case "ENXIO":
-      case "ENOMEDIUM":
-        throw new HamletError("flash.empty", `${path} has no card in it`, { exitCode: 3, cause });
-      default:
-        throw cause;
-    }
+    return { handle: await open(path, O_RDWR | O_EXCL | O_DIRECT), isDirect: O_DIRECT !== 0 };
+  } catch (error) {
+    // Some file systems have no direct I/O; drives do.
+    if (errnoOf(error) !== "EINVAL") throw explained(error, path);
+  }
+  return {
+    handle: await open(path, O_RDWR | O_EXCL).catch((error: unknown) => {
+      throw explained(error, path);
+    }),
+    isDirect: false,
+  };
+}
+
+function explained(cause: unknown, path: string): unknown {
+  switch (errnoOf(cause)) {
+    case "EBUSY":
+      return new HamletError("flash.inUse", `${path} is in use`, {
+        hint: "unmount what is on it, and look again with `hamlet flash --list`",
+        exitCode: 3,
+        cause,
+      });
+    case "EROFS":
+      return new HamletError("flash.readOnly", `${path} is write-protected`, {
+        hint: "an SD card has a small switch at its side",
+        exitCode: 3,
+        cause,
+      });
+    case "ENXIO":
+    case "ENOMEDIUM":
+      return new HamletError("flash.empty", `${path} has no card in it`, { exitCode: 3, cause });
+    default:
+      return cause;
   }
 }
 
-async function sizeOf(handle: FileHandle, path: string, run: Run): Promise<number> {
+async function sizeOf(handle: FileHandle): Promise<number> {
   const facts = await handle.stat();
-  // A drive has no size as a file.
-  return facts.isBlockDevice() ? Number(await run(["/sbin/blockdev", "--getsize64", path])) : facts.size;
+  if (!facts.isBlockDevice()) return facts.size;
+  // A drive has no size as a file. makedev(3): the number's halves are interleaved.
+  const [major, minor] = [(facts.rdev >> 8) & 0xfff, (facts.rdev & 0xff) | ((facts.rdev >> 12) & 0xfff00)];
+  // The kernel counts in sectors of 512 bytes, whatever the drive's own are.
+  return Number(await readFile(`/sys/dev/block/${major}:${minor}/size`, "utf8")) * 512;
 }
 
 export class Drive implements BlockDevice {
   readonly path: string;
   readonly sizeBytes: number;
   readonly #handle: RawHandle;
-  readonly #run: Run;
+  readonly #run: Run | undefined;
 
-  constructor(handle: RawHandle, path: string, sizeBytes: number, run: Run) {
+  /** `run` where the page cache lies between: it can be told to forget. */
+  constructor(handle: RawHandle, path: string, sizeBytes: number, run?: Run) {
     this.#handle = handle;
     this.path = path;
     this.sizeBytes = sizeBytes;
@@ -113,8 +124,8 @@ export class Drive implements BlockDevice {
   }
 
   async dropCache(): Promise<void> {
-    // Needed where there is no direct I/O only; a plain file, which tests use, has no such thing.
-    await this.#run(["/sbin/blockdev", "--flushbufs", this.path]).catch(() => {});
+    // A plain file, which tests use, has no such thing.
+    await this.#run?.(["/sbin/blockdev", "--flushbufs", this.path]).catch(() => {});
   }
 
   async close(): Promise<void> {

@@ -49,8 +49,8 @@ export async function writeImage(
   onState({ card: "unknown" });
   await wipeEnds(device);
   blank();
+  // Its marks lie in neither table; those at the ends are written over by the image or of no meaning.
   await probeSize(device, nonce);
-  await wipeEnds(device);
 
   progress.stage("writing", totalBytes);
   const edges = [Buffer.alloc(edgeBytes), Buffer.alloc(edgeBytes)] as const;
@@ -59,8 +59,13 @@ export async function writeImage(
   const writing = new Set<Promise<void>>();
   let failure: unknown;
   /** Starts a write; a failure shows at the next piece. */
-  const start = (bytes: Buffer, { offset, length }: Extent, release: () => void) => {
-    written.push({ offset, length, sha256: hash("sha256", bytes, "hex") });
+  const start = (
+    bytes: Buffer,
+    { offset, length }: Extent,
+    release: () => void,
+    sha256 = hash("sha256", bytes, "hex"),
+  ) => {
+    written.push({ offset, length, sha256 });
     writtenBytes += length;
     const task = device
       .write(bytes, offset)
@@ -86,7 +91,7 @@ export async function writeImage(
     for await (const piece of source.pieces(options)) {
       signal?.throwIfAborted();
       if (failure !== undefined) break;
-      mapped?.saw(piece);
+      const known = mapped?.saw(piece);
       const end = piece.offset + piece.bytes.length;
       if (end <= body.offset || piece.offset >= body.end) {
         const [edge, at] = end <= body.offset ? [edges[0], piece.offset] : [edges[1], piece.offset - body.end];
@@ -103,7 +108,7 @@ export async function writeImage(
           }
           const length = extent.offset + extent.length - piece.offset;
           holders++;
-          start(piece.bytes.subarray(0, length), { offset: piece.offset, length }, release);
+          start(piece.bytes.subarray(0, length), { offset: piece.offset, length }, release, known);
         }
         release();
         // Two at once keep a drive busy while the next piece is read.
@@ -163,6 +168,9 @@ async function wipeEnds(device: BlockDevice): Promise<void> {
   }
 }
 
+/** Two at once keep a drive busy while a third is hashed. */
+const readAheads = 3;
+
 async function verify(
   device: BlockDevice,
   written: readonly Written[],
@@ -170,20 +178,20 @@ async function verify(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await device.dropCache();
-  const buffers = new Buffers(2);
-  const readAhead = async ({ offset, length }: Extent) => {
-    const buffer = await buffers.take();
-    await device.read(buffer.subarray(0, length), offset);
-    return buffer;
-  };
+  const buffers = new Buffers(readAheads + 1);
+  const coming: Promise<Buffer>[] = [];
   let done = 0;
-  let next = written[0] && readAhead(written[0]);
   for (const [index, part] of written.entries()) {
-    const buffer = await next!;
+    for (const { offset, length } of written.slice(index + coming.length, index + readAheads)) {
+      const reading = buffers.take().then(async (buffer) => {
+        await device.read(buffer.subarray(0, length), offset);
+        return buffer;
+      });
+      reading.catch(() => {});
+      coming.push(reading);
+    }
+    const buffer = (await coming.shift())!;
     signal?.throwIfAborted();
-    const following = written[index + 1];
-    next = following && readAhead(following);
-    next?.catch(() => {});
     const isSame = hash("sha256", buffer.subarray(0, part.length), "hex") === part.sha256;
     buffers.give(buffer);
     if (!isSame) {
@@ -210,18 +218,22 @@ class MapCheck {
     this.#name = name;
   }
 
-  saw({ offset, bytes }: Piece): void {
+  /** The hash of the piece, if it is a whole range: none is computed twice. */
+  saw({ offset, bytes }: Piece): string | undefined {
     const range = this.#ranges[this.#at];
-    if (!range) return;
-    this.#sum.update(bytes);
-    if (offset + bytes.length < range.offset + range.length) return;
-    if (range.sha256 !== undefined && this.#sum.digest("hex") !== range.sha256) {
+    if (!range) return undefined;
+    const isWhole = offset === range.offset && bytes.length === range.length;
+    if (!isWhole) this.#sum.update(bytes);
+    if (offset + bytes.length < range.offset + range.length) return undefined;
+    const sha256 = isWhole ? hash("sha256", bytes, "hex") : this.#sum.digest("hex");
+    if (range.sha256 !== undefined && sha256 !== range.sha256) {
       throw new HamletError("image.damaged", `${this.#name} is not what its map says, from byte ${range.offset}`, {
         hint: "it was damaged or changed after its map was made: fetch both again, or delete the map",
       });
     }
     this.#at++;
     this.#sum = createHash("sha256");
+    return isWhole ? sha256 : undefined;
   }
 
   end(): void {

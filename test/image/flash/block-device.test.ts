@@ -17,7 +17,7 @@ afterAll(() => rm(join(file, ".."), { recursive: true, force: true }));
 
 const noRun = async () => "";
 const driveOver = (faults: Faults = {}) =>
-  new Drive(new Medium(contractBytes, faults).handle(), "/dev/test", contractBytes, noRun);
+  new Drive(new Medium(contractBytes, faults).handle(), "/dev/test", contractBytes);
 
 keepsTheContract("a file", () => openBlockDevice(file, noRun));
 keepsTheContract("the double", async () => driveOver());

@@ -32,7 +32,7 @@ type Outcome = { states: CardState[]; error: unknown };
 async function write(medium: Medium, options: { bmap?: Bmap; signal?: AbortSignal } = {}): Promise<Outcome> {
   const states: CardState[] = [];
   const source = await openImage(path);
-  const drive = new Drive(medium.handle(), "/dev/test", medium.sizeBytes, async () => "");
+  const drive = new Drive(medium.handle(), "/dev/test", medium.sizeBytes);
   const error = await writeImage(source, drive, {
     progress: silentProgress,
     nonce: Buffer.alloc(16, 7),
@@ -127,7 +127,7 @@ test("who stops it hears how much was written, and the card is blank", async () 
   const medium = new Medium(cardBytes);
   const states: CardState[] = [];
   const source = await openImage(path);
-  const drive = new Drive(medium.handle(), "/dev/test", cardBytes, async () => "");
+  const drive = new Drive(medium.handle(), "/dev/test", cardBytes);
   const writing = writeImage(source, drive, {
     progress: { ...silentProgress, at: (done) => done >= 5 * mib && stop.abort() },
     nonce: Buffer.alloc(16, 7),
