@@ -4,6 +4,7 @@ import { bootCommit } from "./boot-commit.ts";
 import { bootStatus } from "./boot-status.ts";
 import { bootTry } from "./boot-try.ts";
 import type { Command } from "./command.ts";
+import { flash } from "./flash.ts";
 import { imageBuild } from "./image-build.ts";
 import { imageDiff } from "./image-diff.ts";
 import { imageInspect } from "./image-inspect.ts";
@@ -35,6 +36,7 @@ export const commands: Command[] = [
   imageDiff,
   imageLock,
   provision,
+  flash,
   tokenCreate,
   open,
   status,

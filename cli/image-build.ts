@@ -3,12 +3,14 @@ import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { assembleImage, imageName, sbomBeside } from "../image/assemble.ts";
+import { bmapText } from "../image/bmap.ts";
 import { boardNamed, boardNames } from "../image/boards.ts";
 import { Version } from "../image/bundle/bundle.ts";
 import { buildDebianBundle } from "../image/bundle/debian.ts";
 import { removeLeftovers } from "../image/bundle/leftovers.ts";
 import { describeDifference } from "../image/bundle/lock.ts";
 import { npmPackages } from "../image/bundle/npm.ts";
+import { mapImage } from "../image/flash/map.ts";
 import { inspectImage } from "../image/inspect.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { type Run, run } from "../system/command.ts";
@@ -65,6 +67,12 @@ Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packa
       if (!unchanged) await assembleImage(bundle, output, abortable, progress);
       const sbom = bundle.files["sbom.cdx.json"] && join(bundle.folder, "sbom.cdx.json");
       if (sbom) await writeFileAtomic(sbomBeside(output), await readFile(sbom), { mode: 0o644 });
+      // From the image as it is: a map that is missing or of an earlier image is made anew.
+      const map = `${output}.bmap`;
+      if (!unchanged || (await stat(map).catch(() => undefined)) === undefined) {
+        progress.stage("mapping what a card must hold");
+        await writeFileAtomic(map, bmapText(await mapImage(output)), { mode: 0o644 });
+      }
       progress.end();
       if (bundle.relocked) {
         note("relocked: not all that is locked could be had, so this image is made from:");

@@ -3,10 +3,10 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 const programs = [
-  ...["apt-get", "avahi-browse", "avahi-daemon", "bmaptool", "chromium", "dbus-daemon", "dtc", "ip", "mkfs.erofs"],
-  ...["losetup", "mosquitto_sub", "nft", "nix-build", "nix-instantiate", "nsenter", "openssl", "ping", "setpriv"],
-  ...["qemu-system-aarch64", "qemu-system-x86_64", "systemd-analyze", "tc", "tcpdump", "unshare", "wg"],
-  ...["wireguard-go"],
+  ...["apt-get", "avahi-browse", "avahi-daemon", "bmaptool", "chromium", "dbus-daemon", "dtc", "ip", "losetup"],
+  ...["mcopy", "mkfs.erofs", "mkfs.vfat", "mosquitto_sub", "nft", "nix-build", "nix-instantiate", "nsenter"],
+  ...["openssl", "ping", "qemu-system-aarch64", "qemu-system-x86_64", "setpriv", "systemd-analyze", "tc", "tcpdump"],
+  ...["unshare", "veritysetup", "wg", "wireguard-go", "xz"],
 ] as const;
 type Need = "root" | "namespaces" | "wireguard" | (typeof programs)[number];
 

@@ -1,0 +1,108 @@
+// `flash <image> <device>`: an image onto a card or disk, read back and proven, or a card that is visibly blank.
+import { createInterface } from "node:readline/promises";
+import { type Drive, megabytes } from "../image/flash/drives.ts";
+import { findBmap, findTarget, flash as flashDrive, listDrives } from "../image/flash/flash.ts";
+import { openImage } from "../image/flash/source.ts";
+import { run } from "../system/command.ts";
+import { HamletError } from "../system/error.ts";
+import { type Command, required, usageError } from "./command.ts";
+import { hearStop } from "./stop.ts";
+
+export const flash: Command = {
+  usage: "flash <image> <device>",
+  summary: "write an image to a card or disk and verify it",
+  example: "hamlet flash out/hamlet-nuc-0.1.0.img /dev/sdb      hamlet flash --list",
+  details: `
+Takes .img, .img.zst, .img.xz, or - for stdin. Skips what <image>.bmap leaves out. Refuses this computer's own disks
+and whatever is in use. The partition table is written last, so a card that was interrupted is blank.`,
+  options: {
+    list: { type: "boolean", describe: "list the drives of this computer, and why one is refused" },
+    yes: { type: "boolean", short: "y", describe: "do not ask" },
+    "dry-run": { type: "boolean", describe: "say what would be written, and write nothing" },
+    json: { type: "boolean", describe: "print the list or the result as JSON" },
+  },
+  async run(input, { print, note, progress }) {
+    const { values } = input;
+    if (values["list"]) {
+      const drives = await listDrives(run);
+      print(values["json"] ? JSON.stringify(drives.map(shown)) : drivesTable(drives));
+      return 0;
+    }
+    const path = required(flash, input, 0, "the image");
+    const target = required(flash, input, 1, "the device (see hamlet flash --list)");
+    const source = await openImage(path);
+    try {
+      const { board, version, sizeBytes } = source.image;
+      const drive = await findTarget(target, sizeBytes, run);
+      const { bmap, ignored } = await findBmap(path, sizeBytes);
+      if (ignored) note(`${ignored}: not used`);
+      const bytes = bmap ? bmap.ranges.reduce((sum, { length }) => sum + length, 0) : sizeBytes;
+      const what = `${board} ${version}, ${megabytes(bytes)}${bmap ? ` of ${megabytes(sizeBytes)}` : ""}`;
+      if (values["dry-run"]) {
+        print(`would write ${path} (${what}) to ${describe(drive)}`);
+        return 0;
+      }
+      if (!values["yes"]) await confirm(drive, path === "-");
+      const { signal, exitCode } = hearStop();
+      const startedAt = performance.now();
+      try {
+        const { writtenBytes } = await flashDrive(source, drive.path, { bmap, run, progress, signal });
+        progress.end();
+        const seconds = (performance.now() - startedAt) / 1000;
+        if (values["json"]) {
+          print(JSON.stringify({ path: drive.path, board, version, sizeBytes, writtenBytes, seconds, verified: true }));
+        } else print(`${drive.path} is ${board} ${version}: ${megabytes(writtenBytes)} written and read back`);
+        return 0;
+      } catch (error) {
+        if (!signal.aborted || !(error instanceof HamletError)) throw error;
+        progress.end();
+        note(`${error.message} (${error.hint})`);
+        return exitCode();
+      }
+    } finally {
+      await source.close();
+    }
+  },
+};
+
+async function confirm(drive: Drive, isStdinTaken: boolean): Promise<void> {
+  if (isStdinTaken || !process.stdin.isTTY || !process.stderr.isTTY) {
+    const why = isStdinTaken ? "the image comes by stdin" : "there is no terminal to ask at";
+    throw usageError(flash, `${why}: --yes is missing, all on ${describe(drive)} would be lost`);
+  }
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await asking.question(`All on ${describe(drive)} will be lost. Write? Type yes: `);
+    if (answer.trim() === "yes") return;
+  } finally {
+    asking.close();
+  }
+  throw new HamletError("flash.stopped", `nothing was written to ${drive.path}`, { hint: "only yes writes" });
+}
+
+function describe({ path, sizeBytes, model, bus, contents }: Drive): string {
+  const holds = contents.length > 0 ? `, holds ${contents.join(", ")}` : ", holds no file system";
+  return `${path} (${megabytes(sizeBytes)} ${[model, bus].filter(Boolean).join(", ")}${holds})`;
+}
+
+const shown = ({ nodes: _, ...drive }: Drive) => drive;
+
+function drivesTable(drives: readonly Drive[]): string {
+  if (drives.length === 0) return "no drives were found";
+  const rows = drives.map(({ path, sizeBytes, bus, isRemovable, model, refused, contents }) => [
+    path,
+    megabytes(sizeBytes),
+    bus + (isRemovable ? ", removable" : ""),
+    model,
+    refused ? `refused: ${refused.message}` : contents.join(", "),
+  ]);
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}

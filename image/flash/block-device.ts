@@ -1,0 +1,149 @@
+// A drive as flashing uses it: whole reads and writes or an error, a flush that is one, reads that come from the medium.
+// Past the page cache where the system can: what is read back is what the drive gives, not what we remember.
+import { constants } from "node:fs";
+import { type FileHandle, open, readFile } from "node:fs/promises";
+import type { Run } from "../../system/command.ts";
+import { errnoOf, HamletError } from "../../system/error.ts";
+
+/** Offsets and lengths are multiples of `blockBytes`, memory is from `alignedBuffer`. */
+export type BlockDevice = {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Fills `into` from `offset`. Throws `flash.deviceFailed`. */
+  read(into: Buffer, offset: number): Promise<void>;
+  write(bytes: Buffer, offset: number): Promise<void>;
+  /** What was written is on the medium, as far as the drive tells the truth. */
+  flush(): Promise<void>;
+  /** What is read from now on comes from the drive. */
+  dropCache(): Promise<void>;
+  close(): Promise<void>;
+};
+
+/** What of a file handle a drive is used by. */
+export type RawHandle = Pick<FileHandle, "read" | "write" | "sync" | "close">;
+
+/**
+ * Opens a drive for us alone: the kernel refuses while anything of it is mounted, swapped to or part of an array.
+ * Throws `flash.inUse`, `flash.readOnly` or the system's error.
+ */
+export async function openBlockDevice(path: string, run: Run): Promise<BlockDevice> {
+  const { handle, isDirect } = await openRaw(path);
+  try {
+    return new Drive(handle, path, await sizeOf(handle), isDirect ? undefined : run);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+async function openRaw(path: string): Promise<{ handle: FileHandle; isDirect: boolean }> {
+  const { O_RDWR, O_EXCL, O_DIRECT = 0 } = constants;
+  try {
+    return { handle: await open(path, O_RDWR | O_EXCL | O_DIRECT), isDirect: O_DIRECT !== 0 };
+  } catch (error) {
+    // Some file systems have no direct I/O; drives do.
+    if (errnoOf(error) !== "EINVAL") throw explained(error, path);
+  }
+  return {
+    handle: await open(path, O_RDWR | O_EXCL).catch((error: unknown) => {
+      throw explained(error, path);
+    }),
+    isDirect: false,
+  };
+}
+
+function explained(cause: unknown, path: string): unknown {
+  switch (errnoOf(cause)) {
+    case "EBUSY":
+      return new HamletError("flash.inUse", `${path} is in use`, {
+        hint: "unmount what is on it, and look again with `hamlet flash --list`",
+        exitCode: 3,
+        cause,
+      });
+    case "EROFS":
+      return new HamletError("flash.readOnly", `${path} is write-protected`, {
+        hint: "an SD card has a small switch at its side",
+        exitCode: 3,
+        cause,
+      });
+    case "ENXIO":
+    case "ENOMEDIUM":
+      return new HamletError("flash.empty", `${path} has no card in it`, { exitCode: 3, cause });
+    default:
+      return cause;
+  }
+}
+
+async function sizeOf(handle: FileHandle): Promise<number> {
+  const facts = await handle.stat();
+  if (!facts.isBlockDevice()) return facts.size;
+  // A drive has no size as a file. makedev(3): the number's halves are interleaved.
+  const [major, minor] = [(facts.rdev >> 8) & 0xfff, (facts.rdev & 0xff) | ((facts.rdev >> 12) & 0xfff00)];
+  // The kernel counts in sectors of 512 bytes, whatever the drive's own are.
+  return Number(await readFile(`/sys/dev/block/${major}:${minor}/size`, "utf8")) * 512;
+}
+
+export class Drive implements BlockDevice {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly #handle: RawHandle;
+  readonly #run: Run | undefined;
+
+  /** `run` where the page cache lies between: it can be told to forget. */
+  constructor(handle: RawHandle, path: string, sizeBytes: number, run?: Run) {
+    this.#handle = handle;
+    this.path = path;
+    this.sizeBytes = sizeBytes;
+    this.#run = run;
+  }
+
+  async read(into: Buffer, offset: number): Promise<void> {
+    if (offset + into.length > this.sizeBytes) this.#fail("read", this.sizeBytes, undefined);
+    for (let done = 0; done < into.length; ) {
+      const { bytesRead } = await this.#handle
+        .read(into, done, into.length - done, offset + done)
+        .catch((cause: unknown) => this.#fail("read", offset + done, cause));
+      if (bytesRead === 0) this.#fail("read", offset + done, undefined);
+      done += bytesRead;
+    }
+  }
+
+  async write(bytes: Buffer, offset: number): Promise<void> {
+    if (offset + bytes.length > this.sizeBytes) this.#fail("write", this.sizeBytes, undefined);
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await this.#handle
+        .write(bytes, done, bytes.length - done, offset + done)
+        .catch((cause: unknown) => this.#fail("write", offset + done, cause));
+      if (bytesWritten === 0) this.#fail("write", offset + done, undefined);
+      done += bytesWritten;
+    }
+  }
+
+  async flush(): Promise<void> {
+    await this.#handle.sync().catch((cause: unknown) => this.#fail("flush", undefined, cause));
+  }
+
+  async dropCache(): Promise<void> {
+    // A plain file, which tests use, has no such thing.
+    await this.#run?.(["/sbin/blockdev", "--flushbufs", this.path]).catch(() => {});
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  #fail(what: "read" | "write" | "flush", offset: number | undefined, cause: unknown): never {
+    const errno = errnoOf(cause);
+    const where = offset === undefined ? "" : ` at byte ${offset}`;
+    const why =
+      errno === "ENXIO" || errno === "ENODEV" || errno === "ENOMEDIUM"
+        ? "it was pulled out or its reader gave up"
+        : errno === "ENOSPC" || cause === undefined
+          ? "it ends there"
+          : `the drive says ${errno ?? String(cause)}`;
+    throw new HamletError("flash.deviceFailed", `${this.path}: ${what}${where} failed: ${why}`, {
+      hint: "try another reader or port, then another card",
+      cause,
+    });
+  }
+}

@@ -1,0 +1,216 @@
+// The drives of this computer, from what `lsblk` tells, and why one must not be written to. What a system runs from is
+// found through everything that may lie between: partitions, LUKS, LVM, RAID.
+// Pure.
+import { z } from "zod";
+import type { ErrorCode } from "../../system/error.ts";
+import { HamletError } from "../../system/error.ts";
+import { explainIssues, parseJson } from "../../system/files.ts";
+
+/** Columns that util-linux of Debian 10 and later knows. */
+export const lsblkColumns =
+  "NAME,PATH,MAJ:MIN,TYPE,SIZE,MODEL,VENDOR,TRAN,RM,HOTPLUG,RO,FSTYPE,LABEL,PARTLABEL,UUID,MOUNTPOINT";
+
+const Flag = z.union([z.boolean(), z.enum(["0", "1"]).transform((text) => text === "1")]);
+const Text = z
+  .string()
+  .nullish()
+  .transform((text) => text?.trim() || undefined);
+const Node = z.object({
+  name: z.string(),
+  path: z.string(),
+  "maj:min": z.string().transform((text) => text.trim()),
+  type: z.string(),
+  size: z.coerce
+    .number()
+    .nullable()
+    .transform((size) => size ?? 0),
+  model: Text,
+  vendor: Text,
+  tran: Text,
+  rm: Flag,
+  hotplug: Flag,
+  ro: Flag,
+  fstype: Text,
+  label: Text,
+  partlabel: Text,
+  uuid: Text,
+  mountpoint: Text,
+  get children() {
+    return z.array(Node).optional();
+  },
+});
+type Node = z.infer<typeof Node>;
+const Lsblk = z.object({ blockdevices: z.array(Node) });
+
+export type Refusal = { code: Extract<ErrorCode, `flash.${string}`>; message: string; hint: string };
+export type Drive = {
+  path: string;
+  sizeBytes: number;
+  model: string;
+  bus: string;
+  isRemovable: boolean;
+  /** `sdb1 vfat "boot"`: what a person recognises it by. */
+  contents: string[];
+  /** Why it is left alone, if it is. */
+  refused?: Refusal;
+  /** Whatever lies on it, itself included, as paths. */
+  nodes: string[];
+};
+
+/** A system that loses one of these stops. Under `/run` live systems keep theirs. */
+const systemPlaces = /^\/((usr|etc|var|home|nix|opt|root|boot|efi|run\/(live|initramfs|hamlet)[^/]*)(\/|$)|$)/;
+const isSystemPlace = (place: string) => place === "[SWAP]" || systemPlaces.test(place);
+
+/** `lsblk` is its JSON, `mountinfo` the text of /proc/self/mountinfo. Throws `flash.unsupported`. */
+export function readDrives(lsblk: string, mountinfo: string): Drive[] {
+  const parsed = Lsblk.safeParse(parseJson(lsblk));
+  if (!parsed.success) {
+    throw new HamletError(
+      "flash.unsupported",
+      `lsblk answers in a way we can not read: ${explainIssues(parsed.error)}`,
+    );
+  }
+  const nodes = parsed.data.blockdevices;
+  const mounts = alsoOnTheirOtherDisks(
+    readMounts(mountinfo),
+    nodes.flatMap((node) => [node, ...descendants(node)]),
+  );
+  return nodes
+    .filter(isDrive)
+    .map((node) => driveOf(node, mounts))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Memory, floppies and discs are no targets, nor is the read-only loop of a package. */
+function isDrive({ name, type, ro, size }: Node): boolean {
+  if (/^(zram|ram|fd|sr|nbd|dm-|md)/.test(name)) return false;
+  if (type === "loop") return !ro && size > 0;
+  // What an eMMC keeps for its boot loader and its keys.
+  return type === "disk" && !/^mmcblk\d+(boot\d+|rpmb)$/.test(name);
+}
+
+function driveOf(disk: Node, mounts: readonly Mount[]): Drive {
+  const above = descendants(disk);
+  const all = [disk, ...above];
+  const places = all.flatMap((node) => placesOf(node, mounts).map((place) => ({ node, place })));
+  const refused = refusalOf(disk, above, places);
+  return {
+    path: disk.path,
+    sizeBytes: disk.size,
+    model: [disk.vendor, disk.model].filter((word) => word && !/^0x/.test(word)).join(" "),
+    bus: busOf(disk),
+    isRemovable: disk.rm || disk.hotplug,
+    contents: all.flatMap(contentOf),
+    ...(refused && { refused }),
+    nodes: all.map(({ path }) => path),
+  };
+}
+
+function refusalOf(disk: Node, above: readonly Node[], places: { node: Node; place: string }[]): Refusal | undefined {
+  const { path } = disk;
+  const system = places.find(({ place }) => isSystemPlace(place));
+  if (system) {
+    const what = system.place === "[SWAP]" ? "its swap is" : `${system.place} is`;
+    const message = `${path} is a disk of this computer's own system: ${what} on ${system.node.path}`;
+    return { code: "flash.systemDisk", message, hint: "name another drive: `hamlet flash --list` shows them" };
+  }
+  const mounted = [...new Set(places.map(({ node }) => node.path))];
+  if (mounted.length > 0) {
+    const where = places.map(({ place }) => place).join(", ");
+    return { code: "flash.inUse", message: `${path} is mounted at ${where}`, hint: `umount ${mounted.join(" ")}` };
+  }
+  const holder = above.find(({ type }) => type !== "part");
+  if (holder) {
+    const message = `${path} is in use: ${holder.path} (${holder.type}) lies on it`;
+    return { code: "flash.inUse", message, hint: `close ${holder.path} first` };
+  }
+  if (disk.size === 0) {
+    return { code: "flash.empty", message: `${path} has no card in it`, hint: "put one in and look again" };
+  }
+  if (disk.ro) {
+    const hint = "an SD card has a small switch at its side";
+    return { code: "flash.readOnly", message: `${path} is write-protected`, hint };
+  }
+  return undefined;
+}
+
+const descendants = ({ children = [] }: Node): Node[] => children.flatMap((child) => [child, ...descendants(child)]);
+
+type Mount = { device: string; source: string; place: string };
+
+/** lsblk names one place of a device; it may have several, and another file system may be mounted over it. */
+function placesOf(node: Node, mounts: readonly Mount[]): string[] {
+  const found = mounts.filter((mount) => mount.device === node["maj:min"] || mount.source === node.path);
+  return [...new Set([...(node.mountpoint ? [node.mountpoint] : []), ...found.map(({ place }) => place)])];
+}
+
+/** proc(5): id, parent, major:minor, root, mount point, options, optional fields, "-", type, source. */
+function readMounts(text: string): Mount[] {
+  return text.split("\n").flatMap((line) => {
+    const [before = "", after = ""] = line.split(" - ");
+    const [, , device, , place] = before.split(" ");
+    const [, source = ""] = after.split(" ");
+    if (device === undefined || place === undefined) return [];
+    return [{ device, source: unescaped(source), place: unescaped(place) }];
+  });
+}
+
+/** A btrfs may lie on several disks; a mount names one of them, all have its UUID. */
+function alsoOnTheirOtherDisks(mounts: readonly Mount[], nodes: readonly Node[]): Mount[] {
+  const others = nodes.flatMap((node) => {
+    if (node.fstype !== "btrfs" || node.uuid === undefined) return [];
+    const kin = nodes.filter(({ fstype, uuid }) => fstype === "btrfs" && uuid === node.uuid);
+    const found = mounts.filter(({ source }) => kin.some(({ path }) => path === source));
+    return found.map(({ place }) => ({ device: node["maj:min"], source: node.path, place }));
+  });
+  return [...mounts, ...others];
+}
+
+const unescaped = (text: string): string =>
+  text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+
+function busOf({ name, type, tran }: Node): string {
+  if (tran) return tran;
+  if (type === "loop") return "loop";
+  return /^(mmc|nvme)/.exec(name)?.[1] ?? (/^vd/.test(name) ? "virtio" : "unknown");
+}
+
+function contentOf({ name, fstype, label, partlabel, type }: Node): string[] {
+  const called = label ?? partlabel;
+  if (!fstype && !called) return type === "part" ? [name] : [];
+  return [[name, fstype, called && JSON.stringify(called)].filter(Boolean).join(" ")];
+}
+
+/**
+ * The drive that `path` names. Throws the reason why it is left alone (exit code 3), or `flash.notADrive` (2).
+ * `sizeBytes`: what has to fit.
+ */
+export function chooseDrive(drives: readonly Drive[], path: string, sizeBytes: number): Drive {
+  const drive = drives.find((one) => one.path === path);
+  if (!drive) {
+    const whole = drives.find(({ nodes }) => nodes.includes(path));
+    throw new HamletError(
+      "flash.notADrive",
+      whole ? `${path} is a part of ${whole.path}, not a drive` : `${path} is no drive`,
+      {
+        hint: whole ? `an image goes onto the whole drive: ${whole.path}` : "`hamlet flash --list` shows the drives",
+        exitCode: 2,
+      },
+    );
+  }
+  if (drive.refused) {
+    const { code, message, hint } = drive.refused;
+    throw new HamletError(code, message, { hint, exitCode: 3 });
+  }
+  if (drive.sizeBytes < sizeBytes) {
+    const sizes = `it has ${megabytes(drive.sizeBytes)}, the image needs ${megabytes(sizeBytes)}`;
+    throw new HamletError("flash.tooSmall", `${path} is too small: ${sizes}`, {
+      hint: "use a larger card or disk",
+      exitCode: 3,
+    });
+  }
+  return drive;
+}
+
+/** As printed on cards: a million bytes. */
+export const megabytes = (bytes: number): string => `${Math.floor(bytes / 1e6).toLocaleString("en")} MB`;

@@ -1,0 +1,59 @@
+// What the beginning of an image tells: whether it is one of ours, how long it is, and where its partitions lie.
+import { HamletError } from "../../system/error.ts";
+import { explainIssues, parseJson } from "../../system/files.ts";
+import { type ReadAt, readFatFile } from "../fat.ts";
+import { headSectors, readGpt, sectorBytes } from "../gpt.ts";
+import { ImageJson, imageJsonPath } from "../image-json.ts";
+import { mbrTypes, readMbr } from "../mbr.ts";
+import type { Region } from "./needed.ts";
+import { blockBytes } from "./pieces.ts";
+
+export type ImageHead = { image: ImageJson; regions: Region[] };
+
+/** As far into an image as its first FAT's tables and `image.json` reach, with room to spare. */
+export const headBytes = 6 << 20;
+
+/** Throws `image.notOurs` or `image.truncated`. */
+export async function readHead(readAt: ReadAt, name: string): Promise<ImageHead> {
+  const partitions = await readPartitions(readAt);
+  const bytes = partitions[0] && (await readFatFile(readAt, partitions[0].offset, imageJsonPath, 64 << 10));
+  if (!bytes) {
+    throw new HamletError("image.notOurs", `${name} is no image of ours: there is no ${imageJsonPath} in it`, {
+      hint: "make one with `hamlet image build`; other systems' images are written by dd or their own tool",
+    });
+  }
+  const parsed = ImageJson.safeParse(parseJson(bytes.toString("utf8")));
+  if (!parsed.success) {
+    throw new HamletError("image.notOurs", `${imageJsonPath} of ${name}: ${explainIssues(parsed.error)}`, {
+      hint: "an image of a newer Hamlet needs a newer Hamlet to write it",
+    });
+  }
+  const image = parsed.data;
+  if (image.sizeBytes % blockBytes !== 0)
+    throw new HamletError("image.notOurs", `${name} says it has ${image.sizeBytes} bytes: no whole number of blocks`);
+  return { image, regions: regionsOf(partitions, image.sizeBytes) };
+}
+
+/** In the order of the disk. Of an MBR whose logical partitions lie beyond what can be read now, as far as they are seen. */
+async function readPartitions(readAt: ReadAt): Promise<Region[]> {
+  const gpt = readGpt(await readAt(0, headSectors * sectorBytes))?.partitions;
+  const mbr = gpt ? undefined : (await readMbr(readAt))?.partitions;
+  return (gpt ?? mbr?.filter(({ type }) => type !== mbrTypes.extended) ?? [])
+    .map(({ firstSector, sectors }) => ({ offset: firstSector * sectorBytes, sizeBytes: sectors * sectorBytes }))
+    .toSorted((a, b) => a.offset - b.offset);
+}
+
+/** The whole disk in order: partitions and what lies between. A table that overlaps itself or fits no block gives one region. */
+export function regionsOf(partitions: readonly Region[], sizeBytes: number): Region[] {
+  const regions: Region[] = [];
+  let at = 0;
+  for (const { offset, sizeBytes: length } of partitions.toSorted((a, b) => a.offset - b.offset)) {
+    const fits = offset % blockBytes === 0 && length % blockBytes === 0;
+    if (!fits || offset < at || offset + length > sizeBytes) return [{ offset: 0, sizeBytes }];
+    if (offset > at) regions.push({ offset: at, sizeBytes: offset - at });
+    if (length > 0) regions.push({ offset, sizeBytes: length });
+    at = offset + length;
+  }
+  if (at < sizeBytes) regions.push({ offset: at, sizeBytes: sizeBytes - at });
+  return regions;
+}

@@ -1,0 +1,160 @@
+// An image to be written, wherever it comes from: a file, a compressed file, a pipe. What it is its first bytes tell,
+// not its name. A plain file is read where it is needed; a stream comes once, in order.
+import { createReadStream } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { HamletError } from "../../system/error.ts";
+import type { ReadAt } from "../fat.ts";
+import { headBytes, type ImageHead, readHead } from "./head.ts";
+import type { Extent } from "./needed.ts";
+import { Buffers, type Piece, pieceBytes } from "./pieces.ts";
+import { compressionOf, unpack } from "./unpack.ts";
+
+export type ImageSource = ImageHead & {
+  name: string;
+  /**
+   * In order, cut at each of `cuts`; with `only` no more than those extents. Throws `image.truncated`, `image.wrongSize`
+   * or `image.damaged`, at the latest after the last piece.
+   */
+  pieces(options: { cuts: readonly number[]; only?: readonly Extent[]; signal?: AbortSignal }): AsyncGenerator<Piece>;
+  close(): Promise<void>;
+};
+
+/** Being read, being hashed, and two being written. */
+const bufferCount = 4;
+
+/** `-` is stdin. Throws what `readHead` does, or the system's error. */
+export async function openImage(path: string): Promise<ImageSource> {
+  if (path === "-") return await openStream(process.stdin, "what came by stdin");
+  const file = await open(path, "r");
+  try {
+    const magic = await readFully(file, Buffer.alloc(8), 0);
+    const isPlain = compressionOf(magic) === undefined && (await file.stat()).isFile();
+    if (isPlain) return await openPlain(file, path);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  await file.close();
+  return await openStream(createReadStream(path, { highWaterMark: 1 << 20 }), path);
+}
+
+async function openPlain(file: FileHandle, name: string): Promise<ImageSource> {
+  const readAt: ReadAt = (offset, length) => readFully(file, Buffer.alloc(length), offset);
+  const head = await readHead(readAt, name);
+  const { size } = await file.stat();
+  if (size !== head.image.sizeBytes) throw wrongSize(name, size, head.image.sizeBytes);
+  return {
+    ...head,
+    name,
+    async *pieces({ cuts, only = [{ offset: 0, length: size }], signal }) {
+      const buffers = new Buffers(bufferCount);
+      for (const extent of only) {
+        for (let at = extent.offset; at < extent.offset + extent.length; ) {
+          signal?.throwIfAborted();
+          const end = Math.min(nextCut(cuts, at), extent.offset + extent.length, at + pieceBytes);
+          const buffer = await buffers.take();
+          const bytes = await readFully(file, buffer.subarray(0, end - at), at);
+          if (bytes.length < end - at) throw wrongSize(name, at + bytes.length, size);
+          yield { offset: at, bytes, release: () => buffers.give(buffer) };
+          at = end;
+        }
+      }
+    },
+    close: () => file.close(),
+  };
+}
+
+async function openStream(packed: NodeJS.ReadableStream & { destroy(): unknown }, name: string): Promise<ImageSource> {
+  const chunks = unpack(packed as AsyncIterable<Buffer>, name)[Symbol.asyncIterator]();
+  const close = async () => {
+    packed.destroy();
+    await chunks.return?.(undefined);
+  };
+  try {
+    const kept: Buffer[] = [];
+    for (let length = 0; length < headBytes; ) {
+      const { value, done } = await chunks.next();
+      if (done) break;
+      kept.push(value);
+      length += value.length;
+    }
+    const start = Buffer.concat(kept);
+    const head = await readHead(async (offset, length) => start.subarray(offset, offset + length), name);
+    return {
+      ...head,
+      name,
+      pieces: (options) => streamPieces(start, chunks, name, head.image.sizeBytes, options),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function* streamPieces(
+  start: Buffer,
+  chunks: AsyncIterator<Buffer>,
+  name: string,
+  sizeBytes: number,
+  { cuts, only, signal }: { cuts: readonly number[]; only?: readonly Extent[]; signal?: AbortSignal },
+): AsyncGenerator<Piece> {
+  const buffers = new Buffers(bufferCount);
+  const borders = only ? [...cuts, ...only.flatMap(({ offset, length }) => [offset, offset + length])] : cuts;
+  const sorted = borders.toSorted((a, b) => a - b);
+  const isWanted = (at: number) => !only || only.some(({ offset, length }) => at >= offset && at < offset + length);
+  let chunk = start;
+  let at = 0;
+  /** The next bytes, however many there are; undefined at the end. */
+  const more = async (): Promise<Buffer | undefined> => {
+    while (chunk.length === 0) {
+      const { value, done } = await chunks.next();
+      if (done) return undefined;
+      chunk = value;
+    }
+    return chunk;
+  };
+  while (at < sizeBytes) {
+    signal?.throwIfAborted();
+    const end = Math.min(nextCut(sorted, at), sizeBytes, at + pieceBytes);
+    const buffer = isWanted(at) ? await buffers.take() : undefined;
+    for (let filled = 0; filled < end - at; ) {
+      const bytes = await more();
+      if (!bytes) throw wrongSize(name, at + filled, sizeBytes);
+      const part = bytes.subarray(0, end - at - filled);
+      if (buffer) part.copy(buffer, filled);
+      filled += part.length;
+      chunk = bytes.subarray(part.length);
+    }
+    if (buffer) {
+      yield { offset: at, bytes: buffer.subarray(0, end - at), release: () => buffers.give(buffer) };
+    }
+    at = end;
+  }
+  // Only at its end a compressed stream tells whether it is whole.
+  if ((await more()) !== undefined) throw wrongSize(name, sizeBytes + 1, sizeBytes);
+}
+
+/** `cuts` in ascending order. */
+function nextCut(cuts: readonly number[], at: number): number {
+  return cuts.find((cut) => cut > at) ?? Number.POSITIVE_INFINITY;
+}
+
+async function readFully(file: FileHandle, into: Buffer, offset: number): Promise<Buffer> {
+  let done = 0;
+  while (done < into.length) {
+    const { bytesRead } = await file.read(into, done, into.length - done, offset + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return into.subarray(0, done);
+}
+
+function wrongSize(name: string, bytes: number, wanted: number): HamletError {
+  const hint = "the copy or the download was cut off: make or fetch the image again";
+  return bytes < wanted
+    ? new HamletError("image.truncated", `${name} ends after ${bytes} of ${wanted} bytes`, { hint })
+    : new HamletError("image.wrongSize", `${name} goes on after its ${wanted} bytes`, {
+        hint: "something was added to it: make or fetch the image again",
+      });
+}

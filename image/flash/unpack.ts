@@ -1,0 +1,123 @@
+// zstd and xz come apart here; what is neither passes through. Each checks its own sums, so damage ends in an error.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { Readable } from "node:stream";
+import { constants, createZstdDecompress } from "node:zlib";
+import { errnoOf, HamletError } from "../../system/error.ts";
+
+export type Compression = "zstd" | "xz";
+
+export function compressionOf(start: Buffer): Compression | undefined {
+  if (start.length >= 4 && start.readUInt32LE(0) === 0xfd2fb528) return "zstd";
+  if (start.subarray(0, 6).equals(Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]))) return "xz";
+  return undefined;
+}
+
+/** Throws `image.damaged`, `image.truncated` or `command.missing`. */
+export async function* unpack(packed: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer> {
+  const chunks = packed[Symbol.asyncIterator]();
+  const kept: Buffer[] = [];
+  for (let length = 0; length < 8; ) {
+    const { value, done } = await chunks.next();
+    if (done) break;
+    kept.push(value);
+    length += value.length;
+  }
+  const start = Buffer.concat(kept);
+  const whole = rejoin(start, chunks);
+  switch (compressionOf(start)) {
+    case "zstd":
+      return yield* unzstd(whole, name);
+    case "xz":
+      return yield* unxz(whole, name);
+    case undefined:
+      return yield* whole;
+  }
+}
+
+async function* rejoin(start: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  if (start.length > 0) yield start;
+  for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
+}
+
+/** A file may have several frames (`cat a.zst b.zst`); Node's engine ends after one. */
+async function* unzstd(packed: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer> {
+  const chunks = packed[Symbol.asyncIterator]();
+  /** Read from `packed`, perhaps ahead of the engine. */
+  let ahead: Buffer[] = [];
+  for (;;) {
+    const engine = createZstdDecompress({
+      chunkSize: 1 << 20,
+      // `zstd --ultra --long=31` looks that far back.
+      params: { [constants.ZSTD_d_windowLogMax]: 31 },
+    });
+    let takenBytes = 0;
+    const again = ahead;
+    ahead = [];
+    // Not by `for await`: `chunks` outlives the frame.
+    const feed = async function* () {
+      for (;;) {
+        const chunk = again.shift() ?? ((await chunks.next()).value as Buffer | undefined);
+        if (chunk === undefined) return;
+        while (ahead[0] && takenBytes + ahead[0].length <= engine.bytesWritten) takenBytes += ahead.shift()!.length;
+        ahead.push(chunk);
+        yield chunk;
+      }
+    };
+    const input = Readable.from(feed(), { objectMode: false });
+    // An error of the input reaches the reader of the output.
+    input.on("error", (error) => engine.destroy(error));
+    try {
+      for await (const part of input.pipe(engine)) yield part as Buffer;
+    } catch (cause) {
+      throw broken(name, cause instanceof Error && /unexpected end/.test(cause.message), cause);
+    } finally {
+      input.destroy();
+    }
+    if (!input.closed) await once(input, "close");
+    const rest = Buffer.concat([...ahead, ...again]).subarray(engine.bytesWritten - takenBytes);
+    ahead = rest.length > 0 ? [rest] : [];
+    if (rest.length > 0) continue;
+    const { value, done } = await chunks.next();
+    if (done) return;
+    ahead = [value];
+  }
+}
+
+async function* unxz(packed: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer> {
+  const child = spawn("xz", ["--decompress", "--stdout", "--threads=0"], { stdio: "pipe" });
+  let told = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    told = (told + text).slice(-1000);
+  });
+  const ended = once(child, "close").catch((cause: unknown) => {
+    if (errnoOf(cause) !== "ENOENT") throw cause;
+    throw new HamletError("command.missing", "xz is not installed", { hint: "apt install xz-utils", cause });
+  });
+  ended.catch(() => {});
+  const input = Readable.from(packed, { objectMode: false });
+  child.stdin.on("error", () => {});
+  input.on("error", () => child.kill());
+  input.pipe(child.stdin);
+  try {
+    for await (const chunk of child.stdout) yield chunk as Buffer;
+    const [exitCode] = (await ended) as [number | null];
+    if (exitCode !== 0) throw broken(name, /end of input/i.test(told), new Error(told.trim()));
+  } finally {
+    child.kill();
+    input.destroy();
+  }
+}
+
+function broken(name: string, isCutOff: boolean, cause: unknown): HamletError {
+  if (cause instanceof HamletError) return cause;
+  return isCutOff
+    ? new HamletError("image.truncated", `${name} ends in the middle`, {
+        hint: "the copy or the download was cut off: fetch the image again",
+        cause,
+      })
+    : new HamletError("image.damaged", `${name} does not unpack`, {
+        hint: "it was damaged on its way: fetch the image again",
+        cause,
+      });
+}

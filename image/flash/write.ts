@@ -1,0 +1,243 @@
+// Writes an image so that a card is either complete or visibly blank. First the old partition table goes; then all is
+// written but the image's two ends, flushed, and read back from the medium; then the end with the table's copy, the table
+// and, last of all, block 0, without which neither firmware nor kernel sees a partition. Power may go at any line.
+import { createHash, hash } from "node:crypto";
+import { HamletError } from "../../system/error.ts";
+import type { Progress } from "../../system/progress.ts";
+import type { Bmap, MappedRange } from "../bmap.ts";
+import type { BlockDevice } from "./block-device.ts";
+import { type Extent, Needed } from "./needed.ts";
+import { alignedBuffer, Buffers, blockBytes, type Piece, pieceBytes } from "./pieces.ts";
+import { probeSize } from "./probe.ts";
+import type { ImageSource } from "./source.ts";
+
+/** At each end of an image: its partition table and the copy of it. */
+export const edgeBytes = 1 << 20;
+
+/** What is on the card; it is never left as "unknown" while it still answers. */
+export type CardState =
+  | { card: "untouched" }
+  | { card: "blank"; writtenBytes: number; totalBytes: number }
+  | { card: "unknown" }
+  | { card: "complete" };
+
+export type WriteOptions = {
+  bmap?: Bmap | undefined;
+  progress: Progress;
+  signal?: AbortSignal;
+  /** 16 bytes that no earlier run used. */
+  nonce: Buffer;
+  /** Hears of each change of what is on the card. */
+  onState?: (state: CardState) => void;
+};
+
+type Written = Extent & { sha256: string };
+
+/** Throws `flash.*` or `image.*`, and the reason of `signal`. `onState` has said what is on the card by then. */
+export async function writeImage(
+  source: ImageSource,
+  device: BlockDevice,
+  { bmap, progress, signal, nonce, onState = () => {} }: WriteOptions,
+): Promise<{ writtenBytes: number }> {
+  const { sizeBytes } = source.image;
+  const body = { offset: edgeBytes, end: sizeBytes - edgeBytes };
+  const totalBytes = bmap ? bmap.ranges.reduce((sum, { length }) => sum + length, 0) : sizeBytes;
+  let writtenBytes = 0;
+  const blank = () => onState({ card: "blank", writtenBytes, totalBytes });
+
+  progress.stage("clearing the old partition table");
+  onState({ card: "unknown" });
+  await wipeEnds(device);
+  blank();
+  // Its marks lie in neither table; those at the ends are written over by the image or of no meaning.
+  await probeSize(device, nonce);
+
+  progress.stage("writing", totalBytes);
+  const edges = [Buffer.alloc(edgeBytes), Buffer.alloc(edgeBytes)] as const;
+  const written: Written[] = [];
+  const zeros = alignedBuffer(pieceBytes);
+  const writing = new Set<Promise<void>>();
+  let failure: unknown;
+  /** Starts a write; a failure shows at the next piece. */
+  const start = (
+    bytes: Buffer,
+    { offset, length }: Extent,
+    release: () => void,
+    sha256 = hash("sha256", bytes, "hex"),
+  ) => {
+    written.push({ offset, length, sha256 });
+    writtenBytes += length;
+    const task = device
+      .write(bytes, offset)
+      .catch((error: unknown) => {
+        failure ??= error;
+      })
+      .finally(() => {
+        writing.delete(task);
+        release();
+      });
+    writing.add(task);
+  };
+  const settle = async () => {
+    await Promise.all(writing);
+    if (failure !== undefined) throw failure;
+  };
+
+  const needed = bmap ? undefined : new Needed(source.regions);
+  const mapped = bmap && new MapCheck(bmap.ranges, source.name);
+  const cuts = [body.offset, body.end, ...source.regions.map(({ offset }) => offset)].toSorted((a, b) => a - b);
+  try {
+    const options = { cuts, ...(bmap && { only: bmap.ranges }), ...(signal && { signal }) };
+    for await (const piece of source.pieces(options)) {
+      signal?.throwIfAborted();
+      if (failure !== undefined) break;
+      const known = mapped?.saw(piece);
+      const end = piece.offset + piece.bytes.length;
+      if (end <= body.offset || piece.offset >= body.end) {
+        const [edge, at] = end <= body.offset ? [edges[0], piece.offset] : [edges[1], piece.offset - body.end];
+        piece.bytes.copy(edge, at);
+        writtenBytes += piece.bytes.length;
+        needed?.of(piece.offset, piece.bytes);
+        piece.release();
+      } else {
+        let holders = 1;
+        const release = () => --holders === 0 && piece.release();
+        for (const extent of needed?.of(piece.offset, piece.bytes) ?? [whole(piece)]) {
+          for (const part of beforePiece(extent, Math.max(piece.offset, body.offset), body.offset)) {
+            start(zeros.subarray(0, part.length), part, () => {});
+          }
+          const length = extent.offset + extent.length - piece.offset;
+          holders++;
+          start(piece.bytes.subarray(0, length), { offset: piece.offset, length }, release, known);
+        }
+        release();
+        // Two at once keep a drive busy while the next piece is read.
+        while (writing.size > 1) await Promise.race(writing);
+      }
+      progress.at(bmap ? writtenBytes : end);
+      blank();
+    }
+    await settle();
+    mapped?.end();
+    await device.flush();
+    progress.stage("reading back", writtenBytes);
+    await verify(device, written, progress, signal);
+    progress.stage("writing the partition table");
+    const first = alignedBuffer(edgeBytes);
+    const last = alignedBuffer(edgeBytes);
+    edges[0].copy(first);
+    edges[1].copy(last);
+    await device.write(last, body.end);
+    await device.write(first.subarray(blockBytes), blockBytes);
+    await device.flush();
+    onState({ card: "unknown" });
+    await device.write(first.subarray(0, blockBytes), 0);
+    await device.flush();
+    await verify(device, [edge(first, 0), edge(last, body.end)], progress, undefined);
+    onState({ card: "complete" });
+    return { writtenBytes };
+  } catch (error) {
+    await Promise.allSettled(writing);
+    // Whatever came of block 0: a card that is not complete has none.
+    await wipeEnds(device).then(blank, () => {});
+    throw error;
+  }
+}
+
+const whole = ({ offset, bytes }: Piece): Extent => ({ offset, length: bytes.length });
+const edge = (bytes: Buffer, offset: number): Written => ({
+  offset,
+  length: bytes.length,
+  sha256: hash("sha256", bytes, "hex"),
+});
+
+/** What of `extent` lies between `from` and the piece at `to`: zeros, as large as a buffer at most. */
+function* beforePiece(extent: Extent, to: number, from: number): Generator<Extent> {
+  for (let at = Math.max(extent.offset, from); at < to; at += pieceBytes) {
+    yield { offset: at, length: Math.min(pieceBytes, to - at) };
+  }
+}
+
+/** The table before its copy: no moment has the one and not the other's disk. */
+async function wipeEnds(device: BlockDevice): Promise<void> {
+  const zeros = alignedBuffer(edgeBytes);
+  const last = Math.floor((device.sizeBytes - edgeBytes) / blockBytes) * blockBytes;
+  for (const offset of [0, last]) {
+    await device.write(zeros, offset);
+    await device.flush();
+  }
+}
+
+/** Two at once keep a drive busy while a third is hashed. */
+const readAheads = 3;
+
+async function verify(
+  device: BlockDevice,
+  written: readonly Written[],
+  progress: Progress,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await device.dropCache();
+  const buffers = new Buffers(readAheads + 1);
+  const coming: Promise<Buffer>[] = [];
+  let done = 0;
+  for (const [index, part] of written.entries()) {
+    for (const { offset, length } of written.slice(index + coming.length, index + readAheads)) {
+      const reading = buffers.take().then(async (buffer) => {
+        await device.read(buffer.subarray(0, length), offset);
+        return buffer;
+      });
+      reading.catch(() => {});
+      coming.push(reading);
+    }
+    const buffer = (await coming.shift())!;
+    signal?.throwIfAborted();
+    const isSame = hash("sha256", buffer.subarray(0, part.length), "hex") === part.sha256;
+    buffers.give(buffer);
+    if (!isSame) {
+      throw new HamletError(
+        "flash.verifyFailed",
+        `${device.path} gives back other bytes than were written, between byte ${part.offset} and ${part.offset + part.length}`,
+        { hint: "the card is broken or smaller than it says: use another one" },
+      );
+    }
+    done += part.length;
+    progress.at(done);
+  }
+}
+
+/** Holds the image against its map while it passes. */
+class MapCheck {
+  readonly #ranges: readonly MappedRange[];
+  readonly #name: string;
+  #at = 0;
+  #sum = createHash("sha256");
+
+  constructor(ranges: readonly MappedRange[], name: string) {
+    this.#ranges = ranges;
+    this.#name = name;
+  }
+
+  /** The hash of the piece, if it is a whole range: none is computed twice. */
+  saw({ offset, bytes }: Piece): string | undefined {
+    const range = this.#ranges[this.#at];
+    if (!range) return undefined;
+    const isWhole = offset === range.offset && bytes.length === range.length;
+    if (!isWhole) this.#sum.update(bytes);
+    if (offset + bytes.length < range.offset + range.length) return undefined;
+    const sha256 = isWhole ? hash("sha256", bytes, "hex") : this.#sum.digest("hex");
+    if (range.sha256 !== undefined && sha256 !== range.sha256) {
+      throw new HamletError("image.damaged", `${this.#name} is not what its map says, from byte ${range.offset}`, {
+        hint: "it was damaged or changed after its map was made: fetch both again, or delete the map",
+      });
+    }
+    this.#at++;
+    this.#sum = createHash("sha256");
+    return isWhole ? sha256 : undefined;
+  }
+
+  end(): void {
+    if (this.#at < this.#ranges.length)
+      throw new HamletError("image.truncated", `${this.#name} ends before its map does`);
+  }
+}

@@ -1,0 +1,130 @@
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { constants, zstdCompressSync } from "node:zlib";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { Extent } from "../../../image/flash/needed.ts";
+import { openImage } from "../../../image/flash/source.ts";
+import { lacks } from "../../lacks.ts";
+import { imageBytes, makeImage, places } from "./image.ts";
+
+let folder = "";
+let path = "";
+let image: Buffer;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hamlet-source-"));
+});
+beforeEach(async () => {
+  path = join(folder, "image.img");
+  image = await makeImage(path);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const zstd = (bytes: Buffer) => zstdCompressSync(bytes, { params: { [constants.ZSTD_c_checksumFlag]: 1 } });
+/** A file that is called like none of the kinds. */
+async function packed(bytes: Buffer): Promise<string> {
+  await writeFile(join(folder, "packed"), bytes);
+  return join(folder, "packed");
+}
+
+async function readAll(from: string, only?: Extent[]): Promise<{ bytes: Buffer; places: number[] }> {
+  const source = await openImage(from);
+  try {
+    const parts: Buffer[] = [];
+    const offsets: number[] = [];
+    for await (const piece of source.pieces({ cuts: [places.esp, places.rootA], ...(only && { only }) })) {
+      parts.push(Buffer.from(piece.bytes));
+      offsets.push(piece.offset);
+      piece.release();
+    }
+    return { bytes: Buffer.concat(parts), places: offsets };
+  } finally {
+    await source.close();
+  }
+}
+
+test("a plain image comes whole, cut where it was asked", async () => {
+  const { bytes, places: offsets } = await readAll(path);
+  expect(bytes.equals(image)).toBe(true);
+  expect(offsets.slice(0, 3)).toEqual([0, places.esp, places.rootA]);
+});
+
+test("zstd is known by its first bytes, in one frame or several", async () => {
+  expect((await readAll(await packed(zstd(image)))).bytes.equals(image)).toBe(true);
+  const frames = [0, 5_000_000, 5_000_001].map((at, index, all) => zstd(image.subarray(at, all[index + 1])));
+  expect((await readAll(await packed(Buffer.concat(frames)))).bytes.equals(image)).toBe(true);
+});
+
+test.skipIf(lacks("xz"))("so is xz", async () => {
+  const from = await packed(execFileSync("xz", ["-0", "--stdout", path], { maxBuffer: 64 << 20 }));
+  expect((await readAll(from)).bytes.equals(image)).toBe(true);
+});
+
+test("of a compressed image too only what a map names comes", async () => {
+  const only = [
+    { offset: 0, length: 8192 },
+    { offset: places.rootA, length: 4096 },
+  ];
+  const wanted = Buffer.concat(only.map(({ offset, length }) => image.subarray(offset, offset + length)));
+  for (const from of [path, await packed(zstd(image))]) {
+    const { bytes } = await readAll(from, only);
+    expect(bytes.equals(wanted)).toBe(true);
+  }
+});
+
+test.each([
+  ["something else", Buffer.from("hello"), "image.notOurs"],
+  ["nothing", Buffer.alloc(0), "image.notOurs"],
+  ["something else, compressed", zstd(Buffer.alloc(9_000_000, 1)), "image.notOurs"],
+])("%s is refused before anything is written", async (_, bytes, code) => {
+  await expect(openImage(await packed(bytes))).rejects.toMatchObject({ code });
+});
+
+test("an image of a newer format says what would help", async () => {
+  await makeImage(path, { image: { format: 2 as 1 } });
+  await expect(openImage(path)).rejects.toMatchObject({
+    code: "image.notOurs",
+    hint: expect.stringContaining("newer Hamlet"),
+  });
+});
+
+test("a plain image that was cut off or went on is refused before anything is written", async () => {
+  await truncate(path, imageBytes - 4096);
+  await expect(openImage(path)).rejects.toMatchObject({ code: "image.truncated" });
+  await truncate(path, imageBytes + 4096);
+  await expect(openImage(path)).rejects.toMatchObject({ code: "image.wrongSize" });
+});
+
+const mib = 1 << 20;
+test("a compressed image that ends early, goes on or is damaged is found at the latest at its end", async () => {
+  const whole = zstd(image);
+  const flipped = Buffer.from(whole);
+  flipped[flipped.length - 1]! ^= 1;
+  for (const [bytes, code] of [
+    [whole.subarray(0, whole.length - 3), "image.truncated"],
+    [zstd(image.subarray(0, imageBytes - mib)), "image.truncated"],
+    [zstd(Buffer.concat([image, Buffer.alloc(mib)])), "image.wrongSize"],
+    [flipped, "image.damaged"],
+    [Buffer.concat([whole, Buffer.from("and more")]), "image.damaged"],
+  ] as const) {
+    await expect(readAll(await packed(bytes))).rejects.toMatchObject({ code });
+  }
+});
+
+test.skipIf(lacks("xz"))("so is a damaged xz", async () => {
+  const whole = execFileSync("xz", ["-0", "--stdout", path], { maxBuffer: 64 << 20 });
+  const flipped = Buffer.from(whole);
+  flipped[whole.length >> 1]! ^= 1;
+  for (const [bytes, code] of [
+    [whole.subarray(0, whole.length - 100), "image.truncated"],
+    [flipped, "image.damaged"],
+  ] as const) {
+    await expect(readAll(await packed(bytes))).rejects.toMatchObject({ code });
+  }
+});
+
+test("the file itself is only read", async () => {
+  await readAll(path);
+  expect((await readFile(path)).equals(image)).toBe(true);
+});

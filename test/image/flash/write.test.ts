@@ -1,0 +1,216 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Bmap } from "../../../image/bmap.ts";
+import { Drive } from "../../../image/flash/block-device.ts";
+import { mapImage } from "../../../image/flash/map.ts";
+import { openImage } from "../../../image/flash/source.ts";
+import { type CardState, writeImage } from "../../../image/flash/write.ts";
+import { headSectors, readGpt, sectorBytes } from "../../../image/gpt.ts";
+import { silentProgress } from "../../../system/progress.ts";
+import { imageBytes, makeImage, places } from "./image.ts";
+import { type Entry, type Faults, Medium } from "./medium.ts";
+
+const mib = 1 << 20;
+const cardBytes = 16 * mib;
+let folder = "";
+let path = "";
+let image: Buffer;
+let bmap: Bmap;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hamlet-write-"));
+  path = join(folder, "image.img");
+  image = await makeImage(path);
+  bmap = await mapImage(path);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+type Outcome = { states: CardState[]; error: unknown };
+
+async function write(medium: Medium, options: { bmap?: Bmap; signal?: AbortSignal } = {}): Promise<Outcome> {
+  const states: CardState[] = [];
+  const source = await openImage(path);
+  const drive = new Drive(medium.handle(), "/dev/test", medium.sizeBytes);
+  const error = await writeImage(source, drive, {
+    progress: silentProgress,
+    nonce: Buffer.alloc(16, 7),
+    onState: (state) => states.push(state),
+    ...options,
+  }).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  await source.close();
+  return { states, error };
+}
+
+const table = (card: Buffer) => readGpt(card.subarray(0, headSectors * sectorBytes));
+const isBlank = (card: Buffer) => card.subarray(0, mib).every((byte) => byte === 0);
+
+test.each([
+  ["with a map", true],
+  ["without", false],
+])("an image arrives %s: all that is read from it is there", async (_, withMap) => {
+  const medium = new Medium(cardBytes);
+  const { states, error } = await write(medium, withMap ? { bmap } : {});
+  expect(error).toBeUndefined();
+  expect(states.at(-1)).toEqual({ card: "complete" });
+  const card = medium.stored;
+  const same = (from: number, to: number) => card.subarray(from, to).equals(image.subarray(from, to));
+  expect(same(0, places.esp)).toBe(true);
+  expect(same(places.rootA, places.rootB)).toBe(true);
+  // Zeros before the first used block of a partition that is in use were not left to what the card held.
+  expect(same(places.data, places.end)).toBe(true);
+  expect(same(places.end, imageBytes)).toBe(true);
+});
+
+test("the slot that is empty and the free clusters of the FAT are not written", async () => {
+  const medium = new Medium(cardBytes);
+  await write(medium, { bmap });
+  const untouched = medium.stored.subarray(places.rootB, places.data);
+  // A few marks of the search for the true size lie there.
+  const blocks = Array.from({ length: untouched.length / 4096 }, (_, at) => untouched[at * 4096 + 100]);
+  expect(blocks.filter((byte) => byte === 0xa5).length).toBeGreaterThan(blocks.length * 0.95);
+  expect(bmap.ranges.reduce((sum, { length }) => sum + length, 0)).toBeLessThan(9 * mib);
+});
+
+test("an old partition table is gone before anything else is written", async () => {
+  const medium = new Medium(cardBytes);
+  image.copy(medium.stored);
+  await write(medium);
+  const [first, second] = medium.log;
+  expect(first).toMatchObject({ offset: 0 });
+  expect((first as { bytes: Buffer }).bytes.equals(Buffer.alloc(mib))).toBe(true);
+  expect(second).toBe("flush");
+});
+
+test.each<[string, Faults, string]>([
+  ["is pulled out while it is written", { vanishAfterBytes: 7 * mib }, "flash.deviceFailed"],
+  ["is pulled out at once", { vanishAfterBytes: 4096 }, "flash.deviceFailed"],
+  ["has a bad sector", { badAt: places.rootA + 5000 }, "flash.deviceFailed"],
+  ["loses what it was to flush", { losesOnFlush: true }, "flash.deviceFailed"],
+  ["gives back a bit that was not written", { rottenAt: places.rootA + 70_000 }, "flash.verifyFailed"],
+  ["wraps around at half of its size", { realBytes: 8 * mib, beyond: "wraps" }, "flash.lyingSize"],
+  ["drops what lies beyond its true end", { realBytes: 13 * mib, beyond: "drops" }, "flash.lyingSize"],
+])("a card that %s is never one that looks fine", async (_, faults, code) => {
+  const medium = new Medium(cardBytes, faults);
+  const { states, error } = await write(medium);
+  expect(error).toMatchObject({ code });
+  expect(states.at(-1)?.card).not.toBe("complete");
+  expect(table(medium.stored)).toBeUndefined();
+});
+
+test("what wraps where no mark falls is found by reading back", async () => {
+  const medium = new Medium(cardBytes, { realBytes: 11 * mib + 4096 * 3, beyond: "wraps" });
+  const { error } = await write(medium);
+  expect(["flash.lyingSize", "flash.verifyFailed"]).toContain((error as { code: string }).code);
+  expect(table(medium.stored)).toBeUndefined();
+});
+
+test("a bit that rots in the table itself leaves a blank card", async () => {
+  const medium = new Medium(cardBytes, { rottenAt: 600 });
+  const { states, error } = await write(medium);
+  expect(error).toMatchObject({ code: "flash.verifyFailed" });
+  expect(isBlank(medium.stored)).toBe(true);
+  expect(states.at(-1)).toMatchObject({ card: "blank" });
+});
+
+test("a verification that failed names the place", async () => {
+  const { error } = await write(new Medium(cardBytes, { rottenAt: places.rootA + 70_000 }));
+  expect((error as Error).message).toContain(`between byte ${places.rootA} and`);
+});
+
+test("who stops it hears how much was written, and the card is blank", async () => {
+  const stop = new AbortController();
+  const medium = new Medium(cardBytes);
+  const states: CardState[] = [];
+  const source = await openImage(path);
+  const drive = new Drive(medium.handle(), "/dev/test", cardBytes);
+  const writing = writeImage(source, drive, {
+    progress: { ...silentProgress, at: (done) => done >= 5 * mib && stop.abort() },
+    nonce: Buffer.alloc(16, 7),
+    signal: stop.signal,
+    onState: (state) => states.push(state),
+  });
+  await expect(writing).rejects.toThrow();
+  await source.close();
+  const last = states.at(-1);
+  expect(last).toMatchObject({ card: "blank", totalBytes: imageBytes });
+  expect(last?.card === "blank" && last.writtenBytes).toBeGreaterThan(2 * mib);
+  expect(isBlank(medium.stored)).toBe(true);
+});
+
+test("an image that is not what its map says leaves a blank card", async () => {
+  const wrong = bmap.ranges.map((range) =>
+    range.offset === places.rootA ? { ...range, sha256: "0".repeat(64) } : range,
+  );
+  const medium = new Medium(cardBytes);
+  const { error } = await write(medium, { bmap: { ...bmap, ranges: wrong } });
+  expect(error).toMatchObject({ code: "image.damaged" });
+  expect(isBlank(medium.stored)).toBe(true);
+});
+
+test("power may go at any write: the card is as it was, or has no table, or is complete", async () => {
+  const medium = new Medium(imageBytes + 4 * mib);
+  const { error } = await write(medium);
+  expect(error).toBeUndefined();
+  checkEveryCut(medium.log, imageBytes + 4 * mib);
+});
+
+test("the same on a card of exactly the image's length, whose last sectors hold the table's copy", async () => {
+  const medium = new Medium(imageBytes);
+  const { error } = await write(medium, { bmap });
+  expect(error).toBeUndefined();
+  checkEveryCut(medium.log, imageBytes);
+});
+
+/** What was flushed is there; of the writes since then any may be, whole or in part. */
+function checkEveryCut(log: readonly Entry[], sizeBytes: number): void {
+  const old = Buffer.alloc(sizeBytes, 0x11);
+  image.subarray(0, headSectors * sectorBytes).copy(old);
+  let durable = Buffer.from(old);
+  let pending: Exclude<Entry, "flush">[] = [];
+  let cuts = 0;
+  let complete = 0;
+  const judge = (card: Buffer) => {
+    cuts++;
+    if (card.equals(old)) return;
+    const backup = card.subarray(sizeBytes - sectorBytes, sizeBytes - sectorBytes + 8).toString("latin1");
+    if (table(card) === undefined && backup !== "EFI PART") return;
+    complete++;
+    for (const { offset, length } of bmap.ranges) {
+      if (offset < mib || offset >= imageBytes - mib) continue;
+      expect(card.subarray(offset, offset + length).equals(image.subarray(offset, offset + length))).toBe(true);
+    }
+  };
+  for (const entry of log) {
+    if (entry !== "flush") {
+      pending.push(entry);
+      continue;
+    }
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: pending.length, maxLength: pending.length }),
+        (parts) => {
+          const card = Buffer.from(durable);
+          pending.forEach(({ offset, bytes }, index) => {
+            const kept = Math.round((bytes.length * parts[index]!) / sectorBytes) * sectorBytes;
+            bytes.copy(card, offset, 0, kept);
+          });
+          judge(card);
+        },
+      ),
+      { numRuns: 6 },
+    );
+    durable = Buffer.from(durable);
+    for (const { offset, bytes } of pending) bytes.copy(durable, offset);
+    pending = [];
+    judge(durable);
+  }
+  // It did look at something, and at the end the card is complete.
+  expect(cuts).toBeGreaterThan(20);
+  expect(complete).toBeGreaterThan(0);
+  expect(table(durable)).toBeDefined();
+}
