@@ -43,6 +43,13 @@ export type ErrorCode =
   | "boot.noTrial"
   | "boot.firmwareTooOld"
   | "boot.writeFailed"
+  | "build.diskFull"
+  | "build.nixMissing"
+  | "build.nixNoBuilder"
+  | "build.nixNoDaemon"
+  | "build.nixTooOld"
+  | "build.noNetwork"
+  | "build.wrongBase"
   // image/lab
   | "lab.alreadyRunning"
   | "lab.notRunning"
