@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { assembleImage, imageName } from "../image/assemble.ts";
 import { type Board, boardNamed, boardNames } from "../image/boards.ts";
-import { Version } from "../image/bundle/bundle.ts";
+import { type Bundle, Version } from "../image/bundle/bundle.ts";
 import { buildDebianBundle } from "../image/bundle/debian.ts";
 import { removeLeftovers } from "../image/bundle/leftovers.ts";
 import { buildNixosBundle } from "../image/bundle/nixos.ts";
@@ -59,12 +59,11 @@ Linux that has Nix. The same input gives the same bytes.`,
       if (agent) programs.set("agent.mjs", resolve(agent));
       signal.throwIfAborted();
       const request = { board, version: version.data, extras: await deviceFiles(programs), projectFolder };
-      const bundle =
+      const bundle: Bundle & { staleBecause?: HamletError } =
         base === "nixos"
           ? await buildNixosBundle(request, abortable, progress)
           : await buildDebianBundle(request, abortable, progress);
-      const staleBecause = "staleBecause" in bundle ? bundle.staleBecause : undefined;
-      if (staleBecause) note(`${staleBecause.message}: taking the packages of the last build`);
+      if (bundle.staleBecause) note(`${bundle.staleBecause.message}: taking the packages of the last build`);
       signal.throwIfAborted();
       const there = await inspectImage(output).catch(() => undefined);
       const unchanged = there?.inputs === bundle.inputs && !there.isProvisioned;

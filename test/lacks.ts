@@ -4,7 +4,19 @@ import { delimiter, join } from "node:path";
 
 const programs = [
   ...["avahi-browse", "avahi-daemon", "chromium", "dbus-daemon", "ip", "mosquitto_sub", "nft", "nsenter", "openssl"],
-  ...["apt-get", "ping", "qemu-system-x86_64", "setpriv", "tc", "tcpdump", "unshare", "wg", "wireguard-go"],
+  ...[
+    "apt-get",
+    "nix-build",
+    "nix-instantiate",
+    "ping",
+    "qemu-system-x86_64",
+    "setpriv",
+    "tc",
+    "tcpdump",
+    "unshare",
+    "wg",
+    "wireguard-go",
+  ],
 ] as const;
 type Need = "root" | "namespaces" | "wireguard" | (typeof programs)[number];
 
