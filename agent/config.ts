@@ -70,7 +70,9 @@ export const AgentConfig = z.strictObject({
         .optional()
         .describe(
           "mqtts:// (verified TLS, port 8883) or mqtt:// (in clear, password too, port 1883) URL of an external broker that replaces the neighborhood's own",
-        ),
+        )
+        // JSON Schema knows URIs of every kind only.
+        .meta({ pattern: "^mqtts?://[^/]" }),
       intervalSeconds: z.int().min(1).max(3600).default(10).describe("between two metrics messages"),
       homeAssistant: z.boolean().default(true).describe("publish MQTT discovery topics for Home Assistant"),
     })

@@ -5,11 +5,12 @@ import { fileURLToPath } from "node:url";
 import { type Built, buildPrograms } from "../agent/build.ts";
 import { bundlePage } from "../dashboard/build.ts";
 import type { Extra } from "../image/bundle/root.ts";
+import unitsJson from "../nix/units.json" with { type: "json" };
 import { writeFileAtomic } from "../system/files.ts";
 
 export const projectFolder = fileURLToPath(new URL("..", import.meta.url));
 /** Where units and rules lie beside their programs, and where such a file goes on a device. */
-const unitFolders = ["agent/units", "provisioning/firstboot", "image/lab/guest", "ota/updater/units"];
+const unitFolders = Object.values(unitsJson).flat();
 const unitTargets = {
   service: "usr/lib/systemd/system",
   timer: "usr/lib/systemd/system",

@@ -1,14 +1,15 @@
-// `image build --board nuc -o out/`: Debian packages and our programs become a flashable image.
+// `image build --board nuc -o out/`: packages of Debian or NixOS and our programs become a flashable image.
 import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { assembleImage, imageName, sbomBeside } from "../image/assemble.ts";
 import { bmapText } from "../image/bmap.ts";
-import { boardNamed, boardNames } from "../image/boards.ts";
-import { Version } from "../image/bundle/bundle.ts";
+import { type Board, boardNamed, boardNames } from "../image/boards.ts";
+import { type Bundle, Version } from "../image/bundle/bundle.ts";
 import { buildDebianBundle } from "../image/bundle/debian.ts";
 import { removeLeftovers } from "../image/bundle/leftovers.ts";
 import { describeDifference } from "../image/bundle/lock.ts";
+import { buildNixosBundle } from "../image/bundle/nixos.ts";
 import { npmPackages } from "../image/bundle/npm.ts";
 import { mapImage } from "../image/flash/map.ts";
 import { inspectImage } from "../image/inspect.ts";
@@ -16,19 +17,25 @@ import packageJson from "../package.json" with { type: "json" };
 import { type Run, run } from "../system/command.ts";
 import { HamletError } from "../system/error.ts";
 import { writeFileAtomic } from "../system/files.ts";
-import { type Command, text, usageError } from "./command.ts";
+import { type Command, text, usageError, type Values } from "./command.ts";
 import { hearStop } from "./stop.ts";
 
 export const imageBuild: Command = {
-  usage: "image build --board <board> -o <folder>",
+  usage: "image build --board <board> -o <folder> [--base debian|nixos]",
   summary: "make a flashable image for a board",
   example: "hamlet image build --board nuc -o out/",
   details: `
 Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packages come from HAMLET_DEBIAN_MIRROR
-(one URL or several), else from this computer's own Debian sources. The same input gives the same bytes.`,
+(one URL or several), else from this computer's own Debian sources. With --base nixos Nix builds the system, on any
+Linux that has Nix. The same input gives the same bytes.`,
   options: {
     board: { type: "string", argument: "board", describe: `what the image is for: ${boardNames.join(", ")}` },
     out: { type: "string", short: "o", argument: "folder", describe: "where hamlet-<board>-<version>.img goes" },
+    base: {
+      type: "string",
+      argument: "debian|nixos",
+      describe: "whose packages the system is made of (default debian, where it knows the board)",
+    },
     version: { type: "string", argument: "v", describe: "version of the release (default: this project's)" },
     agent: { type: "string", argument: "file", describe: "a built agent to take instead of this project's" },
     locked: { type: "boolean", describe: "fail rather than take packages or tools other than the locked ones" },
@@ -40,6 +47,7 @@ Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packa
     const boardName = text(values, "board");
     if (!boardName) throw usageError(imageBuild, `--board is missing (${boardNames.join(", ")})`);
     const board = boardNamed(boardName);
+    const base = readBase(values, board);
     const version = Version.safeParse(text(values, "version") ?? packageJson.version);
     if (!version.success) throw usageError(imageBuild, "a version has letters, digits, and . ~ + - only");
     const output = join(resolve(out), imageName(board.name, version.data));
@@ -49,7 +57,7 @@ Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packa
     const { signal, exitCode } = hearStop();
     const abortable: Run = (argv, options) => run(argv, { ...options, signal, ownGroup: true });
     progress.stage("bundling the programs");
-    await removeLeftovers(tmpdir(), /^hamlet-(programs|mirror)-[A-Za-z0-9]{6}$/, Date.now());
+    await removeLeftovers(tmpdir(), /^hamlet-(programs|mirror|nix)-[A-Za-z0-9]{6}$/, Date.now());
     const work = await mkdtemp(join(tmpdir(), "hamlet-programs-"));
     try {
       const { programs, sources } = await buildAll(work).catch(notBuilt);
@@ -59,7 +67,11 @@ Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packa
       const extras = await deviceFiles(programs);
       const npm = await npmPackages(sources, projectFolder);
       const request = { board, version: version.data, extras, npm, projectFolder };
-      const bundle = await buildDebianBundle(request, { isLockedOnly: values["locked"] === true }, abortable, progress);
+      const isLockedOnly = values["locked"] === true;
+      const bundle: Bundle & { staleBecause?: HamletError } =
+        base === "nixos"
+          ? await buildNixosBundle(request, abortable, progress)
+          : await buildDebianBundle(request, { isLockedOnly }, abortable, progress);
       if (bundle.staleBecause) note(`${bundle.staleBecause.message}: taking the packages of the last build`);
       signal.throwIfAborted();
       const there = await inspectImage(output).catch(() => undefined);
@@ -95,6 +107,20 @@ Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packa
     return 0;
   },
 };
+
+/** Debian's packages where they can make the board and nobody asked for others: that needs no Nix. */
+export function readBase(values: Values, board: Board): "debian" | "nixos" {
+  const asked = text(values, "base");
+  if (asked !== undefined && asked !== "debian" && asked !== "nixos") {
+    throw usageError(imageBuild, `--base is debian or nixos, not '${asked}'`);
+  }
+  const base = asked ?? "debian";
+  if (board.builders.includes(base)) return base;
+  throw new HamletError("build.wrongBase", `Debian 12 has no kernel and no device tree for the ${board.describe}`, {
+    hint: `NixOS has: hamlet image build --base nixos --board ${board.name} -o <folder>`,
+    exitCode: 2,
+  });
+}
 
 const notBuilt = (cause: unknown): never => {
   throw new HamletError("build.failed", "the programs could not be bundled", {

@@ -63,6 +63,13 @@ export type ErrorCode =
   | "flash.tooSmall"
   | "flash.unsupported"
   | "flash.verifyFailed"
+  | "build.diskFull"
+  | "build.nixMissing"
+  | "build.nixNoBuilder"
+  | "build.nixNoDaemon"
+  | "build.nixTooOld"
+  | "build.noNetwork"
+  | "build.wrongBase"
   // image/lab
   | "lab.alreadyRunning"
   | "lab.notRunning"

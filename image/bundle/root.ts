@@ -4,6 +4,7 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import constants from "../../nix/constants.json" with { type: "json" };
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Board } from "../boards.ts";
@@ -27,9 +28,9 @@ export type BuildRequest = {
   projectFolder: string;
 };
 
-const rootUuid = "68616d6c-6574-4000-8000-0000726f6f74";
+const { rootUuid } = constants;
 /** User and group of the agent, the same on every device: files on `data` outlive an update. */
-export const hamletId = 990;
+const hamletId = constants.agentUserId;
 
 export type Part = { name: string; entries: Entry[] };
 

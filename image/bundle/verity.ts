@@ -1,17 +1,18 @@
 // dm-verity's hash tree for a root filesystem image, made without root and without the kernel.
 import { stat } from "node:fs/promises";
+import constants from "../../nix/constants.json" with { type: "json" };
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 
 /** Fixed: the salt only has to differ from other systems' trees, and the same root must give the same hash. */
-export const veritySalt = Buffer.from("hamlet verity salt, version one.").toString("hex");
-const uuid = "68616d6c-6574-4000-8000-766572697479";
+const { verityUuid } = constants;
+export const { veritySalt } = constants;
 export const verityBlockBytes = 4096;
 
 export type Verity = { rootHash: string; dataBlocks: number };
 
 export async function makeVerity(root: string, tree: string, run: Run): Promise<Verity> {
-  const argv = ["/sbin/veritysetup", "format", `--salt=${veritySalt}`, `--uuid=${uuid}`, root, tree] as const;
+  const argv = ["/sbin/veritysetup", "format", `--salt=${veritySalt}`, `--uuid=${verityUuid}`, root, tree] as const;
   const told = await run(argv, { timeoutMs: 120_000 });
   const rootHash = /Root hash:\s+([0-9a-f]{64})/.exec(told)?.[1];
   if (!rootHash) throw new HamletError("build.failed", "veritysetup told no root hash");

@@ -1,0 +1,21 @@
+// `npm run schema`: what Nix reads of this project's TypeScript, written to nix/. A test says when it is out of date.
+import { join } from "node:path";
+import { agentSchema, optionTable } from "../agent/schema.ts";
+import { initrdModules, rootModules } from "../image/bundle/packages.ts";
+import { writeFileAtomic } from "../system/files.ts";
+import { projectFolder } from "./build.ts";
+
+/** Paths in this project with their text. */
+export function nixData(): [path: string, text: string][] {
+  const schema = agentSchema();
+  const modules = { initrd: initrdModules, root: rootModules };
+  return [
+    ["nix/agent-schema.json", `${JSON.stringify(schema, null, 2)}\n`],
+    ["nix/kernel-modules.json", `${JSON.stringify(modules, null, 2)}\n`],
+    ["nix/options.md", optionTable(schema)],
+  ];
+}
+
+if (import.meta.main) {
+  for (const [path, text] of nixData()) await writeFileAtomic(join(projectFolder, path), text, { mode: 0o644 });
+}

@@ -1,0 +1,54 @@
+// The NixOS builder: nix/ and the files it reads, with the programs just built, go into a folder that Nix can evaluate by
+// itself; the bundle comes back as a link into Nix's store. Nix does the caching.
+import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import units from "../../nix/units.json" with { type: "json" };
+import type { Run } from "../../system/command.ts";
+import { errnoOf, HamletError } from "../../system/error.ts";
+import { cacheFolder } from "../../system/paths.ts";
+import type { Progress } from "../../system/progress.ts";
+import { type Bundle, readBundle } from "./bundle.ts";
+import { nixBuild, requireNix } from "./nix.ts";
+import type { BuildRequest } from "./root.ts";
+
+/** What the expressions in nix/ read outside of it. */
+const sources = ["nix", "image/bundle/root", "image/bundle/initrd", "package.json", ...Object.values(units).flat()];
+
+export async function buildNixosBundle(request: BuildRequest, run: Run, progress: Progress): Promise<Bundle> {
+  const { board, version } = request;
+  await requireNix(board, run);
+  const source = await mkdtemp(join(tmpdir(), "hamlet-nix-"));
+  const link = join(cacheFolder(), "nixos", `${board.name}-${version}`);
+  try {
+    await stageSource(request, source);
+    await mkdir(dirname(link), { recursive: true });
+    await nixBuild(`path:${source}?dir=nix#bundle-${board.name}`, link, board, run, progress);
+  } finally {
+    await rm(source, { recursive: true, force: true });
+  }
+  progress.stage("checking the system bundle");
+  const bundle = await readBundle(link);
+  if (bundle.board === board.name && bundle.version === version) return bundle;
+  throw new HamletError("bundle.invalid", `Nix made a bundle of ${bundle.board} ${bundle.version}`, {
+    hint: `wanted was ${board.name} ${version}: nix/flake.nix does not fit this program`,
+  });
+}
+
+/** Complete without git, npm packages or anything else of the checkout, so that only what counts decides what Nix builds. */
+export async function stageSource(request: BuildRequest, folder: string): Promise<void> {
+  const { version, extras, projectFolder } = request;
+  for (const path of sources) {
+    await cp(join(projectFolder, path), join(folder, path), { recursive: true }).catch((error) => {
+      // A room that is not built yet has no units.
+      if (errnoOf(error) !== "ENOENT") throw error;
+    });
+  }
+  await writeFile(join(folder, "nix/release.json"), `${JSON.stringify({ version })}\n`);
+  await rm(join(folder, "nix/programs"), { recursive: true, force: true });
+  await mkdir(join(folder, "nix/programs"));
+  // Units and rules are among the sources: extras that are no programs.
+  for (const { path, target } of extras.filter((extra) => extra.target.endsWith(".mjs"))) {
+    await copyFile(path, join(folder, "nix/programs", basename(target)));
+  }
+}

@@ -1,0 +1,68 @@
+# The bundle of one board: its NixOS configuration, evaluated, and what of it goes into the bundle.
+{ nixpkgs, nixos-hardware, board, version, programs, builtS }:
+let
+  inherit (nixpkgs) lib;
+  about = (lib.importJSON ./boards.json).${board};
+  constants = lib.importJSON ./constants.json;
+  nixos = nixpkgs.lib.nixosSystem {
+    system = about.nixSystem;
+    modules = [
+      ./modules/appliance.nix
+      { services.hamlet = { inherit board version programs; hardware = nixos-hardware; }; }
+    ];
+  };
+  inherit (nixos) config pkgs;
+  hamlet = config.services.hamlet;
+  # NixOS checks these only for a system that it puts together itself.
+  failed = map (one: one.message) (builtins.filter (one: !one.assertion) config.assertions);
+
+  kernel = config.boot.kernelPackages.kernel;
+  kernelModules = kernel.modules or kernel;
+  kernelFirmware = pkgs.symlinkJoin { name = "hamlet-firmware"; paths = config.hardware.firmware; };
+  modules = pkgs.makeModulesClosure {
+    kernel = kernelModules;
+    firmware = kernelFirmware;
+    rootModules = (lib.importJSON ./kernel-modules.json).root ++ config.boot.kernelModules;
+    allowMissing = true;
+  };
+  systemd = config.systemd.package;
+  nodejs = pkgs.nodejs-slim_24;
+  osRelease = import ./os-release.nix { inherit board version; };
+  efiFolder = "${systemd}/lib/systemd/boot/efi";
+
+  root = import ./root.nix {
+    inherit lib modules nodejs systemd builtS osRelease;
+    inherit (pkgs) runCommand;
+    inherit (config.system.build) etc;
+    inherit (config.system) path;
+    agent = hamlet.package;
+    appliance = hamlet.appliancePackage;
+    about = { inherit board version; };
+  };
+  initrd = import ./initrd.nix {
+    inherit lib constants kernelModules kernelFirmware;
+    inherit (pkgs) runCommand makeInitrdNG makeModulesClosure cpio zstd xz;
+    busybox = "${pkgs.pkgsStatic.busybox}/bin/busybox";
+    dmsetup = "${lib.getBin pkgs.lvm2}/bin/dmsetup";
+  };
+  makeBundle = import ./bundle.nix {
+    inherit lib constants;
+    inherit (pkgs) runCommand erofs-utils cryptsetup;
+  };
+in
+if failed != [ ] then throw (lib.concatStringsSep "\n" failed)
+else makeBundle {
+  inherit board version builtS root osRelease;
+  kernel = "${kernel}/${config.system.boot.loader.kernelFile}";
+  initrd = "${initrd}/initrd";
+  efi = if about.layout == "uefi" then {
+    stub = "${efiFolder}/linux${about.efi}.efi.stub";
+    loader = "${efiFolder}/systemd-boot${about.efi}.efi";
+  } else null;
+  rpi = if about.layout == "rpi" then {
+    configTxt = import ./config-txt.nix { inherit lib board; };
+    firmware = "${pkgs.raspberrypifw}/share/raspberrypi/boot";
+    deviceTrees = "${kernel}/dtbs";
+  } else null;
+  parts = { hamlet = programs; node = nodejs; inherit modules; };
+}

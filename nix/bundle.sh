@@ -1,0 +1,67 @@
+# The builder of bundle.nix.
+set -eu
+mkdir -p "$out"
+
+# The root filesystem: the tree, and every store path that it reaches. "closure" has for each path: itself, what made it,
+# how many it refers to, and those.
+cp -R --no-dereference "$root" tree
+chmod -R u+w tree
+store=${root%/*}
+mkdir -p "tree$store"
+awk '{ print; getline; getline count; while (count-- > 0) getline }' closure | LC_ALL=C sort -u >paths
+while read -r path; do
+  [ "$path" = "$root" ] || cp -a "$path" "tree$store/"
+done <paths
+size() { du -sb --apparent-size "$1" | cut -f1; }
+mkfs.erofs --quiet -Enoinline_data -x-1 --all-root -T"$builtS" -U"$rootUuid" "$out/root.erofs" tree >&2
+chmod -R u+w tree && rm -rf tree
+
+veritysetup format --salt="$veritySalt" --uuid="$verityUuid" "$out/root.erofs" "$out/verity.img" >told
+rootHash=$(sed -n 's/^Root hash:[[:space:]]*//p' told)
+blocks=$(($(stat -c %s "$out/root.erofs") / 4096))
+
+cp "$kernel" "$out/kernel"
+cp "$initrd" "$out/initrd"
+printf '%s' "$kernelArguments hamlet.verity=$rootHash hamlet.blocks=$blocks" >"$out/cmdline"
+printf '%s' "$osRelease" >"$out/os-release"
+if [ -n "${stub:-}" ]; then
+  cp "$stub" "$out/stub.efi"
+  cp "$loader" "$out/loader.efi"
+fi
+if [ -n "${configTxt:-}" ]; then
+  printf '%s' "$configTxt" >"$out/config.txt"
+  mkdir -p "$out/boot/overlays"
+  for file in $firmwareFiles; do cp "$firmware/$file" "$out/boot/"; done
+  for file in $deviceTreeFiles; do
+    found=$(find -L "$deviceTrees" -name "$file" | head -n 1)
+    [ -n "$found" ] || { echo "hamlet: the kernel has no device tree $file for $board" >&2; exit 1; }
+    cp "$found" "$out/boot/"
+  done
+  # The firmware asks for a Pi 3's device trees by these names.
+  for file in "$out"/boot/bcm2837-*.dtb; do
+    [ ! -e "$file" ] || cp "$file" "$(echo "$file" | sed 's/bcm2837-\(.*\)/bcm2710-\1/')"
+  done
+  for file in "$deviceTrees"/overlays/*.dtb*; do [ ! -e "$file" ] || cp "$file" "$out/boot/overlays/"; done
+fi
+chmod -R u+w "$out"
+
+json() { # name=value lines to the inside of an object
+  sep=
+  while IFS='=' read -r name value; do printf '%s"%s":%s' "$sep" "$name" "$value"; sep=,; done
+}
+rest=$(stat -c %s "$out/root.erofs")
+: >sizes
+for part in $parts; do
+  bytes=$(size "${part#*=}")
+  rest=$((rest - bytes))
+  echo "${part%%=*}=$bytes" >>sizes
+done
+[ "$rest" -ge 0 ] || rest=0
+echo "nixos=$rest" >>sizes
+(cd "$out" && find . -type f | sed 's|^\./||' | LC_ALL=C sort) >names
+while read -r name; do
+  printf '%s={"sha256":"%s","sizeBytes":%s}\n' "$name" "$(sha256sum <"$out/$name" | cut -d ' ' -f1)" "$(stat -c %s "$out/$name")"
+done <names >facts
+printf '{"format":2,"board":"%s","version":"%s","inputs":"%s","builtS":%s,"verity":{"rootHash":"%s","dataBlocks":%s},"parts":{%s},"files":{%s}}\n' \
+  "$board" "$version" "$inputs" "$builtS" "$rootHash" "$blocks" "$(json <sizes)" "$(json <facts)" >"$out/bundle.json"
+exit 0

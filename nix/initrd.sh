@@ -1,0 +1,30 @@
+# The builder of initrd.nix.
+set -eu
+mkdir root
+cd root
+mkdir -p bin dev etc modules proc root run sys usr var
+cp "$init" init
+cp "$busybox" bin/busybox
+chmod 755 init bin/busybox
+for applet in $applets; do ln -s busybox "bin/$applet"; done
+echo "$veritySalt" >etc/verity-salt
+: >modules/order
+# In the order in which modprobe would load them; busybox need not know how they are packed.
+if [ -e "$modules/insmod-list" ]; then
+  while read -r path; do
+    file=${path##*/}
+    name=$(echo "${file%%.ko*}" | tr - _).ko
+    [ ! -e "modules/$name" ] || continue
+    case $file in
+      *.xz) xz -dc "$path" >"modules/$name" ;;
+      *.zst) zstd -q -dc "$path" >"modules/$name" ;;
+      *) cp "$path" "modules/$name" ;;
+    esac
+    echo "$name" >>modules/order
+  done <"$modules/insmod-list"
+fi
+find . -exec touch -h -d @1 {} +
+mkdir -p "$out"
+find . -mindepth 1 | sed 's|^\./||' | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible | zstd -q -12 >"$out/initrd"
+cat "$withLibraries/initrd" >>"$out/initrd"
+exit 0

@@ -1,0 +1,56 @@
+# The agent on any NixOS machine: `services.hamlet.enable = true`, and a token in /var/lib/hamlet/agent/provision.json.
+{ config, lib, pkgs, ... }:
+let
+  inherit (lib) mkEnableOption mkIf mkOption types;
+  cfg = config.services.hamlet;
+  schema = import ../schema-options.nix { inherit lib; };
+  constants = lib.importJSON ../constants.json;
+  files = pkgs.callPackage ../files.nix {
+    inherit (cfg) programs;
+    nodejs = pkgs.nodejs-slim_24;
+    systemd = config.systemd.package;
+  };
+  folders = map (folder: ../.. + "/${folder}") (lib.importJSON ../units.json).agent;
+in
+{
+  options.services.hamlet = {
+    enable = mkEnableOption "the Hamlet agent";
+    programs = mkOption {
+      type = types.path;
+      description = "folder of the programs that `npm run build` makes";
+    };
+    package = mkOption {
+      type = types.package;
+      default = files { name = "hamlet-agent"; inherit folders; };
+      defaultText = "the agent's units and programs";
+      description = "units, programs and the command hamlet";
+    };
+    settings = mkOption {
+      type = types.submodule { options = schema.optionsOf (lib.importJSON ../agent-schema.json); };
+      default = { };
+      description = "the agent's settings, see options.md";
+    };
+  };
+
+  config = mkIf cfg.enable {
+    users.users.hamlet = {
+      isSystemUser = true;
+      uid = constants.agentUserId;
+      group = "hamlet";
+      description = "Hamlet agent";
+    };
+    users.groups.hamlet.gid = constants.agentUserId;
+
+    environment.etc."hamlet/agent.json".text = builtins.toJSON (schema.written cfg.settings);
+    environment.systemPackages = [ cfg.package ];
+    systemd.packages = [ cfg.package ];
+    services.udev.packages = [ cfg.package ];
+    systemd.units = import ../install-sections.nix { inherit lib; } folders;
+    systemd.services.hamlet-agent.path = [ pkgs.iproute2 pkgs.nftables pkgs.wireguard-tools pkgs.wireguard-go ];
+    systemd.tmpfiles.rules = [
+      "d /var/lib/hamlet 0755 root root -"
+      "d ${cfg.settings.stateFolder} 0700 hamlet hamlet -"
+    ];
+    boot.kernelModules = [ "wireguard" "tun" "nf_tables" ];
+  };
+}

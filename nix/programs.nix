@@ -1,0 +1,34 @@
+# The programs: those that `hamlet image build` has made already, or built here from source.
+# package-lock.json names no registry, so a build from source takes it from the environment:
+#   npm_config_registry=$(npm config get registry) nix build --impure ./nix#agent
+{ lib, pkgs, version }:
+let
+  registry = lib.removeSuffix "/" (builtins.getEnv "npm_config_registry");
+  source = lib.fileset.toSource {
+    root = ./..;
+    fileset = lib.fileset.unions (map (name: ../. + "/${name}")
+      [ "agent" "cli" "dashboard" "image" "nix" "ota" "provisioning" "system" "package.json" "package-lock.json" "tsconfig.json" ]);
+  };
+  lock = lib.importJSON ../package-lock.json;
+  # node_modules/a/node_modules/@b/c -> @b/c
+  nameOf = path: lib.last (lib.splitString "node_modules/" path);
+  address = path: { version, ... }:
+    "${registry}/${nameOf path}/-/${baseNameOf (nameOf path)}-${version}.tgz";
+  packageLock = lock // {
+    packages = lib.mapAttrs (path: entry: if entry ? integrity then entry // { resolved = address path entry; } else entry) lock.packages;
+  };
+in
+if builtins.pathExists ./programs then builtins.path { path = ./programs; name = "hamlet-programs"; }
+else if registry == "" then throw "building the programs from source needs the npm registry: set npm_config_registry and use --impure, or use `hamlet image build --base nixos`"
+else pkgs.buildNpmPackage {
+  pname = "hamlet-programs";
+  inherit version;
+  src = source;
+  nodejs = pkgs.nodejs_24;
+  npmDeps = pkgs.importNpmLock { npmRoot = source; inherit packageLock; };
+  inherit (pkgs.importNpmLock) npmConfigHook;
+  # The package `node` fetches a runtime when it is installed; nixpkgs has one.
+  npmFlags = [ "--ignore-scripts" ];
+  buildPhase = "node cli/build.ts";
+  installPhase = "mkdir -p $out && cp dist/*.mjs $out/";
+}

@@ -1,0 +1,29 @@
+# The tree of a device's root filesystem, links into the store: image/bundle/initrd/init and the units find everything where
+# a Debian image has it. Made from a NixOS configuration, without its activation: what that does at boot is done here, once.
+{ lib, runCommand, modules, etc, path, systemd, nodejs, agent, appliance, about, builtS, osRelease }:
+runCommand "hamlet-root"
+{
+  # usr/... = where it is
+  links = [
+    "bin=usr/bin"
+    "sbin=usr/bin"
+    "lib=usr/lib"
+    "usr/sbin=bin"
+    "usr/bin=${path}/bin"
+    "usr/lib/systemd=${systemd}/lib/systemd"
+    "usr/lib/modules=${modules}/lib/modules"
+    "usr/lib/firmware=${modules}/lib/firmware"
+    "usr/lib/hamlet/node=${nodejs}/bin/node"
+    "usr/lib/hamlet/system/sw=${path}"
+    "usr/lib/hamlet/system/systemd=${systemd}"
+    "usr/lib/hamlet/system/etc=${etc}/etc"
+    "usr/lib/hamlet/system/kernel-modules=${modules}"
+    "etc/os-release=../usr/lib/os-release"
+    "etc/hostname=/var/lib/hamlet/system/hostname"
+  ];
+  packages = [ agent appliance ];
+  etc = "${etc}/etc";
+  inherit osRelease;
+  release = builtins.toJSON (about // { inherit builtS; });
+}
+  (builtins.readFile ./root.sh)

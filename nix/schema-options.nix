@@ -1,0 +1,41 @@
+# JSON Schema becomes NixOS options: the agent's settings have their types, defaults and meanings from agent/config.ts.
+# A keyword that is not known here fails the evaluation: a check that got lost would be worse.
+{ lib }:
+let
+  inherit (lib) hasPrefix hasSuffix mapAttrs mkOption optionalAttrs removePrefix removeSuffix subtractLists types;
+
+  known = [ "$schema" "additionalProperties" "default" "description" "enum" "format" "items" "maximum" "minimum" "pattern" "properties" "required" "type" ];
+  # What JSON calls an integer goes this far (RFC 8259, 6).
+  farthest = 9007199254740991;
+  # JSON Schema looks for a pattern anywhere, strMatching takes the whole text.
+  whole = pattern:
+    (if hasPrefix "^" pattern then "" else ".*") + removeSuffix "$" (removePrefix "^" pattern) + (if hasSuffix "$" pattern then "" else ".*");
+
+  typeOf = schema:
+    let unknown = subtractLists known (builtins.attrNames schema); in
+    if unknown != [ ] then throw "schema-options.nix does not know '${builtins.head unknown}'"
+    else if schema ? format && !(schema ? pattern) then throw "schema-options.nix cannot check the format '${schema.format}' without a pattern"
+    else if schema ? enum then types.enum schema.enum
+    else {
+      boolean = types.bool;
+      integer = types.ints.between (schema.minimum or (-farthest)) (schema.maximum or farthest);
+      string = if schema ? pattern then types.strMatching (whole schema.pattern) else types.str;
+      array = types.listOf (typeOf schema.items);
+      object = types.submodule { options = optionsOf schema; };
+    }.${schema.type};
+
+  # A setting that may be left out and has no default is null, and `settings` are written without it.
+  optionOf = required: name: schema:
+    let isOptional = !(schema ? default) && !(builtins.elem name required); in
+    mkOption ({
+      type = if isOptional then types.nullOr (typeOf schema) else typeOf schema;
+      description = schema.description or "";
+    } // optionalAttrs (schema ? default || isOptional) { default = schema.default or null; });
+
+  optionsOf = schema: mapAttrs (optionOf (schema.required or [ ])) schema.properties;
+in
+{
+  inherit optionsOf;
+  # What the agent reads: no nulls.
+  written = lib.filterAttrsRecursive (_: value: value != null);
+}

@@ -1,0 +1,60 @@
+// Debian's Nix for tests: a store of its own in a temporary folder, no daemon, no network, the builders as this user.
+import { execFile } from "node:child_process";
+import { chmod, mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+export const nixFolder = join(import.meta.dirname, "../../nix");
+export const testFolder = import.meta.dirname;
+
+export type TestNix = AsyncDisposable & {
+  folder: string;
+  /** The value of an expression, forced to its end. */
+  evaluate(expression: string): Promise<unknown>;
+  /** Builds an expression's derivation and gives its path. */
+  build(expression: string): Promise<string>;
+  parse(file: string): Promise<void>;
+};
+
+export async function makeNix(): Promise<TestNix> {
+  const folder = await mkdtemp(join(tmpdir(), "hamlet-nix-test-"));
+  const env = {
+    ...process.env,
+    NIX_STORE_DIR: join(folder, "store"),
+    NIX_STATE_DIR: join(folder, "var"),
+    NIX_LOG_DIR: join(folder, "log"),
+    NIX_CONF_DIR: join(folder, "conf"),
+    NIX_CONFIG: "build-users-group =\nsandbox = false\nsubstitute = false",
+    LC_ALL: "C",
+  };
+  const start = async (program: string, ...args: string[]): Promise<string> => {
+    const done = await promisify(execFile)(program, args, { env, maxBuffer: 64 << 20 });
+    return done.stdout;
+  };
+  return {
+    folder,
+    async evaluate(expression) {
+      return JSON.parse(await start("nix-instantiate", "--eval", "--strict", "--json", "--expr", expression));
+    },
+    async build(expression) {
+      return (await start("nix-build", "--no-out-link", "--expr", expression)).trim();
+    },
+    async parse(file) {
+      await start("nix-instantiate", "--parse", file);
+    },
+    async [Symbol.asyncDispose]() {
+      await makeWritable(folder);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Nix takes away the right to write from what it has built. */
+async function makeWritable(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    await chmod(join(folder, entry.name), 0o755);
+    await makeWritable(join(folder, entry.name));
+  }
+}

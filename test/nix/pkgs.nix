@@ -1,0 +1,76 @@
+# A double of nixpkgs: packages made on the spot by this computer's own programs. Small, but each is a real derivation that
+# Nix builds, and mkfs.erofs, veritysetup, cpio and zstd are the real ones.
+{ lib, tools ? "/usr/sbin:/usr/bin:/sbin:/bin" }:
+let
+  derivationOf = name: attrs: script: derivation ({
+    inherit name;
+    system = builtins.currentSystem;
+    builder = "/bin/sh";
+    PATH = tools;
+    LC_ALL = "C";
+    args = [ "-c" script ];
+  } // attrs) // { pname = name; };
+  runCommand = name: attrs: derivationOf name (builtins.removeAttrs attrs [ "nativeBuildInputs" ]);
+  program = name: runCommand name { } "mkdir -p $out/bin; printf '#!/bin/sh\n' >$out/bin/${name}; chmod 755 $out/bin/${name}; exit 0";
+  copyOf = name: runCommand name { } "mkdir -p $out/bin; cp $(command -v ${name}) $out/bin/; exit 0";
+  callPackage = path: overrides:
+    let f = import path; in
+    f (builtins.intersectAttrs (builtins.functionArgs f) pkgs // overrides);
+  pkgs = {
+    inherit runCommand callPackage lib;
+    systemd = runCommand "systemd" { } ''
+      mkdir -p $out/lib/systemd/boot
+      for name in systemd systemd-sysctl; do cp /bin/true $out/lib/systemd/$name; done
+      cp -r /usr/lib/systemd/boot/efi $out/lib/systemd/boot/efi
+      exit 0
+    '';
+    nodejs-slim_24 = runCommand "nodejs-slim" { } "mkdir -p $out/bin; echo node >$out/bin/node; exit 0";
+    linuxPackages.kernel = runCommand "linux" { } "mkdir -p $out; echo kernel >$out/bzImage; exit 0";
+    linux-firmware = program "linux-firmware";
+    linuxPackagesFor = kernel: { inherit kernel; };
+    symlinkJoin = { name, paths }: runCommand name { inherit paths; } "mkdir -p $out; cp -rs $paths/. $out/; exit 0";
+    pkgsStatic.busybox = copyOf "busybox";
+    lvm2 = copyOf "dmsetup";
+    raspberrypifw = runCommand "raspberrypifw" { } ''
+      boot=$out/share/raspberrypi/boot; mkdir -p $boot
+      for name in bootcode.bin start.elf fixup.dat start4.elf fixup4.dat; do echo $name >$boot/$name; done; exit 0
+    '';
+    # As NixOS's etc.nix lays it out: links, and beside a file of its own what it has to have.
+    etcOf = entries: runCommand "etc"
+      {
+        files = lib.mapAttrsToList
+          (name: entry: "${name}=${if entry.text != null then builtins.toFile (builtins.replaceStrings [ "/" ] [ "-" ] name) entry.text else "${entry.source}"}")
+          entries;
+      } ''
+      for file in $files; do
+        name=''${file%%=*}
+        mkdir -p "$(dirname "$out/etc/$name")" && ln -s "''${file#*=}" "$out/etc/$name"
+      done
+      printf 'root:x:0:0::/root:/bin/sh\nhamlet:x:990:990::/:/bin/sh\n' >$out/users
+      for name in passwd:0644 shadow:0000; do
+        ln -s $out/users $out/etc/''${name%:*}
+        echo ''${name#*:} >$out/etc/''${name%:*}.mode; echo +0 >$out/etc/''${name%:*}.uid; echo +0 >$out/etc/''${name%:*}.gid
+      done
+      exit 0
+    '';
+    pathOf = packages: runCommand "system-path" { inherit packages; } ''
+      mkdir -p $out/bin
+      for package in $packages; do ln -s $package/bin/* $out/bin/; done
+      exit 0
+    '';
+    makeModulesClosure = { rootModules, ... }: runCommand "modules" { inherit rootModules; } ''
+      mkdir -p $out/lib/modules/6.0 $out/lib/firmware
+      echo one >$out/lib/modules/6.0/dm-mod.ko
+      echo two | xz >$out/lib/modules/6.0/erofs.ko.xz
+      for file in dm-mod.ko erofs.ko.xz; do echo $out/lib/modules/6.0/$file >>$out/insmod-list; done
+      exit 0
+    '';
+    makeInitrdNG = { name, contents, ... }: runCommand name { inherit (builtins.head contents) source target; } ''
+      mkdir -p root/bin $out && cp $source root/$target && cd root
+      find . | cpio --quiet -o -H newc | zstd -q >$out/initrd; exit 0
+    '';
+  } // lib.genAttrs
+    [ "cpio" "cryptsetup" "e2fsprogs" "erofs-utils" "ethtool" "iproute2" "iw" "nftables" "openssh" "util-linux" "wireguard-go" "wireguard-tools" "wpa_supplicant" "xz" "zstd" ]
+    program;
+in
+pkgs

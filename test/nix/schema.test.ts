@@ -1,0 +1,139 @@
+// The agent's settings in Nix are the agent's settings: same names, same defaults, same refusals.
+
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { AgentConfig } from "../../agent/config.ts";
+import { agentSchema } from "../../agent/schema.ts";
+import { nixData } from "../../cli/schema.ts";
+import { lacks } from "../lacks.ts";
+import { makeNix, nixFolder, testFolder } from "./nix.ts";
+
+const valid: unknown[] = [
+  {},
+  { name: "attic" },
+  { name: "a" },
+  { name: "a".repeat(63) },
+  { seeds: ["192.0.2.1:7780", "host:1"] },
+  { link: { helloPort: 1, pagePort: 0, interfaces: ["eth0"] } },
+  { link: { interfaces: [] } },
+  { mesh: { mtu: 1280, keepaliveSeconds: 0, interface: "mesh1", guard: false } },
+  { cluster: { port: 65535 } },
+  { telemetry: { broker: "mqtts://broker.example:8883", intervalSeconds: 3600, homeAssistant: false } },
+  { telemetry: { broker: "mqtt://user:word@10.0.0.1" } },
+  { tuning: { enabled: false } },
+  { provisionFile: "/run/provision.json", stateFolder: "/srv/hamlet" },
+];
+const invalid: unknown[] = [
+  { nmae: "attic" },
+  { name: "" },
+  { name: "Attic" },
+  { name: "-attic" },
+  { name: "attic-" },
+  { name: "a".repeat(64) },
+  { name: "attic\nkitchen" },
+  { name: 7 },
+  { board: null, seeds: null },
+  { seeds: "192.0.2.1:7780" },
+  { seeds: [7] },
+  { link: [] },
+  { link: { helloPort: 0 } },
+  { link: { helloPort: 65536 } },
+  { link: { helloPort: "7780" } },
+  { link: { helloPort: 7780.5 } },
+  { link: { port: 1 } },
+  { link: { interfaces: [["eth0"]] } },
+  { mesh: { mtu: 1279 } },
+  { mesh: { mtu: 9001 } },
+  { mesh: { interface: "a-b" } },
+  { mesh: { interface: "abcdefghijklmnop" } },
+  { mesh: { guard: "yes" } },
+  { mesh: { keepaliveSeconds: -1 } },
+  { telemetry: { broker: "http://broker" } },
+  { telemetry: { broker: "mqtts://" } },
+  { telemetry: { broker: "broker.example" } },
+  { telemetry: { intervalSeconds: 0 } },
+  { tuning: { enabled: 1 } },
+  { tuning: { enabled: true, more: 1 } },
+];
+
+/** For each config the settings as Nix writes them, or null where it refuses. */
+async function inNix(configs: unknown[]): Promise<unknown[]> {
+  await using nix = await makeNix();
+  const file = join(nix.folder, "configs.json");
+  await writeFile(file, JSON.stringify(configs));
+  return (await nix.evaluate(`
+    let
+      lib = import ${testFolder}/lib.nix;
+      schema = import ${nixFolder}/schema-options.nix { inherit lib; };
+      options = schema.optionsOf (lib.importJSON ${nixFolder}/agent-schema.json);
+      settings = config: schema.written (lib.evalModules { modules = [ { inherit options; } { inherit config; } ]; }).config;
+      tried = config: let value = settings config; in builtins.tryEval (builtins.deepSeq value value);
+    in map (config: let done = tried config; in if done.success then done.value else null) (lib.importJSON ${file})`)) as unknown[];
+}
+
+const inZod = (config: unknown): unknown => AgentConfig.safeParse(config).data ?? null;
+
+test("what Nix reads of this project is what the TypeScript says", async () => {
+  for (const [path, text] of nixData()) {
+    const written = await readFile(join(nixFolder, "..", path), "utf8");
+    expect(written, `${path} is out of date: npm run schema`).toBe(text);
+  }
+});
+
+test("the table has both kinds", () => {
+  expect(valid.filter((config) => inZod(config) === null)).toEqual([]);
+  expect(invalid.filter((config) => inZod(config) !== null)).toEqual([]);
+});
+
+test.skipIf(lacks("nix-instantiate"))(
+  "Nix takes the settings that the agent takes, and fills in the same",
+  async () => {
+    expect(await inNix(valid)).toEqual(valid.map(inZod));
+  },
+);
+
+test.skipIf(lacks("nix-instantiate"))("Nix refuses the settings that the agent refuses", async () => {
+  expect(await inNix(invalid)).toEqual(invalid.map(() => null));
+});
+
+test.skipIf(lacks("nix-instantiate"))("so it is with any others", async () => {
+  const configs = fc.sample(anyConfig(agentSchema()), { numRuns: 300, seed: 3 });
+  const agreed = configs.map(inZod);
+  expect(agreed.filter((config) => config !== null).length).toBeGreaterThan(30);
+  expect(agreed.filter((config) => config === null).length).toBeGreaterThan(30);
+  expect(await inNix(configs)).toEqual(agreed);
+});
+
+test.skipIf(lacks("nix-instantiate"))("a keyword that the converter does not know stops it", async () => {
+  await using nix = await makeNix();
+  const convert = (schema: object) =>
+    nix.evaluate(`
+      ((import ${nixFolder}/schema-options.nix { lib = import ${testFolder}/lib.nix; }).optionsOf
+        (builtins.fromJSON ''${JSON.stringify({ properties: { it: schema } })}'')).it.type.name`);
+  await expect(convert({ type: "string", maxLength: 5 })).rejects.toThrow("does not know 'maxLength'");
+  await expect(convert({ type: "string", format: "email" })).rejects.toThrow("format 'email'");
+});
+
+type Node = ReturnType<typeof agentSchema>;
+
+/** Settings of the right shape with values that are mostly right. */
+function anyConfig(node: Node): fc.Arbitrary<unknown> {
+  if (node.properties) {
+    const fields = Object.entries(node.properties).map(([name, child]) => [name, anyConfig(child)] as const);
+    return fc.record(Object.fromEntries(fields), { requiredKeys: [] });
+  }
+  const wrong = fc.constantFrom<unknown[]>("", -1, 0.5, true, [], "a b", 70_000);
+  const right: fc.Arbitrary<unknown> =
+    node.type === "boolean"
+      ? fc.boolean()
+      : node.type === "integer"
+        ? fc.integer({ min: (node.minimum ?? 0) - 1, max: (node.maximum ?? 100) + 1 })
+        : node.type === "array"
+          ? fc.array(fc.string())
+          : node.pattern?.startsWith("^mqtt")
+            ? fc.constantFrom("mqtt://a", "mqtts://b.example:1/c")
+            : fc.constantFrom("attic", "x9", "hamlet0");
+  return fc.oneof({ weight: 60, arbitrary: right }, { weight: 1, arbitrary: wrong });
+}
