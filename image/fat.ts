@@ -152,7 +152,10 @@ function* entriesOf(folder: Buffer): Generator<NameEntry> {
       const text = piece.toString("utf16le").replace(/\0.*$/s, "");
       long = entry[0]! & 0x40 ? text : text + long;
     } else {
-      const [base, extension] = [entry.toString("latin1", 0, 8).trimEnd(), entry.toString("latin1", 8, 11).trimEnd()];
+      // A short name is in capitals; two bits say that it was typed in small letters (Windows NT's, and mtools').
+      const cased = (text: string, bit: number) => (entry.readUInt8(12) & bit ? text.toLowerCase() : text);
+      const base = cased(entry.toString("latin1", 0, 8).trimEnd(), 0x08);
+      const extension = cased(entry.toString("latin1", 8, 11).trimEnd(), 0x10);
       const isLabel = (attributes & 0x08) !== 0;
       if (!isLabel) {
         yield {

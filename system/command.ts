@@ -11,8 +11,10 @@ export type RunOptions = {
   env?: Record<string, string | undefined>;
   /** Called for each line of stderr, for progress; the tail is kept for the error either way. */
   onStderrLine?: (line: string) => void;
-  /** Ends the program: SIGTERM, and what is still there two seconds later is killed. */
+  /** Ends the program: SIGTERM, and what is still there `graceMs` later is killed. */
   signal?: AbortSignal;
+  /** Default 10 s: a package builder that is stopped takes away thousands of files first. */
+  graceMs?: number;
   /**
    * A process group of its own, which ends as a whole: for a program that starts others. A terminal's Ctrl-C does not
    * reach it, so whoever sets this gives a `signal` too.
@@ -24,10 +26,19 @@ export type Run = (argv: Argv, options?: RunOptions) => Promise<string>;
 
 const keptStderrChars = 4_000;
 const maxStdoutBytes = 64 << 20;
-const stopGraceMs = 2_000;
+const defaultGraceMs = 10_000;
 
 export const run: Run = ([file, ...args], options = {}) => {
-  const { timeoutMs = 10_000, input, cwd, env, onStderrLine, signal, ownGroup = false } = options;
+  const {
+    timeoutMs = 10_000,
+    input,
+    cwd,
+    env,
+    onStderrLine,
+    signal,
+    ownGroup = false,
+    graceMs = defaultGraceMs,
+  } = options;
   const what = `${file} ${args.find((arg) => !arg.startsWith("-")) ?? ""}`.trim();
   return new Promise((resolve, reject) => {
     const stoppedError = () => new HamletError("command.failed", `${what} was stopped`, { cause: signal?.reason });
@@ -62,7 +73,7 @@ export const run: Run = ([file, ...args], options = {}) => {
     let grace: NodeJS.Timeout | undefined;
     const stop = () => {
       send("SIGTERM");
-      grace = setTimeout(kill, stopGraceMs);
+      grace = setTimeout(kill, graceMs);
     };
     signal?.addEventListener("abort", stop, { once: true });
     const over = () => {

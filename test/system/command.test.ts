@@ -54,7 +54,8 @@ test("an abort asks the whole group to end and lets it tidy up", async () => {
 
 test("who does not listen to the abort is killed", async () => {
   const over = new AbortController();
-  const running = run(family("trap '' TERM;"), { cwd: folder, ownGroup: true, signal: over.signal, timeoutMs: 60_000 });
+  const options = { cwd: folder, ownGroup: true, signal: over.signal, graceMs: 200, timeoutMs: 60_000 };
+  const running = run(family("trap '' TERM;"), options);
   const failed = expect(running).rejects.toMatchObject({ message: expect.stringMatching(/was stopped$/) });
   const child = await eventually(async () => (await pidIn("child")) || false);
   over.abort();
