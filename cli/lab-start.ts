@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { text as readText } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { labBoard, labBoardNames } from "../image/lab/boards.ts";
 import type { LabClient } from "../image/lab/client.ts";
 import { SupervisorOptions } from "../image/lab/options.ts";
 import { refuseSecondLab, startLab } from "../image/lab/start.ts";
@@ -16,6 +17,12 @@ import { type Command, type Option, text, usageError, type Values } from "./comm
 
 export const machineOptions: Record<string, Option> = {
   devices: { type: "string", argument: "count", describe: "how many, 1 to 6", default: "3" },
+  board: {
+    type: "string",
+    multiple: true,
+    argument: "board",
+    describe: `${labBoardNames.join(", ")}; repeated, the devices take them in turn (default nuc)`,
+  },
   image: { type: "string", argument: "file", describe: "disk image (default: this project's, built if need be)" },
   accel: { type: "string", argument: "kvm|tcg", describe: "how to run them (default: KVM where it truly works)" },
   disk: { type: "string", argument: "kind", describe: "virtio, nvme or usb", default: "virtio" },
@@ -37,20 +44,24 @@ export async function startFromValues(command: Command, values: Values, signal?:
     isProvisioned: values["unprovisioned"] !== true,
   });
   if (!options.success) throw usageError(command, explainIssues(options.error));
-  await refuseSecondLab();
   const image = text(values, "image");
-  const path = image === undefined ? await labImage(signal) : resolve(image);
+  const boards = Array.isArray(values["board"]) ? values["board"] : undefined;
+  if (image !== undefined && boards) throw usageError(command, "--board goes without --image, which tells its own");
+  for (const board of boards ?? []) labBoard(board);
+  await refuseSecondLab();
+  const images: string[] = image === undefined ? [] : [resolve(image)];
+  for (const board of image === undefined ? (boards ?? ["nuc"]) : []) images.push(await labImage(board, signal));
   signal?.throwIfAborted();
-  return startLab({ ...options.data, image: path });
+  return startLab({ ...options.data, images });
 }
 
 /**
- * This project's image, built if something changed, by `image build` in a process group of its own:
+ * This project's image for a board, built if something changed, by `image build` in a process group of its own:
  * a change of mind ends all of its programs, and so does our own sudden end.
  */
-export async function labImage(signal?: AbortSignal): Promise<string> {
+export async function labImage(board = "nuc", signal?: AbortSignal): Promise<string> {
   const hamlet = fileURLToPath(new URL("./hamlet.ts", import.meta.url));
-  const build = [hamlet, "image", "build", "--board", "nuc", "-o", join(cacheFolder(), "image"), "--json"];
+  const build = [hamlet, "image", "build", "--board", board, "-o", join(cacheFolder(), "image"), "--json"];
   // Killed as we may be, we tell nobody: the kernel then sends the builder SIGTERM.
   const argv = ["--pdeathsig", "TERM", process.execPath, ...build];
   const child = spawn("setpriv", argv, { detached: true, stdio: ["ignore", "pipe", "inherit"] });

@@ -7,7 +7,7 @@ import { machineOptions, startFromValues, waitForLab } from "./lab-start.ts";
 import { hearStop } from "./stop.ts";
 
 export const labUp: Command = {
-  usage: "lab up [--devices 3] [--image <file>]",
+  usage: "lab up [--devices 3] [--board <board>] [--image <file>]",
   summary: "start a virtual neighborhood and return when its devices see each other alive",
   example: "hamlet lab up --devices 3",
   details: `

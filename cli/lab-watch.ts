@@ -14,7 +14,7 @@ import { hearStop } from "./stop.ts";
 const secondSignalMs = 300;
 
 export const labWatch: Command = {
-  usage: "lab watch [--devices 3] [--image <file>]",
+  usage: "lab watch [--devices 3] [--board <board>] [--image <file>]",
   summary: "start a virtual neighborhood, watch it come up, and end it with Ctrl-C",
   example: "hamlet lab watch",
   details: "What npm start runs. Times are seconds since the devices got power.",

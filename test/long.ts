@@ -97,7 +97,7 @@ function churn(size: number, seed: number): void {
 
 /** A device's power goes at a moment that the seed chooses, boot or first boot included: it comes back as itself, or for the first time. */
 async function cutPower(seed: number): Promise<void> {
-  await using lab = await bootLab({ image: await labImage(), devices: 2 });
+  await using lab = await bootLab({ images: [await labImage()], devices: 2 });
   const afterMs = 2_000 + ((seed * 7_919) % 97) * 1_000;
   await new Promise((resolve) => setTimeout(resolve, afterMs));
   const before = deviceOf(await lab.status(), "cellar").id;

@@ -4,11 +4,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { access, constants, copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { labBoard, type UefiMachine } from "./boards.ts";
 
 export type Accelerator = "kvm" | "tcg";
-
-/** Debian and Ubuntu put OVMF here; 4 MB, without Secure Boot. */
-export const firmware = { code: "/usr/share/OVMF/OVMF_CODE_4M.fd", vars: "/usr/share/OVMF/OVMF_VARS_4M.fd" };
 
 const probeDeadlineMs = 10_000;
 
@@ -18,6 +16,7 @@ export async function chooseAccelerator(device = "/dev/kvm"): Promise<Accelerato
   } catch {
     return "tcg";
   }
+  const { firmware } = nuc();
   const folder = await mkdtemp(join(tmpdir(), "hamlet-kvm-"));
   try {
     await copyFile(firmware.vars, join(folder, "vars.fd"));
@@ -27,11 +26,14 @@ export async function chooseAccelerator(device = "/dev/kvm"): Promise<Accelerato
   }
 }
 
+const nuc = () => labBoard("nuc").machine as UefiMachine;
+
 function firmwareSpeaks(folder: string): Promise<boolean> {
+  const { firmware, program } = nuc();
   const child: ChildProcess = spawn(
     "setpriv",
     [
-      ...["--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"],
+      ...["--pdeathsig", "KILL", program, "-nodefaults", "-no-user-config", "-display", "none"],
       ...["-machine", "q35,accel=kvm", "-cpu", "host", "-m", "128", "-serial", "stdio"],
       ...["-drive", `if=pflash,format=raw,unit=0,readonly=on,file=${firmware.code}`],
       ...["-drive", `if=pflash,format=raw,unit=1,file=${join(folder, "vars.fd")}`],

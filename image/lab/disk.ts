@@ -1,17 +1,29 @@
-// A virtual device's disk: a copy-on-write layer over the image, which stays as users flash it.
-import { copyFile, stat } from "node:fs/promises";
+// A virtual device's disk: what it has after the image was flashed onto it. The image itself stays as users flash it.
+import { copyFile, rename, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import type { Run } from "../../system/command.ts";
-import { firmware } from "./accelerator.ts";
+import { labBoard } from "./boards.ts";
+import type { LabDevice } from "./devices.ts";
 import { machineFiles } from "./machine.ts";
 
 /** The smallest card one still buys. As on a real one there is room behind the image, for the first boot to take. */
 const leastDiskBytes = 8_000_000_000;
+/** QEMU takes only powers of two for an SD card. */
+const cardBytes = 2 ** 33;
 
-/** A fresh disk over `image` and fresh firmware variables: the device as it comes out of the box. */
-export async function makeDisk(run: Run, folder: string, name: string, image: string): Promise<void> {
+/** A fresh disk with `image`, and fresh firmware variables: the device as it comes out of the box. */
+export async function makeDisk(run: Run, folder: string, { name, board }: LabDevice, image: string): Promise<void> {
   const files = machineFiles(name);
-  await copyFile(firmware.vars, join(folder, files.vars));
+  const { machine } = labBoard(board);
+  if (machine.kind === "pi") {
+    // A file of its own, which the emulated firmware reads as QEMU does.
+    const unfinished = join(folder, `${files.card}.new`);
+    await run(["cp", "--reflink=auto", "--sparse=always", image, unfinished], { timeoutMs: 120_000 });
+    await truncate(unfinished, Math.max(cardBytes, (await stat(image)).size));
+    await rename(unfinished, join(folder, files.card));
+    return;
+  }
+  await copyFile(machine.firmware.vars, join(folder, files.vars));
   const sizeBytes = Math.max(leastDiskBytes, (await stat(image)).size);
   const words = ["-f", "qcow2", "-F", "raw", "-b", image, files.overlay, String(sizeBytes)];
   await run(["qemu-img", "create", "-q", ...words], { cwd: folder });
@@ -21,10 +33,11 @@ export async function makeDisk(run: Run, folder: string, name: string, image: st
 export async function writeToDisk(
   run: Run,
   folder: string,
-  name: string,
+  { name, board }: LabDevice,
   { source, offset, length }: { source: string; offset: number; length: number },
 ): Promise<void> {
-  await run(["qemu-io", "-f", "qcow2", "-c", `write -q -s ${source} ${offset} ${length}`, machineFiles(name).overlay], {
-    cwd: folder,
-  });
+  const files = machineFiles(name);
+  const isCard = labBoard(board).machine.kind === "pi";
+  const [format, disk] = isCard ? ["raw", files.card] : ["qcow2", files.overlay];
+  await run(["qemu-io", "-f", format!, "-c", `write -q -s ${source} ${offset} ${length}`, disk!], { cwd: folder });
 }

@@ -5,7 +5,7 @@ import type { Run } from "../../system/command.ts";
 import type { Log } from "../../system/log.ts";
 import type { Accelerator } from "./accelerator.ts";
 import type { Doors } from "./channel/doors.ts";
-import { labDevices, unknownDevice } from "./devices.ts";
+import { type LabDevice, labDevices, unknownDevice } from "./devices.ts";
 import { labLan } from "./dhcp.ts";
 import { makeDisk } from "./disk.ts";
 import { makeLan } from "./lan.ts";
@@ -18,7 +18,8 @@ import { makeVirtualDevice, type VirtualDevice } from "./virtual-device.ts";
 export type LabOptions = {
   /** The working folder of this process: sockets are named relative to it, since a socket's path may have 107 bytes only. */
   folder: string;
-  image: string;
+  /** The devices' images in turn, each with its board. */
+  images: { path: string; board: string }[];
   devices: number;
   accelerator: Accelerator;
   disk: DiskKind;
@@ -26,7 +27,7 @@ export type LabOptions = {
   memoryMb: number;
   hasLabPort: boolean;
   /** Fills in a device's provision block, on its fresh disk. */
-  provision: (name: string) => Promise<void>;
+  provision: (device: LabDevice, image: string) => Promise<void>;
   run: Run;
   log: Log;
   clock: Clock;
@@ -52,10 +53,14 @@ const maxEvents = 10_000;
 const joinPort = "join.lan";
 
 export async function makeLab(options: LabOptions): Promise<Lab> {
-  const { folder, clock, log, run, image, provision, accelerator, disk, nic, memoryMb, hasLabPort } = options;
+  const { folder, clock, log, run, images, provision, accelerator, disk, nic, memoryMb, hasLabPort } = options;
   const startedMs = clock.monotonic();
   const nowS = () => Math.round(clock.monotonic() - startedMs) / 1000;
-  const described = labDevices(options.devices);
+  const described = labDevices(
+    options.devices,
+    images.map(({ board }) => board),
+  );
+  const imageOf = (device: LabDevice): string => images[described.indexOf(device) % images.length]!.path;
   const devices = new Map<string, VirtualDevice>();
   const listeners = new Set<(event: LabEvent) => void>();
   const events: LabEvent[] = [];
@@ -81,8 +86,8 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
   const hub = makeLan(described.map(({ lanMac }) => lanMac));
   for (const device of described) {
     await hub.openPort(device.name, machineFiles(device.name).lan);
-    await makeDisk(run, folder, device.name, image);
-    await provision(device.name);
+    await makeDisk(run, folder, device, imageOf(device));
+    await provision(device, imageOf(device));
     const spec = { device, folder, accelerator, disk, nic, memoryMb, hasLabPort, pagePort: await freePort() };
     devices.set(
       device.name,
@@ -113,11 +118,11 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
       pid: process.pid,
       elapsedS: nowS(),
       accelerator,
-      image,
       devices: standings(sights, nowS()).map((standing) => {
         const { device, pagePort } = deviceOf(standing.name).spec;
         const console = join(folder, machineFiles(device.name).console);
-        return { ...standing, serial: device.serial, page: `http://127.0.0.1:${pagePort}/`, console };
+        const about = { board: device.board, image: imageOf(device), serial: device.serial };
+        return { ...standing, ...about, page: `http://127.0.0.1:${pagePort}/`, console };
       }),
     }),
     follow(listener) {

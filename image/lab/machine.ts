@@ -1,8 +1,9 @@
-// One virtual device: a QEMU machine with UEFI firmware, a copy-on-write disk over the image, and the lab's cables.
+// One virtual device: a QEMU machine with the firmware of its board, its disk, and the lab's cables.
 import { type ChildProcess, spawn } from "node:child_process";
 import { createServer } from "node:net";
 import type { Argv } from "../../system/command.ts";
-import { type Accelerator, firmware } from "./accelerator.ts";
+import type { Accelerator } from "./accelerator.ts";
+import { labBoard, type PiMachine, type UefiMachine } from "./boards.ts";
 import type { LabDevice } from "./devices.ts";
 
 export type DiskKind = "virtio" | "nvme" | "usb";
@@ -24,53 +25,99 @@ export type MachineSpec = {
 /** Files of a machine, relative to its folder: a unix socket's whole path may have 107 bytes only. */
 export const machineFiles = (name: string) => ({
   overlay: `${name}.qcow2`,
+  card: `${name}.card.img`,
+  kernel: `${name}.kernel`,
+  initrd: `${name}.initrd`,
+  deviceTree: `${name}.dtb`,
   vars: `${name}.vars.fd`,
   console: `${name}.console.log`,
   lan: `${name}.lan`,
   port: `${name}.port`,
 });
 
+const argument = (name: string, ...values: string[]) => [`-${name}`, values.join(",")];
+const quiet = ["-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"];
+
+/** A machine that starts from its disk by UEFI firmware. */
 export function machineArgv(spec: MachineSpec): Argv {
   const { device, accelerator } = spec;
+  const machine = labBoard(device.board).machine as UefiMachine;
   const files = machineFiles(device.name);
   const nic = spec.nic === "virtio" ? "virtio-net-pci" : "e1000e";
-  const argument = (name: string, ...values: string[]) => [`-${name}`, values.join(",")];
+  const isNative = accelerator === "kvm" && process.arch === machine.kvmOn;
   return [
-    "qemu-system-x86_64",
-    ...["-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"],
+    machine.program,
+    ...quiet,
     ...argument("name", `hamlet-${device.name}`),
-    ...["-machine", "q35"],
+    ...["-machine", machine.machine],
     // QEMU would keep up to a GiB of translated code; a quarter of that is as fast and lets six devices fit into memory.
-    ...argument("accel", ...(accelerator === "kvm" ? ["kvm"] : ["tcg", "tb-size=256"])),
-    ...argument("cpu", accelerator === "kvm" ? "host" : "max"),
+    ...argument("accel", ...(isNative ? ["kvm"] : ["tcg", "tb-size=256"])),
+    ...["-cpu", isNative ? "host" : machine.cpu],
     // One core is fastest without KVM; it is also the smallest device we promise.
     ...["-smp", "1", "-m", String(spec.memoryMb)],
-    ...argument("drive", "if=pflash", "format=raw", "unit=0", "readonly=on", `file=${firmware.code}`),
+    ...argument("drive", "if=pflash", "format=raw", "unit=0", "readonly=on", `file=${machine.firmware.code}`),
     ...argument("drive", "if=pflash", "format=raw", "unit=1", `file=${files.vars}`),
-    ...argument("smbios", "type=1", "manufacturer=Hamlet", "product=Lab", `serial=${device.serial}`),
+    // QEMU: by this name a system on a board without CPUID knows that it is in a virtual machine.
+    ...argument("smbios", "type=1", "manufacturer=QEMU", "product=Hamlet lab", `serial=${device.serial}`),
     ...["-uuid", device.uuid],
     ...["-device", "virtio-rng-pci"],
     ...diskArguments(spec.disk, files.overlay),
-    ...argument("netdev", "stream", "id=lan", "server=off", "addr.type=unix", `addr.path=${files.lan}`),
     // No option ROM: nothing boots from the network here, and the firmware need not try.
-    ...argument("device", nic, "netdev=lan", `mac=${device.lanMac}`, "romfile="),
-    ...argument(
-      "netdev",
-      ...["user", "id=page", "restrict=on", "ipv6=off", `net=${device.pageNet}`],
-      `hostfwd=tcp:127.0.0.1:${spec.pagePort}-:80`,
-    ),
-    ...argument("device", nic, "netdev=page", `mac=${device.pageMac}`, "romfile="),
-    ...argument("chardev", "file", "id=console", `path=${files.console}`, "append=on"),
+    ...networkArguments(spec, (id, mac) => argument("device", nic, `netdev=${id}`, `mac=${mac}`, "romfile=")),
+    ...consoleArguments(files.console),
     ...["-serial", "chardev:console"],
     ...(spec.hasLabPort
       ? [
-          ...argument("chardev", "socket", "id=lab", `path=${files.port}`, "server=on", "wait=off"),
+          ...portArguments(files.port),
           ...["-device", "virtio-serial-pci"],
           ...argument("device", "virtserialport", "chardev=lab", "name=org.hamlet.lab"),
         ]
       : []),
   ] as unknown as Argv;
 }
+
+/** A Raspberry Pi that starts what its firmware has loaded. A reset ends QEMU: what comes next is the firmware's to say. */
+export function piArgv(spec: MachineSpec, commandLine: string): Argv {
+  const { device } = spec;
+  const machine = labBoard(device.board).machine as PiMachine;
+  const files = machineFiles(device.name);
+  return [
+    machine.program,
+    ...quiet,
+    ...argument("name", `hamlet-${device.name}`),
+    ...["-machine", machine.machine, "-no-reboot"],
+    ...argument("accel", "tcg", "tb-size=256"),
+    ...["-kernel", files.kernel, "-initrd", files.initrd, "-dtb", files.deviceTree, "-append", commandLine],
+    ...argument("drive", "if=sd", "format=raw", `file=${files.card}`),
+    ...networkArguments(spec, (id, mac) => argument("device", "usb-net", `netdev=${id}`, `mac=${mac}`)),
+    ...consoleArguments(files.console),
+    // The first is the PL011, where the lab is; the second the mini UART, the kernel's console.
+    ...(spec.hasLabPort ? [...portArguments(files.port), "-serial", "chardev:lab"] : ["-serial", "null"]),
+    ...["-serial", "chardev:console"],
+  ] as unknown as Argv;
+}
+
+function networkArguments(spec: MachineSpec, card: (netdev: string, mac: string) => string[]): string[] {
+  const { device, pagePort } = spec;
+  return [
+    ...argument(
+      "netdev",
+      ...["stream", "id=lan", "server=off", "addr.type=unix"],
+      `addr.path=${machineFiles(device.name).lan}`,
+    ),
+    ...card("lan", device.lanMac),
+    ...argument(
+      "netdev",
+      ...["user", "id=page", "restrict=on", "ipv6=off", `net=${device.pageNet}`],
+      `hostfwd=tcp:127.0.0.1:${pagePort}-:80`,
+    ),
+    ...card("page", device.pageMac),
+  ];
+}
+
+const consoleArguments = (path: string) => argument("chardev", "file", "id=console", `path=${path}`, "append=on");
+const portArguments = (path: string) =>
+  argument("chardev", "socket", "id=lab", `path=${path}`, "server=on", "wait=off");
 
 function diskArguments(kind: DiskKind, overlay: string): string[] {
   // Write-back with flushes: killing QEMU is then a power cut, and what the guest has flushed survives it.
@@ -93,8 +140,10 @@ export type Machine = {
   cut(): Promise<void>;
 };
 
-export function startMachine(spec: MachineSpec): Machine {
-  const child = spawnBound(machineArgv(spec), spec.folder);
+export const startMachine = (spec: MachineSpec): Machine => startQemu(machineArgv(spec), spec.folder);
+
+export function startQemu(argv: Argv, folder: string): Machine {
+  const child = spawnBound(argv, folder);
   let told = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     told = (told + text).slice(-2_000);

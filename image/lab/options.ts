@@ -10,7 +10,7 @@ export const labFolder = (): string => join(stateFolder(), "lab");
 
 export const SupervisorOptions = z.strictObject({
   folder: z.string(),
-  image: z.string(),
+  images: z.array(z.string()).min(1).describe("the devices' images in turn; an image's board is its device's"),
   devices: z.int().min(1).max(deviceNames.length).default(3),
   accelerator: z.enum(["kvm", "tcg"]).optional().describe("default: KVM where it truly works"),
   disk: z.enum(["virtio", "nvme", "usb"]).default("virtio"),

@@ -20,7 +20,9 @@ export async function refuseSecondLab(folder = labFolder()): Promise<void> {
 }
 
 /** Starts a supervisor of its own session and resolves when its machines have power. Throws `lab.alreadyRunning` and what stopped it. */
-export async function startLab(options: Partial<SupervisorOptions> & { image: string }): Promise<LabClient> {
+export async function startLab(
+  options: Partial<SupervisorOptions> & Pick<SupervisorOptions, "images">,
+): Promise<LabClient> {
   const folder = options.folder ?? labFolder();
   const program = fileURLToPath(new URL("./supervisor.ts", import.meta.url));
   if (!existsSync(program)) {

@@ -26,6 +26,8 @@ export const LabDeviceStatus = z.object({
   name: z.string(),
   state: DeviceState,
   isPartitioned: z.boolean().describe("its cable is pulled"),
+  board: z.string(),
+  image: z.string(),
   serial: z.string(),
   id: z.string().optional(),
   address: z.string().optional().describe("on the mesh"),
@@ -47,7 +49,6 @@ export const LabStatus = z.object({
   pid: z.int().describe("of the supervisor"),
   elapsedS: seconds.describe("since the lab's start"),
   accelerator: z.enum(["kvm", "tcg"]),
-  image: z.string(),
   devices: z.array(LabDeviceStatus),
 });
 export type LabStatus = z.infer<typeof LabStatus>;

@@ -8,7 +8,9 @@ import { run } from "../../system/command.ts";
 import { describeError, errnoOf, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
 import { makeLog } from "../../system/log.ts";
+import { findProvisionBlock } from "../provision.ts";
 import { chooseAccelerator } from "./accelerator.ts";
+import { labBoard } from "./boards.ts";
 import { controlSocket, serveControl } from "./control.ts";
 import { type Lab, makeLab } from "./lab.ts";
 import { alreadyRunning, takeLock } from "./lock.ts";
@@ -48,13 +50,11 @@ async function start(options: SupervisorOptions): Promise<void> {
   // At the very end: who waits for the lock to be free may rely on it.
   process.on("exit", () => rmSync(lockName, { force: true }));
   await clear(folder);
-  const image = await keepImage(options.image, folder);
+  const images = await Promise.all(options.images.map((path, index) => keepImage(path, folder, index)));
   const accelerator = options.accelerator ?? (await chooseAccelerator());
-  const provision = options.isProvisioned
-    ? await makeLabNeighborhood(run, folder, options.image, systemClock.now())
-    : async () => {};
-  log.info(`starting ${options.devices} devices from ${options.image} with ${accelerator}`);
-  lab = await makeLab({ ...options, image, accelerator, provision, run, log, clock: systemClock });
+  const provision = options.isProvisioned ? await makeLabNeighborhood(run, folder, systemClock.now()) : async () => {};
+  log.info(`starting ${options.devices} devices from ${options.images.join(", ")} with ${accelerator}`);
+  lab = await makeLab({ ...options, images, accelerator, provision, run, log, clock: systemClock });
   await serveControl(controlSocket, lab, (why) => down(why));
 }
 
@@ -78,20 +78,29 @@ async function clear(folder: string): Promise<void> {
   }
 }
 
-/** The image under a name of our own: a rebuild replaces the user's file, and our disks must go on lying over this one. */
-async function keepImage(image: string, folder: string): Promise<string> {
-  const own = join(folder, "image.img");
-  try {
-    await link(image, own);
-    return own;
-  } catch (cause) {
-    if (errnoOf(cause) === "ENOENT") {
-      throw new HamletError("file.unreadable", `there is no image ${image}`, {
-        cause,
-        hint: "hamlet image build makes one",
-      });
-    }
-    // Another file system, or one without hard links.
-    return image;
-  }
+/**
+ * The image under a name of our own: a rebuild replaces the user's file, and our disks must go on lying over this one.
+ * An image that does not tell its board is started as a NUC's.
+ */
+async function keepImage(image: string, folder: string, index: number): Promise<{ path: string; board: string }> {
+  const path = join(folder, `image-${index}.img`);
+  const kept = await link(image, path).then(
+    () => path,
+    (cause) => {
+      if (errnoOf(cause) === "ENOENT") {
+        throw new HamletError("file.unreadable", `there is no image ${image}`, {
+          cause,
+          hint: "hamlet image build makes one",
+        });
+      }
+      // Another file system, or one without hard links.
+      return image;
+    },
+  );
+  const board = await findProvisionBlock(image).then(
+    (block) => block.image.board,
+    () => "nuc",
+  );
+  labBoard(board);
+  return { path: kept, board };
 }

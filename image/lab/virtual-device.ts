@@ -3,9 +3,11 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { HamletError } from "../../system/error.ts";
 import { askAgent } from "./agent-socket.ts";
+import { labBoard } from "./boards.ts";
 import type { Doors } from "./channel/doors.ts";
 import { type Machine, type MachineSpec, machineFiles, startMachine } from "./machine.ts";
 import { type MachineChannel, openMachineChannel } from "./machine-channel.ts";
+import { startPi } from "./pi.ts";
 import type { Finding } from "./sight.ts";
 
 export type VirtualDevice = {
@@ -42,7 +44,7 @@ export function makeVirtualDevice(spec: MachineSpec, onFinding: (finding: Findin
     async powerOn() {
       await lastEnd;
       if (machine) return;
-      const mine = startMachine(spec);
+      const mine = labBoard(spec.device.board).machine.kind === "pi" ? startPi(spec) : startMachine(spec);
       machine = mine;
       lastEnd = mine.ended;
       if (spec.hasLabPort) channel = openMachineChannel(files.port);

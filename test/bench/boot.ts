@@ -7,7 +7,7 @@ import { median, printFigures } from "./figures.ts";
 const names = ["attic", "cellar", "kitchen"];
 const settleMs = 60_000;
 
-await using lab = await bootLab({ image: await labImage(), devices: names.length });
+await using lab = await bootLab({ images: [await labImage()], devices: names.length });
 const { devices, accelerator } = await lab.until(isWhole);
 const since = (milestone: "agent" | "handshake") =>
   devices.map(({ reached }) => (reached[milestone] ?? Number.NaN) - (reached.power ?? 0));

@@ -15,7 +15,7 @@ beforeAll(async () => {
   const image = await labImage();
   const { version, entries } = await inspectImage(image);
   slots = await withSecondSlot(image, entries[0]!, version, newer);
-  lab = await bootLab({ image: slots.image, devices: 1 });
+  lab = await bootLab({ images: [slots.image], devices: 1 });
 });
 afterAll(async () => {
   await lab?.[Symbol.asyncDispose]();

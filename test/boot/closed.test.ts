@@ -18,7 +18,7 @@ test("a machine without the lab's port comes up, and whoever types on its consol
   const pagePort = await freePort();
   const hub = makeHub();
   await hub.openPort(device!.name, join(folder, files.lan));
-  await makeDisk(run, folder, device!.name, await labImage());
+  await makeDisk(run, folder, device!, await labImage());
   const machine = { device: device!, folder, accelerator: "tcg", disk: "virtio", nic: "virtio" } as const;
   const argv = machineArgv({ ...machine, memoryMb: 512, pagePort, hasLabPort: false });
   expect(argv.join(" ")).not.toContain("virtserialport");

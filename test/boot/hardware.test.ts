@@ -8,7 +8,7 @@ import { bootLab } from "./lab.ts";
 async function hardwareOf(
   options: Pick<SupervisorOptions, "disk" | "nic">,
 ): Promise<{ disks: string; drivers: string }> {
-  await using lab = await bootLab({ image: await labImage(), devices: 1, ...options });
+  await using lab = await bootLab({ images: [await labImage()], devices: 1, ...options });
   await lab.until(({ devices }) => devices.every((device) => device.state === "alive"));
   const { stdout: disks } = await lab.on("attic", "sh", "-c", "ls -l /dev/disk/by-path");
   const { stdout: drivers } = await lab.on("attic", "sh", "-c", "readlink /sys/class/net/e*/device/driver");

@@ -27,7 +27,9 @@ export type TestLab = LabClient &
 
 const cli = fileURLToPath(new URL("../../cli/hamlet.ts", import.meta.url));
 
-export async function bootLab(options: Partial<SupervisorOptions> & { image: string }): Promise<TestLab> {
+export async function bootLab(
+  options: Partial<SupervisorOptions> & Pick<SupervisorOptions, "images">,
+): Promise<TestLab> {
   const state = await mkdtemp(join(tmpdir(), "hamlet-boot-"));
   const lab = await startLab({ ...options, folder: join(state, "hamlet", "lab") });
   // However the tests end, this lab ends with their process.

@@ -10,7 +10,7 @@ const names = ["attic", "cellar", "kitchen"];
 let lab: TestLab;
 let whole: LabStatus;
 beforeAll(async () => {
-  lab = await bootLab({ image: await labImage(), devices: 3 });
+  lab = await bootLab({ images: [await labImage()], devices: 3 });
   whole = await lab.until(isWhole);
 });
 afterAll(() => lab?.[Symbol.asyncDispose]());

@@ -23,7 +23,7 @@ afterEach(async () => {
   await rm(state, { recursive: true });
 });
 const folder = () => join(state, "hamlet", "lab");
-const start = () => startLab({ folder: folder(), image, devices: 2, isProvisioned: false });
+const start = () => startLab({ folder: folder(), images: [image], devices: 2, isProvisioned: false });
 
 /** Command lines of all processes that have to do with this test's folder: by working folder or by argument. */
 async function processesOfLab(): Promise<string[]> {
@@ -62,8 +62,10 @@ test("down ends everything and deletes disks and keys; the consoles' logs stay",
 });
 
 test("an image that is not ours is refused, and nothing of the attempt stays", async () => {
-  await expect(startLab({ folder: folder(), image, devices: 1 })).rejects.toMatchObject({ code: "image.notOurs" });
-  await expect(startLab({ folder: folder(), image: "/nowhere.img" })).rejects.toMatchObject({
+  await expect(startLab({ folder: folder(), images: [image], devices: 1 })).rejects.toMatchObject({
+    code: "image.notOurs",
+  });
+  await expect(startLab({ folder: folder(), images: ["/nowhere.img"] })).rejects.toMatchObject({
     code: "file.unreadable",
   });
   await untilNone();
