@@ -5,7 +5,7 @@ import { HamletError } from "../../system/error.ts";
 import { findFatFile } from "../fat.ts";
 import { autobootBytes } from "./autoboot.ts";
 import { deviceReader } from "./device-reader.ts";
-import type { Sector } from "./rpi-tryboot.ts";
+import type { Sector } from "./rpi-doors.ts";
 
 /** `device` is the partition that holds it. Both throw `boot.unclear` if the file there is not one whole sector. */
 export function autobootFileOn(device: string): Sector {

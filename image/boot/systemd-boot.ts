@@ -1,20 +1,10 @@
 // Boot control by systemd-boot's counting: a new kernel is `hamlet_<version>+3.efi`, the loader counts down by renaming,
 // and a name without counter is blessed. systemd's own systemd-bless-boot stays masked, for the verdict is ours.
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
 import { HamletError } from "../../system/error.ts";
-import {
-  type BootControl,
-  type BootState,
-  type Candidate,
-  checkStage,
-  otherSlot,
-  reasonOf,
-  type Slot,
-} from "./boot-control.ts";
-import { type Entry, entryName, isBlessed, looksCounted, parseEntryName } from "./entries.ts";
+import { type BootControl, type BootState, checkStage, otherSlot, reasonOf, type Slot } from "./boot-control.ts";
+import { type Entry, entryName, isBlessed, parseEntryName } from "./entries.ts";
 import type { EntryFolder } from "./entry-folder.ts";
+import { checkKernel, writeKernel } from "./new-kernel.ts";
 import { slotOnCommandLine } from "./running.ts";
 import { judgeEntries } from "./systemd-boot-state.ts";
 import type { TrialRecordDoor } from "./trial-record.ts";
@@ -33,9 +23,7 @@ export type SystemdBootDoors = {
   restart(argument?: string): Promise<void>;
 };
 
-const spareBytes = 64 << 10;
-const refuse = (code: "boot.noGoodEntry" | "boot.slotNotReady" | "boot.noRoom", why: string, hint: string) =>
-  new HamletError(code, why, { hint, exitCode: 3 });
+const noGoodEntry = (why: string, hint: string) => new HamletError("boot.noGoodEntry", why, { hint, exitCode: 3 });
 
 export function systemdBoot(doors: SystemdBootDoors): BootControl {
   const { entries: folder, record, tries } = doors;
@@ -45,9 +33,11 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
     const counted = await countedPath(doors);
     const entries = await folder.list();
     const noted = await record.read();
-    const running = { slot, version: doors.version };
+    // By the name that the loader sorts by; it is the release's own but for whoever writes slots by hand.
+    const named = entries.filter((one) => one.slot === slot);
+    const { version } = named.find(({ stem }) => stem === counted) ?? named[0] ?? doors;
     const state = judgeEntries({
-      running,
+      running: { slot, version },
       countedStem: counted,
       entries,
       record: noted,
@@ -61,7 +51,7 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
   const note = async (slot: Slot, version: string, phase: "staged" | "requested" | "started" | "bad") =>
     record.write({ slot, version, phase, bootId: await doors.bootId() });
 
-  const bootControl: BootControl = {
+  return {
     current: async () => (await look()).state,
     rollbackReason: async () => reasonOf((await look()).state),
 
@@ -75,21 +65,18 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
         });
       }
       if (!entries.some((one) => one.slot === state.slot && isBlessed(one))) {
-        throw refuse(
-          "boot.noGoodEntry",
+        throw noGoodEntry(
           `slot ${state.slot}, which runs, has no kernel in the EFI partition that would start by itself`,
           "write the image anew with `hamlet flash`: after a failed trial there would be nothing to go back to",
         );
       }
-      const stale = entries.filter((one) => one.slot !== state.slot);
-      await checkCandidate(slot, candidate, entries, stale);
+      const kernel = await checkKernel(folder, entries, state.slot, candidate);
       // The other slot's kernels first: from here on it is not started, whatever is in it.
-      for (const { file } of stale) await folder.remove(file);
+      for (const { file } of entries.filter((one) => one.slot !== state.slot)) await folder.remove(file);
       for (const file of await folder.leftovers()) await folder.remove(file);
-      const { kernel, version } = candidate as Required<Candidate>;
-      const temporary = await writeKernel(kernel, version);
-      await note(slot, version, "staged");
-      await folder.rename(temporary, entryName(version, tries));
+      const temporary = await writeKernel(folder, kernel, candidate.version);
+      await note(slot, candidate.version, "staged");
+      await folder.rename(temporary, entryName(candidate.version, tries));
     },
 
     async reboot() {
@@ -124,8 +111,7 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
       const { state, entries, own } = await look();
       const slot = state.phase === "trying" ? state.slot : otherSlot(state.slot);
       if (!entries.some((one) => one.slot === otherSlot(slot) && isBlessed(one))) {
-        throw refuse(
-          "boot.noGoodEntry",
+        throw noGoodEntry(
           `slot ${otherSlot(slot)} has no kernel that would start by itself`,
           `slot ${slot} stays as it is: it is the only one to start`,
         );
@@ -138,67 +124,11 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
       }
     },
   };
-  return bootControl;
 
   async function condemn(entry: Entry, slot: Slot): Promise<void> {
     await note(slot, entry.version, "bad");
     const bad = entryName(entry.version, 0, entry.triesDone);
     if (bad !== entry.file) await folder.rename(entry.file, bad);
-  }
-
-  async function checkCandidate(slot: Slot, { version, kernel }: Candidate, entries: Entry[], stale: Entry[]) {
-    if (!kernel)
-      throw refuse("boot.slotNotReady", `slot ${slot} has no kernel to start it`, "give the unified kernel image");
-    const stem = parseEntryName(entryName(version))?.stem;
-    const clash = entries.find((one) => !stale.includes(one) && one.stem === stem);
-    if (clash || looksCounted(version)) {
-      throw new HamletError(
-        "boot.versionClash",
-        clash ? `${clash.file} is the running slot's kernel` : `version ${version} ends like a count of tries`,
-        { hint: "a new build needs a version of its own", exitCode: 3 },
-      );
-    }
-    const about = await folder.about(kernel.path);
-    if (about?.slot !== slot) {
-      throw refuse(
-        "boot.slotNotReady",
-        about?.slot
-          ? `the kernel starts slot ${about.slot}, not ${slot}`
-          : "the kernel is no unified kernel image of ours",
-        `build it for slot ${slot}`,
-      );
-    }
-    const needed = (await stat(kernel.path)).size + spareBytes;
-    const room = (await folder.freeBytes()) + stale.reduce((sum, one) => sum + one.sizeBytes, 0);
-    if (needed > room) {
-      throw refuse(
-        "boot.noRoom",
-        `the EFI partition has room for ${room} bytes, the kernel needs ${needed}`,
-        "remove what is not Hamlet's from it",
-      );
-    }
-  }
-
-  async function writeKernel(kernel: NonNullable<Candidate["kernel"]>, version: string): Promise<string> {
-    const hash = createHash("sha256");
-    async function* hashed(path: string) {
-      for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-        hash.update(chunk as Buffer);
-        yield chunk as Buffer;
-      }
-    }
-    const temporary = await folder.writeNew(version, hashed(kernel.path));
-    const written = hash.digest("hex");
-    const kept = await folder.digest(temporary);
-    if (written === kernel.sha256 && kept === written) return temporary;
-    await folder.remove(temporary);
-    throw new HamletError(
-      "boot.writeFailed",
-      written === kernel.sha256
-        ? "the EFI partition gives back other bytes than were written"
-        : "the kernel is not the one announced",
-      { hint: written === kernel.sha256 ? "the disk may be failing" : "fetch it again" },
-    );
   }
 }
 

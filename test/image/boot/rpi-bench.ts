@@ -1,6 +1,7 @@
 // A Raspberry Pi: a card in memory, and the lab's own firmware emulator in place of the real one.
 import { autobootSector, bootPartitions } from "../../../image/boot/autoboot.ts";
-import { rpiTryboot, type Sector } from "../../../image/boot/rpi-tryboot.ts";
+import type { Sector } from "../../../image/boot/rpi-doors.ts";
+import { rpiTryboot } from "../../../image/boot/rpi-tryboot.ts";
 import { slotOnCommandLine } from "../../../image/boot/running.ts";
 import { findFatFile, readFatFile } from "../../../image/fat.ts";
 import { readFdt } from "../../../image/lab/firmware/fdt.ts";
