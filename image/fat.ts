@@ -91,18 +91,28 @@ async function readVolume(readAt: ReadAt, start: number): Promise<Volume | undef
 
 const offsetOf = (volume: Volume, cluster: number) => volume.dataOffset + (cluster - 2) * volume.clusterBytes;
 
+/** The table is read in pieces: a kernel's chain has thousands of entries, nearly all of them neighbors. */
+const pieceBytes = 4096;
+
 /** The clusters of a chain, at most `limit`; undefined if it is longer or leaves the table. */
 async function chainOf(readAt: ReadAt, volume: Volume, first: number, limit: number): Promise<number[] | undefined> {
   const { entryBytes, fatOffset, fatBytes } = volume;
   const endOfChain = entryBytes === 2 ? 0xfff8 : 0x0ffffff8;
   const chain: number[] = [];
+  let piece: Buffer = Buffer.alloc(0);
+  let pieceAt = -1;
   let cluster = first;
   while (cluster < endOfChain) {
     if (cluster < 2 || (cluster + 1) * entryBytes > fatBytes || chain.length === limit) return undefined;
     chain.push(cluster);
-    const entry = await readAt(fatOffset + cluster * entryBytes, entryBytes);
-    if (entry.length < entryBytes) return undefined;
-    cluster = entryBytes === 2 ? entry.readUInt16LE(0) : entry.readUInt32LE(0) & 0x0fffffff;
+    const at = cluster * entryBytes;
+    const wanted = at - (at % pieceBytes);
+    if (wanted !== pieceAt) {
+      piece = await readAt(fatOffset + wanted, Math.min(pieceBytes, fatBytes - wanted));
+      pieceAt = wanted;
+    }
+    if (piece.length < at - wanted + entryBytes) return undefined;
+    cluster = entryBytes === 2 ? piece.readUInt16LE(at - wanted) : piece.readUInt32LE(at - wanted) & 0x0fffffff;
   }
   return chain;
 }

@@ -25,8 +25,17 @@ export async function firmwareFiles(bundle: Bundle): Promise<Record<string, FatF
       const config = await read("config.txt");
       const firmware = await filesUnder(join(bundle.folder, "boot"));
       return {
-        // The boot ROM of a Pi 3 looks for bootcode.bin on the first partition only.
-        autoboot: [["autoboot.txt", autobootSector("a")], ...firmware.filter(([name]) => name === "bootcode.bin")],
+        // The boot ROM of a Pi 3 looks for bootcode.bin on the first partition only; that one reads autoboot.txt only
+        // beside a config.txt. On later boards such a file would make the partition itself one to start.
+        autoboot: [
+          ["autoboot.txt", autobootSector("a")],
+          ...firmware
+            .filter(([name]) => name === "bootcode.bin")
+            .flatMap((bootcode): FatFile[] => [
+              bootcode,
+              ["config.txt", "# autoboot.txt names the partition to start\n"],
+            ]),
+        ],
         "boot-a": [
           ["config.txt", config],
           // Firmware from before October 2022 reads this one during a trial.

@@ -23,7 +23,7 @@ export async function loadSystem(files: Files, config: string, on: Conditions, m
     }
     return undefined;
   };
-  const isViable = (await files.read(under(asked, kernelName))) !== undefined && (await firstOf(asked)) !== undefined;
+  const isViable = asked !== "" && (await files.has(under(asked, kernelName))) && (await firstOf(asked)) !== undefined;
   const prefix = isViable ? asked : "";
   const kernel = await files.read(under(prefix, kernelName));
   if (!kernel) throw refuse(`${where} has no kernel ${kernelName}`, `named by ${config}, or the default without it`);
