@@ -5,8 +5,8 @@ import { run } from "../system/command.ts";
 import { HamletError } from "../system/error.ts";
 
 /** Throws `boot.needsRoot`, or `boot.unsupported` on a computer that is no device. */
-export async function ownBootControl(userId: number | undefined = process.getuid?.()): Promise<BootControl> {
-  const control = await openBootControl(run);
+export async function ownBootControl({ userId = process.getuid?.(), root = "/" } = {}): Promise<BootControl> {
+  const control = await openBootControl(run, root);
   if (userId === 0) return control;
   throw new HamletError("boot.needsRoot", "only root may look at the boot loader and change what starts", {
     hint: "run it as root on the device",

@@ -30,6 +30,14 @@ const newSuffix = ".new";
 
 export function entryFolderAt(folder: string): EntryFolder {
   const at = (file: string) => join(folder, file);
+  const onDisk = async (change: () => Promise<void>) => {
+    try {
+      await change();
+      await syncFolder(folder);
+    } catch (cause) {
+      throw unwritable(cause);
+    }
+  };
   return {
     async list() {
       const names = (await readdir(folder)).flatMap((file) => parseEntryName(file) ?? []);
@@ -55,11 +63,8 @@ export function entryFolderAt(folder: string): EntryFolder {
           await file.close();
         }
       } catch (cause) {
-        await rm(at(name), { force: true });
-        throw new HamletError("boot.writeFailed", "the kernel could not be written to the EFI partition", {
-          cause,
-          hint: "the running slot is untouched; the cause says what is wrong with the disk",
-        });
+        await rm(at(name), { force: true }).catch(() => {});
+        throw unwritable(cause);
       }
       return name;
     },
@@ -69,12 +74,10 @@ export function entryFolderAt(folder: string): EntryFolder {
       return hash.digest("hex");
     },
     async rename(from, to) {
-      await rename(at(from), at(to));
-      await syncFolder(folder);
+      await onDisk(() => rename(at(from), at(to)));
     },
     async remove(file) {
-      await rm(at(file), { force: true });
-      await syncFolder(folder);
+      await onDisk(() => rm(at(file), { force: true }));
     },
     async freeBytes() {
       const { bavail, bsize } = await statfs(folder);
@@ -82,6 +85,13 @@ export function entryFolderAt(folder: string): EntryFolder {
     },
   };
 }
+
+/** A FAT that power damaged turns read-only at the first write that finds it out, and is whole after a restart. */
+const unwritable = (cause: unknown) =>
+  new HamletError("boot.writeFailed", "the EFI partition takes no writes", {
+    cause,
+    hint: "the running slot is untouched; restart the device and try again",
+  });
 
 const headBytes = 4096;
 

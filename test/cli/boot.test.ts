@@ -1,5 +1,8 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { describeBoot } from "../../cli/boot.ts";
+import { describeBoot, ownBootControl } from "../../cli/boot.ts";
 
 const running = { slot: "a", version: "1.0" } as const;
 const trial = { slot: "b", version: "1.1" } as const;
@@ -22,4 +25,23 @@ test("status tells what runs, what starts next and what became of the last trial
   expect(describeBoot({ ...running, phase: "reverted", isTrial: false, trial, because: "markedBad" })[2]).toBe(
     "last trial  slot b, version 1.1: it was marked bad",
   );
+});
+
+test("only root of a device may look and act; on any other computer that is what is said", async () => {
+  const root = mkdtempSync(join(tmpdir(), "hamlet-own-"));
+  try {
+    await expect(ownBootControl({ root, userId: 1000 })).rejects.toMatchObject({ code: "boot.unsupported" });
+    mkdirSync(join(root, "usr/lib/hamlet"), { recursive: true });
+    writeFileSync(
+      join(root, "usr/lib/hamlet/release.json"),
+      JSON.stringify({ board: "nuc", version: "1.0", builtS: 1 }),
+    );
+    await expect(ownBootControl({ root, userId: 1000 })).rejects.toMatchObject({
+      code: "boot.needsRoot",
+      hint: expect.stringContaining("as root"),
+    });
+    await expect(ownBootControl({ root, userId: 0 })).resolves.toHaveProperty("commit");
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });

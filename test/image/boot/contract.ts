@@ -1,4 +1,5 @@
 // What boot control promises on every board. Each driver passes it against a stateful model of its firmware.
+import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import { otherSlot } from "../../../image/boot/boot-control.ts";
 import { type Bench, type Running, startTrial } from "./bench.ts";
@@ -196,10 +197,10 @@ export function bootControlContract(makeBench: () => Promise<Bench>, { tries }: 
     let running = after;
     for (let count = 0; count <= tries; count++) running = await bench.start({ kind: "power" });
     expect((await running.control.current()).isTrial).toBe(false);
-    const trial = await startTrial(bench, running, "1.7");
-    expect(trial).toMatchObject({ slot: otherSlot(running.slot), version: "1.7" });
+    const trial = await startTrial(bench, running, "9.7");
+    expect(trial).toMatchObject({ slot: otherSlot(running.slot), version: "9.7" });
     await trial.control.commit();
-    expect(await bench.start({ kind: "power" })).toMatchObject({ version: "1.7" });
+    expect(await bench.start({ kind: "power" })).toMatchObject({ version: "9.7" });
   }
 
   test("power cut at any write of staging: the old slot or the trial starts, and the next update works", async () => {
@@ -270,6 +271,66 @@ export function bootControlContract(makeBench: () => Promise<Bench>, { tries }: 
         expect(running.version).toBe("1.0");
         await settleAndUpdate(bench, running);
       },
+    );
+  });
+
+  const step = fc.oneof(
+    fc.record({ kind: fc.constantFrom("stage", "reboot", "begin", "commit", "markBad", "watchdog", "power") }),
+    fc.record({ kind: fc.constant("cut"), at: fc.nat(6), outcome: fc.constantFrom(...outcomes) }),
+  );
+
+  test("whatever is asked for in whatever order, and wherever power is cut: what starts is what was good or is on trial", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 24 }), async (steps) => {
+        const { bench, first } = await newDevice();
+        let running = first;
+        let good = first.version;
+        let candidate = first.version;
+        let builds = 0;
+        const start = async (reset: Parameters<Bench["start"]>[0]) => {
+          running = await bench.start(reset);
+          expect([good, candidate]).toContain(running.version);
+          // A commit that was cut off may have come through.
+          if (!(await running.control.current()).isTrial) good = running.version;
+        };
+        for (const one of steps) {
+          const { control, slot } = running;
+          try {
+            switch (one.kind) {
+              case "stage": {
+                if ((await control.current()).isTrial) break;
+                candidate = `1.1.${++builds}`;
+                const written = await bench.writeSlot(otherSlot(slot), candidate);
+                await control.stage(otherSlot(slot), written);
+                break;
+              }
+              case "reboot":
+                await control.reboot();
+                await start(bench.restarted());
+                break;
+              case "watchdog":
+              case "power":
+                await start({ kind: one.kind });
+                break;
+              case "begin":
+              case "commit":
+              case "markBad":
+                await control[one.kind]();
+                if (one.kind === "commit") good = running.version;
+                break;
+              case "cut":
+                if ("at" in one) bench.power.cutAt(one.at, one.outcome);
+            }
+          } catch (error) {
+            if (error instanceof PowerCut) await start({ kind: "power" });
+            else expect(error).toEqual(refusal("boot.noTrial"));
+          }
+        }
+        for (let count = 0; count <= tries; count++) await start({ kind: "power" });
+        expect(running.version).toBe(good);
+        await settleAndUpdate(bench, running);
+      }),
+      { numRuns: 40 },
     );
   });
 }
