@@ -330,7 +330,7 @@ export function bootControlContract(makeBench: () => Promise<Bench>, { tries }: 
         expect(running.version).toBe(good);
         await settleAndUpdate(bench, running);
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
   });
 }
