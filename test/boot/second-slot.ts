@@ -1,57 +1,77 @@
-// An image as an update would leave it one step before the trial: slot b written, and its kernel at hand on the EFI
-// partition. The system in it is slot a's own, under a newer version.
-import { constants, copyFile, mkdtemp, open, rm, writeFile } from "node:fs/promises";
+// An image as an update would leave it one step before the trial: slot b written, and where the boot loader wants one, its
+// kernel at hand on the EFI partition. The system in it is slot a's own, under a newer version.
+import { constants, copyFile, type FileHandle, mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readFatFile } from "../../image/fat.ts";
-import { headSectors, readGpt, sectorBytes } from "../../image/gpt.ts";
+import { findFatFile, readFatFile } from "../../image/fat.ts";
+import { type ImageFacts, inspectImage } from "../../image/inspect.ts";
 import { findSections } from "../../image/uki.ts";
 import { run } from "../../system/command.ts";
 
 export const candidatePath = "/efi/candidate.efi";
 
-/** `entry` is slot a's kernel in the EFI partition; `version` must be as long as the image's own. */
-export async function withSecondSlot(image: string, entry: string, from: string, version: string) {
+/** `version` must be as long as the image's own. */
+export async function withSecondSlot(image: string, version: string) {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-slots-"));
   const copy = join(folder, "slots.img");
   await copyFile(image, copy, constants.COPYFILE_FICLONE);
+  const facts = await inspectImage(copy);
   const file = await open(copy, "r+");
+  const isPi = facts.partitions.some(({ label }) => label === "boot-a");
   try {
-    const readAt = async (offset: number, length: number) => {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
-      return buffer.subarray(0, bytesRead);
-    };
-    const table = readGpt(await readAt(0, headSectors * sectorBytes))!;
-    const partition = (label: string) => {
-      const { firstSector, sectors } = table.partitions.find((one) => one.label === label)!;
-      return { offset: firstSector * sectorBytes, length: sectors * sectorBytes };
-    };
-    for (const kind of ["root", "verity"]) {
-      const [source, target] = [partition(`${kind}-a`), partition(`${kind}-b`)];
-      const step = 4 << 20;
-      for (let at = 0; at < source.length; at += step) {
-        const bytes = await readAt(source.offset + at, step);
-        if (bytes.some((byte) => byte !== 0)) await file.write(bytes, 0, bytes.length, target.offset + at);
-      }
-    }
-    const esp = partition("esp").offset;
-    const kernel = (await readFatFile(readAt, esp, entry, 128 << 20))!;
-    await writeFile(join(folder, "kernel"), forSlotB(kernel, from, version));
-    await run(["mcopy", "-i", `${copy}@@${esp}`, join(folder, "kernel"), "::/candidate.efi"], { timeoutMs: 60_000 });
+    for (const kind of [...(isPi ? ["boot"] : []), "root", "verity"]) await copyPartition(file, facts, kind);
+    if (isPi) await renameSlotOnPi(file, facts);
   } finally {
     await file.close();
   }
-  return { image: copy, dispose: () => rm(folder, { recursive: true }) };
+  if (!isPi) await addKernel(copy, facts, version, join(folder, "kernel"));
+  return { image: copy, isPi, dispose: () => rm(folder, { recursive: true }) };
 }
 
-function forSlotB(kernel: Buffer, from: string, version: string): Buffer {
+const partition = ({ partitions }: ImageFacts, label: string) => partitions.find((one) => one.label === label)!;
+const reader = (file: FileHandle) => async (offset: number, length: number) => {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
+  return buffer.subarray(0, bytesRead);
+};
+
+async function copyPartition(file: FileHandle, facts: ImageFacts, kind: string): Promise<void> {
+  const [source, target] = [partition(facts, `${kind}-a`), partition(facts, `${kind}-b`)];
+  const readAt = reader(file);
+  const step = 4 << 20;
+  for (let at = 0; at < source.sizeBytes; at += step) {
+    const bytes = await readAt(source.firstByte + at, step);
+    if (bytes.some((byte) => byte !== 0)) await file.write(bytes, 0, bytes.length, target.firstByte + at);
+  }
+}
+
+async function renameSlotOnPi(file: FileHandle, facts: ImageFacts): Promise<void> {
+  const readAt = reader(file);
+  const found = (await findFatFile(readAt, partition(facts, "boot-b").firstByte, "cmdline.txt"))!;
+  const [{ offset, length } = { offset: 0, length: 0 }] = found.extents;
+  const line = await readAt(offset, length);
+  await file.write(replaced(line, 0, line.length, "hamlet.slot=a", "hamlet.slot=b"), 0, length, offset);
+}
+
+async function addKernel(image: string, facts: ImageFacts, version: string, work: string): Promise<void> {
+  const file = await open(image, "r");
+  const esp = partition(facts, "esp").firstByte;
+  const kernel = (await readFatFile(reader(file), esp, facts.entries[0]!, 128 << 20))!;
+  await file.close();
+  const sections = findSections(kernel);
   const replace = (name: string, old: string, next: string) => {
-    const section = findSections(kernel).find((one) => one.name === name)!;
-    const at = kernel.indexOf(old, section.offset);
-    if (at < 0 || at > section.offset + section.sizeBytes || old.length !== next.length) throw new Error(`no ${old}`);
-    kernel.write(next, at, "latin1");
+    const { offset, sizeBytes } = sections.find((one) => one.name === name)!;
+    replaced(kernel, offset, sizeBytes, old, next);
   };
   replace(".cmdline", "hamlet.slot=a", "hamlet.slot=b");
-  for (const name of ["VERSION_ID", "IMAGE_VERSION"]) replace(".osrel", `${name}=${from}\n`, `${name}=${version}\n`);
-  return kernel;
+  for (const name of ["VERSION_ID", "IMAGE_VERSION"])
+    replace(".osrel", `${name}=${facts.version}\n`, `${name}=${version}\n`);
+  await writeFile(work, kernel);
+  await run(["mcopy", "-i", `${image}@@${esp}`, work, "::/candidate.efi"], { timeoutMs: 60_000 });
+}
+
+function replaced(bytes: Buffer, offset: number, length: number, old: string, next: string): Buffer {
+  const at = bytes.indexOf(old, offset);
+  if (at < 0 || at > offset + length || old.length !== next.length) throw new Error(`no '${old}' to replace`);
+  bytes.write(next, at, "latin1");
+  return bytes;
 }
