@@ -1,5 +1,5 @@
 # What makes a boot that went wrong end, so that boot counting can do its work. The watchdog's settings come with
-# system.conf.d from image/bundle/root; NixOS has boot-complete.target and systemd-bless-boot already.
+# system.conf.d from image/bundle/root; NixOS has boot-complete.target already.
 {
   config = {
     boot.kernel.sysctl = {
@@ -7,6 +7,8 @@
       "kernel.panic" = 3;
       "kernel.panic_on_oops" = 1;
     };
+    # Who says that a new slot is good is boot control (image/boot), not whoever reaches boot-complete.target.
+    systemd.suppressedSystemUnits = [ "systemd-bless-boot.service" ];
     # A device without keyboard must not wait for somebody at it.
     systemd.enableEmergencyMode = false;
   };
