@@ -40,7 +40,7 @@ export default defineConfig({
         },
       },
       serial("net", 1, ["test/{net,web}/**/*.test.ts"], 1),
-      serial("vm", 2, ["test/vm/**/*.test.ts"], 5),
+      serial("vm", 2, ["test/vm/**/*.test.ts"], 20),
       serial("boot", 3, ["test/boot/**/*.test.ts"], 10),
     ],
   },
