@@ -1,6 +1,7 @@
 // The packet filter that makes a mesh source address a proof of identity, against a LAN host that forges one.
 import { expect, test } from "vitest";
 import { lacks } from "../lacks.ts";
+import { slowness } from "../speed.ts";
 import { type Lan, makeLan } from "./lan.ts";
 import { agentUid, type HostPlan } from "./mesh-host.ts";
 
@@ -20,8 +21,10 @@ const listen = `
     .listen(port, "${attic}");
   const udp = require("dgram").createSocket("udp6").on("message", got("udp"));
   udp.bind(7946, "${attic}", () => setTimeout(() => console.log("listening"), 50));`;
+/** Below the three seconds after which the kernel says EHOSTUNREACH of who does not answer on the link. */
+const silenceMs = Math.min(2_000, 700 * slowness());
 const connect = (to: string, port: number, from?: string) => `
-  const s = require("net").connect({ host: "${to}", port: ${port}, ${from ? `localAddress: "${from}",` : ""} timeout: 700 });
+  const s = require("net").connect({ host: "${to}", port: ${port}, ${from ? `localAddress: "${from}",` : ""} timeout: ${silenceMs} });
   s.on("connect", () => { console.log("connected"); s.end("forged", () => process.exit()); });
   s.on("error", (e) => { console.log(e.code); }).on("timeout", () => { console.log("silence"); process.exit(); });`;
 const node = (lan: Lan, host: string, code: string) =>
