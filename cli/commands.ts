@@ -1,61 +1,33 @@
-// Every command, in the order in which `hamlet --help` lists them.
-import { bootBad } from "./boot-bad.ts";
-import { bootCommit } from "./boot-commit.ts";
-import { bootStatus } from "./boot-status.ts";
-import { bootTry } from "./boot-try.ts";
+// Every command, in the order in which `hamlet --help` lists them. Loaded when it is called: nobody waits for another command's imports.
 import type { Command } from "./command.ts";
-import { flash } from "./flash.ts";
-import { imageBuild } from "./image-build.ts";
-import { imageDiff } from "./image-diff.ts";
-import { imageInspect } from "./image-inspect.ts";
-import { imageLock } from "./image-lock.ts";
-import { init } from "./init.ts";
-import { labConsole } from "./lab-console.ts";
-import { labCut } from "./lab-cut.ts";
-import { labDown } from "./lab-down.ts";
-import { labExec } from "./lab-exec.ts";
-import { labHeal } from "./lab-heal.ts";
-import { labJoin } from "./lab-join.ts";
-import { labPartition } from "./lab-partition.ts";
-import { labPower } from "./lab-power.ts";
-import { labStatus } from "./lab-status.ts";
-import { labUp } from "./lab-up.ts";
-import { labWatch } from "./lab-watch.ts";
-import { netExplain } from "./net-explain.ts";
-import { open } from "./open.ts";
-import { provision } from "./provision.ts";
-import { rename } from "./rename.ts";
-import { reset } from "./reset.ts";
-import { status } from "./status.ts";
-import { tokenCreate } from "./token-create.ts";
 
-export const commands: Command[] = [
-  init,
-  imageBuild,
-  imageInspect,
-  imageDiff,
-  imageLock,
-  provision,
-  flash,
-  tokenCreate,
-  open,
-  status,
-  netExplain,
-  bootStatus,
-  bootTry,
-  bootCommit,
-  bootBad,
-  rename,
-  reset,
-  labUp,
-  labWatch,
-  labStatus,
-  labExec,
-  labConsole,
-  labJoin,
-  labCut,
-  labPower,
-  labPartition,
-  labHeal,
-  labDown,
-];
+export const commands: Record<string, () => Promise<Command>> = {
+  init: async () => (await import("./init.ts")).init,
+  "image build": async () => (await import("./image-build.ts")).imageBuild,
+  "image inspect": async () => (await import("./image-inspect.ts")).imageInspect,
+  "image diff": async () => (await import("./image-diff.ts")).imageDiff,
+  "image lock": async () => (await import("./image-lock.ts")).imageLock,
+  provision: async () => (await import("./provision.ts")).provision,
+  flash: async () => (await import("./flash.ts")).flash,
+  "token create": async () => (await import("./token-create.ts")).tokenCreate,
+  open: async () => (await import("./open.ts")).open,
+  status: async () => (await import("./status.ts")).status,
+  "net explain": async () => (await import("./net-explain.ts")).netExplain,
+  "boot status": async () => (await import("./boot-status.ts")).bootStatus,
+  "boot try": async () => (await import("./boot-try.ts")).bootTry,
+  "boot commit": async () => (await import("./boot-commit.ts")).bootCommit,
+  "boot bad": async () => (await import("./boot-bad.ts")).bootBad,
+  rename: async () => (await import("./rename.ts")).rename,
+  reset: async () => (await import("./reset.ts")).reset,
+  "lab up": async () => (await import("./lab-up.ts")).labUp,
+  "lab watch": async () => (await import("./lab-watch.ts")).labWatch,
+  "lab status": async () => (await import("./lab-status.ts")).labStatus,
+  "lab exec": async () => (await import("./lab-exec.ts")).labExec,
+  "lab console": async () => (await import("./lab-console.ts")).labConsole,
+  "lab join": async () => (await import("./lab-join.ts")).labJoin,
+  "lab cut": async () => (await import("./lab-cut.ts")).labCut,
+  "lab power": async () => (await import("./lab-power.ts")).labPower,
+  "lab partition": async () => (await import("./lab-partition.ts")).labPartition,
+  "lab heal": async () => (await import("./lab-heal.ts")).labHeal,
+  "lab down": async () => (await import("./lab-down.ts")).labDown,
+};

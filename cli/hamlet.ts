@@ -1,28 +1,34 @@
 #!/usr/bin/env node
 // The bin: finds the command in the table, runs it, and turns an error into a line for people and an exit code.
 // Exit codes: 0 done, 1 failed, 2 used wrongly, 3 refused because it would do harm, 4 rolled back.
+import nodeModule from "node:module";
+import { join } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import { coded, describeError, HamletError } from "../system/error.ts";
+import { cacheFolder } from "../system/paths.ts";
 import { makeProgress } from "../system/progress.ts";
-import { type Command, helpText, nameOf, parseInput } from "./command.ts";
+import { helpText, parseInput } from "./command.ts";
 import { commands } from "./commands.ts";
 
+// Compiling what a command imports takes longer than most commands. Where the cache cannot be written nothing is kept.
+// By the default export: an older Node, which lacks it, must get as far as saying that it is too old.
+nodeModule.enableCompileCache(join(cacheFolder(), "compiled"));
 const words = process.argv.slice(2);
 process.exitCode = await main(words);
 
 async function main(argv: string[]): Promise<number> {
-  const loaded = commands;
   if (argv[0] === "--version" || argv[0] === "-v") return print(packageJson.version, 0);
   if (argv[0] === "help") return main([...argv.slice(1), "--help"]);
-  const found = findCommand(loaded, argv);
-  if (!found) {
+  const name = findCommand(argv);
+  if (name === undefined) {
     const asked = argv.filter((word) => !word.startsWith("-")).join(" ");
-    const help = overview(loaded, asked);
+    const help = await overview(asked);
     if (argv.length === 0 || argv.includes("--help") || argv.includes("-h")) return print(help, 0);
     console.error(`hamlet: there is no command '${asked || argv[0]}'\n\n${help}`);
     return 2;
   }
-  const [command, rest] = found;
+  const command = await commands[name]!();
+  const rest = argv.slice(name.split(" ").length);
   const own = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
   if (own.includes("--help") || own.includes("-h")) return print(helpText(command), 0);
   const progress = makeProgress();
@@ -50,24 +56,22 @@ function print(text: string, exitCode: number): number {
 }
 
 /** The command whose name is the longest beginning of `argv`. */
-function findCommand(all: Command[], argv: string[]): [Command, string[]] | undefined {
-  const matching = all.filter((command) => {
-    const name = nameOf(command).split(" ");
-    return name.every((word, index) => argv[index] === word);
-  });
-  const best = matching.sort((a, b) => nameOf(b).length - nameOf(a).length)[0];
-  return best && [best, argv.slice(nameOf(best).split(" ").length)];
+function findCommand(argv: string[]): string | undefined {
+  const matching = Object.keys(commands).filter((name) => name.split(" ").every((word, index) => argv[index] === word));
+  return matching.sort((a, b) => b.length - a.length)[0];
 }
 
-function overview(all: Command[], asked: string): string {
-  const group = all.filter((command) => nameOf(command).startsWith(`${asked} `));
-  const shown = group.length > 0 ? group : all;
-  const width = Math.max(...shown.map((command) => nameOf(command).length));
+async function overview(asked: string): Promise<string> {
+  const names = Object.keys(commands);
+  const group = names.filter((name) => name.startsWith(`${asked} `));
+  const shown = group.length > 0 ? group : names;
+  const width = Math.max(...shown.map((name) => name.length));
+  const lines = shown.map(async (name) => `  ${name.padEnd(width)}  ${(await commands[name]!()).summary}`);
   return [
     "hamlet: private neighborhoods of Raspberry Pis and NUCs",
     "",
     "Usage: hamlet <command> [options]      hamlet <command> --help",
     "",
-    ...shown.map((command) => `  ${nameOf(command).padEnd(width)}  ${command.summary}`),
+    ...(await Promise.all(lines)),
   ].join("\n");
 }

@@ -39,9 +39,9 @@ export default defineConfig({
           testTimeout: 0.5 * minuteMs,
         },
       },
-      serial("net", 1, ["test/{net,web}/**/*.test.ts"], 1),
-      serial("vm", 2, ["test/vm/**/*.test.ts"], 5),
-      serial("boot", 3, ["test/boot/**/*.test.ts"], 10),
+      serial("net", 1, ["test/{net,web}/**/*.test.ts"], 3),
+      serial("vm", 2, ["test/vm/**/*.test.ts"], 20),
+      serial("boot", 3, ["test/boot/**/*.test.ts"], 20),
     ],
   },
 });

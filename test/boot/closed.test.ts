@@ -10,6 +10,7 @@ import { makeDisk } from "../../image/lab/disk.ts";
 import { makeHub } from "../../image/lab/hub.ts";
 import { freePort, machineArgv, machineFiles } from "../../image/lab/machine.ts";
 import { run } from "../../system/command.ts";
+import { eventually } from "../eventually.ts";
 
 test("a machine without the lab's port comes up, and whoever types on its console gets no shell", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-closed-"));
@@ -51,14 +52,9 @@ function listen(qemu: ChildProcess): () => string {
 }
 
 async function pageAnswers(pagePort: number): Promise<void> {
-  for (let tries = 0; tries < 300; tries++) {
-    const answer = await fetch(`http://127.0.0.1:${pagePort}/`, { signal: AbortSignal.timeout(5_000) }).catch(
-      () => undefined,
-    );
-    if (answer?.ok) return;
-    await pause(1_000);
-  }
-  throw new Error("the device's page does not answer");
+  const answers = async () =>
+    (await fetch(`http://127.0.0.1:${pagePort}/`, { signal: AbortSignal.timeout(10_000) })).ok;
+  await eventually(answers, { within: 300_000, every: 1_000 });
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

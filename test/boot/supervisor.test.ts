@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { findLab } from "../../image/lab/client.ts";
 import { startLab } from "../../image/lab/start.ts";
+import { eventually } from "../eventually.ts";
 import { runHamlet } from "./lab.ts";
 
 const cli = fileURLToPath(new URL("../../cli/hamlet.ts", import.meta.url));
@@ -38,9 +39,9 @@ async function processesOfLab(): Promise<string[]> {
   return found;
 }
 async function untilNone(): Promise<void> {
-  for (let tries = 0; tries < 100 && (await processesOfLab()).length > 0; tries++) await pause(50);
-  expect(await processesOfLab()).toEqual([]);
+  await eventually(async () => expect(await processesOfLab()).toEqual([]), { within: 15_000, every: 50 });
 }
+const hasJoined = async () => (await processesOfLab()).some((words) => words.includes("hubport"));
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 test("kill -9 of the supervisor takes every machine with it, and the next lab starts over its remains", async () => {
@@ -88,20 +89,21 @@ test("a machine that ends by itself is off and says so", async () => {
   const { pid } = await lab.status();
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
   process.kill(Number(children.trim().split(" ")[0]), "SIGKILL");
-  for (let tries = 0; tries < 50 && (await lab.status()).devices[0]!.state !== "off"; tries++) await pause(100);
-  expect((await lab.status()).devices).toMatchObject([
-    { name: "attic", state: "off", problem: "ended by SIGKILL" },
-    { name: "cellar", state: "booting" },
-  ]);
+  await eventually(async () =>
+    expect((await lab.status()).devices).toMatchObject([
+      { name: "attic", state: "off", problem: "ended by SIGKILL" },
+      { name: "cellar", state: "booting" },
+    ]),
+  );
 });
 
 test("hosts that join the LAN reach each other, and a stopped lab takes them along", async () => {
   await start();
   const env = { XDG_STATE_HOME: state };
   const first = runHamlet(["lab", "join", "--", "sleep", "1000"], env);
-  await pause(1_000);
-  const { code, stdout } = await runHamlet(["lab", "join", "--", "ping", "-c1", "-W5", "10.77.0.200"], env);
-  expect([code, stdout]).toEqual([0, expect.stringContaining("1 received")]);
+  await eventually(hasJoined, { within: 15_000 });
+  const { code, stdout } = await runHamlet(["lab", "join", "--", "ping", "-c3", "-W5", "10.77.0.200"], env);
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/[1-3] received/)]);
   expect((await runHamlet(["lab", "down"], env)).code).toBe(0);
   expect((await first).code).not.toBe(0);
   await untilNone();
@@ -114,9 +116,7 @@ test("kill -9 of a joined command leaves nothing of its namespaces", async () =>
     stdio: "ignore",
   });
   const ended = new Promise((resolve) => child.on("close", resolve));
-  for (let tries = 0; tries < 100 && (await processesOfLab()).every((words) => !words.includes("hubport")); tries++) {
-    await pause(50);
-  }
+  await eventually(hasJoined, { within: 15_000 });
   child.kill("SIGKILL");
   await ended;
   await lab.down();
@@ -132,8 +132,7 @@ async function watch(): Promise<{ child: ChildProcess; ended: Promise<number | n
   let printed = "";
   for (const stream of [child.stdout, child.stderr]) stream!.on("data", (chunk) => (printed += chunk));
   const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
-  for (let tries = 0; tries < 400 && !printed.includes("firmware"); tries++) await pause(100);
-  expect(printed).toContain("firmware");
+  await eventually(() => expect(printed).toContain("firmware"), { within: 40_000 });
   return { child, ended, printed: () => printed };
 }
 
@@ -169,7 +168,7 @@ test("Ctrl-C while the image is being built ends the builder's programs too", as
   const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
   let printed = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (printed += chunk));
-  for (let tries = 0; tries < 600 && !printed.includes("Debian packages"); tries++) await pause(100);
+  await eventually(() => expect(printed).toContain("Debian packages"), { within: 60_000 });
   await pause(1_000);
   expect((await processesOfLab()).filter((words) => words.includes("image build"))).not.toEqual([]);
   child.kill("SIGINT");

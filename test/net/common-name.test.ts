@@ -22,7 +22,7 @@ test.skipIf(lacks("namespaces", "wireguard", "nft", "avahi-daemon", "avahi-brows
     await startAvahi(home, "laptop");
     const resolve = () => home.on("laptop")(["avahi-resolve", "-4", "-n", "hamlet.local"], { timeoutMs: 8_000 });
     const [first, second] = members.map(({ name }) => name) as [string, string];
-    expect(await resolve()).toContain(home.address(first));
+    await eventually(async () => expect(await resolve()).toContain(home.address(first)), { within: 15_000 });
     await home.removeHost(first);
     await eventually(async () => expect(await resolve()).toContain(home.address(second)), {
       within: 30_000,

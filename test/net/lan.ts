@@ -6,6 +6,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Argv, type Run, run } from "../../system/command.ts";
+import { slowness } from "../speed.ts";
 import { type Child, spawnIn } from "./child.ts";
 
 export type HostOptions = {
@@ -17,9 +18,11 @@ export type HostOptions = {
 type Host = HostOptions & { anchor: ChildProcess; pid: number; address: string; port: string; children: Child[] };
 
 const prefix = "192.168.77";
+/** Long enough for a Node that starts on a busy machine. */
+const defaultTimeoutMs = 30_000;
 
 export type Lan = AsyncDisposable & {
-  /** Runs a program on a host, with a /run, /tmp and processes of its own. */
+  /** Runs a program on a host, with a /run, /tmp and processes of its own. `timeoutMs` is for an idle machine. */
   on(name: string): Run;
   /** Starts a program that stays; it ends with the LAN. */
   spawn(name: string, argv: Argv, options?: { env?: Record<string, string>; cwd?: string }): Child;
@@ -59,7 +62,10 @@ export async function makeLan(names: string[], options: HostOptions = {}): Promi
     return host;
   };
   const enter = (pid: number): Run => {
-    return (argv, runOptions) => run(["nsenter", ...enterArgs(pid), ...argv], runOptions);
+    return (argv, runOptions = {}) => {
+      const timeoutMs = (runOptions.timeoutMs ?? defaultTimeoutMs) * slowness();
+      return run(["nsenter", ...enterArgs(pid), ...argv], { ...runOptions, timeoutMs });
+    };
   };
   const setPort = (name: string, state: "up" | "down") =>
     enter(switchPid)(["ip", "link", "set", find(name).port, state]).then(() => {});

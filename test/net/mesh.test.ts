@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { wireguardPublicKey } from "../../agent/mesh/key.ts";
 import { eventually } from "../eventually.ts";
 import { lacks } from "../lacks.ts";
+import { slowness } from "../speed.ts";
 import { type Lan, makeLan } from "./lan.ts";
 import type { HostPlan } from "./mesh-host.ts";
 
@@ -141,7 +142,7 @@ test.skipIf(skip)(
     await eventually(async () => !(await attic(["ip", "-br", "link"])).includes("hamlet0"));
     // The default route is still there; the unreachable one stands before it.
     expect(await heardOnLink(lan, shout)).toBe("");
-    await expect(attic(["ping", "-6", "-c1", "-W5", addresses.cellar], { timeoutMs: 3_000 })).rejects.toThrow(
+    await expect(attic(["ping", "-6", "-c1", "-W60", addresses.cellar], { timeoutMs: 20_000 })).rejects.toThrow(
       "exited with",
     );
 
@@ -158,9 +159,12 @@ test.skipIf(skip)(
 async function heardOnLink(lan: Lan, act: () => Promise<unknown>): Promise<string> {
   const port = lan.portOf("attic");
   const listening = Promise.withResolvers<void>();
-  const heard = lan.onSwitch(["sh", "-c", `timeout -s INT 2.5 tcpdump -nn -l -i ${port} net ${prefix}; true`], {
-    onStderrLine: (line) => line.includes("listening on") && listening.resolve(),
-  });
+  const heard = lan.onSwitch(
+    ["sh", "-c", `timeout -s INT ${2.5 * slowness()} tcpdump -nn -l -i ${port} net ${prefix}; true`],
+    {
+      onStderrLine: (line) => line.includes("listening on") && listening.resolve(),
+    },
+  );
   await listening.promise;
   await act();
   return (await heard).trim();

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import type { Status } from "../../agent/status.ts";
 import { eventually } from "../eventually.ts";
 import { lacks } from "../lacks.ts";
+import { slowness } from "../speed.ts";
 import { makeStreet, makeTokenFile } from "../street.ts";
 import { type Home, makeNeighborhood } from "./neighborhood.ts";
 
@@ -74,7 +75,7 @@ test.skipIf(skip || lacks("mosquitto_sub"))(
         "-C",
         "3",
       ],
-      { timeoutMs: 15_000 },
+      { timeoutMs: 45_000 },
     );
     for (const { id } of status.members)
       expect(heard).toMatch(new RegExp(`^hamlet/${status.neighborhood?.id}/${id}/metrics {`, "m"));
@@ -265,7 +266,7 @@ test.skipIf(skip)(
     const [rssBefore, cpuBefore, startedAt] = [rssMb(), cpuS(), performance.now()];
     const flood = (kind: string, packets: number) =>
       home.on("mallory")([process.execPath, `${import.meta.dirname}/flood.ts`, kind, `${packets}`, ...sources], {
-        timeoutMs: 40_000,
+        timeoutMs: 60_000,
       });
     const knock = `
     const { connect } = require("net"); const { randomBytes } = require("crypto");
@@ -277,14 +278,14 @@ test.skipIf(skip)(
     }, n * 5);`;
     await Promise.all([
       flood("services", 20_000),
-      home.on("mallory")([process.execPath, "-e", knock], { timeoutMs: 20_000 }),
+      home.on("mallory")([process.execPath, "-e", knock], { timeoutMs: 60_000 }),
     ]);
     await flood("queries", 1_000);
     await flood("garbage", 2_000);
     const tookS = (performance.now() - startedAt) / 1000;
     const told = `flood: ${(cpuS() - cpuBefore).toFixed(2)} s of CPU in ${tookS.toFixed(1)} s, RSS ${rssBefore.toFixed(0)} -> ${rssMb().toFixed(0)} MB`;
     console.log(told);
-    expect(cpuS() - cpuBefore, told).toBeLessThan(5);
+    expect(cpuS() - cpuBefore, told).toBeLessThan(5 * slowness());
     expect(rssMb() - rssBefore, told).toBeLessThan(60);
     const status = await home.status("attic");
     expect(status.members.map(({ state }) => state)).toEqual(["alive", "alive"]);

@@ -79,7 +79,7 @@ export async function makeNeighborhood(names: string[], options: HostOptions = {
 
 function get(socketPath: string, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    request({ socketPath, path, headers: { host: "localhost" }, timeout: 3_000 }, (response) => {
+    request({ socketPath, path, headers: { host: "localhost" }, timeout: 10_000 }, (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (chunk) => (text += chunk));
       response.on("end", () => resolve(text)).on("error", reject);

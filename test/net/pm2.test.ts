@@ -22,7 +22,7 @@ test.skipIf(lacks("namespaces", "wireguard", "nft"))(
     const folder = home.folder("attic");
     const env = { PM2_HOME: join(folder, "pm2"), HAMLET_CONFIG: join(folder, "agent.json"), HOME: folder };
     const pm2 = (...args: string[]) =>
-      home.on("attic")([process.execPath, bin("pm2"), ...args], { env, timeoutMs: 30_000 });
+      home.on("attic")([process.execPath, bin("pm2"), ...args], { env, timeoutMs: 60_000 });
     const isMember = (status: Status) => status.members.filter(({ state }) => state === "alive").length === 2;
     try {
       await pm2("start", join(project, "agent/ecosystem.config.cjs"));

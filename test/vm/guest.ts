@@ -1,4 +1,5 @@
 // Runs in the guest: takes jobs from the shared folder, one after another, and leaves their results there.
+import { appendFileSync } from "node:fs";
 import { access, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -8,6 +9,8 @@ const put = async (name: string, content: string) => {
   await writeFile(join(share, `${name}.tmp`), content);
   await rename(join(share, `${name}.tmp`), join(share, name));
 };
+const tell = (step: string) =>
+  appendFileSync(join(share, "told"), `${(performance.now() / 1000).toFixed(1)} s: ${step}\n`);
 await put("ready", "");
 for (let count = 1; ; ) {
   const path = join(share, `job-${count}.json`);
@@ -22,8 +25,9 @@ for (let count = 1; ; ) {
   let answer: { result: unknown } | { error: string };
   try {
     const { name, argument } = JSON.parse(await readFile(path, "utf8"));
+    tell(`scenario ${name}`);
     const scenario = await import(new URL(`scenarios/${name}.ts`, import.meta.url).href);
-    answer = { result: (await scenario.default(argument)) ?? null };
+    answer = { result: (await scenario.default(argument, tell)) ?? null };
   } catch (error) {
     answer = {
       error: error instanceof Error ? `${error.stack}${error.cause ? `\n${error.cause}` : ""}` : String(error),

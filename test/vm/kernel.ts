@@ -2,29 +2,25 @@
 // It boots in seconds on this machine's own files, read-only with a throw-away layer above, and runs scenario scripts;
 // what they find comes back as JSON and is judged by the test outside. Emulated (TCG): a /dev/kvm that exists may still hang.
 import { type ChildProcess, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { access, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { arch, tmpdir } from "node:os";
 import { join } from "node:path";
-import { run } from "../../system/command.ts";
-import { cacheFolder } from "../../system/paths.ts";
 import { eventually } from "../eventually.ts";
 import { lacks } from "../lacks.ts";
+import { buildInitrd, exists, fetchKernel, startScript } from "./guest-files.ts";
 
 export type Kernel = AsyncDisposable & {
   release: string;
   bootMs: number;
   /** Runs the default export of `scenarios/<name>.ts` in the guest, as root, and gives its result. */
-  run(name: string, argument?: unknown, options?: { within?: number }): Promise<unknown>;
+  run(name: string, argument?: unknown): Promise<unknown>;
 };
 
-// Debian's cloud kernel: small, and with wireguard, nftables, netem and BBR; it drives no real hardware.
-const metaPackage = "linux-image-cloud-amd64";
-const initModules = ["virtio_pci", "virtiofs", "overlay"];
 // It comes with QEMU up to 7.2, and in a package virtiofsd since; both take the same options.
 const virtiofsds = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd"];
-const bootDeadlineMs = 120_000;
+/** Nobody knows how long an emulated scenario takes on a busy machine: what fails is silence, on the console and in what the guest tells. */
+const silenceMs = 120_000;
 
 export async function startKernel(): Promise<Kernel> {
   const { folder, release } = await fetchKernel();
@@ -43,7 +39,7 @@ export async function startKernel(): Promise<Kernel> {
     child.on("exit", () => (hasEnded = true));
     children.push(child);
   };
-  const serve = async (id: string, source: string) => {
+  const serve = async (id: string, source: string, cache: "always" | "none") => {
     const socket = join(share, `${id}.sock`);
     begin([
       findVirtiofsd()!,
@@ -53,7 +49,7 @@ export async function startKernel(): Promise<Kernel> {
       "-o",
       "sandbox=chroot",
       "-o",
-      "cache=auto",
+      `cache=${cache}`,
     ]);
     await eventually(() => exists(socket), { within: 5_000, every: 10 });
     return [
@@ -61,13 +57,17 @@ export async function startKernel(): Promise<Kernel> {
       ...["-device", `vhost-user-fs-pci,chardev=${id},tag=${id}`],
     ];
   };
-  const excuse = async () => `${told}${(await readFile(join(share, "console"), "utf8").catch(() => "")).slice(-3_000)}`;
-  const appears = async (file: string, within: number) => {
+  const heard = async () => {
+    const texts = ["console", "told"].map((file) => readFile(join(share, file), "utf8").catch(() => ""));
+    return (await Promise.all(texts)).map((text) => text.trim().slice(-3_000)).join("\n");
+  };
+  const appears = async (file: string) => {
     const isThere = () => exists(join(share, file));
-    const cause = await eventually(async () => hasEnded || (await isThere()), { within, every: 20 }).catch(
-      (late) => late,
-    );
-    if (!(await isThere())) throw new Error(`no ${file} from the guest: ${await excuse()}`, { cause });
+    const patience = { within: silenceMs, every: 20, progress: heard };
+    const cause = await eventually(async () => hasEnded || (await isThere()), patience).catch((late) => late);
+    if (await isThere()) return;
+    const helpers = hasEnded ? `\nQEMU or virtiofsd ended: ${told}` : "";
+    throw new Error(`no ${file} from the guest, which told:\n${await heard()}${helpers}`, { cause });
   };
 
   const stop = async () => {
@@ -82,10 +82,12 @@ export async function startKernel(): Promise<Kernel> {
       ...["-display", "none", "-serial", `file:${join(share, "console")}`, "-no-reboot", "-nic", "none"],
       ...["-kernel", join(folder, "boot", `vmlinuz-${release}`), "-initrd", initrd],
       ...["-append", "console=ttyS0 quiet panic=-1 no_timer_check tsc=unstable"],
-      ...(await serve("root", "/")),
-      ...(await serve("share", share)),
+      // What the guest runs is read once and kept: other modes forget a file's pages, also mapped ones, whenever it is opened.
+      ...(await serve("root", "/", "always")),
+      // Here each side waits for files of the other.
+      ...(await serve("share", share, "none")),
     ]);
-    await appears("ready", bootDeadlineMs);
+    await appears("ready");
   } catch (error) {
     await stop();
     throw error;
@@ -94,12 +96,12 @@ export async function startKernel(): Promise<Kernel> {
   return {
     release,
     bootMs: performance.now() - started,
-    async run(name, argument, { within = 120_000 } = {}) {
+    async run(name, argument) {
       count += 1;
       const job = join(share, `job-${count}`);
       await writeFile(`${job}.tmp`, JSON.stringify({ name, argument }));
       await rename(`${job}.tmp`, `${job}.json`);
-      await appears(`result-${count}.json`, within);
+      await appears(`result-${count}.json`);
       const answer = JSON.parse(await readFile(join(share, `result-${count}.json`), "utf8"));
       if (answer.error !== undefined) throw new Error(`scenario ${name} failed in the guest: ${answer.error}`);
       return answer.result;
@@ -107,94 +109,6 @@ export async function startKernel(): Promise<Kernel> {
     [Symbol.asyncDispose]: stop,
   };
 }
-
-/** The kernel package, downloaded by apt (which checks its signature) once per version, unpacked, never installed. */
-async function fetchKernel(): Promise<{ folder: string; release: string }> {
-  const field = (text: string, name: string) => new RegExp(`^${name}: (.*)$`, "m").exec(text)?.[1] ?? "";
-  const show = (name: string) => run(["apt-cache", "show", "--no-all-versions", name]);
-  const dependency = field(await show(metaPackage), "Depends").split(/[ ,]/)[0] ?? "";
-  const release = dependency.replace(/^linux-image-/, "");
-  const sha256 = field(await show(dependency), "SHA256");
-  if (!release || !sha256) throw new Error(`apt knows no ${metaPackage}: run apt-get update`);
-  const folder = join(cacheFolder(), "vm-kernel", `${release}-${sha256.slice(0, 16)}`);
-  if (await exists(folder)) return { folder, release };
-  const unfinished = `${folder}.${process.pid}`;
-  await mkdir(unfinished, { recursive: true });
-  try {
-    const timeoutMs = 300_000;
-    await run(["apt-get", "-o", "APT::Sandbox::User=root", "download", dependency], { cwd: unfinished, timeoutMs });
-    const unpack = 'set -e; dpkg-deb --fsys-tarfile ./*.deb | tar x; rm ./*.deb; depmod -b . "$0"';
-    await run(["sh", "-c", unpack, release], { cwd: unfinished, timeoutMs });
-    await rename(unfinished, folder);
-  } finally {
-    await rm(unfinished, { recursive: true, force: true });
-  }
-  return { folder, release };
-}
-
-async function buildInitrd(folder: string, release: string): Promise<string> {
-  const init = initScript();
-  const initrd = join(folder, `initrd-${createHash("sha256").update(init).digest("hex").slice(0, 16)}`);
-  if (await exists(initrd)) return initrd;
-  const stage = await mkdtemp(join(tmpdir(), "hamlet-initrd-"));
-  try {
-    await mkdir(join(stage, "bin"));
-    await cp("/bin/busybox", join(stage, "bin/busybox"), { dereference: true });
-    await writeFile(join(stage, "init"), init, { mode: 0o755 });
-    const wanted = await run(["modprobe", "-d", folder, "-S", release, "-a", "--show-depends", ...initModules]);
-    const files = wanted.split("\n").flatMap((line) => /^insmod (\S+)/.exec(line)?.[1] ?? []);
-    for (const file of new Set(files)) await cp(file, join(stage, "modules", file.split("/").at(-1)!));
-    await writeFile(join(stage, "modules/order"), [...new Set(files)].map((file) => file.split("/").at(-1)).join("\n"));
-    await run(["sh", "-c", 'find . | cpio -o -H newc --quiet | gzip -1 > "$0.tmp"; mv "$0.tmp" "$0"', initrd], {
-      cwd: stage,
-    });
-  } finally {
-    await rm(stage, { recursive: true, force: true });
-  }
-  return initrd;
-}
-
-const initScript = () => `#!/bin/busybox sh
-/bin/busybox --install -s /bin
-export PATH=/bin
-mkdir -p /proc /sys /dev /lower /layer /root
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs dev /dev
-while read -r module || [ -n "$module" ]; do insmod "/modules/$module"; done < /modules/order
-mount -t virtiofs -o ro root /lower
-mount -t tmpfs layer /layer
-mkdir /layer/upper /layer/work
-mount -t overlay -o lowerdir=/lower,upperdir=/layer/upper,workdir=/layer/work overlay /root
-mkdir -p /root/run /root/tmp /root/proc /root/sys /root/dev /root/hamlet-share
-mount -t proc proc /root/proc
-mount -t sysfs sysfs /root/sys
-mount -t devtmpfs dev /root/dev
-mount -t tmpfs tmpfs /root/run
-mount -t virtiofs share /root/hamlet-share
-exec switch_root /root /hamlet-share/start
-`;
-
-const startScript = (folder: string, release: string) => `#!/bin/sh
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
-mkdir -p "/lib/modules/${release}"
-mount --bind "${folder}/lib/modules/${release}" "/lib/modules/${release}"
-command -v modprobe > /proc/sys/kernel/modprobe
-mkdir -p /dev/pts /run/lock
-ln -s /proc/self/fd /dev/fd
-ln -s fd/0 /dev/stdin
-mount -t devpts devpts /dev/pts
-ip link set lo up
-"${process.execPath}" "${new URL("guest.ts", import.meta.url).pathname}" /hamlet-share > /dev/console 2>&1
-echo o > /proc/sysrq-trigger
-sleep 10
-`;
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
 
 const findVirtiofsd = (): string | undefined => virtiofsds.find((path) => existsSync(path));
 

@@ -4,13 +4,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { sleep } from "../../system/clock.ts";
+import { eventually } from "../eventually.ts";
 
 export type View = { width?: number; height?: number; isDark?: boolean; isPhone?: boolean };
 export type Tab = {
   /** The value of an expression in the page; a promise is awaited. */
   evaluate<T>(expression: string): Promise<T>;
-  /** Polls until the expression is true. */
+  /** Polls until the expression is true; the limit is for an idle machine. */
   until(expression: string, withinMs?: number): Promise<void>;
   press(key: string): Promise<void>;
   /** PNG, of the whole page. */
@@ -94,11 +94,10 @@ export async function startBrowser(): Promise<Browser> {
           return answer.result.value;
         },
         async until(expression, withinMs = 10_000) {
-          const deadline = Date.now() + withinMs;
-          while (!(await tab.evaluate<boolean>(`Boolean(${expression})`))) {
-            if (Date.now() > deadline) throw new Error(`never true: ${expression}`);
-            await sleep(30);
-          }
+          const isTrue = async () => {
+            if (!(await tab.evaluate<boolean>(`Boolean(${expression})`))) throw new Error(`never true: ${expression}`);
+          };
+          await eventually(isTrue, { within: withinMs, every: 30 });
         },
         async press(key) {
           for (const type of ["keyDown", "keyUp"]) await ask("Input.dispatchKeyEvent", { type, key, code: key });

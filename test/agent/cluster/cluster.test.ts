@@ -1,10 +1,11 @@
 // The shell over real sockets: three members on loopback addresses.
 import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { type Cluster, type ClusterOptions, startCluster } from "../../../agent/cluster/cluster.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { silentLog } from "../../../system/log.ts";
+import { eventually as waitFor } from "../../eventually.ts";
 import { fakeStore, type Person, person, rollOf } from "./members.ts";
 
 const port = 17_946;
@@ -23,16 +24,16 @@ async function start(self: Person, people: () => Person[], more: Partial<Cluster
 }
 
 const states = (cluster: Cluster) => [...cluster.liveness().values()].map(({ state }) => state);
-const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 8_000, interval: 20 });
+/** Sooner than the full sync that comes every 30 s and would bring it anyway. */
+const soon = { within: 8_000, every: 20 };
+const eventually = (check: () => unknown) => waitFor(check, soon);
 
-test("three members see each other alive within a second, with a round-trip time soon after", async () => {
+test("three members see each other alive, with a round-trip time soon after", async () => {
   const people = [person(1), person(2), person(3)];
   const clusters = await Promise.all(people.map((one) => start(one, () => people)));
-  const startedAt = performance.now();
   await eventually(() => {
     for (const cluster of clusters) expect(states(cluster)).toEqual(["alive", "alive", "alive"]);
   });
-  expect(performance.now() - startedAt).toBeLessThan(2_000);
   await eventually(() => expect(clusters[0]?.liveness().get(people[1]?.id ?? "")?.rttMs).toBeGreaterThan(0));
 });
 

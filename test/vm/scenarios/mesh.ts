@@ -5,8 +5,9 @@ import { isGuarded, raiseGuard } from "../../../agent/mesh/guard.ts";
 import { wireguardPublicKey } from "../../../agent/mesh/key.ts";
 import { type Mesh, startMesh } from "../../../agent/mesh/mesh.ts";
 import { systemClock } from "../../../system/clock.ts";
-import { type Run, run } from "../../../system/command.ts";
+import { run as plainRun, type Run } from "../../../system/command.ts";
 import { makeLog } from "../../../system/log.ts";
+import { type Tell, telling } from "../tell.ts";
 
 const prefix = "fd12:3456:789a::/48";
 const hosts = {
@@ -16,10 +17,11 @@ const hosts = {
 type Name = keyof typeof hosts;
 const warnings = new Warnings(systemClock, makeLog("warnings"));
 
-export default async function mesh() {
-  const attic = inNamespace("attic");
-  const cellar = inNamespace("cellar");
-  await makeCable();
+export default async function mesh(_: unknown, tell: Tell) {
+  const run = telling(tell, plainRun);
+  const attic = inNamespace(run, "attic");
+  const cellar = inNamespace(run, "cellar");
+  await makeCable(run);
   await makeForeignThings(attic);
   const foreignBefore = await foreignThings(attic);
 
@@ -146,16 +148,16 @@ const ping = (inside: Run, to: Name): Promise<boolean> =>
     () => false,
   );
 
-function inNamespace(name: string): Run {
+function inNamespace(run: Run, name: string): Run {
   return ([file, ...args], options) => run(["nsenter", `--net=/run/netns/${name}`, file, ...args], options);
 }
 
-async function makeCable(): Promise<void> {
+async function makeCable(run: Run): Promise<void> {
   for (const name of ["attic", "cellar"]) await run(["ip", "netns", "add", name]);
   await run(["ip", "link", "add", "eth0", "netns", "attic", "type", "veth", "peer", "name", "eth0", "netns", "cellar"]);
   for (const [name, { link }] of Object.entries(hosts)) {
     const lines = ["link set lo up", "link set eth0 up", `addr add ${link}/24 dev eth0`, ""];
-    await inNamespace(name)(["ip", "-batch", "-"], { input: lines.join("\n") });
+    await inNamespace(run, name)(["ip", "-batch", "-"], { input: lines.join("\n") });
   }
 }
 

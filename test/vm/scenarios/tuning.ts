@@ -7,22 +7,25 @@ import { Warnings } from "../../../agent/health/warnings.ts";
 import { kernelSysctls } from "../../../agent/tuning/sysctls.ts";
 import { startTuning } from "../../../agent/tuning/tuning.ts";
 import { systemClock } from "../../../system/clock.ts";
-import { run } from "../../../system/command.ts";
+import { run as plainRun, type Run } from "../../../system/command.ts";
 import { makeLog } from "../../../system/log.ts";
+import { type Tell, telling } from "../tell.ts";
 
 const agentUid = 1234;
 
-export default async function tuning() {
+export default async function tuning(_: unknown, tell: Tell) {
+  const run = telling(tell, plainRun);
   const folder = await mkdtemp("/tmp/tuning-");
   await chown(folder, agentUid, agentUid);
   await run(["sysctl", "-qw", "net.ipv4.tcp_congestion_control=cubic"]);
-  const before = await netSysctls();
+  const before = await netSysctls(run);
 
   const inProcess = await start(join(folder, "one.json"), "auto");
   const applied = inProcess.tuning.applied();
-  const during = changed(before, await netSysctls());
+  tell("applied");
+  const during = changed(before, await netSysctls(run));
   await inProcess.tuning.stop();
-  const afterStop = changed(before, await netSysctls());
+  const afterStop = changed(before, await netSysctls(run));
 
   // As the agent's own user with one capability: that it may write these keys is not ours to assume.
   const journal = join(folder, "two.json");
@@ -33,11 +36,12 @@ export default async function tuning() {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await once(agent.stdout, "data");
+  tell("applied by a process of its own");
   agent.kill("SIGKILL");
   await once(agent, "exit");
-  const afterKill = changed(before, await netSysctls());
+  const afterKill = changed(before, await netSysctls(run));
   const next = await start(journal, "off");
-  const afterNextStart = changed(before, await netSysctls());
+  const afterNextStart = changed(before, await netSysctls(run));
   return { applied, during, afterStop, afterKill, afterNextStart, warnings: [...inProcess.codes(), ...next.codes()] };
 }
 
@@ -48,7 +52,7 @@ export async function start(journalPath: string, profile: string) {
   return { tuning, codes: () => warnings.list().map(({ code }) => code) };
 }
 
-async function netSysctls(): Promise<Map<string, string>> {
+async function netSysctls(run: Run): Promise<Map<string, string>> {
   const all = await run(["sysctl", "-a", "--pattern", "^net\\."]);
   return new Map(
     all.split("\n").flatMap((line) => {
