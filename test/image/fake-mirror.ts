@@ -33,9 +33,8 @@ export class FakeMirror {
     for (const name of [...installed, ...unpacked, "libc6", "linux-image-6.1.0-1-amd64"]) this.publish(name, "1.0");
   }
 
-  publish(name: string, version: string): void {
+  publish(name: string, version: string, content = `${name} ${version}`): void {
     const path = `pool/main/${name[0]}/${name}/${name}_${version}_amd64.deb`;
-    const content = `${name} ${version}`;
     this.pool.set(path, content);
     this.index.set(name, { version, path, content });
   }

@@ -87,6 +87,11 @@ test("a tool of another version counts as relocked, since it shapes bytes", asyn
 
 test("a mirror that serves other bytes under a locked name is not believed", async () => {
   mirror.pool.set("pool/main/l/libc6/libc6_1.0_amd64.deb", "libc6 1.0, with a surprise");
+  await expect(settle()).rejects.toMatchObject({ code: "build.failed" });
+});
+
+test("the same version built anew is told by its digests", async () => {
+  mirror.publish("libc6", "1.0", "libc6 1.0, again");
   const { relocked } = await settle();
   expect(relocked).toHaveLength(1);
   expect(relocked[0]).toMatchObject({ name: "libc6", locked: expect.stringMatching(/^1\.0 \([0-9a-f]{8}\)$/) });
