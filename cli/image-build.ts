@@ -25,9 +25,10 @@ export const imageBuild: Command = {
   summary: "make a flashable image for a board",
   example: "hamlet image build --board nuc -o out/",
   details: `
-Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packages come from HAMLET_DEBIAN_MIRROR
-(one URL or several), else from this computer's own Debian sources. With --base nixos Nix builds the system, on any
-Linux that has Nix. The same input gives the same bytes.`,
+Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packages are the locked ones, from the cache or
+from HAMLET_DEBIAN_MIRROR (one URL or several), else from this computer's own Debian sources. The same lock gives the same
+bytes; where a locked package is nowhere to be had the newest are taken, named, and the image is marked relocked.
+With --base nixos Nix builds the system, on any Linux that has Nix.`,
   options: {
     board: { type: "string", argument: "board", describe: `what the image is for: ${boardNames.join(", ")}` },
     out: { type: "string", short: "o", argument: "folder", describe: "where hamlet-<board>-<version>.img goes" },

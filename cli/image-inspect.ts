@@ -28,7 +28,7 @@ export const imageInspect: Command = {
     const sbom = await withContents(path, image.partitions, async (contents) => contents.sbom);
     if (input.values["sbom"]) {
       if (!sbom) note(`${path} has no bill of materials inside`);
-      else print(JSON.stringify(sbom, null, 1));
+      else print(sbom.text.trimEnd());
       return sbom ? 0 : 1;
     }
     const hasBeside = await access(sbomBeside(path)).then(
@@ -39,7 +39,11 @@ export const imageInspect: Command = {
     const rows = (sbom?.components ?? []).map((one) => ({ ...rowOf(one), licences: licenceNames(one) }));
     const withLicences = input.values["licences"] === true;
     if (input.values["json"]) {
-      const made = sbom && { packages: countsOf(sbom), tools: toolsOf(sbom), sbom: { inside: sbomPath, beside } };
+      const made = sbom && {
+        packages: { ...countsOf(sbom), node: nodeOf(sbom) },
+        tools: toolsOf(sbom),
+        sbom: { inside: sbomPath, beside },
+      };
       print(
         JSON.stringify({
           ...image,
@@ -77,10 +81,10 @@ function linesOf(image: ImageFacts): string[] {
 
 function madeOf(sbom: Sbom | undefined, beside: string | undefined): string[] {
   if (!sbom) return ["packages     not told: no bill of materials inside"];
-  const { debian, npm, other } = countsOf(sbom);
+  const { debian, npm, own } = countsOf(sbom);
   const tools = Object.entries(toolsOf(sbom)).map((words) => words.join(" "));
   return [
-    `packages     ${debian} of Debian, ${npm} of npm, ${other} of Hamlet`,
+    `packages     ${debian} of Debian, ${npm} of npm, ${own} of Hamlet, Node ${nodeOf(sbom)}`,
     `made with    ${tools.join(", ")}`,
     `sbom         ${sbomPath} inside${beside === undefined ? "" : `, ${basename(beside)} beside it`}`,
   ];
@@ -97,11 +101,15 @@ function partsOf(image: ImageFacts): string[] {
   ];
 }
 
-function countsOf({ components }: Sbom): { debian: number; npm: number; other: number } {
-  const of = (kind: string) => components.filter(({ purl }) => purl?.startsWith(`pkg:${kind}/`)).length;
-  const [debian, npm] = [of("deb"), of("npm")];
-  return { debian, npm, other: components.length - debian - npm };
+function countsOf({ components }: Sbom): { debian: number; npm: number; own: number } {
+  const count = (test: (one: Component) => boolean | undefined) => components.filter(test).length;
+  return {
+    debian: count(({ purl }) => purl?.startsWith("pkg:deb/")),
+    npm: count(({ purl, type }) => purl?.startsWith("pkg:npm/") && type !== "platform"),
+    own: count(({ type }) => type === "application"),
+  };
 }
 
+const nodeOf = ({ components }: Sbom) => components.find(({ type }) => type === "platform")?.version ?? "not told";
 const toolsOf = ({ metadata }: Sbom): Record<string, string> =>
   Object.fromEntries((metadata.tools?.components ?? []).map(({ name, version }) => [name, version]));

@@ -11,7 +11,7 @@ export type Contents = {
   /** Missing where slot a holds no erofs. */
   root?: Erofs;
   /** Missing where the image has none that is valid: who made it did not say what is in it. */
-  sbom?: Sbom;
+  sbom?: Sbom & { text: string };
 };
 
 /** A bill of 300 components has 0.2 MiB. */
@@ -33,7 +33,7 @@ export async function withContents<T>(
     const root = slot && (await openErofs(readAt, slot.firstByte));
     const text = root && (await readErofsFile(readAt, root, sbomPath, maxSbomBytes));
     const sbom = Sbom.safeParse(text && parseJson(text.toString("utf8"))).data;
-    return await use({ readAt, ...(root && { root }), ...(sbom && { sbom }) });
+    return await use({ readAt, ...(root && { root }), ...(sbom && { sbom: { ...sbom, text: String(text) } }) });
   } finally {
     await file.close();
   }

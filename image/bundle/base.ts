@@ -11,7 +11,7 @@ import { readJson, writeJson } from "../../system/files.ts";
 import { cacheFolder } from "../../system/paths.ts";
 import type { Progress } from "../../system/progress.ts";
 import { keepCopyrights } from "./copyrights.ts";
-import { debPath, dropBroken } from "./deb-cache.ts";
+import { debPath } from "./deb-cache.ts";
 import { foreignPrograms, hostArchitecture } from "./foreign.ts";
 import { makeRepository } from "./local-repository.ts";
 import { type Lock, packagesOf } from "./lock.ts";
@@ -32,7 +32,7 @@ function keyOf({ architecture, suite, epochS, installed, unpacked, tools }: Lock
 
 export const hasBase = async (lock: Lock): Promise<boolean> => (await readBase(keyOf(lock))) !== undefined;
 
-/** Every package of `lock` is in the cache, unless the base is. */
+/** Every package of `lock` is whole in the cache (settle.ts), unless the base is there. */
 export async function debianBase(lock: Lock, run: Run, progress: Progress): Promise<Base> {
   const key = keyOf(lock);
   const found = await readBase(key);
@@ -42,13 +42,6 @@ export async function debianBase(lock: Lock, run: Run, progress: Progress): Prom
   }
   const isForeign = lock.architecture !== hostArchitecture();
   progress.stage(`installing Debian packages (${isForeign ? "two minutes, emulated" : "half a minute"})`);
-  const broken = await dropBroken(Object.values(packagesOf(lock)));
-  if (broken.length > 0) {
-    const names = broken.map(({ path }) => path.replace(/^.*\//, "")).join(", ");
-    throw new HamletError("build.failed", `packages in the cache were damaged and are now gone: ${names}`, {
-      hint: "run it again: they are fetched anew",
-    });
-  }
   await mkdir(parent(), { recursive: true });
   const making = await mkdtemp(join(parent(), `${key}.`));
   try {

@@ -14,10 +14,15 @@ const debFolder = () => join(cacheFolder(), "deb");
 export const debPath = (sha256: string): string => join(debFolder(), sha256);
 const downloadDeadlineMs = 20 * 60_000;
 
-/** Fetches what the cache lacks from the first source that has it, and returns what none has. */
-export async function fetchDebs<T extends Named>(packages: T[], sources: Source[], run: Run): Promise<T[]> {
+/** Fetches what the cache lacks from the first source that has it. `missing` is what none has, `cause` what was said. */
+export async function fetchDebs<T extends Named>(
+  packages: T[],
+  sources: Source[],
+  run: Run,
+): Promise<{ missing: T[]; cause?: unknown }> {
   let missing = await lacking(packages);
-  if (missing.length === 0) return [];
+  let cause: unknown;
+  if (missing.length === 0 || sources.length === 0) return { missing };
   await mkdir(debFolder(), { recursive: true });
   await removeLeftovers(debFolder(), /^fetch\.[A-Za-z0-9]{6}$/, Date.now());
   const work = await mkdtemp(join(debFolder(), "fetch."));
@@ -29,12 +34,14 @@ export async function fetchDebs<T extends Named>(packages: T[], sources: Source[
       const settings = ["-q", "-o", `Dir::Etc::netrc=${join(work, "auth.conf")}`, "-o", "Acquire::Retries=3"];
       await run(["/usr/lib/apt/apt-helper", ...settings, "download-file", ...wanted], {
         timeoutMs: downloadDeadlineMs,
-      }).catch(() => {});
+      }).catch((error) => {
+        cause = error;
+      });
       for (const { sha256 } of missing) await keep(join(work, sha256), sha256);
       missing = await lacking(missing);
       if (missing.length === 0) break;
     }
-    return missing;
+    return { missing, cause };
   } finally {
     await rm(work, { recursive: true, force: true });
   }
@@ -49,23 +56,19 @@ async function keep(path: string, sha256: string): Promise<void> {
   await rename(path, debPath(sha256));
 }
 
+/** Those that are not there, or not whole any more: a damaged file goes. What is whole counts as used today. */
 async function lacking<T extends Named>(packages: T[]): Promise<T[]> {
-  const have = new Set(await readdir(debFolder()).catch((): string[] => []));
-  return packages.filter(({ sha256 }) => !have.has(sha256));
-}
-
-/** Of `packages` those whose file in the cache is not whole any more; each such file goes. */
-export async function dropBroken<T extends Named>(packages: T[]): Promise<T[]> {
-  const broken: T[] = [];
+  const found: T[] = [];
   const now = new Date();
   for (const one of packages) {
-    if ((await digestOf(debPath(one.sha256))) === one.sha256) await utimes(debPath(one.sha256), now, now);
+    const path = debPath(one.sha256);
+    if ((await digestOf(path)) === one.sha256) await utimes(path, now, now);
     else {
-      await rm(debPath(one.sha256), { force: true });
-      broken.push(one);
+      await rm(path, { force: true });
+      found.push(one);
     }
   }
-  return broken;
+  return found;
 }
 
 const keptForMs = 365 * 24 * 3_600_000;

@@ -29,23 +29,25 @@ export async function settleLock(board: Board, options: SettleOptions, run: Run,
   const isCurrent = answers(locked, askedFor(board.debianArchitecture), suite) && locked.node.version === nodeVersion;
   progress.stage("looking for the locked packages");
   const kept = { ...locked, tools: await toolVersions(run) };
-  if (isCurrent && ((await hasBase(kept)) || (await haveAll(kept, run)))) {
+  if (isCurrent && ((await hasBase(kept)) || (await fetchAll(kept, run)).missing.length === 0)) {
     return refuseRelocked({ lock: kept, relocked: diffLocks(locked, kept) }, isLockedOnly);
   }
   progress.stage("asking the Debian mirror for newer packages");
   const newest = await newestLock(board, projectFolder, run);
   const settled = refuseRelocked({ ...newest, relocked: diffLocks(locked, newest.lock) }, isLockedOnly);
-  if ((await hasBase(newest.lock)) || (await haveAll(newest.lock, run))) return settled;
-  throw new HamletError("build.failed", "the Debian mirror does not have the packages that its own index names", {
-    cause: newest.staleBecause,
-    hint: "try again in some minutes, or name another mirror in HAMLET_DEBIAN_MIRROR",
+  if (await hasBase(newest.lock)) return settled;
+  const { missing, cause } = await fetchAll(newest.lock, run);
+  if (missing.length === 0) return settled;
+  throw new HamletError("build.failed", `${missing.length} packages of the mirror's index could not be fetched`, {
+    cause: newest.staleBecause ?? cause,
+    hint: "the cause says why; try again in some minutes, or name another mirror in HAMLET_DEBIAN_MIRROR",
   });
 }
 
-async function haveAll(lock: Lock, run: Run): Promise<boolean> {
+async function fetchAll(lock: Lock, run: Run): ReturnType<typeof fetchDebs> {
   const packages = Object.values(packagesOf(lock));
-  if ((await fetchDebs(packages, [], run)).length === 0) return true;
-  return (await fetchDebs(packages, await mirrorSources(run), run)).length === 0;
+  const cached = await fetchDebs(packages, [], run);
+  return cached.missing.length === 0 ? cached : fetchDebs(packages, await mirrorSources(run), run);
 }
 
 function refuseRelocked(settled: Settled, isLockedOnly: boolean): Settled {

@@ -26,17 +26,17 @@ export class FakeMirror {
   commands: Argv[] = [];
   /** What lies in the mirror's pool, by path; the index names the newest of each package. */
   readonly pool = new Map<string, string>();
-  readonly index = new Map<string, { version: string; path: string }>();
+  readonly index = new Map<string, { version: string; path: string; content: string }>();
 
   constructor() {
     const { installed, unpacked } = askedFor("amd64");
     for (const name of [...installed, ...unpacked, "libc6", "linux-image-6.1.0-1-amd64"]) this.publish(name, "1.0");
   }
 
-  publish(name: string, version: string): void {
+  publish(name: string, version: string, content = `${name} ${version}`): void {
     const path = `pool/main/${name[0]}/${name}/${name}_${version}_amd64.deb`;
-    this.pool.set(path, `${name} ${version}`);
-    this.index.set(name, { version, path });
+    this.pool.set(path, content);
+    this.index.set(name, { version, path, content });
   }
 
   /** The mirror goes on to a newer version and drops the old one. */
@@ -94,8 +94,7 @@ export class FakeMirror {
 
   private stanza(word: string): string {
     const [name = ""] = word.split("=");
-    const { version, path } = this.index.get(name)!;
-    const content = this.pool.get(path) ?? "";
+    const { version, path, content } = this.index.get(name)!;
     const depends = name === "linux-image-amd64" ? "Depends: linux-image-6.1.0-1-amd64 (= 1.0)\n" : "";
     return `Package: ${name}\nVersion: ${version}\nArchitecture: amd64\n${depends}Filename: ${path}\nSize: ${content.length}\nSHA256: ${sha256(content)}\n`;
   }

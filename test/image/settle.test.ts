@@ -1,10 +1,10 @@
 // What a build takes: the locked packages while they can be had, from whichever side, else the newest, and it says so.
-import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { boardNamed } from "../../image/boards.ts";
-import { debPath, dropBroken, fetchDebs, forgetOldDebs } from "../../image/bundle/deb-cache.ts";
+import { debPath, forgetOldDebs } from "../../image/bundle/deb-cache.ts";
 import { lockPath, packagesOf } from "../../image/bundle/lock.ts";
 import { mirrorSources, mirrorState } from "../../image/bundle/mirror-state.ts";
 import { resolveLock } from "../../image/bundle/newest.ts";
@@ -87,6 +87,11 @@ test("a tool of another version counts as relocked, since it shapes bytes", asyn
 
 test("a mirror that serves other bytes under a locked name is not believed", async () => {
   mirror.pool.set("pool/main/l/libc6/libc6_1.0_amd64.deb", "libc6 1.0, with a surprise");
+  await expect(settle()).rejects.toMatchObject({ code: "build.failed" });
+});
+
+test("the same version built anew is told by its digests", async () => {
+  mirror.publish("libc6", "1.0", "libc6 1.0, again");
   const { relocked } = await settle();
   expect(relocked).toHaveLength(1);
   expect(relocked[0]).toMatchObject({ name: "libc6", locked: expect.stringMatching(/^1\.0 \([0-9a-f]{8}\)$/) });
@@ -133,13 +138,21 @@ test("a mirror's password stands in no command line and no name in the cache", a
   expect(mirror.commands.length).toBeGreaterThan(10);
 });
 
-test("a package damaged in the cache is found, removed, and fetched anew", async () => {
+test("a package damaged in the cache is found and fetched anew; where nobody has it any more, it counts as gone", async () => {
   const { lock } = await settle();
   const libc = lock.installed["libc6"]!;
   await writeFile(debPath(libc.sha256), "bit rot");
-  expect(await dropBroken(Object.values(lock.installed))).toEqual([libc]);
-  expect(await fetchDebs([libc], await mirrorSources(mirror.run), mirror.run)).toEqual([]);
-  expect(await dropBroken([libc])).toEqual([]);
+  expect((await settle(true)).relocked).toEqual([]);
+  expect(await readFile(debPath(libc.sha256), "utf8")).toBe("libc6 1.0");
+  await writeFile(debPath(libc.sha256), "");
+  mirror.supersede("libc6", "2.0");
+  expect((await settle()).relocked).toHaveLength(1);
+});
+
+test("an index that names what cannot be fetched fails with the fetcher's own words", async () => {
+  mirror.supersede("libc6", "2.0");
+  mirror.pool.clear();
+  await expect(settle()).rejects.toMatchObject({ code: "build.failed", cause: { code: "command.failed" } });
 });
 
 test("a package no build has used for a year goes, one in use stays", async () => {
