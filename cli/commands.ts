@@ -21,6 +21,7 @@ import { labPower } from "./lab-power.ts";
 import { labStatus } from "./lab-status.ts";
 import { labUp } from "./lab-up.ts";
 import { labWatch } from "./lab-watch.ts";
+import { logs } from "./logs.ts";
 import { netExplain } from "./net-explain.ts";
 import { open } from "./open.ts";
 import { provision } from "./provision.ts";
@@ -45,6 +46,7 @@ export const commands: Command[] = [
   bootTry,
   bootCommit,
   bootBad,
+  logs,
   rename,
   reset,
   labUp,
