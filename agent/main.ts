@@ -17,7 +17,7 @@ import { startApi } from "./api.ts";
 import { overlayConfig, readConfig } from "./config.ts";
 import { type Doorstep, type ServePage, startDoorstep } from "./discovery/doorstep.ts";
 import { readLinks } from "./discovery/links.ts";
-import { addressesOf, noticeOf, startNotices } from "./health/notices.ts";
+import { addressesOf, startNotices } from "./health/notices.ts";
 import { type WarningCode, Warnings } from "./health/warnings.ts";
 import { watchWifi } from "./health/wifi-watch.ts";
 import { type Identity, loadIdentity } from "./identity.ts";
@@ -140,14 +140,13 @@ async function main(): Promise<void> {
 
   const noticing = startNotices({
     folder: config.runtimeFolder,
-    read: () =>
-      noticeOf({
-        status: source.publicStatus(),
-        warnings: warnings.list().filter(({ code }) => publicWarnings.has(code)),
-        neighborhood: identity?.neighborhoodName,
-        addresses: addressesOf(readLinks(config.link.interfaces)),
-        pagePort: config.link.pagePort,
-      }),
+    read: () => ({
+      status: source.publicStatus(),
+      warnings: warnings.list().filter(({ code }) => publicWarnings.has(code)),
+      neighborhood: identity?.neighborhoodName,
+      addresses: addressesOf(readLinks(config.link.interfaces)),
+      pagePort: config.link.pagePort,
+    }),
     monotonic: clock.monotonic,
     log,
   });

@@ -316,3 +316,11 @@ test("a device that could not mount its state says so, and what to do", async ()
   await boot();
   expect(await json(paths.report)).toMatchObject({ code: "state.lost", hint: expect.stringContaining("flash") });
 });
+
+test.each(["hamlet-firstboot.service", "hamlet-tell.service"])(
+  "%s may reach the consoles on which it speaks",
+  async (unit) => {
+    const settings = await readFile(join(import.meta.dirname, "../../provisioning/firstboot", unit), "utf8");
+    expect(settings).not.toMatch(/^(PrivateDevices=yes|DevicePolicy=)/m);
+  },
+);
