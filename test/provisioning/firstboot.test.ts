@@ -212,7 +212,7 @@ test("a device to be reset forgets all: neighborhood, keys, network, name; then 
   await boot();
   expect(await readdir(dirname(paths.identity))).toEqual(["board.json"]); // read from the board again
   expect(await readdir(paths.rootFolder)).toEqual([]);
-  expect(await text(paths.hostname)).toBeUndefined();
+  expect([await text(paths.hostname), await text(paths.kernelHostname)]).toEqual([undefined, "hamlet"]);
   await put(paths.provisionFile, encodeProvisionFile(again));
   await boot();
   expect(await json(paths.provision)).toMatchObject({ token: other.jws });
