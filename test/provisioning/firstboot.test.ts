@@ -203,6 +203,20 @@ test("what stopped it stands on consoles and card at once, and is dated by its b
   for (const secret of ["a secret of the house", file.tokenKey, file.token]) expect(report).not.toContain(secret);
 });
 
+test("the consoles tell how far the first boot is, and nothing more on later ones", async () => {
+  await put(paths.activeConsoles, "ttyS0\n");
+  await put(join(paths.dev, "ttyS0"), "");
+  await boot();
+  await become(["a.b.c"]);
+  await boot();
+  expect((await text(join(paths.dev, "ttyS0")))?.split("\n")).toEqual([
+    "Hamlet 0.1.0 (nuc) starts",
+    "provisioned as attic; next it looks for its neighbors",
+    "Hamlet 0.1.0 (nuc) starts",
+    "",
+  ]);
+});
+
 test("a device to be reset forgets all: neighborhood, keys, network, name; then it reads its card like a new one", async () => {
   await boot();
   await become(["a.b.c"]);
