@@ -71,18 +71,10 @@ async function main(): Promise<void> {
   } catch (error) {
     // Wrong board, cut off, foreign: the device stays up and tells why, on its page and console.
     if (!(error instanceof HamletError)) throw error;
-    warnings.raise(
-      "waiting.unprovisioned",
-      error.message,
-      error.hint ?? "run hamlet provision on its image or card again",
-    );
+    warnings.raise("waiting.unprovisioned", error.message, error.hint ?? provisionAgain("<name>"));
   }
   if (!identity && warnings.list().length === 0) {
-    warnings.raise(
-      "waiting.unprovisioned",
-      "this device belongs to no neighborhood yet",
-      "run hamlet provision on its image or card, then start it again",
-    );
+    warnings.raise("waiting.unprovisioned", "this device belongs to no neighborhood yet", provisionAgain("<name>"));
   }
   const report = await readJson(join(base.stateFolder, "firstboot.json"), FirstbootReport).catch(() => undefined);
   if (report)

@@ -31,10 +31,13 @@ export type Known = {
 
 export function noticeOf(known: Known): Notice {
   const { status, warnings, neighborhood, addresses, pagePort } = known;
-  const { name, board, release, code } = status;
+  const { name, board, release } = status;
+  const isNobody = status.phase === "unprovisioned";
+  // The key of a device that is nobody is another one at each start, and nobody can adopt it.
+  const code = isNobody ? undefined : spellCode(status.code);
   return {
-    name: status.phase === "unprovisioned" ? undefined : name,
-    report: reportBlock({ name, board, release, neighborhood, code: spellCode(code), troubles: warnings }),
+    name: isNobody ? undefined : name,
+    report: reportBlock({ name, board, release, neighborhood, code, troubles: warnings }),
     console: consoleCard({ ...status, warnings: [...warnings], neighborhood, addresses, pagePort }),
   };
 }
