@@ -2,7 +2,8 @@
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { DeviceName, Jws, WireguardKey } from "../provisioning/fields.ts";
+import { BoardFacts, boardIdentityOf } from "../provisioning/board.ts";
+import { DeviceName, Id, Jws, WireguardKey } from "../provisioning/fields.ts";
 import {
   exportSigningKey,
   generateSigningKey,
@@ -37,6 +38,7 @@ const Standing = z.object({
   number: z.int().min(0),
   name: DeviceName,
   admissions: z.array(Jws).max(4),
+  replaces: Id.optional(),
 });
 type Standing = z.infer<typeof Standing>;
 
@@ -70,6 +72,8 @@ export class Identity {
   readonly provision: z.infer<typeof Kept>;
   readonly #self: Self;
   readonly #file: IdentityFile;
+  /** What root read from this board; none where there is no root's one-shot, or the board says nothing of its own. */
+  readonly #board: BoardFacts | undefined;
   #standing: Standing;
   #endpoints: string[] = [];
   #revocation = 0;
@@ -81,8 +85,10 @@ export class Identity {
     file: IdentityFile,
     standing: Standing,
     trust: { keys: NeighborhoodKeys; token: TokenCertificate },
+    board: BoardFacts | undefined,
   ) {
     this.#self = self;
+    this.#board = board;
     this.#file = file;
     this.#standing = standing;
     this.key = importSigningKey(file.deviceKey);
@@ -104,10 +110,9 @@ export class Identity {
     const id = deviceIdOf(importSigningKey(file.deviceKey).publicKey);
     const wanted = name ?? file.provision.name ?? `${self.board}-${id.slice(0, 6)}`;
     const kept = await readJson(join(self.stateFolder, "standing.json"), Standing).catch(() => undefined);
-    const identity = new Identity(self, file, kept ?? { v: 1, number: 0, name: wanted, admissions: [] }, {
-      keys,
-      token,
-    });
+    const standing = kept ?? { v: 1, number: 0, name: wanted, admissions: [] };
+    const board = await readJson(join(self.stateFolder, "board.json"), BoardFacts).catch(() => undefined);
+    const identity = new Identity(self, file, standing, { keys, token }, board);
     // A new number each start: endpoints and boot id are new, and what others hold is older.
     await identity.#renew();
     return identity;
@@ -151,6 +156,19 @@ export class Identity {
     await this.#renew(() => ({ name }), forGood);
   }
 
+  /** Whether `record` is of this very board under another key: of a card that was in it before. */
+  isOwnPast({ id, deviceKey, boardIdentity }: Pick<MemberRecord, "id" | "deviceKey" | "boardIdentity">): boolean {
+    if (id === this.id || boardIdentity === undefined || !this.#board) return false;
+    return boardIdentityOf(this.#board, deviceKey) === boardIdentity;
+  }
+
+  /** Says of which former identity of this board it has taken over the name. True if that is news. */
+  async replace(id: string): Promise<boolean> {
+    if (this.#standing.replaces === id) return false;
+    await this.#renew(() => ({ replaces: id }));
+    return true;
+  }
+
   /** Somebody holds a later record of ours than we do: from now on ours is later still. */
   async goAbove(number: number): Promise<void> {
     if (number >= this.number) await this.#renew((standing) => ({ number: Math.max(number, standing.number) }));
@@ -180,6 +198,7 @@ export class Identity {
     standing.number++;
     const { board, release, bootId, stateFolder } = this.#self;
     const { token } = this.#file.provision;
+    const boardIdentity = this.#board && boardIdentityOf(this.#board, this.deviceKey);
     const jws = await signRecord(
       {
         v: 1,
@@ -191,6 +210,8 @@ export class Identity {
         deviceKey: this.deviceKey,
         wireguardKey: this.wireguard.publicKey,
         endpoints: this.#endpoints,
+        ...(boardIdentity && { boardIdentity }),
+        ...(standing.replaces && { replaces: standing.replaces }),
         bootId,
         number: standing.number,
         token,

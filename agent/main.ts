@@ -17,7 +17,7 @@ import { startApi } from "./api.ts";
 import { overlayConfig, readConfig } from "./config.ts";
 import { type Doorstep, type ServePage, startDoorstep } from "./discovery/doorstep.ts";
 import { readLinks } from "./discovery/links.ts";
-import { addressesOf, noticeOf, startNotices } from "./health/notices.ts";
+import { addressesOf, startNotices } from "./health/notices.ts";
 import { type WarningCode, Warnings } from "./health/warnings.ts";
 import { watchWifi } from "./health/wifi-watch.ts";
 import { type Identity, loadIdentity } from "./identity.ts";
@@ -71,18 +71,10 @@ async function main(): Promise<void> {
   } catch (error) {
     // Wrong board, cut off, foreign: the device stays up and tells why, on its page and console.
     if (!(error instanceof HamletError)) throw error;
-    warnings.raise(
-      "waiting.unprovisioned",
-      error.message,
-      error.hint ?? "run hamlet provision on its image or card again",
-    );
+    warnings.raise("waiting.unprovisioned", error.message, error.hint ?? provisionAgain("<name>"));
   }
   if (!identity && warnings.list().length === 0) {
-    warnings.raise(
-      "waiting.unprovisioned",
-      "this device belongs to no neighborhood yet",
-      "run hamlet provision on its image or card, then start it again",
-    );
+    warnings.raise("waiting.unprovisioned", "this device belongs to no neighborhood yet", provisionAgain("<name>"));
   }
   const report = await readJson(join(base.stateFolder, "firstboot.json"), FirstbootReport).catch(() => undefined);
   if (report)
@@ -140,14 +132,13 @@ async function main(): Promise<void> {
 
   const noticing = startNotices({
     folder: config.runtimeFolder,
-    read: () =>
-      noticeOf({
-        status: source.publicStatus(),
-        warnings: warnings.list().filter(({ code }) => publicWarnings.has(code)),
-        neighborhood: identity?.neighborhoodName,
-        addresses: addressesOf(readLinks(config.link.interfaces)),
-        pagePort: config.link.pagePort,
-      }),
+    read: () => ({
+      status: source.publicStatus(),
+      warnings: warnings.list().filter(({ code }) => publicWarnings.has(code)),
+      neighborhood: identity?.neighborhoodName,
+      addresses: addressesOf(readLinks(config.link.interfaces)),
+      pagePort: config.link.pagePort,
+    }),
     monotonic: clock.monotonic,
     log,
   });

@@ -134,8 +134,10 @@ async function compose(
   });
   ended.push(() => cluster.stop());
 
+  roster.isGone = (member) => ["dead", "left"].includes(cluster.liveness().get(member)?.state ?? "");
   const aliveIds = () => [...cluster.liveness()].filter(([, { state }]) => state === "alive").map(([member]) => member);
   roster.onChange = () => {
+    roster.settleReplacements();
     meeting.settleNames().catch(complain);
     cluster.membersChanged();
     paths
@@ -316,13 +318,14 @@ function watchLiveness(roster: Roster, warnings: Warnings, onDoubt: (id: string)
     }
     for (const [member, { state }] of liveness) {
       const name = roster.members().get(member)?.name;
-      if (state === "dead" && name) {
+      if (state === "dead" && name && !roster.isReplaced(member)) {
         const hint = `look at its power and cable; hamlet net explain ${name} tells what was tried`;
         warnings.raise("member.dead", `${name} does not answer any more`, hint, member);
       } else warnings.clear("member.dead", member);
       if (state === "suspect" && before.get(member) === "alive") onDoubt(member);
       before.set(member, state);
     }
+    roster.settleReplacements();
   };
 }
 

@@ -17,6 +17,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   "boot try": async () => (await import("./boot-try.ts")).bootTry,
   "boot commit": async () => (await import("./boot-commit.ts")).bootCommit,
   "boot bad": async () => (await import("./boot-bad.ts")).bootBad,
+  logs: async () => (await import("./logs.ts")).logs,
   rename: async () => (await import("./rename.ts")).rename,
   reset: async () => (await import("./reset.ts")).reset,
   "lab up": async () => (await import("./lab-up.ts")).labUp,

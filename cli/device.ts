@@ -1,9 +1,11 @@
 // Which device a command speaks with: --device, else the agent on this computer, else the running lab.
 import { request } from "node:http";
 import { text as readText } from "node:stream/consumers";
+import { finished } from "node:stream/promises";
 import { z } from "zod";
 import { PublicStatus, Status } from "../agent/status.ts";
 import { type AgentAnswer, agentSocket, getFromAgent, postToAgent } from "../image/lab/agent-socket.ts";
+import type { Exec } from "../image/lab/channel/doors.ts";
 import { findLab, type LabClient } from "../image/lab/client.ts";
 import { type ErrorCode, HamletError } from "../system/error.ts";
 import { explainIssues, parseJson } from "../system/files.ts";
@@ -17,8 +19,8 @@ export type Device = {
   status(): Promise<Status>;
   /** Something that changes it for good, where it takes that. Throws `device.noAnswer` or its own refusal. */
   order?(path: string, order: object): Promise<void>;
-  /** A program on it, as root, where there is a way to start one beside this very computer. */
-  exec?(argv: string[]): Promise<number>;
+  /** A program on it, as root, where there is a way to start one; its output goes to `stdout`, by default ours. */
+  exec?(argv: string[], stdout?: NodeJS.WritableStream): Promise<number>;
   close(): void;
 };
 
@@ -41,7 +43,7 @@ export async function findDevice(values: Values): Promise<Device> {
   if (wanted?.includes("/") && !wanted.includes("://")) return onSocket(wanted);
   if (wanted && /[.:]/.test(wanted)) return atAddress(wanted);
   if (wanted === undefined) {
-    const local = onSocket(agentSocket);
+    const local = localDevice();
     if (await answers(local)) return local;
   }
   const lab = await findLab().catch((error: unknown) => {
@@ -71,6 +73,9 @@ const onSocket = (socketPath: string): Device => ({
     heed(await ask({ socketPath, path }, `the agent at ${socketPath}`, JSON.stringify(order))),
   close() {},
 });
+
+/** The agent on this very computer. */
+export const localDevice = (): Device => onSocket(agentSocket);
 
 function atAddress(address: string): Device {
   const bare = address.split(":").length > 2 && !address.startsWith("[") ? `[${address}]` : address;
@@ -147,17 +152,25 @@ async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device
           channel.then((open) => postToAgent(open, path, order)),
         ),
       ),
-    async exec(argv) {
-      const program = (await channel).exec({ argv });
-      program.stdin.end();
-      program.stdout.pipe(process.stdout, { end: false });
-      program.stderr.pipe(process.stderr, { end: false });
-      const stop = () => program.kill();
-      process.once("SIGINT", stop).once("SIGTERM", stop);
-      return program.exit.finally(() => process.off("SIGINT", stop).off("SIGTERM", stop));
-    },
+    exec: async (argv, stdout) => runThrough((await channel).exec({ argv }), stdout),
     close: () => void channel.then((open) => open.close()).catch(() => {}),
   };
+}
+
+/** The program's exit code, once all that it said has been passed on. Ctrl-C ends it. */
+export async function runThrough(program: Exec, stdout: NodeJS.WritableStream = process.stdout): Promise<number> {
+  program.stdin.end();
+  program.stdout.pipe(stdout, { end: false });
+  program.stderr.pipe(process.stderr, { end: false });
+  const stop = () => program.kill();
+  process.on("SIGINT", stop).on("SIGTERM", stop);
+  try {
+    const code = await program.exit;
+    await Promise.allSettled([finished(program.stdout), finished(program.stderr)]);
+    return code;
+  } finally {
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+  }
 }
 
 async function within<T>(ms: number, who: string, answer: Promise<T>): Promise<T> {

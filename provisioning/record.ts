@@ -26,6 +26,12 @@ export const MemberRecord = z.object({
   deviceKey: PublicKey,
   wireguardKey: WireguardKey,
   endpoints: z.array(Endpoint).max(8),
+  boardIdentity: z
+    .string()
+    .regex(/^[\w-]{43}$/, "is not a board's identity")
+    .optional()
+    .describe("which piece of hardware, salted by the device's key"),
+  replaces: Id.optional().describe("a former identity of this very board, gone with its card: its name is taken over"),
   bootId: z.string().regex(/^[0-9A-Za-z-]{1,64}$/, "is not a boot id"),
   number: z.int().min(0).describe("sequence: of two records of one device the higher counts"),
   token: Jws.describe("hamlet-token, by the root"),

@@ -11,7 +11,7 @@ import type { TokenCertificate } from "../../provisioning/token.ts";
 import type { Clock } from "../../system/clock.ts";
 import { readJson, writeJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
-import { freeName } from "../discovery/new-name.ts";
+import { freeName, namesAfterReplacement } from "../discovery/new-name.ts";
 import type { Warnings } from "../health/warnings.ts";
 import type { Identity } from "../identity.ts";
 import type { DocumentStore } from "./cluster.ts";
@@ -56,6 +56,8 @@ export class Roster implements DocumentStore {
   #queue: Promise<unknown> = Promise.resolve();
   /** Called after the set of members or a record in it has changed. */
   onChange: () => void = () => {};
+  /** Whether a member is dead or has left, as far as is known here. */
+  isGone: (id: string) => boolean = () => false;
 
   constructor(o: { identity: Identity; stateFolder: string; clock: Clock; log: Log; warnings: Warnings }) {
     this.#identity = o.identity;
@@ -253,6 +255,22 @@ export class Roster implements DocumentStore {
   #freeName({ id, name }: MemberRecord): string {
     const others = [...this.#members.values()].filter(({ record }) => record.id !== id);
     return freeName(name, new Set([this.#identity.name, ...others.map((other) => other.name)]));
+  }
+
+  /** A member is gone, or new: who came in its place, on the same board, may go by its name now. */
+  settleReplacements(): void {
+    const holders = [...this.#members.values()].map(({ record, name }) => ({ id: record.id, name, record }));
+    const changed = namesAfterReplacement(holders, this.#identity.name, (id) => this.isGone(id));
+    for (const [id, name] of changed) {
+      const member = this.#members.get(id);
+      if (member) this.#members.set(id, { ...member, name });
+    }
+    if (changed.size > 0) this.onChange();
+  }
+
+  /** Another member has come in the place of this one. */
+  isReplaced(id: string): boolean {
+    return [...this.#members.values()].some(({ record }) => record.replaces === id);
   }
 
   /** Our own name has changed: whoever had to step back for it goes by its own again. */

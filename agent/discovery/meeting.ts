@@ -88,6 +88,11 @@ export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: 
   const settleNames = async () => {
     const records = [...roster.members().values()].map(({ record }) => record);
     for (const other of records) {
+      if (other.name === identity.name && identity.isOwnPast(other)) {
+        // It can not be running: we run on its board. Its name is ours, and the others see it once it is dead to them.
+        if (await identity.replace(other.id)) onOwnChange();
+        continue;
+      }
       const taken = records.map(({ name }) => name);
       const name = newName(identity, other, taken);
       if (name === undefined) continue;

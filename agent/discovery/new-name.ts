@@ -21,3 +21,32 @@ export function freeName(name: string, taken: ReadonlySet<string>): string {
     if (!taken.has(next)) return next;
   }
 }
+
+type Holder = { id: string; name: string; record: { name: string; replaces?: string | undefined } };
+
+/**
+ * Of two members with one name the one known first goes by it here. Unless the other has come in its place, with a new card in the same
+ * board, and the first is gone: then they change. The names that are other than before, by id.
+ */
+export function namesAfterReplacement(
+  holders: readonly Holder[],
+  own: string,
+  isGone: (id: string) => boolean,
+): ReadonlyMap<string, string> {
+  const names = new Map(holders.map(({ id, name }) => [id, name]));
+  const changed = new Map<string, string>();
+  const call = (id: string, name: string) => {
+    names.set(id, name);
+    changed.set(id, name);
+  };
+  for (const heir of holders) {
+    const wanted = heir.record.name;
+    const { replaces } = heir.record;
+    if (replaces === undefined || names.get(heir.id) === wanted || names.get(replaces) !== wanted) continue;
+    if (!isGone(replaces) || isGone(heir.id)) continue;
+    call(heir.id, wanted);
+    names.delete(replaces);
+    call(replaces, freeName(wanted, new Set([own, ...names.values()])));
+  }
+  return changed;
+}

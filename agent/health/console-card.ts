@@ -25,7 +25,7 @@ export function consoleCard(card: Card): string {
   return [
     "",
     `Hamlet: ${name} (${board}, release ${release}) ${phases[phase]}${phase === "unprovisioned" ? "" : whose}`,
-    `adoption code: ${spellCode(code)}`,
+    ...(phase === "unprovisioned" ? [] : [`adoption code: ${spellCode(code)}`]),
     ...(urls.length === 0
       ? ["no network yet"]
       : urls.slice(0, 3).map((url, index) => `${index === 0 ? "page: " : "or:   "}${url}`)),

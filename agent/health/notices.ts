@@ -21,18 +21,23 @@ export type Notice = {
 };
 
 /** What strangers may know, and nothing else: whoever has the card in hand, or stands before the screen, may be one. */
-export function noticeOf(known: {
+export type Known = {
   status: PublicStatus;
   warnings: readonly Warning[];
   neighborhood: string | undefined;
   addresses: readonly string[];
   pagePort: number;
-}): Notice {
+};
+
+export function noticeOf(known: Known): Notice {
   const { status, warnings, neighborhood, addresses, pagePort } = known;
-  const { name, board, release, code } = status;
+  const { name, board, release } = status;
+  const isNobody = status.phase === "unprovisioned";
+  // The key of a device that is nobody is another one at each start, and nobody can adopt it.
+  const code = isNobody ? undefined : spellCode(status.code);
   return {
-    name: status.phase === "unprovisioned" ? undefined : name,
-    report: reportBlock({ name, board, release, neighborhood, code: spellCode(code), troubles: warnings }),
+    name: isNobody ? undefined : name,
+    report: reportBlock({ name, board, release, neighborhood, code, troubles: warnings }),
     console: consoleCard({ ...status, warnings: [...warnings], neighborhood, addresses, pagePort }),
   };
 }
@@ -72,15 +77,23 @@ export function hear(before: Saying, text: string, now: number, pause: number): 
   return [{ ...heard, said: text, saidAt: now, isRepeated: false }, true];
 }
 
-export function startNotices(options: { folder: string; read(): Notice; monotonic(): number; log: Log }): {
+export function startNotices(options: { folder: string; read(): Known; monotonic(): number; log: Log }): {
   stop(): void;
 } {
   const { folder, read, monotonic, log } = options;
   let [onConsole, inReport] = [silence, silence];
+  let last: { known: string; notice: Notice } | undefined;
+  /** Made anew only from what is new: a QR code costs a small board milliseconds, and nearly always nothing has changed. */
+  const look = (): Notice => {
+    const known = read();
+    const text = JSON.stringify(known);
+    if (last?.known !== text) last = { known: text, notice: noticeOf(known) };
+    return last.notice;
+  };
   return every(
     tickMs,
     async () => {
-      const { name = "", report, console } = read();
+      const { name = "", report, console } = look();
       const now = monotonic();
       const [nextConsole, isConsoleDue] = hear(onConsole, `${name} ${console}`, now, pauseMs.console);
       const [nextReport, isReportDue] = hear(inReport, report.toString("latin1"), now, pauseMs.report);

@@ -1,6 +1,6 @@
 // Reset: the device forgets neighborhood, identity, keys and settings, and is as it was flashed. The agent's wish on `data` is the
 // moment of decision: before it nothing is lost, after it every boot ends what an earlier one began.
-import { readdir, rm } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errnoOf } from "../../system/error.ts";
 import type { Paths } from "./paths.ts";
@@ -12,6 +12,8 @@ export async function eraseIfWished(paths: Paths): Promise<boolean> {
   await rm(paths.identity, { force: true });
   await empty(paths.rootFolder, []);
   await rm(paths.hostname, { force: true });
+  // As the initrd calls a device that has no name; the next boot finds it so.
+  await writeFile(paths.kernelHostname, "hamlet").catch(() => {});
   await empty(dirname(paths.resetWish), [basename(paths.resetWish)]);
   await rm(paths.resetWish, { force: true });
   return true;

@@ -33,6 +33,7 @@ export async function firstBoot(paths: Paths, { run, log, now }: { run: Run; log
   const settled = await settle(paths, board, agent, log, now);
   // A failure below leaves a device that is reached some other way; one above must not keep the rest from being done.
   const steps: [what: string, step: () => Promise<void>][] = [
+    ["console", () => tellProgress(paths, settled)],
     ["hostname", () => applyHostname(paths, settled)],
     ["network", () => applyNetwork(paths, run)],
     ["board facts", () => tellBoard(paths, agent)],
@@ -65,6 +66,15 @@ async function settle(paths: Paths, board: string, agent: Owner, log: Log, now: 
     await giveToAgent(paths.report, report, agent).catch((cause: unknown) => log.error(describeError(cause)));
     return undefined;
   }
+}
+
+/** The rest is the agent's to tell; until it does, a minute may pass on a small board. */
+async function tellProgress(paths: Paths, settled: Settled | undefined): Promise<void> {
+  if (settled?.outcome !== "settled") return;
+  await sayOnConsoles(
+    paths,
+    `provisioned as ${settled.name ?? "a device without a name"}; next it looks for its neighbors`,
+  );
 }
 
 /** systemd has set the name of earlier boots already; this is for the boot on which it came. */

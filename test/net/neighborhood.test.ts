@@ -1,6 +1,6 @@
 // Real agents on one LAN become a neighborhood, and stay one through what happens to devices at home.
 import { readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import type { Status } from "../../agent/status.ts";
 import { eventually } from "../eventually.ts";
@@ -218,6 +218,39 @@ test.skipIf(skip)("two devices with one name: the one known first keeps it", asy
       expect((await home.status("second")).self.name).toBe("attic-2");
     },
     { within: 15_000 },
+  );
+});
+
+test.skipIf(skip)("a new card in the board of a dead device takes its name, and all see it", async () => {
+  await using home = await makeNeighborhood(["attic", "cellar"]);
+  const board = JSON.stringify({ serials: ["g6bn1234"], macs: [] });
+  const state = `${home.folder("attic")}/state`;
+  await mkdir(state, { recursive: true });
+  await writeFile(`${state}/board.json`, board);
+  await home.startAgents("attic", "cellar");
+  await allAlive(home, ["attic", "cellar"]);
+  const old = (await home.status("attic")).self.id;
+  await home.removeHost("attic");
+  await eventually(async () => expect(stateOf(await home.status("cellar"), "attic")).toBe("dead"), { within: 30_000 });
+
+  await rm(state, { recursive: true });
+  await mkdir(state);
+  await writeFile(`${state}/board.json`, board);
+  await home.addHost("attic");
+  await home.startAgents("attic");
+  await eventually(
+    async () => {
+      for (const name of ["attic", "cellar"]) {
+        const { members } = await home.status(name);
+        const heir = members.find((member) => member.name === "attic");
+        expect(heir, `seen from ${name}`).toMatchObject({ state: "alive" });
+        expect(heir?.id).not.toBe(old);
+        expect(members.find(({ id }) => id === old)?.name).toMatch(/^attic-\d$/);
+      }
+      expect(codes(await home.status("cellar"))).not.toContain("member.dead");
+      expect(codes(await home.status("attic"))).not.toContain("member.nameTaken");
+    },
+    { within: 30_000 },
   );
 });
 

@@ -203,6 +203,20 @@ test("what stopped it stands on consoles and card at once, and is dated by its b
   for (const secret of ["a secret of the house", file.tokenKey, file.token]) expect(report).not.toContain(secret);
 });
 
+test("the consoles tell how far the first boot is, and nothing more on later ones", async () => {
+  await put(paths.activeConsoles, "ttyS0\n");
+  await put(join(paths.dev, "ttyS0"), "");
+  await boot();
+  await become(["a.b.c"]);
+  await boot();
+  expect((await text(join(paths.dev, "ttyS0")))?.split("\n")).toEqual([
+    "Hamlet 0.1.0 (nuc) starts",
+    "provisioned as attic; next it looks for its neighbors",
+    "Hamlet 0.1.0 (nuc) starts",
+    "",
+  ]);
+});
+
 test("a device to be reset forgets all: neighborhood, keys, network, name; then it reads its card like a new one", async () => {
   await boot();
   await become(["a.b.c"]);
@@ -212,7 +226,7 @@ test("a device to be reset forgets all: neighborhood, keys, network, name; then 
   await boot();
   expect(await readdir(dirname(paths.identity))).toEqual(["board.json"]); // read from the board again
   expect(await readdir(paths.rootFolder)).toEqual([]);
-  expect(await text(paths.hostname)).toBeUndefined();
+  expect([await text(paths.hostname), await text(paths.kernelHostname)]).toEqual([undefined, "hamlet"]);
   await put(paths.provisionFile, encodeProvisionFile(again));
   await boot();
   expect(await json(paths.provision)).toMatchObject({ token: other.jws });
@@ -316,3 +330,11 @@ test("a device that could not mount its state says so, and what to do", async ()
   await boot();
   expect(await json(paths.report)).toMatchObject({ code: "state.lost", hint: expect.stringContaining("flash") });
 });
+
+test.each(["hamlet-firstboot.service", "hamlet-tell.service"])(
+  "%s may reach the consoles on which it speaks",
+  async (unit) => {
+    const settings = await readFile(join(import.meta.dirname, "../../provisioning/firstboot", unit), "utf8");
+    expect(settings).not.toMatch(/^(PrivateDevices=yes|DevicePolicy=)/m);
+  },
+);

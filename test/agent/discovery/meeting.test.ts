@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -31,8 +31,10 @@ type Device = {
   met: string[];
   changes: () => number;
 } & ReturnType<typeof makeMeeting>;
-async function device(name: string, token: Partial<TokenCertificate> = {}): Promise<Device> {
+async function device(name: string, token: Partial<TokenCertificate> = {}, serial?: string): Promise<Device> {
   const stateFolder = join(folder, `device-${count++}`);
+  await mkdir(stateFolder, { recursive: true });
+  if (serial) await writeFile(join(stateFolder, "board.json"), JSON.stringify({ serials: [serial], macs: [] }));
   const own = Object.keys(token).length > 0 ? await hood.token(token) : {};
   const identity = await bootDevice(stateFolder, hood.provision({ ...own, name }));
   const clock = { now: Date.now, monotonic: () => performance.now() };
@@ -163,4 +165,33 @@ test("a new name is taken for good and told; one that another member goes by is 
   ]);
   await expect(attic.rename("cellar")).rejects.toMatchObject({ code: "name.taken", exitCode: 3 });
   expect([attic.identity.name, attic.changes()]).toEqual(["pantry", 1]);
+});
+
+test("a new card in the old board takes the old one's name; until that is dead the others call it otherwise", async () => {
+  const [old, heir] = [await device("attic", {}, "g6bn1234"), await device("attic", {}, "g6bn1234")];
+  await cellar.answer(hello(old), "192.168.1.1");
+  // The cellar hands on what it knows, as gossip does.
+  await heir.roster.hear(old.identity.jws);
+  await heir.roster.hear(cellar.identity.jws);
+  await heir.settleNames();
+  expect([heir.identity.name, heir.warnings.list()]).toEqual(["attic", []]);
+  expect(await readRecord(heir.identity.jws)).toMatchObject({ name: "attic", replaces: old.identity.id });
+
+  await cellar.answer(hello(heir), "192.168.1.1");
+  const called = (id: string) => cellar.roster.members().get(id)?.name;
+  cellar.roster.settleReplacements();
+  expect([called(old.identity.id), called(heir.identity.id)]).toEqual(["attic", "attic-2"]);
+  cellar.roster.isGone = (id) => id === old.identity.id;
+  cellar.roster.settleReplacements();
+  expect([called(old.identity.id), called(heir.identity.id)]).toEqual(["attic-2", "attic"]);
+});
+
+test("another board, or one that says nothing of its own, is no heir: it takes another name", async () => {
+  const old = await device("attic", {}, "g6bn1234");
+  for (const serial of ["g6bn9999", "Default string", undefined]) {
+    const other = await device("attic", {}, serial);
+    const record = await readRecord(old.identity.jws);
+    expect([serial, other.identity.isOwnPast(record)]).toEqual([serial, false]);
+  }
+  expect(old.identity.isOwnPast(await readRecord(old.identity.jws))).toBe(false);
 });

@@ -64,10 +64,10 @@ test("screen and card tell the same: what is wrong, the code, the command", () =
   }
 });
 
-test("a device that is nobody has no hostname to give", () => {
-  expect(
-    noticeOf({ ...known, status: { ...known.status, phase: "unprovisioned" }, warnings: [] }).name,
-  ).toBeUndefined();
+test("a device that is nobody has no hostname to give, and no code: its key is another one at each start", () => {
+  const nobody = noticeOf({ ...known, status: { ...known.status, phase: "unprovisioned" }, warnings: [] });
+  expect(nobody.name).toBeUndefined();
+  for (const told of [nobody.report.toString("latin1"), nobody.console]) expect(told).not.toMatch(/abcd|adoption/i);
 });
 
 test("IPv4 comes first, and no address that needs a scope", () => {
