@@ -10,6 +10,7 @@ import { imageDiff } from "./image-diff.ts";
 import { imageInspect } from "./image-inspect.ts";
 import { imageLock } from "./image-lock.ts";
 import { init } from "./init.ts";
+import { install } from "./install.ts";
 import { labConsole } from "./lab-console.ts";
 import { labCut } from "./lab-cut.ts";
 import { labDown } from "./lab-down.ts";
@@ -37,6 +38,7 @@ export const commands: Command[] = [
   imageLock,
   provision,
   flash,
+  install,
   tokenCreate,
   open,
   status,

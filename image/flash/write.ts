@@ -27,6 +27,8 @@ export type WriteOptions = {
   signal?: AbortSignal;
   /** 16 bytes that no earlier run used. */
   nonce: Buffer;
+  /** When all is written and proven, right before the table makes it a disk. A failure leaves it blank. */
+  beforeTable?: (() => Promise<void>) | undefined;
   /** Hears of each change of what is on the card. */
   onState?: (state: CardState) => void;
 };
@@ -37,7 +39,7 @@ type Written = Extent & { sha256: string };
 export async function writeImage(
   source: ImageSource,
   device: BlockDevice,
-  { bmap, progress, signal, nonce, onState = () => {} }: WriteOptions,
+  { bmap, progress, signal, nonce, beforeTable, onState = () => {} }: WriteOptions,
 ): Promise<{ writtenBytes: number }> {
   const { sizeBytes } = source.image;
   const body = { offset: edgeBytes, end: sizeBytes - edgeBytes };
@@ -130,6 +132,7 @@ export async function writeImage(
     await device.write(last, body.end);
     await device.write(first.subarray(blockBytes), blockBytes);
     await device.flush();
+    await beforeTable?.();
     onState({ card: "unknown" });
     await device.write(first.subarray(0, blockBytes), 0);
     await device.flush();
