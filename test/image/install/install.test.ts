@@ -157,10 +157,10 @@ test.skipIf(skips)(
     const moments: Moment[] = [];
     const snapshot = async () => {
       const state = join(root, `moment-${moments.length}`);
-    moments.push({ state, head: Buffer.from(medium.stored.subarray(0, 64 << 10)) });
-    await cp(join(root, "var"), join(state, "var"), { recursive: true });
-  };
-  const bare = medium.handle();
+      moments.push({ state, head: Buffer.from(medium.stored.subarray(0, 64 << 10)) });
+      await cp(join(root, "var"), join(state, "var"), { recursive: true });
+    };
+    const bare = medium.handle();
     const watched = Object.assign(Object.create(bare), {
       write: async (...words: Parameters<typeof bare.write>) => {
         const result = await (bare.write as (...all: unknown[]) => Promise<unknown>)(...words);
