@@ -161,7 +161,7 @@ function* beforePiece(extent: Extent, to: number, from: number): Generator<Exten
   }
 }
 
-/** The table before its copy: no moment has the one and not the other's disk. */
+/** The table before its copy: no moment has the one and not the other's disk. Proven, for a worn card keeps its old content. */
 async function wipeEnds(device: BlockDevice): Promise<void> {
   const zeros = alignedBuffer(edgeBytes);
   const last = Math.floor((device.sizeBytes - edgeBytes) / blockBytes) * blockBytes;
@@ -169,6 +169,13 @@ async function wipeEnds(device: BlockDevice): Promise<void> {
     await device.write(zeros, offset);
     await device.flush();
   }
+  await device.dropCache();
+  const found = alignedBuffer(edgeBytes);
+  await device.read(found, 0);
+  if (found.equals(zeros)) return;
+  throw new HamletError("flash.verifyFailed", `${device.path} does not keep what is written to its first sectors`, {
+    hint: "the card is worn out and has become read-only, or it is a counterfeit: use another one",
+  });
 }
 
 /** Two at once keep a drive busy while a third is hashed. */
