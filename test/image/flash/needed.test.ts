@@ -94,6 +94,6 @@ test("a table that overlaps itself, leaves the disk or fits no block makes the d
     [{ offset: mib, sizeBytes: 9 * mib }],
     [{ offset: 512, sizeBytes: mib }],
   ]) {
-    expect(regionsOf(partitions, 8 * mib)).toEqual({ offset: 0, sizeBytes: 8 * mib });
+    expect(regionsOf(partitions, 8 * mib)).toEqual([{ offset: 0, sizeBytes: 8 * mib }]);
   }
 });
