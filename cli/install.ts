@@ -20,7 +20,8 @@ export const install: Command = {
   example: "ssh root@attic hamlet install --yes",
   details: `
 Copies the system, moves the identity and leaves none on the stick; the same refusals and the same verification as
-hamlet flash. Without a disk it takes the only one that is free and not removable. Then pull the stick and restart.`,
+hamlet flash. Without a disk it takes the only one that is free and not removable. Then pull the stick and restart.
+The mesh is down meanwhile: log in by the LAN. Power may go at any moment: one of the two disks is the device.`,
   options: {
     list: { type: "boolean", describe: "list the disks of this device, and why one is refused" },
     yes: { type: "boolean", short: "y", describe: "do not ask" },

@@ -90,6 +90,7 @@ test.skipIf(skips)(
     tool("e2fsck", "-fn", data);
     const debugfs = (what: string) => tool("debugfs", "-R", what, data);
     expect(debugfs("cat /agent/identity.json")).toBe('{"secret":"of attic"}');
+    expect(debugfs("stat /agent/identity.json")).toMatch(new RegExp(`User:\\s+${uid}\\s+Group:\\s+${gid}`));
     expect(debugfs("cat /system/machine-id")).toContain("0123456789abcdef");
     expect(debugfs("cat /root/ssh/authorized_keys")).toContain("ssh-ed25519");
     expect(debugfs("ls /system")).not.toContain("grown");

@@ -1,5 +1,5 @@
 // A device in a folder: a stick with an identity on it, and an empty internal disk.
-import { mkdir, open, readFile, symlink, truncate, writeFile } from "node:fs/promises";
+import { chown, mkdir, open, readFile, symlink, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readGpt, sectorBytes } from "../../../image/gpt.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
@@ -20,6 +20,7 @@ export async function makeStick(root: string): Promise<Stick> {
   };
   await put(paths.passwd, `hamlet:x:${uid}:${gid}::/nonexistent:/usr/sbin/nologin\n`);
   await put(paths.identity, '{"secret":"of attic"}');
+  await chown(paths.identity, uid, gid);
   await put(paths.provision, '{"name":"attic"}');
   await put(paths.authorizedKeys, "ssh-ed25519 AAAA me\n");
   await put(paths.machineId, "0123456789abcdef0123456789abcdef\n");
