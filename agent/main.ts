@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { makePageHandler } from "../dashboard/api.ts";
+import { internalDisk } from "../image/install/available.ts";
 import { generateSigningKey } from "../provisioning/keys.ts";
 import { adoptionCode, deviceIdOf } from "../provisioning/names.ts";
 import { provisionAgain } from "../provisioning/provision-device.ts";
@@ -32,6 +33,7 @@ const publicWarnings = new Set<WarningCode>([
   "clock.behind",
   "discovery.multicastBlocked",
   "firstboot.failed",
+  "install.available",
   "mesh.userspace",
   "names.unavailable",
   "port.taken",
@@ -84,6 +86,15 @@ async function main(): Promise<void> {
       report.hint ?? "provision the device again",
       report.since === undefined ? {} : { since: report.since },
     );
+  const disk = await internalDisk("/run/hamlet-disk", "/sys").catch(() => undefined);
+  if (disk) {
+    const what = `${disk.path}, ${Math.floor(disk.sizeBytes / 1e9)} GB`;
+    warnings.raise(
+      "install.available",
+      `this device runs from its USB stick; the disk inside it (${what}) could take it`,
+      "as root on this device: hamlet install",
+    );
+  }
   let config = base;
   try {
     config = overlayConfig(base, identity?.provision.config);

@@ -9,6 +9,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   "image lock": async () => (await import("./image-lock.ts")).imageLock,
   provision: async () => (await import("./provision.ts")).provision,
   flash: async () => (await import("./flash.ts")).flash,
+  install: async () => (await import("./install.ts")).install,
   "token create": async () => (await import("./token-create.ts")).tokenCreate,
   open: async () => (await import("./open.ts")).open,
   status: async () => (await import("./status.ts")).status,

@@ -1,11 +1,11 @@
 // `flash <image> <device>`: an image onto a card or disk, read back and proven, or a card that is visibly blank.
-import { createInterface } from "node:readline/promises";
-import { type Drive, megabytes } from "../image/flash/drives.ts";
+import { megabytes } from "../image/flash/drives.ts";
 import { findBmap, findTarget, flash as flashDrive, listDrives } from "../image/flash/flash.ts";
 import { openImage } from "../image/flash/source.ts";
 import { run } from "../system/command.ts";
 import { HamletError } from "../system/error.ts";
-import { type Command, required, usageError } from "./command.ts";
+import { type Command, required } from "./command.ts";
+import { confirmLoss, describeDrive, drivesTable, shownDrive } from "./drives.ts";
 import { hearStop } from "./stop.ts";
 
 export const flash: Command = {
@@ -25,7 +25,7 @@ and whatever is in use. The partition table is written last, so a card that was 
     const { values } = input;
     if (values["list"]) {
       const drives = await listDrives(run);
-      print(values["json"] ? JSON.stringify(drives.map(shown)) : drivesTable(drives));
+      print(values["json"] ? JSON.stringify(drives.map(shownDrive)) : drivesTable(drives));
       return 0;
     }
     const path = required(flash, input, 0, "the image");
@@ -39,10 +39,10 @@ and whatever is in use. The partition table is written last, so a card that was 
       const bytes = bmap ? bmap.ranges.reduce((sum, { length }) => sum + length, 0) : sizeBytes;
       const what = `${board} ${version}, ${megabytes(bytes)}${bmap ? ` of ${megabytes(sizeBytes)}` : ""}`;
       if (values["dry-run"]) {
-        print(`would write ${path} (${what}) to ${describe(drive)}`);
+        print(`would write ${path} (${what}) to ${describeDrive(drive)}`);
         return 0;
       }
-      if (!values["yes"]) await confirm(drive, path === "-");
+      if (!values["yes"]) await confirmLoss(flash, drive, path === "-");
       const { signal, exitCode } = hearStop();
       const startedAt = performance.now();
       try {
@@ -64,45 +64,3 @@ and whatever is in use. The partition table is written last, so a card that was 
     }
   },
 };
-
-async function confirm(drive: Drive, isStdinTaken: boolean): Promise<void> {
-  if (isStdinTaken || !process.stdin.isTTY || !process.stderr.isTTY) {
-    const why = isStdinTaken ? "the image comes by stdin" : "there is no terminal to ask at";
-    throw usageError(flash, `${why}: --yes is missing, all on ${describe(drive)} would be lost`);
-  }
-  const asking = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await asking.question(`All on ${describe(drive)} will be lost. Write? Type yes: `);
-    if (answer.trim() === "yes") return;
-  } finally {
-    asking.close();
-  }
-  throw new HamletError("flash.stopped", `nothing was written to ${drive.path}`, { hint: "only yes writes" });
-}
-
-function describe({ path, sizeBytes, model, bus, contents }: Drive): string {
-  const holds = contents.length > 0 ? `, holds ${contents.join(", ")}` : ", holds no file system";
-  return `${path} (${megabytes(sizeBytes)} ${[model, bus].filter(Boolean).join(", ")}${holds})`;
-}
-
-const shown = ({ nodes: _, ...drive }: Drive) => drive;
-
-function drivesTable(drives: readonly Drive[]): string {
-  if (drives.length === 0) return "no drives were found";
-  const rows = drives.map(({ path, sizeBytes, bus, isRemovable, model, refused, contents }) => [
-    path,
-    megabytes(sizeBytes),
-    bus + (isRemovable ? ", removable" : ""),
-    model,
-    refused ? `refused: ${refused.message}` : contents.join(", "),
-  ]);
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
-}

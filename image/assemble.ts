@@ -10,6 +10,7 @@ import type { Progress } from "../system/progress.ts";
 import { boardNamed, layoutOf, provisionBlockBytes } from "./boards.ts";
 import type { Bundle } from "./bundle/bundle.ts";
 import { removeLeftovers } from "./bundle/leftovers.ts";
+import { makeDataVolume } from "./data-volume.ts";
 import { type FatFile, makeFatVolume } from "./fat-volume.ts";
 import { firmwareFiles } from "./firmware-files.ts";
 import { guidOf, sectorBytes } from "./gpt.ts";
@@ -51,7 +52,8 @@ export async function assembleImage(bundle: Bundle, output: string, run: Run, pr
       await put(label, join(work, label));
       await rm(join(work, label));
     }
-    await makeData(bundle, sizeOf("data"), join(work, "data"), run);
+    const data = { sizeBytes: sizeOf("data"), uuid: dataUuid, epochS: bundle.builtS };
+    await makeDataVolume(join(work, "data"), data, run);
     await put("data", join(work, "data"));
     progress.stage("writing the image", bundle.files["root.erofs"]?.sizeBytes);
     await put("verity-a", join(bundle.folder, "verity.img"));
@@ -96,38 +98,6 @@ async function refuseTooLarge(source: string, label: string, sizeBytes: number):
   throw new HamletError("bundle.invalid", `${found} bytes are too many for ${label}, which has ${sizeBytes}`, {
     hint: "leave something out of the bundle; layouts are in nix/layout.json",
   });
-}
-
-const mke2fsConf = `[defaults]
-	base_features = none
-[fs_types]
-	ext4 = {
-		features = has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum
-	}
-	small = {
-		inode_ratio = 16384
-	}
-`;
-
-/** Small in the image; a device gives it the rest of its disk on first boot. */
-async function makeData(bundle: Bundle, sizeBytes: number, path: string, run: Run): Promise<void> {
-  await writeFile(path, "");
-  await truncate(path, sizeBytes);
-  const argv = [
-    "/sbin/mke2fs",
-    "-q",
-    ...["-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384", "-m", "1", "-J", "size=8", "-L", "hamlet-data"],
-    ...["-U", dataUuid],
-    // Room in the group descriptors to grow to 2 TiB while mounted.
-    ...["-E", `hash_seed=${dataUuid},resize=536870912,lazy_itable_init=1,root_owner=0:0`],
-    path,
-  ] as const;
-  // The machine's own mke2fs.conf must not decide what is in the image.
-  const config = `${path}.conf`;
-  await writeFile(config, mke2fsConf);
-  const date = String(bundle.builtS);
-  const env = { MKE2FS_CONFIG: config, E2FSPROGS_FAKE_TIME: date, SOURCE_DATE_EPOCH: date };
-  await run(argv, { env, timeoutMs: 60_000 });
 }
 
 /** Copies `source` to `offset` of `target`; what is zero stays a hole. */

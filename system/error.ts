@@ -70,6 +70,12 @@ export type ErrorCode =
   | "build.nixTooOld"
   | "build.noNetwork"
   | "build.wrongBase"
+  // image/install
+  | "install.notADevice"
+  | "install.unsupported"
+  | "install.noDisk"
+  | "install.changed"
+  | "install.tooMuchState"
   // image/lab
   | "lab.alreadyRunning"
   | "lab.notRunning"

@@ -9,6 +9,7 @@ export type WarningCode =
   | "discovery.multicastBlocked"
   | "discovery.failed"
   | "firstboot.failed"
+  | "install.available"
   | "mesh.userspace"
   | "member.dead"
   | "member.nameTaken"

@@ -3,12 +3,11 @@ import { randomBytes } from "node:crypto";
 import { readFile, realpath, stat } from "node:fs/promises";
 import type { Run } from "../../system/command.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
-import type { Progress } from "../../system/progress.ts";
 import { type Bmap, parseBmap } from "../bmap.ts";
 import { openBlockDevice } from "./block-device.ts";
 import { chooseDrive, type Drive, lsblkColumns, megabytes, readDrives } from "./drives.ts";
 import type { ImageSource } from "./source.ts";
-import { type CardState, writeImage } from "./write.ts";
+import { type CardState, type WriteOptions, writeImage } from "./write.ts";
 
 export async function listDrives(run: Run): Promise<Drive[]> {
   if (process.platform !== "linux") {
@@ -56,7 +55,7 @@ export async function findBmap(path: string, sizeBytes: number): Promise<{ bmap?
   return {};
 }
 
-export type FlashOptions = { bmap?: Bmap | undefined; run: Run; progress: Progress; signal: AbortSignal };
+export type FlashOptions = Pick<WriteOptions, "bmap" | "beforeTable" | "progress"> & { run: Run; signal: AbortSignal };
 
 /** Throws with what is on the card now in its message. */
 export async function flash(

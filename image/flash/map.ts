@@ -25,7 +25,8 @@ export async function mapImage(path: string): Promise<Bmap> {
     };
     const cuts = [...source.regions.map(({ offset }) => offset), first, end].toSorted((a, b) => a - b);
     for await (const { offset, bytes, release } of source.pieces({ cuts })) {
-      for (const extent of needed.of(offset, bytes)) {
+      const extent = needed.of(offset, bytes);
+      if (extent) {
         for (let at = extent.offset; at < offset; at += pieceBytes) {
           const length = Math.min(pieceBytes, offset - at);
           add(Buffer.alloc(length), { offset: at, length });

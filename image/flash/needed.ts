@@ -67,8 +67,8 @@ export class Needed {
     this.#regions = regions;
   }
 
-  /** May reach back: where a region that began with zeros turns out to be used, those zeros are needed too. */
-  of(offset: number, bytes: Buffer): Extent[] {
+  /** Undefined where none is. It may reach back: where a region that began with zeros turns out to be used, those zeros are needed too. */
+  of(offset: number, bytes: Buffer): Extent | undefined {
     const region = this.#regions[this.#at];
     if (!region) throw new RangeError(`no region at byte ${offset}`);
     if (offset === region.offset) {
@@ -78,13 +78,13 @@ export class Needed {
     const end = offset + bytes.length;
     if (end >= region.offset + region.sizeBytes) this.#at++;
     if (this.#state.kind === "empty") {
-      if (isZero(bytes)) return [];
+      if (isZero(bytes)) return undefined;
       const { since } = this.#state;
       this.#state = { kind: "used", end: Number.POSITIVE_INFINITY };
-      return [{ offset: since, length: end - since }];
+      return { offset: since, length: end - since };
     }
     const length = Math.min(end, roundUp(this.#state.end, blockBytes)) - offset;
-    return length > 0 ? [{ offset, length }] : [];
+    return length > 0 ? { offset, length } : undefined;
   }
 }
 

@@ -1,15 +1,17 @@
 // Writes an image so that a card is either complete or visibly blank. First the old partition table goes; then all is
 // written but the image's two ends, flushed, and read back from the medium; then the end with the table's copy, the table
 // and, last of all, block 0, without which neither firmware nor kernel sees a partition. Power may go at any line.
-import { createHash, hash } from "node:crypto";
+import { hash } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
-import type { Bmap, MappedRange } from "../bmap.ts";
+import type { Bmap } from "../bmap.ts";
 import type { BlockDevice } from "./block-device.ts";
+import { MapCheck } from "./map-check.ts";
 import { type Extent, Needed } from "./needed.ts";
-import { alignedBuffer, Buffers, blockBytes, type Piece, pieceBytes } from "./pieces.ts";
+import { alignedBuffer, blockBytes, type Piece, pieceBytes } from "./pieces.ts";
 import { probeSize } from "./probe.ts";
 import type { ImageSource } from "./source.ts";
+import { verify, type Written } from "./verify.ts";
 
 /** At each end of an image: its partition table and the copy of it. */
 export const edgeBytes = 1 << 20;
@@ -27,17 +29,17 @@ export type WriteOptions = {
   signal?: AbortSignal;
   /** 16 bytes that no earlier run used. */
   nonce: Buffer;
+  /** When all is written and proven, right before the table makes it a disk. A failure leaves it blank. */
+  beforeTable?: (() => Promise<void>) | undefined;
   /** Hears of each change of what is on the card. */
   onState?: (state: CardState) => void;
 };
-
-type Written = Extent & { sha256: string };
 
 /** Throws `flash.*` or `image.*`, and the reason of `signal`. `onState` has said what is on the card by then. */
 export async function writeImage(
   source: ImageSource,
   device: BlockDevice,
-  { bmap, progress, signal, nonce, onState = () => {} }: WriteOptions,
+  { bmap, progress, signal, nonce, beforeTable, onState = () => {} }: WriteOptions,
 ): Promise<{ writtenBytes: number }> {
   const { sizeBytes } = source.image;
   const body = { offset: edgeBytes, end: sizeBytes - edgeBytes };
@@ -93,27 +95,21 @@ export async function writeImage(
       if (failure !== undefined) break;
       const known = mapped?.saw(piece);
       const end = piece.offset + piece.bytes.length;
+      const extent = needed ? needed.of(piece.offset, piece.bytes) : whole(piece);
+      for (const part of extent ? zerosBefore(extent, piece.offset, body) : []) {
+        start(zeros.subarray(0, part.length), part, () => {});
+      }
       if (end <= body.offset || piece.offset >= body.end) {
         const [edge, at] = end <= body.offset ? [edges[0], piece.offset] : [edges[1], piece.offset - body.end];
         piece.bytes.copy(edge, at);
         writtenBytes += piece.bytes.length;
-        needed?.of(piece.offset, piece.bytes);
         piece.release();
-      } else {
-        let holders = 1;
-        const release = () => --holders === 0 && piece.release();
-        for (const extent of needed?.of(piece.offset, piece.bytes) ?? [whole(piece)]) {
-          for (const part of beforePiece(extent, Math.max(piece.offset, body.offset), body.offset)) {
-            start(zeros.subarray(0, part.length), part, () => {});
-          }
-          const length = extent.offset + extent.length - piece.offset;
-          holders++;
-          start(piece.bytes.subarray(0, length), { offset: piece.offset, length }, release, known);
-        }
-        release();
-        // Two at once keep a drive busy while the next piece is read.
-        while (writing.size > 1) await Promise.race(writing);
-      }
+      } else if (extent) {
+        const length = extent.offset + extent.length - piece.offset;
+        start(piece.bytes.subarray(0, length), { offset: piece.offset, length }, piece.release, known);
+      } else piece.release();
+      // Two at once keep a drive busy while the next piece is read.
+      while (writing.size > 1) await Promise.race(writing);
       progress.at(bmap ? writtenBytes : end);
       blank();
     }
@@ -130,6 +126,7 @@ export async function writeImage(
     await device.write(last, body.end);
     await device.write(first.subarray(blockBytes), blockBytes);
     await device.flush();
+    await beforeTable?.();
     onState({ card: "unknown" });
     await device.write(first.subarray(0, blockBytes), 0);
     await device.flush();
@@ -151,14 +148,15 @@ const edge = (bytes: Buffer, offset: number): Written => ({
   sha256: hash("sha256", bytes, "hex"),
 });
 
-/** What of `extent` lies between `from` and the piece at `to`: zeros, as large as a buffer at most. */
-function* beforePiece(extent: Extent, to: number, from: number): Generator<Extent> {
-  for (let at = Math.max(extent.offset, from); at < to; at += pieceBytes) {
-    yield { offset: at, length: Math.min(pieceBytes, to - at) };
+/** What of `extent` lies before the piece at `to`, within the body: zeros, as large as a buffer at most. */
+function* zerosBefore(extent: Extent, to: number, body: { offset: number; end: number }): Generator<Extent> {
+  const end = Math.min(to, body.end);
+  for (let at = Math.max(extent.offset, body.offset); at < end; at += pieceBytes) {
+    yield { offset: at, length: Math.min(pieceBytes, end - at) };
   }
 }
 
-/** The table before its copy: no moment has the one and not the other's disk. */
+/** The table before its copy: no moment has the one and not the other's disk. Proven, for a worn card keeps its old content. */
 async function wipeEnds(device: BlockDevice): Promise<void> {
   const zeros = alignedBuffer(edgeBytes);
   const last = Math.floor((device.sizeBytes - edgeBytes) / blockBytes) * blockBytes;
@@ -166,78 +164,11 @@ async function wipeEnds(device: BlockDevice): Promise<void> {
     await device.write(zeros, offset);
     await device.flush();
   }
-}
-
-/** Two at once keep a drive busy while a third is hashed. */
-const readAheads = 3;
-
-async function verify(
-  device: BlockDevice,
-  written: readonly Written[],
-  progress: Progress,
-  signal: AbortSignal | undefined,
-): Promise<void> {
   await device.dropCache();
-  const buffers = new Buffers(readAheads + 1);
-  const coming: Promise<Buffer>[] = [];
-  let done = 0;
-  for (const [index, part] of written.entries()) {
-    for (const { offset, length } of written.slice(index + coming.length, index + readAheads)) {
-      const reading = buffers.take().then(async (buffer) => {
-        await device.read(buffer.subarray(0, length), offset);
-        return buffer;
-      });
-      reading.catch(() => {});
-      coming.push(reading);
-    }
-    const buffer = (await coming.shift())!;
-    signal?.throwIfAborted();
-    const isSame = hash("sha256", buffer.subarray(0, part.length), "hex") === part.sha256;
-    buffers.give(buffer);
-    if (!isSame) {
-      throw new HamletError(
-        "flash.verifyFailed",
-        `${device.path} gives back other bytes than were written, between byte ${part.offset} and ${part.offset + part.length}`,
-        { hint: "the card is broken or smaller than it says: use another one" },
-      );
-    }
-    done += part.length;
-    progress.at(done);
-  }
-}
-
-/** Holds the image against its map while it passes. */
-class MapCheck {
-  readonly #ranges: readonly MappedRange[];
-  readonly #name: string;
-  #at = 0;
-  #sum = createHash("sha256");
-
-  constructor(ranges: readonly MappedRange[], name: string) {
-    this.#ranges = ranges;
-    this.#name = name;
-  }
-
-  /** The hash of the piece, if it is a whole range: none is computed twice. */
-  saw({ offset, bytes }: Piece): string | undefined {
-    const range = this.#ranges[this.#at];
-    if (!range) return undefined;
-    const isWhole = offset === range.offset && bytes.length === range.length;
-    if (!isWhole) this.#sum.update(bytes);
-    if (offset + bytes.length < range.offset + range.length) return undefined;
-    const sha256 = isWhole ? hash("sha256", bytes, "hex") : this.#sum.digest("hex");
-    if (range.sha256 !== undefined && sha256 !== range.sha256) {
-      throw new HamletError("image.damaged", `${this.#name} is not what its map says, from byte ${range.offset}`, {
-        hint: "it was damaged or changed after its map was made: fetch both again, or delete the map",
-      });
-    }
-    this.#at++;
-    this.#sum = createHash("sha256");
-    return isWhole ? sha256 : undefined;
-  }
-
-  end(): void {
-    if (this.#at < this.#ranges.length)
-      throw new HamletError("image.truncated", `${this.#name} ends before its map does`);
-  }
+  const found = alignedBuffer(edgeBytes);
+  await device.read(found, 0);
+  if (found.equals(zeros)) return;
+  throw new HamletError("flash.verifyFailed", `${device.path} does not keep what is written to its first sectors`, {
+    hint: "the card is worn out and has become read-only, or it is a counterfeit: use another one",
+  });
 }

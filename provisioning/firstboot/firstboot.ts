@@ -11,6 +11,7 @@ import { BoardFacts } from "../board.ts";
 import { reportBlock } from "../report.ts";
 import { readBoardFacts } from "./board-facts.ts";
 import { eraseIfWished } from "./erase.ts";
+import { type MoveOutcome, settleMove } from "./moving.ts";
 import type { Paths } from "./paths.ts";
 import { giveToAgent, type Owner, type Settled, settleProvision } from "./settle.ts";
 import { putReport, sayOnConsoles } from "./voice.ts";
@@ -28,6 +29,9 @@ export async function firstBoot(paths: Paths, { run, log, now }: { run: Run; log
   const agent = await agentOwner(paths.passwd);
   const { board, release } = (await readJson(paths.agentConfig, AgentConfig)) ?? AgentConfig.parse({});
   await sayOnConsoles(paths, `Hamlet ${release} (${board}) starts`);
+  // Before anything else reads who this is: it may have moved to another disk.
+  const move = await settleMove(paths, agent);
+  if (move !== "none") log.info(`the move to another disk: ${move}`);
   // Throws if it can not be done: half a device must not go on as the one it was.
   if (await eraseIfWished(paths)) log.info("this device was reset: it belongs to nobody");
   const settled = await settle(paths, board, agent, log, now);
@@ -38,6 +42,7 @@ export async function firstBoot(paths: Paths, { run, log, now }: { run: Run; log
     ["network", () => applyNetwork(paths, run)],
     ["board facts", () => tellBoard(paths, agent)],
     ["lost state", () => tellLostState(paths, agent, now)],
+    ["move", () => tellMove(paths, move, agent, now)],
     ["report", () => tellTroubles(paths, board, release)],
   ];
   for (const [what, step] of steps) {
@@ -118,7 +123,25 @@ async function tellTroubles(paths: Paths, board: string, release: string): Promi
   await putReport(paths, reportBlock({ name, board, release, troubles: [trouble] }));
 }
 
-async function agentOwner(passwd: string): Promise<Owner> {
+/** On the stick that an identity has left, or perhaps left. */
+export async function tellMove(paths: Paths, move: MoveOutcome, agent: Owner, now: number): Promise<void> {
+  if (move !== "moved" && move !== "unclear") return;
+  const report =
+    move === "moved"
+      ? {
+          code: "install.moved",
+          message: "this device lives on its internal disk now; nothing of it is left here",
+          hint: "pull this stick out and start again; provision it to make it another device",
+        }
+      : {
+          code: "install.unclear",
+          message: "this device was being installed to a disk that is not there now",
+          hint: "put that disk back and start again: either of the two will be this device then",
+        };
+  await giveToAgent(paths.report, { v: 1, ...report, since: now }, agent);
+}
+
+export async function agentOwner(passwd: string): Promise<Owner> {
   const line = (await readFile(passwd, "utf8")).split("\n").find((entry) => entry.startsWith("hamlet:"));
   const [, , uid, gid] = line?.split(":").map(Number) ?? [];
   if (!uid || !gid) throw new HamletError("config.invalid", "there is no user hamlet on this device");

@@ -14,6 +14,8 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   identity: join(root, "/var/lib/hamlet/agent/identity.json"),
   provision: join(root, "/var/lib/hamlet/agent/provision.json"),
   report: join(root, "/var/lib/hamlet/agent/firstboot.json"),
+  agentFolder: join(root, "/var/lib/hamlet/agent"),
+  systemFolder: join(root, "/var/lib/hamlet/system"),
   boardFacts: join(root, "/var/lib/hamlet/agent/board.json"),
   standing: join(root, "/var/lib/hamlet/agent/standing.json"),
   roster: join(root, "/var/lib/hamlet/agent/roster.json"),
@@ -34,6 +36,11 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   /** Names of the terminals that the kernel writes to. */
   activeConsoles: join(root, "/sys/class/tty/console/active"),
   dev: join(root, "/dev"),
+  /** Of an identity that moves to another disk (moving.ts). */
+  moving: join(root, "/var/lib/hamlet/root/moving.json"),
+  hiddenAgent: join(root, "/var/lib/hamlet/root/moving-agent"),
+  machineId: join(root, "/var/lib/hamlet/system/machine-id"),
+  blocks: join(root, "/sys/block"),
   dmi: join(root, "/sys/class/dmi/id"),
   deviceTree: join(root, "/proc/device-tree"),
   links: join(root, "/sys/class/net"),

@@ -53,3 +53,19 @@ test.skipIf(skip)("sysctls are applied and restored exactly, also after a SIGKIL
   expect(beside(seen.afterNextStart)).toEqual([]);
   expect(seen.warnings).toEqual([]);
 });
+
+test.skipIf(skip)("no drive that the kernel makes fail ends as a card that looks fine", async () => {
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  const seen = (await kernel.run("flash")) as any;
+  const blank = { state: "blank", hasTable: false };
+  expect(seen).toEqual({
+    healthy: { code: "none", state: "complete", hasTable: true },
+    badSector: { code: "flash.deviceFailed", ...blank },
+    wrongReads: { code: "flash.verifyFailed", ...blank },
+    droppedWrites: { code: "flash.verifyFailed", ...blank },
+    // Not even the old table can be removed then: what is on it is its old content.
+    allDropped: { code: "flash.verifyFailed", state: "unknown", hasTable: false },
+    smallerThanItSays: { code: "flash.lyingSize", ...blank },
+    pulled: { code: "flash.deviceFailed", ...blank },
+  });
+});

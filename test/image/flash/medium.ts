@@ -8,6 +8,8 @@ export type Faults = {
   beyond?: "wraps" | "drops";
   /** Pulled out once so much was written. */
   vanishAfterBytes?: number;
+  /** Says that all went well, and keeps its old content. */
+  isWornOut?: boolean;
   /** This byte comes back with a bit turned over. */
   rottenAt?: number;
   /** Whatever touches this byte fails. */
@@ -47,7 +49,9 @@ export class Medium {
         const part = this.#part(length, offset);
         this.#writtenBytes += part;
         this.log.push({ offset, bytes: Buffer.from(bytes.subarray(at, at + part)) });
-        this.#copy(part, offset, (own, from, to) => bytes.copy(own, 0, at + from, at + to));
+        if (!this.#faults.isWornOut) {
+          this.#copy(part, offset, (own, from, to) => bytes.copy(own, 0, at + from, at + to));
+        }
         return { bytesWritten: part, buffer: bytes };
       },
       sync: async () => {

@@ -76,13 +76,13 @@ test("a region of zeros is not needed; one that is used is, from its first byte"
     ),
   );
   const [zeros, ones] = [Buffer.alloc(mib), Buffer.alloc(mib, 1)];
-  expect(needed.of(0, ones)).toEqual([{ offset: 0, length: mib }]);
-  expect(needed.of(mib, zeros)).toEqual([]);
-  expect(needed.of(2 * mib, zeros)).toEqual([]);
-  expect(needed.of(3 * mib, ones)).toEqual([{ offset: mib, length: 3 * mib }]);
-  expect(needed.of(4 * mib, zeros)).toEqual([{ offset: 4 * mib, length: mib }]);
-  expect(needed.of(5 * mib, zeros)).toEqual([]);
-  expect(needed.of(6 * mib, zeros)).toEqual([]);
+  expect(needed.of(0, ones)).toEqual({ offset: 0, length: mib });
+  expect(needed.of(mib, zeros)).toBeUndefined();
+  expect(needed.of(2 * mib, zeros)).toBeUndefined();
+  expect(needed.of(3 * mib, ones)).toEqual({ offset: mib, length: 3 * mib });
+  expect(needed.of(4 * mib, zeros)).toEqual({ offset: 4 * mib, length: mib });
+  expect(needed.of(5 * mib, zeros)).toBeUndefined();
+  expect(needed.of(6 * mib, zeros)).toBeUndefined();
 });
 
 test("a table that overlaps itself, leaves the disk or fits no block makes the disk one region", () => {

@@ -109,8 +109,24 @@ test("what wraps where no mark falls is found by reading back", async () => {
   expect(table(medium.stored)).toBeUndefined();
 });
 
-test("a bit that rots in the table itself leaves a blank card", async () => {
+test("a worn card that keeps its old content is never called blank", async () => {
+  const medium = new Medium(cardBytes, { isWornOut: true });
+  image.copy(medium.stored);
+  const { states, error } = await write(medium);
+  expect(error).toMatchObject({ code: "flash.verifyFailed" });
+  expect(states.map(({ card }) => card)).toEqual(["unknown"]);
+});
+
+test("a bit that rots in the table itself is found before anything else is written", async () => {
   const medium = new Medium(cardBytes, { rottenAt: 600 });
+  const { states, error } = await write(medium);
+  expect(error).toMatchObject({ code: "flash.verifyFailed" });
+  expect(isBlank(medium.stored)).toBe(true);
+  expect(states.at(-1)).toEqual({ card: "unknown" });
+});
+
+test("a bit that rots where the table's copy is leaves a blank card", async () => {
+  const medium = new Medium(cardBytes, { rottenAt: imageBytes - 600 });
   const { states, error } = await write(medium);
   expect(error).toMatchObject({ code: "flash.verifyFailed" });
   expect(isBlank(medium.stored)).toBe(true);

@@ -1,0 +1,77 @@
+// `install [<disk>]`: a device that runs from a stick moves to its internal disk, identity and all.
+import { readFile } from "node:fs/promises";
+import { type Drive, megabytes } from "../image/flash/drives.ts";
+import { findTarget, flash, listDrives } from "../image/flash/flash.ts";
+import { install as installTo, neededBytes } from "../image/install/install.ts";
+import { openOwnDisk } from "../image/install/own-disk.ts";
+import { pathsUnder } from "../provisioning/firstboot/paths.ts";
+import { systemClock } from "../system/clock.ts";
+import { run } from "../system/command.ts";
+import { HamletError } from "../system/error.ts";
+import type { Command } from "./command.ts";
+import { confirmLoss, describeDrive, drivesTable, shownDrive } from "./drives.ts";
+import { hearStop } from "./stop.ts";
+
+const links = "/run/hamlet-disk";
+
+export const install: Command = {
+  usage: "install [<disk>]",
+  summary: "on a device: move it from the stick it runs from to its internal disk",
+  example: "ssh root@attic hamlet install --yes",
+  details: `
+Copies the system, moves the identity and leaves none on the stick; the same refusals and the same verification as
+hamlet flash. Without a disk it takes the only one that is free and not removable. Then pull the stick and restart.
+The mesh is down meanwhile: log in by the LAN. Power may go at any moment: one of the two disks is the device.`,
+  options: {
+    list: { type: "boolean", describe: "list the disks of this device, and why one is refused" },
+    yes: { type: "boolean", short: "y", describe: "do not ask" },
+    json: { type: "boolean", describe: "print the list or the result as JSON" },
+  },
+  async run({ positionals: [asked], values }, { print, note, progress }) {
+    if (values["list"]) {
+      const drives = await listDrives(run);
+      print(values["json"] ? JSON.stringify(drives.map(shownDrive)) : drivesTable(drives));
+      return 0;
+    }
+    const disk = await openOwnDisk(links);
+    try {
+      const sizeBytes = neededBytes(disk);
+      const drive = await findTarget(asked ?? onlyDisk(await listDrives(run), sizeBytes), sizeBytes, run);
+      if (process.getuid?.() !== 0) {
+        throw new HamletError("install.notADevice", "only root may install", {
+          hint: "ssh root@<device>",
+          exitCode: 2,
+        });
+      }
+      if (!values["yes"]) await confirmLoss(install, drive);
+      const { signal } = hearStop();
+      const outcome = await installTo(disk, drive.path, {
+        paths: pathsUnder("/"),
+        run,
+        progress,
+        now: systemClock.now(),
+        write: (source, beforeTable) => flash(source, drive.path, { beforeTable, run, progress, signal }),
+      });
+      progress.end();
+      const name = (await readFile("/proc/sys/kernel/hostname", "utf8")).trim();
+      if (values["json"]) print(JSON.stringify({ path: drive.path, outcome }));
+      else if (outcome === "moved") print(`${name} lives on ${describeDrive(drive)} now`);
+      if (outcome === "moved") note("pull the stick out and restart: systemctl reboot");
+      else note("the disk is written, but does not answer: restart to see which of the two this device starts from");
+      return outcome === "moved" ? 0 : 1;
+    } finally {
+      await disk.close();
+    }
+  },
+};
+
+function onlyDisk(drives: readonly Drive[], sizeBytes: number): string {
+  const free = drives.filter((drive) => !drive.refused && !drive.isRemovable && drive.sizeBytes >= sizeBytes);
+  const [only] = free;
+  if (only && free.length === 1) return only.path;
+  const what = free.length === 0 ? `no free internal disk of ${megabytes(sizeBytes)}` : "more than one free disk";
+  throw new HamletError("install.noDisk", `there is ${what}`, {
+    hint: "`hamlet install --list` shows the disks; name one",
+    exitCode: 2,
+  });
+}

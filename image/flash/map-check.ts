@@ -1,0 +1,41 @@
+// Holds an image against its map while it passes: a range that is not what the map says stops everything.
+// Pure.
+import { createHash, hash } from "node:crypto";
+import { HamletError } from "../../system/error.ts";
+import type { MappedRange } from "../bmap.ts";
+import type { Piece } from "./pieces.ts";
+
+export class MapCheck {
+  readonly #ranges: readonly MappedRange[];
+  readonly #name: string;
+  #at = 0;
+  #sum = createHash("sha256");
+
+  constructor(ranges: readonly MappedRange[], name: string) {
+    this.#ranges = ranges;
+    this.#name = name;
+  }
+
+  /** The hash of the piece, if it is a whole range: none is computed twice. */
+  saw({ offset, bytes }: Piece): string | undefined {
+    const range = this.#ranges[this.#at];
+    if (!range) return undefined;
+    const isWhole = offset === range.offset && bytes.length === range.length;
+    if (!isWhole) this.#sum.update(bytes);
+    if (offset + bytes.length < range.offset + range.length) return undefined;
+    const sha256 = isWhole ? hash("sha256", bytes, "hex") : this.#sum.digest("hex");
+    if (range.sha256 !== undefined && sha256 !== range.sha256) {
+      throw new HamletError("image.damaged", `${this.#name} is not what its map says, from byte ${range.offset}`, {
+        hint: "it was damaged or changed after its map was made: fetch both again, or delete the map",
+      });
+    }
+    this.#at++;
+    this.#sum = createHash("sha256");
+    return isWhole ? sha256 : undefined;
+  }
+
+  end(): void {
+    if (this.#at < this.#ranges.length)
+      throw new HamletError("image.truncated", `${this.#name} ends before its map does`);
+  }
+}

@@ -1,0 +1,49 @@
+// What was written is read back from the medium and compared by its hash.
+import { hash } from "node:crypto";
+import { HamletError } from "../../system/error.ts";
+import type { Progress } from "../../system/progress.ts";
+import type { BlockDevice } from "./block-device.ts";
+import type { Extent } from "./needed.ts";
+import { Buffers } from "./pieces.ts";
+
+/** No longer than a piece. */
+export type Written = Extent & { sha256: string };
+
+/** Two at once keep a drive busy while a third is hashed. */
+const readAheads = 3;
+
+/** Throws `flash.verifyFailed` that names the place, `flash.deviceFailed`, and the reason of `signal`. */
+export async function verify(
+  device: BlockDevice,
+  written: readonly Written[],
+  progress: Progress,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await device.dropCache();
+  const buffers = new Buffers(readAheads + 1);
+  const coming: Promise<Buffer>[] = [];
+  let done = 0;
+  for (const [index, part] of written.entries()) {
+    for (const { offset, length } of written.slice(index + coming.length, index + readAheads)) {
+      const reading = buffers.take().then(async (buffer) => {
+        await device.read(buffer.subarray(0, length), offset);
+        return buffer;
+      });
+      reading.catch(() => {});
+      coming.push(reading);
+    }
+    const buffer = (await coming.shift())!;
+    signal?.throwIfAborted();
+    const isSame = hash("sha256", buffer.subarray(0, part.length), "hex") === part.sha256;
+    buffers.give(buffer);
+    if (!isSame) {
+      throw new HamletError(
+        "flash.verifyFailed",
+        `${device.path} gives back other bytes than were written, between byte ${part.offset} and ${part.offset + part.length}`,
+        { hint: "the card is broken or smaller than it says: use another one" },
+      );
+    }
+    done += part.length;
+    progress.at(done);
+  }
+}

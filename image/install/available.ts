@@ -1,0 +1,47 @@
+// Whether a device runs from a USB stick while a disk inside it waits: read from /sys, so that the agent may ask too.
+import { readdir, readFile, readlink, realpath } from "node:fs/promises";
+import { basename, join } from "node:path";
+
+export type InternalDisk = { path: string; sizeBytes: number };
+
+/**
+ * The first internal disk that could take this system, if it runs from USB. `links` is the initrd's folder, `sys` is /sys.
+ * No more is imported than this needs: the agent's memory is small.
+ */
+export async function internalDisk(links: string, sys: string): Promise<InternalDisk | undefined> {
+  const blocks = join(sys, "block");
+  const own = await readlink(join(links, "disk")).then(basename, () => undefined);
+  // `hamlet install` is for UEFI boards.
+  const isUefi = (await readdir(join(sys, "firmware/efi")).catch(() => undefined)) !== undefined;
+  if (own === undefined || !isUefi || !(await isUsb(join(blocks, own)))) return undefined;
+  const neededBytes = await systemBytes(join(blocks, own), own);
+  const names = (await readdir(blocks).catch((): string[] => [])).sort();
+  for (const name of names) {
+    const folder = join(blocks, name);
+    if (name === own || !/^(nvme\d+n\d+|sd[a-z]+|mmcblk\d+|vd[a-z]+)$/.test(name)) continue;
+    const [size, isRemovable, isReadOnly] = await Promise.all([
+      number(join(folder, "size")),
+      number(join(folder, "removable")),
+      number(join(folder, "ro")),
+    ]);
+    if (isRemovable || isReadOnly || size * 512 < neededBytes || (await isUsb(folder))) continue;
+    return { path: `/dev/${name}`, sizeBytes: size * 512 };
+  }
+  return undefined;
+}
+
+/** To where its last partition, the one that grows, begins; what is in that is small. */
+async function systemBytes(folder: string, own: string): Promise<number> {
+  const names = (await readdir(folder)).filter((name) => name.startsWith(own));
+  const starts = await Promise.all(names.map((name) => number(join(folder, name, "start"))));
+  return (Math.max(0, ...starts) + 64 * 2048) * 512;
+}
+
+/** A disk's place in /sys is its way through the buses. */
+const isUsb = (folder: string): Promise<boolean> =>
+  realpath(folder).then(
+    (path) => /\/usb\d+\//.test(path),
+    () => false,
+  );
+
+const number = (path: string): Promise<number> => readFile(path, "utf8").then(Number, () => 0);

@@ -1,0 +1,97 @@
+// A device that runs from a stick moves to its internal disk: the same system, the same identity, and in no moment two
+// disks that hold it. The new disk is written as any card is (flash/write.ts); its partition table, the last write, is
+// what moves the identity (provisioning/firstboot/moving.ts).
+import { hash, randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { agentOwner, tellMove } from "../../provisioning/firstboot/firstboot.ts";
+import {
+  beginMove,
+  hideIdentity,
+  type MoveOutcome,
+  readDisks,
+  settleMove,
+} from "../../provisioning/firstboot/moving.ts";
+import type { Paths } from "../../provisioning/firstboot/paths.ts";
+import type { Run } from "../../system/command.ts";
+import { HamletError } from "../../system/error.ts";
+import type { Progress } from "../../system/progress.ts";
+import { alignedBuffer, blockBytes, pieceBytes, roundUp } from "../flash/pieces.ts";
+import type { ImageSource } from "../flash/source.ts";
+import { copyOf, planDisk } from "./copy.ts";
+import type { OwnDisk } from "./own-disk.ts";
+import { packState } from "./state.ts";
+
+const mib = 1 << 20;
+
+export type InstallOptions = {
+  paths: Paths;
+  run: Run;
+  progress: Progress;
+  now: number;
+  /** Writes the copy to the disk; `beforeTable` runs when all but the table is there (flash/flash.ts). */
+  write(source: ImageSource, beforeTable: () => Promise<void>): Promise<unknown>;
+  /** Where keys may lie for a minute: in memory. */
+  workIn?: string;
+};
+
+/** What a target must have at least. */
+export const neededBytes = (disk: OwnDisk): number => planDisk(disk, leastDataBytes(disk)).sizeBytes;
+const leastDataBytes = ({ gpt }: OwnDisk) => Math.min(64 * mib, gpt.partitions.at(-1)!.sectors * 512);
+
+/** Throws what kept it from happening; the device is then who it was, here. */
+export async function install(disk: OwnDisk, target: string, options: InstallOptions): Promise<MoveOutcome> {
+  const { paths, run, progress, write, now } = options;
+  const agent = await agentOwner(paths.passwd);
+  const found = (await readDisks(paths)).find(({ path }) => basename(path) === basename(target));
+  if (!found) throw new HamletError("install.noDisk", `${target} is no disk of this device`, { exitCode: 2 });
+  const work = await mkdtemp(join(options.workIn ?? tmpdir(), "hamlet-install-"));
+  const atRest = (how: "stop" | "start") => run(["systemctl", how, "hamlet-agent.service"], { timeoutMs: 60_000 });
+  try {
+    progress.stage("packing the state");
+    await atRest("stop");
+    const state = dirname(paths.agentFolder);
+    const data = await packState(state, work, leastDataBytes(disk), randomUUID(), run);
+    await run(["sync"], { timeoutMs: 60_000 });
+    const bootBefore = await hashOf(disk, "esp");
+    const plan = planDisk(disk, data.sizeBytes);
+    const source = await copyOf(disk, plan, data.path);
+    try {
+      await beginMove(paths, { v: 1, disk: found.id, guid: plan.guid });
+      await write(source, async () => {
+        await run(["sync"], { timeoutMs: 60_000 });
+        if ((await hashOf(disk, "esp")) !== bootBefore) {
+          throw new HamletError("install.changed", "the boot partition changed while it was copied", {
+            hint: "an update was at work: run hamlet install again once it is over",
+          });
+        }
+        await hideIdentity(paths);
+      });
+    } finally {
+      await source.close();
+    }
+    const outcome = await settleMove(paths, agent);
+    await tellMove(paths, outcome, agent, now);
+    return outcome;
+  } catch (error) {
+    await settleMove(paths, agent);
+    throw error;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+    await atRest("start").catch(() => {});
+  }
+}
+
+/** Of what its file system uses. */
+async function hashOf(disk: OwnDisk, label: string): Promise<string> {
+  const buffer = alignedBuffer(pieceBytes);
+  const end = roundUp(disk.used.get(label) ?? 0, blockBytes);
+  const sums = [];
+  for (let at = 0; at < end; at += pieceBytes) {
+    const part = buffer.subarray(0, Math.min(pieceBytes, end - at));
+    await disk.read(label, part, at);
+    sums.push(hash("sha256", part, "hex"));
+  }
+  return sums.join();
+}

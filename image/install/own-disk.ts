@@ -1,0 +1,107 @@
+// The disk that this device runs from: where its partitions are, and which slots hold a system.
+import { constants } from "node:fs";
+import { type FileHandle, open, readlink } from "node:fs/promises";
+import { join } from "node:path";
+import { errnoOf, HamletError } from "../../system/error.ts";
+import { parseJson } from "../../system/files.ts";
+import type { ReadAt } from "../fat.ts";
+import { readFatFile } from "../fat.ts";
+import { usedBytes } from "../flash/needed.ts";
+import { alignedBuffer, blockBytes, pieceBytes, roundUp } from "../flash/pieces.ts";
+import { type Gpt, headSectors, readGpt, sectorBytes } from "../gpt.ts";
+import { ImageJson, imageJsonPath } from "../image-json.ts";
+
+export type OwnDisk = {
+  path: string;
+  gpt: Gpt;
+  image: ImageJson;
+  /** Reads of a partition by its label, from the medium: what is cached of it may be older. */
+  read(label: string, into: Buffer, offset: number): Promise<void>;
+  /** Partitions other than `data` that hold something, and how far. */
+  used: ReadonlyMap<string, number>;
+  close(): Promise<void>;
+};
+
+/** `links` is the initrd's folder of links by role. Throws `install.notADevice` or `install.unsupported`. */
+export async function openOwnDisk(links: string): Promise<OwnDisk> {
+  const path = await readlink(join(links, "disk")).catch((cause: unknown) => {
+    throw new HamletError("install.notADevice", "this computer does not run from a Hamlet disk", {
+      hint: "write an image with `hamlet flash`; `hamlet install` is for a device that runs from a stick",
+      exitCode: 2,
+      cause,
+    });
+  });
+  const head = alignedBuffer(roundUp(headSectors * sectorBytes, blockBytes));
+  await readFrom(path, head, 0);
+  const gpt = readGpt(head);
+  if (gpt?.partitions.at(-1)?.label !== "data") {
+    throw new HamletError("install.unsupported", `${path} has no GPT with the layout of UEFI boards`, {
+      hint: "a Raspberry Pi's card is written by `hamlet flash`, and so is the disk that shall replace it",
+      exitCode: 3,
+    });
+  }
+  const handles = new Map<string, FileHandle>();
+  const read = async (label: string, into: Buffer, offset: number) => {
+    const handle = handles.get(label) ?? (await openDirect(join(links, label)));
+    handles.set(label, handle);
+    await readWhole(handle, into, offset);
+  };
+  const close = async () => {
+    for (const handle of handles.values()) await handle.close();
+  };
+  try {
+    const image = await readImageJson(read, path);
+    /** Enough of a partition to tell how far it is used: the tables of a FAT. */
+    const used = new Map<string, number>();
+    for (const { label, sectors } of gpt.partitions) {
+      if (label === "data") continue;
+      const start = alignedBuffer(Math.min(pieceBytes, sectors * sectorBytes));
+      await read(label, start, 0);
+      const bytes = usedBytes(start);
+      // A slot that holds no system may hold anything.
+      if (bytes !== undefined) used.set(label, bytes);
+    }
+    return { path, gpt, image, read, used, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function readImageJson(read: OwnDisk["read"], path: string): Promise<ImageJson> {
+  const readAt: ReadAt = async (offset, length) => {
+    const from = Math.floor(offset / blockBytes) * blockBytes;
+    const bytes = alignedBuffer(roundUp(offset + length, blockBytes) - from);
+    await read("esp", bytes, from);
+    return bytes.subarray(offset - from, offset - from + length);
+  };
+  const bytes = await readFatFile(readAt, 0, imageJsonPath, 64 << 10);
+  const parsed = ImageJson.safeParse(parseJson(bytes?.toString("utf8") ?? ""));
+  if (parsed.success) return parsed.data;
+  throw new HamletError("image.notOurs", `the first partition of ${path} has no valid ${imageJsonPath}`);
+}
+
+async function openDirect(path: string): Promise<FileHandle> {
+  const { O_RDONLY, O_DIRECT = 0 } = constants;
+  return await open(path, O_RDONLY | O_DIRECT).catch((error: unknown) => {
+    if (errnoOf(error) === "EINVAL") return open(path, O_RDONLY);
+    throw error;
+  });
+}
+
+async function readFrom(path: string, into: Buffer, offset: number): Promise<void> {
+  const handle = await openDirect(path);
+  try {
+    await readWhole(handle, into, offset);
+  } finally {
+    await handle.close();
+  }
+}
+
+export async function readWhole(handle: FileHandle, into: Buffer, offset: number): Promise<void> {
+  for (let done = 0; done < into.length; ) {
+    const { bytesRead } = await handle.read(into, done, into.length - done, offset + done);
+    if (bytesRead === 0) throw new HamletError("image.truncated", `a partition ends before byte ${offset + done}`);
+    done += bytesRead;
+  }
+}

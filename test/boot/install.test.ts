@@ -1,0 +1,110 @@
+// A device that runs from a stick moves to the NVMe disk inside it: it is the same member there, and the stick is nobody.
+import { mkdtemp, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { expect, test } from "vitest";
+import { labImage } from "../../cli/lab-start.ts";
+import { getFromAgent } from "../../image/lab/agent-socket.ts";
+import { labDevices } from "../../image/lab/devices.ts";
+import { makeDisk } from "../../image/lab/disk.ts";
+import { makeHub } from "../../image/lab/hub.ts";
+import { type DiskKind, freePort, machineArgv, machineFiles, startQemu } from "../../image/lab/machine.ts";
+import { openMachineChannel } from "../../image/lab/machine-channel.ts";
+import { makeLabNeighborhood } from "../../image/lab/neighborhood.ts";
+import type { Argv } from "../../system/command.ts";
+import { run } from "../../system/command.ts";
+import { eventually } from "../eventually.ts";
+
+type Status = { phase: string; self: { id: string; name: string }; warnings: { code: string; message: string }[] };
+
+test("a device moves from its stick to its disk", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "hamlet-install-"));
+  const device = labDevices(1)[0]!;
+  const files = machineFiles(device.name);
+  const hub = makeHub();
+  await hub.openPort(device.name, join(folder, files.lan));
+  const image = await labImage();
+  await makeDisk(run, folder, device, image);
+  await (await makeLabNeighborhood(run, folder, Date.now()))(device, image);
+  await run(["qemu-img", "create", "-q", "-f", "qcow2", "inner.qcow2", "16G"], { cwd: folder });
+
+  /** Starts it and waits for its agent; `extra` is what else is plugged in. */
+  async function started(disk: DiskKind, extra: string[]) {
+    const pagePort = await freePort();
+    const machine = { device, folder, accelerator: "tcg", disk, nic: "virtio" } as const;
+    const argv = [...machineArgv({ ...machine, memoryMb: 768, pagePort, hasLabPort: true }), ...extra];
+    const qemu = startQemu(argv as unknown as Argv, folder);
+    const channel = openMachineChannel(join(folder, files.port));
+    const status = async () => JSON.parse(await getFromAgent(channel, "/v1/status")) as Status;
+    await eventually(async () => (await status()).self.name !== "", { within: 240_000, every: 1_000 });
+    return {
+      status,
+      async on(...words: string[]) {
+        const program = channel.exec({ argv: words as [string, ...string[]] });
+        program.stdin.end();
+        const [stdout, stderr, code] = await Promise.all([text(program.stdout), text(program.stderr), program.exit]);
+        return { code, stdout, stderr };
+      },
+      async off() {
+        channel.close();
+        await qemu.cut();
+      },
+    };
+  }
+
+  try {
+    const inner = [
+      "-drive",
+      "if=none,id=inner,format=qcow2,file=inner.qcow2",
+      "-device",
+      "nvme,drive=inner,serial=inner",
+    ];
+    const stick = await started("usb", inner);
+    const before = await eventually(
+      async () => {
+        const status = await stick.status();
+        return status.phase === "member" && status;
+      },
+      { within: 120_000 },
+    );
+    expect(before.warnings.map(({ code }) => code)).toContain("install.available");
+    // The stick is the system's disk; a typing mistake does no harm.
+    expect(await stick.on("hamlet", "install", "/dev/sda", "--yes")).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining("flash.systemDisk"),
+    });
+    expect(await stick.on("hamlet", "install")).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") });
+    const { code, stdout, stderr } = await stick.on("hamlet", "install", "--yes");
+    expect([code, stdout], stderr).toEqual([0, expect.stringContaining("/dev/nvme0n1")]);
+    const left = await eventually(() => stick.status(), { within: 60_000, every: 1_000 });
+    expect([left.phase, left.self.id === before.self.id]).toEqual(["unprovisioned", false]);
+    expect(left.warnings.map(({ message }) => message).join()).toContain("install.moved");
+    await stick.off();
+
+    await rename(join(folder, files.overlay), join(folder, "stick.qcow2"));
+    await rename(join(folder, "inner.qcow2"), join(folder, files.overlay));
+    const disk = await started("nvme", []);
+    const after = await eventually(
+      async () => {
+        const status = await disk.status();
+        return status.phase === "member" && status;
+      },
+      { within: 120_000 },
+    );
+    expect(after.self).toMatchObject({ id: before.self.id, name: before.self.name });
+    expect(after.warnings.map(({ code }) => code)).not.toContain("install.available");
+    // `data` takes the rest of the disk.
+    await eventually(
+      async () => {
+        const { stdout: size } = await disk.on("sh", "-c", "df --output=size -B1 /var/lib/hamlet | tail -1");
+        return Number(size) > 12e9;
+      },
+      { within: 60_000, every: 1_000 },
+    );
+    await disk.off();
+  } finally {
+    await hub.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+});
