@@ -60,7 +60,7 @@ else makeBundle {
     loader = "${efiFolder}/systemd-boot${about.efi}.efi";
   } else null;
   rpi = if about.layout == "rpi" then {
-    configTxt = import ./config-txt.nix { inherit lib board; };
+    configTxt = (lib.importJSON ./config-txt.json).${board};
     firmware = "${pkgs.raspberrypifw}/share/raspberrypi/boot";
     deviceTrees = "${kernel}/dtbs";
   } else null;

@@ -37,10 +37,6 @@ if [ -n "${configTxt:-}" ]; then
     [ -n "$found" ] || { echo "hamlet: the kernel has no device tree $file for $board" >&2; exit 1; }
     cp "$found" "$out/boot/"
   done
-  # The firmware asks for a Pi 3's device trees by these names.
-  for file in "$out"/boot/bcm2837-*.dtb; do
-    [ ! -e "$file" ] || cp "$file" "$(echo "$file" | sed 's/bcm2837-\(.*\)/bcm2710-\1/')"
-  done
   for file in "$deviceTrees"/overlays/*.dtb*; do [ ! -e "$file" ] || cp "$file" "$out/boot/overlays/"; done
 fi
 chmod -R u+w "$out"

@@ -18,6 +18,7 @@ let
     f (builtins.intersectAttrs (builtins.functionArgs f) pkgs // overrides);
   pkgs = {
     inherit runCommand callPackage lib;
+    boards = lib.importJSON ../../nix/boards.json;
     systemd = runCommand "systemd" { } ''
       mkdir -p $out/lib/systemd/boot
       for name in systemd systemd-sysctl; do cp /bin/true $out/lib/systemd/$name; done
@@ -53,7 +54,7 @@ let
       done
       exit 0
     '';
-    pathOf = packages: runCommand "system-path" { inherit packages; } ''
+    pathOf = packages: runCommand "system-path" { packages = packages ++ [ (program "sh") (program "e2fsck") ]; } ''
       mkdir -p $out/bin
       for package in $packages; do ln -s $package/bin/* $out/bin/; done
       exit 0
@@ -67,7 +68,8 @@ let
     '';
     makeInitrdNG = { name, contents, ... }: runCommand name { inherit (builtins.head contents) source target; } ''
       mkdir -p root/bin $out && cp $source root/$target && cd root
-      find . | cpio --quiet -o -H newc | zstd -q >$out/initrd; exit 0
+      find . -exec touch -h -d @1 {} +
+      find . | LC_ALL=C sort | cpio --quiet -o -H newc --reproducible | zstd -q >$out/initrd; exit 0
     '';
   } // lib.genAttrs
     [ "cpio" "cryptsetup" "e2fsprogs" "erofs-utils" "ethtool" "iproute2" "iw" "nftables" "openssh" "util-linux" "wireguard-go" "wireguard-tools" "wpa_supplicant" "xz" "zstd" ]

@@ -1,6 +1,6 @@
 # A double of nixos-hardware's file of this name: a kernel with the device trees that its board needs.
-{ runCommand, rpiVersion }:
-let about = (builtins.fromJSON (builtins.readFile ../../../../../nix/boards.json))."rpi${toString rpiVersion}"; in
+{ runCommand, boards, rpiVersion }:
+let about = boards."rpi${toString rpiVersion}"; in
 runCommand "linux-rpi" { trees = about.deviceTrees; } ''
   mkdir -p $out/dtbs/broadcom $out/dtbs/overlays
   echo kernel >$out/Image
