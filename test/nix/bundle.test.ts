@@ -3,7 +3,7 @@
 // reading the bundle, assembling the disk.
 import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, readlinkSync } from "node:fs";
-import { chmod, cp, mkdir, mkdtemp, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -16,6 +16,7 @@ import { run } from "../../system/command.ts";
 import { silentProgress } from "../../system/progress.ts";
 import { lacks } from "../lacks.ts";
 import { makeWritable, nixEnvironment, nixFolder, testFolder } from "./nix.ts";
+import { complaints, furnish } from "./verify.ts";
 
 const projectFolder = join(nixFolder, "..");
 const needs = lacks("nix-build", "mkfs.erofs", "veritysetup");
@@ -61,13 +62,14 @@ async function build(board: string, version = "1.2.3"): Promise<Bundle> {
     path: join(testFolder, "programs", `${name}.mjs`),
     target: `usr/lib/hamlet/${name}.mjs`,
   }));
-  return buildNixosBundle({ board: boardNamed(board), version, extras, projectFolder }, run, silentProgress);
+  return buildNixosBundle({ board: boardNamed(board), version, extras, npm: [], projectFolder }, run, silentProgress);
 }
 
-/** The root filesystem's files, unpacked. */
-function unpackRoot(bundle: Bundle): string {
-  execFileSync("fsck.erofs", [`--extract=${join(folder, "root")}`, join(bundle.folder, "root.erofs")]);
-  return join(folder, "root");
+/** The root filesystem's files, unpacked into a folder of their own. */
+async function unpackRoot(bundle: Bundle): Promise<string> {
+  const root = await mkdtemp(join(folder, "root-"));
+  await run(["fsck.erofs", `--extract=${root}`, "--overwrite", join(bundle.folder, "root.erofs")]);
+  return root;
 }
 
 test.skipIf(needs)("Nix's bundle for a board with UEFI becomes a disk image", async () => {
@@ -111,7 +113,7 @@ test.skipIf(needs)("so does one for a Raspberry Pi, with its firmware, device tr
 });
 
 test.skipIf(needs)("in the root everything is where the initrd and the units look for it", async () => {
-  const root = unpackRoot(nuc);
+  const root = await unpackRoot(nuc);
   for (const name of [
     ...["usr/lib/systemd/systemd", "usr/sbin/e2fsck", "bin/sh", "etc/machine-id", "etc/passwd", "usr/lib/os-release"],
     ...["usr/lib/hamlet/node", "usr/lib/hamlet/agent.mjs", "usr/lib/hamlet/grow-data", "usr/bin/hamlet"],
@@ -136,6 +138,27 @@ test.skipIf(needs)("in the root everything is where the initrd and the units loo
     expect((await stat(within(root, program))).isFile(), `${unit}: ${program}`).toBe(true);
   }
 });
+
+test.skipIf(needs || lacks("systemd-analyze"))(
+  "systemd has no complaint about the units as Nix renders them",
+  async () => {
+    const root = await unpackRoot(nuc);
+    await furnish(root);
+    const folders = execFileSync("find", [root, "-path", "*-hamlet-*/lib/systemd/system"])
+      .toString()
+      .trim()
+      .split("\n");
+    expect(folders).toHaveLength(2);
+    const names: string[] = [];
+    for (const folder of folders) {
+      for (const name of (await readdir(folder)).filter((one) => !one.endsWith(".d"))) {
+        await cp(join(folder, name), join(root, "etc/systemd/system", name));
+        names.push(name);
+      }
+    }
+    expect(await complaints(root, names)).toEqual([]);
+  },
+);
 
 /** Where `name` is when `root` is the root: absolute links start there. */
 function within(root: string, name: string): string {

@@ -25,9 +25,10 @@ let
       cp -r /usr/lib/systemd/boot/efi $out/lib/systemd/boot/efi
       exit 0
     '';
-    nodejs-slim_24 = runCommand "nodejs-slim" { } "mkdir -p $out/bin; echo node >$out/bin/node; exit 0";
+    nodejs-slim_24 = runCommand "nodejs-slim" { } "mkdir -p $out/bin; echo node >$out/bin/node; chmod 755 $out/bin/node; exit 0";
     linuxPackages.kernel = runCommand "linux" { } "mkdir -p $out; echo kernel >$out/bzImage; exit 0";
     linux-firmware = program "linux-firmware";
+    coreutils = program "rm";
     linuxPackagesFor = kernel: { inherit kernel; };
     symlinkJoin = { name, paths }: runCommand name { inherit paths; } "mkdir -p $out; cp -rs $paths/. $out/; exit 0";
     pkgsStatic.busybox = copyOf "busybox";
