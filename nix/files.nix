@@ -11,6 +11,7 @@ runCommand name
     "/usr/bin/node:${nodejs}/bin/node"
     "/usr/lib/hamlet/node:${nodejs}/bin/node"
     "/usr/lib/systemd/:${systemd}/lib/systemd/"
+    "/usr/bin/stty:${coreutils}/bin/stty"
     "=/bin/rm :=${coreutils}/bin/rm "
     "/usr/sbin/sshd:${openssh}/bin/sshd"
   ];

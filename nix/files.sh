@@ -33,7 +33,7 @@ find "$units" "$out/lib/udev" -type f | while read -r file; do
   printf '%s\n' "$moved" "/usr/lib/hamlet/:$out/lib/hamlet/" | while IFS=: read -r from to; do sed -i "s|$from|$to|g" "$file"; done
   # A program that stays where only Debian has it would fail on the device, and nobody would see it here.
   if grep -E '^Exec[A-Za-z]*=[-@:+!|]*(/usr|/sbin|/bin/)' "$file" | grep -v '=[-@:+!|]*/bin/sh '; then
-    echo "hamlet: $file starts a program by a path that NixOS does not have" >&2
+    echo "hamlet: $file starts a program by a path that NixOS does not have: nix/files.nix says where it is" >&2
     exit 1
   fi
 done

@@ -11,7 +11,9 @@ let
     args = [ "-c" script ];
   } // attrs) // { pname = name; };
   runCommand = name: attrs: derivationOf name (builtins.removeAttrs attrs [ "nativeBuildInputs" ]);
-  program = name: runCommand name { } "mkdir -p $out/bin; printf '#!/bin/sh\n' >$out/bin/${name}; chmod 755 $out/bin/${name}; exit 0";
+  programs = name: names: runCommand name { inherit names; }
+    "mkdir -p $out/bin; for name in $names; do printf '#!/bin/sh\n' >$out/bin/$name; chmod 755 $out/bin/$name; done; exit 0";
+  program = name: programs name [ name ];
   copyOf = name: runCommand name { } "mkdir -p $out/bin; cp $(command -v ${name}) $out/bin/; exit 0";
   callPackage = path: overrides:
     let f = import path; in
@@ -28,7 +30,7 @@ let
     nodejs-slim_24 = runCommand "nodejs-slim" { } "mkdir -p $out/bin; echo node >$out/bin/node; chmod 755 $out/bin/node; exit 0";
     linuxPackages.kernel = runCommand "linux" { } "mkdir -p $out; echo kernel >$out/bzImage; exit 0";
     linux-firmware = program "linux-firmware";
-    coreutils = program "rm";
+    coreutils = programs "coreutils" [ "rm" "stty" ];
     linuxPackagesFor = kernel: { inherit kernel; };
     symlinkJoin = { name, paths }: runCommand name { inherit paths; } "mkdir -p $out; cp -rs $paths/. $out/; exit 0";
     pkgsStatic.busybox = copyOf "busybox";

@@ -41,6 +41,7 @@ describe.skipIf(lacks("systemd-analyze"))("systemd", () => {
       "usr/lib/systemd/systemd-sysctl",
       "bin/sh",
       "bin/rm",
+      "usr/bin/stty",
     ]) {
       await mkdir(join(device, name, ".."), { recursive: true });
       await writeFile(join(device, name), "", { mode: 0o755 });
