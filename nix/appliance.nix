@@ -1,5 +1,5 @@
 # The bundle of one board: its NixOS configuration, evaluated, and what of it goes into the bundle.
-{ nixpkgs, nixos-hardware, board, version, programs, builtS }:
+{ nixpkgs, nixos-hardware, board, version, programs, builtS, components ? [ ] }:
 let
   inherit (nixpkgs) lib;
   about = (lib.importJSON ./boards.json).${board};
@@ -52,7 +52,7 @@ let
 in
 if failed != [ ] then throw (lib.concatStringsSep "\n" failed)
 else makeBundle {
-  inherit board version builtS root osRelease;
+  inherit board version builtS root osRelease components;
   kernel = "${kernel}/${config.system.boot.loader.kernelFile}";
   initrd = "${initrd}/initrd";
   efi = if about.layout == "uefi" then {
@@ -64,5 +64,6 @@ else makeBundle {
     firmware = "${pkgs.raspberrypifw}/share/raspberrypi/boot";
     deviceTrees = "${kernel}/dtbs";
   } else null;
+  outside = [ kernel pkgs.pkgsStatic.busybox (lib.getBin pkgs.lvm2) ] ++ lib.optional (about.layout == "rpi") pkgs.raspberrypifw;
   parts = { hamlet = programs; node = nodejs; inherit modules; };
 }

@@ -17,4 +17,5 @@ import (source + "/nix/appliance.nix") {
   nixos-hardware = ./hardware;
   inherit board version programs;
   builtS = 1700000000;
+  components = if builtins.pathExists (source + "/nix/components.json") then lib.importJSON (source + "/nix/components.json") else [ ];
 }

@@ -5,12 +5,15 @@ import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, readlinkSync } from "node:fs";
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { basename, delimiter, dirname, join } from "node:path";
+import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { assembleImage } from "../../image/assemble.ts";
 import { boardNamed } from "../../image/boards.ts";
 import { type Bundle, readBundle } from "../../image/bundle/bundle.ts";
 import { buildNixosBundle } from "../../image/bundle/nixos.ts";
+import { npmPackages } from "../../image/bundle/npm.ts";
+import { Sbom, sbomPath } from "../../image/bundle/sbom.ts";
 import { inspectImage } from "../../image/inspect.ts";
 import { run } from "../../system/command.ts";
 import { silentProgress } from "../../system/progress.ts";
@@ -22,6 +25,7 @@ const projectFolder = join(nixFolder, "..");
 const needs = lacks("nix-build", "mkfs.erofs", "veritysetup");
 let folder = "";
 let nuc: Bundle;
+const npm = await npmPackages(["node_modules/zod/index.js"], projectFolder);
 const environment = { ...process.env };
 beforeAll(async () => {
   if (needs) return;
@@ -62,7 +66,7 @@ async function build(board: string, version = "1.2.3"): Promise<Bundle> {
     path: join(testFolder, "programs", `${name}.mjs`),
     target: `usr/lib/hamlet/${name}.mjs`,
   }));
-  return buildNixosBundle({ board: boardNamed(board), version, extras, npm: [], projectFolder }, run, silentProgress);
+  return buildNixosBundle({ board: boardNamed(board), version, extras, npm, projectFolder }, run, silentProgress);
 }
 
 /** The root filesystem's files, unpacked into a folder of their own. */
@@ -110,6 +114,25 @@ test.skipIf(needs)("so does one for a Raspberry Pi, with its firmware, device tr
   const output = join(folder, "out.img");
   await assembleImage(bundle, output, run, silentProgress);
   expect(await inspectImage(output)).toMatchObject({ board: "rpi4", inputs: bundle.inputs });
+});
+
+test.skipIf(needs)("the bill of materials is valid and names every store path, and our own programs", async () => {
+  const text = await readFile(join(nuc.folder, "sbom.cdx.json"), "utf8");
+  expect(await new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text)).toBeNull();
+  const { components, metadata } = Sbom.parse(JSON.parse(text));
+  expect(metadata.component).toMatchObject({ name: "hamlet-nuc", version: "1.2.3" });
+  const named = components.map(({ name, version, purl }) => [name, version, purl]);
+  expect(named).toContainEqual(["agent.mjs", "1.2.3", undefined]);
+  expect(named).toContainEqual(["zod", expect.any(String), expect.stringMatching(/^pkg:npm\/zod@/)]);
+  expect(named).toContainEqual(["gtk+", "3.24.1", "pkg:nix/gtk%2B@3.24.1"]);
+  const root = await unpackRoot(nuc);
+  expect(await readFile(join(root, sbomPath), "utf8")).toBe(text);
+  const inRoot = await readdir(join(root, folder, "store"));
+  const listed = components.flatMap((one) => one.properties?.map(({ value }) => basename(value)) ?? []);
+  // Kernel and initrd lie outside of the root.
+  const outside = ["-busybox", "-dmsetup", "-linux"];
+  expect(listed.filter((name) => !outside.some((end) => name.endsWith(end))).sort()).toEqual(inRoot.sort());
+  for (const end of outside) expect(listed.filter((name) => name.endsWith(end))).toHaveLength(1);
 });
 
 test.skipIf(needs)("in the root everything is where the initrd and the units look for it", async () => {

@@ -57,7 +57,7 @@ let
       done
       exit 0
     '';
-    pathOf = packages: runCommand "system-path" { packages = packages ++ [ (program "sh") (program "e2fsck") ]; } ''
+    pathOf = packages: runCommand "system-path" { packages = packages ++ [ (program "sh") (program "e2fsck") (programs "gtk+-3.24.1" [ "gtk" ]) ]; } ''
       mkdir -p $out/bin
       for package in $packages; do ln -s $package/bin/* $out/bin/; done
       exit 0
