@@ -18,7 +18,8 @@ let
 
   kernel = config.boot.kernelPackages.kernel;
   kernelModules = kernel.modules or kernel;
-  kernelFirmware = pkgs.symlinkJoin { name = "hamlet-firmware"; paths = config.hardware.firmware; };
+  # NixOS makes one package of the list.
+  kernelFirmware = config.hardware.firmware;
   modules = pkgs.makeModulesClosure {
     kernel = kernelModules;
     firmware = kernelFirmware;

@@ -55,7 +55,7 @@ for word; do
   case $word in path:*) source=\${word#path:}; source=\${source%%\\?*}; board=\${word##*#bundle-} ;; esac
   previous=$word
 done
-exec nix-build --out-link "$link" --expr "import ${testFolder}/bundle.nix { source = $source; board = \\"$board\\"; }"
+exec nix-build --out-link "$link" --expr "(import ${testFolder}/outputs.nix { source = $source; }).packages.x86_64-linux.bundle-$board"
 `;
   await writeFile(join(folder, "bin/nix"), script);
   await chmod(join(folder, "bin/nix"), 0o755);

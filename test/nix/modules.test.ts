@@ -50,6 +50,34 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
     });
   });
 
+  test("the flake has the programs and a bundle of every board, modules, machines to test in, a shell", async () => {
+    const source = join(nix.folder, "source");
+    for (const part of ["nix", "agent/units", "image", "provisioning/firstboot"]) {
+      await cp(join(root, part), join(source, part), { recursive: true });
+    }
+    await cp(join(root, "package.json"), join(source, "package.json"));
+    await cp(join(testFolder, "programs"), join(source, "nix/programs"), { recursive: true });
+    const outputs = await nix.evaluate(`
+      let outputs = import ${testFolder}/outputs.nix { source = ${source}; }; in {
+        packages = builtins.mapAttrs (_: builtins.attrNames) outputs.packages;
+        bundles = map (name: outputs.packages.x86_64-linux.\${name}.name) [ "bundle-rpi5" "bundle-nuc" ];
+        modules = builtins.attrNames outputs.nixosModules;
+        checks = builtins.mapAttrs (_: check: check.name) outputs.checks.x86_64-linux;
+        shell = outputs.devShells.aarch64-linux.default.name;
+        formatter = outputs.formatter.x86_64-linux.name;
+      }`);
+    const packages = ["agent", ...boardNames.map((board) => `bundle-${board}`)].sort();
+    const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+    expect(outputs).toEqual({
+      packages: { "aarch64-linux": packages, "x86_64-linux": packages },
+      bundles: [`hamlet-bundle-rpi5-${version}`, `hamlet-bundle-nuc-${version}`],
+      modules: ["agent", "appliance", "boards", "boot-health", "default", "k3s", "network"],
+      checks: { mesh: "vm-test-hamlet-mesh", settings: "vm-test-hamlet-settings" },
+      shell: "shell",
+      formatter: "nixfmt-tree",
+    });
+  });
+
   test("the workflow for a machine with a network builds every board, and says that it has not run", async () => {
     const workflow = await readFile(join(root, ".github/workflows/images.yml"), "utf8");
     const built = [...workflow.matchAll(/\{ board: ([a-z0-9-]+), runner/g)].map(([, board]) => board);

@@ -28,7 +28,7 @@ let
       exit 0
     '';
     nodejs-slim_24 = runCommand "nodejs-slim" { } "mkdir -p $out/bin; echo node >$out/bin/node; chmod 755 $out/bin/node; exit 0";
-    linuxPackages.kernel = runCommand "linux" { } "mkdir -p $out; echo kernel >$out/bzImage; exit 0";
+    linuxPackages.kernel = runCommand "linux" { file = "bzImage"; } "mkdir -p $out; echo kernel >$out/bzImage; exit 0";
     linux-firmware = program "linux-firmware";
     coreutils = programs "coreutils" [ "rm" "stty" ];
     linuxPackagesFor = kernel: { inherit kernel; };
@@ -62,6 +62,9 @@ let
       for package in $packages; do ln -s $package/bin/* $out/bin/; done
       exit 0
     '';
+    testers.runNixOSTest = test: runCommand "vm-test-${test.name}" { script = test.testScript; nodes = builtins.attrNames test.nodes; } "exit 0";
+    stdenv.hostPlatform.isLinux = true;
+    mkShellNoCC = { packages }: runCommand "shell" { inherit packages; } "exit 0";
     makeModulesClosure = { rootModules, ... }: runCommand "modules" { inherit rootModules; } ''
       mkdir -p $out/lib/modules/6.0 $out/lib/firmware
       echo one >$out/lib/modules/6.0/dm-mod.ko
@@ -75,7 +78,7 @@ let
       find . | LC_ALL=C sort | cpio --quiet -o -H newc --reproducible | zstd -q >$out/initrd; exit 0
     '';
   } // lib.genAttrs
-    [ "cpio" "cryptsetup" "e2fsprogs" "erofs-utils" "ethtool" "iproute2" "iw" "nftables" "openssh" "util-linux" "wireguard-go" "wireguard-tools" "wpa_supplicant" "xz" "zstd" ]
+    [ "cpio" "cryptsetup" "dosfstools" "mtools" "nixfmt-tree" "nodejs_24" "qemu" "e2fsprogs" "erofs-utils" "ethtool" "iproute2" "iw" "nftables" "openssh" "util-linux" "wireguard-go" "wireguard-tools" "wpa_supplicant" "xz" "zstd" ]
     program;
 in
 pkgs
