@@ -62,9 +62,6 @@ in
     systemd.tmpfiles.rules = [
       "d /var/lib/hamlet/system 0755 root root -"
       "d /var/lib/hamlet/root 0700 root root -"
-      # NixOS's programs and units look for the running system here.
-      "L+ /run/current-system - - - - /usr/lib/hamlet/system"
-      "L+ /run/booted-system - - - - /usr/lib/hamlet/system"
     ];
     # Nobody logs in at a console.
     systemd.suppressedSystemUnits = [ "getty@.service" "serial-getty@.service" "autovt@.service" "console-getty.service" ];

@@ -145,6 +145,9 @@ test.skipIf(needs)("in the root everything is where the initrd and the units loo
   ]) {
     expect((await stat(within(root, name))).isFile(), name).toBe(true);
   }
+  const first = await readFile(within(root, "usr/lib/systemd/systemd"), "utf8");
+  const [, systemd = ""] = /^exec (\S+) "\$@"$/m.exec(first)!;
+  expect((await stat(within(root, systemd))).isFile(), first).toBe(true);
   for (const name of ["dev", "efi", "proc", "run", "sys", "tmp", "var"])
     expect(existsSync(join(root, name))).toBe(true);
   expect(await readlink(join(root, "etc/hostname"))).toBe("/var/lib/hamlet/system/hostname");
