@@ -87,6 +87,18 @@ describe.skipIf(lacks("systemd-analyze"))("systemd", () => {
     expect((await start(...argv, loose)).code).not.toBe(0);
   });
 
+  test("ProtectClock, which makes a list of devices, comes with a word on which devices are used", async () => {
+    for (const path of services) {
+      const text = await readFile(path, "utf8");
+      if (/^ProtectClock=yes$/m.test(text))
+        expect(text, nameOf(path)).toMatch(/^(PrivateDevices=yes|DevicePolicy=closed)$/m);
+    }
+    // Both write to the consoles.
+    for (const name of ["hamlet-firstboot.service", "hamlet-tell.service"]) {
+      expect(await readFile(join(root, "provisioning/firstboot", name), "utf8")).toMatch(/^DeviceAllow=char-tty rw$/m);
+    }
+  });
+
   test.each(services.map((path) => [nameOf(path), path]))(
     "%s says its exposure and why, and it is so",
     async (_, path) => {
