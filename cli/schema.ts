@@ -1,6 +1,8 @@
 // `npm run schema`: what Nix reads of this project's TypeScript, written to nix/. A test says when it is out of date.
 import { join } from "node:path";
 import { agentSchema, optionTable } from "../agent/schema.ts";
+import { boardNamed, boardNames } from "../image/boards.ts";
+import { configTxt } from "../image/boot/rpi-config.ts";
 import { initrdModules, rootModules } from "../image/bundle/packages.ts";
 import { writeFileAtomic } from "../system/files.ts";
 import { projectFolder } from "./build.ts";
@@ -9,8 +11,11 @@ import { projectFolder } from "./build.ts";
 export function nixData(): [path: string, text: string][] {
   const schema = agentSchema();
   const modules = { initrd: initrdModules, root: rootModules };
+  const piBoards = boardNames.map(boardNamed).filter((board) => board.layout === "rpi");
+  const configs = Object.fromEntries(piBoards.map((board) => [board.name, configTxt(board)]));
   return [
     ["nix/agent-schema.json", `${JSON.stringify(schema, null, 2)}\n`],
+    ["nix/config-txt.json", `${JSON.stringify(configs, null, 2)}\n`],
     ["nix/kernel-modules.json", `${JSON.stringify(modules, null, 2)}\n`],
     ["nix/options.md", optionTable(schema)],
   ];

@@ -1,5 +1,5 @@
 # The bundle of one board: its NixOS configuration, evaluated, and what of it goes into the bundle.
-{ nixpkgs, nixos-hardware, board, version, programs, builtS }:
+{ nixpkgs, nixos-hardware, board, version, programs, builtS, components ? [ ] }:
 let
   inherit (nixpkgs) lib;
   about = (lib.importJSON ./boards.json).${board};
@@ -18,7 +18,8 @@ let
 
   kernel = config.boot.kernelPackages.kernel;
   kernelModules = kernel.modules or kernel;
-  kernelFirmware = pkgs.symlinkJoin { name = "hamlet-firmware"; paths = config.hardware.firmware; };
+  # NixOS makes one package of the list.
+  kernelFirmware = config.hardware.firmware;
   modules = pkgs.makeModulesClosure {
     kernel = kernelModules;
     firmware = kernelFirmware;
@@ -52,7 +53,7 @@ let
 in
 if failed != [ ] then throw (lib.concatStringsSep "\n" failed)
 else makeBundle {
-  inherit board version builtS root osRelease;
+  inherit board version builtS root osRelease components;
   kernel = "${kernel}/${config.system.boot.loader.kernelFile}";
   initrd = "${initrd}/initrd";
   efi = if about.layout == "uefi" then {
@@ -60,9 +61,10 @@ else makeBundle {
     loader = "${efiFolder}/systemd-boot${about.efi}.efi";
   } else null;
   rpi = if about.layout == "rpi" then {
-    configTxt = import ./config-txt.nix { inherit lib board; };
+    configTxt = (lib.importJSON ./config-txt.json).${board};
     firmware = "${pkgs.raspberrypifw}/share/raspberrypi/boot";
     deviceTrees = "${kernel}/dtbs";
   } else null;
+  outside = [ kernel pkgs.pkgsStatic.busybox (lib.getBin pkgs.lvm2) ] ++ lib.optional (about.layout == "rpi") pkgs.raspberrypifw;
   parts = { hamlet = programs; node = nodejs; inherit modules; };
 }

@@ -8,10 +8,32 @@ cp -R --no-dereference "$root" tree
 chmod -R u+w tree
 store=${root%/*}
 mkdir -p "tree$store"
-awk '{ print; getline; getline count; while (count-- > 0) getline }' closure | LC_ALL=C sort -u >paths
+awk '{ print; getline; getline count; while (count-- > 0) getline }' closure | grep -vxF "$root" | LC_ALL=C sort -u >paths
 while read -r path; do
-  [ "$path" = "$root" ] || cp -a "$path" "tree$store/"
+  cp -a "$path" "tree$store/"
 done <paths
+
+# The bill of materials, in CycloneDX 1.6: what we bring, and every store path in the image, whose name and version are parted where
+# Nix does it, before the first "-" with a digit behind it.
+mkdir -p tree/usr/share/hamlet
+for path in $outside; do echo "$path"; done | LC_ALL=C sort -u - paths >packages
+{
+  printf '{"$schema":"http://cyclonedx.org/schema/bom-1.6.schema.json","bomFormat":"CycloneDX","specVersion":"1.6","serialNumber":"%s","version":1,' "$serialNumber"
+  printf '"metadata":{"timestamp":"%s","component":{"type":"firmware","bom-ref":"image","name":"hamlet-%s","version":"%s"},' \
+    "$(date -u -d "@$builtS" +%Y-%m-%dT%H:%M:%S.000Z)" "$board" "$version"
+  printf '"properties":[{"name":"hamlet:board","value":"%s"},{"name":"hamlet:inputs","value":"%s"}]},"components":[' "$board" "$inputs"
+  printf '%s' "$components"
+  [ -z "$components" ] || printf ','
+  awk '{
+    base = $0; sub(/.*\//, "", base)
+    name = substr(base, 34); version = ""
+    if (match(name, /-[0-9]/)) { version = substr(name, RSTART + 1); name = substr(name, 1, RSTART - 1) }
+    purl = "pkg:nix/" name (version == "" ? "" : "@" version); gsub(/\+/, "%2B", purl)
+    printf "%s{\"type\":\"library\",\"bom-ref\":\"%s\",\"name\":\"%s\",\"version\":\"%s\",\"purl\":\"%s\",\"properties\":[{\"name\":\"hamlet:origin\",\"value\":\"%s\"}]}", (NR > 1 ? "," : ""), base, name, version, purl, $0
+  }' packages
+  printf ']}\n'
+} >"$out/sbom.cdx.json"
+cp "$out/sbom.cdx.json" tree/usr/share/hamlet/sbom.cdx.json
 size() { du -sb --apparent-size "$1" | cut -f1; }
 mkfs.erofs --quiet -Enoinline_data -x-1 --all-root -T"$builtS" -U"$rootUuid" "$out/root.erofs" tree >&2
 chmod -R u+w tree && rm -rf tree
@@ -36,10 +58,6 @@ if [ -n "${configTxt:-}" ]; then
     found=$(find -L "$deviceTrees" -name "$file" | head -n 1)
     [ -n "$found" ] || { echo "hamlet: the kernel has no device tree $file for $board" >&2; exit 1; }
     cp "$found" "$out/boot/"
-  done
-  # The firmware asks for a Pi 3's device trees by these names.
-  for file in "$out"/boot/bcm2837-*.dtb; do
-    [ ! -e "$file" ] || cp "$file" "$(echo "$file" | sed 's/bcm2837-\(.*\)/bcm2710-\1/')"
   done
   for file in "$deviceTrees"/overlays/*.dtb*; do [ ! -e "$file" ] || cp "$file" "$out/boot/overlays/"; done
 fi

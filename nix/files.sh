@@ -11,11 +11,16 @@ for script in $scripts; do
 done
 for folder in $folders; do
   for file in "$folder"/*; do
-    case $file in
+    name=${file##*/}
+    case $name in
       *.service | *.socket | *.timer | *.path | *.mount | *.automount | *.target) cp "$file" "$units/" ;;
-      */ssh.service.d) mkdir -p "$units/sshd.service.d" && cp "$file"/* "$units/sshd.service.d/" ;;
-      *.d) mkdir -p "$units/${file##*/}" && cp "$file"/* "$units/${file##*/}/" ;;
+      # Debian and NixOS have their own names for it.
+      ssh.service.d) mkdir -p "$units/sshd.service.d" && cp "$file"/* "$units/sshd.service.d/" ;;
+      *.d) mkdir -p "$units/$name" && cp "$file"/* "$units/$name/" ;;
       *.rules) cp "$file" "$out/lib/udev/rules.d/" ;;
+      *.*) ;;
+      # A name without a dot is a shell script that a unit starts.
+      *) cp "$file" "$out/lib/hamlet/" && chmod 755 "$out/lib/hamlet/$name" ;;
     esac
   done
 done
@@ -24,10 +29,11 @@ chmod 755 "$out/bin/hamlet"
 
 find "$units" "$out/lib/udev" -type f | while read -r file; do
   chmod 644 "$file"
-  for pair in $moved "/usr/lib/hamlet/=$out/lib/hamlet/"; do sed -i "s|${pair%%=*}|${pair#*=}|g" "$file"; done
+  # A line each: there are spaces in them.
+  printf '%s\n' "$moved" "/usr/lib/hamlet/:$out/lib/hamlet/" | while IFS=: read -r from to; do sed -i "s|$from|$to|g" "$file"; done
   # A program that stays where only Debian has it would fail on the device, and nobody would see it here.
   if grep -E '^Exec[A-Za-z]*=[-@:+!|]*(/usr|/sbin|/bin/)' "$file" | grep -v '=[-@:+!|]*/bin/sh '; then
-    echo "hamlet: $file starts a program by a path that NixOS does not have" >&2
+    echo "hamlet: $file starts a program by a path that NixOS does not have: nix/files.nix says where it is" >&2
     exit 1
   fi
 done

@@ -24,6 +24,7 @@
         inherit nixpkgs nixos-hardware board version;
         programs = programs nixpkgs.legacyPackages.${boards.${board}.nixSystem};
         builtS = nixpkgs.lastModified or 1;
+        components = if builtins.pathExists ./components.json then lib.importJSON ./components.json else [ ];
       };
       withPrograms = module: { pkgs, lib, ... }: {
         imports = [ module ];

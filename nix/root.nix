@@ -10,7 +10,6 @@ runCommand "hamlet-root"
     "lib=usr/lib"
     "usr/sbin=bin"
     "usr/bin=${path}/bin"
-    "usr/lib/systemd=${systemd}/lib/systemd"
     "usr/lib/modules=${modules}/lib/modules"
     "usr/lib/firmware=${modules}/lib/firmware"
     "usr/lib/hamlet/node=${nodejs}/bin/node"
@@ -23,6 +22,7 @@ runCommand "hamlet-root"
   ];
   packages = [ agent appliance ];
   etc = "${etc}/etc";
+  systemd = "${systemd}/lib/systemd";
   inherit osRelease;
   release = builtins.toJSON (about // { inherit builtS; });
 }

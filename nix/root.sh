@@ -26,6 +26,17 @@ for pair in $links; do
   rm -f "$out/${pair%%=*}"
   ln -s "${pair#*=}" "$out/${pair%%=*}"
 done
+# The initrd hands over here. NixOS's programs, kmod first of all, look for the running system in /run.
+mkdir "$out/usr/lib/systemd"
+for file in "$systemd"/*; do ln -s "$file" "$out/usr/lib/systemd/"; done
+rm "$out/usr/lib/systemd/systemd"
+cat >"$out/usr/lib/systemd/systemd" <<END
+#!/bin/sh
+for name in current-system booted-system; do ln -s /usr/lib/hamlet/system "/run/\$name"; done
+exec $systemd/systemd "\$@"
+END
+chmod 755 "$out/usr/lib/systemd/systemd"
+
 for package in $packages; do
   for file in "$package"/lib/hamlet/*; do [ -e "$out/usr/lib/hamlet/${file##*/}" ] || ln -s "$file" "$out/usr/lib/hamlet/"; done
 done

@@ -60,7 +60,15 @@ export function stageOf(line: string): string | undefined {
   return fetched && `Nix: ${fetched.replace("will be fetched", "to fetch")}`;
 }
 
+/** The first that fits: a daemon that refuses a connection is no network that does. */
 const causes: [pattern: RegExp, explain: (nixSystem: string) => HamletError][] = [
+  [
+    /cannot connect to (?:socket|daemon)|daemon-socket|(?:opening|creating) (?:lock file|directory) .*(?:Permission denied|Read-only)/,
+    () =>
+      new HamletError("build.nixNoDaemon", "Nix is installed, but this user cannot use it", {
+        hint: "start its service (systemctl start nix-daemon) and be in the group that may use it (Debian: nix-users), or run as root",
+      }),
+  ],
   [
     /No space left on device|disk(?: is)? full|Disk quota exceeded/i,
     () =>
@@ -82,17 +90,11 @@ const causes: [pattern: RegExp, explain: (nixSystem: string) => HamletError][] =
         hint: `build on an ${nixSystem} machine, name one in Nix's builders, or install qemu-user-static and set extra-platforms = ${nixSystem} in nix.conf`,
       }),
   ],
-  [
-    /cannot connect to (?:socket|daemon)|daemon-socket|(?:opening|creating) (?:lock file|directory) .*(?:Permission denied|Read-only)/,
-    () =>
-      new HamletError("build.nixNoDaemon", "Nix is installed, but this user cannot use it", {
-        hint: "start its service (systemctl start nix-daemon) and be in the group that may use it (Debian: nix-users), or run as root",
-      }),
-  ],
 ];
 
 function explainNix(lines: string[], nixSystem: string, cause: unknown): unknown {
-  const text = lines.join("\n");
+  // Of what it only warns, a retry may have mended it.
+  const text = lines.filter((line) => !line.startsWith("warning:")).join("\n");
   for (const [pattern, explain] of causes) {
     if (!pattern.test(text)) continue;
     const { code, message, hint } = explain(nixSystem);

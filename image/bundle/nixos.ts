@@ -8,9 +8,10 @@ import type { Run } from "../../system/command.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { cacheFolder } from "../../system/paths.ts";
 import type { Progress } from "../../system/progress.ts";
-import { type Bundle, readBundle } from "./bundle.ts";
+import { type Bundle, factsOf, readBundle } from "./bundle.ts";
 import { nixBuild, requireNix } from "./nix.ts";
 import type { BuildRequest } from "./root.ts";
+import { ownComponents } from "./sbom.ts";
 
 /** What the expressions in nix/ read outside of it. */
 const sources = ["nix", "image/bundle/root", "image/bundle/initrd", "package.json", ...Object.values(units).flat()];
@@ -37,7 +38,7 @@ export async function buildNixosBundle(request: BuildRequest, run: Run, progress
 
 /** Complete without git, npm packages or anything else of the checkout, so that only what counts decides what Nix builds. */
 export async function stageSource(request: BuildRequest, folder: string): Promise<void> {
-  const { version, extras, projectFolder } = request;
+  const { version, extras, npm, projectFolder } = request;
   for (const path of sources) {
     await cp(join(projectFolder, path), join(folder, path), { recursive: true }).catch((error) => {
       // A room that is not built yet has no units.
@@ -47,8 +48,11 @@ export async function stageSource(request: BuildRequest, folder: string): Promis
   await writeFile(join(folder, "nix/release.json"), `${JSON.stringify({ version })}\n`);
   await rm(join(folder, "nix/programs"), { recursive: true, force: true });
   await mkdir(join(folder, "nix/programs"));
+  const programs: { name: string; sha256: string }[] = [];
   // Units and rules are among the sources: extras that are no programs.
   for (const { path, target } of extras.filter((extra) => extra.target.endsWith(".mjs"))) {
     await copyFile(path, join(folder, "nix/programs", basename(target)));
+    programs.push({ name: basename(target), sha256: (await factsOf(path)).sha256 });
   }
+  await writeFile(join(folder, "nix/components.json"), JSON.stringify(ownComponents({ version, npm, programs })));
 }

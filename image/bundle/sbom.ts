@@ -55,14 +55,7 @@ export function makeSbom({ board, version, inputs, lock, relocked, licences, npm
     Object.entries(lock[how]).map(([name, one]) => debComponent(name, one, lock.suite, licences[name] ?? [], how)),
   );
   const components: Component[] = [
-    ...programs.map(({ name, sha256 }) => ({
-      type: "application",
-      "bom-ref": `hamlet/${name}`,
-      name,
-      version,
-      licenses: asLicences(["Apache-2.0"]),
-      hashes: [{ alg: "SHA-256", content: sha256 }],
-    })),
+    ...programs.map((program) => programComponent(program, version)),
     ...debs,
     nodeComponent(lock),
     ...npm.map(npmComponent),
@@ -92,6 +85,21 @@ export function makeSbom({ board, version, inputs, lock, relocked, licences, npm
     ],
   } satisfies Sbom & Record<string, unknown>;
 }
+
+/** What every image has of this project and of npm, whatever else it is made from. */
+export const ownComponents = ({ version, npm, programs }: Pick<SbomInputs, "version" | "npm" | "programs">) => [
+  ...programs.map((program) => programComponent(program, version)),
+  ...npm.map(npmComponent),
+];
+
+const programComponent = ({ name, sha256 }: SbomInputs["programs"][number], version: string): Component => ({
+  type: "application",
+  "bom-ref": `hamlet/${name}`,
+  name,
+  version,
+  licenses: asLicences(["Apache-2.0"]),
+  hashes: [{ alg: "SHA-256", content: sha256 }],
+});
 
 function debComponent(
   name: string,

@@ -55,13 +55,13 @@ in
     systemd.packages = [ cfg.appliancePackage ];
     services.udev.packages = [ cfg.appliancePackage ];
     systemd.units = import ../install-sections.nix { inherit lib; } folders;
-    systemd.services.hamlet-grow.path = [ pkgs.util-linux pkgs.e2fsprogs ];
+    # Scripts among them expect what any Debian has.
+    systemd.services = lib.genAttrs
+      (map (lib.removeSuffix ".service") (filter (lib.hasSuffix ".service") (lib.concatMap (folder: builtins.attrNames (builtins.readDir folder)) folders)))
+      (_: { path = [ config.system.path ]; });
     systemd.tmpfiles.rules = [
       "d /var/lib/hamlet/system 0755 root root -"
       "d /var/lib/hamlet/root 0700 root root -"
-      # NixOS's programs and units look for the running system here.
-      "L+ /run/current-system - - - - /usr/lib/hamlet/system"
-      "L+ /run/booted-system - - - - /usr/lib/hamlet/system"
     ];
     # Nobody logs in at a console.
     systemd.suppressedSystemUnits = [ "getty@.service" "serial-getty@.service" "autovt@.service" "console-getty.service" ];

@@ -20,12 +20,12 @@ in
 
   config = {
     boot.kernelPackages = mkIf isPi
-      (pkgs.linuxPackagesFor (pkgs.callPackage "${cfg.hardware}/raspberry-pi/common/kernel.nix" {
+      (pkgs.linuxPackagesFor (pkgs.callPackage (cfg.hardware + "/raspberry-pi/common/kernel.nix") {
         rpiVersion = lib.toInt (lib.removePrefix "rpi" cfg.board);
       }));
     hardware.firmware =
       if isPi
-      then [ (pkgs.callPackage "${cfg.hardware}/raspberry-pi/common/raspberry-pi-wireless-firmware.nix" { }) ]
+      then [ (pkgs.callPackage (cfg.hardware + "/raspberry-pi/common/raspberry-pi-wireless-firmware.nix") { }) ]
       else [ pkgs.linux-firmware ];
     hardware.wirelessRegulatoryDatabase = true;
     # Firmware that may be passed on, but is no free software.

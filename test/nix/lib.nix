@@ -167,7 +167,7 @@ rec {
             found = concatMap (def: optional (def ? ${name}) def.${name}) defsHere;
           in
           if isOption option
-          then mergeDefinitions here option.type (found ++ optional (option ? default) (mkOverride 1500 option.default))
+          then (option.apply or (value: value)) (mergeDefinitions here option.type (found ++ optional (option ? default) (mkOverride 1500 option.default)))
           else values here option (concatMap pushDown found))
         options;
       unknown = at: options: defsHere: concatMap

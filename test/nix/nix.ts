@@ -17,17 +17,18 @@ export type TestNix = AsyncDisposable & {
   parse(file: string): Promise<void>;
 };
 
+/** A store below `folder`, and no settings of this computer. */
+export const nixEnvironment = (folder: string): Record<string, string> => ({
+  NIX_STORE_DIR: join(folder, "store"),
+  NIX_STATE_DIR: join(folder, "var"),
+  NIX_LOG_DIR: join(folder, "log"),
+  NIX_CONF_DIR: join(folder, "conf"),
+  NIX_CONFIG: "build-users-group =\nsandbox = false\nsubstitute = false",
+});
+
 export async function makeNix(): Promise<TestNix> {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-nix-test-"));
-  const env = {
-    ...process.env,
-    NIX_STORE_DIR: join(folder, "store"),
-    NIX_STATE_DIR: join(folder, "var"),
-    NIX_LOG_DIR: join(folder, "log"),
-    NIX_CONF_DIR: join(folder, "conf"),
-    NIX_CONFIG: "build-users-group =\nsandbox = false\nsubstitute = false",
-    LC_ALL: "C",
-  };
+  const env = { ...process.env, ...nixEnvironment(folder), LC_ALL: "C" };
   const start = async (program: string, ...args: string[]): Promise<string> => {
     const done = await promisify(execFile)(program, args, { env, maxBuffer: 64 << 20 });
     return done.stdout;
@@ -51,7 +52,7 @@ export async function makeNix(): Promise<TestNix> {
 }
 
 /** Nix takes away the right to write from what it has built. */
-async function makeWritable(folder: string): Promise<void> {
+export async function makeWritable(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     if (!entry.isDirectory()) continue;
     await chmod(join(folder, entry.name), 0o755);

@@ -24,7 +24,7 @@ in
     environment.etc = many file;
     environment.systemPackages = packages;
     fileSystems = many { device = option types.str; fsType = option types.str; options = strings; };
-    hardware.firmware = packages;
+    hardware.firmware = packages // { apply = list: pkgs.symlinkJoin { name = "firmware"; paths = list; }; };
     hardware.wirelessRegulatoryDatabase = bool;
     networking.firewall = firewall // { interfaces = many firewall; };
     networking.hostName = optionOr "nixos" types.str;
@@ -50,7 +50,7 @@ in
     services.resolved.enable = bool;
     services.udev.packages = packages;
     services.userborn = { enable = bool; static = bool; };
-    system.boot.loader.kernelFile = optionOr "bzImage" types.str;
+    system.boot.loader.kernelFile = optionOr config.boot.kernelPackages.kernel.file types.str;
     system.build.etc = optionOr (pkgs.etcOf config.environment.etc) types.package;
     system.path = optionOr (pkgs.pathOf config.environment.systemPackages) types.package;
     system.stateVersion = option types.str;

@@ -1,7 +1,7 @@
 # A double of nixos-hardware's file of this name: a kernel with the device trees that its board needs.
-{ runCommand, rpiVersion }:
-let about = (builtins.fromJSON (builtins.readFile ../../../../../nix/boards.json))."rpi${toString rpiVersion}"; in
-runCommand "linux-rpi" { trees = about.deviceTrees; } ''
+{ runCommand, boards, rpiVersion }:
+let about = boards."rpi${toString rpiVersion}"; in
+runCommand "linux-rpi" { trees = about.deviceTrees; file = "Image"; } ''
   mkdir -p $out/dtbs/broadcom $out/dtbs/overlays
   echo kernel >$out/Image
   for tree in $trees; do echo $tree >$out/dtbs/broadcom/$tree; done

@@ -1,0 +1,50 @@
+# Two NixOS machines with the agent become one neighborhood: they find each other, and the mesh carries a ping by name.
+{ modules }:
+{
+  name = "hamlet-mesh";
+
+  defaults = {
+    imports = [ modules.agent modules.network ];
+    services.hamlet.enable = true;
+  };
+  nodes.attic.services.hamlet.settings.name = "attic";
+  nodes.cellar.services.hamlet.settings.name = "cellar";
+
+  testScript = ''
+    start_all()
+    for machine in attic, cellar:
+        machine.wait_for_unit("hamlet-agent.service")
+
+    with subtest("without a token nobody is a member"):
+        attic.fail("wg show hamlet0 latest-handshakes | grep -q .")
+
+    with subtest("a token makes both members of one neighborhood"):
+        environment = "HAMLET_PASSPHRASE='nobody guesses this' HAMLET_YES=1"
+        attic.succeed(f"{environment} hamlet init /root/elm --name Elm")
+        attic.succeed(f"{environment} hamlet token create --neighborhood /root/elm -o /root/token.json")
+        token = attic.succeed("cat /root/token.json")
+        for machine in attic, cellar:
+            machine.succeed(
+                f"cat >/var/lib/hamlet/agent/provision.json <<'END'\n{token}\nEND\n"
+                "chown hamlet:hamlet /var/lib/hamlet/agent/provision.json",
+                "systemctl restart hamlet-agent.service",
+            )
+        for machine in attic, cellar:
+            machine.wait_until_succeeds("wg show hamlet0 latest-handshakes | grep -vq '\t0$'", timeout=60)
+        attic.wait_until_succeeds("ping -c1 cellar.hamlet.internal", timeout=30)
+        attic.wait_until_succeeds("hamlet status --json | grep -q '\"alive\"'", timeout=60)
+
+    with subtest("the members' ports are closed on the link"):
+        cellar.succeed("ping -c1 attic")
+        cellar.fail("timeout 3 bash -c '</dev/tcp/attic/1883'")
+
+    with subtest("what the unit may do is what it says"):
+        attic.succeed("systemd-analyze security --threshold=25 hamlet-agent.service")
+
+    with subtest("whose power is cut is dead to the other, and comes back"):
+        cellar.crash()
+        attic.wait_until_succeeds("hamlet status --json | grep -q '\"dead\"'", timeout=60)
+        cellar.start()
+        attic.wait_until_succeeds("ping -c1 cellar.hamlet.internal", timeout=90)
+  '';
+}

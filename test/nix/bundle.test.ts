@@ -1,0 +1,242 @@
+// `image build --base nixos` from one end to the other: a `nix` in front of the real one hands what the builder stages to
+// Debian's nix-build, which builds the derivations with doubles for nixpkgs' packages. The rest is the real thing: staging,
+// reading the bundle, assembling the disk.
+import { execFileSync } from "node:child_process";
+import { existsSync, lstatSync, readlinkSync } from "node:fs";
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, delimiter, dirname, join } from "node:path";
+import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { assembleImage } from "../../image/assemble.ts";
+import { boardNamed } from "../../image/boards.ts";
+import { type Bundle, readBundle } from "../../image/bundle/bundle.ts";
+import { buildNixosBundle } from "../../image/bundle/nixos.ts";
+import { npmPackages } from "../../image/bundle/npm.ts";
+import { Sbom, sbomPath } from "../../image/bundle/sbom.ts";
+import { inspectImage } from "../../image/inspect.ts";
+import { run } from "../../system/command.ts";
+import { silentProgress } from "../../system/progress.ts";
+import { lacks } from "../lacks.ts";
+import { makeWritable, nixEnvironment, nixFolder, testFolder } from "./nix.ts";
+import { complaints, furnish } from "./verify.ts";
+
+const projectFolder = join(nixFolder, "..");
+const needs = lacks("nix-build", "mkfs.erofs", "veritysetup");
+let folder = "";
+let nuc: Bundle;
+const npm = await npmPackages(["node_modules/zod/index.js"], projectFolder);
+const environment = { ...process.env };
+beforeAll(async () => {
+  if (needs) return;
+  folder = await mkdtemp(join(tmpdir(), "hamlet-nixos-"));
+  process.env["PATH"] = `${join(folder, "bin")}${delimiter}${process.env["PATH"]}`;
+  process.env["XDG_CACHE_HOME"] = join(folder, "cache");
+  await putNix();
+  nuc = await build("nuc");
+});
+afterAll(async () => {
+  process.env = environment;
+  if (needs) return;
+  await makeWritable(folder);
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** A Nix of our days by name, Debian's underneath. It logs what it was asked for. */
+async function putNix(): Promise<void> {
+  await mkdir(join(folder, "bin"));
+  const variables = Object.entries(nixEnvironment(folder)).map(([name, value]) => `export ${name}='${value}'`);
+  const script = `#!/bin/sh
+[ "$1" != --version ] || { echo "nix (Nix) 2.31.2"; exit 0; }
+${variables.join("\n")}
+echo "$*" >>${folder}/asked
+for word; do
+  case $previous in --out-link) link=$word ;; esac
+  case $word in path:*) source=\${word#path:}; source=\${source%%\\?*}; board=\${word##*#bundle-} ;; esac
+  previous=$word
+done
+exec nix-build --out-link "$link" --expr "(import ${testFolder}/outputs.nix { source = $source; }).packages.x86_64-linux.bundle-$board"
+`;
+  await writeFile(join(folder, "bin/nix"), script);
+  await chmod(join(folder, "bin/nix"), 0o755);
+}
+
+async function build(board: string, version = "1.2.3"): Promise<Bundle> {
+  const extras = ["agent", "firstboot", "hamlet"].map((name) => ({
+    path: join(testFolder, "programs", `${name}.mjs`),
+    target: `usr/lib/hamlet/${name}.mjs`,
+  }));
+  return buildNixosBundle({ board: boardNamed(board), version, extras, npm, projectFolder }, run, silentProgress);
+}
+
+/** The root filesystem's files, unpacked into a folder of their own. */
+async function unpackRoot(bundle: Bundle): Promise<string> {
+  const root = await mkdtemp(join(folder, "root-"));
+  await run(["fsck.erofs", `--extract=${root}`, "--overwrite", join(bundle.folder, "root.erofs")]);
+  return root;
+}
+
+test.skipIf(needs)("Nix's bundle for a board with UEFI becomes a disk image", async () => {
+  expect(nuc).toMatchObject({
+    board: "nuc",
+    version: "1.2.3",
+    builtS: 1_700_000_000,
+    parts: { nixos: expect.any(Number) },
+  });
+  const output = join(folder, "out.img");
+  await assembleImage(nuc, output, run, silentProgress);
+  const { inputs, partitions } = await inspectImage(output);
+  expect(inputs).toBe(nuc.inputs);
+  expect(partitions.map(({ label }) => label)).toEqual(["esp", "root-a", "verity-a", "root-b", "verity-b", "data"]);
+  const told = await run([
+    "/sbin/veritysetup",
+    "verify",
+    join(nuc.folder, "root.erofs"),
+    join(nuc.folder, "verity.img"),
+    nuc.verity.rootHash,
+  ]);
+  expect(told).not.toContain("failed");
+  expect(await readFile(join(nuc.folder, "cmdline"), "utf8")).toBe(
+    `${boardNamed("nuc").kernelArguments.join(" ")} hamlet.verity=${nuc.verity.rootHash} hamlet.blocks=${nuc.verity.dataBlocks}`,
+  );
+});
+
+test.skipIf(needs)("so does one for a Raspberry Pi, with its firmware, device trees and overlays", async () => {
+  const bundle = await build("rpi4");
+  expect(Object.keys(bundle.files)).toEqual(
+    expect.arrayContaining([
+      "config.txt",
+      "boot/start4.elf",
+      "boot/bcm2711-rpi-4-b.dtb",
+      "boot/overlays/disable-bt.dtbo",
+    ]),
+  );
+  const output = join(folder, "out.img");
+  await assembleImage(bundle, output, run, silentProgress);
+  expect(await inspectImage(output)).toMatchObject({ board: "rpi4", inputs: bundle.inputs });
+});
+
+test.skipIf(needs)("the bill of materials is valid and names every store path, and our own programs", async () => {
+  const text = await readFile(join(nuc.folder, "sbom.cdx.json"), "utf8");
+  expect(await new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text)).toBeNull();
+  const { components, metadata } = Sbom.parse(JSON.parse(text));
+  expect(metadata.component).toMatchObject({ name: "hamlet-nuc", version: "1.2.3" });
+  const named = components.map(({ name, version, purl }) => [name, version, purl]);
+  expect(named).toContainEqual(["agent.mjs", "1.2.3", undefined]);
+  expect(named).toContainEqual(["zod", expect.any(String), expect.stringMatching(/^pkg:npm\/zod@/)]);
+  expect(named).toContainEqual(["gtk+", "3.24.1", "pkg:nix/gtk%2B@3.24.1"]);
+  const root = await unpackRoot(nuc);
+  expect(await readFile(join(root, sbomPath), "utf8")).toBe(text);
+  const inRoot = await readdir(join(root, folder, "store"));
+  const listed = components.flatMap((one) => one.properties?.map(({ value }) => basename(value)) ?? []);
+  // Kernel and initrd lie outside of the root.
+  const outside = ["busybox", "dmsetup", "linux"];
+  const isOutside = (name: string) => outside.includes(name.slice(33));
+  expect(listed.filter((name) => !isOutside(name)).sort()).toEqual(inRoot.sort());
+  expect(listed.filter(isOutside)).toHaveLength(3);
+});
+
+test.skipIf(needs)("in the root everything is where the initrd and the units look for it", async () => {
+  const root = await unpackRoot(nuc);
+  for (const name of [
+    ...["usr/lib/systemd/systemd", "usr/sbin/e2fsck", "bin/sh", "etc/machine-id", "etc/passwd", "usr/lib/os-release"],
+    ...["usr/lib/hamlet/node", "usr/lib/hamlet/agent.mjs", "usr/lib/hamlet/grow-data", "usr/bin/hamlet"],
+    ...["lib/modules/6.0/dm-mod.ko", "etc/systemd/system.conf.d/hamlet.conf", "usr/lib/hamlet/system/sw/bin/hamlet"],
+  ]) {
+    expect((await stat(within(root, name))).isFile(), name).toBe(true);
+  }
+  const first = await readFile(within(root, "usr/lib/systemd/systemd"), "utf8");
+  const [, systemd = ""] = /^exec (\S+) "\$@"$/m.exec(first)!;
+  expect((await stat(within(root, systemd))).isFile(), first).toBe(true);
+  for (const name of ["dev", "efi", "proc", "run", "sys", "tmp", "var"])
+    expect(existsSync(join(root, name))).toBe(true);
+  expect(await readlink(join(root, "etc/hostname"))).toBe("/var/lib/hamlet/system/hostname");
+  expect(JSON.parse(await readFile(within(root, "etc/hamlet/agent.json"), "utf8"))).toMatchObject({
+    board: "nuc",
+    release: "1.2.3",
+  });
+  const release = { board: "nuc", version: "1.2.3", builtS: 1_700_000_000 };
+  expect(JSON.parse(await readFile(join(root, "usr/lib/hamlet/release.json"), "utf8"))).toEqual(release);
+  // Every program that a unit names is in the root.
+  const units = execFileSync("find", [root, "-name", "hamlet-*.service"]).toString().trim().split("\n");
+  expect(units.length).toBeGreaterThan(4);
+  for (const unit of units) {
+    const [, program = ""] = /^ExecStart=(\S+)/m.exec(await readFile(unit, "utf8"))!;
+    expect((await stat(within(root, program))).isFile(), `${unit}: ${program}`).toBe(true);
+  }
+});
+
+test.skipIf(needs || lacks("systemd-analyze"))(
+  "systemd has no complaint about the units as Nix renders them",
+  async () => {
+    const root = await unpackRoot(nuc);
+    await furnish(root);
+    const folders = execFileSync("find", [root, "-path", "*-hamlet-*/lib/systemd/system"])
+      .toString()
+      .trim()
+      .split("\n");
+    expect(folders).toHaveLength(2);
+    const names: string[] = [];
+    for (const folder of folders) {
+      for (const name of (await readdir(folder)).filter((one) => !one.endsWith(".d"))) {
+        await cp(join(folder, name), join(root, "etc/systemd/system", name));
+        names.push(name);
+      }
+    }
+    expect(await complaints(root, names)).toEqual([]);
+  },
+);
+
+/** Where `name` is when `root` is the root: absolute links start there. */
+function within(root: string, name: string): string {
+  let place = root;
+  const words = name.split("/").filter(Boolean);
+  for (let step = 0; words.length > 0 && step < 100; step += 1) {
+    const word = words.shift()!;
+    const next = word === ".." ? dirname(place) : join(place, word);
+    const target = lstatSync(next, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(next) : undefined;
+    if (target === undefined) place = next;
+    else {
+      if (target.startsWith("/")) place = root;
+      words.unshift(...target.split("/").filter(Boolean));
+    }
+  }
+  return place;
+}
+
+test.skipIf(needs)("the same input gives the same bytes, from an empty store", async () => {
+  const digests = (bundle: Bundle) =>
+    Object.fromEntries(Object.entries(bundle.files).map(([name, { sha256 }]) => [name, sha256]));
+  const before = digests(nuc);
+  await makeWritable(folder);
+  await rm(join(folder, "store"), { recursive: true });
+  await rm(join(folder, "var"), { recursive: true });
+  const again = await build("nuc");
+  expect(again.inputs).toBe(nuc.inputs);
+  expect(digests(again)).toEqual(before);
+});
+
+test.skipIf(needs)("another version has other inputs", async () => {
+  const newer = await build("nuc", "1.2.4");
+  expect(newer.version).toBe("1.2.4");
+  expect(newer.inputs).not.toBe(nuc.inputs);
+});
+
+test.skipIf(needs)("a bundle that was changed after Nix made it is refused", async () => {
+  const copy = join(folder, "copy");
+  await cp(nuc.folder, copy, { recursive: true, dereference: true });
+  await chmod(join(copy, "kernel"), 0o644);
+  await writeFile(join(copy, "kernel"), "KERNEL\n");
+  await expect(readBundle(copy)).rejects.toMatchObject({
+    code: "bundle.invalid",
+    message: expect.stringContaining("kernel"),
+  });
+});
+
+test.skipIf(needs)("what is staged is all that Nix needs, and goes when it has built", async () => {
+  const asked = await readFile(join(folder, "asked"), "utf8");
+  expect(asked).toContain("--no-update-lock-file");
+  const [, source = ""] = /path:([^?]+)\?dir=nix#bundle-nuc/.exec(asked)!;
+  expect(source).not.toBe("");
+  expect(existsSync(source)).toBe(false);
+});
