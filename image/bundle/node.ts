@@ -21,7 +21,7 @@ export async function nodeRuntime(board: Board, projectFolder: string, run: Run)
     if (version.trim() === `v${nodeVersion}`) return join(modules, path);
   }
   const kept = join(cacheFolder(), "node", `${packageName}-${nodeVersion}`);
-  const found = await access(kept).then(
+  const found = await Promise.all([access(kept), access(`${kept}.licence`)]).then(
     () => true,
     () => false,
   );
