@@ -9,6 +9,7 @@ import { imageBuild } from "./image-build.ts";
 import { imageDiff } from "./image-diff.ts";
 import { imageInspect } from "./image-inspect.ts";
 import { imageLock } from "./image-lock.ts";
+import { imagePublish } from "./image-publish.ts";
 import { init } from "./init.ts";
 import { labConsole } from "./lab-console.ts";
 import { labCut } from "./lab-cut.ts";
@@ -35,6 +36,7 @@ export const commands: Command[] = [
   imageInspect,
   imageDiff,
   imageLock,
+  imagePublish,
   provision,
   flash,
   tokenCreate,
