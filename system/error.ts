@@ -27,6 +27,8 @@ export type ErrorCode =
   | "provision.tooLarge"
   | "provision.wrongBoard"
   | "provision.otherNeighborhood"
+  | "imager.invalid"
+  | "imager.refused"
   // image
   | "image.notOurs"
   | "image.truncated"
@@ -48,9 +50,15 @@ export type ErrorCode =
   | "boot.noTrial"
   | "boot.firmwareTooOld"
   | "boot.writeFailed"
+  | "image.changed"
   | "image.damaged"
+  | "image.provisioned"
   | "image.wrongSize"
   | "bmap.invalid"
+  // image/publish
+  | "publish.signFailed"
+  | "publish.twoOfOneBoard"
+  | "publish.versionTaken"
   // image/flash
   | "flash.deviceFailed"
   | "flash.empty"
