@@ -58,7 +58,11 @@ With --base nixos Nix builds the system, on any Linux that has Nix.`,
     const { signal, exitCode } = hearStop();
     const abortable: Run = (argv, options) => run(argv, { ...options, signal, ownGroup: true });
     progress.stage("bundling the programs");
-    await removeLeftovers(tmpdir(), /^hamlet-(programs|mirror|nix)-[A-Za-z0-9]{6}$/, Date.now());
+    await removeLeftovers(
+      tmpdir(),
+      /^hamlet-(apt|copyrights|mirror|nix|programs|repository)-[A-Za-z0-9]{6}$/,
+      Date.now(),
+    );
     const work = await mkdtemp(join(tmpdir(), "hamlet-programs-"));
     try {
       const { programs, sources } = await buildAll(work).catch(notBuilt);
@@ -80,6 +84,7 @@ With --base nixos Nix builds the system, on any Linux that has Nix.`,
       if (!unchanged) await assembleImage(bundle, output, abortable, progress);
       const sbom = bundle.files["sbom.cdx.json"] && join(bundle.folder, "sbom.cdx.json");
       if (sbom) await writeFileAtomic(sbomBeside(output), await readFile(sbom), { mode: 0o644 });
+      else await rm(sbomBeside(output), { force: true });
       // From the image as it is: a map that is missing or of an earlier image is made anew.
       const map = `${output}.bmap`;
       if (!unchanged || (await stat(map).catch(() => undefined)) === undefined) {

@@ -81,11 +81,13 @@ function linesOf(image: ImageFacts): string[] {
 
 function madeOf(sbom: Sbom | undefined, beside: string | undefined): string[] {
   if (!sbom) return ["packages     not told: no bill of materials inside"];
-  const { debian, npm, own } = countsOf(sbom);
+  const { debian, nix, npm, own } = countsOf(sbom);
+  const system = nix > 0 ? `${nix} of Nix` : `${debian} of Debian`;
   const tools = Object.entries(toolsOf(sbom)).map((words) => words.join(" "));
+  const node = nodeOf(sbom);
   return [
-    `packages     ${debian} of Debian, ${npm} of npm, ${own} of Hamlet, Node ${nodeOf(sbom)}`,
-    `made with    ${tools.join(", ")}`,
+    `packages     ${system}, ${npm} of npm, ${own} of Hamlet${node && `, Node ${node}`}`,
+    ...(tools.length > 0 ? [`made with    ${tools.join(", ")}`] : []),
     `sbom         ${sbomPath} inside${beside === undefined ? "" : `, ${basename(beside)} beside it`}`,
   ];
 }
@@ -101,15 +103,16 @@ function partsOf(image: ImageFacts): string[] {
   ];
 }
 
-function countsOf({ components }: Sbom): { debian: number; npm: number; own: number } {
+function countsOf({ components }: Sbom): { debian: number; nix: number; npm: number; own: number } {
   const count = (test: (one: Component) => boolean | undefined) => components.filter(test).length;
   return {
     debian: count(({ purl }) => purl?.startsWith("pkg:deb/")),
+    nix: count(({ purl }) => purl?.startsWith("pkg:nix/")),
     npm: count(({ purl, type }) => purl?.startsWith("pkg:npm/") && type !== "platform"),
     own: count(({ type }) => type === "application"),
   };
 }
 
-const nodeOf = ({ components }: Sbom) => components.find(({ type }) => type === "platform")?.version ?? "not told";
+const nodeOf = ({ components }: Sbom) => components.find(({ type }) => type === "platform")?.version ?? "";
 const toolsOf = ({ metadata }: Sbom): Record<string, string> =>
   Object.fromEntries((metadata.tools?.components ?? []).map(({ name, version }) => [name, version]));

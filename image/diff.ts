@@ -9,7 +9,7 @@ import type { ReadAt } from "./fat.ts";
 import { type ImageFacts, inspectImage } from "./inspect.ts";
 
 /** One side is missing where something came or went. */
-export type PackageChange = { name: string; kind: "deb" | "npm" | "other"; before?: string; after?: string };
+export type PackageChange = { name: string; kind: "deb" | "nix" | "npm" | "other"; before?: string; after?: string };
 export type FileChange = { path: string; beforeBytes?: number; afterBytes?: number };
 export type ImageDifference = {
   before: Pick<ImageFacts, "board" | "version">;
@@ -56,7 +56,7 @@ export function diffPackages(before: Component[], after: Component[]): PackageCh
   const group = (components: Component[]) => {
     const versions = new Map<string, string[]>();
     for (const { name, version, purl, type } of components) {
-      const kind = /^pkg:(deb|npm)\//.exec(purl ?? "")?.[1] ?? "other";
+      const kind = /^pkg:(deb|nix|npm)\//.exec(purl ?? "")?.[1] ?? "other";
       // Our own programs are of the image's version; their bytes are among the files.
       if (kind === "other" && type === "application") continue;
       const key = `${kind} ${name}`;
