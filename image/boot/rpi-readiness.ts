@@ -45,7 +45,8 @@ export async function checkBootPartition(doors: RpiTrybootDoors, slot: Slot): Pr
   const kernel = /^kernel=(\S+)/m.exec(config ?? "")?.[1] ?? "kernel8.img";
   const commandLine = (await doors.bootFile(slot, "cmdline.txt"))?.toString("latin1") ?? "";
   const isForSlot = new RegExp(`(^|\\s)hamlet\\.slot=${slot}(\\s|$)`).test(commandLine);
-  const missing = config === undefined ? "config.txt" : (await doors.bootFile(slot, kernel)) ? undefined : kernel;
+  const hasKernel = ((await doors.bootFile(slot, kernel))?.length ?? 0) > 0;
+  const missing = config === undefined ? "config.txt" : hasKernel ? undefined : kernel;
   if (!missing && isForSlot) return;
   throw new HamletError(
     "boot.slotNotReady",

@@ -8,6 +8,8 @@ import { eventually } from "../eventually.ts";
 import { bootLab, type TestLab } from "./lab.ts";
 import { candidatePath, withSecondSlot } from "./second-slot.ts";
 
+/** Five boots, and the image before them. */
+const bootsMs = 25 * 60_000;
 // As long as 0.1.0, and newer than any of the like.
 const newer = "9.1.0";
 
@@ -67,4 +69,5 @@ test.each(["nuc", "rpi3"])(
       await slots.dispose();
     }
   },
+  bootsMs,
 );

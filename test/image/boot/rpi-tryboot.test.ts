@@ -145,6 +145,9 @@ describe("it refuses, and writes nothing,", () => {
     expect(kernel).toBeDefined();
     await refuses("boot.slotNotReady", "", (bench) => bootB(bench, others));
   });
+  test("a boot partition whose kernel is empty", async () => {
+    await refuses("boot.slotNotReady", "", (bench) => bootB(bench, bootFiles(rpi("rpi4"), "b", { kernel: "" })));
+  });
   test("a boot partition that is meant for the other slot", async () => {
     await refuses("boot.slotNotReady", "", (bench) => bootB(bench, bootFiles(rpi("rpi4"), "a")));
   });
