@@ -103,7 +103,9 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   const takeDown = async () => {
     if (userspace) await userspace.stop();
     else
-      await run(["ip", "link", "del", "dev", link], { timeoutMs }).catch(() => log.debug(`${link} was gone already`));
+      await run(["ip", "link", "del", "dev", link], { timeoutMs }).catch((error) =>
+        log.warn(`${link} was not taken down: ${describeError(error)}`),
+      );
   };
 
   try {

@@ -1,33 +1,66 @@
-// Three devices from the image, under emulation: from power to the mesh, and what the agent takes in a device when nothing happens.
+// Devices from their images, under emulation: one of each board from power to its page; three from power to the mesh, and
+// what the agent takes in a device when nothing happens. `node test/bench/boot.ts [board...]` starts the first alone.
 import { isWhole } from "../../cli/lab.ts";
 import { labImage } from "../../cli/lab-start.ts";
+import { labBoardNames } from "../../image/lab/boards.ts";
 import { bootLab } from "../boot/lab.ts";
+import { eventually } from "../eventually.ts";
 import { median, printFigures } from "./figures.ts";
 
 const names = ["attic", "cellar", "kitchen"];
 const settleMs = 60_000;
 
-await using lab = await bootLab({ images: [await labImage()], devices: names.length });
-const { devices, accelerator } = await lab.until(isWhole);
-const since = (milestone: "agent" | "handshake") =>
-  devices.map(({ reached }) => (reached[milestone] ?? Number.NaN) - (reached.power ?? 0));
-const toAgent = median(since("agent"));
-const toMesh = Math.max(...since("handshake"));
-await new Promise((resolve) => setTimeout(resolve, settleMs));
+const asked = process.argv.slice(2);
+for (const board of asked.length > 0 ? asked : labBoardNames) await measureBoard(board);
+if (asked.length === 0) await measureMesh();
 
-const rssMb: number[] = [];
-const allMb: number[] = [];
-for (const name of names) {
-  const script =
-    "grep VmRSS /proc/$(systemctl show -P MainPID hamlet-agent)/status; grep -E '^(MemTotal|MemAvailable)' /proc/meminfo";
-  const { stdout } = await lab.on(name, "sh", "-c", script);
-  const kb = (key: string) => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(stdout)?.[1]);
-  rssMb.push(kb("VmRSS") / 1000);
-  allMb.push((kb("MemTotal") - kb("MemAvailable")) / 1000);
+async function measureBoard(board: string): Promise<void> {
+  await using lab = await bootLab({ images: [await labImage(board)], devices: 1 });
+  const only = async () => (await lab.status()).devices[0]!;
+  const sincePower = async () => (await lab.status()).elapsedS - ((await only()).reached.power ?? Number.NaN);
+  const answers = async () => (await fetch((await only()).page, { signal: AbortSignal.timeout(5_000) })).ok;
+  await eventually(answers, { within: 900_000, every: 250 });
+  const toPage = await sincePower();
+  const status = await lab.until(({ devices }) => devices[0]?.reached.agent !== undefined);
+  const { reached } = status.devices[0]!;
+  const isComplete = async () => {
+    const { stdout } = await lab.on((await only()).name, "systemctl", "is-system-running");
+    return /^(running|degraded)$/.test(stdout.trim());
+  };
+  await eventually(isComplete, { within: 900_000, every: 250 });
+  const toComplete = await sincePower();
+  const since = (at: number | undefined) => (at ?? Number.NaN) - (reached.power ?? 0);
+  printFigures(`One ${board}, QEMU with ${status.accelerator}`, [
+    { name: "power to the kernel", value: since(reached.kernel), unit: "s", runs: 1 },
+    { name: "power to the agent's first answer", value: since(reached.agent), unit: "s", runs: 1 },
+    { name: "power to the page", value: toPage, unit: "s", runs: 1 },
+    { name: "power to a boot that is complete, seen after the page", value: toComplete, unit: "s", runs: 1 },
+  ]);
 }
-printFigures(`Devices, QEMU with ${accelerator}`, [
-  { name: "power to the agent's first answer", value: toAgent, unit: "s", runs: names.length },
-  { name: "power to the last of three in the mesh", value: toMesh, unit: "s", runs: 1 },
-  { name: "agent RSS in the device, idle, 2 peers", value: median(rssMb), unit: "MB", runs: names.length },
-  { name: "memory in use in the device, all programs", value: median(allMb), unit: "MB", runs: names.length },
-]);
+
+async function measureMesh(): Promise<void> {
+  await using lab = await bootLab({ images: [await labImage()], devices: names.length });
+  const { devices, accelerator } = await lab.until(isWhole);
+  const since = (milestone: "agent" | "handshake") =>
+    devices.map(({ reached }) => (reached[milestone] ?? Number.NaN) - (reached.power ?? 0));
+  const toAgent = median(since("agent"));
+  const toMesh = Math.max(...since("handshake"));
+  await new Promise((resolve) => setTimeout(resolve, settleMs));
+
+  const rssMb: number[] = [];
+  const allMb: number[] = [];
+  for (const name of names) {
+    const script =
+      "grep VmRSS /proc/$(systemctl show -P MainPID hamlet-agent)/status; grep -E '^(MemTotal|MemAvailable)' /proc/meminfo";
+    const { stdout } = await lab.on(name, "sh", "-c", script);
+    const kb = (key: string) => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(stdout)?.[1]);
+    rssMb.push(kb("VmRSS") / 1000);
+    allMb.push((kb("MemTotal") - kb("MemAvailable")) / 1000);
+  }
+  printFigures(`Devices, QEMU with ${accelerator}`, [
+    { name: "power to the agent's first answer", value: toAgent, unit: "s", runs: names.length },
+    { name: "power to the last of three in the mesh", value: toMesh, unit: "s", runs: 1 },
+    { name: "agent RSS in the device, idle, 2 peers", value: median(rssMb), unit: "MB", runs: names.length },
+    { name: "memory in use in the device, all programs", value: median(allMb), unit: "MB", runs: names.length },
+  ]);
+}
