@@ -11,10 +11,11 @@ import { hearStop } from "./stop.ts";
 export const flash: Command = {
   usage: "flash <image> <device>",
   summary: "write an image to a card or disk and verify it",
-  example: "hamlet flash out/hamlet-nuc-0.1.0.img /dev/sdb      hamlet flash --list",
+  example: "hamlet flash out/hamlet-nuc-0.1.0.img /dev/sdb",
   details: `
-Takes .img, .img.zst, .img.xz, or - for stdin. Skips what <image>.bmap leaves out. Refuses this computer's own disks
-and whatever is in use. The partition table is written last, so a card that was interrupted is blank.`,
+--list shows the drives. Takes .img, .img.zst, .img.xz, or - for stdin. Skips what <image>.bmap leaves out.
+Refuses this computer's own disks and whatever is in use. The partition table is written last, so a card that was
+interrupted is blank.`,
   options: {
     list: { type: "boolean", describe: "list the drives of this computer, and why one is refused" },
     yes: { type: "boolean", short: "y", describe: "do not ask" },

@@ -108,3 +108,8 @@ test("a wipe that a power cut ended is done again", async () => {
   expect(await settleMove(paths, agent)).toBe("moved");
   await isGone();
 });
+
+test("the unit may read the disks that it has to ask", async () => {
+  const unit = join(import.meta.dirname, "../../provisioning/firstboot/hamlet-firstboot.service");
+  expect(await readFile(unit, "utf8")).toMatch(/^DeviceAllow=block-\* r$/m);
+});
