@@ -62,7 +62,7 @@ exec nix-build --out-link "$link" --expr "(import ${testFolder}/outputs.nix { so
 }
 
 async function build(board: string, version = "1.2.3"): Promise<Bundle> {
-  const extras = ["agent", "firstboot", "hamlet"].map((name) => ({
+  const extras = ["agent", "firstboot", "hamlet", "lab-guest"].map((name) => ({
     path: join(testFolder, "programs", `${name}.mjs`),
     target: `usr/lib/hamlet/${name}.mjs`,
   }));
