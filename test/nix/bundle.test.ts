@@ -34,7 +34,8 @@ beforeAll(async () => {
   process.env["XDG_CACHE_HOME"] = join(folder, "cache");
   await putNix();
   nuc = await build("nuc");
-});
+  // Longer than a hook has by itself: about forty derivations, two seconds on a quiet machine.
+}, 120_000);
 afterAll(async () => {
   process.env = environment;
   if (needs) return;
