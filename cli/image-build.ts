@@ -39,7 +39,10 @@ With --base nixos Nix builds the system, on any Linux that has Nix.`,
     },
     version: { type: "string", argument: "v", describe: "version of the release (default: this project's)" },
     agent: { type: "string", argument: "file", describe: "a built agent to take instead of this project's" },
-    locked: { type: "boolean", describe: "fail rather than take packages or tools other than the locked ones" },
+    locked: {
+      type: "boolean",
+      describe: "fail rather than take other packages or tools than the locked (NixOS always does)",
+    },
     json: { type: "boolean", describe: "print path, version and sizes as JSON" },
   },
   async run({ values }, { print, note, progress }) {

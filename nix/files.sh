@@ -36,5 +36,8 @@ find "$units" "$out/lib/udev" -type f | while read -r file; do
     echo "hamlet: $file starts a program by a path that NixOS does not have: nix/files.nix says where it is" >&2
     exit 1
   fi
+  for path in $(grep -o "$out/lib/hamlet/[A-Za-z0-9._-]*" "$file"); do
+    [ -e "$path" ] || { echo "hamlet: $file names ${path##*/}, which is not in this package" >&2; exit 1; }
+  done
 done
 exit 0

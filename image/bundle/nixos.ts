@@ -1,8 +1,9 @@
 // The NixOS builder: nix/ and the files it reads, with the programs just built, go into a folder that Nix can evaluate by
 // itself; the bundle comes back as a link into Nix's store. Nix does the caching.
-import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { z } from "zod";
 import units from "../../nix/units.json" with { type: "json" };
 import type { Run } from "../../system/command.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
@@ -24,7 +25,7 @@ export async function buildNixosBundle(request: BuildRequest, run: Run, progress
   try {
     await stageSource(request, source);
     await mkdir(dirname(link), { recursive: true });
-    await nixBuild(`path:${source}?dir=nix#bundle-${board.name}`, link, board, run, progress);
+    await nixBuild(`path:${source}#bundle-${board.name}`, link, board, run, progress);
   } finally {
     await rm(source, { recursive: true, force: true });
   }
@@ -55,4 +56,25 @@ export async function stageSource(request: BuildRequest, folder: string): Promis
     programs.push({ name: basename(target), sha256: (await factsOf(path)).sha256 });
   }
   await writeFile(join(folder, "nix/components.json"), JSON.stringify(ownComponents({ version, npm, programs })));
+  await writeFile(join(folder, "flake.nix"), flakeAbove(await readFile(join(folder, "nix/flake.lock"), "utf8")));
+  await copyFile(join(folder, "nix/flake.lock"), join(folder, "flake.lock"));
+}
+
+const FlakeLock = z.object({
+  nodes: z.record(z.string(), z.object({ flake: z.boolean().optional(), original: z.unknown().optional() })),
+});
+
+/**
+ * A flake one folder up from nix/flake.nix, with its inputs and outputs: one in a folder without git may not read what lies
+ * above it, and Nix knows no `?dir=` for such a folder.
+ */
+function flakeAbove(lock: string): string {
+  const inputs = Object.entries(FlakeLock.parse(JSON.parse(lock)).nodes).flatMap(([name, { flake, original }]) => {
+    if (original === undefined) return [];
+    const attributes = Object.entries(z.record(z.string(), z.string()).parse(original)).map(
+      ([key, value]) => `${key} = ${JSON.stringify(value)};`,
+    );
+    return `  inputs.${name} = { ${attributes.join(" ")}${flake === false ? " flake = false;" : ""} };\n`;
+  });
+  return `{\n${inputs.join("")}  outputs = inputs: (import ./nix/flake.nix).outputs inputs;\n}\n`;
 }

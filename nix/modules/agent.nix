@@ -21,7 +21,11 @@ in
     };
     package = mkOption {
       type = types.package;
-      default = files { name = "hamlet-agent"; inherit folders; };
+      default = files {
+        name = "hamlet-agent";
+        inherit folders;
+        scripts = [ ../../image/bundle/root/usr/lib/hamlet/vm.conf ];
+      };
       defaultText = "the agent's units and programs";
       description = "units, programs and the command hamlet";
     };

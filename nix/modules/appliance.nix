@@ -36,7 +36,7 @@ in
       default = files {
         name = "hamlet-appliance";
         inherit folders;
-        scripts = [ (shared + "/usr/lib/hamlet/grow-data") (shared + "/usr/lib/hamlet/vm.conf") ];
+        scripts = [ (shared + "/usr/lib/hamlet/grow-data") ];
       };
       defaultText = "root's units";
       description = "units of root's part: first boot, growing the data partition, the lab's port";

@@ -11,6 +11,7 @@ import { type Run, run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 import { silentProgress } from "../../system/progress.ts";
 import { lacks } from "../lacks.ts";
+import { makeWritable, nixEnvironment } from "../nix/nix.ts";
 
 const rpi4 = boardNamed("rpi4");
 const rpi5 = boardNamed("rpi5");
@@ -42,7 +43,7 @@ for word; do [ "$previous" != --out-link ] || mkdir -p "$word"; previous=$word; 
   await chmod(join(folder, "nix"), 0o755);
 }
 const build = (progress = silentProgress) =>
-  nixBuild("path:/source?dir=nix#bundle-rpi4", join(folder, "result"), rpi4, inFolder, progress);
+  nixBuild("path:/source#bundle-rpi4", join(folder, "result"), rpi4, inFolder, progress);
 
 test("without Nix the error says how to get it, and of Debian packages where they can make the board", async () => {
   const refused = await requireNix(rpi4, inFolder).catch((error) => error);
@@ -120,6 +121,26 @@ test("the pinned lock decides: Nix may not renew it", async () => {
   await putNix("2.31.2");
   await build();
   expect(await readFile(join(folder, "asked"), "utf8")).toContain("--no-update-lock-file");
+});
+
+test.skipIf(lacks("nix-build"))("a real Nix takes what is staged for a flake whose lock needs no change", async () => {
+  const project = join(import.meta.dirname, "../..");
+  const source = join(folder, "source");
+  await stageSource({ board: rpi4, version: "9.8.7", extras: [], npm: [], projectFolder: project }, source);
+  const look = () =>
+    run(
+      [
+        ...(["nix", "--extra-experimental-features", "nix-command flakes", "flake", "metadata"] as const),
+        ...["--no-update-lock-file", "--json", `path:${source}`],
+      ],
+      { env: { ...nixEnvironment(folder), HOME: folder } },
+    );
+  const { locks } = JSON.parse(await look());
+  expect(locks.nodes.nixpkgs.locked.rev).toBe("cf9d2fb3e50fa1cd5114c47505ea9177f7ff5f49");
+  const flake = await readFile(join(source, "flake.nix"), "utf8");
+  await writeFile(join(source, "flake.nix"), flake.replace("nixos-26.05", "nixos-26.11"));
+  await expect(look()).rejects.toMatchObject({ code: "command.failed" });
+  await makeWritable(folder);
 });
 
 test("what is staged has the version, the programs, and every file that Nix reads; nothing of an earlier build", async () => {

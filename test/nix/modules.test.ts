@@ -206,7 +206,7 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
           lib = import ${testFolder}/lib.nix;
           pkgs = import ${testFolder}/pkgs.nix { inherit lib; };
           files = pkgs.callPackage ${nixFolder}/files.nix { nodejs = pkgs.nodejs-slim_24; programs = ${testFolder}/programs; };
-        in files { name = "files"; folders = [ ${folder} ]; }`);
+        in files { name = "files"; folders = [ ${folder} ]; scripts = [ ${root}/image/bundle/root/usr/lib/hamlet/vm.conf ]; }`);
     expect(await readdir(join(await build(), "lib/systemd/system"))).toContain("hamlet-agent.service");
     const path = join(folder, "hamlet-agent.service");
     await writeFile(
@@ -214,5 +214,10 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
       (await readFile(path, "utf8")).replace("[Service]", "[Service]\nExecStartPre=-/usr/sbin/modprobe tun"),
     );
     await expect(build()).rejects.toThrow("hamlet-agent.service starts a program by a path that NixOS does not have");
+    await writeFile(
+      path,
+      (await readFile(path, "utf8")).replace(/^ExecStartPre.*\n/m, "").replace("agent.mjs", "agnet.mjs"),
+    );
+    await expect(build()).rejects.toThrow("hamlet-agent.service names agnet.mjs, which is not in this package");
   });
 });
