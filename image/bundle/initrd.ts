@@ -11,7 +11,7 @@ import { indexModules, moduleClosure, moduleName } from "./modules.ts";
 import { initrdModules } from "./packages.ts";
 import { veritySalt } from "./verity.ts";
 
-const applets = "sh cat chroot dd echo hexdump insmod ln mkdir mount mv sed sleep switch_root tail tr umount wc";
+const applets = "sh cat chroot dd echo hexdump insmod ln mkdir mount mv sed sleep switch_root sync tail tr umount wc";
 const folders = ["bin", "dev", "etc", "modules", "proc", "root", "run", "sys", "usr", "usr/lib", "usr/lib64", "lib64"];
 
 export async function makeInitrd(base: Base, kernel: Kernel, projectFolder: string, run: Run): Promise<Buffer> {
