@@ -20,7 +20,7 @@ runCommand "hamlet-initrd"
   nativeBuildInputs = [ cpio zstd xz ];
   init = ../image/bundle/initrd/init;
   modules = closure;
-  applets = "sh cat chroot dd echo hexdump insmod ln mkdir mount mv sed sleep switch_root tail tr umount wc";
+  applets = "sh cat chroot dd echo hexdump insmod ln mkdir mount mv sed sleep switch_root sync tail tr umount wc";
   inherit (constants) veritySalt;
   inherit busybox withLibraries;
 }
