@@ -32,7 +32,7 @@ export function networkdFiles({ staticAddress }: Network): NetworkFile[] {
 /** wpa_supplicant.conf(5), or undefined where there is no Wi-Fi to join. Holds the password: for root's eyes. */
 export function wpaSupplicantConf({ wifi }: Network): string | undefined {
   if (!wifi) return undefined;
-  const { ssid, password, country, hidden } = wifi;
+  const { ssid, password, psk, country, hidden } = wifi;
   const lines = [
     ...(country ? [`country=${country}`] : []),
     "update_config=0",
@@ -40,11 +40,16 @@ export function wpaSupplicantConf({ wifi }: Network): string | undefined {
     // Hex, so that no letter of a name can end the string.
     `  ssid=${Buffer.from(ssid).toString("hex")}`,
     ...(hidden ? ["  scan_ssid=1"] : []),
-    // WPA2 and WPA3. A quoted passphrase ends at the line's last quote, so quotes inside it are harmless.
-    ...(password === undefined
-      ? ["  key_mgmt=NONE"]
-      : ["  key_mgmt=WPA-PSK WPA-PSK-SHA256 SAE", "  ieee80211w=1", `  psk="${password}"`]),
+    ...keyLines(password, psk),
     "}",
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function keyLines(password: string | undefined, psk: string | undefined): string[] {
+  // WPA3 (SAE) needs the password itself.
+  if (psk !== undefined) return ["  key_mgmt=WPA-PSK WPA-PSK-SHA256", "  ieee80211w=1", `  psk=${psk}`];
+  if (password === undefined) return ["  key_mgmt=NONE"];
+  // WPA2 and WPA3. A quoted passphrase ends at the line's last quote, so quotes inside it are harmless.
+  return ["  key_mgmt=WPA-PSK WPA-PSK-SHA256 SAE", "  ieee80211w=1", `  psk="${password}"`];
 }

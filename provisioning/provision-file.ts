@@ -23,6 +23,13 @@ export const Network = z.strictObject({
         .regex(/^[\x20-\x7e]{8,63}$/, "is 8 to 63 characters of ASCII")
         .optional()
         .describe("none for an open network"),
+      psk: z
+        .string()
+        .regex(/^[0-9a-f]{64}$/)
+        .optional()
+        .describe(
+          "instead of the password: its PBKDF2 with the SSID, in hex, as Raspberry Pi Imager makes it; WPA2 only",
+        ),
       country: z
         .string()
         .regex(/^[A-Z]{2}$/)
@@ -30,6 +37,7 @@ export const Network = z.strictObject({
         .describe("ISO 3166 code: which channels are allowed"),
       hidden: z.boolean().optional(),
     })
+    .refine(({ password, psk }) => password === undefined || psk === undefined, "has both password and psk")
     .optional(),
   staticAddress: z
     .strictObject({

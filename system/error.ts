@@ -27,6 +27,8 @@ export type ErrorCode =
   | "provision.tooLarge"
   | "provision.wrongBoard"
   | "provision.otherNeighborhood"
+  | "imager.invalid"
+  | "imager.refused"
   // image
   | "image.notOurs"
   | "image.truncated"

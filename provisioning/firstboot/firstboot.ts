@@ -11,6 +11,7 @@ import { BoardFacts } from "../board.ts";
 import { reportBlock } from "../report.ts";
 import { readBoardFacts } from "./board-facts.ts";
 import { eraseIfWished } from "./erase.ts";
+import { type FromImager, takeFromImager } from "./imager.ts";
 import { type MoveOutcome, settleMove } from "./moving.ts";
 import type { Paths } from "./paths.ts";
 import { giveToAgent, type Owner, type Settled, settleProvision } from "./settle.ts";
@@ -34,7 +35,8 @@ export async function firstBoot(paths: Paths, { run, log, now }: { run: Run; log
   if (move !== "none") log.info(`the move to another disk: ${move}`);
   // Throws if it can not be done: half a device must not go on as the one it was.
   if (await eraseIfWished(paths)) log.info("this device was reset: it belongs to nobody");
-  const settled = await settle(paths, board, agent, log, now);
+  const imager = await takeFromImager(paths, log);
+  const settled = await settle(paths, board, agent, imager, log, now);
   // A failure below leaves a device that is reached some other way; one above must not keep the rest from being done.
   const steps: [what: string, step: () => Promise<void>][] = [
     ["console", () => tellProgress(paths, settled)],
@@ -51,24 +53,30 @@ export async function firstBoot(paths: Paths, { run, log, now }: { run: Run; log
 }
 
 /** What stopped it goes to the agent as a coded report, which the public page and the console show. */
-async function settle(paths: Paths, board: string, agent: Owner, log: Log, now: number): Promise<Settled | undefined> {
+async function settle(
+  paths: Paths,
+  board: string,
+  agent: Owner,
+  { wishes, trouble }: FromImager,
+  log: Log,
+  now: number,
+): Promise<Settled | undefined> {
   try {
-    const settled = await settleProvision(paths, board, agent);
+    const settled = await settleProvision(paths, board, agent, wishes);
     if (settled.outcome === "settled") log.info(`provisioned as ${settled.name ?? "a device without a name"}`);
     if (settled.outcome === "resettled") log.info("new network settings or SSH keys from the provision file");
-    if (settled.outcome !== "settled") await rm(paths.report, { force: true });
+    // Told while it is news: on the boot that took it, and as long as the device is nobody.
+    if (trouble && (settled.outcome === "unprovisioned" || settled.outcome === "settled"))
+      await report(paths, trouble, agent, log, now);
+    else if (settled.outcome !== "settled") await rm(paths.report, { force: true });
     return settled;
   } catch (error) {
     log.error(describeError(error));
-    const { code, message, hint } =
+    const told =
       error instanceof HamletError
         ? error
         : new HamletError("provision.invalid", describeError(error), { hint: "provision the card again" });
-    const known = await readJson(paths.report, TroubleReport).catch(() => undefined);
-    const since = known?.code === code && known.message === message ? known.since : now;
-    const report = { v: 1, code, message, hint, since };
-    // A full disk may have stopped both; the journal has it either way.
-    await giveToAgent(paths.report, report, agent).catch((cause: unknown) => log.error(describeError(cause)));
+    await report(paths, told, agent, log, now);
     return undefined;
   }
 }
@@ -82,9 +90,20 @@ async function tellProgress(paths: Paths, settled: Settled | undefined): Promise
   );
 }
 
+async function report(paths: Paths, trouble: HamletError, agent: Owner, log: Log, now: number): Promise<void> {
+  const { code, message, hint } = trouble;
+  const known = await readJson(paths.report, TroubleReport).catch(() => undefined);
+  const since = known?.code === code && known.message === message ? known.since : now;
+  // A full disk may have stopped both; the journal has it either way.
+  await giveToAgent(paths.report, { v: 1, code, message, hint, since }, agent).catch((cause: unknown) =>
+    log.error(describeError(cause)),
+  );
+}
+
 /** systemd has set the name of earlier boots already; this is for the boot on which it came. */
 async function applyHostname(paths: Paths, settled: Settled | undefined): Promise<void> {
-  if (settled?.outcome === "settled" && settled.name) await writeFile(paths.kernelHostname, settled.name);
+  if ((settled?.outcome === "settled" || settled?.outcome === "unprovisioned") && settled.name)
+    await writeFile(paths.kernelHostname, settled.name);
 }
 
 async function applyNetwork(paths: Paths, run: Run): Promise<void> {

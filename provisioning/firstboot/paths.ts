@@ -6,6 +6,8 @@ export type Paths = ReturnType<typeof pathsUnder>;
 export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.json") => ({
   /** In the image's FAT partition. */
   provisionFile: join(root, provisionFile),
+  /** The root folder of that partition, where Raspberry Pi Imager puts its files. */
+  bootFolder: join(root, dirname(dirname(provisionFile))),
   cardReport: join(root, dirname(provisionFile), "report.txt"),
   /** Board and release of this image. */
   agentConfig: join(root, "/etc/hamlet/agent.json"),
@@ -27,6 +29,7 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   /** Root's alone. */
   rootFolder: join(root, "/var/lib/hamlet/root"),
   authorizedKeys: join(root, "/var/lib/hamlet/root/ssh/authorized_keys"),
+  imager: join(root, "/var/lib/hamlet/root/imager.json"),
   networkFolder: join(root, "/var/lib/hamlet/root/network"),
   wpaSupplicant: join(root, "/var/lib/hamlet/root/wpa_supplicant.conf"),
   /** What systemd-networkd reads beside the image's own files; gone after a reboot. */

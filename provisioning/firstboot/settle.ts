@@ -1,9 +1,10 @@
 // Takes the provision file from the FAT partition to the data partition, once, and leaves a blank behind.
 // Power may go after any line: all is synced to `data` before the wipe, and until the agent has made its identity all may be done again.
-import { chmod, chown, mkdir, open, rm } from "node:fs/promises";
+import { chmod, chown, mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { writeFileAtomic, writeJson } from "../../system/files.ts";
+import type { ImagerWishes } from "../imager.ts";
 import { networkdFiles, wpaSupplicantConf } from "../network-files.ts";
 import { verifyProvision } from "../provision-device.ts";
 import {
@@ -23,20 +24,32 @@ export type Settled =
   | { outcome: "settled"; name: string | undefined }
   /** A member of this neighborhood got new network settings or SSH keys, and stays who it is. */
   | { outcome: "resettled" }
-  | { outcome: "unprovisioned" }
+  /** `name`: what Raspberry Pi Imager called it. */
+  | { outcome: "unprovisioned"; name: string | undefined }
   | { outcome: "alreadySettled" };
 
-/** Throws `provision.*` or `document.refused`, having changed nothing, and the system's errors. */
-export async function settleProvision(paths: Paths, board: string, agent: Owner): Promise<Settled> {
+/**
+ * `beneath` is what Raspberry Pi Imager said: it holds where the provision file says nothing.
+ * Throws `provision.*` or `document.refused`, having changed nothing, and the system's errors.
+ */
+export async function settleProvision(
+  paths: Paths,
+  board: string,
+  agent: Owner,
+  beneath: ImagerWishes = {},
+): Promise<Settled> {
   const past = await readPast(paths);
   if (past.kind === "unreadable") return { outcome: "alreadySettled" };
   const block = await readBlock(paths.provisionFile);
   if (!block || isBlankProvisionBlock(block)) {
-    return { outcome: past.kind === "nobody" ? "unprovisioned" : "alreadySettled" };
+    if (past.kind !== "nobody") return { outcome: "alreadySettled" };
+    if (Object.keys(beneath).length > 0) await settleRootsPart(paths, beneath);
+    return { outcome: "unprovisioned", name: beneath.name };
   }
-  const file = decodeProvisionFile(block);
-  requireBoard(file, board);
-  await verifyProvision(file);
+  const said = decodeProvisionFile(block);
+  requireBoard(said, board);
+  await verifyProvision(said);
+  const file = { ...beneath, ...said, network: { ...beneath.network, ...said.network } };
 
   if (past.kind !== "nobody" && past.token === file.token) {
     // What made this identity once; only the wipe is left to be done.
@@ -45,7 +58,7 @@ export async function settleProvision(paths: Paths, board: string, agent: Owner)
   }
   if (past.kind === "member") {
     requireNeighborhood(file, past.neighborhood);
-    await resettle(paths, file);
+    await resettle(paths, said);
     await wipe(paths.provisionFile, block.length);
     return { outcome: "resettled" };
   }
@@ -65,7 +78,7 @@ async function resettle(paths: Paths, { sshKeys, network = {} }: ProvisionFile):
 }
 
 /** Exactly what the file says: what an earlier, different file left is gone. */
-async function settleRootsPart(paths: Paths, { name, sshKeys, network = {} }: ProvisionFile): Promise<void> {
+async function settleRootsPart(paths: Paths, { name, sshKeys, network = {} }: ImagerWishes): Promise<void> {
   await mkdir(dirname(paths.wpaSupplicant), { recursive: true, mode: 0o700 });
   await writeOrRemove(paths.hostname, name && `${name}\n`, 0o644);
   await writeOrRemove(paths.authorizedKeys, sshKeys && `${sshKeys.join("\n")}\n`);
@@ -95,9 +108,10 @@ export async function giveToAgent(path: string, value: unknown, { uid, gid }: Ow
 
 async function writeOrRemove(path: string, content: string | undefined, mode = 0o600): Promise<void> {
   if (content === undefined) return rm(path, { force: true });
-  await writeFileAtomic(path, content, { mode });
+  // Written when it changes: cards wear out.
+  if ((await readFile(path, "utf8").catch(() => undefined)) !== content) await writeFileAtomic(path, content, { mode });
   // The umask of whoever starts us must not hide a public file.
-  await chmod(path, mode);
+  if (((await stat(path)).mode & 0o777) !== mode) await chmod(path, mode);
 }
 
 async function readBlock(path: string): Promise<Buffer | undefined> {
