@@ -7,6 +7,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   "image inspect": async () => (await import("./image-inspect.ts")).imageInspect,
   "image diff": async () => (await import("./image-diff.ts")).imageDiff,
   "image lock": async () => (await import("./image-lock.ts")).imageLock,
+  "image publish": async () => (await import("./image-publish.ts")).imagePublish,
   provision: async () => (await import("./provision.ts")).provision,
   flash: async () => (await import("./flash.ts")).flash,
   install: async () => (await import("./install.ts")).install,

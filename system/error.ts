@@ -50,9 +50,15 @@ export type ErrorCode =
   | "boot.noTrial"
   | "boot.firmwareTooOld"
   | "boot.writeFailed"
+  | "image.changed"
   | "image.damaged"
+  | "image.provisioned"
   | "image.wrongSize"
   | "bmap.invalid"
+  // image/publish
+  | "publish.signFailed"
+  | "publish.twoOfOneBoard"
+  | "publish.versionTaken"
   // image/flash
   | "flash.deviceFailed"
   | "flash.empty"

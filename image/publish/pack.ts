@@ -1,0 +1,100 @@
+// One image becomes what people download: `.img.xz`, the one compression that every version of Raspberry Pi Imager, bmaptool and
+// `hamlet flash` take. It is unpacked again before anybody sees it: a list with a wrong hash fails on every card.
+import { createHash, hash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { open, readFile, stat, symlink } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { basename, join, resolve } from "node:path";
+import type { Run } from "../../system/command.ts";
+import { describeError, HamletError } from "../../system/error.ts";
+import type { Progress } from "../../system/progress.ts";
+import { sbomBeside } from "../assemble.ts";
+import { bmapText, parseBmap } from "../bmap.ts";
+import { mapImage } from "../flash/map.ts";
+import { unpack } from "../flash/unpack.ts";
+
+export type Digest = { sizeBytes: number; sha256: string };
+
+export async function digestFile(path: string, signal: AbortSignal, progress?: Progress): Promise<Digest> {
+  return await digest(createReadStream(path, { highWaterMark: 1 << 20 }), signal, progress);
+}
+
+async function digest(chunks: AsyncIterable<Buffer>, signal: AbortSignal, progress?: Progress): Promise<Digest> {
+  const sha256 = createHash("sha256");
+  let sizeBytes = 0;
+  for await (const chunk of chunks) {
+    signal.throwIfAborted();
+    sha256.update(chunk);
+    sizeBytes += chunk.length;
+    progress?.at(sizeBytes);
+  }
+  return { sizeBytes, sha256: sha256.digest("hex") };
+}
+
+/** Packs `image`, whose digest is `wanted`, into the folder `work` and gives the path there. Throws `image.changed` or `file.full`. */
+export async function packImage(
+  image: string,
+  wanted: Digest,
+  work: string,
+  { run, signal, progress }: { run: Run; signal: AbortSignal; progress: Progress },
+) {
+  const link = join(work, basename(image));
+  await symlink(resolve(image), link);
+  // Blocks of one size, whatever the number of cores: the same bytes on every machine with this xz (xz(1), --threads).
+  const threads = availableParallelism() > 1 ? String(availableParallelism()) : "+1";
+  progress.stage(`compressing ${basename(image)}`);
+  await run(["xz", "--force", "--keep", "--quiet", "-6", "--block-size=24MiB", `--threads=${threads}`, link], {
+    timeoutMs: 3_600_000,
+    signal,
+  }).catch((cause: unknown) => {
+    if (!/No space left/i.test(describeError(cause))) throw cause;
+    throw new HamletError("file.full", `no space left to compress ${image}`, {
+      hint: "free space on this disk, or name another with -o; what was published before is intact",
+      cause,
+    });
+  });
+  const path = `${link}.xz`;
+  progress.stage(`unpacking ${basename(path)} to check it`, wanted.sizeBytes);
+  const unpacked = await digest(unpack(createReadStream(path, { highWaterMark: 1 << 20 }), path), signal, progress);
+  if (unpacked.sha256 !== wanted.sha256) {
+    throw new HamletError("image.changed", `${image} was changed while it was published`, {
+      hint: "publish it again once nobody writes to it; what was published before is intact",
+    });
+  }
+  const file = await open(path, "r");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return { path, ...(await digestFile(path, signal)) };
+}
+
+/** The map beside the image, or a new one if it has none that fits. */
+export async function mapOf(image: string, extractBytes: number, progress: Progress) {
+  const name = `${basename(image)}.bmap`;
+  const text = await readFile(`${image}.bmap`, "utf8").catch(() => undefined);
+  const content = text !== undefined && fits(text, name, extractBytes) ? text : await makeMap(image, progress);
+  return { name, content, sha256: hash("sha256", content, "hex") };
+}
+
+async function makeMap(image: string, progress: Progress): Promise<string> {
+  progress.stage(`mapping what a card must hold of ${basename(image)}`);
+  return bmapText(await mapImage(image));
+}
+
+function fits(text: string, name: string, extractBytes: number): boolean {
+  try {
+    return parseBmap(text, name).imageBytes === extractBytes;
+  } catch {
+    return false;
+  }
+}
+
+/** The bill of materials that lies beside the image, if one does. */
+export async function sbomOf(image: string) {
+  const path = sbomBeside(image);
+  if (path === image || !(await stat(path).catch(() => undefined))) return undefined;
+  const content = await readFile(path);
+  return { name: basename(path), content, sha256: hash("sha256", content, "hex") };
+}

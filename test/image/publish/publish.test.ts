@@ -1,0 +1,210 @@
+import { execFileSync } from "node:child_process";
+import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Ajv } from "ajv";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { boardNames, provisionBlockBytes } from "../../../image/boards.ts";
+import { imageJsonPath, provisionPath } from "../../../image/image-json.ts";
+import { provisionImage } from "../../../image/provision.ts";
+import { osListText } from "../../../image/publish/os-list.ts";
+import { type PublishOptions, publishImages } from "../../../image/publish/publish.ts";
+import type { PublishedImage } from "../../../image/publish/published.ts";
+import { type Run, run } from "../../../system/command.ts";
+import { silentProgress } from "../../../system/progress.ts";
+import { makeCard } from "../card.ts";
+import { imageFacts, makeDisk } from "../disk.ts";
+import schema from "./imager-os-list.schema.json" with { type: "json" };
+
+// The schema is loose where Raspberry Pi's own lists are (defaults of another type), so ajv need not be strict about it.
+const isValidList = new Ajv({ strict: false }).compile(schema);
+
+let folder: string;
+let out: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hamlet-publish-test-"));
+  out = join(folder, "public");
+  await makePi("rpi4");
+  await makeDisk(join(folder, "hamlet-nuc-1.2.3.img"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const pi = (board = "rpi4") => join(folder, `hamlet-${board}-1.2.3.img`);
+const nuc = () => join(folder, "hamlet-nuc-1.2.3.img");
+
+async function makePi(board: string, inputs = imageFacts.inputs): Promise<void> {
+  const about = { ...imageFacts, board, inputs, sizeBytes: 1 << 20 };
+  const card = makeCard({
+    autoboot: { [provisionPath]: Buffer.alloc(provisionBlockBytes, "\n"), [imageJsonPath]: JSON.stringify(about) },
+    bootA: {},
+    bootB: {},
+  });
+  await writeFile(pi(board), card.bytes);
+  await truncate(pi(board), 1 << 20);
+  await writeFile(`${pi(board)}.bmap`, "stale");
+}
+
+const defaults: PublishOptions = { url: "https://example.org/some images/", isReplacing: false };
+const signal = new AbortController().signal;
+const publish = (paths = [pi(), nuc()], more: Partial<PublishOptions> = {}, how: Run = run) =>
+  publishImages(paths, out, { ...defaults, ...more }, { run: how, signal, progress: silentProgress });
+const text = (name: string) => readFile(join(out, name), "utf8");
+const list = async () => JSON.parse(await text("os_list.json")).os_list;
+const sh = (command: string) => execFileSync("sh", ["-ec", command], { cwd: out, stdio: "pipe" }).toString();
+
+test("what is published unpacks to the image, and stock tools find every checksum right", async () => {
+  const { fresh, isSigned } = await publish();
+  expect([fresh, isSigned]).toEqual([["rpi4", "nuc"], false]);
+  expect((await readdir(out)).sort()).toEqual([
+    ...["SHA256SUMS", "hamlet-nuc-1.2.3.img.bmap", "hamlet-nuc-1.2.3.img.xz", "hamlet-rpi4-1.2.3.img.bmap"],
+    ...["hamlet-rpi4-1.2.3.img.xz", "hamlet.png", "images.json", "os_list.json"],
+  ]);
+  expect(sh("sha256sum --check --strict SHA256SUMS").match(/: OK/g)).toHaveLength(4);
+  for (const path of [pi(), nuc()]) sh(`xz -dc $(basename ${path}).xz | cmp - ${path}`);
+  expect((await stat(join(out, "os_list.json"))).mode & 0o777).toBe(0o644);
+});
+
+test("Imager's own schema accepts the list, and its fields are those of the files", async () => {
+  await publish();
+  const os = JSON.parse(await text("os_list.json"));
+  expect(isValidList(os) ? [] : isValidList.errors).toEqual([]);
+  // A NUC is no Raspberry Pi: Imager has no tag for it.
+  expect(os.os_list).toHaveLength(1);
+  expect(os.os_list[0]).toMatchObject({
+    url: "https://example.org/some%20images/hamlet-rpi4-1.2.3.img.xz",
+    icon: "https://example.org/some%20images/hamlet.png",
+    extract_size: 1 << 20,
+    extract_sha256: sh(`sha256sum ${pi()}`).slice(0, 64),
+    image_download_size: (await stat(join(out, "hamlet-rpi4-1.2.3.img.xz"))).size,
+    image_download_sha256: sh("sha256sum hamlet-rpi4-1.2.3.img.xz").slice(0, 64),
+    release_date: "2023-11-14",
+    init_format: "cloudinit",
+    devices: ["pi4-64bit"],
+  });
+});
+
+test("the schema is no decoration: without a size, or with one in words, a list is refused", async () => {
+  await publish();
+  for (const wrong of [undefined, "1 MB"]) {
+    const os = JSON.parse(await text("os_list.json"));
+    os.os_list[0].extract_size = wrong;
+    expect(isValidList(JSON.parse(JSON.stringify(os)))).toBe(false);
+  }
+});
+
+test("every Raspberry Pi that we make images for has an entry that holds", () => {
+  const images = boardNames.map(
+    (board): PublishedImage => ({
+      ...{ board, version: "1", inputs: "ab".repeat(32), builtS: 1, file: `${board}~rc+1.img.xz`, downloadBytes: 1 },
+      ...{ downloadSha256: "ab".repeat(32), extractBytes: 1, extractSha256: "ab".repeat(32) },
+      bmap: { name: "x.bmap", sha256: "ab".repeat(32) },
+    }),
+  );
+  const os = JSON.parse(osListText(images, "file:///srv/", "https://example.org"));
+  expect(isValidList(os)).toBe(true);
+  expect(os.os_list.flatMap(({ devices }: { devices: string[] }) => devices)).toEqual([
+    ...["pi3-64bit", "pi4-64bit", "pi5-64bit"],
+  ]);
+  expect(os.os_list[0]).toMatchObject({ url: "file:///srv/rpi3~rc%2B1.img.xz", website: "https://example.org" });
+});
+
+test("publishing again compresses nothing and changes not one file", async () => {
+  await publish();
+  const before = await Promise.all((await readdir(out)).map(async (name) => [name, (await stat(join(out, name))).ino]));
+  const { fresh } = await publish(undefined, {}, () => Promise.reject(new Error("nothing is to be run")));
+  expect(fresh).toEqual([]);
+  expect(
+    await Promise.all((await readdir(out)).map(async (name) => [name, (await stat(join(out, name))).ino])),
+  ).toEqual(before);
+});
+
+test("two folders from the same images are the same, byte for byte", async () => {
+  await publish();
+  const first = sh("sha256sum *");
+  await rm(out, { recursive: true });
+  await publish([nuc(), pi()]);
+  expect(sh("sha256sum *")).toBe(first);
+});
+
+test("a download that was damaged since is made anew, a board published before stays listed", async () => {
+  await publish();
+  await truncate(join(out, "hamlet-rpi4-1.2.3.img.xz"), 100);
+  await makePi("rpi3");
+  expect((await publish([pi(), pi("rpi3")])).fresh).toEqual(["rpi4", "rpi3"]);
+  expect(sh("sha256sum --check --strict SHA256SUMS").match(/: OK/g)).toHaveLength(6);
+  expect((await list()).map(({ devices }: { devices: string[] }) => devices[0])).toEqual(["pi3-64bit", "pi4-64bit"]);
+});
+
+test("a provisioned image is refused before anything is written: it holds a live secret", async () => {
+  await provisionImage(nuc(), Buffer.alloc(provisionBlockBytes, "s"));
+  await expect(publish()).rejects.toMatchObject({ code: "image.provisioned", exitCode: 3 });
+  await expect(readdir(out)).rejects.toThrow();
+});
+
+test("two images of one board are refused, and so is a cut off one", async () => {
+  await cp(pi(), join(folder, "other.img"));
+  await expect(publish([pi(), join(folder, "other.img")])).rejects.toMatchObject({ code: "publish.twoOfOneBoard" });
+  await truncate(pi(), 900_000);
+  await expect(publish()).rejects.toMatchObject({ code: "image.truncated" });
+});
+
+test("a published version keeps its content, unless its publisher says otherwise", async () => {
+  await publish();
+  const before = sh("sha256sum *");
+  await makePi("rpi4", "cd".repeat(32));
+  await expect(publish()).rejects.toMatchObject({ code: "publish.versionTaken", exitCode: 3 });
+  expect(sh("sha256sum *")).toBe(before);
+  expect((await publish(undefined, { isReplacing: true })).fresh).toEqual(["rpi4"]);
+  expect((await list())[0].extract_sha256).toBe(sh(`sha256sum ${pi()}`).slice(0, 64));
+});
+
+test("a publish that ends in the midst leaves the old list and all that it names", async () => {
+  await publish([pi()]);
+  const before = sh("sha256sum *");
+  await makePi("rpi3");
+  const dies: Run = () => Promise.reject(new Error("out of memory"));
+  await expect(publish([pi(), pi("rpi3")], {}, dies)).rejects.toThrow("out of memory");
+  expect(sh("sha256sum *")).toBe(before);
+  expect((await readdir(out)).filter((name) => name.startsWith("."))).toEqual([]);
+});
+
+test("an image that somebody writes to while it is published is not published", async () => {
+  const meddle: Run = async (argv, options) => {
+    await using file = await open(pi(), "r+");
+    await file.write("x", 1000);
+    return await run(argv, options);
+  };
+  await expect(publish([pi()], {}, meddle)).rejects.toMatchObject({ code: "image.changed" });
+  expect(await readdir(out)).toEqual([]);
+});
+
+test("OpenSSH verifies the signature, and no other content passes", async () => {
+  await mkdir(out);
+  sh('ssh-keygen -q -t ed25519 -N "" -C publisher -f ../key');
+  expect((await publish(undefined, { signKey: join(folder, "key") })).isSigned).toBe(true);
+  sh('echo "publisher $(cat ../key.pub)" > ../allowed');
+  const verify = "ssh-keygen -Y verify -f ../allowed -I publisher -n file -s SHA256SUMS.sig < SHA256SUMS";
+  expect(sh(verify)).toContain("Good");
+  expect(sh(`ls -a`)).not.toContain("key");
+  await writeFile(join(out, "SHA256SUMS"), `${await text("SHA256SUMS")}\n`);
+  expect(() => sh(verify)).toThrow();
+});
+
+test("without a key an old signature stays only as long as it holds", async () => {
+  await mkdir(out);
+  sh('ssh-keygen -q -t ed25519 -N "" -f ../key');
+  await publish([pi()], { signKey: join(folder, "key") });
+  expect((await publish([pi()])).isSigned).toBe(true);
+  expect((await publish()).isSigned).toBe(false);
+  expect(await readdir(out)).not.toContain("SHA256SUMS.sig");
+});
+
+test("a key that does not sign leaves what was published before as it was", async () => {
+  await publish([pi()]);
+  const before = sh("sha256sum *.json SHA256SUMS");
+  await writeFile(join(folder, "key"), "no key\n", { mode: 0o600 });
+  await expect(publish(undefined, { signKey: join(folder, "key") })).rejects.toMatchObject({
+    code: "publish.signFailed",
+  });
+  expect(sh("sha256sum *.json SHA256SUMS")).toBe(before);
+});
