@@ -4,6 +4,7 @@ import { rename, rm, stat } from "node:fs/promises";
 import { copyImage } from "../image/copy-image.ts";
 import { findProvisionBlock, provisionImage } from "../image/provision.ts";
 import { HamletError } from "../system/error.ts";
+import type { Progress } from "../system/progress.ts";
 
 /** Throws `file.exists` if `copy` is there and is anything but a copy of `image`. */
 export async function refuseOther(image: string, copy: string): Promise<{ isThere: boolean }> {
@@ -19,10 +20,15 @@ export async function refuseOther(image: string, copy: string): Promise<{ isTher
 }
 
 /** Makes `copy` from `image`, with `block` in it; whole or not at all. */
-export async function provisionCopy(image: string, copy: string, block: Buffer): ReturnType<typeof provisionImage> {
+export async function provisionCopy(
+  image: string,
+  copy: string,
+  block: Buffer,
+  progress: Progress,
+): ReturnType<typeof provisionImage> {
   const temporary = `${copy}.${randomBytes(4).toString("hex")}.tmp`;
   try {
-    await copyImage(image, temporary);
+    await copyImage(image, temporary, progress);
     const done = await provisionImage(temporary, block);
     await rename(temporary, copy);
     return done;

@@ -66,7 +66,7 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
     json: { type: "boolean", describe: "print the result as JSON" },
     ...passphraseOptions,
   },
-  async run(input, { print, note }) {
+  async run(input, { print, note, progress }) {
     const source = required(provision, input, 0, "the image or folder");
     const { values } = input;
     const copy = text(values, "out");
@@ -86,7 +86,7 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
     const { board, offset } =
       copy === undefined || isCopyThere
         ? await provisionImage(target, block)
-        : await provisionCopy(source, copy, block);
+        : await provisionCopy(source, copy, block, progress);
 
     const { id, notAfter, maxDevices } = readUnverified("hamlet-token", token.token, TokenCertificate);
     const expires = new Date(notAfter).toISOString();
