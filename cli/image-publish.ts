@@ -80,7 +80,11 @@ function readUrl(values: Values, name: string, protocol: RegExp): string | undef
   const value = text(values, name);
   if (value === undefined) return undefined;
   const url = URL.canParse(value) ? new URL(value) : undefined;
-  if (!url || !protocol.test(url.protocol)) throw usageError(imagePublish, `--${name} '${value}' is not a URL`);
+  if (!url || !protocol.test(url.protocol))
+    throw usageError(
+      imagePublish,
+      `--${name} '${value}' is no URL of ${name === "url" ? "http, https or file" : "http or https"}`,
+    );
   if (url.search || url.hash)
     throw usageError(imagePublish, `--${name} must end with a folder, not with '${url.search}${url.hash}'`);
   return url.href.endsWith("/") ? url.href : `${url.href}/`;

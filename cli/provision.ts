@@ -4,22 +4,38 @@ import { defaultValidMs, issueToken, readTokenFile, type TokenFile } from "../pr
 import { readUnverified } from "../provisioning/jws.ts";
 import { openNeighborhood, readNeighborhood } from "../provisioning/neighborhood.ts";
 import { DeviceWishes, planProvision, reusableToken, verifyProvision } from "../provisioning/provision-device.ts";
-import { encodeProvisionFile, type Network, requireBoard } from "../provisioning/provision-file.ts";
+import {
+  blankProvisionBlock,
+  encodeProvisionFile,
+  type Network,
+  neighborhoodIn,
+  type ProvisionFile,
+  requireBoard,
+} from "../provisioning/provision-file.ts";
 import { TokenCertificate } from "../provisioning/token.ts";
 import { systemClock } from "../system/clock.ts";
 import { HamletError } from "../system/error.ts";
 import { explainIssues, parseJson } from "../system/files.ts";
 import { type Command, required, text, usageError, type Values } from "./command.ts";
 import { askPassphrase, passphraseOptions, readSecretFile, withoutLineEnd } from "./passphrase.ts";
+import { provisionCopy, refuseOther } from "./provision-copy.ts";
 
 export const provision: Command = {
-  usage: "provision <image|folder> --neighborhood <folder> --name <name>",
+  usage: "provision <image|folder> [-o <copy>] --neighborhood <folder> --name <name>",
   summary: "make an image, or a card's mounted folder, a device of your neighborhood",
   example: "hamlet provision hamlet-nuc.img --neighborhood elm-street --name attic --ssh-key ~/.ssh/id_ed25519.pub",
   details: `
 Writes one file of 64 KiB in place; needs no root and takes no longer for a larger image. Without --token it makes
-a token for one device, good for 7 days. A provisioned image holds that secret until the device has read it.`,
+a token for one device, good for 7 days. A provisioned image holds that secret until the device has read it.
+With -o the image stays as it was built, and a copy of it that shares its holes becomes the device.`,
   options: {
+    out: {
+      type: "string",
+      short: "o",
+      argument: "copy",
+      describe: "leave the image as it is and provision a copy of it",
+    },
+    force: { type: "boolean", describe: "also take it from another neighborhood that it is provisioned for" },
     neighborhood: { type: "string", argument: "folder", describe: "the folder that hamlet init made" },
     token: { type: "string", argument: "file", describe: "a token by hamlet token create; needs no passphrase" },
     name: { type: "string", argument: "name", describe: "what people call the device: a-z, 0-9 and -" },
@@ -50,18 +66,27 @@ a token for one device, good for 7 days. A provisioned image holds that secret u
     json: { type: "boolean", describe: "print the result as JSON" },
     ...passphraseOptions,
   },
-  async run(input, { print, note }) {
-    const target = required(provision, input, 0, "the image or folder");
+  async run(input, { print, note, progress }) {
+    const source = required(provision, input, 0, "the image or folder");
     const { values } = input;
+    const copy = text(values, "out");
     const wishes = await readWishes(values);
-    const { image } = await findProvisionBlock(target);
+    const { image, path } = await findProvisionBlock(source);
     requireBoard(wishes, image.board);
-    const current = await readProvisionBlock(target);
+    if (copy !== undefined && path !== source) throw usageError(provision, "-o copies an image, not a folder");
+    const isCopyThere = copy !== undefined && (await refuseOther(source, copy)).isThere;
+    const target = copy ?? source;
+    const current = copy === undefined || isCopyThere ? await readProvisionBlock(target) : blankProvisionBlock();
     const { token, isNew } = await chooseToken(values, current, wishes.name);
 
     const file = planProvision(token, { ...wishes, board: image.board });
     await verifyProvision(file);
-    const { board, offset } = await provisionImage(target, encodeProvisionFile(file));
+    if (values["force"] !== true) refuseOtherNeighborhood(current, file, target);
+    const block = encodeProvisionFile(file);
+    const { board, offset } =
+      copy === undefined || isCopyThere
+        ? await provisionImage(target, block)
+        : await provisionCopy(source, copy, block, progress);
 
     const { id, notAfter, maxDevices } = readUnverified("hamlet-token", token.token, TokenCertificate);
     const expires = new Date(notAfter).toISOString();
@@ -79,6 +104,16 @@ a token for one device, good for 7 days. A provisioned image holds that secret u
     return 0;
   },
 };
+
+/** Throws `provision.otherNeighborhood`: its token is good for one device, and would be lost. */
+function refuseOtherNeighborhood(block: Uint8Array, file: ProvisionFile, target: string): void {
+  const other = neighborhoodIn(block);
+  if (other === undefined || other.id === file.neighborhood.id) return;
+  throw new HamletError("provision.otherNeighborhood", `${target} is provisioned for ${other.name} already`, {
+    hint: `look whether it is the right one; --force makes it one of ${file.neighborhood.name}`,
+    exitCode: 3,
+  });
+}
 
 async function chooseToken(
   values: Values,
@@ -146,10 +181,14 @@ async function readNetwork(values: Values, dns: string[] | undefined): Promise<N
       ? process.env["HAMLET_WIFI_PASSWORD"]
       : withoutLineEnd(await readSecretFile(passwordPath));
   const network: Network = {
-    ...(ssid !== undefined && { wifi: { ssid, ...(password && { password }), ...(country && { country }) } }),
+    ...(ssid !== undefined && { wifi: { ssid, ...keyOf(password), ...(country && { country }) } }),
     ...(address !== undefined && {
       staticAddress: { interface: "e*", address, ...(gateway && { gateway }), ...(dns && { dns }) },
     }),
   };
   return Object.keys(network).length > 0 ? network : undefined;
 }
+
+/** 64 hex digits are too long for a password: they are what `wpa_passphrase` makes of one. */
+const keyOf = (password: string | undefined) =>
+  password && /^[0-9a-fA-F]{64}$/.test(password) ? { psk: password.toLowerCase() } : password ? { password } : {};

@@ -113,6 +113,15 @@ export function decodeProvisionFile(bytes: Uint8Array): ProvisionFile {
   return check(json);
 }
 
+/** The neighborhood that a block names, if it holds a provision file at all. */
+export function neighborhoodIn(bytes: Uint8Array): ProvisionFile["neighborhood"] | undefined {
+  try {
+    return decodeProvisionFile(bytes).neighborhood;
+  } catch {
+    return undefined;
+  }
+}
+
 /** What stands in an image until it is provisioned, and in a device's FAT partition once it has read its file. */
 export const blankProvisionBlock = (): Buffer => Buffer.alloc(provisionBlockBytes, "\n");
 

@@ -5,7 +5,17 @@ import { delimiter, join } from "node:path";
 const programs = [
   ...["apt-get", "avahi-browse", "avahi-daemon", "bmaptool", "chromium", "dbus-daemon", "dtc", "ip", "losetup"],
   ...["mcopy", "mke2fs", "mkfs.erofs", "mkfs.vfat", "mosquitto_sub", "nft", "nix-build", "nix-instantiate", "nsenter"],
-  ...["openssl", "ping", "qemu-system-aarch64", "qemu-system-x86_64", "setpriv", "systemd-analyze", "tc", "tcpdump"],
+  ...[
+    "openssl",
+    "ping",
+    "qemu-system-aarch64",
+    "qemu-system-x86_64",
+    "setpriv",
+    "ssh-keygen",
+    "systemd-analyze",
+    "tc",
+    "tcpdump",
+  ],
   ...["unshare", "veritysetup", "wg", "wireguard-go", "xz"],
 ] as const;
 type Need = "root" | "namespaces" | "wireguard" | (typeof programs)[number];

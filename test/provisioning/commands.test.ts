@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -6,9 +6,11 @@ import { type Command, parseInput } from "../../cli/command.ts";
 import { init } from "../../cli/init.ts";
 import { provision } from "../../cli/provision.ts";
 import { tokenCreate } from "../../cli/token-create.ts";
+import { readProvisionBlock } from "../../image/provision.ts";
 import { TokenFile } from "../../provisioning/issue-token.ts";
 import { blankProvisionBlock, decodeProvisionFile } from "../../provisioning/provision-file.ts";
 import { silentProgress } from "../../system/progress.ts";
+import { makeDisk } from "../image/disk.ts";
 
 let home: string;
 let elm: string;
@@ -175,4 +177,50 @@ test("what is wrong is refused before anything is written", async () => {
   ];
   for (const [argv, code] of cases) await expect(run(provision, argv)).rejects.toMatchObject({ code });
   expect((await block()).equals(before)).toBe(true);
+});
+
+test("a card that is provisioned for another neighborhood is not taken from it by mistake", async () => {
+  await run(init, [join(home, "ash"), "--name", "Ash"]);
+  await run(provision, [card, "--neighborhood", elm, "--name", "attic"]);
+  const before = await block();
+  const argv = [card, "--neighborhood", join(home, "ash"), "--name", "attic"];
+  const refused = { code: "provision.otherNeighborhood", exitCode: 3, message: expect.stringContaining("Elm Street") };
+  await expect(run(provision, argv)).rejects.toMatchObject(refused);
+  expect(await block()).toEqual(before);
+  await run(provision, [...argv, "--force"]);
+  expect((await provisioned()).neighborhood.name).toBe("Ash");
+  await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
+});
+
+test("any number of devices come from one image, which stays as it was built", async () => {
+  const image = join(home, "disk.img");
+  await makeDisk(image);
+  await truncate(image, 64 << 20);
+  const before = await readFile(image);
+  for (const name of ["attic", "cellar"]) {
+    const copy = join(home, `${name}.img`);
+    await run(provision, [image, "-o", copy, "--neighborhood", elm, "--name", name]);
+    expect(decodeProvisionFile(await readProvisionBlock(copy))).toMatchObject({ name, board: "nuc" });
+    const facts = await stat(copy);
+    expect(facts.mode & 0o777).toBe(0o600);
+    expect([facts.size, facts.blocks * 512 < 16 << 20]).toEqual([64 << 20, true]);
+  }
+  expect((await readFile(image)).equals(before)).toBe(true);
+  const attic = join(home, "attic.img");
+  const token = decodeProvisionFile(await readProvisionBlock(attic)).token;
+  await run(provision, [image, "-o", attic, "--neighborhood", elm, "--name", "attic"], { withPassphrase: false });
+  expect(decodeProvisionFile(await readProvisionBlock(attic)).token).toBe(token);
+  expect((await readdir(home)).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+});
+
+test("a copy never replaces a file that is something else", async () => {
+  const image = join(home, "disk.img");
+  await writeFile(join(home, "thesis.img"), "years of work");
+  for (const out of [join(home, "thesis.img"), image]) {
+    const refused = run(provision, [image, "-o", out, "--neighborhood", elm, "--name", "attic"]);
+    await expect(refused).rejects.toMatchObject({ code: "file.exists", exitCode: 3 });
+  }
+  expect(await readFile(join(home, "thesis.img"), "utf8")).toBe("years of work");
+  const folder = run(provision, [card, "-o", join(home, "x.img"), "--neighborhood", elm, "--name", "attic"]);
+  await expect(folder).rejects.toMatchObject({ code: "usage.invalid" });
 });

@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeF
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Ajv } from "ajv";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, test as everywhere, expect } from "vitest";
 import { boardNames, provisionBlockBytes } from "../../../image/boards.ts";
 import { imageJsonPath, provisionPath } from "../../../image/image-json.ts";
 import { provisionImage } from "../../../image/provision.ts";
@@ -12,12 +12,15 @@ import { type PublishOptions, publishImages } from "../../../image/publish/publi
 import type { PublishedImage } from "../../../image/publish/published.ts";
 import { type Run, run } from "../../../system/command.ts";
 import { silentProgress } from "../../../system/progress.ts";
+import { lacks } from "../../lacks.ts";
 import { makeCard } from "../card.ts";
 import { imageFacts, makeDisk } from "../disk.ts";
 import schema from "./imager-os-list.schema.json" with { type: "json" };
 
 // The schema is loose where Raspberry Pi's own lists are (defaults of another type), so ajv need not be strict about it.
 const isValidList = new Ajv({ strict: false }).compile(schema);
+
+const test = everywhere.skipIf(lacks("xz", "ssh-keygen"));
 
 let folder: string;
 let out: string;
