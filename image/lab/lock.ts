@@ -1,7 +1,11 @@
 // One supervisor a state folder. The lock names its holder by process id and start time, so that a dead one's is recognised,
 // even when its id has gone to another process.
-import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { resolve } from "node:path";
 import { z } from "zod";
+import { sleep } from "../../system/clock.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
 
@@ -10,31 +14,39 @@ type Holder = z.infer<typeof Holder>;
 
 /** Takes the lock at `path`. Gives the pid of the living holder if there is one, else undefined. */
 export async function takeLock(path: string, pid = process.pid): Promise<number | undefined> {
-  const [mine, aside] = [`${path}.${pid}.new`, `${path}.${pid}.stale`];
+  await using _turn = await takeTurn(path);
+  const living = await lockHolder(path);
+  if (living !== undefined) return living;
+  const mine = `${path}.${pid}.new`;
   await writeFile(mine, JSON.stringify(await holderOf(pid)), { mode: 0o600 });
-  try {
-    for (;;) {
-      // A link appears whole or not at all, and never over another.
-      const isTaken = await link(mine, path).then(() => false, refuseUnlessThere);
-      if (!isTaken) return undefined;
-      const found = await readLock(path);
-      if (found === undefined) continue;
-      const living = await livingHolder(found);
-      if (living !== undefined) return living;
-      // Out of the way by rename, so that of two who find it stale one gets it; who got a fresh one by mistake puts it back.
-      await rename(path, aside).catch(() => {});
-      const moved = await readLock(aside);
-      if (moved !== undefined && moved !== found) await link(aside, path).catch(() => {});
-      await rm(aside, { force: true });
-    }
-  } finally {
-    await rm(mine, { force: true });
-  }
+  await rename(mine, path);
+  return undefined;
 }
 
-function refuseUnlessThere(error: unknown): true {
-  if (errnoOf(error) !== "EEXIST") throw error;
-  return true;
+/** Longer than any look at a lock; who holds a turn for so long has been stopped in the middle of it. */
+const turnDeadlineMs = 30_000;
+
+/**
+ * One at a time looks at a lock and takes it. The turn is an abstract unix socket (unix(7)): the kernel gives a name once,
+ * and takes it back from a process that dies.
+ */
+async function takeTurn(path: string): Promise<AsyncDisposable> {
+  const name = `\0hamlet-lock-${createHash("sha256").update(resolve(path)).digest("hex").slice(0, 32)}`;
+  const deadline = performance.now() + turnDeadlineMs;
+  for (;;) {
+    const server = createServer();
+    const isMine = await new Promise<boolean>((done, failed) => {
+      server.once("error", (error) => (errnoOf(error) === "EADDRINUSE" ? done(false) : failed(error)));
+      server.listen(name, () => done(true));
+    });
+    if (isMine) return { [Symbol.asyncDispose]: () => new Promise<void>((done) => server.close(() => done())) };
+    if (performance.now() > deadline) {
+      throw new HamletError("lab.bootFailed", "another lab has been starting for half a minute", {
+        hint: "hamlet lab status shows whether it is up; a stopped process may hold it",
+      });
+    }
+    await sleep(5 + Math.random() * 10);
+  }
 }
 
 /** The pid of the living holder of the lock at `path`. */
