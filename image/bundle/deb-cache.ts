@@ -12,6 +12,7 @@ type Named = Pick<LockedPackage, "sha256" | "path">;
 
 const debFolder = () => join(cacheFolder(), "deb");
 export const debPath = (sha256: string): string => join(debFolder(), sha256);
+const answerDeadlineMs = 30_000;
 const downloadDeadlineMs = 20 * 60_000;
 
 /** Fetches what the cache lacks from the first source that has it. `missing` is what none has, `cause` what was said. */
@@ -28,15 +29,22 @@ export async function fetchDebs<T extends Named>(
   const work = await mkdtemp(join(debFolder(), "fetch."));
   try {
     await writeFile(join(work, "auth.conf"), authConf(sources), { mode: 0o600 });
-    for (const url of new Set(sources.map((source) => source.url))) {
+    // apt's own fetcher: it knows this computer's proxies and every kind of source. It fails if one file of many does.
+    const settings = ["-q", "-o", `Dir::Etc::netrc=${join(work, "auth.conf")}`, "-o", "Acquire::Retries=3"];
+    const fetch = (wanted: string[], timeoutMs: number) =>
+      run(["/usr/lib/apt/apt-helper", ...settings, "download-file", ...wanted], { timeoutMs }).then(
+        () => true,
+        (error) => {
+          cause = error;
+          return false;
+        },
+      );
+    for (const { url, suite } of new Map(sources.map((source) => [source.url, source])).values()) {
+      // A mirror that does not answer is asked once, not once for each package.
+      const index = [`${url}dists/${suite}/InRelease`, join(work, "InRelease")];
+      if (!(await fetch(index, answerDeadlineMs))) continue;
       const wanted = missing.flatMap(({ sha256, path }) => [`${url}${path}`, join(work, sha256), `SHA256:${sha256}`]);
-      // apt's own fetcher: it knows this computer's proxies and every kind of source. It fails if one file of many does.
-      const settings = ["-q", "-o", `Dir::Etc::netrc=${join(work, "auth.conf")}`, "-o", "Acquire::Retries=3"];
-      await run(["/usr/lib/apt/apt-helper", ...settings, "download-file", ...wanted], {
-        timeoutMs: downloadDeadlineMs,
-      }).catch((error) => {
-        cause = error;
-      });
+      await fetch(wanted, downloadDeadlineMs);
       for (const { sha256 } of missing) await keep(join(work, sha256), sha256);
       missing = await lacking(missing);
       if (missing.length === 0) break;

@@ -35,7 +35,8 @@ afterEach(async () => {
   for (const child of started) child.kill("SIGKILL");
   for (const socket of calls) socket.destroy();
   mirror.close();
-  await rm(folder, { recursive: true, force: true });
+  // A killed process may still be writing its last file there.
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
 /** Starts the command and waits until its builder has called the mirror. */

@@ -108,7 +108,10 @@ test("with no network the newest of an earlier build serve, and are called stale
 
 test("with no network and nothing kept the build fails and says what to do", async () => {
   mirror.isUp = false;
+  mirror.commands = [];
   await expect(settle()).rejects.toMatchObject({ code: "build.failed", hint: expect.stringContaining("network") });
+  // A mirror that does not answer is not asked again for each package.
+  expect(JSON.stringify(mirror.commands)).not.toContain(".deb");
 });
 
 test("a lock that does not answer what is asked for now is not taken for the whole", async () => {
