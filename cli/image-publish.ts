@@ -16,8 +16,8 @@ export const imagePublish: Command = {
 Writes .img.xz, .img.bmap, SHA256SUMS, images.json and os_list.json, beside the images or into -o. Put the folder on any
 web server; people then start: rpi-imager --repo <url>/os_list.json. Imager may set hostname, Wi-Fi and SSH key. A second
 time it does only what is new. Provisioned images are refused: they hold a secret.
-Whoever checks has your public key, and types: ssh-keygen -Y check-novalidate -n file -s SHA256SUMS.sig < SHA256SUMS
-(or -Y verify with a file of allowed signers), then: sha256sum --check --ignore-missing SHA256SUMS.`,
+Whoever checks puts "you <your public key>" into a file and types: ssh-keygen -Y verify -f <file> -I you -n file
+-s SHA256SUMS.sig < SHA256SUMS, then: sha256sum --check --ignore-missing SHA256SUMS.`,
   options: {
     out: { type: "string", short: "o", argument: "folder", describe: "where to (default: beside the images)" },
     url: {

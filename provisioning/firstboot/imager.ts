@@ -40,15 +40,17 @@ export async function takeFromImager(paths: Paths, log: Log): Promise<FromImager
 }
 
 async function take(paths: Paths, kept: Kept | undefined, log: Log): Promise<Kept | undefined> {
-  const names: string[] = await readdir(paths.bootFolder).catch(() => []);
-  const others = otherFormats.filter((name) => names.includes(name));
-  const mine = ["network-config", "user-data", "meta-data"].filter((name) => names.includes(name));
+  // FAT knows no case, and who mends a file on another system may bring capitals.
+  const found: string[] = await readdir(paths.bootFolder).catch(() => []);
+  const pathOf = new Map(found.map((name) => [name.toLowerCase(), join(paths.bootFolder, name)]));
+  const others = otherFormats.filter((name) => pathOf.has(name));
+  const mine = ["network-config", "user-data", "meta-data"].filter((name) => pathOf.has(name));
   if (others.length === 0 && mine.length === 0) return kept;
   const past = await readPast(paths);
   // An identity that can not be read is not touched, and neither is what may belong to it.
   if (past.kind === "unreadable") return kept;
 
-  const read = async (name: string) => (mine.includes(name) ? await readText(join(paths.bootFolder, name)) : "");
+  const read = async (name: string) => (pathOf.has(name) ? await readText(pathOf.get(name)!) : "");
   const instance = /^instance-id:\s*(\S+)/m.exec(await read("meta-data"))?.[1] ?? "";
   const isKnown = kept !== undefined && instance !== "" && kept.instance === instance;
   let now = kept;
@@ -59,8 +61,8 @@ async function take(paths: Paths, kept: Kept | undefined, log: Log): Promise<Kep
     now = mergeKept(kept, instance, said, others);
     await writeJson(paths.imager, now);
   }
-  for (const name of [...others, ...mine]) await wipe(join(paths.bootFolder, name));
-  await removeCommandLine(paths, names);
+  await removeCommandLine(pathOf.get("cmdline.txt"));
+  for (const name of [...others, ...mine]) await wipe(pathOf.get(name)!);
   return now;
 }
 
@@ -113,9 +115,8 @@ async function wipe(path: string): Promise<void> {
 }
 
 /** Imager's own `cmdline.txt`, for cloud-init. One that says anything else is somebody's. */
-async function removeCommandLine(paths: Paths, names: string[]): Promise<void> {
-  if (!names.includes("cmdline.txt")) return;
-  const path = join(paths.bootFolder, "cmdline.txt");
+async function removeCommandLine(path: string | undefined): Promise<void> {
+  if (path === undefined) return;
   const words = (await readText(path)).trim().split(/\s+/);
   if (words.every((word) => /^(ds=nocloud|cfg80211\.ieee80211_regdom=|systemd\.(run|unit))/.test(word))) await rm(path);
 }

@@ -185,3 +185,11 @@ test("a command line that somebody wrote stays", async () => {
   await boot();
   expect(await text(join(paths.bootFolder, "cmdline.txt"))).toContain("console=ttyS0");
 });
+
+test("the names may be in capitals: FAT knows no case", async () => {
+  for (const [name, content] of Object.entries(imagerFiles(full)))
+    await put(join(paths.bootFolder, name.toUpperCase()), content);
+  await boot();
+  expect(await text(paths.hostname)).toBe("attic\n");
+  expect(await readdir(paths.bootFolder)).toEqual(["hamlet"]);
+});
