@@ -2,11 +2,12 @@
 import { mkdtemp, open } from "node:fs/promises";
 import { join } from "node:path";
 import { openBlockDevice } from "../../../image/flash/block-device.ts";
-import { openImage } from "../../../image/flash/source.ts";
+import { type ImageSource, openImage } from "../../../image/flash/source.ts";
 import { type CardState, writeImage } from "../../../image/flash/write.ts";
 import { headSectors, readGpt, sectorBytes } from "../../../image/gpt.ts";
 import { run } from "../../../system/command.ts";
 import { errnoOf, HamletError } from "../../../system/error.ts";
+import { silentProgress } from "../../../system/progress.ts";
 import { makeImage, places } from "../../image/flash/image.ts";
 
 const mib = 1 << 20;
@@ -23,8 +24,8 @@ export default async function flash() {
   await run(["truncate", "-s", String(cardBytes), join(folder, "card")]);
   const loop = (await run(["losetup", "--find", "--show", join(folder, "card")])).trim();
 
-  /** `at` hears the progress; the table in dmsetup's words. */
-  async function trial(lines: string[], at: (done: number) => void = () => {}) {
+  /** `meanwhile` runs once 4 MiB were read of the image; the table in dmsetup's words. */
+  async function trial(lines: string[], meanwhile?: () => Promise<unknown>) {
     await run(["dd", "if=/dev/urandom", `of=${loop}`, "bs=1M", "status=none"]);
     await run(["dmsetup", "create", name, "--noudevsync"], { input: `${lines.join("\n")}\n` });
     await run(["dmsetup", "mknodes", name]);
@@ -33,8 +34,19 @@ export default async function flash() {
     let state: CardState = { card: "untouched" };
     let code = "none";
     try {
-      const progress = { stage() {}, at, end() {} };
-      await writeImage(source, device, { progress, nonce: Buffer.alloc(16, 9), onState: (now) => (state = now) });
+      const disturbed: ImageSource = {
+        ...source,
+        async *pieces(options) {
+          let isDue = meanwhile !== undefined;
+          for await (const piece of source.pieces(options)) {
+            if (isDue && piece.offset >= 4 * mib) await meanwhile?.();
+            isDue &&= piece.offset < 4 * mib;
+            yield piece;
+          }
+        },
+      };
+      const options = { progress: silentProgress, nonce: Buffer.alloc(16, 9) };
+      await writeImage(disturbed, device, { ...options, onState: (now) => (state = now) });
     } catch (error) {
       code = error instanceof HamletError ? error.code : (errnoOf(error) ?? String(error));
     } finally {
@@ -56,7 +68,6 @@ export default async function flash() {
     linear(to, cardBytes),
   ];
   const flakey = (features: string) => `flakey ${loop} ${sectors(from)} 0 3600 ${features}`;
-  let isPulled: Promise<unknown> | undefined;
   const results = {
     healthy: await trial(whole(`linear ${loop} 0`)),
     badSector: await trial(around("error")),
@@ -64,11 +75,10 @@ export default async function flash() {
     droppedWrites: await trial(around(flakey("1 drop_writes"))),
     allDropped: await trial(whole(`flakey ${loop} 0 0 3600 1 drop_writes`)),
     smallerThanItSays: await trial([linear(0, 13 * mib), `${sectors(13 * mib)} ${sectors(11 * mib)} zero`]),
-    pulled: await trial(whole(`linear ${loop} 0`), (done) => {
-      if (done >= 4 * mib) isPulled ??= run(["dmsetup", "wipe_table", "--noudevsync", "--noflush", name]);
-    }),
+    pulled: await trial(whole(`linear ${loop} 0`), () =>
+      run(["dmsetup", "wipe_table", "--noudevsync", "--noflush", name]),
+    ),
   };
-  await isPulled;
   await run(["losetup", "--detach", loop]);
   return results;
 }
