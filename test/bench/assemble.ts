@@ -1,5 +1,5 @@
 // A bundle becomes an image: ours beside genimage, the tool of Buildroot and others, with the same partitions and the same parts.
-// Its boot program is made beforehand: genimage knows none. Both write to the same file system, without waiting for the disk.
+// Its boot program is made beforehand: genimage knows none. Both write to the same file system, and are done when the disk has it.
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assembleImage } from "../../image/assemble.ts";
@@ -83,7 +83,10 @@ ${parts.join("\n")}
   size = ${sizeOf("esp")}M
 }
 image data.ext4 {
-  ext4 { label = "hamlet-data" }
+  ext4 {
+    label = "hamlet-data"
+    use-mke2fs = true
+  }
   size = ${sizeOf("data")}M
 }
 image disk.img {
@@ -99,6 +102,7 @@ async function genimage(config: string, input: string, root: string): Promise<vo
   const [out, tmp] = [join(folder, "theirs"), join(folder, "tmp")];
   const argv = ["genimage", "--config", config, "--inputpath", input, "--rootpath", root] as const;
   await run([...argv, "--outputpath", out, "--tmppath", tmp], { timeoutMs: 300_000, cwd: folder });
+  await run(["sync", join(out, "disk.img")], { timeoutMs: 120_000 });
 }
 
 /** Without what an earlier run left, and with nothing of it still on its way to the disk. */
