@@ -138,6 +138,8 @@ async function compose(
   const aliveIds = () => [...cluster.liveness()].filter(([, { state }]) => state === "alive").map(([member]) => member);
   roster.onChange = () => {
     roster.settleReplacements();
+    // A record may tell of a replacement long after its forerunner was seen dead.
+    for (const id of roster.replaced()) warnings.clear("member.dead", id);
     meeting.settleNames().catch(complain);
     cluster.membersChanged();
     paths
@@ -316,9 +318,10 @@ function watchLiveness(roster: Roster, warnings: Warnings, onDoubt: (id: string)
       before.delete(gone);
       warnings.clear("member.dead", gone);
     }
+    const replaced = roster.replaced();
     for (const [member, { state }] of liveness) {
       const name = roster.members().get(member)?.name;
-      if (state === "dead" && name && !roster.isReplaced(member)) {
+      if (state === "dead" && name && !replaced.includes(member)) {
         const hint = `look at its power and cable; hamlet net explain ${name} tells what was tried`;
         warnings.raise("member.dead", `${name} does not answer any more`, hint, member);
       } else warnings.clear("member.dead", member);

@@ -268,9 +268,9 @@ export class Roster implements DocumentStore {
     if (changed.size > 0) this.onChange();
   }
 
-  /** Another member has come in the place of this one. */
-  isReplaced(id: string): boolean {
-    return [...this.#members.values()].some(({ record }) => record.replaces === id);
+  /** Those in whose place another member has come. */
+  replaced(): string[] {
+    return [...this.#members.values()].flatMap(({ record }) => record.replaces ?? []);
   }
 
   /** Our own name has changed: whoever had to step back for it goes by its own again. */
