@@ -1,9 +1,10 @@
 // What is inside an image's root filesystem: its files, and the bill of materials among them.
+
 import { open } from "node:fs/promises";
 import { parseJson } from "../system/files.ts";
 import { Sbom, sbomPath } from "./bundle/sbom.ts";
 import { type Erofs, openErofs, readErofsFile } from "./erofs.ts";
-import type { ReadAt } from "./fat.ts";
+import { type ReadAt, readerOf } from "./read-at.ts";
 
 type Partition = { label: string; firstByte: number; sizeBytes: number };
 export type Contents = {
@@ -25,10 +26,7 @@ export async function withContents<T>(
 ): Promise<T> {
   const file = await open(path, "r");
   try {
-    const readAt: ReadAt = async (at, bytes) => {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, at);
-      return buffer.subarray(0, bytesRead);
-    };
+    const readAt = readerOf(file);
     const slot = partitions.find(({ label }) => label === "root-a");
     const root = slot && (await openErofs(readAt, slot.firstByte));
     const text = root && (await readErofsFile(readAt, root, sbomPath, maxSbomBytes));

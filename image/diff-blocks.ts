@@ -1,8 +1,9 @@
 // Two images block by block: how much differs in each partition, and how much of the newer one a device that runs the
 // older would have to fetch.
+
 import { hash } from "node:crypto";
 import { zstdCompressSync } from "node:zlib";
-import type { ReadAt } from "./fat.ts";
+import type { ReadAt } from "./read-at.ts";
 
 type Partition = { label: string; firstByte: number; sizeBytes: number };
 /** `blocks` are those of the longer of the two. */

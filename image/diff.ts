@@ -1,12 +1,13 @@
 // What changed between two images: packages, files, blocks. Reads both and writes nothing.
+
 import { createHash } from "node:crypto";
 import type { Progress } from "../system/progress.ts";
 import type { Component } from "./bundle/sbom.ts";
 import { type Contents, withContents } from "./contents.ts";
 import { type BlockChange, diffBlocks, type UpdateSize, updateSize } from "./diff-blocks.ts";
 import { type ErofsEntry, walkErofs } from "./erofs.ts";
-import type { ReadAt } from "./fat.ts";
 import { type ImageFacts, inspectImage } from "./inspect.ts";
+import type { ReadAt } from "./read-at.ts";
 
 /** One side is missing where something came or went. */
 export type PackageChange = { name: string; kind: "deb" | "nix" | "npm" | "other"; before?: string; after?: string };

@@ -1,7 +1,7 @@
 // Reads an erofs root filesystem inside an image, without mounting it: names, kinds, sizes, and the bytes of files that
 // are not compressed. Trusts nothing: every number comes from a disk that may be anyone's, so each walk has a limit.
 // Linux, fs/erofs/erofs_fs.h.
-import type { ReadAt } from "./fat.ts";
+import type { ReadAt } from "./read-at.ts";
 
 export type ErofsEntry = {
   /** From the root, without a leading slash; the root itself is "". */

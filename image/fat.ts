@@ -1,9 +1,8 @@
 // Finds a file in a FAT16 or FAT32 filesystem and says where on the disk its bytes are. Reads only, trusts nothing: every
 // number comes from a disk that may be anyone's, so each walk has a limit.
 // Microsoft, "FAT32 File System Specification" 1.03.
+import type { ReadAt } from "./read-at.ts";
 
-/** Reads `length` bytes at `offset`; fewer at the end of the file. */
-export type ReadAt = (offset: number, length: number) => Promise<Buffer>;
 /** Where a file's bytes are: `extents` in order, on the disk. */
 export type FoundFile = { sizeBytes: number; extents: { offset: number; length: number }[] };
 

@@ -1,10 +1,12 @@
 // What is in an image, told from its partition table and its FAT partitions; no secret is ever read into the answer.
+
 import { open } from "node:fs/promises";
 import { boardNamed, layoutOf } from "./boards.ts";
 import { listFatFolder } from "./fat.ts";
 import { sectorBytes } from "./gpt.ts";
 import type { ImageJson } from "./image-json.ts";
 import { findProvisionBlock, readProvisionBlock } from "./provision.ts";
+import { readerOf } from "./read-at.ts";
 import { readTable } from "./table.ts";
 
 export type ImageFacts = ImageJson & {
@@ -21,10 +23,7 @@ export async function inspectImage(path: string): Promise<ImageFacts> {
   const block = await readProvisionBlock(path);
   const file = await open(path, "r");
   try {
-    const readAt = async (at: number, bytes: number) => {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, at);
-      return buffer.subarray(0, bytesRead);
-    };
+    const readAt = readerOf(file);
     const layout = layoutOf(boardNamed(image.board));
     const found = (await readTable(readAt))?.partitions ?? [];
     const partitions = found.map(({ id, number, firstSector, sectors }, index) => ({

@@ -1,8 +1,9 @@
 // The MBR partition table with logical partitions in an extended one, as a Raspberry Pi's boot ROM reads it: written for
 // a new image, read from a disk that may be anyone's.
+
 import { createHash } from "node:crypto";
-import type { ReadAt } from "./fat.ts";
 import { sectorBytes } from "./gpt.ts";
+import type { ReadAt } from "./read-at.ts";
 
 /** FAT16 and FAT32 with 32-bit sector numbers, Linux data, extended with 32-bit sector numbers. */
 export const mbrTypes = { fat16: 0x0e, fat32: 0x0c, linux: 0x83, extended: 0x0f } as const;

@@ -1,13 +1,15 @@
 // Fills the provision block of an image, of a flashed card, or of a card's mounted first partition: 64 KiB, overwritten in
 // place. Reads the partition table and FAT itself, so it needs no tool, no root and the same time for an image of any size.
+
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, HamletError } from "../system/error.ts";
 import { explainIssues, parseJson } from "../system/files.ts";
 import { provisionBlockBytes } from "./boards.ts";
-import { type FoundFile, findFatFile, type ReadAt } from "./fat.ts";
+import { type FoundFile, findFatFile } from "./fat.ts";
 import { sectorBytes } from "./gpt.ts";
 import { ImageJson, imageJsonPath, provisionPath } from "./image-json.ts";
+import { type ReadAt, readerOf } from "./read-at.ts";
 import { readTable } from "./table.ts";
 
 export type ProvisionBlock = { offset: number; length: number; image: ImageJson; path: string };
@@ -47,7 +49,7 @@ export async function provisionImage(path: string, block: Buffer): Promise<{ off
 export async function readProvisionBlock(path: string): Promise<Buffer> {
   const { offset, length, path: target } = await findProvisionBlock(path);
   await using file = await opened(target, "r");
-  return await readWhole(reader(file.handle), target, offset, length);
+  return await readWhole(readerOf(file.handle), target, offset, length);
 }
 
 async function findInFolder(folder: string): Promise<ProvisionBlock> {
@@ -64,7 +66,7 @@ async function findInFolder(folder: string): Promise<ProvisionBlock> {
 }
 
 async function findInImage(handle: FileHandle, path: string): Promise<ProvisionBlock> {
-  const readAt = reader(handle);
+  const readAt = readerOf(handle);
   const table = await readTable(readAt);
   const first = table?.partitions[0];
   if (!table || !first?.isFat) throw notOurs(path, "it has no partition table that begins with a FAT partition");
@@ -104,13 +106,6 @@ async function refuseTruncated(handle: FileHandle, path: string, wantedBytes: nu
     hint: "the copy or the download was cut off: make or fetch the image again",
   });
 }
-
-const reader =
-  (handle: FileHandle): ReadAt =>
-  async (offset, length) => {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, offset);
-    return buffer.subarray(0, bytesRead);
-  };
 
 async function readWhole(readAt: ReadAt, path: string, offset: number, length: number): Promise<Buffer> {
   const bytes = await readAt(offset, length);

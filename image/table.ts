@@ -1,7 +1,8 @@
 // The partition table of a disk or an image, of whichever kind it has. Reads only; the disk may be anyone's.
-import type { ReadAt } from "./fat.ts";
+
 import { espType, headSectors, readGpt, sectorBytes } from "./gpt.ts";
 import { mbrTypes, readMbr } from "./mbr.ts";
+import type { ReadAt } from "./read-at.ts";
 
 export type TablePartition = {
   number: number;

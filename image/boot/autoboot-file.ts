@@ -3,14 +3,14 @@ import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { HamletError } from "../../system/error.ts";
 import { findFatFile } from "../fat.ts";
+import { withReader } from "../read-at.ts";
 import { autobootBytes } from "./autoboot.ts";
-import { deviceReader } from "./device-reader.ts";
 import type { Sector } from "./rpi-doors.ts";
 
 /** `device` is the partition that holds it. Both throw `boot.unclear` if the file there is not one whole sector. */
 export function autobootFileOn(device: string): Sector {
   const find = async () => {
-    const file = await deviceReader(device, (readAt) => findFatFile(readAt, 0, "autoboot.txt"));
+    const file = await withReader(device, (readAt) => findFatFile(readAt, 0, "autoboot.txt"));
     const [extent] = file?.extents ?? [];
     // What begins on a sector and is one long can be written whole or not at all.
     if (extent?.length === autobootBytes && extent.offset % autobootBytes === 0) return extent.offset;
@@ -21,7 +21,7 @@ export function autobootFileOn(device: string): Sector {
   return {
     async read() {
       const offset = await find();
-      return deviceReader(device, (readAt) => readAt(offset, autobootBytes));
+      return withReader(device, (readAt) => readAt(offset, autobootBytes));
     },
     async write(bytes) {
       const offset = await find();

@@ -7,9 +7,9 @@ import { errnoOf, HamletError } from "../../system/error.ts";
 import { readJson } from "../../system/files.ts";
 import { boardNamed } from "../boards.ts";
 import { readFatFile } from "../fat.ts";
+import { withReader } from "../read-at.ts";
 import { autobootFileOn } from "./autoboot-file.ts";
 import type { BootControl } from "./boot-control.ts";
-import { deviceReader } from "./device-reader.ts";
 import { entryFolderAt } from "./entry-folder.ts";
 import { rpiTryboot } from "./rpi-tryboot.ts";
 import { systemdBoot } from "./systemd-boot.ts";
@@ -58,7 +58,7 @@ export async function openBootControl(run: Run, root = "/"): Promise<BootControl
     // The autoboot partition has the place, and so the link, that the EFI partition has elsewhere.
     autoboot: autobootFileOn(at("run/hamlet-disk/esp")),
     bootFile: (slot, path) =>
-      deviceReader(at(`run/hamlet-disk/boot-${slot}`), (readAt) => readFatFile(readAt, 0, path, maxBootFileBytes)),
+      withReader(at(`run/hamlet-disk/boot-${slot}`), (readAt) => readFatFile(readAt, 0, path, maxBootFileBytes)),
     // The driver that takes messages for the firmware; kernel.org's kernel has none.
     isVendorKernel: () =>
       access(at("dev/vcio")).then(

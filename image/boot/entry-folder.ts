@@ -1,4 +1,5 @@
 // The folder `EFI/Linux` of the EFI partition. Each change is on the disk before it returns.
+
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
@@ -6,6 +7,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { HamletError } from "../../system/error.ts";
 import { syncFolder } from "../../system/files.ts";
+import { readerOf } from "../read-at.ts";
 import { findSections } from "../uki.ts";
 import type { Slot } from "./boot-control.ts";
 import { type Entry, parseEntryName } from "./entries.ts";
@@ -99,10 +101,7 @@ async function aboutKernel(path: string): Promise<{ slot: Slot } | undefined> {
   const file = await open(path, "r").catch(() => undefined);
   if (!file) return undefined;
   try {
-    const readAt = async (offset: number, length: number) => {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
-      return buffer.subarray(0, bytesRead);
-    };
+    const readAt = readerOf(file);
     const sections = findSections(await readAt(0, headBytes));
     const { size } = await file.stat();
     const commandLine = sections.find(({ name }) => name === ".cmdline");

@@ -1,10 +1,12 @@
 // What the beginning of an image tells: whether it is one of ours, how long it is, and where its partitions lie.
+
 import { HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
-import { type ReadAt, readFatFile } from "../fat.ts";
+import { readFatFile } from "../fat.ts";
 import { headSectors, readGpt, sectorBytes } from "../gpt.ts";
 import { ImageJson, imageJsonPath } from "../image-json.ts";
 import { mbrTypes, readMbr } from "../mbr.ts";
+import type { ReadAt } from "../read-at.ts";
 import type { Region } from "./needed.ts";
 import { blockBytes } from "./pieces.ts";
 

@@ -1,9 +1,10 @@
 // An image to be written, wherever it comes from: a file, a compressed file, a pipe. What it is its first bytes tell,
 // not its name. A plain file is read where it is needed; a stream comes once, in order.
+
 import { createReadStream } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { HamletError } from "../../system/error.ts";
-import type { ReadAt } from "../fat.ts";
+import type { ReadAt } from "../read-at.ts";
 import { headBytes, type ImageHead, readHead } from "./head.ts";
 import type { Extent } from "./needed.ts";
 import { Buffers, type Piece, pieceBytes } from "./pieces.ts";

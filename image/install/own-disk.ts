@@ -1,15 +1,16 @@
 // The disk that this device runs from: where its partitions are, and which slots hold a system.
+
 import { constants } from "node:fs";
 import { type FileHandle, open, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
-import type { ReadAt } from "../fat.ts";
 import { readFatFile } from "../fat.ts";
 import { usedBytes } from "../flash/needed.ts";
 import { alignedBuffer, blockBytes, pieceBytes, roundUp } from "../flash/pieces.ts";
 import { type Gpt, headSectors, readGpt, sectorBytes } from "../gpt.ts";
 import { ImageJson, imageJsonPath } from "../image-json.ts";
+import type { ReadAt } from "../read-at.ts";
 
 export type OwnDisk = {
   path: string;

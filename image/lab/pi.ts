@@ -1,9 +1,11 @@
 // A virtual Raspberry Pi over its resets: the emulated firmware says what is started, QEMU runs it until the next reset,
 // and what the device asked for then (`reboot "0 tryboot"`) is read from its console.
+
 import { open, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describeError } from "../../system/error.ts";
 import type { RpiBoard } from "../boards.ts";
+import { readerOf } from "../read-at.ts";
 import { labBoard } from "./boards.ts";
 import { readFdt, setProperty, writeFdt } from "./firmware/fdt.ts";
 import { planBoot } from "./firmware/firmware.ts";
@@ -49,10 +51,7 @@ async function load({ device, folder }: MachineSpec, request: ResetState): Promi
   const files = machineFiles(device.name);
   const board = labBoard(device.board).board as RpiBoard;
   await using card = await open(join(folder, files.card), "r");
-  const readAt = async (offset: number, length: number) => {
-    const { buffer, bytesRead } = await card.read(Buffer.alloc(length), 0, length, offset);
-    return buffer.subarray(0, bytesRead);
-  };
+  const readAt = readerOf(card);
   const { isTryboot: tryboot, partition } = request;
   const plan = await planBoot(readAt, board, { tryboot, partition, serial: device.serial });
   const tree = readFdt(plan.deviceTree);

@@ -1,4 +1,5 @@
 // Every board that Debian has packages for: an image its firmware can start, and different boards in one neighborhood.
+
 import { open } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { isWhole } from "../../cli/lab.ts";
@@ -6,6 +7,7 @@ import { labImage } from "../../cli/lab-start.ts";
 import { boardNamed, boardNames, type RpiBoard } from "../../image/boards.ts";
 import { inspectImage } from "../../image/inspect.ts";
 import { planBoot } from "../../image/lab/firmware/firmware.ts";
+import { readerOf } from "../../image/read-at.ts";
 import { bootLab } from "./lab.ts";
 
 const ofDebian = boardNames.filter((name) => boardNamed(name).builders.includes("debian"));
@@ -21,10 +23,7 @@ test.each(ofDebian)(
     expect(image.entries).toHaveLength(1);
     if (boardNamed(name).layout !== "rpi") return;
     await using file = await open(path, "r");
-    const readAt = async (offset: number, length: number) => {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
-      return buffer.subarray(0, bytesRead);
-    };
+    const readAt = readerOf(file);
     const plan = await planBoot(readAt, boardNamed(name) as RpiBoard, { tryboot: false });
     expect(plan.slotPartition).toBe(2);
     expect(plan.commandLine).toContain(`hamlet.verity=${image.rootHash}`);

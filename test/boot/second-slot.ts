@@ -1,10 +1,12 @@
 // An image as an update would leave it one step before the trial: slot b written, and where the boot loader wants one, its
 // kernel at hand on the EFI partition. The system in it is slot a's own, under a newer version.
+
 import { constants, copyFile, type FileHandle, mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findFatFile, readFatFile } from "../../image/fat.ts";
 import { type ImageFacts, inspectImage } from "../../image/inspect.ts";
+import { readerOf } from "../../image/read-at.ts";
 import { findSections } from "../../image/uki.ts";
 import { run } from "../../system/command.ts";
 
@@ -29,14 +31,10 @@ export async function withSecondSlot(image: string, version: string) {
 }
 
 const partition = ({ partitions }: ImageFacts, label: string) => partitions.find((one) => one.label === label)!;
-const reader = (file: FileHandle) => async (offset: number, length: number) => {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
-  return buffer.subarray(0, bytesRead);
-};
 
 async function copyPartition(file: FileHandle, facts: ImageFacts, kind: string): Promise<void> {
   const [source, target] = [partition(facts, `${kind}-a`), partition(facts, `${kind}-b`)];
-  const readAt = reader(file);
+  const readAt = readerOf(file);
   const step = 4 << 20;
   for (let at = 0; at < source.sizeBytes; at += step) {
     const bytes = await readAt(source.firstByte + at, step);
@@ -45,7 +43,7 @@ async function copyPartition(file: FileHandle, facts: ImageFacts, kind: string):
 }
 
 async function renameSlotOnPi(file: FileHandle, facts: ImageFacts): Promise<void> {
-  const readAt = reader(file);
+  const readAt = readerOf(file);
   const found = (await findFatFile(readAt, partition(facts, "boot-b").firstByte, "cmdline.txt"))!;
   const [{ offset, length } = { offset: 0, length: 0 }] = found.extents;
   const line = await readAt(offset, length);
@@ -55,7 +53,7 @@ async function renameSlotOnPi(file: FileHandle, facts: ImageFacts): Promise<void
 async function addKernel(image: string, facts: ImageFacts, version: string, work: string): Promise<void> {
   const file = await open(image, "r");
   const esp = partition(facts, "esp").firstByte;
-  const kernel = (await readFatFile(reader(file), esp, facts.entries[0]!, 128 << 20))!;
+  const kernel = (await readFatFile(readerOf(file), esp, facts.entries[0]!, 128 << 20))!;
   await file.close();
   const sections = findSections(kernel);
   const replace = (name: string, old: string, next: string) => {

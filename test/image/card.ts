@@ -1,8 +1,9 @@
 // A Raspberry Pi's card in memory: MBR, the autoboot partition (FAT16) and the two boot partitions (FAT32), written here
 // cluster by cluster so that a test can break any of it.
-import type { ReadAt } from "../../image/fat.ts";
+
 import { sectorBytes } from "../../image/gpt.ts";
 import { mbrTypes, writeMbr } from "../../image/mbr.ts";
+import type { ReadAt } from "../../image/read-at.ts";
 import { longName, shortEntry } from "./disk.ts";
 
 export type FileTree = Record<string, Buffer | string>;

@@ -1,8 +1,9 @@
 // The Raspberry Pi's firmware as far as A/B booting goes: from the bytes of a disk to what is started. QEMU has the
 // board but not this; the lab asks here what to load. It follows the documentation, not the silicon: what only real
 // boards can show stays open.
+
 import type { RpiBoard } from "../../boards.ts";
-import type { ReadAt } from "../../fat.ts";
+import type { ReadAt } from "../../read-at.ts";
 import { type Conditions, readSettings } from "./config.ts";
 import { readFdt, setProperty, writeFdt } from "./fdt.ts";
 import { type Files, fatPartitions, refuse } from "./files.ts";

@@ -1,0 +1,22 @@
+// Reading a disk, or a file that holds one, at any place.
+import { type FileHandle, open } from "node:fs/promises";
+
+/** Reads `length` bytes at `offset`; fewer at the end of the file. */
+export type ReadAt = (offset: number, length: number) => Promise<Buffer>;
+
+export const readerOf =
+  (file: FileHandle): ReadAt =>
+  async (offset, length) => {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
+    return buffer.subarray(0, bytesRead);
+  };
+
+/** Opens `path` for as long as `use` runs. */
+export async function withReader<T>(path: string, use: (readAt: ReadAt) => Promise<T>): Promise<T> {
+  const file = await open(path, "r");
+  try {
+    return await use(readerOf(file));
+  } finally {
+    await file.close();
+  }
+}
