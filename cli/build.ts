@@ -27,10 +27,11 @@ export async function buildAll(folder: string): Promise<Built> {
   return { ...built, sources: new Set([...built.sources, ...sources]) };
 }
 
-/** What of this project goes into a device's root filesystem: programs, units, rules, scripts. */
-export async function deviceFiles(built: Map<string, string>): Promise<Extra[]> {
+/** What of this project goes into the root filesystem of a board's devices: programs, units, rules, scripts. */
+export async function deviceFiles(built: Map<string, string>, board: string): Promise<Extra[]> {
   const files = [...built].map(([name, path]): Extra => ({ path, target: `usr/lib/hamlet/${name}` }));
-  for (const folder of unitFolders) {
+  // The lab's hand inside a board that it reaches in a way of its own is in no other board's image.
+  for (const folder of [...unitFolders, `image/lab/guest-${board}`]) {
     const names = await readdir(join(projectFolder, folder)).catch((): string[] => []);
     for (const name of names) {
       // A name without a dot is a shell script that a unit starts.

@@ -72,7 +72,7 @@ With --base nixos Nix builds the system, on any Linux that has Nix.`,
       const agent = text(values, "agent");
       if (agent) programs.set("agent.mjs", resolve(agent));
       signal.throwIfAborted();
-      const extras = await deviceFiles(programs);
+      const extras = await deviceFiles(programs, board.name);
       const npm = await npmPackages(sources, projectFolder);
       const request = { board, version: version.data, extras, npm, projectFolder };
       const isLockedOnly = values["locked"] === true;

@@ -47,7 +47,7 @@ export function startPi(spec: MachineSpec): Machine {
 }
 
 /** What the firmware does before the kernel: its files go where QEMU takes them; the kernel's command line comes back. */
-async function load({ device, folder }: MachineSpec, request: ResetState): Promise<string> {
+async function load({ device, folder, hasLabPort }: MachineSpec, request: ResetState): Promise<string> {
   const files = machineFiles(device.name);
   const board = labBoard(device.board).board as RpiBoard;
   await using card = await open(join(folder, files.card), "r");
@@ -55,8 +55,11 @@ async function load({ device, folder }: MachineSpec, request: ResetState): Promi
   const { isTryboot: tryboot, partition } = request;
   const plan = await planBoot(readAt, board, { tryboot, partition, serial: device.serial });
   const tree = readFdt(plan.deviceTree);
-  // The lab is on the serial port that a real board's Bluetooth has.
-  setProperty(tree, "/soc/serial@7e201000/bluetooth", "status", "disabled");
+  if (hasLabPort) {
+    // The lab is on the serial port that a real board's Bluetooth has.
+    setProperty(tree, "/soc/serial@7e201000/bluetooth", "status", "disabled");
+    setProperty(tree, "/chosen", "hamlet,lab-port", "ttyAMA0");
+  }
   await writeFile(join(folder, files.kernel), plan.kernel);
   await writeFile(join(folder, files.initrd), plan.initrd ?? "");
   await writeFile(join(folder, files.deviceTree), writeFdt(tree));

@@ -8,7 +8,11 @@ import { lacks } from "../lacks.ts";
 import { complaints, furnish, start } from "./verify.ts";
 
 const root = join(import.meta.dirname, "../..");
-const folders = [...Object.values(unitsJson).flat(), "image/bundle/root/usr/lib/systemd/system"];
+const folders = [
+  ...Object.values(unitsJson).flat(),
+  "image/lab/guest-rpi3",
+  "image/bundle/root/usr/lib/systemd/system",
+];
 
 async function unitPaths(): Promise<string[]> {
   const found = await Promise.all(
