@@ -138,6 +138,8 @@ async function compose(
   const aliveIds = () => [...cluster.liveness()].filter(([, { state }]) => state === "alive").map(([member]) => member);
   roster.onChange = () => {
     roster.settleReplacements();
+    // Nobody is to look at the power of a card that has been replaced.
+    for (const { record } of others()) if (record.replaces) warnings.clear("member.dead", record.replaces);
     meeting.settleNames().catch(complain);
     cluster.membersChanged();
     paths
