@@ -44,3 +44,37 @@ test("a name in letters of its own is not repeated, and cannot forge another eve
 test("words without a verdict are none", () => {
   expect(judgeWifi(["", "wlan0: SME: Trying to authenticate", "\u0000"], 0)).toBeUndefined();
 });
+
+// What wpa_supplicant 2.10 said to hostapd 2.10 over two simulated radios (mac80211_hwsim).
+const heard = {
+  "WPA2, a wrong password": `
+wlan1: CTRL-EVENT-SUBNET-STATUS-UPDATE status=0
+wlan1: CTRL-EVENT-DISCONNECTED bssid=02:00:00:00:00:00 reason=15
+wlan1: CTRL-EVENT-SSID-TEMP-DISABLED id=0 ssid="home" auth_failures=1 duration=10 reason=WRONG_KEY
+wlan1: CTRL-EVENT-SSID-REENABLED id=0 ssid="home"
+wlan1: CTRL-EVENT-SUBNET-STATUS-UPDATE status=0`,
+  "WPA3, a wrong password": `
+wlan1: CTRL-EVENT-AUTH-REJECT 02:00:00:00:00:00 auth_type=3 auth_transaction=2 status_code=1
+wlan1: CTRL-EVENT-SSID-TEMP-DISABLED id=0 ssid="home" auth_failures=1 duration=10 reason=CONN_FAILED
+wlan1: CTRL-EVENT-SSID-REENABLED id=0 ssid="home"
+wlan1: CTRL-EVENT-AUTH-REJECT 02:00:00:00:00:00 auth_type=3 auth_transaction=2 status_code=1
+wlan1: CTRL-EVENT-SSID-TEMP-DISABLED id=0 ssid="home" auth_failures=2 duration=20 reason=CONN_FAILED`,
+  "the right password": `
+wlan1: CTRL-EVENT-SUBNET-STATUS-UPDATE status=0
+wlan1: CTRL-EVENT-CONNECTED - Connection to 02:00:00:00:00:00 completed [id=0 id_str=]`,
+};
+
+test.each([
+  ["WPA2, a wrong password", { code: "wifi.wrongPassword", ssid: "home" }],
+  ["WPA3, a wrong password", { code: "wifi.wrongPassword", ssid: "home" }],
+  ["the right password", undefined],
+] as const)("as heard on the air: %s", (what, wanted) => {
+  expect(judgeWifi(heard[what].split("\n"), 10_000)).toEqual(wanted);
+});
+
+test("a mismatch from before the last connection is forgiven", () => {
+  const [mismatch = ""] = heard["WPA3, a wrong password"].trim().split("\n");
+  const failed = wrongKey().replace("WRONG_KEY", "CONN_FAILED");
+  expect(judgeWifi([mismatch, connected, lost, failed], 0)).toEqual({ code: "wifi.refused", ssid: "home" });
+  expect(judgeWifi([mismatch], 0)).toEqual({ code: "wifi.wrongPassword" });
+});
