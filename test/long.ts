@@ -6,7 +6,11 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { isWhole } from "../cli/lab.ts";
 import { labImage } from "../cli/lab-start.ts";
+import { boardNamed, boardNames } from "../image/boards.ts";
+import { labBoardNames } from "../image/lab/boards.ts";
+import type { LabStatus } from "../image/lab/status.ts";
 import { bootLab, deviceOf } from "./boot/lab.ts";
+import { rebuild } from "./boot/rebuild.ts";
 import { Neighborhood } from "./sim/neighborhood.ts";
 
 type Case = { name: string; seed: number; run(): Promise<void> };
@@ -38,6 +42,10 @@ const cases: Case[] = [
     seeds.map((seed) => ({ name: `sim/churn-${size}`, seed, run: async () => churn(size, seed) })),
   ),
   ...seeds.map((seed) => ({ name: "boot/power", seed, run: () => cutPower(seed) })),
+  ...boardNames
+    .filter((board) => boardNamed(board).builders.includes("debian"))
+    .map((board) => ({ name: `boards/rebuild-${board}`, seed: 0, run: () => buildTwice(board) })),
+  ...labBoardNames.map((board) => ({ name: `boards/boot-${board}`, seed: 0, run: () => bootAlone(board) })),
 ];
 const done = new Set(
   (existsSync(path) ? readFileSync(path, "utf8").split("\n") : [])
@@ -105,6 +113,23 @@ async function cutPower(seed: number): Promise<void> {
   await lab.restore("cellar");
   const after = deviceOf(await lab.until(isWhole), "cellar").id;
   require(before === undefined || before === after, `cellar was ${before} and came back as ${after}`);
+}
+
+/** The same packages give the same image, bit for bit. */
+async function buildTwice(board: string): Promise<void> {
+  const { first, again } = await rebuild(board);
+  require(first.image === again.image && first.sbom === again.sbom, "the two builds differ");
+}
+
+/** A device of each board comes up as a member, is cut off in the middle of its life, and comes back as itself. */
+async function bootAlone(board: string): Promise<void> {
+  await using lab = await bootLab({ images: [await labImage(board)], devices: 1 });
+  const isAlive = (status: LabStatus) => status.devices.every(({ state }) => state === "alive");
+  const before = deviceOf(await lab.until(isAlive), "attic").id;
+  await lab.cut("attic");
+  await lab.restore("attic");
+  const after = deviceOf(await lab.until(isAlive), "attic").id;
+  require(before === after, `attic was ${before} and came back as ${after}`);
 }
 
 function require(condition: boolean, otherwise: string): void {
