@@ -92,13 +92,11 @@ test("a device that is reset says goodbye, restarts, and knows nothing any more"
   await eventually(async () => {
     expect((await statusOf("attic")).members.find((member) => member.id === id)?.state).toBe("left");
   }, 30_000);
-  // The lab's machines end where others restart.
-  await eventually(async () => expect(deviceOf(await lab.status(), "cellar").state).toBe("off"), 120_000);
-  expect((await lab.hamlet("lab", "power", "cellar")).code).toBe(0);
+  // It restarts by itself.
   await eventually(async () => {
     const status = await statusOf("cellar");
     expect([status.phase, status.self.id === id, status.neighborhood]).toEqual(["unprovisioned", false, undefined]);
-  }, 180_000);
+  }, 300_000);
   const { stdout: left } = await lab.on("cellar", "sh", "-c", "cd /var/lib/hamlet && find root agent -type f");
   expect(left.trim().split("\n")).toEqual(["agent/board.json"]);
   expect((await lab.on("cellar", "cat", "/etc/machine-id")).stdout).not.toBe(machineId);
