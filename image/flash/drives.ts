@@ -8,7 +8,7 @@ import { explainIssues, parseJson } from "../../system/files.ts";
 
 /** Columns that util-linux of Debian 10 and later knows. */
 export const lsblkColumns =
-  "NAME,PATH,MAJ:MIN,TYPE,SIZE,MODEL,VENDOR,TRAN,RM,HOTPLUG,RO,FSTYPE,LABEL,PARTLABEL,UUID,MOUNTPOINT";
+  "NAME,PATH,MAJ:MIN,TYPE,SIZE,MODEL,VENDOR,SERIAL,WWN,TRAN,RM,HOTPLUG,RO,FSTYPE,LABEL,PARTLABEL,UUID,MOUNTPOINT";
 
 const Flag = z.union([z.boolean(), z.enum(["0", "1"]).transform((text) => text === "1")]);
 const Text = z
@@ -26,6 +26,8 @@ const Node = z.object({
     .transform((size) => size ?? 0),
   model: Text,
   vendor: Text,
+  serial: Text,
+  wwn: Text,
   tran: Text,
   rm: Flag,
   hotplug: Flag,
@@ -51,6 +53,8 @@ export type Drive = {
   isRemovable: boolean;
   /** `sdb1 vfat "boot"`: what a person recognises it by. */
   contents: string[];
+  /** What tells it from another of its kind: serial number, world-wide name, UUIDs of what is on it. */
+  marks: string[];
   /** Why it is left alone, if it is. */
   refused?: Refusal;
   /** Whatever lies on it, itself included, as paths. */
@@ -101,6 +105,7 @@ function driveOf(disk: Node, mounts: readonly Mount[]): Drive {
     bus: busOf(disk),
     isRemovable: disk.rm || disk.hotplug,
     contents: all.flatMap(contentOf),
+    marks: [disk.serial, disk.wwn, ...all.map(({ uuid }) => uuid)].filter((mark) => mark !== undefined),
     ...(refused && { refused }),
     nodes: all.map(({ path }) => path),
   };
@@ -210,6 +215,19 @@ export function chooseDrive(drives: readonly Drive[], path: string, sizeBytes: n
     });
   }
   return drive;
+}
+
+/**
+ * Of two looks at one path: whether the same drive was seen, with the same on it. Throws `flash.otherDrive` (exit code 3):
+ * what was agreed to is not what would be lost.
+ */
+export function requireSame(agreed: Drive, now: Drive): void {
+  const facts = ({ sizeBytes, model, marks, contents }: Drive) => JSON.stringify([sizeBytes, model, marks, contents]);
+  if (facts(agreed) === facts(now)) return;
+  throw new HamletError("flash.otherDrive", `${now.path} is not the drive any more that it was when you were asked`, {
+    hint: "look again with `hamlet flash --list`, then run the same command again",
+    exitCode: 3,
+  });
 }
 
 /** As printed on cards: a million bytes. */

@@ -11,6 +11,8 @@ type Node = {
   fstype?: string;
   label?: string;
   uuid?: string;
+  serial?: string;
+  wwn?: string;
   mountpoint?: string;
   dev: string;
   children?: Node[];
@@ -25,6 +27,8 @@ const node = ({ path, type = "part", size = 0, rm = false, ro = false, dev, chil
   size,
   model: null,
   vendor: null,
+  serial: null,
+  wwn: null,
   tran: null,
   rm,
   hotplug: rm,
@@ -37,7 +41,7 @@ const node = ({ path, type = "part", size = 0, rm = false, ro = false, dev, chil
   ...rest,
   ...(children && { children: children.map(node) }),
 });
-const lsblk = (...nodes: Node[]) => JSON.stringify({ blockdevices: nodes.map(node) });
+export const lsblk = (...nodes: Node[]) => JSON.stringify({ blockdevices: nodes.map(node) });
 const mount = (dev: string, place: string, fstype: string, source: string) =>
   `36 35 ${dev} / ${place} rw,relatime shared:1 - ${fstype} ${source} rw`;
 const proc = "22 27 0:21 / /proc rw,relatime - proc proc rw";
