@@ -97,7 +97,7 @@ function driveOf(disk: Node, mounts: readonly Mount[]): Drive {
   const above = descendants(disk);
   const all = [disk, ...above];
   const places = all.flatMap((node) => placesOf(node, mounts).map((place) => ({ node, place })));
-  const refused = refusalOf(disk, above, places);
+  const refused = poolRefusalOf(disk, all, mounts) ?? refusalOf(disk, above, places);
   return {
     path: disk.path,
     sizeBytes: disk.size,
@@ -139,9 +139,24 @@ function refusalOf(disk: Node, above: readonly Node[], places: { node: Node; pla
   return undefined;
 }
 
+/** File systems whose mounts do not tell on which disks they lie: lsblk's word for a part of one, and the kernel's. */
+const pools: Readonly<Record<string, string>> = { zfs_member: "zfs", bcachefs: "bcachefs" };
+
+/** Which disks a mounted pool lies on is not seen from here, so that each that may be one of them is taken for one. */
+function poolRefusalOf({ path }: Node, all: readonly Node[], mounts: readonly Mount[]): Refusal | undefined {
+  for (const node of all) {
+    const type = node.fstype && pools[node.fstype];
+    const mount = mounts.find((one) => type !== undefined && one.type === type);
+    if (!mount) continue;
+    const message = `${path} may be a disk of this computer's own system: ${node.path} is ${type}, and so is ${mount.place}`;
+    return { code: "flash.systemDisk", message, hint: "name another drive: `hamlet flash --list` shows them" };
+  }
+  return undefined;
+}
+
 const descendants = ({ children = [] }: Node): Node[] => children.flatMap((child) => [child, ...descendants(child)]);
 
-type Mount = { device: string; source: string; place: string };
+type Mount = { device: string; source: string; place: string; type: string };
 
 /** lsblk names one place of a device; it may have several, and another file system may be mounted over it. */
 function placesOf(node: Node, mounts: readonly Mount[]): string[] {
@@ -154,9 +169,9 @@ function readMounts(text: string): Mount[] {
   return text.split("\n").flatMap((line) => {
     const [before = "", after = ""] = line.split(" - ");
     const [, , device, , place] = before.split(" ");
-    const [, source = ""] = after.split(" ");
+    const [type = "", source = ""] = after.split(" ");
     if (device === undefined || place === undefined) return [];
-    return [{ device, source: unescaped(source), place: unescaped(place) }];
+    return [{ device, source: unescaped(source), place: unescaped(place), type }];
   });
 }
 
@@ -166,7 +181,7 @@ function alsoOnTheirOtherDisks(mounts: readonly Mount[], nodes: readonly Node[])
     if (node.fstype !== "btrfs" || node.uuid === undefined) return [];
     const kin = nodes.filter(({ fstype, uuid }) => fstype === "btrfs" && uuid === node.uuid);
     const found = mounts.filter(({ source }) => kin.some(({ path }) => path === source));
-    return found.map(({ place }) => ({ device: node["maj:min"], source: node.path, place }));
+    return found.map(({ place }) => ({ device: node["maj:min"], source: node.path, place, type: "btrfs" }));
   });
   return [...mounts, ...others];
 }

@@ -166,6 +166,16 @@ export const server = {
   mounts: [proc, mount("9:0", "/", "ext4", "/dev/md0"), mount("0:45", "/srv", "btrfs", "/dev/sdc")].join("\n"),
 };
 
+/** Root on a pool over a partition and a whole disk; what is mounted names neither. */
+export const pooled = (member: string, type: string, source: string) => ({
+  lsblk: lsblk(
+    disk("a", "8:0", { children: [{ path: "/dev/sda2", dev: "8:2", fstype: member }] }),
+    disk("b", "8:16", { fstype: member }),
+    disk("c", "8:32", {}),
+  ),
+  mounts: [proc, mount("0:30", "/", type, source)].join("\n"),
+});
+
 /** A device of ours that runs from a stick, with an internal disk: verity over a partition. */
 export const device = {
   lsblk: lsblk(
