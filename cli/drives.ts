@@ -45,4 +45,4 @@ export function drivesTable(drives: readonly Drive[]): string {
 }
 
 /** As `--list --json` gives it. */
-export const shownDrive = ({ nodes: _, ...drive }: Drive) => drive;
+export const shownDrive = ({ nodes: _, marks: __, ...drive }: Drive) => drive;

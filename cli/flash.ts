@@ -47,7 +47,7 @@ interrupted is blank.`,
       const { signal, exitCode } = hearStop();
       const startedAt = performance.now();
       try {
-        const { writtenBytes } = await flashDrive(source, drive.path, { bmap, run, progress, signal });
+        const { writtenBytes } = await flashDrive(source, drive, { bmap, run, progress, signal });
         progress.end();
         const seconds = (performance.now() - startedAt) / 1000;
         if (values["json"]) {

@@ -50,7 +50,7 @@ The mesh is down meanwhile: log in by the LAN. Power may go at any moment: one o
         run,
         progress,
         now: systemClock.now(),
-        write: (source, beforeTable) => flash(source, drive.path, { beforeTable, run, progress, signal }),
+        write: (source, beforeTable) => flash(source, drive, { beforeTable, run, progress, signal }),
       });
       progress.end();
       const name = (await readFile("/proc/sys/kernel/hostname", "utf8")).trim();

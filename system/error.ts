@@ -65,6 +65,7 @@ export type ErrorCode =
   | "flash.inUse"
   | "flash.lyingSize"
   | "flash.notADrive"
+  | "flash.otherDrive"
   | "flash.readOnly"
   | "flash.stopped"
   | "flash.systemDisk"

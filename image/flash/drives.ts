@@ -8,7 +8,7 @@ import { explainIssues, parseJson } from "../../system/files.ts";
 
 /** Columns that util-linux of Debian 10 and later knows. */
 export const lsblkColumns =
-  "NAME,PATH,MAJ:MIN,TYPE,SIZE,MODEL,VENDOR,TRAN,RM,HOTPLUG,RO,FSTYPE,LABEL,PARTLABEL,UUID,MOUNTPOINT";
+  "NAME,PATH,MAJ:MIN,TYPE,SIZE,MODEL,VENDOR,SERIAL,WWN,TRAN,RM,HOTPLUG,RO,FSTYPE,LABEL,PARTLABEL,UUID,MOUNTPOINT";
 
 const Flag = z.union([z.boolean(), z.enum(["0", "1"]).transform((text) => text === "1")]);
 const Text = z
@@ -26,6 +26,8 @@ const Node = z.object({
     .transform((size) => size ?? 0),
   model: Text,
   vendor: Text,
+  serial: Text,
+  wwn: Text,
   tran: Text,
   rm: Flag,
   hotplug: Flag,
@@ -51,6 +53,8 @@ export type Drive = {
   isRemovable: boolean;
   /** `sdb1 vfat "boot"`: what a person recognises it by. */
   contents: string[];
+  /** What tells it from another of its kind: serial number, world-wide name, UUIDs of what is on it. */
+  marks: string[];
   /** Why it is left alone, if it is. */
   refused?: Refusal;
   /** Whatever lies on it, itself included, as paths. */
@@ -93,7 +97,7 @@ function driveOf(disk: Node, mounts: readonly Mount[]): Drive {
   const above = descendants(disk);
   const all = [disk, ...above];
   const places = all.flatMap((node) => placesOf(node, mounts).map((place) => ({ node, place })));
-  const refused = refusalOf(disk, above, places);
+  const refused = poolRefusalOf(disk, all, mounts) ?? refusalOf(disk, above, places);
   return {
     path: disk.path,
     sizeBytes: disk.size,
@@ -101,6 +105,7 @@ function driveOf(disk: Node, mounts: readonly Mount[]): Drive {
     bus: busOf(disk),
     isRemovable: disk.rm || disk.hotplug,
     contents: all.flatMap(contentOf),
+    marks: [disk.serial, disk.wwn, ...all.map(({ uuid }) => uuid)].filter((mark) => mark !== undefined),
     ...(refused && { refused }),
     nodes: all.map(({ path }) => path),
   };
@@ -134,9 +139,24 @@ function refusalOf(disk: Node, above: readonly Node[], places: { node: Node; pla
   return undefined;
 }
 
+/** File systems whose mounts do not tell on which disks they lie: lsblk's word for a part of one, and the kernel's. */
+const pools: Readonly<Record<string, string>> = { zfs_member: "zfs", bcachefs: "bcachefs" };
+
+/** Which disks a mounted pool lies on is not seen from here, so that each that may be one of them is taken for one. */
+function poolRefusalOf({ path }: Node, all: readonly Node[], mounts: readonly Mount[]): Refusal | undefined {
+  for (const node of all) {
+    const type = node.fstype && pools[node.fstype];
+    const mount = mounts.find((one) => type !== undefined && one.type === type);
+    if (!mount) continue;
+    const message = `${path} may be a disk of this computer's own system: ${node.path} is ${type}, and so is ${mount.place}`;
+    return { code: "flash.systemDisk", message, hint: "name another drive: `hamlet flash --list` shows them" };
+  }
+  return undefined;
+}
+
 const descendants = ({ children = [] }: Node): Node[] => children.flatMap((child) => [child, ...descendants(child)]);
 
-type Mount = { device: string; source: string; place: string };
+type Mount = { device: string; source: string; place: string; type: string };
 
 /** lsblk names one place of a device; it may have several, and another file system may be mounted over it. */
 function placesOf(node: Node, mounts: readonly Mount[]): string[] {
@@ -149,9 +169,9 @@ function readMounts(text: string): Mount[] {
   return text.split("\n").flatMap((line) => {
     const [before = "", after = ""] = line.split(" - ");
     const [, , device, , place] = before.split(" ");
-    const [, source = ""] = after.split(" ");
+    const [type = "", source = ""] = after.split(" ");
     if (device === undefined || place === undefined) return [];
-    return [{ device, source: unescaped(source), place: unescaped(place) }];
+    return [{ device, source: unescaped(source), place: unescaped(place), type }];
   });
 }
 
@@ -161,7 +181,7 @@ function alsoOnTheirOtherDisks(mounts: readonly Mount[], nodes: readonly Node[])
     if (node.fstype !== "btrfs" || node.uuid === undefined) return [];
     const kin = nodes.filter(({ fstype, uuid }) => fstype === "btrfs" && uuid === node.uuid);
     const found = mounts.filter(({ source }) => kin.some(({ path }) => path === source));
-    return found.map(({ place }) => ({ device: node["maj:min"], source: node.path, place }));
+    return found.map(({ place }) => ({ device: node["maj:min"], source: node.path, place, type: "btrfs" }));
   });
   return [...mounts, ...others];
 }
@@ -210,6 +230,19 @@ export function chooseDrive(drives: readonly Drive[], path: string, sizeBytes: n
     });
   }
   return drive;
+}
+
+/**
+ * Of two looks at one path: whether the same drive was seen, with the same on it. Throws `flash.otherDrive` (exit code 3):
+ * what was agreed to is not what would be lost.
+ */
+export function requireSame(agreed: Drive, now: Drive): void {
+  const facts = ({ sizeBytes, model, marks, contents }: Drive) => JSON.stringify([sizeBytes, model, marks, contents]);
+  if (facts(agreed) === facts(now)) return;
+  throw new HamletError("flash.otherDrive", `${now.path} is not the drive any more that it was when you were asked`, {
+    hint: "look again with `hamlet flash --list`, then run the same command again",
+    exitCode: 3,
+  });
 }
 
 /** As printed on cards: a million bytes. */

@@ -5,7 +5,7 @@ import type { Run } from "../../system/command.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { type Bmap, parseBmap } from "../bmap.ts";
 import { openBlockDevice } from "./block-device.ts";
-import { chooseDrive, type Drive, lsblkColumns, megabytes, readDrives } from "./drives.ts";
+import { chooseDrive, type Drive, lsblkColumns, megabytes, readDrives, requireSame } from "./drives.ts";
 import type { ImageSource } from "./source.ts";
 import { type CardState, type WriteOptions, writeImage } from "./write.ts";
 
@@ -57,18 +57,22 @@ export async function findBmap(path: string, sizeBytes: number): Promise<{ bmap?
 
 export type FlashOptions = Pick<WriteOptions, "bmap" | "beforeTable" | "progress"> & { run: Run; signal: AbortSignal };
 
-/** Throws with what is on the card now in its message. */
+/** `drive` is the one that was agreed to. Throws with what is on the card now in its message. */
 export async function flash(
   source: ImageSource,
-  path: string,
+  drive: Drive,
   options: FlashOptions,
 ): Promise<{ writtenBytes: number }> {
   const { run, ...rest } = options;
+  const { path } = drive;
   let state: CardState = { card: "untouched" };
   const device = await openBlockDevice(path, run);
   try {
-    // Once more: between the list and the opening another card may have taken its place.
-    if (device.sizeBytes < source.image.sizeBytes) {
+    // Once more: since the question was asked another card may have taken its place. Now that it is open, none can.
+    const { sizeBytes } = source.image;
+    requireSame(drive, chooseDrive(await listDrives(run), path, sizeBytes));
+    // What is opened has the last word: a reader's card may be newer than the list.
+    if (device.sizeBytes < sizeBytes) {
       throw new HamletError("flash.tooSmall", `${path} has ${megabytes(device.sizeBytes)} now`, { exitCode: 3 });
     }
     const nonce = randomBytes(16);

@@ -14,6 +14,7 @@ import {
   settleMove,
 } from "../../provisioning/firstboot/moving.ts";
 import type { Paths } from "../../provisioning/firstboot/paths.ts";
+import type { Owner } from "../../provisioning/firstboot/settle.ts";
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
@@ -40,7 +41,7 @@ export type InstallOptions = {
 export const neededBytes = (disk: OwnDisk): number => planDisk(disk, leastDataBytes(disk)).sizeBytes;
 const leastDataBytes = ({ gpt }: OwnDisk) => Math.min(64 * mib, gpt.partitions.at(-1)!.sectors * 512);
 
-/** Throws what kept it from happening; the device is then who it was, here. */
+/** Throws what kept it from happening, with what became of the identity where this device has it no more. */
 export async function install(disk: OwnDisk, target: string, options: InstallOptions): Promise<MoveOutcome> {
   const { paths, run, progress, write, now } = options;
   const agent = await agentOwner(paths.passwd);
@@ -71,16 +72,35 @@ export async function install(disk: OwnDisk, target: string, options: InstallOpt
     } finally {
       await source.close();
     }
-    const outcome = await settleMove(paths, agent);
-    await tellMove(paths, outcome, agent, now);
-    return outcome;
+    return await settleAndTell(paths, agent, now);
   } catch (error) {
-    await settleMove(paths, agent);
-    throw error;
+    // A second failure must not hide the first; the next start settles what is not settled now.
+    throw withOutcome(error, await settleAndTell(paths, agent, now).catch(() => "unsettled" as const));
   } finally {
     await rm(work, { recursive: true, force: true });
     await atRest("start").catch(() => {});
   }
+}
+
+async function settleAndTell(paths: Paths, agent: Owner, now: number): Promise<MoveOutcome> {
+  const outcome = await settleMove(paths, agent);
+  // A report that cannot be written changes nothing of what has happened.
+  await tellMove(paths, outcome, agent, now).catch(() => {});
+  return outcome;
+}
+
+const elsewhere: Partial<Record<MoveOutcome | "unsettled", string>> = {
+  moved: "the disk is complete all the same, and is this device now: pull the stick out and restart",
+  unclear: "the disk does not answer: restart to see which of the two this device starts from",
+  unsettled: "where its identity is was not settled: restart this device",
+};
+
+function withOutcome(error: unknown, outcome: MoveOutcome | "unsettled"): unknown {
+  const next = elsewhere[outcome];
+  if (next === undefined || !(error instanceof HamletError)) return error;
+  const { code, message, exitCode, cause } = error;
+  // The hint of a failure says to try again, which is wrong here.
+  return new HamletError(code, message, { hint: next, exitCode, cause });
 }
 
 /** Of what its file system uses. */

@@ -11,6 +11,8 @@ type Node = {
   fstype?: string;
   label?: string;
   uuid?: string;
+  serial?: string;
+  wwn?: string;
   mountpoint?: string;
   dev: string;
   children?: Node[];
@@ -25,6 +27,8 @@ const node = ({ path, type = "part", size = 0, rm = false, ro = false, dev, chil
   size,
   model: null,
   vendor: null,
+  serial: null,
+  wwn: null,
   tran: null,
   rm,
   hotplug: rm,
@@ -37,7 +41,7 @@ const node = ({ path, type = "part", size = 0, rm = false, ro = false, dev, chil
   ...rest,
   ...(children && { children: children.map(node) }),
 });
-const lsblk = (...nodes: Node[]) => JSON.stringify({ blockdevices: nodes.map(node) });
+export const lsblk = (...nodes: Node[]) => JSON.stringify({ blockdevices: nodes.map(node) });
 const mount = (dev: string, place: string, fstype: string, source: string) =>
   `36 35 ${dev} / ${place} rw,relatime shared:1 - ${fstype} ${source} rw`;
 const proc = "22 27 0:21 / /proc rw,relatime - proc proc rw";
@@ -161,6 +165,16 @@ export const server = {
   ),
   mounts: [proc, mount("9:0", "/", "ext4", "/dev/md0"), mount("0:45", "/srv", "btrfs", "/dev/sdc")].join("\n"),
 };
+
+/** Root on a pool over a partition and a whole disk; what is mounted names neither. */
+export const pooled = (member: string, type: string, source: string) => ({
+  lsblk: lsblk(
+    disk("a", "8:0", { children: [{ path: "/dev/sda2", dev: "8:2", fstype: member }] }),
+    disk("b", "8:16", { fstype: member }),
+    disk("c", "8:32", {}),
+  ),
+  mounts: [proc, mount("0:30", "/", type, source)].join("\n"),
+});
 
 /** A device of ours that runs from a stick, with an internal disk: verity over a partition. */
 export const device = {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { chooseDrive, type Drive, readDrives } from "../../../image/flash/drives.ts";
-import { device, laptop, pi, server } from "./computers.ts";
+import { device, laptop, pi, pooled, server } from "./computers.ts";
 
 const drivesOf = ({ lsblk, mounts }: { lsblk: string; mounts: string }) => readDrives(lsblk, mounts);
 const codes = (drives: Drive[]) => Object.fromEntries(drives.map(({ path, refused }) => [path, refused?.code]));
@@ -53,6 +53,24 @@ test("both disks of a mirror are the system's; of a btrfs over two disks each is
     "/dev/sdd": "flash.inUse",
     "/dev/sde": undefined,
     "/dev/sdf": "flash.inUse",
+  });
+});
+
+test.each([
+  ["zfs_member", "zfs", "rpool/ROOT/debian"],
+  ["bcachefs", "bcachefs", "/dev/sdx2:/dev/sdy"],
+])("every disk with a %s is the system's while a %s is mounted, and free when none is", (member, type, source) => {
+  const { lsblk, mounts } = pooled(member, type, source);
+  expect(codes(readDrives(lsblk, mounts))).toEqual({
+    "/dev/sda": "flash.systemDisk",
+    "/dev/sdb": "flash.systemDisk",
+    "/dev/sdc": undefined,
+  });
+  const without = mounts.replaceAll(` - ${type} `, " - ext4 ");
+  expect(codes(readDrives(lsblk, without))).toEqual({
+    "/dev/sda": undefined,
+    "/dev/sdb": undefined,
+    "/dev/sdc": undefined,
   });
 });
 

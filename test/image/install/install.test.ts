@@ -12,6 +12,7 @@ import { openOwnDisk } from "../../../image/install/own-disk.ts";
 import { settleMove } from "../../../provisioning/firstboot/moving.ts";
 import { pathsUnder } from "../../../provisioning/firstboot/paths.ts";
 import { type Argv, type Run, run as realRun } from "../../../system/command.ts";
+import { HamletError } from "../../../system/error.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import { lacks } from "../../lacks.ts";
 import { places } from "../flash/image.ts";
@@ -47,11 +48,11 @@ const onto =
   };
 const ontoTarget = onto(() => openBlockDevice(stick.target, run));
 
-async function installed(write: Write) {
+async function installed(write: Write, paths = stick.paths) {
   const disk = await openOwnDisk(stick.links);
   try {
     return await install(disk, "/dev/nvme0n1", {
-      paths: stick.paths,
+      paths,
       run,
       progress: silentProgress,
       now: 1,
@@ -148,6 +149,53 @@ test.skipIf(skips)("a boot partition that changes while it is copied stops it", 
   await expect(installed(write)).rejects.toMatchObject({ code: "install.changed" });
   expect(await hasIdentity(stick.paths)).toBe(true);
   expect(await targetTable()).toBeUndefined();
+});
+
+/** Writes, lets `then` happen, and fails as a disk does. */
+const failingAfter =
+  (then: () => Promise<unknown>): Write =>
+  async (source, beforeTable) => {
+    await ontoTarget(source, beforeTable);
+    await then();
+    throw new HamletError("flash.deviceFailed", "read at byte 0 failed", { hint: "run the same command again" });
+  };
+const told = async () => JSON.parse(await readFile(stick.paths.report, "utf8"));
+
+test.skipIf(skips)("a disk that fails and answers no more: the error says so, and the report", async () => {
+  const write = failingAfter(() => rm(stick.target));
+  await expect(installed(write)).rejects.toMatchObject({
+    code: "flash.deviceFailed",
+    hint: expect.stringContaining("does not answer"),
+  });
+  expect(await told()).toMatchObject({ code: "install.unclear" });
+});
+
+test.skipIf(skips)("a disk that fails when it is complete is the device, and the report says so", async () => {
+  await expect(installed(failingAfter(async () => {}))).rejects.toMatchObject({
+    code: "flash.deviceFailed",
+    hint: expect.stringContaining("pull the stick out"),
+  });
+  expect(await told()).toMatchObject({ code: "install.moved" });
+  expect(await hasIdentity(stick.paths)).toBe(false);
+});
+
+test.skipIf(skips)("what cannot be settled does not hide what failed first", async () => {
+  // A file stands where the agent's folder would be made.
+  const write = failingAfter(async () => {
+    await rm(stick.target);
+    await writeFile(stick.paths.agentFolder, "");
+  });
+  await expect(installed(write)).rejects.toMatchObject({
+    code: "flash.deviceFailed",
+    message: "read at byte 0 failed",
+    hint: expect.stringContaining("restart this device"),
+  });
+  expect(ran.at(-1)).toEqual(["systemctl", "start", "hamlet-agent.service"]);
+});
+
+test.skipIf(skips)("a report that cannot be written leaves the move a success", async () => {
+  const paths = { ...stick.paths, report: join(stick.paths.passwd, "report.json") };
+  expect(await installed(ontoTarget, paths)).toBe("moved");
 });
 
 test.skipIf(skips)(
