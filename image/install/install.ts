@@ -37,6 +37,9 @@ export type InstallOptions = {
   workIn?: string;
 };
 
+/** What writes to `data` and to the boot partition while a device runs. */
+const atWork = ["hamlet-agent.service", "hamlet-tell.path"];
+
 /** What a target must have at least. */
 export const neededBytes = (disk: OwnDisk): number => planDisk(disk, leastDataBytes(disk)).sizeBytes;
 const leastDataBytes = ({ gpt }: OwnDisk) => Math.min(64 * mib, gpt.partitions.at(-1)!.sectors * 512);
@@ -48,10 +51,13 @@ export async function install(disk: OwnDisk, target: string, options: InstallOpt
   const found = (await readDisks(paths)).find(({ path }) => basename(path) === basename(target));
   if (!found) throw new HamletError("install.noDisk", `${target} is no disk of this device`, { exitCode: 2 });
   const work = await mkdtemp(join(options.workIn ?? tmpdir(), "hamlet-install-"));
-  const atRest = (how: "stop" | "start") => run(["systemctl", how, "hamlet-agent.service"], { timeoutMs: 60_000 });
+  const order = (how: "stop" | "start", ...units: string[]) => run(["systemctl", how, ...units], { timeoutMs: 60_000 });
   try {
     progress.stage("packing the state");
-    await atRest("stop");
+    // Nobody writes a report meanwhile, and the boot partition is unmounted now rather than by itself during the copy: a
+    // FAT is marked while it is mounted.
+    await order("stop", ...atWork, "hamlet-tell.service");
+    await order("stop", "efi.mount");
     const state = dirname(paths.agentFolder);
     const data = await packState(state, work, leastDataBytes(disk), randomUUID(), run);
     await run(["sync"], { timeoutMs: 60_000 });
@@ -78,7 +84,7 @@ export async function install(disk: OwnDisk, target: string, options: InstallOpt
     throw withOutcome(error, await settleAndTell(paths, agent, now).catch(() => "unsettled" as const));
   } finally {
     await rm(work, { recursive: true, force: true });
-    await atRest("start").catch(() => {});
+    await order("start", ...atWork).catch(() => {});
   }
 }
 

@@ -135,7 +135,7 @@ test.skipIf(skips).each<[string, Faults]>([
   expect(await hasIdentity(stick.paths)).toBe(true);
   expect(await readdir(stick.paths.rootFolder)).toEqual(["ssh"]);
   expect(readGpt(medium.stored)).toBeUndefined();
-  expect(ran.at(-1)).toEqual(["systemctl", "start", "hamlet-agent.service"]);
+  expect(ran.at(-1)).toEqual(["systemctl", "start", "hamlet-agent.service", "hamlet-tell.path"]);
 });
 
 test.skipIf(skips)("a boot partition that changes while it is copied stops it", async () => {
@@ -190,7 +190,7 @@ test.skipIf(skips)("what cannot be settled does not hide what failed first", asy
     message: "read at byte 0 failed",
     hint: expect.stringContaining("restart this device"),
   });
-  expect(ran.at(-1)).toEqual(["systemctl", "start", "hamlet-agent.service"]);
+  expect(ran.at(-1)).toEqual(["systemctl", "start", "hamlet-agent.service", "hamlet-tell.path"]);
 });
 
 test.skipIf(skips)("a report that cannot be written leaves the move a success", async () => {

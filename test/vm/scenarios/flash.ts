@@ -26,7 +26,7 @@ export default async function flash() {
 
   /** `meanwhile` runs once 4 MiB were read of the image; the table in dmsetup's words. */
   async function trial(lines: string[], meanwhile?: () => Promise<unknown>) {
-    await run(["dd", "if=/dev/urandom", `of=${loop}`, "bs=1M", "status=none"]);
+    await run(["dd", "if=/dev/urandom", `of=${loop}`, "bs=1M", `count=${cardBytes / mib}`, "status=none"]);
     await run(["dmsetup", "create", name, "--noudevsync"], { input: `${lines.join("\n")}\n` });
     await run(["dmsetup", "mknodes", name]);
     const source = await openImage(image);
