@@ -71,7 +71,8 @@ export default async function flash() {
   const results = {
     healthy: await trial(whole(`linear ${loop} 0`)),
     badSector: await trial(around("error")),
-    wrongReads: await trial(around(flakey("5 corrupt_bio_byte 300 r 1 0"))),
+    // Not flakey's corrupt_bio_byte: in Linux 6.1 it changes no read.
+    wrongReads: await trial(around("zero")),
     droppedWrites: await trial(around(flakey("1 drop_writes"))),
     allDropped: await trial(whole(`flakey ${loop} 0 0 3600 1 drop_writes`)),
     smallerThanItSays: await trial([linear(0, 13 * mib), `${sectors(13 * mib)} ${sectors(11 * mib)} zero`]),
