@@ -2,15 +2,13 @@
 import type { BootControl, BootState } from "../image/boot/boot-control.ts";
 import { openBootControl } from "../image/boot/device.ts";
 import { run } from "../system/command.ts";
-import { HamletError } from "../system/error.ts";
+import { requireRoot } from "./root.ts";
 
-/** Throws `boot.needsRoot`, or `boot.unsupported` on a computer that is no device. */
+/** Throws `device.needsRoot`, or `boot.unsupported` on a computer that is no device. */
 export async function ownBootControl({ userId = process.getuid?.(), root = "/" } = {}): Promise<BootControl> {
   const control = await openBootControl(run, root);
-  if (userId === 0) return control;
-  throw new HamletError("boot.needsRoot", "only root may look at the boot loader and change what starts", {
-    hint: "run it as root on the device",
-  });
+  requireRoot("look at the boot loader and change what starts", userId);
+  return control;
 }
 
 const starts = (count: number) => (count === 1 ? "1 start" : `${count} starts`);

@@ -1,22 +1,22 @@
 // Drives as the command line shows them, and the last question before one loses what is on it.
-import { createInterface } from "node:readline/promises";
 import { type Drive, megabytes } from "../image/flash/drives.ts";
-import { HamletError } from "../system/error.ts";
-import { type Command, usageError } from "./command.ts";
+import type { Command } from "./command.ts";
+import { confirm, type Terminal } from "./confirm.ts";
 
-export async function confirmLoss(command: Command, drive: Drive, isStdinTaken = false): Promise<void> {
-  if (isStdinTaken || !process.stdin.isTTY || !process.stderr.isTTY) {
-    const why = isStdinTaken ? "the image comes by stdin" : "there is no terminal to ask at";
-    throw usageError(command, `${why}: --yes is missing, all on ${describeDrive(drive)} would be lost`);
-  }
-  const asking = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await asking.question(`All on ${describeDrive(drive)} will be lost. Write? Type yes: `);
-    if (answer.trim() === "yes") return;
-  } finally {
-    asking.close();
-  }
-  throw new HamletError("flash.stopped", `nothing was written to ${drive.path}`, { hint: "only yes writes" });
+/** Throws what `confirm` throws. */
+export async function confirmLoss(
+  command: Command,
+  drive: Drive,
+  { isStdinTaken = false, terminal }: { isStdinTaken?: boolean; terminal?: Terminal } = {},
+): Promise<void> {
+  const wanted = {
+    lost: `All on ${describeDrive(drive)} will be lost.`,
+    question: "Write? Type yes",
+    answer: "yes",
+    otherwise: `nothing was written to ${drive.path}`,
+    silentBecause: isStdinTaken ? "the image comes by stdin" : undefined,
+  };
+  await confirm(command, wanted, terminal);
 }
 
 export function describeDrive({ path, sizeBytes, model, bus, contents }: Drive): string {

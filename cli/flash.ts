@@ -3,10 +3,9 @@ import { megabytes } from "../image/flash/drives.ts";
 import { findBmap, findTarget, flash as flashDrive, listDrives } from "../image/flash/flash.ts";
 import { openImage } from "../image/flash/source.ts";
 import { run } from "../system/command.ts";
-import { HamletError } from "../system/error.ts";
 import { type Command, required } from "./command.ts";
 import { confirmLoss, describeDrive, drivesTable, shownDrive } from "./drives.ts";
-import { hearStop } from "./stop.ts";
+import { untilStopped } from "./stop.ts";
 
 export const flash: Command = {
   usage: "flash <image> <device>",
@@ -43,10 +42,9 @@ interrupted is blank.`,
         print(`would write ${path} (${what}) to ${describeDrive(drive)}`);
         return 0;
       }
-      if (!values["yes"]) await confirmLoss(flash, drive, path === "-");
-      const { signal, exitCode } = hearStop();
-      const startedAt = performance.now();
-      try {
+      if (!values["yes"]) await confirmLoss(flash, drive, { isStdinTaken: path === "-" });
+      return await untilStopped({ note, progress }, async (signal) => {
+        const startedAt = performance.now();
         const { writtenBytes } = await flashDrive(source, drive, { bmap, run, progress, signal });
         progress.end();
         const seconds = (performance.now() - startedAt) / 1000;
@@ -54,12 +52,7 @@ interrupted is blank.`,
           print(JSON.stringify({ path: drive.path, board, version, sizeBytes, writtenBytes, seconds, verified: true }));
         } else print(`${drive.path} is ${board} ${version}: ${megabytes(writtenBytes)} written and read back`);
         return 0;
-      } catch (error) {
-        if (!signal.aborted || !(error instanceof HamletError)) throw error;
-        progress.end();
-        note(`${error.message} (${error.hint})`);
-        return exitCode();
-      }
+      });
     } finally {
       await source.close();
     }

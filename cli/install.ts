@@ -10,7 +10,8 @@ import { run } from "../system/command.ts";
 import { HamletError } from "../system/error.ts";
 import type { Command } from "./command.ts";
 import { confirmLoss, describeDrive, drivesTable, shownDrive } from "./drives.ts";
-import { hearStop } from "./stop.ts";
+import { requireRoot } from "./root.ts";
+import { untilStopped } from "./stop.ts";
 
 const links = "/run/hamlet-disk";
 
@@ -33,32 +34,28 @@ The mesh is down meanwhile: log in by the LAN. Power may go at any moment: one o
       print(values["json"] ? JSON.stringify(drives.map(shownDrive)) : drivesTable(drives));
       return 0;
     }
+    requireRoot("install");
     const disk = await openOwnDisk(links);
     try {
       const sizeBytes = neededBytes(disk);
       const drive = await findTarget(asked ?? onlyDisk(await listDrives(run), sizeBytes), sizeBytes, run);
-      if (process.getuid?.() !== 0) {
-        throw new HamletError("install.notADevice", "only root may install", {
-          hint: "ssh root@<device>",
-          exitCode: 2,
-        });
-      }
       if (!values["yes"]) await confirmLoss(install, drive);
-      const { signal } = hearStop();
-      const outcome = await installTo(disk, drive.path, {
-        paths: pathsUnder("/"),
-        run,
-        progress,
-        now: systemClock.now(),
-        write: (source, beforeTable) => flash(source, drive, { beforeTable, run, progress, signal }),
+      return await untilStopped({ note, progress }, async (signal) => {
+        const outcome = await installTo(disk, drive.path, {
+          paths: pathsUnder("/"),
+          run,
+          progress,
+          now: systemClock.now(),
+          write: (source, beforeTable) => flash(source, drive, { beforeTable, run, progress, signal }),
+        });
+        progress.end();
+        const name = (await readFile("/proc/sys/kernel/hostname", "utf8")).trim();
+        if (values["json"]) print(JSON.stringify({ path: drive.path, outcome }));
+        else if (outcome === "moved") print(`${name} lives on ${describeDrive(drive)} now`);
+        if (outcome === "moved") note("pull the stick out and restart: systemctl reboot");
+        else note("the disk is written, but does not answer: restart to see which of the two this device starts from");
+        return outcome === "moved" ? 0 : 1;
       });
-      progress.end();
-      const name = (await readFile("/proc/sys/kernel/hostname", "utf8")).trim();
-      if (values["json"]) print(JSON.stringify({ path: drive.path, outcome }));
-      else if (outcome === "moved") print(`${name} lives on ${describeDrive(drive)} now`);
-      if (outcome === "moved") note("pull the stick out and restart: systemctl reboot");
-      else note("the disk is written, but does not answer: restart to see which of the two this device starts from");
-      return outcome === "moved" ? 0 : 1;
     } finally {
       await disk.close();
     }

@@ -11,8 +11,8 @@ export const labUp: Command = {
   summary: "start a virtual neighborhood and return when its devices see each other alive",
   example: "hamlet lab up --devices 3",
   details: `
-Boots virtual devices from the image that users flash, with UEFI firmware, on a LAN of their own: attic, cellar,
-kitchen, porch, shed, garage. They run on until hamlet lab down.`,
+Boots virtual devices from the image that users flash, with the firmware of their board, on a LAN of their own:
+attic, cellar, kitchen, porch, shed, garage. They run on until hamlet lab down.`,
   options: { ...machineOptions, json: { type: "boolean", describe: "print the lab's status as JSON" } },
   async run({ values }, { print, note, progress }) {
     const { signal, exitCode } = hearStop();

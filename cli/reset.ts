@@ -1,8 +1,7 @@
 // `reset`: a device forgets its neighborhood, its keys and its settings, and is as it was flashed.
-import { createInterface } from "node:readline/promises";
 import type { Status } from "../agent/status.ts";
-import { HamletError } from "../system/error.ts";
-import { type Command, usageError } from "./command.ts";
+import type { Command } from "./command.ts";
+import { confirm, type Terminal } from "./confirm.ts";
 import { deviceOption, findDeviceForOrders } from "./device.ts";
 
 export const reset: Command = {
@@ -21,7 +20,7 @@ one. Its identity does not come back: provisioned again it is a new device. Work
     const device = await findDeviceForOrders(values);
     try {
       const status = await device.status();
-      if (!values["yes"]) await confirm(status);
+      if (!values["yes"]) await confirmReset(status);
       await device.order("/v1/reset", { id: status.self.id });
       if (values["json"]) print(JSON.stringify({ id: status.self.id, name: status.self.name }));
       else print(`${status.self.name} restarts and belongs to nobody`);
@@ -33,6 +32,13 @@ one. Its identity does not come back: provisioned again it is a new device. Work
   },
 };
 
+/** Throws what `confirm` throws. Exported for its test. */
+export async function confirmReset(status: Status, terminal?: Terminal): Promise<void> {
+  const { name } = status.self;
+  const wanted = { lost: whatIsLost(status), question: "Reset? Type its name", answer: name };
+  await confirm(reset, { ...wanted, otherwise: "nothing was reset" }, terminal);
+}
+
 /** What is lost, by name. Exported for its test. */
 export function whatIsLost({ self, neighborhood, members }: Pick<Status, "self" | "neighborhood" | "members">): string {
   if (!neighborhood) return `${self.name} belongs to no neighborhood; its settings will be lost.`;
@@ -42,19 +48,4 @@ export function whatIsLost({ self, neighborhood, members }: Pick<Status, "self" 
       ? " No other member is alive: what only this device knows of the neighborhood is gone."
       : ` ${others} of its neighbors stay${others === 1 ? "s" : ""}.`;
   return `${self.name} will leave ${neighborhood.name} and forget it: identity, keys, Wi-Fi and SSH keys.${left}`;
-}
-
-async function confirm(status: Status): Promise<void> {
-  const lost = whatIsLost(status);
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw usageError(reset, `there is no terminal to ask at: --yes is missing. ${lost}`);
-  }
-  const asking = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await asking.question(`${lost}\nReset? Type its name: `);
-    if (answer.trim() === status.self.name) return;
-  } finally {
-    asking.close();
-  }
-  throw new HamletError("reset.refused", "nothing was reset", { hint: "only its name resets it", exitCode: 3 });
 }

@@ -37,7 +37,8 @@ test("only root of a device may look and act; on any other computer that is what
       JSON.stringify({ board: "nuc", version: "1.0", builtS: 1 }),
     );
     await expect(ownBootControl({ root, userId: 1000 })).rejects.toMatchObject({
-      code: "boot.needsRoot",
+      code: "device.needsRoot",
+      exitCode: 2,
       hint: expect.stringContaining("as root"),
     });
     await expect(ownBootControl({ root, userId: 0 })).resolves.toHaveProperty("commit");

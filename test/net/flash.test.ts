@@ -138,7 +138,7 @@ describe.skipIf(lacks("root", "losetup"))("on a loop device", () => {
       const [code] = await once(child, "close");
       return { code, told };
     };
-    expect(await type("y\n")).toMatchObject({ code: 1, told: expect.stringContaining("nothing was written") });
+    expect(await type("y\n")).toMatchObject({ code: 3, told: expect.stringContaining("nothing was written") });
     expect((await readCard(0, mib)).equals(Buffer.alloc(mib, 0xa5))).toBe(true);
     expect(await type("yes\n")).toMatchObject({ code: 0 });
     expect(await isComplete()).toBe(true);
