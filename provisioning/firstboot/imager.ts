@@ -10,6 +10,7 @@ import type { Log } from "../../system/log.ts";
 import { type ImagerSaid, ImagerWishes, readImagerFiles } from "../imager.ts";
 import { readPast } from "./past.ts";
 import type { Paths } from "./paths.ts";
+import { wipe } from "./wipe.ts";
 
 export type FromImager = { wishes: ImagerWishes; trouble?: HamletError };
 
@@ -96,22 +97,6 @@ async function readText(path: string): Promise<string> {
   } finally {
     await file.close();
   }
-}
-
-/** In place first, so that the same sectors lose the secret. */
-async function wipe(path: string): Promise<void> {
-  const file = await open(path, "r+");
-  try {
-    const { size } = await file.stat();
-    for (let at = 0; at < size; at += maxBytes) {
-      const length = Math.min(maxBytes, size - at);
-      await file.write(Buffer.alloc(length), 0, length, at);
-    }
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rm(path);
 }
 
 /** Imager's own `cmdline.txt`, for cloud-init. One that says anything else is somebody's. */

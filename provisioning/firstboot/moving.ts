@@ -1,14 +1,14 @@
 // An identity that moves to another disk (`hamlet install`) is never in two places, and never in none for good. The mark on
 // this disk names the other one; that disk's partition table, written last, is the moment at which the move has happened.
 // Whoever finds the mark, the installer at its end or the next boot after a power cut, decides by that table.
-import { chown, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { chown, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { z } from "zod";
-import { errnoOf } from "../../system/error.ts";
 import { readJson, writeJson } from "../../system/files.ts";
 import type { Paths } from "./paths.ts";
 import type { Owner } from "./settle.ts";
+import { isThere, wipe, wipeInside } from "./wipe.ts";
 
 export const Moving = z.strictObject({
   v: z.literal(1),
@@ -60,8 +60,7 @@ export async function settleMove(paths: Paths, agent: Owner): Promise<MoveOutcom
   }
   if (await isThere(paths.identity)) {
     // Provisioned anew since then: this stick is another device now, and who it was is not coming back.
-    await wipeFolder(paths.hiddenAgent);
-    await rm(paths.hiddenAgent, { recursive: true, force: true });
+    await wipe(paths.hiddenAgent);
     await rm(paths.moving, { force: true });
     return "none";
   }
@@ -86,12 +85,11 @@ export async function settleMove(paths: Paths, agent: Owner): Promise<MoveOutcom
 
 /** Nothing of who this was stays here. The hidden folder last: while it is there this is done again. */
 async function forget(paths: Paths, agent: Owner): Promise<void> {
-  await wipeFolder(paths.rootFolder, [paths.moving, paths.hiddenAgent]);
+  await wipeInside(paths.rootFolder, [paths.moving, paths.hiddenAgent]);
   for (const path of [paths.machineId, paths.hostname]) await rm(path, { force: true });
-  await wipeFolder(paths.agentFolder);
+  await wipeInside(paths.agentFolder);
   await makeAgentFolder(paths, agent);
-  await wipeFolder(paths.hiddenAgent);
-  await rm(paths.hiddenAgent, { recursive: true, force: true });
+  await wipe(paths.hiddenAgent);
   await syncFolders(paths);
 }
 
@@ -144,32 +142,6 @@ async function readTable(path: string): Promise<Disk["table"]> {
   }
 }
 
-/** Overwritten before it is removed, as well as a drive lets us: keys are in it. `kept` stays. */
-async function wipeFolder(folder: string, kept: readonly string[] = []): Promise<void> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw error;
-  });
-  for (const entry of entries) {
-    const path = join(folder, entry.name);
-    if (kept.includes(path)) continue;
-    if (entry.isDirectory()) await wipeFolder(path);
-    else if (entry.isFile()) await overwrite(path);
-    await rm(path, { recursive: true, force: true });
-  }
-}
-
-async function overwrite(path: string): Promise<void> {
-  const file = await open(path, "r+");
-  try {
-    const { size } = await file.stat();
-    await file.write(Buffer.alloc(size), 0, size, 0);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
 async function makeAgentFolder(paths: Paths, { uid, gid }: Owner): Promise<void> {
   await mkdir(paths.agentFolder, { recursive: true, mode: 0o700 });
   await chown(paths.agentFolder, uid, gid);
@@ -186,9 +158,3 @@ async function syncFolders(paths: Paths): Promise<void> {
     }
   }
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
