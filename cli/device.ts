@@ -157,19 +157,26 @@ async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device
   };
 }
 
-/** The program's exit code, once all that it said has been passed on. Ctrl-C ends it. */
+/** The program's exit code, once all that it said has been passed on. Ctrl-C ends it, and so does a `stdout` that takes no more. */
 export async function runThrough(program: Exec, stdout: NodeJS.WritableStream = process.stdout): Promise<number> {
   program.stdin.end();
   program.stdout.pipe(stdout, { end: false });
   program.stderr.pipe(process.stderr, { end: false });
   const stop = () => program.kill();
+  const drop = () => {
+    program.kill();
+    // Nobody reads it any more, and unread it would never end.
+    program.stdout.resume();
+  };
   process.on("SIGINT", stop).on("SIGTERM", stop);
+  stdout.on("error", drop);
   try {
     const code = await program.exit;
     await Promise.allSettled([finished(program.stdout), finished(program.stderr)]);
     return code;
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
+    stdout.off("error", drop);
   }
 }
 

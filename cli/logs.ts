@@ -1,15 +1,16 @@
 // `logs [--follow] [--since 1h]`: what the device's programs said; `--bundle <file>`: all that a bug report needs, without secrets.
-import { createWriteStream, existsSync } from "node:fs";
-import { rename, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
+import { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { localDoors } from "../image/lab/channel/doors.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { parseDuration } from "../provisioning/token.ts";
 import { systemClock } from "../system/clock.ts";
 import { run } from "../system/command.ts";
-import { HamletError } from "../system/error.ts";
-import { writeFileAtomic } from "../system/files.ts";
-import { type Command, text } from "./command.ts";
+import { errnoOf, HamletError } from "../system/error.ts";
+import { replaceFile } from "../system/files.ts";
+import { type Command, text, usageError } from "./command.ts";
 import { type Device, deviceOption, findDevice, localDevice, runThrough, takesNoOrders } from "./device.ts";
 import { makeLogBundle } from "./log-bundle.ts";
 
@@ -28,9 +29,12 @@ tokens are left out; look through it before you send it, for it names your devic
     bundle: { type: "string", argument: "file", describe: "write a .tar.gz instead; - is stdout" },
   },
   async run({ values }, { note }) {
+    const bundle = text(values, "bundle");
+    if (bundle !== undefined && (values["follow"] || values["since"] !== undefined)) {
+      throw usageError(logs, "--bundle takes the whole journal of this boot: --since and --follow do not go with it");
+    }
     const device = await findDeviceWithPrograms(text(values, "device"));
     try {
-      const bundle = text(values, "bundle");
       if (bundle === undefined) return await device.exec(journalOf(text(values, "since"), values["follow"] === true));
       if (device.isHere) await writeBundle(bundle, await bundleHere(device));
       else await fetchBundle(bundle, device);
@@ -75,24 +79,36 @@ const bundleHere = (device: Device): Promise<Buffer> =>
   });
 
 async function writeBundle(path: string, bundle: Buffer): Promise<void> {
-  if (path !== "-") return writeFileAtomic(path, bundle);
+  if (path !== "-") return keep(path, (file) => file.writeFile(bundle));
   await new Promise<void>((resolve, reject) => {
     process.stdout.write(bundle, (error) => (error ? reject(error) : resolve()));
   });
 }
 
-/** Made on the device, where its secrets are known; here it arrives without them. */
-async function fetchBundle(path: string, { exec, found }: WithPrograms): Promise<void> {
-  const partial = `${path}.partial`;
-  const output = path === "-" ? process.stdout : createWriteStream(partial, { mode: 0o600 });
-  try {
+/** Made on the device, where its secrets are known; here it arrives without them. Exported for its test. */
+export async function fetchBundle(path: string, { exec, found }: Pick<WithPrograms, "exec" | "found">): Promise<void> {
+  const fetch = async (output: NodeJS.WritableStream) => {
     const code = await exec(["hamlet", "logs", "--bundle", "-"], output);
     if (code !== 0) throw new HamletError("command.failed", `${found} could not make its archive (exit ${code})`);
-    if (output === process.stdout) return;
-    output.end();
-    await finished(output);
-    await rename(partial, path);
-  } finally {
-    await rm(partial, { force: true });
-  }
+  };
+  if (path === "-") return fetch(process.stdout);
+  await keep(path, async (file) => {
+    const output = new Writable({
+      write: (chunk: Buffer, _, done) => void file.writeFile(chunk).then(() => done(), done),
+    });
+    const written = finished(output);
+    // What stops the writing also ends the program, and is the cause of what it says then.
+    await Promise.all([written, fetch(output).finally(() => output.end())]);
+  });
+}
+
+/** The archive, whole or not at all. Throws `file.full` or `file.unreadable`. */
+async function keep(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
+  await replaceFile(path, write).catch((cause: unknown) => {
+    if (cause instanceof HamletError || errnoOf(cause) === undefined) throw cause;
+    throw new HamletError("file.unreadable", `cannot write ${path}`, {
+      hint: "name a file in a folder that is there and that you may write to",
+      cause,
+    });
+  });
 }

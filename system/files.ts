@@ -1,31 +1,44 @@
 // State on disk: written whole or not at all, and read through a schema.
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { z } from "zod";
 import { errnoOf, HamletError } from "./error.ts";
 
-/** Replaces `path` by `content`: temporary file, fsync, rename, fsync of the folder. Throws `file.full` or the system's error. */
+/** Replaces `path` by `content`, in a folder that is made if need be. Throws `file.full` or the system's error. */
 export async function writeFileAtomic(
   path: string,
   content: string | Uint8Array,
+  how?: { mode?: number },
+): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await replaceFile(path, (file) => file.writeFile(content), how);
+}
+
+/**
+ * Replaces `path` by what `write` puts into a new file: fsync, rename, fsync of the folder. If it rejects, all is as before.
+ * Throws `file.full` or the system's error.
+ */
+export async function replaceFile(
+  path: string,
+  write: (file: FileHandle) => Promise<void>,
   { mode = 0o600 } = {},
 ): Promise<void> {
-  const folder = dirname(path);
-  await mkdir(folder, { recursive: true });
+  // New and by chance: whoever may write to this folder too has not laid a link in its place.
   const temporary = `${path}.${randomBytes(4).toString("hex")}.tmp`;
   try {
     const file = await open(temporary, "wx", mode);
     try {
-      await file.writeFile(content);
+      await write(file);
       await file.sync();
     } finally {
       await file.close();
     }
     await rename(temporary, path);
-    await syncFolder(folder);
+    await syncFolder(dirname(path));
   } catch (cause) {
-    await rm(temporary, { force: true });
+    // What stopped the writing is the news, not what the removal says after it.
+    await rm(temporary, { force: true }).catch(() => {});
     if (errnoOf(cause) === "ENOSPC" || errnoOf(cause) === "EDQUOT") {
       throw new HamletError("file.full", `no space left to write ${path}`, {
         cause,
