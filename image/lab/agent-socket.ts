@@ -1,12 +1,11 @@
 // HTTP to a unix socket in a machine: how the lab, and commands through it, speak with an agent.
 import { request } from "node:http";
 import { text } from "node:stream/consumers";
+import { agentSocket, type Doors } from "../../system/doors.ts";
 import { HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
-import type { Doors } from "./channel/doors.ts";
 import { StatusGist } from "./sight.ts";
 
-export const agentSocket = "/run/hamlet/agent.sock";
 /** An emulated device under load takes seconds for what takes milliseconds on real hardware. */
 const deadlineMs = 15_000;
 

@@ -2,9 +2,9 @@
 import { join } from "node:path";
 import { type Clock, every } from "../../system/clock.ts";
 import type { Run } from "../../system/command.ts";
+import type { Doors } from "../../system/doors.ts";
 import type { Log } from "../../system/log.ts";
 import type { Accelerator } from "./accelerator.ts";
-import type { Doors } from "./channel/doors.ts";
 import { type LabDevice, labDevices, unknownDevice } from "./devices.ts";
 import { labLan } from "./dhcp.ts";
 import { makeDisk } from "./disk.ts";

@@ -1,8 +1,8 @@
 // The host's end of a machine's virtio-serial port. QEMU makes the socket a moment after it starts.
 import { connect, type Socket } from "node:net";
+import type { Doors } from "../../system/doors.ts";
 import { HamletError } from "../../system/error.ts";
 import { type Channel, openChannel } from "./channel/client.ts";
-import type { Doors } from "./channel/doors.ts";
 
 export type MachineChannel = Doors & { isReady(): boolean; close(): void };
 

@@ -1,10 +1,10 @@
 // One device of the lab while it has power and while it has not: its machine, its channel, and what can be seen of it.
 import { open } from "node:fs/promises";
 import { join } from "node:path";
+import type { Doors } from "../../system/doors.ts";
 import { HamletError } from "../../system/error.ts";
 import { askAgent } from "./agent-socket.ts";
 import { labBoard } from "./boards.ts";
-import type { Doors } from "./channel/doors.ts";
 import { type Machine, type MachineSpec, machineFiles, startMachine } from "./machine.ts";
 import { type MachineChannel, openMachineChannel } from "./machine-channel.ts";
 import { startPi } from "./pi.ts";

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseInput } from "../../cli/command.ts";
 import { runThrough } from "../../cli/device.ts";
 import { fetchBundle, logs } from "../../cli/logs.ts";
-import { localDoors } from "../../image/lab/channel/doors.ts";
+import { localDoors } from "../../system/doors.ts";
 import { makeProgress } from "../../system/progress.ts";
 
 let folder: string;

@@ -1,8 +1,8 @@
 // The asking end of a channel: exec and connect in a machine, through its virtio-serial port or the supervisor.
 import { randomUUID } from "node:crypto";
 import { Duplex, PassThrough } from "node:stream";
+import type { Doors } from "../../../system/doors.ts";
 import { HamletError } from "../../../system/error.ts";
-import type { Doors } from "./doors.ts";
 import { makeLanes } from "./lanes.ts";
 import { type Message, readMessages, sendMessage } from "./wire.ts";
 

@@ -1,10 +1,10 @@
 // The serving end of a channel: in the machine, where it opens the machine's own doors,
 // and in the supervisor, where it opens those of a machine's channel for a command.
 import type { Duplex } from "node:stream";
+import type { Doors, ExecRequest } from "../../../system/doors.ts";
 import { describeError } from "../../../system/error.ts";
-import type { Doors } from "./doors.ts";
 import { makeLanes } from "./lanes.ts";
-import { type ExecRequest, type Message, readMessages, sendMessage } from "./wire.ts";
+import { type Message, readMessages, sendMessage } from "./wire.ts";
 
 const maxStreams = 64;
 

@@ -3,6 +3,7 @@
 import type { Duplex } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { z } from "zod";
+import { ExecRequest } from "../../../system/doors.ts";
 import { explainIssues, parseJson } from "../../../system/files.ts";
 
 /** A lane is one direction of a stream: 0 towards the program or socket, 1 its output, 2 a program's stderr. */
@@ -10,15 +11,6 @@ export type Lane = 0 | 1 | 2;
 
 const stream = z.int().min(1);
 const lane = z.union([z.literal(0), z.literal(1), z.literal(2)]);
-
-export const ExecRequest = z.strictObject({
-  argv: z.array(z.string()).min(1).max(1000),
-  env: z.record(z.string(), z.string()).optional(),
-  cwd: z.string().optional(),
-  /** Run it on a terminal of this size. */
-  terminal: z.strictObject({ rows: z.int().min(1).max(1000), columns: z.int().min(1).max(1000) }).optional(),
-});
-export type ExecRequest = z.infer<typeof ExecRequest>;
 
 export const Message = z.discriminatedUnion("t", [
   // Who opens the channel names a session; what came before `ready` with that name belongs to an older one.

@@ -1,7 +1,8 @@
 // The lab's hand inside a virtual device: serves exec and connect on the virtio-serial port that only a lab machine has.
 // Its unit needs both a virtual machine and that port, so on a real device, from the same image, it never starts.
+
+import { localDoors } from "../../../system/doors.ts";
 import { makeLog } from "../../../system/log.ts";
-import { localDoors } from "../channel/doors.ts";
 import { serveChannel } from "../channel/server.ts";
 import { openPort } from "./port.ts";
 

@@ -7,9 +7,9 @@ import { type Duplex, duplexPair } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { type Channel, openChannel } from "../../../image/lab/channel/client.ts";
-import { type Doors, type Exec, localDoors } from "../../../image/lab/channel/doors.ts";
 import { serveChannel } from "../../../image/lab/channel/server.ts";
-import type { ExecRequest } from "../../../image/lab/channel/wire.ts";
+import type { ExecRequest } from "../../../system/doors.ts";
+import { type Doors, type Exec, localDoors } from "../../../system/doors.ts";
 
 const [makeChannel, ready] = [
   (doors: Doors = localDoors) => {

@@ -2,8 +2,20 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { connect } from "node:net";
 import type { Duplex, Readable, Writable } from "node:stream";
-import { HamletError } from "../../../system/error.ts";
-import type { ExecRequest } from "./wire.ts";
+import { z } from "zod";
+import { HamletError } from "./error.ts";
+
+/** Where its agent listens, on every device. */
+export const agentSocket = "/run/hamlet/agent.sock";
+
+export const ExecRequest = z.strictObject({
+  argv: z.array(z.string()).min(1).max(1000),
+  env: z.record(z.string(), z.string()).optional(),
+  cwd: z.string().optional(),
+  /** Run it on a terminal of this size. */
+  terminal: z.strictObject({ rows: z.int().min(1).max(1000), columns: z.int().min(1).max(1000) }).optional(),
+});
+export type ExecRequest = z.infer<typeof ExecRequest>;
 
 export type Exec = {
   stdin: Writable;
