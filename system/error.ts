@@ -58,6 +58,7 @@ export type ErrorCode =
   // image/publish
   | "publish.signFailed"
   | "publish.twoOfOneBoard"
+  | "publish.unfinished"
   | "publish.versionTaken"
   // image/flash
   | "flash.deviceFailed"
