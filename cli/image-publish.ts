@@ -15,7 +15,7 @@ export const imagePublish: Command = {
   details: `
 Writes .img.xz, .img.bmap, SHA256SUMS, images.json and os_list.json, beside the images or into -o. Put the folder on any
 web server; people then start: rpi-imager --repo <url>/os_list.json. Imager may set hostname, Wi-Fi and SSH key. A second
-time it does only what is new. Provisioned images are refused: they hold a secret.
+time it does only what is new. Provisioned images and copies of used cards are refused: they hold a secret.
 Whoever checks puts "you <your public key>" into a file and types: ssh-keygen -Y verify -f <file> -I you -n file
 -s SHA256SUMS.sig < SHA256SUMS, then: sha256sum --check --ignore-missing SHA256SUMS.`,
   options: {
@@ -57,7 +57,8 @@ Whoever checks puts "you <your public key>" into a file and types: ssh-keygen -Y
       if (!isSigned) note("SHA256SUMS is not signed: give --sign-key <file>");
       if (text(values, "url") === undefined) note("os_list.json names files of this computer: for others give --url");
     } catch (error) {
-      if (!signal.aborted) throw error;
+      const isHalf = error instanceof HamletError && error.code === "publish.unfinished";
+      if (!signal.aborted || isHalf) throw error;
       progress.end();
       note("stopped: what was published before is as it was");
       return exitCode();

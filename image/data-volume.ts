@@ -1,6 +1,7 @@
 // The data partition's file system: small in an image, a device gives it the rest of its disk on first boot.
 import { rm, truncate, writeFile } from "node:fs/promises";
 import type { Run } from "../system/command.ts";
+import type { ReadAt } from "./read-at.ts";
 
 export type DataVolume = {
   sizeBytes: number;
@@ -46,4 +47,20 @@ export async function makeDataVolume(
   const date = epochS === undefined ? {} : { E2FSPROGS_FAKE_TIME: String(epochS), SOURCE_DATE_EPOCH: String(epochS) };
   await run(argv, { env: { MKE2FS_CONFIG: config, ...date }, timeoutMs: 60_000 });
   await rm(config);
+}
+
+/**
+ * Whether the file system at `firstByte` is as `makeDataVolume` left it at `epochS`: nobody has mounted it, nobody has written
+ * to it. A device's keys lie in it from the first boot on.
+ */
+export async function isDataAsMade(readAt: ReadAt, firstByte: number, epochS: number): Promise<boolean> {
+  const superblock = await readAt(firstByte + 1024, 1024);
+  if (superblock.length < 1024 || superblock.readUInt16LE(56) !== 0xef53) return false;
+  const [mountedS, writtenS, mounts] = [
+    superblock.readUInt32LE(44),
+    superblock.readUInt32LE(48),
+    superblock.readUInt16LE(52),
+  ];
+  const madeS = superblock.readUInt32LE(264);
+  return mounts === 0 && mountedS === 0 && writtenS === madeS && madeS === epochS;
 }

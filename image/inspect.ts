@@ -2,6 +2,7 @@
 
 import { open } from "node:fs/promises";
 import { boardNamed, layoutOf } from "./boards.ts";
+import { isDataAsMade } from "./data-volume.ts";
 import { listFatFolder } from "./fat.ts";
 import { sectorBytes } from "./gpt.ts";
 import type { ImageJson } from "./image-json.ts";
@@ -12,6 +13,7 @@ import { readTable } from "./table.ts";
 export type ImageFacts = ImageJson & {
   partitions: { label: string; number: number; firstByte: number; sizeBytes: number; id: string }[];
   provisionBlock: { offset: number; sizeBytes: number };
+  /** By its block, or by a `data` that a device has used: the block of a card that has booted is blank again. */
   isProvisioned: boolean;
   /** Kernels that the firmware or its loader can start. */
   entries: string[];
@@ -43,12 +45,14 @@ export async function inspectImage(path: string): Promise<ImageFacts> {
         : (await Promise.all(["boot-a", "boot-b"].map(async (label) => ({ label, names: await namesIn(label, "") }))))
             .filter(({ names }) => names.includes("kernel"))
             .map(({ label }) => `${label}/kernel`);
+    const data = partitions.find(({ label }) => label === "data");
+    const isUsed = data !== undefined && !(await isDataAsMade(readAt, data.firstByte, image.builtS));
     return {
       ...image,
       partitions,
       entries: kernels,
       provisionBlock: { offset, sizeBytes: length },
-      isProvisioned: block.toString("latin1").trim() !== "",
+      isProvisioned: isUsed || block.toString("latin1").trim() !== "",
     };
   } finally {
     await file.close();

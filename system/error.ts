@@ -66,6 +66,7 @@ export type ErrorCode =
   // image/publish
   | "publish.signFailed"
   | "publish.twoOfOneBoard"
+  | "publish.unfinished"
   | "publish.versionTaken"
   // image/flash
   | "flash.deviceFailed"

@@ -24,8 +24,11 @@ export type DiskOptions = {
   rename?: Record<string, string>;
   /** What lies in the partition root-a, at most `rootSectors` long. */
   root?: Buffer;
+  /** All six partitions, with these fields of a superblock in `data`. */
+  data?: { mounts?: number; mountedS?: number; writtenS?: number; madeS?: number; magic?: number };
 };
 const rootSectors = 1024;
+const dataSectors = 64;
 
 export const imageFacts: ImageJson = {
   format: 1,
@@ -49,6 +52,10 @@ export async function makeDisk(path: string, options: DiskOptions = {}): Promise
   const gpt = writeGpt(diskBytes / sectorBytes, guidOf("test disk"), [
     { label: "esp", type: espType, guid: guidOf("esp"), firstSector: espFirstSector, sectors: espSectors },
     { label: "root-a", type: linuxType, guid: guidOf("root-a"), firstSector: rootFirstSector, sectors: rootSectors },
+    ...(options.data ? ["verity-a", "root-b", "verity-b", "data"] : []).map((label, index) => ({
+      ...{ label, type: linuxType, guid: guidOf(label), sectors: dataSectors },
+      firstSector: rootFirstSector + rootSectors + index * dataSectors,
+    })),
   ]);
   const file = await open(path, "w");
   try {
@@ -57,10 +64,31 @@ export async function makeDisk(path: string, options: DiskOptions = {}): Promise
     await file.write(gpt.head, 0, gpt.head.length, 0);
     await file.write(esp, 0, esp.length, espFirstSector * sectorBytes);
     if (options.root) await file.write(options.root, 0, options.root.length, rootFirstSector * sectorBytes);
+    if (options.data) {
+      const superblock = superblockOf(options.data);
+      await file.write(
+        superblock,
+        0,
+        superblock.length,
+        (rootFirstSector + rootSectors + 3 * dataSectors) * sectorBytes + 1024,
+      );
+    }
     await file.write(gpt.tail, 0, gpt.tail.length, diskBytes - gpt.tail.length);
   } finally {
     await file.close();
   }
+}
+
+/** Linux, Documentation/filesystems/ext4/super.rst. */
+function superblockOf(data: NonNullable<DiskOptions["data"]>): Buffer {
+  const { mounts = 0, mountedS = 0, writtenS = imageFacts.builtS, madeS = imageFacts.builtS, magic = 0xef53 } = data;
+  const superblock = Buffer.alloc(1024);
+  superblock.writeUInt32LE(mountedS, 0x2c);
+  superblock.writeUInt32LE(writtenS, 0x30);
+  superblock.writeUInt16LE(mounts, 0x34);
+  superblock.writeUInt16LE(magic, 0x38);
+  superblock.writeUInt32LE(madeS, 0x108);
+  return superblock;
 }
 
 function writeFat(files: [path: string, content: Buffer][], options: DiskOptions): Buffer {

@@ -3,9 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { provisionBlockBytes } from "../../image/boards.ts";
+import { isDataAsMade, makeDataVolume } from "../../image/data-volume.ts";
 import { sectorBytes } from "../../image/gpt.ts";
 import { inspectImage } from "../../image/inspect.ts";
 import { findProvisionBlock, provisionImage, readProvisionBlock } from "../../image/provision.ts";
+import { withReader } from "../../image/read-at.ts";
+import { run } from "../../system/command.ts";
+import { lacks } from "../lacks.ts";
 import { diskBytes, imageFacts, makeDisk } from "./disk.ts";
 
 let folder = "";
@@ -46,6 +50,26 @@ test("inspecting tells what the image is and whether it holds a secret, never th
   expect(facts.isProvisioned).toBe(true);
   expect(facts.partitions.map(({ label }) => label)).toEqual(["esp", "root-a"]);
   expect(JSON.stringify(facts)).not.toContain("SECRET");
+});
+
+test.each([
+  ["was mounted", { mounts: 1, mountedS: 1_700_000_001, writtenS: 1_700_000_001 }],
+  ["was written to by a tool that mounts nothing", { writtenS: 1_700_000_001 }],
+  ["was made on another disk by an installation", { writtenS: 1_700_000_001, madeS: 1_700_000_001 }],
+  ["is something else", { magic: 0 }],
+])("a copy of a card whose data %s holds secrets, though its block is blank", async (_, data) => {
+  await makeDisk(image, { data: {} });
+  expect(await inspectImage(image)).toMatchObject({ isProvisioned: false });
+  await makeDisk(image, { data });
+  expect(await inspectImage(image)).toMatchObject({ isProvisioned: true });
+});
+
+test.skipIf(lacks("mke2fs"))("data as it is made is nobody's", async () => {
+  await makeDataVolume(image, { sizeBytes: 32 << 20, uuid: "68616d6c-6574-4000-8000-000064617461", epochS: 1e9 }, run);
+  await withReader(image, async (readAt) => {
+    expect(await isDataAsMade(readAt, 0, 1e9)).toBe(true);
+    expect(await isDataAsMade(readAt, 0, 1e9 + 1)).toBe(false);
+  });
 });
 
 test("the mounted EFI partition of a card does as well", async () => {

@@ -14,7 +14,7 @@ import { type Run, run } from "../../../system/command.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import { lacks } from "../../lacks.ts";
 import { makeCard } from "../card.ts";
-import { imageFacts, makeDisk } from "../disk.ts";
+import { diskBytes, imageFacts, makeDisk } from "../disk.ts";
 import schema from "./imager-os-list.schema.json" with { type: "json" };
 
 // The schema is loose where Raspberry Pi's own lists are (defaults of another type), so ajv need not be strict about it.
@@ -144,6 +144,16 @@ test("a provisioned image is refused before anything is written: it holds a live
   await expect(readdir(out)).rejects.toThrow();
 });
 
+test("the copy of a card that has booted is refused before anything is written, though its block is blank", async () => {
+  await makeDisk(nuc(), { data: { mounts: 1, mountedS: 1_800_000_000, writtenS: 1_800_000_000 } });
+  await expect(publish()).rejects.toMatchObject({ code: "image.provisioned", exitCode: 3 });
+  await expect(readdir(out)).rejects.toThrow();
+  await makeDisk(nuc(), { data: {} });
+  await truncate(nuc(), diskBytes + 1024);
+  await expect(publish()).rejects.toMatchObject({ code: "image.wrongSize", exitCode: 3 });
+  await expect(readdir(out)).rejects.toThrow();
+});
+
 test("two images of one board are refused, and so is a cut off one", async () => {
   await cp(pi(), join(folder, "other.img"));
   await expect(publish([pi(), join(folder, "other.img")])).rejects.toMatchObject({ code: "publish.twoOfOneBoard" });
@@ -169,6 +179,43 @@ test("a publish that ends in the midst leaves the old list and all that it names
   await expect(publish([pi(), pi("rpi3")], {}, dies)).rejects.toThrow("out of memory");
   expect(sh("sha256sum *")).toBe(before);
   expect((await readdir(out)).filter((name) => name.startsWith("."))).toEqual([]);
+});
+
+test("a replacement that is stopped before all is made has replaced nothing", async () => {
+  await publish();
+  const before = sh("sha256sum *");
+  await makePi("rpi4", "cd".repeat(32));
+  await makeDisk(nuc(), { image: { inputs: "cd".repeat(32) } });
+  const over = new AbortController();
+  let packed = 0;
+  const stopsLate: Run = async (argv, options) => {
+    const result = await run(argv, options);
+    if (++packed === 2) over.abort();
+    return result;
+  };
+  const stopped = publishImages(
+    [pi(), nuc()],
+    out,
+    { ...defaults, isReplacing: true },
+    {
+      ...{ run: stopsLate, signal: over.signal, progress: silentProgress },
+    },
+  );
+  await expect(stopped).rejects.toMatchObject({ name: "AbortError" });
+  expect(packed).toBe(2);
+  expect(sh("sha256sum *")).toBe(before);
+  expect((await readdir(out)).filter((name) => name.startsWith("."))).toEqual([]);
+});
+
+test("what is replaced only in part is told as such, and publishing again finishes it", async () => {
+  await mkdir(join(out, "os_list.json"), { recursive: true });
+  await expect(publish()).rejects.toMatchObject({
+    code: "publish.unfinished",
+    message: expect.stringMatching(/^7 of 8 files/),
+  });
+  await rm(join(out, "os_list.json"), { recursive: true });
+  expect((await publish()).fresh).toEqual([]);
+  expect(await list()).toHaveLength(1);
 });
 
 test("an image that somebody writes to while it is published is not published", async () => {

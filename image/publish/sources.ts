@@ -1,0 +1,61 @@
+// The images that are to be published: looked at, and refused, before anything is written.
+import { stat } from "node:fs/promises";
+import { basename } from "node:path";
+import { HamletError } from "../../system/error.ts";
+import type { Progress } from "../../system/progress.ts";
+import { inspectImage } from "../inspect.ts";
+import { type Digest, digestFile } from "./pack.ts";
+import type { PublishedImage } from "./published.ts";
+
+export type Source = { path: string; facts: Awaited<ReturnType<typeof inspectImage>>; digest: Digest };
+
+/** Throws `image.provisioned` and `image.wrongSize` (exit code 3), `publish.twoOfOneBoard` and what reading images throws. */
+export async function readSources(
+  paths: readonly string[],
+  { signal, progress }: { signal: AbortSignal; progress: Progress },
+): Promise<Source[]> {
+  const inspected = [];
+  for (const path of paths) inspected.push({ path, facts: await inspectImage(path) });
+  for (const { path, facts } of inspected) {
+    const other = inspected.find((one) => one.path !== path && one.facts.board === facts.board);
+    if (other) {
+      throw new HamletError("publish.twoOfOneBoard", `${path} and ${other.path} are both for ${facts.board}`, {
+        hint: "name the one that is to be published: hamlet image publish <image> -o <folder>",
+        exitCode: 2,
+      });
+    }
+    const { size } = await stat(path);
+    if (size !== facts.sizeBytes) {
+      throw new HamletError("image.wrongSize", `${path} has ${size} bytes, as an image it had ${facts.sizeBytes}`, {
+        hint: "a copy of a card is a device with its secrets: publish an image as hamlet image build made it",
+        exitCode: 3,
+      });
+    }
+    if (facts.isProvisioned) {
+      throw new HamletError("image.provisioned", `${path} is provisioned: it holds a live secret`, {
+        hint: "publish an image as it was built: hamlet image build makes it anew",
+        exitCode: 3,
+      });
+    }
+  }
+  const sources: Source[] = [];
+  for (const one of inspected) {
+    progress.stage(`reading ${basename(one.path)}`, one.facts.sizeBytes);
+    sources.push({ ...one, digest: await digestFile(one.path, signal, progress) });
+  }
+  return sources;
+}
+
+export const isSame = (one: PublishedImage, { path, digest }: Source) =>
+  one.extractSha256 === digest.sha256 && one.file === `${basename(path)}.xz`;
+
+/** Whoever has downloaded a version must be able to say it to others: what is published under a name stays. */
+export function refuseTaken(source: Source, known: readonly PublishedImage[], folder: string): void {
+  const { board, version } = source.facts;
+  const taken = known.find((one) => one.board === board && one.version === version && !isSame(one, source));
+  if (!taken) return;
+  throw new HamletError("publish.versionTaken", `${folder} has another image of ${board} ${version}`, {
+    hint: "build it with a new --version, or replace what is published with --replace",
+    exitCode: 3,
+  });
+}
