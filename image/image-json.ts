@@ -1,11 +1,13 @@
 // What an image says about itself: `hamlet/image.json` on its EFI partition, beside the provision block.
 import { z } from "zod";
+import { HamletError } from "../system/error.ts";
+import { explainIssues, parseJson } from "../system/files.ts";
 import { BundleJson } from "./bundle/bundle.ts";
 
 export const imageJsonPath = "hamlet/image.json";
 export const provisionPath = "hamlet/provision.json";
 
-export const ImageJson = z.object({
+const ImageJson = z.object({
   format: z.literal(1),
   board: z.string().min(1).max(32),
   version: z.string().min(1).max(64),
@@ -17,3 +19,19 @@ export const ImageJson = z.object({
   relocked: BundleJson.shape.relocked,
 });
 export type ImageJson = z.infer<typeof ImageJson>;
+
+/** What `name` says of itself. Throws `image.notOurs`, with another hint where a newer Hamlet wrote it. */
+export function parseImageJson(bytes: Uint8Array, name: string): ImageJson {
+  const json = parseJson(Buffer.from(bytes).toString("utf8"));
+  const parsed = ImageJson.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const newer = z.object({ format: z.int().gt(1) }).safeParse(json).data;
+  if (newer) {
+    throw new HamletError("image.notOurs", `${name} is of format ${newer.format}, and this Hamlet knows 1`, {
+      hint: "a newer Hamlet made this: update hamlet",
+    });
+  }
+  throw new HamletError("image.notOurs", `${imageJsonPath} of ${name} is not valid: ${explainIssues(parsed.error)}`, {
+    hint: "make an image with `hamlet image build`; this one is damaged or none of ours",
+  });
+}

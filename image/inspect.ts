@@ -1,6 +1,7 @@
 // What is in an image, told from its partition table and its FAT partitions; no secret is ever read into the answer.
 
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
+import { HamletError } from "../system/error.ts";
 import { boardNamed, layoutOf } from "./boards.ts";
 import { isDataAsMade } from "./data-volume.ts";
 import { listFatFolder } from "./fat.ts";
@@ -21,6 +22,11 @@ export type ImageFacts = ImageJson & {
 
 /** Throws `image.notOurs` or `image.truncated`. */
 export async function inspectImage(path: string): Promise<ImageFacts> {
+  if ((await stat(path).catch(() => undefined))?.isDirectory()) {
+    throw new HamletError("image.notOurs", `${path} is a folder, not an image`, {
+      hint: "name the image file in it, or the drive whose partition it shows: hamlet image inspect <image>",
+    });
+  }
   const { image, offset, length } = await findProvisionBlock(path);
   const block = await readProvisionBlock(path);
   const file = await open(path, "r");

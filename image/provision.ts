@@ -4,11 +4,10 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, HamletError } from "../system/error.ts";
-import { explainIssues, parseJson } from "../system/files.ts";
 import { provisionBlockBytes } from "./boards.ts";
 import { type FoundFile, findFatFile } from "./fat.ts";
 import { sectorBytes } from "./gpt.ts";
-import { ImageJson, imageJsonPath, provisionPath } from "./image-json.ts";
+import { type ImageJson, imageJsonPath, parseImageJson, provisionPath } from "./image-json.ts";
 import { type ReadAt, readerOf } from "./read-at.ts";
 import { readTable } from "./table.ts";
 
@@ -57,7 +56,7 @@ async function findInFolder(folder: string): Promise<ProvisionBlock> {
   await using about = await opened(join(folder, imageJsonPath), "r").catch((cause) => {
     throw notOurs(folder, `it has no ${imageJsonPath}`, cause);
   });
-  const image = parseImage(folder, await about.handle.readFile());
+  const image = parseImageJson(await about.handle.readFile(), folder);
   const facts = await stat(path).catch((cause) => {
     throw notOurs(folder, `it has no ${provisionPath}`, cause);
   });
@@ -82,7 +81,7 @@ async function findInImage(handle: FileHandle, path: string): Promise<ProvisionB
   const about = await fileOf(imageJsonPath);
   const [extent] = about.extents;
   if (!extent || about.sizeBytes > 64 << 10) throw notOurs(path, `${imageJsonPath} has ${about.sizeBytes} bytes`);
-  const image = parseImage(path, await readWhole(readAt, path, extent.offset, extent.length));
+  const image = parseImageJson(await readWhole(readAt, path, extent.offset, extent.length), path);
   await refuseTruncated(handle, path, image.sizeBytes);
   const block = await fileOf(provisionPath);
   const [place] = block.extents;
@@ -90,12 +89,6 @@ async function findInImage(handle: FileHandle, path: string): Promise<ProvisionB
     throw notOurs(path, `${provisionPath} is not one piece of ${provisionBlockBytes} bytes`);
   }
   return { offset: place.offset, length: place.length, image, path };
-}
-
-function parseImage(path: string, bytes: Buffer): ImageJson {
-  const parsed = ImageJson.safeParse(parseJson(bytes.toString("utf8")));
-  if (!parsed.success) throw notOurs(path, `its ${imageJsonPath}: ${explainIssues(parsed.error)}`);
-  return parsed.data;
 }
 
 /** A disk has no size as a file; a file that ends early is a download or a copy that did. */

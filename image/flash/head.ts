@@ -1,10 +1,9 @@
 // What the beginning of an image tells: whether it is one of ours, how long it is, and where its partitions lie.
 
 import { HamletError } from "../../system/error.ts";
-import { explainIssues, parseJson } from "../../system/files.ts";
 import { readFatFile } from "../fat.ts";
 import { headSectors, readGpt, sectorBytes } from "../gpt.ts";
-import { ImageJson, imageJsonPath } from "../image-json.ts";
+import { type ImageJson, imageJsonPath, parseImageJson } from "../image-json.ts";
 import { mbrTypes, readMbr } from "../mbr.ts";
 import type { ReadAt } from "../read-at.ts";
 import type { Region } from "./needed.ts";
@@ -24,13 +23,7 @@ export async function readHead(readAt: ReadAt, name: string): Promise<ImageHead>
       hint: "make one with `hamlet image build`; other systems' images are written by dd or their own tool",
     });
   }
-  const parsed = ImageJson.safeParse(parseJson(bytes.toString("utf8")));
-  if (!parsed.success) {
-    throw new HamletError("image.notOurs", `${imageJsonPath} of ${name}: ${explainIssues(parsed.error)}`, {
-      hint: "an image of a newer Hamlet needs a newer Hamlet to write it",
-    });
-  }
-  const image = parsed.data;
+  const image = parseImageJson(bytes, name);
   if (image.sizeBytes % blockBytes !== 0)
     throw new HamletError("image.notOurs", `${name} says it has ${image.sizeBytes} bytes: no whole number of blocks`);
   return { image, regions: regionsOf(partitions, image.sizeBytes) };

@@ -4,12 +4,11 @@ import { constants } from "node:fs";
 import { type FileHandle, open, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, HamletError } from "../../system/error.ts";
-import { parseJson } from "../../system/files.ts";
 import { readFatFile } from "../fat.ts";
 import { usedBytes } from "../flash/needed.ts";
 import { alignedBuffer, blockBytes, pieceBytes, roundUp } from "../flash/pieces.ts";
 import { type Gpt, headSectors, readGpt, sectorBytes } from "../gpt.ts";
-import { ImageJson, imageJsonPath } from "../image-json.ts";
+import { type ImageJson, imageJsonPath, parseImageJson } from "../image-json.ts";
 import type { ReadAt } from "../read-at.ts";
 
 export type OwnDisk = {
@@ -77,9 +76,8 @@ async function readImageJson(read: OwnDisk["read"], path: string): Promise<Image
     return bytes.subarray(offset - from, offset - from + length);
   };
   const bytes = await readFatFile(readAt, 0, imageJsonPath, 64 << 10);
-  const parsed = ImageJson.safeParse(parseJson(bytes?.toString("utf8") ?? ""));
-  if (parsed.success) return parsed.data;
-  throw new HamletError("image.notOurs", `the first partition of ${path} has no valid ${imageJsonPath}`);
+  if (bytes) return parseImageJson(bytes, path);
+  throw new HamletError("image.notOurs", `the first partition of ${path} has no ${imageJsonPath}`);
 }
 
 async function openDirect(path: string): Promise<FileHandle> {

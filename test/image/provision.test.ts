@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { provisionBlockBytes } from "../../image/boards.ts";
 import { isDataAsMade, makeDataVolume } from "../../image/data-volume.ts";
+import { readHead } from "../../image/flash/head.ts";
 import { sectorBytes } from "../../image/gpt.ts";
 import { inspectImage } from "../../image/inspect.ts";
 import { findProvisionBlock, provisionImage, readProvisionBlock } from "../../image/provision.ts";
@@ -122,6 +123,31 @@ test.each([
 ])("a disk %s is refused", async (_, options) => {
   await makeDisk(image, options);
   await expect(findProvisionBlock(image)).rejects.toMatchObject({ code: "image.notOurs" });
+});
+
+test("an image of a newer Hamlet asks for a newer one, on a disk, in a folder and when it is flashed", async () => {
+  const hint = expect.stringMatching(/newer Hamlet made this: update/);
+  const newer = { code: "image.notOurs", message: expect.stringContaining("of format 2"), hint };
+  await makeDisk(image, { image: { format: 2 as 1 } });
+  await expect(findProvisionBlock(image)).rejects.toMatchObject(newer);
+  await expect(withReader(image, (readAt) => readHead(readAt, image))).rejects.toMatchObject(newer);
+  await mkdir(join(folder, "card/hamlet"), { recursive: true });
+  await writeFile(join(folder, "card/hamlet/image.json"), JSON.stringify({ format: 2 }));
+  await expect(findProvisionBlock(join(folder, "card"))).rejects.toMatchObject(newer);
+  const damaged = { code: "image.notOurs", hint: expect.stringContaining("damaged") };
+  await writeFile(join(folder, "card/hamlet/image.json"), JSON.stringify({ format: "2" }));
+  await expect(findProvisionBlock(join(folder, "card"))).rejects.toMatchObject(damaged);
+});
+
+test("a folder is not inspected, and the hint says what is", async () => {
+  await mkdir(join(folder, "card/hamlet"), { recursive: true });
+  await writeFile(join(folder, "card/hamlet/image.json"), JSON.stringify(imageFacts));
+  await writeFile(join(folder, "card/hamlet/provision.json"), Buffer.alloc(provisionBlockBytes, "\n"));
+  await expect(inspectImage(join(folder, "card"))).rejects.toMatchObject({
+    code: "image.notOurs",
+    message: expect.stringContaining("is a folder"),
+    hint: expect.stringContaining("name the image file"),
+  });
 });
 
 test("a damaged partition table is refused", async () => {
