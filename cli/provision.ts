@@ -8,8 +8,8 @@ import {
   blankProvisionBlock,
   encodeProvisionFile,
   type Network,
-  neighborhoodIn,
   type ProvisionFile,
+  provisionFileIn,
   requireBoard,
 } from "../provisioning/provision-file.ts";
 import { TokenCertificate } from "../provisioning/token.ts";
@@ -35,7 +35,10 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
       argument: "copy",
       describe: "leave the image as it is and provision a copy of it",
     },
-    force: { type: "boolean", describe: "also take it from another neighborhood that it is provisioned for" },
+    force: {
+      type: "boolean",
+      describe: "also if it is provisioned for another neighborhood, or the copy for another name",
+    },
     neighborhood: { type: "string", argument: "folder", describe: "the folder that hamlet init made" },
     token: { type: "string", argument: "file", describe: "a token by hamlet token create; needs no passphrase" },
     name: { type: "string", argument: "name", describe: "what people call the device: a-z, 0-9 and -" },
@@ -49,8 +52,9 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
     "wifi-ssid": {
       type: "string",
       argument: "ssid",
-      describe: "Wi-Fi to join; its password from the file or HAMLET_WIFI_PASSWORD",
+      describe: "Wi-Fi to join; its password from --wifi-password-file or HAMLET_WIFI_PASSWORD, else --wifi-open",
     },
+    "wifi-open": { type: "boolean", describe: "the Wi-Fi has no password: anyone may offer one of its name" },
     "wifi-password-file": { type: "string", argument: "file", describe: "file with the Wi-Fi password" },
     "wifi-country": { type: "string", argument: "DE", describe: "country whose channels are allowed" },
     address: { type: "string", argument: "ip/prefix", describe: "static address instead of DHCP, as 192.168.1.5/24" },
@@ -81,7 +85,10 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
 
     const file = planProvision(token, { ...wishes, board: image.board });
     await verifyProvision(file);
-    if (values["force"] !== true) refuseOtherNeighborhood(current, file, target);
+    if (values["force"] !== true) {
+      refuseOtherNeighborhood(current, file, target);
+      if (isCopyThere) refuseOtherDevice(current, file, target);
+    }
     const block = encodeProvisionFile(file);
     const { board, offset } =
       copy === undefined || isCopyThere
@@ -107,10 +114,20 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
 
 /** Throws `provision.otherNeighborhood`: its token is good for one device, and would be lost. */
 function refuseOtherNeighborhood(block: Uint8Array, file: ProvisionFile, target: string): void {
-  const other = neighborhoodIn(block);
+  const other = provisionFileIn(block)?.neighborhood;
   if (other === undefined || other.id === file.neighborhood.id) return;
   throw new HamletError("provision.otherNeighborhood", `${target} is provisioned for ${other.name} already`, {
     hint: `look whether it is the right one; --force makes it one of ${file.neighborhood.name}`,
+    exitCode: 3,
+  });
+}
+
+/** Throws `provision.otherDevice`: a copy that waits for its card is easily named by mistake, and its token would be lost. */
+function refuseOtherDevice(block: Uint8Array, file: ProvisionFile, target: string): void {
+  const other = provisionFileIn(block)?.name;
+  if (other === undefined || other === file.name) return;
+  throw new HamletError("provision.otherDevice", `${target} is ${other} of ${file.neighborhood.name} already`, {
+    hint: `name another file with -o; --force makes it ${file.name ?? "a device without a name"}`,
     exitCode: 3,
   });
 }
@@ -180,6 +197,17 @@ async function readNetwork(values: Values, dns: string[] | undefined): Promise<N
     passwordPath === undefined
       ? process.env["HAMLET_WIFI_PASSWORD"]
       : withoutLineEnd(await readSecretFile(passwordPath));
+  const isOpen = values["wifi-open"] === true;
+  if (ssid === undefined && isOpen) throw usageError(provision, "--wifi-ssid is missing");
+  // A forgotten password would join whoever calls his network the same.
+  if (ssid !== undefined && !password && !isOpen) {
+    throw usageError(
+      provision,
+      `the password of ${ssid} is missing: give --wifi-password-file, HAMLET_WIFI_PASSWORD, or --wifi-open if it has none`,
+    );
+  }
+  if (password && isOpen)
+    throw usageError(provision, "--wifi-open is for a Wi-Fi without a password, and there is one");
   const network: Network = {
     ...(ssid !== undefined && { wifi: { ssid, ...keyOf(password), ...(country && { country }) } }),
     ...(address !== undefined && {

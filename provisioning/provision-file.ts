@@ -113,10 +113,10 @@ export function decodeProvisionFile(bytes: Uint8Array): ProvisionFile {
   return check(json);
 }
 
-/** The neighborhood that a block names, if it holds a provision file at all. */
-export function neighborhoodIn(bytes: Uint8Array): ProvisionFile["neighborhood"] | undefined {
+/** What a block holds, if it is a provision file at all. */
+export function provisionFileIn(bytes: Uint8Array): ProvisionFile | undefined {
   try {
-    return decodeProvisionFile(bytes).neighborhood;
+    return decodeProvisionFile(bytes);
   } catch {
     return undefined;
   }

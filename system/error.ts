@@ -28,6 +28,7 @@ export type ErrorCode =
   | "provision.invalid"
   | "provision.tooLarge"
   | "provision.wrongBoard"
+  | "provision.otherDevice"
   | "provision.otherNeighborhood"
   | "imager.invalid"
   | "imager.refused"

@@ -213,6 +213,41 @@ test("any number of devices come from one image, which stays as it was built", a
   expect((await readdir(home)).filter((name) => name.endsWith(".tmp"))).toEqual([]);
 });
 
+test("a copy that is one device does not become another by mistake", async () => {
+  const [image, attic] = [join(home, "disk.img"), join(home, "attic.img")];
+  const words = [image, "-o", attic, "--neighborhood", elm];
+  await run(provision, [...words, "--name", "attic"]);
+  const before = await readProvisionBlock(attic);
+  const refused = {
+    code: "provision.otherDevice",
+    exitCode: 3,
+    message: expect.stringContaining("attic of Elm Street"),
+  };
+  await expect(run(provision, [...words, "--name", "cellar"])).rejects.toMatchObject(refused);
+  await expect(run(provision, words)).rejects.toMatchObject(refused);
+  expect((await readProvisionBlock(attic)).equals(before)).toBe(true);
+  await run(provision, [...words, "--name", "cellar", "--force"]);
+  expect(decodeProvisionFile(await readProvisionBlock(attic)).name).toBe("cellar");
+});
+
+test("a Wi-Fi without a password is joined only by who says that it is open", async () => {
+  await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
+  await writeFile(join(home, "empty"), "\n");
+  const words = [card, "--neighborhood", elm, "--name", "attic"];
+  for (const wrong of [
+    ["--wifi-ssid", "home"],
+    ["--wifi-ssid", "home", "--wifi-password-file", join(home, "empty")],
+    ["--wifi-ssid", "home", "--wifi-password-file", join(home, "wifi"), "--wifi-open"],
+    ["--wifi-open"],
+  ]) {
+    await expect(run(provision, [...words, ...wrong])).rejects.toMatchObject({ code: "usage.invalid", exitCode: 2 });
+  }
+  expect(await block()).toEqual(blankProvisionBlock());
+  await run(provision, [...words, "--wifi-ssid", "home", "--wifi-open"]);
+  expect((await provisioned()).network).toEqual({ wifi: { ssid: "home" } });
+  await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
+});
+
 test("a copy never replaces a file that is something else", async () => {
   const image = join(home, "disk.img");
   await writeFile(join(home, "thesis.img"), "years of work");
