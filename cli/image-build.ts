@@ -1,9 +1,8 @@
 // `image build --board nuc -o out/`: packages of Debian or NixOS and our programs become a flashable image.
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { assembleImage, imageName, sbomBeside } from "../image/assemble.ts";
-import { bmapText } from "../image/bmap.ts";
+import { imageName } from "../image/assemble.ts";
 import { type Board, boardNamed, boardNames } from "../image/boards.ts";
 import { type Bundle, Version } from "../image/bundle/bundle.ts";
 import { buildDebianBundle } from "../image/bundle/debian.ts";
@@ -11,12 +10,11 @@ import { removeLeftovers } from "../image/bundle/leftovers.ts";
 import { describeDifference } from "../image/bundle/lock.ts";
 import { buildNixosBundle } from "../image/bundle/nixos.ts";
 import { npmPackages } from "../image/bundle/npm.ts";
-import { mapImage } from "../image/flash/map.ts";
 import { inspectImage } from "../image/inspect.ts";
+import { completeImage, replaceImage } from "../image/output.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { type Run, run } from "../system/command.ts";
 import { HamletError } from "../system/error.ts";
-import { writeFileAtomic } from "../system/files.ts";
 import { type Command, text, usageError, type Values } from "./command.ts";
 import { hearStop } from "./stop.ts";
 
@@ -67,6 +65,7 @@ With --base nixos Nix builds the system, on any Linux that has Nix.`,
       Date.now(),
     );
     const work = await mkdtemp(join(tmpdir(), "hamlet-programs-"));
+    let isBuilt = false;
     try {
       const { programs, sources } = await buildAll(work).catch(notBuilt);
       const agent = text(values, "agent");
@@ -84,16 +83,10 @@ With --base nixos Nix builds the system, on any Linux that has Nix.`,
       signal.throwIfAborted();
       const there = await inspectImage(output).catch(() => undefined);
       const unchanged = there?.inputs === bundle.inputs && !there.isProvisioned;
-      if (!unchanged) await assembleImage(bundle, output, abortable, progress);
-      const sbom = bundle.files["sbom.cdx.json"] && join(bundle.folder, "sbom.cdx.json");
-      if (sbom) await writeFileAtomic(sbomBeside(output), await readFile(sbom), { mode: 0o644 });
-      else await rm(sbomBeside(output), { force: true });
-      // From the image as it is: a map that is missing or of an earlier image is made anew.
-      const map = `${output}.bmap`;
-      if (!unchanged || (await stat(map).catch(() => undefined)) === undefined) {
-        progress.stage("mapping what a card must hold");
-        await writeFileAtomic(map, bmapText(await mapImage(output)), { mode: 0o644 });
-      }
+      if (!unchanged) await replaceImage(bundle, output, abortable, progress);
+      isBuilt = true;
+      signal.throwIfAborted();
+      await completeImage(bundle, output, progress);
       progress.end();
       if (bundle.relocked) {
         note("relocked: not all that is locked could be had, so this image is made from:");
@@ -103,7 +96,7 @@ With --base nixos Nix builds the system, on any Linux that has Nix.`,
     } catch (error) {
       if (!signal.aborted) throw error;
       progress.end();
-      note("stopped: the image was not built");
+      note(stoppedNote(output, isBuilt));
       return exitCode();
     } finally {
       await rm(work, { recursive: true, force: true });
@@ -130,6 +123,11 @@ export function readBase(values: Values, board: Board): "debian" | "nixos" {
     exitCode: 2,
   });
 }
+
+export const stoppedNote = (output: string, isBuilt: boolean): string =>
+  isBuilt
+    ? `stopped: ${output} is built, what belongs beside it may be missing; build again to make that`
+    : "stopped: the image was not built";
 
 const notBuilt = (cause: unknown): never => {
   throw new HamletError("build.failed", "the programs could not be bundled", {
