@@ -22,8 +22,12 @@ const isGone = async (pid: number): Promise<boolean> => {
   return state === "" || state.includes(") Z ");
 };
 
-/** A shell with a child in the background that holds the pipes open, and one in the foreground. */
-const family = (before = "") => ["sh", "-c", `${before} sleep 60 & echo $! > child; sleep 60; true`] as const;
+/**
+ * A shell with a child in the background that holds the pipes open, and one in the foreground. That one tells of the other:
+ * a signal that came before it was there would have to wait for its end.
+ */
+const family = (before = "") =>
+  ["sh", "-c", `${before} sleep 60 & sh -c 'echo "$0" > child; exec sleep 60' $!; true`] as const;
 
 test("a timeout ends the program's children with it", async () => {
   const running = run(family(), { cwd: folder, ownGroup: true, timeoutMs: 500 });
