@@ -11,6 +11,7 @@ import { labBoardNames } from "../image/lab/boards.ts";
 import type { LabStatus } from "../image/lab/status.ts";
 import { bootLab, deviceOf } from "./boot/lab.ts";
 import { rebuild } from "./boot/rebuild.ts";
+import { proveTrial } from "./boot/trial.ts";
 import { Neighborhood } from "./sim/neighborhood.ts";
 
 type Case = { name: string; seed: number; run(): Promise<void> };
@@ -46,6 +47,7 @@ const cases: Case[] = [
     .filter((board) => boardNamed(board).builders.includes("debian"))
     .map((board) => ({ name: `boards/rebuild-${board}`, seed: 0, run: () => buildTwice(board) })),
   ...labBoardNames.map((board) => ({ name: `boards/boot-${board}`, seed: 0, run: () => bootAlone(board) })),
+  ...labBoardNames.map((board) => ({ name: `boards/trial-${board}`, seed: 0, run: () => proveTrial(board) })),
 ];
 const done = new Set(
   (existsSync(path) ? readFileSync(path, "utf8").split("\n") : [])

@@ -1,0 +1,63 @@
+// Boot control on a whole device: under the real systemd-boot, or on a Pi through the emulated firmware. Five starts.
+import assert from "node:assert/strict";
+import { labImage } from "../../cli/lab-start.ts";
+import type { BootState } from "../../image/boot/boot-control.ts";
+import { HamletError } from "../../system/error.ts";
+import { eventually } from "../eventually.ts";
+import { bootLab, type TestLab } from "./lab.ts";
+import { candidatePath, withSecondSlot } from "./second-slot.ts";
+
+// As long as 0.1.0, and newer than any of the like.
+const newer = "9.1.0";
+
+/** A bad trial leads back to the old slot and says why; a good one is committed and outlives a power cut. Throws otherwise. */
+export async function proveTrial(board: string): Promise<void> {
+  const slots = await withSecondSlot(await labImage(board), newer);
+  const candidate = slots.isPi ? [newer] : [newer, "--kernel", candidatePath];
+  const trying = { phase: "trying", slot: "b", triesLeft: slots.isPi ? 0 : 2, isMarkedBad: false };
+  try {
+    await using lab = await bootLab({ images: [slots.image], devices: 1 });
+    const first = await stateAfter(lab, "");
+    assert.partialDeepStrictEqual(first.state, { phase: "settled", slot: "a" });
+    await hamletBoot(lab, "try", ...candidate);
+    const trial = await stateAfter(lab, first.boot);
+    assert.partialDeepStrictEqual(trial.state, trying);
+    await hamletBoot(lab, "bad", "--restart");
+    const back = await stateAfter(lab, trial.boot);
+    const reverted = { phase: "reverted", slot: "a", because: "markedBad", trial: { version: newer } };
+    assert.partialDeepStrictEqual(back.state, reverted);
+
+    await hamletBoot(lab, "try", ...candidate);
+    const again = await stateAfter(lab, back.boot);
+    assert.partialDeepStrictEqual(again.state, trying);
+    await hamletBoot(lab, "commit");
+    await lab.cut("attic");
+    await lab.restore("attic");
+    const settled = await stateAfter(lab, again.boot);
+    assert.partialDeepStrictEqual(settled.state, { phase: "settled", slot: "b" });
+  } finally {
+    await slots.dispose();
+  }
+}
+
+/** The state once the device is up in another boot than `before`. */
+async function stateAfter(lab: TestLab, before: string): Promise<{ state: BootState; boot: string }> {
+  return eventually(
+    async () => {
+      const boot = await lab.on("attic", "cat", "/proc/sys/kernel/random/boot_id");
+      if (boot.code !== 0 || boot.stdout === before) return false;
+      const { code, stdout } = await lab.on("attic", "hamlet", "boot", "status", "--json");
+      return code === 0 && { state: JSON.parse(stdout) as BootState, boot: boot.stdout };
+    },
+    { within: 300_000, every: 1_000 },
+  );
+}
+
+/** A command that restarts the device may lose its connection before it can say that it succeeded. */
+async function hamletBoot(lab: TestLab, ...argv: string[]): Promise<void> {
+  const ended = await lab.on("attic", "hamlet", "boot", ...argv).catch((error) => {
+    if (error instanceof HamletError && error.code === "lab.execFailed") return { code: 0, stderr: "" };
+    throw error;
+  });
+  assert.equal(ended.code, 0, ended.stderr);
+}
