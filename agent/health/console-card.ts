@@ -11,20 +11,24 @@ export type Card = PublicStatus & {
   pagePort: number;
 };
 
-const phases: Record<PublicStatus["phase"], string> = {
-  unprovisioned: "belongs to no neighborhood yet",
-  pending: "asks to join and waits for its owner",
-  member: "is a member",
-};
+function standing(phase: PublicStatus["phase"], neighborhood = "a neighborhood"): string {
+  switch (phase) {
+    case "unprovisioned":
+      return "belongs to no neighborhood yet";
+    case "pending":
+      return `asks to join ${neighborhood}`;
+    case "member":
+      return `is a member of ${neighborhood}`;
+  }
+}
 
 /** ASCII and half blocks, at most 80 columns; with no warning it fits the 25 lines of the oldest screens. */
 export function consoleCard(card: Card): string {
   const { name, board, release, phase, code, neighborhood, addresses, warnings } = card;
   const urls = card.pagePort === 0 ? [] : addresses.map((address) => pageUrl(address, card.pagePort));
-  const whose = neighborhood === undefined ? "" : ` of ${neighborhood}`;
   return [
     "",
-    `Hamlet: ${name} (${board}, release ${release}) ${phases[phase]}${phase === "unprovisioned" ? "" : whose}`,
+    `Hamlet: ${name} (${board}, release ${release}) ${standing(phase, neighborhood)}`,
     ...(phase === "unprovisioned" ? [] : [`adoption code: ${spellCode(code)}`]),
     ...(urls.length === 0
       ? ["no network yet"]

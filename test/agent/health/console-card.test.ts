@@ -32,6 +32,13 @@ test("name, code, addresses, and the page as a QR code with its quiet zone", () 
   expect(modules(text).slice(0, size)).toEqual(data);
 });
 
+test("what a device is to its neighborhood, in each phase", () => {
+  const said = (phase: typeof card.phase | "pending" | "unprovisioned") =>
+    consoleCard({ ...card, phase }).split("\n")[1];
+  expect(said("pending")).toBe("Hamlet: attic (nuc, release 0.1.0) asks to join Elm Street");
+  expect(said("unprovisioned")).toBe("Hamlet: attic (nuc, release 0.1.0) belongs to no neighborhood yet");
+});
+
 test("it fits the smallest screen, 80 by 25", () => {
   const lines = consoleCard(card).split("\n");
   expect(lines.length).toBeLessThanOrEqual(25);
