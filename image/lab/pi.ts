@@ -26,7 +26,8 @@ export function startPi(spec: MachineSpec): Machine {
       qemu = startQemu(piArgv(spec, commandLine), spec.folder);
       const how = await qemu.ended;
       const shown = (await readFile(consoleOf(spec))).subarray(shownBefore).toString("latin1");
-      if (isCut || how !== "exit code 0") return how;
+      // What QEMU said before it ended stands behind its exit code.
+      if (isCut || !/^exit code 0\b/.test(how)) return how;
       if (/reboot: Power down/.test(shown)) return "powered down";
       // A panic and a watchdog reset say nothing of a restart.
       state = afterReset(rebootOnConsole(shown) ?? { kind: "watchdog" });
