@@ -13,6 +13,9 @@ export type Channel = Doors & {
   close(): void;
 };
 
+/** A serial line loses what is said before the kernel has it; an answer may take seconds under emulation. */
+const helloAgainMs = 15_000;
+
 type Open = { done(code: number): void; fail(error: Error): void };
 
 /** Speaks to the service behind `transport`. It may come up later than the transport, and more than once. */
@@ -74,9 +77,15 @@ export function openChannel(transport: Duplex): Channel {
     },
     () => {},
   );
-  transport.on("close", () => failAll("the machine went away"));
+  transport.on("close", () => {
+    clearInterval(again);
+    failAll("the machine went away");
+  });
   transport.on("error", () => failAll("the machine went away"));
   hello();
+  const again = setInterval(() => {
+    if (!isReady) hello();
+  }, helloAgainMs).unref();
 
   const gone = () =>
     new HamletError("lab.execFailed", "the machine's lab service does not answer", {

@@ -3,9 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Duplex, duplexPair } from "node:stream";
+import { Duplex, duplexPair } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type Channel, openChannel } from "../../../image/lab/channel/client.ts";
 import { serveChannel } from "../../../image/lab/channel/server.ts";
 import type { ExecRequest } from "../../../system/doors.ts";
@@ -122,4 +122,30 @@ test("a service that starts anew resets its host: running programs fail, new one
   expect(await program.exit).toBe(0);
   // In a machine systemd ends what the former service had started.
   for (const one of started) one.kill();
+});
+
+test("a hello that was lost is said again, until it is answered", () => {
+  vi.useFakeTimers();
+  try {
+    const said: string[] = [];
+    const line = new Duplex({
+      read() {},
+      write(chunk: Buffer, _encoding, done) {
+        said.push(...String(chunk).split("\n").filter(Boolean));
+        done();
+      },
+    });
+    const channel = openChannel(line);
+    vi.advanceTimersByTime(40_000);
+    const hellos = said.map((text) => JSON.parse(text)).filter(({ t }) => t === "hello");
+    expect(hellos.length).toBeGreaterThan(1);
+    line.emit("data", Buffer.from(`${JSON.stringify({ t: "ready", session: hellos.at(-1).session })}\n`));
+    expect(channel.isReady()).toBe(true);
+    said.length = 0;
+    vi.advanceTimersByTime(40_000);
+    expect(said).toEqual([]);
+    channel.close();
+  } finally {
+    vi.useRealTimers();
+  }
 });
