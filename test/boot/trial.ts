@@ -24,7 +24,7 @@ export async function proveTrial(board: string): Promise<void> {
     assert.partialDeepStrictEqual(trial.state, trying);
     await hamletBoot(lab, "bad", "--restart");
     const back = await stateAfter(lab, trial.boot);
-    const reverted = { phase: "reverted", slot: "a", because: "markedBad", trial: { version: newer } };
+    const reverted = { phase: "reverted", slot: "a", because: "markedBad", trial: { slot: "b" } };
     assert.partialDeepStrictEqual(back.state, reverted);
 
     await hamletBoot(lab, "try", ...candidate);
