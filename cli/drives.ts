@@ -2,6 +2,7 @@
 import { type Drive, megabytes } from "../image/flash/drives.ts";
 import type { Command } from "./command.ts";
 import { confirm, type Terminal } from "./confirm.ts";
+import { table } from "./table.ts";
 
 /** Throws what `confirm` throws. */
 export async function confirmLoss(
@@ -33,15 +34,7 @@ export function drivesTable(drives: readonly Drive[]): string {
     model,
     refused ? `refused: ${refused.message}` : contents.join(", "),
   ]);
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+  return table(rows).join("\n");
 }
 
 /** As `--list --json` gives it. */

@@ -7,9 +7,10 @@ import { sleep } from "../system/clock.ts";
 import { writeFileAtomic } from "../system/files.ts";
 import type { Command, Context } from "./command.ts";
 import { findDevice } from "./device.ts";
-import { isWhole, table } from "./lab.ts";
+import { isWhole } from "./lab.ts";
 import { machineOptions, startFromValues, waitForLab } from "./lab-start.ts";
 import { hearStop } from "./stop.ts";
+import { table } from "./table.ts";
 
 const secondSignalMs = 300;
 

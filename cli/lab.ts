@@ -2,6 +2,7 @@
 import { findLab, type LabClient } from "../image/lab/client.ts";
 import type { LabDeviceStatus, LabStatus } from "../image/lab/status.ts";
 import { type Command, type Input, required } from "./command.ts";
+import { table } from "./table.ts";
 
 /** A command on one device of the running lab: finds both, does it, says it. */
 export function deviceCommand(
@@ -33,6 +34,7 @@ export const isWhole = (status: LabStatus): boolean =>
 
 const columns: [title: string, cell: (device: LabDeviceStatus) => string][] = [
   ["device", ({ name }) => name],
+  ["board", ({ board }) => board],
   ["state", ({ state, isPartitioned }) => (isPartitioned ? `${state}, cable pulled` : state)],
   ["address", ({ address }) => address ?? "-"],
   ["release", ({ release }) => release ?? "-"],
@@ -44,16 +46,6 @@ const columns: [title: string, cell: (device: LabDeviceStatus) => string][] = [
 /** The devices as lines of a table. */
 export function deviceTable(devices: LabDeviceStatus[]): string[] {
   return table([columns.map(([title]) => title), ...devices.map((device) => columns.map(([, cell]) => cell(device)))]);
-}
-
-export function table(rows: string[][]): string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join("  ")
-      .trimEnd(),
-  );
 }
 
 /** What stands behind `--`, or behind the device's name where someone left `--` out. */

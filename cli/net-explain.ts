@@ -4,7 +4,7 @@ import { bytes, duration, milliseconds } from "../dashboard/words.ts";
 import { HamletError } from "../system/error.ts";
 import { type Command, required } from "./command.ts";
 import { deviceOption, findDevice } from "./device.ts";
-import { table } from "./status-table.ts";
+import { filledTable } from "./table.ts";
 
 export const netExplain: Command = {
   usage: "net explain <member>",
@@ -98,5 +98,5 @@ function tried({ candidates, inUse, isTrying }: MemberPath, now: number): string
         : `no handshake, ${duration((now - last.at) / 1000)} ago`,
     endpoint === inUse?.endpoint ? "in use" : endpoint === isTrying ? "being tried" : "",
   ]);
-  return ["endpoints, best first:", table(["endpoint", "leads over", "known from", "result", ""], rows)];
+  return ["endpoints, best first:", filledTable(["endpoint", "leads over", "known from", "result", ""], rows)];
 }

@@ -1,6 +1,7 @@
 // A status as text for a terminal. Pure.
 import type { MemberStatus, Status } from "../agent/status.ts";
 import { bytes, duration, milliseconds, percent } from "../dashboard/words.ts";
+import { filledTable } from "./table.ts";
 
 export function statusText(status: Status, now: number): string {
   const { self, neighborhood, members, pending, neighbors, warnings } = status;
@@ -46,22 +47,10 @@ function memberTable(members: MemberStatus[]): string {
     `${member.board} ${member.release}`,
     member.address,
   ]);
-  return table(
+  return filledTable(
     ["name", "state", "handshake", "round trip", "received", "sent", "cpu", "memory", "temp", "system", "address"],
     rows,
   );
-}
-
-/** Columns two spaces apart; one that is empty in every row is left out. */
-export function table(head: string[], rows: string[][]): string {
-  const shown = head.map((_, column) => column).filter((column) => rows.some((row) => row[column]));
-  const width = (column: number) => Math.max(...[head, ...rows].map((row) => (row[column] ?? "").length));
-  const line = (row: string[], empty = "-") =>
-    shown
-      .map((column) => (row[column] || empty).padEnd(width(column)))
-      .join("  ")
-      .trimEnd();
-  return [line(head, ""), ...rows.map((row) => line(row))].map((text) => `  ${text}`).join("\n");
 }
 
 const grouped = (code: string): string => (code.match(/.{1,4}/g) ?? []).join(" ");

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { explain } from "../../cli/net-explain.ts";
-import { statusText, table } from "../../cli/status-table.ts";
+import { statusText } from "../../cli/status-table.ts";
+import { filledTable } from "../../cli/table.ts";
 import { makeStatusSource } from "../dashboard/status-source.ts";
 
 const now = 1_700_000_000_000;
@@ -40,7 +41,7 @@ test("a device that belongs nowhere yet shows its code and what it waits for", a
 
 test("a column that nobody fills is left out", () => {
   expect(
-    table(
+    filledTable(
       ["a", "b", "c"],
       [
         ["1", "", "3"],
