@@ -9,7 +9,7 @@ import type { Run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
 import { sbomBeside } from "../assemble.ts";
-import { bmapText, parseBmap } from "../bmap.ts";
+import { bmapText } from "../bmap.ts";
 import { mapImage } from "../flash/map.ts";
 import { unpack } from "../flash/unpack.ts";
 
@@ -70,25 +70,11 @@ export async function packImage(
   return { path, ...(await digestFile(path, signal)) };
 }
 
-/** The map beside the image, or a new one if it has none that fits. */
-export async function mapOf(image: string, extractBytes: number, progress: Progress) {
-  const name = `${basename(image)}.bmap`;
-  const text = await readFile(`${image}.bmap`, "utf8").catch(() => undefined);
-  const content = text !== undefined && fits(text, name, extractBytes) ? text : await makeMap(image, progress);
-  return { name, content, sha256: hash("sha256", content, "hex") };
-}
-
-async function makeMap(image: string, progress: Progress): Promise<string> {
+/** A new map: the one beside the image may be of an earlier image of the same size. */
+export async function mapOf(image: string, progress: Progress) {
   progress.stage(`mapping what a card must hold of ${basename(image)}`);
-  return bmapText(await mapImage(image));
-}
-
-function fits(text: string, name: string, extractBytes: number): boolean {
-  try {
-    return parseBmap(text, name).imageBytes === extractBytes;
-  } catch {
-    return false;
-  }
+  const content = bmapText(await mapImage(image));
+  return { name: `${basename(image)}.bmap`, content, sha256: hash("sha256", content, "hex") };
 }
 
 /** The bill of materials that lies beside the image, if one does. */

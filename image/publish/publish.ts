@@ -97,7 +97,7 @@ async function makeOne(
 ): Promise<PublishedImage> {
   const { board, version, inputs, builtS } = facts;
   const file = `${basename(path)}.xz`;
-  const bmap = await mapOf(path, digest.sizeBytes, tools.progress);
+  const bmap = await mapOf(path, tools.progress);
   const sbom = await sbomOf(path);
   let download: Digest;
   if (before) download = { sizeBytes: before.downloadBytes, sha256: before.downloadSha256 };
