@@ -1,6 +1,5 @@
 // A system bundle becomes a disk image: partition table, firmware's FAT partitions, slot a, an empty slot b, and the data
 // partition. Nothing in it depends on the time, the machine or the user: same bundle, same bytes.
-import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, open, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { freshReport, reportPath } from "../provisioning/report.ts";
@@ -14,10 +13,10 @@ import { makeDataVolume } from "./data-volume.ts";
 import { type FatFile, makeFatVolume } from "./fat-volume.ts";
 import { firmwareFiles } from "./firmware-files.ts";
 import { guidOf, sectorBytes } from "./gpt.ts";
+import { copyWithHoles } from "./holes.ts";
 import { type ImageJson, imageJsonPath, provisionPath } from "./image-json.ts";
 import { placePartitions, tableWrites } from "./placement.ts";
 
-const mib = 1 << 20;
 const dataUuid = "68616d6c-6574-4000-8000-000064617461";
 
 export const imageName = (board: string, version: string): string => `hamlet-${board}-${version}.img`;
@@ -35,30 +34,43 @@ export async function assembleImage(bundle: Bundle, output: string, run: Run, pr
     const disk = join(work, "disk");
     await writeFile(disk, "");
     await truncate(disk, placement.diskBytes);
-    const sizeOf = (label: string) => layout.partitions.find((one) => one.label === label)!.sizeMiB * mib;
-    const put = async (label: string, source: string, shown?: Progress) => {
-      const place = placement.partitions.find((one) => one.label === label)!;
-      await refuseTooLarge(source, label, sizeOf(label));
-      await copyInto(source, disk, place.firstSector * sectorBytes, shown);
+    await using file = await open(disk, "r+");
+    const placeOf = (label: string) => {
+      const { firstSector, sectors } = placement.partitions.find((one) => one.label === label)!;
+      return { offset: firstSector * sectorBytes, sizeBytes: sectors * sectorBytes };
     };
-    progress.stage("making the boot partitions");
+    const put = async (label: string, source: string, onProgress?: Progress["at"]) => {
+      const { offset, sizeBytes } = placeOf(label);
+      await refuseTooLarge(source, label, sizeBytes);
+      await copyWithHoles(source, file, offset, onProgress);
+    };
+    progress.stage("writing the image", bundle.files["root.erofs"]?.sizeBytes);
     const ofFirmware = await firmwareFiles(bundle);
-    for (const [index, { label, format }] of layout.partitions.entries()) {
-      if (!format) continue;
+    const parts = layout.partitions.map(async ({ label, format }, index) => {
+      if (!format) return;
       const files = [...(index === 0 ? hamletFiles(bundle, placement.diskBytes) : []), ...(ofFirmware[label] ?? [])];
       const volumeId = guidOf(`hamlet volume ${index > 0 ? label : ""}${bundle.inputs}`).slice(0, 8);
-      const volume = { format, sizeBytes: sizeOf(label), label: volumeLabel(index, label), volumeId, files };
-      await makeFatVolume(join(work, label), { ...volume, epochS: bundle.builtS }, work, run);
-      await put(label, join(work, label));
-      await rm(join(work, label));
-    }
-    const data = { sizeBytes: sizeOf("data"), uuid: dataUuid, epochS: bundle.builtS };
-    await makeDataVolume(join(work, "data"), data, run);
-    await put("data", join(work, "data"));
-    progress.stage("writing the image", bundle.files["root.erofs"]?.sizeBytes);
-    await put("verity-a", join(bundle.folder, "verity.img"));
-    await put("root-a", join(bundle.folder, "root.erofs"), progress);
-    await using file = await open(disk, "r+");
+      const volume = {
+        format,
+        ...placeOf(label),
+        label: volumeLabel(index, label),
+        volumeId,
+        epochS: bundle.builtS,
+        files,
+      };
+      await makeFatVolume(disk, volume, work, run);
+    });
+    const makeData = async () => {
+      const { sizeBytes } = placeOf("data");
+      await makeDataVolume(join(work, "data"), { sizeBytes, uuid: dataUuid, epochS: bundle.builtS }, run);
+      await put("data", join(work, "data"));
+    };
+    await allOf([
+      ...parts,
+      makeData(),
+      put("verity-a", join(bundle.folder, "verity.img")),
+      put("root-a", join(bundle.folder, "root.erofs"), progress.at),
+    ]);
     for (const { offset, bytes } of tableWrites(layout, placement, bundle.inputs)) {
       await file.write(bytes, 0, bytes.length, offset);
     }
@@ -100,21 +112,8 @@ async function refuseTooLarge(source: string, label: string, sizeBytes: number):
   });
 }
 
-/** Copies `source` to `offset` of `target`; what is zero stays a hole. */
-async function copyInto(source: string, target: string, offset: number, progress?: Progress): Promise<void> {
-  const file = await open(target, "r+");
-  try {
-    let at = 0;
-    for await (const chunk of createReadStream(source, { highWaterMark: mib })) {
-      const bytes = chunk as Buffer;
-      if (!isZero(bytes)) await file.write(bytes, 0, bytes.length, offset + at);
-      at += bytes.length;
-      progress?.at(at);
-    }
-  } finally {
-    await file.close();
-  }
+/** Like Promise.all, but nobody is still at work when it fails. */
+async function allOf(tasks: Promise<void>[]): Promise<void> {
+  await Promise.allSettled(tasks);
+  await Promise.all(tasks);
 }
-
-const zeros = Buffer.alloc(mib);
-const isZero = (bytes: Buffer) => bytes.equals(bytes.length === mib ? zeros : zeros.subarray(0, bytes.length));

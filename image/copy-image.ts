@@ -1,10 +1,9 @@
 // A copy of an image that takes no more room than the image: shared blocks where the file system can (Btrfs, XFS, APFS), holes elsewhere.
 import { constants } from "node:fs";
-import { copyFile, type FileHandle, open, rm } from "node:fs/promises";
+import { copyFile, open, rm, stat } from "node:fs/promises";
 import { errnoOf } from "../system/error.ts";
 import type { Progress } from "../system/progress.ts";
-
-const pieceBytes = 1 << 20;
+import { copyWithHoles } from "./holes.ts";
 
 /** Writes `target`, which must not be there yet, readable by its owner only. */
 export async function copyImage(source: string, target: string, progress: Progress): Promise<void> {
@@ -15,29 +14,15 @@ export async function copyImage(source: string, target: string, progress: Progre
   try {
     await using file = await open(target, isCloned ? "r+" : "wx", 0o600);
     await file.chmod(0o600);
-    if (!isCloned) await copyPieces(source, file, progress);
+    if (!isCloned) {
+      progress.stage("copying the image", (await stat(source)).size);
+      // What ends in a hole is as long all the same.
+      await file.truncate(await copyWithHoles(source, file, 0, progress.at));
+      progress.end();
+    }
     await file.sync();
   } catch (error) {
     if (errnoOf(error) !== "EEXIST") await rm(target, { force: true });
     throw error;
   }
-}
-
-async function copyPieces(source: string, target: FileHandle, progress: Progress): Promise<void> {
-  await using from = await open(source, "r");
-  progress.stage("copying the image", (await from.stat()).size);
-  const buffer = Buffer.alloc(pieceBytes);
-  const zeros = Buffer.alloc(pieceBytes);
-  let at = 0;
-  for (;;) {
-    const { bytesRead } = await from.read(buffer, 0, pieceBytes, at);
-    if (bytesRead === 0) break;
-    const piece = buffer.subarray(0, bytesRead);
-    if (!piece.equals(zeros.subarray(0, bytesRead))) await target.write(piece, 0, bytesRead, at);
-    at += bytesRead;
-    progress.at(at);
-  }
-  // What ends in a hole is as long all the same.
-  await target.truncate(at);
-  progress.end();
 }

@@ -2,6 +2,7 @@
 // file system, a slot that is empty, the free clusters of a FAT. Zeros that anything reads are needed like other bytes:
 // in a FAT a zero means "free", in a journal "no older entry", under dm-verity any other byte stops the machine.
 // Pure.
+import { isZero } from "../holes.ts";
 import { blockBytes, roundUp } from "./pieces.ts";
 
 /** A part of the disk that is judged by itself: a partition, or what lies between two. */
@@ -86,14 +87,4 @@ export class Needed {
     const length = Math.min(end, roundUp(this.#state.end, blockBytes)) - offset;
     return length > 0 ? { offset, length } : undefined;
   }
-}
-
-const zeros = Buffer.alloc(64 << 10);
-
-function isZero(bytes: Buffer): boolean {
-  for (let at = 0; at < bytes.length; at += zeros.length) {
-    const part = bytes.subarray(at, at + zeros.length);
-    if (!part.equals(part.length === zeros.length ? zeros : zeros.subarray(0, part.length))) return false;
-  }
-  return true;
 }
