@@ -20,3 +20,14 @@ export async function withReader<T>(path: string, use: (readAt: ReadAt) => Promi
     await file.close();
   }
 }
+
+/** Fills `into` from `offset`, as far as the file goes: what one read gives may be less than there is. */
+export async function readFully(file: FileHandle, into: Buffer, offset: number): Promise<Buffer> {
+  let done = 0;
+  while (done < into.length) {
+    const { bytesRead } = await file.read(into, done, into.length - done, offset + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return into.subarray(0, done);
+}

@@ -98,25 +98,11 @@ export class Drive implements BlockDevice {
   }
 
   async read(into: Buffer, offset: number): Promise<void> {
-    if (offset + into.length > this.sizeBytes) this.#fail("read", this.sizeBytes, undefined);
-    for (let done = 0; done < into.length; ) {
-      const { bytesRead } = await this.#handle
-        .read(into, done, into.length - done, offset + done)
-        .catch((cause: unknown) => this.#fail("read", offset + done, cause));
-      if (bytesRead === 0) this.#fail("read", offset + done, undefined);
-      done += bytesRead;
-    }
+    await this.#all("read", into, offset);
   }
 
   async write(bytes: Buffer, offset: number): Promise<void> {
-    if (offset + bytes.length > this.sizeBytes) this.#fail("write", this.sizeBytes, undefined);
-    for (let done = 0; done < bytes.length; ) {
-      const { bytesWritten } = await this.#handle
-        .write(bytes, done, bytes.length - done, offset + done)
-        .catch((cause: unknown) => this.#fail("write", offset + done, cause));
-      if (bytesWritten === 0) this.#fail("write", offset + done, undefined);
-      done += bytesWritten;
-    }
+    await this.#all("write", bytes, offset);
   }
 
   async flush(): Promise<void> {
@@ -130,6 +116,21 @@ export class Drive implements BlockDevice {
 
   async close(): Promise<void> {
     await this.#handle.close();
+  }
+
+  /** One call may move less than all. */
+  async #all(what: "read" | "write", bytes: Buffer, offset: number): Promise<void> {
+    if (offset + bytes.length > this.sizeBytes) this.#fail(what, this.sizeBytes, undefined);
+    for (let done = 0; done < bytes.length; ) {
+      const [left, at] = [bytes.length - done, offset + done];
+      const moving =
+        what === "read"
+          ? this.#handle.read(bytes, done, left, at).then(({ bytesRead }) => bytesRead)
+          : this.#handle.write(bytes, done, left, at).then(({ bytesWritten }) => bytesWritten);
+      const moved = await moving.catch((cause: unknown) => this.#fail(what, at, cause));
+      if (moved === 0) this.#fail(what, at, undefined);
+      done += moved;
+    }
   }
 
   #fail(what: "read" | "write" | "flush", offset: number | undefined, cause: unknown): never {

@@ -2,10 +2,10 @@
 
 import { HamletError } from "../../system/error.ts";
 import { readFatFile } from "../fat.ts";
-import { headSectors, readGpt, sectorBytes } from "../gpt.ts";
+import { sectorBytes } from "../gpt.ts";
 import { type ImageJson, imageJsonPath, parseImageJson } from "../image-json.ts";
-import { mbrTypes, readMbr } from "../mbr.ts";
 import type { ReadAt } from "../read-at.ts";
+import { readTable } from "../table.ts";
 import type { Region } from "./needed.ts";
 import { blockBytes } from "./pieces.ts";
 
@@ -31,9 +31,7 @@ export async function readHead(readAt: ReadAt, name: string): Promise<ImageHead>
 
 /** In the order of the disk. Of an MBR whose logical partitions lie beyond what can be read now, as far as they are seen. */
 async function readPartitions(readAt: ReadAt): Promise<Region[]> {
-  const gpt = readGpt(await readAt(0, headSectors * sectorBytes))?.partitions;
-  const mbr = gpt ? undefined : (await readMbr(readAt))?.partitions;
-  return (gpt ?? mbr?.filter(({ type }) => type !== mbrTypes.extended) ?? [])
+  return ((await readTable(readAt))?.partitions ?? [])
     .map(({ firstSector, sectors }) => ({ offset: firstSector * sectorBytes, sizeBytes: sectors * sectorBytes }))
     .toSorted((a, b) => a.offset - b.offset);
 }

@@ -4,7 +4,7 @@
 import { createReadStream } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { HamletError } from "../../system/error.ts";
-import type { ReadAt } from "../read-at.ts";
+import { type ReadAt, readFully } from "../read-at.ts";
 import { headBytes, type ImageHead, readHead } from "./head.ts";
 import type { Extent } from "./needed.ts";
 import { Buffers, type Piece, pieceBytes } from "./pieces.ts";
@@ -139,16 +139,6 @@ async function* streamPieces(
 /** `cuts` in ascending order. */
 function nextCut(cuts: readonly number[], at: number): number {
   return cuts.find((cut) => cut > at) ?? Number.POSITIVE_INFINITY;
-}
-
-async function readFully(file: FileHandle, into: Buffer, offset: number): Promise<Buffer> {
-  let done = 0;
-  while (done < into.length) {
-    const { bytesRead } = await file.read(into, done, into.length - done, offset + done);
-    if (bytesRead === 0) break;
-    done += bytesRead;
-  }
-  return into.subarray(0, done);
 }
 
 function wrongSize(name: string, bytes: number, wanted: number): HamletError {

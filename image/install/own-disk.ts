@@ -9,7 +9,7 @@ import { usedBytes } from "../flash/needed.ts";
 import { alignedBuffer, blockBytes, pieceBytes, roundUp } from "../flash/pieces.ts";
 import { type Gpt, headSectors, readGpt, sectorBytes } from "../gpt.ts";
 import { type ImageJson, imageJsonPath, parseImageJson } from "../image-json.ts";
-import type { ReadAt } from "../read-at.ts";
+import { type ReadAt, readFully } from "../read-at.ts";
 
 export type OwnDisk = {
   path: string;
@@ -98,9 +98,6 @@ async function readFrom(path: string, into: Buffer, offset: number): Promise<voi
 }
 
 export async function readWhole(handle: FileHandle, into: Buffer, offset: number): Promise<void> {
-  for (let done = 0; done < into.length; ) {
-    const { bytesRead } = await handle.read(into, done, into.length - done, offset + done);
-    if (bytesRead === 0) throw new HamletError("image.truncated", `a partition ends before byte ${offset + done}`);
-    done += bytesRead;
-  }
+  const { length } = await readFully(handle, into, offset);
+  if (length < into.length) throw new HamletError("image.truncated", `a partition ends before byte ${offset + length}`);
 }
