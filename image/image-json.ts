@@ -1,4 +1,4 @@
-// What an image says about itself: `hamlet/image.json` on its EFI partition, beside the provision block.
+// What an image says about itself: `hamlet/image.json` on its first partition, beside the provision block.
 import { z } from "zod";
 import { HamletError } from "../system/error.ts";
 import { explainIssues, parseJson } from "../system/files.ts";

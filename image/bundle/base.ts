@@ -64,7 +64,7 @@ async function readBase(key: string): Promise<Base | undefined> {
   return facts && { folder, key, epochS: facts.epochS };
 }
 
-/** A base is 320 MB: two of each architecture stay. */
+/** A base is 320 MB: the four used last stay, two for each architecture that people switch between. */
 async function forgetOldBases(): Promise<void> {
   const names = (await readdir(parent())).filter((name) => !/\.[A-Za-z0-9]{6}$/.test(name));
   const aged = await Promise.all(
@@ -120,10 +120,15 @@ async function installPackages(lock: Lock, source: string, output: string, run: 
   ).catch((cause) => {
     throw new HamletError("build.failed", "the Debian packages could not be installed into a root filesystem", {
       cause,
-      hint:
-        process.getuid?.() === 0
-          ? "the cause names the step"
-          : "without root this needs user namespaces and the package uidmap; or run it as root",
+      hint: [
+        ...(process.getuid?.() === 0 ? [] : ["without root this needs user namespaces and the package uidmap"]),
+        ...(foreign.options.length === 0
+          ? []
+          : [
+              "packages of another architecture need qemu-user-static, and Linux 6.7 or its registration in binfmt_misc",
+            ]),
+        "the cause names the step",
+      ].join("; "),
     });
   });
 }

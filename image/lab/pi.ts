@@ -19,7 +19,7 @@ export function startPi(spec: MachineSpec): Machine {
   const live = async (): Promise<string> => {
     let state = coldState;
     for (;;) {
-      const { boot } = takeState(state);
+      const { boot, left } = takeState(state);
       const commandLine = await load(spec, boot);
       const shownBefore = await consoleBytes(spec);
       if (isCut) return "cut";
@@ -30,7 +30,8 @@ export function startPi(spec: MachineSpec): Machine {
       if (isCut || !/^exit code 0\b/.test(how)) return how;
       if (/reboot: Power down/.test(shown)) return "powered down";
       // A panic and a watchdog reset say nothing of a restart.
-      state = afterReset(rebootOnConsole(shown) ?? { kind: "watchdog" });
+      const reset = rebootOnConsole(shown);
+      state = reset ? afterReset(reset) : left;
     }
   };
   const ended = live().catch(describeError);

@@ -55,10 +55,8 @@ test.skipIf(skip)("sysctls are applied and restored exactly, also after a SIGKIL
 });
 
 test.skipIf(skip)("no drive that the kernel makes fail ends as a card that looks fine", async () => {
-  // biome-ignore lint/suspicious/noExplicitAny: as above
-  const seen = (await kernel.run("flash")) as any;
   const blank = { state: "blank", hasTable: false };
-  expect(seen).toEqual({
+  expect(await kernel.run("flash")).toEqual({
     healthy: { code: "none", state: "complete", hasTable: true },
     badSector: { code: "flash.deviceFailed", ...blank },
     wrongReads: { code: "flash.verifyFailed", ...blank },
