@@ -86,13 +86,16 @@ async function main(): Promise<void> {
       report.hint ?? "provision the device again",
       report.since === undefined ? {} : { since: report.since },
     );
-  const disk = await internalDisk("/run/hamlet-disk", "/sys").catch(() => undefined);
+  // The stick that a device has left must not write over where it lives now.
+  const hasMoved = report?.code === "install.moved" || report?.code === "install.unclear";
+  const findInternalDisk = async () => (hasMoved ? undefined : internalDisk("/run/hamlet-disk", "/sys"));
+  const disk = await findInternalDisk().catch(() => undefined);
   if (disk) {
     const what = `${disk.path}, ${Math.floor(disk.sizeBytes / 1e9)} GB`;
     warnings.raise(
       "install.available",
       `this device runs from its USB stick; the disk inside it (${what}) could take it`,
-      "as root on this device: hamlet install",
+      "as root on this device: hamlet install, or with a button: hamlet open",
     );
   }
   let config = base;
@@ -129,6 +132,7 @@ async function main(): Promise<void> {
         pending: [],
         neighbors: [],
         tuning: [],
+        ...(disk && { internalDisk: disk }),
         ...report,
         warnings: warnings.list(),
       };
@@ -169,6 +173,7 @@ async function main(): Promise<void> {
       life: () => life,
       stateFolder: config.stateFolder,
       isImage: existsSync("/run/hamlet-disk"),
+      internalDisk: findInternalDisk,
     },
     full,
   );

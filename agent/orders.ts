@@ -4,7 +4,9 @@ import { rename as renameFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { z } from "zod";
+import type { InternalDisk } from "../image/install/available.ts";
 import { DeviceName, Id } from "../provisioning/fields.ts";
+import { installWishName } from "../provisioning/firstboot/paths.ts";
 import { describeError, HamletError } from "../system/error.ts";
 import { explainIssues, parseJson, writeJson } from "../system/files.ts";
 import type { Handler } from "./api.ts";
@@ -23,10 +25,13 @@ export type Device = {
   stateFolder: string;
   /** Root's first boot is there to do what the agent may not. */
   isImage: boolean;
+  /** Of a device that runs from its stick: the disk inside it that could take it. */
+  internalDisk(): Promise<InternalDisk | undefined>;
 };
 
 const Rename = z.strictObject({ name: DeviceName });
-const Reset = z.strictObject({ id: Id.describe("of this very device: what was confirmed for another resets none") });
+const Reset = z.strictObject({ id: Id.describe("of this very device: what was confirmed for another changes none") });
+const Install = Reset.extend({ disk: z.string().describe("path of the disk whose content is given up") });
 const maxBodyBytes = 4 << 10;
 
 /** What is no order goes to `otherwise`. */
@@ -34,20 +39,30 @@ export function takeOrders(device: Device, otherwise: Handler): Handler {
   const orders: Record<string, (body: unknown) => Promise<object>> = {
     "/v1/rename": (body) => rename(device, body),
     "/v1/reset": (body) => reset(device, body),
+    "/v1/install": (body) => install(device, body),
   };
   return (request, response) => {
     const order = request.method === "POST" ? orders[request.url ?? ""] : undefined;
     if (!order) return otherwise(request, response);
-    request.on("error", () => {});
-    response.on("error", () => {});
-    readBody(request)
-      .then(order)
-      .then(
-        (answer) => send(response, 200, answer),
-        (error: unknown) => send(response, 409, refusalOf(error)),
-      )
-      .catch(() => response.destroy());
+    takeOrder(request, response, order);
   };
+}
+
+/** Answers with what `order` gives, or with 409 and the code of what it throws. */
+export function takeOrder(
+  request: IncomingMessage,
+  response: ServerResponse,
+  order: (body: unknown) => Promise<object>,
+): void {
+  request.on("error", () => {});
+  response.on("error", () => {});
+  readBody(request)
+    .then(order)
+    .then(
+      (answer) => send(response, 200, answer),
+      (error: unknown) => send(response, 409, refusalOf(error)),
+    )
+    .catch(() => response.destroy());
 }
 
 async function rename({ life }: Device, body: unknown): Promise<object> {
@@ -63,12 +78,7 @@ async function rename({ life }: Device, body: unknown): Promise<object> {
 }
 
 async function reset({ id, life, stateFolder, isImage }: Device, body: unknown): Promise<object> {
-  if (parse(Reset, body).id !== id) {
-    throw new HamletError("reset.refused", "this is not the device that was to be reset", {
-      hint: "ask again: hamlet reset",
-      exitCode: 3,
-    });
-  }
+  if (parse(Reset, body).id !== id) throw otherDevice("reset", "ask again: hamlet reset");
   if (!isImage) {
     throw new HamletError("reset.refused", "this machine was not started from one of Hamlet's images", {
       hint: `stop its agent, then remove ${stateFolder}`,
@@ -82,6 +92,24 @@ async function reset({ id, life, stateFolder, isImage }: Device, body: unknown):
   await renameFile(asked, join(stateFolder, "reset.json"));
   return { id };
 }
+
+/** Root's hamlet-install takes the wish and does what `hamlet install` does, after refusals of its own. */
+async function install({ id, internalDisk, stateFolder }: Device, body: unknown): Promise<object> {
+  const asked = parse(Install, body);
+  if (asked.id !== id) throw otherDevice("install", "open its page again: hamlet open");
+  const disk = await internalDisk();
+  if (disk?.path !== asked.disk) {
+    throw new HamletError("install.noDisk", `${asked.disk} is no disk inside this device that could take it`, {
+      hint: "`hamlet install --list` on the device shows its disks",
+      exitCode: 3,
+    });
+  }
+  await writeJson(join(stateFolder, installWishName), { v: 1, disk: asked.disk });
+  return { id, disk: asked.disk };
+}
+
+const otherDevice = (what: "reset" | "install", hint: string): HamletError =>
+  new HamletError(`${what}.refused`, "this is not the device that was meant", { hint, exitCode: 3 });
 
 function parse<T extends z.ZodType>(schema: T, body: unknown): z.infer<T> {
   const parsed = schema.safeParse(body);

@@ -90,6 +90,10 @@ export const Status = z.object({
   neighbors: z.array(NeighborStatus),
   broker: z.string().optional().describe("id of the member that runs the broker"),
   tuning: z.array(TuningStatus),
+  internalDisk: z
+    .object({ path: z.string(), sizeBytes: Bytes, model: z.string(), partitions: z.int().min(0) })
+    .optional()
+    .describe("the disk inside this device that could take it, while it runs from its stick"),
   warnings: z.array(WarningShape),
 });
 export type Status = z.infer<typeof Status>;

@@ -1,6 +1,10 @@
 // The page and the API behind it, read-only: GET / (the page), /v1/status, /v1/events (live), /metrics.
 // Two kinds: the public one for strangers on the link, the full one for the mesh, for localhost and for the agent's own socket.
+// The page of `hamlet open` alone also takes orders, by POST from whoever knows its key.
+import { hash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { z } from "zod";
+import { takeOrder } from "../agent/orders.ts";
 import type { PublicStatus, Status } from "../agent/status.ts";
 import { prometheusText } from "../agent/telemetry/prometheus.ts";
 import { describeError, HamletError } from "../system/error.ts";
@@ -24,7 +28,10 @@ export type PageOptions = {
   /** The page, where it is not the built one. */
   html?: string;
   eventsEveryMs?: number;
+  orders?: Orders;
 };
+/** `key` comes in the header `x-hamlet-key`; `take` hands an order to the device, or throws its refusal. */
+export type Orders = { key: string; take: Record<string, (order: object) => Promise<void>> };
 
 /** The page of a device: `public` for the link, `full` for whatever came through the mesh or the agent's own socket. */
 export function makePageHandler(
@@ -47,7 +54,7 @@ export function makePageHandler(
       });
 }
 
-export function servePage({ read, metrics, names, ...options }: PageOptions): PageHandler {
+export function servePage({ read, metrics, names, orders, ...options }: PageOptions): PageHandler {
   const html = Buffer.from(options.html ?? loadPage());
   const policy = policyOf(html.toString("utf8"));
   const events = makeEvents(read, options.eventsEveryMs ?? 2_000);
@@ -75,7 +82,16 @@ export function servePage({ read, metrics, names, ...options }: PageOptions): Pa
     try {
       const because = refusal(request, names);
       if (because) return sendError(response, 403, new HamletError("api.refused", because));
-      const route = routes[(request.url ?? "/").split("?")[0] ?? "/"];
+      const path = (request.url ?? "/").split("?")[0] ?? "/";
+      const order = request.method === "POST" ? orders?.take[path] : undefined;
+      if (orders && order) {
+        if (!hasKey(request, orders.key)) return sendError(response, 403, new HamletError("api.refused", wrongKey));
+        return takeOrder(request, response, async (body) => {
+          await order(z.looseObject({}).parse(body));
+          return {};
+        });
+      }
+      const route = routes[path];
       if (!route) return sendError(response, 404, new HamletError("api.refused", "there is no such page"));
       if (request.method !== "GET" && request.method !== "HEAD") {
         response.setHeader("allow", "GET, HEAD");
@@ -95,6 +111,13 @@ export function servePage({ read, metrics, names, ...options }: PageOptions): Pa
     },
     { close: events.close },
   );
+}
+
+const wrongKey = "only the address that `hamlet open` prints has this page's key";
+
+function hasKey({ headers }: IncomingMessage, key: string): boolean {
+  const [given, wanted] = [headers["x-hamlet-key"] ?? "", key].map((text) => hash("sha256", String(text), "buffer"));
+  return timingSafeEqual(given!, wanted!);
 }
 
 function send(response: ServerResponse, status: number, type: string, body: string | Buffer): void {

@@ -87,6 +87,8 @@ export type ErrorCode =
   | "install.unsupported"
   | "install.noDisk"
   | "install.changed"
+  | "install.failed"
+  | "install.refused"
   | "install.tooMuchState"
   // image/lab
   | "lab.alreadyRunning"

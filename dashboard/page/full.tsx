@@ -1,6 +1,7 @@
 // The neighborhood as one of its members sees it.
 import type { Status } from "../../agent/status.ts";
 import { duration } from "../words.ts";
+import { Install } from "./install.tsx";
 import type { News } from "./live.ts";
 import { Members } from "./members.tsx";
 import { MeshGraph } from "./mesh-graph.tsx";
@@ -40,6 +41,7 @@ export function FullPage({ status, news }: { status: Status; news: News }) {
           <Section title="Warnings" id="warnings">
             <WarningList warnings={warnings} now={now} />
           </Section>
+          {status.internalDisk && <Install self={self} disk={status.internalDisk} />}
           {pending.length > 0 && <Pending pending={pending} />}
           <Section title="This device" id="self">
             <Facts

@@ -2,7 +2,14 @@
 import { readdir, readFile, readlink, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 
-export type InternalDisk = { path: string; sizeBytes: number };
+export type InternalDisk = {
+  path: string;
+  sizeBytes: number;
+  /** As its maker calls it. */
+  model: string;
+  /** How many partitions are on it: what would be lost. */
+  partitions: number;
+};
 
 /**
  * The first internal disk that could take this system, if it runs from USB. `links` is the initrd's folder, `sys` is /sys.
@@ -14,7 +21,7 @@ export async function internalDisk(links: string, sys: string): Promise<Internal
   // `hamlet install` is for UEFI boards.
   const isUefi = (await readdir(join(sys, "firmware/efi")).catch(() => undefined)) !== undefined;
   if (own === undefined || !isUefi || !(await isUsb(join(blocks, own)))) return undefined;
-  const neededBytes = await systemBytes(join(blocks, own), own);
+  const neededBytes = await systemBytes(join(blocks, own));
   const names = (await readdir(blocks).catch((): string[] => [])).sort();
   for (const name of names) {
     const folder = join(blocks, name);
@@ -25,17 +32,20 @@ export async function internalDisk(links: string, sys: string): Promise<Internal
       number(join(folder, "ro")),
     ]);
     if (isRemovable || isReadOnly || size * 512 < neededBytes || (await isUsb(folder))) continue;
-    return { path: `/dev/${name}`, sizeBytes: size * 512 };
+    const model = (await readFile(join(folder, "device/model"), "utf8").catch(() => "")).trim();
+    return { path: `/dev/${name}`, sizeBytes: size * 512, model, partitions: (await partitionsOf(folder)).length };
   }
   return undefined;
 }
 
 /** To where its last partition, the one that grows, begins; what is in that is small. */
-async function systemBytes(folder: string, own: string): Promise<number> {
-  const names = (await readdir(folder)).filter((name) => name.startsWith(own));
-  const starts = await Promise.all(names.map((name) => number(join(folder, name, "start"))));
+async function systemBytes(folder: string): Promise<number> {
+  const starts = await Promise.all((await partitionsOf(folder)).map((name) => number(join(folder, name, "start"))));
   return (Math.max(0, ...starts) + 64 * 2048) * 512;
 }
+
+const partitionsOf = async (folder: string): Promise<string[]> =>
+  (await readdir(folder)).filter((name) => name.startsWith(basename(folder)));
 
 /** A disk's place in /sys is its way through the buses. */
 const isUsb = (folder: string): Promise<boolean> =>

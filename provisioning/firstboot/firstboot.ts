@@ -33,6 +33,8 @@ export async function firstBoot(paths: Paths, { run, log, now }: { run: Run; log
   // Before anything else reads who this is: it may have moved to another disk.
   const move = await settleMove(paths, agent);
   if (move !== "none") log.info(`the move to another disk: ${move}`);
+  // Nobody waits any more for what was asked before a restart.
+  await rm(paths.installWish, { force: true });
   // Throws if it can not be done: half a device must not go on as the one it was.
   if (await eraseIfWished(paths)) log.info("this device was reset: it belongs to nobody");
   const imager = await takeFromImager(paths, log);

@@ -1,6 +1,9 @@
 // Where root's one-shot finds and leaves things on a device. Tests hand it a folder of their own as `root`.
 import { dirname, join } from "node:path";
 
+/** In the agent's folder: its word, at its owner's, that this device is to move to the disk inside it. */
+export const installWishName = "install.json";
+
 export type Paths = ReturnType<typeof pathsUnder>;
 
 export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.json") => ({
@@ -23,6 +26,7 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   roster: join(root, "/var/lib/hamlet/agent/roster.json"),
   /** The agent's word, at its owner's, that this device is to forget everything. */
   resetWish: join(root, "/var/lib/hamlet/agent/reset.json"),
+  installWish: join(root, "/var/lib/hamlet/agent", installWishName),
   /** systemd takes it at each boot by the link /etc/hostname. */
   hostname: join(root, "/var/lib/hamlet/system/hostname"),
   kernelHostname: join(root, "/proc/sys/kernel/hostname"),

@@ -28,13 +28,15 @@ beforeEach(async () => {
       told.push(`left with ${(await readdir(folder)).filter((file) => file.startsWith("reset"))}`);
     },
   };
-  device = { id, life: () => life, stateFolder: folder, isImage: true };
+  const inner = { path: "/dev/nvme0n1", sizeBytes: 256e9, model: "Inner", partitions: 3 };
+  device = { id, life: () => life, stateFolder: folder, isImage: true, internalDisk: async () => inner };
   api = await startApi(
     join(folder, "agent.sock"),
     takeOrders(
       {
         ...device,
         life: () => device.life(),
+        internalDisk: () => device.internalDisk(),
         get isImage() {
           return device.isImage;
         },
@@ -102,6 +104,21 @@ test("a machine that no image of ours started is not reset", async () => {
   device.isImage = false;
   expect(await order("/v1/reset", { id })).toMatchObject({ code: "reset.refused", exitCode: 3 });
   expect([told, await isWished()]).toEqual([[], false]);
+});
+
+test("install: the disk that was confirmed is on disk for root to take", async () => {
+  expect(await order("/v1/install", { id, disk: "/dev/nvme0n1" })).toMatchObject({ status: 200, disk: "/dev/nvme0n1" });
+  expect(JSON.parse(await readFile(join(folder, "install.json"), "utf8"))).toEqual({ v: 1, disk: "/dev/nvme0n1" });
+});
+
+test.each<[string, object, () => void]>([
+  ["another disk", { id, disk: "/dev/sda" }, () => {}],
+  ["another device", { id: `${"b".repeat(25)}a`, disk: "/dev/nvme0n1" }, () => {}],
+  ["a disk that is gone", { id, disk: "/dev/nvme0n1" }, () => (device.internalDisk = async () => undefined)],
+])("install: what was confirmed for %s moves nothing", async (_, body, change) => {
+  change();
+  expect(await order("/v1/install", body)).toMatchObject({ status: 409, exitCode: 3 });
+  expect(await readdir(folder)).not.toContain("install.json");
 });
 
 test("garbage and floods end as refusals; what is no order is answered by the page", async () => {

@@ -4,8 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
+import type { Status } from "../../agent/status.ts";
 import { labImage } from "../../cli/lab-start.ts";
-import { getFromAgent } from "../../image/lab/agent-socket.ts";
+import { serveOpenPage } from "../../dashboard/open.ts";
+import { getFromAgent, postToAgent } from "../../image/lab/agent-socket.ts";
 import { labDevices } from "../../image/lab/devices.ts";
 import { makeDisk } from "../../image/lab/disk.ts";
 import { makeHub } from "../../image/lab/hub.ts";
@@ -16,9 +18,7 @@ import type { Argv } from "../../system/command.ts";
 import { run } from "../../system/command.ts";
 import { eventually } from "../eventually.ts";
 
-type Status = { phase: string; self: { id: string; name: string }; warnings: { code: string; message: string }[] };
-
-test("a device moves from its stick to its disk", async () => {
+test("a device moves from its stick to its disk, asked for on its page", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-install-"));
   const device = labDevices(1)[0]!;
   const files = machineFiles(device.name);
@@ -40,6 +40,10 @@ test("a device moves from its stick to its disk", async () => {
     await eventually(async () => (await status()).self.name !== "", { within: 240_000, every: 1_000 });
     return {
       status,
+      async order(path: string, order: object) {
+        const { status: code, body } = await postToAgent(channel, path, order);
+        if (code !== 200) throw new Error(body);
+      },
       async on(...words: string[]) {
         const program = channel.exec({ argv: words as [string, ...string[]] });
         program.stdin.end();
@@ -75,11 +79,27 @@ test("a device moves from its stick to its disk", async () => {
       stderr: expect.stringContaining("flash.systemDisk"),
     });
     expect(await stick.on("hamlet", "install")).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") });
-    const { code, stdout, stderr } = await stick.on("hamlet", "install", "--yes");
-    expect([code, stdout], stderr).toEqual([0, expect.stringContaining("/dev/nvme0n1")]);
-    const left = await eventually(() => stick.status(), { within: 60_000, every: 1_000 });
-    expect([left.phase, left.self.id === before.self.id]).toEqual(["unprovisioned", false]);
+    expect(before.internalDisk).toMatchObject({ path: "/dev/nvme0n1", partitions: 0 });
+    const page = await serveOpenPage(stick, { order: stick.order });
+    const [url, key = ""] = page.url.split("#");
+    const asked = JSON.stringify({ id: before.self.id, disk: "/dev/nvme0n1" });
+    const answer = await fetch(`${url}v1/install`, { method: "POST", headers: { "x-hamlet-key": key }, body: asked });
+    expect(answer.status, await answer.text()).toBe(200);
+    const left = await eventually(
+      async () => {
+        const status = await stick.status();
+        return status.self.id !== before.self.id && status;
+      },
+      { within: 240_000, every: 1_000 },
+    ).catch(async (error) => {
+      throw new Error((await stick.on("journalctl", "-u", "hamlet-install", "--no-pager")).stdout, { cause: error });
+    });
+    await page.close();
+    expect(left.phase).toBe("unprovisioned");
     expect(left.warnings.map(({ message }) => message).join()).toContain("install.moved");
+    // Where it lives now is not offered a second time.
+    expect(left.internalDisk).toBeUndefined();
+    expect(left.warnings.map(({ code }) => code)).not.toContain("install.available");
     await stick.off();
 
     await rename(join(folder, files.overlay), join(folder, "stick.qcow2"));

@@ -93,7 +93,7 @@ test("open prints an address that shows the page, and Ctrl-C ends it", async () 
   const opened = hamlet("open", "--no-browser", "--device", await serve("full"));
   await until(() => opened.lines.length > 0);
   const url = opened.lines[0]!;
-  expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/);
+  expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/#[\w-]{22}$/);
   const answer = await fetch(new URL("/v1/status", url));
   expect(Status.parse(await answer.json()).self.name).toBe("attic");
   const stream = await fetch(new URL("/v1/events", url)); // a page that is open does not hold it back

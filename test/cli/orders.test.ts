@@ -28,7 +28,13 @@ beforeEach(async () => {
     },
     leave: async () => {},
   };
-  const device = { id: source.state.self.id, life: () => life, stateFolder: folder, isImage: true };
+  const device = {
+    id: source.state.self.id,
+    life: () => life,
+    stateFolder: folder,
+    isImage: true,
+    internalDisk: async () => undefined,
+  };
   api = await startApi(socket, takeOrders(device, makePageHandler(source, "full")));
 });
 afterEach(async () => {

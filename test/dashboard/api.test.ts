@@ -195,3 +195,32 @@ test("hamlet open's page listens on loopback only and closes with a stream open"
   await expect(serveOpenPage(makeStatusSource(), { port })).rejects.toMatchObject({ code: "port.taken" });
   await page.close();
 });
+
+test("hamlet open's page takes an order from whoever knows its key, and from no other site or user", async () => {
+  const taken: [string, object][] = [];
+  const order = async (path: string, asked: object) => {
+    if ("disk" in asked && asked.disk === "/dev/sda") throw new HamletError("install.noDisk", "no such disk");
+    taken.push([path, asked]);
+  };
+  const page = await serveOpenPage(makeStatusSource(), { order });
+  ended.push(() => page.close());
+  const [url, key = ""] = page.url.split("#");
+  expect(key.length).toBeGreaterThan(20);
+  expect(await fetch(`${url}`).then((answer) => answer.text())).not.toContain(key);
+  const post = async (body: string, headers: Record<string, string>, path = "v1/install") => {
+    const answer = await fetch(`${url}${path}`, { method: "POST", headers, body });
+    return [answer.status, ((await answer.json()) as { code?: string }).code];
+  };
+  const wish = '{"disk":"/dev/nvme0n1"}';
+  expect(await post(wish, {})).toEqual([403, "api.refused"]);
+  expect(await post(wish, { "x-hamlet-key": `${key}x` })).toEqual([403, "api.refused"]);
+  const elsewhere = { "x-hamlet-key": key, origin: "http://evil.example" };
+  expect(await post(wish, elsewhere)).toEqual([403, "api.refused"]);
+  expect(await post(wish, { "x-hamlet-key": key }, "v1/reset")).toEqual([404, "api.refused"]);
+  expect(await post("[]", { "x-hamlet-key": key })).toEqual([409, "api.refused"]);
+  expect(await post(`{"disk":"${"x".repeat(10_000)}"}`, { "x-hamlet-key": key })).toEqual([409, "usage.invalid"]);
+  expect(await post('{"disk":"/dev/sda"}', { "x-hamlet-key": key })).toEqual([409, "install.noDisk"]);
+  expect(taken).toEqual([]);
+  expect(await post(wish, { "x-hamlet-key": key })).toEqual([200, undefined]);
+  expect(taken).toEqual([["/v1/install", { disk: "/dev/nvme0n1" }]]);
+});

@@ -4,6 +4,8 @@ import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { makePageHandler, type PageHandler, type PageKind } from "../../dashboard/api.ts";
 import { buildPage } from "../../dashboard/build.ts";
+import { serveOpenPage } from "../../dashboard/open.ts";
+import { HamletError } from "../../system/error.ts";
 import { makeStatusSource } from "../dashboard/status-source.ts";
 import { type Browser, startBrowser } from "./browser.ts";
 
@@ -114,6 +116,48 @@ test("a page whose device goes away says so, and goes on when it is back", async
   expect(await tab.evaluate(text("h1"))).toBe("Elm Street");
   await serve("full", Number(new URL(url).port));
   await tab.until(`${text(".live")}.includes("live")`, 15_000);
+});
+
+test("a device on its stick is moved by a button, once its name is typed", async () => {
+  source.state.internalDisk = { path: "/dev/nvme0n1", sizeBytes: 256e9, model: "Inner", partitions: 3 };
+  const asked: object[] = [];
+  const page = await serveOpenPage(source, {
+    async order(path, order) {
+      if (asked.length === 0) {
+        asked.push(order);
+        throw new HamletError("install.noDisk", "it has just gone", { hint: "look at its cable" });
+      }
+      asked.push({ path, ...order });
+    },
+  });
+  try {
+    const looker = await browser.open(page.url.split("#")[0]!);
+    await looker.until(`${text("main")}.includes("Everything on that disk is lost")`);
+    expect(await looker.evaluate("document.querySelector('form')")).toBe(null);
+    const tab = await browser.open(page.url);
+    await tab.until("document.querySelector('form')");
+    expect(await tab.evaluate(text("main"))).toContain("/dev/nvme0n1 (Inner, 256 GB, 3 partitions)");
+    const type = (name: string) =>
+      tab.evaluate(`(() => {
+      const input = document.querySelector("input");
+      input.value = ${JSON.stringify(name)};
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+    })()`);
+    const isReady = "!document.querySelector('button').disabled";
+    await type("cellar");
+    expect(await tab.evaluate(isReady)).toBe(false);
+    await type("attic");
+    await tab.until(isReady);
+    expect(await tab.evaluate<string[]>(lowContrast)).toEqual([]);
+    await tab.evaluate("document.querySelector('button').click()");
+    await tab.until(`${text("[role=alert]")} === "it has just gone. Next: look at its cable"`);
+    await tab.evaluate("document.querySelector('button').click()");
+    await tab.until(`${text("main")}.includes("copies itself to /dev/nvme0n1")`);
+    expect(asked.at(-1)).toEqual({ path: "/v1/install", id: "a".repeat(26), disk: "/dev/nvme0n1" });
+    expect(tab.problems.filter((problem) => !problem.includes("409"))).toEqual([]);
+  } finally {
+    await page.close();
+  }
 });
 
 test("the public page tells of this device and of nobody else", async () => {

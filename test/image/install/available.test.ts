@@ -30,7 +30,11 @@ test("a device that runs from a stick sees its internal disk", async () => {
   await disk("sda", "usb", 16);
   await disk("nvme0n1", "pci", 256);
   await runsFrom("sda");
-  expect(await found()).toEqual({ path: "/dev/nvme0n1", sizeBytes: 256 * 2e6 * 512 });
+  const path = { path: "/dev/nvme0n1", sizeBytes: 256 * 2e6 * 512, partitions: 1 };
+  expect(await found()).toEqual({ ...path, model: "" });
+  await mkdir(join(root, "sys/block/nvme0n1/device"));
+  await writeFile(join(root, "sys/block/nvme0n1/device/model"), "Inner 256   \n");
+  expect(await found()).toEqual({ ...path, model: "Inner 256" });
 });
 
 test.each<[string, () => Promise<void>]>([
