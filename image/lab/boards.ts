@@ -10,7 +10,12 @@ type QemuBoard = {
   /** Architecture of the computer on which KVM can run it. */
   kvmOn: NodeJS.Architecture;
 };
-export type UefiMachine = QemuBoard & { kind: "uefi"; firmware: { code: string; vars: string } };
+export type UefiMachine = QemuBoard & {
+  kind: "uefi";
+  firmware: { code: string; vars: string };
+  /** QEMU's words for what restarts the board when its system hangs. */
+  watchdog: readonly string[];
+};
 export type PiMachine = QemuBoard & { kind: "pi" };
 export type LabBoard = UefiMachine | PiMachine;
 
@@ -23,6 +28,8 @@ const machines: Record<string, LabBoard> = {
     kvmOn: "x64",
     // Debian and Ubuntu put OVMF here; 4 MB, without Secure Boot.
     firmware: { code: "/usr/share/OVMF/OVMF_CODE_4M.fd", vars: "/usr/share/OVMF/OVMF_VARS_4M.fd" },
+    // The chipset has one; QEMU before 8.0 keeps it from restarting anything.
+    watchdog: ["-global", "ICH9-LPC.noreboot=off"],
   },
   "virt-arm64": {
     kind: "uefi",
@@ -32,6 +39,7 @@ const machines: Record<string, LabBoard> = {
     cpu: "max,pauth-impdef=on",
     kvmOn: "arm64",
     firmware: { code: "/usr/share/AAVMF/AAVMF_CODE.fd", vars: "/usr/share/AAVMF/AAVMF_VARS.fd" },
+    watchdog: ["-device", "i6300esb"],
   },
   // Its own processor and memory, and nothing of the Pi's firmware: see firmware/.
   rpi3: { kind: "pi", program: "qemu-system-aarch64", machine: "raspi3b", cpu: "cortex-a53", kvmOn: "arm64" },

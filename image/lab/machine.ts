@@ -61,6 +61,7 @@ export function machineArgv(spec: MachineSpec): Argv {
     ...argument("smbios", "type=1", "manufacturer=QEMU", "product=Hamlet lab", `serial=${device.serial}`),
     ...["-uuid", device.uuid],
     ...["-device", "virtio-rng-pci"],
+    ...machine.watchdog,
     ...diskArguments(spec.disk, files.overlay),
     // No option ROM: nothing boots from the network here, and the firmware need not try.
     ...networkArguments(spec, (id, mac) => argument("device", nic, `netdev=${id}`, `mac=${mac}`, "romfile=")),

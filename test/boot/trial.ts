@@ -1,4 +1,4 @@
-// Boot control on a whole device: under the real systemd-boot, or on a Pi through the emulated firmware. Five starts.
+// Boot control on a whole device: under the real systemd-boot, or on a Pi through the emulated firmware.
 import assert from "node:assert/strict";
 import { labImage } from "../../cli/lab-start.ts";
 import type { BootState } from "../../image/boot/boot-control.ts";
@@ -10,7 +10,10 @@ import { candidatePath, withSecondSlot } from "./second-slot.ts";
 // As long as 0.1.0, and newer than any of the like.
 const newer = "9.1.0";
 
-/** A bad trial leads back to the old slot and says why; a good one is committed and outlives a power cut. Throws otherwise. */
+/**
+ * A trial that is judged bad, and one that hangs at each of its starts, lead back to the old slot, which says why; a good one
+ * is committed and outlives a power cut. Throws otherwise.
+ */
 export async function proveTrial(board: string): Promise<void> {
   const slots = await withSecondSlot(await labImage(board), newer);
   const candidate = slots.isPi ? [newer] : [newer, "--kernel", candidatePath];
@@ -28,7 +31,16 @@ export async function proveTrial(board: string): Promise<void> {
     assert.partialDeepStrictEqual(back.state, reverted);
 
     await hamletBoot(lab, "try", ...candidate);
-    const again = await stateAfter(lab, back.boot);
+    let hung = await stateAfter(lab, back.boot);
+    for (let left = trying.triesLeft; left >= 0; left--) {
+      assert.partialDeepStrictEqual(hung.state, { ...trying, triesLeft: left });
+      await (slots.isPi ? crash(lab) : hang(lab));
+      hung = await stateAfter(lab, hung.boot);
+    }
+    assert.partialDeepStrictEqual(hung.state, { ...reverted, because: "triesUsedUp" });
+
+    await hamletBoot(lab, "try", ...candidate);
+    const again = await stateAfter(lab, hung.boot);
     assert.partialDeepStrictEqual(again.state, trying);
     await hamletBoot(lab, "commit");
     await lab.cut("attic");
@@ -38,6 +50,26 @@ export async function proveTrial(board: string): Promise<void> {
   } finally {
     await slots.dispose();
   }
+}
+
+/** The first process stops for good, as it does after a fault of its own; the watchdog, more impatient than usual, ends that. */
+async function hang(lab: TestLab): Promise<void> {
+  const manager = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"];
+  const set = await lab.on("attic", "busctl", "set-property", ...manager, "RuntimeWatchdogUSec", "t", "10000000");
+  assert.equal(set.code, 0, set.stderr);
+  const armed = await lab.on(
+    "attic",
+    "cat",
+    "/sys/class/watchdog/watchdog0/state",
+    "/sys/class/watchdog/watchdog0/timeout",
+  );
+  assert.equal(armed.stdout, "active\n10\n");
+  await lab.on("attic", "kill", "-SEGV", "1").catch(() => {});
+}
+
+/** Where no watchdog can be armed. */
+async function crash(lab: TestLab): Promise<void> {
+  await lab.on("attic", "sh", "-c", "echo c >/proc/sysrq-trigger").catch(() => {});
 }
 
 /** The state once the device is up in another boot than `before`. */
