@@ -17,6 +17,8 @@ export type ImageSource = ImageHead & {
    * or `image.damaged`, at the latest after the last piece.
    */
   pieces(options: { cuts: readonly number[]; only?: readonly Extent[]; signal?: AbortSignal }): AsyncGenerator<Piece>;
+  /** A part once more, where the image can be read at will. */
+  again?(extent: Extent): Promise<Buffer>;
   close(): Promise<void>;
 };
 
@@ -61,6 +63,7 @@ async function openPlain(file: FileHandle, name: string): Promise<ImageSource> {
         }
       }
     },
+    again: ({ offset, length }) => readAt(offset, length),
     close: () => file.close(),
   };
 }

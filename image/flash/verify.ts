@@ -12,31 +12,38 @@ export type Written = Extent & { sha256: string };
 /** Two at once keep a drive busy while a third is hashed. */
 const readAheads = 3;
 
-/** Throws `flash.verifyFailed` that names the place, `flash.deviceFailed`, and the reason of `signal`. */
+/**
+ * Throws `flash.verifyFailed` that names the place, `flash.deviceFailed`, and the reason of `signal`; or what `other` finds
+ * to be at fault for a part that is not as it should be.
+ */
 export async function verify(
   device: BlockDevice,
   written: readonly Written[],
   progress: Progress,
   signal: AbortSignal | undefined,
+  other: (part: Written) => Promise<unknown> = async () => undefined,
 ): Promise<void> {
   await device.dropCache();
-  const buffers = new Buffers(readAheads + 1);
-  const coming: Promise<Buffer>[] = [];
+  const buffers = new Buffers(readAheads);
+  const coming: Promise<string>[] = [];
   let done = 0;
   for (const [index, part] of written.entries()) {
     for (const { offset, length } of written.slice(index + coming.length, index + readAheads)) {
       const reading = buffers.take().then(async (buffer) => {
-        await device.read(buffer.subarray(0, length), offset);
-        return buffer;
+        const bytes = buffer.subarray(0, length);
+        await device.read(bytes, offset);
+        const sha256 = hash("sha256", bytes, "hex");
+        buffers.give(buffer);
+        return sha256;
       });
       reading.catch(() => {});
       coming.push(reading);
     }
-    const buffer = (await coming.shift())!;
+    const sha256 = await coming.shift();
     signal?.throwIfAborted();
-    const isSame = hash("sha256", buffer.subarray(0, part.length), "hex") === part.sha256;
-    buffers.give(buffer);
-    if (!isSame) {
+    if (sha256 !== part.sha256) {
+      const fault = await other(part);
+      if (fault !== undefined) throw fault;
       throw new HamletError(
         "flash.verifyFailed",
         `${device.path} gives back other bytes than were written, between byte ${part.offset} and ${part.offset + part.length}`,

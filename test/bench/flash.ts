@@ -3,6 +3,7 @@
 import { copyFile, mkdtemp, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buildAll } from "../../cli/build.ts";
 import { run } from "../../system/command.ts";
 import { runHamlet } from "../boot/lab.ts";
 import { type Figure, median, printFigures } from "./figures.ts";
@@ -43,10 +44,12 @@ try {
   await copyFile(packed, join(folder, "bare", "mapped.img.zst"));
 
   const flash = (path: string) => hamlet("flash", path, loop, "--yes");
+  const program = (await buildAll(join(folder, "dist"))).programs.get("hamlet.mjs")!;
   const ways: Record<string, () => Promise<unknown>> = {
     dd: () => run(["dd", `if=${image}`, `of=${loop}`, "bs=4M", "conv=fsync", "status=none"], long),
     bmaptool: () => run(["bmaptool", "copy", image, loop], long),
     hamlet: () => flash(image),
+    "hamlet in one file": () => run([process.execPath, program, "flash", image, loop, "--yes"], long),
     "hamlet without map": () => flash(bare),
     "bmaptool .zst": () => run(["bmaptool", "copy", "--bmap", `${image}.bmap`, packed, loop], long),
     "hamlet .zst": () => flash(join(folder, "bare", "mapped.img.zst")),
@@ -73,6 +76,7 @@ try {
     { name: "image: length", value: size / 1e6, unit: "MB", runs: 1 },
     { name: "image: what a card must hold", value: written / 1e6, unit: "MB", runs: 1 },
     beside("hamlet", "bmaptool"),
+    beside("hamlet in one file", "bmaptool"),
     beside("hamlet", "dd"),
     beside("hamlet without map", "dd"),
     beside("hamlet .zst", "bmaptool .zst"),

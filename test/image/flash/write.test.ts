@@ -1,6 +1,7 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Bmap } from "../../../image/bmap.ts";
@@ -29,9 +30,10 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 type Outcome = { states: CardState[]; error: unknown };
 
-async function write(medium: Medium, options: { bmap?: Bmap; signal?: AbortSignal } = {}): Promise<Outcome> {
+type Options = { bmap?: Bmap; signal?: AbortSignal; from?: string };
+async function write(medium: Medium, { from = path, ...options }: Options = {}): Promise<Outcome> {
   const states: CardState[] = [];
-  const source = await openImage(path);
+  const source = await openImage(from);
   const drive = new Drive(medium.handle(), "/dev/test", medium.sizeBytes);
   const error = await writeImage(source, drive, {
     progress: silentProgress,
@@ -158,12 +160,22 @@ test("who stops it hears how much was written, and the card is blank", async () 
   expect(isBlank(medium.stored)).toBe(true);
 });
 
-test("an image that is not what its map says leaves a blank card", async () => {
+test.each([
+  ["an image", async () => path],
+  [
+    "a compressed image",
+    async () => {
+      const packed = join(folder, "packed.img.zst");
+      await writeFile(packed, zstdCompressSync(image));
+      return packed;
+    },
+  ],
+])("%s that is not what its map says leaves a blank card", async (_, source) => {
   const wrong = bmap.ranges.map((range) =>
     range.offset === places.rootA ? { ...range, sha256: "0".repeat(64) } : range,
   );
   const medium = new Medium(cardBytes);
-  const { error } = await write(medium, { bmap: { ...bmap, ranges: wrong } });
+  const { error } = await write(medium, { bmap: { ...bmap, ranges: wrong }, from: await source() });
   expect(error).toMatchObject({ code: "image.damaged" });
   expect(isBlank(medium.stored)).toBe(true);
 });
