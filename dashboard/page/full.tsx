@@ -93,7 +93,8 @@ const Pending = ({ pending }: { pending: Status["pending"] }) => (
       ))}
     </ul>
     <p class="hint">
-      Compare the code with the one on the device's own page, then type <code>hamlet adopt</code>.
+      If the code is the one on the device's own page, provision its card again with a token that lets it in:{" "}
+      <code>hamlet provision &lt;card&gt; --neighborhood &lt;folder&gt; --name &lt;name&gt;</code>
     </p>
   </Section>
 );

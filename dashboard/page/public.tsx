@@ -25,15 +25,7 @@ export function PublicPage({ status, news }: { status: PublicStatus; news: News 
         <p class="code">
           <AdoptionCode code={status.code} />
         </p>
-        <p class="hint">
-          {status.phase === "pending" ? (
-            <>
-              Its owner types <code>hamlet adopt</code> and compares this code.
-            </>
-          ) : (
-            "It names this device's key: the same code always means the same device."
-          )}
-        </p>
+        <p class="hint">It names this device's key: the same code always means the same device.</p>
       </Section>
       <Section title="Warnings" id="warnings">
         <WarningList warnings={status.warnings} />
