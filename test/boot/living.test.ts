@@ -1,4 +1,5 @@
-// Living with a device: what its console and card tell, another name, logs for a bug report, and a reset. Two devices, one boot and a half.
+// Living with a device: what Raspberry Pi Imager wrote, what console and card tell, another name, logs for a bug report, and a
+// reset. Two devices, one boot and a half.
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,15 +9,27 @@ import { Status } from "../../agent/status.ts";
 import { isWhole } from "../../cli/lab.ts";
 import { labImage } from "../../cli/lab-start.ts";
 import type { LabStatus } from "../../image/lab/status.ts";
+import { run } from "../../system/command.ts";
+import { pskOf } from "../provisioning/imager-card.ts";
+import { type ImagerImage, writtenByImager } from "./imager-image.ts";
 import { bootLab, deviceOf, type TestLab } from "./lab.ts";
 
+const imager = {
+  sshKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 me@home"],
+  wifi: { ssid: "Attic", password: "canary in a cage", country: "CZ" },
+};
+let image: ImagerImage;
 let lab: TestLab;
 let whole: LabStatus;
 beforeAll(async () => {
-  lab = await bootLab({ images: [await labImage()], devices: 2 });
+  image = await writtenByImager(await labImage(), imager);
+  lab = await bootLab({ images: [image.path], devices: 2 });
   whole = await lab.until(isWhole);
 });
-afterAll(() => lab?.[Symbol.asyncDispose]());
+afterAll(async () => {
+  await lab?.[Symbol.asyncDispose]();
+  await image?.[Symbol.asyncDispose]();
+});
 
 const statusOf = async (name: string) =>
   Status.parse(JSON.parse((await lab.hamlet("status", "--device", name, "--json")).stdout));
@@ -44,6 +57,21 @@ test("the console says that the device starts, then who it is, where its page is
   }, 60_000);
   // A card is a few writes, not a log.
   expect((await consoleOf("attic")).match(/adoption code/g)?.length).toBeLessThanOrEqual(4);
+});
+
+test("what Raspberry Pi Imager wrote applies, beside the provision file, and no byte of a secret is left on the card", async () => {
+  const psk = pskOf(imager.wifi.password, imager.wifi.ssid);
+  const { stdout: keys } = await lab.on("attic", "cat", "/var/lib/hamlet/root/ssh/authorized_keys");
+  expect(keys).toContain(imager.sshKeys[0]);
+  const { stdout: wifi } = await lab.on("attic", "cat", "/var/lib/hamlet/root/wpa_supplicant.conf");
+  expect(wifi).toMatch(/^country=CZ$/m);
+  expect(wifi).toContain(psk);
+  expect((await lab.on("attic", "ls", "/efi")).stdout).toBe("EFI\nhamlet\nloader\n");
+  // Its zeros are no line that grep could hold in memory.
+  const count = (path: string) => `tr '\\0' '\\n' <${path} | grep -a -c ${psk} || true`;
+  expect(await run(["sh", "-c", count(image.path)])).toBe("1\n");
+  const { stdout: left } = await lab.on("attic", "sh", "-c", `sync; ${count("/run/hamlet-disk/esp")}`);
+  expect(left).toBe("0\n");
 });
 
 test("the card's report says that all is well", async () => {
