@@ -15,7 +15,7 @@ import { firmwareFiles } from "./firmware-files.ts";
 import { guidOf, sectorBytes } from "./gpt.ts";
 import { copyWithHoles } from "./holes.ts";
 import { type ImageJson, imageJsonPath, provisionPath } from "./image-json.ts";
-import { placePartitions, tableWrites } from "./placement.ts";
+import { type Placed, type Placement, placePartitions, tableWrites } from "./placement.ts";
 
 const dataUuid = "68616d6c-6574-4000-8000-000064617461";
 
@@ -35,10 +35,7 @@ export async function assembleImage(bundle: Bundle, output: string, run: Run, pr
     await writeFile(disk, "");
     await truncate(disk, placement.diskBytes);
     await using file = await open(disk, "r+");
-    const placeOf = (label: string) => {
-      const { firstSector, sectors } = placement.partitions.find((one) => one.label === label)!;
-      return { offset: firstSector * sectorBytes, sizeBytes: sectors * sectorBytes };
-    };
+    const placeOf = (label: string) => bytesOf(placement.partitions.find((one) => one.label === label)!);
     const put = async (label: string, source: string, onProgress?: Progress["at"]) => {
       const { offset, sizeBytes } = placeOf(label);
       await refuseTooLarge(source, label, sizeBytes);
@@ -48,7 +45,7 @@ export async function assembleImage(bundle: Bundle, output: string, run: Run, pr
     const ofFirmware = await firmwareFiles(bundle);
     const parts = layout.partitions.map(async ({ label, format }, index) => {
       if (!format) return;
-      const files = [...(index === 0 ? hamletFiles(bundle, placement.diskBytes) : []), ...(ofFirmware[label] ?? [])];
+      const files = [...(index === 0 ? hamletFiles(bundle, placement) : []), ...(ofFirmware[label] ?? [])];
       const volumeId = guidOf(`hamlet volume ${index > 0 ? label : ""}${bundle.inputs}`).slice(0, 8);
       const volume = {
         format,
@@ -81,8 +78,13 @@ export async function assembleImage(bundle: Bundle, output: string, run: Run, pr
   }
 }
 
+const bytesOf = ({ firstSector, sectors }: Placed) => ({
+  offset: firstSector * sectorBytes,
+  sizeBytes: sectors * sectorBytes,
+});
+
 /** On the first partition of every layout: it is the one that other computers show when the card is put into them. */
-function hamletFiles(bundle: Bundle, diskBytes: number): FatFile[] {
+function hamletFiles(bundle: Bundle, { partitions, diskBytes }: Placement): FatFile[] {
   const about: ImageJson = {
     format: 1,
     board: bundle.board,
@@ -91,6 +93,7 @@ function hamletFiles(bundle: Bundle, diskBytes: number): FatFile[] {
     builtS: bundle.builtS,
     rootHash: bundle.verity.rootHash,
     sizeBytes: diskBytes,
+    layout: partitions.map(bytesOf),
     parts: bundle.parts,
     ...(bundle.relocked && { relocked: bundle.relocked }),
   };

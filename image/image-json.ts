@@ -15,6 +15,10 @@ const ImageJson = z.object({
   builtS: z.int().positive(),
   rootHash: z.string(),
   sizeBytes: z.int().positive().describe("of the whole image"),
+  layout: z
+    .array(z.object({ offset: z.int().nonnegative(), sizeBytes: z.int().positive() }))
+    .optional()
+    .describe("partitions, for whoever reads a stream: an MBR's logical ones have their records right before them"),
   parts: z.record(z.string(), z.int().nonnegative()),
   relocked: BundleJson.shape.relocked,
 });

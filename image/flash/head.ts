@@ -26,7 +26,7 @@ export async function readHead(readAt: ReadAt, name: string): Promise<ImageHead>
   const image = parseImageJson(bytes, name);
   if (image.sizeBytes % blockBytes !== 0)
     throw new HamletError("image.notOurs", `${name} says it has ${image.sizeBytes} bytes: no whole number of blocks`);
-  return { image, regions: regionsOf(partitions, image.sizeBytes) };
+  return { image, regions: regionsOf(image.layout ?? partitions, image.sizeBytes) };
 }
 
 /** In the order of the disk. Of an MBR whose logical partitions lie beyond what can be read now, as far as they are seen. */
