@@ -9,6 +9,7 @@ import { labImage } from "../cli/lab-start.ts";
 import { boardNamed, boardNames } from "../image/boards.ts";
 import { labBoardNames } from "../image/lab/boards.ts";
 import type { LabStatus } from "../image/lab/status.ts";
+import { proveClosed } from "./boot/closed.ts";
 import { bootLab, deviceOf } from "./boot/lab.ts";
 import { rebuild } from "./boot/rebuild.ts";
 import { proveTrial } from "./boot/trial.ts";
@@ -47,6 +48,7 @@ const cases: Case[] = [
     .filter((board) => boardNamed(board).builders.includes("debian"))
     .map((board) => ({ name: `boards/rebuild-${board}`, seed: 0, run: () => buildTwice(board) })),
   ...labBoardNames.map((board) => ({ name: `boards/boot-${board}`, seed: 0, run: () => bootAlone(board) })),
+  ...labBoardNames.map((board) => ({ name: `boards/closed-${board}`, seed: 0, run: () => proveClosed(board) })),
   ...labBoardNames.map((board) => ({ name: `boards/trial-${board}`, seed: 0, run: () => proveTrial(board) })),
 ];
 const done = new Set(

@@ -3,6 +3,7 @@
 
 import { open, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Argv } from "../../system/command.ts";
 import { describeError } from "../../system/error.ts";
 import type { RpiBoard } from "../boards.ts";
 import { readerOf } from "../read-at.ts";
@@ -20,10 +21,10 @@ export function startPi(spec: MachineSpec): Machine {
     let state = coldState;
     for (;;) {
       const { boot, left } = takeState(state);
-      const commandLine = await load(spec, boot);
+      const argv = await loadPi(spec, boot);
       const shownBefore = await consoleBytes(spec);
       if (isCut) return "cut";
-      qemu = startQemu(piArgv(spec, commandLine), spec.folder);
+      qemu = startQemu(argv, spec.folder);
       const how = await qemu.ended;
       const shown = (await readFile(consoleOf(spec))).subarray(shownBefore).toString("latin1");
       // What QEMU said before it ended stands behind its exit code.
@@ -48,8 +49,9 @@ export function startPi(spec: MachineSpec): Machine {
   };
 }
 
-/** What the firmware does before the kernel: its files go where QEMU takes them; the kernel's command line comes back. */
-async function load({ device, folder, hasLabPort }: MachineSpec, request: ResetState): Promise<string> {
+/** What the firmware does before the kernel: its files go where QEMU takes them; how QEMU starts from them comes back. */
+export async function loadPi(spec: MachineSpec, request: ResetState = coldState): Promise<Argv> {
+  const { device, folder, hasLabPort } = spec;
   const files = machineFiles(device.name);
   const board = labBoard(device.board).board as RpiBoard;
   await using card = await open(join(folder, files.card), "r");
@@ -66,7 +68,7 @@ async function load({ device, folder, hasLabPort }: MachineSpec, request: ResetS
   await writeFile(join(folder, files.initrd), plan.initrd ?? "");
   await writeFile(join(folder, files.deviceTree), writeFdt(tree));
   // QEMU 7.2 resets the board as soon as its watchdog is armed.
-  return `${plan.commandLine} systemd.watchdog_sec=0`;
+  return piArgv(spec, `${plan.commandLine} systemd.watchdog_sec=0`);
 }
 
 const consoleOf = ({ device, folder }: MachineSpec) => join(folder, machineFiles(device.name).console);

@@ -1,0 +1,76 @@
+// A machine without the lab's port, as every user's is: it comes up, and offers nobody a shell.
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { labImage } from "../../cli/lab-start.ts";
+import { labBoard } from "../../image/lab/boards.ts";
+import { labDevices } from "../../image/lab/devices.ts";
+import { makeDisk } from "../../image/lab/disk.ts";
+import { makeHub } from "../../image/lab/hub.ts";
+import { freePort, machineArgv, machineFiles } from "../../image/lab/machine.ts";
+import { loadPi } from "../../image/lab/pi.ts";
+import { run } from "../../system/command.ts";
+import { eventually } from "../eventually.ts";
+
+/**
+ * Whoever types on a console gets no shell; on a Raspberry Pi nor does who types on the other serial port, where the lab's is.
+ * Throws otherwise.
+ */
+export async function proveClosed(board: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "hamlet-closed-"));
+  const device = labDevices(1, [board])[0]!;
+  const pagePort = await freePort();
+  const hub = makeHub();
+  await hub.openPort(device.name, join(folder, machineFiles(device.name).lan));
+  try {
+    await makeDisk(run, folder, device, await labImage(board));
+    const machine = { device, folder, accelerator: "tcg", disk: "virtio", nic: "virtio", memoryMb: 512 } as const;
+    const spec = { ...machine, pagePort, hasLabPort: false };
+    const isPi = labBoard(board).machine.kind === "pi";
+    const argv = isPi ? await loadPi(spec) : machineArgv(spec);
+    assert.doesNotMatch(argv.join(" "), /virtserialport|chardev:lab/);
+    // Its keyboard and screen are ours, instead of a log.
+    const ports = isPi ? ["chardev:console", "null"] : ["chardev:console"];
+    for (const port of ports) await offersNoShell(argv.with(argv.lastIndexOf(port), "stdio"), folder, pagePort);
+  } finally {
+    await hub.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function offersNoShell(argv: readonly string[], folder: string, pagePort: number): Promise<void> {
+  const qemu = spawn("setpriv", ["--pdeathsig", "KILL", ...argv], { cwd: folder });
+  const ended = new Promise((resolve) => qemu.on("close", resolve));
+  try {
+    const shown = listen(qemu);
+    await pageAnswers(pagePort);
+    for (const typed of ["\n", "root\n", "\n", "echo $((6*7)) $(id -u)\n"]) {
+      qemu.stdin.write(typed);
+      await pause(1_000);
+    }
+    assert.doesNotMatch(shown(), /42 0|uid=0|login:|[#$] $/m);
+    const answer = await fetch(`http://127.0.0.1:${pagePort}/v1/status`);
+    assert.partialDeepStrictEqual(await answer.json(), { phase: "unprovisioned" });
+  } finally {
+    qemu.kill("SIGKILL");
+    await ended;
+  }
+}
+
+function listen(qemu: ChildProcess): () => string {
+  let shown = "";
+  qemu.stdout!.setEncoding("utf8").on("data", (text: string) => {
+    shown += text;
+  });
+  return () => shown;
+}
+
+async function pageAnswers(pagePort: number): Promise<void> {
+  const answers = async () =>
+    (await fetch(`http://127.0.0.1:${pagePort}/`, { signal: AbortSignal.timeout(10_000) })).ok;
+  await eventually(answers, { within: 300_000, every: 1_000 });
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
