@@ -17,6 +17,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   "net explain": async () => (await import("./net-explain.ts")).netExplain,
   "boot status": async () => (await import("./boot-status.ts")).bootStatus,
   "boot try": async () => (await import("./boot-try.ts")).bootTry,
+  "boot begin": async () => (await import("./boot-begin.ts")).bootBegin,
   "boot commit": async () => (await import("./boot-commit.ts")).bootCommit,
   "boot bad": async () => (await import("./boot-bad.ts")).bootBad,
   logs: async () => (await import("./logs.ts")).logs,

@@ -28,6 +28,9 @@ export async function proveTrial(board: string, { isBrief = false } = {}): Promi
     let now = await stateAfter(lab, first.boot);
     for (let left = trying.triesLeft; left >= 0; left--) {
       assert.partialDeepStrictEqual(now.state, { ...trying, triesLeft: left });
+      // What comes next is then a trial that came up: it may still be at work.
+      const noted = await lab.on("attic", "systemctl", "start", "hamlet-trial.service");
+      assert.equal(noted.code, 0, noted.stderr);
       await (slots.isPi ? crash(lab) : hang(lab));
       now = await stateAfter(lab, now.boot);
     }
