@@ -9,7 +9,7 @@ module.exports = {
       name: "hamlet",
       script: join(root, "dist/agent.mjs"),
       // As in units/hamlet-agent.service.
-      node_args: ["--max-semi-space-size=1", "--optimize-for-size"],
+      node_args: ["--max-semi-space-size=1", "--optimize-for-size", "--lite-mode"],
       interpreter: join(root, "node_modules/.bin/node"),
       // HAMLET_CONFIG may name another; settings are in agent/config.ts.
       args: ["--config", process.env.HAMLET_CONFIG ?? "/etc/hamlet/agent.json"],

@@ -46,7 +46,7 @@ export async function makeNeighborhood(names: string[], options: HostOptions = {
       await writeFile(join(folder, "agent.json"), JSON.stringify(full));
       const argv = [
         process.execPath,
-        ...["--max-semi-space-size=1", "--optimize-for-size"], // as in agent/units
+        ...["--max-semi-space-size=1", "--optimize-for-size", "--lite-mode"], // as in agent/units
         bundle,
         "--config",
         join(folder, "agent.json"),
