@@ -26,7 +26,7 @@ const serial = (
 export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
-    reporters: ["verbose"],
+    reporters: ["verbose", "./test/seconds-reporter.ts"],
     env: { HAMLET_TEST_SLOWNESS: String(slowness) },
     projects: [
       {

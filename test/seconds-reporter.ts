@@ -1,0 +1,55 @@
+// Ends a test run with the seconds of each file and one plain line of counts. The seconds of a run of all projects are kept
+// in test/run-seconds.new.jsonl, which git ignores; whoever wants them to be the ones to compare with moves that file over
+// test/run-seconds.jsonl.
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import type { Reporter, SerializedError, TestModule, TestSuite } from "vitest/node";
+import { type FileSeconds, secondsLines, secondsTable, summaryLine } from "./seconds.ts";
+
+export default class SecondsReporter implements Reporter {
+  #startedAt = performance.now();
+
+  onTestRunStart(): void {
+    this.#startedAt = performance.now();
+  }
+
+  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
+    const rows = modules.map(secondsOf);
+    console.log(`\n${secondsTable(rows, (performance.now() - this.#startedAt) / 1_000)}\n`);
+    if (new Set(rows.map(({ project }) => project)).size > 1) keep(rows);
+    // An error that belongs to no test fails the run all the same.
+    console.log(summaryLine([...rows, { passed: 0, failed: unhandled.length, skipped: 0 }]));
+  }
+}
+
+function secondsOf(module: TestModule): FileSeconds {
+  const { environmentSetupDuration, prepareDuration, collectDuration, setupDuration, duration } = module.diagnostic();
+  const ms = environmentSetupDuration + prepareDuration + collectDuration + setupDuration + duration;
+  const states = [...module.children.allTests()].map((test) => test.result().state);
+  const count = (state: (typeof states)[number]) => states.filter((one) => one === state).length;
+  return {
+    file: module.relativeModuleId,
+    project: module.project.name,
+    seconds: Math.round(ms / 100) / 10,
+    passed: count("passed"),
+    // A file that could not be loaded, or a hook that failed, leaves its tests skipped: that is a failure of its own.
+    failed: count("failed") + [module, ...module.children.allSuites()].filter(hasOwnError).length,
+    skipped: count("skipped"),
+  };
+}
+
+const hasOwnError = (suite: TestModule | TestSuite): boolean => suite.errors().length > 0;
+
+function keep(rows: FileSeconds[]): void {
+  const git = (...args: string[]) => execFileSync("git", args, { cwd: import.meta.dirname, encoding: "utf8" }).trim();
+  let commit = "none";
+  try {
+    commit = git("rev-parse", "--short", "HEAD") + (git("status", "--porcelain", "--", ":/") ? "+" : "");
+  } catch {
+    // Sources without their history have no commit to name.
+  }
+  const run = { commit, date: new Date().toISOString(), cores: availableParallelism() };
+  writeFileSync(join(import.meta.dirname, "run-seconds.new.jsonl"), secondsLines(rows, run));
+}
