@@ -16,11 +16,7 @@ const Links = z.array(
     mtu: z.number(),
     flags: z.array(z.string()),
     linkinfo: z.object({ info_kind: z.string().optional() }).optional(),
-  }),
-);
-const Addresses = z.array(
-  z.object({
-    addr_info: z.array(z.object({ family: z.string(), local: z.string(), prefixlen: z.number() })).optional(),
+    addr_info: z.array(z.object({ family: z.string(), local: z.string(), prefixlen: z.number() })).default([]),
   }),
 );
 const Routes = z.array(
@@ -35,7 +31,7 @@ const Routes = z.array(
 export async function readCurrent(run: Run, link: string, prefix: string): Promise<Current> {
   const routes = await readRoutes(run, prefix);
   // All links, because asking for one that is not there is an error like any other.
-  const found = (await ask(run, ["ip", "-json", "-details", "link", "show"], Links)).find(
+  const found = (await ask(run, ["ip", "-json", "-details", "address", "show"], Links)).find(
     ({ ifname }) => ifname === link,
   );
   if (!found) return { routes, addresses: [], peers: [] };
@@ -49,12 +45,9 @@ export async function readCurrent(run: Run, link: string, prefix: string): Promi
       },
     );
   }
-  const shown = await ask(run, ["ip", "-json", "-6", "address", "show", "dev", link], Addresses);
-  const addresses = shown.flatMap(({ addr_info = [] }) =>
-    addr_info
-      .filter(({ family }) => family === "inet6")
-      .map(({ local, prefixlen }) => `${canonicalIpv6(local) ?? local}/${prefixlen}`),
-  );
+  const addresses = found.addr_info
+    .filter(({ family }) => family === "inet6")
+    .map(({ local, prefixlen }) => `${canonicalIpv6(local) ?? local}/${prefixlen}`);
   const device = parseDump(await run(["wg", "show", link, "dump"], { timeoutMs }));
   return {
     link: { kind, mtu: found.mtu, isUp: found.flags.includes("UP") },

@@ -33,7 +33,7 @@ export type Mesh = {
   setPeers(peers: WantedPeer[]): Promise<void>;
   /** Takes peers out of the kernel; the next `setPeers` makes those it names afresh, and they shake hands at once. */
   drop(wireguardKeys: string[]): Promise<void>;
-  /** How the peers fare; puts the interface back first if somebody took it away. */
+  /** How the peers fare. What somebody took away or changed is put back first: at once if it is the interface, else within 10 s. */
   status(): Promise<PeerStatus[]>;
   /** The commands that are due now, for people: none when all is as wanted. */
   plan(): Promise<string>;
@@ -41,6 +41,9 @@ export type Mesh = {
   /** Removes the interface with its address and route. The unreachable route stays: it keeps our traffic from leaving in clear. */
   stop(): Promise<void>;
 };
+
+// As often as the guard is looked at: reading address, link and routes costs two more programs than reading the peers.
+const reconcileMs = 10_000;
 
 /** Makes the interface and its routes. Throws `mesh.failed` or `port.taken`. */
 export async function startMesh(options: MeshOptions): Promise<Mesh> {
@@ -65,14 +68,20 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   };
 
   const due = async () => planMesh(await readCurrent(run, link, prefix), wanted, clock.now());
-  const apply = async () => {
+  let appliedAt = Number.NEGATIVE_INFINITY;
+  // The one way from what is to what should be. `wasApplied`: nobody asked for anything new since the last time.
+  const apply = async ({ wasApplied = false } = {}) => {
     if (stopped) return;
     const steps = await due();
-    if (steps.length > 0) log.debug(`applying: ${printPlan(steps)}`);
+    if (steps.length > 0) {
+      if (wasApplied && !steps.every(isPeerUpdate)) log.warn(`${link} was changed by somebody: putting it back`);
+      log.debug(`applying: ${printPlan(steps)}`);
+    }
     for (const step of steps) {
       if (isCreation(step)) await create(step);
       else await act(step);
     }
+    appliedAt = clock.monotonic();
   };
   const act = async ({ argv, input }: Step) => {
     try {
@@ -109,7 +118,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   };
 
   try {
-    await inTurn(apply);
+    await inTurn(() => apply());
   } catch (error) {
     // Half an interface helps nobody; one that was there before we came is not ours to judge.
     if (userspace || hasMade) await takeDown();
@@ -123,7 +132,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       const { refused } = acceptable({ ...wanted, peers });
       for (const peer of refused) log.warn(`peer ${peer.name} left out: its key or address is not its own`);
       wanted = { ...wanted, peers };
-      return inTurn(apply);
+      return inTurn(() => apply());
     },
     drop: (keys) =>
       inTurn(async () => {
@@ -134,9 +143,9 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       inTurn(async () => {
         if (stopped) return [];
         const show = async () => parseDump(await run(["wg", "show", link, "dump"], { timeoutMs })).peers;
-        const peers = await show().catch(async (error) => {
-          log.warn(`putting ${link} back: ${describeError(error)}`);
-          await apply();
+        if (clock.monotonic() - appliedAt >= reconcileMs) await apply({ wasApplied: true });
+        const peers = await show().catch(async () => {
+          await apply({ wasApplied: true });
           return show();
         });
         return peers.map(({ allowedIps: _, keepaliveSeconds: __, ...status }) => status);
@@ -151,6 +160,8 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   };
 }
 
+/** A peer's endpoint or range, which changes in the course of things. */
+const isPeerUpdate = ({ argv }: Step): boolean => argv[0] === "wg" && argv.includes("peer");
 const isCreation = ({ argv }: Step): boolean => argv[0] === "ip" && argv[1] === "link" && argv[2] === "add";
 
 function explained(cause: unknown, { interface: link, listenPort }: MeshOptions): HamletError {
