@@ -12,7 +12,7 @@ module.exports = {
       node_args: ["--max-semi-space-size=1", "--optimize-for-size", "--lite-mode"],
       interpreter: join(root, "node_modules/.bin/node"),
       // HAMLET_CONFIG may name another; settings are in agent/config.ts.
-      args: ["--config", process.env.HAMLET_CONFIG ?? "/etc/hamlet/agent.json"],
+      args: ["--config", process.env.HAMLET_CONFIG || "/etc/hamlet/agent.json"],
       env: { MALLOC_ARENA_MAX: "1", UV_THREADPOOL_SIZE: "2" },
       // fork: one agent a machine; it holds the sockets itself.
       exec_mode: "fork",

@@ -11,6 +11,7 @@ import { generateSigningKey } from "../provisioning/keys.ts";
 import { adoptionCode, deviceIdOf } from "../provisioning/names.ts";
 import { provisionAgain } from "../provisioning/provision-device.ts";
 import { sleep, systemClock } from "../system/clock.ts";
+import { settingOf } from "../system/environment.ts";
 import { describeError, HamletError } from "../system/error.ts";
 import { readJson } from "../system/files.ts";
 import { makeLog } from "../system/log.ts";
@@ -59,7 +60,9 @@ else await main().catch(die);
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { config: { type: "string", default: process.env["HAMLET_CONFIG"] ?? "/etc/hamlet/agent.json" } },
+    options: {
+      config: { type: "string", default: settingOf(process.env, "HAMLET_CONFIG") ?? "/etc/hamlet/agent.json" },
+    },
   });
   const clock = systemClock;
   const warnings = new Warnings(clock, log);

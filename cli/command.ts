@@ -1,5 +1,6 @@
 // What a command is, and how its words on the command line become options.
 import { parseArgs } from "node:util";
+import { settingOf, switchOf } from "../system/environment.ts";
 import { HamletError } from "../system/error.ts";
 import type { Progress } from "../system/progress.ts";
 
@@ -52,38 +53,44 @@ function countPlaces(command: Command): number {
   return own.replaceAll(/-{1,2}[a-z-]+ <[^>]*>/g, "").match(/<[^>]*>/g)?.length ?? 0;
 }
 
+/** The environment variable that stands for an option. */
+export const variableOf = (option: string): string => `HAMLET_${option.toUpperCase().replaceAll("-", "_")}`;
+
 /** Options from argv, then from `HAMLET_<FLAG>`, then their defaults. Throws `usage.invalid`, exit code 2. */
 export function parseInput(command: Command, argv: string[], env: NodeJS.ProcessEnv): Input {
   const split = argv.indexOf("--");
   const own = split < 0 ? argv : argv.slice(0, split);
   const options = { ...common, ...command.options };
+  const { values: typed, positionals } = parseWords(command, options, own);
+  const values = { ...typed } as Values;
+  for (const [name, option] of Object.entries(options)) {
+    if (name !== "help") values[name] ??= fromEnvironment(option, variableOf(name), env);
+    values[name] ??= option.default;
+  }
+  const surplus = positionals[countPlaces(command)];
+  if (surplus !== undefined) throw usageError(command, `'${surplus}' is one word too many`);
+  return { positionals, values, rest: split < 0 ? [] : argv.slice(split + 1) };
+}
+
+function parseWords(command: Command, options: Record<string, Option>, args: string[]) {
+  const bare = Object.fromEntries(
+    Object.entries(options).map(([name, { type, short, multiple }]) => [
+      name,
+      { type, ...(short && { short }), ...(multiple && { multiple }) },
+    ]),
+  );
   try {
-    const bare = Object.fromEntries(
-      Object.entries(options).map(([name, { type, short, multiple }]) => [
-        name,
-        { type, ...(short && { short }), ...(multiple && { multiple }) },
-      ]),
-    );
-    const parsed = parseArgs({ args: own, options: bare, allowPositionals: true, strict: true });
-    const values: Values = { ...(parsed.values as Values) };
-    for (const [name, option] of Object.entries(options)) {
-      const fromEnv = env[`HAMLET_${name.toUpperCase().replaceAll("-", "_")}`];
-      if (values[name] === undefined && fromEnv !== undefined && name !== "help") {
-        values[name] =
-          option.type === "boolean"
-            ? !["", "0", "false", "no"].includes(fromEnv)
-            : option.multiple
-              ? [fromEnv]
-              : fromEnv;
-      }
-      values[name] ??= option.default;
-    }
-    const surplus = parsed.positionals[countPlaces(command)];
-    if (surplus !== undefined) throw new Error(`'${surplus}' is one word too many`);
-    return { positionals: parsed.positionals, values, rest: split < 0 ? [] : argv.slice(split + 1) };
+    return parseArgs({ args, options: bare, allowPositionals: true, strict: true });
   } catch (cause) {
     throw usageError(command, cause instanceof Error ? cause.message.split(". To")[0]! : String(cause));
   }
+}
+
+/** Several values of one variable stand on lines of their own: a path may hold any other character. */
+function fromEnvironment({ type, multiple }: Option, variable: string, env: NodeJS.ProcessEnv): Values[string] {
+  if (type === "boolean") return switchOf(env, variable);
+  const value = settingOf(env, variable);
+  return multiple ? value?.split(/\r?\n/).filter((line) => line.trim() !== "") : value;
 }
 
 export const usageError = (command: Command, message: string): HamletError =>
@@ -108,6 +115,7 @@ export function helpText(command: Command): string {
     `${option.describe}${option.default !== undefined ? ` (default ${option.default})` : ""}`,
   ]);
   const width = Math.max(...rows.map(([left]) => left.length));
+  const isAnyRepeated = Object.values(command.options ?? {}).some(({ multiple }) => multiple);
   return [
     `hamlet ${command.usage}`,
     "",
@@ -122,7 +130,7 @@ export function helpText(command: Command): string {
         ]
       : []),
     "",
-    "Options (each also as HAMLET_<NAME> in the environment):",
+    `Options (each also as HAMLET_<NAME> in the environment${isAnyRepeated ? "; what may be repeated: one a line" : ""}):`,
     ...rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`),
     "",
     "Example:",

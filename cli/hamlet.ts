@@ -4,11 +4,13 @@
 import nodeModule from "node:module";
 import { join } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
+import { switchOf } from "../system/environment.ts";
 import { coded, describeError, HamletError } from "../system/error.ts";
 import { cacheFolder } from "../system/paths.ts";
 import { makeProgress } from "../system/progress.ts";
 import { helpText, parseInput } from "./command.ts";
 import { commands } from "./commands.ts";
+import { unknownVariables } from "./unknown-variables.ts";
 
 // Compiling what a command imports takes longer than most commands. Where the cache cannot be written nothing is kept.
 // By the default export: an older Node, which lacks it, must get as far as saying that it is too old.
@@ -32,8 +34,13 @@ async function main(argv: string[]): Promise<number> {
   const own = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
   if (own.includes("--help") || own.includes("-h")) return print(helpText(command), 0);
   const progress = makeProgress();
+  let isDebugging = false;
   try {
+    isDebugging = switchOf(process.env, "HAMLET_DEBUG") ?? false;
     const input = parseInput(command, rest, process.env);
+    for (const variable of await unknownVariables(command, process.env)) {
+      console.error(`hamlet: ${variable} is set and means nothing to any command (see hamlet ${name} --help)`);
+    }
     return (
       (await command.run(input, {
         print: (line) => console.log(line),
@@ -44,7 +51,7 @@ async function main(argv: string[]): Promise<number> {
   } catch (thrown) {
     progress.end();
     const error = coded(thrown);
-    if (!(error instanceof HamletError) || process.env["HAMLET_DEBUG"]) console.error(error);
+    if (!(error instanceof HamletError) || isDebugging) console.error(error);
     console.error(`hamlet: ${describeError(error)}`);
     return error instanceof HamletError ? error.exitCode : 1;
   }

@@ -1,4 +1,5 @@
 // One line an event on stderr, with the priority prefix that journald reads (sd-daemon(3)); people reading a terminal see none.
+import { settingOf } from "./environment.ts";
 
 export type Log = {
   debug(message: string): void;
@@ -9,11 +10,14 @@ export type Log = {
 
 const priorities = { error: 3, warn: 4, info: 6, debug: 7 } as const;
 type Level = keyof typeof priorities;
+/** A process has a log for each of its parts, and says once that their level is none. */
+let isLevelTold = false;
 
 /** Lines carry `part` as their first word. Levels beyond `HAMLET_LOG` (error, warn, info, debug; default info) are dropped. */
 export function makeLog(part: string, write: (line: string) => void = (line) => process.stderr.write(line)): Log {
-  const wanted = process.env["HAMLET_LOG"] ?? "info";
-  const limit = wanted in priorities ? priorities[wanted as Level] : priorities.info;
+  const wanted = (settingOf(process.env, "HAMLET_LOG") ?? "info").trim().toLowerCase();
+  const isKnown = Object.hasOwn(priorities, wanted);
+  const limit = priorities[isKnown ? (wanted as Level) : "info"];
   const underJournal = process.env["JOURNAL_STREAM"] !== undefined;
   const at = (level: Level) => (message: string) => {
     if (priorities[level] > limit) return;
@@ -21,7 +25,11 @@ export function makeLog(part: string, write: (line: string) => void = (line) => 
     const line = `${part}: ${message.replaceAll(/[\r\n]+/g, " | ")}\n`;
     write(underJournal ? `<${priorities[level]}>${line}` : `${new Date().toISOString()} ${level} ${line}`);
   };
-  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+  const log = { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+  if (!isKnown && !isLevelTold)
+    log.warn(`HAMLET_LOG is '${wanted}' and not error, warn, info or debug: taken for info`);
+  isLevelTold ||= !isKnown;
+  return log;
 }
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,7 +1,12 @@
 // Where things are kept on the computer of whoever runs a command (XDG Base Directory). The device has its own paths in its config.
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 
-export const cacheFolder = (): string => join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "hamlet");
-export const stateFolder = (): string =>
-  join(process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state"), "hamlet");
+/** A relative path in one of these variables is to be ignored (XDG Base Directory, "Basics"). */
+function folderOf(variable: string, otherwise: string): string {
+  const value = process.env[variable] ?? "";
+  return join(isAbsolute(value) ? value : join(homedir(), otherwise), "hamlet");
+}
+
+export const cacheFolder = (): string => folderOf("XDG_CACHE_HOME", ".cache");
+export const stateFolder = (): string => folderOf("XDG_STATE_HOME", ".local/state");

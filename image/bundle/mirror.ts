@@ -2,6 +2,7 @@
 // takes by itself. Lines are in the one-line format of sources.list(5).
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { settingOf } from "../../system/environment.ts";
 
 export const suite = "bookworm";
 const suites = [suite, `${suite}-updates`, `${suite}-security`];
@@ -10,7 +11,7 @@ export const components = ["main", "non-free-firmware"];
 
 /** Lines for mmdebstrap; empty where neither the environment nor the host names a Debian mirror. */
 export async function debianSources(env: NodeJS.ProcessEnv, aptFolder = "/etc/apt"): Promise<string[]> {
-  const mirror = env["HAMLET_DEBIAN_MIRROR"];
+  const mirror = settingOf(env, "HAMLET_DEBIAN_MIRROR");
   if (mirror) return sourcesOfMirror(mirror);
   const texts = [["sources.list", await textOf(join(aptFolder, "sources.list"))]];
   const names = await readdir(join(aptFolder, "sources.list.d")).catch(() => []);
