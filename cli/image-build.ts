@@ -2,7 +2,7 @@
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { imageName } from "../image/assemble.ts";
+import { imageInputs, imageName } from "../image/assemble.ts";
 import { type Board, boardNamed, boardNames } from "../image/boards.ts";
 import { type Bundle, Version } from "../image/bundle/bundle.ts";
 import { buildDebianBundle } from "../image/bundle/debian.ts";
@@ -56,6 +56,7 @@ With --base nixos Nix builds the system, on any Linux that has Nix.`,
 
     // Late: building needs tools that a device or a lone dist/hamlet.mjs does not have.
     const { buildAll, deviceFiles, projectFolder } = await import("./build.ts").catch(notBuilt);
+    const { builderCode } = await import("./builder-code.ts").catch(notBuilt);
     const { signal, exitCode } = hearStop();
     const abortable: Run = (argv, options) => run(argv, { ...options, signal, ownGroup: true });
     progress.stage("bundling the programs");
@@ -74,12 +75,14 @@ With --base nixos Nix builds the system, on any Linux that has Nix.`,
       const extras = await deviceFiles(programs, board.name);
       const npm = await npmPackages(sources, projectFolder);
       const request = { board, version: version.data, extras, npm, projectFolder };
+      const code = await builderCode(projectFolder).catch(notBuilt);
       const isLockedOnly = values["locked"] === true;
-      const bundle: Bundle & { staleBecause?: HamletError } =
+      const made: Bundle & { staleBecause?: HamletError } =
         base === "nixos"
           ? await buildNixosBundle(request, abortable, progress)
-          : await buildDebianBundle(request, { isLockedOnly }, abortable, progress);
-      if (bundle.staleBecause) note(`${bundle.staleBecause.message}: taking the packages of the last build`);
+          : await buildDebianBundle({ ...request, code: code.bundle }, { isLockedOnly }, abortable, progress);
+      const bundle = { ...made, inputs: imageInputs(made, code.image) };
+      if (made.staleBecause) note(`${made.staleBecause.message}: taking the packages of the last build`);
       signal.throwIfAborted();
       const there = await inspectImage(output).catch(() => undefined);
       const unchanged = there?.inputs === bundle.inputs && !there.isProvisioned;

@@ -1,5 +1,6 @@
 // A system bundle becomes a disk image: partition table, firmware's FAT partitions, slot a, an empty slot b, and the data
 // partition. Nothing in it depends on the time, the machine or the user: same bundle, same bytes.
+import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, open, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { freshReport, reportPath } from "../provisioning/report.ts";
@@ -22,6 +23,12 @@ const dataUuid = "68616d6c-6574-4000-8000-000064617461";
 export const imageName = (board: string, version: string): string => `hamlet-${board}-${version}.img`;
 /** Where the bill of materials of the image at `path` goes. */
 export const sbomBeside = (path: string): string => `${path.replace(/\.img$/, "")}.cdx.json`;
+
+/** What shapes an image's bytes: its bundle, the layout, and `code`, the digest of this file and all it imports. */
+export const imageInputs = ({ board, inputs }: Pick<Bundle, "board" | "inputs">, code: string): string =>
+  createHash("sha256")
+    .update(JSON.stringify([inputs, layoutOf(boardNamed(board)), provisionBlockBytes, code]))
+    .digest("hex");
 
 /** Writes the image to `output` through a temporary file beside it. */
 export async function assembleImage(bundle: Bundle, output: string, run: Run, progress: Progress): Promise<void> {

@@ -1,32 +1,21 @@
-// The Debian builder: packages, kernel, Node and our programs become a system bundle, kept in the cache under what it
-// was made from. Needs no root.
-import { createHash } from "node:crypto";
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+// The Debian builder: a system bundle from the cache, where it is kept under what shapes its bytes, or made anew. Needs no root.
+import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
 import type { Run } from "../../system/command.ts";
-import { HamletError } from "../../system/error.ts";
-import { writeJson } from "../../system/files.ts";
 import { cacheFolder } from "../../system/paths.ts";
 import type { Progress } from "../../system/progress.ts";
-import type { RpiBoard, UefiBoard } from "../boards.ts";
-import { configTxt } from "../boot/rpi-config.ts";
-import { type Base, debianBase, hasBase } from "./base.ts";
-import { type Bundle, BundleJson, factsOf, readBundle, requiredFiles } from "./bundle.ts";
-import { readLicences } from "./copyrights.ts";
+import { debianBase, hasBase } from "./base.ts";
+import { type Bundle, readBundle } from "./bundle.ts";
 import { forgetOldDebs } from "./deb-cache.ts";
-import { makeInitrd } from "./initrd.ts";
-import { type Kernel, unpackKernel } from "./kernel.ts";
+import { inputsOf } from "./inputs.ts";
 import { removeLeftovers } from "./leftovers.ts";
-import { suite } from "./mirror.ts";
-import { nodeRuntime } from "./node.ts";
-import { type BuildRequest, builderFiles, makeRoot, osRelease, rootParts, sizeOf } from "./root.ts";
-import { makeSbom, type Sbom } from "./sbom.ts";
+import { makeBundle } from "./make.ts";
+import type { BuildRequest } from "./root.ts";
 import { type Settled, type SettleOptions, settleLock } from "./settle.ts";
-import { makeVerity } from "./verity.ts";
 
-/** `staleBecause` says why the packages are those of an earlier build. */
+/** `code` is the digest of ./make.ts and all it imports. `staleBecause` says why the packages are those of an earlier build. */
 export async function buildDebianBundle(
-  request: BuildRequest,
+  request: BuildRequest & { code: string },
   { isLockedOnly }: Pick<SettleOptions, "isLockedOnly">,
   run: Run,
   progress: Progress,
@@ -50,11 +39,10 @@ export async function buildDebianBundle(
     }
     await rm(folder, { recursive: true, force: true });
   }
-  const kernel = await unpackKernel(base, run, progress);
   await mkdir(join(cacheFolder(), "bundle"), { recursive: true });
   const making = await mkdtemp(`${folder}.`);
   try {
-    await makeBundle(request, settled, base, kernel, inputs, making, run, progress);
+    await makeBundle(request, settled, base, inputs, making, run, progress);
     await rename(making, folder).catch(async (error) => {
       if (!(await readdir(folder).catch((): string[] => [])).includes("bundle.json")) throw error;
     });
@@ -63,119 +51,6 @@ export async function buildDebianBundle(
   }
   await forgetOldBundles();
   return { ...(await readBundle(folder)), ...stale };
-}
-
-async function makeBundle(
-  request: BuildRequest,
-  { lock, relocked }: Settled,
-  base: Base,
-  kernel: Kernel,
-  inputs: string,
-  folder: string,
-  run: Run,
-  progress: Progress,
-): Promise<void> {
-  const { board, version, projectFolder } = request;
-  const at = (name: string) => join(folder, name);
-  progress.stage("making the root filesystem");
-  const node = await nodeRuntime(board, projectFolder, run);
-  if ((await factsOf(node)).sha256 !== lock.node.sha256) {
-    throw new HamletError("build.failed", `${node} is not the Node runtime that is locked`, {
-      hint: "remove it and run this again; if it is the one you want, write the lock anew with `hamlet image lock`",
-    });
-  }
-  const sbom = `${JSON.stringify(await sbomOf(request, { lock, relocked }, base, inputs), null, 1)}\n`;
-  await writeFile(at("sbom.cdx.json"), sbom);
-  const parts = await rootParts(request, base, kernel, node, sbom);
-  await makeRoot(base, parts, at("root.erofs"), run);
-  progress.stage("making the hash tree");
-  const verity = await makeVerity(at("root.erofs"), at("verity.img"), run);
-  progress.stage("packing the initrd");
-  await writeFile(at("initrd"), await makeInitrd(base, kernel, projectFolder, run));
-  await copyFile(kernel.image, at("kernel"));
-  const words = [...board.kernelArguments, `hamlet.verity=${verity.rootHash}`, `hamlet.blocks=${verity.dataBlocks}`];
-  await writeFile(at("cmdline"), words.join(" "));
-  await writeFile(at("os-release"), osRelease(board, version));
-  const ofFirmware =
-    board.layout === "uefi" ? await copyLoader(base, board, folder, run) : await copyPiFirmware(kernel, board, folder);
-  const names = [...requiredFiles(board.layout), "sbom.cdx.json", ...ofFirmware];
-  const files = Object.fromEntries(
-    await Promise.all(names.map(async (name) => [name, await factsOf(at(name))] as const)),
-  );
-  const sizes = Object.fromEntries(parts.map((part) => [part.name, sizeOf(part)]));
-  const ours = Object.values(sizes).reduce((sum, size) => sum + size, 0);
-  const bundle = BundleJson.parse({
-    format: 2,
-    board: board.name,
-    version,
-    inputs,
-    builtS: base.epochS,
-    verity,
-    parts: { debian: Math.max(0, (files["root.erofs"]?.sizeBytes ?? 0) - ours), ...sizes },
-    files,
-    ...(relocked.length > 0 && { relocked }),
-  });
-  // Last: a folder with this file is complete.
-  await writeJson(at("bundle.json"), bundle, { mode: 0o644 });
-}
-
-/** systemd-boot and the stub that makes an EFI program of a kernel. */
-async function copyLoader(base: Base, { efi }: UefiBoard, folder: string, run: Run): Promise<string[]> {
-  const files = { "stub.efi": `linux${efi}.efi.stub`, "loader.efi": `systemd-boot${efi}.efi` };
-  const paths = Object.values(files).map((name) => `./usr/lib/systemd/boot/efi/${name}`);
-  await run(["tar", "-xf", join(base.folder, "root.tar"), "-C", folder, "--strip-components=6", ...paths], {
-    timeoutMs: 60_000,
-  });
-  for (const [name, source] of Object.entries(files)) await rename(join(folder, source), join(folder, name));
-  return [];
-}
-
-/** Firmware and device trees by the board's list, and the settings that name them. Throws `build.failed`. */
-async function copyPiFirmware(kernel: Kernel, board: RpiBoard, folder: string): Promise<string[]> {
-  await writeFile(join(folder, "config.txt"), configTxt(board));
-  await mkdir(join(folder, "boot"));
-  const wanted = [...board.firmware, ...board.deviceTrees];
-  for (const name of wanted) {
-    await copyFile(join(kernel.pi, name), join(folder, "boot", name)).catch((cause) => {
-      throw new HamletError("build.failed", `Debian ${suite} has no ${name} for ${board.describe}`, {
-        cause,
-        hint: `hamlet image build --base nixos --board ${board.name}`,
-      });
-    });
-  }
-  return wanted.map((name) => `boot/${name}`);
-}
-
-async function sbomOf(
-  { board, version, extras, npm }: BuildRequest,
-  { lock, relocked }: Settled,
-  base: Base,
-  inputs: string,
-): Promise<Sbom> {
-  const own = extras.filter(({ target }) => target.endsWith(".mjs"));
-  const programs = await Promise.all(
-    own.map(async ({ path, target }) => ({ name: basename(target), sha256: (await factsOf(path)).sha256 })),
-  );
-  const licences = await readLicences(base.folder);
-  return makeSbom({ board: board.name, version, inputs, lock, relocked, licences, npm, programs });
-}
-
-/** A digest of all that decides a bundle's bytes. */
-async function inputsOf(
-  { board, version, extras, npm, projectFolder }: BuildRequest,
-  settled: Settled,
-): Promise<string> {
-  const hash = createHash("sha256");
-  hash.update(JSON.stringify([board, version, npm, settled.lock, settled.relocked]));
-  const files = [
-    ...(await builderFiles(projectFolder)).map((path) => ({ path, target: "" })),
-    ...extras.toSorted((a, b) => (a.target < b.target ? -1 : 1)),
-  ];
-  for (const { path, target } of files) {
-    const content = await readFile(path);
-    hash.update(`${target}\0${content.length}\0`).update(content);
-  }
-  return hash.digest("hex");
 }
 
 /** Keeps the four used last: a bundle is 350 MB, and people switch between few. */

@@ -1,6 +1,6 @@
 // The root filesystem: Debian's files, less what a device never uses, plus ours on top, as one erofs image.
 import { createWriteStream } from "node:fs";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -157,15 +157,3 @@ export async function makeRoot(base: Base, parts: Part[], output: string, run: R
 
 export const sizeOf = (part: Part): number =>
   part.entries.reduce((sum, entry) => sum + (entry.kind === "file" ? entry.content.length : 0), 0);
-
-/** The builder's own files: a change in any of them is a change of what a build makes. */
-export async function builderFiles(projectFolder: string): Promise<string[]> {
-  const filesIn = async (folder: string, recursive = false) => {
-    const found = await readdir(join(projectFolder, folder), { recursive, withFileTypes: true });
-    return found.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  };
-  const builder = [...(await filesIn("image/bundle", true)), ...(await filesIn("image")), ...(await filesIn("nix"))];
-  // Of the locks the one that the build took counts, wherever it came from.
-  const locks = join(projectFolder, "image/bundle/lock/");
-  return builder.filter((path) => !path.startsWith(locks)).sort();
-}
