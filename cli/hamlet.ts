@@ -10,13 +10,20 @@ import { cacheFolder } from "../system/paths.ts";
 import { makeProgress } from "../system/progress.ts";
 import { helpText, parseInput } from "./command.ts";
 import { commands } from "./commands.ts";
+import { makeOutput } from "./output.ts";
 import { unknownVariables } from "./unknown-variables.ts";
 
 // Compiling what a command imports takes longer than most commands. Where the cache cannot be written nothing is kept.
 // By the default export: an older Node, which lacks it, must get as far as saying that it is too old.
 nodeModule.enableCompileCache(join(cacheFolder(), "compiled"));
-const words = process.argv.slice(2);
-process.exitCode = await main(words);
+const output = makeOutput();
+process.exitCode = await main(process.argv.slice(2));
+try {
+  await output.written();
+} catch (error) {
+  console.error(`hamlet: ${describeError(error)}`);
+  process.exitCode ||= 1;
+}
 
 async function main(argv: string[]): Promise<number> {
   if (argv[0] === "--version" || argv[0] === "-v") return print(packageJson.version, 0);
@@ -43,7 +50,7 @@ async function main(argv: string[]): Promise<number> {
     }
     return (
       (await command.run(input, {
-        print: (line) => console.log(line),
+        print: output.print,
         note: (line) => console.error(line),
         progress,
       })) ?? 0
@@ -58,7 +65,7 @@ async function main(argv: string[]): Promise<number> {
 }
 
 function print(text: string, exitCode: number): number {
-  console.log(text);
+  output.print(text);
   return exitCode;
 }
 

@@ -18,6 +18,7 @@ export type ErrorCode =
   | "device.needsRoot"
   | "device.takesNoOrders"
   | "node.tooOld"
+  | "output.failed"
   // provisioning
   | "neighborhood.exists"
   | "neighborhood.notFound"

@@ -10,6 +10,8 @@ const chunkBytes = 16 << 10;
 export type Lanes = {
   /** Sends all of `source`, at the speed at which the other side takes it, then `end`. */
   pump(stream: number, lane: Lane, source: Readable): Promise<void>;
+  /** Grows while a stream's sources have something to say; undefined while what they said waits for the other side. */
+  said(stream: number): number | undefined;
   /** Puts what arrives for this lane into `sink`. */
   deliver(stream: number, lane: Lane, sink: Writable): void;
   /** A message of kind data, end or ack. Unknown streams are over and are ignored. */
@@ -17,7 +19,7 @@ export type Lanes = {
   forget(stream: number): void;
 };
 
-type Credit = { left: number; wake: (() => void) | undefined; isGone: boolean };
+type Credit = { left: number; said: number; wake: (() => void) | undefined; isGone: boolean };
 
 export function makeLanes(send: (message: Message) => void): Lanes {
   const sinks = new Map<string, Writable>();
@@ -25,16 +27,18 @@ export function makeLanes(send: (message: Message) => void): Lanes {
   const key = (stream: number, lane: Lane) => `${stream}.${lane}`;
   return {
     async pump(s, c, source) {
-      const credit: Credit = { left: windowBytes, wake: undefined, isGone: false };
+      const credit: Credit = { left: windowBytes, said: 0, wake: undefined, isGone: false };
       credits.set(key(s, c), credit);
       try {
         for await (const chunk of source as AsyncIterable<Buffer>) {
+          credit.said += chunk.length;
           for (let at = 0; at < chunk.length; at += chunkBytes) {
             const part = chunk.subarray(at, at + chunkBytes);
             while (credit.left < part.length && !credit.isGone) {
               await new Promise<void>((resolve) => {
                 credit.wake = resolve;
               });
+              credit.wake = undefined;
             }
             if (credit.isGone) return;
             credit.left -= part.length;
@@ -47,6 +51,10 @@ export function makeLanes(send: (message: Message) => void): Lanes {
         credits.delete(key(s, c));
         if (!credit.isGone) send({ t: "end", s, c });
       }
+    },
+    said(s) {
+      const own = ([0, 1, 2] as const).flatMap((lane) => credits.get(key(s, lane)) ?? []);
+      return own.some(({ wake }) => wake) ? undefined : own.reduce((sum, { said }) => sum + said, 0);
     },
     deliver(s, c, sink) {
       sink.on("error", () => {});

@@ -3,7 +3,7 @@
 import type { Duplex } from "node:stream";
 import type { Doors, ExecRequest } from "../../../system/doors.ts";
 import { describeError } from "../../../system/error.ts";
-import { makeLanes } from "./lanes.ts";
+import { type Lanes, makeLanes } from "./lanes.ts";
 import { type Message, readMessages, sendMessage } from "./wire.ts";
 
 const maxStreams = 64;
@@ -38,12 +38,17 @@ export function serveChannel(transport: Duplex, doors: Doors): void {
 
   function exec(s: number, request: ExecRequest): void {
     const program = doors.exec(request);
-    const end = begin(s, () => program.kill());
+    const killed = Promise.withResolvers<void>();
+    const end = begin(s, () => {
+      program.kill();
+      killed.resolve();
+    });
     lanes.deliver(s, 0, program.stdin);
     const output = Promise.all([lanes.pump(s, 1, program.stdout), lanes.pump(s, 2, program.stderr)]);
     program.exit.then(
       async (code) => {
-        await Promise.race([output, outputGrace()]);
+        // Who has killed it wants no more of its output.
+        await Promise.race([output, killed.promise, silence(lanes, s)]);
         end({ t: "exit", s, code });
       },
       (error: unknown) => end({ t: "error", s, message: describeError(error) }),
@@ -109,5 +114,17 @@ export function serveChannel(transport: Duplex, doors: Doors): void {
   send({ t: "reset" });
 }
 
-/** A daemon left behind may hold stdout open for ever; what the program itself wrote is read long before. */
-const outputGrace = () => new Promise<void>((resolve) => setTimeout(resolve, 2_000).unref());
+/**
+ * A daemon left behind may hold stdout open for ever; what the program itself wrote has been read once nothing more comes. On a
+ * busy machine seconds may pass before any of it is read: only a turn of the loop in which there was nothing counts.
+ */
+async function silence(lanes: Lanes, stream: number): Promise<void> {
+  for (let before: number | undefined; ; ) {
+    await new Promise<void>((resolve) => setTimeout(resolve, quietMs).unref());
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    const now = lanes.said(stream);
+    if (now !== undefined && now === before) return;
+    before = now;
+  }
+}
+const quietMs = 1_000;

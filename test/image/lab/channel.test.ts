@@ -40,6 +40,14 @@ test("more bytes than the window arrive whole and in order", async () => {
   expect([output.length, output.subarray(-4).toString(), await program.exit]).toEqual([3_000_003, "xend", 0]);
 });
 
+test("an exit code waits for output that the other side has not taken yet", async () => {
+  const { channel } = await openReady();
+  const program = channel.exec({ argv: ["sh", "-c", "head -c 400000 /dev/zero; printf end"] });
+  const late = new Promise((resolve) => setTimeout(resolve, 3_500)).then(() => buffer(program.stdout));
+  const [output, code] = await Promise.all([late, program.exit]);
+  expect([output.length, code]).toEqual([400_003, 0]);
+});
+
 test("a reader that does not read holds back its own stream and no other", async () => {
   const { channel } = await openReady();
   const stuck = channel.exec({ argv: ["yes"] });
