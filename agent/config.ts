@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { errnoOf, HamletError } from "../system/error.ts";
 import { explainIssues, parseJson } from "../system/files.ts";
+import { parseBrokerUrl } from "./telemetry/broker-url.ts";
 
 const Port = z.int().min(1).max(65535);
 
@@ -66,13 +67,17 @@ export const AgentConfig = z.strictObject({
     .strictObject({
       port: Port.default(1883).describe("TCP port of the neighborhood's broker, on the mesh only"),
       broker: z
-        .url({ protocol: /^mqtts?$/, hostname: /./ })
+        .string()
+        .superRefine((text, context) => {
+          const broker = parseBrokerUrl(text);
+          if (typeof broker === "string") context.addIssue({ code: "custom", message: broker });
+        })
         .optional()
         .describe(
           "mqtts:// (verified TLS, port 8883) or mqtt:// (in clear, password too, port 1883) URL of an external broker that replaces the neighborhood's own",
         )
-        // JSON Schema knows URIs of every kind only.
-        .meta({ pattern: "^mqtts?://[^/]" }),
+        // For readers of the JSON Schema, which know no more than this.
+        .meta({ pattern: "^mqtts?://[^/?#]+/?$" }),
       intervalSeconds: z.int().min(1).max(3600).default(10).describe("between two metrics messages"),
       homeAssistant: z.boolean().default(true).describe("publish MQTT discovery topics for Home Assistant"),
     })

@@ -2,6 +2,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { passwordsIn } from "../agent/telemetry/broker-url.ts";
 import { file, tar } from "../image/bundle/archive.ts";
 import { type Paths, pathsUnder } from "../provisioning/firstboot/paths.ts";
 import { makeRedaction } from "../provisioning/redaction.ts";
@@ -73,22 +74,14 @@ async function secretsOn(paths: Paths): Promise<string[]> {
   const ssh = join(paths.rootFolder, "ssh");
   const hostKeys = (await readdir(ssh).catch(() => [])).filter((name) => /^ssh_host_.*_key$/.test(name));
   const brokers = [await json(paths.agentConfig), await json(paths.identity)].flatMap((settings) =>
-    strings(settings, ["broker"]).map((url) => URL.parse(url)?.password ?? ""),
+    strings(settings, ["broker"]).flatMap(passwordsIn),
   );
   return [
     ...[...identity, ...waiting, ...card],
     ...wifi.map(([, value = ""]) => value.trim().replace(/^"(.*)"$/, "$1")),
     ...(await Promise.all(hostKeys.map(async (name) => (await secret(join(ssh, name))) ?? ""))),
-    ...brokers.flatMap((password) => [password, decoded(password)]),
+    ...brokers,
   ];
-}
-
-function decoded(password: string): string {
-  try {
-    return decodeURIComponent(password);
-  } catch {
-    return password;
-  }
 }
 
 async function secret(path: string): Promise<string | undefined> {

@@ -136,6 +136,8 @@ export class HamletError extends Error {
 /** One line for a log: code, message, hint, and the causes behind it. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  // A host with several addresses, none of which answers: Node says it in an error without a message.
+  if (error instanceof AggregateError && error.message === "") return error.errors.map(describeError).join("; ");
   const own =
     error instanceof HamletError
       ? `${error.code}: ${error.message}${error.hint ? ` (${error.hint})` : ""}`

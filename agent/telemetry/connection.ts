@@ -1,6 +1,8 @@
 // A way to a broker: in clear to a mesh address, where WireGuard encrypts already, else as the URL of an external one says.
 import { connect as connectClear, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { HamletError } from "../../system/error.ts";
+import { parseBrokerUrl } from "./broker-url.ts";
 
 export type Target = {
   /** For logs and warnings: without the password that a URL may carry. */
@@ -12,19 +14,20 @@ export type Target = {
   password?: string;
 };
 
-/** `where` is a mesh address, reached at `meshPort`, or an mqtt:// or mqtts:// URL; config.ts admits no other. */
+/** `where` is a mesh address, reached at `meshPort`, or the URL of an external broker. Throws `config.invalid`. */
 export function targetOf(where: string, meshPort: number): Target {
   if (!where.includes("://")) return { label: where, host: where, port: meshPort, transport: "mesh" };
-  const url = new URL(where);
-  const isTls = url.protocol === "mqtts:";
+  const broker = parseBrokerUrl(where);
+  if (typeof broker === "string")
+    throw new HamletError("config.invalid", `telemetry.broker: ${broker}`, { hint: "correct it in the config" });
+  const { isTls, host, port, ...login } = broker;
+  const name = host.includes(":") ? `[${host}]` : host;
   return {
-    label: `${url.protocol}//${url.host}`,
-    host: url.hostname.replace(/^\[|\]$/g, ""),
-    // As registered with IANA: 1883 is mqtt, 8883 secure-mqtt.
-    port: Number(url.port || (isTls ? 8883 : 1883)),
+    label: `${isTls ? "mqtts" : "mqtt"}://${name}:${port}`,
+    host,
+    port,
     transport: isTls ? "tls" : "clear",
-    ...(url.username && { username: decodeURIComponent(url.username) }),
-    ...(url.password && { password: decodeURIComponent(url.password) }),
+    ...login,
   };
 }
 

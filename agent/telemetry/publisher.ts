@@ -2,12 +2,15 @@
 // It follows the broker from member to member; what could not be said meanwhile waits in a short queue.
 import type { ConnectionOptions } from "node:tls";
 import { MqttClient } from "mqtt";
+import { brokerLimits } from "../../ota/fleet/access.ts";
+import { isForSubscriber, limitPackets } from "../../ota/fleet/packets.ts";
 import { type InventoryPayload, type MetricsPayload, type TopicName, topicOf, topics } from "../../ota/fleet/topics.ts";
 import { type Clock, every } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import type { Warning, Warnings } from "../health/warnings.ts";
 import { Backlog } from "./backlog.ts";
+import { loginHint } from "./broker-url.ts";
 import { type Collector, makeCollector } from "./collector.ts";
 import { openSocket, targetOf } from "./connection.ts";
 import { announcements } from "./homeassistant.ts";
@@ -60,11 +63,16 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   let followed: string | undefined;
   let saidName = "";
   let isStopped = false;
-  let lastError = "";
+  /** Why the last attempt ended, and why they do: what came twice in a row. Of reasons that take turns the first is told. */
+  let lastTrouble = "";
+  let trouble = "";
+  let hasRefused = false;
+  /** Of the broker, without the password that its URL may have. */
+  let label = "";
   let failures = 0;
   let connectedAt = 0;
   let notBefore = 0;
-  let lastConnected = clock.monotonic();
+  let lastSteady = clock.monotonic();
   let newest: MetricsPayload | undefined;
   let inventory: InventoryPayload | undefined;
   let inventoryAt = Number.NEGATIVE_INFINITY;
@@ -128,13 +136,43 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
     leaving.end(true);
   };
 
+  const forgive = (): void => {
+    failures = 0;
+    [lastTrouble, trouble, hasRefused] = ["", "", false];
+  };
+  const blame = (because: string, isForOwner: boolean): void => {
+    // Members come and go; what is wrong with an external broker is for its owner to mend.
+    log[isForOwner && trouble === "" ? "warn" : "debug"](`broker ${label}: ${because}`);
+    if (trouble === "" || because === lastTrouble) trouble = because;
+    lastTrouble = because;
+  };
+  const wait = (): void => {
+    failures += 1;
+    const longest = Math.min(maxRetryMs, retryMs * 2 ** Math.min(failures - 1, 10));
+    notBefore = clock.monotonic() + longest * (0.5 + Math.random());
+  };
+
   const join = (target: string): void => {
     const to = targetOf(target, port);
-    const joining = new MqttClient(() => openSocket(to, { ownAddress: self.address, tls: options.tls }), {
+    label = to.label;
+    let isBlamed = false;
+    const complainOnce = (because: string) => {
+      if (!isBlamed) blame(because, to.transport !== "mesh");
+      isBlamed = true;
+    };
+    const open = () => {
+      const socket = openSocket(to, { ownAddress: self.address, tls: options.tls });
+      const refused = () => complainOnce("it sent a packet that is too long or that nobody asked for");
+      limitPackets(socket, brokerLimits.packetBytes, refused, isForSubscriber);
+      return socket;
+    };
+    const joining = new MqttClient(open, {
       clientId: `${self.id}.agent`,
       protocolVersion: 4,
       clean: true,
       keepalive: 60,
+      // Else metrics that go out count as a sign of life of whoever should take them.
+      reschedulePings: false,
       connectTimeout: 10_000,
       reconnectPeriod: 0,
       queueQoSZero: false,
@@ -146,16 +184,13 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
     client = joining;
     saidName = self.name();
     joining.on("error", (error) => {
-      const because = describeError(error);
-      // Members come and go; an external broker that refuses us, or whose certificate is wrong, is for its owner to mend.
-      const isNews = to.transport !== "mesh" && because !== lastError;
-      log[isNews ? "warn" : "debug"](`broker ${to.label}: ${because}`);
-      if (isNews) lastError = because;
+      complainOnce(describeError(error));
+      // MQTT 3.1.1, 3.2.2.3: it answered, and the answer is no.
+      hasRefused ||= "code" in error && typeof error.code === "number" && error.code > 0;
     });
     joining.on("connect", () => {
       connectedAt = clock.monotonic();
-      lastError = "";
-      log.info(`connected to the broker at ${to.label}`);
+      log[failures === 0 ? "info" : "debug"](`connected to the broker at ${to.label}`);
       collector.attach(joining);
       sayEverything();
     });
@@ -165,10 +200,22 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
       client = undefined;
       collector.detach();
       joining.end(true);
-      failures += 1;
-      const wait = Math.min(maxRetryMs, retryMs * 2 ** Math.min(failures - 1, 10));
-      notBefore = clock.monotonic() + wait * (0.5 + Math.random());
+      complainOnce("it ended the connection");
+      wait();
     });
+  };
+
+  /** Whatever stands in the way, one warning says it: once for a reason, not once an attempt. */
+  const complainOfBroker = (target: string): void => {
+    const isMesh = !target.includes("://");
+    // Members come and go; an external broker that refuses us is for its owner to mend, now.
+    if (clock.monotonic() - lastSteady <= silentMs && (isMesh || !hasRefused)) return;
+    const hint = isMesh
+      ? "metrics wait in a queue meanwhile; hamlet net explain tells how that member is reached"
+      : `look at telemetry.broker, which says where it is and who may speak to it: ${loginHint}`;
+    const broker = `the broker at ${isMesh ? target : label || "telemetry.broker"}`;
+    const because = trouble && `: ${trouble}`;
+    options.standing?.raise("broker.unreachable", `${broker} does not answer${because}`, hint, "client");
   };
 
   const follow = async (): Promise<void> => {
@@ -178,28 +225,28 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
       // All members learn of a new broker at once; they need not knock at once.
       if (followed !== undefined) notBefore = clock.monotonic() + retryMs * Math.random();
       followed = target;
-      failures = 0;
-      lastError = "";
+      forgive();
     } else if (client && self.name() !== saidName) {
       // The last will names us too, and MQTT takes a will at connect only.
       await leave({ goodbye: false });
     }
-    if (target !== undefined && !client && !isStopped && clock.monotonic() >= notBefore) join(target);
+    if (target !== undefined && !client && !isStopped && clock.monotonic() >= notBefore) {
+      try {
+        join(target);
+      } catch (error) {
+        blame(describeError(error), true);
+        wait();
+      }
+    }
     if (client?.connected) {
-      lastConnected = clock.monotonic();
-      if (lastConnected - connectedAt >= steadyMs) failures = 0;
-      options.standing?.clear("broker.unreachable", "client");
+      if (clock.monotonic() - connectedAt >= steadyMs) {
+        lastSteady = clock.monotonic();
+        forgive();
+        options.standing?.clear("broker.unreachable", "client");
+      }
       sayWarnings(false);
       flush();
-    } else if (target !== undefined && clock.monotonic() - lastConnected > silentMs) {
-      const { label, transport } = targetOf(target, port);
-      const because = lastError && `: ${lastError}`;
-      const hint =
-        transport === "mesh"
-          ? "metrics wait in a queue meanwhile; hamlet net explain tells how that member is reached"
-          : "metrics wait in a queue meanwhile; telemetry.broker says where it is, and who may speak to it";
-      options.standing?.raise("broker.unreachable", `the broker at ${label} does not answer${because}`, hint, "client");
-    }
+    } else if (target !== undefined) complainOfBroker(target);
     collector.tick();
   };
 

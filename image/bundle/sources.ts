@@ -1,5 +1,6 @@
 // Lines of sources.list as a program uses them: where a mirror is, and the password to it apart, so that it stands in
 // no argv, log or key of a cache.
+import { splitLogin } from "../../system/login.ts";
 
 export type Source = {
   /** As for sources.list, without a password. */
@@ -14,16 +15,13 @@ export type Source = {
 export function parseSource(text: string): Source {
   const [, head = "", address = "", suite = "", rest = ""] =
     /^(deb\s+(?:\[[^\]]*\]\s+)?)(\S+)\s+(\S+)(.*)$/.exec(text) ?? [];
-  const [, scheme = "", user, host = ""] = /^([a-z+]+:\/\/)?(?:([^@/]*)@)?(.*)$/.exec(address) ?? [];
-  const url = `${scheme}${host}`.replace(/\/?$/, "/");
-  const [name = "", password = ""] = (user ?? "").split(/:(.*)/s);
-  const login = `machine ${scheme}${host} login ${decoded(name)} password ${decoded(password)}`;
-  return { line: `${head}${url} ${suite}${rest}`, url, suite, ...(user !== undefined && { login }) };
+  const [, scheme = "", authority = "", path = ""] = /^([a-z+]+:\/\/)?([^/]*)(.*)$/.exec(address) ?? [];
+  const { login, host } = splitLogin(authority);
+  const where = `${scheme}${host}${path}`;
+  const url = where.replace(/\/?$/, "/");
+  const auth = login && `machine ${where} login ${login.username} password ${login.password}`;
+  return { line: `${head}${url} ${suite}${rest}`, url, suite, ...(auth !== undefined && { login: auth }) };
 }
-
-/** An address has its special characters as %xx; what is none stays as it is. */
-const decoded = (text: string) =>
-  text.replaceAll(/(%[0-9a-f]{2})+/gi, (code) => Buffer.from(code.replaceAll("%", ""), "hex").toString());
 
 /** The content of an auth.conf for `sources`; empty where nobody asks for a password. */
 export const authConf = (sources: Source[]): string =>

@@ -42,7 +42,10 @@ async function plant(): Promise<void> {
   const wifi = { ssid: "home", password: 'canary "of" the house' };
   await put(paths.provisionFile, encodeProvisionFile({ ...waiting, network: { wifi } }));
   await put(paths.wpaSupplicant, wpaSupplicantConf({ wifi })!);
-  await put(paths.agentConfig, JSON.stringify({ telemetry: { broker: "mqtts://me:canary%2Fbroker@broker.example" } }));
+  await put(
+    paths.agentConfig,
+    JSON.stringify({ telemetry: { broker: "mqtts://me:canary%2Fbroker@50%off@broker.example" } }),
+  );
   const sshKey = exportSigningKey(generateSigningKey());
   await put(join(paths.rootFolder, "ssh/ssh_host_ed25519_key"), sshKey);
   const preshared = generateWireguardKeyPair().privateKey;
@@ -64,8 +67,9 @@ async function plant(): Promise<void> {
     ...lines,
     wifi.password,
     JSON.stringify(wifi.password).slice(1, -1),
-    "canary/broker",
-    "canary%2Fbroker",
+    "canary/broker@50%off",
+    "canary%2Fbroker@50%off",
+    "canary%2Fbroker%4050%25off",
     preshared,
   ];
   const said = [...canaries, pem, JSON.stringify({ psk: wifi.password })].map(

@@ -95,7 +95,7 @@ test("stanzas of an index become packages, and one that is not whole is refused 
   expect(() => parsePackages(stanza("broken", "no digest"))).toThrow(expect.objectContaining({ code: "build.failed" }));
 });
 
-test("an address keeps its password to itself, whatever is in it", () => {
+test("mqtt-percent: a mirror's address keeps its password to itself, whatever is in it", () => {
   const word = fc.string({ minLength: 1, unit: "grapheme-ascii" });
   fc.assert(
     fc.property(word, fc.stringMatching(/^[a-z0-9]{12,20}$/), (user, password) => {
@@ -109,6 +109,9 @@ test("an address keeps its password to itself, whatever is in it", () => {
       );
     }),
   );
+  const typed = parseSource("deb http://me:50%off@home@own.example/debian bookworm main");
+  expect(typed.line).toBe("deb http://own.example/debian/ bookworm main");
+  expect(typed.login).toBe("machine http://own.example/debian login me password 50%off@home");
   expect(authConf([parseSource("deb http://own.example/debian bookworm main")])).toBe("");
   expect(parseSource("deb copy:/srv/debian bookworm main").url).toBe("copy:/srv/debian/");
 });

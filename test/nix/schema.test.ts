@@ -53,6 +53,7 @@ const invalid: unknown[] = [
   { telemetry: { broker: "http://broker" } },
   { telemetry: { broker: "mqtts://" } },
   { telemetry: { broker: "broker.example" } },
+  { telemetry: { broker: "mqtt://user:wo/rd@10.0.0.1" } },
   { telemetry: { intervalSeconds: 0 } },
   { tuning: { enabled: 1 } },
   { tuning: { enabled: true, more: 1 } },
@@ -133,7 +134,7 @@ function anyConfig(node: Node): fc.Arbitrary<unknown> {
         : node.type === "array"
           ? fc.array(fc.string())
           : node.pattern?.startsWith("^mqtt")
-            ? fc.constantFrom("mqtt://a", "mqtts://b.example:1/c")
+            ? fc.constantFrom("mqtt://a", "mqtts://me:50%off@b.example:1/", "mqtts://b.example:1/c")
             : fc.constantFrom("attic", "x9", "hamlet0");
   return fc.oneof({ weight: 60, arbitrary: right }, { weight: 1, arbitrary: wrong });
 }

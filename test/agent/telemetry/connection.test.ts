@@ -121,7 +121,7 @@ test("a mesh address, mqtt:// and mqtts:// have their own ports, and no label sh
   expect(targetOf("fd00::1", 1999)).toEqual({ label: "fd00::1", host: "fd00::1", port: 1999, transport: "mesh" });
   expect(targetOf("mqtt://broker.example", 1999)).toMatchObject({ port: 1883, transport: "clear" });
   expect(targetOf("mqtts://me:p%40ss@[fd00::2]", 1999)).toEqual({
-    ...{ label: "mqtts://[fd00::2]", host: "fd00::2", port: 8883, transport: "tls" },
+    ...{ label: "mqtts://[fd00::2]:8883", host: "fd00::2", port: 8883, transport: "tls" },
     ...{ username: "me", password: "p@ss" },
   });
 });
