@@ -1,8 +1,8 @@
 // Every setting of the agent, once: type, default, unit, meaning. The file is JSON; what is not in it has its default.
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
-import { errnoOf, HamletError } from "../system/error.ts";
-import { explainIssues, parseJson } from "../system/files.ts";
+import { HamletError } from "../system/error.ts";
+import { explainIssues } from "../system/files.ts";
+import { readJsonFile } from "../system/json-file.ts";
 import { parseBrokerUrl } from "./telemetry/broker-url.ts";
 
 const Port = z.int().min(1).max(65535);
@@ -88,15 +88,15 @@ export const AgentConfig = z.strictObject({
 });
 export type AgentConfig = z.infer<typeof AgentConfig>;
 
-/** The config in `path`, all defaults if there is no such file. Throws `config.invalid` that names each bad key. */
+/** The config in `path`, all defaults if there is no such file. Throws `config.invalid` that names each bad key, or the place of a slip. */
 export async function readConfig(path: string): Promise<AgentConfig> {
-  let text = "{}";
-  try {
-    text = await readFile(path, "utf8");
-  } catch (cause) {
-    if (errnoOf(cause) !== "ENOENT") throw new HamletError("config.invalid", `cannot read ${path}`, { cause });
-  }
-  const parsed = AgentConfig.safeParse(parseJson(text));
+  const json = await readJsonFile(path, { isUnique: true }).catch((cause: unknown) => {
+    if (!(cause instanceof HamletError)) throw cause;
+    const hint =
+      cause.code === "file.invalid" ? "mend it in an editor, or remove the file to use the defaults" : cause.hint;
+    throw new HamletError("config.invalid", cause.message, { ...(hint !== undefined && { hint }) });
+  });
+  const parsed = AgentConfig.safeParse(json ?? {});
   if (parsed.success) return parsed.data;
   throw new HamletError("config.invalid", `${path}: ${explainIssues(parsed.error)}`, {
     hint: "correct these keys, or remove them to use the defaults",

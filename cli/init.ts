@@ -2,8 +2,9 @@
 import { join } from "node:path";
 import { initNeighborhood, recoverNeighborhood } from "../provisioning/neighborhood.ts";
 import { systemClock } from "../system/clock.ts";
+import { readTextFile } from "../system/json-file.ts";
 import { type Command, required, text, usageError } from "./command.ts";
-import { askPassphrase, passphraseOptions, readSecretFile } from "./passphrase.ts";
+import { askPassphrase, passphraseOptions } from "./passphrase.ts";
 
 export const init: Command = {
   usage: "init <folder> --name <name> | --recover <sheet>",
@@ -25,7 +26,7 @@ With --recover the same neighborhood comes back from that sheet, on any computer
     const sheetPath = text(input.values, "recover");
     if (sheetPath === undefined && name === undefined) throw usageError(init, "--name or --recover is missing");
 
-    const sheet = sheetPath === undefined ? undefined : await readSecretFile(sheetPath);
+    const sheet = sheetPath === undefined ? undefined : await readTextFile(sheetPath);
     const passphrase = await askPassphrase(input.values, { isNew: true });
     const now = systemClock.now();
     const { file } =

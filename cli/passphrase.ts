@@ -1,6 +1,6 @@
 // The neighborhood's passphrase: from a file, from HAMLET_PASSPHRASE, or typed twice without echo. Never from argv, which every user can read.
-import { readFile } from "node:fs/promises";
 import { HamletError } from "../system/error.ts";
+import { readTextFile } from "../system/json-file.ts";
 import { type Option, text, type Values } from "./command.ts";
 
 export const passphraseOptions: Record<string, Option> = {
@@ -19,7 +19,7 @@ export const passphraseOptions: Record<string, Option> = {
 /** `isNew`: typed twice, for nobody could tell a slip later. Throws `neighborhood.noPassphrase`. */
 export async function askPassphrase(values: Values, { isNew = false } = {}): Promise<string> {
   const file = text(values, "passphrase-file");
-  if (file !== undefined) return withoutLineEnd(await readSecretFile(file));
+  if (file !== undefined) return withoutLineEnd(await readTextFile(file));
   const given = process.env["HAMLET_PASSPHRASE"];
   if (given !== undefined && given !== "") return given;
   if (values["yes"] === true || !process.stdin.isTTY) {
@@ -33,12 +33,6 @@ export async function askPassphrase(values: Values, { isNew = false } = {}): Pro
     throw new HamletError("neighborhood.noPassphrase", "the two passphrases differ; nothing was made", { exitCode: 2 });
   }
   return first;
-}
-
-export async function readSecretFile(path: string): Promise<string> {
-  return readFile(path, "utf8").catch((cause: unknown) => {
-    throw new HamletError("file.unreadable", `cannot read ${path}`, { cause });
-  });
 }
 
 export const withoutLineEnd = (secret: string): string => secret.replace(/\r?\n$/, "");

@@ -1,4 +1,5 @@
 // `provision <image|folder> --neighborhood <folder> --name attic`: one image becomes one device of one neighborhood.
+import { AgentConfig } from "../agent/config.ts";
 import { findProvisionBlock, provisionImage, readProvisionBlock } from "../image/provision.ts";
 import { defaultValidMs, issueToken, readTokenFile, type TokenFile } from "../provisioning/issue-token.ts";
 import { readUnverified } from "../provisioning/jws.ts";
@@ -15,9 +16,10 @@ import {
 import { TokenCertificate } from "../provisioning/token.ts";
 import { systemClock } from "../system/clock.ts";
 import { HamletError } from "../system/error.ts";
-import { explainIssues, parseJson } from "../system/files.ts";
+import { explainIssues } from "../system/files.ts";
+import { readJsonFile, readTextFile } from "../system/json-file.ts";
 import { type Command, required, text, usageError, type Values } from "./command.ts";
-import { askPassphrase, passphraseOptions, readSecretFile, withoutLineEnd } from "./passphrase.ts";
+import { askPassphrase, passphraseOptions, withoutLineEnd } from "./passphrase.ts";
 import { provisionCopy, refuseOther } from "./provision-copy.ts";
 
 export const provision: Command = {
@@ -164,13 +166,12 @@ async function chooseToken(
 
 async function readWishes(values: Values): Promise<DeviceWishes> {
   const list = (name: string): string[] | undefined => (Array.isArray(values[name]) ? values[name] : undefined);
-  const keyFiles = await Promise.all((list("ssh-key") ?? []).map(readSecretFile));
+  const keyFiles = await Promise.all((list("ssh-key") ?? []).map(readTextFile));
   const sshKeys = keyFiles
     .flatMap((file) => file.split(/\r?\n/))
     .filter((line) => line !== "" && !line.startsWith("#"));
   const configPath = text(values, "config");
-  const config = configPath === undefined ? undefined : parseJson(await readSecretFile(configPath));
-  if (configPath !== undefined && config === undefined) throw usageError(provision, `${configPath} is not JSON`);
+  const config = configPath === undefined ? undefined : await readAgentConfig(configPath);
   const network = await readNetwork(values, list("dns"));
   const [name, board, seeds] = [text(values, "name"), text(values, "board"), list("seed")];
   const wishes = DeviceWishes.safeParse({
@@ -185,6 +186,16 @@ async function readWishes(values: Values): Promise<DeviceWishes> {
   return wishes.data;
 }
 
+/** Held against the agent's own settings here: on the device nobody would be there to hear of a slip. */
+async function readAgentConfig(path: string): Promise<unknown> {
+  const config = await readJsonFile(path, { isUnique: true });
+  if (config === undefined)
+    throw new HamletError("file.unreadable", `${path} is not there`, { hint: "look at the path" });
+  const parsed = AgentConfig.safeParse(config);
+  if (!parsed.success) throw usageError(provision, `${path}: ${explainIssues(parsed.error)}`);
+  return config;
+}
+
 async function readNetwork(values: Values, dns: string[] | undefined): Promise<Network | undefined> {
   const ssid = text(values, "wifi-ssid");
   const [address, gateway] = [text(values, "address"), text(values, "gateway")];
@@ -194,9 +205,7 @@ async function readNetwork(values: Values, dns: string[] | undefined): Promise<N
   if (ssid === undefined && (country ?? passwordPath) !== undefined)
     throw usageError(provision, "--wifi-ssid is missing");
   const password =
-    passwordPath === undefined
-      ? process.env["HAMLET_WIFI_PASSWORD"]
-      : withoutLineEnd(await readSecretFile(passwordPath));
+    passwordPath === undefined ? process.env["HAMLET_WIFI_PASSWORD"] : withoutLineEnd(await readTextFile(passwordPath));
   const isOpen = values["wifi-open"] === true;
   if (ssid === undefined && isOpen) throw usageError(provision, "--wifi-ssid is missing");
   // A forgotten password would join whoever calls his network the same.

@@ -1,11 +1,14 @@
 // What an image says about itself: `hamlet/image.json` on its first partition, beside the provision block.
 import { z } from "zod";
 import { HamletError } from "../system/error.ts";
-import { explainIssues, parseJson } from "../system/files.ts";
+import { explainIssues } from "../system/files.ts";
+import { parseJsonBytes } from "../system/json-file.ts";
 import { BundleJson } from "./bundle/bundle.ts";
 
 export const imageJsonPath = "hamlet/image.json";
 export const provisionPath = "hamlet/provision.json";
+
+const notOursHint = "make an image with `hamlet image build`; this one is damaged or none of ours";
 
 const ImageJson = z.object({
   format: z.literal(1),
@@ -26,7 +29,11 @@ export type ImageJson = z.infer<typeof ImageJson>;
 
 /** What `name` says of itself. Throws `image.notOurs`, with another hint where a newer Hamlet wrote it. */
 export function parseImageJson(bytes: Uint8Array, name: string): ImageJson {
-  const json = parseJson(Buffer.from(bytes).toString("utf8"));
+  const read = parseJsonBytes(bytes);
+  if ("trouble" in read) {
+    throw new HamletError("image.notOurs", `${imageJsonPath} of ${name} ${read.trouble}`, { hint: notOursHint });
+  }
+  const { json } = read;
   const parsed = ImageJson.safeParse(json);
   if (parsed.success) return parsed.data;
   const newer = z.object({ format: z.int().gt(1) }).safeParse(json).data;
@@ -36,6 +43,6 @@ export function parseImageJson(bytes: Uint8Array, name: string): ImageJson {
     });
   }
   throw new HamletError("image.notOurs", `${imageJsonPath} of ${name} is not valid: ${explainIssues(parsed.error)}`, {
-    hint: "make an image with `hamlet image build`; this one is damaged or none of ours",
+    hint: notOursHint,
   });
 }

@@ -52,9 +52,8 @@ export async function issueToken(
 
 /** Throws `file.invalid`, or `file.unreadable` if there is none. */
 export async function readTokenFile(path: string): Promise<TokenFile> {
-  const file = await readJson(path, TokenFile);
+  const hint = "make one: hamlet token create --neighborhood <folder> -o <file>";
+  const file = await readJson(path, TokenFile, { hint });
   if (file) return file;
-  throw new HamletError("file.unreadable", `there is no token file ${path}`, {
-    hint: "make one: hamlet token create --neighborhood <folder> -o <file>",
-  });
+  throw new HamletError("file.unreadable", `there is no token file ${path}`, { hint });
 }

@@ -32,6 +32,9 @@ export type NeighborhoodFile = z.infer<typeof NeighborhoodFile>;
 export type Neighborhood = { folder: string; file: NeighborhoodFile; keys: NeighborhoodKeys; revocations: Revocations };
 export type OpenNeighborhood = Neighborhood & { root: SigningKey };
 
+/** What was signed since the sheet was printed is in copies of the folder only, so these come first. */
+const fromSheet = "put back a copy of it, or make the folder anew: hamlet init <new folder> --recover <recovery sheet>";
+
 export const minPassphraseChars = 8;
 
 export type InitOptions = { name: string; passphrase: string; now: number };
@@ -53,7 +56,7 @@ export async function recoverNeighborhood(
 
 /** Throws `neighborhood.notFound` or `file.invalid`. */
 export async function readNeighborhood(folder: string): Promise<Neighborhood> {
-  const file = await readJson(join(folder, "neighborhood.json"), NeighborhoodFile);
+  const file = await readJson(join(folder, "neighborhood.json"), NeighborhoodFile, { hint: fromSheet });
   if (!file) {
     throw new HamletError("neighborhood.notFound", `${folder} is not a neighborhood`, {
       hint: `make one: hamlet init ${folder} --name "Elm Street"`,
@@ -79,7 +82,7 @@ export async function openNeighborhood(folder: string, passphrase: string): Prom
 
 export async function openKey(folder: string, role: SealedKey["role"], passphrase: string): Promise<SigningKey> {
   const path = join(folder, `${role}.key`);
-  const sealed = await readJson(path, SealedKey);
+  const sealed = await readJson(path, SealedKey, { hint: fromSheet });
   if (!sealed) throw new HamletError("neighborhood.notFound", `${path} is not there`);
   return openSealedKey(sealed, passphrase);
 }

@@ -3,7 +3,8 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import { HamletError } from "../system/error.ts";
-import { explainIssues, parseJson } from "../system/files.ts";
+import { explainIssues } from "../system/files.ts";
+import { parseJsonBytes } from "../system/json-file.ts";
 import { BoardName, DeviceName, Id, Jws, Label, PublicKey } from "./fields.ts";
 import { foundedBy } from "./neighborhood-keys.ts";
 
@@ -104,13 +105,13 @@ export function decodeProvisionFile(bytes: Uint8Array): ProvisionFile {
   if (isBlankProvisionBlock(bytes)) {
     throw new HamletError("provision.invalid", "this image is not provisioned", { hint: "run hamlet provision on it" });
   }
-  const json = parseJson(Buffer.from(bytes).toString("utf8"));
-  if (json === undefined) {
-    throw new HamletError("provision.invalid", "the provision file is cut off or not JSON", {
-      hint: "provision the image again",
+  const parsed = parseJsonBytes(bytes);
+  if ("trouble" in parsed) {
+    throw new HamletError("provision.invalid", `the provision file ${parsed.trouble}`, {
+      hint: "provision the image again: hamlet provision writes the whole file",
     });
   }
-  return check(json);
+  return check(parsed.json);
 }
 
 /** What a block holds, if it is a provision file at all. */

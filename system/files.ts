@@ -1,9 +1,10 @@
 // State on disk: written whole or not at all, and read through a schema.
 import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { z } from "zod";
 import { errnoOf, HamletError } from "./error.ts";
+import { type HowToRead, readJsonFile } from "./json-file.ts";
 
 /** Replaces `path` by `content`, in a folder that is made if need be. Throws `file.full` or the system's error. */
 export async function writeFileAtomic(
@@ -52,18 +53,19 @@ export async function replaceFile(
 export const writeJson = (path: string, value: unknown, options?: { mode?: number }): Promise<void> =>
   writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`, options);
 
-/** Reads JSON through `schema`; undefined if the file is not there. Throws `file.invalid` with what is wrong in it. */
-export async function readJson<T extends z.ZodType>(path: string, schema: T): Promise<z.infer<T> | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (cause) {
-    if (errnoOf(cause) === "ENOENT") return undefined;
-    throw new HamletError("file.unreadable", `cannot read ${path}`, { cause });
-  }
-  const parsed = schema.safeParse(parseJson(text));
+/** Reads JSON through `schema`; undefined if the file is not there. Throws `file.invalid` with what is wrong in it, and where. */
+export async function readJson<T extends z.ZodType>(
+  path: string,
+  schema: T,
+  how: HowToRead = {},
+): Promise<z.infer<T> | undefined> {
+  const json = await readJsonFile(path, how);
+  if (json === undefined) return undefined;
+  const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
-  throw new HamletError("file.invalid", `${path} is not valid: ${explainIssues(parsed.error)}`);
+  throw new HamletError("file.invalid", `${path} is not valid: ${explainIssues(parsed.error)}`, {
+    ...(how.hint !== undefined && { hint: how.hint }),
+  });
 }
 
 /** The JSON in `text`, or undefined: whoever calls holds a schema against it anyway. */

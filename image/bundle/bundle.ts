@@ -15,12 +15,13 @@
 //   boot/...          firmware, device trees and overlays, as they lie on a boot partition
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { errnoOf, HamletError } from "../../system/error.ts";
-import { explainIssues, parseJson } from "../../system/files.ts";
+import { explainIssues } from "../../system/files.ts";
+import { readJsonFile } from "../../system/json-file.ts";
 import { boardNamed } from "../boards.ts";
 import { Difference } from "./lock.ts";
 
@@ -69,10 +70,11 @@ const invalid = (folder: string, why: string, cause?: unknown) =>
 
 /** A bundle whose every file is what bundle.json says. Throws `bundle.invalid` naming the first that is not. */
 export async function readBundle(folder: string): Promise<Bundle> {
-  const text = await readFile(join(folder, "bundle.json"), "utf8").catch((cause) => {
+  const json = await readJsonFile(join(folder, "bundle.json")).catch((cause) => {
     throw invalid(folder, "bundle.json cannot be read", cause);
   });
-  const parsed = BundleJson.safeParse(parseJson(text));
+  if (json === undefined) throw invalid(folder, "bundle.json is not there");
+  const parsed = BundleJson.safeParse(json);
   if (!parsed.success) throw invalid(folder, `bundle.json: ${explainIssues(parsed.error)}`);
   for (const name of requiredFiles(boardNamed(parsed.data.board).layout)) {
     if (!parsed.data.files[name]) throw invalid(folder, `bundle.json names no ${name}`);

@@ -1,12 +1,13 @@
 // The NixOS builder: nix/ and the files it reads, with the programs just built, go into a folder that Nix can evaluate by
 // itself; the bundle comes back as a link into Nix's store. Nix does the caching.
-import { copyFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import units from "../../nix/units.json" with { type: "json" };
 import type { Run } from "../../system/command.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
+import { readJson } from "../../system/files.ts";
 import { cacheFolder } from "../../system/paths.ts";
 import type { Progress } from "../../system/progress.ts";
 import { type Bundle, factsOf, readBundle } from "./bundle.ts";
@@ -56,24 +57,32 @@ export async function stageSource(request: BuildRequest, folder: string): Promis
     programs.push({ name: basename(target), sha256: (await factsOf(path)).sha256 });
   }
   await writeFile(join(folder, "nix/components.json"), JSON.stringify(ownComponents({ version, npm, programs })));
-  await writeFile(join(folder, "flake.nix"), flakeAbove(await readFile(join(folder, "nix/flake.lock"), "utf8")));
+  await writeFile(join(folder, "flake.nix"), flakeAbove(await readFlakeLock(join(projectFolder, "nix/flake.lock"))));
   await copyFile(join(folder, "nix/flake.lock"), join(folder, "flake.lock"));
 }
 
 const FlakeLock = z.object({
-  nodes: z.record(z.string(), z.object({ flake: z.boolean().optional(), original: z.unknown().optional() })),
+  nodes: z.record(
+    z.string(),
+    z.object({ flake: z.boolean().optional(), original: z.record(z.string(), z.string()).optional() }),
+  ),
 });
+
+async function readFlakeLock(path: string): Promise<z.infer<typeof FlakeLock>> {
+  const hint = "write it anew: nix flake lock ./nix";
+  const lock = await readJson(path, FlakeLock, { hint });
+  if (lock) return lock;
+  throw new HamletError("file.unreadable", `${path} is not there`, { hint });
+}
 
 /**
  * A flake one folder up from nix/flake.nix, with its inputs and outputs: one in a folder without git may not read what lies
  * above it, and Nix knows no `?dir=` for such a folder.
  */
-function flakeAbove(lock: string): string {
-  const inputs = Object.entries(FlakeLock.parse(JSON.parse(lock)).nodes).flatMap(([name, { flake, original }]) => {
+function flakeAbove({ nodes }: z.infer<typeof FlakeLock>): string {
+  const inputs = Object.entries(nodes).flatMap(([name, { flake, original }]) => {
     if (original === undefined) return [];
-    const attributes = Object.entries(z.record(z.string(), z.string()).parse(original)).map(
-      ([key, value]) => `${key} = ${JSON.stringify(value)};`,
-    );
+    const attributes = Object.entries(original).map(([key, value]) => `${key} = ${JSON.stringify(value)};`);
     return `  inputs.${name} = { ${attributes.join(" ")}${flake === false ? " flake = false;" : ""} };\n`;
   });
   return `{\n${inputs.join("")}  outputs = inputs: (import ./nix/flake.nix).outputs inputs;\n}\n`;

@@ -38,6 +38,7 @@ export type Published = {
   fresh: string[];
   isSigned: boolean;
 };
+const anewHint = `remove ${indexName} and publish all images again, or publish into another folder with -o`;
 type Tools = { run: Run; signal: AbortSignal; progress: Progress };
 
 /**
@@ -51,7 +52,7 @@ export async function publishImages(
   tools: Tools,
 ): Promise<Published> {
   const { signal, progress } = tools;
-  const known = (await readJson(join(folder, indexName), PublishedImages))?.images ?? [];
+  const known = (await readJson(join(folder, indexName), PublishedImages, { hint: anewHint }))?.images ?? [];
   const sources = await readSources(paths, tools);
   for (const source of sources) if (!options.isReplacing) refuseTaken(source, known, folder);
   await mkdir(folder, { recursive: true });

@@ -2,11 +2,12 @@
 // beneath every provision file to come, so that who adds a token later need not say the Wi-Fi again.
 // Power may go after any line: `data` has all before the first byte is wiped, and `meta-data`, which names the writing, goes last.
 import { open, readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { z } from "zod";
 import { describeError, HamletError } from "../../system/error.ts";
 import { readJson, writeJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
+import { decodeText } from "../../system/text.ts";
 import { type ImagerSaid, ImagerWishes, readImagerFiles } from "../imager.ts";
 import { readPast } from "./past.ts";
 import type { Paths } from "./paths.ts";
@@ -92,8 +93,13 @@ async function readText(path: string): Promise<string> {
   try {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(maxBytes + 1), 0, maxBytes + 1, 0);
     if (bytesRead > maxBytes) throw new HamletError("imager.invalid", `${path} is larger than ${maxBytes} bytes`);
+    const decoded = decodeText(buffer.subarray(0, bytesRead));
     // A wipe that power cut off leaves zeros.
-    return buffer.subarray(0, bytesRead).toString("utf8").replaceAll("\0", "");
+    if ("text" in decoded) return decoded.text.replaceAll("\0", "");
+    if (buffer.subarray(0, bytesRead).every((byte) => byte === 0)) return "";
+    throw new HamletError("imager.invalid", `${basename(path)} on the card ${decoded.trouble}`, {
+      hint: `mend ${basename(path)} on the card's first partition, or write the card again`,
+    });
   } finally {
     await file.close();
   }

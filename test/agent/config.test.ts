@@ -17,7 +17,8 @@ test("a device without a config file has every default", async () => {
 test.each([
   ['{"mesh":{"listenPort":"x"}}', "mesh.listenPort"],
   ['{"mesch":{}}', "mesch"],
-  ["{", "(whole)"],
+  ["{", "line 1, column 2"],
+  ["[]", "(whole)"],
 ])("config %s is refused and names %s", async (text, where) => {
   const path = join(folder, "agent.json");
   await writeFile(path, text);

@@ -259,3 +259,51 @@ test("a copy never replaces a file that is something else", async () => {
   const folder = run(provision, [card, "-o", join(home, "x.img"), "--neighborhood", elm, "--name", "attic"]);
   await expect(folder).rejects.toMatchObject({ code: "usage.invalid" });
 });
+
+test("config-syntax: a slip in --config, and a setting that the agent does not have, are told before anything is written", async () => {
+  const before = await block();
+  const path = join(home, "agent.json");
+  const words = [card, "--neighborhood", elm, "--name", "attic", "--config", path];
+  for (const [content, code, told] of [
+    ['{\n  "mesh": {},\n}', "file.invalid", "agent.json is not JSON: line 3, column 1: '}'"],
+    ['\ufeff{"mesh": {}}', "file.invalid", "agent.json is not JSON: line 1, column 1: a byte order mark"],
+    ["", "file.invalid", "agent.json is empty"],
+    ['{"mesh": {"mtu": 1400}, "mesh": {}}', "file.invalid", "line 1, column 25: this name stands there a second time"],
+    ['{"mesch": {}}', "usage.invalid", "agent.json: (whole): Unrecognized key"],
+    ['{"mesh": {"mtu": 1}}', "usage.invalid", "agent.json: mesh.mtu: "],
+  ] as const) {
+    await writeFile(path, content);
+    const refused = { code, message: expect.stringContaining(told), hint: expect.any(String) };
+    await expect(run(provision, words)).rejects.toMatchObject(refused);
+  }
+  await rm(path);
+  await expect(run(provision, words)).rejects.toMatchObject({ code: "file.unreadable" });
+  expect((await block()).equals(before)).toBe(true);
+  await writeFile(path, '{"mesh": {"mtu": 1400}}');
+  await run(provision, words);
+  expect((await provisioned()).config).toEqual({ mesh: { mtu: 1400 } });
+  await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
+});
+
+test("config-syntax: a byte order mark is no part of a passphrase, a Wi-Fi password or a recovery sheet", async () => {
+  const marked = async (name: string, text: string) => {
+    await writeFile(join(home, name), `\ufeff${text}`);
+    return join(home, name);
+  };
+  const more = ["--passphrase-file", await marked("passphrase-bom", `${secret}\r\n`)];
+  const wifi = ["--wifi-ssid", "home", "--wifi-password-file", await marked("wifi-bom", "secret123\r\n")];
+  await run(provision, [card, "--neighborhood", elm, "--name", "attic", ...wifi, ...more], { withPassphrase: false });
+  expect((await provisioned()).network?.wifi?.password).toBe("secret123");
+  await run(init, [
+    join(home, "elm3"),
+    "--recover",
+    await marked("sheet", await readFile(join(elm, "recovery.txt"), "utf8")),
+  ]);
+  await writeFile(join(home, "wide"), Buffer.from("\ufeffsecret123", "utf16le"));
+  const wide = [card, "--neighborhood", elm, "--name", "attic", ...wifi.slice(0, 3), join(home, "wide")];
+  await expect(run(provision, wide)).rejects.toMatchObject({
+    code: "file.invalid",
+    message: expect.stringContaining("UTF-16LE"),
+  });
+  await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
+});

@@ -159,6 +159,21 @@ test("a malformed file is told by code, stays to be mended, and stops neither th
   expect(await text(paths.report)).toBeUndefined();
 });
 
+test("config-syntax: a file of Imager's that an editor saved in another way is read or named", async () => {
+  await writeCard(full);
+  const userData = imagerFiles(full)["user-data"]!;
+  await put(join(paths.bootFolder, "user-data"), Buffer.from(`\ufeff${userData}`, "utf16le"));
+  await boot();
+  expect(await json(paths.report)).toMatchObject({
+    code: "imager.invalid",
+    message: expect.stringContaining("user-data on the card is UTF-16LE text and not UTF-8"),
+    hint: expect.stringContaining("mend user-data"),
+  });
+  await put(join(paths.bootFolder, "user-data"), `\ufeff${userData.replaceAll("\n", "\r\n")}`);
+  await boot();
+  expect([await text(paths.hostname), await text(paths.report)]).toEqual(["attic\n", undefined]);
+});
+
 test("a card written by Imager for another format says so, and loses the password it holds", async () => {
   await put(join(paths.bootFolder, "firstrun.sh"), "#!/bin/sh\necho secret\n");
   await put(join(paths.bootFolder, "cmdline.txt"), " systemd.run=/boot/firstrun.sh systemd.run_success_action=reboot");
