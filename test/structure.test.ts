@@ -127,6 +127,24 @@ test("a file that calls itself pure opens no door and takes neither time nor cha
   expect(wrong).toEqual([]);
 });
 
+test("every code of an error or a warning is named by a test", () => {
+  const codesIn = (file: string, type: string) => {
+    const union = new RegExp(`type ${type} =([^;]*);`).exec(textOf.get(file)!)?.[1] ?? "";
+    return [...union.matchAll(/"([^"]+)"/g)].map(([, code]) => code!);
+  };
+  const codes = [
+    ...codesIn("system/error.ts", "ErrorCode"),
+    ...codesIn("agent/health/warnings.ts", "WarningCode"),
+    ...[...textOf.get("provisioning/refusal.ts")!.matchAll(/^ {2}"(\w+)",$/gm)].map(([, code]) => code!),
+  ];
+  expect(codes).toEqual(expect.arrayContaining(["file.full", "member.dead", "tokenForged"]));
+  // In a pattern a dot has a backslash before it.
+  const tests = sources
+    .filter((file) => file.startsWith("test/"))
+    .map((file) => textOf.get(file)!.replaceAll("\\.", "."));
+  expect(codes.filter((code) => !tests.some((text) => text.includes(code)))).toEqual([]);
+});
+
 test("a pure file of the cluster imports none but pure ones", () => {
   const isPure = (file: string) => /^(\/\/.*\n)*\/\/ Pure\b/.test(textOf.get(file) ?? "");
   const pure = sources.filter((file) => file.startsWith("agent/cluster/") && isPure(file));

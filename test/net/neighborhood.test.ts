@@ -167,6 +167,25 @@ test.skipIf(skip)("who brings a wrong token gets nowhere, and each side says why
     expect(codes(late)).toContain("token.expired");
     expect((await home.status("attic")).pending[0]?.code).toBe(late.self.code);
   });
+  // A token whose devices its owner confirms one by one: nothing is wrong, it waits. And what root could not do on its first boot is told.
+  await home.addHost("guest");
+  await home.provision("guest", await makeTokenFile(home.street, { adopt: "confirm" }));
+  const report = {
+    v: 1,
+    code: "provision.invalid",
+    message: "the Wi-Fi of the card is no Wi-Fi",
+    hint: "provision it again",
+    since: 7,
+  };
+  await writeFile(`${home.folder("guest")}/state/firstboot.json`, JSON.stringify(report));
+  await home.startAgent("guest");
+  await refuses(home, "guest", "waiting.pending");
+  const told = (await home.status("guest")).warnings.find(({ code }) => code === "firstboot.failed");
+  expect(told).toMatchObject({
+    message: "provision.invalid: the Wi-Fi of the card is no Wi-Fi",
+    hint: report.hint,
+    since: 7,
+  });
   const atticAddress = await home.meshAddress("attic");
   await expect(home.on("late")(["ping", "-c1", "-W1", atticAddress])).rejects.toThrow();
 
@@ -372,13 +391,17 @@ test.skipIf(skip)("with the state folder full the device stays a member, says so
 
 test.skipIf(skip)("with its ports taken a device still joins, and names the port", async () => {
   await using home = await makeNeighborhood(["attic", "cellar"]);
-  const taken = `for (const port of [7780, 80]) require("net").createServer().listen(port, () => console.log(port))`;
-  await home.spawn("attic", [process.execPath, "-e", taken]).says(/80(.|\n)*80/);
+  const taken = `for (const port of [7780, 80]) require("net").createServer().listen(port, () => console.log(port));
+    require("dgram").createSocket("udp4").bind(5354, "127.0.0.1", () => console.log("names"))`;
+  const taker = home.spawn("attic", [process.execPath, "-e", taken]);
+  await Promise.all([taker.says(/^7780$/m), taker.says(/^80$/m), taker.says(/names/)]);
   await home.startAgents("attic", "cellar");
   await allAlive(home, ["attic", "cellar"]);
   await eventually(async () => {
     const status = await home.status("attic");
     const messages = status.warnings.filter(({ code }) => code === "port.taken").map(({ message }) => message);
     expect(messages.join()).toMatch(/7780.*80|80.*7780/);
+    const names = status.warnings.find(({ code }) => code === "names.unavailable");
+    expect(names?.message).toContain("5354");
   });
 });

@@ -75,3 +75,9 @@ test("a key comes back from its PEM, its seed and its JWK; other keys do not com
   expect(() => importSigningKey("-----BEGIN")).toThrow("not an Ed25519 key");
   expect(() => signingKeyFromSeed("AAAA")).toThrow("not an Ed25519 key");
 });
+
+test("a refusal is one of the house's errors, with the reason beside its code", async () => {
+  const jws = await sign("hamlet-token", { hello: "street" }, key);
+  const refused = verify("hamlet-token", jws, generateSigningKey().publicKey, Greeting);
+  await expect(refused).rejects.toMatchObject({ code: "document.refused", refusal: "badSignature" });
+});

@@ -76,3 +76,10 @@ test("nothing is started once the signal is aborted", async () => {
 test("a program that ends by itself leaves its group alone", async () => {
   expect(await run(["sh", "-c", "echo done"], { ownGroup: true, signal: new AbortController().signal })).toBe("done\n");
 });
+
+test("a program that is not there is named with what to install", async () => {
+  await expect(run(["hamlet-no-such-program"])).rejects.toMatchObject({
+    code: "command.missing",
+    hint: expect.stringContaining("hamlet-no-such-program"),
+  });
+});

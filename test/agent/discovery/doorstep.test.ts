@@ -243,3 +243,16 @@ test("a name counts if only this network can have given it", () => {
     expect(isOurHost(host), host).toBe(false);
   }
 });
+
+test("who says hello far too often is told to wait, by code, before the hello is read", async () => {
+  let heard = 0;
+  const { port } = await makeDoorstep(async () => {
+    heard++;
+    return answer;
+  });
+  const told = await Promise.all(Array.from({ length: 60 }, () => exchange(port, post("no hello at all"))));
+  const codes = told.filter((text) => text.includes("{")).map(codeOf);
+  expect(new Set(codes)).toEqual(new Set(["hello.invalid", "hello.busy"]));
+  expect(told.find((text) => text.includes("hello.busy"))).toMatch(/^HTTP\/1.1 429/);
+  expect(heard).toBe(0);
+});

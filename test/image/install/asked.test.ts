@@ -57,3 +57,15 @@ test("what kept it from happening is the agent's to show", async () => {
   expect(JSON.parse(await readFile(paths.report, "utf8"))).toEqual(told);
   expect(ran).toEqual(["systemctl restart hamlet-agent.service"]);
 });
+
+test("a failure that nobody foresaw has a code too", async () => {
+  const { uid, gid } = { uid: process.getuid?.() || 65534, gid: process.getgid?.() || 65534 };
+  await mkdir(join(root, "etc"), { recursive: true });
+  await writeFile(paths.passwd, `hamlet:x:${uid}:${gid}::/:/bin/false\n`);
+  await tellFailure(paths, new Error("EIO: i/o error, read"), async () => "", 7);
+  expect(JSON.parse(await readFile(paths.report, "utf8"))).toMatchObject({
+    code: "install.failed",
+    message: "EIO: i/o error, read",
+    hint: expect.stringContaining("hamlet install"),
+  });
+});

@@ -183,3 +183,17 @@ test("a port that is taken says so by code", async () => {
   });
   await expect(again).rejects.toMatchObject({ code: "port.taken" });
 });
+
+test("an address that is not this device's says so by code", async () => {
+  const elsewhere = startBroker({
+    address: "192.0.2.1",
+    port: 0,
+    neighborhood: hood,
+    deviceOfAddress: () => undefined,
+    log: silentLog,
+  });
+  await expect(elsewhere).rejects.toMatchObject({
+    code: "broker.failed",
+    message: expect.stringContaining("192.0.2.1"),
+  });
+});
