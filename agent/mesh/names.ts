@@ -1,5 +1,5 @@
 // `attic.hamlet.internal` -> mesh address, answered on loopback; systemd-resolved sends us the domain (design 5.4).
-// The answer is a pure function of question and names; the shell has a UDP and a TCP socket.
+// The answer follows from question and names alone; around it are a UDP and a TCP socket.
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
