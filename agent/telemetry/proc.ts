@@ -33,6 +33,9 @@ export const parseLoad = (loadavg: string): number => toNumber(loadavg.split(" "
 /** /proc/uptime, in seconds. */
 export const parseUptime = (uptime: string): number => toNumber(uptime.split(" ")[0]);
 
+/** /proc/stat: when the system started by the clock as it is set now, in ms since 1970; unlike now less uptime it has no jitter. */
+export const parseBootTime = (stat: string): number => toNumber(/^btime (\d+)$/m.exec(stat)?.[1]) * 1000;
+
 /** /proc/net/dev: bytes since boot by interface. */
 export function parseNetDev(dev: string): Map<string, LinkCounters> {
   const counters = new Map<string, LinkCounters>();

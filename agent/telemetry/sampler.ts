@@ -1,19 +1,21 @@
 // Reads /proc and /sys, all of it in well under a millisecond, so that it may run in the agent's own loop.
-import { readdirSync, readFileSync } from "node:fs";
 import { readFile, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { MetricsPayload } from "../../ota/fleet/topics.ts";
 import type { Clock } from "../../system/clock.ts";
+import { list, readOr } from "./kernel-files.ts";
 import {
   type CpuTicks,
   cpuShare,
+  parseBootTime,
   parseCpu,
   parseLoad,
   parseMemory,
-  parseNetDev,
   parseTemperature,
   parseUptime,
 } from "./proc.ts";
+import { makeStartedAt } from "./started-at.ts";
+import { makeTraffic } from "./traffic.ts";
 
 export type SamplerOptions = {
   clock: Clock;
@@ -27,41 +29,24 @@ export type Sampler = { sample(): Promise<MetricsPayload> };
 
 export function makeSampler({ clock, dataFolder, meshInterface, root = "/" }: SamplerOptions): Sampler {
   const proc = (name: string) => readOr(join(root, "proc", name));
-  const zones = list(join(root, "sys/class/thermal")).filter((name) => name.startsWith("thermal_zone"));
-  const links = new Map<string, boolean>();
+  const zones = () => list(join(root, "sys/class/thermal")).filter((name) => name.startsWith("thermal_zone"));
+  const traffic = makeTraffic(root, meshInterface);
+  const startedAt = makeStartedAt();
   let before: CpuTicks = parseCpu(proc("stat"));
   let cpu = 0;
 
-  /** An Ethernet or Wi-Fi interface of its own: a bridge would count its ports twice, a tunnel what they carry. */
-  const isLink = (name: string): boolean => {
-    const known = links.get(name);
-    if (known !== undefined) return known;
-    const folder = join(root, "sys/class/net", name);
-    const type = readOr(join(folder, "type")).trim();
-    // Without /sys (a bare namespace) names are all there is.
-    const found = type ? type === "1" && !list(folder).includes("bridge") : !/^(lo|wg|tun|br)/.test(name);
-    if (links.size > 256) links.clear();
-    links.set(name, found);
-    return found;
-  };
-
   return {
     async sample() {
-      const ticks = parseCpu(proc("stat"));
+      const stat = proc("stat");
+      const ticks = parseCpu(stat);
       if (ticks.total > before.total) cpu = cpuShare(before, ticks);
       before = ticks;
       const memory = parseMemory(proc("meminfo"));
-      let [linkRx, linkTx, meshRx, meshTx] = [0, 0, 0, 0];
-      for (const [name, { rxBytes, txBytes }] of parseNetDev(proc("net/dev"))) {
-        if (name === meshInterface) [meshRx, meshTx] = [rxBytes, txBytes];
-        else if (isLink(name)) [linkRx, linkTx] = [linkRx + rxBytes, linkTx + txBytes];
-      }
-      const steady = {
-        load1: parseLoad(proc("loadavg")),
-        uptimeS: Math.round(parseUptime(proc("uptime"))),
-      };
+      const uptimeS = parseUptime(proc("uptime"));
+      const started = startedAt(parseBootTime(stat), clock.now(), uptimeS);
+      const steady = { load1: parseLoad(proc("loadavg")), ...traffic.read(), uptimeS: Math.round(uptimeS) };
       // These two may wait for a sensor or a card: never in the loop's own time.
-      const [disk, temperatureC] = await Promise.all([diskOf(dataFolder), hottest(root, zones)]);
+      const [disk, temperatureC] = await Promise.all([diskOf(dataFolder), hottest(root, zones())]);
       return {
         at: clock.now(),
         cpu: Math.round(cpu * 1000) / 1000,
@@ -70,11 +55,8 @@ export function makeSampler({ clock, dataFolder, meshInterface, root = "/" }: Sa
         memoryAvailable: memory.available,
         agentRss: process.memoryUsage.rss(),
         ...disk,
+        ...(started !== undefined && { startedAt: started }),
         ...(temperatureC !== undefined && { temperatureC }),
-        linkRx,
-        linkTx,
-        meshRx,
-        meshTx,
       };
     },
   };
@@ -99,20 +81,4 @@ async function hottest(root: string, zones: string[]): Promise<number | undefine
   });
   const found = (await Promise.all(read)).filter((value) => value !== undefined);
   return found.length > 0 ? Math.round(Math.max(...found) * 10) / 10 : undefined;
-}
-
-function readOr(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
-}
-
-function list(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
 }

@@ -21,6 +21,9 @@ export const MetricsPayload = z.object({
   cpu: z.number().min(0).max(1).describe("share of all cores in use since the message before"),
   load1: z.number().min(0),
   uptimeS: z.number().min(0).describe("of the system"),
+  startedAt: EpochMs.optional().describe(
+    "when the system started; the same in every message until the clock is set right",
+  ),
   memoryTotal: Bytes,
   memoryAvailable: Bytes,
   agentRss: Bytes,

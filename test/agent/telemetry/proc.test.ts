@@ -19,6 +19,7 @@ const stat = `cpu  84282 1208 32441 5128844 9871 0 2212 100 0 0
 cpu0 42141 604 16220 2564422 4935 0 1106 50 0 0
 intr 18837233 0
 ctxt 30112233
+btime 1699649265
 `;
 const meminfo = `MemTotal:        7928736 kB
 MemFree:          512344 kB
@@ -74,6 +75,7 @@ test("a sample fits its schema, counts links once and leaves tunnels to themselv
     "proc/net/dev": netDev,
     "sys/class/net/lo/type": "772\n",
     "sys/class/net/enp1s0/type": "1\n",
+    "sys/class/net/enp1s0/device/uevent": "",
     "sys/class/net/hamlet0/type": "65534\n",
     "sys/class/net/br0/type": "1\n",
     "sys/class/net/br0/bridge/id": "8000\n",
@@ -90,6 +92,7 @@ test("a sample fits its schema, counts links once and leaves tunnels to themselv
   await writeFile(join(root, "proc/stat"), stat.replace("84282", "84382").replace("5128844", "5129144"));
   const sample = topics.metrics.payload.parse(await sampler.sample());
   expect(sample).toMatchObject({ at: 1_700_000_000_000, cpu: 0.25, load1: 0.52, uptimeS: 350_735, temperatureC: 52 });
+  expect(sample.startedAt).toBe(1_699_649_265_000);
   expect(sample).toMatchObject({ linkRx: 980_154_098, linkTx: 1_780_636, meshRx: 30_212, meshTx: 41_312 });
   expect(sample.dataFree).toBeGreaterThan(0);
 
