@@ -281,7 +281,10 @@ async function compose(
   return {
     isPending: meeting.isPending,
     rename: (name) => meeting.rename(name),
-    leave: () => cluster.leave(),
+    leave() {
+      telemetry.withdraw();
+      return cluster.leave();
+    },
     async report() {
       await telemetry.look();
       return {

@@ -1,57 +1,75 @@
 // What Home Assistant needs to show a device by itself: one retained announcement a sensor (its MQTT discovery).
-import { homeAssistantRoot, topicOf } from "../../ota/fleet/topics.ts";
+import { homeAssistantRoot, type MetricsPayload, topicOf } from "../../ota/fleet/topics.ts";
 
 export type Announced = { id: string; neighborhood: string; name: string; board: string; release: string };
+type Field = keyof MetricsPayload;
 
-const sensors: Record<string, Record<string, unknown>> = {
+/** `value`: what it shows, made of `fields` of the metrics. */
+const sensors: Record<string, { fields: Field[]; value: string; about: Record<string, string> }> = {
   cpu: {
-    name: "Processor",
-    unit_of_measurement: "%",
-    icon: "mdi:chip",
-    value_template: "{{ (value_json.cpu * 100) | round(1) }}",
+    fields: ["cpu"],
+    value: "(value_json.cpu * 100) | round(1)",
+    about: { name: "Processor", unit_of_measurement: "%", icon: "mdi:chip", state_class: "measurement" },
   },
   memory: {
-    name: "Memory in use",
-    unit_of_measurement: "%",
-    icon: "mdi:memory",
-    value_template: "{{ (100 - 100 * value_json.memoryAvailable / value_json.memoryTotal) | round(1) }}",
+    fields: ["memoryAvailable", "memoryTotal"],
+    value: "(100 - 100 * value_json.memoryAvailable / ([value_json.memoryTotal, 1] | max)) | round(1)",
+    about: { name: "Memory in use", unit_of_measurement: "%", icon: "mdi:memory", state_class: "measurement" },
   },
   disk: {
-    name: "Disk free",
-    device_class: "data_size",
-    unit_of_measurement: "B",
-    value_template: "{{ value_json.dataFree }}",
+    fields: ["dataFree"],
+    value: "value_json.dataFree",
+    about: { name: "Disk free", device_class: "data_size", unit_of_measurement: "B", state_class: "measurement" },
   },
   temperature: {
-    name: "Temperature",
-    device_class: "temperature",
-    unit_of_measurement: "°C",
-    value_template: "{{ value_json.temperatureC }}",
+    fields: ["temperatureC"],
+    value: "value_json.temperatureC",
+    about: {
+      name: "Temperature",
+      device_class: "temperature",
+      unit_of_measurement: "°C",
+      state_class: "measurement",
+    },
   },
   started: {
-    name: "Started",
-    device_class: "timestamp",
-    value_template: "{{ ((value_json.at / 1000 - value_json.uptimeS) | round(-1) | as_datetime).isoformat() }}",
+    fields: ["startedAt"],
+    value: "((value_json.startedAt / 1000) | as_datetime).isoformat()",
+    about: { name: "Started", device_class: "timestamp" },
   },
 };
 
-/** Topic and payload of each announcement. */
-export function announcements({ id, neighborhood, name, board, release }: Announced): [topic: string, json: string][] {
+/**
+ * Topic and payload of each sensor: an announcement where the device has all its fields, nothing where it is not known yet, and an
+ * empty payload, which takes an earlier announcement back, where it has not.
+ */
+export function announcements(
+  { id, neighborhood, name, board, release }: Announced,
+  has: (field: Field) => boolean | undefined = () => true,
+): [topic: string, payload: string][] {
   const device = { identifiers: [`hamlet-${id}`], name, manufacturer: "Hamlet", model: board, sw_version: release };
-  const availability = {
-    availability_topic: topicOf(neighborhood, id, "state"),
-    availability_template: "{{ value_json.state }}",
-  };
-  return Object.entries(sensors).map(([key, sensor]) => [
-    `${homeAssistantRoot}/sensor/${id}/${key}/config`,
-    JSON.stringify({
-      ...sensor,
-      ...(!sensor["device_class"] || sensor["device_class"] === "temperature" ? { state_class: "measurement" } : {}),
+  return Object.entries(sensors).flatMap(([key, { fields, value, about }]): [string, string][] => {
+    const topic = `${homeAssistantRoot}/sensor/${id}/${key}/config`;
+    if (fields.some((field) => has(field) === false)) return [[topic, ""]];
+    if (!fields.every(has)) return [];
+    // A field may be missing from a message all the same: a sensor that sleeps, a message from an older release that the broker kept.
+    const isThere = fields.map((field) => `value_json.${field} is defined`).join(" and ");
+    const entity = entityOf(name, key);
+    const announcement = {
+      ...about,
+      value_template: `{% if ${isThere} %}{{ ${value} }}{% else %}None{% endif %}`,
       unique_id: `hamlet-${id}-${key}`,
-      object_id: `${name}_${key}`,
+      default_entity_id: `sensor.${entity}`,
+      // What Home Assistant before 2025.10 calls it; from 2026.4 on it is ignored.
+      object_id: entity,
       state_topic: topicOf(neighborhood, id, "metrics"),
-      ...availability,
+      availability_topic: topicOf(neighborhood, id, "state"),
+      availability_template: "{{ value_json.state }}",
       device,
-    }),
-  ]);
+    };
+    return [[topic, JSON.stringify(announcement)]];
+  });
 }
+
+/** Home Assistant takes letters, digits and single underscores, none at either end. */
+const entityOf = (name: string, key: string): string =>
+  `${name.toLowerCase()}_${key}`.replaceAll(/[^a-z0-9]+/g, "_").replaceAll(/^_|_$/g, "");

@@ -44,6 +44,8 @@ export type Telemetry = {
   /** Resolves once what the broker holds has arrived, or after a second without. */
   look(): Promise<void>;
   counts(): { sent: number; sentBytes: number; queued: number; dropped: number };
+  /** Takes back what was announced to Home Assistant: this device is not coming back under its id. */
+  withdraw(): void;
   stop(): Promise<void>;
 };
 
@@ -53,6 +55,8 @@ const steadyMs = 30_000;
 /** A new broker is found and joined within seconds; a minute without one is worth a word. */
 const silentMs = 60_000;
 const dayMs = 24 * 3600_000;
+/** A sensor may be asleep when the device starts; what five minutes of metrics lack the device lacks. */
+const certainSamples = 30;
 
 export function startTelemetry(options: TelemetryOptions): Telemetry {
   const { self, brokerAddress, port, log, clock, intervalMs = 10_000, retryMs = 1_000 } = options;
@@ -79,6 +83,10 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   let saidWarnings = "";
 
   const unsayable = new Set<TopicName>();
+  /** What was announced to Home Assistant on this connection, by topic. */
+  const announced = new Map<string, string>();
+  const seen = new Set<keyof MetricsPayload>();
+  let sampled = 0;
 
   const topic = (name: TopicName) => topicOf(self.neighborhood, self.id, name);
 
@@ -113,10 +121,21 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
     for (const metrics of due) say("metrics", metrics, metrics === due.at(-1));
   };
 
+  const has = (field: keyof MetricsPayload): boolean | undefined =>
+    options.homeAssistant && (seen.has(field) || (sampled < certainSamples ? undefined : false));
+  const announce = (): void => {
+    if (!client?.connected) return;
+    for (const [where, payload] of announcements({ ...self, name: self.name() }, has)) {
+      if (announced.get(where) === payload) continue;
+      announced.set(where, payload);
+      publish(where, payload, 1);
+    }
+  };
+
   const sayEverything = (): void => {
     say("state", stateOf(self, "online"));
-    const announced = options.homeAssistant ? announcements({ ...self, name: self.name() }) : [];
-    for (const [where, payload] of announced) publish(where, payload, 1);
+    announced.clear();
+    announce();
     if (inventory) say("inventory", inventory);
     sayWarnings(true);
     backlog.connected(clock.monotonic());
@@ -252,6 +271,9 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
 
   const report = async (): Promise<void> => {
     newest = await options.sample();
+    sampled += 1;
+    for (const field of Object.keys(newest) as (keyof MetricsPayload)[]) seen.add(field);
+    announce();
     collector.keep(self.id, newest);
     backlog.push(newest);
     flush();
@@ -280,6 +302,9 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
     latest: () => collector.latest(),
     look: () => collector.look(),
     counts: () => ({ ...counts, queued: backlog.queued, dropped: backlog.dropped }),
+    withdraw() {
+      for (const [where] of announcements({ ...self, name: self.name() })) if (client?.connected) publish(where, "", 1);
+    },
     async stop() {
       for (const timer of timers) timer.stop();
       isStopped = true;

@@ -317,3 +317,36 @@ test("a rename reaches state, Home Assistant and the last will, and nobody is of
   await until(() => states().some(({ state }) => state === "offline"));
   expect(states()[2]).toMatchObject({ state: "offline", name: "loft" });
 });
+
+test("ha-no-temperature: sensors are announced as they are found, and taken back when five minutes did not show them", async () => {
+  const { port } = await broker("127.0.0.2");
+  const heard = await listen(port);
+  const id = ids["127.0.0.2"]!;
+  const standing = () => {
+    const last = new Map(heard.filter(([topic]) => topic.startsWith("homeassistant/")));
+    return [...last].map(([topic, payload]) => `${topic.split("/")[3]}${payload === "" ? " gone" : ""}`).sort();
+  };
+  const sample = async () => ({ ...metrics(0.5), dataFree: 1, ...more });
+  let more: Partial<MetricsPayload> = {};
+  const attic = device("127.0.0.2", { brokerAddress: () => "127.0.0.2", port, sample });
+  await until(() => standing().length === 3);
+  expect(standing()).toEqual(["cpu", "disk", "memory"]);
+  await until(() => standing().length === 5);
+  expect(standing()).toEqual(["cpu", "disk", "memory", "started gone", "temperature gone"]);
+  more = { temperatureC: 40 };
+  await until(() => standing().includes("temperature"));
+  more = {};
+  await attic.stop();
+
+  // Once it shows values no more: what it announced goes.
+  const quiet = device("127.0.0.2", { brokerAddress: () => "127.0.0.2", port, sample, homeAssistant: false });
+  await until(() => standing().every((sensor) => sensor.endsWith(" gone")));
+  await quiet.stop();
+  const back = device("127.0.0.2", { brokerAddress: () => "127.0.0.2", port, sample });
+  await until(() => standing().includes("cpu"));
+  back.withdraw();
+  await until(() => standing().every((sensor) => sensor.endsWith(" gone")));
+  expect(
+    heard.filter(([topic, payload]) => topic.startsWith("homeassistant/") && topic.split("/")[2] !== id && payload),
+  ).toEqual([]);
+});
