@@ -1,5 +1,6 @@
 // Every setting of the agent, once: type, default, unit, meaning. The file is JSON; what is not in it has its default.
 import { z } from "zod";
+import { DeviceName } from "../provisioning/fields.ts";
 import { HamletError } from "../system/error.ts";
 import { explainIssues } from "../system/files.ts";
 import { readJsonFile } from "../system/json-file.ts";
@@ -8,13 +9,9 @@ import { parseBrokerUrl } from "./telemetry/broker-url.ts";
 const Port = z.int().min(1).max(65535);
 
 export const AgentConfig = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)
-    .optional()
-    .describe(
-      "what people call this device, a DNS label; else the provision file's name, else the board and the end of its id",
-    ),
+  name: DeviceName.optional().describe(
+    "what people call this device, a DNS label; else the provision file's name, else the board and the end of its id",
+  ),
   board: z.string().default("nuc").describe("nuc, rpi3, rpi4, rpi5 or virt-arm64"),
   release: z.string().default("0.0.0").describe("version of the system this agent came with"),
   stateFolder: z.string().default("/var/lib/hamlet/agent").describe("identity, records, journals; the agent's alone"),

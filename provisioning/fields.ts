@@ -8,11 +8,39 @@ export const Id = z.string().length(26).refine(isId, "is not an id");
 export const PublicKey = z.string().length(43).refine(isPublicKey, "is not an Ed25519 key in base64url");
 export const WireguardKey = z.string().length(44).refine(isWireguardKey, "is not a WireGuard key in base64");
 
-/** RFC 1123 2.1: what may stand between two dots of a host name. */
+/** RFC 1123 2.1: what may stand between two dots of a host name, and means nothing else there. */
 export const DeviceName = z
   .string()
-  .max(63)
-  .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, "is not a DNS label: a-z, 0-9 and - inside, at most 63");
+  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "is not a DNS label: a-z, 0-9 and - inside, at most 63")
+  .superRefine((name, context) => {
+    const meaning = otherMeaningOf(name);
+    if (meaning) context.addIssue({ code: "custom", message: `is no name for a device: it means ${meaning}` });
+  });
+const meanings: Record<string, string> = {
+  hamlet: "the whole neighborhood (http://hamlet.local)",
+  localhost: "the very computer on which somebody types it",
+  "ip6-localhost": "the very computer on which somebody types it",
+  "ip6-loopback": "the very computer on which somebody types it",
+  "ip6-allnodes": "every computer on the link",
+  "ip6-allrouters": "every router on the link",
+  broadcasthost: "every computer on the link",
+  local: "all names that mDNS finds",
+  internal: "all names of the mesh",
+  gateway: "the home's router",
+  wpad: "where browsers look for a proxy",
+  isatap: "where Windows looks for an IPv6 tunnel",
+};
+
+/** What everybody's resolver or browser takes this word for; undefined for a name that is free to be a device's. */
+function otherMeaningOf(name: string): string | undefined {
+  if (Object.hasOwn(meanings, name)) return meanings[name];
+  // inet_aton(3), and the URL Standard's host parser with it: 12, 0x7f and 017 are addresses.
+  if (/^(\d+|0x[0-9a-f]*)$/.test(name)) return "an IPv4 address, written as one number";
+  // RFC 5891 4.2.3.1: hyphens there say that another alphabet is encoded behind them.
+  if (/^..--/.test(name)) return "a name in another alphabet, encoded";
+  return undefined;
+}
+
 export const BoardName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, "is not the name of a board");
 /** What people call a neighborhood, a token's tag, an operator: one line of anything printable. */
 export const Label = z

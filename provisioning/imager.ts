@@ -73,7 +73,7 @@ function readUserData(text: string): ImagerSaid {
   // cloud-init takes a whole domain name and capitals; a device's name is one small word.
   const hostname = data.hostname?.split(".")[0]?.toLowerCase();
   const name = hostname === undefined ? undefined : DeviceName.safeParse(hostname);
-  if (name && !name.success) warnings.push(`the hostname '${data.hostname}' is not a-z, 0-9 and -`);
+  if (name && !name.success) warnings.push(`the hostname '${data.hostname}' ${name.error.issues[0]?.message}`);
 
   const lines = [...(data.ssh_authorized_keys ?? []), ...users.flatMap((user) => user.ssh_authorized_keys ?? [])];
   const keys = [...new Set(lines.map((line) => line.trim()).filter((line) => line !== ""))];

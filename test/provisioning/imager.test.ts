@@ -14,7 +14,7 @@ test.each<[string, Settings, object]>([
   ["nothing at all", {}, {}],
   ["a hostname", { hostname: "attic" }, { name: "attic" }],
   ["a hostname in capitals and with a domain", { hostname: "Attic.local" }, { name: "attic" }],
-  ["a hostname that YAML would take for a number", { hostname: "007" }, { name: "007" }],
+  ["a hostname that YAML would take for a number", { hostname: "1e3" }, { name: "1e3" }],
   ["a hostname that YAML would take for a truth value", { hostname: "no" }, { name: "no" }],
   ["an SSH key with what YAML quotes", { sshKeys: [key] }, { sshKeys: [key.replaceAll("\\", "")] }],
   [
