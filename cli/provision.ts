@@ -8,17 +8,19 @@ import { DeviceWishes, planProvision, reusableToken, verifyProvision } from "../
 import {
   blankProvisionBlock,
   encodeProvisionFile,
+  maxSshKeys,
   type Network,
   type ProvisionFile,
   provisionFileIn,
   requireBoard,
 } from "../provisioning/provision-file.ts";
+import { readSshKeys } from "../provisioning/ssh-key-file.ts";
 import { TokenCertificate } from "../provisioning/token.ts";
 import { systemClock } from "../system/clock.ts";
 import { HamletError } from "../system/error.ts";
 import { explainIssues } from "../system/files.ts";
-import { readJsonFile, readTextFile } from "../system/json-file.ts";
-import { type Command, required, text, usageError, type Values } from "./command.ts";
+import { readBytes, readJsonFile, readTextFile } from "../system/json-file.ts";
+import { type Command, type Context, required, text, usageError, type Values } from "./command.ts";
 import { askPassphrase, passphraseOptions, withoutLineEnd } from "./passphrase.ts";
 import { provisionCopy, refuseOther } from "./provision-copy.ts";
 
@@ -76,7 +78,7 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
     const source = required(provision, input, 0, "the image or folder");
     const { values } = input;
     const copy = text(values, "out");
-    const wishes = await readWishes(values);
+    const wishes = await readWishes(values, note);
     const { image, path } = await findProvisionBlock(source);
     requireBoard(wishes, image.board);
     if (copy !== undefined && path !== source) throw usageError(provision, "-o copies an image, not a folder");
@@ -164,12 +166,9 @@ async function chooseToken(
   return { token: (await issueToken(opened, terms)).file, isNew: true };
 }
 
-async function readWishes(values: Values): Promise<DeviceWishes> {
+async function readWishes(values: Values, note: Context["note"]): Promise<DeviceWishes> {
   const list = (name: string): string[] | undefined => (Array.isArray(values[name]) ? values[name] : undefined);
-  const keyFiles = await Promise.all((list("ssh-key") ?? []).map(readTextFile));
-  const sshKeys = keyFiles
-    .flatMap((file) => file.split(/\r?\n/))
-    .filter((line) => line !== "" && !line.startsWith("#"));
+  const sshKeys = await readKeyFiles(list("ssh-key") ?? [], note);
   const configPath = text(values, "config");
   const config = configPath === undefined ? undefined : await readAgentConfig(configPath);
   const network = await readNetwork(values, list("dns"));
@@ -184,6 +183,20 @@ async function readWishes(values: Values): Promise<DeviceWishes> {
   });
   if (!wishes.success) throw usageError(provision, explainIssues(wishes.error));
   return wishes.data;
+}
+
+async function readKeyFiles(paths: string[], note: Context["note"]): Promise<string[]> {
+  const keys = new Set<string>();
+  for (const path of paths) {
+    const found = readSshKeys(await readBytes(path), path);
+    if ("trouble" in found) {
+      throw new HamletError("usage.invalid", `${path} ${found.trouble}`, { hint: found.hint, exitCode: 2 });
+    }
+    for (const key of found.keys) keys.add(key);
+    for (const line of found.notes) note(`left out: ${line}`);
+  }
+  if (keys.size <= maxSshKeys) return [...keys];
+  throw usageError(provision, `${keys.size} SSH keys are given, and at most ${maxSshKeys} may log in`);
 }
 
 /** Held against the agent's own settings here: on the device nobody would be there to hear of a slip. */

@@ -9,11 +9,12 @@ import { z } from "zod";
 import { describeError, HamletError } from "../system/error.ts";
 import { explainIssues } from "../system/files.ts";
 import { DeviceName } from "./fields.ts";
-import { Network, SshKey } from "./provision-file.ts";
+import { maxSshKeys, Network, SshKey } from "./provision-file.ts";
+import { parseSshKey, type SshKeyLine } from "./ssh-key.ts";
 
 export const ImagerWishes = z.object({
   name: DeviceName.optional(),
-  sshKeys: z.array(SshKey).max(16).optional(),
+  sshKeys: z.array(SshKey).max(maxSshKeys).optional(),
   network: Network.optional(),
 });
 export type ImagerWishes = z.infer<typeof ImagerWishes>;
@@ -26,12 +27,14 @@ const User = z.looseObject({
   plain_text_passwd: z.string().optional(),
   hashed_passwd: z.string().optional(),
   ssh_authorized_keys: z.array(z.string()).optional(),
+  ssh_import_id: z.unknown().optional(),
 });
 const UserData = z.looseObject({
   hostname: z.string().optional(),
   user: z.union([User, z.string()]).optional(),
   users: z.array(z.union([User, z.string()])).optional(),
   ssh_authorized_keys: z.array(z.string()).optional(),
+  ssh_import_id: z.unknown().optional(),
 });
 const AccessPoint = z.looseObject({
   password: z.string().optional(),
@@ -75,11 +78,15 @@ function readUserData(text: string): ImagerSaid {
   const name = hostname === undefined ? undefined : DeviceName.safeParse(hostname);
   if (name && !name.success) warnings.push(`the hostname '${data.hostname}' ${name.error.issues[0]?.message}`);
 
-  const lines = [...(data.ssh_authorized_keys ?? []), ...users.flatMap((user) => user.ssh_authorized_keys ?? [])];
-  const keys = [...new Set(lines.map((line) => line.trim()).filter((line) => line !== ""))];
-  const good = keys.filter((key) => SshKey.safeParse(key).success).slice(0, 16);
-  if (good.length < keys.length)
-    warnings.push(`${keys.length - good.length} of ${keys.length} SSH keys are not usable`);
+  const said = [...(data.ssh_authorized_keys ?? []), ...users.flatMap((user) => user.ssh_authorized_keys ?? [])];
+  const lines = [...new Set(said.flatMap((text) => text.split(/[\r\n]+/)).filter((line) => line.trim() !== ""))];
+  const parsed = lines.map(parseSshKey).filter((key): key is SshKeyLine => !("trouble" in key));
+  const good = [...new Set(parsed.map(({ line }) => line))].slice(0, maxSshKeys);
+  const refused = lines.length - parsed.length;
+  if (refused > 0) warnings.push(`${refused} of ${lines.length} SSH keys are not usable`);
+  if (parsed.length > maxSshKeys) warnings.push(`of ${parsed.length} SSH keys the first ${maxSshKeys} are taken`);
+  if (data.ssh_import_id ?? users.some((user) => user.ssh_import_id))
+    warnings.push("ssh_import_id is not used: give the SSH key itself");
 
   const hasPassword = users.some((user) => user.passwd ?? user.plain_text_passwd ?? user.hashed_passwd);
   // With a key the password would only have been a second way in.
@@ -90,6 +97,7 @@ function readUserData(text: string): ImagerSaid {
     warnings,
     notes: [
       ...notes.map((key) => `${key}: means nothing to this system`),
+      ...(parsed.some(({ isWhole }) => !isWhole) ? ["an SSH key is cut off or damaged: sshd will not take it"] : []),
       ...(users.length > 0 && good.length > 0 ? ["the only user to log in as is root"] : []),
     ],
   };

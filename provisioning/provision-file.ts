@@ -7,6 +7,7 @@ import { explainIssues } from "../system/files.ts";
 import { parseJsonBytes } from "../system/json-file.ts";
 import { BoardName, DeviceName, Id, Jws, Label, PublicKey } from "./fields.ts";
 import { foundedBy } from "./neighborhood-keys.ts";
+import { parseSshKey } from "./ssh-key.ts";
 
 export const provisionBlockBytes = 64 << 10;
 
@@ -55,13 +56,16 @@ export const Network = z.strictObject({
 });
 export type Network = z.infer<typeof Network>;
 
+/** A line of authorized_keys, in the one form that `parseSshKey` gives it: options stay, nothing in it ends the line. */
 export const SshKey = z
   .string()
-  .max(2048)
-  .regex(
-    /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com) [A-Za-z0-9+/]+=*( [^\p{Cc}]*)?$/u,
-    "is not an SSH public key",
-  );
+  .max(16 << 10)
+  .refine((text) => {
+    const parsed = parseSshKey(text);
+    return !("trouble" in parsed) && parsed.line === text;
+  }, "is not an SSH public key");
+/** So many fit into a block beside all else. */
+export const maxSshKeys = 16;
 /** `host:port`, and with `#key` the key that a hello beyond the link is encrypted to. */
 export const Seed = z
   .string()
@@ -88,7 +92,7 @@ export const ProvisionFile = z.strictObject({
   name: DeviceName.optional(),
   board: BoardName.optional().describe("the only board this file is for"),
   network: Network.optional(),
-  sshKeys: z.array(SshKey).max(16).optional().describe("sshd starts only if there is one"),
+  sshKeys: z.array(SshKey).max(maxSshKeys).optional().describe("sshd starts only if there is one"),
   seeds: z.array(Seed).max(16).optional(),
   config: z.record(z.string(), z.unknown()).optional().describe("the agent's config; it alone checks it"),
 });

@@ -46,12 +46,16 @@ export async function readJsonFile(path: string, how: HowToRead = {}): Promise<u
 
 /** A text that a command was given, without a byte order mark. Throws `file.unreadable` or `file.invalid`. */
 export async function readTextFile(path: string): Promise<string> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw unreadable(path, cause);
-  });
-  const decoded = decodeText(bytes);
+  const decoded = decodeText(await readBytes(path));
   if ("text" in decoded) return decoded.text;
   throw new HamletError("file.invalid", `${path} ${decoded.trouble}`, { hint: "look whether it is the right file" });
+}
+
+/** Throws `file.unreadable`. */
+export async function readBytes(path: string): Promise<Buffer> {
+  return await readFile(path).catch((cause: unknown) => {
+    throw unreadable(path, cause);
+  });
 }
 
 function unreadable(path: string, cause: unknown): HamletError {

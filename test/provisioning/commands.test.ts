@@ -21,7 +21,10 @@ beforeAll(async () => {
   [elm, card] = [join(home, "elm"), join(home, "card")];
   await writeFile(join(home, "passphrase"), `${secret}\n`);
   await writeFile(join(home, "wifi"), "password of the house\n");
-  await writeFile(join(home, "key.pub"), "# mine\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 me@home\n");
+  await writeFile(
+    join(home, "key.pub"),
+    "# mine\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsxJtkGDeJ7D4gJxKJ5Lw1CeTtJyRyfvRmHN9k4wkNn me@home\n",
+  );
   await mkdir(join(card, "hamlet"), { recursive: true });
   const about = {
     format: 1,
@@ -138,7 +141,7 @@ test("provision makes a card a device, twice with the same words to the byte, an
     name: "attic",
     board: "nuc",
     neighborhood: { name: "Elm Street" },
-    sshKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 me@home"],
+    sshKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsxJtkGDeJ7D4gJxKJ5Lw1CeTtJyRyfvRmHN9k4wkNn me@home"],
     seeds: ["10.0.0.1:7780"],
     network: { wifi: { ssid: "home", password: "password of the house" } },
   });
@@ -305,5 +308,31 @@ test("config-syntax: a byte order mark is no part of a passphrase, a Wi-Fi passw
     code: "file.invalid",
     message: expect.stringContaining("UTF-16LE"),
   });
+  await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
+});
+
+test("ssh-key-file: options reach the device, what is left out is said, and a private key is refused in one line", async () => {
+  const [, ed25519 = ""] = (await readFile(join(home, "key.pub"), "utf8")).split("\n");
+  const path = join(home, "several");
+  const words = [card, "--neighborhood", elm, "--name", "attic", "--ssh-key", path];
+  await writeFile(
+    path,
+    `\ufeff\t from="10.0.0.0/8"  ${ed25519}\r\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 cut off\r\n`,
+  );
+  const { notes } = await run(provision, words);
+  expect((await provisioned()).sshKeys).toEqual([`from="10.0.0.0/8" ${ed25519}`]);
+  expect(notes).toContain(`left out: line 2 of ${path} has a key that is cut off or damaged`);
+  await writeFile(path, "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n");
+  await expect(run(provision, words)).rejects.toMatchObject({
+    code: "usage.invalid",
+    message: `${path} is a private key and stays with you`,
+    hint: expect.stringContaining(`give ${path}.pub`),
+  });
+  await writeFile(path, Array.from({ length: 17 }, (_, index) => `${ed25519}${index}\n`).join(""));
+  await expect(run(provision, words)).rejects.toMatchObject({
+    message: "17 SSH keys are given, and at most 16 may log in",
+  });
+  await writeFile(path, "");
+  await expect(run(provision, words)).rejects.toMatchObject({ code: "usage.invalid" });
   await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
 });
