@@ -1,6 +1,9 @@
 // What tests wait by must itself be right: patient with what goes on, short with what stands still.
+import { spawn } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { eventually } from "./eventually.ts";
+import { crowding } from "./speed.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -11,12 +14,14 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
+const crowd = () => 1;
+
 test("on a machine of half the speed the limit is twice as far away, and the error tells the last reason", async () => {
   let attempts = 0;
   const fail = () => {
     throw new Error(`no ${++attempts}`);
   };
-  const failing = expect(eventually(fail, { within: 1_000 })).rejects.toMatchObject({
+  const failing = expect(eventually(fail, { within: 1_000, crowd })).rejects.toMatchObject({
     message: "not within 2000 ms",
     cause: new Error("no 21"),
   });
@@ -29,9 +34,32 @@ test("each step begins the limit anew; silence ends the wait", async () => {
   const startedAt = performance.now();
   const timer = setInterval(() => step++ === 9 && clearInterval(timer), 1_500);
   await Promise.all([
-    expect(eventually(() => false, { within: 1_000, progress: () => step })).rejects.toThrow("not within"),
+    expect(eventually(() => false, { within: 1_000, progress: () => step, crowd })).rejects.toThrow("not within"),
     vi.advanceTimersByTimeAsync(60_000),
   ]);
   expect(step).toBe(10);
   expect(performance.now() - startedAt).toBeGreaterThanOrEqual(17_000);
+});
+
+test("while three programs share a core a third of the time counts", async () => {
+  let others = 3;
+  const startedAt = performance.now();
+  const failing = expect(eventually(() => false, { within: 1_000, crowd: () => others })).rejects.toThrow("not within");
+  await vi.advanceTimersByTimeAsync(3_000);
+  others = 1;
+  await vi.advanceTimersByTimeAsync(1_500);
+  await failing;
+  // 2,000 ms at half the speed: 1,000 of them had passed after three seconds.
+  expect(performance.now() - startedAt).toBeGreaterThanOrEqual(4_000);
+});
+
+test("a busy machine is seen to be one", async () => {
+  vi.useRealTimers();
+  const cores = availableParallelism();
+  const loops = Array.from({ length: 3 * cores }, () => spawn(process.execPath, ["-e", "for (;;);"]));
+  try {
+    await eventually(() => crowding() >= 2);
+  } finally {
+    for (const loop of loops) loop.kill("SIGKILL");
+  }
 });

@@ -10,6 +10,7 @@ import { Status } from "../../agent/status.ts";
 import { findDevice } from "../../cli/device.ts";
 import { makePageHandler, type PageKind } from "../../dashboard/api.ts";
 import { makeStatusSource } from "../dashboard/status-source.ts";
+import { eventually } from "../eventually.ts";
 
 const ended: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -47,13 +48,7 @@ function hamlet(...argv: string[]) {
   });
   return { child, lines, errors, exit };
 }
-async function until(what: () => boolean): Promise<void> {
-  const deadline = Date.now() + 15_000;
-  while (!what()) {
-    if (Date.now() > deadline) throw new Error(`never: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
+const until = (what: () => boolean) => eventually(what, { within: 15_000, every: 20 });
 
 test("a device is asked through its socket", async () => {
   const device = await findDevice({ device: await serve("full") });

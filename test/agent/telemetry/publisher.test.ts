@@ -6,6 +6,7 @@ import { type Broker, startBroker } from "../../../ota/fleet/broker.ts";
 import { type MetricsPayload, topicOf, topics } from "../../../ota/fleet/topics.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { silentLog } from "../../../system/log.ts";
+import { eventually } from "../../eventually.ts";
 
 const hood = "n".repeat(26);
 const ids: Record<string, string> = { "127.0.0.2": "a".repeat(26), "127.0.0.3": "c".repeat(26) };
@@ -48,13 +49,7 @@ function device(
   started.push(made);
   return made;
 }
-async function until(what: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5_000;
-  while (!what()) {
-    if (Date.now() > deadline) throw new Error(`never: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
+const until = (what: () => boolean) => eventually(what, { every: 10 });
 const knows = (telemetry: Telemetry, count: number) => () => telemetry.latest().size === count;
 
 test("two devices see each other's metrics through the broker of one of them", async () => {
