@@ -1,0 +1,76 @@
+// Whoever is told to type a command can type it: it is there, and so is each of its options.
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { parseInput } from "../../cli/command.ts";
+import { commands } from "../../cli/commands.ts";
+
+const root = join(import.meta.dirname, "../..");
+const rooms = ["agent", "cli", "dashboard", "image", "nix", "ota", "provisioning", "system", "README.md"];
+
+/**
+ * What a text tells people to type: `hamlet`, then words as far as they can be of a command line. Prose that goes on behind a command
+ * ("hamlet lab status shows it") ends it where no command has such a word.
+ */
+function commandsIn(text: string): string[][] {
+  const found = [
+    ...text.matchAll(
+      /\bhamlet ((?:[a-z]+(?= |[`'".,;:)]|$) ?)+(?:(?:--?[a-z][\w-]*|<[^>]*>|\$\{[^}]*\}|[\w./@-]+) ?)*)/gm,
+    ),
+  ];
+  return found.map(([, words = ""]) => words.replace(/[.\s]+$/, "").split(/\s+/));
+}
+
+const nameIn = (words: string[]): string | undefined =>
+  Object.keys(commands)
+    .filter((name) => name.split(" ").every((word, index) => words[index] === word))
+    .toSorted((a, b) => b.length - a.length)[0];
+
+/** Advice is what stands in code marks, behind a colon, in a hint, or as a line of its own in the README. */
+function adviceIn(file: string): string[][] {
+  const text = readFileSync(join(root, file), "utf8");
+  const code = file.endsWith(".md") ? text : text.replaceAll(/^\s*(\/\/|\/?\*|#).*$/gm, "");
+  return commandsIn(code).filter((words) => nameIn(words) !== undefined || groups.has(words[0]!));
+}
+const groups = new Set(Object.keys(commands).flatMap((name) => (name.includes(" ") ? [name.split(" ")[0]!] : [])));
+
+test("a command that the product names is there, with the options it is named with", async () => {
+  const files = execFileSync("git", ["ls-files", "--", ...rooms], { cwd: root, encoding: "utf8" })
+    .trim()
+    .split("\n")
+    .filter((file) => /\.(tsx?|md|nix|sh|service|html)$|\/tell$/.test(file));
+  const wrong: string[] = [];
+  let seen = 0;
+  for (const file of files) {
+    for (const words of adviceIn(file)) {
+      seen++;
+      const name = nameIn(words);
+      const told = `${file}: hamlet ${words.join(" ")}`;
+      if (name === undefined) {
+        wrong.push(`${told}: no such command`);
+        continue;
+      }
+      const command = await commands[name]!();
+      const flags = words.filter(
+        (word) => word.startsWith("--") && word !== "--" && !words.slice(0, words.indexOf(word)).includes("--"),
+      );
+      for (const flag of flags) {
+        const option = { ...command.options, help: {} }[flag.slice(2)];
+        if (!option) wrong.push(`${told}: it has no ${flag}`);
+      }
+    }
+  }
+  expect(wrong).toEqual([]);
+  expect(seen).toBeGreaterThan(100);
+});
+
+test("every command's example can be typed", async () => {
+  for (const [name, load] of Object.entries(commands)) {
+    const command = await load();
+    const typed = command.example.slice(command.example.indexOf(`hamlet ${name}`)).match(/"[^"]*"|\S+/g) ?? [];
+    const words = typed.map((word) => word.replaceAll('"', "")).slice(name.split(" ").length + 1);
+    expect(typed.join(" ")).toMatch(new RegExp(`^hamlet ${name}( |$)`));
+    expect(() => parseInput(command, words, {})).not.toThrow();
+  }
+});
