@@ -35,7 +35,12 @@ const Built = z.object({ path: z.string() });
 const upDeadlineMs = 900_000;
 
 /** Gives every machine power. Throws `lab.alreadyRunning` before anything is built. */
-export async function startFromValues(command: Command, values: Values, signal?: AbortSignal): Promise<LabClient> {
+export async function startFromValues(
+  command: Command,
+  values: Values,
+  signal?: AbortSignal,
+  states?: SupervisorOptions["states"],
+): Promise<LabClient> {
   const options = SupervisorOptions.partial().safeParse({
     devices: Number(text(values, "devices") ?? 3),
     accelerator: text(values, "accel"),
@@ -52,7 +57,7 @@ export async function startFromValues(command: Command, values: Values, signal?:
   const images: string[] = image === undefined ? [] : [resolve(image)];
   for (const board of image === undefined ? (boards ?? ["nuc"]) : []) images.push(await labImage(board, signal));
   signal?.throwIfAborted();
-  return startLab({ ...options.data, images });
+  return startLab({ ...options.data, images, states });
 }
 
 /**

@@ -3,11 +3,11 @@
 import { join } from "node:path";
 import type { LabClient } from "../image/lab/client.ts";
 import { type LabDeviceStatus, type LabEvent, type LabStatus, milestones } from "../image/lab/status.ts";
+import { isWhole } from "../image/lab/whole.ts";
 import { sleep } from "../system/clock.ts";
 import { writeFileAtomic } from "../system/files.ts";
 import type { Command, Context } from "./command.ts";
 import { findDevice } from "./device.ts";
-import { isWhole } from "./lab.ts";
 import { machineOptions, startFromValues, waitForLab } from "./lab-start.ts";
 import { hearStop } from "./stop.ts";
 import { table } from "./table.ts";

@@ -1,6 +1,6 @@
 // What the lab's commands share.
 import { findLab, type LabClient } from "../image/lab/client.ts";
-import type { LabDeviceStatus, LabStatus } from "../image/lab/status.ts";
+import type { LabDeviceStatus } from "../image/lab/status.ts";
 import { type Command, type Input, required } from "./command.ts";
 import { table } from "./table.ts";
 
@@ -21,16 +21,6 @@ export function deviceCommand(
   };
   return command;
 }
-
-export const isUp = (status: LabStatus): boolean => status.devices.every((device) => device.state === "alive");
-
-/** Every device has a handshake with every other, its metrics have reached another, and another's have reached it. */
-export const isWhole = (status: LabStatus): boolean =>
-  isUp(status) &&
-  status.devices.every(({ handshakes, telemetry, reached }) => {
-    const isHeard = status.devices.length === 1 || (telemetry && reached.telemetry !== undefined);
-    return isHeard && handshakes >= status.devices.length - 1;
-  });
 
 const columns: [title: string, cell: (device: LabDeviceStatus) => string][] = [
   ["device", ({ name }) => name],

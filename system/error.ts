@@ -99,6 +99,8 @@ export type ErrorCode =
   | "lab.execFailed"
   | "lab.joinFailed"
   | "lab.firmwareRefused"
+  | "lab.machineRefused"
+  | "lab.stateRefused"
   // agent
   | "config.invalid"
   | "identity.invalid"

@@ -1,5 +1,5 @@
 // A virtual device's disk: what it has after the image was flashed onto it. The image itself stays as users flash it.
-import { copyFile, rename, stat, truncate } from "node:fs/promises";
+import { chmod, copyFile, rename, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import type { Run } from "../../system/command.ts";
 import { labBoard } from "./boards.ts";
@@ -27,6 +27,29 @@ export async function makeDisk(run: Run, folder: string, { name, board }: LabDev
   const sizeBytes = Math.max(leastDiskBytes, (await stat(image)).size);
   const words = ["-f", "qcow2", "-F", "raw", "-b", image, files.overlay, String(sizeBytes)];
   await run(["qemu-img", "create", "-q", ...words], { cwd: folder });
+}
+
+/** A fresh disk as a saved one was, over `image` again, with the firmware variables of then. */
+export async function layDisk(
+  run: Run,
+  folder: string,
+  { name }: LabDevice,
+  image: string,
+  saved: string,
+): Promise<void> {
+  const files = machineFiles(name);
+  await copyDisk(run, saved, folder, name);
+  await run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "raw", "-b", image, files.overlay], { cwd: folder });
+}
+
+/** Copies what a device's disk has over its image, and its firmware variables. Its machine must stand still. */
+export async function copyDisk(run: Run, from: string, to: string, name: string): Promise<void> {
+  const { overlay, vars } = machineFiles(name);
+  for (const file of [overlay, vars]) {
+    const words = ["--reflink=auto", "--sparse=always", join(from, file), join(to, file)];
+    await run(["cp", ...words], { timeoutMs: 120_000 });
+    await chmod(join(to, file), 0o600);
+  }
 }
 
 /** Writes the bytes of the file `source` into the disk, at `offset`; the image beneath stays as it is. */

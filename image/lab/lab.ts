@@ -3,16 +3,20 @@ import { join } from "node:path";
 import { type Clock, every } from "../../system/clock.ts";
 import type { Run } from "../../system/command.ts";
 import type { Doors } from "../../system/doors.ts";
+import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import type { Accelerator } from "./accelerator.ts";
 import { type LabDevice, labDevices, unknownDevice } from "./devices.ts";
 import { labLan } from "./dhcp.ts";
-import { makeDisk } from "./disk.ts";
+import { layDisk, makeDisk } from "./disk.ts";
 import { makeLan } from "./lan.ts";
 import { type DiskKind, freePort, machineFiles, type NicKind } from "./machine.ts";
+import type { Past } from "./saved/past.ts";
+import { makeSaver } from "./saved/saver.ts";
+import { saveTogether, wakeTogether } from "./saved/together.ts";
 import { type Finding, newSight, type Sight, see } from "./sight.ts";
 import { standings } from "./standing.ts";
-import type { LabEvent, LabStatus } from "./status.ts";
+import type { LabEvent, LabStart, LabStatus } from "./status.ts";
 import { makeVirtualDevice, type VirtualDevice } from "./virtual-device.ts";
 
 export type LabOptions = {
@@ -28,6 +32,7 @@ export type LabOptions = {
   hasLabPort: boolean;
   /** Fills in a device's provision block, on its fresh disk. */
   provision: (device: LabDevice, image: string) => Promise<void>;
+  past: Past;
   run: Run;
   log: Log;
   clock: Clock;
@@ -53,7 +58,7 @@ const maxEvents = 10_000;
 const joinPort = "join.lan";
 
 export async function makeLab(options: LabOptions): Promise<Lab> {
-  const { folder, clock, log, run, images, provision, accelerator, disk, nic, memoryMb, hasLabPort } = options;
+  const { folder, clock, log, run, images, provision, accelerator, disk, nic, memoryMb, hasLabPort, past } = options;
   const startedMs = clock.monotonic();
   const nowS = () => Math.round(clock.monotonic() - startedMs) / 1000;
   const described = labDevices(
@@ -66,6 +71,10 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
   const events: LabEvent[] = [];
   let sights: Sight[] = described.map(({ name }) => newSight(name));
   let joined = 0;
+  const start: Omit<LabStart, "saving"> = { from: "power", ...(past.refused && { refused: past.refused }) };
+  const { keep, state } = past;
+  const save = keep && (() => keep((target) => saveTogether(run, folder, [...devices.values()], target)));
+  const saver = makeSaver(save, log);
 
   const find = (name: string, finding: Finding) => {
     const [next, news] = see(sights, name, finding, nowS());
@@ -76,22 +85,40 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
       if (events.length > maxEvents) events.shift();
       for (const listener of listeners) listener(event);
     }
+    saver.see(status(), nowS());
   };
+  const status = (): LabStatus => ({
+    v: 1,
+    pid: process.pid,
+    elapsedS: nowS(),
+    accelerator,
+    start: { ...start, ...saver.phase() },
+    devices: standings(sights, nowS()).map((standing) => {
+      const { device, pagePort } = deviceOf(standing.name).spec;
+      const console = join(folder, machineFiles(device.name).console);
+      const about = { board: device.board, image: imageOf(device), serial: device.serial };
+      return { ...standing, ...about, page: `http://127.0.0.1:${pagePort}/`, console };
+    }),
+  });
   const deviceOf = (name: string): VirtualDevice => {
     const device = devices.get(name);
     if (!device) throw unknownDevice(name, [...devices.keys()]);
     return device;
   };
 
+  const touched = (name: string, what: string): VirtualDevice => {
+    const device = deviceOf(name);
+    saver.touch(`${name} ${what}`);
+    return device;
+  };
+
   const hub = makeLan(described.map(({ lanMac }) => lanMac));
   for (const device of described) {
     await hub.openPort(device.name, machineFiles(device.name).lan);
-    await makeDisk(run, folder, device, imageOf(device));
-    await provision(device, imageOf(device));
     const spec = { device, folder, accelerator, disk, nic, memoryMb, hasLabPort, pagePort: await freePort() };
     devices.set(
       device.name,
-      makeVirtualDevice(spec, (finding) => find(device.name, finding)),
+      makeVirtualDevice(spec, (finding) => find(device.name, finding), clock.now),
     );
   }
   await hub.openPort("join", joinPort);
@@ -102,6 +129,21 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
     }
   });
 
+  /** The devices go on from the saved state, if there is one and it is of use. */
+  const isAwake = async (): Promise<boolean> => {
+    if (!state) return false;
+    const lay = ({ spec: { device } }: VirtualDevice) => layDisk(run, folder, device, imageOf(device), state.folder);
+    try {
+      await wakeTogether(folder, [...devices.values()], state.folder, lay);
+      Object.assign(start, { from: "state", savedAt: state.savedAt });
+      saver.rest();
+      return true;
+    } catch (error) {
+      start.refused = describeError(error);
+      log.warn(`the saved state is of no use: ${start.refused}`);
+      return false;
+    }
+  };
   const isSettled = () => sights.every(({ reached }) => reached.telemetry !== undefined);
   const watches = [...devices].map(([name, device]) => {
     let looks = 0;
@@ -110,35 +152,33 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
     };
     return every(lookMs, look, (error) => log.debug(`${name}: ${String(error)}`));
   });
-  await Promise.all([...devices.values()].map((device) => device.powerOn()));
+  if (!(await isAwake())) {
+    for (const device of described) {
+      await makeDisk(run, folder, device, imageOf(device));
+      await provision(device, imageOf(device));
+    }
+    await Promise.all([...devices.values()].map((device) => device.powerOn()));
+  }
 
   return {
-    status: () => ({
-      v: 1,
-      pid: process.pid,
-      elapsedS: nowS(),
-      accelerator,
-      devices: standings(sights, nowS()).map((standing) => {
-        const { device, pagePort } = deviceOf(standing.name).spec;
-        const console = join(folder, machineFiles(device.name).console);
-        const about = { board: device.board, image: imageOf(device), serial: device.serial };
-        return { ...standing, ...about, page: `http://127.0.0.1:${pagePort}/`, console };
-      }),
-    }),
+    status,
     follow(listener) {
       for (const event of events) listener(event);
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    cut: (name) => deviceOf(name).powerOff(),
-    restore: (name) => deviceOf(name).powerOn(),
+    cut: (name) => touched(name, "lost power").powerOff(),
+    restore: (name) => touched(name, "was given power").powerOn(),
     setPartitioned(name, isPartitioned) {
-      deviceOf(name);
+      touched(name, "lost its cable");
       hub.setCut(name, isPartitioned);
       find(name, { kind: "cable", isPartitioned });
     },
-    doors: (name) => deviceOf(name).doors,
-    join: () => ({ socket: join(folder, joinPort), address: `${labLan.prefix}.${200 + (joined++ % 50)}/24` }),
+    doors: (name) => touched(name, "was entered").doors,
+    join() {
+      saver.touch("somebody joined");
+      return { socket: join(folder, joinPort), address: `${labLan.prefix}.${200 + (joined++ % 50)}/24` };
+    },
     async close() {
       for (const watch of watches) watch.stop();
       await Promise.all([...devices.values()].map((device) => device.powerOff()));

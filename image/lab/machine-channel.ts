@@ -8,8 +8,11 @@ export type MachineChannel = Doors & { isReady(): boolean; close(): void };
 
 const retryMs = 200;
 
-/** Connects to the socket at `path`, now or when it is there, and again when it breaks, until closed. */
-export function openMachineChannel(path: string): MachineChannel {
+/**
+ * Connects to the socket at `path`, now or when it is there, and again when it breaks, until closed. Calls `onReady` whenever
+ * the service behind it answers anew.
+ */
+export function openMachineChannel(path: string, onReady: () => void = () => {}): MachineChannel {
   let channel: Channel | undefined;
   let socket: Socket | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -21,6 +24,7 @@ export function openMachineChannel(path: string): MachineChannel {
     mine.on("error", () => {});
     mine.on("connect", () => {
       channel = openChannel(mine);
+      channel.onReady(onReady);
     });
     mine.on("close", () => {
       channel = undefined;

@@ -5,6 +5,7 @@ import type { Argv } from "../../system/command.ts";
 import type { Accelerator } from "./accelerator.ts";
 import { labBoard, type PiMachine, type UefiMachine } from "./boards.ts";
 import type { LabDevice } from "./devices.ts";
+import { openQmp, type Qmp } from "./qmp.ts";
 
 export type DiskKind = "virtio" | "nvme" | "usb";
 export type NicKind = "virtio" | "e1000e";
@@ -32,6 +33,7 @@ export const machineFiles = (name: string) => ({
   vars: `${name}.vars.fd`,
   console: `${name}.console.log`,
   lan: `${name}.lan`,
+  state: `${name}.state`,
   port: `${name}.port`,
 });
 
@@ -60,6 +62,8 @@ export function machineArgv(spec: MachineSpec): Argv {
     // QEMU: by this name a system on a board without CPUID knows that it is in a virtual machine.
     ...argument("smbios", "type=1", "manufacturer=QEMU", "product=Hamlet lab", `serial=${device.serial}`),
     ...["-uuid", device.uuid],
+    // A machine that stands still while it is saved, or lies in a file, finds its clock where it left it.
+    ...argument("rtc", "base=utc", "clock=vm"),
     ...["-device", "virtio-rng-pci"],
     ...machine.watchdog,
     ...diskArguments(spec.disk, files.overlay),
@@ -135,16 +139,25 @@ function diskArguments(kind: DiskKind, overlay: string): string[] {
 
 export type Machine = {
   pid: number;
+  /** Orders to its QEMU; undefined for a Raspberry Pi, which is another QEMU after each reset. */
+  order?: Qmp;
   /** Resolves when QEMU has ended, with how, and the last it said. */
   ended: Promise<string>;
   /** Pulls the plug. */
   cut(): Promise<void>;
 };
 
-export const startMachine = (spec: MachineSpec): Machine => startQemu(machineArgv(spec), spec.folder);
+/** `isWaiting`: it stands still until it has been given a saved state and told to run. */
+export function startMachine(spec: MachineSpec, { isWaiting = false } = {}): Machine {
+  const [file, ...args] = machineArgv(spec);
+  const words = ["-qmp", "stdio", ...(isWaiting ? ["-S", "-incoming", "defer"] : [])];
+  const child = spawnBound([file, ...args, ...words], spec.folder, "pipe");
+  return { ...watchOver(child), order: openQmp(child.stdin!, child.stdout!) };
+}
 
-export function startQemu(argv: Argv, folder: string): Machine {
-  const child = spawnBound(argv, folder);
+export const startQemu = (argv: Argv, folder: string): Machine => watchOver(spawnBound(argv, folder));
+
+function watchOver(child: ChildProcess): Machine {
   let told = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     told = (told + text).slice(-2_000);
@@ -167,8 +180,8 @@ export function startQemu(argv: Argv, folder: string): Machine {
 }
 
 /** Starts a program that the kernel kills when this process dies, whatever way it dies. */
-export function spawnBound([file, ...args]: Argv, cwd: string): ChildProcess {
-  return spawn("setpriv", ["--pdeathsig", "KILL", file, ...args], { cwd, stdio: ["ignore", "ignore", "pipe"] });
+export function spawnBound([file, ...args]: Argv, cwd: string, talk: "ignore" | "pipe" = "ignore"): ChildProcess {
+  return spawn("setpriv", ["--pdeathsig", "KILL", file, ...args], { cwd, stdio: [talk, talk, "pipe"] });
 }
 
 /** A port on 127.0.0.1 that was free a moment ago. */

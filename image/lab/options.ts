@@ -17,6 +17,13 @@ export const SupervisorOptions = z.strictObject({
   nic: z.enum(["virtio", "e1000e"]).default("virtio"),
   memoryMb: z.int().min(128).default(512),
   hasLabPort: z.boolean().default(true).describe("false: no exec, no console, a machine as a user's"),
+  states: z
+    .strictObject({
+      folder: z.string(),
+      isFresh: z.boolean().describe("do not go on from a saved state, but save one in its place"),
+    })
+    .optional()
+    .describe("where saved labs are; default: from power, and nothing is saved"),
   isProvisioned: z.boolean().default(true).describe("false: devices come up without a neighborhood"),
 });
 export type SupervisorOptions = z.infer<typeof SupervisorOptions>;

@@ -31,7 +31,8 @@ export type Sight = {
   problem?: string;
 };
 export type Finding =
-  | { kind: "power"; isOn: boolean; problem?: string }
+  /** `isAwake`: it came out of a saved state, with its kernel up. */
+  | { kind: "power"; isOn: boolean; isAwake?: true; problem?: string }
   | { kind: "console"; text: string }
   | { kind: "frame" }
   | { kind: "status"; gist: StatusGist }
@@ -62,7 +63,9 @@ function update(sight: Sight, finding: Finding, nowS: number): Sight {
       return {
         ...rest,
         isOn: finding.isOn,
-        reached: finding.isOn ? { power: nowS } : sight.reached,
+        reached: !finding.isOn
+          ? sight.reached
+          : { power: nowS, ...(finding.isAwake && { firmware: nowS, kernel: nowS }) },
         ...(finding.problem !== undefined && { problem: finding.problem }),
       };
     }

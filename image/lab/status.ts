@@ -44,11 +44,24 @@ export const LabDeviceStatus = z.object({
 });
 export type LabDeviceStatus = z.infer<typeof LabDeviceStatus>;
 
+/** How the lab started, and whether that start is kept for the next. */
+export const LabStart = z.object({
+  from: z.enum(["power", "state"]).describe("state: the devices go on from where an earlier lab was saved"),
+  savedAt: z.int().optional().describe("when that was, in ms since 1970"),
+  refused: z.string().optional().describe("why a saved state was there and was not used"),
+  saving: z
+    .enum(["none", "waiting", "saving", "saved", "given up"])
+    .describe("of this lab, for the next; waiting: until all is well"),
+  problem: z.string().optional().describe("why it was given up"),
+});
+export type LabStart = z.infer<typeof LabStart>;
+
 export const LabStatus = z.object({
   v: z.literal(1),
   pid: z.int().describe("of the supervisor"),
   elapsedS: seconds.describe("since the lab's start"),
   accelerator: z.enum(["kvm", "tcg"]),
+  start: LabStart,
   devices: z.array(LabDeviceStatus),
 });
 export type LabStatus = z.infer<typeof LabStatus>;

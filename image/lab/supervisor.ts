@@ -9,13 +9,15 @@ import { describeError, errnoOf, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
 import { makeLog } from "../../system/log.ts";
 import { findProvisionBlock } from "../provision.ts";
-import { chooseAccelerator } from "./accelerator.ts";
+import { type Accelerator, chooseAccelerator } from "./accelerator.ts";
 import { labBoard } from "./boards.ts";
 import { controlSocket, serveControl } from "./control.ts";
+import { type LabDevice, labDevices } from "./devices.ts";
 import { type Lab, makeLab } from "./lab.ts";
 import { alreadyRunning, takeLock } from "./lock.ts";
 import { makeLabNeighborhood } from "./neighborhood.ts";
 import { lockName, logName, SupervisorOptions } from "./options.ts";
+import { findPast, type Past } from "./saved/past.ts";
 
 const log = makeLog("lab");
 const tell = (message: unknown) => process.connected && process.send?.(message);
@@ -52,10 +54,28 @@ async function start(options: SupervisorOptions): Promise<void> {
   await clear(folder);
   const images = await Promise.all(options.images.map((path, index) => keepImage(path, folder, index)));
   const accelerator = options.accelerator ?? (await chooseAccelerator());
-  const provision = options.isProvisioned ? await makeLabNeighborhood(run, folder, systemClock.now()) : async () => {};
+  const past = await findPastOf(options, images, accelerator);
+  // A lab that goes on from a state has its neighborhood from there.
+  let neighborhood: ReturnType<typeof makeLabNeighborhood> | undefined;
+  const provision = async (device: LabDevice, image: string) => {
+    if (!options.isProvisioned) return;
+    neighborhood ??= makeLabNeighborhood(run, folder, systemClock.now());
+    await (await neighborhood)(device, image);
+  };
   log.info(`starting ${options.devices} devices from ${options.images.join(", ")} with ${accelerator}`);
-  lab = await makeLab({ ...options, images, accelerator, provision, run, log, clock: systemClock });
+  lab = await makeLab({ ...options, images, accelerator, provision, past, run, log, clock: systemClock });
   await serveControl(controlSocket, lab, (why) => down(why));
+}
+
+async function findPastOf(
+  { states, isProvisioned, ...options }: SupervisorOptions,
+  images: { path: string; board: string }[],
+  accelerator: Accelerator,
+): Promise<Past> {
+  if (!states) return {};
+  const boards = images.map(({ board }) => board);
+  const machines = labDevices(options.devices, boards).map((device) => ({ ...options, device, accelerator }));
+  return findPast(states, { run, machines, images: images.map(({ path }) => path), isProvisioned });
 }
 
 /** Ends machines, hub and this process; a second call waits for the first. */

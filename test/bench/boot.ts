@@ -1,8 +1,9 @@
 // Devices from their images, under emulation: one of each board from power to its page; three from power to the mesh, and
 // what the agent takes in a device when nothing happens. `node test/bench/boot.ts [board...]` starts the first alone.
-import { isWhole } from "../../cli/lab.ts";
+
 import { labImage } from "../../cli/lab-start.ts";
 import { labBoardNames } from "../../image/lab/boards.ts";
+import { isWhole } from "../../image/lab/whole.ts";
 import { bootLab } from "../boot/lab.ts";
 import { eventually } from "../eventually.ts";
 import { median, printFigures } from "./figures.ts";

@@ -2,11 +2,11 @@
 
 import { open } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { isWhole } from "../../cli/lab.ts";
 import { labImage } from "../../cli/lab-start.ts";
 import { boardNamed, boardNames, type RpiBoard } from "../../image/boards.ts";
 import { inspectImage } from "../../image/inspect.ts";
 import { planBoot } from "../../image/lab/firmware/firmware.ts";
+import { isWhole } from "../../image/lab/whole.ts";
 import { readerOf } from "../../image/read-at.ts";
 import { bootLab } from "./lab.ts";
 

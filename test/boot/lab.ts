@@ -9,8 +9,10 @@ import { fileURLToPath } from "node:url";
 import { waitForLab } from "../../cli/lab-start.ts";
 import type { LabClient } from "../../image/lab/client.ts";
 import type { SupervisorOptions } from "../../image/lab/options.ts";
+import { statesFolder } from "../../image/lab/saved/states.ts";
 import { startLab } from "../../image/lab/start.ts";
 import type { LabStatus } from "../../image/lab/status.ts";
+import { isSavePending, isWhole } from "../../image/lab/whole.ts";
 
 export type Ended = { code: number; stdout: string; stderr: string };
 export type TestLab = LabClient &
@@ -27,13 +29,22 @@ export type TestLab = LabClient &
 
 const cli = fileURLToPath(new URL("../../cli/hamlet.ts", import.meta.url));
 
-export async function bootLab(
-  options: Partial<SupervisorOptions> & Pick<SupervisorOptions, "images">,
-): Promise<TestLab> {
+/**
+ * `from` a saved state, if there is one, the devices are up in seconds; if there is none they start from power, are whole when
+ * this resolves, and are saved for the next test that asks so. `states`: where, by default in the cache that `lab up` uses too.
+ */
+export async function bootLab({
+  from = "power",
+  states = statesFolder(),
+  ...options
+}: Partial<Omit<SupervisorOptions, "states">> &
+  Pick<SupervisorOptions, "images"> & { from?: "power" | "state"; states?: string }): Promise<TestLab> {
   const state = await mkdtemp(join(tmpdir(), "hamlet-boot-"));
-  const lab = await startLab({ ...options, folder: join(state, "hamlet", "lab") });
+  const saved = from === "state" ? { states: { folder: states, isFresh: false } } : {};
+  const lab = await startLab({ ...options, ...saved, folder: join(state, "hamlet", "lab") });
   // However the tests end, this lab ends with their process.
   await lab.own();
+  if (from === "state") await waitForLab(lab, (status) => isWhole(status) && !isSavePending(status));
   return {
     ...lab,
     async on(name, ...argv) {

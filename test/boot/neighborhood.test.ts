@@ -1,9 +1,9 @@
 // One boot of three devices from the image that users flash; what it proves, in the order of a neighborhood's life.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Status } from "../../agent/status.ts";
-import { isWhole } from "../../cli/lab.ts";
 import { labImage } from "../../cli/lab-start.ts";
 import { LabStatus } from "../../image/lab/status.ts";
+import { isWhole } from "../../image/lab/whole.ts";
 import { eventually } from "../eventually.ts";
 import { bootLab, deviceOf, type TestLab } from "./lab.ts";
 

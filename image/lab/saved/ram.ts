@@ -1,0 +1,72 @@
+// What a machine holds in its memory and devices, as a file: QEMU's migration, into a socket of ours instead of another host's.
+import { createReadStream, createWriteStream } from "node:fs";
+import { rm } from "node:fs/promises";
+import { connect, createServer, type Socket } from "node:net";
+import { pipeline } from "node:stream/promises";
+import { constants, createZstdCompress, createZstdDecompress } from "node:zlib";
+import { z } from "zod";
+import { sleep } from "../../../system/clock.ts";
+import { HamletError } from "../../../system/error.ts";
+import type { Qmp } from "../qmp.ts";
+import { socketPath } from "../sockets.ts";
+
+/** QEMU keeps to 128 MiB/s unless told; the machine stands still meanwhile. */
+const bytesPerSecond = 1e12;
+const pollMs = 20;
+// The fastest level halves the time that writing takes, and leaves a quarter of the bytes.
+const params = { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 };
+
+const Migration = z.object({ status: z.string(), "error-desc": z.string().optional() });
+
+/** Writes a stopped machine's state into the new file `target`. `socket` is free in `folder`, QEMU's working folder. */
+export async function saveRam(order: Qmp, folder: string, socket: string, target: string): Promise<void> {
+  const server = createServer();
+  let incoming: Socket | undefined;
+  const written = new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.once("connection", (connection) => {
+      incoming = connection;
+      const file = createWriteStream(target, { flags: "wx", mode: 0o600, flush: true });
+      pipeline(connection, createZstdCompress({ params }), file).then(resolve, reject);
+    });
+  });
+  try {
+    await new Promise<void>((resolve) => server.listen(socketPath(folder, socket), resolve));
+    await order("migrate-set-parameters", { "max-bandwidth": bytesPerSecond });
+    await order("migrate", { uri: `unix:${socket}` });
+    // Why the file could not be written says more than that QEMU's socket broke.
+    const migrated = migrationEnd(order).catch((why: unknown) => why);
+    await Promise.race([written, migrated.then((why) => (why === undefined ? written : Promise.reject(why)))]);
+    const why = await migrated;
+    if (why !== undefined) throw why;
+  } finally {
+    written.catch(() => {});
+    incoming?.destroy();
+    server.close();
+  }
+}
+
+/** Gives a machine that waits for a state (`-incoming defer`) the one in `source`; it still stands still then. */
+export async function loadRam(order: Qmp, folder: string, socket: string, source: string): Promise<void> {
+  await order("migrate-incoming", { uri: `unix:${socket}` });
+  const outgoing = connect(socketPath(folder, socket));
+  try {
+    await pipeline(createReadStream(source), createZstdDecompress(), outgoing);
+    await migrationEnd(order);
+  } finally {
+    outgoing.destroy();
+    await rm(socketPath(folder, socket), { force: true });
+  }
+}
+
+/** Resolves when all has been passed on. Throws `lab.machineRefused`. */
+async function migrationEnd(order: Qmp): Promise<void> {
+  for (;;) {
+    const { status, "error-desc": why } = Migration.parse(await order("query-migrate"));
+    if (status === "completed") return;
+    if (status === "failed" || status === "cancelled") {
+      throw new HamletError("lab.machineRefused", `QEMU could not pass on the machine's state: ${why ?? status}`);
+    }
+    await sleep(pollMs);
+  }
+}

@@ -1,0 +1,124 @@
+// The cache of saved labs: a folder a state, written whole or not at all, and read only when all of it is as it was written.
+// The states hold keys, those in the devices' memory too: nobody but their owner may read them.
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { z } from "zod";
+import { errnoOf, HamletError } from "../../../system/error.ts";
+import { readJson, syncFolder, writeJson } from "../../../system/files.ts";
+import { cacheFolder } from "../../../system/paths.ts";
+import { removeLeftovers } from "../../bundle/leftovers.ts";
+
+/** A clock that jumps by more is no longer what a device lives through. */
+export const maxAgeMs = 24 * 60 * 60_000;
+/** Some 400 MB each. */
+export const maxStates = 3;
+export const statesFolder = (): string => join(cacheFolder(), "lab");
+
+export type SavedState = { folder: string; savedAt: number };
+
+const About = z.strictObject({
+  fit: z.string(),
+  savedAt: z.int(),
+  files: z.record(z.string(), z.strictObject({ sizeBytes: z.int(), sha256: z.string() })),
+});
+const aboutName = "state.json";
+const unfinished = /^\.[0-9a-f]+\.[0-9a-f]+\.(new|old)$/;
+
+/** The state that fits, if there is a young one. Throws `lab.stateRefused` when it is not whole. */
+export async function findState(states: string, fit: string, now: number): Promise<SavedState | undefined> {
+  const folder = join(states, fit);
+  const refused = (why: string, cause?: unknown) =>
+    new HamletError("lab.stateRefused", `the saved state ${folder} is damaged: ${why}`, {
+      cause,
+      hint: "hamlet lab up --fresh replaces it",
+    });
+  if (!(await stat(folder).catch(() => undefined))) return undefined;
+  const about = await readJson(join(folder, aboutName), About).catch((cause) => {
+    throw refused(`${aboutName} cannot be read`, cause);
+  });
+  if (!about) throw refused(`it has no ${aboutName}`);
+  if (about.fit !== fit) throw refused("it was made of something else");
+  // A clock that was set back would run backwards in the devices too.
+  if (now - about.savedAt > maxAgeMs || now < about.savedAt) return undefined;
+  await Promise.all(
+    Object.entries(about.files).map(async ([name, { sizeBytes, sha256 }]) => {
+      const found = await digestOf(join(folder, name)).catch((cause) => {
+        throw refused(`${name} cannot be read`, cause);
+      });
+      if (found.sizeBytes !== sizeBytes) throw refused(`${name} has ${found.sizeBytes} of ${sizeBytes} bytes`);
+      if (found.sha256 !== sha256) throw refused(`${name} has other bytes than were written`);
+    }),
+  );
+  await utimes(folder, now / 1000, now / 1000);
+  return { folder, savedAt: about.savedAt };
+}
+
+/** Keeps what `write` puts into a new folder, in place of an older one that fits the same; if it rejects, all is as before. */
+export async function keepState(
+  states: string,
+  fit: string,
+  now: number,
+  write: (folder: string) => Promise<void>,
+): Promise<void> {
+  await mkdir(states, { recursive: true, mode: 0o700 });
+  const [fresh, old] = ["new", "old"].map((end) => join(states, `.${fit}.${randomBytes(4).toString("hex")}.${end}`));
+  await mkdir(fresh!, { mode: 0o700 });
+  try {
+    await write(fresh!);
+    const names = (await readdir(fresh!, { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(fresh!.length + 1));
+    const files = await Promise.all(names.map(async (name) => [name, await digestOf(join(fresh!, name))] as const));
+    const about: z.infer<typeof About> = { fit, savedAt: now, files: Object.fromEntries(files) };
+    await writeJson(join(fresh!, aboutName), about);
+    await rename(join(states, fit), old!).catch((cause) => {
+      if (errnoOf(cause) !== "ENOENT") throw cause;
+    });
+    await rename(fresh!, join(states, fit)).catch((cause) => {
+      // Another lab has kept its own in this very moment, which is as good.
+      if (!["ENOTEMPTY", "EEXIST"].includes(errnoOf(cause) ?? "")) throw cause;
+    });
+    await syncFolder(states);
+  } catch (cause) {
+    if (errnoOf(cause) !== "ENOSPC" && errnoOf(cause) !== "EDQUOT") throw cause;
+    throw new HamletError("file.full", `no space left to save the lab in ${states}`, {
+      cause,
+      hint: "free space on this disk; the lab runs on, and the next one starts from power",
+    });
+  } finally {
+    await rm(fresh!, { recursive: true, force: true });
+    await rm(old!, { recursive: true, force: true });
+  }
+  await evict(states, now);
+}
+
+/** The three used last stay; what is too old to be used, and what an end in the middle of saving left, goes. */
+async function evict(states: string, now: number): Promise<void> {
+  await removeLeftovers(states, unfinished, now);
+  const found: { folder: string; usedAt: number; savedAt: number }[] = [];
+  for (const name of await readdir(states)) {
+    if (unfinished.test(name)) continue;
+    const folder = join(states, name);
+    const about = await readJson(join(folder, aboutName), About).catch(() => undefined);
+    const facts = await stat(folder).catch(() => undefined);
+    found.push({ folder, usedAt: facts?.mtimeMs ?? 0, savedAt: about?.savedAt ?? 0 });
+  }
+  const young = found.filter(({ savedAt }) => now - savedAt <= maxAgeMs).toSorted((a, b) => b.usedAt - a.usedAt);
+  const kept = young.slice(0, maxStates);
+  for (const state of found) if (!kept.includes(state)) await rm(state.folder, { recursive: true, force: true });
+}
+
+async function digestOf(path: string): Promise<{ sizeBytes: number; sha256: string }> {
+  const hash = createHash("sha256");
+  let sizeBytes = 0;
+  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), async (chunks: AsyncIterable<Buffer>) => {
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      sizeBytes += chunk.length;
+    }
+  });
+  return { sizeBytes, sha256: hash.digest("hex") };
+}

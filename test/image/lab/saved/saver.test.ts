@@ -1,0 +1,59 @@
+import { setImmediate } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { makeSaver } from "../../../../image/lab/saved/saver.ts";
+import { silentLog } from "../../../../system/log.ts";
+
+const device = (more: object = {}) => ({
+  ...{ name: "attic", isPartitioned: false, board: "nuc", image: "", serial: "", page: "", console: "", seenBy: [] },
+  ...{ state: "alive" as const, handshakes: 1, telemetry: true, reached: { telemetry: 5 } },
+  ...more,
+});
+const whole = { devices: [device(), device({ name: "cellar" })] };
+const up = { devices: [device(), device({ name: "cellar", telemetry: false })] };
+const booting = { devices: [device(), device({ name: "cellar", state: "booting" })] };
+
+test("a lab is saved once, when all is well", async () => {
+  let saved = 0;
+  const saver = makeSaver(async () => void saved++, silentLog);
+  saver.see(booting, 1);
+  saver.see(up, 2);
+  expect([saver.phase().saving, saved]).toEqual(["waiting", 0]);
+  saver.see(whole, 3);
+  expect(saver.phase().saving).toBe("saving");
+  await setImmediate();
+  saver.see(whole, 4);
+  saver.touch("attic was entered");
+  expect([saver.phase(), saved]).toEqual([{ saving: "saved" }, 1]);
+});
+
+test("what somebody has touched before is not saved, and says why", () => {
+  const saver = makeSaver(async () => expect.fail("saved"), silentLog);
+  saver.see(up, 1);
+  saver.touch("attic was entered");
+  saver.see(whole, 2);
+  expect(saver.phase()).toEqual({ saving: "given up", problem: "attic was entered before all was well" });
+});
+
+test("devices that never hear all of each other keep nobody waiting", () => {
+  const saver = makeSaver(async () => expect.fail("saved"), silentLog);
+  saver.see(up, 100);
+  saver.see(up, 220);
+  expect(saver.phase().saving).toBe("waiting");
+  saver.see(up, 221);
+  expect(saver.phase()).toMatchObject({ saving: "given up" });
+});
+
+test("a save that fails is told, and not tried again", async () => {
+  const saver = makeSaver(async () => Promise.reject(new Error("no space left")), silentLog);
+  saver.see(whole, 1);
+  await setImmediate();
+  saver.see(whole, 2);
+  expect(saver.phase()).toEqual({ saving: "given up", problem: expect.stringContaining("no space left") });
+});
+
+test("where nothing can be saved nobody waits for it", () => {
+  const saver = makeSaver(undefined, silentLog);
+  saver.see(whole, 1);
+  saver.touch("attic was entered");
+  expect(saver.phase()).toEqual({ saving: "none" });
+});
