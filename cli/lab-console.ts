@@ -1,7 +1,14 @@
 // `lab console <device>`: a root shell in a device, on a terminal.
 import { findLab } from "../image/lab/client.ts";
 import { HamletError } from "../system/error.ts";
+import { columnsOf, rowsOf } from "../system/terminal.ts";
 import { type Command, required } from "./command.ts";
+
+/** The channel takes no more than 1,000 of either. */
+export const sizeFor = (terminal: { rows?: number; columns?: number }) => ({
+  rows: Math.min(1_000, rowsOf(terminal)),
+  columns: Math.min(1_000, columnsOf(terminal)),
+});
 
 export const labConsole: Command = {
   usage: "lab console <device>",
@@ -18,12 +25,11 @@ export const labConsole: Command = {
       });
     }
     const channel = await (await findLab()).channel(name);
-    const { rows, columns } = process.stdout;
     const shell = channel.exec({
       argv: ["bash", "-l"],
       cwd: "/root",
       env: { TERM: process.env["TERM"] ?? "linux" },
-      terminal: { rows: rows || 24, columns: columns || 80 },
+      terminal: sizeFor(process.stdout),
     });
     process.stdin.setRawMode(true);
     process.stdin.pipe(shell.stdin);

@@ -6,6 +6,7 @@ import { type LabDeviceStatus, type LabEvent, type LabStatus, milestones } from 
 import { isWhole } from "../image/lab/whole.ts";
 import { sleep } from "../system/clock.ts";
 import { writeFileAtomic } from "../system/files.ts";
+import { drawableColumns } from "../system/terminal.ts";
 import type { Command, Context } from "./command.ts";
 import { findDevice } from "./device.ts";
 import { machineOptions, startFromValues, waitForLab } from "./lab-start.ts";
@@ -90,9 +91,9 @@ function liveTable(print: (line: string) => void): View {
     status({ devices, elapsedS, accelerator }) {
       const rows = [["", ...milestones, "state"], ...devices.map(milestoneRow)];
       const lines = [`${elapsedS.toFixed(0)} s, ${devices.length} devices (${accelerator})`, ...table(rows)];
-      const columns = process.stdout.columns || 80;
+      const columns = drawableColumns(process.stdout);
       const up = drawn > 0 ? `\x1b[${drawn}A` : "";
-      process.stdout.write(`${up}${lines.map((line) => `\x1b[K${line.slice(0, columns - 1)}\n`).join("")}`);
+      process.stdout.write(`${up}${lines.map((line) => `\x1b[K${line.slice(0, columns)}\n`).join("")}`);
       drawn = lines.length;
     },
     settle() {

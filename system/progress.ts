@@ -1,5 +1,6 @@
 // The line that a long job keeps up to date: stage, percent, rate and time left.
 // On a terminal it is redrawn in place; elsewhere a stage is printed once when it starts and once when it ends.
+import { drawableColumns } from "./terminal.ts";
 
 export type Progress = {
   /** A new stage; the one before it is done. `total` and later `at` are in `unit` (default bytes). */
@@ -8,32 +9,38 @@ export type Progress = {
   end(): void;
 };
 
-type Sink = { write(text: string): unknown; isTTY?: boolean; columns?: number };
+export type Sink = { write(text: string): unknown; isTTY?: boolean; columns?: number };
 
-export function makeProgress(sink: Sink = process.stderr, now: () => number = () => performance.now()): Progress {
+export function makeProgress(
+  sink: Sink = process.stderr,
+  now: () => number = () => performance.now(),
+  isDumb = process.env["TERM"] === "dumb",
+): Progress {
   let current: { name: string; total: number | undefined; startedMs: number; drawnMs: number } | undefined;
+  const draw = makeDraw(sink, isDumb);
   const finish = () => {
     if (!current) return;
     const tookS = (now() - current.startedMs) / 1000;
     const line = `${current.name}: ${tookS.toFixed(1)} s`;
-    sink.write(sink.isTTY ? `\r\x1b[K${line}\n` : `${line}\n`);
+    if (sink.isTTY) draw(line);
+    sink.write(sink.isTTY ? "\n" : `${line}\n`);
     current = undefined;
   };
   return {
     stage(name, total) {
       finish();
-      current = { name, total, startedMs: now(), drawnMs: 0 };
-      sink.write(sink.isTTY ? `\r\x1b[K${name} ...` : `${name} ...\n`);
+      // A path may have anything in it.
+      const plain = name.replaceAll(/\p{Cc}/gu, "?");
+      current = { name: plain, total, startedMs: now(), drawnMs: 0 };
+      const columns = drawableColumns(sink);
+      if (sink.isTTY) draw(fitted([`${plain} ...`, `${plain.slice(0, Math.max(0, columns - 3))}...`], columns));
+      else sink.write(`${plain} ...\n`);
     },
     at(done) {
       if (!current?.total || !sink.isTTY || now() - current.drawnMs < 200) return;
       current.drawnMs = now();
-      sink.write(
-        `\r\x1b[K${progressText(current.name, done, current.total, (now() - current.startedMs) / 1000)}`.slice(
-          0,
-          (sink.columns ?? 80) + 4,
-        ),
-      );
+      const { name, total, startedMs } = current;
+      draw(progressText(name, done, total, (now() - startedMs) / 1000, drawableColumns(sink)));
     },
     end: finish,
   };
@@ -41,9 +48,29 @@ export function makeProgress(sink: Sink = process.stderr, now: () => number = ()
 
 export const silentProgress: Progress = { stage() {}, at() {}, end() {} };
 
-/** `writing root: 42 %  93 MB/s  3 s left`; `done` and `total` in bytes. */
-export function progressText(name: string, done: number, total: number, elapsedS: number): string {
+/** In the place of what was drawn before; a terminal that knows no escape sequences gets blanks over the rest of it. */
+function makeDraw(sink: Sink, isDumb: boolean): (line: string) => void {
+  let drawn = 0;
+  return (line) => {
+    sink.write(isDumb ? `\r${line.padEnd(drawn)}` : `\r\x1b[K${line}`);
+    drawn = line.length;
+  };
+}
+
+/**
+ * `writing root: 42 %  93 MB/s  3 s left`; `done` and `total` in bytes. Where that is too long for `columns` the percent stays, the
+ * time left as long as it can, and the name gives way.
+ */
+export function progressText(name: string, done: number, total: number, elapsedS: number, columns = 1000): string {
   const rate = elapsedS > 0 ? done / elapsedS : 0;
   const left = rate > 0 ? `  ${Math.ceil((total - done) / rate)} s left` : "";
-  return `${name}: ${Math.floor((100 * done) / total)} %  ${(rate / 1e6).toFixed(0)} MB/s${left}`;
+  const percent = Math.floor((100 * done) / total);
+  const what = `${percent} %  ${(rate / 1e6).toFixed(0)} MB/s${left}`;
+  const room = columns - what.length - "...: ".length;
+  const named = room >= 8 ? [`${name.slice(0, room)}...: ${what}`] : [];
+  return fitted([`${name}: ${what}`, ...named, what, `${percent} %${left}`, `${percent} %`, `${percent}%`], columns);
 }
+
+/** The first that fits, else the beginning of the last. */
+const fitted = (lines: string[], columns: number): string =>
+  lines.find((line) => line.length <= columns) ?? (lines.at(-1) ?? "").slice(0, columns);

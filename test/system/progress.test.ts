@@ -1,6 +1,87 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
-import { progressText } from "../../system/progress.ts";
+import { sizeFor } from "../../cli/lab-console.ts";
+import { makeProgress, progressText } from "../../system/progress.ts";
+import { columnsOf, drawableColumns } from "../../system/terminal.ts";
 
 test("a progress line tells percent, rate and time left", () => {
   expect(progressText("writing root", 50e6, 100e6, 2)).toBe("writing root: 50 %  25 MB/s  2 s left");
+});
+
+/** What a terminal of `columns` is sent for a stage of 5 steps, each long after the one before it. */
+function drawnOn(columns: number | undefined, name: string): string[] {
+  const written: string[] = [];
+  let nowMs = 0;
+  const sink = { write: (text: string) => written.push(text), isTTY: true, ...(columns !== undefined && { columns }) };
+  const progress = makeProgress(sink, () => nowMs, false);
+  progress.stage(name, 1e9);
+  for (let step = 1; step <= 4; step += 1) {
+    nowMs += 250;
+    progress.at(step * 2e8);
+  }
+  progress.end();
+  return written.join("").split("\r\x1b[K").slice(1);
+}
+
+test("progress-zero-columns: on a terminal that does not tell its size the line is as on one of 80 columns", () => {
+  const shown = drawnOn(80, "writing /dev/sdb");
+  expect(shown[1]).toBe("writing /dev/sdb: 20 %  800 MB/s  1 s left");
+  for (const columns of [0, undefined, Number.NaN, -1]) expect(drawnOn(columns, "writing /dev/sdb")).toEqual(shown);
+});
+
+test("progress-zero-columns: on every width the line shows how far it is, and never wraps", () => {
+  const name = fc.oneof(fc.constant("writing /dev/sdb"), fc.string({ maxLength: 200 }));
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 300 }), name, (columns, stage) => {
+      const [first = "", ...steps] = drawnOn(columns, stage);
+      expect(first.length).toBeLessThanOrEqual(Math.max(1, columns - 1));
+      expect(first).not.toBe("");
+      for (const [index, step] of steps.slice(0, 4).entries()) {
+        const percent = String(20 * (index + 1));
+        expect(step.length).toBeLessThanOrEqual(Math.max(1, columns - 1));
+        expect(step).toContain(columns > 2 ? percent : percent[0]);
+        if (columns > 3) expect(step).toContain("%");
+      }
+      // The last word on a stage goes on to the next line by itself.
+      expect(steps.at(-1)).toMatch(/: 1\.0 s\n$/);
+    }),
+  );
+});
+
+test("progress-zero-columns: a narrow line gives up the name before the time left, and that before the percent", () => {
+  const at = (columns: number) => progressText("writing /dev/disk/by-id/usb-card", 2e8, 1e9, 0.25, columns);
+  expect([40, 25, 20, 12, 5, 3].map(at)).toEqual([
+    "writing /de...: 20 %  800 MB/s  1 s left",
+    "20 %  800 MB/s  1 s left",
+    "20 %  1 s left",
+    "20 %",
+    "20 %",
+    "20%",
+  ]);
+});
+
+test("progress-zero-columns: a terminal without escape sequences gets the line too, with blanks over the one before", () => {
+  const written: string[] = [];
+  const progress = makeProgress({ write: (text) => written.push(text), isTTY: true, columns: 0 }, () => 1_000, true);
+  progress.stage("writing /dev/sdb", 100);
+  progress.at(50);
+  progress.end();
+  expect(written).toEqual([
+    "\rwriting /dev/sdb ...",
+    `\r${"writing /dev/sdb: 50 %  0 MB/s"}`,
+    `\r${"writing /dev/sdb: 0.0 s".padEnd(30)}`,
+    "\n",
+  ]);
+});
+
+test("progress-zero-columns: a name with control characters moves no cursor", () => {
+  expect(drawnOn(80, "reading a\x1b[2J\nb.img")[0]).toBe("reading a?[2J?b.img ...");
+});
+
+test("progress-zero-columns: a console in a device is never told a size of nothing", () => {
+  expect(sizeFor({})).toEqual({ rows: 24, columns: 80 });
+  expect(sizeFor({ rows: 0, columns: 0 })).toEqual({ rows: 24, columns: 80 });
+  expect(sizeFor({ rows: 1, columns: 2_000 })).toEqual({ rows: 1, columns: 1_000 });
+  expect([1, 2, 80].map((columns) => drawableColumns({ columns }))).toEqual([1, 1, 79]);
+  expect(columnsOf({ columns: 132 })).toBe(132);
 });
