@@ -11,6 +11,8 @@ export type Bmap = { imageBytes: number; ranges: MappedRange[] };
 
 const blockBytes = 4096;
 const noChecksum = "0".repeat(64);
+/** 40,000 ranges: an image of 160 GB in pieces of 4 MiB. */
+export const maxBmapBytes = 4 << 20;
 
 export function bmapText({ imageBytes, ranges }: Bmap): string {
   const blocks = ranges.map(({ offset, length, sha256 }) => {
@@ -41,8 +43,9 @@ export function parseBmap(text: string, name: string): Bmap {
     new HamletError("bmap.invalid", `${name} is no valid map: ${why}`, {
       hint: "delete it: without a map flashing takes a little longer",
     });
+  if (text.length > maxBmapBytes) throw invalid(`it has more than ${maxBmapBytes} bytes`);
   const field = (tag: string): string => {
-    const value = new RegExp(`<${tag}>\\s*([0-9A-Za-z]+)\\s*</${tag}>`).exec(text)?.[1];
+    const value = new RegExp(`<${tag}>\\s*([0-9A-Za-z]{1,64})\\s*</${tag}>`).exec(text)?.[1];
     if (value === undefined) throw invalid(`it has no ${tag}`);
     return value;
   };
@@ -57,7 +60,7 @@ export function parseBmap(text: string, name: string): Bmap {
   const ranges: MappedRange[] = [];
   let end = 0;
   for (const [, sha256, first = "", last = first] of text.matchAll(
-    /<Range(?: chksum="([0-9a-f]{64})")?>\s*(\d+)(?:-(\d+))?\s*<\/Range>/g,
+    /<Range(?: chksum="([0-9a-f]{64})")?>\s*(\d{1,16})(?:-(\d{1,16}))?\s*<\/Range>/g,
   )) {
     const offset = Number(first) * blockBytes;
     const length = Math.min((Number(last) + 1) * blockBytes, imageBytes) - offset;

@@ -56,7 +56,8 @@ export const boardNames = Object.keys(boards);
 
 /** Throws `usage.invalid` for a board we make no images for. */
 export function boardNamed(name: string): Board {
-  const board = boards[name];
+  // An image may say that it is for the board "constructor".
+  const board = Object.hasOwn(boards, name) ? boards[name] : undefined;
   if (board) return { name, ...board };
   throw new HamletError("usage.invalid", `there is no image for the board '${name}'`, {
     hint: `known boards: ${boardNames.join(", ")}`,

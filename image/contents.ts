@@ -16,7 +16,7 @@ export type Contents = {
 };
 
 /** A bill of 300 components has 0.2 MiB. */
-const maxSbomBytes = 32 << 20;
+const maxSbomBytes = 8 << 20;
 
 /** Opens the image for as long as `use` runs. */
 export async function withContents<T>(

@@ -28,17 +28,20 @@ export async function diffBlocks(
     let changedBlocks = 0;
     for (let at = 0; at < sizeBytes; at += chunkBytes) {
       const [was, is] = [await chunkOf(readBefore, old, at), await chunkOf(readAfter, now, at)];
-      if (!was.equals(is)) changedBlocks += countChanged(was, is);
+      // A table may tell of more than its disk has.
+      if (!was && !is) break;
+      if (!(was ?? zeros).equals(is ?? zeros)) changedBlocks += countChanged(was ?? zeros, is ?? zeros);
     }
     changes.push({ label, blocks: Math.ceil(sizeBytes / blockBytes), changedBlocks });
   }
   return changes;
 }
 
-/** What lies beyond a partition's end counts as zeros. */
-async function chunkOf(readAt: ReadAt, partition: Partition | undefined, at: number): Promise<Buffer> {
+/** What lies beyond a partition's end counts as zeros; undefined where there is nothing more to read. */
+async function chunkOf(readAt: ReadAt, partition: Partition | undefined, at: number): Promise<Buffer | undefined> {
   const left = Math.max(0, Math.min(chunkBytes, (partition?.sizeBytes ?? 0) - at));
   const bytes = left === 0 ? Buffer.alloc(0) : await readAt(partition!.firstByte + at, left);
+  if (bytes.length === 0) return undefined;
   return bytes.length === chunkBytes ? bytes : Buffer.concat([bytes, Buffer.alloc(chunkBytes - bytes.length)]);
 }
 
@@ -88,6 +91,7 @@ async function* blocksOf(readAt: ReadAt, partition: Partition | undefined): Asyn
   if (!partition) return;
   for (let at = 0; at < partition.sizeBytes; at += chunkBytes) {
     const chunk = await chunkOf(readAt, partition, at);
+    if (!chunk) return;
     if (chunk.equals(zeros)) continue;
     for (let block = 0; block < chunk.length; block += blockBytes) yield chunk.subarray(block, block + blockBytes);
   }

@@ -75,24 +75,29 @@ export function diffPackages(before: Component[], after: Component[]): PackageCh
   });
 }
 
-type Files = { readAt: ReadAt; entries: Map<string, ErofsEntry> };
+/** `sizeBytes` of the filesystem: more than twice of it is not compared, for files may share their blocks again and again. */
+type Files = { readAt: ReadAt; entries: Map<string, ErofsEntry>; sizeBytes: number };
 
 async function filesOf({ readAt, root }: Contents): Promise<Files> {
   const entries = new Map<string, ErofsEntry>();
   for await (const entry of root ? walkErofs(readAt, root) : []) entries.set(entry.path, entry);
-  return { readAt, entries };
+  return { readAt, entries, sizeBytes: root?.sizeBytes ?? 0 };
 }
 
 async function diffFiles(before: Files, after: Files): Promise<Pick<ImageDifference, "files" | "uncompared">> {
   const files: FileChange[] = [];
   let uncompared = 0;
+  let leftBytes = 2 * (before.sizeBytes + after.sizeBytes);
   for (const path of [...new Set([...before.entries.keys(), ...after.entries.keys()])].sort()) {
     const [old, now] = [before.entries.get(path), after.entries.get(path)];
     const change = { path, ...(old && { beforeBytes: old.sizeBytes }), ...(now && { afterBytes: now.sizeBytes }) };
     if (!old || !now || hasOtherFacts(old, now)) files.push(change);
     else if (old.kind === "folder" || old.kind === "other") continue;
-    else if (!old.extents || !now.extents) uncompared += 1;
-    else if ((await digestOf(before.readAt, old)) !== (await digestOf(after.readAt, now))) files.push(change);
+    else if (!old.extents || !now.extents || leftBytes < old.sizeBytes) uncompared += 1;
+    else {
+      leftBytes -= old.sizeBytes;
+      if ((await digestOf(before.readAt, old)) !== (await digestOf(after.readAt, now))) files.push(change);
+    }
   }
   return { files, uncompared };
 }

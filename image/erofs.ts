@@ -1,7 +1,9 @@
 // Reads an erofs root filesystem inside an image, without mounting it: names, kinds, sizes, and the bytes of files that
-// are not compressed. Trusts nothing: every number comes from a disk that may be anyone's, so each walk has a limit.
+// are not compressed. Trusts nothing: every number comes from a disk that may be anyone's, so each walk has a limit, and what
+// does not lie in the filesystem is not read.
 // Linux, fs/erofs/erofs_fs.h.
-import type { ReadAt } from "./read-at.ts";
+import { HamletError } from "../system/error.ts";
+import { type ReadAt, readExtents } from "./read-at.ts";
 
 export type ErofsEntry = {
   /** From the root, without a leading slash; the root itself is "". */
@@ -11,16 +13,19 @@ export type ErofsEntry = {
   uid: number;
   gid: number;
   sizeBytes: number;
-  /** Pieces of the content, in order; undefined where it is compressed. */
+  /** Pieces of the content, in order; undefined where it is compressed, or does not lie in the filesystem. */
   extents: { offset: number; length: number }[] | undefined;
 };
 export type Erofs = { sizeBytes: number; rootNid: number; blockBytes: number; metaOffset: number; start: number };
 
 const magic = 0xe0f5e1e2;
-const maxEntries = 1_000_000;
-/** A folder of 100,000 long names has 12 MiB. */
-const maxFolderBytes = 32 << 20;
+/** A folder of 16,000 long names. */
+const maxFolderBytes = 4 << 20;
+/** Linux, limits.h and erofs_fs.h. */
 const pathMax = 4096;
+const nameMax = 255;
+/** Of one walk; a whole Debian desktop has 300,000 names of 20 million characters. Folders may share their blocks, so that few make many. */
+const walkLimits = { names: 500_000, pathChars: 64 << 20, folderBytes: 64 << 20 };
 
 /** The filesystem at byte `start`, or undefined if there is none. */
 export async function openErofs(readAt: ReadAt, start: number): Promise<Erofs | undefined> {
@@ -38,22 +43,34 @@ export async function openErofs(readAt: ReadAt, start: number): Promise<Erofs | 
   };
 }
 
-/** Everything in it, a folder before what it holds, names in byte order. Stops at what makes no sense. */
+/**
+ * Everything in it, a folder before what it holds, names in byte order; leaves out what makes no sense. Throws `image.damaged`
+ * for more than any system has.
+ */
 export async function* walkErofs(readAt: ReadAt, volume: Erofs): AsyncGenerator<ErofsEntry> {
+  const left = { ...walkLimits };
+  const spend = (what: keyof typeof left, count: number) => {
+    left[what] -= count;
+    if (left[what] >= 0) return;
+    throw new HamletError("image.damaged", "the root filesystem has more names than any system: its folders repeat", {
+      hint: "fetch the image again from who made it; do not start it",
+    });
+  };
   const seen = new Set<number>();
   const waiting: { path: string; nid: number }[] = [{ path: "", nid: volume.rootNid }];
-  for (let count = 0; count < maxEntries; count++) {
-    const next = waiting.pop();
-    if (!next) return;
+  for (let next = waiting.pop(); next; next = waiting.pop()) {
     const entry = await readInode(readAt, volume, next.nid, next.path);
     if (!entry) continue;
     yield entry;
     // A file may have several names, a folder has one: a second would lead in a circle.
     if (entry.kind !== "folder" || seen.has(next.nid)) continue;
     seen.add(next.nid);
+    spend("folderBytes", Math.min(entry.sizeBytes, maxFolderBytes));
     const inside = await readFolder(readAt, volume, entry);
+    spend("names", inside.length);
     for (const { name, nid } of inside.reverse()) {
       const path = next.path ? `${next.path}/${name}` : name;
+      spend("pathChars", path.length);
       if (path.length < pathMax) waiting.push({ path, nid });
     }
   }
@@ -77,8 +94,7 @@ export async function readErofsFile(
 
 export async function contentOf(readAt: ReadAt, entry: ErofsEntry, maxBytes: number): Promise<Buffer | undefined> {
   if (!entry.extents || entry.sizeBytes > maxBytes) return undefined;
-  const pieces = await Promise.all(entry.extents.map(({ offset, length }) => readAt(offset, length)));
-  const content = Buffer.concat(pieces);
+  const content = await readExtents(readAt, entry.extents);
   return content.length === entry.sizeBytes ? content : undefined;
 }
 
@@ -106,11 +122,12 @@ async function readInode(readAt: ReadAt, volume: Erofs, nid: number, path: strin
   const first = volume.start + inode.readUInt32LE(16) * volume.blockBytes;
   const layout = (format >> 1) & 7;
   const inline = layout === 2 ? sizeBytes % volume.blockBytes : 0;
-  const isFlat = layout === 0 || layout === 2;
   const extents = [
     { offset: first, length: sizeBytes - inline },
     { offset: tail, length: inline },
   ].filter(({ length }) => length > 0);
+  const end = volume.start + volume.sizeBytes;
+  const isFlat = (layout === 0 || layout === 2) && extents.every(({ offset, length }) => offset + length <= end);
   return { path, kind, mode, ...owner, sizeBytes, extents: kind === "other" ? [] : isFlat ? extents : undefined };
 }
 
@@ -124,7 +141,11 @@ async function readFolder(readAt: ReadAt, volume: Erofs, folder: ErofsEntry): Pr
     for (let entry = 0; entry + 12 <= namesAt && entry + 12 <= block.length; entry += 12) {
       const from = block.readUInt16LE(entry + 8);
       const to = entry + 24 <= namesAt && entry + 24 <= block.length ? block.readUInt16LE(entry + 20) : block.length;
-      const name = block.subarray(from, to).toString("utf8").replace(/\0.*$/s, "");
+      // One byte more: the last name of a block ends at its first zero.
+      const bytes = block.subarray(from, Math.min(to, from + nameMax + 1));
+      const end = bytes.indexOf(0);
+      if (end < 0 && bytes.length > nameMax) continue;
+      const name = bytes.toString("utf8", 0, end < 0 ? bytes.length : end);
       if (name !== "" && name !== "." && name !== ".." && !name.includes("/")) {
         found.push({ name, nid: Number(block.readBigUInt64LE(entry)) });
       }

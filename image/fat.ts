@@ -1,7 +1,7 @@
 // Finds a file in a FAT16 or FAT32 filesystem and says where on the disk its bytes are. Reads only, trusts nothing: every
-// number comes from a disk that may be anyone's, so each walk has a limit.
+// number comes from a disk that may be anyone's, so each walk has a limit, and a chain that comes back to itself is none.
 // Microsoft, "FAT32 File System Specification" 1.03.
-import type { ReadAt } from "./read-at.ts";
+import { type ReadAt, readExtents } from "./read-at.ts";
 
 /** Where a file's bytes are: `extents` in order, on the disk. */
 export type FoundFile = { sizeBytes: number; extents: { offset: number; length: number }[] };
@@ -9,13 +9,27 @@ export type FoundFile = { sizeBytes: number; extents: { offset: number; length: 
 /** A folder of ours has a handful of names; 256 KiB is 8,000. */
 const maxFolderBytes = 256 << 10;
 
-/** The file at `path` (`hamlet/image.json`) in the FAT at byte `start`, or undefined. */
-export async function findFatFile(readAt: ReadAt, start: number, path: string): Promise<FoundFile | undefined> {
+/** The file at `path` (`hamlet/image.json`) in the FAT at byte `start`, or undefined if there is none of at most `maxBytes`. */
+export async function findFatFile(
+  readAt: ReadAt,
+  start: number,
+  path: string,
+  maxBytes: number,
+): Promise<FoundFile | undefined> {
   const volume = await readVolume(readAt, start);
   const entry = volume && (await walk(readAt, volume, path));
-  return volume && entry && !entry.isFolder
-    ? await extentsOf(readAt, volume, entry.cluster, entry.sizeBytes)
-    : undefined;
+  if (!volume || !entry || entry.isFolder || entry.sizeBytes > maxBytes) return undefined;
+  const clusters = Math.ceil(entry.sizeBytes / volume.clusterBytes);
+  const chain = clusters === 0 ? [] : await chainOf(readAt, volume, entry.cluster, clusters);
+  if (chain?.length !== clusters) return undefined;
+  return { sizeBytes: entry.sizeBytes, extents: extentsOf(volume, chain, entry.sizeBytes) };
+}
+
+/** Whether the folder tree has a file of this name, of whatever size. */
+export async function hasFatFile(readAt: ReadAt, start: number, path: string): Promise<boolean> {
+  const volume = await readVolume(readAt, start);
+  const entry = volume && (await walk(readAt, volume, path));
+  return entry !== undefined && !entry.isFolder;
 }
 
 /** The bytes of the file at `path`, or undefined if there is none, or none of at most `maxBytes`. */
@@ -25,10 +39,9 @@ export async function readFatFile(
   path: string,
   maxBytes: number,
 ): Promise<Buffer | undefined> {
-  const found = await findFatFile(readAt, start, path);
-  if (!found || found.sizeBytes > maxBytes) return undefined;
-  const bytes = Buffer.concat(await Promise.all(found.extents.map(({ offset, length }) => readAt(offset, length))));
-  return bytes.length === found.sizeBytes ? bytes : undefined;
+  const found = await findFatFile(readAt, start, path, maxBytes);
+  const bytes = found && (await readExtents(readAt, found.extents));
+  return bytes?.length === found?.sizeBytes ? bytes : undefined;
 }
 
 /** The names in the folder at `path` ("" is the root), or undefined if there is no such folder. */
@@ -92,28 +105,33 @@ const offsetOf = (volume: Volume, cluster: number) => volume.dataOffset + (clust
 
 /** The table is read in pieces: a kernel's chain has thousands of entries, nearly all of them neighbors. */
 const pieceBytes = 4096;
+/** A file of 256 MiB in clusters of a sector needs 512 pieces; a chain that jumps to and fro at each step is not read to its end. */
+const maxPieces = 4096;
 
-/** The clusters of a chain, at most `limit`; undefined if it is longer or leaves the table. */
+/** The clusters of a chain, at most `limit`; undefined if it is longer, leaves the table or comes back to itself. */
 async function chainOf(readAt: ReadAt, volume: Volume, first: number, limit: number): Promise<number[] | undefined> {
   const { entryBytes, fatOffset, fatBytes } = volume;
   const endOfChain = entryBytes === 2 ? 0xfff8 : 0x0ffffff8;
-  const chain: number[] = [];
+  const chain = new Set<number>();
   let piece: Buffer = Buffer.alloc(0);
   let pieceAt = -1;
+  let pieces = 0;
   let cluster = first;
   while (cluster < endOfChain) {
-    if (cluster < 2 || (cluster + 1) * entryBytes > fatBytes || chain.length === limit) return undefined;
-    chain.push(cluster);
+    const isOutside = cluster < 2 || (cluster + 1) * entryBytes > fatBytes;
+    if (isOutside || chain.size === limit || chain.has(cluster)) return undefined;
+    chain.add(cluster);
     const at = cluster * entryBytes;
     const wanted = at - (at % pieceBytes);
     if (wanted !== pieceAt) {
+      if (++pieces > maxPieces) return undefined;
       piece = await readAt(fatOffset + wanted, Math.min(pieceBytes, fatBytes - wanted));
       pieceAt = wanted;
     }
     if (piece.length < at - wanted + entryBytes) return undefined;
     cluster = entryBytes === 2 ? piece.readUInt16LE(at - wanted) : piece.readUInt32LE(at - wanted) & 0x0fffffff;
   }
-  return chain;
+  return [...chain];
 }
 
 /** Cluster 0 stands for the root folder. */
@@ -121,19 +139,11 @@ async function readFolder(readAt: ReadAt, volume: Volume, cluster: number): Prom
   if (cluster === 0 && "offset" in volume.root) return readAt(volume.root.offset, volume.root.length);
   const first = cluster === 0 && "cluster" in volume.root ? volume.root.cluster : cluster;
   const chain = await chainOf(readAt, volume, first, Math.ceil(maxFolderBytes / volume.clusterBytes));
-  if (!chain) return undefined;
-  return Buffer.concat(await Promise.all(chain.map((one) => readAt(offsetOf(volume, one), volume.clusterBytes))));
+  return chain && (await readExtents(readAt, extentsOf(volume, chain, chain.length * volume.clusterBytes)));
 }
 
-async function extentsOf(
-  readAt: ReadAt,
-  volume: Volume,
-  first: number,
-  sizeBytes: number,
-): Promise<FoundFile | undefined> {
-  const clusters = Math.ceil(sizeBytes / volume.clusterBytes);
-  const chain = clusters === 0 ? [] : await chainOf(readAt, volume, first, clusters);
-  if (chain?.length !== clusters) return undefined;
+/** Clusters that follow one another on the disk are one extent. */
+function extentsOf(volume: Volume, chain: readonly number[], sizeBytes: number): FoundFile["extents"] {
   const extents: FoundFile["extents"] = [];
   for (const [index, cluster] of chain.entries()) {
     const length = Math.min(volume.clusterBytes, sizeBytes - index * volume.clusterBytes);
@@ -142,7 +152,7 @@ async function extentsOf(
     if (previous && previous.offset + previous.length === offset) previous.length += length;
     else extents.push({ offset, length });
   }
-  return { sizeBytes, extents };
+  return extents;
 }
 
 type NameEntry = { long: string; short: string; isFolder: boolean; cluster: number; sizeBytes: number };
@@ -171,7 +181,7 @@ function* entriesOf(folder: Buffer): Generator<NameEntry> {
           long,
           short: extension ? `${base}.${extension}` : base,
           isFolder: (attributes & 0x10) !== 0,
-          cluster: (entry.readUInt16LE(20) << 16) | entry.readUInt16LE(26),
+          cluster: entry.readUInt16LE(20) * 0x10000 + entry.readUInt16LE(26),
           sizeBytes: entry.readUInt32LE(28),
         };
       }

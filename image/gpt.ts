@@ -70,7 +70,27 @@ function protectiveMbr(diskSectors: number): Buffer {
 
 export type Gpt = { diskSectors: number; guid: string; partitions: Partition[] };
 
-/** The table in a disk's first `headSectors` sectors, or undefined if there is none that is whole. */
+/**
+ * Whether each has sectors, all of them within the disk, and none belongs to two: who walks such a table meets each sector once.
+ */
+export function isSound(
+  partitions: readonly Pick<Partition, "firstSector" | "sectors">[],
+  diskSectors: number,
+): boolean {
+  let end = 1;
+  return partitions
+    .toSorted((a, b) => a.firstSector - b.firstSector)
+    .every(({ firstSector, sectors }) => {
+      const isFree = firstSector >= end && sectors >= 1;
+      end = firstSector + sectors;
+      return isFree && end <= diskSectors;
+    });
+}
+
+/** More is no number of bytes that we could count with: 8 PiB. */
+export const maxDiskSectors = Math.floor(Number.MAX_SAFE_INTEGER / sectorBytes);
+
+/** The table in a disk's first `headSectors` sectors, or undefined if there is none that is whole and makes sense. */
 export function readGpt(head: Buffer): Gpt | undefined {
   if (head.length < headSectors * sectorBytes) return undefined;
   const header = head.subarray(sectorBytes, 2 * sectorBytes);
@@ -94,7 +114,9 @@ export function readGpt(head: Buffer): Gpt | undefined {
       label: entries.toString("utf16le", at + 56, at + 128).replace(/\0.*$/, ""),
     });
   }
-  return { diskSectors: Number(header.readBigUInt64LE(32)) + 1, guid: guidText(header.subarray(56, 72)), partitions };
+  const diskSectors = Number(header.readBigUInt64LE(32)) + 1;
+  if (!isSound(partitions, Math.min(diskSectors, maxDiskSectors))) return undefined;
+  return { diskSectors, guid: guidText(header.subarray(56, 72)), partitions };
 }
 
 /** A GUID that follows from `text`: the same input, the same disk. Marked as version 8 (RFC 9562 5.8). */

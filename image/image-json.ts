@@ -3,7 +3,7 @@ import { z } from "zod";
 import { HamletError } from "../system/error.ts";
 import { explainIssues } from "../system/files.ts";
 import { parseJsonBytes } from "../system/json-file.ts";
-import { BundleJson } from "./bundle/bundle.ts";
+import { BuiltS, BundleJson } from "./bundle/bundle.ts";
 
 export const imageJsonPath = "hamlet/image.json";
 export const provisionPath = "hamlet/provision.json";
@@ -15,7 +15,7 @@ const ImageJson = z.object({
   board: z.string().min(1).max(32),
   version: z.string().min(1).max(64),
   inputs: BundleJson.shape.inputs,
-  builtS: z.int().positive(),
+  builtS: BuiltS,
   rootHash: z.string(),
   sizeBytes: z.int().positive().describe("of the whole image"),
   layout: z

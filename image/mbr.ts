@@ -2,7 +2,7 @@
 // a new image, read from a disk that may be anyone's.
 
 import { createHash } from "node:crypto";
-import { sectorBytes } from "./gpt.ts";
+import { isSound, maxDiskSectors, sectorBytes } from "./gpt.ts";
 import type { ReadAt } from "./read-at.ts";
 
 /** FAT16 and FAT32 with 32-bit sector numbers, Linux data, extended with 32-bit sector numbers. */
@@ -15,7 +15,7 @@ export type Mbr = { signature: string; partitions: MbrPartition[] };
 
 const tableOffset = 446;
 const entryBytes = 16;
-/** More than anyone has; the chain on a broken disk may be a circle. */
+/** More than anyone has. */
 const maxLogical = 60;
 
 /** Sectors to write, by their number: the table itself, and one before each logical partition. */
@@ -57,21 +57,26 @@ function sectorWith(entries: [index: number, entry: Entry][]): Buffer {
   return bytes;
 }
 
-/** The table of a disk, or undefined if it has none, or one that only protects a GPT. */
+/** The table of a disk, or undefined if it has none, one that only protects a GPT, or one that makes no sense: a chain in a circle. */
 export async function readMbr(readAt: ReadAt): Promise<Mbr | undefined> {
   const table = await readAt(0, sectorBytes);
   const primary = entriesOf(table).map(([index, entry]) => ({ number: index + 1, ...entry }));
   if (primary.length === 0 || primary.some(({ type }) => type === 0xee)) return undefined;
-  const partitions: MbrPartition[] = [...primary];
+  const logical: MbrPartition[] = [];
+  const seen = new Set<number>();
   const extended = primary.find(({ type }) => extendedTypes.includes(type));
   let at = extended?.firstSector;
   for (let number = 5; at !== undefined && number < 5 + maxLogical; number++) {
+    if (seen.has(at)) return undefined;
+    seen.add(at);
     const record = new Map(entriesOf(await readAt(at * sectorBytes, sectorBytes)));
     const [own, next] = [record.get(0), record.get(1)];
-    if (own) partitions.push({ number, ...own, firstSector: at + own.firstSector });
+    if (own) logical.push({ number, ...own, firstSector: at + own.firstSector });
     at = next && extended && extendedTypes.includes(next.type) ? extended.firstSector + next.firstSector : undefined;
   }
-  return { signature: table.readUInt32LE(440).toString(16).padStart(8, "0"), partitions };
+  const signature = table.readUInt32LE(440).toString(16).padStart(8, "0");
+  if (!isSound(primary, maxDiskSectors) || !isSound(logical, maxDiskSectors)) return undefined;
+  return { signature, partitions: [...primary, ...logical] };
 }
 
 function entriesOf(sector: Buffer): [index: number, entry: Entry][] {

@@ -4,14 +4,20 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, HamletError } from "../system/error.ts";
+import { readSmallFile } from "../system/small-file.ts";
 import { provisionBlockBytes } from "./boards.ts";
 import { type FoundFile, findFatFile } from "./fat.ts";
 import { sectorBytes } from "./gpt.ts";
 import { type ImageJson, imageJsonPath, parseImageJson, provisionPath } from "./image-json.ts";
-import { type ReadAt, readerOf } from "./read-at.ts";
+import { type ReadAt, readExtents, readerOf } from "./read-at.ts";
 import { readTable } from "./table.ts";
 
 export type ProvisionBlock = { offset: number; length: number; image: ImageJson; path: string };
+
+/** Ours have a kilobyte. */
+const maxImageJsonBytes = 64 << 10;
+/** What of a file is found, to say of it that it is too long. */
+const maxFoundBytes = 1 << 20;
 
 const notOurs = (path: string, why: string, cause?: unknown) =>
   new HamletError("image.notOurs", `${path} is no image of ours: ${why}`, {
@@ -53,14 +59,14 @@ export async function readProvisionBlock(path: string): Promise<Buffer> {
 
 async function findInFolder(folder: string): Promise<ProvisionBlock> {
   const path = join(folder, provisionPath);
-  await using about = await opened(join(folder, imageJsonPath), "r").catch((cause) => {
-    throw notOurs(folder, `it has no ${imageJsonPath}`, cause);
-  });
-  const image = parseImageJson(await about.handle.readFile(), folder);
+  const about = await readSmallFile(join(folder, imageJsonPath), maxImageJsonBytes);
+  if (!about) throw notOurs(folder, `it has no ${imageJsonPath}`);
+  const image = parseImageJson(about, folder);
   const facts = await stat(path).catch((cause) => {
     throw notOurs(folder, `it has no ${provisionPath}`, cause);
   });
-  if (facts.size !== provisionBlockBytes) throw notOurs(folder, `${provisionPath} has ${facts.size} bytes`);
+  if (!facts.isFile() || facts.size !== provisionBlockBytes)
+    throw notOurs(folder, `${provisionPath} has ${facts.size} bytes`);
   return { offset: 0, length: facts.size, image, path };
 }
 
@@ -71,7 +77,7 @@ async function findInImage(handle: FileHandle, path: string): Promise<ProvisionB
   if (!table || !first?.isFat) throw notOurs(path, "it has no partition table that begins with a FAT partition");
   const start = first.firstSector * sectorBytes;
   const fileOf = async (name: string): Promise<FoundFile> => {
-    const found = await findFatFile(readAt, start, name);
+    const found = await findFatFile(readAt, start, name, maxFoundBytes);
     if (!found) {
       if (table.diskSectors) await refuseTruncated(handle, path, table.diskSectors * sectorBytes);
       throw notOurs(path, `its first partition has no ${name}`);
@@ -79,10 +85,14 @@ async function findInImage(handle: FileHandle, path: string): Promise<ProvisionB
     return found;
   };
   const about = await fileOf(imageJsonPath);
-  const [extent] = about.extents;
-  if (!extent || about.sizeBytes > 64 << 10) throw notOurs(path, `${imageJsonPath} has ${about.sizeBytes} bytes`);
-  const image = parseImageJson(await readWhole(readAt, path, extent.offset, extent.length), path);
-  await refuseTruncated(handle, path, image.sizeBytes);
+  if (about.sizeBytes === 0 || about.sizeBytes > maxImageJsonBytes)
+    throw notOurs(path, `${imageJsonPath} has ${about.sizeBytes} bytes`);
+  const text = await readExtents(readAt, about.extents);
+  const ends = table.partitions.map(({ firstSector, sectors }) => (firstSector + sectors) * sectorBytes);
+  if (text.length < about.sizeBytes) await refuseTruncated(handle, path, Math.max(...ends));
+  const image = parseImageJson(text, path);
+  // The table has the last word: a card's last partition has grown.
+  await refuseTruncated(handle, path, Math.max(image.sizeBytes, ...ends));
   const block = await fileOf(provisionPath);
   const [place] = block.extents;
   if (!place || block.extents.length !== 1 || place.length !== provisionBlockBytes) {

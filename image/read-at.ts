@@ -1,15 +1,43 @@
-// Reading a disk, or a file that holds one, at any place.
+// Reading a disk, or a file that holds one, at any place. Where to read and how much may be the word of a disk that is
+// anyone's: a place that no file has is beyond the end, and memory is taken only for what is there.
 import { type FileHandle, open } from "node:fs/promises";
 
 /** Reads `length` bytes at `offset`; fewer at the end of the file. */
 export type ReadAt = (offset: number, length: number) => Promise<Buffer>;
 
+/** Taken at once; a larger read grows only as far as the file gives. */
+const stepBytes = 1 << 20;
+
 export const readerOf =
-  (file: FileHandle): ReadAt =>
+  (file: Pick<FileHandle, "read">): ReadAt =>
   async (offset, length) => {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
-    return buffer.subarray(0, bytesRead);
+    const end = offset + length;
+    const isPlace = offset >= 0 && length > 0 && Number.isSafeInteger(offset) && Number.isSafeInteger(end);
+    if (!isPlace) return Buffer.alloc(0);
+    const pieces: Buffer[] = [];
+    for (let at = offset; at < end; ) {
+      const wanted = Math.min(stepBytes, end - at);
+      const piece = await readFully(file, Buffer.alloc(wanted), at);
+      pieces.push(piece);
+      at += piece.length;
+      if (piece.length < wanted) break;
+    }
+    return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
   };
+
+/** The bytes of extents that follow one another; fewer where one of them ends early. */
+export async function readExtents(
+  readAt: ReadAt,
+  extents: readonly { offset: number; length: number }[],
+): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for (const { offset, length } of extents) {
+    const piece = await readAt(offset, length);
+    pieces.push(piece);
+    if (piece.length < length) break;
+  }
+  return Buffer.concat(pieces);
+}
 
 /** Opens `path` for as long as `use` runs. */
 export async function withReader<T>(path: string, use: (readAt: ReadAt) => Promise<T>): Promise<T> {
@@ -22,7 +50,7 @@ export async function withReader<T>(path: string, use: (readAt: ReadAt) => Promi
 }
 
 /** Fills `into` from `offset`, as far as the file goes: what one read gives may be less than there is. */
-export async function readFully(file: FileHandle, into: Buffer, offset: number): Promise<Buffer> {
+export async function readFully(file: Pick<FileHandle, "read">, into: Buffer, offset: number): Promise<Buffer> {
   let done = 0;
   while (done < into.length) {
     const { bytesRead } = await file.read(into, done, into.length - done, offset + done);

@@ -7,12 +7,25 @@ export type Section = { name: string; content: Buffer };
 const sectionHeaderBytes = 40;
 // IMAGE_SCN_CNT_INITIALIZED_DATA | IMAGE_SCN_MEM_READ (PE/COFF specification, section flags)
 const characteristics = 0x40000040;
+/** PE/COFF specification: a power of two between 512 and 64 KiB. */
+const isFileAlignment = (bytes: number) => bytes >= 512 && bytes <= 65_536 && (bytes & (bytes - 1)) === 0;
+const isSectionAlignment = (bytes: number) => bytes >= 512 && bytes <= 2 ** 31 && (bytes & (bytes - 1)) === 0;
+/** The most that an address in a PE header can be, with room to align it. */
+const maxAddress = 2 ** 31;
 const align = (value: number, to: number) => Math.ceil(value / to) * to;
 
 /** Appends `sections` to the PE program `stub`. Throws `bundle.invalid` if it is none or has no room in its header. */
 export function appendSections(stub: Buffer, sections: Section[]): Buffer {
   const pe = peHeader(stub);
   const headerEnd = pe.sectionTable + (pe.sections.length + sections.length) * sectionHeaderBytes;
+  const contentBytes = sections.reduce((sum, { content }) => sum + align(content.length, 4096), 0);
+  const lastEnd = Math.max(...pe.sections.map((one) => one.address + one.virtualBytes));
+  const isSane =
+    isFileAlignment(pe.fileAlignment) &&
+    isSectionAlignment(pe.sectionAlignment) &&
+    pe.sizeOfHeaders <= stub.length &&
+    lastEnd + contentBytes <= maxAddress;
+  if (!isSane) throw new HamletError("bundle.invalid", "the header of the EFI stub makes no sense");
   if (headerEnd > pe.sizeOfHeaders)
     throw new HamletError("bundle.invalid", "the EFI stub has no room for more sections");
   const header = Buffer.from(stub.subarray(0, pe.sizeOfHeaders));

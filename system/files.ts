@@ -68,8 +68,12 @@ export async function readJson<T extends z.ZodType>(
   });
 }
 
-/** The JSON in `text`, or undefined: whoever calls holds a schema against it anyway. */
+/** Ours nests a dozen levels; what walks a value calls itself for each level, and the stack ends after some thousands. */
+const maxJsonDepth = 100;
+
+/** The JSON in `text`, or undefined, also for what is nested too deep: whoever calls holds a schema against it anyway. */
 export function parseJson(text: string): unknown {
+  if (jsonDepth(text) > maxJsonDepth) return undefined;
   try {
     return JSON.parse(text);
   } catch {
@@ -77,9 +81,30 @@ export function parseJson(text: string): unknown {
   }
 }
 
+function jsonDepth(text: string): number {
+  let [depth, deepest, isInText] = [0, 0, false];
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charCodeAt(at);
+    if (char === 0x22) isInText = !isInText;
+    else if (isInText) at += char === 0x5c ? 1 : 0;
+    else if (char === 0x5b || char === 0x7b) deepest = Math.max(deepest, ++depth);
+    else if (char === 0x5d || char === 0x7d) depth--;
+  }
+  return deepest;
+}
+
+/** Nobody mends more at once, and a file that is anyone's may have thousands. */
+const shownIssues = 8;
+const shownChars = 200;
+
 /** What a schema refused, in one line: `mesh.listenPort: expected number`. */
 export function explainIssues(error: z.ZodError): string {
-  return error.issues.map((issue) => `${issue.path.join(".") || "(whole)"}: ${issue.message}`).join("; ");
+  const { issues } = error;
+  const shown = issues.slice(0, shownIssues).map(({ path, message }) => {
+    const line = `${path.map(String).join(".") || "(whole)"}: ${message}`;
+    return line.length > shownChars ? `${line.slice(0, shownChars)}...` : line;
+  });
+  return [...shown, ...(issues.length > shown.length ? [`and ${issues.length - shown.length} more`] : [])].join("; ");
 }
 
 export async function syncFolder(folder: string): Promise<void> {

@@ -10,7 +10,7 @@ import type { Sector } from "./rpi-doors.ts";
 /** `device` is the partition that holds it. Both throw `boot.unclear` if the file there is not one whole sector. */
 export function autobootFileOn(device: string): Sector {
   const find = async () => {
-    const file = await withReader(device, (readAt) => findFatFile(readAt, 0, "autoboot.txt"));
+    const file = await withReader(device, (readAt) => findFatFile(readAt, 0, "autoboot.txt", autobootBytes));
     const [extent] = file?.extents ?? [];
     // What begins on a sector and is one long can be written whole or not at all.
     if (extent?.length === autobootBytes && extent.offset % autobootBytes === 0) return extent.offset;

@@ -1,5 +1,6 @@
 // Two archives written byte by byte: tar for files that join the root filesystem, cpio for the initrd.
 // Ours, because every field is fixed here: no owner, date or order of the building machine gets in.
+import { HamletError } from "../../system/error.ts";
 
 export type Entry = { path: string; mode?: number; uid?: number; gid?: number } & (
   | { kind: "file"; content: Buffer }
@@ -50,7 +51,7 @@ export function* tar(entries: Entry[], mtimeS: number): Generator<Buffer> {
 function splitPath(path: string): [prefix: string, name: string] {
   if (path.length <= 100) return ["", path];
   const cut = path.indexOf("/", path.length - 101);
-  if (cut < 0 || cut > 155) throw new RangeError(`path too long for tar: ${path}`);
+  if (cut < 0 || cut > 155) throw new HamletError("bundle.invalid", `path too long for tar: ${path}`);
   return [path.slice(0, cut), path.slice(cut + 1)];
 }
 

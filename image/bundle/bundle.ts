@@ -47,13 +47,16 @@ const FileFacts = z.strictObject({ sha256: Hex32, sizeBytes: z.int().nonnegative
 /** A path inside the bundle: nothing in it may lead out of the folder. */
 const FileName = z.string().regex(/^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/+-]*$/);
 
+/** Up to the last date that has four digits for its year: later ones have no ISO form of their own. */
+export const BuiltS = z.int().positive().max(253_402_300_799);
+
 export const BundleJson = z.strictObject({
   format: z.literal(2),
   board: z.string().min(1).max(32),
   version: Version,
   /** What it was made from; equal inputs, equal bytes. */
   inputs: Hex32,
-  builtS: z.int().positive().describe("date of the packages, seconds since 1970: no clock can be earlier"),
+  builtS: BuiltS.describe("date of the packages, seconds since 1970: no clock can be earlier"),
   verity: z.strictObject({ rootHash: Hex32, dataBlocks: z.int().positive() }),
   parts: z.record(z.string(), z.int().nonnegative()).describe("bytes in the root filesystem by origin"),
   files: z.record(FileName, FileFacts),

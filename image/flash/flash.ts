@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import { readFile, realpath, stat } from "node:fs/promises";
 import type { Run } from "../../system/command.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
-import { type Bmap, parseBmap } from "../bmap.ts";
+import { readSmallFile } from "../../system/small-file.ts";
+import { type Bmap, maxBmapBytes, parseBmap } from "../bmap.ts";
 import { openBlockDevice } from "./block-device.ts";
 import { chooseDrive, type Drive, lsblkColumns, megabytes, readDrives, requireSame } from "./drives.ts";
 import type { ImageSource } from "./source.ts";
@@ -43,12 +44,9 @@ export async function findTarget(path: string, sizeBytes: number, run: Run): Pro
 export async function findBmap(path: string, sizeBytes: number): Promise<{ bmap?: Bmap; ignored?: string }> {
   if (path === "-") return {};
   for (const beside of new Set([`${path}.bmap`, `${path.replace(/\.(zst|xz)$/, "")}.bmap`])) {
-    const text = await readFile(beside, "utf8").catch((cause: unknown) => {
-      if (errnoOf(cause) === "ENOENT") return undefined;
-      throw cause;
-    });
-    if (text === undefined) continue;
-    const bmap = parseBmap(text, beside);
+    const bytes = await readSmallFile(beside, maxBmapBytes);
+    if (bytes === undefined) continue;
+    const bmap = parseBmap(bytes.toString("utf8"), beside);
     if (bmap.imageBytes === sizeBytes) return { bmap };
     return { ignored: `${beside} belongs to an image of another size` };
   }

@@ -4,7 +4,7 @@
 import { createReadStream } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { HamletError } from "../../system/error.ts";
-import { type ReadAt, readFully } from "../read-at.ts";
+import { readerOf, readFully } from "../read-at.ts";
 import { headBytes, type ImageHead, readHead } from "./head.ts";
 import type { Extent } from "./needed.ts";
 import { Buffers, type Piece, pieceBytes } from "./pieces.ts";
@@ -42,7 +42,7 @@ export async function openImage(path: string): Promise<ImageSource> {
 }
 
 async function openPlain(file: FileHandle, name: string): Promise<ImageSource> {
-  const readAt: ReadAt = (offset, length) => readFully(file, Buffer.alloc(length), offset);
+  const readAt = readerOf(file);
   const head = await readHead(readAt, name);
   const { size } = await file.stat();
   if (size !== head.image.sizeBytes) throw wrongSize(name, size, head.image.sizeBytes);

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { constants, createZstdDecompress } from "node:zlib";
-import { errnoOf, HamletError } from "../../system/error.ts";
+import { describeError, errnoOf, HamletError } from "../../system/error.ts";
 
 export type Compression = "zstd" | "xz";
 
@@ -12,6 +12,14 @@ export function compressionOf(start: Buffer): Compression | undefined {
   if (start.subarray(0, 6).equals(Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]))) return "xz";
   return undefined;
 }
+
+/** As far back as `zstd -d` looks by itself; a frame may ask for 2 GiB. */
+const maxWindowLog = 27;
+/** A frame costs us an engine, and may hold nothing: nobody makes so many that small. */
+const smallFrameBytes = 4096;
+const maxSmallFrames = 1000;
+/** `xz -9` needs 65 MiB for each thread; a header may ask for 4 GiB. */
+const maxXzMemory = "512MiB";
 
 /** Throws `image.damaged`, `image.truncated` or `command.missing`. */
 export async function* unpack(packed: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer> {
@@ -45,13 +53,16 @@ async function* unzstd(packed: AsyncIterable<Buffer>, name: string): AsyncGenera
   const chunks = packed[Symbol.asyncIterator]();
   /** Read from `packed`, perhaps ahead of the engine. */
   let ahead: Buffer[] = [];
+  let smallFrames = 0;
   for (;;) {
     const engine = createZstdDecompress({
       chunkSize: 1 << 20,
-      // `zstd --ultra --long=31` looks that far back.
-      params: { [constants.ZSTD_d_windowLogMax]: 31 },
+      params: { [constants.ZSTD_d_windowLogMax]: maxWindowLog },
     });
+    // It may find fault with what follows the frame when the frame has been taken; what follows gets an engine of its own.
+    engine.on("error", () => {});
     let takenBytes = 0;
+    let givenBytes = 0;
     const again = ahead;
     ahead = [];
     // Not by `for await`: `chunks` outlives the frame.
@@ -68,12 +79,17 @@ async function* unzstd(packed: AsyncIterable<Buffer>, name: string): AsyncGenera
     // An error of the input reaches the reader of the output.
     input.on("error", (error) => engine.destroy(error));
     try {
-      for await (const part of input.pipe(engine)) yield part as Buffer;
+      for await (const part of input.pipe(engine)) {
+        givenBytes += (part as Buffer).length;
+        yield part as Buffer;
+      }
     } catch (cause) {
       throw broken(name, cause instanceof Error && /unexpected end/.test(cause.message), cause);
     } finally {
       input.destroy();
     }
+    if (givenBytes < smallFrameBytes && ++smallFrames > maxSmallFrames)
+      throw broken(name, false, new Error(`more than ${maxSmallFrames} frames of less than ${smallFrameBytes} bytes`));
     if (!input.closed) await once(input, "close");
     const rest = Buffer.concat([...ahead, ...again]).subarray(engine.bytesWritten - takenBytes);
     ahead = rest.length > 0 ? [rest] : [];
@@ -85,7 +101,9 @@ async function* unzstd(packed: AsyncIterable<Buffer>, name: string): AsyncGenera
 }
 
 async function* unxz(packed: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer> {
-  const child = spawn("xz", ["--decompress", "--stdout", "--threads=0"], { stdio: "pipe" });
+  const child = spawn("xz", ["--decompress", "--stdout", "--threads=0", `--memlimit-decompress=${maxXzMemory}`], {
+    stdio: "pipe",
+  });
   let told = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     told = (told + text).slice(-1000);
@@ -111,6 +129,12 @@ async function* unxz(packed: AsyncIterable<Buffer>, name: string): AsyncGenerato
 
 function broken(name: string, isCutOff: boolean, cause: unknown): HamletError {
   if (cause instanceof HamletError) return cause;
+  if (/too much memory|windowTooLarge|[Mm]emory usage limit/.test(`${errnoOf(cause)} ${describeError(cause)}`)) {
+    return new HamletError("image.damaged", `${name} asks for more memory to unpack it than an image may`, {
+      hint: "unpack it yourself if you trust it (zstd -d --long=31, xz -d), and flash the .img",
+      cause,
+    });
+  }
   return isCutOff
     ? new HamletError("image.truncated", `${name} ends in the middle`, {
         hint: "the copy or the download was cut off: fetch the image again",

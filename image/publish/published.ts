@@ -2,6 +2,7 @@
 // Pure.
 import { z } from "zod";
 import { boardNames } from "../boards.ts";
+import { BuiltS } from "../bundle/bundle.ts";
 
 const FileName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._~+-]*$/, "is not a plain file name");
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -11,7 +12,7 @@ export const PublishedImage = z.strictObject({
   board: z.string(),
   version: z.string(),
   inputs: Sha256,
-  builtS: z.int().positive().describe("date of the packages, seconds since 1970"),
+  builtS: BuiltS.describe("date of the packages, seconds since 1970"),
   file: FileName.describe("the compressed image"),
   downloadBytes: z.int().positive(),
   downloadSha256: Sha256,

@@ -44,7 +44,7 @@ async function copyPartition(file: FileHandle, facts: ImageFacts, kind: string):
 
 async function renameSlotOnPi(file: FileHandle, facts: ImageFacts): Promise<void> {
   const readAt = readerOf(file);
-  const found = (await findFatFile(readAt, partition(facts, "boot-b").firstByte, "cmdline.txt"))!;
+  const found = (await findFatFile(readAt, partition(facts, "boot-b").firstByte, "cmdline.txt", 4096))!;
   const [{ offset, length } = { offset: 0, length: 0 }] = found.extents;
   const line = await readAt(offset, length);
   await file.write(replaced(line, 0, line.length, "hamlet.slot=a", "hamlet.slot=b"), 0, length, offset);

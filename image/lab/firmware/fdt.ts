@@ -10,6 +10,10 @@ const magic = 0xd00dfeed;
 const headerBytes = 40;
 const token = { beginNode: 1, endNode: 2, property: 3, nop: 4, end: 9 } as const;
 const maxDepth = 64;
+/** Linux, MAX_FDT_SIZE: an arm64 kernel takes no larger one. */
+const maxBytes = 2 << 20;
+/** The specification allows 31 (2.2.4), labels are longer; many properties may name one string. */
+const maxNameChars = 255;
 const align = (value: number, to: number) => Math.ceil(value / to) * to;
 const invalid = (why: string) => new HamletError("lab.firmwareRefused", `the device tree is not valid: ${why}`);
 
@@ -17,6 +21,7 @@ const invalid = (why: string) => new HamletError("lab.firmwareRefused", `the dev
 export function readFdt(blob: Buffer): DeviceTree {
   if (blob.length < headerBytes || blob.readUInt32BE(0) !== magic) throw invalid("no device tree header");
   const [totalBytes, structOffset, stringsOffset, reserveOffset] = [4, 8, 12, 16].map((at) => blob.readUInt32BE(at));
+  if (totalBytes! > maxBytes) throw invalid(`it has ${totalBytes} bytes, an arm64 kernel takes ${maxBytes}`);
   if (totalBytes! > blob.length) throw invalid(`it is cut off: ${blob.length} of ${totalBytes} bytes`);
   try {
     let reserveEnd = reserveOffset!;
@@ -37,7 +42,7 @@ function readStructure(blob: Buffer, start: number, strings: number): Node {
     return blob.readUInt32BE(at - 4);
   };
   const text = (from: number) => {
-    const end = blob.indexOf(0, from);
+    const end = blob.subarray(0, from + maxNameChars + 1).indexOf(0, from);
     if (end < 0) throw invalid("a name without an end");
     return blob.toString("latin1", from, end);
   };

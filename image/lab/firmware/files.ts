@@ -1,7 +1,7 @@
 // The FAT partitions of a card as the firmware sees them, and the one way in which it refuses.
 
 import { HamletError } from "../../../system/error.ts";
-import { findFatFile, readFatFile } from "../../fat.ts";
+import { hasFatFile, readFatFile } from "../../fat.ts";
 import { sectorBytes } from "../../gpt.ts";
 import { readMbr } from "../../mbr.ts";
 import type { ReadAt } from "../../read-at.ts";
@@ -10,7 +10,8 @@ import type { ReadAt } from "../../read-at.ts";
 export type Files = {
   number: number;
   has(path: string): Promise<boolean>;
-  read(path: string): Promise<Buffer | undefined>;
+  /** Undefined for one that is longer than `maxBytes`. */
+  read(path: string, maxBytes?: number): Promise<Buffer | undefined>;
 };
 
 /** MBR types that the boot ROM takes for FAT; it does not know 0xef. */
@@ -31,8 +32,8 @@ export async function fatPartitions(readAt: ReadAt): Promise<Files[]> {
       const plain = (path: string) => path.replace(/^\//, "");
       return {
         number,
-        has: async (path) => (await findFatFile(readAt, start, plain(path))) !== undefined,
-        read: (path) => readFatFile(readAt, start, plain(path), maxFileBytes),
+        has: (path) => hasFatFile(readAt, start, plain(path)),
+        read: (path, maxBytes = maxFileBytes) => readFatFile(readAt, start, plain(path), maxBytes),
       };
     });
 }

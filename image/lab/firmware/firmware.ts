@@ -7,7 +7,7 @@ import type { ReadAt } from "../../read-at.ts";
 import { type Conditions, readSettings } from "./config.ts";
 import { readFdt, setProperty, writeFdt } from "./fdt.ts";
 import { type Files, fatPartitions, refuse } from "./files.ts";
-import { loadSystem } from "./system.ts";
+import { loadSystem, maxTextBytes } from "./system.ts";
 
 export type BootPlan = {
   kernel: Buffer;
@@ -57,7 +57,8 @@ export async function planBoot(readAt: ReadAt, board: RpiBoard, request: BootReq
     throw refuse("partition 1 has no bootcode.bin, which the boot ROM looks for");
   }
   const on: Conditions = { models: model.filters, boardType: model.boardType, isTryboot: request.tryboot };
-  const autoboot = (await first.read("autoboot.txt"))?.subarray(0, autobootBytes).toString("latin1") ?? "";
+  const autoboot =
+    (await first.read("autoboot.txt", maxTextBytes))?.subarray(0, autobootBytes).toString("latin1") ?? "";
   const { values } = await readSettings(autoboot, on);
   const wanted = request.partition || Number(values.get("boot_partition") ?? 0) || 0;
   const chosen = await choosePartition(fats, wanted, board);

@@ -3,11 +3,18 @@ import { gunzipSync } from "node:zlib";
 import { type Conditions, readSettings, type Settings } from "./config.ts";
 import { type Files, refuse } from "./files.ts";
 
+/** Of config.txt and what it includes: people write a few kilobytes. */
+export const maxTextBytes = 256 << 10;
+/** All of them together, as they would lie in a board's memory. */
+const maxInitrdBytes = 512 << 20;
+/** Debian's has 30 MiB unpacked. */
+const maxKernelBytes = 256 << 20;
+
 export type System = { kernel: Buffer; initrd?: Buffer; deviceTree: Buffer; commandLine: string; prefix: string };
 
 /** What `config` (config.txt or tryboot.txt) of the chosen partition names. */
 export async function loadSystem(files: Files, config: string, on: Conditions, modelTrees: string[]): Promise<System> {
-  const textOf = async (path: string) => (await files.read(path))?.toString("latin1");
+  const textOf = async (path: string) => (await files.read(path, maxTextBytes))?.toString("latin1");
   const settings = await readSettings((await textOf(config)) ?? "", on, textOf);
   const where = `partition ${files.number}`;
   const kernelName = settings.values.get("kernel") ?? (is64Bit(settings, on) ? "kernel8.img" : "kernel7.img");
@@ -55,8 +62,14 @@ async function readInitrd(
   read: (name: string) => Promise<Buffer | undefined>,
 ): Promise<Buffer | undefined> {
   const names = (values.get("initramfs")?.split(/\s+/)[0] ?? values.get("ramfsfile") ?? "").split(",").filter(Boolean);
-  const found = await Promise.all(names.map(read));
-  const present = found.filter((one) => one !== undefined);
+  const present: Buffer[] = [];
+  for (const name of names) {
+    const found = await read(name);
+    if (found) present.push(found);
+    // One file may be named again and again.
+    if (present.reduce((sum, { length }) => sum + length, 0) > maxInitrdBytes)
+      throw refuse(`the initrd has more than ${maxInitrdBytes} bytes`);
+  }
   return present.length > 0 ? Buffer.concat(present) : undefined;
 }
 
@@ -64,8 +77,8 @@ async function readInitrd(
 function unpacked(kernel: Buffer, name: string): Buffer {
   if (kernel.length < 2 || kernel.readUInt16BE(0) !== 0x1f8b) return kernel;
   try {
-    return gunzipSync(kernel);
+    return gunzipSync(kernel, { maxOutputLength: maxKernelBytes });
   } catch {
-    throw refuse(`the kernel ${name} is a damaged gzip archive`);
+    throw refuse(`the kernel ${name} is a damaged gzip archive, or unpacks to more than ${maxKernelBytes} bytes`);
   }
 }

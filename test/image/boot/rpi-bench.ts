@@ -28,7 +28,7 @@ export async function rpiBench(name: string, { isVendorKernel = false } = {}): P
     bootA: bootFiles(board, "a", { kernel: "1.0" }),
     bootB: {},
   });
-  const sectorAt = (await findFatFile(card.readAt, card.firstByte(1), "autoboot.txt"))!.extents[0]!.offset;
+  const sectorAt = (await findFatFile(card.readAt, card.firstByte(1), "autoboot.txt", 512))!.extents[0]!.offset;
   const readAutoboot = () => Buffer.from(card.bytes.subarray(sectorAt, sectorAt + 512));
   const writeAutoboot = (bytes: Buffer) => void bytes.copy(card.bytes, sectorAt);
   const autoboot: Sector = {

@@ -124,6 +124,27 @@ test.skipIf(lacks("xz"))("so is a damaged xz", async () => {
   }
 });
 
+test.skipIf(lacks("xz"))(
+  "k1-image-fuzz: what asks for more memory than an image may is refused, with what to do",
+  async () => {
+    const refusal = { code: "image.damaged", hint: expect.stringContaining("flash the .img") };
+    // A frame header (RFC 8878 3.1.1.1) that looks back 2 GiB, and a block of 9 MiB of ones.
+    const frame = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, (31 - 10) << 3, 0x03, 0x00, 0x48, 0x01]);
+    await expect(openImage(await packed(frame))).rejects.toMatchObject(refusal);
+    const lzma = ["--lzma2=dict=1536MiB,mode=fast,mf=hc3,nice=10", "--memlimit-compress=0"];
+    const bytes = execFileSync("xz", ["--stdout", ...lzma], { input: Buffer.alloc(9 * mib, 1), maxBuffer: 64 << 20 });
+    await expect(openImage(await packed(bytes))).rejects.toMatchObject(refusal);
+  },
+);
+
+test("k1-image-fuzz: thousands of frames that hold nothing are damage", async () => {
+  const empty = zstd(Buffer.alloc(0));
+  const frames = Buffer.concat(Array.from({ length: 2000 }, () => empty));
+  await expect(openImage(await packed(Buffer.concat([frames, zstd(image)])))).rejects.toMatchObject({
+    code: "image.damaged",
+  });
+});
+
 test("the file itself is only read", async () => {
   await readAll(path);
   expect((await readFile(path)).equals(image)).toBe(true);

@@ -71,3 +71,17 @@ test("a blob that is none, is cut off or points out of itself is refused, at wha
     }
   }
 });
+
+test("k1-image-fuzz: a tree whose thousand properties have one long name, or that is larger than a kernel takes, is refused", () => {
+  const tree = smallTree();
+  const structOffset = tree.readUInt32BE(8);
+  const refused = expect.objectContaining({ code: "lab.firmwareRefused" });
+  const long = Buffer.concat([tree, Buffer.alloc(4000, "n")]);
+  long.writeUInt32BE(long.length, 4);
+  long.writeUInt32BE(tree.length, 12);
+  expect(long.readUInt32BE(structOffset)).toBe(1);
+  expect(() => readFdt(long)).toThrow(refused);
+  const large = Buffer.concat([tree, Buffer.alloc(3 << 20)]);
+  large.writeUInt32BE(large.length, 4);
+  expect(() => readFdt(large)).toThrow(refused);
+});
