@@ -4,13 +4,13 @@
 // and `meta-data` are new files in the root folder of the first one, be it FAT16 or FAT32. Imager also appends to `cmdline.txt`
 // there; we have none, the firmware reads that of the slot, so the new file is never read.
 // Pure.
-import { parse } from "yaml";
 import { z } from "zod";
 import { describeError, HamletError } from "../system/error.ts";
 import { explainIssues } from "../system/files.ts";
 import { DeviceName } from "./fields.ts";
 import { maxSshKeys, Network, SshKey } from "./provision-file.ts";
 import { parseSshKey, type SshKeyLine } from "./ssh-key.ts";
+import { parseYaml } from "./yaml.ts";
 
 export const ImagerWishes = z.object({
   name: DeviceName.optional(),
@@ -145,10 +145,9 @@ function ssidOf(text: string): string {
 function readYaml<T extends z.ZodType>(name: string, text: string, schema: T): z.infer<T> {
   let found: unknown;
   try {
-    // Every value is text: a hostname may be 1234, and a password null.
-    found = parse(text, { schema: "failsafe", logLevel: "error", maxAliasCount: 10 });
+    found = parseYaml(text);
   } catch (cause) {
-    throw invalid(name, `it is not YAML: ${describeError(cause).split("\n")[0]}`);
+    throw invalid(name, describeError(cause).split("\n")[0]!);
   }
   return checkShape(name, found ?? {}, schema);
 }
