@@ -2,6 +2,7 @@
 // walks it, keys are held against each other by a set, and aliases are few.
 // Pure.
 import { Composer, CST, type Document, isScalar, Lexer, Parser, visit } from "yaml";
+import { placeOf } from "../system/text.ts";
 
 /** Imager writes a few kilobytes; sixteen SSH keys of RSA have twelve. */
 export const maxYamlChars = 64 << 10;
@@ -14,7 +15,7 @@ export function parseYaml(text: string): unknown {
   const composer = new Composer({ schema: "failsafe", logLevel: "error", uniqueKeys: false });
   const [document, second] = composer.compose(tokensOf(text), true, text.length);
   const [error] = document?.errors ?? [];
-  if (error) throw new Error(`it is not YAML: ${error.message}${placeOf(text, error.pos[0])}`);
+  if (error) throw new Error(`it is not YAML: ${error.message} at ${placeOf(text, error.pos[0])}`);
   if (second) throw new Error("it is not YAML of one document");
   if (document) refuseTwice(text, document);
   return document?.toJS({ maxAliasCount: maxAliases });
@@ -27,9 +28,9 @@ function* tokensOf(text: string): Generator<CST.Token> {
   for (const lexeme of new Lexer().lex(text)) {
     yield* parser.next(lexeme);
     at += lexeme.length;
-    if (parser.stack.length > maxDepth) throw new Error(`it is nested too deep${placeOf(text, at)}`);
+    if (parser.stack.length > maxDepth) throw new Error(`it is nested too deep at ${placeOf(text, at)}`);
     if (CST.tokenType(lexeme) === "alias" && ++aliases > maxAliases)
-      throw new Error(`it has more than ${maxAliases} aliases${placeOf(text, at)}`);
+      throw new Error(`it has more than ${maxAliases} aliases at ${placeOf(text, at)}`);
   }
   yield* parser.end();
 }
@@ -40,14 +41,10 @@ function refuseTwice(text: string, document: Document): void {
       const seen = new Set<unknown>();
       for (const { key } of items) {
         if (!isScalar(key)) continue;
-        if (seen.has(key.value)) throw new Error(`'${key.value}' stands twice${placeOf(text, key.range?.[0] ?? 0)}`);
+        if (seen.has(key.value))
+          throw new Error(`'${key.value}' stands twice at ${placeOf(text, key.range?.[0] ?? 0)}`);
         seen.add(key.value);
       }
     },
   });
-}
-
-function placeOf(text: string, at: number): string {
-  const lines = text.slice(0, at).split("\n");
-  return ` at line ${lines.length}, column ${(lines.at(-1)?.length ?? 0) + 1}`;
 }

@@ -4,6 +4,7 @@ import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { z } from "zod";
 import { errnoOf, HamletError } from "./error.ts";
+import { isTooDeep } from "./json-depth.ts";
 import { type HowToRead, readJsonFile } from "./json-file.ts";
 
 /** Replaces `path` by `content`, in a folder that is made if need be. Throws `file.full` or the system's error. */
@@ -68,29 +69,14 @@ export async function readJson<T extends z.ZodType>(
   });
 }
 
-/** Ours nests a dozen levels; what walks a value calls itself for each level, and the stack ends after some thousands. */
-const maxJsonDepth = 100;
-
 /** The JSON in `text`, or undefined, also for what is nested too deep: whoever calls holds a schema against it anyway. */
 export function parseJson(text: string): unknown {
-  if (jsonDepth(text) > maxJsonDepth) return undefined;
+  if (isTooDeep(text)) return undefined;
   try {
     return JSON.parse(text);
   } catch {
     return undefined;
   }
-}
-
-function jsonDepth(text: string): number {
-  let [depth, deepest, isInText] = [0, 0, false];
-  for (let at = 0; at < text.length; at++) {
-    const char = text.charCodeAt(at);
-    if (char === 0x22) isInText = !isInText;
-    else if (isInText) at += char === 0x5c ? 1 : 0;
-    else if (char === 0x5b || char === 0x7b) deepest = Math.max(deepest, ++depth);
-    else if (char === 0x5d || char === 0x7d) depth--;
-  }
-  return deepest;
 }
 
 /** Nobody mends more at once, and a file that is anyone's may have thousands. */

@@ -1,6 +1,7 @@
 // JSON that a person may have written: whoever made a slip hears in which file, where, and what stands there.
 import { readFile } from "node:fs/promises";
 import { errnoOf, HamletError } from "./error.ts";
+import { isTooDeep, maxJsonDepth } from "./json-depth.ts";
 import { findJsonSlip } from "./json-slip.ts";
 import { decodeText } from "./text.ts";
 
@@ -21,6 +22,7 @@ export function parseJsonBytes(bytes: Uint8Array, { isUnique = false }: HowToRea
   if (hasMark) {
     return { trouble: "is not JSON: line 1, column 1: a byte order mark stands there; save it as UTF-8 without one" };
   }
+  if (isTooDeep(text)) return { trouble: `is nested deeper than ${maxJsonDepth} levels` };
   try {
     const json: unknown = JSON.parse(text);
     const double = isUnique ? findJsonSlip(text, { isUnique }) : undefined;
