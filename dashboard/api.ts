@@ -10,7 +10,8 @@ import { prometheusText } from "../agent/telemetry/prometheus.ts";
 import { describeError, HamletError } from "../system/error.ts";
 import { makeEvents } from "./events.ts";
 import { loadPage, policyOf } from "./page.ts";
-import { refusal } from "./visitor.ts";
+import { refusalPage, wantsHtml } from "./refusal-page.ts";
+import { namesAtHome, refusal } from "./visitor.ts";
 
 export type StatusSource = { status(): Promise<Status>; publicStatus(): PublicStatus };
 export type PageKind = "public" | "full";
@@ -44,12 +45,12 @@ export function makePageHandler(
     ? servePage({
         read: () => source.status(),
         metrics: async () => prometheusText(await source.status()),
-        names: () => ["hamlet.internal", `${name()}.hamlet.internal`],
+        names: () => [`${name()}.hamlet.internal`, "hamlet.internal", name()],
         ...options,
       })
     : servePage({
         read: async () => source.publicStatus(),
-        names: () => ["hamlet.local", `${name()}.local`],
+        names: () => namesAtHome(name()),
         ...options,
       });
 }
@@ -81,7 +82,7 @@ export function servePage({ read, metrics, names, orders, ...options }: PageOpti
     response.setHeader("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
     try {
       const because = refusal(request, names);
-      if (because) return sendError(response, 403, new HamletError("api.refused", because));
+      if (because) return sendError(response, 403, because);
       const path = (request.url ?? "/").split("?")[0] ?? "/";
       const order = request.method === "POST" ? orders?.take[path] : undefined;
       if (orders && order) {
@@ -128,5 +129,9 @@ function send(response: ServerResponse, status: number, type: string, body: stri
 const sendJson = (response: ServerResponse, status: number, value: unknown): void =>
   send(response, status, "application/json", `${JSON.stringify(value)}\n`);
 
-const sendError = (response: ServerResponse, status: number, { code, message, hint }: HamletError): void =>
-  sendJson(response, status, { code, message, ...(hint && { hint }) });
+function sendError(response: ServerResponse, status: number, error: HamletError): void {
+  const { code, message, hint } = error;
+  response.setHeader("vary", "accept");
+  if (wantsHtml(response.req.headers.accept)) send(response, status, "text/html; charset=utf-8", refusalPage(error));
+  else sendJson(response, status, { code, message, ...(hint && { hint }) });
+}

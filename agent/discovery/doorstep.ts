@@ -119,7 +119,9 @@ function makeHandler({ onHello, page, log }: DoorstepOptions, clock: Clock) {
   const answer = async (request: IncomingMessage): Promise<Answer | undefined> => {
     const remoteAddress = withoutMapping(request.socket.remoteAddress);
     const { method = "", url = "", headers } = request;
-    if (!isOurHost(headers.host)) return refusal(421, "api.refused", "this device is not called that");
+    // What may look at the page the page decides, and tells in a browser's words.
+    if (method === "POST" && !isOurHost(headers.host))
+      return refusal(421, "api.refused", "this device is not called that");
     if (method === "POST" && url === "/v1/hello") {
       // Only a page in a browser sends Origin, and no page has any business here.
       if (headers.origin !== undefined) return refusal(403, "api.refused", "hello is not for browsers");

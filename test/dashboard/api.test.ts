@@ -8,6 +8,7 @@ import { afterEach, expect, test } from "vitest";
 import { PublicStatus, Status } from "../../agent/status.ts";
 import { makePageHandler, type PageKind, type StatusSource } from "../../dashboard/api.ts";
 import { serveOpenPage } from "../../dashboard/open.ts";
+import { refusalPage } from "../../dashboard/refusal-page.ts";
 import { HamletError } from "../../system/error.ts";
 import { makeStatusSource } from "./status-source.ts";
 
@@ -91,6 +92,56 @@ test.each([
   ["public", "ATTIC.local:80"],
 ] as const)("the %s page answers to %s", async (kind, host) => {
   expect((await ask(await serve(kind), "/v1/status", { host })).status).toBe(200);
+});
+
+test.each([
+  ...["attic", "attic:80", "ATTIC", "attic.", "attic.local.", "hamlet", "Hamlet.Local"],
+  ...["attic.fritz.box", "attic.lan", "attic.home", "attic.home.arpa", "attic.internal:8080", "attic.localdomain"],
+  ...["127.0.0.1", "127.0.0.2:81", "[::1]:80", "[::1%25eth0]", "localhost"],
+])("page-by-name: the public page answers to %s, as the home's network calls it", async (host) => {
+  expect((await ask(await serve("public"), "/", { host })).status).toBe(200);
+});
+
+test.each([
+  ...["evil.example", "cellar.lan", "cellar", "attic.lan.evil.example", "attic.example", "lan", "attic.attic.lan"],
+  ...["10.1.2.3", "[fe80::1%25eth0]", "attic.local@evil.example", "attic.local:80:80", "a".repeat(300)],
+])("page-by-name: asked for as %j the public page is refused, and a person is told what to type", async (host) => {
+  const port = await serve("public");
+  const told = `http://attic.local:${port}/ or http://127.0.0.1:${port}/`;
+  const program = await ask(port, "/v1/status", { host });
+  expect([program.status, JSON.parse(program.body).hint]).toEqual([403, `type ${told}`]);
+  const accept = "text/html,application/xhtml+xml,*/*;q=0.8";
+  const person = await ask(port, "/", { host, accept });
+  expect([person.status, person.headers["content-type"]]).toEqual([403, "text/html; charset=utf-8"]);
+  expect(person.body).toContain(`<a href="http://attic.local:${port}/">http://attic.local:${port}/</a>`);
+  if (host.length > 5) expect(person.body).not.toContain(host);
+  expect(person.headers["content-security-policy"]).toBe("default-src 'none'; frame-ancestors 'none'");
+});
+
+test("page-by-name: nothing that somebody chose becomes part of the page that refuses", () => {
+  const page = refusalPage({ message: "<script>alert(1)</script>", hint: 'see http://x/"><img src=x>' });
+  expect(page).not.toMatch(/<script|<img/);
+  expect(page).toContain("&lt;script&gt;alert(1)&lt;/script&gt;.");
+  expect(page).not.toMatch(/href="[^"]*"[^>]*"/);
+});
+
+test("page-by-name: what is not there is told in a browser's words too", async () => {
+  const { status, body } = await ask(await serve("public"), "/nothing", { accept: "text/html" });
+  expect([status, body]).toEqual([404, expect.stringContaining("<p>There is no such page.</p>")]);
+});
+
+test.each([
+  ["attic", "http://attic", 200],
+  ["ATTIC.lan", "http://attic.lan", 200],
+  ["attic:80", "http://attic", 200],
+  ["attic", "http://attic:80", 200],
+  ["attic", "http://attic:8080", 403],
+  ["attic", "https://attic", 403],
+  ["attic", "http://attic.lan", 403],
+  ["attic.lan", "http://evil.example", 403],
+  ["attic.local", "http://attic.local.evil.example", 403],
+])("page-by-name: at %s a script from %s gets %d", async (host, origin, status) => {
+  expect((await ask(await serve("public"), "/v1/status", { host, origin })).status).toBe(status);
 });
 
 test.each<Record<string, string>>([
