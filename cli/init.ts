@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { initNeighborhood, recoverNeighborhood } from "../provisioning/neighborhood.ts";
 import { systemClock } from "../system/clock.ts";
 import { readTextFile } from "../system/json-file.ts";
+import { shellWord } from "../system/shell-word.ts";
 import { type Command, required, text, usageError } from "./command.ts";
 import { askPassphrase, passphraseOptions } from "./passphrase.ts";
 
@@ -38,9 +39,9 @@ With --recover the same neighborhood comes back from that sheet, on any computer
     if (input.values["json"]) print(JSON.stringify({ id: file.id, name: file.name, folder, recoverySheet }));
     else {
       print(`${sheet === undefined ? "made" : "recovered"} ${file.name}, neighborhood ${file.id}, in ${folder}`);
-      print(`next: hamlet provision <image> --neighborhood ${folder} --name attic`);
+      print(`next: hamlet provision <image> --neighborhood ${shellWord(folder)} --name attic`);
     }
-    note(`print ${recoverySheet} and delete the file: it opens the neighborhood without the passphrase`);
+    note(`print ${shellWord(recoverySheet)} and delete the file: it opens the neighborhood without the passphrase`);
     return 0;
   },
 };

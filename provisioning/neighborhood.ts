@@ -5,6 +5,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { errnoOf, HamletError } from "../system/error.ts";
 import { readJson, writeFileAtomic, writeJson } from "../system/files.ts";
+import { shellWord } from "../system/shell-word.ts";
 import { EpochMs, Id, Jws, Label, PublicKey } from "./fields.ts";
 import { generateSigningKey, type SigningKey } from "./keys.ts";
 import { foundedBy, type NeighborhoodKeys, succeed } from "./neighborhood-keys.ts";
@@ -58,8 +59,12 @@ export async function recoverNeighborhood(
 export async function readNeighborhood(folder: string): Promise<Neighborhood> {
   const file = await readJson(join(folder, "neighborhood.json"), NeighborhoodFile, { hint: fromSheet });
   if (!file) {
+    // `init` takes only a folder that is not there.
+    const isFree = (await lstat(folder).catch(() => undefined)) === undefined;
     throw new HamletError("neighborhood.notFound", `${folder} is not a neighborhood`, {
-      hint: `make one: hamlet init ${folder} --name "Elm Street"`,
+      hint: isFree
+        ? `make one: hamlet init ${shellWord(folder)} --name "Elm Street"`
+        : 'name the folder that hamlet init made, or make one: hamlet init <new folder> --name "Elm Street"',
     });
   }
   const keys = await succeed(foundedBy(file.rootKey, file.successorKey), file.successions);
@@ -83,7 +88,7 @@ export async function openNeighborhood(folder: string, passphrase: string): Prom
 export async function openKey(folder: string, role: SealedKey["role"], passphrase: string): Promise<SigningKey> {
   const path = join(folder, `${role}.key`);
   const sealed = await readJson(path, SealedKey, { hint: fromSheet });
-  if (!sealed) throw new HamletError("neighborhood.notFound", `${path} is not there`);
+  if (!sealed) throw new HamletError("neighborhood.notFound", `${path} is not there`, { hint: fromSheet });
   return openSealedKey(sealed, passphrase);
 }
 
@@ -166,7 +171,7 @@ async function refuseExisting(folder: string): Promise<void> {
 
 const exists = (folder: string): HamletError =>
   new HamletError("neighborhood.exists", `${folder} is there already; nothing was changed`, {
-    hint: "name a folder that does not exist yet",
+    hint: "name a folder that does not exist yet: init makes it",
     exitCode: 3,
   });
 

@@ -1,5 +1,7 @@
 // A file of SSH public keys as people have them: id_ed25519.pub, an authorized_keys, what PuTTYgen or a download made of one.
 // Pure.
+
+import { shellWord } from "../system/shell-word.ts";
 import { decodeText } from "../system/text.ts";
 import { parseSshKey } from "./ssh-key.ts";
 
@@ -23,7 +25,7 @@ export function readSshKeys(bytes: Uint8Array, path: string): SshKeyFile {
   if (whatToGive) return { trouble: "is a private key and stays with you", hint: whatToGive };
   const pem = /^[ \t]*-----BEGIN ((?:RSA )?PUBLIC KEY)-----/m.exec(text)?.[1];
   if (pem) {
-    const how = `ssh-keygen -i -m ${pem === "PUBLIC KEY" ? "PKCS8" : "PEM"} -f ${word(path)} > ${word(`${path}.pub`)}`;
+    const how = `ssh-keygen -i -m ${pem === "PUBLIC KEY" ? "PKCS8" : "PEM"} -f ${shellWord(path)} > ${shellWord(`${path}.pub`)}`;
     return { trouble: "is a public key in PEM, which sshd does not read", hint: `make a line of it: ${how}` };
   }
   const [keys, notes]: [Set<string>, string[]] = [new Set(), []];
@@ -52,9 +54,9 @@ const publicHalf = "give the file that ssh-keygen named .pub, as ~/.ssh/id_ed255
 /** What to give instead, if there is a private key anywhere in the text. */
 function privateKey(text: string, path: string): string | undefined {
   if (/^[ \t]*PuTTY-User-Key-File-/m.test(text))
-    return `give its public half: puttygen ${word(path)} -O public-openssh -o ${word(`${path}.pub`)}`;
+    return `give its public half: puttygen ${shellWord(path)} -O public-openssh -o ${shellWord(`${path}.pub`)}`;
   if (!/^[ \t]*-{4,5} ?BEGIN [A-Z0-9 ]*PRIVATE KEY|^SSH PRIVATE KEY FILE FORMAT/m.test(text)) return undefined;
-  return `give ${path}.pub; if there is none: ssh-keygen -y -f ${word(path)} > ${word(`${path}.pub`)}`;
+  return `give ${path}.pub; if there is none: ssh-keygen -y -f ${shellWord(path)} > ${shellWord(`${path}.pub`)}`;
 }
 
 /** Lines, where a key in the form of RFC 4716 (PuTTYgen's "Save public key") has become one line and blank ones. */
@@ -80,6 +82,3 @@ function unwrapped(text: string): string[] {
   }
   return lines;
 }
-
-/** As a shell takes it for one word. */
-const word = (path: string): string => (/^[\w@%+:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);

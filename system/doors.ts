@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { z } from "zod";
 import { HamletError } from "./error.ts";
+import { shellWord } from "./shell-word.ts";
 
 /** Where its agent listens, on every device. */
 export const agentSocket = "/run/hamlet/agent.sock";
@@ -78,6 +79,6 @@ function killGroup(child: ChildProcess): void {
 
 /** util-linux `script` gives a program a terminal and passes its exit code on. */
 function onTerminal(argv: string[], { rows, columns }: { rows: number; columns: number }): string[] {
-  const quoted = argv.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  const quoted = argv.map(shellWord).join(" ");
   return ["script", "-qefc", `stty rows ${rows} cols ${columns}; exec ${quoted}`, "/dev/null"];
 }
