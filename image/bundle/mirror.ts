@@ -3,6 +3,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { settingOf } from "../../system/environment.ts";
+import { aptSources } from "./apt-sources.ts";
 
 export const suite = "bookworm";
 const suites = [suite, `${suite}-updates`, `${suite}-security`];
@@ -29,42 +30,16 @@ export function sourcesOfMirror(mirror: string): string[] {
     );
 }
 
-/** The host's entries for our suite; files are `[name, text]`, `.sources` being deb822. */
+/** The host's entries for our suite, with our components; files are `[name, text]`. */
 export function sourcesOfHost(files: [name: string, text: string][]): string[] {
-  const lines = files.flatMap(([name, text]) => {
-    if (name.endsWith(".sources")) return deb822(text);
-    return name.endsWith(".list") ? oneLine(text) : [];
-  });
+  const lines = aptSources(files)
+    .filter((source) => suites.includes(source.suite) && source.components.includes("main"))
+    .map((source) => line(source.options.join(" "), source.url, source.suite));
   // Without the suite itself (a host of another release) its updates alone are no base.
   return lines.some((entry) => entry.includes(` ${suite} `)) ? [...new Set(lines)] : [];
 }
 
 const line = (options: string, url: string, name: string) =>
   ["deb", ...(options ? [`[${options}]`] : []), url, name, ...components].join(" ");
-
-function oneLine(text: string): string[] {
-  return text.split("\n").flatMap((entry) => {
-    const [, options = "", url, name, rest = ""] =
-      /^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s+([^#]*)/.exec(entry) ?? [];
-    if (!url || !name || !suites.includes(name) || !rest.split(/\s+/).includes("main")) return [];
-    const kept = options.split(/\s+/).filter((option) => /^(signed-by|trusted)=/i.test(option));
-    return [line(kept.join(" "), url, name)];
-  });
-}
-
-function deb822(text: string): string[] {
-  const stanzas = text.replaceAll(/^#.*\n?/gm, "").split(/\n\s*\n/);
-  return stanzas.flatMap((stanza) => {
-    const field = (name: string) =>
-      (new RegExp(`^${name}:((?:.*)(?:\n[ \t].*)*)`, "im").exec(stanza)?.[1] ?? "").trim().split(/\s+/).filter(Boolean);
-    if (!field("Types").includes("deb") || /^no$/i.test(field("Enabled")[0] ?? "yes")) return [];
-    if (!field("Components").includes("main")) return [];
-    // An inline key block has no one-line form; mmdebstrap then takes the archive's own keyring.
-    const key = field("Signed-By");
-    const options = key.length === 1 && key[0]!.startsWith("/") ? `signed-by=${key[0]}` : "";
-    const names = field("Suites").filter((name) => suites.includes(name));
-    return field("URIs").flatMap((url) => names.map((name) => line(options, url, name)));
-  });
-}
 
 const textOf = (path: string) => readFile(path, "utf8").catch(() => "");
