@@ -9,6 +9,8 @@ export type Option = {
   short?: string;
   multiple?: boolean;
   default?: string | boolean;
+  /** Typed, it does something else than the command: no words and no other options but these go with it. */
+  aloneBut?: readonly string[];
   /** What the option does, for `--help`; `argument` names its value there. */
   describe: string;
   argument?: string;
@@ -58,10 +60,12 @@ export const variableOf = (option: string): string => `HAMLET_${option.toUpperCa
 
 /** Options from argv, then from `HAMLET_<FLAG>`, then their defaults. Throws `usage.invalid`, exit code 2. */
 export function parseInput(command: Command, argv: string[], env: NodeJS.ProcessEnv): Input {
-  const split = argv.indexOf("--");
+  // Behind `--` stands another program's command line, or else plain words of which one may begin with a dash.
+  const split = command.usage.includes(" -- ") ? argv.indexOf("--") : -1;
   const own = split < 0 ? argv : argv.slice(0, split);
   const options = { ...common, ...command.options };
   const { values: typed, positionals } = parseWords(command, options, own);
+  refuseCompany(command, typed as Values, positionals);
   const values = { ...typed } as Values;
   for (const [name, option] of Object.entries(options)) {
     if (name !== "help") values[name] ??= fromEnvironment(option, variableOf(name), env);
@@ -80,9 +84,34 @@ function parseWords(command: Command, options: Record<string, Option>, args: str
     ]),
   );
   try {
-    return parseArgs({ args, options: bare, allowPositionals: true, strict: true });
+    const parsed = parseArgs({ args, options: bare, allowPositionals: true, strict: true, tokens: true });
+    refuseRepetition(command, options, parsed.tokens);
+    return parsed;
   } catch (cause) {
+    if (cause instanceof HamletError) throw cause;
     throw usageError(command, cause instanceof Error ? cause.message.split(". To")[0]! : String(cause));
+  }
+}
+
+/** Of two values only one could count, and nobody would hear which. */
+function refuseRepetition(
+  command: Command,
+  options: Record<string, Option>,
+  tokens: readonly { kind: string; name?: string }[],
+): void {
+  const names = tokens.flatMap(({ kind, name }) => (kind === "option" && name !== undefined ? [name] : []));
+  const repeated = names.find(
+    (name, index) => options[name]?.type === "string" && !options[name].multiple && names.indexOf(name) < index,
+  );
+  if (repeated !== undefined) throw usageError(command, `--${repeated} is given more than once`);
+}
+
+function refuseCompany(command: Command, typed: Values, positionals: readonly string[]): void {
+  for (const [name, { aloneBut }] of Object.entries(command.options ?? {})) {
+    if (!aloneBut || typed[name] === undefined) continue;
+    const other = Object.keys(typed).find((one) => one !== name && one !== "help" && !aloneBut.includes(one));
+    const company = other === undefined ? positionals[0] && `'${positionals[0]}'` : `--${other}`;
+    if (company) throw usageError(command, `${company} does not go with --${name}`);
   }
 }
 

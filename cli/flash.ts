@@ -16,7 +16,7 @@ export const flash: Command = {
 Refuses this computer's own disks and whatever is in use. The partition table is written last, so a card that was
 interrupted is blank.`,
   options: {
-    list: { type: "boolean", describe: "list the drives of this computer, and why one is refused" },
+    list: { type: "boolean", aloneBut: ["json"], describe: "list the drives of this computer, and why one is refused" },
     yes: { type: "boolean", short: "y", describe: "do not ask" },
     "dry-run": { type: "boolean", describe: "say what would be written, and write nothing" },
     json: { type: "boolean", describe: "print the list or the result as JSON" },

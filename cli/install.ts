@@ -28,7 +28,7 @@ Copies the system, moves the identity and leaves none on the stick; the same ref
 hamlet flash. Without a disk it takes the only one that is free and not removable. Then pull the stick and restart.
 The mesh is down meanwhile: log in by the LAN. Power may go at any moment: one of the two disks is the device.`,
   options: {
-    list: { type: "boolean", describe: "list the disks of this device, and why one is refused" },
+    list: { type: "boolean", aloneBut: ["json"], describe: "list the disks of this device, and why one is refused" },
     yes: { type: "boolean", short: "y", describe: "do not ask" },
     asked: { type: "boolean", describe: "do what was asked for on the page; hamlet-install.service does" },
     json: { type: "boolean", describe: "print the list or the result as JSON" },

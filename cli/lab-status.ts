@@ -11,7 +11,7 @@ export const labStatus: Command = {
   example: "hamlet lab status --json",
   options: {
     json: { type: "boolean", describe: "print it as JSON" },
-    schema: { type: "boolean", describe: "print the JSON Schema of --json" },
+    schema: { type: "boolean", aloneBut: ["json"], describe: "print the JSON Schema of --json" },
   },
   async run({ values }, { print }) {
     if (values["schema"]) {

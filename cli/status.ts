@@ -19,7 +19,7 @@ export const status: Command = {
     ...deviceOption,
     json: { type: "boolean", describe: "as JSON; with --watch one line each time" },
     watch: { type: "boolean", short: "w", describe: "again every 2 seconds, until Ctrl-C" },
-    schema: { type: "boolean", describe: "print the JSON Schema of --json instead" },
+    schema: { type: "boolean", aloneBut: ["json"], describe: "print the JSON Schema of --json instead" },
   },
   async run({ values }, { print, note }) {
     if (values["schema"]) {

@@ -56,7 +56,13 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
     current: look,
     rollbackReason: async () => reasonOf(await look()),
 
-    async stage(slot, { version }) {
+    async stage(slot, { version, kernel }) {
+      if (kernel) {
+        throw new HamletError("boot.unsupported", "a Raspberry Pi starts the kernel in its slot's boot partition", {
+          hint: "write that partition, and leave out --kernel",
+          exitCode: 3,
+        });
+      }
       const state = await look();
       checkStage(state, slot, version, compareVersions(version, state.version));
       await checkFirmware(doors);

@@ -59,3 +59,46 @@ test.each([
     hint: expect.any(String),
   });
 });
+
+test("one option is given once: of two values only one could count", async () => {
+  const token = await named("token create");
+  const twice = () => parseInput(token, ["--expires", "1d", "--expires", "2d"], {});
+  expect(twice).toThrow(
+    expect.objectContaining({ code: "usage.invalid", message: "--expires is given more than once" }),
+  );
+  expect(parseInput(token, ["--tag", "a", "--tag", "b", "--json", "--json"], {}).values).toMatchObject({
+    tag: ["a", "b"],
+    json: true,
+  });
+});
+
+test("what does something else than its command takes no words and no options of the command", async () => {
+  const flash = await named("flash");
+  for (const words of [
+    ["--list", "a.img"],
+    ["--list", "--yes"],
+    ["--dry-run", "--list"],
+    ["a.img", "/dev/sdz", "--list"],
+  ])
+    expect(() => parseInput(flash, words, {})).toThrow(/does not go with --list/);
+  expect(parseInput(flash, ["--list", "--json"], { HAMLET_YES: "1" }).values).toMatchObject({ list: true, json: true });
+});
+
+test("every option that stands alone is a boolean, and what it goes with is there", async () => {
+  for (const load of Object.values(commands)) {
+    const { options = {} } = await load();
+    for (const { aloneBut, type } of Object.values(options)) {
+      if (!aloneBut) continue;
+      expect(type).toBe("boolean");
+      for (const name of aloneBut) expect(Object.keys(options)).toContain(name);
+    }
+  }
+});
+
+test("words behind -- are words, where no other program's command line stands there", async () => {
+  const flash = await named("flash");
+  expect(parseInput(flash, ["--yes", "--", "-odd.img", "/dev/sdz"], {}).positionals).toEqual(["-odd.img", "/dev/sdz"]);
+  expect(() => parseInput(flash, ["a.img", "/dev/sdz", "--", "more"], {})).toThrow(/'more' is one word too many/);
+  const exec = await named("lab exec");
+  expect(parseInput(exec, ["attic", "--", "ls", "-l"], {}).rest).toEqual(["ls", "-l"]);
+});

@@ -47,6 +47,17 @@ test("a trial is asked for with the reboot argument, and only while one is armed
   expect(bench.restarted()).toEqual({ kind: "reboot", argument: "0 tryboot" });
 });
 
+test("a kernel for a board whose slots have their own is refused, not passed over", async () => {
+  const { bench, first } = await device();
+  const candidate = {
+    ...(await bench.writeSlot("b", "1.1")),
+    kernel: { path: "/tmp/hamlet.efi", sha256: "0".repeat(64) },
+  };
+  bench.power.restore();
+  await expect(first.control.stage("b", candidate)).rejects.toEqual(refusal("boot.unsupported", "--kernel"));
+  expect(bench.power.writes()).toBe(0);
+});
+
 test("a commit swaps the two partitions in autoboot.txt, and nothing else on the card changes", async () => {
   const { bench, first } = await device();
   const trial = await startTrial(bench, first, "1.1");
