@@ -13,9 +13,10 @@ export const imagePublish: Command = {
   summary: "make images ready to download, with checksums and a list for Raspberry Pi Imager",
   example: "hamlet image publish out/ --url https://example.org/hamlet/ --sign-key ~/.ssh/id_ed25519",
   details: `
-Writes .img.xz, .img.bmap, SHA256SUMS, images.json and os_list.json, beside the images or into -o. Put the folder on any
-web server; people then start: rpi-imager --repo <url>/os_list.json. Imager may set hostname, Wi-Fi and SSH key. A second
-time it does only what is new. Provisioned images and copies of used cards are refused: they hold a secret.
+Writes .img.xz, .img.bmap, SHA256SUMS, images.json and os_list.json, beside the images or into -o; files of an image are
+named by its board and version, whatever its own name is. Put the folder on any web server; people then start:
+rpi-imager --repo <url>/os_list.json. Imager may set hostname, Wi-Fi and SSH key. A second time it does only what is new.
+Provisioned images and copies of used cards are refused: they hold a secret.
 Whoever checks puts "you <your public key>" into a file and types: ssh-keygen -Y verify -f <file> -I you -n file
 -s SHA256SUMS.sig < SHA256SUMS, then: sha256sum --check --ignore-missing SHA256SUMS.`,
   options: {
@@ -70,7 +71,7 @@ Whoever checks puts "you <your public key>" into a file and types: ssh-keygen -Y
 async function imagesIn(source: string): Promise<string[]> {
   const facts = await stat(source);
   if (!facts.isDirectory()) return [source];
-  const names = (await readdir(source)).filter((name) => name.endsWith(".img")).sort();
+  const names = (await readdir(source)).filter((name) => /^[^.].*\.img$/s.test(name)).sort();
   if (names.length > 0) return names.map((name) => join(source, name));
   throw new HamletError("image.notOurs", `there is no image (.img) in ${source}`, {
     hint: "build one: hamlet image build --board <board> -o <folder>",

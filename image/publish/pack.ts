@@ -31,14 +31,15 @@ async function digest(chunks: AsyncIterable<Buffer>, signal: AbortSignal, progre
   return { sizeBytes, sha256: sha256.digest("hex") };
 }
 
-/** Packs `image`, whose digest is `wanted`, into the folder `work` and gives the path there. Throws `image.changed` or `file.full`. */
+/** Packs `image`, whose digest is `wanted`, as `name` into the folder `work` and gives the path there. Throws `image.changed` or `file.full`. */
 export async function packImage(
   image: string,
+  name: string,
   wanted: Digest,
   work: string,
   { run, signal, progress }: { run: Run; signal: AbortSignal; progress: Progress },
 ) {
-  const link = join(work, basename(image));
+  const link = join(work, name);
   await symlink(resolve(image), link);
   // Blocks of one size, whatever the number of cores: the same bytes on every machine with this xz (xz(1), --threads).
   const threads = availableParallelism() > 1 ? String(availableParallelism()) : "+1";
@@ -71,16 +72,16 @@ export async function packImage(
 }
 
 /** A new map: the one beside the image may be of an earlier image of the same size. */
-export async function mapOf(image: string, progress: Progress) {
+export async function mapOf(image: string, name: string, progress: Progress) {
   progress.stage(`mapping what a card must hold of ${basename(image)}`);
   const content = bmapText(await mapImage(image));
-  return { name: `${basename(image)}.bmap`, content, sha256: hash("sha256", content, "hex") };
+  return { name: `${name}.bmap`, content, sha256: hash("sha256", content, "hex") };
 }
 
 /** The bill of materials that lies beside the image, if one does. */
-export async function sbomOf(image: string) {
+export async function sbomOf(image: string, name: string) {
   const path = sbomBeside(image);
   if (path === image || !(await stat(path).catch(() => undefined))) return undefined;
   const content = await readFile(path);
-  return { name: basename(path), content, sha256: hash("sha256", content, "hex") };
+  return { name: sbomBeside(name), content, sha256: hash("sha256", content, "hex") };
 }

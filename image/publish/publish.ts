@@ -2,7 +2,7 @@
 // is made in a work folder, and then everything takes its place by renames. Until the first of them nothing has changed; what
 // people look at first comes last: when `os_list.json` is replaced, what it names is there.
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Run } from "../../system/command.ts";
 import { errnoOf } from "../../system/error.ts";
 import { readJson, writeFileAtomic } from "../../system/files.ts";
@@ -21,7 +21,7 @@ import {
   withPublished,
 } from "./published.ts";
 import { signFile } from "./sign.ts";
-import { isSame, readSources, refuseTaken, type Source } from "./sources.ts";
+import { isSame, readSources, refuseOther, refuseTaken, type Source } from "./sources.ts";
 import { Staging } from "./staging.ts";
 
 export type PublishOptions = {
@@ -42,7 +42,7 @@ const anewHint = `remove ${indexName} and publish all images again, or publish i
 type Tools = { run: Run; signal: AbortSignal; progress: Progress };
 
 /**
- * Throws `image.provisioned`, `image.wrongSize`, `publish.versionTaken` (exit code 3), `publish.twoOfOneBoard`,
+ * Throws `image.provisioned`, `image.wrongSize`, `publish.versionTaken`, `file.exists` (exit code 3), `publish.twoOfOneBoard`,
  * `publish.signFailed` and what reading images throws; `publish.unfinished` alone comes when some files are replaced already.
  */
 export async function publishImages(
@@ -54,7 +54,10 @@ export async function publishImages(
   const { signal, progress } = tools;
   const known = (await readJson(join(folder, indexName), PublishedImages, { hint: anewHint }))?.images ?? [];
   const sources = await readSources(paths, tools);
-  for (const source of sources) if (!options.isReplacing) refuseTaken(source, known, folder);
+  for (const source of sources) {
+    if (!options.isReplacing) refuseTaken(source, known, folder);
+    await refuseOther(source, folder, signal);
+  }
   await mkdir(folder, { recursive: true });
   await removeLeftovers(folder, /^\.hamlet-publish-[A-Za-z0-9]{6}$/, Date.now());
   const work = await mkdtemp(join(folder, ".hamlet-publish-"));
@@ -63,7 +66,7 @@ export async function publishImages(
     const made: PublishedImage[] = [];
     const fresh: string[] = [];
     for (const source of sources) {
-      const before = known.find((one) => isSame(one, source));
+      const before = known.find((one) => isSame(one, source) && one.file === `${source.name}.xz`);
       const isThere = before && (await isWhole(join(folder, before.file), before.downloadSha256, signal));
       if (!isThere) fresh.push(source.facts.board);
       made.push(await makeOne(source, isThere ? before : undefined, staging, tools));
@@ -91,19 +94,19 @@ export async function publishImages(
 
 /** Map and bill first: an image that cannot be mapped is not worth minutes of compressing. */
 async function makeOne(
-  { path, facts, digest }: Source,
+  { path, name, facts, digest }: Source,
   before: PublishedImage | undefined,
   staging: Staging,
   tools: Tools,
 ): Promise<PublishedImage> {
   const { board, version, inputs, builtS } = facts;
-  const file = `${basename(path)}.xz`;
-  const bmap = await mapOf(path, tools.progress);
-  const sbom = await sbomOf(path);
+  const file = `${name}.xz`;
+  const bmap = await mapOf(path, name, tools.progress);
+  const sbom = await sbomOf(path, name);
   let download: Digest;
   if (before) download = { sizeBytes: before.downloadBytes, sha256: before.downloadSha256 };
   else {
-    download = await packImage(path, digest, staging.work, tools);
+    download = await packImage(path, name, digest, staging.work, tools);
     staging.add(file);
   }
   for (const one of [bmap, ...(sbom ? [sbom] : [])]) await staging.write(one.name, one.content);

@@ -1,13 +1,21 @@
 // The images that are to be published: looked at, and refused, before anything is written.
 import { stat } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
+import { imageName } from "../assemble.ts";
+import { Version } from "../bundle/bundle.ts";
 import { inspectImage } from "../inspect.ts";
 import { type Digest, digestFile } from "./pack.ts";
 import type { PublishedImage } from "./published.ts";
 
-export type Source = { path: string; facts: Awaited<ReturnType<typeof inspectImage>>; digest: Digest };
+export type Source = {
+  path: string;
+  /** The image's name among what is published: by board and version, whatever a browser or a person called the file. */
+  name: string;
+  facts: Awaited<ReturnType<typeof inspectImage>>;
+  digest: Digest;
+};
 
 /** Throws `image.provisioned` and `image.wrongSize` (exit code 3), `publish.twoOfOneBoard` and what reading images throws. */
 export async function readSources(
@@ -15,7 +23,10 @@ export async function readSources(
   { signal, progress }: { signal: AbortSignal; progress: Progress },
 ): Promise<Source[]> {
   const inspected = [];
-  for (const path of paths) inspected.push({ path, facts: await inspectImage(path) });
+  for (const path of paths) {
+    const facts = await inspectImage(path);
+    inspected.push({ path, name: publishedName(path, facts), facts });
+  }
   for (const { path, facts } of inspected) {
     const other = inspected.find((one) => one.path !== path && one.facts.board === facts.board);
     if (other) {
@@ -46,8 +57,27 @@ export async function readSources(
   return sources;
 }
 
-export const isSame = (one: PublishedImage, { path, digest }: Source) =>
-  one.extractSha256 === digest.sha256 && one.file === `${basename(path)}.xz`;
+/** An image tells its version itself, and may be anyone's. Throws `image.notOurs`. */
+function publishedName(path: string, { board, version }: Source["facts"]): string {
+  if (Version.safeParse(version).success) return imageName(board, version);
+  throw new HamletError("image.notOurs", `${path} has a version that can be no part of a file's name`, {
+    hint: "build it anew: hamlet image build --version has letters, digits, and . ~ + - only",
+  });
+}
+
+export const isSame = (one: PublishedImage, { digest }: Source) => one.extractSha256 === digest.sha256;
+
+/** The map beside an image is found by the image's name: one of another image must not come to lie there. */
+export async function refuseOther({ path, name, digest }: Source, folder: string, signal: AbortSignal): Promise<void> {
+  const beside = join(folder, name);
+  const [own, there] = await Promise.all([stat(path), stat(beside).catch(() => undefined)]);
+  if (!there || (there.ino === own.ino && there.dev === own.dev)) return;
+  if (there.isFile() && (await digestFile(beside, signal)).sha256 === digest.sha256) return;
+  throw new HamletError("file.exists", `${path} would be published as ${name}, and ${folder} has another image there`, {
+    hint: "publish it into a folder of its own with -o, or remove the one that is not wanted",
+    exitCode: 3,
+  });
+}
 
 /** Whoever has downloaded a version must be able to say it to others: what is published under a name stays. */
 export function refuseTaken(source: Source, known: readonly PublishedImage[], folder: string): void {

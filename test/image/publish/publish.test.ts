@@ -1,15 +1,17 @@
 import { execFileSync } from "node:child_process";
-import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { cp, link, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Ajv } from "ajv";
+import fc from "fast-check";
 import { afterEach, beforeEach, test as everywhere, expect } from "vitest";
+import { imageName } from "../../../image/assemble.ts";
 import { boardNames, provisionBlockBytes } from "../../../image/boards.ts";
 import { imageJsonPath, provisionPath } from "../../../image/image-json.ts";
 import { provisionImage } from "../../../image/provision.ts";
 import { osListText } from "../../../image/publish/os-list.ts";
 import { type PublishOptions, publishImages } from "../../../image/publish/publish.ts";
-import type { PublishedImage } from "../../../image/publish/published.ts";
+import { type PublishedImage, PublishedImages } from "../../../image/publish/published.ts";
 import { type Run, run } from "../../../system/command.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import { lacks } from "../../lacks.ts";
@@ -257,4 +259,117 @@ test("a key that does not sign leaves what was published before as it was", asyn
     code: "publish.signFailed",
   });
   expect(sh("sha256sum *.json SHA256SUMS")).toBe(before);
+});
+
+/** Names as browsers, file managers and people make them; every byte but / and zero may be in one. */
+const fileNames = [
+  ...[
+    "hamlet-nuc-1.2.3 (1).img",
+    "Kopie von hamlet.img",
+    "hämlet.img",
+    "ha\u0308mlet.img",
+    "_hamlet.img",
+    "hamlet,nuc.img",
+  ],
+  ...[
+    "-rf.img",
+    "..img",
+    "100 % #1?&=.img",
+    "a\nb\t\x1b[31m.img",
+    "\\.img",
+    "'\"$(id).img",
+    "hamlet.IMG",
+    "image",
+    "日本 🏠.img",
+  ],
+  `${"x".repeat(251)}.img`,
+];
+const anyName = fc
+  .string({ unit: "binary", minLength: 1, maxLength: 60 })
+  .filter((name) => !/[/\0]/.test(name) && name !== "." && name !== ".." && name.isWellFormed());
+
+async function publishedAs(name: string): Promise<void> {
+  await rm(out, { recursive: true, force: true });
+  const path = join(folder, "in", name);
+  await mkdir(join(folder, "in"), { recursive: true });
+  await link(pi(), path);
+  const { images } = await publish([path]);
+  expect(images).toMatchObject([{ file: "hamlet-rpi4-1.2.3.img.xz", bmap: { name: "hamlet-rpi4-1.2.3.img.bmap" } }]);
+  expect((await publish([path])).fresh).toEqual([]);
+  await rm(path);
+}
+
+test("publish-file-name: whatever a file is called, what is published has its board and version in its name, and is read again", async () => {
+  for (const name of fileNames) await publishedAs(name);
+  expect(sh("sha256sum --check --strict SHA256SUMS").match(/: OK/g)).toHaveLength(2);
+  expect((await readdir(out)).sort()).toEqual([
+    ...["SHA256SUMS", "hamlet-rpi4-1.2.3.img.bmap", "hamlet-rpi4-1.2.3.img.xz"],
+    ...["hamlet.png", "images.json", "os_list.json"],
+  ]);
+  for (const url of (await list()).flatMap((one: Record<string, string>) => [one["url"], one["icon"], one["bmap_url"]]))
+    await stat(join(out, decodeURIComponent(new URL(url).pathname.split("/").at(-1)!)));
+  await fc.assert(fc.asyncProperty(anyName, publishedAs), { numRuns: 10 });
+});
+
+test("publish-file-name: every version that an image may have gives names that the list is read with", () => {
+  fc.assert(
+    fc.property(
+      fc.stringMatching(/^[0-9A-Za-z][0-9A-Za-z.~+-]{0,63}$/),
+      fc.constantFrom(...boardNames),
+      (version, board) => {
+        const name = imageName(board, version);
+        const sha256 = "ab".repeat(32);
+        const image = {
+          ...{ board, version, inputs: sha256, builtS: 1, file: `${name}.xz`, downloadBytes: 1, extractBytes: 1 },
+          ...{ downloadSha256: sha256, extractSha256: sha256, bmap: { name: `${name}.bmap`, sha256 } },
+        };
+        expect(PublishedImages.safeParse({ format: 1, images: [image] }).success).toBe(true);
+        for (const entry of JSON.parse(osListText([image], "https://x/")).os_list)
+          expect(decodeURIComponent(new URL(entry.url).pathname)).toBe(`/${name}.xz`);
+      },
+    ),
+  );
+});
+
+test("publish-file-name: a version that can be part of no name is refused before anything is written", async () => {
+  for (const version of ["../../etc/x", "1.2.3\n4", "1 2", "-rf", "ü", "\x1b[31m1"]) {
+    await makeDisk(nuc(), { image: { version } });
+    await expect(publish([nuc()])).rejects.toMatchObject({ code: "image.notOurs" });
+  }
+  await expect(readdir(out)).rejects.toThrow();
+});
+
+test("publish-file-name: an image is not published beside another one whose name it would get", async () => {
+  const copy = join(folder, "hamlet-nuc-1.2.3 (1).img");
+  const beside = { run, signal, progress: silentProgress };
+  await cp(nuc(), copy);
+  expect((await publishImages([copy], folder, defaults, beside)).fresh).toEqual(["nuc"]);
+  await makeDisk(copy, { image: { inputs: "cd".repeat(32) } });
+  const replacing = { ...defaults, isReplacing: true };
+  const before = await readFile(join(folder, "images.json"), "utf8");
+  await expect(publishImages([copy], folder, replacing, beside)).rejects.toMatchObject({
+    code: "file.exists",
+    exitCode: 3,
+  });
+  expect(await readFile(join(folder, "images.json"), "utf8")).toBe(before);
+  await expect(publishImages([nuc(), copy], folder, replacing, beside)).rejects.toMatchObject({
+    code: "publish.twoOfOneBoard",
+  });
+});
+
+test("publish-file-name: what an earlier version published under another name is published anew, and a bad list says how", async () => {
+  await publish([pi()]);
+  const index = JSON.parse(await text("images.json"));
+  index.images[0].file = "mine.img.xz";
+  await writeFile(join(out, "images.json"), JSON.stringify(index));
+  expect((await publish([pi()])).fresh).toEqual(["rpi4"]);
+  index.images[0].file = "hamlet (1).img.xz";
+  await writeFile(join(out, "images.json"), JSON.stringify(index));
+  await expect(publish([pi()])).rejects.toMatchObject({
+    code: "file.invalid",
+    message: expect.stringContaining("images.json is not valid: images.0.file"),
+    hint: expect.stringMatching(/^remove images.json/),
+  });
+  await rm(join(out, "images.json"));
+  expect((await publish([pi()])).fresh).toEqual(["rpi4"]);
 });
