@@ -1,47 +1,56 @@
-// Four projects, by what they need, one after the other: unit (nothing), net (namespaces), vm (a kernel under QEMU), boot (whole images).
+// Four projects, by what they need, one after the other: unit (nothing), net (namespaces), machine (a machine under QEMU or the
+// build of an image, one at a time in a file), lab (a neighborhood of machines).
+import { availableParallelism } from "node:os";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+import LongestFirst from "./longest-first.ts";
 import { measureSlowness } from "./speed.ts";
 
 const slowness = measureSlowness();
 const minuteMs = 60_000 * slowness;
+/** What starts three machines, on however few cores. */
+const labFiles = ["test/boot/{boards,living,neighborhood,saved}.test.ts"];
 
-/** Whatever starts machines or measures time has the computer to itself: files in turn, in the order of `groupOrder`. */
-const serial = (
+/** `atOnce`: files that run beside each other. */
+const project = (
   name: string,
   groupOrder: number,
-  include: string[],
+  atOnce: number,
   minutes: number,
+  files: { include: string[]; exclude?: string[]; globalSetup?: string },
 ): TestProjectInlineConfiguration => ({
   extends: true,
   test: {
     name,
-    include,
-    fileParallelism: false,
+    ...files,
+    maxWorkers: atOnce,
+    fileParallelism: atOnce > 1,
     sequence: { groupOrder },
     testTimeout: minutes * minuteMs,
     hookTimeout: 2 * minutes * minuteMs,
   },
 });
 
+const cores = availableParallelism();
 export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
     reporters: ["verbose", "./test/seconds-reporter.ts"],
     env: { HAMLET_TEST_SLOWNESS: String(slowness) },
+    sequence: { sequencer: LongestFirst },
     projects: [
-      {
-        extends: true,
-        test: {
-          name: "unit",
-          include: ["test/**/*.test.ts"],
-          exclude: ["test/{net,vm,boot,web,bench}/**"],
-          sequence: { groupOrder: 0 },
-          testTimeout: 0.5 * minuteMs,
-        },
-      },
-      serial("net", 1, ["test/{net,web}/**/*.test.ts"], 3),
-      serial("vm", 2, ["test/vm/**/*.test.ts"], 20),
-      serial("boot", 3, ["test/boot/**/*.test.ts"], 20),
+      project("unit", 0, cores, 2, {
+        include: ["test/**/*.test.ts"],
+        exclude: ["test/{net,vm,boot,web,bench}/**"],
+      }),
+      // Namespaces are their own worlds, and most of their time is waiting.
+      project("net", 1, 2, 3, { include: ["test/{net,web}/**/*.test.ts"] }),
+      // A machine has one core.
+      project("machine", 2, Math.max(1, Math.min(cores, 4)), 20, {
+        include: ["test/{vm,boot}/**/*.test.ts"],
+        exclude: labFiles,
+        globalSetup: "./test/boot/image-first.ts",
+      }),
+      project("lab", 3, 1, 20, { include: labFiles }),
     ],
   },
 });

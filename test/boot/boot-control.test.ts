@@ -1,10 +1,11 @@
 // Under the real systemd-boot, which the model in test/image/boot stands for. Other boards, a Raspberry Pi through the emulated
 // firmware among them: `npm run test:long -- --cases boards/trial`.
 import { test } from "vitest";
+import { slowness } from "../speed.ts";
 import { proveTrial } from "./trial.ts";
 
-/** Seven boots, and the image before them. */
-const bootsMs = 25 * 60_000;
+/** Five boots, and the image before them. Three hangs one after the other, and a bad verdict: `boards/trial-nuc`. */
+const bootsMs = 25 * 60_000 * slowness();
 
 test(
   "a trial that hangs is ended by the watchdog and leads back; a good one is committed and outlives a power cut",

@@ -1,4 +1,5 @@
-// A device that runs from a stick moves to the NVMe disk inside it: it is the same member there, and the stick is nobody.
+// A device that runs from a USB stick, with an Intel network card, moves to the NVMe disk inside it: it is the same member there,
+// and the stick is nobody.
 import { mkdtemp, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +12,14 @@ import { getFromAgent, postToAgent } from "../../image/lab/agent-socket.ts";
 import { labDevices } from "../../image/lab/devices.ts";
 import { makeDisk } from "../../image/lab/disk.ts";
 import { makeHub } from "../../image/lab/hub.ts";
-import { type DiskKind, freePort, machineArgv, machineFiles, startQemu } from "../../image/lab/machine.ts";
+import {
+  type DiskKind,
+  freePort,
+  machineArgv,
+  machineFiles,
+  type NicKind,
+  startQemu,
+} from "../../image/lab/machine.ts";
 import { openMachineChannel } from "../../image/lab/machine-channel.ts";
 import { makeLabNeighborhood } from "../../image/lab/neighborhood.ts";
 import type { Argv } from "../../system/command.ts";
@@ -30,9 +38,9 @@ test("a device moves from its stick to its disk, asked for on its page", async (
   await run(["qemu-img", "create", "-q", "-f", "qcow2", "inner.qcow2", "16G"], { cwd: folder });
 
   /** Starts it and waits for its agent; `extra` is what else is plugged in. */
-  async function started(disk: DiskKind, extra: string[]) {
+  async function started(disk: DiskKind, nic: NicKind, extra: string[]) {
     const pagePort = await freePort();
-    const machine = { device, folder, accelerator: "tcg", disk, nic: "virtio" } as const;
+    const machine = { device, folder, accelerator: "tcg", disk, nic } as const;
     const argv = [...machineArgv({ ...machine, memoryMb: 768, pagePort, hasLabPort: true }), ...extra];
     const qemu = startQemu(argv as unknown as Argv, folder);
     const channel = openMachineChannel(join(folder, files.port));
@@ -50,6 +58,12 @@ test("a device moves from its stick to its disk, asked for on its page", async (
         const [stdout, stderr, code] = await Promise.all([text(program.stdout), text(program.stderr), program.exit]);
         return { code, stdout, stderr };
       },
+      /** Disks by the way to them, the partition that it started from, drivers of its network cards. */
+      async hardware() {
+        const ask =
+          "ls -l /dev/disk/by-path; readlink -f /run/hamlet-disk/esp; readlink /sys/class/net/e*/device/driver";
+        return (await this.on("sh", "-c", ask)).stdout;
+      },
       async off() {
         channel.close();
         await qemu.cut();
@@ -64,7 +78,7 @@ test("a device moves from its stick to its disk, asked for on its page", async (
       "-device",
       "nvme,drive=inner,serial=inner",
     ];
-    const stick = await started("usb", inner);
+    const stick = await started("usb", "e1000e", inner);
     const before = await eventually(
       async () => {
         const status = await stick.status();
@@ -73,6 +87,8 @@ test("a device moves from its stick to its disk, asked for on its page", async (
       { within: 120_000 },
     );
     expect(before.warnings.map(({ code }) => code)).toContain("install.available");
+    // The same image starts from USB storage and from NVMe, whatever the network card.
+    expect(await stick.hardware()).toMatch(/usb-\S* -> \S*sda\n[\s\S]*^\/dev\/sda\d\n[\s\S]*e1000e/m);
     // The stick is the system's disk; a typing mistake does no harm.
     expect(await stick.on("hamlet", "install", "/dev/sda", "--yes")).toMatchObject({
       code: 3,
@@ -104,7 +120,7 @@ test("a device moves from its stick to its disk, asked for on its page", async (
 
     await rename(join(folder, files.overlay), join(folder, "stick.qcow2"));
     await rename(join(folder, "inner.qcow2"), join(folder, files.overlay));
-    const disk = await started("nvme", []);
+    const disk = await started("nvme", "virtio", []);
     const after = await eventually(
       async () => {
         const status = await disk.status();
@@ -112,6 +128,7 @@ test("a device moves from its stick to its disk, asked for on its page", async (
       },
       { within: 120_000 },
     );
+    expect(await disk.hardware()).toMatch(/nvme-1\S* -> \S*nvme0n1\n[\s\S]*^\/dev\/nvme0n1p\d\n[\s\S]*virtio_net/m);
     expect(after.self).toMatchObject({ id: before.self.id, name: before.self.name });
     expect(after.warnings.map(({ code }) => code)).not.toContain("install.available");
     // `data` takes the rest of the disk.

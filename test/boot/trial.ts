@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { labImage } from "../../cli/lab-start.ts";
 import type { BootState } from "../../image/boot/boot-control.ts";
+import { entryName } from "../../image/boot/entries.ts";
 import { HamletError } from "../../system/error.ts";
 import { eventually } from "../eventually.ts";
 import { bootLab, type TestLab } from "./lab.ts";
@@ -12,7 +13,8 @@ const newer = "9.1.0";
 
 /**
  * A trial that hangs at each of its starts, and one that is judged bad, lead back to the old slot, which says why; a good one
- * is committed and outlives a power cut. Throws otherwise. `isBrief`: without the bad one, which takes two starts.
+ * is committed and outlives a power cut. Throws otherwise. `isBrief`, for a board with UEFI: one start that hangs, with the
+ * tries before it counted as done, and without the bad trial.
  */
 export async function proveTrial(board: string, { isBrief = false } = {}): Promise<void> {
   const slots = await withSecondSlot(await labImage(board), newer);
@@ -28,6 +30,7 @@ export async function proveTrial(board: string, { isBrief = false } = {}): Promi
     let now = await stateAfter(lab, first.boot);
     for (let left = trying.triesLeft; left >= 0; left--) {
       assert.partialDeepStrictEqual(now.state, { ...trying, triesLeft: left });
+      if (isBrief) left = await skipToLastTry(lab);
       // What comes next is then a trial that came up: it may still be at work.
       const noted = await lab.on("attic", "systemctl", "start", "hamlet-trial.service");
       assert.equal(noted.code, 0, noted.stderr);
@@ -56,6 +59,15 @@ export async function proveTrial(board: string, { isBrief = false } = {}): Promi
   } finally {
     await slots.dispose();
   }
+}
+
+/** The entry's name on the EFI partition holds the loader's count; returns the tries left. */
+async function skipToLastTry(lab: TestLab): Promise<number> {
+  const folder = "/efi/EFI/Linux";
+  const [counted, last] = [`${folder}/${entryName(newer, 2, 1)}`, `${folder}/${entryName(newer, 0, 3)}`];
+  const moved = await lab.on("attic", "sh", "-c", `mv ${counted} ${last} && sync`);
+  assert.equal(moved.code, 0, moved.stderr);
+  return 0;
 }
 
 /** The first process stops for good, as it does after a fault of its own; the watchdog, more impatient than usual, ends that. */
@@ -91,11 +103,16 @@ async function stateAfter(lab: TestLab, before: string): Promise<{ state: BootSt
   );
 }
 
-/** A command that restarts the device may lose its connection before it can say that it succeeded. */
+/** A command that restarts the device may lose its connection before it can say that it succeeded; another may not. */
 async function hamletBoot(lab: TestLab, ...argv: string[]): Promise<void> {
+  const restarts = argv[0] === "try" || argv.includes("--restart");
   const ended = await lab.on("attic", "hamlet", "boot", ...argv).catch((error) => {
-    if (error instanceof HamletError && error.code === "lab.execFailed") return { code: 0, stderr: "" };
+    if (restarts && error instanceof HamletError && isLost(error)) return { code: 0, stderr: "" };
     throw error;
   });
   assert.equal(ended.code, 0, ended.stderr);
 }
+
+/** The machine went while the command ran: nobody refused to start it. */
+const isLost = ({ code, message }: HamletError): boolean =>
+  code === "lab.execFailed" && /went away$|started anew$/.test(message);
