@@ -19,7 +19,12 @@ function commandsIn(text: string): string[][] {
       /\bhamlet ((?:[a-z]+(?= |[`'".,;:)]|$) ?)+(?:(?:--?[a-z][\w-]*|<[^>]*>|\$\{[^}]*\}|[\w./@-]+) ?)*)/gm,
     ),
   ];
-  return found.map(([, words = ""]) => words.replace(/[.\s]+$/, "").split(/\s+/));
+  return found.map(([, words = ""]) =>
+    words
+      .split(/\.(?:\s|$)/)[0]!
+      .trim()
+      .split(/\s+/),
+  );
 }
 
 const nameIn = (words: string[]): string | undefined =>
