@@ -9,7 +9,6 @@ import {
   blankProvisionBlock,
   encodeProvisionFile,
   maxSshKeys,
-  type Network,
   type ProvisionFile,
   provisionFileIn,
   requireBoard,
@@ -19,10 +18,11 @@ import { TokenCertificate } from "../provisioning/token.ts";
 import { systemClock } from "../system/clock.ts";
 import { HamletError } from "../system/error.ts";
 import { explainIssues } from "../system/files.ts";
-import { readBytes, readJsonFile, readTextFile } from "../system/json-file.ts";
+import { readBytes, readJsonFile } from "../system/json-file.ts";
 import { type Command, type Context, required, text, usageError, type Values } from "./command.ts";
-import { askPassphrase, passphraseOptions, withoutLineEnd } from "./passphrase.ts";
+import { askPassphrase, passphraseOptions } from "./passphrase.ts";
 import { provisionCopy, refuseOther } from "./provision-copy.ts";
+import { addressLine, byFlag, linkOf, networkNotes, networkOptions, readNetwork } from "./provision-network.ts";
 
 export const provision: Command = {
   usage: "provision <image|folder> [-o <copy>] --neighborhood <folder> --name <name>",
@@ -53,17 +53,7 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
       argument: "file",
       describe: "public key that may log in; may be repeated",
     },
-    "wifi-ssid": {
-      type: "string",
-      argument: "ssid",
-      describe: "Wi-Fi to join; its password from --wifi-password-file or HAMLET_WIFI_PASSWORD, else --wifi-open",
-    },
-    "wifi-open": { type: "boolean", describe: "the Wi-Fi has no password: anyone may offer one of its name" },
-    "wifi-password-file": { type: "string", argument: "file", describe: "file with the Wi-Fi password" },
-    "wifi-country": { type: "string", argument: "DE", describe: "country whose channels are allowed" },
-    address: { type: "string", argument: "ip/prefix", describe: "static address instead of DHCP, as 192.168.1.5/24" },
-    gateway: { type: "string", argument: "ip", describe: "default gateway for --address" },
-    dns: { type: "string", multiple: true, argument: "ip", describe: "name server for --address; may be repeated" },
+    ...networkOptions,
     seed: {
       type: "string",
       multiple: true,
@@ -102,13 +92,18 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
     const { id, notAfter, maxDevices } = readUnverified("hamlet-token", token.token, TokenCertificate);
     const expires = new Date(notAfter).toISOString();
     const { neighborhood, name } = file;
+    const address = file.network?.staticAddress;
     if (values["json"]) {
-      const result = { target, offset, board, name, neighborhood: { id: neighborhood.id, name: neighborhood.name } };
+      const about = { id: neighborhood.id, name: neighborhood.name };
+      const on = address && { address: { on: linkOf(address), ...address } };
+      const result = { target, offset, board, name, neighborhood: about, ...on };
       print(JSON.stringify({ ...result, token: { id, expires, maxDevices, isNew }, holdsSecret: true }));
     } else {
       print(`${target} is now ${name ?? "a device"} of ${neighborhood.name} (${board})`);
+      if (address) print(addressLine(address));
       print(`token ${id}: ${maxDevices === 1 ? "one device" : `up to ${maxDevices} devices`} until ${expires}`);
     }
+    for (const line of networkNotes(file.network ?? {})) note(line);
     note(
       `${target} now holds a live secret: who has it may join ${neighborhood.name}. Delete it once it is on the card`,
     );
@@ -171,7 +166,7 @@ async function readWishes(values: Values, note: Context["note"]): Promise<Device
   const sshKeys = await readKeyFiles(list("ssh-key") ?? [], note);
   const configPath = text(values, "config");
   const config = configPath === undefined ? undefined : await readAgentConfig(configPath);
-  const network = await readNetwork(values, list("dns"));
+  const network = await readNetwork(provision, values);
   const [name, board, seeds] = [text(values, "name"), text(values, "board"), list("seed")];
   const wishes = DeviceWishes.safeParse({
     name,
@@ -181,7 +176,7 @@ async function readWishes(values: Values, note: Context["note"]): Promise<Device
     config,
     ...(sshKeys.length > 0 && { sshKeys }),
   });
-  if (!wishes.success) throw usageError(provision, explainIssues(wishes.error));
+  if (!wishes.success) throw usageError(provision, byFlag(explainIssues(wishes.error)));
   return wishes.data;
 }
 
@@ -208,37 +203,3 @@ async function readAgentConfig(path: string): Promise<unknown> {
   if (!parsed.success) throw usageError(provision, `${path}: ${explainIssues(parsed.error)}`);
   return config;
 }
-
-async function readNetwork(values: Values, dns: string[] | undefined): Promise<Network | undefined> {
-  const ssid = text(values, "wifi-ssid");
-  const [address, gateway] = [text(values, "address"), text(values, "gateway")];
-  if (address === undefined && (gateway !== undefined || dns)) throw usageError(provision, "--address is missing");
-  const country = text(values, "wifi-country");
-  const passwordPath = text(values, "wifi-password-file");
-  if (ssid === undefined && (country ?? passwordPath) !== undefined)
-    throw usageError(provision, "--wifi-ssid is missing");
-  const password =
-    passwordPath === undefined ? process.env["HAMLET_WIFI_PASSWORD"] : withoutLineEnd(await readTextFile(passwordPath));
-  const isOpen = values["wifi-open"] === true;
-  if (ssid === undefined && isOpen) throw usageError(provision, "--wifi-ssid is missing");
-  // A forgotten password would join whoever calls his network the same.
-  if (ssid !== undefined && !password && !isOpen) {
-    throw usageError(
-      provision,
-      `the password of ${ssid} is missing: give --wifi-password-file, HAMLET_WIFI_PASSWORD, or --wifi-open if it has none`,
-    );
-  }
-  if (password && isOpen)
-    throw usageError(provision, "--wifi-open is for a Wi-Fi without a password, and there is one");
-  const network: Network = {
-    ...(ssid !== undefined && { wifi: { ssid, ...keyOf(password), ...(country && { country }) } }),
-    ...(address !== undefined && {
-      staticAddress: { interface: "e*", address, ...(gateway && { gateway }), ...(dns && { dns }) },
-    }),
-  };
-  return Object.keys(network).length > 0 ? network : undefined;
-}
-
-/** 64 hex digits are too long for a password: they are what `wpa_passphrase` makes of one. */
-const keyOf = (password: string | undefined) =>
-  password && /^[0-9a-fA-F]{64}$/.test(password) ? { psk: password.toLowerCase() } : password ? { password } : {};

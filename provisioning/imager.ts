@@ -5,6 +5,7 @@
 // there; we have none, the firmware reads that of the slot, so the new file is never read.
 // Pure.
 import { z } from "zod";
+import { wordsForNo, wordsForYes } from "../system/environment.ts";
 import { describeError, HamletError } from "../system/error.ts";
 import { explainIssues } from "../system/files.ts";
 import { DeviceName } from "./fields.ts";
@@ -41,22 +42,19 @@ const AccessPoint = z.looseObject({
   hidden: z.string().optional(),
   auth: z.looseObject({ password: z.string().optional() }).optional(),
 });
-const NetworkConfig = z.looseObject({
-  ethernets: z.record(z.string(), z.looseObject({ addresses: z.unknown().optional() })).optional(),
-  wifis: z
-    .record(
-      z.string(),
-      z.union([
-        z.looseObject({
-          "regulatory-domain": z.string().optional(),
-          "access-points": z.record(z.string(), AccessPoint).optional(),
-          addresses: z.unknown().optional(),
-        }),
-        z.string(), // `renderer: networkd` stands among the links
-      ]),
-    )
-    .optional(),
-});
+const Links = z
+  .record(
+    z.string(),
+    z.union([
+      z.looseObject({
+        "regulatory-domain": z.string().optional(),
+        "access-points": z.record(z.string(), AccessPoint).optional(),
+      }),
+      z.string(), // `renderer: networkd` stands among the links
+    ]),
+  )
+  .optional();
+const NetworkConfig = z.looseObject({ ethernets: Links, wifis: Links });
 
 /** Throws `imager.invalid` for what is no YAML or has another shape; what is merely not possible becomes a warning. */
 export function readImagerFiles({ userData, networkConfig }: ImagerFiles): ImagerSaid {
@@ -107,9 +105,7 @@ function readNetworkConfig(text: string): ImagerSaid {
   const whole = readYaml("network-config", text, z.looseObject({ network: z.unknown().optional() }));
   const config = checkShape("network-config", whole.network ?? whole, NetworkConfig);
   const links = Object.values(config.wifis ?? {}).filter((link) => typeof link === "object");
-  const warnings: string[] = [];
-  if ([...links, ...Object.values(config.ethernets ?? {})].some((link) => link.addresses !== undefined))
-    warnings.push("static addresses are read from hamlet provision only");
+  const warnings = unusedSettings({ ...config.ethernets, ...config.wifis });
   const found = links.flatMap((link) =>
     Object.entries(link["access-points"] ?? {}).map(([ssid, point]) => ({ ssid, point, link })),
   );
@@ -117,6 +113,8 @@ function readNetworkConfig(text: string): ImagerSaid {
   if (!first) return { wishes: {}, warnings, notes: [] };
   if (found.length > 1) warnings.push("only the first Wi-Fi is used");
   const country = first.link["regulatory-domain"]?.toUpperCase();
+  if (country && !/^[A-Z]{2}$/.test(country))
+    warnings.push(`the country '${country}' is not one of two letters, as DE`);
   const secret = first.point.password ?? first.point.auth?.password ?? "";
   const network = Network.safeParse({
     wifi: {
@@ -124,12 +122,28 @@ function readNetworkConfig(text: string): ImagerSaid {
       ...(/^[0-9a-fA-F]{64}$/.test(secret) ? { psk: secret.toLowerCase() } : secret !== "" && { password: secret }),
       // 00 is the kernel's own word for "anywhere".
       ...(country && /^[A-Z]{2}$/.test(country) && { country }),
-      ...(first.point.hidden === "true" && { hidden: true }),
+      ...(wordsForYes.includes(first.point.hidden?.toLowerCase() ?? "") && { hidden: true }),
     },
   });
   if (network.success) return { wishes: { network: network.data }, warnings, notes: [] };
   warnings.push(`the Wi-Fi can not be joined: ${explainIssues(network.error)}`);
   return { wishes: {}, warnings, notes: [] };
+}
+
+/** Imager itself asks for DHCP; what people add by hand, as netplan has it, is more than a device is told here. */
+function unusedSettings(links: Record<string, object | string>): string[] {
+  const isUsed = (name: string, value: unknown): boolean =>
+    /^dhcp[46]$/.test(name)
+      ? !wordsForNo.includes(String(value).toLowerCase())
+      : ["optional", "regulatory-domain", "access-points", "match", "set-name"].includes(name);
+  const unused = Object.entries(links).flatMap(([link, settings]) =>
+    typeof settings === "string"
+      ? []
+      : Object.entries(settings).flatMap(([name, value]) => (isUsed(name, value) ? [] : [`${name} of ${link}`])),
+  );
+  return unused.length === 0
+    ? []
+    : [`not used from network-config: ${unused.join(", ")}; static addresses are read from hamlet provision only`];
 }
 
 /** Imager escapes each byte of a name above ASCII as `\xHH`, which YAML reads as one character: put together they are UTF-8 again. */

@@ -7,6 +7,7 @@ export type NetworkFile = { name: string; content: string };
 export function networkdFiles({ staticAddress }: Network): NetworkFile[] {
   if (!staticAddress) return [];
   const { interface: link, address, gateway, dns = [] } = staticAddress;
+  const isWifi = link.startsWith("w");
   const lines = [
     "[Match]",
     `Name=${link}`,
@@ -22,9 +23,12 @@ export function networkdFiles({ staticAddress }: Network): NetworkFile[] {
     "IPv6AcceptRA=yes",
     "MulticastDNS=no",
     "LLMNR=no",
+    // As the image's own file for Wi-Fi: a moment without its access point takes no address away.
+    ...(isWifi ? ["IgnoreCarrierLoss=3s"] : []),
     `Address=${address}`,
-    ...(gateway ? [`Gateway=${gateway}`] : []),
     ...dns.map((server) => `DNS=${server}`),
+    // Where a cable leads out too, it is the better way.
+    ...(gateway ? ["", "[Route]", `Gateway=${gateway}`, ...(isWifi ? ["Metric=2048"] : [])] : []),
   ];
   return [{ name: "70-hamlet-static.network", content: `${lines.join("\n")}\n` }];
 }

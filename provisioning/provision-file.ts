@@ -8,13 +8,17 @@ import { parseJsonBytes } from "../system/json-file.ts";
 import { BoardName, DeviceName, Id, Jws, Label, PublicKey } from "./fields.ts";
 import { foundedBy } from "./neighborhood-keys.ts";
 import { parseSshKey } from "./ssh-key.ts";
+import { staticAddressTroubles } from "./static-address.ts";
 
 export const provisionBlockBytes = 64 << 10;
 
-const Address = z.string().refine((text) => isIP(text) > 0, "is not an IP address");
+const Address = z.string().refine((text) => isIP(text) > 0 && !text.includes("%"), "is not an IP address");
 const AddressWithPrefix = z.string().refine(isAddressWithPrefix, "is not an address with prefix, as 192.168.1.5/24");
 /** No line feed anywhere: these end up in lines of files that root reads. */
 const OneLine = z.string().regex(/^[^\p{Cc}]+$/u, "has control characters");
+
+/** As systemd names links: eth0, end0, enp3s0; wlan0, wlp2s0, wlx0013ef. */
+export const linkPatterns = { cable: "e*", wifi: "wl*" } as const;
 
 export const Network = z.strictObject({
   wifi: z
@@ -46,11 +50,15 @@ export const Network = z.strictObject({
       interface: z
         .string()
         .regex(/^[a-zA-Z0-9*._-]{1,15}$/)
-        .default("e*")
+        .default(linkPatterns.cable)
         .describe("a name or a pattern"),
       address: AddressWithPrefix,
       gateway: Address.optional(),
       dns: z.array(Address).max(4).optional(),
+    })
+    .superRefine((wanted, context) => {
+      for (const { part, message } of staticAddressTroubles(wanted))
+        context.addIssue({ code: "custom", path: [part], message });
     })
     .optional(),
 });
@@ -165,5 +173,6 @@ const tooLarge = (sizeBytes: number): HamletError =>
 function isAddressWithPrefix(text: string): boolean {
   const [address = "", prefix = "", ...more] = text.split("/");
   const family = isIP(address);
-  return family > 0 && more.length === 0 && /^[0-9]{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128);
+  const isPlain = more.length === 0 && !address.includes("%") && /^(0|[1-9][0-9]{0,2})$/.test(prefix);
+  return family > 0 && isPlain && Number(prefix) <= (family === 4 ? 32 : 128);
 }

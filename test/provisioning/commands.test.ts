@@ -336,3 +336,41 @@ test("ssh-key-file: options reach the device, what is left out is said, and a pr
   await expect(run(provision, words)).rejects.toMatchObject({ code: "usage.invalid" });
   await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
 });
+
+test("wifi-static: a static address is the Wi-Fi's where there is one, or whose it is said to be, and that is told", async () => {
+  await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
+  const words = [card, "--neighborhood", elm, "--name", "attic"];
+  const wifi = ["--wifi-ssid", "home", "--wifi-password-file", join(home, "wifi")];
+  const address = ["--address", "192.168.1.5/24", "--gateway", "192.168.1.1", "--dns", "192.168.1.1"];
+  for (const [more, link, told] of [
+    [[...wifi, ...address], "wl*", "its Wi-Fi has the address 192.168.1.5/24; a cable gets one by DHCP"],
+    [address, "e*", "its cable has the address 192.168.1.5/24; a Wi-Fi gets one by DHCP"],
+    [[...wifi, ...address, "--address-on", "cable"], "e*", "its cable has the address"],
+    [[...address, "--address-on", "wifi"], "wl*", "its Wi-Fi has the address"],
+  ] as const) {
+    const { out, notes } = await run(provision, [...words, ...more]);
+    expect((await provisioned()).network?.staticAddress).toEqual({
+      ...{ interface: link, address: "192.168.1.5/24", gateway: "192.168.1.1", dns: ["192.168.1.1"] },
+    });
+    expect(out).toContain(told);
+    expect(notes.includes("without --wifi-ssid")).toBe(more.includes("wifi" as never));
+  }
+  const lonely = await run(provision, [...words, "--address", "192.168.1.5/24", "--json"]);
+  expect(JSON.parse(lonely.out).address).toEqual({ on: "cable", interface: "e*", address: "192.168.1.5/24" });
+  expect(lonely.notes).toContain("without --gateway nothing beyond the network of 192.168.1.5/24");
+  const before = await block();
+  for (const [wrong, message] of [
+    [["--address", "192.168.1.5/24", "--gateway", "10.0.0.1"], "--gateway: 10.0.0.1 is not in 192.168.1.0/24"],
+    [["--address", "192.168.1.5/24", "--gateway", ""], "--gateway: is not an IP address"],
+    [["--address", "192.168.1.5/24", "--dns", "127.0.0.53"], "--dns: 127.0.0.53 is a loopback address"],
+    [["--address", "192.168.1.255/24"], "--address: 192.168.1.255 is the broadcast address"],
+    [["--address", "192.168.1.5"], "--address: is not an address with prefix"],
+    [["--address", "192.168.1.5/24", "--address-on", "eth0"], "--address-on is wifi or cable, not 'eth0'"],
+    [["--address-on", "wifi"], "--address is missing"],
+  ] as const) {
+    const refused = { code: "usage.invalid", exitCode: 2, message: expect.stringContaining(message) };
+    await expect(run(provision, [...words, ...wrong])).rejects.toMatchObject(refused);
+  }
+  expect((await block()).equals(before)).toBe(true);
+  await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
+});

@@ -102,3 +102,29 @@ test.each([
     expect.objectContaining({ code: "imager.invalid", hint: expect.stringContaining(name) }),
   );
 });
+
+test("wifi-static: what somebody added to network-config and a device does not take is named", () => {
+  const networkConfig = `network:
+  version: 2
+  ethernets:
+    renderer: networkd
+    eth0:
+      dhcp4: False
+      addresses: [192.168.1.5/24]
+      gateway4: 192.168.1.1
+      nameservers: {addresses: [9.9.9.9]}
+  wifis:
+    wlan0:
+      dhcp4: true
+      optional: true
+      regulatory-domain: Germany
+      access-points: {home: {password: secret123, hidden: True}}
+`;
+  const { wishes, warnings } = readImagerFiles({ networkConfig });
+  expect(wishes.network?.wifi).toEqual({ ssid: "home", password: "secret123", hidden: true });
+  expect(warnings).toEqual([
+    "not used from network-config: dhcp4 of eth0, addresses of eth0, gateway4 of eth0, nameservers of eth0; " +
+      "static addresses are read from hamlet provision only",
+    "the country 'GERMANY' is not one of two letters, as DE",
+  ]);
+});
