@@ -21,6 +21,8 @@ export type Input = {
   values: Values;
   /** What stands behind `--`, untouched: another program's command line. */
   rest: string[];
+  /** Variables of the environment that values came from. */
+  variables?: string[];
 };
 export type Context = {
   /** A line for stdout: the command's result. */
@@ -67,13 +69,17 @@ export function parseInput(command: Command, argv: string[], env: NodeJS.Process
   const { values: typed, positionals } = parseWords(command, options, own);
   refuseCompany(command, typed as Values, positionals);
   const values = { ...typed } as Values;
+  const variables: string[] = [];
   for (const [name, option] of Object.entries(options)) {
-    if (name !== "help") values[name] ??= fromEnvironment(option, variableOf(name), env);
+    if (name !== "help" && values[name] === undefined) {
+      values[name] = fromEnvironment(option, variableOf(name), env);
+      if (values[name] !== undefined) variables.push(variableOf(name));
+    }
     values[name] ??= option.default;
   }
   const surplus = positionals[countPlaces(command)];
   if (surplus !== undefined) throw usageError(command, `'${surplus}' is one word too many`);
-  return { positionals, values, rest: split < 0 ? [] : argv.slice(split + 1) };
+  return { positionals, values, rest: split < 0 ? [] : argv.slice(split + 1), variables };
 }
 
 function parseWords(command: Command, options: Record<string, Option>, args: string[]) {

@@ -42,9 +42,11 @@ async function main(argv: string[]): Promise<number> {
   if (own.includes("--help") || own.includes("-h")) return print(helpText(command), 0);
   const progress = makeProgress();
   let isDebugging = false;
+  let variables: string[] = [];
   try {
     isDebugging = switchOf(process.env, "HAMLET_DEBUG") ?? false;
     const input = parseInput(command, rest, process.env);
+    variables = input.variables ?? [];
     for (const variable of await unknownVariables(command, process.env)) {
       console.error(`hamlet: ${variable} is set and means nothing to any command (see hamlet ${name} --help)`);
     }
@@ -60,6 +62,9 @@ async function main(argv: string[]): Promise<number> {
     const error = coded(thrown);
     if (!(error instanceof HamletError) || isDebugging) console.error(error);
     console.error(`hamlet: ${describeError(error)}`);
+    // What nobody typed just now is easily forgotten.
+    if (error instanceof HamletError && error.code === "usage.invalid" && variables.length > 0)
+      console.error(`hamlet: the environment said ${variables.join(", ")}`);
     return error instanceof HamletError ? error.exitCode : 1;
   }
 }

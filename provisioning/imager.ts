@@ -163,6 +163,7 @@ function readYaml<T extends z.ZodType>(name: string, text: string, schema: T): z
   } catch (cause) {
     throw invalid(name, describeError(cause).split("\n")[0]!);
   }
+  if (typeof found === "string") throw invalid(name, "it has no lines of the form `key: value`");
   return checkShape(name, found ?? {}, schema);
 }
 

@@ -44,8 +44,8 @@ export function readSshKeys(bytes: Uint8Array, path: string): SshKeyFile {
     }
   });
   if (keys.size > 0) return { keys: [...keys], notes };
-  const why =
-    notes.length > 0 ? `has no SSH public key: ${notes.slice(0, 3).join("; ")}` : "has no SSH public key in it";
+  const more = notes.length > 1 ? ` and ${notes.length - 1} more` : "";
+  const why = notes.length > 0 ? `has no SSH public key: ${notes[0]}${more}` : "has no SSH public key in it";
   return { trouble: why, hint: publicHalf };
 }
 

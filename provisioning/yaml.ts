@@ -2,6 +2,7 @@
 // walks it, keys are held against each other by a set, and aliases are few.
 // Pure.
 import { Composer, CST, type Document, isScalar, Lexer, Parser, visit } from "yaml";
+import { describeError } from "../system/error.ts";
 import { placeOf } from "../system/text.ts";
 
 /** Imager writes a few kilobytes; sixteen SSH keys of RSA have twelve. */
@@ -15,11 +16,18 @@ export function parseYaml(text: string): unknown {
   const composer = new Composer({ schema: "failsafe", logLevel: "error", uniqueKeys: false });
   const [document, second] = composer.compose(tokensOf(text), true, text.length);
   const [error] = document?.errors ?? [];
-  if (error) throw new Error(`it is not YAML: ${error.message} at ${placeOf(text, error.pos[0])}`);
+  if (error) throw new Error(`it is not YAML: ${withoutContent(error.message)} at ${placeOf(text, error.pos[0])}`);
   if (second) throw new Error("it is not YAML of one document");
   if (document) refuseTwice(text, document);
-  return document?.toJS({ maxAliasCount: maxAliases });
+  try {
+    return document?.toJS({ maxAliasCount: maxAliases });
+  } catch (cause) {
+    throw new Error(withoutContent(describeError(cause)));
+  }
 }
+
+/** Behind a colon the library quotes the text, which may be a password, and strangers see what a device says of its card. */
+const withoutContent = (message: string): string => message.split(/[:\n]/)[0]!;
 
 function* tokensOf(text: string): Generator<CST.Token> {
   const parser = new Parser();

@@ -1,5 +1,5 @@
 // JSON that a person may have written: whoever made a slip hears in which file, where, and what stands there.
-import { readFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
 import { errnoOf, HamletError } from "./error.ts";
 import { isTooDeep, maxJsonDepth } from "./json-depth.ts";
 import { findJsonSlip } from "./json-slip.ts";
@@ -34,9 +34,9 @@ export function parseJsonBytes(bytes: Uint8Array, { isUnique = false }: HowToRea
 
 /** The JSON in `path`; undefined if the file is not there. Throws `file.unreadable` or `file.invalid`. */
 export async function readJsonFile(path: string, how: HowToRead = {}): Promise<unknown> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
+  const bytes = await readWhole(path).catch((cause: unknown) => {
     if (errnoOf(cause) === "ENOENT") return undefined;
-    throw unreadable(path, cause);
+    throw coded(path, cause);
   });
   if (bytes === undefined) return undefined;
   const parsed = parseJsonBytes(bytes, how);
@@ -53,12 +53,32 @@ export async function readTextFile(path: string): Promise<string> {
   throw new HamletError("file.invalid", `${path} ${decoded.trouble}`, { hint: "look whether it is the right file" });
 }
 
-/** Throws `file.unreadable`. */
+/** Throws `file.unreadable` or `file.invalid`. */
 export async function readBytes(path: string): Promise<Buffer> {
-  return await readFile(path).catch((cause: unknown) => {
-    throw unreadable(path, cause);
+  return await readWhole(path).catch((cause: unknown) => {
+    throw coded(path, cause);
   });
 }
+
+/** Nothing that is read whole comes near that; a device such as /dev/zero has no end. */
+const maxBytes = 64 << 20;
+
+async function readWhole(path: string): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const piece of createReadStream(path)) {
+    pieces.push(piece);
+    sizeBytes += piece.length;
+    if (sizeBytes > maxBytes)
+      throw new HamletError("file.invalid", `${path} has more than ${maxBytes >> 20} MB`, {
+        hint: "look whether it is the right file",
+      });
+  }
+  return Buffer.concat(pieces);
+}
+
+const coded = (path: string, cause: unknown): HamletError =>
+  cause instanceof HamletError ? cause : unreadable(path, cause);
 
 function unreadable(path: string, cause: unknown): HamletError {
   const reasons: Record<string, [what: string, hint: string]> = {

@@ -114,6 +114,13 @@ test("env-false: the program ends with 2 before it does anything, for its own va
   expect(quiet.stderr.split("\n")).toHaveLength(2);
 });
 
+test("env-false: a command that is used wrongly says which of its options the environment gave", async () => {
+  const argv = ["provision", join(folder, "any"), "--name", "attic"];
+  const asked = await hamlet(argv, { HAMLET_GATEWAY: "10.0.0.1", HAMLET_JSON: "", HAMLET_NAME: "cellar" });
+  expect(asked).toMatchObject({ code: 2, stderr: expect.stringContaining("--address is missing") });
+  expect(asked.stderr).toMatch(/^hamlet: the environment said HAMLET_GATEWAY, HAMLET_JSON$/m);
+});
+
 test("env-false: a log level that is none is told once; in any case it is one of the four", async () => {
   const source = `import { makeLog } from ${JSON.stringify(join(root, "system/log.ts"))};
     for (const part of ["a", "b"]) makeLog(part).info("told");`;

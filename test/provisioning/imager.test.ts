@@ -128,3 +128,25 @@ test("wifi-static: what somebody added to network-config and a device does not t
     "the country 'GERMANY' is not one of two letters, as DE",
   ]);
 });
+
+test.each([
+  "hostname: *secretpw",
+  "hostname: |secretpw\n x",
+  "passwd: {secretpw: [secretpw",
+  'passwd: "secretpw\n- secretpw',
+  "passwd: secretpw: secretpw",
+  "secretpw",
+  "passwd: !!secretpw secretpw\n\tsecretpw",
+])(
+  "config-syntax: a slip in %j is told without what stands there, which strangers would see on the page",
+  (userData) => {
+    let said = "";
+    try {
+      said = JSON.stringify(readImagerFiles({ userData }));
+    } catch (error) {
+      said = `${error}`;
+    }
+    expect(said).toMatch(/user-data on the card can not be read: it (is not YAML|has no lines)|Unresolved alias/);
+    expect(said).not.toContain("secretpw");
+  },
+);

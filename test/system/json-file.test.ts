@@ -104,6 +104,17 @@ test("config-syntax: a folder, a file that is not there and one that may not be 
   expect(await readJsonFile(join(folder, "none"))).toBeUndefined();
 });
 
+test("config-syntax: a file without an end does not fill memory, and a pipe is read to its end", async () => {
+  await expect(readJsonFile("/dev/zero")).rejects.toMatchObject({
+    code: "file.invalid",
+    message: expect.stringContaining("more than 64 MB"),
+  });
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const [read] = await Promise.all([readTextFile(pipe), writeFile(pipe, "from a pipe")]);
+  expect(read).toBe("from a pipe");
+});
+
 test.skipIf(lacks("root", "setpriv"))("config-syntax: who may not read a file hears that", async () => {
   const path = join(folder, "secret.json");
   await writeFile(path, "{}", { mode: 0o600 });
