@@ -47,13 +47,14 @@ const publicWarnings = new Set<WarningCode>([
   "wifi.refused",
   "wifi.wrongPassword",
 ]);
-/** What the root one-shot of the first boot could not do; it removes the file once things are right. */
-const FirstbootReport = z.object({
+const RootsTrouble = z.object({
   code: z.string(),
   message: z.string(),
   hint: z.string().optional(),
   since: z.number().optional(),
 });
+/** What the root one-shot of the first boot could not do; it removes the file once things are right. */
+const FirstbootReport = RootsTrouble.extend({ also: z.array(RootsTrouble).default([]) });
 
 if (process.argv.includes(inventoryFlag)) await runInventoryChild();
 else await main().catch(die);
@@ -82,15 +83,15 @@ async function main(): Promise<void> {
     warnings.raise("waiting.unprovisioned", "this device belongs to no neighborhood yet", provisionAgain("<name>"));
   }
   const report = await readJson(join(base.stateFolder, "firstboot.json"), FirstbootReport).catch(() => undefined);
-  if (report)
-    warnings.raise(
-      "firstboot.failed",
-      `${report.code}: ${report.message}`,
-      report.hint ?? "provision the device again",
-      report.since === undefined ? {} : { since: report.since },
-    );
+  const troubles = report ? [report, ...report.also] : [];
+  for (const { code, message, hint, since } of troubles) {
+    warnings.raise("firstboot.failed", `${code}: ${message}`, hint ?? "provision the device again", {
+      subject: code,
+      ...(since !== undefined && { since }),
+    });
+  }
   // The stick that a device has left must not write over where it lives now.
-  const hasMoved = report?.code === "install.moved" || report?.code === "install.unclear";
+  const hasMoved = troubles.some(({ code }) => code === "install.moved" || code === "install.unclear");
   const findInternalDisk = async () => (hasMoved ? undefined : internalDisk("/run/hamlet-disk", "/sys"));
   const disk = await findInternalDisk().catch(() => undefined);
   if (disk) {

@@ -1,14 +1,12 @@
 // Orders that change this device for good, by POST on the agent's own socket: who may open that may ask everything.
-// No other door takes them; from the link only signed documents would.
-import { rename as renameFile } from "node:fs/promises";
+// No other door takes them; from the link only signed documents would. What root must do, the agent only agrees to and prepares: root
+// does it by the wish that its owner leaves in root's own folder, which the agent can not write.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { join } from "node:path";
 import { z } from "zod";
 import type { InternalDisk } from "../image/install/available.ts";
 import { DeviceName, Id } from "../provisioning/fields.ts";
-import { installWishName } from "../provisioning/firstboot/paths.ts";
 import { describeError, HamletError } from "../system/error.ts";
-import { explainIssues, parseJson, writeJson } from "../system/files.ts";
+import { explainIssues, parseJson } from "../system/files.ts";
 import type { Handler } from "./api.ts";
 
 export type Device = {
@@ -85,16 +83,12 @@ async function reset({ id, life, stateFolder, isImage }: Device, body: unknown):
       exitCode: 3,
     });
   }
-  // On disk before the goodbye: a full disk refuses, and nobody has heard anything.
-  const asked = join(stateFolder, "reset.asked.json");
-  await writeJson(asked, { v: 1, id });
   await life()?.leave();
-  await renameFile(asked, join(stateFolder, "reset.json"));
   return { id };
 }
 
-/** Root's hamlet-install takes the wish and does what `hamlet install` does, after refusals of its own. */
-async function install({ id, internalDisk, stateFolder }: Device, body: unknown): Promise<object> {
+/** Root's hamlet-install judges for itself when it takes the wish. */
+async function install({ id, internalDisk }: Device, body: unknown): Promise<object> {
   const asked = parse(Install, body);
   if (asked.id !== id) throw otherDevice("install", "open its page again: hamlet open");
   const disk = await internalDisk();
@@ -104,7 +98,6 @@ async function install({ id, internalDisk, stateFolder }: Device, body: unknown)
       exitCode: 3,
     });
   }
-  await writeJson(join(stateFolder, installWishName), { v: 1, disk: asked.disk });
   return { id, disk: asked.disk };
 }
 

@@ -6,11 +6,12 @@ import { z } from "zod";
 import { PublicStatus, Status } from "../agent/status.ts";
 import { type AgentAnswer, getFromAgent, postToAgent } from "../image/lab/agent-socket.ts";
 import { findLab, type LabClient } from "../image/lab/client.ts";
-import { agentSocket, type Exec } from "../system/doors.ts";
+import { agentSocket, type Exec, localDoors } from "../system/doors.ts";
 import { type ErrorCode, HamletError } from "../system/error.ts";
 import { explainIssues, parseJson } from "../system/files.ts";
 import type { Option, Values } from "./command.ts";
 import { text } from "./command.ts";
+import { type Order, orderWithWish } from "./wish.ts";
 
 export type Device = {
   /** How it was found, for people. */
@@ -18,7 +19,7 @@ export type Device = {
   /** Throws `device.noAnswer`. */
   status(): Promise<Status>;
   /** Something that changes it for good, where it takes that. Throws `device.noAnswer` or its own refusal. */
-  order?(path: string, order: object): Promise<void>;
+  order?: Order;
   /** A program on it, as root, where there is a way to start one; its output goes to `stdout`, by default ours. */
   exec?(argv: string[], stdout?: NodeJS.WritableStream): Promise<number>;
   close(): void;
@@ -69,8 +70,10 @@ const answers = (device: Device): Promise<boolean> =>
 const onSocket = (socketPath: string): Device => ({
   found: `the agent at ${socketPath}`,
   status: async () => read(await get({ socketPath, path: "/v1/status" }, `the agent at ${socketPath}`)),
-  order: async (path, order) =>
-    heed(await ask({ socketPath, path }, `the agent at ${socketPath}`, JSON.stringify(order))),
+  order: orderWithWish(
+    async (path, order) => heed(await ask({ socketPath, path }, `the agent at ${socketPath}`, JSON.stringify(order))),
+    (argv) => runThrough(localDoors.exec({ argv })),
+  ),
   close() {},
 });
 
@@ -144,14 +147,17 @@ async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device
         throw error;
       }
     },
-    order: async (path, order) =>
-      heed(
-        await within(
-          labDeadlineMs,
-          name,
-          channel.then((open) => postToAgent(open, path, order)),
+    order: orderWithWish(
+      async (path, order) =>
+        heed(
+          await within(
+            labDeadlineMs,
+            name,
+            channel.then((open) => postToAgent(open, path, order)),
+          ),
         ),
-      ),
+      async (argv) => runThrough((await channel).exec({ argv })),
+    ),
     exec: async (argv, stdout) => runThrough((await channel).exec({ argv }), stdout),
     close: () => void channel.then((open) => open.close()).catch(() => {}),
   };

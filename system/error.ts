@@ -31,8 +31,11 @@ export type ErrorCode =
   | "provision.wrongBoard"
   | "provision.otherDevice"
   | "provision.otherNeighborhood"
+  | "provision.partly"
+  | "handover.refused"
   | "imager.invalid"
   | "imager.refused"
+  | "state.lost"
   // image
   | "image.changed"
   | "image.damaged"
@@ -89,8 +92,10 @@ export type ErrorCode =
   | "install.noDisk"
   | "install.changed"
   | "install.failed"
+  | "install.moved"
   | "install.refused"
   | "install.tooMuchState"
+  | "install.unclear"
   // image/lab
   | "lab.alreadyRunning"
   | "lab.notRunning"

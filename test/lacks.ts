@@ -7,6 +7,7 @@ const programs = [
   ...["mcopy", "mke2fs", "mkfs.erofs", "mkfs.vfat", "mosquitto_sub", "nft", "nix-build", "nix-instantiate", "nsenter"],
   ...[
     "openssl",
+    "perl",
     "ping",
     "qemu-system-aarch64",
     "qemu-system-x86_64",

@@ -5,16 +5,19 @@ import { hash, randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { agentOwner, tellMove } from "../../provisioning/firstboot/firstboot.ts";
+import { readDisks } from "../../provisioning/firstboot/disks.ts";
+import { agentOwner } from "../../provisioning/firstboot/machine.ts";
 import {
   beginMove,
   hideIdentity,
   type MoveOutcome,
-  readDisks,
   settleMove,
+  troubleOfMove,
 } from "../../provisioning/firstboot/moving.ts";
 import type { Paths } from "../../provisioning/firstboot/paths.ts";
-import type { Owner } from "../../provisioning/firstboot/settle.ts";
+import { troubleOf } from "../../provisioning/firstboot/troubles.ts";
+import { giveJson } from "../../provisioning/handover/files.ts";
+import type { Owner } from "../../provisioning/handover/folder.ts";
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
@@ -91,7 +94,8 @@ export async function install(disk: OwnDisk, target: string, options: InstallOpt
 async function settleAndTell(paths: Paths, agent: Owner, now: number): Promise<MoveOutcome> {
   const outcome = await settleMove(paths, agent);
   // A report that cannot be written changes nothing of what has happened.
-  await tellMove(paths, outcome, agent, now).catch(() => {});
+  const moved = troubleOfMove(outcome);
+  if (moved) await giveJson(paths.report, { v: 1, ...troubleOf(moved, now) }, agent).catch(() => {});
   return outcome;
 }
 

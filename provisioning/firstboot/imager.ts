@@ -1,113 +1,144 @@
 // Takes what Raspberry Pi Imager left on the first partition to `data`, once, and wipes it there. It is kept, for root's eyes: it stands
 // beneath every provision file to come, so that who adds a token later need not say the Wi-Fi again.
 // Power may go after any line: `data` has all before the first byte is wiped, and `meta-data`, which names the writing, goes last.
-import { open, readdir, rm } from "node:fs/promises";
-import { basename, join } from "node:path";
 import { z } from "zod";
 import { describeError, HamletError } from "../../system/error.ts";
-import { readJson, writeJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
 import { decodeText } from "../../system/text.ts";
+import { putJson, readJsonFrom } from "../handover/files.ts";
+import { Folder } from "../handover/folder.ts";
 import { type ImagerSaid, ImagerWishes, readImagerFiles } from "../imager.ts";
-import { readPast } from "./past.ts";
+import { applyNamed } from "./apply.ts";
+import { type Past, readPast } from "./past.ts";
 import type { Paths } from "./paths.ts";
-import { wipe } from "./wipe.ts";
+import { blanking } from "./wipe.ts";
 
-export type FromImager = { wishes: ImagerWishes; trouble?: HamletError };
+/** `wishes`: for a device that is nobody. `taken`: what one that has an identity took just now. */
+export type FromImager = { wishes: ImagerWishes; taken: string[]; trouble?: HamletError | undefined };
 
 const Kept = z.object({ instance: z.string(), wishes: ImagerWishes, warnings: z.array(z.string()) });
 type Kept = z.infer<typeof Kept>;
 
 /** Ours is a few kilobytes; what is larger is not by Imager. */
 const maxBytes = 256 << 10;
-/** Imager's other ways, which it takes if somebody tells it a wrong `init_format`. They hold passwords all the same. */
-const otherFormats = ["firstrun.sh", "rpi-preseed.toml", "custom.toml"];
+/** Imager's other ways, which it takes if somebody tells it a wrong `init_format`, and older ones by hand. Some hold passwords. */
+const otherFormats = [
+  "firstrun.sh",
+  "rpi-preseed.toml",
+  "custom.toml",
+  "wpa_supplicant.conf",
+  "userconf.txt",
+  "userconf",
+  "ssh.txt",
+  "ssh",
+];
 
 /** Never throws: whatever is wrong here, the provision file and the rest of the boot go on. */
 export async function takeFromImager(paths: Paths, log: Log): Promise<FromImager> {
-  const kept = await readJson(paths.imager, Kept).catch(() => undefined);
+  let kept: Kept | undefined;
   try {
-    const taken = await take(paths, kept, log);
-    return { wishes: taken?.wishes ?? {}, ...(taken && troubleOf(taken.warnings)) };
+    kept = await readJsonFrom(paths.imager, Kept);
   } catch (error) {
-    log.error(describeError(error));
+    log.warn(`what Imager once said is lost: ${describeError(error)}`);
+  }
+  try {
+    const past = await readPast(paths);
+    const { now, taken, warnings, renameTo } = await take(paths, past, kept, log);
+    return { wishes: now?.wishes ?? {}, taken, trouble: troubleOf(warnings, renameTo) };
+  } catch (error) {
     const trouble =
       error instanceof HamletError
         ? error
         : new HamletError("imager.invalid", `what Imager wrote could not be taken: ${describeError(error)}`, {
             hint: "write the card again",
           });
-    return { wishes: kept?.wishes ?? {}, trouble };
+    return { wishes: kept?.wishes ?? {}, taken: [], trouble };
   }
 }
 
-async function take(paths: Paths, kept: Kept | undefined, log: Log): Promise<Kept | undefined> {
-  // FAT knows no case, and who mends a file on another system may bring capitals.
-  const found: string[] = await readdir(paths.bootFolder).catch(() => []);
-  const pathOf = new Map(found.map((name) => [name.toLowerCase(), join(paths.bootFolder, name)]));
-  const others = otherFormats.filter((name) => pathOf.has(name));
-  const mine = ["network-config", "user-data", "meta-data"].filter((name) => pathOf.has(name));
-  if (others.length === 0 && mine.length === 0) return kept;
-  const past = await readPast(paths);
-  // An identity that can not be read is not touched, and neither is what may belong to it.
-  if (past.kind === "unreadable") return kept;
+/** `warnings`: what its owner asked for and does not get, told while it is news and as long as the device is nobody. */
+type Taken = { now: Kept | undefined; taken: string[]; warnings: string[]; renameTo?: string | undefined };
 
-  const read = async (name: string) => (pathOf.has(name) ? await readText(pathOf.get(name)!) : "");
+async function take(paths: Paths, past: Past, kept: Kept | undefined, log: Log): Promise<Taken> {
+  const nothing = { now: kept, taken: [], warnings: past.kind === "nobody" ? (kept?.warnings ?? []) : [] };
+  await using card = await Folder.open(paths.bootFolder);
+  if (!card) return nothing;
+  // FAT knows no case, and who mends a file on another system may bring capitals.
+  const nameOf = new Map<string, string>();
+  for await (const { name } of card.entries()) nameOf.set(name.toLowerCase(), name);
+  const others = otherFormats.filter((name) => nameOf.has(name));
+  const mine = ["network-config", "user-data", "meta-data"].filter((name) => nameOf.has(name));
+  if (others.length === 0 && mine.length === 0) return nothing;
+  // An identity that can not be read is not touched, and neither is what may belong to it.
+  if (past.kind === "unreadable") throw past.because;
+
+  const read = async (name: string) => (nameOf.has(name) ? await readText(card, nameOf.get(name)!) : "");
   const instance = /^instance-id:\s*(\S+)/m.exec(await read("meta-data"))?.[1] ?? "";
-  const isKnown = kept !== undefined && instance !== "" && kept.instance === instance;
-  let now = kept;
-  if (past.kind !== "nobody") log.warn("this device has its identity: what Imager wrote is wiped and not used");
-  else if (!isKnown) {
+  let { now, taken }: Taken = nothing;
+  // Of a writing that was taken on a boot that ended before it was told: it is wiped below, so it is told now.
+  let warnings = kept?.warnings ?? [];
+  let renameTo: string | undefined;
+  // Not the rest of a writing that was taken, of which a power cut left half wiped.
+  if (kept === undefined || instance === "" || kept.instance !== instance) {
     const said = readImagerFiles({ userData: await read("user-data"), networkConfig: await read("network-config") });
     for (const note of said.notes) log.info(`Imager: ${note}`);
-    now = mergeKept(kept, instance, said, others);
-    await writeJson(paths.imager, now);
+    said.warnings.push(...others.map((name) => `${name} is not read: it is of another system`));
+    now = mergeKept(kept, instance, said);
+    warnings = now.warnings;
+    if (past.kind !== "nobody") {
+      // Whoever holds its card is its owner: what can be taken without another identity is.
+      taken = await applyNamed(paths, said.wishes);
+      if (said.wishes.name !== past.name) renameTo = said.wishes.name;
+      const left = renameTo ? [`the hostname ${renameTo}, for it is ${past.name ?? "somebody"} already`] : [];
+      warnings = [...said.warnings, ...left];
+    }
+    await putJson(paths.imager, now);
   }
-  await removeCommandLine(pathOf.get("cmdline.txt"));
-  for (const name of [...others, ...mine]) await wipe(pathOf.get(name)!);
-  return now;
+  await removeCommandLine(card, nameOf.get("cmdline.txt"));
+  for (const name of [...others, ...mine]) await card.remove(nameOf.get(name)!, blanking());
+  return { now, taken, warnings, renameTo };
 }
 
 /** Without a name of the writing it may be the rest of one that a power cut left half wiped. */
-function mergeKept(kept: Kept | undefined, instance: string, said: ImagerSaid, others: string[]): Kept {
+function mergeKept(kept: Kept | undefined, instance: string, said: ImagerSaid): Kept {
   const beneath = instance === "" ? kept : undefined;
-  const warnings = others.map((name) => `${name} is not read: Imager writes it for images that are not in our list`);
   return {
     instance: instance || (kept?.instance ?? ""),
     wishes: { ...beneath?.wishes, ...said.wishes },
-    warnings: [...new Set([...(beneath?.warnings ?? []), ...said.warnings, ...warnings])],
+    warnings: [...new Set([...(beneath?.warnings ?? []), ...said.warnings])],
   };
 }
 
-const troubleOf = (warnings: string[]): { trouble?: HamletError } =>
-  warnings.length === 0
-    ? {}
-    : {
-        trouble: new HamletError("imager.refused", `set in Imager and not possible: ${warnings.join("; ")}`, {
-          hint: "write the card again without it, or use hamlet provision, which says it at once",
-        }),
-      };
+function troubleOf(warnings: string[], renameTo: string | undefined): HamletError | undefined {
+  if (warnings.length === 0) return undefined;
+  const hint =
+    renameTo && warnings.length === 1
+      ? `type on the device: hamlet rename ${renameTo}`
+      : "write the card again without it, or use hamlet provision, which says it at once";
+  return new HamletError("imager.refused", `set on the card and not possible: ${warnings.join("; ")}`, { hint });
+}
 
-async function readText(path: string): Promise<string> {
-  const file = await open(path, "r");
-  try {
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(maxBytes + 1), 0, maxBytes + 1, 0);
-    if (bytesRead > maxBytes) throw new HamletError("imager.invalid", `${path} is larger than ${maxBytes} bytes`);
-    const decoded = decodeText(buffer.subarray(0, bytesRead));
-    // A wipe that power cut off leaves zeros.
-    if ("text" in decoded) return decoded.text.replaceAll("\0", "");
-    if (buffer.subarray(0, bytesRead).every((byte) => byte === 0)) return "";
-    throw new HamletError("imager.invalid", `${basename(path)} on the card ${decoded.trouble}`, {
-      hint: `mend ${basename(path)} on the card's first partition, or write the card again`,
+async function readText(card: Folder, name: string): Promise<string> {
+  const bytes = await card.read(name, maxBytes).catch((cause: unknown) => {
+    throw new HamletError("imager.invalid", describeError(cause), {
+      hint: `mend or remove ${name} on the card`,
+      cause,
     });
-  } finally {
-    await file.close();
-  }
+  });
+  if (!bytes) return "";
+  const decoded = decodeText(bytes);
+  // A wipe that power cut off leaves zeros.
+  if ("text" in decoded) return decoded.text.replaceAll("\0", "");
+  if (bytes.every((byte) => byte === 0)) return "";
+  throw new HamletError("imager.invalid", `${name} on the card ${decoded.trouble}`, {
+    hint: `mend ${name} on the card's first partition, or write the card again`,
+  });
 }
 
 /** Imager's own `cmdline.txt`, for cloud-init. One that says anything else is somebody's. */
-async function removeCommandLine(path: string | undefined): Promise<void> {
-  if (path === undefined) return;
-  const words = (await readText(path)).trim().split(/\s+/);
-  if (words.every((word) => /^(ds=nocloud|cfg80211\.ieee80211_regdom=|systemd\.(run|unit))/.test(word))) await rm(path);
+async function removeCommandLine(card: Folder, name: string | undefined): Promise<void> {
+  if (name === undefined) return;
+  const words = (await readText(card, name)).trim().split(/\s+/);
+  if (words.every((word) => /^(ds=nocloud|cfg80211\.ieee80211_regdom=|systemd\.(run|unit))/.test(word)))
+    await card.remove(name);
 }

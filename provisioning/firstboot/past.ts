@@ -1,34 +1,73 @@
 // What this device has been until now, as far as a provision file is concerned: nobody, somebody whom no
-// member ever let in, or a member.
+// member ever let in, or a member. It is the agent's word; where it is damaged or missing, more is believed of it, never less: an
+// identity that is deleted does not come back.
 import { z } from "zod";
-import { HamletError } from "../../system/error.ts";
-import { readJson } from "../../system/files.ts";
-import { Id, Jws } from "../fields.ts";
+import { describeError, HamletError } from "../../system/error.ts";
+import { DeviceName, Id, Jws } from "../fields.ts";
+import { readJsonFrom, readTextFrom } from "../handover/files.ts";
 import type { ProvisionFile } from "../provision-file.ts";
 import type { Paths } from "./paths.ts";
+import { isThere } from "./wipe.ts";
 
-/** `token`: the one it came by. */
+/** What it was provisioned with; `token`: the one it came by; `name`: what it goes by now. */
+type Self = Pick<ProvisionFile, "token" | "seeds" | "config"> & { neighborhood: string; name?: string | undefined };
 export type Past =
   | { kind: "nobody" }
-  | { kind: "waiting"; token: string }
-  | { kind: "member"; token: string; neighborhood: string }
+  | ({ kind: "waiting" } & Self)
+  /** `isSure` unless that it was let in is only what can not be ruled out. */
+  | ({ kind: "member"; isSure: boolean } & Self)
   /** Unreadable is not absent: an identity is never given up by mistake. */
-  | { kind: "unreadable" };
+  | { kind: "unreadable"; because: HamletError };
 
 // As the agent writes them; the rest of these files is its own business.
-const IdentityFile = z.object({ provision: z.object({ token: Jws, neighborhood: z.object({ id: Id }) }) });
+const IdentityFile = z.object({
+  provision: z.object({
+    token: Jws,
+    neighborhood: z.object({ id: Id }),
+    name: z.string().optional(),
+    seeds: z.array(z.string()).optional(),
+    config: z.record(z.string(), z.unknown()).optional(),
+  }),
+});
 const StandingFile = z.object({ admissions: z.array(z.string()) });
 
 export async function readPast(paths: Paths): Promise<Past> {
-  const unreadable = () => "unreadable" as const;
-  const identity = await readJson(paths.identity, IdentityFile).catch(unreadable);
+  let identity: z.infer<typeof IdentityFile> | undefined;
+  try {
+    identity = await readJsonFrom(paths.identity, IdentityFile);
+  } catch (cause) {
+    return { kind: "unreadable", because: damagedIdentity(cause) };
+  }
   if (identity === undefined) return { kind: "nobody" };
-  if (identity === "unreadable") return { kind: "unreadable" };
-  const { token, neighborhood } = identity.provision;
-  const standing = await readJson(paths.standing, StandingFile).catch(unreadable);
-  const isLetIn = standing === "unreadable" || (standing?.admissions.length ?? 0) > 0;
-  return isLetIn ? { kind: "member", token, neighborhood: neighborhood.id } : { kind: "waiting", token };
+  const { neighborhood, name: first, ...provision } = identity.provision;
+  // Root's own file has what it was renamed to.
+  const name = DeviceName.safeParse((await readTextFrom(paths.hostname))?.trim()).data ?? first;
+  const self = { ...provision, neighborhood: neighborhood.id, name };
+  const isLetIn = await wasLetIn(paths);
+  return isLetIn === false ? { kind: "waiting", ...self } : { kind: "member", isSure: isLetIn === true, ...self };
 }
+
+async function wasLetIn({ standing, roster }: Paths): Promise<boolean | "unclear"> {
+  try {
+    const kept = await readJsonFrom(standing, StandingFile);
+    if (kept !== undefined && kept.admissions.length > 0) return true;
+    // The agent has put one aside that it could not read, or has lost it: what was in it nobody knows.
+    const isDoubtful = kept === undefined ? await isThere(roster) : await isThere(`${standing}.damaged`);
+    return isDoubtful ? "unclear" : false;
+  } catch {
+    return "unclear";
+  }
+}
+
+const damagedIdentity = (cause: unknown): HamletError =>
+  new HamletError(
+    "identity.invalid",
+    `who this device is can not be read, so its card is not: ${describeError(cause)}`,
+    {
+      hint: "to give that identity up, type on the device: hamlet reset; then it takes its card like a new one",
+      cause,
+    },
+  );
 
 /** Throws `provision.otherNeighborhood`. */
 export function requireNeighborhood({ neighborhood }: ProvisionFile, own: string): void {

@@ -1,8 +1,10 @@
 // Where root's one-shot finds and leaves things on a device. Tests hand it a folder of their own as `root`.
 import { dirname, join } from "node:path";
 
-/** In the agent's folder: its word, at its owner's, that this device is to move to the disk inside it. */
-export const installWishName = "install.json";
+/** Where root keeps what is its own, on a device. */
+export const rootFolder = "/var/lib/hamlet/root";
+/** Their owner's wishes: to move to the disk inside, to forget everything. Root alone can leave one there. */
+export const wishNames = { install: "install.json", reset: "reset.json" } as const;
 
 export type Paths = ReturnType<typeof pathsUnder>;
 
@@ -24,14 +26,13 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   boardFacts: join(root, "/var/lib/hamlet/agent/board.json"),
   standing: join(root, "/var/lib/hamlet/agent/standing.json"),
   roster: join(root, "/var/lib/hamlet/agent/roster.json"),
-  /** The agent's word, at its owner's, that this device is to forget everything. */
-  resetWish: join(root, "/var/lib/hamlet/agent/reset.json"),
-  installWish: join(root, "/var/lib/hamlet/agent", installWishName),
+  resetWish: join(root, rootFolder, wishNames.reset),
+  installWish: join(root, rootFolder, wishNames.install),
   /** systemd takes it at each boot by the link /etc/hostname. */
   hostname: join(root, "/var/lib/hamlet/system/hostname"),
   kernelHostname: join(root, "/proc/sys/kernel/hostname"),
   /** Root's alone. */
-  rootFolder: join(root, "/var/lib/hamlet/root"),
+  rootFolder: join(root, rootFolder),
   authorizedKeys: join(root, "/var/lib/hamlet/root/ssh/authorized_keys"),
   imager: join(root, "/var/lib/hamlet/root/imager.json"),
   networkFolder: join(root, "/var/lib/hamlet/root/network"),

@@ -7,6 +7,7 @@ import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import type { Status } from "../../agent/status.ts";
 import { labImage } from "../../cli/lab-start.ts";
+import { orderWithWish } from "../../cli/wish.ts";
 import { serveOpenPage } from "../../dashboard/open.ts";
 import { getFromAgent, postToAgent } from "../../image/lab/agent-socket.ts";
 import { labDevices } from "../../image/lab/devices.ts";
@@ -48,10 +49,19 @@ test("a device moves from its stick to its disk, asked for on its page", async (
     await eventually(async () => (await status()).self.name !== "", { within: 240_000, every: 1_000 });
     return {
       status,
-      async order(path: string, order: object) {
-        const { status: code, body } = await postToAgent(channel, path, order);
-        if (code !== 200) throw new Error(body);
-      },
+      order: orderWithWish(
+        async (path, order) => {
+          const { status: code, body } = await postToAgent(channel, path, order);
+          if (code !== 200) throw new Error(body);
+        },
+        async (argv) => {
+          const program = channel.exec({ argv });
+          program.stdin.end();
+          program.stdout.resume();
+          program.stderr.resume();
+          return await program.exit;
+        },
+      ),
       async on(...words: string[]) {
         const program = channel.exec({ argv: words as [string, ...string[]] });
         program.stdin.end();

@@ -2,11 +2,12 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { firstBoot } from "../../provisioning/firstboot/firstboot.ts";
 import { type Paths, pathsUnder } from "../../provisioning/firstboot/paths.ts";
 import { seedOf } from "../../provisioning/keys.ts";
 import { blankProvisionBlock, encodeProvisionFile, type ProvisionFile } from "../../provisioning/provision-file.ts";
+import { freshReport } from "../../provisioning/report.ts";
 import { silentLog } from "../../system/log.ts";
 import { makeStreet, makeToken, monday } from "../street.ts";
 import { imagerFiles, pskOf, type Settings } from "./imager-card.ts";
@@ -185,13 +186,104 @@ test("a card written by Imager for another format says so, and loses the passwor
   expect(await readdir(paths.bootFolder)).toEqual(["hamlet"]);
 });
 
-test("a device that has its identity wipes what Imager wrote and stays who it is", async () => {
-  await writeCard(full);
-  const identity = { provision: { token: bare.token, neighborhood: { id: elm.keys.id } } };
-  await put(paths.identity, JSON.stringify(identity));
-  await boot();
-  expect(await text(paths.hostname)).toBeUndefined();
-  expect(await readdir(paths.bootFolder)).toEqual(["hamlet"]);
+describe("card-after-first-boot: the card of a device that has its identity", () => {
+  const become = async (admissions: string[]) => {
+    const identity = { provision: { token: bare.token, neighborhood: { id: elm.keys.id }, name: "cellar" } };
+    await put(paths.identity, JSON.stringify(identity));
+    await put(paths.standing, JSON.stringify({ admissions }));
+    await put(paths.hostname, "cellar\n");
+    await put(paths.activeConsoles, "tty0\n");
+    await put(join(paths.dev, "tty1"), "");
+    await put(paths.cardReport, freshReport());
+  };
+  const told = async () => (await text(join(paths.dev, "tty1")))! + (await text(paths.cardReport))!;
+
+  test.each([[[]], [["a.b.c"]]])(
+    "let in by %j: SSH key and Wi-Fi are taken and said, the hostname is named with what gives it",
+    async (admissions) => {
+      await become(admissions);
+      const before = await text(paths.identity);
+      await writeCard(full);
+      await boot();
+      expect(await text(paths.authorizedKeys)).toBe(`${key}\n`);
+      expect(await text(paths.wpaSupplicant)).toContain(pskOf(password, ssid));
+      expect([await text(paths.hostname), await text(paths.kernelHostname), await text(paths.identity)]).toEqual([
+        "cellar\n",
+        "hamlet",
+        before,
+      ]);
+      expect(await told()).toContain("taken from the card: SSH keys, Wi-Fi");
+      const hint = "type on the device: hamlet rename attic";
+      expect(await json(paths.report)).toMatchObject({
+        code: "imager.refused",
+        message: expect.stringContaining("attic"),
+        hint,
+      });
+      expect(await told()).toContain(hint);
+      expect((await readdir(paths.bootFolder)).sort()).toEqual(["hamlet"]);
+      // It was news once.
+      await boot();
+      expect(await text(paths.report)).toBeUndefined();
+    },
+  );
+
+  test("a key added by hand to user-data alone is taken; what is not named stays", async () => {
+    await become(["a.b.c"]);
+    await writeCard(full);
+    await boot();
+    const added = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 new@laptop";
+    await put(join(paths.bootFolder, "user-data"), `#cloud-config\nssh_authorized_keys:\n- ${added}\n`);
+    await boot();
+    expect(await text(paths.authorizedKeys)).toBe(`${added}\n`);
+    expect(await text(paths.wpaSupplicant)).toContain(pskOf(password, ssid));
+    expect(await text(paths.report)).toBeUndefined();
+  });
+
+  const unusable: [what: string, files: Record<string, string>, said: RegExp][] = [
+    ["a password", { "user-data": "users:\n- name: ada\n  passwd: $y$x\n" }, /passwords are not used/],
+    ["a broken key", { "user-data": "ssh_authorized_keys:\n- ssh-ed25519\n" }, /SSH key/],
+    ["a bad hostname", { "user-data": "hostname: 'My Attic'\n" }, /hostname/],
+    [
+      "a static address",
+      { "network-config": "ethernets:\n  eth0:\n    addresses: [10.0.0.2/24]\n" },
+      /static addresses/,
+    ],
+    [
+      "a Wi-Fi with a short password",
+      { "network-config": "wifis:\n  w:\n    access-points:\n      a:\n        password: x\n" },
+      /Wi-Fi/,
+    ],
+    ["no YAML", { "user-data": "users: [" }, /user-data/],
+    ["another format", { "custom.toml": "[x]" }, /custom\.toml/],
+    ["another system's Wi-Fi", { "wpa_supplicant.conf": "network={}" }, /wpa_supplicant\.conf/],
+    ["another system's SSH", { ssh: "" }, /ssh is not read/],
+  ];
+  test.each(unusable)(
+    "%s is said on page, console and card before it is wiped, and changes nothing",
+    async (_, files, said) => {
+      await become(["a.b.c"]);
+      await put(paths.authorizedKeys, "old\n");
+      for (const [name, content] of Object.entries(files)) await put(join(paths.bootFolder, name), content);
+      await boot();
+      expect((await json(paths.report)).message).toMatch(said);
+      expect(await text(join(paths.dev, "tty1"))).toMatch(said);
+      expect(await text(paths.cardReport)).toMatch(said);
+      expect([await text(paths.authorizedKeys), await text(paths.wpaSupplicant)]).toEqual(["old\n", undefined]);
+    },
+  );
+
+  test("with an identity that can not be read nothing on the card is taken or wiped, and that is said", async () => {
+    await become([]);
+    await put(paths.identity, "{");
+    await writeCard(full);
+    await boot();
+    expect(await json(paths.report)).toMatchObject({
+      code: "identity.invalid",
+      hint: expect.stringContaining("hamlet reset"),
+    });
+    expect(await text(join(paths.bootFolder, "user-data"))).toContain("attic");
+    expect(await text(paths.authorizedKeys)).toBeUndefined();
+  });
 });
 
 test("a command line that somebody wrote stays", async () => {

@@ -119,19 +119,27 @@ const other = await makeToken(elm);
 const again: ProvisionFile = { ...file, token: other.jws, tokenKey: seedOf(other.key) };
 /** An identity as the agent makes it from `file`, and who let it in. */
 const become = async (admissions: string[], neighborhood = elm.keys.id) => {
-  await put(paths.identity, JSON.stringify({ provision: { token: token.jws, neighborhood: { id: neighborhood } } }));
+  const { seeds, name } = file;
+  const provision = { token: token.jws, neighborhood: { id: neighborhood }, seeds, name };
+  await put(paths.identity, JSON.stringify({ provision }));
   await put(paths.standing, JSON.stringify({ admissions }));
   await put(paths.roster, "{}");
 };
 
-test("an identity that can not be read is not given up: the provision file stays where it is, unread", async () => {
+test("an identity that can not be read is not given up: the provision file stays where it is, unread, and the report says so", async () => {
   await put(paths.identity, "{}");
   await boot();
   expect((await readFile(paths.provisionFile)).equals(block)).toBe(true);
-  expect([await text(paths.provision), await text(paths.authorizedKeys), await text(paths.report)]).toEqual([
+  expect([await text(paths.provision), await text(paths.authorizedKeys)]).toEqual([undefined, undefined]);
+  const hint = expect.stringContaining("hamlet reset");
+  expect(await json(paths.report)).toMatchObject({ code: "identity.invalid", hint });
+  // What it names mends it.
+  await put(paths.resetWish, "{}");
+  await boot();
+  expect([(await json(paths.provision)).name, await text(paths.report), await isBlank()]).toEqual([
+    "attic",
     undefined,
-    undefined,
-    undefined,
+    true,
   ]);
 });
 
@@ -173,6 +181,55 @@ test("a member takes new Wi-Fi and SSH keys from its card, what is not named sta
   expect(await text(join(paths.networkFolder, "70-hamlet-static.network"))).toContain("192.168.1.5");
   expect([await text(paths.identity), await text(paths.provision), await isBlank()]).toEqual([before, undefined, true]);
 });
+
+test("card-after-first-boot: keys and settings beside the token that made the identity are taken too", async () => {
+  const sshKeys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 new@laptop"];
+  for (const admissions of [[], ["a.b.c"]]) {
+    await put(paths.provisionFile, block);
+    await boot();
+    await become(admissions);
+    await rm(paths.provision);
+    const network = { staticAddress: { interface: "e*", address: "192.168.1.9/24" } };
+    await put(paths.provisionFile, encodeProvisionFile({ ...file, sshKeys, network }));
+    await boot();
+    expect(await text(paths.authorizedKeys)).toBe(`${sshKeys[0]}\n`);
+    expect(await text(join(paths.runtimeNetwork, "70-hamlet-static.network"))).toContain("192.168.1.9");
+    expect([await text(paths.provision), await isBlank(), (await text(paths.identity)) !== undefined]).toEqual([
+      undefined,
+      true,
+      true,
+    ]);
+    await rm(dirname(paths.identity), { recursive: true });
+  }
+});
+
+test.each<[string, Partial<ProvisionFile>, RegExp, string]>([
+  ["another name", { name: "cellar" }, /the name cellar/, "hamlet rename cellar"],
+  ["other seeds", { seeds: ["10.0.0.1:7780"] }, /the seeds/, "hamlet reset"],
+  ["other settings", { config: { tuning: { profile: "off" } } }, /the agent's settings/, "hamlet reset"],
+])(
+  "card-after-first-boot: %s for a member is said to be left, and what it names mends it",
+  async (_, change, said, command) => {
+    await boot();
+    await become(["a.b.c"]);
+    await rm(paths.provision);
+    await put(paths.provisionFile, encodeProvisionFile({ ...again, ...change }));
+    await boot();
+    const hint = expect.stringContaining(command);
+    expect(await json(paths.report)).toMatchObject({
+      code: "provision.partly",
+      message: expect.stringMatching(said),
+      hint,
+    });
+    expect(await text(paths.provision)).toBeUndefined();
+    if (command !== "hamlet reset") return;
+    await put(paths.resetWish, "{}");
+    await put(paths.provisionFile, encodeProvisionFile({ ...again, ...change }));
+    await boot();
+    expect(await json(paths.provision)).toMatchObject(change);
+    expect(await text(paths.report)).toBeUndefined();
+  },
+);
 
 test("a provision file of another neighborhood moves no member, and the report says what would", async () => {
   await become(["a.b.c"], makeStreet().keys.id);
@@ -240,7 +297,7 @@ test("power that goes during a reset: whatever is gone already, the next boot en
   };
   for (const gone of [
     [paths.identity],
-    [paths.identity, paths.rootFolder],
+    [paths.identity, paths.wpaSupplicant, dirname(paths.authorizedKeys), paths.networkFolder],
     [paths.identity, paths.hostname, paths.roster],
   ]) {
     await put(paths.provisionFile, block);
@@ -267,7 +324,7 @@ test("what can not be kept is not wiped", async () => {
   await boot();
   expect((await readFile(paths.provisionFile)).equals(block)).toBe(true);
   expect(await text(paths.provision)).toBeUndefined();
-  expect(await json(paths.report)).toMatchObject({ code: "provision.invalid" });
+  expect(await json(paths.report)).toMatchObject({ code: "handover.refused" });
   await rm(dirname(paths.authorizedKeys));
   await boot();
   expect([await isBlank(), await text(paths.report)]).toEqual([true, undefined]);

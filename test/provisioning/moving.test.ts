@@ -3,9 +3,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { guidOf, writeGpt } from "../../image/gpt.ts";
-import { beginMove, hideIdentity, readDisks, settleMove } from "../../provisioning/firstboot/moving.ts";
+import { readDisks } from "../../provisioning/firstboot/disks.ts";
+import { beginMove, hideIdentity, settleMove } from "../../provisioning/firstboot/moving.ts";
 import { type Paths, pathsUnder } from "../../provisioning/firstboot/paths.ts";
 
+const id = "a".repeat(26);
+const identityOf = (name: string) => JSON.stringify({ provision: { token: "a.b.c", neighborhood: { id }, name } });
 const agent = { uid: process.getuid?.() || 990, gid: process.getgid?.() || 990 };
 const guid = guidOf("the new disk");
 let root = "";
@@ -93,10 +96,18 @@ test("hidden, and the disk is not there: nobody has it until it is", async () =>
 test("a stick that was provisioned anew meanwhile is the new device, and forgets the old", async () => {
   await begin();
   await hideIdentity(paths);
-  await put(paths.identity, '{"secret":"cellar"}');
+  await put(paths.identity, identityOf("cellar"));
   expect(await settleMove(paths, agent)).toBe("none");
   expect(await identity()).toContain("cellar");
   expect(await readdir(paths.rootFolder)).toEqual(["ssh"]);
+});
+
+test("what nobody can read is no new identity: the old one is not given up for it", async () => {
+  await begin();
+  await hideIdentity(paths);
+  await put(paths.identity, '{"provision":');
+  await expect(settleMove(paths, agent)).rejects.toMatchObject({ code: "identity.invalid" });
+  expect(await readdir(paths.hiddenAgent)).toEqual(["identity.json"]);
 });
 
 test("a wipe that a power cut ended is done again", async () => {

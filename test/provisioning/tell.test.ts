@@ -1,10 +1,12 @@
 // Root's script that makes known what the agent leaves: run as it is, on a folder that stands for the device.
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { reportBlock } from "../../provisioning/report.ts";
+import { lacks } from "../lacks.ts";
+import { agentUser, asAgent } from "./handover/attacker.ts";
 
 const script = join(import.meta.dirname, "../../provisioning/firstboot/tell");
 const report = reportBlock({ name: "attic", board: "nuc", release: "0.1.0", troubles: [] });
@@ -86,6 +88,26 @@ test("a link in the agent's folder leads nowhere: what only root may read is tol
   }
   tell();
   expect([await text("dev/ttyS0"), await text("efi/hamlet/report.txt")]).toEqual(["", "\n".repeat(4096)]);
+});
+
+test.skipIf(lacks("root", "perl")).each([
+  ["a pipe", "POSIX::mkfifo($ARGV[0], 0600) or die $!"],
+  ["a link to /dev/zero", 'symlink "/dev/zero", $ARGV[0] or die $!'],
+  ["a folder", "mkdir $ARGV[0] or die $!"],
+  ["a terabyte of holes", 'open(my $f, ">", $ARGV[0]) or die $!; truncate($f, 1 << 40) or die $!'],
+  ["root's file by another name", "link $ARGV[1], $ARGV[0]; exit 0"],
+])("p2: %s in the agent's folder keeps nobody waiting and tells nothing", async (_, script) => {
+  await chmod(root, 0o755);
+  await chown(at("run/hamlet"), agentUser.uid, agentUser.gid);
+  await put("secret", report.toString().replace("attic", "canary"));
+  await chmod(at("secret"), 0o600);
+  for (const file of ["console.txt", "report.txt", "name"]) {
+    await rm(at(join("run/hamlet", file)));
+    asAgent(at("run/hamlet"), script, file, at("secret"));
+  }
+  tell();
+  expect([await text("dev/ttyS0"), await text("efi/hamlet/report.txt")]).toEqual(["", "\n".repeat(4096)]);
+  expect(await text("var/lib/hamlet/system/hostname")).toBe("hamlet\n");
 });
 
 test("without a boot partition, without consoles, without anything to tell nothing fails", async () => {

@@ -114,7 +114,8 @@ test("an identity that has moved is overwritten where it was", async () => {
   await beginMove(paths, { v: 1, disk: "disk 1", guid: "00000000-0000-0000-0000-000000000001" });
   await hideIdentity(paths);
   // Provisioned anew: the old one does not come back.
-  await writeFile(await folderOf(paths.identity), "{}");
+  const identity = { provision: { token: "a.b.c", neighborhood: { id: "a".repeat(26) } } };
+  await writeFile(await folderOf(paths.identity), JSON.stringify(identity));
   await settleMove(paths, { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 });
   expect([await read(), await psk()]).toEqual([zeros(6), "canary"]);
 });

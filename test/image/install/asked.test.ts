@@ -12,13 +12,13 @@ let paths: Paths;
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "hamlet-asked-"));
   paths = pathsUnder(root);
-  await mkdir(paths.agentFolder, { recursive: true });
+  await mkdir(paths.rootFolder, { recursive: true });
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
 const wish = (content: string) => writeFile(paths.installWish, content);
 const take = (disk: typeof inner | undefined = inner) => takeWish(paths, async () => disk);
-const isLeft = async () => (await readdir(paths.agentFolder)).length > 0;
+const isLeft = async () => (await readdir(paths.rootFolder)).length > 0;
 
 test("the disk that was asked for is the one inside; it is asked for once", async () => {
   await wish('{"v":1,"disk":"/dev/nvme0n1"}');

@@ -1,0 +1,79 @@
+// What root reads and writes by path, on `data` and on the boot partition: all of it through the guarded folder, so that nobody has
+// to know which of these folders is another's. What passes to the agent is made in root's own folder and moved over when it is whole.
+import { basename, dirname, join } from "node:path";
+import type { z } from "zod";
+import { HamletError } from "../../system/error.ts";
+import { explainIssues, parseJson } from "../../system/files.ts";
+import { Folder, type NewFile, type Owner, refused } from "./folder.ts";
+
+/** Identity, standing, wishes, reports: each is a few kilobytes. */
+const maxJsonBytes = 1 << 20;
+
+/** Undefined if there is none. Throws `handover.refused` for all but a regular file of `maxBytes` at most. */
+export async function readFrom(path: string, maxBytes: number): Promise<Buffer | undefined> {
+  await using folder = await Folder.open(dirname(path));
+  return await folder?.read(basename(path), maxBytes);
+}
+
+/** The same as text; undefined too if it can not be read, whyever. */
+export const readTextFrom = (path: string, maxBytes = maxJsonBytes): Promise<string | undefined> =>
+  readFrom(path, maxBytes).then(
+    (bytes) => bytes?.toString("utf8"),
+    () => undefined,
+  );
+
+/** Throws `handover.refused`, and `file.invalid` for what `schema` refuses. */
+export async function readJsonFrom<T extends z.ZodType>(path: string, schema: T): Promise<z.infer<T> | undefined> {
+  return parsed(path, await readFrom(path, maxJsonBytes), schema);
+}
+
+function parsed<T extends z.ZodType>(path: string, bytes: Buffer | undefined, schema: T): z.infer<T> | undefined {
+  if (!bytes) return undefined;
+  const result = schema.safeParse(parseJson(bytes.toString("utf8")));
+  if (result.success) return result.data;
+  throw new HamletError("file.invalid", `${path} is not valid: ${explainIssues(result.error)}`);
+}
+
+/**
+ * What somebody asks root for. Only root itself may ask: a wish lies in a folder that is root's alone, and is root's own file.
+ * Throws `handover.refused` for another's.
+ */
+export async function readWish<T extends z.ZodType>(path: string, schema: T): Promise<z.infer<T> | undefined> {
+  await using folder = await Folder.open(dirname(path));
+  if (!folder) return undefined;
+  const own = process.getuid?.();
+  const { uid, mode } = await folder.facts();
+  if (uid !== own || (mode & 0o022) !== 0) throw refused(folder.path, "is open to others");
+  const file = await folder.readWhole(basename(path), maxJsonBytes);
+  if (file && file.facts.uid !== own) throw refused(path, "is another's");
+  return parsed(path, file?.content, schema);
+}
+
+/** In a folder of root's own, which is made if need be. */
+export async function putFile(path: string, content: string | Uint8Array, how: NewFile = {}): Promise<void> {
+  await using folder = await Folder.make(dirname(path), { mode: 0o700 });
+  await folder.put(basename(path), content, how);
+}
+
+export const putJson = (path: string, value: unknown): Promise<void> => putFile(path, textOf(value));
+
+/** Into the agent's folder, which is made if need be: JSON that only the agent's user may read. */
+export async function giveJson(path: string, value: unknown, owner: Owner): Promise<void> {
+  await using folder = await Folder.make(dirname(path), { mode: 0o700, owner });
+  await using workshop = await Folder.make(join(dirname(path), "../root"), { mode: 0o700 });
+  await folder.put(basename(path), textOf(value), { owner, workshop });
+}
+
+export async function overwriteFile(path: string, content: Uint8Array): Promise<void> {
+  await using folder = await Folder.open(dirname(path));
+  if (!folder) throw refused(path, "has gone");
+  await folder.overwrite(basename(path), content);
+}
+
+/** Whatever it is; a folder with all that is in it. A link goes, what it leads to stays. */
+export async function removeFile(path: string): Promise<void> {
+  await using folder = await Folder.open(dirname(path));
+  await folder?.remove(basename(path));
+}
+
+const textOf = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;

@@ -1,0 +1,222 @@
+// What a compromised agent may try on root, tried as the agent's user: links, pipes, folders and floods in the place of what root reads
+// and writes, and swaps between one look and the next. Root's real programs run against it.
+import { chmod, chown, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { takeWish, tellFailure } from "../../../image/install/asked.ts";
+import { firstBoot } from "../../../provisioning/firstboot/firstboot.ts";
+import { readPast } from "../../../provisioning/firstboot/past.ts";
+import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
+import { wipeInside } from "../../../provisioning/firstboot/wipe.ts";
+import { copyFolder } from "../../../provisioning/handover/copy.ts";
+import { readFrom } from "../../../provisioning/handover/files.ts";
+import { Folder } from "../../../provisioning/handover/folder.ts";
+import { silentLog } from "../../../system/log.ts";
+import { lacks } from "../../lacks.ts";
+import { monday } from "../../street.ts";
+import { agentUser, asAgent, attackOn } from "./attacker.ts";
+
+const skips = lacks("root", "perl");
+let root: string;
+let paths: Paths;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "hamlet-attack-"));
+  await chmod(root, 0o755);
+  paths = pathsUnder(root);
+  await put(paths.passwd, `hamlet:x:${agentUser.uid}:${agentUser.gid}::/:/bin/false\n`);
+  await put(paths.kernelHostname, "hamlet");
+  await put(join(paths.networkFolder, "70-hamlet-static.network"), "[Match]\nName=e*\n");
+  await put(join(paths.rootFolder, "secret"), "canary");
+  await put(join(paths.systemFolder, "shared"), "canary");
+  await chmod(paths.rootFolder, 0o700);
+  await mkdir(paths.agentFolder, { recursive: true });
+  if (skips) return;
+  await chown(paths.agentFolder, agentUser.uid, agentUser.gid);
+  await chmod(paths.agentFolder, 0o700);
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+async function put(path: string, content: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, content);
+}
+const boot = () => firstBoot(paths, { log: silentLog, now: monday, run: async () => "" });
+const refuse = () =>
+  takeWish(paths, async () => undefined).catch((error) => tellFailure(paths, error, async () => "", 1));
+/** Root's own is as it was: content, owner and who may enter. */
+async function isUntouched(): Promise<void> {
+  for (const path of [paths.rootFolder, paths.systemFolder, paths.passwd, join(paths.rootFolder, "secret")]) {
+    expect((await stat(path)).uid, path).toBe(0);
+  }
+  expect((await stat(paths.rootFolder)).mode & 0o777).toBe(0o700);
+  for (const path of [join(paths.rootFolder, "secret"), join(paths.systemFolder, "shared")])
+    expect(await readFile(path, "utf8")).toBe("canary");
+}
+
+const swapTemporaries = `opendir(my $d, ".") or next;
+  for my $name (readdir $d) { if ($name =~ /\\.tmp$/) { unlink $name; symlink $ARGV[0], $name; } }`;
+
+describe.skipIf(skips)("p1 p1-root p1-agent: a report that root writes while the agent swaps files", () => {
+  test("makes nothing of root's the agent's", async () => {
+    for (const target of [paths.rootFolder, paths.passwd]) {
+      await using _ = await attackOn(paths.agentFolder, swapTemporaries, target);
+      for (let tries = 0; tries < 50; tries++) await refuse();
+      await isUntouched();
+    }
+  });
+
+  test("and this attack takes what is written in the agent's folder and given away by its path", async () => {
+    const target = join(paths.systemFolder, "shared");
+    await using _ = await attackOn(paths.agentFolder, swapTemporaries, target);
+    while ((await stat(target)).uid === 0) {
+      const temporary = `${paths.report}.1234.tmp`;
+      const file = await open(temporary, "wx").catch(() => undefined);
+      await file?.writeFile("{}");
+      await file?.sync();
+      await file?.close();
+      await rename(temporary, paths.report).catch(() => {});
+      await chown(paths.report, agentUser.uid, agentUser.gid).catch(() => {});
+    }
+  });
+
+  test("neither does a link, a folder or a pipe that it puts where the report goes", async () => {
+    const again = `for my $make (sub { symlink $ARGV[0], "firstboot.json" }, sub { mkdir "firstboot.json" },
+      sub { POSIX::mkfifo("firstboot.json", 0600) }) { unlink "firstboot.json"; rmdir "firstboot.json"; $make->(); }`;
+    await using _ = await attackOn(paths.agentFolder, again, join(paths.rootFolder, "secret"));
+    for (let tries = 0; tries < 50; tries++) await refuse().catch(() => {});
+    await isUntouched();
+  });
+});
+
+const junk: Record<string, string> = {
+  "a pipe": "POSIX::mkfifo($ARGV[0], 0600) or die $!",
+  "a link to /dev/zero": 'symlink "/dev/zero", $ARGV[0] or die $!',
+  "a link to root's own": "symlink $ARGV[1], $ARGV[0] or die $!",
+  "a link to nothing": 'symlink "nowhere", $ARGV[0] or die $!',
+  "a folder": "mkdir $ARGV[0] or die $!",
+  "folders in folders":
+    'my $at = $ARGV[0]; for (1 .. 60) { mkdir $at or die $!; chdir $at; symlink $ARGV[1], "up"; $at = "in"; }',
+  "a socket": "use Socket; socket(my $s, AF_UNIX, SOCK_STREAM, 0); bind($s, pack_sockaddr_un($ARGV[0])) or die $!",
+  "a terabyte of holes": 'open(my $f, ">", $ARGV[0]) or die $!; truncate($f, 1 << 40) or die $!',
+  "a file with two names": 'open(my $f, ">", "other") or die $!; print $f "{}"; link "other", $ARGV[0] or die $!',
+};
+const files = ["identity.json", "standing.json", "roster.json", "firstboot.json", "board.json", "provision.json"];
+const wishes = ["install.json", "reset.json"];
+
+describe.skipIf(skips)("p2 p2-firstboot: what the agent leaves stops no first boot", () => {
+  const secret = () => join(paths.rootFolder, "secret");
+  test.each(Object.entries(junk))("%s in the place of any file", async (_, script) => {
+    for (const name of [...files, ...wishes]) {
+      await rm(join(paths.agentFolder, name), { force: true });
+      asAgent(paths.agentFolder, script, name, secret());
+      await boot();
+      expect(await readdir(paths.runtimeNetwork), name).toEqual(["70-hamlet-static.network"]);
+      await isUntouched();
+      await rm(paths.runtimeNetwork, { recursive: true });
+      await rm(join(paths.agentFolder, name), { recursive: true, force: true });
+      await rm(join(paths.agentFolder, "other"), { force: true });
+    }
+  });
+
+  test.each(Object.entries(junk))(
+    "%s does not keep the owner from a reset, and root's part of it is root's",
+    async (_, script) => {
+      for (const name of files) asAgent(paths.agentFolder, script, name, join(paths.systemFolder, "shared"));
+      await put(paths.resetWish, "{}");
+      await boot();
+      expect(await readdir(paths.agentFolder)).toEqual(["board.json"]);
+      expect(await readdir(paths.rootFolder)).toEqual([]);
+      expect(await readFile(join(paths.systemFolder, "shared"), "utf8")).toBe("canary");
+    },
+  );
+
+  test("a file that is swapped for a link or a pipe between one look and the next is read whole or refused", async () => {
+    const again = `open(my $f, ">", "new"); print $f "{}"; close $f; rename "new", "identity.json";
+      symlink "/dev/zero", "new"; rename "new", "identity.json"; POSIX::mkfifo("new", 0600); rename "new", "identity.json";`;
+    await using _ = await attackOn(paths.agentFolder, again);
+    for (let tries = 0; tries < 300; tries++) expect(["nobody", "unreadable"]).toContain((await readPast(paths)).kind);
+  });
+
+  test("a file that grows while it is read is refused or read as it was", async () => {
+    asAgent(paths.agentFolder, 'open(my $f, ">", "standing.json"); print $f "x"');
+    const again = 'open(my $f, ">>", "standing.json"); print $f "x" x 9999; truncate($f, 1) if -s $f > 1 << 19;';
+    await using _ = await attackOn(paths.agentFolder, again);
+    for (let tries = 0; tries < 300; tries++) {
+      const bytes = await readFrom(paths.standing, 1 << 20).catch((error) => {
+        expect(error).toMatchObject({ code: "handover.refused", hint: expect.stringContaining("rm -r") });
+      });
+      expect(bytes?.length ?? 0).toBeLessThanOrEqual(1 << 20);
+    }
+  });
+
+  test("folders that it swaps for links while root removes them lead root nowhere", async () => {
+    const again =
+      'mkdir "d"; mkdir "d/e"; open(my $f, ">", "d/e/f"); rename "d/e", "x"; symlink $ARGV[0], "d/e"; rename "d", "y"; symlink $ARGV[0], "d";';
+    await using _ = await attackOn(paths.agentFolder, again, paths.systemFolder);
+    for (let tries = 0; tries < 200; tries++) await wipeInside(paths.agentFolder).catch(() => {});
+    await isUntouched();
+  });
+
+  test("a copy of its folder has its files, and none that it only points to", async () => {
+    for (const [index, script] of Object.values(junk).entries()) {
+      if (!script.includes("truncate")) asAgent(paths.agentFolder, script, `junk-${index}`, secret());
+    }
+    asAgent(paths.agentFolder, 'mkdir "kept"; open(my $f, ">", "kept/file"); print $f "own"');
+    await using from = (await Folder.open(paths.agentFolder))!;
+    await using to = await Folder.make(join(root, "copy"));
+    const limits = { entries: 4096, bytes: 1 << 20, depth: 400 };
+    await copyFolder(from, to, limits);
+    expect(await readFile(join(root, "copy/kept/file"), "utf8")).toBe("own");
+    expect((await stat(join(root, "copy/kept/file"))).uid).toBe(agentUser.uid);
+    const all = await readdir(join(root, "copy"), { recursive: true, withFileTypes: true });
+    expect(all.filter((entry) => !entry.isDirectory()).map(({ name }) => name)).toEqual(["file"]);
+  });
+
+  test.each([
+    ["a terabyte of holes", "a terabyte of holes"],
+    ["folders in folders", "folders in folders"],
+  ])("%s is too much to be copied, by its code", async (_, kind) => {
+    asAgent(paths.agentFolder, junk[kind]!, "junk", secret());
+    await using from = (await Folder.open(paths.agentFolder))!;
+    await using to = await Folder.make(join(root, "copy"));
+    await expect(copyFolder(from, to, { entries: 4096, bytes: 1 << 20, depth: 8 })).rejects.toMatchObject({
+      code: "install.tooMuchState",
+    });
+  });
+});
+
+describe.skipIf(skips)("p4-wish: what the agent alone asks for", () => {
+  const inner = { path: "/dev/nvme0n1", sizeBytes: 1, model: "", partitions: 3 };
+  const write = 'open(my $f, ">", $ARGV[0]) or die $!; print $f $ARGV[1]';
+
+  test("moves this device nowhere, and resets it not: its folder is none where root looks for a wish", async () => {
+    asAgent(paths.agentFolder, write, "install.json", '{"v":1,"disk":"/dev/nvme0n1"}');
+    asAgent(paths.agentFolder, write, "reset.json", '{"v":1}');
+    await expect(takeWish(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
+    await boot();
+    await isUntouched();
+  });
+
+  test("is not done where it lies in root's own folder, if it is the agent's file or a link to one", async () => {
+    asAgent(paths.agentFolder, write, "install.json", '{"v":1,"disk":"/dev/nvme0n1"}');
+    await rename(join(paths.agentFolder, "install.json"), paths.installWish);
+    await expect(takeWish(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
+    await put(paths.resetWish, "{}");
+    await chown(paths.resetWish, agentUser.uid, agentUser.gid);
+    await boot();
+    await isUntouched();
+    expect(JSON.parse(await readFile(paths.report, "utf8"))).toMatchObject({ code: "handover.refused" });
+  });
+
+  test("nor while the folder is open to others", async () => {
+    await put(paths.installWish, '{"v":1,"disk":"/dev/nvme0n1"}');
+    await chmod(paths.rootFolder, 0o777);
+    await expect(takeWish(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
+  });
+
+  test("what root itself leaves is done", async () => {
+    await put(paths.installWish, '{"v":1,"disk":"/dev/nvme0n1"}');
+    expect(await takeWish(paths, async () => inner)).toBe("/dev/nvme0n1");
+  });
+});

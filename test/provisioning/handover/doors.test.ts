@@ -1,0 +1,56 @@
+// Root's programs have one door to what the agent's user can change. This looks at their sources, scripts and units for another.
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+
+const project = join(import.meta.dirname, "../../..");
+const read = (path: string) => readFileSync(join(project, path), "utf8");
+const under = (folder: string) => readdirSync(join(project, folder)).map((name) => `${folder}/${name}`);
+
+/** Where root's programs are. */
+const rooms = ["provisioning/firstboot", "provisioning/handover", "image/install"];
+/** What opens something without the guarded folder, and what that is: never a folder of the agent's. */
+const otherDoors: Record<string, string> = {
+  "provisioning/handover/folder.ts": "the guarded folder itself",
+  "provisioning/firstboot/board-facts.ts": "/sys and the device tree",
+  "provisioning/firstboot/disks.ts": "/sys and the disks",
+  "provisioning/firstboot/machine.ts": "the image's own files and /proc",
+  "provisioning/firstboot/voice.ts": "consoles, and the report on the boot partition",
+  "image/install/available.ts": "/sys and the initrd's links",
+  "image/install/copy.ts": "the copy that root made itself",
+  "image/install/install.ts": "a new folder for that copy",
+  "image/install/own-disk.ts": "the disk",
+};
+const opens = /from "node:fs(\/promises)?"|\b(readJson|writeJson|writeFileAtomic|replaceFile)\b/;
+
+test("p1 p1-root: root's programs open nothing but by the guarded folder, or what is no agent's", () => {
+  const sources = rooms.flatMap(under).filter((path) => path.endsWith(".ts"));
+  expect(sources.length).toBeGreaterThan(15);
+  const found = sources.filter((path) => opens.test(read(path)));
+  expect(found.sort()).toEqual(Object.keys(otherDoors).sort());
+  // None of these knows the agent's folder, by whatever name.
+  const agents =
+    /agentFolder|hiddenAgent|\b(identity|standing|roster|provision|report|boardFacts)\b\)|hamlet\/agent|run\/hamlet\b(?!-)/;
+  const wrong = found.filter((path) => !path.endsWith("handover/folder.ts") && agents.test(read(path)));
+  // install.ts names them only to hand them to the door.
+  expect(wrong).toEqual(["image/install/install.ts"]);
+  expect(read("image/install/install.ts")).toMatch(/^import \{ mkdtemp, rm \} from "node:fs\/promises";$/m);
+});
+
+test("no unit of root's waits for or writes to what the agent's user can change, but for the notices that it watches", () => {
+  const units = [...rooms, "agent/units", "image/bundle/root/usr/lib/systemd/system"].flatMap(under);
+  const agents = /\/var\/lib\/hamlet\/agent|\/run\/hamlet\b(?!-)/;
+  const wrong = units
+    .filter((path) => /\.(service|path|mount)$/.test(path) && !/^User=hamlet$/m.test(read(path)))
+    .filter((path) => agents.test(read(path)));
+  expect(wrong).toEqual(["provisioning/firstboot/hamlet-tell.path"]);
+});
+
+test("the one script that reads the agent's notices opens them without following, without waiting and no further than it says", () => {
+  const lines = read("provisioning/firstboot/tell").split("\n");
+  const readers = lines.filter((line) => line.includes("$from"));
+  expect(readers.length).toBe(1);
+  expect(readers[0]).toMatch(/dd if="\$from\/\$1" .*bs="\$2" count=1 iflag=nofollow,nonblock,fullblock/);
+  for (const script of ["provisioning/firstboot/wifi", "image/bundle/root/usr/lib/hamlet/grow-data"])
+    expect(read(script)).not.toMatch(/hamlet\/agent|run\/hamlet\b(?!-)/);
+});
