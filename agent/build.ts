@@ -1,5 +1,6 @@
 // Bundles a program and all it imports into one file for a Node runtime without node_modules.
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { builtinModules } from "node:module";
 import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
@@ -7,9 +8,11 @@ import { HamletError } from "../system/error.ts";
 
 export type Program = { name: string; entry: string };
 
-/** What ships: on a device all four, elsewhere the last. */
+/** What ships: on a device all five, elsewhere the last. */
 export const programs: Program[] = [
   { name: "agent.mjs", entry: "agent/main.ts" },
+  // The agent starts it, once a day: a third of the agent's size would be for that.
+  { name: "inventory.mjs", entry: "agent/telemetry/inventory-child.ts" },
   { name: "firstboot.mjs", entry: "provisioning/firstboot/main.ts" },
   { name: "lab-guest.mjs", entry: "image/lab/guest/main.ts" },
   { name: "hamlet.mjs", entry: "cli/hamlet.ts" },
@@ -59,10 +62,13 @@ export async function bundleProgram(entry: string, output: string, page: string)
       target: "node18",
       supported: { "top-level-await": true },
       banner: { js: banner },
-      define: { "process.env.NODE_ENV": '"production"', HAMLET_PAGE: JSON.stringify(page) },
+      define: {
+        "process.env.NODE_ENV": '"production"',
+        HAMLET_PAGE: JSON.stringify(page),
+      },
       legalComments: "none",
       logLevel: "silent",
-      plugins: [lateBuiltins, oneLanguage],
+      plugins: [lateBuiltins, oneLanguage, onlyUsed],
     });
     const taken = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.entries(inputs));
     return taken.flatMap(([source, { bytesInOutput }]) => (bytesInOutput > 0 ? [source] : []));
@@ -102,5 +108,24 @@ const oneLanguage: Plugin = {
     onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({
       contents: 'export { default as en } from "./en.js";',
     }));
+  },
+};
+
+/** What is parsed at each start and never runs: a small board pays for it in seconds and megabytes. */
+const onlyUsed: Plugin = {
+  name: "only-used",
+  setup({ onLoad }) {
+    // The name `z` holds all of zod; as a namespace of the module it holds what somebody asks for.
+    onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+      const text = await readFile(path, "utf8");
+      return { contents: text.replace('import { z } from "zod";', 'import * as z from "zod";'), loader: "ts" };
+    });
+    // The MQTT client's own ways to a broker, by WebSockets and SOCKS too (ours is telemetry/connection.ts), and its timers for tabs
+    // in the background.
+    const unused = /node_modules\/(mqtt\/build\/lib\/connect|worker-timers)\//;
+    onLoad({ filter: unused }, () => ({ contents: "" }));
+    // A copy of Node's streams, which it gives itself where READABLE_STREAM=disable.
+    const streams = /node_modules\/readable-stream\/lib\/ours\/index\.js$/;
+    onLoad({ filter: streams }, () => ({ contents: 'module.exports = require("node:stream");' }));
   },
 };

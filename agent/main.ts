@@ -26,7 +26,6 @@ import { type Identity, loadIdentity } from "./identity.ts";
 import { type MemberLife, startMember } from "./member.ts";
 import { takeOrders } from "./orders.ts";
 import type { PublicStatus, Status } from "./status.ts";
-import { inventoryFlag, runInventoryChild } from "./telemetry/inventory.ts";
 
 const log = makeLog("agent");
 /** Warnings about this device alone, which name no other and no address: for strangers to see. */
@@ -56,8 +55,7 @@ const RootsTrouble = z.object({
 /** What the root one-shot of the first boot could not do; it removes the file once things are right. */
 const FirstbootReport = RootsTrouble.extend({ also: z.array(RootsTrouble).default([]) });
 
-if (process.argv.includes(inventoryFlag)) await runInventoryChild();
-else await main().catch(die);
+await main().catch(die);
 
 async function main(): Promise<void> {
   const { values } = parseArgs({

@@ -49,6 +49,8 @@ export type MemberLife = {
 };
 
 const reconcileMs = 1_000;
+/** How long a device looks for others before it hosts a broker for itself alone: two that meet need one. */
+const lookMs = 10_000;
 
 const log = makeLog("agent");
 const complain = (error: unknown) => log.warn(describeError(error));
@@ -75,6 +77,7 @@ async function compose(
   ended: (() => unknown)[],
 ): Promise<Omit<MemberLife, "stop">> {
   const { address, prefix, id } = identity;
+  const startedMs = clock.monotonic();
 
   if (config.mesh.guard) {
     const privatePorts = [config.cluster.port, config.telemetry.port];
@@ -227,6 +230,7 @@ async function compose(
     port: config.telemetry.port,
     external: config.telemetry.broker,
     alive: aliveIds,
+    hasLooked: () => clock.monotonic() - startedMs >= lookMs,
     addressOf: (member) => roster.members().get(member)?.address,
     idOf: (source) => others().find((member) => member.address === source)?.record.id,
     log: makeLog("broker"),

@@ -1,6 +1,6 @@
 // Where the neighborhood's broker is: on the member with the lowest live id. Each member finds that out by itself,
 // and the one that it is starts it.
-import { type Broker, startBroker } from "../../ota/fleet/broker.ts";
+import type { Broker } from "../../ota/fleet/broker.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import type { Warnings } from "../health/warnings.ts";
@@ -12,6 +12,8 @@ export type BrokerHostOptions = {
   external: string | undefined;
   /** Ids of the members that are alive, with or without this one. */
   alive(): string[];
+  /** Whether others have had time to be found: until then who is alone hosts nothing. Always, if not given. */
+  hasLooked?(): boolean;
   addressOf(id: string): string | undefined;
   idOf(address: string): string | undefined;
   log: Log;
@@ -27,17 +29,19 @@ export class BrokerHost {
     this.#options = options;
   }
 
-  /** The member that runs it; undefined where an external one is used. */
+  /** The member that runs it; undefined where an external one is used, and while others are still looked for. */
   id(): string | undefined {
-    const { external, self, alive } = this.#options;
-    return external === undefined ? [self.id, ...alive()].sort()[0] : undefined;
+    const { external, self, alive, hasLooked } = this.#options;
+    if (external !== undefined) return undefined;
+    const others = alive().filter((id) => id !== self.id);
+    return others.length > 0 || hasLooked?.() !== false ? [self.id, ...others].sort()[0] : undefined;
   }
 
   /** Mesh address or URL to connect to. */
   address(): string | undefined {
     const { external, self, addressOf } = this.#options;
     const id = this.id();
-    return external ?? (id === undefined || id === self.id ? self.address : addressOf(id));
+    return external ?? (id === self.id ? self.address : id && addressOf(id));
   }
 
   /** Starts or ends our own broker as it is due; called again and again. */
@@ -52,6 +56,8 @@ export class BrokerHost {
     if (this.#broker) return;
     const deviceOfAddress = (source: string) => (source === self.address ? self.id : idOf(source));
     try {
+      // Loaded by the one member that hosts it: the others need neither its seconds nor its memory.
+      const { startBroker } = await import("../../ota/fleet/broker.ts");
       this.#broker = await startBroker({
         address: self.address,
         port,

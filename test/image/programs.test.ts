@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { bundleProgram } from "../../agent/build.ts";
 
@@ -45,4 +45,27 @@ test("a program that does not compile is a coded error that names the place", as
   await writeFile(join(folder, "bad.ts"), "export const x = ;");
   const building = bundleProgram(join(folder, "bad.ts"), join(folder, "bad.mjs"), "");
   await expect(building).rejects.toMatchObject({ code: "build.failed", message: expect.stringContaining("bad.ts:1") });
+});
+
+test("the agent carries no package that it never runs: a device would parse it at each start", async () => {
+  const sources = await bundleProgram("agent/main.ts", join(folder, "agent.mjs"), "");
+  const packages = new Set(sources.flatMap((source) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? []));
+  for (const used of ["zod", "jose", "mqtt", "aedes", "bonjour-service"]) expect(packages).toContain(used);
+  for (const idle of ["ws", "socks", "event-target-shim", "systeminformation"]) expect(packages).not.toContain(idle);
+});
+
+test("of zod a bundle has what the program asks for, with its messages", async () => {
+  const text = "console.log(z.strictObject({ name: z.string() }).safeParse({ name: 5 }).error?.issues[0]?.message);";
+  const program = join(import.meta.dirname, `../../node_modules/.cache/hamlet-zod-${process.pid}.ts`);
+  await mkdir(dirname(program), { recursive: true });
+  try {
+    await writeFile(program, `import { z } from "zod";\n${text}`);
+    await bundleProgram(program, join(folder, "lean.mjs"), "");
+    await writeFile(program, `import { z as z } from "zod";\n${text}`);
+    await bundleProgram(program, join(folder, "whole.mjs"), "");
+  } finally {
+    await rm(program, { force: true });
+  }
+  expect((await start(join(folder, "lean.mjs"))).stdout).toBe("Invalid input: expected string, received number\n");
+  expect((await stat(join(folder, "lean.mjs"))).size).toBeLessThan(0.7 * (await stat(join(folder, "whole.mjs"))).size);
 });

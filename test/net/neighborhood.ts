@@ -100,6 +100,7 @@ export function agentBundle(): Promise<string> {
     await mkdir(folder, { recursive: true });
     const [fresh, outfile] = [join(folder, `agent-${process.pid}.mjs`), join(folder, "agent.mjs")];
     await bundleProgram("agent/main.ts", fresh, "<!doctype html><title>Hamlet</title>");
+    await bundleProgram("agent/telemetry/inventory-child.ts", join(folder, "inventory.mjs"), "");
     await rename(fresh, outfile);
     return outfile;
   })();

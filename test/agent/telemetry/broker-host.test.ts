@@ -34,11 +34,11 @@ async function freePort(): Promise<number> {
 }
 
 /** A member and whom it takes for alive; `tick` is what happens every second. */
-function member(id: string, alive: () => string[], external?: string) {
+function member(id: string, alive: () => string[], external?: string, hasLooked = () => true) {
   const warnings = new Warnings(systemClock, silentLog);
   const host = new BrokerHost({
     self: { id, neighborhood: "n".repeat(26), address: addresses[id]! },
-    ...{ port, external, alive, idOf, log: silentLog, warnings },
+    ...{ port, external, alive, hasLooked, idOf, log: silentLog, warnings },
     addressOf: (other) => addresses[other],
   });
   ended.push(() => host.stop());
@@ -85,6 +85,28 @@ test("a member that knows of nobody hosts its own", async () => {
   const attic = member("attic", () => []);
   await attic.tick();
   expect([attic.host.address(), await answers("attic")]).toEqual([addresses["attic"], true]);
+});
+
+test("who has not had time to find anybody hosts nothing yet, and nothing at all once others are found", async () => {
+  let alive = ["cellar"];
+  let hasLooked = false;
+  const cellar = member(
+    "cellar",
+    () => alive,
+    undefined,
+    () => hasLooked,
+  );
+  await cellar.tick();
+  expect([cellar.host.id(), cellar.host.address(), await answers("cellar")]).toEqual([undefined, undefined, false]);
+
+  alive = ["cellar", "attic"];
+  await cellar.tick();
+  expect([cellar.host.id(), await answers("cellar")]).toEqual(["attic", false]);
+
+  alive = ["cellar"];
+  hasLooked = true;
+  await cellar.tick();
+  expect([cellar.host.id(), await answers("cellar")]).toEqual(["cellar", true]);
 });
 
 test("an external broker replaces ours", async () => {

@@ -1,11 +1,9 @@
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { collectInventory } from "../../../agent/telemetry/inventory.ts";
 import { run } from "../../../system/command.ts";
 
 test("the inventory comes from a child process and names no serial number", async () => {
-  const entry = fileURLToPath(new URL("../../../agent/main.ts", import.meta.url));
-  const inventory = await collectInventory(run, entry);
+  const inventory = await collectInventory(run);
   expect(inventory.cpu.cores).toBeGreaterThan(0);
   expect(inventory.memoryBytes).toBeGreaterThan(0);
   expect(JSON.stringify(inventory)).not.toMatch(/serial|[0-9a-f]{2}(:[0-9a-f]{2}){5}/i);
