@@ -1,0 +1,134 @@
+// DNS messages (RFC 1035) from anybody, read in bounded work: whatever claims more than it holds is refused before anything is made of it.
+// Pure.
+
+export type DnsQuestion = { name: string; type: string };
+/** `data`: the strings of a TXT record; nobody here reads another one's. */
+export type DnsRecord = { name: string; type: string; ttl: number; data?: Buffer[] };
+export type DnsMessage = {
+  isResponse: boolean;
+  questions: DnsQuestion[];
+  answers: DnsRecord[];
+  authorities: DnsRecord[];
+  additionals: DnsRecord[];
+};
+
+const headerBytes = 12;
+const leastQuestionBytes = 5; // a name of one byte, type, class
+const leastRecordBytes = 11; // the same, ttl, length of the data
+/** RFC 6762 17. */
+export const maxMessageBytes = 9_000;
+const maxRecords = 256;
+const maxNameBytes = 255; // RFC 1035 2.3.4
+// Compression lets a pointer of two bytes stand for a hundred labels, so what a message costs is their number.
+const maxLabels = 1_024;
+const maxStrings = 32;
+
+const types: Record<number, string> = { 1: "A", 12: "PTR", 16: "TXT", 28: "AAAA", 33: "SRV", 41: "OPT", 255: "ANY" };
+const txt = 16;
+
+/** Whether a message can hold as many questions and records as its header says. Looks at twelve bytes. */
+export function holdsWhatItClaims(message: Uint8Array): boolean {
+  if (message.length < headerBytes || message.length > maxMessageBytes) return false;
+  const [questions, records] = countsOf(message);
+  if (questions + records > maxRecords) return false;
+  return headerBytes + questions * leastQuestionBytes + records * leastRecordBytes <= message.length;
+}
+
+/** Undefined for whatever is no message, or one that nobody sends in good faith. Never throws. */
+export function readDns(message: Uint8Array): DnsMessage | undefined {
+  if (!holdsWhatItClaims(message)) return undefined;
+  const cursor: Cursor = { bytes: message, at: headerBytes, labelsLeft: maxLabels };
+  try {
+    const list = <T>(at: number, one: (cursor: Cursor) => T) =>
+      Array.from({ length: uint16(message, at) }, () => one(cursor));
+    return {
+      isResponse: (message[2]! & 0x80) !== 0,
+      questions: list(4, readQuestion),
+      answers: list(6, readRecord),
+      authorities: list(8, readRecord),
+      additionals: list(10, readRecord),
+    };
+  } catch (error) {
+    if (error === broken) return undefined;
+    throw error;
+  }
+}
+
+type Cursor = { bytes: Uint8Array; at: number; labelsLeft: number };
+/** Thrown and caught here; one for all, as a flood of them should cost no stack traces. */
+const broken = new Error("this is no DNS message");
+
+function readQuestion(cursor: Cursor): DnsQuestion {
+  const name = readName(cursor);
+  const type = uint16(cursor.bytes, take(cursor, 4));
+  return { name, type: types[type] ?? String(type) };
+}
+
+function readRecord(cursor: Cursor): DnsRecord {
+  const name = readName(cursor);
+  const at = take(cursor, 10);
+  const { bytes } = cursor;
+  const type = uint16(bytes, at);
+  const ttl = uint16(bytes, at + 4) * 0x1_0000 + uint16(bytes, at + 6);
+  const length = uint16(bytes, at + 8);
+  const start = take(cursor, length);
+  const record = { name, type: types[type] ?? String(type), ttl };
+  return type === txt ? { ...record, data: readStrings(bytes, start, start + length) } : record;
+}
+
+/** A name with dots between its labels, as it was written. Pointers lead backwards only, so that they end. */
+function readName(cursor: Cursor): string {
+  const { bytes } = cursor;
+  let name = "";
+  let nameBytes = 0;
+  let at = cursor.at;
+  let bound = at;
+  let hasJumped = false;
+  for (;;) {
+    if (at >= bytes.length || --cursor.labelsLeft < 0) throw broken;
+    const length = bytes[at]!;
+    if (length >= 0xc0) {
+      if (at + 2 > bytes.length) throw broken;
+      const target = ((length & 0x3f) << 8) | bytes[at + 1]!;
+      if (target >= bound || target < headerBytes) throw broken;
+      if (!hasJumped) cursor.at = at + 2;
+      hasJumped = true;
+      at = target;
+      bound = target;
+      continue;
+    }
+    nameBytes += length + 1;
+    if (length > 63 || nameBytes > maxNameBytes || at + 1 + length > bytes.length) throw broken;
+    if (length === 0) {
+      if (!hasJumped) cursor.at = at + 1;
+      return name;
+    }
+    const label = Buffer.from(bytes.buffer, bytes.byteOffset + at + 1, length).toString("latin1");
+    // A dot inside a label is part of it: such a name is never taken for one of more labels.
+    name += (name && ".") + (label.includes(".") ? label.replaceAll(".", "\\.") : label);
+    at += 1 + length;
+  }
+}
+
+function readStrings(bytes: Uint8Array, start: number, end: number): Buffer[] {
+  const strings: Buffer[] = [];
+  for (let at = start; at < end && strings.length < maxStrings; at += 1 + bytes[at]!) {
+    if (at + 1 + bytes[at]! > end) throw broken;
+    strings.push(Buffer.from(bytes.buffer, bytes.byteOffset + at + 1, bytes[at]!));
+  }
+  return strings;
+}
+
+/** Moves on by `length` bytes and gives where they begin. */
+function take(cursor: Cursor, length: number): number {
+  const { at } = cursor;
+  cursor.at += length;
+  if (cursor.at > cursor.bytes.length) throw broken;
+  return at;
+}
+
+const uint16 = (bytes: Uint8Array, at: number): number => (bytes[at]! << 8) | bytes[at + 1]!;
+const countsOf = (bytes: Uint8Array): [questions: number, records: number] => [
+  uint16(bytes, 4),
+  uint16(bytes, 6) + uint16(bytes, 8) + uint16(bytes, 10),
+];
