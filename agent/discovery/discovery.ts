@@ -2,8 +2,10 @@
 // One mDNS instance per link and address family, rebuilt when the link changes; seeds where multicast does not reach.
 import { randomBytes } from "node:crypto";
 import { type Clock, every, systemClock } from "../../system/clock.ts";
+import { limitLog } from "../../system/limited-log.ts";
 import type { Log } from "../../system/log.ts";
 import type { Warnings } from "../health/warnings.ts";
+import { Acquaintances } from "./acquaintances.ts";
 import { readSightings } from "./announcement.ts";
 import { ipv4Of, isOnLink, type LinkInterface, linkLocalOf, readLinks } from "./links.ts";
 import { type Multicast, type Self, startMulticast } from "./multicast.ts";
@@ -29,6 +31,8 @@ export type DiscoveryOptions = {
   interfaces?: readonly string[] | undefined;
   /** Whether this device answers for `hamlet.local` now; it does not by default. */
   answersForAll?(): boolean;
+  /** Whose packets have room of their own. */
+  acquaintances?: Acquaintances;
   log: Log;
   warnings: Pick<Warnings, "raise" | "clear">;
   /** A member of the same neighborhood may be there. Comes again each time it is heard. */
@@ -45,7 +49,9 @@ const rebuildFailedMs = 30_000;
 const patienceMs = 10_000; // how long multicast may stay silent while unicast answers
 
 export async function startDiscovery(options: DiscoveryOptions): Promise<Discovery> {
-  const { log, warnings, onNeighbor, clock = systemClock, links = readLinks } = options;
+  const { warnings, onNeighbor, clock = systemClock, links = readLinks } = options;
+  const log = limitLog(options.log, { clock });
+  const { acquaintances = new Acquaintances() } = options;
   const now = () => clock.monotonic();
   let self = options.self;
   const neighbors = new Neighbors();
@@ -67,6 +73,7 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Discove
       startMulticast({
         answersForAll: () => options.answersForAll?.() ?? false,
         ...{ link, family, self, epoch, log, now },
+        isKnown: (address) => acquaintances.knows(address),
         onHeard() {
           if (heard.has(link.name)) return;
           heard.add(link.name);
@@ -150,6 +157,7 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Discove
     refresh: () => void ask(),
     answered(address) {
       neighbors.answered(address);
+      acquaintances.met(address);
       const station = [...stations.values()].find(({ link }) => isOnLink(address, link));
       if (station) answered.add(station.link.name);
     },

@@ -1,6 +1,7 @@
 // Says hello when greeting.ts decides to: timers and sockets here, no decisions.
 import { type Clock, every, systemClock } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
+import { limitLog } from "../../system/limited-log.ts";
 import type { Log } from "../../system/log.ts";
 import { type Contacts, type Event, step } from "./greeting.ts";
 import type { Neighbor } from "./neighbors.ts";
@@ -20,7 +21,8 @@ export type GreeterOptions = {
 
 const tickMs = 250;
 
-export function startGreeter({ greet, log, clock = systemClock }: GreeterOptions): Greeter {
+export function startGreeter({ greet, clock = systemClock, ...options }: GreeterOptions): Greeter {
+  const log = limitLog(options.log, { clock });
   let contacts: Contacts = new Map();
   let isStopped = false;
   const happen = (event: Event) => {

@@ -1,7 +1,8 @@
 // The links on which neighbors may be: real network segments, not tunnels, not bridges for containers, not ourselves.
 import { readFileSync } from "node:fs";
-import { isIPv4, isIPv6 } from "node:net";
+import { BlockList, isIP, isIPv4 } from "node:net";
 import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
+import { isLinkLocal } from "../../system/address.ts";
 
 /** `index` changes when a NIC is replugged, even with the same name and address. */
 export type LinkInterface = { name: string; index: number; addresses: { address: string; bits: number }[] };
@@ -46,29 +47,19 @@ export const ipv4Of = (link: LinkInterface): string | undefined =>
   link.addresses.find(({ address }) => isIPv4(address))?.address;
 export const linkLocalOf = (link: LinkInterface): string | undefined =>
   link.addresses.find(({ address }) => isLinkLocal(address))?.address;
-export const isLinkLocal = (address: string): boolean => /^fe[89ab][0-9a-f]:/i.test(address);
 
-/** Is `address` (maybe with %scope) a neighbor's on this link: in one of its networks, by the link's own word? */
-export function isOnLink(address: string, link: LinkInterface): boolean {
-  const [bare = "", scope] = address.split("%");
-  if (isLinkLocal(bare)) return scope === undefined || scope === link.name;
-  const wanted = bitsOf(bare);
-  return link.addresses.some(({ address: own, bits }) => {
-    if (isLinkLocal(own) || isIPv4(own) !== isIPv4(bare)) return false;
-    return wanted !== "" && bitsOf(own).slice(0, bits) === wanted.slice(0, bits);
-  });
+/** Is an address (maybe with %scope) a neighbor's on this link: in one of its networks, by the link's own word? Made once for many. */
+export function makeOnLink(link: LinkInterface): (address: string) => boolean {
+  const networks = new BlockList();
+  for (const { address, bits } of link.addresses) {
+    if (!isLinkLocal(address)) networks.addSubnet(address, bits, isIPv4(address) ? "ipv4" : "ipv6");
+  }
+  return (address) => {
+    const [bare = "", scope] = address.split("%");
+    if (isLinkLocal(bare)) return scope === undefined || scope === link.name;
+    const version = isIP(bare);
+    return version !== 0 && networks.check(bare, version === 4 ? "ipv4" : "ipv6");
+  };
 }
 
-function bitsOf(address: string): string {
-  if (isIPv4(address))
-    return address
-      .split(".")
-      .map((part) => Number(part).toString(2).padStart(8, "0"))
-      .join("");
-  if (!isIPv6(address)) return "";
-  const [head = "", tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
-  const left = head.split(":").filter(Boolean);
-  const right = (tail ?? "").split(":").filter(Boolean);
-  const groups = [...left, ...Array(8 - left.length - right.length).fill("0"), ...right];
-  return groups.map((group) => Number.parseInt(group, 16).toString(2).padStart(16, "0")).join("");
-}
+export const isOnLink = (address: string, link: LinkInterface): boolean => makeOnLink(link)(address);

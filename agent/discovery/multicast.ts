@@ -1,13 +1,15 @@
 // mDNS on one link, one address family: bonjour-service publishes, our own ears listen.
-// The library's browser keeps whatever anyone claims and searches it linearly, so it is not used; each guard here
-// stands against a defect reproduced with the library alone.
+// The library's decoder and browser believe whatever anyone claims, so neither is used; each guard here stands against a
+// defect reproduced with the library alone.
 import { createSocket } from "node:dgram";
 import Bonjour from "bonjour-service";
+import type { DnsQuestion } from "../../system/dns.ts";
 import type { Log } from "../../system/log.ts";
-import { type DnsPacket, instanceName, serviceLabel, serviceType } from "./announcement.ts";
-import { answerCommonName, type Question } from "./common-name.ts";
-import { Limiter } from "./limiter.ts";
-import { ipv4Of, isOnLink, type LinkInterface } from "./links.ts";
+import { type DnsPacket, instanceName, serviceType } from "./announcement.ts";
+import { Answers } from "./answers.ts";
+import { answerCommonName } from "./common-name.ts";
+import { makeGate, questionsForUs } from "./gate.ts";
+import { ipv4Of, type LinkInterface } from "./links.ts";
 
 export type Self = { id: string; name: string; hint: string; helloPort: number };
 export type Multicast = { query(): void; stop(): Promise<void> };
@@ -18,6 +20,8 @@ type Options = {
   epoch: string;
   log: Log;
   now: () => number;
+  /** Whether somebody at this address has proved to belong. */
+  isKnown(address: string): boolean;
   onResponse(packet: DnsPacket, address: string): void;
   /** Whether this device answers for the name that all have in common. */
   answersForAll(): boolean;
@@ -33,10 +37,6 @@ type Mdns = NodeJS.EventEmitter & {
   respond(response: Response, ...rest: unknown[]): void;
 };
 
-// A busy home has some ten mDNS packets a second; two hundred from one host are a fault or a flood.
-const incoming = { perSource: { burst: 100, perSecond: 20 }, total: { burst: 300, perSecond: 100 }, maxSources: 256 };
-// Every answer goes to all, so the tenth within a second tells nobody anything new (RFC 6762 6).
-const outgoing = { perSource: { burst: 5, perSecond: 2 }, total: { burst: 5, perSecond: 2 }, maxSources: 1 };
 const goodbyeMs = 500;
 const longestTtlS = 4_500; // RFC 6762 10: 75 minutes; the library says 8 hours
 
@@ -45,13 +45,16 @@ export function startMulticast(options: Options): Multicast {
   const own = new Set(link.addresses.map(({ address }) => address));
   const where = `${link.name} ${family}`;
   const socket = createSocket({ type: family, reuseAddr: true, ipv6Only: family === "udp6" });
-  const admit = makeGate(options, own);
+  const read = makeGate(options);
   const emit = socket.emit.bind(socket);
-  // Below the decoder, so that a flood costs us no more than the reading.
-  socket.emit = ((event: string, ...args: unknown[]) =>
-    event === "message" && !admit(args[0] as Buffer, (args[1] as { address: string }).address)
-      ? false
-      : emit(event as "message", ...(args as [Buffer, never]))) as typeof socket.emit;
+  socket.emit = ((event: string, ...args: unknown[]) => {
+    if (event !== "message") return emit(event as "error", ...(args as [Error]));
+    const { address } = args[1] as { address: string };
+    const packet = read(args[0] as Buffer, address);
+    if (packet?.isResponse) options.onResponse(packet, address);
+    else if (packet) beAsked(questionsForUs(packet.questions, ownNames));
+    return packet !== undefined;
+  }) as typeof socket.emit;
 
   let isStopped = false;
   const quietly = (error?: Error | null) => error && log.debug(`${where}: ${error.message}`);
@@ -64,21 +67,40 @@ export function startMulticast(options: Options): Multicast {
   const { mdns } = (bonjour as unknown as { server: { mdns: Mdns } }).server;
   mdns.on("warning", quietly);
   mdns.on("error", (error: Error) => !isStopped && options.onFailure(error));
-  mdns.on("response", (packet: DnsPacket, { address }: { address: string }) => options.onResponse(packet, address));
 
-  mdns.on("query", ({ questions }: { questions: Question[] }) => {
+  const ownNames = [`${instanceName(self.name, self.id)}.${serviceType}`, `${self.name}.local`];
+  const beAsked = (questions: DnsQuestion[]) => {
+    if (questions.length === 0 || isStopped) return;
+    mdns.emit("query", { questions });
     const answers = options.answersForAll() ? answerCommonName(questions, [...own]) : [];
     if (answers.length > 0) mdns.respond({ answers });
-  });
+  };
 
   const respond = mdns.respond.bind(mdns);
-  const answers = new Limiter(outgoing);
+  const answers = new Answers<DnsRecord>();
+  let owing: NodeJS.Timeout | undefined;
+  const payWhenDue = () => {
+    const at = answers.dueAt();
+    if (at === undefined || isStopped) return;
+    clearTimeout(owing);
+    owing = setTimeout(
+      () => {
+        const due = answers.due(options.now());
+        if (due.length > 0 && !isStopped) respond({ answers: due });
+        payWhenDue();
+      },
+      Math.max(1, at - options.now()),
+    );
+    owing.unref();
+  };
   mdns.respond = (response, ...rest) => {
     // An array is our own announcement or goodbye, the other shape an answer to somebody.
     if (Array.isArray(response)) return respond(response.filter(mayLeave).map(corrected), ...rest);
-    if (!answers.admits("", options.now())) return;
-    const additionals = (response.additionals ?? []).filter(mayLeave).map(corrected);
-    respond({ answers: response.answers.filter(mayLeave).map(corrected), additionals }, ...rest);
+    const said = answers.ask(response.answers.filter(mayLeave).map(corrected), options.now());
+    payWhenDue();
+    if (said.length === 0) return;
+    const along = answers.add((response.additionals ?? []).filter(mayLeave).map(corrected), options.now());
+    respond({ answers: said, additionals: along }, ...rest);
   };
   // The library announces the addresses of every network the device has; this link hears only its own. Nor does our
   // goodbye speak for the service type, which others still have.
@@ -105,6 +127,7 @@ export function startMulticast(options: Options): Multicast {
     query: () => mdns.query([{ name: serviceType, type: "PTR" }], quietly),
     async stop() {
       isStopped = true;
+      clearTimeout(owing);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, goodbyeMs);
         bonjour.unpublishAll(() => {
@@ -114,18 +137,5 @@ export function startMulticast(options: Options): Multicast {
       });
       await new Promise<void>((resolve) => bonjour.destroy(() => resolve()));
     },
-  };
-}
-
-/** What may reach the decoder: from this link (RFC 6762 11), within limits, and of a response only what speaks of us. */
-function makeGate({ link, now, onHeard }: Options, own: Set<string>): (message: Buffer, address: string) => boolean {
-  const limiter = new Limiter(incoming);
-  return (message, address) => {
-    // A wildcard socket hears every link's multicast, and unicast from anywhere.
-    if (!isOnLink(address, link)) return false;
-    if (!own.has(address.split("%")[0]!)) onHeard();
-    const isResponse = message.length > 2 && (message[2]! & 0x80) !== 0;
-    if (isResponse && !message.includes(serviceLabel)) return false;
-    return limiter.admits(address, now());
   };
 }

@@ -1,5 +1,5 @@
 // A program for the tests: discovery, greeter and door as an agent puts them together, with records that prove nothing.
-// `node discoverer.ts <name> <seed>...` says each event in a line; SIGTERM lets it say goodbye.
+// `node discoverer.ts <name> <seed>...` says each event in a line and answers for hamlet.local; SIGTERM lets it say goodbye.
 import { startDiscovery } from "../../agent/discovery/discovery.ts";
 import { startDoorstep } from "../../agent/discovery/doorstep.ts";
 import { startGreeter } from "../../agent/discovery/greeter.ts";
@@ -39,6 +39,7 @@ const greeter = startGreeter({
 });
 const discovery = await startDiscovery({
   ...{ self: { id, name, hint: "0011aabb", helloPort }, seeds, log, warnings },
+  answersForAll: () => true,
   onNeighbor(neighbor) {
     say(`neighbor ${neighbor.name ?? "seed"} ${neighbor.address} ${neighbor.epoch ?? ""}`);
     greeter.hint(neighbor);

@@ -144,6 +144,47 @@ test.skipIf(skip)(
   },
 );
 
+test.skipIf(skip)("m2-device: packets that lie cost a device no more than packets that are empty", async () => {
+  await using lan = await makeLan(["attic", "mallory", "cellar"]);
+  const attic = start(lan, "attic");
+  await attic.says(/^up/m);
+  const sources = Array.from({ length: 20 }, (_, n) => `192.168.77.${200 + n}`);
+  for (const source of sources) await lan.on("mallory")(["ip", "addr", "add", `${source}/24`, "dev", "eth0"]);
+  const cost = async (kind: string) => {
+    const before = cpuMs(attic.pid());
+    await flood(lan, "mallory", kind, 4_000, sources);
+    // Whatever was sent before the question is read before its answer.
+    process.kill(attic.pid(), "SIGUSR2");
+    await attic.says(/^table /m);
+    return cpuMs(attic.pid()) - before;
+  };
+  await cost("empty");
+  const [empty, counts, pointers] = [await cost("empty"), await cost("counts"), await cost("pointers")];
+  console.log(`4,000 packets, CPU: empty ${empty} ms, counts ${counts} ms, pointers ${pointers} ms`);
+  // To decode 4,000 liars took a hundred times as long. The clock ticks in 10 ms.
+  expect(counts).toBeLessThan(4 * Math.max(empty, 100));
+  expect(pointers).toBeLessThan(8 * Math.max(empty, 100));
+  const cellar = start(lan, "cellar");
+  await cellar.says(/^greeted attic/m);
+});
+
+test.skipIf(skip)("m5-ask: whoever asks for hamlet.local all the time keeps nobody from what he asks for", async () => {
+  await using lan = await makeLan(["attic", "mallory", "honest"]);
+  await start(lan, "attic").says(/^up/m);
+  const ask = (host: string, name: string, type: string, questions: number, everyMs: number) => {
+    const asker = [process.execPath, `${import.meta.dirname}/asker.ts`, lan.address(host), name, type];
+    return lan.spawn(host, [...(asker as [string, ...string[]]), `${questions}`, `${everyMs}`]);
+  };
+  const mallory = ask("mallory", "hamlet.local", "A", 240, 50);
+  const honest = ask("honest", "_hamlet._udp.local", "PTR", 8, 1_100);
+  const [, heard] = await honest.says(/^asked 8 heard (\d+)/m, 30_000);
+  const [, flooded] = await mallory.says(/^asked 240 heard (\d+)/m, 60_000);
+  console.log(`honest: 8 questions, ${heard} answers; flood: 240 questions, ${flooded} answers`);
+  expect(Number(heard)).toBeGreaterThanOrEqual(8);
+  expect(Number(flooded)).toBeGreaterThan(0);
+  expect(Number(flooded)).toBeLessThan(120);
+});
+
 test.skipIf(skip || lacks("nft"))("where multicast is blocked a seed is enough, and a warning tells", async () => {
   await using lan = await makeLan(["attic", "cellar"]);
   for (const line of [

@@ -1,4 +1,5 @@
-// A program for the tests: a host that shouts. `node flood.ts services|queries|garbage <packets> <source address>...`
+// A program for the tests: a host that shouts. `node flood.ts <kind> <packets> <source address>...`: services, queries and garbage;
+// `empty`, headers that claim nothing; `counts`, headers that claim 4 x 65,535 records; `pointers`, questions by compression.
 
 import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
@@ -23,7 +24,26 @@ function service(): Buffer {
 }
 const query = (): Buffer =>
   encode({ type: "query", questions: Array.from({ length: 40 }, () => ({ type: "PTR", name: "_hamlet._udp.local" })) });
-const make = { services: service, queries: query, garbage: () => randomBytes(200) }[kind] ?? service;
+const head = (...counts: number[]) => {
+  const bytes = Buffer.alloc(12);
+  for (const [index, count] of counts.entries()) bytes.writeUInt16BE(count, 4 + 2 * index);
+  return bytes;
+};
+const liar = head(65_535, 65_535, 65_535, 65_535);
+const names = Buffer.from(
+  `${"\x01a".repeat(120)}\x00\x00\x01\x00\x01${"\xc0\x0c\x00\x0c\x00\x01".repeat(1_450)}`,
+  "latin1",
+);
+const pointing = Buffer.concat([head(1_451), names]);
+const make =
+  {
+    empty: () => head(),
+    counts: () => liar,
+    pointers: () => pointing,
+    services: service,
+    queries: query,
+    garbage: () => randomBytes(200),
+  }[kind] ?? service;
 
 const sockets = await Promise.all(
   sources.map(

@@ -1,0 +1,54 @@
+// What of all mDNS packets on a link is read, and what of them is asked of us. The decoder of the library makes room for whatever a header
+// claims, so nothing that arrives reaches it. Pure but for its own tables.
+import { sourceOf } from "../../system/address.ts";
+import { FairBucket } from "../../system/bucket.ts";
+import { type DnsMessage, type DnsQuestion, holdsWhatItClaims, readDns } from "../../system/dns.ts";
+import { serviceLabel, serviceType } from "./announcement.ts";
+import { commonName } from "./common-name.ts";
+import { type LinkInterface, makeOnLink } from "./links.ts";
+
+type GateOptions = {
+  link: LinkInterface;
+  /** Whether somebody at this address has proved to belong. */
+  isKnown(address: string): boolean;
+  /** Any packet from another host: multicast works on this link. */
+  onHeard(): void;
+  /** Monotonic, in ms. */
+  now(): number;
+};
+
+// A busy home has some ten mDNS packets a second; two hundred from one host are a fault or a flood. Questions and answers have a
+// bucket each: who floods with one kind keeps nobody from the other.
+const common = { perNetwork: { burst: 300, perSecond: 100 }, known: { burst: 300, perSecond: 100 }, maxSources: 256 };
+const limits = { perSource: { burst: 100, perSecond: 20 }, ...common };
+
+/** Undefined for what is dropped: from elsewhere (RFC 6762 11), beyond limits, no DNS, and of responses all that do not speak of us. */
+export function makeGate({ link, isKnown, onHeard, now }: GateOptions) {
+  const own = new Set(link.addresses.map(({ address }) => address));
+  const isOnLink = makeOnLink(link);
+  const buckets = { query: new FairBucket(limits), response: new FairBucket(limits) };
+  return (message: Buffer, address: string): DnsMessage | undefined => {
+    // A wildcard socket hears every link's multicast, and unicast from anywhere.
+    if (!isOnLink(address)) return undefined;
+    const isOwn = own.has(address.split("%")[0]!);
+    if (!isOwn) onHeard();
+    // What costs next to nothing goes first, so that it takes nothing from anybody's tokens.
+    if (!holdsWhatItClaims(message)) return undefined;
+    const isResponse = (message[2]! & 0x80) !== 0;
+    if (isResponse && !message.includes(serviceLabel)) return undefined;
+    const bucket = isResponse ? buckets.response : buckets.query;
+    if (!bucket.admits(sourceOf(address), now(), isOwn || isKnown(address))) return undefined;
+    return readDns(message);
+  };
+}
+
+const answerable = new Set(["A", "AAAA", "PTR", "SRV", "TXT", "ANY"]);
+
+/** Of the questions in a packet those that are for us, each once, however often it is asked. */
+export function questionsForUs(questions: readonly DnsQuestion[], ownNames: readonly string[]): DnsQuestion[] {
+  const names = new Set(
+    [serviceType, "_services._dns-sd._udp.local", commonName, ...ownNames].map((name) => name.toLowerCase()),
+  );
+  const forUs = questions.filter(({ name, type }) => names.has(name.toLowerCase()) && answerable.has(type));
+  return [...new Map(forUs.map((question) => [`${question.name.toLowerCase()} ${question.type}`, question])).values()];
+}
