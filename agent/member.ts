@@ -2,6 +2,7 @@
 import { isIPv6 } from "node:net";
 import { join } from "node:path";
 import { neighborhoodHint } from "../provisioning/names.ts";
+import { isLinkLocal } from "../system/address.ts";
 import { type Clock, every } from "../system/clock.ts";
 import { run } from "../system/command.ts";
 import { describeError } from "../system/error.ts";
@@ -10,10 +11,11 @@ import { type Liveness, startCluster } from "./cluster/cluster.ts";
 import { livenessSigner } from "./cluster/proofs.ts";
 import { Roster } from "./cluster/roster.ts";
 import type { AgentConfig } from "./config.ts";
+import { Acquaintances } from "./discovery/acquaintances.ts";
 import { type Discovery, startDiscovery } from "./discovery/discovery.ts";
 import { type ServePage, startDoorstep } from "./discovery/doorstep.ts";
 import { startGreeter } from "./discovery/greeter.ts";
-import { isLinkLocal, type LinkInterface, readLinks } from "./discovery/links.ts";
+import { type LinkInterface, readLinks } from "./discovery/links.ts";
 import { makeMeeting } from "./discovery/meeting.ts";
 import type { Warnings } from "./health/warnings.ts";
 import type { Identity } from "./identity.ts";
@@ -145,6 +147,11 @@ async function compose(
     for (const id of roster.replaced()) warnings.clear("member.dead", id);
     meeting.settleNames().catch(complain);
     cluster.membersChanged();
+    memberAddresses.clear();
+    // Mesh addresses, which nobody else can come from, and what their records say.
+    for (const { address: at, record } of others()) {
+      for (const known of [at, ...record.endpoints.map(hostOf)]) memberAddresses.add(known);
+    }
     paths
       .setMembers(
         others().map(({ record, name, address: at }) => ({
@@ -163,6 +170,8 @@ async function compose(
     if (own) cluster.publish(own);
   };
   let discovery: Discovery | undefined;
+  const memberAddresses = new Set<string>();
+  const acquaintances = new Acquaintances((at) => memberAddresses.has(at));
   const meeting = makeMeeting({
     identity,
     roster,
@@ -187,6 +196,7 @@ async function compose(
     ports: [config.link.helloPort, ...(config.link.pagePort ? [config.link.pagePort] : [])],
     onHello: meeting.answer,
     page,
+    acquaintances,
     log: makeLog("doorstep"),
     warnings,
   });
@@ -202,6 +212,7 @@ async function compose(
     },
     seeds: [...config.seeds, ...(identity.provision.seeds ?? [])],
     interfaces: config.link.interfaces,
+    acquaintances,
     log: makeLog("discovery"),
     warnings,
     onNeighbor: (neighbor) => greeter.hint(neighbor),
@@ -341,6 +352,8 @@ function watchLiveness(roster: Roster, warnings: Warnings, onDoubt: (id: string)
 
 const endpointOf = (address: string, port: number | string): string =>
   isIPv6(address.split("%")[0]!) ? `[${address}]:${port}` : `${address}:${port}`;
+
+const hostOf = (endpoint: string): string => endpoint.slice(0, endpoint.lastIndexOf(":")).replaceAll(/[[\]]/g, "");
 
 /** What others may try: addresses that mean the same on their side, so none that need a scope. */
 function endpointsOf(found: readonly LinkInterface[], port: number): string[] {

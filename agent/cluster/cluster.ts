@@ -1,4 +1,5 @@
 // The shell around SWIM: sockets and timers become events, effects become datagrams; nothing is decided here.
+import { FairBucket, type Rate } from "../../system/bucket.ts";
 import type { Clock } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
@@ -7,7 +8,6 @@ import { type Exchange, makeExchange } from "./exchange.ts";
 import { decodeMessage, encodeMessage, type Summary } from "./messages.ts";
 import type { State } from "./news.ts";
 import { makeProofs, type SignLiveness } from "./proofs.ts";
-import { makeRates } from "./rates.ts";
 import { begin, type Event, step } from "./swim.ts";
 import { canonical, openTransport, type Transport } from "./transport.ts";
 import { allNews, type Effect } from "./view.ts";
@@ -64,9 +64,13 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
   let ids = new Map<string, string>();
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
-  const mayDatagram = makeRates({ ...DATAGRAMS, monotonic });
-  const mayWarn = makeRates({ ...WARNINGS, monotonic });
-  const mayRequest = makeRates({ ...REQUESTS, monotonic });
+  const makeRate = (perSource: Rate) => {
+    const bucket = new FairBucket({ perSource, maxSources: 4_096 });
+    return (id: string) => bucket.admits({ key: id, network: "local" }, monotonic());
+  };
+  const mayDatagram = makeRate(DATAGRAMS);
+  const mayWarn = makeRate(WARNINGS);
+  const mayRequest = makeRate(REQUESTS);
 
   const transport: Transport = await openTransport({
     address: o.address,

@@ -1,46 +1,44 @@
 // Who is connected, counted by source: some for each, and where all places are taken the source with the most gives one up.
-// Pure but for its own table.
-import { sourceOf } from "./limiter.ts";
+// Those who are known have places of their own, which no number of strangers takes. Pure but for its own table.
+import { sourceOf } from "../../system/address.ts";
 
-type Limits = { perSource: number; total: number };
+type Limits = { perSource: number; strangers: number; known: number };
+type Held = { source: string; isKnown: boolean };
 
 export class Connections<Connection> {
   readonly #limits: Limits;
-  readonly #isIdle: (connection: Connection) => boolean;
+  readonly #isUnfinished: (connection: Connection) => boolean;
   /** In the order of coming. */
-  readonly #sources = new Map<Connection, string>();
+  readonly #held = new Map<Connection, Held>();
 
-  /** `isIdle`: nothing is being answered on it. */
-  constructor(limits: Limits, isIdle: (connection: Connection) => boolean) {
+  /** `isUnfinished`: the other side has not said all yet. */
+  constructor(limits: Limits, isUnfinished: (connection: Connection) => boolean) {
     this.#limits = limits;
-    this.#isIdle = isIdle;
+    this.#isUnfinished = isUnfinished;
   }
 
   /** The one to end for it: itself where its source has enough, another where all places are taken. */
-  open(connection: Connection, address: string): Connection | undefined {
-    const source = sourceOf(address);
-    if (this.#of(source).length >= this.#limits.perSource) return connection;
-    const yielding = this.#sources.size >= this.#limits.total ? this.#oldestOfTheMost(source) : undefined;
-    if (yielding !== undefined) this.#sources.delete(yielding);
-    this.#sources.set(connection, source);
+  open(connection: Connection, address: string, isKnown = false): Connection | undefined {
+    const source = sourceOf(address).key;
+    const peers = [...this.#held].filter(([, held]) => held.isKnown === isKnown);
+    if (peers.filter(([, held]) => held.source === source).length >= this.#limits.perSource) return connection;
+    const isFull = peers.length >= (isKnown ? this.#limits.known : this.#limits.strangers);
+    const yielding = isFull ? this.#oldestOfTheMost(peers, source) : undefined;
+    if (yielding !== undefined) this.#held.delete(yielding);
+    this.#held.set(connection, { source, isKnown });
     return yielding;
   }
 
   close(connection: Connection): void {
-    this.#sources.delete(connection);
-  }
-
-  #of(source: string): Connection[] {
-    return [...this.#sources].filter(([, its]) => its === source).map(([connection]) => connection);
+    this.#held.delete(connection);
   }
 
   /** The newcomer's own source counts with it: who comes ever again takes from himself and not from others. */
-  #oldestOfTheMost(newcomer: string): Connection | undefined {
+  #oldestOfTheMost(peers: [Connection, Held][], newcomer: string): Connection | undefined {
     const counts = new Map<string, number>([[newcomer, 1]]);
-    for (const source of this.#sources.values()) counts.set(source, (counts.get(source) ?? 0) + 1);
-    const held = [...this.#sources].map(([connection, source]) => ({ connection, count: counts.get(source)! }));
-    const most = Math.max(...held.map(({ count }) => count));
-    const greedy = held.filter(({ count }) => count === most).map(({ connection }) => connection);
-    return greedy.find(this.#isIdle) ?? greedy[0];
+    for (const [, { source }] of peers) counts.set(source, (counts.get(source) ?? 0) + 1);
+    const most = Math.max(...peers.map(([, { source }]) => counts.get(source)!));
+    const greedy = peers.filter(([, { source }]) => counts.get(source) === most).map(([connection]) => connection);
+    return greedy.find(this.#isUnfinished) ?? greedy[0];
   }
 }

@@ -2,14 +2,17 @@
 // Everything that arrives is bounded in size, time and number before anyone looks at it.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIP, type Socket } from "node:net";
+import { sourceOf, withoutMapping } from "../../system/address.ts";
+import { FairBucket } from "../../system/bucket.ts";
 import { type Clock, every, systemClock } from "../../system/clock.ts";
 import { describeError, errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
+import { limitLog } from "../../system/limited-log.ts";
 import type { Log } from "../../system/log.ts";
 import type { Warnings } from "../health/warnings.ts";
+import { Acquaintances } from "./acquaintances.ts";
 import { Connections } from "./connections.ts";
 import { Hello, maxHelloBytes } from "./hello.ts";
-import { Limiter } from "./limiter.ts";
 
 /** Answers a GET or HEAD; which page, by the address that was asked: the mesh address means that it came through the mesh. */
 export type ServePage = (request: IncomingMessage, response: ServerResponse) => void;
@@ -20,6 +23,8 @@ export type DoorstepOptions = {
   /** Resolves to the answer for whoever proved to belong; rejects for everybody else. */
   onHello(hello: Hello, remoteAddress: string): Promise<Hello>;
   page: ServePage;
+  /** Whose hellos and connections have room of their own: whoever was answered becomes one of them. */
+  acquaintances?: Acquaintances;
   log: Log;
   warnings: Pick<Warnings, "raise" | "clear">;
   clock?: Clock;
@@ -27,10 +32,27 @@ export type DoorstepOptions = {
 export type Doorstep = { stop(): Promise<void> };
 
 // Thirty devices that are switched on together greet within seconds; each from its own address.
-const hellos = { perSource: { burst: 20, perSecond: 1 }, total: { burst: 120, perSecond: 20 }, maxSources: 1024 };
-const pages = { perSource: { burst: 60, perSecond: 10 }, total: { burst: 240, perSecond: 50 }, maxSources: 1024 };
+const hellos = {
+  perSource: { burst: 20, perSecond: 1 },
+  perNetwork: { burst: 120, perSecond: 10 },
+  known: { burst: 120, perSecond: 20 },
+  maxSources: 1_024,
+};
+const pages = {
+  perSource: { burst: 60, perSecond: 10 },
+  perNetwork: { burst: 240, perSecond: 50 },
+  known: { burst: 240, perSecond: 50 },
+  maxSources: 1_024,
+};
 // A browser opens six at a time, and one stays open for the live page.
-const maxConnections = { perSource: 8, total: 64 };
+const maxConnections = { perSource: 8, strangers: 64, known: 32 };
+// A hello is one packet or two. Whoever says nothing, or says it byte by byte, has this long for each stage.
+const stages = {
+  headersTimeout: 3_000,
+  requestTimeout: 6_000,
+  connectionsCheckingInterval: 500,
+  keepAliveTimeout: 2_000,
+};
 const retryPortMs = 10_000;
 
 const strict = {
@@ -41,14 +63,12 @@ const strict = {
 };
 
 export async function startDoorstep(options: DoorstepOptions): Promise<Doorstep> {
-  const { ports, log, warnings, clock = systemClock } = options;
-  const handle = makeHandler(options, clock);
+  const { ports, warnings, clock = systemClock, acquaintances = new Acquaintances() } = options;
+  const log = limitLog(options.log, { clock });
+  const handle = makeHandler({ ...options, log, clock, acquaintances });
   const servers = ports.map((port) => {
-    const server = createServer(
-      { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000, keepAliveTimeout: 2_000 },
-      handle,
-    );
-    boundConnections(server);
+    const server = createServer(stages, handle);
+    boundConnections(server, acquaintances);
     server.maxHeadersCount = 64;
     server.maxRequestsPerSocket = 100;
     server.on("clientError", (_error, socket) => {
@@ -90,16 +110,20 @@ export async function startDoorstep(options: DoorstepOptions): Promise<Doorstep>
 }
 
 /** `server.maxConnections` would do for all together: then one host alone could take every place. */
-function boundConnections(server: Server): void {
-  const answering = new Set<Socket>();
-  const connections = new Connections<Socket>(maxConnections, (socket) => !answering.has(socket));
+function boundConnections(server: Server, acquaintances: Acquaintances): void {
+  const requests = new Map<Socket, IncomingMessage>();
+  // Who has said all of it waits for us; who has not may be kept waiting by himself.
+  const isUnfinished = (socket: Socket) => !requests.get(socket)?.complete;
+  const connections = new Connections<Socket>(maxConnections, isUnfinished);
   server.on("connection", (socket: Socket) => {
+    const address = socket.remoteAddress ?? "";
     socket.once("close", () => connections.close(socket));
-    connections.open(socket, socket.remoteAddress ?? "")?.destroy();
+    connections.open(socket, address, acquaintances.knows(address))?.destroy();
   });
-  server.on("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
-    answering.add(socket);
-    response.once("close", () => answering.delete(socket));
+  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request;
+    requests.set(socket, request);
+    response.once("close", () => requests.delete(socket));
   });
 }
 
@@ -112,12 +136,19 @@ const open = (server: Server, port: number) =>
     });
   });
 
-function makeHandler({ onHello, page, log }: DoorstepOptions, clock: Clock) {
-  const helloLimiter = new Limiter(hellos);
-  const pageLimiter = new Limiter(pages);
+type HandlerOptions = Pick<DoorstepOptions, "onHello" | "page" | "log"> & {
+  clock: Clock;
+  acquaintances: Acquaintances;
+};
+
+function makeHandler({ onHello, page, log, clock, acquaintances }: HandlerOptions) {
+  const helloBucket = new FairBucket(hellos);
+  const pageBucket = new FairBucket(pages);
+  const mayCome = (bucket: FairBucket, address: string) =>
+    bucket.admits(sourceOf(address), clock.monotonic(), acquaintances.knows(address));
   /** Undefined for what the page answers itself. */
   const answer = async (request: IncomingMessage): Promise<Answer | undefined> => {
-    const remoteAddress = withoutMapping(request.socket.remoteAddress);
+    const remoteAddress = withoutMapping(request.socket.remoteAddress ?? "");
     const { method = "", url = "", headers } = request;
     // What may look at the page the page decides, and tells in a browser's words.
     if (method === "POST" && !isOurHost(headers.host))
@@ -125,13 +156,15 @@ function makeHandler({ onHello, page, log }: DoorstepOptions, clock: Clock) {
     if (method === "POST" && url === "/v1/hello") {
       // Only a page in a browser sends Origin, and no page has any business here.
       if (headers.origin !== undefined) return refusal(403, "api.refused", "hello is not for browsers");
-      if (!helloLimiter.admits(remoteAddress, clock.monotonic())) return refusal(429, "hello.busy", "too many hellos");
+      if (!mayCome(helloBucket, remoteAddress)) return refusal(429, "hello.busy", "too many hellos");
       const hello = Hello.safeParse(parseJson(await readBody(request)));
       if (!hello.success) return refusal(400, "hello.invalid", explainIssues(hello.error).slice(0, 300));
-      return json(200, await onHello(hello.data, remoteAddress));
+      const answered = await onHello(hello.data, remoteAddress);
+      acquaintances.met(remoteAddress);
+      return json(200, answered);
     }
     if (method !== "GET" && method !== "HEAD") return refusal(405, "api.refused", "nothing here takes that");
-    if (!pageLimiter.admits(remoteAddress, clock.monotonic())) return refusal(429, "hello.busy", "too many requests");
+    if (!mayCome(pageBucket, remoteAddress)) return refusal(429, "hello.busy", "too many requests");
     return undefined;
   };
   return (request: IncomingMessage, response: ServerResponse) => {
@@ -168,10 +201,16 @@ async function readBody(request: IncomingMessage): Promise<string> {
   if (Number(request.headers["content-length"] ?? 0) > maxHelloBytes) throw tooLarge;
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxHelloBytes) throw tooLarge;
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > maxHelloBytes) throw tooLarge;
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    if (cause === tooLarge) throw cause;
+    // Nobody is left to hear it, and it is no fault of ours that would belong into the log.
+    throw new HamletError("hello.invalid", "this hello broke off", { cause });
   }
   return Buffer.concat(chunks).toString("utf8");
 }
@@ -184,7 +223,6 @@ export function isOurHost(host: string | undefined): boolean {
   return isIP(name) === 4 || /^[a-z0-9-]{1,63}(\.local|\.hamlet\.internal)?$/.test(name);
 }
 
-const withoutMapping = (address = "") => address.replace(/^::ffff:(?=\d+\.)/i, "");
 const refusalText = (code: string, message: string) => JSON.stringify({ error: { code, message } });
 const json = (status: number, value: unknown): Answer => ({
   status,

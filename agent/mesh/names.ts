@@ -4,7 +4,9 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import dns from "dns-packet";
+import { readDns } from "../../system/dns.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
+import { limitLog } from "../../system/limited-log.ts";
 import type { Log } from "../../system/log.ts";
 
 export const meshDomain = "hamlet.internal";
@@ -28,13 +30,14 @@ const wantsRecursion = 1 << 8;
 /** The answer to one message, or undefined for what deserves none. Never throws, whatever the bytes are. */
 export function answerNames(message: Uint8Array, lookup: Lookup): Buffer | undefined {
   // Not even a header, or an answer: to answer answers is how two servers talk for ever.
-  if (message.length < 12 || (message[2]! & 0x80) !== 0) return undefined;
+  if (message.length < 12 || message.length > maxQueryBytes || (message[2]! & 0x80) !== 0) return undefined;
   const id = (message[0]! << 8) | message[1]!;
   const bare = (rcode: number) => dns.encode({ type: "response", id, flags: isResponse | rcode, questions: [] });
   if (((message[2]! >> 3) & 0x0f) !== 0) return bare(rcodes.notImplemented);
-  // One question; counts are checked before the library makes room for 65,535 records.
-  const counts = [4, 6, 8, 10].map((at) => (message[at]! << 8) | message[at + 1]!);
-  if (counts[0] !== 1 || counts[1] !== 0 || counts[2] !== 0 || counts[3]! > 4) return bare(rcodes.formatError);
+  // Read with care before the library makes room for whatever the message claims.
+  const asked = readDns(message);
+  const isQuery = asked?.questions.length === 1 && asked.answers.length + asked.authorities.length === 0;
+  if (!isQuery || asked.additionals.length > 4) return bare(rcodes.formatError);
   try {
     return reply(dns.decode(message), lookup);
   } catch {
@@ -93,10 +96,11 @@ const startOfAuthority: dns.Answer = {
 
 /** Answers on UDP and TCP until stopped. Throws `port.taken`. */
 export async function startNames(o: { address?: string; port: number; lookup: Lookup; log: Log }): Promise<Names> {
-  const { address = "127.0.0.1", port, lookup, log } = o;
+  const { address = "127.0.0.1", port, lookup } = o;
+  const log = limitLog(o.log);
   const udp = createSocket("udp4");
   udp.on("message", (message, from) => {
-    const answer = message.length > maxQueryBytes ? undefined : answerNames(message, lookup);
+    const answer = answerNames(message, lookup);
     // A client that has gone is its own loss; the callback keeps the error from becoming an event.
     if (answer) udp.send(answer, from.port, from.address, () => {});
   });

@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
 import { makeProofs } from "../../../agent/cluster/proofs.ts";
-import { makeRates } from "../../../agent/cluster/rates.ts";
 import { person } from "./members.ts";
 
 const [attic, cellar, stranger] = [person(1), person(2), person(3)];
@@ -27,14 +26,4 @@ test("our own word from a former life is known again, a forged one is not", () =
   const own = { id: attic.id, incarnation: 9, state: "alive" } as const;
   expect(proofs.verify(own, attic.signLiveness(own))).toBe(true);
   expect(proofs.verify(own, cellar.signLiveness(own))).toBe(false);
-});
-
-test("a member may burst, then gets its steady rate; another's share is its own", () => {
-  let now = 0;
-  const may = makeRates({ perSecond: 10, burst: 3, most: 2, monotonic: () => now });
-  const granted = (key: string, tries: number) => Array.from({ length: tries }, () => may(key)).filter(Boolean).length;
-  expect(granted("cellar", 9)).toBe(3);
-  expect(granted("kitchen", 2)).toBe(2);
-  now = 200;
-  expect(granted("cellar", 9)).toBe(2);
 });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Connections } from "../../../agent/discovery/connections.ts";
 
 const make = (busy = new Set<string>()) =>
-  new Connections<string>({ perSource: 3, total: 6 }, (connection) => !busy.has(connection));
+  new Connections<string>({ perSource: 3, strangers: 6, known: 2 }, (connection) => !busy.has(connection));
 /** Opens connections called like their address and number; gives which was ended for each. */
 const open = (connections: Connections<string>, address: string, from: number, to: number) =>
   Array.from({ length: to - from }, (_, n) => connections.open(`${address} ${from + n}`, address));
@@ -36,7 +36,7 @@ test("who comes ever again takes from himself", () => {
 });
 
 test("sixty-four sources with one connection each shut nobody out", () => {
-  const connections = new Connections<string>({ perSource: 8, total: 64 }, () => true);
+  const connections = new Connections<string>({ perSource: 8, strangers: 64, known: 8 }, () => true);
   for (let n = 0; n < 64; n++) open(connections, `10.0.0.${n}`, 0, 1);
   expect(open(connections, "192.0.2.1", 0, 1)).toEqual(["10.0.0.0 0"]);
 });

@@ -1,9 +1,16 @@
 // Hello and the public page over real sockets on loopback.
 
-import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttpServer, request } from "node:http";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { type Doorstep, isOurHost, type ServePage, startDoorstep } from "../../../agent/discovery/doorstep.ts";
+import { Acquaintances } from "../../../agent/discovery/acquaintances.ts";
+import {
+  type Doorstep,
+  type DoorstepOptions,
+  isOurHost,
+  type ServePage,
+  startDoorstep,
+} from "../../../agent/discovery/doorstep.ts";
 import { type Hello, sayHello } from "../../../agent/discovery/hello.ts";
 import { HamletError } from "../../../system/error.ts";
 import { silentLog } from "../../../system/log.ts";
@@ -23,12 +30,22 @@ async function freePort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve));
   return port;
 }
-async function makeDoorstep(onHello: (hello: Hello, from: string) => Promise<Hello> = async () => answer) {
+async function makeDoorstep(
+  onHello: (hello: Hello, from: string) => Promise<Hello> = async () => answer,
+  options: Partial<DoorstepOptions> = {},
+) {
   const port = await freePort();
   const raised: string[] = [];
   const warnings = { raise: (code: string) => void raised.push(code), clear: () => {} };
   const page: ServePage = ({ url }, response) => response.writeHead(200, { "x-url": url }).end("a device");
-  const doorstep: Doorstep = await startDoorstep({ ports: [port], onHello, page, log: silentLog, warnings });
+  const doorstep: Doorstep = await startDoorstep({
+    ports: [port],
+    onHello,
+    page,
+    log: silentLog,
+    warnings,
+    ...options,
+  });
   open.push(() => doorstep.stop());
   return { port, raised };
 }
@@ -156,6 +173,126 @@ test("when all places are taken the greediest host gives one up for the newcomer
   }
   await expect(Promise.all([sayHello("127.0.0.1", port, hello)])).resolves.toEqual([answer]);
   await eventually(() => expect([countOpen(greedy), countOpen(others)]).toEqual([7, 56]));
+});
+
+/** The status of a hello from one of loopback's addresses. */
+const helloFrom = (port: number, localAddress: string, record = hello.record) =>
+  new Promise<number>((resolve, reject) => {
+    const body = JSON.stringify({ ...hello, record });
+    const asked = request({
+      ...{ host: "127.0.0.1", port, localAddress, method: "POST", path: "/v1/hello" },
+      agent: false,
+    });
+    asked.on("response", (response) => resolve(response.resume().statusCode!)).on("error", reject);
+    asked.setHeader("content-length", body.length);
+    asked.end(body);
+  });
+/** Answers who says `honest`, refuses all others, and counts both: a clock of its own, so that a busy machine changes nothing. */
+async function makeCrowdedDoorstep(options: Partial<DoorstepOptions> = {}) {
+  let now = 0;
+  const heard = { honest: 0, refused: 0 };
+  const { port } = await makeDoorstep(
+    async ({ record }) => {
+      if (record.startsWith("honest")) heard.honest += 1;
+      else heard.refused += 1;
+      if (!record.startsWith("honest")) throw new HamletError("hello.refused", "no");
+      return answer;
+    },
+    { clock: { now: () => now, monotonic: () => now }, ...options },
+  );
+  return { port, heard, pass: (ms: number) => (now += ms) };
+}
+/** Hellos from 256 addresses, one after the other around, a hundred a second by the doorstep's clock. */
+async function crowd({ port, pass }: { port: number; pass(ms: number): void }, hellos: number, each = async () => {}) {
+  for (let n = 0; n < hellos; n += 8) {
+    const round = Array.from({ length: 8 }, (_, m) =>
+      helloFrom(port, `127.1.${((n + m) >> 4) & 15}.${1 + ((n + m) & 15)}`),
+    );
+    await Promise.all(round);
+    pass(80);
+    await each();
+  }
+}
+
+test("h1-attacker: 256 addresses that say hello a hundred times a second get their share, and a member all it asks for", async () => {
+  const door = await makeCrowdedDoorstep();
+  expect(await helloFrom(door.port, "127.0.0.2", "honest.y.z")).toBe(200);
+  let rounds = 0;
+  await crowd(door, 800, async () => {
+    if (rounds++ % 10 === 0) expect(await helloFrom(door.port, "127.0.0.2", "honest.y.z")).toBe(200);
+  });
+  expect(door.heard.honest).toBe(11);
+  expect(door.heard.refused).toBeLessThanOrEqual(120 + 10 * 8);
+});
+
+test("h1-honest: who was never seen before is heard in the middle of it", async () => {
+  const door = await makeCrowdedDoorstep();
+  await crowd(door, 800);
+  expect(await helloFrom(door.port, "127.0.0.2", "honest.y.z")).toBe(200);
+});
+
+test("h1-server: a member that is known from elsewhere is heard from its first word on", async () => {
+  const acquaintances = new Acquaintances((address) => address === "127.0.0.2");
+  const door = await makeCrowdedDoorstep({ acquaintances });
+  // All that strangers have is gone, and they have only just begun.
+  await crowd(door, 128);
+  expect(await helloFrom(door.port, "127.0.0.2", "honest.y.z")).toBe(200);
+});
+
+describe("h2-slow: whoever says hello slowly or not at all", () => {
+  const half = {
+    idle: "",
+    headers: "POST /v1/hello HTTP/1.1\r\nHost: attic.local\r\n",
+    body: "POST /v1/hello HTTP/1.1\r\nHost: attic.local\r\nContent-Length: 60000\r\n\r\n{",
+    bighead: `POST /v1/hello HTTP/1.1\r\nHost: attic.local\r\n${"X: y\r\n".repeat(400)}`,
+  };
+  const knock = (port: number, localAddress: string, bytes: string) =>
+    new Promise<Socket>((resolve) => {
+      const socket = connect({ port, host: "127.0.0.1", localAddress });
+      open.push(() => socket.destroy());
+      socket.on("error", () => {}).resume();
+      socket.once("connect", () => bytes && socket.write(bytes));
+      socket.once("connect", () => resolve(socket)).once("close", () => resolve(socket));
+    });
+
+  test.each(Object.entries(half))(
+    "%s: 300 from as many addresses keep out neither a member nor a newcomer",
+    async (_kind, bytes) => {
+      const door = await makeCrowdedDoorstep();
+      expect(await helloFrom(door.port, "127.0.0.2", "honest.y.z")).toBe(200);
+      const sockets: Socket[] = [];
+      for (let n = 0; n < 300; n++) {
+        sockets.push(await knock(door.port, `127.2.${n >> 6}.${1 + (n & 63)}`, bytes));
+        if (n % 50 === 49) expect(await helloFrom(door.port, "127.0.0.2", "honest.y.z")).toBe(200);
+      }
+      door.pass(60_000);
+      expect(await helloFrom(door.port, "127.0.0.3", "honest.y.z")).toBe(200);
+      await eventually(() => sockets.filter((socket) => !socket.destroyed).length <= 64);
+    },
+  );
+
+  test("the places of members are theirs, whatever strangers hold", async () => {
+    const acquaintances = new Acquaintances((address) => address === "127.0.0.2");
+    const { port } = await makeDoorstep(undefined, { acquaintances });
+    const slow = await holdOpen(port, "127.0.0.2");
+    for (let n = 0; n < 200; n++) await knock(port, `127.2.${n >> 6}.${1 + (n & 63)}`, half.body);
+    expect(slow.socket.destroyed).toBe(false);
+  });
+
+  test("each stage has its time, and nothing of it is written into the log more than once", async () => {
+    const lines: string[] = [];
+    const note = (line: string) => void lines.push(line);
+    const door = await makeCrowdedDoorstep({ log: { debug: note, info: note, warn: note, error: note } });
+    const sockets = await Promise.all(
+      Object.values(half).flatMap((bytes, kind) =>
+        Array.from({ length: 8 }, (_, n) => knock(door.port, `127.3.${kind}.${1 + n}`, bytes)),
+      ),
+    );
+    for (let n = 0; n < 100; n++) (await knock(door.port, `127.4.0.${1 + n}`, half.body)).destroy();
+    // The doorstep ends them: nobody here does.
+    await eventually(() => sockets.every(({ destroyed }) => destroyed), { within: 15_000 });
+    expect(lines).toEqual([]);
+  });
 });
 
 test("the page comes with a policy that lets nothing in, unless it brings its own", async () => {
