@@ -99,9 +99,19 @@ test("any bytes are read or refused, in work bounded by a small constant, and ne
   const likely = fc.array(fc.constantFrom(0, 0, 1, 2, 5, 12, 63, 97, 0xc0, 0xff), { maxLength: 600, size: "max" });
   const counts = fc.tuple(fc.nat(40), fc.nat(20), fc.nat(9), fc.nat(9));
   const shaped = fc.tuple(counts, likely).map(([some, rest]) => header(some, Buffer.from(rest)));
+  const sound = encode("response", {
+    answers: [{ type: "PTR", name: "_hamlet._udp.local", ttl: 4500, data: name }],
+    additionals: [{ type: "TXT", name, ttl: 1, data: ["v=1", "n=0011aabb"] }],
+  });
+  const change = fc.tuple(fc.nat(sound.length - 1), fc.nat(255));
+  const changed = fc.array(change, { maxLength: 3 }).map((changes) => {
+    const bytes = Buffer.from(sound);
+    for (const [at, value] of changes) bytes[at] = value;
+    return bytes;
+  });
   let understood = 0;
   fc.assert(
-    fc.property(fc.oneof(noise, shaped), (bytes) => {
+    fc.property(fc.oneof(noise, shaped, changed), (bytes) => {
       const read = readDns(bytes);
       if (read) understood += 1;
       expect(countLooks(bytes, readDns)).toBeLessThan(12_000);
