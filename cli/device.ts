@@ -1,14 +1,14 @@
 // Which device a command speaks with: --device, else the agent on this computer, else the running lab.
 import { request } from "node:http";
-import { text as readText } from "node:stream/consumers";
 import { finished } from "node:stream/promises";
 import { z } from "zod";
 import { PublicStatus, Status } from "../agent/status.ts";
-import { type AgentAnswer, getFromAgent, postToAgent } from "../image/lab/agent-socket.ts";
+import { type AgentAnswer, getFromAgent, maxStatusBytes, postToAgent } from "../image/lab/agent-socket.ts";
 import { findLab, type LabClient } from "../image/lab/client.ts";
 import { agentSocket, type Exec, localDoors } from "../system/doors.ts";
 import { type ErrorCode, HamletError } from "../system/error.ts";
 import { explainIssues, parseJson } from "../system/files.ts";
+import { readAll } from "../system/read-all.ts";
 import type { Option, Values } from "./command.ts";
 import { text } from "./command.ts";
 import { type Order, orderWithWish } from "./wish.ts";
@@ -217,7 +217,7 @@ function ask(where: Where, who: string, order?: string): Promise<AgentAnswer> {
     const asked = request({ ...where, method, signal: AbortSignal.timeout(deadlineMs) });
     asked.on("error", fail);
     asked.on("response", (response) => {
-      readText(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), fail);
+      readAll(response, maxStatusBytes).then((body) => resolve({ status: response.statusCode ?? 0, body }), fail);
     });
     asked.end(order);
   });

@@ -20,12 +20,16 @@ export type RunOptions = {
    * reach it, so whoever sets this gives a `signal` too.
    */
   ownGroup?: boolean;
+  /** Default 64 MiB: a program that says more is ended. */
+  maxStdoutBytes?: number;
+  /** The longest file that it may write: for a program that fetches what somebody else sends. */
+  maxFileBytes?: number;
 };
 /** Runs a program to its end and gives its stdout. Throws `command.missing`, `command.timeout` or `command.failed`. */
 export type Run = (argv: Argv, options?: RunOptions) => Promise<string>;
 
 const keptStderrChars = 4_000;
-const maxStdoutBytes = 64 << 20;
+const defaultMaxStdoutBytes = 64 << 20;
 const defaultGraceMs = 10_000;
 
 export const run: Run = ([file, ...args], options = {}) => {
@@ -38,6 +42,8 @@ export const run: Run = ([file, ...args], options = {}) => {
     signal,
     ownGroup = false,
     graceMs = defaultGraceMs,
+    maxStdoutBytes = defaultMaxStdoutBytes,
+    maxFileBytes,
   } = options;
   const what = `${file} ${args.find((arg) => !arg.startsWith("-")) ?? ""}`.trim();
   return new Promise((resolve, reject) => {
@@ -45,7 +51,9 @@ export const run: Run = ([file, ...args], options = {}) => {
     if (signal?.aborted) return reject(stoppedError());
     // LC_ALL=C: callers parse this output, so it must not follow the device's language.
     const ownEnv = { ...process.env, LC_ALL: "C", ...env };
-    const child = spawn(file, args, { cwd, env: ownEnv, detached: ownGroup, stdio: "pipe" });
+    const [program, words] =
+      maxFileBytes === undefined ? [file, args] : ["prlimit", [`--fsize=${maxFileBytes}`, file, ...args]];
+    const child = spawn(program, words, { cwd, env: ownEnv, detached: ownGroup, stdio: "pipe" });
     const send = (how: "SIGTERM" | "SIGKILL") => {
       if (!ownGroup || child.pid === undefined) return child.kill(how);
       try {
@@ -90,7 +98,7 @@ export const run: Run = ([file, ...args], options = {}) => {
       stderr = (stderr + text).slice(-keptStderrChars);
       if (!onStderrLine) return;
       const lines = (pendingLine + text).split(/\r?\n/);
-      pendingLine = lines.pop() ?? "";
+      pendingLine = (lines.pop() ?? "").slice(-keptStderrChars);
       for (const line of lines) onStderrLine(line);
     });
     // A program that ends before it has read its input closes the pipe; its exit code tells what happened.
@@ -116,6 +124,8 @@ export const run: Run = ([file, ...args], options = {}) => {
       }
       if (exitCode === 0) return resolve(Buffer.concat(stdout).toString("utf8"));
       if (timedOut) return reject(new HamletError("command.timeout", `${what} did not end within ${timeoutMs} ms`));
+      if (stdoutBytes > maxStdoutBytes)
+        return reject(new HamletError("command.failed", `${what} said more than ${maxStdoutBytes} bytes`));
       const told = stderr.trim().split("\n").slice(-8).join("\n");
       const how = killedBy ? `was ended by ${killedBy}` : `exited with ${exitCode}`;
       reject(new HamletError("command.failed", `${what} ${how}${told ? `: ${told}` : ""}`));

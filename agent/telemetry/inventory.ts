@@ -12,7 +12,7 @@ const childName = import.meta.url.endsWith(".mjs") ? "inventory.mjs" : "inventor
 export async function collectInventory(run: Run): Promise<InventoryPayload> {
   // 60 s: it takes 1 s on a NUC, and a Pi 3 that is busy with an update may need twenty times that.
   const child = fileURLToPath(new URL(childName, import.meta.url));
-  const answer = await run([process.execPath, child], { timeoutMs: 60_000 });
+  const answer = await run([process.execPath, child], { timeoutMs: 60_000, maxStdoutBytes: 1 << 20 });
   const parsed = InventoryPayload.safeParse(parseJson(answer));
   if (parsed.success) return parsed.data;
   throw new HamletError("telemetry.invalid", `the inventory does not fit its schema: ${explainIssues(parsed.error)}`);

@@ -8,10 +8,12 @@ import { removeLeftovers } from "./leftovers.ts";
 import type { LockedPackage } from "./lock.ts";
 import { authConf, type Source } from "./sources.ts";
 
-type Named = Pick<LockedPackage, "sha256" | "path">;
+type Named = Pick<LockedPackage, "sha256" | "path" | "sizeBytes">;
 
 const debFolder = () => join(cacheFolder(), "deb");
 export const debPath = (sha256: string): string => join(debFolder(), sha256);
+/** An InRelease of Debian has 150 kB. */
+export const maxIndexBytes = 16 << 20;
 const answerDeadlineMs = 30_000;
 const downloadDeadlineMs = 20 * 60_000;
 
@@ -31,8 +33,8 @@ export async function fetchDebs<T extends Named>(
     await writeFile(join(work, "auth.conf"), authConf(sources), { mode: 0o600 });
     // apt's own fetcher: it knows this computer's proxies and every kind of source. It fails if one file of many does.
     const settings = ["-q", "-o", `Dir::Etc::netrc=${join(work, "auth.conf")}`, "-o", "Acquire::Retries=3"];
-    const fetch = (wanted: string[], timeoutMs: number) =>
-      run(["/usr/lib/apt/apt-helper", ...settings, "download-file", ...wanted], { timeoutMs }).then(
+    const fetch = (wanted: string[], timeoutMs: number, maxFileBytes: number) =>
+      run(["/usr/lib/apt/apt-helper", ...settings, "download-file", ...wanted], { timeoutMs, maxFileBytes }).then(
         () => true,
         (error) => {
           cause = error;
@@ -42,9 +44,9 @@ export async function fetchDebs<T extends Named>(
     for (const { url, suite } of new Map(sources.map((source) => [source.url, source])).values()) {
       // A mirror that does not answer is asked once, not once for each package.
       const index = [`${url}dists/${suite}/InRelease`, join(work, "InRelease")];
-      if (!(await fetch(index, answerDeadlineMs))) continue;
+      if (!(await fetch(index, answerDeadlineMs, maxIndexBytes))) continue;
       const wanted = missing.flatMap(({ sha256, path }) => [`${url}${path}`, join(work, sha256), `SHA256:${sha256}`]);
-      await fetch(wanted, downloadDeadlineMs);
+      await fetch(wanted, downloadDeadlineMs, Math.max(...missing.map(({ sizeBytes }) => sizeBytes)));
       for (const { sha256 } of missing) await keep(join(work, sha256), sha256);
       missing = await lacking(missing);
       if (missing.length === 0) break;

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
+import { maxIndexBytes } from "./deb-cache.ts";
 import { components, debianSources, suite } from "./mirror.ts";
 import { authConf, parseSource, type Source } from "./sources.ts";
 
@@ -49,7 +50,10 @@ async function fetchIndex(source: Source, folder: string, index: number, run: Ru
   const settings = ["-q", "-o", `Dir::Etc::netrc=${join(folder, "auth.conf")}`];
   const address = `${source.url}dists/${source.suite}/InRelease`;
   // apt's own fetcher: it knows this computer's proxies and every kind of source.
-  await run(["/usr/lib/apt/apt-helper", ...settings, "download-file", address, path], { timeoutMs: mirrorDeadlineMs });
+  await run(["/usr/lib/apt/apt-helper", ...settings, "download-file", address, path], {
+    timeoutMs: mirrorDeadlineMs,
+    maxFileBytes: maxIndexBytes,
+  });
   return { source, text: await readFile(path, "utf8") };
 }
 

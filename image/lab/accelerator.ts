@@ -50,7 +50,7 @@ function firmwareSpeaks(folder: string): Promise<boolean> {
     let told = "";
     child.stdout?.on("data", () => decide(true));
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-      told += text;
+      told = (told + text).slice(-4_000);
       if (told.includes("KVM internal error")) decide(false);
     });
     child.on("error", () => decide(false));

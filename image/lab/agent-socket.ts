@@ -1,13 +1,16 @@
 // HTTP to a unix socket in a machine: how the lab, and commands through it, speak with an agent.
 import { request } from "node:http";
-import { text } from "node:stream/consumers";
 import { agentSocket, type Doors } from "../../system/doors.ts";
 import { HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
+import { readAll } from "../../system/read-all.ts";
 import { StatusGist } from "./sight.ts";
 
 /** An emulated device under load takes seconds for what takes milliseconds on real hardware. */
 const deadlineMs = 15_000;
+
+/** A hundred members with all that is known of their paths take 300 kB; who answers more is no agent, or means harm. */
+export const maxStatusBytes = 8 << 20;
 
 export type AgentAnswer = { status: number; body: string };
 
@@ -34,7 +37,7 @@ function askAt(doors: Pick<Doors, "connect">, path: string, order?: string): Pro
     const asked = request({ path, method, createConnection: () => socket, signal });
     asked.on("error", fail);
     asked.on("response", (response) => {
-      text(response).then((body) => {
+      readAll(response, maxStatusBytes).then((body) => {
         socket.destroy();
         resolve({ status: response.statusCode ?? 0, body });
       }, fail);

@@ -3,10 +3,10 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Duplex } from "node:stream";
-import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { type ErrorCode, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
+import { readAll } from "../../system/read-all.ts";
 import { type Channel, openChannel } from "./channel/client.ts";
 import { channelProtocol, controlSocket } from "./control.ts";
 import { lockHolder } from "./lock.ts";
@@ -37,6 +37,8 @@ const Refused = z.object({
   hint: z.string().optional(),
   exitCode: z.int().optional(),
 });
+/** Three devices with all their milestones take 5 kB. */
+const maxAnswerBytes = 1 << 20;
 const Joined = z.object({ socket: z.string(), address: z.string() });
 
 /** The running lab. Throws `lab.notRunning`. */
@@ -55,7 +57,7 @@ export function labClient(folder: string): LabClient {
       const asked = request({ socketPath: path, method, path: url });
       asked.on("error", (cause) => reject(notAnswering(cause)));
       asked.on("response", async (response) => {
-        const body = parseJson(await text(response).catch(() => ""));
+        const body = parseJson(await readAll(response, maxAnswerBytes).catch(() => ""));
         if (response.statusCode === 200) resolve(body);
         else reject(refusal(body));
       });
@@ -104,7 +106,9 @@ export function labClient(folder: string): LabClient {
         const headers = { connection: "Upgrade", upgrade: channelProtocol };
         const asked = request({ socketPath: path, path: `/v1/machines/${name}/channel`, headers });
         asked.on("error", (cause) => reject(notAnswering(cause)));
-        asked.on("response", async (response) => reject(refusal(parseJson(await text(response).catch(() => "")))));
+        asked.on("response", async (response) =>
+          reject(refusal(parseJson(await readAll(response, maxAnswerBytes).catch(() => "")))),
+        );
         asked.on("upgrade", (_response, socket: Duplex, head) => {
           if (head.length > 0) socket.unshift(head);
           const channel = openChannel(socket);

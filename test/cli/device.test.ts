@@ -55,6 +55,29 @@ test("a device is asked through its socket", async () => {
   expect((await device.status()).members.map(({ name }) => name)).toEqual(["attic", "cellar", "kitchen"]);
 });
 
+test("b3-client: a device that answers without end is no device", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "hamlet-"));
+  const server = createServer((_request, response) => {
+    const go = () => {
+      while (!response.destroyed && response.write(Buffer.alloc(1 << 20)));
+    };
+    response.on("drain", go).on("error", () => {});
+    go();
+  });
+  const path = join(folder, "agent.sock");
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  ended.push(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    await rm(folder, { recursive: true });
+  });
+  const device = await findDevice({ device: path });
+  await expect(device.status()).rejects.toMatchObject({
+    code: "device.noAnswer",
+    cause: { message: "it is longer than 8388608 bytes" },
+  });
+});
+
 test("a public page, a dead socket and a bad address end as coded errors", async () => {
   const open = await findDevice({ device: await serve("public") });
   await expect(open.status()).rejects.toMatchObject({ code: "device.noAnswer", message: /public page/ });

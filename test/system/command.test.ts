@@ -83,3 +83,14 @@ test("a program that is not there is named with what to install", async () => {
     hint: expect.stringContaining("hamlet-no-such-program"),
   });
 });
+
+test("b3-client: a program that says too much is ended, and what it says without a line's end does not pile up", async () => {
+  const endless = run(["yes"], { timeoutMs: 60_000, maxStdoutBytes: 1 << 20 });
+  await expect(endless).rejects.toMatchObject({ code: "command.failed", message: "yes said more than 1048576 bytes" });
+  const lines: string[] = [];
+  const script = "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo end >&2";
+  await run(["sh", "-c", script], { timeoutMs: 60_000, onStderrLine: (line) => lines.push(line) });
+  expect(lines.at(-1)).toBe("end");
+  // The end of a long line: what was kept of it, and what came at once with its end.
+  expect(lines[0]?.length).toBeLessThan(200_000);
+});

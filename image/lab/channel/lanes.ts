@@ -79,6 +79,8 @@ export function makeLanes(send: (message: Message) => void): Lanes {
       const ack = () => bytes.length > 0 && send({ t: "ack", s, c, n: bytes.length });
       // Who has stopped reading must not stop the sender, who may have an exit code to tell.
       if (!sink || sink.destroyed || !sink.writable) ack();
+      // Nobody who keeps to the window gets there: what is not acknowledged yet fits into it.
+      else if (sink.writableLength + bytes.length > windowBytes) sink.destroy(new Error("more than was asked for"));
       else sink.write(bytes, ack);
     },
     forget(stream) {

@@ -157,3 +157,16 @@ test("a hello that was lost is said again, until it is answered", () => {
     vi.useRealTimers();
   }
 });
+
+test("b3-client: a machine that sends more than its window ends that stream, and no memory fills", async () => {
+  const { channel, far } = await openReady();
+  const [stuck, other] = [channel.exec({ argv: ["sleep", "60"] }), channel.exec({ argv: ["echo", "free"] })];
+  other.stdin.end();
+  expect(await text(other.stdout)).toBe("free\n");
+  const d = Buffer.alloc(16 << 10).toString("base64");
+  for (let sent = 0; sent < 64 << 20; sent += 16 << 10) far.write(`${JSON.stringify({ t: "data", s: 1, c: 1, d })}\n`);
+  await vi.waitFor(() => expect(stuck.stdout.destroyed).toBe(true), 10_000);
+  expect(channel.isReady()).toBe(true);
+  stuck.kill();
+  expect(await stuck.exit).toBe(137);
+});
