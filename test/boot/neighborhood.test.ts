@@ -1,22 +1,31 @@
-// One boot of three devices from the image that users flash; what it proves, in the order of a neighborhood's life.
+// One boot of three devices from the images that users flash: a NUC whose card Raspberry Pi Imager wrote, another NUC, and an
+// arm64 machine. What it proves, in the order of a neighborhood's life.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Status } from "../../agent/status.ts";
 import { labImage } from "../../cli/lab-start.ts";
 import { LabStatus } from "../../image/lab/status.ts";
 import { isWhole } from "../../image/lab/whole.ts";
 import { eventually } from "../eventually.ts";
+import { writtenByImager } from "./imager-image.ts";
 import { bootLab, deviceOf, type TestLab } from "./lab.ts";
+import { type Home, imager, takeAnotherName, tellOfThemselves } from "./living.ts";
 
 const names = ["attic", "cellar", "kitchen"];
 /** A member is dead to the others 12 s after its last word, alive at the next; emulated everything takes longer. */
 const soon = { within: 90_000, every: 1_000 };
+const home = {} as Home;
 let lab: TestLab;
 let whole: LabStatus;
 beforeAll(async () => {
-  lab = await bootLab({ images: [await labImage()], devices: 3 });
-  whole = await lab.until(isWhole);
+  const nuc = await labImage("nuc");
+  home.card = await writtenByImager(nuc, imager);
+  home.lab = lab = await bootLab({ images: [home.card.path, nuc, await labImage("virt-arm64")], devices: 3 });
+  home.whole = whole = await lab.until(isWhole);
 });
-afterAll(() => lab?.[Symbol.asyncDispose]());
+afterAll(async () => {
+  await lab?.[Symbol.asyncDispose]();
+  await home.card?.[Symbol.asyncDispose]();
+});
 
 const statusOf = async (name: string) => {
   const { stdout, code, stderr } = await lab.hamlet("status", "--device", name, "--json");
@@ -40,6 +49,14 @@ test("three devices are alive on each other's lists, with six handshakes and tel
     expect(seenBy).toHaveLength(2);
   }
   expect(new Set(devices.map((device) => device.address)).size).toBe(3);
+});
+
+test("a NUC and an arm64 machine are members of one mesh", async () => {
+  expect(whole.devices.map(({ board }) => board)).toEqual(["nuc", "nuc", "virt-arm64"]);
+  expect((await lab.on("kitchen", "uname", "-m")).stdout).toBe("aarch64\n");
+  // `data` took the rest of the disk.
+  const { stdout } = await lab.on("kitchen", "df", "--output=size", "-B1M", "/var/lib/hamlet");
+  expect(Number(stdout.split("\n")[1])).toBeGreaterThan(4_000);
 });
 
 test("WireGuard is the kernel's, with a fresh handshake for each of two peers", async () => {
@@ -99,9 +116,9 @@ test("a device's page for strangers names it and nobody else", async () => {
   expect(shown).not.toContain("attic");
 });
 
-test("to a stranger on the LAN a device has two open ports: hello and the public page", async () => {
+test("to a stranger on the LAN a device without SSH keys has two open ports: hello and the public page", async () => {
   const scan = `for (const port of [22, 53, 80, 111, 443, 1883, 5353, 5354, 5355, 7780, 7946, 8080]) {
-    const socket = require("net").connect(port, "10.77.0.11");
+    const socket = require("net").connect(port, "10.77.0.12");
     socket.setTimeout(10000, () => socket.destroy());
     socket.on("error", () => {}).on("connect", () => { console.log(port); socket.destroy(); });
   }`;
@@ -122,17 +139,6 @@ test("a device off the network is declared dead by the others and is alive again
   expect((await lab.hamlet("lab", "heal")).code).toBe(0);
   await lab.until(isWhole);
   await eventually(async () => expect(await seenFrom("cellar", id!)).toBe("alive"), soon);
-});
-
-test("a device without power is declared dead, and comes back as the same member", async () => {
-  const before = deviceOf(whole, "cellar");
-  expect((await lab.hamlet("lab", "cut", "cellar")).code).toBe(0);
-  await eventually(async () => expect(await seenFrom("attic", before.id!)).toBe("dead"), soon);
-  await eventually(async () => expect(await seenFrom("kitchen", before.id!)).toBe("dead"), soon);
-  expect((await lab.hamlet("lab", "power", "cellar")).code).toBe(0);
-  const after = deviceOf(await lab.until(isWhole), "cellar");
-  expect([after.id, after.address]).toEqual([before.id, before.address]);
-  await eventually(async () => expect(await seenFrom("attic", before.id!)).toBe("alive"), soon);
 });
 
 test("a second lab is refused and does the first no harm", async () => {
@@ -160,4 +166,54 @@ test("console is a root shell on a terminal, and its exit code comes back", asyn
   );
   expect([code, stdout]).toEqual([3, expect.stringContaining("42 root attic")]);
   expect((await lab.hamlet("lab", "console", "attic")).code).toBe(2);
+});
+
+tellOfThemselves(home);
+takeAnotherName(home);
+
+let machineId = "";
+
+test("a device without power is declared dead", async () => {
+  const { id } = deviceOf(whole, "kitchen");
+  expect((await lab.hamlet("lab", "cut", "kitchen")).code).toBe(0);
+  await eventually(async () => expect(await seenFrom("attic", id!)).toBe("dead"), soon);
+  await eventually(async () => expect(await seenFrom("cellar", id!)).toBe("dead"), soon);
+});
+
+test("a device that is reset says goodbye to the others", async () => {
+  const { id } = deviceOf(whole, "cellar");
+  machineId = (await lab.on("cellar", "cat", "/etc/machine-id")).stdout;
+  // Has its power again, and starts while this one restarts.
+  expect((await lab.hamlet("lab", "power", "kitchen")).code).toBe(0);
+  expect((await lab.hamlet("reset", "--device", "cellar", "--yes")).code).toBe(0);
+  await eventually(async () => expect(await seenFrom("attic", id!)).toBe("left"), soon);
+});
+
+test("a device that has power again comes back as the same member", async () => {
+  const before = deviceOf(whole, "kitchen");
+  const { devices } = await lab.until((status) => deviceOf(status, "kitchen").handshakes > 0);
+  const kitchen = devices.find(({ name }) => name === "kitchen")!;
+  expect([kitchen.id, kitchen.address]).toEqual([before.id, before.address]);
+  await eventually(async () => expect(await seenFrom("attic", before.id!)).toBe("alive"), soon);
+});
+
+test("a device that was reset restarts by itself and knows nothing any more", async () => {
+  const { id } = deviceOf(whole, "cellar");
+  await eventually(
+    async () => {
+      const status = await statusOf("cellar");
+      expect([status.phase, status.self.id === id, status.neighborhood]).toEqual(["unprovisioned", false, undefined]);
+    },
+    { within: 300_000, every: 1_000 },
+  );
+  const { stdout: left } = await lab.on("cellar", "sh", "-c", "cd /var/lib/hamlet && find root agent -type f");
+  expect(left.trim().split("\n")).toEqual(["agent/board.json"]);
+  expect((await lab.on("cellar", "cat", "/etc/machine-id")).stdout).not.toBe(machineId);
+  await eventually(
+    async () => {
+      const { stdout } = await lab.on("cellar", "cat", "/efi/hamlet/report.txt");
+      expect(stdout).toMatch(/belongs to no neighborhood[\s\S]*hamlet provision/);
+    },
+    { within: 90_000, every: 1_000 },
+  );
 });

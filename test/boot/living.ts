@@ -1,0 +1,108 @@
+// Living with a device: what Raspberry Pi Imager wrote, what console and card tell, another name, logs for a bug report.
+// The tests are those of a lab that is up, whose attic was started from a card that Imager wrote.
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { expect, test } from "vitest";
+import { Status } from "../../agent/status.ts";
+import type { LabStatus } from "../../image/lab/status.ts";
+import { run } from "../../system/command.ts";
+import { eventually } from "../eventually.ts";
+import { pskOf } from "../provisioning/imager-card.ts";
+import type { ImagerImage } from "./imager-image.ts";
+import { deviceOf, type TestLab } from "./lab.ts";
+
+export type Home = { lab: TestLab; whole: LabStatus; card: ImagerImage };
+
+export const imager = {
+  sshKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 me@home"],
+  wifi: { ssid: "Attic", password: "canary in a cage", country: "CZ" },
+};
+
+/** `home` is filled before the tests run. */
+export function tellOfThemselves(home: Home): void {
+  test("the console says that the device starts, then who it is, where its page is, and the page as a QR code", async () => {
+    await eventually(
+      async () => {
+        const shown = await consoleOf(home, "attic");
+        expect(shown).toMatch(/Hamlet \S+ \(nuc\) starts/);
+        expect(shown).toMatch(/Hamlet: attic \(nuc, release \S+\) is a member of /);
+        expect(shown).toMatch(/adoption code: [a-z2-7]{4}-[a-z2-7]{4}-[a-z2-7]{4}/);
+        expect(shown).toMatch(/page: http:\/\/10\.77\.0\.\d+\//);
+        expect(shown).toMatch(/[█▀▄ ]{20,}\r?\n[█▀▄ ]{20,}/);
+      },
+      { within: 60_000, every: 1_000 },
+    );
+    // A card is a few writes, not a log.
+    expect((await consoleOf(home, "attic")).match(/adoption code/g)?.length).toBeLessThanOrEqual(4);
+  });
+
+  test("what Raspberry Pi Imager wrote applies, beside the provision file, and no byte of a secret is left on the card", async () => {
+    const psk = pskOf(imager.wifi.password, imager.wifi.ssid);
+    const { stdout: keys } = await home.lab.on("attic", "cat", "/var/lib/hamlet/root/ssh/authorized_keys");
+    expect(keys).toContain(imager.sshKeys[0]);
+    const { stdout: wifi } = await home.lab.on("attic", "cat", "/var/lib/hamlet/root/wpa_supplicant.conf");
+    expect(wifi).toMatch(/^country=CZ$/m);
+    expect(wifi).toContain(psk);
+    expect((await home.lab.on("attic", "ls", "/efi")).stdout).toBe("EFI\nhamlet\nloader\n");
+    // Its zeros are no line that grep could hold in memory.
+    const count = (path: string) => `tr '\\0' '\\n' <${path} | grep -a -c ${psk} || true`;
+    expect(await run(["sh", "-c", count(home.card.path)])).toBe("1\n");
+    const { stdout: left } = await home.lab.on("attic", "sh", "-c", `sync; ${count("/run/hamlet-disk/esp")}`);
+    expect(left).toBe("0\n");
+  });
+
+  test("the card's report says that all is well", async () => {
+    await eventually(
+      async () => {
+        const { stdout } = await home.lab.on("attic", "cat", "/efi/hamlet/report.txt");
+        expect(stdout.length).toBe(4096);
+        expect(stdout).toMatch(/^Hamlet: attic of .*\r\n[\s\S]*All is well\./);
+      },
+      { within: 90_000, every: 1_000 },
+    );
+  });
+
+  test("an archive for a bug report comes out of the device, without its key", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "hamlet-logs-"));
+    try {
+      const path = join(folder, "attic.tar.gz");
+      expect((await home.lab.hamlet("logs", "--device", "attic", "--bundle", path)).code).toBe(0);
+      const text = gunzipSync(await readFile(path)).toString("latin1");
+      for (const part of ["hamlet-logs/journal.txt", "hamlet-logs/wg.txt", "public key:", "agent: "])
+        expect(text).toContain(part);
+      const { stdout: key } = await home.lab.on("attic", "wg", "show", "hamlet0", "private-key");
+      expect(key.trim()).toHaveLength(44);
+      expect(text.includes(key.trim())).toBe(false);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+    const { code, stdout } = await home.lab.hamlet("logs", "--device", "attic");
+    expect([code, stdout]).toEqual([0, expect.stringContaining("firstboot: ")]);
+  });
+}
+
+export function takeAnotherName(home: Home): void {
+  test("another name is everywhere: the others' lists, DNS, hostname, and what the next boot takes", async () => {
+    const { code, stdout } = await home.lab.hamlet("rename", "pantry", "--device", "attic");
+    expect([code, stdout]).toEqual([0, "attic is now pantry\n"]);
+    await eventually(
+      async () => {
+        expect((await statusOf(home, "cellar")).members.map(({ name }) => name)).toContain("pantry");
+        expect((await home.lab.on("cellar", "ping", "-c1", "-W5", "pantry.hamlet.internal")).code).toBe(0);
+        expect((await home.lab.on("attic", "hostname")).stdout).toBe("pantry\n");
+        expect((await home.lab.on("attic", "cat", "/etc/hostname")).stdout).toBe("pantry\n");
+      },
+      { within: 60_000, every: 1_000 },
+    );
+    const taken = await home.lab.hamlet("rename", "cellar", "--device", "attic");
+    expect([taken.code, taken.stderr]).toEqual([3, expect.stringContaining("name.taken")]);
+  });
+}
+
+const consoleOf = ({ whole }: Home, name: string) => readFile(deviceOf(whole, name).console, "utf8");
+
+async function statusOf({ lab }: Home, name: string): Promise<Status> {
+  return Status.parse(JSON.parse((await lab.hamlet("status", "--device", name, "--json")).stdout));
+}
