@@ -25,7 +25,9 @@ export async function makeRepository(lock: Lock, folder: string, run: Run): Prom
   await writeFile(join(dist, "Release"), releaseOf(lock, index, text));
   // In a user namespace root is a stranger to the owner of this folder.
   await chmod(folder, 0o755);
-  return `deb [trusted=yes] copy:${folder} ${lock.suite} main`;
+  // sources.list(5) knows no quotes.
+  const address = folder.split("/").map(encodeURIComponent).join("/");
+  return `deb [trusted=yes] copy:${address} ${lock.suite} main`;
 }
 
 const releaseOf = ({ suite, architecture }: Lock, index: string, text: string): string =>

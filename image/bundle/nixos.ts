@@ -26,7 +26,14 @@ export async function buildNixosBundle(request: BuildRequest, run: Run, progress
   try {
     await stageSource(request, source);
     await mkdir(dirname(link), { recursive: true });
-    await nixBuild(`path:${source}#bundle-${board.name}`, link, board, run, progress);
+    // From within: in a flake's address a space, a ? and a # of the path would be something else.
+    await nixBuild(
+      `path:.#bundle-${board.name}`,
+      link,
+      board,
+      (argv, how) => run(argv, { ...how, cwd: source }),
+      progress,
+    );
   } finally {
     await rm(source, { recursive: true, force: true });
   }

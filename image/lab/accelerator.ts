@@ -36,9 +36,9 @@ function firmwareSpeaks(folder: string): Promise<boolean> {
       ...["--pdeathsig", "KILL", program, "-nodefaults", "-no-user-config", "-display", "none"],
       ...["-machine", "q35,accel=kvm", "-cpu", "host", "-m", "128", "-serial", "stdio"],
       ...["-drive", `if=pflash,format=raw,unit=0,readonly=on,file=${firmware.code}`],
-      ...["-drive", `if=pflash,format=raw,unit=1,file=${join(folder, "vars.fd")}`],
+      ...["-drive", `if=pflash,format=raw,unit=1,file=vars.fd`],
     ],
-    { stdio: ["ignore", "pipe", "pipe"] },
+    { cwd: folder, stdio: ["ignore", "pipe", "pipe"] },
   );
   return new Promise((resolve) => {
     const decide = (answer: boolean) => {
