@@ -11,7 +11,7 @@ export const bootBad: Command = {
     const control = await ownBootControl();
     await control.markBad();
     if (values["restart"]) await control.reboot();
-    print(describeBoot(await control.current()).join("\n"));
+    print(...describeBoot(await control.current()));
     return 0;
   },
 };

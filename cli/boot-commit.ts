@@ -9,7 +9,7 @@ export const bootCommit: Command = {
   async run(_input, { print }) {
     const control = await ownBootControl();
     await control.commit();
-    print(describeBoot(await control.current()).join("\n"));
+    print(...describeBoot(await control.current()));
     return 0;
   },
 };

@@ -9,7 +9,7 @@ export const bootStatus: Command = {
   options: { json: { type: "boolean", describe: "print it as JSON" } },
   async run({ values }, { print }) {
     const state = await (await ownBootControl()).current();
-    print(values["json"] ? JSON.stringify(state) : describeBoot(state).join("\n"));
+    print(...(values["json"] ? [JSON.stringify(state)] : describeBoot(state)));
     return 0;
   },
 };

@@ -31,7 +31,7 @@ export const bootTry: Command = {
     const kernel = path === undefined ? {} : { kernel: { path, sha256: await digestOf(path) } };
     await control.stage(otherSlot(slot), { version, ...kernel });
     if (!input.values["later"]) await control.reboot();
-    print(describeBoot(await control.current()).join("\n"));
+    print(...describeBoot(await control.current()));
     return 0;
   },
 };

@@ -25,8 +25,8 @@ export type Input = {
   variables?: string[];
 };
 export type Context = {
-  /** A line for stdout: the command's result. */
-  print(line: string): void;
+  /** Lines for stdout: the command's result. */
+  print(...lines: string[]): void;
   /** A line for stderr: what a person should know beside the result. */
   note(line: string): void;
   progress: Progress;

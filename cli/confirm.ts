@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
 import { HamletError } from "../system/error.ts";
+import { printable } from "../system/printable.ts";
 import { type Command, usageError } from "./command.ts";
 
 export type Question = {
@@ -31,7 +32,7 @@ export async function confirm(
     const why = silentBecause ?? "there is no terminal to ask at";
     throw usageError(command, `${why}: --yes is missing. ${lost}`);
   }
-  if ((await terminal.ask(`${lost} ${question}: `)).trim() === answer) return;
+  if ((await terminal.ask(printable(`${lost} ${question}: `))).trim() === answer) return;
   throw new HamletError("answer.no", otherwise, { hint: `only the answer '${answer}' goes on`, exitCode: 3 });
 }
 

@@ -1,5 +1,6 @@
 // Which device a command speaks with: --device, else the agent on this computer, else the running lab.
 import { request } from "node:http";
+import { pipeline } from "node:stream";
 import { finished } from "node:stream/promises";
 import { z } from "zod";
 import { PublicStatus, Status } from "../agent/status.ts";
@@ -8,6 +9,7 @@ import { findLab, type LabClient } from "../image/lab/client.ts";
 import { agentSocket, type Exec, localDoors } from "../system/doors.ts";
 import { type ErrorCode, HamletError } from "../system/error.ts";
 import { explainIssues, parseJson } from "../system/files.ts";
+import { printableStream } from "../system/printable-stream.ts";
 import { readAll } from "../system/read-all.ts";
 import type { Option, Values } from "./command.ts";
 import { text } from "./command.ts";
@@ -164,21 +166,25 @@ async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device
 }
 
 /** The program's exit code, once all that it said has been passed on. Ctrl-C ends it, and so does a `stdout` that takes no more. */
-export async function runThrough(program: Exec, stdout: NodeJS.WritableStream = process.stdout): Promise<number> {
+export async function runThrough(program: Exec, archive?: NodeJS.WritableStream): Promise<number> {
+  const stdout = archive ?? process.stdout;
   program.stdin.end();
-  program.stdout.pipe(stdout, { end: false });
-  program.stderr.pipe(process.stderr, { end: false });
+  // A terminal is given text, an archive its bytes.
+  const shown = archive ? program.stdout : pipeline(program.stdout, printableStream(), () => {});
+  const told = pipeline(program.stderr, printableStream(), () => {});
+  shown.pipe(stdout, { end: false });
+  told.pipe(process.stderr, { end: false });
   const stop = () => program.kill();
   const drop = () => {
     program.kill();
     // Nobody reads it any more, and unread it would never end.
-    program.stdout.resume();
+    shown.resume();
   };
   process.on("SIGINT", stop).on("SIGTERM", stop);
   stdout.on("error", drop);
   try {
     const code = await program.exit;
-    await Promise.allSettled([finished(program.stdout), finished(program.stderr)]);
+    await Promise.allSettled([finished(shown), finished(told)]);
     return code;
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);

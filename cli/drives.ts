@@ -25,8 +25,8 @@ export function describeDrive({ path, sizeBytes, model, bus, contents }: Drive):
   return `${path} (${megabytes(sizeBytes)} ${[model, bus].filter(Boolean).join(", ")}${holds})`;
 }
 
-export function drivesTable(drives: readonly Drive[]): string {
-  if (drives.length === 0) return "no drives were found";
+export function drivesTable(drives: readonly Drive[]): string[] {
+  if (drives.length === 0) return ["no drives were found"];
   const rows = drives.map(({ path, sizeBytes, bus, isRemovable, model, refused, contents }) => [
     path,
     megabytes(sizeBytes),
@@ -34,7 +34,7 @@ export function drivesTable(drives: readonly Drive[]): string {
     model,
     refused ? `refused: ${refused.message}` : contents.join(", "),
   ]);
-  return table(rows).join("\n");
+  return table(rows);
 }
 
 /** As `--list --json` gives it. */

@@ -25,7 +25,7 @@ interrupted is blank.`,
     const { values } = input;
     if (values["list"]) {
       const drives = await listDrives(run);
-      print(values["json"] ? JSON.stringify(drives.map(shownDrive)) : drivesTable(drives));
+      print(...(values["json"] ? [JSON.stringify(drives.map(shownDrive))] : drivesTable(drives)));
       return 0;
     }
     const path = required(flash, input, 0, "the image");

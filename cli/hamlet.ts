@@ -3,6 +3,7 @@
 // Exit codes: 0 done, 1 failed, 2 used wrongly, 3 refused because it would do harm, 4 rolled back.
 import nodeModule from "node:module";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import packageJson from "../package.json" with { type: "json" };
 import { switchOf } from "../system/environment.ts";
 import { coded, describeError, HamletError } from "../system/error.ts";
@@ -10,7 +11,7 @@ import { cacheFolder } from "../system/paths.ts";
 import { makeProgress } from "../system/progress.ts";
 import { helpText, parseInput } from "./command.ts";
 import { commands } from "./commands.ts";
-import { makeOutput } from "./output.ts";
+import { makeOutput, note } from "./output.ts";
 import { unknownVariables } from "./unknown-variables.ts";
 
 // Compiling what a command imports takes longer than most commands. Where the cache cannot be written nothing is kept.
@@ -21,25 +22,26 @@ process.exitCode = await main(process.argv.slice(2));
 try {
   await output.written();
 } catch (error) {
-  console.error(`hamlet: ${describeError(error)}`);
+  note(`hamlet: ${describeError(error)}`);
   process.exitCode ||= 1;
 }
 
 async function main(argv: string[]): Promise<number> {
-  if (argv[0] === "--version" || argv[0] === "-v") return print(packageJson.version, 0);
+  if (argv[0] === "--version" || argv[0] === "-v") return print([packageJson.version], 0);
   if (argv[0] === "help") return main([...argv.slice(1), "--help"]);
   const name = findCommand(argv);
   if (name === undefined) {
     const asked = argv.filter((word) => !word.startsWith("-")).join(" ");
     const help = await overview(asked);
     if (argv.length === 0 || argv.includes("--help") || argv.includes("-h")) return print(help, 0);
-    console.error(`hamlet: there is no command '${asked || argv[0]}'\n\n${help}`);
+    note(`hamlet: there is no command '${asked || argv[0]}'`);
+    for (const line of ["", ...help]) note(line);
     return 2;
   }
   const command = await commands[name]!();
   const rest = argv.slice(name.split(" ").length);
   const own = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
-  if (own.includes("--help") || own.includes("-h")) return print(helpText(command), 0);
+  if (own.includes("--help") || own.includes("-h")) return print(helpText(command).split("\n"), 0);
   const progress = makeProgress();
   let isDebugging = false;
   let variables: string[] = [];
@@ -48,29 +50,29 @@ async function main(argv: string[]): Promise<number> {
     const input = parseInput(command, rest, process.env);
     variables = input.variables ?? [];
     for (const variable of await unknownVariables(command, process.env)) {
-      console.error(`hamlet: ${variable} is set and means nothing to any command (see hamlet ${name} --help)`);
+      note(`hamlet: ${variable} is set and means nothing to any command (see hamlet ${name} --help)`);
     }
     return (
       (await command.run(input, {
         print: output.print,
-        note: (line) => console.error(line),
+        note,
         progress,
       })) ?? 0
     );
   } catch (thrown) {
     progress.end();
     const error = coded(thrown);
-    if (!(error instanceof HamletError) || isDebugging) console.error(error);
-    console.error(`hamlet: ${describeError(error)}`);
+    if (!(error instanceof HamletError) || isDebugging) note(inspect(error));
+    note(`hamlet: ${describeError(error)}`);
     // What nobody typed just now is easily forgotten.
     if (error instanceof HamletError && error.code === "usage.invalid" && variables.length > 0)
-      console.error(`hamlet: the environment said ${variables.join(", ")}`);
+      note(`hamlet: the environment said ${variables.join(", ")}`);
     return error instanceof HamletError ? error.exitCode : 1;
   }
 }
 
-function print(text: string, exitCode: number): number {
-  output.print(text);
+function print(lines: string[], exitCode: number): number {
+  output.print(...lines);
   return exitCode;
 }
 
@@ -80,7 +82,7 @@ function findCommand(argv: string[]): string | undefined {
   return matching.sort((a, b) => b.length - a.length)[0];
 }
 
-async function overview(asked: string): Promise<string> {
+async function overview(asked: string): Promise<string[]> {
   const names = Object.keys(commands);
   const group = names.filter((name) => name.startsWith(`${asked} `));
   const shown = group.length > 0 ? group : names;
@@ -92,5 +94,5 @@ async function overview(asked: string): Promise<string> {
     "Usage: hamlet <command> [options]      hamlet <command> --help",
     "",
     ...(await Promise.all(lines)),
-  ].join("\n");
+  ];
 }

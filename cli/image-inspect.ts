@@ -28,7 +28,7 @@ export const imageInspect: Command = {
     const sbom = await withContents(path, image.partitions, async (contents) => contents.sbom);
     if (input.values["sbom"]) {
       if (!sbom) note(`${path} has no bill of materials inside`);
-      else print(sbom.text.trimEnd());
+      else print(...sbom.text.trimEnd().split(/\r?\n/));
       return sbom ? 0 : 1;
     }
     const hasBeside = await access(sbomBeside(path)).then(

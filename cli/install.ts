@@ -37,7 +37,7 @@ The mesh is down meanwhile: log in by the LAN. Power may go at any moment: one o
     const { positionals, values } = input;
     if (values["list"]) {
       const drives = await listDrives(run);
-      context.print(values["json"] ? JSON.stringify(drives.map(shownDrive)) : drivesTable(drives));
+      context.print(...(values["json"] ? [JSON.stringify(drives.map(shownDrive))] : drivesTable(drives)));
       return 0;
     }
     if (values["asked"] && positionals.length > 0) throw usageError(install, "--asked knows its disk");

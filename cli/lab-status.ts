@@ -4,6 +4,7 @@ import { findLab } from "../image/lab/client.ts";
 import { LabStatus } from "../image/lab/status.ts";
 import type { Command } from "./command.ts";
 import { deviceTable } from "./lab.ts";
+import { jsonLines } from "./output.ts";
 
 export const labStatus: Command = {
   usage: "lab status [--json]",
@@ -15,11 +16,11 @@ export const labStatus: Command = {
   },
   async run({ values }, { print }) {
     if (values["schema"]) {
-      print(JSON.stringify(z.toJSONSchema(LabStatus), null, 2));
+      print(...jsonLines(z.toJSONSchema(LabStatus)));
       return 0;
     }
     const status = await (await findLab()).status();
-    if (values["json"]) print(JSON.stringify(status, null, 2));
+    if (values["json"]) print(...jsonLines(status));
     else for (const line of deviceTable(status.devices)) print(line);
     return 0;
   },

@@ -7,6 +7,7 @@ import type { Progress } from "../system/progress.ts";
 import type { Command } from "./command.ts";
 import { deviceTable } from "./lab.ts";
 import { machineOptions, startFromValues, waitForLab } from "./lab-start.ts";
+import { jsonLines } from "./output.ts";
 import { hearStop } from "./stop.ts";
 
 export const labUp: Command = {
@@ -34,7 +35,7 @@ lab up to go on from in seconds: with the same image, QEMU and options, for a da
       const status = await waitForLab(lab, isReady, showStage(progress), signal);
       progress.end();
       for (const line of startNotes(status.start, Date.now())) note(line);
-      if (values["json"]) print(JSON.stringify(status, null, 2));
+      if (values["json"]) print(...jsonLines(status));
       else for (const line of deviceTable(status.devices)) print(line);
       return 0;
     } catch (error) {

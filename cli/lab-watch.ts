@@ -6,6 +6,7 @@ import { type LabDeviceStatus, type LabEvent, type LabStatus, milestones } from 
 import { isWhole } from "../image/lab/whole.ts";
 import { sleep } from "../system/clock.ts";
 import { writeFileAtomic } from "../system/files.ts";
+import { printable } from "../system/printable.ts";
 import { drawableColumns } from "../system/terminal.ts";
 import type { Command, Context } from "./command.ts";
 import { findDevice } from "./device.ts";
@@ -93,7 +94,7 @@ function liveTable(print: (line: string) => void): View {
       const lines = [`${elapsedS.toFixed(0)} s, ${devices.length} devices (${accelerator})`, ...table(rows)];
       const columns = drawableColumns(process.stdout);
       const up = drawn > 0 ? `\x1b[${drawn}A` : "";
-      process.stdout.write(`${up}${lines.map((line) => `\x1b[K${line.slice(0, columns)}\n`).join("")}`);
+      process.stdout.write(`${up}${lines.map((line) => `\x1b[K${printable(line).slice(0, columns)}\n`).join("")}`);
       drawn = lines.length;
     },
     settle() {

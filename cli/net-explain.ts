@@ -4,6 +4,7 @@ import { bytes, duration, milliseconds } from "../dashboard/words.ts";
 import { HamletError } from "../system/error.ts";
 import { type Command, required } from "./command.ts";
 import { deviceOption, findDevice } from "./device.ts";
+import { jsonLines } from "./output.ts";
 import { filledTable } from "./table.ts";
 
 export const netExplain: Command = {
@@ -22,13 +23,13 @@ export const netExplain: Command = {
         exitCode: 2,
       });
     }
-    print(input.values["json"] ? JSON.stringify(member, null, 2) : explain(status, member, Date.now()));
+    print(...(input.values["json"] ? jsonLines(member) : explain(status, member, Date.now())));
     return 0;
   },
 };
 
-export function explain(status: Status, member: MemberStatus, now: number): string {
-  if (member.isSelf) return `${member.name} is this device itself: there is no tunnel to explain.`;
+export function explain(status: Status, member: MemberStatus, now: number): string[] {
+  if (member.isSelf) return [`${member.name} is this device itself: there is no tunnel to explain.`];
   const facts = [
     ["mesh address", member.address],
     ["endpoint", member.endpoint ?? "none yet"],
@@ -48,7 +49,7 @@ export function explain(status: Status, member: MemberStatus, now: number): stri
     ...(member.path ? tried(member.path, now) : ["no endpoint is known: it was heard of by gossip only"]),
     ...(about.length > 0 ? ["", "warnings that may explain it:"] : []),
     ...about.flatMap(({ code, message, hint }) => [`  ${code}: ${message}`, `    next: ${hint}`]),
-  ].join("\n");
+  ];
 }
 
 /** One sentence that says what matters most. */
@@ -98,5 +99,5 @@ function tried({ candidates, inUse, isTrying }: MemberPath, now: number): string
         : `no handshake, ${duration((now - last.at) / 1000)} ago`,
     endpoint === inUse?.endpoint ? "in use" : endpoint === isTrying ? "being tried" : "",
   ]);
-  return ["endpoints, best first:", filledTable(["endpoint", "leads over", "known from", "result", ""], rows)];
+  return ["endpoints, best first:", ...filledTable(["endpoint", "leads over", "known from", "result", ""], rows)];
 }

@@ -1,9 +1,11 @@
-// The way to stdout. A result that could not be written is no result: the command then fails, it does not end well with nothing said.
+// The way to the terminal: what is shown is text, whatever an image, a drive or another device has put into a name. And a result that could not be written is no result: the command then fails, it does not end well with nothing said.
 import type { Writable } from "node:stream";
 import { errnoOf, HamletError } from "../system/error.ts";
+import { printable, printableLines } from "../system/printable.ts";
 
 export type Output = {
-  print(line: string): void;
+  /** Each is one line, whatever it holds; so is JSON on one line, which stays the same JSON. */
+  print(...lines: string[]): void;
   /** Resolves when all of it is written. Throws `output.failed`; a reader that wants no more (`| head`) is no failure. */
   written(): Promise<void>;
 };
@@ -16,9 +18,9 @@ export function makeOutput(stream: Writable = process.stdout): Output {
   };
   stream.on("error", heed);
   return {
-    print(line) {
+    print(...lines) {
       last = new Promise((resolve) => {
-        stream.write(`${line}\n`, (error) => {
+        stream.write(lines.map((line) => `${printable(line)}\n`).join(""), (error) => {
           heed(error);
           resolve();
         });
@@ -34,3 +36,11 @@ export function makeOutput(stream: Writable = process.stdout): Output {
     },
   };
 }
+
+/** The way to stderr, for what people should know; the lines of one message are seen to be one. */
+export function note(message: string): void {
+  for (const line of printableLines(message)) console.error(line);
+}
+
+/** JSON for people, as lines to print. */
+export const jsonLines = (value: unknown): string[] => JSON.stringify(value, null, 2).split("\n");

@@ -3,14 +3,14 @@ import type { MemberStatus, Status } from "../agent/status.ts";
 import { bytes, duration, milliseconds, percent } from "../dashboard/words.ts";
 import { filledTable } from "./table.ts";
 
-export function statusText(status: Status, now: number): string {
+export function statusText(status: Status, now: number): string[] {
   const { self, neighborhood, members, pending, neighbors, warnings } = status;
   const broker = members.find(({ id }) => id === status.broker)?.name ?? "nobody";
   return [
     `${neighborhood?.name ?? "no neighborhood"}, seen from ${self.name} (${self.board}, release ${self.release}, agent up ${duration(self.uptimeS)})`,
     ...(status.phase === "member" ? [] : ["", phases[status.phase], `adoption code: ${grouped(self.code)}`]),
     "",
-    ...(members.length > 0 ? [memberTable(members), ""] : []),
+    ...(members.length > 0 ? [...memberTable(members), ""] : []),
     `telemetry through ${broker}; ${neighbors.length} on the link; ${status.tuning.length} kernel settings tuned`,
     ...(pending.length > 0
       ? [
@@ -25,7 +25,7 @@ export function statusText(status: Status, now: number): string {
       `  ${code}: ${message} (since ${duration((now - since) / 1000)})`,
       `    next: ${hint}`,
     ]),
-  ].join("\n");
+  ];
 }
 
 const phases: Record<Exclude<Status["phase"], "member">, string> = {
@@ -33,7 +33,7 @@ const phases: Record<Exclude<Status["phase"], "member">, string> = {
   pending: "this device asks to join and waits for its owner",
 };
 
-function memberTable(members: MemberStatus[]): string {
+function memberTable(members: MemberStatus[]): string[] {
   const rows = members.map((member) => [
     member.isSelf ? `${member.name} *` : member.name,
     member.state,

@@ -5,6 +5,7 @@ import { sleep } from "../system/clock.ts";
 import { describeError } from "../system/error.ts";
 import type { Command } from "./command.ts";
 import { deviceOption, findDevice } from "./device.ts";
+import { jsonLines } from "./output.ts";
 import { statusText } from "./status-table.ts";
 
 const watchMs = 2_000;
@@ -23,15 +24,16 @@ export const status: Command = {
   },
   async run({ values }, { print, note }) {
     if (values["schema"]) {
-      print(JSON.stringify(z.toJSONSchema(Status), null, 2));
+      print(...jsonLines(z.toJSONSchema(Status)));
       return 0;
     }
     const device = await findDevice(values);
     const show = async () => {
       const found = await device.status();
-      if (values["json"]) return print(values["watch"] ? JSON.stringify(found) : JSON.stringify(found, null, 2));
+      if (values["json"]) return print(...(values["watch"] ? [JSON.stringify(found)] : jsonLines(found)));
       // Home, and clear what the longer table before has left.
-      print(`${values["watch"] && process.stdout.isTTY ? "\x1b[H\x1b[J" : ""}${statusText(found, Date.now())}`);
+      if (values["watch"] && process.stdout.isTTY) process.stdout.write("\x1b[H\x1b[J");
+      print(...statusText(found, Date.now()));
     };
     try {
       if (!values["watch"]) return void (await show());

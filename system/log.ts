@@ -1,5 +1,6 @@
 // One line an event on stderr, with the priority prefix that journald reads (sd-daemon(3)); people reading a terminal see none.
 import { settingOf } from "./environment.ts";
+import { printable } from "./printable.ts";
 
 export type Log = {
   debug(message: string): void;
@@ -21,8 +22,8 @@ export function makeLog(part: string, write: (line: string) => void = (line) => 
   const underJournal = process.env["JOURNAL_STREAM"] !== undefined;
   const at = (level: Level) => (message: string) => {
     if (priorities[level] > limit) return;
-    // A line feed in a message from outside must not forge a second line.
-    const line = `${part}: ${message.replaceAll(/[\r\n]+/g, " | ")}\n`;
+    // What comes from outside must not forge a second line, nor order a terminal about.
+    const line = `${part}: ${printable(message.replaceAll(/[\r\n]+/g, " | "))}\n`;
     write(underJournal ? `<${priorities[level]}>${line}` : `${new Date().toISOString()} ${level} ${line}`);
   };
   const log = { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };

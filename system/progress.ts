@@ -1,5 +1,6 @@
 // The line that a long job keeps up to date: stage, percent, rate and time left.
 // On a terminal it is redrawn in place; elsewhere a stage is printed once when it starts and once when it ends.
+import { printable } from "./printable.ts";
 import { drawableColumns } from "./terminal.ts";
 
 export type Progress = {
@@ -30,7 +31,7 @@ export function makeProgress(
     stage(name, total) {
       finish();
       // A path may have anything in it.
-      const plain = name.replaceAll(/\p{Cc}/gu, "?");
+      const plain = printable(name);
       current = { name: plain, total, startedMs: now(), drawnMs: 0 };
       const columns = drawableColumns(sink);
       if (sink.isTTY) draw(fitted([`${plain} ...`, `${plain.slice(0, Math.max(0, columns - 3))}...`], columns));

@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { sleep } from "../../system/clock.ts";
 import { run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
+import { printableLines } from "../../system/printable.ts";
 import { startAvahi } from "./avahi.ts";
 import type { JoinOrder } from "./join.ts";
 
@@ -17,7 +18,7 @@ try {
   if (basename(order.argv[0] ?? "").startsWith("avahi-")) await startAvahi(card);
   process.exit(await runCommand(order.argv));
 } catch (error) {
-  console.error(`hamlet: ${describeError(error)}`);
+  for (const line of printableLines(`hamlet: ${describeError(error)}`)) console.error(line);
   process.exit(1);
 }
 

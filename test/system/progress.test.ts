@@ -75,7 +75,7 @@ test("progress-zero-columns: a terminal without escape sequences gets the line t
 });
 
 test("progress-zero-columns: a name with control characters moves no cursor", () => {
-  expect(drawnOn(80, "reading a\x1b[2J\nb.img")[0]).toBe("reading a?[2J?b.img ...");
+  expect(drawnOn(80, "reading a\x1b[2J\nb.img")[0]).toBe("reading a\\u001b[2J\\nb.img ...");
 });
 
 test("progress-zero-columns: a console in a device is never told a size of nothing", () => {
