@@ -48,7 +48,7 @@ lab up to go on from in seconds: with the same image, QEMU and options, for a da
 };
 
 /** What a person should know of where the lab came from, and of what the next can come from. */
-function startNotes({ from, savedAt = 0, refused, saving, problem }: LabStatus["start"], now: number): string[] {
+export function startNotes({ from, savedAt = 0, refused, saving, problem }: LabStatus["start"], now: number): string[] {
   const minutes = Math.round((now - savedAt) / 60_000);
   return [
     ...(from === "state" ? [`from the state saved ${minutes} min ago; --fresh starts from power`] : []),

@@ -182,6 +182,8 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
     async close() {
       for (const watch of watches) watch.stop();
       await Promise.all([...devices.values()].map((device) => device.powerOff()));
+      // Its half-written state goes with it.
+      await saver.over();
       await hub.close();
     },
   };

@@ -99,7 +99,11 @@ export function makeVirtualDevice(
       await lastEnd;
       const mine = startMachine(spec, { isWaiting: true });
       begin(mine, true);
-      await loadRam(order, spec.folder, files.state, join(saved, files.state));
+      await loadRam(order, spec.folder, files.state, join(saved, files.state)).catch(async (cause) => {
+        // What QEMU said at its end tells more than that it has ended.
+        await mine.cut();
+        throw new HamletError("lab.machineRefused", `${name} did not take its state: ${await mine.ended}`, { cause });
+      });
       onFinding({ kind: "power", isOn: true, isAwake: true });
     },
     async standStill() {

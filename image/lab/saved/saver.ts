@@ -11,6 +11,8 @@ export type Saver = {
   see(status: Pick<LabStatus, "devices">, nowS: number): void;
   /** There is nothing to save: the lab came out of a state. */
   rest(): void;
+  /** Resolves when nothing is being written. */
+  over(): Promise<void>;
   /** Somebody does something with the lab. */
   touch(what: string): void;
 };
@@ -22,6 +24,7 @@ const patienceS = 120;
 export function makeSaver(save: (() => Promise<void>) | undefined, log: Log): Saver {
   let phase: Phase = { saving: save ? "waiting" : "none" };
   let upSinceS: number | undefined;
+  let writing: Promise<void> = Promise.resolve();
   const giveUp = (problem: string) => {
     log.warn(`the lab was not saved: ${problem}`);
     phase = { saving: "given up", problem };
@@ -33,7 +36,7 @@ export function makeSaver(save: (() => Promise<void>) | undefined, log: Log): Sa
       upSinceS ??= nowS;
       if (isWhole(status)) {
         phase = { saving: "saving" };
-        save().then(
+        writing = save().then(
           () => {
             phase = { saving: "saved" };
           },
@@ -41,6 +44,7 @@ export function makeSaver(save: (() => Promise<void>) | undefined, log: Log): Sa
         );
       } else if (nowS - upSinceS > patienceS) giveUp("its devices do not hear all of each other");
     },
+    over: () => writing,
     rest() {
       phase = { saving: "none" };
     },

@@ -33,7 +33,7 @@ export async function findState(states: string, fit: string, now: number): Promi
   const refused = (why: string, cause?: unknown) =>
     new HamletError("lab.stateRefused", `the saved state ${folder} is damaged: ${why}`, {
       cause,
-      hint: "hamlet lab up --fresh replaces it",
+      hint: "the devices start from power, and what they become is saved in its place",
     });
   if (!(await stat(folder).catch(() => undefined))) return undefined;
   const about = await readJson(join(folder, aboutName), About).catch((cause) => {

@@ -1,0 +1,187 @@
+// Machines that only have firmware, saved and woken: what goes wrong with a state stops no lab. The whole is in neighborhood.test.ts.
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { labDevices } from "../../image/lab/devices.ts";
+import { layDisk, makeDisk } from "../../image/lab/disk.ts";
+import { type Lab, makeLab } from "../../image/lab/lab.ts";
+import { makeLan } from "../../image/lab/lan.ts";
+import { freePort, machineFiles } from "../../image/lab/machine.ts";
+import { makeLabNeighborhood } from "../../image/lab/neighborhood.ts";
+import type { Past } from "../../image/lab/saved/past.ts";
+import { keepState } from "../../image/lab/saved/states.ts";
+import { saveTogether, wakeTogether } from "../../image/lab/saved/together.ts";
+import type { Finding } from "../../image/lab/sight.ts";
+import { makeVirtualDevice, type VirtualDevice } from "../../image/lab/virtual-device.ts";
+import { openNeighborhood } from "../../provisioning/neighborhood.ts";
+import { systemClock } from "../../system/clock.ts";
+import { run } from "../../system/command.ts";
+import { silentLog } from "../../system/log.ts";
+import { eventually } from "../eventually.ts";
+import { lacks } from "../lacks.ts";
+
+const about = { accelerator: "tcg", disk: "virtio", nic: "virtio", memoryMb: 128, hasLabPort: true } as const;
+let folder = "";
+let image = "";
+const home = process.cwd();
+const ends: (() => Promise<void>)[] = [];
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hamlet-saved-"));
+  image = join(folder, "empty.img");
+  await writeFile(image, "");
+  await truncate(image, 64 << 20);
+});
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end();
+  process.chdir(home);
+  await rm(folder, { recursive: true });
+});
+
+/** A lab's folder with two devices without power, and what was found of each. */
+async function twoDevices(name: string) {
+  const place = join(folder, name);
+  await mkdir(place);
+  // Where a supervisor is, whose sockets have short names.
+  process.chdir(place);
+  const found: Record<string, Finding[]> = {};
+  const lan = makeLan([]);
+  ends.push(() => lan.close());
+  const devices: VirtualDevice[] = [];
+  for (const device of labDevices(2)) {
+    await lan.openPort(device.name, machineFiles(device.name).lan);
+    const seen: Finding[] = [];
+    found[device.name] = seen;
+    const spec = { ...about, device, folder: place, pagePort: await freePort() };
+    devices.push(makeVirtualDevice(spec, (finding) => seen.push(finding), Date.now));
+  }
+  ends.push(async () => {
+    for (const device of devices) await device.powerOff();
+  });
+  const hasEnded = () =>
+    Object.values(found)
+      .flat()
+      .some((finding) => finding.kind === "power" && !finding.isOn);
+  return { place, devices, found, hasEnded };
+}
+
+/** Two devices with power, and a neighborhood. */
+async function running() {
+  const two = await twoDevices("first");
+  await makeLabNeighborhood(run, two.place, Date.now());
+  for (const device of two.devices) {
+    await makeDisk(run, two.place, device.spec.device, image);
+    await device.powerOn();
+  }
+  return two;
+}
+const layIn = (place: string, saved: string) => (device: { spec: { device: ReturnType<typeof labDevices>[number] } }) =>
+  layDisk(run, place, device.spec.device, image, saved);
+
+test("two machines are saved and run on; two others go on from there, twice, with the neighborhood and its keys", async () => {
+  const first = await running();
+  const spoke = (seen: Finding[] = []) => seen.some(({ kind }) => kind === "console");
+  await eventually(
+    async () => {
+      for (const device of first.devices) await device.look().catch(() => {});
+      expect(Object.values(first.found).every(spoke)).toBe(true);
+    },
+    { within: 60_000 },
+  );
+  const saved = join(folder, "saved");
+  await mkdir(saved);
+  await saveTogether(run, first.place, first.devices, saved);
+  expect(first.hasEnded()).toBe(false);
+  // Still there to be told: saving a second time is all of it again.
+  await mkdir(join(folder, "again"));
+  await saveTogether(run, first.place, first.devices, join(folder, "again"));
+  const before = (await readdir(saved, { recursive: true })).toSorted();
+
+  for (const name of ["second", "third"]) {
+    const next = await twoDevices(name);
+    await wakeTogether(next.place, next.devices, saved, layIn(next.place, saved));
+    for (const seen of Object.values(next.found)) expect(seen).toEqual([{ kind: "power", isOn: true, isAwake: true }]);
+    const passphrase = await readFile(join(next.place, "neighborhood.passphrase"), "utf8");
+    expect((await openNeighborhood(join(next.place, "neighborhood"), passphrase)).file.name).toBe("Lab Street");
+    // They run beside each other: what was saved is nobody's working copy.
+    const target = join(folder, `of-${name}`);
+    await mkdir(target);
+    await saveTogether(run, next.place, next.devices, target);
+    expect(next.hasEnded()).toBe(false);
+  }
+  expect((await readdir(saved, { recursive: true })).toSorted()).toEqual(before);
+});
+
+test("machines that do not take a state have no power afterwards, and nothing of it is left", async () => {
+  const first = await running();
+  const saved = join(folder, "saved");
+  await mkdir(saved);
+  await saveTogether(run, first.place, first.devices, saved);
+  await truncate(join(saved, "cellar.state"), 5_000);
+  const next = await twoDevices("second");
+  await expect(wakeTogether(next.place, next.devices, saved, layIn(next.place, saved))).rejects.toThrow();
+  await eventually(() => expect(next.hasEnded()).toBe(true));
+  expect(await readdir(next.place)).not.toContain("neighborhood");
+  // From power they come up as ever.
+  for (const device of next.devices) {
+    await makeDisk(run, next.place, device.spec.device, image);
+    await device.powerOn();
+  }
+});
+
+test.skipIf(lacks("root"))("a full disk while saving leaves nothing, and the machines run on", async () => {
+  const first = await running();
+  const states = join(folder, "small");
+  await mkdir(states);
+  await run(["mount", "-t", "tmpfs", "-o", "size=1M", "hamlet-small", states]);
+  try {
+    const saving = keepState(states, "beef", Date.now(), (target) =>
+      saveTogether(run, first.place, first.devices, target),
+    );
+    await expect(saving).rejects.toMatchObject({ code: "file.full" });
+    expect(await readdir(states)).toEqual([]);
+  } finally {
+    await run(["umount", states]);
+  }
+  expect(first.hasEnded()).toBe(false);
+  await mkdir(join(folder, "room"));
+  await saveTogether(run, first.place, first.devices, join(folder, "room"));
+});
+
+test("a machine that loses power while it is saved leaves no state, and the other runs on", async () => {
+  const first = await running();
+  const states = join(folder, "states");
+  const saving = keepState(states, "beef", Date.now(), async (target) => {
+    await Promise.all([saveTogether(run, first.place, first.devices, target), first.devices[1]!.powerOff()]);
+  });
+  await expect(saving).rejects.toMatchObject({ code: "lab.machineRefused" });
+  expect(await readdir(states)).toEqual([]);
+  await first.devices[0]!.standStill();
+  await first.devices[0]!.go();
+});
+
+test("a lab whose state is of no use starts from power and says why", async () => {
+  const place = join(folder, "lab");
+  await mkdir(place);
+  process.chdir(place);
+  const saved = join(folder, "garbage");
+  await mkdir(saved);
+  const past: Past = { state: { folder: saved, savedAt: Date.now() }, keep: async () => {} };
+  const images = [{ path: image, board: "nuc" }];
+  const provision = async () => {};
+  const options = {
+    ...about,
+    folder: place,
+    images,
+    devices: 2,
+    provision,
+    past,
+    run,
+    log: silentLog,
+    clock: systemClock,
+  };
+  const lab: Lab = await makeLab(options);
+  ends.push(() => lab.close());
+  expect(lab.status().start).toEqual({ from: "power", refused: expect.stringContaining("attic"), saving: "waiting" });
+  expect(lab.status().devices.map(({ reached }) => reached.power)).toEqual([expect.any(Number), expect.any(Number)]);
+});
