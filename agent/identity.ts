@@ -1,4 +1,5 @@
 // Who this device is: made on first boot from the provision file, kept on the data partition, the same for life.
+import { existsSync } from "node:fs";
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -12,14 +13,15 @@ import {
   type SigningKey,
   signingKeyFromSeed,
 } from "../provisioning/keys.ts";
-import { signAdmission, signMemberCertificate } from "../provisioning/member.ts";
+import { signAdmission, signMemberCertificate, verifyMemberCertificate } from "../provisioning/member.ts";
 import { deviceIdOf, meshAddress, meshPrefix } from "../provisioning/names.ts";
 import { foundedBy, type NeighborhoodKeys, succeed } from "../provisioning/neighborhood-keys.ts";
 import { decodeProvisionFile, ProvisionFile, requireBoard } from "../provisioning/provision-file.ts";
 import { type MemberRecord, signRecord } from "../provisioning/record.ts";
 import { type TokenCertificate, verifyToken } from "../provisioning/token.ts";
-import { errnoOf } from "../system/error.ts";
-import { readJson, writeJson } from "../system/files.ts";
+import { errnoOf, HamletError } from "../system/error.ts";
+import { readJson } from "../system/files.ts";
+import { type Damage, keep, markLost, readKept } from "../system/kept.ts";
 import { wireguardPublicKey } from "./mesh/key.ts";
 
 /** What the device keeps of the provision file once its keys are made: all but the token's secret. */
@@ -42,21 +44,54 @@ const Standing = z.object({
 });
 type Standing = z.infer<typeof Standing>;
 
-export type Self = { board: string; release: string; bootId: string; stateFolder: string };
+export type Self = {
+  board: string;
+  release: string;
+  bootId: string;
+  stateFolder: string;
+  /** What it was called last, where somebody else remembers. */
+  lastName?: string | undefined;
+};
 
 /** The identity on disk, else one made from the provision file at `provisionPath`, else undefined. Throws `provision.*`, `identity.invalid`. */
 export async function loadIdentity(self: Self, provisionPath: string, name?: string): Promise<Identity | undefined> {
   const path = join(self.stateFolder, "identity.json");
-  let file = await readJson(path, IdentityFile);
+  let { value: file, damage } = await readKept(path, IdentityFile, isUsable);
+  if (!file && damage) {
+    // No new one is made in its place by itself: whoever still has the old one's copy can put it back.
+    throw new HamletError(
+      "identity.invalid",
+      `who this device is can not be read any more: ${damage.aside} is damaged`,
+      {
+        hint: "type on the device: hamlet reset; then provision it again, as a new device",
+      },
+    );
+  }
   if (!file) {
     const provision = await readProvision(provisionPath, self.board);
     if (!provision) return undefined;
     file = await makeIdentity(provision);
-    await writeJson(path, file);
+    await keep(path, file);
   }
   // Only now that the keys made with it are safe on disk does the token's secret go; also after a power cut between the two.
   await wipe(provisionPath);
-  return Identity.open(self, file, name);
+  return Identity.open(self, file, name, damage ? [damage] : []);
+}
+
+/** An earlier release's file has no sum: what it holds shows whether it is whole. */
+async function isUsable({ deviceKey, wireguardKey, member, provision }: IdentityFile): Promise<boolean> {
+  try {
+    const { rootKey, successorKey, successions = [] } = provision.neighborhood;
+    const keys = await succeed(foundedBy(rootKey, successorKey), successions);
+    const { certificate } = await verifyToken(provision.token, keys);
+    const own = importSigningKey(deviceKey).publicKey;
+    wireguardPublicKey(wireguardKey);
+    const wanted = { neighborhood: keys.id, token: certificate.id, deviceKey: own };
+    await verifyMemberCertificate(member, certificate.key, wanted);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export class Identity {
@@ -70,6 +105,8 @@ export class Identity {
   readonly prefix: string;
   readonly token: TokenCertificate;
   readonly provision: z.infer<typeof Kept>;
+  /** What of its state was damaged when it was read. */
+  readonly damages: readonly Damage[];
   readonly #self: Self;
   readonly #file: IdentityFile;
   /** What root read from this board; none where there is no root's one-shot, or the board says nothing of its own. */
@@ -86,7 +123,9 @@ export class Identity {
     standing: Standing,
     trust: { keys: NeighborhoodKeys; token: TokenCertificate },
     board: BoardFacts | undefined,
+    damages: readonly Damage[],
   ) {
+    this.damages = damages;
     this.#self = self;
     this.#board = board;
     this.#file = file;
@@ -103,16 +142,23 @@ export class Identity {
     this.prefix = meshPrefix(this.neighborhood.id);
   }
 
-  static async open(self: Self, file: IdentityFile, name?: string): Promise<Identity> {
+  static async open(self: Self, file: IdentityFile, name?: string, damages: Damage[] = []): Promise<Identity> {
     const { rootKey, successorKey, successions = [] } = file.provision.neighborhood;
     const keys = await succeed(foundedBy(rootKey, successorKey), successions);
     const { certificate: token } = await verifyToken(file.provision.token, keys);
     const id = deviceIdOf(importSigningKey(file.deviceKey).publicKey);
-    const wanted = name ?? file.provision.name ?? `${self.board}-${id.slice(0, 6)}`;
-    const kept = await readJson(join(self.stateFolder, "standing.json"), Standing).catch(() => undefined);
-    const standing = kept ?? { v: 1, number: 0, name: wanted, admissions: [] };
+    const path = join(self.stateFolder, "standing.json");
+    const kept = await readKept(path, Standing);
+    // Whoever has known others has had one.
+    if (!kept.value && !kept.damage && existsSync(join(self.stateFolder, "roster.json")))
+      kept.damage = await markLost(path);
+    // A name that it was given later goes before the one that it began with.
+    const lastName = kept.damage ? DeviceName.safeParse(self.lastName).data : undefined;
+    const wanted = lastName ?? name ?? file.provision.name ?? `${self.board}-${id.slice(0, 6)}`;
+    const standing = kept.value ?? { v: 1, number: 0, name: wanted, admissions: [] };
+    const all = kept.damage ? [...damages, kept.damage] : damages;
     const board = await readJson(join(self.stateFolder, "board.json"), BoardFacts).catch(() => undefined);
-    const identity = new Identity(self, file, standing, { keys, token }, board);
+    const identity = new Identity(self, file, standing, { keys, token }, board, all);
     // A new number each start: endpoints and boot id are new, and what others hold is older.
     await identity.#renew();
     return identity;
@@ -194,7 +240,8 @@ export class Identity {
   }
 
   async #sign(change: (standing: Standing) => Partial<Standing>, mustKeep: boolean): Promise<void> {
-    const standing = { ...this.#standing, ...change(this.#standing) };
+    const changed = change(this.#standing);
+    const standing = { ...this.#standing, ...changed };
     standing.number++;
     const { board, release, bootId, stateFolder } = this.#self;
     const { token } = this.#file.provision;
@@ -221,8 +268,9 @@ export class Identity {
       },
       this.key,
     );
-    // A full disk must not silence us: others correct a number that was lost (goAbove).
-    await writeJson(join(stateFolder, "standing.json"), standing).catch((error: unknown) => {
+    // The number alone is not worth a copy. A full disk must not silence us: others correct a number that was lost (goAbove).
+    const isCopied = Object.keys(changed).some((key) => key !== "number");
+    await keep(join(stateFolder, "standing.json"), standing, { isCopied }).catch((error: unknown) => {
       if (mustKeep) throw error;
     });
     this.#standing = standing;

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
@@ -19,6 +20,7 @@ import { startApi } from "./api.ts";
 import { overlayConfig, readConfig } from "./config.ts";
 import { type Doorstep, type ServePage, startDoorstep } from "./discovery/doorstep.ts";
 import { readLinks } from "./discovery/links.ts";
+import { warnOfDamage } from "./health/damage.ts";
 import { addressesOf, startNotices } from "./health/notices.ts";
 import { type WarningCode, Warnings } from "./health/warnings.ts";
 import { watchWifi } from "./health/wifi-watch.ts";
@@ -38,6 +40,7 @@ const publicWarnings = new Set<WarningCode>([
   "names.unavailable",
   "port.taken",
   "start.failed",
+  "state.damaged",
   "state.full",
   "token.expired",
   "waiting.pending",
@@ -67,7 +70,9 @@ async function main(): Promise<void> {
   const warnings = new Warnings(clock, log);
   const base = await readConfig(values.config);
   const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => randomUUID())).trim();
-  const device = { board: base.board, release: base.release, bootId, stateFolder: base.stateFolder };
+  // On a device the hostname is its name.
+  const lastName = existsSync("/run/hamlet-disk") ? hostname() : undefined;
+  const device = { board: base.board, release: base.release, bootId, stateFolder: base.stateFolder, lastName };
 
   let identity: Identity | undefined;
   try {
@@ -77,6 +82,8 @@ async function main(): Promise<void> {
     if (!(error instanceof HamletError)) throw error;
     warnings.raise("waiting.unprovisioned", error.message, error.hint ?? provisionAgain("<name>"));
   }
+  // The roster tells them too; it is read only once the mesh starts.
+  for (const damage of identity?.damages ?? []) warnOfDamage(warnings, damage);
   if (!identity && warnings.list().length === 0) {
     warnings.raise("waiting.unprovisioned", "this device belongs to no neighborhood yet", provisionAgain("<name>"));
   }

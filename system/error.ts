@@ -35,6 +35,7 @@ export type ErrorCode =
   | "handover.refused"
   | "imager.invalid"
   | "imager.refused"
+  | "state.damaged"
   | "state.lost"
   // image
   | "image.changed"

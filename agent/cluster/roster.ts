@@ -9,12 +9,14 @@ import { judgeRecord, type MemberRecord, readRecord, type Trust, type Verdict } 
 import { addRevocations, noRevocations, type Revocations, revocationsAfter } from "../../provisioning/revocation.ts";
 import type { TokenCertificate } from "../../provisioning/token.ts";
 import type { Clock } from "../../system/clock.ts";
-import { readJson, writeJson } from "../../system/files.ts";
+import { keep, readKept } from "../../system/kept.ts";
 import type { Log } from "../../system/log.ts";
 import { freeName, namesAfterReplacement } from "../discovery/new-name.ts";
+import { warnOfDamage } from "../health/damage.ts";
 import type { Warnings } from "../health/warnings.ts";
 import type { Identity } from "../identity.ts";
 import type { DocumentStore } from "./cluster.ts";
+import { documentsIn, isOfType } from "./salvage.ts";
 
 /** A member: its record as verified, the bytes it signed, the name it goes by here; `firm` unless it is only taken on faith. */
 export type Member = {
@@ -38,8 +40,10 @@ const RosterFile = z.object({
   v: z.literal(1),
   records: z.array(z.string()),
   firm: z.array(z.string()).describe("ids of the members that are not only taken on faith"),
-  revocations: z.array(z.string()),
+  revocations: z.array(z.string()).describe("for earlier releases, which know of no other place"),
 });
+/** Beside the roster, for they outlive it: who is out stays out. */
+const RevocationsFile = z.object({ v: z.literal(1), documents: z.array(z.string()) });
 const pendingForMs = 10 * 60_000;
 const maxPending = 16;
 const refusedForMs = 10 * 60_000;
@@ -47,12 +51,15 @@ const refusedForMs = 10 * 60_000;
 export class Roster implements DocumentStore {
   readonly #identity: Identity;
   readonly #path: string;
+  readonly #revocationsPath: string;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #warnings: Warnings;
   readonly #members = new Map<string, Member>();
   readonly #pending = new Map<string, Pending>();
   #revocations: Revocations = noRevocations;
+  /** How many of them are in the file of their own. */
+  #savedRevocations = 0;
   #queue: Promise<unknown> = Promise.resolve();
   /** Called after the set of members or a record in it has changed. */
   onChange: () => void = () => {};
@@ -62,6 +69,7 @@ export class Roster implements DocumentStore {
   constructor(o: { identity: Identity; stateFolder: string; clock: Clock; log: Log; warnings: Warnings }) {
     this.#identity = o.identity;
     this.#path = join(o.stateFolder, "roster.json");
+    this.#revocationsPath = join(o.stateFolder, "revocations.json");
     this.#clock = o.clock;
     this.#log = o.log;
     this.#warnings = o.warnings;
@@ -69,18 +77,31 @@ export class Roster implements DocumentStore {
 
   /** Reads back who was known. What does not verify any more (revoked, another neighborhood) is left out. */
   async load(): Promise<void> {
-    const file = await readJson(this.#path, RosterFile).catch((error) => {
-      this.#log.warn(`starting with an empty roster: ${error.message}`);
-      return undefined;
-    });
-    await this.#revoke([...(file?.revocations ?? []), ...(this.#identity.provision.revocations ?? [])]);
-    const saved = await Promise.all((file?.records ?? []).map((jws) => readRecord(jws).catch(() => undefined)));
+    const roster = await readKept(this.#path, RosterFile);
+    const revocations = await readKept(this.#revocationsPath, RevocationsFile);
+    const damages = [roster.damage, revocations.damage].filter((damage) => damage !== undefined);
+    for (const damage of [...this.#identity.damages, ...damages]) warnOfDamage(this.#warnings, damage);
+    // Each document proves itself: one that is whole counts, whatever has become of the file around it.
+    const found = damages.flatMap(({ texts }) => texts.flatMap(documentsIn));
+    const file = roster.value;
+    const known = [...(revocations.value?.documents ?? []), ...(file?.revocations ?? [])];
+    await this.#revoke([
+      ...known,
+      ...(this.#identity.provision.revocations ?? []),
+      ...found.filter(isOfType("hamlet-revocation")),
+    ]);
+    this.#savedRevocations = revocations.value?.documents.length ?? 0;
+    if (this.#revocations.documents.length > this.#savedRevocations) await this.#save(() => this.#saveRevocations());
+    const records = [
+      ...new Set([...(file?.records ?? []), ...(roster.damage?.isLost ? found.filter(isOfType("hamlet-record")) : [])]),
+    ];
+    const saved = await Promise.all(records.map((jws) => readRecord(jws).catch(() => undefined)));
     // They vouch for each other, so all their keys count before the first is judged.
     const trust = this.#trust();
     const members = new Map(trust.members);
     for (const record of saved) if (record) members.set(record.id, record.deviceKey);
     const firm = new Set([...(trust.firm ?? []), ...(file?.firm ?? [])]);
-    for (const jws of file?.records ?? []) {
+    for (const jws of records) {
       const verdict = await judgeRecord(jws, { ...trust, members, firm });
       if (verdict.verdict === "member") this.#keep(verdict, jws);
     }
@@ -335,16 +356,27 @@ export class Roster implements DocumentStore {
     };
   }
 
-  async #save(): Promise<void> {
+  async #saveAll(): Promise<void> {
+    const members = [...this.#members.values()];
+    const content: z.infer<typeof RosterFile> = {
+      v: 1,
+      records: members.map(({ jws }) => jws),
+      firm: members.filter(({ firm }) => firm).map(({ record }) => record.id),
+      revocations: this.#revocations.documents.map(({ jws }) => jws),
+    };
+    if (this.#revocations.documents.length > this.#savedRevocations) await this.#saveRevocations();
+    await keep(this.#path, content);
+  }
+
+  async #saveRevocations(): Promise<void> {
+    const documents = this.#revocations.documents.map(({ jws }) => jws);
+    await keep(this.#revocationsPath, { v: 1, documents } satisfies z.infer<typeof RevocationsFile>);
+    this.#savedRevocations = documents.length;
+  }
+
+  async #save(write: () => Promise<void> = () => this.#saveAll()): Promise<void> {
     try {
-      const members = [...this.#members.values()];
-      const content: z.infer<typeof RosterFile> = {
-        v: 1,
-        records: members.map(({ jws }) => jws),
-        firm: members.filter(({ firm }) => firm).map(({ record }) => record.id),
-        revocations: this.#revocations.documents.map(({ jws }) => jws),
-      };
-      await writeJson(this.#path, content);
+      await write();
       this.#warnings.clear("state.full");
     } catch (error) {
       this.#warnings.raise(

@@ -17,6 +17,7 @@ export type WarningCode =
   | "port.taken"
   | "record.refused"
   | "start.failed"
+  | "state.damaged"
   | "state.full"
   | "token.expired"
   | "token.surplus"

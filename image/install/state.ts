@@ -15,6 +15,7 @@ const leftBehind = new Set([
   "lost+found",
   "system/grown",
   "root/moving.json",
+  "root/moving.json.copy",
   "root/moving-agent",
   "root/install.json",
 ]);

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { describeError, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import { decodeText } from "../../system/text.ts";
-import { putJson, readJsonFrom } from "../handover/files.ts";
+import { keepJson, readKeptFrom } from "../handover/files.ts";
 import { Folder } from "../handover/folder.ts";
 import { type ImagerSaid, ImagerWishes, readImagerFiles } from "../imager.ts";
 import { applyNamed } from "./apply.ts";
@@ -36,15 +36,25 @@ const otherFormats = [
 /** Never throws: whatever is wrong here, the provision file and the rest of the boot go on. */
 export async function takeFromImager(paths: Paths, log: Log): Promise<FromImager> {
   let kept: Kept | undefined;
+  let lost: HamletError | undefined;
   try {
-    kept = await readJsonFrom(paths.imager, Kept);
+    kept = await readKeptFrom(paths.imager, Kept);
   } catch (error) {
-    log.warn(`what Imager once said is lost: ${describeError(error)}`);
+    log.warn(describeError(error));
+    lost = new HamletError("state.damaged", "what Imager once wrote on the card for this device is damaged, and lost", {
+      hint: "write it again with Imager, or provision the card with what it needs: hamlet provision --help",
+    });
   }
   try {
     const past = await readPast(paths);
     const { now, taken, warnings, renameTo } = await take(paths, past, kept, log);
-    return { wishes: now?.wishes ?? {}, taken, trouble: troubleOf(warnings, renameTo) };
+    const trouble = troubleOf(warnings, renameTo);
+    // Whoever has an identity has taken all of it long ago.
+    return {
+      wishes: now?.wishes ?? {},
+      taken,
+      trouble: trouble ?? (past.kind === "nobody" && !now ? lost : undefined),
+    };
   } catch (error) {
     const trouble =
       error instanceof HamletError
@@ -92,7 +102,7 @@ async function take(paths: Paths, past: Past, kept: Kept | undefined, log: Log):
       const left = renameTo ? [`the hostname ${renameTo}, for it is ${past.name ?? "somebody"} already`] : [];
       warnings = [...said.warnings, ...left];
     }
-    await putJson(paths.imager, now);
+    await keepJson(paths.imager, now);
   }
   await removeCommandLine(card, nameOf.get("cmdline.txt"));
   for (const name of [...others, ...mine]) await card.remove(nameOf.get(name)!, blanking());

@@ -4,7 +4,8 @@
 import { basename, dirname } from "node:path";
 import { z } from "zod";
 import { HamletError } from "../../system/error.ts";
-import { putJson, readJsonFrom, removeFile } from "../handover/files.ts";
+import { copyOf } from "../../system/kept.ts";
+import { putJson, readKeptFrom, removeFile, removeKept } from "../handover/files.ts";
 import { Folder, type Owner } from "../handover/folder.ts";
 import { readDisks } from "./disks.ts";
 import { readPast } from "./past.ts";
@@ -30,7 +31,8 @@ export type MoveOutcome =
 
 /** From here on a power cut is answered by `settleMove`. Changes nothing yet. */
 export async function beginMove(paths: Paths, moving: Moving): Promise<void> {
-  await putJson(paths.moving, moving);
+  // Twice, and no more than its schema says: an earlier release must read it too.
+  for (const path of [copyOf(paths.moving), paths.moving]) await putJson(path, moving);
 }
 
 /** The identity is out of the way of whoever starts from here; right before the other disk gets its table. */
@@ -40,14 +42,15 @@ export async function hideIdentity(paths: Paths): Promise<void> {
 
 /** May be done again after a power cut at any line. */
 export async function settleMove(paths: Paths, agent: Owner): Promise<MoveOutcome> {
-  const moving = await readJsonFrom(paths.moving, Moving).catch(() => undefined);
-  if (!moving) return "none";
+  const moving = await readKeptFrom(paths.moving, Moving).catch(() => "damaged" as const);
+  if (moving === undefined) return "none";
+  if (moving === "damaged") return await withoutMark(paths, agent);
   if (!(await isThere(paths.hiddenAgent))) {
     // Either it did not come to hiding it, or all of it was wiped but for the mark.
     const table = (await readDisks(paths)).find(({ id }) => id === moving.disk)?.table;
     const isOurs = typeof table === "object" && table.guid === moving.guid;
     if (isOurs) await forget(paths, agent);
-    await removeFile(paths.moving);
+    await removeKept(paths.moving);
     return isOurs ? "moved" : "stayed";
   }
   const past = await readPast(paths);
@@ -55,7 +58,7 @@ export async function settleMove(paths: Paths, agent: Owner): Promise<MoveOutcom
   if (past.kind === "member" || past.kind === "waiting") {
     // Provisioned anew since then: this stick is another device now, and who it was is not coming back.
     await wipe(paths.hiddenAgent);
-    await removeFile(paths.moving);
+    await removeKept(paths.moving);
     return "none";
   }
   const target = (await readDisks(paths)).find(({ id }) => id === moving.disk);
@@ -67,18 +70,30 @@ export async function settleMove(paths: Paths, agent: Owner): Promise<MoveOutcom
     // What was made in its place since then is nobody's.
     await removeFile(paths.agentFolder);
     await moveFolder(paths.hiddenAgent, paths.agentFolder);
-    await removeFile(paths.moving);
+    await removeKept(paths.moving);
     return "stayed";
   }
   // It was blank when the identity was hidden, so its table is ours, though its first boot has given it another GUID.
   await forget(paths, agent);
-  await removeFile(paths.moving);
+  await removeKept(paths.moving);
   return "moved";
+}
+
+/** Where an identity was to go nobody knows any more. One that is still in its place has not gone anywhere. */
+async function withoutMark(paths: Paths, agent: Owner): Promise<MoveOutcome> {
+  if (await isThere(paths.hiddenAgent)) {
+    await makeAgentFolder(paths, agent);
+    throw new HamletError("install.unclear", "this device was being installed to a disk, and which one is damaged", {
+      hint: `pull this stick out and start: where no disk starts as this device, put the stick back and type on it: rm -r ${paths.agentFolder} ${paths.moving}* && mv ${paths.hiddenAgent} ${paths.agentFolder} && reboot`,
+    });
+  }
+  await removeKept(paths.moving);
+  return "stayed";
 }
 
 /** Nothing of who this was stays here. The hidden folder last: while it is there this is done again. */
 async function forget(paths: Paths, agent: Owner): Promise<void> {
-  await wipeInside(paths.rootFolder, [paths.moving, paths.hiddenAgent]);
+  await wipeInside(paths.rootFolder, [paths.moving, copyOf(paths.moving), paths.hiddenAgent]);
   for (const path of [paths.machineId, paths.hostname]) await removeFile(path);
   await wipeInside(paths.agentFolder);
   await makeAgentFolder(paths, agent);

@@ -3,8 +3,9 @@
 // identity that is deleted does not come back.
 import { z } from "zod";
 import { describeError, HamletError } from "../../system/error.ts";
+import { asideOf } from "../../system/kept.ts";
 import { DeviceName, Id, Jws } from "../fields.ts";
-import { readJsonFrom, readTextFrom } from "../handover/files.ts";
+import { readKeptFrom, readTextFrom } from "../handover/files.ts";
 import type { ProvisionFile } from "../provision-file.ts";
 import type { Paths } from "./paths.ts";
 import { isThere } from "./wipe.ts";
@@ -34,11 +35,16 @@ const StandingFile = z.object({ admissions: z.array(z.string()) });
 export async function readPast(paths: Paths): Promise<Past> {
   let identity: z.infer<typeof IdentityFile> | undefined;
   try {
-    identity = await readJsonFrom(paths.identity, IdentityFile);
+    identity = await readKeptFrom(paths.identity, IdentityFile);
   } catch (cause) {
     return { kind: "unreadable", because: damagedIdentity(cause) };
   }
-  if (identity === undefined) return { kind: "nobody" };
+  if (identity === undefined) {
+    // The agent has put it aside: no other is made in its place before somebody says so.
+    const { lost } = asideOf(paths.identity);
+    if (!(await isThere(lost))) return { kind: "nobody" };
+    return { kind: "unreadable", because: damagedIdentity(new HamletError("file.invalid", `${lost} is damaged`)) };
+  }
   const { neighborhood, name: first, ...provision } = identity.provision;
   // Root's own file has what it was renamed to.
   const name = DeviceName.safeParse((await readTextFrom(paths.hostname))?.trim()).data ?? first;
@@ -49,11 +55,11 @@ export async function readPast(paths: Paths): Promise<Past> {
 
 async function wasLetIn({ standing, roster }: Paths): Promise<boolean | "unclear"> {
   try {
-    const kept = await readJsonFrom(standing, StandingFile);
+    const kept = await readKeptFrom(standing, StandingFile);
     if (kept !== undefined && kept.admissions.length > 0) return true;
     // The agent has put one aside that it could not read, or has lost it: what was in it nobody knows.
-    const isDoubtful = kept === undefined ? await isThere(roster) : await isThere(`${standing}.damaged`);
-    return isDoubtful ? "unclear" : false;
+    const isLost = (await isThere(asideOf(standing).lost)) || (kept === undefined && (await isThere(roster)));
+    return isLost ? "unclear" : false;
   } catch {
     return "unclear";
   }

@@ -1,7 +1,7 @@
 // Takes the provision file from the FAT partition to the data partition, once, and leaves a blank behind.
 // Power may go after any line: all is synced to `data` before the wipe, and until the agent has made its identity all may be done again.
 import { describeError, HamletError } from "../../system/error.ts";
-import { giveJson, overwriteFile, readFrom, removeFile } from "../handover/files.ts";
+import { giveJson, overwriteFile, readFrom, removeFile, removeKept } from "../handover/files.ts";
 import type { Owner } from "../handover/folder.ts";
 import type { ImagerWishes } from "../imager.ts";
 import { verifyProvision } from "../provision-device.ts";
@@ -61,7 +61,8 @@ export async function settleProvision(
   await giveJson(paths.provision, agents, agent);
   await removeFile(paths.report);
   // Nobody ever let it in, by an old token or at all: with the new one it begins anew. Until the wipe a later boot does it again.
-  for (const path of [paths.roster, paths.standing, paths.identity]) await removeFile(path);
+  // Revocations stay: whom the root has put out is out for the next one too.
+  for (const path of [paths.roster, paths.standing, paths.identity]) await removeKept(path);
   await overwriteFile(paths.provisionFile, blankProvisionBlock());
   return { outcome: "settled", name: file.name };
 }

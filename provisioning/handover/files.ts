@@ -3,7 +3,8 @@
 import { basename, dirname, join } from "node:path";
 import type { z } from "zod";
 import { HamletError } from "../../system/error.ts";
-import { explainIssues, parseJson } from "../../system/files.ts";
+import { explainIssues } from "../../system/files.ts";
+import { copyOf, sealed, unsealed } from "../../system/kept.ts";
 import { Folder, type NewFile, type Owner, refused } from "./folder.ts";
 
 /** Identity, standing, wishes, reports: each is a few kilobytes. */
@@ -27,9 +28,24 @@ export async function readJsonFrom<T extends z.ZodType>(path: string, schema: T)
   return parsed(path, await readFrom(path, maxJsonBytes), schema);
 }
 
+/** What was kept at `path`, from its copy where it is damaged or gone. Throws as `readJsonFrom` does where neither can be read. */
+export async function readKeptFrom<T extends z.ZodType>(path: string, schema: T): Promise<z.infer<T> | undefined> {
+  let trouble: unknown;
+  for (const at of [path, copyOf(path)]) {
+    try {
+      const value = await readJsonFrom(at, schema);
+      if (value !== undefined) return value;
+    } catch (error) {
+      trouble ??= error;
+    }
+  }
+  if (trouble !== undefined) throw trouble;
+  return undefined;
+}
+
 function parsed<T extends z.ZodType>(path: string, bytes: Buffer | undefined, schema: T): z.infer<T> | undefined {
   if (!bytes) return undefined;
-  const result = schema.safeParse(parseJson(bytes.toString("utf8")));
+  const result = schema.safeParse(unsealed(bytes.toString("utf8")));
   if (result.success) return result.data;
   throw new HamletError("file.invalid", `${path} is not valid: ${explainIssues(result.error)}`);
 }
@@ -56,6 +72,15 @@ export async function putFile(path: string, content: string | Uint8Array, how: N
 }
 
 export const putJson = (path: string, value: unknown): Promise<void> => putFile(path, textOf(value));
+
+/** With its sum, and twice: for `readKeptFrom`. */
+export async function keepJson(path: string, value: object): Promise<void> {
+  for (const at of [path, copyOf(path)]) await putFile(at, sealed(value));
+}
+
+export async function removeKept(path: string): Promise<void> {
+  for (const at of [copyOf(path), path]) await removeFile(at);
+}
 
 /** Into the agent's folder, which is made if need be: JSON that only the agent's user may read. */
 export async function giveJson(path: string, value: unknown, owner: Owner): Promise<void> {

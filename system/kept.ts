@@ -1,0 +1,109 @@
+// State that must not be forgotten: each file carries the sum of what it says and has a copy, so that one damaged file is known for
+// what it is and loses nothing. What can not be read is put aside, never written over. An earlier release's file has no sum, and is
+// read as it is; it in turn reads ours, for it passes over what it does not know.
+import { hash } from "node:crypto";
+import { lstat, readFile, rename, rm } from "node:fs/promises";
+import type { z } from "zod";
+import { errnoOf, HamletError } from "./error.ts";
+import { parseJson, writeFileAtomic } from "./files.ts";
+
+/** `isLost` unless the copy had it all. `texts`: what the damaged files held, for who can save something from it. */
+export type Damage = { path: string; aside: string; isLost: boolean; texts: string[] };
+export type Kept<T> = { value: T | undefined; damage: Damage | undefined };
+
+export const copyOf = (path: string): string => `${path}.copy`;
+/** Where a damaged file lies: by the name it says whether anything was lost with it. */
+export const asideOf = (path: string) => ({ recovered: `${path}.damaged`, lost: `${path}.lost` });
+
+const sumOf = (value: object): string => hash("sha256", JSON.stringify(value), "base64url").slice(0, 22);
+
+export const sealed = (value: object): string => `${JSON.stringify({ ...value, sum: sumOf(value) }, null, 2)}\n`;
+
+/** What `text` says, without its sum; undefined for what is not what was written. */
+export function unsealed(text: string): unknown {
+  const json = parseJson(text);
+  if (typeof json !== "object" || json === null || !("sum" in json)) return json;
+  const { sum, ...value } = json;
+  return sum === sumOf(value) ? value : undefined;
+}
+
+/** `isCopied: false` for what is written often and comes back by itself. Throws `file.full` or the system's error. */
+export async function keep(path: string, value: object, { isCopied = true } = {}): Promise<void> {
+  const text = sealed(value);
+  await writeFileAtomic(path, text);
+  if (isCopied) await writeFileAtomic(copyOf(path), text);
+}
+
+type Found<T> = { text: string; value: T | undefined; hasSum: boolean };
+
+/**
+ * What was kept at `path`, from its copy where it is damaged; undefined if nothing was, or nothing can be read. `isUsable` sees what no
+ * schema does. Puts the damaged aside and mends the pair. Throws `file.unreadable` if this user may not read it.
+ */
+export async function readKept<T extends z.ZodType>(
+  path: string,
+  schema: T,
+  isUsable: (value: z.infer<T>) => Promise<boolean> = async () => true,
+): Promise<Kept<z.infer<T>>> {
+  const [main, copy] = [await find(path, schema, isUsable), await find(copyOf(path), schema, isUsable)];
+  const whole = main?.value !== undefined ? main : copy?.value !== undefined ? copy : undefined;
+  const wrong = [main, copy].filter((one) => one && one.value === undefined).map((one) => one!.text);
+  const isLost = whole === undefined;
+  const aside = isLost ? asideOf(path).lost : asideOf(path).recovered;
+  if (main && main.value === undefined) await putAside(path, aside);
+  if (copy && copy.value === undefined)
+    await putAside(copyOf(path), main?.value === undefined ? `${aside}.copy` : aside);
+  if (whole && (main !== whole || !copy?.value || !whole.hasSum)) {
+    // On a full disk the one that is whole is still there.
+    await keep(path, whole.value as object).catch(() => {});
+  }
+  const isDamaged = wrong.length > 0 || (main === undefined && whole !== undefined);
+  const damage = isDamaged ? { path, aside, isLost, texts: wrong } : await damageBefore(path);
+  return { value: whole?.value, damage };
+}
+
+/** For a file that must have been there and is not, nor its copy. */
+export async function markLost(path: string): Promise<Damage> {
+  const aside = asideOf(path).lost;
+  // On a full disk it is told this once.
+  await writeFileAtomic(aside, "").catch(() => {});
+  return { path, aside, isLost: true, texts: [] };
+}
+
+/** Told at each start until somebody has looked and taken it away. */
+async function damageBefore(path: string): Promise<Damage | undefined> {
+  const { lost, recovered } = asideOf(path);
+  for (const [aside, isLost] of [[lost, true] as const, [recovered, false] as const]) {
+    const isThere = await lstat(aside).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return { path, aside, isLost, texts: [] };
+  }
+  return undefined;
+}
+
+async function find<T extends z.ZodType>(
+  path: string,
+  schema: T,
+  isUsable: (value: z.infer<T>) => Promise<boolean>,
+): Promise<Found<z.infer<T>> | undefined> {
+  let text = "";
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    if (errnoOf(cause) === "ENOENT") return undefined;
+    // A sector that does not read, a folder in its place: as good as garbage.
+    if (errnoOf(cause) !== "EIO" && errnoOf(cause) !== "EISDIR") {
+      throw new HamletError("file.unreadable", `cannot read ${path}`, { cause });
+    }
+  }
+  const parsed = schema.safeParse(unsealed(text));
+  const isWhole = parsed.success && (await isUsable(parsed.data));
+  return { text, value: isWhole ? parsed.data : undefined, hasSum: text.includes('"sum"') };
+}
+
+async function putAside(path: string, aside: string): Promise<void> {
+  await rm(aside, { recursive: true, force: true }).catch(() => {});
+  await rename(path, aside).catch(() => {});
+}
