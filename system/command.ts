@@ -4,6 +4,7 @@ import { errnoOf, HamletError } from "./error.ts";
 
 export type Argv = readonly [file: string, ...args: string[]];
 export type RunOptions = {
+  /** Default a minute. */
   timeoutMs?: number;
   /** Written to stdin: the way for keys, which must not stand in argv. */
   input?: string | Uint8Array;
@@ -31,10 +32,12 @@ export type Run = (argv: Argv, options?: RunOptions) => Promise<string>;
 const keptStderrChars = 4_000;
 const defaultMaxStdoutBytes = 64 << 20;
 const defaultGraceMs = 10_000;
+/** For what takes a moment: long enough that it is stuck by then, also on a busy machine. Whoever waits for more says so. */
+const defaultTimeoutMs = 60_000;
 
 export const run: Run = ([file, ...args], options = {}) => {
   const {
-    timeoutMs = 10_000,
+    timeoutMs = defaultTimeoutMs,
     input,
     cwd,
     env,

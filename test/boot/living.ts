@@ -10,6 +10,7 @@ import type { LabStatus } from "../../image/lab/status.ts";
 import { run } from "../../system/command.ts";
 import { eventually } from "../eventually.ts";
 import { pskOf } from "../provisioning/imager-card.ts";
+import { slowness } from "../speed.ts";
 import type { ImagerImage } from "./imager-image.ts";
 import { deviceOf, type TestLab } from "./lab.ts";
 
@@ -48,7 +49,7 @@ export function tellOfThemselves(home: Home): void {
     expect((await home.lab.on("attic", "ls", "/efi")).stdout).toBe("EFI\nhamlet\nloader\n");
     // Its zeros are no line that grep could hold in memory.
     const count = (path: string) => `tr '\\0' '\\n' <${path} | grep -a -c ${psk} || true`;
-    expect(await run(["sh", "-c", count(home.card.path)])).toBe("1\n");
+    expect(await run(["sh", "-c", count(home.card.path)], { timeoutMs: 300_000 * slowness() })).toBe("1\n");
     const { stdout: left } = await home.lab.on("attic", "sh", "-c", `sync; ${count("/run/hamlet-disk/esp")}`);
     expect(left).toBe("0\n");
   });

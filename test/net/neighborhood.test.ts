@@ -5,7 +5,6 @@ import { expect, test } from "vitest";
 import type { Status } from "../../agent/status.ts";
 import { eventually } from "../eventually.ts";
 import { lacks } from "../lacks.ts";
-import { slowness } from "../speed.ts";
 import { makeStreet, makeTokenFile } from "../street.ts";
 import { type Home, makeNeighborhood } from "./neighborhood.ts";
 
@@ -341,7 +340,6 @@ test.skipIf(skip)(
     const tookS = (performance.now() - startedAt) / 1000;
     const told = `flood: ${(cpuS() - cpuBefore).toFixed(2)} s of CPU in ${tookS.toFixed(1)} s, RSS ${rssBefore.toFixed(0)} -> ${rssMb().toFixed(0)} MB`;
     console.log(told);
-    expect(cpuS() - cpuBefore, told).toBeLessThan(5 * slowness());
     expect(rssMb() - rssBefore, told).toBeLessThan(60);
     const status = await home.status("attic");
     expect(status.members.map(({ state }) => state)).toEqual(["alive", "alive"]);
