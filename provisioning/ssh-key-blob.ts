@@ -14,14 +14,26 @@ const isPoint = (curve: string): Check => {
     given?.toString("latin1") === name && point?.length === pointBytes && isOnCurve(crv, point);
 };
 const isEd25519: Check = ([key]) => key?.length === 32;
-const hasApplication: Check = (fields) => fields.at(-1) !== undefined;
+/** A string of C to OpenSSH: a zero may stand at its end only. */
+const hasApplication: Check = (fields) => {
+  const application = fields.at(-1);
+  return application !== undefined && !application.subarray(0, -1).includes(0);
+};
 const both =
   (...checks: Check[]): Check =>
   (fields) =>
     checks.every((check) => check(fields));
-/** OpenSSH takes no RSA key below 1024 bits (sshd_config(5), RequiredRSASize). */
-const isRsa: Check = ([exponent, modulus]) =>
-  exponent !== undefined && modulus !== undefined && modulus.length >= 128 && modulus.length <= 2049;
+/** OpenSSH takes no RSA key below 1024 bits (sshd_config(5), RequiredRSASize), and none above 16384. */
+const isRsa: Check = ([exponent, modulus]) => {
+  const bits = modulus && bitsOf(modulus);
+  return (
+    exponent !== undefined && bitsOf(exponent) !== undefined && bits !== undefined && bits >= 1024 && bits <= 16384
+  );
+};
+
+/** Of an mpint that is not negative (RFC 4251 5); zeros before it do not count. */
+const bitsOf = (mpint: Buffer): number | undefined =>
+  (mpint[0] ?? 0) >= 0x80 || mpint.length > 2049 ? undefined : BigInt(`0x0${mpint.toString("hex")}`).toString(2).length;
 
 /** `fields`: how many strings follow the type. */
 const kinds: Record<string, { fields: number; check: Check }> = {
