@@ -1,5 +1,5 @@
 // Files that run beside each other begin with the longest, or the end of a run waits for one file alone. How long each takes
-// stands in test/run-seconds.jsonl; a file that is not there yet comes first.
+// stands in what the last whole run on this machine left, else in test/run-seconds.jsonl; a file that is not there comes first.
 import { existsSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
@@ -9,14 +9,18 @@ const root = join(import.meta.dirname, "..");
 
 export default class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const seconds = secondsByFile(join(import.meta.dirname, "run-seconds.jsonl"));
-    const secondsOf = ({ moduleId }: TestSpecification) => seconds.get(relative(root, moduleId)) ?? 3_600;
-    return files.toSorted((a, b) => secondsOf(b) - secondsOf(a));
+    const kept = ["run-seconds.new.jsonl", "run-seconds.jsonl"].map((name) => join(import.meta.dirname, name));
+    return slowestFirst(files, ({ moduleId }) => relative(root, moduleId), secondsByFile(kept.find(existsSync)));
   }
 }
 
-function secondsByFile(path: string): Map<string, number> {
-  const lines = existsSync(path) ? readFileSync(path, "utf8").trimEnd().split("\n") : [];
+export const slowestFirst = <T>(files: T[], nameOf: (file: T) => string, seconds: Map<string, number>): T[] => {
+  const of = (file: T) => seconds.get(nameOf(file)) ?? Number.MAX_VALUE;
+  return files.toSorted((a, b) => of(b) - of(a));
+};
+
+export function secondsByFile(path: string | undefined): Map<string, number> {
+  const lines = path ? readFileSync(path, "utf8").trimEnd().split("\n") : [];
   return new Map(
     lines.map((line) => {
       const { file, seconds } = JSON.parse(line) as FileSeconds;

@@ -47,8 +47,8 @@ export function tellOfThemselves(home: Home): void {
     expect(wifi).toMatch(/^country=CZ$/m);
     expect(wifi).toContain(psk);
     expect((await home.lab.on("attic", "ls", "/efi")).stdout).toBe("EFI\nhamlet\nloader\n");
-    // Its zeros are no line that grep could hold in memory.
-    const count = (path: string) => `tr '\\0' '\\n' <${path} | grep -a -c ${psk} || true`;
+    // -z: its zeros are no line that grep could hold in memory.
+    const count = (path: string) => `grep -aczF ${psk} ${path} || true`;
     expect(await run(["sh", "-c", count(home.card.path)], { timeoutMs: 300_000 * slowness() })).toBe("1\n");
     const { stdout: left } = await home.lab.on("attic", "sh", "-c", `sync; ${count("/run/hamlet-disk/esp")}`);
     expect(left).toBe("0\n");
