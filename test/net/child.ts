@@ -24,6 +24,9 @@ export function spawnIn(argv: Argv, { env, cwd }: { env?: Record<string, string>
   });
   let output = "";
   let hasEnded = false;
+  /** Ended, and all that it said has been heard. */
+  let isSilent = false;
+  child.once("close", () => (isSilent = true));
   const hear = (text: string) => (output = (output + text).slice(-2_000_000));
   child.stdout.setEncoding("utf8").on("data", hear);
   child.stderr.setEncoding("utf8").on("data", hear);
@@ -46,16 +49,19 @@ export function spawnIn(argv: Argv, { env, cwd }: { env?: Record<string, string>
   return {
     pid: innerPid,
     output: () => output,
-    says: (pattern, within = 10_000) =>
-      eventually(
+    async says(pattern, within = 10_000) {
+      const heard = await eventually(
         () => {
           const match = output.match(pattern);
-          if (!match && hasEnded) throw new Error(`it ended:\n${output.slice(-2_000)}`);
-          if (!match) throw new Error(`last lines:\n${output.slice(-2_000)}`);
-          return match;
+          if (!match && !isSilent) throw new Error(`last lines:\n${output.slice(-2_000)}`);
+          return { match };
         },
         { within, every: 20 },
-      ),
+      );
+      // Who has ended says no more: waiting longer would tell nothing.
+      if (!heard.match) throw new Error(`it ended:\n${output.slice(-2_000)}`);
+      return heard.match;
+    },
     async kill(signal = "SIGTERM") {
       if (hasEnded) return;
       try {
