@@ -3,6 +3,7 @@
 import { rm } from "node:fs/promises";
 import { z } from "zod";
 import { readJson, writeJson } from "../../system/files.ts";
+import { copyOf } from "../../system/kept.ts";
 import type { RollbackReason } from "./boot-control.ts";
 
 export const TrialRecord = z.strictObject({
@@ -32,8 +33,17 @@ export type TrialRecordDoor = {
   write(record: TrialRecord | undefined): Promise<void>;
 };
 
+/** With a copy: one damaged file costs nothing, both a reason, and never a start. */
 export const trialRecordAt = (path: string): TrialRecordDoor => ({
-  // A file that is damaged costs a reason, not a start.
-  read: () => readJson(path, TrialRecord).catch(() => undefined),
-  write: (record) => (record ? writeJson(path, record) : rm(path, { force: true })),
+  async read() {
+    for (const at of [path, copyOf(path)]) {
+      const record = await readJson(at, TrialRecord).catch(() => undefined);
+      if (record) return record;
+    }
+    return undefined;
+  },
+  async write(record) {
+    if (record) for (const at of [path, copyOf(path)]) await writeJson(at, record);
+    else for (const at of [copyOf(path), path]) await rm(at, { force: true });
+  },
 });

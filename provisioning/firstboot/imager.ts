@@ -71,7 +71,8 @@ type Taken = { now: Kept | undefined; taken: string[]; warnings: string[]; renam
 
 async function take(paths: Paths, past: Past, kept: Kept | undefined, log: Log): Promise<Taken> {
   const nothing = { now: kept, taken: [], warnings: past.kind === "nobody" ? (kept?.warnings ?? []) : [] };
-  await using card = await Folder.open(paths.bootFolder);
+  // A partition that does not mount is told by who looks for the provision file on it.
+  await using card = await Folder.open(paths.bootFolder).catch(() => undefined);
   if (!card) return nothing;
   // FAT knows no case, and who mends a file on another system may bring capitals.
   const nameOf = new Map<string, string>();

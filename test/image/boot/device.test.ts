@@ -1,11 +1,12 @@
 // The real doors, over a folder that stands for a device's root.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { autobootSector, defaultSlot } from "../../../image/boot/autoboot.ts";
 import { autobootFileOn } from "../../../image/boot/autoboot-file.ts";
 import { openBootControl } from "../../../image/boot/device.ts";
+import { trialRecordAt } from "../../../image/boot/trial-record.ts";
 import type { Argv } from "../../../system/command.ts";
 import { makeFat } from "../card.ts";
 import { autobootFiles, bootFiles, rpi } from "../lab/firmware/board.ts";
@@ -109,4 +110,17 @@ test("a computer that is no device, and a device whose command line names no slo
   device("nuc", "1.0", "c");
   const control = await openBootControl(run, root);
   await expect(control.current()).rejects.toEqual(expect.objectContaining({ code: "boot.unclear" }));
+});
+
+test("s1-state: a damaged record of a trial is read from its copy", async () => {
+  const record = trialRecordAt(join(root, "boot.json"));
+  const started = { slot: "b", version: "1.1", phase: "started", bootId: "one" } as const;
+  await record.write(started);
+  for (const file of ["boot.json", "boot.json.copy"]) {
+    put(file, '{"slot": "z"');
+    expect(await record.read()).toEqual(started);
+    await record.write(started);
+  }
+  await record.write(undefined);
+  expect([await record.read(), readdirSync(root)]).toEqual([undefined, []]);
 });
