@@ -1,6 +1,7 @@
 // Takes what Raspberry Pi Imager left on the first partition to `data`, once, and wipes it there. It is kept, for root's eyes: it stands
 // beneath every provision file to come, so that who adds a token later need not say the Wi-Fi again.
 // Power may go after any line: `data` has all before the first byte is wiped, and `meta-data`, which names the writing, goes last.
+import { hash } from "node:crypto";
 import { z } from "zod";
 import { describeError, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
@@ -16,7 +17,13 @@ import { blanking } from "./wipe.ts";
 /** `wishes`: for a device that is nobody. `taken`: what one that has an identity took just now. */
 export type FromImager = { wishes: ImagerWishes; taken: string[]; trouble?: HamletError | undefined };
 
-const Kept = z.object({ instance: z.string(), wishes: ImagerWishes, warnings: z.array(z.string()) });
+const Kept = z.object({
+  instance: z.string(),
+  wishes: ImagerWishes,
+  warnings: z.array(z.string()),
+  /** Of what was read, by its file: the same writing may be changed by hand and put back. */
+  sums: z.record(z.string(), z.string()).default({}),
+});
 type Kept = z.infer<typeof Kept>;
 
 /** Ours is a few kilobytes; what is larger is not by Imager. */
@@ -85,16 +92,22 @@ async function take(paths: Paths, past: Past, kept: Kept | undefined, log: Log):
 
   const read = async (name: string) => (nameOf.has(name) ? await readText(card, nameOf.get(name)!) : "");
   const instance = /^instance-id:\s*(\S+)/m.exec(await read("meta-data"))?.[1] ?? "";
+  const isSame = kept !== undefined && instance !== "" && kept.instance === instance;
+  const files = { userData: await read("user-data"), networkConfig: await read("network-config") };
+  // A wipe that power cut off leaves zeros: of a writing that was taken that is no news, and what is left of it means nothing.
+  const isRest = (text: string) => isSame && text.includes("\0");
+  const rest = Object.fromEntries(Object.entries(files).map(([name, text]) => [name, isRest(text) ? "" : plain(text)]));
+  const sums = Object.fromEntries(Object.entries(rest).map(([name, text]) => [name, hash("sha256", text)]));
+  const isNews = Object.keys(files).some((name) => rest[name] !== "" && sums[name] !== kept?.sums[name]);
   let { now, taken }: Taken = nothing;
   // Of a writing that was taken on a boot that ended before it was told: it is wiped below, so it is told now.
   let warnings = kept?.warnings ?? [];
   let renameTo: string | undefined;
-  // Not the rest of a writing that was taken, of which a power cut left half wiped.
-  if (kept === undefined || instance === "" || kept.instance !== instance) {
-    const said = readImagerFiles({ userData: await read("user-data"), networkConfig: await read("network-config") });
+  if (!isSame || isNews || others.length > 0) {
+    const said = readImagerFiles(isSame && !isNews ? {} : rest);
     for (const note of said.notes) log.info(`Imager: ${note}`);
     said.warnings.push(...others.map((name) => `${name} is not read: it is of another system`));
-    now = mergeKept(kept, instance, said);
+    now = { ...mergeKept(instance === "" || isSame ? kept : undefined, instance, said), sums };
     warnings = now.warnings;
     if (past.kind !== "nobody") {
       // Whoever holds its card is its owner: what can be taken without another identity is.
@@ -110,11 +123,10 @@ async function take(paths: Paths, past: Past, kept: Kept | undefined, log: Log):
   return { now, taken, warnings, renameTo };
 }
 
-/** Without a name of the writing it may be the rest of one that a power cut left half wiped. */
-function mergeKept(kept: Kept | undefined, instance: string, said: ImagerSaid): Kept {
-  const beneath = instance === "" ? kept : undefined;
+/** `beneath`: what was taken before, where this may be no more than the rest of it, or something added to it. */
+function mergeKept(beneath: Kept | undefined, instance: string, said: ImagerSaid): Omit<Kept, "sums"> {
   return {
-    instance: instance || (kept?.instance ?? ""),
+    instance: instance || (beneath?.instance ?? ""),
     wishes: { ...beneath?.wishes, ...said.wishes },
     warnings: [...new Set([...(beneath?.warnings ?? []), ...said.warnings])],
   };
@@ -129,6 +141,8 @@ function troubleOf(warnings: string[], renameTo: string | undefined): HamletErro
   return new HamletError("imager.refused", `set on the card and not possible: ${warnings.join("; ")}`, { hint });
 }
 
+const plain = (text: string): string => text.replaceAll("\0", "");
+
 async function readText(card: Folder, name: string): Promise<string> {
   const bytes = await card.read(name, maxBytes).catch((cause: unknown) => {
     throw new HamletError("imager.invalid", describeError(cause), {
@@ -138,8 +152,7 @@ async function readText(card: Folder, name: string): Promise<string> {
   });
   if (!bytes) return "";
   const decoded = decodeText(bytes);
-  // A wipe that power cut off leaves zeros.
-  if ("text" in decoded) return decoded.text.replaceAll("\0", "");
+  if ("text" in decoded) return decoded.text;
   if (bytes.every((byte) => byte === 0)) return "";
   throw new HamletError("imager.invalid", `${name} on the card ${decoded.trouble}`, {
     hint: `mend ${name} on the card's first partition, or write the card again`,
@@ -149,7 +162,9 @@ async function readText(card: Folder, name: string): Promise<string> {
 /** Imager's own `cmdline.txt`, for cloud-init. One that says anything else is somebody's. */
 async function removeCommandLine(card: Folder, name: string | undefined): Promise<void> {
   if (name === undefined) return;
-  const words = (await readText(card, name)).trim().split(/\s+/);
+  const words = plain(await readText(card, name))
+    .trim()
+    .split(/\s+/);
   if (words.every((word) => /^(ds=nocloud|cfg80211\.ieee80211_regdom=|systemd\.(run|unit))/.test(word)))
     await card.remove(name);
 }

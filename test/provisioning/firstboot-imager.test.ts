@@ -239,6 +239,28 @@ describe("card-after-first-boot: the card of a device that has its identity", ()
     expect(await text(paths.report)).toBeUndefined();
   });
 
+  test("the writing that was taken, changed by hand and put back whole, is news; put back as it was, it is none", async () => {
+    await become(["a.b.c"]);
+    await writeCard(full);
+    await boot();
+    const added = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 new@laptop";
+    await writeCard({ ...full, hostname: "cellar", sshKeys: [key, added] });
+    await boot();
+    expect(await text(paths.authorizedKeys)).toBe(`${key}\n${added}\n`);
+    expect(await text(paths.report)).toBeUndefined();
+    await put(paths.authorizedKeys, "changed on the device\n");
+    await writeCard({ ...full, hostname: "cellar", sshKeys: [key, added] });
+    await boot();
+    expect(await text(paths.authorizedKeys)).toBe("changed on the device\n");
+    expect(await readdir(paths.bootFolder)).toEqual(["hamlet"]);
+    // Beside it another system's file is still named.
+    await writeCard({ ...full, hostname: "cellar", sshKeys: [key, added] });
+    await put(join(paths.bootFolder, "ssh"), "");
+    await boot();
+    expect((await json(paths.report)).message).toContain("ssh is not read");
+    expect(await text(paths.authorizedKeys)).toBe("changed on the device\n");
+  });
+
   const unusable: [what: string, files: Record<string, string>, said: RegExp][] = [
     ["a password", { "user-data": "users:\n- name: ada\n  passwd: $y$x\n" }, /passwords are not used/],
     ["a broken key", { "user-data": "ssh_authorized_keys:\n- ssh-ed25519\n" }, /SSH key/],
