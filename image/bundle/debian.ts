@@ -28,7 +28,7 @@ export async function buildDebianBundle(
   const settled = await settleLock(request.board, { projectFolder, isLockedOnly, hasBase }, run, progress);
   const stale = settled.staleBecause && { staleBecause: settled.staleBecause };
   const base = await debianBase(settled.lock, run, progress);
-  const inputs = await inputsOf(request, settled);
+  const inputs = await inputsOf(request, settled, base);
   const folder = join(cacheFolder(), "bundle", `${request.board.name}-${request.version}-${inputs.slice(0, 16)}`);
   if ((await readdir(folder).catch((): string[] => [])).includes("bundle.json")) {
     progress.stage("checking the system bundle of the last build");

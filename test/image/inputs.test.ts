@@ -51,7 +51,8 @@ async function changed<T>(changes: Changes, use: () => Promise<T>): Promise<T> {
   }
 }
 
-const keysOf = (changes: Changes, taken: { lock: Lock; version: string } = { lock, version: "0.1.0" }): Promise<Keys> =>
+type Taken = { lock: Lock; version: string; key: string };
+const keysOf = (changes: Changes, other: Partial<Taken> = {}): Promise<Keys> =>
   changed(changes, async () => {
     const code = await builderCode(project);
     // Units are found in the project that runs; here they are those of the copy.
@@ -59,8 +60,9 @@ const keysOf = (changes: Changes, taken: { lock: Lock; version: string } = { loc
       path: path.startsWith(folder) ? path : join(project, relative(root, path)),
       target,
     }));
+    const taken = { lock, version: "0.1.0", key: "base", ...other };
     const request = { board, version: taken.version, extras, npm: [], projectFolder: project, code: code.bundle };
-    const inputs = await inputsOf(request, { lock: taken.lock, relocked: [] });
+    const inputs = await inputsOf(request, { lock: taken.lock, relocked: [] }, taken);
     return { bundle: inputs, image: imageInputs({ board: board.name, inputs }, code.image) };
   });
 
@@ -114,16 +116,17 @@ test.each<[string, Changes]>([
   expect(after.image).not.toBe(before.image);
 });
 
-test("another package, tool or version: another bundle", async () => {
+test("another package, tool, version or base: another bundle", async () => {
   const [[name, one] = ["", undefined]] = Object.entries(lock.installed);
   const installed = { ...lock.installed, [name]: { ...one!, sha256: "0".repeat(64) } };
   const tools = { ...lock.tools, "erofs-utils": "99" };
   const keys = [
-    await keysOf({}, { lock: { ...lock, installed }, version: "0.1.0" }),
-    await keysOf({}, { lock: { ...lock, tools }, version: "0.1.0" }),
-    await keysOf({}, { lock, version: "0.1.1" }),
+    await keysOf({}, { lock: { ...lock, installed } }),
+    await keysOf({}, { lock: { ...lock, tools } }),
+    await keysOf({}, { version: "0.1.1" }),
+    await keysOf({}, { key: "another base of the same packages" }),
   ];
-  expect(new Set([before, ...keys].map(({ bundle }) => bundle)).size).toBe(4);
+  expect(new Set([before, ...keys].map(({ bundle }) => bundle)).size).toBe(5);
 });
 
 test.each(["image/assemble.ts", "image/placement.ts", "image/fat-volume.ts"])(
@@ -139,5 +142,6 @@ test("a board's own facts are part of its key", async () => {
   const request = { board, version: "1", extras: [], npm: [], projectFolder: root, code: "" };
   const settled = { lock, relocked: [] };
   const other = { ...board, kernelArguments: [...board.kernelArguments, "quiet"] };
-  expect(await inputsOf({ ...request, board: other }, settled)).not.toBe(await inputsOf(request, settled));
+  const base = { key: "base" };
+  expect(await inputsOf({ ...request, board: other }, settled, base)).not.toBe(await inputsOf(request, settled, base));
 });
