@@ -82,13 +82,13 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const asItWas = () => ({ is: true, admissions: 1, members: [cellar!.id], evil: "deviceRevoked" });
 
-describe("s1-state: one damaged file", () => {
-  test("there are files of each kind, each with its copy, and the revocations have one of their own", () => {
+describe("one damaged file", () => {
+  test("s1-state: there are files of each kind, each with its copy, and the revocations have one of their own", () => {
     const kinds = ["identity.json", "revocations.json", "roster.json", "standing.json"];
     expect([...whole.keys()].sort()).toEqual(kinds.flatMap((name) => [name, copyOf(name)]));
   });
 
-  test("cut or bent at any byte: nothing is lost, it is said, and the damaged file is kept aside", async () => {
+  test("s1-state: cut or bent at any byte: nothing is lost, it is said, and the damaged file is kept aside", async () => {
     expect(await start()).toMatchObject({ ...asItWas(), codes: ["record.refused"] });
     const damage = fc.record({
       name: fc.constantFrom(...whole.keys()),
@@ -117,7 +117,7 @@ describe("s1-state: one damaged file", () => {
     );
   });
 
-  test("a file that is gone, or a folder in its place, is no worse", async () => {
+  test("s1-state: a file that is gone, or a folder in its place, is no worse", async () => {
     for (const name of whole.keys()) {
       await restore();
       await rm(join(paths.agentFolder, name));
@@ -128,7 +128,7 @@ describe("s1-state: one damaged file", () => {
     }
   });
 
-  test("what the warning says to type ends it", async () => {
+  test("s1-state: what the warning says to type ends it", async () => {
     await writeFile(paths.standing, "{");
     const { hint } = (await start()).warnings.find(({ code }) => code === "state.damaged")!;
     const [, pattern] = /type on the device: rm -r (\S+)\* &&/.exec(hint)!;
@@ -137,7 +137,7 @@ describe("s1-state: one damaged file", () => {
     expect((await start()).codes).not.toContain("state.damaged");
   });
 
-  test("an earlier release's files, without sum or copy, are read, and have both from then on", async () => {
+  test("s1-state: an earlier release's files, without sum or copy, are read, and have both from then on", async () => {
     for (const [name, bytes] of whole) {
       if (name.endsWith(".copy") || name === "revocations.json") await rm(join(paths.agentFolder, name));
       else await writeFile(join(paths.agentFolder, name), JSON.stringify(unsealed(bytes.toString())));
@@ -149,14 +149,14 @@ describe("s1-state: one damaged file", () => {
   });
 });
 
-describe("s1-state: a file and its copy", () => {
+describe("a file and its copy", () => {
   const spoil = async (name: string, keep = 0) => {
     for (const path of [join(paths.agentFolder, name), copyOf(join(paths.agentFolder, name))])
       await writeFile(path, whole.get(name)!.subarray(0, keep));
   };
 
   test.each(["roster.json", "revocations.json"])(
-    "%s: the revoked one stays out, by what the other file knows",
+    "s1-state: %s: the revoked one stays out, by what the other file knows",
     async (name) => {
       await spoil(name);
       expect(await start()).toMatchObject({ is: true, admissions: 1, evil: "deviceRevoked" });
@@ -164,19 +164,19 @@ describe("s1-state: a file and its copy", () => {
     },
   );
 
-  test("a roster cut in its midst: the records before the cut still count", async () => {
+  test("s1-state: a roster cut in its midst: the records before the cut still count", async () => {
     await spoil("roster.json", whole.get("roster.json")!.length - 400);
     expect(await start()).toMatchObject({ members: [cellar!.id], evil: "deviceRevoked" });
   });
 
-  test("standing.json: the device is itself, goes by the name that root remembers, and says what is lost", async () => {
+  test("s1-state: standing.json: the device is itself, goes by the name that root remembers, and says what is lost", async () => {
     await spoil("standing.json");
     const identity = (await loadIdentity({ ...self(), lastName: "porch" }, paths.provision))!;
     expect([identity.id, identity.name]).toEqual([attic!.id, "porch"]);
     expect(identity.damages).toMatchObject([{ isLost: true }]);
   });
 
-  test("identity.json: no other is made in its place, by the agent or by a card, until its owner says so", async () => {
+  test("s1-state: identity.json: no other is made in its place, by the agent or by a card, until its owner says so", async () => {
     await spoil("identity.json", 100);
     await writeFile(paths.provision, hood.provision({ name: "another" }));
     for (let starts = 0; starts < 2; starts++)
@@ -189,7 +189,7 @@ describe("s1-state: a file and its copy", () => {
   });
 });
 
-describe("p3-lost: a card that mends the Wi-Fi of a device whose state was damaged", () => {
+describe("a card that mends the Wi-Fi of a device whose state was damaged", () => {
   const put = async (path: string, content: string | Buffer) => {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, content);
@@ -227,7 +227,7 @@ describe("p3-lost: a card that mends the Wi-Fi of a device whose state was damag
       },
     ],
   ])(
-    "%s: the Wi-Fi is new and the device is who it was, whether or not its agent has started meanwhile",
+    "p3-lost: %s: the Wi-Fi is new and the device is who it was, whether or not its agent has started meanwhile",
     async (_, damage) => {
       for (const isStarted of [true, false]) {
         await restore();
@@ -239,7 +239,7 @@ describe("p3-lost: a card that mends the Wi-Fi of a device whose state was damag
     },
   );
 
-  test("what can not be told is said: the token is not taken, and how it would be", async () => {
+  test("p3-lost: what can not be told is said: the token is not taken, and how it would be", async () => {
     for (const path of both(paths.standing)) await writeFile(path, "{");
     await mend();
     expect(JSON.parse(await readFile(paths.report, "utf8"))).toMatchObject({
@@ -249,7 +249,7 @@ describe("p3-lost: a card that mends the Wi-Fi of a device whose state was damag
     });
   });
 
-  test("a mark of a move that is damaged hides no identity silently", async () => {
+  test("p3-lost: a mark of a move that is damaged hides no identity silently", async () => {
     await put(paths.moving, "{");
     await put(copyOf(paths.moving), "{");
     await rename(paths.agentFolder, paths.hiddenAgent);
@@ -264,7 +264,7 @@ describe("p3-lost: a card that mends the Wi-Fi of a device whose state was damag
     expect((await load())?.id).toBe(attic!.id);
   });
 
-  test("what Imager once said is read from its copy, and said to be lost where that is gone too", async () => {
+  test("p3-lost: what Imager once said is read from its copy, and said to be lost where that is gone too", async () => {
     await rm(paths.agentFolder, { recursive: true });
     await put(join(paths.bootFolder, "user-data"), "hostname: pantry\n");
     await put(paths.provisionFile, "");

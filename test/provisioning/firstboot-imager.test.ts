@@ -186,7 +186,7 @@ test("a card written by Imager for another format says so, and loses the passwor
   expect(await readdir(paths.bootFolder)).toEqual(["hamlet"]);
 });
 
-describe("card-after-first-boot: the card of a device that has its identity", () => {
+describe("the card of a device that has its identity", () => {
   const become = async (admissions: string[]) => {
     const identity = { provision: { token: bare.token, neighborhood: { id: elm.keys.id }, name: "cellar" } };
     await put(paths.identity, JSON.stringify(identity));
@@ -199,7 +199,7 @@ describe("card-after-first-boot: the card of a device that has its identity", ()
   const told = async () => (await text(join(paths.dev, "tty1")))! + (await text(paths.cardReport))!;
 
   test.each([[[]], [["a.b.c"]]])(
-    "let in by %j: SSH key and Wi-Fi are taken and said, the hostname is named with what gives it",
+    "card-after-first-boot: let in by %j: SSH key and Wi-Fi are taken and said, the hostname is named with what gives it",
     async (admissions) => {
       await become(admissions);
       const before = await text(paths.identity);
@@ -227,7 +227,7 @@ describe("card-after-first-boot: the card of a device that has its identity", ()
     },
   );
 
-  test("a key added by hand to user-data alone is taken; what is not named stays", async () => {
+  test("card-after-first-boot: a key added by hand to user-data alone is taken; what is not named stays", async () => {
     await become(["a.b.c"]);
     await writeCard(full);
     await boot();
@@ -239,7 +239,7 @@ describe("card-after-first-boot: the card of a device that has its identity", ()
     expect(await text(paths.report)).toBeUndefined();
   });
 
-  test("the writing that was taken, changed by hand and put back whole, is news; put back as it was, it is none", async () => {
+  test("card-after-first-boot: the writing that was taken, changed by hand and put back whole, is news; put back as it was, it is none", async () => {
     await become(["a.b.c"]);
     await writeCard(full);
     await boot();
@@ -281,7 +281,7 @@ describe("card-after-first-boot: the card of a device that has its identity", ()
     ["another system's SSH", { ssh: "" }, /ssh is not read/],
   ];
   test.each(unusable)(
-    "%s is said on page, console and card before it is wiped, and changes nothing",
+    "card-after-first-boot: %s is said on page, console and card before it is wiped, and changes nothing",
     async (_, files, said) => {
       await become(["a.b.c"]);
       await put(paths.authorizedKeys, "old\n");
@@ -294,7 +294,7 @@ describe("card-after-first-boot: the card of a device that has its identity", ()
     },
   );
 
-  test("with an identity that can not be read nothing on the card is taken or wiped, and that is said", async () => {
+  test("card-after-first-boot: with an identity that can not be read nothing on the card is taken or wiped, and that is said", async () => {
     await become([]);
     await put(paths.identity, "{");
     await writeCard(full);

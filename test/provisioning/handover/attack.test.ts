@@ -57,16 +57,16 @@ async function isUntouched(): Promise<void> {
 const swapTemporaries = `opendir(my $d, ".") or next;
   for my $name (readdir $d) { if ($name =~ /\\.tmp$/) { unlink $name; symlink $ARGV[0], $name; } }`;
 
-describe.skipIf(skips)("p1 p1-root p1-agent: a report that root writes while the agent swaps files", () => {
-  test("makes nothing of root's the agent's", async () => {
+describe.skipIf(skips)("a report that root writes while the agent swaps files", () => {
+  test("p1, p1-root, p1-agent: a report that root writes while the agent swaps files makes nothing of root's the agent's", async () => {
     for (const target of [paths.rootFolder, paths.passwd]) {
       await using _ = await attackOn(paths.agentFolder, swapTemporaries, target);
-      for (let tries = 0; tries < 50; tries++) await refuse();
+      for (let tries = 0; tries < 25; tries++) await refuse();
       await isUntouched();
     }
   });
 
-  test("and this attack takes what is written in the agent's folder and given away by its path", async () => {
+  test("p1-agent: this attack takes what is written in the agent's folder and given away by its path", async () => {
     const target = join(paths.systemFolder, "shared");
     await using _ = await attackOn(paths.agentFolder, swapTemporaries, target);
     while ((await stat(target)).uid === 0) {
@@ -80,11 +80,11 @@ describe.skipIf(skips)("p1 p1-root p1-agent: a report that root writes while the
     }
   });
 
-  test("neither does a link, a folder or a pipe that it puts where the report goes", async () => {
+  test("p1-root: neither does a link, a folder or a pipe where the report goes", async () => {
     const again = `for my $make (sub { symlink $ARGV[0], "firstboot.json" }, sub { mkdir "firstboot.json" },
       sub { POSIX::mkfifo("firstboot.json", 0600) }) { unlink "firstboot.json"; rmdir "firstboot.json"; $make->(); }`;
     await using _ = await attackOn(paths.agentFolder, again, join(paths.rootFolder, "secret"));
-    for (let tries = 0; tries < 50; tries++) await refuse().catch(() => {});
+    for (let tries = 0; tries < 25; tries++) await refuse().catch(() => {});
     await isUntouched();
   });
 });
@@ -96,7 +96,7 @@ const junk: Record<string, string> = {
   "a link to nothing": 'symlink "nowhere", $ARGV[0] or die $!',
   "a folder": "mkdir $ARGV[0] or die $!",
   "folders in folders":
-    'my $at = $ARGV[0]; for (1 .. 60) { mkdir $at or die $!; chdir $at; symlink $ARGV[1], "up"; $at = "in"; }',
+    'my $at = $ARGV[0]; for (1 .. 20) { mkdir $at or die $!; chdir $at; symlink $ARGV[1], "up"; $at = "in"; }',
   "a socket": "use Socket; socket(my $s, AF_UNIX, SOCK_STREAM, 0); bind($s, pack_sockaddr_un($ARGV[0])) or die $!",
   "a terabyte of holes": 'open(my $f, ">", $ARGV[0]) or die $!; truncate($f, 1 << 40) or die $!',
   "a file with two names": 'open(my $f, ">", "other") or die $!; print $f "{}"; link "other", $ARGV[0] or die $!',
@@ -104,23 +104,26 @@ const junk: Record<string, string> = {
 const files = ["identity.json", "standing.json", "roster.json", "firstboot.json", "board.json", "provision.json"];
 const wishes = ["install.json", "reset.json"];
 
-describe.skipIf(skips)("p2 p2-firstboot: what the agent leaves stops no first boot", () => {
+describe.skipIf(skips)("what the agent leaves stops no first boot", () => {
   const secret = () => join(paths.rootFolder, "secret");
-  test.each(Object.entries(junk))("%s in the place of any file", async (_, script) => {
-    for (const name of [...files, ...wishes]) {
-      await rm(join(paths.agentFolder, name), { force: true });
-      asAgent(paths.agentFolder, script, name, secret());
-      await boot();
-      expect(await readdir(paths.runtimeNetwork), name).toEqual(["70-hamlet-static.network"]);
-      await isUntouched();
-      await rm(paths.runtimeNetwork, { recursive: true });
-      await rm(join(paths.agentFolder, name), { recursive: true, force: true });
-      await rm(join(paths.agentFolder, "other"), { force: true });
-    }
-  });
+  test.each(Object.entries(junk))(
+    "p2, p2-firstboot: %s in the place of any file stops no first boot",
+    async (_, script) => {
+      for (const name of [...files, ...wishes]) {
+        await rm(join(paths.agentFolder, name), { force: true });
+        asAgent(paths.agentFolder, script, name, secret());
+        await boot();
+        expect(await readdir(paths.runtimeNetwork), name).toEqual(["70-hamlet-static.network"]);
+        await isUntouched();
+        await rm(paths.runtimeNetwork, { recursive: true });
+        await rm(join(paths.agentFolder, name), { recursive: true, force: true });
+        await rm(join(paths.agentFolder, "other"), { force: true });
+      }
+    },
+  );
 
   test.each(Object.entries(junk))(
-    "%s does not keep the owner from a reset, and root's part of it is root's",
+    "p2-firstboot: %s does not keep the owner from a reset, and root's part of it is root's",
     async (_, script) => {
       for (const name of files) asAgent(paths.agentFolder, script, name, join(paths.systemFolder, "shared"));
       await put(paths.resetWish, "{}");
@@ -131,18 +134,18 @@ describe.skipIf(skips)("p2 p2-firstboot: what the agent leaves stops no first bo
     },
   );
 
-  test("a file that is swapped for a link or a pipe between one look and the next is read whole or refused", async () => {
+  test("p2-firstboot: a file that is swapped for a link or a pipe between one look and the next is read whole or refused", async () => {
     const again = `open(my $f, ">", "new"); print $f "{}"; close $f; rename "new", "identity.json";
       symlink "/dev/zero", "new"; rename "new", "identity.json"; POSIX::mkfifo("new", 0600); rename "new", "identity.json";`;
     await using _ = await attackOn(paths.agentFolder, again);
-    for (let tries = 0; tries < 300; tries++) expect(["nobody", "unreadable"]).toContain((await readPast(paths)).kind);
+    for (let tries = 0; tries < 150; tries++) expect(["nobody", "unreadable"]).toContain((await readPast(paths)).kind);
   });
 
-  test("a file that grows while it is read is refused or read as it was", async () => {
+  test("p2-firstboot: a file that grows while it is read is refused or read as it was", async () => {
     asAgent(paths.agentFolder, 'open(my $f, ">", "standing.json"); print $f "x"');
     const again = 'open(my $f, ">>", "standing.json"); print $f "x" x 9999; truncate($f, 1) if -s $f > 1 << 19;';
     await using _ = await attackOn(paths.agentFolder, again);
-    for (let tries = 0; tries < 300; tries++) {
+    for (let tries = 0; tries < 150; tries++) {
       const bytes = await readFrom(paths.standing, 1 << 20).catch((error) => {
         expect(error).toMatchObject({ code: "handover.refused", hint: expect.stringContaining("rm -r") });
       });
@@ -150,15 +153,15 @@ describe.skipIf(skips)("p2 p2-firstboot: what the agent leaves stops no first bo
     }
   });
 
-  test("folders that it swaps for links while root removes them lead root nowhere", async () => {
+  test("p2-firstboot: folders that it swaps for links while root removes them lead root nowhere", async () => {
     const again =
       'mkdir "d"; mkdir "d/e"; open(my $f, ">", "d/e/f"); rename "d/e", "x"; symlink $ARGV[0], "d/e"; rename "d", "y"; symlink $ARGV[0], "d";';
     await using _ = await attackOn(paths.agentFolder, again, paths.systemFolder);
-    for (let tries = 0; tries < 200; tries++) await wipeInside(paths.agentFolder).catch(() => {});
+    for (let tries = 0; tries < 100; tries++) await wipeInside(paths.agentFolder).catch(() => {});
     await isUntouched();
   });
 
-  test("a copy of its folder has its files, and none that it only points to", async () => {
+  test("p2-firstboot: a copy of its folder has its files, and none that it only points to", async () => {
     for (const [index, script] of Object.values(junk).entries()) {
       if (!script.includes("truncate")) asAgent(paths.agentFolder, script, `junk-${index}`, secret());
     }
@@ -176,7 +179,7 @@ describe.skipIf(skips)("p2 p2-firstboot: what the agent leaves stops no first bo
   test.each([
     ["a terabyte of holes", "a terabyte of holes"],
     ["folders in folders", "folders in folders"],
-  ])("%s is too much to be copied, by its code", async (_, kind) => {
+  ])("p2-firstboot: %s is too much to be copied, by its code", async (_, kind) => {
     asAgent(paths.agentFolder, junk[kind]!, "junk", secret());
     await using from = (await Folder.open(paths.agentFolder))!;
     await using to = await Folder.make(join(root, "copy"));
@@ -186,11 +189,11 @@ describe.skipIf(skips)("p2 p2-firstboot: what the agent leaves stops no first bo
   });
 });
 
-describe.skipIf(skips)("p4-wish: what the agent alone asks for", () => {
+describe.skipIf(skips)("what the agent alone asks for", () => {
   const inner = { path: "/dev/nvme0n1", sizeBytes: 1, model: "", partitions: 3 };
   const write = 'open(my $f, ">", $ARGV[0]) or die $!; print $f $ARGV[1]';
 
-  test("moves this device nowhere, and resets it not: its folder is none where root looks for a wish", async () => {
+  test("p4-wish: what the agent alone asks for moves this device nowhere, and resets it not: its folder is none where root looks for a wish", async () => {
     asAgent(paths.agentFolder, write, "install.json", '{"v":1,"disk":"/dev/nvme0n1"}');
     asAgent(paths.agentFolder, write, "reset.json", '{"v":1}');
     await expect(takeWish(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
@@ -198,7 +201,7 @@ describe.skipIf(skips)("p4-wish: what the agent alone asks for", () => {
     await isUntouched();
   });
 
-  test("is not done where it lies in root's own folder, if it is the agent's file or a link to one", async () => {
+  test("p4-wish: it is not done where it lies in root's own folder, if it is the agent's file or a link to one", async () => {
     asAgent(paths.agentFolder, write, "install.json", '{"v":1,"disk":"/dev/nvme0n1"}');
     await rename(join(paths.agentFolder, "install.json"), paths.installWish);
     await expect(takeWish(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
@@ -209,13 +212,13 @@ describe.skipIf(skips)("p4-wish: what the agent alone asks for", () => {
     expect(JSON.parse(await readFile(paths.report, "utf8"))).toMatchObject({ code: "handover.refused" });
   });
 
-  test("nor while the folder is open to others", async () => {
+  test("p4-wish: nothing is done while the folder is open to others", async () => {
     await put(paths.installWish, '{"v":1,"disk":"/dev/nvme0n1"}');
     await chmod(paths.rootFolder, 0o777);
     await expect(takeWish(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
   });
 
-  test("what root itself leaves is done", async () => {
+  test("p4-wish: what root itself leaves is done", async () => {
     await put(paths.installWish, '{"v":1,"disk":"/dev/nvme0n1"}');
     expect(await takeWish(paths, async () => inner)).toBe("/dev/nvme0n1");
   });
