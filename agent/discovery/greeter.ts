@@ -3,7 +3,7 @@ import { type Clock, every, systemClock } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import { limitLog } from "../../system/limited-log.ts";
 import type { Log } from "../../system/log.ts";
-import { type Contacts, type Event, step } from "./greeting.ts";
+import { type Contacts, type Event, isIdKey, step } from "./greeting.ts";
 import type { Neighbor } from "./neighbors.ts";
 
 export type Greeter = {
@@ -13,8 +13,8 @@ export type Greeter = {
   stop(): void;
 };
 export type GreeterOptions = {
-  /** Says hello there and takes the answer in; rejects where none came or it was refused. */
-  greet(place: { address: string; port: number }, id: string): Promise<void>;
+  /** Says hello there and takes the answer in: whose it was, where that is known. Rejects where none came or it was refused. */
+  greet(place: { address: string; port: number }, id: string): Promise<string | undefined>;
   log: Log;
   clock?: Clock;
 };
@@ -31,10 +31,16 @@ export function startGreeter({ greet, clock = systemClock, ...options }: Greeter
     contacts = next;
     for (const { key, address, port } of effects) {
       greet({ address, port }, key).then(
-        () => happen({ kind: "answered", key }),
+        // Somebody may claim any number of ids for an address where a member answers.
+        (id) =>
+          happen({
+            kind: isIdKey(key) && id !== undefined && id !== key ? "failed" : "answered",
+            key,
+            place: { address, port },
+          }),
         (error: unknown) => {
           log.debug(`hello to ${address} port ${port}: ${describeError(error)}`);
-          happen({ kind: "failed", key });
+          happen({ kind: "failed", key, place: { address, port } });
         },
       );
     }

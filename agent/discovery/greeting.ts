@@ -1,141 +1,187 @@
 // Whom to greet, where and when. Pure: hints, outcomes and time come in, orders to say hello go out.
+// Anybody on the link can forge hints, from any address and under any id. So each id is a contact of its own at each address, what one
+// does says nothing about another, whoever was met before has hands of its own, and who is heard again goes before who was heard once.
 import type { Neighbor } from "./neighbors.ts";
 
-type Place = { address: string; port: number };
-/** `due` waits for a free hand; `failed` for its time to come; `met` is greeted again when it changed or long after. */
+/** `spare`: another place of somebody met, used when that one fails; `met` is greeted again when it changed or long after. */
 type Phase =
-  | { phase: "due"; failures: number }
-  | { phase: "greeting"; place: Place; failures: number; isAgain: boolean }
-  | { phase: "failed"; failures: number; retryAt: number }
-  | { phase: "met"; place: Place; againAt: number };
-/** `places`: where this neighbor was heard, the one to try next first. `hasAnswered`: once at least. */
-type Contact = Phase & { places: Place[]; epoch: string | undefined; heardAt: number; hasAnswered: boolean };
+  | { phase: "waiting" }
+  | { phase: "greeting"; startedAt: number; isAgain: boolean }
+  | { phase: "met"; againAt: number }
+  | { phase: "spare" };
+type Common = {
+  key: string;
+  address: string;
+  port: number;
+  epoch: string | undefined;
+  /** How often a hint named it; the lot, drawn anew each time, is for those who are alike in all else. */
+  heard: number;
+  heardAt: number;
+  lot: number;
+  failures: number;
+  retryAt: number;
+  /** Whoever answered here once, or was named by the owner, is no stranger. */
+  isTrusted: boolean;
+  /** When word of another epoch was last believed. */
+  changedAt?: number;
+};
+type Contact = Phase & Common;
+/** By id and place. */
 export type Contacts = ReadonlyMap<string, Contact>;
 export type Event =
   | { kind: "hint"; neighbor: Neighbor }
-  | { kind: "answered"; key: string }
-  | { kind: "failed"; key: string }
-  /** Greet everybody again, or the one with this key: our own record changed, or a member went silent. */
+  /** Without a place: whichever greeting of this key began first. */
+  | { kind: "answered" | "failed"; key: string; place?: { address: string; port: number } }
+  /** Greet everybody that was met again, or the one with this key: our own record changed, or a member went silent. */
   | { kind: "again"; key?: string }
   | { kind: "tick" };
 export type Effect = { kind: "greet"; key: string; address: string; port: number };
 
 const maxContacts = 256;
-const maxPlaces = 4;
-const maxGreeting = 4; // a small board verifies and answers at the same time
+const maxPerAddress = 4; // one computer may run a few agents
+// A forged neighbor costs a hand for as long as its address does not answer; a real one has it for some milliseconds.
+const maxGreeting = { strangers: 32, all: 36, perAddress: 2 };
+// The library announces three times: more than that proves nothing.
+const maxCredit = 2;
 const firstRetryMs = 500;
 const ceilingMs = 60_000;
+const siblingMs = 100; // a device with two addresses is met at the first before the second is tried
 const metForMs = 10 * 60_000; // then the next hint greets anew: heals what neither side noticed
+const changeMs = 5_000; // anybody can claim another epoch for anybody
 const forgetMs = 30 * 60_000;
 
 /** A neighbor is its id where that is known, else its place. */
 export const keyOf = ({ id, address, port }: Neighbor): string => id ?? `${address} ${port}`;
+export const isIdKey = (key: string): boolean => !key.includes(" ");
+const slotOf = (key: string, { address, port }: { address: string; port: number }) => `${key} ${address} ${port}`;
 
 /** `random` in [0, 1) spreads the retries of devices that were switched on together. */
 export function step(contacts: Contacts, event: Event, now: number, random: number): [Contacts, Effect[]] {
   const next = new Map(contacts);
   switch (event.kind) {
     case "hint":
-      hear(next, event.neighbor, now);
+      hear(next, event.neighbor, now, random);
       break;
     case "answered": {
-      const contact = next.get(event.key);
-      if (contact?.phase !== "greeting") break;
-      const { places, epoch, heardAt, place, isAgain } = contact;
-      const common = { places, epoch, heardAt, hasAnswered: true };
-      const met: Phase = { phase: "met", place, againAt: now + metForMs * (0.5 + random) };
-      next.set(event.key, { ...common, ...(isAgain ? { phase: "due", failures: 0 } : met) });
+      const contact = greetingOf(next, event);
+      if (!contact) break;
+      const met = { ...contact, isTrusted: true, failures: 0, retryAt: now, againAt: now + metForMs * (0.5 + random) };
+      put(next, contact.isAgain ? { ...met, phase: "waiting" } : { ...met, phase: "met" });
+      for (const other of siblings(next, contact))
+        if (other.phase === "waiting") put(next, { ...other, phase: "spare" });
       break;
     }
     case "failed": {
-      const contact = next.get(event.key);
-      if (contact?.phase !== "greeting") break;
-      const { places, epoch, heardAt, hasAnswered, place, failures } = contact;
-      const backoffMs = Math.min(ceilingMs, firstRetryMs * 2 ** failures) * (0.5 + random / 2);
-      next.set(event.key, {
-        ...{
-          epoch,
-          heardAt,
-          hasAnswered,
-          phase: "failed",
-          failures: Math.min(failures + 1, 16),
-          retryAt: now + backoffMs,
-        },
-        // Another place may be the better one; this one has its turn after all others.
-        places: [...places.filter((other) => !isSame(other, place)), place],
-      });
+      const contact = greetingOf(next, event);
+      if (!contact) break;
+      const backoffMs = Math.min(ceilingMs, firstRetryMs * 2 ** contact.failures) * (0.5 + random / 2);
+      const failures = Math.min(contact.failures + 1, 16);
+      put(next, { ...contact, phase: "waiting", failures, retryAt: now + backoffMs });
+      for (const other of siblings(next, contact))
+        if (other.phase === "spare") put(next, { ...other, phase: "waiting" });
       break;
     }
     case "again":
-      for (const key of event.key === undefined ? [...next.keys()] : [event.key]) makeDue(next, key);
+      for (const contact of next.values()) {
+        if (event.key === undefined || contact.key === event.key) greetAgain(next, contact, now);
+      }
       break;
     case "tick":
-      for (const [key, { heardAt, phase }] of next) {
-        if (now - heardAt >= forgetMs && phase !== "greeting") next.delete(key);
+      for (const [slot, { heardAt, phase }] of next) {
+        if (now - heardAt >= forgetMs && phase !== "greeting") next.delete(slot);
       }
   }
   return greetDue(next, now);
 }
 
-function hear(contacts: Map<string, Contact>, neighbor: Neighbor, now: number): void {
+function hear(contacts: Map<string, Contact>, neighbor: Neighbor, now: number, lot: number): void {
+  const { address, port, epoch } = neighbor;
   const key = keyOf(neighbor);
-  const place: Place = { address: neighbor.address, port: neighbor.port };
-  const known = contacts.get(key);
-  if (!known) {
-    if (contacts.size >= maxContacts && !makeRoom(contacts)) return;
-    const news = { places: [place], epoch: neighbor.epoch, heardAt: now, hasAnswered: false };
-    contacts.set(key, { ...news, phase: "due", failures: 0 });
+  const known = contacts.get(slotOf(key, neighbor));
+  if (known) {
+    const isBelieved = known.epoch !== epoch && isLongAgo(known, now);
+    const heard = { ...known, heard: known.heard + 1, heardAt: now, lot };
+    put(contacts, isBelieved ? { ...heard, epoch, failures: 0, retryAt: now, changedAt: now } : heard);
+    if (isBelieved || (known.phase === "met" && now >= known.againAt)) visitAgain(contacts, heard, now);
     return;
   }
-  const isNewPlace = !known.places.some((other) => isSame(other, place));
-  const places = isNewPlace ? [place, ...known.places].slice(0, maxPlaces) : known.places;
-  contacts.set(key, { ...known, places, epoch: neighbor.epoch, heardAt: now });
-  const hasChanged = known.epoch !== neighbor.epoch;
-  const isStale = known.phase === "met" && now >= known.againAt;
-  // A second address of somebody already met is no news; for one that did not answer it is.
-  if (hasChanged || isStale || (isNewPlace && known.phase === "failed")) makeDue(contacts, key);
+  if (!makeRoom(contacts, address)) return;
+  const isTrusted = neighbor.via === "seed";
+  const fresh = { key, address, port, epoch, heard: 1, heardAt: now, lot, failures: 0, retryAt: now, isTrusted };
+  const met = siblings(contacts, fresh).find(({ phase }) => phase === "met");
+  put(contacts, { ...fresh, phase: met ? "spare" : "waiting" });
+  // A second address of somebody already met is no news; one with another epoch is.
+  if (met && met.epoch !== epoch && isLongAgo(met, now)) visitAgain(contacts, fresh, now);
 }
 
-/** Whoever failed most often makes room for somebody new, else the stranger heard longest ago: forged ones wait for us in any number. */
-function makeRoom(contacts: Map<string, Contact>): boolean {
-  const failed = [...contacts].filter(([, { phase }]) => phase === "failed");
-  const strangers = [...contacts].filter(([, { phase, hasAnswered }]) => phase === "due" && !hasAnswered);
-  const worst =
-    failed.sort(([, one], [, other]) => failuresOf(other) - failuresOf(one))[0] ??
-    strangers.sort(([, one], [, other]) => one.heardAt - other.heardAt)[0];
-  return worst !== undefined && contacts.delete(worst[0]);
+/** Word of a change sends us where somebody has answered before: what others say must not send us elsewhere. */
+function visitAgain(contacts: Map<string, Contact>, told: Common, now: number): void {
+  for (const contact of [...contacts.values()]) {
+    if (contact.key === told.key && contact.isTrusted) greetAgain(contacts, { ...contact, changedAt: now }, now);
+  }
 }
 
-function makeDue(contacts: Map<string, Contact>, key: string): void {
-  const contact = contacts.get(key);
-  if (!contact || contact.phase === "due") return;
-  const { places, epoch, heardAt, hasAnswered } = contact;
-  if (contact.phase === "greeting") contacts.set(key, { ...contact, isAgain: true });
-  else contacts.set(key, { places, epoch, heardAt, hasAnswered, phase: "due", failures: 0 });
+function greetAgain(contacts: Map<string, Contact>, contact: Contact, now: number): void {
+  if (contact.phase === "greeting") put(contacts, { ...contact, isAgain: true });
+  // Whoever never answered is tried by its own times anyway.
+  else if (contact.isTrusted) put(contacts, { ...contact, phase: "waiting", failures: 0, retryAt: now });
+}
+
+/** Room for a newcomer: first at its own address, where that has enough, else the stranger least worth a try. */
+function makeRoom(contacts: Map<string, Contact>, address: string): boolean {
+  const strangers = [...contacts.values()].filter(({ phase, isTrusted }) => phase !== "greeting" && !isTrusted);
+  const sameAddress = strangers.filter((stranger) => stranger.address === address);
+  const crowd =
+    sameAddress.length >= maxPerAddress ? sameAddress : contacts.size >= maxContacts ? strangers : undefined;
+  if (!crowd) return true;
+  // By age and not by lot: who announces again in a second shall still be here then.
+  const isWorse = (one: Common, other: Common) => scoreOf(one) - scoreOf(other) || other.heardAt - one.heardAt;
+  let worst = crowd[0];
+  for (const contact of crowd) if (worst && isWorse(contact, worst) > 0) worst = contact;
+  return worst !== undefined && contacts.delete(slotOf(worst.key, worst));
 }
 
 function greetDue(contacts: Map<string, Contact>, now: number): [Contacts, Effect[]] {
+  const busy = [...contacts.values()].flatMap((contact) => (contact.phase === "greeting" ? [contact] : []));
+  let [all, strangers] = [busy.length, busy.filter(({ isTrusted }) => !isTrusted).length];
+  if (all >= maxGreeting.all) return [contacts, []];
+  const perAddress = new Map<string, number>();
+  for (const { address } of busy) perAddress.set(address, (perAddress.get(address) ?? 0) + 1);
+  const begun = new Set(busy.filter(({ startedAt }) => now - startedAt < siblingMs).map(({ key }) => key));
+  const hasHand = ({ isTrusted }: Common) => isTrusted || strangers < maxGreeting.strangers;
+  const due = [...contacts.values()].filter((contact) => {
+    return contact.phase === "waiting" && now >= contact.retryAt && hasHand(contact);
+  });
+  due.sort((one, other) => Number(other.isTrusted) - Number(one.isTrusted) || byWorth(one, other));
   const effects: Effect[] = [];
-  let busy = [...contacts.values()].filter(({ phase }) => phase === "greeting").length;
-  // Acquaintances first, then the newest: a hundred forged neighbors that never answer must not keep a real one waiting.
-  const due = [...contacts]
-    .filter(([, contact]) => contact.phase === "due" || (contact.phase === "failed" && now >= contact.retryAt))
-    .sort(
-      ([, one], [, other]) =>
-        failuresOf(one) - failuresOf(other) ||
-        Number(other.hasAnswered) - Number(one.hasAnswered) ||
-        other.heardAt - one.heardAt,
-    );
-  for (const [key, contact] of due) {
-    const place = contact.places[0];
-    if (busy >= maxGreeting || !place || contact.phase === "met") break;
-    const { places, epoch, heardAt, hasAnswered, failures } = contact;
-    contacts.set(key, { places, epoch, heardAt, hasAnswered, phase: "greeting", place, failures, isAgain: false });
-    effects.push({ kind: "greet", key, ...place });
-    busy += 1;
+  for (const contact of due) {
+    const { key, address, port, isTrusted } = contact;
+    const here = perAddress.get(address) ?? 0;
+    if (all >= maxGreeting.all) break;
+    if (begun.has(key)) continue;
+    if (!hasHand(contact) || (!isTrusted && here >= maxGreeting.perAddress)) continue;
+    put(contacts, { ...contact, phase: "greeting", startedAt: now, isAgain: false });
+    effects.push({ kind: "greet", key, address, port });
+    begun.add(key);
+    perAddress.set(address, here + 1);
+    all += 1;
+    strangers += Number(!isTrusted);
   }
   return [contacts, effects];
 }
 
-const failuresOf = (contact: Contact) => (contact.phase === "met" ? 0 : contact.failures);
-const isSame = (one: Place, other: Place) => one.address === other.address && one.port === other.port;
+/** The best first: what did not fail, what was heard again; then the lot decides, so that nobody can always be the latest. */
+const byWorth = (one: Common, other: Common) =>
+  scoreOf(one) - scoreOf(other) || other.lot - one.lot || other.heardAt - one.heardAt;
+const scoreOf = ({ failures, heard }: Common) => failures - Math.min(heard - 1, maxCredit);
+
+const greetingOf = (contacts: Map<string, Contact>, { key, place }: Event & { kind: "answered" | "failed" }) => {
+  const begun = [...contacts.values()].flatMap((contact) => (contact.phase === "greeting" ? [contact] : []));
+  const all = begun.filter((contact) => contact.key === key && (!place || slotOf(key, place) === slotOf(key, contact)));
+  return all.sort((one, other) => one.startedAt - other.startedAt)[0];
+};
+const siblings = (contacts: Map<string, Contact>, { key, address, port }: Common) =>
+  [...contacts.values()].filter((other) => other.key === key && (other.address !== address || other.port !== port));
+const put = (contacts: Map<string, Contact>, contact: Contact) =>
+  void contacts.set(slotOf(contact.key, contact), contact);
+const isLongAgo = ({ changedAt = Number.NEGATIVE_INFINITY }: Common, now: number) => now - changedAt >= changeMs;

@@ -7,6 +7,8 @@ import { errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
 
 export const maxHelloBytes = 64 << 10;
+/** A computer that is there takes a connection within milliseconds, on a bad link at the second try, after a second. */
+const connectMs = 2_500;
 
 const Jws = z
   .string()
@@ -90,6 +92,11 @@ function post(
       },
     );
     outgoing.on("error", failed);
+    outgoing.once("socket", (socket) => {
+      const late = Object.assign(new Error(`no connection within ${connectMs} ms`), { code: "ETIMEDOUT" });
+      const connecting = setTimeout(() => outgoing.destroy(late), connectMs);
+      for (const event of ["connect", "close"]) socket.once(event, () => clearTimeout(connecting));
+    });
     outgoing.end(content);
   });
 }

@@ -18,8 +18,8 @@ export type MeetingOptions = {
   onMet(id: string, from: string): void;
 };
 export type Meeting = {
-  /** Says hello there and takes the answer in. Throws `device.noAnswer`, `hello.*`. */
-  greet(address: string, port: number): Promise<void>;
+  /** Says hello there and takes the answer in: whose it was. Throws `device.noAnswer`, `hello.*`. */
+  greet(address: string, port: number): Promise<string>;
   /** Takes a hello in and gives our answer. Throws `hello.refused` or `hello.pending` for whoever is no member. */
   answer(hello: Hello, from: string): Promise<Hello>;
   /** Members may have been heard of by gossip: of two with one name one yields. */
@@ -48,7 +48,7 @@ export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: 
   };
 
   /** Whoever proves to be a member, and what it shall have of us: admissions that it has earned, revocations it lacks. */
-  const take = async (hello: Hello, from: string): Promise<{ answer: Hello; isLacking: boolean }> => {
+  const take = async (hello: Hello, from: string): Promise<{ id: string; answer: Hello; isLacking: boolean }> => {
     const heard = await roster.hear(hello.record, hello.revocations);
     switch (heard.verdict) {
       case "refused":
@@ -65,7 +65,7 @@ export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: 
         onMet(record.id, from);
         const documents = heard.admission ? [heard.admission] : [];
         const answer = { ...ownHello(record.revocation), documents };
-        return { answer, isLacking: documents.length > 0 || answer.revocations.length > 0 };
+        return { id: record.id, answer, isLacking: documents.length > 0 || answer.revocations.length > 0 };
       }
     }
   };
@@ -113,11 +113,12 @@ export function makeMeeting({ identity, roster, warnings, onOwnChange, onMet }: 
         }
         throw error;
       });
-      const { answer: more, isLacking } = await take(answer, address);
+      const { id, answer: more, isLacking } = await take(answer, address);
       // A member that answers has let us in: strangers get nothing. That we know it says no such thing.
       letIn();
       // Our word that they are in, and what they lack, reach them by a second hello.
       if (isLacking) await sayHello(address, port, more);
+      return id;
     },
     answer: async (hello, from) => (await take(hello, from)).answer,
     settleNames,

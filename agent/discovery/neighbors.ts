@@ -22,7 +22,7 @@ const maxPerAddress = 4; // one computer may run a few agents; it must not push 
 export class Neighbors {
   readonly #entries = new Map<string, Entry>();
 
-  /** Takes a sighting in. Undefined where its address has claimed to be enough others. */
+  /** Takes a sighting in. Undefined for a goodbye. */
   hear(sighting: Sighting, address: string, now: number): Neighbor | undefined {
     const key = `${sighting.id} ${address}`;
     if (sighting.isGoodbye) {
@@ -58,9 +58,10 @@ export class Neighbors {
     const known = this.#entries.get(key);
     if (!known) {
       this.#expire(now);
-      const sameAddress = [...this.#entries.values()].filter((entry) => entry.neighbor.address === neighbor.address);
-      if (sameAddress.length >= maxPerAddress) return undefined;
-      if (this.#entries.size >= maxNeighbors) this.#makeRoom();
+      const all = [...this.#entries];
+      const sameAddress = all.filter(([, entry]) => entry.neighbor.address === neighbor.address);
+      if (sameAddress.length >= maxPerAddress) this.#makeRoom(sameAddress);
+      else if (all.length >= maxNeighbors) this.#makeRoom(all);
     }
     // Deleted first, so that the table stays in the order of hearing and expiry looks at its head only.
     this.#entries.delete(key);
@@ -68,10 +69,10 @@ export class Neighbors {
     return neighbor;
   }
 
-  /** A newcomer is never refused: forged packets, which cost nothing, would keep every real one out. */
-  #makeRoom(): void {
-    const silent = [...this.#entries].find(([, { hasAnswered }]) => !hasAnswered)?.[0];
-    this.#entries.delete(silent ?? this.#entries.keys().next().value!);
+  /** A newcomer is never refused: forged packets, which cost nothing, would keep every real one out, from its own address too. */
+  #makeRoom(among: [string, Entry][]): void {
+    const [key] = among.find(([, { hasAnswered }]) => !hasAnswered) ?? among[0]!;
+    this.#entries.delete(key);
   }
 
   #expire(now: number): void {

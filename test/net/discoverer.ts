@@ -34,6 +34,7 @@ const greeter = startGreeter({
     const answer = await sayHello(address, port, hello);
     say(`greeted ${answer.record.split(".")[0]} ${address}`);
     discovery.answered(address);
+    return undefined;
   },
   log,
 });
