@@ -19,7 +19,7 @@ const programs = [
   ],
   ...["unshare", "veritysetup", "wg", "wireguard-go", "xz"],
 ] as const;
-type Need = "root" | "namespaces" | "wireguard" | (typeof programs)[number];
+export type Need = "root" | "namespaces" | "wireguard" | (typeof programs)[number];
 
 /** The needs this machine can not meet, as text for people; empty (so: falsy) when it has them all. */
 export function lacks(...needs: Need[]): string {

@@ -13,9 +13,13 @@ import { proveClosed } from "./boot/closed.ts";
 import { bootLab, deviceOf } from "./boot/lab.ts";
 import { rebuild } from "./boot/rebuild.ts";
 import { proveTrial } from "./boot/trial.ts";
+import { fuzz } from "./fuzz/fuzz.ts";
+import type { Reader } from "./fuzz/reader.ts";
+import { readers } from "./fuzz/readers.ts";
 import { Neighborhood } from "./sim/neighborhood.ts";
 
-type Case = { name: string; seed: number; run(): Promise<void> };
+/** `run` may tell how many inputs it was. */
+type Case = { name: string; seed: number; run(): Promise<unknown> };
 type Result = {
   name: string;
   seed: number;
@@ -24,6 +28,7 @@ type Result = {
   commit: string;
   date: string;
   why?: string;
+  inputs?: number;
 };
 
 const { values } = parseArgs({
@@ -50,11 +55,13 @@ const cases: Case[] = [
   ...labBoardNames.map((board) => ({ name: `boards/boot-${board}`, seed: 0, run: () => bootAlone(board) })),
   ...labBoardNames.map((board) => ({ name: `boards/closed-${board}`, seed: 0, run: () => proveClosed(board) })),
   ...labBoardNames.map((board) => ({ name: `boards/trial-${board}`, seed: 0, run: () => proveTrial(board) })),
+  // Of each reader half a minute a seed, and every reader's first seed before anybody's second.
+  ...seeds.flatMap((seed) =>
+    readers.map((reader) => ({ name: `fuzz/${reader.name}`, seed, run: () => fuzzFor(reader, seed, 30_000) })),
+  ),
 ];
 const done = new Set(
-  (existsSync(path) ? readFileSync(path, "utf8").split("\n") : [])
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as Result)
+  results()
     .filter((result) => result.passed && result.commit === commit)
     .map(({ name, seed }) => `${name} ${seed}`),
 );
@@ -64,19 +71,39 @@ for (const { name, seed, run } of cases) {
   if (!name.startsWith(values.cases) || done.has(`${name} ${seed}`)) continue;
   const startedAt = performance.now();
   let why: string | undefined;
+  let inputs: number | undefined;
   try {
-    await run();
+    const told = await run();
+    if (typeof told === "number") inputs = told;
   } catch (error) {
     why = error instanceof Error ? error.message : String(error);
     failed++;
   }
   const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
   const date = new Date().toISOString();
-  const result: Result = { name, seed, passed: why === undefined, seconds, commit, date, ...(why && { why }) };
+  const more = { ...(inputs !== undefined && { inputs }), ...(why && { why }) };
+  const result: Result = { name, seed, passed: why === undefined, seconds, commit, date, ...more };
   appendFileSync(path, `${JSON.stringify(result)}\n`);
   console.log(`${why === undefined ? "passed" : "FAILED"}  ${name} seed ${seed}  ${seconds} s${why ? `  ${why}` : ""}`);
 }
 process.exitCode = failed === 0 ? 0 : 1;
+for (const { name } of readers) {
+  const runs = results().filter((result) => result.name === `fuzz/${name}`);
+  const hours = runs.reduce((sum, { seconds }) => sum + seconds, 0) / 3600;
+  if (`fuzz/${name}`.startsWith(values.cases)) console.log(`fuzz/${name}: ${hours.toFixed(2)} hours so far`);
+}
+
+/** Every result so far, of whatever commit. */
+function results(): Result[] {
+  const lines = existsSync(path) ? readFileSync(path, "utf8").split("\n").filter(Boolean) : [];
+  return lines.map((line) => JSON.parse(line) as Result);
+}
+
+/** Ends at the first input that the reader does not end with a value or a code. */
+function fuzzFor(reader: Reader, seed: number, ms: number): Promise<number> {
+  const endsAt = performance.now() + ms;
+  return fuzz(reader, seed, () => performance.now() >= endsAt);
+}
 
 /** Three simulated hours at 5 % loss bury nobody who lives. */
 function stayAlive(size: number, seed: number): void {

@@ -1,0 +1,6 @@
+// Every reader of what may be anyone's, for `npm test` (fuzz.test.ts) and for `npm run test:long -- --cases fuzz`.
+import { fileReaders } from "./file-readers.ts";
+import { imageReaders } from "./image-readers.ts";
+import type { Reader } from "./reader.ts";
+
+export const readers: Reader[] = [...imageReaders, ...fileReaders];
