@@ -8,7 +8,7 @@ import { measureSlowness } from "./speed.ts";
 const slowness = measureSlowness();
 const minuteMs = 60_000 * slowness;
 /** What starts three machines, on however few cores. */
-const labFiles = ["test/boot/{neighborhood,saved}.test.ts"];
+const labFiles = ["test/boot/neighborhood.test.ts"];
 
 /** `atOnce`: files that run beside each other. */
 const project = (
