@@ -9,16 +9,11 @@ import { wordsForNo, wordsForYes } from "../system/environment.ts";
 import { describeError, HamletError } from "../system/error.ts";
 import { explainIssues } from "../system/files.ts";
 import { DeviceName } from "./fields.ts";
-import { maxSshKeys, Network, SshKey } from "./provision-file.ts";
+import { maxSshKeys, Network } from "./provision-file.ts";
 import { parseSshKey, type SshKeyLine } from "./ssh-key.ts";
+import type { ImagerWishes } from "./wishes.ts";
 import { parseYaml } from "./yaml.ts";
 
-export const ImagerWishes = z.object({
-  name: DeviceName.optional(),
-  sshKeys: z.array(SshKey).max(maxSshKeys).optional(),
-  network: Network.optional(),
-});
-export type ImagerWishes = z.infer<typeof ImagerWishes>;
 /** `warnings`: what its owner asked for and does not get. `notes`: what means nothing here. */
 export type ImagerSaid = { wishes: ImagerWishes; warnings: string[]; notes: string[] };
 export type ImagerFiles = { userData?: string | undefined; networkConfig?: string | undefined };

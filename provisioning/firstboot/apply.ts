@@ -2,9 +2,9 @@
 import { basename, dirname, join } from "node:path";
 import { putFile, readTextFrom, removeFile } from "../handover/files.ts";
 import { Folder } from "../handover/folder.ts";
-import type { ImagerWishes } from "../imager.ts";
 import { networkdFiles, wpaSupplicantConf } from "../network-files.ts";
 import type { Network } from "../provision-file.ts";
+import type { ImagerWishes } from "../wishes.ts";
 import type { Paths } from "./paths.ts";
 
 /** Exactly what the card says: what an earlier, different one left is gone. */

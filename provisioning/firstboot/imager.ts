@@ -8,7 +8,8 @@ import type { Log } from "../../system/log.ts";
 import { decodeText } from "../../system/text.ts";
 import { keepJson, readKeptFrom } from "../handover/files.ts";
 import { Folder } from "../handover/folder.ts";
-import { type ImagerSaid, ImagerWishes, readImagerFiles } from "../imager.ts";
+import type { ImagerSaid } from "../imager.ts";
+import { ImagerWishes } from "../wishes.ts";
 import { applyNamed } from "./apply.ts";
 import { type Past, readPast } from "./past.ts";
 import type { Paths } from "./paths.ts";
@@ -104,6 +105,8 @@ async function take(paths: Paths, past: Past, kept: Kept | undefined, log: Log):
   let warnings = kept?.warnings ?? [];
   let renameTo: string | undefined;
   if (!isSame || isNews || others.length > 0) {
+    // Loaded for the card that needs it: reading YAML is a third of what firstboot would have to load at each start.
+    const { readImagerFiles } = await import("../imager.ts");
     const said = readImagerFiles(isSame && !isNews ? {} : rest);
     for (const note of said.notes) log.info(`Imager: ${note}`);
     said.warnings.push(...others.map((name) => `${name} is not read: it is of another system`));

@@ -3,7 +3,6 @@
 import { describeError, HamletError } from "../../system/error.ts";
 import { giveJson, overwriteFile, readFrom, removeFile, removeKept } from "../handover/files.ts";
 import type { Owner } from "../handover/folder.ts";
-import type { ImagerWishes } from "../imager.ts";
 import { verifyProvision } from "../provision-device.ts";
 import {
   blankProvisionBlock,
@@ -13,6 +12,7 @@ import {
   provisionBlockBytes,
   requireBoard,
 } from "../provision-file.ts";
+import type { ImagerWishes } from "../wishes.ts";
 import { applyNamed, applyWhole } from "./apply.ts";
 import { type Past, readPast, requireNeighborhood } from "./past.ts";
 import type { Paths } from "./paths.ts";
