@@ -1,19 +1,22 @@
 // Devices from their images, under emulation: one of each board from power to its page; three from power to the mesh, and
-// what the agent takes in a device when nothing happens. `node test/bench/boot.ts [board...]` starts the first alone.
+// what the agent takes in a device when nothing happens; both by stage. `node test/bench/boot.ts [board|mesh...]` measures some alone.
 
 import { labImage } from "../../cli/lab-start.ts";
 import { labBoardNames } from "../../image/lab/boards.ts";
 import { isWhole } from "../../image/lab/whole.ts";
 import { bootLab } from "../boot/lab.ts";
 import { eventually } from "../eventually.ts";
-import { median, printFigures } from "./figures.ts";
+import { type Figure, median, printFigures } from "./figures.ts";
+import { processorTimes, type Stage, stagesOf } from "./stages.ts";
 
 const names = ["attic", "cellar", "kitchen"];
 const settleMs = 60_000;
 
 const asked = process.argv.slice(2);
-for (const board of asked.length > 0 ? asked : labBoardNames) await measureBoard(board);
-if (asked.length === 0) await measureMesh();
+for (const what of asked.length > 0 ? asked : [...labBoardNames, "mesh"]) {
+  if (what === "mesh") await measureMesh();
+  else await measureBoard(what);
+}
 
 async function measureBoard(board: string): Promise<void> {
   await using lab = await bootLab({ images: [await labImage(board)], devices: 1 });
@@ -22,6 +25,7 @@ async function measureBoard(board: string): Promise<void> {
   const answers = async () => (await fetch((await only()).page, { signal: AbortSignal.timeout(5_000) })).ok;
   await eventually(answers, { within: 900_000, every: 250 });
   const toPage = await sincePower();
+  const processor = processorFigure((await lab.status()).pid, "the page");
   const status = await lab.until(({ devices }) => devices[0]?.reached.agent !== undefined);
   const { reached } = status.devices[0]!;
   const isComplete = async () => {
@@ -36,12 +40,33 @@ async function measureBoard(board: string): Promise<void> {
     { name: "power to the agent's first answer", value: since(reached.agent), unit: "s", runs: 1 },
     { name: "power to the page", value: toPage, unit: "s", runs: 1 },
     { name: "power to a boot that is complete, seen after the page", value: toComplete, unit: "s", runs: 1 },
+    ...processor,
   ]);
+  printStages(`One ${board}, by stage`, await stagesOf(lab, [(await only()).name]));
 }
+
+function printStages(title: string, stages: Stage[]): void {
+  const figures = stages.map(({ name, seconds }) => ({
+    name,
+    value: median(seconds),
+    unit: "s",
+    runs: seconds.length,
+  }));
+  printFigures(title, figures);
+}
+
+/** Says more than the clock where other programs share the processor. */
+const processorFigure = (supervisor: number, until: string): Figure[] => {
+  const times = processorTimes(supervisor);
+  const name = `QEMU's processor time, power to ${until}`;
+  return times.length > 0 ? [{ name, value: median(times), unit: "s", runs: times.length }] : [];
+};
 
 async function measureMesh(): Promise<void> {
   await using lab = await bootLab({ images: [await labImage()], devices: names.length });
-  const { devices, accelerator } = await lab.until(isWhole);
+  const { devices, accelerator, pid } = await lab.until(isWhole);
+  const processor = processorFigure(pid, "three in the mesh with telemetry");
+  const stages = await stagesOf(lab, names);
   const since = (milestone: "agent" | "handshake") =>
     devices.map(({ reached }) => (reached[milestone] ?? Number.NaN) - (reached.power ?? 0));
   const toAgent = median(since("agent"));
@@ -63,5 +88,7 @@ async function measureMesh(): Promise<void> {
     { name: "power to the last of three in the mesh", value: toMesh, unit: "s", runs: 1 },
     { name: "agent RSS in the device, idle, 2 peers", value: median(rssMb), unit: "MB", runs: names.length },
     { name: "memory in use in the device, all programs", value: median(allMb), unit: "MB", runs: names.length },
+    ...processor,
   ]);
+  printStages("Three at once, by stage (medians of the three)", stages);
 }
