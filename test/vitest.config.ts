@@ -1,6 +1,7 @@
 // Four projects, by what they need, one after the other: unit (nothing), net (namespaces), machine (a machine under QEMU or the
 // build of an image, one at a time in a file), lab (a neighborhood of machines).
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 import LongestFirst from "./longest-first.ts";
 import { measureSlowness } from "./speed.ts";
@@ -33,7 +34,7 @@ const project = (
 const cores = availableParallelism();
 export default defineConfig({
   test: {
-    root: new URL("..", import.meta.url).pathname,
+    root: join(import.meta.dirname, ".."),
     reporters: ["verbose", "./test/seconds-reporter.ts"],
     env: { HAMLET_TEST_SLOWNESS: String(slowness) },
     sequence: { sequencer: LongestFirst },

@@ -1,4 +1,5 @@
 // The packet filter that makes a mesh source address a proof of identity, against a LAN host that forges one.
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { lacks } from "../lacks.ts";
 import { slowness } from "../speed.ts";
@@ -9,7 +10,7 @@ const skip = lacks("namespaces", "nft", "ping");
 const prefix = "fd12:3456:789a::/48";
 const attic = "fd12:3456:789a::7";
 const cellar = "fd12:3456:789a::9";
-const script = new URL("mesh-host.ts", import.meta.url).pathname;
+const script = join(import.meta.dirname, "mesh-host.ts");
 const raise = (lan: Lan) =>
   lan.on("attic")([process.execPath, script, JSON.stringify({ prefix, guard: true } satisfies HostPlan)]);
 const ruleset = (lan: Lan, chain: string) => lan.on("attic")(["nft", "list", "chain", "inet", "hamlet", chain]);

@@ -1,5 +1,6 @@
 // The mesh on a LAN: two hosts by wireguard-go, and what happens to their traffic when the mesh is not there.
 import { generateKeyPairSync } from "node:crypto";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { wireguardPublicKey } from "../../agent/mesh/key.ts";
 import { eventually } from "../eventually.ts";
@@ -10,7 +11,7 @@ import type { HostPlan } from "./mesh-host.ts";
 
 const skip = lacks("namespaces", "wireguard", "nft", "ping", "tcpdump");
 const prefix = "fd12:3456:789a::/48";
-const script = new URL("mesh-host.ts", import.meta.url).pathname;
+const script = join(import.meta.dirname, "mesh-host.ts");
 const addresses = { attic: "fd12:3456:789a::7", cellar: "fd12:3456:789a::9" };
 type Name = keyof typeof addresses;
 const makeKey = () => Buffer.from(generateKeyPairSync("x25519").privateKey.export({ format: "jwk" }).d!, "base64url");

@@ -1,12 +1,23 @@
 // Debian's Nix for tests: a store of its own in a temporary folder, no daemon, no network, the builders as this user.
 import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { chmod, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-export const nixFolder = join(import.meta.dirname, "../../nix");
-export const testFolder = import.meta.dirname;
+const project = plainPath(join(import.meta.dirname, "../.."));
+export const nixFolder = join(project, "nix");
+export const testFolder = join(project, "test/nix");
+
+/** Nix's language has paths without spaces and the like: this project's own goes by a link where it has some. */
+function plainPath(path: string): string {
+  if (/^[\w./+-]+$/.test(path)) return path;
+  const folder = mkdtempSync(join(tmpdir(), "hamlet-nix-link-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  symlinkSync(path, join(folder, "hamlet"));
+  return join(folder, "hamlet");
+}
 
 export type TestNix = AsyncDisposable & {
   folder: string;

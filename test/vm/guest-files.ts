@@ -87,7 +87,7 @@ ln -s /proc/self/fd /dev/fd
 ln -s fd/0 /dev/stdin
 mount -t devpts devpts /dev/pts
 ip link set lo up
-"${process.execPath}" "${new URL("guest.ts", import.meta.url).pathname}" /hamlet-share > /dev/console 2>&1
+"${process.execPath}" "${join(import.meta.dirname, "guest.ts")}" /hamlet-share > /dev/console 2>&1
 echo o > /proc/sysrq-trigger
 sleep 10
 `;

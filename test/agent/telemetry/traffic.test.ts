@@ -153,24 +153,27 @@ test("link-counters: a card pulled out, put back and counting from zero takes no
 test.skipIf(lacks("namespaces"))(
   "link-counters: in a namespace of the real kernel a pair counts, a dummy and a bridge's port do not",
   async () => {
+    const traffic = new URL("../../../agent/telemetry/traffic.ts", import.meta.url).href;
     const script = `
     mount -t sysfs none /sys; ip link set lo up
     ip link add out type veth peer name far; ip link add br0 type bridge; ip link add in type veth peer name port
     ip link set port master br0; ip link add if0 type ifb
-    unshare -n sleep 60 & other=$!
+    unshare -n sleep 60 >/dev/null 2>&1 & other=$!
     while [ "$(readlink /proc/$other/ns/net)" = "$(readlink /proc/$$/ns/net)" ]; do sleep 0.02; done
     ip link set far netns $other; ip link set in netns $other
     ip address add 192.0.2.1/24 dev out; ip link set out up; nsenter -t $other -n ip link set far up
     ip link set br0 up; ip link set port up; ip link set if0 up; nsenter -t $other -n ip link set in up
     ping -c3 -i0.2 -W1 192.0.2.2 >/dev/null
-    ${process.execPath} --input-type=module -e '
-      import { makeTraffic } from ${JSON.stringify(new URL("../../../agent/telemetry/traffic.ts", import.meta.url).href)};
+    "$1" --input-type=module -e '
+      const { makeTraffic } = await import(process.argv[1]);
       import { readFileSync } from "node:fs";
       const out = /out:\\s*(\\d+)(?:\\s+\\d+){7}\\s+(\\d+)/.exec(readFileSync("/proc/net/dev", "utf8"));
       const { linkRx, linkTx } = makeTraffic("/", "hamlet0").read();
-      console.log(JSON.stringify({ linkRx, linkTx, rx: Number(out[1]), tx: Number(out[2]) }));'
+      console.log(JSON.stringify({ linkRx, linkTx, rx: Number(out[1]), tx: Number(out[2]) }));' "$2"
     kill $other`;
-    const said = JSON.parse(await run(["unshare", "-nm", "sh", "-c", script], { timeoutMs: 60_000 }));
+    const said = JSON.parse(
+      await run(["unshare", "-nm", "sh", "-c", script, "sh", process.execPath, traffic], { timeoutMs: 60_000 }),
+    );
     expect(said.tx).toBeGreaterThan(0);
     expect(said).toMatchObject({ linkRx: said.rx, linkTx: said.tx });
   },

@@ -29,7 +29,7 @@ export default async function tuning(_: unknown, tell: Tell) {
 
   // As the agent's own user with one capability: that it may write these keys is not ours to assume.
   const journal = join(folder, "two.json");
-  const script = new URL("tuned.ts", import.meta.url).pathname;
+  const script = join(import.meta.dirname, "tuned.ts");
   const user = ["--reuid", `${agentUid}`, "--regid", `${agentUid}`, "--clear-groups", "--no-new-privs"];
   const caps = ["--inh-caps", "-all,+net_admin", "--ambient-caps", "+net_admin", "--bounding-set", "-all,+net_admin"];
   const agent = spawn("setpriv", [...user, ...caps, process.execPath, script, journal], {
