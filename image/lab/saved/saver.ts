@@ -17,8 +17,8 @@ export type Saver = {
   touch(what: string): void;
 };
 
-/** Devices that are alive have had each other's metrics long before; whoever waits for the lab must not wait for ever. */
-const patienceS = 120;
+/** On an idle computer devices that are alive hear all of each other in ten seconds; nobody waits for them for ever. */
+const patienceS = 300;
 
 /** Without `save` nothing is ever saved. */
 export function makeSaver(save: (() => Promise<void>) | undefined, log: Log): Saver {

@@ -37,9 +37,9 @@ test("what somebody has touched before is not saved, and says why", () => {
 test("devices that never hear all of each other keep nobody waiting", () => {
   const saver = makeSaver(async () => expect.fail("saved"), silentLog);
   saver.see(up, 100);
-  saver.see(up, 220);
+  saver.see(up, 400);
   expect(saver.phase().saving).toBe("waiting");
-  saver.see(up, 221);
+  saver.see(up, 401);
   expect(saver.phase()).toMatchObject({ saving: "given up" });
 });
 
