@@ -32,6 +32,8 @@ export type VirtualDevice = {
   look(): Promise<void>;
 };
 
+const [clockToleranceMs, clockTries] = [500, 10];
+
 /** A device without power; whatever is seen of it goes to `onFinding`. Its sockets lie in the working folder. */
 export function makeVirtualDevice(
   spec: MachineSpec,
@@ -73,15 +75,19 @@ export function makeVirtualDevice(
   };
   const openChannel = () => {
     channel = openMachineChannel(files.port, () => {
-      if (isClockLate) setClock();
+      if (isClockLate) tellTime();
     });
   };
-  const setClock = () => {
-    const clock = channelNow().exec({ argv: ["date", "--utc", `--set=@${(now() / 1000).toFixed(3)}`] });
+  /** A busy device takes its time to do so, and is then late by as much: it is told again, until it was quick. */
+  const setClock = async (triesLeft = clockTries) => {
+    const toldAt = now();
+    const clock = channelNow().exec({ argv: ["date", "--utc", `--set=@${(toldAt / 1000).toFixed(3)}`] });
     clock.stdin.end();
-    // Should it fall silent now, it will be told again when it answers.
-    clock.exit.catch(() => {});
+    await clock.exit;
+    if (now() - toldAt > clockToleranceMs && triesLeft > 0) await setClock(triesLeft - 1);
   };
+  // Should it fall silent now, it will be told when it answers again.
+  const tellTime = () => void setClock().catch(() => {});
   return {
     spec,
     doors: {
@@ -118,7 +124,7 @@ export function makeVirtualDevice(
     async go() {
       await order("cont");
       if (!spec.hasLabPort) return;
-      if (channel?.isReady()) setClock();
+      if (channel?.isReady()) tellTime();
       else if (!channel) openChannel();
     },
     async powerOff() {
