@@ -1,5 +1,8 @@
 // One boot of three devices from the images that users flash: a NUC whose card Raspberry Pi Imager wrote, another NUC, and an
 // arm64 machine. What it proves, in the order of a neighborhood's life.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Status } from "../../agent/status.ts";
 import { labImage } from "../../cli/lab-start.ts";
@@ -9,6 +12,7 @@ import { eventually } from "../eventually.ts";
 import { writtenByImager } from "./imager-image.ts";
 import { bootLab, deviceOf, type TestLab } from "./lab.ts";
 import { type Home, imager, takeAnotherName, tellOfThemselves } from "./living.ts";
+import { goOnFromState } from "./saved.ts";
 
 const names = ["attic", "cellar", "kitchen"];
 /** A member is dead to the others 12 s after its last word, alive at the next; emulated everything takes longer. */
@@ -16,14 +20,21 @@ const soon = { within: 90_000, every: 1_000 };
 const home = {} as Home;
 let lab: TestLab;
 let whole: LabStatus;
+let images: string[] = [];
+let states = "";
 beforeAll(async () => {
   const nuc = await labImage("nuc");
   home.card = await writtenByImager(nuc, imager);
-  home.lab = lab = await bootLab({ images: [home.card.path, nuc, await labImage("virt-arm64")], devices: 3 });
+  images = [home.card.path, nuc, await labImage("virt-arm64")];
+  // A place of its own: from power, every time.
+  states = join(await mkdtemp(join(tmpdir(), "hamlet-states-")), "lab");
+  home.lab = lab = await bootLab({ images, devices: 3, from: "state", states });
   home.whole = whole = await lab.until(isWhole);
 });
 afterAll(async () => {
   await lab?.[Symbol.asyncDispose]();
+  await awake.lab()?.[Symbol.asyncDispose]();
+  await rm(dirname(states), { recursive: true, force: true });
   await home.card?.[Symbol.asyncDispose]();
 });
 
@@ -218,3 +229,10 @@ test("a device that was reset restarts by itself and knows nothing any more", as
     { within: 90_000, every: 1_000 },
   );
 });
+
+test("the lab was saved when all was well, and ends", async () => {
+  expect((await lab.status()).start).toEqual({ from: "power", saving: "saved" });
+  await lab[Symbol.asyncDispose]();
+});
+
+const awake = goOnFromState(() => ({ images, states, whole }));
