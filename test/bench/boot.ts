@@ -1,6 +1,10 @@
 // Devices from their images, under emulation: one of each board from power to its page; three from power to the mesh, and
-// what the agent takes in a device when nothing happens; both by stage. `node test/bench/boot.ts [board|mesh...]` measures some alone.
+// what the agent takes in a device when nothing happens; both by stage. `node test/bench/boot.ts [board|mesh|state...]` measures some alone.
 
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { labImage } from "../../cli/lab-start.ts";
 import { labBoardNames } from "../../image/lab/boards.ts";
 import { isWhole } from "../../image/lab/whole.ts";
@@ -13,8 +17,9 @@ const names = ["attic", "cellar", "kitchen"];
 const settleMs = 60_000;
 
 const asked = process.argv.slice(2);
-for (const what of asked.length > 0 ? asked : [...labBoardNames, "mesh"]) {
+for (const what of asked.length > 0 ? asked : [...labBoardNames, "mesh", "state"]) {
   if (what === "mesh") await measureMesh();
+  else if (what === "state") await measureState();
   else await measureBoard(what);
 }
 
@@ -91,4 +96,25 @@ async function measureMesh(): Promise<void> {
     ...processor,
   ]);
   printStages("Three at once, by stage (medians of the three)", stages);
+}
+
+/** How long three take that go on from a saved state, which is made first. */
+async function measureState(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "hamlet-states-"));
+  await using _folder = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+  const how = {
+    images: [await labImage()],
+    devices: names.length,
+    from: "state" as const,
+    states: join(folder, "lab"),
+  };
+  await using first = await bootLab(how);
+  await first.down();
+  const startedMs = performance.now();
+  await using lab = await bootLab(how);
+  const value = (performance.now() - startedMs) / 1000;
+  const { start, accelerator } = await lab.status();
+  assert.equal(start.from, "state");
+  const name = "saved state to three in the mesh with telemetry";
+  printFigures(`Devices from a state, QEMU with ${accelerator}`, [{ name, value, unit: "s", runs: 1 }]);
 }
