@@ -61,11 +61,11 @@ function printStages(title: string, stages: Stage[]): void {
 }
 
 /** Says more than the clock where other programs share the processor. */
-const processorFigure = (supervisor: number, until: string): Figure[] => {
+function processorFigure(supervisor: number, until: string): Figure[] {
   const times = processorTimes(supervisor);
   const name = `QEMU's processor time, power to ${until}`;
   return times.length > 0 ? [{ name, value: median(times), unit: "s", runs: times.length }] : [];
-};
+}
 
 async function measureMesh(): Promise<void> {
   await using lab = await bootLab({ images: [await labImage()], devices: names.length });
