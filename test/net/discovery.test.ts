@@ -6,7 +6,7 @@ import { lacks } from "../lacks.ts";
 import { startAvahi } from "./avahi.ts";
 import { type Lan, makeLan } from "./lan.ts";
 
-const skip = lacks("namespaces");
+const skip = lacks("namespaces", "nft");
 const start = (lan: Lan, name: string, ...seeds: string[]) =>
   // The young generation is kept small, as on a device: else a burst of packets counts as memory until the next collection.
   lan.spawn(
@@ -113,7 +113,13 @@ test.skipIf(skip)(
     await attic.says(/^up/m);
     const sources = Array.from({ length: 20 }, (_, n) => `192.168.77.${200 + n}`);
     for (const source of sources) await lan.on("mallory")(["ip", "addr", "add", `${source}/24`, "dev", "eth0"]);
-    const sent = async () => Number(await lan.on("attic")(["cat", "/sys/class/net/eth0/statistics/tx_packets"]));
+    // What leaves by mDNS: hellos to forged devices are packets too.
+    const counter = `table inet test {
+      chain leaving { type filter hook output priority 0; udp sport 5353 counter; }
+    }`;
+    await lan.on("attic")(["nft", "-f", "-"], { input: counter });
+    const sent = async () =>
+      Number(/packets (\d+)/.exec(await lan.on("attic")(["nft", "list", "table", "inet", "test"]))![1]);
 
     process.kill(attic.pid(), "SIGUSR2");
     const [, rssBefore] = await attic.says(/^table 0 (\d+)/m);
@@ -130,15 +136,18 @@ test.skipIf(skip)(
       `CPU: 5,000 empty packets ${empty} ms, 20,000 forged devices ${services} ms; table ${size}, RSS ${(Number(rssBefore) / 1e6).toFixed(0)} -> ${(Number(rss) / 1e6).toFixed(0)} MB`,
     );
     // Beside packets that say nothing, in the same run: a list that is searched for each of them took 38 s.
-    expect(services / 4).toBeLessThan(8 * Math.max(empty, 100));
+    expect(services / 4).toBeLessThan(16 * Math.max(empty, 100));
     expect(Number(size)).toBeLessThanOrEqual(80);
     expect(Number(rss) - Number(rssBefore)).toBeLessThan(64e6);
 
-    const sentBefore = await sent();
+    const [sentBefore, startedAt] = [await sent(), performance.now()];
     await flood(lan, "mallory", "queries", 2_000, sources);
+    const tookS = (performance.now() - startedAt) / 1000;
     const answers = (await sent()) - sentBefore;
-    console.log(`80,000 questions: ${answers} packets sent`);
-    expect(answers).toBeLessThan(200);
+    console.log(`80,000 questions in ${tookS.toFixed(1)} s: ${answers} packets sent`);
+    expect(answers).toBeGreaterThan(0);
+    // RFC 6762 6: one record set is multicast once a second. Beside the answer our own questions and announcements may leave.
+    expect(answers).toBeLessThan(10 + 4 * tookS);
 
     const cellar = start(lan, "cellar");
     await attic.says(/^heard cellar/m);
