@@ -155,7 +155,7 @@ test.skipIf(skip)(
   },
 );
 
-test.skipIf(skip)("m2-device: packets that lie cost a device no more than packets that are empty", async () => {
+test.skipIf(skip)("m2, m2-device: packets that lie cost a device no more than packets that are empty", async () => {
   await using lan = await makeLan(["attic", "mallory", "cellar"]);
   const attic = start(lan, "attic");
   await attic.says(/^up/m);
@@ -179,7 +179,7 @@ test.skipIf(skip)("m2-device: packets that lie cost a device no more than packet
   await cellar.says(/^greeted attic/m);
 });
 
-test.skipIf(skip)("m5-ask: whoever asks for hamlet.local all the time keeps nobody from what he asks for", async () => {
+test.skipIf(skip)("m5, m5-ask: whoever asks for hamlet.local all the time keeps nobody from what he asks for", async () => {
   await using lan = await makeLan(["attic", "mallory", "honest"]);
   await start(lan, "attic").says(/^up/m);
   const ask = (host: string, name: string, type: string, questions: number, everyMs: number) => {
