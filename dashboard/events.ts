@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Connections } from "../agent/discovery/connections.ts";
 import { describeError, HamletError } from "../system/error.ts";
+import { remoteAddressOf } from "../system/remote-address.ts";
 
 export type Events = { open(request: IncomingMessage, response: ServerResponse): void; close(): void };
 
@@ -32,7 +33,7 @@ export function makeEvents(read: () => Promise<unknown>, everyMs: number): Event
   return {
     open(request, response) {
       // No address: the agent's own socket, which only this device's people reach.
-      const address = request.socket.remoteAddress;
+      const address = remoteAddressOf(request.socket);
       const yielding = address === undefined ? undefined : places.open(response, address);
       if (yielding === response) throw new HamletError("api.refused", "too many pages are open on this device");
       yielding?.destroy();

@@ -5,6 +5,7 @@ import { isIPv6, SocketAddress } from "node:net";
 import { sleep } from "../../system/clock.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
+import { remoteAddressOf } from "../../system/remote-address.ts";
 import { SYNC_BYTES } from "./messages.ts";
 
 export type Request = { from: string; method: string; path: string; body: Buffer };
@@ -101,14 +102,14 @@ async function listenTcp(o: TransportOptions): Promise<Server> {
   const server = createServer({ ...limits, keepAliveTimeout: 5_000 });
   server.maxConnections = 64;
   server.on("connection", (connection) => {
-    if (!o.isMember(connection.remoteAddress ?? "")) connection.destroy();
+    if (!o.isMember(remoteAddressOf(connection) ?? "")) connection.destroy();
   });
   server.on("clientError", (_error, connection) => connection.destroy());
   server.on("request", async (incoming, outgoing) => {
     try {
       const { method = "", url: path = "" } = incoming;
       const body = await bodyOf(incoming, SYNC_BYTES);
-      const answer = await o.onRequest({ from: incoming.socket.remoteAddress ?? "", method, path, body });
+      const answer = await o.onRequest({ from: remoteAddressOf(incoming.socket) ?? "", method, path, body });
       outgoing.writeHead(answer.status, { "content-type": "application/json" }).end(answer.body);
     } catch (error) {
       o.log.debug(`request on the mesh: ${error instanceof Error ? error.message : error}`);

@@ -9,6 +9,7 @@ import { describeError, errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
 import { limitLog } from "../../system/limited-log.ts";
 import type { Log } from "../../system/log.ts";
+import { remoteAddressOf } from "../../system/remote-address.ts";
 import type { Warnings } from "../health/warnings.ts";
 import { Acquaintances } from "./acquaintances.ts";
 import { Connections } from "./connections.ts";
@@ -21,7 +22,7 @@ export type DoorstepOptions = {
   /** Where to listen, on all addresses: the hello port, and that of the page where it is wanted. */
   ports: readonly number[];
   /** Resolves to the answer for whoever proved to belong; rejects for everybody else. */
-  onHello(hello: Hello, remoteAddress: string): Promise<Hello>;
+  onHello(hello: Hello, address: string): Promise<Hello>;
   page: ServePage;
   /** Whose hellos and connections have room of their own: whoever was answered becomes one of them. */
   acquaintances?: Acquaintances;
@@ -116,7 +117,8 @@ function boundConnections(server: Server, acquaintances: Acquaintances): void {
   const isUnfinished = (socket: Socket) => !requests.get(socket)?.complete;
   const connections = new Connections<Socket>(maxConnections, isUnfinished);
   server.on("connection", (socket: Socket) => {
-    const address = socket.remoteAddress ?? "";
+    const address = remoteAddressOf(socket);
+    if (address === undefined) return void socket.destroy();
     socket.once("close", () => connections.close(socket));
     connections.open(socket, address, acquaintances.knows(address))?.destroy();
   });
@@ -148,7 +150,7 @@ function makeHandler({ onHello, page, log, clock, acquaintances }: HandlerOption
     bucket.admits(sourceOf(address), clock.monotonic(), acquaintances.knows(address));
   /** Undefined for what the page answers itself. */
   const answer = async (request: IncomingMessage): Promise<Answer | undefined> => {
-    const remoteAddress = withoutMapping(request.socket.remoteAddress ?? "");
+    const address = withoutMapping(remoteAddressOf(request.socket) ?? "");
     const { method = "", url = "", headers } = request;
     // What may look at the page the page decides, and tells in a browser's words.
     if (method === "POST" && !isOurHost(headers.host))
@@ -156,15 +158,15 @@ function makeHandler({ onHello, page, log, clock, acquaintances }: HandlerOption
     if (method === "POST" && url === "/v1/hello") {
       // Only a page in a browser sends Origin, and no page has any business here.
       if (headers.origin !== undefined) return refusal(403, "api.refused", "hello is not for browsers");
-      if (!mayCome(helloBucket, remoteAddress)) return refusal(429, "hello.busy", "too many hellos");
+      if (!mayCome(helloBucket, address)) return refusal(429, "hello.busy", "too many hellos");
       const hello = Hello.safeParse(parseJson(await readBody(request)));
       if (!hello.success) return refusal(400, "hello.invalid", explainIssues(hello.error).slice(0, 300));
-      const answered = await onHello(hello.data, remoteAddress);
-      acquaintances.met(remoteAddress);
+      const answered = await onHello(hello.data, address);
+      acquaintances.met(address);
       return json(200, answered);
     }
     if (method !== "GET" && method !== "HEAD") return refusal(405, "api.refused", "nothing here takes that");
-    if (!mayCome(pageBucket, remoteAddress)) return refusal(429, "hello.busy", "too many requests");
+    if (!mayCome(pageBucket, address)) return refusal(429, "hello.busy", "too many requests");
     return undefined;
   };
   return (request: IncomingMessage, response: ServerResponse) => {
@@ -175,7 +177,7 @@ function makeHandler({ onHello, page, log, clock, acquaintances }: HandlerOption
           const status = error.code === "hello.invalid" ? 400 : 403;
           return refusal(status, error.code, error.message.slice(0, 300));
         }
-        log.error(`request from ${request.socket.remoteAddress}: ${describeError(error)}`);
+        log.error(`request from ${remoteAddressOf(request.socket)}: ${describeError(error)}`);
         return refusal(500, "api.refused", "this device could not answer; its log tells why");
       })
       .then((answered) => {

@@ -6,6 +6,7 @@ import { Aedes, type AuthenticateError, type Client } from "aedes";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
+import { remoteAddressOf } from "../../system/remote-address.ts";
 import { type BrokerLimits, brokerLimits, mayConnect, mayPublish, maySubscribe, type Refusal } from "./access.ts";
 import { limitPackets } from "./packets.ts";
 
@@ -56,7 +57,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       done(null, true);
     },
     authenticate(client, _username, _password, done) {
-      const from = plainAddress((client.conn as Socket).remoteAddress ?? "");
+      const from = plainAddress(remoteAddressOf(client.conn as Socket) ?? "");
       const device = deviceOfAddress(from);
       const because = mayConnect(device, client.id);
       // MQTT 3.1.1, 3.2.2.3: 2 is "identifier rejected", 5 "not authorized".
@@ -117,7 +118,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
   const sockets = new Map<Socket, string>();
   const server = createServer((socket) => {
-    const from = plainAddress(socket.remoteAddress ?? "");
+    const from = plainAddress(remoteAddressOf(socket) ?? "");
     const device = deviceOfAddress(from);
     const alike = [...sockets.values()].filter((other) => other === from).length;
     const because: Refusal | undefined =
