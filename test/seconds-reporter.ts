@@ -1,12 +1,12 @@
-// Ends a test run with the seconds of each file and one plain line of counts. The seconds of a run of all projects are kept
+// Ends a test run with the seconds of each file, what failed, and one plain line of counts. The seconds of a run of all projects are kept
 // in test/run-seconds.new.jsonl, which git ignores; whoever wants them to be the ones to compare with moves that file over
 // test/run-seconds.jsonl.
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import type { Reporter, SerializedError, TestModule, TestSuite } from "vitest/node";
-import { type FileSeconds, secondsLines, secondsTable, summaryLine } from "./seconds.ts";
+import type { Reporter, SerializedError, TestCase, TestModule, TestSuite } from "vitest/node";
+import { type Failure, type FileSeconds, failureLines, secondsLines, secondsTable, summaryLine } from "./seconds.ts";
 
 export default class SecondsReporter implements Reporter {
   #startedAt = performance.now();
@@ -19,6 +19,11 @@ export default class SecondsReporter implements Reporter {
     const rows = modules.map(secondsOf);
     console.log(`\n${secondsTable(rows, (performance.now() - this.#startedAt) / 1_000)}\n`);
     if (new Set(rows.map(({ project }) => project)).size > 1) keep(rows);
+    const failures = [
+      ...modules.flatMap(failuresOf),
+      ...unhandled.map((error) => failure("outside of any test", [error])),
+    ];
+    if (failures.length > 0) console.log(`${failureLines(failures)}\n`);
     // An error that belongs to no test fails the run all the same.
     console.log(summaryLine([...rows, { passed: 0, failed: unhandled.length, skipped: 0 }]));
   }
@@ -39,6 +44,22 @@ function secondsOf(module: TestModule): FileSeconds {
     skipped: count("skipped"),
   };
 }
+
+/** A file that could not be loaded and a hook that failed are named by the file or the group of tests. */
+function failuresOf(module: TestModule): Failure[] {
+  const groups = [module, ...module.children.allSuites()].filter(hasOwnError);
+  const tests = [...module.children.allTests()].filter((test) => test.result().state === "failed");
+  const title = (one: TestModule | TestSuite | TestCase) => (one.type === "module" ? "" : ` > ${one.fullName}`);
+  return [
+    ...groups.map((group) => failure(module.relativeModuleId + title(group), group.errors())),
+    ...tests.map((test) => failure(module.relativeModuleId + title(test), test.result().errors ?? [])),
+  ];
+}
+
+const failure = (title: string, errors: readonly { message: string }[]): Failure => ({
+  title,
+  messages: errors.map(({ message }) => message),
+});
 
 const hasOwnError = (suite: TestModule | TestSuite): boolean => suite.errors().length > 0;
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { type FileSeconds, secondsLines, secondsTable, summaryLine } from "./seconds.ts";
+import { type FileSeconds, failureLines, secondsLines, secondsTable, summaryLine } from "./seconds.ts";
 
 const row = (change: Partial<FileSeconds>): FileSeconds => ({
   ...{ file: "test/a.test.ts", project: "unit", seconds: 1, passed: 1, failed: 0, skipped: 0 },
@@ -38,6 +38,13 @@ test("the counts are one plain line", () => {
   expect(summaryLine(rows)).toBe("14 passed, 1 failed, 2 skipped");
 });
 
+test("a failure is its title and the beginning of what each error says", () => {
+  const long = Array.from({ length: 20 }, (_, line) => `line ${line}`).join("\n");
+  const shown = failureLines([{ title: "a.test.ts > adds", messages: ["1 is not 2", long] }]).split("\n");
+  expect(shown.slice(0, 3)).toEqual(["FAILED a.test.ts > adds", "    1 is not 2", "    line 0"]);
+  expect(shown.slice(-2)).toEqual(["    line 11", "    ..."]);
+});
+
 test("a run ends with that line; a hook that fails and an error that no test has are failures", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-seconds-"));
   try {
@@ -60,6 +67,13 @@ test("a run ends with that line; a hook that fails and an error that no test has
     );
     const printed = await runVitest(folder, join(import.meta.dirname, "seconds-reporter.ts"));
     expect(printed.stdout.trimEnd().split("\n").at(-1)).toBe("3 passed, 4 failed, 2 skipped");
+    for (const said of [
+      "one.test.ts > fails\n    wrong",
+      "one.test.ts > broken\n    hook",
+      "two.test.ts\n    is no",
+      "late",
+    ])
+      expect(printed.stdout.slice(printed.stdout.indexOf("by the clock"))).toContain(said);
     expect(printed.code).toBe(1);
   } finally {
     await rm(folder, { recursive: true });

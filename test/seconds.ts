@@ -7,6 +7,8 @@ export type FileSeconds = {
   failed: number;
   skipped: number;
 };
+/** What failed, and why in the words of each error. */
+export type Failure = { title: string; messages: string[] };
 export type Counts = Pick<FileSeconds, "passed" | "failed" | "skipped">;
 
 export const totalOf = (rows: Counts[]): Counts => ({
@@ -50,6 +52,18 @@ export const secondsLines = (rows: FileSeconds[], run: { commit: string; date: s
   slowestFirst(rows)
     .map((row) => `${JSON.stringify({ ...row, ...run })}\n`)
     .join("");
+
+/** Whoever sees the end of a run alone, as in the log of a machine far away, sees what failed. */
+export const failureLines = (failures: Failure[]): string =>
+  failures
+    .map(({ title, messages }) => [`FAILED ${title}`, ...messages.map((message) => indented(message, 12))].join("\n"))
+    .join("\n");
+
+const indented = (text: string, most: number): string => {
+  const lines = text.split("\n");
+  const rest = lines.length > most ? ["..."] : [];
+  return [...lines.slice(0, most), ...rest].map((line) => `    ${line}`).join("\n");
+};
 
 /** The last line of a run, alone for whoever reads it with a program. */
 export const summaryLine = (rows: Counts[]): string => {
