@@ -1,8 +1,6 @@
 // A neighborhood that goes on from where it was saved: in another folder, later, as if nothing had been.
-import { mkdir, readdir, readFile, truncate } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { startLab } from "../../image/lab/start.ts";
 import type { LabStatus } from "../../image/lab/status.ts";
 import { isWhole } from "../../image/lab/whole.ts";
 import { eventually } from "../eventually.ts";
@@ -17,7 +15,6 @@ export function goOnFromState(saved: () => Saved): { lab(): TestLab | undefined 
   let lab: TestLab | undefined;
   const on = async (name: string, ...argv: string[]) => (await lab!.on(name, ...argv)).stdout;
   const names = () => saved().whole.devices.map(({ name }) => name);
-  const start = () => bootLab({ ...pick(saved()), devices: names().length, from: "state" });
   /** How far a device's clock is off, as far as can be told through a device that takes its time. */
   const clockOffS = async (name: string) => {
     const before = Date.now() / 1000;
@@ -26,7 +23,8 @@ export function goOnFromState(saved: () => Saved): { lab(): TestLab | undefined 
   };
 
   test("a lab goes on from its saved state: the same members are alive, and none of them has booted", async () => {
-    lab = await start();
+    const { images, states } = saved();
+    lab = await bootLab({ images, states, devices: names().length, from: "state" });
     const { start: how, devices } = await lab.until(isWhole);
     expect(how).toEqual({ from: "state", savedAt: expect.any(Number), saving: "none" });
     const identity = ({ devices }: Pick<LabStatus, "devices">) => devices.map(({ id, address }) => [id, address]);
@@ -46,45 +44,5 @@ export function goOnFromState(saved: () => Saved): { lab(): TestLab | undefined 
   test("its devices have their clocks set to now", async () => {
     for (const name of names()) await eventually(async () => expect(await clockOffS(name)).toBeLessThan(5), soon);
   });
-
-  test("two labs go on from the same state at once, and neither writes into it", async () => {
-    const [state = ""] = await readdir(saved().states);
-    const about = () => readFile(join(saved().states, state, "state.json"), "utf8");
-    const before = await about();
-    await using other = await start();
-    await other.on("attic", "sh", "-c", "echo other >/var/lib/hamlet/mine; sync");
-    expect(isWhole(await lab!.until(isWhole))).toBe(true);
-    expect((await lab!.on("attic", "cat", "/var/lib/hamlet/mine")).code).not.toBe(0);
-    expect(await about()).toBe(before);
-  });
-
-  test("a state that was cut short is refused, and the devices start from power", async () => {
-    await lab?.[Symbol.asyncDispose]();
-    lab = undefined;
-    const { images, states } = saved();
-    const [state = ""] = await readdir(states);
-    await truncate(join(states, state, "cellar.state"), 1_000_000);
-    const folder = join(dirname(states), "refused");
-    await mkdir(folder);
-    const again = await startLab({
-      images,
-      devices: names().length,
-      states: { folder: states, isFresh: false },
-      folder,
-    });
-    try {
-      const { start: how, devices } = await again.status();
-      expect(how).toEqual({
-        from: "power",
-        refused: expect.stringMatching(/lab\.stateRefused: .*cellar\.state has 1000000 of \d+ bytes/),
-        saving: "waiting",
-      });
-      expect(devices.every(({ reached }) => reached.power !== undefined)).toBe(true);
-    } finally {
-      await again.down();
-    }
-  });
   return { lab: () => lab };
 }
-
-const pick = ({ images, states }: Saved) => ({ images, states });
