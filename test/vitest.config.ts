@@ -1,5 +1,5 @@
-// Four projects, by what they need, one after the other: unit (nothing), net (namespaces), machine (a machine under QEMU or the
-// build of an image, one at a time in a file), lab (a neighborhood of machines).
+// Four projects, by what they need: unit (nothing) and beside it net (namespaces), then machine (a machine under QEMU or the
+// build of an image, one at a time in a file), then lab (a neighborhood of machines).
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
@@ -32,6 +32,8 @@ const project = (
 });
 
 const cores = availableParallelism();
+/** Namespaces are their own worlds, and most of their time is waiting: whoever only computes goes on meanwhile. */
+const withoutMachines = cores + 1;
 export default defineConfig({
   test: {
     root: join(import.meta.dirname, ".."),
@@ -39,19 +41,18 @@ export default defineConfig({
     env: { HAMLET_TEST_SLOWNESS: String(slowness) },
     sequence: { sequencer: LongestFirst },
     projects: [
-      project("unit", 0, cores, 2, {
+      project("unit", 0, withoutMachines, 2, {
         include: ["test/**/*.test.ts"],
         exclude: ["test/{net,vm,boot,web,bench}/**"],
       }),
-      // Namespaces are their own worlds, and most of their time is waiting.
-      project("net", 1, 2, 3, { include: ["test/{net,web}/**/*.test.ts"] }),
+      project("net", 0, withoutMachines, 3, { include: ["test/{net,web}/**/*.test.ts"] }),
       // A machine has one core.
-      project("machine", 2, Math.max(1, Math.min(cores, 4)), 20, {
+      project("machine", 1, Math.max(1, Math.min(cores, 4)), 20, {
         include: ["test/{vm,boot}/**/*.test.ts"],
         exclude: labFiles,
         globalSetup: "./test/boot/image-first.ts",
       }),
-      project("lab", 3, 1, 20, { include: labFiles }),
+      project("lab", 2, 1, 20, { include: labFiles }),
     ],
   },
 });
