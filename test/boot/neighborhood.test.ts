@@ -70,8 +70,10 @@ test("a NUC and an arm64 machine are members of one mesh", async () => {
   expect(whole.devices.map(({ board }) => board)).toEqual(["nuc", "nuc", "virt-arm64"]);
   expect((await lab.on("kitchen", "uname", "-m")).stdout).toBe("aarch64\n");
   // `data` took the rest of the disk.
-  const { stdout } = await lab.on("kitchen", "df", "--output=size", "-B1M", "/var/lib/hamlet");
-  expect(Number(stdout.split("\n")[1])).toBeGreaterThan(4_000);
+  await eventually(async () => {
+    const { stdout } = await lab.on("kitchen", "df", "--output=size", "-B1M", "/var/lib/hamlet");
+    expect(Number(stdout.split("\n")[1])).toBeGreaterThan(4_000);
+  }, soon);
 });
 
 test("WireGuard is the kernel's, with a fresh handshake for each of two peers", async () => {
