@@ -2,7 +2,7 @@
 // not its name. A plain file is read where it is needed; a stream comes once, in order.
 
 import { createReadStream } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { HamletError } from "../../system/error.ts";
 import { readerOf, readFully } from "../read-at.ts";
 import { headBytes, type ImageHead, readHead } from "./head.ts";
@@ -17,7 +17,7 @@ export type ImageSource = ImageHead & {
    * or `image.damaged`, at the latest after the last piece.
    */
   pieces(options: { cuts: readonly number[]; only?: readonly Extent[]; signal?: AbortSignal }): AsyncGenerator<Piece>;
-  /** A part once more, where the image can be read at will. */
+  /** A part once more, where the image does not come only once: of a compressed one at the price of unpacking it again. */
   again?(extent: Extent): Promise<Buffer>;
   close(): Promise<void>;
 };
@@ -28,17 +28,39 @@ const bufferCount = 4;
 /** `-` is stdin. Throws what `readHead` does, or the system's error. */
 export async function openImage(path: string): Promise<ImageSource> {
   if (path === "-") return await openStream(process.stdin, "what came by stdin");
-  const file = await open(path, "r");
-  try {
-    const magic = await readFully(file, Buffer.alloc(8), 0);
-    const isPlain = compressionOf(magic) === undefined && (await file.stat()).isFile();
-    if (isPlain) return await openPlain(file, path);
-  } catch (error) {
+  const isFile = (await stat(path)).isFile();
+  if (isFile) {
+    const file = await open(path, "r");
+    try {
+      const magic = await readFully(file, Buffer.alloc(8), 0);
+      if (compressionOf(magic) === undefined) return await openPlain(file, path);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
     await file.close();
-    throw error;
   }
-  await file.close();
-  return await openStream(createReadStream(path, { highWaterMark: 1 << 20 }), path);
+  // A pipe too, as the shell makes one for `hamlet flash <(curl ...)`.
+  const source = await openStream(createReadStream(path, { highWaterMark: 1 << 20 }), path);
+  return isFile ? { ...source, again: (extent) => unpackAgain(path, extent) } : source;
+}
+
+/** From the beginning: for whoever has found a fault and asks whose it is. */
+async function unpackAgain(path: string, extent: Extent): Promise<Buffer> {
+  const source = await openImage(path);
+  try {
+    const parts: Buffer[] = [];
+    let lengthBytes = 0;
+    for await (const { bytes, release } of source.pieces({ cuts: [], only: [extent] })) {
+      parts.push(Buffer.from(bytes));
+      release();
+      lengthBytes += bytes.length;
+      if (lengthBytes >= extent.length) break;
+    }
+    return Buffer.concat(parts);
+  } finally {
+    await source.close();
+  }
 }
 
 async function openPlain(file: FileHandle, name: string): Promise<ImageSource> {

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -71,6 +71,28 @@ test("of a compressed image too only what a map names comes", async () => {
     const { bytes } = await readAll(from, only);
     expect(bytes.equals(wanted)).toBe(true);
   }
+});
+
+test("a part comes once more, of a compressed image as of a plain one, and of what came by a pipe not", async () => {
+  const extent = { offset: places.rootA + 4096, length: 5 << 20 };
+  for (const from of [path, await packed(zstd(image))]) {
+    const source = await openImage(from);
+    const wanted = image.subarray(extent.offset, extent.offset + extent.length);
+    expect((await source.again!(extent)).equals(wanted)).toBe(true);
+    await source.close();
+  }
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  execFile("cp", [path, pipe]);
+  const source = await openImage(pipe);
+  expect(source.again).toBeUndefined();
+  const parts: Buffer[] = [];
+  for await (const piece of source.pieces({ cuts: [] })) {
+    parts.push(Buffer.from(piece.bytes));
+    piece.release();
+  }
+  expect(Buffer.concat(parts).equals(image)).toBe(true);
+  await source.close();
 });
 
 test.each([

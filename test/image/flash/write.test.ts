@@ -140,6 +140,21 @@ test("a verification that failed names the place", async () => {
   expect((error as Error).message).toContain(`between byte ${places.rootA} and`);
 });
 
+test("of a compressed image too it is said whose fault it is: the card's, or the image's that is not what its map says", async () => {
+  const from = join(folder, "image.img.zst");
+  await writeFile(from, zstdCompressSync(image));
+  const rotten = new Medium(cardBytes, { rottenAt: places.rootA + 70_000 });
+  expect((await write(rotten, { from, bmap })).error).toMatchObject({ code: "flash.verifyFailed" });
+  const changed = Buffer.from(image);
+  changed[places.rootA + 70_000]! ^= 1;
+  await writeFile(from, zstdCompressSync(changed));
+  const medium = new Medium(cardBytes);
+  const { states, error } = await write(medium, { from, bmap });
+  expect(error).toMatchObject({ code: "image.damaged", message: expect.stringContaining(`from byte ${places.rootA}`) });
+  expect(isBlank(medium.stored)).toBe(true);
+  expect(states.at(-1)).toMatchObject({ card: "blank" });
+});
+
 test("who stops it hears how much was written, and the card is blank", async () => {
   const stop = new AbortController();
   const medium = new Medium(cardBytes);
