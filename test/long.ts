@@ -13,6 +13,7 @@ import { proveClosed } from "./boot/closed.ts";
 import { bootLab, deviceOf } from "./boot/lab.ts";
 import { rebuild } from "./boot/rebuild.ts";
 import { proveTrial } from "./boot/trial.ts";
+import { proveWoken } from "./boot/woken.ts";
 import { fuzz } from "./fuzz/fuzz.ts";
 import type { Reader } from "./fuzz/reader.ts";
 import { readers } from "./fuzz/readers.ts";
@@ -49,6 +50,7 @@ const cases: Case[] = [
     seeds.map((seed) => ({ name: `sim/churn-${size}`, seed, run: async () => churn(size, seed) })),
   ),
   ...seeds.map((seed) => ({ name: "boot/power", seed, run: () => cutPower(seed) })),
+  { name: "boot/woken", seed: 0, run: proveWoken },
   ...boardNames
     .filter((board) => boardNamed(board).builders.includes("debian"))
     .map((board) => ({ name: `boards/rebuild-${board}`, seed: 0, run: () => buildTwice(board) })),

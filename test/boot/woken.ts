@@ -1,0 +1,82 @@
+// What happens to devices that went on from a saved state: the clock, the cable, the power and a reset. They must take each as
+// devices do that have been up all the time.
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Status } from "../../agent/status.ts";
+import { labImage } from "../../cli/lab-start.ts";
+import { isWhole } from "../../image/lab/whole.ts";
+import { eventually } from "../eventually.ts";
+import { bootLab, deviceOf } from "./lab.ts";
+
+const names = ["attic", "cellar", "kitchen"];
+const soon = { within: 90_000, every: 1_000 };
+/** As long as a death takes to be told, several times: nothing may come of what is watched. */
+const calmMs = 60_000;
+
+/** Throws where a device that woke does otherwise than one that was up. */
+export async function proveWoken(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "hamlet-woken-"));
+  const how = {
+    images: [await labImage()],
+    devices: names.length,
+    from: "state" as const,
+    states: join(folder, "lab"),
+  };
+  try {
+    {
+      await using first = await bootLab(how);
+      assert.equal((await first.status()).start.saving, "saved");
+    }
+    await using lab = await bootLab(how);
+    const whole = await lab.until(isWhole);
+    assert.equal(whole.start.from, "state");
+    const statusOf = async (name: string) => {
+      const { code, stdout, stderr } = await lab.hamlet("status", "--device", name, "--json");
+      assert.equal(code, 0, stderr);
+      return Status.parse(JSON.parse(stdout));
+    };
+    const seen = async (witness: string, name: string, state: string) => {
+      const { id } = deviceOf(whole, name);
+      const is = async () => (await statusOf(witness)).members.find((member) => member.id === id)?.state;
+      await eventually(async () => assert.equal(await is(), state), soon);
+    };
+
+    // What waking after a day is to a device; all at once, and no time server answers.
+    await Promise.all(names.map((name) => lab.on(name, "date", "--utc", "--set", "+23 hours")));
+    const calmUntil = performance.now() + calmMs;
+    while (performance.now() < calmUntil) {
+      for (const name of names) {
+        const { members } = await statusOf(name);
+        assert.deepEqual(
+          members.filter(({ state }) => state === "dead").map((member) => member.name),
+          [],
+        );
+      }
+    }
+    await lab.until(isWhole);
+
+    await lab.hamlet("lab", "partition", "cellar");
+    await seen("attic", "cellar", "dead");
+    await lab.hamlet("lab", "heal");
+    await seen("attic", "cellar", "alive");
+
+    await lab.cut("attic");
+    await seen("cellar", "attic", "dead");
+    await lab.restore("attic");
+    const { devices } = await lab.until((status) => deviceOf(status, "attic").handshakes > 0);
+    const [before, after] = [deviceOf(whole, "attic"), devices.find(({ name }) => name === "attic")!];
+    assert.deepEqual([after.id, after.address], [before.id, before.address]);
+    await seen("cellar", "attic", "alive");
+
+    assert.equal((await lab.hamlet("reset", "--device", "kitchen", "--yes")).code, 0);
+    await seen("attic", "kitchen", "left");
+    await eventually(async () => assert.equal((await statusOf("kitchen")).phase, "unprovisioned"), {
+      within: 300_000,
+      every: 1_000,
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
