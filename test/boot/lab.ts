@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { Status } from "../../agent/status.ts";
 import { waitForLab } from "../../cli/lab-start.ts";
 import type { LabClient } from "../../image/lab/client.ts";
 import type { SupervisorOptions } from "../../image/lab/options.ts";
@@ -23,6 +24,8 @@ export type TestLab = LabClient &
     hamlet(...argv: string[]): Promise<Ended>;
     /** The same with a terminal, on which `typed` is typed. */
     hamletOnTerminal(typed: string, ...argv: string[]): Promise<Ended>;
+    /** What the agent of a device says, asked for by the command line; anything on stderr is an error. */
+    statusOf(name: string): Promise<Status>;
     /** Waits until the lab's status passes `test`. */
     until(test: (status: LabStatus) => boolean): Promise<LabStatus>;
   };
@@ -64,6 +67,13 @@ export async function bootLab({
       const child = spawn("script", ["-qec", words, "/dev/null"], { env: { ...process.env, XDG_STATE_HOME: state } });
       child.stdin.write(typed);
       return collect(child);
+    },
+    async statusOf(name) {
+      const { code, stdout, stderr } = await runHamlet(["status", "--device", name, "--json"], {
+        XDG_STATE_HOME: state,
+      });
+      if (code !== 0 || stderr !== "") throw new Error(`hamlet status ended with ${code}: ${stderr}`);
+      return Status.parse(JSON.parse(stdout));
     },
     until: (test) => waitForLab(lab, test),
     async [Symbol.asyncDispose]() {

@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
-import { Status } from "../../agent/status.ts";
 import type { LabStatus } from "../../image/lab/status.ts";
 import { run } from "../../system/command.ts";
 import { eventually } from "../eventually.ts";
@@ -90,7 +89,7 @@ export function takeAnotherName(home: Home): void {
     expect([code, stdout]).toEqual([0, "attic is now pantry\n"]);
     await eventually(
       async () => {
-        expect((await statusOf(home, "cellar")).members.map(({ name }) => name)).toContain("pantry");
+        expect((await home.lab.statusOf("cellar")).members.map(({ name }) => name)).toContain("pantry");
         expect((await home.lab.on("cellar", "ping", "-c1", "-W5", "pantry.hamlet.internal")).code).toBe(0);
         expect((await home.lab.on("attic", "hostname")).stdout).toBe("pantry\n");
         expect((await home.lab.on("attic", "cat", "/etc/hostname")).stdout).toBe("pantry\n");
@@ -103,7 +102,3 @@ export function takeAnotherName(home: Home): void {
 }
 
 const consoleOf = ({ whole }: Home, name: string) => readFile(deviceOf(whole, name).console, "utf8");
-
-async function statusOf({ lab }: Home, name: string): Promise<Status> {
-  return Status.parse(JSON.parse((await lab.hamlet("status", "--device", name, "--json")).stdout));
-}

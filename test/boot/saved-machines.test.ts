@@ -1,7 +1,8 @@
 // Machines that only have firmware, saved and woken: what goes wrong with a state stops no lab. The whole is in neighborhood.test.ts.
+import { hash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { labDevices } from "../../image/lab/devices.ts";
 import { layDisk, makeDisk } from "../../image/lab/disk.ts";
@@ -9,7 +10,7 @@ import { type Lab, makeLab } from "../../image/lab/lab.ts";
 import { makeLan } from "../../image/lab/lan.ts";
 import { freePort, machineFiles } from "../../image/lab/machine.ts";
 import { makeLabNeighborhood } from "../../image/lab/neighborhood.ts";
-import type { Past } from "../../image/lab/saved/past.ts";
+import { findPast, type Past } from "../../image/lab/saved/past.ts";
 import { keepState } from "../../image/lab/saved/states.ts";
 import { saveTogether, wakeTogether } from "../../image/lab/saved/together.ts";
 import type { Finding } from "../../image/lab/sight.ts";
@@ -75,6 +76,12 @@ async function running() {
   }
   return two;
 }
+/** Every file of a state with its hash. */
+async function contentOf(state: string): Promise<[name: string, sha256: string][]> {
+  const files = (await readdir(state, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const paths = files.map(({ parentPath, name }) => join(parentPath, name)).toSorted();
+  return Promise.all(paths.map(async (path) => [relative(state, path), hash("sha256", await readFile(path))]));
+}
 const layIn = (place: string, saved: string) => (device: { spec: { device: ReturnType<typeof labDevices>[number] } }) =>
   layDisk(run, place, device.spec.device, image, saved);
 
@@ -95,7 +102,7 @@ test("two machines are saved and run on; two others go on from there, twice, wit
   // Still there to be told: saving a second time is all of it again.
   await mkdir(join(folder, "again"));
   await saveTogether(run, first.place, first.devices, join(folder, "again"));
-  const before = (await readdir(saved, { recursive: true })).toSorted();
+  const before = await contentOf(saved);
 
   for (const name of ["second", "third"]) {
     const next = await twoDevices(name);
@@ -109,7 +116,7 @@ test("two machines are saved and run on; two others go on from there, twice, wit
     await saveTogether(run, next.place, next.devices, target);
     expect(next.hasEnded()).toBe(false);
   }
-  expect((await readdir(saved, { recursive: true })).toSorted()).toEqual(before);
+  expect(await contentOf(saved)).toEqual(before);
 });
 
 test("machines that do not take a state have no power afterwards, and nothing of it is left", async () => {
@@ -160,28 +167,35 @@ test("a machine that loses power while it is saved leaves no state, and the othe
   await first.devices[0]!.go();
 });
 
-test("a lab whose state is of no use starts from power and says why", async () => {
+/** A lab of two, going on from `past` if it can. */
+async function labFrom(past: Past): Promise<Lab> {
   const place = join(folder, "lab");
   await mkdir(place);
   process.chdir(place);
+  const images = [{ path: image, board: "nuc" }];
+  const options = { ...about, folder: place, images, devices: 2, provision: async () => {}, past };
+  const lab = await makeLab({ ...options, run, log: silentLog, clock: systemClock });
+  ends.push(() => lab.close());
+  return lab;
+}
+const startedFromPower = (lab: Lab, refused: string) => {
+  expect(lab.status().start).toEqual({ from: "power", refused: expect.stringMatching(refused), saving: "waiting" });
+  expect(lab.status().devices.map(({ reached }) => reached.power)).toEqual([expect.any(Number), expect.any(Number)]);
+};
+
+test("a lab whose state is of no use starts from power and says why", async () => {
   const saved = join(folder, "garbage");
   await mkdir(saved);
-  const past: Past = { state: { folder: saved, savedAt: Date.now() }, keep: async () => {} };
-  const images = [{ path: image, board: "nuc" }];
-  const provision = async () => {};
-  const options = {
-    ...about,
-    folder: place,
-    images,
-    devices: 2,
-    provision,
-    past,
-    run,
-    log: silentLog,
-    clock: systemClock,
-  };
-  const lab: Lab = await makeLab(options);
-  ends.push(() => lab.close());
-  expect(lab.status().start).toEqual({ from: "power", refused: expect.stringContaining("attic"), saving: "waiting" });
-  expect(lab.status().devices.map(({ reached }) => reached.power)).toEqual([expect.any(Number), expect.any(Number)]);
+  startedFromPower(await labFrom({ state: { folder: saved, savedAt: Date.now() }, keep: async () => {} }), "attic");
+});
+
+test("a lab whose state was cut short starts from power and says why, and a whole one is taken", async () => {
+  const states = { folder: join(folder, "states"), isFresh: false };
+  const machines = labDevices(2).map((device) => ({ ...about, device }));
+  const past = () => findPast(states, { run, machines, images: [image], isProvisioned: true });
+  await (await past()).keep!((target) => writeFile(join(target, "cellar.state"), Buffer.alloc(2_000_000)));
+  const { state, refused } = await past();
+  expect([state?.savedAt, refused]).toEqual([expect.any(Number), undefined]);
+  await truncate(join(state!.folder, "cellar.state"), 1_000_000);
+  startedFromPower(await labFrom(await past()), "^lab.stateRefused: .*cellar.state has 1000000 of 2000000 bytes");
 });
