@@ -60,6 +60,17 @@ test("what was said already is not said again; what changed is", async () => {
   expect(await text("dev/ttyS0")).toBe("Hamlet: cellar\n");
 });
 
+test("a new name is on the disk, its rename included, before the kernel is told", async () => {
+  await put(
+    "bin/sync",
+    `#!/bin/sh\n{ echo "$@"; cat "$HAMLET_ROOT/proc/sys/kernel/hostname"; } >"$HAMLET_ROOT/synced"\n`,
+  );
+  await chmod(at("bin/sync"), 0o755);
+  const PATH = `${at("bin")}:${process.env["PATH"]}`;
+  execFileSync("sh", [script], { env: { ...process.env, PATH, HAMLET_ROOT: root }, stdio: "pipe" });
+  expect(await text("synced")).toBe(`${at("var/lib/hamlet/system")}\nhamlet`);
+});
+
 test("after a restart the report that stands on the card is not written again", async () => {
   tell();
   const before = await stat(at("efi/hamlet/report.txt"), { bigint: true });
