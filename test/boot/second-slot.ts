@@ -10,10 +10,11 @@ import { readerOf } from "../../image/read-at.ts";
 import { findSections } from "../../image/uki.ts";
 import { run } from "../../system/command.ts";
 
-export const candidatePath = "/efi/candidate.efi";
+/** The kernel of a newer release for that slot; for slot a, whose system stays as it is, too. */
+export const candidatePath = (slot: "a" | "b") => `/efi/candidate-${slot}.efi`;
 
-/** `version` must be as long as the image's own. */
-export async function withSecondSlot(image: string, version: string) {
+/** `versions` of the newer releases in slot b and, if there is another, in slot a: each as long as the image's own. */
+export async function withSecondSlot(image: string, [version, versionA]: [string, string?]) {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-slots-"));
   const copy = join(folder, "slots.img");
   await copyFile(image, copy, constants.COPYFILE_FICLONE);
@@ -26,7 +27,8 @@ export async function withSecondSlot(image: string, version: string) {
   } finally {
     await file.close();
   }
-  if (!isPi) await addKernel(copy, facts, version, join(folder, "kernel"));
+  if (!isPi) await addKernel(copy, facts, "b", version, join(folder, "kernel"));
+  if (!isPi && versionA) await addKernel(copy, facts, "a", versionA, join(folder, "kernel"));
   return { image: copy, isPi, dispose: () => rm(folder, { recursive: true }) };
 }
 
@@ -50,7 +52,7 @@ async function renameSlotOnPi(file: FileHandle, facts: ImageFacts): Promise<void
   await file.write(replaced(line, 0, line.length, "hamlet.slot=a", "hamlet.slot=b"), 0, length, offset);
 }
 
-async function addKernel(image: string, facts: ImageFacts, version: string, work: string): Promise<void> {
+async function addKernel(image: string, facts: ImageFacts, slot: "a" | "b", version: string, work: string) {
   const file = await open(image, "r");
   const esp = partition(facts, "esp").firstByte;
   const kernel = (await readFatFile(readerOf(file), esp, facts.entries[0]!, 128 << 20))!;
@@ -60,11 +62,13 @@ async function addKernel(image: string, facts: ImageFacts, version: string, work
     const { offset, sizeBytes } = sections.find((one) => one.name === name)!;
     replaced(kernel, offset, sizeBytes, old, next);
   };
-  replace(".cmdline", "hamlet.slot=a", "hamlet.slot=b");
+  replace(".cmdline", "hamlet.slot=a", `hamlet.slot=${slot}`);
   for (const name of ["VERSION_ID", "IMAGE_VERSION"])
     replace(".osrel", `${name}=${facts.version}\n`, `${name}=${version}\n`);
   await writeFile(work, kernel);
-  await run(["mcopy", "-i", `${image}@@${esp}`, work, "::/candidate.efi"], { timeoutMs: 60_000 });
+  await run(["mcopy", "-i", `${image}@@${esp}`, work, candidatePath(slot).replace("/efi", "::")], {
+    timeoutMs: 60_000,
+  });
 }
 
 function replaced(bytes: Buffer, offset: number, length: number, old: string, next: string): Buffer {
