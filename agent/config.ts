@@ -1,6 +1,6 @@
 // Every setting of the agent, once: type, default, unit, meaning. The file is JSON; what is not in it has its default.
 import { z } from "zod";
-import { DeviceName } from "../provisioning/fields.ts";
+import { DeviceName } from "../provisioning/trust/fields.ts";
 import { HamletError } from "../system/error.ts";
 import { explainIssues } from "../system/files.ts";
 import { readJsonFile } from "../system/json-file.ts";

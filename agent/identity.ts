@@ -3,8 +3,9 @@ import { existsSync } from "node:fs";
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { BoardFacts, boardIdentityOf } from "../provisioning/board.ts";
-import { DeviceName, Id, Jws, WireguardKey } from "../provisioning/fields.ts";
+import { decodeProvisionFile, ProvisionFile, requireBoard } from "../provisioning/file/provision-file.ts";
+import { BoardFacts, boardIdentityOf } from "../provisioning/handover/board.ts";
+import { DeviceName, Id, Jws, WireguardKey } from "../provisioning/trust/fields.ts";
 import {
   exportSigningKey,
   generateSigningKey,
@@ -12,13 +13,12 @@ import {
   importSigningKey,
   type SigningKey,
   signingKeyFromSeed,
-} from "../provisioning/keys.ts";
-import { signAdmission, signMemberCertificate, verifyMemberCertificate } from "../provisioning/member.ts";
-import { deviceIdOf, meshAddress, meshPrefix } from "../provisioning/names.ts";
-import { foundedBy, type NeighborhoodKeys, succeed } from "../provisioning/neighborhood-keys.ts";
-import { decodeProvisionFile, ProvisionFile, requireBoard } from "../provisioning/provision-file.ts";
-import { type MemberRecord, signRecord } from "../provisioning/record.ts";
-import { type TokenCertificate, verifyToken } from "../provisioning/token.ts";
+} from "../provisioning/trust/keys.ts";
+import { signAdmission, signMemberCertificate, verifyMemberCertificate } from "../provisioning/trust/member.ts";
+import { deviceIdOf, meshAddress, meshPrefix } from "../provisioning/trust/names.ts";
+import { foundedBy, type NeighborhoodKeys, succeed } from "../provisioning/trust/neighborhood-keys.ts";
+import { type MemberRecord, signRecord } from "../provisioning/trust/record.ts";
+import { type TokenCertificate, verifyToken } from "../provisioning/trust/token.ts";
 import { errnoOf, HamletError } from "../system/error.ts";
 import { readJson } from "../system/files.ts";
 import { type Damage, keep, markLost, readKept } from "../system/kept.ts";

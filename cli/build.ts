@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Built, buildPrograms } from "../agent/build.ts";
 import { bundlePage } from "../dashboard/build.ts";
-import type { Extra } from "../image/bundle/root.ts";
+import type { Extra } from "../image/bundle/debian/root.ts";
 import unitsJson from "../nix/units.json" with { type: "json" };
 import { writeFileAtomic } from "../system/files.ts";
 

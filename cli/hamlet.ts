@@ -9,10 +9,10 @@ import { switchOf } from "../system/environment.ts";
 import { coded, describeError, HamletError } from "../system/error.ts";
 import { cacheFolder } from "../system/paths.ts";
 import { makeProgress } from "../system/progress.ts";
-import { helpText, parseInput } from "./command.ts";
 import { commands } from "./commands.ts";
-import { makeOutput, note } from "./output.ts";
-import { unknownVariables } from "./unknown-variables.ts";
+import { helpText, parseInput } from "./terminal/command.ts";
+import { makeOutput, note } from "./terminal/output.ts";
+import { unknownVariables } from "./terminal/unknown-variables.ts";
 
 // Compiling what a command imports takes longer than most commands. Where the cache cannot be written nothing is kept.
 // By the default export: an older Node, which lacks it, must get as far as saying that it is too old.

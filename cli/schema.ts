@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { agentSchema, optionTable } from "../agent/schema.ts";
 import { boardNamed, boardNames } from "../image/boards.ts";
-import { configTxt } from "../image/boot/rpi-config.ts";
-import { initrdModules, rootModules } from "../image/bundle/packages.ts";
+import { configTxt } from "../image/boot/rpi/config.ts";
+import { initrdModules, rootModules } from "../image/bundle/debian/packages.ts";
 import { writeFileAtomic } from "../system/files.ts";
 import { projectFolder } from "./build.ts";
 

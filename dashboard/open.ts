@@ -3,8 +3,8 @@ import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import { prometheusText } from "../agent/telemetry/prometheus.ts";
 import { errnoOf, HamletError } from "../system/error.ts";
-import { type StatusSource, servePage } from "./api.ts";
-import { bundledPage, loadPage } from "./page.ts";
+import { type StatusSource, servePage } from "./api/handler.ts";
+import { bundledPage, loadPage } from "./api/page.ts";
 
 /** `url` is for whoever may ask the device for something; other users of this computer may look, by the address without its key. */
 export type OpenPage = { url: string; close(): Promise<void> };

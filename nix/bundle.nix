@@ -9,7 +9,7 @@
 , osRelease
 , efi ? null # { stub, loader } on boards with UEFI
 , rpi ? null # { configTxt, firmware, deviceTrees }: a text and two folders
-, components ? [ ] # of the bill of materials, beside what comes from the store: see image/bundle/sbom.ts
+, components ? [ ] # of the bill of materials, beside what comes from the store: see image/bundle/sbom/sbom.ts
 , outside ? [ ] # packages that the image has outside of its root
 , parts ? { } # by name: store paths whose size people ask for
 }:

@@ -2,8 +2,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Identity, loadIdentity } from "../agent/identity.ts";
-import { encodeProvisionFile, type ProvisionFile } from "../provisioning/provision-file.ts";
-import type { TokenCertificate } from "../provisioning/token.ts";
+import { encodeProvisionFile, type ProvisionFile } from "../provisioning/file/provision-file.ts";
+import type { TokenCertificate } from "../provisioning/trust/token.ts";
 import { makeStreet, makeTokenFile } from "./street.ts";
 
 export type TestNeighborhood = Awaited<ReturnType<typeof makeNeighborhood>>;

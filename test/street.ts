@@ -1,12 +1,12 @@
 // A neighborhood made by hand: keys, tokens and devices whose records a test may bend before they are signed.
-import type { TokenFile } from "../provisioning/issue-token.ts";
-import { generateSigningKey, generateWireguardKeyPair, type SigningKey, seedOf } from "../provisioning/keys.ts";
-import { signAdmission, signMemberCertificate } from "../provisioning/member.ts";
-import { deviceIdOf } from "../provisioning/names.ts";
-import { foundedBy, type NeighborhoodKeys } from "../provisioning/neighborhood-keys.ts";
-import { type MemberRecord, signRecord, type Trust } from "../provisioning/record.ts";
-import { noRevocations } from "../provisioning/revocation.ts";
-import { signToken, type TokenCertificate } from "../provisioning/token.ts";
+import type { TokenFile } from "../provisioning/neighborhood/issue-token.ts";
+import { generateSigningKey, generateWireguardKeyPair, type SigningKey, seedOf } from "../provisioning/trust/keys.ts";
+import { signAdmission, signMemberCertificate } from "../provisioning/trust/member.ts";
+import { deviceIdOf } from "../provisioning/trust/names.ts";
+import { foundedBy, type NeighborhoodKeys } from "../provisioning/trust/neighborhood-keys.ts";
+import { type MemberRecord, signRecord, type Trust } from "../provisioning/trust/record.ts";
+import { noRevocations } from "../provisioning/trust/revocation.ts";
+import { signToken, type TokenCertificate } from "../provisioning/trust/token.ts";
 
 export const day = 86_400_000;
 export const monday = Date.UTC(2026, 0, 5);

@@ -65,9 +65,9 @@ test("these checks see what they look for", () => {
   ].join("\n");
   expect(specifiers(text)).toEqual(["./a.ts", "./b.ts", "./c.ts", "./d.ts", "./e.ts"]);
   expect(mayImport("system/clock.ts", "agent/config.ts")).toBe(false);
-  expect(mayImport("agent/api.ts", "test/lacks.ts")).toBe(false);
+  expect(mayImport("agent/api/server.ts", "test/lacks.ts")).toBe(false);
   expect(mayImport("image/boards.ts", "nix/boards.json")).toBe(true);
-  expect(mayImport("agent/api.ts", "ota/fleet/topics.ts")).toBe(true);
+  expect(mayImport("agent/api/server.ts", "ota/fleet/topics.ts")).toBe(true);
   expect(mayImport("ota/fleet/main.ts", "agent/config.ts")).toBe(true);
 });
 
@@ -150,8 +150,8 @@ test("a file that calls itself pure opens no door and takes neither time nor cha
     expect.arrayContaining([
       "agent/cluster/swim.ts",
       "agent/telemetry/proc.ts",
-      "image/bundle/sbom.ts",
-      "provisioning/record.ts",
+      "image/bundle/sbom/sbom.ts",
+      "provisioning/trust/record.ts",
     ]),
   );
   const wrong = pureFiles.flatMap((file) => [
@@ -177,7 +177,7 @@ test("every code of an error or a warning is named by a test", () => {
   const codes = [
     ...codesIn("system/error.ts", "ErrorCode"),
     ...codesIn("agent/health/warnings.ts", "WarningCode"),
-    ...[...textOf.get("provisioning/refusal.ts")!.matchAll(/^ {2}"(\w+)",$/gm)].map(([, code]) => code!),
+    ...[...textOf.get("provisioning/trust/refusal.ts")!.matchAll(/^ {2}"(\w+)",$/gm)].map(([, code]) => code!),
   ];
   expect(codes).toEqual(expect.arrayContaining(["file.full", "member.dead", "tokenForged"]));
   // In a pattern a dot has a backslash before it.

@@ -1,6 +1,6 @@
 // Signatures under what members say of themselves: raw Ed25519, 86 characters, over exact bytes.
 import { type KeyObject, sign, verify } from "node:crypto";
-import { publicKeyObject } from "../../provisioning/keys.ts";
+import { publicKeyObject } from "../../provisioning/trust/keys.ts";
 import { type Claim, claimText, type Proofs } from "./news.ts";
 
 export type SignLiveness = (claim: Claim) => string;

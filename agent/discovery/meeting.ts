@@ -1,10 +1,10 @@
 // What a hello leads to: the other's record is judged, ours is given, admissions are exchanged, and of two with one name one yields.
-import { provisionAgain } from "../../provisioning/provision-device.ts";
-import type { PendingReason } from "../../provisioning/record.ts";
+import { provisionAgain } from "../../provisioning/neighborhood/provision-device.ts";
+import type { PendingReason } from "../../provisioning/trust/record.ts";
 import { HamletError } from "../../system/error.ts";
-import type { Roster } from "../cluster/roster.ts";
 import type { Warnings } from "../health/warnings.ts";
 import type { Identity } from "../identity.ts";
+import type { Roster } from "../membership/roster.ts";
 import { type Hello, maxHelloBytes, sayHello } from "./hello.ts";
 import { newName } from "./new-name.ts";
 

@@ -1,8 +1,8 @@
 // What a device shows on its own screen and serial line: who it is, where its page is, and the page's address as a QR code.
 // Pure.
 import { encode } from "uqr";
-import { spellCode } from "../../provisioning/names.ts";
-import type { PublicStatus } from "../status.ts";
+import { spellCode } from "../../provisioning/trust/names.ts";
+import type { PublicStatus } from "../api/status.ts";
 
 export type Card = PublicStatus & {
   neighborhood?: string | undefined;

@@ -2,15 +2,15 @@
 // folder, which root's `hamlet-tell` copies to the consoles, to hamlet/report.txt and into the hostname.
 import { isIPv4 } from "node:net";
 import { join } from "node:path";
-import { spellCode } from "../../provisioning/names.ts";
-import { reportBlock } from "../../provisioning/report.ts";
+import { reportBlock } from "../../provisioning/handover/report.ts";
+import { spellCode } from "../../provisioning/trust/names.ts";
 import { isLinkLocal } from "../../system/address.ts";
 import { every } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import { writeFileAtomic } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
+import type { PublicStatus } from "../api/status.ts";
 import type { LinkInterface } from "../discovery/links.ts";
-import type { PublicStatus } from "../status.ts";
 import { consoleCard } from "./console-card.ts";
 import type { Warning } from "./warnings.ts";
 

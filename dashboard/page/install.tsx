@@ -1,6 +1,6 @@
 // A device that runs from its stick can move to the disk inside it: asked for here, done by root on the device.
 import { useState } from "preact/hooks";
-import type { Status } from "../../agent/status.ts";
+import type { Status } from "../../agent/api/status.ts";
 import { bytes, count } from "../words.ts";
 import { Section } from "./parts.tsx";
 

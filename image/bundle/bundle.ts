@@ -23,7 +23,7 @@ import { errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues } from "../../system/files.ts";
 import { readJsonFile } from "../../system/json-file.ts";
 import { boardNamed } from "../boards.ts";
-import { Difference } from "./lock.ts";
+import { Difference } from "./lock/lock.ts";
 
 const Hex32 = z.string().regex(/^[0-9a-f]{64}$/);
 export const Version = z

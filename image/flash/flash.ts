@@ -4,7 +4,7 @@ import { readFile, realpath, stat } from "node:fs/promises";
 import type { Run } from "../../system/command.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { readSmallFile } from "../../system/small-file.ts";
-import { type Bmap, maxBmapBytes, parseBmap } from "../bmap.ts";
+import { type Bmap, maxBmapBytes, parseBmap } from "../disk/bmap.ts";
 import { openBlockDevice } from "./block-device.ts";
 import { chooseDrive, type Drive, lsblkColumns, megabytes, readDrives, requireSame } from "./drives.ts";
 import type { ImageSource } from "./source.ts";

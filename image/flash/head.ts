@@ -1,11 +1,11 @@
 // What the beginning of an image tells: whether it is one of ours, how long it is, and where its partitions lie.
 
 import { HamletError } from "../../system/error.ts";
-import { readFatFile } from "../fat.ts";
-import { sectorBytes } from "../gpt.ts";
-import { type ImageJson, imageJsonPath, parseImageJson } from "../image-json.ts";
-import type { ReadAt } from "../read-at.ts";
-import { readTable } from "../table.ts";
+import { type ImageJson, imageJsonPath, parseImageJson } from "../assemble/image-json.ts";
+import { readFatFile } from "../disk/fat.ts";
+import { sectorBytes } from "../disk/gpt.ts";
+import type { ReadAt } from "../disk/read-at.ts";
+import { readTable } from "../disk/table.ts";
 import type { Region } from "./needed.ts";
 import { blockBytes } from "./pieces.ts";
 

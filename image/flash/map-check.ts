@@ -2,7 +2,7 @@
 // Pure.
 import { createHash, hash } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
-import type { MappedRange } from "../bmap.ts";
+import type { MappedRange } from "../disk/bmap.ts";
 import type { Piece } from "./pieces.ts";
 
 export const damaged = (name: string, from: number): HamletError =>

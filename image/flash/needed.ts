@@ -2,7 +2,7 @@
 // file system, a slot that is empty, the free clusters of a FAT. Zeros that anything reads are needed like other bytes:
 // in a FAT a zero means "free", in a journal "no older entry", under dm-verity any other byte stops the machine.
 // Pure.
-import { isZero } from "../holes.ts";
+import { isZero } from "../disk/holes.ts";
 import { blockBytes, roundUp } from "./pieces.ts";
 
 /** A part of the disk that is judged by itself: a partition, or what lies between two. */

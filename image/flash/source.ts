@@ -4,7 +4,7 @@
 import { createReadStream } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { HamletError } from "../../system/error.ts";
-import { readerOf, readFully } from "../read-at.ts";
+import { readerOf, readFully } from "../disk/read-at.ts";
 import { headBytes, type ImageHead, readHead } from "./head.ts";
 import type { Extent } from "./needed.ts";
 import { Buffers, type Piece, pieceBytes } from "./pieces.ts";

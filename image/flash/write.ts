@@ -4,7 +4,7 @@
 import { hash } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
-import type { Bmap } from "../bmap.ts";
+import type { Bmap } from "../disk/bmap.ts";
 import type { BlockDevice } from "./block-device.ts";
 import { damaged, MapCheck } from "./map-check.ts";
 import { type Extent, Needed } from "./needed.ts";

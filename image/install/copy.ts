@@ -3,10 +3,10 @@
 import { randomUUID } from "node:crypto";
 import { open } from "node:fs/promises";
 import { HamletError } from "../../system/error.ts";
+import { headSectors, type Partition, sectorBytes, tailSectors, writeGpt } from "../disk/gpt.ts";
 import { regionsOf } from "../flash/head.ts";
 import { Buffers, pieceBytes } from "../flash/pieces.ts";
 import type { ImageSource } from "../flash/source.ts";
-import { headSectors, type Partition, sectorBytes, tailSectors, writeGpt } from "../gpt.ts";
 import { type OwnDisk, readWhole } from "./own-disk.ts";
 
 const mib = 1 << 20;

@@ -4,12 +4,12 @@ import { constants } from "node:fs";
 import { type FileHandle, open, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, HamletError } from "../../system/error.ts";
-import { readFatFile } from "../fat.ts";
+import { type ImageJson, imageJsonPath, parseImageJson } from "../assemble/image-json.ts";
+import { readFatFile } from "../disk/fat.ts";
+import { type Gpt, headSectors, readGpt, sectorBytes } from "../disk/gpt.ts";
+import { type ReadAt, readFully } from "../disk/read-at.ts";
 import { usedBytes } from "../flash/needed.ts";
 import { alignedBuffer, blockBytes, pieceBytes, roundUp } from "../flash/pieces.ts";
-import { type Gpt, headSectors, readGpt, sectorBytes } from "../gpt.ts";
-import { type ImageJson, imageJsonPath, parseImageJson } from "../image-json.ts";
-import { type ReadAt, readFully } from "../read-at.ts";
 
 export type OwnDisk = {
   path: string;

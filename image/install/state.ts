@@ -4,7 +4,7 @@ import { copyFolder } from "../../provisioning/handover/copy.ts";
 import { Folder } from "../../provisioning/handover/folder.ts";
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
-import { makeDataVolume } from "../data-volume.ts";
+import { makeDataVolume } from "../assemble/data-volume.ts";
 
 const mib = 1 << 20;
 /** More than identity, records and settings come to by far; twice as much has room in the memory of any device. */

@@ -1,5 +1,5 @@
 // The list that Raspberry Pi Imager shows (`rpi-imager --repo <url of os_list.json>`), in its JSON Schema. Raspberry Pi boards only: Imager
-// finds an image by the tags of the board that it is told, and has none for others. `init_format`: see provisioning/imager.ts.
+// finds an image by the tags of the board that it is told, and has none for others. `init_format`: see provisioning/file/imager.ts.
 // Pure.
 import { boardNamed, boardNames } from "../boards.ts";
 import type { PublishedImage } from "./published.ts";

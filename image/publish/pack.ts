@@ -8,9 +8,9 @@ import { basename, join, resolve } from "node:path";
 import type { Run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
-import { sbomBeside } from "../assemble.ts";
-import { bmapText } from "../bmap.ts";
-import { mapImage } from "../flash/map.ts";
+import { sbomBeside } from "../assemble/assemble.ts";
+import { mapImage } from "../assemble/map.ts";
+import { bmapText } from "../disk/bmap.ts";
 import { unpack } from "../flash/unpack.ts";
 
 export type Digest = { sizeBytes: number; sha256: string };

@@ -3,9 +3,9 @@ import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
-import { imageName } from "../assemble.ts";
+import { imageName } from "../assemble/assemble.ts";
 import { Version } from "../bundle/bundle.ts";
-import { inspectImage } from "../inspect.ts";
+import { inspectImage } from "../inspect/inspect.ts";
 import { type Digest, digestFile } from "./pack.ts";
 import type { PublishedImage } from "./published.ts";
 

@@ -1,10 +1,10 @@
 // Root's part of what a card says: hostname, SSH keys, Wi-Fi and network settings, on `data`.
 import { basename, dirname, join } from "node:path";
+import { networkdFiles, wpaSupplicantConf } from "../file/network-files.ts";
+import type { Network } from "../file/provision-file.ts";
 import { putFile, readTextFrom, removeFile } from "../handover/files.ts";
 import { Folder } from "../handover/folder.ts";
-import { networkdFiles, wpaSupplicantConf } from "../network-files.ts";
-import type { Network } from "../provision-file.ts";
-import type { ImagerWishes } from "../wishes.ts";
+import type { ImagerWishes } from "../handover/wishes.ts";
 import type { Paths } from "./paths.ts";
 
 /** Exactly what the card says: what an earlier, different one left is gone. */

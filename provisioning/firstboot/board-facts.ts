@@ -1,7 +1,7 @@
 // Reads what this board says of itself. Some of it is for root only, which is why the agent gets it as a file.
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { type BoardFacts, sortFacts } from "../board.ts";
+import { type BoardFacts, sortFacts } from "../handover/board.ts";
 import type { Paths } from "./paths.ts";
 
 export async function readBoardFacts(paths: Paths): Promise<BoardFacts> {

@@ -3,10 +3,10 @@
 import type { Run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
-import { BoardFacts } from "../board.ts";
+import { BoardFacts } from "../handover/board.ts";
 import { giveJson, readJsonFrom, removeFile } from "../handover/files.ts";
 import { Folder, type Owner } from "../handover/folder.ts";
-import type { Trouble } from "../report.ts";
+import type { Trouble } from "../handover/report.ts";
 import { readBoardFacts } from "./board-facts.ts";
 import { eraseIfWished } from "./erase.ts";
 import { takeFromImager } from "./imager.ts";

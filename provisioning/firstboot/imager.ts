@@ -6,10 +6,10 @@ import { z } from "zod";
 import { describeError, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import { decodeText } from "../../system/text.ts";
+import type { ImagerSaid } from "../file/imager.ts";
 import { keepJson, readKeptFrom } from "../handover/files.ts";
 import { Folder } from "../handover/folder.ts";
-import type { ImagerSaid } from "../imager.ts";
-import { ImagerWishes } from "../wishes.ts";
+import { ImagerWishes } from "../handover/wishes.ts";
 import { applyNamed } from "./apply.ts";
 import { type Past, readPast } from "./past.ts";
 import type { Paths } from "./paths.ts";
@@ -106,7 +106,7 @@ async function take(paths: Paths, past: Past, kept: Kept | undefined, log: Log):
   let renameTo: string | undefined;
   if (!isSame || isNews || others.length > 0) {
     // Loaded for the card that needs it: reading YAML is a third of what firstboot would have to load at each start.
-    const { readImagerFiles } = await import("../imager.ts");
+    const { readImagerFiles } = await import("../file/imager.ts");
     const said = readImagerFiles(isSame && !isNews ? {} : rest);
     for (const note of said.notes) log.info(`Imager: ${note}`);
     said.warnings.push(...others.map((name) => `${name} is not read: it is of another system`));

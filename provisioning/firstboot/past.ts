@@ -4,9 +4,9 @@
 import { z } from "zod";
 import { describeError, HamletError } from "../../system/error.ts";
 import { asideOf } from "../../system/kept.ts";
-import { DeviceName, Id, Jws } from "../fields.ts";
+import type { ProvisionFile } from "../file/provision-file.ts";
 import { readKeptFrom, readTextFrom } from "../handover/files.ts";
-import type { ProvisionFile } from "../provision-file.ts";
+import { DeviceName, Id, Jws } from "../trust/fields.ts";
 import type { Paths } from "./paths.ts";
 import { isThere } from "./wipe.ts";
 

@@ -1,9 +1,6 @@
 // Takes the provision file from the FAT partition to the data partition, once, and leaves a blank behind.
 // Power may go after any line: all is synced to `data` before the wipe, and until the agent has made its identity all may be done again.
 import { describeError, HamletError } from "../../system/error.ts";
-import { giveJson, overwriteFile, readFrom, removeFile, removeKept } from "../handover/files.ts";
-import type { Owner } from "../handover/folder.ts";
-import { verifyProvision } from "../provision-device.ts";
 import {
   blankProvisionBlock,
   decodeProvisionFile,
@@ -11,8 +8,11 @@ import {
   type ProvisionFile,
   provisionBlockBytes,
   requireBoard,
-} from "../provision-file.ts";
-import type { ImagerWishes } from "../wishes.ts";
+} from "../file/provision-file.ts";
+import { giveJson, overwriteFile, readFrom, removeFile, removeKept } from "../handover/files.ts";
+import type { Owner } from "../handover/folder.ts";
+import type { ImagerWishes } from "../handover/wishes.ts";
+import { verifyProvision } from "../neighborhood/provision-device.ts";
 import { applyNamed, applyWhole } from "./apply.ts";
 import { type Past, readPast, requireNeighborhood } from "./past.ts";
 import type { Paths } from "./paths.ts";

@@ -5,7 +5,7 @@ import { describeError, type ErrorCode, HamletError } from "../../system/error.t
 import type { Log } from "../../system/log.ts";
 import { giveJson, readJsonFrom, readTextFrom, removeFile } from "../handover/files.ts";
 import type { Owner } from "../handover/folder.ts";
-import { reportBlock, type Trouble } from "../report.ts";
+import { reportBlock, type Trouble } from "../handover/report.ts";
 import type { Paths } from "./paths.ts";
 import { putReport, sayOnConsoles } from "./voice.ts";
 

@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf } from "../../system/error.ts";
-import { reportBlockBytes } from "../report.ts";
+import { reportBlockBytes } from "../handover/report.ts";
 import type { Paths } from "./paths.ts";
 
 /** One line on every console that the kernel writes to. A console that takes none changes nothing. */

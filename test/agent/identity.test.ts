@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { loadIdentity, type Self } from "../../agent/identity.ts";
-import { readRecord } from "../../provisioning/record.ts";
+import { readRecord } from "../../provisioning/trust/record.ts";
 import { makeNeighborhood, type TestNeighborhood } from "../neighborhood.ts";
 
 let folder: string;

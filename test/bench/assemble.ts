@@ -2,11 +2,11 @@
 // Its boot program is made beforehand: genimage knows none. Both write to the same file system, and are done when the disk has it.
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { assembleImage } from "../../image/assemble.ts";
+import { assembleImage } from "../../image/assemble/assemble.ts";
+import { firmwareFiles } from "../../image/assemble/firmware-files.ts";
 import { boardNamed, layoutOf } from "../../image/boards.ts";
 import { type Bundle, readBundle } from "../../image/bundle/bundle.ts";
-import { firmwareFiles } from "../../image/firmware-files.ts";
-import { inspectImage } from "../../image/inspect.ts";
+import { inspectImage } from "../../image/inspect/inspect.ts";
 import { run } from "../../system/command.ts";
 import { cacheFolder } from "../../system/paths.ts";
 import { silentProgress } from "../../system/progress.ts";

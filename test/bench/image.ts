@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildAll } from "../../cli/build.ts";
 import { boardNamed, boardNames } from "../../image/boards.ts";
-import { inspectImage } from "../../image/inspect.ts";
+import { inspectImage } from "../../image/inspect/inspect.ts";
 import { run } from "../../system/command.ts";
 import { runHamlet } from "../boot/lab.ts";
 import { type Figure, median, printFigures } from "./figures.ts";

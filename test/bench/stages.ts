@@ -1,7 +1,7 @@
 // From power to mesh by stage, told by the devices themselves: stamps of their kernel, of systemd and of the agent's journal.
 // Beside them the processor time that QEMU took, which other programs on the computer lengthen little.
 import { readdirSync, readFileSync } from "node:fs";
-import type { Milestone } from "../../image/lab/status.ts";
+import type { Milestone } from "../../image/lab/supervisor/status.ts";
 import type { TestLab } from "../boot/lab.ts";
 
 export type Stage = { name: string; seconds: number[] };

@@ -2,9 +2,9 @@
 import { constants, copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { inspectImage } from "../../image/inspect.ts";
+import { inspectImage } from "../../image/inspect/inspect.ts";
 import { run } from "../../system/command.ts";
-import { imagerFiles, type Settings } from "../provisioning/imager-card.ts";
+import { imagerFiles, type Settings } from "../provisioning/firstboot/imager-card.ts";
 
 export type ImagerImage = AsyncDisposable & { path: string };
 

@@ -5,14 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
-import type { Status } from "../../agent/status.ts";
-import { labImage } from "../../cli/lab-start.ts";
-import { orderWithWish } from "../../cli/wish.ts";
+import type { Status } from "../../agent/api/status.ts";
+import { orderWithWish } from "../../cli/commands/device/wish.ts";
+import { labImage } from "../../cli/commands/lab/start.ts";
 import { serveOpenPage } from "../../dashboard/open.ts";
-import { getFromAgent, postToAgent } from "../../image/lab/agent-socket.ts";
-import { labDevices } from "../../image/lab/devices.ts";
-import { makeDisk } from "../../image/lab/disk.ts";
-import { makeHub } from "../../image/lab/hub.ts";
+import { getFromAgent, postToAgent } from "../../image/lab/channel/agent-socket.ts";
+import { openMachineChannel } from "../../image/lab/channel/machine-channel.ts";
+import { labDevices } from "../../image/lab/machine/devices.ts";
+import { makeDisk } from "../../image/lab/machine/disk.ts";
 import {
   type DiskKind,
   freePort,
@@ -20,9 +20,9 @@ import {
   machineFiles,
   type NicKind,
   startQemu,
-} from "../../image/lab/machine.ts";
-import { openMachineChannel } from "../../image/lab/machine-channel.ts";
-import { makeLabNeighborhood } from "../../image/lab/neighborhood.ts";
+} from "../../image/lab/machine/machine.ts";
+import { makeHub } from "../../image/lab/network/hub.ts";
+import { makeLabNeighborhood } from "../../image/lab/supervisor/neighborhood.ts";
 import type { Argv } from "../../system/command.ts";
 import { run } from "../../system/command.ts";
 import { eventually } from "../eventually.ts";

@@ -6,14 +6,14 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { Status } from "../../agent/status.ts";
-import { waitForLab } from "../../cli/lab-start.ts";
-import type { LabClient } from "../../image/lab/client.ts";
-import type { SupervisorOptions } from "../../image/lab/options.ts";
+import { Status } from "../../agent/api/status.ts";
+import { waitForLab } from "../../cli/commands/lab/start.ts";
 import { statesFolder } from "../../image/lab/saved/states.ts";
-import { startLab } from "../../image/lab/start.ts";
-import type { LabStatus } from "../../image/lab/status.ts";
-import { isSavePending, isWhole } from "../../image/lab/whole.ts";
+import type { LabClient } from "../../image/lab/supervisor/client.ts";
+import type { SupervisorOptions } from "../../image/lab/supervisor/options.ts";
+import { startLab } from "../../image/lab/supervisor/start.ts";
+import type { LabStatus } from "../../image/lab/supervisor/status.ts";
+import { isSavePending, isWhole } from "../../image/lab/supervisor/whole.ts";
 
 export type Ended = { code: number; stdout: string; stderr: string };
 export type TestLab = LabClient &

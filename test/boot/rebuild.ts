@@ -5,8 +5,8 @@ import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { labImage } from "../../cli/lab-start.ts";
-import { sbomBeside } from "../../image/assemble.ts";
+import { labImage } from "../../cli/commands/lab/start.ts";
+import { sbomBeside } from "../../image/assemble/assemble.ts";
 import { cacheFolder } from "../../system/paths.ts";
 import { runHamlet } from "./lab.ts";
 

@@ -1,8 +1,8 @@
 // A neighborhood that goes on from where it was saved: in another folder, later, as if nothing had been.
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import type { LabStatus } from "../../image/lab/status.ts";
-import { isWhole } from "../../image/lab/whole.ts";
+import type { LabStatus } from "../../image/lab/supervisor/status.ts";
+import { isWhole } from "../../image/lab/supervisor/whole.ts";
 import { eventually } from "../eventually.ts";
 import { bootLab, type TestLab } from "./lab.ts";
 

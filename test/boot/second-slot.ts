@@ -4,10 +4,10 @@
 import { constants, copyFile, type FileHandle, mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findFatFile, readFatFile } from "../../image/fat.ts";
-import { type ImageFacts, inspectImage } from "../../image/inspect.ts";
-import { readerOf } from "../../image/read-at.ts";
-import { findSections } from "../../image/uki.ts";
+import { findSections } from "../../image/assemble/uki.ts";
+import { findFatFile, readFatFile } from "../../image/disk/fat.ts";
+import { readerOf } from "../../image/disk/read-at.ts";
+import { type ImageFacts, inspectImage } from "../../image/inspect/inspect.ts";
 import { run } from "../../system/command.ts";
 
 /** The kernel of a newer release for that slot; for slot a, whose system stays as it is, too. */

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { findLab } from "../../image/lab/client.ts";
-import { startLab } from "../../image/lab/start.ts";
+import { findLab } from "../../image/lab/supervisor/client.ts";
+import { startLab } from "../../image/lab/supervisor/start.ts";
 import { eventually } from "../eventually.ts";
 import { runHamlet } from "./lab.ts";
 

@@ -1,8 +1,8 @@
 // Boot control on a whole device: under the real systemd-boot, or on a Pi through the emulated firmware.
 import assert from "node:assert/strict";
-import { labImage } from "../../cli/lab-start.ts";
+import { labImage } from "../../cli/commands/lab/start.ts";
 import type { BootState } from "../../image/boot/boot-control.ts";
-import { entryName } from "../../image/boot/entries.ts";
+import { entryName } from "../../image/boot/systemd-boot/entries.ts";
 import { HamletError } from "../../system/error.ts";
 import { eventually } from "../eventually.ts";
 import { bootLab, type TestLab } from "./lab.ts";

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { labImage } from "../../cli/lab-start.ts";
-import { isWhole } from "../../image/lab/whole.ts";
+import { labImage } from "../../cli/commands/lab/start.ts";
+import { isWhole } from "../../image/lab/supervisor/whole.ts";
 import { eventually } from "../eventually.ts";
 import { bootLab, deviceOf } from "./lab.ts";
 

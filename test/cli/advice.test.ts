@@ -3,8 +3,8 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { parseInput } from "../../cli/command.ts";
 import { commands } from "../../cli/commands.ts";
+import { parseInput } from "../../cli/terminal/command.ts";
 
 const root = join(import.meta.dirname, "../..");
 const rooms = ["agent", "cli", "dashboard", "image", "nix", "ota", "provisioning", "system", "README.md"];

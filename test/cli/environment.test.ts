@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Command, parseInput, variableOf } from "../../cli/command.ts";
 import { commands } from "../../cli/commands.ts";
-import { unknownVariables } from "../../cli/unknown-variables.ts";
+import { type Command, parseInput, variableOf } from "../../cli/terminal/command.ts";
+import { unknownVariables } from "../../cli/terminal/unknown-variables.ts";
 import { wordsForNo, wordsForYes } from "../../system/environment.ts";
 
 const all: Command[] = await Promise.all(Object.values(commands).map((load) => load()));

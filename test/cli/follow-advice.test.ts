@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { makeDisk } from "../image/disk.ts";
+import { makeDisk } from "../image/disk/disk.ts";
 
 const cli = fileURLToPath(new URL("../../cli/hamlet.ts", import.meta.url));
 let home: string;

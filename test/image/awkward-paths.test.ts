@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { makeRepository } from "../../image/bundle/local-repository.ts";
+import { makeRepository } from "../../image/bundle/debian/local-repository.ts";
 import { run } from "../../system/command.ts";
 import { lacks } from "../lacks.ts";
 

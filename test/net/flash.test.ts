@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { bmapText } from "../../image/bmap.ts";
+import { mapImage } from "../../image/assemble/map.ts";
+import { bmapText } from "../../image/disk/bmap.ts";
+import { readGpt } from "../../image/disk/gpt.ts";
 import { openBlockDevice } from "../../image/flash/block-device.ts";
-import { mapImage } from "../../image/flash/map.ts";
-import { readGpt } from "../../image/gpt.ts";
 import { run } from "../../system/command.ts";
 import { type Ended, runHamlet } from "../boot/lab.ts";
 import { contractBytes, keepsTheContract } from "../image/flash/block-device.contract.ts";
@@ -104,7 +104,7 @@ describe.skipIf(lacks("root", "losetup"))("on a loop device", () => {
     "bmaptool writes the same by the same map, also once the image is somebody's",
     async () => {
       await writeFile(`${path}.bmap`, bmapText(await mapImage(path)));
-      const { offset } = await import("../../image/provision.ts").then((it) => it.findProvisionBlock(path));
+      const { offset } = await import("../../image/card/provision.ts").then((it) => it.findProvisionBlock(path));
       image.fill("s", offset, offset + 65_536);
       await writeFile(path, image);
       sbin("bmaptool", "copy", path, card);

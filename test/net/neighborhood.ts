@@ -3,10 +3,10 @@
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
+import { Status } from "../../agent/api/status.ts";
 import { bundleProgram } from "../../agent/build.ts";
 import type { AgentConfig } from "../../agent/config.ts";
-import { Status } from "../../agent/status.ts";
-import { encodeProvisionFile, type ProvisionFile } from "../../provisioning/provision-file.ts";
+import { encodeProvisionFile, type ProvisionFile } from "../../provisioning/file/provision-file.ts";
 import { makeStreet, makeTokenFile, type Street } from "../street.ts";
 import type { Child } from "./child.ts";
 import { type HostOptions, type Lan, makeLan } from "./lan.ts";

@@ -3,7 +3,7 @@ import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { boardNames } from "../../image/boards.ts";
-import { installLinks } from "../../image/bundle/units.ts";
+import { installLinks } from "../../image/bundle/debian/units.ts";
 import unitsJson from "../../nix/units.json" with { type: "json" };
 import { lacks } from "../lacks.ts";
 import { makeNix, nixFolder, type TestNix, testFolder } from "./nix.ts";

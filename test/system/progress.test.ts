@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { sizeFor } from "../../cli/lab-console.ts";
+import { sizeFor } from "../../cli/commands/lab/console.ts";
 import { makeProgress, progressText } from "../../system/progress.ts";
 import { columnsOf, drawableColumns } from "../../system/terminal.ts";
 

@@ -2,11 +2,11 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { makePageHandler, type PageHandler, type PageKind } from "../../dashboard/api.ts";
+import { makePageHandler, type PageHandler, type PageKind } from "../../dashboard/api/handler.ts";
 import { buildPage } from "../../dashboard/build.ts";
 import { serveOpenPage } from "../../dashboard/open.ts";
 import { HamletError } from "../../system/error.ts";
-import { makeStatusSource } from "../dashboard/status-source.ts";
+import { makeStatusSource } from "../dashboard/api/status-source.ts";
 import { type Browser, startBrowser } from "./browser.ts";
 
 let browser: Browser;

@@ -1,10 +1,10 @@
 // The FAT partitions of a card as the firmware sees them, and the one way in which it refuses.
 
 import { HamletError } from "../../../system/error.ts";
-import { hasFatFile, readFatFile } from "../../fat.ts";
-import { sectorBytes } from "../../gpt.ts";
-import { readMbr } from "../../mbr.ts";
-import type { ReadAt } from "../../read-at.ts";
+import { hasFatFile, readFatFile } from "../../disk/fat.ts";
+import { sectorBytes } from "../../disk/gpt.ts";
+import { readMbr } from "../../disk/mbr.ts";
+import type { ReadAt } from "../../disk/read-at.ts";
 
 /** The files of one partition. */
 export type Files = {

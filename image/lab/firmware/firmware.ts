@@ -3,7 +3,7 @@
 // boards can show stays open.
 
 import type { RpiBoard } from "../../boards.ts";
-import type { ReadAt } from "../../read-at.ts";
+import type { ReadAt } from "../../disk/read-at.ts";
 import { type Conditions, readSettings } from "./config.ts";
 import { readFdt, setProperty, writeFdt } from "./fdt.ts";
 import { type Files, fatPartitions, refuse } from "./files.ts";

@@ -3,9 +3,9 @@ import { createHash } from "node:crypto";
 import { open, readFile } from "node:fs/promises";
 import { arch, cpus, release } from "node:os";
 import type { Run } from "../../../system/command.ts";
-import { isZero } from "../../holes.ts";
-import { labBoard, type UefiMachine } from "../boards.ts";
-import { type MachineSpec, machineArgv } from "../machine.ts";
+import { isZero } from "../../disk/holes.ts";
+import { labBoard, type UefiMachine } from "../machine/boards.ts";
+import { type MachineSpec, machineArgv } from "../machine/machine.ts";
 
 /** Of the files of a state, and of what the supervisor expects of a machine that comes out of one. */
 const format = 1;

@@ -7,8 +7,8 @@ import { constants, createZstdCompress, createZstdDecompress } from "node:zlib";
 import { z } from "zod";
 import { sleep } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
-import type { Qmp } from "../qmp.ts";
-import { socketPath } from "../sockets.ts";
+import type { Qmp } from "../machine/qmp.ts";
+import { socketPath } from "../network/sockets.ts";
 
 /** QEMU keeps to 128 MiB/s unless told; the machine stands still meanwhile. */
 const bytesPerSecond = 1e12;

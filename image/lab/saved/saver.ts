@@ -1,8 +1,8 @@
 // When a lab is saved: once, as soon as all is well, and only while its devices are as a lab brings them up.
 import { describeError } from "../../../system/error.ts";
 import type { Log } from "../../../system/log.ts";
-import type { LabStart, LabStatus } from "../status.ts";
-import { isUp, isWhole } from "../whole.ts";
+import type { LabStart, LabStatus } from "../supervisor/status.ts";
+import { isUp, isWhole } from "../supervisor/whole.ts";
 
 type Phase = Pick<LabStart, "saving" | "problem">;
 export type Saver = {

@@ -1,7 +1,7 @@
 // A lab's devices are saved and go on as one: what they know of each other, down to a TCP connection, is of one moment.
 import type { Run } from "../../../system/command.ts";
-import { copyLabNeighborhood, removeLabNeighborhood } from "../neighborhood.ts";
-import type { VirtualDevice } from "../virtual-device.ts";
+import type { VirtualDevice } from "../machine/virtual-device.ts";
+import { copyLabNeighborhood, removeLabNeighborhood } from "../supervisor/neighborhood.ts";
 
 /** All stand still until the last is written; they go on in any case. */
 export async function saveTogether(run: Run, folder: string, devices: VirtualDevice[], target: string): Promise<void> {

@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import type { DocumentStore } from "../../../agent/cluster/documents.ts";
 import type { Summary } from "../../../agent/cluster/messages.ts";
 import { livenessSigner } from "../../../agent/cluster/proofs.ts";
-import { generateSigningKey, type SigningKey } from "../../../provisioning/keys.ts";
-import { deviceIdOf } from "../../../provisioning/names.ts";
+import { generateSigningKey, type SigningKey } from "../../../provisioning/trust/keys.ts";
+import { deviceIdOf } from "../../../provisioning/trust/names.ts";
 
 export type Person = { id: string; address: string; key: SigningKey; signLiveness: ReturnType<typeof livenessSigner> };
 

@@ -5,13 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { Roster } from "../../../agent/cluster/roster.ts";
 import { makeMeeting } from "../../../agent/discovery/meeting.ts";
 import { Warnings } from "../../../agent/health/warnings.ts";
 import type { Identity } from "../../../agent/identity.ts";
-import { readRecord } from "../../../provisioning/record.ts";
-import { signRevocation } from "../../../provisioning/revocation.ts";
-import type { TokenCertificate } from "../../../provisioning/token.ts";
+import { Roster } from "../../../agent/membership/roster.ts";
+import { readRecord } from "../../../provisioning/trust/record.ts";
+import { signRevocation } from "../../../provisioning/trust/revocation.ts";
+import type { TokenCertificate } from "../../../provisioning/trust/token.ts";
 import { silentLog } from "../../../system/log.ts";
 import { bootDevice, makeNeighborhood, type TestNeighborhood } from "../../neighborhood.ts";
 

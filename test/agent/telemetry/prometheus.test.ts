@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { prometheusText } from "../../../agent/telemetry/prometheus.ts";
-import { makeStatusSource } from "../../dashboard/status-source.ts";
+import { makeStatusSource } from "../../dashboard/api/status-source.ts";
 
 test("each family says what it is, once, and each line is one that Prometheus reads", async () => {
   const source = makeStatusSource(1_700_000_000_000);

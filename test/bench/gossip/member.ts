@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { startCluster } from "../../../agent/cluster/cluster.ts";
 import { livenessSigner } from "../../../agent/cluster/proofs.ts";
-import { importSigningKey } from "../../../provisioning/keys.ts";
+import { importSigningKey } from "../../../provisioning/trust/keys.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { silentLog } from "../../../system/log.ts";
 

@@ -3,14 +3,14 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { autobootSector, defaultSlot } from "../../../image/boot/autoboot.ts";
-import { autobootFileOn } from "../../../image/boot/autoboot-file.ts";
 import { openBootControl } from "../../../image/boot/device.ts";
+import { autobootSector, defaultSlot } from "../../../image/boot/rpi/autoboot.ts";
+import { autobootFileOn } from "../../../image/boot/rpi/autoboot-file.ts";
 import { trialRecordAt } from "../../../image/boot/trial-record.ts";
 import type { Argv } from "../../../system/command.ts";
-import { makeFat } from "../card.ts";
+import { makeFat } from "../card/card.ts";
 import { autobootFiles, bootFiles, rpi } from "../lab/firmware/board.ts";
-import { makeKernel } from "./systemd-boot-bench.ts";
+import { makeKernel } from "./systemd-boot/bench.ts";
 
 let root: string;
 let ran: Argv[];

@@ -1,8 +1,8 @@
 // An image of 12 MiB with all that flashing tells apart: EFI partition, a slot whose content it does not know, an empty
 // slot, and a data partition that begins with zeros.
 import { readFile, rm, writeFile } from "node:fs/promises";
-import { espType, guidOf, linuxType, sectorBytes, writeGpt } from "../../../image/gpt.ts";
-import { type DiskOptions, makeDisk } from "../disk.ts";
+import { espType, guidOf, linuxType, sectorBytes, writeGpt } from "../../../image/disk/gpt.ts";
+import { type DiskOptions, makeDisk } from "../disk/disk.ts";
 
 const mib = 1 << 20;
 export const imageBytes = 12 * mib;

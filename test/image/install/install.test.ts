@@ -3,10 +3,10 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/pr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { headSectors, readGpt, sectorBytes } from "../../../image/disk/gpt.ts";
 import { type BlockDevice, Drive, openBlockDevice } from "../../../image/flash/block-device.ts";
 import type { ImageSource } from "../../../image/flash/source.ts";
 import { writeImage } from "../../../image/flash/write.ts";
-import { headSectors, readGpt, sectorBytes } from "../../../image/gpt.ts";
 import { install } from "../../../image/install/install.ts";
 import { openOwnDisk } from "../../../image/install/own-disk.ts";
 import { settleMove } from "../../../provisioning/firstboot/moving.ts";

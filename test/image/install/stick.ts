@@ -1,7 +1,7 @@
 // A device in a folder: a stick with an identity on it, and an empty internal disk.
 import { chown, mkdir, open, readFile, symlink, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { readGpt, sectorBytes } from "../../../image/gpt.ts";
+import { readGpt, sectorBytes } from "../../../image/disk/gpt.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
 import { makeImage, places } from "../flash/image.ts";
 

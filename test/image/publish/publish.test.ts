@@ -5,18 +5,18 @@ import { join } from "node:path";
 import { Ajv } from "ajv";
 import fc from "fast-check";
 import { afterEach, beforeEach, test as everywhere, expect } from "vitest";
-import { imageName } from "../../../image/assemble.ts";
+import { imageName } from "../../../image/assemble/assemble.ts";
+import { imageJsonPath, provisionPath } from "../../../image/assemble/image-json.ts";
 import { boardNames, provisionBlockBytes } from "../../../image/boards.ts";
-import { imageJsonPath, provisionPath } from "../../../image/image-json.ts";
-import { provisionImage } from "../../../image/provision.ts";
+import { provisionImage } from "../../../image/card/provision.ts";
 import { osListText } from "../../../image/publish/os-list.ts";
 import { type PublishOptions, publishImages } from "../../../image/publish/publish.ts";
 import { type PublishedImage, PublishedImages } from "../../../image/publish/published.ts";
 import { type Run, run } from "../../../system/command.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import { lacks } from "../../lacks.ts";
-import { makeCard } from "../card.ts";
-import { diskBytes, imageFacts, makeDisk } from "../disk.ts";
+import { makeCard } from "../card/card.ts";
+import { diskBytes, imageFacts, makeDisk } from "../disk/disk.ts";
 import schema from "./imager-os-list.schema.json" with { type: "json" };
 
 // The schema is loose where Raspberry Pi's own lists are (defaults of another type), so ajv need not be strict about it.

@@ -1,10 +1,10 @@
 // Flashing drives that the kernel's device mapper makes fail: bad sectors, dropped writes, wrong reads, a pulled plug.
 import { mkdtemp, open } from "node:fs/promises";
 import { join } from "node:path";
+import { headSectors, readGpt, sectorBytes } from "../../../image/disk/gpt.ts";
 import { openBlockDevice } from "../../../image/flash/block-device.ts";
 import { type ImageSource, openImage } from "../../../image/flash/source.ts";
 import { type CardState, writeImage } from "../../../image/flash/write.ts";
-import { headSectors, readGpt, sectorBytes } from "../../../image/gpt.ts";
 import { run } from "../../../system/command.ts";
 import { errnoOf, HamletError } from "../../../system/error.ts";
 import { silentProgress } from "../../../system/progress.ts";

@@ -1,8 +1,8 @@
 // What a boot partition needs for the emulated firmware to start it, in a few bytes.
 import { boardNamed, type RpiBoard } from "../../../../image/boards.ts";
-import { configTxt } from "../../../../image/boot/rpi-config.ts";
+import { configTxt } from "../../../../image/boot/rpi/config.ts";
 import { setProperty, writeFdt } from "../../../../image/lab/firmware/fdt.ts";
-import type { FileTree } from "../../card.ts";
+import type { FileTree } from "../../card/card.ts";
 
 export const rpi = (name: string): RpiBoard => boardNamed(name) as RpiBoard;
 

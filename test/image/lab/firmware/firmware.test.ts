@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readFdt } from "../../../../image/lab/firmware/fdt.ts";
 import { planBoot } from "../../../../image/lab/firmware/firmware.ts";
-import { type FileTree, makeCard } from "../../card.ts";
+import { type FileTree, makeCard } from "../../card/card.ts";
 import { autobootFiles, bootFiles, rpi, smallTree } from "./board.ts";
 
 const autoboot = "[all]\ntryboot_a_b=1\nboot_partition=2\n[tryboot]\nboot_partition=3\n";

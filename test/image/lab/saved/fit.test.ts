@@ -2,7 +2,7 @@ import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { labDevices } from "../../../../image/lab/devices.ts";
+import { labDevices } from "../../../../image/lab/machine/devices.ts";
 import { type Fit, fitOf } from "../../../../image/lab/saved/fit.ts";
 import { lacks } from "../../../lacks.ts";
 

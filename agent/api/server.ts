@@ -1,0 +1,44 @@
+// The local door: HTTP on a unix socket, for root and the group `hamlet`. Who may open the socket may ask everything.
+import { chmod, mkdir, rm } from "node:fs/promises";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { connect } from "node:net";
+import { dirname } from "node:path";
+import { HamletError } from "../../system/error.ts";
+
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** Listens on `path` (mode 0660). A dead socket left by a killed agent is replaced; a living one throws `port.taken`. */
+export async function startApi(path: string, handler: Handler): Promise<{ stop(): Promise<void> }> {
+  await mkdir(dirname(path), { recursive: true });
+  if (await answers(path)) {
+    throw new HamletError("port.taken", `another agent answers on ${path}`, {
+      hint: "stop it first, or give this one its own runtimeFolder",
+    });
+  }
+  await rm(path, { force: true });
+  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, handler);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause) => reject(new HamletError("port.taken", `cannot listen on ${path}`, { cause })));
+    server.listen(path, resolve);
+  });
+  await chmod(path, 0o660);
+  return {
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const end = (result: boolean) => {
+      socket.destroy();
+      resolve(result);
+    };
+    socket.setTimeout(1_000, () => end(false));
+    socket.once("connect", () => end(true));
+    socket.once("error", () => end(false));
+  });
+}

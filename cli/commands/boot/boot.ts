@@ -1,0 +1,55 @@
+// What the `boot` commands share: they act on the device they run on, and only root may.
+import type { BootControl, BootState } from "../../../image/boot/boot-control.ts";
+import { openBootControl } from "../../../image/boot/device.ts";
+import { run } from "../../../system/command.ts";
+import { requireRoot } from "../device/root.ts";
+
+/** Throws `device.needsRoot`, or `boot.unsupported` on a computer that is no device. */
+export async function ownBootControl({ userId = process.getuid?.(), root = "/" } = {}): Promise<BootControl> {
+  const control = await openBootControl(run, root);
+  requireRoot("look at the boot loader and change what starts", userId);
+  return control;
+}
+
+const starts = (count: number) => (count === 1 ? "1 start" : `${count} starts`);
+
+/** For people: what runs, what the next start brings, and what became of the last trial. */
+export function describeBoot(state: BootState): string[] {
+  const running = `slot ${state.slot}, version ${state.version}`;
+  switch (state.phase) {
+    case "settled":
+      return [`running     ${running}`, "next start  the same"];
+    case "armed": {
+      const { slot, version } = state.trial;
+      return [
+        `running     ${running}`,
+        `next start  slot ${slot}, version ${version}, on trial (${starts(state.triesLeft)})`,
+      ];
+    }
+    case "trying": {
+      const judged = state.isMarkedBad ? "marked bad: restart to go back" : "on trial, no verdict yet";
+      const again =
+        state.isMarkedBad || state.triesLeft === 0
+          ? "the other slot"
+          : `this trial again (${starts(state.triesLeft)} left)`;
+      return [
+        `running     ${running}, ${judged}`,
+        `next start  ${again}${state.isMarkedBad ? "" : ", unless committed"}`,
+      ];
+    }
+    case "reverted": {
+      const { slot, version } = state.trial;
+      return [
+        `running     ${running}`,
+        "next start  the same",
+        `last trial  slot ${slot}, version ${version}: ${reasons[state.because]}`,
+      ];
+    }
+  }
+}
+
+const reasons = {
+  neverBooted: "it was asked for and never came up",
+  triesUsedUp: "it started as often as it may and nobody committed it",
+  markedBad: "it was marked bad",
+} as const;

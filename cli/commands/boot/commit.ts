@@ -1,0 +1,16 @@
+// `boot commit`: the slot that runs on trial is good.
+
+import type { Command } from "../../terminal/command.ts";
+import { describeBoot, ownBootControl } from "./boot.ts";
+
+export const bootCommit: Command = {
+  usage: "boot commit",
+  summary: "on a device: the running slot is good and starts by itself from now on",
+  example: "hamlet boot commit",
+  async run(_input, { print }) {
+    const control = await ownBootControl();
+    await control.commit();
+    print(...describeBoot(await control.current()));
+    return 0;
+  },
+};

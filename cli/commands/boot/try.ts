@@ -1,0 +1,43 @@
+// `boot try <version>`: puts the other slot, already written, on trial and restarts into it.
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { pipeline } from "node:stream/promises";
+import { otherSlot } from "../../../image/boot/boot-control.ts";
+import { type Command, required, text } from "../../terminal/command.ts";
+import { describeBoot, ownBootControl } from "./boot.ts";
+
+export const bootTry: Command = {
+  usage: "boot try <version> [--kernel <file>] [--later]",
+  summary: "on a device: start the other slot, which must be written, on trial",
+  example: "hamlet boot try 1.2.4 --kernel /var/lib/hamlet/root/hamlet_1.2.4.efi",
+  details: `Without \`hamlet boot commit\` in that trial the running slot comes back.
+  For those who write a slot by hand.`,
+  options: {
+    kernel: {
+      type: "string",
+      argument: "file",
+      describe: "the unified kernel image for that slot; a Pi has its own in the slot",
+    },
+    later: {
+      type: "boolean",
+      describe: "only arm it: the trial comes with the next `hamlet boot try`, or on a NUC with any restart",
+    },
+  },
+  async run(input, { print }) {
+    const version = required(bootTry, input, 0, "the version in that slot");
+    const control = await ownBootControl();
+    const path = text(input.values, "kernel");
+    const { slot } = await control.current();
+    const kernel = path === undefined ? {} : { kernel: { path, sha256: await digestOf(path) } };
+    await control.stage(otherSlot(slot), { version, ...kernel });
+    if (!input.values["later"]) await control.reboot();
+    print(...describeBoot(await control.current()));
+    return 0;
+  },
+};
+
+async function digestOf(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  return hash.digest("hex");
+}

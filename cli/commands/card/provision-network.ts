@@ -1,0 +1,98 @@
+// What `provision` was told of the device's network: Wi-Fi, and a static address on one of its links.
+import { isIPv4 } from "node:net";
+import { linkPatterns, type Network } from "../../../provisioning/file/provision-file.ts";
+import { readTextFile } from "../../../system/json-file.ts";
+import { type Command, type Option, text, usageError, type Values } from "../../terminal/command.ts";
+import { withoutLineEnd } from "../neighborhood/passphrase.ts";
+
+export const networkOptions: Record<string, Option> = {
+  "wifi-ssid": {
+    type: "string",
+    argument: "ssid",
+    describe: "Wi-Fi to join; its password from --wifi-password-file or HAMLET_WIFI_PASSWORD, else --wifi-open",
+  },
+  "wifi-open": { type: "boolean", describe: "the Wi-Fi has no password: anyone may offer one of its name" },
+  "wifi-password-file": { type: "string", argument: "file", describe: "file with the Wi-Fi password" },
+  "wifi-country": { type: "string", argument: "DE", describe: "country whose channels are allowed" },
+  address: { type: "string", argument: "ip/prefix", describe: "static address instead of DHCP, as 192.168.1.5/24" },
+  "address-on": {
+    type: "string",
+    argument: "wifi|cable",
+    describe: "whose address it is (default: the Wi-Fi's with --wifi-ssid, else the cable's); the other has DHCP",
+  },
+  gateway: { type: "string", argument: "ip", describe: "default gateway for --address" },
+  dns: { type: "string", multiple: true, argument: "ip", describe: "name server for --address; may be repeated" },
+};
+
+/** Throws `usage.invalid`. */
+export async function readNetwork(command: Command, values: Values): Promise<Network | undefined> {
+  const ssid = text(values, "wifi-ssid");
+  const dns = Array.isArray(values["dns"]) ? values["dns"] : undefined;
+  const [address, gateway] = [text(values, "address"), text(values, "gateway")];
+  const on = text(values, "address-on") ?? (ssid === undefined ? "cable" : "wifi");
+  if (on !== "wifi" && on !== "cable") throw usageError(command, `--address-on is wifi or cable, not '${on}'`);
+  if (address === undefined && (gateway ?? dns ?? values["address-on"]) !== undefined)
+    throw usageError(command, "--address is missing");
+  const country = text(values, "wifi-country");
+  const passwordPath = text(values, "wifi-password-file");
+  if (ssid === undefined && (country ?? passwordPath) !== undefined)
+    throw usageError(command, "--wifi-ssid is missing");
+  const password =
+    passwordPath === undefined ? process.env["HAMLET_WIFI_PASSWORD"] : withoutLineEnd(await readTextFile(passwordPath));
+  const isOpen = values["wifi-open"] === true;
+  if (ssid === undefined && isOpen) throw usageError(command, "--wifi-ssid is missing");
+  // A forgotten password would join whoever calls his network the same.
+  if (ssid !== undefined && !password && !isOpen) {
+    throw usageError(
+      command,
+      `the password of ${ssid} is missing: give --wifi-password-file, HAMLET_WIFI_PASSWORD, or --wifi-open if it has none`,
+    );
+  }
+  if (password && isOpen) throw usageError(command, "--wifi-open is for a Wi-Fi without a password, and there is one");
+  const network: Network = {
+    ...(ssid !== undefined && { wifi: { ssid, ...keyOf(password), ...(country !== undefined && { country }) } }),
+    ...(address !== undefined && {
+      staticAddress: {
+        interface: linkPatterns[on],
+        address,
+        ...(gateway !== undefined && { gateway }),
+        ...(dns && { dns }),
+      },
+    }),
+  };
+  return Object.keys(network).length > 0 ? network : undefined;
+}
+
+/** 64 hex digits are too long for a password: they are what `wpa_passphrase` makes of one. */
+const keyOf = (password: string | undefined) =>
+  password && /^[0-9a-fA-F]{64}$/.test(password) ? { psk: password.toLowerCase() } : password ? { password } : {};
+
+type StaticAddress = NonNullable<Network["staticAddress"]>;
+export const linkOf = ({ interface: link }: StaticAddress) => (link === linkPatterns.wifi ? "Wi-Fi" : "cable");
+export const addressLine = (wanted: StaticAddress): string => {
+  const [own, other] = linkOf(wanted) === "cable" ? ["cable", "a Wi-Fi"] : ["Wi-Fi", "a cable"];
+  return `its ${own} has the address ${wanted.address}; ${other} gets one by DHCP (--address-on)`;
+};
+
+/** What somebody might not expect of the network that was asked for. */
+export function networkNotes({ wifi, staticAddress }: Network): string[] {
+  if (!staticAddress) return [];
+  const { address, gateway } = staticAddress;
+  const link = linkOf(staticAddress);
+  return [
+    // Of IPv6 a router tells by itself.
+    ...(gateway === undefined && isIPv4(address.split("/")[0] ?? "")
+      ? [`without --gateway nothing beyond the network of ${address} is reached over its ${link}`]
+      : []),
+    ...(link === "Wi-Fi" && !wifi
+      ? ["without --wifi-ssid the address is for a Wi-Fi that the device knows already"]
+      : []),
+  ];
+}
+
+/** What a schema says of a field, as whoever typed the flag knows it. */
+export const byFlag = (issues: string): string =>
+  issues.replaceAll(
+    /\bnetwork\.(staticAddress\.|wifi\.)(address|gateway|dns|ssid|password|country)\b/g,
+    (_, part, name) => (part === "wifi." ? `--wifi-${name}` : `--${name}`),
+  );

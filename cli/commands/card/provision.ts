@@ -1,0 +1,215 @@
+// `provision <image|folder> --neighborhood <folder> --name attic`: one image becomes one device of one neighborhood.
+import { AgentConfig } from "../../../agent/config.ts";
+import { findProvisionBlock, provisionImage, readProvisionBlock } from "../../../image/card/provision.ts";
+import {
+  blankProvisionBlock,
+  encodeProvisionFile,
+  maxSshKeys,
+  type ProvisionFile,
+  provisionFileIn,
+  requireBoard,
+} from "../../../provisioning/file/provision-file.ts";
+import { readSshKeys } from "../../../provisioning/file/ssh-key-file.ts";
+import {
+  defaultValidMs,
+  issueToken,
+  readTokenFile,
+  type TokenFile,
+} from "../../../provisioning/neighborhood/issue-token.ts";
+import { openNeighborhood, readNeighborhood } from "../../../provisioning/neighborhood/neighborhood.ts";
+import {
+  DeviceWishes,
+  planProvision,
+  reusableToken,
+  verifyProvision,
+} from "../../../provisioning/neighborhood/provision-device.ts";
+import { readUnverified } from "../../../provisioning/trust/jws.ts";
+import { TokenCertificate } from "../../../provisioning/trust/token.ts";
+import { systemClock } from "../../../system/clock.ts";
+import { HamletError } from "../../../system/error.ts";
+import { explainIssues } from "../../../system/files.ts";
+import { readBytes, readJsonFile } from "../../../system/json-file.ts";
+import { type Command, type Context, required, text, usageError, type Values } from "../../terminal/command.ts";
+import { askPassphrase, passphraseOptions } from "../neighborhood/passphrase.ts";
+import { provisionCopy, refuseOther } from "./provision-copy.ts";
+import { addressLine, byFlag, linkOf, networkNotes, networkOptions, readNetwork } from "./provision-network.ts";
+
+export const provision: Command = {
+  usage: "provision <image|folder> [-o <copy>] --neighborhood <folder> --name <name>",
+  summary: "make an image, or a card's mounted folder, a device of your neighborhood",
+  example: "hamlet provision hamlet-nuc.img --neighborhood elm-street --name attic --ssh-key ~/.ssh/id_ed25519.pub",
+  details: `
+Writes one file of 64 KiB in place; needs no root and takes no longer for a larger image. Without --token it makes
+a token for one device, good for 7 days. A provisioned image holds that secret until the device has read it.
+With -o the image stays as it was built, and a copy of it that shares its holes becomes the device.`,
+  options: {
+    out: {
+      type: "string",
+      short: "o",
+      argument: "copy",
+      describe: "leave the image as it is and provision a copy of it",
+    },
+    force: {
+      type: "boolean",
+      describe: "also if it is provisioned for another neighborhood, or the copy for another name",
+    },
+    neighborhood: { type: "string", argument: "folder", describe: "the folder that hamlet init made" },
+    token: { type: "string", argument: "file", describe: "a token by hamlet token create; needs no passphrase" },
+    name: { type: "string", argument: "name", describe: "what people call the device: a-z, 0-9 and -" },
+    board: { type: "string", argument: "board", describe: "refuse any other board (default: the image's own)" },
+    "ssh-key": {
+      type: "string",
+      multiple: true,
+      argument: "file",
+      describe: "public key that may log in; may be repeated",
+    },
+    ...networkOptions,
+    seed: {
+      type: "string",
+      multiple: true,
+      argument: "host:port",
+      describe: "a neighbor beyond the link; may be repeated",
+    },
+    config: { type: "string", argument: "file", describe: "JSON laid over the agent's config" },
+    json: { type: "boolean", describe: "print the result as JSON" },
+    ...passphraseOptions,
+  },
+  async run(input, { print, note, progress }) {
+    const source = required(provision, input, 0, "the image or folder");
+    const { values } = input;
+    const copy = text(values, "out");
+    const wishes = await readWishes(values, note);
+    const { image, path } = await findProvisionBlock(source);
+    requireBoard(wishes, image.board);
+    if (copy !== undefined && path !== source) throw usageError(provision, "-o copies an image, not a folder");
+    const isCopyThere = copy !== undefined && (await refuseOther(source, copy)).isThere;
+    const target = copy ?? source;
+    const current = copy === undefined || isCopyThere ? await readProvisionBlock(target) : blankProvisionBlock();
+    const { token, isNew } = await chooseToken(values, current, wishes.name);
+
+    const file = planProvision(token, { ...wishes, board: image.board });
+    await verifyProvision(file);
+    if (values["force"] !== true) {
+      refuseOtherNeighborhood(current, file, target);
+      if (isCopyThere) refuseOtherDevice(current, file, target);
+    }
+    const block = encodeProvisionFile(file);
+    const { board, offset } =
+      copy === undefined || isCopyThere
+        ? await provisionImage(target, block)
+        : await provisionCopy(source, copy, block, progress);
+
+    const { id, notAfter, maxDevices } = readUnverified("hamlet-token", token.token, TokenCertificate);
+    const expires = new Date(notAfter).toISOString();
+    const { neighborhood, name } = file;
+    const address = file.network?.staticAddress;
+    if (values["json"]) {
+      const about = { id: neighborhood.id, name: neighborhood.name };
+      const on = address && { address: { on: linkOf(address), ...address } };
+      const result = { target, offset, board, name, neighborhood: about, ...on };
+      print(JSON.stringify({ ...result, token: { id, expires, maxDevices, isNew }, holdsSecret: true }));
+    } else {
+      print(`${target} is now ${name ?? "a device"} of ${neighborhood.name} (${board})`);
+      if (address) print(addressLine(address));
+      print(`token ${id}: ${maxDevices === 1 ? "one device" : `up to ${maxDevices} devices`} until ${expires}`);
+    }
+    for (const line of networkNotes(file.network ?? {})) note(line);
+    note(
+      `${target} now holds a live secret: who has it may join ${neighborhood.name}. Delete it once it is on the card`,
+    );
+    return 0;
+  },
+};
+
+/** Throws `provision.otherNeighborhood`: its token is good for one device, and would be lost. */
+function refuseOtherNeighborhood(block: Uint8Array, file: ProvisionFile, target: string): void {
+  const other = provisionFileIn(block)?.neighborhood;
+  if (other === undefined || other.id === file.neighborhood.id) return;
+  throw new HamletError("provision.otherNeighborhood", `${target} is provisioned for ${other.name} already`, {
+    hint: `look whether it is the right one; --force makes it one of ${file.neighborhood.name}`,
+    exitCode: 3,
+  });
+}
+
+/** Throws `provision.otherDevice`: a copy that waits for its card is easily named by mistake, and its token would be lost. */
+function refuseOtherDevice(block: Uint8Array, file: ProvisionFile, target: string): void {
+  const other = provisionFileIn(block)?.name;
+  if (other === undefined || other === file.name) return;
+  throw new HamletError("provision.otherDevice", `${target} is ${other} of ${file.neighborhood.name} already`, {
+    hint: `name another file with -o; --force makes it ${file.name ?? "a device without a name"}`,
+    exitCode: 3,
+  });
+}
+
+async function chooseToken(
+  values: Values,
+  block: Uint8Array,
+  name: string | undefined,
+): Promise<{ token: TokenFile; isNew: boolean }> {
+  const folder = text(values, "neighborhood");
+  const tokenPath = text(values, "token");
+  if (tokenPath !== undefined) {
+    const token = await readTokenFile(tokenPath);
+    if (folder !== undefined && (await readNeighborhood(folder)).keys.id !== token.neighborhood.id) {
+      throw new HamletError(
+        "usage.invalid",
+        `${tokenPath} is a token of ${token.neighborhood.name}, ${folder} is another`,
+        {
+          exitCode: 2,
+        },
+      );
+    }
+    return { token, isNew: false };
+  }
+  if (folder === undefined) throw usageError(provision, "--neighborhood or --token is missing");
+  const neighborhood = await readNeighborhood(folder);
+  const now = systemClock.now();
+  const kept = await reusableToken(block, neighborhood, name, now);
+  if (kept) return { token: kept, isNew: false };
+  const opened = await openNeighborhood(folder, await askPassphrase(values));
+  const terms = { validMs: defaultValidMs, maxDevices: 1, tags: [], adopt: "auto" as const, now };
+  return { token: (await issueToken(opened, terms)).file, isNew: true };
+}
+
+async function readWishes(values: Values, note: Context["note"]): Promise<DeviceWishes> {
+  const list = (name: string): string[] | undefined => (Array.isArray(values[name]) ? values[name] : undefined);
+  const sshKeys = await readKeyFiles(list("ssh-key") ?? [], note);
+  const configPath = text(values, "config");
+  const config = configPath === undefined ? undefined : await readAgentConfig(configPath);
+  const network = await readNetwork(provision, values);
+  const [name, board, seeds] = [text(values, "name"), text(values, "board"), list("seed")];
+  const wishes = DeviceWishes.safeParse({
+    name,
+    board,
+    network,
+    seeds,
+    config,
+    ...(sshKeys.length > 0 && { sshKeys }),
+  });
+  if (!wishes.success) throw usageError(provision, byFlag(explainIssues(wishes.error)));
+  return wishes.data;
+}
+
+async function readKeyFiles(paths: string[], note: Context["note"]): Promise<string[]> {
+  const keys = new Set<string>();
+  for (const path of paths) {
+    const found = readSshKeys(await readBytes(path), path);
+    if ("trouble" in found) {
+      throw new HamletError("usage.invalid", `${path} ${found.trouble}`, { hint: found.hint, exitCode: 2 });
+    }
+    for (const key of found.keys) keys.add(key);
+    for (const line of found.notes) note(`left out: ${line}`);
+  }
+  if (keys.size <= maxSshKeys) return [...keys];
+  throw usageError(provision, `${keys.size} SSH keys are given, and at most ${maxSshKeys} may log in`);
+}
+
+/** Held against the agent's own settings here: on the device nobody would be there to hear of a slip. */
+async function readAgentConfig(path: string): Promise<unknown> {
+  const config = await readJsonFile(path, { isUnique: true });
+  if (config === undefined)
+    throw new HamletError("file.unreadable", `${path} is not there`, { hint: "look at the path" });
+  const parsed = AgentConfig.safeParse(config);
+  if (!parsed.success) throw usageError(provision, `${path}: ${explainIssues(parsed.error)}`);
+  return config;
+}

@@ -1,0 +1,94 @@
+// `install [<disk>]`: a device that runs from a stick moves to its internal disk, identity and all.
+import { readFile } from "node:fs/promises";
+import { type Drive, megabytes } from "../../../image/flash/drives.ts";
+import { findTarget, flash, listDrives } from "../../../image/flash/flash.ts";
+import { takeWish, tellFailure } from "../../../image/install/asked.ts";
+import { internalDisk } from "../../../image/install/available.ts";
+import { install as installTo, neededBytes } from "../../../image/install/install.ts";
+import { openOwnDisk } from "../../../image/install/own-disk.ts";
+import { pathsUnder } from "../../../provisioning/firstboot/paths.ts";
+import { sayOnConsoles } from "../../../provisioning/firstboot/voice.ts";
+import { systemClock } from "../../../system/clock.ts";
+import { run } from "../../../system/command.ts";
+import { HamletError } from "../../../system/error.ts";
+import { type Command, type Context, type Input, usageError } from "../../terminal/command.ts";
+import { untilStopped } from "../../terminal/stop.ts";
+import { confirmLoss, describeDrive, drivesTable, shownDrive } from "../card/drives.ts";
+import { requireRoot } from "./root.ts";
+
+const links = "/run/hamlet-disk";
+const paths = pathsUnder("/");
+
+export const install: Command = {
+  usage: "install [<disk>]",
+  summary: "on a device: move it from the stick it runs from to its internal disk",
+  example: "ssh root@attic hamlet install --yes",
+  details: `
+Copies the system, moves the identity and leaves none on the stick; the same refusals and the same verification as
+hamlet flash. Without a disk it takes the only one that is free and not removable. Then pull the stick and restart.
+The mesh is down meanwhile: log in by the LAN. Power may go at any moment: one of the two disks is the device.`,
+  options: {
+    list: { type: "boolean", aloneBut: ["json"], describe: "list the disks of this device, and why one is refused" },
+    yes: { type: "boolean", short: "y", describe: "do not ask" },
+    asked: { type: "boolean", describe: "do what was asked for on the page; hamlet-install.service does" },
+    json: { type: "boolean", describe: "print the list or the result as JSON" },
+  },
+  async run(input, context) {
+    const { positionals, values } = input;
+    if (values["list"]) {
+      const drives = await listDrives(run);
+      context.print(...(values["json"] ? [JSON.stringify(drives.map(shownDrive))] : drivesTable(drives)));
+      return 0;
+    }
+    if (values["asked"] && positionals.length > 0) throw usageError(install, "--asked knows its disk");
+    requireRoot("install");
+    if (!values["asked"]) return await move(positionals[0], values, context);
+    try {
+      const wanted = await takeWish(paths, () => internalDisk(links, "/sys"));
+      await sayOnConsoles(paths, `moving to ${wanted}, as its owner asked: leave the stick in and the power on`);
+      return await move(wanted, { yes: true }, context);
+    } catch (error) {
+      await tellFailure(paths, error, run, systemClock.now());
+      throw error;
+    }
+  },
+};
+
+async function move(asked: string | undefined, values: Input["values"], context: Context): Promise<number> {
+  const { print, note, progress } = context;
+  const disk = await openOwnDisk(links);
+  try {
+    const sizeBytes = neededBytes(disk);
+    const drive = await findTarget(asked ?? onlyDisk(await listDrives(run), sizeBytes), sizeBytes, run);
+    if (!values["yes"]) await confirmLoss(install, drive);
+    return await untilStopped({ note, progress }, async (signal) => {
+      const outcome = await installTo(disk, drive.path, {
+        paths,
+        run,
+        progress,
+        now: systemClock.now(),
+        write: (source, beforeTable) => flash(source, drive, { beforeTable, run, progress, signal }),
+      });
+      progress.end();
+      const name = (await readFile("/proc/sys/kernel/hostname", "utf8")).trim();
+      if (values["json"]) print(JSON.stringify({ path: drive.path, outcome }));
+      else if (outcome === "moved") print(`${name} lives on ${describeDrive(drive)} now`);
+      if (outcome === "moved") note("pull the stick out and restart: systemctl reboot");
+      else note("the disk is written, but does not answer: restart to see which of the two this device starts from");
+      return outcome === "moved" ? 0 : 1;
+    });
+  } finally {
+    await disk.close();
+  }
+}
+
+function onlyDisk(drives: readonly Drive[], sizeBytes: number): string {
+  const free = drives.filter((drive) => !drive.refused && !drive.isRemovable && drive.sizeBytes >= sizeBytes);
+  const [only] = free;
+  if (only && free.length === 1) return only.path;
+  const what = free.length === 0 ? `no free internal disk of ${megabytes(sizeBytes)}` : "more than one free disk";
+  throw new HamletError("install.noDisk", `there is ${what}`, {
+    hint: "`hamlet install --list` shows the disks; name one",
+    exitCode: 2,
+  });
+}

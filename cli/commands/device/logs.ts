@@ -1,0 +1,121 @@
+// `logs [--follow] [--since 1h]`: what the device's programs said; `--bundle <file>`: all that a bug report needs, without secrets.
+import { existsSync } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
+import { Writable } from "node:stream";
+import { finished } from "node:stream/promises";
+import packageJson from "../../../package.json" with { type: "json" };
+import { parseDuration } from "../../../provisioning/trust/token.ts";
+import { systemClock } from "../../../system/clock.ts";
+import { run } from "../../../system/command.ts";
+import { localDoors } from "../../../system/doors.ts";
+import { errnoOf, HamletError } from "../../../system/error.ts";
+import { replaceFile } from "../../../system/files.ts";
+import { type Command, text, usageError } from "../../terminal/command.ts";
+import {
+  type Device,
+  deviceOption,
+  findDevice,
+  localDevice,
+  runThrough,
+  takesNoOrders,
+} from "../../terminal/device.ts";
+import { makeLogBundle } from "./log-bundle.ts";
+
+export const logs: Command = {
+  usage: "logs [--follow] [--since <when>] [--bundle <file>]",
+  summary: "what a device's programs said; as one archive for a bug report, without secrets",
+  example: "hamlet logs --device attic --bundle attic.tar.gz",
+  details: `
+Works on the device itself, as root, also when its agent does not run, and in the lab.
+The archive has status, config, journal, kernel messages, WireGuard's and nftables' state and versions. Keys, passwords and
+tokens are left out; look through it before you send it, for it names your devices and their addresses.`,
+  options: {
+    ...deviceOption,
+    follow: { type: "boolean", short: "f", describe: "go on until Ctrl-C" },
+    since: { type: "string", argument: "when", describe: "1h, 30m, 2d, or a time as journalctl takes it" },
+    bundle: { type: "string", argument: "file", describe: "write a .tar.gz instead; - is stdout" },
+  },
+  async run({ values }, { note }) {
+    const bundle = text(values, "bundle");
+    if (bundle !== undefined && (values["follow"] || values["since"] !== undefined)) {
+      throw usageError(logs, "--bundle takes the whole journal of this boot: --since and --follow do not go with it");
+    }
+    const device = await findDeviceWithPrograms(text(values, "device"));
+    try {
+      if (bundle === undefined) return await device.exec(journalOf(text(values, "since"), values["follow"] === true));
+      if (device.isHere) await writeBundle(bundle, await bundleHere(device));
+      else await fetchBundle(bundle, device);
+      if (bundle !== "-") note(`${bundle} has no keys, passwords or tokens; it names your devices and their addresses`);
+      return 0;
+    } finally {
+      device.close();
+    }
+  },
+};
+
+type WithPrograms = Device & Required<Pick<Device, "exec">>;
+
+/** On a device it is the device itself, whether or not its agent runs: that is when its logs are wanted. */
+async function findDeviceWithPrograms(wanted: string | undefined): Promise<WithPrograms & { isHere: boolean }> {
+  if (wanted === undefined && existsSync("/etc/hamlet/agent.json")) {
+    return { ...localDevice(), exec: (argv) => runThrough(localDoors.exec({ argv })), isHere: true };
+  }
+  const { exec, ...device } = await findDevice({ device: wanted });
+  if (exec) return { ...device, exec, isHere: false };
+  device.close();
+  throw takesNoOrders(device.found);
+}
+
+/** Exported for its test. */
+export function journalOf(since: string | undefined, isFollowing: boolean): string[] {
+  const ms = since === undefined ? undefined : parseDuration(since);
+  const from = ms === undefined ? since : `-${ms / 1_000}s`;
+  return [
+    ...["journalctl", "--no-pager", "-o", "short-iso", "-u", "hamlet-*"],
+    ...(from === undefined ? [] : [`--since=${from}`]),
+    ...(isFollowing ? ["--follow"] : []),
+  ];
+}
+
+const bundleHere = (device: Device): Promise<Buffer> =>
+  makeLogBundle({
+    run,
+    status: async () => JSON.stringify(await device.status(), null, 2),
+    version: packageJson.version,
+    now: systemClock.now(),
+  });
+
+async function writeBundle(path: string, bundle: Buffer): Promise<void> {
+  if (path !== "-") return keep(path, (file) => file.writeFile(bundle));
+  await new Promise<void>((resolve, reject) => {
+    process.stdout.write(bundle, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** Made on the device, where its secrets are known; here it arrives without them. Exported for its test. */
+export async function fetchBundle(path: string, { exec, found }: Pick<WithPrograms, "exec" | "found">): Promise<void> {
+  const fetch = async (output: NodeJS.WritableStream) => {
+    const code = await exec(["hamlet", "logs", "--bundle", "-"], output);
+    if (code !== 0) throw new HamletError("command.failed", `${found} could not make its archive (exit ${code})`);
+  };
+  if (path === "-") return fetch(process.stdout);
+  await keep(path, async (file) => {
+    const output = new Writable({
+      write: (chunk: Buffer, _, done) => void file.writeFile(chunk).then(() => done(), done),
+    });
+    const written = finished(output);
+    // What stops the writing also ends the program, and is the cause of what it says then.
+    await Promise.all([written, fetch(output).finally(() => output.end())]);
+  });
+}
+
+/** The archive, whole or not at all. Throws `file.full` or `file.unreadable`. */
+async function keep(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
+  await replaceFile(path, write).catch((cause: unknown) => {
+    if (cause instanceof HamletError || errnoOf(cause) === undefined) throw cause;
+    throw new HamletError("file.unreadable", `cannot write ${path}`, {
+      hint: "name a file in a folder that is there and that you may write to",
+      cause,
+    });
+  });
+}

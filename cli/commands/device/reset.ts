@@ -1,0 +1,51 @@
+// `reset`: a device forgets its neighborhood, its keys and its settings, and is as it was flashed.
+import type { Status } from "../../../agent/api/status.ts";
+import type { Command } from "../../terminal/command.ts";
+import { confirm, type Terminal } from "../../terminal/confirm.ts";
+import { deviceOption, findDeviceForOrders } from "../../terminal/device.ts";
+
+export const reset: Command = {
+  usage: "reset [--yes]",
+  summary: "make a device forget its neighborhood, keys and settings: as it was flashed",
+  example: "hamlet reset --device attic",
+  details: `
+The device says goodbye to the others, restarts, and belongs to nobody; then it reads its card's provision file like a new
+one. Its identity does not come back: provisioned again it is a new device. Works on the device itself and in the lab.`,
+  options: {
+    ...deviceOption,
+    yes: { type: "boolean", short: "y", describe: "do not ask" },
+    json: { type: "boolean", describe: "print the result as JSON" },
+  },
+  async run({ values }, { print, note }) {
+    const device = await findDeviceForOrders(values);
+    try {
+      const status = await device.status();
+      if (!values["yes"]) await confirmReset(status);
+      await device.order("/v1/reset", { id: status.self.id });
+      if (values["json"]) print(JSON.stringify({ id: status.self.id, name: status.self.name }));
+      else print(`${status.self.name} restarts and belongs to nobody`);
+      note("to bring it back: hamlet provision <card> --neighborhood <folder> --name <name>");
+      return 0;
+    } finally {
+      device.close();
+    }
+  },
+};
+
+/** Throws what `confirm` throws. Exported for its test. */
+export async function confirmReset(status: Status, terminal?: Terminal): Promise<void> {
+  const { name } = status.self;
+  const wanted = { lost: whatIsLost(status), question: "Reset? Type its name", answer: name };
+  await confirm(reset, { ...wanted, otherwise: "nothing was reset" }, terminal);
+}
+
+/** What is lost, by name. Exported for its test. */
+export function whatIsLost({ self, neighborhood, members }: Pick<Status, "self" | "neighborhood" | "members">): string {
+  if (!neighborhood) return `${self.name} belongs to no neighborhood; its settings will be lost.`;
+  const others = members.filter(({ isSelf, state }) => !isSelf && state === "alive").length;
+  const left =
+    others === 0
+      ? " No other member is alive: what only this device knows of the neighborhood is gone."
+      : ` ${others} of its neighbors stay${others === 1 ? "s" : ""}.`;
+  return `${self.name} will leave ${neighborhood.name} and forget it: identity, keys, Wi-Fi and SSH keys.${left}`;
+}

@@ -1,0 +1,48 @@
+// `status [--json] [--watch]`: the neighborhood as one device sees it.
+import { z } from "zod";
+import { Status } from "../../../agent/api/status.ts";
+import { sleep } from "../../../system/clock.ts";
+import { describeError } from "../../../system/error.ts";
+import type { Command } from "../../terminal/command.ts";
+import { deviceOption, findDevice } from "../../terminal/device.ts";
+import { jsonLines } from "../../terminal/output.ts";
+import { statusText } from "./status-table.ts";
+
+const watchMs = 2_000;
+
+export const status: Command = {
+  usage: "status [--json] [--watch]",
+  summary: "show the members, their links and what is wrong",
+  example: "hamlet status --device cellar --watch",
+  details:
+    "Speaks with the agent on this computer, else with the running lab. In the table * is the device that tells.",
+  options: {
+    ...deviceOption,
+    json: { type: "boolean", describe: "as JSON; with --watch one line each time" },
+    watch: { type: "boolean", short: "w", describe: "again every 2 seconds, until Ctrl-C" },
+    schema: { type: "boolean", aloneBut: ["json"], describe: "print the JSON Schema of --json instead" },
+  },
+  async run({ values }, { print, note }) {
+    if (values["schema"]) {
+      print(...jsonLines(z.toJSONSchema(Status)));
+      return 0;
+    }
+    const device = await findDevice(values);
+    const show = async () => {
+      const found = await device.status();
+      if (values["json"]) return print(...(values["watch"] ? [JSON.stringify(found)] : jsonLines(found)));
+      // Home, and clear what the longer table before has left.
+      if (values["watch"] && process.stdout.isTTY) process.stdout.write("\x1b[H\x1b[J");
+      print(...statusText(found, Date.now()));
+    };
+    try {
+      if (!values["watch"]) return void (await show());
+      while (true) {
+        await show().catch((error: unknown) => note(describeError(error)));
+        await sleep(watchMs);
+      }
+    } finally {
+      device.close();
+    }
+  },
+};

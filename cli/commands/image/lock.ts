@@ -1,0 +1,55 @@
+// `image lock`: write down the newest packages and this computer's tools, for every build after this one.
+import { boardNamed, boardNames } from "../../../image/boards.ts";
+import { mirrorSources, mirrorState } from "../../../image/bundle/debian/mirror-state.ts";
+import { resolveLock } from "../../../image/bundle/debian/newest.ts";
+import { describeDifference, diffLocks, lockPath, readLock } from "../../../image/bundle/lock/lock.ts";
+import { run } from "../../../system/command.ts";
+import { HamletError } from "../../../system/error.ts";
+import { writeJson } from "../../../system/files.ts";
+import { type Command, text } from "../../terminal/command.ts";
+
+export const imageLock: Command = {
+  usage: "image lock [--board <board>] [--dry-run]",
+  summary: "lock images to the newest packages and to this computer's tools",
+  example: "hamlet image lock --dry-run",
+  details: `
+Prints what changes. Commit the locks that it writes (image/bundle/lock): from then on the same bytes are built anywhere.
+Boards of one architecture share a lock. Nothing is installed, and no foreign program runs.`,
+  options: {
+    board: { type: "string", argument: "board", describe: "lock only this board's architecture (default: all)" },
+    "dry-run": { type: "boolean", describe: "write nothing" },
+    json: { type: "boolean", describe: "print the difference as JSON" },
+  },
+  async run({ values }, { print, progress }) {
+    const { projectFolder } = await import("../../build.ts").catch((cause) => {
+      throw new HamletError("build.failed", "there is no lock to write here", {
+        cause,
+        hint: "run it in a checkout of this project, with its npm packages installed",
+      });
+    });
+    const named = text(values, "board");
+    const boards = named === undefined ? boardNames.map(boardNamed) : [boardNamed(named)];
+    const ofArchitecture = new Map(boards.map((board) => [board.debianArchitecture, board]));
+    progress.stage("asking the Debian mirror");
+    const state = await mirrorState(await mirrorSources(run), run);
+    const changed = [];
+    for (const [architecture, board] of ofArchitecture) {
+      progress.stage(`finding the packages for ${architecture}`);
+      const lock = await resolveLock(board, projectFolder, state, run);
+      const before = await readLock(projectFolder, architecture).catch(() => undefined);
+      const differences = diffLocks(before ?? { ...lock, installed: {}, unpacked: {}, tools: {} }, lock);
+      changed.push({ architecture, path: lockPath(projectFolder, architecture), differences });
+      if (values["dry-run"] !== true) await writeJson(lockPath(projectFolder, architecture), lock, { mode: 0o644 });
+    }
+    progress.end();
+    if (values["json"]) {
+      print(JSON.stringify(changed));
+      return 0;
+    }
+    for (const { architecture, differences } of changed) {
+      print(differences.length === 0 ? `${architecture}: nothing newer` : `${architecture}:`);
+      for (const one of differences) print(`  ${describeDifference(one)}`);
+    }
+    return 0;
+  },
+};

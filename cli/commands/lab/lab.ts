@@ -1,0 +1,43 @@
+// What the lab's commands share.
+import { findLab, type LabClient } from "../../../image/lab/supervisor/client.ts";
+import type { LabDeviceStatus } from "../../../image/lab/supervisor/status.ts";
+import { type Command, type Input, required } from "../../terminal/command.ts";
+import { table } from "../../terminal/table.ts";
+
+/** A command on one device of the running lab: finds both, does it, says it. */
+export function deviceCommand(
+  about: Pick<Command, "usage" | "summary" | "example" | "details">,
+  act: (lab: LabClient, name: string) => Promise<void>,
+  said: (name: string) => string,
+): Command {
+  const command: Command = {
+    ...about,
+    async run(input, { print }) {
+      const name = required(command, input, 0, "the device's name");
+      await act(await findLab(), name);
+      print(said(name));
+      return 0;
+    },
+  };
+  return command;
+}
+
+const columns: [title: string, cell: (device: LabDeviceStatus) => string][] = [
+  ["device", ({ name }) => name],
+  ["board", ({ board }) => board],
+  ["state", ({ state, isPartitioned }) => (isPartitioned ? `${state}, cable pulled` : state)],
+  ["address", ({ address }) => address ?? "-"],
+  ["release", ({ release }) => release ?? "-"],
+  ["handshakes", ({ handshakes }) => String(handshakes)],
+  ["telemetry", ({ telemetry }) => (telemetry ? "yes" : "-")],
+  ["page", ({ page }) => page],
+];
+
+/** The devices as lines of a table. */
+export function deviceTable(devices: LabDeviceStatus[]): string[] {
+  return table([columns.map(([title]) => title), ...devices.map((device) => columns.map(([, cell]) => cell(device)))]);
+}
+
+/** What stands behind `--`, or behind the device's name where someone left `--` out. */
+export const programOf = ({ positionals, rest }: Input, skip: number): string[] =>
+  rest.length > 0 ? rest : positionals.slice(skip);

@@ -1,0 +1,63 @@
+// The neighborhood's passphrase: from a file, from HAMLET_PASSPHRASE, or typed twice without echo. Never from argv, which every user can read.
+import { HamletError } from "../../../system/error.ts";
+import { readTextFile } from "../../../system/json-file.ts";
+import { type Option, text, type Values } from "../../terminal/command.ts";
+
+export const passphraseOptions: Record<string, Option> = {
+  "passphrase-file": {
+    type: "string",
+    argument: "file",
+    describe: "read the passphrase from this file; else HAMLET_PASSPHRASE, else it is asked for",
+  },
+  yes: {
+    type: "boolean",
+    short: "y",
+    describe: "ask nothing; the passphrase comes from the file or HAMLET_PASSPHRASE",
+  },
+};
+
+/** `isNew`: typed twice, for nobody could tell a slip later. Throws `neighborhood.noPassphrase`. */
+export async function askPassphrase(values: Values, { isNew = false } = {}): Promise<string> {
+  const file = text(values, "passphrase-file");
+  if (file !== undefined) return withoutLineEnd(await readTextFile(file));
+  const given = process.env["HAMLET_PASSPHRASE"];
+  if (given !== undefined && given !== "") return given;
+  if (values["yes"] === true || !process.stdin.isTTY) {
+    throw new HamletError("neighborhood.noPassphrase", "the passphrase is needed and there is nobody to ask", {
+      hint: "set HAMLET_PASSPHRASE or give --passphrase-file",
+      exitCode: 2,
+    });
+  }
+  const first = await readHidden(isNew ? "New passphrase: " : "Passphrase: ");
+  if (isNew && first !== (await readHidden("The same again: "))) {
+    throw new HamletError("neighborhood.noPassphrase", "the two passphrases differ; nothing was made", { exitCode: 2 });
+  }
+  return first;
+}
+
+export const withoutLineEnd = (secret: string): string => secret.replace(/\r?\n$/, "");
+
+/** One line from the terminal, of which nothing is shown. */
+function readHidden(prompt: string): Promise<string> {
+  const { stdin, stderr } = process;
+  return new Promise((resolve) => {
+    let typed: string[] = [];
+    const finish = (then: () => void) => {
+      stdin.setRawMode(false).pause().off("data", onData);
+      stderr.write("\n");
+      then();
+    };
+    const onData = (chunk: string) => {
+      for (const key of chunk) {
+        if (key === "\r" || key === "\n" || key === "\u0004") return finish(() => resolve(typed.join("")));
+        if (key === "\u0003") return finish(() => process.kill(process.pid, "SIGINT"));
+        if (key === "\u007f" || key === "\b") typed.pop();
+        else if (key === "\u0015") typed = [];
+        else if (key >= " ") typed.push(key);
+      }
+    };
+    // Echo off before the prompt, or a quick typist's first letters show.
+    stdin.setEncoding("utf8").setRawMode(true).resume().on("data", onData);
+    stderr.write(prompt);
+  });
+}

@@ -1,0 +1,174 @@
+// What a command is, and how its words on the command line become options.
+import { parseArgs } from "node:util";
+import { settingOf, switchOf } from "../../system/environment.ts";
+import { HamletError } from "../../system/error.ts";
+import type { Progress } from "../../system/progress.ts";
+
+export type Option = {
+  type: "string" | "boolean";
+  short?: string;
+  multiple?: boolean;
+  default?: string | boolean;
+  /** Typed, it does something else than the command: no words and no other options but these go with it. */
+  aloneBut?: readonly string[];
+  /** What the option does, for `--help`; `argument` names its value there. */
+  describe: string;
+  argument?: string;
+};
+export type Values = Record<string, string | boolean | string[] | undefined>;
+export type Input = {
+  positionals: string[];
+  values: Values;
+  /** What stands behind `--`, untouched: another program's command line. */
+  rest: string[];
+  /** Variables of the environment that values came from. */
+  variables?: string[];
+};
+export type Context = {
+  /** Lines for stdout: the command's result. */
+  print(...lines: string[]): void;
+  /** A line for stderr: what a person should know beside the result. */
+  note(line: string): void;
+  progress: Progress;
+};
+export type Command = {
+  /** As typed, without `hamlet`: `token create [--expires 7d]`. */
+  usage: string;
+  summary: string;
+  example: string;
+  /** A paragraph more for `--help`, where one is needed. */
+  details?: string;
+  options?: Record<string, Option>;
+  /** Resolves to the exit code, 0 by default. */
+  run(input: Input, context: Context): Promise<number | undefined>;
+};
+
+export const common: Record<string, Option> = {
+  help: { type: "boolean", short: "h", describe: "show this help" },
+};
+
+/** The words that select a command: "token create". */
+export const nameOf = ({ usage }: Pick<Command, "usage">): string =>
+  /^[a-z-]+( [a-z][a-z-]*)*(?= |$)/.exec(usage)?.[0] ?? usage;
+
+/** How many words `usage` has a place for: each `<...>` before `--` that is not an option's value. */
+function countPlaces(command: Command): number {
+  const own = command.usage.slice(nameOf(command).length).split(" -- ")[0] ?? "";
+  return own.replaceAll(/-{1,2}[a-z-]+ <[^>]*>/g, "").match(/<[^>]*>/g)?.length ?? 0;
+}
+
+/** The environment variable that stands for an option. */
+export const variableOf = (option: string): string => `HAMLET_${option.toUpperCase().replaceAll("-", "_")}`;
+
+/** Options from argv, then from `HAMLET_<FLAG>`, then their defaults. Throws `usage.invalid`, exit code 2. */
+export function parseInput(command: Command, argv: string[], env: NodeJS.ProcessEnv): Input {
+  // Behind `--` stands another program's command line, or else plain words of which one may begin with a dash.
+  const split = command.usage.includes(" -- ") ? argv.indexOf("--") : -1;
+  const own = split < 0 ? argv : argv.slice(0, split);
+  const options = { ...common, ...command.options };
+  const { values: typed, positionals } = parseWords(command, options, own);
+  refuseCompany(command, typed as Values, positionals);
+  const values = { ...typed } as Values;
+  const variables: string[] = [];
+  for (const [name, option] of Object.entries(options)) {
+    if (name !== "help" && values[name] === undefined) {
+      values[name] = fromEnvironment(option, variableOf(name), env);
+      if (values[name] !== undefined) variables.push(variableOf(name));
+    }
+    values[name] ??= option.default;
+  }
+  const surplus = positionals[countPlaces(command)];
+  if (surplus !== undefined) throw usageError(command, `'${surplus}' is one word too many`);
+  return { positionals, values, rest: split < 0 ? [] : argv.slice(split + 1), variables };
+}
+
+function parseWords(command: Command, options: Record<string, Option>, args: string[]) {
+  const bare = Object.fromEntries(
+    Object.entries(options).map(([name, { type, short, multiple }]) => [
+      name,
+      { type, ...(short && { short }), ...(multiple && { multiple }) },
+    ]),
+  );
+  try {
+    const parsed = parseArgs({ args, options: bare, allowPositionals: true, strict: true, tokens: true });
+    refuseRepetition(command, options, parsed.tokens);
+    return parsed;
+  } catch (cause) {
+    if (cause instanceof HamletError) throw cause;
+    throw usageError(command, cause instanceof Error ? cause.message.split(". To")[0]! : String(cause));
+  }
+}
+
+/** Of two values only one could count, and nobody would hear which. */
+function refuseRepetition(
+  command: Command,
+  options: Record<string, Option>,
+  tokens: readonly { kind: string; name?: string }[],
+): void {
+  const names = tokens.flatMap(({ kind, name }) => (kind === "option" && name !== undefined ? [name] : []));
+  const repeated = names.find(
+    (name, index) => options[name]?.type === "string" && !options[name].multiple && names.indexOf(name) < index,
+  );
+  if (repeated !== undefined) throw usageError(command, `--${repeated} is given more than once`);
+}
+
+function refuseCompany(command: Command, typed: Values, positionals: readonly string[]): void {
+  for (const [name, { aloneBut }] of Object.entries(command.options ?? {})) {
+    if (!aloneBut || typed[name] === undefined) continue;
+    const other = Object.keys(typed).find((one) => one !== name && one !== "help" && !aloneBut.includes(one));
+    const company = other === undefined ? positionals[0] && `'${positionals[0]}'` : `--${other}`;
+    if (company) throw usageError(command, `${company} does not go with --${name}`);
+  }
+}
+
+/** Several values of one variable stand on lines of their own: a path may hold any other character. */
+function fromEnvironment({ type, multiple }: Option, variable: string, env: NodeJS.ProcessEnv): Values[string] {
+  if (type === "boolean") return switchOf(env, variable);
+  const value = settingOf(env, variable);
+  return multiple ? value?.split(/\r?\n/).filter((line) => line.trim() !== "") : value;
+}
+
+export const usageError = (command: Command, message: string): HamletError =>
+  new HamletError("usage.invalid", message, { hint: `usage: hamlet ${command.usage}`, exitCode: 2 });
+
+/** The positional at `index`, or a usage error that names what is missing. */
+export function required(command: Command, input: Input, index: number, what: string): string {
+  const value = input.positionals[index];
+  if (value === undefined || value === "") throw usageError(command, `${what} is missing`);
+  return value;
+}
+
+/** A string option's value, or undefined. */
+export function text(values: Values, name: string): string | undefined {
+  const value = values[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+export function helpText(command: Command): string {
+  const rows = Object.entries({ ...command.options, ...common }).map(([name, option]): [string, string] => [
+    `${option.short ? `-${option.short}, ` : "    "}--${name}${option.type === "string" ? ` <${option.argument ?? "text"}>` : ""}`,
+    `${option.describe}${option.default !== undefined ? ` (default ${option.default})` : ""}`,
+  ]);
+  const width = Math.max(...rows.map(([left]) => left.length));
+  const isAnyRepeated = Object.values(command.options ?? {}).some(({ multiple }) => multiple);
+  return [
+    `hamlet ${command.usage}`,
+    "",
+    `  ${command.summary}`,
+    ...(command.details
+      ? [
+          "",
+          ...command.details
+            .trim()
+            .split("\n")
+            .map((line) => `  ${line.trim()}`),
+        ]
+      : []),
+    "",
+    `Options (each also as HAMLET_<NAME> in the environment${isAnyRepeated ? "; what may be repeated: one a line" : ""}):`,
+    ...rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`),
+    "",
+    "Example:",
+    `  ${command.example}`,
+  ].join("\n");
+}

@@ -1,0 +1,42 @@
+// Makes the map of an image that was just built: what of it a card must hold, with hashes.
+import { hash } from "node:crypto";
+import { findProvisionBlock } from "../card/provision.ts";
+import type { Bmap, MappedRange } from "../disk/bmap.ts";
+import { type Extent, Needed } from "../flash/needed.ts";
+import { blockBytes, pieceBytes, roundUp } from "../flash/pieces.ts";
+import { openImage } from "../flash/source.ts";
+
+/**
+ * Ranges no longer than a piece, so that whoever checks one holds it in memory once. The provision block has no hash: an
+ * image that became somebody's is still this image.
+ */
+export async function mapImage(path: string): Promise<Bmap> {
+  const { offset: mutable, length: mutableBytes } = await findProvisionBlock(path);
+  // Whole blocks; what of a neighbor shares one with it goes without a hash too.
+  const first = Math.floor(mutable / blockBytes) * blockBytes;
+  const end = roundUp(mutable + mutableBytes, blockBytes);
+  const source = await openImage(path);
+  try {
+    const needed = new Needed(source.regions);
+    const ranges: MappedRange[] = [];
+    const add = (bytes: Buffer, { offset, length }: Extent) => {
+      const sha256 = offset === first ? undefined : hash("sha256", bytes.subarray(0, length), "hex");
+      ranges.push({ offset, length, sha256 });
+    };
+    const cuts = [...source.regions.map(({ offset }) => offset), first, end].toSorted((a, b) => a - b);
+    for await (const { offset, bytes, release } of source.pieces({ cuts })) {
+      const extent = needed.of(offset, bytes);
+      if (extent) {
+        for (let at = extent.offset; at < offset; at += pieceBytes) {
+          const length = Math.min(pieceBytes, offset - at);
+          add(Buffer.alloc(length), { offset: at, length });
+        }
+        add(bytes, { offset, length: extent.offset + extent.length - offset });
+      }
+      release();
+    }
+    return { imageBytes: source.image.sizeBytes, ranges };
+  } finally {
+    await source.close();
+  }
+}

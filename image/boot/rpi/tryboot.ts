@@ -1,0 +1,114 @@
+// Boot control by the Raspberry Pi firmware's `tryboot`: `autoboot.txt` names the boot partition that starts and the one
+// for a trial, and `reboot "0 tryboot"` asks for that trial once. The flag is gone before the trial starts, so whatever
+// happens to it the old slot comes back. The boot partition that runs is never written.
+import { HamletError } from "../../../system/error.ts";
+import { type BootControl, type BootState, checkStage, otherSlot, reasonOf, type Slot } from "../boot-control.ts";
+import { slotOnCommandLine } from "../running.ts";
+import { compareVersions } from "../versions.ts";
+import { autobootSector, bootPartitions, defaultSlot } from "./autoboot.ts";
+import type { RpiTrybootDoors } from "./doors.ts";
+import { checkBootPartition, checkFirmware, wordAt } from "./readiness.ts";
+import { judgeTryboot } from "./state.ts";
+
+const trybootArgument = "0 tryboot";
+
+export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
+  const { autoboot, record } = doors;
+  async function look(): Promise<BootState> {
+    const slot = slotOnCommandLine(await doors.commandLine());
+    const partition = await wordAt(doors, "chosen/bootloader/partition");
+    if (partition === undefined) {
+      throw new HamletError("boot.unsupported", "the firmware does not say which partition it started", {
+        hint: "its firmware is from before 2022, or this device was not started by it",
+        exitCode: 3,
+      });
+    }
+    if (partition !== bootPartitions[slot]) {
+      throw new HamletError(
+        "boot.unclear",
+        `the firmware started partition ${partition}, but the command line there says slot ${slot}`,
+        { hint: "the boot partition is not the one that was written for it; write that slot anew" },
+      );
+    }
+    return judgeTryboot({
+      running: { slot, version: doors.version },
+      isTryboot: (await wordAt(doors, "chosen/bootloader/tryboot")) === 1,
+      byItself: defaultSlot(await autoboot.read()),
+      record: await record.read(),
+      bootId: await doors.bootId(),
+    });
+  }
+
+  const note = async (slot: Slot, version: string, phase: "staged" | "requested" | "started" | "bad") =>
+    record.write({ slot, version, phase, bootId: await doors.bootId() });
+
+  /** Repeating it changes nothing, and mends a sector that is damaged. */
+  async function startByItself(slot: Slot): Promise<void> {
+    if (defaultSlot(await autoboot.read()) === slot) return;
+    await autoboot.write(autobootSector(slot));
+    if (defaultSlot(await autoboot.read()) === slot) return;
+    throw new HamletError("boot.writeFailed", "the card gives back another autoboot.txt than was written", {
+      hint: "the card may be failing; replace it",
+    });
+  }
+
+  return {
+    current: look,
+    rollbackReason: async () => reasonOf(await look()),
+
+    async stage(slot, { version, kernel }) {
+      if (kernel) {
+        throw new HamletError("boot.unsupported", "a Raspberry Pi starts the kernel in its slot's boot partition", {
+          hint: "write that partition, and leave out --kernel",
+          exitCode: 3,
+        });
+      }
+      const state = await look();
+      checkStage(state, slot, version, compareVersions(version, state.version));
+      await checkFirmware(doors);
+      await checkBootPartition(doors, slot);
+      // Whatever the sector says now: what runs is what a failed trial must come back to.
+      await startByItself(state.slot);
+      await note(slot, version, "staged");
+    },
+
+    async reboot() {
+      const state = await look();
+      if (state.phase !== "armed") return doors.restart();
+      await note(state.trial.slot, state.trial.version, "requested");
+      await doors.restart(trybootArgument);
+    },
+
+    async begin() {
+      const state = await look();
+      if (state.phase === "trying" && !state.isMarkedBad) await note(state.slot, state.version, "started");
+    },
+
+    async commit() {
+      const state = await look();
+      if ((state.phase !== "trying" && state.phase !== "settled") || (state.isTrial && state.isMarkedBad)) {
+        throw new HamletError("boot.noTrial", `slot ${state.slot} is not on trial: there is nothing to commit`, {
+          hint: "`hamlet boot status` tells what is",
+          exitCode: 3,
+        });
+      }
+      await startByItself(state.slot);
+      if (state.isTrial) await record.write(undefined);
+    },
+
+    async markBad() {
+      const state = await look();
+      switch (state.phase) {
+        case "trying":
+          await startByItself(otherSlot(state.slot));
+          return note(state.slot, state.version, "bad");
+        case "armed":
+        case "reverted":
+          return note(state.trial.slot, state.trial.version, "bad");
+        case "settled":
+          // The firmware starts the other slot only when asked for it.
+          return;
+      }
+    },
+  };
+}

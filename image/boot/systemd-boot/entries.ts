@@ -1,0 +1,41 @@
+// The kernels in `EFI/Linux` and what their names say: `hamlet_<version>+<tries left>-<tries done>.efi`.
+// Pure. UAPI Group, "Boot Loader Specification", boot counting.
+import type { Slot } from "../boot-control.ts";
+
+export type EntryName = {
+  file: string;
+  /** The name without its counter, in lower case as FAT compares it. */
+  stem: string;
+  version: string;
+  /** Undefined in a blessed entry. */
+  triesLeft?: number;
+  triesDone: number;
+};
+/** `slot` is undefined for a kernel that is cut off or is none of ours. */
+export type Entry = EntryName & { slot?: Slot | undefined; sizeBytes: number };
+
+const pattern = /^(hamlet_(.+?))(?:\+(\d+)(?:-(\d+))?)?\.efi$/i;
+
+/** Undefined for files that are not ours. */
+export function parseEntryName(file: string): EntryName | undefined {
+  const match = pattern.exec(file);
+  if (!match) return undefined;
+  const [, stem = "", version = "", left, done] = match;
+  return {
+    file,
+    stem: stem.toLowerCase(),
+    version,
+    ...(left !== undefined && { triesLeft: Number(left) }),
+    triesDone: Number(done ?? 0),
+  };
+}
+
+export const entryName = (version: string, triesLeft?: number, triesDone = 0): string => {
+  const counter = triesLeft === undefined ? "" : `+${triesLeft}${triesDone > 0 ? `-${triesDone}` : ""}`;
+  return `hamlet_${version}${counter}.efi`;
+};
+
+/** A version that ends like a counter would be read as one. */
+export const looksCounted = (version: string): boolean => /\+\d+(-\d+)?$/.test(version);
+
+export const isBlessed = (entry: Entry): boolean => entry.slot !== undefined && entry.triesLeft === undefined;

@@ -1,0 +1,116 @@
+// The folder `EFI/Linux` of the EFI partition. Each change is on the disk before it returns.
+
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { HamletError } from "../../../system/error.ts";
+import { syncFolder } from "../../../system/files.ts";
+import { findSections } from "../../assemble/uki.ts";
+import { readerOf } from "../../disk/read-at.ts";
+import type { Slot } from "../boot-control.ts";
+import { slotOnCommandLine } from "../running.ts";
+import { type Entry, parseEntryName } from "./entries.ts";
+
+export type EntryFolder = {
+  list(): Promise<Entry[]>;
+  /** What a write that was cut off left behind. */
+  leftovers(): Promise<string[]>;
+  /** Which slot the kernel at a path starts; undefined if it is no whole one of ours. */
+  about(path: string): Promise<{ slot: Slot } | undefined>;
+  /** Writes a kernel under a name that the loader does not look at, and gives the name. */
+  writeNew(version: string, chunks: AsyncIterable<Buffer>): Promise<string>;
+  digest(file: string): Promise<string>;
+  rename(from: string, to: string): Promise<void>;
+  remove(file: string): Promise<void>;
+  freeBytes(): Promise<number>;
+};
+
+// systemd-boot takes every name that ends in .efi and does not begin with a dot.
+const newSuffix = ".new";
+
+export function entryFolderAt(folder: string): EntryFolder {
+  const at = (file: string) => join(folder, file);
+  const onDisk = async (change: () => Promise<void>) => {
+    try {
+      await change();
+      await syncFolder(folder);
+    } catch (cause) {
+      throw unwritable(cause);
+    }
+  };
+  return {
+    async list() {
+      const names = (await readdir(folder)).flatMap((file) => parseEntryName(file) ?? []);
+      return Promise.all(
+        names.map(async (name) => {
+          const { size } = await stat(at(name.file));
+          return { ...name, slot: (await aboutKernel(at(name.file)))?.slot, sizeBytes: size };
+        }),
+      );
+    },
+    leftovers: async () =>
+      (await readdir(folder)).filter((name) => name.startsWith("hamlet_") && name.endsWith(newSuffix)),
+    about: aboutKernel,
+    async writeNew(version, chunks) {
+      await mkdir(folder, { recursive: true });
+      const name = `hamlet_${version}${newSuffix}`;
+      try {
+        const file = await open(at(name), "w", 0o600);
+        try {
+          for await (const chunk of chunks) await file.writeFile(chunk);
+          await file.sync();
+        } finally {
+          await file.close();
+        }
+      } catch (cause) {
+        await rm(at(name), { force: true }).catch(() => {});
+        throw unwritable(cause);
+      }
+      return name;
+    },
+    async digest(file) {
+      const hash = createHash("sha256");
+      await pipeline(createReadStream(at(file), { highWaterMark: 1 << 20 }), hash);
+      return hash.digest("hex");
+    },
+    async rename(from, to) {
+      await onDisk(() => rename(at(from), at(to)));
+    },
+    async remove(file) {
+      await onDisk(() => rm(at(file), { force: true }));
+    },
+    async freeBytes() {
+      const { bavail, bsize } = await statfs(folder);
+      return bavail * bsize;
+    },
+  };
+}
+
+/** A FAT that power damaged turns read-only at the first write that finds it out, and is whole after a restart. */
+const unwritable = (cause: unknown) =>
+  new HamletError("boot.writeFailed", "the EFI partition takes no writes", {
+    cause,
+    hint: "the running slot is untouched; restart the device and try again",
+  });
+
+const headBytes = 4096;
+
+async function aboutKernel(path: string): Promise<{ slot: Slot } | undefined> {
+  const file = await open(path, "r").catch(() => undefined);
+  if (!file) return undefined;
+  try {
+    const readAt = readerOf(file);
+    const sections = findSections(await readAt(0, headBytes));
+    const { size } = await file.stat();
+    const commandLine = sections.find(({ name }) => name === ".cmdline");
+    const isWhole = sections.every(({ offset, sizeBytes }) => offset + sizeBytes <= size);
+    if (!commandLine || !isWhole || commandLine.sizeBytes > headBytes) return undefined;
+    return { slot: slotOnCommandLine((await readAt(commandLine.offset, commandLine.sizeBytes)).toString("latin1")) };
+  } catch {
+    return undefined;
+  } finally {
+    await file.close();
+  }
+}

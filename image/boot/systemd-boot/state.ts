@@ -1,0 +1,49 @@
+// From the kernels' names, the loader's word and our own record to what this boot is.
+// Pure.
+import type { BootState, RollbackReason, Slot } from "../boot-control.ts";
+import { reasonOfRecord, type TrialRecord } from "../trial-record.ts";
+import { type Entry, isBlessed } from "./entries.ts";
+
+export type EntryFacts = {
+  running: { slot: Slot; version: string };
+  /** Of the entry that the loader counted for this boot. */
+  countedStem: string | undefined;
+  entries: Entry[];
+  record: TrialRecord | undefined;
+  bootId: string;
+  tries: number;
+};
+
+export function judgeEntries({ running, countedStem, entries, record, bootId, tries }: EntryFacts): BootState {
+  const ours = entries.filter(({ slot, stem }) => slot === running.slot && stem === countedStem);
+  const counted = ours.find(({ triesLeft }) => triesLeft !== undefined);
+  if (counted && !ours.some(isBlessed)) {
+    const isMarkedBad = record?.slot === running.slot && record.phase === "bad";
+    return { ...running, phase: "trying", isTrial: true, triesLeft: counted.triesLeft ?? 0, isMarkedBad };
+  }
+  const settled: BootState = { ...running, phase: "settled", isTrial: false };
+  const others = entries.filter(({ slot }) => slot !== undefined && slot !== running.slot);
+  const noted = record?.slot === running.slot ? undefined : record;
+  const trial = others.find(({ triesLeft }) => triesLeft !== undefined);
+  const reverted = (slot: Slot, version: string, because: RollbackReason): BootState => ({
+    ...running,
+    phase: "reverted",
+    isTrial: false,
+    trial: { slot, version },
+    because,
+  });
+  // The record alone: its entry is gone, and only a trial that was asked for is worth a word.
+  if (!trial?.slot)
+    return noted && noted.phase !== "staged" && others.length === 0
+      ? reverted(noted.slot, noted.version, reasonOfRecord(noted))
+      : settled;
+  const isAskedFor = noted?.phase === "requested" && noted.bootId !== bootId;
+  if (isAskedFor && trial.triesDone === 0 && trial.triesLeft !== 0)
+    return reverted(trial.slot, trial.version, "neverBooted");
+  if (trial.triesLeft) {
+    const { slot, version, triesLeft } = trial;
+    return { ...running, phase: "armed", isTrial: false, trial: { slot, version }, triesLeft };
+  }
+  const isBad = noted?.phase === "bad" || trial.triesDone < tries;
+  return reverted(trial.slot, trial.version, isBad ? "markedBad" : "triesUsedUp");
+}

@@ -1,0 +1,140 @@
+// Boot control by systemd-boot's counting: a new kernel is `hamlet_<version>+3.efi`, the loader counts down by renaming,
+// and a name without counter is blessed. systemd's own systemd-bless-boot stays masked, for the verdict is ours.
+import { HamletError } from "../../../system/error.ts";
+import { type BootControl, type BootState, checkStage, otherSlot, reasonOf, type Slot } from "../boot-control.ts";
+import { slotOnCommandLine } from "../running.ts";
+import type { TrialRecordDoor } from "../trial-record.ts";
+import { compareVersions } from "../versions.ts";
+import { type Entry, entryName, isBlessed, parseEntryName } from "./entries.ts";
+import type { EntryFolder } from "./entry-folder.ts";
+import { checkKernel, writeKernel } from "./new-kernel.ts";
+import { judgeEntries } from "./state.ts";
+
+export type SystemdBootDoors = {
+  entries: EntryFolder;
+  /** Value of a variable of the loader, without its attributes. */
+  loaderVariable(name: string): Promise<Buffer | undefined>;
+  commandLine(): Promise<string>;
+  record: TrialRecordDoor;
+  bootId(): Promise<string>;
+  version: string;
+  /** How often a new slot may be started (nix/boards.json). */
+  tries: number;
+  restart(argument?: string): Promise<void>;
+};
+
+const noGoodEntry = (why: string, hint: string) => new HamletError("boot.noGoodEntry", why, { hint, exitCode: 3 });
+
+export function systemdBoot(doors: SystemdBootDoors): BootControl {
+  const { entries: folder, record, tries } = doors;
+
+  async function look(): Promise<{ state: BootState; entries: Entry[]; own: Entry | undefined }> {
+    const slot = slotOnCommandLine(await doors.commandLine());
+    const counted = await countedPath(doors);
+    const entries = await folder.list();
+    const noted = await record.read();
+    // By the name that the loader sorts by; it is the release's own but for whoever writes slots by hand.
+    const named = entries.filter((one) => one.slot === slot);
+    const { version } = named.find(({ stem }) => stem === counted) ?? named[0] ?? doors;
+    const state = judgeEntries({
+      running: { slot, version },
+      countedStem: counted,
+      entries,
+      record: noted,
+      bootId: await doors.bootId(),
+      tries,
+    });
+    const own = entries.find((one) => one.slot === slot && one.triesLeft !== undefined && one.stem === counted);
+    return { state, entries, own };
+  }
+
+  const note = async (slot: Slot, version: string, phase: "staged" | "requested" | "started" | "bad") =>
+    record.write({ slot, version, phase, bootId: await doors.bootId() });
+
+  return {
+    current: async () => (await look()).state,
+    rollbackReason: async () => reasonOf((await look()).state),
+
+    async stage(slot, candidate) {
+      const { state, entries } = await look();
+      checkStage(state, slot, candidate.version, compareVersions(candidate.version, state.version));
+      if ((await doors.loaderVariable("LoaderInfo")) === undefined) {
+        throw new HamletError("boot.unsupported", "this device was not started by systemd-boot", {
+          hint: "restart it by its own disk's boot loader",
+          exitCode: 3,
+        });
+      }
+      if (!entries.some((one) => one.slot === state.slot && isBlessed(one))) {
+        throw noGoodEntry(
+          `slot ${state.slot}, which runs, has no kernel in the EFI partition that would start by itself`,
+          "write the image anew with `hamlet flash`: after a failed trial there would be nothing to go back to",
+        );
+      }
+      const kernel = await checkKernel(folder, entries, state.slot, candidate);
+      // The other slot's kernels first: from here on it is not started, whatever is in it.
+      for (const { file } of entries.filter((one) => one.slot !== state.slot)) await folder.remove(file);
+      for (const file of await folder.leftovers()) await folder.remove(file);
+      const temporary = await writeKernel(folder, kernel, candidate.version);
+      await note(slot, candidate.version, "staged");
+      await folder.rename(temporary, entryName(candidate.version, tries));
+    },
+
+    async reboot() {
+      const { state } = await look();
+      if (state.phase === "armed") await note(state.trial.slot, state.trial.version, "requested");
+      await doors.restart();
+    },
+
+    async begin() {
+      const { state } = await look();
+      if (state.phase === "trying" && !state.isMarkedBad) await note(state.slot, state.version, "started");
+    },
+
+    async commit() {
+      const { state, own, entries } = await look();
+      if (state.phase === "settled") return;
+      if (state.phase !== "trying" || state.isMarkedBad || !own) {
+        throw new HamletError("boot.noTrial", `slot ${state.slot} is not on trial: there is nothing to commit`, {
+          hint: "`hamlet boot status` tells what is",
+          exitCode: 3,
+        });
+      }
+      // What a power cut in the middle of an earlier commit may have left under the blessed name.
+      const blessed = entryName(own.version);
+      const taken = entries.find(({ file }) => file.toLowerCase() === blessed.toLowerCase());
+      if (taken) await folder.remove(taken.file);
+      await folder.rename(own.file, blessed);
+      await record.write(undefined);
+    },
+
+    async markBad() {
+      const { state, entries, own } = await look();
+      const slot = state.phase === "trying" ? state.slot : otherSlot(state.slot);
+      if (!entries.some((one) => one.slot === otherSlot(slot) && isBlessed(one))) {
+        throw noGoodEntry(
+          `slot ${otherSlot(slot)} has no kernel that would start by itself`,
+          `slot ${slot} stays as it is: it is the only one to start`,
+        );
+      }
+      const doomed = state.phase === "trying" ? [own!] : entries.filter((one) => one.slot === slot);
+      for (const one of doomed) {
+        // Without a trial there is nothing to tell of it later: its kernel goes before whatever else of the slot changes.
+        if (state.phase === "settled") await folder.remove(one.file);
+        else await condemn(one, slot);
+      }
+    },
+  };
+
+  async function condemn(entry: Entry, slot: Slot): Promise<void> {
+    await note(slot, entry.version, "bad");
+    const bad = entryName(entry.version, 0, entry.triesDone);
+    if (bad !== entry.file) await folder.rename(entry.file, bad);
+  }
+}
+
+/** The entry whose tries the loader counts, if it counts: `\EFI\Linux\hamlet_2+2-1.efi` in UTF-16. */
+async function countedPath({ loaderVariable }: SystemdBootDoors): Promise<string | undefined> {
+  const value = await loaderVariable("LoaderBootCountPath");
+  const file = value?.toString("utf16le").replace(/\0.*$/s, "").split("\\").at(-1);
+  return file ? parseEntryName(file)?.stem : undefined;
+}

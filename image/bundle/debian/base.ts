@@ -1,0 +1,134 @@
+// The base: a Debian root as a tar, and the kernel and firmware packages beside it. The slow part of a build, so it is
+// kept in the cache under what it was made from: the packages of the lock.
+import { createHash } from "node:crypto";
+import { copyFile, mkdir, mkdtemp, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Argv, Run } from "../../../system/command.ts";
+import { HamletError } from "../../../system/error.ts";
+import { readJson, writeJson } from "../../../system/files.ts";
+import { cacheFolder } from "../../../system/paths.ts";
+import type { Progress } from "../../../system/progress.ts";
+import { type Lock, packagesOf } from "../lock/lock.ts";
+import { keepCopyrights } from "../sbom/copyrights.ts";
+import { debPath } from "./deb-cache.ts";
+import { foreignPrograms, hostArchitecture } from "./foreign.ts";
+import { makeRepository } from "./local-repository.ts";
+
+/** `root.tar`, `debs/`, and the copyright files of those in `doc/`, all in `folder`; `epochS` is the date of the suite, which every file gets at most. */
+export type Base = { folder: string; key: string; epochS: number };
+
+const BaseJson = z.strictObject({ epochS: z.int().positive() });
+const buildDeadlineMs = 30 * 60_000;
+
+const parent = () => join(cacheFolder(), "base");
+
+/** Everything that decides a base's bytes. */
+function keyOf({ architecture, suite, epochS, installed, unpacked, tools }: Lock): string {
+  const recipe = [5, architecture, suite, epochS, installed, unpacked, tools["mmdebstrap"], tools["apt"]];
+  return createHash("sha256").update(JSON.stringify(recipe)).digest("hex").slice(0, 32);
+}
+
+export const hasBase = async (lock: Lock): Promise<boolean> => (await readBase(keyOf(lock))) !== undefined;
+
+/** Every package of `lock` is whole in the cache (settle.ts), unless the base is there. */
+export async function debianBase(lock: Lock, run: Run, progress: Progress): Promise<Base> {
+  const key = keyOf(lock);
+  const found = await readBase(key);
+  if (found) {
+    await utimes(found.folder, new Date(), new Date());
+    return found;
+  }
+  const isForeign = lock.architecture !== hostArchitecture();
+  progress.stage(`installing Debian packages (${isForeign ? "two minutes, emulated" : "half a minute"})`);
+  await mkdir(parent(), { recursive: true });
+  const making = await mkdtemp(join(parent(), `${key}.`));
+  try {
+    await makeBase(lock, making, run);
+    await writeJson(join(making, "base.json"), { epochS: lock.epochS });
+    await rename(making, join(parent(), key)).catch(async (error) => {
+      // Another build was faster; its result is the same.
+      if (!(await readBase(key))) throw error;
+    });
+  } finally {
+    await rm(making, { recursive: true, force: true });
+  }
+  await forgetOldBases();
+  return { folder: join(parent(), key), key, epochS: lock.epochS };
+}
+
+async function readBase(key: string): Promise<Base | undefined> {
+  const folder = join(parent(), key);
+  const facts = await readJson(join(folder, "base.json"), BaseJson).catch(() => undefined);
+  return facts && { folder, key, epochS: facts.epochS };
+}
+
+/** A base is 320 MB: the four used last stay, two for each architecture that people switch between. */
+async function forgetOldBases(): Promise<void> {
+  const names = (await readdir(parent())).filter((name) => !/\.[A-Za-z0-9]{6}$/.test(name));
+  const aged = await Promise.all(
+    names.map(async (name) => ({ name, used: (await stat(join(parent(), name))).mtimeMs })),
+  );
+  for (const { name } of aged.sort((one, other) => other.used - one.used).slice(4)) {
+    await rm(join(parent(), name), { recursive: true, force: true });
+  }
+}
+
+async function makeBase(lock: Lock, folder: string, run: Run): Promise<void> {
+  const repository = await mkdtemp(join(tmpdir(), "hamlet-repository-"));
+  try {
+    const source = await makeRepository(lock, repository, run);
+    await installPackages(lock, source, join(folder, "root.tar"), run);
+  } finally {
+    await rm(repository, { recursive: true, force: true });
+  }
+  await mkdir(join(folder, "debs"));
+  for (const [name, { sha256 }] of Object.entries(lock.unpacked)) {
+    await copyFile(debPath(sha256), join(folder, "debs", `${name}.deb`));
+  }
+  await keepCopyrights(lock, folder, run);
+  const rows = Object.entries(packagesOf(lock)).map(([name, { version }]) => `${name}\t${version}\n`);
+  await writeFile(join(folder, "debs/packages.tsv"), rows.sort().join(""));
+}
+
+async function installPackages(lock: Lock, source: string, output: string, run: Run): Promise<void> {
+  const excludes = ["doc", "man", "info", "locale"].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
+  // Licences travel with what they cover.
+  excludes.push("--dpkgopt=path-include=/usr/share/doc/*/copyright");
+  const foreign = foreignPrograms(lock.architecture);
+  await run(
+    [
+      ...foreign.enter,
+      "mmdebstrap",
+      "--quiet",
+      `--mode=${process.getuid?.() === 0 ? "root" : "unshare"}`,
+      ...foreign.options,
+      "--variant=apt",
+      "--format=tar",
+      `--architectures=${lock.architecture}`,
+      `--include=${Object.keys(lock.installed).join(",")}`,
+      '--aptopt=APT::Install-Recommends "false"',
+      '--aptopt=Acquire::Languages "none"',
+      ...excludes,
+      "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+      lock.suite,
+      output,
+      source,
+    ] as unknown as Argv,
+    { timeoutMs: buildDeadlineMs, env: { SOURCE_DATE_EPOCH: String(lock.epochS) } },
+  ).catch((cause) => {
+    throw new HamletError("build.failed", "the Debian packages could not be installed into a root filesystem", {
+      cause,
+      hint: [
+        ...(process.getuid?.() === 0 ? [] : ["without root this needs user namespaces and the package uidmap"]),
+        ...(foreign.options.length === 0
+          ? []
+          : [
+              "packages of another architecture need qemu-user-static, and Linux 6.7 or its registration in binfmt_misc",
+            ]),
+        "the cause names the step",
+      ].join("; "),
+    });
+  });
+}

@@ -1,0 +1,67 @@
+// Which packages and tools a build takes: the locked ones while they can be had, else the newest, and what then differs.
+import type { Run } from "../../../system/command.ts";
+import { HamletError } from "../../../system/error.ts";
+import type { Progress } from "../../../system/progress.ts";
+import type { Board } from "../../boards.ts";
+import {
+  answers,
+  type Difference,
+  describeDifference,
+  diffLocks,
+  type Lock,
+  packagesOf,
+  readLock,
+} from "../lock/lock.ts";
+import { fetchDebs } from "./deb-cache.ts";
+import { suite } from "./mirror.ts";
+import { mirrorSources } from "./mirror-state.ts";
+import { type Newest, newestLock } from "./newest.ts";
+import { nodeVersion } from "./node.ts";
+import { askedFor } from "./packages.ts";
+import { toolVersions } from "./tools.ts";
+
+/** What a build takes; `relocked` says how that differs from the committed lock and is empty where it does not. */
+export type Settled = Newest & { relocked: Difference[] };
+export type SettleOptions = {
+  projectFolder: string;
+  /** Nothing but the lock will do. */
+  isLockedOnly: boolean;
+  /** Whether a base of these packages is there already, so that they need not be. */
+  hasBase(lock: Lock): Promise<boolean>;
+};
+
+/** Throws `build.relocked` where only the lock will do and it cannot be had, `build.failed` where nothing can. */
+export async function settleLock(board: Board, options: SettleOptions, run: Run, progress: Progress): Promise<Settled> {
+  const { projectFolder, isLockedOnly, hasBase } = options;
+  const locked = await readLock(projectFolder, board.debianArchitecture);
+  const isCurrent = answers(locked, askedFor(board.debianArchitecture), suite) && locked.node.version === nodeVersion;
+  progress.stage("looking for the locked packages");
+  const kept = { ...locked, tools: await toolVersions(run) };
+  if (isCurrent && ((await hasBase(kept)) || (await fetchAll(kept, run)).missing.length === 0)) {
+    return refuseRelocked({ lock: kept, relocked: diffLocks(locked, kept) }, isLockedOnly);
+  }
+  progress.stage("asking the Debian mirror for newer packages");
+  const newest = await newestLock(board, projectFolder, run);
+  const settled = refuseRelocked({ ...newest, relocked: diffLocks(locked, newest.lock) }, isLockedOnly);
+  if (await hasBase(newest.lock)) return settled;
+  const { missing, cause } = await fetchAll(newest.lock, run);
+  if (missing.length === 0) return settled;
+  throw new HamletError("build.failed", `${missing.length} packages of the mirror's index could not be fetched`, {
+    cause: newest.staleBecause ?? cause,
+    hint: "the cause says why; try again in some minutes, or name another mirror in HAMLET_DEBIAN_MIRROR",
+  });
+}
+
+async function fetchAll(lock: Lock, run: Run): ReturnType<typeof fetchDebs> {
+  const packages = Object.values(packagesOf(lock));
+  const cached = await fetchDebs(packages, [], run);
+  return cached.missing.length === 0 ? cached : fetchDebs(packages, await mirrorSources(run), run);
+}
+
+function refuseRelocked(settled: Settled, isLockedOnly: boolean): Settled {
+  if (!isLockedOnly || settled.relocked.length === 0) return settled;
+  const lines = settled.relocked.map((one) => `\n  ${describeDifference(one)}`).join("");
+  throw new HamletError("build.relocked", `not all that is locked can be had; this build would take:${lines}\n`, {
+    hint: "build without --locked, or write the lock anew with `hamlet image lock` and commit it",
+  });
+}

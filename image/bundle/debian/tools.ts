@@ -1,0 +1,32 @@
+// The programs of this computer whose output is in an image, asked for their versions. Another version may write other
+// bytes from the same input: erofs-utils 1.5 and 1.8 do.
+import type { Argv, Run } from "../../../system/command.ts";
+import { HamletError } from "../../../system/error.ts";
+
+const tools: [name: string, argv: Argv, version: RegExp][] = [
+  ["apt", ["apt-get", "--version"], /^apt (\S+)/],
+  ["cryptsetup", ["/sbin/veritysetup", "--version"], /^veritysetup (\S+)/],
+  ["dosfstools", ["/sbin/fatlabel", "--version"], /^fatlabel (\S+)/],
+  ["e2fsprogs", ["/sbin/mke2fs", "-V"], /^mke2fs (\S+)/],
+  ["erofs-utils", ["fsck.erofs", "-V"], /^fsck\.erofs (\S+)/],
+  ["kmod", ["/sbin/depmod", "--version"], /^kmod version (\S+)/],
+  ["mmdebstrap", ["mmdebstrap", "--version"], /^mmdebstrap (\S+)/],
+  ["mtools", ["mcopy", "--version"], /\(GNU mtools\) (\S+)/],
+  ["xz", ["xz", "--version"], /^xz \(XZ Utils\) (\S+)/],
+];
+
+/** Versions by package. Throws `command.missing` for one that is not installed. */
+export async function toolVersions(run: Run): Promise<Record<string, string>> {
+  const told = await Promise.all(
+    tools.map(async ([name, argv, version]) => {
+      const lines: string[] = [];
+      // mke2fs speaks on stderr.
+      const text = await run(argv, { onStderrLine: (line) => lines.push(line) });
+      const found = version.exec([text, ...lines].find((one) => version.test(one)) ?? "")?.[1];
+      if (!found) throw new HamletError("build.failed", `${argv[0]} does not tell its version`);
+      return [name, found] as const;
+    }),
+  );
+  // The initrd is packed by the zstd inside Node.
+  return Object.fromEntries([...told, ["zstd", process.versions["zstd"] ?? "unknown"]]);
+}

@@ -1,0 +1,96 @@
+// The NixOS builder: nix/ and the files it reads, with the programs just built, go into a folder that Nix can evaluate by
+// itself; the bundle comes back as a link into Nix's store. Nix does the caching.
+import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { z } from "zod";
+import units from "../../../nix/units.json" with { type: "json" };
+import type { Run } from "../../../system/command.ts";
+import { errnoOf, HamletError } from "../../../system/error.ts";
+import { readJson } from "../../../system/files.ts";
+import { cacheFolder } from "../../../system/paths.ts";
+import type { Progress } from "../../../system/progress.ts";
+import { type Bundle, factsOf, readBundle } from "../bundle.ts";
+import type { BuildRequest } from "../debian/root.ts";
+import { ownComponents } from "../sbom/sbom.ts";
+import { nixBuild, requireNix } from "./nix.ts";
+
+/** What the expressions in nix/ read outside of it. */
+const sources = ["nix", "image/bundle/root", "image/bundle/initrd", "package.json", ...Object.values(units).flat()];
+
+export async function buildNixosBundle(request: BuildRequest, run: Run, progress: Progress): Promise<Bundle> {
+  const { board, version } = request;
+  await requireNix(board, run);
+  const source = await mkdtemp(join(tmpdir(), "hamlet-nix-"));
+  const link = join(cacheFolder(), "nixos", `${board.name}-${version}`);
+  try {
+    await stageSource(request, source);
+    await mkdir(dirname(link), { recursive: true });
+    // From within: in a flake's address a space, a ? and a # of the path would be something else.
+    await nixBuild(
+      `path:.#bundle-${board.name}`,
+      link,
+      board,
+      (argv, how) => run(argv, { ...how, cwd: source }),
+      progress,
+    );
+  } finally {
+    await rm(source, { recursive: true, force: true });
+  }
+  progress.stage("checking the system bundle");
+  const bundle = await readBundle(link);
+  if (bundle.board === board.name && bundle.version === version) return bundle;
+  throw new HamletError("bundle.invalid", `Nix made a bundle of ${bundle.board} ${bundle.version}`, {
+    hint: `wanted was ${board.name} ${version}: nix/flake.nix does not fit this program`,
+  });
+}
+
+/** Complete without git, npm packages or anything else of the checkout, so that only what counts decides what Nix builds. */
+export async function stageSource(request: BuildRequest, folder: string): Promise<void> {
+  const { version, extras, npm, projectFolder } = request;
+  for (const path of sources) {
+    await cp(join(projectFolder, path), join(folder, path), { recursive: true }).catch((error) => {
+      // A room that is not built yet has no units.
+      if (errnoOf(error) !== "ENOENT") throw error;
+    });
+  }
+  await writeFile(join(folder, "nix/release.json"), `${JSON.stringify({ version })}\n`);
+  await rm(join(folder, "nix/programs"), { recursive: true, force: true });
+  await mkdir(join(folder, "nix/programs"));
+  const programs: { name: string; sha256: string }[] = [];
+  // Units and rules are among the sources: extras that are no programs.
+  for (const { path, target } of extras.filter((extra) => extra.target.endsWith(".mjs"))) {
+    await copyFile(path, join(folder, "nix/programs", basename(target)));
+    programs.push({ name: basename(target), sha256: (await factsOf(path)).sha256 });
+  }
+  await writeFile(join(folder, "nix/components.json"), JSON.stringify(ownComponents({ version, npm, programs })));
+  await writeFile(join(folder, "flake.nix"), flakeAbove(await readFlakeLock(join(projectFolder, "nix/flake.lock"))));
+  await copyFile(join(folder, "nix/flake.lock"), join(folder, "flake.lock"));
+}
+
+const FlakeLock = z.object({
+  nodes: z.record(
+    z.string(),
+    z.object({ flake: z.boolean().optional(), original: z.record(z.string(), z.string()).optional() }),
+  ),
+});
+
+async function readFlakeLock(path: string): Promise<z.infer<typeof FlakeLock>> {
+  const hint = "write it anew: nix flake lock ./nix";
+  const lock = await readJson(path, FlakeLock, { hint });
+  if (lock) return lock;
+  throw new HamletError("file.unreadable", `${path} is not there`, { hint });
+}
+
+/**
+ * A flake one folder up from nix/flake.nix, with its inputs and outputs: one in a folder without git may not read what lies
+ * above it, and Nix knows no `?dir=` for such a folder.
+ */
+function flakeAbove({ nodes }: z.infer<typeof FlakeLock>): string {
+  const inputs = Object.entries(nodes).flatMap(([name, { flake, original }]) => {
+    if (original === undefined) return [];
+    const attributes = Object.entries(original).map(([key, value]) => `${key} = ${JSON.stringify(value)};`);
+    return `  inputs.${name} = { ${attributes.join(" ")}${flake === false ? " flake = false;" : ""} };\n`;
+  });
+  return `{\n${inputs.join("")}  outputs = inputs: (import ./nix/flake.nix).outputs inputs;\n}\n`;
+}

@@ -1,0 +1,196 @@
+// One virtual device: a QEMU machine with the firmware of its board, its disk, and the lab's cables.
+import { type ChildProcess, spawn } from "node:child_process";
+import { createServer } from "node:net";
+import type { Argv } from "../../../system/command.ts";
+import type { Accelerator } from "./accelerator.ts";
+import { labBoard, type PiMachine, type UefiMachine } from "./boards.ts";
+import type { LabDevice } from "./devices.ts";
+import { openQmp, type Qmp } from "./qmp.ts";
+
+export type DiskKind = "virtio" | "nvme" | "usb";
+export type NicKind = "virtio" | "e1000e";
+export type MachineSpec = {
+  device: LabDevice;
+  /** Where its overlay, firmware variables, sockets and console log are; the supervisor's working folder. */
+  folder: string;
+  accelerator: Accelerator;
+  disk: DiskKind;
+  nic: NicKind;
+  memoryMb: number;
+  /** Port on 127.0.0.1 that leads to the device's public page. */
+  pagePort: number;
+  /** Without it the machine is what a user's is: no virtio-serial port, no way in. */
+  hasLabPort: boolean;
+};
+
+/** Files of a machine, relative to its folder: a unix socket's whole path may have 107 bytes only. */
+export const machineFiles = (name: string) => ({
+  overlay: `${name}.qcow2`,
+  card: `${name}.card.img`,
+  kernel: `${name}.kernel`,
+  initrd: `${name}.initrd`,
+  deviceTree: `${name}.dtb`,
+  vars: `${name}.vars.fd`,
+  console: `${name}.console.log`,
+  lan: `${name}.lan`,
+  state: `${name}.state`,
+  port: `${name}.port`,
+});
+
+const argument = (name: string, ...values: string[]) => [`-${name}`, values.join(",")];
+const quiet = ["-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"];
+
+/** A machine that starts from its disk by UEFI firmware. */
+export function machineArgv(spec: MachineSpec): Argv {
+  const { device, accelerator } = spec;
+  const machine = labBoard(device.board).machine as UefiMachine;
+  const files = machineFiles(device.name);
+  const nic = spec.nic === "virtio" ? "virtio-net-pci" : "e1000e";
+  const isNative = accelerator === "kvm" && process.arch === machine.kvmOn;
+  return [
+    machine.program,
+    ...quiet,
+    ...argument("name", `hamlet-${device.name}`),
+    ...["-machine", machine.machine],
+    // QEMU would keep up to a GiB of translated code; a quarter of that is as fast and lets six devices fit into memory.
+    ...argument("accel", ...(isNative ? ["kvm"] : ["tcg", "tb-size=256"])),
+    ...["-cpu", isNative ? "host" : machine.cpu],
+    // One core is fastest without KVM; it is also the smallest device we promise.
+    ...["-smp", "1", "-m", String(spec.memoryMb)],
+    ...argument("drive", "if=pflash", "format=raw", "unit=0", "readonly=on", `file=${machine.firmware.code}`),
+    ...argument("drive", "if=pflash", "format=raw", "unit=1", `file=${files.vars}`),
+    // QEMU: by this name a system on a board without CPUID knows that it is in a virtual machine.
+    ...argument("smbios", "type=1", "manufacturer=QEMU", "product=Hamlet lab", `serial=${device.serial}`),
+    ...["-uuid", device.uuid],
+    // A machine that stands still while it is saved, or lies in a file, finds its clock where it left it.
+    ...argument("rtc", "base=utc", "clock=vm"),
+    ...["-device", "virtio-rng-pci"],
+    ...machine.watchdog,
+    ...diskArguments(spec.disk, files.overlay),
+    // No option ROM: nothing boots from the network here, and the firmware need not try.
+    ...networkArguments(spec, (id, mac) => argument("device", nic, `netdev=${id}`, `mac=${mac}`, "romfile=")),
+    ...consoleArguments(files.console),
+    ...["-serial", "chardev:console"],
+    ...(spec.hasLabPort
+      ? [
+          ...portArguments(files.port),
+          ...["-device", "virtio-serial-pci"],
+          ...argument("device", "virtserialport", "chardev=lab", "name=org.hamlet.lab"),
+        ]
+      : []),
+  ] as unknown as Argv;
+}
+
+/** A Raspberry Pi that starts what its firmware has loaded. A reset ends QEMU: what comes next is the firmware's to say. */
+export function piArgv(spec: MachineSpec, commandLine: string): Argv {
+  const { device } = spec;
+  const machine = labBoard(device.board).machine as PiMachine;
+  const files = machineFiles(device.name);
+  return [
+    machine.program,
+    ...quiet,
+    ...argument("name", `hamlet-${device.name}`),
+    ...["-machine", machine.machine, "-no-reboot"],
+    ...argument("accel", "tcg", "tb-size=256"),
+    ...["-kernel", files.kernel, "-initrd", files.initrd, "-dtb", files.deviceTree, "-append", commandLine],
+    ...argument("drive", "if=sd", "format=raw", `file=${files.card}`),
+    ...networkArguments(spec, (id, mac) => argument("device", "usb-net", `netdev=${id}`, `mac=${mac}`)),
+    ...consoleArguments(files.console),
+    // The first is the PL011, where the lab is; the second the mini UART, the kernel's console.
+    ...(spec.hasLabPort ? [...portArguments(files.port), "-serial", "chardev:lab"] : ["-serial", "null"]),
+    ...["-serial", "chardev:console"],
+  ] as unknown as Argv;
+}
+
+function networkArguments(spec: MachineSpec, card: (netdev: string, mac: string) => string[]): string[] {
+  const { device, pagePort } = spec;
+  return [
+    ...argument(
+      "netdev",
+      ...["stream", "id=lan", "server=off", "addr.type=unix"],
+      `addr.path=${machineFiles(device.name).lan}`,
+    ),
+    ...card("lan", device.lanMac),
+    ...argument(
+      "netdev",
+      ...["user", "id=page", "restrict=on", "ipv6=off", `net=${device.pageNet}`],
+      `hostfwd=tcp:127.0.0.1:${pagePort}-:80`,
+    ),
+    ...card("page", device.pageMac),
+  ];
+}
+
+const consoleArguments = (path: string) => argument("chardev", "file", "id=console", `path=${path}`, "append=on");
+const portArguments = (path: string) =>
+  argument("chardev", "socket", "id=lab", `path=${path}`, "server=on", "wait=off");
+
+function diskArguments(kind: DiskKind, overlay: string): string[] {
+  // Write-back with flushes: killing QEMU is then a power cut, and what the guest has flushed survives it.
+  const drive = ["-drive", `if=none,id=disk,format=qcow2,discard=unmap,file=${overlay}`];
+  switch (kind) {
+    case "virtio":
+      return [...drive, "-device", "virtio-blk-pci,drive=disk,bootindex=0"];
+    case "nvme":
+      return [...drive, "-device", "nvme,drive=disk,serial=lab,bootindex=0"];
+    case "usb":
+      return [...drive, "-device", "qemu-xhci", "-device", "usb-storage,drive=disk,bootindex=0"];
+  }
+}
+
+export type Machine = {
+  pid: number;
+  /** Orders to its QEMU; undefined for a Raspberry Pi, which is another QEMU after each reset. */
+  order?: Qmp;
+  /** Resolves when QEMU has ended, with how, and the last it said. */
+  ended: Promise<string>;
+  /** Pulls the plug. */
+  cut(): Promise<void>;
+};
+
+/** `isWaiting`: it stands still until it has been given a saved state and told to run. */
+export function startMachine(spec: MachineSpec, { isWaiting = false } = {}): Machine {
+  const [file, ...args] = machineArgv(spec);
+  const words = ["-qmp", "stdio", ...(isWaiting ? ["-S", "-incoming", "defer"] : [])];
+  const child = spawnBound([file, ...args, ...words], spec.folder, "pipe");
+  return { ...watchOver(child), order: openQmp(child.stdin!, child.stdout!) };
+}
+
+export const startQemu = (argv: Argv, folder: string): Machine => watchOver(spawnBound(argv, folder));
+
+function watchOver(child: ChildProcess): Machine {
+  let told = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    told = (told + text).slice(-2_000);
+  });
+  const ended = new Promise<string>((resolve) => {
+    child.on("error", (error) => resolve(error.message));
+    child.on("close", (code, signal) => {
+      const how = signal ? `ended by ${signal}` : `exit code ${code}`;
+      resolve(told.trim() ? `${how}: ${told.trim()}` : how);
+    });
+  });
+  return {
+    pid: child.pid ?? 0,
+    ended,
+    async cut() {
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+/** Starts a program that the kernel kills when this process dies, whatever way it dies. */
+export function spawnBound([file, ...args]: Argv, cwd: string, talk: "ignore" | "pipe" = "ignore"): ChildProcess {
+  return spawn("setpriv", ["--pdeathsig", "KILL", file, ...args], { cwd, stdio: [talk, talk, "pipe"] });
+}
+
+/** A port on 127.0.0.1 that was free a moment ago. */
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });

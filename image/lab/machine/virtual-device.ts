@@ -1,0 +1,159 @@
+// One device of the lab while it has power and while it has not: its machine, its channel, and what can be seen of it.
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import type { Run } from "../../../system/command.ts";
+import type { Doors } from "../../../system/doors.ts";
+import { HamletError } from "../../../system/error.ts";
+import { askAgent } from "../channel/agent-socket.ts";
+import { type MachineChannel, openMachineChannel } from "../channel/machine-channel.ts";
+import { loadRam, saveRam } from "../saved/ram.ts";
+import type { Finding } from "../supervisor/sight.ts";
+import { labBoard } from "./boards.ts";
+import { copyDisk } from "./disk.ts";
+import { type Machine, type MachineSpec, machineFiles, startMachine } from "./machine.ts";
+import { startPi } from "./pi.ts";
+import type { Qmp } from "./qmp.ts";
+
+export type VirtualDevice = {
+  spec: MachineSpec;
+  /** Throws `lab.execFailed` while its lab service does not answer. */
+  doors: Doors;
+  powerOn(): Promise<void>;
+  /** As if the plug were pulled. */
+  powerOff(): Promise<void>;
+  /** Power on, but as it was when saved into `saved`, and standing still. Its disk must be the saved one. */
+  wake(saved: string): Promise<void>;
+  standStill(): Promise<void>;
+  /** Writes all that it is into the folder `target`, while it stands still. */
+  save(run: Run, target: string): Promise<void>;
+  /** It runs again, and its wall clock is set to now. */
+  go(): Promise<void>;
+  /** Looks at its console and asks its agent. */
+  look(): Promise<void>;
+};
+
+const [clockToleranceMs, clockTries] = [500, 10];
+
+/** A device without power; whatever is seen of it goes to `onFinding`. Its sockets lie in the working folder. */
+export function makeVirtualDevice(
+  spec: MachineSpec,
+  onFinding: (finding: Finding) => void,
+  now: () => number,
+): VirtualDevice {
+  const { name } = spec.device;
+  const files = machineFiles(name);
+  let machine: Machine | undefined;
+  let channel: MachineChannel | undefined;
+  let consoleAt = 0;
+  // The clock on its board stood still with it: what reads that when it starts again has the wrong time.
+  let isClockLate = false;
+  // A machine still dying holds its disk.
+  let lastEnd: Promise<unknown> = Promise.resolve();
+
+  const channelNow = (): MachineChannel => {
+    if (channel && machine) return channel;
+    throw new HamletError("lab.execFailed", `${name} is off`, { hint: `hamlet lab power ${name}` });
+  };
+  const order: Qmp = (...words) => {
+    if (machine?.order) return machine.order(...words);
+    throw new HamletError("lab.machineRefused", `${name} is off`, { hint: `hamlet lab power ${name}` });
+  };
+  const begin = (mine: Machine, isAwake = false) => {
+    machine = mine;
+    lastEnd = mine.ended;
+    isClockLate = isAwake;
+    mine.ended.then((problem) => {
+      if (machine !== mine) return;
+      machine = undefined;
+      closeChannel();
+      onFinding({ kind: "power", isOn: false, problem });
+    });
+  };
+  const closeChannel = () => {
+    channel?.close();
+    channel = undefined;
+  };
+  const openChannel = () => {
+    channel = openMachineChannel(files.port, () => {
+      if (isClockLate) tellTime();
+    });
+  };
+  /** A busy device takes its time to do so, and is then late by as much: it is told again, until it was quick. */
+  const setClock = async (triesLeft = clockTries) => {
+    const toldAt = now();
+    const clock = channelNow().exec({ argv: ["date", "--utc", `--set=@${(toldAt / 1000).toFixed(3)}`] });
+    clock.stdin.end();
+    await clock.exit;
+    if (now() - toldAt > clockToleranceMs && triesLeft > 0) await setClock(triesLeft - 1);
+  };
+  // Should it fall silent now, it will be told when it answers again.
+  const tellTime = () => void setClock().catch(() => {});
+  return {
+    spec,
+    doors: {
+      exec: (request) => channelNow().exec(request),
+      connect: (path) => channelNow().connect(path),
+    },
+    async powerOn() {
+      await lastEnd;
+      if (machine) return;
+      begin(labBoard(spec.device.board).machine.kind === "pi" ? startPi(spec) : startMachine(spec));
+      if (spec.hasLabPort) openChannel();
+      onFinding({ kind: "power", isOn: true });
+    },
+    async wake(saved) {
+      await lastEnd;
+      const mine = startMachine(spec, { isWaiting: true });
+      begin(mine, true);
+      await loadRam(order, spec.folder, files.state, join(saved, files.state)).catch(async (cause) => {
+        // What QEMU said at its end tells more than that it has ended.
+        await mine.cut();
+        throw new HamletError("lab.machineRefused", `${name} did not take its state: ${await mine.ended}`, { cause });
+      });
+      onFinding({ kind: "power", isOn: true, isAwake: true });
+    },
+    async standStill() {
+      await order("stop");
+      isClockLate = true;
+    },
+    async save(run, target) {
+      await saveRam(order, spec.folder, files.state, join(target, files.state));
+      // QEMU has written its disk's last bytes with it.
+      await copyDisk(run, spec.folder, target, name);
+    },
+    async go() {
+      await order("cont");
+      if (!spec.hasLabPort) return;
+      if (channel?.isReady()) tellTime();
+      else if (!channel) openChannel();
+    },
+    async powerOff() {
+      const mine = machine;
+      if (!mine) return;
+      machine = undefined;
+      closeChannel();
+      await mine.cut();
+      onFinding({ kind: "power", isOn: false });
+    },
+    async look() {
+      const mine = machine;
+      if (!mine) return;
+      const shown = await readFrom(join(spec.folder, files.console), consoleAt);
+      consoleAt += shown.length;
+      if (shown.length > 0) onFinding({ kind: "console", text: shown.toString("latin1") });
+      const gist = channel?.isReady() ? await askAgent(channel) : undefined;
+      // An answer that comes after the plug was pulled is of no use.
+      if (gist && machine === mine) onFinding({ kind: "status", gist });
+    },
+  };
+}
+
+async function readFrom(path: string, offset: number): Promise<Buffer> {
+  const file = await open(path, "r");
+  try {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(64 << 10), 0, 64 << 10, offset);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}

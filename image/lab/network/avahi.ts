@@ -1,0 +1,86 @@
+// A D-Bus and an Avahi of our own for a joined host, on a private /run, so that avahi-browse and its kin see the lab's LAN
+// and not the computer's own.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { sleep } from "../../../system/clock.ts";
+import { run } from "../../../system/command.ts";
+import { HamletError } from "../../../system/error.ts";
+
+const busSocket = "/run/dbus/system_bus_socket";
+const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>system</type>
+  <listen>unix:path=${busSocket}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/></policy>
+</busconfig>
+`;
+const avahiConfig = (card: string) => `[server]
+allow-interfaces=${card}
+use-ipv4=yes
+use-ipv6=yes
+[wide-area]
+enable-wide-area=no
+[publish]
+disable-publishing=yes
+`;
+/** A user namespace without root's help holds one user. Both daemons look up their own; here all of them are that one. */
+const names = { passwd: ["root", "avahi", "messagebus"], group: ["root", "avahi", "messagebus", "netdev"] };
+const usersOf = (kind: keyof typeof names): string =>
+  names[kind].map((name) => (kind === "passwd" ? `${name}:x:0:0::/:/bin/sh\n` : `${name}:x:0:\n`)).join("");
+
+const startDeadlineMs = 10_000;
+/**
+ * avahi-browse -t ends a second after its question; an emulated device may take longer to answer.
+ * So the question is asked beforehand, and the answers wait in Avahi's cache.
+ */
+const warmUpMs = 4_000;
+
+/** Only in namespaces of our own: mounts over /run and the lists of users. */
+export async function startAvahi(card: string): Promise<void> {
+  await run(["mount", "-t", "tmpfs", "-o", "mode=755", "hamlet-run", "/run"]);
+  for (const kind of ["passwd", "group"] as const) {
+    await writeFile(`/run/${kind}`, usersOf(kind));
+    await run(["mount", "--bind", `/run/${kind}`, `/etc/${kind}`]);
+  }
+  await mkdir("/run/dbus");
+  await mkdir("/run/avahi-daemon");
+  await writeFile("/run/dbus.conf", busConfig);
+  await writeFile("/run/avahi.conf", avahiConfig(card));
+  await start(["dbus-daemon", "--nofork", "--nopidfile", "--config-file=/run/dbus.conf"], busSocket);
+  await start(
+    ["avahi-daemon", "--no-drop-root", "--no-chroot", "--no-rlimits", "--no-proc-title", "-f", "/run/avahi.conf"],
+    "/run/avahi-daemon/socket",
+  );
+  const browse = spawn("avahi-browse", ["-arp"], { stdio: "ignore" });
+  browse.on("error", () => {});
+  await sleep(warmUpMs);
+  browse.kill();
+}
+
+/** Starts a daemon and resolves when its socket is there. */
+async function start([file = "", ...args]: string[], socket: string): Promise<void> {
+  let told = "";
+  let hasEnded = false;
+  const child = spawn(file, args, { stdio: ["ignore", "ignore", "pipe"] });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    told = (told + text).slice(-1_000);
+  });
+  child.on("error", (error) => {
+    told = error.message;
+    hasEnded = true;
+  });
+  child.on("exit", () => {
+    hasEnded = true;
+  });
+  const deadline = performance.now() + startDeadlineMs;
+  while (!existsSync(socket)) {
+    if (hasEnded || performance.now() > deadline) {
+      throw new HamletError("lab.joinFailed", `${file} did not start: ${told.trim()}`, {
+        hint: "avahi-daemon and dbus must be installed; they run apart from the computer's own",
+      });
+    }
+    await sleep(20);
+  }
+}

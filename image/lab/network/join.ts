@@ -1,0 +1,57 @@
+// One more host on the lab's LAN: a command of this computer in namespaces of its own, with a network card on the hub.
+// Needs no root where user namespaces are allowed. Everything in it ends with its first process, and that with us.
+import { spawn } from "node:child_process";
+import { basename, dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { HamletError } from "../../../system/error.ts";
+
+export type JoinOrder = {
+  /** The hub's socket, named from `folder`. */
+  folder: string;
+  socket: string;
+  /** With prefix: "10.77.0.200/24". */
+  address: string;
+  argv: string[];
+};
+
+/** Runs `argv` there, on this process's own terminal, at most until `over`; gives its exit code. */
+export function joinLan(
+  port: { socket: string; address: string },
+  argv: string[],
+  over: Promise<unknown> = new Promise(() => {}),
+): Promise<number> {
+  const order: JoinOrder = { folder: dirname(port.socket), socket: basename(port.socket), address: port.address, argv };
+  const inside = fileURLToPath(new URL("./join-inside.ts", import.meta.url));
+  // As root no user namespace is needed, and without one programs may still drop to users of their own.
+  const asUser = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
+  const child = spawn(
+    "setpriv",
+    [
+      ...[
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        ...asUser,
+        "--net",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+      ],
+      ...["--", process.execPath, inside, JSON.stringify(order)],
+    ],
+    { stdio: "inherit" },
+  );
+  // The terminal sends Ctrl-C to the command as well: it decides.
+  const ignore = () => {};
+  const stop = () => child.kill("SIGKILL");
+  process.on("SIGINT", ignore).on("SIGTERM", stop).on("SIGHUP", stop);
+  over.then(stop, stop);
+  return new Promise<number>((resolve, reject) => {
+    child.on("error", (cause) =>
+      reject(new HamletError("lab.joinFailed", "cannot start unshare", { cause, hint: "install util-linux" })),
+    );
+    child.on("close", (code) => resolve(code ?? 137));
+  }).finally(() => process.off("SIGINT", ignore).off("SIGTERM", stop).off("SIGHUP", stop));
+}

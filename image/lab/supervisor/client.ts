@@ -1,0 +1,141 @@
+// How commands and tests speak with a running lab.
+import { request } from "node:http";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Duplex } from "node:stream";
+import { z } from "zod";
+import { type ErrorCode, HamletError } from "../../../system/error.ts";
+import { parseJson } from "../../../system/files.ts";
+import { readAll } from "../../../system/read-all.ts";
+import { type Channel, openChannel } from "../channel/client.ts";
+import { socketPath } from "../network/sockets.ts";
+import { channelProtocol, controlSocket } from "./control.ts";
+import { lockHolder } from "./lock.ts";
+import { labFolder, lockName } from "./options.ts";
+import { LabEvent, LabStatus } from "./status.ts";
+
+export type LabClient = {
+  folder: string;
+  status(): Promise<LabStatus>;
+  /** Calls `listener` for each event from the lab's start on; resolves when the lab ends or `signal` says so. */
+  follow(listener: (event: LabEvent) => void, signal?: AbortSignal): Promise<void>;
+  cut(name: string): Promise<void>;
+  restore(name: string): Promise<void>;
+  partition(name: string): Promise<void>;
+  heal(name?: string): Promise<void>;
+  join(): Promise<{ socket: string; address: string }>;
+  down(): Promise<void>;
+  /** From now on the lab ends when this process does. */
+  own(): Promise<void>;
+  /** Exec and connect in a device. */
+  channel(name: string): Promise<Channel>;
+};
+
+const Refused = z.object({
+  code: z.string().optional(),
+  message: z.string(),
+  hint: z.string().optional(),
+  exitCode: z.int().optional(),
+});
+/** Three devices with all their milestones take 5 kB. */
+const maxAnswerBytes = 1 << 20;
+const Joined = z.object({ socket: z.string(), address: z.string() });
+
+/** The running lab. Throws `lab.notRunning`. */
+export async function findLab(folder = labFolder()): Promise<LabClient> {
+  if ((await lockHolder(join(folder, lockName))) === undefined) {
+    throw new HamletError("lab.notRunning", "no lab is running", { hint: "hamlet lab up --devices 3" });
+  }
+  return labClient(folder);
+}
+
+/** The lab in `folder`, whether it runs or not. */
+export function labClient(folder: string): LabClient {
+  const path = socketPath(folder, controlSocket);
+  const ask = (method: "GET" | "POST", url: string) =>
+    new Promise<unknown>((resolve, reject) => {
+      const asked = request({ socketPath: path, method, path: url });
+      asked.on("error", (cause) => reject(notAnswering(cause)));
+      asked.on("response", async (response) => {
+        const body = parseJson(await readAll(response, maxAnswerBytes).catch(() => ""));
+        if (response.statusCode === 200) resolve(body);
+        else reject(refusal(body));
+      });
+      asked.end();
+    });
+  const order = async (url: string) => void (await ask("POST", url));
+  return {
+    folder,
+    status: async () => LabStatus.parse(await ask("GET", "/v1/status")),
+    follow: (listener, signal) =>
+      new Promise((resolve, reject) => {
+        const asked = request({ socketPath: path, path: "/v1/events", signal });
+        asked.on("error", (cause) => (signal?.aborted ? resolve() : reject(notAnswering(cause))));
+        asked.on("response", (response) => {
+          const lines = createInterface({ input: response });
+          // The lab's end breaks the answer off.
+          lines.on("error", () => resolve());
+          lines.on("line", (line) => listener(LabEvent.parse(parseJson(line))));
+          lines.on("close", resolve);
+        });
+        asked.end();
+      }),
+    cut: (name) => order(`/v1/machines/${name}/cut`),
+    restore: (name) => order(`/v1/machines/${name}/restore`),
+    partition: (name) => order(`/v1/machines/${name}/partition`),
+    heal: (name) => order(name === undefined ? "/v1/heal" : `/v1/machines/${name}/heal`),
+    join: async () => Joined.parse(await ask("POST", "/v1/join")),
+    down: async () => {
+      const holder = await lockHolder(join(folder, lockName));
+      await order("/v1/down");
+      if (holder !== undefined) await endOf(join(folder, lockName));
+    },
+    own: () =>
+      new Promise((resolve, reject) => {
+        const asked = request({ socketPath: path, path: "/v1/owner" });
+        asked.on("error", (cause) => reject(notAnswering(cause)));
+        asked.on("response", (response) => {
+          response.on("error", () => {}).resume();
+          response.socket.unref();
+          resolve();
+        });
+        asked.end();
+      }),
+    channel: (name) =>
+      new Promise((resolve, reject) => {
+        const headers = { connection: "Upgrade", upgrade: channelProtocol };
+        const asked = request({ socketPath: path, path: `/v1/machines/${name}/channel`, headers });
+        asked.on("error", (cause) => reject(notAnswering(cause)));
+        asked.on("response", async (response) =>
+          reject(refusal(parseJson(await readAll(response, maxAnswerBytes).catch(() => "")))),
+        );
+        asked.on("upgrade", (_response, socket: Duplex, head) => {
+          if (head.length > 0) socket.unshift(head);
+          const channel = openChannel(socket);
+          channel.onReady(() => resolve(channel));
+          socket.on("close", () => reject(notAnswering(undefined)));
+        });
+        asked.end();
+      }),
+  };
+}
+
+const notAnswering = (cause: unknown): HamletError =>
+  new HamletError("lab.notRunning", "the lab does not answer", { cause, hint: "hamlet lab up --devices 3" });
+
+/** The error that the supervisor told of. */
+export function refusal(body: unknown): HamletError {
+  const { code, message, hint, exitCode } = Refused.safeParse(body).data ?? { message: "the lab gave no reason" };
+  // Codes on this socket come from the same program.
+  return new HamletError((code ?? "lab.bootFailed") as ErrorCode, message, {
+    ...(hint && { hint }),
+    ...(exitCode && { exitCode }),
+  });
+}
+
+/** Waits until the supervisor is gone; it has killed its machines before it answered. */
+async function endOf(lock: string): Promise<void> {
+  for (let tries = 0; tries < 50 && (await lockHolder(lock)) !== undefined; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

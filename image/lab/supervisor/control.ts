@@ -1,0 +1,91 @@
+// The supervisor's door: HTTP on a unix socket that only its owner may open.
+import { chmod } from "node:fs/promises";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import { describeError, HamletError } from "../../../system/error.ts";
+import { serveChannel } from "../channel/server.ts";
+import type { Lab } from "./lab.ts";
+
+export const controlSocket = "control.sock";
+/** Spoken after `Upgrade`: the lines of channel/wire.ts. */
+export const channelProtocol = "hamlet-channel";
+
+/** Listens on `path`; `down` ends the lab and this process. */
+export async function serveControl(path: string, lab: Lab, down: (why: string) => Promise<void>): Promise<Server> {
+  const routes: Record<string, (name: string, request: IncomingMessage, response: ServerResponse) => unknown> = {
+    "GET /v1/status": () => lab.status(),
+    "GET /v1/events": (_name, _request, response) => {
+      response.writeHead(200, { "content-type": "application/x-ndjson" });
+      response.on(
+        "close",
+        lab.follow((event) => response.write(`${JSON.stringify(event)}\n`)),
+      );
+      return streaming;
+    },
+    // Held open by whoever runs the lab in the foreground: the lab ends with it, even if that process is killed.
+    "GET /v1/owner": (_name, _request, response) => {
+      response.writeHead(200).flushHeaders();
+      response.on("close", () => down("its owner is gone"));
+      return streaming;
+    },
+    "POST /v1/machines/*/cut": (name) => lab.cut(name),
+    "POST /v1/machines/*/restore": (name) => lab.restore(name),
+    "POST /v1/machines/*/partition": (name) => lab.setPartitioned(name, true),
+    "POST /v1/machines/*/heal": (name) => lab.setPartitioned(name, false),
+    "POST /v1/heal": () => {
+      for (const { name, isPartitioned } of lab.status().devices) if (isPartitioned) lab.setPartitioned(name, false);
+    },
+    "POST /v1/join": () => lab.join(),
+    "POST /v1/down": () => down("as asked"),
+  };
+
+  const server = createServer(async (request, response) => {
+    const { key, name } = routeOf(request);
+    const answer = (status: number, body: unknown) =>
+      response.writeHead(status, { "content-type": "application/json" }).end(`${JSON.stringify(body ?? {})}\n`);
+    try {
+      const route = routes[key];
+      if (!route) return answer(404, { code: "usage.invalid", message: `no ${key}` });
+      const result = await route(name, request, response);
+      if (result !== streaming) answer(200, result);
+    } catch (error) {
+      answer(400, errorBody(error));
+    }
+  });
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex) => {
+    const { key, name } = routeOf(request);
+    socket.on("error", () => socket.destroy());
+    try {
+      if (key !== "GET /v1/machines/*/channel") throw new HamletError("usage.invalid", `no ${key}`);
+      const doors = lab.doors(name);
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${channelProtocol}\r\n\r\n`);
+      serveChannel(socket, doors);
+    } catch (error) {
+      const body = JSON.stringify(errorBody(error));
+      socket.end(
+        `HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      );
+    }
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(path, resolve);
+  });
+  await chmod(path, 0o600);
+  return server;
+}
+
+const streaming = Symbol("the answer goes on");
+
+/** `/v1/machines/attic/cut` -> key `POST /v1/machines/*\/cut`, name `attic`. */
+function routeOf(request: IncomingMessage): { key: string; name: string } {
+  const parts = (request.url ?? "/").split("/");
+  const name = parts[2] === "machines" ? (parts[3] ?? "") : "";
+  if (name) parts[3] = "*";
+  return { key: `${request.method} ${parts.join("/")}`, name };
+}
+
+const errorBody = (error: unknown) =>
+  error instanceof HamletError
+    ? { code: error.code, message: error.message, hint: error.hint, exitCode: error.exitCode }
+    : { code: "lab.bootFailed", message: describeError(error) };

@@ -1,0 +1,190 @@
+// A virtual neighborhood: devices on one LAN, their power, their cables, and what they say of each other.
+import { join } from "node:path";
+import { type Clock, every } from "../../../system/clock.ts";
+import type { Run } from "../../../system/command.ts";
+import type { Doors } from "../../../system/doors.ts";
+import { describeError } from "../../../system/error.ts";
+import type { Log } from "../../../system/log.ts";
+import type { Accelerator } from "../machine/accelerator.ts";
+import { type LabDevice, labDevices, unknownDevice } from "../machine/devices.ts";
+import { layDisk, makeDisk } from "../machine/disk.ts";
+import { type DiskKind, freePort, machineFiles, type NicKind } from "../machine/machine.ts";
+import { makeVirtualDevice, type VirtualDevice } from "../machine/virtual-device.ts";
+import { labLan } from "../network/dhcp.ts";
+import { makeLan } from "../network/lan.ts";
+import type { Past } from "../saved/past.ts";
+import { makeSaver } from "../saved/saver.ts";
+import { saveTogether, wakeTogether } from "../saved/together.ts";
+import { type Finding, newSight, type Sight, see } from "./sight.ts";
+import { standings } from "./standing.ts";
+import type { LabEvent, LabStart, LabStatus } from "./status.ts";
+
+export type LabOptions = {
+  /** The working folder of this process: sockets are named relative to it, since a socket's path may have 107 bytes only. */
+  folder: string;
+  /** The devices' images in turn, each with its board. */
+  images: { path: string; board: string }[];
+  devices: number;
+  accelerator: Accelerator;
+  disk: DiskKind;
+  nic: NicKind;
+  memoryMb: number;
+  hasLabPort: boolean;
+  /** Fills in a device's provision block, on its fresh disk. */
+  provision: (device: LabDevice, image: string) => Promise<void>;
+  past: Past;
+  run: Run;
+  log: Log;
+  clock: Clock;
+};
+
+export type Lab = {
+  status(): LabStatus;
+  /** All events so far, and each later one, until the returned function is called. */
+  follow(listener: (event: LabEvent) => void): () => void;
+  cut(name: string): Promise<void>;
+  restore(name: string): Promise<void>;
+  setPartitioned(name: string, isPartitioned: boolean): void;
+  doors(name: string): Doors;
+  /** A socket on the hub and an address for one more host on the LAN. */
+  join(): { socket: string; address: string };
+  close(): Promise<void>;
+};
+
+const lookMs = 1_000;
+/** Once all is well every fourth look is enough: each costs an emulated device some of its only processor. */
+const settledLooks = 4;
+const maxEvents = 10_000;
+const joinPort = "join.lan";
+
+export async function makeLab(options: LabOptions): Promise<Lab> {
+  const { folder, clock, log, run, images, provision, accelerator, disk, nic, memoryMb, hasLabPort, past } = options;
+  const startedMs = clock.monotonic();
+  const nowS = () => Math.round(clock.monotonic() - startedMs) / 1000;
+  const described = labDevices(
+    options.devices,
+    images.map(({ board }) => board),
+  );
+  const imageOf = (device: LabDevice): string => images[described.indexOf(device) % images.length]!.path;
+  const devices = new Map<string, VirtualDevice>();
+  const listeners = new Set<(event: LabEvent) => void>();
+  const events: LabEvent[] = [];
+  let sights: Sight[] = described.map(({ name }) => newSight(name));
+  let joined = 0;
+  const start: Omit<LabStart, "saving"> = { from: "power", ...(past.refused && { refused: past.refused }) };
+  const { keep, state } = past;
+  const save = keep && (() => keep((target) => saveTogether(run, folder, [...devices.values()], target)));
+  const saver = makeSaver(save, log);
+
+  const find = (name: string, finding: Finding) => {
+    const [next, news] = see(sights, name, finding, nowS());
+    sights = next;
+    for (const event of news) {
+      if (event.what === "ended") log.warn(`${name}'s machine ended by itself: ${event.detail}`);
+      events.push(event);
+      if (events.length > maxEvents) events.shift();
+      for (const listener of listeners) listener(event);
+    }
+    saver.see(status(), nowS());
+  };
+  const status = (): LabStatus => ({
+    v: 1,
+    pid: process.pid,
+    elapsedS: nowS(),
+    accelerator,
+    start: { ...start, ...saver.phase() },
+    devices: standings(sights, nowS()).map((standing) => {
+      const { device, pagePort } = deviceOf(standing.name).spec;
+      const console = join(folder, machineFiles(device.name).console);
+      const about = { board: device.board, image: imageOf(device), serial: device.serial };
+      return { ...standing, ...about, page: `http://127.0.0.1:${pagePort}/`, console };
+    }),
+  });
+  const deviceOf = (name: string): VirtualDevice => {
+    const device = devices.get(name);
+    if (!device) throw unknownDevice(name, [...devices.keys()]);
+    return device;
+  };
+
+  const touched = (name: string, what: string): VirtualDevice => {
+    const device = deviceOf(name);
+    saver.touch(`${name} ${what}`);
+    return device;
+  };
+
+  const hub = makeLan(described.map(({ lanMac }) => lanMac));
+  for (const device of described) {
+    await hub.openPort(device.name, machineFiles(device.name).lan);
+    const spec = { device, folder, accelerator, disk, nic, memoryMb, hasLabPort, pagePort: await freePort() };
+    devices.set(
+      device.name,
+      makeVirtualDevice(spec, (finding) => find(device.name, finding), clock.now),
+    );
+  }
+  await hub.openPort("join", joinPort);
+  // Its first frame says that a device's kernel is up; the many after it say nothing new.
+  hub.watch((port) => {
+    if (sights.some(({ name, isOn, reached }) => name === port && isOn && reached.kernel === undefined)) {
+      find(port, { kind: "frame" });
+    }
+  });
+
+  /** The devices go on from the saved state, if there is one and it is of use. */
+  const isAwake = async (): Promise<boolean> => {
+    if (!state) return false;
+    const lay = ({ spec: { device } }: VirtualDevice) => layDisk(run, folder, device, imageOf(device), state.folder);
+    try {
+      await wakeTogether(folder, [...devices.values()], state.folder, lay);
+      Object.assign(start, { from: "state", savedAt: state.savedAt });
+      saver.rest();
+      return true;
+    } catch (error) {
+      start.refused = describeError(error);
+      log.warn(`the saved state is of no use: ${start.refused}`);
+      return false;
+    }
+  };
+  const isSettled = () => sights.every(({ reached }) => reached.telemetry !== undefined);
+  const watches = [...devices].map(([name, device]) => {
+    let looks = 0;
+    const look = async () => {
+      if (!isSettled() || ++looks % settledLooks === 0) await device.look();
+    };
+    return every(lookMs, look, (error) => log.debug(`${name}: ${String(error)}`));
+  });
+  if (!(await isAwake())) {
+    for (const device of described) {
+      await makeDisk(run, folder, device, imageOf(device));
+      await provision(device, imageOf(device));
+    }
+    await Promise.all([...devices.values()].map((device) => device.powerOn()));
+  }
+
+  return {
+    status,
+    follow(listener) {
+      for (const event of events) listener(event);
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    cut: (name) => touched(name, "lost power").powerOff(),
+    restore: (name) => touched(name, "was given power").powerOn(),
+    setPartitioned(name, isPartitioned) {
+      touched(name, "lost its cable");
+      hub.setCut(name, isPartitioned);
+      find(name, { kind: "cable", isPartitioned });
+    },
+    doors: (name) => touched(name, "was entered").doors,
+    join() {
+      saver.touch("somebody joined");
+      return { socket: join(folder, joinPort), address: `${labLan.prefix}.${200 + (joined++ % 50)}/24` };
+    },
+    async close() {
+      for (const watch of watches) watch.stop();
+      await Promise.all([...devices.values()].map((device) => device.powerOff()));
+      // Its half-written state goes with it.
+      await saver.over();
+      await hub.close();
+    },
+  };
+}

@@ -1,0 +1,81 @@
+// One supervisor a state folder. The lock names its holder by process id and start time, so that a dead one's is recognised,
+// even when its id has gone to another process.
+import { createHash } from "node:crypto";
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { resolve } from "node:path";
+import { z } from "zod";
+import { sleep } from "../../../system/clock.ts";
+import { errnoOf, HamletError } from "../../../system/error.ts";
+import { parseJson } from "../../../system/files.ts";
+
+const Holder = z.object({ pid: z.int(), startTicks: z.string(), bootId: z.string() });
+type Holder = z.infer<typeof Holder>;
+
+/** Takes the lock at `path`. Gives the pid of the living holder if there is one, else undefined. */
+export async function takeLock(path: string, pid = process.pid): Promise<number | undefined> {
+  await using _turn = await takeTurn(path);
+  const living = await lockHolder(path);
+  if (living !== undefined) return living;
+  const mine = `${path}.${pid}.new`;
+  await writeFile(mine, JSON.stringify(await holderOf(pid)), { mode: 0o600 });
+  await rename(mine, path);
+  return undefined;
+}
+
+/** Longer than any look at a lock; who holds a turn for so long has been stopped in the middle of it. */
+const turnDeadlineMs = 30_000;
+
+/**
+ * One at a time looks at a lock and takes it. The turn is an abstract unix socket (unix(7)): the kernel gives a name once,
+ * and takes it back from a process that dies.
+ */
+async function takeTurn(path: string): Promise<AsyncDisposable> {
+  const name = `\0hamlet-lock-${createHash("sha256").update(resolve(path)).digest("hex").slice(0, 32)}`;
+  const deadline = performance.now() + turnDeadlineMs;
+  for (;;) {
+    const server = createServer();
+    const isMine = await new Promise<boolean>((done, failed) => {
+      server.once("error", (error) => (errnoOf(error) === "EADDRINUSE" ? done(false) : failed(error)));
+      server.listen(name, () => done(true));
+    });
+    if (isMine) return { [Symbol.asyncDispose]: () => new Promise<void>((done) => server.close(() => done())) };
+    if (performance.now() > deadline) {
+      throw new HamletError("lab.bootFailed", "another lab has been starting for half a minute", {
+        hint: "hamlet lab status shows whether it is up; a stopped process may hold it",
+      });
+    }
+    await sleep(5 + Math.random() * 10);
+  }
+}
+
+/** The pid of the living holder of the lock at `path`. */
+export async function lockHolder(path: string): Promise<number | undefined> {
+  const found = await readLock(path);
+  return found === undefined ? undefined : livingHolder(found);
+}
+
+export const alreadyRunning = (pid: number): HamletError =>
+  new HamletError("lab.alreadyRunning", `a lab is running already (process ${pid})`, {
+    hint: "hamlet lab status shows it, hamlet lab down ends it",
+  });
+
+async function livingHolder(text: string): Promise<number | undefined> {
+  const parsed = Holder.safeParse(parseJson(text));
+  if (!parsed.success) return undefined;
+  const now = await holderOf(parsed.data.pid).catch(() => undefined);
+  const isSame = now?.startTicks === parsed.data.startTicks && now.bootId === parsed.data.bootId;
+  return isSame ? parsed.data.pid : undefined;
+}
+
+const readLock = (path: string): Promise<string | undefined> => readFile(path, "utf8").catch(() => undefined);
+
+async function holderOf(pid: number): Promise<Holder> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8");
+  // The second field is the program's name in parentheses and may hold spaces; field 22 is the start time in ticks since boot.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  // A zombie runs nothing any more.
+  if (fields[0] === "Z") throw new Error("a zombie holds nothing");
+  const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+  return { pid, startTicks: fields[19] ?? "", bootId };
+}

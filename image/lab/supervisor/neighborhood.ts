@@ -1,0 +1,52 @@
+// A throw-away neighborhood for the lab's devices, made and provisioned by the same code that a user runs.
+import { randomBytes } from "node:crypto";
+import { cp, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { encodeProvisionFile } from "../../../provisioning/file/provision-file.ts";
+import { issueToken } from "../../../provisioning/neighborhood/issue-token.ts";
+import { initNeighborhood, openNeighborhood } from "../../../provisioning/neighborhood/neighborhood.ts";
+import type { Run } from "../../../system/command.ts";
+import { writeFileAtomic } from "../../../system/files.ts";
+import { findProvisionBlock } from "../../card/provision.ts";
+import { deviceNames, type LabDevice } from "../machine/devices.ts";
+import { writeToDisk } from "../machine/disk.ts";
+
+const dayMs = 86_400_000;
+const neighborhoodNames = { folder: "neighborhood", passphrase: "neighborhood.passphrase" };
+
+/** Makes the neighborhood in `folder`; gives what fills in one device's provision block, on its own disk with `image`. */
+export async function makeLabNeighborhood(
+  run: Run,
+  folder: string,
+  now: number,
+): Promise<(device: LabDevice, image: string) => Promise<void>> {
+  const home = join(folder, neighborhoodNames.folder);
+  // Nobody will type it; it lies beside the keys, for they are of value to this lab alone and to those that go on from it.
+  const passphrase = randomBytes(24).toString("base64url");
+  await writeFileAtomic(join(folder, neighborhoodNames.passphrase), passphrase);
+  await initNeighborhood(home, { name: "Lab Street", passphrase, now });
+  const neighborhood = await openNeighborhood(home, passphrase);
+  const terms = { validMs: 7 * dayMs, maxDevices: deviceNames.length, tags: [], adopt: "auto" as const };
+  const { file } = await issueToken(neighborhood, { ...terms, now });
+  return async (device, image) => {
+    const { name } = device;
+    const block = await findProvisionBlock(image);
+    const source = `${name}.provision`;
+    await writeFile(join(folder, source), encodeProvisionFile({ ...file, name }), { mode: 0o600 });
+    try {
+      await writeToDisk(run, folder, device, { source, ...block });
+    } finally {
+      // It holds the token's secret.
+      await rm(join(folder, source), { force: true });
+    }
+  };
+}
+
+/** A lab's neighborhood, its keys and their passphrase go with its saved state, and come back with it. */
+export async function copyLabNeighborhood(from: string, to: string): Promise<void> {
+  for (const name of Object.values(neighborhoodNames)) await cp(join(from, name), join(to, name), { recursive: true });
+}
+
+export async function removeLabNeighborhood(folder: string): Promise<void> {
+  for (const name of Object.values(neighborhoodNames)) await rm(join(folder, name), { recursive: true, force: true });
+}

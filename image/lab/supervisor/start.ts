@@ -1,0 +1,59 @@
+// Starts a supervisor in a session of its own, and tells what became of it.
+import { spawn } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { HamletError } from "../../../system/error.ts";
+import { type LabClient, labClient, refusal } from "./client.ts";
+import { alreadyRunning, lockHolder } from "./lock.ts";
+import { labFolder, lockName, logName, type SupervisorOptions } from "./options.ts";
+
+/** What the supervisor says to whoever started it. */
+const Ready = z.object({ ready: z.literal(true) });
+const Failed = z.object({ error: z.unknown() });
+
+/** Throws `lab.alreadyRunning` if there is one. */
+export async function refuseSecondLab(folder = labFolder()): Promise<void> {
+  const holder = await lockHolder(join(folder, lockName));
+  if (holder !== undefined) throw alreadyRunning(holder);
+}
+
+/** Starts a supervisor of its own session and resolves when its machines have power. Throws `lab.alreadyRunning` and what stopped it. */
+export async function startLab(
+  options: Partial<SupervisorOptions> & Pick<SupervisorOptions, "images">,
+): Promise<LabClient> {
+  const folder = options.folder ?? labFolder();
+  const program = fileURLToPath(new URL("./supervisor.ts", import.meta.url));
+  if (!existsSync(program)) {
+    throw new HamletError("lab.bootFailed", "the lab runs from a checkout of this project, not from one file alone", {
+      hint: "in the checkout: npm start",
+    });
+  }
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const logFile = openSync(join(folder, logName), "a", 0o600);
+  const child = spawn(process.execPath, [program, JSON.stringify({ ...options, folder })], {
+    detached: true,
+    stdio: ["ignore", logFile, logFile, "ipc"],
+  });
+  closeSync(logFile);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.on("message", (message) => {
+        if (Ready.safeParse(message).success) return resolve();
+        reject(refusal(Failed.safeParse(message).data?.error));
+      });
+      child.on("error", reject);
+      child.on("exit", () =>
+        reject(
+          new HamletError("lab.bootFailed", "the lab's supervisor ended", { hint: `see ${join(folder, logName)}` }),
+        ),
+      );
+    });
+  } finally {
+    child.removeAllListeners();
+    if (child.connected) child.disconnect();
+    child.unref();
+  }
+  return labClient(folder);
+}

@@ -1,0 +1,126 @@
+// The process that owns the virtual neighborhood: hub, machines, control socket. One a state folder.
+// Whatever ends it, its machines end too: it asks the kernel to kill each with it.
+import { rmSync } from "node:fs";
+import { link, mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { systemClock } from "../../../system/clock.ts";
+import { run } from "../../../system/command.ts";
+import { describeError, errnoOf, HamletError } from "../../../system/error.ts";
+import { parseJson } from "../../../system/files.ts";
+import { makeLog } from "../../../system/log.ts";
+import { findProvisionBlock } from "../../card/provision.ts";
+import { type Accelerator, chooseAccelerator } from "../machine/accelerator.ts";
+import { labBoard } from "../machine/boards.ts";
+import { type LabDevice, labDevices } from "../machine/devices.ts";
+import { findPast, type Past } from "../saved/past.ts";
+import { controlSocket, serveControl } from "./control.ts";
+import { type Lab, makeLab } from "./lab.ts";
+import { alreadyRunning, takeLock } from "./lock.ts";
+import { makeLabNeighborhood } from "./neighborhood.ts";
+import { lockName, logName, SupervisorOptions } from "./options.ts";
+
+const log = makeLog("lab");
+const tell = (message: unknown) => process.connected && process.send?.(message);
+let lab: Lab | undefined;
+let isHolder = false;
+let ending: Promise<void> | undefined;
+
+// Whoever started it must be there until it is ready.
+const orphaned = () => down("whoever started it is gone", 1);
+process.on("disconnect", orphaned);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => down(signal));
+try {
+  await start(SupervisorOptions.parse(parseJson(process.argv[2] ?? "")));
+  tell({ ready: true });
+  process.off("disconnect", orphaned);
+  if (process.connected) process.disconnect();
+} catch (error) {
+  log.error(describeError(error));
+  tell({
+    error: error instanceof HamletError ? { ...error, message: error.message } : { message: describeError(error) },
+  });
+  await down("it could not start", 1);
+}
+
+async function start(options: SupervisorOptions): Promise<void> {
+  const { folder } = options;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  process.chdir(folder);
+  const holder = await takeLock(lockName);
+  if (holder !== undefined) throw alreadyRunning(holder);
+  isHolder = true;
+  // At the very end: who waits for the lock to be free may rely on it.
+  process.on("exit", () => rmSync(lockName, { force: true }));
+  await clear(folder);
+  const images = await Promise.all(options.images.map((path, index) => keepImage(path, folder, index)));
+  const accelerator = options.accelerator ?? (await chooseAccelerator());
+  const past = await findPastOf(options, images, accelerator);
+  // A lab that goes on from a state has its neighborhood from there.
+  let neighborhood: ReturnType<typeof makeLabNeighborhood> | undefined;
+  const provision = async (device: LabDevice, image: string) => {
+    if (!options.isProvisioned) return;
+    neighborhood ??= makeLabNeighborhood(run, folder, systemClock.now());
+    await (await neighborhood)(device, image);
+  };
+  log.info(`starting ${options.devices} devices from ${options.images.join(", ")} with ${accelerator}`);
+  lab = await makeLab({ ...options, images, accelerator, provision, past, run, log, clock: systemClock });
+  await serveControl(controlSocket, lab, (why) => down(why));
+}
+
+async function findPastOf(
+  { states, isProvisioned, ...options }: SupervisorOptions,
+  images: { path: string; board: string }[],
+  accelerator: Accelerator,
+): Promise<Past> {
+  if (!states) return {};
+  const boards = images.map(({ board }) => board);
+  const machines = labDevices(options.devices, boards).map((device) => ({ ...options, device, accelerator }));
+  return findPast(states, { run, machines, images: images.map(({ path }) => path), isProvisioned });
+}
+
+/** Ends machines, hub and this process; a second call waits for the first. */
+function down(why: string, exitCode = 0): Promise<void> {
+  ending ??= (async () => {
+    log.info(`going down: ${why}`);
+    await lab?.close();
+    if (isHolder) await clear(process.cwd());
+    // After the answer to whoever asked has gone out.
+    setTimeout(() => process.exit(exitCode), 100);
+  })();
+  return ending;
+}
+
+/** Everything of an earlier lab but its consoles' logs goes: disks and keys are for one time. */
+async function clear(folder: string): Promise<void> {
+  const kept = (name: string) => [lockName, logName].includes(name) || (ending !== undefined && name.endsWith(".log"));
+  for (const name of await readdir(folder)) {
+    if (!kept(name)) await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+/**
+ * The image under a name of our own: a rebuild replaces the user's file, and our disks must go on lying over this one.
+ * An image that does not tell its board is started as a NUC's.
+ */
+async function keepImage(image: string, folder: string, index: number): Promise<{ path: string; board: string }> {
+  const path = join(folder, `image-${index}.img`);
+  const kept = await link(image, path).then(
+    () => path,
+    (cause) => {
+      if (errnoOf(cause) === "ENOENT") {
+        throw new HamletError("file.unreadable", `there is no image ${image}`, {
+          cause,
+          hint: "hamlet image build makes one",
+        });
+      }
+      // Another file system, or one without hard links.
+      return image;
+    },
+  );
+  const board = await findProvisionBlock(image).then(
+    (block) => block.image.board,
+    () => "nuc",
+  );
+  labBoard(board);
+  return { path: kept, board };
+}

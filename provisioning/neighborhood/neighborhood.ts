@@ -1,0 +1,194 @@
+// A neighborhood on its owner's computer: one folder with the keys, sealed, and everything public that the root has signed.
+import { randomBytes } from "node:crypto";
+import { lstat, mkdir, open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { z } from "zod";
+import { errnoOf, HamletError } from "../../system/error.ts";
+import { readJson, writeFileAtomic, writeJson } from "../../system/files.ts";
+import { shellWord } from "../../system/shell-word.ts";
+import type { ProvisionFile } from "../file/provision-file.ts";
+import { EpochMs, Id, Jws, Label, PublicKey } from "../trust/fields.ts";
+import { generateSigningKey, type SigningKey } from "../trust/keys.ts";
+import { foundedBy, type NeighborhoodKeys, succeed } from "../trust/neighborhood-keys.ts";
+import { signOperator } from "../trust/operator.ts";
+import { addRevocations, noRevocations, type Revocations } from "../trust/revocation.ts";
+import { printRecoverySheet, readRecoverySheet } from "./recovery-sheet.ts";
+import { openSealedKey, SealedKey, sealKeys } from "./sealed-key.ts";
+
+/** `neighborhood.json`: nothing in it is secret. */
+export const NeighborhoodFile = z.strictObject({
+  v: z.literal(1),
+  id: Id,
+  name: Label,
+  rootKey: PublicKey.describe("founding root key"),
+  successorKey: PublicKey.describe("founding successor key"),
+  successions: z.array(Jws),
+  revocations: z.array(Jws),
+  operators: z.array(z.strictObject({ name: Label, key: PublicKey, certificate: Jws })),
+  createdAt: EpochMs,
+});
+export type NeighborhoodFile = z.infer<typeof NeighborhoodFile>;
+
+/** What can be known of a neighborhood without its passphrase. */
+export type Neighborhood = { folder: string; file: NeighborhoodFile; keys: NeighborhoodKeys; revocations: Revocations };
+export type OpenNeighborhood = Neighborhood & { root: SigningKey };
+
+/** What was signed since the sheet was printed is in copies of the folder only, so these come first. */
+const fromSheet = "put back a copy of it, or make the folder anew: hamlet init <new folder> --recover <recovery sheet>";
+
+export const minPassphraseChars = 8;
+
+export type InitOptions = { name: string; passphrase: string; now: number };
+
+/** Makes `folder` with new keys, whole or not at all. Throws `neighborhood.exists`, `neighborhood.noPassphrase`. */
+export async function initNeighborhood(folder: string, { name, passphrase, now }: InitOptions): Promise<Neighborhood> {
+  return settle(folder, { name, passphrase, now }, generateSigningKey(), generateSigningKey());
+}
+
+/** The same neighborhood again, from its recovery sheet: same id, addresses and members, a new passphrase and operator key. */
+export async function recoverNeighborhood(
+  folder: string,
+  sheet: string,
+  options: { name?: string; passphrase: string; now: number },
+): Promise<Neighborhood> {
+  const { root, successor, name } = readRecoverySheet(sheet);
+  return settle(folder, { ...options, name: options.name ?? (name || "Neighborhood") }, root, successor);
+}
+
+/** Throws `neighborhood.notFound` or `file.invalid`. */
+export async function readNeighborhood(folder: string): Promise<Neighborhood> {
+  const file = await readJson(join(folder, "neighborhood.json"), NeighborhoodFile, { hint: fromSheet });
+  if (!file) {
+    // `init` takes only a folder that is not there.
+    const isFree = (await lstat(folder).catch(() => undefined)) === undefined;
+    throw new HamletError("neighborhood.notFound", `${folder} is not a neighborhood`, {
+      hint: isFree
+        ? `make one: hamlet init ${shellWord(folder)} --name "Elm Street"`
+        : 'name the folder that hamlet init made, or make one: hamlet init <new folder> --name "Elm Street"',
+    });
+  }
+  const keys = await succeed(foundedBy(file.rootKey, file.successorKey), file.successions);
+  const { revocations } = await addRevocations(noRevocations, file.revocations, keys);
+  if (keys.id !== file.id) {
+    throw new HamletError("file.invalid", `${join(folder, "neighborhood.json")}: the id is not of these keys`);
+  }
+  return { folder, file, keys, revocations };
+}
+
+/** With the root key in hand. Throws `neighborhood.notFound`, `neighborhood.wrongPassphrase` or `file.invalid`. */
+export async function openNeighborhood(folder: string, passphrase: string): Promise<OpenNeighborhood> {
+  const neighborhood = await readNeighborhood(folder);
+  const root = await openKey(folder, "root", passphrase);
+  if (root.publicKey !== neighborhood.keys.rootKey) {
+    throw new HamletError("file.invalid", `${join(folder, "root.key")} is the key of another neighborhood`);
+  }
+  return { ...neighborhood, root };
+}
+
+export async function openKey(folder: string, role: SealedKey["role"], passphrase: string): Promise<SigningKey> {
+  const path = join(folder, `${role}.key`);
+  const sealed = await readJson(path, SealedKey, { hint: fromSheet });
+  if (!sealed) throw new HamletError("neighborhood.notFound", `${path} is not there`, { hint: fromSheet });
+  return openSealedKey(sealed, passphrase);
+}
+
+/** The neighborhood as a provision file tells it to a device. */
+export const toProvision = ({ file }: Neighborhood): Pick<ProvisionFile, "neighborhood" | "revocations"> => ({
+  neighborhood: {
+    id: file.id,
+    name: file.name,
+    rootKey: file.rootKey,
+    successorKey: file.successorKey,
+    ...(file.successions.length > 0 && { successions: file.successions }),
+  },
+  ...(file.revocations.length > 0 && { revocations: file.revocations }),
+});
+
+async function settle(
+  folder: string,
+  { name, passphrase, now }: InitOptions,
+  root: SigningKey,
+  successor: SigningKey,
+): Promise<Neighborhood> {
+  const label = Label.safeParse(name);
+  if (!label.success) {
+    throw new HamletError("usage.invalid", "a neighborhood's name is one printable line, at most 64 characters", {
+      exitCode: 2,
+    });
+  }
+  requirePassphrase(passphrase);
+  await refuseExisting(folder);
+
+  const operator = generateSigningKey();
+  const keys = foundedBy(root.publicKey, successor.publicKey);
+  const certificate = await signOperator(
+    { v: 1, neighborhood: keys.id, key: operator.publicKey, name: "owner", issuedAt: now },
+    root,
+  );
+  const file: NeighborhoodFile = {
+    v: 1,
+    id: keys.id,
+    name,
+    rootKey: root.publicKey,
+    successorKey: successor.publicKey,
+    successions: [],
+    revocations: [],
+    operators: [{ name: "owner", key: operator.publicKey, certificate }],
+    createdAt: now,
+  };
+  const sealed = await sealKeys(
+    [
+      { role: "root", key: root },
+      { role: "successor", key: successor },
+      { role: "operator", key: operator },
+    ],
+    passphrase,
+  );
+  const sheet = printRecoverySheet({ name, id: keys.id, root, successor });
+  await makeFolder(folder, async (partial) => {
+    for (const key of sealed) await writeJson(join(partial, `${key.role}.key`), key);
+    await writeJson(join(partial, "neighborhood.json"), file, { mode: 0o644 });
+    await writeFileAtomic(join(partial, "recovery.txt"), sheet);
+  });
+  return { folder, file, keys, revocations: noRevocations };
+}
+
+function requirePassphrase(passphrase: string): void {
+  if ([...passphrase].length >= minPassphraseChars) return;
+  throw new HamletError("neighborhood.noPassphrase", `a passphrase has at least ${minPassphraseChars} characters`, {
+    hint: "four or five random words are easy to keep and hard to guess",
+    exitCode: 2,
+  });
+}
+
+async function refuseExisting(folder: string): Promise<void> {
+  const found = await lstat(folder).catch((error: unknown) => {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  });
+  if (found) throw exists(folder);
+}
+
+const exists = (folder: string): HamletError =>
+  new HamletError("neighborhood.exists", `${folder} is there already; nothing was changed`, {
+    hint: "name a folder that does not exist yet: init makes it",
+    exitCode: 3,
+  });
+
+/** Fills a folder beside `folder` and puts it in place by one rename: it is there whole, or not at all. */
+async function makeFolder(folder: string, fill: (partial: string) => Promise<void>): Promise<void> {
+  const parent = dirname(resolve(folder));
+  const partial = join(parent, `.${basename(resolve(folder))}.${randomBytes(4).toString("hex")}.partial`);
+  await mkdir(parent, { recursive: true });
+  try {
+    await mkdir(partial, { mode: 0o700 });
+    await fill(partial);
+    await rename(partial, folder);
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true });
+    if (["ENOTEMPTY", "EEXIST", "ENOTDIR"].includes(errnoOf(error) ?? "")) throw exists(folder);
+    throw error;
+  }
+  const handle = await open(parent, "r");
+  await handle.sync().finally(() => handle.close());
+}

@@ -1,0 +1,88 @@
+// A signing key on the owner's disk, sealed by a passphrase: scrypt, then AES-256-GCM over the seed, the public key bound in.
+// OpenSSL's own encrypted PEM derives its key by 2048 rounds of PBKDF2, which a stolen laptop does not withstand.
+import { createCipheriv, createDecipheriv, randomBytes, scrypt } from "node:crypto";
+import { promisify } from "node:util";
+import { z } from "zod";
+import { HamletError } from "../../system/error.ts";
+import { PublicKey } from "../trust/fields.ts";
+import { type SigningKey, seedOf, signingKeyFromSeed } from "../trust/keys.ts";
+
+// RFC 7914 2: memory is 128 * N * r bytes. 128 MiB and a third of a second here, for each guess of a thief.
+const cost = { N: 1 << 17, r: 8, p: 1 };
+/** Bounds of what a file may ask of this computer's memory: N * r * 128 <= 1 GiB. */
+const Kdf = z.strictObject({
+  name: z.literal("scrypt"),
+  N: z
+    .int()
+    .min(1 << 14)
+    .max(1 << 20),
+  r: z.int().min(8).max(8),
+  p: z.int().min(1).max(4),
+  salt: z.base64url(),
+});
+
+export const SealedKey = z.strictObject({
+  v: z.literal(1),
+  role: z.enum(["root", "successor", "operator"]),
+  publicKey: PublicKey,
+  kdf: Kdf,
+  cipher: z.literal("aes-256-gcm"),
+  nonce: z.base64url(),
+  sealed: z.base64url().describe("32 bytes of seed, then the tag of 16"),
+});
+export type SealedKey = z.infer<typeof SealedKey>;
+
+/** Keys sealed together share the slow derivation, never a nonce. */
+export async function sealKeys(
+  keys: readonly { role: SealedKey["role"]; key: SigningKey }[],
+  passphrase: string,
+): Promise<SealedKey[]> {
+  const kdf = { name: "scrypt" as const, ...cost, salt: randomBytes(16).toString("base64url") };
+  const secret = await derive(passphrase, kdf);
+  return keys.map(({ role, key }) => {
+    const nonce = randomBytes(12);
+    const cipher = createCipheriv("aes-256-gcm", secret, nonce).setAAD(boundIn(role, key.publicKey));
+    const seed = Buffer.from(seedOf(key), "base64url");
+    const sealed = Buffer.concat([cipher.update(seed), cipher.final(), cipher.getAuthTag()]);
+    return {
+      v: 1,
+      role,
+      publicKey: key.publicKey,
+      kdf,
+      cipher: "aes-256-gcm",
+      nonce: nonce.toString("base64url"),
+      sealed: sealed.toString("base64url"),
+    };
+  });
+}
+
+/** Throws `neighborhood.wrongPassphrase`. */
+export async function openSealedKey(file: SealedKey, passphrase: string): Promise<SigningKey> {
+  const secret = await derive(passphrase, file.kdf);
+  const sealed = Buffer.from(file.sealed, "base64url");
+  try {
+    const decipher = createDecipheriv("aes-256-gcm", secret, Buffer.from(file.nonce, "base64url"), {
+      authTagLength: 16,
+    })
+      .setAAD(boundIn(file.role, file.publicKey))
+      .setAuthTag(sealed.subarray(-16));
+    const seed = Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()]);
+    return signingKeyFromSeed(seed.toString("base64url"));
+  } catch (cause) {
+    throw new HamletError("neighborhood.wrongPassphrase", `the passphrase does not open the ${file.role} key`, {
+      hint: "try again; without it, hamlet init --recover makes a new folder from the recovery sheet",
+      cause,
+    });
+  }
+}
+
+const boundIn = (role: string, publicKey: string): Buffer => Buffer.from(`hamlet ${role} key ${publicKey}`);
+
+/** NFKC: the same letters give the same bytes whichever keyboard typed them. */
+const derive = (passphrase: string, { N, r, p, salt }: z.infer<typeof Kdf>): Promise<Buffer> =>
+  (promisify(scrypt) as (secret: string, salt: Buffer, length: number, options: object) => Promise<Buffer>)(
+    passphrase.normalize("NFKC"),
+    Buffer.from(salt, "base64url"),
+    32,
+    { N, r, p, maxmem: 256 * N * r },
+  );

@@ -1,0 +1,68 @@
+// Everything signed is a compact JWS (RFC 7515) with two header words, `alg` EdDSA and `typ`, and both are checked.
+// The string itself is the document: it is kept, compared and passed on byte for byte, so it may be spelled in one way only.
+import { CompactSign, compactVerify } from "jose";
+import { z } from "zod";
+import { explainIssues, parseJson } from "../../system/files.ts";
+import { publicKeyObject, type SigningKey } from "./keys.ts";
+import { Refusal } from "./refusal.ts";
+
+export type DocumentType =
+  | "hamlet-token"
+  | "hamlet-member"
+  | "hamlet-record"
+  | "hamlet-admission"
+  | "hamlet-adoption"
+  | "hamlet-revocation"
+  | "hamlet-succession"
+  | "hamlet-operator"
+  | "hamlet-liveness";
+
+/** No signed document is longer: whoever sends more wastes our time. */
+const maxChars = 64 << 10;
+
+export function sign(typ: DocumentType, payload: unknown, key: SigningKey): Promise<string> {
+  return new CompactSign(Buffer.from(JSON.stringify(payload)))
+    .setProtectedHeader({ alg: "EdDSA", typ })
+    .sign(key.privateKey);
+}
+
+/** The payload, once header, signature and `schema` hold. Throws `Refusal`. */
+export async function verify<T extends z.ZodType>(
+  typ: DocumentType,
+  jws: string,
+  publicKey: string,
+  schema: T,
+): Promise<z.infer<T>> {
+  const content = readUnverified(typ, jws, schema);
+  try {
+    await compactVerify(jws, publicKeyObject(publicKey), { algorithms: ["EdDSA"] });
+  } catch (cause) {
+    throw new Refusal("badSignature", `the signature of this ${typ} does not fit the key`, cause);
+  }
+  return content;
+}
+
+const Header = z.strictObject({ alg: z.string(), typ: z.string() });
+
+/** What the document claims. For a self-signed one, whose key is inside: read it, then `verify`. Throws `Refusal`. */
+export function readUnverified<T extends z.ZodType>(typ: DocumentType, jws: string, schema: T): z.infer<T> {
+  if (jws.length > maxChars) throw new Refusal("tooLarge", `a ${typ} of ${jws.length} characters`);
+  const parts = jws.split(".");
+  const [header, payload, signature] = parts.map(decodeExactly);
+  if (parts.length !== 3 || !header || !payload || signature?.length !== 64) {
+    throw new Refusal("malformed", `this ${typ} is not a compact JWS`);
+  }
+  const parsed = Header.safeParse(parseJson(header.toString("utf8")));
+  if (!parsed.success) throw new Refusal("malformed", `header of this ${typ}: ${explainIssues(parsed.error)}`);
+  if (parsed.data.alg !== "EdDSA") throw new Refusal("wrongAlgorithm", "signed by an algorithm other than EdDSA");
+  if (parsed.data.typ !== typ) throw new Refusal("wrongType", `not a ${typ}`);
+  const content = schema.safeParse(parseJson(payload.toString("utf8")));
+  if (!content.success) throw new Refusal("badContent", `this ${typ}: ${explainIssues(content.error)}`);
+  return content.data;
+}
+
+/** Base64url has spare bits at its end; only the spelling with zeros there counts, else one document had several strings. */
+function decodeExactly(part: string): Buffer | undefined {
+  const bytes = Buffer.from(part, "base64url");
+  return bytes.length > 0 && bytes.toString("base64url") === part ? bytes : undefined;
+}

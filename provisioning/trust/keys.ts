@@ -1,0 +1,72 @@
+// Keys: Ed25519 to sign with, X25519 for WireGuard. In JSON the first are base64url, the second standard base64 as `wg` prints them.
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type JsonWebKey, type KeyObject } from "node:crypto";
+import { HamletError } from "../../system/error.ts";
+
+export type SigningKey = {
+  /** Raw 32 bytes, base64url. */
+  publicKey: string;
+  privateKey: KeyObject;
+};
+
+export function generateSigningKey(): SigningKey {
+  return withPublicKey(generateKeyPairSync("ed25519").privateKey);
+}
+
+/** A key from a PKCS8 PEM or a JWK. Throws `identity.invalid` unless it is a private Ed25519 key. */
+export function importSigningKey(key: string | JsonWebKey): SigningKey {
+  try {
+    const privateKey = typeof key === "string" ? createPrivateKey(key) : createPrivateKey({ key, format: "jwk" });
+    if (privateKey.asymmetricKeyType === "ed25519") return withPublicKey(privateKey);
+  } catch (cause) {
+    throw notAKey(cause);
+  }
+  throw notAKey();
+}
+
+export const exportSigningKey = (key: SigningKey): string =>
+  key.privateKey.export({ format: "pem", type: "pkcs8" }).toString();
+
+// RFC 8410 7: what stands before the 32 bytes of the seed in a PKCS8 Ed25519 key.
+const pkcs8Prefix = Buffer.from("302e020100300506032b657004220420", "hex");
+
+/** The key whose 32 secret bytes are `seed` (base64url). Throws `identity.invalid`. */
+export function signingKeyFromSeed(seed: string): SigningKey {
+  const bytes = Buffer.from(seed, "base64url");
+  if (bytes.length !== 32) throw notAKey();
+  const der = Buffer.concat([pkcs8Prefix, bytes]);
+  return withPublicKey(createPrivateKey({ key: der, format: "der", type: "pkcs8" }));
+}
+
+/** The 32 secret bytes of a key, base64url. */
+export const seedOf = (key: SigningKey): string => String(key.privateKey.export({ format: "jwk" }).d);
+
+/** The public key as `node:crypto` wants it. Throws `identity.invalid` unless it is 32 bytes. */
+export function publicKeyObject(publicKey: string): KeyObject {
+  if (!isPublicKey(publicKey)) throw notAKey();
+  return createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: publicKey }, format: "jwk" });
+}
+
+/** 32 bytes in base64url, written the only way that counts. */
+export const isPublicKey = (text: string): boolean => isCanonical(text, "base64url");
+
+export function generateWireguardKeyPair(): { publicKey: string; privateKey: string } {
+  const { x, d } = generateKeyPairSync("x25519").privateKey.export({ format: "jwk" });
+  const base64 = (part: string | undefined) => Buffer.from(String(part), "base64url").toString("base64");
+  return { publicKey: base64(x), privateKey: base64(d) };
+}
+
+/** 32 bytes in standard base64, and not all zero: WireGuard takes zero for "no key". */
+export const isWireguardKey = (text: string): boolean =>
+  isCanonical(text, "base64") && Buffer.from(text, "base64").some((byte) => byte !== 0);
+
+function isCanonical(text: string, encoding: "base64" | "base64url"): boolean {
+  const bytes = Buffer.from(text, encoding);
+  return bytes.length === 32 && bytes.toString(encoding) === text;
+}
+
+function withPublicKey(privateKey: KeyObject): SigningKey {
+  return { publicKey: String(createPublicKey(privateKey).export({ format: "jwk" }).x), privateKey };
+}
+
+const notAKey = (cause?: unknown): HamletError =>
+  new HamletError("identity.invalid", "this is not an Ed25519 key", { cause });

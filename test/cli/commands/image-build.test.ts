@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { imageBuild, readBase } from "../../../cli/commands/image/build.ts";
+import { boardNamed } from "../../../image/boards.ts";
+import { silentProgress } from "../../../system/progress.ts";
+
+test("Debian's packages where they can make the board, NixOS where it is asked for", () => {
+  expect(readBase({}, boardNamed("nuc"))).toBe("debian");
+  expect(readBase({ base: "debian" }, boardNamed("rpi4"))).toBe("debian");
+  expect(readBase({ base: "nixos" }, boardNamed("rpi4"))).toBe("nixos");
+  expect(readBase({ base: "nixos" }, boardNamed("rpi5"))).toBe("nixos");
+  expect(() => readBase({ base: "arch" }, boardNamed("nuc"))).toThrow(
+    expect.objectContaining({ code: "usage.invalid", exitCode: 2 }),
+  );
+});
+
+test.each([{}, { base: "debian" }])(
+  "a Raspberry Pi 5 of Debian packages (%o) is refused before anything is built",
+  async (values) => {
+    const printed: string[] = [];
+    const context = { print: (line: string) => printed.push(line), note() {}, progress: silentProgress };
+    const building = imageBuild.run(
+      { positionals: [], values: { ...values, board: "rpi5", out: "/nowhere" }, rest: [] },
+      context,
+    );
+    await expect(building).rejects.toMatchObject({
+      code: "build.wrongBase",
+      exitCode: 2,
+      hint: expect.stringContaining("hamlet image build --base nixos --board rpi5"),
+    });
+    expect(printed).toEqual([]);
+  },
+);

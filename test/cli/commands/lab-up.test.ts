@@ -1,0 +1,18 @@
+import { expect, test } from "vitest";
+import { startNotes } from "../../../cli/commands/lab/up.ts";
+
+const now = 1_790_000_000_000;
+
+test("lab up says where the devices come from, what was refused, and what the next one cannot come from", () => {
+  expect(startNotes({ from: "power", saving: "saved" }, now)).toEqual([]);
+  expect(startNotes({ from: "power", saving: "none" }, now)).toEqual([]);
+  expect(startNotes({ from: "state", savedAt: now - 720_000, saving: "none" }, now)).toEqual([
+    "from the state saved 12 min ago; --fresh starts from power",
+  ]);
+  const refused = "lab.stateRefused: attic.state has 3 of 13 bytes";
+  const problem = "file.full: no space left";
+  expect(startNotes({ from: "power", refused, saving: "given up", problem }, now)).toEqual([
+    `started from power: ${refused}`,
+    `not saved, the next lab up starts from power: ${problem}`,
+  ]);
+});

@@ -1,0 +1,104 @@
+import { expect, test } from "vitest";
+import { commands } from "../../../cli/commands.ts";
+import { helpText, nameOf, parseInput } from "../../../cli/terminal/command.ts";
+import { coded } from "../../../system/error.ts";
+
+const named = (name: string) => commands[name]!();
+
+test("every command has a name of its own, an example that begins with it, and help that tells its options", async () => {
+  for (const [name, load] of Object.entries(commands)) {
+    const command = await load();
+    expect(nameOf(command)).toBe(name);
+    expect(command.example).toContain(`hamlet ${nameOf(command)}`);
+    for (const option of Object.keys(command.options ?? {})) expect(helpText(command)).toContain(`--${option}`);
+  }
+});
+
+test("a command's name is the words before the first place for another", () => {
+  const usages = ["lab heal", "lab down [--json]", "init <folder> --name <name>", "lab join -- <command...>", "open"];
+  expect(usages.map((usage) => nameOf({ usage }))).toEqual(["lab heal", "lab down", "init", "lab join", "open"]);
+});
+
+test("options come from the words, then from HAMLET_<NAME>, then from their defaults", async () => {
+  const token = await named("token create");
+  const env = { HAMLET_EXPIRES: "3d", HAMLET_MAX_DEVICES: "4", HAMLET_TAG: "porch" };
+  expect(parseInput(token, ["--expires", "1d"], env).values).toMatchObject({
+    expires: "1d",
+    "max-devices": "4",
+    adopt: "auto",
+    tag: ["porch"],
+  });
+});
+
+test("what stands behind -- belongs to the other program", async () => {
+  const { positionals, rest } = parseInput(await named("lab exec"), ["attic", "--", "ls", "--help"], {});
+  expect([positionals, rest]).toEqual([["attic"], ["ls", "--help"]]);
+});
+
+test.each([
+  ["init", ["a", "b", "--name", "x"], "'b' is one word too many"],
+  ["status", ["attic"], "'attic' is one word too many"],
+  ["lab up", ["5"], "'5' is one word too many"],
+  ["token create", ["--expiers", "1d"], "--expiers"],
+  ["token create", ["--expires"], "--expires"],
+])("hamlet %s %s is used wrongly, and the message names the word", async (name, argv, message) => {
+  const command = await named(name);
+  expect(() => parseInput(command, argv, {})).toThrow(expect.objectContaining({ code: "usage.invalid", exitCode: 2 }));
+  expect(() => parseInput(command, argv, {})).toThrow(message);
+});
+
+test.each([
+  ["ENOSPC", "file.full"],
+  ["EACCES", "file.unreadable"],
+  ["EISDIR", "file.unreadable"],
+])("the system's %s reaches people as %s with the path and a next step", (errno, code) => {
+  const error = Object.assign(new Error(`${errno}: something`), { code: errno, path: "/somewhere" });
+  expect(coded(error)).toMatchObject({
+    code,
+    message: expect.stringContaining("/somewhere"),
+    hint: expect.any(String),
+  });
+});
+
+test("one option is given once: of two values only one could count", async () => {
+  const token = await named("token create");
+  const twice = () => parseInput(token, ["--expires", "1d", "--expires", "2d"], {});
+  expect(twice).toThrow(
+    expect.objectContaining({ code: "usage.invalid", message: "--expires is given more than once" }),
+  );
+  expect(parseInput(token, ["--tag", "a", "--tag", "b", "--json", "--json"], {}).values).toMatchObject({
+    tag: ["a", "b"],
+    json: true,
+  });
+});
+
+test("what does something else than its command takes no words and no options of the command", async () => {
+  const flash = await named("flash");
+  for (const words of [
+    ["--list", "a.img"],
+    ["--list", "--yes"],
+    ["--dry-run", "--list"],
+    ["a.img", "/dev/sdz", "--list"],
+  ])
+    expect(() => parseInput(flash, words, {})).toThrow(/does not go with --list/);
+  expect(parseInput(flash, ["--list", "--json"], { HAMLET_YES: "1" }).values).toMatchObject({ list: true, json: true });
+});
+
+test("every option that stands alone is a boolean, and what it goes with is there", async () => {
+  for (const load of Object.values(commands)) {
+    const { options = {} } = await load();
+    for (const { aloneBut, type } of Object.values(options)) {
+      if (!aloneBut) continue;
+      expect(type).toBe("boolean");
+      for (const name of aloneBut) expect(Object.keys(options)).toContain(name);
+    }
+  }
+});
+
+test("words behind -- are words, where no other program's command line stands there", async () => {
+  const flash = await named("flash");
+  expect(parseInput(flash, ["--yes", "--", "-odd.img", "/dev/sdz"], {}).positionals).toEqual(["-odd.img", "/dev/sdz"]);
+  expect(() => parseInput(flash, ["a.img", "/dev/sdz", "--", "more"], {})).toThrow(/'more' is one word too many/);
+  const exec = await named("lab exec");
+  expect(parseInput(exec, ["attic", "--", "ls", "-l"], {}).rest).toEqual(["ls", "-l"]);
+});

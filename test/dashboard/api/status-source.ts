@@ -1,0 +1,82 @@
+// A status source that keeps state, for whoever shows a status: a neighborhood of three whose members can be changed.
+import { type MemberStatus, type Metrics, type PublicStatus, Status } from "../../../agent/api/status.ts";
+
+export function makeStatusSource(now = Date.now()) {
+  const status: Status = {
+    v: 1,
+    phase: "member",
+    neighborhood: { id: "n".repeat(26), name: "Elm Street" },
+    self: {
+      id: "a".repeat(26),
+      name: "attic",
+      board: "nuc",
+      release: "0.1.0",
+      address: "fd12:3456:789a::a1",
+      code: "abcdefgh2345",
+      uptimeS: 4_321,
+    },
+    members: [
+      member("attic", "a", { isSelf: true }),
+      member("cellar", "c", { handshakeAgeS: 14, rttMs: 0.7, endpoint: "192.168.1.17:51820" }),
+      member("kitchen", "k", { handshakeAgeS: 71, rttMs: 12.4, endpoint: "[fe80::5054:ff:fe12:3456]:51820" }),
+    ],
+    pending: [],
+    neighbors: [],
+    broker: "a".repeat(26),
+    tuning: [],
+    warnings: [],
+  };
+  return {
+    state: status,
+    measure(name: string, metrics: Partial<Metrics>) {
+      const found = status.members.find((one) => one.name === name);
+      if (found?.metrics) found.metrics = { ...found.metrics, ...metrics };
+    },
+    member: (name: string): MemberStatus => status.members.find((one) => one.name === name)!,
+    /** Through the schema, like a real device's answer: a test cannot show what no device could say. */
+    status: async (): Promise<Status> => Status.parse(status),
+    publicStatus: (): PublicStatus => ({
+      v: 1,
+      phase: status.phase,
+      name: status.self.name,
+      board: status.self.board,
+      release: status.self.release,
+      code: status.self.code,
+      warnings: status.warnings
+        .filter(({ code }) => !code.startsWith("member."))
+        .map(({ code, message, hint }) => ({ code, message, hint })),
+    }),
+  };
+
+  function member(name: string, letter: string, more: Partial<MemberStatus>): MemberStatus {
+    return {
+      id: letter.repeat(26),
+      name,
+      state: "alive",
+      address: `fd12:3456:789a:0:5c1e:77${letter.charCodeAt(0).toString(16)}:90ab:cdef`,
+      board: "nuc",
+      release: "0.1.0",
+      isSelf: false,
+      metrics: metricsAt(now),
+      ...(!more.isSelf && { rxBytes: 148_213, txBytes: 152_118 }),
+      ...more,
+    };
+  }
+}
+
+const metricsAt = (at: number): Metrics => ({
+  at,
+  cpu: 0.04,
+  load1: 0.1,
+  uptimeS: 4_000,
+  memoryTotal: 8_000_000_000,
+  memoryAvailable: 6_400_000_000,
+  agentRss: 71_000_000,
+  dataTotal: 60_000_000_000,
+  dataFree: 51_000_000_000,
+  temperatureC: 47.5,
+  linkRx: 12_000_000,
+  linkTx: 9_000_000,
+  meshRx: 300_000,
+  meshTx: 310_000,
+});

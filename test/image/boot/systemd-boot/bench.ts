@@ -1,0 +1,164 @@
+// A device with UEFI: its EFI partition is a folder, its firmware a model of systemd-boot 252, from its documentation:
+// entries are sorted with those without tries last, then by version, the newest first; the chosen one is counted down by
+// renaming before it starts.
+import { createHash } from "node:crypto";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { appendSections, readSections } from "../../../../image/assemble/uki.ts";
+import type { Slot } from "../../../../image/boot/boot-control.ts";
+import { type EntryFolder, entryFolderAt } from "../../../../image/boot/systemd-boot/entry-folder.ts";
+import { systemdBoot } from "../../../../image/boot/systemd-boot/systemd-boot.ts";
+import { compareVersions } from "../../../../image/boot/versions.ts";
+import { makeStub } from "../../assemble/stub.ts";
+import { type Bench, makeSystem, maxStarts } from "../bench.ts";
+import type { Power } from "../power.ts";
+
+const tries = 3;
+
+export function makeKernel(slot: Slot | "?", version: string): Buffer {
+  return appendSections(makeStub(), [
+    { name: ".osrel", content: Buffer.from(`ID=hamlet\nIMAGE_VERSION=${version}\n`) },
+    { name: ".cmdline", content: Buffer.from(`quiet hamlet.slot=${slot}\0`) },
+    { name: ".linux", content: Buffer.from(`kernel ${version}`) },
+  ]);
+}
+
+export type SystemdBootBench = Bench & {
+  folder: string;
+  /** A kernel that is on no disk yet. */
+  kernel(slot: Slot | "?", version: string): { path: string; sha256: string };
+  /** What the loader left in its variables, to be changed. */
+  variables: Map<string, Buffer | undefined>;
+};
+
+export async function systemdBootBench({ freeBytes = 1 << 30 } = {}): Promise<SystemdBootBench> {
+  const system = makeSystem("1.0");
+  const work = mkdtempSync(join(tmpdir(), "hamlet-boot-"));
+  const folder = join(work, "EFI/Linux");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "hamlet_1.0.efi"), makeKernel("a", "1.0"));
+  const entries = { ...withPower(entryFolderAt(folder), folder, system.power), freeBytes: async () => freeBytes };
+  const variables = new Map<string, Buffer | undefined>();
+  const kernel: SystemdBootBench["kernel"] = (slot, version) => {
+    const path = join(work, `kernel-${version}`);
+    const bytes = makeKernel(slot, version);
+    writeFileSync(path, bytes);
+    return { path, sha256: createHash("sha256").update(bytes).digest("hex") };
+  };
+
+  return {
+    power: system.power,
+    folder,
+    variables,
+    kernel,
+    restarted: system.restarted,
+    async start() {
+      system.power.restore();
+      for (let count = 0; count < maxStarts; count++) {
+        const chosen = pickEntry(folder);
+        if (!chosen) break;
+        system.nextBoot();
+        const { slot, version, countPath } = chosen;
+        if (!system.starts(slot, version)) continue;
+        variables.set("LoaderInfo", Buffer.from("systemd-boot 252\0", "utf16le"));
+        variables.set("LoaderBootCountPath", countPath ? Buffer.from(`${countPath}\0`, "utf16le") : undefined);
+        const control = systemdBoot({
+          entries,
+          loaderVariable: async (name) => variables.get(name),
+          commandLine: async () => `quiet hamlet.slot=${slot}`,
+          record: system.record,
+          bootId: system.bootId,
+          version,
+          tries,
+          restart: system.restart,
+        });
+        return { control, slot, version };
+      }
+      throw new Error(`neither slot starts: ${readdirSync(folder).join(" ")}`);
+    },
+    async writeSlot(slot, version) {
+      system.slots[slot] = { version, isBroken: false };
+      return { version, kernel: kernel(slot, version) };
+    },
+    breakSlot(slot) {
+      system.slots[slot]!.isBroken = true;
+    },
+    dispose: () => rmSync(work, { recursive: true, force: true }),
+  };
+}
+
+type Chosen = { slot: Slot; version: string; countPath: string | undefined };
+
+function pickEntry(folder: string): Chosen | undefined {
+  const found = readdirSync(folder).flatMap((file) => {
+    if (!/\.efi$/i.test(file) || file.startsWith(".")) return [];
+    try {
+      const sections = readSections(readFileSync(join(folder, file)));
+      const text = (name: string) => sections.find((one) => one.name === name)!.content.toString();
+      const [, version = ""] = /IMAGE_VERSION=(.*)/.exec(text(".osrel"))!;
+      const [, slot] = /hamlet\.slot=([ab])/.exec(text(".cmdline"))!;
+      const [, left, done] = /\+(\d+)(?:-(\d+))?\.efi$/i.exec(file) ?? [];
+      return [{ file, version, slot: slot as Slot, left: left && Number(left), done: Number(done ?? 0) }];
+    } catch {
+      // The loader skips what has not the sections of a unified kernel image.
+      return [];
+    }
+  });
+  const [first] = found.sort(
+    (a, b) =>
+      Number(a.left === 0) - Number(b.left === 0) ||
+      -compareVersions(a.version, b.version) ||
+      (a.file < b.file ? 1 : -1),
+  );
+  if (!first) return undefined;
+  const { file, version, slot, left, done } = first;
+  if (typeof left !== "number") return { slot, version, countPath: undefined };
+  // Without tries left it starts all the same: nothing better is there.
+  const counted = left === 0 ? file : file.replace(/\+\d+(-\d+)?\.efi$/i, `+${left - 1}-${done + 1}.efi`);
+  if (counted !== file) renameSync(join(folder, file), join(folder, counted));
+  return { slot, version, countPath: `\\EFI\\Linux\\${counted}` };
+}
+
+/** FAT under power cuts, mounted with `dirsync`: a rename in its middle leaves both names, the new one perhaps empty. */
+function withPower(inner: EntryFolder, folder: string, power: Power): EntryFolder {
+  const at = (file: string) => join(folder, file);
+  return {
+    ...inner,
+    writeNew: (version, chunks) =>
+      power.write(
+        () => inner.writeNew(version, chunks),
+        async () => {
+          for await (const chunk of chunks) {
+            writeFileSync(at(`hamlet_${version}.new`), chunk.subarray(0, chunk.length / 2));
+            break;
+          }
+        },
+      ),
+    rename: (from, to) =>
+      power.write(
+        () => inner.rename(from, to),
+        async () => (renameLeavesBoth ? copyFileSync(at(from), at(to)) : writeFileSync(at(to), "")),
+      ),
+    remove: (file) =>
+      power.write(
+        () => inner.remove(file),
+        async () => {},
+      ),
+  };
+}
+
+/** Which of the two halves of a rename a cut leaves; a test runs with each. */
+let renameLeavesBoth = true;
+export const setRenameLeavesBoth = (both: boolean): void => {
+  renameLeavesBoth = both;
+};

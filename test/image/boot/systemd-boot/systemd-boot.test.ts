@@ -1,0 +1,151 @@
+import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { startTrial } from "../bench.ts";
+import { bootControlContract } from "../contract.ts";
+import { makeKernel, type SystemdBootBench, setRenameLeavesBoth, systemdBootBench } from "./bench.ts";
+
+describe.each([
+  ["both names", true],
+  ["an empty new name", false],
+])("systemd-boot, where a rename that is cut off leaves %s", (_, leavesBoth) => {
+  beforeAll(() => setRenameLeavesBoth(leavesBoth));
+  bootControlContract(() => systemdBootBench(), { tries: 3, neverUp: "triesUsedUp" });
+});
+
+let bench: SystemdBootBench;
+afterEach(() => bench?.dispose());
+const device = async (options = {}) => {
+  bench = await systemdBootBench(options);
+  return bench.start({ kind: "power" });
+};
+const names = () => readdirSync(bench.folder).sort();
+const refusal = (code: string) => expect.objectContaining({ code, hint: expect.any(String) });
+
+test("a trial is written under a counted name, counted by the loader, and blessed by taking the count away", async () => {
+  const first = await device();
+  await first.control.stage("b", await bench.writeSlot("b", "1.1"));
+  expect(names()).toEqual(["hamlet_1.0.efi", "hamlet_1.1+3.efi"]);
+  const trial = await bench.start({ kind: "reboot" });
+  expect(names()).toEqual(["hamlet_1.0.efi", "hamlet_1.1+2-1.efi"]);
+  await trial.control.commit();
+  expect(names()).toEqual(["hamlet_1.0.efi", "hamlet_1.1.efi"]);
+  expect(readFileSync(join(bench.folder, "hamlet_1.1.efi"))).toEqual(makeKernel("b", "1.1"));
+});
+
+test("a bad verdict leaves no tries, and says later how often it started", async () => {
+  const first = await device();
+  const trial = await startTrial(bench, first, "1.1");
+  await trial.control.markBad();
+  expect(names()).toEqual(["hamlet_1.0.efi", "hamlet_1.1+0-1.efi"]);
+});
+
+test("without our own record the loader's count still tells why", async () => {
+  const first = await device();
+  await first.control.stage("b", await bench.writeSlot("b", "1.1"));
+  renameSync(join(bench.folder, "hamlet_1.1+3.efi"), join(bench.folder, "hamlet_1.1+0-3.efi"));
+  expect(await first.control.rollbackReason()).toBe("triesUsedUp");
+  renameSync(join(bench.folder, "hamlet_1.1+0-3.efi"), join(bench.folder, "hamlet_1.1+0-1.efi"));
+  expect(await first.control.rollbackReason()).toBe("markedBad");
+});
+
+test("a trial that was asked for and that the loader passed over has never booted", async () => {
+  const first = await device();
+  await first.control.stage("b", await bench.writeSlot("b", "1.1"));
+  await first.control.reboot();
+  // Somebody chose the old entry at the loader's menu.
+  const hidden = join(bench.folder, "hamlet_1.1+3.efi");
+  renameSync(hidden, `${hidden}.hidden`);
+  const again = await bench.start({ kind: "reboot" });
+  renameSync(`${hidden}.hidden`, hidden);
+  expect(await again.control.rollbackReason()).toBe("neverBooted");
+});
+
+test("staging takes away what the other slot and writes that were cut off left, and nothing of others", async () => {
+  const first = await device();
+  const trial = await startTrial(bench, first, "1.1");
+  await trial.control.commit();
+  for (const name of ["hamlet_0.9.new", "hamlet_0.8.efi", "hamlet_7+1-2.efi", "debian.efi"]) {
+    writeFileSync(join(bench.folder, name), "garbage");
+  }
+  await trial.control.stage("a", await bench.writeSlot("a", "1.2"));
+  expect(names()).toEqual(["debian.efi", "hamlet_1.1.efi", "hamlet_1.2+3.efi"]);
+});
+
+describe("it refuses, and writes nothing,", () => {
+  const refuses = async (
+    code: string,
+    spoil: (candidate: Awaited<ReturnType<SystemdBootBench["writeSlot"]>>) => void,
+    options = {},
+  ) => {
+    const first = await device(options);
+    const candidate = await bench.writeSlot("b", "1.1");
+    spoil(candidate);
+    bench.power.restore();
+    await expect(first.control.stage("b", candidate)).rejects.toEqual(refusal(code));
+    expect(bench.power.writes()).toBe(0);
+  };
+
+  test("where the running slot has no blessed kernel to come back to", async () => {
+    await refuses("boot.noGoodEntry", () =>
+      renameSync(join(bench.folder, "hamlet_1.0.efi"), join(bench.folder, "hamlet_1.0+1-2.efi")),
+    );
+  });
+  test("where that kernel is cut off", async () => {
+    await refuses("boot.noGoodEntry", () => truncateSync(join(bench.folder, "hamlet_1.0.efi"), 1100));
+  });
+  test("without room on the EFI partition", async () => {
+    await refuses("boot.noRoom", () => {}, { freeBytes: 1000 });
+  });
+  test("without a kernel", async () => {
+    await refuses("boot.slotNotReady", (candidate) => delete candidate.kernel);
+  });
+  test("a kernel that is not there", async () => {
+    await refuses("boot.slotNotReady", (candidate) => rmSync(candidate.kernel!.path));
+  });
+  test("a kernel for the other slot", async () => {
+    await refuses("boot.slotNotReady", (candidate) => {
+      candidate.kernel = bench.kernel("a", "1.1");
+    });
+  });
+  test("a kernel that names no slot, or is none", async () => {
+    await refuses("boot.slotNotReady", (candidate) => {
+      candidate.kernel = bench.kernel("?", "1.1");
+    });
+    bench.dispose();
+    await refuses("boot.slotNotReady", (candidate) => writeFileSync(candidate.kernel!.path, "garbage"));
+  });
+  test("a version that ends like a count", async () => {
+    await refuses("boot.versionClash", (candidate) => {
+      candidate.version = "1.1+3";
+    });
+  });
+  test("a device that systemd-boot did not start", async () => {
+    await refuses("boot.unsupported", () => bench.variables.delete("LoaderInfo"));
+  });
+});
+
+test("a kernel with other bytes than announced never gets a name that the loader looks at", async () => {
+  const first = await device();
+  const candidate = await bench.writeSlot("b", "1.1");
+  candidate.kernel!.sha256 = "0".repeat(64);
+  await expect(first.control.stage("b", candidate)).rejects.toEqual(refusal("boot.writeFailed"));
+  expect(names()).toEqual(["hamlet_1.0.efi"]);
+  expect(await first.control.current()).toMatchObject({ phase: "settled" });
+});
+
+test("the last kernel that would start by itself is not marked bad", async () => {
+  const first = await device();
+  const trial = await startTrial(bench, first, "1.1");
+  rmSync(join(bench.folder, "hamlet_1.0.efi"));
+  await expect(trial.control.markBad()).rejects.toEqual(refusal("boot.noGoodEntry"));
+  expect(names()).toEqual(["hamlet_1.1+2-1.efi"]);
+});
+
+test("a loader variable of garbage, or of an entry that is gone, is no trial", async () => {
+  const first = await device();
+  for (const value of ["", "\0", "no path", "\\EFI\\Linux\\hamlet_5+1-1.efi\0"]) {
+    bench.variables.set("LoaderBootCountPath", Buffer.from(value, "utf16le"));
+    expect(await first.control.current()).toMatchObject({ phase: "settled", isTrial: false });
+  }
+});

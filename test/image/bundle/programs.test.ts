@@ -1,0 +1,71 @@
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { bundleProgram } from "../../../agent/build.ts";
+
+let folder = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hamlet-program-"));
+  await writeFile(
+    join(folder, "program.ts"),
+    `#!/usr/bin/env node
+     import { readFileSync } from "node:fs";
+     import fs from "fs";
+     import { zstdCompressSync, notThereAtAll } from "node:zlib";
+     declare const HAMLET_PAGE: string;
+     { using thing = { [Symbol.dispose]() { console.log("disposed"); } }; void thing; }
+     console.log(await Promise.resolve(typeof readFileSync), fs.readFileSync === readFileSync, typeof zstdCompressSync, HAMLET_PAGE);`,
+  );
+  await bundleProgram(join(folder, "program.ts"), join(folder, "program.mjs"), "<p>page</p>");
+  await writeFile(join(folder, "old.cjs"), 'Object.defineProperty(process.versions, "node", { value: "18.0.0" });');
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const start = (...args: string[]) =>
+  new Promise<{ code: number | string | null | undefined; stdout: string; stderr: string }>((resolve) => {
+    execFile(process.execPath, args, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }));
+  });
+
+test("a bundle runs by itself, with Node's modules and the page", async () => {
+  const { code, stdout, stderr } = await start(join(folder, "program.mjs"));
+  expect(stderr).toBe("");
+  expect(stdout).toBe("disposed\nfunction true function <p>page</p>\n");
+  expect(code).toBe(0);
+});
+
+test("an older Node is told so in one line, and the exit code is 2", async () => {
+  const { code, stdout, stderr } = await start("--require", join(folder, "old.cjs"), join(folder, "program.mjs"));
+  expect(stderr).toBe("hamlet: node.tooOld: this is Node.js 18.0.0, 24 or newer is needed\n");
+  expect([code, stdout]).toEqual([2, ""]);
+});
+
+test("a program that does not compile is a coded error that names the place", async () => {
+  await writeFile(join(folder, "bad.ts"), "export const x = ;");
+  const building = bundleProgram(join(folder, "bad.ts"), join(folder, "bad.mjs"), "");
+  await expect(building).rejects.toMatchObject({ code: "build.failed", message: expect.stringContaining("bad.ts:1") });
+});
+
+test("the agent carries no package that it never runs: a device would parse it at each start", async () => {
+  const sources = await bundleProgram("agent/main.ts", join(folder, "agent.mjs"), "");
+  const packages = new Set(sources.flatMap((source) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? []));
+  for (const used of ["zod", "jose", "mqtt", "aedes", "bonjour-service"]) expect(packages).toContain(used);
+  for (const idle of ["ws", "socks", "event-target-shim", "systeminformation"]) expect(packages).not.toContain(idle);
+});
+
+test("of zod a bundle has what the program asks for, with its messages", async () => {
+  const text = "console.log(z.strictObject({ name: z.string() }).safeParse({ name: 5 }).error?.issues[0]?.message);";
+  const program = join(import.meta.dirname, `../../node_modules/.cache/hamlet-zod-${process.pid}.ts`);
+  await mkdir(dirname(program), { recursive: true });
+  try {
+    await writeFile(program, `import { z } from "zod";\n${text}`);
+    await bundleProgram(program, join(folder, "lean.mjs"), "");
+    await writeFile(program, `import { z as z } from "zod";\n${text}`);
+    await bundleProgram(program, join(folder, "whole.mjs"), "");
+  } finally {
+    await rm(program, { force: true });
+  }
+  expect((await start(join(folder, "lean.mjs"))).stdout).toBe("Invalid input: expected string, received number\n");
+  expect((await stat(join(folder, "lean.mjs"))).size).toBeLessThan(0.7 * (await stat(join(folder, "whole.mjs"))).size);
+});

@@ -1,0 +1,45 @@
+import { PassThrough } from "node:stream";
+import { expect, test } from "vitest";
+import { openQmp } from "../../../../image/lab/machine/qmp.ts";
+
+/** A QEMU that answers each order with what `answer` says. */
+function qemu(answer: (order: string) => object) {
+  const [stdin, stdout] = [new PassThrough(), new PassThrough()];
+  const seen: string[] = [];
+  stdout.write('{"QMP": {"version": {}}}\n');
+  stdin.setEncoding("utf8").on("data", (text: string) => {
+    for (const line of text.trim().split("\n")) {
+      const { execute, id } = JSON.parse(line) as { execute: string; id: number };
+      seen.push(execute);
+      stdout.write('{"event": "STOP", "timestamp": {}}\n');
+      stdout.write(`${JSON.stringify({ ...answer(execute), id })}\n`);
+    }
+  });
+  return { order: openQmp(stdin, stdout), seen, stdout };
+}
+
+test("orders wait until QEMU takes them, and each gets its own answer, whatever events come between", async () => {
+  const { order, seen } = qemu((name) => ({ return: { did: name } }));
+  expect(await Promise.all([order("stop"), order("cont")])).toEqual([{ did: "stop" }, { did: "cont" }]);
+  expect(seen[0]).toBe("qmp_capabilities");
+});
+
+test("what QEMU refuses is an error with its reason", async () => {
+  const { order } = qemu((name) =>
+    name === "migrate" ? { error: { class: "E", desc: "nvme is not migratable" } } : { return: {} },
+  );
+  await expect(order("migrate")).rejects.toMatchObject({
+    code: "lab.machineRefused",
+    message: expect.stringContaining("nvme is not migratable"),
+  });
+});
+
+test("when QEMU ends, whoever waits and whoever asks later learns it", async () => {
+  const { order, stdout } = qemu(() => ({ return: {} }));
+  await order("stop");
+  const waits = expect(order("never answered")).resolves.toBeDefined();
+  await waits;
+  stdout.end();
+  await new Promise((resolve) => stdout.once("close", resolve));
+  await expect(order("cont")).rejects.toMatchObject({ code: "lab.machineRefused" });
+});

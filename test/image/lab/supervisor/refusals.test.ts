@@ -1,0 +1,63 @@
+// What the lab refuses has a code, and the next step beside it.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test, vi } from "vitest";
+import { waitForLab } from "../../../../cli/commands/lab/start.ts";
+import { unknownDevice } from "../../../../image/lab/machine/devices.ts";
+import { joinLan } from "../../../../image/lab/network/join.ts";
+import { type LabClient, refusal } from "../../../../image/lab/supervisor/client.ts";
+import { startLab } from "../../../../image/lab/supervisor/start.ts";
+
+test("a device that the lab does not have is told with those it has", () => {
+  expect(unknownDevice("balcony", ["attic", "cellar"])).toMatchObject({
+    code: "lab.deviceUnknown",
+    exitCode: 2,
+    hint: expect.stringContaining("attic, cellar"),
+  });
+});
+
+test("a lab whose image is not there does not start, and says which file", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "hamlet-lab-"));
+  try {
+    const start = startLab({ folder: join(folder, "lab"), images: [join(folder, "missing.img")] });
+    await expect(start).rejects.toMatchObject({ message: expect.stringContaining("missing.img") });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("a machine that ends by itself ends the wait, with the file of what it printed", async () => {
+  const device = {
+    name: "attic",
+    state: "off",
+    problem: "qemu exited with 1",
+    console: "/lab/attic.console.log",
+    reached: {},
+  };
+  const lab = { status: async () => ({ devices: [device] }) } as unknown as LabClient;
+  await expect(waitForLab(lab, () => false)).rejects.toMatchObject({
+    code: "lab.bootFailed",
+    message: expect.stringContaining("qemu exited with 1"),
+    hint: expect.stringContaining("/lab/attic.console.log"),
+  });
+});
+
+test("a supervisor that gives no reason still ends as a code", () => {
+  expect(refusal("<html>")).toMatchObject({ code: "lab.bootFailed" });
+  expect(refusal({ code: "lab.alreadyRunning", message: "x", hint: "y", exitCode: 3 })).toMatchObject({
+    code: "lab.alreadyRunning",
+    hint: "y",
+    exitCode: 3,
+  });
+});
+
+test("without the program that makes namespaces nobody joins the lab, and the package is named", async () => {
+  vi.stubEnv("PATH", "/nonexistent");
+  try {
+    const joining = joinLan({ socket: "/nonexistent/hub", address: "10.77.0.200/24" }, ["true"]);
+    await expect(joining).rejects.toMatchObject({ code: "lab.joinFailed", hint: "install util-linux" });
+  } finally {
+    vi.unstubAllEnvs();
+  }
+});

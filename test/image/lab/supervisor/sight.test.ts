@@ -1,0 +1,104 @@
+import { expect, test } from "vitest";
+import { type Finding, newSight, type Sight, type StatusGist, see } from "../../../../image/lab/supervisor/sight.ts";
+import { standings } from "../../../../image/lab/supervisor/standing.ts";
+import type { LabEvent } from "../../../../image/lab/supervisor/status.ts";
+
+/** What `name` answers when it knows `others`, each with a state and perhaps a handshake and metrics. */
+function answer(
+  name: string,
+  others: Record<string, { state?: string; linked?: boolean; metrics?: boolean }>,
+): Finding {
+  const gist: StatusGist = {
+    phase: "member",
+    self: { id: `id-${name}`, name, release: "1", address: "fd00::1" },
+    members: [
+      { id: `id-${name}`, name, state: "alive", isSelf: true },
+      ...Object.entries(others).map(([other, { state = "alive", linked = true, metrics = true }]) => ({
+        ...{ id: `id-${other}`, name: other, state, isSelf: false },
+        ...(linked && { handshakeAgeS: 1 }),
+        ...(metrics && { metrics: {} }),
+      })),
+    ],
+    neighbors: [],
+  };
+  return { kind: "status", gist };
+}
+function tell(steps: [atS: number, name: string, finding: Finding][]): { sights: Sight[]; events: LabEvent[] } {
+  let sights = [newSight("attic"), newSight("cellar")];
+  const events: LabEvent[] = [];
+  for (const [atS, name, finding] of steps) {
+    const [next, news] = see(sights, name, finding, atS);
+    sights = next;
+    events.push(...news);
+  }
+  return { sights, events };
+}
+const states = (sights: Sight[], nowS: number) => standings(sights, nowS).map(({ state }) => state);
+const on: Finding = { kind: "power", isOn: true };
+const met: [number, string, Finding][] = [
+  [0, "attic", on],
+  [0, "cellar", on],
+  [9, "attic", answer("attic", { cellar: {} })],
+  [9, "cellar", answer("cellar", { attic: {} })],
+];
+
+test("a boot passes its milestones in order, each once", () => {
+  const { events } = tell([
+    [0, "attic", on],
+    [2, "attic", { kind: "console", text: "BdsDxe: loading" }],
+    [3, "attic", { kind: "console", text: "[    0.000000] Linux version 6.1" }],
+    [4, "attic", { kind: "frame" }],
+    [5, "attic", answer("attic", {})],
+    [6, "attic", answer("attic", { cellar: { linked: false, metrics: false } })],
+    [7, "attic", answer("attic", { cellar: { metrics: false } })],
+    [8, "attic", answer("attic", { cellar: {} })],
+  ]);
+  expect(events.map(({ atS, what }) => `${atS} ${what}`)).toEqual([
+    ...["0 power", "2 firmware", "3 kernel", "5 agent", "6 neighbor", "6 member", "7 handshake", "8 telemetry"],
+  ]);
+});
+
+test("alive is what the others say, not what a device says of itself", () => {
+  const { sights } = tell(met);
+  expect(standings(sights, 10)).toMatchObject([
+    { name: "attic", state: "alive", handshakes: 1, seenBy: ["cellar"], telemetry: true, id: "id-attic" },
+    { name: "cellar", state: "alive", seenBy: ["attic"] },
+  ]);
+});
+
+test("a device whom the others declare dead is apart while its agent still answers, and silent when it does not", () => {
+  const { sights } = tell([
+    ...met,
+    [30, "attic", answer("attic", { cellar: { state: "dead" } })],
+    [30, "cellar", answer("cellar", { attic: { state: "dead" } })],
+  ]);
+  expect(states(sights, 31)).toEqual(["apart", "apart"]);
+  expect(states(sights, 60)).toEqual(["silent", "silent"]);
+});
+
+test("death and return are events that name the witness", () => {
+  const { events } = tell([
+    ...met,
+    [30, "attic", answer("attic", { cellar: { state: "dead" } })],
+    [40, "attic", answer("attic", { cellar: {} })],
+  ]);
+  expect(events.slice(-2)).toEqual([
+    { atS: 30, device: "cellar", what: "dead", detail: "says attic" },
+    { atS: 40, device: "cellar", what: "alive", detail: "says attic" },
+  ]);
+});
+
+test("power cut and restored: off, then booting anew with its id still known", () => {
+  const { sights, events } = tell([...met, [20, "attic", { kind: "power", isOn: false }]]);
+  expect(states(sights, 21)[0]).toBe("off");
+  expect(events.at(-1)).toMatchObject({ device: "attic", what: "off" });
+  const [again, news] = see(sights, "attic", on, 22);
+  expect(news).toEqual([{ atS: 22, device: "attic", what: "power" }]);
+  expect(standings(again, 23)[0]).toMatchObject({ state: "booting", id: "id-attic", reached: { power: 22 } });
+});
+
+test("a machine that ends by itself says why", () => {
+  const { sights, events } = tell([...met, [20, "attic", { kind: "power", isOn: false, problem: "no memory" }]]);
+  expect(events.at(-1)).toEqual({ atS: 20, device: "attic", what: "ended", detail: "no memory" });
+  expect(standings(sights, 21)[0]).toMatchObject({ state: "off", problem: "no memory" });
+});

@@ -1,0 +1,152 @@
+import { expect, test } from "vitest";
+import { readImagerFiles } from "../../../provisioning/file/imager.ts";
+import { wpaSupplicantConf } from "../../../provisioning/file/network-files.ts";
+import { imagerFiles, pskOf, type Settings } from "../firstboot/imager-card.ts";
+
+const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 \\"me\\" # at: home';
+const plainKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 me@home";
+const read = (settings: Settings) => {
+  const files = imagerFiles(settings);
+  return readImagerFiles({ userData: files["user-data"], networkConfig: files["network-config"] });
+};
+
+test.each<[string, Settings, object]>([
+  ["nothing at all", {}, {}],
+  ["a hostname", { hostname: "attic" }, { name: "attic" }],
+  ["a hostname in capitals and with a domain", { hostname: "Attic.local" }, { name: "attic" }],
+  ["a hostname that YAML would take for a number", { hostname: "1e3" }, { name: "1e3" }],
+  ["a hostname that YAML would take for a truth value", { hostname: "no" }, { name: "no" }],
+  ["an SSH key with what YAML quotes", { sshKeys: [key] }, { sshKeys: [key.replaceAll("\\", "")] }],
+  [
+    "two keys of one file, twice",
+    { sshKeys: [plainKey, key, plainKey] },
+    { sshKeys: [plainKey, key.replaceAll("\\", "")] },
+  ],
+])("Imager's %s", (_, settings, wishes) => {
+  expect(read(settings)).toMatchObject({ wishes, warnings: [] });
+});
+
+test.each([
+  'Fritz!Box "7590"',
+  "it's $HOME",
+  "back\\slash",
+  "Žižkov ☕ 🏠",
+  "Grüße",
+  " leading and trailing ",
+  "null",
+  "12345",
+])("a Wi-Fi called %s keeps its name, byte for byte", (ssid) => {
+  const password = "pa$$'word\"\\ `id`";
+  const { wishes, warnings } = read({ wifi: { ssid, password, country: "CZ", isHidden: true } });
+  expect(warnings).toEqual([]);
+  expect(wishes).toEqual({ network: { wifi: { ssid, psk: pskOf(password, ssid), country: "CZ", hidden: true } } });
+  const conf = wpaSupplicantConf(wishes.network!)!;
+  expect(conf).toContain(`\n  ssid=${Buffer.from(ssid).toString("hex")}\n`);
+  expect(conf).toContain(`\n  psk=${pskOf(password, ssid)}\n`);
+  // WPA3 would need the password itself.
+  expect(conf).not.toContain("SAE");
+});
+
+test("an open network has no key", () => {
+  const { wishes } = read({ wifi: { ssid: "café" } });
+  expect(wishes).toEqual({ network: { wifi: { ssid: "café" } } });
+});
+
+test("what Imager 1 and people write by hand is read as well", () => {
+  const networkConfig =
+    "version: 2\nwifis:\n  renderer: networkd\n  wlan0:\n    access-points:\n      café:\n        auth:\n          password: plain and long\n";
+  const userData = `#cloud-config\nhostname: attic\nusers:\n- default\n- name: pi\n  ssh_authorized_keys:\n    - ${plainKey}\n`;
+  expect(readImagerFiles({ userData, networkConfig }).wishes).toEqual({
+    name: "attic",
+    sshKeys: [plainKey],
+    network: { wifi: { ssid: "café", password: "plain and long" } },
+  });
+});
+
+test("a user with a password and no key is told to give a key; the rest applies", () => {
+  const said = read({
+    hostname: "attic",
+    user: "pi",
+    passwordHash: "$y$j9T$a$b'c",
+    timezone: "Europe/Prague",
+    keyboard: "cz",
+  });
+  expect(said.wishes).toEqual({ name: "attic" });
+  expect(said.warnings).toEqual(["passwords are not used: give an SSH key"]);
+  expect(said.notes).toEqual(["timezone: means nothing to this system", "keyboard: means nothing to this system"]);
+  expect(read({ user: "pi", passwordHash: "$5$x", sshKeys: [plainKey] }).warnings).toEqual([]);
+});
+
+test.each<[string, Settings, RegExp]>([
+  ["hostname", { hostname: "my_pi" }, /my_pi.*a-z, 0-9/],
+  ["SSH key", { sshKeys: ["ssh-dss AAAA"] }, /1 of 1 SSH keys/],
+  ["password too short for Wi-Fi", { wifi: { ssid: "home", password: "short" } }, /Wi-Fi can not be joined.*8 to 63/],
+  ["name too long for Wi-Fi", { wifi: { ssid: "x".repeat(33) } }, /longer than 32 bytes/],
+  ["control character in a Wi-Fi's name", { wifi: { ssid: "a\nb" } }, /control characters/],
+])("a %s that can not be used is a warning, not an end", (_, settings, warning) => {
+  const { wishes, warnings } = read({ ...settings });
+  expect(wishes).toEqual({});
+  expect(warnings.join()).toMatch(warning);
+});
+
+test.each([
+  ["user-data", { userData: "hostname: [unclosed" }],
+  ["user-data", { userData: "hostname:\n  a: b\n" }],
+  ["user-data", { userData: "- a list\n" }],
+  ["user-data", { userData: "hostname: a\nhostname: b\n" }],
+  ["network-config", { networkConfig: "\twifis: tab" }],
+  ["network-config", { networkConfig: "network: []\n" }],
+  ["network-config", { networkConfig: 'wifis:\n  wlan0:\n    access-points: "home"\n' }],
+])("a malformed %s has a code and a next step: %j", (name, files) => {
+  expect(() => readImagerFiles(files)).toThrow(
+    expect.objectContaining({ code: "imager.invalid", hint: expect.stringContaining(name) }),
+  );
+});
+
+test("wifi-static: what somebody added to network-config and a device does not take is named", () => {
+  const networkConfig = `network:
+  version: 2
+  ethernets:
+    renderer: networkd
+    eth0:
+      dhcp4: False
+      addresses: [192.168.1.5/24]
+      gateway4: 192.168.1.1
+      nameservers: {addresses: [9.9.9.9]}
+  wifis:
+    wlan0:
+      dhcp4: true
+      optional: true
+      regulatory-domain: Germany
+      access-points: {home: {password: secret123, hidden: True}}
+`;
+  const { wishes, warnings } = readImagerFiles({ networkConfig });
+  expect(wishes.network?.wifi).toEqual({ ssid: "home", password: "secret123", hidden: true });
+  expect(warnings).toEqual([
+    "not used from network-config: dhcp4 of eth0, addresses of eth0, gateway4 of eth0, nameservers of eth0; " +
+      "static addresses are read from hamlet provision only",
+    "the country 'GERMANY' is not one of two letters, as DE",
+  ]);
+});
+
+test.each([
+  "hostname: *secretpw",
+  "hostname: |secretpw\n x",
+  "passwd: {secretpw: [secretpw",
+  'passwd: "secretpw\n- secretpw',
+  "passwd: secretpw: secretpw",
+  "secretpw",
+  "passwd: !!secretpw secretpw\n\tsecretpw",
+])(
+  "config-syntax: a slip in %j is told without what stands there, which strangers would see on the page",
+  (userData) => {
+    let said = "";
+    try {
+      said = JSON.stringify(readImagerFiles({ userData }));
+    } catch (error) {
+      said = `${error}`;
+    }
+    expect(said).toMatch(/user-data on the card can not be read: it (is not YAML|has no lines)|Unresolved alias/);
+    expect(said).not.toContain("secretpw");
+  },
+);

@@ -1,0 +1,406 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import {
+  blankProvisionBlock,
+  encodeProvisionFile,
+  type ProvisionFile,
+} from "../../../provisioning/file/provision-file.ts";
+import { firstBoot } from "../../../provisioning/firstboot/firstboot.ts";
+import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
+import { freshReport } from "../../../provisioning/handover/report.ts";
+import { seedOf } from "../../../provisioning/trust/keys.ts";
+import type { Argv } from "../../../system/command.ts";
+import { silentLog } from "../../../system/log.ts";
+import { makeStreet, makeToken, monday } from "../../street.ts";
+
+const elm = makeStreet();
+const token = await makeToken(elm);
+const file: ProvisionFile = {
+  v: 1,
+  neighborhood: { id: elm.keys.id, name: "Elm Street", rootKey: elm.keys.rootKey, successorKey: elm.keys.successorKey },
+  token: token.jws,
+  tokenKey: seedOf(token.key),
+  name: "attic",
+  board: "nuc",
+  sshKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 me"],
+  network: {
+    wifi: { ssid: "home", password: "a secret of the house" },
+    staticAddress: { interface: "e*", address: "192.168.1.5/24" },
+  },
+  seeds: ["192.168.1.7:7780"],
+};
+const block = encodeProvisionFile(file);
+
+let root: string;
+let paths: Paths;
+let ran: Argv[];
+// The agent's user here: any but root, or whoever runs the test.
+const uid = process.getuid?.() || 990;
+const gid = process.getgid?.() || 990;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "hamlet-firstboot-"));
+  paths = pathsUnder(root);
+  ran = [];
+  await put(paths.passwd, `root:x:0:0::/root:/bin/sh\nhamlet:x:${uid}:${gid}::/nonexistent:/usr/sbin/nologin\n`);
+  await put(paths.agentConfig, '{"board":"nuc","release":"0.1.0"}');
+  await put(paths.kernelHostname, "hamlet");
+  await put(paths.provisionFile, block);
+  await put(join(paths.dmi, "product_serial"), "G6BN1234\n");
+  await put(join(paths.dmi, "board_serial"), "Default string\n");
+  await put(join(paths.dmi, "product_uuid"), "12345678-1234-5678-90AB-CDDEEFAABBCC\n");
+  await link("eno1", "pci", "1c:69:7a:01:02:03", "0");
+  await link("usb0", "usb", "1c:69:7a:09:09:09", "0");
+  await link("veth1", undefined, "ee:69:7a:09:09:09", "3");
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+async function put(path: string, content: string | Uint8Array): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, content);
+}
+async function link(name: string, bus: string | undefined, mac: string, assigned: string): Promise<void> {
+  await put(join(paths.links, name, "address"), `${mac}\n`);
+  await put(join(paths.links, name, "addr_assign_type"), `${assigned}\n`);
+  if (bus === undefined) return;
+  await mkdir(join(paths.links, name, "device"));
+  await symlink(`../../../../bus/${bus}`, join(paths.links, name, "device/subsystem"));
+}
+const boot = () =>
+  firstBoot(paths, {
+    log: silentLog,
+    now: monday,
+    run: async (argv) => {
+      ran.push(argv);
+      return "";
+    },
+  });
+const text = (path: string) => readFile(path, "utf8").catch(() => undefined);
+const json = async (path: string) => JSON.parse((await text(path)) ?? "null");
+const modeOf = async (path: string) => (await stat(path)).mode & 0o777;
+const isBlank = async () => (await readFile(paths.provisionFile)).equals(blankProvisionBlock());
+
+test("the provision file moves to data: to the agent what is the agent's, to root what is root's, and a blank stays behind", async () => {
+  await boot();
+  const { network: _, sshKeys: __, ...agents } = file;
+  expect(await json(paths.provision)).toEqual(agents);
+  expect((await stat(paths.provision)).uid).toBe(uid);
+  expect(await modeOf(paths.provision)).toBe(0o600);
+  expect(await text(paths.authorizedKeys)).toBe(`${file.sshKeys![0]}\n`);
+  expect(await text(paths.wpaSupplicant)).toContain("a secret of the house");
+  expect([await modeOf(paths.wpaSupplicant), await modeOf(paths.authorizedKeys)]).toEqual([0o600, 0o600]);
+  expect([await text(paths.hostname), await text(paths.kernelHostname)]).toEqual(["attic\n", "attic"]);
+  const network = join(paths.runtimeNetwork, "70-hamlet-static.network");
+  expect(await text(network)).toContain("Address=192.168.1.5/24");
+  expect(await modeOf(network)).toBe(0o644); // systemd-networkd is not root
+  expect(ran).toEqual([["networkctl", "reload"]]);
+  expect(await isBlank()).toBe(true);
+  expect((await readFile(paths.provisionFile)).length).toBe(64 << 10);
+});
+
+test("the agent learns which board this is, from what only root may read", async () => {
+  await boot();
+  const wanted = { serials: ["g6bn1234"], uuid: "12345678-1234-5678-90ab-cddeefaabbcc", macs: ["1c:69:7a:01:02:03"] };
+  expect(await json(paths.boardFacts)).toEqual(wanted);
+  const before = await stat(paths.boardFacts);
+  await boot();
+  expect((await stat(paths.boardFacts)).ino).toBe(before.ino); // unchanged facts are not written again
+});
+
+test("a later boot puts the network settings back and leaves the rest alone", async () => {
+  await boot();
+  await become(["a.b.c"]);
+  await rm(paths.provision);
+  await rm(paths.runtimeNetwork, { recursive: true });
+  await boot();
+  expect(await text(join(paths.runtimeNetwork, "70-hamlet-static.network"))).toContain("192.168.1.5");
+  expect(await text(paths.provision)).toBeUndefined();
+});
+
+const other = await makeToken(elm);
+const again: ProvisionFile = { ...file, token: other.jws, tokenKey: seedOf(other.key) };
+/** An identity as the agent makes it from `file`, and who let it in. */
+const become = async (admissions: string[], neighborhood = elm.keys.id) => {
+  const { seeds, name } = file;
+  const provision = { token: token.jws, neighborhood: { id: neighborhood }, seeds, name };
+  await put(paths.identity, JSON.stringify({ provision }));
+  await put(paths.standing, JSON.stringify({ admissions }));
+  await put(paths.roster, "{}");
+};
+
+test("an identity that can not be read is not given up: the provision file stays where it is, unread, and the report says so", async () => {
+  await put(paths.identity, "{}");
+  await boot();
+  expect((await readFile(paths.provisionFile)).equals(block)).toBe(true);
+  expect([await text(paths.provision), await text(paths.authorizedKeys)]).toEqual([undefined, undefined]);
+  const hint = expect.stringContaining("hamlet reset");
+  expect(await json(paths.report)).toMatchObject({ code: "identity.invalid", hint });
+  // What it names mends it.
+  await put(paths.resetWish, "{}");
+  await boot();
+  expect([(await json(paths.provision)).name, await text(paths.report), await isBlank()]).toEqual([
+    "attic",
+    undefined,
+    true,
+  ]);
+});
+
+test("what made the identity is only wiped, however often the wipe has failed", async () => {
+  for (const admissions of [[], ["a.b.c"]]) {
+    await become(admissions);
+    await put(paths.provisionFile, block);
+    await boot();
+    expect([await isBlank(), await text(paths.provision), (await text(paths.identity)) !== undefined]).toEqual([
+      true,
+      undefined,
+      true,
+    ]);
+  }
+});
+
+test("a device that nobody ever let in takes a new token from its card and begins anew", async () => {
+  await become([]);
+  await put(paths.provisionFile, encodeProvisionFile(again));
+  await boot();
+  expect(await json(paths.provision)).toMatchObject({ token: other.jws });
+  expect([await text(paths.identity), await text(paths.standing), await text(paths.roster)]).toEqual(
+    Array(3).fill(undefined),
+  );
+  expect(await isBlank()).toBe(true);
+});
+
+test("a member takes new Wi-Fi and SSH keys from its card, what is not named stays, and it stays who it is", async () => {
+  await boot();
+  await become(["a.b.c"]);
+  await rm(paths.provision);
+  const before = await text(paths.identity);
+  const { sshKeys: _, ...bare } = again;
+  const network = { wifi: { ssid: "new", password: "another secret" } };
+  await put(paths.provisionFile, encodeProvisionFile({ ...bare, name: "cellar", network }));
+  await boot();
+  expect(await text(paths.wpaSupplicant)).toContain("another secret");
+  expect([await text(paths.authorizedKeys), await text(paths.hostname)]).toEqual([`${file.sshKeys![0]}\n`, "attic\n"]);
+  expect(await text(join(paths.networkFolder, "70-hamlet-static.network"))).toContain("192.168.1.5");
+  expect([await text(paths.identity), await text(paths.provision), await isBlank()]).toEqual([before, undefined, true]);
+});
+
+test("card-after-first-boot: keys and settings beside the token that made the identity are taken too", async () => {
+  const sshKeys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 new@laptop"];
+  for (const admissions of [[], ["a.b.c"]]) {
+    await put(paths.provisionFile, block);
+    await boot();
+    await become(admissions);
+    await rm(paths.provision);
+    const network = { staticAddress: { interface: "e*", address: "192.168.1.9/24" } };
+    await put(paths.provisionFile, encodeProvisionFile({ ...file, sshKeys, network }));
+    await boot();
+    expect(await text(paths.authorizedKeys)).toBe(`${sshKeys[0]}\n`);
+    expect(await text(join(paths.runtimeNetwork, "70-hamlet-static.network"))).toContain("192.168.1.9");
+    expect([await text(paths.provision), await isBlank(), (await text(paths.identity)) !== undefined]).toEqual([
+      undefined,
+      true,
+      true,
+    ]);
+    await rm(dirname(paths.identity), { recursive: true });
+  }
+});
+
+test.each<[string, Partial<ProvisionFile>, RegExp, string]>([
+  ["another name", { name: "cellar" }, /the name cellar/, "hamlet rename cellar"],
+  ["other seeds", { seeds: ["10.0.0.1:7780"] }, /the seeds/, "hamlet reset"],
+  ["other settings", { config: { tuning: { profile: "off" } } }, /the agent's settings/, "hamlet reset"],
+])(
+  "card-after-first-boot: %s for a member is said to be left, and what it names mends it",
+  async (_, change, said, command) => {
+    await boot();
+    await become(["a.b.c"]);
+    await rm(paths.provision);
+    await put(paths.provisionFile, encodeProvisionFile({ ...again, ...change }));
+    await boot();
+    const hint = expect.stringContaining(command);
+    expect(await json(paths.report)).toMatchObject({
+      code: "provision.partly",
+      message: expect.stringMatching(said),
+      hint,
+    });
+    expect(await text(paths.provision)).toBeUndefined();
+    if (command !== "hamlet reset") return;
+    await put(paths.resetWish, "{}");
+    await put(paths.provisionFile, encodeProvisionFile({ ...again, ...change }));
+    await boot();
+    expect(await json(paths.provision)).toMatchObject(change);
+    expect(await text(paths.report)).toBeUndefined();
+  },
+);
+
+test("a provision file of another neighborhood moves no member, and the report says what would", async () => {
+  await become(["a.b.c"], makeStreet().keys.id);
+  await put(paths.provisionFile, encodeProvisionFile(again));
+  await boot();
+  expect(await json(paths.report)).toMatchObject({
+    code: "provision.otherNeighborhood",
+    hint: expect.stringContaining("hamlet reset"),
+  });
+  expect([await text(paths.wpaSupplicant), await isBlank()]).toEqual([undefined, false]);
+});
+
+test("what stopped it stands on consoles and card at once, and is dated by its beginning", async () => {
+  await put(paths.activeConsoles, "tty0 ttyS0\n");
+  for (const name of ["tty1", "ttyS0"]) await put(join(paths.dev, name), "");
+  await put(paths.cardReport, freshReport());
+  await put(paths.provisionFile, encodeProvisionFile({ ...file, board: "rpi4" }));
+  await boot();
+  const report = await text(paths.cardReport);
+  expect(report).toContain("the provision file is for rpi4, this is a nuc");
+  expect(report).toContain("provision.wrongBoard");
+  for (const name of ["tty1", "ttyS0"]) {
+    expect(await text(join(paths.dev, name))).toMatch(/^Hamlet 0\.1\.0 \(nuc\) starts\n! .*is for rpi4.*Next: /);
+  }
+  const first = await stat(paths.cardReport, { bigint: true });
+  await firstBoot(paths, { log: silentLog, now: monday + 3_600_000, run: async () => "" });
+  expect((await stat(paths.cardReport, { bigint: true })).mtimeNs).toBe(first.mtimeNs);
+  for (const secret of ["a secret of the house", file.tokenKey, file.token]) expect(report).not.toContain(secret);
+});
+
+test("the consoles tell how far the first boot is, and nothing more on later ones", async () => {
+  await put(paths.activeConsoles, "ttyS0\n");
+  await put(join(paths.dev, "ttyS0"), "");
+  await boot();
+  await become(["a.b.c"]);
+  await boot();
+  expect((await text(join(paths.dev, "ttyS0")))?.split("\n")).toEqual([
+    "Hamlet 0.1.0 (nuc) starts",
+    "provisioned as attic; next it looks for its neighbors",
+    "Hamlet 0.1.0 (nuc) starts",
+    "",
+  ]);
+});
+
+test("a device to be reset forgets all: neighborhood, keys, network, name; then it reads its card like a new one", async () => {
+  await boot();
+  await become(["a.b.c"]);
+  await put(join(dirname(paths.authorizedKeys), "ssh_host_ed25519_key"), "canary");
+  await put(paths.resetWish, "{}");
+  await put(paths.provisionFile, blankProvisionBlock());
+  await boot();
+  expect(await readdir(dirname(paths.identity))).toEqual(["board.json"]); // read from the board again
+  expect(await readdir(paths.rootFolder)).toEqual([]);
+  expect([await text(paths.hostname), await text(paths.kernelHostname)]).toEqual([undefined, "hamlet"]);
+  await put(paths.provisionFile, encodeProvisionFile(again));
+  await boot();
+  expect(await json(paths.provision)).toMatchObject({ token: other.jws });
+});
+
+test("power that goes during a reset: whatever is gone already, the next boot ends it, and the wish is the last to go", async () => {
+  const whole = async () => {
+    await boot();
+    await become(["a.b.c"]);
+    await put(paths.resetWish, "{}");
+  };
+  for (const gone of [
+    [paths.identity],
+    [paths.identity, paths.wpaSupplicant, dirname(paths.authorizedKeys), paths.networkFolder],
+    [paths.identity, paths.hostname, paths.roster],
+  ]) {
+    await put(paths.provisionFile, block);
+    await whole();
+    for (const path of gone) await rm(path, { recursive: true });
+    await put(paths.provisionFile, blankProvisionBlock());
+    await boot();
+    expect(await readdir(dirname(paths.identity))).toEqual(["board.json"]);
+    expect([await text(paths.wpaSupplicant), await text(paths.hostname)]).toEqual([undefined, undefined]);
+  }
+});
+
+test("power that goes before the wipe loses nothing: the next boot does it all again", async () => {
+  await boot();
+  const settled = await text(paths.provision);
+  await put(paths.provisionFile, block);
+  await boot();
+  expect(await text(paths.provision)).toBe(settled);
+  expect(await isBlank()).toBe(true);
+});
+
+test("what can not be kept is not wiped", async () => {
+  await put(dirname(paths.authorizedKeys), "a file where a folder should be");
+  await boot();
+  expect((await readFile(paths.provisionFile)).equals(block)).toBe(true);
+  expect(await text(paths.provision)).toBeUndefined();
+  expect(await json(paths.report)).toMatchObject({ code: "handover.refused" });
+  await rm(dirname(paths.authorizedKeys));
+  await boot();
+  expect([await isBlank(), await text(paths.report)]).toEqual([true, undefined]);
+});
+
+test.each([
+  ["for another board", encodeProvisionFile({ ...file, board: "rpi4" }), "provision.wrongBoard"],
+  ["cut off", block.subarray(0, 200), "provision.invalid"],
+  ["oversized", Buffer.concat([block, block]), "provision.tooLarge"],
+  [
+    "of another neighborhood's token",
+    encodeProvisionFile({ ...file, token: (await makeToken(makeStreet())).jws }),
+    "provision.invalid",
+  ],
+  ["garbage", Buffer.alloc(64 << 10, "hamlet"), "provision.invalid"],
+])(
+  "a provision file that is %s is reported by its code, applied in no part, and stays where it is",
+  async (_, bytes, code) => {
+    await put(paths.provisionFile, bytes);
+    await boot();
+    expect(await json(paths.report)).toMatchObject({ v: 1, code, since: monday, hint: expect.stringMatching(/./) });
+    expect([await text(paths.provision), await text(paths.hostname), await text(paths.authorizedKeys)]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect((await readFile(paths.provisionFile)).equals(bytes)).toBe(true);
+  },
+);
+
+test("an image that nobody provisioned boots without a word, and so does one without the file", async () => {
+  await put(paths.provisionFile, blankProvisionBlock());
+  await boot();
+  await rm(paths.provisionFile);
+  await boot();
+  expect([await text(paths.report), await text(paths.provision), await text(paths.hostname)]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
+test("a second file before the first was used replaces it whole", async () => {
+  await boot();
+  const { name, sshKeys, network, ...bare } = file;
+  expect([name, sshKeys, network]).not.toContain(undefined);
+  await put(paths.provisionFile, encodeProvisionFile(bare));
+  await boot();
+  expect([await text(paths.hostname), await text(paths.authorizedKeys), await text(paths.wpaSupplicant)]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  expect(await json(paths.provision)).toEqual(JSON.parse(JSON.stringify({ ...bare })));
+});
+
+test("a device that could not mount its state says so, and what to do", async () => {
+  await put(paths.dataFailed, "the data partition could not be mounted\n");
+  await put(paths.provisionFile, blankProvisionBlock());
+  await boot();
+  expect(await json(paths.report)).toMatchObject({ code: "state.lost", hint: expect.stringContaining("flash") });
+});
+
+test.each(["hamlet-firstboot.service", "hamlet-tell.service"])(
+  "%s may reach the consoles on which it speaks",
+  async (unit) => {
+    const settings = await readFile(join(import.meta.dirname, "../../../provisioning/firstboot", unit), "utf8");
+    expect(settings).not.toMatch(/^PrivateDevices=yes/m);
+    // ProtectClock makes a list of the devices that may be used: screen and serial lines have to be on it.
+    const allowed = [...settings.matchAll(/^DeviceAllow=(.*)$/gm)].map(([, device]) => device);
+    if (/^(ProtectClock=yes|DevicePolicy=closed)/m.test(settings)) {
+      expect(allowed).toEqual(expect.arrayContaining(["char-tty rw", "char-ttyAMA rw"]));
+    }
+  },
+);

@@ -1,0 +1,126 @@
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { guidOf, writeGpt } from "../../../image/disk/gpt.ts";
+import { readDisks } from "../../../provisioning/firstboot/disks.ts";
+import { beginMove, hideIdentity, settleMove } from "../../../provisioning/firstboot/moving.ts";
+import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
+
+const id = "a".repeat(26);
+const identityOf = (name: string) => JSON.stringify({ provision: { token: "a.b.c", neighborhood: { id }, name } });
+const agent = { uid: process.getuid?.() || 990, gid: process.getgid?.() || 990 };
+const guid = guidOf("the new disk");
+let root = "";
+let paths: Paths;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "hamlet-moving-"));
+  paths = pathsUnder(root);
+  await put(paths.identity, '{"secret":"attic"}');
+  await put(join(paths.rootFolder, "ssh/authorized_keys"), "ssh-ed25519 me");
+  await put(paths.machineId, "0123");
+  await put(join(paths.systemFolder, "grown"), "");
+  await put(join(paths.blocks, "sda/device/wwid"), "disk 1\n");
+  await put(join(paths.dev, "sda"), Buffer.alloc(8192));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+async function put(path: string, content: string | Buffer): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, content);
+}
+const giveTable = (own: string) => put(join(paths.dev, "sda"), writeGpt(1000, own, []).head);
+const identity = () => readFile(paths.identity, "utf8").catch(() => undefined);
+const begin = () => beginMove(paths, { v: 1, disk: "disk 1", guid });
+const isGone = async () => {
+  expect(await identity()).toBeUndefined();
+  expect(await readdir(paths.rootFolder)).toEqual([]);
+  expect(await readdir(paths.systemFolder)).toEqual(["grown"]);
+  expect(await readdir(paths.agentFolder)).toEqual([]);
+};
+
+test("disks are known by what their hardware says, and by their table", async () => {
+  expect(await readDisks(paths)).toEqual([{ id: "disk 1", path: join(paths.dev, "sda"), table: "blank" }]);
+  await giveTable(guid);
+  expect((await readDisks(paths))[0]?.table).toEqual({ guid });
+  await rm(join(paths.dev, "sda"));
+  expect((await readDisks(paths))[0]?.table).toBe("unreadable");
+});
+
+test("without a mark nothing happens", async () => {
+  expect(await settleMove(paths, agent)).toBe("none");
+  expect(await identity()).toContain("attic");
+});
+
+test("what was only begun leaves all as it was", async () => {
+  await begin();
+  expect(await settleMove(paths, agent)).toBe("stayed");
+  expect([await identity(), await settleMove(paths, agent)]).toEqual([expect.stringContaining("attic"), "none"]);
+});
+
+test("hidden, and the disk has no table: the identity comes back", async () => {
+  await begin();
+  await hideIdentity(paths);
+  expect(await identity()).toBeUndefined();
+  // An agent that started in between left something.
+  await put(join(paths.agentFolder, "board.json"), "{}");
+  expect(await settleMove(paths, agent)).toBe("stayed");
+  expect(await readdir(paths.agentFolder)).toEqual(["identity.json"]);
+});
+
+test.each([
+  ["its table", guid],
+  ["a table that its own first boot has renamed", guidOf("grown")],
+])("hidden, and the disk has %s: nothing stays here", async (_, own) => {
+  await begin();
+  await hideIdentity(paths);
+  await giveTable(own);
+  expect(await settleMove(paths, agent)).toBe("moved");
+  await isGone();
+});
+
+test("hidden, and the disk is not there: nobody has it until it is", async () => {
+  await begin();
+  await hideIdentity(paths);
+  await rename(join(paths.blocks, "sda"), join(root, "sda"));
+  for (let boots = 0; boots < 2; boots++) {
+    expect(await settleMove(paths, agent)).toBe("unclear");
+    expect(await identity()).toBeUndefined();
+  }
+  await rename(join(root, "sda"), join(paths.blocks, "sda"));
+  await giveTable(guidOf("grown"));
+  expect(await settleMove(paths, agent)).toBe("moved");
+  await isGone();
+});
+
+test("a stick that was provisioned anew meanwhile is the new device, and forgets the old", async () => {
+  await begin();
+  await hideIdentity(paths);
+  await put(paths.identity, identityOf("cellar"));
+  expect(await settleMove(paths, agent)).toBe("none");
+  expect(await identity()).toContain("cellar");
+  expect(await readdir(paths.rootFolder)).toEqual(["ssh"]);
+});
+
+test("what nobody can read is no new identity: the old one is not given up for it", async () => {
+  await begin();
+  await hideIdentity(paths);
+  await put(paths.identity, '{"provision":');
+  await expect(settleMove(paths, agent)).rejects.toMatchObject({ code: "identity.invalid" });
+  expect(await readdir(paths.hiddenAgent)).toEqual(["identity.json"]);
+});
+
+test("a wipe that a power cut ended is done again", async () => {
+  await begin();
+  await hideIdentity(paths);
+  await giveTable(guid);
+  await rm(join(paths.rootFolder, "ssh"), { recursive: true });
+  await rm(paths.machineId);
+  expect(await settleMove(paths, agent)).toBe("moved");
+  await isGone();
+});
+
+test("the unit may read the disks that it has to ask", async () => {
+  const unit = join(import.meta.dirname, "../../../provisioning/firstboot/hamlet-firstboot.service");
+  expect(await readFile(unit, "utf8")).toMatch(/^DeviceAllow=block-\* r$/m);
+});

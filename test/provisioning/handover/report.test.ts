@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import { freshReport, reportBlock, reportBlockBytes } from "../../../provisioning/handover/report.ts";
+import { monday } from "../../street.ts";
+
+const attic = { name: "attic", board: "nuc", release: "0.1.0", neighborhood: "Elm Street", code: "abcd-efgh-ijkl" };
+const wrong = {
+  code: "wifi.wrongPassword",
+  message: "the password is wrong",
+  hint: "hamlet provision <card>",
+  since: monday,
+};
+const text = (block: Buffer) => block.toString("latin1").trimEnd();
+
+test("what is wrong, since when, and the one command, in lines that any editor shows", () => {
+  const lines = text(reportBlock({ ...attic, troubles: [wrong] })).split("\r\n");
+  expect(lines).toEqual([
+    "Hamlet: attic of Elm Street (nuc, release 0.1.0)",
+    "",
+    "Something is wrong:",
+    "",
+    "1. the password is wrong",
+    "   To mend it: hamlet provision <card>",
+    "   Since 2026-01-05 00:00 UTC; code wifi.wrongPassword",
+    "",
+    "Adoption code: abcd-efgh-ijkl",
+  ]);
+});
+
+test("once mended it says so, and a second time with the same bytes", () => {
+  const well = reportBlock({ ...attic, troubles: [] });
+  expect(text(well)).toContain("All is well.");
+  expect(reportBlock({ ...attic, troubles: [] }).equals(well)).toBe(true);
+});
+
+test("it is one block whatever is in it, ASCII, with no bare line feed", () => {
+  const long = { ...wrong, message: "ö\u001b[2J\n".repeat(2_000) };
+  for (const block of [
+    freshReport(),
+    reportBlock({ ...attic, troubles: [] }),
+    reportBlock({ ...attic, troubles: [long] }),
+  ]) {
+    expect(block.length).toBe(reportBlockBytes);
+    expect(block.toString("latin1")).toMatch(/^([ -~]|\r\n)*\r?$/);
+  }
+});
+
+test("a date from before the clock was set is not given for one", () => {
+  expect(text(reportBlock({ ...attic, troubles: [{ ...wrong, since: 5_000 }] }))).toContain("its clock was not set");
+});

@@ -1,0 +1,257 @@
+import { expect, test } from "vitest";
+import { signAdoption } from "../../../provisioning/trust/adoption.ts";
+import { sign } from "../../../provisioning/trust/jws.ts";
+import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
+import { signMemberCertificate } from "../../../provisioning/trust/member.ts";
+import { meshAddress } from "../../../provisioning/trust/names.ts";
+import { foundedBy, signSuccession, succeed } from "../../../provisioning/trust/neighborhood-keys.ts";
+import { judgeRecord, maxRecordChars, type Trust, type Verdict } from "../../../provisioning/trust/record.ts";
+import { type RefusalCode, refusalCodes } from "../../../provisioning/trust/refusal.ts";
+import {
+  addRevocations,
+  noRevocations,
+  type Revocation,
+  signRevocation,
+} from "../../../provisioning/trust/revocation.ts";
+import { signToken } from "../../../provisioning/trust/token.ts";
+import { admit, type Device, day, makeDevice, makeStreet, makeToken, monday, recordOf, trustOf } from "../../street.ts";
+
+const elm = makeStreet();
+const token = await makeToken(elm);
+const attic = await makeDevice(elm, token, "attic");
+const cellar = await makeDevice(elm, token, "cellar");
+const late = { now: monday + 30 * day };
+
+/** `member`, `member+` with a countersignature due, `member~` on faith, or why not. */
+const brief = (verdict: Verdict): string => {
+  if (verdict.verdict !== "member") return `${verdict.verdict} ${verdict.because}`;
+  return `member${verdict.countersign ? "+" : verdict.firm ? "" : "~"}`;
+};
+const judge = async (jws: string, trust: Trust): Promise<string> => brief(await judgeRecord(jws, trust));
+const revoke = async (...revoked: Revocation["revoke"][]) => {
+  const documents = revoked.map((one, index) =>
+    signRevocation({ v: 1, neighborhood: elm.keys.id, number: index + 1, issuedAt: monday, revoke: one }, elm.root),
+  );
+  return (await addRevocations(noRevocations, await Promise.all(documents), elm.keys)).revocations;
+};
+const adoptionOf = (device: Device, revocation = 0) =>
+  signAdoption(
+    { v: 1, neighborhood: elm.keys.id, deviceKey: device.key.publicKey, issuedAt: monday, revocation },
+    elm.root,
+  );
+
+test("a newcomer with a valid token is a member, and is countersigned", async () => {
+  const verdict = await judgeRecord(await recordOf(attic), trustOf(elm.keys, [cellar]));
+  expect(verdict).toMatchObject({ verdict: "member", countersign: true, firm: true, record: attic.record });
+  expect(verdict.verdict === "member" && verdict.token.tags).toEqual(["home"]);
+});
+
+test("expired, over the maximum, or to be confirmed: pending, never refused", async () => {
+  expect(await judge(await recordOf(attic), trustOf(elm.keys, [cellar], late))).toBe("pending tokenExpired");
+  const full = trustOf(elm.keys, [cellar, await makeDevice(elm, token)]);
+  expect(await judge(await recordOf(attic), full)).toBe("pending overMaximum");
+  const shy = await makeDevice(elm, await makeToken(elm, { adopt: "confirm" }));
+  expect(await judge(await recordOf(shy), trustOf(elm.keys, [cellar]))).toBe("pending needsConfirmation");
+  expect(await judge(await recordOf(shy), trustOf(elm.keys))).toBe("pending needsConfirmation");
+  // The last moment of a token is still its own.
+  const lastMoment = { now: token.certificate.notAfter };
+  expect(await judge(await recordOf(attic), trustOf(elm.keys, [cellar], lastMoment))).toBe("member+");
+});
+
+test("whoever is in stays: known, or countersigned by a known member, is accepted at any date and any number", async () => {
+  const crowd = [cellar, attic, await makeDevice(elm, token), await makeDevice(elm, token)];
+  expect(await judge(await recordOf(attic), trustOf(elm.keys, crowd, late))).toBe("member+");
+  const vouched = await recordOf(attic, { admissions: [await admit(elm.keys, attic, cellar)] });
+  const others = crowd.filter((device) => device !== attic);
+  expect(await judge(vouched, trustOf(elm.keys, others, late))).toBe("member");
+});
+
+test("an admission counts only by a known member, for this device and this token", async () => {
+  const stranger = await makeDevice(elm, token);
+  const otherToken = await makeToken(elm);
+  const moved = { ...attic, token: otherToken };
+  for (const admission of [
+    await admit(elm.keys, attic, stranger),
+    await admit(elm.keys, stranger, cellar),
+    await admit(elm.keys, moved, cellar),
+    await admit(makeStreet().keys, attic, cellar),
+    await admit(elm.keys, attic, attic),
+    await sign("hamlet-member", {}, cellar.key),
+  ]) {
+    const jws = await recordOf(attic, { admissions: [admission] });
+    expect(await judge(jws, trustOf(elm.keys, [cellar], late))).toBe("pending tokenExpired");
+  }
+});
+
+test("a device that knows nobody judges no dates, and puts its name only under what it could judge", async () => {
+  expect(await judge(await recordOf(attic), trustOf(elm.keys))).toBe("member+");
+  expect(await judge(await recordOf(attic), trustOf(elm.keys, [], late))).toBe("member~");
+  // Nor later, when the one taken on faith has become known: else an expired token would come in by a newcomer's door.
+  const onFaith = trustOf(elm.keys, [attic], { ...late, firm: new Set() });
+  expect(await judge(await recordOf(attic), onFaith)).toBe("member~");
+  // In time it gets its countersignature again, should the first have been lost on the way.
+  expect(await judge(await recordOf(attic), trustOf(elm.keys, [attic], { firm: new Set() }))).toBe("member+");
+  const introduced = await recordOf(cellar, { admissions: [await admit(elm.keys, cellar, attic)] });
+  expect(await judge(introduced, onFaith)).toBe("member~");
+});
+
+test("a voucher who is gone is replaced: a member without a known one gets a new countersignature", async () => {
+  const porch = await makeDevice(elm, token, "porch");
+  const jws = await recordOf(attic, { admissions: [await admit(elm.keys, attic, porch)] });
+  expect(await judge(jws, trustOf(elm.keys, [attic, cellar, porch], late))).toBe("member");
+  expect(await judge(jws, trustOf(elm.keys, [attic, cellar], late))).toBe("member+");
+});
+
+test("an adoption opens for an expired or closed token, carried in the record or known, for the whole key only", async () => {
+  const adoption = await adoptionOf(attic);
+  expect(await judge(await recordOf(attic, { adoption }), trustOf(elm.keys, [cellar], late))).toBe("member+");
+  const known = new Map([
+    [
+      attic.id,
+      { v: 1 as const, neighborhood: elm.keys.id, deviceKey: attic.key.publicKey, issuedAt: 0, revocation: 0 },
+    ],
+  ]);
+  expect(await judge(await recordOf(attic), trustOf(elm.keys, [cellar], { ...late, adoptions: known }))).toBe(
+    "member+",
+  );
+  for (const wrong of [
+    await adoptionOf(cellar),
+    await signAdoption(
+      { v: 1, neighborhood: elm.keys.id, deviceKey: attic.key.publicKey, issuedAt: 0, revocation: 0 },
+      cellar.key,
+    ),
+  ]) {
+    expect(await judge(await recordOf(attic, { adoption: wrong }), trustOf(elm.keys, [cellar], late))).toBe(
+      "pending tokenExpired",
+    );
+  }
+});
+
+test("a revoked device is out, known or not, and its word lets nobody in", async () => {
+  const revocations = await revoke({ kind: "device", device: cellar.id, token: token.certificate.id, stays: [] });
+  expect(await judge(await recordOf(cellar), trustOf(elm.keys, [attic, cellar], { revocations }))).toBe(
+    "refused deviceRevoked",
+  );
+  const vouched = await recordOf(attic, { admissions: [await admit(elm.keys, attic, cellar)] });
+  expect(await judge(vouched, trustOf(elm.keys, [cellar], { revocations }))).toBe("refused tokenClosed");
+});
+
+test("revoking a device closes its token to newcomers, not to members nor to those the owner named", async () => {
+  const gone = await makeDevice(elm, token);
+  const close = { kind: "device" as const, device: gone.id, token: token.certificate.id };
+  const closed = { revocations: await revoke({ ...close, stays: [] }) };
+  expect(await judge(await recordOf(attic), trustOf(elm.keys, [cellar], closed))).toBe("refused tokenClosed");
+  expect(await judge(await recordOf(attic), trustOf(elm.keys, [cellar, attic], closed))).toBe("member+");
+  const naming = { revocations: await revoke({ ...close, stays: [attic.id] }) };
+  expect(await judge(await recordOf(attic), trustOf(elm.keys, [], naming))).toBe("member+");
+});
+
+test("revoking a token puts out all but those it names; an adoption after it takes one back", async () => {
+  const all = {
+    revocations: await revoke({ kind: "token", token: token.certificate.id, stays: [cellar.id] }),
+    ...late,
+  };
+  expect(await judge(await recordOf(attic), trustOf(elm.keys, [attic], all))).toBe("refused tokenRevoked");
+  expect(await judge(await recordOf(cellar), trustOf(elm.keys, [], all))).toBe("member+");
+  const before = await recordOf(attic, { adoption: await adoptionOf(attic, 0) });
+  expect(await judge(before, trustOf(elm.keys, [cellar], all))).toBe("refused tokenRevoked");
+  const after = await recordOf(attic, { adoption: await adoptionOf(attic, 1) });
+  expect(await judge(after, trustOf(elm.keys, [cellar], all))).toBe("member+");
+});
+
+test("after a change of root the old root's tokens hold for members and those named, for newcomers no more", async () => {
+  const next = { successorKey: generateSigningKey().publicKey, lastRevocation: 0, issuedAt: monday };
+  const change = await signSuccession(elm.keys, elm.successor, { ...next, stays: [cellar.id] });
+  const keys = await succeed(elm.keys, [change]);
+  expect(keys.id).toBe(elm.keys.id);
+  expect(await judge(await recordOf(attic), trustOf(keys, [cellar]))).toBe("pending needsConfirmation");
+  expect(await judge(await recordOf(attic), trustOf(keys, [attic]))).toBe("member+");
+  expect(await judge(await recordOf(cellar), trustOf(keys, []))).toBe("member+");
+  const fresh = await makeDevice({ keys }, await makeToken({ root: elm.successor, keys }));
+  expect(await judge(await recordOf(fresh), trustOf(keys, [cellar]))).toBe("member+");
+});
+
+test("every refusal fires", async () => {
+  const oak = makeStreet();
+  const foreignToken = await makeToken(oak);
+  const trust = trustOf(elm.keys, [cellar]);
+  const jws = await recordOf(attic);
+  const [head, payload, signature] = jws.split(".") as [string, string, string];
+  const spell = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const otherMember = await signMemberCertificate(
+    { neighborhood: elm.keys.id, token: token.certificate.id, deviceKey: cellar.key.publicKey },
+    token.key,
+  );
+  const otherSecret = await signMemberCertificate(
+    { neighborhood: elm.keys.id, token: token.certificate.id, deviceKey: attic.key.publicKey },
+    generateSigningKey(),
+  );
+  const byTokenItself = await signToken(token.certificate, token.key);
+  const closed = {
+    kind: "device" as const,
+    device: (await makeDevice(elm, token)).id,
+    token: token.certificate.id,
+    stays: [],
+  };
+  const bend = (change: object) => recordOf(attic, change);
+  const heldBy = (what: string) => ({ ...trust, held: new Map([[what, cellar.id]]) });
+
+  const cases: [RefusalCode, string, Trust?][] = [
+    ["tooLarge", `${jws}${"A".repeat(maxRecordChars)}`],
+    ["malformed", "hello"],
+    ["malformed", `${head}.${payload}`],
+    ["wrongAlgorithm", `${spell({ alg: "HS512", typ: "hamlet-record" })}.${payload}.${signature}`],
+    ["wrongType", token.jws],
+    ["badSignature", `${head}.${spell({ ...attic.record, number: 2 })}.${signature}`],
+    ["badContent", await bend({ name: "Attic!" })],
+    ["badContent", await bend({ endpoints: ["attic.example:51820"] })],
+    ["badContent", await bend({ endpoints: ["[ff02::1]:51820"] })],
+    ["badContent", await bend({ endpoints: ["10.0.0.1:70000"] })],
+    ["badContent", await bend({ endpoints: Array(9).fill("10.0.0.1:1") })],
+    ["badContent", await bend({ wireguardKey: Buffer.alloc(32).toString("base64") })],
+    ["badContent", await bend({ number: -1 })],
+    ["idMismatch", await bend({ id: cellar.id })],
+    ["wrongNeighborhood", await recordOf(await makeDevice(oak, foreignToken))],
+    ["wrongNeighborhood", await bend({ token: (await makeToken({ root: elm.root, keys: oak.keys })).jws })],
+    ["tokenForged", await bend({ token: foreignToken.jws })],
+    ["tokenForged", await bend({ token: byTokenItself })],
+    ["memberForged", await bend({ member: otherMember })],
+    ["memberForged", await bend({ member: otherSecret })],
+    ["memberForged", await bend({ member: token.jws })],
+    ["deviceRevoked", jws, trustOf(elm.keys, [attic], { revocations: await revoke({ ...closed, device: attic.id }) })],
+    [
+      "tokenRevoked",
+      jws,
+      { ...trust, revocations: await revoke({ kind: "token", token: token.certificate.id, stays: [] }) },
+    ],
+    ["tokenClosed", jws, { ...trust, revocations: await revoke(closed) }],
+    ["keyHeld", jws, heldBy(attic.record.wireguardKey)],
+    ["addressHeld", jws, heldBy(meshAddress(elm.keys.id, attic.key.publicKey))],
+  ];
+  for (const [code, bytes, trusted = trust] of cases) expect(await judge(bytes, trusted)).toBe(`refused ${code}`);
+  expect(new Set(cases.map(([code]) => code))).toEqual(new Set(refusalCodes));
+  // What a device holds itself is no obstacle to it.
+  expect(await judge(jws, { ...trust, held: new Map([[attic.record.wireguardKey, attic.id]]) })).toBe("member+");
+});
+
+test("a record of another neighborhood with the same root is refused: the successor is part of the name", async () => {
+  const twin = { ...elm, keys: foundedBy(elm.root.publicKey, generateSigningKey().publicKey) };
+  const device = await makeDevice(twin, await makeToken(twin));
+  expect(await judge(await recordOf(device), trustOf(elm.keys, [cellar]))).toBe("refused wrongNeighborhood");
+});
+
+test("a record that grew too long drops its oldest admissions; one with 8 endpoints and two admissions fits", async () => {
+  const admissions = await Promise.all(
+    [1, 2, 3, 4].map(async () => admit(elm.keys, attic, await makeDevice(elm, token))),
+  );
+  const endpoints = Array(8).fill("[2001:db8:1111:2222:3333:4444:5555:6666]:51820");
+  const jws = await recordOf(attic, { admissions, endpoints });
+  const verdict = await judgeRecord(jws, trustOf(elm.keys, [cellar]));
+  const kept = verdict.verdict === "member" ? verdict.record.admissions : [];
+  expect(jws.length).toBeLessThanOrEqual(maxRecordChars);
+  expect(kept.length).toBeGreaterThanOrEqual(1);
+  expect(kept).toEqual(admissions.slice(-kept.length));
+  await expect(recordOf(attic, { token: "a.b.c".padEnd(4_000, "c") })).rejects.toMatchObject({
+    code: "identity.invalid",
+  });
+});
