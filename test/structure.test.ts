@@ -113,6 +113,21 @@ test("no two files import each other, by whatever way round", () => {
   expect(circles).toEqual([]);
 });
 
+test("no two folders of agent/ import each other", () => {
+  const folderOf = (file: string) => /^agent\/([^/]+)\//.exec(file)?.[1];
+  const arrows = new Set<string>();
+  for (const file of sources) {
+    const from = folderOf(file);
+    if (from === undefined) continue;
+    for (const target of targetsOf(file)) {
+      const to = folderOf(target);
+      if (to !== undefined && to !== from) arrows.add(`${from} -> ${to}`);
+    }
+  }
+  expect(arrows).toContain("discovery -> membership");
+  expect([...arrows].filter((arrow) => arrows.has(arrow.split(" -> ").reverse().join(" -> ")))).toEqual([]);
+});
+
 test("no barrels", () => {
   expect(sources.filter((file) => /^index\.tsx?$/.test(basename(file)))).toEqual([]);
 });

@@ -4,9 +4,9 @@ import type { PendingReason } from "../../provisioning/trust/record.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Warnings } from "../health/warnings.ts";
 import type { Identity } from "../identity.ts";
+import { newName } from "../membership/names.ts";
 import type { Roster } from "../membership/roster.ts";
 import { type Hello, maxHelloBytes, sayHello } from "./hello.ts";
-import { newName } from "./new-name.ts";
 
 export type MeetingOptions = {
   identity: Identity;

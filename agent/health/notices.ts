@@ -10,7 +10,6 @@ import { describeError } from "../../system/error.ts";
 import { writeFileAtomic } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
 import type { PublicStatus } from "../api/status.ts";
-import type { LinkInterface } from "../discovery/links.ts";
 import { consoleCard } from "./console-card.ts";
 import type { Warning } from "./warnings.ts";
 
@@ -44,7 +43,7 @@ export function noticeOf(known: Known): Notice {
 }
 
 /** IPv4 first, since people can type it; addresses that need a scope mean nothing elsewhere. */
-export const addressesOf = (links: readonly LinkInterface[]): string[] =>
+export const addressesOf = (links: readonly { addresses: readonly { address: string }[] }[]): string[] =>
   links
     .flatMap((link) => link.addresses.map(({ address }) => address))
     .filter((address) => !isLinkLocal(address))

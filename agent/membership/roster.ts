@@ -23,10 +23,11 @@ import type { Clock } from "../../system/clock.ts";
 import { keep, readKept } from "../../system/kept.ts";
 import type { Log } from "../../system/log.ts";
 import type { DocumentStore } from "../cluster/cluster.ts";
-import { freeName, namesAfterReplacement } from "../discovery/new-name.ts";
 import { warnOfDamage } from "../health/damage.ts";
 import type { Warnings } from "../health/warnings.ts";
 import type { Identity } from "../identity.ts";
+import { freeName } from "./names.ts";
+import { namesAfterReplacement } from "./replacements.ts";
 import { documentsIn, isOfType } from "./salvage.ts";
 
 /** A member: its record as verified, the bytes it signed, the name it goes by here; `firm` unless it is only taken on faith. */
