@@ -1,8 +1,9 @@
-// The one place that starts another program. Everything else is handed a `Run`.
+// Runs a program to its end and returns what it printed; `program.ts` starts those that run on. Cores are handed a `Run`.
 import { spawn } from "node:child_process";
-import { errnoOf, HamletError } from "./error.ts";
+import { HamletError } from "./error.ts";
+import { type Argv, keepTail, signalTo, startError } from "./program.ts";
 
-export type Argv = readonly [file: string, ...args: string[]];
+export type { Argv } from "./program.ts";
 export type RunOptions = {
   /** Default a minute. */
   timeoutMs?: number;
@@ -29,7 +30,6 @@ export type RunOptions = {
 /** Runs a program to its end and gives its stdout. Throws `command.missing`, `command.timeout` or `command.failed`. */
 export type Run = (argv: Argv, options?: RunOptions) => Promise<string>;
 
-const keptStderrChars = 4_000;
 const defaultMaxStdoutBytes = 64 << 20;
 const defaultGraceMs = 10_000;
 /** For what takes a moment: long enough that it is stuck by then, also on a busy machine. Whoever waits for more says so. */
@@ -57,15 +57,7 @@ export const run: Run = ([file, ...args], options = {}) => {
     const [program, words] =
       maxFileBytes === undefined ? [file, args] : ["prlimit", [`--fsize=${maxFileBytes}`, file, ...args]];
     const child = spawn(program, words, { cwd, env: ownEnv, detached: ownGroup, stdio: "pipe" });
-    const send = (how: "SIGTERM" | "SIGKILL") => {
-      if (!ownGroup || child.pid === undefined) return child.kill(how);
-      try {
-        return process.kill(-child.pid, how);
-      } catch {
-        // Nobody of the group is left.
-        return false;
-      }
-    };
+    const send = (signal: "SIGTERM" | "SIGKILL") => signalTo(child, signal, ownGroup);
     // Whoever inherited the pipes and outlives the program must not hold up its end.
     const kill = () => {
       send("SIGKILL");
@@ -74,8 +66,6 @@ export const run: Run = ([file, ...args], options = {}) => {
     };
     const stdout: Buffer[] = [];
     let stdoutBytes = 0;
-    let stderr = "";
-    let pendingLine = "";
     let timedOut = false;
     const timer = setTimeout(() => {
       timedOut = true;
@@ -97,26 +87,13 @@ export const run: Run = ([file, ...args], options = {}) => {
       if (stdoutBytes > maxStdoutBytes) kill();
       else stdout.push(chunk);
     });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      stderr = (stderr + text).slice(-keptStderrChars);
-      if (!onStderrLine) return;
-      const lines = (pendingLine + text).split(/\r?\n/);
-      pendingLine = (lines.pop() ?? "").slice(-keptStderrChars);
-      for (const line of lines) onStderrLine(line);
-    });
+    const lastWords = keepTail(child.stderr, onStderrLine);
     // A program that ends before it has read its input closes the pipe; its exit code tells what happened.
     child.stdin.on("error", () => {});
     child.stdin.end(input);
     child.on("error", (cause) => {
       over();
-      if (errnoOf(cause) === "ENOENT") {
-        reject(
-          new HamletError("command.missing", `${file} is not installed`, {
-            hint: `install the package that has ${file}`,
-            cause,
-          }),
-        );
-      } else reject(new HamletError("command.failed", `${what} could not be started`, { cause }));
+      reject(startError(file, cause, cwd));
     });
     child.on("close", (exitCode, killedBy) => {
       over();
@@ -129,7 +106,7 @@ export const run: Run = ([file, ...args], options = {}) => {
       if (timedOut) return reject(new HamletError("command.timeout", `${what} did not end within ${timeoutMs} ms`));
       if (stdoutBytes > maxStdoutBytes)
         return reject(new HamletError("command.failed", `${what} said more than ${maxStdoutBytes} bytes`));
-      const told = stderr.trim().split("\n").slice(-8).join("\n");
+      const told = lastWords().split("\n").slice(-8).join("\n");
       const how = killedBy ? `was ended by ${killedBy}` : `exited with ${exitCode}`;
       reject(new HamletError("command.failed", `${what} ${how}${told ? `: ${told}` : ""}`));
     });

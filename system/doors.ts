@@ -1,9 +1,9 @@
 // What can be done inside a machine: start a program, connect to a unix socket.
-import { type ChildProcess, spawn } from "node:child_process";
 import { connect } from "node:net";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { z } from "zod";
 import { HamletError } from "./error.ts";
+import { type Argv, startProgram } from "./program.ts";
 import { shellWord } from "./shell-word.ts";
 
 /** Where its agent listens, on every device. */
@@ -32,50 +32,32 @@ export type Doors = { exec(request: ExecRequest): Exec; connect(path: string): D
 /** The doors of the machine in which this runs. */
 export const localDoors: Doors = {
   exec(request) {
-    const [file = "", ...args] = request.terminal ? onTerminal(request.argv, request.terminal) : request.argv;
-    const child = spawn(file, args, {
+    const argv = request.terminal ? onTerminal(request.argv, request.terminal) : request.argv;
+    const program = startProgram(argv as unknown as Argv, {
       cwd: request.cwd ?? "/",
       env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", LANG: "C.UTF-8", TERM: "dumb", ...request.env },
-      stdio: "pipe",
-      // A group of its own, so that `kill` reaches what the program started.
-      detached: true,
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "pipe",
+      // `kill` reaches what the program started.
+      ownGroup: true,
     });
     return {
-      stdin: child.stdin,
-      stdout: child.stdout,
-      stderr: child.stderr,
-      exit: exitOf(child),
-      kill: () => killGroup(child),
+      stdin: program.stdin,
+      stdout: program.stdout,
+      stderr: program.stderr,
+      // `exit`, not `end`: a daemon that inherited stdout must not keep the answer back.
+      exit: program.exit.then(
+        ({ code }) => code,
+        (cause) => {
+          throw new HamletError("lab.execFailed", `cannot start ${argv[0]}`, { cause });
+        },
+      ),
+      kill: () => program.kill("SIGKILL"),
     };
   },
   connect: (path) => connect({ path, allowHalfOpen: true }),
 };
-
-const signalNumbers: Partial<Record<NodeJS.Signals, number>> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGKILL: 9,
-  SIGPIPE: 13,
-  SIGTERM: 15,
-};
-
-const exitOf = (child: ChildProcess): Promise<number> =>
-  new Promise((resolve, reject) => {
-    child.on("error", (cause) =>
-      reject(new HamletError("lab.execFailed", `cannot start ${child.spawnfile}`, { cause })),
-    );
-    // `exit`, not `close`: a daemon that inherited stdout must not keep the answer back.
-    child.on("exit", (code, signal) => resolve(code ?? 128 + (signalNumbers[signal ?? "SIGKILL"] ?? 0)));
-  });
-
-function killGroup(child: ChildProcess): void {
-  if (child.pid === undefined || child.exitCode !== null) return;
-  try {
-    process.kill(-child.pid, "SIGKILL");
-  } catch {
-    // It ended on its own meanwhile.
-  }
-}
 
 /** util-linux `script` gives a program a terminal and passes its exit code on. */
 function onTerminal(argv: string[], { rows, columns }: { rows: number; columns: number }): string[] {

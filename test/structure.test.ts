@@ -128,6 +128,11 @@ test("no two folders of agent/ import each other", () => {
   expect([...arrows].filter((arrow) => arrows.has(arrow.split(" -> ").reverse().join(" -> ")))).toEqual([]);
 });
 
+test("programs are started by two files of system, and by tests", () => {
+  const starters = sources.filter((file) => importsOf.get(file)!.some((name) => /^(node:)?child_process$/.test(name)));
+  expect(starters.filter((file) => roomOf(file) !== "test").sort()).toEqual(["system/command.ts", "system/program.ts"]);
+});
+
 test("no barrels", () => {
   expect(sources.filter((file) => /^index\.tsx?$/.test(basename(file)))).toEqual([]);
 });

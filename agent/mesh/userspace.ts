@@ -2,51 +2,40 @@
 import { access } from "node:fs/promises";
 import { sleep } from "../../system/clock.ts";
 import { run } from "../../system/command.ts";
-import { describeError, HamletError } from "../../system/error.ts";
+import { HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
+import { startDaemon } from "../../system/program.ts";
 
 export type Userspace = { stop(): Promise<void> };
 
-// It is up in 20-100 ms here; a loaded single-board computer may take a few seconds.
-const startDeadlineMs = 10_000;
-// The longest that a timer can hold, 24 days; it is started again then.
-const longestMs = 2 ** 31 - 1;
-
 export async function startUserspace(link: string, log: Log): Promise<Userspace> {
-  const ending = new AbortController();
-  let ended: unknown;
-  // setpriv: the kernel ends the child when the agent ends, however that comes about.
-  const running = run(["setpriv", "--pdeathsig", "KILL", "wireguard-go", "--foreground", link], {
-    timeoutMs: longestMs,
-    signal: ending.signal,
+  const daemon = await startDaemon(["wireguard-go", "--foreground", link], {
+    isReady: () => isReady(link),
+    onOurDeath: "KILL",
     onStderrLine: (line) => log.debug(`wireguard-go: ${line}`),
-  }).then(
-    () => {
-      ended = "it exited";
+  }).catch(async (cause) => {
+    await untilGone(link);
+    throw new HamletError("mesh.failed", "wireguard-go did not bring up the interface", {
+      hint: "install wireguard-go, and see that /dev/net/tun and /run/wireguard are writable for the agent",
+      cause,
+    });
+  });
+  let isStopping = false;
+  daemon.end.then(({ code }) => {
+    if (!isStopping) log.warn(`wireguard-go ended with ${code}: ${daemon.lastWords()}`);
+  });
+  return {
+    async stop() {
+      isStopping = true;
+      await daemon.stop();
+      await untilGone(link);
     },
-    (error) => {
-      ended = error;
-      if (!ending.signal.aborted) log.warn(`wireguard-go ended: ${describeError(error)}`);
-    },
-  );
-  const stop = async () => {
-    ending.abort();
-    await running;
-    // The interface goes when the process has closed it; whoever makes it anew must not meet the old one.
-    for (let tries = 0; tries < 100 && (await isThere(link)); tries++) await sleep(20);
   };
-  const deadline = performance.now() + startDeadlineMs;
-  while (!(await isReady(link))) {
-    if (ended !== undefined || performance.now() > deadline) {
-      await stop();
-      throw new HamletError("mesh.failed", "wireguard-go did not bring up the interface", {
-        hint: "install wireguard-go, and see that /dev/net/tun and /run/wireguard are writable for the agent",
-        cause: ended,
-      });
-    }
-    await sleep(20);
-  }
-  return { stop };
+}
+
+/** The interface goes after its process; a new one must not meet the old. */
+async function untilGone(link: string): Promise<void> {
+  for (let tries = 0; tries < 100 && (await isThere(link)); tries++) await sleep(20);
 }
 
 const isReady = async (link: string) => (await isThere(link)) && (await exists(`/run/wireguard/${link}.sock`));

@@ -1,9 +1,9 @@
 // zstd and xz come apart here; what is neither passes through. Each checks its own sums, so damage ends in an error.
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { constants, createZstdDecompress } from "node:zlib";
 import { describeError, errnoOf, HamletError } from "../../system/error.ts";
+import { startProgram } from "../../system/program.ts";
 
 export type Compression = "zstd" | "xz";
 
@@ -101,28 +101,22 @@ async function* unzstd(packed: AsyncIterable<Buffer>, name: string): AsyncGenera
 }
 
 async function* unxz(packed: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer> {
-  const child = spawn("xz", ["--decompress", "--stdout", "--threads=0", `--memlimit-decompress=${maxXzMemory}`], {
-    stdio: "pipe",
+  const xz = startProgram(["xz", "--decompress", "--stdout", "--threads=0", `--memlimit-decompress=${maxXzMemory}`], {
+    stdin: "pipe",
+    stdout: "pipe",
+    // Its messages tell a cut-off file from a damaged one.
+    env: { ...process.env, LC_ALL: "C" },
   });
-  let told = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    told = (told + text).slice(-1000);
-  });
-  const ended = once(child, "close").catch((cause: unknown) => {
-    if (errnoOf(cause) !== "ENOENT") throw cause;
-    throw new HamletError("command.missing", "xz is not installed", { hint: "apt install xz-utils", cause });
-  });
-  ended.catch(() => {});
   const input = Readable.from(packed, { objectMode: false });
-  child.stdin.on("error", () => {});
-  input.on("error", () => child.kill());
-  input.pipe(child.stdin);
+  input.on("error", () => xz.kill());
+  input.pipe(xz.stdin);
   try {
-    for await (const chunk of child.stdout) yield chunk as Buffer;
-    const [exitCode] = (await ended) as [number | null];
-    if (exitCode !== 0) throw broken(name, /end of input/i.test(told), new Error(told.trim()));
+    for await (const chunk of xz.stdout) yield chunk as Buffer;
+    const { code } = await xz.end;
+    const told = xz.lastWords();
+    if (code !== 0) throw broken(name, /end of input/i.test(told), new Error(told));
   } finally {
-    child.kill();
+    xz.kill();
     input.destroy();
   }
 }

@@ -1,5 +1,4 @@
 // How `lab up` and `lab watch` start a lab: options, the image, and waiting until all devices are there.
-import { spawn } from "node:child_process";
 import { join, resolve } from "node:path";
 import { text as readText } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
@@ -13,6 +12,7 @@ import { sleep } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import { explainIssues, parseJson } from "../../../system/files.ts";
 import { cacheFolder } from "../../../system/paths.ts";
+import { startProgram } from "../../../system/program.ts";
 import { type Command, type Option, text, usageError, type Values } from "../../terminal/command.ts";
 
 export const machineOptions: Record<string, Option> = {
@@ -33,6 +33,8 @@ export const machineOptions: Record<string, Option> = {
 const Built = z.object({ path: z.string() });
 /** Emulated on two cores three devices take about two minutes; six on a busy machine take longer. */
 const upDeadlineMs = 900_000;
+/** The builder's programs remove thousands of half-made files when they are stopped. */
+const tidyingMs = 15_000;
 
 /** Gives every machine power. Throws `lab.alreadyRunning` before anything is built. */
 export async function startFromValues(
@@ -67,39 +69,25 @@ export async function startFromValues(
 export async function labImage(board = "nuc", signal?: AbortSignal): Promise<string> {
   const hamlet = fileURLToPath(new URL("../../hamlet.ts", import.meta.url));
   const build = [hamlet, "image", "build", "--board", board, "-o", join(cacheFolder(), "image"), "--json"];
-  // Killed as we may be, we tell nobody: the kernel then sends the builder SIGTERM.
-  const argv = ["--pdeathsig", "TERM", process.execPath, ...build];
-  const child = spawn("setpriv", argv, { detached: true, stdio: ["ignore", "pipe", "inherit"] });
+  const builder = startProgram([process.execPath, ...build], {
+    stdout: "pipe",
+    stderr: "inherit",
+    ownGroup: true,
+    // Killed ourselves, we can tell nobody.
+    onOurDeath: "TERM",
+  });
+  let stopping: Promise<void> | undefined;
   const stop = () => {
-    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGTERM");
+    stopping = builder.stop(tidyingMs);
   };
   signal?.addEventListener("abort", stop, { once: true });
-  const ended = new Promise<number>((done, failed) => {
-    child.on("close", (code) => done(code ?? 1));
-    child.on("error", (cause) => {
-      failed(new HamletError("command.missing", "setpriv is not installed", { hint: "install util-linux", cause }));
-    });
-  });
-  const [code, output] = await Promise.all([ended, readText(child.stdout)]);
+  const [{ code }, output] = await Promise.all([builder.end, readText(builder.stdout)]);
   signal?.removeEventListener("abort", stop);
-  if (signal?.aborted && child.pid !== undefined) await endOfGroup(child.pid);
+  await stopping;
   signal?.throwIfAborted();
   const built = Built.safeParse(parseJson(output));
   if (code === 0 && built.success) return built.data.path;
   throw new HamletError("build.failed", "the image could not be built; its error is above");
-}
-
-/** The builder's programs take away what they have half made; whoever takes longer than that is killed. */
-async function endOfGroup(leader: number): Promise<void> {
-  const deadline = performance.now() + 15_000;
-  for (;;) {
-    try {
-      process.kill(-leader, performance.now() < deadline ? 0 : "SIGKILL");
-    } catch {
-      return;
-    }
-    await sleep(100);
-  }
 }
 
 /** Resolves when `test` holds. Throws `lab.bootFailed` when a machine ends by itself or time is up. */

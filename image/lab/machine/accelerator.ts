@@ -1,9 +1,9 @@
 // Is KVM to be trusted here? A /dev/kvm may be there, run a few instructions, and hang or fail on a whole firmware.
 // So UEFI itself is the probe: with KVM it speaks on the serial line within two seconds, or it never will.
-import { type ChildProcess, spawn } from "node:child_process";
 import { access, constants, copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { startProgram } from "../../../system/program.ts";
 import { labBoard, type UefiMachine } from "./boards.ts";
 
 export type Accelerator = "kvm" | "tcg";
@@ -30,30 +30,29 @@ const nuc = () => labBoard("nuc").machine as UefiMachine;
 
 function firmwareSpeaks(folder: string): Promise<boolean> {
   const { firmware, program } = nuc();
-  const child: ChildProcess = spawn(
-    "setpriv",
+  const qemu = startProgram(
     [
-      ...["--pdeathsig", "KILL", program, "-nodefaults", "-no-user-config", "-display", "none"],
+      ...([program, "-nodefaults", "-no-user-config", "-display", "none"] as const),
       ...["-machine", "q35,accel=kvm", "-cpu", "host", "-m", "128", "-serial", "stdio"],
       ...["-drive", `if=pflash,format=raw,unit=0,readonly=on,file=${firmware.code}`],
       ...["-drive", `if=pflash,format=raw,unit=1,file=vars.fd`],
     ],
-    { cwd: folder, stdio: ["ignore", "pipe", "pipe"] },
+    {
+      cwd: folder,
+      stdout: "pipe",
+      onOurDeath: "KILL",
+      onStderrLine: (line) => line.includes("KVM internal error") && qemu.kill("SIGKILL"),
+    },
   );
   return new Promise((resolve) => {
     const decide = (answer: boolean) => {
       clearTimeout(timer);
       resolve(answer);
-      child.kill("SIGKILL");
+      qemu.kill("SIGKILL");
     };
     const timer = setTimeout(() => decide(false), probeDeadlineMs);
-    let told = "";
-    child.stdout?.on("data", () => decide(true));
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-      told = (told + text).slice(-4_000);
-      if (told.includes("KVM internal error")) decide(false);
-    });
-    child.on("error", () => decide(false));
-    child.on("exit", () => decide(false));
+    qemu.stdout.on("data", () => decide(true));
+    const isOver = () => decide(false);
+    qemu.exit.then(isOver, isOver);
   });
 }

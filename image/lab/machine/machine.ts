@@ -1,7 +1,7 @@
 // One virtual device: a QEMU machine with the firmware of its board, its disk, and the lab's cables.
-import { type ChildProcess, spawn } from "node:child_process";
 import { createServer } from "node:net";
-import type { Argv } from "../../../system/command.ts";
+import { describeError } from "../../../system/error.ts";
+import { type Argv, type Program, startProgram } from "../../../system/program.ts";
 import type { Accelerator } from "./accelerator.ts";
 import { labBoard, type PiMachine, type UefiMachine } from "./boards.ts";
 import type { LabDevice } from "./devices.ts";
@@ -151,37 +151,28 @@ export type Machine = {
 export function startMachine(spec: MachineSpec, { isWaiting = false } = {}): Machine {
   const [file, ...args] = machineArgv(spec);
   const words = ["-qmp", "stdio", ...(isWaiting ? ["-S", "-incoming", "defer"] : [])];
-  const child = spawnBound([file, ...args, ...words], spec.folder, "pipe");
-  return { ...watchOver(child), order: openQmp(child.stdin!, child.stdout!) };
+  const options = { cwd: spec.folder, onOurDeath: "KILL", stdin: "pipe", stdout: "pipe" } as const;
+  const qemu = startProgram([file, ...args, ...words], options);
+  return { ...watchOver(qemu), order: openQmp(qemu.stdin, qemu.stdout) };
 }
 
-export const startQemu = (argv: Argv, folder: string): Machine => watchOver(spawnBound(argv, folder));
+export const startQemu = (argv: Argv, cwd: string): Machine =>
+  watchOver(startProgram(argv, { cwd, onOurDeath: "KILL" }));
 
-function watchOver(child: ChildProcess): Machine {
-  let told = "";
-  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    told = (told + text).slice(-2_000);
-  });
-  const ended = new Promise<string>((resolve) => {
-    child.on("error", (error) => resolve(error.message));
-    child.on("close", (code, signal) => {
-      const how = signal ? `ended by ${signal}` : `exit code ${code}`;
-      resolve(told.trim() ? `${how}: ${told.trim()}` : how);
-    });
-  });
+function watchOver(qemu: Pick<Program, "pid" | "end" | "kill" | "lastWords">): Machine {
+  const ended = qemu.end.then(({ code, signal }) => {
+    const how = signal ? `ended by ${signal}` : `exit code ${code}`;
+    const told = qemu.lastWords();
+    return told ? `${how}: ${told}` : how;
+  }, describeError);
   return {
-    pid: child.pid ?? 0,
+    pid: qemu.pid ?? 0,
     ended,
     async cut() {
-      child.kill("SIGKILL");
+      qemu.kill("SIGKILL");
       await ended;
     },
   };
-}
-
-/** Starts a program that the kernel kills when this process dies, whatever way it dies. */
-export function spawnBound([file, ...args]: Argv, cwd: string, talk: "ignore" | "pipe" = "ignore"): ChildProcess {
-  return spawn("setpriv", ["--pdeathsig", "KILL", file, ...args], { cwd, stdio: [talk, talk, "pipe"] });
 }
 
 /** A port on 127.0.0.1 that was free a moment ago. */

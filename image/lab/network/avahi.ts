@@ -1,11 +1,11 @@
 // A D-Bus and an Avahi of our own for a joined host, on a private /run, so that avahi-browse and its kin see the lab's LAN
 // and not the computer's own.
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { sleep } from "../../../system/clock.ts";
 import { run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
+import { type Argv, startDaemon, startProgram } from "../../../system/program.ts";
 
 const busSocket = "/run/dbus/system_bus_socket";
 const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -30,7 +30,6 @@ const names = { passwd: ["root", "avahi", "messagebus"], group: ["root", "avahi"
 const usersOf = (kind: keyof typeof names): string =>
   names[kind].map((name) => (kind === "passwd" ? `${name}:x:0:0::/:/bin/sh\n` : `${name}:x:0:\n`)).join("");
 
-const startDeadlineMs = 10_000;
 /**
  * avahi-browse -t ends a second after its question; an emulated device may take longer to answer.
  * So the question is asked beforehand, and the answers wait in Avahi's cache.
@@ -53,34 +52,17 @@ export async function startAvahi(card: string): Promise<void> {
     ["avahi-daemon", "--no-drop-root", "--no-chroot", "--no-rlimits", "--no-proc-title", "-f", "/run/avahi.conf"],
     "/run/avahi-daemon/socket",
   );
-  const browse = spawn("avahi-browse", ["-arp"], { stdio: "ignore" });
-  browse.on("error", () => {});
+  const browse = startProgram(["avahi-browse", "-arp"]);
   await sleep(warmUpMs);
   browse.kill();
 }
 
 /** Starts a daemon and resolves when its socket is there. */
-async function start([file = "", ...args]: string[], socket: string): Promise<void> {
-  let told = "";
-  let hasEnded = false;
-  const child = spawn(file, args, { stdio: ["ignore", "ignore", "pipe"] });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    told = (told + text).slice(-1_000);
+async function start(argv: Argv, socket: string): Promise<void> {
+  await startDaemon(argv, { isReady: () => existsSync(socket) }).catch((cause: Error) => {
+    throw new HamletError("lab.joinFailed", cause.message, {
+      hint: "avahi-daemon and dbus must be installed; they run apart from the computer's own",
+      cause,
+    });
   });
-  child.on("error", (error) => {
-    told = error.message;
-    hasEnded = true;
-  });
-  child.on("exit", () => {
-    hasEnded = true;
-  });
-  const deadline = performance.now() + startDeadlineMs;
-  while (!existsSync(socket)) {
-    if (hasEnded || performance.now() > deadline) {
-      throw new HamletError("lab.joinFailed", `${file} did not start: ${told.trim()}`, {
-        hint: "avahi-daemon and dbus must be installed; they run apart from the computer's own",
-      });
-    }
-    await sleep(20);
-  }
 }

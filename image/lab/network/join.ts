@@ -1,9 +1,9 @@
 // One more host on the lab's LAN: a command of this computer in namespaces of its own, with a network card on the hub.
 // Needs no root where user namespaces are allowed. Everything in it ends with its first process, and that with us.
-import { spawn } from "node:child_process";
 import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { HamletError } from "../../../system/error.ts";
+import { startProgram } from "../../../system/program.ts";
 
 export type JoinOrder = {
   /** The hub's socket, named from `folder`. */
@@ -24,34 +24,24 @@ export function joinLan(
   const inside = fileURLToPath(new URL("./join-inside.ts", import.meta.url));
   // As root no user namespace is needed, and without one programs may still drop to users of their own.
   const asUser = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
-  const child = spawn(
-    "setpriv",
+  const host = startProgram(
     [
-      ...[
-        "--pdeathsig",
-        "KILL",
-        "unshare",
-        ...asUser,
-        "--net",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-      ],
-      ...["--", process.execPath, inside, JSON.stringify(order)],
+      ...(["unshare", ...asUser, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"] as const),
+      ...[process.execPath, inside, JSON.stringify(order)],
     ],
-    { stdio: "inherit" },
+    { stdin: "inherit", stdout: "inherit", stderr: "inherit", onOurDeath: "KILL" },
   );
   // The terminal sends Ctrl-C to the command as well: it decides.
   const ignore = () => {};
-  const stop = () => child.kill("SIGKILL");
+  const stop = () => host.kill("SIGKILL");
   process.on("SIGINT", ignore).on("SIGTERM", stop).on("SIGHUP", stop);
   over.then(stop, stop);
-  return new Promise<number>((resolve, reject) => {
-    child.on("error", (cause) =>
-      reject(new HamletError("lab.joinFailed", "cannot start unshare", { cause, hint: "install util-linux" })),
-    );
-    child.on("close", (code) => resolve(code ?? 137));
-  }).finally(() => process.off("SIGINT", ignore).off("SIGTERM", stop).off("SIGHUP", stop));
+  return host.end
+    .then(
+      ({ code }) => code,
+      (cause) => {
+        throw new HamletError("lab.joinFailed", "cannot start unshare", { cause, hint: "install util-linux" });
+      },
+    )
+    .finally(() => process.off("SIGINT", ignore).off("SIGTERM", stop).off("SIGHUP", stop));
 }

@@ -1,10 +1,10 @@
 // Starts a supervisor in a session of its own, and tells what became of it.
-import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { HamletError } from "../../../system/error.ts";
+import { startProgram } from "../../../system/program.ts";
 import { type LabClient, labClient, refusal } from "./client.ts";
 import { alreadyRunning, lockHolder } from "./lock.ts";
 import { labFolder, lockName, logName, type SupervisorOptions } from "./options.ts";
@@ -32,28 +32,25 @@ export async function startLab(
   }
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const logFile = openSync(join(folder, logName), "a", 0o600);
-  const child = spawn(process.execPath, [program, JSON.stringify({ ...options, folder })], {
-    detached: true,
-    stdio: ["ignore", logFile, logFile, "ipc"],
+  const ready = Promise.withResolvers<void>();
+  const supervisor = startProgram([process.execPath, program, JSON.stringify({ ...options, folder })], {
+    ownGroup: true,
+    stdout: logFile,
+    stderr: logFile,
+    onMessage(message) {
+      if (Ready.safeParse(message).success) ready.resolve();
+      else ready.reject(refusal(Failed.safeParse(message).data?.error));
+    },
   });
   closeSync(logFile);
+  supervisor.exit.then(() => {
+    const hint = `see ${join(folder, logName)}`;
+    ready.reject(new HamletError("lab.bootFailed", "the lab's supervisor ended", { hint }));
+  }, ready.reject);
   try {
-    await new Promise<void>((resolve, reject) => {
-      child.on("message", (message) => {
-        if (Ready.safeParse(message).success) return resolve();
-        reject(refusal(Failed.safeParse(message).data?.error));
-      });
-      child.on("error", reject);
-      child.on("exit", () =>
-        reject(
-          new HamletError("lab.bootFailed", "the lab's supervisor ended", { hint: `see ${join(folder, logName)}` }),
-        ),
-      );
-    });
+    await ready.promise;
   } finally {
-    child.removeAllListeners();
-    if (child.connected) child.disconnect();
-    child.unref();
+    supervisor.release();
   }
   return labClient(folder);
 }
