@@ -22,6 +22,7 @@ import { type TokenCertificate, verifyToken } from "../provisioning/trust/token.
 import { errnoOf, HamletError } from "../system/error.ts";
 import { readJson } from "../system/files.ts";
 import { type Damage, keep, markLost, readKept } from "../system/kept.ts";
+import type { Own } from "./membership/state.ts";
 import { wireguardPublicKey } from "./mesh/key.ts";
 
 /** What the device keeps of the provision file once its keys are made: all but the token's secret. */
@@ -107,15 +108,12 @@ export class Identity {
   readonly provision: z.infer<typeof Kept>;
   /** What of its state was damaged when it was read. */
   readonly damages: readonly Damage[];
+  /** What root read from this board; undefined where root's one-shot does not run. */
+  readonly board: BoardFacts | undefined;
   readonly #self: Self;
   readonly #file: IdentityFile;
-  /** What root read from this board; none where there is no root's one-shot, or the board says nothing of its own. */
-  readonly #board: BoardFacts | undefined;
-  #standing: Standing;
-  #endpoints: string[] = [];
-  #revocation = 0;
+  #own: Own;
   #jws = "";
-  #renewing: Promise<unknown> = Promise.resolve();
 
   private constructor(
     self: Self,
@@ -127,9 +125,10 @@ export class Identity {
   ) {
     this.damages = damages;
     this.#self = self;
-    this.#board = board;
+    this.board = board;
     this.#file = file;
-    this.#standing = standing;
+    const { number, name, admissions, replaces } = standing;
+    this.#own = { number, name, admissions, replaces, endpoints: [], revocation: 0 };
     this.key = importSigningKey(file.deviceKey);
     this.deviceKey = this.key.publicKey;
     this.id = deviceIdOf(this.deviceKey);
@@ -160,120 +159,70 @@ export class Identity {
     const board = await readJson(join(self.stateFolder, "board.json"), BoardFacts).catch(() => undefined);
     const identity = new Identity(self, file, standing, { keys, token }, board, all);
     // A new number each start: endpoints and boot id are new, and what others hold is older.
-    await identity.#renew();
+    await identity.sign({ ...identity.own, number: identity.number + 1 });
     return identity;
   }
 
-  /** Our record as it stands, signed. */
+  /** This device's record, signed. */
   get jws(): string {
     return this.#jws;
   }
+  /** What the record says that may change. */
+  get own(): Own {
+    return this.#own;
+  }
   get number(): number {
-    return this.#standing.number;
+    return this.#own.number;
   }
   get name(): string {
-    return this.#standing.name;
+    return this.#own.name;
   }
   get admissions(): readonly string[] {
-    return this.#standing.admissions;
+    return this.#own.admissions;
   }
 
-  /** Where we can be reached, as `address:port`, best first; at most 8 are said. */
-  async setEndpoints(endpoints: string[]): Promise<boolean> {
-    const said = endpoints.slice(0, 8);
-    if (said.join() === this.#endpoints.join()) return false;
-    this.#endpoints = said;
-    await this.#renew();
-    return true;
+  /** Our word that this device is admitted. */
+  admit({ id }: Pick<MemberRecord, "id">, token: TokenCertificate): Promise<string> {
+    return signAdmission({ neighborhood: this.neighborhood.id, device: id, token: token.id }, this.key);
   }
 
-  /** Keeps a member's word that it let us in. True if it was new. */
-  async addAdmission(jws: string): Promise<boolean> {
-    if (this.admissions.includes(jws)) return false;
-    // The newest four: who vouched first may be long gone.
-    await this.#renew(({ admissions }) => ({
-      admissions: [...admissions.filter((known) => known !== jws), jws].slice(-4),
-    }));
-    return true;
-  }
-
-  /** `forGood`: throws `file.full`, and the name stays, if it can not be kept. */
-  async rename(name: string, { forGood = false } = {}): Promise<void> {
-    await this.#renew(() => ({ name }), forGood);
-  }
-
-  /** Whether `record` is of this very board under another key: of a card that was in it before. */
-  isOwnPast({ id, deviceKey, boardIdentity }: Pick<MemberRecord, "id" | "deviceKey" | "boardIdentity">): boolean {
-    if (id === this.id || boardIdentity === undefined || !this.#board) return false;
-    return boardIdentityOf(this.#board, deviceKey) === boardIdentity;
-  }
-
-  /** Says of which former identity of this board it has taken over the name. True if that is news. */
-  async replace(id: string): Promise<boolean> {
-    if (this.#standing.replaces === id) return false;
-    await this.#renew(() => ({ replaces: id }));
-    return true;
-  }
-
-  /** Somebody holds a later record of ours than we do: from now on ours is later still. */
-  async goAbove(number: number): Promise<void> {
-    if (number >= this.number) await this.#renew((standing) => ({ number: Math.max(number, standing.number) }));
-  }
-
-  /** How far we have seen the revocations, for others to see who is behind. */
-  async setRevocation(number: number): Promise<void> {
-    if (number === this.#revocation) return;
-    this.#revocation = number;
-    await this.#renew();
-  }
-
-  /** Our word that this device is let in. */
-  admit(record: MemberRecord, token: TokenCertificate): Promise<string> {
-    return signAdmission({ neighborhood: this.neighborhood.id, device: record.id, token: token.id }, this.key);
-  }
-
-  /** One after another: a name and an admission that come in the same moment must both stand. */
-  #renew(change: (standing: Standing) => Partial<Standing> = () => ({}), mustKeep = false): Promise<void> {
-    const turn = this.#renewing.then(() => this.#sign(change, mustKeep));
-    this.#renewing = turn.catch(() => {});
-    return turn;
-  }
-
-  async #sign(change: (standing: Standing) => Partial<Standing>, mustKeep: boolean): Promise<void> {
-    const changed = change(this.#standing);
-    const standing = { ...this.#standing, ...changed };
-    standing.number++;
+  /**
+   * Signs a record that says this from now on, and keeps it; one call at a time. A full disk must not silence this device, for others
+   * correct a number that was lost; only with `mustKeep` it throws `file.full`, and nothing changes.
+   */
+  async sign(own: Own, { mustKeep = false } = {}): Promise<void> {
     const { board, release, bootId, stateFolder } = this.#self;
-    const { token } = this.#file.provision;
-    const boardIdentity = this.#board && boardIdentityOf(this.#board, this.deviceKey);
+    const boardIdentity = this.board && boardIdentityOf(this.board, this.deviceKey);
     const jws = await signRecord(
       {
         v: 1,
         id: this.id,
         neighborhood: this.neighborhood.id,
-        name: standing.name,
+        name: own.name,
         board,
         release,
         deviceKey: this.deviceKey,
         wireguardKey: this.wireguard.publicKey,
-        endpoints: this.#endpoints,
+        endpoints: [...own.endpoints],
         ...(boardIdentity && { boardIdentity }),
-        ...(standing.replaces && { replaces: standing.replaces }),
+        ...(own.replaces && { replaces: own.replaces }),
         bootId,
-        number: standing.number,
-        token,
+        number: own.number,
+        token: this.#file.provision.token,
         member: this.#file.member,
-        admissions: standing.admissions,
-        revocation: this.#revocation,
+        admissions: [...own.admissions],
+        revocation: own.revocation,
       },
       this.key,
     );
-    // The number alone is not worth a copy. A full disk must not silence us: others correct a number that was lost (goAbove).
-    const isCopied = Object.keys(changed).some((key) => key !== "number");
+    const { number, name, admissions, replaces } = own;
+    const standing: Standing = { v: 1, number, name, admissions: [...admissions], ...(replaces && { replaces }) };
+    // A new number alone is not worth a copy.
+    const isCopied = name !== this.name || admissions !== this.admissions || replaces !== this.#own.replaces;
     await keep(join(stateFolder, "standing.json"), standing, { isCopied }).catch((error: unknown) => {
       if (mustKeep) throw error;
     });
-    this.#standing = standing;
+    this.#own = own;
     this.#jws = jws;
   }
 }

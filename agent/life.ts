@@ -1,26 +1,27 @@
 // The life of a device that has an identity: its parts, started in the order in which each protects the next, and wired together.
-import { isIPv6 } from "node:net";
 import { join } from "node:path";
 import { neighborhoodHint } from "../provisioning/trust/names.ts";
-import { isLinkLocal } from "../system/address.ts";
 import { type Clock, every } from "../system/clock.ts";
 import { run } from "../system/command.ts";
 import { describeError } from "../system/error.ts";
 import { makeLog } from "../system/log.ts";
 import type { Status } from "./api/status.ts";
 import { memberStatuses } from "./api/status-report.ts";
-import { type Liveness, startCluster } from "./cluster/cluster.ts";
+import { startCluster } from "./cluster/cluster.ts";
 import { livenessSigner } from "./cluster/proofs.ts";
 import type { AgentConfig } from "./config.ts";
 import { Acquaintances } from "./discovery/acquaintances.ts";
-import { type Discovery, startDiscovery } from "./discovery/discovery.ts";
+import { startDiscovery } from "./discovery/discovery.ts";
 import { type ServePage, startDoorstep } from "./discovery/doorstep.ts";
 import { startGreeter } from "./discovery/greeter.ts";
-import { type LinkInterface, readLinks } from "./discovery/links.ts";
+import { readLinks } from "./discovery/links.ts";
 import { makeMeeting } from "./discovery/meeting.ts";
+import { endpointOf, endpointsOf, hostOf } from "./discovery/own-endpoints.ts";
 import type { Warnings } from "./health/warnings.ts";
 import type { Identity } from "./identity.ts";
-import { Roster } from "./membership/roster.ts";
+import { recordKind, revocationKind } from "./membership/documents.ts";
+import { Membership } from "./membership/membership.ts";
+import type { Member, Task } from "./membership/state.ts";
 import { raiseGuard, watchGuard } from "./mesh/guard.ts";
 import { startMesh } from "./mesh/mesh.ts";
 import { startNames } from "./mesh/names.ts";
@@ -111,10 +112,17 @@ async function compose(
   });
   ended.push(() => mesh.stop());
 
-  const roster = new Roster({ identity, stateFolder: config.stateFolder, clock, log: makeLog("roster"), warnings });
-  await roster.load();
-
   const links = () => readLinks(config.link.interfaces);
+  const endpoints = () => endpointsOf(links(), config.mesh.listenPort);
+  const membership = await Membership.open({
+    identity,
+    stateFolder: config.stateFolder,
+    clock,
+    log: makeLog("membership"),
+    warnings,
+    endpoints: endpoints(),
+  });
+
   const paths = startPaths({
     mesh,
     prefix,
@@ -125,73 +133,31 @@ async function compose(
   });
   ended.push(() => paths.stop());
 
-  const others = () => [...roster.members().values()];
+  const others = () => [...membership.members().values()];
   const cluster = await startCluster({
     self: { id, signLiveness: livenessSigner(identity.key.privateKey) },
     address,
     port: config.cluster.port,
     members: () =>
       new Map(others().map(({ record, address: at }) => [record.id, { address: at, deviceKey: record.deviceKey }])),
-    documents: roster,
+    documents: [recordKind(membership, identity), revocationKind(membership)],
     clock,
     log: makeLog("cluster"),
-    onChange: watchLiveness(roster, warnings, (doubted) => paths.doubt(doubted)),
+    onChange(liveness) {
+      const states = new Map([...liveness].map(([member, { state }]) => [member, state]));
+      membership.happen({ kind: "liveness", states }).catch(complain);
+    },
   });
   ended.push(() => cluster.stop());
 
-  roster.isGone = (member) => ["dead", "left"].includes(cluster.liveness().get(member)?.state ?? "");
   const aliveIds = () => [...cluster.liveness()].filter(([, { state }]) => state === "alive").map(([member]) => member);
-  roster.onChange = () => {
-    roster.settleReplacements();
-    // A record may tell of a replacement long after its forerunner was seen dead.
-    for (const id of roster.replaced()) warnings.clear("member.dead", id);
-    meeting.settleNames().catch(complain);
-    cluster.membersChanged();
-    memberAddresses.clear();
-    // Mesh addresses, which nobody else can come from, and what their records say.
-    for (const { address: at, record } of others()) {
-      for (const known of [at, ...record.endpoints.map(hostOf)]) memberAddresses.add(known);
-    }
-    paths
-      .setMembers(
-        others().map(({ record, name, address: at }) => ({
-          id: record.id,
-          name,
-          wireguardKey: record.wireguardKey,
-          address: at,
-          endpoints: record.endpoints,
-          keepaliveSeconds: config.mesh.keepaliveSeconds,
-        })),
-      )
-      .catch(complain);
-  };
-  const tellOwnRecord = () => {
-    const own = roster.summaries().find((summary) => summary.id === id);
-    if (own) cluster.publish(own);
-  };
-  let discovery: Discovery | undefined;
+  /** Mesh addresses, which nobody else can come from, and those that members' records name. */
   const memberAddresses = new Set<string>();
   const acquaintances = new Acquaintances((at) => memberAddresses.has(at));
-  const meeting = makeMeeting({
-    identity,
-    roster,
-    warnings,
-    onOwnChange() {
-      tellOwnRecord();
-      discovery?.rename(identity.name).catch(complain);
-    },
-    onMet(met, from) {
-      // A hello came from there a moment ago; WireGuard listens beside it, on the port that the record names.
-      const port = roster.members().get(met)?.record.endpoints[0]?.split(":").at(-1) ?? config.mesh.listenPort;
-      paths.hear(met, endpointOf(from, port), "hello");
-      discovery?.answered(from);
-    },
-  });
+  const meeting = makeMeeting({ identity, membership });
   const greeter = startGreeter({ log: makeLog("hello"), greet: ({ address: at, port }) => meeting.greet(at, port) });
   ended.push(() => greeter.stop());
 
-  const endpoints = () => endpointsOf(links(), config.mesh.listenPort);
-  await identity.setEndpoints(endpoints());
   const doorstep = await startDoorstep({
     ports: [config.link.helloPort, ...(config.link.pagePort ? [config.link.pagePort] : [])],
     onHello: meeting.answer,
@@ -203,7 +169,7 @@ async function compose(
   ended.push(() => doorstep.stop());
 
   // Last: from here on others know where to knock.
-  discovery = await startDiscovery({
+  const discovery = await startDiscovery({
     self: {
       id,
       name: identity.name,
@@ -218,8 +184,40 @@ async function compose(
     onNeighbor: (neighbor) => greeter.hint(neighbor),
     answersForAll: () => aliveIds().every((other) => id <= other),
   });
-  const onLink = discovery;
-  ended.push(() => onLink.stop());
+  ended.push(() => discovery.stop());
+
+  const perform = async (task: Task) => {
+    switch (task.kind) {
+      case "members":
+        cluster.membersChanged();
+        memberAddresses.clear();
+        for (const { address: at, record } of others()) {
+          for (const known of [at, ...record.endpoints.map(hostOf)]) memberAddresses.add(known);
+        }
+        return paths.setMembers(others().map((member) => peerOf(member, config.mesh.keepaliveSeconds)));
+      case "publish":
+        cluster.publish("record", id);
+        return discovery.rename(identity.name);
+      case "greetAll":
+        return greeter.again();
+      case "met": {
+        // A hello came from there a moment ago; WireGuard listens beside it, on the port that the record names.
+        const port =
+          membership.members().get(task.id)?.record.endpoints[0]?.split(":").at(-1) ?? config.mesh.listenPort;
+        paths.hear(task.id, endpointOf(task.from, port), "hello");
+        return discovery.answered(task.from);
+      }
+      case "doubt":
+        return paths.doubt(task.id);
+    }
+  };
+  const performing = (async () => {
+    for await (const task of membership.tasks) perform(task).catch(complain);
+  })();
+  ended.push(async () => {
+    await membership.stop();
+    await performing;
+  });
 
   if (config.mesh.dnsPort) {
     const lookup = (name: string) =>
@@ -242,7 +240,7 @@ async function compose(
     external: config.telemetry.broker,
     alive: aliveIds,
     hasLooked: () => clock.monotonic() - startedMs >= lookMs,
-    addressOf: (member) => roster.members().get(member)?.address,
+    addressOf: (member) => membership.members().get(member)?.address,
     idOf: (source) => others().find((member) => member.address === source)?.record.id,
     log: makeLog("broker"),
     warnings,
@@ -283,19 +281,15 @@ async function compose(
 
   const reconcile = async () => {
     await broker.keep();
-    if (await identity.setEndpoints(endpoints())) {
-      tellOwnRecord();
-      greeter.again();
-    }
+    await membership.setEndpoints(endpoints());
   };
   const reconciling = every(reconcileMs, reconcile, complain);
   ended.push(() => reconciling.stop());
-  roster.onChange();
   log.info(`${identity.name} (${id}) of ${identity.neighborhoodName}, ${address} on ${config.mesh.interface}`);
 
   return {
-    isPending: meeting.isPending,
-    rename: (name) => meeting.rename(name),
+    isPending: () => membership.isWaiting(),
+    rename: (name) => membership.rename(name),
     leave() {
       telemetry.withdraw();
       return cluster.leave();
@@ -303,7 +297,7 @@ async function compose(
     async report() {
       await telemetry.look();
       return {
-        phase: meeting.isPending() ? "pending" : "member",
+        phase: membership.isWaiting() ? "pending" : "member",
         members: memberStatuses({
           identity,
           config,
@@ -313,8 +307,8 @@ async function compose(
           metrics: telemetry.latest(),
           now: clock.now(),
         }),
-        pending: roster.pending().map(({ heardAt: _, ...pending }) => pending),
-        neighbors: onLink.neighbors().map(({ id: neighbor, address: at, port, via }) => ({
+        pending: membership.pending().map(({ since: _, ...pending }) => pending),
+        neighbors: discovery.neighbors().map(({ id: neighbor, address: at, port, via }) => ({
           ...(neighbor && { id: neighbor }),
           address: at,
           port,
@@ -327,36 +321,11 @@ async function compose(
   };
 }
 
-/** Warns of the dead, and passes on who is doubted, once each time. */
-function watchLiveness(roster: Roster, warnings: Warnings, onDoubt: (id: string) => void) {
-  const before = new Map<string, Liveness["state"]>();
-  return (liveness: ReadonlyMap<string, Liveness>) => {
-    for (const gone of before.keys()) {
-      if (liveness.has(gone)) continue;
-      before.delete(gone);
-      warnings.clear("member.dead", gone);
-    }
-    const replaced = roster.replaced();
-    for (const [member, { state }] of liveness) {
-      const name = roster.members().get(member)?.name;
-      if (state === "dead" && name && !replaced.includes(member)) {
-        const hint = `look at its power and cable; hamlet net explain ${name} tells what was tried`;
-        warnings.raise("member.dead", `${name} does not answer any more`, hint, member);
-      } else warnings.clear("member.dead", member);
-      if (state === "suspect" && before.get(member) === "alive") onDoubt(member);
-      before.set(member, state);
-    }
-    roster.settleReplacements();
-  };
-}
-
-const endpointOf = (address: string, port: number | string): string =>
-  isIPv6(address.split("%")[0]!) ? `[${address}]:${port}` : `${address}:${port}`;
-
-const hostOf = (endpoint: string): string => endpoint.slice(0, endpoint.lastIndexOf(":")).replaceAll(/[[\]]/g, "");
-
-/** What others may try: addresses that mean the same on their side, so none that need a scope. */
-function endpointsOf(found: readonly LinkInterface[], port: number): string[] {
-  const addresses = found.flatMap((link) => link.addresses.map(({ address }) => address));
-  return addresses.filter((address) => !isLinkLocal(address)).map((address) => endpointOf(address, port));
-}
+const peerOf = ({ record, name, address }: Member, keepaliveSeconds: number) => ({
+  id: record.id,
+  name,
+  wireguardKey: record.wireguardKey,
+  address,
+  endpoints: record.endpoints,
+  keepaliveSeconds,
+});

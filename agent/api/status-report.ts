@@ -3,7 +3,7 @@
 import type { Liveness } from "../cluster/cluster.ts";
 import type { AgentConfig } from "../config.ts";
 import type { Identity } from "../identity.ts";
-import type { Member } from "../membership/roster.ts";
+import type { Member } from "../membership/state.ts";
 import type { Paths } from "../mesh/paths.ts";
 import type { MemberStatus, Metrics } from "./status.ts";
 

@@ -3,17 +3,14 @@ import { FairBucket, type Rate } from "../../system/bucket.ts";
 import type { Clock } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
-import { Courier, type DocumentStore } from "./documents.ts";
+import { Courier, type DocumentKind, Documents } from "./documents.ts";
 import { type Exchange, makeExchange } from "./exchange.ts";
-import { decodeMessage, encodeMessage, type Summary } from "./messages.ts";
+import { decodeMessage, encodeMessage } from "./messages.ts";
 import type { State } from "./news.ts";
 import { makeProofs, type SignLiveness } from "./proofs.ts";
 import { begin, type Event, step } from "./swim.ts";
 import { canonical, openTransport, type Transport } from "./transport.ts";
 import { allNews, type Effect } from "./view.ts";
-
-export type { DocumentStore } from "./documents.ts";
-export type { Summary } from "./messages.ts";
 
 /** `since` is ms since 1970; `rttMs` is smoothed over the probes of this member. */
 export type Liveness = { state: State; since: number; incarnation: number; rttMs?: number };
@@ -24,7 +21,8 @@ export type ClusterOptions = {
   address: string;
   port: number;
   members(): ReadonlyMap<string, { address: string; deviceKey: string }>;
-  documents: DocumentStore;
+  /** The kinds of documents that members exchange. */
+  documents: readonly DocumentKind[];
   clock: Clock;
   log: Log;
   onChange(liveness: Map<string, Liveness>): void;
@@ -39,8 +37,8 @@ export type Cluster = {
   liveness(): Map<string, Liveness>;
   /** `members()` has changed: newcomers are greeted at once, those gone are forgotten. */
   membersChanged(): void;
-  /** Tells the neighborhood of a document that the store holds. */
-  publish(summary: Summary): void;
+  /** Tells the neighborhood of a document that this member holds. */
+  publish(kind: string, id: string): void;
   /** Says goodbye; the others know this member as `left`. Stop afterwards. */
   leave(): Promise<void>;
   stop(): Promise<void>;
@@ -58,6 +56,7 @@ const REQUESTS = { perSecond: 50, burst: 500 };
 export async function startCluster(o: ClusterOptions): Promise<Cluster> {
   const { clock, log } = o;
   const monotonic = clock.monotonic;
+  const documents = new Documents(o.documents);
   const proofs = makeProofs(o.self, (id) => o.members().get(id)?.deviceKey);
   let view = begin(o.self.id, o.seed ?? Math.floor(Math.random() * 2 ** 32), monotonic(), proofs);
   let addresses = new Map<string, string>();
@@ -91,13 +90,13 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
     },
   });
   const exchange: Exchange = makeExchange({
-    documents: o.documents,
+    documents,
     news: () => allNews(view),
     ask: (member, question) => transport.ask(addresses.get(member) ?? "", question),
     onSync: (from, freight) => dispatch({ kind: "synced", from, freight }),
   });
   const courier = new Courier({
-    store: o.documents,
+    documents,
     monotonic,
     log,
     publish: (document) => dispatch({ kind: "publish", document }),
@@ -142,7 +141,7 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
           .catch((error) => log.debug(`full sync with ${effect.with}: ${describeError(error)}`));
         break;
       case "documents":
-        courier.heard(effect.from, effect.documents);
+        courier.collect(effect.from, effect.documents);
         break;
       case "changed":
         if (view.members.get(effect.id)?.incarnation !== 0) log.info(`${effect.id} is ${effect.state}`);
@@ -174,7 +173,10 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
   return {
     liveness,
     membersChanged,
-    publish: (document) => dispatch({ kind: "publish", document }),
+    publish(kind, id) {
+      const document = documents.summaryOf(kind, id);
+      if (document) dispatch({ kind: "publish", document });
+    },
     async leave() {
       dispatch({ kind: "leave" });
       await new Promise((resolve) => setTimeout(resolve, GOODBYE_MS));

@@ -1,16 +1,57 @@
-// Signed documents on their way through the neighborhood: told by summary, fetched by whoever lacks one.
+// Signed documents, by kind, on their way through the neighborhood: members tell of them by summary and fetch those that they lack.
 import type { Log } from "../../system/log.ts";
 import type { Summary } from "./messages.ts";
 
-/** Where verified documents live. `offer` verifies and keeps; it answers "new" if something changed. */
-export type DocumentStore = {
-  summaries(): Summary[];
-  get(kind: string, id: string): string | undefined;
-  offer(kind: string, id: string, jws: string): Promise<"new" | "known" | "refused">;
+/** One kind of signed document that members pass on. */
+export type DocumentKind = {
+  kind: string;
+  /** A longer document of this kind is refused unread. */
+  maxChars: number;
+  /** The file, in the state folder, that keeps documents of this kind. */
+  file: string;
+  /** Those that this member holds. */
+  summaries(): Omit<Summary, "kind">[];
+  get(id: string): string | undefined;
+  /** Verifies and keeps; resolves to "new" if something changed. */
+  offer(jws: string): Promise<"new" | "known" | "refused">;
 };
 
+/** Every kind that this release knows. A later release may tell of others: those are passed over, never fetched or handed on. */
+export class Documents {
+  readonly #kinds: ReadonlyMap<string, DocumentKind>;
+
+  constructor(kinds: readonly DocumentKind[]) {
+    this.#kinds = new Map(kinds.map((kind) => [kind.kind, kind]));
+  }
+
+  knows(kind: string): boolean {
+    return this.#kinds.has(kind);
+  }
+
+  summaries(): Summary[] {
+    return [...this.#kinds.values()].flatMap((of) => of.summaries().map((summary) => ({ kind: of.kind, ...summary })));
+  }
+
+  summaryOf(kind: string, id: string): Summary | undefined {
+    const summary = this.#kinds
+      .get(kind)
+      ?.summaries()
+      .find((one) => one.id === id);
+    return summary && { kind, ...summary };
+  }
+
+  get(kind: string, id: string): string | undefined {
+    return this.#kinds.get(kind)?.get(id);
+  }
+
+  async offer(kind: string, jws: string): Promise<"new" | "known" | "refused"> {
+    const of = this.#kinds.get(kind);
+    return of && jws.length <= of.maxChars ? of.offer(jws) : "refused";
+  }
+}
+
 export type CourierOptions = {
-  store: DocumentStore;
+  documents: Documents;
   fetch(from: string, kind: string, id: string): Promise<string>;
   /** Called with what was new to us: others may lack it too. */
   publish(summary: Summary): void;
@@ -36,10 +77,11 @@ export class Courier {
     this.#o = o;
   }
 
-  /** Fetches from member `from` what its summaries name and the store lacks. */
-  heard(from: string, summaries: readonly Summary[]): void {
-    const held = new Map(this.#o.store.summaries().map((summary) => [subjectOf(summary), summary]));
+  /** Fetches from member `from` those of the documents that this member lacks. */
+  collect(from: string, summaries: readonly Summary[]): void {
+    const held = new Map(this.#o.documents.summaries().map((summary) => [subjectOf(summary), summary]));
     for (const summary of summaries) {
+      if (!this.#o.documents.knows(summary.kind)) continue;
       const own = held.get(subjectOf(summary));
       const isLacking = !own || summary.number > own.number || this.#contradicts(summary, own);
       const name = nameOf(summary);
@@ -49,7 +91,7 @@ export class Courier {
     this.#work();
   }
 
-  /** Equal numbers, different bytes: the store must see both to judge. */
+  /** Equal numbers, different bytes: its kind must see both to judge. */
   #contradicts(summary: Summary, own: Summary): boolean {
     return summary.number === own.number && summary.digest !== own.digest;
   }
@@ -63,18 +105,18 @@ export class Courier {
       if (this.#underWay.size >= AT_ONCE) return;
       this.#waiting.delete(name);
       this.#underWay.add(name);
-      void this.#collect(name, from, summary);
+      void this.#fetch(name, from, summary);
     }
   }
 
-  async #collect(name: string, from: string, summary: Summary): Promise<void> {
-    const { store, fetch, publish, log } = this.#o;
+  async #fetch(name: string, from: string, summary: Summary): Promise<void> {
+    const { documents, fetch, publish, log } = this.#o;
     const { kind, id } = summary;
     try {
-      const verdict = await store.offer(kind, id, await fetch(from, kind, id));
-      const kept = store.summaries().find((own) => own.kind === kind && own.id === id);
-      if (verdict === "new" && kept) publish(kept);
-      if (verdict !== "new") this.#refuse(name);
+      const outcome = await documents.offer(kind, await fetch(from, kind, id));
+      const kept = documents.summaryOf(kind, id);
+      if (outcome === "new" && kept) publish(kept);
+      if (outcome !== "new") this.#refuse(name);
     } catch (error) {
       log.debug(`${kind} ${id} from ${from}: ${error instanceof Error ? error.message : error}`);
     } finally {

@@ -1,11 +1,11 @@
 // What two members exchange by HTTP: a full sync of everything they hold, and one document by its name.
-import type { DocumentStore } from "./documents.ts";
+import type { Documents } from "./documents.ts";
 import { DOCUMENT_BYTES, decodeSync, ELEMENTS, encodeSync, type Freight, SYNC_BYTES } from "./messages.ts";
 import type { News } from "./news.ts";
 import type { Answer, Question, Request } from "./transport.ts";
 
 export type ExchangeOptions = {
-  documents: DocumentStore;
+  documents: Pick<Documents, "summaries" | "get">;
   news(): News[];
   ask(member: string, question: Question): Promise<Buffer>;
   /** Called with what the other side of a full sync holds. */

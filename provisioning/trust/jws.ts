@@ -17,8 +17,8 @@ export type DocumentType =
   | "hamlet-operator"
   | "hamlet-liveness";
 
-/** No signed document is longer: whoever sends more wastes our time. */
-const maxChars = 64 << 10;
+/** No signed document is longer: a sender of more wastes our time. */
+export const maxDocumentChars = 64 << 10;
 
 export function sign(typ: DocumentType, payload: unknown, key: SigningKey): Promise<string> {
   return new CompactSign(Buffer.from(JSON.stringify(payload)))
@@ -46,7 +46,7 @@ const Header = z.strictObject({ alg: z.string(), typ: z.string() });
 
 /** What the document claims. For a self-signed one, whose key is inside: read it, then `verify`. Throws `Refusal`. */
 export function readUnverified<T extends z.ZodType>(typ: DocumentType, jws: string, schema: T): z.infer<T> {
-  if (jws.length > maxChars) throw new Refusal("tooLarge", `a ${typ} of ${jws.length} characters`);
+  if (jws.length > maxDocumentChars) throw new Refusal("tooLarge", `a ${typ} of ${jws.length} characters`);
   const parts = jws.split(".");
   const [header, payload, signature] = parts.map(decodeExactly);
   if (parts.length !== 3 || !header || !payload || signature?.length !== 64) {

@@ -16,7 +16,7 @@ afterEach(async () => {
 });
 
 async function start(self: Person, people: () => Person[], more: Partial<ClusterOptions> = {}): Promise<Cluster> {
-  const documents = fakeStore();
+  const documents = fakeStore().kinds;
   const fixed = { self, address: self.address, port, documents, clock: systemClock, log: silentLog, onChange() {} };
   const cluster = await startCluster({ ...fixed, members: () => rollOf(people()), ...more });
   running.add(cluster);
@@ -28,7 +28,7 @@ const states = (cluster: Cluster) => [...cluster.liveness().values()].map(({ sta
 const soon = { within: 8_000, every: 20 };
 const eventually = (check: () => unknown) => waitFor(check, soon);
 
-test("three members see each other alive, with a round-trip time soon after", async () => {
+test("three members see each other alive, and soon know a round-trip time", async () => {
   const people = [person(1), person(2), person(3)];
   const clusters = await Promise.all(people.map((one) => start(one, () => people)));
   await eventually(() => {
@@ -49,33 +49,37 @@ test("a member that appears later is greeted when the others learn of it, and sa
   await eventually(() => expect(first.liveness().get(cellar.id)?.state).toBe("left"));
 });
 
-test("a document told of by summary is fetched, kept and told on", async () => {
+test("a member fetches a document that a summary names, keeps it and tells the others", async () => {
   const people = [person(6), person(7), person(8)];
   const stores = people.map(() => fakeStore());
-  const clusters = await Promise.all(people.map((one, at) => start(one, () => people, { documents: stores[at]! })));
+  const clusters = await Promise.all(
+    people.map((one, at) => start(one, () => people, { documents: stores[at]!.kinds })),
+  );
   await eventually(() => expect(states(clusters[0]!)).toEqual(["alive", "alive", "alive"]));
-  clusters[0]?.publish(stores[0]!.put("rollout", "spring", 3, "spring rollout 3"));
+  stores[0]!.put("rollout", "spring", 3, "spring rollout 3");
+  clusters[0]?.publish("rollout", "spring");
   await eventually(() => {
     for (const store of stores) expect(store.get("rollout", "spring")).toBe("spring rollout 3");
   });
-  clusters[1]?.publish(stores[1]!.put("rollout", "evil", 1, "bad 1"));
+  stores[1]!.put("rollout", "evil", 1, "bad 1");
+  clusters[1]?.publish("rollout", "evil");
   await eventually(() => expect(stores[1]!.get("rollout", "evil")).toBe("bad 1"));
   expect(stores[2]!.get("rollout", "evil")).toBeUndefined();
 });
 
-test("documents from before the meeting are pulled by the first full sync", async () => {
+test("the first full sync brings documents from before the two met", async () => {
   const people = [person(9), person(10)];
   const stores = people.map(() => fakeStore());
   stores[0]!.put("record", "old", 1, "old record 1");
   stores[1]!.put("record", "older", 1, "older record 1");
-  await Promise.all(people.map((one, at) => start(one, () => people, { documents: stores[at]! })));
+  await Promise.all(people.map((one, at) => start(one, () => people, { documents: stores[at]!.kinds })));
   await eventually(() => {
     expect(stores[1]!.get("record", "old")).toBe("old record 1");
     expect(stores[0]!.get("record", "older")).toBe("older record 1");
   });
 });
 
-test("garbage, and words from an address that is no member's, change nothing", async () => {
+test("garbage, and messages from an address that is no member's, change nothing", async () => {
   const people = [person(11), person(12)];
   const clusters = await Promise.all(people.map((one) => start(one, () => people)));
   await eventually(() => expect(states(clusters[0]!)).toEqual(["alive", "alive"]));
@@ -99,7 +103,7 @@ test("garbage, and words from an address that is no member's, change nothing", a
   expect(states(clusters[0]!)).toEqual(["alive", "alive"]);
 });
 
-test("an address that does not appear in time is cluster.failed, one that another holds is port.taken", async () => {
+test("fails with cluster.failed if the address does not appear in time, with port.taken if another program holds it", async () => {
   const lost = { ...person(13), address: "192.0.2.1" };
   await expect(start(lost, () => [lost], { deadlineMs: 50 })).rejects.toMatchObject({ code: "cluster.failed" });
   const held = person(14);

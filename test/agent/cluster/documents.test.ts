@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { Courier } from "../../../agent/cluster/documents.ts";
-import type { Summary } from "../../../agent/cluster/messages.ts";
+import { Courier, Documents } from "../../../agent/cluster/documents.ts";
+import { decodeMessage, type Summary } from "../../../agent/cluster/messages.ts";
 import { silentLog } from "../../../system/log.ts";
 import { digestOf, fakeStore } from "./members.ts";
 
@@ -10,7 +10,7 @@ function courier(answer: (id: string) => string | Promise<string>) {
   const published: Summary[] = [];
   const clock = { now: 0 };
   const it = new Courier({
-    store,
+    documents: new Documents(store.kinds),
     monotonic: () => clock.now,
     log: silentLog,
     publish: (summary) => published.push(summary),
@@ -30,41 +30,41 @@ const summary = (id: string, number: number, text = `${id} ${number}`): Summary 
 });
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-test("what is lacking or newer is fetched once from the teller, kept and told on; what is held is not", async () => {
+test("fetches a missing or newer document once, from the member that told of it, keeps it and tells the others", async () => {
   const { it, store, asked, published } = courier((id) => `${id} 2`);
   store.put("record", "held", 2, "held 2");
   store.put("record", "old", 1, "old 1");
   const told = [summary("held", 2), summary("held", 1), summary("old", 2), summary("new", 2)];
-  it.heard("cellar", told);
-  it.heard("kitchen", told);
+  it.collect("cellar", told);
+  it.collect("kitchen", told);
   await settle();
   expect(asked).toEqual(["cellar record old", "cellar record new"]);
   expect(published.map(({ id, number }) => `${id} ${number}`)).toEqual(["old 2", "new 2"]);
 });
 
-test("what was refused is not asked for again within a minute, by whomever it is told", async () => {
+test("a refused document is not fetched again within a minute, whichever member tells of it", async () => {
   const { it, asked, published, clock } = courier(() => "bad 1");
   for (const from of ["cellar", "kitchen", "porch"]) {
-    it.heard(from, [summary("evil", 1)]);
+    it.collect(from, [summary("evil", 1)]);
     await settle();
   }
   expect(asked).toHaveLength(1);
   clock.now = 60_001;
-  it.heard("cellar", [summary("evil", 1)]);
+  it.collect("cellar", [summary("evil", 1)]);
   await settle();
   expect(asked).toHaveLength(2);
   expect(published).toEqual([]);
 });
 
-test("the same number with other bytes is put before the store", async () => {
+test("fetches a document with the same number and other bytes, for its kind to judge", async () => {
   const { it, store, asked } = courier(() => "x 1");
   store.put("rollout", "spring", 1, "mine 1");
-  it.heard("cellar", [{ kind: "rollout", id: "spring", number: 1, digest: digestOf("another 1") }]);
+  it.collect("cellar", [{ kind: "rollout", id: "spring", number: 1, digest: digestOf("another 1") }]);
   await settle();
   expect(asked).toEqual(["cellar rollout spring"]);
 });
 
-test("at most four are fetched at once, and a teller that fails holds up nobody", async () => {
+test("fetches at most four at once, and a member that fails delays no other", async () => {
   let open = 0;
   let most = 0;
   const { it, store } = courier(async (id) => {
@@ -74,11 +74,38 @@ test("at most four are fetched at once, and a teller that fails holds up nobody"
     if (id === "d3") throw new Error("hung up");
     return `${id} 1`;
   });
-  it.heard(
+  it.collect(
     "cellar",
     Array.from({ length: 20 }, (_, index) => summary(`d${index}`, 1)),
   );
   for (let round = 0; round < 40; round++) await settle();
   expect(most).toBe(4);
-  expect(store.summaries()).toHaveLength(19);
+  expect(store.all()).toHaveLength(19);
+});
+
+test("a kind that this release does not know is passed over and never asked for; the rest of the message counts", async () => {
+  const { it, asked, published, clock } = courier((id) => `${id} 1`);
+  const gossip = JSON.stringify({
+    t: "gossip",
+    g: [
+      ["doc", "waves", "spring", 7, digestOf("waves")],
+      ["lease", "a", "form", { that: "is new" }],
+      ["doc", "record", "attic", 1, digestOf("attic 1")],
+    ],
+  });
+  for (const at of [0, 60_001, 120_002]) {
+    clock.now = at;
+    it.collect("cellar", decodeMessage(Buffer.from(gossip))!.documents);
+    await settle();
+  }
+  expect(asked).toEqual(["cellar record attic"]);
+  expect(published.map(({ kind, id }) => `${kind} ${id}`)).toEqual(["record attic"]);
+});
+
+test("a document longer than its kind allows is refused unread", async () => {
+  const store = fakeStore();
+  const documents = new Documents(store.kinds);
+  expect(await documents.offer("record", `x ${"1".repeat(1_000)}`)).toBe("refused");
+  expect(await documents.offer("waves", "x 1")).toBe("refused");
+  expect(store.all()).toEqual([]);
 });

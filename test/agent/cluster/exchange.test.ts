@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { Documents } from "../../../agent/cluster/documents.ts";
 import { makeExchange } from "../../../agent/cluster/exchange.ts";
 import { decodeSync, type Freight, SYNC_BYTES } from "../../../agent/cluster/messages.ts";
 import { idOf } from "../../sim/ink.ts";
@@ -9,9 +10,9 @@ function exchange(size = 1) {
   const documents = fakeStore();
   const heard: Freight[] = [];
   const it = makeExchange({
-    documents,
+    documents: new Documents(documents.kinds),
     news: () => Array.from({ length: size }, (_, index) => news(idOf(index), "alive", 1)),
-    ask: () => Promise.reject(new Error("nobody is asked here")),
+    ask: () => Promise.reject(new Error("this test asks nobody")),
     onSync: (_from, freight) => heard.push(freight),
   });
   return { it, documents, heard };
@@ -19,7 +20,7 @@ function exchange(size = 1) {
 
 const request = (method: string, path: string, body = "") => ({ method, path, body: Buffer.from(body) });
 
-test("whoever syncs hears what was held before, and we hear what it held", () => {
+test("a full sync: the asker gets what we held before, and we get what it holds", () => {
   const { it, heard } = exchange();
   const answer = it.answer(cellar, request("POST", "/v1/sync", JSON.stringify({ v: 1, g: [] })));
   expect(answer.status).toBe(200);
@@ -28,16 +29,16 @@ test("whoever syncs hears what was held before, and we hear what it held", () =>
 });
 
 test.each([
-  ["a sync that is none", request("POST", "/v1/sync", "{"), 400],
+  ["a sync that is not JSON", request("POST", "/v1/sync", "{"), 400],
   ["a sync by GET", request("GET", "/v1/sync"), 404],
-  ["a document that is not held", request("GET", "/v1/documents/record/none"), 404],
-  ["a way out of the documents", request("GET", "/v1/documents/record/..%2f..%2fkey"), 404],
+  ["a document that we do not hold", request("GET", "/v1/documents/record/none"), 404],
+  ["a path that leads out of the documents", request("GET", "/v1/documents/record/..%2f..%2fkey"), 404],
   ["anything else", request("DELETE", "/"), 404],
 ])("%s is refused", (_, asked, status) => {
   expect(exchange().it.answer(cellar, asked)).toEqual({ status, body: "" });
 });
 
-test("a document is handed out by kind and id", () => {
+test("a member hands out a document by kind and id", () => {
   const { it, documents } = exchange();
   documents.put("rollout", "spring", 1, "the spring rollout 1");
   expect(it.answer(cellar, request("GET", "/v1/documents/rollout/spring"))).toEqual({
@@ -46,9 +47,18 @@ test("a document is handed out by kind and id", () => {
   });
 });
 
-test("of more than a full sync holds, a part is sent that the other side will read", () => {
+test("sends a part that the other side will read, if everything exceeds a full sync", () => {
   const { it } = exchange(20_000);
   const { body } = it.answer(cellar, request("POST", "/v1/sync", JSON.stringify({ v: 1, g: [] })));
   expect(body.length).toBeLessThanOrEqual(SYNC_BYTES);
   expect(decodeSync(Buffer.from(body))?.news.length).toBeGreaterThan(1_000);
+});
+
+test("documents of a kind that this release does not know are neither listed nor handed out", () => {
+  const { it, documents } = exchange();
+  documents.put("rollout", "spring", 1, "spring rollout 1");
+  documents.put("waves", "spring", 1, "spring waves 1");
+  const { body } = it.answer(cellar, request("POST", "/v1/sync", JSON.stringify({ v: 1, g: [] })));
+  expect(decodeSync(Buffer.from(body))?.documents.map(({ kind }) => kind)).toEqual(["rollout"]);
+  expect(it.answer(cellar, request("GET", "/v1/documents/waves/spring"))).toEqual({ status: 404, body: "" });
 });

@@ -1,6 +1,6 @@
 // Members of one small neighborhood, each on a loopback address of its own.
 import { createHash } from "node:crypto";
-import type { DocumentStore } from "../../../agent/cluster/documents.ts";
+import type { DocumentKind } from "../../../agent/cluster/documents.ts";
 import type { Summary } from "../../../agent/cluster/messages.ts";
 import { livenessSigner } from "../../../agent/cluster/proofs.ts";
 import { generateSigningKey, type SigningKey } from "../../../provisioning/trust/keys.ts";
@@ -20,24 +20,28 @@ export const rollOf = (people: readonly Person[]): Map<string, { address: string
 
 export const digestOf = (text: string): string => createHash("sha256").update(text).digest("base64url");
 
-/** A store that believes whatever text it is offered, unless it begins with "bad". */
-export function fakeStore(): DocumentStore & { put(kind: string, id: string, number: number, text: string): Summary } {
+/** Documents of two kinds, of which every text is believed that does not begin with "bad". */
+export function fakeStore() {
   const held = new Map<string, { summary: Summary; text: string }>();
-  const put = (kind: string, id: string, number: number, text: string): Summary => {
-    const summary = { kind, id, number, digest: digestOf(text) };
-    held.set(`${kind} ${id}`, { summary, text });
-    return summary;
+  const put = (kind: string, id: string, number: number, text: string): void => {
+    held.set(`${kind} ${id}`, { summary: { kind, id, number, digest: digestOf(text) }, text });
   };
-  return {
-    put,
-    summaries: () => [...held.values()].map(({ summary }) => summary),
-    get: (kind, id) => held.get(`${kind} ${id}`)?.text,
-    async offer(kind, id, text) {
-      if (text.startsWith("bad")) return "refused";
-      const number = Number(text.split(" ").at(-1));
-      if ((held.get(`${kind} ${id}`)?.summary.number ?? -1) >= number) return "known";
-      put(kind, id, number, text);
-      return "new";
-    },
-  };
+  const all = () => [...held.values()].map(({ summary }) => summary);
+  const kinds = ["record", "rollout"].map(
+    (kind): DocumentKind => ({
+      kind,
+      maxChars: 1_000,
+      file: "none",
+      summaries: () => all().filter((summary) => summary.kind === kind),
+      get: (id) => held.get(`${kind} ${id}`)?.text,
+      async offer(text) {
+        if (text.startsWith("bad")) return "refused";
+        const [id = "", number] = [text.split(" ")[0], Number(text.split(" ").at(-1))];
+        if ((held.get(`${kind} ${id}`)?.summary.number ?? -1) >= number) return "known";
+        put(kind, id, number, text);
+        return "new";
+      },
+    }),
+  );
+  return { kinds, put, all, get: (kind: string, id: string) => held.get(`${kind} ${id}`)?.text };
 }

@@ -8,7 +8,9 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { makeMeeting } from "../../../agent/discovery/meeting.ts";
 import { Warnings } from "../../../agent/health/warnings.ts";
 import type { Identity } from "../../../agent/identity.ts";
-import { Roster } from "../../../agent/membership/roster.ts";
+import { Membership } from "../../../agent/membership/membership.ts";
+import { isOwnPast } from "../../../agent/membership/replacements.ts";
+import type { Task } from "../../../agent/membership/state.ts";
 import { readRecord } from "../../../provisioning/trust/record.ts";
 import { signRevocation } from "../../../provisioning/trust/revocation.ts";
 import type { TokenCertificate } from "../../../provisioning/trust/token.ts";
@@ -24,13 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-type Device = {
-  identity: Identity;
-  roster: Roster;
-  warnings: Warnings;
-  met: string[];
-  changes: () => number;
-} & ReturnType<typeof makeMeeting>;
+type Device = { identity: Identity; membership: Membership; warnings: Warnings } & ReturnType<typeof makeMeeting>;
 async function device(name: string, token: Partial<TokenCertificate> = {}, serial?: string): Promise<Device> {
   const stateFolder = join(folder, `device-${count++}`);
   await mkdir(stateFolder, { recursive: true });
@@ -39,17 +35,15 @@ async function device(name: string, token: Partial<TokenCertificate> = {}, seria
   const identity = await bootDevice(stateFolder, hood.provision({ ...own, name }));
   const clock = { now: Date.now, monotonic: () => performance.now() };
   const warnings = new Warnings(clock, silentLog);
-  const roster = new Roster({ identity, stateFolder, clock, log: silentLog, warnings });
-  const met: string[] = [];
-  let changes = 0;
-  const meeting = makeMeeting({
-    identity,
-    roster,
-    warnings,
-    onOwnChange: () => changes++,
-    onMet: (_, from) => met.push(from),
-  });
-  return { identity, roster, warnings, met, changes: () => changes, ...meeting };
+  const membership = await Membership.open({ identity, stateFolder, clock, log: silentLog, warnings });
+  return { identity, membership, warnings, ...makeMeeting({ identity, membership }) };
+}
+/** What the other parts were told to do; ends the membership. */
+async function tasksOf({ membership }: Device): Promise<Task[]> {
+  await membership.stop();
+  const tasks: Task[] = [];
+  for await (const task of membership.tasks) tasks.push(task);
+  return tasks;
 }
 
 let attic: Device;
@@ -64,21 +58,21 @@ const hello = ({ identity }: Device, more: { revocations?: string[]; documents?:
   ...more,
 });
 
-test("two devices that meet know each other, and each holds the other's word", async () => {
+test("two devices that meet know each other, and each is admitted by the other", async () => {
   const answer = await attic.answer(hello(cellar), "192.168.1.2");
   await cellar.answer(answer, "192.168.1.1");
   const last = await attic.answer(hello(cellar, { documents: [await attestation(cellar, attic)] }), "192.168.1.2");
   expect((await readRecord(last.record)).id).toBe(attic.identity.id);
-  expect([...attic.roster.members().keys()]).toEqual([cellar.identity.id]);
-  expect([...cellar.roster.members().keys()]).toEqual([attic.identity.id]);
+  expect([...attic.membership.members().keys()]).toEqual([cellar.identity.id]);
+  expect([...cellar.membership.members().keys()]).toEqual([attic.identity.id]);
   expect([attic.identity.admissions.length, cellar.identity.admissions.length]).toEqual([1, 1]);
-  expect(attic.met).toContain("192.168.1.2");
+  expect(await tasksOf(attic)).toContainEqual({ kind: "met", id: cellar.identity.id, from: "192.168.1.2" });
 });
 async function attestation(by: Device, of: Device): Promise<string> {
-  return by.identity.admit(await readRecord(of.identity.jws), of.identity.token);
+  return by.identity.admit(of.identity, of.identity.token);
 }
 
-test("a stranger's words replace no member's, and cost no new record", async () => {
+test("a stranger's documents replace no member's and cause no new record", async () => {
   await attic.answer(hello(cellar, { documents: [await attestation(cellar, attic)] }), "192.168.1.2");
   const [before, number] = [attic.identity.admissions, attic.identity.number];
   const garbage = Array.from({ length: 64 }, (_, index) => `g.${index}a.x`);
@@ -93,7 +87,7 @@ test("a stranger's words replace no member's, and cost no new record", async () 
   expect([attic.identity.admissions, attic.identity.number]).toEqual([before, number]);
 });
 
-test("who is behind gets the revocations it lacks, who is not gets none", async () => {
+test("a device gets exactly the revocations that it lacks", async () => {
   const revocation = await signRevocation(
     {
       v: 1,
@@ -104,7 +98,7 @@ test("who is behind gets the revocations it lacks, who is not gets none", async 
     },
     hood.root,
   );
-  await attic.roster.hearRevocations([revocation]);
+  await attic.membership.revoke([revocation]);
   const answer = await attic.answer(hello(cellar), "192.168.1.2");
   expect(answer.revocations).toEqual([revocation]);
   await cellar.answer(answer, "192.168.1.1");
@@ -112,14 +106,14 @@ test("who is behind gets the revocations it lacks, who is not gets none", async 
   expect((await attic.answer(hello(cellar), "192.168.1.2")).revocations).toEqual([]);
 });
 
-test("revocations from somebody who does not belong here are not even looked at", async () => {
+test("ignores revocations that a stranger sends", async () => {
   const revocations = Array.from({ length: 200 }, (_, index) => `r.${index}a.x`);
   await expect(attic.answer({ record: "no.record.atall", revocations }, "192.168.1.66")).rejects.toThrow();
   expect(attic.identity.number).toBe((await readRecord(attic.identity.jws)).number);
-  expect(attic.roster.revocationsAfter(0)).toEqual([]);
+  expect(attic.membership.revocationsAfter(0)).toEqual([]);
 });
 
-test("a token that expired in the drawer is told as that, with the one command", async () => {
+test("a device whose token has expired says so, with the one command that helps", async () => {
   const late = await device("late", { issuedAt: 1, notAfter: Date.now() - 1_000 });
   const door = createServer(async (request, response) => {
     const answered = await attic.answer(JSON.parse(await text(request)), "192.168.1.9").catch((error) => error);
@@ -135,7 +129,7 @@ test("a token that expired in the drawer is told as that, with the one command",
     // The attic knows somebody, so it judges dates.
     await attic.answer(hello(cellar), "192.168.1.2");
     await expect(late.greet("127.0.0.1", port)).rejects.toMatchObject({ code: "hello.pending" });
-    expect(late.isPending()).toBe(true);
+    expect(late.membership.isWaiting()).toBe(true);
     expect(late.warnings.list()).toMatchObject([
       { code: "token.expired", hint: expect.stringMatching(/hamlet provision <card> .*--name late$/) },
     ]);
@@ -144,7 +138,7 @@ test("a token that expired in the drawer is told as that, with the one command",
   }
 });
 
-test("two devices of one name: after they met exactly one is called so", async () => {
+test("after two devices of one name have met, exactly one keeps it", async () => {
   const twin = await device("attic");
   const answer = await attic.answer(hello(twin), "192.168.1.2");
   await twin.answer(answer, "192.168.1.1");
@@ -152,46 +146,40 @@ test("two devices of one name: after they met exactly one is called so", async (
   expect([attic.identity.name, twin.identity.name].sort()).toEqual(["attic", "attic-2"]);
   const renamed = attic.identity.name === "attic-2" ? attic : twin;
   expect(renamed.warnings.list().map(({ code }) => code)).toContain("member.nameTaken");
-  expect(renamed.changes()).toBeGreaterThan(0);
+  expect((await tasksOf(renamed)).map(({ kind }) => kind)).toContain("publish");
 });
 
-test("a new name is taken for good and told; one that another member goes by is not", async () => {
+test("takes a new name for good and tells the others, but never another member's", async () => {
   await attic.answer(hello(cellar), "192.168.1.2");
-  await attic.rename("pantry");
-  expect([attic.identity.name, (await readRecord(attic.identity.jws)).name, attic.changes()]).toEqual([
-    "pantry",
-    "pantry",
-    1,
-  ]);
-  await expect(attic.rename("cellar")).rejects.toMatchObject({ code: "name.taken", exitCode: 3 });
-  expect([attic.identity.name, attic.changes()]).toEqual(["pantry", 1]);
+  await attic.membership.rename("pantry");
+  expect([attic.identity.name, (await readRecord(attic.identity.jws)).name]).toEqual(["pantry", "pantry"]);
+  await expect(attic.membership.rename("cellar")).rejects.toMatchObject({ code: "name.taken", exitCode: 3 });
+  expect(attic.identity.name).toBe("pantry");
+  expect((await tasksOf(attic)).filter(({ kind }) => kind === "publish")).toHaveLength(1);
 });
 
-test("a new card in the old board takes the old one's name; until that is dead the others call it otherwise", async () => {
+test("a new card in the old board takes the old card's name; the others call it so once the old device is dead", async () => {
   const [old, heir] = [await device("attic", {}, "g6bn1234"), await device("attic", {}, "g6bn1234")];
   await cellar.answer(hello(old), "192.168.1.1");
   // The cellar hands on what it knows, as gossip does.
-  await heir.roster.hear(old.identity.jws);
-  await heir.roster.hear(cellar.identity.jws);
-  await heir.settleNames();
+  await heir.membership.receive({ record: old.identity.jws });
+  await heir.membership.receive({ record: cellar.identity.jws });
   expect([heir.identity.name, heir.warnings.list()]).toEqual(["attic", []]);
   expect(await readRecord(heir.identity.jws)).toMatchObject({ name: "attic", replaces: old.identity.id });
 
   await cellar.answer(hello(heir), "192.168.1.1");
-  const called = (id: string) => cellar.roster.members().get(id)?.name;
-  cellar.roster.settleReplacements();
+  const called = (id: string) => cellar.membership.members().get(id)?.name;
   expect([called(old.identity.id), called(heir.identity.id)]).toEqual(["attic", "attic-2"]);
-  cellar.roster.isGone = (id) => id === old.identity.id;
-  cellar.roster.settleReplacements();
+  await cellar.membership.happen({ kind: "liveness", states: new Map([[old.identity.id, "dead"]]) });
   expect([called(old.identity.id), called(heir.identity.id)]).toEqual(["attic-2", "attic"]);
 });
 
-test("another board, or one that says nothing of its own, is no heir: it takes another name", async () => {
+test("a device on another board, or on one without a serial number, is no heir", async () => {
   const old = await device("attic", {}, "g6bn1234");
   for (const serial of ["g6bn9999", "Default string", undefined]) {
     const other = await device("attic", {}, serial);
     const record = await readRecord(old.identity.jws);
-    expect([serial, other.identity.isOwnPast(record)]).toEqual([serial, false]);
+    expect([serial, isOwnPast(other.identity, record)]).toEqual([serial, false]);
   }
-  expect(old.identity.isOwnPast(await readRecord(old.identity.jws))).toBe(false);
+  expect(isOwnPast(old.identity, await readRecord(old.identity.jws))).toBe(false);
 });

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Warnings } from "../../../agent/health/warnings.ts";
 import { type Identity, loadIdentity } from "../../../agent/identity.ts";
-import { Roster } from "../../../agent/membership/roster.ts";
+import { Membership } from "../../../agent/membership/membership.ts";
 import { firstBoot } from "../../../provisioning/firstboot/firstboot.ts";
 import { readPast } from "../../../provisioning/firstboot/past.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
@@ -26,12 +26,10 @@ const whole = new Map<string, Buffer>();
 
 const self = () => ({ board: "nuc", release: "1.0.0", bootId: "boot-2", stateFolder: paths.agentFolder });
 const load = () => loadIdentity(self(), paths.provision);
-function rosterOf(identity: Identity) {
+async function membershipOf(identity: Identity) {
   const warnings = new Warnings(clock, silentLog);
-  return {
-    warnings,
-    roster: new Roster({ identity, stateFolder: paths.agentFolder, clock, log: silentLog, warnings }),
-  };
+  const options = { identity, stateFolder: paths.agentFolder, clock, log: silentLog, warnings };
+  return { warnings, membership: await Membership.open(options) };
 }
 async function restore(): Promise<void> {
   await rm(paths.agentFolder, { recursive: true, force: true });
@@ -41,13 +39,12 @@ async function restore(): Promise<void> {
 /** Starts the device, and says who it is and whom it knows. */
 async function start() {
   const identity = (await load())!;
-  const { roster, warnings } = rosterOf(identity);
-  await roster.load();
-  const evil = await roster.hear(mallory!.jws);
+  const { membership, warnings } = await membershipOf(identity);
+  const evil = await membership.receive({ record: mallory!.jws });
   return {
     is: identity.id === attic!.id && identity.name === "porch",
     admissions: identity.admissions.length,
-    members: [...roster.members().keys()],
+    members: [...membership.members().keys()],
     evil: "because" in evil ? evil.because : evil.verdict,
     codes: warnings.list().map(({ code }) => code),
     warnings: warnings.list(),
@@ -61,11 +58,10 @@ beforeAll(async () => {
   attic = await bootDevice(paths.agentFolder, hood.provision({ name: "attic" }));
   cellar = await bootDevice(join(folder, "cellar"), hood.provision({ name: "cellar" }));
   mallory = await bootDevice(join(folder, "mallory"), hood.provision({ name: "mallory" }));
-  const { roster } = rosterOf(attic);
-  await roster.hear(cellar.jws);
-  await roster.hear(mallory.jws);
-  await attic.addAdmission(await cellar.admit({ id: attic.id } as never, attic.token));
-  await attic.rename("porch");
+  const { membership } = await membershipOf(attic);
+  await membership.receive({ record: cellar.jws, documents: [await cellar.admit(attic, attic.token)] });
+  await membership.receive({ record: mallory.jws });
+  await membership.rename("porch");
   const device = { kind: "device" as const, device: mallory.id, token: mallory.token.id, stays: [attic.id, cellar.id] };
   const revocation = {
     v: 1 as const,
@@ -74,7 +70,7 @@ beforeAll(async () => {
     issuedAt: Date.now(),
     revoke: device,
   };
-  await roster.hearRevocations([await signRevocation(revocation, hood.root)]);
+  await membership.revoke([await signRevocation(revocation, hood.root)]);
   for (const name of await readdir(paths.agentFolder)) whole.set(name, await readFile(join(paths.agentFolder, name)));
 });
 beforeEach(restore);

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { freeName, newName } from "../../../agent/membership/names.ts";
+import { freeName } from "../../../agent/membership/free-name.ts";
+import { newName } from "../../../agent/membership/names.ts";
 
 const attic = { id: "a", name: "attic", admissions: ["jws"] };
 

@@ -1,0 +1,16 @@
+// Where other devices can try to reach this one. Pure.
+import { isIPv6 } from "node:net";
+import { isLinkLocal } from "../../system/address.ts";
+import type { LinkInterface } from "./links.ts";
+
+export const endpointOf = (address: string, port: number | string): string =>
+  isIPv6(address.split("%")[0]!) ? `[${address}]:${port}` : `${address}:${port}`;
+
+export const hostOf = (endpoint: string): string =>
+  endpoint.slice(0, endpoint.lastIndexOf(":")).replaceAll(/[[\]]/g, "");
+
+/** Addresses that mean the same on the other side: none that need a scope. */
+export function endpointsOf(links: readonly Pick<LinkInterface, "addresses">[], port: number): string[] {
+  const addresses = links.flatMap((link) => link.addresses.map(({ address }) => address));
+  return addresses.filter((address) => !isLinkLocal(address)).map((address) => endpointOf(address, port));
+}

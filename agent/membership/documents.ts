@@ -1,0 +1,40 @@
+// The kinds of documents that members pass on: how each is verified and kept, how long it may be, and which file holds it.
+import { createHash } from "node:crypto";
+import { maxDocumentChars } from "../../provisioning/trust/jws.ts";
+import { maxRecordChars } from "../../provisioning/trust/record.ts";
+import type { DocumentKind } from "../cluster/documents.ts";
+import type { Identity } from "../identity.ts";
+import type { Membership } from "./membership.ts";
+import { revocationsFile, rosterFile } from "./store.ts";
+
+/** A member's own word about itself. */
+export const recordKind = (membership: Membership, identity: Identity): DocumentKind => ({
+  kind: "record",
+  maxChars: maxRecordChars,
+  file: rosterFile,
+  summaries() {
+    const others = [...membership.members().values()].map(({ record: { id, number }, jws }) => ({ id, number, jws }));
+    const all = [...others, { id: identity.id, number: identity.number, jws: identity.jws }];
+    return all.map(({ id, number, jws }) => ({ id, number, digest: digestOf(jws) }));
+  },
+  get: (id) => (id === identity.id ? identity.jws : membership.members().get(id)?.jws),
+  async offer(record) {
+    const outcome = await membership.receive({ record });
+    if (outcome.verdict === "self") return "known";
+    if (outcome.verdict !== "member") return "refused";
+    return outcome.isNews ? "new" : "known";
+  },
+});
+
+/** The root's word about who is out. Each is named by its digest. */
+export const revocationKind = (membership: Membership): DocumentKind => ({
+  kind: "revocation",
+  maxChars: maxDocumentChars,
+  file: revocationsFile,
+  summaries: () =>
+    membership.revocations().documents.map(({ number, jws }) => ({ id: digestOf(jws), number, digest: digestOf(jws) })),
+  get: (id) => membership.revocations().documents.find(({ jws }) => digestOf(jws) === id)?.jws,
+  offer: async (jws) => ((await membership.revoke([jws])) ? "new" : "known"),
+});
+
+const digestOf = (jws: string): string => createHash("sha256").update(jws).digest("base64url").slice(0, 22);

@@ -1,0 +1,242 @@
+// The shell around step(): one event after another, each verified first; then it signs, saves and warns, and hands on what other parts
+// have to do.
+
+import { noRevocations, revocationsAfter } from "../../provisioning/trust/revocation.ts";
+import type { Clock } from "../../system/clock.ts";
+import { describeError, HamletError } from "../../system/error.ts";
+import type { Log } from "../../system/log.ts";
+import { warnOfDamage } from "../health/damage.ts";
+import type { Warnings } from "../health/warnings.ts";
+import type { Identity } from "../identity.ts";
+import { holderOf } from "./names.ts";
+import { waiting } from "./pending.ts";
+import type { Effect, Event, Member, Now, Pending, State, Task } from "./state.ts";
+import { step } from "./step.ts";
+import { Store } from "./store.ts";
+import { verifyKept, verifyRecord, verifyRevocations, verifyVouchers } from "./verify.ts";
+
+export type MembershipOptions = {
+  identity: Identity;
+  stateFolder: string;
+  clock: Clock;
+  log: Log;
+  warnings: Warnings;
+  /** Where others reach this device, as `address:port`, best first. */
+  endpoints?: readonly string[];
+};
+/** A record, and what may come with it in a hello. */
+export type Introduction = {
+  record: string;
+  revocations?: readonly string[];
+  documents?: readonly string[] | undefined;
+};
+export type Outcome =
+  /** `admission`: our word that we admit it, for it to carry. */
+  | { verdict: "member"; member: Member; isNews: boolean; admission?: string }
+  | { verdict: "pending" | "refused"; because: string }
+  | { verdict: "self" };
+
+// A record holds at most eight.
+const maxEndpoints = 8;
+
+export class Membership {
+  readonly #o: MembershipOptions;
+  readonly #store: Store;
+  #state: State;
+  #queue: Promise<unknown> = Promise.resolve();
+  #isStopped = false;
+  #hand!: ReadableStreamDefaultController<Task>;
+  /** What the other parts have to do, in order; it waits here until somebody reads it. */
+  readonly tasks = new ReadableStream<Task>({
+    start: (controller) => {
+      this.#hand = controller;
+    },
+  });
+
+  private constructor(o: MembershipOptions) {
+    this.#o = o;
+    this.#store = new Store(o.stateFolder);
+    this.#state = {
+      self: o.identity,
+      own: o.identity.own,
+      members: new Map(),
+      pending: new Map(),
+      revocations: noRevocations,
+      liveness: new Map(),
+      isWaiting: false,
+    };
+  }
+
+  /** Reads back the members that this device knew. A record that no longer verifies is left out. */
+  static async open(o: MembershipOptions): Promise<Membership> {
+    const membership = new Membership(o);
+    await membership.#load();
+    return membership;
+  }
+
+  async #load(): Promise<void> {
+    const { identity, warnings, log, endpoints = identity.own.endpoints } = this.#o;
+    const { damages, records, firm, ...kept } = await this.#store.load();
+    for (const damage of [...identity.damages, ...damages]) warnOfDamage(warnings, damage);
+    const known = [...kept.revocations, ...(identity.provision.revocations ?? [])];
+    const { revocations, forged } = await verifyRevocations(this.#state, known, this.#now().wallMs);
+    if (forged[0]) log.warn(`refused ${forged.length} revocations: ${forged[0]}`);
+    const judged = await verifyKept(this.#state, { records, firm, revocations }, this.#now().wallMs);
+    await this.#take({ kind: "loaded", revocations, records: judged, endpoints: endpoints.slice(0, maxEndpoints) });
+  }
+
+  /**
+   * Judges a record and keeps it if it proves a member. What comes with it counts only if the record is of this neighborhood.
+   * `from`: the address that it came from, if the device itself handed it over. Never throws because of what the record says.
+   */
+  receive(introduction: Introduction, from?: string): Promise<Outcome> {
+    return this.#inTurn(() => this.#receive(introduction, from));
+  }
+
+  /** Drops at once the members that these revocations name, and never takes them back. Resolves to true if one was new. */
+  revoke(documents: readonly string[]): Promise<boolean> {
+    return this.#inTurn(() => this.#revoke(documents));
+  }
+
+  /** Takes another name for good. Throws `name.taken`, or `file.full` with nothing changed. */
+  rename(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      if (name === this.#state.own.name) return;
+      if (holderOf(this.#state, name)) {
+        throw new HamletError("name.taken", `another member is called ${name}`, {
+          hint: "choose another name, or rename that one first",
+          exitCode: 3,
+        });
+      }
+      await this.#take({ kind: "rename", name }, { mustKeep: true });
+    });
+  }
+
+  async setEndpoints(endpoints: readonly string[]): Promise<void> {
+    await this.happen({ kind: "endpoints", endpoints: endpoints.slice(0, maxEndpoints) });
+  }
+
+  async happen(event: Event & { kind: "liveness" | "turnedAway" | "letIn" | "endpoints" }): Promise<void> {
+    await this.#inTurn(() => this.#take(event));
+  }
+
+  members(): ReadonlyMap<string, Member> {
+    return this.#state.members;
+  }
+
+  pending(): Pending[] {
+    return waiting(this.#state, this.#now());
+  }
+
+  /** Whether a member said that this device waits for adoption, and nobody has admitted it since. */
+  isWaiting(): boolean {
+    return this.#state.isWaiting;
+  }
+
+  revocations(): State["revocations"] {
+    return this.#state.revocations;
+  }
+
+  /** What a device that knows the revocations up to `number` lacks. */
+  revocationsAfter(number: number): string[] {
+    return revocationsAfter(this.#state.revocations, number);
+  }
+
+  /** Ends `tasks`; what happens from now on is kept, and handed to nobody. */
+  async stop(): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#isStopped = true;
+      this.#hand.close();
+    });
+  }
+
+  async #receive({ record: jws, revocations = [], documents = [] }: Introduction, from?: string): Promise<Outcome> {
+    const judge = () => verifyRecord(this.#state, jws, this.#now().wallMs);
+    let verdict = await judge();
+    if (verdict.verdict !== "refused" && revocations.length > 0 && (await this.#revoke(revocations))) {
+      verdict = await judge();
+    }
+    if (verdict.verdict !== "refused" && jws === this.#o.identity.jws) return { verdict: "self" };
+    const vouchers = verdict.verdict === "member" ? await verifyVouchers(this.#state, documents, verdict.record) : [];
+    const { members } = this.#state;
+    const effects = await this.#take({ kind: "record", jws, verdict, vouchers, ...(from !== undefined && { from }) });
+    if (verdict.verdict === "refused") return verdict;
+    const { id } = verdict.record;
+    if (id === this.#o.identity.id) return { verdict: "self" };
+    if (verdict.verdict === "pending") {
+      const waits = this.#state.pending.has(id);
+      return waits ? { verdict: "pending", because: verdict.because } : { verdict: "refused", because: "pendingTwin" };
+    }
+    const member = this.#state.members.get(id)!;
+    const vouching = effects.find((effect) => effect.kind === "countersign");
+    const admission = vouching && (await this.#o.identity.admit(vouching.record, vouching.token));
+    const isNews = member.record !== members.get(id)?.record;
+    return { verdict: "member", member, isNews, ...(admission && { admission }) };
+  }
+
+  async #revoke(documents: readonly string[]): Promise<boolean> {
+    const event = await verifyRevocations(this.#state, documents, this.#now().wallMs);
+    const isNews = event.revocations !== this.#state.revocations;
+    await this.#take(event);
+    return isNews;
+  }
+
+  /** `mustKeep`: throws, with nothing changed, if our own record can not be kept on disk. */
+  async #take(event: Event, { mustKeep = false } = {}): Promise<Effect[]> {
+    const [next, effects] = step(this.#state, event, this.#now());
+    // Before anything else, so that whoever is told of the change reads the record that says so.
+    if (effects.some(({ kind }) => kind === "sign")) await this.#o.identity.sign(next.own, { mustKeep });
+    this.#state = next;
+    for (const effect of effects) await this.#perform(effect);
+    return effects;
+  }
+
+  async #perform(effect: Effect): Promise<void> {
+    const { warnings, log } = this.#o;
+    switch (effect.kind) {
+      case "sign":
+      case "countersign":
+        break;
+      case "save":
+        await this.#save(effect.file);
+        break;
+      case "warn": {
+        const { code, message, hint, kind: _, ...options } = effect;
+        warnings.raise(code, message, hint, options);
+        break;
+      }
+      case "clear":
+        warnings.clear(effect.code, effect.subject);
+        break;
+      case "log":
+        log[effect.level](effect.text);
+        break;
+      default:
+        if (!this.#isStopped) this.#hand.enqueue(effect);
+    }
+  }
+
+  async #save(file: "roster" | "revocations"): Promise<void> {
+    const { warnings } = this.#o;
+    try {
+      await (file === "roster" ? this.#store.saveRoster(this.#state) : this.#store.saveRevocations(this.#state));
+      warnings.clear("state.full");
+    } catch (error) {
+      warnings.raise(
+        "state.full",
+        `this device could not save whom it knows: ${describeError(error)}`,
+        "free space on the data partition; the device stays a member and asks its neighbors again after a restart",
+      );
+    }
+  }
+
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(task);
+    this.#queue = turn.catch(() => {});
+    return turn;
+  }
+
+  #now(): Now {
+    return { wallMs: this.#o.clock.now(), monotonicMs: this.#o.clock.monotonic() };
+  }
+}

@@ -1,0 +1,29 @@
+// Who is out: verified revocations drop the members that they name.
+// Pure.
+import { chain, type Effect, type Event, renew, type State, type Step } from "./state.ts";
+
+export function takeRevocations(state: State, event: Event & { kind: "revocations" }): Step {
+  const effects: Effect[] = [];
+  if (event.forged[0]) {
+    effects.push({
+      kind: "log",
+      level: "warn",
+      text: `refused ${event.forged.length} revocations: ${event.forged[0]}`,
+    });
+  }
+  if (event.revocations === state.revocations) return [state, effects];
+  const members = new Map(state.members);
+  for (const [id, because] of event.out) {
+    const name = members.get(id)?.name;
+    if (members.delete(id)) effects.push({ kind: "log", level: "warn", text: `${name} (${id}) is out: ${because}` });
+  }
+  const next = { ...state, members, revocations: event.revocations };
+  effects.push({ kind: "save", file: "roster" }, { kind: "members" });
+  return chain(next, (after) => [after, effects], tellProgress);
+}
+
+/** Our record says how far we have seen the revocations, so that others see who is behind. */
+export function tellProgress(state: State): Step {
+  const { number } = state.revocations;
+  return number === state.own.revocation ? [state, []] : renew(state, { revocation: number });
+}

@@ -1,0 +1,112 @@
+// What this device knows about its neighborhood, and what can happen to that.
+// Pure: types, and the two ways to build a step from smaller ones.
+import type { BoardFacts } from "../../provisioning/handover/board.ts";
+import type { NeighborhoodKeys } from "../../provisioning/trust/neighborhood-keys.ts";
+import type { MemberRecord, Verdict } from "../../provisioning/trust/record.ts";
+import type { Revocations } from "../../provisioning/trust/revocation.ts";
+import type { TokenCertificate } from "../../provisioning/trust/token.ts";
+import type { State as Liveness } from "../cluster/news.ts";
+import type { WarningCode } from "../health/warnings.ts";
+
+/** An admitted device: its verified record, the bytes that it signed, and the name by which this device knows it. */
+export type Member = {
+  record: MemberRecord;
+  jws: string;
+  name: string;
+  address: string;
+  /** False for a member that this device accepted without judging dates, because it knew nobody yet. */
+  firm: boolean;
+  tokenId: string;
+  /** ms since 1970, by the root's clock. */
+  tokenIssuedAt: number;
+};
+export type Pending = { id: string; name: string; code: string; because: string; since: number };
+
+/** What never changes about this device. */
+export type Self = {
+  readonly id: string;
+  readonly deviceKey: string;
+  readonly wireguard: { readonly publicKey: string };
+  readonly address: string;
+  readonly neighborhood: NeighborhoodKeys;
+  readonly token: TokenCertificate;
+  /** Undefined if firmware and network cards identify no particular board. */
+  readonly board?: BoardFacts | undefined;
+};
+/** What this device's own record says and may change. */
+export type Own = {
+  readonly number: number;
+  readonly name: string;
+  readonly admissions: readonly string[];
+  /** A former identity of this very board, whose name this device takes over. */
+  readonly replaces?: string | undefined;
+  readonly endpoints: readonly string[];
+  /** How far it has seen the revocations. */
+  readonly revocation: number;
+};
+
+export type State = {
+  readonly self: Self;
+  readonly own: Own;
+  readonly members: ReadonlyMap<string, Member>;
+  readonly pending: ReadonlyMap<string, Pending>;
+  readonly revocations: Revocations;
+  readonly liveness: ReadonlyMap<string, Liveness>;
+  /** A member said that this device waits for adoption, and nobody has admitted it since. */
+  readonly isWaiting: boolean;
+};
+/** `wallMs` is ms since 1970; `monotonicMs` only grows. */
+export type Now = { wallMs: number; monotonicMs: number };
+
+export type JudgedRecord = { jws: string; verdict: Verdict };
+/** A verified admission of this device. */
+export type Voucher = { by: string; jws: string };
+export type Event =
+  | { kind: "loaded"; revocations: Revocations; records: readonly JudgedRecord[]; endpoints: readonly string[] }
+  /** `from`: the address that said hello; undefined for a record that came by gossip. */
+  | ({ kind: "record"; vouchers: readonly Voucher[]; from?: string } & JudgedRecord)
+  /** `out`: the members that these revocations put out, and why. `forged`: why others did not count. */
+  | { kind: "revocations"; revocations: Revocations; out: ReadonlyMap<string, string>; forged: readonly string[] }
+  | { kind: "liveness"; states: ReadonlyMap<string, Liveness> }
+  /** A member refused to greet this device until it is adopted. */
+  | { kind: "turnedAway"; because: string }
+  | { kind: "letIn" }
+  | { kind: "rename"; name: string }
+  | { kind: "endpoints"; endpoints: readonly string[] };
+
+/** What the other parts of the agent have to do. */
+export type Task =
+  /** A member or its record is new, changed or gone. */
+  | { kind: "members" }
+  /** This device's own record has changed: tell the neighborhood. */
+  | { kind: "publish" }
+  | { kind: "greetAll" }
+  | { kind: "met"; id: string; from: string }
+  | { kind: "doubt"; id: string };
+export type Effect =
+  | Task
+  /** Sign this device's own record anew, and keep what it says. */
+  | { kind: "sign" }
+  | { kind: "countersign"; record: MemberRecord; token: TokenCertificate }
+  | { kind: "save"; file: "roster" | "revocations" }
+  | { kind: "warn"; code: WarningCode; message: string; hint: string; subject?: string; forMs?: number }
+  | { kind: "clear"; code: WarningCode; subject?: string }
+  | { kind: "log"; level: "info" | "warn"; text: string };
+export type Step = [State, Effect[]];
+
+/** One step after another, each on the state that the one before left. */
+export function chain(state: State, ...steps: ((state: State) => Step)[]): Step {
+  const all: Effect[] = [];
+  for (const take of steps) {
+    const [next, effects] = take(state);
+    state = next;
+    all.push(...effects);
+  }
+  return [state, all];
+}
+
+/** Our record says something new, under a higher number. */
+export function renew(state: State, change: Partial<Own>): Step {
+  const own = { ...state.own, ...change };
+  return [{ ...state, own: { ...own, number: own.number + 1 } }, [{ kind: "sign" }]];
+}

@@ -1,0 +1,68 @@
+// Who is in the neighborhood, as this device knows it: what happened and the time go in, what to do about it comes out.
+// Pure: signatures are verified before an event is made (verify.ts), and the effects are performed by membership.ts.
+import { takeLiveness } from "./absence.ts";
+import { letIn, turnedAway } from "./admissions.ts";
+import { rename, settleOwnName } from "./names.ts";
+import { keepRecord, takeRecord } from "./records.ts";
+import { settleReplacements } from "./replacements.ts";
+import { takeRevocations, tellProgress } from "./revocations.ts";
+import { chain, type Effect, type Event, type Now, renew, type State, type Step } from "./state.ts";
+
+export function step(state: State, event: Event, now: Now): Step {
+  const [next, effects] = chain(state, (before) => take(before, event, now), settleReplacements, settleOwnName);
+  return [next, once(effects)];
+}
+
+function take(state: State, event: Event, now: Now): Step {
+  switch (event.kind) {
+    case "loaded":
+      return load(state, event);
+    case "record":
+      return takeRecord(state, event, now);
+    case "revocations":
+      return takeRevocations(state, event);
+    case "liveness":
+      return takeLiveness(state, event.states);
+    case "turnedAway":
+      return turnedAway(state, event.because);
+    case "letIn":
+      return letIn(state);
+    case "rename":
+      return rename(state, event.name);
+    case "endpoints":
+      return takeEndpoints(state, event.endpoints);
+  }
+}
+
+/** What was kept, as it was judged at the start. */
+function load(state: State, { revocations, records, endpoints }: Event & { kind: "loaded" }): Step {
+  return chain(
+    { ...state, revocations },
+    (before) => [before, [{ kind: "save", file: "revocations" }]],
+    tellProgress,
+    ...records.map(({ verdict, jws }) => (before: State): Step => {
+      return verdict.verdict === "member" ? keepRecord(before, verdict, jws) : [before, []];
+    }),
+    (before) => (isSame(before, endpoints) ? [before, []] : renew(before, { endpoints })),
+    (after) => [after, [{ kind: "members" }]],
+  );
+}
+
+/** Where others reach this device has changed: its record says so, and it greets them anew. */
+function takeEndpoints(state: State, endpoints: readonly string[]): Step {
+  if (isSame(state, endpoints)) return [state, []];
+  const [next, effects] = renew(state, { endpoints });
+  return [next, [...effects, { kind: "publish" }, { kind: "greetAll" }]];
+}
+
+const isSame = ({ own }: State, endpoints: readonly string[]) => own.endpoints.join() === endpoints.join();
+
+const onlyOnce = new Set<Effect["kind"]>(["sign", "members", "publish", "greetAll", "save"]);
+
+/** A step signs, saves and tells each thing once, after all that it changes. */
+function once(effects: readonly Effect[]): Effect[] {
+  const last = new Map(effects.map((effect, at) => [keyOf(effect), at]));
+  return effects.filter((effect, at) => !onlyOnce.has(effect.kind) || last.get(keyOf(effect)) === at);
+}
+
+const keyOf = (effect: Effect) => (effect.kind === "save" ? `save ${effect.file}` : effect.kind);

@@ -1,0 +1,51 @@
+// What a record is judged by: the keys, revocations and dates that this device believes.
+// Pure.
+import type { Trust } from "../../provisioning/trust/record.ts";
+import type { Effect, State } from "./state.ts";
+
+/** The newest date that the root has signed: whatever the clock says, it is not earlier than this. */
+export const clockFloor = ({ self, members }: State): number =>
+  Math.max(self.token.issuedAt, ...[...members.values()].map((member) => member.tokenIssuedAt));
+
+export function trustOf(state: State, wallMs: number): Trust {
+  const { id, deviceKey, neighborhood, wireguard, address, token } = state.self;
+  const members = new Map([[id, deviceKey]]);
+  const held = new Map([
+    [wireguard.publicKey, id],
+    [address, id],
+  ]);
+  const firm = new Set([id]);
+  const admittedByToken = new Map([[token.id, 1]]);
+  for (const member of state.members.values()) {
+    members.set(member.record.id, member.record.deviceKey);
+    if (member.firm) firm.add(member.record.id);
+    held.set(member.record.wireguardKey, member.record.id).set(member.address, member.record.id);
+    admittedByToken.set(member.tokenId, (admittedByToken.get(member.tokenId) ?? 0) + 1);
+  }
+  return {
+    neighborhood,
+    revocations: state.revocations,
+    members,
+    firm,
+    knowsNobody: state.members.size === 0,
+    admittedByToken,
+    held,
+    now: Math.max(wallMs, clockFloor(state)),
+  };
+}
+
+/** Whether the clock may be right, and what to tell the owner about it. */
+export function judgeClock(state: State, wallMs: number): { isBehind: boolean; effects: Effect[] } {
+  if (wallMs >= clockFloor(state)) return { isBehind: false, effects: [{ kind: "clear", code: "clock.behind" }] };
+  return {
+    isBehind: true,
+    effects: [
+      {
+        kind: "warn",
+        code: "clock.behind",
+        message: "this device's clock is earlier than a date that the root has signed",
+        hint: "let it reach a time server (NTP); until then it admits no device on its own word",
+      },
+    ],
+  };
+}

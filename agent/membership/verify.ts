@@ -1,0 +1,65 @@
+// From bytes to events: what each document proves, by what this device knows now.
+// Pure, and asynchronous only because Web Crypto is.
+import { admittedBy } from "../../provisioning/trust/member.ts";
+import { judgeRecord, type MemberRecord, readRecord, type Verdict } from "../../provisioning/trust/record.ts";
+import { addRevocations, type Revocations } from "../../provisioning/trust/revocation.ts";
+import type { Event, JudgedRecord, State, Voucher } from "./state.ts";
+import { trustOf } from "./trust.ts";
+
+export const verifyRecord = (state: State, jws: string, wallMs: number): Promise<Verdict> =>
+  judgeRecord(jws, trustOf(state, wallMs));
+
+/** What revocations say, and which members they put out. */
+export async function verifyRevocations(
+  state: State,
+  documents: readonly string[],
+  wallMs: number,
+): Promise<Event & { kind: "revocations" }> {
+  const { revocations, refused } = await addRevocations(state.revocations, documents, state.self.neighborhood);
+  const forged = refused.map(({ message }) => message);
+  const out = new Map<string, string>();
+  if (revocations !== state.revocations) {
+    const trust = trustOf({ ...state, revocations }, wallMs);
+    for (const { record, jws } of state.members.values()) {
+      const verdict = await judgeRecord(jws, trust);
+      if (verdict.verdict === "refused") out.set(record.id, verdict.because);
+    }
+  }
+  return { kind: "revocations", revocations, out, forged };
+}
+
+// A member sends its own admission; whatever else comes along is not worth our time.
+const maxVouchers = 4;
+
+/** The admissions of this device that its members, or the one that has just become a member, really signed. */
+export async function verifyVouchers(
+  { self, members }: State,
+  documents: readonly string[],
+  { id, deviceKey }: Pick<MemberRecord, "id" | "deviceKey">,
+): Promise<Voucher[]> {
+  const wanted = { neighborhood: self.neighborhood.id, device: self.id, token: self.token.id };
+  const keys = new Map([...members.values()].map(({ record }) => [record.id, record.deviceKey]));
+  keys.set(id, deviceKey);
+  const vouchers: Voucher[] = [];
+  for (const jws of documents.slice(0, maxVouchers)) {
+    const by = await admittedBy(jws, wanted, keys);
+    if (by !== undefined) vouchers.push({ by, jws });
+  }
+  return vouchers;
+}
+
+/** The records that were kept. They vouch for each other, so all their keys count before the first is judged. */
+export async function verifyKept(
+  state: State,
+  kept: { records: readonly string[]; firm: readonly string[]; revocations: Revocations },
+  wallMs: number,
+): Promise<JudgedRecord[]> {
+  const trust = trustOf({ ...state, revocations: kept.revocations }, wallMs);
+  const members = new Map(trust.members);
+  const saved = await Promise.all(kept.records.map((jws) => readRecord(jws).catch(() => undefined)));
+  for (const record of saved) if (record) members.set(record.id, record.deviceKey);
+  const firm = new Set([...(trust.firm ?? []), ...kept.firm]);
+  return Promise.all(
+    kept.records.map(async (jws) => ({ jws, verdict: await judgeRecord(jws, { ...trust, members, firm }) })),
+  );
+}

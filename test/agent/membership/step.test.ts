@@ -1,0 +1,131 @@
+import { describe, expect, test } from "vitest";
+import type { Effect, Event, State } from "../../../agent/membership/state.ts";
+import { step } from "../../../agent/membership/step.ts";
+import type { MemberRecord } from "../../../provisioning/trust/record.ts";
+import { noRevocations } from "../../../provisioning/trust/revocation.ts";
+import type { TokenCertificate } from "../../../provisioning/trust/token.ts";
+
+const token = { id: "t", issuedAt: 1_000, notAfter: 9_000, maxDevices: 2 } as TokenCertificate;
+const attic: State = {
+  self: {
+    id: "attic-id",
+    deviceKey: "attic-key",
+    wireguard: { publicKey: "attic-wg" },
+    address: "fd00::1",
+    neighborhood: { id: "a".repeat(26) } as State["self"]["neighborhood"],
+    token,
+  },
+  own: { number: 5, name: "attic", admissions: [], endpoints: [], revocation: 0 },
+  members: new Map(),
+  pending: new Map(),
+  revocations: noRevocations,
+  liveness: new Map(),
+  isWaiting: false,
+};
+const record = (name: string, more: Partial<MemberRecord> = {}) =>
+  ({ id: `${name}-id`, name, deviceKey: `${name}-key`, number: 1, admissions: [], ...more }) as MemberRecord;
+type Verdict = (Event & { kind: "record" })["verdict"];
+const member = (of: MemberRecord, countersign = true): Verdict => ({
+  ...{ verdict: "member", record: of, token, firm: true, countersign },
+});
+const heard = (verdict: Verdict): Event => ({ kind: "record", jws: "jws", verdict, vouchers: [], from: "192.168.1.2" });
+const now = { wallMs: 5_000, monotonicMs: 0 };
+const kinds = (effects: Effect[]) =>
+  effects.map(({ kind, ...more }) => ("code" in more ? `${kind} ${more.code}` : kind));
+/** The state after these events, and the effects of the last. */
+function play(state: State, ...events: Event[]): [State, Effect[]] {
+  let effects: Effect[] = [];
+  for (const event of events) [state, effects] = step(state, event, now);
+  return [state, effects];
+}
+const dead = (...ids: string[]): Event => ({ kind: "liveness", states: new Map(ids.map((id) => [id, "dead"])) });
+
+test("a new member is saved, told to the other parts and admitted, in this order", () => {
+  const [state, effects] = play(attic, heard(member(record("cellar"))));
+  expect(state.members.get("cellar-id")).toMatchObject({ name: "cellar", firm: true });
+  expect(kinds(effects)).toEqual(["save", "members", "log", "clear clock.behind", "countersign", "met"]);
+  expect(attic.members.size).toBe(0);
+});
+
+test("an older record changes nothing, and a newer one is no new member", () => {
+  const [state] = play(attic, heard(member(record("cellar", { number: 7 }), false)));
+  expect(kinds(play(state, heard(member(record("cellar", { number: 6 }), false)))[1])).toEqual(["met"]);
+  const newer = heard(member(record("cellar", { number: 8 }), false));
+  expect(kinds(play(state, newer)[1])).toEqual(["save", "members", "met"]);
+});
+
+test("a clock behind the root's dates admits nobody", () => {
+  const [, effects] = step(attic, heard(member(record("cellar"))), { wallMs: 999, monotonicMs: 0 });
+  expect(kinds(effects)).toContain("warn clock.behind");
+  expect(kinds(effects)).not.toContain("countersign");
+});
+
+describe("of two devices with one name", () => {
+  test("the one that yields signs its record once, and everybody is told", () => {
+    const lower = record("attic", { id: "aaa" });
+    const [state, effects] = play(attic, heard(member(lower, false)));
+    expect(state.own).toMatchObject({ name: "attic-2", number: 6 });
+    expect(state.members.get("aaa")?.name).toBe("attic");
+    expect(
+      kinds(effects)
+        .filter((kind) => ["sign", "members", "publish"].includes(kind))
+        .sort(),
+    ).toEqual([...["members", "publish", "sign"]]);
+    expect(kinds(effects)).toContain("warn member.nameTaken");
+  });
+
+  test("the heir of a dead member takes its name, and nobody is warned of the dead any more", () => {
+    const [old, heir] = [
+      record("porch"),
+      record("porch", { id: "heir-id", deviceKey: "heir-key", replaces: "porch-id" }),
+    ];
+    const [before] = play(attic, heard(member(old)), dead("porch-id"));
+    const [state, effects] = play(before, heard(member(heir)));
+    expect([...state.members.values()].map(({ name }) => name)).toEqual(["porch-2", "porch"]);
+    expect(kinds(effects)).toContain("clear member.dead");
+    expect(play(state, dead("porch-id"))[1]).toEqual([]);
+  });
+});
+
+test("a member that is dead is warned of until it is heard again; one in doubt is looked for once", () => {
+  const [state] = play(attic, heard(member(record("cellar"))));
+  const say = (is: "alive" | "suspect" | "dead"): Event => ({ kind: "liveness", states: new Map([["cellar-id", is]]) });
+  expect(play(state, say("alive"), say("suspect"))[1]).toEqual([{ kind: "doubt", id: "cellar-id" }]);
+  expect(play(state, say("alive"), say("suspect"), say("suspect"))[1]).toEqual([]);
+  expect(kinds(play(state, say("dead"))[1])).toEqual(["warn member.dead"]);
+  expect(kinds(play(state, say("dead"), say("alive"))[1])).toEqual(["clear member.dead"]);
+  expect(kinds(play(state, say("dead"), { kind: "liveness", states: new Map() })[1])).toEqual(["clear member.dead"]);
+});
+
+test("at most sixteen devices wait, and those heard last ten minutes ago make room", () => {
+  const pending = (name: string): Event => {
+    const deviceKey = Buffer.from(name.padEnd(32)).toString("base64url");
+    return heard({ verdict: "pending", record: record(name, { deviceKey }), token, because: "needsConfirmation" });
+  };
+  const names = Array.from({ length: 17 }, (_, index) => `device-${index}`);
+  const [state] = play(attic, ...names.map(pending));
+  expect([...state.pending.values()].map(({ name }) => name)).toEqual(names.slice(0, 16));
+  const [later] = step(state, pending("late"), { wallMs: 5_000, monotonicMs: 600_001 });
+  expect([...later.pending.values()].map(({ name }) => name)).toEqual(["late"]);
+});
+
+test("turned away, a device waits until a member vouches for it", () => {
+  const [waits, effects] = play(attic, { kind: "turnedAway", because: "tokenExpired" });
+  expect([waits.isWaiting, kinds(effects)]).toEqual([true, ["clear waiting.pending", "warn token.expired"]]);
+  const vouched = { ...heard(member(record("cellar"), false)), vouchers: [{ by: "cellar-id", jws: "word" }] } as Event;
+  const [state, more] = play(waits, vouched);
+  expect([state.isWaiting, state.own.admissions]).toEqual([false, ["word"]]);
+  expect(kinds(more)).toEqual(expect.arrayContaining(["sign", "clear token.expired", "publish"]));
+  expect(play(state, { kind: "turnedAway", because: "tokenExpired" })[1]).toEqual([]);
+});
+
+test("revocations put their members out, and our record says how far we have seen them", () => {
+  const [state] = play(attic, heard(member(record("cellar"))), heard(member(record("porch"))));
+  const revocations = { ...noRevocations, number: 1 };
+  const out = new Map([["cellar-id", "deviceRevoked"]]);
+  const [next, effects] = play(state, { kind: "revocations", revocations, out, forged: [] });
+  expect([[...next.members.keys()], next.own.revocation]).toEqual([["porch-id"], 1]);
+  expect(kinds(effects)).toEqual(["log", "save", "members", "sign"]);
+  const again: Event = { kind: "revocations", revocations, out: new Map(), forged: ["not signed by the root"] };
+  expect(kinds(play(next, again)[1])).toEqual(["log"]);
+});
