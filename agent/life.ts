@@ -5,7 +5,7 @@ import { type Clock, every } from "../system/clock.ts";
 import { run } from "../system/command.ts";
 import { describeError } from "../system/error.ts";
 import { makeLog } from "../system/log.ts";
-import type { Status } from "./api/status.ts";
+import type { Status } from "./api/schema.ts";
 import { memberStatuses } from "./api/status-report.ts";
 import { startCluster } from "./cluster/cluster.ts";
 import { livenessSigner } from "./cluster/proofs.ts";

@@ -16,9 +16,9 @@ import { settingOf } from "../system/environment.ts";
 import { describeError, HamletError } from "../system/error.ts";
 import { readJson } from "../system/files.ts";
 import { makeLog } from "../system/log.ts";
-import { takeOrders } from "./api/requests.ts";
+import { serveRequests } from "./api/requests.ts";
+import type { PublicStatus, Status } from "./api/schema.ts";
 import { startApi } from "./api/server.ts";
-import type { PublicStatus, Status } from "./api/status.ts";
 import { overlayConfig, readConfig } from "./config.ts";
 import { type Doorstep, type ServePage, startDoorstep } from "./discovery/doorstep.ts";
 import { readLinks } from "./discovery/links.ts";
@@ -176,7 +176,7 @@ async function main(): Promise<void> {
     const isMesh = localAddress === identity?.address && localPort === config.link.pagePort;
     (isMesh ? full : open)(request, response);
   };
-  const orders = takeOrders(
+  const answer = serveRequests(
     {
       id: deviceIdOf(deviceKey),
       life: () => life,
@@ -186,7 +186,7 @@ async function main(): Promise<void> {
     },
     full,
   );
-  const api = await startApi(join(config.runtimeFolder, "agent.sock"), orders);
+  const api = await startApi(join(config.runtimeFolder, "agent.sock"), answer);
   const door = makeDoor(config.link.pagePort, page, warnings);
   const stopping = new AbortController();
   const stop = async () => {

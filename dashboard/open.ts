@@ -1,23 +1,24 @@
-// The full page on this computer's own loopback, from whatever device answers: `hamlet open` and the lab's watch.
+// Serves the full page of any device on this computer's loopback address, for `hamlet open` and `npm start`.
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
+import type { SendRequest } from "../agent/api/client.ts";
 import { prometheusText } from "../agent/telemetry/prometheus.ts";
 import { errnoOf, HamletError } from "../system/error.ts";
 import { type StatusSource, servePage } from "./api/handler.ts";
 import { bundledPage, loadPage } from "./api/page.ts";
 
-/** `url` is for whoever may ask the device for something; other users of this computer may look, by the address without its key. */
+/** `url` holds a key in its fragment, without which the page is read-only: other users of this computer may look. */
 export type OpenPage = { url: string; close(): Promise<void> };
 export type OpenPageOptions = {
   port?: number;
-  /** Where the device takes orders. */
-  order?: ((path: string, order: object) => Promise<void>) | undefined;
+  /** Sends a request to the device, if it takes any. */
+  request?: SendRequest | undefined;
 };
 
 /** Serves until `close`. Port 0 takes a free one. Throws `port.taken`. */
 export async function serveOpenPage(
   source: Pick<StatusSource, "status">,
-  { port = 0, order }: OpenPageOptions = {},
+  { port = 0, request }: OpenPageOptions = {},
 ): Promise<OpenPage> {
   const key = randomBytes(16).toString("base64url");
   const handler = servePage({
@@ -25,7 +26,7 @@ export async function serveOpenPage(
     metrics: async () => prometheusText(await source.status()),
     names: () => [],
     html: await freshPage(),
-    ...(order && { orders: { key, take: { "/v1/install": (asked) => order("/v1/install", asked) } } }),
+    ...(request && { buttons: { key, paths: ["/v1/install"], send: request } }),
   });
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, handler);
   await new Promise<void>((resolve, reject) => {
@@ -39,14 +40,14 @@ export async function serveOpenPage(
           : cause,
       ),
     );
-    // Loopback only: whoever sits at this computer may look, and nobody else.
+    // Loopback only: nobody beyond this computer may look.
     server.listen(port, "127.0.0.1", resolve);
   });
   const bound = server.address();
   if (typeof bound !== "object" || !bound) throw new Error("no address");
   return {
-    // A browser sends no fragment to anybody; the page reads it.
-    url: `http://127.0.0.1:${bound.port}/${order ? `#${key}` : ""}`,
+    // A browser keeps the fragment to itself; the page reads it.
+    url: `http://127.0.0.1:${bound.port}/${request ? `#${key}` : ""}`,
     async close() {
       handler.close();
       server.closeAllConnections();
@@ -55,7 +56,7 @@ export async function serveOpenPage(
   };
 }
 
-/** A checkout builds the page afresh: nobody who opens it looks at yesterday's. */
+/** A checkout builds the page anew, so that nobody looks at an old one. */
 async function freshPage(): Promise<string> {
   const bundled = bundledPage();
   if (bundled !== undefined) return bundled;

@@ -1,23 +1,24 @@
-// All of a stream that somebody else fills, up to a limit: what is longer is not read to its end.
+// Reads a stream that somebody else fills, up to a limit.
 
-/** Throws beyond `maxBytes`, at once where the length is said up front, and ends the stream then. */
-export async function readAll(
-  stream: AsyncIterable<Uint8Array> & { headers?: { "content-length"?: string | undefined }; destroy(): unknown },
-  maxBytes: number,
-): Promise<string> {
-  const tooLong = new Error(`it is longer than ${maxBytes} bytes`);
-  const claimed = Number(stream.headers?.["content-length"] ?? 0);
-  if (claimed > maxBytes) {
-    stream.destroy();
-    throw tooLong;
-  }
+type Stream = AsyncIterable<Uint8Array> & { headers?: { "content-length"?: string | undefined } };
+
+/** What `readAll` throws when there is more than it may read. */
+export class TooLong extends Error {}
+
+/** Throws `TooLong` beyond `maxBytes`, before the first byte if the header gives the length. The caller ends the connection. */
+export const readAll = async (stream: Stream, maxBytes: number): Promise<string> =>
+  (await readBytes(stream, maxBytes)).toString("utf8");
+
+/** As `readAll`, for bytes. */
+export async function readBytes(stream: Stream, maxBytes: number): Promise<Buffer> {
+  const tooLong = new TooLong(`it is longer than ${maxBytes} bytes`);
+  if (Number(stream.headers?.["content-length"] ?? 0) > maxBytes) throw tooLong;
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  // Leaving the loop by a throw destroys the stream.
   for await (const chunk of stream) {
     bytes += chunk.length;
     if (bytes > maxBytes) throw tooLong;
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }

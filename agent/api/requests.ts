@@ -1,132 +1,100 @@
-// Orders that change this device for good, by POST on the agent's own socket: who may open that may ask everything.
-// No other door takes them; from the link only signed documents would. What root must do, the agent only agrees to and prepares: root
-// does it by the wish that its owner leaves in root's own folder, which the agent can not write.
+// Requests that change this device for good, by POST on the agent's own socket: whoever may open the socket may send them.
+// No other door takes them; a device on the link takes only signed documents. What needs root, the agent only agrees to and
+// prepares: root acts on the wish that the owner leaves in root's own folder, which the agent cannot write.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { z } from "zod";
 import type { InternalDisk } from "../../image/install/available.ts";
-import { DeviceName, Id } from "../../provisioning/trust/fields.ts";
-import { describeError, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
+import { errorAnswer, sendJson } from "../../system/http/answer.ts";
+import { readAll, TooLong } from "../../system/read-all.ts";
+import { badRequest, noMember, notFromImage, otherDevice, otherDisk } from "./errors.ts";
+import { type RequestAnswer, type RequestBody, type RequestPath, requests } from "./schema.ts";
 import type { Handler } from "./server.ts";
 
 export type Device = {
   id: string;
-  /** Undefined while this device belongs to nobody or its mesh has not started. */
+  /** Undefined until this device's mesh has started. */
   life():
     | {
         /** Throws `name.taken`. */
         rename(name: string): Promise<void>;
-        /** Tells the others that this device goes. */
+        /** Tells the other members that this device leaves. */
         leave(): Promise<void>;
       }
     | undefined;
   stateFolder: string;
   /** Root's first boot is there to do what the agent may not. */
   isImage: boolean;
-  /** Of a device that runs from its stick: the disk inside it that could take it. */
+  /** The internal disk that a device which runs from a USB stick could move to. */
   internalDisk(): Promise<InternalDisk | undefined>;
 };
 
-const Rename = z.strictObject({ name: DeviceName });
-const Reset = z.strictObject({ id: Id.describe("of this very device: what was confirmed for another changes none") });
-const Install = Reset.extend({ disk: z.string().describe("path of the disk whose content is given up") });
 const maxBodyBytes = 4 << 10;
 
-/** What is no order goes to `otherwise`. */
-export function takeOrders(device: Device, otherwise: Handler): Handler {
-  const orders: Record<string, (body: unknown) => Promise<object>> = {
+/** Everything but a request goes to `otherwise`. */
+export function serveRequests(device: Device, otherwise: Handler): Handler {
+  const actions: { [Path in RequestPath]: (body: RequestBody<Path>) => Promise<RequestAnswer<Path>> } = {
     "/v1/rename": (body) => rename(device, body),
     "/v1/reset": (body) => reset(device, body),
     "/v1/install": (body) => install(device, body),
   };
+  const serve = <Path extends RequestPath>(path: Path, request: IncomingMessage, response: ServerResponse) =>
+    answerRequest(request, response, path, actions[path]);
   return (request, response) => {
-    const order = request.method === "POST" ? orders[request.url ?? ""] : undefined;
-    if (!order) return otherwise(request, response);
-    takeOrder(request, response, order);
+    const path = request.method === "POST" && isRequestPath(request.url) ? request.url : undefined;
+    if (path) void serve(path, request, response);
+    else otherwise(request, response);
   };
 }
 
-/** Answers with what `order` gives, or with 409 and the code of what it throws. */
-export function takeOrder(
+export const isRequestPath = (path = ""): path is RequestPath => Object.hasOwn(requests, path);
+
+/** Answers with the result of `act`, or with 409 and the code of what it throws. */
+export async function answerRequest<Path extends RequestPath>(
   request: IncomingMessage,
   response: ServerResponse,
-  order: (body: unknown) => Promise<object>,
-): void {
+  path: Path,
+  act: (body: RequestBody<Path>) => Promise<object>,
+): Promise<void> {
   request.on("error", () => {});
   response.on("error", () => {});
-  readBody(request)
-    .then(order)
-    .then(
-      (answer) => send(response, 200, answer),
-      (error: unknown) => send(response, 409, refusalOf(error)),
-    )
-    .catch(() => response.destroy());
+  try {
+    const answer = await readBody(request, path).then(act);
+    sendJson(response, 200, answer);
+  } catch (error) {
+    // The rest of a body that was not read would be taken for the next request.
+    if (!request.complete) response.shouldKeepAlive = false;
+    sendJson(response, 409, errorAnswer(error));
+  }
 }
 
-async function rename({ life }: Device, body: unknown): Promise<object> {
-  const { name } = parse(Rename, body);
+async function readBody<Path extends RequestPath>(request: IncomingMessage, path: Path): Promise<RequestBody<Path>> {
+  const text = await readAll(request, maxBodyBytes).catch((cause: unknown) => {
+    throw cause instanceof TooLong ? badRequest(`a request has at most ${maxBodyBytes} bytes`) : cause;
+  });
+  const parsed = requests[path].body.safeParse(parseJson(text));
+  if (!parsed.success) throw badRequest(explainIssues(parsed.error));
+  return parsed.data as RequestBody<Path>;
+}
+
+async function rename({ life }: Device, { name }: RequestBody<"/v1/rename">): Promise<{ name: string }> {
   const running = life();
-  if (!running) {
-    throw new HamletError("api.refused", "a device that is no member has no name to change", {
-      hint: "give it one with its provision file: hamlet provision <card> --neighborhood <folder> --name <name>",
-    });
-  }
+  if (!running) throw noMember();
   await running.rename(name);
   return { name };
 }
 
-async function reset({ id, life, stateFolder, isImage }: Device, body: unknown): Promise<object> {
-  if (parse(Reset, body).id !== id) throw otherDevice("reset", "ask again: hamlet reset");
-  if (!isImage) {
-    throw new HamletError("reset.refused", "this machine was not started from one of Hamlet's images", {
-      hint: `stop its agent, then remove ${stateFolder}`,
-      exitCode: 3,
-    });
-  }
+async function reset(device: Device, asked: RequestBody<"/v1/reset">): Promise<{ id: string }> {
+  const { id, life, stateFolder, isImage } = device;
+  if (asked.id !== id) throw otherDevice("reset");
+  if (!isImage) throw notFromImage(stateFolder);
   await life()?.leave();
   return { id };
 }
 
-/** Root's hamlet-install judges for itself when it takes the wish. */
-async function install({ id, internalDisk }: Device, body: unknown): Promise<object> {
-  const asked = parse(Install, body);
-  if (asked.id !== id) throw otherDevice("install", "open its page again: hamlet open");
+/** Root's hamlet-install checks again when it takes the wish. */
+async function install({ id, internalDisk }: Device, asked: RequestBody<"/v1/install">): Promise<typeof asked> {
+  if (asked.id !== id) throw otherDevice("install");
   const disk = await internalDisk();
-  if (disk?.path !== asked.disk) {
-    throw new HamletError("install.noDisk", `${asked.disk} is no disk inside this device that could take it`, {
-      hint: "`hamlet install --list` on the device shows its disks",
-      exitCode: 3,
-    });
-  }
-  return { id, disk: asked.disk };
-}
-
-const otherDevice = (what: "reset" | "install", hint: string): HamletError =>
-  new HamletError(`${what}.refused`, "this is not the device that was meant", { hint, exitCode: 3 });
-
-function parse<T extends z.ZodType>(schema: T, body: unknown): z.infer<T> {
-  const parsed = schema.safeParse(body);
-  if (parsed.success) return parsed.data;
-  throw new HamletError("usage.invalid", explainIssues(parsed.error), { exitCode: 2 });
-}
-
-async function readBody(request: IncomingMessage): Promise<unknown> {
-  let text = "";
-  for await (const chunk of request.setEncoding("utf8")) {
-    text += chunk;
-    if (text.length > maxBodyBytes) throw new HamletError("usage.invalid", "an order is shorter", { exitCode: 2 });
-  }
-  return parseJson(text);
-}
-
-function refusalOf(error: unknown): object {
-  const { code, message, hint, exitCode } =
-    error instanceof HamletError ? error : new HamletError("api.refused", describeError(error));
-  return { code, message, ...(hint && { hint }), exitCode };
-}
-
-function send(response: ServerResponse, status: number, value: object): void {
-  const body = `${JSON.stringify(value)}\n`;
-  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(body) });
-  response.end(body);
+  if (disk?.path !== asked.disk) throw otherDisk(asked.disk);
+  return asked;
 }

@@ -1,4 +1,4 @@
-// The local door: HTTP on a unix socket, for root and the group `hamlet`. Who may open the socket may ask everything.
+// The agent's own socket: HTTP for root and the group `hamlet`. Whoever may open the socket may ask and change everything.
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { connect } from "node:net";
@@ -7,7 +7,7 @@ import { HamletError } from "../../system/error.ts";
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** Listens on `path` (mode 0660). A dead socket left by a killed agent is replaced; a living one throws `port.taken`. */
+/** Listens on `path` (mode 0660). Replaces a socket that a killed agent left; throws `port.taken` if another agent answers there. */
 export async function startApi(path: string, handler: Handler): Promise<{ stop(): Promise<void> }> {
   await mkdir(dirname(path), { recursive: true });
   if (await answers(path)) {

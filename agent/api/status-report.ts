@@ -5,7 +5,7 @@ import type { AgentConfig } from "../config.ts";
 import type { Identity } from "../identity.ts";
 import type { Member } from "../membership/state.ts";
 import type { Paths } from "../mesh/paths.ts";
-import type { MemberStatus, Metrics } from "./status.ts";
+import type { MemberStatus, Metrics } from "./schema.ts";
 
 export type Known = {
   identity: Pick<Identity, "id" | "name" | "address">;

@@ -5,6 +5,7 @@ import { isIPv6, SocketAddress } from "node:net";
 import { sleep } from "../../system/clock.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
+import { readBytes } from "../../system/read-all.ts";
 import { remoteAddressOf } from "../../system/remote-address.ts";
 import { SYNC_BYTES } from "./messages.ts";
 
@@ -108,7 +109,7 @@ async function listenTcp(o: TransportOptions): Promise<Server> {
   server.on("request", async (incoming, outgoing) => {
     try {
       const { method = "", url: path = "" } = incoming;
-      const body = await bodyOf(incoming, SYNC_BYTES);
+      const body = await readBytes(incoming, SYNC_BYTES);
       const answer = await o.onRequest({ from: remoteAddressOf(incoming.socket) ?? "", method, path, body });
       outgoing.writeHead(answer.status, { "content-type": "application/json" }).end(answer.body);
     } catch (error) {
@@ -133,18 +134,7 @@ async function ask(o: TransportOptions, agent: Agent, to: string, question: Ques
     const options = { host: to, port: o.port, localAddress: o.address, method, path, headers, agent, signal };
     request(options, resolve).on("error", reject).end(body);
   });
-  const bytes = await bodyOf(incoming, limitBytes);
+  const bytes = await readBytes(incoming, limitBytes);
   if (incoming.statusCode !== 200) throw new Error(`${method} ${path}: ${incoming.statusCode}`);
   return bytes;
-}
-
-async function bodyOf(incoming: IncomingMessage, limitBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of incoming) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > limitBytes) throw new Error(`more than ${limitBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }

@@ -1,14 +1,17 @@
 // The one HTTP server that strangers on the link can reach: hello, and the public page. It gives nothing else away.
 // Everything that arrives is bounded in size, time and number before anyone looks at it.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { isIP, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { sourceOf, withoutMapping } from "../../system/address.ts";
 import { FairBucket } from "../../system/bucket.ts";
 import { type Clock, every, systemClock } from "../../system/clock.ts";
-import { describeError, errnoOf, HamletError } from "../../system/error.ts";
+import { describeError, type ErrorCode, errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
+import { errorAnswer } from "../../system/http/answer.ts";
+import { isLocalHost } from "../../system/http/visitor.ts";
 import { limitLog } from "../../system/limited-log.ts";
 import type { Log } from "../../system/log.ts";
+import { readAll, TooLong } from "../../system/read-all.ts";
 import { remoteAddressOf } from "../../system/remote-address.ts";
 import type { Warnings } from "../health/warnings.ts";
 import { Acquaintances } from "./acquaintances.ts";
@@ -74,7 +77,7 @@ export async function startDoorstep(options: DoorstepOptions): Promise<Doorstep>
     server.maxRequestsPerSocket = 100;
     server.on("clientError", (_error, socket) => {
       if (!socket.writable) return socket.destroy();
-      const body = refusalText("hello.invalid", "this is not HTTP");
+      const { body } = refusal(400, "hello.invalid", "this is not HTTP");
       socket.end(
         `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
       );
@@ -152,20 +155,21 @@ function makeHandler({ onHello, page, log, clock, acquaintances }: HandlerOption
   const answer = async (request: IncomingMessage): Promise<Answer | undefined> => {
     const address = withoutMapping(remoteAddressOf(request.socket) ?? "");
     const { method = "", url = "", headers } = request;
-    // What may look at the page the page decides, and tells in a browser's words.
-    if (method === "POST" && !isOurHost(headers.host))
-      return refusal(421, "api.refused", "this device is not called that");
+    // For GET the page checks the host itself, and answers a browser in words.
+    if (method === "POST" && !isLocalHost(headers.host))
+      return refusal(421, "api.refused", "this device does not answer to that name");
     if (method === "POST" && url === "/v1/hello") {
       // Only a page in a browser sends Origin, and no page has any business here.
       if (headers.origin !== undefined) return refusal(403, "api.refused", "hello is not for browsers");
       if (!mayCome(helloBucket, address)) return refusal(429, "hello.busy", "too many hellos");
-      const hello = Hello.safeParse(parseJson(await readBody(request)));
+      const hello = Hello.safeParse(parseJson(await readHello(request)));
       if (!hello.success) return refusal(400, "hello.invalid", explainIssues(hello.error).slice(0, 300));
       const answered = await onHello(hello.data, address);
       acquaintances.met(address);
       return json(200, answered);
     }
-    if (method !== "GET" && method !== "HEAD") return refusal(405, "api.refused", "nothing here takes that");
+    if (method !== "GET" && method !== "HEAD")
+      return refusal(405, "api.refused", "method not allowed: use GET or HEAD");
     if (!mayCome(pageBucket, address)) return refusal(429, "hello.busy", "too many requests");
     return undefined;
   };
@@ -198,37 +202,20 @@ function makeHandler({ onHello, page, log, clock, acquaintances }: HandlerOption
   };
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
-  const tooLarge = new HamletError("hello.invalid", `a hello has at most ${maxHelloBytes} bytes`);
-  if (Number(request.headers["content-length"] ?? 0) > maxHelloBytes) throw tooLarge;
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+async function readHello(request: IncomingMessage): Promise<string> {
   try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > maxHelloBytes) throw tooLarge;
-      chunks.push(chunk);
-    }
+    return await readAll(request, maxHelloBytes);
   } catch (cause) {
-    if (cause === tooLarge) throw cause;
-    // Nobody is left to hear it, and it is no fault of ours that would belong into the log.
-    throw new HamletError("hello.invalid", "this hello broke off", { cause });
+    // A hello that broke off is no fault of ours that would belong into the log.
+    const why = cause instanceof TooLong ? `a hello has at most ${maxHelloBytes} bytes` : "this hello broke off";
+    throw new HamletError("hello.invalid", why, { cause });
   }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
-/** A name that only this network can have given: a web page that points its own domain here (DNS rebinding) stays outside. */
-export function isOurHost(host: string | undefined): boolean {
-  if (host === undefined || host.length > 260) return false;
-  const name = host.replace(/:\d{1,5}$/, "").toLowerCase();
-  if (name.startsWith("[")) return isIP(name.slice(1, -1).split("%")[0]!) === 6;
-  return isIP(name) === 4 || /^[a-z0-9-]{1,63}(\.local|\.hamlet\.internal)?$/.test(name);
-}
-
-const refusalText = (code: string, message: string) => JSON.stringify({ error: { code, message } });
 const json = (status: number, value: unknown): Answer => ({
   status,
   headers: { "content-type": "application/json" },
   body: JSON.stringify(value),
 });
-const refusal = (status: number, code: string, message: string): Answer => json(status, { error: { code, message } });
+const refusal = (status: number, code: ErrorCode, message: string): Answer =>
+  json(status, errorAnswer(new HamletError(code, message)));

@@ -5,6 +5,8 @@ import { isIPv6 } from "node:net";
 import { z } from "zod";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
+import { ErrorAnswer } from "../../system/http/answer.ts";
+import { readAll, TooLong } from "../../system/read-all.ts";
 
 export const maxHelloBytes = 64 << 10;
 /** A computer that is there takes a connection within milliseconds, on a bad link at the second try, after a second. */
@@ -22,11 +24,6 @@ export const Hello = z.object({
 });
 export type Hello = z.infer<typeof Hello>;
 
-/** What a door says when it does not answer: a code for programs, words for people. */
-export const Refusal = z.object({
-  error: z.object({ code: z.string().max(64), message: z.string().max(500), hint: z.string().max(500).optional() }),
-});
-
 /**
  * Says hello at `address` (maybe with %scope) and gives the answer. Throws `device.noAnswer` where nobody listens or in
  * time, `hello.refused` with their
@@ -41,10 +38,9 @@ export async function sayHello(
   const { status, body } = await post(address, port, JSON.stringify(hello), timeoutMs);
   const answer = parseJson(body);
   if (status !== 200) {
-    const refusal = Refusal.safeParse(answer);
-    const { code, message } = refusal.success ? refusal.data.error : { code: `status ${status}`, message: "" };
+    const { code, message } = ErrorAnswer.safeParse(answer).data ?? { code: `status ${status}`, message: "" };
     const kind = code === "hello.pending" ? "hello.pending" : "hello.refused";
-    throw new HamletError(kind, `${address} did not answer our hello: ${code} ${message}`.trim());
+    throw new HamletError(kind, `${address} did not answer our hello: ${code} ${message.slice(0, 500)}`.trim());
   }
   const parsed = Hello.safeParse(answer);
   if (parsed.success) return parsed.data;
@@ -61,7 +57,9 @@ function post(
   const host = isIPv6(bare) ? `[${bare}]` : bare;
   return new Promise((resolve, reject) => {
     const failed = (cause: unknown) => {
-      if (cause instanceof HamletError) return reject(cause);
+      if (cause instanceof TooLong) {
+        return reject(new HamletError("hello.invalid", `${address} answered with more than a hello may hold`));
+      }
       const why = errnoOf(cause) === "ABORT_ERR" ? `none within ${timeoutMs} ms` : (errnoOf(cause) ?? "none");
       reject(new HamletError("device.noAnswer", `no answer from ${address} port ${port}: ${why}`, { cause }));
     };
@@ -77,18 +75,9 @@ function post(
         },
       },
       (response) => {
-        const chunks: Buffer[] = [];
-        let bytes = 0;
-        response.on("data", (chunk: Buffer) => {
-          bytes += chunk.length;
-          if (bytes > maxHelloBytes) {
-            outgoing.destroy(new HamletError("hello.invalid", `${address} answered with more than a hello may hold`));
-          } else chunks.push(chunk);
-        });
-        response.on("end", () =>
-          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") }),
-        );
-        response.on("error", failed);
+        readAll(response, maxHelloBytes)
+          .then((body) => resolve({ status: response.statusCode ?? 0, body }), failed)
+          .finally(() => outgoing.destroy());
       },
     );
     outgoing.on("error", failed);

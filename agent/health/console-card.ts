@@ -2,7 +2,7 @@
 // Pure.
 import { encode } from "uqr";
 import { spellCode } from "../../provisioning/trust/names.ts";
-import type { PublicStatus } from "../api/status.ts";
+import type { PublicStatus } from "../api/schema.ts";
 
 export type Card = PublicStatus & {
   neighborhood?: string | undefined;

@@ -9,7 +9,7 @@ import { every } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import { writeFileAtomic } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
-import type { PublicStatus } from "../api/status.ts";
+import type { PublicStatus } from "../api/schema.ts";
 import { consoleCard } from "./console-card.ts";
 import type { Warning } from "./warnings.ts";
 

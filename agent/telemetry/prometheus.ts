@@ -1,5 +1,5 @@
 // A device's status in Prometheus' text format (version 0.0.4), for whoever scrapes /metrics.
-import type { Metrics, Status } from "../api/status.ts";
+import type { Metrics, Status } from "../api/schema.ts";
 
 type Sample = { labels: Record<string, string>; value: number };
 type Family = { name: string; type: "gauge" | "counter"; help: string; samples: Sample[] };

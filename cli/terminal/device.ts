@@ -1,28 +1,21 @@
-// Which device a command speaks with: --device, else the agent on this computer, else the running lab.
-import { request } from "node:http";
+// Which device a command talks to: --device, else the agent on this computer, else the running lab.
 import { pipeline } from "node:stream";
 import { finished } from "node:stream/promises";
-import { z } from "zod";
-import { PublicStatus, Status } from "../../agent/api/status.ts";
-import { type AgentAnswer, getFromAgent, maxStatusBytes, postToAgent } from "../../image/lab/channel/agent-socket.ts";
+import { type AgentClient, agentClient, type SendRequest } from "../../agent/api/client.ts";
 import { findLab, type LabClient } from "../../image/lab/supervisor/client.ts";
 import { agentSocket, type Exec, localDoors } from "../../system/doors.ts";
-import { type ErrorCode, HamletError } from "../../system/error.ts";
-import { explainIssues, parseJson } from "../../system/files.ts";
+import { HamletError } from "../../system/error.ts";
 import { printableStream } from "../../system/printable-stream.ts";
-import { readAll } from "../../system/read-all.ts";
-import { type Order, orderWithWish } from "../commands/device/wish.ts";
+import { requestWithWish } from "../commands/device/wish.ts";
 import type { Option, Values } from "./command.ts";
 import { text } from "./command.ts";
 
-export type Device = {
+export type Device = Pick<AgentClient, "status"> & {
   /** How it was found, for people. */
   found: string;
-  /** Throws `device.noAnswer`. */
-  status(): Promise<Status>;
-  /** Something that changes it for good, where it takes that. Throws `device.noAnswer` or its own refusal. */
-  order?: Order;
-  /** A program on it, as root, where there is a way to start one; its output goes to `stdout`, by default ours. */
+  /** Changes the device for good; absent for a device that takes no requests. Throws `device.noAnswer` or the device's refusal. */
+  request?: SendRequest;
+  /** Runs a program on the device as root, if there is a way to start one; its output goes to `stdout`, by default ours. */
   exec?(argv: string[], stdout?: NodeJS.WritableStream): Promise<number>;
   close(): void;
 };
@@ -36,8 +29,7 @@ export const deviceOption: Record<"device", Option> = {
   },
 };
 
-const deadlineMs = 5_000;
-/** Emulated devices take their time; one that is still booting has no agent to wait for. */
+/** An emulated device under load takes seconds for what takes milliseconds on real hardware. */
 const labDeadlineMs = 20_000;
 
 /** Throws `device.notFound` or `device.noAnswer`. */
@@ -69,50 +61,47 @@ const answers = (device: Device): Promise<boolean> =>
     () => false,
   );
 
-const onSocket = (socketPath: string): Device => ({
-  found: `the agent at ${socketPath}`,
-  status: async () => read(await get({ socketPath, path: "/v1/status" }, `the agent at ${socketPath}`)),
-  order: orderWithWish(
-    async (path, order) => heed(await ask({ socketPath, path }, `the agent at ${socketPath}`, JSON.stringify(order))),
-    (argv) => runThrough(localDoors.exec({ argv })),
-  ),
-  close() {},
-});
+function onSocket(socketPath: string): Device {
+  const who = `the agent at ${socketPath}`;
+  const { status, request } = agentClient({ who, where: () => ({ socketPath }) });
+  return {
+    found: who,
+    status,
+    request: requestWithWish(request, (argv) => runThrough(localDoors.exec({ argv }))),
+    close() {},
+  };
+}
 
-/** The agent on this very computer. */
+/** The agent on this computer. */
 export const localDevice = (): Device => onSocket(agentSocket);
 
 function atAddress(address: string): Device {
   const bare = address.split(":").length > 2 && !address.startsWith("[") ? `[${address}]` : address;
   const url = URL.parse("/v1/status", bare.includes("://") ? bare : `http://${bare}`);
   if (!url) {
-    throw new HamletError("usage.invalid", `${address} is no address`, {
-      hint: "as 192.168.1.7, [fd12::7]:80 or http://attic.local",
+    throw new HamletError("usage.invalid", `${address} is not an address`, {
+      hint: "for example 192.168.1.7, [fd12::7]:80 or http://attic.local",
       exitCode: 2,
     });
   }
-  const options = { host: url.hostname.replace(/^\[|\]$/g, ""), port: url.port || 80, path: url.pathname };
-  return {
-    found: address,
-    status: async () => read(await get(options, address)),
-    close() {},
-  };
+  const where = { host: url.hostname.replace(/^\[|\]$/g, ""), port: url.port || 80 };
+  return { found: address, status: agentClient({ who: address, where: () => where }).status, close() {} };
 }
 
 /**
- * A device that takes orders by this computer's own socket or the lab's. Throws `device.takesNoOrders`: over a network only signed
- * documents are orders (design 4), and there are none of this kind yet.
+ * A device that takes requests: through this computer's own socket or the lab. Throws `device.takesNoOrders`: over the network a
+ * device would take only signed orders (design 4), and there are none of this kind yet.
  */
-export async function findDeviceForOrders(values: Values): Promise<Device & Required<Pick<Device, "order">>> {
-  const { order, ...device } = await findDevice(values);
-  if (order) return { ...device, order };
+export async function findDeviceForRequests(values: Values): Promise<Device & Required<Pick<Device, "request">>> {
+  const { request, ...device } = await findDevice(values);
+  if (request) return { ...device, request };
   device.close();
-  throw takesNoOrders(device.found);
+  throw takesNoRequests(device.found);
 }
 
-export const takesNoOrders = (found: string): HamletError =>
-  new HamletError("device.takesNoOrders", `${found} takes no such order over the network`, {
-    hint: "type it on the device itself; with your SSH key on it: ssh root@<address> hamlet ...",
+export const takesNoRequests = (found: string): HamletError =>
+  new HamletError("device.takesNoOrders", `${found} does not take this request over the network`, {
+    hint: "run the command on the device itself; with your SSH key on it: ssh root@<address> hamlet ...",
   });
 
 async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device> {
@@ -127,39 +116,28 @@ async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device
   }
   const openChannel = () => {
     const opening = lab.channel(name);
-    opening.catch(() => {}); // whoever asks for the status hears of it
+    opening.catch(() => {}); // asking for the status reports it
     return opening;
   };
   let channel = openChannel();
+  const where = async () => {
+    const open = await channel;
+    return { createConnection: () => open.connect(agentSocket) };
+  };
+  const { status, request } = agentClient({ who: name, where, deadlineMs: labDeadlineMs });
   return {
     found: `${name} in the lab`,
     async status() {
       try {
-        return read(
-          await within(
-            labDeadlineMs,
-            name,
-            channel.then((open) => getFromAgent(open, "/v1/status")),
-          ),
-        );
+        return await status();
       } catch (error) {
-        // Its machine may have been cut and started since: the next question opens a channel of its own.
+        // The machine may have been cut and started since: open another channel for the next question.
         channel.then((open) => open.close()).catch(() => {});
         channel = openChannel();
         throw error;
       }
     },
-    order: orderWithWish(
-      async (path, order) =>
-        heed(
-          await within(
-            labDeadlineMs,
-            name,
-            channel.then((open) => postToAgent(open, path, order)),
-          ),
-        ),
-      async (argv) => runThrough((await channel).exec({ argv })),
-    ),
+    request: requestWithWish(request, async (argv) => runThrough((await channel).exec({ argv }))),
     exec: async (argv, stdout) => runThrough((await channel).exec({ argv }), stdout),
     close: () => void channel.then((open) => open.close()).catch(() => {}),
   };
@@ -190,72 +168,4 @@ export async function runThrough(program: Exec, archive?: NodeJS.WritableStream)
     process.off("SIGINT", stop).off("SIGTERM", stop);
     stdout.off("error", drop);
   }
-}
-
-async function within<T>(ms: number, who: string, answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new HamletError("device.noAnswer", `${who} has not answered for ${ms / 1000} s`)),
-      ms,
-    );
-  });
-  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
-}
-
-type Where = { socketPath: string; path: string } | { host: string; port: number | string; path: string };
-async function get(where: Where, who: string): Promise<string> {
-  const { status, body } = await ask(where, who);
-  if (status === 200) return body;
-  throw noAnswer(who, `answers with HTTP ${status}`);
-}
-
-const noAnswer = (who: string, why = "does not answer", cause?: unknown): HamletError =>
-  new HamletError("device.noAnswer", `${who} ${why}`, {
-    cause,
-    hint: "is its agent running? On the device: systemctl status hamlet-agent",
-  });
-
-function ask(where: Where, who: string, order?: string): Promise<AgentAnswer> {
-  return new Promise((resolve, reject) => {
-    const fail = (cause: unknown) => reject(noAnswer(who, undefined, cause));
-    const method = order === undefined ? "GET" : "POST";
-    const asked = request({ ...where, method, signal: AbortSignal.timeout(deadlineMs) });
-    asked.on("error", fail);
-    asked.on("response", (response) => {
-      readAll(response, maxStatusBytes).then((body) => resolve({ status: response.statusCode ?? 0, body }), fail);
-    });
-    asked.end(order);
-  });
-}
-
-const AgentRefusal = z.object({
-  code: z.string(),
-  message: z.string(),
-  hint: z.string().optional(),
-  exitCode: z.int().min(1).max(4).default(1),
-});
-
-/** What the agent refused is refused here, by its code. */
-function heed({ status, body }: AgentAnswer): void {
-  if (status === 200) return;
-  const refusal = AgentRefusal.safeParse(parseJson(body));
-  if (!refusal.success) throw noAnswer("its agent", `answers with HTTP ${status}`);
-  const { code, message, hint, exitCode } = refusal.data;
-  // One of ours; of a later release's codes we know no more than to pass them on.
-  throw new HamletError(code as ErrorCode, message, { ...(hint && { hint }), exitCode });
-}
-
-function read(body: string): Status {
-  const json = parseJson(body);
-  const parsed = Status.safeParse(json);
-  if (parsed.success) return parsed.data;
-  if (PublicStatus.safeParse(json).success) {
-    throw new HamletError("device.noAnswer", "it shows its public page there, which tells of no member", {
-      hint: "ask by its mesh address from a member, or on the device itself",
-    });
-  }
-  throw new HamletError("device.noAnswer", `its status is not one this version reads: ${explainIssues(parsed.error)}`, {
-    hint: "use a hamlet of the device's own release",
-  });
 }

@@ -1,17 +1,18 @@
-// The page and the API behind it, read-only: GET / (the page), /v1/status, /v1/events (live), /metrics.
-// Two kinds: the public one for strangers on the link, the full one for the mesh, for localhost and for the agent's own socket.
-// The page of `hamlet open` alone also takes orders, by POST from whoever knows its key.
+// Serves the page and its API, read-only: GET / (the page), /v1/status, /v1/events (live), /metrics.
+// There are two kinds: the public page for strangers on the link, the full page for the mesh, for localhost and for the agent's
+// own socket. Only the page of `hamlet open` also passes requests on, by POST with its key.
 import { hash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { z } from "zod";
-import { takeOrder } from "../../agent/api/requests.ts";
-import type { PublicStatus, Status } from "../../agent/api/status.ts";
+import type { SendRequest } from "../../agent/api/client.ts";
+import { answerRequest, isRequestPath } from "../../agent/api/requests.ts";
+import type { PublicStatus, RequestPath, Status } from "../../agent/api/schema.ts";
 import { prometheusText } from "../../agent/telemetry/prometheus.ts";
 import { describeError, HamletError } from "../../system/error.ts";
+import { errorAnswer, send, sendJson } from "../../system/http/answer.ts";
+import { namesAtHome, refusal } from "../../system/http/visitor.ts";
 import { makeEvents } from "./events.ts";
 import { loadPage, policyOf } from "./page.ts";
 import { refusalPage, wantsHtml } from "./refusal-page.ts";
-import { namesAtHome, refusal } from "./visitor.ts";
 
 export type StatusSource = { status(): Promise<Status>; publicStatus(): PublicStatus };
 export type PageKind = "public" | "full";
@@ -20,21 +21,21 @@ export type PageHandler = ((request: IncomingMessage, response: ServerResponse) 
   close(): void;
 };
 export type PageOptions = {
-  /** What is shown, as the page and /v1/status tell it. */
+  /** What the page and /v1/status show. */
   read(): Promise<Status | PublicStatus>;
-  /** What /metrics tells, where it exists. */
+  /** What /metrics shows; without it there is no such path. */
   metrics?(): Promise<string>;
-  /** Host names by which this server may be asked, beside its addresses. */
+  /** The host names to answer to, beside the server's addresses. */
   names(): string[];
-  /** The page, where it is not the built one. */
+  /** Default: the built page. */
   html?: string;
   eventsEveryMs?: number;
-  orders?: Orders;
+  buttons?: Buttons;
 };
-/** `key` comes in the header `x-hamlet-key`; `take` hands an order to the device, or throws its refusal. */
-export type Orders = { key: string; take: Record<string, (order: object) => Promise<void>> };
+/** The requests that the page may send on to its device, from whoever has `key` (header `x-hamlet-key`). */
+export type Buttons = { key: string; paths: RequestPath[]; send: SendRequest };
 
-/** The page of a device: `public` for the link, `full` for whatever came through the mesh or the agent's own socket. */
+/** The page of a device: `public` for the link, `full` for what came through the mesh or the agent's own socket. */
 export function makePageHandler(
   source: StatusSource,
   kind: PageKind,
@@ -55,7 +56,7 @@ export function makePageHandler(
       });
 }
 
-export function servePage({ read, metrics, names, orders, ...options }: PageOptions): PageHandler {
+export function servePage({ read, metrics, names, buttons, ...options }: PageOptions): PageHandler {
   const html = Buffer.from(options.html ?? loadPage());
   const policy = policyOf(html.toString("utf8"));
   const events = makeEvents(read, options.eventsEveryMs ?? 2_000);
@@ -74,7 +75,7 @@ export function servePage({ read, metrics, names, orders, ...options }: PageOpti
   };
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    // Nothing here is for another site to frame, to guess the type of, or to keep.
+    // No other site may frame this, guess its type or keep it.
     response.setHeader("x-content-type-options", "nosniff");
     response.setHeader("referrer-policy", "no-referrer");
     response.setHeader("cross-origin-resource-policy", "same-origin");
@@ -84,19 +85,18 @@ export function servePage({ read, metrics, names, orders, ...options }: PageOpti
       const because = refusal(request, names);
       if (because) return sendError(response, 403, because);
       const path = (request.url ?? "/").split("?")[0] ?? "/";
-      const order = request.method === "POST" ? orders?.take[path] : undefined;
-      if (orders && order) {
-        if (!hasKey(request, orders.key)) return sendError(response, 403, new HamletError("api.refused", wrongKey));
-        return takeOrder(request, response, async (body) => {
-          await order(z.looseObject({}).parse(body));
-          return {};
+      if (request.method === "POST" && isRequestPath(path) && buttons?.paths.includes(path)) {
+        if (!hasKey(request, buttons.key)) return sendError(response, 403, new HamletError("api.refused", wrongKey));
+        return await answerRequest(request, response, path, async (body) => {
+          await buttons.send(path, body);
+          return body;
         });
       }
       const route = routes[path];
-      if (!route) return sendError(response, 404, new HamletError("api.refused", "there is no such page"));
+      if (!route) return sendError(response, 404, new HamletError("api.refused", "no such page"));
       if (request.method !== "GET" && request.method !== "HEAD") {
         response.setHeader("allow", "GET, HEAD");
-        return sendError(response, 405, new HamletError("api.refused", "this page only tells, it takes no orders"));
+        return sendError(response, 405, new HamletError("api.refused", "method not allowed: use GET or HEAD"));
       }
       await route(request, response);
     } catch (error) {
@@ -114,24 +114,15 @@ export function servePage({ read, metrics, names, orders, ...options }: PageOpti
   );
 }
 
-const wrongKey = "only the address that `hamlet open` prints has this page's key";
+const wrongKey = "this needs the page's key: open the address that `hamlet open` printed";
 
 function hasKey({ headers }: IncomingMessage, key: string): boolean {
   const [given, wanted] = [headers["x-hamlet-key"] ?? "", key].map((text) => hash("sha256", String(text), "buffer"));
   return timingSafeEqual(given!, wanted!);
 }
 
-function send(response: ServerResponse, status: number, type: string, body: string | Buffer): void {
-  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body) });
-  response.end(response.req.method === "HEAD" ? undefined : body);
-}
-
-const sendJson = (response: ServerResponse, status: number, value: unknown): void =>
-  send(response, status, "application/json", `${JSON.stringify(value)}\n`);
-
 function sendError(response: ServerResponse, status: number, error: HamletError): void {
-  const { code, message, hint } = error;
   response.setHeader("vary", "accept");
   if (wantsHtml(response.req.headers.accept)) send(response, status, "text/html; charset=utf-8", refusalPage(error));
-  else sendJson(response, status, { code, message, ...(hint && { hint }) });
+  else sendJson(response, status, errorAnswer(error));
 }

@@ -1,5 +1,5 @@
 // The neighborhood as one of its members sees it.
-import type { Status } from "../../agent/api/status.ts";
+import type { Status } from "../../agent/api/schema.ts";
 import { duration } from "../words.ts";
 import { Install } from "./install.tsx";
 import type { News } from "./live.ts";

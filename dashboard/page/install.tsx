@@ -1,6 +1,6 @@
-// A device that runs from its stick can move to the disk inside it: asked for here, done by root on the device.
+// The button that moves a device from its USB stick to its internal disk; root on the device does it.
 import { useState } from "preact/hooks";
-import type { Status } from "../../agent/api/status.ts";
+import type { RequestBody, Status } from "../../agent/api/schema.ts";
 import { bytes, count } from "../words.ts";
 import { Section } from "./parts.tsx";
 
@@ -10,17 +10,17 @@ type Answer = { refusal: Refusal } | { uptimeS: number };
 export function Install({ self, disk }: { self: Status["self"]; disk: NonNullable<Status["internalDisk"]> }) {
   const [typed, setTyped] = useState("");
   const [answer, setAnswer] = useState<Answer>();
-  // A fragment of the address that `hamlet open` prints.
+  // The fragment of the address that `hamlet open` prints.
   const key = location.hash.slice(1);
   const what = [disk.model, bytes(disk.sizeBytes), count(disk.partitions, "partition")].filter(Boolean).join(", ");
-  const move = async () => setAnswer(await order(key, { id: self.id, disk: disk.path }, self.uptimeS));
-  // An agent that has started since then knows what became of it, and warns.
+  const move = async () => setAnswer(await requestInstall(key, { id: self.id, disk: disk.path }, self.uptimeS));
+  // An agent that has started since then knows the outcome, and warns of a failure.
   if (answer && "uptimeS" in answer && self.uptimeS >= answer.uptimeS) {
     return (
       <Section title="Moving to the internal disk" id="install">
         <p role="status">
-          {self.name} copies itself to <code>{disk.path}</code>. Leave the stick in and the power on: it does not answer
-          meanwhile, and tells here what became of it.
+          {self.name} is copying itself to <code>{disk.path}</code>. Leave the stick in and the power on. It does not
+          answer until it has finished; then this page shows the result.
         </p>
       </Section>
     );
@@ -28,8 +28,9 @@ export function Install({ self, disk }: { self: Status["self"]; disk: NonNullabl
   return (
     <Section title="Move to the internal disk" id="install">
       <p>
-        {self.name} runs from its USB stick. The disk inside it, <code>{disk.path}</code> ({what}), can take its system
-        and its identity. <b>Everything on that disk is lost</b>, and the mesh is without {self.name} for some minutes.
+        {self.name} runs from its USB stick. Its system and identity can move to its internal disk,{" "}
+        <code>{disk.path}</code> ({what}). <b>This erases everything on that disk</b>, and {self.name} leaves the mesh
+        for some minutes.
       </p>
       {key ? (
         <form
@@ -39,7 +40,7 @@ export function Install({ self, disk }: { self: Status["self"]; disk: NonNullabl
           }}
         >
           <label>
-            Type its name to confirm{" "}
+            Type the device's name to confirm{" "}
             <input value={typed} onInput={({ currentTarget }) => setTyped(currentTarget.value)} autocomplete="off" />
           </label>{" "}
           <button type="submit" disabled={typed.trim() !== self.name}>
@@ -48,8 +49,8 @@ export function Install({ self, disk }: { self: Status["self"]; disk: NonNullabl
         </form>
       ) : (
         <p class="hint">
-          Open the address that <code>hamlet open</code> prints to do it here, or type <code>hamlet install</code> as
-          root on the device.
+          To start the move here, open the address that <code>hamlet open</code> prints; or run{" "}
+          <code>hamlet install</code> as root on the device.
         </p>
       )}
       {answer && "refusal" in answer && (
@@ -61,10 +62,10 @@ export function Install({ self, disk }: { self: Status["self"]; disk: NonNullabl
   );
 }
 
-async function order(key: string, asked: object, uptimeS: number): Promise<Answer> {
+async function requestInstall(key: string, body: RequestBody<"/v1/install">, uptimeS: number): Promise<Answer> {
   try {
     const headers = { "content-type": "application/json", "x-hamlet-key": key };
-    const response = await fetch("/v1/install", { method: "POST", headers, body: JSON.stringify(asked) });
+    const response = await fetch("/v1/install", { method: "POST", headers, body: JSON.stringify(body) });
     return response.ok ? { uptimeS } : { refusal: (await response.json()) as Refusal };
   } catch {
     return { refusal: { message: "hamlet open does not answer", hint: "start it again" } };

@@ -1,5 +1,5 @@
 // What the device says, as it comes; and the last minutes of it, for the small curves.
-import type { Metrics, PublicStatus, Status } from "../../agent/api/status.ts";
+import type { Metrics, PublicStatus, Status } from "../../agent/api/schema.ts";
 
 export type News = {
   link: "connecting" | "live" | "lost";

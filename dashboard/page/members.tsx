@@ -1,6 +1,6 @@
 // One row a member: who, whether it lives, and how the tunnel to it does. On a phone each row becomes a card.
 import type { ComponentChildren } from "preact";
-import type { MemberStatus } from "../../agent/api/status.ts";
+import type { MemberStatus } from "../../agent/api/schema.ts";
 import { bytes, duration, milliseconds } from "../words.ts";
 import { Scroll, StateMark } from "./parts.tsx";
 

@@ -1,5 +1,5 @@
 // The tunnels of this device, drawn: a solid line has a fresh handshake, a broken one has not.
-import type { MemberStatus } from "../../agent/api/status.ts";
+import type { MemberStatus } from "../../agent/api/schema.ts";
 import { milliseconds } from "../words.ts";
 
 /** WireGuard renews a session every 2 minutes and ends it after 3 (its paper, 6.1). */

@@ -1,6 +1,6 @@
 // What each device measured of itself, as it came by MQTT, and the last minutes as a curve.
 import type { ComponentChildren } from "preact";
-import type { MemberStatus, Metrics } from "../../agent/api/status.ts";
+import type { MemberStatus, Metrics } from "../../agent/api/schema.ts";
 import { bytes, duration, percent } from "../words.ts";
 import { byName, Cell } from "./members.tsx";
 import { Scroll, Sparkline } from "./parts.tsx";

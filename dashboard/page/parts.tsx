@@ -1,6 +1,6 @@
 // What both pages are made of.
 import type { ComponentChildren } from "preact";
-import type { Status } from "../../agent/api/status.ts";
+import type { Status } from "../../agent/api/schema.ts";
 import { duration } from "../words.ts";
 import type { News } from "./live.ts";
 

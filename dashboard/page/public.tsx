@@ -1,5 +1,5 @@
 // What a stranger on the link may see: this one device, and the code by which its owner knows it.
-import type { PublicStatus } from "../../agent/api/status.ts";
+import type { PublicStatus } from "../../agent/api/schema.ts";
 import type { News } from "./live.ts";
 import { AdoptionCode, Facts, LinkMark, Section, WarningList } from "./parts.tsx";
 

@@ -5,11 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
-import type { Status } from "../../agent/api/status.ts";
-import { orderWithWish } from "../../cli/commands/device/wish.ts";
+import { agentClient } from "../../agent/api/client.ts";
+import { requestWithWish } from "../../cli/commands/device/wish.ts";
 import { labImage } from "../../cli/commands/lab/start.ts";
 import { serveOpenPage } from "../../dashboard/open.ts";
-import { getFromAgent, postToAgent } from "../../image/lab/channel/agent-socket.ts";
 import { openMachineChannel } from "../../image/lab/channel/machine-channel.ts";
 import { labDevices } from "../../image/lab/machine/devices.ts";
 import { makeDisk } from "../../image/lab/machine/disk.ts";
@@ -25,6 +24,7 @@ import { makeHub } from "../../image/lab/network/hub.ts";
 import { makeLabNeighborhood } from "../../image/lab/supervisor/neighborhood.ts";
 import type { Argv } from "../../system/command.ts";
 import { run } from "../../system/command.ts";
+import { agentSocket } from "../../system/doors.ts";
 import { eventually } from "../eventually.ts";
 
 test("a device moves from its stick to its disk, asked for on its page", async () => {
@@ -45,23 +45,18 @@ test("a device moves from its stick to its disk, asked for on its page", async (
     const argv = [...machineArgv({ ...machine, memoryMb: 768, pagePort, hasLabPort: true }), ...extra];
     const qemu = startQemu(argv as unknown as Argv, folder);
     const channel = openMachineChannel(join(folder, files.port));
-    const status = async () => JSON.parse(await getFromAgent(channel, "/v1/status")) as Status;
+    const where = () => ({ createConnection: () => channel.connect(agentSocket) });
+    const { status, request } = agentClient({ who: device.name, where, deadlineMs: 15_000 });
     await eventually(async () => (await status()).self.name !== "", { within: 240_000, every: 1_000 });
     return {
       status,
-      order: orderWithWish(
-        async (path, order) => {
-          const { status: code, body } = await postToAgent(channel, path, order);
-          if (code !== 200) throw new Error(body);
-        },
-        async (argv) => {
-          const program = channel.exec({ argv });
-          program.stdin.end();
-          program.stdout.resume();
-          program.stderr.resume();
-          return await program.exit;
-        },
-      ),
+      request: requestWithWish(request, async (argv) => {
+        const program = channel.exec({ argv });
+        program.stdin.end();
+        program.stdout.resume();
+        program.stderr.resume();
+        return await program.exit;
+      }),
       async on(...words: string[]) {
         const program = channel.exec({ argv: words as [string, ...string[]] });
         program.stdin.end();
@@ -106,7 +101,7 @@ test("a device moves from its stick to its disk, asked for on its page", async (
     });
     expect(await stick.on("hamlet", "install")).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") });
     expect(before.internalDisk).toMatchObject({ path: "/dev/nvme0n1", partitions: 0 });
-    const page = await serveOpenPage(stick, { order: stick.order });
+    const page = await serveOpenPage(stick, { request: stick.request });
     const [url, key = ""] = page.url.split("#");
     const asked = JSON.stringify({ id: before.self.id, disk: "/dev/nvme0n1" });
     const answer = await fetch(`${url}v1/install`, { method: "POST", headers: { "x-hamlet-key": key }, body: asked });

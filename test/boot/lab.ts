@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { Status } from "../../agent/api/status.ts";
+import { Status } from "../../agent/api/schema.ts";
 import { waitForLab } from "../../cli/commands/lab/start.ts";
 import { statesFolder } from "../../image/lab/saved/states.ts";
 import type { LabClient } from "../../image/lab/supervisor/client.ts";

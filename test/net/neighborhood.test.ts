@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import type { Status } from "../../agent/api/status.ts";
+import type { Status } from "../../agent/api/schema.ts";
 import { eventually } from "../eventually.ts";
 import { lacks } from "../lacks.ts";
 import { makeStreet, makeTokenFile } from "../street.ts";

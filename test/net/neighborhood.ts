@@ -3,7 +3,7 @@
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
-import { Status } from "../../agent/api/status.ts";
+import { Status } from "../../agent/api/schema.ts";
 import { bundleProgram } from "../../agent/build.ts";
 import type { AgentConfig } from "../../agent/config.ts";
 import { encodeProvisionFile, type ProvisionFile } from "../../provisioning/file/provision-file.ts";

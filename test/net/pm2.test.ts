@@ -4,7 +4,7 @@ import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from "
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { expect, test } from "vitest";
-import type { Status } from "../../agent/api/status.ts";
+import type { Status } from "../../agent/api/schema.ts";
 import { run } from "../../system/command.ts";
 import { eventually } from "../eventually.ts";
 import { lacks } from "../lacks.ts";

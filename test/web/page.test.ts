@@ -122,17 +122,17 @@ test("a device on its stick is moved by a button, once its name is typed", async
   source.state.internalDisk = { path: "/dev/nvme0n1", sizeBytes: 256e9, model: "Inner", partitions: 3 };
   const asked: object[] = [];
   const page = await serveOpenPage(source, {
-    async order(path, order) {
+    async request(path, body) {
       if (asked.length === 0) {
-        asked.push(order);
+        asked.push(body);
         throw new HamletError("install.noDisk", "it has just gone", { hint: "look at its cable" });
       }
-      asked.push({ path, ...order });
+      asked.push({ path, ...body });
     },
   });
   try {
     const looker = await browser.open(page.url.split("#")[0]!);
-    await looker.until(`${text("main")}.includes("Everything on that disk is lost")`);
+    await looker.until(`${text("main")}.includes("This erases everything on that disk")`);
     expect(await looker.evaluate("document.querySelector('form')")).toBe(null);
     const tab = await browser.open(page.url);
     await tab.until("document.querySelector('form')");
@@ -152,7 +152,7 @@ test("a device on its stick is moved by a button, once its name is typed", async
     await tab.evaluate("document.querySelector('button').click()");
     await tab.until(`${text("[role=alert]")} === "it has just gone. Next: look at its cable"`);
     await tab.evaluate("document.querySelector('button').click()");
-    await tab.until(`${text("main")}.includes("copies itself to /dev/nvme0n1")`);
+    await tab.until(`${text("main")}.includes("is copying itself to /dev/nvme0n1")`);
     expect(asked.at(-1)).toEqual({ path: "/v1/install", id: "a".repeat(26), disk: "/dev/nvme0n1" });
     expect(tab.problems.filter((problem) => !problem.includes("409"))).toEqual([]);
   } finally {

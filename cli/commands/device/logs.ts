@@ -17,7 +17,7 @@ import {
   findDevice,
   localDevice,
   runThrough,
-  takesNoOrders,
+  takesNoRequests,
 } from "../../terminal/device.ts";
 import { makeLogBundle } from "./log-bundle.ts";
 
@@ -63,7 +63,7 @@ async function findDeviceWithPrograms(wanted: string | undefined): Promise<WithP
   const { exec, ...device } = await findDevice({ device: wanted });
   if (exec) return { ...device, exec, isHere: false };
   device.close();
-  throw takesNoOrders(device.found);
+  throw takesNoRequests(device.found);
 }
 
 /** Exported for its test. */

@@ -1,5 +1,5 @@
 // `net explain <member>`: how this device reaches a member, what it tried, and what came of it.
-import type { MemberPath, MemberStatus, Status } from "../../../agent/api/status.ts";
+import type { MemberPath, MemberStatus, Status } from "../../../agent/api/schema.ts";
 import { bytes, duration, milliseconds } from "../../../dashboard/words.ts";
 import { HamletError } from "../../../system/error.ts";
 import { type Command, required } from "../../terminal/command.ts";

@@ -20,10 +20,10 @@ Of a device elsewhere, through SSH: ssh -t -L 8080:127.0.0.1:8080 root@attic ham
     const port = Number(text(values, "port") ?? 0);
     if (!Number.isInteger(port) || port < 0 || port > 65535) throw usageError(open, "--port is a number up to 65535");
     const device = await findDevice(values);
-    const page = await serveOpenPage(device, { port, order: device.order });
+    const page = await serveOpenPage(device, { port, request: device.request });
     print(page.url);
     note(
-      `what ${device.found} sees${device.order ? "; keep the address to yourself: it has buttons" : ""}; Ctrl-C ends it`,
+      `what ${device.found} sees${device.request ? "; keep the address to yourself: it has buttons" : ""}; Ctrl-C ends it`,
     );
     const hasDisplay = Boolean(process.env["DISPLAY"] || process.env["WAYLAND_DISPLAY"]);
     if (hasDisplay && !values["no-browser"]) {

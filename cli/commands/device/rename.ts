@@ -1,7 +1,7 @@
 // `rename <name>`: another name for a device, for good.
 import { DeviceName } from "../../../provisioning/trust/fields.ts";
 import { type Command, required, usageError } from "../../terminal/command.ts";
-import { deviceOption, findDeviceForOrders } from "../../terminal/device.ts";
+import { deviceOption, findDeviceForRequests } from "../../terminal/device.ts";
 
 export const rename: Command = {
   usage: "rename <name>",
@@ -9,16 +9,16 @@ export const rename: Command = {
   example: "hamlet rename pantry --device attic",
   details: `
 Name, hostname and <name>.hamlet.internal change at once and outlive a restart; id and address stay.
-Works on the device itself and in the lab: over a network a device takes no such order.`,
+Works on the device itself and in the lab: over the network a device does not take this request.`,
   options: { ...deviceOption, json: { type: "boolean", describe: "print the result as JSON" } },
   async run(input, { print }) {
     const name = required(rename, input, 0, "the new name");
     const parsed = DeviceName.safeParse(name);
     if (!parsed.success) throw usageError(rename, `${name} ${parsed.error.issues[0]?.message}`);
-    const device = await findDeviceForOrders(input.values);
+    const device = await findDeviceForRequests(input.values);
     try {
       const { self } = await device.status();
-      await device.order("/v1/rename", { name });
+      await device.request("/v1/rename", { name });
       if (input.values["json"]) print(JSON.stringify({ id: self.id, was: self.name, name }));
       else print(self.name === name ? `it is called ${name} already` : `${self.name} is now ${name}`);
       return 0;

@@ -1,8 +1,8 @@
 // `reset`: a device forgets its neighborhood, its keys and its settings, and is as it was flashed.
-import type { Status } from "../../../agent/api/status.ts";
+import type { Status } from "../../../agent/api/schema.ts";
 import type { Command } from "../../terminal/command.ts";
 import { confirm, type Terminal } from "../../terminal/confirm.ts";
-import { deviceOption, findDeviceForOrders } from "../../terminal/device.ts";
+import { deviceOption, findDeviceForRequests } from "../../terminal/device.ts";
 
 export const reset: Command = {
   usage: "reset [--yes]",
@@ -17,11 +17,11 @@ one. Its identity does not come back: provisioned again it is a new device. Work
     json: { type: "boolean", describe: "print the result as JSON" },
   },
   async run({ values }, { print, note }) {
-    const device = await findDeviceForOrders(values);
+    const device = await findDeviceForRequests(values);
     try {
       const status = await device.status();
       if (!values["yes"]) await confirmReset(status);
-      await device.order("/v1/reset", { id: status.self.id });
+      await device.request("/v1/reset", { id: status.self.id });
       if (values["json"]) print(JSON.stringify({ id: status.self.id, name: status.self.name }));
       else print(`${status.self.name} restarts and belongs to nobody`);
       note("to bring it back: hamlet provision <card> --neighborhood <folder> --name <name>");

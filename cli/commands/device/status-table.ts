@@ -1,5 +1,5 @@
 // A status as text for a terminal. Pure.
-import type { MemberStatus, Status } from "../../../agent/api/status.ts";
+import type { MemberStatus, Status } from "../../../agent/api/schema.ts";
 import { bytes, duration, milliseconds, percent } from "../../../dashboard/words.ts";
 import { filledTable } from "../../terminal/table.ts";
 

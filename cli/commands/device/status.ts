@@ -1,6 +1,6 @@
 // `status [--json] [--watch]`: the neighborhood as one device sees it.
 import { z } from "zod";
-import { Status } from "../../../agent/api/status.ts";
+import { Status } from "../../../agent/api/schema.ts";
 import { sleep } from "../../../system/clock.ts";
 import { describeError } from "../../../system/error.ts";
 import type { Command } from "../../terminal/command.ts";

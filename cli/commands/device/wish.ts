@@ -1,14 +1,15 @@
-// What only root does on a device, because its owner asked for it: an install, a reset. The owner types as root there; so the wish is
-// left in root's own folder, where no other user can leave one, once the agent has had its say.
+// Requests that root carries out on a device: an install, a reset. Whoever sends one is root there, so the wish is left in root's own
+// folder, where no other user can leave one, once the agent has agreed.
+import type { SendRequest } from "../../../agent/api/client.ts";
+import type { RequestPath } from "../../../agent/api/schema.ts";
 import { wishNames } from "../../../provisioning/firstboot/paths.ts";
 import { HamletError } from "../../../system/error.ts";
 
-export type Order = (path: string, order: object) => Promise<void>;
-/** A program on the device, as root; its exit code. */
+/** Runs a program on the device as root and gives its exit code. */
 export type Exec = (argv: string[]) => Promise<number>;
 
-const wishOf: Record<string, { kind: keyof typeof wishNames; wish(order: object): object }> = {
-  "/v1/install": { kind: "install", wish: (order) => ({ v: 1, disk: "disk" in order ? order.disk : undefined }) },
+const wishOf: Partial<Record<RequestPath, { kind: keyof typeof wishNames; wish(body: object): object }>> = {
+  "/v1/install": { kind: "install", wish: (body) => ({ v: 1, disk: "disk" in body ? body.disk : undefined }) },
   "/v1/reset": { kind: "reset", wish: () => ({ v: 1 }) },
 };
 const noImage = 66;
@@ -18,13 +19,13 @@ const write = `[ -d "$1/run/hamlet-disk" ] || exit ${noImage}; umask 077; ${inFo
 const leave = `${inFolder}mv "$2.asked" "$2" && sync .`;
 const drop = `${inFolder}rm -f "$2.asked"`;
 
-/** `post` gives an order to the agent, or throws its refusal; what root is to do waits for that. */
-export function orderWithWish(post: Order, exec: Exec, root = ""): Order {
-  return async (path, order) => {
+/** `send` sends a request to the agent, or throws its refusal; root starts only after that. */
+export function requestWithWish(send: SendRequest, exec: Exec, root = ""): SendRequest {
+  return async (path, body) => {
     const wanted = wishOf[path];
-    if (!wanted) return await post(path, order);
+    if (!wanted) return await send(path, body);
     const { kind, wish } = wanted;
-    const sh = (script: string) => exec(["sh", "-c", script, "sh", root, wishNames[kind], JSON.stringify(wish(order))]);
+    const sh = (script: string) => exec(["sh", "-c", script, "sh", root, wishNames[kind], JSON.stringify(wish(body))]);
     const code = await sh(write);
     if (code !== 0 && code !== noImage) {
       throw new HamletError(`${kind}.refused`, "the wish could not be left in root's folder on the device", {
@@ -33,7 +34,7 @@ export function orderWithWish(post: Order, exec: Exec, root = ""): Order {
       });
     }
     try {
-      await post(path, order);
+      await send(path, body);
       if (code === noImage) {
         throw new HamletError(`${kind}.refused`, "this machine was not started from one of Hamlet's images", {
           hint: "only a device that was can do it",

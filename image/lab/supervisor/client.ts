@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Duplex } from "node:stream";
 import { z } from "zod";
-import { type ErrorCode, HamletError } from "../../../system/error.ts";
+import { HamletError } from "../../../system/error.ts";
 import { parseJson } from "../../../system/files.ts";
+import { errorIn } from "../../../system/http/answer.ts";
+import { ask as askOnce } from "../../../system/http/ask.ts";
 import { readAll } from "../../../system/read-all.ts";
 import { type Channel, openChannel } from "../channel/client.ts";
 import { socketPath } from "../network/sockets.ts";
@@ -31,12 +33,6 @@ export type LabClient = {
   channel(name: string): Promise<Channel>;
 };
 
-const Refused = z.object({
-  code: z.string().optional(),
-  message: z.string(),
-  hint: z.string().optional(),
-  exitCode: z.int().optional(),
-});
 /** Three devices with all their milestones take 5 kB. */
 const maxAnswerBytes = 1 << 20;
 const Joined = z.object({ socket: z.string(), address: z.string() });
@@ -52,18 +48,16 @@ export async function findLab(folder = labFolder()): Promise<LabClient> {
 /** The lab in `folder`, whether it runs or not. */
 export function labClient(folder: string): LabClient {
   const path = socketPath(folder, controlSocket);
-  const ask = (method: "GET" | "POST", url: string) =>
-    new Promise<unknown>((resolve, reject) => {
-      const asked = request({ socketPath: path, method, path: url });
-      asked.on("error", (cause) => reject(notAnswering(cause)));
-      asked.on("response", async (response) => {
-        const body = parseJson(await readAll(response, maxAnswerBytes).catch(() => ""));
-        if (response.statusCode === 200) resolve(body);
-        else reject(refusal(body));
-      });
-      asked.end();
-    });
-  const order = async (url: string) => void (await ask("POST", url));
+  const ask = async (method: "GET" | "POST", url: string): Promise<unknown> => {
+    const { status, body } = await askOnce({ socketPath: path }, { path: url, method, maxBytes: maxAnswerBytes }).catch(
+      (cause: unknown) => {
+        throw notAnswering(cause);
+      },
+    );
+    if (status !== 200) throw refusal(parseJson(body));
+    return parseJson(body);
+  };
+  const post = async (url: string) => void (await ask("POST", url));
   return {
     folder,
     status: async () => LabStatus.parse(await ask("GET", "/v1/status")),
@@ -80,14 +74,14 @@ export function labClient(folder: string): LabClient {
         });
         asked.end();
       }),
-    cut: (name) => order(`/v1/machines/${name}/cut`),
-    restore: (name) => order(`/v1/machines/${name}/restore`),
-    partition: (name) => order(`/v1/machines/${name}/partition`),
-    heal: (name) => order(name === undefined ? "/v1/heal" : `/v1/machines/${name}/heal`),
+    cut: (name) => post(`/v1/machines/${name}/cut`),
+    restore: (name) => post(`/v1/machines/${name}/restore`),
+    partition: (name) => post(`/v1/machines/${name}/partition`),
+    heal: (name) => post(name === undefined ? "/v1/heal" : `/v1/machines/${name}/heal`),
     join: async () => Joined.parse(await ask("POST", "/v1/join")),
     down: async () => {
       const holder = await lockHolder(join(folder, lockName));
-      await order("/v1/down");
+      await post("/v1/down");
       if (holder !== undefined) await endOf(join(folder, lockName));
     },
     own: () =>
@@ -123,15 +117,9 @@ export function labClient(folder: string): LabClient {
 const notAnswering = (cause: unknown): HamletError =>
   new HamletError("lab.notRunning", "the lab does not answer", { cause, hint: "hamlet lab up --devices 3" });
 
-/** The error that the supervisor told of. */
-export function refusal(body: unknown): HamletError {
-  const { code, message, hint, exitCode } = Refused.safeParse(body).data ?? { message: "the lab gave no reason" };
-  // Codes on this socket come from the same program.
-  return new HamletError((code ?? "lab.bootFailed") as ErrorCode, message, {
-    ...(hint && { hint }),
-    ...(exitCode && { exitCode }),
-  });
-}
+/** The supervisor's error. */
+export const refusal = (body: unknown): HamletError =>
+  errorIn(body) ?? new HamletError("lab.bootFailed", "the lab gave no reason");
 
 /** Waits until the supervisor is gone; it has killed its machines before it answered. */
 async function endOf(lock: string): Promise<void> {

@@ -2,7 +2,8 @@
 import { chmod } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { describeError, HamletError } from "../../../system/error.ts";
+import { HamletError } from "../../../system/error.ts";
+import { errorAnswer, sendJson } from "../../../system/http/answer.ts";
 import { serveChannel } from "../channel/server.ts";
 import type { Lab } from "./lab.ts";
 
@@ -41,15 +42,13 @@ export async function serveControl(path: string, lab: Lab, down: (why: string) =
 
   const server = createServer(async (request, response) => {
     const { key, name } = routeOf(request);
-    const answer = (status: number, body: unknown) =>
-      response.writeHead(status, { "content-type": "application/json" }).end(`${JSON.stringify(body ?? {})}\n`);
     try {
       const route = routes[key];
-      if (!route) return answer(404, { code: "usage.invalid", message: `no ${key}` });
+      if (!route) return sendJson(response, 404, { code: "usage.invalid", message: `no ${key}` });
       const result = await route(name, request, response);
-      if (result !== streaming) answer(200, result);
+      if (result !== streaming) sendJson(response, 200, result ?? {});
     } catch (error) {
-      answer(400, errorBody(error));
+      sendJson(response, 400, errorAnswer(error, "lab.bootFailed"));
     }
   });
   server.on("upgrade", (request: IncomingMessage, socket: Duplex) => {
@@ -61,7 +60,7 @@ export async function serveControl(path: string, lab: Lab, down: (why: string) =
       socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${channelProtocol}\r\n\r\n`);
       serveChannel(socket, doors);
     } catch (error) {
-      const body = JSON.stringify(errorBody(error));
+      const body = JSON.stringify(errorAnswer(error, "lab.bootFailed"));
       socket.end(
         `HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
       );
@@ -84,8 +83,3 @@ function routeOf(request: IncomingMessage): { key: string; name: string } {
   if (name) parts[3] = "*";
   return { key: `${request.method} ${parts.join("/")}`, name };
 }
-
-const errorBody = (error: unknown) =>
-  error instanceof HamletError
-    ? { code: error.code, message: error.message, hint: error.hint, exitCode: error.exitCode }
-    : { code: "lab.bootFailed", message: describeError(error) };

@@ -7,6 +7,7 @@ import { systemClock } from "../../../system/clock.ts";
 import { run } from "../../../system/command.ts";
 import { describeError, errnoOf, HamletError } from "../../../system/error.ts";
 import { parseJson } from "../../../system/files.ts";
+import { errorAnswer } from "../../../system/http/answer.ts";
 import { makeLog } from "../../../system/log.ts";
 import { findProvisionBlock } from "../../card/provision.ts";
 import { type Accelerator, chooseAccelerator } from "../machine/accelerator.ts";
@@ -37,7 +38,7 @@ try {
 } catch (error) {
   log.error(describeError(error));
   tell({
-    error: error instanceof HamletError ? { ...error, message: error.message } : { message: describeError(error) },
+    error: errorAnswer(error, "lab.bootFailed"),
   });
   await down("it could not start", 1);
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Device, takeOrders } from "../../../agent/api/requests.ts";
+import { type Device, serveRequests } from "../../../agent/api/requests.ts";
 import { startApi } from "../../../agent/api/server.ts";
 import { HamletError } from "../../../system/error.ts";
 
@@ -16,7 +16,7 @@ let api: { stop(): Promise<void> };
 let device: Device;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "hamlet-orders-"));
+  folder = await mkdtemp(join(tmpdir(), "hamlet-requests-"));
   name = "attic";
   told = [];
   const life: ReturnType<Device["life"]> = {
@@ -32,7 +32,7 @@ beforeEach(async () => {
   device = { id, life: () => life, stateFolder: folder, isImage: true, internalDisk: async () => inner };
   api = await startApi(
     join(folder, "agent.sock"),
-    takeOrders(
+    serveRequests(
       {
         ...device,
         life: () => device.life(),
@@ -58,13 +58,13 @@ async function send(path: string, body: string, method = "POST"): Promise<{ stat
     asked.on("error", reject).end(body);
   });
 }
-const order = async (path: string, body: object) => {
+const post = async (path: string, body: object) => {
   const { status, body: answer } = await send(path, JSON.stringify(body));
   return { status, ...JSON.parse(answer) };
 };
 
 test("a new name is taken", async () => {
-  expect(await order("/v1/rename", { name: "pantry" })).toMatchObject({ status: 200, name: "pantry" });
+  expect(await post("/v1/rename", { name: "pantry" })).toMatchObject({ status: 200, name: "pantry" });
   expect(name).toBe("pantry");
 });
 
@@ -73,38 +73,38 @@ test.each([
   ["no DNS label", { name: "My Attic" }, { code: "usage.invalid", exitCode: 2 }],
   ["nothing", {}, { code: "usage.invalid", exitCode: 2 }],
 ])("%s is refused by its code, and the name stays", async (_, body, refusal) => {
-  expect(await order("/v1/rename", body)).toMatchObject({ status: 409, ...refusal });
+  expect(await post("/v1/rename", body)).toMatchObject({ status: 409, ...refusal });
   expect(name).toBe("attic");
 });
 
 test("a device that is no member has no name to change", async () => {
   device.life = () => undefined;
-  expect(await order("/v1/rename", { name: "pantry" })).toMatchObject({ code: "api.refused" });
+  expect(await post("/v1/rename", { name: "pantry" })).toMatchObject({ code: "api.refused" });
 });
 
 test("reset: the agent says goodbye, and leaves what root does to its owner's wish", async () => {
-  expect(await order("/v1/reset", { id })).toMatchObject({ status: 200, id });
+  expect(await post("/v1/reset", { id })).toMatchObject({ status: 200, id });
   expect(told).toEqual(["left"]);
 });
 
 test("a device that never was anybody is reset as well", async () => {
   device.life = () => undefined;
-  expect(await order("/v1/reset", { id })).toMatchObject({ status: 200 });
+  expect(await post("/v1/reset", { id })).toMatchObject({ status: 200 });
 });
 
 test("what was confirmed for another device resets none", async () => {
-  expect(await order("/v1/reset", { id: `${"b".repeat(25)}a` })).toMatchObject({ code: "reset.refused", exitCode: 3 });
+  expect(await post("/v1/reset", { id: `${"b".repeat(25)}a` })).toMatchObject({ code: "reset.refused", exitCode: 3 });
   expect(told).toEqual([]);
 });
 
 test("a machine that no image of ours started is not reset", async () => {
   device.isImage = false;
-  expect(await order("/v1/reset", { id })).toMatchObject({ code: "reset.refused", exitCode: 3 });
+  expect(await post("/v1/reset", { id })).toMatchObject({ code: "reset.refused", exitCode: 3 });
   expect(told).toEqual([]);
 });
 
 test("install: the disk that was confirmed is the one inside", async () => {
-  expect(await order("/v1/install", { id, disk: "/dev/nvme0n1" })).toMatchObject({ status: 200, disk: "/dev/nvme0n1" });
+  expect(await post("/v1/install", { id, disk: "/dev/nvme0n1" })).toMatchObject({ status: 200, disk: "/dev/nvme0n1" });
 });
 
 test.each<[string, object, () => void]>([
@@ -113,15 +113,15 @@ test.each<[string, object, () => void]>([
   ["a disk that is gone", { id, disk: "/dev/nvme0n1" }, () => (device.internalDisk = async () => undefined)],
 ])("install: what was confirmed for %s moves nothing", async (_, body, change) => {
   change();
-  expect(await order("/v1/install", body)).toMatchObject({ status: 409, exitCode: 3 });
+  expect(await post("/v1/install", body)).toMatchObject({ status: 409, exitCode: 3 });
 });
 
 test("whatever is asked, the agent writes nothing for root: it has no folder where root looks for a wish", async () => {
-  for (const path of ["/v1/reset", "/v1/install"]) await order(path, { id, disk: "/dev/nvme0n1" });
+  for (const path of ["/v1/reset", "/v1/install"]) await post(path, { id, disk: "/dev/nvme0n1" });
   expect(await readdir(folder)).toEqual(["agent.sock"]);
 });
 
-test("garbage and floods end as refusals; what is no order is answered by the page", async () => {
+test("garbage and floods end as refusals; the page answers everything else", async () => {
   expect(await send("/v1/reset", "{")).toMatchObject({ status: 409 });
   expect(await send("/v1/rename", `{"name":"${"x".repeat(10_000)}"}`)).toMatchObject({ status: 409 });
   expect(await send("/v1/reset", "", "GET")).toEqual({ status: 200, body: "a page" });

@@ -119,9 +119,7 @@ test("a device whose token has expired says so, with the one command that helps"
     const answered = await attic.answer(JSON.parse(await text(request)), "192.168.1.9").catch((error) => error);
     const isRefused = answered instanceof Error;
     response.writeHead(isRefused ? 403 : 200, { "content-type": "application/json" });
-    response.end(
-      JSON.stringify(isRefused ? { error: { code: "hello.pending", message: answered.message } } : answered),
-    );
+    response.end(JSON.stringify(isRefused ? { code: "hello.pending", message: answered.message } : answered));
   });
   await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", resolve));
   const { port } = door.address() as AddressInfo;

@@ -1,9 +1,9 @@
-// Commands that change a device, against an agent's socket that takes their orders.
+// Commands that change a device, against an agent's socket that takes their requests.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { takeOrders } from "../../../agent/api/requests.ts";
+import { serveRequests } from "../../../agent/api/requests.ts";
 import { startApi } from "../../../agent/api/server.ts";
 import { rename } from "../../../cli/commands/device/rename.ts";
 import { reset, whatIsLost } from "../../../cli/commands/device/reset.ts";
@@ -18,7 +18,7 @@ let socket: string;
 let api: { stop(): Promise<void> };
 let source: ReturnType<typeof makeStatusSource>;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "hamlet-orders-"));
+  folder = await mkdtemp(join(tmpdir(), "hamlet-requests-"));
   socket = join(folder, "agent.sock");
   source = makeStatusSource();
   const life = {
@@ -35,7 +35,7 @@ beforeEach(async () => {
     isImage: true,
     internalDisk: async () => undefined,
   };
-  api = await startApi(socket, takeOrders(device, makePageHandler(source, "full")));
+  api = await startApi(socket, serveRequests(device, makePageHandler(source, "full")));
 });
 afterEach(async () => {
   await api.stop();
@@ -60,7 +60,7 @@ test("a name that is taken is refused (3), one that is none is used wrongly (2)"
   expect(source.state.self.name).toBe("attic");
 });
 
-test("over the network no device takes such an order, and the error says what works", async () => {
+test("over the network no device takes such a request, and the error says what works", async () => {
   for (const [command, ...argv] of [[rename, "pantry"] as const, [reset, "--yes"] as const]) {
     await expect(hamlet(command, ...argv, "--device", "192.0.2.7")).rejects.toMatchObject({
       code: "device.takesNoOrders",

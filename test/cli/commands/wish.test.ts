@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { orderWithWish } from "../../../cli/commands/device/wish.ts";
+import { requestWithWish } from "../../../cli/commands/device/wish.ts";
 import { runThrough } from "../../../cli/terminal/device.ts";
 import { localDoors } from "../../../system/doors.ts";
 import { HamletError } from "../../../system/error.ts";
@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
-const order = orderWithWish(
+const request = requestWithWish(
   async (path, what) => {
     asked.push(`${path} with ${await readdir(folder)}`);
     if ("id" in what && what.id === "another") throw new HamletError("reset.refused", "this is not the device");
@@ -29,26 +29,26 @@ const order = orderWithWish(
 );
 
 test("p4-wish: a reset is on disk before the goodbye, and a wish after it; root alone may read it", async () => {
-  await order("/v1/reset", { id: "this" });
+  await request("/v1/reset", { id: "this" });
   expect(asked).toEqual(["/v1/reset with reset.json.asked"]);
   expect(await readdir(folder)).toEqual(["reset.json"]);
   expect((await stat(join(folder, "reset.json"))).mode & 0o777).toBe(0o600);
 });
 
 test("p4-wish: an install names the disk that was confirmed", async () => {
-  await order("/v1/install", { id: "this", disk: "/dev/nvme0n1" });
+  await request("/v1/install", { id: "this", disk: "/dev/nvme0n1" });
   expect(JSON.parse(await readFile(join(folder, "install.json"), "utf8"))).toEqual({ v: 1, disk: "/dev/nvme0n1" });
 });
 
 test("what the agent refuses leaves no wish, and what is no work of root's none either", async () => {
-  await expect(order("/v1/reset", { id: "another" })).rejects.toMatchObject({ code: "reset.refused" });
-  await order("/v1/rename", { name: "pantry" });
+  await expect(request("/v1/reset", { id: "another" })).rejects.toMatchObject({ code: "reset.refused" });
+  await request("/v1/rename", { name: "pantry" });
   expect(await readdir(folder)).toEqual([]);
 });
 
 test("where the wish can not be left the agent is not asked at all", async () => {
   await rm(folder, { recursive: true });
-  await expect(order("/v1/reset", { id: "this" })).rejects.toMatchObject({
+  await expect(request("/v1/reset", { id: "this" })).rejects.toMatchObject({
     code: "reset.refused",
     hint: expect.stringContaining("as root"),
   });

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
-import { Status } from "../../../agent/api/status.ts";
+import { Status } from "../../../agent/api/schema.ts";
 import { findDevice } from "../../../cli/terminal/device.ts";
 import { makePageHandler, type PageKind } from "../../../dashboard/api/handler.ts";
 import { makeStatusSource } from "../../dashboard/api/status-source.ts";

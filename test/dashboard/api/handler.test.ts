@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, expect, test } from "vitest";
-import { PublicStatus, Status } from "../../../agent/api/status.ts";
+import { PublicStatus, Status } from "../../../agent/api/schema.ts";
 import { makePageHandler, type PageKind, type StatusSource } from "../../../dashboard/api/handler.ts";
 import { refusalPage } from "../../../dashboard/api/refusal-page.ts";
 import { serveOpenPage } from "../../../dashboard/open.ts";
@@ -128,7 +128,7 @@ test("page-by-name: nothing that somebody chose becomes part of the page that re
 
 test("page-by-name: what is not there is told in a browser's words too", async () => {
   const { status, body } = await ask(await serve("public"), "/nothing", { accept: "text/html" });
-  expect([status, body]).toEqual([404, expect.stringContaining("<p>There is no such page.</p>")]);
+  expect([status, body]).toEqual([404, expect.stringContaining("<p>No such page.</p>")]);
 });
 
 test.each([
@@ -171,10 +171,10 @@ test("on the agent's socket, which no browser reaches, any host will do", async 
   expect((await ask(path, "/v1/status", { host: "whatever" })).status).toBe(200);
 });
 
-test("orders, unknown pages and a source in trouble end as coded errors", async () => {
+test("requests, unknown pages and a source in trouble end as coded errors", async () => {
   const port = await serve("full");
-  const order = await ask(port, "/v1/status", {}, "POST");
-  expect([order.status, order.headers["allow"]]).toEqual([405, "GET, HEAD"]);
+  const refused = await ask(port, "/v1/status", {}, "POST");
+  expect([refused.status, refused.headers["allow"]]).toEqual([405, "GET, HEAD"]);
   expect((await ask(port, "/../etc/passwd")).status).toBe(404);
   expect((await ask(port, "/constructor")).status).toBe(404);
   const broken = await serve("full", {
@@ -252,13 +252,13 @@ test("hamlet open's page listens on loopback only and closes with a stream open"
   await page.close();
 });
 
-test("hamlet open's page takes an order from whoever knows its key, and from no other site or user", async () => {
+test("hamlet open's page passes a request on with its key, and refuses other sites and users", async () => {
   const taken: [string, object][] = [];
-  const order = async (path: string, asked: object) => {
+  const request = async (path: string, asked: object) => {
     if ("disk" in asked && asked.disk === "/dev/sda") throw new HamletError("install.noDisk", "no such disk");
     taken.push([path, asked]);
   };
-  const page = await serveOpenPage(makeStatusSource(), { order });
+  const page = await serveOpenPage(makeStatusSource(), { request });
   ended.push(() => page.close());
   const [url, key = ""] = page.url.split("#");
   expect(key.length).toBeGreaterThan(20);
@@ -267,16 +267,18 @@ test("hamlet open's page takes an order from whoever knows its key, and from no 
     const answer = await fetch(`${url}${path}`, { method: "POST", headers, body });
     return [answer.status, ((await answer.json()) as { code?: string }).code];
   };
-  const wish = '{"disk":"/dev/nvme0n1"}';
+  const install = (disk: string) => JSON.stringify({ id: "a".repeat(26), disk });
+  const wish = install("/dev/nvme0n1");
   expect(await post(wish, {})).toEqual([403, "api.refused"]);
   expect(await post(wish, { "x-hamlet-key": `${key}x` })).toEqual([403, "api.refused"]);
   const elsewhere = { "x-hamlet-key": key, origin: "http://evil.example" };
   expect(await post(wish, elsewhere)).toEqual([403, "api.refused"]);
   expect(await post(wish, { "x-hamlet-key": key }, "v1/reset")).toEqual([404, "api.refused"]);
-  expect(await post("[]", { "x-hamlet-key": key })).toEqual([409, "api.refused"]);
-  expect(await post(`{"disk":"${"x".repeat(10_000)}"}`, { "x-hamlet-key": key })).toEqual([409, "usage.invalid"]);
-  expect(await post('{"disk":"/dev/sda"}', { "x-hamlet-key": key })).toEqual([409, "install.noDisk"]);
+  for (const bad of ["[]", "{", '{"disk":"/dev/nvme0n1"}', install("x".repeat(10_000))]) {
+    expect(await post(bad, { "x-hamlet-key": key })).toEqual([409, "usage.invalid"]);
+  }
+  expect(await post(install("/dev/sda"), { "x-hamlet-key": key })).toEqual([409, "install.noDisk"]);
   expect(taken).toEqual([]);
   expect(await post(wish, { "x-hamlet-key": key })).toEqual([200, undefined]);
-  expect(taken).toEqual([["/v1/install", { disk: "/dev/nvme0n1" }]]);
+  expect(taken).toEqual([["/v1/install", JSON.parse(wish)]]);
 });

@@ -1,5 +1,5 @@
 // A status source that keeps state, for whoever shows a status: a neighborhood of three whose members can be changed.
-import { type MemberStatus, type Metrics, type PublicStatus, Status } from "../../../agent/api/status.ts";
+import { type MemberStatus, type Metrics, type PublicStatus, Status } from "../../../agent/api/schema.ts";
 
 export function makeStatusSource(now = Date.now()) {
   const status: Status = {

@@ -1,6 +1,8 @@
-// What a device says about itself and its neighborhood: one shape for the API, the page, the command line and the lab.
+// The contract of the agent's API: what a device tells of itself and its neighborhood, and the requests that change it.
+// The page, the command line and the lab read the same shapes; system/http/answer.ts has the shape of an error.
 import { z } from "zod";
 import { MetricsPayload } from "../../ota/fleet/topics.ts";
+import { DeviceName, Id } from "../../provisioning/trust/fields.ts";
 
 const Bytes = z.int().min(0);
 const EpochMs = z.number().min(0);
@@ -12,29 +14,29 @@ export const WarningShape = z.object({
   since: EpochMs,
 });
 
-/** As a device publishes them by MQTT. */
+/** What a device publishes by MQTT. */
 export const Metrics = MetricsPayload;
 export type Metrics = z.infer<typeof Metrics>;
 
 export const MemberState = z.enum(["alive", "suspect", "dead", "left"]);
 
-const Trial = z.discriminatedUnion("result", [
+const Attempt = z.discriminatedUnion("result", [
   z.object({ result: z.literal("works"), at: EpochMs, tookMs: z.number().min(0).optional() }),
   z.object({ result: z.literal("noHandshake"), at: EpochMs }),
 ]);
-/** How a member is reached, for `net explain`. */
+/** How this device reaches a member, for `net explain`. */
 export const MemberPath = z.object({
   inUse: z.object({ endpoint: z.string(), since: EpochMs }).optional(),
-  isTrying: z.string().optional().describe("endpoint on trial now"),
+  isTrying: z.string().optional().describe("endpoint that is being tried now"),
   isFailing: z.boolean(),
   handshakeAt: EpochMs.optional(),
   candidates: z.array(
     z.object({
       endpoint: z.string(),
       class: z.string().describe("sameLink, globalIpv6, observed, ..."),
-      source: z.string().describe("who told of it: record, hello, mdns, seed or wireguard"),
+      source: z.string().describe("where it came from: record, hello, mdns, seed or wireguard"),
       heardAt: EpochMs,
-      last: Trial.optional().describe("how its last trial ended"),
+      last: Attempt.optional().describe("how the last attempt ended"),
     }),
   ),
 });
@@ -54,7 +56,7 @@ export const MemberStatus = z.object({
   txBytes: Bytes.optional(),
   rttMs: z.number().min(0).optional(),
   path: MemberPath.optional(),
-  metrics: Metrics.optional().describe("the last that came by MQTT"),
+  metrics: Metrics.optional().describe("the newest that arrived by MQTT"),
 });
 export type MemberStatus = z.infer<typeof MemberStatus>;
 
@@ -93,12 +95,12 @@ export const Status = z.object({
   internalDisk: z
     .object({ path: z.string(), sizeBytes: Bytes, model: z.string(), partitions: z.int().min(0) })
     .optional()
-    .describe("the disk inside this device that could take it, while it runs from its stick"),
+    .describe("the internal disk that this device could move to, while it runs from a USB stick"),
   warnings: z.array(WarningShape),
 });
 export type Status = z.infer<typeof Status>;
 
-/** What strangers on the link may see: nothing about others. */
+/** What strangers on the link may see: nothing about other devices. */
 export const PublicStatus = z.object({
   v: z.literal(1),
   phase: Status.shape.phase,
@@ -109,3 +111,18 @@ export const PublicStatus = z.object({
   warnings: z.array(WarningShape.pick({ code: true, message: true, hint: true })),
 });
 export type PublicStatus = z.infer<typeof PublicStatus>;
+
+/** `id` names the device that was confirmed: a request that reaches another one changes nothing. */
+const Confirmed = z.strictObject({ id: Id });
+/** Requests that change a device for good, by POST on the agent's own socket: what each takes and answers. */
+export const requests = {
+  "/v1/rename": { body: z.strictObject({ name: DeviceName }), answer: z.object({ name: DeviceName }) },
+  "/v1/reset": { body: Confirmed, answer: z.object({ id: Id }) },
+  "/v1/install": {
+    body: Confirmed.extend({ disk: z.string().describe("path of the disk whose content is given up") }),
+    answer: z.object({ id: Id, disk: z.string() }),
+  },
+} as const;
+export type RequestPath = keyof typeof requests;
+export type RequestBody<Path extends RequestPath> = z.infer<(typeof requests)[Path]["body"]>;
+export type RequestAnswer<Path extends RequestPath> = z.infer<(typeof requests)[Path]["answer"]>;

@@ -1,37 +1,36 @@
-// Whether a request may be answered. The page has no password, so a foreign web page must not be able to read it
-// through its visitor's browser: not by a name of its own that points here (Host), and not from its own origin (Origin).
+// Whether to answer a request. A server without passwords must keep a foreign web page from reading it through a visitor's
+// browser: neither by a name that the page points here (Host: DNS rebinding) nor from the page's own origin (Origin).
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
-import { HamletError } from "../../system/error.ts";
+import { HamletError } from "../error.ts";
 
 /**
- * What a home's router may put behind a device's name, and nobody on the internet in front of an address: RFC 6762 appendix G,
- * RFC 8375, and what common routers use, of which fritz.box belongs to the router's maker.
+ * Domains that home routers put behind a device's name and that nobody on the internet can own: RFC 6762 appendix G, RFC 8375,
+ * and what common routers use, of which fritz.box belongs to the router's maker.
  */
 const homeDomains = ["home.arpa", "internal", "intranet", "private", "corp", "home", "lan", "localdomain", "fritz.box"];
 
-/** By which names of the home's network a device called `name` may be asked, beside its address. */
+/** The names that a home network may give a device called `name`. */
 export const namesAtHome = (name: string): string[] => [
   ...[`${name}.local`, "hamlet.local", name, "hamlet"],
   ...homeDomains.map((domain) => `${name}.${domain}`),
 ];
 
-/** Why not, or undefined. `names` are host names of this server, the one to tell first; its own addresses always count. */
+/**
+ * Why `request` is refused, or undefined. `names` are this server's host names, the one to recommend first; it always answers to
+ * its own addresses.
+ */
 export function refusal(request: IncomingMessage, names: () => string[]): HamletError | undefined {
   const { localAddress, localPort } = request.socket;
   // A unix socket: its file mode has decided already, and no browser gets there.
   if (localAddress === undefined) return undefined;
   const host = (request.headers.host ?? "").toLowerCase();
-  const name = nameIn(host);
+  const name = hostName(host);
   const own = plain(localAddress);
-  if (name === undefined || !isOurs(name, own, names))
-    return new HamletError(
-      "api.refused",
-      "this device does not know itself by the name or address that you asked for",
-      {
-        hint: `type ${urlsOf(names()[0], own, localPort).join(" or ")}`,
-      },
-    );
+  if (name === undefined || !isOwn(name, own, names)) {
+    const message = "this device does not answer to the name or address that you asked for";
+    return new HamletError("api.refused", message, { hint: `type ${urlsOf(names()[0], own, localPort).join(" or ")}` });
+  }
   const { origin } = request.headers;
   const elsewhere = new HamletError("api.refused", "another site may not read this page");
   if (origin !== undefined && withoutPort80(origin.toLowerCase()) !== withoutPort80(`http://${host}`)) return elsewhere;
@@ -42,7 +41,14 @@ export function refusal(request: IncomingMessage, names: () => string[]): Hamlet
   return undefined;
 }
 
-/** What leads here for sure: nothing in it comes from the request. */
+/** Whether a Host header holds an address, or a name that only this network can have given. For programs, which send no Origin. */
+export function isLocalHost(host: string | undefined): boolean {
+  const name = hostName((host ?? "").toLowerCase());
+  if (name === undefined) return false;
+  return isIP(plain(name)) > 0 || /^[a-z0-9-]{1,63}(\.local|\.hamlet\.internal)?$/.test(name);
+}
+
+/** URLs that lead here for sure: nothing in them comes from the request. */
 function urlsOf(name: string | undefined, own: string, port: number | undefined): string[] {
   const end = port === undefined || port === 80 ? "/" : `:${port}/`;
   const address = isIP(own) === 6 ? `[${own}]` : own;
@@ -52,25 +58,27 @@ function urlsOf(name: string | undefined, own: string, port: number | undefined)
 }
 
 /**
- * Only a name can be made to point somewhere else; an address is an origin of its own. Ours and loopback count: a forwarded
- * port (ssh -L, a virtual machine's) is asked for by a loopback address and arrives at another.
+ * Only a name can be pointed somewhere else; an address is an origin of its own. Loopback counts too: a forwarded port (ssh -L, a
+ * virtual machine's) is asked for by a loopback address and arrives at another.
  */
-function isOurs(name: string, own: string, names: () => string[]): boolean {
+function isOwn(name: string, own: string, names: () => string[]): boolean {
   const address = plain(name);
   if (isIP(address) > 0) return address === own || isLoopback(address);
   return name === "localhost" || names().includes(name);
 }
 
-/** `[fd00::1]:80` -> `fd00::1`. The port is not compared: it differs where one is forwarded. */
-function nameIn(host: string): string | undefined {
+/** `[fd00::1]:80` -> `fd00::1`. The port is not compared: it differs if it is forwarded. RFC 1035: a name has at most 253 characters. */
+function hostName(host: string): string | undefined {
+  if (host.length > 260) return undefined;
   const match = /^(\[[0-9a-f:.]+(?:%[\w.%-]+)?\]|[a-z0-9.-]+)(?::\d{1,5})?$/.exec(host);
-  return match?.[1]?.replace(/^\[|\]$/g, "").replace(/\.$/, "");
+  const name = match?.[1]?.replace(/^\[|\]$/g, "").replace(/\.$/, "");
+  return host.startsWith("[") && isIP(name?.replace(/%.*$/, "") ?? "") !== 6 ? undefined : name;
 }
 
-/** Browsers leave it out, other programs need not. */
+/** Browsers leave port 80 out, other programs need not. */
 const withoutPort80 = (origin: string): string => origin.replace(/:80$/, "");
 
-/** One spelling per address: zone cut off, IPv4 as itself, IPv6 as the URL standard writes it. */
+/** One spelling for each address: without a zone, IPv4 as itself, IPv6 as the URL standard writes it. */
 function plain(address: string): string {
   const bare = address.replace(/%.*$/, "").replace(/^::ffff:(?=\d+\.)/i, "");
   return isIP(bare) === 6 ? new URL(`http://[${bare}]`).hostname.slice(1, -1) : bare;

@@ -1,0 +1,63 @@
+// Asks an agent for its status and sends it requests: through its socket, over the mesh, or through a channel into a machine.
+import { errnoOf, HamletError } from "../../system/error.ts";
+import { explainIssues, parseJson } from "../../system/files.ts";
+import { errorIn } from "../../system/http/answer.ts";
+import { type Answer, ask, type Where } from "../../system/http/ask.ts";
+import { noAnswer, otherVersion, publicPageOnly } from "./errors.ts";
+import { PublicStatus, type RequestPath, Status } from "./schema.ts";
+
+/** Sends a request; throws `device.noAnswer` or the device's refusal. */
+export type SendRequest = (path: RequestPath, body: object) => Promise<void>;
+export type AgentClient = {
+  /** Throws `device.noAnswer`. */
+  status(): Promise<Status>;
+  request: SendRequest;
+};
+type ClientOptions = {
+  /** How people know the device. */
+  who: string;
+  where(): Where | Promise<Where>;
+  deadlineMs?: number;
+};
+
+export function agentClient({ who, where, deadlineMs = 5_000 }: ClientOptions): AgentClient {
+  const exchange = async (path: string, body?: object): Promise<Answer> => {
+    const asking = async () => ask(await where(), { path, deadlineMs, ...(body && { body: JSON.stringify(body) }) });
+    try {
+      return await within(deadlineMs, asking());
+    } catch (cause) {
+      if (cause instanceof HamletError) throw cause;
+      const isLate = cause instanceof Late || errnoOf(cause) === "ABORT_ERR";
+      throw noAnswer(who, isLate ? `has not answered for ${deadlineMs / 1000} s` : undefined, cause);
+    }
+  };
+  return {
+    async status() {
+      const { status, body } = await exchange("/v1/status");
+      if (status !== 200) throw noAnswer(who, `answers with HTTP ${status}`);
+      return readStatus(who, parseJson(body));
+    },
+    async request(path, body) {
+      const answer = await exchange(path, body);
+      if (answer.status === 200) return;
+      throw errorIn(parseJson(answer.body)) ?? noAnswer(who, `answers with HTTP ${answer.status}`);
+    },
+  };
+}
+
+function readStatus(who: string, json: unknown): Status {
+  const parsed = Status.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw PublicStatus.safeParse(json).success ? publicPageOnly(who) : otherVersion(explainIssues(parsed.error));
+}
+
+class Late extends Error {}
+
+/** The way to the device counts too: a channel into a machine that is booting may never open. */
+async function within<T>(ms: number, answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Late()), ms);
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,43 @@
+// Every refusal of the agent's API, and every way in which a client gets no answer from it.
+import { HamletError } from "../../system/error.ts";
+
+export const noMember = (): HamletError =>
+  new HamletError("api.refused", "only a member can be renamed, and this device is not one", {
+    hint: "name it in its provision file: hamlet provision <card> --neighborhood <folder> --name <name>",
+  });
+
+export const notFromImage = (stateFolder: string): HamletError =>
+  new HamletError("reset.refused", "this machine was not started from a Hamlet image", {
+    hint: `stop its agent, then remove ${stateFolder}`,
+    exitCode: 3,
+  });
+
+export const otherDevice = (what: "reset" | "install"): HamletError =>
+  new HamletError(`${what}.refused`, "the request names another device", {
+    hint: what === "reset" ? "run it again: hamlet reset" : "open the page again: hamlet open",
+    exitCode: 3,
+  });
+
+export const otherDisk = (path: string): HamletError =>
+  new HamletError("install.noDisk", `${path} is not an internal disk that this device can move to`, {
+    hint: "`hamlet install --list` on the device shows its disks",
+    exitCode: 3,
+  });
+
+export const badRequest = (why: string): HamletError => new HamletError("usage.invalid", why, { exitCode: 2 });
+
+export const noAnswer = (who: string, why = "does not answer", cause?: unknown): HamletError =>
+  new HamletError("device.noAnswer", `${who} ${why}`, {
+    cause,
+    hint: "is its agent running? On the device: systemctl status hamlet-agent",
+  });
+
+export const publicPageOnly = (who: string): HamletError =>
+  new HamletError("device.noAnswer", `${who} shows only its public page there, which names no members`, {
+    hint: "ask by its mesh address from a member, or on the device itself",
+  });
+
+export const otherVersion = (why: string): HamletError =>
+  new HamletError("device.noAnswer", `this version cannot read the device's status: ${why}`, {
+    hint: "use the hamlet of the device's own release",
+  });

@@ -1,0 +1,35 @@
+// One HTTP exchange with a program that may be slow, gone or hostile: bounded in time and in size.
+import { request } from "node:http";
+import type { Duplex } from "node:stream";
+import { readAll } from "../read-all.ts";
+
+export type Where = { socketPath: string } | { host: string; port: number | string } | { createConnection(): Duplex };
+export type Question = {
+  path: string;
+  /** Default: POST with a body, GET without one. */
+  method?: "GET" | "POST";
+  body?: string;
+  deadlineMs?: number;
+  maxBytes?: number;
+};
+export type Answer = { status: number; body: string };
+
+/** The status of a hundred members with all their paths takes 300 kB. */
+const maxAnswerBytes = 8 << 20;
+
+/** Rejects with the system's error, after `deadlineMs`, and beyond `maxBytes`. */
+export function ask(where: Where, question: Question): Promise<Answer> {
+  const { path, body, method = body === undefined ? "GET" : "POST", deadlineMs, maxBytes = maxAnswerBytes } = question;
+  return new Promise((resolve, reject) => {
+    const signal = deadlineMs === undefined ? undefined : AbortSignal.timeout(deadlineMs);
+    const asked = request({ ...where, path, method, agent: false, ...(signal && { signal }) });
+    asked.on("error", reject);
+    asked.on("response", (response) => {
+      readAll(response, maxBytes)
+        .then((text) => resolve({ status: response.statusCode ?? 0, body: text }), reject)
+        // A channel into a machine stays open until somebody closes it.
+        .finally(() => asked.destroy());
+    });
+    asked.end(body);
+  });
+}
