@@ -1,7 +1,6 @@
 // How `lab up` and `lab watch` start a lab: options, the image, and waiting until all devices are there.
 import { join, resolve } from "node:path";
 import { text as readText } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { labBoard, labBoardNames } from "../../../image/lab/machine/boards.ts";
 import type { LabClient } from "../../../image/lab/supervisor/client.ts";
@@ -11,6 +10,7 @@ import { type LabStatus, milestones } from "../../../image/lab/supervisor/status
 import { sleep } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import { explainIssues, parseJson } from "../../../system/files.ts";
+import { programFile } from "../../../system/package.ts";
 import { cacheFolder } from "../../../system/paths.ts";
 import { startProgram } from "../../../system/program.ts";
 import { type Command, type Option, text, usageError, type Values } from "../../terminal/command.ts";
@@ -67,7 +67,7 @@ export async function startFromValues(
  * a change of mind ends all of its programs, and so does our own sudden end.
  */
 export async function labImage(board = "nuc", signal?: AbortSignal): Promise<string> {
-  const hamlet = fileURLToPath(new URL("../../hamlet.ts", import.meta.url));
+  const hamlet = programFile("hamlet.mjs", "cli/hamlet.ts");
   const build = [hamlet, "image", "build", "--board", board, "-o", join(cacheFolder(), "image"), "--json"];
   const builder = startProgram([process.execPath, ...build], {
     stdout: "pipe",

@@ -67,7 +67,7 @@ export async function rootParts(
     file("usr/share/hamlet/packages.tsv", await readFile(join(base.folder, "debs/packages.tsv"))),
     file(sbomPath, sbom),
     file("usr/share/doc/hamlet/copyright", await readFile(join(projectFolder, "LICENSE"))),
-    file("usr/share/doc/hamlet/npm-licences.txt", await licenceTexts(npm, projectFolder)),
+    file("usr/share/doc/hamlet/npm-licences.txt", licenceTexts(npm)),
     file("usr/share/doc/node/copyright", await nodeLicence(node, board)),
     ...(await entriesOf(join(base.folder, "doc"), "usr/share/doc/")),
     link("etc/hostname", "/var/lib/hamlet/system/hostname"),

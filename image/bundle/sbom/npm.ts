@@ -5,7 +5,16 @@ import { z } from "zod";
 import { HamletError } from "../../../system/error.ts";
 import { readJson } from "../../../system/files.ts";
 
-export type NpmPackage = { name: string; version: string; licence?: string; sha512?: string; folder: string };
+export const NpmPackage = z.object({
+  name: z.string(),
+  version: z.string(),
+  licence: z.string().exactOptional(),
+  sha512: z.string().exactOptional(),
+  folder: z.string(),
+  /** What its licence files say. */
+  licenceText: z.string(),
+});
+export type NpmPackage = z.infer<typeof NpmPackage>;
 
 const PackageLock = z.object({
   packages: z.record(
@@ -26,7 +35,7 @@ export const packageFolders = (files: Iterable<string>): string[] =>
 
 export async function npmPackages(files: Iterable<string>, projectFolder: string): Promise<NpmPackage[]> {
   const lock = await readJson(join(projectFolder, "package-lock.json"), PackageLock);
-  return packageFolders(files).map((folder): NpmPackage => {
+  const packages = packageFolders(files).map(async (folder): Promise<NpmPackage> => {
     const locked = lock?.packages[folder];
     if (locked?.version === undefined) {
       throw new HamletError("build.failed", `${folder} is in a program but not in package-lock.json`, {
@@ -40,17 +49,23 @@ export async function npmPackages(files: Iterable<string>, projectFolder: string
       folder,
       ...(typeof locked.license === "string" && { licence: locked.license }),
       ...(integrity && { sha512: Buffer.from(integrity, "base64").toString("hex") }),
+      licenceText: await licenceTextIn(join(projectFolder, folder)),
     };
   });
+  return Promise.all(packages);
 }
 
-/** The licence texts of `packages`, one behind the other: a bundler leaves them out, and they must come along. */
-export async function licenceTexts(packages: NpmPackage[], projectFolder: string): Promise<string> {
-  const texts = packages.map(async ({ name, version, licence, folder }) => {
-    const names = await readdir(join(projectFolder, folder)).catch((): string[] => []);
-    const files = names.filter((file) => /^(licen[cs]e|copying|notice)(\.(md|txt))?$/i.test(file)).sort();
-    const bodies = await Promise.all(files.map((file) => readFile(join(projectFolder, folder, file), "utf8")));
-    return [`${name} ${version} (${licence ?? "licence not stated"})`, ...bodies].join("\n\n");
+async function licenceTextIn(folder: string): Promise<string> {
+  const names = await readdir(folder).catch((): string[] => []);
+  const files = names.filter((file) => /^(licen[cs]e|copying|notice)(\.(md|txt))?$/i.test(file)).sort();
+  return (await Promise.all(files.map((file) => readFile(join(folder, file), "utf8")))).join("\n\n");
+}
+
+/** The licence texts of `packages`, one after the other: a bundler drops them, and they must come along. */
+export function licenceTexts(packages: readonly NpmPackage[]): string {
+  const texts = packages.map(({ name, version, licence, licenceText }) => {
+    const title = `${name} ${version} (${licence ?? "licence not stated"})`;
+    return licenceText === "" ? title : `${title}\n\n${licenceText}`;
   });
-  return `${(await Promise.all(texts)).join(`\n\n${"-".repeat(80)}\n\n`)}\n`;
+  return `${texts.join(`\n\n${"-".repeat(80)}\n\n`)}\n`;
 }

@@ -1,8 +1,8 @@
 // One more host on the lab's LAN: a command of this computer in namespaces of its own, with a network card on the hub.
 // Needs no root where user namespaces are allowed. Everything in it ends with its first process, and that with us.
 import { basename, dirname } from "node:path";
-import { fileURLToPath } from "node:url";
 import { HamletError } from "../../../system/error.ts";
+import { programFile } from "../../../system/package.ts";
 import { startProgram } from "../../../system/program.ts";
 
 export type JoinOrder = {
@@ -21,7 +21,7 @@ export function joinLan(
   over: Promise<unknown> = new Promise(() => {}),
 ): Promise<number> {
   const order: JoinOrder = { folder: dirname(port.socket), socket: basename(port.socket), address: port.address, argv };
-  const inside = fileURLToPath(new URL("./join-inside.ts", import.meta.url));
+  const inside = programFile("join-inside.mjs", "image/lab/network/join-inside.ts");
   // As root no user namespace is needed, and without one programs may still drop to users of their own.
   const asUser = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
   const host = startProgram(

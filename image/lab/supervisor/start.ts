@@ -1,9 +1,9 @@
 // Starts a supervisor in a session of its own, and tells what became of it.
 import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { HamletError } from "../../../system/error.ts";
+import { programFile } from "../../../system/package.ts";
 import { startProgram } from "../../../system/program.ts";
 import { type LabClient, labClient, refusal } from "./client.ts";
 import { alreadyRunning, lockHolder } from "./lock.ts";
@@ -24,10 +24,10 @@ export async function startLab(
   options: Partial<SupervisorOptions> & Pick<SupervisorOptions, "images">,
 ): Promise<LabClient> {
   const folder = options.folder ?? labFolder();
-  const program = fileURLToPath(new URL("./supervisor.ts", import.meta.url));
+  const program = programFile("supervisor.mjs", "image/lab/supervisor/supervisor.ts");
   if (!existsSync(program)) {
-    throw new HamletError("lab.bootFailed", "the lab runs from a checkout of this project, not from one file alone", {
-      hint: "in the checkout: npm start",
+    throw new HamletError("lab.bootFailed", "the lab's supervisor is not beside this program", {
+      hint: "install the hamlet package, or type npm start in a checkout",
     });
   }
   mkdirSync(folder, { recursive: true, mode: 0o700 });
