@@ -1,49 +1,35 @@
 // Who this device is: made on first boot from the provision file, kept on the data partition, the same for life.
 import { existsSync } from "node:fs";
-import { open, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { z } from "zod";
-import { decodeProvisionFile, ProvisionFile, requireBoard } from "../provisioning/file/provision-file.ts";
-import { BoardFacts, boardIdentityOf } from "../provisioning/handover/board.ts";
-import { DeviceName, Id, Jws, WireguardKey } from "../provisioning/trust/fields.ts";
+import type { Provision } from "../provisioning/file/provision.ts";
+import { agentFilesIn } from "../provisioning/handover/agent-files.ts";
+import { type BoardFacts, boardIdentityOf, readBoardFacts } from "../provisioning/handover/board.ts";
+import {
+  type IdentityFile,
+  keepIdentity,
+  type Provisioned,
+  readIdentity,
+  type VerifiedIdentity,
+} from "../provisioning/handover/identity.ts";
+import { readProvision } from "../provisioning/handover/provision.ts";
+import { keepStanding, readStanding, type Standing } from "../provisioning/handover/standing.ts";
+import { wipe } from "../provisioning/handover/wipe.ts";
+import { DeviceName } from "../provisioning/trust/fields.ts";
 import {
   exportSigningKey,
   generateSigningKey,
   generateWireguardKeyPair,
-  importSigningKey,
   type SigningKey,
   signingKeyFromSeed,
 } from "../provisioning/trust/keys.ts";
-import { signAdmission, signMemberCertificate, verifyMemberCertificate } from "../provisioning/trust/member.ts";
+import { signAdmission, signMemberCertificate } from "../provisioning/trust/member.ts";
 import { deviceIdOf, meshAddress, meshPrefix } from "../provisioning/trust/names.ts";
-import { foundedBy, type NeighborhoodKeys, succeed } from "../provisioning/trust/neighborhood-keys.ts";
+import type { NeighborhoodKeys } from "../provisioning/trust/neighborhood-keys.ts";
 import { type MemberRecord, signRecord } from "../provisioning/trust/record.ts";
-import { type TokenCertificate, verifyToken } from "../provisioning/trust/token.ts";
-import { errnoOf, HamletError } from "../system/error.ts";
-import { readJson } from "../system/files.ts";
-import { type Damage, keep, markLost, readKept } from "../system/kept.ts";
+import type { TokenCertificate } from "../provisioning/trust/token.ts";
+import { HamletError } from "../system/error.ts";
+import { type Damage, markLost } from "../system/kept.ts";
 import type { Own } from "./membership/state.ts";
 import { wireguardPublicKey } from "./mesh/key.ts";
-
-/** What the device keeps of the provision file once its keys are made: all but the token's secret. */
-const Kept = z.object(ProvisionFile.shape).omit({ tokenKey: true, network: true, sshKeys: true });
-const IdentityFile = z.object({
-  v: z.literal(1),
-  deviceKey: z.string().describe("PKCS8 PEM"),
-  wireguardKey: WireguardKey.describe("private"),
-  member: Jws,
-  provision: Kept,
-});
-type IdentityFile = z.infer<typeof IdentityFile>;
-
-const Standing = z.object({
-  v: z.literal(1),
-  number: z.int().min(0),
-  name: DeviceName,
-  admissions: z.array(Jws).max(4),
-  replaces: Id.optional(),
-});
-type Standing = z.infer<typeof Standing>;
 
 export type Self = {
   board: string;
@@ -56,9 +42,9 @@ export type Self = {
 
 /** The identity on disk, else one made from the provision file at `provisionPath`, else undefined. Throws `provision.*`, `identity.invalid`. */
 export async function loadIdentity(self: Self, provisionPath: string, name?: string): Promise<Identity | undefined> {
-  const path = join(self.stateFolder, "identity.json");
-  let { value: file, damage } = await readKept(path, IdentityFile, isUsable);
-  if (!file && damage) {
+  const path = agentFilesIn(self.stateFolder).identity;
+  let { identity, damage } = await readIdentity(path);
+  if (!identity && damage) {
     // No new one is made in its place by itself: whoever still has the old one's copy can put it back.
     throw new HamletError(
       "identity.invalid",
@@ -68,31 +54,15 @@ export async function loadIdentity(self: Self, provisionPath: string, name?: str
       },
     );
   }
-  if (!file) {
+  if (!identity) {
     const provision = await readProvision(provisionPath, self.board);
     if (!provision) return undefined;
-    file = await makeIdentity(provision);
-    await keep(path, file);
+    identity = await makeIdentity(provision);
+    await keepIdentity(path, identity.file);
   }
   // Only now that the keys made with it are safe on disk does the token's secret go; also after a power cut between the two.
   await wipe(provisionPath);
-  return Identity.open(self, file, name, damage ? [damage] : []);
-}
-
-/** An earlier release's file has no sum: what it holds shows whether it is whole. */
-async function isUsable({ deviceKey, wireguardKey, member, provision }: IdentityFile): Promise<boolean> {
-  try {
-    const { rootKey, successorKey, successions = [] } = provision.neighborhood;
-    const keys = await succeed(foundedBy(rootKey, successorKey), successions);
-    const { certificate } = await verifyToken(provision.token, keys);
-    const own = importSigningKey(deviceKey).publicKey;
-    wireguardPublicKey(wireguardKey);
-    const wanted = { neighborhood: keys.id, token: certificate.id, deviceKey: own };
-    await verifyMemberCertificate(member, certificate.key, wanted);
-    return true;
-  } catch {
-    return false;
-  }
+  return Identity.open(self, identity, name, damage ? [damage] : []);
 }
 
 export class Identity {
@@ -105,7 +75,7 @@ export class Identity {
   readonly address: string;
   readonly prefix: string;
   readonly token: TokenCertificate;
-  readonly provision: z.infer<typeof Kept>;
+  readonly provision: Provisioned;
   /** What of its state was damaged when it was read. */
   readonly damages: readonly Damage[];
   /** What root read from this board; undefined where root's one-shot does not run. */
@@ -117,9 +87,8 @@ export class Identity {
 
   private constructor(
     self: Self,
-    file: IdentityFile,
+    { file, key, keys, token }: VerifiedIdentity,
     standing: Standing,
-    trust: { keys: NeighborhoodKeys; token: TokenCertificate },
     board: BoardFacts | undefined,
     damages: readonly Damage[],
   ) {
@@ -129,35 +98,32 @@ export class Identity {
     this.#file = file;
     const { number, name, admissions, replaces } = standing;
     this.#own = { number, name, admissions, replaces, endpoints: [], revocation: 0 };
-    this.key = importSigningKey(file.deviceKey);
+    this.key = key;
     this.deviceKey = this.key.publicKey;
     this.id = deviceIdOf(this.deviceKey);
     this.wireguard = { privateKey: file.wireguardKey, publicKey: wireguardPublicKey(file.wireguardKey) };
-    this.neighborhood = trust.keys;
+    this.neighborhood = keys;
     this.neighborhoodName = file.provision.neighborhood.name;
-    this.token = trust.token;
+    this.token = token;
     this.provision = file.provision;
     this.address = meshAddress(this.neighborhood.id, this.deviceKey);
     this.prefix = meshPrefix(this.neighborhood.id);
   }
 
-  static async open(self: Self, file: IdentityFile, name?: string, damages: Damage[] = []): Promise<Identity> {
-    const { rootKey, successorKey, successions = [] } = file.provision.neighborhood;
-    const keys = await succeed(foundedBy(rootKey, successorKey), successions);
-    const { certificate: token } = await verifyToken(file.provision.token, keys);
-    const id = deviceIdOf(importSigningKey(file.deviceKey).publicKey);
-    const path = join(self.stateFolder, "standing.json");
-    const kept = await readKept(path, Standing);
+  static async open(self: Self, verified: VerifiedIdentity, name?: string, damages: Damage[] = []): Promise<Identity> {
+    const { file, key } = verified;
+    const id = deviceIdOf(key.publicKey);
+    const files = agentFilesIn(self.stateFolder);
+    const kept = await readStanding(files.standing);
     // Whoever has known others has had one.
-    if (!kept.value && !kept.damage && existsSync(join(self.stateFolder, "roster.json")))
-      kept.damage = await markLost(path);
+    if (!kept.value && !kept.damage && existsSync(files.roster)) kept.damage = await markLost(files.standing);
     // A name that it was given later goes before the one that it began with.
     const lastName = kept.damage ? DeviceName.safeParse(self.lastName).data : undefined;
     const wanted = lastName ?? name ?? file.provision.name ?? `${self.board}-${id.slice(0, 6)}`;
     const standing = kept.value ?? { v: 1, number: 0, name: wanted, admissions: [] };
     const all = kept.damage ? [...damages, kept.damage] : damages;
-    const board = await readJson(join(self.stateFolder, "board.json"), BoardFacts).catch(() => undefined);
-    const identity = new Identity(self, file, standing, { keys, token }, board, all);
+    const board = await readBoardFacts(files.boardFacts);
+    const identity = new Identity(self, verified, standing, board, all);
     // A new number each start: endpoints and boot id are new, and what others hold is older.
     await identity.sign({ ...identity.own, number: identity.number + 1 });
     return identity;
@@ -219,7 +185,7 @@ export class Identity {
     const standing: Standing = { v: 1, number, name, admissions: [...admissions], ...(replaces && { replaces }) };
     // A new number alone is not worth a copy.
     const isCopied = name !== this.name || admissions !== this.admissions || replaces !== this.#own.replaces;
-    await keep(join(stateFolder, "standing.json"), standing, { isCopied }).catch((error: unknown) => {
+    await keepStanding(agentFilesIn(stateFolder).standing, standing, { isCopied }).catch((error: unknown) => {
       if (mustKeep) throw error;
     });
     this.#own = own;
@@ -227,48 +193,13 @@ export class Identity {
   }
 }
 
-async function makeIdentity({ tokenKey, network: _, sshKeys: __, ...provision }: ProvisionFile): Promise<IdentityFile> {
-  const { rootKey, successorKey, successions = [] } = provision.neighborhood;
-  const keys = await succeed(foundedBy(rootKey, successorKey), successions);
-  const { certificate } = await verifyToken(provision.token, keys);
+async function makeIdentity({ file, keys, token }: Provision): Promise<VerifiedIdentity> {
+  const { tokenKey, network: _, sshKeys: __, ...provision } = file;
   const key = generateSigningKey();
   const member = await signMemberCertificate(
-    { neighborhood: keys.id, token: certificate.id, deviceKey: key.publicKey },
+    { neighborhood: keys.id, token: token.id, deviceKey: key.publicKey },
     signingKeyFromSeed(tokenKey),
   );
-  return {
-    v: 1,
-    deviceKey: exportSigningKey(key),
-    wireguardKey: generateWireguardKeyPair().privateKey,
-    member,
-    provision,
-  };
-}
-
-async function readProvision(path: string, board: string): Promise<ProvisionFile | undefined> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(path);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
-  const file = decodeProvisionFile(bytes);
-  requireBoard(file, board);
-  return file;
-}
-
-async function wipe(path: string): Promise<void> {
-  try {
-    const file = await open(path, "r+");
-    try {
-      await file.write(Buffer.alloc((await file.stat()).size));
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rm(path);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-  }
+  const wireguardKey = generateWireguardKeyPair().privateKey;
+  return { file: { v: 1, deviceKey: exportSigningKey(key), wireguardKey, member, provision }, key, keys, token };
 }

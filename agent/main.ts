@@ -5,16 +5,16 @@ import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { z } from "zod";
 import { makePageHandler } from "../dashboard/api/handler.ts";
 import { internalDisk } from "../image/install/available.ts";
+import { agentFilesIn } from "../provisioning/handover/agent-files.ts";
+import { readProblems } from "../provisioning/handover/problems.ts";
 import { provisionAgain } from "../provisioning/neighborhood/provision-device.ts";
 import { generateSigningKey } from "../provisioning/trust/keys.ts";
 import { adoptionCode, deviceIdOf } from "../provisioning/trust/names.ts";
 import { sleep, systemClock } from "../system/clock.ts";
 import { settingOf } from "../system/environment.ts";
 import { describeError, HamletError } from "../system/error.ts";
-import { readJson } from "../system/files.ts";
 import { makeLog } from "../system/log.ts";
 import { serveRequests } from "./api/requests.ts";
 import type { PublicStatus, Status } from "./api/schema.ts";
@@ -49,14 +49,6 @@ const publicWarnings = new Set<WarningCode>([
   "wifi.refused",
   "wifi.wrongPassword",
 ]);
-const RootsTrouble = z.object({
-  code: z.string(),
-  message: z.string(),
-  hint: z.string().optional(),
-  since: z.number().optional(),
-});
-/** What the root one-shot of the first boot could not do; it removes the file once things are right. */
-const FirstbootReport = RootsTrouble.extend({ also: z.array(RootsTrouble).default([]) });
 
 await main().catch(die);
 
@@ -74,9 +66,11 @@ async function main(): Promise<void> {
   const lastName = existsSync("/run/hamlet-disk") ? hostname() : undefined;
   const device = { board: base.board, release: base.release, bootId, stateFolder: base.stateFolder, lastName };
 
+  const files = agentFilesIn(base.stateFolder);
+
   let identity: Identity | undefined;
   try {
-    identity = await loadIdentity(device, base.provisionFile ?? join(base.stateFolder, "provision.json"), base.name);
+    identity = await loadIdentity(device, base.provisionFile ?? files.provision, base.name);
   } catch (error) {
     // Wrong board, cut off, foreign: the device stays up and tells why, on its page and console.
     if (!(error instanceof HamletError)) throw error;
@@ -87,16 +81,11 @@ async function main(): Promise<void> {
   if (!identity && warnings.list().length === 0) {
     warnings.raise("waiting.unprovisioned", "this device belongs to no neighborhood yet", provisionAgain("<name>"));
   }
-  const report = await readJson(join(base.stateFolder, "firstboot.json"), FirstbootReport).catch(() => undefined);
-  const troubles = report ? [report, ...report.also] : [];
-  for (const { code, message, hint, since } of troubles) {
-    warnings.raise("firstboot.failed", `${code}: ${message}`, hint ?? "provision the device again", {
-      subject: code,
-      ...(since !== undefined && { since }),
-    });
-  }
+  const problems = await readProblems(files.problems);
+  for (const { code, message, hint, since } of problems)
+    warnings.raise("firstboot.failed", `${code}: ${message}`, hint, { subject: code, since });
   // The stick that a device has left must not write over where it lives now.
-  const hasMoved = troubles.some(({ code }) => code === "install.moved" || code === "install.unclear");
+  const hasMoved = problems.some(({ code }) => code === "install.moved" || code === "install.unclear");
   const findInternalDisk = async () => (hasMoved ? undefined : internalDisk("/run/hamlet-disk", "/sys"));
   const disk = await findInternalDisk().catch(() => undefined);
   if (disk) {

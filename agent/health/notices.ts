@@ -1,13 +1,12 @@
 // What root is to make known for the agent, which may reach neither screen nor boot partition: three small files in the runtime
 // folder, which root's `hamlet-tell` copies to the consoles, to hamlet/report.txt and into the hostname.
 import { isIPv4 } from "node:net";
-import { join } from "node:path";
+import { writeNotices } from "../../provisioning/handover/notices.ts";
 import { reportBlock } from "../../provisioning/handover/report.ts";
 import { spellCode } from "../../provisioning/trust/names.ts";
 import { isLinkLocal } from "../../system/address.ts";
 import { every } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
-import { writeFileAtomic } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
 import type { PublicStatus } from "../api/schema.ts";
 import { consoleCard } from "./console-card.ts";
@@ -37,7 +36,7 @@ export function noticeOf(known: Known): Notice {
   const code = isNobody ? undefined : spellCode(status.code);
   return {
     name: isNobody ? undefined : name,
-    report: reportBlock({ name, board, release, neighborhood, code, troubles: warnings }),
+    report: reportBlock({ name, board, release, neighborhood, code, problems: warnings }),
     console: consoleCard({ ...status, warnings: [...warnings], neighborhood, addresses, pagePort }),
   };
 }
@@ -97,12 +96,13 @@ export function startNotices(options: { folder: string; read(): Known; monotonic
       const now = monotonic();
       const [nextConsole, isConsoleDue] = hear(onConsole, `${name} ${console}`, now, pauseMs.console);
       const [nextReport, isReportDue] = hear(inReport, report.toString("latin1"), now, pauseMs.report);
-      const put = (file: string, content: string | Buffer) =>
-        writeFileAtomic(join(folder, file), content, { mode: 0o644 });
-      if (isReportDue) await put("report.txt", report);
-      if (isConsoleDue && name !== "") await put("name", `${name}\n`);
-      // Last, and each time: it is the one that root watches.
-      if (isConsoleDue || isReportDue) await put("console.txt", console);
+      if (isConsoleDue || isReportDue) {
+        await writeNotices(folder, {
+          console,
+          report: isReportDue ? report : undefined,
+          name: isConsoleDue && name !== "" ? name : undefined,
+        });
+      }
       [onConsole, inReport] = [nextConsole, nextReport];
     },
     (error) => log.warn(`notices: ${describeError(error)}`),

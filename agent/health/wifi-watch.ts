@@ -1,13 +1,11 @@
 // Reads what root's Wi-Fi unit leaves of wpa_supplicant's words, one file a link, and warns of what is wrong.
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readWifiEvents } from "../../provisioning/handover/wifi-events.ts";
 import { type Clock, every } from "../../system/clock.ts";
-import { describeError, errnoOf } from "../../system/error.ts";
+import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import type { Warnings } from "./warnings.ts";
 import { judgeWifi, type WifiTrouble } from "./wifi.ts";
 
-const eventsFolder = "/run/hamlet-wifi";
 const tickMs = 5_000;
 
 export function watchWifi(options: {
@@ -18,15 +16,15 @@ export function watchWifi(options: {
   command(): string;
   folder?: string;
 }): { stop(): void; look(): Promise<void> } {
-  const { warnings, clock, log, command, folder = eventsFolder } = options;
+  const { warnings, clock, log, command, folder } = options;
   const heard = new Map<string, { text: string; at: number }>();
   const look = async () => {
-    for (const link of await linksIn(folder)) {
-      const text = await readFile(join(folder, link), "utf8");
+    for (const [link, events] of await readWifiEvents(folder)) {
+      const text = events.join("\n");
       const before = heard.get(link);
       const at = before?.text === text ? before.at : clock.monotonic();
       heard.set(link, { text, at });
-      const trouble = judgeWifi(text.split("\n").slice(-20), clock.monotonic() - at);
+      const trouble = judgeWifi(events, clock.monotonic() - at);
       for (const code of codes) if (code !== trouble?.code) warnings.clear(code, link);
       if (trouble) warnings.raise(trouble.code, messageOf(trouble, link), `${command()} ${wifiOptions}`, link);
     }
@@ -49,12 +47,3 @@ function messageOf({ code, ssid }: WifiTrouble, link: string): string {
       return `the Wi-Fi that this device was given is not in reach: a misspelt name, or a band that it can not hear (${link})`;
   }
 }
-
-const linksIn = (folder: string): Promise<string[]> =>
-  readdir(folder).then(
-    (names) => names.filter((name) => !name.startsWith(".")),
-    (error: unknown) => {
-      if (errnoOf(error) === "ENOENT") return [];
-      throw error;
-    },
-  );

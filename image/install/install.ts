@@ -11,13 +11,12 @@ import {
   beginMove,
   hideIdentity,
   type MoveOutcome,
+  problemOfMove,
   settleMove,
-  troubleOfMove,
 } from "../../provisioning/firstboot/moving.ts";
 import type { Paths } from "../../provisioning/firstboot/paths.ts";
-import { troubleOf } from "../../provisioning/firstboot/troubles.ts";
-import { giveJson } from "../../provisioning/handover/files.ts";
 import type { Owner } from "../../provisioning/handover/folder.ts";
+import { giveProblems, problemOf } from "../../provisioning/handover/problems.ts";
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
@@ -94,8 +93,8 @@ export async function install(disk: OwnDisk, target: string, options: InstallOpt
 async function settleAndTell(paths: Paths, agent: Owner, now: number): Promise<MoveOutcome> {
   const outcome = await settleMove(paths, agent);
   // A report that cannot be written changes nothing of what has happened.
-  const moved = troubleOfMove(outcome);
-  if (moved) await giveJson(paths.report, { v: 1, ...troubleOf(moved, now) }, agent).catch(() => {});
+  const moved = problemOfMove(outcome);
+  if (moved) await giveProblems(paths.problems, [problemOf(moved, now)], agent).catch(() => {});
   return outcome;
 }
 

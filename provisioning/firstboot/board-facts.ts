@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { type BoardFacts, sortFacts } from "../handover/board.ts";
 import type { Paths } from "./paths.ts";
 
-export async function readBoardFacts(paths: Paths): Promise<BoardFacts> {
+export async function probeBoard(paths: Paths): Promise<BoardFacts> {
   const dmi = (name: string) => readText(join(paths.dmi, name));
   const serials = await Promise.all([
     dmi("product_serial"),

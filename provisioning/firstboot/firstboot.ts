@@ -3,18 +3,18 @@
 import type { Run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
-import { BoardFacts } from "../handover/board.ts";
-import { giveJson, readJsonFrom, removeFile } from "../handover/files.ts";
+import { giveBoardFacts } from "../handover/board.ts";
+import { removeFile } from "../handover/files.ts";
 import { Folder, type Owner } from "../handover/folder.ts";
-import type { Trouble } from "../handover/report.ts";
-import { readBoardFacts } from "./board-facts.ts";
-import { eraseIfWished } from "./erase.ts";
+import { type Problem, problemOf } from "../handover/problems.ts";
+import { probeBoard } from "./board-facts.ts";
+import { resetIfRequested } from "./erase.ts";
 import { takeFromImager } from "./imager.ts";
 import { agentOwner, isDataLost, readImage, setKernelHostname } from "./machine.ts";
-import { settleMove, troubleOfMove } from "./moving.ts";
+import { problemOfMove, settleMove } from "./moving.ts";
 import type { Paths } from "./paths.ts";
 import { type Settled, settleProvision } from "./settle.ts";
-import { tellTroubles, troubleOf } from "./troubles.ts";
+import { tellProblems } from "./tell-problems.ts";
 import { sayOnConsoles } from "./voice.ts";
 
 type Parts = { run: Run; log: Log; now: number };
@@ -23,20 +23,20 @@ export async function firstBoot(paths: Paths, { run, log, now }: Parts): Promise
   const agent = await agentOwner(paths.passwd);
   const { board, release } = await readImage(paths);
   await sayOnConsoles(paths, `Hamlet ${release} (${board}) starts`);
-  const troubles: Trouble[] = [];
-  if (await isDataLost(paths)) troubles.push(troubleOf(dataLost(), now));
+  const problems: Problem[] = [];
+  if (await isDataLost(paths)) problems.push(problemOf(dataLost(), now));
   let settled: Settled | undefined;
   try {
-    settled = await become(paths, board, agent, troubles, log, now);
+    settled = await become(paths, board, agent, problems, log, now);
   } catch (error) {
-    troubles.push(troubleOf(error, now));
+    problems.push(problemOf(error, now));
   }
   // A failure below leaves a device that is reached some other way; one above must not keep the rest from being done.
   const steps: [what: string, step: () => Promise<unknown>][] = [
     ["hostname", () => applyHostname(paths, settled)],
     ["network", () => applyNetwork(paths, run)],
-    ["board facts", () => tellBoard(paths, agent)],
-    ["report", () => tellTroubles(paths, troubles, { board, release, agent, log })],
+    ["board facts", async () => giveBoardFacts(paths.boardFacts, await probeBoard(paths), agent)],
+    ["report", () => tellProblems(paths, problems, { board, release, agent, log })],
   ];
   for (const [what, step] of steps) {
     await step().catch((error: unknown) => log.warn(`${what}: ${describeError(error)}`));
@@ -48,20 +48,20 @@ async function become(
   paths: Paths,
   board: string,
   agent: Owner,
-  troubles: Trouble[],
+  problems: Problem[],
   log: Log,
   now: number,
 ): Promise<Settled> {
   // Before anything else reads who this is: it may have moved to another disk.
   const move = await settleMove(paths, agent);
   if (move !== "none") log.info(`the move to another disk: ${move}`);
-  const moved = troubleOfMove(move);
-  if (moved) troubles.push(troubleOf(moved, now));
+  const moved = problemOfMove(move);
+  if (moved) problems.push(problemOf(moved, now));
   // Nobody waits any more for what was asked before a restart.
-  await removeFile(paths.installWish);
-  if (await eraseIfWished(paths)) log.info("this device was reset: it belongs to nobody");
+  await removeFile(paths.installRequest);
+  if (await resetIfRequested(paths)) log.info("this device was reset: it belongs to nobody");
   const imager = await takeFromImager(paths, log);
-  if (imager.trouble) troubles.push(troubleOf(imager.trouble, now));
+  if (imager.problem) problems.push(problemOf(imager.problem, now));
   const settled = await settleProvision(paths, board, agent, imager.wishes);
   const taken = [...imager.taken, ...(settled.outcome === "resettled" ? settled.taken : [])];
   const news = [
@@ -75,7 +75,7 @@ async function become(
     // The rest is the agent's to tell; until it does, a minute may pass on a small board.
     await sayOnConsoles(paths, line);
   }
-  if (settled.outcome === "resettled" && settled.refused) troubles.push(troubleOf(settled.refused, now));
+  if (settled.outcome === "resettled" && settled.refused) problems.push(problemOf(settled.refused, now));
   return settled;
 }
 
@@ -98,13 +98,6 @@ async function applyNetwork(paths: Paths, run: Run): Promise<void> {
   }
   // If networkd does not run yet it will read them when it starts.
   if (isAny) await run(["networkctl", "reload"]).catch(() => "");
-}
-
-async function tellBoard(paths: Paths, agent: Owner): Promise<void> {
-  const facts = await readBoardFacts(paths);
-  const known = await readJsonFrom(paths.boardFacts, BoardFacts).catch(() => undefined);
-  // Written when it changes: cards wear out.
-  if (JSON.stringify(known) !== JSON.stringify(facts)) await giveJson(paths.boardFacts, facts, agent);
 }
 
 const dataLost = (): HamletError =>

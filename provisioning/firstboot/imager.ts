@@ -9,14 +9,14 @@ import { decodeText } from "../../system/text.ts";
 import type { ImagerSaid } from "../file/imager.ts";
 import { keepJson, readKeptFrom } from "../handover/files.ts";
 import { Folder } from "../handover/folder.ts";
+import { blanking } from "../handover/wipe.ts";
 import { ImagerWishes } from "../handover/wishes.ts";
 import { applyNamed } from "./apply.ts";
 import { type Past, readPast } from "./past.ts";
 import type { Paths } from "./paths.ts";
-import { blanking } from "./wipe.ts";
 
 /** `wishes`: for a device that is nobody. `taken`: what one that has an identity took just now. */
-export type FromImager = { wishes: ImagerWishes; taken: string[]; trouble?: HamletError | undefined };
+export type FromImager = { wishes: ImagerWishes; taken: string[]; problem?: HamletError | undefined };
 
 const Kept = z.object({
   instance: z.string(),
@@ -56,21 +56,21 @@ export async function takeFromImager(paths: Paths, log: Log): Promise<FromImager
   try {
     const past = await readPast(paths);
     const { now, taken, warnings, renameTo } = await take(paths, past, kept, log);
-    const trouble = troubleOf(warnings, renameTo);
+    const problem = problemIn(warnings, renameTo);
     // Whoever has an identity has taken all of it long ago.
     return {
       wishes: now?.wishes ?? {},
       taken,
-      trouble: trouble ?? (past.kind === "nobody" && !now ? lost : undefined),
+      problem: problem ?? (past.kind === "nobody" && !now ? lost : undefined),
     };
   } catch (error) {
-    const trouble =
+    const problem =
       error instanceof HamletError
         ? error
         : new HamletError("imager.invalid", `what Imager wrote could not be taken: ${describeError(error)}`, {
             hint: "write the card again",
           });
-    return { wishes: kept?.wishes ?? {}, taken: [], trouble };
+    return { wishes: kept?.wishes ?? {}, taken: [], problem };
   }
 }
 
@@ -135,7 +135,7 @@ function mergeKept(beneath: Kept | undefined, instance: string, said: ImagerSaid
   };
 }
 
-function troubleOf(warnings: string[], renameTo: string | undefined): HamletError | undefined {
+function problemIn(warnings: string[], renameTo: string | undefined): HamletError | undefined {
   if (warnings.length === 0) return undefined;
   const hint =
     renameTo && warnings.length === 1

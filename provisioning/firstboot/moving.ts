@@ -5,12 +5,12 @@ import { basename, dirname } from "node:path";
 import { z } from "zod";
 import { HamletError } from "../../system/error.ts";
 import { copyOf } from "../../system/kept.ts";
-import { putJson, readKeptFrom, removeFile, removeKept } from "../handover/files.ts";
+import { isThere, putJson, readKeptFrom, removeFile, removeKept } from "../handover/files.ts";
 import { Folder, type Owner } from "../handover/folder.ts";
+import { wipe, wipeInside } from "../handover/wipe.ts";
 import { readDisks } from "./disks.ts";
 import { readPast } from "./past.ts";
 import type { Paths } from "./paths.ts";
-import { isThere, wipe, wipeInside } from "./wipe.ts";
 
 export const Moving = z.strictObject({
   v: z.literal(1),
@@ -101,7 +101,7 @@ async function forget(paths: Paths, agent: Owner): Promise<void> {
 }
 
 /** What the stick says that an identity has left, or perhaps left. */
-export function troubleOfMove(move: MoveOutcome): HamletError | undefined {
+export function problemOfMove(move: MoveOutcome): HamletError | undefined {
   switch (move) {
     case "none":
     case "stayed":

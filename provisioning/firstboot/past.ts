@@ -1,14 +1,14 @@
 // What this device has been until now, as far as a provision file is concerned: nobody, somebody whom no
 // member ever let in, or a member. It is the agent's word; where it is damaged or missing, more is believed of it, never less: an
 // identity that is deleted does not come back.
-import { z } from "zod";
 import { describeError, HamletError } from "../../system/error.ts";
 import { asideOf } from "../../system/kept.ts";
 import type { ProvisionFile } from "../file/provision-file.ts";
-import { readKeptFrom, readTextFrom } from "../handover/files.ts";
-import { DeviceName, Id, Jws } from "../trust/fields.ts";
+import { isThere, readTextFrom } from "../handover/files.ts";
+import { type ProvisionedForRoot, readProvisioned } from "../handover/identity.ts";
+import { readAdmissions } from "../handover/standing.ts";
+import { DeviceName } from "../trust/fields.ts";
 import type { Paths } from "./paths.ts";
-import { isThere } from "./wipe.ts";
 
 /** What it was provisioned with; `token`: the one it came by; `name`: what it goes by now. */
 type Self = Pick<ProvisionFile, "token" | "seeds" | "config"> & { neighborhood: string; name?: string | undefined };
@@ -20,45 +20,33 @@ export type Past =
   /** Unreadable is not absent: an identity is never given up by mistake. */
   | { kind: "unreadable"; because: HamletError };
 
-// As the agent writes them; the rest of these files is its own business.
-const IdentityFile = z.object({
-  provision: z.object({
-    token: Jws,
-    neighborhood: z.object({ id: Id }),
-    name: z.string().optional(),
-    seeds: z.array(z.string()).optional(),
-    config: z.record(z.string(), z.unknown()).optional(),
-  }),
-});
-const StandingFile = z.object({ admissions: z.array(z.string()) });
-
 export async function readPast(paths: Paths): Promise<Past> {
-  let identity: z.infer<typeof IdentityFile> | undefined;
+  let provisioned: ProvisionedForRoot | undefined;
   try {
-    identity = await readKeptFrom(paths.identity, IdentityFile);
+    provisioned = await readProvisioned(paths.identity);
   } catch (cause) {
     return { kind: "unreadable", because: damagedIdentity(cause) };
   }
-  if (identity === undefined) {
+  if (provisioned === undefined) {
     // The agent has put it aside: no other is made in its place before somebody says so.
     const { lost } = asideOf(paths.identity);
     if (!(await isThere(lost))) return { kind: "nobody" };
     return { kind: "unreadable", because: damagedIdentity(new HamletError("file.invalid", `${lost} is damaged`)) };
   }
-  const { neighborhood, name: first, ...provision } = identity.provision;
   // Root's own file has what it was renamed to.
-  const name = DeviceName.safeParse((await readTextFrom(paths.hostname))?.trim()).data ?? first;
-  const self = { ...provision, neighborhood: neighborhood.id, name };
+  const name = DeviceName.safeParse((await readTextFrom(paths.hostname))?.trim()).data ?? provisioned.name;
+  const { token, seeds, config, neighborhood } = provisioned;
+  const self = { token, seeds, config, neighborhood: neighborhood.id, name };
   const isLetIn = await wasLetIn(paths);
   return isLetIn === false ? { kind: "waiting", ...self } : { kind: "member", isSure: isLetIn === true, ...self };
 }
 
 async function wasLetIn({ standing, roster }: Paths): Promise<boolean | "unclear"> {
   try {
-    const kept = await readKeptFrom(standing, StandingFile);
-    if (kept !== undefined && kept.admissions.length > 0) return true;
+    const admissions = await readAdmissions(standing);
+    if (admissions !== undefined && admissions.length > 0) return true;
     // The agent has put one aside that it could not read, or has lost it: what was in it nobody knows.
-    const isLost = (await isThere(asideOf(standing).lost)) || (kept === undefined && (await isThere(roster)));
+    const isLost = (await isThere(asideOf(standing).lost)) || (admissions === undefined && (await isThere(roster)));
     return isLost ? "unclear" : false;
   } catch {
     return "unclear";

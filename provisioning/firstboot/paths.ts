@@ -1,10 +1,10 @@
 // Where root's one-shot finds and leaves things on a device. Tests hand it a folder of their own as `root`.
 import { dirname, join } from "node:path";
+import { agentFilesIn } from "../handover/agent-files.ts";
+import { requestNames } from "../handover/requests.ts";
 
 /** Where root keeps what is its own, on a device. */
 export const rootFolder = "/var/lib/hamlet/root";
-/** Their owner's wishes: to move to the disk inside, to forget everything. Root alone can leave one there. */
-export const wishNames = { install: "install.json", reset: "reset.json" } as const;
 
 export type Paths = ReturnType<typeof pathsUnder>;
 
@@ -17,17 +17,11 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   /** Board and release of this image. */
   agentConfig: join(root, "/etc/hamlet/agent.json"),
   passwd: join(root, "/etc/passwd"),
-  /** The agent's: it makes its identity from the second, and shows the third as a warning. */
-  identity: join(root, "/var/lib/hamlet/agent/identity.json"),
-  provision: join(root, "/var/lib/hamlet/agent/provision.json"),
-  report: join(root, "/var/lib/hamlet/agent/firstboot.json"),
+  ...agentFilesIn(join(root, "/var/lib/hamlet/agent")),
   agentFolder: join(root, "/var/lib/hamlet/agent"),
   systemFolder: join(root, "/var/lib/hamlet/system"),
-  boardFacts: join(root, "/var/lib/hamlet/agent/board.json"),
-  standing: join(root, "/var/lib/hamlet/agent/standing.json"),
-  roster: join(root, "/var/lib/hamlet/agent/roster.json"),
-  resetWish: join(root, rootFolder, wishNames.reset),
-  installWish: join(root, rootFolder, wishNames.install),
+  resetRequest: join(root, rootFolder, requestNames.reset),
+  installRequest: join(root, rootFolder, requestNames.install),
   /** systemd takes it at each boot by the link /etc/hostname. */
   hostname: join(root, "/var/lib/hamlet/system/hostname"),
   kernelHostname: join(root, "/proc/sys/kernel/hostname"),

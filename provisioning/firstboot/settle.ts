@@ -1,18 +1,17 @@
 // Takes the provision file from the FAT partition to the data partition, once, and leaves a blank behind.
 // Power may go after any line: all is synced to `data` before the wipe, and until the agent has made its identity all may be done again.
 import { describeError, HamletError } from "../../system/error.ts";
+import { openProvision } from "../file/provision.ts";
 import {
   blankProvisionBlock,
-  decodeProvisionFile,
   isBlankProvisionBlock,
   type ProvisionFile,
   provisionBlockBytes,
-  requireBoard,
 } from "../file/provision-file.ts";
-import { giveJson, overwriteFile, readFrom, removeFile, removeKept } from "../handover/files.ts";
+import { overwriteFile, readFrom, removeFile, removeKept } from "../handover/files.ts";
 import type { Owner } from "../handover/folder.ts";
+import { giveProvision } from "../handover/provision.ts";
 import type { ImagerWishes } from "../handover/wishes.ts";
-import { verifyProvision } from "../neighborhood/provision-device.ts";
 import { applyNamed, applyWhole } from "./apply.ts";
 import { type Past, readPast, requireNeighborhood } from "./past.ts";
 import type { Paths } from "./paths.ts";
@@ -43,9 +42,7 @@ export async function settleProvision(
     return { outcome: "unprovisioned", name: beneath.name };
   }
   if (past.kind === "unreadable") throw past.because;
-  const said = decodeProvisionFile(block);
-  requireBoard(said, board);
-  await verifyProvision(said);
+  const { file: said } = await openProvision(block, board);
 
   // A card that names the token of this identity again is of the same owner: the keys and settings on it may be new.
   if (past.kind === "member" || (past.kind === "waiting" && past.token === said.token)) {
@@ -56,10 +53,9 @@ export async function settleProvision(
   }
   const file = { ...beneath, ...said, network: { ...beneath.network, ...said.network } };
   await applyWhole(paths, file);
-  // Last, because with it the agent becomes somebody. Wi-Fi password and SSH keys stay with root.
-  const { network: _, sshKeys: __, ...agents } = file;
-  await giveJson(paths.provision, agents, agent);
-  await removeFile(paths.report);
+  // Last, because with it the agent makes an identity.
+  await giveProvision(paths.provision, file, agent);
+  await removeFile(paths.problems);
   // Nobody ever let it in, by an old token or at all: with the new one it begins anew. Until the wipe a later boot does it again.
   // Revocations stay: whom the root has put out is out for the next one too.
   for (const path of [paths.roster, paths.standing, paths.identity]) await removeKept(path);

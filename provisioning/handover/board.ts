@@ -2,13 +2,26 @@
 // Two devices with one identity on two boards are a card that was copied; the hash tells them apart and tells nobody the serial number.
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { giveJson, readJsonFrom } from "./files.ts";
+import type { Owner } from "./folder.ts";
 
+const Fact = z.string().max(256);
 export const BoardFacts = z.object({
-  serials: z.array(z.string()).describe("of product, board and system on chip"),
-  uuid: z.string().optional(),
-  macs: z.array(z.string()).describe("permanent addresses of network cards that are not on USB"),
+  serials: z.array(Fact).max(8).describe("of product, board and system on chip"),
+  uuid: Fact.optional(),
+  macs: z.array(Fact).max(64).describe("permanent addresses of network cards that are not on USB"),
 });
 export type BoardFacts = z.infer<typeof BoardFacts>;
+
+/** Undefined also for a file that cannot be read: a board that says nothing of its own is no error. */
+export const readBoardFacts = (path: string): Promise<BoardFacts | undefined> =>
+  readJsonFrom(path, BoardFacts).catch(() => undefined);
+
+/** For root. Writes only what changed: cards wear out. */
+export async function giveBoardFacts(path: string, facts: BoardFacts, agent: Owner): Promise<void> {
+  const known = await readBoardFacts(path);
+  if (JSON.stringify(known) !== JSON.stringify(facts)) await giveJson(path, facts, agent);
+}
 
 /** What vendors leave in a field that they were to fill. Compared in lower case, letters and digits only. */
 const placeholders = new Set([

@@ -7,8 +7,13 @@ import { explainIssues } from "../../system/files.ts";
 import { copyOf, sealed, unsealed } from "../../system/kept.ts";
 import { Folder, type NewFile, type Owner, refused } from "./folder.ts";
 
-/** Identity, standing, wishes, reports: each is a few kilobytes. */
+/** Identity, standing, requests, problems: each is a few kilobytes. */
 const maxJsonBytes = 1 << 20;
+
+export async function isThere(path: string): Promise<boolean> {
+  await using folder = await Folder.open(dirname(path));
+  return (await folder?.isThere(basename(path))) ?? false;
+}
 
 /** Undefined if there is none. Throws `handover.refused` for all but a regular file of `maxBytes` at most. */
 export async function readFrom(path: string, maxBytes: number): Promise<Buffer | undefined> {
@@ -50,11 +55,8 @@ function parsed<T extends z.ZodType>(path: string, bytes: Buffer | undefined, sc
   throw new HamletError("file.invalid", `${path} is not valid: ${explainIssues(result.error)}`);
 }
 
-/**
- * What somebody asks root for. Only root itself may ask: a wish lies in a folder that is root's alone, and is root's own file.
- * Throws `handover.refused` for another's.
- */
-export async function readWish<T extends z.ZodType>(path: string, schema: T): Promise<z.infer<T> | undefined> {
+/** Only what root itself wrote, in a folder that only root can write to. Throws `handover.refused` for another's. */
+export async function readRootsOwn<T extends z.ZodType>(path: string, schema: T): Promise<z.infer<T> | undefined> {
   await using folder = await Folder.open(dirname(path));
   if (!folder) return undefined;
   const own = process.getuid?.();

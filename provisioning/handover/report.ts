@@ -1,11 +1,11 @@
 // `hamlet/report.txt` on a card's first partition: what is wrong, since when, and the one command that mends it, for whoever puts the
 // card into a computer. A block of fixed size that the image keeps free, overwritten in place like the provision file.
 // Pure.
+import type { Problem } from "./problems.ts";
 
 export const reportBlockBytes = 4 << 10;
 export const reportPath = "hamlet/report.txt";
 
-export type Trouble = { code: string; message: string; hint: string /** ms since 1970. */; since: number };
 export type Report = {
   /** What the device is: its name, else its board. */
   name: string;
@@ -14,7 +14,7 @@ export type Report = {
   neighborhood?: string | undefined;
   /** Adoption code, once there is a key. */
   code?: string | undefined;
-  troubles: readonly Trouble[];
+  problems: readonly Problem[];
 };
 
 /** What stands in an image until its device has something to say. */
@@ -25,21 +25,21 @@ export const freshReport = (): Buffer =>
     "Here the device writes what is wrong, if anything is.",
   ]);
 
-/** Exactly one block. The same troubles give the same bytes, so that what has not changed is not written. */
-export function reportBlock({ name, board, release, neighborhood, code, troubles }: Report): Buffer {
+/** Exactly one block. The same problems give the same bytes, so that what has not changed is not written. */
+export function reportBlock({ name, board, release, neighborhood, code, problems }: Report): Buffer {
   const whose = neighborhood === undefined ? "" : ` of ${neighborhood}`;
   return block([
     `Hamlet: ${name}${whose} (${board}, release ${release})`,
     "",
-    ...(troubles.length === 0
+    ...(problems.length === 0
       ? ["All is well."]
-      : [troubles.length === 1 ? "Something is wrong:" : `${troubles.length} things are wrong:`]),
-    ...troubles.flatMap((trouble, index) => ["", ...entry(trouble, `${index + 1}. `)]),
+      : [problems.length === 1 ? "Something is wrong:" : `${problems.length} things are wrong:`]),
+    ...problems.flatMap((problem, index) => ["", ...entry(problem, `${index + 1}. `)]),
     ...(code === undefined ? [] : ["", `Adoption code: ${code}`]),
   ]);
 }
 
-function entry({ code, message, hint, since }: Trouble, number: string): string[] {
+function entry({ code, message, hint, since }: Problem, number: string): string[] {
   return [`${number}${message}`, `   To mend it: ${hint}`, `   Since ${timeOf(since)}; code ${code}`];
 }
 

@@ -61,7 +61,10 @@ describe("a device on its first boot", () => {
     const other = await makeNeighborhood();
     const { token, tokenKey } = await other.token();
     await provision(hood.provision({ token, tokenKey }));
-    await expect(loadIdentity(self, provisionPath)).rejects.toMatchObject({ refusal: "tokenForged" });
+    await expect(loadIdentity(self, provisionPath)).rejects.toMatchObject({
+      code: "provision.invalid",
+      cause: { refusal: "tokenForged" },
+    });
   });
 });
 

@@ -1,8 +1,8 @@
 // `provision <image|folder> --neighborhood <folder> --name attic`: one image becomes one device of one neighborhood.
 import { AgentConfig } from "../../../agent/config.ts";
 import { findProvisionBlock, provisionImage, readProvisionBlock } from "../../../image/card/provision.ts";
+import { verifyProvision } from "../../../provisioning/file/provision.ts";
 import {
-  blankProvisionBlock,
   encodeProvisionFile,
   maxSshKeys,
   type ProvisionFile,
@@ -17,14 +17,7 @@ import {
   type TokenFile,
 } from "../../../provisioning/neighborhood/issue-token.ts";
 import { openNeighborhood, readNeighborhood } from "../../../provisioning/neighborhood/neighborhood.ts";
-import {
-  DeviceWishes,
-  planProvision,
-  reusableToken,
-  verifyProvision,
-} from "../../../provisioning/neighborhood/provision-device.ts";
-import { readUnverified } from "../../../provisioning/trust/jws.ts";
-import { TokenCertificate } from "../../../provisioning/trust/token.ts";
+import { DeviceWishes, planProvision, reusableToken } from "../../../provisioning/neighborhood/provision-device.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import { explainIssues } from "../../../system/files.ts";
@@ -84,11 +77,11 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
     if (copy !== undefined && path !== source) throw usageError(provision, "-o copies an image, not a folder");
     const isCopyThere = copy !== undefined && (await refuseOther(source, copy)).isThere;
     const target = copy ?? source;
-    const current = copy === undefined || isCopyThere ? await readProvisionBlock(target) : blankProvisionBlock();
+    const current = copy === undefined || isCopyThere ? provisionFileIn(await readProvisionBlock(target)) : undefined;
     const { token, isNew } = await chooseToken(values, current, wishes.name);
 
     const file = planProvision(token, { ...wishes, board: image.board });
-    await verifyProvision(file);
+    const { id, notAfter, maxDevices } = (await verifyProvision(file)).token;
     if (values["force"] !== true) {
       refuseOtherNeighborhood(current, file, target);
       if (isCopyThere) refuseOtherDevice(current, file, target);
@@ -99,7 +92,6 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
         ? await provisionImage(target, block)
         : await provisionCopy(source, copy, block, progress);
 
-    const { id, notAfter, maxDevices } = readUnverified("hamlet-token", token.token, TokenCertificate);
     const expires = new Date(notAfter).toISOString();
     const { neighborhood, name } = file;
     const address = file.network?.staticAddress;
@@ -122,8 +114,8 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
 };
 
 /** Throws `provision.otherNeighborhood`: its token is good for one device, and would be lost. */
-function refuseOtherNeighborhood(block: Uint8Array, file: ProvisionFile, target: string): void {
-  const other = provisionFileIn(block)?.neighborhood;
+function refuseOtherNeighborhood(current: ProvisionFile | undefined, file: ProvisionFile, target: string): void {
+  const other = current?.neighborhood;
   if (other === undefined || other.id === file.neighborhood.id) return;
   throw new HamletError("provision.otherNeighborhood", `${target} is provisioned for ${other.name} already`, {
     hint: `look whether it is the right one; --force makes it one of ${file.neighborhood.name}`,
@@ -132,8 +124,8 @@ function refuseOtherNeighborhood(block: Uint8Array, file: ProvisionFile, target:
 }
 
 /** Throws `provision.otherDevice`: a copy that waits for its card is easily named by mistake, and its token would be lost. */
-function refuseOtherDevice(block: Uint8Array, file: ProvisionFile, target: string): void {
-  const other = provisionFileIn(block)?.name;
+function refuseOtherDevice(current: ProvisionFile | undefined, file: ProvisionFile, target: string): void {
+  const other = current?.name;
   if (other === undefined || other === file.name) return;
   throw new HamletError("provision.otherDevice", `${target} is ${other} of ${file.neighborhood.name} already`, {
     hint: `name another file with -o; --force makes it ${file.name ?? "a device without a name"}`,
@@ -143,7 +135,7 @@ function refuseOtherDevice(block: Uint8Array, file: ProvisionFile, target: strin
 
 async function chooseToken(
   values: Values,
-  block: Uint8Array,
+  current: ProvisionFile | undefined,
   name: string | undefined,
 ): Promise<{ token: TokenFile; isNew: boolean }> {
   const folder = text(values, "neighborhood");
@@ -164,7 +156,7 @@ async function chooseToken(
   if (folder === undefined) throw usageError(provision, "--neighborhood or --token is missing");
   const neighborhood = await readNeighborhood(folder);
   const now = systemClock.now();
-  const kept = await reusableToken(block, neighborhood, name, now);
+  const kept = await reusableToken(current, neighborhood, name, now);
   if (kept) return { token: kept, isNew: false };
   const opened = await openNeighborhood(folder, await askPassphrase(values));
   const terms = { validMs: defaultValidMs, maxDevices: 1, tags: [], adopt: "auto" as const, now };

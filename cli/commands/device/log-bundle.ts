@@ -34,7 +34,7 @@ export async function makeLogBundle(options: {
     ["packages.tsv", read("/usr/share/hamlet/packages.tsv")],
     ["os-release", read("/etc/os-release")],
     ["cmdline", read("/proc/cmdline")],
-    ["firstboot.json", () => readFile(paths.report, "utf8")],
+    ["firstboot.json", () => readFile(paths.problems, "utf8")],
     ["report.txt", () => readFile(paths.cardReport, "utf8")],
     ["tuning.json", read("/var/lib/hamlet/agent/tuning.json")],
     ["journal.txt", told(["journalctl", "--no-pager", "-o", "short-iso-precise", "-b", "-u", "hamlet-*"])],

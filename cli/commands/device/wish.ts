@@ -1,16 +1,16 @@
-// Requests that root carries out on a device: an install, a reset. Whoever sends one is root there, so the wish is left in root's own
+// Requests that root carries out on a device: an install, a reset. Whoever sends one is root there, so the request is left in root's own
 // folder, where no other user can leave one, once the agent has agreed.
 import type { SendRequest } from "../../../agent/api/client.ts";
 import type { RequestPath } from "../../../agent/api/schema.ts";
-import { wishNames } from "../../../provisioning/firstboot/paths.ts";
+import { requestNames, requestText } from "../../../provisioning/handover/requests.ts";
 import { HamletError } from "../../../system/error.ts";
 
 /** Runs a program on the device as root and gives its exit code. */
 export type Exec = (argv: string[]) => Promise<number>;
 
-const wishOf: Partial<Record<RequestPath, { kind: keyof typeof wishNames; wish(body: object): object }>> = {
-  "/v1/install": { kind: "install", wish: (body) => ({ v: 1, disk: "disk" in body ? body.disk : undefined }) },
-  "/v1/reset": { kind: "reset", wish: () => ({ v: 1 }) },
+const wishOf: Partial<Record<RequestPath, { kind: keyof typeof requestNames; text(body: object): string }>> = {
+  "/v1/install": { kind: "install", text: (body) => requestText.install("disk" in body ? String(body.disk) : "") },
+  "/v1/reset": { kind: "reset", text: requestText.reset },
 };
 const noImage = 66;
 // $1: before the device's folders, for tests. On disk before the agent says goodbye: a full disk refuses, and nobody has heard anything.
@@ -24,8 +24,8 @@ export function requestWithWish(send: SendRequest, exec: Exec, root = ""): SendR
   return async (path, body) => {
     const wanted = wishOf[path];
     if (!wanted) return await send(path, body);
-    const { kind, wish } = wanted;
-    const sh = (script: string) => exec(["sh", "-c", script, "sh", root, wishNames[kind], JSON.stringify(wish(body))]);
+    const { kind, text } = wanted;
+    const sh = (script: string) => exec(["sh", "-c", script, "sh", root, requestNames[kind], text(body)]);
     const code = await sh(write);
     if (code !== 0 && code !== noImage) {
       throw new HamletError(`${kind}.refused`, "the wish could not be left in root's folder on the device", {

@@ -238,7 +238,7 @@ describe("a card that mends the Wi-Fi of a device whose state was damaged", () =
   test("p3-lost: what can not be told is said: the token is not taken, and how it would be", async () => {
     for (const path of both(paths.standing)) await writeFile(path, "{");
     await mend();
-    expect(JSON.parse(await readFile(paths.report, "utf8"))).toMatchObject({
+    expect(JSON.parse(await readFile(paths.problems, "utf8"))).toMatchObject({
       code: "provision.partly",
       message: expect.stringContaining("the token"),
       hint: expect.stringContaining("hamlet reset"),
@@ -250,7 +250,7 @@ describe("a card that mends the Wi-Fi of a device whose state was damaged", () =
     await put(copyOf(paths.moving), "{");
     await rename(paths.agentFolder, paths.hiddenAgent);
     await mend();
-    const report = JSON.parse(await readFile(paths.report, "utf8"));
+    const report = JSON.parse(await readFile(paths.problems, "utf8"));
     expect(report).toMatchObject({ code: "install.unclear", hint: expect.stringContaining("mv ") });
     // What it says to type brings it back.
     const [, from, to] = /mv (\S+) (\S+) &&/.exec(report.hint)!;
@@ -274,7 +274,7 @@ describe("a card that mends the Wi-Fi of a device whose state was damaged", () =
     expect(await readFile(paths.hostname, "utf8")).toBe("pantry\n");
     await put(copyOf(paths.imager), "{");
     await boot();
-    expect(JSON.parse(await readFile(paths.report, "utf8"))).toMatchObject({
+    expect(JSON.parse(await readFile(paths.problems, "utf8"))).toMatchObject({
       code: "state.damaged",
       hint: expect.stringContaining("Imager"),
     });

@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
-const wish = (content: string) => writeFile(paths.installWish, content);
+const wish = (content: string) => writeFile(paths.installRequest, content);
 const take = (disk: typeof inner | undefined = inner) => takeWish(paths, async () => disk);
 const isLeft = async () => (await readdir(paths.rootFolder)).length > 0;
 
@@ -54,7 +54,7 @@ test("what kept it from happening is the agent's to show", async () => {
     7,
   );
   const told = { v: 1, code: "flash.verifyFailed", message: failure.message, hint: "use another one", since: 7 };
-  expect(JSON.parse(await readFile(paths.report, "utf8"))).toEqual(told);
+  expect(JSON.parse(await readFile(paths.problems, "utf8"))).toEqual(told);
   expect(ran).toEqual(["systemctl restart hamlet-agent.service"]);
 });
 
@@ -63,7 +63,7 @@ test("a failure that nobody foresaw has a code too", async () => {
   await mkdir(join(root, "etc"), { recursive: true });
   await writeFile(paths.passwd, `hamlet:x:${uid}:${gid}::/:/bin/false\n`);
   await tellFailure(paths, new Error("EIO: i/o error, read"), async () => "", 7);
-  expect(JSON.parse(await readFile(paths.report, "utf8"))).toMatchObject({
+  expect(JSON.parse(await readFile(paths.problems, "utf8"))).toMatchObject({
     code: "install.failed",
     message: "EIO: i/o error, read",
     hint: expect.stringContaining("hamlet install"),

@@ -99,7 +99,7 @@ test.skipIf(skips)(
 
     const { paths } = stick;
     expect(await readdir(paths.agentFolder)).toEqual(["firstboot.json"]);
-    expect(JSON.parse(await readFile(paths.report, "utf8"))).toMatchObject({ code: "install.moved" });
+    expect(JSON.parse(await readFile(paths.problems, "utf8"))).toMatchObject({ code: "install.moved" });
     expect(await readdir(paths.rootFolder)).toEqual([]);
     expect(await readdir(paths.systemFolder)).toEqual(["grown"]);
   },
@@ -160,7 +160,7 @@ const failingAfter =
     await then();
     throw new HamletError("flash.deviceFailed", "read at byte 0 failed", { hint: "run the same command again" });
   };
-const told = async () => JSON.parse(await readFile(stick.paths.report, "utf8"));
+const told = async () => JSON.parse(await readFile(stick.paths.problems, "utf8"));
 
 test.skipIf(skips)("a disk that fails and answers no more: the error says so, and the report", async () => {
   const write = failingAfter(() => rm(stick.target));
@@ -195,7 +195,7 @@ test.skipIf(skips)("what cannot be settled does not hide what failed first", asy
 });
 
 test.skipIf(skips)("a report that cannot be written leaves the move a success", async () => {
-  const paths = { ...stick.paths, report: join(stick.paths.passwd, "report.json") };
+  const paths = { ...stick.paths, problems: join(stick.paths.passwd, "report.json") };
   expect(await installed(ontoTarget, paths)).toBe("moved");
 });
 

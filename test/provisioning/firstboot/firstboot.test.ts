@@ -136,11 +136,11 @@ test("an identity that can not be read is not given up: the provision file stays
   expect((await readFile(paths.provisionFile)).equals(block)).toBe(true);
   expect([await text(paths.provision), await text(paths.authorizedKeys)]).toEqual([undefined, undefined]);
   const hint = expect.stringContaining("hamlet reset");
-  expect(await json(paths.report)).toMatchObject({ code: "identity.invalid", hint });
+  expect(await json(paths.problems)).toMatchObject({ code: "identity.invalid", hint });
   // What it names mends it.
-  await put(paths.resetWish, "{}");
+  await put(paths.resetRequest, "{}");
   await boot();
-  expect([(await json(paths.provision)).name, await text(paths.report), await isBlank()]).toEqual([
+  expect([(await json(paths.provision)).name, await text(paths.problems), await isBlank()]).toEqual([
     "attic",
     undefined,
     true,
@@ -220,18 +220,18 @@ test.each<[string, Partial<ProvisionFile>, RegExp, string]>([
     await put(paths.provisionFile, encodeProvisionFile({ ...again, ...change }));
     await boot();
     const hint = expect.stringContaining(command);
-    expect(await json(paths.report)).toMatchObject({
+    expect(await json(paths.problems)).toMatchObject({
       code: "provision.partly",
       message: expect.stringMatching(said),
       hint,
     });
     expect(await text(paths.provision)).toBeUndefined();
     if (command !== "hamlet reset") return;
-    await put(paths.resetWish, "{}");
+    await put(paths.resetRequest, "{}");
     await put(paths.provisionFile, encodeProvisionFile({ ...again, ...change }));
     await boot();
     expect(await json(paths.provision)).toMatchObject(change);
-    expect(await text(paths.report)).toBeUndefined();
+    expect(await text(paths.problems)).toBeUndefined();
   },
 );
 
@@ -239,7 +239,7 @@ test("a provision file of another neighborhood moves no member, and the report s
   await become(["a.b.c"], makeStreet().keys.id);
   await put(paths.provisionFile, encodeProvisionFile(again));
   await boot();
-  expect(await json(paths.report)).toMatchObject({
+  expect(await json(paths.problems)).toMatchObject({
     code: "provision.otherNeighborhood",
     hint: expect.stringContaining("hamlet reset"),
   });
@@ -282,7 +282,7 @@ test("a device to be reset forgets all: neighborhood, keys, network, name; then 
   await boot();
   await become(["a.b.c"]);
   await put(join(dirname(paths.authorizedKeys), "ssh_host_ed25519_key"), "canary");
-  await put(paths.resetWish, "{}");
+  await put(paths.resetRequest, "{}");
   await put(paths.provisionFile, blankProvisionBlock());
   await boot();
   expect(await readdir(dirname(paths.identity))).toEqual(["board.json"]); // read from the board again
@@ -297,7 +297,7 @@ test("power that goes during a reset: whatever is gone already, the next boot en
   const whole = async () => {
     await boot();
     await become(["a.b.c"]);
-    await put(paths.resetWish, "{}");
+    await put(paths.resetRequest, "{}");
   };
   for (const gone of [
     [paths.identity],
@@ -328,10 +328,10 @@ test("what can not be kept is not wiped", async () => {
   await boot();
   expect((await readFile(paths.provisionFile)).equals(block)).toBe(true);
   expect(await text(paths.provision)).toBeUndefined();
-  expect(await json(paths.report)).toMatchObject({ code: "handover.refused" });
+  expect(await json(paths.problems)).toMatchObject({ code: "handover.refused" });
   await rm(dirname(paths.authorizedKeys));
   await boot();
-  expect([await isBlank(), await text(paths.report)]).toEqual([true, undefined]);
+  expect([await isBlank(), await text(paths.problems)]).toEqual([true, undefined]);
 });
 
 test.each([
@@ -349,7 +349,7 @@ test.each([
   async (_, bytes, code) => {
     await put(paths.provisionFile, bytes);
     await boot();
-    expect(await json(paths.report)).toMatchObject({ v: 1, code, since: monday, hint: expect.stringMatching(/./) });
+    expect(await json(paths.problems)).toMatchObject({ v: 1, code, since: monday, hint: expect.stringMatching(/./) });
     expect([await text(paths.provision), await text(paths.hostname), await text(paths.authorizedKeys)]).toEqual([
       undefined,
       undefined,
@@ -364,7 +364,7 @@ test("an image that nobody provisioned boots without a word, and so does one wit
   await boot();
   await rm(paths.provisionFile);
   await boot();
-  expect([await text(paths.report), await text(paths.provision), await text(paths.hostname)]).toEqual([
+  expect([await text(paths.problems), await text(paths.provision), await text(paths.hostname)]).toEqual([
     undefined,
     undefined,
     undefined,
@@ -389,7 +389,7 @@ test("a device that could not mount its state says so, and what to do", async ()
   await put(paths.dataFailed, "the data partition could not be mounted\n");
   await put(paths.provisionFile, blankProvisionBlock());
   await boot();
-  expect(await json(paths.report)).toMatchObject({ code: "state.lost", hint: expect.stringContaining("flash") });
+  expect(await json(paths.problems)).toMatchObject({ code: "state.lost", hint: expect.stringContaining("flash") });
 });
 
 test.each(["hamlet-firstboot.service", "hamlet-tell.service"])(

@@ -79,7 +79,7 @@ test("hostname, SSH key and Wi-Fi apply though there is no token, and nothing of
   for (const path of [paths.wpaSupplicant, paths.authorizedKeys, paths.imager])
     expect((await stat(path)).mode & 0o777).toBe(0o600);
   expect(await text(paths.provision)).toBeUndefined();
-  expect(await text(paths.report)).toBeUndefined();
+  expect(await text(paths.problems)).toBeUndefined();
   expect(await readdir(paths.bootFolder)).toEqual(["hamlet"]);
   expect(JSON.stringify(await treeOf(paths.bootFolder))).not.toMatch(/salt|hash|AAAAC3|☕|attic/);
 });
@@ -97,14 +97,14 @@ test("a second boot changes nothing", async () => {
 test("a user with a password and without a key: the page is told what to give instead, the rest applies", async () => {
   await writeCard({ hostname: "attic", user: "ada", passwordHash: "$y$j9T$salt$hash" });
   await boot();
-  expect(await json(paths.report)).toMatchObject({
+  expect(await json(paths.problems)).toMatchObject({
     code: "imager.refused",
     message: expect.stringContaining("passwords are not used: give an SSH key"),
   });
   expect(await text(paths.hostname)).toBe("attic\n");
   expect(await text(paths.authorizedKeys)).toBeUndefined();
   await boot();
-  expect(await json(paths.report)).toMatchObject({ code: "imager.refused" }); // until it is somebody
+  expect(await json(paths.problems)).toMatchObject({ code: "imager.refused" }); // until it is somebody
 });
 
 test("the provision file goes before what Imager says, and what it does not say stays", async () => {
@@ -148,7 +148,7 @@ test("a malformed file is told by code, stays to be mended, and stops neither th
   await writeCard(full);
   await put(join(paths.bootFolder, "network-config"), "wifis: [");
   await boot();
-  expect(await json(paths.report)).toMatchObject({
+  expect(await json(paths.problems)).toMatchObject({
     code: "imager.invalid",
     hint: expect.stringContaining("network-config"),
   });
@@ -161,7 +161,7 @@ test("a malformed file is told by code, stays to be mended, and stops neither th
   await rm(paths.provision);
   await boot();
   expect(await text(paths.wpaSupplicant)).toContain(pskOf(password, ssid));
-  expect(await text(paths.report)).toBeUndefined();
+  expect(await text(paths.problems)).toBeUndefined();
 });
 
 test("config-syntax: a file of Imager's that an editor saved in another way is read or named", async () => {
@@ -169,21 +169,21 @@ test("config-syntax: a file of Imager's that an editor saved in another way is r
   const userData = imagerFiles(full)["user-data"]!;
   await put(join(paths.bootFolder, "user-data"), Buffer.from(`\ufeff${userData}`, "utf16le"));
   await boot();
-  expect(await json(paths.report)).toMatchObject({
+  expect(await json(paths.problems)).toMatchObject({
     code: "imager.invalid",
     message: expect.stringContaining("user-data on the card is UTF-16LE text and not UTF-8"),
     hint: expect.stringContaining("mend user-data"),
   });
   await put(join(paths.bootFolder, "user-data"), `\ufeff${userData.replaceAll("\n", "\r\n")}`);
   await boot();
-  expect([await text(paths.hostname), await text(paths.report)]).toEqual(["attic\n", undefined]);
+  expect([await text(paths.hostname), await text(paths.problems)]).toEqual(["attic\n", undefined]);
 });
 
 test("a card written by Imager for another format says so, and loses the password it holds", async () => {
   await put(join(paths.bootFolder, "firstrun.sh"), "#!/bin/sh\necho secret\n");
   await put(join(paths.bootFolder, "cmdline.txt"), " systemd.run=/boot/firstrun.sh systemd.run_success_action=reboot");
   await boot();
-  expect(await json(paths.report)).toMatchObject({
+  expect(await json(paths.problems)).toMatchObject({
     code: "imager.refused",
     message: expect.stringContaining("firstrun.sh"),
   });
@@ -218,7 +218,7 @@ describe("the card of a device that has its identity", () => {
       ]);
       expect(await told()).toContain("taken from the card: SSH keys, Wi-Fi");
       const hint = "type on the device: hamlet rename attic";
-      expect(await json(paths.report)).toMatchObject({
+      expect(await json(paths.problems)).toMatchObject({
         code: "imager.refused",
         message: expect.stringContaining("attic"),
         hint,
@@ -227,7 +227,7 @@ describe("the card of a device that has its identity", () => {
       expect((await readdir(paths.bootFolder)).sort()).toEqual(["hamlet"]);
       // It was news once.
       await boot();
-      expect(await text(paths.report)).toBeUndefined();
+      expect(await text(paths.problems)).toBeUndefined();
     },
   );
 
@@ -240,7 +240,7 @@ describe("the card of a device that has its identity", () => {
     await boot();
     expect(await text(paths.authorizedKeys)).toBe(`${added}\n`);
     expect(await text(paths.wpaSupplicant)).toContain(pskOf(password, ssid));
-    expect(await text(paths.report)).toBeUndefined();
+    expect(await text(paths.problems)).toBeUndefined();
   });
 
   test("card-after-first-boot: the writing that was taken, changed by hand and put back whole, is news; put back as it was, it is none", async () => {
@@ -251,7 +251,7 @@ describe("the card of a device that has its identity", () => {
     await writeCard({ ...full, hostname: "cellar", sshKeys: [key, added] });
     await boot();
     expect(await text(paths.authorizedKeys)).toBe(`${key}\n${added}\n`);
-    expect(await text(paths.report)).toBeUndefined();
+    expect(await text(paths.problems)).toBeUndefined();
     await put(paths.authorizedKeys, "changed on the device\n");
     await writeCard({ ...full, hostname: "cellar", sshKeys: [key, added] });
     await boot();
@@ -261,7 +261,7 @@ describe("the card of a device that has its identity", () => {
     await writeCard({ ...full, hostname: "cellar", sshKeys: [key, added] });
     await put(join(paths.bootFolder, "ssh"), "");
     await boot();
-    expect((await json(paths.report)).message).toContain("ssh is not read");
+    expect((await json(paths.problems)).message).toContain("ssh is not read");
     expect(await text(paths.authorizedKeys)).toBe("changed on the device\n");
   });
 
@@ -291,7 +291,7 @@ describe("the card of a device that has its identity", () => {
       await put(paths.authorizedKeys, "old\n");
       for (const [name, content] of Object.entries(files)) await put(join(paths.bootFolder, name), content);
       await boot();
-      expect((await json(paths.report)).message).toMatch(said);
+      expect((await json(paths.problems)).message).toMatch(said);
       expect(await text(join(paths.dev, "tty1"))).toMatch(said);
       expect(await text(paths.cardReport)).toMatch(said);
       expect([await text(paths.authorizedKeys), await text(paths.wpaSupplicant)]).toEqual(["old\n", undefined]);
@@ -303,7 +303,7 @@ describe("the card of a device that has its identity", () => {
     await put(paths.identity, "{");
     await writeCard(full);
     await boot();
-    expect(await json(paths.report)).toMatchObject({
+    expect(await json(paths.problems)).toMatchObject({
       code: "identity.invalid",
       hint: expect.stringContaining("hamlet reset"),
     });

@@ -9,7 +9,7 @@ import { lacks } from "../../lacks.ts";
 import { agentUser, asAgent } from "../handover/attacker.ts";
 
 const script = join(import.meta.dirname, "../../../provisioning/firstboot/tell");
-const report = reportBlock({ name: "attic", board: "nuc", release: "0.1.0", troubles: [] });
+const report = reportBlock({ name: "attic", board: "nuc", release: "0.1.0", problems: [] });
 
 let root: string;
 const at = (path: string) => join(root, path);

@@ -8,10 +8,10 @@ import { takeWish, tellFailure } from "../../../image/install/asked.ts";
 import { firstBoot } from "../../../provisioning/firstboot/firstboot.ts";
 import { readPast } from "../../../provisioning/firstboot/past.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
-import { wipeInside } from "../../../provisioning/firstboot/wipe.ts";
 import { copyFolder } from "../../../provisioning/handover/copy.ts";
 import { readFrom } from "../../../provisioning/handover/files.ts";
 import { Folder } from "../../../provisioning/handover/folder.ts";
+import { wipeInside } from "../../../provisioning/handover/wipe.ts";
 import { silentLog } from "../../../system/log.ts";
 import { lacks } from "../../lacks.ts";
 import { monday } from "../../street.ts";
@@ -70,13 +70,13 @@ describe.skipIf(skips)("a report that root writes while the agent swaps files", 
     const target = join(paths.systemFolder, "shared");
     await using _ = await attackOn(paths.agentFolder, swapTemporaries, target);
     while ((await stat(target)).uid === 0) {
-      const temporary = `${paths.report}.1234.tmp`;
+      const temporary = `${paths.problems}.1234.tmp`;
       const file = await open(temporary, "wx").catch(() => undefined);
       await file?.writeFile("{}");
       await file?.sync();
       await file?.close();
-      await rename(temporary, paths.report).catch(() => {});
-      await chown(paths.report, agentUser.uid, agentUser.gid).catch(() => {});
+      await rename(temporary, paths.problems).catch(() => {});
+      await chown(paths.problems, agentUser.uid, agentUser.gid).catch(() => {});
     }
   });
 
@@ -126,7 +126,7 @@ describe.skipIf(skips)("what the agent leaves stops no first boot", () => {
     "p2-firstboot: %s does not keep the owner from a reset, and root's part of it is root's",
     async (_, script) => {
       for (const name of files) asAgent(paths.agentFolder, script, name, join(paths.systemFolder, "shared"));
-      await put(paths.resetWish, "{}");
+      await put(paths.resetRequest, "{}");
       await boot();
       expect(await readdir(paths.agentFolder)).toEqual(["board.json"]);
       expect(await readdir(paths.rootFolder)).toEqual([]);
@@ -203,23 +203,23 @@ describe.skipIf(skips)("what the agent alone asks for", () => {
 
   test("p4-wish: it is not done where it lies in root's own folder, if it is the agent's file or a link to one", async () => {
     asAgent(paths.agentFolder, write, "install.json", '{"v":1,"disk":"/dev/nvme0n1"}');
-    await rename(join(paths.agentFolder, "install.json"), paths.installWish);
+    await rename(join(paths.agentFolder, "install.json"), paths.installRequest);
     await expect(takeWish(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
-    await put(paths.resetWish, "{}");
-    await chown(paths.resetWish, agentUser.uid, agentUser.gid);
+    await put(paths.resetRequest, "{}");
+    await chown(paths.resetRequest, agentUser.uid, agentUser.gid);
     await boot();
     await isUntouched();
-    expect(JSON.parse(await readFile(paths.report, "utf8"))).toMatchObject({ code: "handover.refused" });
+    expect(JSON.parse(await readFile(paths.problems, "utf8"))).toMatchObject({ code: "handover.refused" });
   });
 
   test("p4-wish: nothing is done while the folder is open to others", async () => {
-    await put(paths.installWish, '{"v":1,"disk":"/dev/nvme0n1"}');
+    await put(paths.installRequest, '{"v":1,"disk":"/dev/nvme0n1"}');
     await chmod(paths.rootFolder, 0o777);
     await expect(takeWish(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
   });
 
   test("p4-wish: what root itself leaves is done", async () => {
-    await put(paths.installWish, '{"v":1,"disk":"/dev/nvme0n1"}');
+    await put(paths.installRequest, '{"v":1,"disk":"/dev/nvme0n1"}');
     expect(await takeWish(paths, async () => inner)).toBe("/dev/nvme0n1");
   });
 });

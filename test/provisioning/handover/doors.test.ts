@@ -21,20 +21,42 @@ const otherDoors: Record<string, string> = {
   "image/install/install.ts": "a new folder for that copy",
   "image/install/own-disk.ts": "the disk",
 };
-const opens = /from "node:fs(\/promises)?"|\b(readJson|writeJson|writeFileAtomic|replaceFile)\b/;
+/** Where a message's file has functions for the agent too: these open without the guard, and root calls none of them. */
+const forTheAgent: Record<string, string[]> = {
+  "provisioning/handover/identity.ts": ["readIdentity", "keepIdentity"],
+  "provisioning/handover/notices.ts": ["writeNotices"],
+  "provisioning/handover/provision.ts": ["readProvision"],
+  "provisioning/handover/standing.ts": ["readStanding", "keepStanding"],
+  "provisioning/handover/wifi-events.ts": ["readWifiEvents"],
+};
+const opens = /from "node:fs(\/promises)?"|\b(readJson|readKept|readSmallFile|writeJson|writeFileAtomic|replaceFile)\b/;
 
 test("p1 p1-root: root's programs open nothing but by the guarded folder, or what is no agent's", () => {
   const sources = rooms.flatMap(under).filter((path) => path.endsWith(".ts"));
   expect(sources.length).toBeGreaterThan(15);
   const found = sources.filter((path) => opens.test(read(path)));
-  expect(found.sort()).toEqual(Object.keys(otherDoors).sort());
+  expect(found.sort()).toEqual([...Object.keys(otherDoors), ...Object.keys(forTheAgent)].sort());
   // None of these knows the agent's folder, by whatever name.
   const agents =
-    /agentFolder|hiddenAgent|\b(identity|standing|roster|provision|report|boardFacts)\b\)|hamlet\/agent|run\/hamlet\b(?!-)/;
-  const wrong = found.filter((path) => !path.endsWith("handover/folder.ts") && agents.test(read(path)));
+    /agentFolder|hiddenAgent|\b(identity|standing|roster|provision|problems|boardFacts)\b\)|hamlet\/agent|run\/hamlet\b(?!-)/;
+  const wrong = Object.keys(otherDoors).filter(
+    (path) => !path.endsWith("handover/folder.ts") && agents.test(read(path)),
+  );
   // install.ts names them only to hand them to the door.
   expect(wrong).toEqual(["image/install/install.ts"]);
   expect(read("image/install/install.ts")).toMatch(/^import \{ mkdtemp, rm \} from "node:fs\/promises";$/m);
+});
+
+test("root's programs call none of the functions that read and write for the agent", () => {
+  for (const [path, names] of Object.entries(forTheAgent)) {
+    for (const name of names) {
+      expect(read(path)).toMatch(new RegExp(`^export (async function|const) ${name}\\b`, "m"));
+      const callers = rooms
+        .flatMap(under)
+        .filter((file) => file !== path && new RegExp(`\\b${name}\\b`).test(read(file)));
+      expect([name, callers]).toEqual([name, []]);
+    }
+  }
 });
 
 test("no unit of root's waits for or writes to what the agent's user can change, but for the notices that it watches", () => {

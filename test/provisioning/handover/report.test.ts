@@ -12,7 +12,7 @@ const wrong = {
 const text = (block: Buffer) => block.toString("latin1").trimEnd();
 
 test("what is wrong, since when, and the one command, in lines that any editor shows", () => {
-  const lines = text(reportBlock({ ...attic, troubles: [wrong] })).split("\r\n");
+  const lines = text(reportBlock({ ...attic, problems: [wrong] })).split("\r\n");
   expect(lines).toEqual([
     "Hamlet: attic of Elm Street (nuc, release 0.1.0)",
     "",
@@ -27,17 +27,17 @@ test("what is wrong, since when, and the one command, in lines that any editor s
 });
 
 test("once mended it says so, and a second time with the same bytes", () => {
-  const well = reportBlock({ ...attic, troubles: [] });
+  const well = reportBlock({ ...attic, problems: [] });
   expect(text(well)).toContain("All is well.");
-  expect(reportBlock({ ...attic, troubles: [] }).equals(well)).toBe(true);
+  expect(reportBlock({ ...attic, problems: [] }).equals(well)).toBe(true);
 });
 
 test("it is one block whatever is in it, ASCII, with no bare line feed", () => {
   const long = { ...wrong, message: "ö\u001b[2J\n".repeat(2_000) };
   for (const block of [
     freshReport(),
-    reportBlock({ ...attic, troubles: [] }),
-    reportBlock({ ...attic, troubles: [long] }),
+    reportBlock({ ...attic, problems: [] }),
+    reportBlock({ ...attic, problems: [long] }),
   ]) {
     expect(block.length).toBe(reportBlockBytes);
     expect(block.toString("latin1")).toMatch(/^([ -~]|\r\n)*\r?$/);
@@ -45,5 +45,5 @@ test("it is one block whatever is in it, ASCII, with no bare line feed", () => {
 });
 
 test("a date from before the clock was set is not given for one", () => {
-  expect(text(reportBlock({ ...attic, troubles: [{ ...wrong, since: 5_000 }] }))).toContain("its clock was not set");
+  expect(text(reportBlock({ ...attic, problems: [{ ...wrong, since: 5_000 }] }))).toContain("its clock was not set");
 });

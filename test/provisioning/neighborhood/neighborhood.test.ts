@@ -2,6 +2,7 @@ import { access, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { verifyProvision } from "../../../provisioning/file/provision.ts";
 import { decodeProvisionFile, encodeProvisionFile } from "../../../provisioning/file/provision-file.ts";
 import { issueToken, readTokenFile } from "../../../provisioning/neighborhood/issue-token.ts";
 import {
@@ -11,7 +12,7 @@ import {
   readNeighborhood,
   recoverNeighborhood,
 } from "../../../provisioning/neighborhood/neighborhood.ts";
-import { planProvision, reusableToken, verifyProvision } from "../../../provisioning/neighborhood/provision-device.ts";
+import { planProvision, reusableToken } from "../../../provisioning/neighborhood/provision-device.ts";
 import { verifyOperator } from "../../../provisioning/trust/operator.ts";
 import { noRevocations } from "../../../provisioning/trust/revocation.ts";
 import { day, monday } from "../../street.ts";
@@ -125,12 +126,11 @@ test("a token is issued, kept without its secret, and makes a provision file tha
   });
 
   // The same words again need no new token, until half of its time is gone or something else is wanted.
-  const block = encodeProvisionFile(plan);
-  expect(await reusableToken(block, opened, "attic", monday + 3 * day)).toEqual(file);
-  expect(await reusableToken(block, opened, "attic", monday + 4 * day)).toBeUndefined();
-  expect(await reusableToken(block, opened, "cellar", monday)).toBeUndefined();
+  expect(await reusableToken(plan, opened, "attic", monday + 3 * day)).toEqual(file);
+  expect(await reusableToken(plan, opened, "attic", monday + 4 * day)).toBeUndefined();
+  expect(await reusableToken(plan, opened, "cellar", monday)).toBeUndefined();
   expect(
-    await reusableToken(block, { ...opened, revocations: { ...noRevocations, number: 1 } }, "attic", monday),
+    await reusableToken(plan, { ...opened, revocations: { ...noRevocations, number: 1 } }, "attic", monday),
   ).toBeUndefined();
-  expect(await reusableToken(Buffer.from("garbage"), opened, "attic", monday)).toBeUndefined();
+  expect(await reusableToken(undefined, opened, "attic", monday)).toBeUndefined();
 });

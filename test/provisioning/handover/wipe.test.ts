@@ -16,11 +16,12 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { eraseIfWished } from "../../../provisioning/firstboot/erase.ts";
+import { resetIfRequested } from "../../../provisioning/firstboot/erase.ts";
 import { takeFromImager } from "../../../provisioning/firstboot/imager.ts";
 import { beginMove, hideIdentity, settleMove } from "../../../provisioning/firstboot/moving.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
-import { isThere, wipe, wipeInside } from "../../../provisioning/firstboot/wipe.ts";
+import { isThere } from "../../../provisioning/handover/files.ts";
+import { wipe, wipeInside } from "../../../provisioning/handover/wipe.ts";
 import { silentLog } from "../../../system/log.ts";
 
 let root: string;
@@ -99,11 +100,11 @@ test("a reset overwrites identity, Wi-Fi password, what Imager said and the SSH 
     join(paths.rootFolder, "ssh/ssh_host_ed25519_key"),
   ];
   const reads = await Promise.all(secrets.map((path) => hold(path)));
-  await writeFile(paths.resetWish, "{}");
+  await writeFile(paths.resetRequest, "{}");
   await writeFile(await folderOf(paths.kernelHostname), "attic");
-  expect(await eraseIfWished(paths)).toBe(true);
+  expect(await resetIfRequested(paths)).toBe(true);
   for (const read of reads) expect(await read()).toBe(zeros(6));
-  for (const path of [...secrets, paths.resetWish]) expect(await isThere(path)).toBe(false);
+  for (const path of [...secrets, paths.resetRequest]) expect(await isThere(path)).toBe(false);
 });
 
 test("an identity that has moved is overwritten where it was", async () => {

@@ -4,7 +4,7 @@
 // it needs them; who takes the chip out may find them. Nor does it reach what was there before: an earlier version of a file that was
 // replaced by rename, a snapshot, a copy-on-write file system. Whoever has to be sure destroys the medium, or revokes what was on it.
 import { basename, dirname, join } from "node:path";
-import { Folder } from "../handover/folder.ts";
+import { Folder } from "./folder.ts";
 
 /** No secret of ours is a hundredth as long. What is longer, or more, was put there to keep us busy: it goes without zeros. */
 const mostBytes = { aFile: 4 << 20, inAll: 64 << 20 };
@@ -23,11 +23,6 @@ export async function wipeInside(path: string, kept: readonly string[] = []): Pr
   for await (const { name } of folder.entries()) {
     if (!kept.includes(join(path, name))) await folder.remove(name, blank);
   }
-}
-
-export async function isThere(path: string): Promise<boolean> {
-  await using folder = await Folder.open(dirname(path));
-  return (await folder?.isThere(basename(path))) ?? false;
 }
 
 /** For `Folder.remove`: zeros over each file before it goes. */

@@ -1,0 +1,18 @@
+// The files in the agent's folder that root reads or writes too. Each has its schema and its functions in a file of this folder.
+// Pure.
+import { join } from "node:path";
+
+export const agentFilesIn = (folder: string) => ({
+  /** The agent's own keys and what it was provisioned with (identity.ts). */
+  identity: join(folder, "identity.json"),
+  /** What of the agent's own record changes over time (standing.ts). */
+  standing: join(folder, "standing.json"),
+  /** Whom the agent knows; root only looks whether it is there. */
+  roster: join(folder, "roster.json"),
+  /** From root: what to make an identity of (provision.ts). */
+  provision: join(folder, "provision.json"),
+  /** From root: what it could not do (problems.ts). */
+  problems: join(folder, "firstboot.json"),
+  /** From root: which board this is (board.ts). */
+  boardFacts: join(folder, "board.json"),
+});
