@@ -1,4 +1,4 @@
-# The bundle of one board: its NixOS configuration, evaluated, and what of it goes into the bundle.
+# One board's bundle: evaluates its NixOS configuration and passes the parts to bundle.nix.
 { nixpkgs, nixos-hardware, board, version, programs, builtS, components ? [ ] }:
 let
   inherit (nixpkgs) lib;
@@ -13,12 +13,12 @@ let
   };
   inherit (nixos) config pkgs;
   hamlet = config.services.hamlet;
-  # NixOS checks these only for a system that it puts together itself.
+  # NixOS checks assertions only when it builds the system itself.
   failed = map (one: one.message) (builtins.filter (one: !one.assertion) config.assertions);
 
   kernel = config.boot.kernelPackages.kernel;
   kernelModules = kernel.modules or kernel;
-  # NixOS makes one package of the list.
+  # NixOS merges the list into one package.
   kernelFirmware = config.hardware.firmware;
   modules = pkgs.makeModulesClosure {
     kernel = kernelModules;

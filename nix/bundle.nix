@@ -1,21 +1,21 @@
-# A system bundle, as image/bundle/bundle.ts describes it: the folder that the assembler makes a disk of. No disk is made here.
+# A system bundle in the format of image/bundle/bundle.ts: the folder that the assembler turns into a disk.
 { lib, runCommand, erofs-utils, cryptsetup, constants }:
-{ board # its name
+{ board # the board's name
 , version
 , builtS # date of the packages, seconds since 1970
-, root # tree with links into the store; all they reach comes along
-, kernel # path of the kernel's file
+, root # tree with links into the store; everything they reach is included
+, kernel # path of the kernel file
 , initrd # path of the initrd
 , osRelease
 , efi ? null # { stub, loader } on boards with UEFI
 , rpi ? null # { configTxt, firmware, deviceTrees }: a text and two folders
-, components ? [ ] # of the bill of materials, beside what comes from the store: see image/bundle/sbom/sbom.ts
-, outside ? [ ] # packages that the image has outside of its root
-, parts ? { } # by name: store paths whose size people ask for
+, components ? [ ] # entries of the bill of materials that do not come from the store: see image/bundle/sbom/sbom.ts
+, outside ? [ ] # packages that the image holds outside its root filesystem
+, parts ? { } # name = store path: parts whose sizes the bundle reports
 }:
 let
   about = (lib.importJSON ./boards.json).${board};
-  # Equal inputs, equal bytes: the store's own names are digests of all that went in.
+  # Equal inputs give equal bytes: a store path's name is a digest of everything it was built from.
   inputs = builtins.hashString "sha256" (builtins.unsafeDiscardStringContext (builtins.toJSON
     [ board version builtS "${root}" "${kernel}" "${initrd}" osRelease (if efi == null then null else "${efi.stub}") about constants ]));
   uuidOf = text:

@@ -1,9 +1,9 @@
-# The builder of bundle.nix.
+# The build script of bundle.nix.
 set -eu
 mkdir -p "$out"
 
-# The root filesystem: the tree, and every store path that it reaches. "closure" has for each path: itself, what made it,
-# how many it refers to, and those.
+# The root filesystem is the tree plus every store path that it reaches. "closure" lists for each path: the path, its deriver,
+# the number of its references, and the references.
 cp -R --no-dereference "$root" tree
 chmod -R u+w tree
 store=${root%/*}
@@ -13,8 +13,8 @@ while read -r path; do
   cp -a "$path" "tree$store/"
 done <paths
 
-# The bill of materials, in CycloneDX 1.6: what we bring, and every store path in the image, whose name and version are parted where
-# Nix does it, before the first "-" with a digit behind it.
+# The bill of materials (CycloneDX 1.6) lists our own components and every store path in the image. Name and version are split as
+# Nix splits them: before the first "-" that a digit follows.
 mkdir -p tree/usr/share/hamlet
 for path in $outside; do echo "$path"; done | LC_ALL=C sort -u - paths >packages
 {
@@ -63,7 +63,7 @@ if [ -n "${configTxt:-}" ]; then
 fi
 chmod -R u+w "$out"
 
-json() { # name=value lines to the inside of an object
+json() { # turns name=value lines into the members of a JSON object
   sep=
   while IFS='=' read -r name value; do printf '%s"%s":%s' "$sep" "$name" "$value"; sep=,; done
 }

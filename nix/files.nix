@@ -1,12 +1,12 @@
-# A package of our programs and of the units and udev rules beside them, for `systemd.packages` and `services.udev.packages`.
-# The unit files are the ones that Debian images have; only the paths in them become those of this package and of nixpkgs.
+# A package of our programs with their units and udev rules, for `systemd.packages` and `services.udev.packages`.
+# The unit files are those of the Debian images, with their paths changed to this package's and nixpkgs'.
 { runCommand, nodejs, systemd, coreutils, openssh, programs }:
 { name, folders, scripts ? [ ] }:
 runCommand name
 {
   inherit folders scripts programs;
   node = "${nodejs}/bin/node";
-  # Where Debian has a program that a unit names, and where nixpkgs has it.
+  # Debian's path of each program that a unit names, and its path in nixpkgs.
   moved = builtins.concatStringsSep "\n" [
     "/usr/bin/node:${nodejs}/bin/node"
     "/usr/lib/hamlet/node:${nodejs}/bin/node"

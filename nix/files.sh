@@ -1,10 +1,10 @@
-# The builder of files.nix.
+# The build script of files.nix.
 set -eu
 units=$out/lib/systemd/system
 mkdir -p "$units" "$out/lib/udev/rules.d" "$out/lib/hamlet" "$out/bin"
 for program in "$programs"/*.mjs; do ln -s "$program" "$out/lib/hamlet/"; done
 for script in $scripts; do
-  # "<hash>-grow-data" in the store
+  # The store names it "<hash>-grow-data".
   name=$(basename "$script" | sed 's/^[0-9a-z]\{32\}-//')
   cp "$script" "$out/lib/hamlet/$name"
   chmod 755 "$out/lib/hamlet/$name"
@@ -14,12 +14,12 @@ for folder in $folders; do
     name=${file##*/}
     case $name in
       *.service | *.socket | *.timer | *.path | *.mount | *.automount | *.target) cp "$file" "$units/" ;;
-      # Debian and NixOS have their own names for it.
+      # Debian calls the service ssh, NixOS sshd.
       ssh.service.d) mkdir -p "$units/sshd.service.d" && cp "$file"/* "$units/sshd.service.d/" ;;
       *.d) mkdir -p "$units/$name" && cp "$file"/* "$units/$name/" ;;
       *.rules) cp "$file" "$out/lib/udev/rules.d/" ;;
       *.*) ;;
-      # A name without a dot is a shell script that a unit starts.
+      # A file without an extension is a shell script that a unit starts.
       *) cp "$file" "$out/lib/hamlet/" && chmod 755 "$out/lib/hamlet/$name" ;;
     esac
   done
@@ -29,11 +29,11 @@ chmod 755 "$out/bin/hamlet"
 
 find "$units" "$out/lib/udev" -type f | while read -r file; do
   chmod 644 "$file"
-  # A line each: there are spaces in them.
+  # One pair a line, because pairs contain spaces.
   printf '%s\n' "$moved" "/usr/lib/hamlet/:$out/lib/hamlet/" | while IFS=: read -r from to; do sed -i "s|$from|$to|g" "$file"; done
-  # A program that stays where only Debian has it would fail on the device, and nobody would see it here.
+  # A unit left with a path that only Debian has would fail on the device, not in this build.
   if grep -E '^Exec[A-Za-z]*=[-@:+!|]*(/usr|/sbin|/bin/)' "$file" | grep -v '=[-@:+!|]*/bin/sh '; then
-    echo "hamlet: $file starts a program by a path that NixOS does not have: nix/files.nix says where it is" >&2
+    echo "hamlet: $file starts a program by a path that NixOS does not have: add its path to nix/files.nix" >&2
     exit 1
   fi
   for path in $(grep -o "$out/lib/hamlet/[A-Za-z0-9._-]*" "$file"); do

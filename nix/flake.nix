@@ -3,7 +3,7 @@
 
   inputs = {
     nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
-    # Only files of it are read: the Raspberry Pi's kernel and firmware.
+    # Read as plain files: only the Raspberry Pi kernel and firmware are used.
     nixos-hardware = { url = "github:NixOS/nixos-hardware"; flake = false; };
   };
 
@@ -13,13 +13,13 @@
       boards = lib.importJSON ./boards.json;
       systems = [ "x86_64-linux" "aarch64-linux" ];
       eachSystem = f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
-      # `hamlet image build` puts the version here; in a checkout it is the project's.
+      # `hamlet image build` writes release.json; a checkout uses the version in package.json.
       version =
         if builtins.pathExists ./release.json then (lib.importJSON ./release.json).version
         else (lib.importJSON ../package.json).version;
       programs = pkgs: import ./programs.nix { inherit lib pkgs version; };
 
-      # A board's bundle is built on a machine of the board's kind, whatever system asks for it.
+      # Build a board's bundle on a machine of the board's own architecture, whichever system asks for it.
       bundle = board: import ./appliance.nix {
         inherit nixpkgs nixos-hardware board version;
         programs = programs nixpkgs.legacyPackages.${boards.${board}.nixSystem};

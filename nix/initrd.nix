@@ -1,12 +1,12 @@
-# The initrd of a Debian image, made of nixpkgs' programs: the same script, busybox, dmsetup and the modules that reach the disk.
-# In two archives, which the kernel unpacks one after the other: ours, and dmsetup with its libraries.
+# The Debian images' initrd built from nixpkgs: the same script, busybox, dmsetup and the kernel modules needed to reach the disk.
+# It is two archives, which the kernel unpacks in turn: ours, then dmsetup with its libraries.
 { lib, runCommand, busybox, dmsetup, makeInitrdNG, makeModulesClosure, cpio, zstd, xz, kernelModules, kernelFirmware, constants }:
 let
   closure = makeModulesClosure {
     kernel = kernelModules;
     firmware = kernelFirmware;
     rootModules = (lib.importJSON ./kernel-modules.json).initrd;
-    # Names that a kernel has built in, or lacks.
+    # A kernel may have some of these built in, or not have them at all.
     allowMissing = true;
   };
   withLibraries = makeInitrdNG {

@@ -1,4 +1,4 @@
-# The builder of initrd.nix.
+# The build script of initrd.nix.
 set -eu
 mkdir root
 cd root
@@ -9,7 +9,7 @@ chmod 755 init bin/busybox
 for applet in $applets; do ln -s busybox "bin/$applet"; done
 echo "$veritySalt" >etc/verity-salt
 : >modules/order
-# In the order in which modprobe would load them; busybox need not know how they are packed.
+# Keep modprobe's load order, and unpack the modules here so that busybox need not know the compression.
 if [ -e "$modules/insmod-list" ]; then
   while read -r path; do
     file=${path##*/}

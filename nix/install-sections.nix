@@ -1,5 +1,4 @@
-# Which targets start which unit: the [Install] sections of unit files, read at evaluation. NixOS takes the units themselves
-# from `systemd.packages`, but not this.
+# Reads the [Install] sections of unit files at evaluation. NixOS takes units from `systemd.packages` but ignores those sections.
 { lib }:
 folders:
 let

@@ -1,4 +1,4 @@
-# Name and version of a release, as the boot loader shows and sorts them.
+# A release's name and version, in the form that the boot loader shows and sorts.
 { board, version }:
 ''
   NAME="Hamlet"

@@ -1,5 +1,5 @@
-# The programs: those that `hamlet image build` has made already, or built here from source.
-# package-lock.json names no registry, so a build from source takes it from the environment:
+# Our programs: the ones that `hamlet image build` has already built, or a build from source.
+# package-lock.json names no registry, so a build from source reads it from the environment:
 #   npm_config_registry=$(npm config get registry) nix build --impure ./nix#agent
 { lib, pkgs, version }:
 let
@@ -19,7 +19,7 @@ let
   };
 in
 if builtins.pathExists ./programs then builtins.path { path = ./programs; name = "hamlet-programs"; }
-else if registry == "" then throw "building the programs from source needs the npm registry: set npm_config_registry and use --impure, or use `hamlet image build --base nixos`"
+else if registry == "" then throw "building the programs from source needs an npm registry: set npm_config_registry and pass --impure, or run `hamlet image build --base nixos`"
 else pkgs.buildNpmPackage {
   pname = "hamlet-programs";
   inherit version;
@@ -27,7 +27,7 @@ else pkgs.buildNpmPackage {
   nodejs = pkgs.nodejs_24;
   npmDeps = pkgs.importNpmLock { npmRoot = source; inherit packageLock; };
   inherit (pkgs.importNpmLock) npmConfigHook;
-  # The package `node` fetches a runtime when it is installed; nixpkgs has one.
+  # The npm package `node` downloads a runtime on installation; nixpkgs already has one.
   npmFlags = [ "--ignore-scripts" ];
   buildPhase = "node cli/build.ts";
   installPhase = "mkdir -p $out && cp dist/*.mjs $out/";

@@ -1,9 +1,9 @@
-# The tree of a device's root filesystem, links into the store: image/bundle/initrd/init and the units find everything where
-# a Debian image has it. Made from a NixOS configuration, without its activation: what that does at boot is done here, once.
+# A device's root filesystem as a tree of links into the store. Everything is where a Debian image has it, so that
+# image/bundle/initrd/init and the units find it. NixOS's activation script does not run: this build does its work once.
 { lib, runCommand, modules, etc, path, systemd, nodejs, agent, appliance, about, builtS, osRelease }:
 runCommand "hamlet-root"
 {
-  # usr/... = where it is
+  # path in the root = target of the link
   links = [
     "bin=usr/bin"
     "sbin=usr/bin"

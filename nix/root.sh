@@ -1,4 +1,4 @@
-# The builder of root.nix.
+# The build script of root.nix.
 set -eu
 mkdir -p "$out/usr/lib/hamlet/system" "$out/tmp"
 for folder in dev efi proc run sys var nix; do mkdir "$out/$folder"; done
@@ -6,7 +6,7 @@ chmod 1777 "$out/tmp"
 
 cp -R --no-dereference "$etc" "$out/etc"
 chmod -R u+w "$out/etc"
-# NixOS writes beside an entry what a file of its own has to have: mode, and an owner, which is always root here.
+# NixOS writes a file's mode, uid and gid into files beside it. Such an entry must be a file, not a link; its owner is always root here.
 find "$out/etc" -name '*.mode' | while read -r note; do
   entry=${note%.mode}
   mode=$(cat "$note")
@@ -14,11 +14,11 @@ find "$out/etc" -name '*.mode' | while read -r note; do
   [ "$mode" != direct-symlink ] || continue
   cp -L "$entry" "$entry.copy"
   mv "$entry.copy" "$entry"
-  # The builder is not root and has to read it; everything in the image is root's.
+  # The builder is not root and must be able to read it; root owns everything in the image.
   chmod "$mode" "$entry"
   chmod u+r "$entry"
 done
-# systemd.machine-id(5): an empty file takes the bind mount that the initrd makes.
+# machine-id(5): the initrd bind-mounts over this empty file.
 rm -f "$out/etc/machine-id"
 : >"$out/etc/machine-id"
 
@@ -26,7 +26,7 @@ for pair in $links; do
   rm -f "$out/${pair%%=*}"
   ln -s "${pair#*=}" "$out/${pair%%=*}"
 done
-# The initrd hands over here. NixOS's programs, kmod first of all, look for the running system in /run.
+# The initrd starts this script. NixOS's programs, above all kmod, look for the running system in /run.
 mkdir "$out/usr/lib/systemd"
 for file in "$systemd"/*; do ln -s "$file" "$out/usr/lib/systemd/"; done
 rm "$out/usr/lib/systemd/systemd"
@@ -42,6 +42,6 @@ for package in $packages; do
 done
 printf '%s' "$osRelease" >"$out/usr/lib/os-release"
 printf '%s\n' "$release" >"$out/usr/lib/hamlet/release.json"
-# PID 1 takes this file's date as the earliest time it can be (systemd(1)).
+# PID 1 sets the clock to at least this file's date (systemd(1)).
 : >"$out/usr/lib/clock-epoch"
 exit 0

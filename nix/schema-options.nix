@@ -1,13 +1,13 @@
-# JSON Schema becomes NixOS options: the agent's settings have their types, defaults and meanings from agent/config.ts.
-# A keyword that is not known here fails the evaluation: a check that got lost would be worse.
+# Turns JSON Schema into NixOS options: the agent's settings take their types, defaults and descriptions from agent/config.ts.
+# An unknown keyword fails the evaluation, because silently dropping a check would be worse.
 { lib }:
 let
   inherit (lib) hasPrefix hasSuffix mapAttrs mkOption optionalAttrs removePrefix removeSuffix subtractLists types;
 
   known = [ "$schema" "additionalProperties" "default" "description" "enum" "format" "items" "maximum" "minimum" "pattern" "properties" "required" "type" ];
-  # What JSON calls an integer goes this far (RFC 8259, 6).
+  # The largest integer that JSON carries safely (RFC 8259, 6).
   farthest = 9007199254740991;
-  # JSON Schema looks for a pattern anywhere, strMatching takes the whole text.
+  # JSON Schema matches a pattern anywhere in the text; strMatching matches the whole text.
   whole = pattern:
     (if hasPrefix "^" pattern then "" else ".*") + removeSuffix "$" (removePrefix "^" pattern) + (if hasSuffix "$" pattern then "" else ".*");
 
@@ -24,7 +24,7 @@ let
       object = types.submodule { options = optionsOf schema; };
     }.${schema.type};
 
-  # A setting that may be left out and has no default is null, and `settings` are written without it.
+  # An optional setting without a default is null here, and `written` drops it.
   optionOf = required: name: schema:
     let isOptional = !(schema ? default) && !(builtins.elem name required); in
     mkOption ({
@@ -36,6 +36,6 @@ let
 in
 {
   inherit optionsOf;
-  # What the agent reads: no nulls.
+  # The settings as the agent reads them: without nulls.
   written = lib.filterAttrsRecursive (_: value: value != null);
 }

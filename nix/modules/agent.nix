@@ -1,4 +1,4 @@
-# The agent on any NixOS machine: `services.hamlet.enable = true`, and a token in /var/lib/hamlet/agent/provision.json.
+# The agent on any NixOS machine: set `services.hamlet.enable = true` and copy a token to /var/lib/hamlet/agent/provision.json.
 { config, lib, pkgs, ... }:
 let
   inherit (lib) mkEnableOption mkIf mkOption types;
@@ -17,7 +17,7 @@ in
     enable = mkEnableOption "the Hamlet agent";
     programs = mkOption {
       type = types.path;
-      description = "folder of the programs that `npm run build` makes";
+      description = "folder with the programs that `npm run build` builds";
     };
     package = mkOption {
       type = types.package;
@@ -27,12 +27,12 @@ in
         scripts = [ ../../image/bundle/root/usr/lib/hamlet/vm.conf ];
       };
       defaultText = "the agent's units and programs";
-      description = "units, programs and the command hamlet";
+      description = "package with the units, the programs and the command `hamlet`";
     };
     settings = mkOption {
       type = types.submodule { options = schema.optionsOf (lib.importJSON ../agent-schema.json); };
       default = { };
-      description = "the agent's settings, see options.md";
+      description = "the agent's settings; options.md lists them";
     };
   };
 

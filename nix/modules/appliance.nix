@@ -1,5 +1,5 @@
-# A whole device: read-only root without Nix, the state on `data`, and everything that a Debian image has beside the agent,
-# from the same files. image/bundle/initrd/init starts systemd here; NixOS's own initrd and activation have no part in it.
+# A whole device: a read-only root without Nix, its state on `data`, and everything else that a Debian image has, from the
+# same files. image/bundle/initrd/init starts systemd; NixOS's own initrd and activation are not used.
 { config, lib, modulesPath, pkgs, ... }:
 let
   inherit (lib) filter hasInfix hasPrefix listToAttrs mkForce mkOption nameValuePair removePrefix types;
@@ -13,7 +13,7 @@ let
   folders = filter builtins.pathExists
     ([ (shared + "/usr/lib/systemd/system") ] ++ map (folder: ../.. + "/${folder}") (lib.importJSON ../units.json).appliance);
 
-  # Drop-ins and networks, as they are. NixOS writes sshd's settings itself, and network.nix has the resolver's.
+  # Drop-ins and networks are copied unchanged, except sshd's, which NixOS writes itself, and the resolver's, which network.nix adds.
   etcFiles = filter (path: !(hasPrefix "ssh/" path || hasInfix "resolved.conf.d" path))
     (map (path: removePrefix "${toString shared}/etc/" (toString path)) (lib.filesystem.listFilesRecursive (shared + "/etc")));
 in
@@ -29,7 +29,7 @@ in
   options.services.hamlet = {
     version = mkOption {
       type = types.strMatching "[0-9A-Za-z][0-9A-Za-z.~+-]*";
-      description = "version of the release that this system is";
+      description = "version of this release";
     };
     appliancePackage = mkOption {
       type = types.package;
@@ -39,7 +39,7 @@ in
         scripts = [ (shared + "/usr/lib/hamlet/grow-data") ];
       };
       defaultText = "root's units";
-      description = "units of root's part: first boot, growing the data partition, the lab's port";
+      description = "package with the units that run as root: first boot, growing the data partition, the lab's port";
     };
   };
 
@@ -48,14 +48,14 @@ in
     services.hamlet.settings = { inherit (cfg) board; release = cfg.version; };
 
     environment.etc = listToAttrs (map (path: nameValuePair path { source = shared + "/etc/${path}"; }) etcFiles) // {
-      # The initrd has mounted all there is.
+      # The initrd has already mounted everything.
       fstab.text = mkForce "";
     };
     environment.systemPackages = [ pkgs.e2fsprogs pkgs.util-linux pkgs.wpa_supplicant pkgs.iw pkgs.ethtool ];
     systemd.packages = [ cfg.appliancePackage ];
     services.udev.packages = [ cfg.appliancePackage ];
     systemd.units = import ../install-sections.nix { inherit lib; } folders;
-    # Scripts among them expect what any Debian has.
+    # Some of these services are scripts that expect the usual programs of a Debian system.
     systemd.services = lib.genAttrs
       (map (lib.removeSuffix ".service") (filter (lib.hasSuffix ".service") (lib.concatMap (folder: builtins.attrNames (builtins.readDir folder)) folders)))
       (_: { path = [ config.system.path ]; });
@@ -63,7 +63,7 @@ in
       "d /var/lib/hamlet/system 0755 root root -"
       "d /var/lib/hamlet/root 0700 root root -"
     ];
-    # Nobody logs in at a console.
+    # No logins at a console.
     systemd.suppressedSystemUnits = [ "getty@.service" "serial-getty@.service" "autovt@.service" "console-getty.service" ];
 
     services.openssh = {
@@ -80,10 +80,10 @@ in
       };
     };
 
-    # Users are files in the image: nothing makes them at boot.
+    # Users are static files in the image: nothing creates them at boot.
     services.userborn = { enable = true; static = true; };
     users.allowNoPasswordLogin = true;
-    # The name comes from the provision file, by the link that root.nix makes.
+    # The hostname comes from the provision file: root.nix links /etc/hostname to it.
     networking.hostName = "";
     networking.useDHCP = false;
     fileSystems."/" = { device = "/dev/mapper/hamlet-root"; fsType = "erofs"; options = [ "ro" ]; };

@@ -1,4 +1,4 @@
-# One board's kernel, modules and firmware. What a board is stands in boards.json, for TypeScript and Nix alike.
+# One board's kernel, modules and firmware. boards.json describes the boards for TypeScript and Nix.
 { config, lib, pkgs, ... }:
 let
   inherit (lib) mkIf mkOption types;
@@ -10,11 +10,11 @@ in
   options.services.hamlet = {
     board = mkOption {
       type = types.enum (builtins.attrNames boards);
-      description = "what the system is for";
+      description = "board that the system runs on";
     };
     hardware = mkOption {
       type = types.path;
-      description = "NixOS/nixos-hardware, which has the kernel that knows a Raspberry Pi's tryboot";
+      description = "path of NixOS/nixos-hardware, whose kernel supports tryboot on a Raspberry Pi";
     };
   };
 
@@ -28,7 +28,7 @@ in
       then [ (pkgs.callPackage (cfg.hardware + "/raspberry-pi/common/raspberry-pi-wireless-firmware.nix") { }) ]
       else [ pkgs.linux-firmware ];
     hardware.wirelessRegulatoryDatabase = true;
-    # Firmware that may be passed on, but is no free software.
+    # Unfree but redistributable firmware.
     nixpkgs.config.allowUnfreePredicate = package:
       builtins.elem (lib.getName package) [ "raspberrypi-wireless-firmware" "raspberrypifw" "linux-firmware" ];
   };

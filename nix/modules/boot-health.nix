@@ -1,15 +1,15 @@
-# What makes a boot that went wrong end, so that boot counting can do its work. The watchdog's settings come with
-# system.conf.d from image/bundle/root; NixOS has boot-complete.target already.
+# Ends a failed boot with a restart, so that boot counting works. The watchdog's settings come from system.conf.d in
+# image/bundle/root; NixOS already has boot-complete.target.
 {
   config = {
     boot.kernel.sysctl = {
-      # Seconds; the command line has the same for the time before this.
+      # Seconds; the command line sets the same value for the time before this applies.
       "kernel.panic" = 3;
       "kernel.panic_on_oops" = 1;
     };
-    # Who says that a new slot is good is boot control (image/boot), not whoever reaches boot-complete.target.
+    # Boot control (image/boot) decides that a new slot is good; reaching boot-complete.target is not enough.
     systemd.suppressedSystemUnits = [ "systemd-bless-boot.service" ];
-    # A device without keyboard must not wait for somebody at it.
+    # A device without a keyboard must not wait at an emergency shell.
     systemd.enableEmergencyMode = false;
   };
 }

@@ -1,4 +1,4 @@
-# What the agent needs of a machine's network: open ports on the link, the members' ports on the mesh only, and names.
+# The network settings that the agent needs: open ports on the link, the members' ports on the mesh only, and name resolution.
 { config, lib, ... }:
 let
   cfg = config.services.hamlet;
@@ -18,7 +18,7 @@ in
         allowedUDPPorts = [ settings.cluster.port ];
       };
     };
-    # The agent answers for hamlet.internal, and is the one multicast DNS responder.
+    # The agent answers for hamlet.internal and is the machine's only multicast DNS responder.
     services.resolved.enable = true;
     environment.etc."systemd/resolved.conf.d/hamlet.conf".source = ../../image/bundle/root/etc/systemd/resolved.conf.d/hamlet.conf;
   };

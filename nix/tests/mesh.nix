@@ -1,4 +1,4 @@
-# Two NixOS machines with the agent become one neighborhood: they find each other, and the mesh carries a ping by name.
+# Two NixOS machines with the agent form one neighborhood: they find each other and ping each other by name over the mesh.
 { modules }:
 {
   name = "hamlet-mesh";
@@ -15,7 +15,7 @@
     for machine in attic, cellar:
         machine.wait_for_unit("hamlet-agent.service")
 
-    with subtest("without a token nobody is a member"):
+    with subtest("without a token no machine becomes a member"):
         attic.fail("wg show hamlet0 latest-handshakes | grep -q .")
 
     with subtest("a token makes both members of one neighborhood"):
@@ -38,10 +38,10 @@
         cellar.succeed("ping -c1 attic")
         cellar.fail("timeout 3 bash -c '</dev/tcp/attic/1883'")
 
-    with subtest("what the unit may do is what it says"):
+    with subtest("the unit's exposure is at most 2.5"):
         attic.succeed("systemd-analyze security --threshold=25 hamlet-agent.service")
 
-    with subtest("whose power is cut is dead to the other, and comes back"):
+    with subtest("a machine that loses power is declared dead, and rejoins after a restart"):
         cellar.crash()
         attic.wait_until_succeeds("hamlet status --json | grep -q '\"dead\"'", timeout=60)
         cellar.start()

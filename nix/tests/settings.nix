@@ -1,4 +1,4 @@
-# The settings that NixOS writes are taken by the agent, for the whole of the schema's defaults and for some that differ.
+# The agent accepts the settings file that NixOS writes: all of the schema's defaults, and some other values.
 { modules }:
 {
   name = "hamlet-settings";
