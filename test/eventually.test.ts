@@ -1,4 +1,4 @@
-// What tests wait by must itself be right: patient with what goes on, short with what stands still.
+// `eventually` waits as long as something makes progress and gives up soon when nothing does.
 import { spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -16,7 +16,7 @@ afterEach(() => {
 
 const crowd = () => 1;
 
-test("on a machine of half the speed the limit is twice as far away, and the error tells the last reason", async () => {
+test("a machine at half speed gets twice the time, and the error carries the last reason", async () => {
   let attempts = 0;
   const fail = () => {
     throw new Error(`no ${++attempts}`);
@@ -29,7 +29,7 @@ test("on a machine of half the speed the limit is twice as far away, and the err
   await failing;
 });
 
-test("each step begins the limit anew; silence ends the wait", async () => {
+test("each step of progress restarts the limit; standing still ends the wait", async () => {
   let step = 0;
   const startedAt = performance.now();
   const timer = setInterval(() => step++ === 9 && clearInterval(timer), 1_500);
@@ -41,7 +41,7 @@ test("each step begins the limit anew; silence ends the wait", async () => {
   expect(performance.now() - startedAt).toBeGreaterThanOrEqual(17_000);
 });
 
-test("while three programs share a core a third of the time counts", async () => {
+test("a third of the time counts while three programs share a core", async () => {
   let others = 3;
   const startedAt = performance.now();
   const failing = expect(eventually(() => false, { within: 1_000, crowd: () => others })).rejects.toThrow("not within");
@@ -49,11 +49,11 @@ test("while three programs share a core a third of the time counts", async () =>
   others = 1;
   await vi.advanceTimersByTimeAsync(1_500);
   await failing;
-  // 2,000 ms at half the speed: 1,000 of them had passed after three seconds.
+  // The limit is 2,000 ms at half speed; 1,000 of them had passed after three seconds.
   expect(performance.now() - startedAt).toBeGreaterThanOrEqual(4_000);
 });
 
-test("a busy machine is seen to be one", async () => {
+test("crowding rises on a busy machine", async () => {
   vi.useRealTimers();
   const cores = availableParallelism();
   const loops = Array.from({ length: 3 * cores }, () => spawn(process.execPath, ["-e", "for (;;);"]));

@@ -1,25 +1,25 @@
-// Waiting for something real to become true, with a deadline and the last reason why it was not.
+// Waits until something real becomes true, with a deadline; the error carries the last reason why it did not.
 import { crowding, measureSlowness, slowness } from "./speed.ts";
 
 export type Patience = {
-  /** ms on an idle machine; on a slower or a busy one it is so much longer. */
+  /** ms on an idle machine; a slower or busy one gets proportionally longer. */
   within?: number;
   /** ms between two attempts. */
   every?: number;
-  /** For what takes many steps: whenever this gives something else than before, `within` begins anew. */
+  /** For waits of many steps: `within` restarts whenever the returned value changes. */
   progress?: () => unknown;
-  /** How many programs share a core now. */
+  /** Returns how many programs share a core now. */
   crowd?: () => number;
 };
 
-/** Repeats `attempt` until it neither throws nor gives `false`; what it gave last comes back. */
+/** Repeats `attempt` until it neither throws nor returns `false`, then returns its result. */
 export async function eventually<T>(
   attempt: () => T | Promise<T>,
   { within = 5_000, every = 100, progress, crowd = crowding }: Patience = {},
 ): Promise<Exclude<T, false>> {
   const startedAt = performance.now();
   let countedAt = startedAt;
-  /** What passed of `within`, if this machine were idle: others may come and go during a wait. */
+  /** Time used of `within`, converted to an idle machine: the load may change during a wait. */
   let passed = 0;
   let seen: unknown;
   let slower = slowness();
@@ -41,8 +41,8 @@ export async function eventually<T>(
       passed = 0;
     }
     if (isLate()) {
-      // The run may have begun in a quiet moment: what counts is how fast the machine is now.
-      // Measuring takes a third of a second: for a glance, itself an attempt of a longer wait, too long.
+      // The run may have begun in a quiet moment, so measure how fast the machine is now. That takes a third of a second:
+      // too long for a short wait that is itself one attempt of a longer one.
       if (within >= 1_000) slower = Math.max(slower, measureSlowness());
       if (isLate()) {
         throw new Error(`not within ${Math.round(performance.now() - startedAt)} ms`, { cause: reason });

@@ -1,4 +1,4 @@
-// What a test needs and this machine has not. A skip names it: `test.skipIf(lacks("root", "wireguard"))`.
+// Names what a test needs but this machine lacks, so that a skip says why: `test.skipIf(lacks("root", "wireguard"))`.
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
@@ -21,7 +21,7 @@ const programs = [
 ] as const;
 export type Need = "root" | "namespaces" | "wireguard" | (typeof programs)[number];
 
-/** The needs this machine can not meet, as text for people; empty (so: falsy) when it has them all. */
+/** The needs that this machine cannot meet, as readable text; empty (falsy) when it meets all of them. */
 export function lacks(...needs: Need[]): string {
   const missing = needs.flatMap(missingFor);
   if (missing.length === 0) return "";
@@ -36,7 +36,7 @@ function missingFor(need: Need): string[] {
       return process.getuid?.() === 0 ? [] : ["root"];
     case "namespaces":
       return (["root", "ip", "nsenter", "unshare"] as const).flatMap(missingFor);
-    // Any WireGuard will do here: tests on the kernel's own live in test/vm.
+    // Any WireGuard will do here; test/vm tests the kernel's own.
     case "wireguard":
       return (["wg", "wireguard-go"] as const).flatMap(missingFor);
     default:
@@ -45,7 +45,7 @@ function missingFor(need: Need): string[] {
 }
 
 function isInstalled(program: string): boolean {
-  // sbin is not in every user's PATH, but root's tools live there.
+  // Not every user has sbin in their PATH, but root's tools are there.
   return [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin"].some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK);

@@ -1,5 +1,5 @@
-// `npm run test:long [--cases <prefix>] [--seeds <n>]`: the matrices that take hours. Each case has a seed and stands for itself;
-// what has passed on this commit is not run again, so an interrupted run goes on where it was. Results: test/long-results.jsonl.
+// `npm run test:long [--cases <prefix>] [--seeds <n>]`: test matrices that take hours. Each case has a seed and is independent of
+// the others. Cases that passed on this commit are skipped, so an interrupted run resumes. Results: test/long-results.jsonl.
 import { execFileSync } from "node:child_process";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ import type { Reader } from "./fuzz/reader.ts";
 import { readers } from "./fuzz/readers.ts";
 import { Neighborhood } from "./sim/neighborhood.ts";
 
-/** `run` may tell how many inputs it was. */
+/** `run` may return the number of inputs it tried. */
 type Case = { name: string; seed: number; run(): Promise<unknown> };
 type Result = {
   name: string;
@@ -57,7 +57,7 @@ const cases: Case[] = [
   ...labBoardNames.map((board) => ({ name: `boards/boot-${board}`, seed: 0, run: () => bootAlone(board) })),
   ...labBoardNames.map((board) => ({ name: `boards/closed-${board}`, seed: 0, run: () => proveClosed(board) })),
   ...labBoardNames.map((board) => ({ name: `boards/trial-${board}`, seed: 0, run: () => proveTrial(board) })),
-  // Of each reader half a minute a seed, and every reader's first seed before anybody's second.
+  // Half a minute per reader and seed; every reader runs its first seed before any reader runs its second.
   ...seeds.flatMap((seed) =>
     readers.map((reader) => ({ name: `fuzz/${reader.name}`, seed, run: () => fuzzFor(reader, seed, 30_000) })),
   ),
@@ -95,29 +95,29 @@ for (const { name } of readers) {
   if (`fuzz/${name}`.startsWith(values.cases)) console.log(`fuzz/${name}: ${hours.toFixed(2)} hours so far`);
 }
 
-/** Every result so far, of whatever commit. */
+/** Every result so far, of any commit. */
 function results(): Result[] {
   const lines = existsSync(path) ? readFileSync(path, "utf8").split("\n").filter(Boolean) : [];
   return lines.map((line) => JSON.parse(line) as Result);
 }
 
-/** Ends at the first input that the reader does not end with a value or a code. */
+/** Fails at the first input for which the reader neither returns a value nor throws a coded error. */
 function fuzzFor(reader: Reader, seed: number, ms: number): Promise<number> {
   const endsAt = performance.now() + ms;
   return fuzz(reader, seed, () => performance.now() >= endsAt);
 }
 
-/** Three simulated hours at 5 % loss bury nobody who lives. */
+/** In three simulated hours at 5 % loss, no live member is declared dead. */
 function stayAlive(size: number, seed: number): void {
   const town = new Neighborhood({ size, seed, loss: 0.05, delayMs: [1, 40] });
   town.meet();
   town.run(3 * 3_600_000);
-  require(town.falseDeaths.length === 0, `${town.falseDeaths.length} of the living were buried`);
-  // Somebody may be under suspicion at just this moment; it must have passed a minute later.
+  require(town.falseDeaths.length === 0, `${town.falseDeaths.length} live members were declared dead`);
+  // A member may be suspect at this very moment; the suspicion must be gone a minute later.
   require(town.runUntil(() => town.isWhole(), 60_000) !== undefined, "not whole at the end");
 }
 
-/** One after the other loses its power and comes back, with the neighborhood cut in two meanwhile: whole again at the end. */
+/** Members lose power and come back one by one, with a partition in between; the neighborhood is whole after each round. */
 function churn(size: number, seed: number): void {
   const town = new Neighborhood({ size, seed, loss: 0.02, delayMs: [1, 40] });
   town.meet();
@@ -136,7 +136,7 @@ function churn(size: number, seed: number): void {
   }
 }
 
-/** A device's power goes at a moment that the seed chooses, boot or first boot included: it comes back as itself, or for the first time. */
+/** Cuts a device's power at a moment that the seed chooses, even during first boot: it keeps its identity if it had one. */
 async function cutPower(seed: number): Promise<void> {
   await using lab = await bootLab({ images: [await labImage()], devices: 2 });
   const afterMs = 2_000 + ((seed * 7_919) % 97) * 1_000;
@@ -148,13 +148,13 @@ async function cutPower(seed: number): Promise<void> {
   require(before === undefined || before === after, `cellar was ${before} and came back as ${after}`);
 }
 
-/** The same packages give the same image, bit for bit. */
+/** The same packages give the same image, byte for byte. */
 async function buildTwice(board: string): Promise<void> {
   const { first, again } = await rebuild(board);
   require(first.image === again.image && first.sbom === again.sbom, "the two builds differ");
 }
 
-/** A device of each board comes up as a member, is cut off in the middle of its life, and comes back as itself. */
+/** A device of each board becomes a member, loses power, and comes back with the same identity. */
 async function bootAlone(board: string): Promise<void> {
   await using lab = await bootLab({ images: [await labImage(board)], devices: 1 });
   const isAlive = (status: LabStatus) => status.devices.every(({ state }) => state === "alive");

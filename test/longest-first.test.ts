@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { secondsByFile, slowestFirst } from "./longest-first.ts";
 
-test("a file that nobody has timed comes first, then the slowest", async () => {
+test("a file without a recorded time runs first, then the slowest", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-order-"));
   try {
     const path = join(folder, "seconds.jsonl");
@@ -22,6 +22,6 @@ test("a file that nobody has timed comes first, then the slowest", async () => {
   }
 });
 
-test("where nothing is known the order stays", () => {
+test("the order stays when no times are known", () => {
   expect(slowestFirst(["b", "a", "c"], (file) => file, secondsByFile(undefined))).toEqual(["b", "a", "c"]);
 });

@@ -1,5 +1,5 @@
-// Files that run beside each other begin with the longest, or the end of a run waits for one file alone. How long each takes
-// stands in what the last whole run on this machine left, else in test/run-seconds.jsonl; a file that is not there comes first.
+// Runs the slowest test files first, so that a run does not end waiting for a single file. The times come from the last
+// whole run on this machine, or else from test/run-seconds.jsonl; a file without a time runs first.
 import { existsSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { BaseSequencer, type TestSpecification } from "vitest/node";

@@ -1,4 +1,4 @@
-// A neighborhood whose devices a test makes: keys that are gone with it, and provision files as `hamlet provision` writes them.
+// A throwaway neighborhood for tests that make their own devices, with provision files like those of `hamlet provision`.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Identity, loadIdentity } from "../agent/identity.ts";
@@ -18,7 +18,7 @@ export async function makeNeighborhood() {
   };
 }
 
-/** The identity of a device after its first boot with this provision file; its state is in `stateFolder`. */
+/** Runs a device's first boot with this provision file and returns its identity; its state is in `stateFolder`. */
 export async function bootDevice(stateFolder: string, provision: Buffer): Promise<Identity> {
   await mkdir(stateFolder, { recursive: true });
   const path = join(stateFolder, "provision.json");

@@ -1,6 +1,5 @@
-// Ends a test run with the seconds of each file, what failed, and one plain line of counts. The seconds of a run of all projects are kept
-// in test/run-seconds.new.jsonl, which git ignores; whoever wants them to be the ones to compare with moves that file over
-// test/run-seconds.jsonl.
+// Ends a test run with each file's seconds, the failures and one plain line of counts. A run of all projects also writes its
+// seconds to test/run-seconds.new.jsonl, which git ignores; move that file to test/run-seconds.jsonl to make it the reference.
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -24,7 +23,7 @@ export default class SecondsReporter implements Reporter {
       ...unhandled.map((error) => failure("outside of any test", [error])),
     ];
     if (failures.length > 0) console.log(`${failureLines(failures)}\n`);
-    // An error that belongs to no test fails the run all the same.
+    // An error outside any test fails the run too.
     console.log(summaryLine([...rows, { passed: 0, failed: unhandled.length, skipped: 0 }]));
   }
 }
@@ -39,13 +38,13 @@ function secondsOf(module: TestModule): FileSeconds {
     project: module.project.name,
     seconds: Math.round(ms / 100) / 10,
     passed: count("passed"),
-    // A file that could not be loaded, or a hook that failed, leaves its tests skipped: that is a failure of its own.
+    // A file that cannot be loaded or a hook that fails leaves its tests skipped, so count it as a failure itself.
     failed: count("failed") + [module, ...module.children.allSuites()].filter(hasOwnError).length,
     skipped: count("skipped"),
   };
 }
 
-/** A file that could not be loaded and a hook that failed are named by the file or the group of tests. */
+/** Names a file that cannot be loaded by its path, and a failed hook by its group of tests. */
 function failuresOf(module: TestModule): Failure[] {
   const groups = [module, ...module.children.allSuites()].filter(hasOwnError);
   const tests = [...module.children.allTests()].filter((test) => test.result().state === "failed");
@@ -69,7 +68,7 @@ function keep(rows: FileSeconds[]): void {
   try {
     commit = git("rev-parse", "--short", "HEAD") + (git("status", "--porcelain", "--", ":/") ? "+" : "");
   } catch {
-    // Sources without their history have no commit to name.
+    // A source tree without git history has no commit to name.
   }
   const run = { commit, date: new Date().toISOString(), cores: availableParallelism() };
   writeFileSync(join(import.meta.dirname, "run-seconds.new.jsonl"), secondsLines(rows, run));

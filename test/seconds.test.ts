@@ -15,7 +15,7 @@ const rows = [
   row({ file: "test/middling.test.ts", seconds: 4, passed: 10 }),
 ];
 
-test("the slowest file comes first, then each project, then the run", () => {
+test("the table lists the slowest file first, then each project, then the whole run", () => {
   expect(secondsTable(rows, 77).split("\n")).toEqual([
     "seconds  project  passed  failed  skipped  file",
     "   75.3  net           1       1        2  test/net/slow.test.ts",
@@ -28,7 +28,7 @@ test("the slowest file comes first, then each project, then the run", () => {
   ]);
 });
 
-test("what is kept has a line of JSON for each file, with the run it is from", () => {
+test("the record has one line of JSON per file, with the run it comes from", () => {
   const run = { commit: "abc", date: "2026-01-05T00:00:00.000Z", cores: 2 };
   const lines = secondsLines(rows, run).trimEnd().split("\n");
   expect(lines.map((line) => JSON.parse(line))).toEqual([rows[1], rows[2], rows[0]].map((one) => ({ ...one, ...run })));
@@ -38,14 +38,14 @@ test("the counts are one plain line", () => {
   expect(summaryLine(rows)).toBe("14 passed, 1 failed, 2 skipped");
 });
 
-test("a failure is its title and the beginning of what each error says", () => {
+test("a failure shows its title and the beginning of each error", () => {
   const long = Array.from({ length: 20 }, (_, line) => `line ${line}`).join("\n");
   const shown = failureLines([{ title: "a.test.ts > adds", messages: ["1 is not 2", long] }]).split("\n");
   expect(shown.slice(0, 3)).toEqual(["FAILED a.test.ts > adds", "    1 is not 2", "    line 0"]);
   expect(shown.slice(-2)).toEqual(["    line 11", "    ..."]);
 });
 
-test("a run ends with that line; a hook that fails and an error that no test has are failures", async () => {
+test("a run ends with the line of counts, and failed hooks and errors outside tests count as failures", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-seconds-"));
   try {
     const root = join(import.meta.dirname, "..");

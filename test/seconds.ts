@@ -1,4 +1,4 @@
-// What a test run took, by file: a table for people, and lines of JSON like those of the long results.
+// How long each file of a test run took: a table for people, and lines of JSON like those of the long results.
 export type FileSeconds = {
   file: string;
   project: string;
@@ -7,7 +7,7 @@ export type FileSeconds = {
   failed: number;
   skipped: number;
 };
-/** What failed, and why in the words of each error. */
+/** A failed test and the messages of its errors. */
 export type Failure = { title: string; messages: string[] };
 export type Counts = Pick<FileSeconds, "passed" | "failed" | "skipped">;
 
@@ -19,7 +19,7 @@ export const totalOf = (rows: Counts[]): Counts => ({
 
 const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
 
-/** The slowest file first, each project's total below, and how long the whole run took: files run beside each other. */
+/** The slowest file first, then each project's total, then the wall-clock time of the run, in which files run in parallel. */
 export function secondsTable(rows: FileSeconds[], wallSeconds: number): string {
   const files = slowestFirst(rows).map((row) => [show(row.seconds), row.project, ...counts(row), row.file]);
   const projects = [...new Set(rows.map((row) => row.project))].map((project): string[] => {
@@ -53,7 +53,7 @@ export const secondsLines = (rows: FileSeconds[], run: { commit: string; date: s
     .map((row) => `${JSON.stringify({ ...row, ...run })}\n`)
     .join("");
 
-/** Whoever sees the end of a run alone, as in the log of a machine far away, sees what failed. */
+/** Repeats the failures at the end of a run, for readers who see only the end of a remote machine's log. */
 export const failureLines = (failures: Failure[]): string =>
   failures
     .map(({ title, messages }) => [`FAILED ${title}`, ...messages.map((message) => indented(message, 12))].join("\n"))
@@ -65,7 +65,7 @@ const indented = (text: string, most: number): string => {
   return [...lines.slice(0, most), ...rest].map((line) => `    ${line}`).join("\n");
 };
 
-/** The last line of a run, alone for whoever reads it with a program. */
+/** The last line of a run, on its own so that a program can read it. */
 export const summaryLine = (rows: Counts[]): string => {
   const { passed, failed, skipped } = totalOf(rows);
   return `${passed} passed, ${failed} failed, ${skipped} skipped`;

@@ -1,9 +1,9 @@
-// How much slower this machine is now than the one on which the limits were chosen: at least 1. Limits are multiplied by it.
+// How much slower this machine is now than the one on which the limits were chosen, at least 1. Multiply limits by it.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
-/** What the loop below takes on one idle core of the machine where limits were chosen, ms. */
+/** Time of the loop below on one idle core of the machine where the limits were chosen, ms. */
 const referenceMs = 110;
 
 export function measureSlowness(): number {
@@ -22,10 +22,10 @@ export function measureSlowness(): number {
   return Math.max(1, best / referenceMs);
 }
 
-/** As measured when the test run began. */
+/** The slowness measured when the test run began. */
 export const slowness = (): number => Number(process.env["HAMLET_TEST_SLOWNESS"] ?? 1);
 
-/** How many programs want each core at this moment, at least 1: so much longer everything takes than on an idle machine. */
+/** How many programs want each core now, at least 1: everything takes that much longer than on an idle machine. */
 export function crowding(): number {
   const [, running = "1"] = / (\d+)\/\d+ /.exec(readFileSync("/proc/loadavg", "utf8")) ?? [];
   return Math.max(1, Number(running) / availableParallelism());

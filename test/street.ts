@@ -1,4 +1,4 @@
-// A neighborhood made by hand: keys, tokens and devices whose records a test may bend before they are signed.
+// A neighborhood built step by step: keys, tokens and devices whose records a test can alter before signing them.
 import type { TokenFile } from "../provisioning/neighborhood/issue-token.ts";
 import { generateSigningKey, generateWireguardKeyPair, type SigningKey, seedOf } from "../provisioning/trust/keys.ts";
 import { signAdmission, signMemberCertificate } from "../provisioning/trust/member.ts";
@@ -42,7 +42,7 @@ export async function makeToken(
   return { certificate, jws: await signToken(certificate, root), key };
 }
 
-/** A token for now, in the file that `hamlet token create` writes; what is not said is as the command has it. */
+/** A valid token in the file format of `hamlet token create`, with the command's defaults. */
 export async function makeTokenFile(street: Street, change: Partial<TokenCertificate> = {}): Promise<TokenFile> {
   const now = Date.now();
   const terms = { issuedAt: now - 1_000, notAfter: now + 7 * day, maxDevices: 10, tags: [], ...change };
@@ -85,7 +85,7 @@ export const recordOf = ({ record, key }: Device, change: Partial<MemberRecord> 
 export const admit = (keys: NeighborhoodKeys, newcomer: Device, by: Device): Promise<string> =>
   signAdmission({ neighborhood: keys.id, device: newcomer.id, token: newcomer.token.certificate.id }, by.key);
 
-/** A judge that knows `members` and has judged them in full. */
+/** The trust of a device that knows `members` and has verified them fully. */
 export function trustOf(keys: NeighborhoodKeys, members: Device[] = [], change: Partial<Trust> = {}): Trust {
   const counts = new Map<string, number>();
   for (const { token } of members) counts.set(token.certificate.id, (counts.get(token.certificate.id) ?? 0) + 1);

@@ -1,4 +1,4 @@
-// The shape of the house: which rooms there are, which way imports run, and what a pure file leaves alone.
+// The structure of the repository: the top-level folders, the direction of imports, and the rules for pure files.
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join, normalize } from "node:path";
@@ -9,13 +9,13 @@ const topLevel = [
   ...["agent", "cli", "dashboard", "image", "nix", "ota", "provisioning", "system", "test"],
   ...["package.json", "package-lock.json", "tsconfig.json", "LICENSE", "README.md"],
 ];
-/** Each may import itself and what stands after it. */
+/** Each room may import itself and the rooms after it. */
 const rooms = ["cli", "dashboard", "agent", "ota", "image", "provisioning", "system"];
-/** Composition roots: they may import any room, and nobody imports them. */
+/** Composition roots: they may import any room, and nothing imports them. */
 const roots = ["agent/main.ts", "ota/updater/main.ts", "ota/fleet/main.ts"];
 const impure =
   /^node:(fs|net|dgram|http|http2|https|tls|dns|child_process|cluster|worker_threads|timers|readline|sqlite|os|process)(\/|$)/;
-/** Of `node:net`, what reads an address and opens nothing. */
+/** The part of `node:net` that reads addresses and opens nothing. */
 const addressesOnly = /^import \{ ((isIP|isIPv4|isIPv6|BlockList)(, )?)+ \} from "node:net";$/gm;
 const chance =
   /\b(Date\.now\(|Math\.random\(|performance\.now\(|new Date\(\)|setTimeout\(|setInterval\(|setImmediate\(|fetch\(|random(Bytes|UUID|Int)\(|getRandomValues\(|process\.(?!platform\b))/;
@@ -29,7 +29,7 @@ const sources = files.filter((file) => /\.tsx?$/.test(file) && !file.endsWith(".
 const textOf = new Map(sources.map((file) => [file, readFileSync(join(root, file), "utf8")]));
 const importsOf = new Map(sources.map((file) => [file, specifiers(textOf.get(file)!)]));
 
-/** Whatever a file names in an import or a re-export, types and dynamic imports included. */
+/** Every module that a file imports or re-exports, including type and dynamic imports. */
 function specifiers(text: string): string[] {
   const statements = text.matchAll(
     /^(?:import\s+(?:[^;'"=]*?\sfrom\s+)?|export\s+(?:type\s+)?[{*][^;'"=]*?\sfrom\s+)["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/gm,
@@ -37,7 +37,7 @@ function specifiers(text: string): string[] {
   return [...statements].map(([, named, dynamic]) => named ?? dynamic ?? "");
 }
 
-/** Without comments: they may speak of what the code leaves alone. */
+/** The text without comments, which may mention what the code must not do. */
 const codeOf = (text: string): string => text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
 
 const targetsOf = (file: string): string[] =>
@@ -54,7 +54,7 @@ function mayImport(file: string, target: string): boolean {
   return to === -1 ? roomOf(target) !== "test" : to >= from;
 }
 
-test("these checks see what they look for", () => {
+test("the checks below catch violations", () => {
   const text = [
     'import "./a.ts";',
     'import { type B, b } from "./b.ts";',
@@ -85,12 +85,12 @@ test("imports run one way: cli, dashboard, agent, ota, image, provisioning, syst
   expect(wrong).toEqual([]);
 });
 
-test("nobody imports a composition root", () => {
+test("nothing imports a composition root", () => {
   const wrong = sources.filter((file) => targetsOf(file).some((target) => roots.includes(target)));
   expect(wrong).toEqual([]);
 });
 
-test("an import names its file, extension included, and the file is there", () => {
+test("every import names an existing file, extension included", () => {
   const wrong = sources.flatMap((file) =>
     targetsOf(file)
       .filter((target) => !existsSync(join(root, target)) || !/\.\w+$/.test(target))
@@ -99,7 +99,7 @@ test("an import names its file, extension included, and the file is there", () =
   expect(wrong).toEqual([]);
 });
 
-test("no two files import each other, by whatever way round", () => {
+test("no import cycles", () => {
   const state = new Map<string, "open" | "done">();
   const circles: string[] = [];
   const visit = (file: string, path: string[]): void => {
@@ -137,11 +137,11 @@ test("no barrels", () => {
   expect(sources.filter((file) => /^index\.tsx?$/.test(basename(file)))).toEqual([]);
 });
 
-/** The comment that opens a file. */
+/** A file's opening comment. */
 const openingOf = (text: string): string => /^(?:#!.*\n)?((?:\/\/.*\n)*)/.exec(text)?.[1] ?? "";
 const claimsPurity = (text: string): boolean => /\bpure\b/i.test(openingOf(text));
 
-test("a claim of purity is seen wherever it stands in the opening comment, and a claim about a function is none", () => {
+test("a file claims purity anywhere in its opening comment; a comment on a function makes no such claim", () => {
   for (const opening of [
     "// Pure.\n",
     "// What is due. Pure: text in, text out.\n",
@@ -164,7 +164,7 @@ test("a claim of purity is seen wherever it stands in the opening comment, and a
 
 const pureFiles = sources.filter((file) => rooms.includes(roomOf(file)) && claimsPurity(textOf.get(file)!));
 
-test("a file that calls itself pure opens no door and takes neither time nor chance from the system", () => {
+test("a file that calls itself pure does no I/O and uses neither clock nor randomness", () => {
   expect(pureFiles.length).toBeGreaterThan(45);
   expect(pureFiles).toEqual(
     expect.arrayContaining([
@@ -183,13 +183,13 @@ test("a file that calls itself pure opens no door and takes neither time nor cha
   expect(wrong).toEqual([]);
 });
 
-test("a pure file of the cluster imports none but pure ones", () => {
+test("pure files in agent/cluster import only pure files", () => {
   const isPure = (file: string) => claimsPurity(textOf.get(file) ?? "");
   const pure = pureFiles.filter((file) => file.startsWith("agent/cluster/"));
   expect(pure.flatMap(targetsOf).filter((target) => !isPure(target))).toEqual([]);
 });
 
-test("every code of an error or a warning is named by a test", () => {
+test("a test names every error and warning code", () => {
   const codesIn = (file: string, type: string) => {
     const union = new RegExp(`type ${type} =([^;]*);`).exec(textOf.get(file)!)?.[1] ?? "";
     return [...union.matchAll(/"([^"]+)"/g)].map(([, code]) => code!);
@@ -200,7 +200,7 @@ test("every code of an error or a warning is named by a test", () => {
     ...[...textOf.get("provisioning/trust/refusal.ts")!.matchAll(/^ {2}"(\w+)",$/gm)].map(([, code]) => code!),
   ];
   expect(codes).toEqual(expect.arrayContaining(["file.full", "member.dead", "tokenForged"]));
-  // In a pattern a dot has a backslash before it.
+  // Regular expressions escape the dot.
   const tests = sources
     .filter((file) => file.startsWith("test/"))
     .map((file) => textOf.get(file)!.replaceAll("\\.", "."));

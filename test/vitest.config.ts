@@ -1,5 +1,5 @@
-// Four projects, by what they need: unit (nothing) and beside it net (namespaces), then machine (a machine under QEMU or the
-// build of an image, one at a time in a file), then lab (a neighborhood of machines).
+// Four projects by what they need: unit (nothing) and, in parallel, net (namespaces); then machine (a QEMU machine or an image
+// build, one at a time per file); then lab (a neighborhood of machines).
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
@@ -8,10 +8,10 @@ import { measureSlowness } from "./speed.ts";
 
 const slowness = measureSlowness();
 const minuteMs = 60_000 * slowness;
-/** What starts three machines, on however few cores. */
+/** Files that start three machines, even on few cores. */
 const labFiles = ["test/boot/neighborhood.test.ts"];
 
-/** `atOnce`: files that run beside each other. */
+/** `atOnce` is the number of files that run in parallel. */
 const project = (
   name: string,
   groupOrder: number,
@@ -32,7 +32,7 @@ const project = (
 });
 
 const cores = availableParallelism();
-/** Namespaces are their own worlds, and most of their time is waiting: whoever only computes goes on meanwhile. */
+/** Tests in namespaces are isolated and mostly wait, so one more file than cores can run. */
 const withoutMachines = cores + 1;
 export default defineConfig({
   test: {
@@ -46,7 +46,7 @@ export default defineConfig({
         exclude: ["test/{net,vm,boot,web,bench}/**"],
       }),
       project("net", 0, withoutMachines, 3, { include: ["test/{net,web}/**/*.test.ts"] }),
-      // A machine has one core.
+      // A virtual machine has one core.
       project("machine", 1, Math.max(1, Math.min(cores, 4)), 20, {
         include: ["test/{vm,boot}/**/*.test.ts"],
         exclude: labFiles,

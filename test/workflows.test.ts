@@ -1,4 +1,4 @@
-// What networked runners do: workflows that name their actions by commit, since a tag may be moved to other code.
+// The GitHub workflows pin their actions by commit, because a tag can be moved to other code.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -8,7 +8,7 @@ import { summaryLine } from "./seconds.ts";
 const folder = join(import.meta.dirname, "../.github/workflows");
 const workflows = readdirSync(folder).map((name) => ({ name, text: readFileSync(join(folder, name), "utf8") }));
 
-/** The values of every `uses`, wherever in a document it stands. */
+/** The values of every `uses` anywhere in a document. */
 function usesIn(node: unknown): unknown[] {
   if (typeof node !== "object" || node === null) return [];
   return Object.entries(node).flatMap(([key, value]) => [...(key === "uses" ? [value] : []), ...usesIn(value)]);
@@ -21,12 +21,12 @@ test.each(workflows)("$name: every action is pinned by its commit", ({ text }) =
   expect(actions.filter((action) => !isPinned(action))).toEqual([]);
 });
 
-test("a tag, a branch and half a commit are no pins", () => {
+test("a tag, a branch or an abbreviated commit is not a pin", () => {
   const text = `{ jobs: { a: { steps: [{ uses: x/y@v4 }, { uses: x/y@main }, { uses: x/y@${"a".repeat(20)} }, { uses: x/y }] } } }`;
   expect(usesIn(parse(text)).map(isPinned)).toEqual([false, false, false, false]);
 });
 
-test("the tests' workflow fails on a skip: it looks for the line that a run ends with", () => {
+test("the tests workflow fails on a skipped test: it checks the last line of the run", () => {
   const text = workflows.find(({ name }) => name === "tests.yml")!.text;
   const patterns = [...text.matchAll(/grep -E '(.*)'/g)].map(([, pattern = ""]) => new RegExp(pattern));
   expect(patterns).toHaveLength(2);

@@ -1,5 +1,5 @@
-// A program for the tests: a host that asks. `node asker.ts <own address> <name> <type> <questions> <ms between>` says in the end how often it
-// asked and how many answers with that name and type it heard, each as a line.
+// Test program: a host that asks by mDNS. `node asker.ts <own address> <name> <type> <questions> <ms between>` prints how many
+// questions it asked and how many matching answers it heard.
 import { createSocket } from "node:dgram";
 import { setTimeout as sleep } from "node:timers/promises";
 import dns from "dns-packet";
@@ -20,7 +20,7 @@ for (let n = 0; n < Number(questions); n++) {
   await new Promise((resolve) => socket.send(query, 5353, "224.0.0.251", resolve));
   await sleep(Number(everyMs));
 }
-// What was owed is said within a second.
+// Outstanding answers arrive within a second.
 await sleep(1_500);
 console.log(`asked ${questions} heard ${heard}`);
 socket.close();

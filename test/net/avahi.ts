@@ -1,4 +1,4 @@
-// A foreign implementation of mDNS on a host of the LAN, as a desktop computer has it.
+// Starts avahi, an independent mDNS implementation, on a host of the LAN, as on a desktop computer.
 import type { Lan } from "./lan.ts";
 
 export async function startAvahi(lan: Lan, host: string): Promise<void> {

@@ -1,15 +1,15 @@
-// A program that stays: what it said, how it ended, and a signal that reaches the program itself behind nsenter.
+// A long-running program: collects its output and exit status, and signals the program itself rather than nsenter.
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { Argv } from "../../system/command.ts";
 import { eventually } from "../eventually.ts";
 
 export type Child = {
-  /** The program's own process id as seen from outside its namespaces. */
+  /** The program's own process id, seen from outside its namespaces. */
   pid(): number;
-  /** What it said so far on stdout and stderr, in the order heard. */
+  /** Its stdout and stderr so far, in the order received. */
   output(): string;
-  /** The first match of `pattern` in what it says; fails with its last lines when it ends before or `within` ms pass. */
+  /** Waits for the first match of `pattern` in the output; fails with the last lines if the program ends or `within` ms pass. */
   says(pattern: RegExp, within?: number): Promise<RegExpMatchArray>;
   kill(signal?: NodeJS.Signals): Promise<void>;
   ended: Promise<{ code: number | null; signal: string | null }>;
@@ -24,7 +24,7 @@ export function spawnIn(argv: Argv, { env, cwd }: { env?: Record<string, string>
   });
   let output = "";
   let hasEnded = false;
-  /** Ended, and all that it said has been heard. */
+  /** The program has ended and all its output has been read. */
   let isSilent = false;
   child.once("close", () => (isSilent = true));
   const hear = (text: string) => (output = (output + text).slice(-2_000_000));
@@ -58,7 +58,7 @@ export function spawnIn(argv: Argv, { env, cwd }: { env?: Record<string, string>
         },
         { within, every: 20 },
       );
-      // Who has ended says no more: waiting longer would tell nothing.
+      // The program has ended, so waiting longer is pointless.
       if (!heard.match) throw new Error(`it ended:\n${output.slice(-2_000)}`);
       return heard.match;
     },
@@ -67,7 +67,7 @@ export function spawnIn(argv: Argv, { env, cwd }: { env?: Record<string, string>
       try {
         process.kill(innerPid(), signal);
       } catch {
-        child.kill("SIGKILL"); // it never came to start the program
+        child.kill("SIGKILL"); // nsenter never started the program
       }
       await ended;
     },

@@ -1,4 +1,4 @@
-// `http://hamlet.local`, as a desktop computer on the same LAN resolves it.
+// A desktop computer on the same LAN resolves `hamlet.local`.
 import { expect, test } from "vitest";
 import { eventually } from "../eventually.ts";
 import { lacks } from "../lacks.ts";
@@ -6,7 +6,7 @@ import { startAvahi } from "./avahi.ts";
 import { makeNeighborhood } from "./neighborhood.ts";
 
 test.skipIf(lacks("namespaces", "wireguard", "nft", "avahi-daemon", "avahi-browse", "dbus-daemon"))(
-  "hamlet.local is the live member with the lowest id, and the next one when that is gone",
+  "hamlet.local resolves to the live member with the lowest id, and to the next one when that member is gone",
   async () => {
     const names = ["attic", "cellar"];
     await using home = await makeNeighborhood([...names, "laptop"]);

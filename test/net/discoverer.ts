@@ -1,5 +1,5 @@
-// A program for the tests: discovery, greeter and door as an agent puts them together, with records that prove nothing.
-// `node discoverer.ts <name> <seed>...` says each event in a line and answers for hamlet.local; SIGTERM lets it say goodbye.
+// Test program: discovery, greeter and doorstep wired as in an agent, with dummy records. `node discoverer.ts <name> <seed>...`
+// prints one line per event and answers for hamlet.local; on SIGTERM it says goodbye.
 import { startDiscovery } from "../../agent/discovery/discovery.ts";
 import { startDoorstep } from "../../agent/discovery/doorstep.ts";
 import { startGreeter } from "../../agent/discovery/greeter.ts";
@@ -13,7 +13,7 @@ const warnings = {
   raise: (code: string, _message: string, _hint: string, subject = "") => say(`warning ${code} ${subject}`),
   clear: () => {},
 };
-// 26 characters of base32, different for each name.
+// A base32 id of 26 characters, derived from the name.
 const id = `${Buffer.from(name)
   .toString("hex")
   .replaceAll(/[0189]/g, "z")}${"a".repeat(26)}`.slice(0, 26);

@@ -1,4 +1,4 @@
-// Devices on one LAN meet: real multicast over a bridge, real HTTP, and avahi as a witness that owes us nothing.
+// Devices on one LAN meet over real multicast on a bridge and real HTTP, with avahi as an independent witness.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { eventually } from "../eventually.ts";
@@ -8,7 +8,7 @@ import { type Lan, makeLan } from "./lan.ts";
 
 const skip = lacks("namespaces", "nft");
 const start = (lan: Lan, name: string, ...seeds: string[]) =>
-  // The young generation is kept small, as on a device: else a burst of packets counts as memory until the next collection.
+  // Keep the young generation small, as on a device: otherwise a burst of packets counts as memory until the next collection.
   lan.spawn(
     name,
     [process.execPath, "--max-semi-space-size=2", `${import.meta.dirname}/discoverer.ts`, name, ...seeds],
@@ -26,7 +26,7 @@ const cpuMs = (pid: number) => {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 };
 
-test.skipIf(skip)("without a default route devices meet, greet, and see each other go", async () => {
+test.skipIf(skip)("devices without a default route meet, greet and notice each other leaving", async () => {
   await using lan = await makeLan(["attic", "cellar"], { defaultRoute: false });
   const attic = start(lan, "attic");
   await attic.says(/^up/m);
@@ -47,7 +47,7 @@ test.skipIf(skip)("without a default route devices meet, greet, and see each oth
   });
 });
 
-test.skipIf(skip)("before DHCP answers IPv6 is enough; the address that comes later is told", async () => {
+test.skipIf(skip)("devices meet over IPv6 before DHCP answers, and announce their IPv4 address later", async () => {
   await using lan = await makeLan(["attic", "cellar"], { ipv4: false });
   const attic = start(lan, "attic");
   await attic.says(/^up/m);
@@ -59,7 +59,7 @@ test.skipIf(skip)("before DHCP answers IPv6 is enough; the address that comes la
   await cellar.says(/^neighbor attic 192\.168\.77\.11/m);
 });
 
-test.skipIf(skip)("a network card that was pulled and put back hears and speaks again", async () => {
+test.skipIf(skip)("discovery resumes after a network card is pulled out and put back", async () => {
   await using lan = await makeLan(["attic", "cellar"]);
   const attic = start(lan, "attic");
   const cellar = start(lan, "cellar");
@@ -71,10 +71,10 @@ test.skipIf(skip)("a network card that was pulled and put back hears and speaks 
 });
 
 test.skipIf(skip || lacks("avahi-daemon", "avahi-browse", "dbus-daemon"))(
-  "avahi lists the devices with this LAN's addresses only, from a host of its own and from one that is shared",
+  "avahi, on its own host or on a device, lists the devices with addresses of this LAN only",
   async () => {
     await using lan = await makeLan(["attic", "cellar", "witness"]);
-    // Another network on attic, as containers make them.
+    // A second network on attic, such as a container bridge.
     await lan.on("attic")(["ip", "link", "add", "docker0", "type", "bridge"]);
     await lan.on("attic")(["ip", "addr", "add", "172.17.0.1/16", "dev", "docker0"]);
     await lan.on("attic")(["ip", "link", "set", "docker0", "up"]);
@@ -106,14 +106,14 @@ test.skipIf(skip || lacks("avahi-daemon", "avahi-browse", "dbus-daemon"))(
 );
 
 test.skipIf(skip)(
-  "twenty thousand forged devices cost little, hide nobody, and queries are not multiplied",
+  "twenty thousand forged devices cost little and hide no device, and queries are not amplified",
   async () => {
     await using lan = await makeLan(["attic", "cellar", "mallory"]);
     const attic = start(lan, "attic");
     await attic.says(/^up/m);
     const sources = Array.from({ length: 20 }, (_, n) => `192.168.77.${200 + n}`);
     for (const source of sources) await lan.on("mallory")(["ip", "addr", "add", `${source}/24`, "dev", "eth0"]);
-    // What leaves by mDNS: hellos to forged devices are packets too.
+    // Count mDNS packets only: hellos to forged devices are packets too.
     const counter = `table inet test {
       chain leaving { type filter hook output priority 0; udp sport 5353 counter; }
     }`;
@@ -135,7 +135,7 @@ test.skipIf(skip)(
     console.log(
       `CPU: 5,000 empty packets ${empty} ms, 20,000 forged devices ${services} ms; table ${size}, RSS ${(Number(rssBefore) / 1e6).toFixed(0)} -> ${(Number(rss) / 1e6).toFixed(0)} MB`,
     );
-    // Beside packets that say nothing, in the same run: a list that is searched for each of them took 38 s.
+    // Compare with empty packets in the same run: searching a list for each packet took 38 s.
     expect(services / 4).toBeLessThan(16 * Math.max(empty, 100));
     expect(Number(size)).toBeLessThanOrEqual(80);
     expect(Number(rss) - Number(rssBefore)).toBeLessThan(64e6);
@@ -146,7 +146,7 @@ test.skipIf(skip)(
     const answers = (await sent()) - sentBefore;
     console.log(`80,000 questions in ${tookS.toFixed(1)} s: ${answers} packets sent`);
     expect(answers).toBeGreaterThan(0);
-    // RFC 6762 6: one record set is multicast once a second. Beside the answer our own questions and announcements may leave.
+    // RFC 6762 6: a record set is multicast at most once a second. Our own questions and announcements come on top.
     expect(answers).toBeLessThan(10 + 4 * tookS);
 
     const cellar = start(lan, "cellar");
@@ -155,32 +155,35 @@ test.skipIf(skip)(
   },
 );
 
-test.skipIf(skip)("m2, m2-device: packets that lie cost a device no more than packets that are empty", async () => {
-  await using lan = await makeLan(["attic", "mallory", "cellar"]);
-  const attic = start(lan, "attic");
-  await attic.says(/^up/m);
-  const sources = Array.from({ length: 20 }, (_, n) => `192.168.77.${200 + n}`);
-  for (const source of sources) await lan.on("mallory")(["ip", "addr", "add", `${source}/24`, "dev", "eth0"]);
-  const cost = async (kind: string) => {
-    const before = cpuMs(attic.pid());
-    await flood(lan, "mallory", kind, 4_000, sources);
-    // Whatever was sent before the question is read before its answer.
-    process.kill(attic.pid(), "SIGUSR2");
-    await attic.says(/^table /m);
-    return cpuMs(attic.pid()) - before;
-  };
-  await cost("empty");
-  const [empty, counts, pointers] = [await cost("empty"), await cost("counts"), await cost("pointers")];
-  console.log(`4,000 packets, CPU: empty ${empty} ms, counts ${counts} ms, pointers ${pointers} ms`);
-  // To decode 4,000 liars took a hundred times as long. The clock ticks in 10 ms.
-  expect(counts).toBeLessThan(4 * Math.max(empty, 100));
-  expect(pointers).toBeLessThan(8 * Math.max(empty, 100));
-  const cellar = start(lan, "cellar");
-  await cellar.says(/^greeted attic/m);
-});
+test.skipIf(skip)(
+  "m2, m2-device: a device spends no more on packets with false counts than on empty ones",
+  async () => {
+    await using lan = await makeLan(["attic", "mallory", "cellar"]);
+    const attic = start(lan, "attic");
+    await attic.says(/^up/m);
+    const sources = Array.from({ length: 20 }, (_, n) => `192.168.77.${200 + n}`);
+    for (const source of sources) await lan.on("mallory")(["ip", "addr", "add", `${source}/24`, "dev", "eth0"]);
+    const cost = async (kind: string) => {
+      const before = cpuMs(attic.pid());
+      await flood(lan, "mallory", kind, 4_000, sources);
+      // The device reads everything sent before the question before it answers.
+      process.kill(attic.pid(), "SIGUSR2");
+      await attic.says(/^table /m);
+      return cpuMs(attic.pid()) - before;
+    };
+    await cost("empty");
+    const [empty, counts, pointers] = [await cost("empty"), await cost("counts"), await cost("pointers")];
+    console.log(`4,000 packets, CPU: empty ${empty} ms, counts ${counts} ms, pointers ${pointers} ms`);
+    // Decoding 4,000 of them took a hundred times as long. The CPU clock ticks every 10 ms.
+    expect(counts).toBeLessThan(4 * Math.max(empty, 100));
+    expect(pointers).toBeLessThan(8 * Math.max(empty, 100));
+    const cellar = start(lan, "cellar");
+    await cellar.says(/^greeted attic/m);
+  },
+);
 
 test.skipIf(skip)(
-  "m5, m5-ask: whoever asks for hamlet.local all the time keeps nobody from what he asks for",
+  "m5, m5-ask: a host that keeps asking for hamlet.local does not starve the questions of others",
   async () => {
     await using lan = await makeLan(["attic", "mallory", "honest"]);
     await start(lan, "attic").says(/^up/m);
@@ -199,7 +202,7 @@ test.skipIf(skip)(
   },
 );
 
-test.skipIf(skip || lacks("nft"))("where multicast is blocked a seed is enough, and a warning tells", async () => {
+test.skipIf(skip || lacks("nft"))("a seed is enough where multicast is blocked, and a warning says so", async () => {
   await using lan = await makeLan(["attic", "cellar"]);
   for (const line of [
     "add table bridge quiet",
@@ -216,7 +219,7 @@ test.skipIf(skip || lacks("nft"))("where multicast is blocked a seed is enough, 
   expect(cellar.output()).not.toMatch(/^neighbor/m);
 });
 
-test.skipIf(skip)("with port 5353 or 7780 held by others the rest goes on", async () => {
+test.skipIf(skip)("discovery works without port 5353 or 7780 when other programs hold them", async () => {
   await using lan = await makeLan(["attic", "cellar"]);
   const script = `
     require("net").createServer().listen(7780);

@@ -1,4 +1,4 @@
-// Flashing onto a real block device, by the command line.
+// `hamlet flash` onto a real block device.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, open, readFile, rm, truncate, writeFile } from "node:fs/promises";
@@ -80,7 +80,7 @@ describe.skipIf(lacks("root", "losetup"))("on a loop device", () => {
 
   keepsTheContract("a loop device", () => openBlockDevice(small, run));
 
-  test("an image arrives whole, plain, compressed, with a map and by stdin", async () => {
+  test("an image is written completely: plain, compressed, with a map and from stdin", async () => {
     await writeFile(`${path}.zst`, zstdCompressSync(image));
     for (const [source, mapped] of [
       [path, false],
@@ -101,7 +101,7 @@ describe.skipIf(lacks("root", "losetup"))("on a loop device", () => {
   });
 
   test.skipIf(lacks("bmaptool"))(
-    "bmaptool writes the same by the same map, also once the image is somebody's",
+    "bmaptool writes the same bytes from the same map, even after provisioning",
     async () => {
       await writeFile(`${path}.bmap`, bmapText(await mapImage(path)));
       const { offset } = await import("../../image/card/provision.ts").then((it) => it.findProvisionBlock(path));
@@ -120,13 +120,13 @@ describe.skipIf(lacks("root", "losetup"))("on a loop device", () => {
     expect((await readCard(0, mib)).equals(Buffer.alloc(mib, 0xa5))).toBe(true);
   });
 
-  test("without a terminal nothing is written unless --yes is said", async () => {
+  test("without a terminal, flash writes nothing unless --yes is given", async () => {
     const { code, stderr } = await hamlet("flash", path, card);
     expect([code, stderr]).toEqual([2, expect.stringContaining("--yes is missing")]);
     expect((await readCard(0, mib)).equals(Buffer.alloc(mib, 0xa5))).toBe(true);
   });
 
-  test("at a terminal only the word yes writes", async () => {
+  test("at a terminal, flash writes only after the answer yes", async () => {
     const words = `${process.execPath} ${hamletPath} flash ${path} ${card}`;
     const type = async (typed: string) => {
       const child = spawn("script", ["-qec", words, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
@@ -144,12 +144,12 @@ describe.skipIf(lacks("root", "losetup"))("on a loop device", () => {
     expect(await isComplete()).toBe(true);
   });
 
-  test("the list shows the card as free; each of the system's disks is marked, and refused with exit code 3", async () => {
+  test("the list shows the card as free and marks the system's disks, which flash refuses with exit code 3", async () => {
     const { stdout } = await hamlet("flash", "--list", "--json");
     const drives = JSON.parse(stdout) as { path: string; sizeBytes: number; bus: string; refused?: { code: string } }[];
     expect(drives.find((drive) => drive.path === card)).toMatchObject({ sizeBytes: cardBytes, bus: "loop" });
     expect(drives.find((drive) => drive.path === card)?.refused).toBeUndefined();
-    // In a container the computer's disks may not be seen at all.
+    // A container may not see the computer's disks at all.
     for (const { path: system } of drives.filter(({ refused }) => refused?.code === "flash.systemDisk")) {
       expect(await hamlet("flash", path, system, "--yes", "--dry-run")).toMatchObject({
         code: 3,
@@ -158,7 +158,7 @@ describe.skipIf(lacks("root", "losetup"))("on a loop device", () => {
     }
   });
 
-  test("a file, a folder and no such path are refused with exit code 2", async () => {
+  test("flash refuses a file, a folder and a missing path with exit code 2", async () => {
     for (const target of [join(folder, "card"), folder, "/dev/none"]) {
       expect(await hamlet("flash", path, target, "--yes")).toMatchObject({
         code: 2,
@@ -167,7 +167,7 @@ describe.skipIf(lacks("root", "losetup"))("on a loop device", () => {
     }
   });
 
-  test("a card that is too small, or mounted, is refused with exit code 3", async () => {
+  test("flash refuses a card that is too small or mounted with exit code 3", async () => {
     expect(await hamlet("flash", path, small, "--yes")).toMatchObject({
       code: 3,
       stderr: expect.stringContaining("flash.tooSmall"),
@@ -180,14 +180,14 @@ describe.skipIf(lacks("root", "losetup"))("on a loop device", () => {
         code: 3,
         stderr: expect.stringContaining("flash.inUse"),
       });
-      // Were the list wrong, the kernel would say so still.
+      // Even if the list were wrong, the kernel would refuse.
       await expect(openBlockDevice(card, run)).rejects.toMatchObject({ code: "flash.inUse", exitCode: 3 });
     } finally {
       sbin("umount", join(folder, "mounted"));
     }
   });
 
-  test("Ctrl-C leaves a card without a table, says how far it came, and the same command completes it", async () => {
+  test("Ctrl-C leaves a card without a table and reports the progress, and the same command completes the card", async () => {
     const child = spawn(process.execPath, [hamletPath, "flash", "-", card, "--yes"], { stdio: "pipe" });
     let told = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
@@ -196,7 +196,7 @@ describe.skipIf(lacks("root", "losetup"))("on a loop device", () => {
     });
     child.stdout.resume();
     child.stdin.on("error", () => {});
-    // The rest never comes.
+    // The rest of the image never arrives.
     child.stdin.write(image.subarray(0, 9 * mib));
     const [code] = await once(child, "close");
     expect(code).toBe(130);
@@ -206,7 +206,7 @@ describe.skipIf(lacks("root", "losetup"))("on a loop device", () => {
     expect(await isComplete()).toBe(true);
   });
 
-  test("an image that turns out damaged leaves a card without a table", async () => {
+  test("a damaged image leaves a card without a table", async () => {
     const packed = zstdCompressSync(image.subarray(0, 9 * mib));
     await writeFile(`${path}.zst`, packed);
     const { code, stderr } = await hamlet("flash", `${path}.zst`, card, "--yes");

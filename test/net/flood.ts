@@ -1,5 +1,5 @@
-// A program for the tests: a host that shouts. `node flood.ts <kind> <packets> <source address>...`: services, queries and garbage;
-// `empty`, headers that claim nothing; `counts`, headers that claim 4 x 65,535 records; `pointers`, questions by compression.
+// Test program: floods the LAN with mDNS. `node flood.ts <kind> <packets> <source address>...` sends services, queries or garbage;
+// `empty`: headers that claim no records; `counts`: headers that claim 4 x 65,535 records; `pointers`: compressed questions.
 
 import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
@@ -60,7 +60,7 @@ const sockets = await Promise.all(
 for (let n = 0; n < Number(packets); n++) {
   const socket = sockets[n % sockets.length]!;
   await new Promise((resolve) => socket.send(make(), 5353, "224.0.0.251", resolve));
-  // Some 5,000 packets a second: what a receiver can still read, so that none is lost unseen.
+  // About 5,000 packets a second: slow enough that a receiver reads them all.
   if (n % 50 === 49) await sleep(10);
 }
 for (const socket of sockets) socket.close();

@@ -1,4 +1,4 @@
-// The packet filter that makes a mesh source address a proof of identity, against a LAN host that forges one.
+// The packet filter makes a mesh source address a proof of identity: a LAN host that forges one gets nowhere.
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { lacks } from "../lacks.ts";
@@ -15,7 +15,7 @@ const raise = (lan: Lan) =>
   lan.on("attic")([process.execPath, script, JSON.stringify({ prefix, guard: true } satisfies HostPlan)]);
 const ruleset = (lan: Lan, chain: string) => lan.on("attic")(["nft", "list", "chain", "inet", "hamlet", chain]);
 
-// Ports of the agent on every address: binding to the mesh address alone would be no defence either.
+// Open the agent's ports on every address: binding to the mesh address alone would be no defence either.
 const listen = `
   const got = (what) => (data, from) => console.log(what, String(data), from?.address ?? "");
   for (const port of [7946, 1883, 80]) require("net").createServer((s) => s.on("data", got("tcp " + port)).on("error", () => {}))
@@ -31,9 +31,9 @@ const node = (lan: Lan, host: string, code: string) =>
     .on(host)([process.execPath, "-e", code])
     .then((s) => s.trim());
 
-test.skipIf(skip)("a LAN host that forges a member's mesh address reaches no port", async () => {
+test.skipIf(skip)("a LAN host that forges a member's mesh address cannot reach any port", async () => {
   await using lan = await makeLan(["attic", "mallory"]);
-  // The attic has its address, and (worst case) a way to answer the forger; mallory takes the cellar's address.
+  // The attic has its own address and, in the worst case, a route to the forger; mallory takes the cellar's address.
   const [atticLink, malloryLink] = await Promise.all([lan.linkLocal("attic"), lan.linkLocal("mallory")]);
   const via = (link: string) => ["via", link.split("%")[0]!, "dev", "eth0"];
   await lan.on("attic")(["ip", "-6", "address", "add", `${attic}/128`, "dev", "lo"]);
@@ -52,7 +52,7 @@ test.skipIf(skip)("a LAN host that forges a member's mesh address reaches no por
     );
   const knock = (port: number) => node(lan, "mallory", connect(attic, port, cellar));
 
-  // Without the guard the forgery works: the kernel takes packets for its addresses from any link.
+  // Without the guard the forgery works: the kernel accepts packets for its addresses from any link.
   await shout("before");
   await server.says(new RegExp(`udp before ${cellar}`));
   expect(await knock(80)).toBe("connected");
@@ -60,7 +60,7 @@ test.skipIf(skip)("a LAN host that forges a member's mesh address reaches no por
   await raise(lan);
   await shout("after");
   expect(await Promise.all([7946, 1883, 80].map(knock))).toEqual(["silence", "silence", "silence"]);
-  // Forging is one way; to be a stranger and speak to a mesh address is another.
+  // A stranger may also write to a mesh address without forging its own.
   const stranger = await node(lan, "mallory", connect(attic, 80, malloryLink));
   expect(stranger).toBe("silence");
   const rules = await ruleset(lan, "arriving");
@@ -70,16 +70,16 @@ test.skipIf(skip)("a LAN host that forges a member's mesh address reaches no por
 });
 
 test.skipIf(skip)(
-  "only root and the agent's user speak to agents; everything else of other users goes on",
+  "only root and the agent's user may connect to agents; other users' other traffic passes",
   async () => {
     await using lan = await makeLan(["attic"]);
-    // An interface that leads nowhere is enough to see who may open a connection on it.
+    // An interface that leads nowhere is enough to see which users may open a connection on it.
     const setUp = [
       "link add hamlet0 type veth peer name nowhere0",
       "link set nowhere0 up",
       `addr add ${attic}/128 dev lo`,
       "link set hamlet0 up",
-      // Else the kernel gives up after three seconds and says so: here silence shall mean that the packet left.
+      // Without this the kernel reports an error after three seconds; here, silence must mean that the packet left.
       `neigh add ${cellar} lladdr 02:00:00:00:00:09 dev hamlet0 nud permanent`,
     ];
     await lan.on("attic")(["ip", "-batch", "-"], {
@@ -107,13 +107,13 @@ test.skipIf(skip)(
         .then((said) => said.trim());
     };
     const nobody = 65_534;
-    // Over the mesh, to another member: refused at once for strangers; for us the packet leaves (and nobody is there).
+    // To another member over the mesh: other users are refused at once; for us the packet leaves, and nothing answers.
     expect(await Promise.all([7946, 1883, 80].map((port) => as(nobody, cellar, port)))).toEqual(
       Array(3).fill("ECONNREFUSED"),
     );
     expect(await Promise.all([0, agentUid].map((uid) => as(uid, cellar, 7946)))).toEqual(["silence", "silence"]);
     expect(await as(nobody, cellar, 8080)).toBe("silence");
-    // On the device itself: whoever spoke to its broker from here would be the device. Its page anybody may see.
+    // On the device itself: a local connection to its broker would count as the device. Every user may read the page.
     expect(await Promise.all([7946, 1883].map((port) => as(nobody, attic, port)))).toEqual(
       Array(2).fill("ECONNREFUSED"),
     );
@@ -122,7 +122,7 @@ test.skipIf(skip)(
   },
 );
 
-test.skipIf(skip)("raised twice it is the same, and other people's tables are not touched", async () => {
+test.skipIf(skip)("raising the guard twice changes nothing, and other tables stay untouched", async () => {
   await using lan = await makeLan(["attic"]);
   const foreign =
     "table inet filter {\n chain input {\n type filter hook input priority filter; tcp dport 22 accept\n }\n}\n";
@@ -136,7 +136,7 @@ test.skipIf(skip)("raised twice it is the same, and other people's tables are no
   expect(once.replace(/table inet hamlet \{[\s\S]*?\n\}\n/, "").trim()).toBe(before.trim());
 });
 
-test.skipIf(skip)("without the right or without nft there is no guard, and the error says what to do", async () => {
+test.skipIf(skip)("raising the guard fails without the capability or nft, and the error says what to do", async () => {
   await using lan = await makeLan(["attic"]);
   const plan = JSON.stringify({ prefix, guard: true } satisfies HostPlan);
   const asNobody = ["--reuid", "65534", "--clear-groups", "--bounding-set=-all"];

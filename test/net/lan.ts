@@ -1,6 +1,6 @@
-// A LAN without hardware: every host is a set of namespaces (network, mounts, processes), the switch between them another one.
-// Each set lives as long as one process that reads our pipe. When the test run ends, however it ends, the pipe closes,
-// that process goes, and the kernel takes everything of the host with it: no names, nothing to sweep up.
+// A LAN without hardware: each host is a set of namespaces (network, mounts, processes), and so is the switch between them.
+// A set lives as long as one process that reads our pipe. When the test run ends, for any reason, the pipe closes, that
+// process exits, and the kernel removes everything of the host. The namespaces have no names, so nothing needs cleaning up.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,36 +10,36 @@ import { slowness } from "../speed.ts";
 import { type Child, spawnIn } from "./child.ts";
 
 export type HostOptions = {
-  /** Default true. Without it the host knows its own network and nothing else. */
+  /** Default true. Without it the host can reach its own network only. */
   defaultRoute?: boolean;
-  /** Default true. Without it the link has its IPv6 link-local address only. */
+  /** Default true. Without it the link has only its IPv6 link-local address. */
   ipv4?: boolean;
 };
 type Host = HostOptions & { anchor: ChildProcess; pid: number; address: string; port: string; children: Child[] };
 
 const prefix = "192.168.77";
-/** Long enough for a Node that starts on a busy machine. */
+/** Long enough to start Node on a busy machine. */
 const defaultTimeoutMs = 30_000;
 
 export type Lan = AsyncDisposable & {
-  /** Runs a program on a host, with a /run, /tmp and processes of its own. `timeoutMs` is for an idle machine. */
+  /** Runs a program on a host, which has its own /run, /tmp and processes. `timeoutMs` is for an idle machine. */
   on(name: string): Run;
-  /** Starts a program that stays; it ends with the LAN. */
+  /** Starts a long-running program, which ends with the LAN. */
   spawn(name: string, argv: Argv, options?: { env?: Record<string, string>; cwd?: string }): Child;
   addHost(name: string, options?: HostOptions): Promise<void>;
-  /** Everything of the host ends at once, as if its plug was pulled. Its folder stays. */
+  /** Kills everything on the host at once, as if its plug were pulled. Its folder stays. */
   removeHost(name: string): Promise<void>;
-  /** IPv4, or the link-local address with scope where a host has no IPv4. */
+  /** The host's IPv4 address, or its link-local address with scope if it has none. */
   address(name: string): string;
   linkLocal(name: string): Promise<string>;
-  /** Pulls the cable out of the switch: the host's own end loses its carrier too. */
+  /** Pulls the cable out of the switch: the host's end loses its carrier too. */
   cut(name: string): Promise<void>;
   restore(name: string): Promise<void>;
-  /** Takes the network card itself out and puts it in again: same name, same addresses, another interface. */
+  /** Removes the network card and puts it back: same name and addresses, but a new interface. */
   replug(name: string): Promise<void>;
-  /** A folder outside the namespaces, seen from inside under the same path. */
+  /** A folder outside the namespaces that has the same path inside. */
   folder(name: string): string;
-  /** Runs a program on the switch: `tc`, `tcpdump`, `bridge`. A host's port there has the name `portOf` gives. */
+  /** Runs a program on the switch: `tc`, `tcpdump`, `bridge`. `portOf` names a host's port there. */
   onSwitch: Run;
   portOf(name: string): string;
 };
@@ -138,7 +138,7 @@ export async function makeLan(names: string[], options: HostOptions = {}): Promi
     switchPid = (await makeAnchor()).pid;
     await batch(enter(switchPid), [
       "link set lo up",
-      // Snooping needs a querier on the LAN; without one it would swallow the multicast under test.
+      // Snooping needs a querier on the LAN; without one it would drop the multicast under test.
       "link add br0 type bridge mcast_snooping 0 forward_delay 0",
       `addr add ${prefix}.1/24 dev br0`,
       "link set br0 up",
@@ -151,7 +151,7 @@ export async function makeLan(names: string[], options: HostOptions = {}): Promi
   }
 }
 
-// setpriv: whoever is started inside goes when nsenter goes, so that a deadline outside ends the program inside.
+// setpriv makes a program inside exit when nsenter does, so that a timeout outside ends it.
 const enterArgs = (pid: number): string[] => [
   ...["-t", `${pid}`, "--net", "--mount", "--pid", "--uts", "--ipc", "--"],
   ...["setpriv", "--pdeathsig", "KILL", "--"],
@@ -160,7 +160,7 @@ const macOf = (number: number) => `02:77:00:00:00:${number.toString(16).padStart
 const batch = (enter: Run, lines: string[]) => enter(["ip", "-batch", "-"], { input: `${lines.join("\n")}\n` });
 
 async function startAnchor(folder: string): Promise<{ anchor: ChildProcess; pid: number }> {
-  // Duplicate address detection would keep a fresh link-local address unusable for a second or two.
+  // Duplicate address detection would block a new link-local address for a second or two.
   const script = `
     set -e
     mount -t sysfs sysfs /sys

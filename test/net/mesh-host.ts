@@ -1,5 +1,5 @@
-// A host of the mesh tests: guard, then interface, then peers, as the agent does it, and nothing else of the agent.
-// Says what it did line by line; ends properly on SIGTERM.
+// Test program: the mesh part of an agent alone: guard, then interface, then peers. It prints a line per step and shuts down
+// cleanly on SIGTERM.
 import { Warnings } from "../../agent/health/warnings.ts";
 import { raiseGuard, watchGuard } from "../../agent/mesh/guard.ts";
 import { startMesh } from "../../agent/mesh/mesh.ts";
@@ -11,7 +11,7 @@ import { makeLog } from "../../system/log.ts";
 export type HostPlan = {
   prefix: string;
   guard: boolean;
-  /** Absent: the guard alone, and the program ends. */
+  /** If absent, the program raises the guard and exits. */
   mesh?: {
     privateKey: string;
     address: string;

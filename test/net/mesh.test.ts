@@ -1,4 +1,4 @@
-// The mesh on a LAN: two hosts by wireguard-go, and what happens to their traffic when the mesh is not there.
+// The mesh between two hosts with wireguard-go, and what happens to their traffic when the mesh is gone.
 import { generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -34,7 +34,7 @@ function startHost(lan: Lan, name: Name, endpoints?: string[]) {
 }
 const ping = (lan: Lan, from: Name, to: Name) => lan.on(from)(["ping", "-6", "-c1", "-W1", addresses[to]]);
 
-test.skipIf(skip)("two hosts meet, nothing is due afterwards, and the fallback is named", async () => {
+test.skipIf(skip)("two hosts connect, no changes remain to apply, and a warning names the fallback", async () => {
   await using lan = await makeLan(["attic", "cellar"]);
   const [attic, cellar] = [startHost(lan, "attic"), startHost(lan, "cellar")];
   await Promise.all([attic.says(/warning mesh\.userspace/), attic.says(/due: nothing/), cellar.says(/due: nothing/)]);
@@ -42,7 +42,7 @@ test.skipIf(skip)("two hosts meet, nothing is due afterwards, and the fallback i
   await ping(lan, "cellar", "attic");
 });
 
-test.skipIf(skip)("whatever somebody takes away of the mesh comes back", async () => {
+test.skipIf(skip)("the mesh restores any part of it that is removed", async () => {
   await using lan = await makeLan(["attic", "cellar"]);
   const [attic, cellar] = [startHost(lan, "attic"), startHost(lan, "cellar")];
   await Promise.all([attic.says(/due: nothing/), cellar.says(/due: nothing/)]);
@@ -61,7 +61,7 @@ test.skipIf(skip)("whatever somebody takes away of the mesh comes back", async (
     await ping(lan, "cellar", "attic");
   };
   const take = async (name: Name, ...argvs: [string, ...string[]][]) => {
-    // Each of these fails if there is nothing to take.
+    // Each of these fails if there is nothing to remove.
     for (const argv of argvs) await lan.on(name)(argv);
   };
   await eventually(isMended);
@@ -82,11 +82,11 @@ test.skipIf(skip)("whatever somebody takes away of the mesh comes back", async (
 });
 
 test.skipIf(skip)(
-  "of a wrong and a right endpoint the right one is found, and each trial is kept for explaining",
+  "the mesh finds the right endpoint after a wrong one and keeps every attempt for `explain`",
   async () => {
     await using lan = await makeLan(["attic", "cellar"]);
     const cellar = startHost(lan, "cellar", []);
-    // The first is a host that does not exist; the cellar knows no endpoint at all.
+    // The first endpoint is a host that does not exist; the cellar has no endpoint at all.
     const attic = startHost(lan, "attic", ["192.168.77.99:51820", `${lan.address("cellar")}:51820`]);
     await Promise.all([attic.says(/mesh up/), cellar.says(/mesh up/)]);
     await eventually(() => ping(lan, "attic", "cellar"), { within: 15_000 });
@@ -101,50 +101,56 @@ test.skipIf(skip)(
   },
 );
 
-test.skipIf(skip)("a killed agent takes wireguard-go with it; a stopped one leaves only what protects", async () => {
-  await using lan = await makeLan(["attic"]);
-  const links = () => lan.on("attic")(["ip", "-br", "link"]);
-  const killed = startHost(lan, "attic", []);
-  await killed.says(/due: nothing/);
-  expect(await links()).toContain("hamlet0");
-  await killed.kill("SIGKILL");
-  await eventually(async () => !(await links()).includes("hamlet0"));
-  await eventually(
-    async () => !/wireguard-go/.test(await lan.on("attic")(["ps", "-e", "-o", "stat,comm"]).then(alive)),
-  );
+test.skipIf(skip)(
+  "wireguard-go dies with a killed agent; a stopped agent leaves only its protection behind",
+  async () => {
+    await using lan = await makeLan(["attic"]);
+    const links = () => lan.on("attic")(["ip", "-br", "link"]);
+    const killed = startHost(lan, "attic", []);
+    await killed.says(/due: nothing/);
+    expect(await links()).toContain("hamlet0");
+    await killed.kill("SIGKILL");
+    await eventually(async () => !(await links()).includes("hamlet0"));
+    await eventually(
+      async () => !/wireguard-go/.test(await lan.on("attic")(["ps", "-e", "-o", "stat,comm"]).then(alive)),
+    );
 
-  const stopped = startHost(lan, "attic", []);
-  await stopped.says(/due: nothing/);
-  await stopped.kill("SIGTERM");
-  expect(await stopped.ended).toEqual({ code: 0, signal: null });
-  expect(await links()).not.toContain("hamlet0");
-  expect(await lan.on("attic")(["ip", "-6", "route", "show", "root", prefix])).toMatch(/^unreachable [^\n]*\n$/);
-  expect(await lan.on("attic")(["nft", "list", "tables"])).toBe("table inet hamlet\n");
-});
+    const stopped = startHost(lan, "attic", []);
+    await stopped.says(/due: nothing/);
+    await stopped.kill("SIGTERM");
+    expect(await stopped.ended).toEqual({ code: 0, signal: null });
+    expect(await links()).not.toContain("hamlet0");
+    expect(await lan.on("attic")(["ip", "-6", "route", "show", "root", prefix])).toMatch(/^unreachable [^\n]*\n$/);
+    expect(await lan.on("attic")(["nft", "list", "tables"])).toBe("table inet hamlet\n");
+  },
+);
 const alive = (ps: string) =>
   ps
     .split("\n")
     .filter((line) => !line.startsWith("Z"))
     .join("\n");
 
-test.skipIf(skip)("a port or a name that is taken ends as a coded error and nothing of others is changed", async () => {
-  await using lan = await makeLan(["attic", "cellar"]);
-  const take = 'require("dgram").createSocket("udp4").bind(51820, () => console.log("taken"))';
-  const taker = lan.spawn("attic", [process.execPath, "-e", take]);
-  await taker.says(/taken/);
-  const attic = startHost(lan, "attic", []);
-  await attic.says(/port\.taken/);
-  expect((await attic.ended).code).toBe(1);
-  await eventually(async () => !(await lan.on("attic")(["ip", "-br", "link"])).includes("hamlet0"));
+test.skipIf(skip)(
+  "a taken port or interface name gives a coded error and leaves other programs' settings unchanged",
+  async () => {
+    await using lan = await makeLan(["attic", "cellar"]);
+    const take = 'require("dgram").createSocket("udp4").bind(51820, () => console.log("taken"))';
+    const taker = lan.spawn("attic", [process.execPath, "-e", take]);
+    await taker.says(/taken/);
+    const attic = startHost(lan, "attic", []);
+    await attic.says(/port\.taken/);
+    expect((await attic.ended).code).toBe(1);
+    await eventually(async () => !(await lan.on("attic")(["ip", "-br", "link"])).includes("hamlet0"));
 
-  await lan.on("cellar")(["ip", "link", "add", "hamlet0", "type", "veth", "peer", "name", "other0"]);
-  const before = await lan.on("cellar")(["ip", "link"]);
-  const cellar = startHost(lan, "cellar", []);
-  await cellar.says(/there is an interface hamlet0 that is not WireGuard \(veth\)[\s\S]*code: 'mesh\.failed'/);
-  expect(await lan.on("cellar")(["ip", "link"])).toBe(before);
-});
+    await lan.on("cellar")(["ip", "link", "add", "hamlet0", "type", "veth", "peer", "name", "other0"]);
+    const before = await lan.on("cellar")(["ip", "link"]);
+    const cellar = startHost(lan, "cellar", []);
+    await cellar.says(/there is an interface hamlet0 that is not WireGuard \(veth\)[\s\S]*code: 'mesh\.failed'/);
+    expect(await lan.on("cellar")(["ip", "link"])).toBe(before);
+  },
+);
 
-test.skipIf(skip)("a firewall that flushes every table takes the guard away for a moment only", async () => {
+test.skipIf(skip)("the guard returns at once after a firewall flushes every table", async () => {
   await using lan = await makeLan(["attic"]);
   const attic = startHost(lan, "attic", []);
   await attic.says(/due: nothing/);
@@ -153,39 +159,34 @@ test.skipIf(skip)("a firewall that flushes every table takes the guard away for 
   await eventually(async () => (await tables()).includes("inet hamlet"));
 });
 
-test.skipIf(skip)(
-  "nothing for the mesh leaves in clear when hamlet0 is gone, whatever route leads elsewhere",
-  async () => {
-    await using lan = await makeLan(["attic", "cellar"]);
-    const attic = lan.on("attic");
-    const cellarMac = (await lan.on("cellar")(["cat", "/sys/class/net/eth0/address"])).trim();
-    // The worst neighborhood: a default route for IPv6, and a neighbor that is known to take anything.
-    await attic(["ip", "-6", "route", "add", "default", "dev", "eth0"]);
-    await attic(["ip", "-6", "neigh", "add", addresses.cellar, "lladdr", cellarMac, "dev", "eth0", "nud", "permanent"]);
-    const shout = () => attic(["ping", "-6", "-c2", "-i0.2", "-W1", addresses.cellar]).catch(() => "");
+test.skipIf(skip)("no mesh traffic leaves in clear when hamlet0 is gone, even if another route exists", async () => {
+  await using lan = await makeLan(["attic", "cellar"]);
+  const attic = lan.on("attic");
+  const cellarMac = (await lan.on("cellar")(["cat", "/sys/class/net/eth0/address"])).trim();
+  // The worst case: an IPv6 default route and a neighbor entry that accepts anything.
+  await attic(["ip", "-6", "route", "add", "default", "dev", "eth0"]);
+  await attic(["ip", "-6", "neigh", "add", addresses.cellar, "lladdr", cellarMac, "dev", "eth0", "nud", "permanent"]);
+  const shout = () => attic(["ping", "-6", "-c2", "-i0.2", "-W1", addresses.cellar]).catch(() => "");
 
-    expect(await heardOnLink(lan, shout)).toContain(addresses.cellar);
+  expect(await heardOnLink(lan, shout)).toContain(addresses.cellar);
 
-    const host = startHost(lan, "attic", []);
-    await host.says(/due: nothing/);
-    await host.kill("SIGKILL");
-    await eventually(async () => !(await attic(["ip", "-br", "link"])).includes("hamlet0"));
-    // The default route is still there; the unreachable one stands before it.
-    expect(await heardOnLink(lan, shout)).toBe("");
-    await expect(attic(["ping", "-6", "-c1", "-W60", addresses.cellar], { timeoutMs: 20_000 })).rejects.toThrow(
-      "exited with",
-    );
+  const host = startHost(lan, "attic", []);
+  await host.says(/due: nothing/);
+  await host.kill("SIGKILL");
+  await eventually(async () => !(await attic(["ip", "-br", "link"])).includes("hamlet0"));
+  // The default route still exists, but the unreachable route takes precedence.
+  expect(await heardOnLink(lan, shout)).toBe("");
+  await expect(attic(["ping", "-6", "-c1", "-W60", addresses.cellar], { timeoutMs: 20_000 })).rejects.toThrow(
+    "exited with",
+  );
 
-    // A router that announces a route into our /48: more specific than ours, so only the guard is left.
-    await attic(["ip", "-6", "route", "add", "fd12:3456:789a::/64", "dev", "eth0"]);
-    expect(await heardOnLink(lan, shout)).toBe("");
-    expect(await attic(["nft", "list", "chain", "inet", "hamlet", "leaving"])).toMatch(
-      /daddr \S+ counter packets [1-9]/,
-    );
-  },
-);
+  // A router announces a route into our /48 that is more specific than ours, so only the guard is left.
+  await attic(["ip", "-6", "route", "add", "fd12:3456:789a::/64", "dev", "eth0"]);
+  expect(await heardOnLink(lan, shout)).toBe("");
+  expect(await attic(["nft", "list", "chain", "inet", "hamlet", "leaving"])).toMatch(/daddr \S+ counter packets [1-9]/);
+});
 
-/** What tcpdump sees of our /48 on the attic's cable while `act` runs. */
+/** Packets of our /48 that tcpdump sees on the attic's cable while `act` runs. */
 async function heardOnLink(lan: Lan, act: () => Promise<unknown>): Promise<string> {
   const port = lan.portOf("attic");
   const listening = Promise.withResolvers<void>();

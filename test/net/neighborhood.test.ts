@@ -1,4 +1,4 @@
-// Real agents on one LAN become a neighborhood, and stay one through what happens to devices at home.
+// Real agents on one LAN form a neighborhood and keep it through everyday faults.
 import { readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
@@ -10,13 +10,13 @@ import { type Home, makeNeighborhood } from "./neighborhood.ts";
 
 const skip = lacks("namespaces", "wireguard", "nft", "ping");
 
-/** Metrics go out every 10 s; whoever missed the first waits for the second. */
+/** Metrics go out every 10 s, so a subscriber that missed the first message waits for the second. */
 const oneInterval = { within: 20_000 };
 
 const others = (status: Status) => status.members.filter(({ isSelf }) => !isSelf);
 const stateOf = (status: Status, name: string) => others(status).find((member) => member.name === name)?.state;
 const codes = (status: Status) => status.warnings.map(({ code }) => code);
-/** Waits until each of these lists all the others as alive. */
+/** Waits until each of these devices lists all the others as alive. */
 const allAlive = (home: Home, names: string[], within = 15_000) =>
   eventually(
     async () => {
@@ -30,61 +30,58 @@ const allAlive = (home: Home, names: string[], within = 15_000) =>
     },
     { within },
   );
-/** Two first handshakes that meet on the wire cancel each other out; WireGuard tries again after 5 s. */
+/** Two first handshakes that cross on the wire cancel each other; WireGuard retries after 5 s. */
 const ping = (home: Home, from: string, to: string) =>
   eventually(async () => home.on(from)(["ping", "-c1", "-W1", await home.meshAddress(to)]), { within: 8_000 });
 const refuses = async (home: Home, name: string, code: string) =>
   eventually(async () => expect(codes(await home.status(name))).toContain(code), { within: 10_000 });
 
-test.skipIf(skip || lacks("mosquitto_sub"))(
-  "three devices become one network and tell each other how they are",
-  async () => {
-    const names = ["attic", "cellar", "kitchen"];
-    await using home = await makeNeighborhood(names);
-    const startedAt = performance.now();
-    await home.startAgents(...names);
-    await allAlive(home, names);
-    console.log(`all alive after ${((performance.now() - startedAt) / 1000).toFixed(2)} s`);
-    await ping(home, "attic", "cellar");
-    await ping(home, "kitchen", "attic");
+test.skipIf(skip || lacks("mosquitto_sub"))("three devices form one network and share their metrics", async () => {
+  const names = ["attic", "cellar", "kitchen"];
+  await using home = await makeNeighborhood(names);
+  const startedAt = performance.now();
+  await home.startAgents(...names);
+  await allAlive(home, names);
+  console.log(`all alive after ${((performance.now() - startedAt) / 1000).toFixed(2)} s`);
+  await ping(home, "attic", "cellar");
+  await ping(home, "kitchen", "attic");
 
-    const status = await eventually(async () => {
-      const seen = await home.status("attic");
-      expect(seen.members.every(({ metrics }) => metrics !== undefined)).toBe(true);
-      for (const { handshakeAgeS, endpoint } of others(seen)) {
-        expect(handshakeAgeS).toBeLessThan(60);
-        expect(endpoint).toMatch(/:51820$/);
-      }
-      return seen;
-    }, oneInterval);
-    expect(new Set(status.members.map(({ address }) => address)).size).toBe(3);
+  const status = await eventually(async () => {
+    const seen = await home.status("attic");
+    expect(seen.members.every(({ metrics }) => metrics !== undefined)).toBe(true);
+    for (const { handshakeAgeS, endpoint } of others(seen)) {
+      expect(handshakeAgeS).toBeLessThan(60);
+      expect(endpoint).toMatch(/:51820$/);
+    }
+    return seen;
+  }, oneInterval);
+  expect(new Set(status.members.map(({ address }) => address)).size).toBe(3);
 
-    // A foreign client on the attic hears all three; on the LAN, outside the mesh, there is no broker.
-    const broker = status.members.find(({ id }) => id === status.broker)!;
-    const heard = await home.on("attic")(
-      [
-        "mosquitto_sub",
-        "-h",
-        broker.address,
-        "-i",
-        `${status.self.id}.witness`,
-        "-t",
-        "hamlet/+/+/metrics",
-        "-v",
-        "-C",
-        "3",
-      ],
-      { timeoutMs: 45_000 },
-    );
-    for (const { id } of status.members)
-      expect(heard).toMatch(new RegExp(`^hamlet/${status.neighborhood?.id}/${id}/metrics {`, "m"));
-    await expect(
-      home.on("attic")(["mosquitto_sub", "-h", home.address(broker.name), "-t", "#", "-C", "1", "-W", "1"]),
-    ).rejects.toThrow();
-  },
-);
+  // A foreign client on the attic receives all three; on the LAN, outside the mesh, no broker answers.
+  const broker = status.members.find(({ id }) => id === status.broker)!;
+  const heard = await home.on("attic")(
+    [
+      "mosquitto_sub",
+      "-h",
+      broker.address,
+      "-i",
+      `${status.self.id}.witness`,
+      "-t",
+      "hamlet/+/+/metrics",
+      "-v",
+      "-C",
+      "3",
+    ],
+    { timeoutMs: 45_000 },
+  );
+  for (const { id } of status.members)
+    expect(heard).toMatch(new RegExp(`^hamlet/${status.neighborhood?.id}/${id}/metrics {`, "m"));
+  await expect(
+    home.on("attic")(["mosquitto_sub", "-h", home.address(broker.name), "-t", "#", "-C", "1", "-W", "1"]),
+  ).rejects.toThrow();
+});
 
-test.skipIf(skip)("a device whose power went is dead to the others, and comes back as the same member", async () => {
+test.skipIf(skip)("a device that loses power is declared dead and comes back as the same member", async () => {
   const names = ["attic", "cellar", "kitchen"];
   await using home = await makeNeighborhood(names);
   await home.startAgents(...names);
@@ -103,7 +100,7 @@ test.skipIf(skip)("a device whose power went is dead to the others, and comes ba
     },
     { within: 30_000 },
   );
-  // Death never touches the peer, else a partition would never heal.
+  // A dead member stays a WireGuard peer; otherwise a partition would never heal.
   expect(await home.on("attic")(["wg", "show", "hamlet0", "peers"])).toContain(key.trim());
 
   await home.addHost("cellar");
@@ -118,7 +115,7 @@ test.skipIf(skip)("a device whose power went is dead to the others, and comes ba
   await ping(home, "attic", "cellar");
 });
 
-test.skipIf(skip)("when the broker's host dies the next member runs it", async () => {
+test.skipIf(skip)("the next member runs the broker when its host dies", async () => {
   const names = ["attic", "cellar", "kitchen"];
   await using home = await makeNeighborhood(names);
   await home.startAgents(...names);
@@ -137,7 +134,7 @@ test.skipIf(skip)("when the broker's host dies the next member runs it", async (
       for (const name of left) {
         const status = await home.status(name);
         expect(status.broker).not.toBe(host.id);
-        // Each has news of the other, younger than the death.
+        // Each has metrics of the other that are newer than the death.
         for (const member of others(status).filter(({ id }) => id !== host.id)) {
           expect(member.metrics?.at).toBeGreaterThan(killedAt + 2_000);
         }
@@ -147,12 +144,12 @@ test.skipIf(skip)("when the broker's host dies the next member runs it", async (
   );
 });
 
-test.skipIf(skip)("who brings a wrong token gets nowhere, and each side says why", async () => {
+test.skipIf(skip)("a device with a wrong token is not admitted, and both sides say why", async () => {
   await using home = await makeNeighborhood(["attic", "cellar", "late", "forger", "cutoff"]);
   await home.startAgents("attic", "cellar");
   await allAlive(home, ["attic", "cellar"]);
 
-  // Expired: it is the right neighborhood, so somebody may adopt it.
+  // Expired: the neighborhood is right, so the owner may still adopt the device.
   const expired = await makeTokenFile(home.street, { issuedAt: 1, notAfter: Date.now() - 1_000 });
   await home.provision("late", expired);
   await home.startAgent("late");
@@ -166,7 +163,7 @@ test.skipIf(skip)("who brings a wrong token gets nowhere, and each side says why
     expect(codes(late)).toContain("token.expired");
     expect((await home.status("attic")).pending[0]?.code).toBe(late.self.code);
   });
-  // A token whose devices its owner confirms one by one: nothing is wrong, it waits. And what root could not do on its first boot is told.
+  // A token with `adopt: confirm`: nothing is wrong, the device waits. It also reports what root failed to do on first boot.
   await home.addHost("guest");
   await home.provision("guest", await makeTokenFile(home.street, { adopt: "confirm" }));
   const report = {
@@ -188,13 +185,13 @@ test.skipIf(skip)("who brings a wrong token gets nowhere, and each side says why
   const atticAddress = await home.meshAddress("attic");
   await expect(home.on("late")(["ping", "-c1", "-W1", atticAddress])).rejects.toThrow();
 
-  // Forged: another root signed it in this neighborhood's name. The device itself refuses to begin.
+  // Forged: another root signed it in this neighborhood's name. The device itself refuses to start.
   const { token, tokenKey } = await makeTokenFile({ ...home.street, root: makeStreet().root }, {});
   await home.provision("forger", { token, tokenKey });
   await home.startAgent("forger");
   await refuses(home, "forger", "waiting.unprovisioned");
 
-  // Cut off in the middle.
+  // Truncated.
   await home.provision("cutoff");
   const file = `${home.folder("cutoff")}/state/provision.json`;
   await writeFile(file, readFileSync(file).subarray(0, 700));
@@ -206,14 +203,14 @@ test.skipIf(skip)("who brings a wrong token gets nowhere, and each side says why
 });
 
 test.skipIf(skip)(
-  "two neighborhoods on one LAN do not meet, not even by a hello that names the other's door",
+  "two neighborhoods on one LAN stay apart, even if a hello is sent straight to the other's door",
   async () => {
     await using home = await makeNeighborhood(["attic", "stranger"]);
     await home.startAgents("attic");
     await home.provision("stranger", await makeTokenFile(makeStreet()));
     await home.startAgent("stranger", { seeds: [`${home.address("attic")}:7780`] });
     await refuses(home, "attic", "record.refused");
-    // A hello may be refused before the one who refuses is a member of its own neighborhood.
+    // A device may refuse a hello before it is a member of its own neighborhood.
     await eventually(async () => {
       for (const name of ["attic", "stranger"]) {
         expect((await home.status(name)).members.map((member) => member.name)).toEqual([name]);
@@ -223,7 +220,7 @@ test.skipIf(skip)(
   },
 );
 
-test.skipIf(skip)("two devices with one name: the one known first keeps it", async () => {
+test.skipIf(skip)("of two devices with the same name, the one known first keeps it", async () => {
   await using home = await makeNeighborhood(["attic", "cellar", "second"]);
   await home.startAgents("attic", "cellar");
   await allAlive(home, ["attic", "cellar"]);
@@ -243,7 +240,7 @@ test.skipIf(skip)("two devices with one name: the one known first keeps it", asy
   );
 });
 
-test.skipIf(skip)("a new card in the board of a dead device takes its name, and all see it", async () => {
+test.skipIf(skip)("a new card in a dead device's board takes over its name on every member", async () => {
   await using home = await makeNeighborhood(["attic", "cellar"]);
   const board = JSON.stringify({ serials: ["g6bn1234"], macs: [] });
   const state = `${home.folder("attic")}/state`;
@@ -276,28 +273,25 @@ test.skipIf(skip)("a new card in the board of a dead device takes its name, and 
   );
 });
 
-test.skipIf(skip)(
-  "without a default route, without DHCP and without multicast a seed is enough, and a warning tells",
-  async () => {
-    await using home = await makeNeighborhood(["attic", "cellar"], { defaultRoute: false });
-    for (const line of [
-      "add table bridge quiet",
-      "add chain bridge quiet forward { type filter hook forward priority 0; }",
-    ]) {
-      await home.onSwitch(["nft", line]);
-    }
-    await home.onSwitch(["nft", "add rule bridge quiet forward ether type { ip, ip6 } udp dport 5353 drop"]);
-    await home.provision("cellar", { seeds: [`${home.address("attic")}:7780`] });
-    await home.startAgents("attic");
-    await home.startAgent("cellar");
-    await allAlive(home, ["attic", "cellar"]);
-    await eventually(async () => expect(codes(await home.status("cellar"))).toContain("discovery.multicastBlocked"), {
-      within: 20_000,
-    });
-  },
-);
+test.skipIf(skip)("a seed is enough without a default route, DHCP and multicast, and a warning says so", async () => {
+  await using home = await makeNeighborhood(["attic", "cellar"], { defaultRoute: false });
+  for (const line of [
+    "add table bridge quiet",
+    "add chain bridge quiet forward { type filter hook forward priority 0; }",
+  ]) {
+    await home.onSwitch(["nft", line]);
+  }
+  await home.onSwitch(["nft", "add rule bridge quiet forward ether type { ip, ip6 } udp dport 5353 drop"]);
+  await home.provision("cellar", { seeds: [`${home.address("attic")}:7780`] });
+  await home.startAgents("attic");
+  await home.startAgent("cellar");
+  await allAlive(home, ["attic", "cellar"]);
+  await eventually(async () => expect(codes(await home.status("cellar"))).toContain("discovery.multicastBlocked"), {
+    within: 20_000,
+  });
+});
 
-test.skipIf(skip)("before DHCP answers the mesh stands on link-local addresses", async () => {
+test.skipIf(skip)("the mesh runs on link-local addresses before DHCP answers", async () => {
   await using home = await makeNeighborhood(["attic", "cellar"], { ipv4: false });
   await home.startAgents("attic", "cellar");
   await allAlive(home, ["attic", "cellar"]);
@@ -305,7 +299,7 @@ test.skipIf(skip)("before DHCP answers the mesh stands on link-local addresses",
 });
 
 test.skipIf(skip)(
-  "garbage on every door and twenty thousand forged devices: the agent lives and stays small",
+  "an agent survives garbage on every port and twenty thousand forged devices, and stays small",
   async () => {
     await using home = await makeNeighborhood(["attic", "cellar", "mallory"]);
     await home.startAgents("attic", "cellar");
@@ -345,14 +339,14 @@ test.skipIf(skip)(
     expect(status.members.map(({ state }) => state)).toEqual(["alive", "alive"]);
     expect(status.warnings.length).toBeLessThan(20);
     expect(home.agent("attic").output()).not.toMatch(/unexpected/);
-    // A newcomer is still let in.
+    // A newcomer is still admitted.
     await home.addHost("kitchen");
     await home.startAgents("kitchen");
     await allAlive(home, ["attic", "cellar", "kitchen"]);
   },
 );
 
-test.skipIf(skip)("a device whose clock stands in 1970 joins like any other", async () => {
+test.skipIf(skip)("a device whose clock says 1970 joins like any other", async () => {
   await using home = await makeNeighborhood(["attic", "cellar", "kitchen"]);
   await home.startAgents("attic", "cellar");
   await allAlive(home, ["attic", "cellar"]);
@@ -362,9 +356,9 @@ test.skipIf(skip)("a device whose clock stands in 1970 joins like any other", as
   await ping(home, "kitchen", "attic");
 });
 
-test.skipIf(skip)("with the state folder full the device stays a member, says so, and loses nothing", async () => {
+test.skipIf(skip)("a device with a full state folder stays a member, warns about it and loses nothing", async () => {
   await using home = await makeNeighborhood(["attic", "cellar", "kitchen"]);
-  // A file system of its own for the attic's state, as the data partition is.
+  // Give the attic's state its own file system, like the data partition.
   const state = `${home.folder("attic")}/state`;
   await home.on("attic")(["mkdir", "-p", state]);
   await home.on("attic")(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", state]);
@@ -387,7 +381,7 @@ test.skipIf(skip)("with the state folder full the device stays a member, says so
   await home.on("attic")(["rm", `${state}/filler`]);
 });
 
-test.skipIf(skip)("with its ports taken a device still joins, and names the port", async () => {
+test.skipIf(skip)("a device whose ports are taken still joins and names the ports", async () => {
   await using home = await makeNeighborhood(["attic", "cellar"]);
   const taken = `for (const port of [7780, 80]) require("net").createServer().listen(port, () => console.log(port));
     require("dgram").createSocket("udp4").bind(5354, "127.0.0.1", () => console.log("names"))`;

@@ -1,4 +1,4 @@
-// A neighborhood of real agents on a LAN without hardware: tokens by a root of its own, the agent's bundle in each host.
+// A neighborhood of real agents on a virtual LAN: its own root key and tokens, and the built agent on each host.
 
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { request } from "node:http";
@@ -14,11 +14,11 @@ import { type HostOptions, type Lan, makeLan } from "./lan.ts";
 type DeepPartial<T> = { [K in keyof T]?: T[K] extends object ? DeepPartial<T[K]> : T[K] };
 export type Home = Lan & {
   street: Street;
-  /** Leaves a provision file for a device that has no identity yet; by default with the neighborhood's own token. */
+  /** Writes a provision file for a device without an identity; by default with the neighborhood's own token. */
   provision(name: string, over?: Partial<ProvisionFile>): Promise<void>;
-  /** Starts, or starts again, the agent of a host with what its folder holds. */
+  /** Starts or restarts a host's agent with the state in its folder. */
   startAgent(name: string, config?: DeepPartial<AgentConfig>, env?: Record<string, string>): Promise<Child>;
-  /** Provisions and starts the agents of all these hosts at once. */
+  /** Provisions these hosts and starts their agents. */
   startAgents(...names: string[]): Promise<Map<string, Child>>;
   agent(name: string): Child;
   status(name: string): Promise<Status>;
@@ -92,10 +92,10 @@ function get(socketPath: string, path: string): Promise<string> {
 
 let built: Promise<string> | undefined;
 
-/** The agent as one file, as on a device: it starts three times as fast as its sources. */
+/** Builds the agent into one file, as on a device: it starts three times as fast as from source. */
 export function agentBundle(): Promise<string> {
   built ??= (async () => {
-    // One place for all runs, replaced whole: a run beside this one may be reading it.
+    // All runs share one place; rename the file into it, because a parallel run may be reading it.
     const folder = join(import.meta.dirname, "../../node_modules/.cache/hamlet-test");
     await mkdir(folder, { recursive: true });
     const [fresh, outfile] = [join(folder, `agent-${process.pid}.mjs`), join(folder, "agent.mjs")];

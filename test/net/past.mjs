@@ -1,4 +1,4 @@
-// Preloaded into an agent: its wall clock starts in 1970, as on a board without a clock battery. Durations stay true.
+// Preloaded into an agent: starts its wall clock in 1970, as on a board without a clock battery. Durations stay correct.
 const offset = Date.now();
 const RealDate = Date;
 globalThis.Date = class extends RealDate {

@@ -1,4 +1,4 @@
-// The agent on an existing Linux machine: the README's two commands, build and pm2, in a namespace.
+// The agent on an existing Linux machine: runs the README's two commands, build and pm2, in a namespace.
 import { execFileSync } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -15,13 +15,13 @@ const project = join(import.meta.dirname, "../..");
 const bin = (name: string) => join(project, "node_modules/.bin", name);
 
 test.skipIf(lacks("namespaces", "wireguard", "nft"))(
-  "pm2 keeps the agent of a machine without our image running",
+  "pm2 keeps the agent running on a machine without our image",
   async () => {
     execFileSync(process.execPath, [join(project, "cli/build.ts")]);
     await using home = await makeNeighborhood(["attic", "cellar"]);
     await home.startAgents("cellar");
     await home.provision("attic");
-    // Starting and stopping writes attic's config; from here on pm2 runs what it names.
+    // Starting the agent once writes attic's config; from here on pm2 runs it with that config.
     await (await home.startAgent("attic")).kill("SIGKILL");
     const folder = home.folder("attic");
     const env = { PM2_HOME: join(folder, "pm2"), HAMLET_CONFIG: join(folder, "agent.json"), HOME: folder };
@@ -47,7 +47,7 @@ test.skipIf(lacks("namespaces", "wireguard", "nft"))(
 );
 
 test.skipIf(lacks("namespaces")).each(["My Projects", 'it\'s "$HOME" `id` (1) & a;b, 100%', "node@24 python ü"])(
-  "pm2-space: in a checkout whose path is %s pm2 starts the agent, with the config that is named",
+  "pm2-space: pm2 starts the agent from a checkout in %s, with the config that HAMLET_CONFIG names",
   async (name) => {
     const home = await mkdtemp(join(tmpdir(), "hamlet-pm2-"));
     const checkout = join(await realpath(home), name, "hamlet");

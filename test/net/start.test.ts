@@ -1,4 +1,4 @@
-// What keeps an agent from starting its mesh is told, on its page and by its API, and when it is gone the agent goes on by itself.
+// An agent that cannot start its mesh reports the cause on its page and API, and continues by itself once the cause is gone.
 import { expect, test } from "vitest";
 import { eventually } from "../eventually.ts";
 import { lacks } from "../lacks.ts";
@@ -10,7 +10,7 @@ const occupy = (code: string) =>
 const fetchText = (url: string) => `fetch("${url}").then((answer) => answer.text()).then(console.log)`;
 
 test.skipIf(lacks("namespaces", "wireguard", "nft"))(
-  "a taken WireGuard port is a warning with a next step, until it is free",
+  "a taken WireGuard port raises a warning with a next step until the port is free",
   async () => {
     await using home = await makeNeighborhood(["attic", "cellar"]);
     const occupant = home.spawn("attic", [...occupy('require("node:dgram").createSocket("udp4").bind(51820)')]);

@@ -1,6 +1,6 @@
-// `image build --base nixos` from one end to the other, with Debian's Nix: it evaluates the flake that the builder stages and
-// builds its derivations, with doubles for nixpkgs and nixos-hardware. The rest is the real thing: staging, reading the
-// bundle, assembling the disk. Only Nix's version is not its own, which is too old for the real nixpkgs.
+// `image build --base nixos` from end to end. Debian's Nix evaluates the flake that the builder stages and builds its
+// derivations, with doubles for nixpkgs and nixos-hardware. Staging, reading the bundle and assembling the disk are real.
+// Nix reports a newer version than its own, which is too old for the real nixpkgs.
 import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, readlinkSync } from "node:fs";
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
@@ -34,7 +34,7 @@ beforeAll(async () => {
   process.env["XDG_CACHE_HOME"] = join(folder, "cache");
   await putNix();
   nuc = await build("nuc");
-  // Longer than a hook has by itself: about forty derivations, two seconds on a quiet machine.
+  // Longer than the default for hooks: it builds about forty derivations, which takes two seconds on a quiet machine.
 }, 120_000);
 afterAll(async () => {
   process.env = environment;
@@ -43,16 +43,16 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** A Nix of our days by name, Debian's underneath: the real `nix build`, with doubles for the flake's inputs. */
+/** Puts a `nix` on the PATH that claims a current version and runs Debian's `nix build` with doubles for the flake's inputs. */
 async function putNix(): Promise<void> {
   await mkdir(join(folder, "bin"));
-  // A flake in a folder may read what is in that folder only.
+  // A flake may read only what is in its own folder.
   const doubles = join(folder, "doubles");
   await cp(testFolder, join(doubles, "test/nix"), { recursive: true });
   await mkdir(join(doubles, "nix"));
   await cp(join(nixFolder, "boards.json"), join(doubles, "nix/boards.json"));
   await writeFile(join(doubles, "flake.nix"), "{ outputs = inputs: import ./test/nix/nixpkgs.nix; }\n");
-  // The newest file's date is the flake's, and becomes the image's.
+  // The newest file's date becomes the flake's date, and that the image's.
   execFileSync("find", [doubles, "-exec", "touch", "-d", "@1700000000", "{}", "+"]);
   const variables = Object.entries(nixEnvironment(folder)).map(([name, value]) => `export ${name}='${value}'`);
   const script = `#!/bin/sh
@@ -63,7 +63,7 @@ PATH=\${PATH#*:}
 echo "$PWD: $*" >>${folder}/asked
 for word; do
   shift
-  # Other inputs are another lock.
+  # Overriding the inputs changes the lock file.
   [ "$word" = --no-update-lock-file ] || set -- "$@" "$word"
 done
 exec nix "$@" --override-input nixpkgs path:${doubles} --override-input nixos-hardware path:${testFolder}/hardware
@@ -87,7 +87,7 @@ async function unpackRoot(bundle: Bundle): Promise<string> {
   return root;
 }
 
-test.skipIf(needs)("Nix's bundle for a board with UEFI becomes a disk image", async () => {
+test.skipIf(needs)("a Nix bundle for a UEFI board becomes a disk image", async () => {
   expect(nuc).toMatchObject({
     board: "nuc",
     version: "1.2.3",
@@ -112,22 +112,25 @@ test.skipIf(needs)("Nix's bundle for a board with UEFI becomes a disk image", as
   );
 });
 
-test.skipIf(needs)("so does one for a Raspberry Pi, with its firmware, device trees and overlays", async () => {
-  const bundle = await build("rpi4");
-  expect(Object.keys(bundle.files)).toEqual(
-    expect.arrayContaining([
-      "config.txt",
-      "boot/start4.elf",
-      "boot/bcm2711-rpi-4-b.dtb",
-      "boot/overlays/disable-bt.dtbo",
-    ]),
-  );
-  const output = join(folder, "out.img");
-  await assembleImage(bundle, output, run, silentProgress);
-  expect(await inspectImage(output)).toMatchObject({ board: "rpi4", inputs: bundle.inputs });
-});
+test.skipIf(needs)(
+  "a Nix bundle for a Raspberry Pi becomes a disk image with firmware, device trees and overlays",
+  async () => {
+    const bundle = await build("rpi4");
+    expect(Object.keys(bundle.files)).toEqual(
+      expect.arrayContaining([
+        "config.txt",
+        "boot/start4.elf",
+        "boot/bcm2711-rpi-4-b.dtb",
+        "boot/overlays/disable-bt.dtbo",
+      ]),
+    );
+    const output = join(folder, "out.img");
+    await assembleImage(bundle, output, run, silentProgress);
+    expect(await inspectImage(output)).toMatchObject({ board: "rpi4", inputs: bundle.inputs });
+  },
+);
 
-test.skipIf(needs)("the bill of materials is valid and names every store path, and our own programs", async () => {
+test.skipIf(needs)("the bill of materials is valid and lists every store path and our own programs", async () => {
   const text = await readFile(join(nuc.folder, "sbom.cdx.json"), "utf8");
   expect(await new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text)).toBeNull();
   const { components, metadata } = Sbom.parse(JSON.parse(text));
@@ -140,14 +143,14 @@ test.skipIf(needs)("the bill of materials is valid and names every store path, a
   expect(await readFile(join(root, sbomPath), "utf8")).toBe(text);
   const inRoot = await readdir(join(root, folder, "store"));
   const listed = components.flatMap((one) => one.properties?.map(({ value }) => basename(value)) ?? []);
-  // Kernel and initrd lie outside of the root.
+  // Kernel and initrd are outside the root.
   const outside = ["busybox", "dmsetup", "linux"];
   const isOutside = (name: string) => outside.includes(name.slice(33));
   expect(listed.filter((name) => !isOutside(name)).sort()).toEqual(inRoot.sort());
   expect(listed.filter(isOutside)).toHaveLength(3);
 });
 
-test.skipIf(needs)("in the root everything is where the initrd and the units look for it", async () => {
+test.skipIf(needs)("the root has every file where the initrd and the units look for it", async () => {
   const root = await unpackRoot(nuc);
   for (const name of [
     ...["usr/lib/systemd/systemd", "usr/sbin/e2fsck", "bin/sh", "etc/machine-id", "etc/passwd", "usr/lib/os-release"],
@@ -168,7 +171,7 @@ test.skipIf(needs)("in the root everything is where the initrd and the units loo
   });
   const release = { board: "nuc", version: "1.2.3", builtS: 1_700_000_000 };
   expect(JSON.parse(await readFile(join(root, "usr/lib/hamlet/release.json"), "utf8"))).toEqual(release);
-  // Every program that a unit names is in the root.
+  // The root has every program that a unit names.
   const units = execFileSync("find", [root, "-name", "hamlet-*.service"]).toString().trim().split("\n");
   expect(units.length).toBeGreaterThan(4);
   for (const unit of units) {
@@ -177,28 +180,22 @@ test.skipIf(needs)("in the root everything is where the initrd and the units loo
   }
 });
 
-test.skipIf(needs || lacks("systemd-analyze"))(
-  "systemd has no complaint about the units as Nix renders them",
-  async () => {
-    const root = await unpackRoot(nuc);
-    await furnish(root);
-    const folders = execFileSync("find", [root, "-path", "*-hamlet-*/lib/systemd/system"])
-      .toString()
-      .trim()
-      .split("\n");
-    expect(folders).toHaveLength(2);
-    const names: string[] = [];
-    for (const folder of folders) {
-      for (const name of (await readdir(folder)).filter((one) => !one.endsWith(".d"))) {
-        await cp(join(folder, name), join(root, "etc/systemd/system", name));
-        names.push(name);
-      }
+test.skipIf(needs || lacks("systemd-analyze"))("systemd finds no fault with the units that Nix renders", async () => {
+  const root = await unpackRoot(nuc);
+  await furnish(root);
+  const folders = execFileSync("find", [root, "-path", "*-hamlet-*/lib/systemd/system"]).toString().trim().split("\n");
+  expect(folders).toHaveLength(2);
+  const names: string[] = [];
+  for (const folder of folders) {
+    for (const name of (await readdir(folder)).filter((one) => !one.endsWith(".d"))) {
+      await cp(join(folder, name), join(root, "etc/systemd/system", name));
+      names.push(name);
     }
-    expect(await complaints(root, names)).toEqual([]);
-  },
-);
+  }
+  expect(await complaints(root, names)).toEqual([]);
+});
 
-/** Where `name` is when `root` is the root: absolute links start there. */
+/** Resolves `name` with `root` as the root folder, so that absolute links start there. */
 function within(root: string, name: string): string {
   let place = root;
   const words = name.split("/").filter(Boolean);
@@ -227,13 +224,13 @@ test.skipIf(needs)("the same input gives the same bytes, from an empty store", a
   expect(digests(again)).toEqual(before);
 });
 
-test.skipIf(needs)("another version has other inputs", async () => {
+test.skipIf(needs)("a different version changes the digest of the inputs", async () => {
   const newer = await build("nuc", "1.2.4");
   expect(newer.version).toBe("1.2.4");
   expect(newer.inputs).not.toBe(nuc.inputs);
 });
 
-test.skipIf(needs)("a bundle that was changed after Nix made it is refused", async () => {
+test.skipIf(needs)("reading refuses a bundle that changed after Nix built it", async () => {
   const copy = join(folder, "copy");
   await cp(nuc.folder, copy, { recursive: true, dereference: true });
   await chmod(join(copy, "kernel"), 0o644);
@@ -244,7 +241,7 @@ test.skipIf(needs)("a bundle that was changed after Nix made it is refused", asy
   });
 });
 
-test.skipIf(needs)("what is staged is all that Nix needs, and goes when it has built", async () => {
+test.skipIf(needs)("the builder stages everything that Nix needs and removes it after the build", async () => {
   const asked = await readFile(join(folder, "asked"), "utf8");
   expect(asked).toContain("--no-update-lock-file");
   const [, source = ""] = /^(.+): .*path:\.#bundle-nuc/m.exec(asked)!;

@@ -1,4 +1,4 @@
-# Hamlet's modules applied to the doubles: the configuration that comes out. `modules` is given the nix/ folder to take from.
+# The configuration that results from applying Hamlet's modules to the doubles. `modules` is a function of the nix/ folder.
 { nix ? ../../nix, programs ? ./programs, modules }:
 let
   lib = import ./lib.nix;

@@ -1,6 +1,5 @@
-# A double of nixpkgs' `lib`: as much of it as nix/ uses, with the same rules for merging, priorities and checks, because no
-# nixpkgs can be had in these tests. What it cannot show is that nixpkgs itself still has these names; the workflow
-# images.yml evaluates against the real one.
+# A double of nixpkgs' `lib`, because these tests have no nixpkgs: the part that nix/ uses, with the same rules for merging,
+# priorities and checks. It cannot show that nixpkgs still has these names; the workflow images.yml evaluates against the real one.
 let
   inherit (builtins) all any attrNames attrValues concatLists concatStringsSep elem elemAt filter foldl' head isAttrs isBool
     isFunction isInt isList isPath isString length listToAttrs map match pathExists readDir readFile replaceStrings sort
@@ -110,13 +109,13 @@ rec {
       };
     };
 
-  # mkIf and mkMerge above an attribute set move to what is in it: the names are known without the conditions.
+  # Push mkIf and mkMerge from an attribute set down into its values, so that its names are known without the conditions.
   pushDown = value:
     if isType "merge" value then concatMap pushDown value.contents
     else if isType "if" value then map (builtins.mapAttrs (_: mkIf value.condition)) (pushDown value.content)
     else if isType "override" value then map (builtins.mapAttrs (_: mkOverride value.priority)) (pushDown value.content)
     else [ value ];
-  # What of the definitions holds, each with its priority.
+  # The definitions whose conditions hold, each with its priority.
   discharge = defs: concatMap
     (def:
       if isType "merge" def then discharge def.contents

@@ -1,4 +1,4 @@
-// nix/ by Debian's Nix: every file parses, the modules apply to doubles of lib and NixOS, and what is misspelt does not pass.
+// Runs Debian's Nix on nix/: every file parses, the modules apply to doubles of lib and NixOS, and misspellings are refused.
 import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -19,7 +19,7 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
   });
   afterAll(() => nix[Symbol.asyncDispose]());
 
-  /** What `pick` takes of the configuration that `modules` (paths below nix/) and `more` make. */
+  /** Evaluates `pick` against the configuration made of `modules` (paths below nix/) and `more`. */
   const configured = (modules: string[], more: string, pick: string, from = nixFolder) =>
     nix.evaluate(`
       let config = import ${testFolder}/eval.nix {
@@ -28,7 +28,7 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
       };
       in ${pick}`);
 
-  test("every file of Nix parses", async () => {
+  test("every Nix file parses", async () => {
     const names = (await readdir(nixFolder, { recursive: true })).filter((name) => name.endsWith(".nix"));
     expect(names).toContain("flake.nix");
     for (const name of names) await nix.parse(join(nixFolder, name));
@@ -50,7 +50,7 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
     });
   });
 
-  test("the flake has the programs and a bundle of every board, modules, machines to test in, a shell", async () => {
+  test("the flake has the programs, a bundle for every board, the modules, the test machines and a shell", async () => {
     const source = join(nix.folder, "source");
     for (const part of ["nix", "agent/units", "image", "provisioning/firstboot"]) {
       await cp(join(root, part), join(source, part), { recursive: true });
@@ -78,14 +78,14 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
     });
   });
 
-  test("the workflow for a machine with a network builds every board, and says that it has not run", async () => {
+  test("the images workflow builds every board and says that it has not run yet", async () => {
     const workflow = await readFile(join(root, ".github/workflows/images.yml"), "utf8");
     const built = [...workflow.matchAll(/\{ board: ([a-z0-9-]+), runner/g)].map(([, board]) => board);
     expect(built.sort()).toEqual([...boardNames].sort());
     expect(workflow).toMatch(/^# UNPROVEN: this has not run yet/);
   });
 
-  test.each(boardNames)("a device for %s has a configuration, with its own kernel", async (board) => {
+  test.each(boardNames)("the configuration of a %s evaluates, with the board's own kernel", async (board) => {
     const own = device.replace('"nuc"', `"${board}"`);
     const pick = `{
       inherit (config.services.hamlet) board;
@@ -97,7 +97,7 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
     expect(await configured([appliance], own, pick)).toEqual({ board, kernel, failed: [], all: true });
   });
 
-  test("units start by the targets in their [Install] sections, as in a Debian image", async () => {
+  test("the targets in [Install] sections start the units, as in a Debian image", async () => {
     const folders = [...Object.values(unitsJson).flat(), "image/bundle/root/usr/lib/systemd/system"];
     const links = [];
     for (const folder of folders) {
@@ -119,7 +119,7 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
     expect(found.sort()).toEqual(expected.sort());
   });
 
-  test("settings reach the agent's file, and ports the firewall", async () => {
+  test("settings reach the agent's file, and their ports open in the firewall", async () => {
     const more = `{ services.hamlet.enable = true; services.hamlet.settings = { name = "attic"; link.pagePort = 0; mesh.listenPort = 4242; }; }`;
     const pick = `{
       agent = builtins.fromJSON config.environment.etc."hamlet/agent.json".text;
@@ -135,7 +135,7 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
     });
   });
 
-  test("a machine that does not enable it has nothing of it", async () => {
+  test("the modules change nothing on a machine that does not enable Hamlet", async () => {
     const pick = "{ inherit (config) environment users; inherit (config.systemd) units; }";
     expect(await configured(["/modules/agent.nix", "/modules/network.nix"], "{ }", pick)).toEqual({
       environment: { etc: {}, systemPackages: [] },
@@ -144,7 +144,7 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
     });
   });
 
-  test("k3s talks over the mesh only, and an agent of it must name its server", async () => {
+  test("k3s uses the mesh only, and its agents must name the server", async () => {
     const pick =
       "{ inherit (config.services.k3s) extraFlags; failed = map (one: one.message) (builtins.filter (one: !one.assertion) config.assertions); }";
     const k3s = (settings: string) =>
@@ -179,7 +179,7 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
       "inherit (cfg) board; relaese",
       "relaese' does not exist",
     ],
-  ])("a module with %s misspelt is refused", async (_, right, wrong, complaint) => {
+  ])("evaluation refuses a module that misspells %s", async (_, right, wrong, complaint) => {
     await using copy = await makeNix();
     await cp(join(root, "nix"), join(copy.folder, "nix"), { recursive: true });
     for (const folder of ["agent", "image", "provisioning"]) {
@@ -197,7 +197,7 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
     await expect(configured([appliance], device, pick, join(copy.folder, "nix"))).rejects.toThrow(complaint);
   });
 
-  test("a unit of another room that starts a program where NixOS has none stops the build", async () => {
+  test("the build fails if a unit starts a program by a path that NixOS does not have", async () => {
     const folder = join(nix.folder, "units");
     await cp(join(root, "agent/units"), folder, { recursive: true });
     const build = () =>

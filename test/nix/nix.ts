@@ -1,4 +1,4 @@
-// Debian's Nix for tests: a store of its own in a temporary folder, no daemon, no network, the builders as this user.
+// Debian's Nix for tests: its store is a temporary folder, without a daemon or network; builders run as this user.
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { chmod, mkdtemp, readdir, rm } from "node:fs/promises";
@@ -10,7 +10,7 @@ const project = plainPath(join(import.meta.dirname, "../.."));
 export const nixFolder = join(project, "nix");
 export const testFolder = join(project, "test/nix");
 
-/** Nix's language has paths without spaces and the like: this project's own goes by a link where it has some. */
+/** Nix's language has no paths with spaces and the like, so a project folder with such a path is reached by a link. */
 function plainPath(path: string): string {
   if (/^[\w./+-]+$/.test(path)) return path;
   const folder = mkdtempSync(join(tmpdir(), "hamlet-nix-link-"));
@@ -21,14 +21,14 @@ function plainPath(path: string): string {
 
 export type TestNix = AsyncDisposable & {
   folder: string;
-  /** The value of an expression, forced to its end. */
+  /** Evaluates an expression completely and returns its value. */
   evaluate(expression: string): Promise<unknown>;
-  /** Builds an expression's derivation and gives its path. */
+  /** Builds an expression's derivation and returns its path. */
   build(expression: string): Promise<string>;
   parse(file: string): Promise<void>;
 };
 
-/** A store below `folder`, and no settings of this computer. */
+/** Puts the store below `folder` and ignores this computer's settings. */
 export const nixEnvironment = (folder: string): Record<string, string> => ({
   NIX_STORE_DIR: join(folder, "store"),
   NIX_STATE_DIR: join(folder, "var"),
@@ -62,7 +62,7 @@ export async function makeNix(): Promise<TestNix> {
   };
 }
 
-/** Nix takes away the right to write from what it has built. */
+/** Makes `folder` deletable: Nix removes write permission from everything it builds. */
 export async function makeWritable(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     if (!entry.isDirectory()) continue;

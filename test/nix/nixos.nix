@@ -1,5 +1,5 @@
-# A double of NixOS: the options that Hamlet's modules set, as nixos-26.05 declares them, and nothing else. A misspelt one
-# does not exist here either.
+# A double of NixOS: only the options that Hamlet's modules set, as nixos-26.05 declares them, so that a misspelled one fails
+# here too.
 { lib, config, pkgs, ... }:
 let
   inherit (lib) mkOption types;

@@ -1,4 +1,4 @@
-# The outputs of the flake in `source` (this project, or what the NixOS builder stages), with doubles for its inputs.
+# The outputs of the flake in `source` (this project, or the NixOS builder's staging folder), with doubles for its inputs.
 { source }:
 let
   flake = import (source + (if builtins.pathExists (source + "/flake.nix") then "/flake.nix" else "/nix/flake.nix"));

@@ -1,5 +1,5 @@
-# A double of nixpkgs: packages made on the spot by this computer's own programs. Small, but each is a real derivation that
-# Nix builds, and mkfs.erofs, veritysetup, cpio and zstd are the real ones.
+# A double of nixpkgs: small packages built by this computer's own programs. Each is a real derivation that Nix builds, and
+# mkfs.erofs, veritysetup, cpio and zstd are the real programs.
 { lib, tools ? "/usr/sbin:/usr/bin:/sbin:/bin" }:
 let
   derivationOf = name: attrs: script: derivation ({
@@ -39,7 +39,7 @@ let
       boot=$out/share/raspberrypi/boot; mkdir -p $boot
       for name in bootcode.bin start.elf fixup.dat start4.elf fixup4.dat; do echo $name >$boot/$name; done; exit 0
     '';
-    # As NixOS's etc.nix lays it out: links, and beside a file of its own what it has to have.
+    # Same layout as NixOS's etc.nix: links, and files that state the mode and owner of an entry that must be a file.
     etcOf = entries: runCommand "etc"
       {
         files = lib.mapAttrsToList

@@ -1,4 +1,4 @@
-// The agent's settings in Nix are the agent's settings: same names, same defaults, same refusals.
+// Nix and the agent agree on the settings: same names, same defaults, same refusals.
 
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -59,7 +59,7 @@ const invalid: unknown[] = [
   { tuning: { enabled: true, more: 1 } },
 ];
 
-/** For each config the settings as Nix writes them, or null where it refuses. */
+/** For each config: the settings that Nix writes, or null if it refuses the config. */
 async function inNix(configs: unknown[]): Promise<unknown[]> {
   await using nix = await makeNix();
   const file = join(nix.folder, "configs.json");
@@ -76,20 +76,20 @@ async function inNix(configs: unknown[]): Promise<unknown[]> {
 
 const inZod = (config: unknown): unknown => AgentConfig.safeParse(config).data ?? null;
 
-test("what Nix reads of this project is what the TypeScript says", async () => {
+test("the data files that Nix reads match the TypeScript they are generated from", async () => {
   for (const [path, text] of nixData()) {
     const written = await readFile(join(nixFolder, "..", path), "utf8");
     expect(written, `${path} is out of date: npm run schema`).toBe(text);
   }
 });
 
-test("the table has both kinds", () => {
+test("the agent accepts every valid example and refuses every invalid one", () => {
   expect(valid.filter((config) => inZod(config) === null)).toEqual([]);
   expect(invalid.filter((config) => inZod(config) !== null)).toEqual([]);
 });
 
 test.skipIf(lacks("nix-instantiate"))(
-  "Nix takes the settings that the agent takes, and fills in the same",
+  "Nix accepts the settings that the agent accepts, and fills in the same defaults",
   async () => {
     expect(await inNix(valid)).toEqual(valid.map(inZod));
   },
@@ -99,7 +99,7 @@ test.skipIf(lacks("nix-instantiate"))("Nix refuses the settings that the agent r
   expect(await inNix(invalid)).toEqual(invalid.map(() => null));
 });
 
-test.skipIf(lacks("nix-instantiate"))("so it is with any others", async () => {
+test.skipIf(lacks("nix-instantiate"))("Nix and the agent agree on random settings", async () => {
   const configs = fc.sample(anyConfig(agentSchema()), { numRuns: 300, seed: 3 });
   const agreed = configs.map(inZod);
   expect(agreed.filter((config) => config !== null).length).toBeGreaterThan(30);
@@ -107,7 +107,7 @@ test.skipIf(lacks("nix-instantiate"))("so it is with any others", async () => {
   expect(await inNix(configs)).toEqual(agreed);
 });
 
-test.skipIf(lacks("nix-instantiate"))("a keyword that the converter does not know stops it", async () => {
+test.skipIf(lacks("nix-instantiate"))("the converter refuses a keyword that it does not know", async () => {
   await using nix = await makeNix();
   const convert = (schema: object) =>
     nix.evaluate(`
@@ -119,7 +119,7 @@ test.skipIf(lacks("nix-instantiate"))("a keyword that the converter does not kno
 
 type Node = ReturnType<typeof agentSchema>;
 
-/** Settings of the right shape with values that are mostly right. */
+/** Random settings of the right shape, mostly with valid values. */
 function anyConfig(node: Node): fc.Arbitrary<unknown> {
   if (node.properties) {
     const fields = Object.entries(node.properties).map(([name, child]) => [name, anyConfig(child)] as const);

@@ -1,4 +1,4 @@
-// Units as they are rendered: systemd finds nothing to complain about, and what each may do is measured and said.
+// systemd finds no fault with any unit, and each service states its measured exposure.
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -34,7 +34,7 @@ describe.skipIf(lacks("systemd-analyze"))("systemd", () => {
   let systemd = 0;
   beforeAll(async () => {
     systemd = Number(/systemd (\d+)/.exec((await start("systemd-analyze", "--version")).text)?.[1]);
-    // A root with the programs that units name: that one is missing is worth a complaint.
+    // A root with every program that the units name: systemd complains about a missing one.
     device = await mkdtemp(join(tmpdir(), "hamlet-units-"));
     await mkdir(join(device, "usr/lib/systemd/system"), { recursive: true });
     for (const path of paths) await cp(path, join(device, "usr/lib/systemd/system", nameOf(path)));
@@ -55,16 +55,16 @@ describe.skipIf(lacks("systemd-analyze"))("systemd", () => {
   });
   afterAll(() => rm(device, { recursive: true, force: true }));
 
-  test("has no complaint about any unit", async () => {
+  test("finds no fault with any unit", async () => {
     expect(paths.length).toBeGreaterThan(6);
     expect(await complaints(device, paths.map(nameOf))).toEqual([]);
   });
 
   test.each([
-    ["a directive", "ProtectHome=yes", "ProtectHoem=yes", "'ProtectHoem'"],
-    ["a value", "ProtectHome=yes", "ProtectHome=perhaps", "perhaps"],
-    ["a program", "/usr/lib/hamlet/node ", "/usr/lib/hamlet/noed ", "noed"],
-  ])("does complain when %s is misspelt", async (_, right, wrong, complaint) => {
+    ["directive", "ProtectHome=yes", "ProtectHoem=yes", "'ProtectHoem'"],
+    ["value", "ProtectHome=yes", "ProtectHome=perhaps", "perhaps"],
+    ["program", "/usr/lib/hamlet/node ", "/usr/lib/hamlet/noed ", "noed"],
+  ])("reports a misspelled %s", async (_, right, wrong, complaint) => {
     const path = join(device, "usr/lib/systemd/system/hamlet-agent.service");
     const text = await readFile(path, "utf8");
     expect(text).toContain(right);
@@ -91,25 +91,25 @@ describe.skipIf(lacks("systemd-analyze"))("systemd", () => {
     expect((await start(...argv, loose)).code).not.toBe(0);
   });
 
-  test("ProtectClock, which makes a list of devices, comes with a word on which devices are used", async () => {
+  test("a unit with ProtectClock, which turns on a device list, also says which devices it uses", async () => {
     for (const path of services) {
       const text = await readFile(path, "utf8");
       if (/^ProtectClock=yes$/m.test(text))
         expect(text, nameOf(path)).toMatch(/^(PrivateDevices=yes|DevicePolicy=closed)$/m);
     }
-    // Both write to the consoles.
+    // Both services write to the consoles.
     for (const name of ["hamlet-firstboot.service", "hamlet-tell.service"]) {
       expect(await readFile(join(root, "provisioning/firstboot", name), "utf8")).toMatch(/^DeviceAllow=char-tty rw$/m);
     }
   });
 
   test.each(services.map((path) => [nameOf(path), path]))(
-    "%s says its exposure and why, and it is so",
+    "%s states its measured exposure and the reason",
     async (_, path) => {
       const [, stated = "", why = ""] = /^# Exposure ([\d.]+)[,:] (.+)$/m.exec(await readFile(path, "utf8")) ?? [];
-      expect(stated, "a line '# Exposure 1.2, of ...: why' in [Service]").not.toBe("");
+      expect(stated, "a line '# Exposure 1.2: reason' in [Service]").not.toBe("");
       expect(why.length).toBeGreaterThan(20);
-      // Other versions of systemd weigh a little differently; the numbers are those of Debian 12.
+      // The numbers are those of Debian 12; other versions of systemd weigh a little differently.
       const measured = await exposure(path);
       if (systemd === 252) expect(measured).toBe(Number(stated));
       else expect(Math.abs(measured - Number(stated))).toBeLessThan(0.6);

@@ -1,4 +1,4 @@
-// What systemd's own `verify` says of units in a root folder where the targets that they name are stood for.
+// Runs `systemd-analyze verify` on units in a root folder, with stubs for the targets that they name.
 import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,14 +12,14 @@ export const start = (...argv: [string, ...string[]]): Promise<{ code: number; t
     );
   });
 
-/** Adds to `root` what every system has. */
+/** Adds stubs of the targets that every system has to `root`. */
 export async function furnish(root: string): Promise<void> {
   const folder = join(root, "etc/systemd/system");
   await mkdir(folder, { recursive: true });
-  for (const name of targets) await writeFile(join(folder, `${name}.target`), "[Unit]\nDescription=stands for it\n");
+  for (const name of targets) await writeFile(join(folder, `${name}.target`), "[Unit]\nDescription=stub\n");
 }
 
-/** Complaints about units (file names) of `root`; none if all is well. */
+/** systemd's complaints about units (file names) in `root`. */
 export async function complaints(root: string, units: string[]): Promise<string[]> {
   const names = units.map((name) => name.replace("@.", "@wlan0."));
   const { text } = await start("systemd-analyze", "verify", "--man=no", "--generators=no", `--root=${root}`, ...names);

@@ -1,4 +1,4 @@
-# A double of nixos-hardware's file of this name: a kernel with the device trees that its board needs.
+# A double of nixos-hardware's file: a kernel with the device trees that the board needs.
 { runCommand, boards, rpiVersion }:
 let about = boards."rpi${toString rpiVersion}"; in
 runCommand "linux-rpi" { trees = about.deviceTrees; file = "Image"; } ''

@@ -1,3 +1,3 @@
-# A double of nixos-hardware's file of this name.
+# A double of nixos-hardware's file.
 { runCommand }:
 runCommand "raspberrypi-wireless-firmware" { } "mkdir -p $out/lib/firmware; exit 0"
