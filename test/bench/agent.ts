@@ -1,5 +1,5 @@
-// The agent among its peers, in namespaces on this machine: how soon three are one mesh, and what a device pays when nothing happens.
-// Beside it, in the same run and on the same LAN: serf (membership by gossip), nebula and tinc (mesh VPNs), all from Debian.
+// Benchmarks three agents in namespaces on this machine: how soon they form one mesh, and what an idle device costs.
+// Compares them, in the same run and on the same LAN, with serf (gossip membership), nebula and tinc (mesh VPNs) from Debian.
 import { readFileSync, statSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// `npm run bench [name...]`: every benchmark of this folder, one after the other, so that none disturbs another.
+// `npm run bench [name...]`: runs the benchmarks of this folder one by one, so that they do not disturb each other.
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";

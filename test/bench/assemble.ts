@@ -1,5 +1,5 @@
-// A bundle becomes an image: ours beside genimage, the tool of Buildroot and others, with the same partitions and the same parts.
-// Its boot program is made beforehand: genimage knows none. Both write to the same file system, and are done when the disk has it.
+// Times turning a bundle into an image, compared with genimage (from Buildroot) with the same partitions and the same parts.
+// The boot program is built beforehand, because genimage cannot build one. Both write to the same file system and sync it.
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assembleImage } from "../../image/assemble/assemble.ts";
@@ -24,7 +24,7 @@ try {
   const config = await genimageConfig(bundle, input);
   const ours: number[] = [];
   const theirs: number[] = [];
-  // In turn, so that a busy minute of the machine falls on both.
+  // Alternate, so that a busy minute of the machine affects both.
   for (let count = 0; count < runs; count++) {
     ours.push(await timed(["ours.img"], () => assembleImage(bundle, join(folder, "ours.img"), run, silentProgress)));
     theirs.push(await timed(["theirs", "tmp"], () => genimage(config, input, root)));
@@ -39,7 +39,7 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** The bundle of this project's image, built if need be. */
+/** The bundle of this project's image, built if necessary. */
 async function cachedBundle(): Promise<Bundle> {
   const build = ["image", "build", "--board", board.name, "-o", join(cacheFolder(), "image"), "--json"];
   const { code, stdout, stderr } = await runHamlet(build, {});
@@ -48,7 +48,7 @@ async function cachedBundle(): Promise<Bundle> {
   return readBundle(join(cacheFolder(), "bundle", `${board.name}-${version}-${inputs.slice(0, 16)}`));
 }
 
-/** Lays out what genimage reads, and gives the path of its configuration. */
+/** Writes genimage's input files and returns the path of its configuration. */
 async function genimageConfig(bundle: Bundle, input: string): Promise<string> {
   const layout = layoutOf(board);
   await mkdir(input);
@@ -105,7 +105,7 @@ async function genimage(config: string, input: string, root: string): Promise<vo
   await run(["sync", join(out, "disk.img")], { timeoutMs: 120_000 });
 }
 
-/** Without what an earlier run left, and with nothing of it still on its way to the disk. */
+/** Times `task` after deleting `leftovers` of the last run and flushing pending writes to the disk. */
 async function timed(leftovers: string[], task: () => Promise<unknown>): Promise<number> {
   for (const name of leftovers) await rm(join(folder, name), { recursive: true, force: true });
   await run(["sync"], { timeoutMs: 120_000 });

@@ -1,5 +1,5 @@
-// Devices from their images, under emulation: one of each board from power to its page; three from power to the mesh, and
-// what the agent takes in a device when nothing happens; both by stage. `node test/bench/boot.ts [board|mesh|state...]` measures some alone.
+// Benchmarks emulated devices booted from their images: one of each board from power to its page; three from power to the mesh,
+// with the idle agent's memory; both by stage. `node test/bench/boot.ts [board|mesh|state...]` selects some.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -44,7 +44,7 @@ async function measureBoard(board: string): Promise<void> {
     { name: "power to the kernel", value: since(reached.kernel), unit: "s", runs: 1 },
     { name: "power to the agent's first answer", value: since(reached.agent), unit: "s", runs: 1 },
     { name: "power to the page", value: toPage, unit: "s", runs: 1 },
-    { name: "power to a boot that is complete, seen after the page", value: toComplete, unit: "s", runs: 1 },
+    { name: "power to a completed boot, checked after the page", value: toComplete, unit: "s", runs: 1 },
     ...processor,
   ]);
   printStages(`One ${board}, by stage`, await stagesOf(lab, [(await only()).name]));
@@ -60,7 +60,7 @@ function printStages(title: string, stages: Stage[]): void {
   printFigures(title, figures);
 }
 
-/** Says more than the clock where other programs share the processor. */
+/** More meaningful than wall-clock time when other programs share the processor. */
 function processorFigure(supervisor: number, until: string): Figure[] {
   const times = processorTimes(supervisor);
   const name = `QEMU's processor time, power to ${until}`;
@@ -98,7 +98,7 @@ async function measureMesh(): Promise<void> {
   printStages("Three at once, by stage (medians of the three)", stages);
 }
 
-/** How long three take that go on from a saved state, which is made first. */
+/** Times three devices that resume from a saved state, which it makes first. */
 async function measureState(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-states-"));
   await using _folder = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };

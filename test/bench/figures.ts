@@ -1,7 +1,7 @@
-// What every benchmark needs: medians, a table for people, a line of JSON for programs.
+// Shared by the benchmarks: medians, a table for people, a line of JSON for programs.
 import { cpus } from "node:os";
 
-/** Of an even number the upper middle one: a figure that was measured. */
+/** With an even number of values, takes the upper middle one, so that the result is a measured value. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted[Math.floor(sorted.length / 2)];
@@ -10,13 +10,13 @@ export function median(values: readonly number[]): number {
 }
 
 export type Figure = {
-  /** What was measured, as it stands in the README. */
+  /** The name of the measurement, as in the README. */
   name: string;
   value: number;
   unit: string;
   /** Number of measurements behind the median. */
   runs: number;
-  /** The same measured on another program in the same run. */
+  /** The same measurement of another program in the same run. */
   peer?: { name: string; value: number };
 };
 

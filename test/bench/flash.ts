@@ -1,5 +1,5 @@
-// Flash beside dd and bmaptool: the same image onto the same loop device. Only hamlet reads back what it wrote; Node's
-// start, the checks before and the verification are all in its time. An image may be named: `node test/bench/flash.ts x.img`.
+// Compares flash with dd and bmaptool: the same image onto the same loop device. Only hamlet verifies what it wrote; its time
+// includes Node's start, the checks before writing and the verification. `node test/bench/flash.ts x.img` names an image.
 import { copyFile, mkdtemp, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ async function hamlet(...argv: string[]): Promise<string> {
 }
 
 async function seconds(task: () => Promise<unknown>): Promise<number> {
-  // What the last one left in memory is not this one's to write.
+  // Flush what the last run left in memory, so that it does not count here.
   await run(["sync"], long);
   const startedAt = performance.now();
   await task();
@@ -55,11 +55,11 @@ try {
     "hamlet .zst": () => flash(join(folder, "bare", "mapped.img.zst")),
   };
   const times = new Map(Object.keys(ways).map((name) => [name, [] as number[]]));
-  // In turns, so that what else the machine does meets each alike.
+  // Alternate, so that other load affects all ways alike.
   for (let round = 0; round <= rounds; round++) {
     for (const [name, task] of Object.entries(ways)) {
       const took = await seconds(task);
-      // The first fills caches and gives the loop's file its blocks.
+      // The first round fills caches and allocates the loop file's blocks.
       if (round > 0) times.get(name)?.push(took);
     }
   }
@@ -74,7 +74,7 @@ try {
   const written = JSON.parse(await hamlet("flash", image, loop, "--yes", "--json")).writtenBytes;
   printFigures("Flash", [
     { name: "image: length", value: size / 1e6, unit: "MB", runs: 1 },
-    { name: "image: what a card must hold", value: written / 1e6, unit: "MB", runs: 1 },
+    { name: "image: bytes to write", value: written / 1e6, unit: "MB", runs: 1 },
     beside("hamlet", "bmaptool"),
     beside("hamlet in one file", "bmaptool"),
     beside("hamlet", "dd"),

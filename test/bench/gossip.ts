@@ -1,5 +1,5 @@
-// Gossip alone, without mesh and agent: what a step costs, what three members say when nothing happens, how soon they
-// know of a meeting and of a death. Beside it, in the same run and on the same LAN: serf, whose numbers SWIM's are.
+// Benchmarks gossip without mesh and agent: the cost of a step, the traffic of three idle members, how soon they notice a
+// new member and a death. Compares it, in the same run and on the same LAN, with serf, whose SWIM parameters we use.
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -56,7 +56,7 @@ async function measure(start: Start): Promise<Measured[]> {
     await sleep(settleMs);
     const [pid, before] = [children[0]!.pid(), await sentBytes(lan)];
     const ticks = ticksOf(pid);
-    // CPU and wire need a long look; only the last run takes one, the others a short.
+    // CPU and wire need a long measurement; only the last run takes one, the others are short.
     const lookMs = count === runs - 1 ? idleMs : idleMs / 6;
     await sleep(lookMs);
     const bytesPerS = ((await sentBytes(lan)) - before) / (lookMs / 1000);
@@ -117,12 +117,12 @@ const startSerf: Start = async (lan) => {
   };
 };
 
-/** Of one host's network card, all of Ethernet included. */
+/** Bytes on one host's network card, including Ethernet headers. */
 async function sentBytes(lan: Lan): Promise<number> {
   return Number(await lan.on("attic")(["cat", "/sys/class/net/eth0/statistics/tx_bytes"]));
 }
 
-/** 100 ticks a second (USER_HZ), so a tick a second is one percent of a core. */
+/** There are 100 ticks a second (USER_HZ), so a tick a second is one percent of a core. */
 function ticksOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
   return Number(fields[11]) + Number(fields[12]);
@@ -137,7 +137,7 @@ function idlePayload(size: number): number {
   return (town.bytes - before) / 600 / size;
 }
 
-/** Steps of the core in a neighborhood that probes itself, message encoding and the simulated network included. */
+/** Steps of the core per second in a simulated neighborhood, including message encoding and the simulated network. */
 function stepsPerS(size: number): number {
   const rates: number[] = [];
   for (let count = 0; count < runs; count++) {

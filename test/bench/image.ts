@@ -1,5 +1,5 @@
-// The images: built with an empty cache and with a full one, what weighs in them, and what it takes to make one a device's.
-// `node test/bench/image.ts [board...]`: every board that Debian's packages can make, one after the other.
+// Benchmarks images: building with an empty and a full cache, the size of their parts, and the time to provision one.
+// `node test/bench/image.ts [board...]`: by default every board that can be built from Debian's packages.
 import { execFileSync } from "node:child_process";
 import { mkdtemp, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ import { type Figure, median, printFigures } from "./figures.ts";
 
 const provisions = 10;
 const gb = 1e9;
-/** What a compressed image costs whoever waits for it: a fast level, and on all cores. */
+/** A fast compression level on all cores. */
 const packing = ["zstd", "-10", "-T0", "-q", "-f"] as const;
 const asked = process.argv.slice(2);
 const boards = boardNames.filter(
@@ -55,15 +55,15 @@ async function measureBoard(board: string): Promise<string> {
   printFigures(`Image of ${board}`, [
     { name: "build, empty cache", value: cold.seconds, unit: "s", runs: 1 },
     { name: "build, nothing changed", value: median(warm), unit: "s", runs: warm.length },
-    megabytes("as long as it says", size),
-    megabytes("what it takes on disk", blocks * 512),
+    megabytes("length", size),
+    megabytes("on disk", blocks * 512),
     megabytes(`compressed, ${packing.slice(0, 2).join(" ")}`, packed.size),
   ]);
   weights[board] = (await inspectImage(path)).parts;
   return path;
 }
 
-/** What weighs in the root filesystems, heaviest first, MB before the file system's own packing. */
+/** Prints the parts of the root filesystems, largest first, in MB before the file system compresses them. */
 function printWeights(): void {
   const origins = [...new Set(Object.values(weights).flatMap((parts) => Object.keys(parts)))];
   const heaviest = (origin: string) => Math.max(...Object.values(weights).map((parts) => parts[origin] ?? 0));

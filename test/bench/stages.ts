@@ -1,12 +1,12 @@
-// From power to mesh by stage, told by the devices themselves: stamps of their kernel, of systemd and of the agent's journal.
-// Beside them the processor time that QEMU took, which other programs on the computer lengthen little.
+// Splits the time from power to mesh into stages, by the devices' own timestamps: kernel, systemd and the agent's journal.
+// Also measures QEMU's processor time, which other programs on the computer affect little.
 import { readdirSync, readFileSync } from "node:fs";
 import type { Milestone } from "../../image/lab/supervisor/status.ts";
 import type { TestLab } from "../boot/lab.ts";
 
 export type Stage = { name: string; seconds: number[] };
 
-// Microseconds since the kernel's first; of a unit that ran twice the first time does not count.
+// Microseconds since the kernel started; for a unit that ran twice, only the second run counts.
 const script = `
 show() { systemctl show -P "$@"; }
 echo "uptime $(cut -d' ' -f1 /proc/uptime)"
@@ -19,7 +19,7 @@ echo "agent $(show ExecMainStartTimestampMonotonic hamlet-agent)"
 echo "link $(journalctl -u hamlet-agent -o short-monotonic | sed -n 's/^\\[ *\\([0-9.]*\\)\\].*discovery: meeting neighbors.*/\\1/p' | head -1)"
 `;
 
-/** Seconds that each device spent in each stage, one after the other, until the lab had seen the last of it. */
+/** Seconds that each device spent in each stage, in order, until the lab saw the last milestone. */
 export async function stagesOf(lab: TestLab, names: string[]): Promise<Stage[]> {
   const byDevice: Map<string, number>[] = [];
   for (const name of names) byDevice.push(await stagesOfDevice(lab, name));
@@ -40,7 +40,7 @@ async function stagesOfDevice(lab: TestLab, name: string): Promise<Map<string, n
   };
   const kernelAt = elapsedS - stamp("uptime") - power;
   const seen = (milestone: Milestone) => (reached[milestone] ?? Number.NaN) - power;
-  // Each ends a stage; the next begins there.
+  // Each entry ends a stage and begins the next.
   const ends: [stage: string, at: number][] = [
     ["firmware, loader, unpacking the kernel", kernelAt],
     ["kernel", kernelAt + stamp("init")],
@@ -56,7 +56,7 @@ async function stagesOfDevice(lab: TestLab, name: string): Promise<Map<string, n
   return new Map(found.map(([stage, at], index) => [stage, at - (found[index - 1]?.[1] ?? 0)]));
 }
 
-/** Seconds of processor time that the lab's machines have taken so far, each. */
+/** Seconds of processor time that each of the lab's machines has used so far. */
 export function processorTimes(supervisor: number): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -64,7 +64,7 @@ export function processorTimes(supervisor: number): number[] {
       try {
         const [, program, rest = ""] = /^\d+ \((.*)\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
         const fields = rest.split(" ");
-        // proc(5): parent, user and system time in ticks of a hundredth second (USER_HZ).
+        // proc(5): the parent, and user and system time in hundredths of a second (USER_HZ).
         if (!program?.startsWith("qemu-system") || Number(fields[1]) !== supervisor) return [];
         return [(Number(fields[11]) + Number(fields[12])) / 100];
       } catch {

@@ -1,4 +1,4 @@
-// Readers of files and texts that may be anyone's: maps, JSON, YAML, programs, device trees, what tools say.
+// Readers of untrusted files and texts: maps, JSON, YAML, programs, device trees, the output of tools.
 import { createHash } from "node:crypto";
 import { drivesTable } from "../../cli/commands/card/drives.ts";
 import { isDataAsMade } from "../../image/assemble/data-volume.ts";
@@ -65,7 +65,7 @@ const bmap: Reader = {
   read: async (input) => parseBmap(input.toString("utf8"), "map"),
 };
 
-/** The checksum of the map itself right again. */
+/** Corrects the map's own checksum. */
 function withSum(map: string): Buffer {
   const line = /(<BmapFileChecksum>\s*)([0-9a-f]{64})/;
   const blank = map.replace(line, `$1${"0".repeat(64)}`);
@@ -100,7 +100,7 @@ const deviceTree: Reader = {
   },
 };
 
-/** What tells how far a partition is used, and whether it was: heads of FAT, erofs and dm-verity, and an ext4 superblock. */
+/** Headers that say how much of a partition is used, or whether it ever was: FAT, erofs, dm-verity, and an ext4 superblock. */
 const heads: Reader = {
   name: "heads",
   inputs: 6000,
@@ -222,7 +222,7 @@ export const fileReaders: Reader[] = [
     async (jws) => {
       const { keys } = makeStreet();
       readUnverified("hamlet-token", jws, TokenCertificate);
-      // Signed in another neighborhood, or by nobody: refused with a code.
+      // Signed in another neighborhood or not signed at all: refused with a code.
       await verifyToken(jws, keys).catch((error: unknown) => describeError(error));
     },
   ),

@@ -1,4 +1,4 @@
-// About two seconds of each reader; hours of them: npm run test:long -- --cases fuzz.
+// Fuzzes each reader for about two seconds; `npm run test:long -- --cases fuzz` does it for hours.
 import { expect, test } from "vitest";
 import { HamletError } from "../../system/error.ts";
 import { lacks } from "../lacks.ts";
@@ -8,13 +8,13 @@ import type { Reader } from "./reader.ts";
 import { readers } from "./readers.ts";
 
 test.each(readers.filter(({ needs = [] }) => !lacks(...needs)))(
-  "k1-image-fuzz: whatever bytes $name is given, it ends as a value or with a code, soon",
+  "k1-image-fuzz: reader $name soon returns a value or a coded error for any bytes",
   async (reader) => {
     expect(await fuzz(reader, 1, (inputs) => inputs >= reader.inputs)).toBe(reader.inputs);
   },
 );
 
-test("the fuzz sees a bare exception, reads without end and a sample that is refused, and makes the same input again", async () => {
+test("the fuzzer catches uncoded exceptions, endless reads and refused samples, and repeats the same inputs", async () => {
   const inputs: string[] = [];
   const reader: Reader = {
     name: "wrong",

@@ -1,4 +1,4 @@
-// Runs a reader on inputs that lie: each ends as a value or a coded error, having read, counted and held no more than it may.
+// Runs a reader on damaged inputs. Each must end with a value or a coded error, within limits on reads, processor time and memory.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,20 +8,20 @@ import { meter } from "./meter.ts";
 import { makeRandom } from "./random.ts";
 import type { Reader } from "./reader.ts";
 
-/** Of an input of a few megabytes; a reader that follows a lie takes a hundred times as much. */
+/** For an input of a few megabytes; a reader that trusts a false number needs a hundred times as much. */
 const limits = { reads: 20_000, bytes: 256 << 20 };
-/** Processor time; the slowest honest input takes a tenth of a second. */
+/** Processor time; the slowest valid input takes a tenth of a second. */
 const maxCpuMs = 4_000;
 const maxGrowthBytes = 768 << 20;
 
 export type Until = (inputs: number) => boolean;
 
-/** How many inputs it was. Throws what the first one did wrong, with the index that makes it again. */
+/** Returns the number of inputs. Throws at the first failure and names the index that reproduces it. */
 export async function fuzz(reader: Reader, seed: number, isOver: Until): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-fuzz-"));
   try {
     const samples = await reader.samples(folder);
-    // A reader that takes none of its samples would find fault with everything, and prove nothing.
+    // A reader that refuses its own samples would refuse everything and prove nothing.
     for (const sample of samples) await reader.read(sample, folder);
     let index = 0;
     for (; !isOver(index); index++) {
@@ -46,6 +46,6 @@ async function readOne(reader: Reader, input: Buffer, folder: string): Promise<v
     });
   const { user, system } = process.cpuUsage(before.cpu);
   const [cpuMs, growth] = [(user + system) / 1000, process.memoryUsage.rss() - before.rss];
-  if (cpuMs > maxCpuMs * slowness()) throw new Error(`it took ${cpuMs.toFixed(0)} ms of the processor`);
+  if (cpuMs > maxCpuMs * slowness()) throw new Error(`it took ${cpuMs.toFixed(0)} ms of processor time`);
   if (growth > maxGrowthBytes) throw new Error(`it took ${(growth / 2 ** 20).toFixed(0)} MiB of memory`);
 }

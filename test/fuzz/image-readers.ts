@@ -1,4 +1,4 @@
-// Readers of disks: images, cards and the file systems on them.
+// Readers of untrusted disks: images, cards and the file systems on them.
 import { execFileSync } from "node:child_process";
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -38,7 +38,7 @@ const gptSpots: Spot[] = [
   [2 * sectorBytes, 128 * 6],
 ];
 
-/** What is wrong shall get in. */
+/** Corrects the checksums, so that the reader gets as far as the damage. */
 function mendGpt(disk: Buffer): Buffer {
   if (disk.length < 34 * sectorBytes) return disk;
   disk.writeUInt32LE(crc32(disk.subarray(2 * sectorBytes, 34 * sectorBytes)), sectorBytes + 88);
@@ -47,7 +47,7 @@ function mendGpt(disk: Buffer): Buffer {
   return disk;
 }
 
-/** A root filesystem with folders, links and files of all sizes, as mkfs.erofs lays it out. */
+/** Root filesystems made by mkfs.erofs, with folders, links and files of all sizes. */
 async function makeRoots(folder: string): Promise<Buffer[]> {
   const tree = join(folder, "tree");
   await mkdir(join(tree, "usr/share/hamlet"), { recursive: true });
@@ -77,10 +77,10 @@ async function readErofs(readAt: ReturnType<typeof readerOf>, start: number): Pr
   await readErofsFile(readAt, volume, "usr/share/hamlet/sbom.cdx.json", 1 << 20);
 }
 
-/** A terminal that nobody looks at. */
+/** A terminal that discards its output. */
 const nowhere = { print() {}, note() {}, progress: silentProgress };
 
-/** Several ways to read one thing: each may refuse it by itself. */
+/** Reads one input in several ways, each of which may refuse it. */
 async function each(...ways: (() => Promise<unknown>)[]): Promise<void> {
   let refusal: unknown;
   for (const way of ways) {

@@ -1,14 +1,14 @@
-// Counts what a reader asks of files, through the file handles themselves, and stops one that asks for more than it may.
+// Counts a reader's file reads inside the file handles themselves, and stops a reader that exceeds its limits.
 import { type FileHandle, open } from "node:fs/promises";
 
 export type Limits = { reads: number; bytes: number };
 
-/** Bytes in memory as a file handle gives them. */
+/** A buffer in memory with the interface of a file handle. */
 export const memoryFile = (content: Buffer): Pick<FileHandle, "read"> =>
   ({
     read: async (into: Buffer, at: number, length: number, position: number) => {
       meter.count(length);
-      // As the system does: a place that it can not count to is refused.
+      // Refuse positions that are not safe integers, as the system does.
       if (!Number.isSafeInteger(position) || position < 0) throw new RangeError(`position ${position}`);
       const found = content.subarray(position, position + length);
       return { bytesRead: found.copy(into, at), buffer: into };
@@ -25,7 +25,7 @@ class Meter {
     if (this.#left.reads < 0 || this.#left.bytes < 0) throw new Error("it reads without end");
   }
 
-  /** Every file handle of this process is counted while `work` runs. */
+  /** Counts the reads of every file handle in this process while `work` runs. */
   async within<T>(limits: Limits, work: () => Promise<T>): Promise<T> {
     await using probe = await open(import.meta.filename);
     const handles = Object.getPrototypeOf(probe) as FileHandle;

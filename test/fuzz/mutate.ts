@@ -1,14 +1,14 @@
-// A valid input with a few lies in it.
+// Damages a valid input in a few places.
 import type { Random } from "./random.ts";
 
-/** A part of the input where numbers stand that a reader believes. */
+/** A part of the input with numbers that a reader relies on. */
 export type Spot = readonly [from: number, length: number];
 
 const bytes = [0, 1, 0x7f, 0x80, 0xfe, 0xff];
-/** Where counts, sizes and offsets go wrong: signs, powers, what no double holds. */
+/** Numbers at which counts, sizes and offsets go wrong: sign changes, powers of two, values beyond a double's precision. */
 const numbers = [0n, 1n, 2n, 3n, 11n, 12n, 511n, 512n, 4095n, 4096n, 65_535n, 65_536n, 1n << 20n];
 const large = [(1n << 31n) - 1n, 1n << 31n, (1n << 32n) - 1n, 1n << 53n, (1n << 63n) - 1n, 1n << 63n, (1n << 64n) - 1n];
-/** What text is taken for. */
+/** Text that parsers are known to misread. */
 const words = [
   ...["__proto__", "constructor", "null", "-1", "1e309", "9007199254740993", "253402300800", "\\u0000", "\x1b[2J"],
   ...[
@@ -36,7 +36,7 @@ const words = [
   ...["[".repeat(300), "{".repeat(300), '{"a":'.repeat(200), "- ".repeat(100), "x".repeat(5000), "9".repeat(400)],
 ];
 
-/** Bytes stay where they are: for disks, whose numbers say where things lie. */
+/** Changes bytes without moving them: for disks, whose numbers are positions. */
 export function mutateDisk(sample: Buffer, random: Random, spots: readonly Spot[]): Buffer {
   const input = Buffer.from(sample);
   for (let left = 1 + random.below(6); left > 0; left--) {
@@ -75,7 +75,7 @@ function putNumber(input: Buffer, at: number, random: Random): void {
   }
 }
 
-/** Parts come, go and stand twice: for text and streams. */
+/** Inserts, removes and repeats parts: for text and streams. */
 export function mutateText(sample: Buffer, random: Random): Buffer {
   let input = sample;
   for (let left = 1 + random.below(5); left > 0; left--) {
@@ -99,7 +99,7 @@ export function mutateText(sample: Buffer, random: Random): Buffer {
         input = Buffer.concat([before, ...Array<Buffer>(random.of([2, 10, 200])).fill(part), after]);
         break;
       default:
-        // A number becomes another one.
+        // Replace some numbers.
         input = Buffer.from(
           input.toString("latin1").replace(/\d+/g, (digits) => otherNumber(digits, random)),
           "latin1",

@@ -1,4 +1,4 @@
-// Chance that can be had again: the same seed and index, the same numbers.
+// Reproducible randomness: the same seed and index give the same numbers.
 
 export type Random = {
   /** 0 to `count` - 1. */
@@ -6,7 +6,7 @@ export type Random = {
   of<T>(choices: readonly T[]): T;
 };
 
-/** mulberry32: small, and good enough to choose bytes by. */
+/** mulberry32: small, and good enough for choosing bytes. */
 export function makeRandom(seed: number, index: number): Random {
   let state = (Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b)) >>> 0;
   const next = () => {

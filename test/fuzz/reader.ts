@@ -1,17 +1,17 @@
-// What is fuzzed: a way to read something that may be anyone's.
+// The subject of the fuzzer: code that reads untrusted input.
 import type { Need } from "../lacks.ts";
 import type { Random } from "./random.ts";
 
 export type Reader = {
   name: string;
-  /** Programs that make its samples. */
+  /** Programs needed to make its samples. */
   needs?: Need[];
-  /** Valid inputs; `folder` is its own. */
+  /** Makes valid inputs; the reader may use `folder` alone. */
   samples(folder: string): Promise<Buffer[]>;
-  /** One of them with lies in it, and its sums right again, so that the lies get in. */
+  /** Damages a sample and corrects its checksums, so that the reader gets as far as the damage. */
   change(sample: Buffer, random: Random): Buffer;
-  /** Ends as a value or in a HamletError. */
+  /** Must return a value or throw a HamletError. */
   read(input: Buffer, folder: string): Promise<unknown>;
-  /** In `npm test`: about two seconds of them. */
+  /** Number of inputs in `npm test`: about two seconds' worth. */
   inputs: number;
 };

@@ -1,4 +1,4 @@
-// Every reader of what may be anyone's, for `npm test` (fuzz.test.ts) and for `npm run test:long -- --cases fuzz`.
+// Every reader of untrusted input, for `npm test` (fuzz.test.ts) and `npm run test:long -- --cases fuzz`.
 import { fileReaders } from "./file-readers.ts";
 import { imageReaders } from "./image-readers.ts";
 import type { Reader } from "./reader.ts";

@@ -1,4 +1,4 @@
-// What happens when, in simulated time: earliest first, and in the order of asking where times are equal.
+// A queue of events in simulated time: earliest first; equal times keep the order in which they were added.
 type Entry<T> = { at: number; order: number; what: T };
 
 export class Agenda<T> {

@@ -1,4 +1,4 @@
-// Signatures that cost nothing: as long as the real ones, different for each text, and nobody in a simulation forges them.
+// Signatures that cost nothing: as long as real ones and different for each text. Nothing in a simulation forges them.
 import { type Claim, claimText, type Proofs } from "../../agent/cluster/news.ts";
 
 export const ink: Proofs = {

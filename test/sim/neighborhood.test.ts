@@ -1,4 +1,4 @@
-// Whole neighborhoods in simulated time: hours in seconds, the same ones every run.
+// Simulates whole neighborhoods: hours take seconds, and every run is the same.
 import { expect, test } from "vitest";
 import { DATAGRAM_BYTES } from "../../agent/cluster/messages.ts";
 import { Neighborhood } from "./neighborhood.ts";
@@ -21,7 +21,7 @@ test.each([2, 3, 30, 200])("%i members know each other within three seconds of m
   expect(town.largestBytes).toBeLessThanOrEqual(DATAGRAM_BYTES);
 });
 
-test("members that appear one by one are known to all, whoever they met first", () => {
+test("members that join one by one become known to all, whichever member they meet first", () => {
   const town = new Neighborhood({ size: 12, seed: 5 });
   for (let newcomer = 1; newcomer < 12; newcomer++) {
     town.meet(range(0, newcomer + 1));
@@ -36,7 +36,7 @@ test.each([
   [10, 15_000],
   [100, 25_000],
 ])(
-  "of %i members, one whose power was cut is dead everywhere within %i ms, and back at once when it returns",
+  "among %i members, one that loses power is dead everywhere within %i ms, and alive again as soon as it returns",
   (size, withinMs) => {
     for (const seed of [1, 2, 3]) {
       const town = settled(size, { seed });
@@ -56,13 +56,13 @@ test("an hour at 5 % loss declares none of ten members dead", () => {
   expect(town.isWhole()).toBe(true);
 });
 
-test("ten minutes at 30 % loss do not tear three members apart for good", () => {
+test("three members recover from ten minutes at 30 % loss", () => {
   const town = settled(3, { loss: 0.3 });
   town.run(600_000);
   expect(town.runUntil(() => town.isWhole(), 30_000)).toBeDefined();
 });
 
-test("a partition of an hour heals within the ceiling of a minute and a quarter", () => {
+test("a partition of an hour heals within 75 s", () => {
   const town = settled(12);
   const [left, right] = [range(0, 5), range(5, 12)];
   town.partition(left, right);
@@ -73,7 +73,7 @@ test("a partition of an hour heals within the ceiling of a minute and a quarter"
   expect(town.runUntil(() => town.isWhole(), 120_000)).toBeLessThanOrEqual(75_000);
 });
 
-test("two alone, parted for a day, find each other again", () => {
+test("two members separated for a day find each other again", () => {
   const town = settled(2);
   town.partition([0], [1]);
   town.run(24 * 3_600_000);
@@ -82,7 +82,7 @@ test("two alone, parted for a day, find each other again", () => {
   expect(town.runUntil(() => town.isWhole(), 120_000)).toBeLessThanOrEqual(75_000);
 });
 
-test("a member that stalls for two seconds is not declared dead, nor does it declare others so", () => {
+test("a member that stalls for two seconds is not declared dead and declares no others dead", () => {
   const town = settled(8);
   for (let round = 0; round < 30; round++) {
     town.stall(round % 8, 2_000);
@@ -92,7 +92,7 @@ test("a member that stalls for two seconds is not declared dead, nor does it dec
   expect(town.isWhole()).toBe(true);
 });
 
-test("one that slept for a minute wakes, refutes its death, and accuses nobody", () => {
+test("a member that wakes after a minute refutes its death and suspects no others", () => {
   const town = settled(6);
   town.stall(3, 60_000);
   expect(town.runUntil(() => town.agree(3, "dead"), 40_000)).toBeDefined();
@@ -103,7 +103,7 @@ test("one that slept for a minute wakes, refutes its death, and accuses nobody",
   expect(town.bodies[3]?.view.self.incarnation).toBe(2);
 });
 
-test("who leaves is known as left by all, within two seconds, and is not called dead later", () => {
+test("every member knows within two seconds that one has left, and does not declare it dead later", () => {
   const town = settled(20);
   town.leave(4);
   expect(town.runUntil(() => town.agree(4, "left"), 2_000)).toBeDefined();
@@ -114,7 +114,7 @@ test("who leaves is known as left by all, within two seconds, and is not called 
   expect(town.runUntil(() => town.isWhole(), 3_000)).toBeDefined();
 });
 
-test("half an hour of power cuts and returns ends with everybody right about everybody", () => {
+test("after half an hour of power cuts and restarts, every member knows the state of every other", () => {
   const town = settled(15, { loss: 0.02 });
   for (let round = 0; round < 60; round++) {
     const one = (round * 7) % 15;
@@ -126,7 +126,7 @@ test("half an hour of power cuts and returns ends with everybody right about eve
   expect(town.runUntil(() => town.isWhole(), 90_000)).toBeDefined();
 });
 
-test("a datagram crosses only between members that hold each other as peers", () => {
+test("a datagram passes only between members that are each other's peers", () => {
   const town = new Neighborhood({ size: 3, seed: 1 });
   town.meet([0, 1]);
   town.bodies[0]?.peers.add(2);
@@ -135,14 +135,14 @@ test("a datagram crosses only between members that hold each other as peers", ()
   expect(town.bodies[2]?.view.members.size).toBe(0);
 });
 
-test("ten idle members say less than 100 bytes a second each", () => {
+test("each of ten idle members sends less than 100 bytes a second", () => {
   const town = settled(10);
   const before = town.bytes;
   town.run(60_000);
   expect((town.bytes - before) / 60 / 10).toBeLessThan(100);
 });
 
-test("the same seed is the same history", () => {
+test("the same seed gives the same history", () => {
   const history = () => {
     const town = settled(10, { loss: 0.1, seed: 9 });
     town.kill(2);

@@ -1,5 +1,5 @@
-// A neighborhood in one process and in no time: real cores, a simulated network, one seed for all chance.
-// A datagram crosses only between members that hold each other as peers, as WireGuard would have it.
+// A neighborhood simulated in one process: real SWIM cores, a simulated network and clock, one seed for all randomness.
+// As with WireGuard, a datagram passes only between members that are each other's peers.
 import { encodeMessage, type Freight, type Message } from "../../agent/cluster/messages.ts";
 import type { State } from "../../agent/cluster/news.ts";
 import { draw } from "../../agent/cluster/random.ts";
@@ -20,7 +20,7 @@ export class Neighborhood {
   datagrams = 0;
   bytes = 0;
   largestBytes = 0;
-  /** Members that were declared dead while they ran and could be reached. */
+  /** Members that were declared dead while running and reachable. */
   readonly falseDeaths: { at: number; of: number; by: number }[] = [];
   readonly bodies: Body[] = [];
   readonly #indexOf = new Map<string, number>();
@@ -42,7 +42,7 @@ export class Neighborhood {
     return begin(idOf(index), Math.floor(draw(this.#random) * 2 ** 32), this.now, ink);
   }
 
-  /** All of `group` (default everybody) hold each other as peers from now on. */
+  /** Makes all members of `group` (default: all) peers of each other. */
   meet(group: number[] = this.bodies.map((_, index) => index)): void {
     for (const index of group) {
       for (const other of group) if (other !== index) this.bodies[index]!.peers.add(other);
@@ -61,7 +61,7 @@ export class Neighborhood {
     body.life++;
   }
 
-  /** Comes back with nothing but its key and its roster. */
+  /** Restarts a member with only its key and its roster. */
   restart(index: number): void {
     this.kill(index);
     const body = this.bodies[index]!;
@@ -79,7 +79,7 @@ export class Neighborhood {
     this.bodies[index]!.stalledUntil = this.now + ms;
   }
 
-  /** Only members of one side hear each other; heal with one side. */
+  /** Lets only members of the same side reach each other, until `heal`. */
   partition(...sides: number[][]): void {
     for (const [side, members] of sides.entries()) for (const member of members) this.bodies[member]!.side = side;
   }
@@ -99,7 +99,7 @@ export class Neighborhood {
     this.now = until;
   }
 
-  /** Runs until `done`, checked every 50 ms; answers how long that took, or undefined after `withinMs`. */
+  /** Runs until `done`, checked every 50 ms; returns how long that took, or undefined after `withinMs`. */
   runUntil(done: () => boolean, withinMs: number): number | undefined {
     const startedAt = this.now;
     while (this.now - startedAt < withinMs) {
@@ -109,19 +109,19 @@ export class Neighborhood {
     return done() ? this.now - startedAt : undefined;
   }
 
-  /** What `observer` believes of `subject`. */
+  /** The state of `subject` in the view of `observer`. */
   belief(observer: number, subject: number): State | undefined {
     return this.bodies[observer]!.view.members.get(idOf(subject))?.state;
   }
 
-  /** Whether everybody who runs, beside the subject, believes this of `subject`. */
+  /** Whether all running members other than `subject` hold it for `state`. */
   agree(subject: number, state: State, among: number[] = this.bodies.map((_, index) => index)): boolean {
     return among.every(
       (index) => index === subject || !this.bodies[index]!.isUp || this.belief(index, subject) === state,
     );
   }
 
-  /** Whether all who run take all who run for alive. */
+  /** Whether every running member holds every running member for alive. */
   isWhole(): boolean {
     return this.bodies.every(({ isUp }, index) => !isUp || this.agree(index, "alive"));
   }
@@ -130,7 +130,7 @@ export class Neighborhood {
     const index = what.kind === "tick" ? what.member : what.to;
     const body = this.bodies[index]!;
     if (this.now < body.stalledUntil) {
-      // Its sockets fill and its timers wait; then all of it comes at once, in order.
+      // A stalled member's datagrams and timers wait, then all arrive at once, in order.
       this.#agenda.add(body.stalledUntil, what);
       return;
     }
@@ -178,7 +178,7 @@ export class Neighborhood {
     this.#agenda.add(this.now + this.#delay(), { kind: "arrival", from, to, event });
   }
 
-  /** TCP hides loss; both sides take what the other held when it spoke. */
+  /** TCP hides loss; each side receives what the other held when it sent. */
   #sync(from: number, to: number): void {
     if (!this.#isLinked(from, to)) return;
     const all = (member: number): Freight => ({ news: allNews(this.bodies[member]!.view), documents: [] });

@@ -1,4 +1,4 @@
-// What the kernel VM starts from: Debian's kernel package, an initrd made from it, and the guest's first script.
+// The files that the kernel VM boots from: Debian's kernel package, an initrd built from it, and the guest's first script.
 import { createHash } from "node:crypto";
 import { access, cp, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { run } from "../../system/command.ts";
 import { cacheFolder } from "../../system/paths.ts";
 
-// Debian's cloud kernel: small, and with wireguard, nftables, netem and BBR; it drives no real hardware.
+// Debian's cloud kernel is small and has wireguard, nftables, netem and BBR, but no drivers for real hardware.
 const metaPackage = "linux-image-cloud-amd64";
 const initModules = ["virtio_pci", "virtiofs", "overlay"];
 
-/** The kernel package, downloaded by apt (which checks its signature) once per version, unpacked, never installed. */
+/** Downloads the kernel package with apt, which checks its signature, once per version; unpacks it without installing it. */
 export async function fetchKernel(): Promise<{ folder: string; release: string }> {
   const field = (text: string, name: string) => new RegExp(`^${name}: (.*)$`, "m").exec(text)?.[1] ?? "";
   const show = (name: string) => run(["apt-cache", "show", "--no-all-versions", name]);

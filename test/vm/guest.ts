@@ -1,4 +1,4 @@
-// Runs in the guest: takes jobs from the shared folder, one after another, and leaves their results there.
+// Runs in the guest: takes jobs from the shared folder one by one and writes their results there.
 import { appendFileSync } from "node:fs";
 import { access, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
-// A kernel of Debian's own under QEMU, for what this machine's kernel may lack or must not be tried on.
-// It boots in seconds on this machine's own files, read-only with a throw-away layer above, and runs scenario scripts;
-// what they find comes back as JSON and is judged by the test outside. Emulated (TCG): a /dev/kvm that exists may still hang.
+// Debian's kernel under QEMU, for features that this machine's kernel may lack and for tests too dangerous for it.
+// It boots in seconds from this machine's own files, read-only below a throw-away layer, and runs scenario scripts. They
+// return their findings as JSON, which the test outside checks. QEMU emulates (TCG), because an existing /dev/kvm may hang.
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -13,13 +13,13 @@ import { buildInitrd, exists, fetchKernel, startScript } from "./guest-files.ts"
 export type Kernel = AsyncDisposable & {
   release: string;
   bootMs: number;
-  /** Runs the default export of `scenarios/<name>.ts` in the guest, as root, and gives its result. */
+  /** Runs the default export of `scenarios/<name>.ts` in the guest as root and returns its result. */
   run(name: string, argument?: unknown): Promise<unknown>;
 };
 
-// It comes with QEMU up to 7.2, and in a package virtiofsd since; both take the same options.
+// Part of QEMU up to 7.2, a package of its own since; both take the same options.
 const virtiofsds = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd"];
-/** Nobody knows how long an emulated scenario takes on a busy machine: what fails is silence, on the console and in what the guest tells. */
+/** An emulated scenario can take any time on a busy machine, so only silence fails: no console output and no step from the guest. */
 const silenceMs = 120_000;
 
 export async function startKernel(): Promise<Kernel> {
@@ -28,7 +28,7 @@ export async function startKernel(): Promise<Kernel> {
   const share = await mkdtemp(join(tmpdir(), "hamlet-vm-"));
   await writeFile(join(share, "start"), startScript(folder, release), { mode: 0o755 });
   const started = performance.now();
-  // setpriv: when the test run ends, however it ends, the machine and what serves it end with it.
+  // setpriv ends the machine and its file servers when the test run ends, for any reason.
   const children: ChildProcess[] = [];
   let told = "";
   let hasEnded = false;
@@ -67,7 +67,7 @@ export async function startKernel(): Promise<Kernel> {
     const cause = await eventually(async () => hasEnded || (await isThere()), patience).catch((late) => late);
     if (await isThere()) return;
     const helpers = hasEnded ? `\nQEMU or virtiofsd ended: ${told}` : "";
-    throw new Error(`no ${file} from the guest, which told:\n${await heard()}${helpers}`, { cause });
+    throw new Error(`no ${file} from the guest. It printed:\n${await heard()}${helpers}`, { cause });
   };
 
   const stop = async () => {
@@ -77,14 +77,14 @@ export async function startKernel(): Promise<Kernel> {
   try {
     begin([
       ...["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "1024", "-smp", "1"],
-      // The file servers read the guest's memory.
+      // The file servers need access to the guest's memory.
       ...["-object", "memory-backend-memfd,id=memory,size=1024M,share=on", "-numa", "node,memdev=memory"],
       ...["-display", "none", "-serial", `file:${join(share, "console")}`, "-no-reboot", "-nic", "none"],
       ...["-kernel", join(folder, "boot", `vmlinuz-${release}`), "-initrd", initrd],
       ...["-append", "console=ttyS0 quiet panic=-1 no_timer_check tsc=unstable"],
-      // What the guest runs is read once and kept: other modes forget a file's pages, also mapped ones, whenever it is opened.
+      // Cache the programs that the guest runs: the other modes drop a file's pages, even mapped ones, on every open.
       ...(await serve("root", "/", "always")),
-      // Here each side waits for files of the other.
+      // No cache here: each side waits for files from the other.
       ...(await serve("share", share, "none")),
     ]);
     await appears("ready");
@@ -119,7 +119,7 @@ async function endChild(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** Why no kernel can be started here; empty if one can. */
+/** Why no kernel can start here; empty if one can. */
 export function lacksKernel(): string {
   const reasons = [
     ...(arch() === "x64" ? [] : [`an x86-64 machine (this is ${arch()})`]),

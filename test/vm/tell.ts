@@ -1,12 +1,12 @@
-// What a scenario says while it runs: each line counts as a sign of life outside, and the last ones stand in the error.
+// Progress lines of a running scenario: outside, each one counts as a sign of life, and an error includes the last ones.
 import type { Run } from "../../system/command.ts";
 
 export type Tell = (step: string) => void;
 
-/** Emulated on a busy machine a command may take a hundred times as long as usual: whether all is lost is judged outside. */
+/** Emulated on a busy machine, a command may take a hundred times as long as usual; the test outside decides when to give up. */
 const patienceMs = 600_000;
 
-/** Tells of each command as it ends. */
+/** Reports each command when it ends. */
 export const telling =
   (tell: Tell, run: Run): Run =>
   async (argv, options) => {
@@ -18,5 +18,5 @@ export const telling =
     }
   };
 
-// What it is stands at the beginning, what it is about at the end, and hundreds of peers between them.
+// Keep the beginning, which names the command, and the end, which names its object; hundreds of peers may be in between.
 const abridged = (text: string): string => (text.length <= 160 ? text : `${text.slice(0, 60)} ... ${text.slice(-90)}`);

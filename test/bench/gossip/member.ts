@@ -1,5 +1,4 @@
-// What the benchmark runs in a namespace: the shell of the cluster and nothing of the agent around it.
-// `member <people file> <index>`
+// `member <people file> <index>`: one member of the gossip benchmark, run in a namespace: the cluster without the rest of the agent.
 import { readFileSync } from "node:fs";
 import { startCluster } from "../../../agent/cluster/cluster.ts";
 import { livenessSigner } from "../../../agent/cluster/proofs.ts";

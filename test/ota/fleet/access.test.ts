@@ -23,38 +23,41 @@ const theirs = topicOf(hood, cellar, "state");
 const nested = (levels: number): unknown => (levels === 0 ? 1 : { more: nested(levels - 1) });
 
 test.each([
-  ["in long words", own],
-  ["in short words", { uniq_id: own.unique_id, stat_t: own.state_topic, dev: { ids: `hamlet-${attic}` } }],
+  ["with full keys", own],
+  ["with abbreviated keys", { uniq_id: own.unique_id, stat_t: own.state_topic, dev: { ids: `hamlet-${attic}` } }],
   ["with its availability in a list", { ...own, availability: [{ topic: topicOf(hood, attic, "state") }] }],
-  ["with a template that speaks of no topic", { ...own, value_template: "{{ value_json.hamlet / 2 }}" }],
+  ["with a template that names no topic", { ...own, value_template: "{{ value_json.hamlet / 2 }}" }],
 ])("a device announces itself to Home Assistant %s", (_how, json) => {
   expect(verdict(json)).toBeUndefined();
 });
 
 test.each([
   ["as another device", { ...own, device: { identifiers: [`hamlet-${cellar}`] } }],
-  ["as another device too", { ...own, device: { identifiers: [`hamlet-${attic}`, `hamlet-${cellar}`] } }],
-  ["as another device, in short", { ...own, dev: { ids: `hamlet-${cellar}` } }],
-  ["as one whose name begins alike", { ...own, device: { identifiers: `hamlet-${attic}x` } }],
-  ["as no device", { unique_id: own.unique_id, state_topic: own.state_topic }],
+  ["as itself and another device", { ...own, device: { identifiers: [`hamlet-${attic}`, `hamlet-${cellar}`] } }],
+  ["as another device, with abbreviated keys", { ...own, dev: { ids: `hamlet-${cellar}` } }],
+  ["as a device whose id has the same beginning", { ...own, device: { identifiers: `hamlet-${attic}x` } }],
+  ["without a device", { unique_id: own.unique_id, state_topic: own.state_topic }],
   ["as a device without identifiers", { ...own, device: { name: "attic" } }],
-  ["as a device with none of them", { ...own, device: { identifiers: [] } }],
-  ["by another's hardware", { ...own, device: { ...own.device, connections: [["mac", "02:00:00:00:00:01"]] } }],
-  ["behind another device", { ...own, device: { ...own.device, via_device: `hamlet-${cellar}` } }],
+  ["as a device with an empty list of identifiers", { ...own, device: { identifiers: [] } }],
+  [
+    "with another's hardware address",
+    { ...own, device: { ...own.device, connections: [["mac", "02:00:00:00:00:01"]] } },
+  ],
+  ["via another device", { ...own, device: { ...own.device, via_device: `hamlet-${cellar}` } }],
   ["with another's entity", { ...own, unique_id: `hamlet-${cellar}-cpu` }],
   ["without an entity", { ...own, unique_id: undefined }],
   ["with an entity that is a number", { ...own, unique_id: 7 }],
   ["with another's values", { ...own, state_topic: theirs }],
   ["with another's availability", { ...own, availability: [{ topic: theirs }] }],
-  ["with another's availability, in short", { ...own, avty: { t: theirs } }],
-  ["with another's topic as base", { ...own, "~": `hamlet/${hood}/${cellar}` }],
-  ["with another's topic under a strange key", { ...own, options: { deep: [["x", theirs]] } }],
+  ["with another's availability, with abbreviated keys", { ...own, avty: { t: theirs } }],
+  ["with another's topic as its base", { ...own, "~": `hamlet/${hood}/${cellar}` }],
+  ["with another's topic under an unknown key", { ...own, options: { deep: [["x", theirs]] } }],
   ["with a topic that is a list", { ...own, command_topic: [theirs] }],
-  ["with a topic of a program beyond Hamlet", { ...own, availability: [{ topic: "zigbee2mqtt/lamp" }] }],
-  ["with the entities of another in its own", { ...own, components: { cpu: { unique_id: `hamlet-${cellar}-cpu` } } }],
-  ["nested beyond measure", { ...own, more: nested(1_000) }],
+  ["with another program's topic", { ...own, availability: [{ topic: "zigbee2mqtt/lamp" }] }],
+  ["with another's entity among its own", { ...own, components: { cpu: { unique_id: `hamlet-${cellar}-cpu` } } }],
+  ["nested too deeply", { ...own, more: nested(1_000) }],
   ["as a list", [own]],
-  ["as nothing", null],
+  ["as null", null],
 ])("an announcement %s is refused", (_how, json) => {
   expect(verdict(json)).toBe("payload.invalid");
 });

@@ -5,7 +5,7 @@ import { type Broker, startBroker } from "../../../ota/fleet/broker.ts";
 import { maxPayloadBytes, topicOf } from "../../../ota/fleet/topics.ts";
 import { silentLog } from "../../../system/log.ts";
 
-// Loopback stands in for the mesh: 127.0.0.2 is attic, 127.0.0.3 cellar.
+// Loopback addresses replace the mesh: 127.0.0.2 is attic, 127.0.0.3 cellar.
 const hood = "n".repeat(26);
 const attic = "a".repeat(26);
 const cellar = "c".repeat(26);
@@ -34,7 +34,7 @@ afterEach(async () => {
   await broker.stop();
 });
 
-/** Connects from `from`; resolves when the broker has said yes or no. */
+/** Connects from `from`; resolves when the broker accepts, rejects when it refuses. */
 function connectFrom(from: string, clientId: string, options = {}): Promise<MqttClient> {
   const client = new MqttClient(() => connectSocket({ host: "127.0.0.1", port: broker.port, localAddress: from }), {
     clientId,
@@ -57,7 +57,7 @@ const nextMessage = (client: MqttClient) =>
     client.once("message", (topic, payload) => resolve([topic, payload.toString()])),
   );
 
-test("a member publishes below its own topic and another reads it, then and later", async () => {
+test("a member publishes below its own topic, and another receives it at once and when it subscribes later", async () => {
   const [publisher, reader] = await Promise.all([connectFrom("127.0.0.2", attic), connectFrom("127.0.0.3", cellar)]);
   await reader.subscribeAsync(`hamlet/${hood}/+/state`);
   const heard = nextMessage(reader);
@@ -70,12 +70,12 @@ test("a member publishes below its own topic and another reads it, then and late
   expect((await retained)[1]).toBe(JSON.stringify(state));
 });
 
-test("a source that is no member gets nothing, not even an answer", async () => {
+test("a source that is not a member gets no answer at all", async () => {
   await expect(connectFrom("127.0.0.9", attic)).rejects.toThrow();
   expect(broker.counts()).toEqual({ clients: 0, refused: 1 });
 });
 
-test("a client id that is not the device of its address is rejected", async () => {
+test("the broker rejects a client id that is not the id of the address's device", async () => {
   await expect(connectFrom("127.0.0.2", cellar)).rejects.toThrow(/Identifier rejected/i);
   await expect(connectFrom("127.0.0.2", `${attic}x`)).rejects.toThrow(/Identifier rejected/i);
   await expect(connectFrom("127.0.0.2", `${attic}.A`)).rejects.toThrow(/Identifier rejected/i);
@@ -85,9 +85,9 @@ test.each([
   ["another's topic", topicOf(hood, cellar, "state"), JSON.stringify(state)],
   ["another neighborhood's topic", topicOf("x".repeat(26), attic, "state"), JSON.stringify(state)],
   ["the broker's own topic", "$SYS/broker", "1"],
-  ["an order to all", `hamlet/${hood}/all/update`, "1"],
+  ["a message to all devices", `hamlet/${hood}/all/update`, "1"],
   ["a payload that its schema refuses", topicOf(hood, attic, "state"), JSON.stringify({ ...state, state: "on" })],
-  ["a payload that is no JSON", topicOf(hood, attic, "metrics"), "{"],
+  ["a payload that is not JSON", topicOf(hood, attic, "metrics"), "{"],
   ["a payload too large", `hamlet/${hood}/${attic}/more`, "x".repeat(maxPayloadBytes + 1)],
   ["an announcement in another's name", `homeassistant/sensor/${cellar}/cpu/config`, "{}"],
   [
@@ -95,7 +95,7 @@ test.each([
     `homeassistant/sensor/${attic}/cpu/config`,
     JSON.stringify({ state_topic: topicOf(hood, cellar, "metrics") }),
   ],
-])("publishing %s ends the connection and reaches nobody", async (_what, topic, payload) => {
+])("publishing %s ends the connection and reaches no subscriber", async (_what, topic, payload) => {
   const reader = await connectFrom("127.0.0.3", cellar);
   await reader.subscribeAsync("#");
   const heard: string[] = [];
@@ -108,7 +108,7 @@ test.each([
   expect(broker.counts().refused).toBe(1);
 });
 
-test("a packet longer than the limit ends the connection at its first bytes", async () => {
+test("an oversized packet ends the connection at its first bytes", async () => {
   const publisher = await connectFrom("127.0.0.2", attic);
   const gone = closed(publisher);
   publisher.publish(`hamlet/${hood}/${attic}/more`, Buffer.alloc(1 << 20));
@@ -116,7 +116,7 @@ test("a packet longer than the limit ends the connection at its first bytes", as
   expect(broker.counts().refused).toBe(1);
 });
 
-test("a last will obeys the same rules as its device", async () => {
+test("a last will must obey the same rules as its device", async () => {
   const reader = await connectFrom("127.0.0.3", cellar);
   await reader.subscribeAsync("#");
   const offline = JSON.stringify({ ...state, state: "offline" });
@@ -132,13 +132,13 @@ test("a last will obeys the same rules as its device", async () => {
   expect((await heard)[0]).toBe(topicOf(hood, attic, "state"));
 });
 
-test.each(["$SYS/#", "hamlet/other/#", "elsewhere/+"])("subscribing to %s is refused", async (filter) => {
+test.each(["$SYS/#", "hamlet/other/#", "elsewhere/+"])("the broker refuses a subscription to %s", async (filter) => {
   const reader = await connectFrom("127.0.0.3", cellar);
   await expect(reader.subscribeAsync(filter)).rejects.toThrow();
   expect(broker.counts().refused).toBe(1);
 });
 
-test("subscriptions, retained topics, connections and messages have a ceiling", async () => {
+test("the broker limits subscriptions, retained topics, connections and messages", async () => {
   const reader = await connectFrom("127.0.0.3", cellar);
   await reader.subscribeAsync([`hamlet/${hood}/a/#`, `hamlet/${hood}/b/#`]);
   await expect(reader.subscribeAsync(`hamlet/${hood}/c/#`)).rejects.toThrow();
@@ -160,7 +160,7 @@ test("subscriptions, retained topics, connections and messages have a ceiling", 
   await expect(connectFrom("127.0.0.3", `${cellar}.c`)).rejects.toThrow();
 });
 
-test("who is no member any more neither speaks nor hears on the connection it has", async () => {
+test("a device that is no longer a member can neither publish nor receive on its open connection", async () => {
   const [speaker, leaver] = await Promise.all([connectFrom("127.0.0.2", attic), connectFrom("127.0.0.3", cellar)]);
   await leaver.subscribeAsync(`hamlet/${hood}/#`);
   members.delete("127.0.0.3");
@@ -173,7 +173,7 @@ test("who is no member any more neither speaks nor hears on the connection it ha
   expect(heard).toEqual([]);
 });
 
-test("a port that is taken says so by code", async () => {
+test("a taken port gives a coded error", async () => {
   const again = startBroker({
     address: "127.0.0.1",
     port: broker.port,
@@ -184,7 +184,7 @@ test("a port that is taken says so by code", async () => {
   await expect(again).rejects.toMatchObject({ code: "port.taken" });
 });
 
-test("an address that is not this device's says so by code", async () => {
+test("an address that is not this device's gives a coded error", async () => {
   const elsewhere = startBroker({
     address: "192.0.2.1",
     port: 0,

@@ -6,7 +6,7 @@ import { isOwnTopic, parseTopic, topicOf, topics, topicsTable } from "../../../o
 const hood = "n".repeat(26);
 const attic = "a".repeat(26);
 
-test("topics.md holds the table as it is", async () => {
+test("topics.md contains the current table", async () => {
   const text = await readFile(new URL("../../../ota/fleet/topics.md", import.meta.url), "utf8");
   // The formatter aligns the columns.
   const plain = (table: string) =>
@@ -14,7 +14,7 @@ test("topics.md holds the table as it is", async () => {
   expect(plain(text)).toContain(plain(topicsTable()));
 });
 
-test("a topic names its device and its kind, and nothing else is one", () => {
+test("a topic names its device and its kind, and malformed topics are refused", () => {
   expect(parseTopic(hood, topicOf(hood, attic, "metrics"))).toEqual({ device: attic, name: "metrics" });
   for (const topic of [
     "",
@@ -29,7 +29,7 @@ test("a topic names its device and its kind, and nothing else is one", () => {
   expect(parseTopic(hood, `${topicOf(hood, attic, "state")}/more`)).toBeUndefined();
 });
 
-test("own is what stands below the device's id, whole", () => {
+test("a device owns only the topics below its full id", () => {
   expect(isOwnTopic(hood, attic, topicOf(hood, attic, "state"))).toBe(true);
   expect(isOwnTopic(hood, attic, `homeassistant/sensor/${attic}/cpu/config`)).toBe(true);
   for (const topic of [
@@ -43,7 +43,7 @@ test("own is what stands below the device's id, whole", () => {
   }
 });
 
-test("a payload without bounds is refused", () => {
+test("a payload that exceeds its bounds is refused", () => {
   const warning = { code: "x", message: "m", hint: "h", since: 1 };
   const { payload } = topics.warnings;
   expect(payload.safeParse({ v: 1, warnings: [warning] }).success).toBe(true);
@@ -63,7 +63,7 @@ function packet(length: number): Buffer {
   return Buffer.concat([Buffer.from(head), Buffer.alloc(length, 0xff)]);
 }
 
-test.each([1, 2, 7, 100_000])("lengths are found however the stream is cut, %i bytes at a time", (cut) => {
+test.each([1, 2, 7, 100_000])("packet lengths are found in a stream that arrives %i bytes at a time", (cut) => {
   const stream = Buffer.concat([packet(0), packet(127), packet(128), packet(16_384), packet(2)]);
   const watch = makeLengthWatch(16_384);
   for (let at = 0; at < stream.length; at += cut) expect(watch.feed(stream.subarray(at, at + cut))).toBe(true);

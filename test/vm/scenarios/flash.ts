@@ -1,4 +1,4 @@
-// Flashing drives that the kernel's device mapper makes fail: bad sectors, dropped writes, wrong reads, a pulled plug.
+// Flashes drives that the device mapper makes fail: bad sectors, dropped writes, wrong reads, a pulled plug.
 import { mkdtemp, open } from "node:fs/promises";
 import { join } from "node:path";
 import { headSectors, readGpt, sectorBytes } from "../../../image/disk/gpt.ts";
@@ -17,14 +17,14 @@ const card = `/dev/mapper/${name}`;
 
 export default async function flash() {
   for (const module of ["loop", "dm-mod", "dm-flakey", "dm-zero"]) await run(["modprobe", module]);
-  // Memory: an overlay takes no direct I/O.
+  // Use a tmpfs: an overlay does not support direct I/O.
   const folder = await mkdtemp("/run/flash-");
   const image = join(folder, "image.img");
   await makeImage(image);
   await run(["truncate", "-s", String(cardBytes), join(folder, "card")]);
   const loop = (await run(["losetup", "--find", "--show", join(folder, "card")])).trim();
 
-  /** `meanwhile` runs once 4 MiB were read of the image; the table in dmsetup's words. */
+  /** `lines` is a table for dmsetup; `meanwhile` runs after 4 MiB of the image have been read. */
   async function trial(lines: string[], meanwhile?: () => Promise<unknown>) {
     await run(["dd", "if=/dev/urandom", `of=${loop}`, "bs=1M", `count=${cardBytes / mib}`, "status=none"]);
     await run(["dmsetup", "create", name, "--noudevsync"], { input: `${lines.join("\n")}\n` });
@@ -60,7 +60,7 @@ export default async function flash() {
 
   const whole = (target: string) => [`0 ${sectors(cardBytes)} ${target}`];
   const linear = (from: number, to: number) => `${sectors(from)} ${sectors(to - from)} linear ${loop} ${sectors(from)}`;
-  /** All is well but for one stretch of slot a, where no mark of the probe lies. */
+  /** A range of slot a that fails while the rest works; it contains no mark of the size probe. */
   const [from, to] = [places.rootA + mib / 4, places.rootA + mib / 4 + 65_536];
   const around = (target: string) => [
     linear(0, from),
@@ -71,7 +71,7 @@ export default async function flash() {
   const results = {
     healthy: await trial(whole(`linear ${loop} 0`)),
     badSector: await trial(around("error")),
-    // Not flakey's corrupt_bio_byte: in Linux 6.1 it changes no read.
+    // Not flakey's corrupt_bio_byte: it does not change reads in Linux 6.1.
     wrongReads: await trial(around("zero")),
     droppedWrites: await trial(around(flakey("1 drop_writes"))),
     allDropped: await trial(whole(`flakey ${loop} 0 0 3600 1 drop_writes`)),

@@ -1,4 +1,4 @@
-// Two network namespaces on one cable, kernel WireGuard, and things of other people beside it.
+// Two network namespaces on one cable with kernel WireGuard, next to other programs' network settings.
 import { generateKeyPairSync } from "node:crypto";
 import { Warnings } from "../../../agent/health/warnings.ts";
 import { isGuarded, raiseGuard } from "../../../agent/mesh/guard.ts";
@@ -25,7 +25,7 @@ export default async function mesh(_: unknown, tell: Tell) {
   await makeForeignThings(attic);
   const foreignBefore = await foreignThings(attic);
 
-  // As the agent's unit gives it: a user of its own with one capability, inherited by the programs it starts.
+  // As in the agent's unit: its own user with one capability, inherited by the programs it starts.
   const asAgent = (inside: Run): Run => {
     const user = ["--reuid", "1234", "--regid", "1234", "--clear-groups", "--no-new-privs"];
     const caps = ["--inh-caps", "-all,+net_admin", "--ambient-caps", "+net_admin", "--bounding-set", "-all,+net_admin"];
@@ -48,7 +48,7 @@ export default async function mesh(_: unknown, tell: Tell) {
   const endpointKept = (await atticMesh.status())[0]?.endpoint;
   const sessionKept = (await attic(["wg", "show", "hamlet0", "dump"])).split("\t")[0] === before.split("\t")[0];
 
-  // Forged from the cable, with the guard in the way.
+  // Forge packets from the cable: the guard must drop them.
   await cellar(["ip", "-6", "route", "add", `${hosts.attic.address}/128`, "dev", "eth0", "metric", "1"]);
   const atticMac = JSON.parse(await attic(["ip", "-json", "link", "show", "eth0"]))[0].address;
   await cellar([
@@ -68,7 +68,7 @@ export default async function mesh(_: unknown, tell: Tell) {
   const arriving = await attic(["nft", "list", "chain", "inet", "hamlet", "arriving"]);
   await cellar(["ip", "-6", "route", "del", `${hosts.attic.address}/128`, "dev", "eth0", "metric", "1"]);
 
-  // A crash leaves the interface; whoever comes next, with another key and other peers, finds it so and corrects it.
+  // A crash leaves the interface behind; the next agent, with another key and other peers, corrects it.
   hosts.attic.key = makeKey();
   const successor = await start("attic", asAgent(attic));
   const publicKey = (await attic(["wg", "show", "hamlet0", "public-key"])).trim();
@@ -161,7 +161,7 @@ async function makeCable(run: Run): Promise<void> {
   }
 }
 
-/** Somebody else's WireGuard, packet filter, rules and routes: one of them even to a part of our /48. */
+/** Other programs' WireGuard, packet filter, rules and routes; one route even leads into our /48. */
 async function makeForeignThings(attic: Run): Promise<void> {
   const other = wireguardPublicKey(makeKey());
   const lines = [
@@ -191,7 +191,7 @@ async function foreignThings(attic: Run): Promise<string[]> {
     attic(["ip", "route", "show", "table", "all"]),
     attic(["ip", "-6", "route", "show", "table", "all"]),
   ]);
-  // What is ours: our interface's routes, and the one that stays.
+  // Drop our own routes: those of our interface, and the one that stays.
   return lines
     .flatMap((text) => text.split("\n"))
     .filter((line) => !/hamlet0|fd12:3456:789a::\/48|ff00::|fe80::/.test(line));

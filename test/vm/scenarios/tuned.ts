@@ -1,4 +1,4 @@
-// A program of its own that tunes the kernel and then stays, to be killed.
+// A program that tunes the kernel and then waits to be killed.
 import { start } from "./tuning.ts";
 
 const { tuning } = await start(process.argv[2]!, "auto");

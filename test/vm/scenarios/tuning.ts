@@ -1,4 +1,4 @@
-// The tuning of a real kernel: applied, taken back, and taken back after a SIGKILL, always compared key by key.
+// Tunes a real kernel: applies, reverts, and reverts after a SIGKILL, comparing key by key each time.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chown, mkdtemp } from "node:fs/promises";
@@ -27,7 +27,7 @@ export default async function tuning(_: unknown, tell: Tell) {
   await inProcess.tuning.stop();
   const afterStop = changed(before, await netSysctls(run));
 
-  // As the agent's own user with one capability: that it may write these keys is not ours to assume.
+  // Run as the agent's user with one capability, to show that it may write these keys.
   const journal = join(folder, "two.json");
   const script = join(import.meta.dirname, "tuned.ts");
   const user = ["--reuid", `${agentUid}`, "--regid", `${agentUid}`, "--clear-groups", "--no-new-privs"];
@@ -36,7 +36,7 @@ export default async function tuning(_: unknown, tell: Tell) {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await once(agent.stdout, "data");
-  tell("applied by a process of its own");
+  tell("applied by a separate process");
   agent.kill("SIGKILL");
   await once(agent, "exit");
   const afterKill = changed(before, await netSysctls(run));
