@@ -1,4 +1,4 @@
-// Real Chromium for a test, spoken to over its DevTools protocol through a pipe.
+// Drives a real Chromium over its DevTools protocol through a pipe.
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,16 +8,16 @@ import { eventually } from "../eventually.ts";
 
 export type View = { width?: number; height?: number; isDark?: boolean; isPhone?: boolean };
 export type Tab = {
-  /** The value of an expression in the page; a promise is awaited. */
+  /** Evaluates an expression in the page and awaits a promise. */
   evaluate<T>(expression: string): Promise<T>;
   /** Polls until the expression is true; the limit is for an idle machine. */
   until(expression: string, withinMs?: number): Promise<void>;
   press(key: string): Promise<void>;
-  /** PNG, of the whole page. */
+  /** A PNG of the whole page. */
   screenshot(): Promise<Buffer>;
   /** Console errors, uncaught exceptions, refused loads, violations of the content policy. */
   problems: string[];
-  /** What the page asked for, beside data: URLs. */
+  /** The URLs that the page requested, except data: URLs. */
   requests: string[];
 };
 export type Browser = { open(url: string, view?: View): Promise<Tab>; [Symbol.asyncDispose](): Promise<void> };
@@ -40,7 +40,7 @@ export async function startBrowser(): Promise<Browser> {
       ...["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"],
       ...["--remote-debugging-pipe", `--user-data-dir=${profile}`, "about:blank"],
     ],
-    // It reads commands from 3 and answers on 4; when this process ends, however it ends, so does the browser.
+    // The browser reads commands from fd 3 and answers on fd 4. It ends with this process, however that ends.
     { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] },
   );
   const ended = new Promise<void>((resolve) => chromium.once("exit", () => resolve()));

@@ -1,4 +1,4 @@
-// The page in a real browser, against the real handler and a neighborhood that changes while one looks.
+// The page in a real browser, served by the real handler from a neighborhood that changes while it is shown.
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
@@ -44,13 +44,13 @@ const text = (selector: string) => `(document.querySelector(${JSON.stringify(sel
 const rowOf = (name: string) =>
   `[...document.querySelectorAll("#members ~ * tbody tr")].find((row) => row.querySelector("th").innerText.startsWith("${name}")).innerText`;
 
-test("the page is one file that names no other server, the same bytes each time", async () => {
+test("the page builds reproducibly into one file that refers to no other server", async () => {
   expect(await buildPage()).toBe(html);
   expect(html.match(/https?:\/\/[^"'`\s)]+/g)?.filter((url) => !url.startsWith("http://www.w3.org/"))).toEqual([]);
   expect(Buffer.byteLength(html)).toBeLessThan(40_000);
 });
 
-test("the full page shows each member and follows what happens to it", async () => {
+test("the full page shows each member and follows its changes", async () => {
   const { url } = await serve("full");
   const tab = await browser.open(url);
   await tab.until(`document.querySelectorAll("#members ~ * tbody tr").length === 3`);
@@ -69,11 +69,11 @@ test("the full page shows each member and follows what happens to it", async () 
   source.state.warnings = [];
   await tab.until(`${text(".tiles")}.includes("3 of 3") && !document.querySelector(".warnings")`);
   expect(tab.problems).toEqual([]);
-  // Itself and its stream: nothing from anywhere else.
+  // The page requests only itself and its event stream.
   expect(tab.requests).toEqual([url, `${url}v1/events`]);
 });
 
-test("metrics draw a curve as they come", async () => {
+test("the page draws a curve as metrics arrive", async () => {
   const { url } = await serve("full");
   const tab = await browser.open(url);
   await tab.until(`document.querySelectorAll("#metrics ~ * tbody tr").length === 3`);
@@ -83,7 +83,7 @@ test("metrics draw a curve as they come", async () => {
   expect(tab.problems).toEqual([]);
 });
 
-test("what a device says is text, whatever it says", async () => {
+test("text from a device is never interpreted as HTML", async () => {
   const nasty = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
   source.member("cellar").name = nasty;
   source.state.warnings = [{ code: "x", message: nasty, hint: nasty, since: 0 }];
@@ -95,7 +95,7 @@ test("what a device says is text, whatever it says", async () => {
   expect(tab.problems).toEqual([]);
 });
 
-test("a script that is not ours does not run: the policy fires", async () => {
+test("the content security policy blocks a script that is not ours", async () => {
   const { url } = await serve("full", 0, html.replace("</body>", "<p onclick='0'></p></body>"));
   const tab = await browser.open(url);
   await tab.until(text("h1"));
@@ -106,7 +106,7 @@ test("a script that is not ours does not run: the policy fires", async () => {
   expect(tab.problems.join()).toContain("Content Security Policy");
 });
 
-test("a page whose device goes away says so, and goes on when it is back", async () => {
+test("the page says when its device stops answering, and continues when it is back", async () => {
   const { url, server, handler } = await serve("full");
   const tab = await browser.open(url);
   await tab.until(`document.querySelector(".live.live")`);
@@ -118,7 +118,7 @@ test("a page whose device goes away says so, and goes on when it is back", async
   await tab.until(`${text(".live")}.includes("live")`, 15_000);
 });
 
-test("a device on its stick is moved by a button, once its name is typed", async () => {
+test("a button moves a device from its stick to its disk once its name is typed", async () => {
   source.state.internalDisk = { path: "/dev/nvme0n1", sizeBytes: 256e9, model: "Inner", partitions: 3 };
   const asked: object[] = [];
   const page = await serveOpenPage(source, {
@@ -160,7 +160,7 @@ test("a device on its stick is moved by a button, once its name is typed", async
   }
 });
 
-test("the public page tells of this device and of nobody else", async () => {
+test("the public page shows this device and no other", async () => {
   source.state.phase = "pending";
   const { url } = await serve("public");
   const tab = await browser.open(url);
@@ -175,9 +175,9 @@ test("the public page tells of this device and of nobody else", async () => {
 });
 
 test.each([
-  ["a phone", { width: 360, height: 740, isPhone: true }],
-  ["a dark screen", { isDark: true }],
-])("on %s nothing is cut off and the words stand out", async (_where, view) => {
+  ["phone", { width: 360, height: 740, isPhone: true }],
+  ["dark screen", { isDark: true }],
+])("the page fits a %s, and its text has enough contrast", async (_where, view) => {
   source.member("kitchen").state = "dead";
   source.state.warnings = [{ code: "member.dead", message: "kitchen is gone", hint: "look at its power", since: 0 }];
   const { url } = await serve("full");
@@ -187,7 +187,7 @@ test.each([
   expect(await tab.evaluate<string[]>(lowContrast)).toEqual([]);
 });
 
-test("the tables are reached by keyboard and every picture has words", async () => {
+test("the keyboard reaches the tables, and every picture has a label", async () => {
   const { url } = await serve("full");
   const tab = await browser.open(url);
   await tab.until(`document.querySelector(".scroll")`);
@@ -201,7 +201,7 @@ test("the tables are reached by keyboard and every picture has words", async () 
   ).toBe(true);
 });
 
-/** Text whose contrast with the nearest ground is under 4.5 (WCAG 2.2, 1.4.3), by its words. */
+/** The texts whose contrast with their background is below 4.5 (WCAG 2.2, 1.4.3). */
 const lowContrast = `(() => {
   const rgb = (color) => color.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)

@@ -1,4 +1,4 @@
-// A status source that keeps state, for whoever shows a status: a neighborhood of three whose members can be changed.
+// A stateful status source for tests of pages: a neighborhood of three whose members a test can change.
 import { type MemberStatus, type Metrics, type PublicStatus, Status } from "../../../agent/api/schema.ts";
 
 export function makeStatusSource(now = Date.now()) {
@@ -33,7 +33,7 @@ export function makeStatusSource(now = Date.now()) {
       if (found?.metrics) found.metrics = { ...found.metrics, ...metrics };
     },
     member: (name: string): MemberStatus => status.members.find((one) => one.name === name)!,
-    /** Through the schema, like a real device's answer: a test cannot show what no device could say. */
+    /** Parsed by the schema, like a real device's answer, so that a test cannot show an impossible status. */
     status: async (): Promise<Status> => Status.parse(status),
     publicStatus: (): PublicStatus => ({
       v: 1,
