@@ -57,7 +57,7 @@ figures.push({
 figures.push({ name: "agent CPU, idle, 2 peers", value: idle!.cpuPercent, unit: "% core", runs: 3 });
 figures.push({ name: "wire, each device sends, idle, 2 peers", value: idle!.bytesPerS, unit: "B/s", runs: 3 });
 printFigures("Agent", figures);
-printFigures("Mesh VPNs beside it", [
+printFigures("Mesh VPNs for comparison", [
   { name: "nebula RSS, idle, 2 peers", value: await benchNebula(), unit: "MB", runs: 3 },
   { name: "tinc RSS, idle, 2 peers", value: await benchTinc(), unit: "MB", runs: 3 },
 ]);

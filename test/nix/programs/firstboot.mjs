@@ -1,1 +1,1 @@
-// stands for a program
+// stub of a program
