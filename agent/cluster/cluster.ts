@@ -1,4 +1,5 @@
 // The shell around SWIM: sockets and timers become events, effects become datagrams; nothing is decided here.
+import { plainAddress } from "../../system/address.ts";
 import { FairBucket, type Rate } from "../../system/bucket.ts";
 import type { Clock } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
@@ -9,7 +10,7 @@ import { decodeMessage, encodeMessage } from "./messages.ts";
 import type { State } from "./news.ts";
 import { makeProofs, type SignLiveness } from "./proofs.ts";
 import { begin, type Event, step } from "./swim.ts";
-import { canonical, openTransport, type Transport } from "./transport.ts";
+import { openTransport, type Transport } from "./transport.ts";
 import { allNews, type Effect } from "./view.ts";
 
 /** `since` is ms since 1970; `rttMs` is smoothed over the probes of this member. */
@@ -153,7 +154,7 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
   }
 
   function membersChanged(): void {
-    addresses = new Map([...o.members()].map(([id, { address }]) => [id, canonical(address)]));
+    addresses = new Map([...o.members()].map(([id, { address }]) => [id, plainAddress(address)]));
     addresses.delete(o.self.id);
     ids = new Map([...addresses].map(([id, address]) => [address, id]));
     dispatch({ kind: "members", ids: [...addresses.keys()] });

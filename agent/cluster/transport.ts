@@ -1,7 +1,7 @@
 // Datagrams by UDP, full syncs and documents by HTTP, both bound to the mesh address and to nothing else.
 import { createSocket, type Socket } from "node:dgram";
 import { Agent, createServer, type IncomingMessage, request, type Server } from "node:http";
-import { isIPv6, SocketAddress } from "node:net";
+import { isIPv6 } from "node:net";
 import { sleep } from "../../system/clock.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
@@ -32,10 +32,6 @@ export type TransportOptions = {
 
 const RETRY_MS = 100;
 const ASK_MS = 5_000;
-
-/** One spelling for each address, the kernel's. */
-export const canonical = (address: string): string =>
-  new SocketAddress({ address, family: isIPv6(address) ? "ipv6" : "ipv4" }).address;
 
 export async function openTransport(o: TransportOptions): Promise<Transport> {
   const socket = await whenThere(o, () => bindUdp(o));

@@ -1,5 +1,5 @@
 // The addresses from which somebody proved to belong: whatever strangers do, there is room for these. Pure but for its own table.
-import { withoutMapping } from "../../system/address.ts";
+import { plainAddress } from "../../system/address.ts";
 
 const maxRemembered = 256;
 
@@ -26,4 +26,4 @@ export class Acquaintances {
 }
 
 /** Without its scope: whether an address comes with one depends on the socket that tells. */
-const keyOf = (address: string) => withoutMapping(address).split("%")[0]!;
+const keyOf = (address: string) => plainAddress(address);

@@ -1,8 +1,8 @@
 // Hello: two devices hand each other their records and what they know to be revoked. One message, one answer, plain HTTP:
 // every part is signed and proves itself, and whoever does not prove to belong gets no answer.
 import { request } from "node:http";
-import { isIPv6 } from "node:net";
 import { z } from "zod";
+import { bracketed } from "../../system/address.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
 import { ErrorAnswer } from "../../system/http/answer.ts";
@@ -53,8 +53,7 @@ function post(
   content: string,
   timeoutMs: number,
 ): Promise<{ status: number; body: string }> {
-  const bare = address.split("%")[0]!;
-  const host = isIPv6(bare) ? `[${bare}]` : bare;
+  const host = bracketed(address.split("%")[0]!);
   return new Promise((resolve, reject) => {
     const failed = (cause: unknown) => {
       if (cause instanceof TooLong) {

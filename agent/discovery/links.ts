@@ -1,8 +1,8 @@
 // The links on which neighbors may be: real network segments, not tunnels, not bridges for containers, not ourselves.
 import { readFileSync } from "node:fs";
-import { BlockList, isIP, isIPv4 } from "node:net";
+import { isIPv4 } from "node:net";
 import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
-import { isLinkLocal } from "../../system/address.ts";
+import { isLinkLocal, isWithin, parseAddress, parsePrefix, unmapped } from "../../system/address.ts";
 
 /** `index` changes when a NIC is replugged, even with the same name and address. */
 export type LinkInterface = { name: string; index: number; addresses: { address: string; bits: number }[] };
@@ -50,15 +50,14 @@ export const linkLocalOf = (link: LinkInterface): string | undefined =>
 
 /** Is an address (maybe with %scope) a neighbor's on this link: in one of its networks, by the link's own word? Made once for many. */
 export function makeOnLink(link: LinkInterface): (address: string) => boolean {
-  const networks = new BlockList();
-  for (const { address, bits } of link.addresses) {
-    if (!isLinkLocal(address)) networks.addSubnet(address, bits, isIPv4(address) ? "ipv4" : "ipv6");
-  }
-  return (address) => {
-    const [bare = "", scope] = address.split("%");
-    if (isLinkLocal(bare)) return scope === undefined || scope === link.name;
-    const version = isIP(bare);
-    return version !== 0 && networks.check(bare, version === 4 ? "ipv4" : "ipv6");
+  const networks = link.addresses.flatMap(({ address, bits }) =>
+    isLinkLocal(address) ? [] : (parsePrefix(`${address}/${bits}`) ?? []),
+  );
+  return (text) => {
+    const address = parseAddress(text);
+    if (!address) return false;
+    if (isLinkLocal(text)) return address.scope === undefined || address.scope === link.name;
+    return networks.some((network) => isWithin(unmapped(address), network));
   };
 }
 

@@ -1,10 +1,8 @@
 // Where other devices can try to reach this one. Pure.
-import { isIPv6 } from "node:net";
-import { isLinkLocal } from "../../system/address.ts";
+import { bracketed, isLinkLocal } from "../../system/address.ts";
 import type { LinkInterface } from "./links.ts";
 
-export const endpointOf = (address: string, port: number | string): string =>
-  isIPv6(address.split("%")[0]!) ? `[${address}]:${port}` : `${address}:${port}`;
+export const endpointOf = (address: string, port: number | string): string => `${bracketed(address)}:${port}`;
 
 export const hostOf = (endpoint: string): string =>
   endpoint.slice(0, endpoint.lastIndexOf(":")).replaceAll(/[[\]]/g, "");

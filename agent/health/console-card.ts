@@ -2,6 +2,7 @@
 // Pure.
 import { encode } from "uqr";
 import { spellCode } from "../../provisioning/trust/names.ts";
+import { bracketed } from "../../system/address.ts";
 import type { PublicStatus } from "../api/schema.ts";
 
 export type Card = PublicStatus & {
@@ -42,8 +43,7 @@ export function consoleCard(card: Card): string {
 
 /** `http://192.168.1.7/`; IPv4 first, since people can type it. */
 function pageUrl(address: string, port: number): string {
-  const host = address.includes(":") ? `[${address}]` : address;
-  return `http://${host}${port === 80 ? "" : `:${port}`}/`;
+  return `http://${bracketed(address)}${port === 80 ? "" : `:${port}`}/`;
 }
 
 /** Two rows of modules in a line of text. Light is drawn: terminals are dark, and readers want dark on light. */

@@ -1,7 +1,8 @@
 // By which endpoint each peer is reached: candidates, trials and their results, for the mesh to act on and `net explain` to show.
 // Pure: what was heard and what the kernel says come in as events, endpoints to use go out as effects. Times are
 // monotonic: a device without a battery for its clock starts hours off, and a wall clock set right ends no trial early or never.
-import { canonicalEndpoint, isWithin48, parseEndpoint } from "./address.ts";
+import { isInside, isWithin, type Prefix, parseAddress, prefixOf } from "../../system/address.ts";
+import { canonicalEndpoint, parseEndpoint } from "../../system/endpoint.ts";
 import { sessionMs } from "./plan.ts";
 import type { PeerStatus } from "./status.ts";
 
@@ -222,27 +223,20 @@ export function classify(
   const endpoint = canonicalEndpoint(text);
   const parsed = endpoint === undefined ? undefined : parseEndpoint(endpoint);
   if (endpoint === undefined || !parsed) return undefined;
-  const { address, family, scope } = parsed;
-  const bits = addressBits(address, family);
-  const inside = (net: string, length: number, of: 4 | 6 = family) =>
-    of === family && bits >> BigInt(width(of) - length) === addressBits(net, of) >> BigInt(width(of) - length);
-  if (family === 4 && (inside("0.0.0.0", 8) || inside("127.0.0.0", 8) || inside("224.0.0.0", 3))) return undefined;
-  if (family === 6 && (inside("::", 8) || inside("ff00::", 8))) return undefined;
+  const address = parseAddress(parsed.address)!;
+  const isIn = (...prefixes: Prefix[]) => prefixes.some((one) => isWithin(address, one));
+  if (isIn(...places.none)) return undefined;
   // Inside our own mesh: a tunnel through itself.
-  if (family === 6 && isWithin48(address, prefix)) return undefined;
-  if (family === 6 && inside("fe80::", 10)) return scope === undefined ? undefined : { endpoint, class: "sameLink" };
-  const isOnLink = links.some((link) => inside(link.address, link.prefixLength, link.address.includes(":") ? 6 : 4));
-  if (isOnLink) return { endpoint, class: "sameLink" };
-  return { endpoint, class: family === 6 && inside("2000::", 3) ? "globalIpv6" : "observed" };
+  if (isInside(parsed.address, prefix)) return undefined;
+  if (isIn(places.linkLocal)) return parsed.scope === undefined ? undefined : { endpoint, class: "sameLink" };
+  if (links.some((link) => isInside(parsed.address, `${link.address}/${link.prefixLength}`)))
+    return { endpoint, class: "sameLink" };
+  return { endpoint, class: isIn(places.global) ? "globalIpv6" : "observed" };
 }
 
-const width = (family: 4 | 6): number => (family === 4 ? 32 : 128);
-
-function addressBits(address: string, family: 4 | 6): bigint {
-  if (family === 4) return address.split(".").reduce((bits, part) => (bits << 8n) | BigInt(part), 0n);
-  const [before = "", after] = address.split("::");
-  const left = before ? before.split(":") : [];
-  const right = after ? after.split(":") : [];
-  const zeros = after === undefined ? [] : Array<string>(8 - left.length - right.length).fill("0");
-  return [...left, ...zeros, ...right].reduce((bits, part) => (bits << 16n) | BigInt(`0x${part}`), 0n);
-}
+const places = {
+  /** This network, loopback, multicast and what is reserved. */
+  none: ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/8", "ff00::/8"].map(prefixOf),
+  linkLocal: prefixOf("fe80::/10"),
+  global: prefixOf("2000::/3"),
+};

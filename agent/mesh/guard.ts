@@ -1,11 +1,11 @@
 // What makes a source address in our /48 a proof of identity: the kernel drops it unless WireGuard delivered it (design 5.3).
 // Stands before any socket opens, and stays when the agent ends.
 import { z } from "zod";
+import { canonicalPrefix } from "../../system/address.ts";
 import { every } from "../../system/clock.ts";
 import type { Run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
-import { canonicalPrefix } from "./address.ts";
 
 /** `agentPorts`: TCP ports on mesh addresses that only root and `agentUid` may open connections to. */
 export type GuardOptions = {

@@ -1,9 +1,9 @@
 // Reads what the kernel has for one interface and one /48: the `Current` of plan.ts.
 import { z } from "zod";
+import { canonicalIpv6, canonicalPrefix } from "../../system/address.ts";
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
-import { canonicalIpv6, canonicalPrefix } from "./address.ts";
 import type { Current } from "./plan.ts";
 import { parseDump } from "./status.ts";
 

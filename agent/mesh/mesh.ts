@@ -1,10 +1,11 @@
 // The mesh interface: reads what is, plans, applies, one thing after another. Decides nothing that plan.ts can decide.
+
+import { canonicalIpv6, canonicalPrefix } from "../../system/address.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { Run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import type { Warnings } from "../health/warnings.ts";
-import { canonicalIpv6, canonicalPrefix } from "./address.ts";
 import { readCurrent, timeoutMs } from "./kernel.ts";
 import { wireguardPublicKey } from "./key.ts";
 import { acceptable, planMesh, printPlan, type Step, type Wanted, type WantedPeer } from "./plan.ts";
@@ -50,7 +51,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   const { interface: link, run, clock, log, warnings } = options;
   const address = canonicalIpv6(options.address);
   const prefix = canonicalPrefix(options.prefix);
-  if (!address || !prefix)
+  if (!address || !prefix?.endsWith("/48"))
     throw new HamletError("mesh.failed", `${options.address} in ${options.prefix} is no address`);
   const { privateKey, listenPort, mtu } = options;
   const publicKey = wireguardPublicKey(privateKey);

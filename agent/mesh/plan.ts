@@ -1,7 +1,9 @@
 // From what the kernel has to what it should have: the commands between, none when it is so already.
 // Pure. Touches one interface, the routes to our own /48, and nothing else.
+
+import { canonicalIpv6, isInside } from "../../system/address.ts";
 import type { Argv } from "../../system/command.ts";
-import { canonicalEndpoint, canonicalIpv6, isWithin48 } from "./address.ts";
+import { canonicalEndpoint } from "../../system/endpoint.ts";
 import type { PeerState } from "./status.ts";
 
 export type WantedPeer = {
@@ -64,7 +66,7 @@ export function acceptable({ publicKey, address, prefix, peers }: Wanted): {
   for (const peer of peers) {
     const at = canonicalIpv6(peer.address);
     const isKey = /^[A-Za-z0-9+/]{43}=$/.test(peer.wireguardKey);
-    if (!at || !isKey || !isWithin48(at, prefix) || keys.has(peer.wireguardKey) || addresses.has(at)) {
+    if (!at || !isKey || !isInside(at, prefix) || keys.has(peer.wireguardKey) || addresses.has(at)) {
       refused.push(peer);
       continue;
     }

@@ -1,5 +1,6 @@
 // What the kernel says about a WireGuard interface: `wg show <interface> dump`, without the secrets in it.
-import { canonicalEndpoint, canonicalPrefix } from "./address.ts";
+import { canonicalPrefix } from "../../system/address.ts";
+import { canonicalEndpoint } from "../../system/endpoint.ts";
 
 export type PeerStatus = {
   wireguardKey: string;

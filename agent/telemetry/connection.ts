@@ -1,6 +1,8 @@
 // A way to a broker: in clear to a mesh address, where WireGuard encrypts already, else as the URL of an external one says.
+
 import { connect as connectClear, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { bracketed } from "../../system/address.ts";
 import { HamletError } from "../../system/error.ts";
 import { parseBrokerUrl } from "./broker-url.ts";
 
@@ -21,9 +23,8 @@ export function targetOf(where: string, meshPort: number): Target {
   if (typeof broker === "string")
     throw new HamletError("config.invalid", `telemetry.broker: ${broker}`, { hint: "correct it in the config" });
   const { isTls, host, port, ...login } = broker;
-  const name = host.includes(":") ? `[${host}]` : host;
   return {
-    label: `${isTls ? "mqtts" : "mqtt"}://${name}:${port}`,
+    label: `${isTls ? "mqtts" : "mqtt"}://${bracketed(host)}:${port}`,
     host,
     port,
     transport: isTls ? "tls" : "clear",

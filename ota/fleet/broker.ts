@@ -1,8 +1,10 @@
 // The neighborhood's MQTT broker. It listens on the mesh address only, where a source address proves who is speaking:
 // whoever connects is the device of its address, publishes below its own topics and nowhere else, and reads all of the neighborhood.
+
 import type { EventEmitter } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { Aedes, type AuthenticateError, type Client } from "aedes";
+import { plainAddress } from "../../system/address.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
@@ -163,9 +165,6 @@ function takeToken(session: Session, { burst, messagesPerSecond }: BrokerLimits)
   session.tokens -= 1;
   return true;
 }
-
-/** Without the zone, and IPv4 as itself: as addresses stand in the roster. */
-const plainAddress = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/, "").replace(/%.*$/, "");
 
 const parseOnce = (payload: string | Buffer | undefined) => () => parseJson(String(payload ?? ""));
 

@@ -1,7 +1,9 @@
 // The provision file: what turns one image into one device of one neighborhood. It fills a block of fixed size that the image keeps
 // free for it, so that writing it needs no file system.
+
 import { isIP } from "node:net";
 import { z } from "zod";
+import { parsePrefix } from "../../system/address.ts";
 import { HamletError } from "../../system/error.ts";
 import { explainIssues } from "../../system/files.ts";
 import { parseJsonBytes } from "../../system/json-file.ts";
@@ -13,7 +15,9 @@ import { staticAddressTroubles } from "./static-address.ts";
 export const provisionBlockBytes = 64 << 10;
 
 const Address = z.string().refine((text) => isIP(text) > 0 && !text.includes("%"), "is not an IP address");
-const AddressWithPrefix = z.string().refine(isAddressWithPrefix, "is not an address with prefix, as 192.168.1.5/24");
+const AddressWithPrefix = z
+  .string()
+  .refine((text) => parsePrefix(text) !== undefined, "is not an address with prefix, as 192.168.1.5/24");
 /** No line feed anywhere: these end up in lines of files that root reads. */
 const OneLine = z.string().regex(/^[^\p{Cc}]+$/u, "has control characters");
 
@@ -169,10 +173,3 @@ const tooLarge = (sizeBytes: number): HamletError =>
   new HamletError("provision.tooLarge", `a provision file of ${sizeBytes} bytes; ${provisionBlockBytes} fit`, {
     hint: "give fewer SSH keys or a shorter config",
   });
-
-function isAddressWithPrefix(text: string): boolean {
-  const [address = "", prefix = "", ...more] = text.split("/");
-  const family = isIP(address);
-  const isPlain = more.length === 0 && !address.includes("%") && /^(0|[1-9][0-9]{0,2})$/.test(prefix);
-  return family > 0 && isPlain && Number(prefix) <= (family === 4 ? 32 : 128);
-}

@@ -1,6 +1,7 @@
 // The words that signed documents and the provision file are made of, each checked once and alike.
-import { isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
+import { isWithin, parseAddress, prefixOf } from "../../system/address.ts";
+import { parseEndpoint } from "../../system/endpoint.ts";
 import { isPublicKey, isWireguardKey } from "./keys.ts";
 import { isId } from "./names.ts";
 
@@ -61,8 +62,11 @@ export const Jws = z
 export const Endpoint = z.string().max(64).refine(isEndpoint, "is not an address with port");
 
 function isEndpoint(text: string): boolean {
-  const [, v6, v4, port = ""] = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):([1-9][0-9]{0,4})$/.exec(text) ?? [];
-  if (Number(port) > 65535) return false;
-  if (v4 !== undefined) return isIPv4(v4) && Number(v4.split(".")[0]) < 224 && !v4.startsWith("0.");
-  return v6 !== undefined && isIPv6(v6) && v6 !== "::" && !v6.startsWith("ff");
+  // One spelling: no capitals, no leading zero of a port. A scope means nothing to others.
+  if (!/^[[\]0-9a-f:.]+:[1-9][0-9]*$/.test(text)) return false;
+  const address = parseAddress(parseEndpoint(text)?.address ?? "");
+  return address !== undefined && !nowhere.some((prefix) => isWithin(address, prefix));
 }
+
+/** This network, multicast and what is reserved. */
+const nowhere = ["0.0.0.0/8", "224.0.0.0/3", "::/128", "ff00::/8"].map(prefixOf);

@@ -1,5 +1,6 @@
 // What follows from a key: ids, addresses, codes. Nobody hands these out, so nobody can hand out one twice.
 import { createHash } from "node:crypto";
+import { addressOf } from "../../system/address.ts";
 import { decodeBase32, encodeBase32 } from "./base32.ts";
 
 /** 26 characters of base32: the first 16 bytes of sha256 over the raw public key. */
@@ -23,13 +24,13 @@ export const neighborhoodHint = (id: NeighborhoodId): string => bytesOf(id).suba
 
 /** `fd12:3456:789a::/48` (RFC 4193: fd, then 40 bits that are as good as random). */
 export function meshPrefix(id: NeighborhoodId): string {
-  return `${canonicalIpv6(Buffer.concat([prefixBytes(id), Buffer.alloc(10)]))}/48`;
+  return `${addressOf(Buffer.concat([prefixBytes(id), Buffer.alloc(10)]))}/48`;
 }
 
 /** A member's address for life: the /48, subnet 0, 64 bits of the device key's hash. Spelled as the kernel prints it. */
 export function meshAddress(id: NeighborhoodId, devicePublicKey: string): string {
   const host = sha256(Buffer.from("hamlet address"), Buffer.from(devicePublicKey, "base64url")).subarray(0, 8);
-  return canonicalIpv6(Buffer.concat([prefixBytes(id), Buffer.alloc(2), host]));
+  return addressOf(Buffer.concat([prefixBytes(id), Buffer.alloc(2), host]));
 }
 
 /** What a person compares before adopting: 60 bits of the device key's hash, the beginning of the device's id. */
@@ -44,12 +45,6 @@ function bytesOf(id: string): Buffer {
   const bytes = decodeBase32(id);
   if (bytes?.length !== idBytes) throw new RangeError(`not an id: ${id}`);
   return Buffer.from(bytes);
-}
-
-function canonicalIpv6(bytes: Buffer): string {
-  const groups = bytes.toString("hex").match(/.{4}/g)!;
-  // URL's serializer follows RFC 5952, as the kernel's does.
-  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
 }
 
 function sha256(...parts: Uint8Array[]): Buffer {

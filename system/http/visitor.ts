@@ -2,6 +2,7 @@
 // browser: neither by a name that the page points here (Host: DNS rebinding) nor from the page's own origin (Origin).
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
+import { bracketed, isInside, isLinkLocal, plainAddress } from "../address.ts";
 import { HamletError } from "../error.ts";
 
 /**
@@ -26,7 +27,7 @@ export function refusal(request: IncomingMessage, names: () => string[]): Hamlet
   if (localAddress === undefined) return undefined;
   const host = (request.headers.host ?? "").toLowerCase();
   const name = hostName(host);
-  const own = plain(localAddress);
+  const own = plainAddress(localAddress);
   if (name === undefined || !isOwn(name, own, names)) {
     const message = "this device does not answer to the name or address that you asked for";
     return new HamletError("api.refused", message, { hint: `type ${urlsOf(names()[0], own, localPort).join(" or ")}` });
@@ -45,16 +46,18 @@ export function refusal(request: IncomingMessage, names: () => string[]): Hamlet
 export function isLocalHost(host: string | undefined): boolean {
   const name = hostName((host ?? "").toLowerCase());
   if (name === undefined) return false;
-  return isIP(plain(name)) > 0 || /^[a-z0-9-]{1,63}(\.local|\.hamlet\.internal)?$/.test(name);
+  return isIP(plainAddress(name)) > 0 || /^[a-z0-9-]{1,63}(\.local|\.hamlet\.internal)?$/.test(name);
 }
 
 /** URLs that lead here for sure: nothing in them comes from the request. */
 function urlsOf(name: string | undefined, own: string, port: number | undefined): string[] {
   const end = port === undefined || port === 80 ? "/" : `:${port}/`;
-  const address = isIP(own) === 6 ? `[${own}]` : own;
   // A browser takes no link-local address: it would have to say on which link.
-  const isTypable = !/^fe[89ab]/.test(own) || name === undefined;
-  return [...(name === undefined ? [] : [`http://${name}${end}`]), ...(isTypable ? [`http://${address}${end}`] : [])];
+  const isTypable = !isLinkLocal(own) || name === undefined;
+  return [
+    ...(name === undefined ? [] : [`http://${name}${end}`]),
+    ...(isTypable ? [`http://${bracketed(own)}${end}`] : []),
+  ];
 }
 
 /**
@@ -62,7 +65,7 @@ function urlsOf(name: string | undefined, own: string, port: number | undefined)
  * virtual machine's) is asked for by a loopback address and arrives at another.
  */
 function isOwn(name: string, own: string, names: () => string[]): boolean {
-  const address = plain(name);
+  const address = plainAddress(name);
   if (isIP(address) > 0) return address === own || isLoopback(address);
   return name === "localhost" || names().includes(name);
 }
@@ -78,10 +81,4 @@ function hostName(host: string): string | undefined {
 /** Browsers leave port 80 out, other programs need not. */
 const withoutPort80 = (origin: string): string => origin.replace(/:80$/, "");
 
-/** One spelling for each address: without a zone, IPv4 as itself, IPv6 as the URL standard writes it. */
-function plain(address: string): string {
-  const bare = address.replace(/%.*$/, "").replace(/^::ffff:(?=\d+\.)/i, "");
-  return isIP(bare) === 6 ? new URL(`http://[${bare}]`).hostname.slice(1, -1) : bare;
-}
-
-const isLoopback = (address: string): boolean => address.startsWith("127.") || address === "::1";
+const isLoopback = (address: string): boolean => isInside(address, "127.0.0.0/8") || address === "::1";

@@ -1,17 +1,7 @@
 // The DHCP server of the virtual home (RFC 2131): addresses, and no router, because this home has no internet.
 // Pure: a frame comes in, the new leases and perhaps a frame go out.
-import {
-  type Ipv4,
-  ipBytes,
-  ipText,
-  type Mac,
-  macBytes,
-  macText,
-  readArp,
-  readUdp,
-  writeArp,
-  writeUdp,
-} from "./packets.ts";
+import { addressBytes, addressOf } from "../../../system/address.ts";
+import { type Ipv4, type Mac, macBytes, macText, readArp, readUdp, writeArp, writeUdp } from "./packets.ts";
 
 export type Lan = {
   /** The first three bytes: "10.77.0". The server is .1, devices have .11 and on, the pool is .100 to .199. */
@@ -91,13 +81,13 @@ function readDhcp(bytes: Buffer): Dhcp | undefined {
   }
   const address = (code: number) => {
     const value = options.get(code);
-    return value?.length === 4 ? ipText(value) : undefined;
+    return value?.length === 4 ? addressOf(value) : undefined;
   };
   const [requested, server] = [address(option.requested), address(option.server)];
   return {
     kind: options.get(option.type)?.[0] ?? 0,
     mac: macText(bytes.subarray(28, 34)),
-    client: ipText(bytes.subarray(12, 16)),
+    client: addressOf(bytes.subarray(12, 16)),
     ...(requested && { requested }),
     ...(server && { server }),
   };
@@ -110,15 +100,15 @@ function writeDhcp(asked: Buffer, kind: number, given: Ipv4, server: Ipv4): Buff
   asked.copy(head, 28, 28, 44);
   head[0] = 2;
   head[3] = 0;
-  ipBytes(given).copy(head, 16);
-  ipBytes(server).copy(head, 20);
+  addressBytes(given).copy(head, 16);
+  addressBytes(server).copy(head, 20);
   head.writeUInt32BE(magicCookie, 236);
   const field = (code: number, value: Uint8Array) => Buffer.concat([Buffer.from([code, value.length]), value]);
   const lease = Buffer.alloc(4);
   lease.writeUInt32BE(leaseSeconds);
   const terms =
-    kind === kinds.nak ? [] : [field(option.leaseTime, lease), field(option.mask, ipBytes("255.255.255.0"))];
-  const body = [field(option.type, Buffer.from([kind])), field(option.server, ipBytes(server)), ...terms];
+    kind === kinds.nak ? [] : [field(option.leaseTime, lease), field(option.mask, addressBytes("255.255.255.0"))];
+  const body = [field(option.type, Buffer.from([kind])), field(option.server, addressBytes(server)), ...terms];
   const bytes = Buffer.concat([head, ...body, Buffer.from([option.end])]);
   // BOOTP's least size, which some clients insist on: RFC 1542 2.1.
   return bytes.length >= 300 ? bytes : Buffer.concat([bytes, Buffer.alloc(300 - bytes.length)]);

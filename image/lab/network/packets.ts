@@ -1,4 +1,5 @@
 // Ethernet, ARP, IPv4 and UDP as bytes: as much as a DHCP server needs, read with care because anything may arrive.
+import { addressBytes, addressOf } from "../../../system/address.ts";
 
 export type Mac = string; // "52:54:00:4c:00:01"
 export type Ipv4 = string;
@@ -27,8 +28,6 @@ const protocolUdp = 17;
 export const macBytes = (mac: Mac): Buffer => Buffer.from(mac.replaceAll(":", ""), "hex");
 export const macText = (bytes: Uint8Array): Mac =>
   [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
-export const ipBytes = (address: Ipv4): Buffer => Buffer.from(address.split(".").map(Number));
-export const ipText = (bytes: Uint8Array): Ipv4 => [...bytes].join(".");
 
 /** The UDP datagram in an Ethernet frame, or undefined: another protocol, a fragment, or bytes that do not add up. */
 export function readUdp(frame: Buffer): Udp | undefined {
@@ -46,8 +45,8 @@ export function readUdp(frame: Buffer): Udp | undefined {
   return {
     targetMac: macText(frame.subarray(0, 6)),
     sourceMac: macText(frame.subarray(6, 12)),
-    source: ipText(ip.subarray(12, 16)),
-    target: ipText(ip.subarray(16, 20)),
+    source: addressOf(ip.subarray(12, 16)),
+    target: addressOf(ip.subarray(16, 20)),
     sourcePort: udp.readUInt16BE(0),
     targetPort: udp.readUInt16BE(2),
     payload: udp.subarray(udpBytes, lengthBytes),
@@ -65,8 +64,8 @@ export function writeUdp(datagram: Udp): Buffer {
   ip.writeUInt16BE(20 + udpBytes + payload.length, 2);
   ip[8] = 64;
   ip[9] = protocolUdp;
-  ipBytes(datagram.source).copy(ip, 12);
-  ipBytes(datagram.target).copy(ip, 16);
+  addressBytes(datagram.source).copy(ip, 12);
+  addressBytes(datagram.target).copy(ip, 16);
   ip.writeUInt16BE(checksum(ip.subarray(0, 20)), 10);
   const udp = ip.subarray(20);
   udp.writeUInt16BE(datagram.sourcePort, 0);
@@ -85,9 +84,9 @@ export function readArp(frame: Buffer): Arp | undefined {
   return {
     isRequest: arp.readUInt16BE(6) === 1,
     senderMac: macText(arp.subarray(8, 14)),
-    sender: ipText(arp.subarray(14, 18)),
+    sender: addressOf(arp.subarray(14, 18)),
     targetMac: macText(arp.subarray(18, 24)),
-    target: ipText(arp.subarray(24, 28)),
+    target: addressOf(arp.subarray(24, 28)),
   };
 }
 
@@ -101,9 +100,9 @@ export function writeArp(arp: Arp): Buffer {
   frame.writeUInt16BE(0x0604, 18);
   frame.writeUInt16BE(arp.isRequest ? 1 : 2, 20);
   macBytes(arp.senderMac).copy(frame, 22);
-  ipBytes(arp.sender).copy(frame, 28);
+  addressBytes(arp.sender).copy(frame, 28);
   macBytes(arp.targetMac).copy(frame, 32);
-  ipBytes(arp.target).copy(frame, 38);
+  addressBytes(arp.target).copy(frame, 38);
   return frame;
 }
 

@@ -1,15 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Leases, labLan, reserve, serveDhcp } from "../../../../image/lab/network/dhcp.ts";
-import {
-  checksum,
-  ipBytes,
-  macBytes,
-  readArp,
-  readUdp,
-  writeArp,
-  writeUdp,
-} from "../../../../image/lab/network/packets.ts";
+import { checksum, macBytes, readArp, readUdp, writeArp, writeUdp } from "../../../../image/lab/network/packets.ts";
+import { addressBytes } from "../../../../system/address.ts";
 
 const attic = "52:54:00:4c:00:01";
 const stranger = "02:00:00:00:00:09";
@@ -54,21 +47,21 @@ test("a stranger gets an address of the pool and keeps it", () => {
   const [, offer] = serveDhcp(labLan, new Map(), ask(stranger, 1));
   const { given } = answerOf(offer)!;
   expect(given).toBe("10.77.0.100");
-  const [leases, ack] = serveDhcp(labLan, new Map(), ask(stranger, 3, [[50, ipBytes(given)]]));
+  const [leases, ack] = serveDhcp(labLan, new Map(), ask(stranger, 3, [[50, addressBytes(given)]]));
   expect(answerOf(ack)).toMatchObject({ kind: 5, given });
   expect(answerOf(serveDhcp(labLan, leases, ask("02:00:00:00:00:0a", 1))[1])?.given).toBe("10.77.0.101");
 });
 
 test("who asks for an address that is not its own is told no", () => {
   const leases = reserve(labLan, [attic]);
-  const [after, nak] = serveDhcp(labLan, leases, ask(attic, 3, [[50, ipBytes("10.77.0.50")]]));
+  const [after, nak] = serveDhcp(labLan, leases, ask(attic, 3, [[50, addressBytes("10.77.0.50")]]));
   expect([answerOf(nak)?.kind, after]).toEqual([6, leases]);
 });
 
 test("a request that chose another server is none of our business", () => {
   const options: [number, Buffer][] = [
-    [50, ipBytes("10.77.0.11")],
-    [54, ipBytes("10.77.0.2")],
+    [50, addressBytes("10.77.0.11")],
+    [54, addressBytes("10.77.0.2")],
   ];
   expect(serveDhcp(labLan, reserve(labLan, [attic]), ask(attic, 3, options))[1]).toBeUndefined();
 });
@@ -95,7 +88,7 @@ test("the header's checksum is one that a receiver accepts", () => {
 });
 
 test("whatever arrives, the server neither throws nor leases", () => {
-  const good = ask(stranger, 3, [[50, ipBytes("10.77.0.100")]]);
+  const good = ask(stranger, 3, [[50, addressBytes("10.77.0.100")]]);
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 600 }), (bytes) => {
       expect(serveDhcp(labLan, new Map(), Buffer.from(bytes))[0].size).toBe(0);
