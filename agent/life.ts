@@ -40,7 +40,7 @@ export type MemberOptions = {
   warnings: Warnings;
   page: ServePage;
 };
-export type MemberReport = Pick<Status, "phase" | "members" | "pending" | "neighbors" | "broker" | "tuning">;
+export type MemberReport = Pick<Status, "members" | "pending" | "neighbors" | "broker" | "tuning">;
 export type MemberLife = {
   isPending(): boolean;
   report(): Promise<MemberReport>;
@@ -297,7 +297,6 @@ async function compose(
     async report() {
       await telemetry.look();
       return {
-        phase: membership.isWaiting() ? "pending" : "member",
         members: memberStatuses({
           identity,
           config,

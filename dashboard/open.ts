@@ -2,9 +2,10 @@
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import type { SendRequest } from "../agent/api/client.ts";
+import type { StatusSource } from "../agent/api/own-status.ts";
 import { prometheusText } from "../agent/telemetry/prometheus.ts";
 import { errnoOf, HamletError } from "../system/error.ts";
-import { type StatusSource, servePage } from "./api/handler.ts";
+import { servePage } from "./api/handler.ts";
 import { bundledPage, loadPage } from "./api/page.ts";
 
 /** `url` holds a key in its fragment, without which the page is read-only: other users of this computer may look. */

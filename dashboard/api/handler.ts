@@ -4,6 +4,7 @@
 import { hash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { SendRequest } from "../../agent/api/client.ts";
+import type { StatusSource } from "../../agent/api/own-status.ts";
 import { answerRequest, isRequestPath } from "../../agent/api/requests.ts";
 import type { PublicStatus, RequestPath, Status } from "../../agent/api/schema.ts";
 import { prometheusText } from "../../agent/telemetry/prometheus.ts";
@@ -14,7 +15,6 @@ import { makeEvents } from "./events.ts";
 import { loadPage, policyOf } from "./page.ts";
 import { refusalPage, wantsHtml } from "./refusal-page.ts";
 
-export type StatusSource = { status(): Promise<Status>; publicStatus(): PublicStatus };
 export type PageKind = "public" | "full";
 export type PageHandler = ((request: IncomingMessage, response: ServerResponse) => void) & {
   /** Ends the live streams, which would keep a server from closing. */

@@ -1,0 +1,53 @@
+// The status of this device: all of it for its people and the mesh, and what strangers on the link may see.
+import { adoptionCode, deviceIdOf } from "../../provisioning/trust/names.ts";
+import type { Phase } from "../phase.ts";
+import type { PublicStatus, Status } from "./schema.ts";
+
+export type StatusSource = { status(): Promise<Status>; publicStatus(): PublicStatus };
+export type OwnStatusOptions = {
+  deviceKey: string;
+  board: string;
+  release: string;
+  /** The name of a device that has no identity. */
+  fallbackName: string;
+  phase(): Phase;
+  internalDisk: Status["internalDisk"];
+  warnings(): Status["warnings"];
+  /** Those of them that strangers may see. */
+  publicWarnings(): Status["warnings"];
+  uptimeS(): number;
+};
+
+export function makeOwnStatus(options: OwnStatusOptions): StatusSource {
+  const { deviceKey, board, release, fallbackName, phase, internalDisk, uptimeS } = options;
+  const code = adoptionCode(deviceKey);
+  const nameIn = (now: Phase) => (now.phase === "unprovisioned" ? fallbackName : now.identity.name);
+  return {
+    async status() {
+      const report = await lifeIn(phase())?.report();
+      const now = phase();
+      return {
+        v: 1,
+        phase: now.phase,
+        ...(now.phase !== "unprovisioned" && {
+          neighborhood: { id: now.identity.neighborhood.id, name: now.identity.neighborhoodName },
+        }),
+        self: {
+          ...{ id: deviceIdOf(deviceKey), name: nameIn(now), board, release, code, uptimeS: uptimeS() },
+          ...(now.phase !== "unprovisioned" && { address: now.identity.address }),
+        },
+        ...{ members: [], pending: [], neighbors: [], tuning: [] },
+        ...(internalDisk && { internalDisk }),
+        ...report,
+        warnings: options.warnings(),
+      };
+    },
+    publicStatus() {
+      const now = phase();
+      const open = options.publicWarnings().map(({ code, message, hint }) => ({ code, message, hint }));
+      return { v: 1, phase: now.phase, name: nameIn(now), board, release, code, warnings: open };
+    },
+  };
+}
+
+const lifeIn = (now: Phase) => (now.phase === "unprovisioned" ? undefined : now.life);

@@ -1,0 +1,26 @@
+// Which warnings strangers on the link may see.
+// Pure.
+import type { Warning, WarningCode } from "./warnings.ts";
+
+/** They are about this device alone and name no other device and no address. */
+const publicWarnings = new Set<WarningCode>([
+  "clock.behind",
+  "discovery.multicastBlocked",
+  "firstboot.failed",
+  "install.available",
+  "mesh.userspace",
+  "names.unavailable",
+  "port.taken",
+  "start.failed",
+  "state.damaged",
+  "state.full",
+  "token.expired",
+  "waiting.pending",
+  "waiting.unprovisioned",
+  "wifi.notFound",
+  "wifi.refused",
+  "wifi.wrongPassword",
+]);
+
+export const publicOf = (warnings: readonly Warning[]): Warning[] =>
+  warnings.filter(({ code }) => publicWarnings.has(code));
