@@ -1,14 +1,14 @@
-// Under the real systemd-boot, which the model in test/image/boot stands for. Other boards, a Raspberry Pi through the emulated
-// firmware among them: `npm run test:long -- --cases boards/trial`.
+// Boot control under the real systemd-boot, which test/image/boot only models. `npm run test:long -- --cases boards/trial` covers
+// the other boards, including a Raspberry Pi with emulated firmware.
 import { test } from "vitest";
 import { slowness } from "../speed.ts";
 import { proveTwoTrials } from "./trial.ts";
 
-/** Four boots, and the image before them. Three hangs one after the other, and a bad verdict: `boards/trial-nuc`. */
+/** Enough for building the image and four boots. `boards/trial-nuc` covers three hangs in a row and a bad verdict. */
 const bootsMs = 25 * 60_000 * slowness();
 
 test(
-  "a good trial is committed and outlives a power cut; one that hangs is ended by the watchdog and leads back",
+  "a good trial is committed and survives a power cut; the watchdog ends a hanging one and the old slot returns",
   proveTwoTrials,
   bootsMs,
 );

@@ -1,6 +1,5 @@
-// Of a Raspberry Pi: `npm run test:long -- --cases boards/closed`.
+// For the other boards: `npm run test:long -- --cases boards/closed`.
 import { test } from "vitest";
 import { proveClosed } from "./closed.ts";
 
-test("a machine without the lab's port comes up, and whoever types on its console gets no shell", () =>
-  proveClosed("nuc"));
+test("a machine without the lab's port starts and offers no shell on its console", () => proveClosed("nuc"));

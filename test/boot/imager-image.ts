@@ -1,4 +1,4 @@
-// An image as Raspberry Pi Imager leaves it on a card: its files on the first partition.
+// An image as Raspberry Pi Imager writes it to a card: with Imager's files on the first partition.
 import { constants, copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// Living with a device: what Raspberry Pi Imager wrote, what console and card tell, another name, logs for a bug report.
-// The tests are those of a lab that is up, whose attic was started from a card that Imager wrote.
+// Everyday use of a device: Raspberry Pi Imager's settings, the console, the report on the card, a new name, logs for a bug
+// report. The tests need a running lab whose attic started from a card that Imager wrote.
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ export const imager = {
 
 /** `home` is filled before the tests run. */
 export function tellOfThemselves(home: Home): void {
-  test("the console says that the device starts, then who it is, where its page is, and the page as a QR code", async () => {
+  test("the console shows the start, then the device's name, the address of its page and a QR code for it", async () => {
     await eventually(
       async () => {
         const shown = await consoleOf(home, "attic");
@@ -34,11 +34,11 @@ export function tellOfThemselves(home: Home): void {
       },
       { within: 60_000, every: 1_000 },
     );
-    // A card is a few writes, not a log.
+    // The console shows its card a few times; it is not a log.
     expect((await consoleOf(home, "attic")).match(/adoption code/g)?.length).toBeLessThanOrEqual(4);
   });
 
-  test("what Raspberry Pi Imager wrote applies, beside the provision file, and no byte of a secret is left on the card", async () => {
+  test("Raspberry Pi Imager's settings apply along with the provision file, and no secret stays on the card", async () => {
     const psk = pskOf(imager.wifi.password, imager.wifi.ssid);
     const { stdout: keys } = await home.lab.on("attic", "cat", "/var/lib/hamlet/root/ssh/authorized_keys");
     expect(keys).toContain(imager.sshKeys[0]);
@@ -46,7 +46,7 @@ export function tellOfThemselves(home: Home): void {
     expect(wifi).toMatch(/^country=CZ$/m);
     expect(wifi).toContain(psk);
     expect((await home.lab.on("attic", "ls", "/efi")).stdout).toBe("EFI\nhamlet\nloader\n");
-    // -z: its zeros are no line that grep could hold in memory.
+    // -z: without it, grep would hold the long runs of zeros in memory as one line.
     const count = (path: string) => `grep -aczF ${psk} ${path} || true`;
     expect(await run(["sh", "-c", count(home.card.path)], { timeoutMs: 300_000 * slowness() })).toBe("1\n");
     const { stdout: left } = await home.lab.on("attic", "sh", "-c", `sync; ${count("/run/hamlet-disk/esp")}`);
@@ -64,7 +64,7 @@ export function tellOfThemselves(home: Home): void {
     );
   });
 
-  test("an archive for a bug report comes out of the device, without its key", async () => {
+  test("a log archive for a bug report does not contain the device's key", async () => {
     const folder = await mkdtemp(join(tmpdir(), "hamlet-logs-"));
     try {
       const path = join(folder, "attic.tar.gz");
@@ -84,7 +84,7 @@ export function tellOfThemselves(home: Home): void {
 }
 
 export function takeAnotherName(home: Home): void {
-  test("another name is everywhere: the others' lists, DNS, hostname, and what the next boot takes", async () => {
+  test("a new name appears in the members' lists, in DNS, as the hostname and in the file that the next boot reads", async () => {
     const { code, stdout } = await home.lab.hamlet("rename", "pantry", "--device", "attic");
     expect([code, stdout]).toEqual([0, "attic is now pantry\n"]);
     await eventually(

@@ -1,4 +1,4 @@
-// Machines that only have firmware, saved and woken: what goes wrong with a state stops no lab. The whole is in neighborhood.test.ts.
+// Saves and wakes machines that have only firmware: a broken state never stops a lab. neighborhood.test.ts covers whole devices.
 import { hash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -39,11 +39,11 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** A lab's folder with two devices without power, and what was found of each. */
+/** A lab's folder with two devices that are off, and the findings about each. */
 async function twoDevices(name: string) {
   const place = join(folder, name);
   await mkdir(place);
-  // Where a supervisor is, whose sockets have short names.
+  // A supervisor works in this folder, so that its sockets have short names.
   process.chdir(place);
   const found: Record<string, Finding[]> = {};
   const lan = makeLan([]);
@@ -66,7 +66,7 @@ async function twoDevices(name: string) {
   return { place, devices, found, hasEnded };
 }
 
-/** Two devices with power, and a neighborhood. */
+/** Two running devices and a neighborhood. */
 async function running() {
   const two = await twoDevices("first");
   await makeLabNeighborhood(run, two.place, Date.now());
@@ -85,7 +85,7 @@ async function contentOf(state: string): Promise<[name: string, sha256: string][
 const layIn = (place: string, saved: string) => (device: { spec: { device: ReturnType<typeof labDevices>[number] } }) =>
   layDisk(run, place, device.spec.device, image, saved);
 
-test("two machines are saved and run on; two others go on from there, twice, with the neighborhood and its keys", async () => {
+test("two saved machines keep running, and twice two others resume from the state, with the neighborhood and its keys", async () => {
   const first = await running();
   const spoke = (seen: Finding[] = []) => seen.some(({ kind }) => kind === "console");
   await eventually(
@@ -99,7 +99,7 @@ test("two machines are saved and run on; two others go on from there, twice, wit
   await mkdir(saved);
   await saveTogether(run, first.place, first.devices, saved);
   expect(first.hasEnded()).toBe(false);
-  // Still there to be told: saving a second time is all of it again.
+  // The machines still accept commands: a second save works too.
   await mkdir(join(folder, "again"));
   await saveTogether(run, first.place, first.devices, join(folder, "again"));
   const before = await contentOf(saved);
@@ -110,7 +110,7 @@ test("two machines are saved and run on; two others go on from there, twice, wit
     for (const seen of Object.values(next.found)) expect(seen).toEqual([{ kind: "power", isOn: true, isAwake: true }]);
     const passphrase = await readFile(join(next.place, "neighborhood.passphrase"), "utf8");
     expect((await openNeighborhood(join(next.place, "neighborhood"), passphrase)).file.name).toBe("Lab Street");
-    // They run beside each other: what was saved is nobody's working copy.
+    // Both pairs run at the same time: no machine writes to the saved state.
     const target = join(folder, `of-${name}`);
     await mkdir(target);
     await saveTogether(run, next.place, next.devices, target);
@@ -119,7 +119,7 @@ test("two machines are saved and run on; two others go on from there, twice, wit
   expect(await contentOf(saved)).toEqual(before);
 });
 
-test("machines that do not take a state have no power afterwards, and nothing of it is left", async () => {
+test("machines that cannot load a state end up powered off, and nothing of the state is left", async () => {
   const first = await running();
   const saved = join(folder, "saved");
   await mkdir(saved);
@@ -129,33 +129,36 @@ test("machines that do not take a state have no power afterwards, and nothing of
   await expect(wakeTogether(next.place, next.devices, saved, layIn(next.place, saved))).rejects.toThrow();
   await eventually(() => expect(next.hasEnded()).toBe(true));
   expect(await readdir(next.place)).not.toContain("neighborhood");
-  // From power they come up as ever.
+  // They still start from power.
   for (const device of next.devices) {
     await makeDisk(run, next.place, device.spec.device, image);
     await device.powerOn();
   }
 });
 
-test.skipIf(lacks("root"))("a full disk while saving leaves nothing, and the machines run on", async () => {
-  const first = await running();
-  const states = join(folder, "small");
-  await mkdir(states);
-  await run(["mount", "-t", "tmpfs", "-o", "size=1M", "hamlet-small", states]);
-  try {
-    const saving = keepState(states, "beef", Date.now(), (target) =>
-      saveTogether(run, first.place, first.devices, target),
-    );
-    await expect(saving).rejects.toMatchObject({ code: "file.full" });
-    expect(await readdir(states)).toEqual([]);
-  } finally {
-    await run(["umount", states]);
-  }
-  expect(first.hasEnded()).toBe(false);
-  await mkdir(join(folder, "room"));
-  await saveTogether(run, first.place, first.devices, join(folder, "room"));
-});
+test.skipIf(lacks("root"))(
+  "a full disk during a save leaves nothing behind, and the machines keep running",
+  async () => {
+    const first = await running();
+    const states = join(folder, "small");
+    await mkdir(states);
+    await run(["mount", "-t", "tmpfs", "-o", "size=1M", "hamlet-small", states]);
+    try {
+      const saving = keepState(states, "beef", Date.now(), (target) =>
+        saveTogether(run, first.place, first.devices, target),
+      );
+      await expect(saving).rejects.toMatchObject({ code: "file.full" });
+      expect(await readdir(states)).toEqual([]);
+    } finally {
+      await run(["umount", states]);
+    }
+    expect(first.hasEnded()).toBe(false);
+    await mkdir(join(folder, "room"));
+    await saveTogether(run, first.place, first.devices, join(folder, "room"));
+  },
+);
 
-test("a machine that loses power while it is saved leaves no state, and the other runs on", async () => {
+test("a machine that loses power during a save leaves no state, and the other keeps running", async () => {
   const first = await running();
   const states = join(folder, "states");
   const saving = keepState(states, "beef", Date.now(), async (target) => {
@@ -167,7 +170,7 @@ test("a machine that loses power while it is saved leaves no state, and the othe
   await first.devices[0]!.go();
 });
 
-/** A lab of two, going on from `past` if it can. */
+/** A lab of two devices that resumes from `past` if it can. */
 async function labFrom(past: Past): Promise<Lab> {
   const place = join(folder, "lab");
   await mkdir(place);
@@ -183,13 +186,13 @@ const startedFromPower = (lab: Lab, refused: string) => {
   expect(lab.status().devices.map(({ reached }) => reached.power)).toEqual([expect.any(Number), expect.any(Number)]);
 };
 
-test("a lab whose state is of no use starts from power and says why", async () => {
+test("a lab with an unusable state starts from power and says why", async () => {
   const saved = join(folder, "garbage");
   await mkdir(saved);
   startedFromPower(await labFrom({ state: { folder: saved, savedAt: Date.now() }, keep: async () => {} }), "attic");
 });
 
-test("a lab whose state was cut short starts from power and says why, and a whole one is taken", async () => {
+test("a lab with a truncated state starts from power and says why; a complete state is used", async () => {
   const states = { folder: join(folder, "states"), isFresh: false };
   const machines = labDevices(2).map((device) => ({ ...about, device }));
   const past = () => findPast(states, { run, machines, images: [image], isProvisioned: true });

@@ -1,5 +1,5 @@
-// An image as an update would leave it one step before the trial: slot b written, and where the boot loader wants one, its
-// kernel at hand on the EFI partition. The system in it is slot a's own, under a newer version.
+// An image in the state that an update reaches just before the trial: slot b is written and, if the boot loader needs one, its
+// kernel is on the EFI partition. Slot b holds slot a's system under a newer version.
 
 import { constants, copyFile, type FileHandle, mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,10 +10,10 @@ import { readerOf } from "../../image/disk/read-at.ts";
 import { type ImageFacts, inspectImage } from "../../image/inspect/inspect.ts";
 import { run } from "../../system/command.ts";
 
-/** The kernel of a newer release for that slot; for slot a, whose system stays as it is, too. */
+/** The kernel of a newer release for that slot. Slot a can have one too, though its system stays the same. */
 export const candidatePath = (slot: "a" | "b") => `/efi/candidate-${slot}.efi`;
 
-/** `versions` of the newer releases in slot b and, if there is another, in slot a: each as long as the image's own. */
+/** The versions are those of the newer release in slot b and optionally in slot a; each must be as long as the image's own. */
 export async function withSecondSlot(image: string, [version, versionA]: [string, string?]) {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-slots-"));
   const copy = join(folder, "slots.img");

@@ -1,4 +1,4 @@
-// The lab's processes, with machines that only have firmware: whatever ends the lab, nothing of it stays.
+// The lab's processes, with machines that have only firmware: however the lab ends, nothing of it stays behind.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, readlink, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -26,7 +26,7 @@ afterEach(async () => {
 const folder = () => join(state, "hamlet", "lab");
 const start = () => startLab({ folder: folder(), images: [image], devices: 2, isProvisioned: false });
 
-/** Command lines of all processes that have to do with this test's folder: by working folder or by argument. */
+/** Command lines of all processes whose working folder or arguments are in this test's folder. */
 async function processesOfLab(): Promise<string[]> {
   const found: string[] = [];
   for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
@@ -44,7 +44,7 @@ async function untilNone(): Promise<void> {
 const hasJoined = async () => (await processesOfLab()).some((words) => words.includes("hubport"));
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-test("kill -9 of the supervisor takes every machine with it, and the next lab starts over its remains", async () => {
+test("kill -9 of the supervisor ends every machine, and the next lab starts in spite of its leftovers", async () => {
   const lab = await start();
   const { pid } = await lab.status();
   expect((await processesOfLab()).filter((words) => words.includes("qemu-system"))).toHaveLength(2);
@@ -55,14 +55,14 @@ test("kill -9 of the supervisor takes every machine with it, and the next lab st
   expect((await again.status()).devices.map((device) => device.name)).toEqual(["attic", "cellar"]);
 });
 
-test("down ends everything and deletes disks and keys; the consoles' logs stay", async () => {
+test("down ends everything and deletes disks and keys, but keeps the console logs", async () => {
   const lab = await start();
   await lab.down();
   await untilNone();
   expect((await readdir(folder())).filter((name) => !name.endsWith(".log"))).toEqual([]);
 });
 
-test("an image that is not ours is refused, and nothing of the attempt stays", async () => {
+test("an image that is not Hamlet's is refused and leaves nothing behind", async () => {
   await expect(startLab({ folder: folder(), images: [image], devices: 1 })).rejects.toMatchObject({
     code: "image.notOurs",
   });
@@ -73,18 +73,18 @@ test("an image that is not ours is refused, and nothing of the attempt stays", a
   expect(await readdir(folder())).toEqual(["supervisor.log"]);
 });
 
-test("SIGTERM to the supervisor is a down", async () => {
+test("SIGTERM to the supervisor works like down", async () => {
   process.kill((await (await start()).status()).pid, "SIGTERM");
   await untilNone();
 });
 
-test("the control socket is its owner's alone", async () => {
+test("only its owner may use the control socket", async () => {
   await start();
   expect((await stat(join(folder(), "control.sock"))).mode & 0o777).toBe(0o600);
   expect((await stat(folder())).mode & 0o777).toBe(0o700);
 });
 
-test("a machine that ends by itself is off and says so", async () => {
+test("the status shows a machine that ended by itself as off", async () => {
   const lab = await start();
   const { pid } = await lab.status();
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
@@ -97,7 +97,7 @@ test("a machine that ends by itself is off and says so", async () => {
   );
 });
 
-test("hosts that join the LAN reach each other, and a stopped lab takes them along", async () => {
+test("hosts that join the LAN reach each other, and end with the lab", async () => {
   await start();
   const env = { XDG_STATE_HOME: state };
   const first = runHamlet(["lab", "join", "--", "sleep", "1000"], env);
@@ -109,7 +109,7 @@ test("hosts that join the LAN reach each other, and a stopped lab takes them alo
   await untilNone();
 });
 
-test("kill -9 of a joined command leaves nothing of its namespaces", async () => {
+test("kill -9 of a joined command leaves none of its namespaces behind", async () => {
   const lab = await start();
   const child = spawn(process.execPath, [cli, "lab", "join", "--", "sleep", "1000"], {
     env: { ...process.env, XDG_STATE_HOME: state },
@@ -136,7 +136,7 @@ async function watch(): Promise<{ child: ChildProcess; ended: Promise<number | n
   return { child, ended, printed: () => printed };
 }
 
-test("Ctrl-C twice, as npm sends it, ends the watch and the lab", async () => {
+test("Ctrl-C sent twice, as npm does, ends the watch and the lab", async () => {
   const { child, ended, printed } = await watch();
   process.kill(-child.pid!, "SIGINT");
   await pause(20);
@@ -155,14 +155,14 @@ test("a closed terminal ends the watch and the lab", async () => {
   await untilNone();
 });
 
-test("kill -9 of the watch ends the lab, whose owner it was", async () => {
+test("kill -9 of the watch ends the lab that it owns", async () => {
   const { child, ended } = await watch();
   child.kill("SIGKILL");
   await ended;
   await untilNone();
 });
 
-test("Ctrl-C while the image is being built ends the builder's programs too", async () => {
+test("Ctrl-C during the image build ends the builder's programs too", async () => {
   const env = { ...process.env, XDG_STATE_HOME: state, XDG_CACHE_HOME: join(state, "cache") };
   const child = spawn(process.execPath, [cli, "lab", "watch"], { env, stdio: ["ignore", "pipe", "pipe"] });
   const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
@@ -176,7 +176,7 @@ test("Ctrl-C while the image is being built ends the builder's programs too", as
   await untilNone();
 });
 
-test("a second watch says that one is running and does it no harm", async () => {
+test("a second watch says that one is already running and does not harm it", async () => {
   const { child, ended } = await watch();
   const { code, stderr } = await runHamlet(["lab", "watch", "--image", image, "--unprovisioned"], {
     XDG_STATE_HOME: state,
