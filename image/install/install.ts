@@ -1,6 +1,6 @@
 // A device that runs from a stick moves to its internal disk: the same system, the same identity, and in no moment two
 // disks that hold it. The new disk is written as any card is (flash/write.ts); its partition table, the last write, is
-// what moves the identity (provisioning/firstboot/moving.ts).
+// what moves the identity (provisioning/firstboot/move.ts).
 import { hash, randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,11 +9,11 @@ import { readDisks } from "../../provisioning/firstboot/disks.ts";
 import { agentOwner } from "../../provisioning/firstboot/machine.ts";
 import {
   beginMove,
+  finishMove,
   hideIdentity,
   type MoveOutcome,
   problemOfMove,
-  settleMove,
-} from "../../provisioning/firstboot/moving.ts";
+} from "../../provisioning/firstboot/move.ts";
 import type { Paths } from "../../provisioning/firstboot/paths.ts";
 import type { Owner } from "../../provisioning/handover/folder.ts";
 import { giveProblems, problemOf } from "../../provisioning/handover/problems.ts";
@@ -91,7 +91,7 @@ export async function install(disk: OwnDisk, target: string, options: InstallOpt
 }
 
 async function settleAndTell(paths: Paths, agent: Owner, now: number): Promise<MoveOutcome> {
-  const outcome = await settleMove(paths, agent);
+  const outcome = await finishMove(paths, agent);
   // A report that cannot be written changes nothing of what has happened.
   const moved = problemOfMove(outcome);
   if (moved) await giveProblems(paths.problems, [problemOf(moved, now)], agent).catch(() => {});

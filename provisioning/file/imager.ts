@@ -8,14 +8,14 @@ import { z } from "zod";
 import { wordsForNo, wordsForYes } from "../../system/environment.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import { explainIssues } from "../../system/files.ts";
-import type { ImagerWishes } from "../handover/wishes.ts";
 import { DeviceName } from "../trust/fields.ts";
+import type { ImagerSettings } from "./imager-settings.ts";
 import { maxSshKeys, Network } from "./provision-file.ts";
 import { parseSshKey, type SshKeyLine } from "./ssh-key.ts";
 import { parseYaml } from "./yaml.ts";
 
 /** `warnings`: what its owner asked for and does not get. `notes`: what means nothing here. */
-export type ImagerSaid = { wishes: ImagerWishes; warnings: string[]; notes: string[] };
+export type ImagerFindings = { settings: ImagerSettings; warnings: string[]; notes: string[] };
 export type ImagerFiles = { userData?: string | undefined; networkConfig?: string | undefined };
 
 const User = z.looseObject({
@@ -52,16 +52,16 @@ const Links = z
 const NetworkConfig = z.looseObject({ ethernets: Links, wifis: Links });
 
 /** Throws `imager.invalid` for what is no YAML or has another shape; what is merely not possible becomes a warning. */
-export function readImagerFiles({ userData, networkConfig }: ImagerFiles): ImagerSaid {
+export function readImagerFiles({ userData, networkConfig }: ImagerFiles): ImagerFindings {
   const parts = [readUserData(userData ?? ""), readNetworkConfig(networkConfig ?? "")];
   return {
-    wishes: Object.assign({}, ...parts.map(({ wishes }) => wishes)),
+    settings: Object.assign({}, ...parts.map(({ settings }) => settings)),
     warnings: parts.flatMap(({ warnings }) => warnings),
     notes: parts.flatMap(({ notes }) => notes),
   };
 }
 
-function readUserData(text: string): ImagerSaid {
+function readUserData(text: string): ImagerFindings {
   const data = readYaml("user-data", text, UserData);
   const warnings: string[] = [];
   const users = [data.user, ...(data.users ?? [])].filter((user) => typeof user === "object");
@@ -86,7 +86,7 @@ function readUserData(text: string): ImagerSaid {
   if (hasPassword && good.length === 0) warnings.push("passwords are not used: give an SSH key");
   const notes = ["timezone", "keyboard", "locale", "write_files", "rpi"].filter((key) => key in data);
   return {
-    wishes: { ...(name?.success && { name: name.data }), ...(good.length > 0 && { sshKeys: good }) },
+    settings: { ...(name?.success && { name: name.data }), ...(good.length > 0 && { sshKeys: good }) },
     warnings,
     notes: [
       ...notes.map((key) => `${key}: means nothing to this system`),
@@ -96,7 +96,7 @@ function readUserData(text: string): ImagerSaid {
   };
 }
 
-function readNetworkConfig(text: string): ImagerSaid {
+function readNetworkConfig(text: string): ImagerFindings {
   const whole = readYaml("network-config", text, z.looseObject({ network: z.unknown().optional() }));
   const config = checkShape("network-config", whole.network ?? whole, NetworkConfig);
   const links = Object.values(config.wifis ?? {}).filter((link) => typeof link === "object");
@@ -105,7 +105,7 @@ function readNetworkConfig(text: string): ImagerSaid {
     Object.entries(link["access-points"] ?? {}).map(([ssid, point]) => ({ ssid, point, link })),
   );
   const [first] = found;
-  if (!first) return { wishes: {}, warnings, notes: [] };
+  if (!first) return { settings: {}, warnings, notes: [] };
   if (found.length > 1) warnings.push("only the first Wi-Fi is used");
   const country = first.link["regulatory-domain"]?.toUpperCase();
   if (country && !/^[A-Z]{2}$/.test(country))
@@ -120,9 +120,9 @@ function readNetworkConfig(text: string): ImagerSaid {
       ...(wordsForYes.includes(first.point.hidden?.toLowerCase() ?? "") && { hidden: true }),
     },
   });
-  if (network.success) return { wishes: { network: network.data }, warnings, notes: [] };
+  if (network.success) return { settings: { network: network.data }, warnings, notes: [] };
   warnings.push(`the Wi-Fi can not be joined: ${explainIssues(network.error)}`);
-  return { wishes: {}, warnings, notes: [] };
+  return { settings: {}, warnings, notes: [] };
 }
 
 /** Imager itself asks for DHCP; what people add by hand, as netplan has it, is more than a device is told here. */

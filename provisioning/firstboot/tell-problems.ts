@@ -6,8 +6,9 @@ import { readTextFrom } from "../handover/files.ts";
 import type { Owner } from "../handover/folder.ts";
 import { giveProblems, type Problem, readProblems } from "../handover/problems.ts";
 import { reportBlock } from "../handover/report.ts";
+import { writeCardReport } from "./card-report.ts";
+import { printOnConsoles } from "./consoles.ts";
 import type { Paths } from "./paths.ts";
-import { putReport, sayOnConsoles } from "./voice.ts";
 
 /** Never throws: a full disk may be the problem, and the journal has it in any case. */
 export async function tellProblems(
@@ -25,7 +26,7 @@ export async function tellProblems(
   for (const { code, message } of problems) log.error(`${code}: ${message}`);
   await attempt(giveProblems(paths.problems, problems, agent));
   if (problems.length === 0) return;
-  for (const { message, hint } of problems) await attempt(sayOnConsoles(paths, `! ${message}. Next: ${hint}`));
+  for (const { message, hint } of problems) await attempt(printOnConsoles(paths, `! ${message}. Next: ${hint}`));
   const name = ((await readTextFrom(paths.hostname)) ?? board).trim();
-  await attempt(putReport(paths, reportBlock({ name, board, release, problems })));
+  await attempt(writeCardReport(paths, reportBlock({ name, board, release, problems })));
 }

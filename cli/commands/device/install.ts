@@ -6,8 +6,8 @@ import { takeWish, tellFailure } from "../../../image/install/asked.ts";
 import { internalDisk } from "../../../image/install/available.ts";
 import { install as installTo, neededBytes } from "../../../image/install/install.ts";
 import { openOwnDisk } from "../../../image/install/own-disk.ts";
+import { printOnConsoles } from "../../../provisioning/firstboot/consoles.ts";
 import { pathsUnder } from "../../../provisioning/firstboot/paths.ts";
-import { sayOnConsoles } from "../../../provisioning/firstboot/voice.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
@@ -45,7 +45,7 @@ The mesh is down meanwhile: log in by the LAN. Power may go at any moment: one o
     if (!values["asked"]) return await move(positionals[0], values, context);
     try {
       const wanted = await takeWish(paths, () => internalDisk(links, "/sys"));
-      await sayOnConsoles(paths, `moving to ${wanted}, as its owner asked: leave the stick in and the power on`);
+      await printOnConsoles(paths, `moving to ${wanted}, as its owner asked: leave the stick in and the power on`);
       return await move(wanted, { yes: true }, context);
     } catch (error) {
       await tellFailure(paths, error, run, systemClock.now());

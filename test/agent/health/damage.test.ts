@@ -8,8 +8,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { Warnings } from "../../../agent/health/warnings.ts";
 import { type Identity, loadIdentity } from "../../../agent/identity.ts";
 import { Membership } from "../../../agent/membership/membership.ts";
+import { readDeviceState } from "../../../provisioning/firstboot/device-state.ts";
 import { firstBoot } from "../../../provisioning/firstboot/firstboot.ts";
-import { readPast } from "../../../provisioning/firstboot/past.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
 import { signRevocation } from "../../../provisioning/trust/revocation.ts";
 import { copyOf, unsealed } from "../../../system/kept.ts";
@@ -180,7 +180,7 @@ describe("a file and its copy", () => {
         code: "identity.invalid",
         hint: expect.stringContaining("hamlet reset"),
       });
-    expect(await readPast(paths)).toMatchObject({ kind: "unreadable" });
+    expect(await readDeviceState(paths)).toMatchObject({ phase: "unreadable" });
     expect((await readFile(`${paths.identity}.lost`)).length).toBe(100);
   });
 });

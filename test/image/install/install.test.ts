@@ -9,7 +9,7 @@ import type { ImageSource } from "../../../image/flash/source.ts";
 import { writeImage } from "../../../image/flash/write.ts";
 import { install } from "../../../image/install/install.ts";
 import { openOwnDisk } from "../../../image/install/own-disk.ts";
-import { settleMove } from "../../../provisioning/firstboot/moving.ts";
+import { finishMove } from "../../../provisioning/firstboot/move.ts";
 import { pathsUnder } from "../../../provisioning/firstboot/paths.ts";
 import { type Argv, type Run, run as realRun } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
@@ -236,7 +236,7 @@ test.skipIf(skips)(
       for (const folder of ["sys", "dev"]) await mkdir(join(state, folder), { recursive: true });
       await cp(join(root, "sys"), join(state, "sys"), { recursive: true });
       await writeFile(join(state, "dev/nvme0n1"), head);
-      const outcome = await settleMove(paths, { uid, gid });
+      const outcome = await finishMove(paths, { uid, gid });
       outcomes.add(outcome);
       const onDisk = readGpt(head) !== undefined;
       expect([outcome, await hasIdentity(paths), onDisk]).toEqual([onDisk ? "moved" : "stayed", !onDisk, onDisk]);

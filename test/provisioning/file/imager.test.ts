@@ -22,8 +22,8 @@ test.each<[string, Settings, object]>([
     { sshKeys: [plainKey, key, plainKey] },
     { sshKeys: [plainKey, key.replaceAll("\\", "")] },
   ],
-])("Imager's %s", (_, settings, wishes) => {
-  expect(read(settings)).toMatchObject({ wishes, warnings: [] });
+])("Imager's %s", (_, settings, found) => {
+  expect(read(settings)).toMatchObject({ settings: found, warnings: [] });
 });
 
 test.each([
@@ -37,10 +37,10 @@ test.each([
   "12345",
 ])("a Wi-Fi called %s keeps its name, byte for byte", (ssid) => {
   const password = "pa$$'word\"\\ `id`";
-  const { wishes, warnings } = read({ wifi: { ssid, password, country: "CZ", isHidden: true } });
+  const { settings: found, warnings } = read({ wifi: { ssid, password, country: "CZ", isHidden: true } });
   expect(warnings).toEqual([]);
-  expect(wishes).toEqual({ network: { wifi: { ssid, psk: pskOf(password, ssid), country: "CZ", hidden: true } } });
-  const conf = wpaSupplicantConf(wishes.network!)!;
+  expect(found).toEqual({ network: { wifi: { ssid, psk: pskOf(password, ssid), country: "CZ", hidden: true } } });
+  const conf = wpaSupplicantConf(found.network!)!;
   expect(conf).toContain(`\n  ssid=${Buffer.from(ssid).toString("hex")}\n`);
   expect(conf).toContain(`\n  psk=${pskOf(password, ssid)}\n`);
   // WPA3 would need the password itself.
@@ -48,15 +48,15 @@ test.each([
 });
 
 test("an open network has no key", () => {
-  const { wishes } = read({ wifi: { ssid: "café" } });
-  expect(wishes).toEqual({ network: { wifi: { ssid: "café" } } });
+  const { settings: found } = read({ wifi: { ssid: "café" } });
+  expect(found).toEqual({ network: { wifi: { ssid: "café" } } });
 });
 
 test("what Imager 1 and people write by hand is read as well", () => {
   const networkConfig =
     "version: 2\nwifis:\n  renderer: networkd\n  wlan0:\n    access-points:\n      café:\n        auth:\n          password: plain and long\n";
   const userData = `#cloud-config\nhostname: attic\nusers:\n- default\n- name: pi\n  ssh_authorized_keys:\n    - ${plainKey}\n`;
-  expect(readImagerFiles({ userData, networkConfig }).wishes).toEqual({
+  expect(readImagerFiles({ userData, networkConfig }).settings).toEqual({
     name: "attic",
     sshKeys: [plainKey],
     network: { wifi: { ssid: "café", password: "plain and long" } },
@@ -71,7 +71,7 @@ test("a user with a password and no key is told to give a key; the rest applies"
     timezone: "Europe/Prague",
     keyboard: "cz",
   });
-  expect(said.wishes).toEqual({ name: "attic" });
+  expect(said.settings).toEqual({ name: "attic" });
   expect(said.warnings).toEqual(["passwords are not used: give an SSH key"]);
   expect(said.notes).toEqual(["timezone: means nothing to this system", "keyboard: means nothing to this system"]);
   expect(read({ user: "pi", passwordHash: "$5$x", sshKeys: [plainKey] }).warnings).toEqual([]);
@@ -84,8 +84,8 @@ test.each<[string, Settings, RegExp]>([
   ["name too long for Wi-Fi", { wifi: { ssid: "x".repeat(33) } }, /longer than 32 bytes/],
   ["control character in a Wi-Fi's name", { wifi: { ssid: "a\nb" } }, /control characters/],
 ])("a %s that can not be used is a warning, not an end", (_, settings, warning) => {
-  const { wishes, warnings } = read({ ...settings });
-  expect(wishes).toEqual({});
+  const { settings: found, warnings } = read({ ...settings });
+  expect(found).toEqual({});
   expect(warnings.join()).toMatch(warning);
 });
 
@@ -120,8 +120,8 @@ test("wifi-static: what somebody added to network-config and a device does not t
       regulatory-domain: Germany
       access-points: {home: {password: secret123, hidden: True}}
 `;
-  const { wishes, warnings } = readImagerFiles({ networkConfig });
-  expect(wishes.network?.wifi).toEqual({ ssid: "home", password: "secret123", hidden: true });
+  const { settings: found, warnings } = readImagerFiles({ networkConfig });
+  expect(found.network?.wifi).toEqual({ ssid: "home", password: "secret123", hidden: true });
   expect(warnings).toEqual([
     "not used from network-config: dhcp4 of eth0, addresses of eth0, gateway4 of eth0, nameservers of eth0; " +
       "static addresses are read from hamlet provision only",

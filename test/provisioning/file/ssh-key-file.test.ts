@@ -242,7 +242,7 @@ test("ssh-key-file: keys that Raspberry Pi Imager wrote go through the same pars
   const [ed25519, rsa] = publicKeys;
   const list = [`"  from=\\"10.0.0.0/8\\"  ${ed25519!.replace(" ", "\\t")}  me  "`, `"${rsa}\\n"`, '"no key"'];
   const userData = `hostname: attic\nssh_authorized_keys:\n${list.map((line) => `- ${line}\n`).join("")}ssh_import_id: [gh:me]\n`;
-  const { wishes, warnings } = readImagerFiles({ userData });
-  expect(wishes.sshKeys).toEqual([`from="10.0.0.0/8" ${ed25519} me`, rsa]);
+  const { settings, warnings } = readImagerFiles({ userData });
+  expect(settings.sshKeys).toEqual([`from="10.0.0.0/8" ${ed25519} me`, rsa]);
   expect(warnings).toEqual(["1 of 3 SSH keys are not usable", expect.stringContaining("ssh_import_id")]);
 });

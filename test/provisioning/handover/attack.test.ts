@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { takeWish, tellFailure } from "../../../image/install/asked.ts";
+import { readDeviceState } from "../../../provisioning/firstboot/device-state.ts";
 import { firstBoot } from "../../../provisioning/firstboot/firstboot.ts";
-import { readPast } from "../../../provisioning/firstboot/past.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
 import { copyFolder } from "../../../provisioning/handover/copy.ts";
 import { readFrom } from "../../../provisioning/handover/files.ts";
@@ -102,14 +102,14 @@ const junk: Record<string, string> = {
   "a file with two names": 'open(my $f, ">", "other") or die $!; print $f "{}"; link "other", $ARGV[0] or die $!',
 };
 const files = ["identity.json", "standing.json", "roster.json", "firstboot.json", "board.json", "provision.json"];
-const wishes = ["install.json", "reset.json"];
+const requests = ["install.json", "reset.json"];
 
 describe.skipIf(skips)("what the agent leaves stops no first boot", () => {
   const secret = () => join(paths.rootFolder, "secret");
   test.each(Object.entries(junk))(
     "p2, p2-firstboot: %s in the place of any file stops no first boot",
     async (_, script) => {
-      for (const name of [...files, ...wishes]) {
+      for (const name of [...files, ...requests]) {
         await rm(join(paths.agentFolder, name), { force: true });
         asAgent(paths.agentFolder, script, name, secret());
         await boot();
@@ -138,7 +138,8 @@ describe.skipIf(skips)("what the agent leaves stops no first boot", () => {
     const again = `open(my $f, ">", "new"); print $f "{}"; close $f; rename "new", "identity.json";
       symlink "/dev/zero", "new"; rename "new", "identity.json"; POSIX::mkfifo("new", 0600); rename "new", "identity.json";`;
     await using _ = await attackOn(paths.agentFolder, again);
-    for (let tries = 0; tries < 150; tries++) expect(["nobody", "unreadable"]).toContain((await readPast(paths)).kind);
+    for (let tries = 0; tries < 150; tries++)
+      expect(["unprovisioned", "unreadable"]).toContain((await readDeviceState(paths)).phase);
   });
 
   test("p2-firstboot: a file that grows while it is read is refused or read as it was", async () => {

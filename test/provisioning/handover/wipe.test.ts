@@ -16,10 +16,10 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { resetIfRequested } from "../../../provisioning/firstboot/erase.ts";
-import { takeFromImager } from "../../../provisioning/firstboot/imager.ts";
-import { beginMove, hideIdentity, settleMove } from "../../../provisioning/firstboot/moving.ts";
+import { beginMove, finishMove, hideIdentity } from "../../../provisioning/firstboot/move.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
+import { resetIfRequested } from "../../../provisioning/firstboot/reset.ts";
+import { takeFromImager } from "../../../provisioning/firstboot/take-imager.ts";
 import { isThere } from "../../../provisioning/handover/files.ts";
 import { wipe, wipeInside } from "../../../provisioning/handover/wipe.ts";
 import { silentLog } from "../../../system/log.ts";
@@ -117,14 +117,14 @@ test("an identity that has moved is overwritten where it was", async () => {
   // Provisioned anew: the old one does not come back.
   const identity = { provision: { token: "a.b.c", neighborhood: { id: "a".repeat(26) } } };
   await writeFile(await folderOf(paths.identity), JSON.stringify(identity));
-  await settleMove(paths, { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 });
+  await finishMove(paths, { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 });
   expect([await read(), await psk()]).toEqual([zeros(6), "canary"]);
 });
 
 test("what Imager wrote is overwritten on the card", async () => {
   const card = "#cloud-config\nhostname: attic\n";
   const read = await hold(join(paths.bootFolder, "user-data"), card);
-  expect((await takeFromImager(paths, silentLog)).wishes).toEqual({ name: "attic" });
+  expect((await takeFromImager(paths, silentLog)).settings).toEqual({ name: "attic" });
   expect([await read(), await readdir(paths.bootFolder)]).toEqual([zeros(card.length), []]);
 });
 

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { guidOf, writeGpt } from "../../../image/disk/gpt.ts";
 import { readDisks } from "../../../provisioning/firstboot/disks.ts";
-import { beginMove, hideIdentity, settleMove } from "../../../provisioning/firstboot/moving.ts";
+import { beginMove, finishMove, hideIdentity } from "../../../provisioning/firstboot/move.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
 
 const id = "a".repeat(26);
@@ -48,14 +48,14 @@ test("disks are known by what their hardware says, and by their table", async ()
 });
 
 test("without a mark nothing happens", async () => {
-  expect(await settleMove(paths, agent)).toBe("none");
+  expect(await finishMove(paths, agent)).toBe("none");
   expect(await identity()).toContain("attic");
 });
 
 test("what was only begun leaves all as it was", async () => {
   await begin();
-  expect(await settleMove(paths, agent)).toBe("stayed");
-  expect([await identity(), await settleMove(paths, agent)]).toEqual([expect.stringContaining("attic"), "none"]);
+  expect(await finishMove(paths, agent)).toBe("stayed");
+  expect([await identity(), await finishMove(paths, agent)]).toEqual([expect.stringContaining("attic"), "none"]);
 });
 
 test("hidden, and the disk has no table: the identity comes back", async () => {
@@ -64,7 +64,7 @@ test("hidden, and the disk has no table: the identity comes back", async () => {
   expect(await identity()).toBeUndefined();
   // An agent that started in between left something.
   await put(join(paths.agentFolder, "board.json"), "{}");
-  expect(await settleMove(paths, agent)).toBe("stayed");
+  expect(await finishMove(paths, agent)).toBe("stayed");
   expect(await readdir(paths.agentFolder)).toEqual(["identity.json"]);
 });
 
@@ -75,7 +75,7 @@ test.each([
   await begin();
   await hideIdentity(paths);
   await giveTable(own);
-  expect(await settleMove(paths, agent)).toBe("moved");
+  expect(await finishMove(paths, agent)).toBe("moved");
   await isGone();
 });
 
@@ -84,12 +84,12 @@ test("hidden, and the disk is not there: nobody has it until it is", async () =>
   await hideIdentity(paths);
   await rename(join(paths.blocks, "sda"), join(root, "sda"));
   for (let boots = 0; boots < 2; boots++) {
-    expect(await settleMove(paths, agent)).toBe("unclear");
+    expect(await finishMove(paths, agent)).toBe("unclear");
     expect(await identity()).toBeUndefined();
   }
   await rename(join(root, "sda"), join(paths.blocks, "sda"));
   await giveTable(guidOf("grown"));
-  expect(await settleMove(paths, agent)).toBe("moved");
+  expect(await finishMove(paths, agent)).toBe("moved");
   await isGone();
 });
 
@@ -97,7 +97,7 @@ test("a stick that was provisioned anew meanwhile is the new device, and forgets
   await begin();
   await hideIdentity(paths);
   await put(paths.identity, identityOf("cellar"));
-  expect(await settleMove(paths, agent)).toBe("none");
+  expect(await finishMove(paths, agent)).toBe("none");
   expect(await identity()).toContain("cellar");
   expect(await readdir(paths.rootFolder)).toEqual(["ssh"]);
 });
@@ -106,7 +106,7 @@ test("what nobody can read is no new identity: the old one is not given up for i
   await begin();
   await hideIdentity(paths);
   await put(paths.identity, '{"provision":');
-  await expect(settleMove(paths, agent)).rejects.toMatchObject({ code: "identity.invalid" });
+  await expect(finishMove(paths, agent)).rejects.toMatchObject({ code: "identity.invalid" });
   expect(await readdir(paths.hiddenAgent)).toEqual(["identity.json"]);
 });
 
@@ -116,7 +116,7 @@ test("a wipe that a power cut ended is done again", async () => {
   await giveTable(guid);
   await rm(join(paths.rootFolder, "ssh"), { recursive: true });
   await rm(paths.machineId);
-  expect(await settleMove(paths, agent)).toBe("moved");
+  expect(await finishMove(paths, agent)).toBe("moved");
   await isGone();
 });
 
