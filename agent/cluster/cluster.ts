@@ -1,4 +1,4 @@
-// The shell around SWIM: sockets and timers become events, effects become datagrams; nothing is decided here.
+// The shell around SWIM: turns sockets and timers into events and effects into datagrams, and decides nothing.
 import { plainAddress } from "../../system/address.ts";
 import { FairBucket, type Rate } from "../../system/bucket.ts";
 import type { Clock } from "../../system/clock.ts";
@@ -18,7 +18,7 @@ export type Liveness = { state: State; since: number; incarnation: number; rttMs
 
 export type ClusterOptions = {
   self: { id: string; signLiveness: SignLiveness };
-  /** The mesh address: the only one that is listened on. */
+  /** The mesh address, the only one to listen on. */
   address: string;
   port: number;
   members(): ReadonlyMap<string, { address: string; deviceKey: string }>;
@@ -29,18 +29,18 @@ export type ClusterOptions = {
   onChange(liveness: Map<string, Liveness>): void;
   /** How long to wait for `address` to appear; default 10 s. */
   deadlineMs?: number;
-  /** Where this member's chance starts; default random. */
+  /** The seed of this member's choices; random by default. */
   seed?: number;
 };
 
 export type Cluster = {
   /** Every member by id, this one included. */
   liveness(): Map<string, Liveness>;
-  /** `members()` has changed: newcomers are greeted at once, those gone are forgotten. */
+  /** `members()` has changed: greet newcomers at once, forget those that are gone. */
   membersChanged(): void;
   /** Tells the neighborhood of a document that this member holds. */
   publish(kind: string, id: string): void;
-  /** Says goodbye; the others know this member as `left`. Stop afterwards. */
+  /** Says goodbye, so that the others know this member as `left`. Stop afterwards. */
   leave(): Promise<void>;
   stop(): Promise<void>;
 };
@@ -48,7 +48,7 @@ export type Cluster = {
 const LONGEST_SLEEP_MS = 60_000;
 const AFTER_FAULT_MS = 1_000;
 const GOODBYE_MS = 500; // two rounds of gossip
-/** A member that sends more than this is broken: in a hundred-member neighborhood each is due about ten a second. */
+/** A member that sends more is broken: in a neighborhood of a hundred each sends about ten a second. */
 const DATAGRAMS = { perSecond: 100, burst: 400 };
 const WARNINGS = { perSecond: 1 / 60, burst: 3 };
 const REQUESTS = { perSecond: 50, burst: 500 };
@@ -110,7 +110,7 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
       advance(event);
       wakeIn(view.dueAt - monotonic());
     } catch (error) {
-      // A fault of ours must not end the agent on a member's word; the view is as it was.
+      // What a member sends must not end the agent, even if it meets a fault of ours; the view stays as it was.
       log.error(`${event.kind}: ${describeError(error)}`);
       wakeIn(event.kind === "tick" ? AFTER_FAULT_MS : view.dueAt - monotonic());
     }
@@ -148,7 +148,8 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
         if (view.members.get(effect.id)?.incarnation !== 0) log.info(`${effect.id} is ${effect.state}`);
         break;
       case "forged":
-        if (mayWarn(effect.from)) log.warn(`${effect.from} told of ${effect.id} what that one never signed`);
+        if (mayWarn(effect.from))
+          log.warn(`${effect.from} sent a claim about ${effect.id} that ${effect.id} never signed`);
         break;
     }
   }

@@ -53,7 +53,7 @@ export class Documents {
 export type CourierOptions = {
   documents: Documents;
   fetch(from: string, kind: string, id: string): Promise<string>;
-  /** Called with what was new to us: others may lack it too. */
+  /** Called with each document that was new to us: others may lack it too. */
   publish(summary: Summary): void;
   monotonic(): number;
   log: Log;
@@ -61,7 +61,7 @@ export type CourierOptions = {
 
 const AT_ONCE = 4;
 const MOST_WAITING = 4_096;
-const REFUSED_FOR_MS = 60_000; // a pending record may be admitted, a missing one may come: ask again then
+const REFUSED_FOR_MS = 60_000; // then ask again: a pending device may be admitted, a missing document may have come
 const MOST_REFUSED = 4_096;
 
 const nameOf = ({ kind, id, number, digest }: Summary): string => `${kind} ${id} ${number} ${digest}`;

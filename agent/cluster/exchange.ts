@@ -1,4 +1,4 @@
-// What two members exchange by HTTP: a full sync of everything they hold, and one document by its name.
+// What two members exchange by HTTP: a full sync of everything that they hold, and single documents.
 import type { Documents } from "./documents.ts";
 import { DOCUMENT_BYTES, decodeSync, ELEMENTS, encodeSync, type Freight, SYNC_BYTES } from "./messages.ts";
 import type { News } from "./news.ts";
@@ -12,7 +12,7 @@ export type ExchangeOptions = {
   onSync(from: string, freight: Freight): void;
 };
 export type Exchange = {
-  /** Compares everything with `member`; both hear what the other held. */
+  /** Compares everything with `member`: each learns what the other holds. */
   sync(member: string): Promise<void>;
   fetch(member: string, kind: string, id: string): Promise<string>;
   answer(from: string, request: Pick<Request, "method" | "path" | "body">): Answer;
@@ -35,7 +35,7 @@ export function makeExchange(o: ExchangeOptions): Exchange {
       take(member, await o.ask(member, { method: "POST", path: syncPath, body: own(), limitBytes: SYNC_BYTES }));
     },
     async fetch(member, kind, id) {
-      // A summary's id has no character that a path would have to escape.
+      // Neither kind nor id has a character that a path must escape.
       const path = `/v1/documents/${kind}/${id}`;
       return (await o.ask(member, { method: "GET", path, limitBytes: DOCUMENT_BYTES })).toString("utf8");
     },
@@ -51,7 +51,7 @@ export function makeExchange(o: ExchangeOptions): Exchange {
   };
 }
 
-/** As much as the other side will read, chosen by chance; what does not fit travels with another sync or by gossip. */
+/** As much as the other side will read, chosen by chance; the rest travels with another sync or by gossip. */
 function syncText({ news, documents }: Freight): string {
   for (let share = 1; ; share /= 2) {
     const part = { news: some(news, share), documents: some(documents, share) };

@@ -1,18 +1,18 @@
-// What a piece of news does to a view: believed if it outranks what is known and its subject signed it.
+// How a piece of news changes a view: it counts if it outranks what is known and its subject signed it.
 // Pure.
 import { type News, outranks } from "./news.ts";
 import { addNews, forget } from "./rumours.ts";
 import { confirmationsWanted, healthAfter, suspicionMs } from "./suspicion.ts";
-import { jittered, type Knock, type Member, proclaim, type Turn, verifies, writable } from "./view.ts";
+import { type Belief, jittered, type Knock, proclaim, type Turn, verifies, writable } from "./view.ts";
 
 export const PROBE_MS = 1_000;
-const FIRST_KNOCK_MS = 250; // a newcomer is at the door: its tunnel comes up any moment
+const FIRST_KNOCK_MS = 250; // a newcomer's tunnel comes up any moment
 const DEAD_KNOCK_MS = 1_000;
 const LAST_KNOCK_MS = 60_000;
 const SYNC_PAUSE_MS = 1_000;
-const PATIENCE_MS = 10_000; // for a member never heard: two WireGuard handshakes, the second after 5 s
+const PATIENCE_MS = 10_000; // for a member that was never heard: time for two WireGuard handshakes, the second after 5 s
 
-/** Answers whether the teller should hear our own word at once. */
+/** Returns whether the sender should hear our own claim at once. */
 export function hear(turn: Turn, from: string, news: News): boolean {
   if (news.id === turn.view.self.id) return hearOfSelf(turn, from, news);
   const known = turn.view.members.get(news.id);
@@ -30,7 +30,7 @@ export function hear(turn: Turn, from: string, news: News): boolean {
   return false;
 }
 
-/** Nobody else may declare us gone: a higher incarnation outranks the rumour, and a former life, everywhere. */
+/** No other member may declare us gone: our higher incarnation outranks the rumour, and our former life, everywhere. */
 function hearOfSelf(turn: Turn, from: string, news: News): boolean {
   const { self } = turn.view;
   if (self.state === "left" || !outranks(news, self)) return false;
@@ -43,7 +43,7 @@ function hearOfSelf(turn: Turn, from: string, news: News): boolean {
   return true;
 }
 
-/** One more member that misses the suspect shortens its time. */
+/** Each further accuser shortens the suspect's time. */
 function confirm(turn: Turn, id: string, incarnation: number, by: string): void {
   const known = turn.view.members.get(id);
   if (known?.state !== "suspect" || known.incarnation !== incarnation || known.accusers.includes(by)) return;
@@ -70,14 +70,14 @@ function believe(turn: Turn, news: News, from: string): void {
   writable(turn).set(id, after(turn, base, news));
   turn.view.rumours = addNews(turn.view.rumours, news);
   if (!isSame) turn.effects.push({ kind: "changed", id, state: news.state });
-  // A first word, or one after death, from its own mouth: the moment to compare everything, yet at most once a second.
+  // A member speaks for the first time, or after it was dead: time for a full sync, at most once a second.
   const wasAway = before.incarnation === 0 || before.state === "dead" || before.state === "left";
   if (wasAway && news.state === "alive" && from === id) {
     turn.view.syncAt = Math.min(turn.view.syncAt, Math.max(turn.now, turn.view.syncedAt + SYNC_PAUSE_MS));
   }
 }
 
-function after(turn: Turn, base: Pick<Member, "incarnation" | "signature" | "since" | "rttMs">, news: News): Member {
+function after(turn: Turn, base: Pick<Belief, "incarnation" | "signature" | "since" | "rttMs">, news: News): Belief {
   switch (news.state) {
     case "alive":
     case "left":
@@ -91,7 +91,7 @@ function after(turn: Turn, base: Pick<Member, "incarnation" | "signature" | "sin
   }
 }
 
-/** We miss a member: it becomes suspect, or one more accuses it. */
+/** A member did not answer us: it becomes suspect, or we join its accusers. */
 export function accuse(turn: Turn, id: string): void {
   const known = turn.view.members.get(id);
   const by = turn.view.self.id;
@@ -101,7 +101,7 @@ export function accuse(turn: Turn, id: string): void {
   believe(turn, { id, incarnation, signature, state: "suspect", by }, by);
 }
 
-/** A suspect's time is up. One never heard of is dead to us alone: there is nothing signed to tell. */
+/** A suspect's time is up. If it was never heard of, it is dead to us alone: we have nothing signed to tell. */
 export function bury(turn: Turn, id: string): void {
   const known = turn.view.members.get(id);
   if (known?.state !== "suspect") return;
@@ -118,7 +118,7 @@ export function bury(turn: Turn, id: string): void {
 
 const firstKnock = (turn: Turn): Knock => ({ at: turn.now, everyMs: FIRST_KNOCK_MS });
 
-/** The set of members changed: newcomers are knocked at, those gone are forgotten. */
+/** The set of members changed: knock at newcomers, forget those that left the set. */
 export function enroll(turn: Turn, ids: readonly string[]): void {
   const wanted = new Set(ids);
   wanted.delete(turn.view.self.id);
@@ -138,21 +138,21 @@ export function enroll(turn: Turn, ids: readonly string[]): void {
   }
 }
 
-export const knockOf = (member: Member): Knock | undefined => ("knock" in member ? member.knock : undefined);
+export const knockOf = (member: Belief): Knock | undefined => ("knock" in member ? member.knock : undefined);
 
 export function rescheduleKnock(turn: Turn, id: string): void {
   const member = turn.view.members.get(id);
   const knock = member && knockOf(member);
   if (!member || !knock) return;
   const next = { at: turn.now + jittered(turn, knock.everyMs), everyMs: Math.min(LAST_KNOCK_MS, knock.everyMs * 2) };
-  writable(turn).set(id, { ...member, knock: next } as Member);
+  writable(turn).set(id, { ...member, knock: next } as Belief);
 }
 
-/** Whoever we took for dead has just spoken: answer soon, yet at most four times a second. */
+/** A member that we took for dead has just spoken: answer soon, at most four times a second. */
 export function hasten(turn: Turn, id: string): void {
   const member = turn.view.members.get(id);
   const knock = member && knockOf(member);
   const at = turn.now + FIRST_KNOCK_MS;
   if (member && knock && knock.at > at)
-    writable(turn).set(id, { ...member, knock: { at, everyMs: FIRST_KNOCK_MS } } as Member);
+    writable(turn).set(id, { ...member, knock: { at, everyMs: FIRST_KNOCK_MS } } as Belief);
 }

@@ -1,5 +1,5 @@
-// The datagrams members exchange, as JSON of at most 1,200 bytes, and the bodies of a full sync.
-// Pure. A datagram has no sender: its source address is one, inside WireGuard.
+// The datagrams that members exchange, as JSON of at most 1,200 bytes, and the bodies of a full sync.
+// Pure. A datagram names no sender: inside WireGuard its source address proves one.
 import { z } from "zod";
 import type { News } from "./news.ts";
 
@@ -7,7 +7,7 @@ import type { News } from "./news.ts";
 export const DATAGRAM_BYTES = 1_200;
 export const SYNC_BYTES = 1 << 20;
 export const DOCUMENT_BYTES = 64 << 10;
-/** Of a message or a full sync: news and summaries together. */
+/** The most news and summaries, together, in a message or a full sync. */
 export const ELEMENTS = 8_192;
 
 const Id = z.string().regex(/^[a-z2-7]{26}$/);
@@ -24,7 +24,7 @@ const WireNews = z.union([
   z.tuple([z.enum(["suspect", "dead"]), Id, Incarnation, Signature, Id]),
 ]);
 
-/** A signed document's place in the world: `number` grows with each edition, `digest` names the bytes. */
+/** Names one edition of a signed document: `number` grows with each, `digest` identifies the bytes. */
 export const Summary = z.object({
   kind: z.string().regex(/^[a-z][a-z-]{0,23}$/),
   id: z.string().regex(/^[A-Za-z0-9_.:-]{1,64}$/),
@@ -51,7 +51,7 @@ export type Message = (
 ) &
   Freight;
 
-// Elements are judged one by one: a later release may send kinds that this one does not know.
+// Each element is parsed by itself: a later release may send some that this one does not know.
 const Elements = z.array(z.unknown()).max(ELEMENTS).default([]);
 const Wire = z.discriminatedUnion("t", [
   z.object({ t: z.literal("ping"), n: Count, g: Elements }),
@@ -77,7 +77,7 @@ export function encodeMessage(message: Message): string {
   }
 }
 
-/** Undefined for whatever is not a message. */
+/** Undefined if the bytes are no message. */
 export function decodeMessage(bytes: Uint8Array): Message | undefined {
   if (bytes.length > DATAGRAM_BYTES) return undefined;
   const parsed = Wire.safeParse(jsonOf(bytes));
@@ -103,7 +103,7 @@ export function decodeSync(bytes: Uint8Array): Freight | undefined {
   return parsed.success ? freightOf(parsed.data.g) : undefined;
 }
 
-/** Bytes that one element adds to a message, its comma included. */
+/** How many bytes this freight adds to a message, commas included. */
 export function weigh(freight: Partial<Freight>): number {
   return JSON.stringify(elementsOf({ news: [], documents: [], ...freight })).length - 1;
 }
@@ -119,7 +119,7 @@ function elementsOf({ news, documents }: Freight): unknown[] {
 function freightOf(elements: unknown[]): Freight {
   const freight: Freight = { news: [], documents: [] };
   for (const element of elements) {
-    // Six hundred ones fit into a datagram: what names no kind of ours costs no schema.
+    // Six hundred elements fit into a datagram: look at the kind first, so that an unknown one costs no schema.
     const kindOf = Array.isArray(element) ? element[0] : undefined;
     if (kindOf === "doc") {
       const summary = WireSummary.safeParse(element);

@@ -1,4 +1,4 @@
-// Is it still there? One member a second is pinged; if it is silent, three others are asked to try; then it is accused.
+// Pings one member a second. If it is silent, asks three others to try; if they fail too, accuses it.
 // Pure.
 import { accuse, hasten, PROBE_MS } from "./hear.ts";
 import { sample, shuffled } from "./random.ts";
@@ -7,10 +7,10 @@ import { type Errand, type Probe, reachable, send, type Turn, writable } from ".
 
 const TIMEOUT_MS = 500;
 const HELPERS = 3;
-const NACK_MS = 400; // a helper speaks before the asker's second half is over: TIMEOUT_MS less the way back
+const NACK_MS = 400; // a helper answers before the asker's second half is over: TIMEOUT_MS less the way back
 const MOST_ERRANDS = 64;
 
-/** Everybody once a round, in an order that is new each round: nobody waits longer than two rounds. */
+/** Probes each member once a round, in a new order each round: no member waits longer than two rounds. */
 export function startProbe(turn: Turn): void {
   const { view, now } = turn;
   const patience = view.health + 1;
@@ -38,7 +38,7 @@ export function askOthers(turn: Turn, probe: Probe): void {
   for (const helper of helpers) send(turn, helper, { type: "ask", sequence, target });
 }
 
-/** Helpers that could not reach it either clear our name; helpers that say nothing put the blame on our own senses. */
+/** Helpers that could not reach it either confirm us; helpers that stay silent suggest that the fault is ours. */
 export function failProbe(turn: Turn, probe: Probe): void {
   turn.view.probe = undefined;
   const silent = probe.helpers.length - probe.nacks.length;
@@ -89,7 +89,7 @@ export function endErrands(turn: Turn): void {
   for (const { asker, asked } of over) send(turn, asker, { type: "nack", sequence: asked });
 }
 
-/** A ping of which no answer is awaited: whoever hears it says so in its own time. */
+/** A ping without a deadline: a member that hears it answers when it can. */
 export function knockAt(turn: Turn, id: string): void {
   send(turn, id, { type: "ping", sequence: nextSequence(turn) });
 }

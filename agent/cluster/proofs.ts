@@ -1,4 +1,4 @@
-// Signatures under what members say of themselves: raw Ed25519, 86 characters, over exact bytes.
+// Signatures of members' claims about themselves: raw Ed25519, 86 characters, over exact bytes.
 import { type KeyObject, sign, verify } from "node:crypto";
 import { publicKeyObject } from "../../provisioning/trust/keys.ts";
 import { type Claim, claimText, type Proofs } from "./news.ts";
@@ -10,7 +10,7 @@ export const livenessSigner =
   (claim) =>
     sign(null, Buffer.from(claimText(claim)), privateKey).toString("base64url");
 
-/** `deviceKeyOf` answers undefined for whoever is no member; nothing such a one says is believed. */
+/** `deviceKeyOf` returns undefined for a device that is no member; its claims never verify. */
 export function makeProofs(
   self: { id: string; signLiveness: SignLiveness },
   deviceKeyOf: (id: string) => string | undefined,
@@ -27,7 +27,7 @@ export function makeProofs(
   return {
     sign: self.signLiveness,
     verify(claim, signature) {
-      // Ed25519 gives one signature for one text, so our own needs no public key.
+      // Ed25519 is deterministic: to check our own claim, sign it again.
       if (claim.id === self.id) return self.signLiveness(claim) === signature;
       const deviceKey = deviceKeyOf(claim.id);
       if (deviceKey === undefined) return false;

@@ -1,9 +1,9 @@
-// Chance that repeats itself: the same seed gives the same choices.
+// Repeatable chance: the same seed gives the same choices.
 // Pure (mulberry32: 32 bits of state, even enough for picking peers, useless for secrets).
 
 export type Random = { seed: number };
 
-/** A number from 0 up to 1; `random.seed` moves on. */
+/** A number in [0, 1). Advances `random.seed`. */
 export function draw(random: Random): number {
   random.seed = (random.seed + 0x6d2b79f5) | 0;
   let mixed = Math.imul(random.seed ^ (random.seed >>> 15), 1 | random.seed);
@@ -20,7 +20,7 @@ export function shuffled<T>(random: Random, items: readonly T[]): T[] {
   return result;
 }
 
-/** Up to `count` different ones of `items`. */
+/** Up to `count` different items. */
 export function sample<T>(random: Random, items: readonly T[], count: number): T[] {
   if (items.length <= count) return shuffled(random, items);
   const picked = new Set<number>();

@@ -1,4 +1,4 @@
-// What waits to be told on: each rumour rides on a bounded number of datagrams, the least told first.
+// News and documents that still have to spread: each rides on a bounded number of datagrams, the least told first.
 // Pure.
 import { DATAGRAM_BYTES, type Freight, type Summary, weigh } from "./messages.ts";
 import type { News } from "./news.ts";
@@ -8,9 +8,9 @@ export type Rumours = readonly Rumour[];
 
 const MOST = 4_096; // more than this waits for the next full sync
 const ENVELOPE_BYTES = 96; // type, sequence and target of a message
-const LEAST_BYTES = 60; // a document with a short id; with less room than this nothing more fits
+const LEAST_BYTES = 60; // a document with a short id: less room than this holds nothing more
 
-/** How often a rumour is told: enough to reach every one of `clusterSize` members with near certainty (memberlist). */
+/** How often to tell a rumour so that it almost certainly reaches all `clusterSize` members (memberlist). */
 export const tellings = (clusterSize: number): number => 4 * Math.ceil(Math.log10(clusterSize + 1));
 
 export const addNews = (rumours: Rumours, news: News): Rumours =>
@@ -26,12 +26,12 @@ export const addDocument = (rumours: Rumours, document: Summary): Rumours =>
 
 export const forget = (rumours: Rumours, about: string): Rumours => rumours.filter((rumour) => rumour.about !== about);
 
-/** A newer rumour about the same replaces the older; the list stays sorted by how often each was told. */
+/** A newer rumour replaces an older one about the same subject. The list stays sorted by how often each was told. */
 function add(rumours: Rumours, rumour: Rumour): Rumours {
   return [rumour, ...forget(rumours, rumour.about)].slice(0, MOST);
 }
 
-/** `first` and as many rumours as fit into one datagram, and what is still to be told after it. */
+/** `first` and as many rumours as fit into one datagram, and the rumours that remain. */
 export function load(rumours: Rumours, first: readonly News[], clusterSize: number): [Freight, Rumours] {
   const freight: Freight = { news: [...first], documents: [] };
   if (rumours.length === 0) return [freight, rumours];

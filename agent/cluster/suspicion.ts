@@ -1,16 +1,16 @@
-// How long a suspect has to answer, and how much this device trusts its own senses.
+// How long a suspect has to answer, and how far this device trusts its own probes.
 // Pure. Lifeguard (Dadgar, Phillips, Currey 2018), numbers as in memberlist.
 
 const MULTIPLIER = 4;
-const LONGEST = 6; // a suspect that one member alone accuses has six times as long
+const LONGEST = 6; // a suspect with a single accuser has six times as long
 export const WORST_HEALTH = 8;
 
-/** Accusers beyond the first that bring a suspicion down to its shortest; 0 where there are too few members to confirm. */
+/** How many further accusers bring a suspicion down to its shortest; 0 if there are too few members to confirm. */
 export function confirmationsWanted(clusterSize: number): number {
   return clusterSize - 2 < MULTIPLIER - 2 ? 0 : MULTIPLIER - 2;
 }
 
-/** Time for a suspect to refute, in ms, after `confirmations` members joined the first accuser. */
+/** How long a suspect may take to refute, in ms, after `confirmations` members joined the first accuser. */
 export function suspicionMs(clusterSize: number, confirmations: number, probeMs: number): number {
   const shortest = MULTIPLIER * Math.max(1, Math.log10(Math.max(1, clusterSize))) * probeMs;
   const wanted = confirmationsWanted(clusterSize);
@@ -20,7 +20,7 @@ export function suspicionMs(clusterSize: number, confirmations: number, probeMs:
   return Math.max(shortest, longest - progress * (longest - shortest));
 }
 
-/** Local health: 0 is well; every trouble of our own stretches our patience with others by one. */
+/** Local health: 0 is well; each problem of our own adds one, and one more timeout to our patience with others. */
 export function healthAfter(health: number, change: number): number {
   return Math.min(WORST_HEALTH, Math.max(0, health + change));
 }

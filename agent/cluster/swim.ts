@@ -1,5 +1,5 @@
-// Who is in the cluster and how sure we are of it: SWIM with Lifeguard's corrections.
-// Pure: messages and time come in as events, datagrams and news for the shell go out as effects.
+// Which members are alive, and how sure we are: SWIM with Lifeguard's corrections.
+// Pure: messages and time come in as events, datagrams and changes go out as effects.
 import { bury, enroll, hear, knockOf, rescheduleKnock } from "./hear.ts";
 import type { Freight, Message, Summary } from "./messages.ts";
 import type { Proofs } from "./news.ts";
@@ -18,10 +18,10 @@ import { sample } from "./random.ts";
 import { addDocument } from "./rumours.ts";
 import { healthAfter } from "./suspicion.ts";
 import {
+  type Belief,
   type Effect,
   emptyView,
   jittered,
-  type Member,
   proclaim,
   reachable,
   send,
@@ -41,12 +41,12 @@ export type Event =
 const GOSSIP_MS = 200;
 const GOSSIP_TO = 3;
 const SYNC_MS = 30_000;
-const SYNC_SCALE = 32; // beyond this many members a full sync comes once more rarely with each doubling (memberlist)
+const SYNC_SCALE = 32; // beyond this many members each doubling adds one interval between full syncs (memberlist)
 const KNOCKS_AT_ONCE = 8;
 const VISIT_MS = 50;
-const STALL_MS = 250; // a step this late was held up by a busy processor, not by the network
+const STALL_MS = 250; // a busy processor, not the network, delayed a step that is this late
 
-/** A view of one's own, alone. `seed` is the only chance there will be. */
+/** The view of a member that knows no other. `seed` is the only source of chance. */
 export function begin(id: string, seed: number, now: number, proofs: Proofs): View {
   return emptyView(id, seed, now, proofs);
 }
@@ -60,7 +60,7 @@ export function step(view: View, event: Event, now: number, proofs: Proofs): [Vi
     turn.view.memberAt = earliest(turn.members);
   }
   turn.view.seed = turn.random.seed;
-  // Never in the past: what became due just now is not late.
+  // Never in the past: a tick that just became due is not late.
   turn.view.dueAt = Math.max(now, dueAt(turn.view));
   return [turn.view, turn.effects];
 }
@@ -92,7 +92,7 @@ function heard(turn: Turn, from: string, message: Message): void {
   const introduce = carry(turn, from, message);
   switch (message.type) {
     case "ping":
-      // An introduction is answered by an introduction: whoever names itself may know nobody.
+      // Answer an introduction by an introduction: a member that names itself may know nobody.
       answerPing(turn, from, message.sequence, introduce || message.news.some((news) => news.id === from));
       return;
     case "ack":
@@ -114,7 +114,7 @@ function synced(turn: Turn, from: string, freight: Freight): void {
   if (carry(turn, from, freight)) send(turn, from, { type: "gossip" }, { introduce: true });
 }
 
-/** Takes in what rides on a message; answers whether the teller should hear our own word at once. */
+/** Takes in what rides on a message; returns whether the sender should hear our own claim at once. */
 function carry(turn: Turn, from: string, { news, documents }: Freight): boolean {
   let introduce = false;
   for (const item of news) introduce = hear(turn, from, item) || introduce;
@@ -144,7 +144,7 @@ function watch(turn: Turn): void {
   if (now >= Math.max(view.memberAt, view.visitAt)) visit(turn);
 }
 
-/** Suspects whose time is up, and doors to knock at: not at all of a large neighborhood at once. */
+/** Buries suspects whose time is up and knocks at the silent, a few at a time in a large neighborhood. */
 function visit(turn: Turn): void {
   const { view, now } = turn;
   let knocks = 0;
@@ -166,7 +166,7 @@ function gossip(turn: Turn): void {
   }
 }
 
-/** Our last word goes to a few at once: there may be no second tick. */
+/** Tells a few members at once: there may be no second tick. */
 function leave(turn: Turn): void {
   if (turn.view.self.state === "left") return;
   proclaim(turn, turn.view.self.incarnation, "left");
@@ -174,7 +174,7 @@ function leave(turn: Turn): void {
   gossip(turn);
 }
 
-/** After a stall of our own every deadline moves by as much: answers may lie unread in the socket. */
+/** After a stall of our own, moves every deadline by as much: answers may lie unread in the socket. */
 function excuse(turn: Turn, lateMs: number): void {
   if (lateMs < STALL_MS) return;
   const { view } = turn;
@@ -189,13 +189,13 @@ function excuse(turn: Turn, lateMs: number): void {
   }
 }
 
-function sizeOf(members: ReadonlyMap<string, Member>): number {
+function sizeOf(members: ReadonlyMap<string, Belief>): number {
   let size = 1;
   for (const { state } of members.values()) if (state === "alive" || state === "suspect") size++;
   return size;
 }
 
-function earliest(members: ReadonlyMap<string, Member>): number {
+function earliest(members: ReadonlyMap<string, Belief>): number {
   let at = Number.POSITIVE_INFINITY;
   for (const member of members.values()) {
     if (member.state === "suspect") at = Math.min(at, member.deadline);
@@ -204,7 +204,7 @@ function earliest(members: ReadonlyMap<string, Member>): number {
   return at;
 }
 
-/** When the next tick is due; never, for one that is alone. */
+/** When the next tick is due: never, for a member that is alone. */
 function dueAt(view: View): number {
   if (view.members.size === 0) return Number.POSITIVE_INFINITY;
   const watching = view.self.state === "alive" ? [probeDueAt(view), Math.max(view.memberAt, view.visitAt)] : [];

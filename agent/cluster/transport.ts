@@ -1,4 +1,4 @@
-// Datagrams by UDP, full syncs and documents by HTTP, both bound to the mesh address and to nothing else.
+// Datagrams by UDP, full syncs and documents by HTTP, both bound to the mesh address alone.
 import { createSocket, type Socket } from "node:dgram";
 import { Agent, createServer, type IncomingMessage, request, type Server } from "node:http";
 import { isIPv6 } from "node:net";
@@ -21,11 +21,11 @@ export type Question = { method: "GET" | "POST"; path: string; body?: string; li
 export type TransportOptions = {
   address: string;
   port: number;
-  /** Whether a source address is a member's; all else is dropped unread. */
+  /** Whether a source address is a member's; anything from another is dropped unread. */
   isMember(address: string): boolean;
   onDatagram(from: string, bytes: Uint8Array): void;
   onRequest(request: Request): Promise<Answer>;
-  /** How long to wait for the address to appear: the tunnel's interface may come up after us. */
+  /** How long to wait for the address to appear: the tunnel's interface may come up later. */
   deadlineMs: number;
   log: Log;
 };
@@ -65,7 +65,7 @@ async function whenThere<T>(o: TransportOptions, open: () => Promise<T>): Promis
     } catch (cause) {
       const at = `${o.address} port ${o.port}`;
       if (errnoOf(cause) === "EADDRINUSE") {
-        const hint = "another program holds it: stop that one, or change cluster.port on every device";
+        const hint = "stop the program that holds it, or change cluster.port on every device";
         throw new HamletError("port.taken", `the cluster's ${at} is taken`, { hint, cause });
       }
       if (errnoOf(cause) !== "EADDRNOTAVAIL" || waitedMs >= o.deadlineMs) {

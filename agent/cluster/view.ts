@@ -1,16 +1,16 @@
-// What one member believes about the cluster, and the step in which that changes.
+// What this member believes about the others, and the turn in which that changes.
 // Pure: a Turn is a private copy that never leaves step().
 import type { Freight, Message, Summary } from "./messages.ts";
 import { claimOf, type News, type Proofs, type State } from "./news.ts";
 import { draw, type Random } from "./random.ts";
 import { addNews, load, type Rumours } from "./rumours.ts";
 
-/** A message tried now and then at someone who does not answer: at a falling rate, for ever. */
+/** Pings to a member that does not answer: ever more rarely, but for ever. */
 export type Knock = { at: number; everyMs: number };
 
 type Known = { incarnation: number; signature: string; since: number; rttMs?: number };
-/** Incarnation 0 is a member of whom nothing signed was heard yet: suspect at first, dead when it stays silent. */
-export type Member = Known &
+/** Incarnation 0: nothing signed was heard of this member yet. It is suspect at first, and dead if it stays silent. */
+export type Belief = Known &
   (
     | { state: "alive" }
     | { state: "suspect"; accusers: readonly string[]; deadline: number; knock?: Knock }
@@ -18,14 +18,14 @@ export type Member = Known &
     | { state: "left" }
   );
 
-/** The one member being probed, from ping to verdict. */
+/** The one member being probed, from ping to result. */
 export type Probe = {
   target: string;
   sequence: number;
   sentAt: number;
   askAt: number;
   endsAt: number;
-  /** Members asked to try, and those of them that said in time that they could not reach it. */
+  /** Members that were asked to try, and those that reported in time that they could not reach it. */
   helpers: readonly string[];
   nacks: readonly string[];
   hasAsked: boolean;
@@ -35,7 +35,7 @@ export type Errand = { asker: string; asked: number; target: string; sequence: n
 
 export type View = {
   readonly self: { id: string; incarnation: number; state: "alive" | "left"; signature: string; since: number };
-  readonly members: ReadonlyMap<string, Member>;
+  readonly members: ReadonlyMap<string, Belief>;
   readonly round: readonly string[];
   readonly probe: Probe | undefined;
   readonly probeAt: number;
@@ -47,13 +47,13 @@ export type View = {
   readonly health: number;
   readonly sequence: number;
   readonly seed: number;
-  /** Members that are not known to be gone, ourselves included; as of the last step. */
+  /** Members not known to be gone, this one included, as of the last step. */
   readonly size: number;
   /** Earliest deadline or knock of any member. */
   readonly memberAt: number;
-  /** Members are not gone through before this. */
+  /** No suspect is buried and no member knocked at before this. */
   readonly visitAt: number;
-  /** When the next tick is due; a step much later than this means that we, not the others, were asleep. */
+  /** When the next tick is due. A step much later than this means that this process slept, not that the others are silent. */
   readonly dueAt: number;
 };
 
@@ -66,7 +66,7 @@ export type Effect =
 
 export type Turn = {
   view: { -readonly [Key in keyof View]: View[Key] };
-  members: Map<string, Member> | undefined;
+  members: Map<string, Belief> | undefined;
   random: Random;
   effects: Effect[];
   readonly now: number;
@@ -96,8 +96,8 @@ export function emptyView(id: string, seed: number, now: number, proofs: Proofs)
   };
 }
 
-/** The members' map, free to be changed in this turn. */
-export function writable(turn: Turn): Map<string, Member> {
+/** The map of members, which this turn may change. */
+export function writable(turn: Turn): Map<string, Belief> {
   if (!turn.members) {
     turn.members = new Map(turn.view.members);
     turn.view.members = turn.members;
@@ -105,7 +105,7 @@ export function writable(turn: Turn): Map<string, Member> {
   return turn.members;
 }
 
-/** Those worth probing and telling: heard of, and not known to be gone. */
+/** Members worth probing and telling: heard of, and not known to be gone. */
 export const reachable = (view: Pick<View, "members">): string[] =>
   [...view.members]
     .filter(([, m]) => m.incarnation > 0 && (m.state === "alive" || m.state === "suspect"))
@@ -118,7 +118,7 @@ export const ownNews = ({ self }: Pick<View, "self">): News => ({
   signature: self.signature,
 });
 
-/** What may be told about member `id`, undefined while nothing signed is known. */
+/** What this member can tell about `id`; undefined while it knows nothing signed. */
 export function newsOf(view: Pick<View, "members" | "self">, id: string): News | undefined {
   const member = view.members.get(id);
   if (!member || member.incarnation === 0) return undefined;
@@ -128,7 +128,7 @@ export function newsOf(view: Pick<View, "members" | "self">, id: string): News |
   return { id, incarnation, signature, state };
 }
 
-/** Everything that may be told, for a full sync. */
+/** Everything that this member can tell, for a full sync. */
 export const allNews = (view: View): News[] => [
   ownNews(view),
   ...[...view.members.keys()].flatMap((id) => newsOf(view, id) ?? []),
@@ -137,7 +137,7 @@ export const allNews = (view: View): News[] => [
 type Bare<M> = M extends unknown ? Omit<M, keyof Freight> : never;
 
 /**
- * Sends a message with as many rumours as fit. Whoever is not alive to us is told so first, with our own claim:
+ * Sends a message with as many rumours as fit. A member that we do not take for alive hears that first, with our own claim:
  * it can refute at once, and one that lost its memory learns who we are.
  */
 export function send(turn: Turn, to: string, message: Bare<Message>, { introduce = false } = {}): void {
@@ -151,7 +151,7 @@ export function send(turn: Turn, to: string, message: Bare<Message>, { introduce
   turn.effects.push({ kind: "send", to, message: { ...message, ...freight } });
 }
 
-/** Our own word in a new incarnation. */
+/** Signs our own claim in a new incarnation and spreads it. */
 export function proclaim(turn: Turn, incarnation: number, state: "alive" | "left"): void {
   const { id } = turn.view.self;
   const signature = turn.proofs.sign({ id, incarnation, state });
@@ -167,5 +167,5 @@ export function proclaim(turn: Turn, incarnation: number, state: "alive" | "left
 
 export const verifies = (turn: Turn, news: News): boolean => turn.proofs.verify(claimOf(news), news.signature);
 
-/** `ms` give or take a fifth, so that members do not march in step. */
+/** `ms` plus or minus a fifth, so that members do not act in step. */
 export const jittered = (turn: Turn, ms: number): number => ms * (0.8 + 0.4 * draw(turn.random));

@@ -1,4 +1,4 @@
-// The addresses from which somebody proved to belong: whatever strangers do, there is room for these. Pure but for its own table.
+// Addresses from which a device proved to be a member. Whatever strangers do, these keep room. Pure but for its own table.
 import { plainAddress } from "../../system/address.ts";
 
 const maxRemembered = 256;
@@ -7,14 +7,14 @@ export class Acquaintances {
   readonly #met = new Set<string>();
   readonly #isMember: (address: string) => boolean;
 
-  /** `isMember`: what is known from elsewhere, such as the addresses in members' records. */
+  /** `isMember`: addresses known in another way, such as from members' records. */
   constructor(isMember: (address: string) => boolean = () => false) {
     this.#isMember = isMember;
   }
 
   met(address: string): void {
     const key = keyOf(address);
-    // Put back at the end: the one met longest ago is forgotten first.
+    // Back to the end: the address met longest ago is forgotten first.
     this.#met.delete(key);
     if (this.#met.size >= maxRemembered) this.#met.delete(this.#met.values().next().value!);
     this.#met.add(key);
@@ -25,5 +25,5 @@ export class Acquaintances {
   }
 }
 
-/** Without its scope: whether an address comes with one depends on the socket that tells. */
+/** Without its scope: only some sockets report one. */
 const keyOf = (address: string) => plainAddress(address);

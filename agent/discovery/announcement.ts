@@ -1,10 +1,10 @@
-// What a device says of itself by mDNS, and what is taken from what others say. Pure.
+// What a device announces by mDNS, and what it reads from other announcements. Pure.
 // `_hamlet._udp`, TXT: v (version), n (neighborhood, 8 hex digits), id (device), p (hello port), e (epoch: changes when the
 // device, its addresses or its links did).
 import { z } from "zod";
 
 export const serviceType = "_hamlet._udp.local";
-/** Bytes that every packet with our service type in it contains: DNS labels stand in it with their length before them. */
+/** Bytes that every packet with our service type contains: DNS writes each label after its length. */
 export const serviceLabel = Buffer.from("\x07_hamlet\x04_udp", "latin1");
 
 export const Announcement = z.object({
@@ -28,10 +28,10 @@ type DnsRecord = { type: string; name: string; ttl?: number; data?: unknown };
 export type DnsPacket = { answers: DnsRecord[]; additionals: DnsRecord[] };
 
 const instance = /^([a-z0-9][a-z0-9-]{0,53})-[a-z2-7]{8}\._hamlet\._udp\.local$/;
-// A device announces itself. A reflector between two networks may put a few in one packet; a thousand is a flood.
+// A device announces itself alone. A reflector between two networks may put a few into one packet; a thousand are a flood.
 const maxPerPacket = 8;
 
-/** The end of the id makes it unique, so that two devices of one name never answer for each other. */
+/** Part of the id makes it unique, so that two devices with one name never answer for each other. */
 export const instanceName = (name: string, id: string): string => `${name.slice(0, 54)}-${id.slice(0, 8)}`;
 
 export function readSightings({ answers, additionals }: DnsPacket): Sighting[] {

@@ -1,5 +1,5 @@
-// How often what is said in answer to mDNS questions: each record set once a second on a link (RFC 6762 6), so that whoever asks for one
-// takes nothing from those who ask for another. What was said within the second is owed, and said again when the second is over.
+// Limits mDNS answers: each record set once a second on a link (RFC 6762 6), so that questions for one take nothing from another.
+// A set that was sent within the last second is owed, and sent when the second is over.
 // Pure but for its own table.
 
 type Named = { name: string; type: string };
@@ -7,41 +7,41 @@ type Named = { name: string; type: string };
 const secondMs = 1_000;
 
 export class Answers<Entry extends Named> {
-  readonly #saidAt = new Map<string, number>();
+  readonly #sentAt = new Map<string, number>();
   readonly #owed = new Map<string, Entry[]>();
 
-  /** Of the records that answer a question: those to say now. `now` is monotonic, in ms. */
+  /** Of the records that answer a question, those to send now. `now` is monotonic, in ms. */
   ask(records: readonly Entry[], now: number): Entry[] {
-    const said: Entry[] = [];
+    const sent: Entry[] = [];
     for (const [key, set] of bySet(records)) {
-      if (this.#isFree(key, now)) said.push(...this.#say(key, set, now));
+      if (this.#isFree(key, now)) sent.push(...this.#send(key, set, now));
       else this.#owed.set(key, set);
     }
-    return said;
+    return sent;
   }
 
-  /** Of what may go along with an answer: what was not said within the second. Nobody is owed it. */
+  /** Of the records that may accompany an answer, those not sent within the last second. The others are not owed. */
   add(records: readonly Entry[], now: number): Entry[] {
-    return [...bySet(records)].flatMap(([key, set]) => (this.#isFree(key, now) ? this.#say(key, set, now) : []));
+    return [...bySet(records)].flatMap(([key, set]) => (this.#isFree(key, now) ? this.#send(key, set, now) : []));
   }
 
-  /** What is owed and may be said now. */
+  /** Owed records that may be sent now. */
   due(now: number): Entry[] {
-    return [...this.#owed].flatMap(([key, set]) => (this.#isFree(key, now) ? this.#say(key, set, now) : []));
+    return [...this.#owed].flatMap(([key, set]) => (this.#isFree(key, now) ? this.#send(key, set, now) : []));
   }
 
-  /** When the next of what is owed may be said. */
+  /** When the next owed record may be sent. */
   dueAt(): number | undefined {
-    const times = [...this.#owed.keys()].map((key) => this.#saidAt.get(key)! + secondMs);
+    const times = [...this.#owed.keys()].map((key) => this.#sentAt.get(key)! + secondMs);
     return times.length > 0 ? Math.min(...times) : undefined;
   }
 
   #isFree(key: string, now: number): boolean {
-    return now - (this.#saidAt.get(key) ?? Number.NEGATIVE_INFINITY) >= secondMs;
+    return now - (this.#sentAt.get(key) ?? Number.NEGATIVE_INFINITY) >= secondMs;
   }
 
-  #say(key: string, set: Entry[], now: number): Entry[] {
-    this.#saidAt.set(key, now);
+  #send(key: string, set: Entry[], now: number): Entry[] {
+    this.#sentAt.set(key, now);
     this.#owed.delete(key);
     return set;
   }

@@ -1,5 +1,5 @@
-// Who is connected, counted by source: some for each, and where all places are taken the source with the most gives one up.
-// Those who are known have places of their own, which no number of strangers takes. Pure but for its own table.
+// Bounds connections by source: a few for each, and when all places are taken, the source with the most gives one up.
+// Known devices have places of their own, which no number of strangers can take. Pure but for its own table.
 import { sourceOf } from "../../system/address.ts";
 
 type Limits = { perSource: number; strangers: number; known: number };
@@ -8,16 +8,16 @@ type Held = { source: string; isKnown: boolean };
 export class Connections<Connection> {
   readonly #limits: Limits;
   readonly #isUnfinished: (connection: Connection) => boolean;
-  /** In the order of coming. */
+  /** Oldest first. */
   readonly #held = new Map<Connection, Held>();
 
-  /** `isUnfinished`: the other side has not said all yet. */
+  /** `isUnfinished`: the other side has not sent its whole request yet. */
   constructor(limits: Limits, isUnfinished: (connection: Connection) => boolean) {
     this.#limits = limits;
     this.#isUnfinished = isUnfinished;
   }
 
-  /** The one to end for it: itself where its source has enough, another where all places are taken. */
+  /** Returns the connection to end: this one if its source has enough, another if all places are taken. */
   open(connection: Connection, address: string, isKnown = false): Connection | undefined {
     const source = sourceOf(address).key;
     const peers = [...this.#held].filter(([, held]) => held.isKnown === isKnown);
@@ -33,7 +33,7 @@ export class Connections<Connection> {
     this.#held.delete(connection);
   }
 
-  /** The newcomer's own source counts with it: who comes ever again takes from himself and not from others. */
+  /** Counts the newcomer for its source, so that a source that keeps connecting takes places from itself alone. */
   #oldestOfTheMost(peers: [Connection, Held][], newcomer: string): Connection | undefined {
     const counts = new Map<string, number>([[newcomer, 1]]);
     for (const [, { source }] of peers) counts.set(source, (counts.get(source) ?? 0) + 1);

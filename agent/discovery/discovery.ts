@@ -1,5 +1,5 @@
-// Neighbors on the link: hints who may be where, never who is alive.
-// One mDNS instance per link and address family, rebuilt when the link changes; seeds where multicast does not reach.
+// Finds neighbors on the link: hints where a device may be, never whether it is alive.
+// Runs one mDNS instance per link and address family, rebuilt when the link changes, and asks seeds where multicast does not reach.
 import { randomBytes } from "node:crypto";
 import { type Clock, every, systemClock } from "../../system/clock.ts";
 import { limitLog } from "../../system/limited-log.ts";
@@ -15,11 +15,11 @@ import { parseSeed, resolveSeed } from "./seeds.ts";
 export type Discovery = {
   neighbors(): Neighbor[];
   interfaces(): LinkInterface[];
-  /** Asks again now: after a change that may bring neighbors. */
+  /** Asks again now, after a change that may bring neighbors. */
   refresh(): void;
-  /** Somebody at `address` answered by unicast. If that is on a link where multicast was never heard, a warning says so. */
+  /** A device at `address` answered by unicast. If no multicast was ever heard on its link, a warning says so. */
   answered(address: string): void;
-  /** Goes by another name from now on. */
+  /** Announces this device under another name. */
   rename(name: string): Promise<void>;
   /** Says goodbye and ends. */
   stop(): Promise<void>;
@@ -27,24 +27,24 @@ export type Discovery = {
 export type DiscoveryOptions = {
   self: Self;
   seeds: readonly string[];
-  /** Names of the links to use; all that look like one by default. */
+  /** Names of the links to use; by default every interface that looks like one. */
   interfaces?: readonly string[] | undefined;
-  /** Whether this device answers for `hamlet.local` now; it does not by default. */
+  /** Whether this device answers for `hamlet.local` now; by default it does not. */
   answersForAll?(): boolean;
-  /** Whose packets have room of their own. */
+  /** Addresses whose packets have room of their own. */
   acquaintances?: Acquaintances;
   log: Log;
   warnings: Pick<Warnings, "raise" | "clear">;
-  /** A member of the same neighborhood may be there. Comes again each time it is heard. */
+  /** A member of this neighborhood may be there. Called each time that it is heard. */
   onNeighbor(neighbor: Neighbor): void;
   clock?: Clock;
   links?: (only?: readonly string[]) => LinkInterface[];
 };
 type Station = { link: LinkInterface; key: string; sockets: Multicast[]; sinceMs: number; hasFailed: boolean };
 
-const watchMs = 2_000; // a cable plugged in is noticed within this
+const watchMs = 2_000; // how soon it notices a cable that is plugged in
 const askMs = 60_000; // plus or minus half
-const askAgainMs = 1_000; // the first question may meet a switch that is not ready yet
+const askAgainMs = 1_000; // a switch may not be ready for the first question
 const rebuildFailedMs = 30_000;
 const patienceMs = 10_000; // how long multicast may stay silent while unicast answers
 
@@ -57,12 +57,13 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Discove
   const neighbors = new Neighbors();
   const stations = new Map<string, Station>();
   let isStopped = false;
-  /** Names of links on which multicast was heard, and on which unicast answered. */
+  /** Names of the links on which multicast was heard, and of those on which unicast was answered. */
   const heard = new Set<string>();
   const answered = new Set<string>();
   const seeds = options.seeds.flatMap((text) => {
     const seed = parseSeed(text, self.helloPort);
-    if (!seed) warnings.raise("config.invalid", `seed "${text}" is not host:port`, "correct it in the config", text);
+    if (!seed)
+      warnings.raise("config.invalid", `seed "${text}" is not host:port`, "correct it in the configuration", text);
     return seed ?? [];
   });
 
@@ -81,16 +82,16 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Discove
         },
         onResponse(packet, address) {
           for (const sighting of readSightings(packet)) {
-            // Strangers of another neighborhood take no room: there is nothing to tell each other.
+            // Devices of another neighborhood take no room.
             if (sighting.id === self.id || sighting.n !== self.hint) continue;
-            const neighbor = neighbors.hear(sighting, address, now());
+            const neighbor = neighbors.sight(sighting, address, now());
             if (neighbor) onNeighbor(neighbor);
           }
         },
         onFailure(error) {
           if (station.hasFailed) return;
           station.hasFailed = true;
-          const hint = "if another program holds UDP port 5353 alone, end it; seeds work meanwhile";
+          const hint = "if another program holds UDP port 5353 for itself, stop it; seeds work meanwhile";
           warnings.raise("discovery.failed", `no mDNS on ${link.name}: ${error.message}`, hint, link.name);
         },
       });

@@ -1,5 +1,5 @@
-// The one HTTP server that strangers on the link can reach: hello, and the public page. It gives nothing else away.
-// Everything that arrives is bounded in size, time and number before anyone looks at it.
+// The one HTTP server that strangers on the link can reach: it serves hello and the public page, nothing else.
+// Bounds everything that arrives in size, time and number before reading it.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { sourceOf, withoutMapping } from "../../system/address.ts";
@@ -18,16 +18,16 @@ import { Acquaintances } from "./acquaintances.ts";
 import { Connections } from "./connections.ts";
 import { Hello, maxHelloBytes } from "./hello.ts";
 
-/** Answers a GET or HEAD; which page, by the address that was asked: the mesh address means that it came through the mesh. */
+/** Answers GET or HEAD. The address asked decides which page: a request to the mesh address came through the mesh. */
 export type ServePage = (request: IncomingMessage, response: ServerResponse) => void;
 type Answer = { status: number; headers: Record<string, string>; body: string | Buffer };
 export type DoorstepOptions = {
-  /** Where to listen, on all addresses: the hello port, and that of the page where it is wanted. */
+  /** Ports to listen on, at all addresses: for hello, and for the page if wanted. */
   ports: readonly number[];
-  /** Resolves to the answer for whoever proved to belong; rejects for everybody else. */
+  /** Resolves to the answer for a device that proved to be a member; rejects for any other. */
   onHello(hello: Hello, address: string): Promise<Hello>;
   page: ServePage;
-  /** Whose hellos and connections have room of their own: whoever was answered becomes one of them. */
+  /** Addresses whose hellos and connections have room of their own. A device that was answered becomes one of them. */
   acquaintances?: Acquaintances;
   log: Log;
   warnings: Pick<Warnings, "raise" | "clear">;
@@ -35,7 +35,7 @@ export type DoorstepOptions = {
 };
 export type Doorstep = { stop(): Promise<void> };
 
-// Thirty devices that are switched on together greet within seconds; each from its own address.
+// Thirty devices that are switched on together greet within seconds, each from its own address.
 const hellos = {
   perSource: { burst: 20, perSecond: 1 },
   perNetwork: { burst: 120, perSecond: 10 },
@@ -50,7 +50,7 @@ const pages = {
 };
 // A browser opens six at a time, and one stays open for the live page.
 const maxConnections = { perSource: 8, strangers: 64, known: 32 };
-// A hello is one packet or two. Whoever says nothing, or says it byte by byte, has this long for each stage.
+// A hello is one packet or two. A client that sends nothing, or byte by byte, has this long for each stage.
 const stages = {
   headersTimeout: 3_000,
   requestTimeout: 6_000,
@@ -77,7 +77,7 @@ export async function startDoorstep(options: DoorstepOptions): Promise<Doorstep>
     server.maxRequestsPerSocket = 100;
     server.on("clientError", (_error, socket) => {
       if (!socket.writable) return socket.destroy();
-      const { body } = refusal(400, "hello.invalid", "this is not HTTP");
+      const { body } = failure(400, "hello.invalid", "this is not HTTP");
       socket.end(
         `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
       );
@@ -113,10 +113,10 @@ export async function startDoorstep(options: DoorstepOptions): Promise<Doorstep>
   };
 }
 
-/** `server.maxConnections` would do for all together: then one host alone could take every place. */
+/** `server.maxConnections` counts all together: one host could take every place. */
 function boundConnections(server: Server, acquaintances: Acquaintances): void {
   const requests = new Map<Socket, IncomingMessage>();
-  // Who has said all of it waits for us; who has not may be kept waiting by himself.
+  // A finished request waits for us; an unfinished one waits for its sender, and goes first.
   const isUnfinished = (socket: Socket) => !requests.get(socket)?.complete;
   const connections = new Connections<Socket>(maxConnections, isUnfinished);
   server.on("connection", (socket: Socket) => {
@@ -151,26 +151,26 @@ function makeHandler({ onHello, page, log, clock, acquaintances }: HandlerOption
   const pageBucket = new FairBucket(pages);
   const mayCome = (bucket: FairBucket, address: string) =>
     bucket.admits(sourceOf(address), clock.monotonic(), acquaintances.knows(address));
-  /** Undefined for what the page answers itself. */
+  /** Returns undefined for a request that the page answers. */
   const answer = async (request: IncomingMessage): Promise<Answer | undefined> => {
     const address = withoutMapping(remoteAddressOf(request.socket) ?? "");
     const { method = "", url = "", headers } = request;
-    // For GET the page checks the host itself, and answers a browser in words.
+    // The page checks GET requests itself, and answers in a browser's terms.
     if (method === "POST" && !isLocalHost(headers.host))
-      return refusal(421, "api.refused", "this device does not answer to that name");
+      return failure(421, "api.refused", "this device does not answer to that name");
     if (method === "POST" && url === "/v1/hello") {
-      // Only a page in a browser sends Origin, and no page has any business here.
-      if (headers.origin !== undefined) return refusal(403, "api.refused", "hello is not for browsers");
-      if (!mayCome(helloBucket, address)) return refusal(429, "hello.busy", "too many hellos");
+      // Only a page in a browser sends Origin, and no page may say hello.
+      if (headers.origin !== undefined) return failure(403, "api.refused", "hello is not for browsers");
+      if (!mayCome(helloBucket, address)) return failure(429, "hello.busy", "too many hellos");
       const hello = Hello.safeParse(parseJson(await readHello(request)));
-      if (!hello.success) return refusal(400, "hello.invalid", explainIssues(hello.error).slice(0, 300));
+      if (!hello.success) return failure(400, "hello.invalid", explainIssues(hello.error).slice(0, 300));
       const answered = await onHello(hello.data, address);
       acquaintances.met(address);
       return json(200, answered);
     }
     if (method !== "GET" && method !== "HEAD")
-      return refusal(405, "api.refused", "method not allowed: use GET or HEAD");
-    if (!mayCome(pageBucket, address)) return refusal(429, "hello.busy", "too many requests");
+      return failure(405, "api.refused", "method not allowed: use GET or HEAD");
+    if (!mayCome(pageBucket, address)) return failure(429, "hello.busy", "too many requests");
     return undefined;
   };
   return (request: IncomingMessage, response: ServerResponse) => {
@@ -179,10 +179,10 @@ function makeHandler({ onHello, page, log, clock, acquaintances }: HandlerOption
       .catch((error: unknown) => {
         if (error instanceof HamletError) {
           const status = error.code === "hello.invalid" ? 400 : 403;
-          return refusal(status, error.code, error.message.slice(0, 300));
+          return failure(status, error.code, error.message.slice(0, 300));
         }
         log.error(`request from ${remoteAddressOf(request.socket)}: ${describeError(error)}`);
-        return refusal(500, "api.refused", "this device could not answer; its log tells why");
+        return failure(500, "api.refused", "this device could not answer; see its log");
       })
       .then((answered) => {
         if (!answered) {
@@ -190,7 +190,7 @@ function makeHandler({ onHello, page, log, clock, acquaintances }: HandlerOption
           return page(request, response);
         }
         const { status, headers, body } = answered;
-        // What we did not read to its end would be taken for the next request.
+        // Close the connection: the rest of an unread body would be taken for the next request.
         if (!request.complete) response.shouldKeepAlive = false;
         response.writeHead(status, { ...strict, ...headers, "content-length": Buffer.byteLength(body) });
         response.end(request.method === "HEAD" ? undefined : body);
@@ -206,8 +206,8 @@ async function readHello(request: IncomingMessage): Promise<string> {
   try {
     return await readAll(request, maxHelloBytes);
   } catch (cause) {
-    // A hello that broke off is no fault of ours that would belong into the log.
-    const why = cause instanceof TooLong ? `a hello has at most ${maxHelloBytes} bytes` : "this hello broke off";
+    // A hello that ended early is no fault of ours to log.
+    const why = cause instanceof TooLong ? `a hello has at most ${maxHelloBytes} bytes` : "the hello ended early";
     throw new HamletError("hello.invalid", why, { cause });
   }
 }
@@ -217,5 +217,5 @@ const json = (status: number, value: unknown): Answer => ({
   headers: { "content-type": "application/json" },
   body: JSON.stringify(value),
 });
-const refusal = (status: number, code: ErrorCode, message: string): Answer =>
+const failure = (status: number, code: ErrorCode, message: string): Answer =>
   json(status, errorAnswer(new HamletError(code, message)));

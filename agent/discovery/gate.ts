@@ -1,5 +1,5 @@
-// What of all mDNS packets on a link is read, and what of them is asked of us. The decoder of the library makes room for whatever a header
-// claims, so nothing that arrives reaches it. Pure but for its own tables.
+// Decides which mDNS packets on a link are read, and which questions are for us. The library's decoder allocates whatever a header
+// claims, so no packet from the network reaches it. Pure but for its own tables.
 import { sourceOf } from "../../system/address.ts";
 import { FairBucket } from "../../system/bucket.ts";
 import { type DnsMessage, type DnsQuestion, holdsWhatItClaims, readDns } from "../../system/dns.ts";
@@ -9,7 +9,7 @@ import { type LinkInterface, makeOnLink } from "./links.ts";
 
 type GateOptions = {
   link: LinkInterface;
-  /** Whether somebody at this address has proved to belong. */
+  /** Whether a device at this address has proved to be a member. */
   isKnown(address: string): boolean;
   /** Any packet from another host: multicast works on this link. */
   onHeard(): void;
@@ -17,12 +17,12 @@ type GateOptions = {
   now(): number;
 };
 
-// A busy home has some ten mDNS packets a second; two hundred from one host are a fault or a flood. Questions and answers have a
-// bucket each: who floods with one kind keeps nobody from the other.
+// A busy home sends about ten mDNS packets a second; two hundred from one host are a fault or a flood. Questions and answers have a
+// bucket each: a flood of one does not stop the other.
 const common = { perNetwork: { burst: 300, perSecond: 100 }, known: { burst: 300, perSecond: 100 }, maxSources: 256 };
 const limits = { perSource: { burst: 100, perSecond: 20 }, ...common };
 
-/** Undefined for what is dropped: from elsewhere (RFC 6762 11), beyond limits, no DNS, and of responses all that do not speak of us. */
+/** Returns undefined for a packet to drop: from off the link (RFC 6762 11), beyond a limit, no DNS, or a response without our service. */
 export function makeGate({ link, isKnown, onHeard, now }: GateOptions) {
   const own = new Set(link.addresses.map(({ address }) => address));
   const isOnLink = makeOnLink(link);
@@ -32,7 +32,7 @@ export function makeGate({ link, isKnown, onHeard, now }: GateOptions) {
     if (!isOnLink(address)) return undefined;
     const isOwn = own.has(address.split("%")[0]!);
     if (!isOwn) onHeard();
-    // What costs next to nothing goes first, so that it takes nothing from anybody's tokens.
+    // The cheap checks first: a packet that fails them takes no token.
     if (!holdsWhatItClaims(message)) return undefined;
     const isResponse = (message[2]! & 0x80) !== 0;
     if (isResponse && !message.includes(serviceLabel)) return undefined;
@@ -44,7 +44,7 @@ export function makeGate({ link, isKnown, onHeard, now }: GateOptions) {
 
 const answerable = new Set(["A", "AAAA", "PTR", "SRV", "TXT", "ANY"]);
 
-/** Of the questions in a packet those that are for us, each once, however often it is asked. */
+/** The questions of a packet that are for us, each once. */
 export function questionsForUs(questions: readonly DnsQuestion[], ownNames: readonly string[]): DnsQuestion[] {
   const names = new Set(
     [serviceType, "_services._dns-sd._udp.local", commonName, ...ownNames].map((name) => name.toLowerCase()),

@@ -1,4 +1,4 @@
-// Says hello when greeting.ts decides to: timers and sockets here, no decisions.
+// Says hello when greeting.ts decides so: timers and sockets, no decisions.
 import { type Clock, every, systemClock } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import { limitLog } from "../../system/limited-log.ts";
@@ -13,7 +13,7 @@ export type Greeter = {
   stop(): void;
 };
 export type GreeterOptions = {
-  /** Says hello there and takes the answer in: whose it was, where that is known. Rejects where none came or it was refused. */
+  /** Says hello there and takes in the answer; resolves to the id of the device that gave it, if known. Rejects if none came or it was refused. */
   greet(place: { address: string; port: number }, id: string): Promise<string | undefined>;
   log: Log;
   clock?: Clock;
@@ -31,7 +31,7 @@ export function startGreeter({ greet, clock = systemClock, ...options }: Greeter
     contacts = next;
     for (const { key, address, port } of effects) {
       greet({ address, port }, key).then(
-        // Somebody may claim any number of ids for an address where a member answers.
+        // A forger may claim any number of ids for an address where a member answers.
         (id) =>
           happen({
             kind: isIdKey(key) && id !== undefined && id !== key ? "failed" : "answered",

@@ -1,9 +1,9 @@
-// Whom to greet, where and when. Pure: hints, outcomes and time come in, orders to say hello go out.
-// Anybody on the link can forge hints, from any address and under any id. So each id is a contact of its own at each address, what one
-// does says nothing about another, whoever was met before has hands of its own, and who is heard again goes before who was heard once.
+// Decides whom to greet, where and when. Pure: hints, outcomes and time come in, greetings to start go out.
+// Anyone on the link can forge hints, from any address and for any id. So each id is a separate contact at each address, the outcome of
+// one says nothing about another, devices met before have slots of their own, and repeated hints go before single ones.
 import type { Neighbor } from "./neighbors.ts";
 
-/** `spare`: another place of somebody met, used when that one fails; `met` is greeted again when it changed or long after. */
+/** `spare`: another place of a device already met, used if that one fails. `met`: greeted again after a change or a long time. */
 type Phase =
   | { phase: "waiting" }
   | { phase: "greeting"; startedAt: number; isAgain: boolean }
@@ -14,15 +14,15 @@ type Common = {
   address: string;
   port: number;
   epoch: string | undefined;
-  /** How often a hint named it; the lot, drawn anew each time, is for those who are alike in all else. */
-  heard: number;
-  heardAt: number;
+  /** How often a hint named it. The lot, drawn at each hint, decides between contacts that are otherwise equal. */
+  hints: number;
+  hintedAt: number;
   lot: number;
   failures: number;
   retryAt: number;
-  /** Whoever answered here once, or was named by the owner, is no stranger. */
+  /** A device answered here before, or the owner named this place. */
   isTrusted: boolean;
-  /** When word of another epoch was last believed. */
+  /** When a hint of another epoch was last believed. */
   changedAt?: number;
 };
 type Contact = Phase & Common;
@@ -30,27 +30,27 @@ type Contact = Phase & Common;
 export type Contacts = ReadonlyMap<string, Contact>;
 export type Event =
   | { kind: "hint"; neighbor: Neighbor }
-  /** Without a place: whichever greeting of this key began first. */
+  /** Without a place: the greeting of this key that began first. */
   | { kind: "answered" | "failed"; key: string; place?: { address: string; port: number } }
-  /** Greet everybody that was met again, or the one with this key: our own record changed, or a member went silent. */
+  /** Greet again all devices that were met, or the one with this key: our own record changed, or a member went silent. */
   | { kind: "again"; key?: string }
   | { kind: "tick" };
 export type Effect = { kind: "greet"; key: string; address: string; port: number };
 
 const maxContacts = 256;
 const maxPerAddress = 4; // one computer may run a few agents
-// A forged neighbor costs a hand for as long as its address does not answer; a real one has it for some milliseconds.
+// A forged neighbor holds a slot until its address times out; a real one for some milliseconds.
 const maxGreeting = { strangers: 32, all: 36, perAddress: 2 };
-// The library announces three times: more than that proves nothing.
+// The library announces three times: more hints prove nothing.
 const maxCredit = 2;
 const firstRetryMs = 500;
 const ceilingMs = 60_000;
 const siblingMs = 100; // a device with two addresses is met at the first before the second is tried
-const metForMs = 10 * 60_000; // then the next hint greets anew: heals what neither side noticed
-const changeMs = 5_000; // anybody can claim another epoch for anybody
+const metForMs = 10 * 60_000; // then the next hint greets anew: repairs what neither side noticed
+const changeMs = 5_000; // anyone can claim another epoch for any device
 const forgetMs = 30 * 60_000;
 
-/** A neighbor is its id where that is known, else its place. */
+/** A neighbor's key is its id if that is known, else its place. */
 export const keyOf = ({ id, address, port }: Neighbor): string => id ?? `${address} ${port}`;
 export const isIdKey = (key: string): boolean => !key.includes(" ");
 const slotOf = (key: string, { address, port }: { address: string; port: number }) => `${key} ${address} ${port}`;
@@ -60,7 +60,7 @@ export function step(contacts: Contacts, event: Event, now: number, random: numb
   const next = new Map(contacts);
   switch (event.kind) {
     case "hint":
-      hear(next, event.neighbor, now, random);
+      takeHint(next, event.neighbor, now, random);
       break;
     case "answered": {
       const contact = greetingOf(next, event);
@@ -87,34 +87,34 @@ export function step(contacts: Contacts, event: Event, now: number, random: numb
       }
       break;
     case "tick":
-      for (const [slot, { heardAt, phase }] of next) {
-        if (now - heardAt >= forgetMs && phase !== "greeting") next.delete(slot);
+      for (const [slot, { hintedAt, phase }] of next) {
+        if (now - hintedAt >= forgetMs && phase !== "greeting") next.delete(slot);
       }
   }
   return greetDue(next, now);
 }
 
-function hear(contacts: Map<string, Contact>, neighbor: Neighbor, now: number, lot: number): void {
+function takeHint(contacts: Map<string, Contact>, neighbor: Neighbor, now: number, lot: number): void {
   const { address, port, epoch } = neighbor;
   const key = keyOf(neighbor);
   const known = contacts.get(slotOf(key, neighbor));
   if (known) {
     const isBelieved = known.epoch !== epoch && isLongAgo(known, now);
-    const heard = { ...known, heard: known.heard + 1, heardAt: now, lot };
-    put(contacts, isBelieved ? { ...heard, epoch, failures: 0, retryAt: now, changedAt: now } : heard);
-    if (isBelieved || (known.phase === "met" && now >= known.againAt)) visitAgain(contacts, heard, now);
+    const hinted = { ...known, hints: known.hints + 1, hintedAt: now, lot };
+    put(contacts, isBelieved ? { ...hinted, epoch, failures: 0, retryAt: now, changedAt: now } : hinted);
+    if (isBelieved || (known.phase === "met" && now >= known.againAt)) visitAgain(contacts, hinted, now);
     return;
   }
   if (!makeRoom(contacts, address)) return;
   const isTrusted = neighbor.via === "seed";
-  const fresh = { key, address, port, epoch, heard: 1, heardAt: now, lot, failures: 0, retryAt: now, isTrusted };
+  const fresh = { key, address, port, epoch, hints: 1, hintedAt: now, lot, failures: 0, retryAt: now, isTrusted };
   const met = siblings(contacts, fresh).find(({ phase }) => phase === "met");
   put(contacts, { ...fresh, phase: met ? "spare" : "waiting" });
-  // A second address of somebody already met is no news; one with another epoch is.
+  // A second address of a device already met is no news; another epoch is.
   if (met && met.epoch !== epoch && isLongAgo(met, now)) visitAgain(contacts, fresh, now);
 }
 
-/** Word of a change sends us where somebody has answered before: what others say must not send us elsewhere. */
+/** A hint of a change makes us revisit places that answered before: a forged hint must not send us elsewhere. */
 function visitAgain(contacts: Map<string, Contact>, told: Common, now: number): void {
   for (const contact of [...contacts.values()]) {
     if (contact.key === told.key && contact.isTrusted) greetAgain(contacts, { ...contact, changedAt: now }, now);
@@ -123,19 +123,19 @@ function visitAgain(contacts: Map<string, Contact>, told: Common, now: number): 
 
 function greetAgain(contacts: Map<string, Contact>, contact: Contact, now: number): void {
   if (contact.phase === "greeting") put(contacts, { ...contact, isAgain: true });
-  // Whoever never answered is tried by its own times anyway.
+  // A contact that never answered keeps its own retry times.
   else if (contact.isTrusted) put(contacts, { ...contact, phase: "waiting", failures: 0, retryAt: now });
 }
 
-/** Room for a newcomer: first at its own address, where that has enough, else the stranger least worth a try. */
+/** Makes room for a newcomer: drops the worst stranger, at its own address if that has enough, else among all. */
 function makeRoom(contacts: Map<string, Contact>, address: string): boolean {
   const strangers = [...contacts.values()].filter(({ phase, isTrusted }) => phase !== "greeting" && !isTrusted);
   const sameAddress = strangers.filter((stranger) => stranger.address === address);
   const crowd =
     sameAddress.length >= maxPerAddress ? sameAddress : contacts.size >= maxContacts ? strangers : undefined;
   if (!crowd) return true;
-  // By age and not by lot: who announces again in a second shall still be here then.
-  const isWorse = (one: Common, other: Common) => scoreOf(one) - scoreOf(other) || other.heardAt - one.heardAt;
+  // By age, not by lot: a device that announces again in a second must still be here then.
+  const isWorse = (one: Common, other: Common) => scoreOf(one) - scoreOf(other) || other.hintedAt - one.hintedAt;
   let worst = crowd[0];
   for (const contact of crowd) if (worst && isWorse(contact, worst) > 0) worst = contact;
   return worst !== undefined && contacts.delete(slotOf(worst.key, worst));
@@ -148,9 +148,9 @@ function greetDue(contacts: Map<string, Contact>, now: number): [Contacts, Effec
   const perAddress = new Map<string, number>();
   for (const { address } of busy) perAddress.set(address, (perAddress.get(address) ?? 0) + 1);
   const begun = new Set(busy.filter(({ startedAt }) => now - startedAt < siblingMs).map(({ key }) => key));
-  const hasHand = ({ isTrusted }: Common) => isTrusted || strangers < maxGreeting.strangers;
+  const hasSlot = ({ isTrusted }: Common) => isTrusted || strangers < maxGreeting.strangers;
   const due = [...contacts.values()].filter((contact) => {
-    return contact.phase === "waiting" && now >= contact.retryAt && hasHand(contact);
+    return contact.phase === "waiting" && now >= contact.retryAt && hasSlot(contact);
   });
   due.sort((one, other) => Number(other.isTrusted) - Number(one.isTrusted) || byWorth(one, other));
   const effects: Effect[] = [];
@@ -159,7 +159,7 @@ function greetDue(contacts: Map<string, Contact>, now: number): [Contacts, Effec
     const here = perAddress.get(address) ?? 0;
     if (all >= maxGreeting.all) break;
     if (begun.has(key)) continue;
-    if (!hasHand(contact) || (!isTrusted && here >= maxGreeting.perAddress)) continue;
+    if (!hasSlot(contact) || (!isTrusted && here >= maxGreeting.perAddress)) continue;
     put(contacts, { ...contact, phase: "greeting", startedAt: now, isAgain: false });
     effects.push({ kind: "greet", key, address, port });
     begun.add(key);
@@ -170,10 +170,10 @@ function greetDue(contacts: Map<string, Contact>, now: number): [Contacts, Effec
   return [contacts, effects];
 }
 
-/** The best first: what did not fail, what was heard again; then the lot decides, so that nobody can always be the latest. */
+/** Best first: few failures, repeated hints; then the lot decides, so that no forger can always be the latest. */
 const byWorth = (one: Common, other: Common) =>
-  scoreOf(one) - scoreOf(other) || other.lot - one.lot || other.heardAt - one.heardAt;
-const scoreOf = ({ failures, heard }: Common) => failures - Math.min(heard - 1, maxCredit);
+  scoreOf(one) - scoreOf(other) || other.lot - one.lot || other.hintedAt - one.hintedAt;
+const scoreOf = ({ failures, hints }: Common) => failures - Math.min(hints - 1, maxCredit);
 
 const greetingOf = (contacts: Map<string, Contact>, { key, place }: Event & { kind: "answered" | "failed" }) => {
   const begun = [...contacts.values()].flatMap((contact) => (contact.phase === "greeting" ? [contact] : []));

@@ -1,5 +1,5 @@
-// Hello: two devices hand each other their records and what they know to be revoked. One message, one answer, plain HTTP:
-// every part is signed and proves itself, and whoever does not prove to belong gets no answer.
+// Hello: two devices exchange their records and the revocations that they know. One message and one answer by plain HTTP: every part is
+// signed and proves itself, and a device that is no member gets no answer.
 import { request } from "node:http";
 import { z } from "zod";
 import { bracketed } from "../../system/address.ts";
@@ -9,7 +9,7 @@ import { ErrorAnswer } from "../../system/http/answer.ts";
 import { readAll, TooLong } from "../../system/read-all.ts";
 
 export const maxHelloBytes = 64 << 10;
-/** A computer that is there takes a connection within milliseconds, on a bad link at the second try, after a second. */
+/** A reachable computer accepts a connection within milliseconds; on a bad link at the second try, after a second. */
 const connectMs = 2_500;
 
 const Jws = z
@@ -25,9 +25,9 @@ export const Hello = z.object({
 export type Hello = z.infer<typeof Hello>;
 
 /**
- * Says hello at `address` (maybe with %scope) and gives the answer. Throws `device.noAnswer` where nobody listens or in
- * time, `hello.refused` with their
- * reason, `hello.pending` where an adoption is waited for, `hello.invalid` where what came back is no hello.
+ * Says hello at `address` (perhaps with %scope) and resolves to the answer. Throws `device.noAnswer` if none came in time,
+ * `hello.refused` with the reason that the other gave, `hello.pending` if this device waits for adoption there, `hello.invalid` if the
+ * answer is no hello.
  */
 export async function sayHello(
   address: string,
@@ -44,7 +44,7 @@ export async function sayHello(
   }
   const parsed = Hello.safeParse(answer);
   if (parsed.success) return parsed.data;
-  throw new HamletError("hello.invalid", `${address} answered with no hello: ${explainIssues(parsed.error)}`);
+  throw new HamletError("hello.invalid", `${address} sent an answer that is no hello: ${explainIssues(parsed.error)}`);
 }
 
 function post(
@@ -65,7 +65,7 @@ function post(
     const outgoing = request(
       {
         ...{ host: address, port, method: "POST", path: "/v1/hello", agent: false, maxHeaderSize: 8 << 10 },
-        // The whole exchange, name lookup to last byte, has this one deadline.
+        // One deadline for the whole exchange, from name lookup to last byte.
         signal: AbortSignal.timeout(timeoutMs),
         headers: {
           host: `${host}:${port}`,

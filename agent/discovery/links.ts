@@ -1,20 +1,20 @@
-// The links on which neighbors may be: real network segments, not tunnels, not bridges for containers, not ourselves.
+// The links on which neighbors may be: real network segments, not tunnels, container bridges or loopback.
 import { readFileSync } from "node:fs";
 import { isIPv4 } from "node:net";
 import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
 import { isLinkLocal, isWithin, parseAddress, parsePrefix, unmapped } from "../../system/address.ts";
 
-/** `index` changes when a NIC is replugged, even with the same name and address. */
+/** `index` changes when a network card is replugged, even if name and address stay. */
 export type LinkInterface = { name: string; index: number; addresses: { address: string; bits: number }[] };
 export type Facts = { index: number; type: number; flags: number };
 
-// Their hosts are on this device; meeting a neighbor there would mean meeting oneself.
+// Their hosts are on this device: a neighbor there would be ourselves.
 const containerNames = /^(docker|br-[0-9a-f]{12}$|veth|virbr|vnet|lxc|lxdbr|podman|cni|flannel|cali|kube|dummy|ifb)/;
 const ethernet = 1; // linux/if_arp.h: Wi-Fi has it too; WireGuard, tun and PPP do not
 const pointToPoint = 0x10; // linux/if.h
 const multicast = 0x1000;
 
-/** Pure: which of the system's interfaces are links. `only` names them, then nothing else is asked but that they are no tunnel. */
+/** Pure: which of the system's interfaces are links. If `only` names them, the only other condition is that they are no tunnel. */
 export function chooseLinks(
   found: NodeJS.Dict<NetworkInterfaceInfo[]>,
   facts: (name: string) => Facts | undefined,
@@ -39,7 +39,7 @@ function readFacts(name: string): Facts | undefined {
     const read = (file: string) => Number(readFileSync(`/sys/class/net/${name}/${file}`, "utf8"));
     return { index: read("ifindex"), type: read("type"), flags: read("flags") };
   } catch {
-    return undefined; // gone between the two looks
+    return undefined; // the interface has gone meanwhile
   }
 }
 
@@ -48,7 +48,7 @@ export const ipv4Of = (link: LinkInterface): string | undefined =>
 export const linkLocalOf = (link: LinkInterface): string | undefined =>
   link.addresses.find(({ address }) => isLinkLocal(address))?.address;
 
-/** Is an address (maybe with %scope) a neighbor's on this link: in one of its networks, by the link's own word? Made once for many. */
+/** Makes a check whether an address (perhaps with %scope) is on this link, that is, in one of its networks. */
 export function makeOnLink(link: LinkInterface): (address: string) => boolean {
   const networks = link.addresses.flatMap(({ address, bits }) =>
     isLinkLocal(address) ? [] : (parsePrefix(`${address}/${bits}`) ?? []),

@@ -1,6 +1,6 @@
-// mDNS on one link, one address family: bonjour-service publishes, our own ears listen.
-// The library's decoder and browser believe whatever anyone claims, so neither is used; each guard here stands against a
-// defect reproduced with the library alone.
+// mDNS on one link and one address family: bonjour-service publishes, our own code listens.
+// The library's decoder and browser believe whatever a packet claims, so we use neither; each guard here answers a defect that was
+// reproduced with the library alone.
 import { createSocket } from "node:dgram";
 import Bonjour from "bonjour-service";
 import type { DnsQuestion } from "../../system/dns.ts";
@@ -20,14 +20,14 @@ type Options = {
   epoch: string;
   log: Log;
   now: () => number;
-  /** Whether somebody at this address has proved to belong. */
+  /** Whether a device at this address has proved to be a member. */
   isKnown(address: string): boolean;
   onResponse(packet: DnsPacket, address: string): void;
-  /** Whether this device answers for the name that all have in common. */
+  /** Whether this device answers for `hamlet.local` now. */
   answersForAll(): boolean;
   /** Any packet from another host: multicast works on this link. */
   onHeard(): void;
-  /** The socket is of no use any more; the instance is to be built again. */
+  /** The socket has failed: start another instance. */
   onFailure(error: Error): void;
 };
 type DnsRecord = { type: string; name: string; ttl: number; flush?: boolean; data: unknown };
@@ -94,7 +94,7 @@ export function startMulticast(options: Options): Multicast {
     owing.unref();
   };
   mdns.respond = (response, ...rest) => {
-    // An array is our own announcement or goodbye, the other shape an answer to somebody.
+    // An array is our own announcement or goodbye; the other shape answers a question.
     if (Array.isArray(response)) return respond(response.filter(mayLeave).map(corrected), ...rest);
     const said = answers.ask(response.answers.filter(mayLeave).map(corrected), options.now());
     payWhenDue();
@@ -102,14 +102,14 @@ export function startMulticast(options: Options): Multicast {
     const along = answers.add((response.additionals ?? []).filter(mayLeave).map(corrected), options.now());
     respond({ answers: said, additionals: along }, ...rest);
   };
-  // The library announces the addresses of every network the device has; this link hears only its own. Nor does our
-  // goodbye speak for the service type, which others still have.
+  // The library announces the addresses of every network of this device; send only this link's. Our goodbye must not end the service
+  // type, which other devices still have.
   const mayLeave = ({ type, data, name, ttl }: DnsRecord) =>
     (type !== "A" && type !== "AAAA") || own.has(String(data)) ? !(ttl === 0 && name.startsWith("_services.")) : false;
   const corrected = (record: DnsRecord): DnsRecord => ({
     ...record,
     ttl: Math.min(record.ttl, longestTtlS),
-    // RFC 6762 10.2: caches drop what they held of a record that is ours alone.
+    // RFC 6762 10.2: for a record that is ours alone, caches drop what they held.
     flush: record.type === "SRV" || record.type === "TXT",
   });
 
@@ -120,7 +120,7 @@ export function startMulticast(options: Options): Multicast {
     port: self.helloPort,
     host: `${self.name}.local`,
     txt: { v: "1", n: self.hint, id: self.id, p: String(self.helloPort), e: options.epoch },
-    // The name has our id in it. Probing would cost a second and leaks listeners when stopped midway.
+    // The name contains our id, so it is unique. Probing would take a second, and leaks listeners when stopped midway.
     probe: false,
   });
   return {

@@ -1,29 +1,29 @@
-// Neighbors seen lately, as hints: forgotten when they are silent, and never more of them than fit; whoever never answered a
-// hello makes room first. Pure but for its own table.
+// Neighbors seen lately, as hints. Forgets the silent, and keeps a bounded number: a neighbor that never answered a hello makes room
+// first. Pure but for its own table.
 import type { Sighting } from "./announcement.ts";
 
 export type Neighbor = {
-  /** Unknown for a seed: only its hello tells. */
+  /** Unknown for a seed until it answers a hello. */
   id?: string;
   name?: string;
-  /** Where its packet came from, with %scope if it is link-local. */
+  /** Where its packet came from, with %scope if link-local. */
   address: string;
   port: number;
   via: "mdns" | "seed";
-  /** Another value than before means that the device started again or its links changed. */
+  /** A new value means that the device restarted or its links changed. */
   epoch?: string;
 };
-type Entry = { neighbor: Neighbor; heardAt: number; hasAnswered: boolean };
+type Entry = { neighbor: Neighbor; sightedAt: number; hasAnswered: boolean };
 
-const expireAfterMs = 5 * 60_000; // queries go out every 30 to 90 s: three of them stayed unanswered
+const expireAfterMs = 5 * 60_000; // queries go out every 30 to 90 s: about three stayed unanswered
 const maxNeighbors = 256;
-const maxPerAddress = 4; // one computer may run a few agents; it must not push out everybody else
+const maxPerAddress = 4; // one computer may run a few agents, but must not displace all others
 
 export class Neighbors {
   readonly #entries = new Map<string, Entry>();
 
-  /** Takes a sighting in. Undefined for a goodbye. */
-  hear(sighting: Sighting, address: string, now: number): Neighbor | undefined {
+  /** Takes in a sighting. Returns undefined for a goodbye. */
+  sight(sighting: Sighting, address: string, now: number): Neighbor | undefined {
     const key = `${sighting.id} ${address}`;
     if (sighting.isGoodbye) {
       this.#entries.delete(key);
@@ -65,19 +65,19 @@ export class Neighbors {
     }
     // Deleted first, so that the table stays in the order of hearing and expiry looks at its head only.
     this.#entries.delete(key);
-    this.#entries.set(key, { neighbor, heardAt: now, hasAnswered: known?.hasAnswered ?? false });
+    this.#entries.set(key, { neighbor, sightedAt: now, hasAnswered: known?.hasAnswered ?? false });
     return neighbor;
   }
 
-  /** A newcomer is never refused: forged packets, which cost nothing, would keep every real one out, from its own address too. */
+  /** Never refuses a newcomer: free, forged packets would otherwise keep every real neighbor out, even at its own address. */
   #makeRoom(among: [string, Entry][]): void {
     const [key] = among.find(([, { hasAnswered }]) => !hasAnswered) ?? among[0]!;
     this.#entries.delete(key);
   }
 
   #expire(now: number): void {
-    for (const [key, { heardAt }] of this.#entries) {
-      if (now - heardAt < expireAfterMs) return;
+    for (const [key, { sightedAt }] of this.#entries) {
+      if (now - sightedAt < expireAfterMs) return;
       this.#entries.delete(key);
     }
   }

@@ -1,10 +1,11 @@
-// Neighbors by configuration, where multicast does not reach: `host:port`, `[v6]:port`, or a host alone; a `#key` behind it is for hellos beyond the link, which are not said yet.
+// Neighbors from the configuration, where multicast does not reach: `host:port`, `[v6]:port` or a host alone. A `#key` after it is for
+// hellos beyond the link, which this release does not say yet.
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 
 export type Seed = { host: string; port: number };
 
-/** Undefined if the text is no seed. */
+/** Returns undefined if the text is no seed. */
 export function parseSeed(text: string, defaultPort: number): Seed | undefined {
   const match =
     /^(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([A-Za-z0-9][A-Za-z0-9.-]{0,252}))(?::([0-9]{1,5}))?(?:#[\w-]{43})?$/.exec(
@@ -15,7 +16,7 @@ export function parseSeed(text: string, defaultPort: number): Seed | undefined {
   return port >= 1 && port <= 65535 ? { host: (match[1] ?? match[2])!, port } : undefined;
 }
 
-/** The first few addresses of a seed; none when its name does not resolve now (it is asked again later). */
+/** The first few addresses of a seed; none if its name does not resolve now (it is tried again later). */
 export async function resolveSeed({ host }: Seed): Promise<string[]> {
   if (isIP(host.split("%")[0]!)) return [host];
   try {

@@ -13,7 +13,7 @@ export const [attic, cellar, kitchen, porch, shed] = [0, 1, 2, 3, 4].map(idOf) a
   string,
 ];
 
-/** News that its subject really signed, under the doubt of `by` where there is doubt. */
+/** News that its subject signed, doubted by `by` if the state is one of doubt. */
 export function news(id: string, state: State, incarnation: number, by = kitchen): News {
   const signature = ink.sign({ id, incarnation, state: state === "left" ? "left" : "alive" });
   if (state === "alive" || state === "left") return { id, state, incarnation, signature };
@@ -26,7 +26,7 @@ export const gossip = (from: string, ...items: News[]): Event => ({
   message: { type: "gossip", news: items, documents: [] },
 });
 
-/** The attic's view after `events`, all at `now`. */
+/** The attic's view after `events`, all at `now`, and their effects. */
 export function after(view: View, now: number, ...events: Event[]): [View, Effect[]] {
   const effects: Effect[] = [];
   for (const event of events) {
@@ -37,13 +37,13 @@ export function after(view: View, now: number, ...events: Event[]): [View, Effec
   return [view, effects];
 }
 
-/** The attic's view with `others` for members, all heard alive at incarnation 1. */
+/** The attic's view with `others` as members, all alive at incarnation 1. */
 export function among(others: string[], now = 0): View {
   const introductions = others.map((id) => gossip(id, news(id, "alive", 1)));
   return after(begin(attic, 7, now, ink), now, { kind: "members", ids: others }, ...introductions)[0];
 }
 
-/** Ticks whenever one is due, up to `until`; nobody answers. */
+/** Ticks whenever due, up to `until`; no member answers. */
 export function pass(view: View, until: number): [View, Effect[]] {
   const effects: Effect[] = [];
   while (view.dueAt <= until) {

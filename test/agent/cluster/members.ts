@@ -1,4 +1,4 @@
-// Members of one small neighborhood, each on a loopback address of its own.
+// Members of one small neighborhood, each on its own loopback address.
 import { createHash } from "node:crypto";
 import type { DocumentKind } from "../../../agent/cluster/documents.ts";
 import type { Summary } from "../../../agent/cluster/messages.ts";
@@ -20,7 +20,7 @@ export const rollOf = (people: readonly Person[]): Map<string, { address: string
 
 export const digestOf = (text: string): string => createHash("sha256").update(text).digest("base64url");
 
-/** Documents of two kinds, of which every text is believed that does not begin with "bad". */
+/** Documents of two kinds, which accept every text that does not begin with "bad". */
 export function fakeStore() {
   const held = new Map<string, { summary: Summary; text: string }>();
   const put = (kind: string, id: string, number: number, text: string): void => {

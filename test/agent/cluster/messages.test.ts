@@ -17,7 +17,7 @@ test("an idle probe is a few bytes", () => {
   expect(ping).toBe('{"t":"ping","n":4711}');
 });
 
-test("what rides on a message weighs what was foretold, and reads back", () => {
+test("freight weighs what weigh() says, and reads back", () => {
   const message = {
     type: "gossip",
     news: [news(attic, "alive", 3), news(cellar, "dead", 2)],
@@ -31,7 +31,7 @@ test("what rides on a message weighs what was foretold, and reads back", () => {
   expect(text.length).toBeLessThanOrEqual(bare.length + foretold + '"g":[],'.length);
 });
 
-test("elements of a kind that this release does not know are passed over", () => {
+test("passes over elements of a kind that this release does not know", () => {
   const known = ["alive", attic, 3, news(attic, "alive", 3).signature];
   const decoded = decodeMessage(bytesOf({ t: "gossip", g: [["lease", 1], known, 7], later: true }));
   expect(decoded).toEqual({ type: "gossip", news: [news(attic, "alive", 3)], documents: [] });
@@ -41,8 +41,8 @@ test.each([
   ["longer than a datagram may be", { t: "gossip", g: ["x".repeat(DATAGRAM_BYTES)] }],
   ["of another type", { t: "shout", n: 1 }],
   ["without a sequence number", { t: "ping" }],
-  ["with a negative one", { t: "ack", n: -1 }],
-  ["asking after no id", { t: "ask", n: 1, m: "../../etc" }],
+  ["with a negative sequence number", { t: "ack", n: -1 }],
+  ["that asks for something that is no id", { t: "ask", n: 1, m: "../../etc" }],
 ])("a message %s is none", (_, value) => {
   expect(decodeMessage(bytesOf(value))).toBeUndefined();
 });
@@ -56,7 +56,7 @@ test.each([
   expect(decodeMessage(bytesOf({ t: "gossip", g: [element] }))).toEqual({ type: "gossip", news: [], documents: [] });
 });
 
-test("a full sync reads back, and one of another version is none", () => {
+test("a full sync reads back; one of another version is refused", () => {
   const freight = { news: [news(attic, "left", 3)], documents: [record] };
   expect(decodeSync(Buffer.from(encodeSync(freight)))).toEqual(freight);
   expect(decodeSync(bytesOf({ v: 2, g: [] }))).toBeUndefined();

@@ -1,4 +1,4 @@
-// What holds for every message that anybody can think of.
+// What holds for every message.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
@@ -54,7 +54,7 @@ function live(seed: number, history: [Event, number][]): View[] {
 const beliefs = (view: View) =>
   [...view.members].map(([id, { state, incarnation }]) => `${id} ${state} ${incarnation}`).sort();
 
-test("no bytes make the decoder throw, and what is no message is none", () => {
+test("no bytes make the decoder throw, and only messages decode", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 2_000 }), (bytes) => {
       expect(decodeMessage(bytes)).toBeUndefined();
@@ -63,9 +63,9 @@ test("no bytes make the decoder throw, and what is no message is none", () => {
   );
 });
 
-test("no JSON makes the decoder throw, and what is let in changes no belief", () => {
+test("no JSON makes the decoder throw, and nothing unsigned that it accepts changes a belief", () => {
   const start = among(others);
-  // Half of the elements have the form of news, so that the decoder lets them in: what turns them down is the signature alone.
+  // Half of the elements have the form of news, so that the decoder accepts them and only the signature can refuse them.
   const element = fc.oneof(
     fc.jsonValue(),
     forgedNews.map((item) => JSON.parse(encodeMessage({ type: "gossip", news: [item], documents: [] })).g[0]),
@@ -94,7 +94,7 @@ test("no JSON makes the decoder throw, and what is let in changes no belief", ()
   expect(carriedNews).toBeGreaterThan(50);
 });
 
-test("nothing unsigned changes a belief, in whatever message it comes", () => {
+test("nothing unsigned changes a belief, whatever message carries it", () => {
   const start = among(others);
   fc.assert(
     fc.property(message(forgedNews), anyId, (forged, from) => {
@@ -105,7 +105,7 @@ test("nothing unsigned changes a belief, in whatever message it comes", () => {
   );
 });
 
-test("the same news in any sequence, and more than once, leads to the same beliefs", () => {
+test("the same news leads to the same beliefs, in any sequence and however often", () => {
   const aboutOthers = signedNews.filter(({ id }) => id !== attic);
   fc.assert(
     fc.property(fc.array(aboutOthers, { maxLength: 12 }), fc.infiniteStream(fc.nat()), (items, chance) => {
@@ -119,7 +119,7 @@ test("the same news in any sequence, and more than once, leads to the same belie
   );
 });
 
-test("an incarnation never goes down, neither our own nor a member's while it is one", () => {
+test("no incarnation ever decreases, neither our own nor a member's", () => {
   fc.assert(
     fc.property(anyHistory, (history) => {
       const views = live(1, history);
@@ -136,7 +136,7 @@ test("an incarnation never goes down, neither our own nor a member's while it is
   );
 });
 
-test("the same seed and the same events give the same view, and a step leaves its input as it was", () => {
+test("the same seed and events give the same view, and a step does not change its input", () => {
   fc.assert(
     fc.property(fc.integer(), anyHistory, (seed, history) => {
       const views = live(seed, history);
@@ -150,7 +150,7 @@ test("the same seed and the same events give the same view, and a step leaves it
   );
 });
 
-test("whatever a view has to tell, no datagram is larger than the limit, and each reads back as it was", () => {
+test("no datagram exceeds the limit, whatever a view has to tell, and each reads back", () => {
   fc.assert(
     fc.property(anyHistory, fc.nat(), (history, seed) => {
       const view = live(seed, history).at(-1) ?? begin(attic, seed, 0, ink);

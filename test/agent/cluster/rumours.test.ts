@@ -3,7 +3,7 @@ import { addDocument, addNews, load, type Rumours, tellings } from "../../../age
 import { idOf } from "../../sim/ink.ts";
 import { attic, cellar, news } from "./folks.ts";
 
-test("a rumour is told 4 times the decimal logarithm of the cluster's size, then never again", () => {
+test("tells a rumour 4 times the decimal logarithm of the cluster's size, then never again", () => {
   expect([3, 9, 10, 100].map(tellings)).toEqual([4, 4, 8, 12]);
   let rumours: Rumours = addNews([], news(cellar, "alive", 1));
   for (let telling = 0; telling < 4; telling++) {
@@ -14,14 +14,14 @@ test("a rumour is told 4 times the decimal logarithm of the cluster's size, then
   expect(rumours).toEqual([]);
 });
 
-test("newer news of a member replaces the older, and is as fresh as new", () => {
+test("newer news of a member replaces the older and counts as untold", () => {
   const told = load(addNews([], news(cellar, "alive", 1)), [], 3)[1];
   expect(addNews(told, news(cellar, "suspect", 1))).toMatchObject([
     { about: cellar, told: 0, news: { state: "suspect" } },
   ]);
 });
 
-test("what was told least goes first, and what has no room waits", () => {
+test("the least told goes first, and what does not fit waits", () => {
   const all = Array.from({ length: 20 }, (_, index) => news(idOf(index), "alive", 1));
   let rumours: Rumours = all.reduce((queue: Rumours, item) => addNews(queue, item), []);
   const heard = new Set<string>();
@@ -33,14 +33,14 @@ test("what was told least goes first, and what has no room waits", () => {
   expect(heard.size).toBe(20);
 });
 
-test("what goes first is not told twice in one message, and counts as told", () => {
+test("`first` is not repeated in one message, and counts as told", () => {
   const first = news(attic, "alive", 1);
   const [freight, left] = load(addNews([], first), [first], 3);
   expect(freight.news).toEqual([first]);
   expect(left).toMatchObject([{ told: 1 }]);
 });
 
-test("documents ride along, one rumour for each kind and id", () => {
+test("documents ride along, one rumour per kind and id", () => {
   const edition = (number: number) => ({ kind: "rollout", id: "spring", number, digest: "d".repeat(43) });
   const [freight] = load(addDocument(addDocument([], edition(1)), edition(2)), [], 3);
   expect(freight.documents).toEqual([edition(2)]);

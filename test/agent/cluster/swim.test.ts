@@ -1,11 +1,11 @@
-// What members may believe of one another, and when.
+// What members believe about one another, and when.
 import { expect, test } from "vitest";
 import type { Message } from "../../../agent/cluster/messages.ts";
 import { begin, step } from "../../../agent/cluster/swim.ts";
 import { ink } from "../../sim/ink.ts";
 import { after, among, attic, cellar, gossip, kitchen, news, pass, porch, sent, shed } from "./folks.ts";
 
-test("a member of whom nothing was heard is greeted at once and with growing pauses, and dead after ten seconds", () => {
+test("pings a member never heard at once and with growing pauses, and takes it for dead after ten seconds", () => {
   const [start, effects] = after(begin(attic, 1, 0, ink), 0, { kind: "members", ids: [cellar] }, { kind: "tick" });
   expect(sent(effects)).toMatchObject([
     { to: cellar, message: { type: "ping", news: [{ id: attic, state: "alive" }] } },
@@ -16,7 +16,7 @@ test("a member of whom nothing was heard is greeted at once and with growing pau
   expect(pass(tenSeconds, 10_000)[0].members.get(cellar)?.state).toBe("dead");
 });
 
-test("a silent member is asked after through others, then suspect, then dead when its time is up", () => {
+test("a silent member is probed through others, then suspect, then dead when its time is up", () => {
   const start = among([cellar, kitchen]);
   const [accused, effects] = pass(start, 1_000);
   const target = accused.members.get(cellar)?.state === "suspect" ? cellar : kitchen;
@@ -28,7 +28,7 @@ test("a silent member is asked after through others, then suspect, then dead whe
   expect(pass(accused, 5_000)[0].members.get(target)?.state).toBe("dead");
 });
 
-test("in a larger cluster one accuser must wait six times as long as three", () => {
+test("in a larger cluster a single accuser waits six times as long as three", () => {
   const start = among([cellar, kitchen, porch, shed]);
   const suspicion = (by: string) => gossip(by, news(cellar, "suspect", 1, by));
   const deadlineOf = (...accusers: string[]) => {
@@ -40,7 +40,7 @@ test("in a larger cluster one accuser must wait six times as long as three", () 
   expect(deadlineOf(kitchen, porch, shed)).toBe(4_000);
 });
 
-test("whoever is suspected says so in a higher incarnation, to the accuser at once and in its answer to a ping", () => {
+test("a suspected member refutes with a higher incarnation, to its accuser at once and in its answer to a ping", () => {
   const start = among([cellar, kitchen]);
   const [refuted, effects] = after(start, 10, gossip(cellar, news(attic, "suspect", 1, kitchen)));
   expect(refuted.self).toMatchObject({ incarnation: 2, state: "alive" });
@@ -52,7 +52,7 @@ test("whoever is suspected says so in a higher incarnation, to the accuser at on
   expect(sent(answers)[0]?.message.news[0]).toMatchObject({ id: attic, incarnation: 6 });
 });
 
-test("a member that lost its incarnation outranks its own death and its former life", () => {
+test("a member that forgot its incarnation outranks its own death and its former life", () => {
   const start = among([cellar]);
   expect(after(start, 10, gossip(cellar, news(attic, "dead", 7)))[0].self.incarnation).toBe(8);
   expect(after(start, 10, gossip(cellar, news(attic, "alive", 7)))[0].self.incarnation).toBe(8);
@@ -62,7 +62,7 @@ test("a member that lost its incarnation outranks its own death and its former l
   });
 });
 
-test("a member that speaks below what is known of it hears what is known of it", () => {
+test("a member that claims less than is known of it is told what is known", () => {
   const [start] = after(among([cellar, kitchen]), 0, gossip(kitchen, news(cellar, "dead", 4)));
   const [, effects] = after(start, 10, gossip(cellar, news(cellar, "alive", 1)));
   const [own, about] = sent(effects)[0]?.message.news ?? [];
@@ -70,7 +70,7 @@ test("a member that speaks below what is known of it hears what is known of it",
   expect(about).toMatchObject({ id: cellar, state: "dead", incarnation: 4 });
 });
 
-test("what its subject never signed is refused: alive, left, and the incarnation of an accusation", () => {
+test("refuses what its subject never signed: alive, left, and the incarnation of an accusation", () => {
   const start = among([cellar, kitchen]);
   const signature = "A".repeat(86);
   for (const state of ["alive", "left", "suspect", "dead"] as const) {
@@ -82,7 +82,7 @@ test("what its subject never signed is refused: alive, left, and the incarnation
   expect(view.self.incarnation).toBe(1);
 });
 
-test("left is signed for itself: an alive signature does not make a member leave", () => {
+test("`left` needs its own signature: an `alive` signature does not make a member leave", () => {
   const { signature } = news(cellar, "alive", 1);
   const [view, effects] = after(
     among([cellar, kitchen]),
@@ -93,13 +93,13 @@ test("left is signed for itself: an alive signature does not make a member leave
   expect(effects).toContainEqual({ kind: "forged", id: cellar, from: kitchen });
 });
 
-test("a suspicion keeps the signature that is known, whatever came with it", () => {
+test("a suspicion keeps the known signature, whatever came with it", () => {
   const forged = { ...news(cellar, "suspect", 1), signature: "B".repeat(86) };
   const [view] = after(among([cellar, kitchen]), 10, gossip(kitchen, forged));
   expect(view.members.get(cellar)).toMatchObject({ state: "suspect", signature: news(cellar, "alive", 1).signature });
 });
 
-test("news of strangers, and whatever strangers say, is nothing", () => {
+test("ignores news of strangers, and whatever strangers say", () => {
   const start = among([cellar]);
   const [view, effects] = after(
     start,
@@ -111,7 +111,7 @@ test("news of strangers, and whatever strangers say, is nothing", () => {
   expect(effects).toEqual([]);
 });
 
-test("who leaves says it signed, is no longer probed, and does not refute", () => {
+test("a leaving member says so, signed, is no longer probed, and does not refute", () => {
   const [left, effects] = after(among([cellar, kitchen]), 10, { kind: "leave" });
   const told = sent(effects).flatMap(({ message }) => message.news);
   expect(told).toContainEqual(news(attic, "left", 1));
@@ -120,7 +120,7 @@ test("who leaves says it signed, is no longer probed, and does not refute", () =
   expect(sent(pass(view, 60_000)[1]).filter(({ message }) => message.type !== "gossip")).toEqual([]);
 });
 
-test("the dead are knocked at ever more rarely, and still once a minute", () => {
+test("pings the dead ever more rarely, but still once a minute", () => {
   const [start] = after(among([cellar]), 0, gossip(cellar, news(cellar, "dead", 1)));
   const knocks = (view: typeof start, until: number) =>
     sent(pass(view, until)[1]).filter(({ message }) => message.type === "ping");
@@ -131,7 +131,7 @@ test("the dead are knocked at ever more rarely, and still once a minute", () => 
   expect(knocks(later, 3_600_000 + 145_000).length).toBeGreaterThanOrEqual(2);
 });
 
-test("a stall of our own excuses the others: deadlines move, and we trust our senses less", () => {
+test("our own stall excuses the others: deadlines move, and we trust our probes less", () => {
   const [start] = after(among([cellar, kitchen]), 0, gossip(kitchen, news(cellar, "suspect", 1)));
   const [woken] = step(start, { kind: "tick" }, start.dueAt + 30_000, ink);
   expect(woken.members.get(cellar)?.state).toBe("suspect");
@@ -140,14 +140,14 @@ test("a stall of our own excuses the others: deadlines move, and we trust our se
   expect(asleep.health).toBe(0);
 });
 
-test("who is no member any more is forgotten, and nothing is told of it", () => {
+test("forgets a device that is no member any more, and tells nothing about it", () => {
   const [view] = after(among([cellar, kitchen]), 10, { kind: "members", ids: [kitchen] });
   expect([...view.members.keys()]).toEqual([kitchen]);
   const told = sent(pass(view, 5_000)[1]).flatMap(({ message }) => message.news.map(({ id }) => id));
   expect(told).not.toContain(cellar);
 });
 
-test("the round-trip time of a probe that was answered directly is kept", () => {
+test("keeps the round-trip time of a probe that was answered directly", () => {
   const [probing, effects] = step(among([cellar]), { kind: "tick" }, 0, ink);
   const ping = sent(effects).find(({ message }) => message.type === "ping")!.message;
   const sequence = "sequence" in ping ? ping.sequence : 0;
@@ -156,14 +156,14 @@ test("the round-trip time of a probe that was answered directly is kept", () => 
   expect(view.members.get(cellar)?.rttMs).toBe(40);
 });
 
-test("an ack from one who was neither probed nor asked clears nobody", () => {
+test("an ack from a member that was neither probed nor asked clears no suspect", () => {
   const [probing] = pass(among([cellar, kitchen]), 0);
   const ack: Message = { type: "ack", sequence: probing.probe!.sequence, news: [], documents: [] };
   const other = probing.probe!.target === cellar ? kitchen : cellar;
   expect(after(probing, 40, { kind: "heard", from: other, message: ack })[0].probe).toBeDefined();
 });
 
-test("helpers that could not reach it either clear our own senses; helpers that say nothing put the blame on them", () => {
+test("helpers that report failure confirm our probe; silent helpers put it in doubt", () => {
   const [asking] = pass(among([cellar, kitchen, porch, shed]), 500);
   const { sequence, helpers, endsAt } = asking.probe!;
   expect(helpers).toHaveLength(3);
@@ -173,7 +173,7 @@ test("helpers that could not reach it either clear our own senses; helpers that 
   expect(pass(asking, endsAt)[0].health).toBe(3);
 });
 
-test("a helper pings on another's behalf, passes the answer on, and says so when there is none", () => {
+test("a helper pings on another's behalf, passes on the answer, and reports if there is none", () => {
   const ask: Message = { type: "ask", sequence: 77, target: kitchen, news: [], documents: [] };
   const [helping, effects] = after(among([cellar, kitchen]), 0, { kind: "heard", from: cellar, message: ask });
   const ping = sent(effects).find(({ to }) => to === kitchen)?.message;

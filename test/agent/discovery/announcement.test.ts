@@ -11,25 +11,25 @@ const txt = (over: Record<string, string> = {}, name = `attic-${id.slice(0, 8)}.
 });
 const read = (...answers: ReturnType<typeof txt>[]) => readSightings({ answers, additionals: [] });
 
-test("a device is taken at its word: name, neighborhood, id, port, epoch", () => {
+test("reads name, neighborhood, id, port and epoch from an announcement", () => {
   expect(read(txt())).toEqual([{ v: "1", n: "0011aabb", id, p: 7780, e: "c0ffee", name: "attic", isGoodbye: false }]);
   expect(read(txt({}, undefined, 0))[0]?.isGoodbye).toBe(true);
 });
 
-test("its instance name is a DNS label, also for the longest name", () => {
+test("the instance name is a DNS label even for the longest name", () => {
   expect(instanceName("a".repeat(63), id)).toHaveLength(63);
   expect(read(txt({}, `${instanceName("a".repeat(63), id)}._hamlet._udp.local`))).toHaveLength(1);
 });
 
-describe("what does not follow the pattern is not there", () => {
+describe("ignores an announcement with", () => {
   test.each([
     ["another version", { v: "2" }],
     ["no neighborhood", { n: "xyz" }],
-    ["an id that is none", { id: "../../etc/passwd" }],
+    ["a malformed id", { id: "../../etc/passwd" }],
     ["port 0", { p: "0" }],
-    ["a port beyond all ports", { p: "70000" }],
-    ["a port that is no number", { p: "7780; reboot" }],
-    ["an epoch that is none", { e: "<script>" }],
+    ["a port above 65535", { p: "70000" }],
+    ["a port that is not a number", { p: "7780; reboot" }],
+    ["a malformed epoch", { e: "<script>" }],
   ])("%s", (_what, over) => expect(read(txt(over))).toEqual([]));
 
   test("a foreign service, a name with spaces, an upper-case name", () => {
@@ -47,10 +47,10 @@ describe("what does not follow the pattern is not there", () => {
   });
 });
 
-test("of a packet with a thousand devices only the first few count", () => {
+test("reads only the first few of a packet with a thousand devices", () => {
   expect(read(...Array.from({ length: 1_000 }, () => txt()))).toHaveLength(8);
 });
 
-test("the label is what stands in a packet", () => {
+test("the label equals the bytes in a packet", () => {
   expect(serviceLabel.toString("latin1")).toBe("\x07_hamlet\x04_udp");
 });

@@ -6,7 +6,7 @@ type Entry = { name: string; type: string };
 const home: Entry = { name: "hamlet.local", type: "A" };
 const service: Entry = { name: "_hamlet._udp.local", type: "PTR" };
 
-test("m5-ask: whoever asks for one name fifteen times a second keeps nobody from another one", () => {
+test("m5-ask: fifteen questions a second for one name delay no answer for another", () => {
   const answers = new Answers<Entry>();
   let [home1, service1] = [0, 0];
   for (let now = 0; now < 36_000; now += 1_000 / 15) {
@@ -18,7 +18,7 @@ test("m5-ask: whoever asks for one name fifteen times a second keeps nobody from
   expect(home1).toBeLessThanOrEqual(36);
 });
 
-test("what was said within the second is said again when the second is over", () => {
+test("a record set sent within the last second is sent again when the second is over", () => {
   const answers = new Answers<Entry>();
   expect(answers.ask([home], 0)).toEqual([home]);
   expect(answers.ask([home], 300)).toEqual([]);
@@ -30,14 +30,14 @@ test("what was said within the second is said again when the second is over", ()
   ]);
 });
 
-test("what goes along with an answer is owed to nobody", () => {
+test("additional records are never owed", () => {
   const answers = new Answers<Entry>();
   expect(answers.add([home], 0)).toEqual([home]);
   expect(answers.add([home], 500)).toEqual([]);
   expect(answers.dueAt()).toBeUndefined();
 });
 
-test("a record set goes out once a second at most, and whoever asks has it within a second, however all ask", () => {
+test("a record set goes out at most once a second, and every asker gets it within a second", () => {
   const entries = [home, { ...home, type: "AAAA" }, service, { ...home, name: "Hamlet.Local" }];
   const asks = fc.array(fc.tuple(fc.constantFrom(...entries), fc.nat(700)), { maxLength: 300 });
   fc.assert(

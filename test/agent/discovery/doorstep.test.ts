@@ -48,7 +48,7 @@ async function makeDoorstep(
   open.push(() => doorstep.stop());
   return { port, raised };
 }
-/** Sends bytes, gives all that comes back. */
+/** Sends bytes and resolves to all that comes back. */
 const exchange = (port: number, bytes: string | Buffer) =>
   new Promise<string>((resolve) => {
     let told = "";
@@ -61,7 +61,7 @@ const codeOf = (text: string) => (JSON.parse(text.slice(text.indexOf("{"))) as {
 const post = (body: string, headers = "") =>
   `POST /v1/hello HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${headers}\r\n${body}`;
 
-test("hello for hello, by IPv4 and IPv6, and the other side's address is told", async () => {
+test("answers a hello by IPv4 and IPv6, and passes on the sender's address", async () => {
   const from: string[] = [];
   const { port } = await makeDoorstep(async (heard, address) => {
     expect(heard).toEqual(hello);
@@ -73,7 +73,7 @@ test("hello for hello, by IPv4 and IPv6, and the other side's address is told", 
   expect(from).toEqual(["127.0.0.1", "::1"]);
 });
 
-test("who is refused learns the code and nothing else", async () => {
+test("a refused sender learns the code and nothing else", async () => {
   const { port } = await makeDoorstep(async () => {
     throw new HamletError("api.refused", "expired");
   });
@@ -83,7 +83,7 @@ test("who is refused learns the code and nothing else", async () => {
   });
 });
 
-test("a fault of ours is told as one, without its words", async () => {
+test("an internal error is reported without its message", async () => {
   const { port } = await makeDoorstep(async () => {
     throw new TypeError("secret undefined");
   });
@@ -92,9 +92,9 @@ test("a fault of ours is told as one, without its words", async () => {
   expect(told).not.toContain("secret");
 });
 
-describe("whatever comes in ends as a coded refusal, and the door stays open", () => {
+describe("answers bad input with a code and keeps serving", () => {
   test.each([
-    ["bytes that are no HTTP", Buffer.from([0, 1, 2, 255, 13, 10, 13, 10]), 400, "hello.invalid"],
+    ["bytes that are not HTTP", Buffer.from([0, 1, 2, 255, 13, 10, 13, 10]), 400, "hello.invalid"],
     ["a TLS handshake", Buffer.from("16030100c8010000c40303", "hex"), 400, "hello.invalid"],
     [
       "a header of 100 kB",
@@ -108,7 +108,7 @@ describe("whatever comes in ends as a coded refusal, and the door stays open", (
     ["a body of 65 kB", post(JSON.stringify({ ...hello, x: "x".repeat(65 << 10) })), 400, "hello.invalid"],
     ["JSON nested ten thousand deep", post("[".repeat(10_000)), 400, "hello.invalid"],
     ["a browser's page", post(JSON.stringify(hello), "Origin: http://evil.example\r\n"), 403, "api.refused"],
-    ["a rebound name", post("{}").replace("Host: 127.0.0.1", "Host: evil.example"), 421, "api.refused"],
+    ["a rebound host name", post("{}").replace("Host: 127.0.0.1", "Host: evil.example"), 421, "api.refused"],
     ["no Host at all", "POST /v1/hello HTTP/1.0\r\n\r\n", 421, "api.refused"],
     ["another method", "DELETE / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 405, "api.refused"],
   ])("%s", async (_what, bytes, status, code) => {
@@ -119,7 +119,7 @@ describe("whatever comes in ends as a coded refusal, and the door stays open", (
     expect(await sayHello("127.0.0.1", port, hello)).toEqual(answer);
   });
 
-  test("an endless body without a length is cut off", async () => {
+  test("ends an endless body without a length", async () => {
     const { port } = await makeDoorstep();
     const chunk = `4000\r\n${"x".repeat(0x4000)}\r\n`;
     const told = await exchange(
@@ -129,7 +129,7 @@ describe("whatever comes in ends as a coded refusal, and the door stays open", (
     expect(codeOf(told)).toBe("hello.invalid");
   });
 
-  test("the twenty-first hello within a second has to wait, the page is still there", async () => {
+  test("delays the twenty-first hello within a second, and still serves the page", async () => {
     const { port } = await makeDoorstep();
     const outcomes: PromiseSettledResult<Hello>[] = [];
     for (let round = 0; round < 10; round++) {
@@ -144,7 +144,7 @@ describe("whatever comes in ends as a coded refusal, and the door stays open", (
   });
 });
 
-/** A connection from one of loopback's addresses, with a request that never ends. */
+/** A connection from a loopback address, with a request that never ends. */
 async function holdOpen(port: number, localAddress: string) {
   const socket = connect({ port, host: "127.0.0.1", localAddress });
   const closed = new Promise<void>((resolve) => socket.on("error", () => {}).once("close", () => resolve()));
@@ -155,7 +155,7 @@ async function holdOpen(port: number, localAddress: string) {
 }
 const countOpen = (held: { socket: Socket }[]) => held.filter(({ socket }) => !socket.destroyed).length;
 
-test("one host with eighty unfinished requests holds eight places, and others are answered", async () => {
+test("one host with eighty unfinished requests holds eight places, and others get answers", async () => {
   const { port } = await makeDoorstep();
   const held = await Promise.all(Array.from({ length: 80 }, () => holdOpen(port, "127.0.0.66")));
   expect(await sayHello("127.0.0.1", port, hello)).toEqual(answer);
@@ -163,7 +163,7 @@ test("one host with eighty unfinished requests holds eight places, and others ar
   await eventually(() => expect(countOpen(held)).toBe(8));
 });
 
-test("when all places are taken the greediest host gives one up for the newcomer", async () => {
+test("when all places are taken, the host with the most gives one up for a newcomer", async () => {
   const { port } = await makeDoorstep();
   const greedy = await Promise.all(Array.from({ length: 8 }, () => holdOpen(port, "127.0.0.66")));
   const others: { socket: Socket }[] = [];
@@ -174,7 +174,7 @@ test("when all places are taken the greediest host gives one up for the newcomer
   await eventually(() => expect([countOpen(greedy), countOpen(others)]).toEqual([7, 56]));
 });
 
-/** The status of a hello from one of loopback's addresses. */
+/** The status of a hello from a loopback address. */
 const helloFrom = (port: number, localAddress: string, record = hello.record) =>
   new Promise<number>((resolve, reject) => {
     const body = JSON.stringify({ ...hello, record });
@@ -186,7 +186,7 @@ const helloFrom = (port: number, localAddress: string, record = hello.record) =>
     asked.setHeader("content-length", body.length);
     asked.end(body);
   });
-/** Answers who says `honest`, refuses all others, and counts both: a clock of its own, so that a busy machine changes nothing. */
+/** Answers those that say `honest`, refuses the others, counts both. It has its own clock, so that a busy machine changes nothing. */
 async function makeCrowdedDoorstep(options: Partial<DoorstepOptions> = {}) {
   let now = 0;
   const heard = { honest: 0, refused: 0 };
@@ -201,7 +201,7 @@ async function makeCrowdedDoorstep(options: Partial<DoorstepOptions> = {}) {
   );
   return { port, heard, pass: (ms: number) => (now += ms) };
 }
-/** Hellos from 256 addresses, one after the other around, a hundred a second by the doorstep's clock. */
+/** Hellos from 256 addresses in turn, a hundred a second by the doorstep's clock. */
 async function crowd({ port, pass }: { port: number; pass(ms: number): void }, hellos: number, each = async () => {}) {
   for (let n = 0; n < hellos; n += 8) {
     const round = Array.from({ length: 8 }, (_, m) =>
@@ -213,7 +213,7 @@ async function crowd({ port, pass }: { port: number; pass(ms: number): void }, h
   }
 }
 
-test("h1-attacker: 256 addresses that say hello a hundred times a second get their share, and a member all it asks for", async () => {
+test("h1-attacker: 256 addresses that say hello a hundred times a second get their share; a member gets every answer", async () => {
   const door = await makeCrowdedDoorstep();
   expect(await helloFrom(door.port, "127.0.0.2", "honest.y.z")).toBe(200);
   let rounds = 0;
@@ -224,21 +224,21 @@ test("h1-attacker: 256 addresses that say hello a hundred times a second get the
   expect(door.heard.refused).toBeLessThanOrEqual(120 + 10 * 8);
 });
 
-test("h1-honest: who was never seen before is heard in the middle of it", async () => {
+test("h1-honest: a device never seen before gets an answer in the middle of it", async () => {
   const door = await makeCrowdedDoorstep();
   await crowd(door, 800);
   expect(await helloFrom(door.port, "127.0.0.2", "honest.y.z")).toBe(200);
 });
 
-test("h1-server: a member that is known from elsewhere is heard from its first word on", async () => {
+test("h1-server: a member known from its record gets an answer to its first hello", async () => {
   const acquaintances = new Acquaintances((address) => address === "127.0.0.2");
   const door = await makeCrowdedDoorstep({ acquaintances });
-  // All that strangers have is gone, and they have only just begun.
+  // The strangers' share is used up, and they have only just begun.
   await crowd(door, 128);
   expect(await helloFrom(door.port, "127.0.0.2", "honest.y.z")).toBe(200);
 });
 
-describe("h2-slow: whoever says hello slowly or not at all", () => {
+describe("h2-slow: clients that say hello slowly or not at all", () => {
   const half = {
     idle: "",
     headers: "POST /v1/hello HTTP/1.1\r\nHost: attic.local\r\n",
@@ -270,7 +270,7 @@ describe("h2-slow: whoever says hello slowly or not at all", () => {
     },
   );
 
-  test("the places of members are theirs, whatever strangers hold", async () => {
+  test("members keep their places, whatever strangers hold", async () => {
     const acquaintances = new Acquaintances((address) => address === "127.0.0.2");
     const { port } = await makeDoorstep(undefined, { acquaintances });
     const slow = await holdOpen(port, "127.0.0.2");
@@ -278,7 +278,7 @@ describe("h2-slow: whoever says hello slowly or not at all", () => {
     expect(slow.socket.destroyed).toBe(false);
   });
 
-  test("each stage has its time, and nothing of it is written into the log more than once", async () => {
+  test("each stage has its time limit, and the log has each line once", async () => {
     const lines: string[] = [];
     const note = (line: string) => void lines.push(line);
     const door = await makeCrowdedDoorstep({ log: { debug: note, info: note, warn: note, error: note } });
@@ -288,13 +288,13 @@ describe("h2-slow: whoever says hello slowly or not at all", () => {
       ),
     );
     for (let n = 0; n < 100; n++) (await knock(door.port, `127.4.0.${1 + n}`, half.body)).destroy();
-    // The doorstep ends them: nobody here does.
+    // The doorstep ends them, not this test.
     await eventually(() => sockets.every(({ destroyed }) => destroyed), { within: 15_000 });
     expect(lines).toEqual([]);
   });
 });
 
-test("the page comes with a policy that lets nothing in, unless it brings its own", async () => {
+test("the page gets a policy that allows nothing, unless it sets its own", async () => {
   const { port } = await makeDoorstep();
   const response = await fetch(`http://127.0.0.1:${port}/x?y`);
   expect(await response.text()).toBe("a device");
@@ -303,7 +303,7 @@ test("the page comes with a policy that lets nothing in, unless it brings its ow
   expect(response.headers.get("access-control-allow-origin")).toBeNull();
 });
 
-test("a taken port is a warning with a code, not an end", async () => {
+test("a taken port causes a coded warning and does not end the process", async () => {
   const { port } = await makeDoorstep();
   const raised: string[] = [];
   const warnings = {
@@ -322,7 +322,7 @@ test("a taken port is a warning with a code, not an end", async () => {
   expect(raised).toEqual([`port.taken ${port}`]);
 });
 
-describe("who says hello is careful too", () => {
+describe("the sender of a hello is careful too", () => {
   const serve = async (body: string, status = 200) => {
     const server = createHttpServer((_request, response) => response.writeHead(status).end(body));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -339,11 +339,11 @@ describe("who says hello is careful too", () => {
   ])("an answer that is %s", async (_what, body) => {
     await expect(sayHello("127.0.0.1", await serve(body), hello)).rejects.toMatchObject({ code: "hello.invalid" });
   });
-  test("a refusal in words of its own", async () => {
+  test("a refusal in another form", async () => {
     const port = await serve("not found", 404);
     await expect(sayHello("127.0.0.1", port, hello)).rejects.toMatchObject({ code: "hello.refused" });
   });
-  test("nobody there, or somebody who says nothing", async () => {
+  test("no listener, or one that never answers", async () => {
     await expect(sayHello("127.0.0.1", await freePort(), hello)).rejects.toMatchObject({ code: "device.noAnswer" });
     const mute = createServer(() => {});
     await new Promise<void>((resolve) => mute.listen(0, "127.0.0.1", resolve));
@@ -356,7 +356,7 @@ describe("who says hello is careful too", () => {
   });
 });
 
-test("who says hello far too often is told to wait, by code, before the hello is read", async () => {
+test("a sender over its limit is told to wait, by code, before its hello is read", async () => {
   let heard = 0;
   const { port } = await makeDoorstep(async () => {
     heard++;

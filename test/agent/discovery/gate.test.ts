@@ -28,7 +28,7 @@ const announcement = encode({
 const liar = Buffer.alloc(12, 0);
 for (const at of [4, 6, 8, 10]) liar.writeUInt16BE(65_535, at);
 
-test("from this link only, and of responses only those that speak of us", () => {
+test("passes packets from this link only, and only those responses that have our service", () => {
   const { read, heard } = make();
   expect(read(query, "192.168.77.9")).toMatchObject({ isResponse: false, questions: [{ type: "PTR" }] });
   expect(read(announcement, "fe80::9%eth0")).toMatchObject({ isResponse: true });
@@ -40,13 +40,13 @@ test("from this link only, and of responses only those that speak of us", () => 
   expect(heard()).toBe(3);
 });
 
-test("m2-attacker: packets that lie are dropped unread, and take nothing from who tells the truth at the same address", () => {
+test("m2-attacker: drops lying packets unread, at no cost to honest ones from the same address", () => {
   const { read } = make();
   for (let n = 0; n < 10_000; n++) expect(read(liar, "192.168.77.10")).toBeUndefined();
   for (let n = 0; n < 100; n++) expect(read(query, "192.168.77.10")).toBeDefined();
 });
 
-test("questions in any number keep nobody's announcement from being heard", () => {
+test("no number of questions keeps an announcement out", () => {
   const { read } = make();
   for (let n = 0; n < 5_000; n++) read(query, `192.168.77.${10 + (n % 200)}`);
   expect(read(announcement, "192.168.77.250")).toBeDefined();
@@ -75,7 +75,7 @@ test("m3-agents: a flood of well-formed packets from many addresses leaves room 
   );
 });
 
-test("a question is asked once, however often it stands in a packet, and only if it is for us", () => {
+test("takes a question once, however often a packet repeats it, and only if it is for us", () => {
   const ours = ["attic-abcdefgh._hamlet._udp.local", "attic.local"];
   const forty = Array.from({ length: 40 }, () => ({ name: "_Hamlet._udp.local", type: "PTR" }));
   const others = [

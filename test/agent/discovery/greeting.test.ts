@@ -6,7 +6,7 @@ const neighbor = (id: string, over: Partial<Neighbor> = {}): Neighbor => ({
   ...{ id, address: `192.0.2.${id.length}`, port: 7780, via: "mdns", epoch: "1" },
   ...over,
 });
-/** Plays events at their times; random stays in the middle. Gives all greetings as `time key address`. */
+/** Plays events at their times, with random always 0.5. Returns all greetings as `time key address`. */
 function play(...events: [at: number, event: Event][]): { contacts: Contacts; greeted: string[] } {
   let contacts: Contacts = new Map();
   const greeted: string[] = [];
@@ -21,16 +21,16 @@ const hint = (id: string, over: Partial<Neighbor> = {}): Event => ({ kind: "hint
 const answered = (key: string): Event => ({ kind: "answered", key });
 const failed = (key: string): Event => ({ kind: "failed", key });
 const tick: Event = { kind: "tick" };
-/** Of the first contact with this key. */
+/** The first contact with this key. */
 const phaseOf = (contacts: Contacts, key: string) =>
   [...contacts.values()].find((contact) => contact.key === key)?.phase;
 
-test("a neighbor is greeted once, however often it is heard", () => {
+test("greets a neighbor once, however many hints name it", () => {
   const { greeted } = play([0, hint("a")], [1, hint("a")], [2, answered("a")], [3, hint("a")], [60_000, hint("a")]);
   expect(greeted).toEqual(["0 a 192.0.2.1"]);
 });
 
-test("a second address of somebody met is no news; another epoch is", () => {
+test("greets again after another epoch, not after a second address", () => {
   const { greeted } = play(
     [0, hint("a")],
     [1, answered("a")],
@@ -40,7 +40,7 @@ test("a second address of somebody met is no news; another epoch is", () => {
   expect(greeted).toEqual(["0 a 192.0.2.1", "3 a 192.0.2.1"]);
 });
 
-test("who does not answer is tried again, ever more rarely, and at another address at once", () => {
+test("retries a silent neighbor ever more rarely, and at another address at once", () => {
   const { greeted } = play(
     [0, hint("a")],
     [0, failed("a")],
@@ -58,7 +58,7 @@ test("who does not answer is tried again, ever more rarely, and at another addre
   expect(greeted.slice(2)).toEqual(["375 a fe80::1%eth0", "775 a fe80::1%eth0", "1125 a 192.0.2.1"]);
 });
 
-test("the wait has a ceiling of a minute", () => {
+test("waits at most a minute between retries", () => {
   let contacts: Contacts = new Map();
   [contacts] = step(contacts, hint("a"), 0, 0.999);
   for (let n = 0; n < 30; n++) {
@@ -72,7 +72,7 @@ test("the wait has a ceiling of a minute", () => {
   }
 });
 
-test("thirty-two strangers at a time, the others as hands become free, and four hands more for who was met", () => {
+test("greets thirty-two strangers at a time, the others as slots become free, and four devices met before besides", () => {
   const hints = Array.from({ length: 40 }, (_, n): [number, Event] => [0, hint(`n${n}`, { address: `10.0.0.${n}` })]);
   expect(play(...hints).greeted).toHaveLength(32);
   expect(play(...hints, [5, answered("n3")]).greeted).toHaveLength(33);
@@ -84,7 +84,7 @@ test("thirty-two strangers at a time, the others as hands become free, and four 
   expect(greeted.at(-1)).toMatch(/^1 cellar /);
 });
 
-test("again greets the one asked for, also when its greeting was under way", () => {
+test("greets a named device again, even if its greeting was under way", () => {
   const met: [number, Event][] = [
     [0, hint("a")],
     [0, hint("bb")],
@@ -95,12 +95,12 @@ test("again greets the one asked for, also when its greeting was under way", () 
   expect(both.greeted.slice(2)).toEqual(["2 a 192.0.2.1", "3 bb 192.0.2.2"]);
 });
 
-test("a seed is known by its place", () => {
+test("knows a seed by its place", () => {
   const seed: Event = { kind: "hint", neighbor: { address: "203.0.113.5", port: 7780, via: "seed" } };
   expect(play([0, seed], [1, seed]).greeted).toEqual(["0 203.0.113.5 7780 203.0.113.5"]);
 });
 
-test("the silent are forgotten, and forged ids do not fill the memory", () => {
+test("forgets the silent, and bounds what forged ids can fill", () => {
   const forged = Array.from({ length: 5_000 }, (_, n): [number, Event] => [
     0,
     hint(`forged${n}`, { address: `fe80::${n}` }),
@@ -110,11 +110,11 @@ test("the silent are forgotten, and forged ids do not fill the memory", () => {
   expect(gone.contacts.size).toBe(0);
 });
 
-/** Forged neighbors, each at an address of its own. */
+/** Forged neighbors, each at its own address. */
 const forge = (prefix: string, count: number, at: number) =>
   Array.from({ length: count }, (_, n): [number, Event] => [at, hint(`${prefix}${n}`, { address: `fe80::${n}` })]);
 
-test("a newcomer is greeted by the next free hand, though forged ones wait in every place", () => {
+test("greets a newcomer in the next free slot, though forged contacts wait in every place", () => {
   const met: [number, Event][] = [
     [0, hint("cellar")],
     [0, answered("cellar")],
@@ -130,7 +130,7 @@ test("a newcomer is greeted by the next free hand, though forged ones wait in ev
   expect(phaseOf(contacts, "cellar")).toBe("met");
 });
 
-test("a member that is to be greeted again neither makes room for forged ones nor waits behind them", () => {
+test("a member to greet again neither makes room for forged contacts nor waits behind them", () => {
   const met: [number, Event][] = [
     [0, hint("cellar")],
     [0, answered("cellar")],
@@ -141,14 +141,14 @@ test("a member that is to be greeted again neither makes room for forged ones no
   expect(phaseOf(contacts, "cellar")).toBe("greeting");
 });
 
-test("one host that claims ids without end has four places and two hands", () => {
+test("one host that claims endless ids gets four places and two slots", () => {
   const claims = Array.from({ length: 500 }, (_, n): [number, Event] => [n, hint(`n${n}`, { address: "192.0.2.66" })]);
   const { contacts, greeted } = play([0, hint("attic")], ...claims);
   expect(greeted).toHaveLength(1 + 2);
   expect(contacts.size).toBeLessThanOrEqual(1 + 2 + 4);
 });
 
-test("where a neighbor has answered it is greeted first, whatever others say of it", () => {
+test("greets a neighbor first where it answered before, whatever forged hints say", () => {
   const forged = Array.from({ length: 50 }, (_, n): [number, Event] => [
     10 + n,
     hint("attic", { address: `fe80::${n}`, epoch: `${n + 2}` }),
@@ -158,7 +158,7 @@ test("where a neighbor has answered it is greeted first, whatever others say of 
   expect(phaseOf(contacts, "attic")).toBe("greeting");
 });
 
-/** Someone who announces at times in a row under ids and from addresses, none of which ever answers. */
+/** Announces under many ids and from many addresses, none of which ever answers. */
 type Forger = { perSecond: number; stallMs: number; announce(n: number): { id: string; address: string } };
 const forgers: [string, Omit<Forger, "perSecond" | "stallMs">][] = [
   ["a new id from a new address each time", { announce: (n) => ({ id: `forged${n}`, address: `fe80::a:${n}` }) }],
@@ -168,7 +168,7 @@ const forgers: [string, Omit<Forger, "perSecond" | "stallMs">][] = [
   ["new ids from the newcomer's own address", { announce: (n) => ({ id: `forged${n}`, address: "192.0.2.1" }) }],
 ];
 
-/** How long after its first announcement a real newcomer is greeted where it is, in ms. */
+/** How long after its first announcement a real newcomer is greeted at its address, in ms. */
 function waitOf({ perSecond, stallMs, announce }: Forger, seed: number): number {
   let state = seed;
   const random = () => {
@@ -185,7 +185,7 @@ function waitOf({ perSecond, stallMs, announce }: Forger, seed: number): number 
     let effects: Effect[];
     [contacts, effects] = step(contacts, event, now, random());
     for (const { key, address, port } of effects) {
-      // Whatever id it was said for: at this address the newcomer itself hears our hello, and answers.
+      // For whatever id: at this address the newcomer itself gets our hello, and answers.
       const isReal = address === "192.0.2.1" && now >= startsAt;
       if (isReal) greetedAt ??= now;
       ends.push({
@@ -196,7 +196,7 @@ function waitOf({ perSecond, stallMs, announce }: Forger, seed: number): number 
   };
   const announcing = (id: string, address: string, epoch: string) => {
     const sighting = { v: "1" as const, n: "0011aabb", id, name: "porch", p: 7780, e: epoch, isGoodbye: false };
-    const heard = table.hear(sighting, address, now);
+    const heard = table.sight(sighting, address, now);
     if (heard) happen({ kind: "hint", neighbor: heard });
   };
   let [count, nextForged, nextHonest] = [0, 0, startsAt];
@@ -209,7 +209,7 @@ function waitOf({ perSecond, stallMs, announce }: Forger, seed: number): number 
       announcing(id, address, "1");
     }
     if (now >= nextHonest) {
-      // Three times by the library, then whenever somebody asks.
+      // The library announces three times, then answers each question.
       nextHonest += now - startsAt < 3_000 ? 1_000 : 30_000 + random() * 60_000;
       announcing("honest", "192.0.2.1", "7");
     }
@@ -218,7 +218,7 @@ function waitOf({ perSecond, stallMs, announce }: Forger, seed: number): number 
   return (greetedAt ?? Number.POSITIVE_INFINITY) - startsAt;
 }
 
-test.each(forgers)("g1-greeter: a newcomer is greeted within seconds, though somebody forges %s", (what, forger) => {
+test.each(forgers)("g1-greeter: a newcomer is greeted within seconds, though a forger sends %s", (what, forger) => {
   for (const [perSecond, stallMs] of [
     [10, 5_000],
     [50, 3_000],
@@ -232,13 +232,13 @@ test.each(forgers)("g1-greeter: a newcomer is greeted within seconds, though som
   }
 });
 
-test("g1-greeter: without a forger a newcomer is greeted at once", () => {
+test("g1-greeter: without a forger, a newcomer is greeted at once", () => {
   expect(waitOf({ perSecond: 0, stallMs: 5_000, announce: () => ({ id: "", address: "" }) }, 1)).toBeLessThanOrEqual(
     10,
   );
 });
 
-test("an outcome that nobody waits for changes nothing", () => {
+test("an outcome of no pending greeting changes nothing", () => {
   const { contacts, greeted } = play([0, answered("a")], [0, failed("a")]);
   expect([contacts.size, greeted]).toEqual([0, []]);
 });

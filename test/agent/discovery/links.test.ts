@@ -9,31 +9,31 @@ const v4 = [info("192.168.1.7", 24)];
 const choose = (name: string, fact: Partial<typeof ethernet> = {}, only?: string[]) =>
   chooseLinks({ [name]: v4 }, () => ({ ...ethernet, ...fact }), only).map((link) => link.name);
 
-describe("links are where neighbors can be", () => {
-  test("Ethernet and Wi-Fi are", () => {
+describe("a link is an interface where neighbors can be", () => {
+  test("Ethernet and Wi-Fi are links", () => {
     expect(choose("eth0")).toEqual(["eth0"]);
     expect(choose("wlan0")).toEqual(["wlan0"]);
     expect(choose("enp3s0")).toEqual(["enp3s0"]);
   });
-  test("WireGuard, PPP, containers' bridges and what cannot do multicast are not", () => {
+  test("WireGuard, PPP, container bridges and interfaces without multicast are not", () => {
     expect(choose("hamlet0", { type: 65534, flags: 0x10d1 })).toEqual([]);
     expect(choose("ppp0", { flags: 0x1051 })).toEqual([]);
     expect(choose("eth0", { flags: 0x43 })).toEqual([]);
     for (const name of ["docker0", "br-0123456789ab", "veth12ab", "virbr0", "cni0"]) expect(choose(name)).toEqual([]);
   });
-  test("loopback is not, nor an interface that vanished between two looks", () => {
+  test("loopback is not, nor an interface that vanished meanwhile", () => {
     const lo = { ...info("127.0.0.1", 8), internal: true } as NetworkInterfaceInfo;
     expect(chooseLinks({ lo: [lo] }, () => ({ ...ethernet, type: 772 }))).toEqual([]);
     expect(chooseLinks({ eth0: v4 }, () => undefined)).toEqual([]);
   });
-  test("a list in the config decides alone, but never for a tunnel", () => {
+  test("a list in the configuration decides, but never includes a tunnel", () => {
     expect(choose("docker0", {}, ["docker0"])).toEqual(["docker0"]);
     expect(choose("eth0", {}, ["eth1"])).toEqual([]);
     expect(choose("hamlet0", { type: 65534 }, ["hamlet0"])).toEqual([]);
   });
 });
 
-describe("a packet is from the link when its source is in one of the link's networks", () => {
+describe("a packet is from the link if its source is in one of the link's networks", () => {
   const link = {
     name: "eth0",
     index: 2,
