@@ -2,11 +2,11 @@
 
 import { open } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { labImage } from "../../cli/commands/lab/start.ts";
 import { boardNamed, boardNames, type RpiBoard } from "../../image/boards.ts";
 import { readerOf } from "../../image/disk/read-at.ts";
 import { inspectImage } from "../../image/inspect/inspect.ts";
 import { planBoot } from "../../image/lab/firmware/firmware.ts";
+import { labImage } from "../../image/lab/machine/image.ts";
 import { slowness } from "../speed.ts";
 
 const ofDebian = boardNames.filter((name) => boardNamed(name).builders.includes("debian"));

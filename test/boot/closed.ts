@@ -1,13 +1,14 @@
 // A machine without the lab's port, as every user's is: it comes up, and offers nobody a shell.
+
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { labImage } from "../../cli/commands/lab/start.ts";
 import { labBoard } from "../../image/lab/machine/boards.ts";
 import { labDevices } from "../../image/lab/machine/devices.ts";
 import { makeDisk } from "../../image/lab/machine/disk.ts";
+import { labImage } from "../../image/lab/machine/image.ts";
 import { freePort, machineArgv, machineFiles } from "../../image/lab/machine/machine.ts";
 import { loadPi } from "../../image/lab/machine/pi.ts";
 import { makeHub } from "../../image/lab/network/hub.ts";

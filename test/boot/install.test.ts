@@ -1,5 +1,6 @@
 // A device that runs from a USB stick, with an Intel network card, moves to the NVMe disk inside it: it is the same member there,
 // and the stick is nobody.
+
 import { mkdtemp, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,11 +8,11 @@ import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { agentClient } from "../../agent/api/client.ts";
 import { requestWithWish } from "../../cli/commands/device/wish.ts";
-import { labImage } from "../../cli/commands/lab/start.ts";
 import { serveOpenPage } from "../../dashboard/open.ts";
 import { openMachineChannel } from "../../image/lab/channel/machine-channel.ts";
 import { labDevices } from "../../image/lab/machine/devices.ts";
 import { makeDisk } from "../../image/lab/machine/disk.ts";
+import { labImage } from "../../image/lab/machine/image.ts";
 import {
   type DiskKind,
   freePort,

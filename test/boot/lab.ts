@@ -7,12 +7,12 @@ import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { Status } from "../../agent/api/schema.ts";
-import { waitForLab } from "../../cli/commands/lab/start.ts";
 import { statesFolder } from "../../image/lab/saved/states.ts";
 import type { LabClient } from "../../image/lab/supervisor/client.ts";
 import type { SupervisorOptions } from "../../image/lab/supervisor/options.ts";
 import { startLab } from "../../image/lab/supervisor/start.ts";
 import type { LabStatus } from "../../image/lab/supervisor/status.ts";
+import { waitForLab } from "../../image/lab/supervisor/wait.ts";
 import { isSavePending, isWhole } from "../../image/lab/supervisor/whole.ts";
 
 export type Ended = { code: number; stdout: string; stderr: string };

@@ -1,10 +1,11 @@
 // One boot of three devices from the images that users flash: a NUC whose card Raspberry Pi Imager wrote, another NUC, and an
 // arm64 machine. What it proves, in the order of a neighborhood's life.
+
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { labImage } from "../../cli/commands/lab/start.ts";
+import { labImage } from "../../image/lab/machine/image.ts";
 import { LabStatus } from "../../image/lab/supervisor/status.ts";
 import { isWhole } from "../../image/lab/supervisor/whole.ts";
 import { eventually } from "../eventually.ts";
@@ -22,7 +23,7 @@ let whole: LabStatus;
 let images: string[] = [];
 let states = "";
 beforeAll(async () => {
-  const nuc = await labImage("nuc");
+  const nuc = await labImage();
   home.card = await writtenByImager(nuc, imager);
   images = [home.card.path, nuc, await labImage("virt-arm64")];
   // A place of its own: from power, every time.

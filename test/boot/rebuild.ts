@@ -1,12 +1,13 @@
 // An image built anew with nothing kept but the packages themselves, beside the one that was built before.
+
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { labImage } from "../../cli/commands/lab/start.ts";
 import { sbomBeside } from "../../image/assemble/assemble.ts";
+import { labImage } from "../../image/lab/machine/image.ts";
 import { cacheFolder } from "../../system/paths.ts";
 import { runHamlet } from "./lab.ts";
 

@@ -1,8 +1,9 @@
 // Boot control on a whole device: under the real systemd-boot, or on a Pi through the emulated firmware.
+
 import assert from "node:assert/strict";
-import { labImage } from "../../cli/commands/lab/start.ts";
 import type { BootState } from "../../image/boot/boot-control.ts";
 import { entryName } from "../../image/boot/systemd-boot/entries.ts";
+import { labImage } from "../../image/lab/machine/image.ts";
 import { HamletError } from "../../system/error.ts";
 import { eventually } from "../eventually.ts";
 import { bootLab, type TestLab } from "./lab.ts";
@@ -62,7 +63,7 @@ export async function proveTrial(board: string): Promise<void> {
  * committed. Throws otherwise.
  */
 export async function proveTwoTrials(): Promise<void> {
-  const slots = await withSecondSlot(await labImage("nuc"), [newer, newest]);
+  const slots = await withSecondSlot(await labImage(), [newer, newest]);
   try {
     await using lab = await bootLab({ images: [slots.image], devices: 1 });
     const first = await stateAfter(lab, "");

@@ -1,10 +1,11 @@
 // What happens to devices that went on from a saved state: the clock, the cable, the power and a reset. They must take each as
 // devices do that have been up all the time.
+
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { labImage } from "../../cli/commands/lab/start.ts";
+import { labImage } from "../../image/lab/machine/image.ts";
 import { isWhole } from "../../image/lab/supervisor/whole.ts";
 import { eventually } from "../eventually.ts";
 import { bootLab, deviceOf } from "./lab.ts";

@@ -1,22 +1,13 @@
 // `image build --board nuc -o out/`: packages of Debian or NixOS and our programs become a flashable image.
-import { mkdtemp, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { imageInputs, imageName } from "../../../image/assemble/assemble.ts";
-import { completeImage, replaceImage } from "../../../image/assemble/output.ts";
 import { type Board, boardNamed, boardNames } from "../../../image/boards.ts";
-import { type Bundle, Version } from "../../../image/bundle/bundle.ts";
-import { buildDebianBundle } from "../../../image/bundle/debian/debian.ts";
-import { removeLeftovers } from "../../../image/bundle/leftovers.ts";
+import { Version } from "../../../image/bundle/bundle.ts";
 import { describeDifference } from "../../../image/bundle/lock/lock.ts";
-import { buildNixosBundle } from "../../../image/bundle/nixos/nixos.ts";
-import { npmPackages } from "../../../image/bundle/sbom/npm.ts";
-import { inspectImage } from "../../../image/inspect/inspect.ts";
+import { makeImage, notBuilt } from "../../../image/make.ts";
 import packageJson from "../../../package.json" with { type: "json" };
 import { type Run, run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
 import { type Command, text, usageError, type Values } from "../../terminal/command.ts";
-import { hearStop } from "../../terminal/stop.ts";
+import { untilStopped } from "../../terminal/stop.ts";
 
 export const imageBuild: Command = {
   usage: "image build --board <board> -o <folder> [--base debian|nixos]",
@@ -52,66 +43,31 @@ With --base nixos Nix builds the system, on any Linux that has Nix.`,
     const base = readBase(values, board);
     const version = Version.safeParse(text(values, "version") ?? packageJson.version);
     if (!version.success) throw usageError(imageBuild, "a version has letters, digits, and . ~ + - only");
-    const output = join(resolve(out), imageName(board.name, version.data));
-
     // Late: building needs tools that a device or a lone dist/hamlet.mjs does not have.
-    const { buildAll, deviceFiles, projectFolder } = await import("../../build.ts").catch(notBuilt);
-    const { builderCode } = await import("./builder-code.ts").catch(notBuilt);
-    const { signal, exitCode } = hearStop();
-    const abortable: Run = (argv, options) => run(argv, { ...options, signal, ownGroup: true });
-    progress.stage("bundling the programs");
-    await removeLeftovers(
-      tmpdir(),
-      /^hamlet-(apt|copyrights|mirror|nix|programs|repository)-[A-Za-z0-9]{6}$/,
-      Date.now(),
-    );
-    const work = await mkdtemp(join(tmpdir(), "hamlet-programs-"));
-    let isBuilt = false;
-    try {
-      const { programs, sources } = await buildAll(work).catch(notBuilt);
-      const agent = text(values, "agent");
-      if (agent) programs.set("agent.mjs", resolve(agent));
-      signal.throwIfAborted();
-      const extras = await deviceFiles(programs, board.name);
-      const npm = await npmPackages(sources, projectFolder);
-      const request = { board, version: version.data, extras, npm, projectFolder };
-      const code = await builderCode(projectFolder).catch(notBuilt);
-      const isLockedOnly = values["locked"] === true;
-      const made: Bundle & { staleBecause?: HamletError } =
-        base === "nixos"
-          ? await buildNixosBundle(request, abortable, progress)
-          : await buildDebianBundle({ ...request, code: code.bundle }, { isLockedOnly }, abortable, progress);
-      const bundle = { ...made, inputs: imageInputs(made, code.image) };
+    const { buildAll, projectFolder } = await import("../../build.ts").catch(notBuilt);
+    const request = {
+      ...{ board, base, version: version.data, folder: out, projectFolder },
+      ...{ agent: text(values, "agent"), isLockedOnly: values["locked"] === true },
+    };
+    return untilStopped({ note, progress }, async (signal) => {
+      const abortable: Run = (argv, options) => run(argv, { ...options, signal, ownGroup: true });
+      const made = await makeImage(request, { buildPrograms: buildAll, run: abortable, progress, signal });
+      progress.end();
       if (made.staleBecause) note(`${made.staleBecause.message}: taking the packages of the last build`);
-      signal.throwIfAborted();
-      const there = await inspectImage(output).catch(() => undefined);
-      const unchanged = there?.inputs === bundle.inputs && !there.isProvisioned;
-      if (!unchanged) await replaceImage(bundle, output, abortable, progress);
-      isBuilt = true;
-      signal.throwIfAborted();
-      await completeImage(bundle, output, progress);
-      progress.end();
-      if (bundle.relocked) {
+      if (made.relocked) {
         note("relocked: not all that is locked could be had, so this image is made from:");
-        for (const one of bundle.relocked) note(`  ${describeDifference(one)}`);
+        for (const one of made.relocked) note(`  ${describeDifference(one)}`);
       }
-      if (unchanged) note(`nothing changed since ${output} was built`);
-    } catch (error) {
-      if (!signal.aborted) throw error;
-      progress.end();
-      note(stoppedNote(output, isBuilt));
-      return exitCode();
-    } finally {
-      await rm(work, { recursive: true, force: true });
-    }
-    const { size, blocks } = await stat(output);
-    if (values["json"]) {
-      print(JSON.stringify({ path: output, board: board.name, version: version.data, sizeBytes: size }));
-    } else
-      print(`${output}  ${(size / 2 ** 20).toFixed(0)} MiB (${((blocks * 512) / 2 ** 20).toFixed(0)} MiB on disk)`);
-    return 0;
+      if (made.isUnchanged) note(`nothing changed since ${made.path} was built`);
+      const { path, sizeBytes, storedBytes } = made;
+      if (values["json"]) print(JSON.stringify({ path, board: board.name, version: version.data, sizeBytes }));
+      else print(`${path}  ${mebibytes(sizeBytes)} MiB (${mebibytes(storedBytes)} MiB on disk)`);
+      return 0;
+    });
   },
 };
+
+const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
 
 /** Debian's packages where they can make the board and nobody asked for others: that needs no Nix. */
 export function readBase(values: Values, board: Board): "debian" | "nixos" {
@@ -126,15 +82,3 @@ export function readBase(values: Values, board: Board): "debian" | "nixos" {
     exitCode: 2,
   });
 }
-
-export const stoppedNote = (output: string, isBuilt: boolean): string =>
-  isBuilt
-    ? `stopped: ${output} is built, what belongs beside it may be missing; build again to make that`
-    : "stopped: the image was not built";
-
-const notBuilt = (cause: unknown): never => {
-  throw new HamletError("build.failed", "the programs could not be bundled", {
-    cause,
-    hint: "images are built in a checkout of this project (npx hamlet image build), with its npm packages installed",
-  });
-};

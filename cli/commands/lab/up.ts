@@ -2,13 +2,14 @@
 
 import { statesFolder } from "../../../image/lab/saved/states.ts";
 import { type LabStatus, milestones } from "../../../image/lab/supervisor/status.ts";
+import { waitForLab } from "../../../image/lab/supervisor/wait.ts";
 import { isSavePending, isUp } from "../../../image/lab/supervisor/whole.ts";
 import type { Progress } from "../../../system/progress.ts";
 import type { Command } from "../../terminal/command.ts";
 import { jsonLines } from "../../terminal/output.ts";
 import { hearStop } from "../../terminal/stop.ts";
 import { deviceTable } from "./lab.ts";
-import { machineOptions, startFromValues, waitForLab } from "./start.ts";
+import { machineOptions, startFromValues } from "./start.ts";
 
 export const labUp: Command = {
   usage: "lab up [--devices 3] [--board <board>] [--image <file>]",

@@ -8,6 +8,7 @@ import {
   type LabStatus,
   milestones,
 } from "../../../image/lab/supervisor/status.ts";
+import { waitForLab } from "../../../image/lab/supervisor/wait.ts";
 import { isWhole } from "../../../image/lab/supervisor/whole.ts";
 import { sleep } from "../../../system/clock.ts";
 import { writeFileAtomic } from "../../../system/files.ts";
@@ -17,7 +18,7 @@ import type { Command, Context } from "../../terminal/command.ts";
 import { findDevice } from "../../terminal/device.ts";
 import { hearStop } from "../../terminal/stop.ts";
 import { table } from "../../terminal/table.ts";
-import { machineOptions, startFromValues, waitForLab } from "./start.ts";
+import { machineOptions, startFromValues } from "./start.ts";
 
 const secondSignalMs = 300;
 

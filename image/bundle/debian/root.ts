@@ -9,6 +9,7 @@ import type { Run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
 import type { Board } from "../../boards.ts";
 import { type Entry, file, folder, link, tar } from "../archive.ts";
+import type { DeviceFile } from "../device-files.ts";
 import { licenceTexts, type NpmPackage } from "../sbom/npm.ts";
 import { sbomPath } from "../sbom/sbom.ts";
 import type { Base } from "./base.ts";
@@ -17,12 +18,10 @@ import { nodeLicence } from "./node.ts";
 import { leftOut } from "./packages.ts";
 import { installLinks, unitLinks } from "./units.ts";
 
-/** A file of another room that goes into the root: a program's bundle or its systemd unit. */
-export type Extra = { path: string; target: string };
 export type BuildRequest = {
   board: Board;
   version: string;
-  extras: Extra[];
+  extras: DeviceFile[];
   /** What is inside the programs among `extras`. */
   npm: NpmPackage[];
   projectFolder: string;

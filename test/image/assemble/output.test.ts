@@ -2,10 +2,10 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { stoppedNote } from "../../../cli/commands/image/build.ts";
 import { completeImage, replaceImage } from "../../../image/assemble/output.ts";
 import type { Bundle } from "../../../image/bundle/bundle.ts";
 import { parseBmap } from "../../../image/disk/bmap.ts";
+import { stoppedBuild } from "../../../image/make.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import { diskBytes, makeDisk } from "../disk/disk.ts";
 
@@ -45,6 +45,6 @@ test("the next build makes the map that is missing, and leaves the one that is t
 });
 
 test("who stops a build is told whether the image is there", () => {
-  expect(stoppedNote("out/x.img", false)).toBe("stopped: the image was not built");
-  expect(stoppedNote("out/x.img", true)).toMatch(/^stopped: out\/x\.img is built, .*build again/);
+  expect(stoppedBuild("out/x.img", false).message).toBe("stopped: the image was not built");
+  expect(stoppedBuild("out/x.img", true).message).toMatch(/^stopped: out\/x\.img is built, .*build again/);
 });

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildPrograms } from "../../../../agent/build.ts";
-import { deviceFiles } from "../../../../cli/build.ts";
-import { builderCode } from "../../../../cli/commands/image/builder-code.ts";
 import { imageInputs } from "../../../../image/assemble/assemble.ts";
 import { boardNamed } from "../../../../image/boards.ts";
+import { builderCode } from "../../../../image/bundle/builder-code.ts";
 import { inputsOf } from "../../../../image/bundle/debian/inputs.ts";
+import { deviceFiles } from "../../../../image/bundle/device-files.ts";
 import { type Lock, readLock } from "../../../../image/bundle/lock/lock.ts";
 
 type Keys = { bundle: string; image: string };
@@ -55,11 +55,7 @@ type Taken = { lock: Lock; version: string; key: string };
 const keysOf = (changes: Changes, other: Partial<Taken> = {}): Promise<Keys> =>
   changed(changes, async () => {
     const code = await builderCode(project);
-    // Units are found in the project that runs; here they are those of the copy.
-    const extras = (await deviceFiles(programs, board.name)).map(({ path, target }) => ({
-      path: path.startsWith(folder) ? path : join(project, relative(root, path)),
-      target,
-    }));
+    const extras = await deviceFiles(programs, board.name, project);
     const taken = { lock, version: "0.1.0", key: "base", ...other };
     const request = { board, version: taken.version, extras, npm: [], projectFolder: project, code: code.bundle };
     const inputs = await inputsOf(request, { lock: taken.lock, relocked: [] }, taken);

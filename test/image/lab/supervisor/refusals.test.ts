@@ -3,11 +3,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { waitForLab } from "../../../../cli/commands/lab/start.ts";
 import { unknownDevice } from "../../../../image/lab/machine/devices.ts";
 import { joinLan } from "../../../../image/lab/network/join.ts";
 import { type LabClient, refusal } from "../../../../image/lab/supervisor/client.ts";
 import { startLab } from "../../../../image/lab/supervisor/start.ts";
+import { waitForLab } from "../../../../image/lab/supervisor/wait.ts";
 
 test("a device that the lab does not have is told with those it has", () => {
   expect(unknownDevice("balcony", ["attic", "cellar"])).toMatchObject({

@@ -1,11 +1,11 @@
-// The code that shapes what a build makes, as digests. A bundler takes what is really used and drops comments and the names
-// of variables, so that a build starts anew only where the code does something else.
+// Digests of the code that shapes an image. esbuild keeps only what is used and drops comments and local names, so a build
+// starts over only when the code behaves differently.
 import { createHash } from "node:crypto";
 import { build, type Plugin } from "esbuild";
 
 export type BuilderCode = { bundle: string; image: string };
 
-/** Digests of what makes a bundle of Debian packages, and of what makes an image of a bundle. */
+/** `bundle`: the code that makes a bundle from Debian packages; `image`: the code that makes an image from a bundle. */
 export async function builderCode(projectFolder: string): Promise<BuilderCode> {
   const [bundle, image] = await Promise.all([
     digestOf(projectFolder, 'export { makeBundle } from "./image/bundle/debian/make.ts"'),
@@ -30,7 +30,7 @@ async function digestOf(projectFolder: string, contents: string): Promise<string
   return createHash("sha256").update(outputFiles[0]!.contents).digest("hex");
 }
 
-/** Only the board that is built counts, and whoever asks for a digest adds what is known of it. */
+/** Leave out all boards and layouts: the caller adds the facts of the one board that it builds. */
 const noBoards: Plugin = {
   name: "no-boards",
   setup({ onLoad }) {

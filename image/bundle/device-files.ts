@@ -1,0 +1,34 @@
+// Which files of this project go into a board's root filesystem: programs, and the units, rules and scripts beside them.
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import unitsJson from "../../nix/units.json" with { type: "json" };
+
+export type DeviceFile = { path: string; target: string };
+
+const unitFolders = Object.values(unitsJson).flat();
+const unitTargets = {
+  service: "usr/lib/systemd/system",
+  timer: "usr/lib/systemd/system",
+  path: "usr/lib/systemd/system",
+  rules: "usr/lib/udev/rules.d",
+};
+
+/** `programs`: paths of the built programs by name. */
+export async function deviceFiles(
+  programs: Map<string, string>,
+  board: string,
+  projectFolder: string,
+): Promise<DeviceFile[]> {
+  const files = [...programs].map(([name, path]): DeviceFile => ({ path, target: `usr/lib/hamlet/${name}` }));
+  // A board whose guest agent is reached in another way has a unit of its own, which no other board's image gets.
+  for (const folder of [...unitFolders, `image/lab/guest-${board}`]) {
+    const found = await readdir(join(projectFolder, folder), { withFileTypes: true }).catch(() => []);
+    for (const { name } of found.filter((entry) => entry.isFile())) {
+      // A name without a dot is a shell script that a unit starts.
+      const isScript = !name.includes(".");
+      const target = isScript ? "usr/lib/hamlet" : unitTargets[name.split(".").at(-1) as keyof typeof unitTargets];
+      if (target) files.push({ path: join(projectFolder, folder, name), target: `${target}/${name}` });
+    }
+  }
+  return files;
+}

@@ -1,0 +1,120 @@
+// Packages become an image: build the programs, make a system bundle from them and the packages of Debian or NixOS, assemble
+// it into a disk image, and put the map and the bill of materials beside it.
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import type { Run } from "../system/command.ts";
+import { HamletError } from "../system/error.ts";
+import type { Progress } from "../system/progress.ts";
+import { imageInputs, imageName } from "./assemble/assemble.ts";
+import { completeImage, replaceImage } from "./assemble/output.ts";
+import type { Board } from "./boards.ts";
+import type { Bundle } from "./bundle/bundle.ts";
+import { buildDebianBundle } from "./bundle/debian/debian.ts";
+import { deviceFiles } from "./bundle/device-files.ts";
+import { removeLeftovers } from "./bundle/leftovers.ts";
+import { buildNixosBundle } from "./bundle/nixos/nixos.ts";
+import { npmPackages } from "./bundle/sbom/npm.ts";
+import { inspectImage } from "./inspect/inspect.ts";
+
+export type ImageRequest = {
+  board: Board;
+  version: string;
+  base: Board["builders"][number];
+  /** The image goes there as hamlet-<board>-<version>.img. */
+  folder: string;
+  projectFolder: string;
+  /** A built agent to take instead of this project's. */
+  agent?: string | undefined;
+  /** Fail rather than take other packages than the locked ones. */
+  isLockedOnly: boolean;
+};
+export type Doors = {
+  /** Builds this project's programs into a folder: their paths by name, and the source files that are in them. */
+  buildPrograms(folder: string): Promise<{ programs: Map<string, string>; sources: Iterable<string> }>;
+  run: Run;
+  progress: Progress;
+  signal: AbortSignal;
+};
+export type MadeImage = {
+  path: string;
+  sizeBytes: number;
+  /** What the image takes on disk, holes left out. */
+  storedBytes: number;
+  /** The image was there already, made from the same inputs. */
+  isUnchanged: boolean;
+  relocked: Bundle["relocked"];
+  /** Why the packages are those of an earlier build. */
+  staleBecause?: HamletError | undefined;
+};
+
+/** Throws `build.failed` with what is left behind when `signal` aborts. */
+export async function makeImage(request: ImageRequest, doors: Doors): Promise<MadeImage> {
+  const { run, progress, signal } = doors;
+  const path = join(resolve(request.folder), imageName(request.board.name, request.version));
+  await removeLeftovers(
+    tmpdir(),
+    /^hamlet-(apt|copyrights|mirror|nix|programs|repository)-[A-Za-z0-9]{6}$/,
+    Date.now(),
+  );
+  const work = await mkdtemp(join(tmpdir(), "hamlet-programs-"));
+  let isBuilt = false;
+  try {
+    const bundle = await makeBundle(request, doors, work);
+    signal.throwIfAborted();
+    const existing = await inspectImage(path).catch(() => undefined);
+    const isUnchanged = existing?.inputs === bundle.inputs && !existing.isProvisioned;
+    if (!isUnchanged) await replaceImage(bundle, path, run, progress);
+    isBuilt = true;
+    signal.throwIfAborted();
+    await completeImage(bundle, path, progress);
+    const { size, blocks } = await stat(path);
+    const { relocked, staleBecause } = bundle;
+    return { path, sizeBytes: size, storedBytes: blocks * 512, isUnchanged, relocked, staleBecause };
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    throw stoppedBuild(path, isBuilt);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** The system bundle with `inputs` of the whole image: of the bundle, and of the code that assembles it. */
+async function makeBundle(
+  { board, version, base, projectFolder, agent, isLockedOnly }: ImageRequest,
+  { buildPrograms, run, progress, signal }: Doors,
+  work: string,
+): Promise<Bundle & { staleBecause?: HamletError }> {
+  progress.stage("building the programs");
+  const { programs, sources } = await buildPrograms(work).catch(notBuilt);
+  if (agent !== undefined) programs.set("agent.mjs", resolve(agent));
+  signal.throwIfAborted();
+  const extras = await deviceFiles(programs, board.name, projectFolder);
+  const npm = await npmPackages(sources, projectFolder);
+  const request = { board, version, extras, npm, projectFolder };
+  // Late: esbuild is there only where programs can be built.
+  const { builderCode } = await import("./bundle/builder-code.ts").catch(notBuilt);
+  const code = await builderCode(projectFolder).catch(notBuilt);
+  const bundle =
+    base === "nixos"
+      ? await buildNixosBundle(request, run, progress)
+      : await buildDebianBundle({ ...request, code: code.bundle }, { isLockedOnly }, run, progress);
+  return { ...bundle, inputs: imageInputs(bundle, code.image) };
+}
+
+/** What a build that was stopped leaves behind. */
+export const stoppedBuild = (image: string, isBuilt: boolean): HamletError =>
+  new HamletError(
+    "build.failed",
+    isBuilt
+      ? `stopped: ${image} is built, but its map or bill of materials may be missing; build again to make them`
+      : "stopped: the image was not built",
+  );
+
+/** Turns what building the programs threw into `build.failed`. */
+export const notBuilt = (cause: unknown): never => {
+  throw new HamletError("build.failed", "the programs could not be built", {
+    cause,
+    hint: "images are built in a checkout of this project (npx hamlet image build), with its npm packages installed",
+  });
+};
