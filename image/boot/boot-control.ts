@@ -20,13 +20,13 @@ export type RollbackReason =
 type Running = { slot: Slot; version: string };
 export type BootState =
   /** The running slot starts by itself, and no other is to be tried. */
-  | (Running & { phase: "settled"; isTrial: false })
+  | (Running & { phase: "settled" })
   /** The next start tries `trial`. */
-  | (Running & { phase: "armed"; isTrial: false; trial: Running; triesLeft: number })
+  | (Running & { phase: "armed"; trial: Running; triesLeft: number })
   /** This start is the trial: without `commit()` the other slot comes back after `triesLeft` more. */
-  | (Running & { phase: "trying"; isTrial: true; triesLeft: number; isMarkedBad: boolean })
+  | (Running & { phase: "trying"; triesLeft: number; isMarkedBad: boolean })
   /** `trial` had its chance; the running slot starts by itself. */
-  | (Running & { phase: "reverted"; isTrial: false; trial: Running; because: RollbackReason });
+  | (Running & { phase: "reverted"; trial: Running; because: RollbackReason });
 
 /** What is to be tried. `kernel` is the unified kernel image where the loader wants one; its digest is checked. */
 export type Candidate = { version: string; kernel?: { path: string; sha256: string } };

@@ -13,7 +13,7 @@ export type RpiTrybootDoors = {
   autoboot: Sector;
   /** A file of a slot's boot partition. */
   bootFile(slot: Slot, path: string): Promise<Buffer | undefined>;
-  /** Whether the kernel hands a reboot argument to the firmware. */
+  /** Whether the kernel passes a reboot argument to the firmware. */
   isVendorKernel(): Promise<boolean>;
   record: TrialRecordDoor;
   bootId(): Promise<string>;

@@ -18,8 +18,7 @@ export async function wordAt({ deviceTree }: RpiTrybootDoors, path: string): Pro
 
 /** Throws `boot.unsupported` or `boot.firmwareTooOld`. */
 export async function checkFirmware(doors: RpiTrybootDoors): Promise<void> {
-  const isLab = (await doors.deviceTree("chosen/hamlet,lab")) !== undefined;
-  if (!isLab && !(await doors.isVendorKernel())) {
+  if (!(await doors.isVendorKernel())) {
     throw new HamletError("boot.unsupported", "this kernel has no `tryboot` reboot argument: no slot can be tried", {
       hint: "build the image with `--base nixos`: it has Raspberry Pi's own kernel, which alone knows it",
       exitCode: 3,

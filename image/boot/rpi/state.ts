@@ -15,14 +15,14 @@ export type TrybootFacts = {
 export function judgeTryboot({ running, isTryboot, byItself, record, bootId }: TrybootFacts): BootState {
   const { slot } = running;
   // With a damaged sector only the record can tell a trial from a slot that was committed in this boot.
-  const isTrial = isTryboot && (byItself === undefined ? record?.slot === slot : byItself !== slot);
-  if (isTrial) {
+  const isTrying = isTryboot && (byItself === undefined ? record?.slot === slot : byItself !== slot);
+  if (isTrying) {
     const isMarkedBad = record?.slot === slot && record.phase === "bad";
-    return { ...running, phase: "trying", isTrial: true, triesLeft: 0, isMarkedBad };
+    return { ...running, phase: "trying", triesLeft: 0, isMarkedBad };
   }
-  if (record?.slot !== otherSlot(slot)) return { ...running, phase: "settled", isTrial: false };
+  if (record?.slot !== otherSlot(slot)) return { ...running, phase: "settled" };
   const trial = { slot: record.slot, version: record.version };
   const isPending = record.phase === "staged" || (record.phase === "requested" && record.bootId === bootId);
-  if (isPending) return { ...running, phase: "armed", isTrial: false, trial, triesLeft: 1 };
-  return { ...running, phase: "reverted", isTrial: false, trial, because: reasonOfRecord(record) };
+  if (isPending) return { ...running, phase: "armed", trial, triesLeft: 1 };
+  return { ...running, phase: "reverted", trial, because: reasonOfRecord(record) };
 }

@@ -86,14 +86,14 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
 
     async commit() {
       const state = await look();
-      if ((state.phase !== "trying" && state.phase !== "settled") || (state.isTrial && state.isMarkedBad)) {
+      if ((state.phase !== "trying" && state.phase !== "settled") || (state.phase === "trying" && state.isMarkedBad)) {
         throw new HamletError("boot.noTrial", `slot ${state.slot} is not on trial: there is nothing to commit`, {
           hint: "`hamlet boot status` tells what is",
           exitCode: 3,
         });
       }
       await startByItself(state.slot);
-      if (state.isTrial) await record.write(undefined);
+      if (state.phase === "trying") await record.write(undefined);
     },
 
     async markBad() {

@@ -19,16 +19,15 @@ export function judgeEntries({ running, countedStem, entries, record, bootId, tr
   const counted = ours.find(({ triesLeft }) => triesLeft !== undefined);
   if (counted && !ours.some(isBlessed)) {
     const isMarkedBad = record?.slot === running.slot && record.phase === "bad";
-    return { ...running, phase: "trying", isTrial: true, triesLeft: counted.triesLeft ?? 0, isMarkedBad };
+    return { ...running, phase: "trying", triesLeft: counted.triesLeft ?? 0, isMarkedBad };
   }
-  const settled: BootState = { ...running, phase: "settled", isTrial: false };
+  const settled: BootState = { ...running, phase: "settled" };
   const others = entries.filter(({ slot }) => slot !== undefined && slot !== running.slot);
   const noted = record?.slot === running.slot ? undefined : record;
   const trial = others.find(({ triesLeft }) => triesLeft !== undefined);
   const reverted = (slot: Slot, version: string, because: RollbackReason): BootState => ({
     ...running,
     phase: "reverted",
-    isTrial: false,
     trial: { slot, version },
     because,
   });
@@ -42,7 +41,7 @@ export function judgeEntries({ running, countedStem, entries, record, bootId, tr
     return reverted(trial.slot, trial.version, "neverBooted");
   if (trial.triesLeft) {
     const { slot, version, triesLeft } = trial;
-    return { ...running, phase: "armed", isTrial: false, trial: { slot, version }, triesLeft };
+    return { ...running, phase: "armed", trial: { slot, version }, triesLeft };
   }
   const isBad = noted?.phase === "bad" || trial.triesDone < tries;
   return reverted(trial.slot, trial.version, isBad ? "markedBad" : "triesUsedUp");

@@ -70,8 +70,6 @@ export async function planBoot(readAt: ReadAt, board: RpiBoard, request: BootReq
   if (model.buildS) Object.assign(bootloader, { "build-timestamp": model.buildS });
   for (const [key, value] of Object.entries(bootloader)) setProperty(tree, "/chosen/bootloader", key, value);
   setProperty(tree, "/chosen", "os_prefix", found.prefix);
-  // Tells the device that its reboot argument is heard although its kernel has no word for it.
-  setProperty(tree, "/chosen", "hamlet,lab", "firmware emulator");
   if (request.serial) setProperty(tree, "/", "serial-number", request.serial);
   const { kernel, initrd, commandLine } = found;
   return {

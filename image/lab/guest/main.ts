@@ -1,5 +1,5 @@
-// The lab's hand inside a virtual device: serves exec and connect on the virtio-serial port that only a lab machine has.
-// Its unit needs both a virtual machine and that port, so on a real device, from the same image, it never starts.
+// The lab's guest agent: serves exec and connect on the virtio-serial port that only a lab machine has.
+// Its unit requires a virtual machine and that port, so it never starts on a real device with the same image.
 
 import { localDoors } from "../../../system/doors.ts";
 import { makeLog } from "../../../system/log.ts";
@@ -11,7 +11,7 @@ const log = makeLog("lab");
 const port = await openPort(path);
 port.on("error", (error) => {
   log.error(`the port broke: ${error.message}`);
-  // A read or write may still sit in the kernel; systemd starts us anew.
+  // A read or write may still sit in the kernel; systemd restarts this process.
   process.exit(1);
 });
 serveChannel(port, localDoors);

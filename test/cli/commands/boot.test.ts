@@ -8,21 +8,21 @@ const running = { slot: "a", version: "1.0" } as const;
 const trial = { slot: "b", version: "1.1" } as const;
 
 test("status tells what runs, what starts next and what became of the last trial", () => {
-  expect(describeBoot({ ...running, phase: "settled", isTrial: false })).toEqual([
+  expect(describeBoot({ ...running, phase: "settled" })).toEqual([
     "running     slot a, version 1.0",
     "next start  the same",
   ]);
-  expect(describeBoot({ ...running, phase: "armed", isTrial: false, trial, triesLeft: 3 })[1]).toBe(
+  expect(describeBoot({ ...running, phase: "armed", trial, triesLeft: 3 })[1]).toBe(
     "next start  slot b, version 1.1, on trial (3 starts)",
   );
-  expect(describeBoot({ ...trial, phase: "trying", isTrial: true, triesLeft: 1, isMarkedBad: false })).toEqual([
+  expect(describeBoot({ ...trial, phase: "trying", triesLeft: 1, isMarkedBad: false })).toEqual([
     "running     slot b, version 1.1, on trial, no verdict yet",
     "next start  this trial again (1 start left), unless committed",
   ]);
-  expect(describeBoot({ ...trial, phase: "trying", isTrial: true, triesLeft: 0, isMarkedBad: true })[1]).toBe(
+  expect(describeBoot({ ...trial, phase: "trying", triesLeft: 0, isMarkedBad: true })[1]).toBe(
     "next start  the other slot",
   );
-  expect(describeBoot({ ...running, phase: "reverted", isTrial: false, trial, because: "markedBad" })[2]).toBe(
+  expect(describeBoot({ ...running, phase: "reverted", trial, because: "markedBad" })[2]).toBe(
     "last trial  slot b, version 1.1: it was marked bad",
   );
 });

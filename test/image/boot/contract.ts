@@ -24,21 +24,21 @@ export function bootControlContract(
 
   test("a device as flashed runs slot a, and nothing is to be tried", async () => {
     const { first } = await newDevice();
-    expect(await first.control.current()).toEqual({ phase: "settled", isTrial: false, slot: "a", version: "1.0" });
+    expect(await first.control.current()).toEqual({ phase: "settled", slot: "a", version: "1.0" });
     expect(await first.control.rollbackReason()).toBeUndefined();
   });
 
   test("a good trial is committed and starts by itself from then on", async () => {
     const { bench, first } = await newDevice();
     const trial = await startTrial(bench, first, "1.1");
-    expect(await trial.control.current()).toMatchObject({ phase: "trying", isTrial: true, slot: "b", version: "1.1" });
+    expect(await trial.control.current()).toMatchObject({ phase: "trying", slot: "b", version: "1.1" });
     await trial.control.begin();
     await trial.control.commit();
     expect(await trial.control.current()).toMatchObject({ phase: "settled", slot: "b" });
     for (let count = 0; count < 5; count++) {
       const again = await bench.start({ kind: "power" });
       expect(again).toMatchObject({ slot: "b", version: "1.1" });
-      expect(await again.control.current()).toMatchObject({ phase: "settled", isTrial: false });
+      expect(await again.control.current()).toMatchObject({ phase: "settled" });
     }
   });
 
@@ -56,7 +56,7 @@ export function bootControlContract(
   test("armed is not yet tried, and says so", async () => {
     const { bench, first } = await newDevice();
     await first.control.stage("b", await bench.writeSlot("b", "1.1"));
-    const state = { phase: "armed", isTrial: false, slot: "a", trial: { slot: "b", version: "1.1" }, triesLeft: tries };
+    const state = { phase: "armed", slot: "a", trial: { slot: "b", version: "1.1" }, triesLeft: tries };
     expect(await first.control.current()).toMatchObject(state);
     await first.control.reboot();
     expect(await first.control.current()).toMatchObject(state);
@@ -199,7 +199,7 @@ export function bootControlContract(
   async function settleAndUpdate(bench: Bench, after: Running): Promise<void> {
     let running = after;
     for (let count = 0; count <= tries; count++) running = await bench.start({ kind: "power" });
-    expect((await running.control.current()).isTrial).toBe(false);
+    expect((await running.control.current()).phase).not.toBe("trying");
     const trial = await startTrial(bench, running, "9.7");
     expect(trial).toMatchObject({ slot: otherSlot(running.slot), version: "9.7" });
     await trial.control.commit();
@@ -249,7 +249,7 @@ export function bootControlContract(
       },
       async (bench, after) => {
         expect(["1.0", "1.1"]).toContain(after.version);
-        if ((await after.control.current()).isTrial) {
+        if ((await after.control.current()).phase === "trying") {
           await after.control.commit();
           const again = await bench.start({ kind: "power" });
           expect(await again.control.current()).toMatchObject({ phase: "settled", version: "1.1" });
@@ -294,14 +294,14 @@ export function bootControlContract(
           running = await bench.start(reset);
           expect([good, candidate]).toContain(running.version);
           // A commit that was cut off may have come through.
-          if (!(await running.control.current()).isTrial) good = running.version;
+          if ((await running.control.current()).phase !== "trying") good = running.version;
         };
         for (const one of steps) {
           const { control, slot } = running;
           try {
             switch (one.kind) {
               case "stage": {
-                if ((await control.current()).isTrial) break;
+                if ((await control.current()).phase === "trying") break;
                 candidate = `1.1.${++builds}`;
                 const written = await bench.writeSlot(otherSlot(slot), candidate);
                 await control.stage(otherSlot(slot), written);

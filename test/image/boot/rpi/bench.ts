@@ -20,7 +20,7 @@ export type RpiBench = Bench & {
   deviceTree: Map<string, Buffer | undefined>;
 };
 
-export async function rpiBench(name: string, { isVendorKernel = false } = {}): Promise<RpiBench> {
+export async function rpiBench(name: string, { isVendorKernel = true } = {}): Promise<RpiBench> {
   const board = rpi(name);
   const system = makeSystem("1.0");
   const card = makeCard({
