@@ -17,7 +17,7 @@ import { buildNixosBundle } from "./bundle/nixos/nixos.ts";
 import { npmPackages } from "./bundle/sbom/npm.ts";
 import { inspectImage } from "./inspect/inspect.ts";
 
-export type ImageRequest = {
+type ImageRequest = {
   board: Board;
   version: string;
   base: Board["builders"][number];
@@ -29,14 +29,14 @@ export type ImageRequest = {
   /** Fail rather than take other packages than the locked ones. */
   isLockedOnly: boolean;
 };
-export type Doors = {
+type Doors = {
   /** Builds this project's programs into a folder: their paths by name, and the source files that are in them. */
   buildPrograms(folder: string): Promise<{ programs: Map<string, string>; sources: Iterable<string> }>;
   run: Run;
   progress: Progress;
   signal: AbortSignal;
 };
-export type MadeImage = {
+type MadeImage = {
   path: string;
   sizeBytes: number;
   /** What the image takes on disk, holes left out. */

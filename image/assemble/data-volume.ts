@@ -3,7 +3,7 @@ import { rm, truncate, writeFile } from "node:fs/promises";
 import type { Run } from "../../system/command.ts";
 import type { ReadAt } from "../disk/read-at.ts";
 
-export type DataVolume = {
+type DataVolume = {
   sizeBytes: number;
   uuid: string;
   /** The date of all that is in it; now where none is given. */

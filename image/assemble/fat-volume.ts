@@ -6,7 +6,7 @@ import { sectorBytes } from "../disk/gpt.ts";
 
 /** In the order of the disk: on an empty filesystem every file lies in one piece. */
 export type FatFile = readonly [path: string, content: Buffer | string];
-export type FatVolume = {
+type FatVolume = {
   format: "fat16" | "fat32";
   /** Where on the disk, in bytes. */
   offset: number;

@@ -57,7 +57,7 @@ const loaderEntry = (version: string): string => `EFI/Linux/hamlet_${version}.ef
 const commandLine = async (bundle: Bundle, slot: "a" | "b"): Promise<string> =>
   `${(await readFile(join(bundle.folder, "cmdline"), "utf8")).trim()} hamlet.slot=${slot}`;
 
-export async function makeUki(bundle: Bundle, slot: "a" | "b"): Promise<Buffer> {
+async function makeUki(bundle: Bundle, slot: "a" | "b"): Promise<Buffer> {
   const read = (name: string) => readFile(join(bundle.folder, name));
   return appendSections(await read("stub.efi"), [
     { name: ".osrel", content: await read("os-release") },

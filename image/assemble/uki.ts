@@ -2,7 +2,7 @@
 // Written here rather than by objcopy, because it then works the same for every architecture.
 import { HamletError } from "../../system/error.ts";
 
-export type Section = { name: string; content: Buffer };
+type Section = { name: string; content: Buffer };
 
 const sectionHeaderBytes = 40;
 // IMAGE_SCN_CNT_INITIALIZED_DATA | IMAGE_SCN_MEM_READ (PE/COFF specification, section flags)
@@ -52,14 +52,6 @@ export function appendSections(stub: Buffer, sections: Section[]): Buffer {
   header.writeUInt32LE(align(address, pe.sectionAlignment), pe.coff + 20 + 56); // SizeOfImage
   header.writeUInt32LE(0, pe.coff + 20 + 64); // CheckSum: firmware does not look at it
   return Buffer.concat([header, ...body]);
-}
-
-/** The sections of a PE program, contents as they are in the file, without padding. */
-export function readSections(program: Buffer): Section[] {
-  return findSections(program).map(({ name, offset, sizeBytes }) => ({
-    name,
-    content: program.subarray(offset, offset + sizeBytes),
-  }));
 }
 
 /** Where the sections of a PE program lie in its file; its first 4 KiB will do. Throws `bundle.invalid`. */

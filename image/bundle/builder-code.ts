@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { build, type Plugin } from "esbuild";
 
-export type BuilderCode = { bundle: string; image: string };
+type BuilderCode = { bundle: string; image: string };
 
 /** `bundle`: the code that makes a bundle from Debian packages; `image`: the code that makes an image from a bundle. */
 export async function builderCode(projectFolder: string): Promise<BuilderCode> {

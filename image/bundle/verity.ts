@@ -7,9 +7,9 @@ import { HamletError } from "../../system/error.ts";
 /** Fixed: the salt only has to differ from other systems' trees, and the same root must give the same hash. */
 const { verityUuid } = constants;
 export const { veritySalt } = constants;
-export const verityBlockBytes = 4096;
+const verityBlockBytes = 4096;
 
-export type Verity = { rootHash: string; dataBlocks: number };
+type Verity = { rootHash: string; dataBlocks: number };
 
 export async function makeVerity(root: string, tree: string, run: Run): Promise<Verity> {
   const argv = ["/sbin/veritysetup", "format", `--salt=${veritySalt}`, `--uuid=${verityUuid}`, root, tree] as const;

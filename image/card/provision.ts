@@ -12,7 +12,7 @@ import { sectorBytes } from "../disk/gpt.ts";
 import { type ReadAt, readExtents, readerOf } from "../disk/read-at.ts";
 import { readTable } from "../disk/table.ts";
 
-export type ProvisionBlock = { offset: number; length: number; image: ImageJson; path: string };
+type ProvisionBlock = { offset: number; length: number; image: ImageJson; path: string };
 
 /** Ours have a kilobyte. */
 const maxImageJsonBytes = 64 << 10;

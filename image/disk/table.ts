@@ -4,7 +4,7 @@ import { espType, headSectors, readGpt, sectorBytes } from "./gpt.ts";
 import { mbrTypes, readMbr } from "./mbr.ts";
 import type { ReadAt } from "./read-at.ts";
 
-export type TablePartition = {
+type TablePartition = {
   number: number;
   /** As in a PARTUUID. */
   id: string;
@@ -14,7 +14,7 @@ export type TablePartition = {
   sectors: number;
   isFat: boolean;
 };
-export type Table = {
+type Table = {
   kind: "gpt" | "mbr";
   /** The whole disk, where the table tells. */
   diskSectors?: number;

@@ -44,7 +44,7 @@ const Node = z.object({
 type Node = z.infer<typeof Node>;
 const Lsblk = z.object({ blockdevices: z.array(Node) });
 
-export type Refusal = { code: Extract<ErrorCode, `flash.${string}`>; message: string; hint: string };
+type Refusal = { code: Extract<ErrorCode, `flash.${string}`>; message: string; hint: string };
 export type Drive = {
   path: string;
   sizeBytes: number;

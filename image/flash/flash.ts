@@ -53,7 +53,7 @@ export async function findBmap(path: string, sizeBytes: number): Promise<{ bmap?
   return {};
 }
 
-export type FlashOptions = Pick<WriteOptions, "bmap" | "beforeTable" | "progress"> & { run: Run; signal: AbortSignal };
+type FlashOptions = Pick<WriteOptions, "bmap" | "beforeTable" | "progress"> & { run: Run; signal: AbortSignal };
 
 /** `drive` is the one that was agreed to. Throws with what is on the card now in its message. */
 export async function flash(
@@ -84,7 +84,7 @@ export async function flash(
   }
 }
 
-export function describeState(path: string, state: CardState): string {
+function describeState(path: string, state: CardState): string {
   switch (state.card) {
     case "untouched":
       return `nothing was written to ${path}`;

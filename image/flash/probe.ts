@@ -10,7 +10,7 @@ const mib = 1 << 20;
  * Where marks go. Controllers that wrap do so at a power of two, so that the mark of each of those lands on the one near
  * zero; the evenly spread ones and the last block find those that drop.
  */
-export function markOffsets(sizeBytes: number): number[] {
+function markOffsets(sizeBytes: number): number[] {
   const last = Math.floor(sizeBytes / blockBytes) * blockBytes - blockBytes;
   const near = mib / 2;
   const powers = Array.from({ length: 44 }, (_, power) => mib * 2 ** power + near);

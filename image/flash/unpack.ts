@@ -5,7 +5,7 @@ import { constants, createZstdDecompress } from "node:zlib";
 import { describeError, errnoOf, HamletError } from "../../system/error.ts";
 import { startProgram } from "../../system/program.ts";
 
-export type Compression = "zstd" | "xz";
+type Compression = "zstd" | "xz";
 
 export function compressionOf(start: Buffer): Compression | undefined {
   if (start.length >= 4 && start.readUInt32LE(0) === 0xfd2fb528) return "zstd";

@@ -14,7 +14,7 @@ import type { ImageSource } from "./source.ts";
 import { verify, type Written } from "./verify.ts";
 
 /** At each end of an image: its partition table and the copy of it. */
-export const edgeBytes = 1 << 20;
+const edgeBytes = 1 << 20;
 
 /** What is on the card; it is never left as "unknown" while it still answers. */
 export type CardState =

@@ -10,7 +10,7 @@ import { type BlockChange, diffBlocks, type UpdateSize, updateSize } from "./dif
 import { type ImageFacts, inspectImage } from "./inspect.ts";
 
 /** One side is missing where something came or went. */
-export type PackageChange = { name: string; kind: "deb" | "nix" | "npm" | "other"; before?: string; after?: string };
+type PackageChange = { name: string; kind: "deb" | "nix" | "npm" | "other"; before?: string; after?: string };
 export type FileChange = { path: string; beforeBytes?: number; afterBytes?: number };
 export type ImageDifference = {
   before: Pick<ImageFacts, "board" | "version">;

@@ -11,7 +11,7 @@ import { type OwnDisk, readWhole } from "./own-disk.ts";
 
 const mib = 1 << 20;
 
-export type DiskPlan = { guid: string; partitions: Partition[]; sizeBytes: number };
+type DiskPlan = { guid: string; partitions: Partition[]; sizeBytes: number };
 
 /** As the disk that runs, but for GUIDs and for `data`, which is as long as what is put into it and grows later. */
 export function planDisk(

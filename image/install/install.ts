@@ -28,7 +28,7 @@ import { packState } from "./state.ts";
 
 const mib = 1 << 20;
 
-export type InstallOptions = {
+type InstallOptions = {
   paths: Paths;
   run: Run;
   progress: Progress;

@@ -32,7 +32,7 @@ export type PublishOptions = {
   /** Replaces the content of a version that was published before. */
   isReplacing: boolean;
 };
-export type Published = {
+type Published = {
   images: PublishedImage[];
   /** Boards whose image is new; the others were there already. */
   fresh: string[];

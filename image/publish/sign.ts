@@ -5,7 +5,7 @@ import type { Run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 
 /** OpenSSH's own word for signatures of files; a signature of one namespace is none in another. */
-export const signatureNamespace = "file";
+const signatureNamespace = "file";
 
 /** Writes `<path>.sig`. `keyPath`: a private key, or a public one whose private half is in the agent. Throws `publish.signFailed`. */
 export async function signFile(path: string, keyPath: string, run: Run): Promise<void> {

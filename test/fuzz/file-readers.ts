@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { drivesTable } from "../../cli/commands/card/drives.ts";
 import { isDataAsMade } from "../../image/assemble/data-volume.ts";
 import { parseImageJson } from "../../image/assemble/image-json.ts";
-import { appendSections, findSections, readSections } from "../../image/assemble/uki.ts";
+import { appendSections, findSections } from "../../image/assemble/uki.ts";
 import { autobootBytes, autobootSector, defaultSlot } from "../../image/boot/rpi/autoboot.ts";
 import { configTxt } from "../../image/boot/rpi/config.ts";
 import { BundleJson } from "../../image/bundle/bundle.ts";
@@ -83,7 +83,6 @@ const uki: Reader = {
   change: (sample, random) => mutateDisk(sample, random, [[0, 1024]]),
   async read(input) {
     findSections(input.subarray(0, 4096));
-    readSections(input);
     appendSections(input, [{ name: ".linux", content: Buffer.alloc(5000) }]);
   },
 };

@@ -3,7 +3,7 @@
 import { type BootState, otherSlot, type Slot } from "../boot-control.ts";
 import { reasonOfRecord, type TrialRecord } from "../trial-record.ts";
 
-export type TrybootFacts = {
+type TrybootFacts = {
   running: { slot: Slot; version: string };
   isTryboot: boolean;
   /** The slot that `autoboot.txt` starts; undefined if it is damaged. */

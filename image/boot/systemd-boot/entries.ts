@@ -2,7 +2,7 @@
 // Pure. UAPI Group, "Boot Loader Specification", boot counting.
 import type { Slot } from "../boot-control.ts";
 
-export type EntryName = {
+type EntryName = {
   file: string;
   /** The name without its counter, in lower case as FAT compares it. */
   stem: string;

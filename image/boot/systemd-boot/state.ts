@@ -4,7 +4,7 @@ import type { BootState, RollbackReason, Slot } from "../boot-control.ts";
 import { reasonOfRecord, type TrialRecord } from "../trial-record.ts";
 import { type Entry, isBlessed } from "./entries.ts";
 
-export type EntryFacts = {
+type EntryFacts = {
   running: { slot: Slot; version: string };
   /** Of the entry that the loader counted for this boot. */
   countedStem: string | undefined;

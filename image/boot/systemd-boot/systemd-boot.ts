@@ -10,7 +10,7 @@ import type { EntryFolder } from "./entry-folder.ts";
 import { checkKernel, writeKernel } from "./new-kernel.ts";
 import { judgeEntries } from "./state.ts";
 
-export type SystemdBootDoors = {
+type SystemdBootDoors = {
   entries: EntryFolder;
   /** Value of a variable of the loader, without its attributes. */
   loaderVariable(name: string): Promise<Buffer | undefined>;

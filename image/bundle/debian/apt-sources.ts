@@ -2,13 +2,13 @@
 // Pure.
 
 /** A source of binary packages that is switched on; `options` as the one-line format has them. */
-export type AptSource = { url: string; suite: string; components: string[]; options: string[] };
+type AptSource = { url: string; suite: string; components: string[]; options: string[] };
 
 /** Options that decide whether an index is believed. The rest is about this computer: its architectures, languages, targets. */
 const keptOptions = ["signed-by", "trusted", "check-valid-until", "check-date", "allow-insecure"];
 
 /** apt takes no other file of a folder: none with a blank, an umlaut or a `~` in its name. */
-export const isSourcesName = (name: string): boolean => /^[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(?:list|sources)$/.test(name);
+const isSourcesName = (name: string): boolean => /^[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(?:list|sources)$/.test(name);
 
 /** `files` are `[name, text]`; what ends in `.sources` is deb822. */
 export function aptSources(files: readonly (readonly [name: string, text: string])[]): AptSource[] {

@@ -1,6 +1,6 @@
 // Which kernel modules a list of names brings along, and in which order they load. Pure, over depmod's text files.
 
-export type ModuleIndex = { paths: Map<string, string>; needs: Map<string, string[]>; wishes: Map<string, string[]> };
+type ModuleIndex = { paths: Map<string, string>; needs: Map<string, string[]>; wishes: Map<string, string[]> };
 
 /** The kernel takes `-` and `_` for the same. */
 export const moduleName = (path: string): string =>

@@ -41,8 +41,8 @@ export const installed = [
 ];
 
 /** Downloaded and unpacked in part: the kernel's meta package and the firmware of the drivers below. */
-export const kernelMetaPackage = (architecture: string) => `linux-image-${architecture}`;
-export const firmwarePackages = {
+const kernelMetaPackage = (architecture: string) => `linux-image-${architecture}`;
+const firmwarePackages = {
   amd64: ["firmware-realtek", "firmware-iwlwifi"],
   arm64: ["firmware-realtek", "firmware-brcm80211", "raspi-firmware"],
 };

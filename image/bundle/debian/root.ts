@@ -31,7 +31,7 @@ const { rootUuid } = constants;
 /** User and group of the agent, the same on every device: files on `data` outlive an update. */
 const hamletId = constants.agentUserId;
 
-export type Part = { name: string; entries: Entry[] };
+type Part = { name: string; entries: Entry[] };
 
 /** What joins Debian's files, by the part whose size people ask for. */
 export async function rootParts(

@@ -4,7 +4,7 @@ import { HamletError } from "../../../system/error.ts";
 
 type Node = { name: string; properties: Map<string, Buffer>; children: Node[] };
 /** `reservations` is the memory reservation block, end marker included, as it was. */
-export type DeviceTree = { root: Node; reservations: Buffer; bootCpu: number };
+type DeviceTree = { root: Node; reservations: Buffer; bootCpu: number };
 
 const magic = 0xd00dfeed;
 const headerBytes = 40;

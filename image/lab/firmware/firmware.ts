@@ -9,7 +9,7 @@ import { readFdt, setProperty, writeFdt } from "./fdt.ts";
 import { type Files, fatPartitions, refuse } from "./files.ts";
 import { loadSystem, maxTextBytes } from "./system.ts";
 
-export type BootPlan = {
+type BootPlan = {
   kernel: Buffer;
   initrd?: Buffer;
   /** With what the firmware adds to `/chosen`. */
@@ -19,7 +19,7 @@ export type BootPlan = {
   slotPartition: number;
   isTryboot: boolean;
 };
-export type BootRequest = {
+type BootRequest = {
   tryboot: boolean;
   /** As `reboot 3` asks for it; 0 leaves it to `autoboot.txt`. */
   partition?: number;

@@ -10,7 +10,7 @@ const maxInitrdBytes = 512 << 20;
 /** Debian's has 30 MiB unpacked. */
 const maxKernelBytes = 256 << 20;
 
-export type System = { kernel: Buffer; initrd?: Buffer; deviceTree: Buffer; commandLine: string; prefix: string };
+type System = { kernel: Buffer; initrd?: Buffer; deviceTree: Buffer; commandLine: string; prefix: string };
 
 /** What `config` (config.txt or tryboot.txt) of the chosen partition names. */
 export async function loadSystem(files: Files, config: string, on: Conditions, modelTrees: string[]): Promise<System> {

@@ -17,7 +17,7 @@ export type UefiMachine = QemuBoard & {
   watchdog: readonly string[];
 };
 export type PiMachine = QemuBoard & { kind: "pi" };
-export type LabBoard = UefiMachine | PiMachine;
+type LabBoard = UefiMachine | PiMachine;
 
 const machines: Record<string, LabBoard> = {
   nuc: {

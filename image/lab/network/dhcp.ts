@@ -3,7 +3,7 @@
 import { addressBytes, addressOf } from "../../../system/address.ts";
 import { type Ipv4, type Mac, macBytes, macText, readArp, readUdp, writeArp, writeUdp } from "./packets.ts";
 
-export type Lan = {
+type Lan = {
   /** The first three bytes: "10.77.0". The server is .1, devices have .11 and on, the pool is .100 to .199. */
   prefix: string;
   serverMac: Mac;

@@ -1,7 +1,7 @@
 // QEMU's stream network backend: each Ethernet frame is preceded by its length, 4 bytes big-endian.
 
 /** With stream backends QEMU hands over no segments larger than a frame; anything near 64 KiB is not ours. */
-export const maxFrameBytes = 65_550;
+const maxFrameBytes = 65_550;
 const headerBytes = 4;
 
 export function encodeFrame(frame: Uint8Array): Buffer {

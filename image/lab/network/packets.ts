@@ -3,7 +3,7 @@ import { addressBytes, addressOf } from "../../../system/address.ts";
 
 export type Mac = string; // "52:54:00:4c:00:01"
 export type Ipv4 = string;
-export type Udp = {
+type Udp = {
   sourceMac: Mac;
   targetMac: Mac;
   source: Ipv4;
@@ -12,7 +12,7 @@ export type Udp = {
   targetPort: number;
   payload: Buffer;
 };
-export type Arp = {
+type Arp = {
   isRequest: boolean;
   senderMac: Mac;
   sender: Ipv4;

@@ -5,7 +5,7 @@ import type { LabStart, LabStatus } from "../supervisor/status.ts";
 import { isUp, isWhole } from "../supervisor/whole.ts";
 
 type Phase = Pick<LabStart, "saving" | "problem">;
-export type Saver = {
+type Saver = {
   phase(): Phase;
   /** How the devices stand now. */
   see(status: Pick<LabStatus, "devices">, nowS: number): void;

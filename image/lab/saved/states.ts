@@ -14,7 +14,7 @@ import { removeLeftovers } from "../../bundle/leftovers.ts";
 /** A clock that jumps by more is no longer what a device lives through. */
 export const maxAgeMs = 24 * 60 * 60_000;
 /** Some 400 MB each. */
-export const maxStates = 3;
+const maxStates = 3;
 export const statesFolder = (): string => join(cacheFolder(), "lab");
 
 export type SavedState = { folder: string; savedAt: number };

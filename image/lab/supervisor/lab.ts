@@ -19,7 +19,7 @@ import { type Finding, newSight, type Sight, see } from "./sight.ts";
 import { standings } from "./standing.ts";
 import type { LabEvent, LabStart, LabStatus } from "./status.ts";
 
-export type LabOptions = {
+type LabOptions = {
   /** The working folder of this process: sockets are named relative to it, since a socket's path may have 107 bytes only. */
   folder: string;
   /** The devices' images in turn, each with its board. */

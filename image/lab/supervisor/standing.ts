@@ -5,7 +5,7 @@ import type { DeviceState, LabDeviceStatus } from "./status.ts";
 /** An agent that has not answered for this long is silent: many polls, on a computer that emulates several machines at once. */
 const silentAfterS = 20;
 
-export type Standing = Pick<
+type Standing = Pick<
   LabDeviceStatus,
   | "name"
   | "state"

@@ -1,4 +1,5 @@
-// An EFI stub for tests, without a program in it.
+// An EFI stub for tests, without a program in it, and the sections of a program.
+import { findSections } from "../../../image/assemble/uki.ts";
 
 /** The smallest PE32+ program that firmware would read the header of. */
 export function makeStub({ headerBytes = 1024, magic = 0x20b } = {}): Buffer {
@@ -22,3 +23,10 @@ export function makeStub({ headerBytes = 1024, magic = 0x20b } = {}): Buffer {
   stub.writeUInt32LE(headerBytes, section + 20);
   return stub;
 }
+
+/** The sections of a PE program, contents as they are in the file, without padding. */
+export const sectionsOf = (program: Buffer): { name: string; content: Buffer }[] =>
+  findSections(program).map(({ name, offset, sizeBytes }) => ({
+    name,
+    content: program.subarray(offset, offset + sizeBytes),
+  }));

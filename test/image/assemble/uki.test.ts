@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { appendSections, readSections } from "../../../image/assemble/uki.ts";
-import { makeStub } from "./stub.ts";
+import { appendSections } from "../../../image/assemble/uki.ts";
+import { makeStub, sectionsOf } from "./stub.ts";
 
 test("sections come back as they were put in, behind what the stub had", () => {
   const sections = [
@@ -9,7 +9,7 @@ test("sections come back as they were put in, behind what the stub had", () => {
     { name: ".initrd", content: Buffer.alloc(4096, 9) },
   ];
   const program = appendSections(makeStub(), sections);
-  const found = readSections(program);
+  const found = sectionsOf(program);
   expect(found.map(({ name }) => name)).toEqual([".text", ".osrel", ".linux", ".initrd"]);
   for (const [index, { content }] of sections.entries()) expect(found[index + 1]!.content.equals(content)).toBe(true);
   expect(program.subarray(1024, 1536).equals(makeStub().subarray(1024))).toBe(true);

@@ -14,12 +14,12 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { appendSections, readSections } from "../../../../image/assemble/uki.ts";
+import { appendSections } from "../../../../image/assemble/uki.ts";
 import type { Slot } from "../../../../image/boot/boot-control.ts";
 import { type EntryFolder, entryFolderAt } from "../../../../image/boot/systemd-boot/entry-folder.ts";
 import { systemdBoot } from "../../../../image/boot/systemd-boot/systemd-boot.ts";
 import { compareVersions } from "../../../../image/boot/versions.ts";
-import { makeStub } from "../../assemble/stub.ts";
+import { makeStub, sectionsOf } from "../../assemble/stub.ts";
 import { type Bench, makeSystem, maxStarts } from "../bench.ts";
 import type { Power } from "../power.ts";
 
@@ -103,7 +103,7 @@ function pickEntry(folder: string): Chosen | undefined {
   const found = readdirSync(folder).flatMap((file) => {
     if (!/\.efi$/i.test(file) || file.startsWith(".")) return [];
     try {
-      const sections = readSections(readFileSync(join(folder, file)));
+      const sections = sectionsOf(readFileSync(join(folder, file)));
       const text = (name: string) => sections.find((one) => one.name === name)!.content.toString();
       const [, version = ""] = /IMAGE_VERSION=(.*)/.exec(text(".osrel"))!;
       const [, slot] = /hamlet\.slot=([ab])/.exec(text(".cmdline"))!;
