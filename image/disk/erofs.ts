@@ -3,6 +3,7 @@
 // does not lie in the filesystem is not read.
 // Linux, fs/erofs/erofs_fs.h.
 import { HamletError } from "../../system/error.ts";
+import { readErofsSuperblock, superblockBytes, superblockOffset } from "./erofs-superblock.ts";
 import { type ReadAt, readExtents } from "./read-at.ts";
 
 export type ErofsEntry = {
@@ -18,7 +19,6 @@ export type ErofsEntry = {
 };
 export type Erofs = { sizeBytes: number; rootNid: number; blockBytes: number; metaOffset: number; start: number };
 
-const magic = 0xe0f5e1e2;
 /** A folder of 16,000 long names. */
 const maxFolderBytes = 4 << 20;
 /** Linux, limits.h and erofs_fs.h. */
@@ -29,18 +29,10 @@ const walkLimits = { names: 500_000, pathChars: 64 << 20, folderBytes: 64 << 20 
 
 /** The filesystem at byte `start`, or undefined if there is none. */
 export async function openErofs(readAt: ReadAt, start: number): Promise<Erofs | undefined> {
-  const block = await readAt(start + 1024, 128);
-  if (block.length < 128 || block.readUInt32LE(0) !== magic) return undefined;
-  const blockBits = block.readUInt8(12);
-  if (blockBits < 9 || blockBits > 16) return undefined;
-  const blockBytes = 1 << blockBits;
-  return {
-    start,
-    blockBytes,
-    rootNid: block.readUInt16LE(14),
-    sizeBytes: block.readUInt32LE(36) * blockBytes,
-    metaOffset: start + block.readUInt32LE(40) * blockBytes,
-  };
+  const superblock = readErofsSuperblock(await readAt(start + superblockOffset, superblockBytes));
+  if (!superblock) return undefined;
+  const { blockBytes, rootNid, sizeBytes, metaBlock } = superblock;
+  return { start, blockBytes, rootNid, sizeBytes, metaOffset: start + metaBlock * blockBytes };
 }
 
 /**

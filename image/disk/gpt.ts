@@ -1,12 +1,12 @@
 // The GUID partition table (UEFI specification, chapter 5): written for a new image, read from a disk that may be anyone's.
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
+import { gptHeaderBytes, gptSignature, guidBytes, guidText, readGptHeader } from "../../system/gpt-header.ts";
 
 export const sectorBytes = 512;
 const entryBytes = 128;
 const entryCount = 128;
 const tableSectors = (entryBytes * entryCount) / sectorBytes;
-const signature = "EFI PART";
 
 export const espType = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
 /** Linux data. Not the discoverable types: no other system shall mount our slots by itself. */
@@ -31,9 +31,9 @@ export function writeGpt(
   });
   const header = (own: number, other: number, table: number) => {
     const bytes = Buffer.alloc(sectorBytes);
-    bytes.write(signature, 0, "latin1");
+    bytes.write(gptSignature, 0, "latin1");
     bytes.writeUInt32LE(0x10000, 8);
-    bytes.writeUInt32LE(92, 12);
+    bytes.writeUInt32LE(gptHeaderBytes, 12);
     bytes.writeBigUInt64LE(BigInt(own), 24);
     bytes.writeBigUInt64LE(BigInt(other), 32);
     bytes.writeBigUInt64LE(BigInt(2 + tableSectors), 40);
@@ -43,7 +43,7 @@ export function writeGpt(
     bytes.writeUInt32LE(entryCount, 80);
     bytes.writeUInt32LE(entryBytes, 84);
     bytes.writeUInt32LE(crc32(entries), 88);
-    bytes.writeUInt32LE(crc32(bytes.subarray(0, 92)), 16);
+    bytes.writeUInt32LE(crc32(bytes.subarray(0, gptHeaderBytes)), 16);
     return bytes;
   };
   const last = diskSectors - 1;
@@ -93,14 +93,10 @@ export const maxDiskSectors = Math.floor(Number.MAX_SAFE_INTEGER / sectorBytes);
 /** The table in a disk's first `headSectors` sectors, or undefined if there is none that is whole and makes sense. */
 export function readGpt(head: Buffer): Gpt | undefined {
   if (head.length < headSectors * sectorBytes) return undefined;
-  const header = head.subarray(sectorBytes, 2 * sectorBytes);
-  if (header.toString("latin1", 0, 8) !== signature) return undefined;
-  const summed = Buffer.from(header.subarray(0, 92));
-  summed.writeUInt32LE(0, 16);
-  if (crc32(summed) !== header.readUInt32LE(16)) return undefined;
-  if (header.readUInt32LE(80) !== entryCount || header.readUInt32LE(84) !== entryBytes) return undefined;
+  const header = readGptHeader(head.subarray(sectorBytes, 2 * sectorBytes));
+  if (header?.entryCount !== entryCount || header.entryBytes !== entryBytes) return undefined;
   const entries = head.subarray(2 * sectorBytes, headSectors * sectorBytes);
-  if (crc32(entries) !== header.readUInt32LE(88)) return undefined;
+  if (crc32(entries) !== header.entriesCrc) return undefined;
   const partitions: Partition[] = [];
   for (let at = 0; at < entries.length; at += entryBytes) {
     const type = guidText(entries.subarray(at, at + 16));
@@ -114,9 +110,9 @@ export function readGpt(head: Buffer): Gpt | undefined {
       label: entries.toString("utf16le", at + 56, at + 128).replace(/\0.*$/, ""),
     });
   }
-  const diskSectors = Number(header.readBigUInt64LE(32)) + 1;
+  const { guid, diskSectors } = header;
   if (!isSound(partitions, Math.min(diskSectors, maxDiskSectors))) return undefined;
-  return { diskSectors, guid: guidText(header.subarray(56, 72)), partitions };
+  return { diskSectors, guid, partitions };
 }
 
 /** A GUID that follows from `text`: the same input, the same disk. Marked as version 8 (RFC 9562 5.8). */
@@ -126,12 +122,3 @@ export function guidOf(text: string): string {
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
-
-/** The first three fields are little-endian on disk. */
-const swap = (bytes: Buffer) =>
-  Buffer.from([3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15].map((index) => bytes[index]!));
-const guidBytes = (guid: string) => swap(Buffer.from(guid.replaceAll("-", ""), "hex"));
-const guidText = (bytes: Buffer) =>
-  swap(bytes)
-    .toString("hex")
-    .replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");

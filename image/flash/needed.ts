@@ -2,6 +2,7 @@
 // file system, a slot that is empty, the free clusters of a FAT. Zeros that anything reads are needed like other bytes:
 // in a FAT a zero means "free", in a journal "no older entry", under dm-verity any other byte stops the machine.
 // Pure.
+import { readErofsSuperblock, superblockOffset } from "../disk/erofs-superblock.ts";
 import { isZero } from "../disk/holes.ts";
 import { blockBytes, roundUp } from "./pieces.ts";
 
@@ -35,12 +36,8 @@ function fatBytes(head: Buffer): number | undefined {
   return dataOffset + (last - 1) * clusterBytes;
 }
 
-/** Linux, fs/erofs/erofs_fs.h: magic, block size as a power of two, number of blocks. */
-function erofsBytes(head: Buffer): number | undefined {
-  if (head.length < 2048 || head.readUInt32LE(1024) !== 0xe0f5e1e2) return undefined;
-  const blockBits = head.readUInt8(1036);
-  return blockBits >= 9 && blockBits <= 16 ? head.readUInt32LE(1060) * 2 ** blockBits : undefined;
-}
+const erofsBytes = (head: Buffer): number | undefined =>
+  readErofsSuperblock(head.subarray(superblockOffset))?.sizeBytes;
 
 /** cryptsetup, lib/verity: a header block, then the tree of sha256 hashes. */
 function verityBytes(head: Buffer): number | undefined {

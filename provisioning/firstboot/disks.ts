@@ -1,7 +1,7 @@
 // Every disk of this computer, and which partition table it has: read from /sys and from the disks themselves.
 import { open, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { crc32 } from "node:zlib";
+import { gptHeaderBytes, gptHeaderOffset, readGptHeader } from "../../system/gpt-header.ts";
 import type { Paths } from "./paths.ts";
 
 export type Disk = {
@@ -32,30 +32,12 @@ async function diskId(folder: string, name: string): Promise<string> {
   return name;
 }
 
-/** UEFI specification 5.3.2: the header in the second sector, its sum over 92 bytes at 16, the disk's GUID at 56. */
 async function readTable(path: string): Promise<Disk["table"]> {
   try {
-    const file = await open(path, "r");
-    try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(4096), 0, 4096, 0);
-      const header = buffer.subarray(512, 604);
-      if (bytesRead < 604 || header.toString("latin1", 0, 8) !== "EFI PART") return "blank";
-      const sum = header.readUInt32LE(16);
-      header.writeUInt32LE(0, 16);
-      if (crc32(header) !== sum) return "blank";
-      const field = (from: number, to: number) => Buffer.from(header.subarray(from, to));
-      // The first three are little-endian on disk.
-      const fields = [
-        field(56, 60).reverse(),
-        field(60, 62).reverse(),
-        field(62, 64).reverse(),
-        field(64, 66),
-        field(66, 72),
-      ];
-      return { guid: fields.map((bytes) => bytes.toString("hex")).join("-") };
-    } finally {
-      await file.close();
-    }
+    await using file = await open(path, "r");
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(gptHeaderBytes), 0, gptHeaderBytes, gptHeaderOffset);
+    const header = readGptHeader(buffer.subarray(0, bytesRead));
+    return header ? { guid: header.guid } : "blank";
   } catch {
     return "unreadable";
   }
