@@ -1,4 +1,4 @@
-// Every setting of the agent, once: type, default, unit, meaning. The file is JSON; what is not in it has its default.
+// Declares every setting of the agent once: type, default, unit, meaning. The file is JSON; missing settings get their defaults.
 import { z } from "zod";
 import { DeviceName } from "../provisioning/trust/fields.ts";
 import { HamletError } from "../system/error.ts";
@@ -10,17 +10,20 @@ const Port = z.int().min(1).max(65535);
 
 export const AgentConfig = z.strictObject({
   name: DeviceName.optional().describe(
-    "what people call this device, a DNS label; else the provision file's name, else the board and the end of its id",
+    "the device's name, a DNS label; by default the provision file's name, or else the board and the end of the device's id",
   ),
   board: z.string().default("nuc").describe("nuc, rpi3, rpi4, rpi5 or virt-arm64"),
-  release: z.string().default("0.0.0").describe("version of the system this agent came with"),
-  stateFolder: z.string().default("/var/lib/hamlet/agent").describe("identity, records, journals; the agent's alone"),
-  runtimeFolder: z.string().default("/run/hamlet").describe("API socket; gone after a reboot"),
+  release: z.string().default("0.0.0").describe("version of the system that this agent belongs to"),
+  stateFolder: z
+    .string()
+    .default("/var/lib/hamlet/agent")
+    .describe("identity, records, journals; only the agent may read it"),
+  runtimeFolder: z.string().default("/run/hamlet").describe("API socket; cleared at every boot"),
   provisionFile: z
     .string()
     .optional()
-    .describe("the provision file's content; default provision.json in the state folder"),
-  seeds: z.array(z.string()).default([]).describe("host:port of neighbors where multicast does not reach"),
+    .describe("path of the provision file; by default provision.json in the state folder"),
+  seeds: z.array(z.string()).default([]).describe("host:port of neighbors that multicast does not reach"),
   link: z
     .strictObject({
       helloPort: Port.default(7780).describe("TCP port for hello"),
@@ -29,11 +32,11 @@ export const AgentConfig = z.strictObject({
         .min(0)
         .max(65535)
         .default(80)
-        .describe("TCP port of the public page and, on the mesh, of the full page; 0 serves none"),
+        .describe("TCP port of the public page and, on the mesh, of the full page; 0 turns both off"),
       interfaces: z
         .array(z.string())
         .optional()
-        .describe("links to meet neighbors on; default all but tunnels and loopback"),
+        .describe("links on which to look for neighbors; by default all except tunnels and loopback"),
     })
     .prefault({}),
   mesh: z
@@ -41,9 +44,10 @@ export const AgentConfig = z.strictObject({
       interface: z
         .string()
         .regex(/^[a-z0-9]{1,15}$/)
-        .default("hamlet0"),
+        .default("hamlet0")
+        .describe("name of the WireGuard interface"),
       listenPort: Port.default(51820).describe("UDP port for WireGuard"),
-      mtu: z.int().min(1280).max(9000).default(1420).describe("bytes"),
+      mtu: z.int().min(1280).max(9000).default(1420).describe("MTU of the mesh in bytes"),
       keepaliveSeconds: z
         .int()
         .min(0)
@@ -56,10 +60,12 @@ export const AgentConfig = z.strictObject({
         .min(0)
         .max(65535)
         .default(5354)
-        .describe("UDP port on 127.0.0.1 for <name>.hamlet.internal; 0 serves none"),
+        .describe("UDP port on 127.0.0.1 that resolves <name>.hamlet.internal; 0 turns it off"),
     })
     .prefault({}),
-  cluster: z.strictObject({ port: Port.default(7946).describe("UDP and TCP, on the mesh only") }).prefault({}),
+  cluster: z
+    .strictObject({ port: Port.default(7946).describe("UDP and TCP port of gossip, on the mesh only") })
+    .prefault({}),
   telemetry: z
     .strictObject({
       port: Port.default(1883).describe("TCP port of the neighborhood's broker, on the mesh only"),
@@ -71,26 +77,34 @@ export const AgentConfig = z.strictObject({
         })
         .optional()
         .describe(
-          "mqtts:// (verified TLS, port 8883) or mqtt:// (in clear, password too, port 1883) URL of an external broker that replaces the neighborhood's own",
+          "URL of an external broker that replaces the neighborhood's own: mqtts:// (verified TLS, port 8883) or mqtt:// (port 1883, everything in clear, even the password)",
         )
-        // For readers of the JSON Schema, which know no more than this.
+        // JSON Schema cannot express the check above, only this part of it.
         .meta({ pattern: "^mqtts?://[^/?#]+/?$" }),
-      intervalSeconds: z.int().min(1).max(3600).default(10).describe("between two metrics messages"),
+      intervalSeconds: z.int().min(1).max(3600).default(10).describe("seconds between two metrics messages"),
       homeAssistant: z.boolean().default(true).describe("publish MQTT discovery topics for Home Assistant"),
     })
     .prefault({}),
   tuning: z
-    .strictObject({ enabled: z.boolean().default(true).describe("false leaves the kernel exactly as it was") })
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe("tune the kernel's network settings; false leaves the kernel exactly as it was"),
+    })
     .prefault({}),
 });
 export type AgentConfig = z.infer<typeof AgentConfig>;
 
-/** The config in `path`, all defaults if there is no such file. Throws `config.invalid` that names each bad key, or the place of a slip. */
+/**
+ * Reads the config in `path`; without a file, all settings have their defaults. Throws `config.invalid`, which names each bad key
+ * or the position of a syntax error.
+ */
 export async function readConfig(path: string): Promise<AgentConfig> {
   const json = await readJsonFile(path, { isUnique: true }).catch((cause: unknown) => {
     if (!(cause instanceof HamletError)) throw cause;
     const hint =
-      cause.code === "file.invalid" ? "mend it in an editor, or remove the file to use the defaults" : cause.hint;
+      cause.code === "file.invalid" ? "correct it in an editor, or remove the file to use the defaults" : cause.hint;
     throw new HamletError("config.invalid", cause.message, { ...(hint !== undefined && { hint }) });
   });
   const parsed = AgentConfig.safeParse(json ?? {});
@@ -100,12 +114,12 @@ export async function readConfig(path: string): Promise<AgentConfig> {
   });
 }
 
-/** `config` with the provision file's part laid over it. Throws `config.invalid`. */
+/** Overlays `config` with the provision file's part. Throws `config.invalid`. */
 export function overlayConfig(config: AgentConfig, part: unknown): AgentConfig {
   const merged = AgentConfig.safeParse(merge(config, part ?? {}));
   if (merged.success) return merged.data;
   throw new HamletError("config.invalid", `the provision file's config: ${explainIssues(merged.error)}`, {
-    hint: "provision the device again with a config that is valid",
+    hint: "provision the device again with a valid config",
   });
 }
 

@@ -1,4 +1,4 @@
-// The agent's settings for readers that are no TypeScript: a JSON Schema, from which Nix makes its options, and a table.
+// Exports the agent's settings as a JSON Schema, which Nix turns into options, and as a table in Markdown.
 import { z } from "zod";
 import { AgentConfig } from "./config.ts";
 
@@ -14,7 +14,7 @@ type Node = {
   maximum?: number;
 };
 
-/** As JSON Schema, of what may be written: a setting with a default may be left out. */
+/** The JSON Schema of the settings file, in which settings with a default are optional. */
 export const agentSchema = (): Node => z.toJSONSchema(AgentConfig, { io: "input" }) as Node;
 
 export function optionTable(schema: Node): string {
@@ -25,8 +25,8 @@ export function optionTable(schema: Node): string {
   return [
     "# Settings of the agent",
     "",
-    "On NixOS below `services.hamlet.settings`, elsewhere the same words in `/etc/hamlet/agent.json`.",
-    "Written by `npm run schema` from `agent/config.ts`.",
+    "On NixOS, set these below `services.hamlet.settings`; elsewhere, under the same names in `/etc/hamlet/agent.json`.",
+    "Generated from `agent/config.ts` by `npm run schema`.",
     "",
     "| setting | type | default | meaning |",
     "|---|---|---|---|",
@@ -35,7 +35,7 @@ export function optionTable(schema: Node): string {
   ].join("\n");
 }
 
-/** Every setting that is not itself a group of settings, with its path. */
+/** Every setting that is not a group, with its path. */
 function leaves(node: Node, path: string[]): [path: string[], node: Node][] {
   if (!node.properties) return [[path, node]];
   return Object.entries(node.properties).flatMap(([name, child]) => leaves(child, [...path, name]));

@@ -19,7 +19,7 @@ test.each([
   ['{"mesch":{}}', "mesch"],
   ["{", "line 1, column 2"],
   ["[]", "(whole)"],
-])("config %s is refused and names %s", async (text, where) => {
+])("readConfig refuses %s and names %s", async (text, where) => {
   const path = join(folder, "agent.json");
   await writeFile(path, text);
   await expect(readConfig(path)).rejects.toMatchObject({
@@ -28,7 +28,7 @@ test.each([
   });
 });
 
-test("the provision file's part lies over the image's, key by key", () => {
+test("the provision file's config overrides the image's key by key", () => {
   const merged = overlayConfig(AgentConfig.parse({ mesh: { mtu: 1400 } }), { mesh: { listenPort: 4000 } });
   expect(merged.mesh).toMatchObject({ mtu: 1400, listenPort: 4000 });
   expect(() => overlayConfig(merged, { mesh: { mtu: 1 } })).toThrow(/mesh.mtu/);
