@@ -1,5 +1,6 @@
 // The status of this device: all of it for its people and the mesh, and what strangers on the link may see.
-import { adoptionCode, deviceIdOf } from "../../provisioning/trust/names.ts";
+import { adoptionCodeOf } from "../../provisioning/trust/adoption-code.ts";
+import { deviceIdOf } from "../../provisioning/trust/names.ts";
 import type { Phase } from "../phase.ts";
 import type { PublicStatus, Status } from "./schema.ts";
 
@@ -20,7 +21,7 @@ export type OwnStatusOptions = {
 
 export function makeOwnStatus(options: OwnStatusOptions): StatusSource {
   const { deviceKey, board, release, fallbackName, phase, internalDisk, uptimeS } = options;
-  const code = adoptionCode(deviceKey);
+  const code = adoptionCodeOf(deviceKey);
   const nameIn = (now: Phase) => (now.phase === "unprovisioned" ? fallbackName : now.identity.name);
   return {
     async status() {

@@ -63,7 +63,7 @@ export type MemberStatus = z.infer<typeof MemberStatus>;
 export const PendingStatus = z.object({
   id: z.string(),
   name: z.string(),
-  code: z.string().describe("adoption code"),
+  code: z.string().describe("adoption code, as abcd-efgh-ijkl"),
   because: z.string(),
 });
 export const NeighborStatus = z.object({
@@ -84,7 +84,7 @@ export const Status = z.object({
     board: z.string(),
     release: z.string(),
     address: z.ipv6().optional(),
-    code: z.string().describe("adoption code"),
+    code: z.string().describe("adoption code, as abcd-efgh-ijkl"),
     uptimeS: z.number().min(0).describe("of the agent"),
   }),
   members: z.array(MemberStatus),

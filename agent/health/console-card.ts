@@ -1,7 +1,6 @@
 // What a device shows on its own screen and serial line: who it is, where its page is, and the page's address as a QR code.
 // Pure.
 import { encode } from "uqr";
-import { spellCode } from "../../provisioning/trust/names.ts";
 import { bracketed } from "../../system/address.ts";
 import type { PublicStatus } from "../api/schema.ts";
 
@@ -30,7 +29,7 @@ export function consoleCard(card: Card): string {
   return [
     "",
     `Hamlet: ${name} (${board}, release ${release}) ${standing(phase, neighborhood)}`,
-    ...(phase === "unprovisioned" ? [] : [`adoption code: ${spellCode(code)}`]),
+    ...(phase === "unprovisioned" ? [] : [`adoption code: ${code}`]),
     ...(urls.length === 0
       ? ["no network yet"]
       : urls.slice(0, 3).map((url, index) => `${index === 0 ? "page: " : "or:   "}${url}`)),

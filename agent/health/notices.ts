@@ -3,7 +3,6 @@
 import { isIPv4 } from "node:net";
 import { writeNotices } from "../../provisioning/handover/notices.ts";
 import { reportBlock } from "../../provisioning/handover/report.ts";
-import { spellCode } from "../../provisioning/trust/names.ts";
 import { isLinkLocal } from "../../system/address.ts";
 import { every } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
@@ -33,7 +32,7 @@ export function noticeOf(known: Known): Notice {
   const { name, board, release } = status;
   const isNobody = status.phase === "unprovisioned";
   // The key of a device that is nobody is another one at each start, and nobody can adopt it.
-  const code = isNobody ? undefined : spellCode(status.code);
+  const code = isNobody ? undefined : status.code;
   return {
     name: isNobody ? undefined : name,
     report: reportBlock({ name, board, release, neighborhood, code, problems: warnings }),

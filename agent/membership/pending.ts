@@ -1,6 +1,6 @@
 // Devices that wait for adoption.
 // Pure.
-import { adoptionCode } from "../../provisioning/trust/names.ts";
+import { adoptionCodeOf } from "../../provisioning/trust/adoption-code.ts";
 import type { Verdict } from "../../provisioning/trust/record.ts";
 import type { Now, Pending, State, Step } from "./state.ts";
 
@@ -14,7 +14,7 @@ export const waiting = ({ pending }: State, { monotonicMs }: Now): Pending[] =>
 /** Of two devices with one name or code only the first waits: the owner must know which of them an adoption means. */
 export function wait(state: State, { record, because }: Verdict & { verdict: "pending" }, now: Now): Step {
   const { id, name, deviceKey } = record;
-  const code = adoptionCode(deviceKey);
+  const code = adoptionCodeOf(deviceKey);
   const all = waiting(state, now);
   const others = all.filter((other) => other.id !== id);
   const isTwin = others.some((other) => other.name === name || other.code === code);

@@ -6,7 +6,7 @@ import type { News } from "./live.ts";
 import { Members } from "./members.tsx";
 import { MeshGraph } from "./mesh-graph.tsx";
 import { MetricsTable } from "./metrics.tsx";
-import { AdoptionCode, Facts, LinkMark, Section, WarningList } from "./parts.tsx";
+import { Facts, LinkMark, Section, WarningList } from "./parts.tsx";
 
 export function FullPage({ status, news }: { status: Status; news: News }) {
   const { self, members, pending, warnings } = status;
@@ -52,7 +52,7 @@ export function FullPage({ status, news }: { status: Status; news: News }) {
                 "Agent up": duration(self.uptimeS),
                 "Neighbors on the link": String(status.neighbors.length),
                 "Kernel settings tuned": String(status.tuning.length),
-                "Adoption code": <AdoptionCode code={self.code} />,
+                "Adoption code": <code>{self.code}</code>,
               }}
             />
           </Section>
@@ -88,7 +88,7 @@ const Pending = ({ pending }: { pending: Status["pending"] }) => (
     <ul class="plain">
       {pending.map(({ id, name, code, because }) => (
         <li key={id}>
-          <b>{name}</b> <AdoptionCode code={code} /> <span class="meta">{reasons[because] ?? because}</span>
+          <b>{name}</b> <code>{code}</code> <span class="meta">{reasons[because] ?? because}</span>
         </li>
       ))}
     </ul>

@@ -28,9 +28,6 @@ export const Section = ({ title, id, children }: { title: string; id: string; ch
   </section>
 );
 
-/** In groups of four, as people read a code aloud. */
-export const AdoptionCode = ({ code }: { code: string }) => <code>{(code.match(/.{1,4}/g) ?? []).join(" ")}</code>;
-
 export const Facts = ({ facts }: { facts: Record<string, ComponentChildren> }) => (
   <dl class="facts">
     {Object.entries(facts).map(([term, fact]) => (

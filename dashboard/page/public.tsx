@@ -1,7 +1,7 @@
 // What a stranger on the link may see: this one device, and the code by which its owner knows it.
 import type { PublicStatus } from "../../agent/api/schema.ts";
 import type { News } from "./live.ts";
-import { AdoptionCode, Facts, LinkMark, Section, WarningList } from "./parts.tsx";
+import { Facts, LinkMark, Section, WarningList } from "./parts.tsx";
 
 const phases: Record<PublicStatus["phase"], string> = {
   unprovisioned: "This device belongs to no neighborhood yet.",
@@ -23,7 +23,7 @@ export function PublicPage({ status, news }: { status: PublicStatus; news: News 
       <Facts facts={{ Board: status.board, Release: status.release }} />
       <Section title="Adoption code" id="code">
         <p class="code">
-          <AdoptionCode code={status.code} />
+          <code>{status.code}</code>
         </p>
         <p class="hint">It names this device's key: the same code always means the same device.</p>
       </Section>

@@ -1,4 +1,4 @@
-// What follows from a key: ids, addresses, codes. Nobody hands these out, so nobody can hand out one twice.
+// What follows from a key: ids and addresses. Nobody hands these out, so nobody can hand out one twice.
 import { createHash } from "node:crypto";
 import { addressOf } from "../../system/address.ts";
 import { decodeBase32, encodeBase32 } from "./base32.ts";
@@ -32,12 +32,6 @@ export function meshAddress(id: NeighborhoodId, devicePublicKey: string): string
   const host = sha256(Buffer.from("hamlet address"), Buffer.from(devicePublicKey, "base64url")).subarray(0, 8);
   return addressOf(Buffer.concat([prefixBytes(id), Buffer.alloc(2), host]));
 }
-
-/** What a person compares before adopting: 60 bits of the device key's hash, the beginning of the device's id. */
-export const adoptionCode = (publicKey: string): string => deviceIdOf(publicKey).slice(0, 12);
-
-/** `abcd-efgh-ijkl`: an adoption code as people read it. */
-export const spellCode = (code: string): string => code.match(/.{1,4}/g)?.join("-") ?? code;
 
 const prefixBytes = (id: NeighborhoodId): Buffer => Buffer.concat([Buffer.of(0xfd), bytesOf(id).subarray(0, 5)]);
 

@@ -166,7 +166,7 @@ test("the public page shows this device and no other", async () => {
   const tab = await browser.open(url);
   await tab.until(`${text("h1")} === "attic"`);
   const shown = await tab.evaluate<string>("document.body.innerText");
-  expect(shown).toContain("abcd efgh 2345");
+  expect(shown).toContain("abcd-efgh-2345");
   expect(shown).toContain("waits for its owner");
   for (const secret of ["cellar", "kitchen", "fd12:", "Elm Street"]) expect(shown).not.toContain(secret);
   const sent = await tab.evaluate<string>("fetch('/v1/status').then((answer) => answer.text())");

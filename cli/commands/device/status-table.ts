@@ -8,16 +8,12 @@ export function statusText(status: Status, now: number): string[] {
   const broker = members.find(({ id }) => id === status.broker)?.name ?? "nobody";
   return [
     `${neighborhood?.name ?? "no neighborhood"}, seen from ${self.name} (${self.board}, release ${self.release}, agent up ${duration(self.uptimeS)})`,
-    ...(status.phase === "member" ? [] : ["", phases[status.phase], `adoption code: ${grouped(self.code)}`]),
+    ...(status.phase === "member" ? [] : ["", phases[status.phase], `adoption code: ${self.code}`]),
     "",
     ...(members.length > 0 ? [...memberTable(members), ""] : []),
     `telemetry through ${broker}; ${neighbors.length} on the link; ${status.tuning.length} kernel settings tuned`,
     ...(pending.length > 0
-      ? [
-          "",
-          "waiting for adoption:",
-          ...pending.map(({ name, code, because }) => `  ${name}  ${grouped(code)}  ${because}`),
-        ]
+      ? ["", "waiting for adoption:", ...pending.map(({ name, code, because }) => `  ${name}  ${code}  ${because}`)]
       : []),
     "",
     warnings.length === 0 ? "no warnings" : warnings.length === 1 ? "1 warning:" : `${warnings.length} warnings:`,
@@ -52,5 +48,3 @@ function memberTable(members: MemberStatus[]): string[] {
     rows,
   );
 }
-
-const grouped = (code: string): string => (code.match(/.{1,4}/g) ?? []).join(" ");

@@ -8,7 +8,7 @@ const card = {
   name: "attic",
   board: "nuc",
   release: "0.1.0",
-  code: "abcdefghijkl",
+  code: "abcd-efgh-ijkl",
   neighborhood: "Elm Street",
   warnings: [],
   addresses: ["192.168.178.123", "2001:db8::7"],

@@ -14,7 +14,7 @@ const status = {
   name: "attic",
   board: "nuc",
   release: "0.1.0",
-  code: "abcdefghijkl",
+  code: "abcd-efgh-ijkl",
   warnings: [],
 } as const;
 const known = {

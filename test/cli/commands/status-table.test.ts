@@ -37,7 +37,7 @@ test("a device that belongs nowhere yet shows its code and what it waits for", a
   const source = makeStatusSource(now);
   Object.assign(source.state, { phase: "pending", members: [] });
   expect(statusText(await source.status(), now).join("\n")).toMatch(
-    /waits for its owner\nadoption code: abcd efgh 2345/,
+    /waits for its owner\nadoption code: abcd-efgh-2345/,
   );
 });
 

@@ -12,7 +12,7 @@ export function makeStatusSource(now = Date.now()) {
       board: "nuc",
       release: "0.1.0",
       address: "fd12:3456:789a::a1",
-      code: "abcdefgh2345",
+      code: "abcd-efgh-2345",
       uptimeS: 4_321,
     },
     members: [

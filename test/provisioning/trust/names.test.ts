@@ -4,14 +4,12 @@ import { expect, test } from "vitest";
 import { decodeBase32, encodeBase32 } from "../../../provisioning/trust/base32.ts";
 import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
 import {
-  adoptionCode,
   deviceIdOf,
   isId,
   meshAddress,
   meshPrefix,
   neighborhoodHint,
   neighborhoodIdOf,
-  spellCode,
 } from "../../../provisioning/trust/names.ts";
 
 test("base32 gives back what it was given, in one spelling only", () => {
@@ -46,8 +44,6 @@ test("ids, prefix, address and code follow from keys and never change", () => {
   expect(neighborhoodHint(id)).toBe("f818afd3");
   expect(meshPrefix(id)).toBe("fdf8:18af:d37a::/48");
   expect(meshAddress(id, device!)).toBe("fdf8:18af:d37a:0:f86:97c7:6ca7:d146");
-  expect(adoptionCode(device!)).toBe("msfklrlz7myp");
-  expect(spellCode(adoptionCode(device!))).toBe("msfk-lrlz-7myp");
 });
 
 test("every address lies in its neighborhood's prefix and is spelled as the kernel spells it", () => {
