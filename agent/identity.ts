@@ -13,6 +13,7 @@ import {
 import { readProvision } from "../provisioning/handover/provision.ts";
 import { keepStanding, readStanding, type Standing } from "../provisioning/handover/standing.ts";
 import { wipe } from "../provisioning/handover/wipe.ts";
+import { signAdmission } from "../provisioning/trust/admission.ts";
 import { DeviceName } from "../provisioning/trust/fields.ts";
 import {
   exportSigningKey,
@@ -21,7 +22,7 @@ import {
   type SigningKey,
   signingKeyFromSeed,
 } from "../provisioning/trust/keys.ts";
-import { signAdmission, signMemberCertificate } from "../provisioning/trust/member.ts";
+import { signMemberCertificate } from "../provisioning/trust/member-certificate.ts";
 import { deviceIdOf, meshAddress, meshPrefix } from "../provisioning/trust/names.ts";
 import type { NeighborhoodKeys } from "../provisioning/trust/neighborhood-keys.ts";
 import { type MemberRecord, signRecord } from "../provisioning/trust/record.ts";

@@ -1,7 +1,8 @@
 // A neighborhood built step by step: keys, tokens and devices whose records a test can alter before signing them.
 import type { TokenFile } from "../provisioning/neighborhood/issue-token.ts";
+import { signAdmission } from "../provisioning/trust/admission.ts";
 import { generateSigningKey, generateWireguardKeyPair, type SigningKey, seedOf } from "../provisioning/trust/keys.ts";
-import { signAdmission, signMemberCertificate } from "../provisioning/trust/member.ts";
+import { signMemberCertificate } from "../provisioning/trust/member-certificate.ts";
 import { deviceIdOf } from "../provisioning/trust/names.ts";
 import { foundedBy, type NeighborhoodKeys } from "../provisioning/trust/neighborhood-keys.ts";
 import { type MemberRecord, signRecord, type Trust } from "../provisioning/trust/record.ts";

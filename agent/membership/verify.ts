@@ -1,6 +1,6 @@
 // From bytes to events: what each document proves, by what this device knows now.
 // Pure, and asynchronous only because Web Crypto is.
-import { admittedBy } from "../../provisioning/trust/member.ts";
+import { admittedBy } from "../../provisioning/trust/admission.ts";
 import { judgeRecord, type MemberRecord, readRecord, type Verdict } from "../../provisioning/trust/record.ts";
 import { addRevocations, type Revocations } from "../../provisioning/trust/revocation.ts";
 import type { Event, JudgedRecord, State, Voucher } from "./state.ts";

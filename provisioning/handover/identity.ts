@@ -6,7 +6,7 @@ import { verifyChain } from "../file/provision.ts";
 import { ProvisionFile } from "../file/provision-file.ts";
 import { Id, Jws, WireguardKey } from "../trust/fields.ts";
 import { importSigningKey, type SigningKey } from "../trust/keys.ts";
-import { verifyMemberCertificate } from "../trust/member.ts";
+import { verifyMemberCertificate } from "../trust/member-certificate.ts";
 import type { NeighborhoodKeys } from "../trust/neighborhood-keys.ts";
 import type { TokenCertificate } from "../trust/token.ts";
 import { readKeptFrom } from "./files.ts";

@@ -2,11 +2,12 @@
 // pure: the same bytes, trust and time give the same verdict anywhere, with nobody to ask.
 import { z } from "zod";
 import { HamletError } from "../../system/error.ts";
+import { admittedBy } from "./admission.ts";
 import { type Adoption, verifyAdoption } from "./adoption.ts";
 import { BoardName, DeviceName, Endpoint, Id, Jws, PublicKey, WireguardKey } from "./fields.ts";
 import { readUnverified, sign, verify } from "./jws.ts";
 import type { SigningKey } from "./keys.ts";
-import { admittedBy, verifyMemberCertificate } from "./member.ts";
+import { verifyMemberCertificate } from "./member-certificate.ts";
 import { type DeviceId, deviceIdOf, meshAddress } from "./names.ts";
 import type { NeighborhoodKeys } from "./neighborhood-keys.ts";
 import { Refusal, type RefusalCode } from "./refusal.ts";

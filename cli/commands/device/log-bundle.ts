@@ -5,10 +5,10 @@ import { gzipSync } from "node:zlib";
 import { passwordsIn } from "../../../agent/telemetry/broker-url.ts";
 import { file, tar } from "../../../image/bundle/archive.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
-import { makeRedaction } from "../../../provisioning/redaction.ts";
 import type { Argv, Run } from "../../../system/command.ts";
 import { describeError, errnoOf, HamletError } from "../../../system/error.ts";
 import { parseJson } from "../../../system/files.ts";
+import { makeRedaction } from "./redaction.ts";
 
 type Source = [name: string, read: () => Promise<string>];
 

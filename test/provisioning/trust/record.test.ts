@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { signAdoption } from "../../../provisioning/trust/adoption.ts";
 import { sign } from "../../../provisioning/trust/jws.ts";
 import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
-import { signMemberCertificate } from "../../../provisioning/trust/member.ts";
+import { signMemberCertificate } from "../../../provisioning/trust/member-certificate.ts";
 import { meshAddress } from "../../../provisioning/trust/names.ts";
 import { foundedBy, signSuccession, succeed } from "../../../provisioning/trust/neighborhood-keys.ts";
 import { judgeRecord, maxRecordChars, type Trust, type Verdict } from "../../../provisioning/trust/record.ts";

@@ -2,15 +2,15 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { provision } from "../../cli/commands/card/provision.ts";
-import { init } from "../../cli/commands/neighborhood/init.ts";
-import { tokenCreate } from "../../cli/commands/neighborhood/token-create.ts";
-import { type Command, parseInput } from "../../cli/terminal/command.ts";
-import { readProvisionBlock } from "../../image/card/provision.ts";
-import { blankProvisionBlock, decodeProvisionFile } from "../../provisioning/file/provision-file.ts";
-import { TokenFile } from "../../provisioning/neighborhood/issue-token.ts";
-import { silentProgress } from "../../system/progress.ts";
-import { makeDisk } from "../image/disk/disk.ts";
+import { provision } from "../../../cli/commands/card/provision.ts";
+import { init } from "../../../cli/commands/neighborhood/init.ts";
+import { tokenCreate } from "../../../cli/commands/neighborhood/token-create.ts";
+import { type Command, parseInput } from "../../../cli/terminal/command.ts";
+import { readProvisionBlock } from "../../../image/card/provision.ts";
+import { blankProvisionBlock, decodeProvisionFile } from "../../../provisioning/file/provision-file.ts";
+import { TokenFile } from "../../../provisioning/neighborhood/issue-token.ts";
+import { silentProgress } from "../../../system/progress.ts";
+import { makeDisk } from "../../image/disk/disk.ts";
 
 let home: string;
 let elm: string;

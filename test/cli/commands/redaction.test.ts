@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { makeRedaction, removed } from "../../provisioning/redaction.ts";
+import { makeRedaction, removed } from "../../../cli/commands/device/redaction.ts";
 import {
   exportSigningKey,
   generateSigningKey,
   generateWireguardKeyPair,
   seedOf,
-} from "../../provisioning/trust/keys.ts";
+} from "../../../provisioning/trust/keys.ts";
 
 test("a key is gone in every spelling: PEM, its lines, base64, base64url, hex, JWK", () => {
   const key = generateSigningKey();
