@@ -6,7 +6,7 @@ import { readMbr } from "../../../image/disk/mbr.ts";
 
 const inputs = "00".repeat(32);
 const layoutNamed = (name: string) => layoutOf(boardNamed(name));
-/** A disk on which only the table has been written. */
+/** A disk that holds only a partition table. */
 const diskOf = (name: string, from = inputs) => {
   const writes = tableWrites(layoutNamed(name), placePartitions(layoutNamed(name)), from);
   return async (offset: number, length: number) => {
@@ -32,7 +32,7 @@ test.each(boardNames)("%s: partitions follow each other on whole MiB and fit on 
   expect((next + tail) * sectorBytes).toBeLessThanOrEqual(diskBytes);
 });
 
-test("a GPT has every partition by its label, with GUIDs that follow from the content", async () => {
+test("a GPT lists every partition by label, with GUIDs derived from the content", async () => {
   const read = async (from: string) => readGpt(await diskOf("nuc", from)(0, 34 * sectorBytes))!;
   const { partitions } = await read(inputs);
   expect(partitions.map(({ label }) => label)).toEqual(["esp", "root-a", "verity-a", "root-b", "verity-b", "data"]);
@@ -41,7 +41,7 @@ test("a GPT has every partition by its label, with GUIDs that follow from the co
   expect((await read("11".repeat(32))).partitions[0]!.guid).not.toBe(partitions[0]!.guid);
 });
 
-test("an MBR has three FAT partitions, and the rest as logical ones that end where the extended one ends", async () => {
+test("an MBR has three FAT partitions and an extended partition that ends with its last logical one", async () => {
   const { partitions, signature } = (await readMbr(diskOf("rpi4")))!;
   expect(partitions.map(({ number, type }) => `${number}:${type.toString(16)}`)).toEqual(
     ["1:e", "2:c", "3:c", "4:f"].concat([5, 6, 7, 8, 9].map((number) => `${number}:83`)),

@@ -1,5 +1,5 @@
-// A device on the bench, as the contract of boot control sees it: slots with or without a working system, a firmware
-// that picks one, and power.
+// A simulated device for the contract of boot control: slots with or without a working system, a firmware that picks one,
+// and power that can fail.
 import { type BootControl, otherSlot, type Slot } from "../../../image/boot/boot-control.ts";
 import type { TrialRecord, TrialRecordDoor } from "../../../image/boot/trial-record.ts";
 import type { Reset } from "../../../image/lab/firmware/reset.ts";
@@ -8,21 +8,21 @@ import { makePower, type Power } from "./power.ts";
 export type Running = { control: BootControl; slot: Slot; version: string };
 export type Bench = {
   power: Power;
-  /** Starts the device; a slot that does not start makes it reset, as `panic=3` does. Throws if it never gets up. */
+  /** Starts the device, which resets if a slot fails to start, as with `panic=3`. Throws if it never comes up. */
   start(reset: Reset): Promise<Running>;
-  /** What the device asked for when it restarted itself. */
+  /** The kind of reset that the device requested when it restarted itself. */
   restarted(): Reset;
-  /** A whole new system in a slot, except for its entry in the boot loader; what `stage` is then given. */
+  /** Writes a new system to a slot, except for its entry in the boot loader; returns the argument for `stage`. */
   writeSlot(slot: Slot, version: string): Promise<Parameters<BootControl["stage"]>[1]>;
-  /** The system in the slot panics from now on. */
+  /** Makes the system in the slot panic from now on. */
   breakSlot(slot: Slot): void;
   dispose(): void;
 };
 
-/** More starts than any counter has: a device that is not up by then never will be. */
+/** More starts than any counter allows: a device that is not up by then never will be. */
 export const maxStarts = 12;
 
-/** The part that is the same for every board. */
+/** The part that all boards share. */
 export function makeSystem(first: string) {
   const power = makePower();
   const slots: Record<Slot, { version: string; isBroken: boolean } | undefined> = {
@@ -34,7 +34,7 @@ export function makeSystem(first: string) {
   let asked: Reset = { kind: "reboot" };
   const record: TrialRecordDoor = {
     read: async () => kept,
-    // Written atomically: no half of it.
+    // Written atomically: a power cut leaves all of it or nothing.
     write: (next) =>
       power.write(
         async () => {
@@ -55,12 +55,12 @@ export function makeSystem(first: string) {
       boots += 1;
     },
     bootId: async () => String(boots),
-    /** Whether the system that an entry was made for is there and starts. */
+    /** Whether the system that an entry belongs to exists and starts. */
     starts: (slot: Slot, version: string) => slots[slot]?.version === version && !slots[slot]?.isBroken,
   };
 }
 
-/** The life of a device up to the middle of a trial of `version` in the other slot. */
+/** Runs a device up to the middle of a trial of `version` in the other slot. */
 export async function startTrial(bench: Bench, running: Running, version: string): Promise<Running> {
   const slot = otherSlot(running.slot);
   await running.control.stage(slot, await bench.writeSlot(slot, version));

@@ -1,4 +1,4 @@
-// The real doors, over a folder that stands for a device's root.
+// The real access to files and programs, on a folder that acts as a device's root.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -39,7 +39,7 @@ const device = (board: string, version: string, slot: string) => {
   put("proc/sys/kernel/random/boot_id", "6f0a2c9e-0000-4000-8000-000000000000\n");
 };
 
-test("a NUC in its trial is recognised and committed", async () => {
+test("a NUC in a trial is recognized and committed", async () => {
   device("nuc", "1.1", "b");
   put("efi/EFI/Linux/hamlet_1.0.efi", makeKernel("a", "1.0"));
   put("efi/EFI/Linux/hamlet_1.1+2-1.efi", makeKernel("b", "1.1"));
@@ -56,7 +56,7 @@ test("a NUC in its trial is recognised and committed", async () => {
   expect(await control.current()).toMatchObject({ phase: "settled" });
 });
 
-test("a Pi asks its firmware for the trial through systemd, and its commit is one sector of the first partition", async () => {
+test("a Pi requests the trial from its firmware through systemd, and commits by writing one sector of the first partition", async () => {
   device("rpi4", "1.0", "a");
   put("dev/vcio", "");
   put("proc/device-tree/chosen/bootloader/partition", Buffer.from([0, 0, 0, 2]));
@@ -80,14 +80,14 @@ test("a Pi asks its firmware for the trial through systemd, and its commit is on
   expect(readFileSync(join(root, "run/hamlet-disk/esp")).equals(wanted)).toBe(true);
 });
 
-test("a damaged record costs a reason, nothing else", async () => {
+test("a damaged trial record loses the reason of the last trial and nothing else", async () => {
   device("nuc", "1.0", "a");
   put("efi/EFI/Linux/hamlet_1.0.efi", makeKernel("a", "1.0"));
   put("var/lib/hamlet/root/boot.json", '{"slot": "z"');
   expect(await (await openBootControl(run, root)).current()).toMatchObject({ phase: "settled" });
 });
 
-test("an autoboot.txt that is no single sector is not written to", async () => {
+test("an autoboot.txt that is not exactly one sector is never written", async () => {
   const partition = join(root, "first");
   for (const [content, name] of [
     [Buffer.alloc(100), "autoboot.txt"],
@@ -103,7 +103,7 @@ test("an autoboot.txt that is no single sector is not written to", async () => {
   }
 });
 
-test("a computer that is no device, and a device whose command line names no slot, are told so", async () => {
+test("a computer that is not a device, and a device whose command line names no slot, get a clear error", async () => {
   await expect(openBootControl(run, root)).rejects.toEqual(
     expect.objectContaining({ code: "boot.unsupported", exitCode: 3 }),
   );
@@ -112,7 +112,7 @@ test("a computer that is no device, and a device whose command line names no slo
   await expect(control.current()).rejects.toEqual(expect.objectContaining({ code: "boot.unclear" }));
 });
 
-test("s1-state: a damaged record of a trial is read from its copy", async () => {
+test("s1-state: a damaged trial record is read from its copy", async () => {
   const record = trialRecordAt(join(root, "boot.json"));
   const started = { slot: "b", version: "1.1", phase: "started", bootId: "one" } as const;
   await record.write(started);

@@ -1,19 +1,19 @@
-// Power that fails at a chosen write. Doors are wrapped, so that each write is counted and one of them is cut off with a
-// chosen outcome; what the disk then holds is what the next boot finds.
+// Power that fails at a chosen write. It wraps the file operations, counts each write and cuts one off with a chosen
+// outcome; the next boot finds what the disk holds then.
 
 export class PowerCut extends Error {}
 
-/** What a write may leave behind: nothing, all of it, or the half that its kind of storage is known for. */
+/** The outcome of a cut write: nothing, all of it, or the partial write that its kind of storage is known for. */
 export type Outcome = "nothing" | "all" | "half";
 export const outcomes: Outcome[] = ["nothing", "all", "half"];
 
 export type Power = {
-  /** Cuts power at the `number`-th write from now (0 is the next). */
+  /** Cuts power at the `number`-th write from now; 0 is the next one. */
   cutAt(number: number, outcome: Outcome): void;
   restore(): void;
-  /** Writes since `restore`. */
+  /** Number of writes since `restore`. */
   writes(): number;
-  /** One write: `all` does it, `half` leaves what a cut in its middle may leave. */
+  /** Performs one write: `all` completes it, `half` leaves what a cut in the middle may leave. */
   write<T>(all: () => Promise<T>, half: () => Promise<unknown>): Promise<T>;
 };
 

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { compareVersions } from "../../../image/boot/versions.ts";
 import { lacks } from "../../lacks.ts";
 
-// From the Version Format Specification's own examples, oldest first.
+// Examples from the Version Format Specification, oldest first.
 const ascending = [
   "~1",
   "",
@@ -32,7 +32,7 @@ const ascending = [
   "124",
 ];
 
-test("versions are in the order of the specification", () => {
+test("versions sort as in the specification", () => {
   for (const [index, older] of ascending.entries()) {
     for (const [other, newer] of ascending.entries()) {
       expect([older, newer, compareVersions(older, newer)]).toEqual([older, newer, Math.sign(index - other)]);

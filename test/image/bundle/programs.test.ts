@@ -28,33 +28,33 @@ const start = (...args: string[]) =>
     execFile(process.execPath, args, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }));
   });
 
-test("a bundle runs by itself, with Node's modules and the page", async () => {
+test("a built program runs on its own, with Node's modules and the page", async () => {
   const { code, stdout, stderr } = await start(join(folder, "program.mjs"));
   expect(stderr).toBe("");
   expect(stdout).toBe("disposed\nfunction true function <p>page</p>\n");
   expect(code).toBe(0);
 });
 
-test("an older Node is told so in one line, and the exit code is 2", async () => {
+test("an older Node gets a one-line error and exit code 2", async () => {
   const { code, stdout, stderr } = await start("--require", join(folder, "old.cjs"), join(folder, "program.mjs"));
   expect(stderr).toBe("hamlet: node.tooOld: this is Node.js 18.0.0, 24 or newer is needed\n");
   expect([code, stdout]).toEqual([2, ""]);
 });
 
-test("a program that does not compile is a coded error that names the place", async () => {
+test("a program that does not compile gives a coded error that names the position", async () => {
   await writeFile(join(folder, "bad.ts"), "export const x = ;");
   const building = bundleProgram(join(folder, "bad.ts"), join(folder, "bad.mjs"), "");
   await expect(building).rejects.toMatchObject({ code: "build.failed", message: expect.stringContaining("bad.ts:1") });
 });
 
-test("the agent carries no package that it never runs: a device would parse it at each start", async () => {
+test("the agent contains no package that it never runs, since a device would parse it at each start", async () => {
   const sources = await bundleProgram("agent/main.ts", join(folder, "agent.mjs"), "");
   const packages = new Set(sources.flatMap((source) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? []));
   for (const used of ["zod", "jose", "mqtt", "aedes", "bonjour-service"]) expect(packages).toContain(used);
   for (const idle of ["ws", "socks", "event-target-shim", "systeminformation"]) expect(packages).not.toContain(idle);
 });
 
-test("of zod a bundle has what the program asks for, with its messages", async () => {
+test("a built program contains only the parts of zod that it uses, with their messages", async () => {
   const text = "console.log(z.strictObject({ name: z.string() }).safeParse({ name: 5 }).error?.issues[0]?.message);";
   const program = join(import.meta.dirname, `../../node_modules/.cache/hamlet-zod-${process.pid}.ts`);
   await mkdir(dirname(program), { recursive: true });

@@ -1,5 +1,5 @@
-// A Raspberry Pi's card in memory: MBR, the autoboot partition (FAT16) and the two boot partitions (FAT32), written here
-// cluster by cluster so that a test can break any of it.
+// A Raspberry Pi's card in memory: MBR, the autoboot partition (FAT16) and the two boot partitions (FAT32), written
+// cluster by cluster so that a test can damage any part.
 
 import { sectorBytes } from "../../../image/disk/gpt.ts";
 import { mbrTypes, writeMbr } from "../../../image/disk/mbr.ts";
@@ -36,7 +36,7 @@ export function makeCard(partitions: { autoboot: FileTree; bootA: FileTree; boot
   };
 }
 
-/** A volume of 256 KiB with clusters of one sector; folders go one deep. */
+/** A volume of 256 KiB with clusters of one sector and one level of folders. */
 export function makeFat(files: FileTree, bits: 16 | 32): Buffer {
   const volume = Buffer.alloc(partitionSectors * sectorBytes);
   const [reserved, fatSectors, rootEntries] = bits === 16 ? [1, 2, 64] : [8, 4, 0];
@@ -87,7 +87,7 @@ export function makeFat(files: FileTree, bits: 16 | 32): Buffer {
   const root = Buffer.concat(entriesOf(files));
   if (bits === 16) root.copy(volume, rootOffset);
   else {
-    // Clusters 2 to 5: 64 names' entries, as in the FAT16.
+    // Clusters 2 to 5 hold 64 directory entries, as in the FAT16 volume.
     if (root.length > 4 * sectorBytes) throw new Error("the root folder is full");
     root.copy(volume, dataOffset);
     for (const cluster of [2, 3, 4, 5]) setNext(cluster, cluster === 5 ? 0x0fffffff : cluster + 1);

@@ -24,7 +24,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 const block = Buffer.alloc(provisionBlockBytes, " ");
 block.write('{"v":1}');
 
-test("an image takes a provision block in place, and not one byte elsewhere changes", async () => {
+test("provisioning writes the provision block in place and changes no other byte", async () => {
   await makeDisk(image);
   const before = await readFile(image);
   const { offset, board } = await provisionImage(image, block);
@@ -36,14 +36,14 @@ test("an image takes a provision block in place, and not one byte elsewhere chan
   expect((await readProvisionBlock(image)).equals(block)).toBe(true);
 });
 
-test("an image that holds a secret is its owner's alone", async () => {
+test("only the owner may read an image that holds a secret", async () => {
   await makeDisk(image);
   await chmod(image, 0o644);
   await provisionImage(image, block);
   expect((await stat(image)).mode & 0o777).toBe(0o600);
 });
 
-test("inspecting tells what the image is and whether it holds a secret, never the secret", async () => {
+test("inspect says what the image is and whether it holds a secret, but never shows the secret", async () => {
   await makeDisk(image);
   expect(await inspectImage(image)).toMatchObject({ board: "nuc", version: "1.2.3", isProvisioned: false });
   await provisionImage(image, Buffer.alloc(provisionBlockBytes, "SECRET "));
@@ -65,7 +65,7 @@ test.each([
   expect(await inspectImage(image)).toMatchObject({ isProvisioned: true });
 });
 
-test.skipIf(lacks("mke2fs"))("data as it is made is nobody's", async () => {
+test.skipIf(lacks("mke2fs"))("a freshly made data partition belongs to no device", async () => {
   await makeDataVolume(image, { sizeBytes: 32 << 20, uuid: "68616d6c-6574-4000-8000-000064617461", epochS: 1e9 }, run);
   await withReader(image, async (readAt) => {
     expect(await isDataAsMade(readAt, 0, 1e9)).toBe(true);
@@ -73,7 +73,7 @@ test.skipIf(lacks("mke2fs"))("data as it is made is nobody's", async () => {
   });
 });
 
-test("the mounted EFI partition of a card does as well", async () => {
+test("provisioning also accepts a card's mounted EFI partition", async () => {
   await mkdir(join(folder, "card/hamlet"), { recursive: true });
   await writeFile(join(folder, "card/hamlet/image.json"), JSON.stringify(imageFacts));
   await writeFile(join(folder, "card/hamlet/provision.json"), Buffer.alloc(provisionBlockBytes, "\n"));
@@ -81,13 +81,13 @@ test("the mounted EFI partition of a card does as well", async () => {
   expect((await readFile(join(folder, "card/hamlet/provision.json"))).equals(block)).toBe(true);
 });
 
-test.each(["", "hello", "x".repeat(100_000)])("a file that is something else is refused", async (content) => {
+test.each(["", "hello", "x".repeat(100_000)])("a file that is not an image is refused", async (content) => {
   await writeFile(image, content);
   await expect(provisionImage(image, block)).rejects.toMatchObject({ code: "image.notOurs" });
   expect(await readFile(image, "utf8")).toBe(content);
 });
 
-test("no such file and an empty folder are refused", async () => {
+test("a missing file and an empty folder are refused", async () => {
   await expect(provisionImage(join(folder, "none.img"), block)).rejects.toMatchObject({ code: "image.notOurs" });
   await expect(provisionImage(folder, block)).rejects.toMatchObject({ code: "image.notOurs" });
 });
@@ -101,7 +101,7 @@ test("a card without a place for the provision file is refused, and the message 
   });
 });
 
-test("an image that was cut off anywhere is refused before a byte is written", async () => {
+test("an image truncated anywhere is refused before a byte is written", async () => {
   for (const sizeBytes of [diskBytes - 1, diskBytes / 2, 2048 * sectorBytes + 20_000]) {
     await makeDisk(image);
     await truncate(image, sizeBytes);
@@ -125,7 +125,7 @@ test.each([
   await expect(findProvisionBlock(image)).rejects.toMatchObject({ code: "image.notOurs" });
 });
 
-test("an image of a newer Hamlet asks for a newer one, on a disk, in a folder and when it is flashed", async () => {
+test("an image of a newer Hamlet asks for a newer Hamlet, on a disk, in a folder and when flashed", async () => {
   const hint = expect.stringMatching(/newer Hamlet made this: update/);
   const newer = { code: "image.notOurs", message: expect.stringContaining("of format 2"), hint };
   await makeDisk(image, { image: { format: 2 as 1 } });
@@ -139,7 +139,7 @@ test("an image of a newer Hamlet asks for a newer one, on a disk, in a folder an
   await expect(findProvisionBlock(join(folder, "card"))).rejects.toMatchObject(damaged);
 });
 
-test("a folder is not inspected, and the hint says what is", async () => {
+test("inspect refuses a folder, and the hint says what it accepts", async () => {
   await mkdir(join(folder, "card/hamlet"), { recursive: true });
   await writeFile(join(folder, "card/hamlet/image.json"), JSON.stringify(imageFacts));
   await writeFile(join(folder, "card/hamlet/provision.json"), Buffer.alloc(provisionBlockBytes, "\n"));
@@ -158,17 +158,17 @@ test("a damaged partition table is refused", async () => {
   await expect(findProvisionBlock(image)).rejects.toMatchObject({ code: "image.notOurs" });
 });
 
-test("a block of another size than the image's is refused", async () => {
+test("a provision block whose size differs from the image's is refused", async () => {
   await makeDisk(image);
   await expect(provisionImage(image, Buffer.alloc(100))).rejects.toMatchObject({ code: "provision.tooLarge" });
 });
 
-test("any damage to a disk's first sectors ends in a coded error or in the right place", async () => {
+test("with any damage to a disk's first sectors, provisioning gives a coded error or writes to the right place", async () => {
   await makeDisk(image);
   const good = await readFile(image);
   const { offset } = await findProvisionBlock(image);
   const espAt = 2048 * sectorBytes;
-  // Every byte of the boot sector, the table's first kilobyte and the two folders, turned over.
+  // Invert every byte of the boot sector, of the table's first kilobyte and of the two folders.
   const places = [0, 32 * sectorBytes, 96 * sectorBytes].flatMap((at) =>
     Array.from({ length: 96 }, (_, i) => espAt + at + i),
   );

@@ -12,11 +12,11 @@ const bmap: Bmap = {
   ],
 };
 
-test("a map is read as it was written", () => {
+test("reading a map returns what was written", () => {
   expect(parseBmap(bmapText(bmap), "x.bmap")).toEqual(bmap);
 });
 
-test("its numbers are bmaptool's", () => {
+test("the map has the same numbers as bmaptool's", () => {
   const text = bmapText(bmap);
   expect(text).toMatch(/<BlocksCount> 100 <\/BlocksCount>\s*<MappedBlocksCount> 19 <\/MappedBlocksCount>/);
   expect(text).toContain(`<Range chksum="${sha256}"> 0-1 </Range>`);
@@ -24,7 +24,7 @@ test("its numbers are bmaptool's", () => {
   expect(text).toContain(`<Range chksum="${sha256}"> 50 </Range>`);
 });
 
-test("one changed character anywhere is noticed", () => {
+test("a single changed character anywhere is detected", () => {
   const text = bmapText(bmap);
   fc.assert(
     fc.property(fc.nat(text.length - 1), fc.constantFrom("0", "7", "x", "<", " "), (at, character) => {
@@ -44,7 +44,7 @@ test.each([
   );
 });
 
-test("anything else is refused", () => {
+test("text that is not a map is refused", () => {
   for (const text of ["", "<bmap/>", bmapText(bmap).replace('version="2.0"', 'version="1.4"')]) {
     expect(() => parseBmap(text, "x.bmap")).toThrow(expect.objectContaining({ code: "bmap.invalid" }));
   }

@@ -1,5 +1,5 @@
-// A small disk as an image has it: partition table, an EFI partition with a FAT32 written here cluster by cluster (so
-// that a test can break any of it), and the files that an image carries there.
+// A small disk laid out like an image: partition table, an EFI partition with the files that an image carries there, in a FAT32
+// written cluster by cluster so that a test can damage any part.
 import { open } from "node:fs/promises";
 import { type ImageJson, imageJsonPath, provisionPath } from "../../../image/assemble/image-json.ts";
 import { provisionBlockBytes } from "../../../image/boards.ts";
@@ -20,9 +20,9 @@ export type DiskOptions = {
   /** Points the last cluster of the provision block at its first. */
   isLooped?: boolean;
   provisionBytes?: number;
-  /** What the files are called on the disk, instead of their own names. */
+  /** Names of the files on the disk, instead of their own. */
   rename?: Record<string, string>;
-  /** What lies in the partition root-a, at most `rootSectors` long. */
+  /** Content of the partition root-a, at most `rootSectors` long. */
   root?: Buffer;
   /** All six partitions, with these fields of a superblock in `data`. */
   data?: { mounts?: number; mountedS?: number; writtenS?: number; madeS?: number; magic?: number };
@@ -59,7 +59,7 @@ export async function makeDisk(path: string, options: DiskOptions = {}): Promise
   ]);
   const file = await open(path, "w");
   try {
-    // Not zero, so that a write in a wrong place shows.
+    // Not zero, so that a write to a wrong place is visible.
     await file.write(Buffer.alloc(diskBytes, 0x5a), 0, diskBytes, 0);
     await file.write(gpt.head, 0, gpt.head.length, 0);
     await file.write(esp, 0, esp.length, espFirstSector * sectorBytes);

@@ -17,14 +17,14 @@ const partitions = [
   { label: "data", type: linuxType, guid: guidOf("data"), firstSector: 10_240, sectors: 2048 },
 ];
 
-test("what is written is read back", () => {
+test("reading a table returns what was written", () => {
   const guid = guidOf("disk");
   const { head, tail } = writeGpt(diskSectors, guid, partitions);
   expect(readGpt(head)).toEqual({ diskSectors, guid, partitions });
   expect([head.length, tail.length]).toEqual([headSectors * sectorBytes, tailSectors * sectorBytes]);
 });
 
-test("a table with one wrong bit is none", () => {
+test("a table with one wrong bit is refused", () => {
   const { head } = writeGpt(diskSectors, guidOf("disk"), partitions);
   for (const at of [sectorBytes, sectorBytes + 24, sectorBytes + 88, 2 * sectorBytes, 2 * sectorBytes + 130]) {
     const bad = Buffer.from(head);
@@ -40,7 +40,7 @@ test("the same text gives the same GUID, of version 8", () => {
   expect(guidOf("attic")).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 });
 
-test("a board that nobody makes images for is refused with the boards there are", () => {
+test("an unknown board is refused, and the error lists the known ones", () => {
   expect(() => boardNamed("toaster")).toThrow(
     expect.objectContaining({ code: "usage.invalid", hint: expect.stringContaining("nuc") }),
   );

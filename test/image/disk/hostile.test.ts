@@ -1,4 +1,4 @@
-// Images that lie: each number in them is at its worst, and all that reads them ends soon, with a value or a code.
+// Hostile images: each number in them takes its worst value, and every reader soon returns a value or a coded error.
 import { mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -31,7 +31,7 @@ const esp = 2048 * sectorBytes;
 const fat = esp + 32 * sectorBytes;
 const dataOfFat = fat + 64 * sectorBytes;
 
-/** The disk with some bytes changed, and the table's sums right again. */
+/** The disk with some bytes changed and the table's checksums corrected. */
 async function change(how: (disk: Buffer) => void): Promise<void> {
   const disk = await readFile(image);
   how(disk);
@@ -41,7 +41,7 @@ async function change(how: (disk: Buffer) => void): Promise<void> {
   await writeFile(image, disk);
 }
 
-/** How often it is read, and how much. */
+/** Counts reads and bytes. */
 function counted(readAt: ReadAt): { readAt: ReadAt; reads: () => number; bytes: () => number } {
   let [reads, bytes] = [0, 0];
   return {
@@ -61,14 +61,14 @@ test.each([
   ["ends beyond the disk", (disk: Buffer) => disk.writeBigUInt64LE(2n ** 40n, 2 * sectorBytes + 128 + 40)],
   ["begins inside another", (disk: Buffer) => disk.writeBigUInt64LE(3000n, 2 * sectorBytes + 128 + 32)],
   ["begins before the first sector", (disk: Buffer) => disk.writeBigUInt64LE(0n, 2 * sectorBytes + 32)],
-])("k1-image-fuzz: a table with a partition that %s is none", async (_, how) => {
+])("k1-image-fuzz: a table with a partition that %s is refused", async (_, how) => {
   await makeDisk(image);
   await change(how);
   for (const read of [findProvisionBlock, inspectImage])
     await expect(read(image)).rejects.toMatchObject({ code: "image.notOurs" });
 });
 
-test("k1-image-fuzz: a disk that says it is longer than its file is cut off", async () => {
+test("k1-image-fuzz: a disk that claims to be longer than its file counts as truncated", async () => {
   await makeDisk(image);
   await change((disk) => {
     disk.writeBigUInt64LE(2n ** 40n, sectorBytes + 32);
@@ -80,8 +80,8 @@ test("k1-image-fuzz: a disk that says it is longer than its file is cut off", as
 
 test.each([
   ["a board that every object has", { board: "constructor" }, "usage.invalid"],
-  ["a date without end", { builtS: Number.MAX_SAFE_INTEGER }, "image.notOurs"],
-])("k1-image-fuzz: an image of %s is refused", async (_, facts, code) => {
+  ["a date out of range", { builtS: Number.MAX_SAFE_INTEGER }, "image.notOurs"],
+])("k1-image-fuzz: an image with %s is refused", async (_, facts, code) => {
   await makeDisk(image, { image: facts });
   await expect(inspectImage(image)).rejects.toMatchObject({ code });
   expect(() => boardNamed("__proto__")).toThrow(HamletError);
@@ -92,7 +92,7 @@ test("k1-image-fuzz: an image.json nested ten thousand deep is not valid", async
   await expect(inspectImage(image)).rejects.toMatchObject({ code: "image.notOurs" });
 });
 
-test("k1-image-fuzz: a place that no file has is beyond the end, and what is not there takes no memory", async () => {
+test("k1-image-fuzz: an impossible offset is beyond the end, and missing bytes take no memory", async () => {
   await writeFile(image, "hello");
   await using file = await open(image);
   const readAt = readerOf(file);
@@ -101,11 +101,11 @@ test("k1-image-fuzz: a place that no file has is beyond the end, and what is not
   for (const length of [2 ** 40, Number.MAX_SAFE_INTEGER - 10]) expect(String(await readAt(1, length))).toBe("ello");
 });
 
-test.each([1, 2048])("k2-fat-loop: a chain in a circle of two, %i apart, is no file", async (apart) => {
+test.each([1, 2048])("k2-fat-loop: a chain that loops between two clusters, %i apart, is not a file", async (apart) => {
   await makeDisk(image);
   await change((disk) => {
     disk.writeUInt8(1, esp + 13);
-    // The second file of the folder is image.json: its entry follows a piece of its long name.
+    // The second file of the folder is image.json; its entry follows a part of its long name.
     const entry = disk.indexOf("FILE1", dataOfFat);
     disk.writeUInt32LE(0xffffffff, entry + 28);
     disk.writeUInt16LE(100, entry + 26);
@@ -119,7 +119,7 @@ test.each([1, 2048])("k2-fat-loop: a chain in a circle of two, %i apart, is no f
   await expect(findProvisionBlock(image)).rejects.toMatchObject({ code: "image.notOurs" });
 });
 
-test("k2-fat-loop: a folder whose chain is a circle, or that holds itself, ends", async () => {
+test("k2-fat-loop: reading ends for a folder whose chain loops or that contains itself", async () => {
   await makeDisk(image);
   await change((disk) => disk.writeUInt32LE(3, fat + 3 * 4));
   await expect(findProvisionBlock(image)).rejects.toMatchObject({ code: "image.notOurs" });
@@ -130,8 +130,8 @@ test("k2-fat-loop: a folder whose chain is a circle, or that holds itself, ends"
   expect(await readFatFile(readerOf(file), esp, `${"hamlet/".repeat(50)}image.json`, 4096)).toBeUndefined();
 });
 
-test("k2-fat-loop: a chain that never comes back but jumps at each step is not read to its end", async () => {
-  // Entry n leads to a far piece of a table of 64 MiB, as long as there are entries.
+test("k2-fat-loop: a chain that jumps at each step without repeating is not followed to its end", async () => {
+  // Each entry leads to a distant part of a table of 64 MiB, until no entries are left.
   const entries = 16 << 20;
   const reserved = 32 * 512;
   const boot = Buffer.alloc(512);
@@ -162,13 +162,13 @@ test("k2-fat-loop: a chain that never comes back but jumps at each step is not r
   expect(reads()).toBeLessThan(5000);
 });
 
-/** An erofs whose every inode is a folder of these entries, as long as it says. */
+/** An erofs in which every inode is a folder of these entries, with the size that it claims. */
 function folders(sizeBytes: number, names: number): { readAt: ReadAt; volume: Erofs } {
   const volume = { start: 0, blockBytes: 4096, rootNid: 1, sizeBytes: 2 ** 43, metaOffset: 0 };
   const block = Buffer.alloc(4096);
   for (let index = 0; index < names; index++) {
     block.writeUInt16LE(names * 12, index * 12 + 8);
-    // A name of 200 letters, the same for all.
+    // All have the same name of 200 letters.
     if (index > 0) block.writeUInt16LE(names * 12 + (index % 100), index * 12 + 8);
   }
   block.fill("x", names * 12, names * 12 + 250);
@@ -193,7 +193,7 @@ test.each([
   [4096, 2],
   [4096, 100],
   [4 << 20, 100],
-])("k1-image-fuzz: an erofs of folders without end, each of %i bytes, is damaged", async (sizeBytes, names) => {
+])("k1-image-fuzz: an erofs of endless folders of %i bytes each counts as damaged", async (sizeBytes, names) => {
   const { readAt, volume } = folders(sizeBytes, names);
   const walk = async () => {
     let chars = 0;
@@ -209,7 +209,7 @@ test("k1-image-fuzz: a file longer than its filesystem is not read", async () =>
   bytes.writeUInt8(12, 1024 + 12);
   bytes.writeUInt16LE(4, 1024 + 14);
   bytes.writeUInt32LE(2, 1024 + 36);
-  // Extended, flat, a file of 2^62 bytes.
+  // An extended inode, flat: a file of 2^62 bytes.
   bytes.writeUInt16LE(1, 128);
   bytes.writeUInt16LE(0o100644, 128 + 4);
   bytes.writeBigUInt64LE(2n ** 62n, 128 + 8);
@@ -235,7 +235,7 @@ test("k1-image-fuzz: a stub whose header makes no sense is refused", () => {
   }
 });
 
-test("k1-image-fuzz: what lies beside an image as its map, and on a card as its image.json, is a small plain file or refused", async () => {
+test("k1-image-fuzz: the map beside an image and the image.json on a card must be small regular files", async () => {
   await writeFile(image, "");
   await mkdir(`${image}.bmap`);
   await expect(findBmap(image, diskBytes)).rejects.toMatchObject({ code: "file.invalid" });

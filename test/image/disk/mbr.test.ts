@@ -23,7 +23,7 @@ const diskOf = (table: Mbr) => {
     Buffer.from(sectors.get(offset / sectorBytes) ?? Buffer.alloc(length));
 };
 
-test("what is written is read back", async () => {
+test("reading a table returns what was written", async () => {
   expect(await readMbr(diskOf(mbr))).toEqual(mbr);
 });
 
@@ -49,14 +49,14 @@ test("sfdisk reads the same table", async () => {
   }
 });
 
-test("a blank disk, a GPT's protective table and half a sector are none", async () => {
+test("a blank disk, a GPT's protective table and half a sector are not an MBR", async () => {
   expect(await readMbr(async (_, length) => Buffer.alloc(length))).toBeUndefined();
   expect(await readMbr(async () => Buffer.alloc(100, 0xaa))).toBeUndefined();
   const protective = { ...mbr, partitions: [{ number: 1, type: 0xee, firstSector: 1, sectors: 99 }] };
   expect(await readMbr(diskOf(protective))).toBeUndefined();
 });
 
-test("k1-image-fuzz: a chain of logical partitions that bites its own tail is no table", async () => {
+test("k1-image-fuzz: a table whose chain of logical partitions loops is refused", async () => {
   const sectors = writeMbr(mbr);
   // The last record points at the first: offset 0 in the extended partition.
   const last = sectors.get(43_008 - 2048)!;
@@ -66,11 +66,11 @@ test("k1-image-fuzz: a chain of logical partitions that bites its own tail is no
   expect(found).toBeUndefined();
 });
 
-test("k1-image-fuzz: partitions that overlap are no table", async () => {
+test("k1-image-fuzz: a table with overlapping partitions is refused", async () => {
   for (const number of [1, 2, 4, 5, 6]) {
     const partitions = mbr.partitions.map((one) => (one.number === number ? { ...one, sectors: 2 ** 31 } : one));
     const found = await readMbr(diskOf({ ...mbr, partitions }));
-    // The last of its kind may reach as far as it says.
+    // The last partition of its kind may have any length.
     expect(found === undefined, String(number)).toBe(![4, 6].includes(number));
   }
 });

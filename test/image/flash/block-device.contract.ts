@@ -1,4 +1,4 @@
-// What flashing relies on, asked of a real drive and of the one that tests break.
+// What flashing relies on, tested against a real drive and against the fake one that tests damage.
 import { expect, test } from "vitest";
 import type { BlockDevice } from "../../../image/flash/block-device.ts";
 import { alignedBuffer } from "../../../image/flash/pieces.ts";
@@ -9,13 +9,13 @@ export const contractBytes = 8 * mib;
 export function keepsTheContract(name: string, open: () => Promise<BlockDevice>): void {
   const bytesOf = (fill: number, length: number) => alignedBuffer(length).fill(fill);
 
-  test(`${name}: it knows its size`, async () => {
+  test(`${name}: reports its size`, async () => {
     const device = await open();
     expect(device.sizeBytes).toBe(contractBytes);
     await device.close();
   });
 
-  test(`${name}: what was written is read back, and its neighbors are as they were`, async () => {
+  test(`${name}: returns what was written and leaves the bytes around it unchanged`, async () => {
     const device = await open();
     await device.write(bytesOf(1, contractBytes), 0);
     await device.write(bytesOf(2, 4096), mib);
@@ -29,7 +29,7 @@ export function keepsTheContract(name: string, open: () => Promise<BlockDevice>)
     await device.close();
   });
 
-  test(`${name}: several writes at once all arrive`, async () => {
+  test(`${name}: completes several writes at once`, async () => {
     const device = await open();
     await Promise.all(Array.from({ length: 8 }, (_, index) => device.write(bytesOf(index, mib), index * mib)));
     await device.flush();
@@ -42,7 +42,7 @@ export function keepsTheContract(name: string, open: () => Promise<BlockDevice>)
     await device.close();
   });
 
-  test(`${name}: nothing is read or written beyond its end`, async () => {
+  test(`${name}: refuses reads and writes beyond its end`, async () => {
     const device = await open();
     const beyond = contractBytes - 4096;
     const code = "flash.deviceFailed";

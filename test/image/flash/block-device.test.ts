@@ -23,7 +23,7 @@ keepsTheContract("a file", () => openBlockDevice(file, noRun));
 keepsTheContract("the double", async () => driveOver());
 keepsTheContract("a double that takes little at once", async () => driveOver({ shortBytes: 12_288 }));
 
-test("a drive that was pulled out says so", async () => {
+test("the error says that a drive was pulled out", async () => {
   const drive = driveOver({ vanishAfterBytes: 8192 });
   await drive.write(alignedBuffer(8192), 0);
   for (const attempt of [drive.write(alignedBuffer(4096), 0), drive.read(alignedBuffer(4096), 0), drive.flush()]) {
@@ -34,7 +34,7 @@ test("a drive that was pulled out says so", async () => {
   }
 });
 
-test("a bad sector is named by its place", async () => {
+test("the error names the position of a bad sector", async () => {
   const drive = driveOver({ badAt: 20_000 });
   await drive.write(alignedBuffer(4096), 0);
   await expect(drive.write(alignedBuffer(8192), 16_384)).rejects.toMatchObject({

@@ -1,4 +1,4 @@
-// Computers as `lsblk --json --bytes` (util-linux 2.38) and /proc/self/mountinfo show them.
+// Sample computers: the output of `lsblk --json --bytes` (util-linux 2.38) and /proc/self/mountinfo.
 
 type Node = {
   path: string;
@@ -46,7 +46,7 @@ const mount = (dev: string, place: string, fstype: string, source: string) =>
   `36 35 ${dev} / ${place} rw,relatime shared:1 - ${fstype} ${source} rw`;
 const proc = "22 27 0:21 / /proc rw,relatime - proc proc rw";
 
-/** Root and swap in LVM in LUKS on NVMe; a reader with a card that the desktop has mounted, and an empty slot beside it. */
+/** Root and swap in LVM in LUKS on NVMe; a card reader with a card that the desktop has mounted, and an empty slot. */
 const laptopRoot = (fstype: string): Node => ({
   path: "/dev/nvme0n1p3",
   dev: "259:3",
@@ -108,7 +108,7 @@ export const laptop = {
   ].join("\n"),
 };
 
-/** It runs from its card; a stick is in a port, its card's switch set to read-only. */
+/** Runs from its card; the USB stick is write-protected. */
 export const pi = {
   lsblk: lsblk(
     {
@@ -136,7 +136,7 @@ export const pi = {
   mounts: [proc, mount("179:2", "/", "ext4", "/dev/root")].join("\n"),
 };
 
-/** Root on a mirror of two disks, data on a btrfs of two more; a fifth disk belongs to nobody. */
+/** Root on a mirror of two disks, data on a btrfs over two more; a fifth disk is unused. */
 const mirror: Node = { path: "/dev/md0", type: "raid1", dev: "9:0", fstype: "ext4", mountpoint: "/" };
 const disk = (letter: string, dev: string, rest: Partial<Node>): Node => ({
   path: `/dev/sd${letter}`,
@@ -166,7 +166,7 @@ export const server = {
   mounts: [proc, mount("9:0", "/", "ext4", "/dev/md0"), mount("0:45", "/srv", "btrfs", "/dev/sdc")].join("\n"),
 };
 
-/** Root on a pool over a partition and a whole disk; what is mounted names neither. */
+/** Root on a pool over a partition and a whole disk; the mounts name neither. */
 export const pooled = (member: string, type: string, source: string) => ({
   lsblk: lsblk(
     disk("a", "8:0", { children: [{ path: "/dev/sda2", dev: "8:2", fstype: member }] }),
@@ -176,7 +176,7 @@ export const pooled = (member: string, type: string, source: string) => ({
   mounts: [proc, mount("0:30", "/", type, source)].join("\n"),
 });
 
-/** A device of ours that runs from a stick, with an internal disk: verity over a partition. */
+/** A Hamlet device that runs from a stick (verity over a partition) and has an internal disk. */
 export const device = {
   lsblk: lsblk(
     {

@@ -5,7 +5,7 @@ import { device, laptop, pi, pooled, server } from "./computers.ts";
 const drivesOf = ({ lsblk, mounts }: { lsblk: string; mounts: string }) => readDrives(lsblk, mounts);
 const codes = (drives: Drive[]) => Object.fromEntries(drives.map(({ path, refused }) => [path, refused?.code]));
 
-test("a laptop's disk is found through LVM and LUKS; a mounted card and an empty slot are told apart", () => {
+test("the list finds a laptop's system disk through LVM and LUKS, and distinguishes a mounted card from an empty slot", () => {
   const drives = drivesOf(laptop);
   expect(codes(drives)).toEqual({
     "/dev/nvme0n1": "flash.systemDisk",
@@ -25,27 +25,27 @@ test("a laptop's disk is found through LVM and LUKS; a mounted card and an empty
   });
 });
 
-test("each layer of the way to the system alone is enough to refuse", () => {
+test("each layer between a disk and the system is enough on its own to refuse the disk", () => {
   const parsed = JSON.parse(laptop.lsblk);
   const nvme = parsed.blockdevices.at(-1);
   nvme.children[0].mountpoint = nvme.children[1].mountpoint = null;
   const crypt = nvme.children[2].children[0];
-  // Nothing but swap is left of it.
+  // Only swap is left in use.
   crypt.children = [crypt.children[1]];
   const swapOnly = readDrives(JSON.stringify(parsed), "");
   expect(codes(swapOnly)["/dev/nvme0n1"]).toBe("flash.systemDisk");
-  // Not even that: an open LUKS is in use.
+  // Not even swap is left, but an open LUKS still counts as in use.
   crypt.children = [];
   expect(codes(readDrives(JSON.stringify(parsed), ""))["/dev/nvme0n1"]).toBe("flash.inUse");
 });
 
-test("a Pi's own card is refused, a write-protected stick too, boot partitions of an eMMC are no drives", () => {
+test("a Pi's own card and a write-protected stick are refused, and boot partitions of an eMMC are not listed", () => {
   const drives = drivesOf(pi);
   expect(codes(drives)).toEqual({ "/dev/mmcblk0": "flash.systemDisk", "/dev/sda": "flash.readOnly" });
   expect(drives[0]?.bus).toBe("mmc");
 });
 
-test("both disks of a mirror are the system's; of a btrfs over two disks each is in use, of an LVM too", () => {
+test("both disks of a mirror count as the system's; every disk of a btrfs or an LVM counts as in use", () => {
   expect(codes(drivesOf(server))).toEqual({
     "/dev/sda": "flash.systemDisk",
     "/dev/sdb": "flash.systemDisk",
@@ -74,7 +74,7 @@ test.each([
   });
 });
 
-test("a device of ours sees that it runs from its stick", () => {
+test("a Hamlet device knows that it runs from its stick", () => {
   expect(codes(drivesOf(device))).toEqual({ "/dev/nvme0n1": undefined, "/dev/sda": "flash.systemDisk" });
 });
 
@@ -84,12 +84,12 @@ test("mounts that lsblk does not show count as well", () => {
   expect(codes(readDrives(lsblk, mounts))["/dev/sde"]).toBe("flash.systemDisk");
 });
 
-test("an older lsblk that prints numbers and flags as text is understood", () => {
+test("the output of an older lsblk, with numbers and flags as text, is read too", () => {
   const old = laptop.lsblk.replaceAll(/"(size)":(\d+)/g, '"$1":"$2"').replaceAll('"rm":true', '"rm":"1"');
   expect(readDrives(old, laptop.mounts)).toEqual(drivesOf(laptop));
 });
 
-test("what lsblk does not usually say is a coded error", () => {
+test("unexpected output of lsblk gives a coded error", () => {
   for (const text of ["", "{}", '{"blockdevices":[{"name":"sda"}]}']) {
     expect(() => readDrives(text, "")).toThrow(expect.objectContaining({ code: "flash.unsupported" }));
   }
@@ -102,11 +102,11 @@ test.each([
   ["/dev/sda1", "flash.notADrive", 2],
   ["/dev/mapper/vg-root", "flash.notADrive", 2],
   ["/dev/null", "flash.notADrive", 2],
-])("%s is not written to: %s, exit code %i", (path, code, exitCode) => {
+])("%s is refused with %s and exit code %i", (path, code, exitCode) => {
   expect(() => chooseDrive(drivesOf(laptop), path, 1e9)).toThrow(expect.objectContaining({ code, exitCode }));
 });
 
-test("a drive takes what fits, and not one byte more", () => {
+test("a drive accepts an image of its own size, but not one byte more", () => {
   const [, , , stick] = drivesOf(laptop);
   expect(chooseDrive(drivesOf(laptop), "/dev/sdc", stick!.sizeBytes).path).toBe("/dev/sdc");
   expect(() => chooseDrive(drivesOf(laptop), "/dev/sdc", stick!.sizeBytes + 1)).toThrow(
@@ -114,7 +114,7 @@ test("a drive takes what fits, and not one byte more", () => {
   );
 });
 
-test("who names a part is told the whole", () => {
+test("the error for a partition names the whole drive", () => {
   expect(() => chooseDrive(drivesOf(laptop), "/dev/sda2", 1)).toThrow(
     expect.objectContaining({ hint: "an image goes onto the whole drive: /dev/sda" }),
   );

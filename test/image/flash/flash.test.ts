@@ -1,4 +1,4 @@
-// The drive that was agreed to is the drive that is written. A file plays the drive; what it is, the list says.
+// Flash writes only the drive that the user agreed to. A file acts as the drive; the list says what it is.
 import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -39,7 +39,7 @@ const photos = (change: Partial<Listed> = {}): Listed => ({
   ...change,
 });
 
-/** Agrees to the stick, and finds `now` at its place when it is opened. */
+/** Agrees to the stick; when it is opened, `now` is in its place. */
 async function flashed(now: Listed): Promise<unknown> {
   const [agreed] = readDrives(lsblk(stick()), "");
   const run: Run = async ([file]) => (file === "lsblk" ? lsblk(now) : "");
@@ -52,7 +52,7 @@ async function flashed(now: Listed): Promise<unknown> {
   }
 }
 
-test("the same drive at the same place is written", async () => {
+test("the same drive at the same path is written", async () => {
   await flashed(stick());
   const head = Buffer.alloc(headSectors * sectorBytes);
   const handle = await open(card, "r");

@@ -16,7 +16,7 @@ import { Medium } from "./medium.ts";
 
 const mib = 1 << 20;
 const sizeBytes = 12 * mib;
-/** As on a Raspberry Pi: the system lies in logical partitions, each behind a record of its own. */
+/** As on a Raspberry Pi: the system is in logical partitions, each with its own record before it. */
 const logical = { rootA: 5 * mib, rootB: 7 * mib };
 const layout = [
   { offset: mib, sizeBytes: 2 * mib },
@@ -65,7 +65,7 @@ async function written(from: string): Promise<Buffer> {
   return medium.stored;
 }
 
-test("an image with an MBR is taken apart by its logical partitions", async () => {
+test("an image with an MBR is split at its logical partitions", async () => {
   const source = await openImage(path);
   await source.close();
   expect(source.image.board).toBe("rpi4");
@@ -73,25 +73,25 @@ test("an image with an MBR is taken apart by its logical partitions", async () =
   expect(offsets).toEqual([0, 1, 3, 5, 6, 7, 11]);
 });
 
-test("its partition records arrive with the rest, and the empty slot is left out", async () => {
+test("its partition records are written with the rest, and the empty slot is skipped", async () => {
   const card = await written(path);
   const same = (from: number, to: number) => card.subarray(from, to).equals(image.subarray(from, to));
   expect(same(0, mib)).toBe(true);
-  // The records lie before the partitions they speak of.
+  // Each record is before the partition that it describes.
   expect(same(4 * mib, logical.rootB)).toBe(true);
   const { ranges } = await mapImage(path);
   expect(ranges.some(({ offset }) => offset >= logical.rootB && offset < 11 * mib)).toBe(false);
 });
 
 test.each<[string, Partial<ImageJson>, boolean]>([
-  ["where image.json tells of them, the empty slot is left out as well", { layout }, true],
-  ["where it does not, more is written, and nothing is missing", {}, false],
+  ["if image.json describes the partitions, the empty slot is skipped too", { layout }, true],
+  ["if it does not, more is written and nothing is missing", {}, false],
   [
-    "where what it tells can not be, everything is written",
+    "if its description is impossible, everything is written",
     { layout: layout.map((one) => ({ ...one, sizeBytes: 8 * mib })) },
     false,
   ],
-])("by a pipe the records come too late: %s", async (_, about, isLeftOut) => {
+])("from a pipe, the partition records come too late: %s", async (_, about, isLeftOut) => {
   const bytes = await makePi(join(folder, "piped.img"), about);
   await writeFile(join(folder, "piped.img.zst"), zstdCompressSync(bytes));
   const card = await written(join(folder, "piped.img.zst"));

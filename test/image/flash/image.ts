@@ -1,5 +1,5 @@
-// An image of 12 MiB with all that flashing tells apart: EFI partition, a slot whose content it does not know, an empty
-// slot, and a data partition that begins with zeros.
+// An image of 12 MiB with every case that flash distinguishes: an EFI partition, a slot of unknown content, an empty slot, and
+// a data partition that begins with zeros.
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { espType, guidOf, linuxType, sectorBytes, writeGpt } from "../../../image/disk/gpt.ts";
 import { type DiskOptions, makeDisk } from "../disk/disk.ts";

@@ -1,22 +1,22 @@
-// A card in memory that keeps what it is given, and fails as cards do: too small for what it claims, pulled out, worn.
-// It stands where a file handle stands, so `Drive` is the real one over it. It logs each write and flush, for power cuts.
+// A card in memory that fails as real cards do: smaller than it claims, pulled out, worn. It replaces the file handle below the
+// real `Drive`, and logs each write and flush so that tests can cut the power.
 import type { RawHandle } from "../../../image/flash/block-device.ts";
 
 export type Faults = {
-  /** What it has, if less than it claims; the rest lands again from its start (`wraps`) or nowhere. */
+  /** Its real size, if smaller than it claims; writes beyond it go to its start (`wraps`) or are dropped (`drops`). */
   realBytes?: number;
   beyond?: "wraps" | "drops";
-  /** Pulled out once so much was written. */
+  /** Pulled out after this many bytes were written. */
   vanishAfterBytes?: number;
-  /** Says that all went well, and keeps its old content. */
+  /** Reports success but keeps its old content. */
   isWornOut?: boolean;
-  /** This byte comes back with a bit turned over. */
+  /** Returns this byte with one bit flipped. */
   rottenAt?: number;
-  /** Whatever touches this byte fails. */
+  /** Every access to this byte fails. */
   badAt?: number;
-  /** Takes and gives no more than so much at once. */
+  /** Reads and writes at most this many bytes at once. */
   shortBytes?: number;
-  /** The flush says that something was lost. */
+  /** A flush reports a lost write. */
   losesOnFlush?: boolean;
 };
 export type Entry = { offset: number; bytes: Buffer } | "flush";
@@ -74,7 +74,7 @@ export class Medium {
     if (badAt >= offset && badAt < offset + length) throw errno("EIO");
   }
 
-  /** Blocks of 4 KiB, each to where it really lies. */
+  /** Splits an access into blocks of 4 KiB and maps each to its real position. */
   #copy(length: number, offset: number, move: (own: Buffer, from: number, to: number) => void): void {
     for (let at = 0; at < length; ) {
       const step = Math.min(4096 - ((offset + at) % 4096), length - at);

@@ -26,7 +26,7 @@ test.skipIf(lacks("mkfs.vfat", "mcopy")).each([
   await writeFile(path, "");
   await truncate(path, sizeMiB * mib);
   sbin("mkfs.vfat", ...options, path);
-  // The last bytes of the last file are zeros: they are part of it.
+  // The last file ends with zeros, which belong to it.
   const content = Buffer.alloc(3 * mib);
   content.fill("x", 0, mib);
   await writeFile(join(folder, "content"), content);
@@ -38,7 +38,7 @@ test.skipIf(lacks("mkfs.vfat", "mcopy")).each([
   expect(used).toBeLessThan(fileAt + content.length + 8192);
 });
 
-test("a FAT whose table is not seen whole is needed whole", () => {
+test("a FAT whose table is not completely visible is needed as a whole", () => {
   const head = Buffer.alloc(4096);
   head.writeUInt16LE(512, 11);
   head.writeUInt8(4, 13);
@@ -48,24 +48,27 @@ test("a FAT whose table is not seen whole is needed whole", () => {
   expect(usedBytes(head)).toBeUndefined();
 });
 
-test.skipIf(lacks("mkfs.erofs", "veritysetup"))("an erofs and its hash tree reach exactly to their ends", async () => {
-  await mkdir(join(folder, "root"), { recursive: true });
-  // Random, so that it does not shrink; its last blocks are zeros.
-  for (let number = 0; number < 5; number++) {
-    await writeFile(
-      join(folder, "root", `${number}`),
-      Buffer.concat([Buffer.alloc(mib, number + 1), Buffer.alloc(mib)]),
-    );
-  }
-  const [root, tree] = [join(folder, "erofs"), join(folder, "tree")];
-  sbin("mkfs.erofs", "-Enoinline_data", root, join(folder, "root"));
-  sbin("veritysetup", "format", root, tree);
-  const [rootBytes, treeBytes] = [await readFile(root), await readFile(tree)];
-  expect(usedBytes(rootBytes.subarray(0, 4096))).toBe(rootBytes.length);
-  expect(usedBytes(treeBytes.subarray(0, 4096))).toBe(treeBytes.length);
-});
+test.skipIf(lacks("mkfs.erofs", "veritysetup"))(
+  "an erofs and its hash tree are needed exactly up to their ends",
+  async () => {
+    await mkdir(join(folder, "root"), { recursive: true });
+    // Random, so that it does not compress; its last blocks are zeros.
+    for (let number = 0; number < 5; number++) {
+      await writeFile(
+        join(folder, "root", `${number}`),
+        Buffer.concat([Buffer.alloc(mib, number + 1), Buffer.alloc(mib)]),
+      );
+    }
+    const [root, tree] = [join(folder, "erofs"), join(folder, "tree")];
+    sbin("mkfs.erofs", "-Enoinline_data", root, join(folder, "root"));
+    sbin("veritysetup", "format", root, tree);
+    const [rootBytes, treeBytes] = [await readFile(root), await readFile(tree)];
+    expect(usedBytes(rootBytes.subarray(0, 4096))).toBe(rootBytes.length);
+    expect(usedBytes(treeBytes.subarray(0, 4096))).toBe(treeBytes.length);
+  },
+);
 
-test("a region of zeros is not needed; one that is used is, from its first byte", () => {
+test("a region of zeros is not needed; a used one is needed from its first byte", () => {
   const needed = new Needed(
     regionsOf(
       [
@@ -85,7 +88,7 @@ test("a region of zeros is not needed; one that is used is, from its first byte"
   expect(needed.of(6 * mib, zeros)).toBeUndefined();
 });
 
-test("a table that overlaps itself, leaves the disk or fits no block makes the disk one region", () => {
+test("a disk counts as one region if its partitions overlap, leave the disk or are not aligned to blocks", () => {
   for (const partitions of [
     [
       { offset: 0, sizeBytes: 2 * mib },

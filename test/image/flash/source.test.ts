@@ -22,7 +22,7 @@ beforeEach(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const zstd = (bytes: Buffer) => zstdCompressSync(bytes, { params: { [constants.ZSTD_c_checksumFlag]: 1 } });
-/** A file that is called like none of the kinds. */
+/** A file whose name does not tell its format. */
 async function packed(bytes: Buffer): Promise<string> {
   await writeFile(join(folder, "packed"), bytes);
   return join(folder, "packed");
@@ -44,24 +44,24 @@ async function readAll(from: string, only?: Extent[]): Promise<{ bytes: Buffer; 
   }
 }
 
-test("a plain image comes whole, cut where it was asked", async () => {
+test("a plain image is read completely, in the requested pieces", async () => {
   const { bytes, places: offsets } = await readAll(path);
   expect(bytes.equals(image)).toBe(true);
   expect(offsets.slice(0, 3)).toEqual([0, places.esp, places.rootA]);
 });
 
-test("zstd is known by its first bytes, in one frame or several", async () => {
+test("zstd is recognized by its first bytes, in one frame or several", async () => {
   expect((await readAll(await packed(zstd(image)))).bytes.equals(image)).toBe(true);
   const frames = [0, 5_000_000, 5_000_001].map((at, index, all) => zstd(image.subarray(at, all[index + 1])));
   expect((await readAll(await packed(Buffer.concat(frames)))).bytes.equals(image)).toBe(true);
 });
 
-test.skipIf(lacks("xz"))("so is xz", async () => {
+test.skipIf(lacks("xz"))("xz is recognized by its first bytes", async () => {
   const from = await packed(execFileSync("xz", ["-0", "--stdout", path], { maxBuffer: 64 << 20 }));
   expect((await readAll(from)).bytes.equals(image)).toBe(true);
 });
 
-test("of a compressed image too only what a map names comes", async () => {
+test("only the ranges of a map are read, even from a compressed image", async () => {
   const only = [
     { offset: 0, length: 8192 },
     { offset: places.rootA, length: 4096 },
@@ -73,7 +73,7 @@ test("of a compressed image too only what a map names comes", async () => {
   }
 });
 
-test("a part comes once more, of a compressed image as of a plain one, and of what came by a pipe not", async () => {
+test("a range can be read again from a plain or compressed image, but not from a pipe", async () => {
   const extent = { offset: places.rootA + 4096, length: 5 << 20 };
   for (const from of [path, await packed(zstd(image))]) {
     const source = await openImage(from);
@@ -103,7 +103,7 @@ test.each([
   await expect(openImage(await packed(bytes))).rejects.toMatchObject({ code });
 });
 
-test("an image of a newer format says what would help", async () => {
+test("the error for an image of a newer format says what to do", async () => {
   await makeImage(path, { image: { format: 2 as 1 } });
   await expect(openImage(path)).rejects.toMatchObject({
     code: "image.notOurs",
@@ -111,7 +111,7 @@ test("an image of a newer format says what would help", async () => {
   });
 });
 
-test("a plain image that was cut off or went on is refused before anything is written", async () => {
+test("a plain image that is too short or too long is refused before anything is written", async () => {
   await truncate(path, imageBytes - 4096);
   await expect(openImage(path)).rejects.toMatchObject({ code: "image.truncated" });
   await truncate(path, imageBytes + 4096);
@@ -119,7 +119,7 @@ test("a plain image that was cut off or went on is refused before anything is wr
 });
 
 const mib = 1 << 20;
-test("a compressed image that ends early, goes on or is damaged is found at the latest at its end", async () => {
+test("a compressed image that is too short, too long or damaged is detected at its end at the latest", async () => {
   const whole = zstd(image);
   const flipped = Buffer.from(whole);
   flipped[flipped.length - 1]! ^= 1;
@@ -134,7 +134,7 @@ test("a compressed image that ends early, goes on or is damaged is found at the 
   }
 });
 
-test.skipIf(lacks("xz"))("so is a damaged xz", async () => {
+test.skipIf(lacks("xz"))("a damaged xz is detected at its end at the latest", async () => {
   const whole = execFileSync("xz", ["-0", "--stdout", path], { maxBuffer: 64 << 20 });
   const flipped = Buffer.from(whole);
   flipped[whole.length >> 1]! ^= 1;
@@ -147,10 +147,10 @@ test.skipIf(lacks("xz"))("so is a damaged xz", async () => {
 });
 
 test.skipIf(lacks("xz"))(
-  "k1-image-fuzz: what asks for more memory than an image may is refused, with what to do",
+  "k1-image-fuzz: a file that needs more memory than an image may is refused, and the error says what to do",
   async () => {
     const refusal = { code: "image.damaged", hint: expect.stringContaining("flash the .img") };
-    // A frame header (RFC 8878 3.1.1.1) that looks back 2 GiB, and a block of 9 MiB of ones.
+    // A frame header (RFC 8878 3.1.1.1) with a window of 2 GiB, and a block of 9 MiB of ones.
     const frame = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, (31 - 10) << 3, 0x03, 0x00, 0x48, 0x01]);
     await expect(openImage(await packed(frame))).rejects.toMatchObject(refusal);
     const lzma = ["--lzma2=dict=1536MiB,mode=fast,mf=hc3,nice=10", "--memlimit-compress=0"];
@@ -159,7 +159,7 @@ test.skipIf(lacks("xz"))(
   },
 );
 
-test("k1-image-fuzz: thousands of frames that hold nothing are damage", async () => {
+test("k1-image-fuzz: thousands of empty frames count as damage", async () => {
   const empty = zstd(Buffer.alloc(0));
   const frames = Buffer.concat(Array.from({ length: 2000 }, () => empty));
   await expect(openImage(await packed(Buffer.concat([frames, zstd(image)])))).rejects.toMatchObject({
@@ -167,7 +167,7 @@ test("k1-image-fuzz: thousands of frames that hold nothing are damage", async ()
   });
 });
 
-test("the file itself is only read", async () => {
+test("reading an image never changes its file", async () => {
   await readAll(path);
   expect((await readFile(path)).equals(image)).toBe(true);
 });

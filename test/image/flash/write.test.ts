@@ -53,8 +53,8 @@ const isBlank = (card: Buffer) => card.subarray(0, mib).every((byte) => byte ===
 
 test.each([
   ["with a map", true],
-  ["without", false],
-])("an image arrives %s: all that is read from it is there", async (_, withMap) => {
+  ["without a map", false],
+])("%s, the card holds everything that the image needs", async (_, withMap) => {
   const medium = new Medium(cardBytes);
   const { states, error } = await write(medium, withMap ? { bmap } : {});
   expect(error).toBeUndefined();
@@ -63,22 +63,22 @@ test.each([
   const same = (from: number, to: number) => card.subarray(from, to).equals(image.subarray(from, to));
   expect(same(0, places.esp)).toBe(true);
   expect(same(places.rootA, places.rootB)).toBe(true);
-  // Zeros before the first used block of a partition that is in use were not left to what the card held.
+  // The zeros before the first used block of a used partition were written over the card's old content.
   expect(same(places.data, places.end)).toBe(true);
   expect(same(places.end, imageBytes)).toBe(true);
 });
 
-test("the slot that is empty and the free clusters of the FAT are not written", async () => {
+test("the empty slot and the free clusters of the FAT are not written", async () => {
   const medium = new Medium(cardBytes);
   await write(medium, { bmap });
   const untouched = medium.stored.subarray(places.rootB, places.data);
-  // A few marks of the search for the true size lie there.
+  // A few marks of the search for the true size are there.
   const blocks = Array.from({ length: untouched.length / 4096 }, (_, at) => untouched[at * 4096 + 100]);
   expect(blocks.filter((byte) => byte === 0xa5).length).toBeGreaterThan(blocks.length * 0.95);
   expect(bmap.ranges.reduce((sum, { length }) => sum + length, 0)).toBeLessThan(9 * mib);
 });
 
-test("an old partition table is gone before anything else is written", async () => {
+test("an old partition table is erased before anything else is written", async () => {
   const medium = new Medium(cardBytes);
   image.copy(medium.stored);
   await write(medium);
@@ -89,13 +89,13 @@ test("an old partition table is gone before anything else is written", async () 
 });
 
 test.each<[string, Faults, string]>([
-  ["is pulled out while it is written", { vanishAfterBytes: 7 * mib }, "flash.deviceFailed"],
+  ["is pulled out during the write", { vanishAfterBytes: 7 * mib }, "flash.deviceFailed"],
   ["is pulled out at once", { vanishAfterBytes: 4096 }, "flash.deviceFailed"],
   ["has a bad sector", { badAt: places.rootA + 5000 }, "flash.deviceFailed"],
-  ["loses what it was to flush", { losesOnFlush: true }, "flash.deviceFailed"],
-  ["gives back a bit that was not written", { rottenAt: places.rootA + 70_000 }, "flash.verifyFailed"],
+  ["loses writes on flush", { losesOnFlush: true }, "flash.deviceFailed"],
+  ["returns a flipped bit", { rottenAt: places.rootA + 70_000 }, "flash.verifyFailed"],
   ["wraps around at half of its size", { realBytes: 8 * mib, beyond: "wraps" }, "flash.lyingSize"],
-  ["drops what lies beyond its true end", { realBytes: 13 * mib, beyond: "drops" }, "flash.lyingSize"],
+  ["drops writes beyond its true end", { realBytes: 13 * mib, beyond: "drops" }, "flash.lyingSize"],
 ])("a card that %s is never one that looks fine", async (_, faults, code) => {
   const medium = new Medium(cardBytes, faults);
   const { states, error } = await write(medium);
@@ -104,7 +104,7 @@ test.each<[string, Faults, string]>([
   expect(table(medium.stored)).toBeUndefined();
 });
 
-test("what wraps where no mark falls is found by reading back", async () => {
+test("a card that wraps between the marks is detected by reading back", async () => {
   const medium = new Medium(cardBytes, { realBytes: 11 * mib + 4096 * 3, beyond: "wraps" });
   const { error } = await write(medium);
   expect(["flash.lyingSize", "flash.verifyFailed"]).toContain((error as { code: string }).code);
@@ -119,7 +119,7 @@ test("a worn card that keeps its old content is never called blank", async () =>
   expect(states.map(({ card }) => card)).toEqual(["unknown"]);
 });
 
-test("a bit that rots in the table itself is found before anything else is written", async () => {
+test("a flipped bit in the table itself is detected before anything else is written", async () => {
   const medium = new Medium(cardBytes, { rottenAt: 600 });
   const { states, error } = await write(medium);
   expect(error).toMatchObject({ code: "flash.verifyFailed" });
@@ -127,7 +127,7 @@ test("a bit that rots in the table itself is found before anything else is writt
   expect(states.at(-1)).toEqual({ card: "unknown" });
 });
 
-test("a bit that rots where the table's copy is leaves a blank card", async () => {
+test("a flipped bit in the table's backup leaves a blank card", async () => {
   const medium = new Medium(cardBytes, { rottenAt: imageBytes - 600 });
   const { states, error } = await write(medium);
   expect(error).toMatchObject({ code: "flash.verifyFailed" });
@@ -135,12 +135,12 @@ test("a bit that rots where the table's copy is leaves a blank card", async () =
   expect(states.at(-1)).toMatchObject({ card: "blank" });
 });
 
-test("a verification that failed names the place", async () => {
+test("a failed verification names the position", async () => {
   const { error } = await write(new Medium(cardBytes, { rottenAt: places.rootA + 70_000 }));
   expect((error as Error).message).toContain(`between byte ${places.rootA} and`);
 });
 
-test("of a compressed image too it is said whose fault it is: the card's, or the image's that is not what its map says", async () => {
+test("even for a compressed image, the error says whether the card failed or the image does not match its map", async () => {
   const from = join(folder, "image.img.zst");
   await writeFile(from, zstdCompressSync(image));
   const rotten = new Medium(cardBytes, { rottenAt: places.rootA + 70_000 });
@@ -155,7 +155,7 @@ test("of a compressed image too it is said whose fault it is: the card's, or the
   expect(states.at(-1)).toMatchObject({ card: "blank" });
 });
 
-test("who stops it hears how much was written, and the card is blank", async () => {
+test("stopping the write reports how much was written and leaves a blank card", async () => {
   const stop = new AbortController();
   const medium = new Medium(cardBytes);
   const states: CardState[] = [];
@@ -185,7 +185,7 @@ test.each([
       return packed;
     },
   ],
-])("%s that is not what its map says leaves a blank card", async (_, source) => {
+])("%s that does not match its map leaves a blank card", async (_, source) => {
   const wrong = bmap.ranges.map((range) =>
     range.offset === places.rootA ? { ...range, sha256: "0".repeat(64) } : range,
   );
@@ -195,21 +195,21 @@ test.each([
   expect(isBlank(medium.stored)).toBe(true);
 });
 
-test("power may go at any write: the card is as it was, or has no table, or is complete", async () => {
+test("after a power cut at any write, the card is unchanged, has no table, or is complete", async () => {
   const medium = new Medium(imageBytes + 4 * mib);
   const { error } = await write(medium);
   expect(error).toBeUndefined();
   checkEveryCut(medium.log, imageBytes + 4 * mib);
 });
 
-test("the same on a card of exactly the image's length, whose last sectors hold the table's copy", async () => {
+test("the same holds for a card of exactly the image's length, whose last sectors hold the table's backup", async () => {
   const medium = new Medium(imageBytes);
   const { error } = await write(medium, { bmap });
   expect(error).toBeUndefined();
   checkEveryCut(medium.log, imageBytes);
 });
 
-/** What was flushed is there; of the writes since then any may be, whole or in part. */
+/** Flushed writes are on the card; any of the later ones may be there too, in full or in part. */
 function checkEveryCut(log: readonly Entry[], sizeBytes: number): void {
   const old = Buffer.alloc(sizeBytes, 0x11);
   image.subarray(0, headSectors * sectorBytes).copy(old);
@@ -252,7 +252,7 @@ function checkEveryCut(log: readonly Entry[], sizeBytes: number): void {
     pending = [];
     judge(durable);
   }
-  // It did look at something, and at the end the card is complete.
+  // The check saw every case, and at the end the card is complete.
   expect(cuts).toBeGreaterThan(20);
   expect(complete).toBeGreaterThan(0);
   expect(table(durable)).toBeDefined();

@@ -1,4 +1,4 @@
-// What changed between two images: packages from their bills, files from their roots, blocks from their partitions.
+// Compares two images: packages by their bills of materials, files by their root filesystems, blocks by their partitions.
 import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -45,7 +45,7 @@ async function makeImage(name: string, files: Record<string, string | Buffer>, v
 
 const skipped = lacks("mkfs.erofs");
 
-test.skipIf(skipped)("packages, files and blocks that differ are named, others are not", async () => {
+test.skipIf(skipped)("the diff names only packages, files and blocks that differ", async () => {
   const same = { "usr/bin/same": "same", "etc/kept": Buffer.alloc(9000, "k") };
   const before = await makeImage("a", {
     ...same,
@@ -112,7 +112,7 @@ test.skipIf(skipped)("an image does not differ from its copy", async () => {
   expect(linesOf(difference, false)).toEqual(["no difference"]);
 });
 
-test("without a filesystem in slot a, or a bill in it, the rest is still told", async () => {
+test("without a filesystem in slot a, or a bill of materials in it, the rest is still compared", async () => {
   const [one, other] = [join(folder, "a.img"), join(folder, "b.img")];
   await makeDisk(one);
   await makeDisk(other, { image: { version: "2.0.0" } });
@@ -122,7 +122,7 @@ test("without a filesystem in slot a, or a bill in it, the rest is still told", 
   expect(linesOf(difference, false)).toContain("packages: not told by both images");
 });
 
-test("a file that is no image is refused, on either side", async () => {
+test("a file that is not an image is refused on either side", async () => {
   const [image, other] = [join(folder, "a.img"), join(folder, "b.img")];
   await makeDisk(image);
   await writeFile(other, "hello");
@@ -130,7 +130,7 @@ test("a file that is no image is refused, on either side", async () => {
   await expect(diffImages(other, image, silentProgress)).rejects.toMatchObject({ code: "image.notOurs" });
 });
 
-test("two versions of one package stand side by side; our own programs are files, not packages", () => {
+test("two versions of one package are listed separately; our own programs are files, not packages", () => {
   const npm = (version: string): Component => ({ type: "library", name: "ms", version, purl: `pkg:npm/ms@${version}` });
   const own = (version: string): Component => ({ type: "application", name: "agent.mjs", version });
   expect(diffPackages([npm("1"), npm("2"), own("0.1")], [npm("2"), own("0.2")])).toEqual([
@@ -138,7 +138,7 @@ test("two versions of one package stand side by side; our own programs are files
   ]);
 });
 
-test("as many blocks have changed as were written to", () => {
+test("the number of changed blocks is the number of blocks written", () => {
   fc.assert(
     fc.property(fc.uniqueArray(fc.nat(15)), fc.nat(blockBytes - 1), (blocks, at) => {
       const before = Buffer.alloc(16 * blockBytes, 7);

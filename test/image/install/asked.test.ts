@@ -20,7 +20,7 @@ const wish = (content: string) => writeFile(paths.installRequest, content);
 const take = (disk: typeof inner | undefined = inner) => takeWish(paths, async () => disk);
 const isLeft = async () => (await readdir(paths.rootFolder)).length > 0;
 
-test("the disk that was asked for is the one inside; it is asked for once", async () => {
+test("a request must name the internal disk, and counts only once", async () => {
   await wish('{"v":1,"disk":"/dev/nvme0n1"}');
   expect(await take()).toBe("/dev/nvme0n1");
   expect(await isLeft()).toBe(false);
@@ -32,13 +32,13 @@ test.each([
   ["a disk that is gone", '{"v":1,"disk":"/dev/nvme0n1"}', undefined],
   ["garbage", "{", inner],
   ["no path", '{"v":1,"disk":["/dev/nvme0n1"]}', inner],
-])("a wish for %s moves nothing, and is gone", async (_, content, disk) => {
+])("a request for %s is refused and removed", async (_, content, disk) => {
   await wish(content);
   await expect(takeWish(paths, async () => disk)).rejects.toMatchObject({ code: "install.refused", exitCode: 3 });
   expect(await isLeft()).toBe(false);
 });
 
-test("what kept it from happening is the agent's to show", async () => {
+test("a failure is left for the agent to show", async () => {
   const { uid, gid } = { uid: process.getuid?.() || 65534, gid: process.getgid?.() || 65534 };
   await mkdir(join(root, "etc"), { recursive: true });
   await writeFile(paths.passwd, `hamlet:x:${uid}:${gid}::/:/bin/false\n`);
@@ -58,7 +58,7 @@ test("what kept it from happening is the agent's to show", async () => {
   expect(ran).toEqual(["systemctl restart hamlet-agent.service"]);
 });
 
-test("a failure that nobody foresaw has a code too", async () => {
+test("an unexpected failure has a code too", async () => {
   const { uid, gid } = { uid: process.getuid?.() || 65534, gid: process.getgid?.() || 65534 };
   await mkdir(join(root, "etc"), { recursive: true });
   await writeFile(paths.passwd, `hamlet:x:${uid}:${gid}::/:/bin/false\n`);

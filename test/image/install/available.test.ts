@@ -18,7 +18,7 @@ async function disk(name: string, bus: "usb" | "pci", gigabytes: number, flags =
   await mkdir(folder, { recursive: true });
   const facts = { size: gigabytes * 2e6, removable: 0, ro: 0, ...flags };
   for (const [file, value] of Object.entries(facts)) await writeFile(join(folder, file), `${value}\n`);
-  // As an image has it: `data`, the last, begins after 2.4 GB.
+  // As in an image: `data`, the last partition, begins after 2.4 GB.
   await mkdir(join(folder, `${name}6`));
   await writeFile(join(folder, `${name}6`, "start"), "4786176\n");
   await symlink(folder, join(root, "sys/block", name));
@@ -26,7 +26,7 @@ async function disk(name: string, bus: "usb" | "pci", gigabytes: number, flags =
 const runsFrom = (name: string) => symlink(`/dev/${name}`, join(root, "links/disk"));
 const found = () => internalDisk(join(root, "links"), join(root, "sys"));
 
-test("a device that runs from a stick sees its internal disk", async () => {
+test("a device that runs from a stick finds its internal disk", async () => {
   await disk("sda", "usb", 16);
   await disk("nvme0n1", "pci", 256);
   await runsFrom("sda");
@@ -47,7 +47,7 @@ test.each<[string, () => Promise<void>]>([
   expect(await found()).toBeUndefined();
 });
 
-test("another stick, a disk that is too small or write-protected, an empty reader and a loop are none", async () => {
+test("another stick, a disk that is too small or write-protected, an empty card reader and a loop device do not count", async () => {
   await runsFrom("sda");
   await disk("sda", "usb", 16);
   await disk("sdb", "usb", 64);
@@ -58,7 +58,7 @@ test("another stick, a disk that is too small or write-protected, an empty reade
   expect(await found()).toBeUndefined();
 });
 
-test("a Pi is written by flash alone", async () => {
+test("a Pi is never offered a move: only flash writes its disk", async () => {
   await disk("sda", "usb", 16);
   await disk("nvme0n1", "pci", 256);
   await runsFrom("sda");

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { packState } from "../../../image/install/state.ts";
 
-test("more than a device keeps of itself is not moved, and what is this disk's own does not count", async () => {
+test("a state that is too large is not moved; lost+found does not count", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-state-"));
   const [state, work] = [join(folder, "state"), join(folder, "work")];
   const makeSparse = async (path: string, bytes: number) => {

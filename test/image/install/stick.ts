@@ -1,4 +1,4 @@
-// A device in a folder: a stick with an identity on it, and an empty internal disk.
+// A device as a folder: a stick with an identity, and an empty internal disk.
 import { chown, mkdir, open, readFile, symlink, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readGpt, sectorBytes } from "../../../image/disk/gpt.ts";
@@ -6,7 +6,7 @@ import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts
 import { makeImage, places } from "../flash/image.ts";
 
 export const targetBytes = 128 << 20;
-// The agent's user here: any but root, or whoever runs the test.
+// The agent's user in this test: 990 if root runs it, otherwise the user who runs it.
 export const uid = process.getuid?.() || 990;
 export const gid = process.getgid?.() || 990;
 
@@ -30,7 +30,7 @@ export async function makeStick(root: string): Promise<Stick> {
   const stick = join(paths.dev, "sda");
   await mkdir(paths.dev, { recursive: true });
   const image = await makeImage(stick);
-  // As if an erofs of a mebibyte lay in slot a, and garbage of an earlier use in slot b.
+  // Slot a looks like an erofs of 1 MiB; slot b holds garbage from an earlier use.
   image.writeUInt32LE(0xe0f5e1e2, places.rootA + 1024);
   image.writeUInt8(12, places.rootA + 1036);
   image.writeUInt32LE(256, places.rootA + 1060);

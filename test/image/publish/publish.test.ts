@@ -19,7 +19,7 @@ import { makeCard } from "../card/card.ts";
 import { diskBytes, imageFacts, makeDisk } from "../disk/disk.ts";
 import schema from "./imager-os-list.schema.json" with { type: "json" };
 
-// The schema is loose where Raspberry Pi's own lists are (defaults of another type), so ajv need not be strict about it.
+// Raspberry Pi's own lists have defaults of a wrong type, and the schema allows them, so ajv must not be strict here.
 const isValidList = new Ajv({ strict: false }).compile(schema);
 
 const test = everywhere.skipIf(lacks("xz", "ssh-keygen"));
@@ -57,7 +57,7 @@ const text = (name: string) => readFile(join(out, name), "utf8");
 const list = async () => JSON.parse(await text("os_list.json")).os_list;
 const sh = (command: string) => execFileSync("sh", ["-ec", command], { cwd: out, stdio: "pipe" }).toString();
 
-test("what is published unpacks to the image, and stock tools find every checksum right", async () => {
+test("a published file unpacks to the image, and stock tools verify every checksum", async () => {
   const { fresh, isSigned } = await publish();
   expect([fresh, isSigned]).toEqual([["rpi4", "nuc"], false]);
   expect((await readdir(out)).sort()).toEqual([
@@ -69,11 +69,11 @@ test("what is published unpacks to the image, and stock tools find every checksu
   expect((await stat(join(out, "os_list.json"))).mode & 0o777).toBe(0o644);
 });
 
-test("Imager's own schema accepts the list, and its fields are those of the files", async () => {
+test("Imager's own schema accepts the list, and its fields match the files", async () => {
   await publish();
   const os = JSON.parse(await text("os_list.json"));
   expect(isValidList(os) ? [] : isValidList.errors).toEqual([]);
-  // A NUC is no Raspberry Pi: Imager has no tag for it.
+  // Imager has no tag for a NUC, which is not a Raspberry Pi.
   expect(os.os_list).toHaveLength(1);
   expect(os.os_list[0]).toMatchObject({
     url: "https://example.org/some%20images/hamlet-rpi4-1.2.3.img.xz",
@@ -88,7 +88,7 @@ test("Imager's own schema accepts the list, and its fields are those of the file
   });
 });
 
-test("the schema is no decoration: without a size, or with one in words, a list is refused", async () => {
+test("the schema refuses a list without a size or with a size as text", async () => {
   await publish();
   for (const wrong of [undefined, "1 MB"]) {
     const os = JSON.parse(await text("os_list.json"));
@@ -97,7 +97,7 @@ test("the schema is no decoration: without a size, or with one in words, a list 
   }
 });
 
-test("every Raspberry Pi that we make images for has an entry that holds", () => {
+test("every Raspberry Pi board has a valid entry", () => {
   const images = boardNames.map(
     (board): PublishedImage => ({
       ...{ board, version: "1", inputs: "ab".repeat(32), builtS: 1, file: `${board}~rc+1.img.xz`, downloadBytes: 1 },
@@ -113,7 +113,7 @@ test("every Raspberry Pi that we make images for has an entry that holds", () =>
   expect(os.os_list[0]).toMatchObject({ url: "file:///srv/rpi3~rc%2B1.img.xz", website: "https://example.org" });
 });
 
-test("publishing again compresses nothing and changes not one file", async () => {
+test("publishing again compresses nothing and changes no file", async () => {
   await publish();
   const before = await Promise.all((await readdir(out)).map(async (name) => [name, (await stat(join(out, name))).ino]));
   const { fresh } = await publish(undefined, {}, () => Promise.reject(new Error("nothing is to be run")));
@@ -131,7 +131,7 @@ test("two folders from the same images are the same, byte for byte", async () =>
   expect(sh("sha256sum *")).toBe(first);
 });
 
-test("a download that was damaged since is made anew, a board published before stays listed", async () => {
+test("a damaged download is made again, and a board published before stays listed", async () => {
   await publish();
   await truncate(join(out, "hamlet-rpi4-1.2.3.img.xz"), 100);
   await makePi("rpi3");
@@ -140,13 +140,13 @@ test("a download that was damaged since is made anew, a board published before s
   expect((await list()).map(({ devices }: { devices: string[] }) => devices[0])).toEqual(["pi3-64bit", "pi4-64bit"]);
 });
 
-test("a provisioned image is refused before anything is written: it holds a live secret", async () => {
+test("a provisioned image is refused before anything is written, because it holds a live secret", async () => {
   await provisionImage(nuc(), Buffer.alloc(provisionBlockBytes, "s"));
   await expect(publish()).rejects.toMatchObject({ code: "image.provisioned", exitCode: 3 });
   await expect(readdir(out)).rejects.toThrow();
 });
 
-test("the copy of a card that has booted is refused before anything is written, though its block is blank", async () => {
+test("a copy of a card that has booted is refused before anything is written, even though its block is blank", async () => {
   await makeDisk(nuc(), { data: { mounts: 1, mountedS: 1_800_000_000, writtenS: 1_800_000_000 } });
   await expect(publish()).rejects.toMatchObject({ code: "image.provisioned", exitCode: 3 });
   await expect(readdir(out)).rejects.toThrow();
@@ -156,14 +156,14 @@ test("the copy of a card that has booted is refused before anything is written, 
   await expect(readdir(out)).rejects.toThrow();
 });
 
-test("two images of one board are refused, and so is a cut off one", async () => {
+test("two images of one board are refused, and so is a truncated one", async () => {
   await cp(pi(), join(folder, "other.img"));
   await expect(publish([pi(), join(folder, "other.img")])).rejects.toMatchObject({ code: "publish.twoOfOneBoard" });
   await truncate(pi(), 900_000);
   await expect(publish()).rejects.toMatchObject({ code: "image.truncated" });
 });
 
-test("a published version keeps its content, unless its publisher says otherwise", async () => {
+test("a published version keeps its content unless the publisher asks to replace it", async () => {
   await publish();
   const before = sh("sha256sum *");
   await makePi("rpi4", "cd".repeat(32));
@@ -173,7 +173,7 @@ test("a published version keeps its content, unless its publisher says otherwise
   expect((await list())[0].extract_sha256).toBe(sh(`sha256sum ${pi()}`).slice(0, 64));
 });
 
-test("a publish that ends in the midst leaves the old list and all that it names", async () => {
+test("an interrupted publish leaves the old list and everything that it names", async () => {
   await publish([pi()]);
   const before = sh("sha256sum *");
   await makePi("rpi3");
@@ -183,7 +183,7 @@ test("a publish that ends in the midst leaves the old list and all that it names
   expect((await readdir(out)).filter((name) => name.startsWith("."))).toEqual([]);
 });
 
-test("a replacement that is stopped before all is made has replaced nothing", async () => {
+test("a replacement that is stopped before everything is made replaces nothing", async () => {
   await publish();
   const before = sh("sha256sum *");
   await makePi("rpi4", "cd".repeat(32));
@@ -209,7 +209,7 @@ test("a replacement that is stopped before all is made has replaced nothing", as
   expect((await readdir(out)).filter((name) => name.startsWith("."))).toEqual([]);
 });
 
-test("what is replaced only in part is told as such, and publishing again finishes it", async () => {
+test("a partial replacement is reported, and publishing again completes it", async () => {
   await mkdir(join(out, "os_list.json"), { recursive: true });
   await expect(publish()).rejects.toMatchObject({
     code: "publish.unfinished",
@@ -220,7 +220,7 @@ test("what is replaced only in part is told as such, and publishing again finish
   expect(await list()).toHaveLength(1);
 });
 
-test("an image that somebody writes to while it is published is not published", async () => {
+test("an image that changes while it is being published is not published", async () => {
   const meddle: Run = async (argv, options) => {
     await using file = await open(pi(), "r+");
     await file.write("x", 1000);
@@ -230,7 +230,7 @@ test("an image that somebody writes to while it is published is not published", 
   expect(await readdir(out)).toEqual([]);
 });
 
-test("OpenSSH verifies the signature, and no other content passes", async () => {
+test("OpenSSH verifies the signature and refuses any other content", async () => {
   await mkdir(out);
   sh('ssh-keygen -q -t ed25519 -N "" -C publisher -f ../key');
   expect((await publish(undefined, { signKey: join(folder, "key") })).isSigned).toBe(true);
@@ -242,7 +242,7 @@ test("OpenSSH verifies the signature, and no other content passes", async () => 
   expect(() => sh(verify)).toThrow();
 });
 
-test("without a key an old signature stays only as long as it holds", async () => {
+test("without a key, an old signature stays only as long as it is valid", async () => {
   await mkdir(out);
   sh('ssh-keygen -q -t ed25519 -N "" -f ../key');
   await publish([pi()], { signKey: join(folder, "key") });
@@ -251,7 +251,7 @@ test("without a key an old signature stays only as long as it holds", async () =
   expect(await readdir(out)).not.toContain("SHA256SUMS.sig");
 });
 
-test("a key that does not sign leaves what was published before as it was", async () => {
+test("a key that cannot sign leaves the earlier publication unchanged", async () => {
   await publish([pi()]);
   const before = sh("sha256sum *.json SHA256SUMS");
   await writeFile(join(folder, "key"), "no key\n", { mode: 0o600 });
@@ -261,7 +261,7 @@ test("a key that does not sign leaves what was published before as it was", asyn
   expect(sh("sha256sum *.json SHA256SUMS")).toBe(before);
 });
 
-/** Names as browsers, file managers and people make them; every byte but / and zero may be in one. */
+/** File names as browsers, file managers and people make them; they may contain every byte except / and zero. */
 const fileNames = [
   ...[
     "hamlet-nuc-1.2.3 (1).img",
@@ -299,7 +299,7 @@ async function publishedAs(name: string): Promise<void> {
   await rm(path);
 }
 
-test("publish-file-name: whatever a file is called, what is published has its board and version in its name, and is read again", async () => {
+test("publish-file-name: for any source name, the published file is named after board and version and can be read again", async () => {
   for (const name of fileNames) await publishedAs(name);
   expect(sh("sha256sum --check --strict SHA256SUMS").match(/: OK/g)).toHaveLength(2);
   expect((await readdir(out)).sort()).toEqual([
@@ -311,7 +311,7 @@ test("publish-file-name: whatever a file is called, what is published has its bo
   await fc.assert(fc.asyncProperty(anyName, publishedAs), { numRuns: 5 });
 });
 
-test("publish-file-name: every version that an image may have gives names that the list is read with", () => {
+test("publish-file-name: every valid version gives file names that the list accepts", () => {
   fc.assert(
     fc.property(
       fc.stringMatching(/^[0-9A-Za-z][0-9A-Za-z.~+-]{0,63}$/),
@@ -331,7 +331,7 @@ test("publish-file-name: every version that an image may have gives names that t
   );
 });
 
-test("publish-file-name: a version that can be part of no name is refused before anything is written", async () => {
+test("publish-file-name: a version that cannot be part of a file name is refused before anything is written", async () => {
   for (const version of ["../../etc/x", "1.2.3\n4", "1 2", "-rf", "ü", "\x1b[31m1"]) {
     await makeDisk(nuc(), { image: { version } });
     await expect(publish([nuc()])).rejects.toMatchObject({ code: "image.notOurs" });
@@ -339,7 +339,7 @@ test("publish-file-name: a version that can be part of no name is refused before
   await expect(readdir(out)).rejects.toThrow();
 });
 
-test("publish-file-name: an image is not published beside another one whose name it would get", async () => {
+test("publish-file-name: an image is not published if another one would get the same name", async () => {
   const copy = join(folder, "hamlet-nuc-1.2.3 (1).img");
   const beside = { run, signal, progress: silentProgress };
   await cp(nuc(), copy);
@@ -357,7 +357,7 @@ test("publish-file-name: an image is not published beside another one whose name
   });
 });
 
-test("publish-file-name: what an earlier version published under another name is published anew, and a bad list says how", async () => {
+test("publish-file-name: a file that an earlier version published under another name is published again, and the error for a bad list says how", async () => {
   await publish([pi()]);
   const index = JSON.parse(await text("images.json"));
   index.images[0].file = "mine.img.xz";

@@ -12,13 +12,13 @@ test.each([
   expect(parseEntryName(file)).toEqual({ file, ...facts });
 });
 
-test("names that are not ours are nobody's business", () => {
+test("names that are not Hamlet's are ignored", () => {
   for (const file of ["windows.efi", "hamlet.efi", "hamlet_1.0.new", "hamlet_1.0.efi.bak", ".hamlet_1.0.efi"]) {
     expect(parseEntryName(file)).toBeUndefined();
   }
 });
 
-test("a name is read back as it was made", () => {
+test("a name parses to the values that it was made from", () => {
   for (const [left, done] of [
     [undefined, 0],
     [3, 0],
@@ -31,7 +31,7 @@ test("a name is read back as it was made", () => {
   }
 });
 
-test("no image has a version that the boot loader would read as a count of tries", () => {
+test("an image cannot have a version that the boot loader would read as a count of tries", () => {
   for (const version of ["1.0+3", "1.0+3-1"]) {
     expect(looksCounted(version)).toBe(true);
     expect(Version.safeParse(version).success).toBe(false);

@@ -1,5 +1,5 @@
-// A Debian mirror, apt and this computer's tools in memory: packages come, go and change, and every program that the
-// builder starts to learn of them is answered from here. Remembers every command line.
+// A Debian mirror, apt and this computer's tools in memory: packages appear, disappear and change, and the mirror answers
+// for every program that the builder runs to find out. It records every command line.
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { askedFor } from "../../../../image/bundle/debian/packages.ts";
@@ -24,7 +24,7 @@ export class FakeMirror {
     "xz --version": "xz (XZ Utils) 5.4.1",
   };
   commands: Argv[] = [];
-  /** What lies in the mirror's pool, by path; the index names the newest of each package. */
+  /** The files in the mirror's pool by path; the index names the newest version of each package. */
   readonly pool = new Map<string, string>();
   readonly index = new Map<string, { version: string; path: string; content: string }>();
 
@@ -39,7 +39,7 @@ export class FakeMirror {
     this.index.set(name, { version, path, content });
   }
 
-  /** The mirror goes on to a newer version and drops the old one. */
+  /** Publishes a newer version and drops the old one. */
   supersede(name: string, version: string): void {
     this.pool.delete(this.index.get(name)!.path);
     this.publish(name, version);

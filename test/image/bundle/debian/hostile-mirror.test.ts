@@ -1,4 +1,4 @@
-// A mirror that sends without end: the builder learns so, and neither disk nor memory fills.
+// The builder stops at a mirror that never stops sending, before disk or memory fills.
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
@@ -12,7 +12,7 @@ afterEach(async () => {
   for (const end of ended.splice(0)) await end();
 });
 
-test.skipIf(lacks("apt-get"))("b3-client: a mirror's index without end is not fetched to its end", async () => {
+test.skipIf(lacks("apt-get"))("b3-client: the builder aborts the download of an endless index", async () => {
   let sentMiB = 0;
   const server = createServer((_request, response) => {
     const go = () => {

@@ -1,4 +1,5 @@
-// Which drivers the initrd loads before it looks for the disk, and again where it did not find it: its own words, with a list of modules.
+// Runs the initrd's own code with a list of modules: which drivers it loads before it looks for the disk, and which if the disk
+// is not there.
 import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -23,7 +24,7 @@ async function loaded(rounds: number): Promise<string[]> {
   }
 }
 
-test("the initrd looks for its disk as soon as a driver may have brought it, with the verified root's own already there", async () => {
+test("the initrd looks for its disk as soon as a driver may provide it, with the modules of the verified root already loaded", async () => {
   const first = await loaded(1);
   expect(first).toEqual(
     expect.arrayContaining(["dm_verity.ko", "erofs.ko", "ext4.ko", "efivarfs.ko", "virtio_blk.ko"]),
@@ -31,6 +32,6 @@ test("the initrd looks for its disk as soon as a driver may have brought it, wit
   for (const later of ["nvme.ko", "ahci.ko", "xhci_pci.ko"]) expect(first).not.toContain(later);
 });
 
-test("where the disk is not there every driver is loaded in the end, once and in order", async () => {
+test("without the disk, the initrd finally loads every driver, once and in order", async () => {
   expect(await loaded(20)).toEqual(initrdModules.map((name) => `${moduleName(name)}.ko`));
 });

@@ -6,7 +6,7 @@ import { debianSources, sourcesOfHost, sourcesOfMirror } from "../../../../image
 
 const both = "main non-free-firmware";
 
-test("deb822 sources give their entries of our suite, with firmware added", () => {
+test("deb822 sources yield their entries for our suite, with firmware added", () => {
   const text = `Types: deb
 # a comment between
 URIs: http://mirror.example/debian
@@ -27,7 +27,7 @@ Components: main
   ]);
 });
 
-test("one-line sources do too; architectures, source packages, comments and other suites are left out", () => {
+test("one-line sources yield theirs too, without architectures, source packages, comments and other suites", () => {
   const text = `# deb http://old.example/debian bookworm main
 deb [arch=amd64 signed-by=/k.gpg] http://mirror.example/debian bookworm main contrib # here
 deb-src http://mirror.example/debian bookworm main
@@ -40,16 +40,16 @@ deb http://tools.example/apt cloud-bookworm main
   ]);
 });
 
-test("what is switched off or of another release counts for nothing", () => {
+test("disabled entries and entries of other releases are ignored", () => {
   const stanza = (more: string) => `Types: deb\nURIs: http://m.example/debian\nComponents: main\n${more}\n`;
   expect(sourcesOfHost([["a.sources", stanza("Suites: bookworm\nEnabled: no")]])).toEqual([]);
   expect(sourcesOfHost([["a.sources", stanza("Suites: noble noble-updates")]])).toEqual([]);
-  // Updates without the suite they update are no base.
+  // Updates are useless without the suite that they update.
   expect(sourcesOfHost([["a.sources", stanza("Suites: bookworm-updates")]])).toEqual([]);
   expect(sourcesOfHost([["a.list.disabled", "deb http://m.example/debian bookworm main"]])).toEqual([]);
 });
 
-test("a key inside the stanza is left to the archive's own keyring", () => {
+test("a stanza with an inline key uses the archive's own keyring", () => {
   const text = `Types: deb
 URIs: http://m.example/debian
 Suites: bookworm
@@ -62,7 +62,7 @@ Signed-By:
   expect(sourcesOfHost([["a.sources", text]])).toEqual([`deb http://m.example/debian bookworm ${both}`]);
 });
 
-test("a mirror from the environment comes before the host's sources", async () => {
+test("a mirror from the environment replaces the host's sources", async () => {
   const apt = await mkdtemp(join(tmpdir(), "hamlet-apt-"));
   try {
     await mkdir(join(apt, "sources.list.d"));
@@ -80,6 +80,6 @@ test("a mirror from the environment comes before the host's sources", async () =
   }
 });
 
-test("a mirror alone gives the suite and its updates", () => {
+test("a mirror without sources provides the suite and its updates", () => {
   expect(sourcesOfMirror(" http://own.example/debian/ ")).toHaveLength(2);
 });

@@ -1,4 +1,4 @@
-// What a build takes: the locked packages while they can be had, from whichever side, else the newest, and it says so.
+// A build takes the locked packages as long as the cache or the mirror has them; otherwise it takes the newest and says so.
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,7 +36,7 @@ async function writeLock(): Promise<void> {
 const settle = (isLockedOnly = false) =>
   settleLock(nuc, { projectFolder: project, isLockedOnly, hasBase: async () => false }, mirror.run, silentProgress);
 
-test("locked packages that the mirror still has are taken, by sha256, and nothing is relocked", async () => {
+test("a build takes locked packages that the mirror still has, by sha256, and relocks nothing", async () => {
   const { lock, relocked } = await settle(true);
   expect(relocked).toEqual([]);
   expect(lock.epochS).toBe(Date.parse("2026-07-11T10:16:37Z") / 1000);
@@ -48,7 +48,7 @@ test("locked packages that the mirror still has are taken, by sha256, and nothin
   );
 });
 
-test("what was fetched once is enough, with the mirror moved on and even with no network", async () => {
+test("cached packages are enough after the mirror has moved on, even without a network", async () => {
   await settle();
   mirror.supersede("libc6", "2.0");
   expect(await settle(true)).toMatchObject({ relocked: [], lock: { installed: { libc6: { version: "1.0" } } } });
@@ -56,17 +56,17 @@ test("what was fetched once is enough, with the mirror moved on and even with no
   expect((await settle(true)).relocked).toEqual([]);
 });
 
-test("a locked version that nobody has any more: the newest is taken and the difference told", async () => {
+test("a build takes the newest version if the locked one is gone, and names the difference", async () => {
   mirror.supersede("libc6", "2.0");
   const { lock, relocked } = await settle();
   expect(relocked).toEqual([{ kind: "package", name: "libc6", locked: "1.0", taken: "2.0" }]);
   expect(lock.installed["libc6"]?.version).toBe("2.0");
   expect(lock.epochS).toBe(Date.parse("2026-07-12T10:00:00Z") / 1000);
-  // The same again is the same lock, field for field: it decides the image's bytes.
+  // Settling again gives the same lock, field for field: the lock determines the image's bytes.
   expect(JSON.stringify((await settle()).lock)).toBe(JSON.stringify(lock));
 });
 
-test("--locked then fails, names the difference, and fetches nothing newer", async () => {
+test("--locked fails if the locked version is gone, names the difference and fetches nothing newer", async () => {
   mirror.supersede("libc6", "2.0");
   await expect(settle(true)).rejects.toMatchObject({
     code: "build.relocked",
@@ -76,7 +76,7 @@ test("--locked then fails, names the difference, and fetches nothing newer", asy
   expect(await readdir(join(project, "cache/hamlet/deb"))).not.toContain(sha256("libc6 2.0"));
 });
 
-test("a tool of another version counts as relocked, since it shapes bytes", async () => {
+test("a tool of another version counts as relocked, because it affects the bytes", async () => {
   mirror.tools["fsck.erofs -V"] = "fsck.erofs 1.8";
   const { lock, relocked } = await settle();
   expect(relocked).toEqual([{ kind: "tool", name: "erofs-utils", locked: "1.5", taken: "1.8" }]);
@@ -85,19 +85,19 @@ test("a tool of another version counts as relocked, since it shapes bytes", asyn
   await expect(settle(true)).rejects.toMatchObject({ code: "build.relocked" });
 });
 
-test("a mirror that serves other bytes under a locked name is not believed", async () => {
+test("a build refuses a mirror that serves other bytes under a locked name", async () => {
   mirror.pool.set("pool/main/l/libc6/libc6_1.0_amd64.deb", "libc6 1.0, with a surprise");
   await expect(settle()).rejects.toMatchObject({ code: "build.failed" });
 });
 
-test("the same version built anew is told by its digests", async () => {
+test("a rebuilt package of the same version is recognized by its digest", async () => {
   mirror.publish("libc6", "1.0", "libc6 1.0, again");
   const { relocked } = await settle();
   expect(relocked).toHaveLength(1);
   expect(relocked[0]).toMatchObject({ name: "libc6", locked: expect.stringMatching(/^1\.0 \([0-9a-f]{8}\)$/) });
 });
 
-test("with no network the newest of an earlier build serve, and are called stale", async () => {
+test("without a network, a build uses the newest packages of an earlier build and calls them stale", async () => {
   mirror.supersede("libc6", "2.0");
   await settle();
   mirror.isUp = false;
@@ -106,15 +106,15 @@ test("with no network the newest of an earlier build serve, and are called stale
   expect(lock.installed["libc6"]?.version).toBe("2.0");
 });
 
-test("with no network and nothing kept the build fails and says what to do", async () => {
+test("without a network and a cache, the build fails and says what to do", async () => {
   mirror.isUp = false;
   mirror.commands = [];
   await expect(settle()).rejects.toMatchObject({ code: "build.failed", hint: expect.stringContaining("network") });
-  // A mirror that does not answer is not asked again for each package.
+  // The build does not ask an unreachable mirror again for each package.
   expect(JSON.stringify(mirror.commands)).not.toContain(".deb");
 });
 
-test("a lock that does not answer what is asked for now is not taken for the whole", async () => {
+test("a lock that lacks a package asked for now is completed", async () => {
   const state = await mirrorState(await mirrorSources(mirror.run), mirror.run);
   const lock = await resolveLock(nuc, project, state, mirror.run);
   const installed = Object.fromEntries(Object.entries(lock.installed).filter(([name]) => name !== "ethtool"));
@@ -125,15 +125,15 @@ test("a lock that does not answer what is asked for now is not taken for the who
 
 test.each([
   ["missing", undefined],
-  ["cut off", '{"format":1,'],
+  ["truncated", '{"format":1,'],
   ["of a newer format", '{"format":2}'],
-])("a lock that is %s is a coded error that names the command", async (_, text) => {
+])("a lock that is %s gives a coded error that names the command", async (_, text) => {
   if (text === undefined) await rm(lockPath(project, "amd64"));
   else await writeFile(lockPath(project, "amd64"), text);
   await expect(settle()).rejects.toMatchObject({ code: "lock.invalid", hint: expect.stringContaining("image lock") });
 });
 
-test("a mirror's password stands in no command line and no name in the cache", async () => {
+test("a mirror's password appears in no command line and no name in the cache", async () => {
   mirror.supersede("libc6", "2.0");
   const { lock } = await settle();
   const written = [mirror.commands, await readdir(join(project, "cache"), { recursive: true }), lock];
@@ -141,7 +141,7 @@ test("a mirror's password stands in no command line and no name in the cache", a
   expect(mirror.commands.length).toBeGreaterThan(10);
 });
 
-test("a package damaged in the cache is found and fetched anew; where nobody has it any more, it counts as gone", async () => {
+test("a package damaged in the cache is fetched again, and counts as gone if the mirror no longer has it", async () => {
   const { lock } = await settle();
   const libc = lock.installed["libc6"]!;
   await writeFile(debPath(libc.sha256), "bit rot");
@@ -152,13 +152,13 @@ test("a package damaged in the cache is found and fetched anew; where nobody has
   expect((await settle()).relocked).toHaveLength(1);
 });
 
-test("an index that names what cannot be fetched fails with the fetcher's own words", async () => {
+test("if the index names a file that cannot be fetched, the error carries the fetcher's own message", async () => {
   mirror.supersede("libc6", "2.0");
   mirror.pool.clear();
   await expect(settle()).rejects.toMatchObject({ code: "build.failed", cause: { code: "command.failed" } });
 });
 
-test("a package no build has used for a year goes, one in use stays", async () => {
+test("a package that no build has used for a year is deleted; one in use stays", async () => {
   const { lock } = await settle();
   const [old, used] = [lock.installed["libc6"]!, lock.installed["udev"]!];
   const now = Date.now();

@@ -1,4 +1,4 @@
-// The lock as data: what differs between two, and whether the committed ones answer what the builder asks for.
+// The lock as data: the difference between two locks, and whether the committed ones cover everything that the builder asks for.
 
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
@@ -20,7 +20,7 @@ import {
 const project = fileURLToPath(new URL("../../../..", import.meta.url));
 
 test.each(["amd64", "arm64"] as const)(
-  "the committed lock of %s answers what the builder asks for",
+  "the committed lock for %s covers everything that the builder asks for",
   async (architecture) => {
     const lock = await readLock(project, architecture);
     expect(answers(lock, askedFor(architecture), suite)).toBe(true);
@@ -54,7 +54,7 @@ const someLock = fc.record({
   unpacked: fc.dictionary(fc.constantFrom("linux-image-6.1.0-1-amd64", "firmware-x"), onePackage),
 });
 
-test("a lock differs from itself in nothing, and the difference of two names each change once, both ways round", () => {
+test("a lock does not differ from itself, and the difference of two names each change once, in either order", () => {
   fc.assert(
     fc.property(someLock, someLock, (a, b) => {
       expect(Lock.safeParse(a).success).toBe(true);
@@ -76,7 +76,7 @@ test("a lock differs from itself in nothing, and the difference of two names eac
   );
 });
 
-test("a difference reads as old and new", () => {
+test("a difference is printed as old -> new", () => {
   const lines = [
     { kind: "package" as const, name: "openssl", locked: "3.0.15-1", taken: "3.0.16-1" },
     { kind: "tool" as const, name: "xz", taken: "5.6" },
@@ -93,7 +93,7 @@ test.each(["../../etc/passwd.deb", "pool/../../x.deb", "/etc/x.deb", "http://x/y
   },
 );
 
-test("stanzas of an index become packages, and one that is not whole is refused by name", () => {
+test("stanzas of an index become packages, and an incomplete one is refused by name", () => {
   const stanza = (name: string, digestText: string) =>
     `Package: ${name}\nVersion: 1:2.0-1+b1\nArchitecture: amd64\nDepends: libc6 (>= 2.36),\n libx (>= 1)\nFilename: ./pool/${name}_2.0_amd64.deb\nSize: 12\nSHA256: ${digestText}\n`;
   const [one, two, none] = parsePackages(`${stanza("a", "ab".repeat(32))}\n${stanza("b", "cd".repeat(32))}\n\n`);
@@ -102,7 +102,7 @@ test("stanzas of an index become packages, and one that is not whole is refused 
   expect(() => parsePackages(stanza("broken", "no digest"))).toThrow(expect.objectContaining({ code: "build.failed" }));
 });
 
-test("mqtt-percent: a mirror's address keeps its password to itself, whatever is in it", () => {
+test("mqtt-percent: a mirror's address never reveals its password, whatever characters it has", () => {
   const word = fc.string({ minLength: 1, unit: "grapheme-ascii" });
   fc.assert(
     fc.property(word, fc.stringMatching(/^[a-z0-9]{12,20}$/), (user, password) => {

@@ -1,5 +1,5 @@
-// What stops a build by Nix, told in our words: a `nix` that keeps state stands in for the real one, and says on stderr what
-// Nix 2.31 says. The first of its words are Debian 12's own Nix, too old for nixpkgs of today.
+// Failures of a Nix build become our own coded errors. A fake `nix` with state replaces the real one and prints the messages of
+// Nix 2.31. Debian 12's own Nix is too old for the current nixpkgs.
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ import { makeWritable, nixEnvironment } from "../../../nix/nix.ts";
 const rpi4 = boardNamed("rpi4");
 const rpi5 = boardNamed("rpi5");
 let folder = "";
-/** Starts programs of `folder` and the system's, no other. */
+/** Starts only programs of `folder` and the system. */
 let inFolder: Run;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "hamlet-nix-"));
@@ -24,7 +24,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-/** A Nix of this version that fails once for each line of `trouble` and then builds. */
+/** A fake Nix of this version that fails once for each line of `trouble` and then builds. */
 async function putNix(version: string, trouble: string[] = []): Promise<void> {
   await writeFile(join(folder, "trouble"), trouble.map((line) => `${line}\n`).join(""));
   await writeFile(
@@ -45,7 +45,7 @@ for word; do [ "$previous" != --out-link ] || mkdir -p "$word"; previous=$word; 
 const build = (progress = silentProgress) =>
   nixBuild("path:/source#bundle-rpi4", join(folder, "result"), rpi4, inFolder, progress);
 
-test("without Nix the error says how to get it, and of Debian packages where they can make the board", async () => {
+test("without Nix, the error says how to install it, and mentions Debian packages if the board can be built from them", async () => {
   const refused = await requireNix(rpi4, inFolder).catch((error) => error);
   expect(refused).toMatchObject({ code: "build.nixMissing", hint: expect.stringMatching(/nix-bin.*--base debian/) });
   const other = await requireNix(rpi5, inFolder).catch((error) => error);
@@ -60,12 +60,12 @@ test.each(["2.3.16", "2.8.0", "2.17.1", "1.11"])("Nix %s is too old", async (ver
   });
 });
 
-test.each(["2.18.0", "2.31.2", "3.0.0", "2.32.0pre20250929_1"])("Nix %s is taken", async (version) => {
+test.each(["2.18.0", "2.31.2", "3.0.0", "2.32.0pre20250929_1"])("Nix %s is accepted", async (version) => {
   await putNix(version);
   await requireNix(rpi4, inFolder);
 });
 
-test.skipIf(lacks("nix-build"))("the Nix of this computer is judged by its own word", async () => {
+test.skipIf(lacks("nix-build"))("the installed Nix is judged by the version that it reports", async () => {
   const [, major, minor] = /(\d+)\.(\d+)/.exec(await run(["nix", "--version"]))!;
   const isOld = Number(major) < 2 || (Number(major) === 2 && Number(minor) < 18);
   expect(await requireNix(rpi4, run).catch((error) => error.code)).toBe(isOld ? "build.nixTooOld" : undefined);
@@ -91,22 +91,22 @@ test.each([
   const refused = await build().catch((error) => error);
   expect(refused).toBeInstanceOf(HamletError);
   expect(refused).toMatchObject({ code, hint: expect.stringMatching(/.{20}/), cause: expect.anything() });
-  // What has been built is kept; the next try comes further.
+  // The builder keeps finished parts, so that the next try gets further.
   await build();
 });
 
-test("what Nix only warned of is not taken for the cause", async () => {
+test("a warning of Nix is not taken for the cause of a failure", async () => {
   await putNix("2.31.2", ["warning: unable to download 'https://cache.example/x': timed out; retrying in 300 ms"]);
   await expect(build()).rejects.toMatchObject({ code: "build.failed" });
 });
 
-test("a failed derivation's hint names its whole log", async () => {
+test("a failed derivation's hint names its complete log", async () => {
   await putNix("2.31.2", ["       For full logs, run: nix log /nix/store/0c1x-linux-rpi.drv"]);
   const log = "nix log /nix/store/0c1x-linux-rpi.drv";
   await expect(build()).rejects.toMatchObject({ code: "build.failed", hint: expect.stringContaining(log) });
 });
 
-test("progress says what Nix is at", async () => {
+test("the progress line shows what Nix is doing", async () => {
   await putNix("2.31.2");
   const stages: string[] = [];
   await build({ ...silentProgress, stage: (name) => stages.push(name) });
@@ -117,13 +117,13 @@ test("progress says what Nix is at", async () => {
   expect(stageOf("copying path '/nix/store/x' from 'https://cache.example'...")).toBeUndefined();
 });
 
-test("the pinned lock decides: Nix may not renew it", async () => {
+test("Nix may not update the pinned lock", async () => {
   await putNix("2.31.2");
   await build();
   expect(await readFile(join(folder, "asked"), "utf8")).toContain("--no-update-lock-file");
 });
 
-test.skipIf(lacks("nix-build"))("a real Nix takes what is staged for a flake whose lock needs no change", async () => {
+test.skipIf(lacks("nix-build"))("a real Nix accepts the staged flake without changing its lock", async () => {
   const project = join(import.meta.dirname, "../../../..");
   const source = join(folder, "source");
   await stageSource({ board: rpi4, version: "9.8.7", extras: [], npm: [], projectFolder: project }, source);
@@ -143,7 +143,7 @@ test.skipIf(lacks("nix-build"))("a real Nix takes what is staged for a flake who
   await makeWritable(folder);
 });
 
-test("what is staged has the version, the programs, and every file that Nix reads; nothing of an earlier build", async () => {
+test("the staged folder has the version, the programs and every file that Nix reads, and nothing of an earlier build", async () => {
   const project = join(import.meta.dirname, "../../../..");
   const program = join(folder, "agent.mjs");
   await writeFile(program, "agent");

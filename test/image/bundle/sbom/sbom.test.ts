@@ -1,4 +1,4 @@
-// The bill of materials: valid by CycloneDX's own schema, the same from the same inputs, and true to what it was made from.
+// The bill of materials is valid by CycloneDX's own schema, reproducible, and complete.
 
 import { fileURLToPath } from "node:url";
 import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
@@ -24,13 +24,13 @@ const inputs: SbomInputs = {
 const sbom = makeSbom(inputs);
 const validator = new Validation.JsonStrictValidator(Spec.Version.v1dot6);
 
-test("it is valid by the official schema of CycloneDX 1.6, for either architecture", async () => {
+test("the bill is valid by the official schema of CycloneDX 1.6, for both architectures", async () => {
   expect(await validator.validate(JSON.stringify(sbom))).toBeNull();
   const arm64 = makeSbom({ ...inputs, board: "rpi4", lock: await readLock(project, "arm64"), relocked: [] });
   expect(await validator.validate(JSON.stringify(arm64))).toBeNull();
 });
 
-test("that schema does refuse what is wrong", async () => {
+test("the official schema refuses an invalid bill", async () => {
   const broken = [
     { ...sbom, serialNumber: "1" },
     { ...sbom, components: [{ type: "thing", name: "x" }] },
@@ -40,13 +40,13 @@ test("that schema does refuse what is wrong", async () => {
   for (const one of broken) expect(await validator.validate(JSON.stringify(one))).not.toBeNull();
 });
 
-test("the same inputs give the same text, others another serial number", () => {
+test("the same inputs give the same text, different ones another serial number", () => {
   expect(JSON.stringify(makeSbom(inputs))).toBe(JSON.stringify(sbom));
   expect(makeSbom({ ...inputs, inputs: "00".repeat(32) }).serialNumber).not.toBe(sbom.serialNumber);
   expect(sbom.metadata.timestamp).toBe(new Date(inputs.lock.epochS * 1000).toISOString());
 });
 
-test("every package of the lock is in it once, with its digest and its place in Debian", () => {
+test("the bill lists every locked package once, with its digest and its location in Debian", () => {
   const refs = sbom.components.map((one) => one["bom-ref"]);
   expect(new Set(refs).size).toBe(refs.length);
   for (const [name, { version, sha256 }] of Object.entries({ ...inputs.lock.installed, ...inputs.lock.unpacked })) {
@@ -61,7 +61,7 @@ test("every package of the lock is in it once, with its digest and its place in 
   expect(kernel?.type).toBe("operating-system");
 });
 
-test("npm packages, Node and our own programs are in it; tools and what was relocked are said", () => {
+test("the bill lists npm packages, Node and our own programs, and names tools and relocked packages", () => {
   const named = (name: string) => sbom.components.find((one) => one.name === name);
   expect(named("@babel/runtime")?.purl).toMatch(/^pkg:npm\/%40babel\/runtime@7\./);
   expect(named("zod")?.hashes?.[0]).toMatchObject({
@@ -74,7 +74,7 @@ test("npm packages, Node and our own programs are in it; tools and what was relo
   expect(sbom.metadata.properties).toContainEqual({ name: "hamlet:relocked", value: "tool xz 5.4.1 -> 5.6" });
 });
 
-test("licences go through: SPDX's name where there is one, Debian's else, and where to read where none is given", () => {
+test("a license keeps its SPDX name or else Debian's; without one, the bill says where to read it", () => {
   const of = (name: string) => licenceNames(sbom.components.find((one) => one.name === name)!);
   expect(of("openssl")).toEqual(["Apache-2.0", "Artistic or GPL-1+"]);
   expect(of("systemd")).toEqual(["LGPL-2.1-or-later"]);
@@ -82,7 +82,7 @@ test("licences go through: SPDX's name where there is one, Debian's else, and wh
   expect(Sbom.parse(JSON.parse(JSON.stringify(sbom))).components).toHaveLength(sbom.components.length);
 });
 
-test("a machine-readable copyright file names its licences, any other none", () => {
+test("only a machine-readable copyright file yields licenses", () => {
   const text = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: x
 License: Expat
@@ -118,7 +118,7 @@ test.each([
   ["constructor", undefined],
 ])("%s is %s to SPDX", (name, id) => expect(spdxId(name)).toBe(id));
 
-test("whatever a package calls its licence, the bill stays valid", async () => {
+test("the bill stays valid for any name of a license", async () => {
   const name = fc.oneof(
     fc.constantFrom(
       "GPL-1",
@@ -145,7 +145,7 @@ test("whatever a package calls its licence, the bill stays valid", async () => {
   );
 });
 
-test("files lead to packages, nested ones too; our own files and Node's modules to none", () => {
+test("files map to their packages, nested ones too; our own files and Node's modules map to none", () => {
   const files = [
     "agent/main.ts",
     "builtin:node:fs",
@@ -156,6 +156,6 @@ test("files lead to packages, nested ones too; our own files and Node's modules 
   expect(packageFolders(files)).toEqual(["node_modules/a", "node_modules/a/node_modules/@s/b"]);
 });
 
-test("a package that the lock file does not know stops the build", async () => {
+test("a package that is missing from the lock file stops the build", async () => {
   await expect(npmPackages(["node_modules/stranger/x.js"], project)).rejects.toMatchObject({ code: "build.failed" });
 });

@@ -25,14 +25,14 @@ async function openReady(doors?: Doors): Promise<{ channel: Channel; near: Duple
   return made;
 }
 
-test("a program's input, both outputs and exit code cross the channel", async () => {
+test("the channel carries a program's input, both outputs and exit code", async () => {
   const { channel } = await openReady();
   const program = channel.exec({ argv: ["sh", "-c", "cat; echo oops >&2; exit 7"] });
   program.stdin.end("hello");
   expect(await Promise.all([text(program.stdout), text(program.stderr), program.exit])).toEqual(["hello", "oops\n", 7]);
 });
 
-test("more bytes than the window arrive whole and in order", async () => {
+test("more bytes than the window holds arrive completely and in order", async () => {
   const { channel } = await openReady();
   const program = channel.exec({ argv: ["sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x; printf end"] });
   program.stdin.end();
@@ -40,7 +40,7 @@ test("more bytes than the window arrive whole and in order", async () => {
   expect([output.length, output.subarray(-4).toString(), await program.exit]).toEqual([3_000_003, "xend", 0]);
 });
 
-test("an exit code waits for output that the other side has not taken yet", async () => {
+test("an exit code waits until the other side has read all output", async () => {
   const { channel } = await openReady();
   const program = channel.exec({ argv: ["sh", "-c", "head -c 400000 /dev/zero; printf end"] });
   const late = new Promise((resolve) => setTimeout(resolve, 3_500)).then(() => buffer(program.stdout));
@@ -48,7 +48,7 @@ test("an exit code waits for output that the other side has not taken yet", asyn
   expect([output.length, code]).toEqual([400_003, 0]);
 });
 
-test("a reader that does not read holds back its own stream and no other", async () => {
+test("a stalled reader blocks only its own stream", async () => {
   const { channel } = await openReady();
   const stuck = channel.exec({ argv: ["yes"] });
   const other = channel.exec({ argv: ["echo", "free"] });
@@ -58,19 +58,19 @@ test("a reader that does not read holds back its own stream and no other", async
   expect(await stuck.exit).toBe(137);
 });
 
-test("a program that can not start is an error that says why", async () => {
+test("a program that cannot start gives an error that says why", async () => {
   const { channel } = await openReady();
   await expect(channel.exec({ argv: ["/nonexistent"] }).exit).rejects.toMatchObject({ code: "lab.execFailed" });
 });
 
-test("a program on a terminal sees one of the size asked for", async () => {
+test("a program on a terminal sees the requested size", async () => {
   const { channel } = await openReady();
   const program = channel.exec({ argv: ["stty", "size"], terminal: { rows: 33, columns: 101 } });
   program.stdin.end();
   expect((await text(program.stdout)).trim()).toBe("33 101");
 });
 
-test("HTTP to a unix socket behind the channel", async () => {
+test("HTTP reaches a unix socket behind the channel", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-channel-"));
   const server = createServer((_, response) => response.end("behind")).listen(join(folder, "s"));
   await once(server, "listening");
@@ -83,14 +83,14 @@ test("HTTP to a unix socket behind the channel", async () => {
   await rm(folder, { recursive: true });
 });
 
-test("a socket that is not there is an error on that stream only", async () => {
+test("a missing socket fails only its own stream", async () => {
   const { channel } = await openReady();
   const [error] = await once(channel.connect("/nonexistent/socket"), "error");
   expect(error).toMatchObject({ code: "lab.execFailed" });
   expect(channel.isReady()).toBe(true);
 });
 
-test("a channel through a channel: what the supervisor does for a command", async () => {
+test("a channel works through another channel, as the supervisor uses it for a command", async () => {
   const inner = await openReady();
   const outer = await openReady(inner.channel);
   const program = outer.channel.exec({ argv: ["sh", "-c", "wc -c; exit 3"] });
@@ -98,7 +98,7 @@ test("a channel through a channel: what the supervisor does for a command", asyn
   expect([(await text(program.stdout)).trim(), await program.exit]).toEqual(["1000000", 3]);
 });
 
-test("when the host is replaced in the middle of a line, the next session is clean and old programs are ended", async () => {
+test("if the host is replaced in the middle of a line, the next session starts clean and old programs end", async () => {
   const [oldHost, guestSide] = duplexPair();
   serveChannel(guestSide, localDoors);
   const first = openChannel(oldHost);
@@ -106,7 +106,7 @@ test("when the host is replaced in the middle of a line, the next session is cle
   const program = first.exec({ argv: ["sleep", "1000"] });
   program.exit.catch(() => {});
   oldHost.write('{"t":"exec","s":9,"req');
-  // A second client on the same line, as after the supervisor's reconnect to the port.
+  // A second client on the same line, as after the supervisor reconnects to the port.
   const second = openChannel(oldHost);
   await ready(second);
   const answer = second.exec({ argv: ["echo", "clean"] });
@@ -114,7 +114,7 @@ test("when the host is replaced in the middle of a line, the next session is cle
   expect(await text(answer.stdout)).toBe("clean\n");
 });
 
-test("a service that starts anew resets its host: running programs fail, new ones run", async () => {
+test("a restarted service resets its host: running programs fail, new ones work", async () => {
   const started: Exec[] = [];
   const exec = (request: ExecRequest) => {
     started.push(localDoors.exec(request));
@@ -128,11 +128,11 @@ test("a service that starts anew resets its host: running programs fail, new one
   await ready(channel);
   const program = channel.exec({ argv: ["true"] });
   expect(await program.exit).toBe(0);
-  // In a machine systemd ends what the former service had started.
+  // In a machine, systemd ends the programs of the former service.
   for (const one of started) one.kill();
 });
 
-test("a hello that was lost is said again, until it is answered", () => {
+test("a lost hello is repeated until it is answered", () => {
   vi.useFakeTimers();
   try {
     const said: string[] = [];
@@ -158,7 +158,7 @@ test("a hello that was lost is said again, until it is answered", () => {
   }
 });
 
-test("b3-client: a machine that sends more than its window ends that stream, and no memory fills", async () => {
+test("b3-client: a machine that sends more than its window loses that stream, and memory use stays bounded", async () => {
   const { channel, far } = await openReady();
   const [stuck, other] = [channel.exec({ argv: ["sleep", "60"] }), channel.exec({ argv: ["echo", "free"] })];
   other.stdin.end();

@@ -1,4 +1,4 @@
-// What a boot partition needs for the emulated firmware to start it, in a few bytes.
+// The smallest boot partition that the emulated firmware starts.
 import { boardNamed, type RpiBoard } from "../../../../image/boards.ts";
 import { configTxt } from "../../../../image/boot/rpi/config.ts";
 import { setProperty, writeFdt } from "../../../../image/lab/firmware/fdt.ts";
@@ -13,7 +13,7 @@ export function smallTree(model = "Small"): Buffer {
   return writeFdt(tree);
 }
 
-/** As an image's boot partition; the kernel says whose it is. */
+/** Like an image's boot partition; the kernel's content names its slot. */
 export function bootFiles(board: RpiBoard, slot: "a" | "b", more: FileTree = {}): FileTree {
   const firmware = board.firmware.filter((name) => name !== "bootcode.bin").map((name) => [name, `${name} of ${slot}`]);
   const trees = board.deviceTrees.map((name) => [name, smallTree(name)]);

@@ -5,7 +5,7 @@ const pi3: Conditions = { models: ["pi3"], boardType: 0x08, isTryboot: false };
 const valuesOf = async (text: string, on: Conditions = pi3) =>
   Object.fromEntries((await readSettings(text, on)).values);
 
-test("the last value of a name counts, comments and nonsense do not", async () => {
+test("the last value of a name counts; comments and nonsense are ignored", async () => {
   expect(await valuesOf("# a=0\na=1\r\na=2\nnonsense\n=3\n")).toEqual({ a: "2" });
 });
 
@@ -28,13 +28,13 @@ test.each([
   expect(await valuesOf(`${filters}\nkernel=x\n`)).toEqual(passes ? { kernel: "x" } : {});
 });
 
-test("[tryboot] and [boot_partition=…] ask about this boot", async () => {
+test("[tryboot] and [boot_partition=…] filter by this boot", async () => {
   const text = "[tryboot]\na=1\n[all]\n[boot_partition=3]\nb=1\n[partition=2]\nc=1\n";
   expect(await valuesOf(text, { ...pi3, isTryboot: true, partition: 3 })).toEqual({ a: "1", b: "1" });
   expect(await valuesOf(text, { ...pi3, partition: 2 })).toEqual({ c: "1" });
 });
 
-test("a line ends after 98 characters, initramfs has no equals sign, overlays are noted", async () => {
+test("a line ends after 98 characters, initramfs takes no equals sign, and overlays are recorded", async () => {
   const settings = await readSettings(
     `long=${"x".repeat(200)}\ninitramfs initrd followkernel\ndtoverlay=vc4\ndtparam=audio=on\n`,
     pi3,
@@ -44,7 +44,7 @@ test("a line ends after 98 characters, initramfs has no equals sign, overlays ar
   expect(settings.overlays).toEqual(["dtoverlay=vc4", "dtparam=audio=on"]);
 });
 
-test("an included file is read in place, a missing one ignored, a circle comes to its end", async () => {
+test("an included file is read in place, a missing one is ignored, and a circular include ends", async () => {
   const files: Record<string, string> = { "more.txt": "a=2\ninclude more.txt\n" };
   const settings = await readSettings(
     "a=1\ninclude gone.txt\ninclude more.txt\nb=1\n",

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { afterReset, coldState, rebootOnConsole, takeState } from "../../../../image/lab/firmware/reset.ts";
 
-test("a tryboot request is honoured once: a hang, a panic, a watchdog or power leads back", () => {
+test("a tryboot request works once: a hang, a panic, a watchdog reset or a power cut returns to the old slot", () => {
   const asked = afterReset({ kind: "reboot", argument: "0 tryboot" });
   const { boot, left } = takeState(asked);
   expect(boot).toEqual({ isTryboot: true, partition: 0 });
@@ -22,7 +22,7 @@ test.each([
   expect(afterReset({ kind: "reboot", argument })).toEqual(state);
 });
 
-test("the kernel's last word on the console is the request", () => {
+test("the kernel's last message on the console names the reset request", () => {
   const console = "boot\r\n[   23.938204] reboot: Restarting system with command '0 tryboot'\r\n";
   expect(rebootOnConsole(console)).toEqual({ kind: "reboot", argument: "0 tryboot" });
   expect(rebootOnConsole(`${console}[  1.0] reboot: Restarting system\n`)).toEqual({ kind: "reboot" });

@@ -22,21 +22,21 @@ test("no two devices share a serial number, product UUID, network card or page n
   }
 });
 
-test("the page's network reaches this computer's loopback and nothing else", () => {
+test("the network for the page reaches this computer's loopback and nothing else", () => {
   expect(words()).toContain("restrict=on,ipv6=off,net=10.78.1.0/24,hostfwd=tcp:127.0.0.1:8001-:80");
 });
 
-test("without the lab's port there is no serial bus for it", () => {
+test("a machine without the lab's port has no serial bus for it", () => {
   expect(words()).toContain("virtserialport,chardev=lab,name=org.hamlet.lab");
   expect(words({ hasLabPort: false })).not.toMatch(/virtserialport|virtio-serial/);
 });
 
-test("each kind of disk and network card is the one that boots", () => {
+test("each kind of disk and network card is bootable", () => {
   expect(words({ disk: "nvme" })).toContain("nvme,drive=disk,serial=lab,bootindex=0");
   expect(words({ disk: "usb" })).toContain("qemu-xhci -device usb-storage,drive=disk,bootindex=0");
   expect(words({ nic: "e1000e" })).toContain("e1000e,netdev=lan,mac=52:54:00:4c:00:01");
 });
 
-test("sockets and files are named from the folder: a socket's path is short however deep the folder lies", () => {
+test("sockets are named relative to the folder, so that their paths stay short in a deep folder", () => {
   expect(words({ folder: `/${"deep/".repeat(50)}` })).not.toContain("deep");
 });

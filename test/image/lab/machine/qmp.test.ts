@@ -2,7 +2,7 @@ import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import { openQmp } from "../../../../image/lab/machine/qmp.ts";
 
-/** A QEMU that answers each order with what `answer` says. */
+/** A fake QEMU that answers each command with the result of `answer`. */
 function qemu(answer: (order: string) => object) {
   const [stdin, stdout] = [new PassThrough(), new PassThrough()];
   const seen: string[] = [];
@@ -18,13 +18,13 @@ function qemu(answer: (order: string) => object) {
   return { order: openQmp(stdin, stdout), seen, stdout };
 }
 
-test("orders wait until QEMU takes them, and each gets its own answer, whatever events come between", async () => {
+test("commands wait until QEMU is ready, and each gets its own answer, even with events in between", async () => {
   const { order, seen } = qemu((name) => ({ return: { did: name } }));
   expect(await Promise.all([order("stop"), order("cont")])).toEqual([{ did: "stop" }, { did: "cont" }]);
   expect(seen[0]).toBe("qmp_capabilities");
 });
 
-test("what QEMU refuses is an error with its reason", async () => {
+test("a command that QEMU refuses gives an error with its reason", async () => {
   const { order } = qemu((name) =>
     name === "migrate" ? { error: { class: "E", desc: "nvme is not migratable" } } : { return: {} },
   );
@@ -34,7 +34,7 @@ test("what QEMU refuses is an error with its reason", async () => {
   });
 });
 
-test("when QEMU ends, whoever waits and whoever asks later learns it", async () => {
+test("when QEMU ends, pending and later commands fail", async () => {
   const { order, stdout } = qemu(() => ({ return: {} }));
   await order("stop");
   const waits = expect(order("never answered")).resolves.toBeDefined();

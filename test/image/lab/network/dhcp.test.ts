@@ -27,7 +27,7 @@ function ask(mac: string, kind: number, options: [number, Buffer][] = []): Buffe
     payload,
   });
 }
-/** The kind, the address given, and the codes of all options of an answer. */
+/** An answer's kind, its address, and the codes of all its options. */
 function answerOf(frame: Buffer | undefined): { kind: number; given: string; codes: number[] } | undefined {
   const udp = frame && readUdp(frame);
   if (!udp) return undefined;
@@ -37,13 +37,13 @@ function answerOf(frame: Buffer | undefined): { kind: number; given: string; cod
   return { kind: codes.get(53)!, given: udp.payload.subarray(16, 20).join("."), codes: [...codes.keys()] };
 }
 
-test("a device is offered its reserved address, without a router and without name servers", () => {
+test("a device is offered its reserved address, without a router or name servers", () => {
   const leases = reserve(labLan, [attic]);
   const offer = answerOf(serveDhcp(labLan, leases, ask(attic, 1))[1]);
   expect(offer).toEqual({ kind: 2, given: "10.77.0.11", codes: [53, 54, 51, 1] });
 });
 
-test("a stranger gets an address of the pool and keeps it", () => {
+test("a stranger gets an address from the pool and keeps it", () => {
   const [, offer] = serveDhcp(labLan, new Map(), ask(stranger, 1));
   const { given } = answerOf(offer)!;
   expect(given).toBe("10.77.0.100");
@@ -52,13 +52,13 @@ test("a stranger gets an address of the pool and keeps it", () => {
   expect(answerOf(serveDhcp(labLan, leases, ask("02:00:00:00:00:0a", 1))[1])?.given).toBe("10.77.0.101");
 });
 
-test("who asks for an address that is not its own is told no", () => {
+test("a client that requests an address that is not its own is refused", () => {
   const leases = reserve(labLan, [attic]);
   const [after, nak] = serveDhcp(labLan, leases, ask(attic, 3, [[50, addressBytes("10.77.0.50")]]));
   expect([answerOf(nak)?.kind, after]).toEqual([6, leases]);
 });
 
-test("a request that chose another server is none of our business", () => {
+test("a request for another server is ignored", () => {
   const options: [number, Buffer][] = [
     [50, addressBytes("10.77.0.11")],
     [54, addressBytes("10.77.0.2")],
@@ -71,7 +71,7 @@ test("a full pool leaves newcomers without an answer", () => {
   expect(serveDhcp(labLan, leases, ask(stranger, 1))[1]).toBeUndefined();
 });
 
-test("ARP for the server is answered, for anyone else not", () => {
+test("the server answers ARP for itself only", () => {
   const question = (target: string) =>
     writeArp({ isRequest: true, senderMac: attic, sender: "10.77.0.11", targetMac: "ff:ff:ff:ff:ff:ff", target });
   expect(readArp(serveDhcp(labLan, new Map(), question("10.77.0.1"))[1]!)).toMatchObject({
@@ -83,7 +83,7 @@ test("ARP for the server is answered, for anyone else not", () => {
   expect(serveDhcp(labLan, new Map(), question("10.77.0.12"))[1]).toBeUndefined();
 });
 
-test("the header's checksum is one that a receiver accepts", () => {
+test("the header's checksum is correct", () => {
   expect(checksum(ask(attic, 1).subarray(14, 34))).toBe(0);
 });
 
@@ -94,7 +94,7 @@ test("whatever arrives, the server neither throws nor leases", () => {
       expect(serveDhcp(labLan, new Map(), Buffer.from(bytes))[0].size).toBe(0);
     }),
   );
-  // A good frame with some bytes changed, or cut short, goes deeper.
+  // A valid frame with some bytes changed, or truncated, gets further into the code.
   fc.assert(
     fc.property(fc.nat(good.length - 1), fc.nat(255), fc.nat(good.length), (at, value, length) => {
       const bent = Buffer.from(good);

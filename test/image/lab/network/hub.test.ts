@@ -23,14 +23,14 @@ function makeLan(names: string[]): {
 }
 const counts = (heard: Record<string, Buffer[]>) => Object.values(heard).map((frames) => frames.length);
 
-test("broadcast and multicast reach everyone but the sender", () => {
+test("broadcast and multicast reach every port except the sender's", () => {
   const { send, heard } = makeLan(["a", "b", "c"]);
   send["a"]!(frame(broadcast, attic));
   send["a"]!(frame("3333000000fb", attic));
   expect(counts(heard)).toEqual([0, 2, 2]);
 });
 
-test("a frame to a known address goes to its port only, to an unknown one everywhere", () => {
+test("a frame to a known address goes to its port only; one to an unknown address goes everywhere", () => {
   const { send, heard } = makeLan(["a", "b", "c"]);
   send["a"]!(frame(cellar, attic));
   expect(counts(heard)).toEqual([0, 1, 1]);
@@ -38,7 +38,7 @@ test("a frame to a known address goes to its port only, to an unknown one everyw
   expect(counts(heard)).toEqual([1, 1, 1]);
 });
 
-test("a cut port neither sends nor hears until it heals", () => {
+test("a cut port neither sends nor receives until it heals", () => {
   const { hub, send, heard } = makeLan(["a", "b", "c"]);
   hub.setCut("b", true);
   send["a"]!(frame(broadcast, attic));
@@ -55,7 +55,7 @@ test("frames shorter than an Ethernet header are dropped", () => {
   expect(counts(heard)).toEqual([0, 0]);
 });
 
-test("the cutter finds frames however the bytes are split, and refuses a length that no frame has", () => {
+test("the cutter finds frames however the bytes are split, and refuses an impossible length", () => {
   const seen: string[] = [];
   const take = frameCutter((f) => seen.push(f.toString()));
   const bytes = Buffer.concat([encodeFrame(Buffer.from("one")), encodeFrame(Buffer.from("two"))]);
@@ -64,7 +64,7 @@ test("the cutter finds frames however the bytes are split, and refuses a length 
   expect(take(Buffer.from("ffffffff", "hex"))).toBe(false);
 });
 
-test("machines on unix sockets: one that sends garbage is cut off, the others go on", async () => {
+test("a machine that sends garbage on its unix socket is cut off, and the others continue", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-hub-"));
   const hub = makeHub();
   const sockets: Socket[] = [];
@@ -98,7 +98,7 @@ test("a port that does not read loses frames instead of filling memory", async (
   const big = frame(broadcast, attic, "x".repeat(60_000));
   const before = process.memoryUsage().rss;
   for (let n = 0; n < 5_000; n++) send(big);
-  // 300 MB were sent; the queue holds 2 MiB, the rest is the allocator's slack.
+  // 300 MB were sent; the queue holds 2 MiB, and the rest is the allocator's overhead.
   expect(process.memoryUsage().rss - before).toBeLessThan(100e6);
   slow.destroy();
   await hub.close();

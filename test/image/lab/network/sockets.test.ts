@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { socketPath } from "../../../../image/lab/network/sockets.ts";
 
-test("a socket in a folder whose path is longer than a socket's may be is reached all the same", async () => {
+test("a socket is reachable even if its folder's path is longer than a socket's path may be", async () => {
   const top = await mkdtemp(join(tmpdir(), "hamlet-sockets-"));
   const folder = join(top, "a-long-name-of-a-state-folder".repeat(3), "and-one-more-below-it".repeat(3));
   await mkdir(folder, { recursive: true });
@@ -20,6 +20,6 @@ test("a socket in a folder whose path is longer than a socket's may be is reache
   await rm(top, { recursive: true });
 });
 
-test("a short path stays as it is", () => {
+test("a short path stays unchanged", () => {
   expect(socketPath("/run/lab", "control.sock")).toBe("/run/lab/control.sock");
 });

@@ -22,19 +22,16 @@ const machines = (count: number, more: Partial<Fit["machines"][number]> = {}, bo
 const nameOf = (more: Partial<Fit> = {}) =>
   fitOf({ run: async () => "QEMU 7", machines: machines(2), images: [image], isProvisioned: true, ...more });
 
-test.skipIf(lacks("qemu-system-x86_64"))(
-  "the same machines have the same state, wherever their image lies",
-  async () => {
-    const copy = join(folder, "copy.img");
-    await writeFile(copy, "an image");
-    await truncate(copy, 5 << 20);
-    expect(await nameOf()).toMatch(/^[0-9a-f]{32}$/);
-    expect(await nameOf({ images: [copy] })).toBe(await nameOf());
-  },
-);
+test.skipIf(lacks("qemu-system-x86_64"))("the same machines fit the same state, wherever their image is", async () => {
+  const copy = join(folder, "copy.img");
+  await writeFile(copy, "an image");
+  await truncate(copy, 5 << 20);
+  expect(await nameOf()).toMatch(/^[0-9a-f]{32}$/);
+  expect(await nameOf({ images: [copy] })).toBe(await nameOf());
+});
 
 test.skipIf(lacks("qemu-system-x86_64"))(
-  "another byte, length, QEMU, accelerator, argument or device: another state",
+  "another byte, length, QEMU, accelerator, argument or device needs another state",
   async () => {
     const variants = [nameOf()];
     for (const [name, text, length] of [
@@ -57,7 +54,7 @@ test.skipIf(lacks("qemu-system-x86_64"))(
   },
 );
 
-test("what QEMU cannot save has no state: a Pi, NVMe, USB; nor has what nobody can enter or is in no neighborhood", async () => {
+test("a Pi, NVMe and USB have no state, because QEMU cannot save them; nor have machines without the lab's port or a neighborhood", async () => {
   expect(await nameOf({ machines: machines(1, {}, ["rpi3"]) })).toBeUndefined();
   expect(await nameOf({ machines: machines(2, {}, ["nuc", "rpi3"]) })).toBeUndefined();
   expect(await nameOf({ machines: machines(1, { disk: "nvme" }) })).toBeUndefined();

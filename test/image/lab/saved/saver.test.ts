@@ -12,7 +12,7 @@ const whole = { devices: [device(), device({ name: "cellar" })] };
 const up = { devices: [device(), device({ name: "cellar", telemetry: false })] };
 const booting = { devices: [device(), device({ name: "cellar", state: "booting" })] };
 
-test("a lab is saved once, when all is well", async () => {
+test("a lab is saved once, when all devices are well", async () => {
   let saved = 0;
   const saver = makeSaver(async () => void saved++, silentLog);
   saver.see(booting, 1);
@@ -26,7 +26,7 @@ test("a lab is saved once, when all is well", async () => {
   expect([saver.phase(), saved]).toEqual([{ saving: "saved" }, 1]);
 });
 
-test("what somebody has touched before is not saved, and says why", () => {
+test("a lab that was touched before it was whole is not saved, and says why", () => {
   const saver = makeSaver(async () => expect.fail("saved"), silentLog);
   saver.see(up, 1);
   saver.touch("attic was entered");
@@ -34,7 +34,7 @@ test("what somebody has touched before is not saved, and says why", () => {
   expect(saver.phase()).toEqual({ saving: "given up", problem: "attic was entered before all was well" });
 });
 
-test("devices that never hear all of each other keep nobody waiting", () => {
+test("the saver gives up waiting for devices that never all see each other", () => {
   const saver = makeSaver(async () => expect.fail("saved"), silentLog);
   saver.see(up, 100);
   saver.see(up, 400);
@@ -43,7 +43,7 @@ test("devices that never hear all of each other keep nobody waiting", () => {
   expect(saver.phase()).toMatchObject({ saving: "given up" });
 });
 
-test("a save that fails is told, and not tried again", async () => {
+test("a failed save is reported and not retried", async () => {
   const saver = makeSaver(async () => Promise.reject(new Error("no space left")), silentLog);
   saver.see(whole, 1);
   await setImmediate();
@@ -51,7 +51,7 @@ test("a save that fails is told, and not tried again", async () => {
   expect(saver.phase()).toEqual({ saving: "given up", problem: expect.stringContaining("no space left") });
 });
 
-test("where nothing can be saved nobody waits for it", () => {
+test("a lab that cannot be saved does not wait for a save", () => {
   const saver = makeSaver(undefined, silentLog);
   saver.see(whole, 1);
   saver.touch("attic was entered");

@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-test("the first gets the lock, the second is told who has it", async () => {
+test("the first process gets the lock, the second learns who has it", async () => {
   expect(await takeLock(path)).toBeUndefined();
   expect(await takeLock(path)).toBe(process.pid);
   expect(await lockHolder(path)).toBe(process.pid);
@@ -31,14 +31,14 @@ test("the lock of a dead process is taken over", async () => {
   expect(await takeLock(path)).toBeUndefined();
 });
 
-test("a process that only has the dead one's number does not hold the lock", async () => {
+test("a process that merely has the dead one's process id does not hold the lock", async () => {
   await takeLock(path);
   const holder = JSON.parse(await readFile(path, "utf8"));
   await writeFile(path, JSON.stringify({ ...holder, startTicks: "1" }));
   expect(await takeLock(path)).toBeUndefined();
 });
 
-test("a lock of an earlier boot, or one that is garbage, is stale", async () => {
+test("a lock from an earlier boot and an unreadable lock are stale", async () => {
   await takeLock(path);
   const holder = JSON.parse(await readFile(path, "utf8"));
   await writeFile(path, JSON.stringify({ ...holder, bootId: "another" }));
@@ -47,7 +47,7 @@ test("a lock of an earlier boot, or one that is garbage, is stale", async () => 
   expect(await takeLock(path)).toBeUndefined();
 });
 
-test("of many who find a stale lock exactly one gets it, and nothing is left beside it", async () => {
+test("of many processes that find a stale lock, exactly one gets it, and no other file is left", async () => {
   await writeFile(path, "stale");
   const children = await Promise.all(
     Array.from({ length: 8 }, async () => {

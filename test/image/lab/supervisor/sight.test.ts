@@ -3,7 +3,7 @@ import { type Finding, newSight, type Sight, type StatusGist, see } from "../../
 import { standings } from "../../../../image/lab/supervisor/standing.ts";
 import type { LabEvent } from "../../../../image/lab/supervisor/status.ts";
 
-/** What `name` answers when it knows `others`, each with a state and perhaps a handshake and metrics. */
+/** The answer of `name` if it knows `others`, each with a state and perhaps a handshake and metrics. */
 function answer(
   name: string,
   others: Record<string, { state?: string; linked?: boolean; metrics?: boolean }>,
@@ -42,7 +42,7 @@ const met: [number, string, Finding][] = [
   [9, "cellar", answer("cellar", { attic: {} })],
 ];
 
-test("a boot passes its milestones in order, each once", () => {
+test("a boot passes each milestone once, in order", () => {
   const { events } = tell([
     [0, "attic", on],
     [2, "attic", { kind: "console", text: "BdsDxe: loading" }],
@@ -58,7 +58,7 @@ test("a boot passes its milestones in order, each once", () => {
   ]);
 });
 
-test("alive is what the others say, not what a device says of itself", () => {
+test("a device is alive if the others say so, not if it says so itself", () => {
   const { sights } = tell(met);
   expect(standings(sights, 10)).toMatchObject([
     { name: "attic", state: "alive", handshakes: 1, seenBy: ["cellar"], telemetry: true, id: "id-attic" },
@@ -66,7 +66,7 @@ test("alive is what the others say, not what a device says of itself", () => {
   ]);
 });
 
-test("a device whom the others declare dead is apart while its agent still answers, and silent when it does not", () => {
+test("a device that the others declare dead is apart while its agent answers, and silent when it does not", () => {
   const { sights } = tell([
     ...met,
     [30, "attic", answer("attic", { cellar: { state: "dead" } })],
@@ -76,7 +76,7 @@ test("a device whom the others declare dead is apart while its agent still answe
   expect(states(sights, 60)).toEqual(["silent", "silent"]);
 });
 
-test("death and return are events that name the witness", () => {
+test("death and return give events that name the witness", () => {
   const { events } = tell([
     ...met,
     [30, "attic", answer("attic", { cellar: { state: "dead" } })],
@@ -88,7 +88,7 @@ test("death and return are events that name the witness", () => {
   ]);
 });
 
-test("power cut and restored: off, then booting anew with its id still known", () => {
+test("after a power cut a device is off; after it is restored, the device boots again with its id still known", () => {
   const { sights, events } = tell([...met, [20, "attic", { kind: "power", isOn: false }]]);
   expect(states(sights, 21)[0]).toBe("off");
   expect(events.at(-1)).toMatchObject({ device: "attic", what: "off" });
