@@ -14,7 +14,7 @@ import { buildDebianBundle } from "./bundle/debian/debian.ts";
 import { deviceFiles } from "./bundle/device-files.ts";
 import { removeLeftovers } from "./bundle/leftovers.ts";
 import { buildNixosBundle } from "./bundle/nixos/nixos.ts";
-import { npmPackages } from "./bundle/sbom/npm.ts";
+import type { Programs } from "./bundle/programs.ts";
 import { inspectImage } from "./inspect/inspect.ts";
 
 type ImageRequest = {
@@ -30,8 +30,8 @@ type ImageRequest = {
   isLockedOnly: boolean;
 };
 type Doors = {
-  /** Builds this project's programs into a folder: their paths by name, and the source files that are in them. */
-  buildPrograms(folder: string): Promise<{ programs: Map<string, string>; sources: Iterable<string> }>;
+  /** The programs that go into an image, as files; those that are built are put into `folder`. */
+  programsFor(folder: string): Promise<Programs>;
   run: Run;
   progress: Progress;
   signal: AbortSignal;
@@ -82,19 +82,15 @@ export async function makeImage(request: ImageRequest, doors: Doors): Promise<Ma
 /** The system bundle with `inputs` of the whole image: of the bundle, and of the code that assembles it. */
 async function makeBundle(
   { board, version, base, projectFolder, agent, isLockedOnly }: ImageRequest,
-  { buildPrograms, run, progress, signal }: Doors,
+  { programsFor, run, progress, signal }: Doors,
   work: string,
 ): Promise<Bundle & { staleBecause?: HamletError }> {
   progress.stage("building the programs");
-  const { programs, sources } = await buildPrograms(work).catch(notBuilt);
+  const { programs, npm, code } = await programsFor(work).catch(notBuilt);
   if (agent !== undefined) programs.set("agent.mjs", resolve(agent));
   signal.throwIfAborted();
   const extras = await deviceFiles(programs, board.name, projectFolder);
-  const npm = await npmPackages(sources, projectFolder);
   const request = { board, version, extras, npm, projectFolder };
-  // Late: esbuild is there only where programs can be built.
-  const { builderCode } = await import("./bundle/builder-code.ts").catch(notBuilt);
-  const code = await builderCode(projectFolder).catch(notBuilt);
   const bundle =
     base === "nixos"
       ? await buildNixosBundle(request, run, progress)
@@ -112,9 +108,9 @@ export const stoppedBuild = (image: string, isBuilt: boolean): HamletError =>
   );
 
 /** Turns what building the programs threw into `build.failed`. */
-export const notBuilt = (cause: unknown): never => {
+const notBuilt = (cause: unknown): never => {
   throw new HamletError("build.failed", "the programs could not be built", {
     cause,
-    hint: "images are built in a checkout of this project (npx hamlet image build), with its npm packages installed",
+    hint: "use the installed hamlet package, or a checkout with its npm packages installed",
   });
 };

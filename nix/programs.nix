@@ -29,6 +29,6 @@ else pkgs.buildNpmPackage {
   inherit (pkgs.importNpmLock) npmConfigHook;
   # The npm package `node` downloads a runtime on installation; nixpkgs already has one.
   npmFlags = [ "--ignore-scripts" ];
-  buildPhase = "node cli/build.ts";
-  installPhase = "mkdir -p $out && cp dist/*.mjs $out/";
+  buildPhase = "node cli/package/build.ts";
+  installPhase = "mkdir -p $out && cp dist/*.mjs $out/ && rm $out/supervisor.mjs $out/join-inside.mjs";
 }

@@ -2,8 +2,7 @@
 // starts over only when the code behaves differently.
 import { createHash } from "node:crypto";
 import { build, type Plugin } from "esbuild";
-
-type BuilderCode = { bundle: string; image: string };
+import type { BuilderCode } from "./programs.ts";
 
 /** `bundle`: the code that makes a bundle from Debian packages; `image`: the code that makes an image from a bundle. */
 export async function builderCode(projectFolder: string): Promise<BuilderCode> {

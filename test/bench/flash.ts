@@ -3,7 +3,7 @@
 import { copyFile, mkdtemp, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildAll } from "../../cli/build.ts";
+import { buildDevicePrograms } from "../../cli/package/build.ts";
 import { run } from "../../system/command.ts";
 import { runHamlet } from "../boot/lab.ts";
 import { type Figure, median, printFigures } from "./figures.ts";
@@ -44,7 +44,7 @@ try {
   await copyFile(packed, join(folder, "bare", "mapped.img.zst"));
 
   const flash = (path: string) => hamlet("flash", path, loop, "--yes");
-  const program = (await buildAll(join(folder, "dist"))).programs.get("hamlet.mjs")!;
+  const program = (await buildDevicePrograms(join(folder, "dist"))).programs.get("hamlet.mjs")!;
   const ways: Record<string, () => Promise<unknown>> = {
     dd: () => run(["dd", `if=${image}`, `of=${loop}`, "bs=4M", "conv=fsync", "status=none"], long),
     bmaptool: () => run(["bmaptool", "copy", image, loop], long),

@@ -3,8 +3,8 @@
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { bundleProgram } from "../../agent/build.ts";
 import { livenessSigner, makeProofs } from "../../agent/cluster/proofs.ts";
+import { bundleProgram } from "../../cli/package/bundle.ts";
 import { exportSigningKey, generateSigningKey } from "../../provisioning/trust/keys.ts";
 import { deviceIdOf } from "../../provisioning/trust/names.ts";
 import { sleep } from "../../system/clock.ts";

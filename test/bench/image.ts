@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtemp, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildAll } from "../../cli/build.ts";
+import { buildDevicePrograms } from "../../cli/package/build.ts";
 import { boardNamed, boardNames } from "../../image/boards.ts";
 import { inspectImage } from "../../image/inspect/inspect.ts";
 import { run } from "../../system/command.ts";
@@ -88,7 +88,7 @@ async function measureProvision(image: string): Promise<void> {
   const big = join(folder, "big.img");
   await run(["cp", "--sparse=always", image, big], { timeoutMs: 60_000 });
   await truncate(big, 8 * gb);
-  const program = (await buildAll(join(folder, "dist"))).programs.get("hamlet.mjs")!;
+  const program = (await buildDevicePrograms(join(folder, "dist"))).programs.get("hamlet.mjs")!;
   const bare = median(await timed(() => execFileSync(process.execPath, ["--eval", "0"])));
   const figures: Figure[] = [];
   for (const path of [image, big]) {

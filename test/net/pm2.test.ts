@@ -17,7 +17,7 @@ const bin = (name: string) => join(project, "node_modules/.bin", name);
 test.skipIf(lacks("namespaces", "wireguard", "nft"))(
   "pm2 keeps the agent running on a machine without our image",
   async () => {
-    execFileSync(process.execPath, [join(project, "cli/build.ts")]);
+    execFileSync(process.execPath, [join(project, "cli/package/build.ts")]);
     await using home = await makeNeighborhood(["attic", "cellar"]);
     await home.startAgents("cellar");
     await home.provision("attic");

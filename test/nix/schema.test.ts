@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AgentConfig } from "../../agent/config.ts";
 import { agentSchema } from "../../agent/schema.ts";
-import { nixData } from "../../cli/schema.ts";
+import { nixData } from "../../cli/package/schema.ts";
 import { lacks } from "../lacks.ts";
 import { makeNix, nixFolder, testFolder } from "./nix.ts";
 

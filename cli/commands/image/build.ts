@@ -2,10 +2,12 @@
 import { type Board, boardNamed, boardNames } from "../../../image/boards.ts";
 import { Version } from "../../../image/bundle/bundle.ts";
 import { describeDifference } from "../../../image/bundle/lock/lock.ts";
-import { makeImage, notBuilt } from "../../../image/make.ts";
+import { makeImage } from "../../../image/make.ts";
 import packageJson from "../../../package.json" with { type: "json" };
 import { type Run, run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
+import { packageFolder } from "../../../system/package.ts";
+import { programsFor } from "../../package/programs.ts";
 import { type Command, text, usageError, type Values } from "../../terminal/command.ts";
 import { untilStopped } from "../../terminal/stop.ts";
 
@@ -43,15 +45,13 @@ With --base nixos Nix builds the system, on any Linux that has Nix.`,
     const base = readBase(values, board);
     const version = Version.safeParse(text(values, "version") ?? packageJson.version);
     if (!version.success) throw usageError(imageBuild, "a version has letters, digits, and . ~ + - only");
-    // Late: building needs tools that a device or a lone dist/hamlet.mjs does not have.
-    const { buildAll, projectFolder } = await import("../../build.ts").catch(notBuilt);
     const request = {
-      ...{ board, base, version: version.data, folder: out, projectFolder },
+      ...{ board, base, version: version.data, folder: out, projectFolder: packageFolder },
       ...{ agent: text(values, "agent"), isLockedOnly: values["locked"] === true },
     };
     return untilStopped({ note, progress }, async (signal) => {
       const abortable: Run = (argv, options) => run(argv, { ...options, signal, ownGroup: true });
-      const made = await makeImage(request, { buildPrograms: buildAll, run: abortable, progress, signal });
+      const made = await makeImage(request, { programsFor, run: abortable, progress, signal });
       progress.end();
       if (made.staleBecause) note(`${made.staleBecause.message}: taking the packages of the last build`);
       if (made.relocked) {

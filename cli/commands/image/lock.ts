@@ -6,6 +6,7 @@ import { describeDifference, diffLocks, lockPath, readLock } from "../../../imag
 import { run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
 import { writeJson } from "../../../system/files.ts";
+import { isBuilt, packageFolder } from "../../../system/package.ts";
 import { type Command, text } from "../../terminal/command.ts";
 
 export const imageLock: Command = {
@@ -21,12 +22,11 @@ Boards of one architecture share a lock. Nothing is installed, and no foreign pr
     json: { type: "boolean", describe: "print the difference as JSON" },
   },
   async run({ values }, { print, progress }) {
-    const { projectFolder } = await import("../../build.ts").catch((cause) => {
-      throw new HamletError("build.failed", "there is no lock to write here", {
-        cause,
-        hint: "run it in a checkout of this project, with its npm packages installed",
+    if (isBuilt) {
+      throw new HamletError("build.failed", "an installed package keeps the lock that it came with", {
+        hint: "run this in a checkout of the project: npx hamlet image lock",
       });
-    });
+    }
     const named = text(values, "board");
     const boards = named === undefined ? boardNames.map(boardNamed) : [boardNamed(named)];
     const ofArchitecture = new Map(boards.map((board) => [board.debianArchitecture, board]));
@@ -35,11 +35,11 @@ Boards of one architecture share a lock. Nothing is installed, and no foreign pr
     const changed = [];
     for (const [architecture, board] of ofArchitecture) {
       progress.stage(`finding the packages for ${architecture}`);
-      const lock = await resolveLock(board, projectFolder, state, run);
-      const before = await readLock(projectFolder, architecture).catch(() => undefined);
+      const lock = await resolveLock(board, packageFolder, state, run);
+      const before = await readLock(packageFolder, architecture).catch(() => undefined);
       const differences = diffLocks(before ?? { ...lock, installed: {}, unpacked: {}, tools: {} }, lock);
-      changed.push({ architecture, path: lockPath(projectFolder, architecture), differences });
-      if (values["dry-run"] !== true) await writeJson(lockPath(projectFolder, architecture), lock, { mode: 0o644 });
+      changed.push({ architecture, path: lockPath(packageFolder, architecture), differences });
+      if (values["dry-run"] !== true) await writeJson(lockPath(packageFolder, architecture), lock, { mode: 0o644 });
     }
     progress.end();
     if (values["json"]) {

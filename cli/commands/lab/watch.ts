@@ -11,7 +11,7 @@ import {
 import { waitForLab } from "../../../image/lab/supervisor/wait.ts";
 import { isWhole } from "../../../image/lab/supervisor/whole.ts";
 import { sleep } from "../../../system/clock.ts";
-import { writeFileAtomic } from "../../../system/files.ts";
+import { isBuilt, packageFolder } from "../../../system/package.ts";
 import { printable } from "../../../system/printable.ts";
 import { drawableColumns } from "../../../system/terminal.ts";
 import type { Command, Context } from "../../terminal/command.ts";
@@ -117,11 +117,11 @@ const milestoneRow = ({ name, state, reached }: LabDeviceStatus): string[] => [
 
 /** The page that `hamlet open` serves, of whichever device is alive when asked. */
 async function openPage(lab: LabClient): Promise<{ url: string; close(): Promise<void> }> {
-  // Late: only a checkout can build the page.
-  const { buildPage } = await import("../../../dashboard/build.ts");
-  const { projectFolder } = await import("../../build.ts");
+  if (!isBuilt) {
+    const { buildPage } = await import("../../package/build.ts");
+    await buildPage(join(packageFolder, "dist"));
+  }
   const { serveOpenPage } = await import("../../../dashboard/open.ts");
-  await writeFileAtomic(join(projectFolder, "dist/page.html"), await buildPage(), { mode: 0o644 });
   return serveOpenPage({
     async status() {
       const { devices } = await lab.status();

@@ -3,7 +3,7 @@ import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { buildPrograms } from "../../../../agent/build.ts";
+import { bundlePrograms, devicePrograms } from "../../../../cli/package/bundle.ts";
 import { imageInputs } from "../../../../image/assemble/assemble.ts";
 import { boardNamed } from "../../../../image/boards.ts";
 import { builderCode } from "../../../../image/bundle/builder-code.ts";
@@ -30,7 +30,7 @@ beforeAll(async () => {
   for (const name of rooms) await cp(join(root, name), join(project, name), { recursive: true });
   await symlink(join(root, "node_modules"), join(project, "node_modules"));
   lock = await readLock(project, "amd64");
-  ({ programs } = await buildPrograms(project, folder, "page"));
+  ({ programs } = await bundlePrograms(devicePrograms, project, folder, "page"));
   before = await keysOf({});
 });
 afterAll(() => rm(folder, { recursive: true }));
@@ -75,7 +75,7 @@ test("a comment in every file of code changes no key and no program", async () =
   const comment = (text: string) => text.replace(/^(#!.*\n)?/, "$&// One more thing to know.\n/* And another. */\n");
   const changes = Object.fromEntries(code.map((name) => [name, comment]));
   expect(await keysOf(changes)).toEqual(before);
-  const again = await changed(changes, () => buildPrograms(project, join(folder, "again"), "page"));
+  const again = await changed(changes, () => bundlePrograms(devicePrograms, project, join(folder, "again"), "page"));
   expect([...again.programs.keys()]).toEqual([...programs.keys()]);
   for (const [name, path] of again.programs) {
     expect((await readFile(path)).equals(await readFile(programs.get(name)!)), name).toBe(true);

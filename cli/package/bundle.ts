@@ -1,52 +1,70 @@
 // Bundles a program and all it imports into one file for a Node runtime without node_modules.
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { builtinModules } from "node:module";
 import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
-import { HamletError } from "../system/error.ts";
+import { HamletError } from "../../system/error.ts";
 
-export type Program = { name: string; entry: string };
+/** `oldestNode`: the oldest Node that runs it, as major and minor version. */
+export type Program = { name: string; entry: string; oldestNode?: readonly [number, number] };
 
-/** What ships: on a device all five, elsewhere the last. */
-export const programs: Program[] = [
+/** On a device Node is ours. On other computers it may be the oldest that has zstd. */
+const deviceNode = [24, 0] as const;
+const anyNode = [22, 15] as const;
+
+export const devicePrograms: readonly Program[] = [
   { name: "agent.mjs", entry: "agent/main.ts" },
   // The agent starts it, once a day: a third of the agent's size would be for that.
   { name: "inventory.mjs", entry: "agent/telemetry/inventory-child.ts" },
   { name: "firstboot.mjs", entry: "provisioning/firstboot/main.ts" },
   { name: "lab-guest.mjs", entry: "image/lab/guest/main.ts" },
-  { name: "hamlet.mjs", entry: "cli/hamlet.ts" },
+  { name: "hamlet.mjs", entry: "cli/hamlet.ts", oldestNode: anyNode },
+];
+/** What the command starts beside itself on the computer where the lab runs. */
+export const labPrograms: readonly Program[] = [
+  { name: "supervisor.mjs", entry: "image/lab/supervisor/supervisor.ts", oldestNode: anyNode },
+  { name: "join-inside.mjs", entry: "image/lab/network/join-inside.ts", oldestNode: anyNode },
 ];
 
 /** Programs by name, and the source files that are in them, packages' included. */
 export type Built = { programs: Map<string, string>; sources: Set<string> };
 
-/** Writes the programs that this project has to `folder`; `page` is the dashboard. */
-export async function buildPrograms(projectFolder: string, folder: string, page: string): Promise<Built> {
+/** Writes `programs` to `folder`; `page` is the dashboard. */
+export async function bundlePrograms(
+  programs: readonly Program[],
+  projectFolder: string,
+  folder: string,
+  page: string,
+): Promise<Built> {
   const written = new Map<string, string>();
   const sources = new Set<string>();
-  for (const program of programs) {
-    if (!existsSync(join(projectFolder, program.entry))) continue;
-    const path = join(folder, program.name);
-    for (const source of await bundleProgram(join(projectFolder, program.entry), path, page)) sources.add(source);
-    written.set(program.name, path);
+  for (const { name, entry, oldestNode } of programs) {
+    const path = join(folder, name);
+    for (const source of await bundleProgram(join(projectFolder, entry), path, page, oldestNode)) sources.add(source);
+    written.set(name, path);
   }
   return { programs: written, sources };
 }
 
-const wantedMajor = 24;
-// Comes before any import and in syntax that any Node of the last ten years parses.
-const banner = [
-  'import { createRequire as hamletRequire } from "node:module";',
-  `if (Number(process.versions.node.split(".")[0]) < ${wantedMajor}) {`,
-  `  console.error("hamlet: node.tooOld: this is Node.js " + process.versions.node + ", ${wantedMajor} or newer is needed");`,
-  "  process.exit(2);",
-  "}",
-  "const require = hamletRequire(import.meta.url);",
-].join("\n");
+/** Comes before any import, in syntax that any Node of the last ten years parses. */
+const banner = ([major, minor]: readonly [number, number]) =>
+  [
+    'import { createRequire as hamletRequire } from "node:module";',
+    'var hamletNode = process.versions.node.split(".").map(Number);',
+    `if (hamletNode[0] < ${major} || (hamletNode[0] === ${major} && hamletNode[1] < ${minor})) {`,
+    `  console.error("hamlet: node.tooOld: this is Node.js " + process.versions.node + "; ${major}.${minor} or newer is needed");`,
+    "  process.exit(2);",
+    "}",
+    "const require = hamletRequire(import.meta.url);",
+  ].join("\n");
 
 /** Returns the source files of which something is in `output`. */
-export async function bundleProgram(entry: string, output: string, page: string): Promise<string[]> {
+export async function bundleProgram(
+  entry: string,
+  output: string,
+  page: string,
+  oldestNode: readonly [number, number] = deviceNode,
+): Promise<string[]> {
   try {
     const { metafile } = await build({
       metafile: true,
@@ -61,14 +79,14 @@ export async function bundleProgram(entry: string, output: string, page: string)
       // Older syntax than we need, so that an old Node gets as far as the check in the banner.
       target: "node18",
       supported: { "top-level-await": true },
-      banner: { js: banner },
+      banner: { js: banner(oldestNode) },
       define: {
         "process.env.NODE_ENV": '"production"',
         HAMLET_PAGE: JSON.stringify(page),
       },
       legalComments: "none",
       logLevel: "silent",
-      plugins: [lateBuiltins, oneLanguage, onlyUsed],
+      plugins: [lateBuiltins, checkoutOnly, oneLanguage, onlyUsed],
     });
     const taken = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.entries(inputs));
     return taken.flatMap(([source, { bytesInOutput }]) => (bytesInOutput > 0 ? [source] : []));
@@ -81,9 +99,6 @@ export async function bundleProgram(entry: string, output: string, page: string)
   }
 }
 
-/** Only a checkout builds anything, and it has these. */
-const buildTools = ["esbuild", "vite"];
-
 /** Node's own modules are asked for when the program runs: a name that an old Node lacks must not fail before the check. */
 const lateBuiltins: Plugin = {
   name: "late-builtins",
@@ -91,13 +106,21 @@ const lateBuiltins: Plugin = {
     onResolve({ filter: /^[a-z]/ }, ({ path, namespace }) => {
       const name = path.replace(/^node:/, "");
       const isBuiltin = path !== name || builtinModules.includes(name);
-      if (!isBuiltin && !buildTools.includes(name)) return undefined;
+      if (!isBuiltin) return undefined;
       if (namespace === "builtin") return { path, external: true };
-      return { path: isBuiltin ? `node:${name}` : name, namespace: "builtin" };
+      return { path: `node:${name}`, namespace: "builtin" };
     });
     onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
       contents: `module.exports = require(${JSON.stringify(path)});`,
     }));
+  },
+};
+
+/** Leaves out the builder, which only a checkout runs. */
+const checkoutOnly: Plugin = {
+  name: "checkout-only",
+  setup({ onLoad }) {
+    onLoad({ filter: /\/(cli\/package|dashboard)\/build\.ts$/ }, () => ({ contents: "" }));
   },
 };
 

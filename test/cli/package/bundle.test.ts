@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { bundleProgram } from "../../../agent/build.ts";
+import { bundleProgram } from "../../../cli/package/bundle.ts";
 
 let folder = "";
 beforeAll(async () => {
@@ -37,7 +37,7 @@ test("a built program runs on its own, with Node's modules and the page", async 
 
 test("an older Node gets a one-line error and exit code 2", async () => {
   const { code, stdout, stderr } = await start("--require", join(folder, "old.cjs"), join(folder, "program.mjs"));
-  expect(stderr).toBe("hamlet: node.tooOld: this is Node.js 18.0.0, 24 or newer is needed\n");
+  expect(stderr).toBe("hamlet: node.tooOld: this is Node.js 18.0.0; 24.0 or newer is needed\n");
   expect([code, stdout]).toEqual([2, ""]);
 });
 
@@ -56,7 +56,7 @@ test("the agent contains no package that it never runs, since a device would par
 
 test("a built program contains only the parts of zod that it uses, with their messages", async () => {
   const text = "console.log(z.strictObject({ name: z.string() }).safeParse({ name: 5 }).error?.issues[0]?.message);";
-  const program = join(import.meta.dirname, `../../node_modules/.cache/hamlet-zod-${process.pid}.ts`);
+  const program = join(import.meta.dirname, `../../../node_modules/.cache/hamlet-zod-${process.pid}.ts`);
   await mkdir(dirname(program), { recursive: true });
   try {
     await writeFile(program, `import { z } from "zod";\n${text}`);

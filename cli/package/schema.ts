@@ -1,11 +1,11 @@
 // `npm run schema`: what Nix reads of this project's TypeScript, written to nix/. A test says when it is out of date.
 import { join } from "node:path";
-import { agentSchema, optionTable } from "../agent/schema.ts";
-import { boardNamed, boardNames } from "../image/boards.ts";
-import { configTxt } from "../image/boot/rpi/config.ts";
-import { initrdModules, rootModules } from "../image/bundle/debian/packages.ts";
-import { writeFileAtomic } from "../system/files.ts";
-import { projectFolder } from "./build.ts";
+import { agentSchema, optionTable } from "../../agent/schema.ts";
+import { boardNamed, boardNames } from "../../image/boards.ts";
+import { configTxt } from "../../image/boot/rpi/config.ts";
+import { initrdModules, rootModules } from "../../image/bundle/debian/packages.ts";
+import { writeFileAtomic } from "../../system/files.ts";
+import { packageFolder } from "../../system/package.ts";
 
 /** Paths in this project with their text. */
 export function nixData(): [path: string, text: string][] {
@@ -22,5 +22,5 @@ export function nixData(): [path: string, text: string][] {
 }
 
 if (import.meta.main) {
-  for (const [path, text] of nixData()) await writeFileAtomic(join(projectFolder, path), text, { mode: 0o644 });
+  for (const [path, text] of nixData()) await writeFileAtomic(join(packageFolder, path), text, { mode: 0o644 });
 }
