@@ -143,7 +143,7 @@ const onlyUsed: Plugin = {
       const text = await readFile(path, "utf8");
       return { contents: text.replace('import { z } from "zod";', 'import * as z from "zod";'), loader: "ts" };
     });
-    // The MQTT client's own ways to a broker, by WebSockets and SOCKS too (ours is telemetry/connection.ts), and its timers for tabs
+    // The MQTT client's own ways to a broker, by WebSockets and SOCKS too (ours is telemetry/transport.ts), and its timers for tabs
     // in the background.
     const unused = /node_modules\/(mqtt\/build\/lib\/connect|worker-timers)\//;
     onLoad({ filter: unused }, () => ({ contents: "" }));

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseBrokerUrl, passwordsIn } from "../../../agent/telemetry/broker-url.ts";
-import { targetOf } from "../../../agent/telemetry/connection.ts";
+import { targetOf } from "../../../agent/telemetry/transport.ts";
 
 test("mqtt-percent: what people type as a password is the password, or is refused with how to write it", () => {
   const anything = fc.oneof(

@@ -1,137 +1,142 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { type AddressInfo, connect, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createServer } from "node:tls";
-import { afterEach, expect, test } from "vitest";
-import { AgentConfig } from "../../../agent/config.ts";
-import { targetOf } from "../../../agent/telemetry/connection.ts";
-import { startTelemetry, type TelemetryOptions } from "../../../agent/telemetry/publisher.ts";
-import { startBroker } from "../../../ota/fleet/broker.ts";
-import { systemClock } from "../../../system/clock.ts";
-import { run } from "../../../system/command.ts";
-import { type Log, silentLog } from "../../../system/log.ts";
-import { eventually } from "../../eventually.ts";
-import { lacks } from "../../lacks.ts";
+import { expect, test } from "vitest";
+import { type Connection, type Effect, type Event, newConnection, step } from "../../../agent/telemetry/connection.ts";
 
-const hood = "n".repeat(26);
-const attic = "a".repeat(26);
-const ended: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ended.splice(0).reverse()) await end();
-});
+const member = "fd00::7";
+const external = "mqtts://ha:s3cret@broker.example";
+const retryMs = 1_000;
 
-async function makeCertificate(host: string) {
-  const folder = await mkdtemp(join(tmpdir(), "hamlet-tls-"));
-  ended.push(() => rm(folder, { recursive: true }));
-  const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-  await run([
-    ...(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "1", "-subj", "/CN=broker"] as const),
-    ...["-addext", `subjectAltName=${host}`, "-keyout", key, "-out", cert],
+/** Steps through events at their times; what came out as one line each. */
+function play(...events: [now: number, event: Event][]): { connection: Connection; lines: string[] } {
+  let connection = newConnection(0);
+  const lines: string[] = [];
+  for (const [now, event] of events) {
+    let effects: Effect[];
+    [connection, effects] = step(connection, event, { now, chance: 0.5, retryMs });
+    lines.push(...effects.map((effect) => `${now} ${told(effect)}`));
+  }
+  return { connection, lines };
+}
+function told(effect: Effect): string {
+  switch (effect.kind) {
+    case "leave":
+      return `leave${effect.goodbye ? " with goodbye" : ""}`;
+    case "join":
+      return `join ${effect.target} as ${effect.name}`;
+    case "log":
+      return `${effect.level} ${effect.message}`;
+    case "warn":
+      return `warning ${effect.message}`;
+    case "clearWarning":
+      return "warning over";
+  }
+}
+const tick = (target?: string, name = "attic"): Event => ({ kind: "tick", target, name });
+const accepted: Event = { kind: "accepted" };
+const failed = (because: string, isRefusal = false): Event => ({ kind: "failed", because, isRefusal });
+const closed: Event = { kind: "closed" };
+const steady: [number, Event][] = [
+  [0, tick(member)],
+  [10, accepted],
+  [30_010, tick(member)],
+];
+
+test("a connection goes from idle to steady, and steady ends the warning", () => {
+  expect(play([0, tick()]).connection.phase).toBe("idle");
+  const { connection, lines } = play(...steady, [31_000, tick(member)]);
+  expect(connection).toMatchObject({ phase: "steady", place: { target: member } });
+  expect(lines).toEqual([
+    `0 join ${member} as attic`,
+    `10 info connected to the broker at ${member}`,
+    "30010 warning over",
   ]);
-  return { key: await readFile(key, "utf8"), cert: await readFile(cert, "utf8") };
-}
+});
 
-/** An external broker with TLS: what it heard in clear text and on the wire, and how often somebody came. */
-async function tlsBroker(certificate: { key: string; cert: string }) {
-  const broker = await startBroker({
-    ...{ address: "127.0.0.1", port: 0, neighborhood: hood, log: silentLog },
-    deviceOfAddress: (from) => (from === "127.0.0.2" ? attic : undefined),
-  });
-  ended.push(() => broker.stop());
-  const heard = { text: "", wire: "", visits: 0 };
-  const sockets = new Set<Socket>();
-  const keep = (socket: Socket) => {
-    sockets.add(socket.on("error", () => {}));
-    return socket;
+test("attempts wait twice as long each time, up to 30 s, until a connection was steady", () => {
+  const events: [number, Event][] = [];
+  const waits: number[] = [];
+  let [connection, now] = [newConnection(0), 0];
+  const happen = (event: Event) => {
+    [connection] = step(connection, event, { now, chance: 0.5, retryMs });
+    events.push([now, event]);
   };
-  const server: Server = createServer(certificate, (socket) => {
-    const inner = keep(connect({ host: "127.0.0.1", port: broker.port, localAddress: "127.0.0.2" }));
-    socket.on("data", (chunk) => {
-      heard.text += chunk.toString("latin1");
-    });
-    keep(socket).pipe(inner).pipe(socket);
-  });
-  server.on("tlsClientError", () => {});
-  server.on("connection", (socket) => {
-    heard.visits += 1;
-    keep(socket).on("data", (chunk) => {
-      heard.wire += chunk.toString("latin1");
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  ended.push(async () => {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  return { heard, url: `mqtts://attic:s3cret@127.0.0.1:${(server.address() as AddressInfo).port}` };
-}
-
-function device(url: string, options: Partial<TelemetryOptions>) {
-  const made = startTelemetry({
-    self: { id: attic, neighborhood: hood, name: () => "attic", board: "nuc", release: "1", address: "127.0.0.2" },
-    ...{ brokerAddress: () => url, port: 1, homeAssistant: true, clock: systemClock, intervalMs: 60_000, retryMs: 20 },
-    sample: () => Promise.reject(new Error("none in this test")),
-    inventory: () => Promise.reject(new Error("none in this test")),
-    warnings: () => [],
-    log: silentLog,
-    ...options,
-  });
-  ended.push(() => made.stop());
-  return made;
-}
-
-test.skipIf(lacks("openssl"))("to an mqtts:// broker all goes encrypted, the password first of all", async () => {
-  const certificate = await makeCertificate("IP:127.0.0.1");
-  const { heard, url } = await tlsBroker(certificate);
-  const telemetry = device(url, { tls: { ca: certificate.cert } });
-  await eventually(() => telemetry.isConnected() && heard.text.includes('"online"'));
-  expect(heard.text).toContain("s3cret");
-  expect(heard.wire).not.toContain("s3cret");
+  for (let attempt = 0; attempt < 8; attempt++) {
+    happen(tick(member));
+    // It accepts and cuts us off: that is a failure too.
+    happen(accepted);
+    happen(closed);
+    if (connection.phase !== "waiting") throw new Error(connection.phase);
+    waits.push(connection.until - now);
+    now = connection.until;
+  }
+  expect(waits).toEqual([1, 2, 4, 8, 16, 30, 30, 30].map((seconds) => seconds * 1_000));
+  happen(tick(member));
+  happen(accepted);
+  now += 30_000;
+  happen(tick(member));
+  happen(closed);
+  expect(connection).toMatchObject({ phase: "waiting", until: now + 1_000 });
 });
 
-test.skipIf(lacks("openssl")).each([
-  ["that nobody vouches for", "IP:127.0.0.1", false],
-  ["in another's name", "DNS:elsewhere.example", true],
-])("a broker with a certificate %s hears nothing, and the device says why", async (_what, host, isTrusted) => {
-  const certificate = await makeCertificate(host);
-  const { heard, url } = await tlsBroker(certificate);
-  const said: string[] = [];
-  const log: Log = { ...silentLog, warn: (message) => said.push(message) };
-  const raised: string[] = [];
-  let passed = 0;
-  const telemetry = device(url, {
-    ...(isTrusted && { tls: { ca: certificate.cert } }),
-    log,
-    clock: { now: Date.now, monotonic: () => performance.now() + passed },
-    standing: { raise: (code, message) => raised.push(`${code}: ${message}`), clear: () => {} },
-  });
-  await eventually(() => heard.visits > 2);
-  passed = 61_000;
-  await eventually(() =>
-    raised.some((message) => /^broker.unreachable: .* does not answer: .*certificate/i.test(message)),
+test("a member's broker raises a warning after a minute, counted from the last steady connection", () => {
+  const { lines } = play(
+    ...steady,
+    [90_000, failed("ECONNRESET")],
+    [90_000, closed],
+    [150_000, tick(member)],
+    [150_001, tick(member)],
   );
-  expect(telemetry.isConnected()).toBe(false);
-  expect(said.filter((message) => /certificate/i.test(message))).toHaveLength(1);
-  expect(heard.text).toBe("");
-  expect([heard.wire, ...said, ...raised].join()).not.toContain("s3cret");
+  expect(lines.slice(3)).toEqual([
+    `90000 debug broker ${member}: ECONNRESET`,
+    `150000 join ${member} as attic`,
+    `150001 warning the broker at ${member} does not answer: ECONNRESET`,
+  ]);
 });
 
-test("a mesh address, mqtt:// and mqtts:// have their own ports, and no label shows a password", () => {
-  expect(targetOf("fd00::1", 1999)).toEqual({ label: "fd00::1", host: "fd00::1", port: 1999, transport: "mesh" });
-  expect(targetOf("mqtt://broker.example", 1999)).toMatchObject({ port: 1883, transport: "clear" });
-  expect(targetOf("mqtts://me:p%40ss@[fd00::2]", 1999)).toEqual({
-    ...{ label: "mqtts://[fd00::2]:8883", host: "fd00::2", port: 8883, transport: "tls" },
-    ...{ username: "me", password: "p@ss" },
-  });
+test("an external broker that refuses the login raises a warning at once, without the password", () => {
+  const { lines } = play([0, tick(external)], [10, failed("Not authorized", true)], [10, closed], [20, tick(external)]);
+  expect(lines.slice(1)).toEqual([
+    "10 warn broker mqtts://broker.example:8883: Not authorized",
+    "20 warning the broker at mqtts://broker.example:8883 does not answer: Not authorized",
+  ]);
 });
 
-test("telemetry.broker is an mqtt:// or mqtts:// URL", () => {
-  const parse = (broker: string) => AgentConfig.safeParse({ telemetry: { broker } }).success;
-  for (const url of ["mqtt://broker", "mqtts://me:secret@broker.example:8884", "mqtts://[fd00::2]"]) {
-    expect([url, parse(url)]).toEqual([url, true]);
-  }
-  for (const url of ["broker", "fd00::1", "http://broker", "ws://broker", "ssl://broker", "mqtts:", "mqtts://", ""]) {
-    expect([url, parse(url)]).toEqual([url, false]);
-  }
+test("a connection has one reason to fail, and the first reason is told until another comes twice in a row", () => {
+  const attempt = (now: number, ...reasons: string[]): [number, Event][] => [
+    [now, tick(member)],
+    ...reasons.map((because): [number, Event] => [now, failed(because)]),
+    [now, closed],
+  ];
+  const reason = (...events: [number, Event][]) =>
+    play(...events, [999_999, tick(member)])
+      .lines.at(-1)
+      ?.replace(/.*answer/, "");
+  const [first, second, third] = [attempt(0, "A", "B"), attempt(100_000, "C"), attempt(200_000, "C")];
+  expect(reason(...first)).toBe(": A");
+  expect(reason(...first, ...second)).toBe(": A");
+  expect(reason(...first, ...second, ...third)).toBe(": C");
+  expect(reason(...attempt(0))).toBe(": it ended the connection");
+});
+
+test("a new broker is joined after a goodbye to the old one and a moment that differs from member to member", () => {
+  const next = "fd00::9";
+  const { lines } = play(...steady, [40_000, tick(next)], [40_499, tick(next)], [40_500, tick(next)]);
+  expect(lines.slice(3)).toEqual(["40000 leave with goodbye", `40500 join ${next} as attic`]);
+  expect(play(...steady, [40_000, tick()]).connection).toEqual({ phase: "idle", lostAt: 40_000 });
+});
+
+test("a new name takes a new connection, at once and without a goodbye", () => {
+  const { lines } = play(...steady, [40_000, tick(member, "loft")], [40_000, tick(member, "loft")]);
+  expect(lines.slice(3)).toEqual(["40000 leave", `40000 join ${member} as loft`]);
+});
+
+test("a steady connection in trouble must prove itself again", () => {
+  const { connection } = play(...steady, [40_000, failed("bad packet")], [41_000, tick(member)]);
+  expect(connection).toMatchObject({ phase: "joined", since: 40_000, lostAt: 40_000 });
+});
+
+test("stop leaves with a goodbye, and nothing happens after it", () => {
+  const { lines, connection } = play(...steady, [40_000, { kind: "stop" }], [41_000, tick(member)], [42_000, closed]);
+  expect(lines.slice(3)).toEqual(["40000 leave with goodbye"]);
+  expect(connection).toEqual({ phase: "stopped" });
+  expect(play([0, { kind: "stop" }]).lines).toEqual([]);
 });

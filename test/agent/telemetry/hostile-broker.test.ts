@@ -1,4 +1,4 @@
-// A broker that is anyone's: the telemetry of a member whose broker it is stays within its memory, and says what is wrong.
+// A hostile broker: telemetry stays within its memory and says what is wrong.
 import { execFile } from "node:child_process";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { Aedes } from "aedes";
@@ -27,7 +27,7 @@ async function listen(onSocket: (socket: Socket) => void): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** The telemetry of a device and all that it says; `skip` lets time pass. */
+/** Telemetry of a device, with every line that it logs; `skip` lets time pass. */
 function device(url: string) {
   const said: string[] = [];
   const say = (level: string) => (message: string) => void said.push(`${level}: ${message}`);
@@ -42,14 +42,13 @@ function device(url: string) {
       name: () => "attic",
       address: "127.0.0.1",
     },
-    ...{ port: 1, homeAssistant: false, log, clock, standing: warnings, intervalMs: 60_000, retryMs: 20 },
+    ...{ port: 1, homeAssistant: false, log, clock, warnings, intervalMs: 60_000, retryMs: 20 },
     brokerAddress: () => {
       attempts += 1;
       return url;
     },
     sample: () => new Promise(() => {}),
     inventory: () => new Promise(() => {}),
-    warnings: () => [],
   });
   ended.push(() => telemetry.stop());
   return {
@@ -69,10 +68,10 @@ function device(url: string) {
 const accepted = Buffer.from([0x20, 2, 0, 0]);
 test.each([
   ["256 MB long", Buffer.from([0x30, 0xff, 0xff, 0xff, 0x7f, 0, 1, 0x61])],
-  ["longer than anything that is asked for", Buffer.from([0x30, 0x80, 0x80, 0x02])],
+  ["longer than any that we subscribe to", Buffer.from([0x30, 0x80, 0x80, 0x02])],
   ["of a length that never ends", Buffer.from([0x30, 0xff, 0xff, 0xff, 0xff, 0xff])],
-  ["to be kept until it says so (QoS 2)", Buffer.from([0x34, 5, 0, 1, 0x61, 0, 1])],
-  ["that only a broker takes", Buffer.from([0xc0, 0])],
+  ["with QoS 2, to be kept until the broker releases it", Buffer.from([0x34, 5, 0, 1, 0x61, 0, 1])],
+  ["that only clients send", Buffer.from([0xc0, 0])],
 ])("b3-client: a packet %s is refused at its header", async (_what, packet) => {
   let visits = 0;
   const port = await listen((socket) => {
@@ -96,7 +95,7 @@ test.each([
   expect(said.filter((line) => line.startsWith("warn: broker "))).toHaveLength(1);
 });
 
-test("b3-client: 256 MB that flow in from a hostile broker do not stay", async () => {
+test("b3-client: 256 MB from a hostile broker do not stay in memory", async () => {
   const port = await listen((socket) => {
     const block = Buffer.alloc(1 << 20);
     const go = () => {
@@ -115,7 +114,7 @@ test("b3-client: 256 MB that flow in from a hostile broker do not stay", async (
     const before = process.memoryUsage.rss();
     const telemetry = startTelemetry({ self: { id: "a".repeat(26), neighborhood: "n".repeat(26), name: () => "x", board: "nuc", release: "1", address: "127.0.0.1" },
       brokerAddress: () => "mqtt://127.0.0.1:${port}", port: 1, homeAssistant: false, log, clock: { now: Date.now, monotonic: () => performance.now() },
-      sample: none, inventory: none, warnings: () => [], intervalMs: 60000, retryMs: 20 });
+      sample: none, inventory: none, warnings: { list: () => [], raise() {}, clear() {} }, intervalMs: 60000, retryMs: 20 });
     let most = before;
     setInterval(() => {
       most = Math.max(most, process.memoryUsage.rss());
@@ -131,7 +130,7 @@ test("b3-client: 256 MB that flow in from a hostile broker do not stay", async (
   expect(grown).toBeLessThan(100);
 });
 
-/** A real broker that takes one user and password. */
+/** A real broker that accepts one user and password. */
 async function realBroker(password: string): Promise<number> {
   const aedes = await Aedes.createBroker();
   aedes.authenticate = (_client, user, given, done) => done(null, user === "ha" && String(given) === password);
@@ -140,7 +139,7 @@ async function realBroker(password: string): Promise<number> {
 }
 
 test.each(["plain123", "with space", "50%off", "100%", "a%zzb", "a%ffb", "p@ss", "p:ss", "a\\b[c]", "grün€"])(
-  "mqtt-percent: with the password %j typed as it is the device gets in",
+  "mqtt-percent: the device logs in with the password %j, typed without escapes",
   async (password) => {
     const port = await realBroker(password);
     const { telemetry, said } = device(`mqtt://ha:${password}@127.0.0.1:${port}`);
@@ -149,7 +148,7 @@ test.each(["plain123", "with space", "50%off", "100%", "a%zzb", "a%ffb", "p@ss",
   },
 );
 
-test("mqtt-percent: a broker that refuses the password is a warning at once, and it names the setting", async () => {
+test("mqtt-percent: a refused password raises a warning at once, and the warning names the setting", async () => {
   const port = await realBroker("50%25off");
   const { said, warned, ticks, skip } = device(`mqtt://ha:50%25off@127.0.0.1:${port}`);
   await eventually(() => warned().length > 0);
@@ -168,7 +167,7 @@ test("mqtt-percent: a broker that refuses the password is a warning at once, and
   expect(said.join()).not.toMatch(/50%/);
 });
 
-test("mqtt-percent: whatever makes it fail, a broker that is never reached costs two lines", async () => {
+test("mqtt-percent: a broker that is never reached costs two log lines, whatever the reason", async () => {
   const port = await listen((socket) => socket.destroy());
   for (const url of [
     `mqtt://localhost:1`,
@@ -192,7 +191,7 @@ test("mqtt-percent: whatever makes it fail, a broker that is never reached costs
   }
 });
 
-test("mqtt-percent: a broker that lets the device in and cuts it off each time is a warning, until it stays for 30 s", async () => {
+test("mqtt-percent: a broker that accepts and cuts off raises a warning until a connection lasts 30 s", async () => {
   let isPatient = false;
   const port = await listen((socket) => {
     socket.once("data", () => (isPatient ? socket.write(accepted) : socket.end(accepted)));

@@ -9,6 +9,7 @@ import { silentLog } from "../../../system/log.ts";
 import { eventually } from "../../eventually.ts";
 
 const hood = "n".repeat(26);
+const noWarnings = { list: () => [], raise() {}, clear() {} };
 const ids: Record<string, string> = { "127.0.0.2": "a".repeat(26), "127.0.0.3": "c".repeat(26) };
 const started: { stop(): Promise<void> }[] = [];
 afterEach(async () => {
@@ -38,7 +39,7 @@ function device(
     self: { id: ids[address]!, neighborhood: hood, name: () => "x", board: "nuc", release: "1", address },
     sample: async () => metrics(0.5),
     inventory: () => Promise.reject(new Error("none in this test")),
-    warnings: () => [],
+    warnings: noWarnings,
     homeAssistant: true,
     log: silentLog,
     clock: systemClock,
@@ -61,7 +62,7 @@ test("two devices see each other's metrics through the broker of one of them", a
   expect(cellar.latest().get(ids["127.0.0.2"]!)).toEqual(metrics(0.5));
 });
 
-test("a late looker has what the broker kept, by the time look() resolves", async () => {
+test("a device that looks late has the retained metrics by the time look() resolves", async () => {
   const { port } = await broker("127.0.0.2");
   const brokerAddress = () => "127.0.0.2";
   const attic = device("127.0.0.2", { brokerAddress, port });
@@ -72,7 +73,7 @@ test("a late looker has what the broker kept, by the time look() resolves", asyn
   expect(cellar.latest().has(ids["127.0.0.2"]!)).toBe(true);
 });
 
-test("when the broker's host dies, all is said again to the next one", async () => {
+test("when the broker's host dies, the next broker is told everything again", async () => {
   const first = await broker("127.0.0.2");
   let current = "127.0.0.2";
   let cpu = 0.1;
@@ -95,7 +96,7 @@ test("when the broker's host dies, all is said again to the next one", async () 
   expect(attic.latest().get(ids["127.0.0.3"]!)?.cpu).toBe(0.9);
 });
 
-test("without a broker the queue has a ceiling and the newest metrics are still there", async () => {
+test("without a broker the queue is bounded and keeps the newest metrics", async () => {
   let now = 0;
   const alone = device("127.0.0.2", {
     brokerAddress: () => undefined,
@@ -109,7 +110,7 @@ test("without a broker the queue has a ceiling and the newest metrics are still 
   expect(alone.latest().get(ids["127.0.0.2"]!)?.at).toBe(now);
 });
 
-test("a broker that does not answer for a minute is a warning until it does", async () => {
+test("a broker that does not answer for a minute raises a warning until it does", async () => {
   const { port } = await broker("127.0.0.2");
   let passed = 0;
   let address = "127.0.0.9"; // nobody listens there
@@ -118,7 +119,8 @@ test("a broker that does not answer for a minute is a warning until it does", as
     brokerAddress: () => address,
     port,
     clock: { now: Date.now, monotonic: () => performance.now() + passed },
-    standing: {
+    warnings: {
+      list: () => [],
       raise: (code, message) => said.push(`${code}: ${message}`),
       clear: (code) => said.push(`${code} is over`),
     },
@@ -134,7 +136,7 @@ test("a broker that does not answer for a minute is a warning until it does", as
   await until(() => said.at(-1) === "broker.unreachable is over");
 });
 
-/** A reader on cellar; what it heard, as [topic, payload]. */
+/** A subscriber on cellar; what it received, as [topic, payload]. */
 async function listen(port: number): Promise<[string, string][]> {
   const heard: [string, string][] = [];
   const socket = () => connect({ host: "127.0.0.2", port, localAddress: "127.0.0.3" });
@@ -165,14 +167,14 @@ async function tcpServer(onSocket: (socket: Socket) => void) {
   return { cut, url: `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
-test("warnings longer and more than the broker takes are cut, and the connection stands", async () => {
+test("warnings that are too long or too many for the broker are cut, and the connection stays up", async () => {
   const { port, counts } = await broker("127.0.0.2");
   const heard = await listen(port);
   const long = { code: "x", message: "ä".repeat(1_500), hint: "\n".repeat(1_500), since: 1 };
   const attic = device("127.0.0.2", {
     brokerAddress: () => "127.0.0.2",
     port,
-    warnings: () => Array(70).fill(long),
+    warnings: { ...noWarnings, list: () => Array(70).fill(long) },
   });
   const topic = topicOf(hood, ids["127.0.0.2"]!, "warnings");
   await until(() => heard.some(([where]) => where === topic));
@@ -182,7 +184,7 @@ test("warnings longer and more than the broker takes are cut, and the connection
   expect([attic.isConnected(), counts().refused]).toEqual([true, 0]);
 });
 
-test("metrics that the broker would refuse are kept back, with one word in the log", async () => {
+test("metrics that the broker would refuse are not sent, and one log line says so", async () => {
   const { port, counts } = await broker("127.0.0.2");
   const said: string[] = [];
   let sampled = 0;
@@ -195,11 +197,11 @@ test("metrics that the broker would refuse are kept back, with one word in the l
   await until(() => attic.isConnected() && sampled > 5);
   expect([attic.isConnected(), counts().refused]).toEqual([true, 0]);
   expect(said.filter((message) => message.startsWith("metrics"))).toEqual([
-    "metrics: kept back, the broker would refuse it",
+    "metrics: not sent, the broker would refuse it",
   ]);
 });
 
-test("after a long outage the queue empties no faster than the broker takes it", async () => {
+test("after a long outage the queue empties no faster than the broker accepts", async () => {
   const { port, counts } = await broker("127.0.0.2");
   let isThere = false;
   let passed = 0;
@@ -232,7 +234,7 @@ test("after a long outage the queue empties no faster than the broker takes it",
   expect([attic.isConnected(), counts().refused]).toEqual([true, 0]);
 });
 
-test("a broker that accepts and then cuts off is asked ever less often, until it has stood for 30 s", async () => {
+test("a broker that accepts and cuts off is tried less and less often, until a connection lasts 30 s", async () => {
   let visits = 0;
   let isPatient = false;
   const accepted = Buffer.from([0x20, 2, 0, 0]); // CONNACK
@@ -256,7 +258,7 @@ test("a broker that accepts and then cuts off is asked ever less often, until it
     const before = asked;
     await until(() => asked > before + count);
   };
-  /** Lets the longest first wait pass: enough for whoever forgets its failures. */
+  /** Lets the longest first wait pass, enough for a client that has forgotten its failures. */
   const comesAgainAfterFirstWait = async () => {
     const before = visits;
     await ticks(3);
@@ -284,7 +286,7 @@ test("a broker that accepts and then cuts off is asked ever less often, until it
   expect(await comesAgainAfterFirstWait()).toBe(true);
 });
 
-test("a rename reaches state, Home Assistant and the last will, and nobody is offline meanwhile", async () => {
+test("a rename reaches the state, Home Assistant and the last will without the device going offline", async () => {
   const { port } = await broker("127.0.0.2");
   const heard = await listen(port);
   const { url, cut } = await tcpServer((socket) => {
@@ -313,34 +315,34 @@ test("a rename reaches state, Home Assistant and the last will, and nobody is of
   expect(states()[2]).toMatchObject({ state: "offline", name: "loft" });
 });
 
-test("ha-no-temperature: sensors are announced as they are found, and taken back when five minutes did not show them", async () => {
+test("ha-no-temperature: sensors are announced as they are found and withdrawn if five minutes show none", async () => {
   const { port } = await broker("127.0.0.2");
   const heard = await listen(port);
   const id = ids["127.0.0.2"]!;
-  const standing = () => {
+  const announced = () => {
     const last = new Map(heard.filter(([topic]) => topic.startsWith("homeassistant/")));
     return [...last].map(([topic, payload]) => `${topic.split("/")[3]}${payload === "" ? " gone" : ""}`).sort();
   };
   const sample = async () => ({ ...metrics(0.5), dataFree: 1, ...more });
   let more: Partial<MetricsPayload> = {};
   const attic = device("127.0.0.2", { brokerAddress: () => "127.0.0.2", port, sample });
-  await until(() => standing().length === 3);
-  expect(standing()).toEqual(["cpu", "disk", "memory"]);
-  await until(() => standing().length === 5);
-  expect(standing()).toEqual(["cpu", "disk", "memory", "started gone", "temperature gone"]);
+  await until(() => announced().length === 3);
+  expect(announced()).toEqual(["cpu", "disk", "memory"]);
+  await until(() => announced().length === 5);
+  expect(announced()).toEqual(["cpu", "disk", "memory", "started gone", "temperature gone"]);
   more = { temperatureC: 40 };
-  await until(() => standing().includes("temperature"));
+  await until(() => announced().includes("temperature"));
   more = {};
   await attic.stop();
 
-  // Once it shows values no more: what it announced goes.
+  // Turned off, it withdraws what it announced.
   const quiet = device("127.0.0.2", { brokerAddress: () => "127.0.0.2", port, sample, homeAssistant: false });
-  await until(() => standing().every((sensor) => sensor.endsWith(" gone")));
+  await until(() => announced().every((sensor) => sensor.endsWith(" gone")));
   await quiet.stop();
   const back = device("127.0.0.2", { brokerAddress: () => "127.0.0.2", port, sample });
-  await until(() => standing().includes("cpu"));
+  await until(() => announced().includes("cpu"));
   back.withdraw();
-  await until(() => standing().every((sensor) => sensor.endsWith(" gone")));
+  await until(() => announced().every((sensor) => sensor.endsWith(" gone")));
   expect(
     heard.filter(([topic, payload]) => topic.startsWith("homeassistant/") && topic.split("/")[2] !== id && payload),
   ).toEqual([]);

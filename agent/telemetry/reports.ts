@@ -1,0 +1,130 @@
+// What this device has told the broker on this connection and what is still to tell: state, metrics, inventory, warnings and the
+// announcements to Home Assistant.
+import { type InventoryPayload, type MetricsPayload, type TopicName, topicOf, topics } from "../../ota/fleet/topics.ts";
+import type { Log } from "../../system/log.ts";
+import type { Warning } from "../health/warnings.ts";
+import { Backlog } from "./backlog.ts";
+import { announcements } from "./homeassistant.ts";
+import { encode, stateOf, warningsOf } from "./messages.ts";
+
+export type ReportsOptions = {
+  self: { id: string; neighborhood: string; name(): string; board: string; release: string; address: string };
+  homeAssistant: boolean;
+  isConnected(): boolean;
+  publish(topic: string, payload: string, options: { qos: 0 | 1; retain: boolean }): void;
+  warnings(): Warning[];
+  log: Log;
+};
+
+/** A sensor may be asleep when the device starts; a field that five minutes of metrics lack is one that the device lacks. */
+const certainSamples = 30;
+
+/** Methods take the monotonic time, in ms. */
+export class Reports {
+  readonly #options: ReportsOptions;
+  readonly #backlog = new Backlog();
+  readonly #unsendable = new Set<TopicName>();
+  /** Payload of each announcement on this connection, by topic. */
+  readonly #announced = new Map<string, string>();
+  readonly #seen = new Set<keyof MetricsPayload>();
+  #samples = 0;
+  #sent = { sent: 0, sentBytes: 0 };
+  #sentWarnings = "";
+  #inventory: InventoryPayload | undefined;
+
+  constructor(options: ReportsOptions) {
+    this.#options = options;
+  }
+
+  counts(): { sent: number; sentBytes: number; queued: number; dropped: number } {
+    return { ...this.#sent, queued: this.#backlog.queued, dropped: this.#backlog.dropped };
+  }
+
+  /** The last will, which is the goodbye as well. */
+  farewell(): { topic: string; payload: string } {
+    return { topic: this.#topic("state"), payload: JSON.stringify(stateOf(this.#options.self, "offline")) };
+  }
+
+  /** Sends everything again: the broker may be a new one. */
+  connected(now: number): void {
+    this.#send("state", stateOf(this.#options.self, "online"));
+    this.#announced.clear();
+    this.#announce();
+    if (this.#inventory) this.#send("inventory", this.#inventory);
+    this.#sendWarnings();
+    this.#backlog.connected(now);
+    this.#flush(now);
+  }
+
+  /** Sends what has changed and what the broker takes now. */
+  tick(now: number): void {
+    if (!this.#options.isConnected()) return;
+    if (this.#sentWarnings !== JSON.stringify(warningsOf(this.#options.warnings()))) this.#sendWarnings();
+    this.#flush(now);
+  }
+
+  addMetrics(metrics: MetricsPayload, now: number): void {
+    this.#samples += 1;
+    for (const field of Object.keys(metrics) as (keyof MetricsPayload)[]) this.#seen.add(field);
+    this.#backlog.push(metrics);
+    if (!this.#options.isConnected()) return;
+    this.#announce();
+    this.#flush(now);
+  }
+
+  setInventory(inventory: InventoryPayload): void {
+    this.#inventory = inventory;
+    if (this.#options.isConnected()) this.#send("inventory", inventory);
+  }
+
+  withdraw(): void {
+    if (!this.#options.isConnected()) return;
+    const { self } = this.#options;
+    for (const [topic] of announcements({ ...self, name: self.name() })) this.#publish(topic, "", 1);
+  }
+
+  #topic(name: TopicName): string {
+    return topicOf(this.#options.self.neighborhood, this.#options.self.id, name);
+  }
+
+  #publish(topic: string, payload: string, qos: 0 | 1, retain = true): void {
+    this.#options.publish(topic, payload, { qos, retain });
+    this.#sent.sent += 1;
+    this.#sent.sentBytes += topic.length + payload.length;
+  }
+
+  #send<Name extends TopicName>(name: Name, payload: Parameters<typeof encode<Name>>[1], retain = true): void {
+    const json = encode(name, payload);
+    if (json !== undefined) this.#publish(this.#topic(name), json, topics[name].qos, retain);
+    else if (!this.#unsendable.has(name)) {
+      this.#unsendable.add(name);
+      this.#options.log.warn(`${name}: not sent, the broker would refuse it`);
+    }
+  }
+
+  #sendWarnings(): void {
+    const warnings = warningsOf(this.#options.warnings());
+    this.#sentWarnings = JSON.stringify(warnings);
+    this.#send("warnings", warnings);
+  }
+
+  #flush(now: number): void {
+    // The broker keeps only the newest; the older ones are for subscribers that keep a history.
+    const due = this.#backlog.due(now);
+    for (const metrics of due) this.#send("metrics", metrics, metrics === due.at(-1));
+  }
+
+  #has = (field: keyof MetricsPayload): boolean | undefined => {
+    if (!this.#options.homeAssistant) return false;
+    return this.#seen.has(field) || (this.#samples < certainSamples ? undefined : false);
+  };
+
+  #announce(): void {
+    const { self } = this.#options;
+    for (const [topic, payload] of announcements({ ...self, name: self.name() }, this.#has)) {
+      if (this.#announced.get(topic) === payload) continue;
+      this.#announced.set(topic, payload);
+      this.#publish(topic, payload, 1);
+    }
+  }
+}
