@@ -204,7 +204,7 @@ async function compose(
         // A hello came from there a moment ago; WireGuard listens beside it, on the port that the record names.
         const port =
           membership.members().get(task.id)?.record.endpoints[0]?.split(":").at(-1) ?? config.mesh.listenPort;
-        paths.hear(task.id, endpointOf(task.from, port), "hello");
+        paths.offer(task.id, endpointOf(task.from, port), "hello");
         return discovery.answered(task.from);
       }
       case "doubt":

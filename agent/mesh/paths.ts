@@ -1,17 +1,10 @@
-// The mesh with its endpoints: reads how the peers fare, steps endpoints.ts, and gives the mesh what came out.
+// Finds an endpoint for each peer: reads how the peers fare, steps endpoints.ts, and tells the mesh which endpoints to use.
 import type { Clock } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
-import {
-  classify,
-  type Effect,
-  type Event,
-  type Link,
-  type Paths as PathsView,
-  type Result,
-  type Source,
-  step,
-} from "./endpoints.ts";
+import type { Result, Source } from "./candidates.ts";
+import { classify, type Link } from "./classify.ts";
+import { attemptOf, type Effect, type Event, isFailing, type Paths as PathsView, step } from "./endpoints.ts";
 import type { Mesh } from "./mesh.ts";
 import type { WantedPeer } from "./plan.ts";
 import type { PeerStatus } from "./status.ts";
@@ -24,9 +17,9 @@ export type PathsOptions = {
   clock: Clock;
   log: Log;
 };
-/** A member as a peer; which endpoint to use is found out here. */
-export type MemberPath = Omit<WantedPeer, "endpoint" | "insist"> & { endpoints: string[] };
-/** For `net explain`: what is used, what else there is, how each trial ended. Times in ms since 1970. */
+/** A member as a peer, with the endpoints that its record names. */
+export type MemberPeer = Omit<WantedPeer, "endpoint" | "insist"> & { endpoints: string[] };
+/** For `net explain`: the endpoint in use, the others, and how each attempt ended. Times in ms since 1970. */
 export type Explanation = {
   inUse?: { endpoint: string; since: number };
   isTrying?: string;
@@ -36,10 +29,10 @@ export type Explanation = {
 };
 export type Paths = {
   /** All members but ourselves: peers follow at once. */
-  setMembers(members: MemberPath[]): Promise<void>;
-  /** Somebody was heard at an endpoint: a hello on the link, mDNS, a seed. Unusable ones are ignored. */
-  hear(id: string, endpoint: string, source: Source): void;
-  /** The cluster suspects a member: call it when that begins, not again and again. */
+  setMembers(members: MemberPeer[]): Promise<void>;
+  /** The peer may answer at this endpoint, says a hello on the link, mDNS or a seed. Unusable ones are ignored. */
+  offer(id: string, endpoint: string, source: Source): void;
+  /** The cluster suspects a member: call it once, when that begins. */
   doubt(id: string): void;
   explain(id: string): Explanation | undefined;
   /** As read last, at most 5 s ago. */
@@ -47,14 +40,14 @@ export type Paths = {
   stop(): void;
 };
 
-// While an endpoint is on trial a result should not wait; a quiet mesh is looked at as rarely as a new path may wait.
-const trialPollMs = 250;
+// The result of an attempt should not wait; a quiet mesh is looked at as rarely as a new path may wait.
+const attemptPollMs = 250;
 const failingPollMs = 1_000;
 const quietPollMs = 5_000;
 
 export function startPaths({ mesh, prefix, links, clock, log }: PathsOptions): Paths {
   let view: PathsView = new Map();
-  let members: MemberPath[] = [];
+  let members: MemberPeer[] = [];
   let peers: PeerStatus[] = [];
   const chosen = new Map<string, { endpoint: string; insist: boolean }>();
   let timer: NodeJS.Timeout | undefined;
@@ -66,12 +59,12 @@ export function startPaths({ mesh, prefix, links, clock, log }: PathsOptions): P
     view = next;
     return effects;
   };
-  const hear = (id: string, text: string, source: Source) => {
-    // Whoever is no member (yet) costs no memory here.
+  const offer = (id: string, text: string, source: Source) => {
+    // A device that is not a member costs no memory here.
     if (!members.some((member) => member.id === id)) return;
     const known = classify(text, links(), prefix);
-    if (known) happen({ kind: "heard", id, ...known, source });
-    else log.debug(`endpoint ${JSON.stringify(text)} of ${id} is of no use`);
+    if (known) happen({ kind: "offered", id, ...known, source });
+    else log.debug(`endpoint ${JSON.stringify(text)} of ${id} is unusable`);
   };
   const wanted = (): WantedPeer[] =>
     members.map(({ endpoints: _, ...member }) => ({ ...member, ...chosen.get(member.id) }));
@@ -101,7 +94,7 @@ export function startPaths({ mesh, prefix, links, clock, log }: PathsOptions): P
     try {
       await look();
     } catch (error) {
-      log.warn(`peers could not be looked at: ${describeError(error)}`);
+      log.warn(`cannot read the state of the peers: ${describeError(error)}`);
     }
     isPolling = false;
     schedule();
@@ -109,10 +102,9 @@ export function startPaths({ mesh, prefix, links, clock, log }: PathsOptions): P
   const schedule = () => {
     if (isStopped || isPolling) return;
     const paths = [...view.values()];
-    const isTrying = paths.some(({ trial }) => trial);
-    const isFailing = paths.some(({ failing }) => failing);
+    const isTrying = paths.some((path) => attemptOf(path) !== undefined);
     clearTimeout(timer);
-    timer = setTimeout(poll, isTrying ? trialPollMs : isFailing ? failingPollMs : quietPollMs);
+    timer = setTimeout(poll, isTrying ? attemptPollMs : paths.some(isFailing) ? failingPollMs : quietPollMs);
   };
   schedule();
 
@@ -124,14 +116,14 @@ export function startPaths({ mesh, prefix, links, clock, log }: PathsOptions): P
         chosen.delete(id);
       }
       members = next;
-      for (const { id, endpoints } of members) for (const endpoint of endpoints) hear(id, endpoint, "record");
+      for (const { id, endpoints } of members) for (const endpoint of endpoints) offer(id, endpoint, "record");
       // A newcomer starts with its best endpoint, in the same command that makes it a peer.
       choose(newcomers.flatMap(({ id }) => happen({ kind: "seen", id, status: undefined, wallNow: clock.now() })));
       await mesh.setPeers(wanted());
       schedule();
     },
-    hear(id, endpoint, source) {
-      hear(id, endpoint, source);
+    offer(id, endpoint, source) {
+      offer(id, endpoint, source);
       schedule();
     },
     doubt(id) {
@@ -145,10 +137,11 @@ export function startPaths({ mesh, prefix, links, clock, log }: PathsOptions): P
       const handshakeAt = peers.find(({ wireguardKey }) => wireguardKey === key)?.latestHandshakeMs;
       const [now, wallNow] = [clock.monotonic(), clock.now()];
       const wall = (at: number) => Math.max(0, Math.round(wallNow - (now - at)));
+      const attempt = attemptOf(path);
       return {
-        ...(path.inUse && { inUse: { ...path.inUse, since: wall(path.inUse.since) } }),
-        ...(path.trial && { isTrying: path.trial.endpoint }),
-        isFailing: path.failing !== undefined,
+        ...(path.used && { inUse: { endpoint: path.used.endpoint, since: wall(path.used.since) } }),
+        ...(attempt && { isTrying: attempt.endpoint }),
+        isFailing: isFailing(path),
         ...(handshakeAt !== undefined && { handshakeAt }),
         candidates: path.candidates.map(({ last, ...candidate }) => ({
           ...candidate,

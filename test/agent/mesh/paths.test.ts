@@ -16,7 +16,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A kernel with one peer at most, told what to say of it; and a clock whose wall time can be set. */
+/** A kernel with at most one peer, whose status can be set, and a clock whose wall time can be set. */
 function makeWorld() {
   const world = { monotonic: 10_000, wall: 5 * hourMs, status: undefined as Partial<PeerStatus> | undefined };
   const dropped: string[] = [];
@@ -51,7 +51,7 @@ function makeWorld() {
   return { world, paths, pass, dropped, wanted: () => wanted };
 }
 
-test("times are told by the wall clock of now, though it was set right meanwhile", async () => {
+test("times are reported by the present wall clock, even after it was set right", async () => {
   const { world, paths, pass } = makeWorld();
   await paths.setMembers([{ ...member, endpoints: [lan] }]);
   await pass(250);
@@ -73,7 +73,7 @@ test("times are told by the wall clock of now, though it was set right meanwhile
   paths.stop();
 });
 
-test("a doubt drops no peer that has a session", async () => {
+test("a doubt does not drop a peer that has a session", async () => {
   const { world, paths, pass, dropped, wanted } = makeWorld();
   await paths.setMembers([{ ...member, endpoints: [lan, "[2001:db8::7]:51820"] }]);
   world.status = { latestHandshakeMs: world.wall, rxBytes: 92 };
@@ -88,7 +88,7 @@ test("a doubt drops no peer that has a session", async () => {
   paths.stop();
 });
 
-test("a wall clock set back by hours ends a trial when its time is up, and a dead path as well", async () => {
+test("with the wall clock set back by hours, attempts and dead paths still end on time", async () => {
   const { world, paths, pass } = makeWorld();
   const world6 = "[2001:db8::7]:51820";
   await paths.setMembers([{ ...member, endpoints: [lan, world6] }]);

@@ -77,7 +77,7 @@ test("nothing to do is an empty plan", () => {
   expect(commands({ ...settled, peers: [state(1)] }, wanted([peer(1)]))).toEqual([]);
 });
 
-test("an endpoint in use that works is not overwritten, one that does not work is, and a trial insists", () => {
+test("an endpoint in use that works is not overwritten, one that does not work is, and an attempt insists", () => {
   const want = (more: Partial<WantedPeer>) => wanted([peer(1, { endpoint: "10.0.0.1:51820", ...more })]);
   const have = (latestHandshakeMs?: number): Current => ({
     ...settled,
