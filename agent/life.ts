@@ -22,7 +22,8 @@ import type { Identity } from "./identity.ts";
 import { recordKind, revocationKind } from "./membership/documents.ts";
 import { Membership } from "./membership/membership.ts";
 import type { Member, Task } from "./membership/state.ts";
-import { raiseGuard, watchGuard } from "./mesh/guard.ts";
+import { startFirewall } from "./mesh/firewall.ts";
+import { guardPart } from "./mesh/guard.ts";
 import { startMesh } from "./mesh/mesh.ts";
 import { startNames } from "./mesh/names.ts";
 import { startPaths } from "./mesh/paths.ts";
@@ -85,17 +86,10 @@ async function compose(
   if (config.mesh.guard) {
     const privatePorts = [config.cluster.port, config.telemetry.port];
     const pagePort = config.link.pagePort || 80;
-    const guard = {
-      run,
-      interface: config.mesh.interface,
-      prefix,
-      agentUid: process.getuid!(),
-      privatePorts,
-      pagePort,
-    };
-    await raiseGuard(guard);
-    const guarding = watchGuard(guard, makeLog("guard"));
-    ended.push(() => guarding.stop());
+    const agentUid = process.getuid!();
+    const guard = guardPart({ interface: config.mesh.interface, prefix, agentUid, privatePorts, pagePort });
+    const firewall = await startFirewall({ run, log: makeLog("firewall") }, [guard]);
+    ended.push(() => firewall.stop());
   }
   const mesh = await startMesh({
     interface: config.mesh.interface,

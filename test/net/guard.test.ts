@@ -63,7 +63,7 @@ test.skipIf(skip)("a LAN host that forges a member's mesh address cannot reach a
   // A stranger may also write to a mesh address without forging its own.
   const stranger = await node(lan, "mallory", connect(attic, 80, malloryLink));
   expect(stranger).toBe("silence");
-  const rules = await ruleset(lan, "arriving");
+  const rules = await ruleset(lan, "guard_arriving");
   expect(rules).toMatch(/saddr \S+ counter packets [1-9]/);
   expect(rules).toMatch(/daddr \S+ counter packets [1-9]/);
   expect(server.output()).not.toContain("after");
@@ -156,5 +156,5 @@ test.skipIf(skip)("the agent's own user needs CAP_NET_ADMIN and nothing more", a
   const caps = ["--inh-caps", "-all,+net_admin", "--ambient-caps", "+net_admin", "--bounding-set", "-all,+net_admin"];
   const plan = JSON.stringify({ prefix, guard: true } satisfies HostPlan);
   await lan.on("attic")(["setpriv", ...user, ...caps, process.execPath, script, plan]);
-  expect(await ruleset(lan, "opening")).toContain(`${agentUid}`);
+  expect(await ruleset(lan, "guard_opening")).toContain(`${agentUid}`);
 });

@@ -1,7 +1,8 @@
 // Test program: the mesh part of an agent alone: guard, then interface, then peers. It prints a line per step and shuts down
 // cleanly on SIGTERM.
 import { Warnings } from "../../agent/health/warnings.ts";
-import { raiseGuard, watchGuard } from "../../agent/mesh/guard.ts";
+import { startFirewall } from "../../agent/mesh/firewall.ts";
+import { guardPart } from "../../agent/mesh/guard.ts";
 import { startMesh } from "../../agent/mesh/mesh.ts";
 import { startPaths } from "../../agent/mesh/paths.ts";
 import { systemClock } from "../../system/clock.ts";
@@ -28,10 +29,10 @@ if (import.meta.main) await host(JSON.parse(process.argv[2] ?? "{}"));
 async function host({ prefix, guard, mesh }: HostPlan): Promise<void> {
   const log = makeLog("host");
   if (guard) {
-    const options = { run, interface: meshInterface, prefix, agentUid, privatePorts, pagePort: 80 };
-    await raiseGuard(options);
+    const part = guardPart({ interface: meshInterface, prefix, agentUid, privatePorts, pagePort: 80 });
+    const firewall = await startFirewall({ run, log, everyMs: 200 }, [part]);
     console.log("guard up");
-    if (mesh) watchGuard(options, log, 200);
+    if (!mesh) firewall.stop();
   }
   if (!mesh) return;
   const warnings = new Warnings(systemClock, log);

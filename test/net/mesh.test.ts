@@ -53,7 +53,7 @@ test.skipIf(skip)("the mesh restores any part of it that is removed", async () =
     expect(await ip("route", "show", "root", prefix)).toMatch(
       /dev hamlet0.*metric 1024[\s\S]*unreachable .*metric 4096/,
     );
-    expect(await lan.on(name)(["nft", "list", "table", "inet", "hamlet"])).toContain("chain arriving");
+    expect(await lan.on(name)(["nft", "list", "table", "inet", "hamlet"])).toContain("chain guard_arriving");
   };
   const isMended = async () => {
     await Promise.all((Object.keys(addresses) as Name[]).map(isWhole));
@@ -183,7 +183,9 @@ test.skipIf(skip)("no mesh traffic leaves in clear when hamlet0 is gone, even if
   // A router announces a route into our /48 that is more specific than ours, so only the guard is left.
   await attic(["ip", "-6", "route", "add", "fd12:3456:789a::/64", "dev", "eth0"]);
   expect(await heardOnLink(lan, shout)).toBe("");
-  expect(await attic(["nft", "list", "chain", "inet", "hamlet", "leaving"])).toMatch(/daddr \S+ counter packets [1-9]/);
+  expect(await attic(["nft", "list", "chain", "inet", "hamlet", "guard_leaving"])).toMatch(
+    /daddr \S+ counter packets [1-9]/,
+  );
 });
 
 /** Packets of our /48 that tcpdump sees on the attic's cable while `act` runs. */

@@ -1,7 +1,8 @@
 // Two network namespaces on one cable with kernel WireGuard, next to other programs' network settings.
 import { generateKeyPairSync } from "node:crypto";
 import { Warnings } from "../../../agent/health/warnings.ts";
-import { isGuarded, raiseGuard } from "../../../agent/mesh/guard.ts";
+import { isComplete, startFirewall } from "../../../agent/mesh/firewall.ts";
+import { guardPart } from "../../../agent/mesh/guard.ts";
 import { wireguardPublicKey } from "../../../agent/mesh/key.ts";
 import { type Mesh, startMesh } from "../../../agent/mesh/mesh.ts";
 import { systemClock } from "../../../system/clock.ts";
@@ -31,8 +32,10 @@ export default async function mesh(_: unknown, tell: Tell) {
     const caps = ["--inh-caps", "-all,+net_admin", "--ambient-caps", "+net_admin", "--bounding-set", "-all,+net_admin"];
     return (argv, options) => inside(["setpriv", ...user, ...caps, ...argv], options);
   };
-  const guard = { interface: "hamlet0", prefix, agentUid: 1234, privatePorts: [7946, 1883], pagePort: 80 };
-  await raiseGuard({ ...guard, run: asAgent(attic) });
+  const ports = { privatePorts: [7946, 1883], pagePort: 80 };
+  const guard = guardPart({ interface: "hamlet0", prefix, agentUid: 1234, ...ports });
+  const firewall = await startFirewall({ run: asAgent(attic), log: makeLog("firewall") }, [guard]);
+  firewall.stop();
 
   const startedAt = performance.now();
   const atticMesh = await start("attic", asAgent(attic));
@@ -65,7 +68,7 @@ export default async function mesh(_: unknown, tell: Tell) {
     "permanent",
   ]);
   const forgedPing = await ping(cellar, "attic");
-  const arriving = await attic(["nft", "list", "chain", "inet", "hamlet", "arriving"]);
+  const arriving = await attic(["nft", "list", "chain", "inet", "hamlet", "guard_arriving"]);
   await cellar(["ip", "-6", "route", "del", `${hosts.attic.address}/128`, "dev", "eth0", "metric", "1"]);
 
   // A crash leaves the interface behind; the next agent, with another key and other peers, corrects it.
@@ -110,7 +113,7 @@ export default async function mesh(_: unknown, tell: Tell) {
       corrected,
       left,
       isGone,
-      isGuarded: await isGuarded(attic),
+      isGuarded: await isComplete(attic, [guard]),
       foreignBefore,
       foreignAfter,
     },
