@@ -1,13 +1,13 @@
-// Reads what the kernel has for one interface and one /48: the `Current` of plan.ts.
+// Reads what the kernel has of the wanted interfaces and routes: the `Current` of plan.ts.
 import { z } from "zod";
 import { canonicalIpv6, canonicalPrefix } from "../../system/address.ts";
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
-import type { Current } from "./plan.ts";
+import type { Current, CurrentInterface, Route } from "./plan.ts";
 import { parseDump } from "./status.ts";
 
-// Each command answers in milliseconds; one that does not is stuck, and the queue behind it must go on.
+// Each command answers in milliseconds; one that does not is stuck, and must not hold up the queue.
 export const timeoutMs = 5_000;
 
 const Links = z.array(
@@ -28,13 +28,26 @@ const Routes = z.array(
   }),
 );
 
-export async function readCurrent(run: Run, link: string, prefix: string): Promise<Current> {
-  const routes = await readRoutes(run, prefix);
-  // All links, because asking for one that is not there is an error like any other.
-  const found = (await ask(run, ["ip", "-json", "-details", "address", "show"], Links)).find(
-    ({ ifname }) => ifname === link,
-  );
-  if (!found) return { routes, addresses: [], peers: [] };
+/** Throws `mesh.failed` if an interface has one of the wanted names and is not WireGuard. */
+export async function readCurrent(
+  run: Run,
+  wanted: readonly { name: string; routes: readonly string[] }[],
+): Promise<Current> {
+  const prefixes = new Set(wanted.flatMap(({ routes }) => routes));
+  const routes: Route[] = [];
+  for (const prefix of prefixes) routes.push(...(await readRoutes(run, prefix)));
+  // All links, because `ip` fails when asked for one that is missing, as it does for any other reason.
+  const links = await ask(run, ["ip", "-json", "-details", "address", "show"], Links);
+  const interfaces = new Map<string, CurrentInterface>();
+  for (const { name } of wanted) {
+    const found = links.find(({ ifname }) => ifname === name);
+    if (found) interfaces.set(name, await readInterface(run, found));
+  }
+  return { interfaces, routes };
+}
+
+async function readInterface(run: Run, found: z.infer<typeof Links>[number]): Promise<CurrentInterface> {
+  const { ifname: link } = found;
   const kind = found.linkinfo?.info_kind ?? "";
   if (kind !== "wireguard" && kind !== "tun") {
     throw new HamletError(
@@ -50,20 +63,21 @@ export async function readCurrent(run: Run, link: string, prefix: string): Promi
     .map(({ local, prefixlen }) => `${canonicalIpv6(local) ?? local}/${prefixlen}`);
   const device = parseDump(await run(["wg", "show", link, "dump"], { timeoutMs }));
   return {
-    link: { kind, mtu: found.mtu, isUp: found.flags.includes("UP") },
+    kind,
+    mtu: found.mtu,
+    isUp: found.flags.includes("UP"),
     ...(device.publicKey !== undefined && { publicKey: device.publicKey }),
     listenPort: device.listenPort,
     addresses,
-    routes,
     peers: device.peers,
   };
 }
 
-async function readRoutes(run: Run, prefix: string): Promise<Current["routes"]> {
+async function readRoutes(run: Run, prefix: string): Promise<Route[]> {
   const rows = await ask(run, ["ip", "-json", "-6", "route", "show", "root", prefix], Routes);
   return rows.flatMap(({ type, dst, dev, metric }) =>
     (type === "unicast" || type === "unreachable") && canonicalPrefix(dst) === prefix
-      ? [{ type, device: dev, metric }]
+      ? [{ type, prefix, device: dev, metric }]
       : [],
   );
 }

@@ -1,5 +1,4 @@
-// The mesh interface: reads what is, plans, applies, one thing after another. Decides nothing that plan.ts can decide.
-
+// The mesh's interfaces: reads what is there, plans and applies, one task at a time. Decides nothing that plan.ts can decide.
 import { canonicalIpv6, canonicalPrefix } from "../../system/address.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { Run } from "../../system/command.ts";
@@ -8,9 +7,8 @@ import type { Log } from "../../system/log.ts";
 import type { Warnings } from "../health/warnings.ts";
 import { readCurrent, timeoutMs } from "./kernel.ts";
 import { wireguardPublicKey } from "./key.ts";
-import { acceptable, planMesh, printPlan, type Step, type Wanted, type WantedPeer } from "./plan.ts";
-import type { PeerStatus } from "./status.ts";
-import { parseDump } from "./status.ts";
+import { acceptable, planMesh, printPlan, type Step, type WantedInterface, type WantedPeer } from "./plan.ts";
+import { type PeerStatus, parseDump } from "./status.ts";
 import { startUserspace, type Userspace } from "./userspace.ts";
 
 export type MeshOptions = {
@@ -30,35 +28,37 @@ export type MeshOptions = {
   userspaceFallback: boolean;
 };
 export type Mesh = {
-  /** All peers there shall be. Resolves when the kernel has them; a later call replaces an earlier one. */
+  /** Replaces all peers. Resolves when the kernel has them. */
   setPeers(peers: WantedPeer[]): Promise<void>;
-  /** Takes peers out of the kernel; the next `setPeers` makes those it names afresh, and they shake hands at once. */
+  /** Removes peers from the kernel; the next `setPeers` makes those it names afresh, and they shake hands at once. */
   drop(wireguardKeys: string[]): Promise<void>;
-  /** How the peers fare. What somebody took away or changed is put back first: at once if it is the interface, else within 10 s. */
+  /** Status of the peers. Restores first what something removed or changed: the interface at once, the rest within 10 s. */
   status(): Promise<PeerStatus[]>;
-  /** The commands that are due now, for people: none when all is as wanted. */
+  /** The commands that are due now, for people to read; empty when all is as wanted. */
   plan(): Promise<string>;
   readonly isUserspace: boolean;
   /** Removes the interface with its address and route. The unreachable route stays: it keeps our traffic from leaving in clear. */
   stop(): Promise<void>;
 };
 
-// As often as the guard is looked at: reading address, link and routes costs two more programs than reading the peers.
+// As often as the firewall is checked: reading address, link and routes takes two more programs than reading the peers.
 const reconcileMs = 10_000;
 
-/** Makes the interface and its routes. Throws `mesh.failed` or `port.taken`. */
+/** Makes the mesh's interface and its routes. Throws `mesh.failed` or `port.taken`. */
 export async function startMesh(options: MeshOptions): Promise<Mesh> {
-  const { interface: link, run, clock, log, warnings } = options;
+  const { interface: name, run, clock, log, warnings } = options;
   const address = canonicalIpv6(options.address);
   const prefix = canonicalPrefix(options.prefix);
   if (!address || !prefix?.endsWith("/48"))
     throw new HamletError("mesh.failed", `${options.address} in ${options.prefix} is no address`);
   const { privateKey, listenPort, mtu } = options;
   const publicKey = wireguardPublicKey(privateKey);
-  let wanted: Wanted = { interface: link, privateKey, publicKey, listenPort, address, prefix, mtu, peers: [] };
-  let userspace: Userspace | undefined;
-  let hasMade = false;
-  let stopped = false;
+  const common = { privateKey, publicKey, listenPort, mtu };
+  let wanted: [WantedInterface] = [{ name, ...common, addresses: [address], routes: [prefix], peers: [] }];
+  /** Interfaces that wireguard-go runs, and those that we made in the kernel. */
+  const userspace = new Map<string, Userspace>();
+  const made = new Set<string>();
+  let isStopped = false;
 
   // One queue: two plans made from the same reading would undo each other.
   let last: Promise<unknown> = Promise.resolve();
@@ -68,18 +68,20 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     return turn;
   };
 
-  const due = async () => planMesh(await readCurrent(run, link, prefix), wanted, clock.now());
+  const due = async () => planMesh(await readCurrent(run, wanted), wanted, clock.now());
   let appliedAt = Number.NEGATIVE_INFINITY;
-  // The one way from what is to what should be. `wasApplied`: nobody asked for anything new since the last time.
+  // `wasApplied`: nothing new is wanted since the last time, so something else must have changed the kernel.
   const apply = async ({ wasApplied = false } = {}) => {
-    if (stopped) return;
+    if (isStopped) return;
     const steps = await due();
     if (steps.length > 0) {
-      if (wasApplied && !steps.every(isPeerUpdate)) log.warn(`${link} was changed by somebody: putting it back`);
+      if (wasApplied && !steps.every(isPeerUpdate))
+        log.warn(`something changed ${wanted.map((link) => link.name).join(", ")}: restoring it`);
       log.debug(`applying: ${printPlan(steps)}`);
     }
     for (const step of steps) {
-      if (isCreation(step)) await create(step);
+      const created = createdBy(step);
+      if (created !== undefined) await create(created, step);
       else await act(step);
     }
     appliedAt = clock.monotonic();
@@ -91,11 +93,11 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       throw explained(cause, options);
     }
   };
-  const create = async (step: Step) => {
-    if (!userspace) {
+  const create = async (link: string, step: Step) => {
+    if (!userspace.has(link)) {
       try {
         await act(step);
-        hasMade = true;
+        made.add(link);
         return;
       } catch (error) {
         if (!options.userspaceFallback || !/not supported|Unknown device type/i.test(describeError(error))) throw error;
@@ -106,44 +108,45 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
         "install a kernel with the wireguard module (Linux 5.6 or newer has it)",
       );
     }
-    await userspace?.stop();
-    userspace = await startUserspace(link, log);
+    await userspace.get(link)?.stop();
+    userspace.set(link, await startUserspace(link, log));
   };
 
-  const takeDown = async () => {
-    if (userspace) await userspace.stop();
-    else
-      await run(["ip", "link", "del", "dev", link], { timeoutMs }).catch((error) =>
-        log.warn(`${link} was not taken down: ${describeError(error)}`),
-      );
+  const remove = async (link: string) => {
+    const running = userspace.get(link);
+    if (running) return running.stop();
+    await run(["ip", "link", "del", "dev", link], { timeoutMs }).catch((error) =>
+      log.warn(`cannot remove ${link}: ${describeError(error)}`),
+    );
   };
 
   try {
     await inTurn(() => apply());
   } catch (error) {
-    // Half an interface helps nobody; one that was there before we came is not ours to judge.
-    if (userspace || hasMade) await takeDown();
+    // Half an interface is of no use; one that was there before us is not ours to remove.
+    for (const link of new Set([...userspace.keys(), ...made])) await remove(link);
     throw error;
   }
   return {
     get isUserspace() {
-      return userspace !== undefined;
+      return userspace.size > 0;
     },
     setPeers(peers) {
-      const { refused } = acceptable({ ...wanted, peers });
-      for (const peer of refused) log.warn(`peer ${peer.name} left out: its key or address is not its own`);
-      wanted = { ...wanted, peers };
+      const next: WantedInterface = { ...wanted[0], peers };
+      for (const peer of acceptable(next).refused)
+        log.warn(`left out peer ${peer.name}: its key or address is not its own`);
+      wanted = [next];
       return inTurn(() => apply());
     },
     drop: (keys) =>
       inTurn(async () => {
-        if (keys.length === 0 || stopped) return;
-        await act({ argv: ["wg", "set", link, ...keys.flatMap((key) => ["peer", key, "remove"])] });
+        if (keys.length === 0 || isStopped) return;
+        await act({ argv: ["wg", "set", name, ...keys.flatMap((key) => ["peer", key, "remove"])] });
       }),
     status: () =>
       inTurn(async () => {
-        if (stopped) return [];
-        const show = async () => parseDump(await run(["wg", "show", link, "dump"], { timeoutMs })).peers;
+        if (isStopped) return [];
+        const show = async () => parseDump(await run(["wg", "show", name, "dump"], { timeoutMs })).peers;
         if (clock.monotonic() - appliedAt >= reconcileMs) await apply({ wasApplied: true });
         const peers = await show().catch(async () => {
           await apply({ wasApplied: true });
@@ -154,29 +157,31 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     plan: () => inTurn(async () => printPlan(await due())),
     stop: () =>
       inTurn(async () => {
-        if (stopped) return;
-        stopped = true;
-        await takeDown();
+        if (isStopped) return;
+        isStopped = true;
+        for (const link of wanted) await remove(link.name);
       }),
   };
 }
 
-/** A peer's endpoint or range, which changes in the course of things. */
+/** A peer's endpoint or range, which changes as the peer roams. */
 const isPeerUpdate = ({ argv }: Step): boolean => argv[0] === "wg" && argv.includes("peer");
-const isCreation = ({ argv }: Step): boolean => argv[0] === "ip" && argv[1] === "link" && argv[2] === "add";
+/** The interface that this step makes. */
+const createdBy = ({ argv: [program, object, verb, , link] }: Step): string | undefined =>
+  program === "ip" && object === "link" && verb === "add" ? link : undefined;
 
 function explained(cause: unknown, { interface: link, listenPort }: MeshOptions): HamletError {
-  const told = describeError(cause);
-  if (/Address already in use/i.test(told)) {
+  const because = describeError(cause);
+  if (/Address already in use/i.test(because)) {
     return new HamletError("port.taken", `UDP port ${listenPort} is taken: ${link} cannot listen there`, {
       hint: "set another mesh.listenPort, or stop the program that has it: ss -ulpn",
       cause,
     });
   }
-  const hint = /not permitted|Permission denied/i.test(told)
+  const hint = /not permitted|Permission denied/i.test(because)
     ? "the agent needs CAP_NET_ADMIN as an ambient capability, and IPv6 must not be disabled (net.ipv6.conf.all.disable_ipv6)"
     : cause instanceof HamletError && cause.code === "command.missing"
       ? "install iproute2 and wireguard-tools"
       : undefined;
-  return new HamletError("mesh.failed", `${link} could not be set up: ${told}`, { ...(hint && { hint }), cause });
+  return new HamletError("mesh.failed", `cannot set up ${link}: ${because}`, { ...(hint && { hint }), cause });
 }

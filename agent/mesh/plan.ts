@@ -1,6 +1,5 @@
-// From what the kernel has to what it should have: the commands between, none when it is so already.
-// Pure. Touches one interface, the routes to our own /48, and nothing else.
-
+// The commands that turn what the kernel has into what it should have; none when it is so already.
+// Pure. Touches the wanted interfaces, the routes to the wanted prefixes, and nothing else.
 import { canonicalIpv6, isInside } from "../../system/address.ts";
 import type { Argv } from "../../system/command.ts";
 import { canonicalEndpoint } from "../../system/endpoint.ts";
@@ -10,63 +9,72 @@ export type WantedPeer = {
   id: string;
   name: string;
   wireguardKey: string;
-  /** The member's mesh address: the only one it may use, computed from its device key. */
+  /** The member's mesh address, computed from its device key: the only one that it may use. */
   address: string;
-  /** Where to send. Taken while the endpoint in use does not work; see `insist`. */
+  /** Where to send while the endpoint in use does not work; see `insist`. */
   endpoint?: string | undefined;
-  /** Take `endpoint` even though the one in use works: a better path is being tried, or the old one put back. */
+  /** Use `endpoint` even though the one in use works: a better one is being tried, or the old one put back. */
   insist?: boolean | undefined;
   keepaliveSeconds: number;
 };
-export type Route = { type: "unicast" | "unreachable"; device: string; metric: number };
-/** What is there now. `routes` are those to exactly our /48. */
-export type Current = {
-  link?: { kind: string; mtu: number; isUp: boolean };
+export type Route = { type: "unicast" | "unreachable"; prefix: string; device: string; metric: number };
+export type CurrentInterface = {
+  kind: string;
+  mtu: number;
+  isUp: boolean;
   publicKey?: string;
-  listenPort?: number;
+  listenPort: number;
   addresses: string[];
-  routes: Route[];
   peers: PeerState[];
 };
-/** `prefix` and `address` in canonical spelling. `privateKey` leaves through stdin only. */
-export type Wanted = {
-  interface: string;
+/** What is there now: interfaces by name, and the routes to exactly the wanted prefixes. */
+export type Current = { interfaces: ReadonlyMap<string, CurrentInterface>; routes: Route[] };
+/** Addresses and prefixes in canonical spelling. `privateKey` leaves through stdin only. */
+export type WantedInterface = {
+  name: string;
   privateKey: string;
   publicKey: string;
   listenPort: number;
-  address: string;
-  prefix: string;
   mtu: number;
+  addresses: string[];
+  /** Prefixes that lead to this interface. Peers must have their addresses in them. */
+  routes: string[];
   peers: WantedPeer[];
 };
+export type Wanted = readonly WantedInterface[];
 /** A command; `input` goes to its stdin and is never printed. */
 export type Step = { argv: Argv; input?: string };
 
-// Both below 1024 would lose to a router's default of 1024 only for a shorter prefix, so any numbers do; the second must be worse.
+// Only their order matters: the kernel takes the lower metric. A router's default route is shorter than our prefixes and never wins.
 export const meshMetric = 1024;
 export const unreachableMetric = 4096;
 // WireGuard refuses a session after 180 s (REJECT_AFTER_TIME): a handshake older than that carries nothing.
 export const sessionMs = 180_000;
-// One argument list stays far below the kernel's limit, and one command's failure touches few peers.
+// Keeps an argument list far below the kernel's limit, and limits the failure of one command to few peers.
 const peersPerCommand = 64;
 
-export function planMesh(current: Current, wanted: Wanted, now: number): Step[] {
-  return [...planUnreachable(current, wanted), ...planLink(current, wanted), ...planPeers(current, wanted, now)];
+export function planMesh({ interfaces, routes }: Current, wanted: Wanted, now: number): Step[] {
+  const steps = wanted.flatMap((link) => {
+    const current = interfaces.get(link.name);
+    return [...planLink(current, routes, link), ...planPeers(current?.peers ?? [], link, now)];
+  });
+  return [...planUnreachable(routes, wanted), ...steps];
 }
 
-/** Peers that claim a key or address already held (or ours, or outside our /48) would take another's traffic: left out. */
-export function acceptable({ publicKey, address, prefix, peers }: Wanted): {
+/** Leaves out peers whose key or address is held already, is ours, or lies outside our prefixes: they would take others' traffic. */
+export function acceptable({ publicKey, addresses: own, routes, peers }: WantedInterface): {
   peers: WantedPeer[];
   refused: WantedPeer[];
 } {
   const keys = new Set([publicKey]);
-  const addresses = new Set([address]);
+  const addresses = new Set(own);
+  const isRouted = (address: string) => routes.some((prefix) => isInside(address, prefix));
   const good: WantedPeer[] = [];
   const refused: WantedPeer[] = [];
   for (const peer of peers) {
     const at = canonicalIpv6(peer.address);
     const isKey = /^[A-Za-z0-9+/]{43}=$/.test(peer.wireguardKey);
-    if (!at || !isKey || !isInside(at, prefix) || keys.has(peer.wireguardKey) || addresses.has(at)) {
+    if (!at || !isKey || !isRouted(at) || keys.has(peer.wireguardKey) || addresses.has(at)) {
       refused.push(peer);
       continue;
     }
@@ -77,57 +85,67 @@ export function acceptable({ publicKey, address, prefix, peers }: Wanted): {
   return { peers: good, refused };
 }
 
-// First of all and under everything: from here on nothing for our /48 leaves by another way.
-function planUnreachable({ routes }: Current, { prefix }: Wanted): Step[] {
-  if (routes.some((route) => route.type === "unreachable" && route.metric === unreachableMetric)) return [];
-  return [step(["ip", "-6", "route", "add", "unreachable", prefix, "metric", String(unreachableMetric)])];
+// First of all: from here on nothing for these prefixes leaves by another way.
+function planUnreachable(routes: Route[], wanted: Wanted): Step[] {
+  const isThere = (prefix: string) =>
+    routes.some(
+      (route) => route.prefix === prefix && route.type === "unreachable" && route.metric === unreachableMetric,
+    );
+  const missing = wanted.flatMap((link) => link.routes).filter((prefix) => !isThere(prefix));
+  return [...new Set(missing)].map((prefix) =>
+    step(["ip", "-6", "route", "add", "unreachable", prefix, "metric", String(unreachableMetric)]),
+  );
 }
 
-function planLink(current: Current, wanted: Wanted): Step[] {
-  const { interface: link, address, prefix, mtu, listenPort } = wanted;
+function planLink(current: CurrentInterface | undefined, routes: Route[], wanted: WantedInterface): Step[] {
+  const { name: link, mtu, listenPort } = wanted;
   const steps: Step[] = [];
-  if (!current.link) steps.push(createLink(link));
-  if (current.publicKey !== wanted.publicKey) {
-    // `wg` opens the file it is told; Node's stdin is a socket, which cannot be opened again, so `cat` makes it a pipe.
+  if (!current) steps.push(createLink(link));
+  if (current?.publicKey !== wanted.publicKey) {
+    // `wg` opens the file that it is given; Node's stdin is a socket, which cannot be opened again, so `cat` makes it a pipe.
     const argv: Argv = ["sh", "-c", 'cat | wg set "$0" private-key /dev/stdin', link];
     steps.push({ argv, input: `${wanted.privateKey}\n` });
   }
-  if (current.link?.mtu !== mtu) steps.push(step(["ip", "link", "set", "dev", link, "mtu", String(mtu)]));
-  for (const stale of current.addresses.filter((have) => have !== `${address}/128` && !have.startsWith("fe80:"))) {
+  if (current?.mtu !== mtu) steps.push(step(["ip", "link", "set", "dev", link, "mtu", String(mtu)]));
+  const addresses = wanted.addresses.map((address) => `${address}/128`);
+  const have = current?.addresses ?? [];
+  for (const stale of have.filter((address) => !addresses.includes(address) && !address.startsWith("fe80:"))) {
     steps.push(step(["ip", "-6", "address", "del", stale, "dev", link]));
   }
-  if (!current.addresses.includes(`${address}/128`)) {
-    steps.push(step(["ip", "-6", "address", "add", `${address}/128`, "dev", link, "nodad"]));
+  for (const missing of addresses.filter((address) => !have.includes(address))) {
+    steps.push(step(["ip", "-6", "address", "add", missing, "dev", link, "nodad"]));
   }
-  if (!current.link?.isUp) steps.push(step(["ip", "link", "set", "dev", link, "up"]));
-  // Once it is up: the socket is opened there and then, and a port that is taken is told and not only logged.
-  if (current.listenPort !== listenPort) steps.push(step(["wg", "set", link, "listen-port", String(listenPort)]));
-  if (
-    !current.routes.some((route) => route.type === "unicast" && route.device === link && route.metric === meshMetric)
-  ) {
-    steps.push(step(["ip", "-6", "route", "replace", prefix, "dev", link, "metric", String(meshMetric)]));
+  if (!current?.isUp) steps.push(step(["ip", "link", "set", "dev", link, "up"]));
+  // Once it is up, because the kernel then opens the socket at once and reports a taken port to `wg` instead of only logging it.
+  if (current?.listenPort !== listenPort) steps.push(step(["wg", "set", link, "listen-port", String(listenPort)]));
+  for (const prefix of wanted.routes) {
+    const isThere = routes.some(
+      (route) =>
+        route.prefix === prefix && route.type === "unicast" && route.device === link && route.metric === meshMetric,
+    );
+    if (!isThere) steps.push(step(["ip", "-6", "route", "replace", prefix, "dev", link, "metric", String(meshMetric)]));
   }
   return steps;
 }
 
 export const createLink = (link: string): Step => step(["ip", "link", "add", "dev", link, "type", "wireguard"]);
 
-function planPeers(current: Current, wanted: Wanted, now: number): Step[] {
+function planPeers(current: PeerState[], wanted: WantedInterface, now: number): Step[] {
   const { peers } = acceptable(wanted);
-  const gone = current.peers.filter((have) => !peers.some((peer) => peer.wireguardKey === have.wireguardKey));
+  const gone = current.filter((have) => !peers.some((peer) => peer.wireguardKey === have.wireguardKey));
   const set = peers.flatMap((peer) => {
     const words = changes(
-      current.peers.find((have) => have.wireguardKey === peer.wireguardKey),
+      current.find((have) => have.wireguardKey === peer.wireguardKey),
       peer,
       now,
     );
     return words.length > 0 ? [["peer", peer.wireguardKey, ...words]] : [];
   });
-  // Leavers first: an address that changes hands must be free.
+  // Remove first: an address that moves to another peer must be free.
   const all = [...gone.map((peer) => ["peer", peer.wireguardKey, "remove"]), ...set];
   const steps: Step[] = [];
   for (let at = 0; at < all.length; at += peersPerCommand) {
-    steps.push(step(["wg", "set", wanted.interface, ...all.slice(at, at + peersPerCommand).flat()]));
+    steps.push(step(["wg", "set", wanted.name, ...all.slice(at, at + peersPerCommand).flat()]));
   }
   return steps;
 }
@@ -146,11 +164,11 @@ function changes(have: PeerState | undefined, peer: WantedPeer, now: number): st
   return words;
 }
 
-/** An endpoint in use with a session: WireGuard follows a roaming peer by itself, what others say is older news. */
+/** Has an endpoint with a session. WireGuard follows a roaming peer by itself; what others say of it is older. */
 const works = (have: PeerState | undefined, now: number): boolean =>
   have?.endpoint !== undefined && have.latestHandshakeMs !== undefined && now - have.latestHandshakeMs < sessionMs;
 
 const step = (argv: Argv): Step => ({ argv });
 
-/** A plan as people read it, without what goes to stdin. */
+/** A plan for people to read, without what goes to stdin. */
 export const printPlan = (steps: Step[]): string => steps.map(({ argv }) => argv.join(" ")).join("\n");

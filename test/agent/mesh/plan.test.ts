@@ -4,11 +4,13 @@ import { wireguardPublicKey } from "../../../agent/mesh/key.ts";
 import {
   acceptable,
   type Current,
+  type CurrentInterface,
   meshMetric,
   planMesh,
   printPlan,
   unreachableMetric,
   type Wanted,
+  type WantedInterface,
   type WantedPeer,
 } from "../../../agent/mesh/plan.ts";
 import { type PeerState, parseDump } from "../../../agent/mesh/status.ts";
@@ -23,16 +25,17 @@ const peer = (n: number, more: Partial<WantedPeer> = {}): WantedPeer => ({
   keepaliveSeconds: 25,
   ...more,
 });
-const wanted = (peers: WantedPeer[] = []): Wanted => ({
-  interface: "hamlet0",
+const mesh = (peers: WantedPeer[] = []): WantedInterface => ({
+  name: "hamlet0",
   privateKey: "SECRET",
   publicKey: key(0),
   listenPort: 51820,
-  address: "fd12:3456:789a::ffff",
-  prefix,
+  addresses: ["fd12:3456:789a::ffff"],
+  routes: [prefix],
   mtu: 1420,
   peers,
 });
+const wanted = (peers: WantedPeer[] = []): Wanted => [mesh(peers)];
 const state = (n: number, more: Partial<PeerState> = {}): PeerState => ({
   wireguardKey: key(n),
   rxBytes: 0,
@@ -41,22 +44,23 @@ const state = (n: number, more: Partial<PeerState> = {}): PeerState => ({
   keepaliveSeconds: 25,
   ...more,
 });
-const settled: Current = {
-  link: { kind: "wireguard", mtu: 1420, isUp: true },
-  publicKey: key(0),
-  listenPort: 51820,
+const complete: CurrentInterface = {
+  ...{ kind: "wireguard", mtu: 1420, isUp: true, publicKey: key(0), listenPort: 51820 },
   addresses: ["fd12:3456:789a::ffff/128"],
-  routes: [
-    { type: "unicast", device: "hamlet0", metric: meshMetric },
-    { type: "unreachable", device: "lo", metric: unreachableMetric },
-  ],
   peers: [],
 };
-const nothing: Current = { addresses: [], routes: [], peers: [] };
+const having = (more: Partial<CurrentInterface> = {}): Current => ({
+  interfaces: new Map([["hamlet0", { ...complete, ...more }]]),
+  routes: [
+    { type: "unicast", prefix, device: "hamlet0", metric: meshMetric },
+    { type: "unreachable", prefix, device: "lo", metric: unreachableMetric },
+  ],
+});
+const nothing: Current = { interfaces: new Map(), routes: [] };
 const now = 1_000_000_000;
 const commands = (current: Current, want: Wanted) => planMesh(current, want, now).map(({ argv }) => argv.join(" "));
 
-test("from nothing: the unreachable route first, the key by stdin, and then the rest", () => {
+test("from nothing: the unreachable route first, the private key by stdin, then the rest", () => {
   const steps = planMesh(nothing, wanted([peer(1, { endpoint: "192.168.1.7:51820" })]), now);
   expect(printPlan(steps).split("\n")).toEqual([
     "ip -6 route add unreachable fd12:3456:789a::/48 metric 4096",
@@ -74,15 +78,15 @@ test("from nothing: the unreachable route first, the key by stdin, and then the 
 });
 
 test("nothing to do is an empty plan", () => {
-  expect(commands({ ...settled, peers: [state(1)] }, wanted([peer(1)]))).toEqual([]);
+  expect(commands(having({ peers: [state(1)] }), wanted([peer(1)]))).toEqual([]);
 });
 
-test("an endpoint in use that works is not overwritten, one that does not work is, and an attempt insists", () => {
+test("an endpoint in use is overwritten only if it does not work or an attempt insists", () => {
   const want = (more: Partial<WantedPeer>) => wanted([peer(1, { endpoint: "10.0.0.1:51820", ...more })]);
-  const have = (latestHandshakeMs?: number): Current => ({
-    ...settled,
-    peers: [state(1, { endpoint: "192.168.1.7:51820", ...(latestHandshakeMs !== undefined && { latestHandshakeMs }) })],
-  });
+  const have = (latestHandshakeMs?: number): Current => {
+    const more = latestHandshakeMs === undefined ? {} : { latestHandshakeMs };
+    return having({ peers: [state(1, { endpoint: "192.168.1.7:51820", ...more })] });
+  };
   expect(commands(have(now - 179_000), want({}))).toEqual([]);
   expect(commands(have(now - 180_000), want({}))).toEqual([`wg set hamlet0 peer ${key(1)} endpoint 10.0.0.1:51820`]);
   expect(commands(have(), want({}))).toHaveLength(1);
@@ -91,16 +95,36 @@ test("an endpoint in use that works is not overwritten, one that does not work i
   expect(commands(have(), want({ endpoint: "cellar.example:51820" }))).toEqual([]);
 });
 
-test("who is no longer wanted goes, first of all; strangers' peers on our interface too", () => {
-  const current = { ...settled, peers: [state(1), state(2)] };
+test("each interface gets its own addresses, routes and peers, and what is complete is left alone", () => {
+  const guests: WantedInterface = {
+    ...mesh([peer(2, { address: "fd12:3456:789b::2" })]),
+    ...{ name: "hamlet1", listenPort: 51821, addresses: ["fd12:3456:789b::1"], routes: ["fd12:3456:789b::/48"] },
+  };
+  expect(commands(having(), [mesh(), guests])).toEqual([
+    "ip -6 route add unreachable fd12:3456:789b::/48 metric 4096",
+    "ip link add dev hamlet1 type wireguard",
+    'sh -c cat | wg set "$0" private-key /dev/stdin hamlet1',
+    "ip link set dev hamlet1 mtu 1420",
+    "ip -6 address add fd12:3456:789b::1/128 dev hamlet1 nodad",
+    "ip link set dev hamlet1 up",
+    "wg set hamlet1 listen-port 51821",
+    "ip -6 route replace fd12:3456:789b::/48 dev hamlet1 metric 1024",
+    `wg set hamlet1 peer ${key(2)} persistent-keepalive 25 allowed-ips fd12:3456:789b::2/128`,
+  ]);
+  // A mesh address may not be used by a peer of the other interface.
+  expect(acceptable({ ...guests, peers: [peer(1)] }).refused).toEqual([peer(1)]);
+});
+
+test("peers that are no longer wanted are removed first, whoever added them", () => {
+  const current = having({ peers: [state(1), state(2)] });
   const moved = peer(3, { address: "fd12:3456:789a::2" });
   expect(commands(current, wanted([peer(1), moved]))).toEqual([
     `wg set hamlet0 peer ${key(2)} remove peer ${key(3)} persistent-keepalive 25 allowed-ips fd12:3456:789a::2/128`,
   ]);
 });
 
-test("a peer keeps no address but its own", () => {
-  const current = { ...settled, peers: [state(1, { allowedIps: ["fd12:3456:789a::1/128", "::/0"] })] };
+test("a peer has no address but its own", () => {
+  const current = having({ peers: [state(1, { allowedIps: ["fd12:3456:789a::1/128", "::/0"] })] });
   expect(commands(current, wanted([peer(1)]))).toEqual([
     `wg set hamlet0 peer ${key(1)} allowed-ips fd12:3456:789a::1/128`,
   ]);
@@ -116,23 +140,23 @@ test("a peer that claims a held key or address, ours, or one outside the /48 is 
     peer(7, { address: "::/0" }),
     peer(8, { wireguardKey: "../../etc/shadow" }),
   ];
-  const { peers, refused } = acceptable(wanted([peer(1), ...bad]));
+  const { peers, refused } = acceptable(mesh([peer(1), ...bad]));
   expect(peers).toEqual([peer(1)]);
   expect(refused).toEqual(bad);
 });
 
-test("addresses that are no longer ours go, the link's own stay", () => {
+test("addresses that are no longer wanted are removed, the link's own stays", () => {
   const addresses = ["fe80::1/64", "fd12:3456:789a::eeee/128", "10.0.0.1/24", "fd12:3456:789a::ffff/128"];
-  expect(commands({ ...settled, addresses: addresses.filter((a) => !a.startsWith("10.")) }, wanted())).toEqual([
+  expect(commands(having({ addresses: addresses.filter((a) => !a.startsWith("10.")) }), wanted())).toEqual([
     "ip -6 address del fd12:3456:789a::eeee/128 dev hamlet0",
   ]);
 });
 
-test("many peers come in commands of bounded length", () => {
+test("many peers are set by commands of bounded length", () => {
   const peers = Array.from({ length: 500 }, (_, n) =>
     peer(n + 1, { address: `fd12:3456:789a::${(n + 1).toString(16)}` }),
   );
-  const plan = commands(settled, wanted(peers));
+  const plan = commands(having(), wanted(peers));
   expect(plan).toHaveLength(8);
   expect(Math.max(...plan.map((line) => line.length))).toBeLessThan(32_768);
 });
@@ -145,21 +169,18 @@ test("applied to a model of the kernel, a plan leaves nothing to plan", () => {
   });
   fc.assert(
     fc.property(have, fc.uniqueArray(someone, { selector: ({ n }) => n }), (before, after) => {
-      const current = {
-        ...settled,
-        peers: before.map(({ n, at }) => state(n, { allowedIps: [`fd12:3456:789a::${at}/128`] })),
-      };
+      const peers = before.map(({ n, at }) => state(n, { allowedIps: [`fd12:3456:789a::${at}/128`] }));
       const want = wanted(after.map(({ n, keepaliveSeconds }) => peer(n, { keepaliveSeconds })));
-      const next = applyPeers(current, commands(current, want));
-      expect(commands(next, want)).toEqual([]);
-      expect(next.peers.map(({ wireguardKey }) => wireguardKey).sort()).toEqual(after.map(({ n }) => key(n)).sort());
+      const next = applyPeers(peers, commands(having({ peers }), want));
+      expect(commands(having({ peers: next }), want)).toEqual([]);
+      expect(next.map(({ wireguardKey }) => wireguardKey).sort()).toEqual(after.map(({ n }) => key(n)).sort());
     }),
   );
 });
 
 /** The kernel as far as `wg set` goes: an address belongs to one peer, the last that claimed it. */
-function applyPeers(current: Current, lines: string[]): Current {
-  const peers = new Map(current.peers.map((have) => [have.wireguardKey, { ...have }]));
+function applyPeers(current: PeerState[], lines: string[]): PeerState[] {
+  const peers = new Map(current.map((have) => [have.wireguardKey, { ...have }]));
   for (const line of lines) {
     const [, , , ...words] = line.split(" ");
     let at: PeerState | undefined;
@@ -178,10 +199,10 @@ function applyPeers(current: Current, lines: string[]): Current {
       }
     }
   }
-  return { ...current, peers: [...peers.values()] };
+  return [...peers.values()];
 }
 
-test("the dump is read without its secrets", () => {
+test("parsing the dump drops its secrets", () => {
   const dump = [
     `PRIVATE\t${key(0)}\t51820\toff`,
     `${key(1)}\t(none)\t[2001:DB8::1]:51820\tfd12:3456:789a::1/128\t1700000000\t92\t148\t25`,
@@ -204,7 +225,7 @@ test("the dump is read without its secrets", () => {
   expect(parseDump("")).toEqual({ listenPort: 0, peers: [] });
 });
 
-test("public keys are WireGuard's own", () => {
+test("public keys are as `wg pubkey` computes them", () => {
   // A pair by `wg genkey | wg pubkey`.
   const publicKey = "R5HFKpLgoNDXmPn9sRw+qubhN48TIAX4xmbiC3uBUBk=";
   expect(wireguardPublicKey("AAheeQF+hwJC676oiUJAGc/EmjL+f5idWsmgbj95MEk=")).toBe(publicKey);
