@@ -19,6 +19,8 @@ import { makeMeeting } from "./discovery/meeting.ts";
 import { endpointOf, endpointsOf, hostOf } from "./discovery/own-endpoints.ts";
 import type { Warnings } from "./health/warnings.ts";
 import type { Identity } from "./identity.ts";
+import { Journal } from "./kernel/journal.ts";
+import { openKernel } from "./kernel/kernel.ts";
 import { recordKind, revocationKind } from "./membership/documents.ts";
 import { Membership } from "./membership/membership.ts";
 import type { Member, Task } from "./membership/state.ts";
@@ -31,7 +33,6 @@ import { BrokerHost } from "./telemetry/broker-host.ts";
 import { collectInventory } from "./telemetry/inventory.ts";
 import { startTelemetry } from "./telemetry/publisher.ts";
 import { makeSampler } from "./telemetry/sampler.ts";
-import { kernelSysctls } from "./tuning/sysctls.ts";
 import { startTuning } from "./tuning/tuning.ts";
 
 export type MemberOptions = {
@@ -83,14 +84,16 @@ async function compose(
   const { address, prefix, id } = identity;
   const startedMs = clock.monotonic();
 
+  const kernel = openKernel(run);
+  const journal = await Journal.open(join(config.stateFolder, "kernel.json"), kernel, warnings);
   if (config.mesh.guard) {
     const privatePorts = [config.cluster.port, config.telemetry.port];
     const pagePort = config.link.pagePort || 80;
     const agentUid = process.getuid!();
     const guard = guardPart({ interface: config.mesh.interface, prefix, agentUid, privatePorts, pagePort });
-    const firewall = await startFirewall({ run, log: makeLog("firewall") }, [guard]);
+    const firewall = await startFirewall({ run, log: makeLog("firewall"), journal }, [guard]);
     ended.push(() => firewall.stop());
-  }
+  } else await journal.release("firewall");
   const mesh = await startMesh({
     interface: config.mesh.interface,
     privateKey: identity.wireguard.privateKey,
@@ -99,6 +102,7 @@ async function compose(
     prefix,
     mtu: config.mesh.mtu,
     run,
+    journal,
     clock,
     log: makeLog("mesh"),
     warnings,
@@ -265,8 +269,8 @@ async function compose(
 
   const tuning = await startTuning({
     profile: config.tuning.enabled ? "auto" : "off",
-    journalPath: join(config.stateFolder, "tuning.json"),
-    sysctls: kernelSysctls(),
+    journal,
+    sysctls: kernel.sysctls,
     log: makeLog("tuning"),
     warnings,
   });

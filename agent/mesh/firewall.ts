@@ -4,8 +4,10 @@ import { every } from "../../system/clock.ts";
 import type { Run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
+import type { Journal } from "../kernel/journal.ts";
 import { chainName, type Part, tableText } from "./table.ts";
 
+export type FirewallOptions = { run: Run; log: Log; journal: Pick<Journal, "recordMade">; everyMs?: number };
 export type Firewall = {
   /** Adds a part or replaces its owner's earlier one. Throws `guard.failed`, and the table is as it was. */
   set(part: Part): Promise<void>;
@@ -18,9 +20,10 @@ const timeoutMs = 10_000;
 
 /** Throws `guard.failed`: without these parts no socket may be opened. */
 export async function startFirewall(
-  { run, log, everyMs = 10_000 }: { run: Run; log: Log; everyMs?: number },
+  { run, log, journal, everyMs = 10_000 }: FirewallOptions,
   parts: readonly Part[],
 ): Promise<Firewall> {
+  await journal.recordMade("firewall", { kind: "table", key: "inet hamlet" }, log);
   await apply(run, parts);
   let applied = parts;
   // One at a time, so that a restore never overwrites a newer part.

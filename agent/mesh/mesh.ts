@@ -5,9 +5,11 @@ import type { Run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import type { Warnings } from "../health/warnings.ts";
+import { isSamePlace, type Place } from "../kernel/changes.ts";
+import type { Journal } from "../kernel/journal.ts";
 import { readCurrent, timeoutMs } from "./kernel.ts";
 import { wireguardPublicKey } from "./key.ts";
-import { acceptable, planMesh, printPlan, type Step, type WantedInterface, type WantedPeer } from "./plan.ts";
+import { acceptable, madeFor, planMesh, printPlan, type Step, type WantedInterface, type WantedPeer } from "./plan.ts";
 import { type PeerStatus, parseDump } from "./status.ts";
 import { startUserspace, type Userspace } from "./userspace.ts";
 
@@ -21,6 +23,7 @@ export type MeshOptions = {
   prefix: string;
   mtu: number;
   run: Run;
+  journal: Pick<Journal, "recordMade" | "release">;
   clock: Clock;
   log: Log;
   warnings: Warnings;
@@ -46,7 +49,7 @@ const reconcileMs = 10_000;
 
 /** Makes the mesh's interface and its routes. Throws `mesh.failed` or `port.taken`. */
 export async function startMesh(options: MeshOptions): Promise<Mesh> {
-  const { interface: name, run, clock, log, warnings } = options;
+  const { interface: name, run, journal, clock, log, warnings } = options;
   const address = canonicalIpv6(options.address);
   const prefix = canonicalPrefix(options.prefix);
   if (!address || !prefix?.endsWith("/48"))
@@ -80,13 +83,13 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       log.debug(`applying: ${printPlan(steps)}`);
     }
     for (const step of steps) {
-      const created = createdBy(step);
-      if (created !== undefined) await create(created, step);
+      if (step.makes?.kind === "interface") await create(step.makes.key, step);
       else await act(step);
     }
     appliedAt = clock.monotonic();
   };
-  const act = async ({ argv, input }: Step) => {
+  const act = async ({ argv, input, makes }: Step) => {
+    if (makes) await journal.recordMade("mesh", makes, log);
     try {
       await run(argv, { timeoutMs, ...(input !== undefined && { input }) });
     } catch (cause) {
@@ -119,8 +122,15 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       log.warn(`cannot remove ${link}: ${describeError(error)}`),
     );
   };
+  /** Removes what the journal still holds of earlier runs, or of this one. */
+  const release = async (isDue: (place: Place) => boolean) => {
+    for (const { change, because } of await journal.release("mesh", isDue))
+      log.warn(`cannot remove ${change.key}: ${because}`);
+  };
 
   try {
+    // An earlier run may have made it for another neighborhood, or under another name.
+    await release((place) => !madeFor(wanted).some((made) => isSamePlace(made, place)));
     await inTurn(() => apply());
   } catch (error) {
     // Half an interface is of no use; one that was there before us is not ours to remove.
@@ -160,15 +170,13 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
         if (isStopped) return;
         isStopped = true;
         for (const link of wanted) await remove(link.name);
+        await release(({ kind }) => kind === "interface");
       }),
   };
 }
 
 /** A peer's endpoint or range, which changes as the peer roams. */
 const isPeerUpdate = ({ argv }: Step): boolean => argv[0] === "wg" && argv.includes("peer");
-/** The interface that this step makes. */
-const createdBy = ({ argv: [program, object, verb, , link] }: Step): string | undefined =>
-  program === "ip" && object === "link" && verb === "add" ? link : undefined;
 
 function explained(cause: unknown, { interface: link, listenPort }: MeshOptions): HamletError {
   const because = describeError(cause);

@@ -3,6 +3,7 @@
 import { canonicalIpv6, isInside } from "../../system/address.ts";
 import type { Argv } from "../../system/command.ts";
 import { canonicalEndpoint } from "../../system/endpoint.ts";
+import type { Made } from "../kernel/changes.ts";
 import type { PeerState } from "./status.ts";
 
 export type WantedPeer = {
@@ -42,8 +43,8 @@ export type WantedInterface = {
   peers: WantedPeer[];
 };
 export type Wanted = readonly WantedInterface[];
-/** A command; `input` goes to its stdin and is never printed. */
-export type Step = { argv: Argv; input?: string };
+/** A command; `input` goes to its stdin and is never printed. `makes` is what may outlive the agent. */
+export type Step = { argv: Argv; input?: string; makes?: Made };
 
 // Only their order matters: the kernel takes the lower metric. A router's default route is shorter than our prefixes and never wins.
 export const meshMetric = 1024;
@@ -92,9 +93,10 @@ function planUnreachable(routes: Route[], wanted: Wanted): Step[] {
       (route) => route.prefix === prefix && route.type === "unreachable" && route.metric === unreachableMetric,
     );
   const missing = wanted.flatMap((link) => link.routes).filter((prefix) => !isThere(prefix));
-  return [...new Set(missing)].map((prefix) =>
-    step(["ip", "-6", "route", "add", "unreachable", prefix, "metric", String(unreachableMetric)]),
-  );
+  return [...new Set(missing)].map((prefix) => {
+    const words = ["unreachable", prefix, "metric", String(unreachableMetric)];
+    return { argv: ["ip", "-6", "route", "add", ...words], makes: { kind: "route", key: words.join(" ") } };
+  });
 }
 
 function planLink(current: CurrentInterface | undefined, routes: Route[], wanted: WantedInterface): Step[] {
@@ -128,7 +130,13 @@ function planLink(current: CurrentInterface | undefined, routes: Route[], wanted
   return steps;
 }
 
-export const createLink = (link: string): Step => step(["ip", "link", "add", "dev", link, "type", "wireguard"]);
+const createLink = (link: string): Step => ({
+  argv: ["ip", "link", "add", "dev", link, "type", "wireguard"],
+  makes: { kind: "interface", key: link },
+});
+/** What the mesh makes that may outlive the agent. */
+export const madeFor = (wanted: Wanted): Made[] =>
+  planMesh({ interfaces: new Map(), routes: [] }, wanted, 0).flatMap(({ makes }) => makes ?? []);
 
 function planPeers(current: PeerState[], wanted: WantedInterface, now: number): Step[] {
   const { peers } = acceptable(wanted);

@@ -1,16 +1,17 @@
-// Which values a profile comes to on this kernel, and which go back when it ends. Pure.
+// Which values a profile sets on this kernel. Pure.
+import { isSame, words } from "../kernel/changes.ts";
 import type { Profile, Setting } from "./profiles.ts";
 
-/** `was` as the kernel spelled it before, `is` as it was set. */
-export type Change = { key: string; was: string; is: string };
+/** `was` as the kernel spelled it before, `is` as the profile sets it. */
+export type SysctlChange = { key: string; was: string; is: string };
 export type Skipped = { key: string; because: "notInKernel" | "readOnly" | "alreadySo" };
 
 export function planProfile(
   profile: Profile,
   read: (key: string) => string | undefined,
   readOnly: ReadonlySet<string>,
-): { changes: Change[]; skipped: Skipped[]; isPossible: boolean } {
-  const changes: Change[] = [];
+): { changes: SysctlChange[]; skipped: Skipped[]; isPossible: boolean } {
+  const changes: SysctlChange[] = [];
   const skipped: Skipped[] = [];
   let isPossible = true;
   for (const setting of profile.settings) {
@@ -36,14 +37,3 @@ function targetOf({ value, isMinimum }: Setting, was: string): string {
     .map((have, at) => (Number(wanted[at]) > Number(have) ? wanted[at]! : have))
     .join(" ");
 }
-
-/** What goes back: only values that are still ours. What somebody else has set since is theirs. */
-export function planRestore(changes: Change[], read: (key: string) => string | undefined): Change[] {
-  return changes.filter(({ key, was, is }) => {
-    const now = read(key);
-    return now !== undefined && isSame(now, is) && !isSame(now, was);
-  });
-}
-
-export const isSame = (one: string, other: string): boolean => words(one).join(" ") === words(other).join(" ");
-const words = (value: string): string[] => value.trim().split(/\s+/);

@@ -1,8 +1,6 @@
 // What may be tuned, as data: each value with its unit, its reason and where that comes from. Only keys under `net.`.
 import { z } from "zod";
-
-/** Below net. and one kernel name a part: an interface called `a.b` cannot be reached, nor any path. */
-export const SysctlKey = z.string().regex(/^net(\.[a-z0-9_]+)+$/, "only keys under net.");
+import { SysctlKey } from "../kernel/changes.ts";
 
 export const Setting = z.strictObject({
   key: SysctlKey,

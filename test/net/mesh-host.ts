@@ -1,6 +1,11 @@
 // Test program: the mesh part of an agent alone: guard, then interface, then peers. It prints a line per step and shuts down
 // cleanly on SIGTERM.
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Warnings } from "../../agent/health/warnings.ts";
+import { Journal } from "../../agent/kernel/journal.ts";
+import { openKernel } from "../../agent/kernel/kernel.ts";
 import { startFirewall } from "../../agent/mesh/firewall.ts";
 import { guardPart } from "../../agent/mesh/guard.ts";
 import { startMesh } from "../../agent/mesh/mesh.ts";
@@ -28,9 +33,11 @@ if (import.meta.main) await host(JSON.parse(process.argv[2] ?? "{}"));
 
 async function host({ prefix, guard, mesh }: HostPlan): Promise<void> {
   const log = makeLog("host");
+  const folder = await mkdtemp(join(tmpdir(), "hamlet-host-"));
+  const journal = await Journal.open(join(folder, "kernel.json"), openKernel(run), new Warnings(systemClock, log));
   if (guard) {
     const part = guardPart({ interface: meshInterface, prefix, agentUid, privatePorts, pagePort: 80 });
-    const firewall = await startFirewall({ run, log, everyMs: 200 }, [part]);
+    const firewall = await startFirewall({ run, log, journal, everyMs: 200 }, [part]);
     console.log("guard up");
     if (!mesh) firewall.stop();
   }
@@ -38,7 +45,17 @@ async function host({ prefix, guard, mesh }: HostPlan): Promise<void> {
   const warnings = new Warnings(systemClock, log);
   const { privateKey, address } = mesh;
   const common = { interface: meshInterface, listenPort: 51820, mtu: 1420, userspaceFallback: true };
-  const started = await startMesh({ ...common, privateKey, address, prefix, run, clock: systemClock, log, warnings });
+  const started = await startMesh({
+    ...common,
+    privateKey,
+    address,
+    prefix,
+    run,
+    journal,
+    clock: systemClock,
+    log,
+    warnings,
+  });
   for (const { code } of warnings.list()) console.log(`warning ${code}`);
   const links = () => [{ address: "192.168.77.0", prefixLength: 24 }];
   const paths = startPaths({ mesh: started, prefix, links, clock: systemClock, log });

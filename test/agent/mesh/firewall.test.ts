@@ -15,6 +15,7 @@ const chain = (name: string, rules: string[] = []): Chain => ({
   ...{ name, comment: "for a test", type: "filter", hook: "forward", priority: "filter", rules },
 });
 const gateway: Part = { owner: "gateway", chains: [chain("arriving", ["oifname eth0 counter accept"])] };
+const journal = { recordMade: async () => {} };
 const chainsIn = (text: string) => [...text.matchAll(/chain (\w+) \{/g)].map(([, name]) => name);
 
 test("the table is one transaction of all parts, and each owner's chains have its name", () => {
@@ -92,7 +93,7 @@ test("a table that something removed is restored with all its parts, and a whole
   const { nft, run } = fakeNft();
   const warned: string[] = [];
   const log = { ...silentLog, warn: (message: string) => warned.push(message) };
-  const firewall = await startFirewall({ run, log }, [guard]);
+  const firewall = await startFirewall({ run, log, journal }, [guard]);
   await firewall.set(gateway);
   await vi.advanceTimersByTimeAsync(30_000);
   expect([nft.applied, warned]).toEqual([2, []]);
@@ -112,7 +113,7 @@ test("a table that something removed is restored with all its parts, and a whole
 
 test("a part that the kernel refuses leaves the table and the other parts as they were", async () => {
   const { nft, run } = fakeNft();
-  const firewall = await startFirewall({ run, log: silentLog }, [guard]);
+  const firewall = await startFirewall({ run, log: silentLog, journal }, [guard]);
   nft.refuses = "gateway";
   await expect(firewall.set(gateway)).rejects.toMatchObject({ code: "guard.failed" });
   nft.table = "";

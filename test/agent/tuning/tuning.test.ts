@@ -3,12 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Warnings } from "../../../agent/health/warnings.ts";
+import { Journal } from "../../../agent/kernel/journal.ts";
+import { openKernel } from "../../../agent/kernel/kernel.ts";
+import { kernelSysctls, type Sysctls } from "../../../agent/kernel/sysctls.ts";
 import { type Profile, profiles, Setting } from "../../../agent/tuning/profiles.ts";
-import { kernelSysctls, type Sysctls } from "../../../agent/tuning/sysctls.ts";
 import { startTuning } from "../../../agent/tuning/tuning.ts";
 import { silentLog } from "../../../system/log.ts";
 
-/** A kernel: keeps values, spells triples with tabs, refuses what it does not know. */
+/** A kernel: keeps values, separates triples by tabs, refuses unknown keys. */
 class FakeKernel implements Sysctls {
   readonly values: Map<string, string>;
   readonly refused = new Set<string>();
@@ -51,12 +53,15 @@ beforeEach(async () => {
   warnings = new Warnings({ now: () => 0, monotonic: () => 0 }, silentLog);
 });
 afterEach(() => rm(folder, { recursive: true }));
-const journalPath = () => join(folder, "tuning.json");
-const start = (sysctls: Sysctls, profile = "auto", more: { profiles?: Profile[] } = {}) =>
-  startTuning({ profile, journalPath: journalPath(), sysctls, log: silentLog, warnings, ...more });
+const journalPath = () => join(folder, "kernel.json");
+async function start(sysctls: Sysctls, profile = "auto", more: { profiles?: Profile[] } = {}) {
+  const noPrograms = () => Promise.reject(new Error("tuning starts no program"));
+  const journal = await Journal.open(journalPath(), openKernel(noPrograms, sysctls), warnings);
+  return startTuning({ profile, journal, sysctls, log: silentLog, warnings, ...more });
+}
 const codes = () => warnings.list().map(({ code }) => code);
 
-test("a profile is applied, told, and taken back to the last character", async () => {
+test("a profile is applied, reported, and undone to the last character", async () => {
   const kernel = new FakeKernel(defaults);
   const before = [...kernel.values];
   const tuning = await start(kernel);
@@ -84,18 +89,18 @@ test("a kernel without BBR gets the profile that turns RACK off", async () => {
   expect(Object.fromEntries(kernel.values)).toMatchObject(defaults);
 });
 
-test("killed at any write, the next start finds the old values and puts them back", async () => {
+test("killed at any write, the next start puts the old values back", async () => {
   for (let diesAtWrite = 1; diesAtWrite <= 4; diesAtWrite++) {
     const kernel = new FakeKernel(defaults);
     kernel.diesAtWrite = diesAtWrite;
-    await start(kernel); // whatever it believed after its death is lost: only kernel and disk count
+    await start(kernel); // only what the kernel and the disk hold outlives it
     kernel.diesAtWrite = Number.POSITIVE_INFINITY;
     await start(kernel, "off");
     expect(Object.fromEntries(kernel.values)).toMatchObject(defaults);
   }
 });
 
-test("after a reboot the journal is of no use and nothing is put back", async () => {
+test("after a reboot nothing is put back, whatever the journal says", async () => {
   const kernel = new FakeKernel(defaults);
   await start(kernel);
   const rebooted = new FakeKernel({ ...defaults, "net.core.rmem_max": "7340032", "kernel.random.boot_id": "boot-2" });
@@ -103,7 +108,7 @@ test("after a reboot the journal is of no use and nothing is put back", async ()
   expect(rebooted.values.get("net.core.rmem_max")).toBe("7340032");
 });
 
-test("a value that somebody else set meanwhile is theirs", async () => {
+test("a value that another program has set since stays", async () => {
   const kernel = new FakeKernel(defaults);
   const tuning = await start(kernel);
   kernel.values.set("net.ipv4.tcp_congestion_control", "vegas");
@@ -112,7 +117,7 @@ test("a value that somebody else set meanwhile is theirs", async () => {
   expect(kernel.values.get("net.core.rmem_max")).toBe("212992");
 });
 
-test("what the kernel refuses is a warning, an unknown profile too, and a torn journal stops nothing", async () => {
+test("a refused value and an unknown profile raise a warning, and a torn journal stops nothing", async () => {
   const kernel = new FakeKernel(defaults);
   kernel.refused.add("net.core.rmem_max=7340032");
   expect((await start(kernel)).applied()).toHaveLength(2);
@@ -123,7 +128,7 @@ test("what the kernel refuses is a warning, an unknown profile too, and a torn j
   expect((await start(new FakeKernel(defaults))).applied()).toHaveLength(3);
 });
 
-test("what this namespace may only look at is left out without a warning", async () => {
+test("keys that are read-only in this namespace are skipped without a warning", async () => {
   const kernel = new FakeKernel(defaults);
   kernel.readOnly.add("net.core.rmem_max");
   const tuning = await start(kernel);
@@ -132,7 +137,7 @@ test("what this namespace may only look at is left out without a warning", async
   expect(codes()).toEqual([]);
 });
 
-test("only keys under net. can be set, whoever asks", async () => {
+test("only keys under net. can be set", async () => {
   const setting = { key: "vm.swappiness", value: "1", unit: "", reason: "", source: "" };
   expect(Setting.safeParse(setting).success).toBe(false);
   for (const key of ["net", "net.ipv4/../../vm.swappiness", "net..ipv4", "kernel.panic"]) {
@@ -140,14 +145,19 @@ test("only keys under net. can be set, whoever asks", async () => {
   }
   await writeFile(
     journalPath(),
-    JSON.stringify({ v: 1, bootId: "boot-1", profile: "x", changes: [{ ...setting, was: "60", is: "1" }] }),
+    JSON.stringify({
+      v: 1,
+      bootId: "boot-1",
+      changes: [{ kind: "sysctl", owner: "tuning", key: setting.key, was: "60", is: "1" }],
+    }),
   );
   const kernel = new FakeKernel({ ...defaults, "vm.swappiness": "1" });
   await start(kernel, "off");
   expect(kernel.values.get("vm.swappiness")).toBe("1");
+  expect(warnings.list()[0]?.message).toContain("only keys under net.");
 });
 
-test("every setting says its unit, its reason and its source", () => {
+test("every setting names its unit, its reason and its source", () => {
   for (const { key, unit, reason, source } of profiles.flatMap(({ settings }) => settings)) {
     expect([key, unit, reason, source].every((text) => text.length > 3)).toBe(true);
   }

@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { chown, mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { Warnings } from "../../../agent/health/warnings.ts";
-import { kernelSysctls } from "../../../agent/tuning/sysctls.ts";
+import { Journal } from "../../../agent/kernel/journal.ts";
+import { openKernel } from "../../../agent/kernel/kernel.ts";
 import { startTuning } from "../../../agent/tuning/tuning.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { run as plainRun, type Run } from "../../../system/command.ts";
@@ -48,7 +49,9 @@ export default async function tuning(_: unknown, tell: Tell) {
 export async function start(journalPath: string, profile: string) {
   const log = makeLog("tuning");
   const warnings = new Warnings(systemClock, log);
-  const tuning = await startTuning({ profile, journalPath, sysctls: kernelSysctls(), log, warnings });
+  const kernel = openKernel(plainRun);
+  const journal = await Journal.open(journalPath, kernel, warnings);
+  const tuning = await startTuning({ profile, journal, sysctls: kernel.sysctls, log, warnings });
   return { tuning, codes: () => warnings.list().map(({ code }) => code) };
 }
 

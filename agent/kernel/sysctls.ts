@@ -2,12 +2,12 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf } from "../../system/error.ts";
-import { SysctlKey } from "./profiles.ts";
+import { SysctlKey } from "./changes.ts";
 
 export type Sysctls = {
   /** The value as the kernel spells it, or undefined if this kernel (or namespace) has no such key. */
   read(key: string): Promise<string | undefined>;
-  /** Nobody may write it from here: in a network namespace some keys only show what the machine's owner set. */
+  /** In a network namespace some keys only show what the machine's owner has set. */
   isReadOnly(key: string): Promise<boolean>;
   write(key: string, value: string): Promise<void>;
 };
@@ -27,7 +27,7 @@ export function kernelSysctls(root = "/proc/sys"): Sysctls {
       return ((await stat(path(key))).mode & 0o222) === 0;
     },
     async write(key, value) {
-      // r+: opening it must never make a file.
+      // r+: opening it must never create a file.
       await writeFile(path(SysctlKey.parse(key)), `${value}\n`, { flag: "r+" });
     },
   };

@@ -1,0 +1,88 @@
+// The journal of every kernel setting that the agent changes: one file, written before the kernel is changed, so that whatever a
+// crash leaves behind is undone later. Another boot empties it: the kernel has forgotten the changes by itself.
+import { rm } from "node:fs/promises";
+import { z } from "zod";
+import { describeError } from "../../system/error.ts";
+import { readJson, writeJson } from "../../system/files.ts";
+import type { Log } from "../../system/log.ts";
+import type { Warnings } from "../health/warnings.ts";
+import { Change, type Made, record, release } from "./changes.ts";
+import type { Kernel } from "./kernel.ts";
+
+const File = z.strictObject({ v: z.literal(1), bootId: z.string(), changes: z.array(Change) });
+
+export type Unrestored = { change: Change; because: string };
+
+export class Journal {
+  readonly #path: string;
+  readonly #kernel: Kernel;
+  readonly #bootId: string;
+  #changes: Change[];
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(path: string, kernel: Kernel, bootId: string, changes: Change[]) {
+    this.#path = path;
+    this.#kernel = kernel;
+    this.#bootId = bootId;
+    this.#changes = changes;
+  }
+
+  /** A damaged file raises a warning, and the journal begins empty. */
+  static async open(path: string, kernel: Kernel, warnings: Pick<Warnings, "raise">): Promise<Journal> {
+    const bootId = (await kernel.sysctls.read("kernel.random.boot_id")) ?? "";
+    const file = await readJson(path, File).catch((error) => {
+      const message = `the journal of kernel settings is unreadable: ${describeError(error)}`;
+      warnings.raise("tuning.failed", message, "settings from before a crash stay until the next reboot", "journal");
+      return undefined;
+    });
+    return new Journal(path, kernel, bootId, file?.bootId === bootId ? file.changes : []);
+  }
+
+  changes(owner: string): Change[] {
+    return this.#changes.filter((change) => change.owner === owner);
+  }
+
+  /** Writes down what the caller is about to change. Throws if it cannot be written. */
+  record(changes: readonly Change[]): Promise<void> {
+    return this.#inTurn(() => this.#save(changes.reduce<Change[]>(record, this.#changes)));
+  }
+
+  /** As `record`, but never throws: what protects the mesh must not wait for a full disk. */
+  async recordMade(owner: string, { kind, key }: Made, log: Log): Promise<void> {
+    await this.record([{ kind, owner, key, was: "absent", is: "present" }]).catch((error) =>
+      log.warn(`cannot write down ${key}: ${describeError(error)}`),
+    );
+  }
+
+  /** Undoes the owner's changes, last first. What cannot be undone stays in the journal for the next time, and is returned. */
+  release(owner: string, isDue: (change: Change) => boolean = () => true): Promise<Unrestored[]> {
+    return this.#inTurn(async () => {
+      const unrestored: Unrestored[] = [];
+      let changes = this.#changes;
+      for (const change of this.changes(owner).filter(isDue).reverse()) {
+        try {
+          const { left, undo } = release(changes, change, await this.#kernel.read(change));
+          if (undo) await this.#kernel.undo(undo);
+          changes = left;
+        } catch (error) {
+          unrestored.push({ change, because: describeError(error) });
+        }
+      }
+      await this.#save(changes);
+      return unrestored;
+    });
+  }
+
+  async #save(changes: Change[]): Promise<void> {
+    if (JSON.stringify(changes) === JSON.stringify(this.#changes)) return;
+    if (changes.length === 0) await rm(this.#path, { force: true });
+    else await writeJson(this.#path, { v: 1, bootId: this.#bootId, changes } satisfies z.infer<typeof File>);
+    this.#changes = changes;
+  }
+
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(task);
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+}
