@@ -10,12 +10,15 @@ import { imageInputs, imageName } from "./assemble/assemble.ts";
 import { completeImage, replaceImage } from "./assemble/output.ts";
 import type { Board } from "./boards.ts";
 import type { Bundle } from "./bundle/bundle.ts";
+import { removeLeftovers } from "./bundle/cache.ts";
 import { buildDebianBundle } from "./bundle/debian/debian.ts";
 import { deviceFiles } from "./bundle/device-files.ts";
-import { removeLeftovers } from "./bundle/leftovers.ts";
 import { buildNixosBundle } from "./bundle/nixos/nixos.ts";
 import type { Programs } from "./bundle/programs.ts";
 import { inspectImage } from "./inspect/inspect.ts";
+
+/** What any step of a build may leave in the system's temporary folder. */
+const temporaryFolders = /^hamlet-(apt|copyrights|mirror|nix|programs|repository)-[A-Za-z0-9]{6}$/;
 
 type ImageRequest = {
   board: Board;
@@ -52,11 +55,7 @@ type MadeImage = {
 export async function makeImage(request: ImageRequest, doors: Doors): Promise<MadeImage> {
   const { run, progress, signal } = doors;
   const path = join(resolve(request.folder), imageName(request.board.name, request.version));
-  await removeLeftovers(
-    tmpdir(),
-    /^hamlet-(apt|copyrights|mirror|nix|programs|repository)-[A-Za-z0-9]{6}$/,
-    Date.now(),
-  );
+  await removeLeftovers(tmpdir(), Date.now(), temporaryFolders);
   const work = await mkdtemp(join(tmpdir(), "hamlet-programs-"));
   let isBuilt = false;
   try {

@@ -9,7 +9,7 @@ import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
 import { boardNamed, layoutOf, provisionBlockBytes } from "../boards.ts";
 import type { Bundle } from "../bundle/bundle.ts";
-import { removeLeftovers } from "../bundle/leftovers.ts";
+import { removeLeftovers } from "../bundle/cache.ts";
 import { guidOf, sectorBytes } from "../disk/gpt.ts";
 import { copyWithHoles } from "../disk/holes.ts";
 import { makeDataVolume } from "./data-volume.ts";
@@ -35,7 +35,7 @@ export async function assembleImage(bundle: Bundle, output: string, run: Run, pr
   const layout = layoutOf(boardNamed(bundle.board));
   const placement = placePartitions(layout);
   await mkdir(dirname(resolve(output)), { recursive: true });
-  await removeLeftovers(dirname(resolve(output)), /^\.hamlet-image-[A-Za-z0-9]{6}$/, Date.now());
+  await removeLeftovers(dirname(resolve(output)), Date.now(), /^\.hamlet-image-[A-Za-z0-9]{6}$/);
   const work = await mkdtemp(join(dirname(resolve(output)), ".hamlet-image-"));
   try {
     const disk = join(work, "disk");

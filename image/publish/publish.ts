@@ -7,7 +7,7 @@ import type { Run } from "../../system/command.ts";
 import { errnoOf } from "../../system/error.ts";
 import { readJson, writeFileAtomic } from "../../system/files.ts";
 import type { Progress } from "../../system/progress.ts";
-import { removeLeftovers } from "../bundle/leftovers.ts";
+import { removeLeftovers } from "../bundle/cache.ts";
 import { icon } from "./icon.ts";
 import { iconName, osListText } from "./os-list.ts";
 import { type Digest, digestFile, mapOf, packImage, sbomOf } from "./pack.ts";
@@ -59,7 +59,7 @@ export async function publishImages(
     await refuseOther(source, folder, signal);
   }
   await mkdir(folder, { recursive: true });
-  await removeLeftovers(folder, /^\.hamlet-publish-[A-Za-z0-9]{6}$/, Date.now());
+  await removeLeftovers(folder, Date.now(), /^\.hamlet-publish-[A-Za-z0-9]{6}$/);
   const work = await mkdtemp(join(folder, ".hamlet-publish-"));
   try {
     const staging = new Staging(work, folder);

@@ -1,15 +1,16 @@
 // The base: a Debian root as a tar, and the kernel and firmware packages beside it. The slow part of a build, so it is
 // kept in the cache under what it was made from: the packages of the lock.
 import { createHash } from "node:crypto";
-import { copyFile, mkdir, mkdtemp, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { z } from "zod";
 import type { Argv, Run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
 import { readJson, writeJson } from "../../../system/files.ts";
 import { cacheFolder } from "../../../system/paths.ts";
 import type { Progress } from "../../../system/progress.ts";
+import { cachedFolder } from "../cache.ts";
 import { type Lock, packagesOf } from "../lock/lock.ts";
 import { keepCopyrights } from "../sbom/copyrights.ts";
 import { debPath } from "./deb-cache.ts";
@@ -30,49 +31,24 @@ function keyOf({ architecture, suite, epochS, installed, unpacked, tools }: Lock
   return createHash("sha256").update(JSON.stringify(recipe)).digest("hex").slice(0, 32);
 }
 
-export const hasBase = async (lock: Lock): Promise<boolean> => (await readBase(keyOf(lock))) !== undefined;
+export const hasBase = async (lock: Lock): Promise<boolean> =>
+  (await readBase(join(parent(), keyOf(lock))).catch(() => undefined)) !== undefined;
 
 /** Every package of `lock` is whole in the cache (settle.ts), unless the base is there. */
 export async function debianBase(lock: Lock, run: Run, progress: Progress): Promise<Base> {
   const key = keyOf(lock);
-  const found = await readBase(key);
-  if (found) {
-    await utimes(found.folder, new Date(), new Date());
-    return found;
-  }
-  const isForeign = lock.architecture !== hostArchitecture();
-  progress.stage(`installing Debian packages (${isForeign ? "two minutes, emulated" : "half a minute"})`);
-  await mkdir(parent(), { recursive: true });
-  const making = await mkdtemp(join(parent(), `${key}.`));
-  try {
-    await makeBase(lock, making, run);
-    await writeJson(join(making, "base.json"), { epochS: lock.epochS });
-    await rename(making, join(parent(), key)).catch(async (error) => {
-      // Another build was faster; its result is the same.
-      if (!(await readBase(key))) throw error;
-    });
-  } finally {
-    await rm(making, { recursive: true, force: true });
-  }
-  await forgetOldBases();
-  return { folder: join(parent(), key), key, epochS: lock.epochS };
+  // A base is 320 MB; two for each architecture that people switch between.
+  return cachedFolder({ parent: parent(), name: key, keep: 4 }, readBase, async (folder) => {
+    const isForeign = lock.architecture !== hostArchitecture();
+    progress.stage(`installing Debian packages (${isForeign ? "two minutes, emulated" : "half a minute"})`);
+    await makeBase(lock, folder, run);
+    await writeJson(join(folder, "base.json"), { epochS: lock.epochS });
+  });
 }
 
-async function readBase(key: string): Promise<Base | undefined> {
-  const folder = join(parent(), key);
-  const facts = await readJson(join(folder, "base.json"), BaseJson).catch(() => undefined);
-  return facts && { folder, key, epochS: facts.epochS };
-}
-
-/** A base is 320 MB: the four used last stay, two for each architecture that people switch between. */
-async function forgetOldBases(): Promise<void> {
-  const names = (await readdir(parent())).filter((name) => !/\.[A-Za-z0-9]{6}$/.test(name));
-  const aged = await Promise.all(
-    names.map(async (name) => ({ name, used: (await stat(join(parent(), name))).mtimeMs })),
-  );
-  for (const { name } of aged.sort((one, other) => other.used - one.used).slice(4)) {
-    await rm(join(parent(), name), { recursive: true, force: true });
-  }
+async function readBase(folder: string): Promise<Base | undefined> {
+  const facts = await readJson(join(folder, "base.json"), BaseJson);
+  return facts && { folder, key: basename(folder), epochS: facts.epochS };
 }
 
 async function makeBase(lock: Lock, folder: string, run: Run): Promise<void> {

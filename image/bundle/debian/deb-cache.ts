@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, wri
 import { join } from "node:path";
 import type { Run } from "../../../system/command.ts";
 import { cacheFolder } from "../../../system/paths.ts";
-import { removeLeftovers } from "../leftovers.ts";
+import { removeLeftovers } from "../cache.ts";
 import type { LockedPackage } from "../lock/lock.ts";
 import { authConf, type Source } from "./sources.ts";
 
@@ -27,7 +27,7 @@ export async function fetchDebs<T extends Named>(
   let cause: unknown;
   if (missing.length === 0 || sources.length === 0) return { missing };
   await mkdir(debFolder(), { recursive: true });
-  await removeLeftovers(debFolder(), /^fetch\.[A-Za-z0-9]{6}$/, Date.now());
+  await removeLeftovers(debFolder(), Date.now());
   const work = await mkdtemp(join(debFolder(), "fetch."));
   try {
     await writeFile(join(work, "auth.conf"), authConf(sources), { mode: 0o600 });

@@ -1,11 +1,12 @@
 // The kernel, the modules we want with what they need, and the firmware those ask for: unpacked, never installed.
 import { createHash } from "node:crypto";
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
 import type { Progress } from "../../../system/progress.ts";
 import { type Entry, file, folder as folderEntry } from "../archive.ts";
+import { cachedFolder } from "../cache.ts";
 import type { Base } from "./base.ts";
 import { firmwareFor, indexModules, moduleClosure } from "./modules.ts";
 import { firmwareByDriver, firmwareByName, rootModules } from "./packages.ts";
@@ -18,17 +19,14 @@ export async function unpackKernel(base: Base, run: Run, progress: Progress): Pr
     .update(JSON.stringify([2, rootModules, firmwareByName]))
     .digest("hex")
     .slice(0, 12);
-  const folder = join(base.folder, `kernel-${recipe}`);
-  if (!(await readdir(folder).catch((): string[] => [])).includes("vmlinuz")) {
+  return cachedFolder({ parent: base.folder, name: `kernel-${recipe}` }, readKernel, async (folder) => {
     progress.stage("unpacking the kernel, its modules and firmware");
-    const making = await mkdtemp(`${folder}.`);
-    try {
-      await makeKernel(join(base.folder, "debs"), making, run);
-      await rename(making, folder).catch(() => {});
-    } finally {
-      await rm(making, { recursive: true, force: true });
-    }
-  }
+    await makeKernel(join(base.folder, "debs"), folder, run);
+  });
+}
+
+async function readKernel(folder: string): Promise<Kernel | undefined> {
+  if (!(await readdir(folder).catch((): string[] => [])).includes("vmlinuz")) return undefined;
   const [version = ""] = await readdir(join(folder, "tree/lib/modules"));
   return { version, image: join(folder, "vmlinuz"), tree: join(folder, "tree"), pi: join(folder, "pi") };
 }

@@ -1,12 +1,13 @@
 // A lock of the newest packages that the mirror has. Kept by the mirror's state: the same state is resolved once.
 import { createHash } from "node:crypto";
-import { readdir, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
+import { basename, join } from "node:path";
 import type { Run } from "../../../system/command.ts";
 import type { HamletError } from "../../../system/error.ts";
 import { readJson, writeJson } from "../../../system/files.ts";
 import { cacheFolder } from "../../../system/paths.ts";
 import type { Board } from "../../boards.ts";
+import { byLastUse } from "../cache.ts";
 import { Lock } from "../lock/lock.ts";
 import { suite } from "./mirror.ts";
 import { type MirrorState, mirrorSources, mirrorState } from "./mirror-state.ts";
@@ -58,11 +59,6 @@ export async function resolveLock(board: Board, projectFolder: string, state: Mi
 
 const digest = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 16);
 
-/** Paths, the one made last first. */
-async function keptLocks(parent: string, recipe: string): Promise<string[]> {
-  const names = (await readdir(parent).catch((): string[] => [])).filter((name) => name.startsWith(`${recipe}-`));
-  const aged = await Promise.all(
-    names.map(async (name) => ({ path: join(parent, name), made: (await stat(join(parent, name))).mtimeMs })),
-  );
-  return aged.sort((one, other) => other.made - one.made).map(({ path }) => path);
-}
+/** Paths, the newest first. */
+const keptLocks = async (parent: string, recipe: string): Promise<string[]> =>
+  (await byLastUse(parent)).filter((path) => basename(path).startsWith(`${recipe}-`));

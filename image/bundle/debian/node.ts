@@ -1,11 +1,12 @@
 // The Node runtime that goes into an image: one exact version, from this project's own packages if they have it.
-import { access, mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
+import { access, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
 import { cacheFolder } from "../../../system/paths.ts";
 import type { Board } from "../../boards.ts";
 import { factsOf } from "../bundle.ts";
+import { cachedFolder } from "../cache.ts";
 import type { Lock } from "../lock/lock.ts";
 
 // Exact: a range would give different bytes on different days.
@@ -20,37 +21,36 @@ export async function nodeRuntime(board: Board, projectFolder: string, run: Run)
     const version = await run([join(modules, path), "--version"]).catch(() => "");
     if (version.trim() === `v${nodeVersion}`) return join(modules, path);
   }
-  const kept = join(cacheFolder(), "node", `${packageName}-${nodeVersion}`);
-  const found = await Promise.all([access(kept), access(`${kept}.licence`)]).then(
-    () => true,
-    () => false,
-  );
-  if (found) return kept;
-  await mkdir(join(cacheFolder(), "node"), { recursive: true });
-  const work = await mkdtemp(`${kept}.`);
+  const place = { parent: join(cacheFolder(), "node"), name: `${packageName}-${nodeVersion}`, keep: 4 };
+  return cachedFolder(place, readRuntime, (folder) => fetchRuntime(packageName, folder, run));
+}
+
+async function readRuntime(folder: string): Promise<string> {
+  await access(join(folder, "LICENSE"));
+  await access(join(folder, "node"));
+  return join(folder, "node");
+}
+
+async function fetchRuntime(packageName: string, folder: string, run: Run): Promise<void> {
   try {
     // npm checks the registry's integrity hash of what it downloads.
-    await run(["npm", "pack", "--silent", `${packageName}@${nodeVersion}`], { cwd: work, timeoutMs: 300_000 });
-    const [archive = ""] = await readdir(work);
-    await run(["tar", "-xf", join(work, archive), "-C", work, "package/bin/node", "package/LICENSE"], {
-      timeoutMs: 60_000,
-    });
-    await rename(join(work, "package/LICENSE"), `${kept}.licence`);
-    await rename(join(work, "package/bin/node"), kept);
-    return kept;
+    await run(["npm", "pack", "--silent", `${packageName}@${nodeVersion}`], { cwd: folder, timeoutMs: 300_000 });
+    const [archive = ""] = await readdir(folder);
+    const files = ["--strip-components=1", "package/bin/node", "package/LICENSE"];
+    await run(["tar", "-xf", join(folder, archive), "-C", folder, ...files], { timeoutMs: 60_000 });
+    await rename(join(folder, "bin/node"), join(folder, "node"));
+    await rm(join(folder, archive));
   } catch (cause) {
     throw new HamletError("build.failed", `the Node runtime ${packageName}@${nodeVersion} could not be fetched`, {
       cause,
       hint: "check the network and npm's registry setting",
     });
-  } finally {
-    await rm(work, { recursive: true, force: true });
   }
 }
 
 /** The licence that comes with the runtime at `path`. */
 export async function nodeLicence(path: string, board: Board): Promise<Buffer> {
-  const beside = [`${path}.licence`, join(path, "../../LICENSE")];
+  const beside = [join(path, "../LICENSE"), join(path, "../../LICENSE")];
   beside.push(join(path, "../../node_modules", `node-${board.nodePlatform}`, "LICENSE"));
   for (const file of beside) {
     const found = await readFile(file).catch(() => undefined);

@@ -1,15 +1,15 @@
 // The cache of saved labs: a folder a state, written whole or not at all, and read only when all of it is as it was written.
 // The states hold keys, those in the devices' memory too: nobody but their owner may read them.
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { errnoOf, HamletError } from "../../../system/error.ts";
 import { readJson, syncFolder, writeJson } from "../../../system/files.ts";
 import { cacheFolder } from "../../../system/paths.ts";
-import { removeLeftovers } from "../../bundle/leftovers.ts";
+import { byLastUse, fillFolder, removeLeftovers, touch } from "../../bundle/cache.ts";
 
 /** A clock that jumps by more is no longer what a device lives through. */
 export const maxAgeMs = 24 * 60 * 60_000;
@@ -25,7 +25,6 @@ const About = z.strictObject({
   files: z.record(z.string(), z.strictObject({ sizeBytes: z.int(), sha256: z.string() })),
 });
 const aboutName = "state.json";
-const unfinished = /^\.[0-9a-f]+\.[0-9a-f]+\.(new|old)$/;
 
 /** The state that fits, if there is a young one. Throws `lab.stateRefused` when it is not whole. */
 export async function findState(states: string, fit: string, now: number): Promise<SavedState | undefined> {
@@ -52,7 +51,7 @@ export async function findState(states: string, fit: string, now: number): Promi
       if (found.sha256 !== sha256) throw refused(`${name} has other bytes than were written`);
     }),
   );
-  await utimes(folder, now / 1000, now / 1000);
+  await touch(folder, now);
   return { folder, savedAt: about.savedAt };
 }
 
@@ -64,22 +63,15 @@ export async function keepState(
   write: (folder: string) => Promise<void>,
 ): Promise<void> {
   await mkdir(states, { recursive: true, mode: 0o700 });
-  const [fresh, old] = ["new", "old"].map((end) => join(states, `.${fit}.${randomBytes(4).toString("hex")}.${end}`));
-  await mkdir(fresh!, { mode: 0o700 });
   try {
-    await write(fresh!);
-    const names = (await readdir(fresh!, { recursive: true, withFileTypes: true }))
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name).slice(fresh!.length + 1));
-    const files = await Promise.all(names.map(async (name) => [name, await digestOf(join(fresh!, name))] as const));
-    const about: z.infer<typeof About> = { fit, savedAt: now, files: Object.fromEntries(files) };
-    await writeJson(join(fresh!, aboutName), about);
-    await rename(join(states, fit), old!).catch((cause) => {
-      if (errnoOf(cause) !== "ENOENT") throw cause;
-    });
-    await rename(fresh!, join(states, fit)).catch((cause) => {
-      // Another lab has kept its own in this very moment, which is as good.
-      if (!["ENOTEMPTY", "EEXIST"].includes(errnoOf(cause) ?? "")) throw cause;
+    await fillFolder(join(states, fit), async (folder) => {
+      await write(folder);
+      const names = (await readdir(folder, { recursive: true, withFileTypes: true }))
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
+      const files = await Promise.all(names.map(async (name) => [name, await digestOf(join(folder, name))] as const));
+      const about: z.infer<typeof About> = { fit, savedAt: now, files: Object.fromEntries(files) };
+      await writeJson(join(folder, aboutName), about);
     });
     await syncFolder(states);
   } catch (cause) {
@@ -88,27 +80,20 @@ export async function keepState(
       cause,
       hint: "free space on this disk; the lab runs on, and the next one starts from power",
     });
-  } finally {
-    await rm(fresh!, { recursive: true, force: true });
-    await rm(old!, { recursive: true, force: true });
   }
   await evict(states, now);
 }
 
 /** The three used last stay; what is too old to be used, and what an end in the middle of saving left, goes. */
 async function evict(states: string, now: number): Promise<void> {
-  await removeLeftovers(states, unfinished, now);
-  const found: { folder: string; usedAt: number; savedAt: number }[] = [];
-  for (const name of await readdir(states)) {
-    if (unfinished.test(name)) continue;
-    const folder = join(states, name);
+  await removeLeftovers(states, now);
+  let kept = 0;
+  for (const folder of await byLastUse(states)) {
     const about = await readJson(join(folder, aboutName), About).catch(() => undefined);
-    const facts = await stat(folder).catch(() => undefined);
-    found.push({ folder, usedAt: facts?.mtimeMs ?? 0, savedAt: about?.savedAt ?? 0 });
+    const isYoung = now - (about?.savedAt ?? 0) <= maxAgeMs;
+    if (isYoung && kept < maxStates) kept++;
+    else await rm(folder, { recursive: true, force: true });
   }
-  const young = found.filter(({ savedAt }) => now - savedAt <= maxAgeMs).toSorted((a, b) => b.usedAt - a.usedAt);
-  const kept = young.slice(0, maxStates);
-  for (const state of found) if (!kept.includes(state)) await rm(state.folder, { recursive: true, force: true });
 }
 
 async function digestOf(path: string): Promise<{ sizeBytes: number; sha256: string }> {

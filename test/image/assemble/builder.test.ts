@@ -1,13 +1,9 @@
 // The pure parts of the Debian builder: module closure, firmware choice, archives, unit links.
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { expect, test } from "vitest";
 import { cpio, file, folder, link, tar } from "../../../image/bundle/archive.ts";
 import { firmwareFor, indexModules, moduleClosure } from "../../../image/bundle/debian/modules.ts";
 import { installLinks } from "../../../image/bundle/debian/units.ts";
-import { removeLeftovers } from "../../../image/bundle/leftovers.ts";
 
 const dep = `kernel/fs/ext4/ext4.ko: kernel/fs/jbd2/jbd2.ko kernel/lib/crc16.ko
 kernel/fs/jbd2/jbd2.ko:
@@ -83,18 +79,4 @@ test("a unit is enabled where its [Install] section says", () => {
     "usr/lib/systemd/system/boot-complete.target.requires/x.service",
   ]);
   expect(installLinks("y.service", "[Service]\n")).toEqual([]);
-});
-
-test("an interrupted build's folder goes after an hour; finished ones and one at work stay", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "hamlet-leftovers-"));
-  try {
-    for (const name of ["abc.X7f2Qa", "abc"]) await mkdir(join(folder, name));
-    await removeLeftovers(folder, /\.[A-Za-z0-9]{6}$/, Date.now() + 30 * 60_000);
-    expect(await readdir(folder)).toHaveLength(2);
-    await removeLeftovers(folder, /\.[A-Za-z0-9]{6}$/, Date.now() + 61 * 60_000);
-    expect(await readdir(folder)).toEqual(["abc"]);
-    await removeLeftovers(join(folder, "none"), /./, 0);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
 });

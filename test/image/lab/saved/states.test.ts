@@ -99,8 +99,8 @@ test("the three used last stay; what is too old to be used, or was never finishe
   await keepState(states, "05", now, async (folder) => {
     await write("x")(folder);
     // As a supervisor that was killed left it, two hours ago.
-    await mkdir(join(states, ".06.0badcafe.new"));
-    await utimes(join(states, ".06.0badcafe.new"), (now - 7_200_000) / 1000, (now - 7_200_000) / 1000);
+    await mkdir(join(states, "06.a1B2c3"));
+    await utimes(join(states, "06.a1B2c3"), (now - 7_200_000) / 1000, (now - 7_200_000) / 1000);
   });
   expect((await readdir(states)).toSorted()).toEqual(["02", "04", "05"]);
 });
