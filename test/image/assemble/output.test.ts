@@ -20,7 +20,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const stops = () => Promise.reject(new Error("stopped"));
 
-test("a build that is stopped leaves no map and no bill that could be taken for the next image's", async () => {
+test("a stopped build leaves no map and no bill of materials that could pass for the next image's", async () => {
   await writeFile(`${image}.bmap`, "of the image before");
   await writeFile(join(folder, "hamlet-nuc-1.cdx.json"), "of the image before");
   const bundle = {
@@ -35,7 +35,7 @@ test("a build that is stopped leaves no map and no bill that could be taken for 
   expect(await readdir(folder)).toEqual(["hamlet-nuc-1.img"]);
 });
 
-test("the next build makes the map that is missing, and leaves the one that is there", async () => {
+test("the next build makes a missing map and keeps an existing one", async () => {
   await completeImage({ files: {}, folder }, image, silentProgress);
   const map = await readFile(`${image}.bmap`, "utf8");
   expect(parseBmap(map, "the map").imageBytes).toBe(diskBytes);
@@ -44,7 +44,7 @@ test("the next build makes the map that is missing, and leaves the one that is t
   expect(await readFile(`${image}.bmap`, "utf8")).toBe("there");
 });
 
-test("who stops a build is told whether the image is there", () => {
+test("a stopped build says whether the image is complete", () => {
   expect(stoppedBuild("out/x.img", false).message).toBe("stopped: the image was not built");
   expect(stoppedBuild("out/x.img", true).message).toMatch(/^stopped: out\/x\.img is built, .*build again/);
 });

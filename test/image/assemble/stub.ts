@@ -1,7 +1,7 @@
-// An EFI stub for tests, without a program in it, and the sections of a program.
+// An EFI stub for tests that contains no program, and a reader of a program's sections.
 import { findSections } from "../../../image/assemble/uki.ts";
 
-/** The smallest PE32+ program that firmware would read the header of. */
+/** The smallest PE32+ program whose header firmware would read. */
 export function makeStub({ headerBytes = 1024, magic = 0x20b } = {}): Buffer {
   const stub = Buffer.alloc(headerBytes + 512, 0xcc);
   stub.fill(0, 0, headerBytes);
@@ -24,7 +24,7 @@ export function makeStub({ headerBytes = 1024, magic = 0x20b } = {}): Buffer {
   return stub;
 }
 
-/** The sections of a PE program, contents as they are in the file, without padding. */
+/** The sections of a PE program with their content in the file, without padding. */
 export const sectionsOf = (program: Buffer): { name: string; content: Buffer }[] =>
   findSections(program).map(({ name, offset, sizeBytes }) => ({
     name,

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { appendSections } from "../../../image/assemble/uki.ts";
 import { makeStub, sectionsOf } from "./stub.ts";
 
-test("sections come back as they were put in, behind what the stub had", () => {
+test("reading returns the appended sections, after the stub's own", () => {
   const sections = [
     { name: ".osrel", content: Buffer.from("ID=hamlet\n") },
     { name: ".linux", content: Buffer.alloc(5000, 7) },
@@ -15,7 +15,7 @@ test("sections come back as they were put in, behind what the stub had", () => {
   expect(program.subarray(1024, 1536).equals(makeStub().subarray(1024))).toBe(true);
 });
 
-test("sections lie on pages of memory, do not overlap, and the image's size covers them", () => {
+test("sections are page-aligned and do not overlap, and the image's size covers them", () => {
   const program = appendSections(makeStub(), [
     { name: ".a", content: Buffer.alloc(5000) },
     { name: ".b", content: Buffer.alloc(1) },

@@ -1,4 +1,4 @@
-// What boot control promises on every board. Each driver passes it against a stateful model of its firmware.
+// The promises of boot control on every board. Each driver must keep them against a stateful model of its firmware.
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import { type BootControl, otherSlot } from "../../../image/boot/boot-control.ts";
@@ -22,13 +22,13 @@ export function bootControlContract(
     return { bench, first: await bench.start({ kind: "power" }) };
   };
 
-  test("a device as flashed runs slot a, and nothing is to be tried", async () => {
+  test("a freshly flashed device runs slot a, with no trial pending", async () => {
     const { first } = await newDevice();
     expect(await first.control.current()).toEqual({ phase: "settled", slot: "a", version: "1.0" });
     expect(await first.control.rollbackReason()).toBeUndefined();
   });
 
-  test("a good trial is committed and starts by itself from then on", async () => {
+  test("a committed trial starts by default from then on", async () => {
     const { bench, first } = await newDevice();
     const trial = await startTrial(bench, first, "1.1");
     expect(await trial.control.current()).toMatchObject({ phase: "trying", slot: "b", version: "1.1" });
@@ -42,7 +42,7 @@ export function bootControlContract(
     }
   });
 
-  test("the next update goes into the slot that was left, and back again", async () => {
+  test("successive updates alternate between the slots", async () => {
     const { bench, first } = await newDevice();
     let running = first;
     for (const version of ["1.1", "1.2", "1.10"]) {
@@ -53,7 +53,7 @@ export function bootControlContract(
     expect(await bench.start({ kind: "power" })).toMatchObject({ slot: "b", version: "1.10" });
   });
 
-  test("armed is not yet tried, and says so", async () => {
+  test("an armed trial is reported as armed until it starts", async () => {
     const { bench, first } = await newDevice();
     await first.control.stage("b", await bench.writeSlot("b", "1.1"));
     const state = { phase: "armed", slot: "a", trial: { slot: "b", version: "1.1" }, triesLeft: tries };
@@ -62,7 +62,7 @@ export function bootControlContract(
     expect(await first.control.current()).toMatchObject(state);
   });
 
-  test("a trial that comes up and crashes is started as often as it may, then the old slot is back and says why", async () => {
+  test("a trial that comes up and crashes is started until its tries are used up, then the old slot returns and says why", async () => {
     const { bench, first } = await newDevice();
     let running = await startTrial(bench, first, "1.1");
     for (let count = 1; count <= tries; count++) {
@@ -76,7 +76,7 @@ export function bootControlContract(
     for (let count = 0; count < 3; count++) expect((await bench.start({ kind: "power" })).slot).toBe("a");
   });
 
-  test("a trial that never comes up leads back to the old slot", async () => {
+  test("the old slot returns after a trial that never comes up", async () => {
     const { bench, first } = await newDevice();
     await first.control.stage("b", await bench.writeSlot("b", "1.1"));
     bench.breakSlot("b");
@@ -86,7 +86,7 @@ export function bootControlContract(
     expect(await back.control.rollbackReason()).toBe(neverUp);
   });
 
-  test("a trial that is judged bad is not started again, whatever restarts the device", async () => {
+  test("a trial with a bad verdict is not started again, however the device restarts", async () => {
     const { bench, first } = await newDevice();
     const trial = await startTrial(bench, first, "1.1");
     await trial.control.begin();
@@ -100,7 +100,7 @@ export function bootControlContract(
     for (let count = 0; count < 3; count++) expect((await bench.start({ kind: "power" })).slot).toBe("a");
   });
 
-  test("a slot that was armed and then marked bad is not tried", async () => {
+  test("a slot that is armed and then marked bad is not tried", async () => {
     const { bench, first } = await newDevice();
     await first.control.stage("b", await bench.writeSlot("b", "1.1"));
     await first.control.markBad();
@@ -109,7 +109,7 @@ export function bootControlContract(
     expect((await bench.start(bench.restarted())).slot).toBe("a");
   });
 
-  test("marking bad beside a settled slot leaves that one alone", async () => {
+  test("marking the other slot bad leaves a settled slot alone", async () => {
     const { bench, first } = await newDevice();
     const trial = await startTrial(bench, first, "1.1");
     await trial.control.commit();
@@ -118,7 +118,7 @@ export function bootControlContract(
     expect((await bench.start({ kind: "power" })).slot).toBe("b");
   });
 
-  test("after a failed trial the next one gets all its tries", async () => {
+  test("the trial after a failed one gets all its tries", async () => {
     const { bench, first } = await newDevice();
     const trial = await startTrial(bench, first, "1.1");
     await trial.control.markBad();
@@ -141,7 +141,7 @@ export function bootControlContract(
     expect((await bench.start({ kind: "power" })).slot).toBe("b");
   });
 
-  test("staging twice tries what was staged last", async () => {
+  test("after staging twice, the last version is tried", async () => {
     const { bench, first } = await newDevice();
     await first.control.stage("b", await bench.writeSlot("b", "1.1"));
     await first.control.stage("b", await bench.writeSlot("b", "1.2"));
@@ -149,7 +149,7 @@ export function bootControlContract(
     expect(await bench.start(bench.restarted())).toMatchObject({ slot: "b", version: "1.2" });
   });
 
-  test("the slot that runs, a trial without verdict, a version that runs or is older: refused, and nothing is written", async () => {
+  test("staging to the running slot, during a trial, or of a version not newer than the running one is refused and writes nothing", async () => {
     const { bench, first } = await newDevice();
     const candidate = await bench.writeSlot("b", "1.1");
     bench.power.restore();
@@ -165,13 +165,13 @@ export function bootControlContract(
     expect(await trial.control.current()).toMatchObject({ phase: "trying" });
   });
 
-  test("what is armed cannot be committed before it has run", async () => {
+  test("an armed slot cannot be committed before it has run", async () => {
     const { bench, first } = await newDevice();
     await first.control.stage("b", await bench.writeSlot("b", "1.1"));
     await expect(first.control.commit()).rejects.toEqual(refusal("boot.noTrial"));
   });
 
-  /** Cuts power at every write of `act`, in every way that a write may be cut, and looks at what the device then does. */
+  /** Cuts power at every write of `act`, in every way that a write can be cut, and checks what the device does next. */
   async function cutEverywhere(
     prepare: (bench: Bench, first: Running) => Promise<Running>,
     act: (bench: Bench, running: Running) => Promise<void>,
@@ -195,7 +195,7 @@ export function bootControlContract(
     }
   }
 
-  /** Whatever happened before: a device without verdict settles, and then takes an update as if nothing had been. */
+  /** Checks that a device settles from any state and then accepts an update as if nothing had happened. */
   async function settleAndUpdate(bench: Bench, after: Running): Promise<void> {
     let running = after;
     for (let count = 0; count <= tries; count++) running = await bench.start({ kind: "power" });
@@ -206,7 +206,7 @@ export function bootControlContract(
     expect(await bench.start({ kind: "power" })).toMatchObject({ version: "9.7" });
   }
 
-  test("power cut at any write of staging: the old slot or the trial starts, and the next update works", async () => {
+  test("after a power cut at any write of staging, the old slot or the trial starts, and the next update works", async () => {
     const writes = await cutEverywhere(
       async (_, first) => first,
       async (bench, first) => {
@@ -221,7 +221,7 @@ export function bootControlContract(
     expect(writes).toBeGreaterThan(1);
   });
 
-  test("power cut at any write of staging over a slot that ran before: the same", async () => {
+  test("the same holds for staging over a slot that ran before", async () => {
     await cutEverywhere(
       async (bench, first) => {
         const trial = await startTrial(bench, first, "1.1");
@@ -240,7 +240,7 @@ export function bootControlContract(
     );
   });
 
-  test("power cut at any write of a commit: the old slot or the new one starts, and a verdict can be given again", async () => {
+  test("after a power cut at any write of a commit, the old slot or the new one starts, and a verdict can be given again", async () => {
     const writes = await cutEverywhere(
       (bench, first) => startTrial(bench, first, "1.1"),
       async (_, trial) => {
@@ -260,7 +260,7 @@ export function bootControlContract(
     expect(writes).toBeGreaterThan(1);
   });
 
-  test("power cut at any write of a bad verdict: the old slot is back within the tries that were left", async () => {
+  test("after a power cut at any write of a bad verdict, the old slot returns within the remaining tries", async () => {
     await cutEverywhere(
       (bench, first) => startTrial(bench, first, "1.1"),
       async (_, trial) => {
@@ -282,7 +282,7 @@ export function bootControlContract(
     fc.record({ kind: fc.constant("cut"), at: fc.nat(6), outcome: fc.constantFrom(...outcomes) }),
   );
 
-  test("whatever is asked for in whatever order, and wherever power is cut: what starts is what was good or is on trial", async () => {
+  test("for any commands in any order and any power cuts, only a good slot or one on trial starts", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 24 }), async (steps) => {
         const { bench, first } = await newDevice();
@@ -293,7 +293,7 @@ export function bootControlContract(
         const start = async (reset: Parameters<Bench["start"]>[0]) => {
           running = await bench.start(reset);
           expect([good, candidate]).toContain(running.version);
-          // A commit that was cut off may have come through.
+          // A commit that was cut may have succeeded.
           if ((await running.control.current()).phase !== "trying") good = running.version;
         };
         for (const one of steps) {

@@ -29,11 +29,11 @@ async function writeBundleJson(changes: Partial<BundleJson>): Promise<void> {
   await writeFile(join(folder, "bundle.json"), JSON.stringify({ ...good, ...changes }));
 }
 
-test("a whole bundle is read", async () => {
+test("a complete bundle is read", async () => {
   expect(await readBundle(folder)).toMatchObject({ board: "nuc", version: "1.2.3", folder });
 });
 
-test.each([...bundleFiles])("%s missing, changed or cut off is found, by name", async (name) => {
+test.each([...bundleFiles])("a missing, changed or truncated %s is detected by name", async (name) => {
   const refused = { code: "bundle.invalid", message: expect.stringContaining(name) };
   await writeFile(join(folder, name), `CONTENT of ${name}`);
   await expect(readBundle(folder)).rejects.toMatchObject(refused);
@@ -49,20 +49,20 @@ test.each([
   ["a root hash of another length", { verity: { rootHash: "11", dataBlocks: 10 } }],
   ["no files", { files: {} as BundleJson["files"] }],
   ["a file outside of the folder", { files: { "boot/../../x": { sha256: "11".repeat(32), sizeBytes: 1 } } }],
-  ["a word we do not know", { extra: 1 } as Partial<BundleJson>],
+  ["an unknown key", { extra: 1 } as Partial<BundleJson>],
 ])("a bundle.json with %s is refused", async (_, changes) => {
   await writeBundleJson(changes);
   await expect(readBundle(folder)).rejects.toMatchObject({ code: "bundle.invalid" });
 });
 
-test("a folder without bundle.json, and one with half of it, are refused", async () => {
+test("a folder without bundle.json, or with a truncated one, is refused", async () => {
   await writeFile(join(folder, "bundle.json"), '{"format":1,');
   await expect(readBundle(folder)).rejects.toMatchObject({ code: "bundle.invalid" });
   await rm(join(folder, "bundle.json"));
   await expect(readBundle(folder)).rejects.toMatchObject({ code: "bundle.invalid" });
 });
 
-test("versions are what the boot loader can have in a file name", () => {
+test("a version may contain only what the boot loader accepts in a file name", () => {
   for (const good of ["1.2.3", "0.1.0-rc.1", "2024.10~beta", "1"]) expect(Version.safeParse(good).success).toBe(true);
   for (const bad of ["", "1_2", "a b", "../x", "-1", "+3"]) expect(Version.safeParse(bad).success).toBe(false);
 });

@@ -15,7 +15,7 @@ test("only the image of a Raspberry Pi 3 has the lab's serial shell", async () =
   expect(boardNames.filter((_, index) => has[index])).toEqual(["rpi3"]);
 });
 
-test("units and scripts beside the programs are files, never the folders of a room", async () => {
+test("only files next to the programs count as units and scripts, never subfolders", async () => {
   const files = await deviceFiles(new Map(), "nuc", project);
   for (const { path } of files) expect((await stat(path)).isFile(), path).toBe(true);
   expect(files.map(({ target }) => target)).toContain("usr/lib/systemd/system/hamlet-trial.service");

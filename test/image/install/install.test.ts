@@ -67,14 +67,14 @@ async function installed(write: Write, paths = stick.paths) {
 const targetTable = async () => readGpt(await readAt(stick.target, 0, headSectors * sectorBytes));
 
 test.skipIf(skips)(
-  "a device moves: system, state and identity are on the disk, and the stick has none of it",
+  "a move puts system, state and identity on the disk, and leaves no identity on the stick",
   async () => {
     expect(await installed(ontoTarget)).toBe("moved");
     const table = (await targetTable())!;
     expect(table.partitions.map(({ label }) => label)).toEqual(["esp", "root-a", "root-b", "data"]);
     const same = async (from: number, length: number) =>
       (await readAt(stick.target, from, length)).equals(stick.image.subarray(from, from + length));
-    // The tables and files of the FAT, the erofs, and nothing of what slot b held.
+    // The tables and files of the FAT, the erofs, and nothing from slot b.
     expect(await same(places.esp, 32 * 512 + 64 * 512 + 2048)).toBe(true);
     expect(await same(places.rootA, 1 << 20)).toBe(true);
     expect((await readAt(stick.target, places.rootB, 8192)).includes("old")).toBe(false);
@@ -105,7 +105,7 @@ test.skipIf(skips)(
   },
 );
 
-test.skipIf(skips)("no GUID of the new disk is one of the stick's, and no two installs make the same", async () => {
+test.skipIf(skips)("the new disk shares no GUID with the stick, and no two installs make the same GUIDs", async () => {
   await installed(ontoTarget);
   const { guid, partitions } = (await targetTable())!;
   const own = [guid, ...partitions.map((one) => one.guid)];
@@ -113,20 +113,17 @@ test.skipIf(skips)("no GUID of the new disk is one of the stick's, and no two in
   expect(new Set([...own, old.guid, ...old.partitions.map((one) => one.guid)]).size).toBe(2 * own.length);
 });
 
-test.skipIf(skips)(
-  "the agent is at rest while its state is copied, and runs again afterwards, whatever happens",
-  async () => {
-    await installed(ontoTarget);
-    const words = ran.map((argv) => argv.slice(0, 2).join(" "));
-    expect(words.indexOf("systemctl stop")).toBeLessThan(words.indexOf("/sbin/mke2fs -q"));
-    expect(words).toContain("/sbin/mke2fs -q");
-    expect(words.at(-1)).toBe("systemctl start");
-  },
-);
+test.skipIf(skips)("the agent stops while its state is copied, and always runs again afterwards", async () => {
+  await installed(ontoTarget);
+  const words = ran.map((argv) => argv.slice(0, 2).join(" "));
+  expect(words.indexOf("systemctl stop")).toBeLessThan(words.indexOf("/sbin/mke2fs -q"));
+  expect(words).toContain("/sbin/mke2fs -q");
+  expect(words.at(-1)).toBe("systemctl start");
+});
 
 test.skipIf(skips).each<[string, Faults]>([
   ["is pulled out", { vanishAfterBytes: 20 << 20 }],
-  ["gives back a wrong bit", { rottenAt: places.rootA + 9000 }],
+  ["returns a flipped bit", { rottenAt: places.rootA + 9000 }],
   ["gives back a wrong bit of its table", { rottenAt: 700 }],
   ["lies about its size", { realBytes: 32 << 20, beyond: "wraps" }],
 ])("a disk that %s leaves the identity on the stick", async (_, faults) => {
@@ -139,7 +136,7 @@ test.skipIf(skips).each<[string, Faults]>([
   expect(ran.at(-1)).toEqual(["systemctl", "start", "hamlet-agent.service", "hamlet-tell.path"]);
 });
 
-test.skipIf(skips)("a boot partition that changes while it is copied stops it", async () => {
+test.skipIf(skips)("the move stops if the boot partition changes while it is copied", async () => {
   const write: Write = async (source, beforeTable) =>
     await ontoTarget(source, async () => {
       const esp = await readFile(join(stick.paths.dev, "esp"));
@@ -152,7 +149,7 @@ test.skipIf(skips)("a boot partition that changes while it is copied stops it", 
   expect(await targetTable()).toBeUndefined();
 });
 
-/** Writes, lets `then` happen, and fails as a disk does. */
+/** Writes, runs `then`, and fails like a disk. */
 const failingAfter =
   (then: () => Promise<unknown>): Write =>
   async (source, beforeTable) => {
@@ -162,7 +159,7 @@ const failingAfter =
   };
 const told = async () => JSON.parse(await readFile(stick.paths.problems, "utf8"));
 
-test.skipIf(skips)("a disk that fails and answers no more: the error says so, and the report", async () => {
+test.skipIf(skips)("the error and the report say if a disk fails and stops answering", async () => {
   const write = failingAfter(() => rm(stick.target));
   await expect(installed(write)).rejects.toMatchObject({
     code: "flash.deviceFailed",
@@ -171,7 +168,7 @@ test.skipIf(skips)("a disk that fails and answers no more: the error says so, an
   expect(await told()).toMatchObject({ code: "install.unclear" });
 });
 
-test.skipIf(skips)("a disk that fails when it is complete is the device, and the report says so", async () => {
+test.skipIf(skips)("a disk that fails once it is complete holds the device, and the report says so", async () => {
   await expect(installed(failingAfter(async () => {}))).rejects.toMatchObject({
     code: "flash.deviceFailed",
     hint: expect.stringContaining("pull the stick out"),
@@ -180,8 +177,8 @@ test.skipIf(skips)("a disk that fails when it is complete is the device, and the
   expect(await hasIdentity(stick.paths)).toBe(false);
 });
 
-test.skipIf(skips)("what cannot be settled does not hide what failed first", async () => {
-  // A file stands where the agent's folder would be made.
+test.skipIf(skips)("a failed cleanup does not hide the first failure", async () => {
+  // A file is in the place of the agent's folder.
   const write = failingAfter(async () => {
     await rm(stick.target);
     await writeFile(stick.paths.agentFolder, "");
@@ -194,13 +191,13 @@ test.skipIf(skips)("what cannot be settled does not hide what failed first", asy
   expect(ran.at(-1)).toEqual(["systemctl", "start", "hamlet-agent.service", "hamlet-tell.path"]);
 });
 
-test.skipIf(skips)("a report that cannot be written leaves the move a success", async () => {
+test.skipIf(skips)("the move succeeds even if its report cannot be written", async () => {
   const paths = { ...stick.paths, problems: join(stick.paths.passwd, "report.json") };
   expect(await installed(ontoTarget, paths)).toBe("moved");
 });
 
 test.skipIf(skips)(
-  "power may go at any write to the disk: after the next boot exactly one of the two has the identity",
+  "after a power cut at any write to the disk and a reboot, exactly one of the two has the identity",
   async () => {
     const medium = new Medium(targetBytes, {}, 0);
     type Moment = { state: string; head: Buffer };
@@ -219,7 +216,7 @@ test.skipIf(skips)(
       },
     });
     const write = onto(async () => new Drive(watched, "/dev/nvme0n1", targetBytes));
-    // The disk is asked by its path at the end.
+    // At the end, the disk is opened by its path.
     const kept: Write = async (source, beforeTable) => {
       await write(source, async () => {
         await snapshot();
@@ -246,7 +243,7 @@ test.skipIf(skips)(
   120_000,
 );
 
-test("a computer that runs from no disk of ours is told so, and a Pi's card is named", async () => {
+test("a computer that does not run from a Hamlet disk, and one that runs from a Pi's card, get a coded error", async () => {
   await expect(openOwnDisk(join(root, "none"))).rejects.toMatchObject({ code: "install.notADevice", exitCode: 2 });
   await writeFile(join(stick.paths.dev, "sda"), Buffer.alloc(1 << 20));
   await expect(openOwnDisk(stick.links)).rejects.toMatchObject({ code: "install.unsupported", exitCode: 3 });

@@ -1,4 +1,4 @@
-// A Raspberry Pi: a card in memory, and the lab's own firmware emulator in place of the real one.
+// A Raspberry Pi with a card in memory and the lab's firmware emulator.
 import { autobootSector, bootPartitions } from "../../../../image/boot/rpi/autoboot.ts";
 import type { Sector } from "../../../../image/boot/rpi/doors.ts";
 import { rpiTryboot } from "../../../../image/boot/rpi/tryboot.ts";
@@ -13,10 +13,10 @@ import { type Bench, makeSystem, maxStarts } from "../bench.ts";
 
 export type RpiBench = Bench & {
   card: Card;
-  /** As the card has it, whatever the power does. */
+  /** The content of the card, even without power. */
   writeAutoboot(bytes: Buffer): void;
   readAutoboot(): Buffer;
-  /** What the device finds instead of what the firmware handed over. */
+  /** Replaces what the firmware passes to the device. */
   deviceTree: Map<string, Buffer | undefined>;
 };
 
@@ -36,7 +36,7 @@ export async function rpiBench(name: string, { isVendorKernel = true } = {}): Pr
     write: (bytes) =>
       system.power.write(
         async () => writeAutoboot(bytes),
-        // A sector that is cut off reads as something else.
+        // A partially written sector reads as something else.
         async () => writeAutoboot(Buffer.alloc(512, 0xa5)),
       ),
   };

@@ -22,7 +22,7 @@ const word = (value: number) => {
 };
 const seconds = (date: string) => word(Date.parse(date) / 1000);
 
-test("autoboot.txt is one sector that names both slots, and any other bytes name none", () => {
+test("autoboot.txt is one sector that names both slots; other bytes name none", () => {
   for (const slot of ["a", "b"] as const) {
     const sector = autobootSector(slot);
     expect(sector.length).toBe(512);
@@ -38,7 +38,7 @@ test("autoboot.txt is one sector that names both slots, and any other bytes name
   );
 });
 
-test("a trial is asked for with the reboot argument, and only while one is armed", async () => {
+test("the reboot argument requests a trial, and only while one is armed", async () => {
   const { bench, first } = await device();
   await first.control.reboot();
   expect(bench.restarted()).toEqual({ kind: "reboot" });
@@ -47,7 +47,7 @@ test("a trial is asked for with the reboot argument, and only while one is armed
   expect(bench.restarted()).toEqual({ kind: "reboot", argument: "0 tryboot" });
 });
 
-test("a kernel for a board whose slots have their own is refused, not passed over", async () => {
+test("a kernel for a board whose slots have their own is refused, not ignored", async () => {
   const { bench, first } = await device();
   const candidate = {
     ...(await bench.writeSlot("b", "1.1")),
@@ -64,14 +64,14 @@ test("a commit swaps the two partitions in autoboot.txt, and nothing else on the
   const before = Buffer.from(bench.card.bytes);
   bench.power.restore();
   await trial.control.commit();
-  // The sector, and our record: nothing in between that a power cut could make worse.
+  // The sector and our record, and nothing else that a power cut could damage.
   expect(bench.power.writes()).toBe(2);
   expect(defaultSlot(bench.readAutoboot())).toBe("b");
   bench.writeAutoboot(autobootSector("a"));
   expect(bench.card.bytes.equals(before)).toBe(true);
 });
 
-test("a hang in the trial is ended by the watchdog, and the old slot starts: the flag is long gone", async () => {
+test("the watchdog ends a hanging trial, and the old slot starts, because the flag counts only once", async () => {
   const { bench, first } = await device();
   const trial = await startTrial(bench, first, "1.1");
   expect(trial.slot).toBe("b");
@@ -80,7 +80,7 @@ test("a hang in the trial is ended by the watchdog, and the old slot starts: the
   expect(await back.control.rollbackReason()).toBe("neverBooted");
 });
 
-test("with a damaged autoboot.txt the first slot starts, and the next trial mends it", async () => {
+test("with a damaged autoboot.txt the first slot starts, and the next trial repairs it", async () => {
   const { bench } = await device();
   bench.writeAutoboot(Buffer.alloc(512, 0xff));
   const running = await bench.start({ kind: "power" });
@@ -89,7 +89,7 @@ test("with a damaged autoboot.txt the first slot starts, and the next trial mend
   expect(defaultSlot(bench.readAutoboot())).toBe("a");
 });
 
-test("autoboot.txt that is damaged during a trial does not hide the trial, and either verdict mends it", async () => {
+test("damage to autoboot.txt during a trial does not hide the trial, and either verdict repairs it", async () => {
   for (const verdict of ["commit", "markBad"] as const) {
     const { bench, first } = await device();
     const trial = await startTrial(bench, first, "1.1");
@@ -103,7 +103,7 @@ test("autoboot.txt that is damaged during a trial does not hide the trial, and e
   }
 });
 
-test("a slot that runs because somebody asked for its partition becomes the one to come back to before a trial", async () => {
+test("a slot started by its partition number becomes the fallback before a trial", async () => {
   const { bench, first } = await device();
   const trial = await startTrial(bench, first, "1.1");
   await trial.control.commit();
@@ -113,7 +113,7 @@ test("a slot that runs because somebody asked for its partition becomes the one 
   expect(defaultSlot(bench.readAutoboot())).toBe("a");
 });
 
-describe("it refuses, and writes nothing,", () => {
+describe("staging refuses, and writes nothing,", () => {
   const refuses = async (
     code: string,
     hint: string,
@@ -141,11 +141,11 @@ describe("it refuses, and writes nothing,", () => {
     const old = (bench: RpiBench) => bench.deviceTree.set("chosen/bootloader/build-timestamp", seconds(date));
     await refuses("boot.firmwareTooOld", "sudo rpi-eeprom-update -a", old, board);
   });
-  test("a Pi 4 whose firmware tells no date", async () => {
+  test("a Pi 4 whose firmware has no date", async () => {
     const none = (bench: RpiBench) => bench.deviceTree.set("chosen/bootloader/build-timestamp", undefined);
     await refuses("boot.firmwareTooOld", "sudo rpi-eeprom-update -a", none);
   });
-  test("a boot partition of nothing", async () => {
+  test("an empty boot partition", async () => {
     await refuses("boot.slotNotReady", "", (bench) => bootB(bench, {}));
   });
   test("a boot partition of garbage", async () => {
@@ -159,7 +159,7 @@ describe("it refuses, and writes nothing,", () => {
   test("a boot partition whose kernel is empty", async () => {
     await refuses("boot.slotNotReady", "", (bench) => bootB(bench, bootFiles(rpi("rpi4"), "b", { kernel: "" })));
   });
-  test("a boot partition that is meant for the other slot", async () => {
+  test("a boot partition for the other slot", async () => {
     await refuses("boot.slotNotReady", "", (bench) => bootB(bench, bootFiles(rpi("rpi4"), "a")));
   });
 });
@@ -170,7 +170,7 @@ test("a Pi 3 needs no EEPROM", async () => {
   expect(await first.control.current()).toMatchObject({ phase: "armed" });
 });
 
-test("a firmware that tells no partition, or another than the command line's slot, is not guessed at", async () => {
+test("if the firmware names no partition, or not that of the command line's slot, boot control does not guess", async () => {
   const { bench, first } = await device();
   for (const value of [undefined, Buffer.alloc(0), Buffer.from("garbage")]) {
     bench.deviceTree.set("chosen/bootloader/partition", value);

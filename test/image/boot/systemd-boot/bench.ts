@@ -1,6 +1,6 @@
-// A device with UEFI: its EFI partition is a folder, its firmware a model of systemd-boot 252, from its documentation:
-// entries are sorted with those without tries last, then by version, the newest first; the chosen one is counted down by
-// renaming before it starts.
+// A UEFI device: its EFI partition is a folder, its firmware a model of systemd-boot 252 made from the documentation:
+// entries without tries sort last, the others by version, newest first; the loader counts the chosen one down by renaming it
+// before it starts.
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
@@ -35,9 +35,9 @@ export function makeKernel(slot: Slot | "?", version: string): Buffer {
 
 export type SystemdBootBench = Bench & {
   folder: string;
-  /** A kernel that is on no disk yet. */
+  /** Makes a kernel that is not on the device yet. */
   kernel(slot: Slot | "?", version: string): { path: string; sha256: string };
-  /** What the loader left in its variables, to be changed. */
+  /** The loader's variables, which a test may change. */
   variables: Map<string, Buffer | undefined>;
 };
 
@@ -110,7 +110,7 @@ function pickEntry(folder: string): Chosen | undefined {
       const [, left, done] = /\+(\d+)(?:-(\d+))?\.efi$/i.exec(file) ?? [];
       return [{ file, version, slot: slot as Slot, left: left && Number(left), done: Number(done ?? 0) }];
     } catch {
-      // The loader skips what has not the sections of a unified kernel image.
+      // The loader skips files without the sections of a unified kernel image.
       return [];
     }
   });
@@ -123,13 +123,13 @@ function pickEntry(folder: string): Chosen | undefined {
   if (!first) return undefined;
   const { file, version, slot, left, done } = first;
   if (typeof left !== "number") return { slot, version, countPath: undefined };
-  // Without tries left it starts all the same: nothing better is there.
+  // It starts even without tries left if there is nothing better.
   const counted = left === 0 ? file : file.replace(/\+\d+(-\d+)?\.efi$/i, `+${left - 1}-${done + 1}.efi`);
   if (counted !== file) renameSync(join(folder, file), join(folder, counted));
   return { slot, version, countPath: `\\EFI\\Linux\\${counted}` };
 }
 
-/** FAT under power cuts, mounted with `dirsync`: a rename in its middle leaves both names, the new one perhaps empty. */
+/** FAT with `dirsync` under power cuts: an interrupted rename leaves both names, the new one possibly empty. */
 function withPower(inner: EntryFolder, folder: string, power: Power): EntryFolder {
   const at = (file: string) => join(folder, file);
   return {
@@ -157,7 +157,7 @@ function withPower(inner: EntryFolder, folder: string, power: Power): EntryFolde
   };
 }
 
-/** Which of the two halves of a rename a cut leaves; a test runs with each. */
+/** Which half of a rename a power cut leaves; tests run with each. */
 let renameLeavesBoth = true;
 export const setRenameLeavesBoth = (both: boolean): void => {
   renameLeavesBoth = both;

@@ -22,7 +22,7 @@ const device = async (options = {}) => {
 const names = () => readdirSync(bench.folder).sort();
 const refusal = (code: string) => expect.objectContaining({ code, hint: expect.any(String) });
 
-test("a trial is written under a counted name, counted by the loader, and blessed by taking the count away", async () => {
+test("a trial gets a counted name, the loader counts it down, and a commit removes the count", async () => {
   const first = await device();
   await first.control.stage("b", await bench.writeSlot("b", "1.1"));
   expect(names()).toEqual(["hamlet_1.0.efi", "hamlet_1.1+3.efi"]);
@@ -33,14 +33,14 @@ test("a trial is written under a counted name, counted by the loader, and blesse
   expect(readFileSync(join(bench.folder, "hamlet_1.1.efi"))).toEqual(makeKernel("b", "1.1"));
 });
 
-test("a bad verdict leaves no tries, and says later how often it started", async () => {
+test("a bad verdict leaves no tries, and the state keeps how often the trial started", async () => {
   const first = await device();
   const trial = await startTrial(bench, first, "1.1");
   await trial.control.markBad();
   expect(names()).toEqual(["hamlet_1.0.efi", "hamlet_1.1+0-1.efi"]);
 });
 
-test("without our own record the loader's count still tells why", async () => {
+test("without our own record, the loader's count still shows why a trial failed", async () => {
   const first = await device();
   await first.control.stage("b", await bench.writeSlot("b", "1.1"));
   renameSync(join(bench.folder, "hamlet_1.1+3.efi"), join(bench.folder, "hamlet_1.1+0-3.efi"));
@@ -49,11 +49,11 @@ test("without our own record the loader's count still tells why", async () => {
   expect(await first.control.rollbackReason()).toBe("markedBad");
 });
 
-test("a trial that was asked for and that the loader passed over has never booted", async () => {
+test("a requested trial that the loader skipped counts as never booted", async () => {
   const first = await device();
   await first.control.stage("b", await bench.writeSlot("b", "1.1"));
   await first.control.reboot();
-  // Somebody chose the old entry at the loader's menu.
+  // The user chose the old entry in the loader's menu.
   const hidden = join(bench.folder, "hamlet_1.1+3.efi");
   renameSync(hidden, `${hidden}.hidden`);
   const again = await bench.start({ kind: "reboot" });
@@ -61,7 +61,7 @@ test("a trial that was asked for and that the loader passed over has never boote
   expect(await again.control.rollbackReason()).toBe("neverBooted");
 });
 
-test("staging takes away what the other slot and writes that were cut off left, and nothing of others", async () => {
+test("staging removes leftovers of the other slot and of interrupted writes, and nothing else", async () => {
   const first = await device();
   const trial = await startTrial(bench, first, "1.1");
   await trial.control.commit();
@@ -72,7 +72,7 @@ test("staging takes away what the other slot and writes that were cut off left, 
   expect(names()).toEqual(["debian.efi", "hamlet_1.1.efi", "hamlet_1.2+3.efi"]);
 });
 
-describe("it refuses, and writes nothing,", () => {
+describe("staging refuses, and writes nothing,", () => {
   const refuses = async (
     code: string,
     spoil: (candidate: Awaited<ReturnType<SystemdBootBench["writeSlot"]>>) => void,
@@ -86,12 +86,12 @@ describe("it refuses, and writes nothing,", () => {
     expect(bench.power.writes()).toBe(0);
   };
 
-  test("where the running slot has no blessed kernel to come back to", async () => {
+  test("if the running slot has no blessed kernel to return to", async () => {
     await refuses("boot.noGoodEntry", () =>
       renameSync(join(bench.folder, "hamlet_1.0.efi"), join(bench.folder, "hamlet_1.0+1-2.efi")),
     );
   });
-  test("where that kernel is cut off", async () => {
+  test("if that kernel is truncated", async () => {
     await refuses("boot.noGoodEntry", () => truncateSync(join(bench.folder, "hamlet_1.0.efi"), 1100));
   });
   test("without room on the EFI partition", async () => {
@@ -100,7 +100,7 @@ describe("it refuses, and writes nothing,", () => {
   test("without a kernel", async () => {
     await refuses("boot.slotNotReady", (candidate) => delete candidate.kernel);
   });
-  test("a kernel that is not there", async () => {
+  test("a missing kernel", async () => {
     await refuses("boot.slotNotReady", (candidate) => rmSync(candidate.kernel!.path));
   });
   test("a kernel for the other slot", async () => {
@@ -108,14 +108,14 @@ describe("it refuses, and writes nothing,", () => {
       candidate.kernel = bench.kernel("a", "1.1");
     });
   });
-  test("a kernel that names no slot, or is none", async () => {
+  test("a kernel that names no slot, and a file that is not a kernel", async () => {
     await refuses("boot.slotNotReady", (candidate) => {
       candidate.kernel = bench.kernel("?", "1.1");
     });
     bench.dispose();
     await refuses("boot.slotNotReady", (candidate) => writeFileSync(candidate.kernel!.path, "garbage"));
   });
-  test("a version that ends like a count", async () => {
+  test("a version that ends like a count of tries", async () => {
     await refuses("boot.versionClash", (candidate) => {
       candidate.version = "1.1+3";
     });
@@ -125,7 +125,7 @@ describe("it refuses, and writes nothing,", () => {
   });
 });
 
-test("a kernel with other bytes than announced never gets a name that the loader looks at", async () => {
+test("a kernel whose bytes do not match its digest never gets a name that the loader reads", async () => {
   const first = await device();
   const candidate = await bench.writeSlot("b", "1.1");
   candidate.kernel!.sha256 = "0".repeat(64);
@@ -134,7 +134,7 @@ test("a kernel with other bytes than announced never gets a name that the loader
   expect(await first.control.current()).toMatchObject({ phase: "settled" });
 });
 
-test("the last kernel that would start by itself is not marked bad", async () => {
+test("the last kernel that would start by default is never marked bad", async () => {
   const first = await device();
   const trial = await startTrial(bench, first, "1.1");
   rmSync(join(bench.folder, "hamlet_1.0.efi"));
@@ -142,7 +142,7 @@ test("the last kernel that would start by itself is not marked bad", async () =>
   expect(names()).toEqual(["hamlet_1.1+2-1.efi"]);
 });
 
-test("a loader variable of garbage, or of an entry that is gone, is no trial", async () => {
+test("a loader variable that is garbage or names a missing entry does not count as a trial", async () => {
   const first = await device();
   for (const value of ["", "\0", "no path", "\\EFI\\Linux\\hamlet_5+1-1.efi\0"]) {
     bench.variables.set("LoaderBootCountPath", Buffer.from(value, "utf16le"));

@@ -1,4 +1,4 @@
-// A bundle in the cache is made anew for what shapes its bytes, and for nothing else.
+// A cached bundle is rebuilt only after changes that affect its bytes.
 import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -12,14 +12,14 @@ import { deviceFiles } from "../../../../image/bundle/device-files.ts";
 import { type Lock, readLock } from "../../../../image/bundle/lock/lock.ts";
 
 type Keys = { bundle: string; image: string };
-/** New texts by path in the project. */
+/** Maps paths in the project to new contents. */
 type Changes = Record<string, (text: string) => string>;
 
 const root = join(import.meta.dirname, "../../../..");
 const rooms = ["LICENSE", "package.json", "agent", "cli", "dashboard", "image", "nix", "ota", "provisioning", "system"];
 const board = boardNamed("nuc");
 let folder = "";
-/** A copy of all that a build reads of this project. */
+/** Copies everything that a build reads from this project. */
 let project = "";
 let lock: Lock;
 let programs: Map<string, string>;
@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-/** Does `use` in a project that differs in `changes` while it runs. */
+/** Runs `use` while `changes` are applied to the project. */
 async function changed<T>(changes: Changes, use: () => Promise<T>): Promise<T> {
   const old = new Map<string, string>();
   try {
@@ -66,7 +66,7 @@ const append = (line: string) => (text: string) => `${text}${line}\n`;
 const replace = (from: string | RegExp, to: string) => (text: string) => text.replace(from, to);
 const doMore = append("console.log('more');");
 
-test("a comment in every file of code changes no key and no program", async () => {
+test("adding a comment to every source file changes no key and no program", async () => {
   const found = await readdir(project, { recursive: true, withFileTypes: true });
   const code = found
     .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
@@ -82,7 +82,7 @@ test("a comment in every file of code changes no key and no program", async () =
   }
 });
 
-test("code that has no part in an image, papers, and other boards change no key", async () => {
+test("code outside the image, documents and other boards change no key", async () => {
   const changes = {
     "image/inspect/inspect.ts": doMore,
     "image/inspect/diff.ts": doMore,
@@ -109,13 +109,13 @@ test.each<[string, Changes]>([
   ],
   ["code that the builder uses", { "image/boot/rpi/config.ts": doMore }],
   ["the agent's user", { "nix/constants.json": replace(/"agentUserId": \d+/, '"agentUserId": 1') }],
-])("%s changed: another bundle, and so another image", async (_, changes) => {
+])("a change to %s gives another bundle, and so another image", async (_, changes) => {
   const after = await keysOf(changes);
   expect(after.bundle).not.toBe(before.bundle);
   expect(after.image).not.toBe(before.image);
 });
 
-test("another package, tool, version or base: another bundle", async () => {
+test("another package, tool, version or base gives another bundle", async () => {
   const [[name, one] = ["", undefined]] = Object.entries(lock.installed);
   const installed = { ...lock.installed, [name]: { ...one!, sha256: "0".repeat(64) } };
   const tools = { ...lock.tools, "erofs-utils": "99" };
@@ -129,7 +129,7 @@ test("another package, tool, version or base: another bundle", async () => {
 });
 
 test.each(["image/assemble/assemble.ts", "image/assemble/placement.ts", "image/assemble/fat-volume.ts"])(
-  "%s does something else: the same bundle in another image",
+  "a change to %s gives another image of the same bundle",
   async (file) => {
     const after = await keysOf({ [file]: doMore });
     expect(after.bundle).toBe(before.bundle);

@@ -28,7 +28,7 @@ const sourceOf = (blob: Buffer): string => {
   return execFileSync("dtc", ["-q", "-s", "-I", "dtb", "-O", "dts", join(folder, "out.dtb")]).toString();
 };
 
-test("what is set is read back, beside what was there, and a missing node is made", () => {
+test("setting a property keeps the others and creates a missing node", () => {
   const tree = readFdt(smallTree());
   setProperty(tree, "/chosen/bootloader", "tryboot", 1);
   setProperty(tree, "/", "serial-number", "10000000abcdef01");
@@ -39,7 +39,7 @@ test("what is set is read back, beside what was there, and a missing node is mad
   expect(again.root.properties.get("model")?.toString()).toBe("Small\0");
 });
 
-test.skipIf(lacks("dtc"))("dtc sees the same tree before and after, and fdtget what was set", () => {
+test.skipIf(lacks("dtc"))("dtc reads the same tree before and after, and fdtget reads the new property", () => {
   const blob = compile();
   expect(sourceOf(writeFdt(readFdt(blob)))).toBe(sourceOf(blob));
   const tree = readFdt(blob);
@@ -56,7 +56,7 @@ test.skipIf(lacks("dtc"))("dtc sees the same tree before and after, and fdtget w
   expect(get("-t", "x", "/soc/serial@7e201000", "reg")).toBe("7e201000 200");
 });
 
-test("a blob that is none, is cut off or points out of itself is refused, at whatever byte", () => {
+test("a blob that is not a tree, is truncated anywhere or points outside itself is refused", () => {
   const blob = smallTree();
   const refused = expect.objectContaining({ code: "lab.firmwareRefused" });
   expect(() => readFdt(Buffer.alloc(0))).toThrow(refused);
@@ -72,7 +72,7 @@ test("a blob that is none, is cut off or points out of itself is refused, at wha
   }
 });
 
-test("k1-image-fuzz: a tree whose thousand properties have one long name, or that is larger than a kernel takes, is refused", () => {
+test("k1-image-fuzz: a tree with a thousand properties of one long name, or larger than a kernel accepts, is refused", () => {
   const tree = smallTree();
   const structOffset = tree.readUInt32BE(8);
   const refused = expect.objectContaining({ code: "lab.firmwareRefused" });

@@ -34,7 +34,7 @@ test.each(boards)("%s starts the slot that autoboot.txt names, and the other one
   expect([other.kernel.toString(), other.initrd?.toString()]).toEqual(["kernel of b", "initrd of b"]);
 });
 
-test("the device tree says which partition was started, and whether as a trial", async () => {
+test("the device tree names the started partition and says whether it is a trial", async () => {
   const plan = await planBoot(card("rpi4").readAt, rpi("rpi4"), { tryboot: true, serial: "10000000deadbeef" });
   const { root } = readFdt(plan.deviceTree);
   const chosen = root.children.find(({ name }) => name === "chosen")!;
@@ -57,14 +57,11 @@ test.each([
   "[tryboot]\nboot_partition=3\n",
   "boot_partition=0",
   `${"#".repeat(512)}\n[all]\nboot_partition=3\n`,
-])(
-  "without a word for this boot in autoboot.txt's first 512 bytes (%j) the first bootable partition is started",
-  async (first) => {
-    expect((await planBoot(card("rpi4", { first }).readAt, rpi("rpi4"), normal)).slotPartition).toBe(2);
-  },
-);
+])("the first bootable partition is started if autoboot.txt's first 512 bytes name none (%j)", async (first) => {
+  expect((await planBoot(card("rpi4", { first }).readAt, rpi("rpi4"), normal)).slotPartition).toBe(2);
+});
 
-test("the first bootable partition is the first that has its firmware", async () => {
+test("the first bootable partition is the first one with firmware", async () => {
   const board = rpi("rpi4");
   const { readAt } = makeCard({
     autoboot: autobootFiles(board, ""),
@@ -98,7 +95,7 @@ test.each([
   await expect(planBoot(readAt, board, normal)).rejects.toEqual(refusal(told));
 });
 
-test("a slot without firmware is not started in place of the one asked for", async () => {
+test("if the requested slot has no firmware, no other slot is started", async () => {
   const board = rpi("rpi4");
   const { readAt } = makeCard({
     autoboot: autobootFiles(board, autoboot),
@@ -133,7 +130,7 @@ test("upstream_kernel prefers the names of kernel.org", async () => {
   expect(await modelWith("")).toBe("downstream\0");
 });
 
-test("a compressed kernel is unpacked, a damaged one refused, several initrds follow each other", async () => {
+test("a compressed kernel is unpacked, a damaged one is refused, and several initrds are concatenated", async () => {
   const config = "kernel=kernel\ninitramfs one,missing,two followkernel\n";
   const a = { kernel: gzipSync("unpacked"), one: "1", two: "2", "config.txt": config };
   const plan = await planBoot(card("rpi4", { a }).readAt, rpi("rpi4"), normal);
@@ -142,7 +139,7 @@ test("a compressed kernel is unpacked, a damaged one refused, several initrds fo
   await expect(planBoot(damaged.readAt, rpi("rpi4"), normal)).rejects.toEqual(refusal("damaged"));
 });
 
-test("whatever a card holds, the answer is a plan or a refusal", async () => {
+test("any card gives a plan or a coded error", async () => {
   const { bytes } = card("rpi3");
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(fc.nat(bytes.length - 1), fc.nat(255)), { maxLength: 40 }), async (changes) => {

@@ -1,4 +1,4 @@
-// What the lab refuses has a code, and the next step beside it.
+// Everything that the lab refuses has a code and a next step.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { type LabClient, refusal } from "../../../../image/lab/supervisor/client
 import { startLab } from "../../../../image/lab/supervisor/start.ts";
 import { waitForLab } from "../../../../image/lab/supervisor/wait.ts";
 
-test("a device that the lab does not have is told with those it has", () => {
+test("the error for an unknown device lists the lab's devices", () => {
   expect(unknownDevice("balcony", ["attic", "cellar"])).toMatchObject({
     code: "lab.deviceUnknown",
     exitCode: 2,
@@ -17,7 +17,7 @@ test("a device that the lab does not have is told with those it has", () => {
   });
 });
 
-test("a lab whose image is not there does not start, and says which file", async () => {
+test("a lab without its image does not start, and the error names the file", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-lab-"));
   try {
     const start = startLab({ folder: join(folder, "lab"), images: [join(folder, "missing.img")] });
@@ -27,7 +27,7 @@ test("a lab whose image is not there does not start, and says which file", async
   }
 });
 
-test("a machine that ends by itself ends the wait, with the file of what it printed", async () => {
+test("a machine that ends by itself ends the wait, and the error names its console log", async () => {
   const device = {
     name: "attic",
     state: "off",
@@ -43,7 +43,7 @@ test("a machine that ends by itself ends the wait, with the file of what it prin
   });
 });
 
-test("a supervisor that gives no reason still ends as a code", () => {
+test("a supervisor that fails without a reason still gives a coded error", () => {
   expect(refusal("<html>")).toMatchObject({ code: "lab.bootFailed" });
   expect(refusal({ code: "lab.alreadyRunning", message: "x", hint: "y", exitCode: 3 })).toMatchObject({
     code: "lab.alreadyRunning",
@@ -52,7 +52,7 @@ test("a supervisor that gives no reason still ends as a code", () => {
   });
 });
 
-test("without the program that makes namespaces nobody joins the lab, and the package is named", async () => {
+test("joining the lab fails without the program that makes namespaces, and the error names its package", async () => {
   vi.stubEnv("PATH", "/nonexistent");
   try {
     const joining = joinLan({ socket: "/nonexistent/hub", address: "10.77.0.200/24" }, ["true"]);
