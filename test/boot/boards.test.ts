@@ -1,4 +1,4 @@
-// Every board that Debian has packages for: an image its firmware can start.
+// Every board that can be built from Debian's packages gets an image that its firmware can start.
 
 import { open } from "node:fs/promises";
 import { expect, test } from "vitest";
@@ -10,11 +10,11 @@ import { labImage } from "../../image/lab/machine/image.ts";
 import { slowness } from "../speed.ts";
 
 const ofDebian = boardNames.filter((name) => boardNamed(name).builders.includes("debian"));
-/** The first of them makes the packages of its architecture, emulated. */
+/** Enough for the first board of an architecture, which also prepares the packages, under emulation. */
 const buildMs = 25 * 60_000 * slowness();
 
 test.each(ofDebian)(
-  "%s: an image is assembled, and the firmware of the board finds in it what it starts",
+  "%s: the board's firmware finds everything that it needs to start in the assembled image",
   async (name) => {
     const path = await labImage(name);
     const image = await inspectImage(path);
@@ -27,7 +27,7 @@ test.each(ofDebian)(
     expect(plan.slotPartition).toBe(2);
     expect(plan.commandLine).toContain(`hamlet.verity=${image.rootHash}`);
     expect(plan.kernel.toString("latin1", 56, 60)).toBe("ARMd");
-    // Nothing has been written to slot b: its trial finds no system, and the old one starts.
+    // Slot b is empty: its trial finds no system, and the old one starts.
     await expect(planBoot(readAt, boardNamed(name) as RpiBoard, { tryboot: true })).rejects.toMatchObject({
       code: "lab.firmwareRefused",
     });

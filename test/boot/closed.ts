@@ -1,4 +1,4 @@
-// A machine without the lab's port, as every user's is: it comes up, and offers nobody a shell.
+// A machine without the lab's port, like every user's, starts and offers no shell.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -15,10 +15,7 @@ import { makeHub } from "../../image/lab/network/hub.ts";
 import { run } from "../../system/command.ts";
 import { eventually } from "../eventually.ts";
 
-/**
- * Whoever types on a console gets no shell; on a Raspberry Pi nor does who types on the other serial port, where the lab's is.
- * Throws otherwise.
- */
+/** Throws if a console offers a shell, or on a Raspberry Pi the other serial port, which the lab uses for its own port. */
 export async function proveClosed(board: string): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-closed-"));
   const device = labDevices(1, [board])[0]!;
@@ -32,7 +29,7 @@ export async function proveClosed(board: string): Promise<void> {
     const isPi = labBoard(board).machine.kind === "pi";
     const argv = isPi ? await loadPi(spec) : machineArgv(spec);
     assert.doesNotMatch(argv.join(" "), /virtserialport|chardev:lab/);
-    // Its keyboard and screen are ours, instead of a log.
+    // Connect its keyboard and screen to us instead of a log.
     const ports = isPi ? ["chardev:console", "null"] : ["chardev:console"];
     for (const port of ports) await offersNoShell(argv.with(argv.lastIndexOf(port), "stdio"), folder, pagePort);
   } finally {

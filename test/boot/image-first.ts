@@ -1,4 +1,4 @@
-// Files that run beside each other start from one image: it is built before them, once.
+// Builds the image that all test files share once, before they run in parallel.
 import { labImage } from "../../image/lab/machine/image.ts";
 
 export default async function setup(): Promise<void> {

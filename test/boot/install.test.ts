@@ -1,5 +1,5 @@
-// A device that runs from a USB stick, with an Intel network card, moves to the NVMe disk inside it: it is the same member there,
-// and the stick is nobody.
+// A device that runs from a USB stick, with an Intel network card, moves to its internal NVMe disk: it stays the same member
+// there, and the stick loses its identity.
 
 import { mkdtemp, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -28,7 +28,7 @@ import { run } from "../../system/command.ts";
 import { agentSocket } from "../../system/doors.ts";
 import { eventually } from "../eventually.ts";
 
-test("a device moves from its stick to its disk, asked for on its page", async () => {
+test("a device moves from its stick to its disk when asked on its page", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-install-"));
   const device = labDevices(1)[0]!;
   const files = machineFiles(device.name);
@@ -39,7 +39,7 @@ test("a device moves from its stick to its disk, asked for on its page", async (
   await (await makeLabNeighborhood(run, folder, Date.now()))(device, image);
   await run(["qemu-img", "create", "-q", "-f", "qcow2", "inner.qcow2", "16G"], { cwd: folder });
 
-  /** Starts it and waits for its agent; `extra` is what else is plugged in. */
+  /** Starts the machine with `extra` devices plugged in and waits for its agent. */
   async function started(disk: DiskKind, nic: NicKind, extra: string[]) {
     const pagePort = await freePort();
     const machine = { device, folder, accelerator: "tcg", disk, nic } as const;
@@ -64,7 +64,7 @@ test("a device moves from its stick to its disk, asked for on its page", async (
         const [stdout, stderr, code] = await Promise.all([text(program.stdout), text(program.stderr), program.exit]);
         return { code, stdout, stderr };
       },
-      /** Disks by the way to them, the partition that it started from, drivers of its network cards. */
+      /** The paths of its disks, the partition that it started from, the drivers of its network cards. */
       async hardware() {
         const ask =
           "ls -l /dev/disk/by-path; readlink -f /run/hamlet-disk/esp; readlink /sys/class/net/e*/device/driver";
@@ -93,9 +93,9 @@ test("a device moves from its stick to its disk, asked for on its page", async (
       { within: 120_000 },
     );
     expect(before.warnings.map(({ code }) => code)).toContain("install.available");
-    // The same image starts from USB storage and from NVMe, whatever the network card.
+    // The same image starts from USB storage and NVMe, with any network card.
     expect(await stick.hardware()).toMatch(/usb-\S* -> \S*sda\n[\s\S]*^\/dev\/sda\d\n[\s\S]*e1000e/m);
-    // The stick is the system's disk; a typing mistake does no harm.
+    // The stick is the system's disk: a typing mistake does no harm.
     expect(await stick.on("hamlet", "install", "/dev/sda", "--yes")).toMatchObject({
       code: 3,
       stderr: expect.stringContaining("flash.systemDisk"),
@@ -119,7 +119,7 @@ test("a device moves from its stick to its disk, asked for on its page", async (
     await page.close();
     expect(left.phase).toBe("unprovisioned");
     expect(left.warnings.map(({ message }) => message).join()).toContain("install.moved");
-    // Where it lives now is not offered a second time.
+    // The disk that it now runs from is not offered again.
     expect(left.internalDisk).toBeUndefined();
     expect(left.warnings.map(({ code }) => code)).not.toContain("install.available");
     await stick.off();
@@ -137,7 +137,7 @@ test("a device moves from its stick to its disk, asked for on its page", async (
     expect(await disk.hardware()).toMatch(/nvme-1\S* -> \S*nvme0n1\n[\s\S]*^\/dev\/nvme0n1p\d\n[\s\S]*virtio_net/m);
     expect(after.self).toMatchObject({ id: before.self.id, name: before.self.name });
     expect(after.warnings.map(({ code }) => code)).not.toContain("install.available");
-    // `data` takes the rest of the disk.
+    // `data` fills the rest of the disk.
     await eventually(
       async () => {
         const { stdout: size } = await disk.on("sh", "-c", "df --output=size -B1 /var/lib/hamlet | tail -1");

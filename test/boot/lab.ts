@@ -1,4 +1,4 @@
-// A lab for tests: its own state folder, ended with the test, and the devices' doors as functions.
+// A lab for tests: it has its own state folder, ends with the test, and offers access to the devices as functions.
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -22,9 +22,9 @@ export type TestLab = LabClient &
     on(name: string, ...argv: string[]): Promise<Ended>;
     /** Runs this project's command line against this lab. */
     hamlet(...argv: string[]): Promise<Ended>;
-    /** The same with a terminal, on which `typed` is typed. */
+    /** The same on a terminal, with `typed` as input. */
     hamletOnTerminal(typed: string, ...argv: string[]): Promise<Ended>;
-    /** What the agent of a device says, asked for by the command line; anything on stderr is an error. */
+    /** A device's status from the command line; fails if the command prints anything to stderr. */
     statusOf(name: string): Promise<Status>;
     /** Waits until the lab's status passes `test`. */
     until(test: (status: LabStatus) => boolean): Promise<LabStatus>;
@@ -33,8 +33,8 @@ export type TestLab = LabClient &
 const cli = fileURLToPath(new URL("../../cli/hamlet.ts", import.meta.url));
 
 /**
- * `from` a saved state, if there is one, the devices are up in seconds; if there is none they start from power, are whole when
- * this resolves, and are saved for the next test that asks so. `states`: where, by default in the cache that `lab up` uses too.
+ * With `from: "state"`, resumes a saved state within seconds. If there is none, the devices start from power, are whole when
+ * this resolves, and are saved for the next test. `states` is the folder of saved states, by default the cache of `lab up`.
  */
 export async function bootLab({
   from = "power",
@@ -45,7 +45,7 @@ export async function bootLab({
   const state = await mkdtemp(join(tmpdir(), "hamlet-boot-"));
   const saved = from === "state" ? { states: { folder: states, isFresh: false } } : {};
   const lab = await startLab({ ...options, ...saved, folder: join(state, "hamlet", "lab") });
-  // However the tests end, this lab ends with their process.
+  // This lab ends with the tests' process, however that ends.
   await lab.own();
   if (from === "state") await waitForLab(lab, (status) => isWhole(status) && !isSavePending(status));
   return {

@@ -1,5 +1,5 @@
-// One boot of three devices from the images that users flash: a NUC whose card Raspberry Pi Imager wrote, another NUC, and an
-// arm64 machine. What it proves, in the order of a neighborhood's life.
+// Boots three devices once from the images that users flash: a NUC whose card Raspberry Pi Imager wrote, another NUC, and an
+// arm64 machine. The tests follow the life of a neighborhood, in order.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -15,7 +15,7 @@ import { type Home, imager, takeAnotherName, tellOfThemselves } from "./living.t
 import { goOnFromState } from "./saved.ts";
 
 const names = ["attic", "cellar", "kitchen"];
-/** A member is dead to the others 12 s after its last word, alive at the next; emulated everything takes longer. */
+/** Members declare one dead 12 s after its last message and alive at the next; under emulation everything takes longer. */
 const soon = { within: 90_000, every: 1_000 };
 const home = {} as Home;
 let lab: TestLab;
@@ -26,7 +26,7 @@ beforeAll(async () => {
   const nuc = await labImage();
   home.card = await writtenByImager(nuc, imager);
   images = [home.card.path, nuc, await labImage("virt-arm64")];
-  // A place of its own: from power, every time.
+  // Its own folder of states, so that it always starts from power.
   states = join(await mkdtemp(join(tmpdir(), "hamlet-states-")), "lab");
   home.lab = lab = await bootLab({ images, devices: 3, from: "state", states });
   home.whole = whole = await lab.until(isWhole);
@@ -39,11 +39,11 @@ afterAll(async () => {
 });
 
 const statusOf = (name: string) => lab.statusOf(name);
-/** How `witness` sees the device with this id. */
+/** The state of the device with this id in the list of `witness`. */
 const seenFrom = async (witness: string, id: string) =>
   (await statusOf(witness)).members.find((member) => member.id === id)?.state;
 
-test("three devices are alive on each other's lists, with six handshakes and telemetry of all", async () => {
+test("three devices list each other as alive, with six handshakes and metrics from all", async () => {
   await eventually(async () => {
     const { code, stdout } = await lab.hamlet("lab", "status", "--json");
     expect(code).toBe(0);
@@ -70,7 +70,7 @@ test("a NUC and an arm64 machine are members of one mesh", async () => {
   expect((await lab.on("kitchen", "uname", "-m")).stdout).toBe("aarch64\n");
 });
 
-test("WireGuard is the kernel's, with a fresh handshake for each of two peers", async () => {
+test("each device uses the kernel's WireGuard, with a fresh handshake with both peers", async () => {
   const { stdout: link } = await lab.on("attic", "ip", "-details", "link", "show", "hamlet0");
   expect(link).toMatch(/^\s+wireguard/m);
   await eventually(async () => {
@@ -84,7 +84,7 @@ test("WireGuard is the kernel's, with a fresh handshake for each of two peers", 
   }, soon);
 });
 
-test("each reaches each by name over the mesh", async () => {
+test("every device reaches every other by name over the mesh", async () => {
   const reachesOthers = async (name: string) => {
     for (const other of names.filter((one) => one !== name)) {
       await eventually(async () => {
@@ -104,7 +104,7 @@ test("one broker runs, and every device shows the metrics of all", async () => {
   }, soon);
 });
 
-test("the agent runs as its own user, on a read-only root that is verified, with state on its data partition", async () => {
+test("the agent runs as its own user on a verified read-only root, with its state on the data partition", async () => {
   const { stdout: user } = await lab.on(
     "attic",
     ...["sh", "-c", "stat -c %U /proc/$(systemctl show --property MainPID --value hamlet-agent)"],
@@ -119,22 +119,22 @@ test("the agent runs as its own user, on a read-only root that is verified, with
   expect(failed).toBe("");
 });
 
-test("the token's secret is nowhere on the device once it is a member", async () => {
+test("no trace of the token's secret is on a device that has become a member", async () => {
   const { stdout: left } = await lab.on("attic", "cat", "/efi/hamlet/provision.json");
   expect([left.length, left.trim()]).toEqual([65_536, ""]);
-  // On the raw partition as well: a deleted file's bytes would still be there.
+  // Search the raw partition too: a deleted file's bytes would still be there.
   const search = "grep -qs '\"tokenKey\"' /run/hamlet-disk/esp || grep -rqs '\"tokenKey\"' /var/lib/hamlet";
   expect((await lab.on("attic", "sh", "-c", search)).code).toBe(1);
 });
 
-test("a device's page for strangers names it and nobody else", async () => {
+test("a device's page for strangers names no other device", async () => {
   const { page } = deviceOf(whole, "cellar");
   const shown = await (await fetch(new URL("/v1/status", page))).text();
   expect(shown).toContain("cellar");
   expect(shown).not.toContain("attic");
 });
 
-test("to a stranger on the LAN a device without SSH keys has two open ports: hello and the public page", async () => {
+test("a device without SSH keys has two ports open to strangers on the LAN: hello and the public page", async () => {
   const scan = `for (const port of [22, 53, 80, 111, 443, 1883, 5353, 5354, 5355, 7780, 7946, 8080]) {
     const socket = require("net").connect(port, "10.77.0.12");
     socket.setTimeout(10000, () => socket.destroy());
@@ -144,7 +144,7 @@ test("to a stranger on the LAN a device without SSH keys has two open ports: hel
   expect(stdout.trim().split("\n").toSorted()).toEqual(["7780", "80"]);
 });
 
-test("avahi, a foreign witness on the LAN, lists the devices", async () => {
+test("avahi, an independent witness on the LAN, lists the devices", async () => {
   await eventually(async () => {
     const { stdout } = await lab.hamlet("lab", "join", "--", "avahi-browse", "-rtp", "_hamlet._udp");
     const ids = new Set([...stdout.matchAll(/"id=([a-z2-7]{26})"/g)].map(([, id]) => id));
@@ -152,7 +152,7 @@ test("avahi, a foreign witness on the LAN, lists the devices", async () => {
   }, soon);
 });
 
-test("a device off the network is declared dead by the others and is alive again when its cable is back", async () => {
+test("the others declare a disconnected device dead, and alive again when its cable is back", async () => {
   const { id } = deviceOf(whole, "kitchen");
   expect((await lab.hamlet("lab", "partition", "kitchen")).code).toBe(0);
   await eventually(async () => expect(await seenFrom("attic", id!)).toBe("dead"), soon);
@@ -161,13 +161,13 @@ test("a device off the network is declared dead by the others and is alive again
   await eventually(async () => expect(await seenFrom("cellar", id!)).toBe("alive"), soon);
 });
 
-test("a second lab is refused and does the first no harm", async () => {
+test("a second lab is refused and does not harm the first", async () => {
   const { code, stderr } = await lab.hamlet("lab", "up");
   expect([code, stderr]).toEqual([1, expect.stringContaining("lab.alreadyRunning")]);
   await lab.until(isWhole);
 });
 
-test("exec passes input, both outputs and the exit code; an unknown device is named with the known ones", async () => {
+test("exec passes on input, both outputs and the exit code; for an unknown device it names the known ones", async () => {
   expect(await lab.hamlet("lab", "exec", "attic", "--", "sh", "-c", "echo out; echo err >&2; exit 5")).toEqual({
     code: 5,
     stdout: "out\n",
@@ -177,7 +177,7 @@ test("exec passes input, both outputs and the exit code; an unknown device is na
   expect([code, stderr]).toEqual([2, expect.stringContaining("attic, cellar, kitchen")]);
 });
 
-test("console is a root shell on a terminal, and its exit code comes back", async () => {
+test("console opens a root shell on a terminal and returns its exit code", async () => {
   const { code, stdout } = await lab.hamletOnTerminal(
     "echo $((6*7)) $(id -un) $(hostname); exit 3\n",
     "lab",
@@ -191,7 +191,7 @@ test("console is a root shell on a terminal, and its exit code comes back", asyn
 tellOfThemselves(home);
 takeAnotherName(home);
 
-test("`data` takes the rest of the disk, once nothing else wants the processor", async () => {
+test("`data` grows to the rest of the disk once the processor is idle", async () => {
   await eventually(async () => {
     const { stdout } = await lab.on("kitchen", "df", "--output=size", "-B1M", "/var/lib/hamlet");
     expect(Number(stdout.split("\n")[1])).toBeGreaterThan(4_000);
@@ -200,23 +200,23 @@ test("`data` takes the rest of the disk, once nothing else wants the processor",
 
 let machineId = "";
 
-test("a device without power is declared dead", async () => {
+test("the others declare a device without power dead", async () => {
   const { id } = deviceOf(whole, "attic");
   expect((await lab.hamlet("lab", "cut", "attic")).code).toBe(0);
   await eventually(async () => expect(await seenFrom("kitchen", id!)).toBe("dead"), soon);
   await eventually(async () => expect(await seenFrom("cellar", id!)).toBe("dead"), soon);
 });
 
-test("a device that is reset says goodbye to the others", async () => {
+test("a device that is being reset leaves the neighborhood first", async () => {
   const { id } = deviceOf(whole, "cellar");
   machineId = (await lab.on("cellar", "cat", "/etc/machine-id")).stdout;
-  // Has its power again, and starts while this one restarts.
+  // The attic gets its power back and starts while this one restarts.
   expect((await lab.hamlet("lab", "power", "attic")).code).toBe(0);
   expect((await lab.hamlet("reset", "--device", "cellar", "--yes")).code).toBe(0);
   await eventually(async () => expect(await seenFrom("kitchen", id!)).toBe("left"), soon);
 });
 
-test("a device that has power again comes back as the same member, by its new name", async () => {
+test("a device whose power returns comes back as the same member, under its new name", async () => {
   const before = deviceOf(whole, "attic");
   const { devices } = await lab.until((status) => deviceOf(status, "attic").handshakes > 0);
   const attic = devices.find(({ name }) => name === "attic")!;
@@ -228,7 +228,7 @@ test("a device that has power again comes back as the same member, by its new na
   }, soon);
 });
 
-test("a device that was reset restarts by itself and knows nothing any more", async () => {
+test("a reset device restarts by itself with no state left", async () => {
   const { id } = deviceOf(whole, "cellar");
   await eventually(
     async () => {
@@ -249,7 +249,7 @@ test("a device that was reset restarts by itself and knows nothing any more", as
   );
 });
 
-test("the lab was saved when all was well, and ends", async () => {
+test("the lab saved its devices once they were whole, and ends", async () => {
   expect((await lab.status()).start).toEqual({ from: "power", saving: "saved" });
   await lab[Symbol.asyncDispose]();
 });

@@ -1,4 +1,4 @@
-// An image built anew with nothing kept but the packages themselves, beside the one that was built before.
+// Rebuilds an image with no cache but the packages, and compares it with the one built before.
 
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";

@@ -1,4 +1,4 @@
-// Boot control on a whole device: under the real systemd-boot, or on a Pi through the emulated firmware.
+// Boot control on a whole device: with the real systemd-boot, or with the emulated firmware of a Pi.
 
 import assert from "node:assert/strict";
 import type { BootState } from "../../image/boot/boot-control.ts";
@@ -9,13 +9,13 @@ import { eventually } from "../eventually.ts";
 import { bootLab, type TestLab } from "./lab.ts";
 import { candidatePath, withSecondSlot } from "./second-slot.ts";
 
-// As long as 0.1.0, and newer than any of the like.
+// As long as 0.1.0, and newer than any version of that form.
 const newer = "9.1.0";
 const newest = "9.2.0";
 
 /**
- * A trial that hangs at each of its starts, and one that is judged bad, lead back to the old slot, which says why; a good one
- * is committed and outlives a power cut. Throws otherwise.
+ * Checks that a trial that hangs at every start and one with a bad verdict end in the old slot, which says why, and that a
+ * good trial is committed and survives a power cut. Throws otherwise.
  */
 export async function proveTrial(board: string): Promise<void> {
   const slots = await withSecondSlot(await labImage(board), [newer]);
@@ -58,9 +58,9 @@ export async function proveTrial(board: string): Promise<void> {
 }
 
 /**
- * On a NUC, in four boots: a good trial is committed, and what was committed outlives a power cut, which starts the next
- * trial, armed before it; that one hangs at its last try, with those before counted as done, and leads back to what was
- * committed. Throws otherwise.
+ * Checks in four boots of a NUC that a good trial is committed and that the commit survives a power cut. The next trial is
+ * armed before the cut, which starts it; it hangs at its last try (the earlier tries are counted as used), and the device
+ * returns to the committed slot. Throws otherwise.
  */
 export async function proveTwoTrials(): Promise<void> {
   const slots = await withSecondSlot(await labImage(), [newer, newest]);
@@ -90,13 +90,13 @@ export async function proveTwoTrials(): Promise<void> {
   }
 }
 
-/** What comes next is then a trial that came up: the service may still be at work. */
+/** Waits for the service that notes that the trial came up: it may still be running. */
 async function trialIsNoted(lab: TestLab): Promise<void> {
   const noted = await lab.on("attic", "systemctl", "start", "hamlet-trial.service");
   assert.equal(noted.code, 0, noted.stderr);
 }
 
-/** The entry's name on the EFI partition holds the loader's count. */
+/** The boot loader keeps its count of tries in the entry's file name on the EFI partition. */
 async function skipToLastTry(lab: TestLab): Promise<void> {
   const folder = "/efi/EFI/Linux";
   const [counted, last] = [`${folder}/${entryName(newest, 2, 1)}`, `${folder}/${entryName(newest, 0, 3)}`];
@@ -104,7 +104,7 @@ async function skipToLastTry(lab: TestLab): Promise<void> {
   assert.equal(moved.code, 0, moved.stderr);
 }
 
-/** The first process stops for good, as it does after a fault of its own; the watchdog, more impatient than usual, ends that. */
+/** Makes PID 1 freeze, as after a crash of its own; the watchdog, with a shorter timeout than usual, ends that. */
 async function hang(lab: TestLab): Promise<void> {
   const manager = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"];
   const set = await lab.on("attic", "busctl", "set-property", ...manager, "RuntimeWatchdogUSec", "t", "10000000");
@@ -119,12 +119,12 @@ async function hang(lab: TestLab): Promise<void> {
   await lab.on("attic", "kill", "-SEGV", "1").catch(() => {});
 }
 
-/** Where no watchdog can be armed. */
+/** Replaces `hang` where no watchdog can be armed. */
 async function crash(lab: TestLab): Promise<void> {
   await lab.on("attic", "sh", "-c", "echo c >/proc/sysrq-trigger").catch(() => {});
 }
 
-/** The state once the device is up in another boot than `before`. */
+/** Waits until the device is up in a boot other than `before` and returns its state. */
 async function stateAfter(lab: TestLab, before: string): Promise<{ state: BootState; boot: string }> {
   return eventually(
     async () => {
@@ -137,7 +137,7 @@ async function stateAfter(lab: TestLab, before: string): Promise<{ state: BootSt
   );
 }
 
-/** A command that restarts the device may lose its connection before it can say that it succeeded; another may not. */
+/** Only a command that restarts the device may lose its connection before it reports success. */
 async function hamletBoot(lab: TestLab, ...argv: string[]): Promise<void> {
   const restarts = argv[0] === "try" || argv.includes("--restart");
   const ended = await lab.on("attic", "hamlet", "boot", ...argv).catch((error) => {
@@ -147,6 +147,6 @@ async function hamletBoot(lab: TestLab, ...argv: string[]): Promise<void> {
   assert.equal(ended.code, 0, ended.stderr);
 }
 
-/** The machine went while the command ran: nobody refused to start it. */
+/** The machine went away while the command ran; the command had started. */
 const isLost = ({ code, message }: HamletError): boolean =>
   code === "lab.execFailed" && /went away$|started anew$/.test(message);

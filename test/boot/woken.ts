@@ -1,5 +1,5 @@
-// What happens to devices that went on from a saved state: the clock, the cable, the power and a reset. They must take each as
-// devices do that have been up all the time.
+// Devices that resumed from a saved state must handle a clock jump, a cut cable, a power cut and a reset like devices that have
+// been up all the time.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -12,10 +12,10 @@ import { bootLab, deviceOf } from "./lab.ts";
 
 const names = ["attic", "cellar", "kitchen"];
 const soon = { within: 90_000, every: 1_000 };
-/** As long as a death takes to be told, several times: nothing may come of what is watched. */
+/** Several times as long as it takes to declare a member dead: none may be declared dead in that time. */
 const calmMs = 60_000;
 
-/** Throws where a device that woke does otherwise than one that was up. */
+/** Throws if a resumed device behaves differently from one that was up all the time. */
 export async function proveWoken(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-woken-"));
   const how = {
@@ -38,7 +38,7 @@ export async function proveWoken(): Promise<void> {
       await eventually(async () => assert.equal(await is(), state), soon);
     };
 
-    // What waking after a day is to a device; all at once, and no time server answers.
+    // To a device, resuming after a day is a clock jump. All jump at once, and no time server answers.
     const jumps = await Promise.all(names.map((name) => lab.on(name, "date", "--utc", "--set", "+23 hours", "+%s")));
     for (const { code, stdout } of jumps) {
       assert.equal(code, 0);

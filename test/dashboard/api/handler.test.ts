@@ -53,7 +53,7 @@ function ask(
   });
 }
 
-test("the full page's API tells the whole status, the public one this device only", async () => {
+test("the full page's API returns the whole status, the public page's only this device's", async () => {
   const [full, open] = await Promise.all([serve("full"), serve("public")]);
   expect(Status.parse(JSON.parse((await ask(full, "/v1/status")).body)).members).toHaveLength(3);
   const told = (await ask(open, "/v1/status")).body;
@@ -62,7 +62,7 @@ test("the full page's API tells the whole status, the public one this device onl
   expect((await ask(open, "/metrics")).status).toBe(404);
 });
 
-test("the page runs its own script and style by hash, asks nobody else, and cannot be framed", async () => {
+test("the page may run only its own script and style, connect only to its own server, and not be framed", async () => {
   const { headers } = await ask(await serve("full"), "/");
   expect(headers["content-security-policy"]).toBe(
     "default-src 'none'; script-src 'sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s='; " +
@@ -81,7 +81,7 @@ test.each([
   "[fd00::1]",
   "attic.local",
   "localhost@evil.example",
-])("asked for as %j the full page refuses", async (host) => {
+])("the full page refuses the host %j", async (host) => {
   expect((await ask(await serve("full"), "/v1/status", { host })).status).toBe(403);
 });
 
@@ -100,14 +100,14 @@ test.each([
   ...["attic", "attic:80", "ATTIC", "attic.", "attic.local.", "hamlet", "Hamlet.Local"],
   ...["attic.fritz.box", "attic.lan", "attic.home", "attic.home.arpa", "attic.internal:8080", "attic.localdomain"],
   ...["127.0.0.1", "127.0.0.2:81", "[::1]:80", "[::1%25eth0]", "localhost"],
-])("page-by-name: the public page answers to %s, as the home's network calls it", async (host) => {
+])("page-by-name: the public page answers to %s, a name that a home network may use", async (host) => {
   expect((await ask(await serve("public"), "/", { host })).status).toBe(200);
 });
 
 test.each([
   ...["evil.example", "cellar.lan", "cellar", "attic.lan.evil.example", "attic.example", "lan", "attic.attic.lan"],
   ...["10.1.2.3", "[fe80::1%25eth0]", "attic.local@evil.example", "attic.local:80:80", "a".repeat(300)],
-])("page-by-name: asked for as %j the public page is refused, and a person is told what to type", async (host) => {
+])("page-by-name: the public page refuses the host %j and tells a person what to type", async (host) => {
   const port = await serve("public");
   const told = `http://attic.local:${port}/ or http://127.0.0.1:${port}/`;
   const program = await ask(port, "/v1/status", { host });
@@ -120,14 +120,14 @@ test.each([
   expect(person.headers["content-security-policy"]).toBe("default-src 'none'; frame-ancestors 'none'");
 });
 
-test("page-by-name: nothing that somebody chose becomes part of the page that refuses", () => {
+test("page-by-name: the refusal page escapes everything that a visitor chose", () => {
   const page = refusalPage({ message: "<script>alert(1)</script>", hint: 'see http://x/"><img src=x>' });
   expect(page).not.toMatch(/<script|<img/);
   expect(page).toContain("&lt;script&gt;alert(1)&lt;/script&gt;.");
   expect(page).not.toMatch(/href="[^"]*"[^>]*"/);
 });
 
-test("page-by-name: what is not there is told in a browser's words too", async () => {
+test("page-by-name: a browser gets a missing page's error as HTML", async () => {
   const { status, body } = await ask(await serve("public"), "/nothing", { accept: "text/html" });
   expect([status, body]).toEqual([404, expect.stringContaining("<p>No such page.</p>")]);
 });
@@ -142,7 +142,7 @@ test.each([
   ["attic", "http://attic.lan", 403],
   ["attic.lan", "http://evil.example", 403],
   ["attic.local", "http://attic.local.evil.example", 403],
-])("page-by-name: at %s a script from %s gets %d", async (host, origin, status) => {
+])("page-by-name: the host %s answers a script from %s with %d", async (host, origin, status) => {
   expect((await ask(await serve("public"), "/v1/status", { host, origin })).status).toBe(status);
 });
 
@@ -151,20 +151,20 @@ test.each<Record<string, string>>([
   { origin: "null" },
   { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" },
   { "sec-fetch-site": "same-site", "sec-fetch-mode": "cors" },
-])("a script of another site reads nothing: %j", async (headers) => {
+])("a script of another site cannot read the page: %j", async (headers) => {
   const answer = await ask(await serve("full"), "/v1/status", headers);
   expect(answer.status).toBe(403);
   expect(JSON.parse(answer.body)).toEqual({ code: "api.refused", message: "another site may not read this page" });
 });
 
-test("a link on another site leads here, and the page's own requests are answered", async () => {
+test("links from other sites work, and so do the page's own requests", async () => {
   const port = await serve("full");
   expect((await ask(port, "/", { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" })).status).toBe(200);
   const own = { origin: `http://127.0.0.1:${port}`, "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors" };
   expect((await ask(port, "/v1/status", own)).status).toBe(200);
 });
 
-test("on the agent's socket, which no browser reaches, any host will do", async () => {
+test("the agent's socket, which no browser can reach, accepts any host", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-"));
   ended.push(() => rm(folder, { recursive: true }));
   const path = join(folder, "agent.sock");
@@ -172,7 +172,7 @@ test("on the agent's socket, which no browser reaches, any host will do", async 
   expect((await ask(path, "/v1/status", { host: "whatever" })).status).toBe(200);
 });
 
-test("requests, unknown pages and a source in trouble end as coded errors", async () => {
+test("wrong methods, unknown pages and a failing source give coded errors", async () => {
   const port = await serve("full");
   const refused = await ask(port, "/v1/status", {}, "POST");
   expect([refused.status, refused.headers["allow"]]).toEqual([405, "GET, HEAD"]);
@@ -189,7 +189,7 @@ test("requests, unknown pages and a source in trouble end as coded errors", asyn
   ]);
 });
 
-test("events tell the status now and again when it changes, and a trouble by name", async () => {
+test("the event stream sends the status at once and after each change, and names a failure", async () => {
   const source = makeStatusSource();
   let isBroken = false;
   const port = await serve("full", {
@@ -214,11 +214,11 @@ test("events tell the status now and again when it changes, and a trouble by nam
   await reading;
 });
 
-test("the number of open streams has a ceiling, for each host and for all, and eight hosts shut nobody out", async () => {
+test("open streams are limited per host and in total, and eight hosts cannot shut others out", async () => {
   const port = await serve("full");
   const aborted = new AbortController();
   let closed = 0;
-  /** Its status; the stream stays open until the end. */
+  /** Opens a stream, which stays open until the end, and returns its HTTP status. */
   const open = (localAddress: string) =>
     new Promise<number>((resolve, reject) => {
       const target = { host: "127.0.0.1", port, path: "/v1/events", localAddress, agent: false };
@@ -253,7 +253,7 @@ test("hamlet open's page listens on loopback only and closes with a stream open"
   await page.close();
 });
 
-test("hamlet open's page passes a request on with its key, and refuses other sites and users", async () => {
+test("hamlet open's page accepts a request only with its key, and refuses other sites and users", async () => {
   const taken: [string, object][] = [];
   const request = async (path: string, asked: object) => {
     if ("disk" in asked && asked.disk === "/dev/sda") throw new HamletError("install.noDisk", "no such disk");

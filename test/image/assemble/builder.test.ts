@@ -1,4 +1,4 @@
-// The pure parts of the Debian builder: module closure, firmware choice, archives, unit links.
+// The pure parts of the Debian builder: closure of modules, choice of firmware, archives, unit links.
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { cpio, file, folder, link, tar } from "../../../image/bundle/archive.ts";
@@ -17,7 +17,7 @@ kernel/b.ko: kernel/a.ko
 `;
 const softdep = "# comment\nsoftdep ext4 pre: crc32c_generic post: nowhere\n";
 
-test("a module comes after all it needs, and brings what it wishes for", () => {
+test("a module follows its dependencies and brings its soft dependencies", () => {
   const index = indexModules(dep, softdep);
   expect(moduleClosure(index, ["ext4", "usb_storage", "ext4", "not_there"])).toEqual([
     "kernel/crypto/crc32c_generic.ko",
@@ -29,11 +29,11 @@ test("a module comes after all it needs, and brings what it wishes for", () => {
   ]);
 });
 
-test("modules that need each other do not go round for ever", () => {
+test("circular dependencies between modules end", () => {
   expect(moduleClosure(indexModules(dep, softdep), ["a"])).toEqual(["kernel/b.ko", "kernel/a.ko"]);
 });
 
-test("a driver gets the firmware it names, else the newest older one, and the data beside it", () => {
+test("a driver gets the firmware that it names, or else the newest older one, with the data beside it", () => {
   const available = ["x-a0-50.ucode", "x-a0-66.ucode", "x-a0-80.ucode", "x-a0.pnvm", "y-5.ucode", "z-1.ucode"];
   expect(firmwareFor(["x-a0-72.ucode", "y-5.ucode", "none-1.ucode", "rtl_nic/gone.fw"], available)).toEqual([
     "x-a0-66.ucode",
@@ -42,7 +42,7 @@ test("a driver gets the firmware it names, else the newest older one, and the da
   ]);
 });
 
-test("tar and cpio read our archives: names, modes, contents, links", () => {
+test("tar and cpio read names, modes, contents and links from our archives", () => {
   const long = `usr/share/${"deep/".repeat(25)}file`;
   const entries = [
     folder("bin", 0o755),
@@ -70,7 +70,7 @@ test("the same entries give the same archive", () => {
   expect(() => [...tar([file("x".repeat(300), "")], 0)]).toThrow(expect.objectContaining({ code: "bundle.invalid" }));
 });
 
-test("a unit is enabled where its [Install] section says", () => {
+test("a unit is enabled for the targets in its [Install] section", () => {
   const text =
     "[Unit]\nWantedBy=ignored.target\n[Install]\nWantedBy=multi-user.target boot.target\nRequiredBy=boot-complete.target\n";
   expect(installLinks("x.service", text).map((entry) => entry.path)).toEqual([

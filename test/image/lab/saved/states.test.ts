@@ -32,7 +32,7 @@ const find = (at = now + 1000) => findState(states, fit, at);
 const refused = (message: string) =>
   expect(find()).rejects.toMatchObject({ code: "lab.stateRefused", message: expect.stringContaining(message) });
 
-test("a state is found again, whole, and what fits another is not taken for it", async () => {
+test("a complete state is found again, and only for the machines that it fits", async () => {
   await keep();
   const state = (await find())!;
   expect(state.savedAt).toBe(now);
@@ -40,21 +40,21 @@ test("a state is found again, whole, and what fits another is not taken for it",
   expect(await findState(states, "0a1b2d", now)).toBeUndefined();
 });
 
-test("nobody but their owner reads states: they hold keys", async () => {
+test("only their owner may read states, because they hold keys", async () => {
   await keep();
   expect((await stat(states)).mode & 0o777).toBe(0o700);
   expect((await stat(join(states, fit))).mode & 0o777).toBe(0o700);
   expect((await stat(join(states, fit, "attic.state"))).mode & 0o777).toBe(0o600);
 });
 
-test("a state of more than 24 hours, or of the future, is not used", async () => {
+test("a state older than 24 hours or from the future is not used", async () => {
   await keep();
   expect(await find(now + maxAgeMs)).toBeDefined();
   expect(await find(now + maxAgeMs + 1)).toBeUndefined();
   expect(await find(now - 1)).toBeUndefined();
 });
 
-test("a state that was cut short, changed, lost a file or its description is refused, with what is wrong", async () => {
+test("a state that is truncated, changed or lacks a file or its description is refused, with the reason", async () => {
   const file = (name: string) => join(states, fit, name);
   const damages: [string, () => Promise<unknown>][] = [
     ["attic.state has 3 of 13 bytes", () => truncate(file("attic.state"), 3)],
@@ -74,7 +74,7 @@ test("a state that was cut short, changed, lost a file or its description is ref
   await refused("made of something else");
 });
 
-test("a new state replaces the one that fits the same; one that cannot be written leaves the old one, and nothing else", async () => {
+test("a new state replaces the one for the same machines; a failed save leaves only the old one", async () => {
   await keep();
   await keepState(states, fit, now + 5, write("newer"));
   expect((await find())!.savedAt).toBe(now + 5);
@@ -89,23 +89,23 @@ test("a new state replaces the one that fits the same; one that cannot be writte
   expect(await readdir(states)).toEqual([fit]);
 });
 
-test("the three used last stay; what is too old to be used, or was never finished, goes", async () => {
+test("the three states used last stay; expired and unfinished ones are deleted", async () => {
   const at = (name: string, seconds: number) => utimes(join(states, name), seconds, seconds);
   await keep("01", now - maxAgeMs - 1);
   for (const name of ["02", "03", "04"]) await keep(name);
   await Promise.all([at("02", 1), at("03", 2), at("04", 3)]);
-  // Used again, 02 is the youngest.
+  // After being used again, 02 is the most recent.
   await findState(states, "02", now);
   await keepState(states, "05", now, async (folder) => {
     await write("x")(folder);
-    // As a supervisor that was killed left it, two hours ago.
+    // Left by a supervisor that was killed two hours ago.
     await mkdir(join(states, "06.a1B2c3"));
     await utimes(join(states, "06.a1B2c3"), (now - 7_200_000) / 1000, (now - 7_200_000) / 1000);
   });
   expect((await readdir(states)).toSorted()).toEqual(["02", "04", "05"]);
 });
 
-test("two that save the same at once both end well, and one of their states stays", async () => {
+test("two saves of the same machines at once both succeed, and one of the states stays", async () => {
   await Promise.all([keepState(states, fit, now, write("one")), keepState(states, fit, now, write("two"))]);
   const { folder } = (await find())!;
   expect(["one", "two"]).toContain(await readFile(join(folder, "attic.state"), "utf8"));
