@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { networkdFiles, wpaSupplicantConf } from "../../../provisioning/file/network-files.ts";
 
-test("no wishes, no files", () => {
+test("without network settings there are no files", () => {
   expect(networkdFiles({})).toEqual([]);
   expect(wpaSupplicantConf({})).toBeUndefined();
 });
 
-test("a static address replaces DHCP on the links it names", () => {
+test("a static address replaces DHCP on the links that it names", () => {
   const address = "192.168.1.5/24";
   const [file, ...more] = networkdFiles({
     staticAddress: { interface: "e*", address, gateway: "192.168.1.1", dns: ["9.9.9.9", "2620:fe::9"] },
@@ -25,7 +25,7 @@ test("a static address replaces DHCP on the links it names", () => {
   }
 });
 
-test("Wi-Fi: a name in any letters can end no line, a password may have quotes, an open network has none", () => {
+test("a Wi-Fi name in any characters cannot end a line, a password may contain quotes, and an open network has none", () => {
   const conf = wpaSupplicantConf({
     wifi: { ssid: 'Küche"\n}', password: 'a "quoted" #1', country: "DE", hidden: true },
   });

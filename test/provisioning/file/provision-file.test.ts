@@ -40,7 +40,7 @@ const codeOf = (decode: () => unknown): string => {
 };
 const bytesOf = (change: object) => Buffer.from(JSON.stringify({ ...file, ...change }));
 
-test("a file fills one block and comes back from it", () => {
+test("a file fills one block and is read back from it", () => {
   const block = encodeProvisionFile(file);
   expect(block.length).toBe(64 << 10);
   expect(decodeProvisionFile(block)).toEqual(file);
@@ -48,7 +48,7 @@ test("a file fills one block and comes back from it", () => {
   expect(decodeProvisionFile(Buffer.from(JSON.stringify(file)))).toEqual(file);
 });
 
-test("cut off, oversized, blank or garbage: a coded error, never a half of a file", () => {
+test("a truncated, oversized, blank or garbage block gives a coded error, never part of a file", () => {
   const block = encodeProvisionFile(file);
   const endOfJson = JSON.stringify(file).length;
   for (const length of [1, 2, 100, endOfJson - 1]) {
@@ -72,14 +72,14 @@ test("cut off, oversized, blank or garbage: a coded error, never a half of a fil
   );
 });
 
-test("blank is blank in every spelling, and a file is not", () => {
+test("every form of a blank block counts as blank, and a file does not", () => {
   for (const fill of ["\n", " ", "\0"])
     expect(isBlankProvisionBlock(Buffer.alloc(provisionBlockBytes, fill))).toBe(true);
   expect(isBlankProvisionBlock(encodeProvisionFile(file))).toBe(false);
   expect(blankProvisionBlock().length).toBe(provisionBlockBytes);
 });
 
-test("each field is checked at the door", () => {
+test("every field is validated", () => {
   const oak = makeStreet();
   const wrong: object[] = [
     { v: 2 },
@@ -110,7 +110,7 @@ test("each field is checked at the door", () => {
   }
 });
 
-test("a file for another board is refused, one for none in particular is not", () => {
+test("a file for another board is refused; one for no particular board is accepted", () => {
   expect(codeOf(() => requireBoard(file, "rpi4"))).toBe("provision.wrongBoard");
   expect(codeOf(() => requireBoard(file, "nuc"))).toBe("accepted");
   expect(codeOf(() => requireBoard({}, "rpi4"))).toBe("accepted");

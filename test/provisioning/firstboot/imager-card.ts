@@ -1,5 +1,5 @@
-// What Raspberry Pi Imager 2 leaves on a card's first partition for `init_format: cloudinit`, line by line: written after its
-// generator (src/customization_generator.cpp, src/downloadthread.cpp), with its way of quoting and of hashing passwords.
+// The files that Raspberry Pi Imager 2 writes to a card's first partition for `init_format: cloudinit`, line by line, after its
+// generator (src/customization_generator.cpp, src/downloadthread.cpp), with the same quoting and password hashing.
 import { pbkdf2Sync } from "node:crypto";
 
 export type Settings = {
@@ -69,7 +69,7 @@ function networkConfigOf({ wifi }: Settings): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** 8 to 63 characters are hashed, anything else is taken for a hash and goes through. */
+/** Hashes 8 to 63 characters; anything else is taken for a hash and stays unchanged. */
 export const pskOf = (password: string, ssid: string | Buffer): string =>
   password.length >= 8 && password.length < 64
     ? pbkdf2Sync(password, ssid, 4096, 32, "sha1").toString("hex")

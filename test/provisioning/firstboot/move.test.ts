@@ -39,7 +39,7 @@ const isGone = async () => {
   expect(await readdir(paths.agentFolder)).toEqual([]);
 };
 
-test("disks are known by what their hardware says, and by their table", async () => {
+test("disks are recognized by their hardware and their partition table", async () => {
   expect(await readDisks(paths)).toEqual([{ id: "disk 1", path: join(paths.dev, "sda"), table: "blank" }]);
   await giveTable(guid);
   expect((await readDisks(paths))[0]?.table).toEqual({ guid });
@@ -52,17 +52,17 @@ test("without a mark nothing happens", async () => {
   expect(await identity()).toContain("attic");
 });
 
-test("what was only begun leaves all as it was", async () => {
+test("a move that was only begun changes nothing", async () => {
   await begin();
   expect(await finishMove(paths, agent)).toBe("stayed");
   expect([await identity(), await finishMove(paths, agent)]).toEqual([expect.stringContaining("attic"), "none"]);
 });
 
-test("hidden, and the disk has no table: the identity comes back", async () => {
+test("a hidden identity comes back if the disk has no table", async () => {
   await begin();
   await hideIdentity(paths);
   expect(await identity()).toBeUndefined();
-  // An agent that started in between left something.
+  // An agent that ran in between left a file.
   await put(join(paths.agentFolder, "board.json"), "{}");
   expect(await finishMove(paths, agent)).toBe("stayed");
   expect(await readdir(paths.agentFolder)).toEqual(["identity.json"]);
@@ -71,7 +71,7 @@ test("hidden, and the disk has no table: the identity comes back", async () => {
 test.each([
   ["its table", guid],
   ["a table that its own first boot has renamed", guidOf("grown")],
-])("hidden, and the disk has %s: nothing stays here", async (_, own) => {
+])("a hidden identity is deleted here if the disk has %s", async (_, own) => {
   await begin();
   await hideIdentity(paths);
   await giveTable(own);
@@ -79,7 +79,7 @@ test.each([
   await isGone();
 });
 
-test("hidden, and the disk is not there: nobody has it until it is", async () => {
+test("a hidden identity stays hidden as long as the disk is missing", async () => {
   await begin();
   await hideIdentity(paths);
   await rename(join(paths.blocks, "sda"), join(root, "sda"));
@@ -93,7 +93,7 @@ test("hidden, and the disk is not there: nobody has it until it is", async () =>
   await isGone();
 });
 
-test("a stick that was provisioned anew meanwhile is the new device, and forgets the old", async () => {
+test("a stick that was provisioned again meanwhile is a new device and forgets the old one", async () => {
   await begin();
   await hideIdentity(paths);
   await put(paths.identity, identityOf("cellar"));
@@ -102,7 +102,7 @@ test("a stick that was provisioned anew meanwhile is the new device, and forgets
   expect(await readdir(paths.rootFolder)).toEqual(["ssh"]);
 });
 
-test("what nobody can read is no new identity: the old one is not given up for it", async () => {
+test("an unreadable identity is not a new one and does not replace the old one", async () => {
   await begin();
   await hideIdentity(paths);
   await put(paths.identity, '{"provision":');
@@ -110,7 +110,7 @@ test("what nobody can read is no new identity: the old one is not given up for i
   expect(await readdir(paths.hiddenAgent)).toEqual(["identity.json"]);
 });
 
-test("a wipe that a power cut ended is done again", async () => {
+test("a wipe that a power cut interrupted is repeated", async () => {
   await begin();
   await hideIdentity(paths);
   await giveTable(guid);
@@ -120,7 +120,7 @@ test("a wipe that a power cut ended is done again", async () => {
   await isGone();
 });
 
-test("the unit may read the disks that it has to ask", async () => {
+test("the unit may read the disks that it has to inspect", async () => {
   const unit = join(import.meta.dirname, "../../../provisioning/firstboot/hamlet-firstboot.service");
   expect(await readFile(unit, "utf8")).toMatch(/^DeviceAllow=block-\* r$/m);
 });

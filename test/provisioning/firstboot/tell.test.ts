@@ -1,4 +1,4 @@
-// Root's script that makes known what the agent leaves: run as it is, on a folder that stands for the device.
+// Runs root's script that publishes the agent's notices, unchanged, on a folder that acts as the device.
 import { execFileSync } from "node:child_process";
 import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -45,7 +45,7 @@ test("the card goes to each console, the report to the boot partition in place, 
   ]);
 });
 
-test("what was said already is not said again; what changed is", async () => {
+test("unchanged notices are not written again; changed ones are", async () => {
   tell();
   for (const path of ["dev/ttyS0", "efi/hamlet/report.txt", "proc/sys/kernel/hostname"]) await put(path, "untouched");
   tell();
@@ -60,7 +60,7 @@ test("what was said already is not said again; what changed is", async () => {
   expect(await text("dev/ttyS0")).toBe("Hamlet: cellar\n");
 });
 
-test("a new name is on the disk, its rename included, before the kernel is told", async () => {
+test("a new hostname, its rename included, is on the disk before the kernel gets it", async () => {
   await put(
     "bin/sync",
     `#!/bin/sh\n{ echo "$@"; cat "$HAMLET_ROOT/proc/sys/kernel/hostname"; } >"$HAMLET_ROOT/synced"\n`,
@@ -71,7 +71,7 @@ test("a new name is on the disk, its rename included, before the kernel is told"
   expect(await text("synced")).toBe(`${at("var/lib/hamlet/system")}\nhamlet`);
 });
 
-test("after a restart the report that stands on the card is not written again", async () => {
+test("after a restart, a report that is already on the card is not written again", async () => {
   tell();
   const before = await stat(at("efi/hamlet/report.txt"), { bigint: true });
   await rm(at("run/hamlet-tell"), { recursive: true });
@@ -80,7 +80,7 @@ test("after a restart the report that stands on the card is not written again", 
 });
 
 test.each([
-  ["an order to the terminal", "console.txt", "Hamlet \u001b[2J\n", "dev/ttyS0", ""],
+  ["a terminal escape sequence", "console.txt", "Hamlet \u001b[2J\n", "dev/ttyS0", ""],
   ["a C1 control", "console.txt", "Hamlet \u009b2J\n", "dev/ttyS0", ""],
   ["a name with a dot", "name", "attic.local\n", "var/lib/hamlet/system/hostname", "hamlet\n"],
   ["two names", "name", "attic\ncellar\n", "var/lib/hamlet/system/hostname", "hamlet\n"],
@@ -91,7 +91,7 @@ test.each([
   expect(await text(target)).toBe(kept);
 });
 
-test("a link in the agent's folder leads nowhere: what only root may read is told to nobody", async () => {
+test("the script follows no link in the agent's folder, so it never publishes what only root may read", async () => {
   await put("secret", report.toString().replace("attic", "canary"));
   for (const file of ["console.txt", "report.txt", "name"]) {
     await rm(at(join("run/hamlet", file)));
@@ -107,7 +107,7 @@ test.skipIf(lacks("root", "perl")).each([
   ["a folder", "mkdir $ARGV[0] or die $!"],
   ["a terabyte of holes", 'open(my $f, ">", $ARGV[0]) or die $!; truncate($f, 1 << 40) or die $!'],
   ["root's file by another name", "link $ARGV[1], $ARGV[0]; exit 0"],
-])("p2: %s in the agent's folder keeps nobody waiting and tells nothing", async (_, script) => {
+])("p2: %s in the agent's folder neither blocks the script nor is published", async (_, script) => {
   await chmod(root, 0o755);
   await chown(at("run/hamlet"), agentUser.uid, agentUser.gid);
   await put("secret", report.toString().replace("attic", "canary"));
@@ -121,7 +121,7 @@ test.skipIf(lacks("root", "perl")).each([
   expect(await text("var/lib/hamlet/system/hostname")).toBe("hamlet\n");
 });
 
-test("without a boot partition, without consoles, without anything to tell nothing fails", async () => {
+test("the script succeeds without a boot partition, consoles or notices", async () => {
   await rm(at("efi"), { recursive: true });
   await rm(at("dev"), { recursive: true });
   tell();

@@ -1,4 +1,4 @@
-// Root's wrapper of wpa_supplicant, run as it is, with a wpa_supplicant of the test's own.
+// Runs root's wrapper of wpa_supplicant, unchanged, with a fake wpa_supplicant.
 import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 
 const script = join(import.meta.dirname, "../../../provisioning/firstboot/wifi");
 
-test("all goes to the journal, the last twenty events to the agent, and no line of settings", async () => {
+test("all output goes to the journal, the last twenty events also to the agent, and settings to neither", async () => {
   const root = await mkdtemp(join(tmpdir(), "hamlet-wifi-"));
   try {
     const events = Array.from(

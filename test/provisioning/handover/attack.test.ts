@@ -1,5 +1,5 @@
-// What a compromised agent may try on root, tried as the agent's user: links, pipes, folders and floods in the place of what root reads
-// and writes, and swaps between one look and the next. Root's real programs run against it.
+// Attacks of a compromised agent on root, run as the agent's user: links, pipes, folders and floods in the place of files that
+// root reads and writes, and swaps between one access and the next. Root's real programs run against them.
 import { chmod, chown, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -44,7 +44,7 @@ async function put(path: string, content: string): Promise<void> {
 const boot = () => firstBoot(paths, { log: silentLog, now: monday, run: async () => "" });
 const refuse = () =>
   takeWish(paths, async () => undefined).catch((error) => tellFailure(paths, error, async () => "", 1));
-/** Root's own is as it was: content, owner and who may enter. */
+/** Checks that root's files are unchanged: content, owner and permissions. */
 async function isUntouched(): Promise<void> {
   for (const path of [paths.rootFolder, paths.systemFolder, paths.passwd, join(paths.rootFolder, "secret")]) {
     expect((await stat(path)).uid, path).toBe(0);
@@ -58,7 +58,7 @@ const swapTemporaries = `opendir(my $d, ".") or next;
   for my $name (readdir $d) { if ($name =~ /\\.tmp$/) { unlink $name; symlink $ARGV[0], $name; } }`;
 
 describe.skipIf(skips)("a report that root writes while the agent swaps files", () => {
-  test("p1, p1-root, p1-agent: a report that root writes while the agent swaps files makes nothing of root's the agent's", async () => {
+  test("p1, p1-root, p1-agent: the agent gains no file of root's by swapping files while root writes a report", async () => {
     for (const target of [paths.rootFolder, paths.passwd]) {
       await using _ = await attackOn(paths.agentFolder, swapTemporaries, target);
       for (let tries = 0; tries < 25; tries++) await refuse();
@@ -66,7 +66,7 @@ describe.skipIf(skips)("a report that root writes while the agent swaps files", 
     }
   });
 
-  test("p1-agent: this attack takes what is written in the agent's folder and given away by its path", async () => {
+  test("p1-agent: the same attack succeeds against a program that writes in the agent's folder and changes the owner by path", async () => {
     const target = join(paths.systemFolder, "shared");
     await using _ = await attackOn(paths.agentFolder, swapTemporaries, target);
     while ((await stat(target)).uid === 0) {
@@ -80,7 +80,7 @@ describe.skipIf(skips)("a report that root writes while the agent swaps files", 
     }
   });
 
-  test("p1-root: neither does a link, a folder or a pipe where the report goes", async () => {
+  test("p1-root: nor does the agent gain one by a link, a folder or a pipe in the report's place", async () => {
     const again = `for my $make (sub { symlink $ARGV[0], "firstboot.json" }, sub { mkdir "firstboot.json" },
       sub { POSIX::mkfifo("firstboot.json", 0600) }) { unlink "firstboot.json"; rmdir "firstboot.json"; $make->(); }`;
     await using _ = await attackOn(paths.agentFolder, again, join(paths.rootFolder, "secret"));
@@ -104,10 +104,10 @@ const junk: Record<string, string> = {
 const files = ["identity.json", "standing.json", "roster.json", "firstboot.json", "board.json", "provision.json"];
 const requests = ["install.json", "reset.json"];
 
-describe.skipIf(skips)("what the agent leaves stops no first boot", () => {
+describe.skipIf(skips)("files that the agent leaves cannot stop a first boot", () => {
   const secret = () => join(paths.rootFolder, "secret");
   test.each(Object.entries(junk))(
-    "p2, p2-firstboot: %s in the place of any file stops no first boot",
+    "p2, p2-firstboot: %s in the place of any file does not stop a first boot",
     async (_, script) => {
       for (const name of [...files, ...requests]) {
         await rm(join(paths.agentFolder, name), { force: true });
@@ -123,7 +123,7 @@ describe.skipIf(skips)("what the agent leaves stops no first boot", () => {
   );
 
   test.each(Object.entries(junk))(
-    "p2-firstboot: %s does not keep the owner from a reset, and root's part of it is root's",
+    "p2-firstboot: %s does not prevent a reset, and root's part of the state stays root's",
     async (_, script) => {
       for (const name of files) asAgent(paths.agentFolder, script, name, join(paths.systemFolder, "shared"));
       await put(paths.resetRequest, "{}");
@@ -134,7 +134,7 @@ describe.skipIf(skips)("what the agent leaves stops no first boot", () => {
     },
   );
 
-  test("p2-firstboot: a file that is swapped for a link or a pipe between one look and the next is read whole or refused", async () => {
+  test("p2-firstboot: a file that is swapped for a link or a pipe during an access is read completely or refused", async () => {
     const again = `open(my $f, ">", "new"); print $f "{}"; close $f; rename "new", "identity.json";
       symlink "/dev/zero", "new"; rename "new", "identity.json"; POSIX::mkfifo("new", 0600); rename "new", "identity.json";`;
     await using _ = await attackOn(paths.agentFolder, again);
@@ -142,7 +142,7 @@ describe.skipIf(skips)("what the agent leaves stops no first boot", () => {
       expect(["unprovisioned", "unreadable"]).toContain((await readDeviceState(paths)).phase);
   });
 
-  test("p2-firstboot: a file that grows while it is read is refused or read as it was", async () => {
+  test("p2-firstboot: a file that grows while it is read is refused, or read as it was before", async () => {
     asAgent(paths.agentFolder, 'open(my $f, ">", "standing.json"); print $f "x"');
     const again = 'open(my $f, ">>", "standing.json"); print $f "x" x 9999; truncate($f, 1) if -s $f > 1 << 19;';
     await using _ = await attackOn(paths.agentFolder, again);
@@ -154,7 +154,7 @@ describe.skipIf(skips)("what the agent leaves stops no first boot", () => {
     }
   });
 
-  test("p2-firstboot: folders that it swaps for links while root removes them lead root nowhere", async () => {
+  test("p2-firstboot: root follows no links that the agent swaps in while root removes folders", async () => {
     const again =
       'mkdir "d"; mkdir "d/e"; open(my $f, ">", "d/e/f"); rename "d/e", "x"; symlink $ARGV[0], "d/e"; rename "d", "y"; symlink $ARGV[0], "d";';
     await using _ = await attackOn(paths.agentFolder, again, paths.systemFolder);
@@ -162,7 +162,7 @@ describe.skipIf(skips)("what the agent leaves stops no first boot", () => {
     await isUntouched();
   });
 
-  test("p2-firstboot: a copy of its folder has its files, and none that it only points to", async () => {
+  test("p2-firstboot: a copy of the agent's folder contains its files, and no file that it only links to", async () => {
     for (const [index, script] of Object.values(junk).entries()) {
       if (!script.includes("truncate")) asAgent(paths.agentFolder, script, `junk-${index}`, secret());
     }
@@ -180,7 +180,7 @@ describe.skipIf(skips)("what the agent leaves stops no first boot", () => {
   test.each([
     ["a terabyte of holes", "a terabyte of holes"],
     ["folders in folders", "folders in folders"],
-  ])("p2-firstboot: %s is too much to be copied, by its code", async (_, kind) => {
+  ])("p2-firstboot: copying %s is refused with a code", async (_, kind) => {
     asAgent(paths.agentFolder, junk[kind]!, "junk", secret());
     await using from = (await Folder.open(paths.agentFolder))!;
     await using to = await Folder.make(join(root, "copy"));
@@ -190,11 +190,11 @@ describe.skipIf(skips)("what the agent leaves stops no first boot", () => {
   });
 });
 
-describe.skipIf(skips)("what the agent alone asks for", () => {
+describe.skipIf(skips)("requests by the agent alone", () => {
   const inner = { path: "/dev/nvme0n1", sizeBytes: 1, model: "", partitions: 3 };
   const write = 'open(my $f, ">", $ARGV[0]) or die $!; print $f $ARGV[1]';
 
-  test("p4-wish: what the agent alone asks for moves this device nowhere, and resets it not: its folder is none where root looks for a wish", async () => {
+  test("p4-wish: the agent alone can neither move nor reset the device, because root does not look for requests in its folder", async () => {
     asAgent(paths.agentFolder, write, "install.json", '{"v":1,"disk":"/dev/nvme0n1"}');
     asAgent(paths.agentFolder, write, "reset.json", '{"v":1}');
     await expect(takeWish(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
@@ -202,7 +202,7 @@ describe.skipIf(skips)("what the agent alone asks for", () => {
     await isUntouched();
   });
 
-  test("p4-wish: it is not done where it lies in root's own folder, if it is the agent's file or a link to one", async () => {
+  test("p4-wish: root ignores a request in its own folder if the file is the agent's or a link to one", async () => {
     asAgent(paths.agentFolder, write, "install.json", '{"v":1,"disk":"/dev/nvme0n1"}');
     await rename(join(paths.agentFolder, "install.json"), paths.installRequest);
     await expect(takeWish(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
@@ -213,13 +213,13 @@ describe.skipIf(skips)("what the agent alone asks for", () => {
     expect(JSON.parse(await readFile(paths.problems, "utf8"))).toMatchObject({ code: "handover.refused" });
   });
 
-  test("p4-wish: nothing is done while the folder is open to others", async () => {
+  test("p4-wish: root ignores requests while others may write to the folder", async () => {
     await put(paths.installRequest, '{"v":1,"disk":"/dev/nvme0n1"}');
     await chmod(paths.rootFolder, 0o777);
     await expect(takeWish(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
   });
 
-  test("p4-wish: what root itself leaves is done", async () => {
+  test("p4-wish: root carries out a request that root itself wrote", async () => {
     await put(paths.installRequest, '{"v":1,"disk":"/dev/nvme0n1"}');
     expect(await takeWish(paths, async () => inner)).toBe("/dev/nvme0n1");
   });

@@ -1,11 +1,11 @@
-// A compromised agent: a process of its user, with nothing more than that user has. Perl, because it makes system calls as they are.
+// A compromised agent: a process of the agent's user with only that user's rights. It uses Perl for direct system calls.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 
-/** Any that owns nothing here. */
+/** Any user that owns nothing here. */
 export const agentUser = { uid: 54321, gid: 54321 };
 
-/** Runs `script` as the agent's user, in `folder`; it must end well. */
+/** Runs `script` as the agent's user in `folder`; it must succeed. */
 export function asAgent(folder: string, script: string, ...args: string[]): void {
   const { status, stderr } = spawnSync("perl", ["-MPOSIX", "-e", script, ...args], {
     ...agentUser,
@@ -15,7 +15,7 @@ export function asAgent(folder: string, script: string, ...args: string[]): void
   if (status !== 0) throw new Error(`the attack itself failed: ${stderr}`);
 }
 
-/** The same over and over, from the moment it says that it has begun until it is disposed of. */
+/** Runs `script` in a loop; resolves once it has begun, and stops when disposed. */
 export async function attackOn(folder: string, again: string, ...args: string[]): Promise<AsyncDisposable> {
   const script = `$| = 1; $SIG{TERM} = sub { exit 0 }; print "begun\\n"; while (getppid() != 1) { ${again} }`;
   const child: ChildProcess = spawn("perl", ["-MPOSIX", "-e", script, ...args], {

@@ -9,7 +9,7 @@ const facts = {
   macs: ["1c:69:7a:01:02:03"],
 };
 
-test("what vendors leave unfilled does not count", () => {
+test("placeholders of vendors do not count", () => {
   const raw = {
     serials: [
       "Default string",
@@ -39,6 +39,6 @@ test("the same board gives the same hash in any order; another board or another 
   expect(boardIdentityOf(facts, generateSigningKey().publicKey)).not.toBe(identity);
 });
 
-test("a board that says nothing of its own has no identity", () => {
+test("a board with only placeholders has no identity", () => {
   expect(boardIdentityOf({ serials: ["None"], macs: [] }, key)).toBeUndefined();
 });

@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-test("the agent writes no more of a notice than root's script reads", async () => {
+test("the agent writes no longer notices than root's script reads", async () => {
   const script = await readFile(join(import.meta.dirname, "../../../provisioning/firstboot/tell"), "utf8");
   const taken = [...script.matchAll(/\btake ([a-z.]+) (\d+)/g)].map(([, name, bytes]) => [name, Number(bytes)]);
   expect(Object.fromEntries(taken)).toEqual(noticeBytes);
@@ -20,7 +20,7 @@ test("the agent writes no more of a notice than root's script reads", async () =
   expect(await readFile(join(folder, "name"), "utf8")).toBe("attic\n");
 });
 
-test("only what changed is written, and the console always", async () => {
+test("only changed notices are written, but the console's always", async () => {
   await writeNotices(folder, { console: "attic" });
   expect(await readdir(folder)).toEqual(["console.txt"]);
 });

@@ -1,4 +1,4 @@
-// Each file is held open over the wipe: what the handle reads afterwards is what the sectors hold.
+// Each test holds the file open during the wipe: the handle then reads what the sectors hold.
 import { spawn } from "node:child_process";
 import {
   copyFile,
@@ -49,7 +49,7 @@ async function hold(path: string, content = "canary"): Promise<() => Promise<str
 }
 const zeros = (length: number) => "\0".repeat(length);
 
-test("what is wiped is overwritten to its last byte, however long, and then gone", async () => {
+test("a wipe overwrites a file of any length to its last byte and removes it", async () => {
   const long = "canary ".repeat(100_000);
   const [short, deep] = [await hold(join(root, "a/key")), await hold(join(root, "a/b/c"), long)];
   await wipe(join(root, "a"));
@@ -58,7 +58,7 @@ test("what is wiped is overwritten to its last byte, however long, and then gone
   expect(await isThere(join(root, "a"))).toBe(false);
 });
 
-test("what is kept is whole, and what is not there is no error", async () => {
+test("a wipe leaves kept files intact and ignores missing ones", async () => {
   const [kept, gone] = [await hold(join(root, "a/kept")), await hold(join(root, "a/gone"))];
   await wipeInside(join(root, "a"), [join(root, "a/kept")]);
   expect([await kept(), await gone(), await readdir(join(root, "a"))]).toEqual(["canary", zeros(6), ["kept"]]);
@@ -66,7 +66,7 @@ test("what is kept is whole, and what is not there is no error", async () => {
   await wipeInside(join(root, "nowhere"));
 });
 
-test("a link goes and what it leads to stays: root wipes in a folder that the agent owns", async () => {
+test("a wipe removes a link but not its target, because root wipes in a folder that the agent owns", async () => {
   const [theirs, shared] = [await hold(join(root, "theirs/file")), await hold(join(root, "shared"))];
   await mkdir(join(root, "a"));
   await symlink(join(root, "theirs/file"), join(root, "a/file"));
@@ -78,7 +78,7 @@ test("a link goes and what it leads to stays: root wipes in a folder that the ag
   expect(await readFile(join(root, "theirs/file"), "utf8")).toBe("canary");
 });
 
-test("a file that refuses to be overwritten goes all the same", async () => {
+test("a file that cannot be overwritten is still removed", async () => {
   const program = join(root, "a/program");
   await mkdir(dirname(program));
   await copyFile("/bin/sleep", program);
@@ -92,7 +92,7 @@ test("a file that refuses to be overwritten goes all the same", async () => {
   }
 });
 
-test("a reset overwrites identity, Wi-Fi password, what Imager said and the SSH host keys", async () => {
+test("a reset overwrites identity, Wi-Fi password, Imager's settings and the SSH host keys", async () => {
   const secrets = [
     paths.identity,
     paths.wpaSupplicant,
@@ -107,21 +107,21 @@ test("a reset overwrites identity, Wi-Fi password, what Imager said and the SSH 
   for (const path of [...secrets, paths.resetRequest]) expect(await isThere(path)).toBe(false);
 });
 
-test("an identity that has moved is overwritten where it was", async () => {
+test("a moved identity is overwritten in its old place", async () => {
   const read = await hold(paths.identity);
   const psk = await hold(paths.wpaSupplicant);
   await writeFile(await folderOf(join(paths.blocks, "sda/wwid")), "disk 1");
   await writeFile(await folderOf(join(paths.dev, "sda")), Buffer.alloc(8192));
   await beginMove(paths, { v: 1, disk: "disk 1", guid: "00000000-0000-0000-0000-000000000001" });
   await hideIdentity(paths);
-  // Provisioned anew: the old one does not come back.
+  // Provisioned again: the old identity does not come back.
   const identity = { provision: { token: "a.b.c", neighborhood: { id: "a".repeat(26) } } };
   await writeFile(await folderOf(paths.identity), JSON.stringify(identity));
   await finishMove(paths, { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 });
   expect([await read(), await psk()]).toEqual([zeros(6), "canary"]);
 });
 
-test("what Imager wrote is overwritten on the card", async () => {
+test("Imager's files are overwritten on the card", async () => {
   const card = "#cloud-config\nhostname: attic\n";
   const read = await hold(join(paths.bootFolder, "user-data"), card);
   expect((await takeFromImager(paths, silentLog)).settings).toEqual({ name: "attic" });

@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(home, { recursive: true, force: true }));
 
-test("a new neighborhood: keys sealed, nothing secret in the open but the sheet, everything for its owner only", async () => {
+test("a new neighborhood seals its keys, shows secrets only on the sheet, and lets only the owner read its files", async () => {
   expect((await readdir(elm)).sort()).toEqual([
     "neighborhood.json",
     "operator.key",
@@ -48,16 +48,16 @@ test("a new neighborhood: keys sealed, nothing secret in the open but the sheet,
   );
 });
 
-test("a wrong passphrase, and a key file that was changed, open nothing", async () => {
+test("a wrong passphrase or a changed key file does not open the neighborhood", async () => {
   await expect(openNeighborhood(elm, "correct horse")).rejects.toMatchObject({ code: "neighborhood.wrongPassphrase" });
   const copy = join(home, "copy");
   await mkdir(copy);
   for (const name of await readdir(elm)) await writeFile(join(copy, name), await readFile(join(elm, name)));
   const sealed = JSON.parse(await readFile(join(copy, "root.key"), "utf8"));
-  // The role is bound in: nobody passes the operator key off as the root.
+  // The seal covers the role, so the operator key cannot pass for the root.
   await writeFile(join(copy, "root.key"), JSON.stringify({ ...sealed, role: "operator" }));
   await expect(openNeighborhood(copy, passphrase)).rejects.toMatchObject({ code: "neighborhood.wrongPassphrase" });
-  // Nor makes this computer spend all of its memory.
+  // Nor can a key file use up this computer's memory.
   await writeFile(join(copy, "root.key"), JSON.stringify({ ...sealed, kdf: { ...sealed.kdf, N: 2 ** 30 } }));
   await expect(openNeighborhood(copy, passphrase)).rejects.toMatchObject({ code: "file.invalid" });
   await writeFile(join(copy, "neighborhood.json"), "{");
@@ -65,7 +65,7 @@ test("a wrong passphrase, and a key file that was changed, open nothing", async 
   await expect(readNeighborhood(join(home, "nowhere"))).rejects.toMatchObject({ code: "neighborhood.notFound" });
 });
 
-test("init overwrites nothing: not a neighborhood, not an empty folder, not a file", async () => {
+test("init does not overwrite a neighborhood, an empty folder or a file", async () => {
   const before = await readFile(join(elm, "root.key"), "utf8");
   const [empty, file] = [join(home, "empty"), join(home, "file")];
   await mkdir(empty);
@@ -90,7 +90,7 @@ test("a refused init leaves nothing behind", async () => {
   expect((await readdir(home)).filter((name) => name.includes("partial"))).toEqual([]);
 });
 
-test("the neighborhood comes back from its sheet: same id, new passphrase, new operator key", async () => {
+test("recovery from the sheet gives the same id with a new passphrase and operator key", async () => {
   const sheet = await readFile(join(elm, "recovery.txt"), "utf8");
   const folder = join(home, "recovered");
   const recovered = await recoverNeighborhood(folder, sheet, { passphrase: "another passphrase", now: monday });
@@ -106,7 +106,7 @@ test("the neighborhood comes back from its sheet: same id, new passphrase, new o
   await expect(access(join(home, "bent"))).rejects.toThrow();
 });
 
-test("a token is issued, kept without its secret, and makes a provision file that proves itself", async () => {
+test("an issued token is recorded without its secret and gives a provision file that verifies", async () => {
   const terms = { validMs: 7 * day, maxDevices: 1, tags: ["home"], adopt: "auto" as const, now: monday };
   const opened = await openNeighborhood(elm, passphrase);
   const { file, certificate } = await issueToken(opened, terms);
@@ -125,7 +125,7 @@ test("a token is issued, kept without its secret, and makes a provision file tha
     code: "provision.invalid",
   });
 
-  // The same words again need no new token, until half of its time is gone or something else is wanted.
+  // The same command reuses the token until half of its lifetime has passed or other terms are given.
   expect(await reusableToken(plan, opened, "attic", monday + 3 * day)).toEqual(file);
   expect(await reusableToken(plan, opened, "attic", monday + 4 * day)).toBeUndefined();
   expect(await reusableToken(plan, opened, "cellar", monday)).toBeUndefined();

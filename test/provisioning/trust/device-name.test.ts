@@ -1,4 +1,4 @@
-// Which names a device may have, wherever a name comes from.
+// The same rules for device names apply wherever a name comes from.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AgentConfig } from "../../../agent/config.ts";
@@ -22,20 +22,23 @@ const taken = [
   "xn--bcher-kva",
 ];
 
-test.each(taken)("name-hamlet: %s means something else, and every door says what", async (name) => {
-  const said = DeviceName.safeParse(name).error?.issues[0]?.message;
-  expect(said).toMatch(/^is no name for a device: it means /);
-  expect(AgentConfig.safeParse({ name }).error?.issues[0]?.message).toBe(said);
-  expect(ProvisionFile.shape.name.safeParse(name).error?.issues[0]?.message).toBe(said);
-  expect(readImagerFiles({ userData: `#cloud-config\nhostname: "${name}"\n` }).warnings).toContain(
-    `the hostname '${name}' ${said}`,
-  );
-  const context = { print: () => {}, note: () => {}, progress: silentProgress };
-  const renaming = rename.run({ positionals: [name], values: {}, rest: [] }, context);
-  await expect(renaming).rejects.toMatchObject({ code: "usage.invalid", message: `${name} ${said}`, exitCode: 2 });
-});
+test.each(taken)(
+  "name-hamlet: %s has another meaning, and every input refuses it with the same reason",
+  async (name) => {
+    const said = DeviceName.safeParse(name).error?.issues[0]?.message;
+    expect(said).toMatch(/^is no name for a device: it means /);
+    expect(AgentConfig.safeParse({ name }).error?.issues[0]?.message).toBe(said);
+    expect(ProvisionFile.shape.name.safeParse(name).error?.issues[0]?.message).toBe(said);
+    expect(readImagerFiles({ userData: `#cloud-config\nhostname: "${name}"\n` }).warnings).toContain(
+      `the hostname '${name}' ${said}`,
+    );
+    const context = { print: () => {}, note: () => {}, progress: silentProgress };
+    const renaming = rename.run({ positionals: [name], values: {}, rest: [] }, context);
+    await expect(renaming).rejects.toMatchObject({ code: "usage.invalid", message: `${name} ${said}`, exitCode: 2 });
+  },
+);
 
-test("name-hamlet: every name that is taken leads a browser to a host of that name", () => {
+test("name-hamlet: a browser takes every accepted name for a host name", () => {
   const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
   const numeral = fc.oneof(
     fc.nat().map(String),

@@ -25,7 +25,7 @@ const refusal = (jws: string, publicKey = key.publicKey): Promise<RefusalCode | 
     (error) => error.refusal,
   );
 
-test("what was signed is read back, under its own type and key only", async () => {
+test("a signed document verifies under its own type and key only", async () => {
   const jws = await sign("hamlet-token", { hello: "street" }, key);
   expect(await verify("hamlet-token", jws, key.publicKey, Greeting)).toEqual({ hello: "street" });
   expect(await refusal(await sign("hamlet-member", { hello: "street" }, key))).toBe("wrongType");
@@ -34,27 +34,27 @@ test("what was signed is read back, under its own type and key only", async () =
   expect(await refusal(await sign("hamlet-token", { hello: "x".repeat(70_000) }, key))).toBe("tooLarge");
 });
 
-test("no other algorithm gets in, whatever the signature", async () => {
+test("no other algorithm is accepted, with any signature", async () => {
   const [, payload, signature] = (await sign("hamlet-token", { hello: "street" }, key)).split(".");
   const none = `${encode({ alg: "none", typ: "hamlet-token" })}.${payload}.`;
   expect(await refusal(none)).toBe("malformed");
   expect(await refusal(`${encode({ alg: "none", typ: "hamlet-token" })}.${payload}.${signature}`)).toBe(
     "wrongAlgorithm",
   );
-  // The classic: the public key used as the secret of an HMAC.
+  // The classic attack: the public key used as an HMAC secret.
   const signed = `${encode({ alg: "HS256", typ: "hamlet-token" })}.${payload}`;
   const mac = createHmac("sha512", Buffer.from(key.publicKey, "base64url")).update(signed).digest("base64url");
   expect(await refusal(`${signed}.${mac}`)).toBe("wrongAlgorithm");
 });
 
-test("a header says algorithm and type and nothing else", async () => {
+test("a header contains algorithm and type and nothing else", async () => {
   expect(await refusal(await withHeader({}))).toBe("accepted");
   expect(await refusal(await withHeader({ kid: "1" }))).toBe("malformed");
   expect(await refusal(await withHeader({ jwk: { kty: "OKP", crv: "Ed25519", x: key.publicKey } }))).toBe("malformed");
   expect(await refusal(await withHeader({ typ: "hamlet-record" }))).toBe("wrongType");
 });
 
-test("one document has one string: spare bits, padding and spaces make another one, which is refused", async () => {
+test("a document has exactly one encoding: spare bits, padding and spaces are refused", async () => {
   const jws = await sign("hamlet-token", { hello: "street" }, key);
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   const last = alphabet.indexOf(jws.at(-1)!);
@@ -65,7 +65,7 @@ test("one document has one string: spare bits, padding and spaces make another o
   }
 });
 
-test("a key comes back from its PEM, its seed and its JWK; other keys do not come in", () => {
+test("a key can be read from its PEM, seed and JWK; keys of other kinds are refused", () => {
   const again = [
     importSigningKey(exportSigningKey(key)),
     signingKeyFromSeed(seedOf(key)),
@@ -76,7 +76,7 @@ test("a key comes back from its PEM, its seed and its JWK; other keys do not com
   expect(() => signingKeyFromSeed("AAAA")).toThrow("not an Ed25519 key");
 });
 
-test("a refusal is one of the house's errors, with the reason beside its code", async () => {
+test("a refusal is a HamletError that carries the reason along with its code", async () => {
   const jws = await sign("hamlet-token", { hello: "street" }, key);
   const refused = verify("hamlet-token", jws, generateSigningKey().publicKey, Greeting);
   await expect(refused).rejects.toMatchObject({ code: "document.refused", refusal: "badSignature" });

@@ -12,7 +12,7 @@ import {
   neighborhoodIdOf,
 } from "../../../provisioning/trust/names.ts";
 
-test("base32 gives back what it was given, in one spelling only", () => {
+test("base32 round-trips, in one spelling only", () => {
   // RFC 4648 10, lower case, without padding.
   expect(["f", "fo", "foo", "foob", "fooba", "foobar"].map((text) => encodeBase32(Buffer.from(text)))).toEqual([
     "my",
@@ -35,7 +35,7 @@ test("base32 gives back what it was given, in one spelling only", () => {
   expect(isId("a".repeat(25))).toBe(false);
 });
 
-// The values come from another program (Python's hashlib, base64 and ipaddress).
+// The expected values come from another implementation (Python's hashlib, base64 and ipaddress).
 test("ids, prefix, address and code follow from keys and never change", () => {
   const [root, successor, device] = [1, 2, 3].map((byte) => Buffer.alloc(32, byte).toString("base64url"));
   const id = neighborhoodIdOf(root!, successor!);
@@ -46,7 +46,7 @@ test("ids, prefix, address and code follow from keys and never change", () => {
   expect(meshAddress(id, device!)).toBe("fdf8:18af:d37a:0:f86:97c7:6ca7:d146");
 });
 
-test("every address lies in its neighborhood's prefix and is spelled as the kernel spells it", () => {
+test("every address is in its neighborhood's prefix and is written as the kernel writes it", () => {
   const keys = Array.from({ length: 50 }, () => generateSigningKey().publicKey);
   for (const key of keys) {
     const id = neighborhoodIdOf(key, keys[0]!);

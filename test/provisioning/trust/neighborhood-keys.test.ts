@@ -11,7 +11,7 @@ const first = await signSuccession(elm.keys, elm.successor, next(third));
 const afterFirst = await succeed(elm.keys, [first]);
 const second = await signSuccession(afterFirst, third, next(fourth));
 
-test("the root passes to its successor, and on, while the id stays", async () => {
+test("the root passes to its successor, again and again, while the id stays", async () => {
   expect(afterFirst).toMatchObject({
     id: elm.keys.id,
     rootKey: elm.successor.publicKey,
@@ -23,7 +23,7 @@ test("the root passes to its successor, and on, while the id stays", async () =>
   expect(await succeed(afterSecond, [first])).toBe(afterSecond);
 });
 
-test("nobody but the successor of the time names the next root", async () => {
+test("only the current successor can name the next root", async () => {
   const forged = await signSuccession(elm.keys, elm.root, next(third));
   await expect(succeed(elm.keys, [forged])).rejects.toMatchObject({ refusal: "badSignature" });
   await expect(succeed(elm.keys, [second])).rejects.toMatchObject({ refusal: "badSignature" });
@@ -34,7 +34,7 @@ test("nobody but the successor of the time names the next root", async () => {
   await expect(succeed(elm.keys, [skipping])).rejects.toMatchObject({ refusal: "badContent" });
 });
 
-test("a token tells whether the present root signed it or a former one", async () => {
+test("verification tells whether the current or a former root signed a token", async () => {
   const old = await makeToken(elm);
   expect((await verifyToken(old.jws, elm.keys)).byFormerRoot).toBe(false);
   expect((await verifyToken(old.jws, afterFirst)).byFormerRoot).toBe(true);

@@ -12,7 +12,7 @@ const attic = await makeDevice(elm, token);
 const trust = trustOf(elm.keys);
 const jws = await recordOf(attic);
 
-test("any character of a record changed to any other is refused", async () => {
+test("a record with any changed character is refused", async () => {
   expect((await judgeRecord(jws, trust)).verdict).toBe("member");
   const change = fc.record({
     at: fc.nat(jws.length - 1),
@@ -27,7 +27,7 @@ test("any character of a record changed to any other is refused", async () => {
   );
 });
 
-test("any bit of a token, its certificate or its member certificate flipped is refused, though the record is signed again", async () => {
+test("a flipped bit in a token or a member certificate is refused, even if the record is signed again", async () => {
   const pieces = fc.constantFrom("token" as const, "member" as const);
   await fc.assert(
     fc.asyncProperty(pieces, fc.nat(), fc.nat(7), async (piece, where, bit) => {
@@ -41,7 +41,7 @@ test("any bit of a token, its certificate or its member certificate flipped is r
   );
 });
 
-test("a record cut off anywhere is refused", async () => {
+test("a record truncated anywhere is refused", async () => {
   for (let length = 0; length < jws.length; length += 7) {
     expect((await judgeRecord(jws.slice(0, length), trust)).verdict).toBe("refused");
   }
@@ -67,7 +67,7 @@ test("no string makes the judge throw; each is refused by a code of the closed s
   );
 });
 
-test("whatever a device signs of itself, without the root's token it is no member", async () => {
+test("a device without a token from the root is never a member, whatever it signs", async () => {
   const stranger = generateSigningKey();
   await fc.assert(
     fc.asyncProperty(

@@ -22,7 +22,7 @@ const attic = await makeDevice(elm, token, "attic");
 const cellar = await makeDevice(elm, token, "cellar");
 const late = { now: monday + 30 * day };
 
-/** `member`, `member+` with a countersignature due, `member~` on faith, or why not. */
+/** `member`, `member+` if it is to be countersigned, `member~` if taken on faith, or the reason why not. */
 const brief = (verdict: Verdict): string => {
   if (verdict.verdict !== "member") return `${verdict.verdict} ${verdict.because}`;
   return `member${verdict.countersign ? "+" : verdict.firm ? "" : "~"}`;
@@ -40,25 +40,25 @@ const adoptionOf = (device: Device, revocation = 0) =>
     elm.root,
   );
 
-test("a newcomer with a valid token is a member, and is countersigned", async () => {
+test("a newcomer with a valid token is a member and is countersigned", async () => {
   const verdict = await judgeRecord(await recordOf(attic), trustOf(elm.keys, [cellar]));
   expect(verdict).toMatchObject({ verdict: "member", countersign: true, firm: true, record: attic.record });
   expect(verdict.verdict === "member" && verdict.token.tags).toEqual(["home"]);
 });
 
-test("expired, over the maximum, or to be confirmed: pending, never refused", async () => {
+test("a device is pending, not refused, if its token is expired, over its maximum or needs confirmation", async () => {
   expect(await judge(await recordOf(attic), trustOf(elm.keys, [cellar], late))).toBe("pending tokenExpired");
   const full = trustOf(elm.keys, [cellar, await makeDevice(elm, token)]);
   expect(await judge(await recordOf(attic), full)).toBe("pending overMaximum");
   const shy = await makeDevice(elm, await makeToken(elm, { adopt: "confirm" }));
   expect(await judge(await recordOf(shy), trustOf(elm.keys, [cellar]))).toBe("pending needsConfirmation");
   expect(await judge(await recordOf(shy), trustOf(elm.keys))).toBe("pending needsConfirmation");
-  // The last moment of a token is still its own.
+  // A token is valid up to and including its last moment.
   const lastMoment = { now: token.certificate.notAfter };
   expect(await judge(await recordOf(attic), trustOf(elm.keys, [cellar], lastMoment))).toBe("member+");
 });
 
-test("whoever is in stays: known, or countersigned by a known member, is accepted at any date and any number", async () => {
+test("a known device, or one countersigned by a known member, is accepted at any date and over any maximum", async () => {
   const crowd = [cellar, attic, await makeDevice(elm, token), await makeDevice(elm, token)];
   expect(await judge(await recordOf(attic), trustOf(elm.keys, crowd, late))).toBe("member+");
   const vouched = await recordOf(attic, { admissions: [await admit(elm.keys, attic, cellar)] });
@@ -66,7 +66,7 @@ test("whoever is in stays: known, or countersigned by a known member, is accepte
   expect(await judge(vouched, trustOf(elm.keys, others, late))).toBe("member");
 });
 
-test("an admission counts only by a known member, for this device and this token", async () => {
+test("an admission counts only from a known member and for this device and token", async () => {
   const stranger = await makeDevice(elm, token);
   const otherToken = await makeToken(elm);
   const moved = { ...attic, token: otherToken };
@@ -83,26 +83,26 @@ test("an admission counts only by a known member, for this device and this token
   }
 });
 
-test("a device that knows nobody judges no dates, and puts its name only under what it could judge", async () => {
+test("a device that knows no members ignores dates, and countersigns only what it could verify in full", async () => {
   expect(await judge(await recordOf(attic), trustOf(elm.keys))).toBe("member+");
   expect(await judge(await recordOf(attic), trustOf(elm.keys, [], late))).toBe("member~");
-  // Nor later, when the one taken on faith has become known: else an expired token would come in by a newcomer's door.
+  // Nor does it later, when a device taken on faith has become known: otherwise newcomers would let in expired tokens.
   const onFaith = trustOf(elm.keys, [attic], { ...late, firm: new Set() });
   expect(await judge(await recordOf(attic), onFaith)).toBe("member~");
-  // In time it gets its countersignature again, should the first have been lost on the way.
+  // While the token is valid, it gets its countersignature again, in case the first one was lost.
   expect(await judge(await recordOf(attic), trustOf(elm.keys, [attic], { firm: new Set() }))).toBe("member+");
   const introduced = await recordOf(cellar, { admissions: [await admit(elm.keys, cellar, attic)] });
   expect(await judge(introduced, onFaith)).toBe("member~");
 });
 
-test("a voucher who is gone is replaced: a member without a known one gets a new countersignature", async () => {
+test("a member whose vouchers are all gone gets a new countersignature", async () => {
   const porch = await makeDevice(elm, token, "porch");
   const jws = await recordOf(attic, { admissions: [await admit(elm.keys, attic, porch)] });
   expect(await judge(jws, trustOf(elm.keys, [attic, cellar, porch], late))).toBe("member");
   expect(await judge(jws, trustOf(elm.keys, [attic, cellar], late))).toBe("member+");
 });
 
-test("an adoption opens for an expired or closed token, carried in the record or known, for the whole key only", async () => {
+test("an adoption of the full key, in the record or known, admits a device with an expired or closed token", async () => {
   const adoption = await adoptionOf(attic);
   expect(await judge(await recordOf(attic, { adoption }), trustOf(elm.keys, [cellar], late))).toBe("member+");
   const known = new Map([
@@ -127,7 +127,7 @@ test("an adoption opens for an expired or closed token, carried in the record or
   }
 });
 
-test("a revoked device is out, known or not, and its word lets nobody in", async () => {
+test("a revoked device is refused, known or not, and its admissions do not count", async () => {
   const revocations = await revoke({ kind: "device", device: cellar.id, token: token.certificate.id, stays: [] });
   expect(await judge(await recordOf(cellar), trustOf(elm.keys, [attic, cellar], { revocations }))).toBe(
     "refused deviceRevoked",
@@ -136,7 +136,7 @@ test("a revoked device is out, known or not, and its word lets nobody in", async
   expect(await judge(vouched, trustOf(elm.keys, [cellar], { revocations }))).toBe("refused tokenClosed");
 });
 
-test("revoking a device closes its token to newcomers, not to members nor to those the owner named", async () => {
+test("revoking a device closes its token to newcomers, but not to members or devices that the owner named", async () => {
   const gone = await makeDevice(elm, token);
   const close = { kind: "device" as const, device: gone.id, token: token.certificate.id };
   const closed = { revocations: await revoke({ ...close, stays: [] }) };
@@ -146,7 +146,7 @@ test("revoking a device closes its token to newcomers, not to members nor to tho
   expect(await judge(await recordOf(attic), trustOf(elm.keys, [], naming))).toBe("member+");
 });
 
-test("revoking a token puts out all but those it names; an adoption after it takes one back", async () => {
+test("revoking a token refuses all its devices except those named; a later adoption admits one again", async () => {
   const all = {
     revocations: await revoke({ kind: "token", token: token.certificate.id, stays: [cellar.id] }),
     ...late,
@@ -159,7 +159,7 @@ test("revoking a token puts out all but those it names; an adoption after it tak
   expect(await judge(after, trustOf(elm.keys, [cellar], all))).toBe("member+");
 });
 
-test("after a change of root the old root's tokens hold for members and those named, for newcomers no more", async () => {
+test("after a change of root, the old root's tokens stay valid for members and named devices, but not for newcomers", async () => {
   const next = { successorKey: generateSigningKey().publicKey, lastRevocation: 0, issuedAt: monday };
   const change = await signSuccession(elm.keys, elm.successor, { ...next, stays: [cellar.id] });
   const keys = await succeed(elm.keys, [change]);
@@ -171,7 +171,7 @@ test("after a change of root the old root's tokens hold for members and those na
   expect(await judge(await recordOf(fresh), trustOf(keys, [cellar]))).toBe("member+");
 });
 
-test("every refusal fires", async () => {
+test("every refusal occurs", async () => {
   const oak = makeStreet();
   const foreignToken = await makeToken(oak);
   const trust = trustOf(elm.keys, [cellar]);
@@ -230,17 +230,17 @@ test("every refusal fires", async () => {
   ];
   for (const [code, bytes, trusted = trust] of cases) expect(await judge(bytes, trusted)).toBe(`refused ${code}`);
   expect(new Set(cases.map(([code]) => code))).toEqual(new Set(refusalCodes));
-  // What a device holds itself is no obstacle to it.
+  // A device's own state does not get in its way.
   expect(await judge(jws, { ...trust, held: new Map([[attic.record.wireguardKey, attic.id]]) })).toBe("member+");
 });
 
-test("a record of another neighborhood with the same root is refused: the successor is part of the name", async () => {
+test("a record of a neighborhood with the same root but another successor is refused, because the id covers both keys", async () => {
   const twin = { ...elm, keys: foundedBy(elm.root.publicKey, generateSigningKey().publicKey) };
   const device = await makeDevice(twin, await makeToken(twin));
   expect(await judge(await recordOf(device), trustOf(elm.keys, [cellar]))).toBe("refused wrongNeighborhood");
 });
 
-test("a record that grew too long drops its oldest admissions; one with 8 endpoints and two admissions fits", async () => {
+test("a record that grows too long drops its oldest admissions; 8 endpoints and two admissions fit", async () => {
   const admissions = await Promise.all(
     [1, 2, 3, 4].map(async () => admit(elm.keys, attic, await makeDevice(elm, token))),
   );

@@ -29,7 +29,7 @@ const documents = await Promise.all([
   numbered(4, { kind: "operator", key: operatorKey }),
 ]);
 
-test("the set is the same in whatever order, and however often, its documents come", async () => {
+test("documents in any order and any number of times give the same set", async () => {
   const { revocations: straight } = await addRevocations(noRevocations, documents, elm.keys);
   expect(straight).toMatchObject({
     number: 4,
@@ -49,7 +49,7 @@ test("the set is the same in whatever order, and however often, its documents co
   );
 });
 
-test("one that comes early counts at once, and the number says that one before it is missing", async () => {
+test("a document that arrives early counts at once, and the number shows that an earlier one is missing", async () => {
   const early = await addRevocation(noRevocations, documents[1]!, elm.keys);
   expect(early.number).toBe(0);
   expect(early.devices.has(porch!.id)).toBe(true);
@@ -59,7 +59,7 @@ test("one that comes early counts at once, and the number says that one before i
   expect(await addRevocation(both, documents[0]!, elm.keys)).toBe(both);
 });
 
-test("only the root's word counts, and bad company takes nothing from the good", async () => {
+test("only documents by the root count, and bad ones do not affect good ones", async () => {
   const revoke = { kind: "device" as const, device: cellar!.id, token: tokenId, stays: [] };
   const { revocations, refused } = await addRevocations(
     noRevocations,
@@ -81,7 +81,7 @@ test("only the root's word counts, and bad company takes nothing from the good",
   expect(revocations.devices).toEqual(new Set([attic!.id]));
 });
 
-test("a root that was replaced keeps its word up to the number fixed then; its thief revokes nobody", async () => {
+test("a replaced root's revocations count up to the number fixed at its replacement, so a thief of its key can revoke no device", async () => {
   const next = { successorKey: generateSigningKey().publicKey, lastRevocation: 2, stays: [], issuedAt: monday };
   const keys = await succeed(elm.keys, [await signSuccession(elm.keys, elm.successor, next)]);
   const { revocations, refused } = await addRevocations(noRevocations, documents, keys);
@@ -91,7 +91,7 @@ test("a root that was replaced keeps its word up to the number fixed then; its t
   expect((await addRevocation(revocations, byNewRoot, keys)).number).toBe(3);
 });
 
-test("an operator key counts while the root has certified it here and not revoked it", async () => {
+test("an operator key is valid if this neighborhood's root has certified it and not revoked it", async () => {
   const operator = generateSigningKey();
   const content = {
     v: 1 as const,
