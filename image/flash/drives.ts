@@ -44,7 +44,7 @@ const Node = z.object({
 type Node = z.infer<typeof Node>;
 const Lsblk = z.object({ blockdevices: z.array(Node) });
 
-type Refusal = { code: Extract<ErrorCode, `flash.${string}`>; message: string; hint: string };
+type Obstacle = { code: Extract<ErrorCode, `flash.${string}`>; message: string; hint: string };
 export type Drive = {
   path: string;
   sizeBytes: number;
@@ -56,7 +56,7 @@ export type Drive = {
   /** What tells it from another of its kind: serial number, world-wide name, UUIDs of what is on it. */
   marks: string[];
   /** Why it is left alone, if it is. */
-  refused?: Refusal;
+  refused?: Obstacle;
   /** Whatever lies on it, itself included, as paths. */
   nodes: string[];
 };
@@ -97,7 +97,7 @@ function driveOf(disk: Node, mounts: readonly Mount[]): Drive {
   const above = descendants(disk);
   const all = [disk, ...above];
   const places = all.flatMap((node) => placesOf(node, mounts).map((place) => ({ node, place })));
-  const refused = poolRefusalOf(disk, all, mounts) ?? refusalOf(disk, above, places);
+  const refused = poolObstacleOf(disk, all, mounts) ?? obstacleOf(disk, above, places);
   return {
     path: disk.path,
     sizeBytes: disk.size,
@@ -111,7 +111,7 @@ function driveOf(disk: Node, mounts: readonly Mount[]): Drive {
   };
 }
 
-function refusalOf(disk: Node, above: readonly Node[], places: { node: Node; place: string }[]): Refusal | undefined {
+function obstacleOf(disk: Node, above: readonly Node[], places: { node: Node; place: string }[]): Obstacle | undefined {
   const { path } = disk;
   const system = places.find(({ place }) => isSystemPlace(place));
   if (system) {
@@ -143,7 +143,7 @@ function refusalOf(disk: Node, above: readonly Node[], places: { node: Node; pla
 const pools: Readonly<Record<string, string>> = { zfs_member: "zfs", bcachefs: "bcachefs" };
 
 /** Which disks a mounted pool lies on is not seen from here, so that each that may be one of them is taken for one. */
-function poolRefusalOf({ path }: Node, all: readonly Node[], mounts: readonly Mount[]): Refusal | undefined {
+function poolObstacleOf({ path }: Node, all: readonly Node[], mounts: readonly Mount[]): Obstacle | undefined {
   for (const node of all) {
     const type = node.fstype && pools[node.fstype];
     const mount = mounts.find((one) => type !== undefined && one.type === type);

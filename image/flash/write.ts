@@ -80,7 +80,7 @@ export async function writeImage(
       });
     writing.add(task);
   };
-  const settle = async () => {
+  const allWritten = async () => {
     await Promise.all(writing);
     if (failure !== undefined) throw failure;
   };
@@ -115,7 +115,7 @@ export async function writeImage(
       progress.at(bmap ? writtenBytes : end);
       blank();
     }
-    await settle();
+    await allWritten();
     mapped?.end();
     await device.flush();
     progress.stage("reading back", writtenBytes);

@@ -53,13 +53,14 @@ export async function install(disk: OwnDisk, target: string, options: InstallOpt
   const found = (await readDisks(paths)).find(({ path }) => basename(path) === basename(target));
   if (!found) throw new HamletError("install.noDisk", `${target} is no disk of this device`, { exitCode: 2 });
   const work = await mkdtemp(join(options.workIn ?? tmpdir(), "hamlet-install-"));
-  const order = (how: "stop" | "start", ...units: string[]) => run(["systemctl", how, ...units], { timeoutMs: 60_000 });
+  const systemctl = (how: "stop" | "start", ...units: string[]) =>
+    run(["systemctl", how, ...units], { timeoutMs: 60_000 });
   try {
     progress.stage("packing the state");
     // Nobody writes a report meanwhile, and the boot partition is unmounted now rather than by itself during the copy: a
     // FAT is marked while it is mounted.
-    await order("stop", ...atWork, "hamlet-tell.service");
-    await order("stop", "efi.mount");
+    await systemctl("stop", ...atWork, "hamlet-tell.service");
+    await systemctl("stop", "efi.mount");
     const state = dirname(paths.agentFolder);
     const data = await packState(state, work, leastDataBytes(disk), randomUUID(), run);
     await run(["sync"], { timeoutMs: 60_000 });
@@ -80,17 +81,17 @@ export async function install(disk: OwnDisk, target: string, options: InstallOpt
     } finally {
       await source.close();
     }
-    return await settleAndTell(paths, agent, now);
+    return await finishAndTell(paths, agent, now);
   } catch (error) {
-    // A second failure must not hide the first; the next start settles what is not settled now.
-    throw withOutcome(error, await settleAndTell(paths, agent, now).catch(() => "unsettled" as const));
+    // A second failure must not hide the first; the next start finishes what is unfinished now.
+    throw withOutcome(error, await finishAndTell(paths, agent, now).catch(() => "unknown" as const));
   } finally {
     await rm(work, { recursive: true, force: true });
-    await order("start", ...atWork).catch(() => {});
+    await systemctl("start", ...atWork).catch(() => {});
   }
 }
 
-async function settleAndTell(paths: Paths, agent: Owner, now: number): Promise<MoveOutcome> {
+async function finishAndTell(paths: Paths, agent: Owner, now: number): Promise<MoveOutcome> {
   const outcome = await finishMove(paths, agent);
   // A report that cannot be written changes nothing of what has happened.
   const moved = problemOfMove(outcome);
@@ -98,13 +99,13 @@ async function settleAndTell(paths: Paths, agent: Owner, now: number): Promise<M
   return outcome;
 }
 
-const elsewhere: Partial<Record<MoveOutcome | "unsettled", string>> = {
+const elsewhere: Partial<Record<MoveOutcome | "unknown", string>> = {
   moved: "the disk is complete all the same, and is this device now: pull the stick out and restart",
   unclear: "the disk does not answer: restart to see which of the two this device starts from",
-  unsettled: "where its identity is was not settled: restart this device",
+  unknown: "it is not known which disk has its identity: restart this device",
 };
 
-function withOutcome(error: unknown, outcome: MoveOutcome | "unsettled"): unknown {
+function withOutcome(error: unknown, outcome: MoveOutcome | "unknown"): unknown {
   const next = elsewhere[outcome];
   if (next === undefined || !(error instanceof HamletError)) return error;
   const { code, message, exitCode, cause } = error;

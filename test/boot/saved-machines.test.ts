@@ -14,7 +14,7 @@ import { keepState } from "../../image/lab/saved/states.ts";
 import { saveTogether, wakeTogether } from "../../image/lab/saved/together.ts";
 import { type Lab, makeLab } from "../../image/lab/supervisor/lab.ts";
 import { makeLabNeighborhood } from "../../image/lab/supervisor/neighborhood.ts";
-import type { Finding } from "../../image/lab/supervisor/sight.ts";
+import type { Finding } from "../../image/lab/supervisor/observed.ts";
 import { openNeighborhood } from "../../provisioning/neighborhood/neighborhood.ts";
 import { systemClock } from "../../system/clock.ts";
 import { run } from "../../system/command.ts";

@@ -34,7 +34,7 @@ function keyOf({ architecture, suite, epochS, installed, unpacked, tools }: Lock
 export const hasBase = async (lock: Lock): Promise<boolean> =>
   (await readBase(join(parent(), keyOf(lock))).catch(() => undefined)) !== undefined;
 
-/** Every package of `lock` is whole in the cache (settle.ts), unless the base is there. */
+/** Every package of `lock` is whole in the cache (pin.ts), unless the base is there. */
 export async function debianBase(lock: Lock, run: Run, progress: Progress): Promise<Base> {
   const key = keyOf(lock);
   // A base is 320 MB; two for each architecture that people switch between.

@@ -10,21 +10,21 @@ import { debianBase, hasBase } from "./base.ts";
 import { forgetOldDebs } from "./deb-cache.ts";
 import { inputsOf } from "./inputs.ts";
 import { makeBundle } from "./make.ts";
+import { type Pinned, type PinOptions, pinPackages } from "./pin.ts";
 import type { BuildRequest } from "./root.ts";
-import { type Settled, type SettleOptions, settleLock } from "./settle.ts";
 
 /** `code` is the digest of ./make.ts and all it imports. `staleBecause` says why the packages are those of an earlier build. */
 export async function buildDebianBundle(
   request: BuildRequest & { code: string },
-  { isLockedOnly }: Pick<SettleOptions, "isLockedOnly">,
+  { isLockedOnly }: Pick<PinOptions, "isLockedOnly">,
   run: Run,
   progress: Progress,
-): Promise<Bundle & Pick<Settled, "staleBecause">> {
+): Promise<Bundle & Pick<Pinned, "staleBecause">> {
   await forgetOldDebs(Date.now());
   const { projectFolder } = request;
-  const settled = await settleLock(request.board, { projectFolder, isLockedOnly, hasBase }, run, progress);
-  const base = await debianBase(settled.lock, run, progress);
-  const inputs = await inputsOf(request, settled, base);
+  const pinned = await pinPackages(request.board, { projectFolder, isLockedOnly, hasBase }, run, progress);
+  const base = await debianBase(pinned.lock, run, progress);
+  const inputs = await inputsOf(request, pinned, base);
   const place = {
     parent: join(cacheFolder(), "bundle"),
     name: `${request.board.name}-${request.version}-${inputs.slice(0, 16)}`,
@@ -37,7 +37,7 @@ export async function buildDebianBundle(
     return readBundle(folder);
   };
   const bundle = await cachedFolder(place, read, (folder) =>
-    makeBundle(request, settled, base, inputs, folder, run, progress),
+    makeBundle(request, pinned, base, inputs, folder, run, progress),
   );
-  return { ...bundle, ...(settled.staleBecause && { staleBecause: settled.staleBecause }) };
+  return { ...bundle, ...(pinned.staleBecause && { staleBecause: pinned.staleBecause }) };
 }

@@ -3,17 +3,17 @@ import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Base } from "./base.ts";
+import type { Pinned } from "./pin.ts";
 import type { BuildRequest } from "./root.ts";
-import type { Settled } from "./settle.ts";
 
 /** Packages and tools by the lock; code without its comments; every file that is copied into the bundle, whole. */
 export async function inputsOf(
   { board, version, extras, npm, projectFolder, code }: BuildRequest & { code: string },
-  settled: Pick<Settled, "lock" | "relocked">,
+  pinned: Pick<Pinned, "lock" | "relocked">,
   base: Pick<Base, "key">,
 ): Promise<string> {
   const hash = createHash("sha256");
-  hash.update(JSON.stringify([board, version, npm, settled.lock, settled.relocked, base.key, code]));
+  hash.update(JSON.stringify([board, version, npm, pinned.lock, pinned.relocked, base.key, code]));
   const files = [
     ...(await copiedFiles(projectFolder)),
     ...extras.toSorted((a, b) => (a.target < b.target ? -1 : 1)).map(({ path, target }) => ({ path, name: target })),

@@ -17,13 +17,13 @@ import { makeInitrd } from "./initrd.ts";
 import { type Kernel, unpackKernel } from "./kernel.ts";
 import { suite } from "./mirror.ts";
 import { nodeRuntime } from "./node.ts";
+import type { Pinned } from "./pin.ts";
 import { type BuildRequest, makeRoot, osRelease, rootParts, sizeOf } from "./root.ts";
-import type { Settled } from "./settle.ts";
 
 /** Writes the bundle to `folder`; equal arguments, equal bytes. */
 export async function makeBundle(
   request: BuildRequest,
-  { lock, relocked }: Settled,
+  { lock, relocked }: Pinned,
   base: Base,
   inputs: string,
   folder: string,
@@ -104,7 +104,7 @@ async function copyPiFirmware(kernel: Kernel, board: RpiBoard, folder: string): 
 
 async function sbomOf(
   { board, version, extras, npm }: BuildRequest,
-  { lock, relocked }: Settled,
+  { lock, relocked }: Pinned,
   base: Base,
   inputs: string,
 ): Promise<Sbom> {

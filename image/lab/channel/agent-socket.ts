@@ -3,7 +3,7 @@ import { agentSocket, type Doors } from "../../../system/doors.ts";
 import { HamletError } from "../../../system/error.ts";
 import { parseJson } from "../../../system/files.ts";
 import { ask } from "../../../system/http/ask.ts";
-import { StatusGist } from "../supervisor/sight.ts";
+import { StatusGist } from "../supervisor/observed.ts";
 
 /** An emulated device under load takes seconds for what takes milliseconds on real hardware. */
 const deadlineMs = 15_000;

@@ -139,8 +139,8 @@ function diskArguments(kind: DiskKind, overlay: string): string[] {
 
 export type Machine = {
   pid: number;
-  /** Orders to its QEMU; undefined for a Raspberry Pi, which is another QEMU after each reset. */
-  order?: Qmp;
+  /** Commands to its QEMU; undefined for a Raspberry Pi, which is another QEMU after each reset. */
+  qmp?: Qmp;
   /** Resolves when QEMU has ended, with how, and the last it said. */
   ended: Promise<string>;
   /** Pulls the plug. */
@@ -153,7 +153,7 @@ export function startMachine(spec: MachineSpec, { isWaiting = false } = {}): Mac
   const words = ["-qmp", "stdio", ...(isWaiting ? ["-S", "-incoming", "defer"] : [])];
   const options = { cwd: spec.folder, onOurDeath: "KILL", stdin: "pipe", stdout: "pipe" } as const;
   const qemu = startProgram([file, ...args, ...words], options);
-  return { ...watchOver(qemu), order: openQmp(qemu.stdin, qemu.stdout) };
+  return { ...watchOver(qemu), qmp: openQmp(qemu.stdin, qemu.stdout) };
 }
 
 export const startQemu = (argv: Argv, cwd: string): Machine =>

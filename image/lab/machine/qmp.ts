@@ -1,12 +1,12 @@
-// Orders to a running QEMU: its machine protocol (QMP), one JSON message a line, over its stdin and stdout.
+// Commands to a running QEMU: its machine protocol (QMP), one JSON message a line, over its stdin and stdout.
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { z } from "zod";
 import { HamletError } from "../../../system/error.ts";
 import { parseJson } from "../../../system/files.ts";
 
-/** Carries out an order and gives what QEMU answers. Throws `lab.machineRefused`, also when QEMU ends. */
-export type Qmp = (order: string, words?: object) => Promise<unknown>;
+/** Runs a command and returns what QEMU answers. Throws `lab.machineRefused`, also when QEMU ends. */
+export type Qmp = (command: string, words?: object) => Promise<unknown>;
 
 // Events, and the greeting, have no id.
 const Answer = z.object({
@@ -31,7 +31,7 @@ export function openQmp(stdin: Writable, stdout: Readable): Qmp {
   stdin.on("error", () => {});
   stdout.on("error", () => {});
 
-  const order: Qmp = async (execute, words = {}) => {
+  const qmp: Qmp = async (execute, words = {}) => {
     const id = nextId++;
     const answer = await new Promise<z.infer<typeof Answer> | undefined>((resolve) => {
       if (isClosed) return resolve(undefined);
@@ -43,10 +43,10 @@ export function openQmp(stdin: Writable, stdout: Readable): Qmp {
     throw new HamletError("lab.machineRefused", `QEMU did not ${execute}: ${answer?.error?.desc ?? "it has ended"}`);
   };
   // QEMU takes nothing else before this.
-  const isOpen = order("qmp_capabilities");
+  const isOpen = qmp("qmp_capabilities");
   isOpen.catch(() => {});
   return async (name, words) => {
     await isOpen;
-    return order(name, words);
+    return qmp(name, words);
   };
 }

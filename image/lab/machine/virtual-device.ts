@@ -7,7 +7,7 @@ import { HamletError } from "../../../system/error.ts";
 import { askAgent } from "../channel/agent-socket.ts";
 import { type MachineChannel, openMachineChannel } from "../channel/machine-channel.ts";
 import { loadRam, saveRam } from "../saved/ram.ts";
-import type { Finding } from "../supervisor/sight.ts";
+import type { Finding } from "../supervisor/observed.ts";
 import { labBoard } from "./boards.ts";
 import { copyDisk } from "./disk.ts";
 import { type Machine, type MachineSpec, machineFiles, startMachine } from "./machine.ts";
@@ -54,8 +54,8 @@ export function makeVirtualDevice(
     if (channel && machine) return channel;
     throw new HamletError("lab.execFailed", `${name} is off`, { hint: `hamlet lab power ${name}` });
   };
-  const order: Qmp = (...words) => {
-    if (machine?.order) return machine.order(...words);
+  const qmp: Qmp = (...words) => {
+    if (machine?.qmp) return machine.qmp(...words);
     throw new HamletError("lab.machineRefused", `${name} is off`, { hint: `hamlet lab power ${name}` });
   };
   const begin = (mine: Machine, isAwake = false) => {
@@ -105,7 +105,7 @@ export function makeVirtualDevice(
       await lastEnd;
       const mine = startMachine(spec, { isWaiting: true });
       begin(mine, true);
-      await loadRam(order, spec.folder, files.state, join(saved, files.state)).catch(async (cause) => {
+      await loadRam(qmp, spec.folder, files.state, join(saved, files.state)).catch(async (cause) => {
         // What QEMU said at its end tells more than that it has ended.
         await mine.cut();
         throw new HamletError("lab.machineRefused", `${name} did not take its state: ${await mine.ended}`, { cause });
@@ -113,16 +113,16 @@ export function makeVirtualDevice(
       onFinding({ kind: "power", isOn: true, isAwake: true });
     },
     async standStill() {
-      await order("stop");
+      await qmp("stop");
       isClockLate = true;
     },
     async save(run, target) {
-      await saveRam(order, spec.folder, files.state, join(target, files.state));
+      await saveRam(qmp, spec.folder, files.state, join(target, files.state));
       // QEMU has written its disk's last bytes with it.
       await copyDisk(run, spec.folder, target, name);
     },
     async go() {
-      await order("cont");
+      await qmp("cont");
       if (!spec.hasLabPort) return;
       if (channel?.isReady()) tellTime();
       else if (!channel) openChannel();

@@ -5,23 +5,23 @@ import { describeError, HamletError } from "../../../system/error.ts";
 import { printableLines } from "../../../system/printable.ts";
 import { type Argv, startDaemon, startProgram } from "../../../system/program.ts";
 import { startAvahi } from "./avahi.ts";
-import type { JoinOrder } from "./join.ts";
+import type { JoinSpec } from "./join.ts";
 
 /** What people see in `ip link`. */
 const card = "lan0";
 
-const order = JSON.parse(process.argv[2] ?? "") as JoinOrder;
+const spec = JSON.parse(process.argv[2] ?? "") as JoinSpec;
 try {
-  await makeCard(order);
-  if (basename(order.argv[0] ?? "").startsWith("avahi-")) await startAvahi(card);
-  process.exit(await runCommand(order.argv));
+  await makeCard(spec);
+  if (basename(spec.argv[0] ?? "").startsWith("avahi-")) await startAvahi(card);
+  process.exit(await runCommand(spec.argv));
 } catch (error) {
   for (const line of printableLines(`hamlet: ${describeError(error)}`)) console.error(line);
   process.exit(1);
 }
 
 /** QEMU, with no machine in it, is the wire between the hub's socket and a TAP device: no program more to install. */
-async function makeCard({ folder, socket, address }: JoinOrder): Promise<void> {
+async function makeCard({ folder, socket, address }: JoinSpec): Promise<void> {
   await startDaemon(
     [
       "qemu-system-x86_64",

@@ -5,7 +5,7 @@ import { HamletError } from "../../../system/error.ts";
 import { programFile } from "../../../system/package.ts";
 import { startProgram } from "../../../system/program.ts";
 
-export type JoinOrder = {
+export type JoinSpec = {
   /** The hub's socket, named from `folder`. */
   folder: string;
   socket: string;
@@ -20,14 +20,14 @@ export function joinLan(
   argv: string[],
   over: Promise<unknown> = new Promise(() => {}),
 ): Promise<number> {
-  const order: JoinOrder = { folder: dirname(port.socket), socket: basename(port.socket), address: port.address, argv };
+  const spec: JoinSpec = { folder: dirname(port.socket), socket: basename(port.socket), address: port.address, argv };
   const inside = programFile("join-inside.mjs", "image/lab/network/join-inside.ts");
   // As root no user namespace is needed, and without one programs may still drop to users of their own.
   const asUser = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
   const host = startProgram(
     [
       ...(["unshare", ...asUser, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"] as const),
-      ...[process.execPath, inside, JSON.stringify(order)],
+      ...[process.execPath, inside, JSON.stringify(spec)],
     ],
     { stdin: "inherit", stdout: "inherit", stderr: "inherit", onOurDeath: "KILL" },
   );

@@ -19,7 +19,7 @@ const params = { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_check
 const Migration = z.object({ status: z.string(), "error-desc": z.string().optional() });
 
 /** Writes a stopped machine's state into the new file `target`. `socket` is free in `folder`, QEMU's working folder. */
-export async function saveRam(order: Qmp, folder: string, socket: string, target: string): Promise<void> {
+export async function saveRam(qmp: Qmp, folder: string, socket: string, target: string): Promise<void> {
   const server = createServer();
   let incoming: Socket | undefined;
   const written = new Promise<void>((resolve, reject) => {
@@ -32,10 +32,10 @@ export async function saveRam(order: Qmp, folder: string, socket: string, target
   });
   try {
     await new Promise<void>((resolve) => server.listen(socketPath(folder, socket), resolve));
-    await order("migrate-set-parameters", { "max-bandwidth": bytesPerSecond });
-    await order("migrate", { uri: `unix:${socket}` });
+    await qmp("migrate-set-parameters", { "max-bandwidth": bytesPerSecond });
+    await qmp("migrate", { uri: `unix:${socket}` });
     // Why the file could not be written says more than that QEMU's socket broke.
-    const migrated = migrationEnd(order).catch((why: unknown) => why);
+    const migrated = migrationEnd(qmp).catch((why: unknown) => why);
     await Promise.race([written, migrated.then((why) => (why === undefined ? written : Promise.reject(why)))]);
     const why = await migrated;
     if (why !== undefined) throw why;
@@ -47,12 +47,12 @@ export async function saveRam(order: Qmp, folder: string, socket: string, target
 }
 
 /** Gives a machine that waits for a state (`-incoming defer`) the one in `source`; it still stands still then. */
-export async function loadRam(order: Qmp, folder: string, socket: string, source: string): Promise<void> {
-  await order("migrate-incoming", { uri: `unix:${socket}` });
+export async function loadRam(qmp: Qmp, folder: string, socket: string, source: string): Promise<void> {
+  await qmp("migrate-incoming", { uri: `unix:${socket}` });
   const outgoing = connect(socketPath(folder, socket));
   try {
     await pipeline(createReadStream(source), createZstdDecompress(), outgoing);
-    await migrationEnd(order);
+    await migrationEnd(qmp);
   } finally {
     outgoing.destroy();
     await rm(socketPath(folder, socket), { force: true });
@@ -60,9 +60,9 @@ export async function loadRam(order: Qmp, folder: string, socket: string, source
 }
 
 /** Resolves when all has been passed on. Throws `lab.machineRefused`. */
-async function migrationEnd(order: Qmp): Promise<void> {
+async function migrationEnd(qmp: Qmp): Promise<void> {
   for (;;) {
-    const { status, "error-desc": why } = Migration.parse(await order("query-migrate"));
+    const { status, "error-desc": why } = Migration.parse(await qmp("query-migrate"));
     if (status === "completed") return;
     if (status === "failed" || status === "cancelled") {
       throw new HamletError("lab.machineRefused", `QEMU could not pass on the machine's state: ${why ?? status}`);

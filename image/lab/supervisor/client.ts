@@ -54,7 +54,7 @@ export function labClient(folder: string): LabClient {
         throw notAnswering(cause);
       },
     );
-    if (status !== 200) throw refusal(parseJson(body));
+    if (status !== 200) throw labError(parseJson(body));
     return parseJson(body);
   };
   const post = async (url: string) => void (await ask("POST", url));
@@ -101,7 +101,7 @@ export function labClient(folder: string): LabClient {
         const asked = request({ socketPath: path, path: `/v1/machines/${name}/channel`, headers });
         asked.on("error", (cause) => reject(notAnswering(cause)));
         asked.on("response", async (response) =>
-          reject(refusal(parseJson(await readAll(response, maxAnswerBytes).catch(() => "")))),
+          reject(labError(parseJson(await readAll(response, maxAnswerBytes).catch(() => "")))),
         );
         asked.on("upgrade", (_response, socket: Duplex, head) => {
           if (head.length > 0) socket.unshift(head);
@@ -118,7 +118,7 @@ const notAnswering = (cause: unknown): HamletError =>
   new HamletError("lab.notRunning", "the lab does not answer", { cause, hint: "hamlet lab up --devices 3" });
 
 /** The supervisor's error. */
-export const refusal = (body: unknown): HamletError =>
+export const labError = (body: unknown): HamletError =>
   errorIn(body) ?? new HamletError("lab.bootFailed", "the lab gave no reason");
 
 /** Waits until the supervisor is gone; it has killed its machines before it answered. */

@@ -15,8 +15,8 @@ import { makeLan } from "../network/lan.ts";
 import type { Past } from "../saved/past.ts";
 import { makeSaver } from "../saved/saver.ts";
 import { saveTogether, wakeTogether } from "../saved/together.ts";
-import { type Finding, newSight, type Sight, see } from "./sight.ts";
-import { standings } from "./standing.ts";
+import { deviceStatuses } from "./device-status.ts";
+import { type Finding, type Observed, observe, unobserved } from "./observed.ts";
 import type { LabEvent, LabStart, LabStatus } from "./status.ts";
 
 type LabOptions = {
@@ -69,7 +69,7 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
   const devices = new Map<string, VirtualDevice>();
   const listeners = new Set<(event: LabEvent) => void>();
   const events: LabEvent[] = [];
-  let sights: Sight[] = described.map(({ name }) => newSight(name));
+  let observed: Observed[] = described.map(({ name }) => unobserved(name));
   let joined = 0;
   const start: Omit<LabStart, "saving"> = { from: "power", ...(past.refused && { refused: past.refused }) };
   const { keep, state } = past;
@@ -77,8 +77,8 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
   const saver = makeSaver(save, log);
 
   const find = (name: string, finding: Finding) => {
-    const [next, news] = see(sights, name, finding, nowS());
-    sights = next;
+    const [next, news] = observe(observed, name, finding, nowS());
+    observed = next;
     for (const event of news) {
       if (event.what === "ended") log.warn(`${name}'s machine ended by itself: ${event.detail}`);
       events.push(event);
@@ -93,11 +93,11 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
     elapsedS: nowS(),
     accelerator,
     start: { ...start, ...saver.phase() },
-    devices: standings(sights, nowS()).map((standing) => {
-      const { device, pagePort } = deviceOf(standing.name).spec;
+    devices: deviceStatuses(observed, nowS()).map((current) => {
+      const { device, pagePort } = deviceOf(current.name).spec;
       const console = join(folder, machineFiles(device.name).console);
       const about = { board: device.board, image: imageOf(device), serial: device.serial };
-      return { ...standing, ...about, page: `http://127.0.0.1:${pagePort}/`, console };
+      return { ...current, ...about, page: `http://127.0.0.1:${pagePort}/`, console };
     }),
   });
   const deviceOf = (name: string): VirtualDevice => {
@@ -124,7 +124,7 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
   await hub.openPort("join", joinPort);
   // Its first frame says that a device's kernel is up; the many after it say nothing new.
   hub.watch((port) => {
-    if (sights.some(({ name, isOn, reached }) => name === port && isOn && reached.kernel === undefined)) {
+    if (observed.some(({ name, isOn, reached }) => name === port && isOn && reached.kernel === undefined)) {
       find(port, { kind: "frame" });
     }
   });
@@ -144,7 +144,7 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
       return false;
     }
   };
-  const isSettled = () => sights.every(({ reached }) => reached.telemetry !== undefined);
+  const isSettled = () => observed.every(({ reached }) => reached.telemetry !== undefined);
   const watches = [...devices].map(([name, device]) => {
     let looks = 0;
     const look = async () => {

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { HamletError } from "../../../system/error.ts";
 import { programFile } from "../../../system/package.ts";
 import { startProgram } from "../../../system/program.ts";
-import { type LabClient, labClient, refusal } from "./client.ts";
+import { type LabClient, labClient, labError } from "./client.ts";
 import { alreadyRunning, lockHolder } from "./lock.ts";
 import { labFolder, lockName, logName, type SupervisorOptions } from "./options.ts";
 
@@ -39,7 +39,7 @@ export async function startLab(
     stderr: logFile,
     onMessage(message) {
       if (Ready.safeParse(message).success) ready.resolve();
-      else ready.reject(refusal(Failed.safeParse(message).data?.error));
+      else ready.reject(labError(Failed.safeParse(message).data?.error));
     },
   });
   closeSync(logFile);

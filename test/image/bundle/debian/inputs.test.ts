@@ -139,8 +139,8 @@ test.each(["image/assemble/assemble.ts", "image/assemble/placement.ts", "image/a
 
 test("a board's own facts are part of its key", async () => {
   const request = { board, version: "1", extras: [], npm: [], projectFolder: root, code: "" };
-  const settled = { lock, relocked: [] };
+  const pinned = { lock, relocked: [] };
   const other = { ...board, kernelArguments: [...board.kernelArguments, "quiet"] };
   const base = { key: "base" };
-  expect(await inputsOf({ ...request, board: other }, settled, base)).not.toBe(await inputsOf(request, settled, base));
+  expect(await inputsOf({ ...request, board: other }, pinned, base)).not.toBe(await inputsOf(request, pinned, base));
 });

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { openQmp } from "../../../../image/lab/machine/qmp.ts";
 
 /** A fake QEMU that answers each command with the result of `answer`. */
-function qemu(answer: (order: string) => object) {
+function qemu(answer: (qmp: string) => object) {
   const [stdin, stdout] = [new PassThrough(), new PassThrough()];
   const seen: string[] = [];
   stdout.write('{"QMP": {"version": {}}}\n');
@@ -15,31 +15,31 @@ function qemu(answer: (order: string) => object) {
       stdout.write(`${JSON.stringify({ ...answer(execute), id })}\n`);
     }
   });
-  return { order: openQmp(stdin, stdout), seen, stdout };
+  return { qmp: openQmp(stdin, stdout), seen, stdout };
 }
 
 test("commands wait until QEMU is ready, and each gets its own answer, even with events in between", async () => {
-  const { order, seen } = qemu((name) => ({ return: { did: name } }));
-  expect(await Promise.all([order("stop"), order("cont")])).toEqual([{ did: "stop" }, { did: "cont" }]);
+  const { qmp, seen } = qemu((name) => ({ return: { did: name } }));
+  expect(await Promise.all([qmp("stop"), qmp("cont")])).toEqual([{ did: "stop" }, { did: "cont" }]);
   expect(seen[0]).toBe("qmp_capabilities");
 });
 
 test("a command that QEMU refuses gives an error with its reason", async () => {
-  const { order } = qemu((name) =>
+  const { qmp } = qemu((name) =>
     name === "migrate" ? { error: { class: "E", desc: "nvme is not migratable" } } : { return: {} },
   );
-  await expect(order("migrate")).rejects.toMatchObject({
+  await expect(qmp("migrate")).rejects.toMatchObject({
     code: "lab.machineRefused",
     message: expect.stringContaining("nvme is not migratable"),
   });
 });
 
 test("when QEMU ends, pending and later commands fail", async () => {
-  const { order, stdout } = qemu(() => ({ return: {} }));
-  await order("stop");
-  const waits = expect(order("never answered")).resolves.toBeDefined();
+  const { qmp, stdout } = qemu(() => ({ return: {} }));
+  await qmp("stop");
+  const waits = expect(qmp("never answered")).resolves.toBeDefined();
   await waits;
   stdout.end();
   await new Promise((resolve) => stdout.once("close", resolve));
-  await expect(order("cont")).rejects.toMatchObject({ code: "lab.machineRefused" });
+  await expect(qmp("cont")).rejects.toMatchObject({ code: "lab.machineRefused" });
 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { unknownDevice } from "../../../../image/lab/machine/devices.ts";
 import { joinLan } from "../../../../image/lab/network/join.ts";
-import { type LabClient, refusal } from "../../../../image/lab/supervisor/client.ts";
+import { type LabClient, labError } from "../../../../image/lab/supervisor/client.ts";
 import { startLab } from "../../../../image/lab/supervisor/start.ts";
 import { waitForLab } from "../../../../image/lab/supervisor/wait.ts";
 
@@ -44,8 +44,8 @@ test("a machine that ends by itself ends the wait, and the error names its conso
 });
 
 test("a supervisor that fails without a reason still gives a coded error", () => {
-  expect(refusal("<html>")).toMatchObject({ code: "lab.bootFailed" });
-  expect(refusal({ code: "lab.alreadyRunning", message: "x", hint: "y", exitCode: 3 })).toMatchObject({
+  expect(labError("<html>")).toMatchObject({ code: "lab.bootFailed" });
+  expect(labError({ code: "lab.alreadyRunning", message: "x", hint: "y", exitCode: 3 })).toMatchObject({
     code: "lab.alreadyRunning",
     hint: "y",
     exitCode: 3,

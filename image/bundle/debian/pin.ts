@@ -21,8 +21,8 @@ import { askedFor } from "./packages.ts";
 import { toolVersions } from "./tools.ts";
 
 /** What a build takes; `relocked` says how that differs from the committed lock and is empty where it does not. */
-export type Settled = Newest & { relocked: Difference[] };
-export type SettleOptions = {
+export type Pinned = Newest & { relocked: Difference[] };
+export type PinOptions = {
   projectFolder: string;
   /** Nothing but the lock will do. */
   isLockedOnly: boolean;
@@ -31,7 +31,7 @@ export type SettleOptions = {
 };
 
 /** Throws `build.relocked` where only the lock will do and it cannot be had, `build.failed` where nothing can. */
-export async function settleLock(board: Board, options: SettleOptions, run: Run, progress: Progress): Promise<Settled> {
+export async function pinPackages(board: Board, options: PinOptions, run: Run, progress: Progress): Promise<Pinned> {
   const { projectFolder, isLockedOnly, hasBase } = options;
   const locked = await readLock(projectFolder, board.debianArchitecture);
   const isCurrent = answers(locked, askedFor(board.debianArchitecture), suite) && locked.node.version === nodeVersion;
@@ -42,10 +42,10 @@ export async function settleLock(board: Board, options: SettleOptions, run: Run,
   }
   progress.stage("asking the Debian mirror for newer packages");
   const newest = await newestLock(board, projectFolder, run);
-  const settled = refuseRelocked({ ...newest, relocked: diffLocks(locked, newest.lock) }, isLockedOnly);
-  if (await hasBase(newest.lock)) return settled;
+  const pinned = refuseRelocked({ ...newest, relocked: diffLocks(locked, newest.lock) }, isLockedOnly);
+  if (await hasBase(newest.lock)) return pinned;
   const { missing, cause } = await fetchAll(newest.lock, run);
-  if (missing.length === 0) return settled;
+  if (missing.length === 0) return pinned;
   throw new HamletError("build.failed", `${missing.length} packages of the mirror's index could not be fetched`, {
     cause: newest.staleBecause ?? cause,
     hint: "the cause says why; try again in some minutes, or name another mirror in HAMLET_DEBIAN_MIRROR",
@@ -58,9 +58,9 @@ async function fetchAll(lock: Lock, run: Run): ReturnType<typeof fetchDebs> {
   return cached.missing.length === 0 ? cached : fetchDebs(packages, await mirrorSources(run), run);
 }
 
-function refuseRelocked(settled: Settled, isLockedOnly: boolean): Settled {
-  if (!isLockedOnly || settled.relocked.length === 0) return settled;
-  const lines = settled.relocked.map((one) => `\n  ${describeDifference(one)}`).join("");
+function refuseRelocked(pinned: Pinned, isLockedOnly: boolean): Pinned {
+  if (!isLockedOnly || pinned.relocked.length === 0) return pinned;
+  const lines = pinned.relocked.map((one) => `\n  ${describeDifference(one)}`).join("");
   throw new HamletError("build.relocked", `not all that is locked can be had; this build would take:${lines}\n`, {
     hint: "build without --locked, or write the lock anew with `hamlet image lock` and commit it",
   });

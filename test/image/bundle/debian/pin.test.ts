@@ -7,7 +7,7 @@ import { boardNamed } from "../../../../image/boards.ts";
 import { debPath, forgetOldDebs } from "../../../../image/bundle/debian/deb-cache.ts";
 import { mirrorSources, mirrorState } from "../../../../image/bundle/debian/mirror-state.ts";
 import { resolveLock } from "../../../../image/bundle/debian/newest.ts";
-import { settleLock } from "../../../../image/bundle/debian/settle.ts";
+import { pinPackages } from "../../../../image/bundle/debian/pin.ts";
 import { lockPath, packagesOf } from "../../../../image/bundle/lock/lock.ts";
 import { writeJson } from "../../../../system/files.ts";
 import { silentProgress } from "../../../../system/progress.ts";
@@ -34,7 +34,7 @@ async function writeLock(): Promise<void> {
 }
 
 const settle = (isLockedOnly = false) =>
-  settleLock(nuc, { projectFolder: project, isLockedOnly, hasBase: async () => false }, mirror.run, silentProgress);
+  pinPackages(nuc, { projectFolder: project, isLockedOnly, hasBase: async () => false }, mirror.run, silentProgress);
 
 test("a build takes locked packages that the mirror still has, by sha256, and relocks nothing", async () => {
   const { lock, relocked } = await settle(true);

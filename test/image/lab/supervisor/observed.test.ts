@@ -1,6 +1,12 @@
 import { expect, test } from "vitest";
-import { type Finding, newSight, type Sight, type StatusGist, see } from "../../../../image/lab/supervisor/sight.ts";
-import { standings } from "../../../../image/lab/supervisor/standing.ts";
+import { deviceStatuses } from "../../../../image/lab/supervisor/device-status.ts";
+import {
+  type Finding,
+  type Observed,
+  observe,
+  type StatusGist,
+  unobserved,
+} from "../../../../image/lab/supervisor/observed.ts";
 import type { LabEvent } from "../../../../image/lab/supervisor/status.ts";
 
 /** The answer of `name` if it knows `others`, each with a state and perhaps a handshake and metrics. */
@@ -23,17 +29,17 @@ function answer(
   };
   return { kind: "status", gist };
 }
-function tell(steps: [atS: number, name: string, finding: Finding][]): { sights: Sight[]; events: LabEvent[] } {
-  let sights = [newSight("attic"), newSight("cellar")];
+function tell(steps: [atS: number, name: string, finding: Finding][]): { observed: Observed[]; events: LabEvent[] } {
+  let observed = [unobserved("attic"), unobserved("cellar")];
   const events: LabEvent[] = [];
   for (const [atS, name, finding] of steps) {
-    const [next, news] = see(sights, name, finding, atS);
-    sights = next;
+    const [next, news] = observe(observed, name, finding, atS);
+    observed = next;
     events.push(...news);
   }
-  return { sights, events };
+  return { observed, events };
 }
-const states = (sights: Sight[], nowS: number) => standings(sights, nowS).map(({ state }) => state);
+const states = (observed: Observed[], nowS: number) => deviceStatuses(observed, nowS).map(({ state }) => state);
 const on: Finding = { kind: "power", isOn: true };
 const met: [number, string, Finding][] = [
   [0, "attic", on],
@@ -59,21 +65,21 @@ test("a boot passes each milestone once, in order", () => {
 });
 
 test("a device is alive if the others say so, not if it says so itself", () => {
-  const { sights } = tell(met);
-  expect(standings(sights, 10)).toMatchObject([
+  const { observed } = tell(met);
+  expect(deviceStatuses(observed, 10)).toMatchObject([
     { name: "attic", state: "alive", handshakes: 1, seenBy: ["cellar"], telemetry: true, id: "id-attic" },
     { name: "cellar", state: "alive", seenBy: ["attic"] },
   ]);
 });
 
 test("a device that the others declare dead is apart while its agent answers, and silent when it does not", () => {
-  const { sights } = tell([
+  const { observed } = tell([
     ...met,
     [30, "attic", answer("attic", { cellar: { state: "dead" } })],
     [30, "cellar", answer("cellar", { attic: { state: "dead" } })],
   ]);
-  expect(states(sights, 31)).toEqual(["apart", "apart"]);
-  expect(states(sights, 60)).toEqual(["silent", "silent"]);
+  expect(states(observed, 31)).toEqual(["apart", "apart"]);
+  expect(states(observed, 60)).toEqual(["silent", "silent"]);
 });
 
 test("death and return give events that name the witness", () => {
@@ -89,16 +95,16 @@ test("death and return give events that name the witness", () => {
 });
 
 test("after a power cut a device is off; after it is restored, the device boots again with its id still known", () => {
-  const { sights, events } = tell([...met, [20, "attic", { kind: "power", isOn: false }]]);
-  expect(states(sights, 21)[0]).toBe("off");
+  const { observed, events } = tell([...met, [20, "attic", { kind: "power", isOn: false }]]);
+  expect(states(observed, 21)[0]).toBe("off");
   expect(events.at(-1)).toMatchObject({ device: "attic", what: "off" });
-  const [again, news] = see(sights, "attic", on, 22);
+  const [again, news] = observe(observed, "attic", on, 22);
   expect(news).toEqual([{ atS: 22, device: "attic", what: "power" }]);
-  expect(standings(again, 23)[0]).toMatchObject({ state: "booting", id: "id-attic", reached: { power: 22 } });
+  expect(deviceStatuses(again, 23)[0]).toMatchObject({ state: "booting", id: "id-attic", reached: { power: 22 } });
 });
 
 test("a machine that ends by itself says why", () => {
-  const { sights, events } = tell([...met, [20, "attic", { kind: "power", isOn: false, problem: "no memory" }]]);
+  const { observed, events } = tell([...met, [20, "attic", { kind: "power", isOn: false, problem: "no memory" }]]);
   expect(events.at(-1)).toEqual({ atS: 20, device: "attic", what: "ended", detail: "no memory" });
-  expect(standings(sights, 21)[0]).toMatchObject({ state: "off", problem: "no memory" });
+  expect(deviceStatuses(observed, 21)[0]).toMatchObject({ state: "off", problem: "no memory" });
 });

@@ -1,5 +1,5 @@
-// From what is seen of each machine (power, console, its agent's answers) to how far it is and how it stands with the others.
-// Pure: the lab polls and hands the findings in; time comes with them.
+// What the lab observed of each machine (power, console, its agent's answers), and the milestones it reached.
+// Pure: the lab polls and passes findings in with their time.
 import { z } from "zod";
 import { type LabEvent, type Milestone, milestones } from "./status.ts";
 
@@ -21,7 +21,7 @@ export const StatusGist = z.object({
 });
 export type StatusGist = z.infer<typeof StatusGist>;
 
-export type Sight = {
+export type Observed = {
   name: string;
   isOn: boolean;
   isPartitioned: boolean;
@@ -38,33 +38,33 @@ export type Finding =
   | { kind: "status"; gist: StatusGist }
   | { kind: "cable"; isPartitioned: boolean };
 
-export const newSight = (name: string): Sight => ({ name, isOn: false, isPartitioned: false, reached: {} });
+export const unobserved = (name: string): Observed => ({ name, isOn: false, isPartitioned: false, reached: {} });
 
-export function see(sights: Sight[], name: string, finding: Finding, nowS: number): [Sight[], LabEvent[]] {
-  const before = sights.find((sight) => sight.name === name);
-  if (!before) return [sights, []];
+export function observe(observed: Observed[], name: string, finding: Finding, nowS: number): [Observed[], LabEvent[]] {
+  const before = observed.find((device) => device.name === name);
+  if (!before) return [observed, []];
   const after = update(before, finding, nowS);
   const isNewBoot = after.isOn && !before.isOn;
   const news = milestones
     .filter((milestone) => after.reached[milestone] !== undefined)
     .filter((milestone) => isNewBoot || before.reached[milestone] === undefined)
     .map((milestone): LabEvent => ({ atS: nowS, device: name, what: milestone }));
-  return [sights.map((sight) => (sight === before ? after : sight)), [...news, ...changes(before, after, nowS)]];
+  return [observed.map((device) => (device === before ? after : device)), [...news, ...changes(before, after, nowS)]];
 }
 
-function update(sight: Sight, finding: Finding, nowS: number): Sight {
-  const reach = (...found: Milestone[]): Sight["reached"] => ({
+function update(device: Observed, finding: Finding, nowS: number): Observed {
+  const reach = (...found: Milestone[]): Observed["reached"] => ({
     ...Object.fromEntries(found.map((milestone) => [milestone, nowS])),
-    ...sight.reached,
+    ...device.reached,
   });
   switch (finding.kind) {
     case "power": {
-      const { problem: _, ...rest } = sight;
+      const { problem: _, ...rest } = device;
       return {
         ...rest,
         isOn: finding.isOn,
         reached: !finding.isOn
-          ? sight.reached
+          ? device.reached
           : { power: nowS, ...(finding.isAwake && { firmware: nowS, kernel: nowS }) },
         ...(finding.problem !== undefined && { problem: finding.problem }),
       };
@@ -72,19 +72,19 @@ function update(sight: Sight, finding: Finding, nowS: number): Sight {
     case "console":
       // The firmware writes first; the kernel's own first line is "Linux version", and any of its lines has a time in brackets.
       return {
-        ...sight,
+        ...device,
         reached: reach(
           "firmware",
           ...(/Linux version|^\[ *\d+\.\d{6}\]|^hamlet/im.test(finding.text) ? ["kernel" as const] : []),
         ),
       };
     case "frame":
-      return sight.isOn ? { ...sight, reached: reach("kernel") } : sight;
+      return device.isOn ? { ...device, reached: reach("kernel") } : device;
     case "cable":
-      return { ...sight, isPartitioned: finding.isPartitioned };
+      return { ...device, isPartitioned: finding.isPartitioned };
     case "status":
       return {
-        ...sight,
+        ...device,
         last: { gist: finding.gist, atS: nowS },
         reached: reach("kernel", ...agentMilestones(finding.gist)),
       };
@@ -101,7 +101,7 @@ function agentMilestones({ phase, members, neighbors }: StatusGist): Milestone[]
   return found;
 }
 
-function changes(before: Sight, after: Sight, nowS: number): LabEvent[] {
+function changes(before: Observed, after: Observed, nowS: number): LabEvent[] {
   const event = (device: string, what: LabEvent["what"], detail?: string): LabEvent => ({
     atS: nowS,
     device,
