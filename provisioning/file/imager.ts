@@ -1,8 +1,8 @@
-// What Raspberry Pi Imager wrote on a card, as wishes for the device. Its list of our images says `init_format: cloudinit`: that is
-// data (a shell script, `systemd`, would have to be run or guessed at), Imager 1 and 2 both write it (1 takes what it does not know,
-// `cloudinit-rpi` and `rpi-preseed`, for `systemd`), and it needs nothing of ours on the partition: `user-data`, `network-config`
-// and `meta-data` are new files in the root folder of the first one, be it FAT16 or FAT32. Imager also appends to `cmdline.txt`
-// there; we have none, the firmware reads that of the slot, so the new file is never read.
+// Reads the files that Raspberry Pi Imager writes on a card, and gives the settings that apply to a device. Our list of images says
+// `init_format: cloudinit`, for three reasons: it is data (`systemd` is a shell script, which we would have to run or guess at); Imager 1
+// and 2 both write it (Imager 1 takes the formats that it does not know, `cloudinit-rpi` and `rpi-preseed`, for `systemd`); and it needs
+// nothing on the partition, since `user-data`, `network-config` and `meta-data` are new files in the root folder of the first one, FAT16
+// or FAT32. Imager also appends to `cmdline.txt` there. We have none, and the firmware reads the one of the slot, so nothing reads it.
 // Pure.
 import { z } from "zod";
 import { wordsForNo, wordsForYes } from "../../system/environment.ts";
@@ -14,7 +14,7 @@ import { maxSshKeys, Network } from "./provision-file.ts";
 import { parseSshKey, type SshKeyLine } from "./ssh-key.ts";
 import { parseYaml } from "./yaml.ts";
 
-/** `warnings`: what its owner asked for and does not get. `notes`: what means nothing here. */
+/** `warnings`: what the owner set and does not get. `notes`: what has no meaning on this system. */
 export type ImagerFindings = { settings: ImagerSettings; warnings: string[]; notes: string[] };
 export type ImagerFiles = { userData?: string | undefined; networkConfig?: string | undefined };
 
@@ -45,13 +45,13 @@ const Links = z
         "regulatory-domain": z.string().optional(),
         "access-points": z.record(z.string(), AccessPoint).optional(),
       }),
-      z.string(), // `renderer: networkd` stands among the links
+      z.string(), // `renderer: networkd` is a key beside the links
     ]),
   )
   .optional();
 const NetworkConfig = z.looseObject({ ethernets: Links, wifis: Links });
 
-/** Throws `imager.invalid` for what is no YAML or has another shape; what is merely not possible becomes a warning. */
+/** Throws `imager.invalid` for invalid YAML or another shape; a setting that is merely not possible becomes a warning. */
 export function readImagerFiles({ userData, networkConfig }: ImagerFiles): ImagerFindings {
   const parts = [readUserData(userData ?? ""), readNetworkConfig(networkConfig ?? "")];
   return {
@@ -66,32 +66,32 @@ function readUserData(text: string): ImagerFindings {
   const warnings: string[] = [];
   const users = [data.user, ...(data.users ?? [])].filter((user) => typeof user === "object");
 
-  // cloud-init takes a whole domain name and capitals; a device's name is one small word.
+  // cloud-init accepts a whole domain name and capitals; a device's name is one label in lower case.
   const hostname = data.hostname?.split(".")[0]?.toLowerCase();
   const name = hostname === undefined ? undefined : DeviceName.safeParse(hostname);
   if (name && !name.success) warnings.push(`the hostname '${data.hostname}' ${name.error.issues[0]?.message}`);
 
-  const said = [...(data.ssh_authorized_keys ?? []), ...users.flatMap((user) => user.ssh_authorized_keys ?? [])];
-  const lines = [...new Set(said.flatMap((text) => text.split(/[\r\n]+/)).filter((line) => line.trim() !== ""))];
+  const given = [...(data.ssh_authorized_keys ?? []), ...users.flatMap((user) => user.ssh_authorized_keys ?? [])];
+  const lines = [...new Set(given.flatMap((text) => text.split(/[\r\n]+/)).filter((line) => line.trim() !== ""))];
   const parsed = lines.map(parseSshKey).filter((key): key is SshKeyLine => !("trouble" in key));
   const good = [...new Set(parsed.map(({ line }) => line))].slice(0, maxSshKeys);
   const refused = lines.length - parsed.length;
-  if (refused > 0) warnings.push(`${refused} of ${lines.length} SSH keys are not usable`);
-  if (parsed.length > maxSshKeys) warnings.push(`of ${parsed.length} SSH keys the first ${maxSshKeys} are taken`);
+  if (refused > 0) warnings.push(`${refused} of ${lines.length} SSH keys are unusable`);
+  if (parsed.length > maxSshKeys) warnings.push(`only the first ${maxSshKeys} of ${parsed.length} SSH keys are taken`);
   if (data.ssh_import_id ?? users.some((user) => user.ssh_import_id))
-    warnings.push("ssh_import_id is not used: give the SSH key itself");
+    warnings.push("ssh_import_id is not supported: give the SSH key itself");
 
   const hasPassword = users.some((user) => user.passwd ?? user.plain_text_passwd ?? user.hashed_passwd);
-  // With a key the password would only have been a second way in.
-  if (hasPassword && good.length === 0) warnings.push("passwords are not used: give an SSH key");
+  // With a key, the password would only be a second way to log in.
+  if (hasPassword && good.length === 0) warnings.push("passwords are not supported: give an SSH key");
   const notes = ["timezone", "keyboard", "locale", "write_files", "rpi"].filter((key) => key in data);
   return {
     settings: { ...(name?.success && { name: name.data }), ...(good.length > 0 && { sshKeys: good }) },
     warnings,
     notes: [
-      ...notes.map((key) => `${key}: means nothing to this system`),
-      ...(parsed.some(({ isWhole }) => !isWhole) ? ["an SSH key is cut off or damaged: sshd will not take it"] : []),
-      ...(users.length > 0 && good.length > 0 ? ["the only user to log in as is root"] : []),
+      ...notes.map((key) => `${key}: has no meaning on this system`),
+      ...(parsed.some(({ isWhole }) => !isWhole) ? ["an SSH key is cut off or damaged: sshd will not accept it"] : []),
+      ...(users.length > 0 && good.length > 0 ? ["root is the only user who can log in"] : []),
     ],
   };
 }
@@ -109,23 +109,23 @@ function readNetworkConfig(text: string): ImagerFindings {
   if (found.length > 1) warnings.push("only the first Wi-Fi is used");
   const country = first.link["regulatory-domain"]?.toUpperCase();
   if (country && !/^[A-Z]{2}$/.test(country))
-    warnings.push(`the country '${country}' is not one of two letters, as DE`);
+    warnings.push(`the country '${country}' is not a code of two letters, such as DE`);
   const secret = first.point.password ?? first.point.auth?.password ?? "";
   const network = Network.safeParse({
     wifi: {
       ssid: ssidOf(first.ssid),
       ...(/^[0-9a-fA-F]{64}$/.test(secret) ? { psk: secret.toLowerCase() } : secret !== "" && { password: secret }),
-      // 00 is the kernel's own word for "anywhere".
+      // 00 is the kernel's code for "anywhere"; it fails the pattern.
       ...(country && /^[A-Z]{2}$/.test(country) && { country }),
       ...(wordsForYes.includes(first.point.hidden?.toLowerCase() ?? "") && { hidden: true }),
     },
   });
   if (network.success) return { settings: { network: network.data }, warnings, notes: [] };
-  warnings.push(`the Wi-Fi can not be joined: ${explainIssues(network.error)}`);
+  warnings.push(`the Wi-Fi settings are invalid: ${explainIssues(network.error)}`);
   return { settings: {}, warnings, notes: [] };
 }
 
-/** Imager itself asks for DHCP; what people add by hand, as netplan has it, is more than a device is told here. */
+/** Imager itself sets DHCP. People add more by hand, in the syntax of netplan, and none of that is supported here. */
 function unusedSettings(links: Record<string, object | string>): string[] {
   const isUsed = (name: string, value: unknown): boolean =>
     /^dhcp[46]$/.test(name)
@@ -138,10 +138,10 @@ function unusedSettings(links: Record<string, object | string>): string[] {
   );
   return unused.length === 0
     ? []
-    : [`not used from network-config: ${unused.join(", ")}; static addresses are read from hamlet provision only`];
+    : [`not used from network-config: ${unused.join(", ")}; set a static address with hamlet provision`];
 }
 
-/** Imager escapes each byte of a name above ASCII as `\xHH`, which YAML reads as one character: put together they are UTF-8 again. */
+/** Imager escapes each byte above ASCII as `\xHH`, which YAML reads as one character: together they are UTF-8 again. */
 function ssidOf(text: string): string {
   if (/[^\0-\xff]/.test(text)) return text;
   try {
@@ -169,6 +169,6 @@ function checkShape<T extends z.ZodType>(name: string, found: unknown, schema: T
 }
 
 const invalid = (name: string, why: string): HamletError =>
-  new HamletError("imager.invalid", `${name} on the card can not be read: ${why}`, {
-    hint: `mend ${name} on the card's first partition, or write the card again`,
+  new HamletError("imager.invalid", `${name} on the card cannot be read: ${why}`, {
+    hint: `fix ${name} on the card's first partition, or write the card again`,
   });

@@ -1,9 +1,10 @@
-// Network settings of a provision file, as the files that systemd-networkd and wpa_supplicant read.
+// Turns the network settings of a provision file into the files that systemd-networkd and wpa_supplicant read.
+// Pure.
 import type { Network } from "./provision-file.ts";
 
 export type NetworkFile = { name: string; content: string };
 
-/** For systemd-networkd; nothing in them is secret. Ahead of the image's own 80-*.network, whose DHCP they replace. */
+/** For systemd-networkd, without secrets. Sorts before the image's own 80-*.network, whose DHCP it replaces. */
 export function networkdFiles({ staticAddress }: Network): NetworkFile[] {
   if (!staticAddress) return [];
   const { interface: link, address, gateway, dns = [] } = staticAddress;
@@ -11,7 +12,7 @@ export function networkdFiles({ staticAddress }: Network): NetworkFile[] {
   const lines = [
     "[Match]",
     `Name=${link}`,
-    // Links made by software, hamlet0 above all, are never meant.
+    // Never match virtual links, above all hamlet0.
     "Kind=!*",
     "",
     "[Link]",
@@ -23,17 +24,17 @@ export function networkdFiles({ staticAddress }: Network): NetworkFile[] {
     "IPv6AcceptRA=yes",
     "MulticastDNS=no",
     "LLMNR=no",
-    // As the image's own file for Wi-Fi: a moment without its access point takes no address away.
+    // Like the image's own file for Wi-Fi: keep the address through a moment without the access point.
     ...(isWifi ? ["IgnoreCarrierLoss=3s"] : []),
     `Address=${address}`,
     ...dns.map((server) => `DNS=${server}`),
-    // Where a cable leads out too, it is the better way.
+    // Prefer a cable that has a gateway too.
     ...(gateway ? ["", "[Route]", `Gateway=${gateway}`, ...(isWifi ? ["Metric=2048"] : [])] : []),
   ];
   return [{ name: "70-hamlet-static.network", content: `${lines.join("\n")}\n` }];
 }
 
-/** wpa_supplicant.conf(5), or undefined where there is no Wi-Fi to join. Holds the password: for root's eyes. */
+/** wpa_supplicant.conf(5), or undefined without Wi-Fi settings. Holds the password, so only root may read it. */
 export function wpaSupplicantConf({ wifi }: Network): string | undefined {
   if (!wifi) return undefined;
   const { ssid, password, psk, country, hidden } = wifi;
@@ -41,7 +42,7 @@ export function wpaSupplicantConf({ wifi }: Network): string | undefined {
     ...(country ? [`country=${country}`] : []),
     "update_config=0",
     "network={",
-    // Hex, so that no letter of a name can end the string.
+    // In hex, so that no character of the name can end the string.
     `  ssid=${Buffer.from(ssid).toString("hex")}`,
     ...(hidden ? ["  scan_ssid=1"] : []),
     ...keyLines(password, psk),
@@ -54,6 +55,6 @@ function keyLines(password: string | undefined, psk: string | undefined): string
   // WPA3 (SAE) needs the password itself.
   if (psk !== undefined) return ["  key_mgmt=WPA-PSK WPA-PSK-SHA256", "  ieee80211w=1", `  psk=${psk}`];
   if (password === undefined) return ["  key_mgmt=NONE"];
-  // WPA2 and WPA3. A quoted passphrase ends at the line's last quote, so quotes inside it are harmless.
+  // WPA2 and WPA3. A quoted passphrase ends at the last quote of the line, so quotes inside it are harmless.
   return ["  key_mgmt=WPA-PSK WPA-PSK-SHA256 SAE", "  ieee80211w=1", `  psk="${password}"`];
 }

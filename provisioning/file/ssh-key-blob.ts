@@ -1,4 +1,4 @@
-// What stands in the base64 of an SSH public key: RFC 4253 6.6, RFC 5656 3.1, RFC 8709 and OpenSSH's PROTOCOL.u2f and PROTOCOL.certkeys.
+// Checks the base64 part of an SSH public key: RFC 4253 6.6, RFC 5656 3.1, RFC 8709 and OpenSSH's PROTOCOL.u2f and PROTOCOL.certkeys.
 // Pure.
 import { createPublicKey } from "node:crypto";
 
@@ -14,7 +14,7 @@ const isPoint = (curve: string): Check => {
     given?.toString("latin1") === name && point?.length === pointBytes && isOnCurve(crv, point);
 };
 const isEd25519: Check = ([key]) => key?.length === 32;
-/** A string of C to OpenSSH: a zero may stand at its end only. */
+/** OpenSSH reads a C string: a zero may only be the last byte. */
 const hasApplication: Check = (fields) => {
   const application = fields.at(-1);
   return application !== undefined && !application.subarray(0, -1).includes(0);
@@ -23,7 +23,7 @@ const both =
   (...checks: Check[]): Check =>
   (fields) =>
     checks.every((check) => check(fields));
-/** OpenSSH takes no RSA key below 1024 bits (sshd_config(5), RequiredRSASize), and none above 16384. */
+/** OpenSSH accepts RSA keys from 1024 bits (sshd_config(5), RequiredRSASize) to 16384. */
 const isRsa: Check = ([exponent, modulus]) => {
   const bits = modulus && bitsOf(modulus);
   return (
@@ -31,11 +31,11 @@ const isRsa: Check = ([exponent, modulus]) => {
   );
 };
 
-/** Of an mpint that is not negative (RFC 4251 5); zeros before it do not count. */
+/** Length of a non-negative mpint (RFC 4251 5) without leading zeros. */
 const bitsOf = (mpint: Buffer): number | undefined =>
   (mpint[0] ?? 0) >= 0x80 || mpint.length > 2049 ? undefined : BigInt(`0x0${mpint.toString("hex")}`).toString(2).length;
 
-/** `fields`: how many strings follow the type. */
+/** `fields`: number of strings after the type. */
 const kinds: Record<string, { fields: number; check: Check }> = {
   "ssh-ed25519": { fields: 1, check: isEd25519 },
   "ssh-rsa": { fields: 2, check: isRsa },
@@ -47,7 +47,7 @@ const kinds: Record<string, { fields: number; check: Check }> = {
 };
 export const keyTypes = Object.keys(kinds);
 
-/** Whether all of the key is there, and no more. */
+/** Whether the key is complete, with nothing after it. */
 export function isWholeKey(type: string, blob: Buffer): boolean {
   const kind = kinds[type];
   const [given, ...fields] = stringsIn(blob, (kind?.fields ?? 0) + 1) ?? [];
@@ -56,7 +56,7 @@ export function isWholeKey(type: string, blob: Buffer): boolean {
   return length === blob.length && kind.check(fields);
 }
 
-/** The key that a certificate is about, without what the certificate says of it; undefined if this is none. */
+/** The bare key inside a certificate; undefined if this is no certificate. */
 export function keyOfCertificate(type: string, blob: Buffer): { type: string; blob: Buffer } | undefined {
   const bare = type.replace(/-cert-v01(?=@openssh\.com$)/, "").replace(/^((?:ssh|ecdsa)-.*)@openssh\.com$/, "$1");
   const kind = kinds[bare];
@@ -69,7 +69,7 @@ export function keyOfCertificate(type: string, blob: Buffer): { type: string; bl
   };
 }
 
-/** The type that the blob begins with: even of one that is cut off it tells whether it belongs to the word before it. */
+/** The type at the beginning of the blob, which must match the word before the blob even if the blob is cut off. */
 export const typeInBlob = (blob: Buffer): string | undefined => stringsIn(blob, 1)?.[0]?.toString("latin1");
 
 function stringsIn(blob: Buffer, count: number): Buffer[] | undefined {

@@ -1,4 +1,4 @@
-// A file of SSH public keys as people have them: id_ed25519.pub, an authorized_keys, what PuTTYgen or a download made of one.
+// Reads a file of SSH public keys as people have them: id_ed25519.pub, authorized_keys, a file by PuTTYgen or from a download.
 // Pure.
 
 import { shellWord } from "../../system/shell-word.ts";
@@ -7,14 +7,14 @@ import { parseSshKey } from "./ssh-key.ts";
 
 export type SshKeyFile =
   | { keys: string[]; notes: string[] }
-  /** `trouble` completes a sentence that begins with the file's name; neither tells a character of what is in the file. */
+  /** `trouble` completes a sentence that begins with the file's name. Neither quotes the file, which may hold a secret. */
   | { trouble: string; hint: string };
 
 export function readSshKeys(bytes: Uint8Array, path: string): SshKeyFile {
   const decoded = decodeText(bytes);
   if ("trouble" in decoded && /UTF-16|zero/.test(decoded.trouble))
     return { trouble: decoded.trouble, hint: publicHalf };
-  // A comment may be in any encoding; keys and options are ASCII.
+  // Keys and options are ASCII, but a comment may be in any encoding.
   const text =
     "text" in decoded
       ? decoded.text
@@ -22,11 +22,11 @@ export function readSshKeys(bytes: Uint8Array, path: string): SshKeyFile {
           .toString("utf8")
           .replace(/^\ufeff/, "");
   const whatToGive = privateKey(text, path);
-  if (whatToGive) return { trouble: "is a private key and stays with you", hint: whatToGive };
+  if (whatToGive) return { trouble: "is a private key, which must stay with you", hint: whatToGive };
   const pem = /^[ \t]*-----BEGIN ((?:RSA )?PUBLIC KEY)-----/m.exec(text)?.[1];
   if (pem) {
     const how = `ssh-keygen -i -m ${pem === "PUBLIC KEY" ? "PKCS8" : "PEM"} -f ${shellWord(path)} > ${shellWord(`${path}.pub`)}`;
-    return { trouble: "is a public key in PEM, which sshd does not read", hint: `make a line of it: ${how}` };
+    return { trouble: "is a public key in PEM, which sshd does not read", hint: `convert it: ${how}` };
   }
   const [keys, notes]: [Set<string>, string[]] = [new Set(), []];
   unwrapped(text).forEach((line, index) => {
@@ -39,19 +39,19 @@ export function readSshKeys(bytes: Uint8Array, path: string): SshKeyFile {
       keys.add(parsed.line);
       if (parsed.wasCertificate)
         notes.push(
-          `all but the key of the certificate in ${where}: whatever dates and names it has, its key may log in`,
+          `everything but the key of the certificate in ${where}: that key may log in, whatever dates and names the certificate has`,
         );
     }
   });
   if (keys.size > 0) return { keys: [...keys], notes };
   const more = notes.length > 1 ? ` and ${notes.length - 1} more` : "";
-  const why = notes.length > 0 ? `has no SSH public key: ${notes[0]}${more}` : "has no SSH public key in it";
+  const why = notes.length > 0 ? `has no SSH public key: ${notes[0]}${more}` : "has no SSH public key";
   return { trouble: why, hint: publicHalf };
 }
 
-const publicHalf = "give the file that ssh-keygen named .pub, as ~/.ssh/id_ed25519.pub";
+const publicHalf = "give the .pub file by ssh-keygen, such as ~/.ssh/id_ed25519.pub";
 
-/** What to give instead, if there is a private key anywhere in the text. */
+/** The hint for a text with a private key anywhere in it. */
 function privateKey(text: string, path: string): string | undefined {
   if (/^[ \t]*PuTTY-User-Key-File-/m.test(text))
     return `give its public half: puttygen ${shellWord(path)} -O public-openssh -o ${shellWord(`${path}.pub`)}`;
@@ -59,7 +59,7 @@ function privateKey(text: string, path: string): string | undefined {
   return `give ${path}.pub; if there is none: ssh-keygen -y -f ${shellWord(path)} > ${shellWord(`${path}.pub`)}`;
 }
 
-/** Lines, where a key in the form of RFC 4716 (PuTTYgen's "Save public key") has become one line and blank ones. */
+/** Lines of the text. A key in the form of RFC 4716 (PuTTYgen's "Save public key") becomes one line, followed by blank ones. */
 function unwrapped(text: string): string[] {
   const lines = text.split(/\r\n|\n|\r/);
   for (let start = 0; start < lines.length; start += 1) {

@@ -1,5 +1,5 @@
-// Whether a static address can be a device's, and a gateway and name servers can serve it: on the device nobody would be there to
-// mend a slip. Ranges are those of the IANA registries of special addresses (RFC 6890).
+// Checks that a device can use a static address, and that gateway and name servers fit it, because on the device nobody could correct a
+// mistake. The ranges are those of the IANA registries of special addresses (RFC 6890).
 // Pure.
 import {
   type Address,
@@ -12,61 +12,61 @@ import {
 } from "../../system/address.ts";
 
 export type StaticAddress = { address: string; gateway?: string | undefined; dns?: string[] | undefined };
-/** What is wrong with which part, in words that follow the part's name. */
-export type Trouble = { part: "address" | "gateway" | "dns"; message: string };
+/** `message` follows the part's name in a sentence. */
+export type AddressProblem = { part: "address" | "gateway" | "dns"; message: string };
 
 type Ip = Address & { text: string };
 
 const ranges = Object.entries({
-  "0.0.0.0/8": "no address of a device",
+  "0.0.0.0/8": "not an address for a device",
   "127.0.0.0/8": "a loopback address",
   "224.0.0.0/4": "a multicast address",
   "240.0.0.0/4": "a reserved address",
-  "::/128": "no address of a device",
+  "::/128": "not an address for a device",
   "::1/128": "a loopback address",
   "::ffff:0:0/96": "an IPv4 address in the form of IPv6",
   "ff00::/8": "a multicast address",
 }).map(([prefix, what]) => ({ prefix: prefixOf(prefix), what }));
 const linkLocal = prefixOf("fe80::/10");
 
-/** All that is wrong; nothing where the three go together. What is no IP address at all is for others to say. */
-export function staticAddressTroubles({ address, gateway, dns = [] }: StaticAddress): Trouble[] {
+/** Empty if the three fit together. The schema refuses texts that are no IP address. */
+export function staticAddressProblems({ address, gateway, dns = [] }: StaticAddress): AddressProblem[] {
   const parsed = parsePrefix(address);
   if (!parsed) return [];
   const [own, prefix] = [{ ...parsed.first, text: address.split("/")[0]! }, parsed.length];
   const network = networkOf(own, prefix);
-  const says = (part: Trouble["part"]) => (message: string | undefined) => (message ? [{ part, message }] : []);
+  const says = (part: AddressProblem["part"]) => (message: string | undefined) => (message ? [{ part, message }] : []);
   return [
-    ...says("address")(addressTrouble(own, prefix, network)),
-    ...(gateway === undefined ? [] : says("gateway")(gatewayTrouble(gateway, own, prefix, network))),
-    ...dns.flatMap((server) => says("dns")(serverTrouble(server, own, prefix))),
+    ...says("address")(addressProblem(own, prefix, network)),
+    ...(gateway === undefined ? [] : says("gateway")(gatewayProblem(gateway, own, prefix, network))),
+    ...dns.flatMap((server) => says("dns")(serverProblem(server, own, prefix))),
   ];
 }
 
-function addressTrouble(own: Ip, prefix: number, network: string): string | undefined {
+function addressProblem(own: Ip, prefix: number, network: string): string | undefined {
   const special = specialOf(own) ?? edgeOf(own, own, prefix);
   if (special) return `${own.text} is ${special}`;
   if (prefix < 8)
-    return `/${prefix} would take in a good part of all addresses there are: home networks have ${own.family === 4 ? "/24" : "/64"}`;
-  if (own.family === 4 && prefix === 32) return `${network} has no room for a neighbor: home networks have /24`;
+    return `/${prefix} covers a large part of all addresses: home networks have ${own.family === 4 ? "/24" : "/64"}`;
+  if (own.family === 4 && prefix === 32) return `${network} has no room for another device: home networks have /24`;
   return undefined;
 }
 
-function gatewayTrouble(text: string, own: Ip, prefix: number, network: string): string | undefined {
+function gatewayProblem(text: string, own: Ip, prefix: number, network: string): string | undefined {
   const gateway = parseIp(text);
   if (!gateway) return undefined;
-  if (gateway.family !== own.family) return `${text} cannot serve ${own.text}: one is IPv4 and the other IPv6`;
+  if (gateway.family !== own.family) return `${text} cannot serve ${own.text}: one is IPv4, the other IPv6`;
   if (gateway.value === own.value) return `${text} is the device's own address`;
   const special = specialOf(gateway);
   if (special) return `${text} is ${special}`;
-  // A router's address on the link itself is always within reach (RFC 4861).
+  // A router's link-local address is always reachable (RFC 4861).
   if (isWithin(gateway, linkLocal)) return undefined;
   if (networkOf(gateway, prefix) !== network) return `${text} is not in ${network}, the network of the address`;
   const edge = edgeOf(gateway, own, prefix);
   return edge && `${text} is ${edge}`;
 }
 
-function serverTrouble(text: string, own: Ip, prefix: number): string | undefined {
+function serverProblem(text: string, own: Ip, prefix: number): string | undefined {
   const server = parseIp(text);
   if (!server) return undefined;
   const special = specialOf(server) ?? edgeOf(server, own, prefix);
@@ -76,7 +76,7 @@ function serverTrouble(text: string, own: Ip, prefix: number): string | undefine
 
 const specialOf = (ip: Ip): string | undefined => ranges.find(({ prefix }) => isWithin(ip, prefix))?.what;
 
-/** The first and the last address of the network that `own` is in name no device; two of a /31 or /127 do (RFC 3021, RFC 6164). */
+/** The first and last address of a network belong to no device, except in a /31 or /127 (RFC 3021, RFC 6164). */
 function edgeOf(ip: Ip, own: Ip, prefix: number): string | undefined {
   const host = BigInt(bitsOf[own.family] - prefix);
   if (ip.family !== own.family || host < 2n || ip.value >> host !== own.value >> host) return undefined;
@@ -85,7 +85,7 @@ function edgeOf(ip: Ip, own: Ip, prefix: number): string | undefined {
   return ip.family === 4 && rest === (1n << host) - 1n ? "the broadcast address of the network" : undefined;
 }
 
-/** As people write it: `192.168.1.0/24`. */
+/** `192.168.1.0/24`. */
 function networkOf({ family, value }: Ip, prefix: number): string {
   const host = BigInt(bitsOf[family] - prefix);
   return `${formatAddress({ family, value: (value >> host) << host })}/${prefix}`;

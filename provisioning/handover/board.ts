@@ -1,5 +1,5 @@
-// Which piece of hardware this is: what firmware and network cards say of themselves, less what every such board says alike.
-// Two devices with one identity on two boards are a card that was copied; the hash tells them apart and tells nobody the serial number.
+// Identifies the piece of hardware by what its firmware and network cards report, without values that every such board has in common.
+// Two devices with one identity on two boards are copies of one card. The hash tells them apart and reveals no serial number.
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { giveJson, readJsonFrom } from "./files.ts";
@@ -13,36 +13,36 @@ export const BoardFacts = z.object({
 });
 export type BoardFacts = z.infer<typeof BoardFacts>;
 
-/** Undefined also for a file that cannot be read: a board that says nothing of its own is no error. */
+/** Undefined also for a file that cannot be read: a device works without board facts. */
 export const readBoardFacts = (path: string): Promise<BoardFacts | undefined> =>
   readJsonFrom(path, BoardFacts).catch(() => undefined);
 
-/** For root. Writes only what changed: cards wear out. */
+/** For root. Writes only what changed, because cards wear out. */
 export async function giveBoardFacts(path: string, facts: BoardFacts, agent: Owner): Promise<void> {
   const known = await readBoardFacts(path);
   if (JSON.stringify(known) !== JSON.stringify(facts)) await giveJson(path, facts, agent);
 }
 
-/** What vendors leave in a field that they were to fill. Compared in lower case, letters and digits only. */
+/** Values that vendors leave in unused fields; compared in lower case, letters and digits only. */
 const placeholders = new Set([
   ...["", "0", "none", "na", "null", "empty", "unknown", "invalid", "default", "defaultstring", "notspecified"],
   ...["notapplicable", "notavailable", "notpresent", "nosn", "oem", "tobefilledbyoem", "systemserialnumber"],
   ...["systemproductname", "serialnumber", "baseboardserialnumber", "chassisserialnumber", "sernum"],
   ...["0123456789", "123456789", "1234567890", "12345678", "xxxxxxx", "invalidserialnumber"],
-  // The UUID that one large maker of firmware ships in its samples.
+  // The UUID in the sample firmware of a large vendor.
   "03000200040005000006000700080009",
 ]);
 
-/** Without placeholders and doubles, in a fixed order and spelling. */
+/** Without placeholders and duplicates, in a fixed order and spelling. */
 export function sortFacts(raw: BoardFacts): BoardFacts {
   const serials = tidy(raw.serials);
   const [uuid] = tidy([raw.uuid ?? ""]);
-  // The second bit of the first byte marks an address that software made up (IEEE 802: locally administered).
+  // The second bit of the first byte marks an address that software chose (IEEE 802: locally administered).
   const macs = tidy(raw.macs).filter((mac) => (Number.parseInt(mac.slice(0, 2), 16) & 2) === 0);
   return { serials, ...(uuid && { uuid }), macs };
 }
 
-/** 43 characters, salted by the device's key; undefined if the board says nothing that is its own. */
+/** 43 characters, salted with the device's key; undefined for a board that reports nothing unique. */
 export function boardIdentityOf(facts: BoardFacts, deviceKey: string): string | undefined {
   const { serials, uuid, macs } = sortFacts(facts);
   if (serials.length === 0 && uuid === undefined && macs.length === 0) return undefined;
@@ -51,13 +51,13 @@ export function boardIdentityOf(facts: BoardFacts, deviceKey: string): string | 
 }
 
 function tidy(values: readonly string[]): string[] {
-  // A device tree's strings end with a NUL.
+  // Strings in a device tree end with a NUL.
   const trimmed = values.map((value) => value.replaceAll("\0", "").trim().toLowerCase());
   return [...new Set(trimmed.filter((value) => !isPlaceholder(value)))].sort();
 }
 
 function isPlaceholder(value: string): boolean {
   const letters = value.replaceAll(/[^a-z0-9]/g, "");
-  // All zeros, all ones: one character and nothing else.
+  // One repeated character, such as all zeros or all ones.
   return placeholders.has(letters) || new Set(letters).size <= 1;
 }

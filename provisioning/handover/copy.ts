@@ -1,11 +1,11 @@
-// A copy of a folder that is another's: its folders and regular files, with owners and modes. Links, pipes and files with a second name
-// are none of ours and stay behind, and so does what is too much.
+// Copies a folder that another user may change: its folders and regular files, with owners and modes, within limits. Leaves links, pipes
+// and files with a second name behind, because none of them is ours.
 import { HamletError } from "../../system/error.ts";
 import type { Folder } from "./folder.ts";
 
 export type Limits = { entries: number; bytes: number; depth: number };
 
-/** Throws `install.tooMuchState` before it exceeds what `limits` has left. `skip`: paths from the top, as `root/moving.json`. */
+/** Throws `install.tooMuchState` before it exceeds `limits`, which it counts down. `skip`: paths from the top, such as `root/moving.json`. */
 export async function copyFolder(
   from: Folder,
   to: Folder,
@@ -37,8 +37,8 @@ export async function copyFolder(
 }
 
 const tooMuch = (path: string): HamletError =>
-  new HamletError("install.tooMuchState", `${path} holds more than a device keeps of itself`, {
-    hint: `look what else lies there: du -a ${path}`,
+  new HamletError("install.tooMuchState", `${path} holds more than the state of a device`, {
+    hint: `see what else is there: du -a ${path}`,
   });
 
 function ifRefused(error: unknown): undefined {

@@ -1,5 +1,5 @@
-// What root reads and writes by path, on `data` and on the boot partition: all of it through the guarded folder, so that nobody has
-// to know which of these folders is another's. What passes to the agent is made in root's own folder and moved over when it is whole.
+// Root's functions to read and write by path, on `data` and on the boot partition. All of them go through the guarded folder, so that no
+// caller has to know which folder belongs to another user. A file for the agent is made in root's own folder and moved over when complete.
 import { basename, dirname, join } from "node:path";
 import type { z } from "zod";
 import { HamletError } from "../../system/error.ts";
@@ -21,7 +21,7 @@ export async function readFrom(path: string, maxBytes: number): Promise<Buffer |
   return await folder?.read(basename(path), maxBytes);
 }
 
-/** The same as text; undefined too if it can not be read, whyever. */
+/** The same as text; undefined also for any error. */
 export const readTextFrom = (path: string, maxBytes = maxJsonBytes): Promise<string | undefined> =>
   readFrom(path, maxBytes).then(
     (bytes) => bytes?.toString("utf8"),
@@ -33,7 +33,7 @@ export async function readJsonFrom<T extends z.ZodType>(path: string, schema: T)
   return parsed(path, await readFrom(path, maxJsonBytes), schema);
 }
 
-/** What was kept at `path`, from its copy where it is damaged or gone. Throws as `readJsonFrom` does where neither can be read. */
+/** What was kept at `path`, or its copy if that is damaged or missing. Throws like `readJsonFrom` if neither can be read. */
 export async function readKeptFrom<T extends z.ZodType>(path: string, schema: T): Promise<z.infer<T> | undefined> {
   let trouble: unknown;
   for (const at of [path, copyOf(path)]) {
@@ -67,7 +67,7 @@ export async function readRootsOwn<T extends z.ZodType>(path: string, schema: T)
   return parsed(path, file?.content, schema);
 }
 
-/** In a folder of root's own, which is made if need be. */
+/** In a folder of root's own, created if missing. */
 export async function putFile(path: string, content: string | Uint8Array, how: NewFile = {}): Promise<void> {
   await using folder = await Folder.make(dirname(path), { mode: 0o700 });
   await folder.put(basename(path), content, how);
@@ -75,7 +75,7 @@ export async function putFile(path: string, content: string | Uint8Array, how: N
 
 export const putJson = (path: string, value: unknown): Promise<void> => putFile(path, textOf(value));
 
-/** With its sum, and twice: for `readKeptFrom`. */
+/** With a checksum and a copy, for `readKeptFrom`. */
 export async function keepJson(path: string, value: object): Promise<void> {
   for (const at of [path, copyOf(path)]) await putFile(at, sealed(value));
 }
@@ -84,7 +84,7 @@ export async function removeKept(path: string): Promise<void> {
   for (const at of [copyOf(path), path]) await removeFile(at);
 }
 
-/** Into the agent's folder, which is made if need be: JSON that only the agent's user may read. */
+/** Into the agent's folder, created if missing: JSON that only the agent's user may read. */
 export async function giveJson(path: string, value: unknown, owner: Owner): Promise<void> {
   await using folder = await Folder.make(dirname(path), { mode: 0o700, owner });
   await using workshop = await Folder.make(join(dirname(path), "../root"), { mode: 0o700 });
@@ -93,11 +93,11 @@ export async function giveJson(path: string, value: unknown, owner: Owner): Prom
 
 export async function overwriteFile(path: string, content: Uint8Array): Promise<void> {
   await using folder = await Folder.open(dirname(path));
-  if (!folder) throw refused(path, "has gone");
+  if (!folder) throw refused(path, "is gone");
   await folder.overwrite(basename(path), content);
 }
 
-/** Whatever it is; a folder with all that is in it. A link goes, what it leads to stays. */
+/** Removes a file, or a folder with its content. Removes a link, not its target. */
 export async function removeFile(path: string): Promise<void> {
   await using folder = await Folder.open(dirname(path));
   await folder?.remove(basename(path));

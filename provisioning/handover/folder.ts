@@ -1,5 +1,5 @@
-// A folder whose owner may change what is in it at any moment, held open by root. Whatever is done goes by the descriptor and one
-// name, never through a link: Node has no openat(), but Linux takes /proc/self/fd/<folder>/<name> for the same thing.
+// The guarded folder: root holds it open while its owner may change its content at any moment. Every operation goes by the descriptor and
+// one name, never through a link: Node has no openat(), but on Linux /proc/self/fd/<folder>/<name> does the same.
 import { randomBytes } from "node:crypto";
 import { constants, type Dirent, type Stats } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, opendir, rename, rmdir, unlink } from "node:fs/promises";
@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { errnoOf, HamletError } from "../../system/error.ts";
 
 const { O_RDONLY, O_RDWR, O_WRONLY, O_CREAT, O_EXCL, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
-// NONBLOCK: to open a pipe must not mean to wait for who writes into it. NOCTTY: a terminal must not become ours.
+// NONBLOCK: opening a pipe must not wait for its writer. NOCTTY: a terminal must not become ours.
 const guarded = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
 export type Owner = { uid: number; gid: number };
@@ -22,7 +22,7 @@ export class Folder implements AsyncDisposable {
     this.#handle = handle;
   }
 
-  /** Undefined if there is none. The folders above it are root's. Throws `handover.refused` for what is no folder. */
+  /** Undefined if there is none. The folders above it must be root's. Throws `handover.refused` for anything but a folder. */
   static open(path: string): Promise<Folder | undefined> {
     return Folder.#open(path, path);
   }
@@ -37,11 +37,11 @@ export class Folder implements AsyncDisposable {
     }
   }
 
-  /** The same, made if need be with those above it. */
+  /** The same, created with its parents if missing. */
   static async make(path: string, { mode = 0o755, owner }: NewFile = {}): Promise<Folder> {
     const isNew = (await mkdir(path, { recursive: true, mode })) !== undefined;
     const folder = await Folder.open(path);
-    if (!folder) throw refused(path, "has gone again");
+    if (!folder) throw refused(path, "is gone again");
     if (isNew && owner) await folder.#handle.chown(owner.uid, owner.gid);
     return folder;
   }
@@ -50,18 +50,18 @@ export class Folder implements AsyncDisposable {
     return Folder.#open(this.#at(name), join(this.path, name));
   }
 
-  /** A new one. */
+  /** Creates a folder in this one. */
   async makeFolder(name: string, mode: number, owner: Owner): Promise<Folder> {
     await mkdir(this.#at(name), { mode: 0o700 });
     const folder = await this.folder(name);
-    if (!folder) throw refused(join(this.path, name), "has gone again");
+    if (!folder) throw refused(join(this.path, name), "is gone again");
     await folder.#handle.chmod(mode);
     await folder.#handle.chown(owner.uid, owner.gid);
     return folder;
   }
 
   async *entries(): AsyncGenerator<Dirent> {
-    // One at a time: their number is not ours to choose.
+    // One at a time, because their number is unbounded.
     for await (const entry of await opendir(`/proc/self/fd/${this.#handle.fd}`)) yield entry;
   }
 
@@ -72,7 +72,7 @@ export class Folder implements AsyncDisposable {
     );
   }
 
-  /** Of a regular file; 0 of anything else. */
+  /** Size of a regular file; 0 for anything else. */
   async sizeOf(name: string): Promise<number> {
     const facts = await lstat(this.#at(name)).catch(ifGone);
     return facts?.isFile() ? facts.size : 0;
@@ -83,19 +83,19 @@ export class Folder implements AsyncDisposable {
     return facts && facts.mode & 0o777;
   }
 
-  /** What the file `name` holds; undefined if there is none. Throws `handover.refused` for all but a regular file of `maxBytes` at most. */
+  /** The content of file `name`; undefined if there is none. Throws `handover.refused` for all but a regular file of `maxBytes` at most. */
   async read(name: string, maxBytes: number): Promise<Buffer | undefined> {
     return (await this.readWhole(name, maxBytes))?.content;
   }
 
-  /** The same, with what the system says of the very file that was read. */
+  /** The same, with the metadata of the very file that was read. */
   async readWhole(name: string, maxBytes: number): Promise<{ content: Buffer; facts: Stats } | undefined> {
     const file = await this.#openFile(name, O_RDONLY);
     if (!file) return undefined;
     try {
       const facts = await file.stat();
       if (facts.size > maxBytes) throw refused(join(this.path, name), `is longer than ${maxBytes} bytes`);
-      // One byte more than there should be, so that a file that grows meanwhile is not taken for a whole one.
+      // One byte extra, to notice a file that grows meanwhile.
       const buffer = Buffer.alloc(facts.size + 1);
       let length = 0;
       for (let got = -1; got !== 0 && length < buffer.length; length += got) {
@@ -108,7 +108,7 @@ export class Folder implements AsyncDisposable {
     }
   }
 
-  /** Replaces `name` by `content`, whole or not at all. It is made in `workshop`, a folder of root's on the same file system. */
+  /** Replaces `name` by `content` atomically. The new file is made in `workshop`, a folder of root's on the same file system. */
   async put(name: string, content: string | Uint8Array, how: NewFile & { workshop?: Folder } = {}): Promise<void> {
     const { mode = 0o600, owner, workshop = this } = how;
     const temporary = `${name}.${randomBytes(4).toString("hex")}.tmp`;
@@ -116,7 +116,7 @@ export class Folder implements AsyncDisposable {
     try {
       try {
         await file.writeFile(content);
-        // By its descriptor and before it has a name that another may change.
+        // By descriptor, and before the file has a name that another user may change.
         await file.chmod(mode);
         if (owner) await file.chown(owner.uid, owner.gid);
         await file.sync();
@@ -125,7 +125,7 @@ export class Folder implements AsyncDisposable {
       }
       await rename(workshop.#at(temporary), this.#at(name)).catch(async (error: unknown) => {
         if (errnoOf(error) !== "EISDIR") throw error;
-        // A folder that stands in the way is nobody's file.
+        // A folder is in the way.
         await this.remove(name);
         await rename(workshop.#at(temporary), this.#at(name));
       });
@@ -133,12 +133,12 @@ export class Folder implements AsyncDisposable {
     } catch (cause) {
       await unlink(workshop.#at(temporary)).catch(() => {});
       if (errnoOf(cause) !== "ENOSPC" && errnoOf(cause) !== "EDQUOT") throw cause;
-      const hint = "free space on this disk; what was there before is intact";
+      const hint = "free space on this disk; the previous content is intact";
       throw new HamletError("file.full", `no space left to write ${join(this.path, name)}`, { hint, cause });
     }
   }
 
-  /** In place, so that the same sectors hold it: of `name` no more is left than `content`. */
+  /** Overwrites `name` in place, in the same sectors, and cuts off anything beyond `content`. */
   async overwrite(name: string, content: Uint8Array): Promise<void> {
     const file = await this.#openFile(name, O_RDWR);
     if (!file) throw refused(join(this.path, name), "has gone");
@@ -151,12 +151,12 @@ export class Folder implements AsyncDisposable {
     }
   }
 
-  /** Zeros over what `name` held, if it is a regular file that has no other name; at most `maxBytes` of them, which are returned. */
+  /** Overwrites up to `maxBytes` of a regular file that has no other name with zeros. Returns how many. */
   async blank(name: string, maxBytes: number): Promise<number> {
     const file = await this.#openFile(name, O_RDWR);
     if (!file) return 0;
     try {
-      // A file with holes tells of any length it likes.
+      // A sparse file can claim any length.
       const length = Math.min((await file.stat()).size, maxBytes);
       const zeros = Buffer.alloc(Math.min(length, pieceBytes));
       for (let at = 0; at < length; at += zeros.length) {
@@ -170,8 +170,8 @@ export class Folder implements AsyncDisposable {
   }
 
   /**
-   * Whatever is called `name` goes; what a link leads to stays. `before` is told of each file. Folders in it are lifted into this one
-   * first, so that none is entered by a path, and it holds two open however deep they lie.
+   * Removes `name`, whatever it is; a link's target stays. Calls `before` for each file. Moves inner folders up into this one first, so
+   * that it enters none by a path, and holds two open at any depth.
    */
   async remove(name: string, before: (folder: Folder, name: string) => Promise<void> = async () => {}): Promise<void> {
     const waiting = [name];
@@ -197,7 +197,7 @@ export class Folder implements AsyncDisposable {
     await this.sync();
   }
 
-  /** To another name, in this folder or in `to`; what had that name is gone. */
+  /** Renames `name`, within this folder or into `to`, and replaces what has the new name. */
   async rename(name: string, newName: string, to: Folder = this): Promise<void> {
     await rename(this.#at(name), to.#at(newName));
     await to.sync();

@@ -1,5 +1,5 @@
-// `hamlet/report.txt` on a card's first partition: what is wrong, since when, and the one command that mends it, for whoever puts the
-// card into a computer. A block of fixed size that the image keeps free, overwritten in place like the provision file.
+// `hamlet/report.txt` on a card's first partition: what is wrong, since when, and how to fix it, for a person who puts the card into a
+// computer. A block of fixed size that the image reserves, overwritten in place like the provision file.
 // Pure.
 import type { Problem } from "./problems.ts";
 
@@ -7,25 +7,21 @@ export const reportBlockBytes = 4 << 10;
 export const reportPath = "hamlet/report.txt";
 
 export type Report = {
-  /** What the device is: its name, else its board. */
+  /** The device's name, or its board if it has none. */
   name: string;
   board: string;
   release: string;
   neighborhood?: string | undefined;
-  /** Adoption code, once there is a key. */
+  /** Adoption code, once the device has a key. */
   code?: string | undefined;
   problems: readonly Problem[];
 };
 
-/** What stands in an image until its device has something to say. */
+/** The content before the first boot. */
 export const freshReport = (): Buffer =>
-  block([
-    "Hamlet: this card has not started a device yet.",
-    "",
-    "Here the device writes what is wrong, if anything is.",
-  ]);
+  block(["Hamlet: this card has not started a device yet.", "", "If anything goes wrong, the device writes it here."]);
 
-/** Exactly one block. The same problems give the same bytes, so that what has not changed is not written. */
+/** Exactly one block. The same problems give the same bytes, so that an unchanged report is not written again. */
 export function reportBlock({ name, board, release, neighborhood, code, problems }: Report): Buffer {
   const whose = neighborhood === undefined ? "" : ` of ${neighborhood}`;
   return block([
@@ -40,16 +36,16 @@ export function reportBlock({ name, board, release, neighborhood, code, problems
 }
 
 function entry({ code, message, hint, since }: Problem, number: string): string[] {
-  return [`${number}${message}`, `   To mend it: ${hint}`, `   Since ${timeOf(since)}; code ${code}`];
+  return [`${number}${message}`, `   To fix it: ${hint}`, `   Since ${timeOf(since)}; code ${code}`];
 }
 
-/** A Pi has no clock battery: what it dates before it reached a time server means nothing to anybody. */
+/** A Pi has no clock battery: before it reaches a time server, its dates mean nothing. */
 const timeOf = (ms: number): string =>
   ms < Date.UTC(2025, 0)
     ? "a time when its clock was not set"
     : `${new Date(ms).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 
-/** ASCII and CR LF: any computer's simplest editor shows it as it is. */
+/** ASCII and CR LF, so that the simplest editor of any computer shows it correctly. */
 function block(lines: readonly string[]): Buffer {
   const plain = lines.map((line) => line.replaceAll(/[^ -~]/g, "?"));
   const bytes = Buffer.from(`${plain.join("\r\n")}\r\n`, "latin1").subarray(0, reportBlockBytes);

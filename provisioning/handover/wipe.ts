@@ -1,21 +1,21 @@
-// Takes secrets away for good, as well as a medium lets us: overwritten in place, then removed.
-// Against who reads the partition later this does what removing does not: the bytes are gone from the sectors that held them.
-// On flash memory it is no more than that. A card or SSD writes the zeros to other cells and keeps the old ones, out of our reach, until
-// it needs them; who takes the chip out may find them. Nor does it reach what was there before: an earlier version of a file that was
-// replaced by rename, a snapshot, a copy-on-write file system. Whoever has to be sure destroys the medium, or revokes what was on it.
+// Destroys secrets as far as a medium allows: overwrites them in place, then removes them.
+// Unlike mere removal this protects against anyone who reads the partition later, because the sectors no longer hold the bytes.
+// Flash memory sets a limit: a card or SSD writes the zeros to other cells and keeps the old ones until it needs them, so somebody who
+// takes the chip out may find them. It does not reach earlier versions either: a file that was replaced by rename, a snapshot, a
+// copy-on-write file system. To be sure, destroy the medium, or revoke what was on it.
 import { basename, dirname, join } from "node:path";
 import { Folder } from "./folder.ts";
 
-/** No secret of ours is a hundredth as long. What is longer, or more, was put there to keep us busy: it goes without zeros. */
+/** Far above any secret of ours. Anything beyond was put there to keep us busy, and is removed without zeros. */
 const mostBytes = { aFile: 4 << 20, inAll: 64 << 20 };
 
-/** A file, or a folder with all that is in it. A link goes, what it points to stays. */
+/** Wipes a file, or a folder with its content. Removes a link, not its target. */
 export async function wipe(path: string): Promise<void> {
   await using folder = await Folder.open(dirname(path));
   await folder?.remove(basename(path), blanking());
 }
 
-/** What is in `path` goes, the folder and its owner stay, and so do the paths in `kept`. */
+/** Wipes the content of a folder, except the paths in `kept`; the folder itself and its owner stay. */
 export async function wipeInside(path: string, kept: readonly string[] = []): Promise<void> {
   await using folder = await Folder.open(path);
   if (!folder) return;
@@ -25,11 +25,11 @@ export async function wipeInside(path: string, kept: readonly string[] = []): Pr
   }
 }
 
-/** For `Folder.remove`: zeros over each file before it goes. */
+/** For `Folder.remove`: overwrites each file with zeros before it is removed. */
 export function blanking(): (folder: Folder, name: string) => Promise<void> {
   let left = mostBytes.inAll;
   return async (folder, name) => {
-    // A medium that refuses the zeros must not keep the file for that.
+    // Remove the file even if the medium refuses the zeros.
     left -= await folder.blank(name, Math.min(left, mostBytes.aFile)).catch(() => 0);
   };
 }

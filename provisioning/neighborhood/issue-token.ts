@@ -1,4 +1,4 @@
-// A new join token as a file: the neighborhood as a device must know it, the certificate, and the secret that makes members.
+// Issues a join token as a file: what a device must know of the neighborhood, the token's certificate, and the secret that makes members.
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { z } from "zod";
@@ -26,10 +26,10 @@ export type TokenTerms = {
   now: number;
 };
 
-/** Design section 4: whoever has not joined within a week asks again. */
+/** A device that has not joined within a week needs a new token. */
 export const defaultValidMs = 7 * 86_400_000;
 
-/** Signs a token and keeps its certificate, without the secret, under `tokens/` in the neighborhood's folder. */
+/** Signs a token and stores its certificate, without the secret, in `tokens/` of the neighborhood's folder. */
 export async function issueToken(
   neighborhood: OpenNeighborhood,
   { validMs, now, ...terms }: TokenTerms,
@@ -52,7 +52,7 @@ export async function issueToken(
 
 /** Throws `file.invalid`, or `file.unreadable` if there is none. */
 export async function readTokenFile(path: string): Promise<TokenFile> {
-  const hint = "make one: hamlet token create --neighborhood <folder> -o <file>";
+  const hint = "create one: hamlet token create --neighborhood <folder> -o <file>";
   const file = await readJson(path, TokenFile, { hint });
   if (file) return file;
   throw new HamletError("file.unreadable", `there is no token file ${path}`, { hint });

@@ -1,4 +1,4 @@
-// A neighborhood on its owner's computer: one folder with the keys, sealed, and everything public that the root has signed.
+// The neighborhood's folder on its owner's computer: the sealed keys, and the public documents that the root has signed.
 import { randomBytes } from "node:crypto";
 import { lstat, mkdir, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
@@ -15,7 +15,7 @@ import { addRevocations, noRevocations, type Revocations } from "../trust/revoca
 import { printRecoverySheet, readRecoverySheet } from "./recovery-sheet.ts";
 import { openSealedKey, SealedKey, sealKeys } from "./sealed-key.ts";
 
-/** `neighborhood.json`: nothing in it is secret. */
+/** `neighborhood.json`, without secrets. */
 export const NeighborhoodFile = z.strictObject({
   v: z.literal(1),
   id: Id,
@@ -29,58 +29,59 @@ export const NeighborhoodFile = z.strictObject({
 });
 export type NeighborhoodFile = z.infer<typeof NeighborhoodFile>;
 
-/** What can be known of a neighborhood without its passphrase. */
+/** Everything that needs no passphrase. */
 export type Neighborhood = { folder: string; file: NeighborhoodFile; keys: NeighborhoodKeys; revocations: Revocations };
 export type OpenNeighborhood = Neighborhood & { root: SigningKey };
 
-/** What was signed since the sheet was printed is in copies of the folder only, so these come first. */
-const fromSheet = "put back a copy of it, or make the folder anew: hamlet init <new folder> --recover <recovery sheet>";
+/** A copy of the folder comes first: only it has the documents signed since the sheet was printed. */
+const fromSheet =
+  "restore a copy of it, or create the folder again: hamlet init <new folder> --recover <recovery sheet>";
 
 export const minPassphraseChars = 8;
 
 export type InitOptions = { name: string; passphrase: string; now: number };
 
-/** Makes `folder` with new keys, whole or not at all. Throws `neighborhood.exists`, `neighborhood.noPassphrase`. */
+/** Creates `folder` with new keys, complete or not at all. Throws `neighborhood.exists`, `neighborhood.noPassphrase`. */
 export async function initNeighborhood(folder: string, { name, passphrase, now }: InitOptions): Promise<Neighborhood> {
-  return settle(folder, { name, passphrase, now }, generateSigningKey(), generateSigningKey());
+  return createFolder(folder, { name, passphrase, now }, generateSigningKey(), generateSigningKey());
 }
 
-/** The same neighborhood again, from its recovery sheet: same id, addresses and members, a new passphrase and operator key. */
+/** Restores the neighborhood from its recovery sheet: same id, addresses and members, new passphrase and operator key. */
 export async function recoverNeighborhood(
   folder: string,
   sheet: string,
   options: { name?: string; passphrase: string; now: number },
 ): Promise<Neighborhood> {
   const { root, successor, name } = readRecoverySheet(sheet);
-  return settle(folder, { ...options, name: options.name ?? (name || "Neighborhood") }, root, successor);
+  return createFolder(folder, { ...options, name: options.name ?? (name || "Neighborhood") }, root, successor);
 }
 
 /** Throws `neighborhood.notFound` or `file.invalid`. */
 export async function readNeighborhood(folder: string): Promise<Neighborhood> {
   const file = await readJson(join(folder, "neighborhood.json"), NeighborhoodFile, { hint: fromSheet });
   if (!file) {
-    // `init` takes only a folder that is not there.
+    // `init` refuses a folder that exists.
     const isFree = (await lstat(folder).catch(() => undefined)) === undefined;
     throw new HamletError("neighborhood.notFound", `${folder} is not a neighborhood`, {
       hint: isFree
-        ? `make one: hamlet init ${shellWord(folder)} --name "Elm Street"`
-        : 'name the folder that hamlet init made, or make one: hamlet init <new folder> --name "Elm Street"',
+        ? `create one: hamlet init ${shellWord(folder)} --name "Elm Street"`
+        : 'name the folder that hamlet init created, or create one: hamlet init <new folder> --name "Elm Street"',
     });
   }
   const keys = await succeed(foundedBy(file.rootKey, file.successorKey), file.successions);
   const { revocations } = await addRevocations(noRevocations, file.revocations, keys);
   if (keys.id !== file.id) {
-    throw new HamletError("file.invalid", `${join(folder, "neighborhood.json")}: the id is not of these keys`);
+    throw new HamletError("file.invalid", `${join(folder, "neighborhood.json")}: the id does not match these keys`);
   }
   return { folder, file, keys, revocations };
 }
 
-/** With the root key in hand. Throws `neighborhood.notFound`, `neighborhood.wrongPassphrase` or `file.invalid`. */
+/** Opens the root key too. Throws `neighborhood.notFound`, `neighborhood.wrongPassphrase` or `file.invalid`. */
 export async function openNeighborhood(folder: string, passphrase: string): Promise<OpenNeighborhood> {
   const neighborhood = await readNeighborhood(folder);
   const root = await openKey(folder, "root", passphrase);
   if (root.publicKey !== neighborhood.keys.rootKey) {
-    throw new HamletError("file.invalid", `${join(folder, "root.key")} is the key of another neighborhood`);
+    throw new HamletError("file.invalid", `${join(folder, "root.key")} belongs to another neighborhood`);
   }
   return { ...neighborhood, root };
 }
@@ -88,11 +89,11 @@ export async function openNeighborhood(folder: string, passphrase: string): Prom
 export async function openKey(folder: string, role: SealedKey["role"], passphrase: string): Promise<SigningKey> {
   const path = join(folder, `${role}.key`);
   const sealed = await readJson(path, SealedKey, { hint: fromSheet });
-  if (!sealed) throw new HamletError("neighborhood.notFound", `${path} is not there`, { hint: fromSheet });
+  if (!sealed) throw new HamletError("neighborhood.notFound", `${path} is missing`, { hint: fromSheet });
   return openSealedKey(sealed, passphrase);
 }
 
-/** The neighborhood as a provision file tells it to a device. */
+/** The neighborhood's part of a provision file. */
 export const toProvision = ({ file }: Neighborhood): Pick<ProvisionFile, "neighborhood" | "revocations"> => ({
   neighborhood: {
     id: file.id,
@@ -104,7 +105,7 @@ export const toProvision = ({ file }: Neighborhood): Pick<ProvisionFile, "neighb
   ...(file.revocations.length > 0 && { revocations: file.revocations }),
 });
 
-async function settle(
+async function createFolder(
   folder: string,
   { name, passphrase, now }: InitOptions,
   root: SigningKey,
@@ -112,9 +113,13 @@ async function settle(
 ): Promise<Neighborhood> {
   const label = Label.safeParse(name);
   if (!label.success) {
-    throw new HamletError("usage.invalid", "a neighborhood's name is one printable line, at most 64 characters", {
-      exitCode: 2,
-    });
+    throw new HamletError(
+      "usage.invalid",
+      "the name of a neighborhood is one printable line of at most 64 characters",
+      {
+        exitCode: 2,
+      },
+    );
   }
   requirePassphrase(passphrase);
   await refuseExisting(folder);
@@ -145,7 +150,7 @@ async function settle(
     passphrase,
   );
   const sheet = printRecoverySheet({ name, id: keys.id, root, successor });
-  await makeFolder(folder, async (partial) => {
+  await renameInPlace(folder, async (partial) => {
     for (const key of sealed) await writeJson(join(partial, `${key.role}.key`), key);
     await writeJson(join(partial, "neighborhood.json"), file, { mode: 0o644 });
     await writeFileAtomic(join(partial, "recovery.txt"), sheet);
@@ -170,13 +175,13 @@ async function refuseExisting(folder: string): Promise<void> {
 }
 
 const exists = (folder: string): HamletError =>
-  new HamletError("neighborhood.exists", `${folder} is there already; nothing was changed`, {
-    hint: "name a folder that does not exist yet: init makes it",
+  new HamletError("neighborhood.exists", `${folder} exists already; nothing was changed`, {
+    hint: "name a folder that does not exist yet: init creates it",
     exitCode: 3,
   });
 
-/** Fills a folder beside `folder` and puts it in place by one rename: it is there whole, or not at all. */
-async function makeFolder(folder: string, fill: (partial: string) => Promise<void>): Promise<void> {
+/** Fills a folder beside `folder` and renames it, so that `folder` is complete or not there. */
+async function renameInPlace(folder: string, fill: (partial: string) => Promise<void>): Promise<void> {
   const parent = dirname(resolve(folder));
   const partial = join(parent, `.${basename(resolve(folder))}.${randomBytes(4).toString("hex")}.partial`);
   await mkdir(parent, { recursive: true });

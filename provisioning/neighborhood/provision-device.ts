@@ -1,11 +1,11 @@
-// Which token goes into a device's provision file, and what else. Provisioning twice with the same words gives the same file.
+// Plans a device's provision file: its token and settings. Provisioning twice with the same options gives the same file.
 import type { z } from "zod";
 import { ProvisionFile } from "../file/provision-file.ts";
 import { verifyToken } from "../trust/token.ts";
 import type { TokenFile } from "./issue-token.ts";
 import type { Neighborhood } from "./neighborhood.ts";
 
-/** What whoever provisions says of one device, beside the token. */
+/** What a person sets for one device, beside the token. */
 export const DeviceWishes = ProvisionFile.pick({
   name: true,
   board: true,
@@ -16,19 +16,18 @@ export const DeviceWishes = ProvisionFile.pick({
 });
 export type DeviceWishes = z.infer<typeof DeviceWishes>;
 
-/** The one command that gives a device that nobody has let in a new token; its first boot reads it again. */
+/** Gives a new token to a device that no member has admitted; its next boot reads it. */
 export const provisionAgain = (name: string): string =>
   `put its card into a computer and type: hamlet provision <card> --neighborhood <folder> --name ${name}`;
 
-/** The provision file for one device. */
 export function planProvision(token: TokenFile, wishes: DeviceWishes): ProvisionFile {
-  const said = Object.fromEntries(Object.entries(wishes).filter(([, value]) => value !== undefined));
-  return { ...token, ...said };
+  const given = Object.fromEntries(Object.entries(wishes).filter(([, value]) => value !== undefined));
+  return { ...token, ...given };
 }
 
 /**
- * The token already in `file`, if a fresh one would say no more: same neighborhood, same device name, nothing revoked since,
- * and at least half of its time left.
+ * The token already in `file`, if a new one would add nothing: same neighborhood, same device name, nothing revoked since, and at least
+ * half of its time left.
  */
 export async function reusableToken(
   file: ProvisionFile | undefined,

@@ -1,4 +1,4 @@
-// The recovery sheet: root and successor key on paper. Each line carries its own check, so a slip of the pen is found where it is.
+// The recovery sheet: root and successor key on paper. Each line has its own check digits, so that a typing error is found in its line.
 import { createHash } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
 import { decodeBase32, encodeBase32 } from "../trust/base32.ts";
@@ -7,7 +7,7 @@ import { type NeighborhoodId, neighborhoodIdOf } from "../trust/names.ts";
 
 export type RecoverySheet = { name: string; id: NeighborhoodId; root: SigningKey; successor: SigningKey };
 
-const lineBytes = 8; // 8 of the seed and 2 of check are 16 letters: four groups of four
+const lineBytes = 8; // with 2 bytes of check that makes 16 letters: four groups of four
 const linesPerKey = 32 / lineBytes;
 
 export function printRecoverySheet({ name, id, root, successor }: RecoverySheet): string {
@@ -17,8 +17,8 @@ export function printRecoverySheet({ name, id, root, successor }: RecoverySheet)
     `Neighborhood: ${name}`,
     `Id: ${id}`,
     "",
-    "Whoever holds this sheet holds the neighborhood. Print it, keep the paper where you keep",
-    "what must not burn or be read, then delete this file. With it, on any computer:",
+    "Anyone who has this sheet controls the neighborhood. Print it, keep the paper safe from",
+    "fire and from other people, then delete this file. To use it, on any computer:",
     "",
     "    hamlet init <folder> --recover <this sheet, typed into a file>",
     "",
@@ -28,12 +28,12 @@ export function printRecoverySheet({ name, id, root, successor }: RecoverySheet)
     "Successor key",
     ...keyLines("S", successor),
     "",
-    "Only a-z and 2-7 occur. Capitals, spaces and hyphens do not matter.",
+    "Only a-z and 2-7 occur. Capitals, spaces and hyphens make no difference.",
     "",
   ].join("\n");
 }
 
-/** The keys on a sheet that was typed in again. Throws `neighborhood.badRecoverySheet`, naming every line that is wrong. */
+/** Reads a sheet that somebody has typed. Throws `neighborhood.badRecoverySheet`, which names every wrong line. */
 export function readRecoverySheet(text: string): RecoverySheet {
   const rows = new Map<string, string>();
   for (const row of text.split(/\r?\n/)) {
@@ -57,7 +57,7 @@ export function readRecoverySheet(text: string): RecoverySheet {
   const id = neighborhoodIdOf(root.publicKey, successor.publicKey);
   const written = /^\s*Id:\s*(\S+)/im.exec(text)?.[1]?.toLowerCase();
   if (written !== undefined && written !== id)
-    throw badSheet("these keys are not those of the neighborhood on the sheet");
+    throw badSheet("these keys do not belong to the neighborhood on the sheet");
   const name = /^\s*Neighborhood:\s*(.+?)\s*$/im.exec(text)?.[1] ?? "";
   return { name, id, root, successor };
 }
@@ -80,7 +80,7 @@ function readLine(label: string, letters: string): Buffer | undefined {
   return checkOf(label, bytes).equals(decoded.subarray(lineBytes)) ? bytes : undefined;
 }
 
-/** The label is part of it, so that a line in the wrong place is a wrong line. */
+/** Includes the label, so that a line in the wrong place is wrong. */
 const checkOf = (label: string, bytes: Buffer): Buffer =>
   createHash("sha256").update(`hamlet recovery ${label}`).update(bytes).digest().subarray(0, 2);
 

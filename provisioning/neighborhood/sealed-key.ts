@@ -1,5 +1,5 @@
-// A signing key on the owner's disk, sealed by a passphrase: scrypt, then AES-256-GCM over the seed, the public key bound in.
-// OpenSSL's own encrypted PEM derives its key by 2048 rounds of PBKDF2, which a stolen laptop does not withstand.
+// Seals a signing key on the owner's disk with a passphrase: scrypt, then AES-256-GCM over the seed, with the public key as additional data.
+// OpenSSL's encrypted PEM is no alternative: 2048 rounds of PBKDF2 do not protect a stolen laptop.
 import { createCipheriv, createDecipheriv, randomBytes, scrypt } from "node:crypto";
 import { promisify } from "node:util";
 import { z } from "zod";
@@ -7,9 +7,9 @@ import { HamletError } from "../../system/error.ts";
 import { PublicKey } from "../trust/fields.ts";
 import { type SigningKey, seedOf, signingKeyFromSeed } from "../trust/keys.ts";
 
-// RFC 7914 2: memory is 128 * N * r bytes. 128 MiB and a third of a second here, for each guess of a thief.
+// RFC 7914 2: memory is 128 * N * r bytes. Each guess costs a thief 128 MiB and a third of a second.
 const cost = { N: 1 << 17, r: 8, p: 1 };
-/** Bounds of what a file may ask of this computer's memory: N * r * 128 <= 1 GiB. */
+/** Bounds the memory that a file can make this computer use: N * r * 128 <= 1 GiB. */
 const Kdf = z.strictObject({
   name: z.literal("scrypt"),
   N: z
@@ -32,7 +32,7 @@ export const SealedKey = z.strictObject({
 });
 export type SealedKey = z.infer<typeof SealedKey>;
 
-/** Keys sealed together share the slow derivation, never a nonce. */
+/** Keys sealed together share the slow derivation, but no nonce. */
 export async function sealKeys(
   keys: readonly { role: SealedKey["role"]; key: SigningKey }[],
   passphrase: string,
@@ -70,7 +70,7 @@ export async function openSealedKey(file: SealedKey, passphrase: string): Promis
     return signingKeyFromSeed(seed.toString("base64url"));
   } catch (cause) {
     throw new HamletError("neighborhood.wrongPassphrase", `the passphrase does not open the ${file.role} key`, {
-      hint: "try again; without it, hamlet init --recover makes a new folder from the recovery sheet",
+      hint: "try again; if it is lost, hamlet init --recover makes a new folder from the recovery sheet",
       cause,
     });
   }
@@ -78,7 +78,7 @@ export async function openSealedKey(file: SealedKey, passphrase: string): Promis
 
 const boundIn = (role: string, publicKey: string): Buffer => Buffer.from(`hamlet ${role} key ${publicKey}`);
 
-/** NFKC: the same letters give the same bytes whichever keyboard typed them. */
+/** NFKC: the same letters give the same bytes on every keyboard. */
 const derive = (passphrase: string, { N, r, p, salt }: z.infer<typeof Kdf>): Promise<Buffer> =>
   (promisify(scrypt) as (secret: string, salt: Buffer, length: number, options: object) => Promise<Buffer>)(
     passphrase.normalize("NFKC"),

@@ -325,7 +325,7 @@ test("ssh-key-file: options reach the device, what is left out is said, and a pr
   await writeFile(path, "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n");
   await expect(run(provision, words)).rejects.toMatchObject({
     code: "usage.invalid",
-    message: `${path} is a private key and stays with you`,
+    message: `${path} is a private key, which must stay with you`,
     hint: expect.stringContaining(`give ${path}.pub`),
   });
   await writeFile(path, Array.from({ length: 17 }, (_, index) => `${ed25519}${index}\n`).join(""));

@@ -72,15 +72,19 @@ test("a user with a password and no key is told to give a key; the rest applies"
     keyboard: "cz",
   });
   expect(said.settings).toEqual({ name: "attic" });
-  expect(said.warnings).toEqual(["passwords are not used: give an SSH key"]);
-  expect(said.notes).toEqual(["timezone: means nothing to this system", "keyboard: means nothing to this system"]);
+  expect(said.warnings).toEqual(["passwords are not supported: give an SSH key"]);
+  expect(said.notes).toEqual(["timezone: has no meaning on this system", "keyboard: has no meaning on this system"]);
   expect(read({ user: "pi", passwordHash: "$5$x", sshKeys: [plainKey] }).warnings).toEqual([]);
 });
 
 test.each<[string, Settings, RegExp]>([
   ["hostname", { hostname: "my_pi" }, /my_pi.*a-z, 0-9/],
   ["SSH key", { sshKeys: ["ssh-dss AAAA"] }, /1 of 1 SSH keys/],
-  ["password too short for Wi-Fi", { wifi: { ssid: "home", password: "short" } }, /Wi-Fi can not be joined.*8 to 63/],
+  [
+    "password too short for Wi-Fi",
+    { wifi: { ssid: "home", password: "short" } },
+    /Wi-Fi settings are invalid.*8 to 63/,
+  ],
   ["name too long for Wi-Fi", { wifi: { ssid: "x".repeat(33) } }, /longer than 32 bytes/],
   ["control character in a Wi-Fi's name", { wifi: { ssid: "a\nb" } }, /control characters/],
 ])("a %s that can not be used is a warning, not an end", (_, settings, warning) => {
@@ -124,8 +128,8 @@ test("wifi-static: what somebody added to network-config and a device does not t
   expect(found.network?.wifi).toEqual({ ssid: "home", password: "secret123", hidden: true });
   expect(warnings).toEqual([
     "not used from network-config: dhcp4 of eth0, addresses of eth0, gateway4 of eth0, nameservers of eth0; " +
-      "static addresses are read from hamlet provision only",
-    "the country 'GERMANY' is not one of two letters, as DE",
+      "set a static address with hamlet provision",
+    "the country 'GERMANY' is not a code of two letters, such as DE",
   ]);
 });
 
@@ -146,7 +150,7 @@ test.each([
     } catch (error) {
       said = `${error}`;
     }
-    expect(said).toMatch(/user-data on the card can not be read: it (is not YAML|has no lines)|Unresolved alias/);
+    expect(said).toMatch(/user-data on the card cannot be read: it (is not YAML|has no lines)|Unresolved alias/);
     expect(said).not.toContain("secretpw");
   },
 );

@@ -149,7 +149,9 @@ test("ssh-key-file: options stay before the key, to the letter", () => {
     notes: [],
   });
   for (const wrong of ["github.com", "no-such-option", "from=10.0.0.1", 'restrict="x"', "from", 'from="a",', ",pty"]) {
-    expect(parseSshKey(`${wrong} ${ed25519}`)).toEqual({ trouble: expect.stringMatching(/no option of sshd|no SSH/) });
+    expect(parseSshKey(`${wrong} ${ed25519}`)).toEqual({
+      trouble: expect.stringMatching(/no option of sshd|not an SSH/),
+    });
   }
 });
 
@@ -178,7 +180,7 @@ test("ssh-key-file: a private key of any format is told in one line with what to
     const found = readSshKeys(Buffer.from(content), name);
     expect([name, found]).toEqual([
       name,
-      { trouble: "is a private key and stays with you", hint: expect.stringContaining(`${name}.pub`) },
+      { trouble: "is a private key, which must stay with you", hint: expect.stringContaining(`${name}.pub`) },
     ]);
     const said = JSON.stringify(found);
     for (const piece of content.match(/[A-Za-z0-9+/]{10,}/g) ?? []) expect(said).not.toContain(piece.slice(0, 10));
@@ -230,7 +232,7 @@ test("ssh-key-file: no key at all is no success, and no line of the file is show
     expect(JSON.stringify(found)).not.toMatch(/password|AAAA|mine/);
   }
   const page = readSshKeys(Buffer.from("<html>\n<body>\n<p>not found\n"), "page");
-  expect(page).toMatchObject({ trouble: "has no SSH public key: line 1 of page is no SSH public key and 2 more" });
+  expect(page).toMatchObject({ trouble: "has no SSH public key: line 1 of page is not an SSH public key and 2 more" });
 });
 
 test("ssh-key-file: control characters of a comment reach neither sshd's file nor a terminal", () => {
@@ -244,5 +246,5 @@ test("ssh-key-file: keys that Raspberry Pi Imager wrote go through the same pars
   const userData = `hostname: attic\nssh_authorized_keys:\n${list.map((line) => `- ${line}\n`).join("")}ssh_import_id: [gh:me]\n`;
   const { settings, warnings } = readImagerFiles({ userData });
   expect(settings.sshKeys).toEqual([`from="10.0.0.0/8" ${ed25519} me`, rsa]);
-  expect(warnings).toEqual(["1 of 3 SSH keys are not usable", expect.stringContaining("ssh_import_id")]);
+  expect(warnings).toEqual(["1 of 3 SSH keys are unusable", expect.stringContaining("ssh_import_id")]);
 });

@@ -3,31 +3,31 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { networkdFiles } from "../../../provisioning/file/network-files.ts";
 import { Network } from "../../../provisioning/file/provision-file.ts";
-import { type StaticAddress, staticAddressTroubles } from "../../../provisioning/file/static-address.ts";
+import { type StaticAddress, staticAddressProblems } from "../../../provisioning/file/static-address.ts";
 
-const troubles = (wanted: StaticAddress) =>
-  staticAddressTroubles(wanted).map(({ part, message }) => `${part}: ${message}`);
+const problems = (wanted: StaticAddress) =>
+  staticAddressProblems(wanted).map(({ part, message }) => `${part}: ${message}`);
 
 test.each<[string, string]>([
-  ["0.0.0.0/24", "no address of a device"],
-  ["0.1.2.3/8", "no address of a device"],
+  ["0.0.0.0/24", "not an address for a device"],
+  ["0.1.2.3/8", "not an address for a device"],
   ["127.0.0.1/8", "a loopback address"],
   ["224.0.0.251/24", "a multicast address"],
   ["255.255.255.255/24", "a reserved address"],
   ["192.168.1.0/24", "the address of the network itself"],
   ["192.168.1.255/24", "the broadcast address"],
   ["10.1.255.255/16", "the broadcast address"],
-  ["192.168.1.5/32", "192.168.1.5/32 has no room for a neighbor"],
-  ["192.168.1.5/0", "/0 would take in"],
-  ["::/64", "no address of a device"],
+  ["192.168.1.5/32", "192.168.1.5/32 has no room for another device"],
+  ["192.168.1.5/0", "/0 covers a large part"],
+  ["::/64", "not an address for a device"],
   ["::1/128", "a loopback address"],
   ["ff02::fb/64", "a multicast address"],
   ["::ffff:192.168.1.5/64", "an IPv4 address in the form of IPv6"],
   ["2001:db8::/64", "the address of the network itself"],
-  ["2001:db8::5/0", "/0 would take in"],
+  ["2001:db8::5/0", "/0 covers a large part"],
 ])("wifi-static: %s is no device's: it is %s", (address, why) => {
-  expect(troubles({ address })).toEqual([expect.stringMatching(/^address: /)]);
-  expect(troubles({ address })[0]).toContain(why);
+  expect(problems({ address })).toEqual([expect.stringMatching(/^address: /)]);
+  expect(problems({ address })[0]).toContain(why);
 });
 
 test.each<[string, string, string]>([
@@ -35,7 +35,7 @@ test.each<[string, string, string]>([
   ["192.168.1.5/24", "192.168.1.5", "the device's own address"],
   ["192.168.1.5/24", "192.168.1.0", "the address of the network itself"],
   ["192.168.1.5/24", "192.168.1.255", "the broadcast address"],
-  ["192.168.1.5/24", "fe80::1", "one is IPv4 and the other IPv6"],
+  ["192.168.1.5/24", "fe80::1", "one is IPv4, the other IPv6"],
   ["192.168.1.5/24", "224.0.0.1", "a multicast address"],
   ["192.168.1.5/24", "127.0.0.1", "a loopback address"],
   ["192.168.1.129/25", "192.168.1.1", "192.168.1.1 is not in 192.168.1.128/25"],
@@ -43,18 +43,18 @@ test.each<[string, string, string]>([
   ["2001:db8::5/64", "2001:db8:0:1::1", "2001:db8:0:1::1 is not in 2001:db8::/64"],
   ["2001:db8::5/64", "2001:DB8:0::5", "the device's own address"],
   ["2001:db8::5/64", "2001:db8::", "the address of the network itself"],
-  ["2001:db8::5/64", "192.168.1.1", "one is IPv4 and the other IPv6"],
+  ["2001:db8::5/64", "192.168.1.1", "one is IPv4, the other IPv6"],
   ["2001:db8::5/64", "ff02::2", "a multicast address"],
   ["2001:db8::5/128", "2001:db8::1", "2001:db8::1 is not in 2001:db8::5/128"],
 ])("wifi-static: of %s the gateway cannot be %s: %s", (address, gateway, why) => {
-  expect(troubles({ address, gateway })).toEqual([expect.stringContaining(why)]);
+  expect(problems({ address, gateway })).toEqual([expect.stringContaining(why)]);
 });
 
 test("wifi-static: name servers may be anywhere, but not nowhere, and not the device itself", () => {
   const address = "192.168.1.5/24";
-  expect(troubles({ address, dns: ["9.9.9.9", "192.168.1.1", "2620:fe::9", "fe80::1"] })).toEqual([]);
+  expect(problems({ address, dns: ["9.9.9.9", "192.168.1.1", "2620:fe::9", "fe80::1"] })).toEqual([]);
   const wrong = ["0.0.0.0", "127.0.0.53", "::1", "224.0.0.1", "192.168.1.5", "192.168.1.255"];
-  expect(troubles({ address, dns: wrong })).toHaveLength(wrong.length);
+  expect(problems({ address, dns: wrong })).toHaveLength(wrong.length);
 });
 
 test("wifi-static: two of a /31 and of a /127 are devices, and a router's address on the link is within reach", () => {
@@ -67,7 +67,7 @@ test("wifi-static: two of a /31 and of a /127 are devices, and a router's addres
     ["fd12::5/64", "fe80::1"],
     ["10.1.2.3/8", "10.255.255.254"],
   ])
-    expect([address, troubles({ address: address!, gateway: gateway! })]).toEqual([address, []]);
+    expect([address, problems({ address: address!, gateway: gateway! })]).toEqual([address, []]);
 });
 
 const v4 = fc.ipV4();
@@ -101,7 +101,7 @@ test("wifi-static: a gateway is taken only if it is another address of the same 
       network.addSubnet(own, Number(prefix), family);
       const itself = new BlockList();
       itself.addAddress(own, family);
-      const said = staticAddressTroubles({ address, gateway }).filter(({ part }) => part === "gateway");
+      const said = staticAddressProblems({ address, gateway }).filter(({ part }) => part === "gateway");
       if (said.length > 0) {
         if (said[0]!.message.includes("is not in")) expect(network.check(gateway, family)).toBe(false);
         return;
@@ -126,7 +126,7 @@ test("wifi-static: whatever is written, the answer is one of the schema's, never
   fc.assert(
     fc.property(texts, prefixes, texts, fc.array(texts, { maxLength: 3 }), (own, prefix, gateway, dns) => {
       const staticAddress = { address: `${own}/${prefix}`, gateway, dns };
-      expect(Array.isArray(staticAddressTroubles(staticAddress))).toBe(true);
+      expect(Array.isArray(staticAddressProblems(staticAddress))).toBe(true);
       expect(typeof Network.safeParse({ staticAddress }).success).toBe("boolean");
     }),
   );

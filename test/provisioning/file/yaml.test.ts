@@ -19,10 +19,10 @@ test.each([
 
 test.each([
   ["249 KiB of keys", "k: 1\n".repeat(51_000), "more than 65536 characters"],
-  ["brackets", fill("["), "nested too deep"],
-  ["braces", fill("{a: "), "nested too deep"],
-  ["dashes", fill("- "), "nested too deep"],
-  ["question marks", fill("? "), "nested too deep"],
+  ["brackets", fill("["), "nested too deeply"],
+  ["braces", fill("{a: "), "nested too deeply"],
+  ["dashes", fill("- "), "nested too deeply"],
+  ["question marks", fill("? "), "nested too deeply"],
   ["one level a line", Array.from({ length: 350 }, (_, depth) => `${" ".repeat(depth)}a:`).join("\n"), "too deep"],
   ["aliases", fill("- *a\n", "- &a x\n"), "more than 10 aliases"],
   [
@@ -30,8 +30,8 @@ test.each([
     `a: &a [x,x,x]\n${Array.from({ length: 9 }, (_, index) => `b${index}: &b${index} [*${index ? `b${index - 1}` : "a"}]`).join("\n")}\nc: [*b8, *b8]`,
     "more than 10 aliases",
   ],
-  ["a key that stands twice", "hostname: attic\nusers: []\nhostname: cellar\n", "'hostname' stands twice at line 3"],
-  ["several documents", "--- a\n--- b\n", "one document"],
+  ["a key that stands twice", "hostname: attic\nusers: []\nhostname: cellar\n", "'hostname' is there twice at line 3"],
+  ["several documents", "--- a\n--- b\n", "more than one YAML document"],
 ])("y1-yaml: %s are refused with a code that says why", (_, userData, why) => {
   expect(() => readImagerFiles({ userData })).toThrow(
     expect.objectContaining({ code: "imager.invalid", message: expect.stringContaining(why) }),

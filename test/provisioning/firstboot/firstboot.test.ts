@@ -253,7 +253,7 @@ test("what stopped it stands on consoles and card at once, and is dated by its b
   await put(paths.provisionFile, encodeProvisionFile({ ...file, board: "rpi4" }));
   await boot();
   const report = await text(paths.cardReport);
-  expect(report).toContain("the provision file is for rpi4, this is a nuc");
+  expect(report).toContain("the provision file is for rpi4, and this is a nuc");
   expect(report).toContain("provision.wrongBoard");
   for (const name of ["tty1", "ttyS0"]) {
     expect(await text(join(paths.dev, name))).toMatch(/^Hamlet 0\.1\.0 \(nuc\) starts\n! .*is for rpi4.*Next: /);

@@ -99,7 +99,7 @@ test("a user with a password and without a key: the page is told what to give in
   await boot();
   expect(await json(paths.problems)).toMatchObject({
     code: "imager.refused",
-    message: expect.stringContaining("passwords are not used: give an SSH key"),
+    message: expect.stringContaining("passwords are not supported: give an SSH key"),
   });
   expect(await text(paths.hostname)).toBe("attic\n");
   expect(await text(paths.authorizedKeys)).toBeUndefined();
@@ -266,14 +266,10 @@ describe("the card of a device that has its identity", () => {
   });
 
   const unusable: [what: string, files: Record<string, string>, said: RegExp][] = [
-    ["a password", { "user-data": "users:\n- name: ada\n  passwd: $y$x\n" }, /passwords are not used/],
+    ["a password", { "user-data": "users:\n- name: ada\n  passwd: $y$x\n" }, /passwords are not supported/],
     ["a broken key", { "user-data": "ssh_authorized_keys:\n- ssh-ed25519\n" }, /SSH key/],
     ["a bad hostname", { "user-data": "hostname: 'My Attic'\n" }, /hostname/],
-    [
-      "a static address",
-      { "network-config": "ethernets:\n  eth0:\n    addresses: [10.0.0.2/24]\n" },
-      /static addresses/,
-    ],
+    ["a static address", { "network-config": "ethernets:\n  eth0:\n    addresses: [10.0.0.2/24]\n" }, /static address/],
     [
       "a Wi-Fi with a short password",
       { "network-config": "wifis:\n  w:\n    access-points:\n      a:\n        password: x\n" },

@@ -19,7 +19,7 @@ test("what is wrong, since when, and the one command, in lines that any editor s
     "Something is wrong:",
     "",
     "1. the password is wrong",
-    "   To mend it: hamlet provision <card>",
+    "   To fix it: hamlet provision <card>",
     "   Since 2026-01-05 00:00 UTC; code wifi.wrongPassword",
     "",
     "Adoption code: abcd-efgh-ijkl",

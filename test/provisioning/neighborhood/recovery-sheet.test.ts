@@ -44,7 +44,7 @@ test("one wrong letter anywhere is found, and in which line", () => {
       const bent = `${line.slice(0, index)}${letter}${line.slice(index + 1)}`;
       // Two bytes of check: one slip in 65,536 would pass its line, and then the id on the sheet does not fit.
       expect(refusal(sheet.replace(line, bent))).toMatch(
-        new RegExp(`wrong on the sheet: ${label}$|not those of the neighborhood`),
+        new RegExp(`wrong on the sheet: ${label}$|do not belong to the neighborhood`),
       );
     }),
   );
@@ -58,7 +58,7 @@ test("lines exchanged, missing, or of another neighborhood are refused", () => {
   expect(refusal(sheet.replace(`${s1}\n`, ""))).toBe("wrong on the sheet: S1 (missing)");
   expect(refusal("")).toMatch(/R1 \(missing\), .*S4 \(missing\)/);
   expect(refusal(sheet.replace(keys.id, makeStreet().keys.id))).toBe(
-    "these keys are not those of the neighborhood on the sheet",
+    "these keys do not belong to the neighborhood on the sheet",
   );
   expect(refusal(sheet.replace("Root key", "root key"))).toBe("accepted");
 });
