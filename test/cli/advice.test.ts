@@ -1,4 +1,4 @@
-// Whoever is told to type a command can type it: it is there, and so is each of its options.
+// Every command that the product tells people to type exists, and so does each of its options.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,8 +10,8 @@ const root = join(import.meta.dirname, "../..");
 const rooms = ["agent", "cli", "dashboard", "image", "nix", "ota", "provisioning", "system", "README.md"];
 
 /**
- * What a text tells people to type: `hamlet`, then words as far as they can be of a command line. Prose that goes on behind a command
- * ("hamlet lab status shows it") ends it where no command has such a word.
+ * The command that a text tells people to type: `hamlet` and the words after it that may belong to a command line. It ends where
+ * prose follows ("hamlet lab status shows it"), at the first word that no command has.
  */
 function commandsIn(text: string): string[][] {
   const found = [
@@ -32,7 +32,7 @@ const nameIn = (words: string[]): string | undefined =>
     .filter((name) => name.split(" ").every((word, index) => words[index] === word))
     .toSorted((a, b) => b.length - a.length)[0];
 
-/** Advice is what stands in code marks, behind a colon, in a hint, or as a line of its own in the README. */
+/** Advice is text in backquotes, after a colon, in a hint, or on a line of its own in the README. */
 function adviceIn(file: string): string[][] {
   const text = readFileSync(join(root, file), "utf8");
   const code = file.endsWith(".md") ? text : text.replaceAll(/^\s*(\/\/|\/?\*|#).*$/gm, "");
@@ -40,7 +40,7 @@ function adviceIn(file: string): string[][] {
 }
 const groups = new Set(Object.keys(commands).flatMap((name) => (name.includes(" ") ? [name.split(" ")[0]!] : [])));
 
-test("a command that the product names is there, with the options it is named with", async () => {
+test("every command that the product names exists, with the options named", async () => {
   const files = execFileSync("git", ["ls-files", "--", ...rooms], { cwd: root, encoding: "utf8" })
     .trim()
     .split("\n")
@@ -70,7 +70,7 @@ test("a command that the product names is there, with the options it is named wi
   expect(seen).toBeGreaterThan(100);
 });
 
-test("every command's example can be typed", async () => {
+test("every command's example is valid", async () => {
   for (const [name, load] of Object.entries(commands)) {
     const command = await load();
     const typed = command.example.slice(command.example.indexOf(`hamlet ${name}`)).match(/"[^"]*"|\S+/g) ?? [];

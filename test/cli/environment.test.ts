@@ -20,7 +20,7 @@ const optionsOf = (type: "boolean" | "string") =>
 const switches = optionsOf("boolean");
 
 const blanks = fc.stringMatching(/^[ \t\r\n]{0,3}$/);
-/** A word in any case, with whatever blanks a shell or a compose file leaves around it. */
+/** A word in any case, with the blanks that a shell or a compose file may leave around it. */
 const written = (words: string[]) =>
   fc
     .tuple(blanks, fc.constantFrom(...words), fc.infiniteStream(fc.boolean()), blanks)
@@ -31,7 +31,7 @@ const written = (words: string[]) =>
 const parse = ({ command, variable }: (typeof switches)[number], value: string) =>
   parseInput(command, [], { [variable]: value });
 
-test("env-false: every flag of every command takes each word for yes and each word for no, in any case", () => {
+test("env-false: every flag of every command accepts each word for yes and for no, in any case", () => {
   expect(switches.length).toBeGreaterThan(30);
   fc.assert(
     fc.property(fc.constantFrom(...switches), written(wordsForYes), written(["", ...wordsForNo]), (flag, yes, no) => {
@@ -41,7 +41,7 @@ test("env-false: every flag of every command takes each word for yes and each wo
   );
 });
 
-test("env-false: any other word is used wrongly, and the message names the variable and what it takes", () => {
+test("env-false: any other word is an error that names the variable and the words that it accepts", () => {
   const known = [...wordsForYes, ...wordsForNo];
   const other = fc.oneof(
     fc.string({ minLength: 1 }),
@@ -62,14 +62,14 @@ test("env-false: any other word is used wrongly, and the message names the varia
   );
 });
 
-test("env-false: a word on the command line needs no environment to be right", () => {
+test("env-false: an option on the command line makes a bad variable harmless", () => {
   for (const flag of switches) {
     const { values } = parseInput(flag.command, [`--${flag.name}`], { [flag.variable]: "maybe" });
     expect(values[flag.name]).toBe(true);
   }
 });
 
-test("env-false: a variable that is blank is not set, and one that may be repeated has a value a line", () => {
+test("env-false: a blank variable counts as unset, and one for a repeatable option has one value per line", () => {
   for (const { command, name, option, variable } of optionsOf("string")) {
     for (const blank of ["", " ", "\t\n"]) {
       expect(parseInput(command, [], { [variable]: blank }).values[name]).toBe(option.default);
@@ -79,7 +79,7 @@ test("env-false: a variable that is blank is not set, and one that may be repeat
   }
 });
 
-test("env-false: a variable that no command reads is named, one of another command is not", async () => {
+test("env-false: a variable that no command reads is reported; one of another command is not", async () => {
   const [flash] = all.filter(({ usage }) => usage.startsWith("flash "));
   const env = { HAMLET_DRYRUN: "1", HAMLET_BOARD: "nuc", HAMLET_YES: "no", HAMLET_PASSPHRASE: "x", HAMLET_OLD: "" };
   expect(await unknownVariables(flash!, env)).toEqual(["HAMLET_DRYRUN"]);
@@ -101,7 +101,7 @@ const hamlet = (argv: string[], env: Record<string, string>) =>
     ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({ code, stdout, stderr }),
   );
 
-test("env-false: the program ends with 2 before it does anything, for its own variables too", async () => {
+test("env-false: a bad variable, even the program's own, ends it with exit code 2 before it does anything", async () => {
   await writeFile(join(folder, "any"), "");
   const wrong = { HAMLET_YES: "perhaps" };
   const asked = await hamlet(["flash", join(folder, "any"), join(folder, "any")], wrong);
@@ -114,14 +114,14 @@ test("env-false: the program ends with 2 before it does anything, for its own va
   expect(quiet.stderr.split("\n")).toHaveLength(2);
 });
 
-test("env-false: a command that is used wrongly says which of its options the environment gave", async () => {
+test("env-false: a usage error says which options came from the environment", async () => {
   const argv = ["provision", join(folder, "any"), "--name", "attic"];
   const asked = await hamlet(argv, { HAMLET_GATEWAY: "10.0.0.1", HAMLET_JSON: "", HAMLET_NAME: "cellar" });
   expect(asked).toMatchObject({ code: 2, stderr: expect.stringContaining("--address is missing") });
   expect(asked.stderr).toMatch(/^hamlet: the environment said HAMLET_GATEWAY, HAMLET_JSON$/m);
 });
 
-test("env-false: a log level that is none is told once; in any case it is one of the four", async () => {
+test("env-false: an invalid log level is reported once; the four levels work in upper and lower case", async () => {
   const source = `import { makeLog } from ${JSON.stringify(join(root, "system/log.ts"))};
     for (const part of ["a", "b"]) makeLog(part).info("told");`;
   const linesAt = async (level: string) => {

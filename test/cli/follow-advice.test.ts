@@ -1,4 +1,4 @@
-// Advice mends: each state that raises an error is made, what its hint says is typed into a shell, and what failed then succeeds.
+// Advice works: each test creates a state that raises an error, types the hint's command into a shell, and then succeeds.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-/** Types `script` as a person does, in a folder of its own. */
+/** Runs `script` as a person would type it, in its own folder. */
 function shell(script: string, env: Record<string, string> = {}): { code: number; said: string } {
   const { status, stdout, stderr } = spawnSync(
     "bash",
@@ -40,12 +40,12 @@ function shell(script: string, env: Record<string, string> = {}): { code: number
 
 type State = {
   code: string;
-  /** Makes the state; by default nothing is needed. */
+  /** Creates the state; by default nothing is needed. */
   given?: string;
-  /** What raises the error, and succeeds once the advice is followed; `retry` where it is to be typed differently. */
+  /** The command that raises the error and succeeds once the advice is followed; `retry` if it must be typed differently. */
   typed: string;
   env?: Record<string, string>;
-  /** What a person takes from the hint, and puts where it has a place for a word of one's own. */
+  /** The command from the hint, with its placeholders filled in. */
   advice: RegExp;
   follow?: (found: RegExpExecArray) => string;
   retry?: string;
@@ -153,7 +153,7 @@ const states: State[] = [
   },
 ];
 
-test.each(states)("what $code advises mends it: $typed", ({ code, given, typed, env, advice, follow, retry }) => {
+test.each(states)("the advice of $code works: $typed", ({ code, given, typed, env, advice, follow, retry }) => {
   if (given !== undefined) expect(shell(given)).toMatchObject({ code: 0 });
   const failed = shell(typed, env);
   expect(failed.code).not.toBe(0);

@@ -7,7 +7,7 @@ import { describeBoot, ownBootControl } from "../../../cli/commands/boot/boot.ts
 const running = { slot: "a", version: "1.0" } as const;
 const trial = { slot: "b", version: "1.1" } as const;
 
-test("status tells what runs, what starts next and what became of the last trial", () => {
+test("status shows what runs, what starts next and how the last trial ended", () => {
   expect(describeBoot({ ...running, phase: "settled" })).toEqual([
     "running     slot a, version 1.0",
     "next start  the same",
@@ -27,7 +27,7 @@ test("status tells what runs, what starts next and what became of the last trial
   );
 });
 
-test("only root of a device may look and act; on any other computer that is what is said", async () => {
+test("boot commands need root on a device, and say so on any other computer", async () => {
   const root = mkdtempSync(join(tmpdir(), "hamlet-own-"));
   try {
     await expect(ownBootControl({ root, userId: 1000 })).rejects.toMatchObject({ code: "boot.unsupported" });

@@ -3,7 +3,7 @@ import { imageBuild, readBase } from "../../../cli/commands/image/build.ts";
 import { boardNamed } from "../../../image/boards.ts";
 import { silentProgress } from "../../../system/progress.ts";
 
-test("Debian's packages where they can make the board, NixOS where it is asked for", () => {
+test("image build uses Debian's packages if the board can be built from them, and NixOS if asked to", () => {
   expect(readBase({}, boardNamed("nuc"))).toBe("debian");
   expect(readBase({ base: "debian" }, boardNamed("rpi4"))).toBe("debian");
   expect(readBase({ base: "nixos" }, boardNamed("rpi4"))).toBe("nixos");
@@ -14,7 +14,7 @@ test("Debian's packages where they can make the board, NixOS where it is asked f
 });
 
 test.each([{}, { base: "debian" }])(
-  "a Raspberry Pi 5 of Debian packages (%o) is refused before anything is built",
+  "a Raspberry Pi 5 from Debian packages (%o) is refused before anything is built",
   async (values) => {
     const printed: string[] = [];
     const context = { print: (line: string) => printed.push(line), note() {}, progress: silentProgress };

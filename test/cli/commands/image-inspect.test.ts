@@ -1,4 +1,4 @@
-// What `image inspect` tells, far from where the image was built: it reads nothing but the image.
+// `image inspect` reads only the image, so it works far from where the image was built.
 import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -61,7 +61,7 @@ async function inspect(values: Record<string, boolean> = {}) {
   return { code, text: printed.join("\n"), notes };
 }
 
-test.skipIf(skipped)("packages, tools, and what was not as locked", async () => {
+test.skipIf(skipped)("inspect shows packages, tools, and differences from the lock", async () => {
   const { code, text } = await inspect();
   expect(code).toBe(0);
   for (const line of ["as locked    no: relocked", "openssl 3.0.15-1 -> 3.0.16-1", "made with    erofs-utils 1.5"]) {
@@ -72,7 +72,7 @@ test.skipIf(skipped)("packages, tools, and what was not as locked", async () => 
 });
 
 test.skipIf(skipped)(
-  "each licence on request; the bill as it is inside, byte for byte; all of it as JSON",
+  "inspect shows each licence on request, the bill of materials byte for byte, and everything as JSON",
   async () => {
     expect((await inspect({ licences: true })).text).toMatch(/ {2}zod 4\.0\.0: MIT\n {2}bash 5\.2: GPL-3\+$/);
     expect((await inspect({ sbom: true })).text).toBe(bill);
@@ -88,7 +88,7 @@ test.skipIf(skipped)(
   },
 );
 
-test("an image that does not say what is in it: the rest is told, and asking for the bill fails", async () => {
+test("inspect shows the rest of an image without a bill of materials, and fails if asked for the bill", async () => {
   await makeDisk(image);
   const { text } = await inspect();
   expect(text).toMatch(/packages +not told/);

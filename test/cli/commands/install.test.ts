@@ -9,7 +9,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-test("only root may install, which is said before any disk is looked at", async () => {
+test("install requires root, and says so before it looks at any disk", async () => {
   const context = { print: () => {}, note: () => {}, progress: silentProgress };
   vi.spyOn(process, "getuid").mockReturnValue(1000);
   await expect(install.run(parseInput(install, ["--yes"], {}), context)).rejects.toMatchObject({
@@ -20,7 +20,7 @@ test("only root may install, which is said before any disk is looked at", async 
 
 const stopped = new HamletError("flash.stopped", "stopped: nothing was written", { hint: "run it again" });
 
-/** The exit code of work that fails with `error`, and what is told. */
+/** The exit code and the output of work that fails with `error`. */
 async function ended(error: unknown, over: AbortController) {
   const told: string[] = [];
   const out = { note: (line: string) => told.push(line), progress: silentProgress };
@@ -30,14 +30,14 @@ async function ended(error: unknown, over: AbortController) {
   return [await untilStopped(out, work, { signal: over.signal, exitCode: () => 130 }), told];
 }
 
-test("work that is stopped by Ctrl-C says in a line what it has left, and its exit code is the signal's", async () => {
+test("work that Ctrl-C stops says in one line what it left behind, and exits with the signal's code", async () => {
   const over = new AbortController();
   over.abort();
   expect(await ended(stopped, over)).toEqual([130, ["stopped: nothing was written (run it again)"]]);
-  // A defect stays one, stopped or not.
+  // A defect is reported as one, even after a stop.
   await expect(ended(new TypeError("x"), over)).rejects.toThrow(TypeError);
 });
 
-test("a failure that nobody asked for stays one", async () => {
+test("a failure without Ctrl-C is reported as a failure", async () => {
   await expect(ended(stopped, new AbortController())).rejects.toBe(stopped);
 });

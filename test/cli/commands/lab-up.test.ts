@@ -3,7 +3,7 @@ import { startNotes } from "../../../cli/commands/lab/up.ts";
 
 const now = 1_790_000_000_000;
 
-test("lab up says where the devices come from, what was refused, and what the next one cannot come from", () => {
+test("lab up says where the devices come from, which state was refused, and why no state was saved", () => {
   expect(startNotes({ from: "power", saving: "saved" }, now)).toEqual([]);
   expect(startNotes({ from: "power", saving: "none" }, now)).toEqual([]);
   expect(startNotes({ from: "state", savedAt: now - 720_000, saving: "none" }, now)).toEqual([

@@ -1,4 +1,4 @@
-// A device folder full of canaries, programs that sing of them all: not one is in the archive.
+// A device's folder and its programs' output are full of canaries; none of them is in the log archive.
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -22,7 +22,7 @@ import { makeStreet, makeTokenFile, monday } from "../../street.ts";
 
 let root: string;
 let paths: Paths;
-/** Every string that must not be in an archive. */
+/** Every string that an archive must not contain. */
 let canaries: string[];
 let journal: string;
 beforeEach(async () => {
@@ -42,7 +42,7 @@ async function plant(): Promise<void> {
   await put(paths.provision, hood.provision({ name: "attic" }));
   const stateFolder = dirname(paths.identity);
   const identity = (await loadIdentity({ board: "nuc", release: "0.1.0", bootId: "1", stateFolder }, paths.provision))!;
-  // A second file that waits on the card, with a token and Wi-Fi of its own.
+  // A second file waits on the card, with its own token and Wi-Fi.
   const waiting = await makeTokenFile(makeStreet());
   const wifi = { ssid: "home", password: 'canary "of" the house' };
   await put(paths.provisionFile, encodeProvisionFile({ ...waiting, network: { wifi } }));
@@ -81,7 +81,7 @@ async function plant(): Promise<void> {
     (canary) => `agent: unexpected: ${canary} there`,
   );
   journal = [...said, `PresharedKey = ${preshared}`, `  preshared key: ${preshared}`, `peer ${preshared}`].join("\n");
-  // The preshared key stands in no file: only where programs print it as what it is.
+  // The preshared key is in no file; only programs print it, labeled as such.
   journal = journal.replace(`agent: unexpected: ${preshared} there\n`, "").replace(`\npeer ${preshared}`, "");
 }
 
@@ -89,17 +89,17 @@ const bundle = (status = async () => JSON.stringify({ warnings: [], journal })) 
   makeLogBundle({ run: async ([file]) => `${file} says\n${journal}\n`, status, version: "0.1.0", now: monday, root });
 const opened = async () => gunzipSync(await bundle()).toString("latin1");
 
-test("these canaries do sing: without the redaction each would be in the archive", () => {
+test("without redaction, every canary would be in the archive", () => {
   for (const canary of canaries) expect(journal).toContain(canary);
   expect(canaries.length).toBeGreaterThan(15);
 });
 
-test("not one secret is in the archive's bytes", async () => {
+test("the archive's bytes contain no secret", async () => {
   const bytes = await opened();
   for (const canary of canaries) expect(bytes.includes(canary), canary).toBe(false);
 });
 
-test("what a bug report needs is there, and what could not be had says why", async () => {
+test("the archive has everything that a bug report needs, and says why if something is missing", async () => {
   const bytes = await opened();
   for (const name of ["status.json", "config.json", "journal.txt", "kernel.txt", "wg.txt", "nft.txt", "versions.txt"]) {
     expect(bytes).toContain(`hamlet-logs/${name}\0`);
@@ -109,20 +109,20 @@ test("what a bug report needs is there, and what could not be had says why", asy
   expect(bytes).toContain("not there: ENOENT");
 });
 
-test("a device whose agent is dead gives its logs all the same", async () => {
+test("a device with a dead agent still gives its logs", async () => {
   const dead = await bundle(async () => {
     throw new HamletError("device.noAnswer", "the agent does not answer");
   });
   expect(gunzipSync(dead).toString("latin1")).toContain("not there: device.noAnswer");
 });
 
-test("a secret that can not be read can not be left out: no archive", async () => {
+test("without reading every secret there is no archive, because an unknown secret cannot be redacted", async () => {
   await rm(paths.wpaSupplicant);
   await mkdir(paths.wpaSupplicant);
   await expect(bundle()).rejects.toMatchObject({ code: "file.unreadable", hint: expect.stringContaining("root") });
 });
 
-test("since takes the house's durations and journalctl's own words, and never becomes an option", () => {
+test("--since accepts Hamlet's durations and journalctl's own times, and never becomes an option", () => {
   expect(journalOf("2h", false)).toContain("--since=-7200s");
   expect(journalOf("yesterday", true)).toEqual(expect.arrayContaining(["--since=yesterday", "--follow"]));
   expect(journalOf("--file=/etc/shadow", false)).toContain("--since=--file=/etc/shadow");

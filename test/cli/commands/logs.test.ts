@@ -1,4 +1,4 @@
-// What arrives from another device, and what is left when it does not.
+// Receiving a log archive from another device, and what is left if it fails.
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-/** A device whose program says `archive`, then ends with `code`. */
+/** A device whose program prints `archive`, then exits with `code`. */
 const device = (archive: string, code = 0) => ({
   found: "attic",
   exec: async (_: string[], output: NodeJS.WritableStream = process.stdout) => {
@@ -29,7 +29,7 @@ const device = (archive: string, code = 0) => ({
   },
 });
 
-test("the archive arrives whole, and is its owner's only, even where a file for all was", async () => {
+test("the archive arrives completely, and only its owner may read it, even if it replaces a public file", async () => {
   await writeFile(path, "older and longer than the new one", { mode: 0o644 });
   await fetchBundle(path, device("archive"));
   expect(await readFile(path, "utf8")).toBe("archive");
@@ -37,7 +37,7 @@ test("the archive arrives whole, and is its owner's only, even where a file for 
   expect(await readdir(folder)).toEqual(["attic.tar.gz"]);
 });
 
-test("a link that somebody laid beside it or in its place is not followed", async () => {
+test("a link beside the archive or in its place is not followed", async () => {
   const theirs = join(folder, "theirs");
   await writeFile(theirs, "theirs");
   for (const link of [path, `${path}.partial`]) await symlink(theirs, link);
@@ -45,7 +45,7 @@ test("a link that somebody laid beside it or in its place is not followed", asyn
   expect([await readFile(theirs, "utf8"), await readFile(path, "utf8")]).toEqual(["theirs", "archive"]);
 });
 
-test("a device that fails midway leaves what was there before, and nothing else", async () => {
+test("if the device fails midway, the old file stays and nothing else is left", async () => {
   await writeFile(path, "before");
   await expect(fetchBundle(path, device("arch", 1))).rejects.toMatchObject({ code: "command.failed" });
   const lost = { found: "attic", exec: () => Promise.reject(new Error("the machine went away")) };
@@ -53,7 +53,7 @@ test("a device that fails midway leaves what was there before, and nothing else"
   expect([await readFile(path, "utf8"), await readdir(folder)]).toEqual(["before", ["attic.tar.gz"]]);
 });
 
-test("a folder that is not there, or is a file, is a coded error that names the file asked for", async () => {
+test("a missing folder, or a file in its place, gives a coded error that names the requested file", async () => {
   await writeFile(join(folder, "file"), "");
   await mkdir(join(folder, "taken"));
   for (const wrong of ["nowhere/attic.tar.gz", "file/attic.tar.gz", "taken"]) {
@@ -65,7 +65,7 @@ test("a folder that is not there, or is a file, is a coded error that names the 
   expect((await readdir(folder)).sort()).toEqual(["file", "taken"]);
 });
 
-test("a disk that fills up on the way is a coded error, and what was there before is intact", async () => {
+test("a disk that fills up gives a coded error and leaves the old file intact", async () => {
   await writeFile(path, "before");
   const full = {
     found: "attic",
@@ -80,14 +80,14 @@ test("a disk that fills up on the way is a coded error, and what was there befor
   expect([await readFile(path, "utf8"), await readdir(folder)]).toEqual(["before", ["attic.tar.gz"]]);
 });
 
-test("a program that says more than can be written is ended, not waited for", async () => {
+test("a program whose output cannot be written any more is ended at once", async () => {
   const full = createWriteStream("/dev/full");
   full.on("error", () => {});
   expect(await runThrough(localDoors.exec({ argv: ["yes"] }), full)).toBe(137);
   expect(full.errored).toMatchObject({ code: "ENOSPC" });
 });
 
-test.each([["--since", "1h"], ["--follow"]])("%s does not go with --bundle: used wrongly", async (...more) => {
+test.each([["--since", "1h"], ["--follow"]])("%s cannot be combined with --bundle", async (...more) => {
   const input = parseInput(logs, ["--bundle", path, "--device", "/nowhere/agent.sock", ...more], {});
   const context = { print() {}, note() {}, progress: makeProgress() };
   await expect(logs.run(input, context)).rejects.toMatchObject({ code: "usage.invalid", exitCode: 2 });

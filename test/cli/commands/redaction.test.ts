@@ -8,7 +8,7 @@ import {
   seedOf,
 } from "../../../provisioning/trust/keys.ts";
 
-test("a key is gone in every spelling: PEM, its lines, base64, base64url, hex, JWK", () => {
+test("a key is redacted in every encoding: PEM, its lines, base64, base64url, hex, JWK", () => {
   const key = generateSigningKey();
   const pem = exportSigningKey(key);
   const seed = seedOf(key);
@@ -23,14 +23,14 @@ test("a key is gone in every spelling: PEM, its lines, base64, base64url, hex, J
   }
 });
 
-test("a WireGuard key is gone with and without its padding; the public one stays", () => {
+test("a WireGuard key is redacted with and without its padding; the public key stays", () => {
   const { privateKey, publicKey } = generateWireguardKeyPair();
   const redact = makeRedaction([privateKey]);
   const text = redact(`hamlet0\t${privateKey}\t${publicKey} ${privateKey.slice(0, -1)}`);
   expect(text).toBe(`hamlet0\t${removed}\t${publicKey} ${removed}`);
 });
 
-test("whatever the password, no text that quotes it still has it", () => {
+test("any password is redacted from any text that quotes it", () => {
   fc.assert(
     fc.property(fc.stringMatching(/^[\x20-\x7e]{8,63}$/), fc.string(), fc.string(), (password, before, after) => {
       const redact = makeRedaction([password]);
@@ -46,7 +46,7 @@ test("whatever the password, no text that quotes it still has it", () => {
   );
 });
 
-test("a secret that begins with another leaves no end behind", () => {
+test("a secret that begins with another secret is redacted completely", () => {
   expect(makeRedaction(["password", "password-of-the-house"])("password-of-the-house")).toBe(removed);
 });
 
@@ -63,7 +63,7 @@ test.each([
   expect(makeRedaction([])(text)).not.toContain(secret);
 });
 
-test("what is no secret stays as it is", () => {
+test("text without secrets stays unchanged", () => {
   const text =
     "  public key: abc=\n  private key: (hidden)\n  endpoint: 192.168.1.7:51820\nhttp://attic.local:80/ mqtt://broker:1883 token 0011";
   expect(makeRedaction(["", "ab"])(text)).toBe(text);

@@ -1,4 +1,4 @@
-// Commands that change a device, against an agent's socket that takes their requests.
+// Commands that change a device, run against an agent's socket that accepts their requests.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,18 +49,18 @@ async function hamlet(command: Command, ...argv: string[]): Promise<string[]> {
   return lines;
 }
 
-test("rename: the device has the new name, and says what it was", async () => {
+test("rename gives the device its new name and says what the old one was", async () => {
   expect(await hamlet(rename, "pantry", "--device", socket)).toEqual(["attic is now pantry"]);
   expect(await hamlet(rename, "pantry", "--device", socket)).toEqual(["it is called pantry already"]);
 });
 
-test("a name that is taken is refused (3), one that is none is used wrongly (2)", async () => {
+test("a taken name is refused with exit code 3, an invalid one with 2", async () => {
   await expect(hamlet(rename, "cellar", "--device", socket)).rejects.toMatchObject({ code: "name.taken", exitCode: 3 });
   await expect(hamlet(rename, "My_Attic", "--device", socket)).rejects.toMatchObject({ exitCode: 2 });
   expect(source.state.self.name).toBe("attic");
 });
 
-test("over the network no device takes such a request, and the error says what works", async () => {
+test("a device accepts no such request over the network, and the error says what works", async () => {
   for (const [command, ...argv] of [[rename, "pantry"] as const, [reset, "--yes"] as const]) {
     await expect(hamlet(command, ...argv, "--device", "192.0.2.7")).rejects.toMatchObject({
       code: "device.takesNoOrders",
@@ -69,7 +69,7 @@ test("over the network no device takes such a request, and the error says what w
   }
 });
 
-test("reset without a terminal and without --yes asks for nothing; on a machine of no image nothing is left for root", async () => {
+test("reset without a terminal and --yes requests nothing; on a machine without our image it leaves nothing for root", async () => {
   const tty = process.stdin.isTTY;
   process.stdin.isTTY = false;
   try {
@@ -86,7 +86,7 @@ test("reset without a terminal and without --yes asks for nothing; on a machine 
   });
 });
 
-test("what is lost is told by name, and that nobody else is there to remember", () => {
+test("reset names what is lost, and warns if no other member is alive to remember the neighborhood", () => {
   const { state } = source;
   expect(whatIsLost(state)).toBe(
     "attic will leave Elm Street and forget it: identity, keys, Wi-Fi and SSH keys. 2 of its neighbors stay.",

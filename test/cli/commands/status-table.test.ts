@@ -6,7 +6,7 @@ import { makeStatusSource } from "../../dashboard/api/status-source.ts";
 
 const now = 1_700_000_000_000;
 
-test("a status reads as a table, with warnings and what to do next", async () => {
+test("a status is printed as a table, with warnings and next steps", async () => {
   const source = makeStatusSource(now);
   source.member("kitchen").state = "dead";
   source.state.warnings = [
@@ -33,7 +33,7 @@ waiting for adoption:
   );
 });
 
-test("a device that belongs nowhere yet shows its code and what it waits for", async () => {
+test("a device without a neighborhood shows its adoption code and what it waits for", async () => {
   const source = makeStatusSource(now);
   Object.assign(source.state, { phase: "pending", members: [] });
   expect(statusText(await source.status(), now).join("\n")).toMatch(
@@ -41,7 +41,7 @@ test("a device that belongs nowhere yet shows its code and what it waits for", a
   );
 });
 
-test("a column that nobody fills is left out", () => {
+test("an empty column is omitted", () => {
   expect(
     filledTable(
       ["a", "b", "c"],
@@ -53,7 +53,7 @@ test("a column that nobody fills is left out", () => {
   ).toEqual(["  a   c", "  1   3", "  10  -"]);
 });
 
-test("explain says in one sentence how a member is reached, then everything that was tried", async () => {
+test("net explain says in one sentence how a member is reached, then lists everything that was tried", async () => {
   const source = makeStatusSource(now);
   source.member("cellar").path = {
     inUse: { endpoint: "192.168.1.17:51820", since: now - 600_000 },

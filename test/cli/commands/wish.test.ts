@@ -1,4 +1,4 @@
-// What a device's owner leaves for root: in root's folder, and only once the agent has agreed.
+// The owner's requests for root are written to root's folder, and only after the agent has agreed.
 import { mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,25 +28,25 @@ const request = requestWithWish(
   (argv) => runThrough(localDoors.exec({ argv: argv.map((word) => (word === "" ? root : word)) })),
 );
 
-test("p4-wish: a reset is on disk before the goodbye, and a wish after it; root alone may read it", async () => {
+test("p4-wish: a reset request is on disk before the agent leaves and takes effect after it; only root may read it", async () => {
   await request("/v1/reset", { id: "this" });
   expect(asked).toEqual(["/v1/reset with reset.json.asked"]);
   expect(await readdir(folder)).toEqual(["reset.json"]);
   expect((await stat(join(folder, "reset.json"))).mode & 0o777).toBe(0o600);
 });
 
-test("p4-wish: an install names the disk that was confirmed", async () => {
+test("p4-wish: an install request names the confirmed disk", async () => {
   await request("/v1/install", { id: "this", disk: "/dev/nvme0n1" });
   expect(JSON.parse(await readFile(join(folder, "install.json"), "utf8"))).toEqual({ v: 1, disk: "/dev/nvme0n1" });
 });
 
-test("what the agent refuses leaves no wish, and what is no work of root's none either", async () => {
+test("a request that the agent refuses, or that needs no root, leaves nothing for root", async () => {
   await expect(request("/v1/reset", { id: "another" })).rejects.toMatchObject({ code: "reset.refused" });
   await request("/v1/rename", { name: "pantry" });
   expect(await readdir(folder)).toEqual([]);
 });
 
-test("where the wish can not be left the agent is not asked at all", async () => {
+test("if the request cannot be written, the agent is not asked at all", async () => {
   await rm(folder, { recursive: true });
   await expect(request("/v1/reset", { id: "this" })).rejects.toMatchObject({
     code: "reset.refused",

@@ -1,4 +1,4 @@
-// `npm pack` makes a package that works where it is installed: from any folder, with nothing of the checkout.
+// `npm pack` makes a package that works after installation, from any folder and without the checkout.
 import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ import { run } from "../../../system/command.ts";
 import { packageFolder } from "../../../system/package.ts";
 
 let folder = "";
-/** Where the package is installed. */
+/** The folder with the installed package. */
 let installed = "";
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "hamlet-installed-"));
@@ -29,7 +29,7 @@ beforeAll(async () => {
   for (const name of ["home", "elsewhere"]) await mkdir(join(folder, name));
   const npm = async (...words: string[]) =>
     await run(["npm", ...words], { cwd: project, env: { HOME: join(folder, "home") }, timeoutMs: 120_000 });
-  // What prepack does, without the set-up: that may install npm packages through the link.
+  // Run prepack without the set-up, which could install npm packages through the link.
   expect(packageJson.scripts.prepack).toContain("npm run --silent build");
   await run([process.execPath, "cli/package/build.ts"], { cwd: project, timeoutMs: 120_000 });
   await npm("pack", "--silent", "--ignore-scripts", "--pack-destination", folder);
@@ -46,17 +46,17 @@ const hamlet = async (...words: string[]) => {
   return await promisify(execFile)(join(folder, "prefix/bin/hamlet"), words, options);
 };
 
-test("it tells its version and its commands", async () => {
+test("the installed command prints its version and its commands", async () => {
   expect(await hamlet("--version")).toEqual({ stdout: `${packageJson.version}\n`, stderr: "" });
   expect((await hamlet("--help")).stdout).toMatch(/^ {2}init {2,}\S/m);
 });
 
-test("it makes a neighborhood", async () => {
+test("the installed command creates a neighborhood", async () => {
   expect((await hamlet("init", "elm-street", "--name", "Elm Street")).stdout).toContain("made Elm Street");
   expect(await readFile(join(folder, "elsewhere/elm-street/recovery.txt"), "utf8")).toContain("Elm Street");
 });
 
-test("it brings all that an image is built from: programs, units, scripts, locks, what Nix reads", async () => {
+test("the package contains everything that an image is built from: programs, units, scripts, locks, Nix files", async () => {
   const { programs, npm } = await builtPrograms(join(installed, "dist"));
   expect([...programs.keys()].sort()).toEqual([
     "agent.mjs",
@@ -79,7 +79,7 @@ test("it brings all that an image is built from: programs, units, scripts, locks
   }
 });
 
-test("it brings the lab's programs and installs no other package", async () => {
+test("the package contains the lab's programs and installs no other package", async () => {
   for (const name of ["supervisor.mjs", "join-inside.mjs", "npm-licences.txt"]) {
     expect((await readFile(join(installed, "dist", name))).length).toBeGreaterThan(0);
   }

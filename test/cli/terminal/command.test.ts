@@ -5,7 +5,7 @@ import { coded } from "../../../system/error.ts";
 
 const named = (name: string) => commands[name]!();
 
-test("every command has a name of its own, an example that begins with it, and help that tells its options", async () => {
+test("every command has a unique name, an example that begins with it, and help that lists its options", async () => {
   for (const [name, load] of Object.entries(commands)) {
     const command = await load();
     expect(nameOf(command)).toBe(name);
@@ -14,12 +14,12 @@ test("every command has a name of its own, an example that begins with it, and h
   }
 });
 
-test("a command's name is the words before the first place for another", () => {
+test("a command's name is the words before its first placeholder", () => {
   const usages = ["lab heal", "lab down [--json]", "init <folder> --name <name>", "lab join -- <command...>", "open"];
   expect(usages.map((usage) => nameOf({ usage }))).toEqual(["lab heal", "lab down", "init", "lab join", "open"]);
 });
 
-test("options come from the words, then from HAMLET_<NAME>, then from their defaults", async () => {
+test("options come from the command line, then from HAMLET_<NAME>, then from their defaults", async () => {
   const token = await named("token create");
   const env = { HAMLET_EXPIRES: "3d", HAMLET_MAX_DEVICES: "4", HAMLET_TAG: "porch" };
   expect(parseInput(token, ["--expires", "1d"], env).values).toMatchObject({
@@ -30,7 +30,7 @@ test("options come from the words, then from HAMLET_<NAME>, then from their defa
   });
 });
 
-test("what stands behind -- belongs to the other program", async () => {
+test("words after -- belong to the other program", async () => {
   const { positionals, rest } = parseInput(await named("lab exec"), ["attic", "--", "ls", "--help"], {});
   expect([positionals, rest]).toEqual([["attic"], ["ls", "--help"]]);
 });
@@ -60,7 +60,7 @@ test.each([
   });
 });
 
-test("one option is given once: of two values only one could count", async () => {
+test("an option may be given only once, because only one of two values could count", async () => {
   const token = await named("token create");
   const twice = () => parseInput(token, ["--expires", "1d", "--expires", "2d"], {});
   expect(twice).toThrow(
@@ -72,7 +72,7 @@ test("one option is given once: of two values only one could count", async () =>
   });
 });
 
-test("what does something else than its command takes no words and no options of the command", async () => {
+test("an option that replaces its command's action excludes the command's arguments and options", async () => {
   const flash = await named("flash");
   for (const words of [
     ["--list", "a.img"],
@@ -84,7 +84,7 @@ test("what does something else than its command takes no words and no options of
   expect(parseInput(flash, ["--list", "--json"], { HAMLET_YES: "1" }).values).toMatchObject({ list: true, json: true });
 });
 
-test("every option that stands alone is a boolean, and what it goes with is there", async () => {
+test("every option that replaces the action is a boolean, and the options it allows exist", async () => {
   for (const load of Object.values(commands)) {
     const { options = {} } = await load();
     for (const { aloneBut, type } of Object.values(options)) {
@@ -95,7 +95,7 @@ test("every option that stands alone is a boolean, and what it goes with is ther
   }
 });
 
-test("words behind -- are words, where no other program's command line stands there", async () => {
+test("words after -- are arguments if the command runs no other program", async () => {
   const flash = await named("flash");
   expect(parseInput(flash, ["--yes", "--", "-odd.img", "/dev/sdz"], {}).positionals).toEqual(["-odd.img", "/dev/sdz"]);
   expect(() => parseInput(flash, ["a.img", "/dev/sdz", "--", "more"], {})).toThrow(/'more' is one word too many/);

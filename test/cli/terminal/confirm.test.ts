@@ -13,7 +13,7 @@ import { device } from "../../image/flash/computers.ts";
 const [drive] = readDrives(device.lsblk, "");
 const { state } = makeStatusSource();
 
-/** Somebody who answers so, or nobody. */
+/** A terminal on which someone gives this answer, or no terminal. */
 const answering = (answer: string | undefined): Terminal & { asked: string[] } => {
   const asked: string[] = [];
   const ask = async (question: string) => {
@@ -30,24 +30,21 @@ const questions: [string, string, (terminal: Terminal) => Promise<void>][] = [
   ["reset", state.self.name, (terminal) => confirmReset(state, terminal)],
 ];
 
-test.each(questions)(
-  "%s goes on at '%s' and at nothing else: any other answer is a no, exit code 3",
-  async (_, yes, ask) => {
-    const terminal = answering(`${yes}\n`);
-    await ask(terminal);
-    expect(terminal.asked).toEqual([expect.stringMatching(/lost|forget/)]);
-    for (const other of ["", "y", "no", yes.toUpperCase()]) {
-      await expect(ask(answering(other))).rejects.toMatchObject({
-        code: "answer.no",
-        exitCode: 3,
-        message: expect.stringMatching(/^nothing was /),
-      });
-    }
-  },
-);
+test.each(questions)("%s continues at '%s' only: any other answer means no, with exit code 3", async (_, yes, ask) => {
+  const terminal = answering(`${yes}\n`);
+  await ask(terminal);
+  expect(terminal.asked).toEqual([expect.stringMatching(/lost|forget/)]);
+  for (const other of ["", "y", "no", yes.toUpperCase()]) {
+    await expect(ask(answering(other))).rejects.toMatchObject({
+      code: "answer.no",
+      exitCode: 3,
+      message: expect.stringMatching(/^nothing was /),
+    });
+  }
+});
 
 test.each(questions)(
-  "%s asks nobody where there is no terminal: it is used wrongly, and --yes is named",
+  "%s does not ask without a terminal: it fails with a usage error that names --yes",
   async (_, __, ask) => {
     const terminal = answering(undefined);
     await expect(ask(terminal)).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining("--yes") });
@@ -55,14 +52,14 @@ test.each(questions)(
   },
 );
 
-test("input that ends or is broken off at the question is no answer, and so a no", async () => {
+test("input that ends or is interrupted at the question means no", async () => {
   const [input, output] = [new PassThrough(), new PassThrough()];
   const asking = loss(flash)(terminalOf(Object.assign(input, { isTTY: true }), Object.assign(output, { isTTY: true })));
   input.end();
   await expect(asking).rejects.toMatchObject({ code: "answer.no", exitCode: 3 });
 });
 
-test("an image that comes by stdin leaves nobody to ask", async () => {
+test("with an image on stdin there is no terminal to ask on", async () => {
   const terminal = answering("yes");
   await expect(confirmLoss(flash, drive!, { isStdinTaken: true, terminal })).rejects.toMatchObject({
     message: expect.stringContaining("stdin"),

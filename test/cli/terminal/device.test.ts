@@ -32,7 +32,7 @@ async function serve(kind: PageKind): Promise<string> {
   return path;
 }
 
-/** The bin itself, with nothing of this computer's own lab or agent in reach. */
+/** Runs the command itself, out of reach of this computer's own lab or agent. */
 function hamlet(...argv: string[]) {
   const bin = fileURLToPath(new URL("../../../cli/hamlet.ts", import.meta.url));
   const env = { ...process.env, XDG_STATE_HOME: join(tmpdir(), "hamlet-no-such-folder") };
@@ -50,12 +50,12 @@ function hamlet(...argv: string[]) {
 }
 const until = (what: () => boolean) => eventually(what, { within: 15_000, every: 20 });
 
-test("a device is asked through its socket", async () => {
+test("the command reads a device's status through its socket", async () => {
   const device = await findDevice({ device: await serve("full") });
   expect((await device.status()).members.map(({ name }) => name)).toEqual(["attic", "cellar", "kitchen"]);
 });
 
-test("b3-client: a device that answers without end is no device", async () => {
+test("b3-client: an endless answer is refused", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-"));
   const server = createServer((_request, response) => {
     const go = () => {
@@ -78,7 +78,7 @@ test("b3-client: a device that answers without end is no device", async () => {
   });
 });
 
-test("a public page, a dead socket and a bad address end as coded errors", async () => {
+test("a public page, a dead socket and a bad address give coded errors", async () => {
   const open = await findDevice({ device: await serve("public") });
   await expect(open.status()).rejects.toMatchObject({ code: "device.noAnswer", message: /public page/ });
   const dead = await findDevice({ device: "/nowhere/agent.sock" });
@@ -87,7 +87,7 @@ test("a public page, a dead socket and a bad address end as coded errors", async
   await expect(closed.status()).rejects.toMatchObject({ code: "device.noAnswer" });
 });
 
-test("status --json fits the published schema, --watch gives it line by line", async () => {
+test("status --json matches the published schema, and --watch prints it line by line", async () => {
   const path = await serve("full");
   const once = hamlet("status", "--json", "--device", path);
   expect(await once.exit).toBe(0);
@@ -107,7 +107,7 @@ test("status --json fits the published schema, --watch gives it line by line", a
   });
 });
 
-test("open prints an address that shows the page, and Ctrl-C ends it", async () => {
+test("open prints the address of the page, and Ctrl-C ends it", async () => {
   const opened = hamlet("open", "--no-browser", "--device", await serve("full"));
   await until(() => opened.lines.length > 0);
   const url = opened.lines[0]!;
@@ -120,7 +120,7 @@ test("open prints an address that shows the page, and Ctrl-C ends it", async () 
   await stream.text().catch(() => {});
 });
 
-test("without any device the error says how to get one", async () => {
+test("without a device, the error says how to get one", async () => {
   const lost = hamlet("net", "explain", "cellar");
   expect(await lost.exit).toBe(1);
   expect(lost.errors.join("\n")).toMatch(/device\.notFound.*hamlet lab up --devices 3/);

@@ -7,19 +7,19 @@ const cli = fileURLToPath(new URL("../../../cli/hamlet.ts", import.meta.url));
 const shell = (script: string) =>
   spawnSync("bash", ["-c", script, process.execPath, cli], { encoding: "utf8", env: { ...process.env, HOME: "/tmp" } });
 
-test("a result that cannot be written is a failure with a code, whatever the command", () => {
+test("every command fails with a code if its result cannot be written", () => {
   for (const words of ["--version", "--help", "status --schema", "lab up --help"]) {
     const { status, stderr } = shell(`"$0" "$1" ${words} >/dev/full`);
     expect([status, stderr]).toEqual([1, expect.stringMatching(/^hamlet: output\.failed: .*ENOSPC/)]);
   }
 });
 
-test("a reader that has seen enough, or a closed stdout, is no failure", () => {
+test("a reader that stops reading, or a closed stdout, is not a failure", () => {
   const { stdout, stderr } = shell('set -o pipefail; "$0" "$1" status --schema | head -n1; echo $?');
   expect([stdout, stderr]).toEqual(["{\n0\n", ""]);
 });
 
-test("all that was printed is written when `written` says so, and a result larger than a pipe arrives whole", async () => {
+test("everything printed is written once `written` resolves, and a result larger than a pipe arrives completely", async () => {
   const { stdout } = shell('"$0" "$1" status --schema | (sleep 1; cat) | wc -c');
   const whole = shell('"$0" "$1" status --schema').stdout;
   expect(Number(stdout)).toBe(whole.length);

@@ -1,5 +1,5 @@
-// A build that is stopped takes its programs and its temporary folders with it, however it is stopped. It hangs where
-// most builds are given up: at a mirror that takes the call and says nothing.
+// A stopped build removes its programs and temporary folders, however it is stopped. It hangs where people give up most often:
+// at a mirror that accepts the connection but does not answer.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
@@ -35,13 +35,13 @@ afterEach(async () => {
   for (const child of started) child.kill("SIGKILL");
   for (const socket of calls) socket.destroy();
   mirror.close();
-  // A killed process may still be writing its last file there.
+  // A killed process may still be writing its last file.
   await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
-/** Starts the command and waits until its builder has called the mirror. */
+/** Starts the command and waits until its builder has connected to the mirror. */
 async function startedUntilFetching(...words: string[]): Promise<{ child: ChildProcess; told: () => string }> {
-  // This computer's proxy, if it has one, has no part in it.
+  // Ignore this computer's proxy, if it has one.
   const apt = join(folder, "apt.conf");
   await writeFile(apt, 'Acquire::http::Proxy "DIRECT";\n');
   const env = {
@@ -76,7 +76,7 @@ const nothingIsLeft = () =>
     expect((await readdir(folder)).filter((name) => name.startsWith("hamlet-"))).toEqual([]);
   });
 
-test.skipIf(skips)("Ctrl-C ends image build, its programs and its folders, in one line", async () => {
+test.skipIf(skips)("Ctrl-C ends image build and its programs, removes its folders, and prints one line", async () => {
   const { child, told } = await startedUntilFetching("image", "build", "--board", "nuc", "-o", join(folder, "out"));
   child.kill("SIGINT");
   child.kill("SIGINT");
@@ -93,7 +93,7 @@ test.skipIf(skips)("Ctrl-C during the build of lab up ends the builder", async (
   await nothingIsLeft();
 });
 
-test.skipIf(skips)("a lab up that is killed takes its builder along", async () => {
+test.skipIf(skips)("killing lab up ends its builder", async () => {
   const { child } = await startedUntilFetching("lab", "up");
   child.kill("SIGKILL");
   await once(child, "exit");

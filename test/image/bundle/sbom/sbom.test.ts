@@ -74,7 +74,7 @@ test("the bill lists npm packages, Node and our own programs, and names tools an
   expect(sbom.metadata.properties).toContainEqual({ name: "hamlet:relocked", value: "tool xz 5.4.1 -> 5.6" });
 });
 
-test("a license keeps its SPDX name or else Debian's; without one, the bill says where to read it", () => {
+test("a licence keeps its SPDX name or else Debian's; without one, the bill says where to read it", () => {
   const of = (name: string) => licenceNames(sbom.components.find((one) => one.name === name)!);
   expect(of("openssl")).toEqual(["Apache-2.0", "Artistic or GPL-1+"]);
   expect(of("systemd")).toEqual(["LGPL-2.1-or-later"]);
@@ -82,7 +82,7 @@ test("a license keeps its SPDX name or else Debian's; without one, the bill says
   expect(Sbom.parse(JSON.parse(JSON.stringify(sbom))).components).toHaveLength(sbom.components.length);
 });
 
-test("only a machine-readable copyright file yields licenses", () => {
+test("only a machine-readable copyright file yields licences", () => {
   const text = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: x
 License: Expat
@@ -118,7 +118,7 @@ test.each([
   ["constructor", undefined],
 ])("%s is %s to SPDX", (name, id) => expect(spdxId(name)).toBe(id));
 
-test("the bill stays valid for any name of a license", async () => {
+test("the bill stays valid for any name of a licence", async () => {
   const name = fc.oneof(
     fc.constantFrom(
       "GPL-1",
