@@ -1,4 +1,4 @@
-// Who this device is: made on first boot from the provision file, kept on the data partition, the same for life.
+// Who this device is: an identity made on first boot from the provision file, kept on the data partition, the same for life.
 import { existsSync } from "node:fs";
 import type { Provision } from "../provisioning/file/provision.ts";
 import { agentFilesIn } from "../provisioning/handover/agent-files.ts";
@@ -37,23 +37,19 @@ export type Self = {
   release: string;
   bootId: string;
   stateFolder: string;
-  /** What it was called last, where somebody else remembers. */
+  /** Its last name, if the system remembers that. */
   lastName?: string | undefined;
 };
 
-/** The identity on disk, else one made from the provision file at `provisionPath`, else undefined. Throws `provision.*`, `identity.invalid`. */
+/** The identity on disk, else one made from the provision file at `provisionPath`, else undefined. Throws `provision.*` or `identity.invalid`. */
 export async function loadIdentity(self: Self, provisionPath: string, name?: string): Promise<Identity | undefined> {
   const path = agentFilesIn(self.stateFolder).identity;
   let { identity, damage } = await readIdentity(path);
   if (!identity && damage) {
-    // No new one is made in its place by itself: whoever still has the old one's copy can put it back.
-    throw new HamletError(
-      "identity.invalid",
-      `who this device is can not be read any more: ${damage.aside} is damaged`,
-      {
-        hint: "type on the device: hamlet reset; then provision it again, as a new device",
-      },
-    );
+    // Never make a new one in its place unasked: the owner may still have a copy to put back.
+    throw new HamletError("identity.invalid", `cannot read this device's identity: ${damage.aside} is damaged`, {
+      hint: "on the device, type: hamlet reset; then provision it again, as a new device",
+    });
   }
   if (!identity) {
     const provision = await readProvision(provisionPath, self.board);
@@ -61,7 +57,7 @@ export async function loadIdentity(self: Self, provisionPath: string, name?: str
     identity = await makeIdentity(provision);
     await keepIdentity(path, identity.file);
   }
-  // Only now that the keys made with it are safe on disk does the token's secret go; also after a power cut between the two.
+  // Wipe the token's secret only once the keys are safe on disk; after a power cut between the two, at the next start.
   await wipe(provisionPath);
   return Identity.open(self, identity, name, damage ? [damage] : []);
 }
@@ -77,7 +73,7 @@ export class Identity {
   readonly prefix: string;
   readonly token: TokenCertificate;
   readonly provision: Provisioned;
-  /** What of its state was damaged when it was read. */
+  /** State files that were damaged when this device started. */
   readonly damages: readonly Damage[];
   /** What root read from this board; undefined where root's one-shot does not run. */
   readonly board: BoardFacts | undefined;
@@ -116,16 +112,16 @@ export class Identity {
     const id = deviceIdOf(key.publicKey);
     const files = agentFilesIn(self.stateFolder);
     const kept = await readStanding(files.standing);
-    // Whoever has known others has had one.
+    // A device that has known others has had one.
     if (!kept.value && !kept.damage && existsSync(files.roster)) kept.damage = await markLost(files.standing);
-    // A name that it was given later goes before the one that it began with.
+    // A name given later goes before the one that it began with.
     const lastName = kept.damage ? DeviceName.safeParse(self.lastName).data : undefined;
     const wanted = lastName ?? name ?? file.provision.name ?? `${self.board}-${id.slice(0, 6)}`;
     const standing = kept.value ?? { v: 1, number: 0, name: wanted, admissions: [] };
     const all = kept.damage ? [...damages, kept.damage] : damages;
     const board = await readBoardFacts(files.boardFacts);
     const identity = new Identity(self, verified, standing, board, all);
-    // A new number each start: endpoints and boot id are new, and what others hold is older.
+    // A new number at each start: endpoints and boot id are new, and the record that others hold is older.
     await identity.sign({ ...identity.own, number: identity.number + 1 });
     return identity;
   }
@@ -134,7 +130,7 @@ export class Identity {
   get jws(): string {
     return this.#jws;
   }
-  /** What the record says that may change. */
+  /** The part of the record that changes. */
   get own(): Own {
     return this.#own;
   }
@@ -154,8 +150,8 @@ export class Identity {
   }
 
   /**
-   * Signs a record that says this from now on, and keeps it; one call at a time. A full disk must not silence this device, for others
-   * correct a number that was lost; only with `mustKeep` it throws `file.full`, and nothing changes.
+   * Signs a record that says this, and keeps what it says; one call at a time. A full disk must not silence this device, and others
+   * correct a lost number: only with `mustKeep` this throws `file.full`, and nothing changes.
    */
   async sign(own: Own, { mustKeep = false } = {}): Promise<void> {
     const { board, release, bootId, stateFolder } = this.#self;

@@ -92,7 +92,7 @@ function heard(turn: Turn, from: string, message: Message): void {
   const introduce = carry(turn, from, message);
   switch (message.type) {
     case "ping":
-      // Answer an introduction by an introduction: a member that names itself may know nobody.
+      // Answer an introduction by an introduction: a member that names itself may know no other.
       answerPing(turn, from, message.sequence, introduce || message.news.some((news) => news.id === from));
       return;
     case "ack":

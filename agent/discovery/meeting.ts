@@ -28,7 +28,7 @@ export function makeMeeting({ identity, membership }: MeetingOptions): Meeting {
   /** `isOwed`: the other has earned an admission or lacks revocations. */
   const take = async (hello: Hello, from: string): Promise<{ id: string; answer: Hello; isOwed: boolean }> => {
     const outcome = await membership.receive(hello, from);
-    switch (outcome.verdict) {
+    switch (outcome.kind) {
       case "refused":
         throw new HamletError("hello.refused", `this record is refused here: ${outcome.because}`);
       case "pending":

@@ -1,4 +1,4 @@
-// Members' word that this device is one of them, and what it tells its owner while nobody gives it.
+// Members' admissions of this device, and what it tells its owner while it has none.
 // Pure.
 import { z } from "zod";
 import { provisionAgain } from "../../provisioning/neighborhood/provision-device.ts";

@@ -20,8 +20,8 @@ export const recordKind = (membership: Membership, identity: Identity): Document
   get: (id) => (id === identity.id ? identity.jws : membership.members().get(id)?.jws),
   async offer(record) {
     const outcome = await membership.receive({ record });
-    if (outcome.verdict === "self") return "known";
-    if (outcome.verdict !== "member") return "refused";
+    if (outcome.kind === "self") return "known";
+    if (outcome.kind !== "member") return "refused";
     return outcome.isNews ? "new" : "known";
   },
 });

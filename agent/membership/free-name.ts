@@ -1,4 +1,4 @@
-// The next name that nobody has.
+// The next free name.
 // Pure.
 
 /** `attic`, else `attic-2`, `attic-3` and so on. */

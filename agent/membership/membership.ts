@@ -32,9 +32,9 @@ export type Introduction = {
 };
 export type Outcome =
   /** `admission`: our word that we admit it, for it to carry. */
-  | { verdict: "member"; member: Member; isNews: boolean; admission?: string }
-  | { verdict: "pending" | "refused"; because: string }
-  | { verdict: "self" };
+  | { kind: "member"; member: Member; isNews: boolean; admission?: string }
+  | { kind: "pending" | "refused"; because: string }
+  | { kind: "self" };
 
 // A record holds at most eight.
 const maxEndpoints = 8;
@@ -46,7 +46,7 @@ export class Membership {
   #queue: Promise<unknown> = Promise.resolve();
   #isStopped = false;
   #hand!: ReadableStreamDefaultController<Task>;
-  /** What the other parts have to do, in order; it waits here until somebody reads it. */
+  /** What the other parts have to do, in order. Tasks wait here until they are read. */
   readonly tasks = new ReadableStream<Task>({
     start: (controller) => {
       this.#hand = controller;
@@ -128,7 +128,7 @@ export class Membership {
     return waiting(this.#state, this.#now());
   }
 
-  /** Whether a member said that this device waits for adoption, and nobody has admitted it since. */
+  /** Whether a member said that this device waits for adoption, and no member has admitted it since. */
   isWaiting(): boolean {
     return this.#state.isWaiting;
   }
@@ -142,7 +142,7 @@ export class Membership {
     return revocationsAfter(this.#state.revocations, number);
   }
 
-  /** Ends `tasks`; what happens from now on is kept, and handed to nobody. */
+  /** Ends `tasks`. Later events still count, but cause no task. */
   async stop(): Promise<void> {
     await this.#inTurn(async () => {
       this.#isStopped = true;
@@ -156,22 +156,22 @@ export class Membership {
     if (verdict.verdict !== "refused" && revocations.length > 0 && (await this.#revoke(revocations))) {
       verdict = await judge();
     }
-    if (verdict.verdict !== "refused" && jws === this.#o.identity.jws) return { verdict: "self" };
+    if (verdict.verdict !== "refused" && jws === this.#o.identity.jws) return { kind: "self" };
     const vouchers = verdict.verdict === "member" ? await verifyVouchers(this.#state, documents, verdict.record) : [];
     const { members } = this.#state;
     const effects = await this.#take({ kind: "record", jws, verdict, vouchers, ...(from !== undefined && { from }) });
-    if (verdict.verdict === "refused") return verdict;
+    if (verdict.verdict === "refused") return { kind: "refused", because: verdict.because };
     const { id } = verdict.record;
-    if (id === this.#o.identity.id) return { verdict: "self" };
+    if (id === this.#o.identity.id) return { kind: "self" };
     if (verdict.verdict === "pending") {
       const waits = this.#state.pending.has(id);
-      return waits ? { verdict: "pending", because: verdict.because } : { verdict: "refused", because: "pendingTwin" };
+      return waits ? { kind: "pending", because: verdict.because } : { kind: "refused", because: "pendingTwin" };
     }
     const member = this.#state.members.get(id)!;
     const vouching = effects.find((effect) => effect.kind === "countersign");
     const admission = vouching && (await this.#o.identity.admit(vouching.record, vouching.token));
     const isNews = member.record !== members.get(id)?.record;
-    return { verdict: "member", member, isNews, ...(admission && { admission }) };
+    return { kind: "member", member, isNews, ...(admission && { admission }) };
   }
 
   async #revoke(documents: readonly string[]): Promise<boolean> {
@@ -184,7 +184,7 @@ export class Membership {
   /** `mustKeep`: throws, with nothing changed, if our own record can not be kept on disk. */
   async #take(event: Event, { mustKeep = false } = {}): Promise<Effect[]> {
     const [next, effects] = step(this.#state, event, this.#now());
-    // Before anything else, so that whoever is told of the change reads the record that says so.
+    // Sign first: a part that is told of the change reads the record that says so.
     if (effects.some(({ kind }) => kind === "sign")) await this.#o.identity.sign(next.own, { mustKeep });
     this.#state = next;
     for (const effect of effects) await this.#perform(effect);

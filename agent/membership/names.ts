@@ -35,7 +35,7 @@ export const rename = (state: State, name: string): Step =>
   );
 
 /** Of two devices with one name one takes another. */
-export function settleOwnName(state: State): Step {
+export function yieldName(state: State): Step {
   const records = [...state.members.values()].map(({ record }) => record);
   const taken = records.map(({ name }) => name);
   return chain(

@@ -20,7 +20,7 @@ export function isOwnPast(
 export const replaced = ({ members }: State): Set<string> =>
   new Set([...members.values()].flatMap(({ record }) => record.replaces ?? []));
 
-export function settleReplacements(state: State): Step {
+export function applyReplacements(state: State): Step {
   const holders = [...state.members.values()].map(({ record, name }) => ({ id: record.id, name, record }));
   const isGone = (id: string) => ["dead", "left"].includes(state.liveness.get(id) ?? "");
   const changed = namesAfterReplacement(holders, state.own.name, isGone);

@@ -1,4 +1,4 @@
-// Signed documents in what is left of a damaged file. Each proves itself later: here it is enough that it calls itself what is wanted.
+// Finds signed documents in what is left of a damaged file. Each is verified later: here its claimed type is enough.
 import { z } from "zod";
 import { type DocumentType, readUnverified } from "../../provisioning/trust/jws.ts";
 

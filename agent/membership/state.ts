@@ -14,7 +14,7 @@ export type Member = {
   jws: string;
   name: string;
   address: string;
-  /** False for a member that this device accepted without judging dates, because it knew nobody yet. */
+  /** False for a member that this device accepted without judging dates, because it knew no member yet. */
   firm: boolean;
   tokenId: string;
   /** ms since 1970, by the root's clock. */
@@ -52,7 +52,7 @@ export type State = {
   readonly pending: ReadonlyMap<string, Pending>;
   readonly revocations: Revocations;
   readonly liveness: ReadonlyMap<string, Liveness>;
-  /** A member said that this device waits for adoption, and nobody has admitted it since. */
+  /** A member said that this device waits for adoption, and no member has admitted it since. */
   readonly isWaiting: boolean;
 };
 /** `wallMs` is ms since 1970; `monotonicMs` only grows. */

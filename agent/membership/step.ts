@@ -2,14 +2,14 @@
 // Pure: signatures are verified before an event is made (verify.ts), and the effects are performed by membership.ts.
 import { takeLiveness } from "./absence.ts";
 import { letIn, turnedAway } from "./admissions.ts";
-import { rename, settleOwnName } from "./names.ts";
+import { rename, yieldName } from "./names.ts";
 import { keepRecord, takeRecord } from "./records.ts";
-import { settleReplacements } from "./replacements.ts";
+import { applyReplacements } from "./replacements.ts";
 import { takeRevocations, tellProgress } from "./revocations.ts";
 import { chain, type Effect, type Event, type Now, renew, type State, type Step } from "./state.ts";
 
 export function step(state: State, event: Event, now: Now): Step {
-  const [next, effects] = chain(state, (before) => take(before, event, now), settleReplacements, settleOwnName);
+  const [next, effects] = chain(state, (before) => take(before, event, now), applyReplacements, yieldName);
   return [next, once(effects)];
 }
 

@@ -45,7 +45,7 @@ async function start() {
     is: identity.id === attic!.id && identity.name === "porch",
     admissions: identity.admissions.length,
     members: [...membership.members().keys()],
-    evil: "because" in evil ? evil.because : evil.verdict,
+    evil: "because" in evil ? evil.because : evil.kind,
     codes: warnings.list().map(({ code }) => code),
     warnings: warnings.list(),
   };

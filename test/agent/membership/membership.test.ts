@@ -5,6 +5,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest
 import { Warnings } from "../../../agent/health/warnings.ts";
 import { type Identity, loadIdentity } from "../../../agent/identity.ts";
 import { Membership } from "../../../agent/membership/membership.ts";
+import { adoptionCodeOf } from "../../../provisioning/trust/adoption-code.ts";
 import { readRecord } from "../../../provisioning/trust/record.ts";
 import { signRevocation } from "../../../provisioning/trust/revocation.ts";
 import { silentLog } from "../../../system/log.ts";
@@ -51,8 +52,8 @@ describe("a record", () => {
     const [attic, cellar] = [await device("attic"), await device("cellar")];
     const { membership } = await membershipOf(attic, "attic");
     const heard = await membership.receive({ record: cellar.jws });
-    expect(heard).toMatchObject({ verdict: "member", isNews: true, admission: expect.any(String) });
-    expect(await membership.receive({ record: cellar.jws })).toMatchObject({ verdict: "member", isNews: false });
+    expect(heard).toMatchObject({ kind: "member", isNews: true, admission: expect.any(String) });
+    expect(await membership.receive({ record: cellar.jws })).toMatchObject({ kind: "member", isNews: false });
     const { membership: again } = await membershipOf(attic, "attic");
     expect([...again.members().keys()]).toEqual([cellar.id]);
   });
@@ -64,8 +65,8 @@ describe("a record", () => {
     const { membership } = await membershipOf(attic, "attic");
     await membership.receive({ record: cellar.jws });
     now += 2_000;
-    expect(await membership.receive({ record: porch.jws })).toEqual({ verdict: "pending", because: "tokenExpired" });
-    expect(membership.pending()).toMatchObject([{ name: "porch", code: porch.id.slice(0, 12) }]);
+    expect(await membership.receive({ record: porch.jws })).toEqual({ kind: "pending", because: "tokenExpired" });
+    expect(membership.pending()).toMatchObject([{ name: "porch", code: adoptionCodeOf(porch.deviceKey) }]);
     now += 10 * 60_000 + 1;
     expect(membership.pending()).toEqual([]);
   });
@@ -80,7 +81,7 @@ describe("a record", () => {
     now += 86_400_000;
     const { membership } = await membershipOf(attic, "attic");
     await membership.receive({ record: cellar.jws });
-    expect(await membership.receive({ record: porch.jws })).toMatchObject({ verdict: "member" });
+    expect(await membership.receive({ record: porch.jws })).toMatchObject({ kind: "member" });
   });
 
   test("of a device beyond the token's maximum: it waits", async () => {
@@ -92,8 +93,8 @@ describe("a record", () => {
     ];
     const { membership } = await membershipOf(attic, "attic");
     await membership.receive({ record: cellar.jws });
-    expect(await membership.receive({ record: porch.jws })).toMatchObject({ verdict: "member" });
-    expect(await membership.receive({ record: shed.jws })).toEqual({ verdict: "pending", because: "overMaximum" });
+    expect(await membership.receive({ record: porch.jws })).toMatchObject({ kind: "member" });
+    expect(await membership.receive({ record: shed.jws })).toEqual({ kind: "pending", because: "overMaximum" });
   });
 
   test("of two devices that would wait under one name: only the first waits", async () => {
@@ -105,8 +106,8 @@ describe("a record", () => {
     ];
     const { membership } = await membershipOf(attic, "attic");
     await membership.receive({ record: cellar.jws });
-    expect(await membership.receive({ record: porch.jws })).toMatchObject({ verdict: "pending" });
-    expect(await membership.receive({ record: twin.jws })).toEqual({ verdict: "refused", because: "pendingTwin" });
+    expect(await membership.receive({ record: porch.jws })).toMatchObject({ kind: "pending" });
+    expect(await membership.receive({ record: twin.jws })).toEqual({ kind: "refused", because: "pendingTwin" });
     expect(membership.pending()).toHaveLength(1);
   });
 
@@ -115,7 +116,7 @@ describe("a record", () => {
     const { membership, warnings } = await membershipOf(attic, "attic");
     now = 0;
     const heard = await membership.receive({ record: cellar.jws });
-    expect(heard).toMatchObject({ verdict: "member" });
+    expect(heard).toMatchObject({ kind: "member" });
     expect(heard).not.toHaveProperty("admission");
     expect(warnings.list().map(({ code }) => code)).toContain("clock.behind");
   });
@@ -127,7 +128,7 @@ describe("a record", () => {
     const { membership } = await membershipOf(attic, "attic");
     await membership.receive({ record: cellar.jws });
     now = 0;
-    expect(await membership.receive({ record: porch.jws })).toEqual({ verdict: "pending", because: "tokenExpired" });
+    expect(await membership.receive({ record: porch.jws })).toEqual({ kind: "pending", because: "tokenExpired" });
   });
 
   test("of devices that two sides admitted beyond the token's maximum: all stay, and a warning says so", async () => {
@@ -140,7 +141,7 @@ describe("a record", () => {
     await carry(porch, cellar, admission);
     const { membership, warnings } = await membershipOf(attic, "attic");
     await membership.receive({ record: cellar.jws });
-    expect(await membership.receive({ record: porch.jws })).toMatchObject({ verdict: "member" });
+    expect(await membership.receive({ record: porch.jws })).toMatchObject({ kind: "member" });
     expect(warnings.list().map(({ code }) => code)).toContain("token.surplus");
   });
 
@@ -150,10 +151,10 @@ describe("a record", () => {
     const stranger = await device("stranger", elsewhere.provision({ name: "stranger" }));
     const { membership, warnings } = await membershipOf(attic, "attic");
     expect(await membership.receive({ record: stranger.jws })).toMatchObject({
-      verdict: "refused",
+      kind: "refused",
       because: "wrongNeighborhood",
     });
-    expect(await membership.receive({ record: "not.a.jws" })).toMatchObject({ verdict: "refused" });
+    expect(await membership.receive({ record: "not.a.jws" })).toMatchObject({ kind: "refused" });
     expect(warnings.list().map(({ code }) => code)).toContain("record.refused");
     expect(membership.members().size).toBe(0);
   });
@@ -181,10 +182,10 @@ describe("this device's own record", () => {
     const restored = (await loadIdentity(self, "/nonexistent"))!;
     expect(restored.number).toBeLessThan(later.number);
     const { membership } = await membershipOf(restored, "attic");
-    expect(await membership.receive(later)).toEqual({ verdict: "self" });
+    expect(await membership.receive(later)).toEqual({ kind: "self" });
     expect((await readRecord(restored.jws)).number).toBe(later.number + 1);
     const { number } = restored;
-    expect(await membership.receive({ record: restored.jws })).toEqual({ verdict: "self" });
+    expect(await membership.receive({ record: restored.jws })).toEqual({ kind: "self" });
     expect(restored.number).toBe(number);
     expect(membership.members().size).toBe(0);
   });
@@ -261,11 +262,11 @@ test("a revoked member is dropped at once and never accepted again", async () =>
   await membership.revoke([revocation, "for.g.ed"]);
   expect(membership.members().size).toBe(0);
   expect(await membership.receive({ record: cellar.jws })).toMatchObject({
-    verdict: "refused",
+    kind: "refused",
     because: "deviceRevoked",
   });
   const { membership: again } = await membershipOf(attic, "attic");
-  expect(await again.receive({ record: cellar.jws })).toMatchObject({ verdict: "refused" });
+  expect(await again.receive({ record: cellar.jws })).toMatchObject({ kind: "refused" });
   expect(again.revocationsAfter(0)).toEqual([revocation]);
   expect(await tasksOf(membership)).toEqual(["members", "members", "members"]);
 });

@@ -1,0 +1,16 @@
+// What every part of a member's life is started with, and where it leaves its stop. Pure: types.
+import type { Clock } from "../../system/clock.ts";
+import type { AgentConfig } from "../config.ts";
+import type { ServePage } from "../discovery/doorstep.ts";
+import type { Warnings } from "../health/warnings.ts";
+import type { Identity } from "../identity.ts";
+
+export type MemberOptions = {
+  config: AgentConfig;
+  identity: Identity;
+  clock: Clock;
+  warnings: Warnings;
+  page: ServePage;
+};
+/** `ended`: how each part stops, in the order in which they started. */
+export type Scope = MemberOptions & { ended: (() => unknown)[] };
