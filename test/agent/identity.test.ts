@@ -42,7 +42,7 @@ describe("a device on its first boot", () => {
   });
 
   test.each([
-    ["cut off", (file: Buffer) => file.subarray(0, 200), "provision.invalid"],
+    ["truncated", (file: Buffer) => file.subarray(0, 200), "provision.invalid"],
     ["oversized", (file: Buffer) => Buffer.concat([file, file]), "provision.tooLarge"],
     ["blank", () => Buffer.alloc(65536), "provision.invalid"],
     ["garbage", () => Buffer.from("\u0000hello"), "provision.invalid"],
@@ -69,7 +69,7 @@ describe("a device on its first boot", () => {
 });
 
 describe("a device that has an identity", () => {
-  test("is the same after a restart, with a higher number, and ignores another provision file", async () => {
+  test("keeps its identity after a restart, with a higher number, and ignores another provision file", async () => {
     await provision(hood.provision({ name: "attic" }));
     const first = (await loadIdentity(self, provisionPath))!;
     await provision(hood.provision({ name: "intruder" }));

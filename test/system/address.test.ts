@@ -1,4 +1,4 @@
-// Addresses: one spelling, prefixes, and who counts as one source.
+// Addresses have one spelling, match prefixes, and are grouped by source.
 import { BlockList, isIP } from "node:net";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -20,7 +20,7 @@ import {
 
 const key = (address: string) => sourceOf(address).key;
 
-test("one household is one source: an IPv4 address, an IPv6 /64, but each on the link and in the mesh for itself", () => {
+test("an IPv4 address and an IPv6 /64 each count as one source; on the link and in the mesh, every address does", () => {
   expect(key("::ffff:192.0.2.1")).toBe("192.0.2.1");
   expect(key("2001:db8::1")).toBe(key("2001:db8:0:0:ffff::2"));
   expect(key("2001:db8::1")).not.toBe(key("2001:db8:0:1::1"));
@@ -28,14 +28,14 @@ test("one household is one source: an IPv4 address, an IPv6 /64, but each on the
   expect(key("fe80::1%eth0")).not.toBe(key("fe80::2%eth0"));
 });
 
-test("addresses that a host makes up for nothing are a network apart", () => {
+test("link-local and mesh addresses, which a host can invent freely, count as one network", () => {
   const networks = ["192.0.2.1", "2001:db8::1", "fe80::1%eth0", "fd12:3456:789a::1"].map((address) => {
     return sourceOf(address).network;
   });
   expect(networks).toEqual(["ipv4", "ipv6", "local", "local"]);
 });
 
-test("an IPv6 address has one spelling, RFC 5952's", () => {
+test("an IPv6 address has one spelling, that of RFC 5952", () => {
   expect(canonicalIpv6("FD12:3456:789A:0:0:0:0:7")).toBe("fd12:3456:789a::7");
   expect(canonicalIpv6("2001:db8:0:0:1:0:0:1")).toBe("2001:db8::1:0:0:1");
   expect(canonicalIpv6("2001:db8:0:1:1:1:1:1")).toBe("2001:db8:0:1:1:1:1:1");
@@ -51,11 +51,11 @@ test("an IPv6 address has one spelling, RFC 5952's", () => {
   ]);
 });
 
-test("what is written is read as the same address, and packets hold the same bytes", () => {
+test("a written address is read back as the same one, with the same bytes in packets", () => {
   const address = fc.oneof(
     fc.record({ family: fc.constant(4 as const), value: fc.bigInt(0n, 2n ** 32n - 1n) }),
     fc.record({ family: fc.constant(6 as const), value: fc.bigInt(0n, 2n ** 128n - 1n) }),
-    // Runs of zeros, which are written as ::
+    // Runs of zeros, which are written as "::".
     fc.record({
       family: fc.constant(6 as const),
       value: fc.integer({ min: 0, max: 120 }).map((bit) => 5n << BigInt(bit)),
@@ -70,7 +70,7 @@ test("what is written is read as the same address, and packets hold the same byt
   );
 });
 
-test("an address is in a prefix as Node's BlockList finds it", () => {
+test("prefixes match the same addresses as Node's BlockList", () => {
   const ipv6 = fc.bigInt(0n, 2n ** 128n - 1n).map((value) => formatAddress({ family: 6, value }));
   const ipv4 = fc.bigInt(0n, 2n ** 32n - 1n).map((value) => formatAddress({ family: 4, value }));
   for (const [address, width, family] of [[ipv4, 32, "ipv4"] as const, [ipv6, 128, "ipv6"] as const]) {
@@ -88,7 +88,7 @@ test("an address is in a prefix as Node's BlockList finds it", () => {
   expect(isInside("fd12:3456:7890::7", "fd12:3456:789a::/48")).toBe(false);
 });
 
-test("what is no address or no prefix is refused, whatever it is", () => {
+test("any text that is not an address or a prefix is refused", () => {
   for (const text of [
     "",
     "1.2.3",

@@ -8,7 +8,7 @@ const encode = (type: "query" | "response", sections: Sections) =>
   dns.encode({ type, id: 0, flags: 0, questions: [], ...sections } as unknown as dns.Packet);
 const name = "attic-abcdefgh._hamlet._udp.local";
 
-/** How often a reader looks at a byte: bytes in front of which somebody counts. */
+/** Bytes that count how often a reader looks at them. */
 function countLooks(bytes: Uint8Array, read: (bytes: Uint8Array) => unknown): number {
   let looks = 0;
   const watched = new Proxy(bytes, {
@@ -26,7 +26,7 @@ const header = (counts: [number, number, number, number], rest = Buffer.alloc(0)
   for (const [index, count] of counts.entries()) head.writeUInt16BE(count, 4 + 2 * index);
   return Buffer.concat([head, rest]);
 };
-/** One name of 120 labels, then questions that point to it: each of six bytes stands for 120 labels. */
+/** One name of 120 labels, then questions of six bytes that point to it, each of which expands to 120 labels. */
 function pointing(bytes: number): Buffer {
   const labels = Buffer.concat([Buffer.from("\x01a".repeat(120), "latin1"), Buffer.from([0, 0, 1, 0, 1])]);
   const pointer = Buffer.from([0xc0, 12, 0, 12, 0, 1]);
@@ -34,7 +34,7 @@ function pointing(bytes: number): Buffer {
   return header([count + 1, 0, 0, 0], Buffer.concat([labels, ...Array.from({ length: count }, () => pointer)]));
 }
 
-test("what a well-behaved responder says is read, compressed names too", () => {
+test("the answers of a well-behaved responder are read, even with compressed names", () => {
   const read = readDns(
     encode("response", {
       answers: [{ type: "PTR", name: "_hamlet._udp.local", ttl: 4500, data: name }],
@@ -57,12 +57,12 @@ test("what a well-behaved responder says is read, compressed names too", () => {
   ]);
 });
 
-test("a dot inside a label makes no second label of it", () => {
+test("a dot inside a label does not split it", () => {
   const dotted = header([1, 0, 0, 0], Buffer.from("\x0chamlet.local\x00\x00\x01\x00\x01", "latin1"));
   expect(readDns(dotted)?.questions[0]?.name).toBe("hamlet\\.local");
 });
 
-test("m1-mdns-cost: a message that claims more than it holds is refused by its header", () => {
+test("m1-mdns-cost: a message that claims more than it can hold is refused at its header", () => {
   for (const counts of [
     [65_535, 65_535, 65_535, 65_535],
     [0, 0, 0, 65_535],
@@ -76,7 +76,7 @@ test("m1-mdns-cost: a message that claims more than it holds is refused by its h
   }
 });
 
-test("m1-mdns-cost: compression multiplies no work, at any size of a packet", () => {
+test("m1-mdns-cost: compression does not multiply the work, at any packet size", () => {
   for (const bytes of [1_472, 8_972, 65_507]) {
     const packet = pointing(bytes);
     expect(readDns(packet)).toBeUndefined();
@@ -84,7 +84,7 @@ test("m1-mdns-cost: compression multiplies no work, at any size of a packet", ()
   }
 });
 
-test("pointers that lead forwards, in circles, into the header or out of the message are refused", () => {
+test("pointers that lead forward, in a loop, into the header or out of the message are refused", () => {
   for (const pointer of [[0xc0, 12], [0xc0, 14], [0xc0, 200], [0xc0, 2], [0xc0]]) {
     expect(readDns(header([1, 0, 0, 0], Buffer.from([...pointer, 0, 1, 0, 1])))).toBeUndefined();
   }
@@ -95,7 +95,7 @@ test("pointers that lead forwards, in circles, into the header or out of the mes
 test("any bytes are read or refused, in work bounded by a small constant, and never with an exception", () => {
   const lengths = fc.constantFrom(12, 40, 600, 9_000);
   const noise = lengths.chain((maxLength) => fc.uint8Array({ maxLength, size: "max" }));
-  // Noise alone seldom gets behind the header: bytes that look like pointers, labels and small counts do.
+  // Noise alone seldom gets past the header; bytes that look like pointers, labels and small counts do.
   const likely = fc.array(fc.constantFrom(0, 0, 1, 2, 5, 12, 63, 97, 0xc0, 0xff), { maxLength: 600, size: "max" });
   const counts = fc.tuple(fc.nat(40), fc.nat(20), fc.nat(9), fc.nat(9));
   const shaped = fc.tuple(counts, likely).map(([some, rest]) => header(some, Buffer.from(rest)));
@@ -121,7 +121,7 @@ test("any bytes are read or refused, in work bounded by a small constant, and ne
   expect(understood).toBeGreaterThan(0);
 });
 
-test("whatever a library encodes is read as what it was", () => {
+test("every message that a library encodes is read back unchanged", () => {
   const label = fc.stringMatching(/^[a-z0-9-]{1,20}$/);
   const names = fc.array(label, { minLength: 1, maxLength: 6 }).map((labels) => labels.join("."));
   const question = fc.record({ name: names, type: fc.constantFrom("A", "AAAA", "PTR", "SRV", "TXT", "ANY") });

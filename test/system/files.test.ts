@@ -1,4 +1,4 @@
-// Files and JSON that may be anyone's.
+// Untrusted files and JSON.
 import { execFileSync } from "node:child_process";
 import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,7 +9,7 @@ import { z } from "zod";
 import { explainIssues, parseJson } from "../../system/files.ts";
 import { readSmallFile } from "../../system/small-file.ts";
 
-test("JSON is read as it is, and nothing where it is nested deeper than anything of ours", () => {
+test("JSON is parsed unchanged, but refused if it is nested deeper than any of our own", () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 8 }), (value) => {
       expect(parseJson(JSON.stringify(value))).toEqual(JSON.parse(JSON.stringify(value)));
@@ -19,11 +19,11 @@ test("JSON is read as it is, and nothing where it is nested deeper than anything
   expect(parseJson(nested(100))).toBeDefined();
   expect(parseJson(nested(101))).toBeUndefined();
   expect(parseJson(`{"a":`.repeat(50_000))).toBeUndefined();
-  // Brackets in a text are no depth, whatever is escaped in it.
+  // Brackets inside a string do not count as depth, whatever it escapes.
   expect(parseJson(JSON.stringify(`\\"${"[".repeat(500)}`))).toHaveLength(502);
 });
 
-test("what a schema refuses is said in a line, however much it is", () => {
+test("any number of schema errors is described in one line", () => {
   const told = (value: unknown) => explainIssues(z.record(z.string(), z.string()).safeParse(value).error!);
   expect(told({ a: 1 })).toBe("a: Invalid input: expected string, received number");
   const many = Object.fromEntries(Array.from({ length: 5000 }, (_, index) => ["x".repeat(1000) + index, 1]));
@@ -31,7 +31,7 @@ test("what a schema refuses is said in a line, however much it is", () => {
   expect(told(many)).toMatch(/; and 4992 more$/);
 });
 
-test("a small file is read, none is nothing, and a pipe or a large one is refused at once", async () => {
+test("a small file is read, a missing one gives undefined, and a pipe or a large file is refused at once", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-small-"));
   try {
     const path = join(folder, "file");

@@ -4,22 +4,22 @@ import { sealed, unsealed } from "../../system/kept.ts";
 const value = { v: 1, names: ["attic", "cellar"], number: 7 };
 const bytes = Buffer.from(sealed(value));
 
-test("what was sealed says what it said", () => {
+test("unsealing returns the sealed value", () => {
   expect(unsealed(sealed(value))).toEqual(value);
 });
 
-test("s1-state: each bit of it, turned round, is found out", () => {
+test("s1-state: every flipped bit is detected", () => {
   for (let at = 0; at < bytes.length; at++) {
     for (let bit = 0; bit < 8; bit++) {
       const bent = Buffer.from(bytes);
       bent[at]! ^= 1 << bit;
-      // Between two words a blank may become a line's end: that says the same.
+      // A blank between two tokens may become a line end, which means the same.
       expect([undefined, JSON.stringify(value)]).toContain(JSON.stringify(unsealed(bent.toString())));
     }
   }
 });
 
-test("s1-state: with its sum's name bent as well, changed content is not taken for an earlier release's", () => {
+test("s1-state: changed content with a damaged sum field does not pass for a file of an earlier release", () => {
   const text = bytes.toString().replace("cellar", "cellbr");
   const at = text.indexOf('"sum"') + 1;
   for (let place = at; place < at + 3; place++) {
@@ -31,6 +31,6 @@ test("s1-state: with its sum's name bent as well, changed content is not taken f
   }
 });
 
-test("an earlier release's file, without a sum, is read as it is", () => {
+test("a file of an earlier release, without a sum, is read unchanged", () => {
   expect(unsealed(JSON.stringify(value))).toEqual(value);
 });

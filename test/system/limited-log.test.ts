@@ -21,7 +21,7 @@ function make() {
   return { log, lines, pass };
 }
 
-test("the first line of a kind comes at once, the others as a number", () => {
+test("the first line of a kind is logged at once, the others as a count", () => {
   const { log, lines, pass } = make();
   for (let n = 0; n < 702; n++) log.error(`request from fe80::${n}%eth0: it broke off`);
   log.warn("something else");
@@ -32,7 +32,7 @@ test("the first line of a kind comes at once, the others as a number", () => {
   expect(lines.at(-1)).toBe("error request from fe80::9%eth0: it broke off");
 });
 
-test("a kind that was not seen again is told once", () => {
+test("a kind that occurs once is logged once", () => {
   const { log, lines, pass } = make();
   log.error("alone");
   pass(minute);
@@ -40,7 +40,7 @@ test("a kind that was not seen again is told once", () => {
   expect(lines).toEqual(["error alone"]);
 });
 
-test("whatever others write into the messages, a minute has few lines", () => {
+test("any messages from outside give only a few lines a minute", () => {
   fc.assert(
     fc.property(fc.array(fc.string(), { maxLength: 2_000, size: "max" }), (messages) => {
       const { log, lines, pass } = make();

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { decodePercent, splitLogin } from "../../system/login.ts";
 
-test("mqtt-percent: what is escaped and what is typed as it is both come out as they were meant", () => {
+test("mqtt-percent: escaped and unescaped passwords are both read as meant", () => {
   for (const [typed, meant] of [
     ["50%off", "50%off"],
     ["100%", "100%"],
@@ -17,7 +17,7 @@ test("mqtt-percent: what is escaped and what is typed as it is both come out as 
   }
 });
 
-test("mqtt-percent: every password survives being escaped, and one without a % survives as it is", () => {
+test("mqtt-percent: every password can be given escaped, and one without % unescaped too", () => {
   const password = fc.string({ unit: "binary" }).filter((text) => text.isWellFormed());
   fc.assert(
     fc.property(password, (text) => {

@@ -1,4 +1,4 @@
-// What reaches a terminal is text.
+// Only text reaches a terminal.
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import fc from "fast-check";
@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { printable, printableLines } from "../../system/printable.ts";
 import { printableStream } from "../../system/printable-stream.ts";
 
-/** Written here a second time: what xterm, Linux's console and a bidi renderer take for an order. */
+/** An independent list of the characters that xterm, the Linux console or a bidi renderer interpret. */
 const isOrder = (code: number) =>
   code < 0x20 ||
   (code >= 0x7f && code <= 0x9f) ||
@@ -21,7 +21,7 @@ const nasty = fc
   )
   .map((parts) => parts.join(""));
 
-test("k1-image-fuzz: no text holds an order to a terminal once it is shown, and JSON stays the same value", () => {
+test("k1-image-fuzz: shown text contains no control sequences, and JSON keeps its value", () => {
   fc.assert(
     fc.property(nasty, (name) => {
       expect(orders(printable(name))).toEqual([]);
@@ -38,13 +38,13 @@ test("k1-image-fuzz: no text holds an order to a terminal once it is shown, and 
   );
 });
 
-test("k1-image-fuzz: what people write in any language is shown as it is", () => {
+test("k1-image-fuzz: text in any language is shown unchanged", () => {
   for (const words of ["Grüße aus Žižkov ☕ 🏠", "家族の家", "שלום", "خانه‌ها", "👨‍👩‍👧", "a\\b 'c' \"d\""])
     expect(printable(words)).toBe(words);
   expect(printable("a\tb\x1b[31m\u{e0041}")).toBe("a\\tb\\u001b[31m\\udb40\\udc41");
 });
 
-test("k1-image-fuzz: what a program says is shown line by line, wherever it is cut", async () => {
+test("k1-image-fuzz: a program's output is shown line by line, however it is split", async () => {
   await fc.assert(
     fc.asyncProperty(nasty, fc.nat({ max: 7 }), async (said, step) => {
       const bytes = Buffer.from(said);

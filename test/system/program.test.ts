@@ -1,4 +1,4 @@
-// Programs that run on: their streams, their end, and that nobody of them stays behind.
+// Long-running programs: their streams, their end, and that none stays behind.
 import { access, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,20 +24,20 @@ const exists = (name: string): Promise<boolean> =>
     () => false,
   );
 
-test("what goes in by stdin comes out by stdout", async () => {
+test("a program reads stdin and writes stdout", async () => {
   const program = startProgram(["tr", "a-z", "A-Z"], { stdin: "pipe", stdout: "pipe" });
   program.stdin.end("hello");
   expect(await text(program.stdout)).toBe("HELLO");
   expect(await program.end).toEqual({ code: 0, signal: undefined });
 });
 
-test("a program that does not read its input ends by its own exit code", async () => {
+test("a program that does not read its input ends with its own exit code", async () => {
   const program = startProgram(["sh", "-c", "exit 3"], { stdin: "pipe" });
   program.stdin.write(Buffer.alloc(1 << 20));
   expect(await program.end).toEqual({ code: 3, signal: undefined });
 });
 
-test("its last words are kept, and a signal counts as it does in a shell", async () => {
+test("the last output is kept, and a signal gives the exit code of a shell", async () => {
   const lines: string[] = [];
   const program = startProgram(["sh", "-c", "echo one >&2; echo two >&2; kill -TERM $$"], {
     onStderrLine: (line) => lines.push(line),
@@ -47,14 +47,14 @@ test("its last words are kept, and a signal counts as it does in a shell", async
   expect(lines).toEqual(["one", "two"]);
 });
 
-test("a program that is not there is named, by both of its ends", async () => {
+test("both exit and end name a missing program", async () => {
   const program = startProgram(["hamlet-no-such-program"], { stdin: "pipe" });
   await expect(program.exit).rejects.toMatchObject({ code: "command.missing" });
   await expect(program.end).rejects.toMatchObject({ message: "hamlet-no-such-program is not installed" });
   await program.stop();
 });
 
-test("a folder that is not there is no missing program", async () => {
+test("a missing folder is not reported as a missing program", async () => {
   const program = startProgram(["true"], { cwd: join(folder, "none") });
   await expect(program.exit).rejects.toMatchObject({ code: "command.failed" });
 });
@@ -86,7 +86,7 @@ test("a stop ends the whole group, and kills a program that ignores it", async (
   await eventually(() => isGone(child));
 });
 
-test("the kernel ends it when the process that started it is killed", async () => {
+test("the kernel ends a program when the process that started it is killed", async () => {
   const script = `
     import { startProgram } from "${new URL("../../system/program.ts", import.meta.url).href}";
     const program = startProgram(["sleep", "60"], { onOurDeath: "KILL" });
@@ -98,7 +98,7 @@ test("the kernel ends it when the process that started it is killed", async () =
   await eventually(() => isGone(Number(pid)));
 });
 
-test("messages arrive, and a program that is released lives on", async () => {
+test("messages arrive, and a released program lives on", async () => {
   const received = Promise.withResolvers<unknown>();
   const script = "process.send({ ready: true }); process.on('disconnect', () => {}); setInterval(() => {}, 1000);";
   const program = startProgram([process.execPath, "-e", script], { ownGroup: true, onMessage: received.resolve });
@@ -108,7 +108,7 @@ test("messages arrive, and a program that is released lives on", async () => {
   process.kill(program.pid!, "SIGKILL");
 });
 
-test("a daemon is handed over when it is ready", async () => {
+test("startDaemon resolves when the daemon is ready", async () => {
   const daemon = await startDaemon(["sh", "-c", "touch ready; exec sleep 60"], {
     cwd: folder,
     isReady: () => exists("ready"),
@@ -118,7 +118,7 @@ test("a daemon is handed over when it is ready", async () => {
   expect(await daemon.exit).toEqual({ code: 143, signal: "SIGTERM" });
 });
 
-test("a daemon that ends, hangs or is not there is named with the reason", async () => {
+test("the error for a daemon that ends, hangs or is missing names it and the reason", async () => {
   const isReady = () => false;
   const broken = startDaemon(["sh", "-c", "echo no such device >&2; exit 2"], { isReady });
   await expect(broken).rejects.toMatchObject({

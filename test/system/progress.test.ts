@@ -4,11 +4,11 @@ import { sizeFor } from "../../cli/commands/lab/console.ts";
 import { makeProgress, progressText } from "../../system/progress.ts";
 import { columnsOf, drawableColumns } from "../../system/terminal.ts";
 
-test("a progress line tells percent, rate and time left", () => {
+test("a progress line shows percent, rate and time left", () => {
   expect(progressText("writing root", 50e6, 100e6, 2)).toBe("writing root: 50 %  25 MB/s  2 s left");
 });
 
-/** What a terminal of `columns` is sent for a stage of 5 steps, each long after the one before it. */
+/** The output on a terminal of `columns` for a stage of 5 steps, with a long time between them. */
 function drawnOn(columns: number | undefined, name: string): string[] {
   const written: string[] = [];
   let nowMs = 0;
@@ -23,13 +23,13 @@ function drawnOn(columns: number | undefined, name: string): string[] {
   return written.join("").split("\r\x1b[K").slice(1);
 }
 
-test("progress-zero-columns: on a terminal that does not tell its size the line is as on one of 80 columns", () => {
+test("progress-zero-columns: a terminal of unknown size gets the same line as one of 80 columns", () => {
   const shown = drawnOn(80, "writing /dev/sdb");
   expect(shown[1]).toBe("writing /dev/sdb: 20 %  800 MB/s  1 s left");
   for (const columns of [0, undefined, Number.NaN, -1]) expect(drawnOn(columns, "writing /dev/sdb")).toEqual(shown);
 });
 
-test("progress-zero-columns: on every width the line shows how far it is, and never wraps", () => {
+test("progress-zero-columns: at every width the line shows the progress and never wraps", () => {
   const name = fc.oneof(fc.constant("writing /dev/sdb"), fc.string({ maxLength: 200 }));
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 300 }), name, (columns, stage) => {
@@ -42,13 +42,13 @@ test("progress-zero-columns: on every width the line shows how far it is, and ne
         expect(step).toContain(columns > 2 ? percent : percent[0]);
         if (columns > 3) expect(step).toContain("%");
       }
-      // The last word on a stage goes on to the next line by itself.
+      // The final line of a stage ends with a line feed.
       expect(steps.at(-1)).toMatch(/: 1\.0 s\n$/);
     }),
   );
 });
 
-test("progress-zero-columns: a narrow line gives up the name before the time left, and that before the percent", () => {
+test("progress-zero-columns: a narrow line drops the name first, then the rate, then the time left, and keeps the percent", () => {
   const at = (columns: number) => progressText("writing /dev/disk/by-id/usb-card", 2e8, 1e9, 0.25, columns);
   expect([40, 25, 20, 12, 5, 3].map(at)).toEqual([
     "writing /de...: 20 %  800 MB/s  1 s left",
@@ -60,7 +60,7 @@ test("progress-zero-columns: a narrow line gives up the name before the time lef
   ]);
 });
 
-test("progress-zero-columns: a terminal without escape sequences gets the line too, with blanks over the one before", () => {
+test("progress-zero-columns: a terminal without escape sequences gets the line too, padded with blanks over the previous one", () => {
   const written: string[] = [];
   const progress = makeProgress({ write: (text) => written.push(text), isTTY: true, columns: 0 }, () => 1_000, true);
   progress.stage("writing /dev/sdb", 100);
@@ -74,11 +74,11 @@ test("progress-zero-columns: a terminal without escape sequences gets the line t
   ]);
 });
 
-test("progress-zero-columns: a name with control characters moves no cursor", () => {
+test("progress-zero-columns: control characters in a name do not move the cursor", () => {
   expect(drawnOn(80, "reading a\x1b[2J\nb.img")[0]).toBe("reading a\\u001b[2J\\nb.img ...");
 });
 
-test("progress-zero-columns: a console in a device is never told a size of nothing", () => {
+test("progress-zero-columns: a console in a device never gets a size of zero", () => {
   expect(sizeFor({})).toEqual({ rows: 24, columns: 80 });
   expect(sizeFor({ rows: 0, columns: 0 })).toEqual({ rows: 24, columns: 80 });
   expect(sizeFor({ rows: 1, columns: 2_000 })).toEqual({ rows: 1, columns: 1_000 });

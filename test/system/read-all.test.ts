@@ -11,13 +11,13 @@ afterEach(async () => {
   for (const end of ended.splice(0).reverse()) await end();
 });
 
-test("a stream within the limit is read whole, a longer one is refused", async () => {
+test("a stream within the limit is read completely; a longer one is refused", async () => {
   expect(await readAll(Readable.from([Buffer.from("one "), Buffer.from("two")]), 7)).toBe("one two");
   await expect(readAll(Readable.from([Buffer.from("one "), Buffer.from("two!")]), 7)).rejects.toThrow("longer than 7");
 });
 
 test.each([{ "content-length": "268435456" }, {}])(
-  "b3-client: an answer of 256 MB with headers %j is not read to its end, and its connection is closed",
+  "b3-client: an answer of 256 MB with headers %j is cut off, and its connection is closed",
   async (headers) => {
     let sent = 0;
     let isClosed = false;
@@ -42,7 +42,7 @@ test.each([{ "content-length": "268435456" }, {}])(
     const where = { host: "127.0.0.1", port: (server.address() as AddressInfo).port };
     await expect(ask(where, { path: "/", maxBytes: 1 << 20 })).rejects.toThrow("longer than 1048576 bytes");
     await eventually(() => isClosed);
-    // What the kernel's buffers of both ends hold, and no more.
+    // No more than the kernel's buffers at both ends hold.
     expect(sent).toBeLessThan(64);
   },
 );

@@ -5,14 +5,14 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { remoteAddressOf } from "../../system/remote-address.ts";
 
-/** What Node 24 does for fe80::1%eth0 once eth0 is gone. */
+/** The behavior of Node 24 for fe80::1%eth0 once eth0 is gone. */
 const pulledOut = {
   get remoteAddress(): string {
     throw Object.assign(new Error("ENXIO: no such device or address, uv_if_indextoiid"), { code: "ENXIO" });
   },
 };
 
-test("a peer whose network card was pulled out while it connected has no address, and ends nobody's program", async () => {
+test("a connection over a network card that was just pulled out has no address and does not crash the program", async () => {
   expect(remoteAddressOf(pulledOut)).toBeUndefined();
   expect(remoteAddressOf({ remoteAddress: undefined })).toBeUndefined();
   const server = createServer((request, response) => response.end(remoteAddressOf(request.socket)));
@@ -27,7 +27,7 @@ test("a peer whose network card was pulled out while it connected has no address
   await new Promise((resolve) => server.close(resolve));
 });
 
-test("nothing else asks a socket for its remote address", () => {
+test("no other file reads a socket's remote address", () => {
   const root = join(import.meta.dirname, "../..");
   const rooms = ["agent", "cli", "dashboard", "image", "ota", "provisioning", "system"];
   const found = execFileSync("git", ["grep", "-l", "[.]remoteAddress", "--", ...rooms], {

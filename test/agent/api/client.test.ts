@@ -27,7 +27,7 @@ test("a client reads the status through its schema", async () => {
   expect((await client.status()).self.name).toBe("attic");
 });
 
-test("a refusal keeps its code, hint and exit code, also a code of a later release", async () => {
+test("a refusal keeps its code, hint and exit code, even a code of a later release", async () => {
   const refused = { code: "name.tooFunny", message: "no", hint: "be serious", exitCode: 3 };
   const client = await clientOf((_, response) => sendJson(response, 409, refused));
   await expect(client.request("/v1/rename", { name: "pantry" })).rejects.toMatchObject(refused);
@@ -43,12 +43,12 @@ test.each<[string, RequestListener, RegExp, number?]>([
   await expect(client.status()).rejects.toMatchObject(refusal);
 });
 
-test("a way to the device that never opens ends with the deadline", async () => {
+test("a connection that never opens fails at the deadline", async () => {
   const client = agentClient({ who: "attic", where: () => new Promise(() => {}), deadlineMs: 50 });
   await expect(client.status()).rejects.toMatchObject({ code: "device.noAnswer", message: /0\.05 s/ });
 });
 
-test("a status that this version cannot read says which release can", async () => {
+test("the error for a status that this version cannot read names the release that can", async () => {
   const client = await clientOf((_, response) => sendJson(response, 200, { v: 2 }));
   await expect(client.status()).rejects.toMatchObject({ hint: expect.stringContaining("own release") });
 });

@@ -32,7 +32,7 @@ test.each([
   expect(PublicStatus.parse(source.publicStatus())).toMatchObject({ phase, name });
 });
 
-test("a member's status holds what its life reports, its neighborhood and its address", async () => {
+test("a member's status contains its report, its neighborhood and its address", async () => {
   expect(await statusOf(phaseOf(identity, life(false))).status()).toMatchObject({
     broker: "b".repeat(26),
     neighborhood: { id: neighborhood.id, name: "Elm Street" },

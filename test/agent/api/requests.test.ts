@@ -63,7 +63,7 @@ const post = async (path: string, body: object) => {
   return { status, ...JSON.parse(answer) };
 };
 
-test("a new name is taken", async () => {
+test("a rename request sets the new name", async () => {
   expect(await post("/v1/rename", { name: "pantry" })).toMatchObject({ status: 200, name: "pantry" });
   expect(name).toBe("pantry");
 });
@@ -77,33 +77,33 @@ test.each([
   expect(name).toBe("attic");
 });
 
-test("a device that is no member has no name to change", async () => {
+test("a device that is not a member cannot be renamed", async () => {
   device.life = () => undefined;
   expect(await post("/v1/rename", { name: "pantry" })).toMatchObject({ code: "api.refused" });
 });
 
-test("reset: the agent says goodbye, and leaves what root does to its owner's wish", async () => {
+test("reset: the agent leaves the neighborhood and writes nothing for root", async () => {
   expect(await post("/v1/reset", { id })).toMatchObject({ status: 200, id });
   expect(told).toEqual(["left"]);
 });
 
-test("a device that never was anybody is reset as well", async () => {
+test("a device that was never a member can be reset too", async () => {
   device.life = () => undefined;
   expect(await post("/v1/reset", { id })).toMatchObject({ status: 200 });
 });
 
-test("what was confirmed for another device resets none", async () => {
+test("a reset confirmed for another device is refused", async () => {
   expect(await post("/v1/reset", { id: `${"b".repeat(25)}a` })).toMatchObject({ code: "reset.refused", exitCode: 3 });
   expect(told).toEqual([]);
 });
 
-test("a machine that no image of ours started is not reset", async () => {
+test("a machine that does not run from our image cannot be reset", async () => {
   device.isImage = false;
   expect(await post("/v1/reset", { id })).toMatchObject({ code: "reset.refused", exitCode: 3 });
   expect(told).toEqual([]);
 });
 
-test("install: the disk that was confirmed is the one inside", async () => {
+test("install: the confirmed disk must be the internal one", async () => {
   expect(await post("/v1/install", { id, disk: "/dev/nvme0n1" })).toMatchObject({ status: 200, disk: "/dev/nvme0n1" });
 });
 
@@ -111,17 +111,17 @@ test.each<[string, object, () => void]>([
   ["another disk", { id, disk: "/dev/sda" }, () => {}],
   ["another device", { id: `${"b".repeat(25)}a`, disk: "/dev/nvme0n1" }, () => {}],
   ["a disk that is gone", { id, disk: "/dev/nvme0n1" }, () => (device.internalDisk = async () => undefined)],
-])("install: what was confirmed for %s moves nothing", async (_, body, change) => {
+])("install: a move confirmed for %s is refused", async (_, body, change) => {
   change();
   expect(await post("/v1/install", body)).toMatchObject({ status: 409, exitCode: 3 });
 });
 
-test("whatever is asked, the agent writes nothing for root: it has no folder where root looks for a wish", async () => {
+test("no request makes the agent write anything for root", async () => {
   for (const path of ["/v1/reset", "/v1/install"]) await post(path, { id, disk: "/dev/nvme0n1" });
   expect(await readdir(folder)).toEqual(["agent.sock"]);
 });
 
-test("garbage and floods end as refusals; the page answers everything else", async () => {
+test("garbage and floods are refused; the page answers everything else", async () => {
   expect(await send("/v1/reset", "{")).toMatchObject({ status: 409 });
   expect(await send("/v1/rename", `{"name":"${"x".repeat(10_000)}"}`)).toMatchObject({ status: 409 });
   expect(await send("/v1/reset", "", "GET")).toEqual({ status: 200, body: "a page" });

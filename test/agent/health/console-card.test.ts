@@ -14,7 +14,7 @@ const card = {
   addresses: ["192.168.178.123", "2001:db8::7"],
   pagePort: 80,
 };
-/** The modules that half blocks on a dark terminal show: true is dark. */
+/** The QR modules that half blocks show on a dark terminal; true is dark. */
 function modules(text: string): boolean[][] {
   const lines = text.split("\n").filter((line) => /[█▀▄]/.test(line));
   return lines.flatMap((line) => [
@@ -23,7 +23,7 @@ function modules(text: string): boolean[][] {
   ]);
 }
 
-test("name, code, addresses, and the page as a QR code with its quiet zone", () => {
+test("the card shows name, code, addresses, and the page as a QR code with its quiet zone", () => {
   const text = consoleCard(card);
   expect(text).toContain("Hamlet: attic (nuc, release 0.1.0) is a member of Elm Street");
   expect(text).toContain("adoption code: abcd-efgh-ijkl");
@@ -32,31 +32,31 @@ test("name, code, addresses, and the page as a QR code with its quiet zone", () 
   expect(modules(text).slice(0, size)).toEqual(data);
 });
 
-test("what a device is to its neighborhood, in each phase", () => {
+test("the card shows the device's relation to its neighborhood in each phase", () => {
   const said = (phase: typeof card.phase | "pending" | "unprovisioned") =>
     consoleCard({ ...card, phase }).split("\n")[1];
   expect(said("pending")).toBe("Hamlet: attic (nuc, release 0.1.0) asks to join Elm Street");
   expect(said("unprovisioned")).toBe("Hamlet: attic (nuc, release 0.1.0) belongs to no neighborhood yet");
 });
 
-test("it fits the smallest screen, 80 by 25", () => {
+test("the card fits the smallest screen, 80 by 25", () => {
   const lines = consoleCard(card).split("\n");
   expect(lines.length).toBeLessThanOrEqual(25);
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
 });
 
-test("without a network there is no address and no code of one; without a page neither", () => {
+test("without a network or a page, the card shows no address and no QR code", () => {
   const text = consoleCard({ ...card, addresses: [] });
   expect(text).toContain("no network yet");
   expect(modules(text)).toEqual([]);
   expect(modules(consoleCard({ ...card, pagePort: 0 }))).toEqual([]);
 });
 
-test("a port that is not 80 is in the address", () => {
+test("the address includes a port other than 80", () => {
   expect(consoleCard({ ...card, pagePort: 8080 })).toContain("http://192.168.178.123:8080/");
 });
 
-test("what a warning quotes gives the terminal no orders", () => {
+test("text quoted in a warning cannot control the terminal", () => {
   const text = consoleCard({
     ...card,
     warnings: [{ code: "start.failed", message: "bad \u001b[2J\u009b0m\nü", hint: "look" }],

@@ -9,43 +9,43 @@ const wrongKey = (ssid = "home") =>
 const reenabled = `${link}CTRL-EVENT-SSID-REENABLED id=0 ssid="home"`;
 const rejected = `${link}CTRL-EVENT-ASSOC-REJECT bssid=02:00:00:00:00:00 status_code=17`;
 
-test("a wrong password is told, also while it is tried again", () => {
+test("a wrong password is reported, even while it is being tried again", () => {
   const wanted = { code: "wifi.wrongPassword", ssid: "home" };
   expect(judgeWifi([lost, wrongKey()], 0)).toEqual(wanted);
   expect(judgeWifi([wrongKey(), reenabled, lost], 60_000)).toEqual(wanted);
 });
 
-test("an access point that says no for another reason is told as what it is", () => {
+test("an access point that refuses for another reason is reported as such", () => {
   expect(judgeWifi([rejected], 0)).toEqual({ code: "wifi.refused" });
   const failed = wrongKey().replace("WRONG_KEY", "CONN_FAILED");
   expect(judgeWifi([failed], 0)).toEqual({ code: "wifi.refused", ssid: "home" });
 });
 
-test("a network that nobody hears is missing after a while, not at once", () => {
+test("a network that cannot be found is reported after a while, not at once", () => {
   expect(judgeWifi([], 10_000)).toBeUndefined();
   expect(judgeWifi([], 60_000)).toEqual({ code: "wifi.notFound" });
 });
 
-test("a connection makes it good, for as long as it lasts", () => {
+test("a connection clears the problem for as long as it lasts", () => {
   expect(judgeWifi([wrongKey(), connected], 3_600_000)).toBeUndefined();
   expect(judgeWifi([connected, lost], 10_000)).toBeUndefined();
   expect(judgeWifi([connected, lost], 60_000)).toEqual({ code: "wifi.notFound" });
 });
 
-test("an access point that was switched off after it refused is missing in the end", () => {
+test("an access point that is switched off after refusing is finally reported as missing", () => {
   expect(judgeWifi([wrongKey()], 20 * 60_000)).toEqual({ code: "wifi.notFound" });
 });
 
-test("a name in letters of its own is not repeated, and cannot forge another event", () => {
+test("a network name with special characters is not repeated and cannot forge another event", () => {
   expect(judgeWifi([wrongKey("caf\\xc3\\xa9")], 0)).toEqual({ code: "wifi.wrongPassword" });
   expect(judgeWifi([wrongKey('a" reason=CONN_FAILED "')], 0)).toEqual({ code: "wifi.wrongPassword" });
 });
 
-test("words without a verdict are none", () => {
+test("lines without a known event give no result", () => {
   expect(judgeWifi(["", "wlan0: SME: Trying to authenticate", "\u0000"], 0)).toBeUndefined();
 });
 
-// What wpa_supplicant 2.10 said to hostapd 2.10 over two simulated radios (mac80211_hwsim).
+// Recorded from wpa_supplicant 2.10 with hostapd 2.10 over two simulated radios (mac80211_hwsim).
 const heard = {
   "WPA2, a wrong password": `
 wlan1: CTRL-EVENT-SUBNET-STATUS-UPDATE status=0
@@ -68,11 +68,11 @@ test.each([
   ["WPA2, a wrong password", { code: "wifi.wrongPassword", ssid: "home" }],
   ["WPA3, a wrong password", { code: "wifi.wrongPassword", ssid: "home" }],
   ["the right password", undefined],
-] as const)("as heard on the air: %s", (what, wanted) => {
+] as const)("a recorded log is judged correctly: %s", (what, wanted) => {
   expect(judgeWifi(heard[what].split("\n"), 10_000)).toEqual(wanted);
 });
 
-test("a mismatch from before the last connection is forgiven", () => {
+test("a failure before the last connection does not count", () => {
   const [mismatch = ""] = heard["WPA3, a wrong password"].trim().split("\n");
   const failed = wrongKey().replace("WRONG_KEY", "CONN_FAILED");
   expect(judgeWifi([mismatch, connected, lost, failed], 0)).toEqual({ code: "wifi.refused", ssid: "home" });

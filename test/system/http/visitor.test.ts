@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { isLocalHost } from "../../../system/http/visitor.ts";
 
-test("a host is local if it is an address or a name that only this network can have given", () => {
+test("a host is local if it is an address or a name that only this network can assign", () => {
   for (const host of [
     "192.168.1.7",
     "192.168.1.7:80",
