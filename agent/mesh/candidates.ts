@@ -26,7 +26,7 @@ export function offer(candidates: Candidate[], news: Offer, held: string[], now:
     heardAt: now,
   };
   const isHeld = ({ endpoint }: Candidate) => held.includes(endpoint);
-  // If there are too many, drop the unsigned first, then the worst class, then the one heard longest ago.
+  // If there are too many, drop the unsigned first, then the worst class, then the one that was named longest ago.
   const sorted = [...candidates.filter((other) => other !== known), candidate].sort(
     (a, b) =>
       Number(isHeld(b)) - Number(isHeld(a)) ||
@@ -59,6 +59,6 @@ export const note = (candidates: Candidate[], endpoint: string, last: Result): C
   candidates.map((candidate) => (candidate.endpoint === endpoint ? { ...candidate, last } : candidate));
 
 const isSigned = ({ source }: Pick<Candidate, "source">): boolean => source !== "hello" && source !== "mdns";
-/** An unsigned endpoint waits from when it was heard, so that new ones never overtake the signed. */
+/** An unsigned endpoint waits from when it was named, so that new ones never overtake the signed. */
 const turn = (candidate: Candidate): number => candidate.last?.at ?? (isSigned(candidate) ? 0 : candidate.heardAt);
 const rank = (candidate: Candidate): number => pathClasses.indexOf(candidate.class);

@@ -141,7 +141,7 @@ function judgeAttempt(
   const failed = { ...path, candidates: note(path.candidates, attempt.endpoint, { result: "noHandshake", at: now }) };
   const session = sessionOf(path, status, now);
   if (session?.endpoint !== undefined && session.rxBytes > attempt.rxBytes) {
-    // WireGuard answers to where it last heard from: had the peer answered from elsewhere, the endpoint would have moved there.
+    // WireGuard sends to where the peer last sent from: had the peer answered from elsewhere, the endpoint would have moved there.
     const { endpoint } = session;
     const next =
       endpoint === attempt.endpoint ? work(path, endpoint, now, now - attempt.since) : work(failed, endpoint, now);

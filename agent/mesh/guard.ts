@@ -42,7 +42,7 @@ export function guardPart(options: GuardOptions): Part {
       },
       {
         name: "leaving",
-        comment: "nothing for the mesh leaves in clear, whatever route somebody added",
+        comment: "nothing for the mesh leaves in clear, whatever routes exist",
         ...{ type: "filter", hook: "postrouting", priority: "raw" },
         rules: [`oifname { "${link}", "lo" } accept`, ...dropOurs],
       },

@@ -1,4 +1,4 @@
-// The public half of a WireGuard key (X25519), without starting a program for it.
+// Computes the public key of a WireGuard (X25519) private key without starting a program.
 import { createPrivateKey, createPublicKey } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
 

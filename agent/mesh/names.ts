@@ -1,5 +1,5 @@
-// `attic.hamlet.internal` -> mesh address, answered on loopback; systemd-resolved sends us the domain (design 5.4).
-// The answer follows from question and names alone; around it are a UDP and a TCP socket.
+// A DNS server on loopback: resolves `attic.hamlet.internal` to a mesh address; systemd-resolved forwards the domain to it
+// (design 5.4). The answer follows from question and names alone; around it are a UDP and a TCP socket.
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
@@ -14,9 +14,9 @@ export const meshDomain = "hamlet.internal";
 export type Lookup = (name: string) => string | undefined;
 export type Names = { stop(): Promise<void> };
 
-// Names and addresses may change when members join: short, so that nobody asks twice what was wrong once.
+// Short, because names and addresses may change when members join, and a resolver should not keep an old answer.
 const ttlS = 10;
-// EDNS (RFC 6891): our answers are far smaller, so any size will do; this one passes everywhere.
+// EDNS (RFC 6891): our answers are far smaller, so any size will do; this one gets through everywhere.
 const udpPayloadSize = 1232;
 const maxQueryBytes = 4096;
 const maxTcpClients = 16;
@@ -27,14 +27,14 @@ const isResponse = 1 << 15;
 const isAuthoritative = 1 << 10;
 const wantsRecursion = 1 << 8;
 
-/** The answer to one message, or undefined for what deserves none. Never throws, whatever the bytes are. */
+/** The answer to one message, or undefined if it gets none. Never throws, whatever the bytes are. */
 export function answerNames(message: Uint8Array, lookup: Lookup): Buffer | undefined {
-  // Not even a header, or an answer: to answer answers is how two servers talk for ever.
+  // No header, or itself an answer: two servers that answered answers would never stop.
   if (message.length < 12 || message.length > maxQueryBytes || (message[2]! & 0x80) !== 0) return undefined;
   const id = (message[0]! << 8) | message[1]!;
   const bare = (rcode: number) => dns.encode({ type: "response", id, flags: isResponse | rcode, questions: [] });
   if (((message[2]! >> 3) & 0x0f) !== 0) return bare(rcodes.notImplemented);
-  // Read with care before the library makes room for whatever the message claims.
+  // Checked before the library allocates what the message claims to hold.
   const asked = readDns(message);
   const isQuery = asked?.questions.length === 1 && asked.answers.length + asked.authorities.length === 0;
   if (!isQuery || asked.additionals.length > 4) return bare(rcodes.formatError);
@@ -55,7 +55,7 @@ function reply(query: dns.Packet, lookup: Lookup): Buffer {
     flags: isResponse | (found.isOurs ? isAuthoritative : 0) | (query.flags & wantsRecursion) | found.rcode,
     questions: [question],
     answers: found.answers,
-    // RFC 2308: a negative answer carries the SOA, which says how long it may be kept.
+    // RFC 2308: a negative answer carries the SOA, which says how long it may be cached.
     authorities: found.isOurs && found.answers.length === 0 ? [startOfAuthority] : [],
     additionals: query.additionals?.some(({ type }) => type === "OPT") ? [edns] : [],
   });
@@ -74,7 +74,7 @@ function find({ name, type, class: kind }: dns.Question, lookup: Lookup): Found 
   const address = label.includes(".") ? undefined : lookup(label);
   if (address === undefined) return { isOurs, rcode: rcodes.nxDomain, answers: [] };
   const answer: dns.Answer = { type: "AAAA", name, ttl: ttlS, class: "IN", data: address };
-  // Known, but no address of that type: an empty answer, so that nobody takes the name for free.
+  // A known name without an address of that type: an empty answer, because NXDOMAIN would say that the name does not exist.
   return { isOurs, rcode: rcodes.noError, answers: type === "AAAA" || type === "ANY" ? [answer] : [] };
 }
 
@@ -101,7 +101,7 @@ export async function startNames(o: { address?: string; port: number; lookup: Lo
   const udp = createSocket("udp4");
   udp.on("message", (message, from) => {
     const answer = answerNames(message, lookup);
-    // A client that has gone is its own loss; the callback keeps the error from becoming an event.
+    // The client may be gone; the callback keeps that error from becoming an event.
     if (answer) udp.send(answer, from.port, from.address, () => {});
   });
   const clients = new Set<Socket>();
@@ -127,8 +127,8 @@ export async function startNames(o: { address?: string; port: number; lookup: Lo
   } catch (cause) {
     await stop().catch(() => {});
     if (errnoOf(cause) !== "EADDRINUSE") throw cause;
-    throw new HamletError("port.taken", `port ${port} on ${address} is taken: names of members will not resolve`, {
-      hint: `see who has it: ss -lpn 'sport = :${port}'`,
+    throw new HamletError("port.taken", `port ${port} on ${address} is taken: members' names will not resolve`, {
+      hint: `find the program that has it: ss -lpn 'sport = :${port}'`,
       cause,
     });
   }

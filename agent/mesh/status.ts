@@ -1,4 +1,4 @@
-// What the kernel says about a WireGuard interface: `wg show <interface> dump`, without the secrets in it.
+// Parses what the kernel says about a WireGuard interface (`wg show <interface> dump`), without the secrets in it.
 import { canonicalPrefix } from "../../system/address.ts";
 import { canonicalEndpoint } from "../../system/endpoint.ts";
 
@@ -10,7 +10,7 @@ export type PeerStatus = {
   rxBytes: number;
   txBytes: number;
 };
-/** A peer as configured, beside how it fares. */
+/** A peer with its configuration. */
 export type PeerState = PeerStatus & { allowedIps: string[]; keepaliveSeconds: number };
 export type Device = { publicKey?: string; listenPort: number; peers: PeerState[] };
 

@@ -1,12 +1,12 @@
-// Metrics on their way out: those of an hour without a broker, handed over no faster than a broker takes them.
-// Time is an argument, in ms that only grow.
+// A queue of metrics: holds up to an hour without a broker, and empties no faster than the broker's limits allow.
+// Pure. Time is an argument, monotonic, in ms.
 import { brokerLimits } from "../../ota/fleet/access.ts";
 import type { MetricsPayload } from "../../ota/fleet/topics.ts";
 
 export class Backlog {
-  /** An hour at one every 10 s: what a device that lost its broker still tells afterwards. */
+  /** An hour at one every 10 s. */
   static readonly limit = 360;
-  /** Half of what the broker takes; the other half is for all else that there is to say. */
+  /** Half of the broker's limit; the other half is for everything else. */
   static readonly burst = brokerLimits.burst / 2;
   static readonly perSecond = brokerLimits.messagesPerSecond / 2;
 
@@ -26,13 +26,13 @@ export class Backlog {
     if (this.#waiting.push(metrics) > Backlog.limit) this.#dropped += this.#waiting.splice(0, 1).length;
   }
 
-  /** A new connection: the broker counts from the beginning. */
+  /** The broker counts anew for a new connection. */
   connected(now: number): void {
     this.#allowed = Backlog.burst;
     this.#allowedAt = now;
   }
 
-  /** Takes out what may be said now, oldest first. */
+  /** Takes out what may be sent now, oldest first. */
   due(now: number): MetricsPayload[] {
     const refill = ((now - this.#allowedAt) / 1000) * Backlog.perSecond;
     this.#allowed = Math.min(Backlog.burst, this.#allowed + refill);

@@ -1,5 +1,5 @@
-// Where the neighborhood's broker is: on the member with the lowest live id. Each member finds that out by itself,
-// and the one that it is starts it.
+// Where the neighborhood's broker runs: on the member with the lowest live id. Each member works that out by itself,
+// and that member starts the broker.
 import type { Broker } from "../../ota/fleet/broker.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
@@ -8,11 +8,11 @@ import type { Warnings } from "../health/warnings.ts";
 export type BrokerHostOptions = {
   self: { id: string; neighborhood: string; address: string };
   port: number;
-  /** URL of an external broker, which replaces ours. */
+  /** URL of an external broker that replaces ours. */
   external: string | undefined;
   /** Ids of the members that are alive, with or without this one. */
   alive(): string[];
-  /** Whether others have had time to be found: until then who is alone hosts nothing. Always, if not given. */
+  /** Whether there was time to find others: until then a device on its own hosts nothing. True by default. */
   hasLooked?(): boolean;
   addressOf(id: string): string | undefined;
   idOf(address: string): string | undefined;
@@ -29,7 +29,7 @@ export class BrokerHost {
     this.#options = options;
   }
 
-  /** The member that runs it; undefined where an external one is used, and while others are still looked for. */
+  /** The member that runs it; undefined if the broker is external, and while the device still looks for others. */
   id(): string | undefined {
     const { external, self, alive, hasLooked } = this.#options;
     if (external !== undefined) return undefined;
@@ -44,19 +44,19 @@ export class BrokerHost {
     return external ?? (id === self.id ? self.address : id && addressOf(id));
   }
 
-  /** Starts or ends our own broker as it is due; called again and again. */
+  /** Starts or stops our own broker as needed; called every second. */
   async keep(): Promise<void> {
     const { self, port, idOf, log, warnings } = this.#options;
     const isOurs = this.id() === self.id;
     if (!isOurs) {
-      // Nobody waits for our port any more.
+      // We no longer need the port.
       warnings.clear("broker.unreachable", warned);
       return this.#end();
     }
     if (this.#broker) return;
     const deviceOfAddress = (source: string) => (source === self.address ? self.id : idOf(source));
     try {
-      // Loaded by the one member that hosts it: the others need neither its seconds nor its memory.
+      // Only the member that hosts the broker loads it; the others save the time and the memory.
       const { startBroker } = await import("../../ota/fleet/broker.ts");
       this.#broker = await startBroker({
         address: self.address,
@@ -70,7 +70,7 @@ export class BrokerHost {
       const hint = "free the port, or set telemetry.port on every device";
       warnings.raise("broker.unreachable", describeError(error), hint, warned);
     }
-    // It may have taken until after the end.
+    // It may have been stopped while it started.
     if (this.#isStopped) await this.#end();
   }
 
@@ -87,5 +87,5 @@ export class BrokerHost {
   }
 }
 
-/** The client has its own warning of this code: the subject tells them apart. */
+/** The subject tells this warning from the client's, which has the same code. */
 const warned = "host";

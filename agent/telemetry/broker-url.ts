@@ -1,30 +1,29 @@
-// The URL of an external broker, as people type it: what it means, or what is wrong with it in words that show no password.
+// Parses the URL of an external broker as people type it. Error texts never show the password.
 // Pure.
 import { splitLogin } from "../../system/login.ts";
 
 export type BrokerUrl = { isTls: boolean; host: string; port: number; username?: string; password?: string };
 
-/** What to do about a user name or a password that does not get through. */
+/** How to write special characters in a login. */
 export const loginHint = "in its user name and password write / as %2F, ? as %3F, # as %23 and % as %25";
 
-/** A string says what is wrong. */
+/** Returns a string that says what is wrong, if something is. */
 export function parseBrokerUrl(text: string): BrokerUrl | string {
   const [, scheme = "", authority = "", rest = ""] = /^(mqtts?):\/\/([^/?#]*)(.*)$/is.exec(text.trim()) ?? [];
   if (!scheme) return "it must begin with mqtt:// or mqtts://";
-  // The URL standard would drop some of these and keep others.
-  if (/\p{Cc}/u.test(text.trim()) || !text.isWellFormed())
-    return "it has a control character or half a character in it";
-  if (rest.includes("@")) return `it ends where the password goes on: ${loginHint}`;
-  if (rest !== "" && rest !== "/") return "after the broker's name and port nothing may follow";
+  // The URL standard drops some of these and keeps others.
+  if (/\p{Cc}/u.test(text.trim()) || !text.isWellFormed()) return "it contains a control character or half a character";
+  if (rest.includes("@")) return `the password contains a character that ends the URL: ${loginHint}`;
+  if (rest !== "" && rest !== "/") return "nothing may follow the broker's name and port";
   const { login, host } = splitLogin(authority);
-  // As http: for other schemes the URL standard leaves names and addresses as they are.
+  // Parsed as http, because the URL standard does not normalize names and addresses of other schemes.
   const url = URL.parse(`http://${host}`);
   const port = /:(\d*)$/.exec(host)?.[1];
   if (!url || host.includes("\\") || host !== host.trim())
-    return "its host is no name or address (IPv6 in [ ]) with a port from 1 to 65535";
+    return "its host must be a name or an address (IPv6 in [ ]), with a port from 1 to 65535";
   if (port !== undefined && port !== "" && Number(port) === 0) return "its port must be from 1 to 65535";
   // MQTT 3.1.1, 3.1.2.9: without a user name there is no password.
-  if (login?.password && !login.username) return "it has a password and no user name";
+  if (login?.password && !login.username) return "it has a password but no user name";
   const isTls = scheme.toLowerCase() === "mqtts";
   return {
     isTls,
@@ -36,7 +35,7 @@ export function parseBrokerUrl(text: string): BrokerUrl | string {
   };
 }
 
-/** The password in what was given as a broker's URL, whatever else is wrong with it: for leaving it out of a text. */
+/** The spellings of the password in a broker's URL, however malformed the URL is, so that a text can leave them out. */
 export function passwordsIn(text: string): string[] {
   const typed = /:\/\/[^:@]*:(.*)@/s.exec(text)?.[1];
   if (typed === undefined) return [];

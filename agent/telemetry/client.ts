@@ -94,7 +94,7 @@ export function startClient(options: ClientOptions): Client {
     };
     const openLimited = () => {
       const socket = openSocket(to, { ownAddress: self.address, tls: options.tls });
-      const because = "it sent a packet that is too long or that nobody asked for";
+      const because = "it sent a packet that is too long or that this client did not ask for";
       const refuse = () => tell({ kind: "failed", because, isRefusal: false });
       limitPackets(socket, brokerLimits.packetBytes, refuse, isForSubscriber);
       return socket;

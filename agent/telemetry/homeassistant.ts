@@ -1,10 +1,10 @@
-// What Home Assistant needs to show a device by itself: one retained announcement a sensor (its MQTT discovery).
+// Home Assistant's MQTT discovery: one retained announcement for each sensor, from which it shows the device without configuration.
 import { homeAssistantRoot, type MetricsPayload, topicOf } from "../../ota/fleet/topics.ts";
 
 export type Announced = { id: string; neighborhood: string; name: string; board: string; release: string };
 type Field = keyof MetricsPayload;
 
-/** `value`: what it shows, made of `fields` of the metrics. */
+/** `value` is the template of the sensor's value, computed from these `fields` of the metrics. */
 const sensors: Record<string, { fields: Field[]; value: string; about: Record<string, string> }> = {
   cpu: {
     fields: ["cpu"],
@@ -39,8 +39,8 @@ const sensors: Record<string, { fields: Field[]; value: string; about: Record<st
 };
 
 /**
- * Topic and payload of each sensor: an announcement where the device has all its fields, nothing where it is not known yet, and an
- * empty payload, which takes an earlier announcement back, where it has not.
+ * Topic and payload for each sensor: an announcement if the device has all its fields; an empty payload, which withdraws an earlier
+ * announcement, if it lacks one; nothing while that is unknown.
  */
 export function announcements(
   { id, neighborhood, name, board, release }: Announced,
@@ -51,7 +51,7 @@ export function announcements(
     const topic = `${homeAssistantRoot}/sensor/${id}/${key}/config`;
     if (fields.some((field) => has(field) === false)) return [[topic, ""]];
     if (!fields.every(has)) return [];
-    // A field may be missing from a message all the same: a sensor that sleeps, a message from an older release that the broker kept.
+    // A single message may still lack a field: the sensor sleeps, or the broker kept a message of an older release.
     const isThere = fields.map((field) => `value_json.${field} is defined`).join(" and ");
     const entity = entityOf(name, key);
     const announcement = {
@@ -59,7 +59,7 @@ export function announcements(
       value_template: `{% if ${isThere} %}{{ ${value} }}{% else %}None{% endif %}`,
       unique_id: `hamlet-${id}-${key}`,
       default_entity_id: `sensor.${entity}`,
-      // What Home Assistant before 2025.10 calls it; from 2026.4 on it is ignored.
+      // The older name of default_entity_id: Home Assistant needs it before 2025.10 and ignores it from 2026.4.
       object_id: entity,
       state_topic: topicOf(neighborhood, id, "metrics"),
       availability_topic: topicOf(neighborhood, id, "state"),
@@ -70,6 +70,6 @@ export function announcements(
   });
 }
 
-/** Home Assistant takes letters, digits and single underscores, none at either end. */
+/** Home Assistant allows letters, digits and single underscores, but none at either end. */
 const entityOf = (name: string, key: string): string =>
   `${name.toLowerCase()}_${key}`.replaceAll(/[^a-z0-9]+/g, "_").replaceAll(/^_|_$/g, "");

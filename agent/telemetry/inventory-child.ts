@@ -1,5 +1,5 @@
-// What the device is made of, by systeminformation, as one JSON document on stdout. A program of its own, because systeminformation
-// blocks its loop for half a second and is a third of what the agent would have to carry.
+// Prints the device's inventory, by systeminformation, as one JSON document on stdout. It is a separate program because
+// systeminformation blocks the event loop for half a second and would be a third of the agent's bundle.
 import { constants, setPriority } from "node:os";
 import si from "systeminformation";
 import type { InventoryPayload } from "../../ota/fleet/topics.ts";
@@ -14,7 +14,7 @@ const [system, cpu, memory, disks, links, os] = await Promise.all([
   si.osInfo(),
 ]);
 const cut = (text: string | undefined): string => (text ?? "").trim().slice(0, 256);
-// Serial numbers and hardware addresses stay on the device: nobody who reads telemetry needs them.
+// Serial numbers and hardware addresses stay on the device: no reader of telemetry needs them.
 const inventory: InventoryPayload = {
   v: 1,
   at: Date.now(),

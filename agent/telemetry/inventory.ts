@@ -1,13 +1,13 @@
-// What the device is made of, as the child process of inventory-child.ts found it.
+// Collects the device's inventory: starts inventory-child.ts and checks its answer.
 import { InventoryPayload } from "../../ota/fleet/topics.ts";
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
 import { programFile } from "../../system/package.ts";
 
-/** Starts the child and gives what it found. Throws the command's error or `telemetry.invalid`. */
+/** Throws the command's error or `telemetry.invalid`. */
 export async function collectInventory(run: Run): Promise<InventoryPayload> {
-  // 60 s: it takes 1 s on a NUC, and a Pi 3 that is busy with an update may need twenty times that.
+  // 60 s: it takes 1 s on a NUC, and a Pi 3 that is busy with an update may take twenty times as long.
   const child = programFile("inventory.mjs", "agent/telemetry/inventory-child.ts");
   const answer = await run([process.execPath, child], { timeoutMs: 60_000, maxStdoutBytes: 1 << 20 });
   const parsed = InventoryPayload.safeParse(parseJson(answer));

@@ -1,4 +1,4 @@
-// Files of /proc and /sys, which are there or not by kernel, driver and moment: what is not there is empty.
+// Reads /proc and /sys. Which files exist depends on kernel, driver and moment: a missing file reads as empty.
 import { readdirSync, readFileSync } from "node:fs";
 
 export function readOr(path: string): string {

@@ -1,5 +1,6 @@
-// What this device says, cut to what the broker's rules take: a message that they refuse ends the connection,
-// and said again on the next one it would do so for ever.
+// Builds this device's messages and cuts them to the broker's limits: a refused message ends the connection, and sending it
+// again on every new connection would do so for ever.
+// Pure.
 import type { z } from "zod";
 import { maxPayloadBytes, type StatePayload, type TopicName, topics } from "../../ota/fleet/topics.ts";
 import type { Warning } from "../health/warnings.ts";
@@ -8,23 +9,23 @@ import type { Warning } from "../health/warnings.ts";
 export function encode<Name extends TopicName>(name: Name, payload: Payload<Name>): string | undefined {
   const json = JSON.stringify(payload);
   if (Buffer.byteLength(json) > maxPayloadBytes) return undefined;
-  // From the text: NaN is a number here and null there.
+  // Parsed again, because JSON turns NaN into null.
   return topics[name].payload.safeParse(JSON.parse(json)).success ? json : undefined;
 }
 type Payload<Name extends TopicName> = z.infer<(typeof topics)[Name]["payload"]>;
 
-export type Told = { name(): string; board: string; release: string; address: string };
+export type Described = { name(): string; board: string; release: string; address: string };
 
-export const stateOf = ({ name, board, release, address }: Told, state: StatePayload["state"]): StatePayload => ({
+export const stateOf = ({ name, board, release, address }: Described, state: StatePayload["state"]): StatePayload => ({
   ...{ v: 1, state, name: name().slice(0, 253) },
   ...{ board: board.slice(0, 64), release: release.slice(0, 128), address },
 });
 
-/** The newest warnings, oldest first, as many as one message holds. */
-export function warningsOf(standing: readonly Warning[]): Payload<"warnings"> {
+/** As many of the newest warnings as fit in one message, oldest first. */
+export function warningsOf(current: readonly Warning[]): Payload<"warnings"> {
   const warnings: Warning[] = [];
   let sizeBytes = '{"v":1,"warnings":[]}'.length;
-  for (const { code, message, hint, since } of standing.slice(-64).reverse()) {
+  for (const { code, message, hint, since } of current.slice(-64).reverse()) {
     const warning = { code, message: message.slice(0, 1024), hint: hint.slice(0, 1024), since: Math.max(0, since) };
     sizeBytes += Buffer.byteLength(JSON.stringify(warning)) + 1;
     if (sizeBytes > maxPayloadBytes) break;

@@ -1,4 +1,4 @@
-// What /proc and /sys say, as numbers. Pure: text in, numbers out; sampler.ts reads the files.
+// Parses /proc and /sys. Pure: text in, numbers out; sampler.ts reads the files.
 
 /** Ticks of all cores since boot. */
 export type CpuTicks = { busy: number; total: number };
@@ -33,7 +33,7 @@ export const parseLoad = (loadavg: string): number => toNumber(loadavg.split(" "
 /** /proc/uptime, in seconds. */
 export const parseUptime = (uptime: string): number => toNumber(uptime.split(" ")[0]);
 
-/** /proc/stat: when the system started by the clock as it is set now, in ms since 1970; unlike now less uptime it has no jitter. */
+/** /proc/stat: when the system started, in ms since 1970 by the present clock. Unlike "now minus uptime" it does not jitter. */
 export const parseBootTime = (stat: string): number => toNumber(/^btime (\d+)$/m.exec(stat)?.[1]) * 1000;
 
 /** /proc/net/dev: bytes since boot by interface. */
@@ -48,7 +48,7 @@ export function parseNetDev(dev: string): Map<string, LinkCounters> {
   return counters;
 }
 
-/** /sys/class/thermal/thermal_zone<n>/temp in degrees; undefined for what no silicon measures. */
+/** /sys/class/thermal/thermal_zone<n>/temp in degrees; undefined for implausible values. */
 export function parseTemperature(temp: string): number | undefined {
   const celsius = toNumber(temp.trim()) / 1000;
   return celsius > 1 && celsius < 150 ? celsius : undefined;

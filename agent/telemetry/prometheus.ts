@@ -1,4 +1,4 @@
-// A device's status in Prometheus' text format (version 0.0.4), for whoever scrapes /metrics.
+// Formats a device's status for /metrics, in Prometheus' text format (version 0.0.4).
 import type { Metrics, Status } from "../api/schema.ts";
 
 type Sample = { labels: Record<string, string>; value: number };
@@ -8,7 +8,7 @@ const gauges: [field: keyof Metrics, name: string, help: string][] = [
   ["cpu", "cpu_ratio", "Share of all cores in use"],
   ["load1", "load1", "Runnable tasks, mean of a minute"],
   ["memoryTotal", "memory_total_bytes", "Memory"],
-  ["memoryAvailable", "memory_available_bytes", "Memory that programs can still have"],
+  ["memoryAvailable", "memory_available_bytes", "Memory available to programs"],
   ["agentRss", "agent_resident_bytes", "Memory of the agent"],
   ["dataTotal", "data_total_bytes", "Size of the data partition"],
   ["dataFree", "data_free_bytes", "Free space on the data partition"],
@@ -33,19 +33,19 @@ export function prometheusText(status: Status): string {
     {
       name: "info",
       type: "gauge",
-      help: "What this device is",
+      help: "Identity of this device",
       samples: [{ labels: { device: self.name, id: self.id, board: self.board, release: self.release }, value: 1 }],
     },
     {
       name: "member_alive",
       type: "gauge",
-      help: "1 for a member that answers, 0 for any other",
+      help: "1 if the member answers, else 0",
       samples: ofMembers((member) => (member.state === "alive" ? 1 : 0)),
     },
     {
       name: "member_handshake_age_seconds",
       type: "gauge",
-      help: "Since the last WireGuard handshake with it",
+      help: "Time since the last WireGuard handshake with it",
       samples: ofMembers((member) => member.handshakeAgeS),
     },
     {
@@ -57,7 +57,7 @@ export function prometheusText(status: Status): string {
     {
       name: "warnings",
       type: "gauge",
-      help: "Standing warnings of this device by code",
+      help: "Current warnings of this device by code",
       samples: [...codes].map(([code, all]) => ({ labels: { code }, value: all.length })),
     },
     ...gauges.map(([field, name, help]): Family => family(field, name, help, "gauge")),

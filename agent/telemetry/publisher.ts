@@ -1,4 +1,4 @@
-// Telemetry of this device: samples and inventory on their timers, published by MQTT; and the metrics of the others while somebody looks.
+// Telemetry: samples this device on timers and publishes by MQTT; receives the metrics of the others while a person looks at them.
 import type { ConnectionOptions } from "node:tls";
 import type { InventoryPayload, MetricsPayload } from "../../ota/fleet/topics.ts";
 import { type Clock, every } from "../../system/clock.ts";
@@ -64,7 +64,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
       reports.connected(clock.monotonic());
     },
     onDisconnect: () => collector.detach(),
-    onMessage: (topic, payload) => collector.hear(topic, payload),
+    onMessage: (topic, payload) => collector.receive(topic, payload),
     onTick() {
       reports.tick(clock.monotonic());
       collector.tick();

@@ -1,5 +1,4 @@
-// What this device has told the broker on this connection and what is still to tell: state, metrics, inventory, warnings and the
-// announcements to Home Assistant.
+// Publishes state, metrics, inventory, warnings and the announcements to Home Assistant, and remembers what the broker has already.
 import { type InventoryPayload, type MetricsPayload, type TopicName, topicOf, topics } from "../../ota/fleet/topics.ts";
 import type { Log } from "../../system/log.ts";
 import type { Warning } from "../health/warnings.ts";

@@ -1,4 +1,4 @@
-// Reads /proc and /sys, all of it in well under a millisecond, so that it may run in the agent's own loop.
+// Samples the device from /proc and /sys. Takes well under a millisecond, so it runs in the agent's own event loop.
 import { readFile, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { MetricsPayload } from "../../ota/fleet/topics.ts";
@@ -19,7 +19,7 @@ import { makeTraffic } from "./traffic.ts";
 
 export type SamplerOptions = {
   clock: Clock;
-  /** The folder whose disk is reported. */
+  /** Its disk is the one that is reported. */
   dataFolder: string;
   meshInterface: string;
   /** Where /proc and /sys are: another folder in tests. */
@@ -45,7 +45,7 @@ export function makeSampler({ clock, dataFolder, meshInterface, root = "/" }: Sa
       const uptimeS = parseUptime(proc("uptime"));
       const started = startedAt(parseBootTime(stat), clock.now(), uptimeS);
       const steady = { load1: parseLoad(proc("loadavg")), ...traffic.read(), uptimeS: Math.round(uptimeS) };
-      // These two may wait for a sensor or a card: never in the loop's own time.
+      // These two may wait for a sensor or a card, so they must not block the event loop.
       const [disk, temperatureC] = await Promise.all([diskOf(dataFolder), hottest(root, zones())]);
       return {
         at: clock.now(),
@@ -76,7 +76,7 @@ async function hottest(root: string, zones: string[]): Promise<number | undefine
     try {
       return parseTemperature(await readFile(join(root, "sys/class/thermal", zone, "temp"), "utf8"));
     } catch {
-      return undefined; // a sensor that is asleep answers EAGAIN or ENODATA
+      return undefined; // a sleeping sensor answers EAGAIN or ENODATA
     }
   });
   const found = (await Promise.all(read)).filter((value) => value !== undefined);

@@ -1,4 +1,4 @@
-// What may be tuned, as data: each value with its unit, its reason and where that comes from. Only keys under `net.`.
+// The tuning profiles, as data: each value with its unit, reason and source. Only keys under `net.`.
 import { z } from "zod";
 import { SysctlKey } from "../kernel/changes.ts";
 
@@ -8,15 +8,15 @@ export const Setting = z.strictObject({
   unit: z.string(),
   reason: z.string(),
   source: z.string(),
-  /** The profile makes no sense without this one: if the kernel refuses it, the next profile is tried. */
+  /** The profile is pointless without this one: if the kernel refuses it, the next profile is tried. */
   isEssential: z.boolean().default(false),
-  /** Only ever raise, number by number: a machine that was given more keeps it. */
+  /** Only raise, number by number: a machine that has more keeps it. */
   isMinimum: z.boolean().default(false),
 });
 export type Setting = z.infer<typeof Setting>;
 export type Profile = { name: string; purpose: string; settings: Setting[] };
 
-// Loss and reordering cost CUBIC most of a path: 4 Mbit/s are left of it at 2 % loss and 5 % reordering (measured, kernel 6.1).
+// Loss and reordering take most of the throughput from CUBIC: at 2 % loss and 5 % reordering 4 Mbit/s are left (measured, kernel 6.1).
 const buffers: z.input<typeof Setting>[] = [
   {
     key: "net.core.rmem_max",
@@ -38,14 +38,14 @@ const buffers: z.input<typeof Setting>[] = [
     key: "net.ipv4.tcp_mtu_probing",
     value: "1",
     unit: "0 off, 1 after a black hole was seen, 2 always",
-    reason: "tunnels shorten packets and many home routers drop the message that says so",
+    reason: "tunnels have a smaller MTU, and many home routers drop the ICMP message that says so",
     source: "RFC 4821; Documentation/networking/ip-sysctl.rst",
     isMinimum: true,
   },
 ];
 
 export const profiles: Profile[] = [
-  define("bbr", "lossy and reordering links (Wi-Fi, power line): rate by model, not by loss", [
+  define("bbr", "links that lose and reorder packets (Wi-Fi, power line): the rate follows a model, not losses", [
     {
       key: "net.ipv4.tcp_congestion_control",
       value: "bbr",
@@ -57,12 +57,13 @@ export const profiles: Profile[] = [
     },
     ...buffers,
   ]),
-  define("patientCubic", "the same links where the kernel has no BBR: reordering is not taken for loss", [
+  define("patientCubic", "the same links on a kernel without BBR: reordering is not mistaken for loss", [
     {
       key: "net.ipv4.tcp_recovery",
       value: "0",
       unit: "bits",
-      reason: "RACK takes late packets for lost ones; off gives 2-3 times the rate at 1 % loss with 2.5 % reordering",
+      reason:
+        "RACK mistakes late packets for lost ones; off gives 2-3 times the rate at 1 % loss with 2.5 % reordering",
       source: "own measurement; RFC 8985; Documentation/networking/ip-sysctl.rst",
       isEssential: true,
     },
@@ -70,7 +71,7 @@ export const profiles: Profile[] = [
       key: "net.ipv4.tcp_early_retrans",
       value: "0",
       unit: "0 off, 3 tail loss probe",
-      reason: "tail loss probes lean on RACK",
+      reason: "tail loss probes depend on RACK",
       source: "own measurement; Documentation/networking/ip-sysctl.rst",
     },
     {

@@ -1,8 +1,8 @@
-// Who may do what at the broker. Pure: the decision of each packet and the limits; broker.ts asks.
+// Who may do what at the broker: the decision for each packet, and the limits. Pure; broker.ts enforces it.
 import { z } from "zod";
 import { isOwnTopic, maxPayloadBytes, parseTopic, topicRoot, topics } from "./topics.ts";
 
-export type Refusal =
+export type Denial =
   | "source.unknown"
   | "client.notYourId"
   | "connections.tooMany"
@@ -17,11 +17,11 @@ export type Refusal =
 
 export type BrokerLimits = typeof brokerLimits;
 export const brokerLimits = {
-  /** A neighborhood has 100 members at most, with a reader each. */
+  /** A neighborhood has at most 100 members, each with a second program that reads. */
   connections: 256,
   connectionsPerDevice: 8,
   packetBytes: maxPayloadBytes + 1024,
-  /** A reader that takes nothing for this long is dropped, with what waits for it. */
+  /** A subscriber that reads nothing for this long is dropped, with what is queued for it. */
   drainTimeoutMs: 10_000,
   connectTimeoutMs: 10_000,
   queuedPackets: 42,
@@ -29,13 +29,13 @@ export const brokerLimits = {
   keepaliveSeconds: 300,
   messagesPerSecond: 20,
   burst: 200,
-  /** Retained topics of a device: they stay in memory for good. */
+  /** Retained topics of a device, which stay in memory. */
   retained: 64,
   subscriptions: 32,
 };
 
-/** A device may hold several connections: its own is `<id>.agent`, others may use its id alone or with any such ending. */
-export function mayConnect(device: string | undefined, clientId: string): Refusal | undefined {
+/** A device may have several connections: the agent's is `<id>.agent`; other programs use the id alone or with another such suffix. */
+export function mayConnect(device: string | undefined, clientId: string): Denial | undefined {
   if (device === undefined) return "source.unknown";
   if (clientId === device) return undefined;
   const ending = clientId.startsWith(`${device}.`) ? clientId.slice(device.length + 1) : "";
@@ -48,17 +48,17 @@ export type Publication = {
   packet: { topic: string; payload: string | Buffer; retain: boolean };
   /** The payload as JSON, parsed when asked for. */
   json(): unknown;
-  /** Retained topics that this device has already. */
+  /** Topics that this device has retained already. */
   kept: ReadonlySet<string>;
   limits: BrokerLimits;
 };
 
-export function mayPublish({ neighborhood, device, packet, json, kept, limits }: Publication): Refusal | undefined {
+export function mayPublish({ neighborhood, device, packet, json, kept, limits }: Publication): Denial | undefined {
   const { topic, payload, retain } = packet;
   if (!isOwnTopic(neighborhood, device, topic)) return "topic.notYours";
   if (Buffer.byteLength(payload) > maxPayloadBytes || topic.length > 256) return "payload.tooLarge";
   if (retain && !kept.has(topic) && kept.size >= limits.retained) return "retained.tooMany";
-  // An empty payload removes what is retained; all else fits the table's schema.
+  // An empty payload removes a retained message; every other payload must fit the table's schema.
   if (payload.length === 0) return undefined;
   const named = parseTopic(neighborhood, topic);
   if (named) return topics[named.name].payload.safeParse(json()).success ? undefined : "payload.invalid";
@@ -67,8 +67,8 @@ export function mayPublish({ neighborhood, device, packet, json, kept, limits }:
 }
 
 /**
- * An announcement to Home Assistant that speaks of its own device only: else one device could pose as another there.
- * Whose an entity is, Home Assistant tells by `identifiers`, and which one by `unique_id`.
+ * Whether an announcement to Home Assistant is about its own device only: otherwise one device could pose as another there.
+ * Home Assistant tells an entity's device by `identifiers`, and the entity by `unique_id`.
  */
 function announcesOnly(neighborhood: string, device: string, payload: unknown): boolean {
   const parsed = Announcement.safeParse(payload);
@@ -79,32 +79,32 @@ function announcesOnly(neighborhood: string, device: string, payload: unknown): 
     name: (value: unknown) => typeof value === "string" && (value === name || value.startsWith(`${name}-`)),
     topic: (value: unknown) => typeof value === "string" && isOwnTopic(neighborhood, device, value),
   };
-  return (identifiers ?? ids) !== undefined && speaksOnly(payload, own);
+  return (identifiers ?? ids) !== undefined && isOnlyAbout(payload, own);
 }
 
-/** Home Assistant takes each key in its short form too. */
+/** Home Assistant accepts each key in a short form too. */
 const Device = z.object({ identifiers: z.unknown(), ids: z.unknown() }).partial();
 const Announcement = z
   .object({ unique_id: z.string(), uniq_id: z.string(), device: Device, dev: Device })
   .partial()
   .refine(({ device, dev }) => device ?? dev);
 
-/** Ours nest two levels, a generous one four; deeper than this is nobody's announcement. */
+/** Our announcements nest two levels and generous ones four; none needs more than this. */
 const maxDepth = 8;
 
 type Own = { name(value: unknown): boolean; topic(value: unknown): boolean };
-function speaksOnly(value: unknown, own: Own, depth = 0): boolean {
-  // Whatever looks like a topic of Hamlet's is one, under any key.
+function isOnlyAbout(value: unknown, own: Own, depth = 0): boolean {
+  // A string that looks like one of Hamlet's topics counts as one under any key.
   if (typeof value === "string") return !/^(hamlet|homeassistant)\//.test(value) || own.topic(value);
   if (typeof value !== "object" || value === null) return true;
   if (depth >= maxDepth) return false;
   return Object.entries(value).every(([key, inner]) => {
     if (/^(identifiers|ids)$/.test(key)) return [inner].flat().length > 0 && [inner].flat().every(own.name);
     if (/^(unique_id|uniq_id|via_device)$/.test(key)) return own.name(inner);
-    // By a hardware address, too, Home Assistant takes two devices for one.
+    // Home Assistant also merges devices that name the same hardware address.
     if (/^(connections|cns)$/.test(key)) return false;
     if (/^(~|t|.*topic|.*_t)$/.test(key)) return own.topic(inner);
-    return speaksOnly(inner, own, depth + 1);
+    return isOnlyAbout(inner, own, depth + 1);
   });
 }
 
@@ -113,10 +113,10 @@ export function maySubscribe(
   filter: string,
   held: ReadonlySet<string>,
   limits: BrokerLimits,
-): Refusal | undefined {
+): Denial | undefined {
   if (filter.length > 256) return "payload.tooLarge";
   if (!held.has(filter) && held.size >= limits.subscriptions) return "subscriptions.tooMany";
-  // The broker's own $SYS, and whatever is not the neighborhood's, is nobody's business.
+  // The broker's own $SYS and other neighborhoods' topics are hidden.
   const [root, owner] = filter.split("/");
   const isOurs = root === "#" || root === "homeassistant" || (root === topicRoot && matches(owner, neighborhood));
   return isOurs ? undefined : "topic.hidden";

@@ -1,5 +1,5 @@
-// The neighborhood's MQTT broker. It listens on the mesh address only, where a source address proves who is speaking:
-// whoever connects is the device of its address, publishes below its own topics and nowhere else, and reads all of the neighborhood.
+// The neighborhood's MQTT broker. It listens on the mesh address only, where a source address proves who the client is:
+// a client is the device of its address, publishes below that device's topics only, and may read the whole neighborhood.
 
 import type { EventEmitter } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
@@ -9,14 +9,14 @@ import { errnoOf, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
 import { remoteAddressOf } from "../../system/remote-address.ts";
-import { type BrokerLimits, brokerLimits, mayConnect, mayPublish, maySubscribe, type Refusal } from "./access.ts";
+import { type BrokerLimits, brokerLimits, type Denial, mayConnect, mayPublish, maySubscribe } from "./access.ts";
 import { limitPackets } from "./packets.ts";
 
 export type BrokerOptions = {
   address: string;
   port: number;
   neighborhood: string;
-  /** The member that holds this source address, undefined for anybody else. */
+  /** The member with this source address; undefined if there is none. */
   deviceOfAddress(address: string): string | undefined;
   log: Log;
   limits?: Partial<BrokerLimits>;
@@ -37,13 +37,13 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const retained = new Map<string, Set<string>>();
   let refused = 0;
 
-  const refuse = (who: string, because: Refusal): Error => {
+  const refuse = (who: string, because: Denial): Error => {
     refused += 1;
     log.debug(`refused ${who}: ${because}`);
     return new Error(because);
   };
 
-  /** Whoever is no member any more neither speaks nor hears, on a connection from before too. */
+  /** A device that is no longer a member may neither publish nor receive, even on an open connection. */
   const isStill = ({ device, from }: Session): boolean => deviceOfAddress(from) === device;
 
   const aedes = await Aedes.createBroker({
@@ -54,7 +54,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     maxInflightInbound: limits.inflight,
     maxTopicLevels: 8,
     preConnect(_client, packet, done) {
-      // A session that outlives its connection would queue in our memory for somebody who never returns.
+      // A session that outlives its connection would queue messages in our memory for a client that may never return.
       packet.clean = true;
       done(null, true);
     },
@@ -80,9 +80,9 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     },
     authorizePublish(client, packet, done) {
       const session = client && sessions.get(client);
-      if (!session || !isStill(session)) return done(refuse("nobody", "source.unknown"));
+      if (!session || !isStill(session)) return done(refuse("an unknown client", "source.unknown"));
       const kept = retained.get(session.device) ?? new Set<string>();
-      // The last will of a device that was cut off for talking too much still counts.
+      // The last will of a device that was disconnected for its rate still counts.
       const because =
         client.closed || takeToken(session, limits)
           ? mayPublish({ neighborhood, device: session.device, packet, json: parseOnce(packet.payload), kept, limits })
@@ -111,7 +111,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   });
   aedes.on("clientError", (client, error) => log.debug(`${client?.id ?? "client"}: ${error.message}`));
   aedes.on("connectionError", (_client, error) => log.debug(`connection: ${error.message}`));
-  // Its types do not name this event; unheard, it would end the agent.
+  // aedes' types do not have this event; without a listener it would end the agent.
   const events: EventEmitter = aedes;
   events.on("error", (error: Error) => log.warn(`broker: ${error.message}`));
   aedes.on("unsubscribe", (topics, client) => {
@@ -123,13 +123,13 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     const from = plainAddress(remoteAddressOf(socket) ?? "");
     const device = deviceOfAddress(from);
     const alike = [...sockets.values()].filter((other) => other === from).length;
-    const because: Refusal | undefined =
+    const because: Denial | undefined =
       device === undefined
         ? "source.unknown"
         : sockets.size >= limits.connections || alike >= limits.connectionsPerDevice
           ? "connections.tooMany"
           : undefined;
-    socket.on("error", () => {}); // aedes listens too once it has the socket; a reset before that must not end the agent
+    socket.on("error", () => {}); // aedes listens as well once it has the socket; a reset before that must not end the agent
     if (because) {
       refuse(from, because);
       socket.destroy();
@@ -156,7 +156,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   };
 }
 
-/** A token a message, refilled at `messagesPerSecond` up to `burst`. */
+/** Takes one token for a message; they refill at `messagesPerSecond` up to `burst`. */
 function takeToken(session: Session, { burst, messagesPerSecond }: BrokerLimits): boolean {
   const now = performance.now();
   session.tokens = Math.min(burst, session.tokens + ((now - session.refilledMs) / 1000) * messagesPerSecond);
@@ -188,7 +188,7 @@ function listen(server: Server, host: string, port: number): Promise<void> {
     });
     server.listen({ host, port }, () => {
       server.removeAllListeners("error");
-      server.on("error", () => {}); // accept() out of descriptors: connections fail, the agent goes on
+      server.on("error", () => {}); // accept() ran out of descriptors: connections fail, the agent goes on
       resolve();
     });
   });

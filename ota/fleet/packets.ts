@@ -1,25 +1,25 @@
-// An MQTT packet says its kind and its length up front; here one that is too long ends the connection before it fills our memory.
-// The library reads a packet whole, whatever its length up to 256 MB, in the broker and in a client.
+// Ends a connection whose MQTT packet is too long before it fills our memory: a packet states its type and length up front.
+// The library reads whole packets of up to 256 MB, in the broker and in a client.
 
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { writeToStream } from "mqtt-packet";
 
-// Both client and broker write by this library. It would keep every number up to 65,535 ready as a buffer:
-// 7 MB, for a few messages a minute.
+// Client and broker both write with this library. By default it keeps a buffer for every number up to 65,535:
+// 7 MB for a few messages a minute.
 writeToStream.cacheNumbers = false;
 
-/** The first byte of a packet: its type and flags. */
+/** Whether a packet may have this first byte, which holds its type and flags. */
 type MayBegin = (firstByte: number) => boolean;
 
 /**
- * What a client that subscribes with QoS 0 is sent: CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK and PINGRESP (MQTT 3.1.1, 2.2.1).
- * A PUBLISH with QoS 2 would stay in its memory until the broker lets go of it, up to 65,535 of them.
+ * What a broker sends to a client that subscribes with QoS 0: CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK and PINGRESP (MQTT 3.1.1,
+ * 2.2.1). A client keeps a PUBLISH with QoS 2 in memory until the broker releases it, up to 65,535 of them.
  */
 export const isForSubscriber: MayBegin = (firstByte) =>
   firstByte >> 4 === 3 ? (firstByte & 0b0110) === 0 : [2, 4, 9, 11, 13].includes(firstByte >> 4);
 
-/** Watches a stream of MQTT packets. `feed` says false once one is longer than `maxBytes`, or may not begin. */
+/** Watches a stream of MQTT packets. `feed` returns false once one is longer than `maxBytes` or has a forbidden first byte. */
 export function makeLengthWatch(
   maxBytes: number,
   mayBegin: MayBegin = () => true,
@@ -54,10 +54,10 @@ export function makeLengthWatch(
   };
 }
 
-/** Ends `socket` when a packet longer than `maxBytes`, or one that may not begin, begins on it. */
+/** Destroys `socket` when a packet begins that is longer than `maxBytes` or has a forbidden first byte. */
 export function limitPackets(socket: Socket, maxBytes: number, onRefused: () => void, mayBegin?: MayBegin): void {
   const watch = makeLengthWatch(maxBytes, mayBegin);
-  // push() is where a Readable's data comes in, whoever reads it and in whatever mode.
+  // Overrides push(), through which all data of a Readable comes in, in every reading mode.
   socket.push = (chunk, encoding) => {
     if (chunk && !watch.feed(chunk)) {
       onRefused();

@@ -1,4 +1,4 @@
-// What goes over MQTT: one table of topics with the schema of each payload. `topics.md` is this table in words.
+// What goes over MQTT: one table of topics with the schema of each payload. `topics.md` shows this table.
 // A device publishes below its own topic only; nothing that arrives here is an order.
 import { z } from "zod";
 
@@ -8,7 +8,9 @@ const Name = z.string().max(253);
 
 export const StatePayload = z.object({
   v: z.literal(1),
-  state: z.enum(["online", "offline"]).describe("offline is the last will: the broker says it when the device is gone"),
+  state: z
+    .enum(["online", "offline"])
+    .describe("offline is the last will: the broker publishes it when the device is gone"),
   name: Name,
   board: z.string().max(64),
   release: z.string().max(128),
@@ -60,13 +62,13 @@ export const WarningsPayload = z.object({
 export type WarningsPayload = z.infer<typeof WarningsPayload>;
 
 export type TopicName = keyof typeof topics;
-/** `hamlet/<neighborhood>/<device>/<name>`; every one is retained, so that whoever comes later has the newest. */
+/** `hamlet/<neighborhood>/<device>/<name>`; every message is retained, so that a late subscriber gets the newest. */
 export const topics = {
   state: {
     payload: StatePayload,
     qos: 1,
-    when: "when it connects; the will when it is gone",
-    meaning: "who this device is and whether it is there",
+    when: "when it connects; the last will when it is gone",
+    meaning: "which device this is and whether it is online",
   },
   metrics: {
     payload: MetricsPayload,
@@ -78,17 +80,17 @@ export const topics = {
     payload: InventoryPayload,
     qos: 1,
     when: "when it connects, then daily",
-    meaning: "what the device is made of",
+    meaning: "the device's hardware and system",
   },
   warnings: {
     payload: WarningsPayload,
     qos: 1,
     when: "when it connects, then on change",
-    meaning: "what is wrong on it, in codes, with the next step",
+    meaning: "the device's warnings: code, message and next step",
   },
 } as const satisfies Record<string, { payload: z.ZodType; qos: 0 | 1; when: string; meaning: string }>;
 
-/** Anything larger is refused by the broker, in bytes. */
+/** The broker refuses larger payloads. */
 export const maxPayloadBytes = 16 << 10;
 
 export const topicRoot = "hamlet";
@@ -103,7 +105,7 @@ export function parseTopic(neighborhood: string, topic: string): { device: strin
   return Object.hasOwn(topics, name) ? { device, name: name as TopicName } : undefined;
 }
 
-/** Whether `topic` is `device`'s own: below its topic, or its announcement to Home Assistant. */
+/** Whether `topic` belongs to `device`: it is below the device's topic, or its announcement to Home Assistant. */
 export function isOwnTopic(neighborhood: string, device: string, topic: string): boolean {
   if (topic.startsWith(`${topicRoot}/${neighborhood}/${device}/`)) return true;
   const [root, component, node, object, config, ...more] = topic.split("/");
@@ -111,7 +113,7 @@ export function isOwnTopic(neighborhood: string, device: string, topic: string):
   return Boolean(isAnnouncement) && more.length === 0;
 }
 
-/** The table in Markdown; `topics.md` holds it, and a test that the two agree. */
+/** The table in Markdown. A test keeps `topics.md` equal to it. */
 export function topicsTable(): string {
   const rows = Object.entries(topics).map(
     ([name, { payload, qos, when, meaning }]) =>

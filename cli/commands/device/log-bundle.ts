@@ -36,7 +36,7 @@ export async function makeLogBundle(options: {
     ["cmdline", read("/proc/cmdline")],
     ["firstboot.json", () => readFile(paths.problems, "utf8")],
     ["report.txt", () => readFile(paths.cardReport, "utf8")],
-    ["tuning.json", read("/var/lib/hamlet/agent/tuning.json")],
+    ["kernel.json", read("/var/lib/hamlet/agent/kernel.json")],
     ["journal.txt", told(["journalctl", "--no-pager", "-o", "short-iso-precise", "-b", "-u", "hamlet-*"])],
     [
       "journal-network.txt",

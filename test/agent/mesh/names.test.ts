@@ -18,13 +18,13 @@ const ask = (name: string, type?: string, kind?: string) => {
   return { ...packet, rcode: packet.flags & 15, isAuthoritative: (packet.flags & (1 << 10)) !== 0 };
 };
 
-test("a member's name becomes its mesh address, in any case of letters", () => {
+test("a member's name resolves to its mesh address, in upper or lower case", () => {
   const { id, answers, rcode, isAuthoritative } = ask("Attic.Hamlet.internal");
   expect({ id, rcode, isAuthoritative }).toEqual({ id: 4711, rcode: 0, isAuthoritative: true });
   expect(answers).toMatchObject([{ type: "AAAA", name: "Attic.Hamlet.internal", data: "fd12:3456:789a::7", ttl: 10 }]);
 });
 
-test("a known name without an address of the asked type is an empty answer, an unknown name does not exist", () => {
+test("a known name without an address of the requested type gives an empty answer, an unknown name NXDOMAIN", () => {
   const noData = ask("attic.hamlet.internal", "A");
   expect(noData).toMatchObject({ rcode: 0, answers: [], authorities: [{ type: "SOA" }] });
   expect(ask("cellar.hamlet.internal")).toMatchObject({ rcode: 3, answers: [], authorities: [{ type: "SOA" }] });
@@ -33,13 +33,13 @@ test("a known name without an address of the asked type is an empty answer, an u
   expect(ask("hamlet.internal", "SOA")).toMatchObject({ rcode: 0, answers: [{ type: "SOA" }] });
 });
 
-test("other domains and classes are refused: this is no resolver for the world", () => {
+test("other domains and classes are refused", () => {
   for (const answer of [ask("example.com"), ask("nothamlet.internal"), ask("attic.hamlet.internal", "AAAA", "CH")]) {
     expect(answer).toMatchObject({ rcode: 5, answers: [], authorities: [] });
   }
 });
 
-test("whoever speaks EDNS is answered with EDNS", () => {
+test("a query with EDNS is answered with EDNS", () => {
   const query = dns.encode({
     type: "query",
     id: 1,
@@ -50,7 +50,7 @@ test("whoever speaks EDNS is answered with EDNS", () => {
   expect(dns.decode(answerNames(query, lookup)!)).toMatchObject({ additionals: [{ type: "OPT" }] });
 });
 
-test("answers are not answered, other operations and several questions are turned down", () => {
+test("responses get no answer; other operations and several questions are rejected", () => {
   const asked = question("attic.hamlet.internal");
   const answer = answerNames(asked, lookup)!;
   expect(answerNames(answer, lookup)).toBeUndefined();
@@ -59,7 +59,7 @@ test("answers are not answered, other operations and several questions are turne
   expect(dns.decode(answerNames(changed(5, 2), lookup)!).flags & 15).toBe(1);
 });
 
-test("no bytes crash the responder, and no answer is larger than a small datagram", () => {
+test("no bytes crash the server, and no answer exceeds a small datagram", () => {
   const start = question("attic.hamlet.internal");
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 600 }), fc.nat(start.length), (noise, keep) => {
@@ -70,7 +70,7 @@ test("no bytes crash the responder, and no answer is larger than a small datagra
   );
 });
 
-test("the responder answers over UDP and TCP, survives garbage, and names a taken port", async () => {
+test("the server answers over UDP and TCP, survives garbage, and reports a taken port", async () => {
   const port = 20_000 + (process.pid % 20_000);
   const names = await startNames({ port, lookup, log: silentLog });
   const udp = createSocket("udp4");

@@ -9,7 +9,7 @@ const metrics = (at: number): MetricsPayload => ({
   ...{ linkRx: 1, linkTx: 1, meshRx: 1, meshTx: 1 },
 });
 
-test("an hour waits, the oldest goes first, and at no time is more said than the broker takes", () => {
+test("the queue holds an hour, sends the oldest first, and never exceeds the broker's rate", () => {
   const backlog = new Backlog();
   for (let at = 1; at <= 400; at++) backlog.push(metrics(at));
   expect([backlog.queued, backlog.dropped]).toEqual([360, 40]);
@@ -27,15 +27,15 @@ test("an hour waits, the oldest goes first, and at no time is more said than the
 
 const warning = { code: "port.taken" as const, message: "m", hint: "h", since: 1 };
 
-test("warnings that fit stay as they are", () => {
+test("warnings that fit are not changed", () => {
   expect(warningsOf([warning])).toEqual({ v: 1, warnings: [warning] });
 });
 
 test.each(["m", "ä", "\n", "\u{1f3e0}", "\ud800"])(
-  "of too many warnings full of %j the newest fit one message",
+  "of too many warnings full of %j, the newest that fit one message are sent",
   (letter) => {
-    const standing = Array.from({ length: 70 }, (_, since) => ({ ...warning, since, message: letter.repeat(2_000) }));
-    const payload = warningsOf(standing);
+    const current = Array.from({ length: 70 }, (_, since) => ({ ...warning, since, message: letter.repeat(2_000) }));
+    const payload = warningsOf(current);
     expect(topics.warnings.payload.safeParse(JSON.parse(JSON.stringify(payload))).success).toBe(true);
     expect(Buffer.byteLength(JSON.stringify(payload))).toBeLessThanOrEqual(maxPayloadBytes);
     expect(payload.warnings.length).toBeGreaterThan(1);

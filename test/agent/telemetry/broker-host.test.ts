@@ -54,7 +54,7 @@ const answers = (id: string) =>
     socket.once("connect", () => say(true)).once("error", () => say(false));
   });
 
-test("the member with the lowest live id hosts the broker, and all agree where it is", async () => {
+test("the member with the lowest live id hosts the broker, and all members agree", async () => {
   const alive = () => ["kitchen", "attic", "cellar"];
   const members = [member("attic", alive), member("cellar", alive), member("kitchen", alive)];
   for (const { tick } of members) await tick();
@@ -62,7 +62,7 @@ test("the member with the lowest live id hosts the broker, and all agree where i
   expect([await answers("attic"), await answers("cellar"), await answers("kitchen")]).toEqual([true, false, false]);
 });
 
-test("when the host dies the next one takes over, and gives way when a lower id appears again", async () => {
+test("when the host dies the next member takes over, and yields when a lower id is back", async () => {
   let alive = ["attic", "cellar", "kitchen"];
   const cellar = member("cellar", () => alive);
   const kitchen = member("kitchen", () => alive);
@@ -81,13 +81,13 @@ test("when the host dies the next one takes over, and gives way when a lower id 
   expect([await answers("cellar"), cellar.host.address()]).toEqual([false, addresses["attic"]]);
 });
 
-test("a member that knows of nobody hosts its own", async () => {
+test("a member on its own hosts a broker", async () => {
   const attic = member("attic", () => []);
   await attic.tick();
   expect([attic.host.address(), await answers("attic")]).toEqual([addresses["attic"], true]);
 });
 
-test("who has not had time to find anybody hosts nothing yet, and nothing at all once others are found", async () => {
+test("a member hosts nothing before it has had time to find others, nor after it has found them", async () => {
   let alive = ["cellar"];
   let hasLooked = false;
   const cellar = member(
@@ -116,7 +116,7 @@ test("an external broker replaces ours", async () => {
   expect(await answers("attic")).toBe(false);
 });
 
-test("a port that is taken is a warning until it is free", async () => {
+test("a taken port raises a warning until the port is free", async () => {
   const other = await occupy(addresses["attic"]!, port);
   const attic = member("attic", () => ["attic"]);
   await attic.tick();
@@ -127,7 +127,7 @@ test("a port that is taken is a warning until it is free", async () => {
   expect([attic.warned(), await answers("attic")]).toEqual([[], true]);
 });
 
-test("a port that is taken is no warning any more when the broker is another's to host, or after the end", async () => {
+test("the warning of a taken port ends when another member hosts the broker, and on stop", async () => {
   const other = await occupy(addresses["cellar"]!, port);
   ended.push(() => other.leave());
   let alive = ["cellar"];
@@ -145,7 +145,7 @@ test("a port that is taken is no warning any more when the broker is another's t
   expect(cellar.warned()).toEqual([]);
 });
 
-test("an end that comes while the broker starts ends it too", async () => {
+test("stopping while the broker starts stops the broker", async () => {
   const attic = member("attic", () => ["attic"]);
   const starting = attic.tick();
   await attic.host.stop();

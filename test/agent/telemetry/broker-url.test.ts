@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { parseBrokerUrl, passwordsIn } from "../../../agent/telemetry/broker-url.ts";
 import { targetOf } from "../../../agent/telemetry/transport.ts";
 
-test("mqtt-percent: what people type as a password is the password, or is refused with how to write it", () => {
+test("mqtt-percent: a password works as typed, or is refused with how to write it", () => {
   const anything = fc.oneof(
     fc.string({ unit: "grapheme" }),
     fc.string({ unit: "binary" }),
@@ -25,7 +25,7 @@ test("mqtt-percent: what people type as a password is the password, or is refuse
   );
 });
 
-test("mqtt-percent: user names and passwords escaped as a URL has them come out whole", () => {
+test("mqtt-percent: percent-encoded user names and passwords are decoded", () => {
   fc.assert(
     fc.property(fc.string({ unit: "grapheme", minLength: 1 }), fc.string({ unit: "grapheme" }), (name, password) => {
       const [user, secret] = [encodeURIComponent(name), encodeURIComponent(password)];
@@ -43,14 +43,14 @@ test.each([
   ["mqtt://ha:12?34@broker", "write / as %2F"],
   ["mqtt://ha:a\tb@broker", "control character"],
   ["mqtt://ha:\ud800@broker", "half a character"],
-  ["mqtt://:secret@broker", "no user name"],
+  ["mqtt://:secret@broker", "but no user name"],
   ["mqtt://broker/topic", "nothing may follow"],
   ["mqtt://broker?clientId=x", "nothing may follow"],
   ["mqtt://broker:0", "1 to 65535"],
   ["mqtt://broker:65536", "1 to 65535"],
   ["mqtt://fd00::1", "IPv6 in [ ]"],
-  ["mqtt://ha:secret@", "no name or address"],
-  ["mqtt://two words", "no name or address"],
+  ["mqtt://ha:secret@", "must be a name or an address"],
+  ["mqtt://two words", "must be a name or an address"],
   ["http://broker", "mqtt:// or mqtts://"],
 ])("mqtt-percent: %s is refused and told why, without the password", (url, why) => {
   expect(parseBrokerUrl(url)).toContain(why);
@@ -58,12 +58,12 @@ test.each([
   expect(() => targetOf(url, 1883)).toThrow(expect.objectContaining({ code: "config.invalid" }));
 });
 
-test("a broker's host is looked up as browsers would", () => {
+test("a broker's host is normalized as browsers do", () => {
   expect(parseBrokerUrl(" MQTT://Broker.Example./ ")).toMatchObject({ host: "broker.example.", port: 1883 });
   expect(parseBrokerUrl("mqtts://bröker.example")).toMatchObject({ host: "xn--brker-kua.example", port: 8883 });
 });
 
-test("the password is found in what is no URL too", () => {
+test("the password is found even in malformed URLs", () => {
   expect(passwordsIn("mqtt://ha:p@ss/w%40rd@broker")).toEqual(["p@ss/w%40rd", "p@ss/w@rd"]);
   expect(passwordsIn("mqtt://broker")).toEqual([]);
 });

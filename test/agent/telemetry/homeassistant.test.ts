@@ -9,7 +9,7 @@ const self = { id: "a".repeat(26), neighborhood: "n".repeat(26), name: "attic", 
 const parsed = (name = "attic") =>
   announcements({ ...self, name }).map(([topic, json]) => [topic.split("/")[3]!, JSON.parse(json)] as const);
 
-test("what is announced to Home Assistant passes the broker's rules and shows the device's own values", () => {
+test("announcements to Home Assistant obey the broker's rules and show the device's own values", () => {
   const all = announcements(self);
   expect(all.length).toBeGreaterThan(3);
   expect(new Set(all.map(([topic]) => topic)).size).toBe(all.length);
@@ -43,7 +43,7 @@ test("ha-object-id: attic's processor is sensor.attic_cpu", () => {
   expect(new Map(parsed("attic-2")).get("cpu")).toMatchObject({ default_entity_id: "sensor.attic_2_cpu" });
 });
 
-test("classes and units go together as Home Assistant wants them", () => {
+test("device classes and units match as Home Assistant requires", () => {
   for (const [key, { device_class, state_class, unit_of_measurement }] of parsed()) {
     const units: Record<string, string | undefined> = { temperature: "°C", data_size: "B", timestamp: undefined };
     if (device_class !== undefined) expect([key, unit_of_measurement]).toEqual([key, units[device_class]]);
@@ -52,7 +52,7 @@ test("classes and units go together as Home Assistant wants them", () => {
   }
 });
 
-test("ha-no-temperature: no template reads a field before it has asked whether it is there", () => {
+test("ha-no-temperature: every template checks that a field exists before it reads it", () => {
   const fields = Object.keys(topics.metrics.payload.shape);
   for (const [key, { value_template }] of parsed()) {
     const [, asked = "", shown = ""] = /^{% if (.+) %}{{ (.+) }}{% else %}None{% endif %}$/.exec(value_template) ?? [];
@@ -66,7 +66,7 @@ test("ha-no-temperature: no template reads a field before it has asked whether i
   }
 });
 
-test("ha-no-temperature: what is not known yet is not announced, and what the device lacks is taken back", () => {
+test("ha-no-temperature: unknown sensors are not announced, missing ones are withdrawn", () => {
   const keys = (all: [string, string][]) =>
     Object.fromEntries(all.map(([topic, json]) => [topic.split("/")[3], json !== ""]));
   expect(keys(announcements(self, (field) => (field === "temperatureC" ? undefined : true)))).toEqual({
@@ -78,7 +78,7 @@ test("ha-no-temperature: what is not known yet is not announced, and what the de
   });
 });
 
-test("ha-started: a device started once, however its clock is read, slewed or nudged", () => {
+test("ha-started: the start time stays the same when the clock is reread, slewed or nudged", () => {
   for (const bootTime of [1_795_000_000_000, 1_795_000_004_600, 1_795_000_005_000]) {
     const startedAt = makeStartedAt();
     const said = new Set<number | undefined>();
@@ -91,7 +91,7 @@ test("ha-started: a device started once, however its clock is read, slewed or nu
   }
 });
 
-test("ha-started: a device that booted in 1970 says otherwise once, when its clock is right, and a restarted agent says the same", () => {
+test("ha-started: the start time changes once when a clock from 1970 is set right, and survives a restart of the agent", () => {
   const startedAt = makeStartedAt();
   const said = [startedAt(0, 12_000, 12), startedAt(0, 22_000, 22), startedAt(0, 1_795_000_032_000, 32)];
   for (let uptimeS = 42; uptimeS < 1_000; uptimeS += 10)

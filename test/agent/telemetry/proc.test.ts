@@ -34,7 +34,7 @@ hamlet0:  30212     212    0    0    0     0          0         0    41312     3
   br0: 5 1 0 0 0 0 0 0 7 1 0 0 0 0 0 0
 `;
 
-test("/proc in numbers", () => {
+test("/proc is parsed into numbers", () => {
   expect(parseCpu(stat)).toEqual({ busy: 120_243, total: 5_258_958 });
   expect(parseMemory(meminfo)).toEqual({ total: 8_119_025_664, available: 5_246_418_944 });
   expect(parseLoad("0.52 0.58 0.59 1/467 12345\n")).toBe(0.52);
@@ -43,20 +43,20 @@ test("/proc in numbers", () => {
   expect([...parseNetDev(netDev).keys()]).toEqual(["lo", "enp1s0", "hamlet0", "br0"]);
 });
 
-test("a share of the processor comes from two readings, and a counter that went back is none", () => {
+test("the processor share comes from two readings, and is 0 if a counter went back", () => {
   expect(cpuShare({ busy: 100, total: 1000 }, { busy: 150, total: 1200 })).toBe(0.25);
   expect(cpuShare({ busy: 100, total: 1000 }, { busy: 100, total: 1000 })).toBe(0);
   expect(cpuShare({ busy: 100, total: 1000 }, { busy: 90, total: 1100 })).toBe(0);
 });
 
-test("a temperature that no silicon has is none", () => {
+test("an implausible temperature is undefined", () => {
   expect(parseTemperature("47512\n")).toBe(47.512);
   expect(parseTemperature("-274000\n")).toBeUndefined();
   expect(parseTemperature("0")).toBeUndefined();
   expect(parseTemperature("255000")).toBeUndefined();
 });
 
-test("what is empty or garbage reads as zero, never as NaN", () => {
+test("empty files and garbage read as zero, never as NaN", () => {
   for (const text of ["", "cpu", "garbage\n\0", "cpu  x y z\nMemTotal: many kB\nlo: : :"]) {
     expect(parseCpu(text)).toEqual({ busy: 0, total: 0 });
     expect(parseMemory(text)).toEqual({ total: 0, available: 0 });
@@ -65,7 +65,7 @@ test("what is empty or garbage reads as zero, never as NaN", () => {
   }
 });
 
-test("a sample fits its schema, counts links once and leaves tunnels to themselves", async () => {
+test("a sample fits its schema, counts links once and does not count tunnels", async () => {
   const root = await mkdtemp(join(tmpdir(), "hamlet-"));
   const files: Record<string, string> = {
     "proc/stat": stat,

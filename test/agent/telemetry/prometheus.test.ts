@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { prometheusText } from "../../../agent/telemetry/prometheus.ts";
 import { makeStatusSource } from "../../dashboard/api/status-source.ts";
 
-test("each family says what it is, once, and each line is one that Prometheus reads", async () => {
+test("each metric family is described once, and Prometheus can parse each line", async () => {
   const source = makeStatusSource(1_700_000_000_000);
   source.member("kitchen").state = "dead";
   delete source.member("kitchen").metrics;

@@ -138,13 +138,13 @@ test("a broker that does not answer for a minute raises a warning until it does"
 
 /** A subscriber on cellar; what it received, as [topic, payload]. */
 async function listen(port: number): Promise<[string, string][]> {
-  const heard: [string, string][] = [];
+  const received: [string, string][] = [];
   const socket = () => connect({ host: "127.0.0.2", port, localAddress: "127.0.0.3" });
   const client = new MqttClient(socket, { clientId: `${ids["127.0.0.3"]}.reader`, protocolVersion: 4 });
   started.push({ stop: () => client.endAsync(true) });
-  client.on("message", (topic, payload) => heard.push([topic, payload.toString()]));
+  client.on("message", (topic, payload) => received.push([topic, payload.toString()]));
   await client.subscribeAsync("#");
-  return heard;
+  return received;
 }
 
 /** A TCP server; `cut` ends the connections that it has. */
@@ -169,7 +169,7 @@ async function tcpServer(onSocket: (socket: Socket) => void) {
 
 test("warnings that are too long or too many for the broker are cut, and the connection stays up", async () => {
   const { port, counts } = await broker("127.0.0.2");
-  const heard = await listen(port);
+  const received = await listen(port);
   const long = { code: "x", message: "ä".repeat(1_500), hint: "\n".repeat(1_500), since: 1 };
   const attic = device("127.0.0.2", {
     brokerAddress: () => "127.0.0.2",
@@ -177,9 +177,9 @@ test("warnings that are too long or too many for the broker are cut, and the con
     warnings: { ...noWarnings, list: () => Array(70).fill(long) },
   });
   const topic = topicOf(hood, ids["127.0.0.2"]!, "warnings");
-  await until(() => heard.some(([where]) => where === topic));
+  await until(() => received.some(([where]) => where === topic));
   await until(knows(attic, 1));
-  const [, payload] = heard.find(([where]) => where === topic)!;
+  const [, payload] = received.find(([where]) => where === topic)!;
   expect(topics.warnings.payload.parse(JSON.parse(payload)).warnings.length).toBeGreaterThan(1);
   expect([attic.isConnected(), counts().refused]).toEqual([true, 0]);
 });
@@ -288,7 +288,7 @@ test("a broker that accepts and cuts off is tried less and less often, until a c
 
 test("a rename reaches the state, Home Assistant and the last will without the device going offline", async () => {
   const { port } = await broker("127.0.0.2");
-  const heard = await listen(port);
+  const received = await listen(port);
   const { url, cut } = await tcpServer((socket) => {
     const inner = connect({ host: "127.0.0.2", port, localAddress: "127.0.0.2" });
     socket.pipe(inner.on("error", () => {})).pipe(socket);
@@ -302,10 +302,10 @@ test("a rename reaches the state, Home Assistant and the last will without the d
     port: 1,
   });
   const states = () =>
-    heard
+    received
       .filter(([topic]) => topic === topicOf(hood, id, "state"))
       .map(([, payload]) => JSON.parse(payload) as { state: string; name: string });
-  const announced = () => heard.filter(([topic]) => topic.startsWith("homeassistant/")).at(-1)?.[1] ?? "{}";
+  const announced = () => received.filter(([topic]) => topic.startsWith("homeassistant/")).at(-1)?.[1] ?? "{}";
   await until(() => states().length === 1);
   name = "loft";
   await until(() => states().length === 2 && JSON.parse(announced()).device?.name === "loft");
@@ -317,10 +317,10 @@ test("a rename reaches the state, Home Assistant and the last will without the d
 
 test("ha-no-temperature: sensors are announced as they are found and withdrawn if five minutes show none", async () => {
   const { port } = await broker("127.0.0.2");
-  const heard = await listen(port);
+  const received = await listen(port);
   const id = ids["127.0.0.2"]!;
   const announced = () => {
-    const last = new Map(heard.filter(([topic]) => topic.startsWith("homeassistant/")));
+    const last = new Map(received.filter(([topic]) => topic.startsWith("homeassistant/")));
     return [...last].map(([topic, payload]) => `${topic.split("/")[3]}${payload === "" ? " gone" : ""}`).sort();
   };
   const sample = async () => ({ ...metrics(0.5), dataFree: 1, ...more });
@@ -344,6 +344,6 @@ test("ha-no-temperature: sensors are announced as they are found and withdrawn i
   back.withdraw();
   await until(() => announced().every((sensor) => sensor.endsWith(" gone")));
   expect(
-    heard.filter(([topic, payload]) => topic.startsWith("homeassistant/") && topic.split("/")[2] !== id && payload),
+    received.filter(([topic, payload]) => topic.startsWith("homeassistant/") && topic.split("/")[2] !== id && payload),
   ).toEqual([]);
 });

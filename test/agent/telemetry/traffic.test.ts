@@ -112,7 +112,7 @@ test.each<[string, Record<string, Interface>]>([
   expect(read()).toMatchObject({ linkRx: 500, linkTx: 70 });
 });
 
-test("link-counters: whatever stands on the cards, the sum is that of the cards", async () => {
+test("link-counters: the sum is that of the cards, whatever interfaces are on top of them", async () => {
   const bytes = fc.integer({ min: 0, max: 2 ** 40 });
   const cards = fc.array(fc.tuple(bytes, bytes), { minLength: 1, maxLength: 4 });
   const above = fc.array(
@@ -133,7 +133,7 @@ test("link-counters: whatever stands on the cards, the sum is that of the cards"
   );
 });
 
-test("link-counters: a card pulled out, put back and counting from zero takes nothing away and adds nothing twice", async () => {
+test("link-counters: a card that is pulled out and put back loses no bytes and counts none twice", async () => {
   const traffic = makeTraffic(root, "hamlet0");
   const reads = async (links: Record<string, Interface>) => {
     await machine(links);

@@ -39,7 +39,7 @@ async function tlsBroker(certificate: { key: string; cert: string }) {
     deviceOfAddress: (from) => (from === "127.0.0.2" ? attic : undefined),
   });
   ended.push(() => broker.stop());
-  const heard = { text: "", wire: "", visits: 0 };
+  const received = { text: "", wire: "", visits: 0 };
   const sockets = new Set<Socket>();
   const keep = (socket: Socket) => {
     sockets.add(socket.on("error", () => {}));
@@ -48,15 +48,15 @@ async function tlsBroker(certificate: { key: string; cert: string }) {
   const server: Server = createServer(certificate, (socket) => {
     const inner = keep(connect({ host: "127.0.0.1", port: broker.port, localAddress: "127.0.0.2" }));
     socket.on("data", (chunk) => {
-      heard.text += chunk.toString("latin1");
+      received.text += chunk.toString("latin1");
     });
     keep(socket).pipe(inner).pipe(socket);
   });
   server.on("tlsClientError", () => {});
   server.on("connection", (socket) => {
-    heard.visits += 1;
+    received.visits += 1;
     keep(socket).on("data", (chunk) => {
-      heard.wire += chunk.toString("latin1");
+      received.wire += chunk.toString("latin1");
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -64,7 +64,7 @@ async function tlsBroker(certificate: { key: string; cert: string }) {
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   });
-  return { heard, url: `mqtts://attic:s3cret@127.0.0.1:${(server.address() as AddressInfo).port}` };
+  return { received, url: `mqtts://attic:s3cret@127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
 function device(url: string, options: Partial<TelemetryOptions>) {
@@ -83,11 +83,11 @@ function device(url: string, options: Partial<TelemetryOptions>) {
 
 test.skipIf(lacks("openssl"))("everything to an mqtts:// broker is encrypted, the password included", async () => {
   const certificate = await makeCertificate("IP:127.0.0.1");
-  const { heard, url } = await tlsBroker(certificate);
+  const { received, url } = await tlsBroker(certificate);
   const telemetry = device(url, { tls: { ca: certificate.cert } });
-  await eventually(() => telemetry.isConnected() && heard.text.includes('"online"'));
-  expect(heard.text).toContain("s3cret");
-  expect(heard.wire).not.toContain("s3cret");
+  await eventually(() => telemetry.isConnected() && received.text.includes('"online"'));
+  expect(received.text).toContain("s3cret");
+  expect(received.wire).not.toContain("s3cret");
 });
 
 test.skipIf(lacks("openssl")).each([
@@ -95,7 +95,7 @@ test.skipIf(lacks("openssl")).each([
   ["for another name", "DNS:elsewhere.example", true],
 ])("a broker with a certificate %s receives nothing, and the device says why", async (_what, host, isTrusted) => {
   const certificate = await makeCertificate(host);
-  const { heard, url } = await tlsBroker(certificate);
+  const { received, url } = await tlsBroker(certificate);
   const said: string[] = [];
   const log: Log = { ...silentLog, warn: (message) => said.push(message) };
   const raised: string[] = [];
@@ -106,15 +106,15 @@ test.skipIf(lacks("openssl")).each([
     clock: { now: Date.now, monotonic: () => performance.now() + passed },
     warnings: { list: () => [], raise: (code, message) => raised.push(`${code}: ${message}`), clear() {} },
   });
-  await eventually(() => heard.visits > 2);
+  await eventually(() => received.visits > 2);
   passed = 61_000;
   await eventually(() =>
     raised.some((message) => /^broker.unreachable: .* does not answer: .*certificate/i.test(message)),
   );
   expect(telemetry.isConnected()).toBe(false);
   expect(said.filter((message) => /certificate/i.test(message))).toHaveLength(1);
-  expect(heard.text).toBe("");
-  expect([heard.wire, ...said, ...raised].join()).not.toContain("s3cret");
+  expect(received.text).toBe("");
+  expect([received.wire, ...said, ...raised].join()).not.toContain("s3cret");
 });
 
 test("a mesh address, mqtt:// and mqtts:// each have their own port", () => {

@@ -60,9 +60,9 @@ const nextMessage = (client: MqttClient) =>
 test("a member publishes below its own topic, and another receives it at once and when it subscribes later", async () => {
   const [publisher, reader] = await Promise.all([connectFrom("127.0.0.2", attic), connectFrom("127.0.0.3", cellar)]);
   await reader.subscribeAsync(`hamlet/${hood}/+/state`);
-  const heard = nextMessage(reader);
+  const received = nextMessage(reader);
   await publisher.publishAsync(topicOf(hood, attic, "state"), JSON.stringify(state), { qos: 1, retain: true });
-  expect(await heard).toEqual([topicOf(hood, attic, "state"), JSON.stringify(state)]);
+  expect(await received).toEqual([topicOf(hood, attic, "state"), JSON.stringify(state)]);
 
   const later = await connectFrom("127.0.0.2", `${attic}.reader`);
   const retained = nextMessage(later);
@@ -98,13 +98,13 @@ test.each([
 ])("publishing %s ends the connection and reaches no subscriber", async (_what, topic, payload) => {
   const reader = await connectFrom("127.0.0.3", cellar);
   await reader.subscribeAsync("#");
-  const heard: string[] = [];
-  reader.on("message", (at) => heard.push(at));
+  const received: string[] = [];
+  reader.on("message", (at) => received.push(at));
   const publisher = await connectFrom("127.0.0.2", attic);
   const gone = closed(publisher);
   publisher.publish(topic, payload);
   await gone;
-  expect(heard).toEqual([]);
+  expect(received).toEqual([]);
   expect(broker.counts().refused).toBe(1);
 });
 
@@ -126,10 +126,10 @@ test("a last will must obey the same rules as its device", async () => {
   const honest = await connectFrom("127.0.0.2", `${attic}.two`, {
     will: { topic: topicOf(hood, attic, "state"), payload: Buffer.from(offline), qos: 0, retain: true },
   });
-  const heard = nextMessage(reader);
+  const received = nextMessage(reader);
   liar.stream.destroy();
   honest.stream.destroy();
-  expect((await heard)[0]).toBe(topicOf(hood, attic, "state"));
+  expect((await received)[0]).toBe(topicOf(hood, attic, "state"));
 });
 
 test.each(["$SYS/#", "hamlet/other/#", "elsewhere/+"])("the broker refuses a subscription to %s", async (filter) => {
@@ -164,13 +164,13 @@ test("a device that is no longer a member can neither publish nor receive on its
   const [speaker, leaver] = await Promise.all([connectFrom("127.0.0.2", attic), connectFrom("127.0.0.3", cellar)]);
   await leaver.subscribeAsync(`hamlet/${hood}/#`);
   members.delete("127.0.0.3");
-  const heard: string[] = [];
-  leaver.on("message", (topic) => heard.push(topic));
+  const received: string[] = [];
+  leaver.on("message", (topic) => received.push(topic));
   await speaker.publishAsync(topicOf(hood, attic, "state"), JSON.stringify(state), { qos: 1 });
   const gone = closed(leaver);
   leaver.publish(`hamlet/${hood}/${cellar}/more`, "1");
   await gone;
-  expect(heard).toEqual([]);
+  expect(received).toEqual([]);
 });
 
 test("a taken port gives a coded error", async () => {
