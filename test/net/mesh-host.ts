@@ -15,6 +15,8 @@ import { run } from "../../system/command.ts";
 import { makeLog } from "../../system/log.ts";
 
 export type HostPlan = {
+  /** Where the journal is; a new temporary folder by default. */
+  stateFolder?: string;
   prefix: string;
   guard: boolean;
   /** If absent, the program raises the guard and exits. */
@@ -31,9 +33,9 @@ export const privatePorts = [7946, 1883];
 
 if (import.meta.main) await host(JSON.parse(process.argv[2] ?? "{}"));
 
-async function host({ prefix, guard, mesh }: HostPlan): Promise<void> {
+async function host({ prefix, guard, mesh, stateFolder }: HostPlan): Promise<void> {
   const log = makeLog("host");
-  const folder = await mkdtemp(join(tmpdir(), "hamlet-host-"));
+  const folder = stateFolder ?? (await mkdtemp(join(tmpdir(), "hamlet-host-")));
   const journal = await Journal.open(join(folder, "kernel.json"), openKernel(run), new Warnings(systemClock, log));
   if (guard) {
     const part = guardPart({ interface: meshInterface, prefix, agentUid, privatePorts, pagePort: 80 });
@@ -60,8 +62,7 @@ async function host({ prefix, guard, mesh }: HostPlan): Promise<void> {
   const links = () => [{ address: "192.168.77.0", prefixLength: 24 }];
   const paths = startPaths({ mesh: started, prefix, links, clock: systemClock, log });
   await paths.setMembers(mesh.peers.map((peer) => ({ ...peer, id: peer.name, keepaliveSeconds: 25 })));
-  console.log("mesh up");
-  console.log(`due: ${(await started.plan()) || "nothing"}`);
+  // Before the lines that the tests wait for: they send signals at once.
   process.on("SIGUSR1", () =>
     console.log(`explain ${JSON.stringify(mesh.peers.map(({ name }) => paths.explain(name)))}`),
   );
@@ -70,4 +71,6 @@ async function host({ prefix, guard, mesh }: HostPlan): Promise<void> {
     await started.stop();
     process.exit(0);
   });
+  console.log("mesh up");
+  console.log(`due: ${(await started.plan()) || "nothing"}`);
 }
