@@ -1,13 +1,13 @@
-// The agent on an existing Linux machine, kept running by pm2. In the image systemd does that; this file is no part of it.
-// `npm run build` first; then, as root: npx pm2 start agent/ecosystem.config.cjs
+// Runs the agent under pm2 on an existing Linux machine. The image does not contain this file: systemd supervises the agent there.
+// Run `npm run build` first, then as root: npx pm2 start agent/ecosystem.config.cjs
 const { join, resolve } = require("node:path");
 
 module.exports = {
   apps: [
     {
       name: "hamlet",
-      // From here on paths are relative: pm2 takes a script with a space in its path for a command line, and an interpreter with
-      // `node@` in its path for a version to install.
+      // The paths below are relative, because pm2 takes a script with a space in its path for a command line, and an interpreter
+      // with `node@` in its path for a version to install.
       cwd: join(__dirname, ".."),
       script: "node_modules/.bin/node",
       interpreter: "none",
@@ -15,11 +15,11 @@ module.exports = {
         // As in units/hamlet-agent.service.
         ...["--max-semi-space-size=1", "--optimize-for-size", "--lite-mode"],
         "dist/agent.mjs",
-        // HAMLET_CONFIG may name another; settings are in agent/config.ts.
+        // HAMLET_CONFIG may name another file; agent/config.ts describes the settings.
         ...["--config", resolve(process.env.HAMLET_CONFIG || "/etc/hamlet/agent.json")],
       ],
       env: { MALLOC_ARENA_MAX: "1", UV_THREADPOOL_SIZE: "2" },
-      // fork: one agent a machine; it holds the sockets itself.
+      // fork: one agent per machine, which holds the sockets itself.
       exec_mode: "fork",
       kill_timeout: 6000,
       exp_backoff_restart_delay: 500,
