@@ -1,4 +1,4 @@
-// Reads what this board says of itself. Some of it is for root only, which is why the agent gets it as a file.
+// Reads what firmware and network cards report about this board. Some of it only root may read, so the agent gets it as a file.
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type BoardFacts, sortFacts } from "../handover/board.ts";
@@ -19,9 +19,9 @@ async function readMacs(links: string): Promise<string[]> {
   const macs = await Promise.all(
     names.map(async (name) => {
       const bus = await readlink(join(links, name, "device/subsystem")).catch(() => undefined);
-      // No device: made by software. On USB: may be unplugged and carried to another board.
+      // Without a device it is virtual; on USB it may move to another board.
       if (bus === undefined || basename(bus) === "usb") return "";
-      // 0 (NET_ADDR_PERM): burnt in, not random or set by somebody.
+      // 0 (NET_ADDR_PERM): permanent, neither random nor set by software.
       return (await readText(join(links, name, "addr_assign_type"))) === "0"
         ? readText(join(links, name, "address"))
         : "";

@@ -1,18 +1,17 @@
-// Every disk of this computer, and which partition table it has: read from /sys and from the disks themselves.
+// Lists the disks of this computer with their partition tables, from /sys and from the disks themselves.
 import { open, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gptHeaderBytes, gptHeaderOffset, readGptHeader } from "../../system/gpt-header.ts";
 import type { Paths } from "./paths.ts";
 
 export type Disk = {
-  /** What the hardware says of itself: serial number or world-wide name. */
+  /** Serial number or world-wide name by the hardware. */
   id: string;
   path: string;
-  /** The GUID of a GPT whose header is whole; `blank` without one: nothing starts from it. */
+  /** The GUID of a valid GPT header; `blank` without one, when nothing can start from the disk. */
   table: { guid: string } | "blank" | "unreadable";
 };
 
-/** Every disk of this computer. */
 export async function readDisks(paths: Paths): Promise<Disk[]> {
   const names = await readdir(paths.blocks).catch((): string[] => []);
   const disks = names.filter((name) => !/^(loop|ram|zram|dm-|md|sr|fd|nbd)/.test(name) && !/boot\d+$/.test(name));

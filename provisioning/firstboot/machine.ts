@@ -1,4 +1,4 @@
-// What the image and the kernel say of this machine, and the name that the kernel is told. Nobody but root changes any of it.
+// Reads what image and kernel say about this machine, and sets the kernel's hostname. Only root can change any of it.
 import { readFile, writeFile } from "node:fs/promises";
 import { z } from "zod";
 import { HamletError } from "../../system/error.ts";
@@ -13,7 +13,7 @@ export const readImage = async ({ agentConfig }: Paths): Promise<z.infer<typeof 
 
 export const setKernelHostname = (paths: Paths, name: string): Promise<void> => writeFile(paths.kernelHostname, name);
 
-/** By the initrd's word. */
+/** As the initrd reports it. */
 export const isDataLost = ({ dataFailed }: Paths): Promise<boolean> =>
   readFile(dataFailed).then(
     () => true,
@@ -23,6 +23,6 @@ export const isDataLost = ({ dataFailed }: Paths): Promise<boolean> =>
 export async function agentOwner(passwd: string): Promise<Owner> {
   const line = (await readFile(passwd, "utf8")).split("\n").find((entry) => entry.startsWith("hamlet:"));
   const [, , uid, gid] = line?.split(":").map(Number) ?? [];
-  if (!uid || !gid) throw new HamletError("config.invalid", "there is no user hamlet on this device");
+  if (!uid || !gid) throw new HamletError("config.invalid", "this device has no user hamlet");
   return { uid, gid };
 }

@@ -1,4 +1,4 @@
-// Composition root of root's one-shot: `node firstboot.mjs [provision file]`.
+// Composition root of the one-shot that runs as root: `node firstboot.mjs [provision file]`.
 
 import { systemClock } from "../../system/clock.ts";
 import { run } from "../../system/command.ts";

@@ -1,4 +1,4 @@
-// Adoption: the root's word that one device, named by its whole key, belongs here whatever its token says.
+// An adoption: the root admits one device, named by its full key, whatever the device's token says.
 import { z } from "zod";
 import { EpochMs, Id, PublicKey } from "./fields.ts";
 import { sign, verify } from "./jws.ts";
@@ -14,7 +14,7 @@ export const Adoption = z.object({
   revocation: z
     .int()
     .min(0)
-    .describe("newest revocation the owner knew: an older one of the device's token is overruled"),
+    .describe("newest revocation that the owner knew: overrules older ones of the device's token"),
 });
 export type Adoption = z.infer<typeof Adoption>;
 

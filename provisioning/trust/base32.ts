@@ -1,4 +1,5 @@
-// RFC 4648 base32, lower case, no padding: it survives DNS labels, file names and being read aloud.
+// Base32 (RFC 4648) in lower case without padding, which is safe in DNS labels and file names and easy to read aloud.
+// Pure.
 
 const alphabet = "abcdefghijklmnopqrstuvwxyz234567";
 

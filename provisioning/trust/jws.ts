@@ -1,5 +1,5 @@
-// Everything signed is a compact JWS (RFC 7515) with two header words, `alg` EdDSA and `typ`, and both are checked.
-// The string itself is the document: it is kept, compared and passed on byte for byte, so it may be spelled in one way only.
+// Every signed document is a compact JWS (RFC 7515) with two header fields, `alg` EdDSA and `typ`, and both are checked.
+// The string itself is the document: it is stored, compared and forwarded byte for byte, so only one spelling of it is valid.
 import { CompactSign, compactVerify } from "jose";
 import { z } from "zod";
 import { explainIssues, parseJson } from "../../system/files.ts";
@@ -37,14 +37,14 @@ export async function verify<T extends z.ZodType>(
   try {
     await compactVerify(jws, publicKeyObject(publicKey), { algorithms: ["EdDSA"] });
   } catch (cause) {
-    throw new Refusal("badSignature", `the signature of this ${typ} does not fit the key`, cause);
+    throw new Refusal("badSignature", `the signature of this ${typ} does not match the key`, cause);
   }
   return content;
 }
 
 const Header = z.strictObject({ alg: z.string(), typ: z.string() });
 
-/** What the document claims. For a self-signed one, whose key is inside: read it, then `verify`. Throws `Refusal`. */
+/** The unverified content. For a self-signed document, which contains its key: read it, then `verify`. Throws `Refusal`. */
 export function readUnverified<T extends z.ZodType>(typ: DocumentType, jws: string, schema: T): z.infer<T> {
   if (jws.length > maxDocumentChars) throw new Refusal("tooLarge", `a ${typ} of ${jws.length} characters`);
   const parts = jws.split(".");
@@ -61,7 +61,7 @@ export function readUnverified<T extends z.ZodType>(typ: DocumentType, jws: stri
   return content.data;
 }
 
-/** Base64url has spare bits at its end; only the spelling with zeros there counts, else one document had several strings. */
+/** Base64url has spare bits at its end. They must be zero, or one document would have several strings. */
 function decodeExactly(part: string): Buffer | undefined {
   const bytes = Buffer.from(part, "base64url");
   return bytes.length > 0 && bytes.toString("base64url") === part ? bytes : undefined;

@@ -1,4 +1,4 @@
-// Keys: Ed25519 to sign with, X25519 for WireGuard. In JSON the first are base64url, the second standard base64 as `wg` prints them.
+// Keys: Ed25519 for signatures, X25519 for WireGuard. In JSON the first are base64url, the second standard base64 as `wg` prints them.
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type JsonWebKey, type KeyObject } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
 
@@ -26,10 +26,10 @@ export function importSigningKey(key: string | JsonWebKey): SigningKey {
 export const exportSigningKey = (key: SigningKey): string =>
   key.privateKey.export({ format: "pem", type: "pkcs8" }).toString();
 
-// RFC 8410 7: what stands before the 32 bytes of the seed in a PKCS8 Ed25519 key.
+// RFC 8410 7: the bytes before the 32-byte seed in a PKCS8 Ed25519 key.
 const pkcs8Prefix = Buffer.from("302e020100300506032b657004220420", "hex");
 
-/** The key whose 32 secret bytes are `seed` (base64url). Throws `identity.invalid`. */
+/** The key with the 32 secret bytes `seed` (base64url). Throws `identity.invalid`. */
 export function signingKeyFromSeed(seed: string): SigningKey {
   const bytes = Buffer.from(seed, "base64url");
   if (bytes.length !== 32) throw notAKey();
@@ -40,13 +40,13 @@ export function signingKeyFromSeed(seed: string): SigningKey {
 /** The 32 secret bytes of a key, base64url. */
 export const seedOf = (key: SigningKey): string => String(key.privateKey.export({ format: "jwk" }).d);
 
-/** The public key as `node:crypto` wants it. Throws `identity.invalid` unless it is 32 bytes. */
+/** The public key for `node:crypto`. Throws `identity.invalid` unless it is 32 bytes. */
 export function publicKeyObject(publicKey: string): KeyObject {
   if (!isPublicKey(publicKey)) throw notAKey();
   return createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: publicKey }, format: "jwk" });
 }
 
-/** 32 bytes in base64url, written the only way that counts. */
+/** 32 bytes in canonical base64url. */
 export const isPublicKey = (text: string): boolean => isCanonical(text, "base64url");
 
 export function generateWireguardKeyPair(): { publicKey: string; privateKey: string } {
@@ -55,7 +55,7 @@ export function generateWireguardKeyPair(): { publicKey: string; privateKey: str
   return { publicKey: base64(x), privateKey: base64(d) };
 }
 
-/** 32 bytes in standard base64, and not all zero: WireGuard takes zero for "no key". */
+/** 32 bytes in standard base64, not all zero: to WireGuard zero means "no key". */
 export const isWireguardKey = (text: string): boolean =>
   isCanonical(text, "base64") && Buffer.from(text, "base64").some((byte) => byte !== 0);
 

@@ -1,4 +1,4 @@
-// The member certificate: a device signs its own key with the token's key, so the first device needs nobody.
+// The member certificate: a device signs its own key with the token's key, so that the first device needs no other one.
 import { z } from "zod";
 import { Id, PublicKey, TokenId } from "./fields.ts";
 import { sign, verify } from "./jws.ts";
@@ -14,7 +14,7 @@ export const signMemberCertificate = (certificate: MemberCertificate, tokenKey: 
 /** Throws `Refusal` `memberForged` unless `tokenKey` signed exactly `wanted`. */
 export async function verifyMemberCertificate(jws: string, tokenKey: string, wanted: MemberCertificate): Promise<void> {
   const found = await verify("hamlet-member", jws, tokenKey, MemberCertificate).catch((cause: unknown) => {
-    throw new Refusal("memberForged", "the member certificate does not hold", cause);
+    throw new Refusal("memberForged", "the member certificate is not valid", cause);
   });
   if (
     found.deviceKey !== wanted.deviceKey ||

@@ -1,4 +1,4 @@
-// What follows from a key: ids and addresses. Nobody hands these out, so nobody can hand out one twice.
+// Derives ids and addresses from keys. Nobody assigns them, so nobody can assign one twice.
 import { createHash } from "node:crypto";
 import { addressOf } from "../../system/address.ts";
 import { decodeBase32, encodeBase32 } from "./base32.ts";
@@ -13,21 +13,21 @@ const idBytes = 16;
 export const deviceIdOf = (publicKey: string): DeviceId =>
   encodeBase32(sha256(Buffer.from(publicKey, "base64url")).subarray(0, idBytes));
 
-/** From both founding keys, so that the root can change hands while id and addresses stay. */
+/** From both founding keys, so that id and addresses stay when the root changes. */
 export const neighborhoodIdOf = (rootKey: string, successorKey: string): NeighborhoodId =>
   encodeBase32(sha256(Buffer.from(rootKey, "base64url"), Buffer.from(successorKey, "base64url")).subarray(0, idBytes));
 
 export const isId = (text: string): boolean => decodeBase32(text)?.length === idBytes;
 
-/** What mDNS tells of the neighborhood: 8 hex digits, enough to skip strangers and too few to prove anything. */
+/** What mDNS announces of the neighborhood: 8 hex digits, enough to skip strangers and too few to prove anything. */
 export const neighborhoodHint = (id: NeighborhoodId): string => bytesOf(id).subarray(0, 4).toString("hex");
 
-/** `fd12:3456:789a::/48` (RFC 4193: fd, then 40 bits that are as good as random). */
+/** `fd12:3456:789a::/48` (RFC 4193: fd, then 40 pseudorandom bits). */
 export function meshPrefix(id: NeighborhoodId): string {
   return `${addressOf(Buffer.concat([prefixBytes(id), Buffer.alloc(10)]))}/48`;
 }
 
-/** A member's address for life: the /48, subnet 0, 64 bits of the device key's hash. Spelled as the kernel prints it. */
+/** A member's address for life: the /48, subnet 0, 64 bits of the device key's hash. In the kernel's spelling. */
 export function meshAddress(id: NeighborhoodId, devicePublicKey: string): string {
   const host = sha256(Buffer.from("hamlet address"), Buffer.from(devicePublicKey, "base64url")).subarray(0, 8);
   return addressOf(Buffer.concat([prefixBytes(id), Buffer.alloc(2), host]));

@@ -1,4 +1,4 @@
-// Whose word counts in a neighborhood: the founding keys, and the changes of root since, each signed by the successor of its time.
+// Which keys are valid in a neighborhood: the founding keys, then each change of root, signed by the successor of its time.
 import { z } from "zod";
 import { EpochMs, Id, PublicKey } from "./fields.ts";
 import { readUnverified, sign, verify } from "./jws.ts";
@@ -6,31 +6,31 @@ import type { SigningKey } from "./keys.ts";
 import { type DeviceId, type NeighborhoodId, neighborhoodIdOf } from "./names.ts";
 import { Refusal } from "./refusal.ts";
 
-/** The keys that count now. `formerRoots` counted once: what they signed holds only where a member vouches for it. */
+/** The keys that are valid now. A signature by one of `formerRoots` counts only where a member vouches for it. */
 export type NeighborhoodKeys = {
   id: NeighborhoodId;
   rootKey: string;
   successorKey: string;
   formerRoots?: readonly FormerRoot[];
-  /** Members by tokens of former roots whom the present root keeps by name: newcomers believe them too. */
+  /** Members by tokens of former roots that the present root keeps by name, so that newcomers accept them too. */
   stays?: ReadonlySet<DeviceId>;
 };
-/** `lastRevocation`: the highest revocation by this root that still counts; a stolen root revokes nobody afterwards. */
+/** `lastRevocation`: the highest revocation by this root that is valid, so that a stolen root revokes nobody afterwards. */
 export type FormerRoot = { rootKey: string; lastRevocation: number };
 
 export const Succession = z.object({
   v: z.literal(1),
   neighborhood: Id,
   number: z.int().min(1).describe("1 for the first change of root, then one more each"),
-  rootKey: PublicKey.describe("the new root: the successor that signs this"),
+  rootKey: PublicKey.describe("the new root, which is the successor that signs this"),
   successorKey: PublicKey.describe("the next successor"),
-  lastRevocation: z.int().min(0).describe("revocations by the root before this one count up to here"),
+  lastRevocation: z.int().min(0).describe("revocations by the previous root are valid up to here"),
   stays: z.array(Id).max(500).describe("members that the owner knows"),
   issuedAt: EpochMs,
 });
 export type Succession = z.infer<typeof Succession>;
 
-/** The keys of a neighborhood on its first day. */
+/** The keys of a new neighborhood. */
 export const foundedBy = (rootKey: string, successorKey: string): NeighborhoodKeys => ({
   id: neighborhoodIdOf(rootKey, successorKey),
   rootKey,
@@ -47,7 +47,7 @@ export function signSuccession(
   return sign("hamlet-succession", content, successor);
 }
 
-/** The keys after `successions`, in any order; those known already change nothing. Throws `Refusal` for one that does not hold. */
+/** The keys after `successions`, given in any order; known ones change nothing. Throws `Refusal` for an invalid one. */
 export async function succeed(keys: NeighborhoodKeys, successions: readonly string[]): Promise<NeighborhoodKeys> {
   const claimed = successions.map((jws) => ({
     jws,
@@ -58,7 +58,8 @@ export async function succeed(keys: NeighborhoodKeys, successions: readonly stri
     const formerRoots = current.formerRoots ?? [];
     if (number <= formerRoots.length) continue;
     const succession = await verify("hamlet-succession", jws, current.successorKey, Succession);
-    if (succession.neighborhood !== keys.id) throw new Refusal("wrongNeighborhood", "a change of root elsewhere");
+    if (succession.neighborhood !== keys.id)
+      throw new Refusal("wrongNeighborhood", "a change of root in another neighborhood");
     if (number !== formerRoots.length + 1 || succession.rootKey !== current.successorKey) {
       throw new Refusal("badContent", "this change of root does not follow the one before it");
     }

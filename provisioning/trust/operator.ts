@@ -1,4 +1,4 @@
-// Operator keys: certified by the root, they sign rollouts, holds and questions, and nothing about membership.
+// Operator keys, certified by the root: they sign rollouts, holds and questions, but nothing about membership.
 import { z } from "zod";
 import { EpochMs, Id, Label, PublicKey } from "./fields.ts";
 import { sign, verify } from "./jws.ts";

@@ -1,5 +1,5 @@
-// The member record: what a device says of itself, with everything that proves it may. And the judgement of one,
-// pure: the same bytes, trust and time give the same verdict anywhere, with nobody to ask.
+// The member record: a device's statement about itself, with every proof of its membership. And its judgement, which is
+// pure: the same bytes, trust and time give the same result on every device, without asking anyone.
 import { z } from "zod";
 import { HamletError } from "../../system/error.ts";
 import { admittedBy } from "./admission.ts";
@@ -31,15 +31,17 @@ export const MemberRecord = z.object({
     .string()
     .regex(/^[\w-]{43}$/, "is not a board's identity")
     .optional()
-    .describe("which piece of hardware, salted by the device's key"),
-  replaces: Id.optional().describe("a former identity of this very board, gone with its card: its name is taken over"),
+    .describe("hash of the hardware, salted with the device's key"),
+  replaces: Id.optional().describe(
+    "a former identity of this board whose card is gone: this record takes over its name",
+  ),
   bootId: z.string().regex(/^[0-9A-Za-z-]{1,64}$/, "is not a boot id"),
-  number: z.int().min(0).describe("sequence: of two records of one device the higher counts"),
+  number: z.int().min(0).describe("sequence number: of two records of one device the higher is valid"),
   token: Jws.describe("hamlet-token, by the root"),
   member: Jws.describe("hamlet-member, by the token's key over the device's"),
   admissions: z.array(Jws).max(4).describe("hamlet-admission, by members"),
   adoption: Jws.optional().describe("hamlet-adoption, by the root"),
-  revocation: z.int().min(0).describe("number of revocations that the device has seen"),
+  revocation: z.int().min(0).describe("number up to which the device has seen all revocations"),
 });
 export type MemberRecord = z.infer<typeof MemberRecord>;
 
@@ -55,17 +57,17 @@ export async function signRecord(record: MemberRecord, deviceKey: SigningKey): P
 export type Trust = {
   neighborhood: NeighborhoodKeys;
   revocations: Revocations;
-  /** Device keys of the members known, this device's own included, so that its own admissions count. */
+  /** Device keys of the known members, including this device's, so that its own admissions count. */
   members: ReadonlyMap<DeviceId, string>;
-  /** Those of them whose verdict was `firm`. Only for them this device renews a vouch whose giver is gone. */
+  /** Those of them whose verdict was `firm`: only for these does this device replace an admission whose signer is gone. */
   firm?: ReadonlySet<DeviceId>;
-  /** True until a first member is known: such a device judges no dates, for its clock may be at 1970. */
+  /** True until the first member is known: such a device judges no dates, because its clock may say 1970. */
   knowsNobody: boolean;
-  /** Token id -> known members that came by it, this device included. */
+  /** Token id -> number of known members admitted by it, including this device. */
   admittedByToken: ReadonlyMap<string, number>;
   /** Verified adoptions by device id; a record may also carry its own. */
   adoptions?: ReadonlyMap<DeviceId, Adoption>;
-  /** WireGuard keys and mesh addresses in use -> who holds them. */
+  /** WireGuard keys and mesh addresses in use -> their holder. */
   held?: ReadonlyMap<string, DeviceId>;
   /** ms since 1970. */
   now: number;
@@ -74,7 +76,7 @@ export type Trust = {
 export type PendingReason = "tokenExpired" | "overMaximum" | "needsConfirmation";
 export type Verdict =
   /**
-   * `firm`: judged in full, now or before, and not on the faith of a device that knew nobody; the roster keeps it.
+   * `firm`: judged in full, now or earlier, and not by a device that knew no member yet.
    * `countersign`: firm, and no known member vouches for it yet: sign an admission and give it to the device.
    */
   | { verdict: "member"; record: MemberRecord; token: TokenCertificate; firm: boolean; countersign: boolean }
@@ -90,7 +92,7 @@ export async function judgeRecord(jws: string, trust: Trust): Promise<Verdict> {
   }
 }
 
-/** The record, if its own signature, id and size hold. Says nothing about membership. Throws `Refusal`. */
+/** The record, if its own signature, id and size are valid, whether or not it is a member's. Throws `Refusal`. */
 export async function readRecord(jws: string): Promise<MemberRecord> {
   if (jws.length > maxRecordChars) throw new Refusal("tooLarge", `a record of ${jws.length} characters`);
   const { deviceKey } = readUnverified("hamlet-record", jws, MemberRecord);
@@ -111,7 +113,7 @@ async function judge(jws: string, trust: Trust): Promise<Verdict> {
     token: token.id,
     deviceKey: record.deviceKey,
   });
-  refuseWhatIsHeld(record, trust);
+  refuseHeldByOthers(record, trust);
 
   const adoption = await adoptionOf(record, trust);
   const revoked = trust.revocations.tokens.get(token.id);
@@ -125,7 +127,7 @@ async function judge(jws: string, trust: Trust): Promise<Verdict> {
   const member = (firm: boolean, isVouchedFor = false): Verdict => {
     return { verdict: "member", record, token, firm, countersign: firm && !isVouchedFor };
   };
-  // Whoever is in stays: up to the next comment a date decides only whether we put our own name under it.
+  // A member stays a member: up to the next comment, dates decide only whether we countersign.
   const byRoot = isNamed || adoption !== undefined;
   const vouchers = await knownVouchers(record, token, trust);
   const isFirm = byRoot || [record.id, ...vouchers].some((id) => trust.firm?.has(id));
@@ -134,9 +136,9 @@ async function judge(jws: string, trust: Trust): Promise<Verdict> {
   if (vouchers.length > 0) return member(isFirm || mayJoin, true);
   if (byRoot || trust.members.has(record.id)) return member(isFirm || mayJoin);
 
-  // A newcomer: the date and the maximum bound whom we let in.
+  // A newcomer: expiry and maximum limit whom we admit.
   if (closed) {
-    throw new Refusal("tokenClosed", "a device that came by this token was revoked: it admits nobody new");
+    throw new Refusal("tokenClosed", "this token admits no new devices, because one of its devices was revoked");
   }
   const pending = (because: PendingReason): Verdict => ({ verdict: "pending", record, token, because });
   if (byFormerRoot || token.adopt === "confirm") return pending("needsConfirmation");
@@ -146,8 +148,8 @@ async function judge(jws: string, trust: Trust): Promise<Verdict> {
   return member(true);
 }
 
-/** Addresses follow from keys and two devices have two WireGuard keys; who claims another's would take its traffic. */
-function refuseWhatIsHeld(record: MemberRecord, { held, neighborhood }: Trust): void {
+/** No two devices share an address or a WireGuard key: a second holder would receive the first one's traffic. */
+function refuseHeldByOthers(record: MemberRecord, { held, neighborhood }: Trust): void {
   const isOthers = (what: string) => (held?.get(what) ?? record.id) !== record.id;
   if (isOthers(record.wireguardKey)) throw new Refusal("keyHeld", "another member holds this WireGuard key");
   if (isOthers(meshAddress(neighborhood.id, record.deviceKey))) {
@@ -160,14 +162,14 @@ async function adoptionOf(record: MemberRecord, trust: Trust): Promise<Adoption 
   if (known?.deviceKey === record.deviceKey) return known;
   if (record.adoption === undefined) return undefined;
   const carried = await verifyAdoption(record.adoption, trust.neighborhood).catch((error: unknown) => {
-    // By a former root, or a forgery: it proves nothing, and takes nothing away from what else the record proves.
+    // By a former root, or forged: it proves nothing, but the record's other proofs still count.
     if (error instanceof Refusal) return undefined;
     throw error;
   });
   return carried?.deviceKey === record.deviceKey ? carried : undefined;
 }
 
-/** The known members, none of them revoked, whose admission of this device by this token the record carries. */
+/** The known, unrevoked members whose admission of this device by this token is in the record. */
 async function knownVouchers(record: MemberRecord, token: TokenCertificate, trust: Trust): Promise<DeviceId[]> {
   const wanted = { neighborhood: trust.neighborhood.id, device: record.id, token: token.id };
   const vouchers: DeviceId[] = [];

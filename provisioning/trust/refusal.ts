@@ -1,4 +1,4 @@
-// Why something signed is not believed: a closed set, so that every refusal can be counted, shown and tested.
+// Why a signed document is refused: a closed set, so that every reason can be counted, shown and tested.
 import { HamletError } from "../../system/error.ts";
 
 export const refusalCodes = [
@@ -20,7 +20,7 @@ export const refusalCodes = [
 ] as const;
 export type RefusalCode = (typeof refusalCodes)[number];
 
-/** Thrown by whatever verifies a signed document. `refusal` says why; `code` is the house's. */
+/** Thrown by every function that verifies a signed document. `refusal` is the reason, `code` always document.refused. */
 export class Refusal extends HamletError {
   readonly refusal: RefusalCode;
 

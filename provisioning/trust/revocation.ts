@@ -1,5 +1,5 @@
-// Who is out: a set that only grows. The root numbers its revocations 1, 2, 3, ...; each takes effect when it is seen, in any order,
-// and `number` is how far a device has seen them all, which is what two devices compare in a hello.
+// The revocations: a set that only grows. The root numbers them 1, 2, 3, ... Each takes effect when a device sees it, in any order.
+// `number` is the number up to which a device has seen all of them; two devices compare it in a hello.
 import { z } from "zod";
 import { EpochMs, Id, PublicKey, TokenId } from "./fields.ts";
 import { readUnverified, sign, verify } from "./jws.ts";
@@ -17,11 +17,8 @@ export const Revocation = z.object({
     z.object({
       kind: z.literal("device"),
       device: Id,
-      token: TokenId.describe("closed to newcomers from here on"),
-      stays: z
-        .array(Id)
-        .max(500)
-        .describe("members by that token that the owner knows: nobody takes them for newcomers"),
+      token: TokenId.describe("admits no new device from now on"),
+      stays: z.array(Id).max(500).describe("members by that token that the owner knows, which are no newcomers"),
     }),
     z.object({ kind: z.literal("token"), token: TokenId, stays: z.array(Id).max(500) }),
     z.object({ kind: z.literal("operator"), key: PublicKey }),
@@ -30,15 +27,15 @@ export const Revocation = z.object({
 export type Revocation = z.infer<typeof Revocation>;
 
 export type Revocations = {
-  /** All up to here are known. */
+  /** All revocations up to this number are known. */
   number: number;
   devices: ReadonlySet<DeviceId>;
-  /** Token ids that admit nobody new, because a device that came by them was revoked -> members by them that the owner named. */
+  /** Token ids that admit no new device, because one of their devices was revoked -> members by them that the owner named. */
   closedTokens: ReadonlyMap<string, ReadonlySet<DeviceId>>;
-  /** Token id -> number of its newest revocation and the devices that every one of them lets stay. */
+  /** Token id -> number of its newest revocation, and the devices that all of its revocations let stay. */
   tokens: ReadonlyMap<string, { number: number; stays: ReadonlySet<DeviceId> }>;
   operators: ReadonlySet<string>;
-  /** The documents, by number, then by string: what is kept on disk and given to whoever is behind. */
+  /** The documents, ordered by number, then by string: stored on disk, and sent to members that are behind. */
   documents: readonly { number: number; jws: string }[];
 };
 
@@ -54,7 +51,7 @@ export const noRevocations: Revocations = {
 export const signRevocation = (revocation: Revocation, root: SigningKey): Promise<string> =>
   sign("hamlet-revocation", revocation, root);
 
-/** The set with one more; the same set if it was known. Throws `Refusal`. */
+/** The set with one more document; the same set if it was known. Throws `Refusal`. */
 export async function addRevocation(known: Revocations, jws: string, keys: NeighborhoodKeys): Promise<Revocations> {
   if (known.documents.some((document) => document.jws === jws)) return known;
   const revocation = await verifyRevocation(jws, keys);
@@ -64,7 +61,7 @@ export async function addRevocation(known: Revocations, jws: string, keys: Neigh
   return { ...apply(known, revocation), documents, number: lastWithoutGap(documents) };
 }
 
-/** Adds what holds, in any order, and names what does not. */
+/** Adds the valid documents, in any order, and returns the refusals of the others. */
 export async function addRevocations(
   known: Revocations,
   documents: readonly string[],
@@ -83,13 +80,13 @@ export async function addRevocations(
   return { revocations, refused };
 }
 
-/** What a device that has seen all up to `number` lacks. */
+/** The documents that a device lacks if it has seen all up to `number`. */
 export const revocationsAfter = (known: Revocations, number: number): string[] =>
   known.documents.filter((document) => document.number > number).map((document) => document.jws);
 
 async function verifyRevocation(jws: string, keys: NeighborhoodKeys): Promise<Revocation> {
   const claimed = readUnverified("hamlet-revocation", jws, Revocation);
-  // A root that was replaced keeps its word up to the number fixed when it was; beyond it only its thief would speak.
+  // Revocations by a replaced root are valid up to the number fixed at its replacement; later ones can only be by a thief.
   const roots = (keys.formerRoots ?? []).filter((former) => claimed.number <= former.lastRevocation);
   for (const root of [keys.rootKey, ...roots.map((former) => former.rootKey)]) {
     const revocation = await verify("hamlet-revocation", jws, root, Revocation).catch((error: unknown) => {
@@ -101,7 +98,7 @@ async function verifyRevocation(jws: string, keys: NeighborhoodKeys): Promise<Re
       throw new Refusal("wrongNeighborhood", "a revocation of another neighborhood");
     return revocation;
   }
-  throw new Refusal("badSignature", "no root that may say so signed this revocation");
+  throw new Refusal("badSignature", "no root with that right signed this revocation");
 }
 
 function apply(known: Revocations, { number, revoke }: Revocation): Revocations {
@@ -116,7 +113,7 @@ function apply(known: Revocations, { number, revoke }: Revocation): Revocations 
     }
     case "token": {
       const before = known.tokens.get(revoke.token);
-      // Whoever one revocation puts out stays out: the lists are cut with each other, so the order of arrival is all one.
+      // A device that one revocation excludes stays excluded: lists are intersected, so the order of arrival makes no difference.
       const stays = new Set(before ? revoke.stays.filter((id) => before.stays.has(id)) : revoke.stays);
       const entry = { number: Math.max(number, before?.number ?? 0), stays };
       return { ...known, tokens: new Map([...known.tokens, [revoke.token, entry]]) };

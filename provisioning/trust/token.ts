@@ -1,5 +1,5 @@
-// The join token: an Ed25519 key and the root's certificate for it. Whoever holds the key may join until the certificate ends,
-// so it is a secret; the certificate alone is public and stands in every member's record.
+// The join token: an Ed25519 key and the root's certificate for it. The key is a secret, because its holder may join until the certificate
+// expires. The certificate alone is public, and is part of every member's record.
 import { z } from "zod";
 import { EpochMs, Id, PublicKey, Tag, TokenId } from "./fields.ts";
 import { sign, verify } from "./jws.ts";
@@ -11,23 +11,23 @@ export const TokenCertificate = z.object({
   v: z.literal(1),
   neighborhood: Id,
   id: TokenId,
-  key: PublicKey.describe("the token's key, which signs member certificates"),
+  key: PublicKey.describe("the token's public key, which verifies member certificates"),
   issuedAt: EpochMs,
-  notAfter: EpochMs.describe("newcomers are admitted up to here; whoever is in stays"),
+  notAfter: EpochMs.describe("end of admission; members stay members"),
   maxDevices: z.int().min(1).max(10_000),
   tags: z.array(Tag).max(8),
   adopt: z.enum(["auto", "confirm"]),
-  revocation: z.int().min(0).describe("number of the newest revocation when the token was made"),
+  revocation: z.int().min(0).describe("number of the newest revocation when the token was issued"),
 });
 export type TokenCertificate = z.infer<typeof TokenCertificate>;
 
 export const signToken = (certificate: TokenCertificate, root: SigningKey): Promise<string> =>
   sign("hamlet-token", certificate, root);
 
-/** `byFormerRoot`: signed by a root that has been replaced since. */
+/** `byFormerRoot`: a root that has been replaced since signed it. */
 export type VerifiedToken = { certificate: TokenCertificate; byFormerRoot: boolean };
 
-/** Throws `Refusal`: `tokenForged` if no root of this neighborhood signed it. Judges no date. */
+/** Throws `Refusal`, `tokenForged` if no root of this neighborhood signed it. Judges no date. */
 export async function verifyToken(jws: string, keys: NeighborhoodKeys): Promise<VerifiedToken> {
   const roots = [keys.rootKey, ...(keys.formerRoots ?? []).map((former) => former.rootKey)];
   for (const [index, root] of roots.entries()) {
@@ -42,7 +42,7 @@ export async function verifyToken(jws: string, keys: NeighborhoodKeys): Promise<
   throw new Refusal("tokenForged", "the root of this neighborhood did not sign this token");
 }
 
-/** `7d`, `12h`, `30m` in ms; undefined for anything else, and for nothing at all. */
+/** `7d`, `12h` or `30m` in ms; undefined for any other text. */
 export function parseDuration(text: string): number | undefined {
   const [, count, unit] = /^([1-9][0-9]{0,4})([dhm])$/.exec(text) ?? [];
   const unitMs = { d: 86_400_000, h: 3_600_000, m: 60_000 };

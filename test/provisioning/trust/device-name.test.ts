@@ -26,7 +26,7 @@ test.each(taken)(
   "name-hamlet: %s has another meaning, and every input refuses it with the same reason",
   async (name) => {
     const said = DeviceName.safeParse(name).error?.issues[0]?.message;
-    expect(said).toMatch(/^is no name for a device: it means /);
+    expect(said).toMatch(/^is not a name for a device: it means /);
     expect(AgentConfig.safeParse({ name }).error?.issues[0]?.message).toBe(said);
     expect(ProvisionFile.shape.name.safeParse(name).error?.issues[0]?.message).toBe(said);
     expect(readImagerFiles({ userData: `#cloud-config\nhostname: "${name}"\n` }).warnings).toContain(
