@@ -1,6 +1,6 @@
 // Requests that change this device for good, by POST on the agent's own socket: whoever may open the socket may send them.
 // No other door takes them; a device on the link takes only signed documents. What needs root, the agent only agrees to and
-// prepares: root acts on the wish that the owner leaves in root's own folder, which the agent cannot write.
+// prepares: root acts on the request that the owner leaves in root's own folder, which the agent cannot write.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { InternalDisk } from "../../image/install/available.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
@@ -91,7 +91,7 @@ async function reset(device: Device, asked: RequestBody<"/v1/reset">): Promise<{
   return { id };
 }
 
-/** Root's hamlet-install checks again when it takes the wish. */
+/** Root's hamlet-install checks again when it takes the request. */
 async function install({ id, internalDisk }: Device, asked: RequestBody<"/v1/install">): Promise<typeof asked> {
   if (asked.id !== id) throw otherDevice("install");
   const disk = await internalDisk();

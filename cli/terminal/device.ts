@@ -6,7 +6,7 @@ import { findLab, type LabClient } from "../../image/lab/supervisor/client.ts";
 import { agentSocket, type Exec, localDoors } from "../../system/doors.ts";
 import { HamletError } from "../../system/error.ts";
 import { printableStream } from "../../system/printable-stream.ts";
-import { requestWithWish } from "../commands/device/wish.ts";
+import { withRootRequest } from "../commands/device/root-request.ts";
 import type { Option, Values } from "./command.ts";
 import { text } from "./command.ts";
 
@@ -67,7 +67,7 @@ function onSocket(socketPath: string): Device {
   return {
     found: who,
     status,
-    request: requestWithWish(request, (argv) => runThrough(localDoors.exec({ argv }))),
+    request: withRootRequest(request, (argv) => runThrough(localDoors.exec({ argv }))),
     close() {},
   };
 }
@@ -137,7 +137,7 @@ async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device
         throw error;
       }
     },
-    request: requestWithWish(request, async (argv) => runThrough((await channel).exec({ argv }))),
+    request: withRootRequest(request, async (argv) => runThrough((await channel).exec({ argv }))),
     exec: async (argv, stdout) => runThrough((await channel).exec({ argv }), stdout),
     close: () => void channel.then((open) => open.close()).catch(() => {}),
   };

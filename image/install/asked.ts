@@ -1,4 +1,4 @@
-// An install that was asked for on the device's page: `hamlet open`, which is root there, leaves a wish; hamlet-install takes it.
+// An install that was asked for on the device's page: `hamlet open`, which is root there, leaves a request in root's folder; hamlet-install takes it.
 import { agentOwner } from "../../provisioning/firstboot/machine.ts";
 import type { Paths } from "../../provisioning/firstboot/paths.ts";
 import { giveProblems, problemOf } from "../../provisioning/handover/problems.ts";
@@ -9,9 +9,9 @@ import type { InternalDisk } from "./available.ts";
 
 /**
  * The disk that was named, which must be the one inside this device: who asked is no judge of that. Throws
- * `install.refused`. The wish is gone either way: what is asked once is tried once.
+ * `install.refused`. The request is gone either way: what is asked once is tried once.
  */
-export async function takeWish(
+export async function takeRequestedDisk(
   paths: Pick<Paths, "installRequest">,
   find: () => Promise<InternalDisk | undefined>,
 ): Promise<string> {

@@ -6,7 +6,7 @@ import type { TokenFile } from "./issue-token.ts";
 import type { Neighborhood } from "./neighborhood.ts";
 
 /** What a person sets for one device, beside the token. */
-export const DeviceWishes = ProvisionFile.pick({
+export const DeviceSettings = ProvisionFile.pick({
   name: true,
   board: true,
   network: true,
@@ -14,14 +14,14 @@ export const DeviceWishes = ProvisionFile.pick({
   seeds: true,
   config: true,
 });
-export type DeviceWishes = z.infer<typeof DeviceWishes>;
+export type DeviceSettings = z.infer<typeof DeviceSettings>;
 
 /** Gives a new token to a device that no member has admitted; its next boot reads it. */
 export const provisionAgain = (name: string): string =>
   `put its card into a computer and type: hamlet provision <card> --neighborhood <folder> --name ${name}`;
 
-export function planProvision(token: TokenFile, wishes: DeviceWishes): ProvisionFile {
-  const given = Object.fromEntries(Object.entries(wishes).filter(([, value]) => value !== undefined));
+export function planProvision(token: TokenFile, settings: DeviceSettings): ProvisionFile {
+  const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   return { ...token, ...given };
 }
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { agentClient } from "../../agent/api/client.ts";
-import { requestWithWish } from "../../cli/commands/device/wish.ts";
+import { withRootRequest } from "../../cli/commands/device/root-request.ts";
 import { serveOpenPage } from "../../dashboard/open.ts";
 import { openMachineChannel } from "../../image/lab/channel/machine-channel.ts";
 import { labDevices } from "../../image/lab/machine/devices.ts";
@@ -51,7 +51,7 @@ test("a device moves from its stick to its disk when asked on its page", async (
     await eventually(async () => (await status()).self.name !== "", { within: 240_000, every: 1_000 });
     return {
       status,
-      request: requestWithWish(request, async (argv) => {
+      request: withRootRequest(request, async (argv) => {
         const program = channel.exec({ argv });
         program.stdin.end();
         program.stdout.resume();

@@ -17,7 +17,7 @@ import {
   type TokenFile,
 } from "../../../provisioning/neighborhood/issue-token.ts";
 import { openNeighborhood, readNeighborhood } from "../../../provisioning/neighborhood/neighborhood.ts";
-import { DeviceWishes, planProvision, reusableToken } from "../../../provisioning/neighborhood/provision-device.ts";
+import { DeviceSettings, planProvision, reusableToken } from "../../../provisioning/neighborhood/provision-device.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import { explainIssues } from "../../../system/files.ts";
@@ -71,16 +71,16 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
     const source = required(provision, input, 0, "the image or folder");
     const { values } = input;
     const copy = text(values, "out");
-    const wishes = await readWishes(values, note);
+    const settings = await readSettings(values, note);
     const { image, path } = await findProvisionBlock(source);
-    requireBoard(wishes, image.board);
+    requireBoard(settings, image.board);
     if (copy !== undefined && path !== source) throw usageError(provision, "-o copies an image, not a folder");
     const isCopyThere = copy !== undefined && (await refuseOther(source, copy)).isThere;
     const target = copy ?? source;
     const current = copy === undefined || isCopyThere ? provisionFileIn(await readProvisionBlock(target)) : undefined;
-    const { token, isNew } = await chooseToken(values, current, wishes.name);
+    const { token, isNew } = await chooseToken(values, current, settings.name);
 
-    const file = planProvision(token, { ...wishes, board: image.board });
+    const file = planProvision(token, { ...settings, board: image.board });
     const { id, notAfter, maxDevices } = (await verifyProvision(file)).token;
     if (values["force"] !== true) {
       refuseOtherNeighborhood(current, file, target);
@@ -163,14 +163,14 @@ async function chooseToken(
   return { token: (await issueToken(opened, terms)).file, isNew: true };
 }
 
-async function readWishes(values: Values, note: Context["note"]): Promise<DeviceWishes> {
+async function readSettings(values: Values, note: Context["note"]): Promise<DeviceSettings> {
   const list = (name: string): string[] | undefined => (Array.isArray(values[name]) ? values[name] : undefined);
   const sshKeys = await readKeyFiles(list("ssh-key") ?? [], note);
   const configPath = text(values, "config");
   const config = configPath === undefined ? undefined : await readAgentConfig(configPath);
   const network = await readNetwork(provision, values);
   const [name, board, seeds] = [text(values, "name"), text(values, "board"), list("seed")];
-  const wishes = DeviceWishes.safeParse({
+  const settings = DeviceSettings.safeParse({
     name,
     board,
     network,
@@ -178,8 +178,8 @@ async function readWishes(values: Values, note: Context["note"]): Promise<Device
     config,
     ...(sshKeys.length > 0 && { sshKeys }),
   });
-  if (!wishes.success) throw usageError(provision, byFlag(explainIssues(wishes.error)));
-  return wishes.data;
+  if (!settings.success) throw usageError(provision, byFlag(explainIssues(settings.error)));
+  return settings.data;
 }
 
 async function readKeyFiles(paths: string[], note: Context["note"]): Promise<string[]> {

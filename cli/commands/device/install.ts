@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { type Drive, megabytes } from "../../../image/flash/drives.ts";
 import { findTarget, flash, listDrives } from "../../../image/flash/flash.ts";
-import { takeWish, tellFailure } from "../../../image/install/asked.ts";
+import { takeRequestedDisk, tellFailure } from "../../../image/install/asked.ts";
 import { internalDisk } from "../../../image/install/available.ts";
 import { install as installTo, neededBytes } from "../../../image/install/install.ts";
 import { openOwnDisk } from "../../../image/install/own-disk.ts";
@@ -44,7 +44,7 @@ The mesh is down meanwhile: log in by the LAN. Power may go at any moment: one o
     requireRoot("install");
     if (!values["asked"]) return await move(positionals[0], values, context);
     try {
-      const wanted = await takeWish(paths, () => internalDisk(links, "/sys"));
+      const wanted = await takeRequestedDisk(paths, () => internalDisk(links, "/sys"));
       await printOnConsoles(paths, `moving to ${wanted}, as its owner asked: leave the stick in and the power on`);
       return await move(wanted, { yes: true }, context);
     } catch (error) {

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { takeWish, tellFailure } from "../../../image/install/asked.ts";
+import { takeRequestedDisk, tellFailure } from "../../../image/install/asked.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
 import { HamletError } from "../../../system/error.ts";
 
@@ -16,12 +16,12 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
-const wish = (content: string) => writeFile(paths.installRequest, content);
-const take = (disk: typeof inner | undefined = inner) => takeWish(paths, async () => disk);
+const request = (content: string) => writeFile(paths.installRequest, content);
+const take = (disk: typeof inner | undefined = inner) => takeRequestedDisk(paths, async () => disk);
 const isLeft = async () => (await readdir(paths.rootFolder)).length > 0;
 
 test("a request must name the internal disk, and counts only once", async () => {
-  await wish('{"v":1,"disk":"/dev/nvme0n1"}');
+  await request('{"v":1,"disk":"/dev/nvme0n1"}');
   expect(await take()).toBe("/dev/nvme0n1");
   expect(await isLeft()).toBe(false);
   await expect(take()).rejects.toMatchObject({ code: "install.refused" });
@@ -33,8 +33,11 @@ test.each([
   ["garbage", "{", inner],
   ["no path", '{"v":1,"disk":["/dev/nvme0n1"]}', inner],
 ])("a request for %s is refused and removed", async (_, content, disk) => {
-  await wish(content);
-  await expect(takeWish(paths, async () => disk)).rejects.toMatchObject({ code: "install.refused", exitCode: 3 });
+  await request(content);
+  await expect(takeRequestedDisk(paths, async () => disk)).rejects.toMatchObject({
+    code: "install.refused",
+    exitCode: 3,
+  });
   expect(await isLeft()).toBe(false);
 });
 

@@ -293,7 +293,7 @@ test("a device to be reset forgets all: neighborhood, keys, network, name; then 
   expect(await json(paths.provision)).toMatchObject({ token: other.jws });
 });
 
-test("power that goes during a reset: whatever is gone already, the next boot ends it, and the wish is the last to go", async () => {
+test("power that goes during a reset: whatever is gone already, the next boot ends it, and the request is the last to go", async () => {
   const whole = async () => {
     await boot();
     await become(["a.b.c"]);

@@ -4,7 +4,7 @@ import { chmod, chown, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { takeWish, tellFailure } from "../../../image/install/asked.ts";
+import { takeRequestedDisk, tellFailure } from "../../../image/install/asked.ts";
 import { readDeviceState } from "../../../provisioning/firstboot/device-state.ts";
 import { firstBoot } from "../../../provisioning/firstboot/firstboot.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
@@ -43,7 +43,7 @@ async function put(path: string, content: string): Promise<void> {
 }
 const boot = () => firstBoot(paths, { log: silentLog, now: monday, run: async () => "" });
 const refuse = () =>
-  takeWish(paths, async () => undefined).catch((error) => tellFailure(paths, error, async () => "", 1));
+  takeRequestedDisk(paths, async () => undefined).catch((error) => tellFailure(paths, error, async () => "", 1));
 /** Checks that root's files are unchanged: content, owner and permissions. */
 async function isUntouched(): Promise<void> {
   for (const path of [paths.rootFolder, paths.systemFolder, paths.passwd, join(paths.rootFolder, "secret")]) {
@@ -197,7 +197,7 @@ describe.skipIf(skips)("requests by the agent alone", () => {
   test("p4-wish: the agent alone can neither move nor reset the device, because root does not look for requests in its folder", async () => {
     asAgent(paths.agentFolder, write, "install.json", '{"v":1,"disk":"/dev/nvme0n1"}');
     asAgent(paths.agentFolder, write, "reset.json", '{"v":1}');
-    await expect(takeWish(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
+    await expect(takeRequestedDisk(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
     await boot();
     await isUntouched();
   });
@@ -205,7 +205,7 @@ describe.skipIf(skips)("requests by the agent alone", () => {
   test("p4-wish: root ignores a request in its own folder if the file is the agent's or a link to one", async () => {
     asAgent(paths.agentFolder, write, "install.json", '{"v":1,"disk":"/dev/nvme0n1"}');
     await rename(join(paths.agentFolder, "install.json"), paths.installRequest);
-    await expect(takeWish(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
+    await expect(takeRequestedDisk(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
     await put(paths.resetRequest, "{}");
     await chown(paths.resetRequest, agentUser.uid, agentUser.gid);
     await boot();
@@ -216,11 +216,11 @@ describe.skipIf(skips)("requests by the agent alone", () => {
   test("p4-wish: root ignores requests while others may write to the folder", async () => {
     await put(paths.installRequest, '{"v":1,"disk":"/dev/nvme0n1"}');
     await chmod(paths.rootFolder, 0o777);
-    await expect(takeWish(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
+    await expect(takeRequestedDisk(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
   });
 
   test("p4-wish: root carries out a request that root itself wrote", async () => {
     await put(paths.installRequest, '{"v":1,"disk":"/dev/nvme0n1"}');
-    expect(await takeWish(paths, async () => inner)).toBe("/dev/nvme0n1");
+    expect(await takeRequestedDisk(paths, async () => inner)).toBe("/dev/nvme0n1");
   });
 });

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { requestWithWish } from "../../../cli/commands/device/wish.ts";
+import { withRootRequest } from "../../../cli/commands/device/root-request.ts";
 import { runThrough } from "../../../cli/terminal/device.ts";
 import { localDoors } from "../../../system/doors.ts";
 import { HamletError } from "../../../system/error.ts";
@@ -12,7 +12,7 @@ let root: string;
 let folder: string;
 let asked: string[];
 beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), "hamlet-wish-"));
+  root = await mkdtemp(join(tmpdir(), "hamlet-request-"));
   folder = join(root, "var/lib/hamlet/root");
   asked = [];
   await mkdir(folder, { recursive: true });
@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
-const request = requestWithWish(
+const request = withRootRequest(
   async (path, what) => {
     asked.push(`${path} with ${await readdir(folder)}`);
     if ("id" in what && what.id === "another") throw new HamletError("reset.refused", "this is not the device");

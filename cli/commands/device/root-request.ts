@@ -8,7 +8,7 @@ import { HamletError } from "../../../system/error.ts";
 /** Runs a program on the device as root and gives its exit code. */
 export type Exec = (argv: string[]) => Promise<number>;
 
-const wishOf: Partial<Record<RequestPath, { kind: keyof typeof requestNames; text(body: object): string }>> = {
+const requestOf: Partial<Record<RequestPath, { kind: keyof typeof requestNames; text(body: object): string }>> = {
   "/v1/install": { kind: "install", text: (body) => requestText.install("disk" in body ? String(body.disk) : "") },
   "/v1/reset": { kind: "reset", text: requestText.reset },
 };
@@ -20,15 +20,15 @@ const leave = `${inFolder}mv "$2.asked" "$2" && sync .`;
 const drop = `${inFolder}rm -f "$2.asked"`;
 
 /** `send` sends a request to the agent, or throws its refusal; root starts only after that. */
-export function requestWithWish(send: SendRequest, exec: Exec, root = ""): SendRequest {
+export function withRootRequest(send: SendRequest, exec: Exec, root = ""): SendRequest {
   return async (path, body) => {
-    const wanted = wishOf[path];
+    const wanted = requestOf[path];
     if (!wanted) return await send(path, body);
     const { kind, text } = wanted;
     const sh = (script: string) => exec(["sh", "-c", script, "sh", root, requestNames[kind], text(body)]);
     const code = await sh(write);
     if (code !== 0 && code !== noImage) {
-      throw new HamletError(`${kind}.refused`, "the wish could not be left in root's folder on the device", {
+      throw new HamletError(`${kind}.refused`, "the request could not be left in root's folder on the device", {
         hint: "type it as root on the device, and look whether its data partition is full: df /var/lib/hamlet",
         exitCode: 3,
       });
@@ -46,7 +46,7 @@ export function requestWithWish(send: SendRequest, exec: Exec, root = ""): SendR
       throw error;
     }
     if ((await sh(leave)) !== 0) {
-      throw new HamletError(`${kind}.refused`, "the wish was not left in root's folder on the device", {
+      throw new HamletError(`${kind}.refused`, "the request was not left in root's folder on the device", {
         hint: `ask again: hamlet ${kind}`,
         exitCode: 3,
       });
