@@ -1,4 +1,4 @@
-// The boards and disk layouts that images are made for; the same JSON is read by Nix.
+// The boards and disk layouts that images are made for. Nix reads the same JSON.
 import { z } from "zod";
 import boardsJson from "../nix/boards.json" with { type: "json" };
 import layoutJson from "../nix/layout.json" with { type: "json" };
@@ -31,7 +31,7 @@ export type Board = z.infer<typeof Board> & { name: string };
 export type UefiBoard = Extract<Board, { layout: "uefi" }>;
 export type RpiBoard = Extract<Board, { layout: "rpi" }>;
 
-/** In the order of the disk. A partition without a format holds a file system that the bundle brings, or raw data. */
+/** In disk order. A partition without a format holds a file system from the bundle, or raw data. */
 const LayoutPartition = z.strictObject({
   label: z.string().max(36),
   sizeMiB: z.int().positive(),
@@ -54,9 +54,9 @@ export { provisionBlockBytes };
 
 export const boardNames = Object.keys(boards);
 
-/** Throws `usage.invalid` for a board we make no images for. */
+/** Throws `usage.invalid` for an unknown board. */
 export function boardNamed(name: string): Board {
-  // An image may say that it is for the board "constructor".
+  // hasOwn: an image may claim to be for the board "constructor".
   const board = Object.hasOwn(boards, name) ? boards[name] : undefined;
   if (board) return { name, ...board };
   throw new HamletError("usage.invalid", `there is no image for the board '${name}'`, {

@@ -1,5 +1,5 @@
-// A system bundle becomes a disk image: partition table, firmware's FAT partitions, slot a, an empty slot b, and the data
-// partition. Nothing in it depends on the time, the machine or the user: same bundle, same bytes.
+// Assembles a system bundle into a disk image: partition table, the firmware's FAT partitions, slot a, an empty slot b and the
+// data partition. The bytes depend on the bundle alone, not on time, machine or user.
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, open, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -24,7 +24,7 @@ export const imageName = (board: string, version: string): string => `hamlet-${b
 /** Where the bill of materials of the image at `path` goes. */
 export const sbomBeside = (path: string): string => `${path.replace(/\.img$/, "")}.cdx.json`;
 
-/** What shapes an image's bytes: its bundle, the layout, and `code`, the digest of this file and all it imports. */
+/** Digest of everything that shapes an image's bytes; `code` is the digest of this file and all it imports. */
 export const imageInputs = ({ board, inputs }: Pick<Bundle, "board" | "inputs">, code: string): string =>
   createHash("sha256")
     .update(JSON.stringify([inputs, layoutOf(boardNamed(board)), provisionBlockBytes, code]))
@@ -90,7 +90,7 @@ const bytesOf = ({ firstSector, sectors }: Placed) => ({
   sizeBytes: sectors * sectorBytes,
 });
 
-/** On the first partition of every layout: it is the one that other computers show when the card is put into them. */
+/** On the first partition of every layout, because other computers show that one when the card is inserted. */
 function hamletFiles(bundle: Bundle, { partitions, diskBytes }: Placement): FatFile[] {
   const about: ImageJson = {
     format: 1,
@@ -111,18 +111,18 @@ function hamletFiles(bundle: Bundle, { partitions, diskBytes }: Placement): FatF
   ];
 }
 
-/** FAT has eleven letters, and people see them. */
+/** FAT allows eleven characters, and people see them. */
 const volumeLabel = (index: number, label: string) => (index === 0 ? "HAMLET" : label.toUpperCase());
 
 async function refuseTooLarge(source: string, label: string, sizeBytes: number): Promise<void> {
   const found = (await stat(source)).size;
   if (found <= sizeBytes) return;
-  throw new HamletError("bundle.invalid", `${found} bytes are too many for ${label}, which has ${sizeBytes}`, {
-    hint: "leave something out of the bundle; layouts are in nix/layout.json",
+  throw new HamletError("bundle.invalid", `${label} holds ${sizeBytes} bytes, but its content has ${found}`, {
+    hint: "make the bundle smaller, or the partition larger in nix/layout.json",
   });
 }
 
-/** Like Promise.all, but nobody is still at work when it fails. */
+/** Like Promise.all, but waits for every task before it fails. */
 async function allOf(tasks: Promise<void>[]): Promise<void> {
   await Promise.allSettled(tasks);
   await Promise.all(tasks);

@@ -1,4 +1,4 @@
-// The data partition's file system: small in an image, a device gives it the rest of its disk on first boot.
+// The file system of the data partition: small in an image, grown to the rest of the disk on first boot.
 import { rm, truncate, writeFile } from "node:fs/promises";
 import type { Run } from "../../system/command.ts";
 import type { ReadAt } from "../disk/read-at.ts";
@@ -6,9 +6,9 @@ import type { ReadAt } from "../disk/read-at.ts";
 type DataVolume = {
   sizeBytes: number;
   uuid: string;
-  /** The date of all that is in it; now where none is given. */
+  /** Date of every file in it; default: now. */
   epochS?: number;
-  /** A folder whose content goes into it, with owners and modes. */
+  /** Folder to copy into it, with owners and modes. */
   from?: string;
 };
 
@@ -36,12 +36,12 @@ export async function makeDataVolume(
     "-q",
     ...["-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384", "-m", "1", "-J", "size=8", "-L", "hamlet-data"],
     ...["-U", uuid],
-    // Room in the group descriptors to grow to 2 TiB while mounted.
+    // Reserve group descriptors, so that it can grow to 2 TiB while mounted.
     ...["-E", `hash_seed=${uuid},resize=536870912,lazy_itable_init=1,root_owner=0:0`],
     ...(from === undefined ? [] : ["-d", from]),
     path,
   ] as const;
-  // The machine's own mke2fs.conf must not decide what is in it.
+  // Ignore the mke2fs.conf of this computer.
   const config = `${path}.conf`;
   await writeFile(config, mke2fsConf);
   const date = epochS === undefined ? {} : { E2FSPROGS_FAKE_TIME: String(epochS), SOURCE_DATE_EPOCH: String(epochS) };
@@ -50,8 +50,8 @@ export async function makeDataVolume(
 }
 
 /**
- * Whether the file system at `firstByte` is as `makeDataVolume` left it at `epochS`: nobody has mounted it, nobody has written
- * to it. A device's keys lie in it from the first boot on.
+ * Whether the file system at `firstByte` is as `makeDataVolume` made it at `epochS`: never mounted, never written to. From its
+ * first boot on it holds a device's keys.
  */
 export async function isDataAsMade(readAt: ReadAt, firstByte: number, epochS: number): Promise<boolean> {
   const superblock = await readAt(firstByte + 1024, 1024);

@@ -1,14 +1,14 @@
-// Makes a FAT filesystem with files in it, the same bytes for the same files, by mkfs.vfat and mtools: no root, no mount.
+// Makes a FAT filesystem with files by mkfs.vfat and mtools, without root or mount. The same files give the same bytes.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Run } from "../../system/command.ts";
 import { sectorBytes } from "../disk/gpt.ts";
 
-/** In the order of the disk: on an empty filesystem every file lies in one piece. */
+/** In disk order: on an empty filesystem each file is contiguous. */
 export type FatFile = readonly [path: string, content: Buffer | string];
 type FatVolume = {
   format: "fat16" | "fat32";
-  /** Where on the disk, in bytes. */
+  /** Byte offset on the disk. */
   offset: number;
   sizeBytes: number;
   label: string;
@@ -19,13 +19,13 @@ type FatVolume = {
   files: FatFile[];
 };
 
-/** Writes the filesystem into the file `disk`, which is all zeros there; `work` is a folder for the files on their way into it. */
+/** Writes the filesystem into the file `disk`, which is all zeros there; `work` is a folder for temporary files. */
 export async function makeFatVolume(disk: string, volume: FatVolume, work: string, run: Run): Promise<void> {
   const { format, offset, sizeBytes, label, volumeId, epochS, files } = volume;
-  // mtools and mkfs.vfat take every date from here.
+  // mtools and mkfs.vfat take every date from SOURCE_DATE_EPOCH.
   const env = { SOURCE_DATE_EPOCH: String(epochS), TZ: "UTC", MTOOLS_SKIP_CHECK: "1" };
   const bits = format === "fat16" ? "-F16" : "-F32";
-  // The smallest clusters that are still of use: FAT32 needs more than 65,525 of them, FAT16 more than 4,085.
+  // Small clusters, so that there are enough: FAT32 needs more than 65,525, FAT16 more than 4,085.
   const clusterSectors = format === "fat32" && sizeBytes < 256 << 20 ? 2 : 4;
   const place = [`--offset=${offset / sectorBytes}`, disk, String(sizeBytes / 1024)];
   await run(["/sbin/mkfs.vfat", "--invariant", bits, `-s${clusterSectors}`, "-n", label, "-i", volumeId, ...place], {

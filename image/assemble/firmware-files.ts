@@ -1,4 +1,4 @@
-// What the firmware of each kind of board finds on the FAT partitions of a new image: loader, kernels, settings.
+// The files on the FAT partitions of a new image, for the firmware of each kind of board: loader, kernels, settings.
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { boardNamed, removableLoader } from "../boards.ts";
@@ -26,7 +26,7 @@ export async function firmwareFiles(bundle: Bundle): Promise<Record<string, FatF
       const firmware = await filesUnder(join(bundle.folder, "boot"));
       return {
         // The boot ROM of a Pi 3 looks for bootcode.bin on the first partition only; that one reads autoboot.txt only
-        // beside a config.txt. On later boards such a file would make the partition itself one to start.
+        // beside a config.txt. On later boards a config.txt would make the partition itself bootable.
         autoboot: [
           ["autoboot.txt", autobootSector("a")],
           ...firmware
@@ -38,7 +38,7 @@ export async function firmwareFiles(bundle: Bundle): Promise<Record<string, FatF
         ],
         "boot-a": [
           ["config.txt", config],
-          // Firmware from before October 2022 reads this one during a trial.
+          // Firmware older than October 2022 reads this file during a trial.
           ["tryboot.txt", config],
           ["cmdline.txt", `${await commandLine(bundle, "a")} hamlet.disk=${diskSignature(bundle.inputs)}\n`],
           ...firmware.filter(([name]) => name !== "bootcode.bin"),
@@ -51,7 +51,7 @@ export async function firmwareFiles(bundle: Bundle): Promise<Record<string, FatF
   }
 }
 
-/** systemd-boot's own pattern for a kernel and its version; no counter: the first flash is always good. */
+/** systemd-boot's pattern for a kernel and its version, without a counter: the first flash is always good. */
 const loaderEntry = (version: string): string => `EFI/Linux/hamlet_${version}.efi`;
 
 const commandLine = async (bundle: Bundle, slot: "a" | "b"): Promise<string> =>

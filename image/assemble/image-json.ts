@@ -1,4 +1,4 @@
-// What an image says about itself: `hamlet/image.json` on its first partition, beside the provision block.
+// `hamlet/image.json`: the description of an image, on its first partition beside the provision block.
 import { z } from "zod";
 import { HamletError } from "../../system/error.ts";
 import { explainIssues } from "../../system/files.ts";
@@ -27,7 +27,7 @@ const ImageJson = z.object({
 });
 export type ImageJson = z.infer<typeof ImageJson>;
 
-/** What `name` says of itself. Throws `image.notOurs`, with another hint where a newer Hamlet wrote it. */
+/** The description of `name`. Throws `image.notOurs`, with another hint if a newer Hamlet wrote it. */
 export function parseImageJson(bytes: Uint8Array, name: string): ImageJson {
   const read = parseJsonBytes(bytes);
   if ("trouble" in read) {
@@ -38,7 +38,7 @@ export function parseImageJson(bytes: Uint8Array, name: string): ImageJson {
   if (parsed.success) return parsed.data;
   const newer = z.object({ format: z.int().gt(1) }).safeParse(json).data;
   if (newer) {
-    throw new HamletError("image.notOurs", `${name} is of format ${newer.format}, and this Hamlet knows 1`, {
+    throw new HamletError("image.notOurs", `${name} has format ${newer.format}, but this Hamlet reads format 1 only`, {
       hint: "a newer Hamlet made this: update hamlet",
     });
   }

@@ -1,4 +1,4 @@
-// Makes the map of an image that was just built: what of it a card must hold, with hashes.
+// Makes the map of a new image: the ranges that a card must hold, with their hashes.
 import { hash } from "node:crypto";
 import { findProvisionBlock } from "../card/provision.ts";
 import type { Bmap, MappedRange } from "../disk/bmap.ts";
@@ -7,12 +7,12 @@ import { blockBytes, pieceBytes, roundUp } from "../flash/pieces.ts";
 import { openImage } from "../flash/source.ts";
 
 /**
- * Ranges no longer than a piece, so that whoever checks one holds it in memory once. The provision block has no hash: an
- * image that became somebody's is still this image.
+ * Ranges are no longer than a piece, so checking one takes one buffer. The provision block has no hash: a provisioned image
+ * is still this image.
  */
 export async function mapImage(path: string): Promise<Bmap> {
   const { offset: mutable, length: mutableBytes } = await findProvisionBlock(path);
-  // Whole blocks; what of a neighbor shares one with it goes without a hash too.
+  // In whole blocks: neighboring bytes in the same block have no hash either.
   const first = Math.floor(mutable / blockBytes) * blockBytes;
   const end = roundUp(mutable + mutableBytes, blockBytes);
   const source = await openImage(path);

@@ -1,12 +1,12 @@
-// Where each partition of a layout lies on a new disk, and the table that says so. Pure.
+// Places the partitions of a layout on a new disk, and makes the partition table. Pure.
 import type { Layout } from "../boards.ts";
 import { espType, guidOf, headSectors, linuxType, sectorBytes, tailSectors, writeGpt } from "../disk/gpt.ts";
 import { logicalHeadSectors, type MbrPartition, mbrTypes, signatureOf, writeMbr } from "../disk/mbr.ts";
 
 const mib = 1 << 20;
-/** Partitions begin on a MiB: what SD cards and SSDs erase at once is no larger. */
+/** Partitions begin on a MiB: erase blocks of SD cards and SSDs are no larger. */
 const alignBytes = mib;
-/** An MBR has four places: three primaries, and an extended partition in the fourth for the rest. */
+/** An MBR has four entries: three primaries, and an extended partition for the rest. */
 const mbrPrimaries = 3;
 const extendedNumber = 4;
 
@@ -14,7 +14,7 @@ const extendedNumber = 4;
 export type Placed = { label: string; number: number; firstSector: number; sectors: number };
 export type Placement = { partitions: Placed[]; diskBytes: number };
 
-/** Partitions one behind the other. */
+/** Lays out partitions one after the other. */
 export function placePartitions({ table, partitions: wanted }: Layout): Placement {
   let next = table === "gpt" ? Math.ceil((headSectors * sectorBytes) / alignBytes) * alignBytes : alignBytes;
   const partitions = wanted.map(({ label, sizeMiB }, index): Placed => {
@@ -28,7 +28,7 @@ export function placePartitions({ table, partitions: wanted }: Layout): Placemen
   return { partitions, diskBytes: Math.ceil((next + tailBytes) / alignBytes) * alignBytes };
 }
 
-/** What makes this disk's table different from another image's: it follows from what is in the image. */
+/** Sets this disk apart from other images' disks; derived from the image's content. */
 export const diskSignature = (inputs: string): string => signatureOf(`hamlet disk ${inputs}`);
 
 /** The table as bytes to write, each at its offset. */

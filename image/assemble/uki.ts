@@ -1,5 +1,5 @@
 // A unified kernel image: systemd-stub with kernel, initrd, command line and os-release as PE sections.
-// Written here rather than by objcopy, because it then works the same for every architecture.
+// Not made by objcopy, so that it works the same for every architecture.
 import { HamletError } from "../../system/error.ts";
 
 type Section = { name: string; content: Buffer };
@@ -14,7 +14,7 @@ const isSectionAlignment = (bytes: number) => bytes >= 512 && bytes <= 2 ** 31 &
 const maxAddress = 2 ** 31;
 const align = (value: number, to: number) => Math.ceil(value / to) * to;
 
-/** Appends `sections` to the PE program `stub`. Throws `bundle.invalid` if it is none or has no room in its header. */
+/** Appends `sections` to the PE program `stub`. Throws `bundle.invalid` if `stub` is no PE program or its header has no room. */
 export function appendSections(stub: Buffer, sections: Section[]): Buffer {
   const pe = peHeader(stub);
   const headerEnd = pe.sectionTable + (pe.sections.length + sections.length) * sectionHeaderBytes;
@@ -25,7 +25,7 @@ export function appendSections(stub: Buffer, sections: Section[]): Buffer {
     isSectionAlignment(pe.sectionAlignment) &&
     pe.sizeOfHeaders <= stub.length &&
     lastEnd + contentBytes <= maxAddress;
-  if (!isSane) throw new HamletError("bundle.invalid", "the header of the EFI stub makes no sense");
+  if (!isSane) throw new HamletError("bundle.invalid", "the header of the EFI stub is not valid");
   if (headerEnd > pe.sizeOfHeaders)
     throw new HamletError("bundle.invalid", "the EFI stub has no room for more sections");
   const header = Buffer.from(stub.subarray(0, pe.sizeOfHeaders));
@@ -50,11 +50,11 @@ export function appendSections(stub: Buffer, sections: Section[]): Buffer {
   });
   header.writeUInt16LE(pe.sections.length + sections.length, pe.coff + 2);
   header.writeUInt32LE(align(address, pe.sectionAlignment), pe.coff + 20 + 56); // SizeOfImage
-  header.writeUInt32LE(0, pe.coff + 20 + 64); // CheckSum: firmware does not look at it
+  header.writeUInt32LE(0, pe.coff + 20 + 64); // CheckSum: firmware ignores it
   return Buffer.concat([header, ...body]);
 }
 
-/** Where the sections of a PE program lie in its file; its first 4 KiB will do. Throws `bundle.invalid`. */
+/** Where the sections of a PE program lie in its file; its first 4 KiB are enough. Throws `bundle.invalid`. */
 export function findSections(head: Buffer): { name: string; offset: number; sizeBytes: number }[] {
   return peHeader(head).sections.map(({ name, offset, virtualBytes, rawBytes }) => ({
     name,

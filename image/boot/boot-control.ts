@@ -1,51 +1,51 @@
-// Boot control: which slot runs, which one starts next, and how a new one earns its place. The same promises on every
-// board, kept by the drivers systemd-boot.ts and rpi-tryboot.ts:
-//   a slot that has proved itself stays startable until another one has;
-//   a new slot gets a counted number of starts, and without a verdict the old one comes back;
-//   power may go at any write, and the device starts the old slot or the new one.
+// Boot control: which slot runs, which one starts next, and how a new slot is tried. The drivers systemd-boot.ts and
+// rpi/tryboot.ts make the same promises on every board:
+//   a slot that was committed stays bootable until another one is committed;
+//   a new slot gets a limited number of starts, and without a verdict the old slot comes back;
+//   power may fail at any write, and the device starts the old slot or the new one.
 import { HamletError } from "../../system/error.ts";
 
 export type Slot = "a" | "b";
 export const otherSlot = (slot: Slot): Slot => (slot === "a" ? "b" : "a");
 
-/** Why the device is not in the slot that was tried. */
+/** Why the device is not running the slot of the last trial. */
 export type RollbackReason =
-  /** It was asked for, and nothing shows that it ever started. */
+  /** The trial was requested, but nothing shows that the slot ever started. */
   | "neverBooted"
-  /** It started as often as it may and nobody committed it: it crashed, hung or lost power. */
+  /** The slot started as often as allowed without a commit: it crashed, hung or lost power. */
   | "triesUsedUp"
-  /** It was judged and found wanting. */
+  /** The verdict was: not healthy. */
   | "markedBad";
 
 type Running = { slot: Slot; version: string };
 export type BootState =
-  /** The running slot starts by itself, and no other is to be tried. */
+  /** The running slot is the default, and no trial is staged. */
   | (Running & { phase: "settled" })
   /** The next start tries `trial`. */
   | (Running & { phase: "armed"; trial: Running; triesLeft: number })
-  /** This start is the trial: without `commit()` the other slot comes back after `triesLeft` more. */
+  /** This boot is the trial: without `commit()` the other slot comes back after `triesLeft` more starts. */
   | (Running & { phase: "trying"; triesLeft: number; isMarkedBad: boolean })
-  /** `trial` had its chance; the running slot starts by itself. */
+  /** The trial failed; the running slot is the default. */
   | (Running & { phase: "reverted"; trial: Running; because: RollbackReason });
 
-/** What is to be tried. `kernel` is the unified kernel image where the loader wants one; its digest is checked. */
+/** The release to try. `kernel` is the unified kernel image on boards whose loader starts one; its digest is checked. */
 export type Candidate = { version: string; kernel?: { path: string; sha256: string } };
 
 export interface BootControl {
   current(): Promise<BootState>;
   /**
-   * Arms one trial of `slot`, whose root, verity and boot partition are written. Throws, having changed nothing:
+   * Arms one trial of `slot`, whose root, verity and boot partition are written already. Changes nothing if it throws:
    * `boot.runningSlot`, `boot.trialUnjudged`, `boot.versionClash`, `boot.notNewer`, `boot.noGoodEntry`,
-   * `boot.slotNotReady`, `boot.noRoom`, `boot.firmwareTooOld`, `boot.unsupported`. Staging again replaces.
+   * `boot.slotNotReady`, `boot.noRoom`, `boot.firmwareTooOld`, `boot.unsupported`. Staging again replaces the trial.
    */
   stage(slot: Slot, candidate: Candidate): Promise<void>;
-  /** Restarts, into the trial if one is armed. */
+  /** Restarts the device, into the trial if one is armed. */
   reboot(): Promise<void>;
-  /** In a trial, as early as can be: notes that the slot came up, so that a crash later is told from no start at all. */
+  /** Early in a trial: records that the slot came up, to tell a later crash from no start at all. */
   begin(): Promise<void>;
-  /** Ends the trial well: the running slot starts by itself from now on. Nothing to do in a slot that does already. */
+  /** Ends the trial well: the running slot becomes the default. Does nothing if it already is. */
   commit(): Promise<void>;
-  /** In a trial the running slot, otherwise the other one: it is not started by itself any more. */
+  /** Marks a slot as not to be started by default: in a trial the running one, otherwise the other one. */
   markBad(): Promise<void>;
   rollbackReason(): Promise<RollbackReason | undefined>;
 }
@@ -53,7 +53,7 @@ export interface BootControl {
 export const reasonOf = (state: BootState): RollbackReason | undefined =>
   state.phase === "reverted" ? state.because : undefined;
 
-/** What holds on every board before a slot may be put on trial. `order` is that of systemd (versions.ts). */
+/** The conditions for a trial on every board. `order`: how the new version compares with the running one (versions.ts). */
 export function checkStage(state: BootState, slot: Slot, version: string, order: number): void {
   const refuse = (
     code: "boot.runningSlot" | "boot.trialUnjudged" | "boot.versionClash" | "boot.notNewer",
@@ -63,25 +63,21 @@ export function checkStage(state: BootState, slot: Slot, version: string, order:
   if (state.phase === "trying") {
     throw refuse(
       "boot.trialUnjudged",
-      `slot ${state.slot} (${state.version}) is itself on trial`,
-      "first `hamlet boot commit` it, or `hamlet boot bad` and restart",
+      `slot ${state.slot} (${state.version}) is on trial itself`,
+      "commit it first (`hamlet boot commit`), or mark it bad (`hamlet boot bad`) and restart",
     );
   }
   if (slot === state.slot) {
-    throw refuse("boot.runningSlot", `slot ${slot} is the one that runs`, `the other one is ${otherSlot(slot)}`);
+    throw refuse("boot.runningSlot", `slot ${slot} is running`, `use slot ${otherSlot(slot)}`);
   }
   if (version.toLowerCase() === state.version.toLowerCase()) {
-    throw refuse(
-      "boot.versionClash",
-      `version ${version} is the one that runs`,
-      "a new build needs a version of its own",
-    );
+    throw refuse("boot.versionClash", `version ${version} is running already`, "give each build its own version");
   }
   if (order <= 0) {
     throw refuse(
       "boot.notNewer",
-      `version ${version} sorts before ${state.version}, which runs`,
-      "the boot loader starts the newest; give it a higher version",
+      `version ${version} is older than ${state.version}, which is running`,
+      "the boot loader starts the newest version; use a higher one",
     );
   }
 }

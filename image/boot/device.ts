@@ -1,4 +1,4 @@
-// Boot control of the device that this program runs on: which driver, and its doors to the system.
+// Boot control of this device: chooses the driver and opens its doors to the system.
 import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -18,17 +18,17 @@ import { trialRecordAt } from "./trial-record.ts";
 const Release = z.object({ board: z.string(), version: z.string() });
 /** systemd's vendor GUID for the variables of a boot loader (Boot Loader Interface). */
 const loaderGuid = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
-/** Of an EFI variable's file the first four bytes are its attributes. */
+/** The first four bytes of an EFI variable's file are its attributes. */
 const attributeBytes = 4;
 const maxBootFileBytes = 256 << 20;
 
-/** `root` is where the device's files are, for tests. Throws `boot.unsupported` on a computer that is no device. */
+/** `root` is the root folder of the device's files, for tests. Throws `boot.unsupported` on a computer that is no device. */
 export async function openBootControl(run: Run, root = "/"): Promise<BootControl> {
   const at = (path: string) => join(root, path);
   const release = await readJson(at("usr/lib/hamlet/release.json"), Release);
   if (!release) {
-    throw new HamletError("boot.unsupported", "this computer is no device of Hamlet", {
-      hint: "run it on a device that was started from an image of Hamlet",
+    throw new HamletError("boot.unsupported", "this computer is not a Hamlet device", {
+      hint: "run it on a device that was started from a Hamlet image",
       exitCode: 3,
     });
   }
@@ -55,11 +55,11 @@ export async function openBootControl(run: Run, root = "/"): Promise<BootControl
     ...common,
     board: board.name,
     deviceTree: (path) => readIfThere(at(`proc/device-tree/${path}`)),
-    // The autoboot partition has the place, and so the link, that the EFI partition has elsewhere.
+    // The autoboot partition is in the place of the EFI partition, so it has that link.
     autoboot: autobootFileOn(at("run/hamlet-disk/esp")),
     bootFile: (slot, path) =>
       withReader(at(`run/hamlet-disk/boot-${slot}`), (readAt) => readFatFile(readAt, 0, path, maxBootFileBytes)),
-    // The driver that takes messages for the firmware; kernel.org's kernel has none.
+    // The firmware's mailbox; kernel.org's kernel has no driver for it.
     isVendorKernel: () =>
       access(at("dev/vcio")).then(
         () => true,

@@ -1,5 +1,5 @@
-// What the running system writes down about a trial, on the data partition that both slots share. The loader's own
-// counters come first; this tells what they cannot: whether a trial was asked for, came up, and was judged.
+// The running system's record of a trial, on the data partition that both slots share. The loader's counters come first;
+// the record adds whether a trial was requested, came up, and was judged.
 import { rm } from "node:fs/promises";
 import { z } from "zod";
 import { readJson, writeJson } from "../../system/files.ts";
@@ -10,12 +10,12 @@ export const TrialRecord = z.strictObject({
   slot: z.enum(["a", "b"]),
   version: z.string().min(1).max(64),
   phase: z.enum(["staged", "requested", "started", "bad"]),
-  /** In which boot it came to this phase. */
+  /** The boot in which it reached this phase. */
   bootId: z.string().max(64),
 });
 export type TrialRecord = z.infer<typeof TrialRecord>;
 
-/** What a trial came to, if nothing but this tells of it. */
+/** The outcome of a trial by its record alone. */
 export function reasonOfRecord({ phase }: TrialRecord): RollbackReason {
   switch (phase) {
     case "staged":
@@ -33,7 +33,7 @@ export type TrialRecordDoor = {
   write(record: TrialRecord | undefined): Promise<void>;
 };
 
-/** With a copy: one damaged file costs nothing, both a reason, and never a start. */
+/** Kept twice: one damaged file costs nothing, two cost the reason of a rollback, but never a boot. */
 export const trialRecordAt = (path: string): TrialRecordDoor => ({
   async read() {
     for (const at of [path, copyOf(path)]) {

@@ -1,7 +1,7 @@
-// The order of versions as the boot loader has it: the newest is started first.
+// Compares versions as the boot loader does: it starts the newest.
 // Pure. UAPI Group, "Version Format Specification".
 
-/** 1 if `a` is newer than `b`, -1 if it is older, 0 if they are the same to the loader. */
+/** 1 if `a` is newer than `b`, -1 if it is older, 0 if the loader treats them as equal. */
 export function compareVersions(a: string, b: string): -1 | 0 | 1 {
   let [left, right] = [a, b];
   const skip = (one: number, other = one) => {
@@ -10,7 +10,7 @@ export function compareVersions(a: string, b: string): -1 | 0 | 1 {
   for (;;) {
     [left, right] = [left, right].map((text) => text.replace(/^[^0-9A-Za-z~^.-]+/, "")) as [string, string];
     for (const separator of "~-^.") {
-      // A pre-release is older than what it leads to, even than nothing; the other separators order only what goes on.
+      // `~` marks a pre-release: it sorts before everything, even the end; the other separators sort only against each other.
       if (separator === "-" && (left === "" || right === "")) return sign(left.length - right.length);
       const [has, hasOther] = [left.startsWith(separator), right.startsWith(separator)];
       if (has !== hasOther) return has ? -1 : 1;
@@ -27,7 +27,7 @@ export function compareVersions(a: string, b: string): -1 | 0 | 1 {
   }
 }
 
-/** No number is older than any; leading zeros do not count. */
+/** An absent number is older than any; leading zeros do not count. */
 function compareNumbers(one: string, other: string): -1 | 0 | 1 {
   if (one === "" || other === "") return sign(one.length - other.length);
   const [a, b] = [one.replace(/^0+/, ""), other.replace(/^0+/, "")];

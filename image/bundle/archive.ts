@@ -1,5 +1,5 @@
-// Two archives written byte by byte: tar for files that join the root filesystem, cpio for the initrd.
-// Ours, because every field is fixed here: no owner, date or order of the building machine gets in.
+// Writes two kinds of archives: tar for files of the root filesystem, cpio for the initrd.
+// Written here so that every field is fixed: no owner, date or file order of the building machine gets in.
 import { HamletError } from "../../system/error.ts";
 
 export type Entry = { path: string; mode?: number; uid?: number; gid?: number } & (

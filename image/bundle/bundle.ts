@@ -1,9 +1,9 @@
-// A system bundle: a folder with all that an image of one board and one version is made from.
+// A system bundle: the folder from which the image of one board and version is made.
 //
 //   bundle.json       what is in the folder, with digests (the schema below)
 //   root.erofs        root filesystem
 //   verity.img        its dm-verity hash tree; the root hash is in bundle.json and on the command line
-//   kernel, initrd    what the firmware starts
+//   kernel, initrd    started by the firmware
 //   cmdline           kernel command line without the slot, which the assembler adds
 //   os-release        name and version, as the boot loader shows and sorts them
 //   sbom.cdx.json     bill of materials, if the builder writes one; also in the root filesystem
@@ -11,7 +11,7 @@
 //   stub.efi          systemd-stub: kernel, initrd and command line become one EFI program with it
 //   loader.efi        systemd-boot
 // for a Raspberry Pi:
-//   config.txt        what its firmware reads
+//   config.txt        settings of its firmware
 //   boot/...          firmware, device trees and overlays, as they lie on a boot partition
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -30,13 +30,13 @@ export const Version = z
   .string()
   .max(64)
   .regex(/^[0-9A-Za-z][0-9A-Za-z.~+-]*$/)
-  // It would read `hamlet_1+3.efi` as version 1 with three tries left.
+  // The loader would read `hamlet_1+3.efi` as version 1 with three tries left.
   .regex(/^(?!.*\+\d+(-\d+)?$)/, "must not end like a count of tries: +3")
   .describe("as in a file name of the boot loader: no underscore, no space");
 
 const commonFiles = ["root.erofs", "verity.img", "kernel", "initrd", "cmdline", "os-release"] as const;
 const filesOfLayout = { uefi: ["stub.efi", "loader.efi"], rpi: ["config.txt"] } as const;
-/** What a bundle of a layout has at least; whatever else it has lies in `boot/`. */
+/** The files that every bundle of a layout has; any others are in `boot/`. */
 export const requiredFiles = (layout: keyof typeof filesOfLayout): readonly string[] => [
   ...commonFiles,
   ...filesOfLayout[layout],
@@ -44,17 +44,17 @@ export const requiredFiles = (layout: keyof typeof filesOfLayout): readonly stri
 
 const FileFacts = z.strictObject({ sha256: Hex32, sizeBytes: z.int().nonnegative() });
 
-/** A path inside the bundle: nothing in it may lead out of the folder. */
+/** A path inside the bundle; it must not lead out of the folder. */
 const FileName = z.string().regex(/^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/+-]*$/);
 
-/** Up to the last date that has four digits for its year: later ones have no ISO form of their own. */
+/** Up to the last date with a four-digit year: ISO writes later ones differently. */
 export const BuiltS = z.int().positive().max(253_402_300_799);
 
 export const BundleJson = z.strictObject({
   format: z.literal(2),
   board: z.string().min(1).max(32),
   version: Version,
-  /** What it was made from; equal inputs, equal bytes. */
+  /** Digest of its inputs; equal inputs give equal bytes. */
   inputs: Hex32,
   builtS: BuiltS.describe("date of the packages, seconds since 1970: no clock can be earlier"),
   verity: z.strictObject({ rootHash: Hex32, dataBlocks: z.int().positive() }),
@@ -66,12 +66,12 @@ export type BundleJson = z.infer<typeof BundleJson>;
 export type Bundle = BundleJson & { folder: string };
 
 const invalid = (folder: string, why: string, cause?: unknown) =>
-  new HamletError("bundle.invalid", `${folder} is no valid system bundle: ${why}`, {
+  new HamletError("bundle.invalid", `${folder} is not a valid system bundle: ${why}`, {
     cause,
     hint: "build it again; if it was copied, copy it again",
   });
 
-/** A bundle whose every file is what bundle.json says. Throws `bundle.invalid` naming the first that is not. */
+/** Reads a bundle and checks every file against bundle.json. Throws `bundle.invalid` naming the first that differs. */
 export async function readBundle(folder: string): Promise<Bundle> {
   const json = await readJsonFile(join(folder, "bundle.json")).catch((cause) => {
     throw invalid(folder, "bundle.json cannot be read", cause);

@@ -1,18 +1,18 @@
-// Folders that take long to make and are used again. Each is filled beside its place and then renamed, so a folder under its
-// own name is whole; of its siblings only those used last stay.
+// A cache of folders that take long to make. Each is filled under a temporary name and then renamed, so a folder under its
+// final name is complete. The least recently used siblings are removed.
 import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { errnoOf, HamletError } from "../../system/error.ts";
 
-/** Siblings beyond the last used `keep` are removed; default: none. */
+/** `keep`: how many siblings to keep, most recently used first; default: all. */
 type Place = { parent: string; name: string; keep?: number };
 
-/** What `mkdtemp` appends, and `replaceFolder` after it. */
+/** What `mkdtemp` appends, and `fillFolder` after it. */
 const unfinished = /\.[A-Za-z0-9]{6}(\.old)?$/;
 /** Longer than any build may take, so that a running build keeps its folders. */
 const abandonedAfterMs = 60 * 60_000;
 
-/** What `read` returns for the folder. `make` fills a new one where `read` returns undefined or throws. */
+/** Returns what `read` returns for the folder. If that is undefined or `read` throws, `make` fills a new one first. */
 export async function cachedFolder<T>(
   { parent, name, keep }: Place,
   read: (folder: string) => Promise<T | undefined>,
@@ -62,7 +62,7 @@ export async function fillFolder(
 
 export const touch = (path: string, nowMs = Date.now()): Promise<void> => utimes(path, nowMs / 1000, nowMs / 1000);
 
-/** Finished entries of `parent`, the last used first. */
+/** Finished entries of `parent`, most recently used first. */
 export async function byLastUse(parent: string): Promise<string[]> {
   const names = (await readdir(parent).catch((): string[] => [])).filter((name) => !unfinished.test(name));
   const aged = await Promise.all(

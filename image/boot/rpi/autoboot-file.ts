@@ -1,4 +1,4 @@
-// `autoboot.txt` on a device: its one sector, written past the filesystem, so that nothing else of the FAT is touched.
+// `autoboot.txt` on a device: one sector, written directly to the disk, so that the rest of the FAT is not touched.
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { HamletError } from "../../../system/error.ts";
@@ -7,15 +7,15 @@ import { withReader } from "../../disk/read-at.ts";
 import { autobootBytes } from "./autoboot.ts";
 import type { Sector } from "./doors.ts";
 
-/** `device` is the partition that holds it. Both throw `boot.unclear` if the file there is not one whole sector. */
+/** `device` is its partition. Reading and writing throw `boot.unclear` if the file is not exactly one sector. */
 export function autobootFileOn(device: string): Sector {
   const find = async () => {
     const file = await withReader(device, (readAt) => findFatFile(readAt, 0, "autoboot.txt", autobootBytes));
     const [extent] = file?.extents ?? [];
-    // What begins on a sector and is one long can be written whole or not at all.
+    // A single aligned sector is written whole or not at all.
     if (extent?.length === autobootBytes && extent.offset % autobootBytes === 0) return extent.offset;
     throw new HamletError("boot.unclear", `${device} has no autoboot.txt of ${autobootBytes} bytes`, {
-      hint: "the card's first partition is damaged: the device runs on, but takes no update; write the card anew",
+      hint: "the card's first partition is damaged: the device still runs but cannot be updated; flash the card again",
     });
   };
   return {

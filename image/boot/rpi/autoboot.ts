@@ -1,14 +1,14 @@
-// `autoboot.txt`: which boot partition a Raspberry Pi starts, and which one for a trial. One sector, written in place:
-// FAT has no safe rename, and a sector is the least that a card writes.
+// `autoboot.txt`: which boot partition a Raspberry Pi starts by default, and which one in a trial. One sector, written in
+// place: FAT has no safe rename, and a card writes single sectors.
 // Pure. Raspberry Pi documentation, "autoboot.txt".
 import { otherSlot, type Slot } from "../boot-control.ts";
 
-/** The firmware reads no more. */
+/** The firmware reads no more than this. */
 export const autobootBytes = 512;
 /** Numbers of the boot partitions (nix/layout.json). */
 export const bootPartitions: Record<Slot, number> = { a: 2, b: 3 };
 
-/** The sector with which `slot` starts, and the other one once when asked for with `reboot "0 tryboot"`. */
+/** The sector that makes `slot` the default and starts the other one once after `reboot "0 tryboot"`. */
 export function autobootSector(slot: Slot): Buffer {
   const text = [
     "[all]",
@@ -21,6 +21,6 @@ export function autobootSector(slot: Slot): Buffer {
   return Buffer.from(text.padEnd(autobootBytes, "\n"));
 }
 
-/** The slot that starts by itself, or undefined if the sector is none of ours: then the firmware takes what it finds. */
+/** The default slot, or undefined if the sector is not ours; the firmware then starts whatever it finds. */
 export const defaultSlot = (sector: Buffer): Slot | undefined =>
   (["a", "b"] as const).find((slot) => autobootSector(slot).equals(sector));

@@ -1,12 +1,12 @@
-// config.txt of a Raspberry Pi's boot partition: which kernel, initrd, command line and device tree its firmware loads.
+// config.txt of a Raspberry Pi's boot partition: the kernel, initrd, command line and device tree that the firmware loads.
 // Pure.
 import type { RpiBoard } from "../../boards.ts";
 
 /**
- * Models whose device tree kernel.org calls by another name than the downstream kernel does, by the type in their revision
- * code. Left alone the firmware looks for the downstream name; `upstream_kernel=1` changes that for a Pi 3, but not for a
- * Compute Module 4 (raspberrypi/firmware issue 1660), and turns to a folder and an overlay of its own where it misses
- * something. A name for each model works with any firmware that knows `board-type` (2020).
+ * Models whose device tree has another name at kernel.org than in the downstream kernel, by the type in their revision
+ * code. By default the firmware looks for the downstream name. `upstream_kernel=1` changes that for a Pi 3 but not for a
+ * Compute Module 4 (raspberrypi/firmware issue 1660), and falls back to its own folder and overlay if something is missing.
+ * A name for each model works with any firmware that knows `board-type` (2020).
  */
 const renamed: { boardType: number; upstream: string; downstream: string }[] = [
   { boardType: 0x08, upstream: "bcm2837-rpi-3-b.dtb", downstream: "bcm2710-rpi-3-b.dtb" },
@@ -17,9 +17,9 @@ const renamed: { boardType: number; upstream: string; downstream: string }[] = [
 ];
 
 /**
- * For a boot partition with these device trees at its top. A Pi 4, 400 and 5 need no line: there both kernels and the
- * firmware agree. Write the same text as `tryboot.txt` too: start*.elf older than October 2022, which Debian 12 has, reads
- * that one during a trial whatever `tryboot_a_b` says.
+ * For a boot partition with these device trees in its root folder. A Pi 4, 400 and 5 need no line: both kernels and the
+ * firmware use one name. Write the same text as `tryboot.txt`: start*.elf older than October 2022, which Debian 12 has, reads
+ * that file during a trial whatever `tryboot_a_b` says.
  */
 export function configTxt(board: RpiBoard, deviceTrees: readonly string[] = board.deviceTrees): string {
   const named = renamed.filter(

@@ -1,4 +1,4 @@
-// What boot control on a Raspberry Pi asks of the system.
+// The doors to the system that boot control on a Raspberry Pi needs.
 import type { Slot } from "../boot-control.ts";
 import type { TrialRecordDoor } from "../trial-record.ts";
 
@@ -7,7 +7,7 @@ export type Sector = { read(): Promise<Buffer>; write(bytes: Buffer): Promise<vo
 
 export type RpiTrybootDoors = {
   board: string;
-  /** A property of the device tree that the firmware handed over, by path. */
+  /** A property of the device tree that the firmware passed to the kernel, by path. */
   deviceTree(path: string): Promise<Buffer | undefined>;
   commandLine(): Promise<string>;
   autoboot: Sector;

@@ -1,5 +1,4 @@
-// What must be there before a Raspberry Pi is asked to try a slot: a firmware and a kernel that understand the request, and
-// a boot partition that is whole.
+// The conditions for a trial on a Raspberry Pi: firmware and kernel support it, and the slot's boot partition is complete.
 import { HamletError } from "../../../system/error.ts";
 import type { Slot } from "../boot-control.ts";
 import type { RpiTrybootDoors } from "./doors.ts";
@@ -19,10 +18,14 @@ export async function wordAt({ deviceTree }: RpiTrybootDoors, path: string): Pro
 /** Throws `boot.unsupported` or `boot.firmwareTooOld`. */
 export async function checkFirmware(doors: RpiTrybootDoors): Promise<void> {
   if (!(await doors.isVendorKernel())) {
-    throw new HamletError("boot.unsupported", "this kernel has no `tryboot` reboot argument: no slot can be tried", {
-      hint: "build the image with `--base nixos`: it has Raspberry Pi's own kernel, which alone knows it",
-      exitCode: 3,
-    });
+    throw new HamletError(
+      "boot.unsupported",
+      "this kernel does not support the `tryboot` reboot argument, so no slot can be tried",
+      {
+        hint: "build the image with `--base nixos`: only Raspberry Pi's own kernel supports it",
+        exitCode: 3,
+      },
+    );
   }
   const oldestS = oldestFirmwareS[doors.board];
   const builtS = await wordAt(doors, "chosen/bootloader/build-timestamp");

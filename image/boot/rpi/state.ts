@@ -1,4 +1,4 @@
-// From the firmware's word, `autoboot.txt` and our own record to what this boot is.
+// Derives the state of this boot from the firmware, `autoboot.txt` and the trial record.
 // Pure.
 import { type BootState, otherSlot, type Slot } from "../boot-control.ts";
 import { reasonOfRecord, type TrialRecord } from "../trial-record.ts";
@@ -6,7 +6,7 @@ import { reasonOfRecord, type TrialRecord } from "../trial-record.ts";
 type TrybootFacts = {
   running: { slot: Slot; version: string };
   isTryboot: boolean;
-  /** The slot that `autoboot.txt` starts; undefined if it is damaged. */
+  /** The default slot of `autoboot.txt`; undefined if the file is damaged. */
   byItself: Slot | undefined;
   record: TrialRecord | undefined;
   bootId: string;
@@ -14,7 +14,7 @@ type TrybootFacts = {
 
 export function judgeTryboot({ running, isTryboot, byItself, record, bootId }: TrybootFacts): BootState {
   const { slot } = running;
-  // With a damaged sector only the record can tell a trial from a slot that was committed in this boot.
+  // If the sector is damaged, only the record can tell a trial from a slot that was committed in this boot.
   const isTrying = isTryboot && (byItself === undefined ? record?.slot === slot : byItself !== slot);
   if (isTrying) {
     const isMarkedBad = record?.slot === slot && record.phase === "bad";

@@ -1,6 +1,6 @@
-// Boot control by the Raspberry Pi firmware's `tryboot`: `autoboot.txt` names the boot partition that starts and the one
-// for a trial, and `reboot "0 tryboot"` asks for that trial once. The flag is gone before the trial starts, so whatever
-// happens to it the old slot comes back. The boot partition that runs is never written.
+// Boot control by the Raspberry Pi firmware's `tryboot`: `autoboot.txt` names the default boot partition and the one for a
+// trial, and `reboot "0 tryboot"` requests one trial. The firmware clears the flag before the trial starts, so the old slot
+// comes back whatever happens. The running boot partition is never written.
 import { HamletError } from "../../../system/error.ts";
 import { type BootControl, type BootState, checkStage, otherSlot, reasonOf, type Slot } from "../boot-control.ts";
 import { slotOnCommandLine } from "../running.ts";
@@ -18,8 +18,8 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
     const slot = slotOnCommandLine(await doors.commandLine());
     const partition = await wordAt(doors, "chosen/bootloader/partition");
     if (partition === undefined) {
-      throw new HamletError("boot.unsupported", "the firmware does not say which partition it started", {
-        hint: "its firmware is from before 2022, or this device was not started by it",
+      throw new HamletError("boot.unsupported", "the firmware does not report which partition it started", {
+        hint: "the firmware is older than 2022, or did not start this device",
         exitCode: 3,
       });
     }
@@ -27,7 +27,7 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
       throw new HamletError(
         "boot.unclear",
         `the firmware started partition ${partition}, but the command line there says slot ${slot}`,
-        { hint: "the boot partition is not the one that was written for it; write that slot anew" },
+        { hint: "the boot partition belongs to another slot; write that slot again" },
       );
     }
     return judgeTryboot({
@@ -42,12 +42,12 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
   const note = async (slot: Slot, version: string, phase: "staged" | "requested" | "started" | "bad") =>
     record.write({ slot, version, phase, bootId: await doors.bootId() });
 
-  /** Repeating it changes nothing, and mends a sector that is damaged. */
+  /** Idempotent; repairs a damaged sector. */
   async function startByItself(slot: Slot): Promise<void> {
     if (defaultSlot(await autoboot.read()) === slot) return;
     await autoboot.write(autobootSector(slot));
     if (defaultSlot(await autoboot.read()) === slot) return;
-    throw new HamletError("boot.writeFailed", "the card gives back another autoboot.txt than was written", {
+    throw new HamletError("boot.writeFailed", "autoboot.txt reads back differently from what was written", {
       hint: "the card may be failing; replace it",
     });
   }
@@ -59,7 +59,7 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
     async stage(slot, { version, kernel }) {
       if (kernel) {
         throw new HamletError("boot.unsupported", "a Raspberry Pi starts the kernel in its slot's boot partition", {
-          hint: "write that partition, and leave out --kernel",
+          hint: "write that partition and omit --kernel",
           exitCode: 3,
         });
       }
@@ -67,7 +67,7 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
       checkStage(state, slot, version, compareVersions(version, state.version));
       await checkFirmware(doors);
       await checkBootPartition(doors, slot);
-      // Whatever the sector says now: what runs is what a failed trial must come back to.
+      // Whatever the sector says now, a failed trial must come back to the running slot.
       await startByItself(state.slot);
       await note(slot, version, "staged");
     },
@@ -88,7 +88,7 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
       const state = await look();
       if ((state.phase !== "trying" && state.phase !== "settled") || (state.phase === "trying" && state.isMarkedBad)) {
         throw new HamletError("boot.noTrial", `slot ${state.slot} is not on trial: there is nothing to commit`, {
-          hint: "`hamlet boot status` tells what is",
+          hint: "`hamlet boot status` shows the state",
           exitCode: 3,
         });
       }
@@ -106,7 +106,7 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
         case "reverted":
           return note(state.trial.slot, state.trial.version, "bad");
         case "settled":
-          // The firmware starts the other slot only when asked for it.
+          // The firmware starts the other slot only on request.
           return;
       }
     },

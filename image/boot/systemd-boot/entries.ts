@@ -1,4 +1,4 @@
-// The kernels in `EFI/Linux` and what their names say: `hamlet_<version>+<tries left>-<tries done>.efi`.
+// The names of the kernels in `EFI/Linux`: `hamlet_<version>+<tries left>-<tries done>.efi`.
 // Pure. UAPI Group, "Boot Loader Specification", boot counting.
 import type { Slot } from "../boot-control.ts";
 
@@ -11,7 +11,7 @@ type EntryName = {
   triesLeft?: number;
   triesDone: number;
 };
-/** `slot` is undefined for a kernel that is cut off or is none of ours. */
+/** `slot` is undefined for a kernel that is truncated or not ours. */
 export type Entry = EntryName & { slot?: Slot | undefined; sizeBytes: number };
 
 const pattern = /^(hamlet_(.+?))(?:\+(\d+)(?:-(\d+))?)?\.efi$/i;
@@ -35,7 +35,7 @@ export const entryName = (version: string, triesLeft?: number, triesDone = 0): s
   return `hamlet_${version}${counter}.efi`;
 };
 
-/** A version that ends like a counter would be read as one. */
+/** The loader would read the end of such a version as a counter. */
 export const looksCounted = (version: string): boolean => /\+\d+(-\d+)?$/.test(version);
 
 export const isBlessed = (entry: Entry): boolean => entry.slot !== undefined && entry.triesLeft === undefined;

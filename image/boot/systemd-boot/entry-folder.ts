@@ -1,4 +1,4 @@
-// The folder `EFI/Linux` of the EFI partition. Each change is on the disk before it returns.
+// The folder `EFI/Linux` of the EFI partition. Each change is on the disk when the call returns.
 
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -15,11 +15,11 @@ import { type Entry, parseEntryName } from "./entries.ts";
 
 export type EntryFolder = {
   list(): Promise<Entry[]>;
-  /** What a write that was cut off left behind. */
+  /** Leftovers of interrupted writes. */
   leftovers(): Promise<string[]>;
-  /** Which slot the kernel at a path starts; undefined if it is no whole one of ours. */
+  /** The slot that a kernel starts; undefined if the kernel is truncated or not ours. */
   about(path: string): Promise<{ slot: Slot } | undefined>;
-  /** Writes a kernel under a name that the loader does not look at, and gives the name. */
+  /** Writes a kernel under a name that the loader ignores, and returns that name. */
   writeNew(version: string, chunks: AsyncIterable<Buffer>): Promise<string>;
   digest(file: string): Promise<string>;
   rename(from: string, to: string): Promise<void>;
@@ -27,7 +27,7 @@ export type EntryFolder = {
   freeBytes(): Promise<number>;
 };
 
-// systemd-boot takes every name that ends in .efi and does not begin with a dot.
+// systemd-boot lists every name that ends in .efi and does not begin with a dot.
 const newSuffix = ".new";
 
 export function entryFolderAt(folder: string): EntryFolder {
@@ -88,9 +88,9 @@ export function entryFolderAt(folder: string): EntryFolder {
   };
 }
 
-/** A FAT that power damaged turns read-only at the first write that finds it out, and is whole after a restart. */
+/** A FAT damaged by a power cut turns read-only at the first write that notices, and is repaired by a restart. */
 const unwritable = (cause: unknown) =>
-  new HamletError("boot.writeFailed", "the EFI partition takes no writes", {
+  new HamletError("boot.writeFailed", "the EFI partition cannot be written", {
     cause,
     hint: "the running slot is untouched; restart the device and try again",
   });

@@ -1,4 +1,4 @@
-// A new kernel on its way into the EFI partition: whether it may, and its bytes there, checked.
+// Copies a new kernel into the EFI partition: checks first whether it may, then verifies the copy.
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -9,12 +9,12 @@ import type { EntryFolder } from "./entry-folder.ts";
 
 type NewKernel = NonNullable<Candidate["kernel"]>;
 
-/** Folders grow by clusters, and a table is full before its last byte. */
+/** Reserve: folders grow by clusters, and the FAT itself takes room. */
 const spareBytes = 64 << 10;
 const refuse = (code: "boot.versionClash" | "boot.slotNotReady" | "boot.noRoom", why: string, hint: string) =>
   new HamletError(code, why, { hint, exitCode: 3 });
 
-/** Changes nothing. What belongs to the running slot stays, all else makes room. */
+/** Changes nothing. Counts as free whatever does not belong to the running slot. */
 export async function checkKernel(
   folder: EntryFolder,
   entries: Entry[],
@@ -23,12 +23,12 @@ export async function checkKernel(
 ): Promise<NewKernel> {
   const slot = otherSlot(running);
   if (!kernel)
-    throw refuse("boot.slotNotReady", `slot ${slot} has no kernel to start it`, "give the unified kernel image");
+    throw refuse("boot.slotNotReady", `slot ${slot} has no kernel to start it`, "pass the unified kernel image");
   const { stem } = parseEntryName(entryName(version)) ?? {};
   const clash = entries.find((one) => one.slot === running && one.stem === stem);
   if (clash || looksCounted(version)) {
-    const why = clash ? `${clash.file} is the running slot's kernel` : `version ${version} ends like a count of tries`;
-    throw refuse("boot.versionClash", why, "a new build needs a version of its own");
+    const why = clash ? `${clash.file} is the running slot's kernel` : `version ${version} ends like a boot counter`;
+    throw refuse("boot.versionClash", why, "give each build its own version");
   }
   const about = await folder.about(kernel.path);
   if (about?.slot !== slot) {
@@ -43,12 +43,12 @@ export async function checkKernel(
   if (needed <= room) return kernel;
   throw refuse(
     "boot.noRoom",
-    `the EFI partition has room for ${room} bytes, the kernel needs ${needed}`,
-    "remove what is not Hamlet's from it",
+    `the EFI partition has ${room} bytes free, the kernel needs ${needed}`,
+    "remove files from it that are not Hamlet's",
   );
 }
 
-/** Gives the temporary name; what is under it is what was announced. Throws `boot.writeFailed`. */
+/** Returns the temporary name of the verified copy. Throws `boot.writeFailed`. */
 export async function writeKernel(folder: EntryFolder, kernel: NewKernel, version: string): Promise<string> {
   const hash = createHash("sha256");
   async function* hashed() {
@@ -64,8 +64,8 @@ export async function writeKernel(folder: EntryFolder, kernel: NewKernel, versio
   throw new HamletError(
     "boot.writeFailed",
     isAnnounced
-      ? "the EFI partition gives back other bytes than were written"
-      : "the kernel is not the one that was announced",
+      ? "the kernel reads back differently from what was written"
+      : "the kernel does not have the expected digest",
     { hint: isAnnounced ? "the disk may be failing" : "fetch it again" },
   );
 }

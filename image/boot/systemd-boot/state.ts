@@ -1,4 +1,4 @@
-// From the kernels' names, the loader's word and our own record to what this boot is.
+// Derives the state of this boot from the kernels' names, the loader and the trial record.
 // Pure.
 import type { BootState, RollbackReason, Slot } from "../boot-control.ts";
 import { reasonOfRecord, type TrialRecord } from "../trial-record.ts";
@@ -31,7 +31,7 @@ export function judgeEntries({ running, countedStem, entries, record, bootId, tr
     trial: { slot, version },
     because,
   });
-  // The record alone: its entry is gone, and only a trial that was asked for is worth a word.
+  // Only the record is left, its entry is gone: report the trial only if it was requested.
   if (!trial?.slot)
     return noted && noted.phase !== "staged" && others.length === 0
       ? reverted(noted.slot, noted.version, reasonOfRecord(noted))

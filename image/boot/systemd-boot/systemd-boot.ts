@@ -1,5 +1,5 @@
-// Boot control by systemd-boot's counting: a new kernel is `hamlet_<version>+3.efi`, the loader counts down by renaming,
-// and a name without counter is blessed. systemd's own systemd-bless-boot stays masked, for the verdict is ours.
+// Boot control by systemd-boot's boot counting: a new kernel is `hamlet_<version>+3.efi`, the loader counts down by renaming,
+// and a name without a counter is blessed. systemd-bless-boot stays masked, because the updater decides the verdict.
 import { HamletError } from "../../../system/error.ts";
 import { type BootControl, type BootState, checkStage, otherSlot, reasonOf, type Slot } from "../boot-control.ts";
 import { slotOnCommandLine } from "../running.ts";
@@ -12,7 +12,7 @@ import { judgeEntries } from "./state.ts";
 
 type SystemdBootDoors = {
   entries: EntryFolder;
-  /** Value of a variable of the loader, without its attributes. */
+  /** Value of a loader variable, without its attributes. */
   loaderVariable(name: string): Promise<Buffer | undefined>;
   commandLine(): Promise<string>;
   record: TrialRecordDoor;
@@ -33,7 +33,7 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
     const counted = await countedPath(doors);
     const entries = await folder.list();
     const noted = await record.read();
-    // By the name that the loader sorts by; it is the release's own but for whoever writes slots by hand.
+    // The version in the file name, which the loader sorts by. It is the release's own unless a slot was written by hand.
     const named = entries.filter((one) => one.slot === slot);
     const { version } = named.find(({ stem }) => stem === counted) ?? named[0] ?? doors;
     const state = judgeEntries({
@@ -60,7 +60,7 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
       checkStage(state, slot, candidate.version, compareVersions(candidate.version, state.version));
       if ((await doors.loaderVariable("LoaderInfo")) === undefined) {
         throw new HamletError("boot.unsupported", "this device was not started by systemd-boot", {
-          hint: "restart it by its own disk's boot loader",
+          hint: "restart it from its own disk",
           exitCode: 3,
         });
       }
@@ -71,7 +71,7 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
         );
       }
       const kernel = await checkKernel(folder, entries, state.slot, candidate);
-      // The other slot's kernels first: from here on it is not started, whatever is in it.
+      // Remove the other slot's kernels first: from here on it is not started, whatever it contains.
       for (const { file } of entries.filter((one) => one.slot !== state.slot)) await folder.remove(file);
       for (const file of await folder.leftovers()) await folder.remove(file);
       const temporary = await writeKernel(folder, kernel, candidate.version);
@@ -95,11 +95,11 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
       if (state.phase === "settled") return;
       if (state.phase !== "trying" || state.isMarkedBad || !own) {
         throw new HamletError("boot.noTrial", `slot ${state.slot} is not on trial: there is nothing to commit`, {
-          hint: "`hamlet boot status` tells what is",
+          hint: "`hamlet boot status` shows the state",
           exitCode: 3,
         });
       }
-      // What a power cut in the middle of an earlier commit may have left under the blessed name.
+      // A power cut during an earlier commit may have left a file under the blessed name.
       const blessed = entryName(own.version);
       const taken = entries.find(({ file }) => file.toLowerCase() === blessed.toLowerCase());
       if (taken) await folder.remove(taken.file);
@@ -118,7 +118,7 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
       }
       const doomed = state.phase === "trying" ? [own!] : entries.filter((one) => one.slot === slot);
       for (const one of doomed) {
-        // Without a trial there is nothing to tell of it later: its kernel goes before whatever else of the slot changes.
+        // Without a trial nothing needs to be reported later, so remove its kernel before anything else of the slot changes.
         if (state.phase === "settled") await folder.remove(one.file);
         else await condemn(one, slot);
       }
@@ -132,7 +132,7 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
   }
 }
 
-/** The entry whose tries the loader counts, if it counts: `\EFI\Linux\hamlet_2+2-1.efi` in UTF-16. */
+/** The entry whose tries the loader counts, if any: `\EFI\Linux\hamlet_2+2-1.efi` in UTF-16. */
 async function countedPath({ loaderVariable }: SystemdBootDoors): Promise<string | undefined> {
   const value = await loaderVariable("LoaderBootCountPath");
   const file = value?.toString("utf16le").replace(/\0.*$/s, "").split("\\").at(-1);

@@ -115,7 +115,7 @@ describe("staging refuses, and writes nothing,", () => {
     bench.dispose();
     await refuses("boot.slotNotReady", (candidate) => writeFileSync(candidate.kernel!.path, "garbage"));
   });
-  test("a version that ends like a count of tries", async () => {
+  test("a version that ends like a boot counter", async () => {
     await refuses("boot.versionClash", (candidate) => {
       candidate.version = "1.1+3";
     });
