@@ -1,5 +1,5 @@
-// Packages become an image: build the programs, make a system bundle from them and the packages of Debian or NixOS, assemble
-// it into a disk image, and put the map and the bill of materials beside it.
+// Makes an image from packages: builds the programs, makes a system bundle from them and from the packages of Debian or NixOS,
+// assembles it into a disk image, and writes the map and the bill of materials beside it.
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -17,7 +17,7 @@ import { buildNixosBundle } from "./bundle/nixos/nixos.ts";
 import type { Programs } from "./bundle/programs.ts";
 import { inspectImage } from "./inspect/inspect.ts";
 
-/** What any step of a build may leave in the system's temporary folder. */
+/** Folders that a build may leave in the system's temporary folder. */
 const temporaryFolders = /^hamlet-(apt|copyrights|mirror|nix|programs|repository)-[A-Za-z0-9]{6}$/;
 
 type ImageRequest = {
@@ -42,9 +42,9 @@ type Doors = {
 type MadeImage = {
   path: string;
   sizeBytes: number;
-  /** What the image takes on disk, holes left out. */
+  /** Bytes used on disk, without holes. */
   storedBytes: number;
-  /** The image was there already, made from the same inputs. */
+  /** The image already existed, made from the same inputs. */
   isUnchanged: boolean;
   relocked: Bundle["relocked"];
   /** Why the packages are those of an earlier build. */
@@ -97,7 +97,7 @@ async function makeBundle(
   return { ...bundle, inputs: imageInputs(bundle, code.image) };
 }
 
-/** What a build that was stopped leaves behind. */
+/** The error of a stopped build; its message says what is left behind. */
 export const stoppedBuild = (image: string, isBuilt: boolean): HamletError =>
   new HamletError(
     "build.failed",
@@ -106,7 +106,7 @@ export const stoppedBuild = (image: string, isBuilt: boolean): HamletError =>
       : "stopped: the image was not built",
   );
 
-/** Turns what building the programs threw into `build.failed`. */
+/** Wraps an error from building the programs in `build.failed`. */
 const notBuilt = (cause: unknown): never => {
   throw new HamletError("build.failed", "the programs could not be built", {
     cause,

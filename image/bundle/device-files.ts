@@ -1,4 +1,4 @@
-// Which files of this project go into a board's root filesystem: programs, and the units, rules and scripts beside them.
+// The files of this project in a board's root filesystem: programs, and the units, rules and scripts beside them.
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import unitsJson from "../../nix/units.json" with { type: "json" };

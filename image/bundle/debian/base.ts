@@ -1,5 +1,5 @@
-// The base: a Debian root as a tar, and the kernel and firmware packages beside it. The slow part of a build, so it is
-// kept in the cache under what it was made from: the packages of the lock.
+// The base: a Debian root filesystem as a tar, with the kernel and firmware packages beside it. Making it is the slow part of
+// a build, so it is cached under the digest of the lock's packages.
 import { createHash } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -17,7 +17,7 @@ import { debPath } from "./deb-cache.ts";
 import { foreignPrograms, hostArchitecture } from "./foreign.ts";
 import { makeRepository } from "./local-repository.ts";
 
-/** `root.tar`, `debs/`, and the copyright files of those in `doc/`, all in `folder`; `epochS` is the date of the suite, which every file gets at most. */
+/** `folder` has `root.tar`, `debs/`, and their copyright files in `doc/`. `epochS` is the date of the suite and the latest date of any file. */
 export type Base = { folder: string; key: string; epochS: number };
 
 const BaseJson = z.strictObject({ epochS: z.int().positive() });
@@ -25,7 +25,7 @@ const buildDeadlineMs = 30 * 60_000;
 
 const parent = () => join(cacheFolder(), "base");
 
-/** Everything that decides a base's bytes. */
+/** Digest of everything that decides a base's bytes. */
 function keyOf({ architecture, suite, epochS, installed, unpacked, tools }: Lock): string {
   const recipe = [5, architecture, suite, epochS, installed, unpacked, tools["mmdebstrap"], tools["apt"]];
   return createHash("sha256").update(JSON.stringify(recipe)).digest("hex").slice(0, 32);
@@ -34,10 +34,10 @@ function keyOf({ architecture, suite, epochS, installed, unpacked, tools }: Lock
 export const hasBase = async (lock: Lock): Promise<boolean> =>
   (await readBase(join(parent(), keyOf(lock))).catch(() => undefined)) !== undefined;
 
-/** Every package of `lock` is whole in the cache (pin.ts), unless the base is there. */
+/** Needs every package of `lock` in the cache (pin.ts), unless the base is cached. */
 export async function debianBase(lock: Lock, run: Run, progress: Progress): Promise<Base> {
   const key = keyOf(lock);
-  // A base is 320 MB; two for each architecture that people switch between.
+  // A base is 320 MB; keep two for each of the two architectures.
   return cachedFolder({ parent: parent(), name: key, keep: 4 }, readBase, async (folder) => {
     const isForeign = lock.architecture !== hostArchitecture();
     progress.stage(`installing Debian packages (${isForeign ? "two minutes, emulated" : "half a minute"})`);

@@ -1,4 +1,4 @@
-// Debian packages kept by sha256 in the cache: what a lock names can be built with long after the mirror has moved on.
+// The cache of Debian packages, named by sha256: a lock can be built long after the mirror has dropped its packages.
 import { createHash } from "node:crypto";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,12 +12,12 @@ type Named = Pick<LockedPackage, "sha256" | "path" | "sizeBytes">;
 
 const debFolder = () => join(cacheFolder(), "deb");
 export const debPath = (sha256: string): string => join(debFolder(), sha256);
-/** An InRelease of Debian has 150 kB. */
+/** Debian's InRelease has 150 kB. */
 export const maxIndexBytes = 16 << 20;
 const answerDeadlineMs = 30_000;
 const downloadDeadlineMs = 20 * 60_000;
 
-/** Fetches what the cache lacks from the first source that has it. `missing` is what none has, `cause` what was said. */
+/** Fetches missing packages from the first source that has them. `missing`: those that no source has; `cause`: the last error. */
 export async function fetchDebs<T extends Named>(
   packages: T[],
   sources: Source[],
@@ -31,7 +31,7 @@ export async function fetchDebs<T extends Named>(
   const work = await mkdtemp(join(debFolder(), "fetch."));
   try {
     await writeFile(join(work, "auth.conf"), authConf(sources), { mode: 0o600 });
-    // apt's own fetcher: it knows this computer's proxies and every kind of source. It fails if one file of many does.
+    // apt's own fetcher knows this computer's proxies and every kind of source. It fails if one of many files fails.
     const settings = ["-q", "-o", `Dir::Etc::netrc=${join(work, "auth.conf")}`, "-o", "Acquire::Retries=3"];
     const fetch = (wanted: string[], timeoutMs: number, maxFileBytes: number) =>
       run(["/usr/lib/apt/apt-helper", ...settings, "download-file", ...wanted], { timeoutMs, maxFileBytes }).then(
@@ -42,7 +42,7 @@ export async function fetchDebs<T extends Named>(
         },
       );
     for (const { url, suite } of new Map(sources.map((source) => [source.url, source])).values()) {
-      // A mirror that does not answer is asked once, not once for each package.
+      // Ask a mirror once whether it answers, not once for each package.
       const index = [`${url}dists/${suite}/InRelease`, join(work, "InRelease")];
       if (!(await fetch(index, answerDeadlineMs, maxIndexBytes))) continue;
       const wanted = missing.flatMap(({ sha256, path }) => [`${url}${path}`, join(work, sha256), `SHA256:${sha256}`]);
@@ -57,16 +57,16 @@ export async function fetchDebs<T extends Named>(
   }
 }
 
-/** Takes a file into the cache if it is the one meant. */
+/** Moves a file into the cache if its digest is right. */
 async function keep(path: string, sha256: string): Promise<void> {
   if ((await digestOf(path)) !== sha256) return;
   await chmod(path, 0o644);
-  // apt gives a file the date that the mirror has for it; here the date is that of the last use.
+  // apt sets the mirror's date; the cache needs the date of the last use.
   await utimes(path, new Date(), new Date());
   await rename(path, debPath(sha256));
 }
 
-/** Those that are not there, or not whole any more: a damaged file goes. What is whole counts as used today. */
+/** The packages that are missing or damaged. Removes damaged files, and marks the others as used now. */
 async function lacking<T extends Named>(packages: T[]): Promise<T[]> {
   const found: T[] = [];
   const now = new Date();
@@ -83,7 +83,7 @@ async function lacking<T extends Named>(packages: T[]): Promise<T[]> {
 
 const keptForMs = 365 * 24 * 3_600_000;
 
-/** A package that no build has used for a year goes. */
+/** Removes packages that no build has used for a year. */
 export async function forgetOldDebs(nowMs: number): Promise<void> {
   for (const name of await readdir(debFolder()).catch((): string[] => [])) {
     const facts = await stat(join(debFolder(), name)).catch(() => undefined);

@@ -28,7 +28,7 @@ export async function buildDebianBundle(
   const place = {
     parent: join(cacheFolder(), "bundle"),
     name: `${request.board.name}-${request.version}-${inputs.slice(0, 16)}`,
-    // A bundle is 350 MB, and people switch between few.
+    // A bundle is 350 MB, and people switch between a few.
     keep: 4,
   };
   const read = async (folder: string) => {

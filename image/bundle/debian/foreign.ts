@@ -1,12 +1,12 @@
-// Another architecture's packages configure themselves by programs of their own, which QEMU's user emulation runs. The
-// kernel is told of it in a user namespace (its own binfmt_misc, Linux 6.7), so nothing of this computer changes.
+// Packages of another architecture run their own programs to configure themselves; QEMU's user emulation runs those. It is
+// registered in a user namespace (with its own binfmt_misc, Linux 6.7), so this computer's settings do not change.
 import type { Board } from "../../boards.ts";
 
 type Architecture = Board["debianArchitecture"];
 
 export const hostArchitecture = (): Architecture => (process.arch === "arm64" ? "arm64" : "amd64");
 
-/** ELF, 64 bits, little-endian, executable or position-independent, for the machine numbered so (elf.h). */
+/** Matches 64-bit little-endian ELF executables, position-independent or not, of one machine number (elf.h). */
 const header = (machine: string) =>
   `\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\x${machine}\\x00`;
 const mask = "\\xff\\xff\\xff\\xff\\xff\\xfe\\xfe\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff";
@@ -16,24 +16,24 @@ const emulators: Record<Architecture, { machine: string; program: string }> = {
 };
 
 /**
- * What mmdebstrap needs in front of it and among its options to install packages of `architecture`. A kernel older than
- * 6.7 takes the registration that the computer itself has, if it has one.
+ * The prefix and options that mmdebstrap needs to install packages of `architecture`. A kernel older than 6.7 uses the
+ * computer's own registration, if there is one.
  */
 export function foreignPrograms(architecture: Architecture): { enter: string[]; options: string[] } {
   if (architecture === hostArchitecture()) return { enter: [], options: [] };
   const { machine, program } = emulators[architecture];
-  // F: the kernel opens the emulator now, so it need not be there inside the new root.
+  // F: the kernel opens the emulator now, so the new root need not contain it.
   const register = `:hamlet:M::${header(machine)}:${mask}:${program}:F`;
   const folder = "/proc/sys/fs/binfmt_misc";
   const hook = `! mount -t binfmt_misc binfmt_misc ${folder} || printf %s '${register}' >${folder}/register`;
   return {
-    // mmdebstrap's own `unshare` mode has a user namespace already.
+    // mmdebstrap's `unshare` mode makes a user namespace itself.
     enter: process.getuid?.() === 0 ? ["sh", "-c", ownUserNamespace, "sh"] : [],
     options: ["--skip=check/qemu", `--setup-hook=${hook}`],
   };
 }
 
-/** Runs its arguments as root of a user namespace in which every user is who it is outside. */
+/** Runs its arguments as root of a user namespace that maps every user to itself. */
 const ownUserNamespace = `set -eu
 unshare --user sh -c '
   until grep -q . /proc/self/uid_map && grep -q . /proc/self/gid_map; do sleep 0.02; done

@@ -27,7 +27,7 @@ export async function makeInitrd(base: Base, kernel: Kernel, projectFolder: stri
     file("modules/order", paths.map((path) => `${moduleName(path)}.ko\n`).join("")),
   ];
   for (const path of paths) entries.push(file(`modules/${moduleName(path)}.ko`, await readFile(join(modules, path))));
-  // Level 12: twice as long to pack as the default, 8 % less for the firmware to read; unpacking takes the same.
+  // Level 12 takes twice as long to pack as the default and saves the firmware 8 % of reading; unpacking takes the same time.
   return zstdCompressSync(cpio(entries), { params: { [constants.ZSTD_c_compressionLevel]: 12 } });
 }
 
@@ -42,7 +42,7 @@ async function programs(base: Base, run: Run): Promise<Entry[]> {
     const unpack = (names: string[]) =>
       run(["tar", "-xf", tarball, "-C", join(work, "root"), "--wildcards", ...names], { timeoutMs: 60_000 });
     await unpack(patterns);
-    // Each architecture's dynamic loader lies in one of the two.
+    // The dynamic loader is in one of the two, depending on the architecture.
     for (const pattern of loaders) await unpack([pattern]).catch(() => {});
     const root = join(work, "root/usr");
     const [libraries = ""] = (await readdir(join(root, "lib"))).filter((name) => name.endsWith("-linux-gnu"));

@@ -1,4 +1,4 @@
-// What shapes a bundle's bytes, as one digest: two builds of the same digest give the same bundle.
+// The digest of all inputs of a bundle: builds with the same digest give the same bundle.
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import type { Base } from "./base.ts";
 import type { Pinned } from "./pin.ts";
 import type { BuildRequest } from "./root.ts";
 
-/** Packages and tools by the lock; code without its comments; every file that is copied into the bundle, whole. */
+/** Covers the lock's packages and tools, the code without its comments, and every file that is copied into the bundle. */
 export async function inputsOf(
   { board, version, extras, npm, projectFolder, code }: BuildRequest & { code: string },
   pinned: Pick<Pinned, "lock" | "relocked">,
@@ -25,7 +25,7 @@ export async function inputsOf(
   return hash.digest("hex");
 }
 
-/** What the builder takes from the project besides programs and units. */
+/** The project's files that the builder copies, besides programs and units. */
 async function copiedFiles(projectFolder: string): Promise<{ path: string; name: string }[]> {
   const folder = join(projectFolder, "image/bundle");
   const found = await Promise.all(

@@ -1,4 +1,4 @@
-// The kernel, the modules we want with what they need, and the firmware those ask for: unpacked, never installed.
+// Unpacks, without installing, the kernel, the wanted modules with their dependencies, and the firmware that they request.
 import { createHash } from "node:crypto";
 import { copyFile, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -11,7 +11,7 @@ import type { Base } from "./base.ts";
 import { firmwareFor, indexModules, moduleClosure } from "./modules.ts";
 import { firmwareByDriver, firmwareByName, rootModules } from "./packages.ts";
 
-/** `tree` holds `lib/modules/<version>` and `lib/firmware`; `pi` what a Raspberry Pi reads from its boot partition. */
+/** `tree` holds `lib/modules/<version>` and `lib/firmware`; `pi` holds the files of a Raspberry Pi's boot partition. */
 export type Kernel = { version: string; image: string; tree: string; pi: string };
 
 export async function unpackKernel(base: Base, run: Run, progress: Progress): Promise<Kernel> {
@@ -71,7 +71,7 @@ async function makeKernel(debs: string, folder: string, run: Run): Promise<void>
   await rm(full, { recursive: true });
 }
 
-/** Firmware and device trees of every Raspberry Pi that the packages have; a board takes those it names. */
+/** Firmware and device trees of every Raspberry Pi in the packages; a board uses those that it names. */
 async function copyPiFiles(full: string, version: string, to: string): Promise<void> {
   await mkdir(to);
   for (const source of ["usr/lib/raspi-firmware", `usr/lib/linux-image-${version}/broadcom`]) {
@@ -82,7 +82,7 @@ async function copyPiFiles(full: string, version: string, to: string): Promise<v
   }
 }
 
-/** The files under `path` as entries of an archive, named from `prefix`, in an order of their own. */
+/** The files under `path` as archive entries with `prefix` before their names, sorted. */
 export async function entriesOf(path: string, prefix: string): Promise<Entry[]> {
   const names = (await readdir(path, { recursive: true, withFileTypes: true }))
     .map((found) => ({ found, name: join(found.parentPath, found.name).slice(path.length + 1) }))

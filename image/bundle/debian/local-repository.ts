@@ -1,4 +1,4 @@
-// The locked packages as a Debian archive in a folder: mmdebstrap finds exactly these in it and nothing else.
+// A local Debian archive with the locked packages and no others, for mmdebstrap.
 import { createHash } from "node:crypto";
 import { chmod, copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import type { Run } from "../../../system/command.ts";
 import type { Lock } from "../lock/lock.ts";
 import { debPath } from "./deb-cache.ts";
 
-/** Writes it to `folder` and returns its line for sources.list. Trusted, because whoever calls has checked every sha256. */
+/** Writes it to `folder` and returns its line for sources.list. It is marked as trusted: the caller has checked every sha256. */
 export async function makeRepository(lock: Lock, folder: string, run: Run): Promise<string> {
   const stanzas: string[] = [];
   await mkdir(join(folder, "pool"), { recursive: true });
@@ -23,9 +23,9 @@ export async function makeRepository(lock: Lock, folder: string, run: Run): Prom
   await mkdir(join(dist, `main/binary-${lock.architecture}`), { recursive: true });
   await writeFile(join(dist, index), text);
   await writeFile(join(dist, "Release"), releaseOf(lock, index, text));
-  // In a user namespace root is a stranger to the owner of this folder.
+  // In a user namespace root is another user than the owner of this folder.
   await chmod(folder, 0o755);
-  // sources.list(5) knows no quotes.
+  // sources.list(5) has no quoting.
   const address = folder.split("/").map(encodeURIComponent).join("/");
   return `deb [trusted=yes] copy:${address} ${lock.suite} main`;
 }

@@ -1,5 +1,5 @@
-// A system bundle from a base, a kernel, Node and our programs. This file, and whatever it imports, is the code that shapes a
-// bundle's bytes: its digest is part of the bundle's name in the cache.
+// Makes a system bundle from a base, a kernel, Node and our programs. The digest of this file and all its imports is part of
+// the bundle's name in the cache.
 import { copyFile, mkdir, rename, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Run } from "../../../system/command.ts";
@@ -20,7 +20,7 @@ import { nodeRuntime } from "./node.ts";
 import type { Pinned } from "./pin.ts";
 import { type BuildRequest, makeRoot, osRelease, rootParts, sizeOf } from "./root.ts";
 
-/** Writes the bundle to `folder`; equal arguments, equal bytes. */
+/** Writes the bundle to `folder`. Equal arguments give equal bytes. */
 export async function makeBundle(
   request: BuildRequest,
   { lock, relocked }: Pinned,
@@ -36,8 +36,8 @@ export async function makeBundle(
   progress.stage("making the root filesystem");
   const node = await nodeRuntime(board, projectFolder, run);
   if ((await factsOf(node)).sha256 !== lock.node.sha256) {
-    throw new HamletError("build.failed", `${node} is not the Node runtime that is locked`, {
-      hint: "remove it and run this again; if it is the one you want, write the lock anew with `hamlet image lock`",
+    throw new HamletError("build.failed", `${node} is not the locked Node runtime`, {
+      hint: "remove it and build again; to keep it, update the lock with `hamlet image lock`",
     });
   }
   const sbom = `${JSON.stringify(await sbomOf(request, { lock, relocked }, base, inputs), null, 1)}\n`;
@@ -71,11 +71,11 @@ export async function makeBundle(
     files,
     ...(relocked.length > 0 && { relocked }),
   });
-  // Last: a folder with this file is complete.
+  // Written last: a folder with this file is complete.
   await writeJson(at("bundle.json"), bundle, { mode: 0o644 });
 }
 
-/** systemd-boot and the stub that makes an EFI program of a kernel. */
+/** systemd-boot, and the stub that turns a kernel into an EFI program. */
 async function copyLoader(base: Base, { efi }: UefiBoard, folder: string, run: Run): Promise<string[]> {
   const files = { "stub.efi": `linux${efi}.efi.stub`, "loader.efi": `systemd-boot${efi}.efi` };
   const paths = Object.values(files).map((name) => `./usr/lib/systemd/boot/efi/${name}`);
@@ -86,7 +86,7 @@ async function copyLoader(base: Base, { efi }: UefiBoard, folder: string, run: R
   return [];
 }
 
-/** Firmware and device trees by the board's list, and the settings that name them. Throws `build.failed`. */
+/** Copies the board's firmware and device trees, and writes the settings that name them. Throws `build.failed`. */
 async function copyPiFirmware(kernel: Kernel, board: RpiBoard, folder: string): Promise<string[]> {
   await writeFile(join(folder, "config.txt"), configTxt(board));
   await mkdir(join(folder, "boot"));

@@ -1,5 +1,5 @@
-// What state a mirror is in: its signed indexes, by digest, and the date of the suite. Their signatures are checked
-// later, by apt, before anything of what they name is taken.
+// The state of a mirror: the digests of its signed indexes, and the date of the suite. apt checks the signatures later,
+// before it takes anything that the indexes name.
 import { createHash } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,19 +14,19 @@ export type MirrorState = { sources: Source[]; digest: string; epochS: number };
 
 const mirrorDeadlineMs = 30_000;
 
-/** Where packages come from on this computer. */
+/** The package sources of this computer. */
 export async function mirrorSources(run: Run): Promise<Source[]> {
   const lines = await debianSources(process.env);
   return (lines.length > 0 ? lines : await sourcesOfMmdebstrap(run)).map(parseSource);
 }
 
-/** Throws `build.failed` where no mirror answers, or none has our suite. */
+/** Throws `build.failed` if no mirror answers or none has our suite. */
 export async function mirrorState(sources: Source[], run: Run): Promise<MirrorState> {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-mirror-"));
   try {
     await writeFile(join(folder, "auth.conf"), authConf(sources), { mode: 0o600 });
     const indexes = await Promise.all(sources.map((source, index) => fetchIndex(source, folder, index, run)));
-    // Others publish under Debian's suite names too.
+    // Other distributions use Debian's suite names too.
     const debian = indexes.filter(({ text }) => /^Origin: Debian$/m.test(text));
     const dated = debian.find(({ text }) => new RegExp(`^Codename: ${suite}$`, "m").test(text));
     const epochS = Date.parse(/^Date: (.*)$/m.exec(dated?.text ?? "")?.[1] ?? "") / 1000;
@@ -49,7 +49,7 @@ async function fetchIndex(source: Source, folder: string, index: number, run: Ru
   const path = join(folder, String(index));
   const settings = ["-q", "-o", `Dir::Etc::netrc=${join(folder, "auth.conf")}`];
   const address = `${source.url}dists/${source.suite}/InRelease`;
-  // apt's own fetcher: it knows this computer's proxies and every kind of source.
+  // apt's own fetcher knows this computer's proxies and every kind of source.
   await run(["/usr/lib/apt/apt-helper", ...settings, "download-file", address, path], {
     timeoutMs: mirrorDeadlineMs,
     maxFileBytes: maxIndexBytes,
@@ -57,7 +57,7 @@ async function fetchIndex(source: Source, folder: string, index: number, run: Ru
   return { source, text: await readFile(path, "utf8") };
 }
 
-/** The lines mmdebstrap would write by itself: it is asked, and stopped before it fetches anything. */
+/** mmdebstrap's default sources: it is run for them and stopped before it fetches anything. */
 async function sourcesOfMmdebstrap(run: Run): Promise<string[]> {
   const lines: string[] = [];
   const hook = '--setup-hook=cat "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/* >&2 2>/dev/null; exit 1';

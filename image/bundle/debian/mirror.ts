@@ -1,5 +1,5 @@
-// Where Debian packages come from: HAMLET_DEBIAN_MIRROR, else this computer's own Debian sources, else what mmdebstrap
-// takes by itself. Lines are in the one-line format of sources.list(5).
+// Chooses the Debian sources: HAMLET_DEBIAN_MIRROR, else this computer's own Debian sources, else mmdebstrap's default.
+// Lines are in the one-line format of sources.list(5).
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { settingOf } from "../../../system/environment.ts";
@@ -7,10 +7,10 @@ import { aptSources } from "./apt-sources.ts";
 
 export const suite = "bookworm";
 const suites = [suite, `${suite}-updates`, `${suite}-security`];
-/** Wi-Fi and network firmware lives in the second one. */
+/** Wi-Fi and network firmware is in the second one. */
 export const components = ["main", "non-free-firmware"];
 
-/** Lines for mmdebstrap; empty where neither the environment nor the host names a Debian mirror. */
+/** Lines for mmdebstrap; empty if neither the environment nor the host names a Debian mirror. */
 export async function debianSources(env: NodeJS.ProcessEnv, aptFolder = "/etc/apt"): Promise<string[]> {
   const mirror = settingOf(env, "HAMLET_DEBIAN_MIRROR");
   if (mirror) return sourcesOfMirror(mirror);
@@ -20,7 +20,7 @@ export async function debianSources(env: NodeJS.ProcessEnv, aptFolder = "/etc/ap
   return sourcesOfHost(texts as [string, string][]);
 }
 
-/** One or more URLs; one that ends in `-security` has the security suite, any other the suite and its updates. */
+/** One or more URLs; one that ends in `-security` serves the security suite, any other the suite and its updates. */
 export function sourcesOfMirror(mirror: string): string[] {
   return mirror
     .trim()
@@ -35,7 +35,7 @@ export function sourcesOfHost(files: [name: string, text: string][]): string[] {
   const lines = aptSources(files)
     .filter((source) => suites.includes(source.suite) && source.components.includes("main"))
     .map((source) => line(source.options.join(" "), source.url, source.suite));
-  // Without the suite itself (a host of another release) its updates alone are no base.
+  // Updates without the suite itself (on a host of another release) are not enough.
   return lines.some((entry) => entry.includes(` ${suite} `)) ? [...new Set(lines)] : [];
 }
 

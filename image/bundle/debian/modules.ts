@@ -1,8 +1,8 @@
-// Which kernel modules a list of names brings along, and in which order they load. Pure, over depmod's text files.
+// Resolves the dependencies of kernel modules and their load order from depmod's text files. Pure.
 
 type ModuleIndex = { paths: Map<string, string>; needs: Map<string, string[]>; wishes: Map<string, string[]> };
 
-/** The kernel takes `-` and `_` for the same. */
+/** The kernel treats `-` and `_` as the same. */
 export const moduleName = (path: string): string =>
   path
     .replace(/^.*\//, "")

@@ -1,4 +1,4 @@
-// A lock of the newest packages that the mirror has. Kept by the mirror's state: the same state is resolved once.
+// Makes a lock of the newest packages on the mirror, cached by the mirror's state: each state is resolved once.
 import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -16,10 +16,10 @@ import { askedFor } from "./packages.ts";
 import { resolvePackages } from "./resolve.ts";
 import { toolVersions } from "./tools.ts";
 
-/** `staleBecause` is set if the mirror did not answer and these are the newest of an earlier build. */
+/** `staleBecause` is set if the mirror did not answer and the lock is from an earlier build. */
 export type Newest = { lock: Lock; staleBecause?: HamletError };
 
-/** Throws `build.failed` where the mirror does not answer and nothing was kept. */
+/** Throws `build.failed` if the mirror does not answer and no lock is cached. */
 export async function newestLock(board: Board, projectFolder: string, run: Run): Promise<Newest> {
   const parent = join(cacheFolder(), "lock");
   const recipe = digest(JSON.stringify([1, board.debianArchitecture, askedFor(board.debianArchitecture), nodeVersion]));
@@ -41,10 +41,10 @@ export async function newestLock(board: Board, projectFolder: string, run: Run):
   return { lock };
 }
 
-/** What the mirror in this state, this computer's tools and this project's Node version give. */
+/** The lock that follows from the mirror's state, this computer's tools and this project's Node version. */
 export async function resolveLock(board: Board, projectFolder: string, state: MirrorState, run: Run): Promise<Lock> {
   const asked = askedFor(board.debianArchitecture);
-  // Through the schema, so that fields are in its order, as they are when read from a file.
+  // Parsed, so that the fields have the schema's order, as when read from a file.
   return Lock.parse({
     format: 1,
     architecture: board.debianArchitecture,

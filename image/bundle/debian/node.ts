@@ -1,4 +1,4 @@
-// The Node runtime that goes into an image: one exact version, from this project's own packages if they have it.
+// The Node runtime of an image: one exact version, from this project's own packages if they have it.
 import { access, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Run } from "../../../system/command.ts";
@@ -9,7 +9,7 @@ import { factsOf } from "../bundle.ts";
 import { cachedFolder } from "../cache.ts";
 import type { Lock } from "../lock/lock.ts";
 
-// Exact: a range would give different bytes on different days.
+// A range would give different bytes on different days.
 export const nodeVersion = "24.21.0";
 
 /** Path of the board's `node` program. */
@@ -48,7 +48,7 @@ async function fetchRuntime(packageName: string, folder: string, run: Run): Prom
   }
 }
 
-/** The licence that comes with the runtime at `path`. */
+/** The licence of the runtime at `path`. */
 export async function nodeLicence(path: string, board: Board): Promise<Buffer> {
   const beside = [join(path, "../LICENSE"), join(path, "../../LICENSE")];
   beside.push(join(path, "../../node_modules", `node-${board.nodePlatform}`, "LICENSE"));
@@ -61,7 +61,7 @@ export async function nodeLicence(path: string, board: Board): Promise<Buffer> {
   });
 }
 
-/** The runtime as a lock has it. */
+/** The runtime's entry in a lock. */
 export async function nodeFacts(board: Board, projectFolder: string, run: Run): Promise<Lock["node"]> {
   const { sha256 } = await factsOf(await nodeRuntime(board, projectFolder, run));
   return { version: nodeVersion, sha256 };

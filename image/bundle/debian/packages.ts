@@ -1,4 +1,4 @@
-// What of Debian goes into the root filesystem, and what of it stays behind.
+// The Debian packages of the root filesystem, and the files that are left out of it.
 import type { Asked } from "../lock/lock.ts";
 
 /** Installed by mmdebstrap without recommends, on top of the essential packages. */
@@ -24,7 +24,7 @@ export const installed = [
   "fdisk",
   "e2fsprogs",
   "dosfstools",
-  // the network, wired and not
+  // wired and wireless network
   "iproute2",
   "iputils-ping",
   "nftables",
@@ -34,29 +34,29 @@ export const installed = [
   "iw",
   "wpasupplicant",
   "wireless-regdb",
-  // starts only once the owner has put a key there
+  // starts only if the owner has provided a key
   "openssh-server",
   // for the initrd
   "busybox-static",
 ];
 
-/** Downloaded and unpacked in part: the kernel's meta package and the firmware of the drivers below. */
+/** Unpacked in part, not installed: the kernel's meta package and the firmware of the drivers below. */
 const kernelMetaPackage = (architecture: string) => `linux-image-${architecture}`;
 const firmwarePackages = {
   amd64: ["firmware-realtek", "firmware-iwlwifi"],
   arm64: ["firmware-realtek", "firmware-brcm80211", "raspi-firmware"],
 };
-/** Of Broadcom's firmware, made for a hundred devices, only what Raspberry Pis have: found by name, not by driver. */
+/** Of Broadcom's firmware for a hundred devices, only the Raspberry Pis': selected by name, not by driver. */
 export const firmwareByDriver = (name: string): boolean => !name.startsWith("brcm/");
 export const firmwareByName = ["43430", "43455", "43456"].map((chip) => `brcm/brcmfmac${chip}-sdio.`);
 
-/** What a lock of packages for this architecture follows from. */
+/** The packages from which a lock for this architecture is resolved. */
 export const askedFor = (architecture: keyof typeof firmwarePackages): Asked => ({
   installed,
   unpacked: [kernelMetaPackage(architecture), ...firmwarePackages[architecture]],
 });
 
-/** Modules of the root filesystem; what they depend on follows. A name the kernel has built in or lacks is skipped. */
+/** Modules of the root filesystem; their dependencies are added. Names that the kernel lacks or has built in are skipped. */
 export const rootModules = [
   // virtual machines
   ..."virtio_pci virtio_mmio virtio_blk virtio_net virtio_scsi virtio_console virtio_rng virtio_balloon qemu_fw_cfg".split(
@@ -91,7 +91,7 @@ export const rootModules = [
   ),
 ];
 
-/** What the initrd loads, in this order, before it looks for the disk. */
+/** Modules that the initrd loads, in this order, before it looks for the disk. */
 export const initrdModules = [
   ..."crc32c_generic crc32c_intel sha256_ssse3 sha2_ce sha256_arm64 dm_mod dm_verity erofs ext4 efivarfs".split(" "),
   ..."reset_raspberrypi bcm2835 sdhci_iproc bcm2835_wdt dwc2".split(" "),
@@ -100,7 +100,7 @@ export const initrdModules = [
   ),
 ];
 
-/** tar patterns of what a device never uses: package management, keys made by a package's script, catalogues, converters. */
+/** tar patterns of files that a device never uses: package management, keys made by package scripts, catalogues, converters. */
 export const leftOut = [
   "./dev/*",
   "./run/*",

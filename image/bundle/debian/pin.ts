@@ -1,4 +1,4 @@
-// Which packages and tools a build takes: the locked ones while they can be had, else the newest, and what then differs.
+// Pins the packages and tools of a build: the locked ones if they are available, else the newest.
 import type { Run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
 import type { Progress } from "../../../system/progress.ts";
@@ -20,17 +20,17 @@ import { nodeVersion } from "./node.ts";
 import { askedFor } from "./packages.ts";
 import { toolVersions } from "./tools.ts";
 
-/** What a build takes; `relocked` says how that differs from the committed lock and is empty where it does not. */
+/** The packages and tools of a build; `relocked` lists the differences from the committed lock. */
 export type Pinned = Newest & { relocked: Difference[] };
 export type PinOptions = {
   projectFolder: string;
-  /** Nothing but the lock will do. */
+  /** Fail rather than take anything but the locked packages. */
   isLockedOnly: boolean;
-  /** Whether a base of these packages is there already, so that they need not be. */
+  /** Whether a base of these packages is cached, so that the packages are not needed. */
   hasBase(lock: Lock): Promise<boolean>;
 };
 
-/** Throws `build.relocked` where only the lock will do and it cannot be had, `build.failed` where nothing can. */
+/** Throws `build.relocked` if only the lock is allowed and it is not available, `build.failed` if nothing is. */
 export async function pinPackages(board: Board, options: PinOptions, run: Run, progress: Progress): Promise<Pinned> {
   const { projectFolder, isLockedOnly, hasBase } = options;
   const locked = await readLock(projectFolder, board.debianArchitecture);
@@ -48,7 +48,7 @@ export async function pinPackages(board: Board, options: PinOptions, run: Run, p
   if (missing.length === 0) return pinned;
   throw new HamletError("build.failed", `${missing.length} packages of the mirror's index could not be fetched`, {
     cause: newest.staleBecause ?? cause,
-    hint: "the cause says why; try again in some minutes, or name another mirror in HAMLET_DEBIAN_MIRROR",
+    hint: "see the cause; try again in a few minutes, or name another mirror in HAMLET_DEBIAN_MIRROR",
   });
 }
 
@@ -61,7 +61,7 @@ async function fetchAll(lock: Lock, run: Run): ReturnType<typeof fetchDebs> {
 function refuseRelocked(pinned: Pinned, isLockedOnly: boolean): Pinned {
   if (!isLockedOnly || pinned.relocked.length === 0) return pinned;
   const lines = pinned.relocked.map((one) => `\n  ${describeDifference(one)}`).join("");
-  throw new HamletError("build.relocked", `not all that is locked can be had; this build would take:${lines}\n`, {
-    hint: "build without --locked, or write the lock anew with `hamlet image lock` and commit it",
+  throw new HamletError("build.relocked", `some locked packages are not available; this build would take:${lines}\n`, {
+    hint: "build without --locked, or update the lock with `hamlet image lock` and commit it",
   });
 }

@@ -1,5 +1,5 @@
-// Which packages follow from those asked for, at the versions that the mirror has now. apt decides, in a folder of its
-// own and for any architecture, over indexes whose signatures it has checked. Nothing of another architecture runs.
+// Resolves the dependencies of the requested packages, at the mirror's current versions. apt decides, in a folder of its own
+// and for any architecture, from indexes whose signatures it has checked. No program of another architecture runs.
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,13 +26,13 @@ export async function resolvePackages(
     const exact = [...planned.matchAll(/^Inst (\S+) \((\S+) /gm)].map(([, name, version]) => `${name}=${version}`);
     const installed = parsePackages(await apt("apt-cache", "show", ...exact));
     const named = parsePackages(await apt("apt-cache", "--no-all-versions", "show", ...asked.unpacked));
-    // A kernel's own package has its version in the name; the one asked for only leads to it.
+    // The kernel's package has its version in the name; the requested meta package depends on it.
     const kernels = named.flatMap(({ depends }) => /\blinux-image-[0-9][^\s,(]*/.exec(depends)?.[0] ?? []);
     const found = parsePackages(await apt("apt-cache", "--no-all-versions", "show", ...kernels));
     const unpacked = [...named.filter(({ name }) => !/^linux-image-[a-z]/.test(name)), ...found];
     return { installed: byName(installed), unpacked: byName(unpacked) };
   } catch (cause) {
-    throw new HamletError("build.failed", "apt cannot find out which packages are needed", {
+    throw new HamletError("build.failed", "apt cannot resolve the packages", {
       cause,
       hint: "the cause names the package or the mirror; a mirror of your own goes into HAMLET_DEBIAN_MIRROR",
     });
@@ -41,12 +41,12 @@ export async function resolvePackages(
   }
 }
 
-/** A folder in which apt knows only these sources and no installed package; returns the path of its configuration. */
+/** Makes a folder in which apt knows only these sources and no installed package; returns the path of its configuration. */
 async function makeAptRoot(root: string, architecture: string, sources: Source[]): Promise<string> {
   const folders = ["etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d", "etc/apt/trusted.gpg.d"];
   folders.push("var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg");
   for (const name of folders) await mkdir(join(root, name), { recursive: true });
-  // The keys that this computer trusts, and Debian's own, which another distribution may have apart.
+  // The keys that this computer trusts, and Debian's own, which other distributions keep elsewhere.
   const keys = (await readdir("/etc/apt/trusted.gpg.d").catch((): string[] => [])).map((name) => [
     name,
     join("/etc/apt/trusted.gpg.d", name),
@@ -74,7 +74,7 @@ async function makeAptRoot(root: string, architecture: string, sources: Source[]
 
 type Found = LockedPackage & { name: string; depends: string };
 
-/** Stanzas of a Packages index, as `apt-cache show` prints them. Throws `build.failed` for one that lacks a field. */
+/** Stanzas of a Packages index, as `apt-cache show` prints them. Throws `build.failed` if a field is missing. */
 export function parsePackages(text: string): Found[] {
   return text
     .split(/\n\s*\n/)
@@ -90,7 +90,7 @@ export function parsePackages(text: string): Found[] {
         path: field("Filename").replace(/^\.?\//, ""),
       });
       if (!parsed.success || !name) {
-        throw new HamletError("build.failed", `the mirror's index has an entry that is not whole: '${name}'`);
+        throw new HamletError("build.failed", `the mirror's index has an incomplete entry: '${name}'`);
       }
       return { name, depends: field("Depends"), ...parsed.data };
     });

@@ -1,4 +1,4 @@
-// The root filesystem: Debian's files, less what a device never uses, plus ours on top, as one erofs image.
+// Makes the root filesystem, one erofs image: Debian's files without those that a device never uses, and ours on top.
 import { createWriteStream } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -22,18 +22,18 @@ export type BuildRequest = {
   board: Board;
   version: string;
   extras: DeviceFile[];
-  /** What is inside the programs among `extras`. */
+  /** npm packages inside the programs among `extras`. */
   npm: NpmPackage[];
   projectFolder: string;
 };
 
 const { rootUuid } = constants;
-/** User and group of the agent, the same on every device: files on `data` outlive an update. */
+/** User and group of the agent. The same on every device, because files on `data` outlive an update. */
 const hamletId = constants.agentUserId;
 
 type Part = { name: string; entries: Entry[] };
 
-/** What joins Debian's files, by the part whose size people ask for. */
+/** The files added to Debian's, in the parts whose sizes are reported. */
 export async function rootParts(
   { board, version, extras, npm, projectFolder }: BuildRequest,
   base: Base,
@@ -72,7 +72,7 @@ export async function rootParts(
     link("etc/hostname", "/var/lib/hamlet/system/hostname"),
     link("etc/resolv.conf", "/run/systemd/resolve/stub-resolv.conf"),
     file("usr/bin/hamlet", '#!/bin/sh\nexec /usr/lib/hamlet/node /usr/lib/hamlet/hamlet.mjs "$@"\n', 0o755),
-    // PID 1 takes this file's date as the earliest time it can be (systemd(1)).
+    // PID 1 takes this file's date as the earliest possible time (systemd(1)).
     file("usr/lib/clock-epoch", ""),
   );
   return [
@@ -98,7 +98,7 @@ export const osRelease = (board: Board, version: string): string =>
     "",
   ].join("\n");
 
-/** Runs as root of a user namespace where the caller is not root, so that owners in the image are right either way. */
+/** Runs as root of a user namespace unless the caller is root, so that owners in the image are right either way. */
 const script = `set -eu
 umask 022
 work=$(mktemp -d)
@@ -116,10 +116,10 @@ mkfs.erofs --quiet -Enoinline_data -x-1 -T"$SOURCE_DATE_EPOCH" -U"$ROOT_UUID" "$
 cat "$work/root.erofs"
 `;
 
-/** Writes the erofs image to `output`; the same parts over the same base give the same bytes. */
+/** Writes the erofs image to `output`. The same parts and base give the same bytes. */
 export async function makeRoot(base: Base, parts: Part[], output: string, run: Run): Promise<void> {
   const overlay = `${output}.overlay.tar`;
-  // Sorted: a folder comes before what is in it.
+  // Sorted: a folder comes before its content.
   const entries = parts.flatMap((part) => part.entries).sort((a, b) => (a.path < b.path ? -1 : 1));
   await pipeline(Readable.from(tar(entries, base.epochS)), createWriteStream(overlay));
   const enter = process.getuid?.() === 0 ? [] : ["mmdebstrap", "--unshare-helper"];

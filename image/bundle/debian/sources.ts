@@ -1,5 +1,4 @@
-// Lines of sources.list as a program uses them: where a mirror is, and the password to it apart, so that it stands in
-// no argv, log or key of a cache.
+// Parses lines of sources.list. Keeps a mirror's password apart, so that it never appears in an argv, a log or a cache key.
 import { splitLogin } from "../../../system/login.ts";
 
 export type Source = {
@@ -23,6 +22,6 @@ export function parseSource(text: string): Source {
   return { line: `${head}${url} ${suite}${rest}`, url, suite, ...(auth !== undefined && { login: auth }) };
 }
 
-/** The content of an auth.conf for `sources`; empty where nobody asks for a password. */
+/** The content of an auth.conf for `sources`; empty if no source needs a password. */
 export const authConf = (sources: Source[]): string =>
   [...new Set(sources.flatMap(({ login }) => (login === undefined ? [] : [`${login}\n`])))].join("");

@@ -1,16 +1,16 @@
-// systemd units on a read-only root: what is enabled, and what never starts.
+// systemd units on a read-only root: which are enabled, and which never start.
 import { type Entry, link } from "../archive.ts";
 
 const systemFolder = "usr/lib/systemd/system";
 
-/** Debian's units that a device runs beside those its packages enable themselves. */
+/** Debian's units to enable, besides those that their packages enable. */
 const enabled: [target: string, unit: string][] = [
   ["multi-user.target", "systemd-networkd.service"],
   ["sockets.target", "systemd-networkd.socket"],
   ["local-fs.target", "tmp.mount"],
 ];
 
-/** Would write to the read-only root, catalogue what is not there, ask for a login, or mount what nobody uses. */
+/** Units that would write to the read-only root, index missing files, ask for a login, or mount unused file systems. */
 const masked = [
   "apt-daily.service",
   "apt-daily-upgrade.service",
@@ -22,13 +22,13 @@ const masked = [
   "dev-mqueue.mount",
   "dpkg-db-backup.service",
   "e2scrub_reap.service",
-  // A failed mount must not leave a device waiting for somebody at a keyboard that it has not.
+  // A failed mount must not leave a device waiting for a keyboard that it does not have.
   "emergency.service",
   "emergency.target",
   "getty@.service",
   "getty-static.service",
   "ldconfig.service",
-  // Drivers load with the hardware they are for.
+  // Drivers load with their hardware.
   "modprobe@dm_mod.service",
   "modprobe@drm.service",
   "modprobe@loop.service",
@@ -44,7 +44,7 @@ const masked = [
   "systemd-ask-password-console.path",
   "systemd-ask-password-wall.path",
   "systemd-binfmt.service",
-  // Who says that a new slot is good is boot control, not whoever reaches boot-complete.target.
+  // Boot control commits a new slot, not boot-complete.target.
   "systemd-bless-boot.service",
   "systemd-boot-system-token.service",
   "systemd-boot-update.service",
@@ -67,7 +67,7 @@ const masked = [
   "systemd-update-utmp.service",
   "systemd-update-utmp-runlevel.service",
 ];
-/** Each is a program that every boot waits for; the files and words they look for are never here. */
+/** Generators delay every boot; the files and kernel arguments that these look for never exist here. */
 const maskedGenerators = [
   "systemd-bless-boot-generator",
   "systemd-cryptsetup-generator",
@@ -84,7 +84,7 @@ const maskedGenerators = [
   "systemd-veritysetup-generator",
 ];
 
-/** Links that say which units run, as `systemctl enable` would make them. */
+/** The links that `systemctl enable` would make. */
 export const unitLinks = (): Entry[] => [
   link("etc/systemd/system/default.target", `/${systemFolder}/multi-user.target`),
   link(`${systemFolder}/tmp.mount`, "/usr/share/systemd/tmp.mount"),
@@ -93,7 +93,7 @@ export const unitLinks = (): Entry[] => [
   ...maskedGenerators.map((name) => link(`etc/systemd/system-generators/${name}`, "/dev/null")),
 ];
 
-/** The same for a unit of our own, from its `[Install]` section. */
+/** The same for one of our units, from its `[Install]` section. */
 export function installLinks(unit: string, text: string): Entry[] {
   const install = text.split(/^\[Install\]$/m)[1] ?? "";
   return [...install.matchAll(/^(WantedBy|RequiredBy)=(.*)$/gm)].flatMap(([, verb, targets = ""]) =>

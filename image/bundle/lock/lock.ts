@@ -1,5 +1,5 @@
-// The lock: every Debian package of an image with version and sha256, the Node runtime, and the versions of the tools
-// that shape its bytes. One file an architecture, image/bundle/lock/<architecture>.json, written by `hamlet image lock`.
+// The lock: every Debian package of an image with version and sha256, the Node runtime, and the versions of the build tools.
+// `hamlet image lock` writes one file for each architecture, image/bundle/lock/<architecture>.json.
 import { join } from "node:path";
 import { z } from "zod";
 import { HamletError } from "../../../system/error.ts";
@@ -34,7 +34,7 @@ export const Lock = z.strictObject({
 export type Lock = z.infer<typeof Lock>;
 export type Asked = Lock["asked"];
 
-/** One line of what differs between two locks; one side is missing where something came or went. */
+/** One difference between two locks; a side is missing if the entry was added or removed. */
 export const Difference = z.strictObject({
   kind: z.enum(["package", "tool", "node"]),
   name: z.string(),
@@ -46,15 +46,15 @@ export type Difference = z.infer<typeof Difference>;
 export const lockPath = (projectFolder: string, architecture: string): string =>
   join(projectFolder, "image/bundle/lock", `${architecture}.json`);
 
-/** Throws `lock.invalid` where there is none or it cannot be read. */
+/** Throws `lock.invalid` if there is none or it cannot be read. */
 export async function readLock(projectFolder: string, architecture: string): Promise<Lock> {
   const path = lockPath(projectFolder, architecture);
   const refuse = (why: string, cause?: unknown) =>
     new HamletError("lock.invalid", why, { cause, hint: "write it anew with `hamlet image lock`" });
   const lock = await readJson(path, Lock).catch((cause) => {
-    throw refuse(`${path} is no lock of packages`, cause);
+    throw refuse(`${path} is not a package lock`, cause);
   });
-  if (!lock) throw refuse(`there is no lock of packages for ${architecture}`);
+  if (!lock) throw refuse(`there is no package lock for ${architecture}`);
   if (lock.architecture !== architecture) throw refuse(`${path} is the lock of ${lock.architecture}`);
   return lock;
 }
@@ -62,7 +62,7 @@ export async function readLock(projectFolder: string, architecture: string): Pro
 /** All packages of a lock, by name. */
 export const packagesOf = (lock: Lock): Record<string, LockedPackage> => ({ ...lock.installed, ...lock.unpacked });
 
-/** What `taken` has other than `locked`: packages, then the Node runtime, then tools, each by name. */
+/** The differences of `taken` from `locked`: packages, then the Node runtime, then tools, sorted by name. */
 export function diffLocks(locked: Lock, taken: Lock): Difference[] {
   const rows = (lock: Lock): Map<string, { kind: Difference["kind"]; name: string; is: string; as: string }> =>
     new Map([
@@ -76,7 +76,7 @@ export function diffLocks(locked: Lock, taken: Lock): Difference[] {
     .filter((key) => before.get(key)?.is !== after.get(key)?.is)
     .map((key): Difference => {
       const [old, now] = [before.get(key), after.get(key)];
-      // The same version with other bytes: only the digest tells them apart.
+      // The same version with other bytes: show the digests.
       const isRebuilt = old?.as === now?.as;
       const show = (one: typeof old) => one && (isRebuilt ? `${one.as} (${one.is.slice(0, 8)})` : one.as);
       const { kind, name } = (old ?? now)!;
@@ -93,7 +93,7 @@ const row = (kind: Difference["kind"], name: string, version: string, digest: st
 export const describeDifference = ({ kind, name, locked, taken }: Difference): string =>
   `${kind === "tool" ? "tool " : ""}${name} ${locked ?? "(none)"} -> ${taken ?? "(none)"}`;
 
-/** Whether a lock answers what is asked for now; order says nothing. */
+/** Whether a lock was resolved from these packages, in any order. */
 export const answers = (lock: Lock, asked: Asked, suite: string): boolean =>
   lock.suite === suite &&
   (["installed", "unpacked"] as const).every(

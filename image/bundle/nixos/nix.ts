@@ -1,29 +1,29 @@
-// The door to Nix: is it there and new enough, run a build, and say in our words what stopped it.
+// The door to Nix: checks that it is installed and new enough, runs builds, and explains their failures.
 import type { Run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
 import type { Progress } from "../../../system/progress.ts";
 import type { Board } from "../../boards.ts";
 
-/** The oldest that nixos-26.05 evaluates with (its lib/minver.nix). */
+/** The oldest version that can evaluate nixos-26.05 (its lib/minver.nix). */
 const oldestNix = [2, 18] as const;
-/** A Raspberry Pi's kernel on a slow machine, with nothing in a cache. */
+/** Enough for a Raspberry Pi's kernel on a slow machine with an empty cache. */
 const buildDeadlineMs = 12 * 60 * 60_000;
 const keptLines = 400;
 
-/** Throws `build.nixMissing` or `build.nixTooOld`, telling the way around it where the board has one. */
+/** Throws `build.nixMissing` or `build.nixTooOld`, with a hint at the Debian builder if the board has it. */
 export async function requireNix(board: Board, run: Run): Promise<void> {
   const getNix = "install Nix (Debian 13 and later: apt install nix-bin; elsewhere: its own installer)";
   const hint = board.builders.includes("debian") ? `${getNix}, or build from Debian packages: --base debian` : getNix;
   const told = await run(["nix", "--version"]).catch((cause) => {
-    throw new HamletError("build.nixMissing", "this build needs Nix, and there is none here", { cause, hint });
+    throw new HamletError("build.nixMissing", "this build needs Nix, which is not installed", { cause, hint });
   });
   const [, major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(told) ?? []).map(Number);
   if (major > oldestNix[0] || (major === oldestNix[0] && minor >= oldestNix[1])) return;
-  const message = `this is ${told.trim()}; Nix ${oldestNix.join(".")} or newer is needed`;
+  const message = `found ${told.trim()}; Nix ${oldestNix.join(".")} or newer is needed`;
   throw new HamletError("build.nixTooOld", message, { hint });
 }
 
-/** Builds `installable`; `link` then leads to the result and keeps it from Nix's garbage collection. */
+/** Builds `installable`; `link` then points to the result and protects it from Nix's garbage collection. */
 export async function nixBuild(
   installable: string,
   link: string,
@@ -42,7 +42,7 @@ export async function nixBuild(
     "nix",
     ...["--extra-experimental-features", "nix-command flakes"],
     "build",
-    // The lock in this project decides, and nothing is written beside it.
+    // Use this project's lock as it is, and do not update it.
     "--no-update-lock-file",
     ...["--out-link", link],
     installable,
@@ -60,7 +60,7 @@ export function stageOf(line: string): string | undefined {
   return fetched && `Nix: ${fetched.replace("will be fetched", "to fetch")}`;
 }
 
-/** The first that fits: a daemon that refuses a connection is no network that does. */
+/** The first match counts: a daemon that refuses a connection also looks like a network that does. */
 const causes: [pattern: RegExp, explain: (nixSystem: string) => HamletError][] = [
   [
     /cannot connect to (?:socket|daemon)|daemon-socket|(?:opening|creating) (?:lock file|directory) .*(?:Permission denied|Read-only)/,
@@ -73,14 +73,14 @@ const causes: [pattern: RegExp, explain: (nixSystem: string) => HamletError][] =
     /No space left on device|disk(?: is)? full|Disk quota exceeded/i,
     () =>
       new HamletError("build.diskFull", "Nix ran out of disk space", {
-        hint: "free space in /nix and the temporary folder (nix-collect-garbage removes what nothing uses); a first build takes about 10 GB",
+        hint: "free space in /nix and the temporary folder (nix-collect-garbage removes unused files); a first build takes about 10 GB",
       }),
   ],
   [
     /[Cc]ould(?: not|n't) resolve host|unable to download|Temporary failure in name resolution|Network is unreachable|[Cc]onnection (?:refused|timed out)/,
     () =>
-      new HamletError("build.noNetwork", "Nix could not fetch what it needs", {
-        hint: "check the network and Nix's substituters (nix show-config); what has been fetched is kept, so try again",
+      new HamletError("build.noNetwork", "Nix could not fetch its inputs", {
+        hint: "check the network and Nix's substituters (nix show-config); fetched files are kept, so try again",
       }),
   ],
   [
@@ -93,7 +93,7 @@ const causes: [pattern: RegExp, explain: (nixSystem: string) => HamletError][] =
 ];
 
 function explainNix(lines: string[], nixSystem: string, cause: unknown): unknown {
-  // Of what it only warns, a retry may have mended it.
+  // Ignore warnings: a retry may have succeeded.
   const text = lines.filter((line) => !line.startsWith("warning:")).join("\n");
   for (const [pattern, explain] of causes) {
     if (!pattern.test(text)) continue;
@@ -101,7 +101,7 @@ function explainNix(lines: string[], nixSystem: string, cause: unknown): unknown
     return new HamletError(code, message, { cause, ...(hint !== undefined && { hint }) });
   }
   if (!(cause instanceof HamletError) || cause.code !== "command.failed") return cause;
-  // The failure of a derivation names its log.
+  // A failed derivation names its log.
   const [log] = lines.flatMap((line) => /nix log (\/\S+\.drv)/.exec(line)?.[1] ?? []);
   return new HamletError("build.failed", "Nix could not build the system bundle", {
     cause,

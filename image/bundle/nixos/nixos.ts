@@ -1,5 +1,5 @@
-// The NixOS builder: nix/ and the files it reads, with the programs just built, go into a folder that Nix can evaluate by
-// itself; the bundle comes back as a link into Nix's store. Nix does the caching.
+// The NixOS builder: copies nix/, the files it reads and the built programs into a folder that Nix can evaluate by itself.
+// The bundle is a link into Nix's store. Nix does the caching.
 import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -15,7 +15,7 @@ import type { BuildRequest } from "../debian/root.ts";
 import { ownComponents } from "../sbom/sbom.ts";
 import { nixBuild, requireNix } from "./nix.ts";
 
-/** What the expressions in nix/ read outside of it. */
+/** The files outside nix/ that its expressions read. */
 const sources = ["nix", "image/bundle/root", "image/bundle/initrd", "package.json", ...Object.values(units).flat()];
 
 export async function buildNixosBundle(request: BuildRequest, run: Run, progress: Progress): Promise<Bundle> {
@@ -26,7 +26,7 @@ export async function buildNixosBundle(request: BuildRequest, run: Run, progress
   try {
     await stageSource(request, source);
     await mkdir(dirname(link), { recursive: true });
-    // From within: in a flake's address a space, a ? and a # of the path would be something else.
+    // Run inside the folder: in a flake's address, a space, ? or # in the path would have another meaning.
     await nixBuild(
       `path:.#bundle-${board.name}`,
       link,
@@ -41,16 +41,16 @@ export async function buildNixosBundle(request: BuildRequest, run: Run, progress
   const bundle = await readBundle(link);
   if (bundle.board === board.name && bundle.version === version) return bundle;
   throw new HamletError("bundle.invalid", `Nix made a bundle of ${bundle.board} ${bundle.version}`, {
-    hint: `wanted was ${board.name} ${version}: nix/flake.nix does not fit this program`,
+    hint: `${board.name} ${version} was wanted: nix/flake.nix does not fit this program`,
   });
 }
 
-/** Complete without git, npm packages or anything else of the checkout, so that only what counts decides what Nix builds. */
+/** Makes a folder without git, npm packages and the rest of the checkout, so that Nix rebuilds for relevant changes only. */
 export async function stageSource(request: BuildRequest, folder: string): Promise<void> {
   const { version, extras, npm, projectFolder } = request;
   for (const path of sources) {
     await cp(join(projectFolder, path), join(folder, path), { recursive: true }).catch((error) => {
-      // A room that is not built yet has no units.
+      // Skip folders that do not exist.
       if (errnoOf(error) !== "ENOENT") throw error;
     });
   }
@@ -58,7 +58,7 @@ export async function stageSource(request: BuildRequest, folder: string): Promis
   await rm(join(folder, "nix/programs"), { recursive: true, force: true });
   await mkdir(join(folder, "nix/programs"));
   const programs: { name: string; sha256: string }[] = [];
-  // Units and rules are among the sources: extras that are no programs.
+  // The other extras, units and rules, are among the sources already.
   for (const { path, target } of extras.filter((extra) => extra.target.endsWith(".mjs"))) {
     await copyFile(path, join(folder, "nix/programs", basename(target)));
     programs.push({ name: basename(target), sha256: (await factsOf(path)).sha256 });
@@ -79,12 +79,12 @@ async function readFlakeLock(path: string): Promise<z.infer<typeof FlakeLock>> {
   const hint = "write it anew: nix flake lock ./nix";
   const lock = await readJson(path, FlakeLock, { hint });
   if (lock) return lock;
-  throw new HamletError("file.unreadable", `${path} is not there`, { hint });
+  throw new HamletError("file.unreadable", `${path} is missing`, { hint });
 }
 
 /**
- * A flake one folder up from nix/flake.nix, with its inputs and outputs: one in a folder without git may not read what lies
- * above it, and Nix knows no `?dir=` for such a folder.
+ * A flake in the folder above nix/flake.nix, with the same inputs and outputs: without git a flake cannot read files above its
+ * folder, and Nix has no `?dir=` for such a folder.
  */
 function flakeAbove({ nodes }: z.infer<typeof FlakeLock>): string {
   const inputs = Object.entries(nodes).flatMap(([name, { flake, original }]) => {

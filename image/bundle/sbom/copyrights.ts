@@ -1,5 +1,5 @@
-// The copyright files of a base's packages: those of unpacked ones are put aside, so that they come along into the
-// image, and what all of them name is noted.
+// The copyright files of a base's packages: keeps those of unpacked packages for the image, and records the licences that
+// each file names.
 import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { readJson, writeJson } from "../../../system/files.ts";
 import type { Lock } from "../lock/lock.ts";
 import { licencesOf } from "./licences.ts";
 
-/** Licences by package; a package whose copyright file is for people alone has an empty list. */
+/** Licences by package; the list is empty if the copyright file is not machine-readable. */
 export type Licences = Record<string, string[]>;
 
 /** Writes `doc/<package>/copyright` of unpacked packages and `licences.json` of all into the base's folder. */

@@ -1,12 +1,12 @@
-// Which licences a Debian package names in its copyright file, and what SPDX calls them. Pure.
+// Parses the licences that a Debian package names in its copyright file, and maps them to SPDX. Pure.
 // Debian, "Machine-readable debian/copyright file" 1.0 (DEP-5).
 
-/** Names as Debian writes them, sorted; empty where the file is not machine-readable. */
+/** Names as Debian writes them, sorted; empty if the file is not machine-readable. */
 export function licencesOf(copyright: string): string[] {
   if (!/^Format:/m.test(copyright.slice(0, 2000))) return [];
   const names = copyright
     .split(/\n[ \t]*\n/)
-    // A paragraph without files only gives the text of a licence that another names.
+    // A paragraph without files only has the text of a licence that another paragraph names.
     .filter((paragraph) => /^(Files|Format):/m.test(paragraph))
     .flatMap((paragraph) => /^License:[ \t]*(\S.*)$/m.exec(paragraph)?.[1]?.trim().replaceAll(/\s+/g, " ") ?? []);
   return [...new Set(names)].sort();
@@ -22,7 +22,7 @@ const known = new Map([
   ["bsl-1.0", "BSL-1.0"],
   ["cc0-1.0", "CC0-1.0"],
   ["cc0", "CC0-1.0"],
-  // Debian's name for what everybody else calls MIT.
+  // Debian's name for the MIT licence.
   ["expat", "MIT"],
   ["isc", "ISC"],
   ["mit", "MIT"],
@@ -31,7 +31,7 @@ const known = new Map([
   ["zlib", "Zlib"],
 ]);
 
-/** SPDX's identifier for a licence by its Debian or npm name, or undefined where none says exactly the same. */
+/** SPDX's identifier for a licence by its Debian or npm name, or undefined if none is exactly the same. */
 export function spdxId(name: string): string | undefined {
   const [, family, major, minor, later] = /^(L?GPL|GFDL)-(\d)(?:\.(\d+))?(\+|-or-later|-only)?$/i.exec(name) ?? [];
   if (!family || !major) return known.get(name.toLowerCase());

@@ -1,4 +1,4 @@
-// Which npm packages are inside our programs: the bundler tells which files it took, the lock file tells the rest.
+// Lists the npm packages inside our programs, from the bundler's list of files and package-lock.json.
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -11,7 +11,7 @@ export const NpmPackage = z.object({
   licence: z.string().exactOptional(),
   sha512: z.string().exactOptional(),
   folder: z.string(),
-  /** What its licence files say. */
+  /** The text of its licence files. */
   licenceText: z.string(),
 });
 export type NpmPackage = z.infer<typeof NpmPackage>;
@@ -61,7 +61,7 @@ async function licenceTextIn(folder: string): Promise<string> {
   return (await Promise.all(files.map((file) => readFile(join(folder, file), "utf8")))).join("\n\n");
 }
 
-/** The licence texts of `packages`, one after the other: a bundler drops them, and they must come along. */
+/** The licence texts of `packages`, one after the other: a bundler drops them, but the image must include them. */
 export function licenceTexts(packages: readonly NpmPackage[]): string {
   const texts = packages.map(({ name, version, licence, licenceText }) => {
     const title = `${name} ${version} (${licence ?? "licence not stated"})`;

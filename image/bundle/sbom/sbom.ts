@@ -1,5 +1,5 @@
-// The bill of materials of an image in CycloneDX 1.6 (ECMA-424). Pure and deterministic: it has no date and no number
-// that does not follow from the build's inputs. It lies in the root filesystem, so that an image can always be asked.
+// The bill of materials of an image in CycloneDX 1.6 (ECMA-424). Pure and deterministic: every date and number follows from
+// the build's inputs. It is part of the root filesystem, so every image carries its own.
 import { z } from "zod";
 import { guidOf } from "../../disk/gpt.ts";
 import { type Difference, describeDifference, type Lock, type LockedPackage } from "../lock/lock.ts";
@@ -9,7 +9,7 @@ import type { NpmPackage } from "./npm.ts";
 
 export const sbomPath = "usr/share/hamlet/sbom.cdx.json";
 
-/** As much of the format as we write and read back. */
+/** The part of the format that we write and read. */
 const Licence = z.object({ license: z.object({ id: z.string().optional(), name: z.string().optional() }) });
 const Expression = z.object({ expression: z.string() });
 export const Component = z.object({
@@ -86,7 +86,7 @@ export function makeSbom({ board, version, inputs, lock, relocked, licences, npm
   } satisfies Sbom & Record<string, unknown>;
 }
 
-/** What every image has of this project and of npm, whatever else it is made from. */
+/** The components from this project and npm, which every image has. */
 export const ownComponents = ({ version, npm, programs }: Pick<SbomInputs, "version" | "npm" | "programs">) => [
   ...programs.map((program) => programComponent(program, version)),
   ...npm.map(npmComponent),
@@ -155,10 +155,10 @@ const asLicences = (names: string[]) =>
     return { license: id === undefined ? { name } : { id } };
   });
 
-/** As in a package URL: letters, digits and `.-_~` stay. */
+/** Encodes text for a package URL: letters, digits and `.-_~` stay. */
 const encoded = (text: string) =>
   encodeURIComponent(text).replaceAll(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
 
-/** What a component names as its licences, one string each. */
+/** The licences of a component as strings. */
 export const licenceNames = ({ licenses = [] }: Component): string[] =>
   licenses.map((one) => ("expression" in one ? one.expression : (one.license.id ?? one.license.name ?? "")));
