@@ -20,7 +20,7 @@ import { makeOwnStatus } from "./api/own-status.ts";
 import { serveRequests } from "./api/requests.ts";
 import { startApi } from "./api/server.ts";
 import { type AgentConfig, overlayConfig, readConfig } from "./config.ts";
-import type { ServePage } from "./discovery/doorstep.ts";
+import type { ServePage } from "./discovery/door.ts";
 import { readLinks } from "./discovery/links.ts";
 import { makePublicDoor } from "./discovery/public-door.ts";
 import { offerInternalDisk, warnOfBadConfig, warnOfNoIdentity, warnOfProblems } from "./health/at-start.ts";

@@ -183,6 +183,18 @@ test("a file that calls itself pure does no I/O and uses neither clock nor rando
   expect(wrong).toEqual([]);
 });
 
+test("the step of membership is pure, with all that it imports from its folder", () => {
+  const folder = "agent/membership/";
+  const reached = new Set([`${folder}step.ts`]);
+  for (const file of reached) {
+    for (const target of targetsOf(file)) if (target.startsWith(folder)) reached.add(target);
+  }
+  expect([...reached]).toEqual(
+    expect.arrayContaining(["records", "names", "pending"].map((name) => `${folder}${name}.ts`)),
+  );
+  expect([...reached].filter((file) => !claimsPurity(textOf.get(file)!))).toEqual([]);
+});
+
 test("pure files in agent/cluster import only pure files", () => {
   const isPure = (file: string) => claimsPurity(textOf.get(file) ?? "");
   const pure = pureFiles.filter((file) => file.startsWith("agent/cluster/"));

@@ -1,6 +1,5 @@
 // The shell around step(): one event after another, each verified first; then it signs, saves and warns, and hands on what other parts
 // have to do.
-
 import { noRevocations, revocationsAfter } from "../../provisioning/trust/revocation.ts";
 import type { Clock } from "../../system/clock.ts";
 import { describeError, HamletError } from "../../system/error.ts";

@@ -16,7 +16,7 @@ const refusedForMs = 10 * 60_000;
 
 export function takeRecord(state: State, event: Event & { kind: "record" }, now: Now): Step {
   const { verdict, jws, from } = event;
-  if (verdict.verdict === "refused") return [state, [refusalOf(verdict.because)]];
+  if (verdict.verdict === "refused") return [state, [warnOfRefusal(verdict.because)]];
   // Our own past, from before a restore or a lost write: we speak with a higher number than anything out there.
   if (verdict.record.id === state.self.id) return goAbove(state, verdict.record.number);
   if (verdict.verdict === "pending") return wait(state, verdict, now);
@@ -79,7 +79,7 @@ function surplusOf(state: State, { id, maxDevices }: TokenCertificate): Effect[]
   return [{ kind: "warn", code: "token.surplus", message, hint, subject: id }];
 }
 
-const refusalOf = (because: string): Effect => ({
+const warnOfRefusal = (because: string): Effect => ({
   kind: "warn",
   code: "record.refused",
   message: `this device refused a record on the link: ${because}`,

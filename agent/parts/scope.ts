@@ -1,7 +1,7 @@
 // What every part of a member's life is started with, and where it leaves its stop. Pure: types.
 import type { Clock } from "../../system/clock.ts";
 import type { AgentConfig } from "../config.ts";
-import type { ServePage } from "../discovery/doorstep.ts";
+import type { ServePage } from "../discovery/door.ts";
 import type { Warnings } from "../health/warnings.ts";
 import type { Identity } from "../identity.ts";
 

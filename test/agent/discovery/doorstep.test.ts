@@ -4,12 +4,8 @@ import { createServer as createHttpServer, request } from "node:http";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { Acquaintances } from "../../../agent/discovery/acquaintances.ts";
-import {
-  type Doorstep,
-  type DoorstepOptions,
-  type ServePage,
-  startDoorstep,
-} from "../../../agent/discovery/doorstep.ts";
+import type { ServePage } from "../../../agent/discovery/door.ts";
+import { type Doorstep, type DoorstepOptions, startDoorstep } from "../../../agent/discovery/doorstep.ts";
 import { type Hello, sayHello } from "../../../agent/discovery/hello.ts";
 import { HamletError } from "../../../system/error.ts";
 import { silentLog } from "../../../system/log.ts";
