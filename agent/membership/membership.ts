@@ -151,20 +151,20 @@ export class Membership {
 
   async #receive({ record: jws, revocations = [], documents = [] }: Introduction, from?: string): Promise<Outcome> {
     const judge = () => verifyRecord(this.#state, jws, this.#now().wallMs);
-    let verdict = await judge();
-    if (verdict.verdict !== "refused" && revocations.length > 0 && (await this.#revoke(revocations))) {
-      verdict = await judge();
+    let judgement = await judge();
+    if (judgement.kind !== "refused" && revocations.length > 0 && (await this.#revoke(revocations))) {
+      judgement = await judge();
     }
-    if (verdict.verdict !== "refused" && jws === this.#o.identity.jws) return { kind: "self" };
-    const vouchers = verdict.verdict === "member" ? await verifyVouchers(this.#state, documents, verdict.record) : [];
+    if (judgement.kind !== "refused" && jws === this.#o.identity.jws) return { kind: "self" };
+    const vouchers = judgement.kind === "member" ? await verifyVouchers(this.#state, documents, judgement.record) : [];
     const { members } = this.#state;
-    const effects = await this.#take({ kind: "record", jws, verdict, vouchers, ...(from !== undefined && { from }) });
-    if (verdict.verdict === "refused") return { kind: "refused", because: verdict.because };
-    const { id } = verdict.record;
+    const effects = await this.#take({ kind: "record", jws, judgement, vouchers, ...(from !== undefined && { from }) });
+    if (judgement.kind === "refused") return { kind: "refused", because: judgement.because };
+    const { id } = judgement.record;
     if (id === this.#o.identity.id) return { kind: "self" };
-    if (verdict.verdict === "pending") {
+    if (judgement.kind === "pending") {
       const waits = this.#state.pending.has(id);
-      return waits ? { kind: "pending", because: verdict.because } : { kind: "refused", because: "pendingTwin" };
+      return waits ? { kind: "pending", because: judgement.because } : { kind: "refused", because: "pendingTwin" };
     }
     const member = this.#state.members.get(id)!;
     const vouching = effects.find((effect) => effect.kind === "countersign");

@@ -1,7 +1,7 @@
 // Devices that wait for adoption.
 // Pure.
 import { adoptionCodeOf } from "../../provisioning/trust/adoption-code.ts";
-import type { Verdict } from "../../provisioning/trust/record.ts";
+import type { Judgement } from "../../provisioning/trust/record.ts";
 import type { Now, Pending, State, Step } from "./state.ts";
 
 const pendingForMs = 10 * 60_000;
@@ -12,7 +12,7 @@ export const waiting = ({ pending }: State, { monotonicMs }: Now): Pending[] =>
   [...pending.values()].filter(({ since }) => monotonicMs - since <= pendingForMs);
 
 /** Of two devices with one name or code only the first waits: the owner must know which of them an adoption means. */
-export function wait(state: State, { record, because }: Verdict & { verdict: "pending" }, now: Now): Step {
+export function wait(state: State, { record, because }: Judgement & { kind: "pending" }, now: Now): Step {
   const { id, name, deviceKey } = record;
   const code = adoptionCodeOf(deviceKey);
   const all = waiting(state, now);

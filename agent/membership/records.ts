@@ -1,7 +1,7 @@
 // A judged record: its device becomes a member, waits, or is refused; a newer record of a member replaces the older.
 // Pure.
 import { meshAddress } from "../../provisioning/trust/names.ts";
-import type { Verdict } from "../../provisioning/trust/record.ts";
+import type { Judgement } from "../../provisioning/trust/record.ts";
 import type { TokenCertificate } from "../../provisioning/trust/token.ts";
 import { takeVouchers } from "./admissions.ts";
 import { nameFor } from "./names.ts";
@@ -9,32 +9,32 @@ import { wait } from "./pending.ts";
 import { chain, type Effect, type Event, type Now, renew, type State, type Step } from "./state.ts";
 import { judgeClock, trustOf } from "./trust.ts";
 
-type Accepted = Verdict & { verdict: "member" };
+type Accepted = Judgement & { kind: "member" };
 
 // Strangers can cause this warning: it ends by itself.
 const refusedForMs = 10 * 60_000;
 
 export function takeRecord(state: State, event: Event & { kind: "record" }, now: Now): Step {
-  const { verdict, jws, from } = event;
-  if (verdict.verdict === "refused") return [state, [warnOfRefusal(verdict.because)]];
+  const { judgement, jws, from } = event;
+  if (judgement.kind === "refused") return [state, [warnOfRefusal(judgement.because)]];
   // Our own past, from before a restore or a lost write: we speak with a higher number than anything out there.
-  if (verdict.record.id === state.self.id) return goAbove(state, verdict.record.number);
-  if (verdict.verdict === "pending") return wait(state, verdict, now);
-  const known = state.members.get(verdict.record.id);
-  const isNews = !known || verdict.record.number > known.record.number;
+  if (judgement.record.id === state.self.id) return goAbove(state, judgement.record.number);
+  if (judgement.kind === "pending") return wait(state, judgement, now);
+  const known = state.members.get(judgement.record.id);
+  const isNews = !known || judgement.record.number > known.record.number;
   return chain(
     state,
-    (before) => (isNews ? accept(before, verdict, jws) : [before, []]),
-    (after) => [after, countersign(after, verdict, now)],
+    (before) => (isNews ? accept(before, judgement, jws) : [before, []]),
+    (after) => [after, countersign(after, judgement, now)],
     (after) => takeVouchers(after, event.vouchers),
-    (after) => [after, from === undefined ? [] : [{ kind: "met", id: verdict.record.id, from }]],
+    (after) => [after, from === undefined ? [] : [{ kind: "met", id: judgement.record.id, from }]],
   );
 }
 
-function accept(state: State, verdict: Accepted, jws: string): Step {
-  const { id, replaces } = verdict.record;
+function accept(state: State, judgement: Accepted, jws: string): Step {
+  const { id, replaces } = judgement.record;
   const isNew = !state.members.has(id);
-  const [next, effects] = keepRecord(state, verdict, jws);
+  const [next, effects] = keepRecord(state, judgement, jws);
   const pending = new Map(next.pending);
   pending.delete(id);
   const name = next.members.get(id)!.name;

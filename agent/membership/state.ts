@@ -2,7 +2,7 @@
 // Pure: types, and the two ways to build a step from smaller ones.
 import type { BoardFacts } from "../../provisioning/handover/board.ts";
 import type { NeighborhoodKeys } from "../../provisioning/trust/neighborhood-keys.ts";
-import type { MemberRecord, Verdict } from "../../provisioning/trust/record.ts";
+import type { Judgement, MemberRecord } from "../../provisioning/trust/record.ts";
 import type { Revocations } from "../../provisioning/trust/revocation.ts";
 import type { TokenCertificate } from "../../provisioning/trust/token.ts";
 import type { State as Liveness } from "../cluster/news.ts";
@@ -58,7 +58,7 @@ export type State = {
 /** `wallMs` is ms since 1970; `monotonicMs` only grows. */
 export type Now = { wallMs: number; monotonicMs: number };
 
-export type JudgedRecord = { jws: string; verdict: Verdict };
+export type JudgedRecord = { jws: string; judgement: Judgement };
 /** A verified admission of this device. */
 export type Voucher = { by: string; jws: string };
 export type Event =

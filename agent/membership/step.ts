@@ -40,8 +40,8 @@ function load(state: State, { revocations, records, endpoints }: Event & { kind:
     { ...state, revocations },
     (before) => [before, [{ kind: "save", file: "revocations" }]],
     tellProgress,
-    ...records.map(({ verdict, jws }) => (before: State): Step => {
-      return verdict.verdict === "member" ? keepRecord(before, verdict, jws) : [before, []];
+    ...records.map(({ judgement, jws }) => (before: State): Step => {
+      return judgement.kind === "member" ? keepRecord(before, judgement, jws) : [before, []];
     }),
     (before) => (isSame(before, endpoints) ? [before, []] : renew(before, { endpoints })),
     (after) => [after, [{ kind: "members" }]],

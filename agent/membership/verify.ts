@@ -1,12 +1,12 @@
 // From bytes to events: what each document proves, by what this device knows now.
 // Pure, and asynchronous only because Web Crypto is.
 import { admittedBy } from "../../provisioning/trust/admission.ts";
-import { judgeRecord, type MemberRecord, readRecord, type Verdict } from "../../provisioning/trust/record.ts";
+import { type Judgement, judgeRecord, type MemberRecord, readRecord } from "../../provisioning/trust/record.ts";
 import { addRevocations, type Revocations } from "../../provisioning/trust/revocation.ts";
 import type { Event, JudgedRecord, State, Voucher } from "./state.ts";
 import { trustOf } from "./trust.ts";
 
-export const verifyRecord = (state: State, jws: string, wallMs: number): Promise<Verdict> =>
+export const verifyRecord = (state: State, jws: string, wallMs: number): Promise<Judgement> =>
   judgeRecord(jws, trustOf(state, wallMs));
 
 /** What revocations say, and which members they put out. */
@@ -21,8 +21,8 @@ export async function verifyRevocations(
   if (revocations !== state.revocations) {
     const trust = trustOf({ ...state, revocations }, wallMs);
     for (const { record, jws } of state.members.values()) {
-      const verdict = await judgeRecord(jws, trust);
-      if (verdict.verdict === "refused") out.set(record.id, verdict.because);
+      const judgement = await judgeRecord(jws, trust);
+      if (judgement.kind === "refused") out.set(record.id, judgement.because);
     }
   }
   return { kind: "revocations", revocations, out, forged };
@@ -60,6 +60,6 @@ export async function verifyKept(
   for (const record of saved) if (record) members.set(record.id, record.deviceKey);
   const firm = new Set([...(trust.firm ?? []), ...kept.firm]);
   return Promise.all(
-    kept.records.map(async (jws) => ({ jws, verdict: await judgeRecord(jws, { ...trust, members, firm }) })),
+    kept.records.map(async (jws) => ({ jws, judgement: await judgeRecord(jws, { ...trust, members, firm }) })),
   );
 }

@@ -59,7 +59,7 @@ export type Trust = {
   revocations: Revocations;
   /** Device keys of the known members, including this device's, so that its own admissions count. */
   members: ReadonlyMap<DeviceId, string>;
-  /** Those of them whose verdict was `firm`: only for these does this device replace an admission whose signer is gone. */
+  /** Those of them whose judgement was `firm`: only for these does this device replace an admission whose signer is gone. */
   firm?: ReadonlySet<DeviceId>;
   /** True until the first member is known: such a device judges no dates, because its clock may say 1970. */
   knowsNobody: boolean;
@@ -74,20 +74,20 @@ export type Trust = {
 };
 
 export type PendingReason = "tokenExpired" | "overMaximum" | "needsConfirmation";
-export type Verdict =
+export type Judgement =
   /**
    * `firm`: judged in full, now or earlier, and not by a device that knew no member yet.
    * `countersign`: firm, and no known member vouches for it yet: sign an admission and give it to the device.
    */
-  | { verdict: "member"; record: MemberRecord; token: TokenCertificate; firm: boolean; countersign: boolean }
-  | { verdict: "pending"; record: MemberRecord; token: TokenCertificate; because: PendingReason }
-  | { verdict: "refused"; because: RefusalCode; detail: string };
+  | { kind: "member"; record: MemberRecord; token: TokenCertificate; firm: boolean; countersign: boolean }
+  | { kind: "pending"; record: MemberRecord; token: TokenCertificate; because: PendingReason }
+  | { kind: "refused"; because: RefusalCode; detail: string };
 
-export async function judgeRecord(jws: string, trust: Trust): Promise<Verdict> {
+export async function judgeRecord(jws: string, trust: Trust): Promise<Judgement> {
   try {
     return await judge(jws, trust);
   } catch (error) {
-    if (error instanceof Refusal) return { verdict: "refused", because: error.refusal, detail: error.message };
+    if (error instanceof Refusal) return { kind: "refused", because: error.refusal, detail: error.message };
     throw error;
   }
 }
@@ -102,7 +102,7 @@ export async function readRecord(jws: string): Promise<MemberRecord> {
   return record;
 }
 
-async function judge(jws: string, trust: Trust): Promise<Verdict> {
+async function judge(jws: string, trust: Trust): Promise<Judgement> {
   const { neighborhood: keys, now } = trust;
   const record = await readRecord(jws);
   if (record.neighborhood !== keys.id) throw new Refusal("wrongNeighborhood", "a record of another neighborhood");
@@ -124,8 +124,8 @@ async function judge(jws: string, trust: Trust): Promise<Verdict> {
     throw new Refusal("tokenRevoked", "the token of this device is revoked");
   }
 
-  const member = (firm: boolean, isVouchedFor = false): Verdict => {
-    return { verdict: "member", record, token, firm, countersign: firm && !isVouchedFor };
+  const member = (firm: boolean, isVouchedFor = false): Judgement => {
+    return { kind: "member", record, token, firm, countersign: firm && !isVouchedFor };
   };
   // A member stays a member: up to the next comment, dates decide only whether we countersign.
   const byRoot = isNamed || adoption !== undefined;
@@ -140,7 +140,7 @@ async function judge(jws: string, trust: Trust): Promise<Verdict> {
   if (closed) {
     throw new Refusal("tokenClosed", "this token admits no new devices, because one of its devices was revoked");
   }
-  const pending = (because: PendingReason): Verdict => ({ verdict: "pending", record, token, because });
+  const pending = (because: PendingReason): Judgement => ({ kind: "pending", record, token, because });
   if (byFormerRoot || token.adopt === "confirm") return pending("needsConfirmation");
   if (trust.knowsNobody) return member(inTime);
   if (!inTime) return pending("tokenExpired");

@@ -24,11 +24,17 @@ const attic: State = {
 };
 const record = (name: string, more: Partial<MemberRecord> = {}) =>
   ({ id: `${name}-id`, name, deviceKey: `${name}-key`, number: 1, admissions: [], ...more }) as MemberRecord;
-type Verdict = (Event & { kind: "record" })["verdict"];
-const member = (of: MemberRecord, countersign = true): Verdict => ({
-  ...{ verdict: "member", record: of, token, firm: true, countersign },
+type Judgement = (Event & { kind: "record" })["judgement"];
+const member = (of: MemberRecord, countersign = true): Judgement => ({
+  ...{ kind: "member", record: of, token, firm: true, countersign },
 });
-const heard = (verdict: Verdict): Event => ({ kind: "record", jws: "jws", verdict, vouchers: [], from: "192.168.1.2" });
+const heard = (judgement: Judgement): Event => ({
+  kind: "record",
+  jws: "jws",
+  judgement,
+  vouchers: [],
+  from: "192.168.1.2",
+});
 const now = { wallMs: 5_000, monotonicMs: 0 };
 const kinds = (effects: Effect[]) =>
   effects.map(({ kind, ...more }) => ("code" in more ? `${kind} ${more.code}` : kind));
@@ -100,7 +106,7 @@ test("a member that is dead is warned of until it is heard again; one in doubt i
 test("at most sixteen devices wait, and those heard last ten minutes ago make room", () => {
   const pending = (name: string): Event => {
     const deviceKey = Buffer.from(name.padEnd(32)).toString("base64url");
-    return heard({ verdict: "pending", record: record(name, { deviceKey }), token, because: "needsConfirmation" });
+    return heard({ kind: "pending", record: record(name, { deviceKey }), token, because: "needsConfirmation" });
   };
   const names = Array.from({ length: 17 }, (_, index) => `device-${index}`);
   const [state] = play(attic, ...names.map(pending));

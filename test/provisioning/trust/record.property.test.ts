@@ -13,7 +13,7 @@ const trust = trustOf(elm.keys);
 const jws = await recordOf(attic);
 
 test("a record with any changed character is refused", async () => {
-  expect((await judgeRecord(jws, trust)).verdict).toBe("member");
+  expect((await judgeRecord(jws, trust)).kind).toBe("member");
   const change = fc.record({
     at: fc.nat(jws.length - 1),
     to: fc.string({ minLength: 1, maxLength: 1, unit: "binary" }),
@@ -21,7 +21,7 @@ test("a record with any changed character is refused", async () => {
   await fc.assert(
     fc.asyncProperty(change, async ({ at, to }) => {
       fc.pre(jws[at] !== to);
-      expect((await judgeRecord(jws.slice(0, at) + to + jws.slice(at + 1), trust)).verdict).toBe("refused");
+      expect((await judgeRecord(jws.slice(0, at) + to + jws.slice(at + 1), trust)).kind).toBe("refused");
     }),
     { numRuns: 600 },
   );
@@ -35,7 +35,7 @@ test("a flipped bit in a token or a member certificate is refused, even if the r
       const at = where % bytes.length;
       bytes[at] = bytes[at]! ^ (1 << bit);
       const bent = await sign("hamlet-record", { ...attic.record, [piece]: bytes.toString("latin1") }, attic.key);
-      expect((await judgeRecord(bent, trust)).verdict).toBe("refused");
+      expect((await judgeRecord(bent, trust)).kind).toBe("refused");
     }),
     { numRuns: 400 },
   );
@@ -43,7 +43,7 @@ test("a flipped bit in a token or a member certificate is refused, even if the r
 
 test("a record truncated anywhere is refused", async () => {
   for (let length = 0; length < jws.length; length += 7) {
-    expect((await judgeRecord(jws.slice(0, length), trust)).verdict).toBe("refused");
+    expect((await judgeRecord(jws.slice(0, length), trust)).kind).toBe("refused");
   }
 });
 
@@ -60,8 +60,8 @@ test("no string makes the judge throw; each is refused by a code of the closed s
   );
   await fc.assert(
     fc.asyncProperty(strings, async (text) => {
-      const verdict = await judgeRecord(text, trust);
-      expect(verdict.verdict === "refused" && refusalCodes.includes(verdict.because)).toBe(true);
+      const judgement = await judgeRecord(text, trust);
+      expect(judgement.kind === "refused" && refusalCodes.includes(judgement.because)).toBe(true);
     }),
     { numRuns: 500 },
   );
@@ -75,7 +75,7 @@ test("a device without a token from the root is never a member, whatever it sign
       fc.dictionary(fc.constantFrom(...Object.keys(attic.record)), fc.jsonValue()),
       async (whole, some) => {
         for (const content of [whole, { ...attic.record, deviceKey: stranger.publicKey, ...some }]) {
-          expect((await judgeRecord(await sign("hamlet-record", content, stranger), trust)).verdict).toBe("refused");
+          expect((await judgeRecord(await sign("hamlet-record", content, stranger), trust)).kind).toBe("refused");
         }
       },
     ),

@@ -5,7 +5,7 @@ import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
 import { signMemberCertificate } from "../../../provisioning/trust/member-certificate.ts";
 import { meshAddress } from "../../../provisioning/trust/names.ts";
 import { foundedBy, signSuccession, succeed } from "../../../provisioning/trust/neighborhood-keys.ts";
-import { judgeRecord, maxRecordChars, type Trust, type Verdict } from "../../../provisioning/trust/record.ts";
+import { type Judgement, judgeRecord, maxRecordChars, type Trust } from "../../../provisioning/trust/record.ts";
 import { type RefusalCode, refusalCodes } from "../../../provisioning/trust/refusal.ts";
 import {
   addRevocations,
@@ -23,9 +23,9 @@ const cellar = await makeDevice(elm, token, "cellar");
 const late = { now: monday + 30 * day };
 
 /** `member`, `member+` if it is to be countersigned, `member~` if taken on faith, or the reason why not. */
-const brief = (verdict: Verdict): string => {
-  if (verdict.verdict !== "member") return `${verdict.verdict} ${verdict.because}`;
-  return `member${verdict.countersign ? "+" : verdict.firm ? "" : "~"}`;
+const brief = (judgement: Judgement): string => {
+  if (judgement.kind !== "member") return `${judgement.kind} ${judgement.because}`;
+  return `member${judgement.countersign ? "+" : judgement.firm ? "" : "~"}`;
 };
 const judge = async (jws: string, trust: Trust): Promise<string> => brief(await judgeRecord(jws, trust));
 const revoke = async (...revoked: Revocation["revoke"][]) => {
@@ -41,9 +41,9 @@ const adoptionOf = (device: Device, revocation = 0) =>
   );
 
 test("a newcomer with a valid token is a member and is countersigned", async () => {
-  const verdict = await judgeRecord(await recordOf(attic), trustOf(elm.keys, [cellar]));
-  expect(verdict).toMatchObject({ verdict: "member", countersign: true, firm: true, record: attic.record });
-  expect(verdict.verdict === "member" && verdict.token.tags).toEqual(["home"]);
+  const judgement = await judgeRecord(await recordOf(attic), trustOf(elm.keys, [cellar]));
+  expect(judgement).toMatchObject({ kind: "member", countersign: true, firm: true, record: attic.record });
+  expect(judgement.kind === "member" && judgement.token.tags).toEqual(["home"]);
 });
 
 test("a device is pending, not refused, if its token is expired, over its maximum or needs confirmation", async () => {
@@ -246,8 +246,8 @@ test("a record that grows too long drops its oldest admissions; 8 endpoints and 
   );
   const endpoints = Array(8).fill("[2001:db8:1111:2222:3333:4444:5555:6666]:51820");
   const jws = await recordOf(attic, { admissions, endpoints });
-  const verdict = await judgeRecord(jws, trustOf(elm.keys, [cellar]));
-  const kept = verdict.verdict === "member" ? verdict.record.admissions : [];
+  const judgement = await judgeRecord(jws, trustOf(elm.keys, [cellar]));
+  const kept = judgement.kind === "member" ? judgement.record.admissions : [];
   expect(jws.length).toBeLessThanOrEqual(maxRecordChars);
   expect(kept.length).toBeGreaterThanOrEqual(1);
   expect(kept).toEqual(admissions.slice(-kept.length));

@@ -1,0 +1,104 @@
+import { expect, test } from "vitest";
+import { Courier } from "../../../agent/cluster/courier.ts";
+import { Documents } from "../../../agent/cluster/documents.ts";
+import { decodeMessage, type Summary } from "../../../agent/cluster/messages.ts";
+import { silentLog } from "../../../system/log.ts";
+import { digestOf, fakeStore } from "./members.ts";
+
+function courier(answer: (id: string) => string | Promise<string>) {
+  const store = fakeStore();
+  const asked: string[] = [];
+  const published: Summary[] = [];
+  const clock = { now: 0 };
+  const it = new Courier({
+    documents: new Documents(store.kinds),
+    monotonic: () => clock.now,
+    log: silentLog,
+    publish: (summary) => published.push(summary),
+    async fetch(from, kind, id) {
+      asked.push(`${from} ${kind} ${id}`);
+      return answer(id);
+    },
+  });
+  return { it, store, asked, published, clock };
+}
+
+const summary = (id: string, number: number, text = `${id} ${number}`): Summary => ({
+  kind: "record",
+  id,
+  number,
+  digest: digestOf(text),
+});
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+test("fetches a missing or newer document once, from the member that told of it, keeps it and tells the others", async () => {
+  const { it, store, asked, published } = courier((id) => `${id} 2`);
+  store.put("record", "held", 2, "held 2");
+  store.put("record", "old", 1, "old 1");
+  const told = [summary("held", 2), summary("held", 1), summary("old", 2), summary("new", 2)];
+  it.collect("cellar", told);
+  it.collect("kitchen", told);
+  await settle();
+  expect(asked).toEqual(["cellar record old", "cellar record new"]);
+  expect(published.map(({ id, number }) => `${id} ${number}`)).toEqual(["old 2", "new 2"]);
+});
+
+test("a refused document is not fetched again within a minute, whichever member tells of it", async () => {
+  const { it, asked, published, clock } = courier(() => "bad 1");
+  for (const from of ["cellar", "kitchen", "porch"]) {
+    it.collect(from, [summary("evil", 1)]);
+    await settle();
+  }
+  expect(asked).toHaveLength(1);
+  clock.now = 60_001;
+  it.collect("cellar", [summary("evil", 1)]);
+  await settle();
+  expect(asked).toHaveLength(2);
+  expect(published).toEqual([]);
+});
+
+test("fetches a document with the same number and other bytes, for its kind to judge", async () => {
+  const { it, store, asked } = courier(() => "x 1");
+  store.put("rollout", "spring", 1, "mine 1");
+  it.collect("cellar", [{ kind: "rollout", id: "spring", number: 1, digest: digestOf("another 1") }]);
+  await settle();
+  expect(asked).toEqual(["cellar rollout spring"]);
+});
+
+test("fetches at most four at once, and a member that fails delays no other", async () => {
+  let open = 0;
+  let most = 0;
+  const { it, store } = courier(async (id) => {
+    most = Math.max(most, ++open);
+    await settle();
+    open--;
+    if (id === "d3") throw new Error("hung up");
+    return `${id} 1`;
+  });
+  it.collect(
+    "cellar",
+    Array.from({ length: 20 }, (_, index) => summary(`d${index}`, 1)),
+  );
+  for (let round = 0; round < 40; round++) await settle();
+  expect(most).toBe(4);
+  expect(store.all()).toHaveLength(19);
+});
+
+test("a kind that this release does not know is passed over and never asked for; the rest of the message counts", async () => {
+  const { it, asked, published, clock } = courier((id) => `${id} 1`);
+  const gossip = JSON.stringify({
+    t: "gossip",
+    g: [
+      ["doc", "waves", "spring", 7, digestOf("waves")],
+      ["lease", "a", "form", { that: "is new" }],
+      ["doc", "record", "attic", 1, digestOf("attic 1")],
+    ],
+  });
+  for (const at of [0, 60_001, 120_002]) {
+    clock.now = at;
+    it.collect("cellar", decodeMessage(Buffer.from(gossip))!.documents);
+    await settle();
+  }
+  expect(asked).toEqual(["cellar record attic"]);
+  expect(published.map(({ kind, id }) => `${kind} ${id}`)).toEqual(["record attic"]);
+});
