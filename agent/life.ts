@@ -6,7 +6,7 @@ import { run } from "../system/command.ts";
 import { describeError } from "../system/error.ts";
 import { makeLog } from "../system/log.ts";
 import type { Status } from "./api/schema.ts";
-import { memberStatuses } from "./api/status-report.ts";
+import { memberStatuses, peersOf } from "./api/status-report.ts";
 import type { Cluster } from "./cluster/cluster.ts";
 import { readLinks } from "./discovery/links.ts";
 import { endpointOf, endpointsOf, hostOf } from "./discovery/own-endpoints.ts";
@@ -83,7 +83,9 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
     await performing;
   });
   if (config.mesh.dnsPort) await serveNames(scope, membership);
-  const { broker, telemetry } = startReports(scope, { membership, alive });
+  const members = () => [...membership.members().values()];
+  const reach = () => ({ members: members(), liveness: cluster.liveness(), paths, now: clock.now() });
+  const { broker, telemetry } = startReports(scope, { membership, alive, peers: () => peersOf(reach()) });
   const tuning = await tune(scope, journal, kernel);
   const reconcile = async () => {
     await broker.keep();
@@ -103,9 +105,9 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
     },
     async report() {
       await telemetry.look();
-      const known = { identity, config, liveness: cluster.liveness(), paths, metrics: telemetry.latest() };
+      const said = { metrics: telemetry.latest(), peers: telemetry.peers() };
       return {
-        members: memberStatuses({ ...known, members: [...membership.members().values()], now: clock.now() }),
+        members: memberStatuses({ identity, config, ...reach(), ...said }),
         pending: membership.pending().map(({ since: _, ...pending }) => pending),
         neighbors: link.discovery.neighbors().map(({ name: _, epoch: __, ...neighbor }) => neighbor),
         broker: broker.id(),

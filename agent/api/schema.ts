@@ -1,7 +1,7 @@
 // The contract of the agent's API: what a device tells of itself and its neighborhood, and the requests that change it.
 // The page, the command line and the lab read the same shapes; system/http/answer.ts has the shape of an error.
 import { z } from "zod";
-import { MetricsPayload } from "../../ota/fleet/topics.ts";
+import { MetricsPayload, PeersPayload } from "../../ota/fleet/topics.ts";
 import { DeviceName, Id } from "../../provisioning/trust/fields.ts";
 
 const Bytes = z.int().min(0);
@@ -57,6 +57,7 @@ export const MemberStatus = z.object({
   rttMs: z.number().min(0).optional(),
   path: MemberPath.optional(),
   metrics: Metrics.optional().describe("the newest that arrived by MQTT"),
+  peers: PeersPayload.shape.peers.optional().describe("how this member reaches the others, as it reports by MQTT"),
 });
 export type MemberStatus = z.infer<typeof MemberStatus>;
 

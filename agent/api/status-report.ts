@@ -1,5 +1,6 @@
-// What is known of each member, laid side by side: its record, its liveness, its WireGuard peer, its last metrics.
+// Joins what is known of each member: its record, its liveness, its WireGuard peer, and what it said last by MQTT.
 // Pure.
+import type { PeersPayload } from "../../ota/fleet/topics.ts";
 import type { Liveness } from "../cluster/cluster.ts";
 import type { AgentConfig } from "../config.ts";
 import type { Identity } from "../identity.ts";
@@ -7,54 +8,65 @@ import type { Member } from "../membership/state.ts";
 import type { Paths } from "../mesh/paths.ts";
 import type { MemberStatus, Metrics } from "./schema.ts";
 
+type Peers = PeersPayload["peers"];
 export type Known = {
   identity: Pick<Identity, "id" | "name" | "address">;
   config: Pick<AgentConfig, "board" | "release">;
   members: readonly Member[];
   liveness: ReadonlyMap<string, Liveness>;
   paths: Pick<Paths, "status" | "explain">;
+  /** What each device said last, by id. */
   metrics: ReadonlyMap<string, Metrics>;
+  peers: ReadonlyMap<string, Peers>;
   /** ms since 1970. */
   now: number;
 };
 
 /** This device first, then the others by name. */
-export function memberStatuses({ identity, config, members, liveness, paths, metrics, now }: Known): MemberStatus[] {
+export function memberStatuses(known: Known): MemberStatus[] {
+  const { identity, config, metrics, peers } = known;
   const { id, name, address } = identity;
   const { board, release } = config;
   const own = metrics.get(id);
-  const self: MemberStatus = {
-    id,
-    name,
-    state: "alive",
-    address,
-    board,
-    release,
-    isSelf: true,
-    ...(own && { metrics: own }),
-  };
-  const others = members.map((member): MemberStatus => {
-    const { record } = member;
-    const peer = paths.status().find(({ wireguardKey }) => wireguardKey === record.wireguardKey);
-    const live = liveness.get(record.id);
-    const heard = metrics.get(record.id);
-    const path = paths.explain(record.id);
+  const others = reached(known).map((member): MemberStatus => {
+    const heard = metrics.get(member.id);
+    // A member that is gone may have left an old report with the broker.
+    const said = member.state === "alive" ? peers.get(member.id) : undefined;
+    return { ...member, ...(heard && { metrics: heard }), ...(said && { peers: said }) };
+  });
+  const self = { id, name, state: "alive", address, board, release, isSelf: true } as const;
+  return [{ ...self, ...(own && { metrics: own }), peers: peersOf(known) }, ...others];
+}
+
+/** How this device reaches each other member. */
+export const peersOf = (known: Reach): Peers =>
+  reached(known).map(({ id, path, handshakeAgeS, rttMs }) => {
+    const kind = path?.candidates.find(({ endpoint }) => endpoint === path.inUse?.endpoint)?.class;
     return {
-      id: record.id,
-      name: member.name,
-      // Of whom nothing signed was heard yet nothing is known: not alive before it says so.
-      state: live?.state ?? "suspect",
-      address: member.address,
-      board: record.board,
-      release: record.release,
-      isSelf: false,
+      id,
+      ...(kind !== undefined && { path: kind }),
+      ...(handshakeAgeS !== undefined && { handshakeAgeS: Math.round(handshakeAgeS) }),
+      ...(rttMs !== undefined && { rttMs: Math.round(rttMs * 10) / 10 }),
+    };
+  });
+
+export type Reach = Pick<Known, "members" | "liveness" | "paths" | "now">;
+function reached({ members, liveness, paths, now }: Reach): MemberStatus[] {
+  const peers = new Map(paths.status().map((peer) => [peer.wireguardKey, peer]));
+  const statuses = members.map(({ record, name, address }): MemberStatus => {
+    const { id, board, release } = record;
+    const peer = peers.get(record.wireguardKey);
+    const live = liveness.get(id);
+    const path = paths.explain(id);
+    return {
+      // A member that nothing signed was heard of is not alive before it says so.
+      ...{ id, name, state: live?.state ?? "suspect", address, board, release, isSelf: false },
       ...(peer?.endpoint && { endpoint: peer.endpoint }),
       ...(peer?.latestHandshakeMs && { handshakeAgeS: Math.max(0, (now - peer.latestHandshakeMs) / 1000) }),
       ...(peer && { rxBytes: peer.rxBytes, txBytes: peer.txBytes }),
       ...(live?.rttMs !== undefined && { rttMs: live.rttMs }),
       ...(path && { path }),
-      ...(heard && { metrics: heard }),
     };
   });
-  return [self, ...others.sort((a, b) => (a.name < b.name ? -1 : 1))];
+  return statuses.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -6,7 +6,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { Membership } from "../membership/membership.ts";
 import { BrokerHost } from "../telemetry/broker-host.ts";
 import { collectInventory } from "../telemetry/inventory.ts";
-import { startTelemetry, type Telemetry } from "../telemetry/publisher.ts";
+import { startTelemetry, type Telemetry, type TelemetryOptions } from "../telemetry/publisher.ts";
 import { makeSampler } from "../telemetry/sampler.ts";
 import { startTuning, type Tuning } from "../tuning/tuning.ts";
 import type { Scope } from "./scope.ts";
@@ -17,7 +17,7 @@ const lookMs = 10_000;
 /** The broker that one member hosts, and this device's reports to it. */
 export function startReports(
   { config, identity, clock, warnings, ended }: Scope,
-  { membership, alive }: { membership: Membership; alive(): string[] },
+  { membership, alive, peers }: { membership: Membership; alive(): string[]; peers: TelemetryOptions["peers"] },
 ): { broker: BrokerHost; telemetry: Telemetry } {
   const { id, address } = identity;
   const neighborhood = identity.neighborhood.id;
@@ -40,6 +40,7 @@ export function startReports(
     brokerAddress: () => broker.address(),
     port: config.telemetry.port,
     sample: () => sampler.sample(),
+    peers,
     inventory: () => collectInventory(run),
     warnings,
     homeAssistant: config.telemetry.homeAssistant,

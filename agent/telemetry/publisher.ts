@@ -1,6 +1,6 @@
-// Telemetry: samples this device on timers and publishes by MQTT; receives the metrics of the others while a person looks at them.
+// Telemetry: samples this device on timers and publishes by MQTT; receives what the others publish while a person looks at them.
 import type { ConnectionOptions } from "node:tls";
-import type { InventoryPayload, MetricsPayload } from "../../ota/fleet/topics.ts";
+import type { InventoryPayload, MetricsPayload, PeersPayload } from "../../ota/fleet/topics.ts";
 import { type Clock, every } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
@@ -15,6 +15,8 @@ export type TelemetryOptions = {
   brokerAddress(): string | undefined;
   port: number;
   sample(): Promise<MetricsPayload>;
+  /** How this device reaches each other member. */
+  peers(): PeersPayload["peers"];
   inventory(): Promise<InventoryPayload>;
   /** All of them are published. Telemetry's own is raised when the broker has not answered for a minute. */
   warnings: Pick<Warnings, "list" | "raise" | "clear">;
@@ -33,6 +35,8 @@ export type Telemetry = {
   own(): MetricsPayload | undefined;
   /** The newest metrics of every device. Each call keeps the subscription for another minute. */
   latest(): Map<string, MetricsPayload>;
+  /** How each device reaches the others, as far as it has said so lately. */
+  peers(): Map<string, PeersPayload["peers"]>;
   /** Resolves once what the broker holds has arrived, or after a second without. */
   look(): Promise<void>;
   counts(): { sent: number; sentBytes: number; queued: number; dropped: number };
@@ -52,6 +56,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
     isConnected: () => client.isConnected(),
     publish: (topic, payload, how) => client.publish(topic, payload, how),
     warnings: () => warnings.list(),
+    peers: options.peers,
     log,
   });
   const client = startClient({
@@ -98,6 +103,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
     isConnected: () => client.isConnected(),
     own: () => newest,
     latest: () => collector.latest(),
+    peers: () => collector.peers(),
     look: () => collector.look(),
     counts: () => reports.counts(),
     withdraw: () => reports.withdraw(),

@@ -1,10 +1,18 @@
-// Publishes state, metrics, inventory, warnings and the announcements to Home Assistant, and remembers what the broker has already.
-import { type InventoryPayload, type MetricsPayload, type TopicName, topicOf, topics } from "../../ota/fleet/topics.ts";
+// Publishes state, metrics, peers, inventory, warnings and the announcements to Home Assistant, and remembers what the broker has already.
+import {
+  type InventoryPayload,
+  type MetricsPayload,
+  type PeersPayload,
+  type TopicName,
+  topicOf,
+  topics,
+} from "../../ota/fleet/topics.ts";
 import type { Log } from "../../system/log.ts";
 import type { Warning } from "../health/warnings.ts";
 import { Backlog } from "./backlog.ts";
 import { announcements } from "./homeassistant.ts";
 import { encode, stateOf, warningsOf } from "./messages.ts";
+import { PeerReports } from "./peer-reports.ts";
 
 export type ReportsOptions = {
   self: { id: string; neighborhood: string; name(): string; board: string; release: string; address: string };
@@ -12,6 +20,7 @@ export type ReportsOptions = {
   isConnected(): boolean;
   publish(topic: string, payload: string, options: { qos: 0 | 1; retain: boolean }): void;
   warnings(): Warning[];
+  peers(): PeersPayload["peers"];
   log: Log;
 };
 
@@ -22,6 +31,7 @@ const certainSamples = 30;
 export class Reports {
   readonly #options: ReportsOptions;
   readonly #backlog = new Backlog();
+  readonly #peerReports = new PeerReports();
   readonly #unsendable = new Set<TopicName>();
   /** Payload of each announcement on this connection, by topic. */
   readonly #announced = new Map<string, string>();
@@ -51,6 +61,8 @@ export class Reports {
     this.#announce();
     if (this.#inventory) this.#send("inventory", this.#inventory);
     this.#sendWarnings();
+    this.#peerReports.forget();
+    this.#sendPeers(now);
     this.#backlog.connected(now);
     this.#flush(now);
   }
@@ -69,6 +81,7 @@ export class Reports {
     if (!this.#options.isConnected()) return;
     this.#announce();
     this.#flush(now);
+    this.#sendPeers(now);
   }
 
   setInventory(inventory: InventoryPayload): void {
@@ -105,6 +118,11 @@ export class Reports {
     const warnings = warningsOf(this.#options.warnings());
     this.#sentWarnings = JSON.stringify(warnings);
     this.#send("warnings", warnings);
+  }
+
+  #sendPeers(now: number): void {
+    const peers = this.#peerReports.due(this.#options.peers(), now);
+    if (peers) this.#send("peers", peers);
   }
 
   #flush(now: number): void {

@@ -61,6 +61,25 @@ export const WarningsPayload = z.object({
 });
 export type WarningsPayload = z.infer<typeof WarningsPayload>;
 
+export const PeersPayload = z.object({
+  v: z.literal(1),
+  peers: z
+    .array(
+      z.object({
+        id: z.string().length(26),
+        path: z
+          .string()
+          .max(16)
+          .optional()
+          .describe("kind of the endpoint in use: sameLink, globalIpv6, observed, ..."),
+        handshakeAgeS: z.number().min(0).optional().describe("when this was sent; absent before the first handshake"),
+        rttMs: z.number().min(0).optional(),
+      }),
+    )
+    .max(128),
+});
+export type PeersPayload = z.infer<typeof PeersPayload>;
+
 export type TopicName = keyof typeof topics;
 /** `hamlet/<neighborhood>/<device>/<name>`; every message is retained, so that a late subscriber gets the newest. */
 export const topics = {
@@ -75,6 +94,12 @@ export const topics = {
     qos: 0,
     when: "every 10 s (`telemetry.intervalSeconds`)",
     meaning: "processor, memory, disk, temperature, traffic",
+  },
+  peers: {
+    payload: PeersPayload,
+    qos: 0,
+    when: "when it connects, then on change and every minute",
+    meaning: "how this device reaches each other member",
   },
   inventory: {
     payload: InventoryPayload,

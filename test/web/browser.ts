@@ -13,7 +13,7 @@ export type Tab = {
   /** Polls until the expression is true; the limit is for an idle machine. */
   until(expression: string, withinMs?: number): Promise<void>;
   press(key: string): Promise<void>;
-  /** A PNG of the whole page. */
+  /** A WebP of the whole page. */
   screenshot(): Promise<Buffer>;
   /** Console errors, uncaught exceptions, refused loads, violations of the content policy. */
   problems: string[];
@@ -103,7 +103,8 @@ export async function startBrowser(): Promise<Browser> {
           for (const type of ["keyDown", "keyUp"]) await ask("Input.dispatchKeyEvent", { type, key, code: key });
         },
         async screenshot() {
-          const { data } = await ask<{ data: string }>("Page.captureScreenshot", { captureBeyondViewport: true });
+          const format = { format: "webp", quality: 80, captureBeyondViewport: true };
+          const { data } = await ask<{ data: string }>("Page.captureScreenshot", format);
           return Buffer.from(data, "base64");
         },
       };

@@ -1,4 +1,5 @@
 // The page in a real browser, served by the real handler from a neighborhood that changes while it is shown.
+import { writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
@@ -71,6 +72,26 @@ test("the full page shows each member and follows its changes", async () => {
   expect(tab.problems).toEqual([]);
   // The page requests only itself and its event stream.
   expect(tab.requests).toEqual([url, `${url}v1/events`]);
+});
+
+const lines = `[...document.querySelectorAll(".graph line")].map((line) => line.className.baseVal + ": " + line.textContent)`;
+
+test("the graph draws each link that members report, and dots one that only one end reports", async () => {
+  const { url } = await serve("full");
+  const tab = await browser.open(url);
+  await tab.until(`document.querySelectorAll(".graph line").length === 3`);
+  expect(await tab.evaluate(lines)).toContain("tunnel: cellar – kitchen: fresh handshake, 12 ms, sameLink");
+  expect(await tab.evaluate(text("figcaption"))).toBe("3 of 3 links have a handshake younger than 3 minutes.");
+
+  source.member("kitchen").peers = [{ id: "a".repeat(26), handshakeAgeS: 300 }];
+  await tab.until(`document.querySelector(".graph .one-end") && document.querySelector(".graph .stale")`);
+  expect(await tab.evaluate(lines)).toEqual([
+    "tunnel: attic – cellar: fresh handshake, 0.7 ms, sameLink",
+    "tunnel stale: attic – kitchen: no handshake for 3 minutes, 12 ms, sameLink",
+    "tunnel one-end: cellar – kitchen: fresh handshake, 12 ms, sameLink, only cellar reports it",
+  ]);
+  expect(await tab.evaluate(text("figcaption"))).toContain("Dotted: only one end reports the link (1).");
+  expect(tab.problems).toEqual([]);
 });
 
 test("the page draws a curve as metrics arrive", async () => {
@@ -199,6 +220,53 @@ test("the keyboard reaches the tables, and every picture has a label", async () 
   expect(
     await tab.evaluate(`document.querySelectorAll("h1").length === 1 && document.documentElement.lang === "en"`),
   ).toBe(true);
+});
+
+test("a picture of the page is small; `npm run picture` puts it where the README shows it", async () => {
+  const { members } = source.state;
+  for (const [name, letter] of [
+    ["pantry", "d"],
+    ["study", "e"],
+  ] as const) {
+    const id = letter.repeat(26);
+    members.push({
+      ...source.member("kitchen"),
+      id,
+      name,
+      address: `fd12:3456:789a:0:9a1c:77${letter}1:90ab:c${letter}ef`,
+    });
+  }
+  for (const { id, name } of members) {
+    const others = members.filter((other) => other.id !== id);
+    source.member(name).peers = others.map((other) => ({
+      id: other.id,
+      path: "sameLink",
+      handshakeAgeS: 40,
+      rttMs: 1.2,
+    }));
+  }
+  source.member("study").peers = [];
+  const { url } = await serve("full");
+  const tab = await browser.open(url, { width: 1100, height: 1120 });
+  await tab.until(`document.querySelectorAll("#metrics ~ * tbody tr").length === ${members.length}`);
+  for (let sample = 2; sample <= 12; sample++) {
+    for (const [at, { name }] of members.entries()) {
+      const wave = 1 + Math.sin(sample * 0.7 + at);
+      source.measure(name, {
+        at: Date.now() + sample,
+        cpu: 0.04 + 0.05 * wave,
+        meshRx: Math.round(300_000 + sample * 9_000 + wave * 4_000),
+      });
+    }
+    const curve = `document.querySelector("#metrics ~ * .spark polyline")?.getAttribute("points").split(" ").length`;
+    await tab.until(`${curve} >= ${sample}`);
+  }
+  const picture = await tab.screenshot();
+  expect(picture.subarray(8, 12).toString()).toBe("WEBP");
+  expect(picture.length).toBeLessThan(100_000);
+  if (process.env["HAMLET_PICTURE"]) {
+    await writeFile(new URL("../../dashboard/page/picture.webp", import.meta.url), picture);
+  }
 });
 
 /** The texts whose contrast with their background is below 4.5 (WCAG 2.2, 1.4.3). */

@@ -48,6 +48,7 @@ function device(url: string) {
       return url;
     },
     sample: () => new Promise(() => {}),
+    peers: () => [],
     inventory: () => new Promise(() => {}),
   });
   ended.push(() => telemetry.stop());
@@ -114,7 +115,7 @@ test("b3-client: 256 MB from a hostile broker do not stay in memory", async () =
     const before = process.memoryUsage.rss();
     const telemetry = startTelemetry({ self: { id: "a".repeat(26), neighborhood: "n".repeat(26), name: () => "x", board: "nuc", release: "1", address: "127.0.0.1" },
       brokerAddress: () => "mqtt://127.0.0.1:${port}", port: 1, homeAssistant: false, log, clock: { now: Date.now, monotonic: () => performance.now() },
-      sample: none, inventory: none, warnings: { list: () => [], raise() {}, clear() {} }, intervalMs: 60000, retryMs: 20 });
+      sample: none, peers: () => [], inventory: none, warnings: { list: () => [], raise() {}, clear() {} }, intervalMs: 60000, retryMs: 20 });
     let most = before;
     setInterval(() => {
       most = Math.max(most, process.memoryUsage.rss());

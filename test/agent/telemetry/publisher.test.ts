@@ -38,6 +38,7 @@ function device(
   const made = startTelemetry({
     self: { id: ids[address]!, neighborhood: hood, name: () => "x", board: "nuc", release: "1", address },
     sample: async () => metrics(0.5),
+    peers: () => [],
     inventory: () => Promise.reject(new Error("none in this test")),
     warnings: noWarnings,
     homeAssistant: true,
@@ -60,6 +61,19 @@ test("two devices see each other's metrics through the broker of one of them", a
   const cellar = device("127.0.0.3", { brokerAddress, port });
   await Promise.all([until(knows(attic, 2)), until(knows(cellar, 2))]);
   expect(cellar.latest().get(ids["127.0.0.2"]!)).toEqual(metrics(0.5));
+});
+
+test("a device hears how another one reaches its peers, as far as that fits the schema", async () => {
+  const { port } = await broker("127.0.0.2");
+  const brokerAddress = () => "127.0.0.2";
+  const peers = [{ id: "k".repeat(26), path: "sameLink", handshakeAgeS: 14, rttMs: 0.7 }];
+  device("127.0.0.2", { brokerAddress, port, peers: () => peers });
+  const cellar = device("127.0.0.3", { brokerAddress, port, peers: () => [{ id: "too short" }] });
+  cellar.latest();
+  await until(() => cellar.peers().size === 1);
+  expect(cellar.peers().get(ids["127.0.0.2"]!)).toEqual(peers);
+  await until(knows(cellar, 2));
+  expect(cellar.peers().has(ids["127.0.0.3"]!)).toBe(false);
 });
 
 test("a device that looks late has the retained metrics by the time look() resolves", async () => {

@@ -72,6 +72,7 @@ function device(url: string, options: Partial<TelemetryOptions>) {
     self: { id: attic, neighborhood: hood, name: () => "attic", board: "nuc", release: "1", address: "127.0.0.2" },
     ...{ brokerAddress: () => url, port: 1, homeAssistant: true, clock: systemClock, intervalMs: 60_000, retryMs: 20 },
     sample: () => Promise.reject(new Error("none in this test")),
+    peers: () => [],
     inventory: () => Promise.reject(new Error("none in this test")),
     warnings: { list: () => [], raise() {}, clear() {} },
     log: silentLog,

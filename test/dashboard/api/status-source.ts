@@ -16,9 +16,19 @@ export function makeStatusSource(now = Date.now()) {
       uptimeS: 4_321,
     },
     members: [
-      member("attic", "a", { isSelf: true }),
-      member("cellar", "c", { handshakeAgeS: 14, rttMs: 0.7, endpoint: "192.168.1.17:51820" }),
-      member("kitchen", "k", { handshakeAgeS: 71, rttMs: 12.4, endpoint: "[fe80::5054:ff:fe12:3456]:51820" }),
+      member("attic", "a", { isSelf: true, peers: [peer("c", 14, 0.7), peer("k", 71, 12.4)] }),
+      member("cellar", "c", {
+        handshakeAgeS: 14,
+        rttMs: 0.7,
+        endpoint: "192.168.1.17:51820",
+        peers: [peer("a", 14, 0.8), peer("k", 33, 11.9)],
+      }),
+      member("kitchen", "k", {
+        handshakeAgeS: 71,
+        rttMs: 12.4,
+        endpoint: "[fe80::5054:ff:fe12:3456]:51820",
+        peers: [peer("a", 71, 12.6), peer("c", 33, 12)],
+      }),
     ],
     pending: [],
     neighbors: [],
@@ -63,6 +73,13 @@ export function makeStatusSource(now = Date.now()) {
     };
   }
 }
+
+const peer = (letter: string, handshakeAgeS: number, rttMs: number) => ({
+  id: letter.repeat(26),
+  path: "sameLink",
+  handshakeAgeS,
+  rttMs,
+});
 
 const metricsAt = (at: number): Metrics => ({
   at,
