@@ -1,4 +1,4 @@
-// Makes a device nobody: identity, keys and settings are overwritten and removed, root's and the agent's.
+// Forgets who a device is: overwrites and removes identity, keys and settings, root's and the agent's.
 import { copyOf } from "../../system/kept.ts";
 import { removeFile } from "../handover/files.ts";
 import { wipe, wipeInside } from "../handover/wipe.ts";

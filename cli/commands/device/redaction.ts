@@ -1,10 +1,10 @@
-// Takes secrets out of a text that goes to others: those that lie on this device, in every spelling in which they may turn up, and
-// whatever looks like one. Two nets, because a journal may hold a key that is on the disk no more.
+// Removes secrets from a text that goes to other people: the secrets on this device in every spelling that programs print, and anything
+// that looks like a secret, because a journal may hold a key that is no longer on the disk.
 // Pure.
 
 export const removed = "[removed]";
 
-/** Shorter ones would take half of any text with them; no secret of ours is so short. */
+/** Shorter ones would match everywhere, and no secret of ours is so short. */
 const minChars = 6;
 
 export type Redact = (text: string) => string;
@@ -12,7 +12,7 @@ export type Redact = (text: string) => string;
 /** `secrets`: passwords as typed, keys in base64, base64url or hex, whole PEM blocks. */
 export function makeRedaction(secrets: readonly string[]): Redact {
   const spellings = [...new Set(secrets.flatMap(spellingsOf))].filter((spelling) => spelling.length >= minChars);
-  // The longest first: a secret that begins with another must not leave its end behind.
+  // Longest first, or a secret that begins with a shorter one would leave its end behind.
   const known = spellings.sort((one, other) => other.length - one.length);
   return (text) => {
     const lessKnown = known.reduce((left, spelling) => left.replaceAll(spelling, removed), text);
@@ -30,7 +30,7 @@ function spellingsOf(secret: string): string[] {
   }
   const asBytes = /^[A-Za-z0-9+/_-]{43}=?$/.test(secret) ? ofBytes(Buffer.from(secret, "base64")) : [];
   const typed = Buffer.from(secret);
-  // In JSON, in a URL, as hex and base64: the ways in which programs print what people typed.
+  // Programs print typed text in JSON, in URLs, as hex and as base64.
   return [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret), ...ofBytes(typed), ...asBytes];
 }
 
@@ -39,7 +39,7 @@ function ofBytes(bytes: Buffer): string[] {
   return [hex, hex.toUpperCase(), base64, base64.replace(/=+$/, ""), bytes.toString("base64url")];
 }
 
-/** What a secret looks like when nobody told us of it. No word boundary before: in JSON a line begins with the n of its \n. */
+/** Patterns of unknown secrets. Without a word boundary before them, because in JSON a line begins after the n of \n. */
 const looks: [RegExp, string][] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, removed],
   [/(psk|passphrase|password|sae_password|wep_key\d)(\s*[=:]\s*)("[^"\n]*"|[^\s,;]+)/gi, `$1$2${removed}`],

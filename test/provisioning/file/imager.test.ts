@@ -52,7 +52,7 @@ test("an open network has no key", () => {
   expect(found).toEqual({ network: { wifi: { ssid: "café" } } });
 });
 
-test("what Imager 1 and people write by hand is read as well", () => {
+test("files by Imager 1 and files written by hand are read too", () => {
   const networkConfig =
     "version: 2\nwifis:\n  renderer: networkd\n  wlan0:\n    access-points:\n      café:\n        auth:\n          password: plain and long\n";
   const userData = `#cloud-config\nhostname: attic\nusers:\n- default\n- name: pi\n  ssh_authorized_keys:\n    - ${plainKey}\n`;
@@ -63,7 +63,7 @@ test("what Imager 1 and people write by hand is read as well", () => {
   });
 });
 
-test("a user with a password and no key is told to give a key; the rest applies", () => {
+test("a user with a password and no key gets a warning to give a key; the rest applies", () => {
   const said = read({
     hostname: "attic",
     user: "pi",
@@ -107,7 +107,7 @@ test.each([
   );
 });
 
-test("wifi-static: what somebody added to network-config and a device does not take is named", () => {
+test("wifi-static: unsupported settings in network-config are named", () => {
   const networkConfig = `network:
   version: 2
   ethernets:

@@ -91,7 +91,7 @@ const otherLine = fc.constantFrom(
   "a b c",
 );
 
-test("ssh-key-file: whatever ssh-keygen reads as public keys is taken, whole and in one form, and nothing else", () => {
+test("ssh-key-file: exactly what ssh-keygen reads as public keys is taken, complete and in one form", () => {
   const lines = fc.array(fc.oneof({ weight: 3, arbitrary: keyLine }, otherLine), { minLength: 1, maxLength: 8 });
   fc.assert(
     fc.property(lines, fc.constantFrom("\n", "\r\n"), fc.boolean(), (all, end, isEnded) => {
@@ -108,7 +108,7 @@ test("ssh-key-file: whatever ssh-keygen reads as public keys is taken, whole and
   );
 });
 
-test("ssh-key-file: a key that was cut, or changed in a byte, is whole to us only if ssh-keygen reads it", () => {
+test("ssh-key-file: a key that was cut off or changed in a byte counts as complete only if ssh-keygen reads it", () => {
   const damaged = fc
     .tuple(fc.constantFrom(...publicKeys), fc.nat(), fc.constantFrom("cut", "A", "b", "+", "=", "~"))
     .map(([key, at, how]) => {
@@ -126,7 +126,7 @@ test("ssh-key-file: a key that was cut, or changed in a byte, is whole to us onl
   );
 });
 
-test("ssh-key-file: a zero in a security key's application makes it none, as for OpenSSH", () => {
+test("ssh-key-file: a zero inside a security key's application makes the key invalid, as for OpenSSH", () => {
   for (const [application, count] of [
     ["ssh:", 1],
     ["ss\0:", 0],
@@ -140,7 +140,7 @@ test("ssh-key-file: a zero in a security key's application makes it none, as for
   }
 });
 
-test("ssh-key-file: options stay before the key, to the letter", () => {
+test("ssh-key-file: options before the key stay unchanged", () => {
   const [ed25519 = ""] = publicKeys;
   const given = `  from="192.168.1.0/24",command="echo \\"hi there\\""\t ${ed25519.replace(" ", "\t\t")}  me`;
   put("options", given);
@@ -155,7 +155,7 @@ test("ssh-key-file: options stay before the key, to the letter", () => {
   }
 });
 
-test("ssh-key-file: a private key of any format is told in one line with what to give, and nothing of it is shown", () => {
+test("ssh-key-file: a private key of any format is refused in one line that says what to give and quotes nothing of it", () => {
   const [made, old] = ["-t ed25519", "-t rsa -b 2048 -m PEM"];
   const makes = [
     `ssh-keygen -q ${made} -N '' -f p0`,
@@ -187,7 +187,7 @@ test("ssh-key-file: a private key of any format is told in one line with what to
   }
 });
 
-test("ssh-key-file: what the hint for a private key says makes a file that is taken", () => {
+test("ssh-key-file: the command in the hint for a private key makes a file that is accepted", () => {
   sh("ssh-keygen -q -t ed25519 -N '' -f 'my key'");
   rmSync(join(folder, "my key.pub"));
   const found = readSshKeys(readFileSync(join(folder, "my key")), "my key");
@@ -195,7 +195,7 @@ test("ssh-key-file: what the hint for a private key says makes a file that is ta
   expect(read("my key.pub")).toMatchObject({ keys: [expect.stringMatching(/^ssh-ed25519 /)], notes: [] });
 });
 
-test("ssh-key-file: a certificate gives its key, and that its limits do not hold is said", () => {
+test("ssh-key-file: a certificate gives its key, with a note that its limits do not apply", () => {
   sh("ssh-keygen -q -t ed25519 -N '' -f ca");
   for (const [index, key] of publicKeys.slice(0, 5).entries()) {
     sh(`ssh-keygen -q -s ca -I me -n root -V +1h key${index}.pub`);
@@ -204,7 +204,7 @@ test("ssh-key-file: a certificate gives its key, and that its limits do not hold
   }
 });
 
-test("ssh-key-file: other forms of public keys are taken or told with the command that makes a line of them", () => {
+test("ssh-key-file: other forms of public keys are accepted, or refused with the command that converts them", () => {
   const [ed25519] = publicKeys;
   sh(
     "ssh-keygen -e -f key0.pub > rfc4716; ssh-keygen -e -m PKCS8 -f key2.pub > pkcs8; ssh-keygen -e -m PEM -f key1.pub > pem",
@@ -225,7 +225,7 @@ test("ssh-key-file: other forms of public keys are taken or told with the comman
   expect(read("latin1")).toMatchObject({ keys: [expect.stringContaining(ed25519!)] });
 });
 
-test("ssh-key-file: no key at all is no success, and no line of the file is shown", () => {
+test("ssh-key-file: a file without a key is refused, and no line of it is shown", () => {
   for (const content of ["", "\n \n", "# mine\n", "password of the house\n", "ssh-dss AAAAB3NzaC1kc3M=\n", "\0\0\0"]) {
     const found = readSshKeys(Buffer.from(content), "file");
     expect(found).toMatchObject({ trouble: expect.any(String), hint: expect.stringContaining(".pub") });
@@ -235,12 +235,12 @@ test("ssh-key-file: no key at all is no success, and no line of the file is show
   expect(page).toMatchObject({ trouble: "has no SSH public key: line 1 of page is not an SSH public key and 2 more" });
 });
 
-test("ssh-key-file: control characters of a comment reach neither sshd's file nor a terminal", () => {
+test("ssh-key-file: control characters in a comment reach neither sshd's file nor a terminal", () => {
   const found = readSshKeys(Buffer.from(`${publicKeys[0]} me\x1b[31m\0\x85home\n`), "file");
   expect(found).toMatchObject({ keys: [`${publicKeys[0]} me [31m home`] });
 });
 
-test("ssh-key-file: keys that Raspberry Pi Imager wrote go through the same parser", () => {
+test("ssh-key-file: keys by Raspberry Pi Imager go through the same parser", () => {
   const [ed25519, rsa] = publicKeys;
   const list = [`"  from=\\"10.0.0.0/8\\"  ${ed25519!.replace(" ", "\\t")}  me  "`, `"${rsa}\\n"`, '"no key"'];
   const userData = `hostname: attic\nssh_authorized_keys:\n${list.map((line) => `- ${line}\n`).join("")}ssh_import_id: [gh:me]\n`;

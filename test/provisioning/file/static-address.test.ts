@@ -50,14 +50,14 @@ test.each<[string, string, string]>([
   expect(problems({ address, gateway })).toEqual([expect.stringContaining(why)]);
 });
 
-test("wifi-static: name servers may be anywhere, but not nowhere, and not the device itself", () => {
+test("wifi-static: name servers may be in any network, but not at an unusable address or the device itself", () => {
   const address = "192.168.1.5/24";
   expect(problems({ address, dns: ["9.9.9.9", "192.168.1.1", "2620:fe::9", "fe80::1"] })).toEqual([]);
   const wrong = ["0.0.0.0", "127.0.0.53", "::1", "224.0.0.1", "192.168.1.5", "192.168.1.255"];
   expect(problems({ address, dns: wrong })).toHaveLength(wrong.length);
 });
 
-test("wifi-static: two of a /31 and of a /127 are devices, and a router's address on the link is within reach", () => {
+test("wifi-static: both addresses of a /31 and of a /127 are usable, and a link-local router is reachable", () => {
   for (const [address, gateway] of [
     ["192.168.1.4/31", "192.168.1.5"],
     ["192.168.1.5/31", "192.168.1.4"],
@@ -72,7 +72,7 @@ test("wifi-static: two of a /31 and of a /127 are devices, and a router's addres
 
 const v4 = fc.ipV4();
 const v6 = fc.ipV6();
-test("wifi-static: a gateway is taken only if it is another address of the same network, as Node's own lists see it", () => {
+test("wifi-static: a gateway is accepted only if it is another address of the same network by Node's BlockList", () => {
   const near = (family: 4 | 6) =>
     fc
       .tuple(
@@ -117,7 +117,7 @@ test("wifi-static: a gateway is taken only if it is another address of the same 
   expect(taken).toBeGreaterThan(50);
 });
 
-test("wifi-static: whatever is written, the answer is one of the schema's, never an exception", () => {
+test("wifi-static: any text gives an answer of the schema, never an exception", () => {
   const texts = fc.oneof(v4, v6, fc.string(), fc.constantFrom("fe80::1%eth0", "::", "1.2.3", "192.168.1.5"));
   const prefixes = fc.oneof(
     fc.nat(200).map(String),
@@ -135,7 +135,7 @@ test("wifi-static: whatever is written, the answer is one of the schema's, never
   expect(Network.safeParse({ staticAddress: { address: "fd12::5/64", gateway: "fe80::1%eth0" } }).success).toBe(false);
 });
 
-test("wifi-static: an address on the Wi-Fi is for the links of that kind, and its way out comes after a cable's", () => {
+test("wifi-static: a Wi-Fi address applies to Wi-Fi links only, and its route comes after a cable's", () => {
   const [file] = networkdFiles({
     staticAddress: { interface: "wl*", address: "192.168.1.5/24", gateway: "192.168.1.1", dns: ["192.168.1.1"] },
   });

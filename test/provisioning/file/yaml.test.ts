@@ -1,4 +1,4 @@
-// The YAML of a card, at its worst: what it costs is counted in what the reader walks, not in seconds.
+// The worst YAML that a card can hold. Cost is measured in what the reader walks, not in seconds.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parse, stringify } from "yaml";
@@ -38,14 +38,14 @@ test.each([
   );
 });
 
-test("y1-yaml: a file of a thousand wrong values is refused in a line", () => {
+test("y1-yaml: a file with a thousand wrong values is refused in one line", () => {
   const userData = `users:\n${"- ssh_authorized_keys: no list\n".repeat(1500)}`;
   expect(() => readImagerFiles({ userData })).toThrow(
     expect.objectContaining({ code: "imager.invalid", message: expect.stringMatching(/^.{20,2000} more$/s) }),
   );
 });
 
-test("y1-yaml: what is short, shallow and without aliases is read as the library reads it", () => {
+test("y1-yaml: a short, shallow file without aliases is read as the library reads it", () => {
   const key = fc.stringMatching(/^[a-z]{1,8}$/);
   const value = fc.letrec((tie) => ({
     value: fc.oneof(
@@ -63,7 +63,7 @@ test("y1-yaml: what is short, shallow and without aliases is read as the library
   );
 });
 
-test("y1-yaml: any text ends as a value or an Error of one line, and never in the stack's end", () => {
+test("y1-yaml: any text gives a value or an Error of one line, never a stack overflow", () => {
   const piece = fc.constantFrom(
     ..."{}[]:,-?&*!|>'\"%@`#\n \tab<".split(""),
     "- ",

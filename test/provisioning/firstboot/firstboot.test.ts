@@ -36,7 +36,7 @@ const block = encodeProvisionFile(file);
 let root: string;
 let paths: Paths;
 let ran: Argv[];
-// The agent's user here: any but root, or whoever runs the test.
+// Stands for the agent's user: anyone but root, or the user who runs the test.
 const uid = process.getuid?.() || 990;
 const gid = process.getgid?.() || 990;
 
@@ -82,7 +82,7 @@ const json = async (path: string) => JSON.parse((await text(path)) ?? "null");
 const modeOf = async (path: string) => (await stat(path)).mode & 0o777;
 const isBlank = async () => (await readFile(paths.provisionFile)).equals(blankProvisionBlock());
 
-test("the provision file moves to data: to the agent what is the agent's, to root what is root's, and a blank stays behind", async () => {
+test("the provision file moves to data, split between agent and root, and leaves a blank block behind", async () => {
   await boot();
   const { network: _, sshKeys: __, ...agents } = file;
   expect(await json(paths.provision)).toEqual(agents);
@@ -100,7 +100,7 @@ test("the provision file moves to data: to the agent what is the agent's, to roo
   expect((await readFile(paths.provisionFile)).length).toBe(64 << 10);
 });
 
-test("the agent learns which board this is, from what only root may read", async () => {
+test("the agent learns which board this is from files that only root may read", async () => {
   await boot();
   const wanted = { serials: ["g6bn1234"], uuid: "12345678-1234-5678-90ab-cddeefaabbcc", macs: ["1c:69:7a:01:02:03"] };
   expect(await json(paths.boardFacts)).toEqual(wanted);
@@ -109,7 +109,7 @@ test("the agent learns which board this is, from what only root may read", async
   expect((await stat(paths.boardFacts)).ino).toBe(before.ino); // unchanged facts are not written again
 });
 
-test("a later boot puts the network settings back and leaves the rest alone", async () => {
+test("a later boot restores the network settings and changes nothing else", async () => {
   await boot();
   await become(["a.b.c"]);
   await rm(paths.provision);
@@ -130,7 +130,7 @@ const become = async (admissions: string[], neighborhood = elm.keys.id) => {
   await put(paths.roster, "{}");
 };
 
-test("an identity that can not be read is not given up: the provision file stays where it is, unread, and the report says so", async () => {
+test("an unreadable identity is kept: the provision file stays on the card unread, and the report says so", async () => {
   await put(paths.identity, "{}");
   await boot();
   expect((await readFile(paths.provisionFile)).equals(block)).toBe(true);
@@ -147,7 +147,7 @@ test("an identity that can not be read is not given up: the provision file stays
   ]);
 });
 
-test("what made the identity is only wiped, however often the wipe has failed", async () => {
+test("a provision file that already made the identity is only wiped, however often the wipe has failed", async () => {
   for (const admissions of [[], ["a.b.c"]]) {
     await become(admissions);
     await put(paths.provisionFile, block);
@@ -160,7 +160,7 @@ test("what made the identity is only wiped, however often the wipe has failed", 
   }
 });
 
-test("a device that nobody ever let in takes a new token from its card and begins anew", async () => {
+test("a device that no member ever admitted takes a new token from its card and starts over", async () => {
   await become([]);
   await put(paths.provisionFile, encodeProvisionFile(again));
   await boot();
@@ -171,7 +171,7 @@ test("a device that nobody ever let in takes a new token from its card and begin
   expect(await isBlank()).toBe(true);
 });
 
-test("a member takes new Wi-Fi and SSH keys from its card, what is not named stays, and it stays who it is", async () => {
+test("a member takes new Wi-Fi and SSH keys from its card and keeps its identity and every other setting", async () => {
   await boot();
   await become(["a.b.c"]);
   await rm(paths.provision);
@@ -186,7 +186,7 @@ test("a member takes new Wi-Fi and SSH keys from its card, what is not named sta
   expect([await text(paths.identity), await text(paths.provision), await isBlank()]).toEqual([before, undefined, true]);
 });
 
-test("card-after-first-boot: keys and settings beside the token that made the identity are taken too", async () => {
+test("card-after-first-boot: new keys and settings beside the same token are taken too", async () => {
   const sshKeys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 new@laptop"];
   for (const admissions of [[], ["a.b.c"]]) {
     await put(paths.provisionFile, block);
@@ -235,7 +235,7 @@ test.each<[string, Partial<ProvisionFile>, RegExp, string]>([
   },
 );
 
-test("a provision file of another neighborhood moves no member, and the report says what would", async () => {
+test("a member refuses a provision file of another neighborhood, and the report says how to move it there", async () => {
   await become(["a.b.c"], makeStreet().keys.id);
   await put(paths.provisionFile, encodeProvisionFile(again));
   await boot();
@@ -246,7 +246,7 @@ test("a provision file of another neighborhood moves no member, and the report s
   expect([await text(paths.wpaSupplicant), await isBlank()]).toEqual([undefined, false]);
 });
 
-test("what stopped it stands on consoles and card at once, and is dated by its beginning", async () => {
+test("a problem appears on consoles and card at once and keeps the date of its first occurrence", async () => {
   await put(paths.activeConsoles, "tty0 ttyS0\n");
   for (const name of ["tty1", "ttyS0"]) await put(join(paths.dev, name), "");
   await put(paths.cardReport, freshReport());
@@ -264,7 +264,7 @@ test("what stopped it stands on consoles and card at once, and is dated by its b
   for (const secret of ["a secret of the house", file.tokenKey, file.token]) expect(report).not.toContain(secret);
 });
 
-test("the consoles tell how far the first boot is, and nothing more on later ones", async () => {
+test("the consoles show the progress of the first boot, and no more than the start of later ones", async () => {
   await put(paths.activeConsoles, "ttyS0\n");
   await put(join(paths.dev, "ttyS0"), "");
   await boot();
@@ -278,7 +278,7 @@ test("the consoles tell how far the first boot is, and nothing more on later one
   ]);
 });
 
-test("a device to be reset forgets all: neighborhood, keys, network, name; then it reads its card like a new one", async () => {
+test("a reset device forgets neighborhood, keys, network and name; then it reads its card as a new device", async () => {
   await boot();
   await become(["a.b.c"]);
   await put(join(dirname(paths.authorizedKeys), "ssh_host_ed25519_key"), "canary");
@@ -293,7 +293,7 @@ test("a device to be reset forgets all: neighborhood, keys, network, name; then 
   expect(await json(paths.provision)).toMatchObject({ token: other.jws });
 });
 
-test("power that goes during a reset: whatever is gone already, the next boot ends it, and the request is the last to go", async () => {
+test("after a power cut at any point of a reset, the next boot finishes it and removes the request last", async () => {
   const whole = async () => {
     await boot();
     await become(["a.b.c"]);
@@ -314,7 +314,7 @@ test("power that goes during a reset: whatever is gone already, the next boot en
   }
 });
 
-test("power that goes before the wipe loses nothing: the next boot does it all again", async () => {
+test("a power cut before the wipe loses nothing: the next boot repeats everything", async () => {
   await boot();
   const settled = await text(paths.provision);
   await put(paths.provisionFile, block);
@@ -323,7 +323,7 @@ test("power that goes before the wipe loses nothing: the next boot does it all a
   expect(await isBlank()).toBe(true);
 });
 
-test("what can not be kept is not wiped", async () => {
+test("settings that cannot be stored are not wiped from the card", async () => {
   await put(dirname(paths.authorizedKeys), "a file where a folder should be");
   await boot();
   expect((await readFile(paths.provisionFile)).equals(block)).toBe(true);
@@ -359,7 +359,7 @@ test.each([
   },
 );
 
-test("an image that nobody provisioned boots without a word, and so does one without the file", async () => {
+test("an unprovisioned image boots without a problem, and so does one without the file", async () => {
   await put(paths.provisionFile, blankProvisionBlock());
   await boot();
   await rm(paths.provisionFile);
@@ -371,7 +371,7 @@ test("an image that nobody provisioned boots without a word, and so does one wit
   ]);
 });
 
-test("a second file before the first was used replaces it whole", async () => {
+test("a second file replaces an unused first one completely", async () => {
   await boot();
   const { name, sshKeys, network, ...bare } = file;
   expect([name, sshKeys, network]).not.toContain(undefined);
@@ -385,7 +385,7 @@ test("a second file before the first was used replaces it whole", async () => {
   expect(await json(paths.provision)).toEqual(JSON.parse(JSON.stringify({ ...bare })));
 });
 
-test("a device that could not mount its state says so, and what to do", async () => {
+test("a device whose data partition does not mount says so, and what to do", async () => {
   await put(paths.dataFailed, "the data partition could not be mounted\n");
   await put(paths.provisionFile, blankProvisionBlock());
   await boot();

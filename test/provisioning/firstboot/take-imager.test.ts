@@ -1,4 +1,4 @@
-// A card as Raspberry Pi Imager leaves it, through the first boots of a device.
+// A card by Raspberry Pi Imager, through the first boots of a device.
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -67,7 +67,7 @@ async function treeOf(folder: string): Promise<Record<string, string>> {
   );
 }
 
-test("hostname, SSH key and Wi-Fi apply though there is no token, and nothing of it stays on the card", async () => {
+test("hostname, SSH key and Wi-Fi apply without a token, and leave nothing on the card", async () => {
   await writeCard(full);
   await boot();
   expect([await text(paths.hostname), await text(paths.kernelHostname)]).toEqual(["attic\n", "attic"]);
@@ -94,7 +94,7 @@ test("a second boot changes nothing", async () => {
   expect((await stat(paths.wpaSupplicant)).ino).toBe(inode);
 });
 
-test("a user with a password and without a key: the page is told what to give instead, the rest applies", async () => {
+test("for a user with a password and no key, the page says what to give instead; the rest applies", async () => {
   await writeCard({ hostname: "attic", user: "ada", passwordHash: "$y$j9T$salt$hash" });
   await boot();
   expect(await json(paths.problems)).toMatchObject({
@@ -107,7 +107,7 @@ test("a user with a password and without a key: the page is told what to give in
   expect(await json(paths.problems)).toMatchObject({ code: "imager.refused" }); // until it is somebody
 });
 
-test("the provision file goes before what Imager says, and what it does not say stays", async () => {
+test("the provision file overrides Imager's settings and leaves the others", async () => {
   await writeCard(full);
   await put(paths.provisionFile, encodeProvisionFile({ ...bare, name: "cellar" }));
   await boot();
@@ -117,7 +117,7 @@ test("the provision file goes before what Imager says, and what it does not say 
   expect(await text(paths.authorizedKeys)).toBe(`${key}\n`);
 });
 
-test("a token that comes a day later finds the Wi-Fi of the card still there", async () => {
+test("a token added a day later keeps the Wi-Fi from Imager", async () => {
   await writeCard(full);
   await boot();
   await put(paths.provisionFile, encodeProvisionFile(bare));
@@ -128,7 +128,7 @@ test("a token that comes a day later finds the Wi-Fi of the card still there", a
   expect(secrets).not.toContain(pskOf(password, ssid)); // root's alone
 });
 
-test.each(["user-data", "network-config"])("power that goes while %s is wiped loses nothing", async (half) => {
+test.each(["user-data", "network-config"])("a power cut during the wipe of %s loses nothing", async (half) => {
   await writeCard(full);
   const files = imagerFiles(full);
   await boot();
@@ -144,7 +144,7 @@ test.each(["user-data", "network-config"])("power that goes while %s is wiped lo
   expect(await readdir(paths.bootFolder)).toEqual(["hamlet"]);
 });
 
-test("a malformed file is told by code, stays to be mended, and stops neither the boot nor the provision file", async () => {
+test("a malformed file is reported by code, stays on the card to be fixed, and stops neither the boot nor the provision file", async () => {
   await writeCard(full);
   await put(join(paths.bootFolder, "network-config"), "wifis: [");
   await boot();
@@ -164,7 +164,7 @@ test("a malformed file is told by code, stays to be mended, and stops neither th
   expect(await text(paths.problems)).toBeUndefined();
 });
 
-test("config-syntax: a file of Imager's that an editor saved in another way is read or named", async () => {
+test("config-syntax: a file of Imager's that an editor saved in another encoding is read, or named in the report", async () => {
   await writeCard(full);
   const userData = imagerFiles(full)["user-data"]!;
   await put(join(paths.bootFolder, "user-data"), Buffer.from(`\ufeff${userData}`, "utf16le"));
@@ -179,7 +179,7 @@ test("config-syntax: a file of Imager's that an editor saved in another way is r
   expect([await text(paths.hostname), await text(paths.problems)]).toEqual(["attic\n", undefined]);
 });
 
-test("a card written by Imager for another format says so, and loses the password it holds", async () => {
+test("another format by Imager is reported, and the password in it is wiped", async () => {
   await put(join(paths.bootFolder, "firstrun.sh"), "#!/bin/sh\necho secret\n");
   await put(join(paths.bootFolder, "cmdline.txt"), " systemd.run=/boot/firstrun.sh systemd.run_success_action=reboot");
   await boot();
@@ -203,7 +203,7 @@ describe("the card of a device that has its identity", () => {
   const told = async () => (await text(join(paths.dev, "tty1")))! + (await text(paths.cardReport))!;
 
   test.each([[[]], [["a.b.c"]]])(
-    "card-after-first-boot: let in by %j: SSH key and Wi-Fi are taken and said, the hostname is named with what gives it",
+    "card-after-first-boot: admitted by %j: SSH key and Wi-Fi are taken and reported; the hostname is reported with the command that sets it",
     async (admissions) => {
       await become(admissions);
       const before = await text(paths.identity);
@@ -231,7 +231,7 @@ describe("the card of a device that has its identity", () => {
     },
   );
 
-  test("card-after-first-boot: a key added by hand to user-data alone is taken; what is not named stays", async () => {
+  test("card-after-first-boot: a key added by hand to user-data alone is taken; other settings stay", async () => {
     await become(["a.b.c"]);
     await writeCard(full);
     await boot();
@@ -243,7 +243,7 @@ describe("the card of a device that has its identity", () => {
     expect(await text(paths.problems)).toBeUndefined();
   });
 
-  test("card-after-first-boot: the writing that was taken, changed by hand and put back whole, is news; put back as it was, it is none", async () => {
+  test("card-after-first-boot: files that were taken count as new when put back with a change, but not when put back unchanged", async () => {
     await become(["a.b.c"]);
     await writeCard(full);
     await boot();
@@ -281,7 +281,7 @@ describe("the card of a device that has its identity", () => {
     ["another system's SSH", { ssh: "" }, /ssh is not read/],
   ];
   test.each(unusable)(
-    "card-after-first-boot: %s is said on page, console and card before it is wiped, and changes nothing",
+    "card-after-first-boot: %s is reported on page, console and card before it is wiped, and changes nothing",
     async (_, files, said) => {
       await become(["a.b.c"]);
       await put(paths.authorizedKeys, "old\n");
@@ -294,7 +294,7 @@ describe("the card of a device that has its identity", () => {
     },
   );
 
-  test("card-after-first-boot: with an identity that can not be read nothing on the card is taken or wiped, and that is said", async () => {
+  test("card-after-first-boot: with an unreadable identity nothing on the card is taken or wiped, and the report says so", async () => {
     await become([]);
     await put(paths.identity, "{");
     await writeCard(full);
@@ -308,14 +308,14 @@ describe("the card of a device that has its identity", () => {
   });
 });
 
-test("a command line that somebody wrote stays", async () => {
+test("a command line by a person stays", async () => {
   await writeCard({ hostname: "attic" });
   await put(join(paths.bootFolder, "cmdline.txt"), "console=ttyS0 ds=nocloud;i=x");
   await boot();
   expect(await text(join(paths.bootFolder, "cmdline.txt"))).toContain("console=ttyS0");
 });
 
-test("the names may be in capitals: FAT knows no case", async () => {
+test("file names may be in capitals, because FAT ignores case", async () => {
   for (const [name, content] of Object.entries(imagerFiles(full)))
     await put(join(paths.bootFolder, name.toUpperCase()), content);
   await boot();

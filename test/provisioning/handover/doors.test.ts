@@ -1,4 +1,4 @@
-// Root's programs have one door to what the agent's user can change. This looks at their sources, scripts and units for another.
+// Root's programs have one door to files that the agent's user can change. This looks for another one in their sources, scripts and units.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -7,9 +7,9 @@ const project = join(import.meta.dirname, "../../..");
 const read = (path: string) => readFileSync(join(project, path), "utf8");
 const under = (folder: string) => readdirSync(join(project, folder)).map((name) => `${folder}/${name}`);
 
-/** Where root's programs are. */
+/** Folders of root's programs. */
 const rooms = ["provisioning/firstboot", "provisioning/handover", "image/install"];
-/** What opens something without the guarded folder, and what that is: never a folder of the agent's. */
+/** Files that open something without the guarded folder, and what it is: never in a folder of the agent's. */
 const otherDoors: Record<string, string> = {
   "provisioning/handover/folder.ts": "the guarded folder itself",
   "provisioning/firstboot/board-facts.ts": "/sys and the device tree",
@@ -32,18 +32,18 @@ const forTheAgent: Record<string, string[]> = {
 };
 const opens = /from "node:fs(\/promises)?"|\b(readJson|readKept|readSmallFile|writeJson|writeFileAtomic|replaceFile)\b/;
 
-test("p1 p1-root: root's programs open nothing but by the guarded folder, or what is no agent's", () => {
+test("p1 p1-root: root's programs open everything by the guarded folder, except files that the agent cannot change", () => {
   const sources = rooms.flatMap(under).filter((path) => path.endsWith(".ts"));
   expect(sources.length).toBeGreaterThan(15);
   const found = sources.filter((path) => opens.test(read(path)));
   expect(found.sort()).toEqual([...Object.keys(otherDoors), ...Object.keys(forTheAgent)].sort());
-  // None of these knows the agent's folder, by whatever name.
+  // None of these names the agent's folder.
   const agents =
     /agentFolder|hiddenAgent|\b(identity|standing|roster|provision|problems|boardFacts)\b\)|hamlet\/agent|run\/hamlet\b(?!-)/;
   const wrong = Object.keys(otherDoors).filter(
     (path) => !path.endsWith("handover/folder.ts") && agents.test(read(path)),
   );
-  // install.ts names them only to hand them to the door.
+  // install.ts only passes these paths on to the door.
   expect(wrong).toEqual(["image/install/install.ts"]);
   expect(read("image/install/install.ts")).toMatch(/^import \{ mkdtemp, rm \} from "node:fs\/promises";$/m);
 });
@@ -60,7 +60,7 @@ test("root's programs call none of the functions that read and write for the age
   }
 });
 
-test("no unit of root's waits for or writes to what the agent's user can change, but for the notices that it watches", () => {
+test("no unit of root's watches or writes files that the agent's user can change, except the notices", () => {
   const units = [...rooms, "agent/units", "image/bundle/root/usr/lib/systemd/system"].flatMap(under);
   const agents = /\/var\/lib\/hamlet\/agent|\/run\/hamlet\b(?!-)/;
   const wrong = units
@@ -69,7 +69,7 @@ test("no unit of root's waits for or writes to what the agent's user can change,
   expect(wrong).toEqual(["provisioning/firstboot/hamlet-tell.path"]);
 });
 
-test("the one script that reads the agent's notices opens them without following, without waiting and no further than it says", () => {
+test("the one script that reads the agent's notices follows no link, waits for no pipe and limits the length", () => {
   const lines = read("provisioning/firstboot/tell").split("\n");
   const readers = lines.filter((line) => line.includes("$from"));
   expect(readers.length).toBe(1);

@@ -11,7 +11,7 @@ const wrong = {
 };
 const text = (block: Buffer) => block.toString("latin1").trimEnd();
 
-test("what is wrong, since when, and the one command, in lines that any editor shows", () => {
+test("the report says what is wrong, since when, and the command that fixes it, in lines that any editor shows", () => {
   const lines = text(reportBlock({ ...attic, problems: [wrong] })).split("\r\n");
   expect(lines).toEqual([
     "Hamlet: attic of Elm Street (nuc, release 0.1.0)",
@@ -26,13 +26,13 @@ test("what is wrong, since when, and the one command, in lines that any editor s
   ]);
 });
 
-test("once mended it says so, and a second time with the same bytes", () => {
+test("once all is well the report says so, every time with the same bytes", () => {
   const well = reportBlock({ ...attic, problems: [] });
   expect(text(well)).toContain("All is well.");
   expect(reportBlock({ ...attic, problems: [] }).equals(well)).toBe(true);
 });
 
-test("it is one block whatever is in it, ASCII, with no bare line feed", () => {
+test("the report is always one block of ASCII without a bare line feed", () => {
   const long = { ...wrong, message: "ö\u001b[2J\n".repeat(2_000) };
   for (const block of [
     freshReport(),
@@ -44,6 +44,6 @@ test("it is one block whatever is in it, ASCII, with no bare line feed", () => {
   }
 });
 
-test("a date from before the clock was set is not given for one", () => {
+test("a time from before the clock was set is not shown as a date", () => {
   expect(text(reportBlock({ ...attic, problems: [{ ...wrong, since: 5_000 }] }))).toContain("its clock was not set");
 });

@@ -15,7 +15,7 @@ const refusal = (text: string): string => {
   }
 };
 
-test("the keys come back from the sheet, however it was typed", () => {
+test("the sheet gives the keys back, however it was typed", () => {
   const loud = sheet.toUpperCase().replaceAll("R2  ", "r2: ").replaceAll("\n", "\r\n");
   const dense = sheet.replace(/^( {2}[RS]\d {2})(.*)$/gm, (_, label, letters) => label + letters.replaceAll(" ", "-"));
   for (const text of [sheet, loud, dense]) {
@@ -29,7 +29,7 @@ test("the keys come back from the sheet, however it was typed", () => {
   expect(readRecoverySheet(sheet).name).toBe("Elm Street");
 });
 
-test("one wrong letter anywhere is found, and in which line", () => {
+test("one wrong letter anywhere is found, with its line", () => {
   const labels = ["R1", "R2", "R3", "R4", "S1", "S2", "S3", "S4"];
   const slip = fc.record({
     label: fc.constantFrom(...labels),
@@ -50,7 +50,7 @@ test("one wrong letter anywhere is found, and in which line", () => {
   );
 });
 
-test("lines exchanged, missing, or of another neighborhood are refused", () => {
+test("swapped or missing lines, and lines of another neighborhood, are refused", () => {
   const [r1, r2, s1] = ["R1", "R2", "S1"].map(lineAt) as [string, string, string];
   const swapped = sheet.replace(r1, "#").replace(r2, r1.replace("R1", "R2")).replace("#", r2.replace("R2", "R1"));
   expect(refusal(swapped)).toBe("wrong on the sheet: R1, R2");
