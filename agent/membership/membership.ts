@@ -2,13 +2,14 @@
 // have to do.
 import { noRevocations, revocationsAfter } from "../../provisioning/trust/revocation.ts";
 import type { Clock } from "../../system/clock.ts";
-import { describeError, HamletError } from "../../system/error.ts";
+import { HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import { warnOfDamage } from "../health/damage.ts";
 import type { Warnings } from "../health/warnings.ts";
 import type { Identity } from "../identity.ts";
 import { holderOf } from "./names.ts";
 import { waiting } from "./pending.ts";
+import { perform } from "./perform.ts";
 import type { Effect, Event, Member, Now, Pending, State, Task } from "./state.ts";
 import { step } from "./step.ts";
 import { Store } from "./store.ts";
@@ -186,47 +187,10 @@ export class Membership {
     // Sign first: a part that is told of the change reads the record that says so.
     if (effects.some(({ kind }) => kind === "sign")) await this.#o.identity.sign(next.own, { mustKeep });
     this.#state = next;
-    for (const effect of effects) await this.#perform(effect);
-    return effects;
-  }
-
-  async #perform(effect: Effect): Promise<void> {
     const { warnings, log } = this.#o;
-    switch (effect.kind) {
-      case "sign":
-      case "countersign":
-        break;
-      case "save":
-        await this.#save(effect.file);
-        break;
-      case "warn": {
-        const { code, message, hint, kind: _, ...options } = effect;
-        warnings.raise(code, message, hint, options);
-        break;
-      }
-      case "clear":
-        warnings.clear(effect.code, effect.subject);
-        break;
-      case "log":
-        log[effect.level](effect.text);
-        break;
-      default:
-        if (!this.#isStopped) this.#hand.enqueue(effect);
-    }
-  }
-
-  async #save(file: "roster" | "revocations"): Promise<void> {
-    const { warnings } = this.#o;
-    try {
-      await (file === "roster" ? this.#store.saveRoster(this.#state) : this.#store.saveRevocations(this.#state));
-      warnings.clear("state.full");
-    } catch (error) {
-      warnings.raise(
-        "state.full",
-        `this device could not save whom it knows: ${describeError(error)}`,
-        "free space on the data partition; the device stays a member and asks its neighbors again after a restart",
-      );
-    }
+    const hand = (task: Task) => !this.#isStopped && this.#hand.enqueue(task);
+    for (const effect of effects) await perform(effect, next, { store: this.#store, warnings, log, hand });
+    return effects;
   }
 
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
