@@ -16,6 +16,7 @@ import { sleep, systemClock } from "../system/clock.ts";
 import { settingOf } from "../system/environment.ts";
 import { describeError, HamletError } from "../system/error.ts";
 import { makeLog } from "../system/log.ts";
+import { backoffMs } from "../system/retry.ts";
 import { makeOwnStatus } from "./api/own-status.ts";
 import { serveRequests } from "./api/requests.ts";
 import { startApi } from "./api/server.ts";
@@ -131,7 +132,7 @@ async function main(): Promise<void> {
       const hint = error instanceof HamletError ? error.hint : undefined;
       warnings.raise("start.failed", `the mesh does not start: ${describeError(error)}`, hint ?? "see the agent's log");
       await door.open();
-      const waitMs = Math.min(60_000, 2_000 * 2 ** failures) * (0.8 + Math.random() * 0.4);
+      const waitMs = backoffMs({ firstMs: 2_000, longestMs: 60_000 }, failures, Math.random());
       await sleep(waitMs, stopping.signal).catch(() => {});
     }
   }

@@ -37,7 +37,7 @@ export async function replaceFile(
       await file.close();
     }
     await rename(temporary, path);
-    await syncFolder(dirname(path));
+    await syncPath(dirname(path));
   } catch (cause) {
     // What stopped the writing is the news, not what the removal says after it.
     await rm(temporary, { force: true }).catch(() => {});
@@ -93,8 +93,9 @@ export function explainIssues(error: z.ZodError): string {
   return [...shown, ...(issues.length > shown.length ? [`and ${issues.length - shown.length} more`] : [])].join("; ");
 }
 
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
+/** Waits until a file's content, or the names in a folder, survive a power cut. */
+export async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, "r");
   try {
     await handle.sync();
   } finally {

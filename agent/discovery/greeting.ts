@@ -1,6 +1,8 @@
 // Decides whom to greet, where and when. Pure: hints, outcomes and time come in, greetings to start go out.
 // Anyone on the link can forge hints, from any address and for any id. So each id is a separate contact at each address, the outcome of
 // one says nothing about another, devices met before have slots of their own, and repeated hints go before single ones.
+
+import { backoffMs } from "../../system/retry.ts";
 import type { Neighbor } from "./neighbors.ts";
 
 /** `spare`: another place of a device already met, used if that one fails. `met`: greeted again after a change or a long time. */
@@ -43,8 +45,7 @@ const maxPerAddress = 4; // one computer may run a few agents
 const maxGreeting = { strangers: 32, all: 36, perAddress: 2 };
 // The library announces three times: more hints prove nothing.
 const maxCredit = 2;
-const firstRetryMs = 500;
-const ceilingMs = 60_000;
+const retries = { firstMs: 500, longestMs: 60_000 };
 const siblingMs = 100; // a device with two addresses is met at the first before the second is tried
 const metForMs = 10 * 60_000; // then the next hint greets anew: repairs what neither side noticed
 const changeMs = 5_000; // anyone can claim another epoch for any device
@@ -74,9 +75,13 @@ export function step(contacts: Contacts, event: Event, now: number, random: numb
     case "failed": {
       const contact = greetingOf(next, event);
       if (!contact) break;
-      const backoffMs = Math.min(ceilingMs, firstRetryMs * 2 ** contact.failures) * (0.5 + random / 2);
       const failures = Math.min(contact.failures + 1, 16);
-      put(next, { ...contact, phase: "waiting", failures, retryAt: now + backoffMs });
+      put(next, {
+        ...contact,
+        phase: "waiting",
+        failures,
+        retryAt: now + backoffMs(retries, contact.failures, random),
+      });
       for (const other of siblings(next, contact))
         if (other.phase === "spare") put(next, { ...other, phase: "waiting" });
       break;

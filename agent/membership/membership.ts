@@ -4,6 +4,7 @@ import { noRevocations, revocationsAfter } from "../../provisioning/trust/revoca
 import type { Clock } from "../../system/clock.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
+import { makeQueue } from "../../system/queue.ts";
 import { warnOfDamage } from "../health/damage.ts";
 import type { Warnings } from "../health/warnings.ts";
 import type { Identity } from "../identity.ts";
@@ -43,7 +44,7 @@ export class Membership {
   readonly #o: MembershipOptions;
   readonly #store: Store;
   #state: State;
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = makeQueue();
   #isStopped = false;
   #hand!: ReadableStreamDefaultController<Task>;
   /** What the other parts have to do, in order. Tasks wait here until they are read. */
@@ -191,12 +192,6 @@ export class Membership {
     const hand = (task: Task) => !this.#isStopped && this.#hand.enqueue(task);
     for (const effect of effects) await perform(effect, next, { store: this.#store, warnings, log, hand });
     return effects;
-  }
-
-  #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const turn = this.#queue.then(task);
-    this.#queue = turn.catch(() => {});
-    return turn;
   }
 
   #now(): Now {

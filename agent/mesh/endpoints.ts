@@ -1,6 +1,7 @@
 // By which endpoint each peer is reached: attempts and their results, for the mesh to act on and `net explain` to show.
 // Pure: new endpoints and what the kernel shows come in as events, endpoints to use go out as effects. Times are
 // monotonic: a device without a clock battery starts hours off, and setting its wall clock must not end an attempt early or never.
+import { doubledMs } from "../../system/retry.ts";
 import { type Candidate, nextBetter, nextUntried, note, type Offer, offer } from "./candidates.ts";
 import { sessionMs } from "./plan.ts";
 import type { PeerStatus } from "./status.ts";
@@ -44,8 +45,7 @@ export type Effect = { kind: "use"; id: string; endpoint: string; how: "afresh" 
 export const attemptMs = 3_000;
 const betterEveryMs = 60_000;
 // WireGuard itself tries again every 5 s; rounds grow from there to a ceiling of a minute.
-const firstPauseMs = 5_000;
-const longestPauseMs = 60_000;
+const pauses = { firstMs: 5_000, longestMs: 60_000 };
 
 export function step(paths: Paths, event: Event, now: number): [Paths, Effect[]] {
   if (event.kind === "forgotten") return [new Map([...paths].filter(([id]) => id !== event.id)), []];
@@ -184,7 +184,7 @@ function tryNext(path: Pausing, id: string, status: PeerStatus | undefined, now:
     return [{ ...known, phase: "searching", attempt }, [effect]];
   }
   if (candidates.length === 0) return [path, []];
-  const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** search.rounds);
+  const pauseMs = doubledMs(pauses, search.rounds);
   const paused: Pausing = {
     ...path,
     search: { ...search, tried: [], rounds: search.rounds + 1 },

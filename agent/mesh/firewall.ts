@@ -4,6 +4,7 @@ import { every } from "../../system/clock.ts";
 import type { Run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
+import { makeQueue } from "../../system/queue.ts";
 import type { Journal } from "../kernel/journal.ts";
 import { chainName, type Part, tableText } from "./table.ts";
 
@@ -27,12 +28,7 @@ export async function startFirewall(
   await apply(run, parts);
   let applied = parts;
   // One at a time, so that a restore never overwrites a newer part.
-  let last: Promise<unknown> = Promise.resolve();
-  const inTurn = (task: () => Promise<void>): Promise<void> => {
-    const turn = last.then(task);
-    last = turn.catch(() => {});
-    return turn;
-  };
+  const inTurn = makeQueue();
   const change = (next: (now: readonly Part[]) => Part[]) =>
     inTurn(async () => {
       const changed = next(applied);

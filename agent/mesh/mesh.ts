@@ -4,6 +4,7 @@ import type { Clock } from "../../system/clock.ts";
 import type { Run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
+import { makeQueue } from "../../system/queue.ts";
 import type { Warnings } from "../health/warnings.ts";
 import { isSamePlace, type Place } from "../kernel/changes.ts";
 import type { Journal } from "../kernel/journal.ts";
@@ -64,12 +65,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   let isStopped = false;
 
   // One queue: two plans made from the same reading would undo each other.
-  let last: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(task: () => Promise<T>): Promise<T> => {
-    const turn = last.then(task);
-    last = turn.catch(() => {});
-    return turn;
-  };
+  const inTurn = makeQueue();
 
   const due = async () => planMesh(await readCurrent(run, wanted), wanted, clock.now());
   let appliedAt = Number.NEGATIVE_INFINITY;

@@ -2,17 +2,16 @@
 // Pure. Time is an argument, monotonic, in ms.
 import { brokerLimits } from "../../ota/fleet/access.ts";
 import type { MetricsPayload } from "../../ota/fleet/topics.ts";
+import { Bucket } from "../../system/bucket.ts";
 
 export class Backlog {
   /** An hour at one every 10 s. */
   static readonly limit = 360;
   /** Half of the broker's limit; the other half is for everything else. */
-  static readonly burst = brokerLimits.burst / 2;
-  static readonly perSecond = brokerLimits.messagesPerSecond / 2;
+  static readonly rate = { burst: brokerLimits.burst / 2, perSecond: brokerLimits.messagesPerSecond / 2 };
 
   readonly #waiting: MetricsPayload[] = [];
-  #allowed = 0;
-  #allowedAt = 0;
+  #bucket: Bucket | undefined;
   #dropped = 0;
 
   get queued(): number {
@@ -27,18 +26,14 @@ export class Backlog {
   }
 
   /** The broker counts anew for a new connection. */
-  connected(now: number): void {
-    this.#allowed = Backlog.burst;
-    this.#allowedAt = now;
+  connected(): void {
+    this.#bucket = new Bucket(Backlog.rate);
   }
 
   /** Takes out what may be sent now, oldest first. */
   due(now: number): MetricsPayload[] {
-    const refill = ((now - this.#allowedAt) / 1000) * Backlog.perSecond;
-    this.#allowed = Math.min(Backlog.burst, this.#allowed + refill);
-    this.#allowedAt = now;
-    const due = this.#waiting.splice(0, Math.floor(this.#allowed));
-    this.#allowed -= due.length;
+    const due = this.#waiting.splice(0, Math.floor(this.#bucket?.level(now) ?? 0));
+    this.#bucket?.take(due.length);
     return due;
   }
 }

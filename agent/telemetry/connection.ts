@@ -2,6 +2,7 @@
 // Pure: ticks and what the socket did come in as events; leave, join, log lines and warnings go out as effects.
 // Times are monotonic, in ms; `chance` is from 0 up to 1.
 import { bracketed } from "../../system/address.ts";
+import { backoffMs } from "../../system/retry.ts";
 import { loginHint, parseBrokerUrl } from "./broker-url.ts";
 
 /** `label` is for logs and warnings: it has no password. A member's broker has a mesh address, an external one a URL. */
@@ -147,8 +148,8 @@ function close(connection: Alive, { now, chance, retryMs }: Moment): [Connection
   if (blamed.phase !== "joining" && blamed.phase !== "joined") return [blamed, effects];
   const { place, lostAt } = blamed;
   const failures = { ...blamed.failures, count: blamed.failures.count + 1 };
-  const longest = Math.min(maxRetryMs, retryMs * 2 ** Math.min(failures.count - 1, 10));
-  return [{ phase: "waiting", place, failures, lostAt, until: now + longest * (0.5 + chance) }, effects];
+  const waitMs = backoffMs({ firstMs: retryMs, longestMs: maxRetryMs }, failures.count - 1, chance);
+  return [{ phase: "waiting", place, failures, lostAt, until: now + waitMs }, effects];
 }
 
 /** One warning tells what stands in the way: once for a reason, not once for an attempt. */

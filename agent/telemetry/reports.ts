@@ -63,7 +63,7 @@ export class Reports {
     this.#sendWarnings();
     this.#peerReports.forget();
     this.#sendPeers(now);
-    this.#backlog.connected(now);
+    this.#backlog.connected();
     this.#flush(now);
   }
 

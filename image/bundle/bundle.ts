@@ -13,12 +13,9 @@
 // for a Raspberry Pi:
 //   config.txt        settings of its firmware
 //   boot/...          firmware, device trees and overlays, as they lie on a boot partition
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { z } from "zod";
+import { digestFile } from "../../system/digest.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues } from "../../system/files.ts";
 import { readJsonFile } from "../../system/json-file.ts";
@@ -83,7 +80,7 @@ export async function readBundle(folder: string): Promise<Bundle> {
     if (!parsed.data.files[name]) throw invalid(folder, `bundle.json names no ${name}`);
   }
   for (const [name, wanted] of Object.entries(parsed.data.files)) {
-    const found = await factsOf(join(folder, name)).catch((cause) => {
+    const found = await digestFile(join(folder, name)).catch((cause) => {
       throw invalid(folder, `${name} ${errnoOf(cause) === "ENOENT" ? "is missing" : "cannot be read"}`, cause);
     });
     if (found.sizeBytes !== wanted.sizeBytes) {
@@ -92,11 +89,4 @@ export async function readBundle(folder: string): Promise<Bundle> {
     if (found.sha256 !== wanted.sha256) throw invalid(folder, `${name} is not the file that was built`);
   }
   return { ...parsed.data, folder };
-}
-
-export async function factsOf(path: string): Promise<z.infer<typeof FileFacts>> {
-  const { size } = await stat(path);
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
-  return { sha256: hash.digest("hex"), sizeBytes: size };
 }

@@ -1,35 +1,19 @@
 // One image becomes what people download: `.img.xz`, the one compression that every version of Raspberry Pi Imager, bmaptool and
 // `hamlet flash` take. It is unpacked again before anybody sees it: a list with a wrong hash fails on every card.
-import { createHash, hash } from "node:crypto";
+import { hash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { open, readFile, stat, symlink } from "node:fs/promises";
+import { readFile, stat, symlink } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, join, resolve } from "node:path";
 import type { Run } from "../../system/command.ts";
+import { type Digest, digestFile, digestOf } from "../../system/digest.ts";
 import { describeError, HamletError } from "../../system/error.ts";
+import { syncPath } from "../../system/files.ts";
 import type { Progress } from "../../system/progress.ts";
 import { sbomBeside } from "../assemble/assemble.ts";
 import { mapImage } from "../assemble/map.ts";
 import { bmapText } from "../disk/bmap.ts";
 import { unpack } from "../flash/unpack.ts";
-
-export type Digest = { sizeBytes: number; sha256: string };
-
-export async function digestFile(path: string, signal: AbortSignal, progress?: Progress): Promise<Digest> {
-  return await digest(createReadStream(path, { highWaterMark: 1 << 20 }), signal, progress);
-}
-
-async function digest(chunks: AsyncIterable<Buffer>, signal: AbortSignal, progress?: Progress): Promise<Digest> {
-  const sha256 = createHash("sha256");
-  let sizeBytes = 0;
-  for await (const chunk of chunks) {
-    signal.throwIfAborted();
-    sha256.update(chunk);
-    sizeBytes += chunk.length;
-    progress?.at(sizeBytes);
-  }
-  return { sizeBytes, sha256: sha256.digest("hex") };
-}
 
 /** Packs `image`, whose digest is `wanted`, as `name` into the folder `work` and gives the path there. Throws `image.changed` or `file.full`. */
 export async function packImage(
@@ -56,19 +40,15 @@ export async function packImage(
   });
   const path = `${link}.xz`;
   progress.stage(`unpacking ${basename(path)} to check it`, wanted.sizeBytes);
-  const unpacked = await digest(unpack(createReadStream(path, { highWaterMark: 1 << 20 }), path), signal, progress);
+  const stream = unpack(createReadStream(path, { highWaterMark: 1 << 20 }), path);
+  const unpacked = await digestOf(stream, { signal, onBytes: (bytes) => progress.at(bytes) });
   if (unpacked.sha256 !== wanted.sha256) {
     throw new HamletError("image.changed", `${image} was changed while it was published`, {
       hint: "publish it again once nobody writes to it; what was published before is intact",
     });
   }
-  const file = await open(path, "r");
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  return { path, ...(await digestFile(path, signal)) };
+  await syncPath(path);
+  return { path, ...(await digestFile(path, { signal })) };
 }
 
 /** A new map: the one beside the image may be of an earlier image of the same size. */

@@ -4,13 +4,14 @@
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Run } from "../../system/command.ts";
+import { type Digest, digestFile } from "../../system/digest.ts";
 import { errnoOf } from "../../system/error.ts";
 import { readJson, writeFileAtomic } from "../../system/files.ts";
 import type { Progress } from "../../system/progress.ts";
 import { removeLeftovers } from "../bundle/cache.ts";
 import { icon } from "./icon.ts";
 import { iconName, osListText } from "./os-list.ts";
-import { type Digest, digestFile, mapOf, packImage, sbomOf } from "./pack.ts";
+import { mapOf, packImage, sbomOf } from "./pack.ts";
 import {
   indexName,
   osListName,
@@ -138,7 +139,7 @@ async function signatureOf(
 
 const isWhole = async (path: string, sha256: string, signal: AbortSignal): Promise<boolean> => {
   try {
-    return (await digestFile(path, signal)).sha256 === sha256;
+    return (await digestFile(path, { signal })).sha256 === sha256;
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return false;
     throw error;

@@ -1,12 +1,12 @@
 // The images that are to be published: looked at, and refused, before anything is written.
 import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { type Digest, digestFile } from "../../system/digest.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
 import { imageName } from "../assemble/assemble.ts";
 import { Version } from "../bundle/bundle.ts";
 import { inspectImage } from "../inspect/inspect.ts";
-import { type Digest, digestFile } from "./pack.ts";
 import type { PublishedImage } from "./published.ts";
 
 export type Source = {
@@ -52,7 +52,7 @@ export async function readSources(
   const sources: Source[] = [];
   for (const one of inspected) {
     progress.stage(`reading ${basename(one.path)}`, one.facts.sizeBytes);
-    sources.push({ ...one, digest: await digestFile(one.path, signal, progress) });
+    sources.push({ ...one, digest: await digestFile(one.path, { signal, onBytes: (bytes) => progress.at(bytes) }) });
   }
   return sources;
 }
@@ -72,7 +72,7 @@ export async function refuseOther({ path, name, digest }: Source, folder: string
   const beside = join(folder, name);
   const [own, there] = await Promise.all([stat(path), stat(beside).catch(() => undefined)]);
   if (!there || (there.ino === own.ino && there.dev === own.dev)) return;
-  if (there.isFile() && (await digestFile(beside, signal)).sha256 === digest.sha256) return;
+  if (there.isFile() && (await digestFile(beside, { signal })).sha256 === digest.sha256) return;
   throw new HamletError("file.exists", `${path} would be published as ${name}, and ${folder} has another image there`, {
     hint: "publish it into a folder of its own with -o, or remove the one that is not wanted",
     exitCode: 3,

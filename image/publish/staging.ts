@@ -2,7 +2,7 @@
 import { readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { HamletError } from "../../system/error.ts";
-import { syncFolder, writeFileAtomic } from "../../system/files.ts";
+import { syncPath, writeFileAtomic } from "../../system/files.ts";
 
 export class Staging {
   readonly work: string;
@@ -42,7 +42,7 @@ export class Staging {
         else await rename(join(this.work, name), path);
         done += 1;
       }
-      await syncFolder(this.#folder);
+      await syncPath(this.#folder);
     } catch (cause) {
       if (done === 0) throw cause;
       const all = this.#steps.length;

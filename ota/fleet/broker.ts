@@ -5,6 +5,7 @@ import type { EventEmitter } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { Aedes, type AuthenticateError, type Client } from "aedes";
 import { plainAddress } from "../../system/address.ts";
+import { Bucket } from "../../system/bucket.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
@@ -27,7 +28,7 @@ export type Broker = {
   stop(): Promise<void>;
 };
 
-type Session = { device: string; from: string; subscriptions: Set<string>; tokens: number; refilledMs: number };
+type Session = { device: string; from: string; subscriptions: Set<string>; bucket: Bucket };
 
 /** Throws `port.taken` or `broker.failed`. */
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
@@ -73,8 +74,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
         device: device!,
         from,
         subscriptions: new Set(),
-        tokens: limits.burst,
-        refilledMs: performance.now(),
+        bucket: new Bucket({ burst: limits.burst, perSecond: limits.messagesPerSecond }),
       });
       done(null, true);
     },
@@ -84,7 +84,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       const kept = retained.get(session.device) ?? new Set<string>();
       // The last will of a device that was disconnected for its rate still counts.
       const because =
-        client.closed || takeToken(session, limits)
+        client.closed || session.bucket.admits(performance.now())
           ? mayPublish({ neighborhood, device: session.device, packet, json: parseOnce(packet.payload), kept, limits })
           : "rate.tooHigh";
       if (because) return done(refuse(`${session.device} on ${packet.topic}`, because));
@@ -154,16 +154,6 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       await closed;
     },
   };
-}
-
-/** Takes one token for a message; they refill at `messagesPerSecond` up to `burst`. */
-function takeToken(session: Session, { burst, messagesPerSecond }: BrokerLimits): boolean {
-  const now = performance.now();
-  session.tokens = Math.min(burst, session.tokens + ((now - session.refilledMs) / 1000) * messagesPerSecond);
-  session.refilledMs = now;
-  if (session.tokens < 1) return false;
-  session.tokens -= 1;
-  return true;
 }
 
 const parseOnce = (payload: string | Buffer | undefined) => () => parseJson(String(payload ?? ""));

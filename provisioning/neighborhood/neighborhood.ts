@@ -1,10 +1,10 @@
 // The neighborhood's folder on its owner's computer: the sealed keys, and the public documents that the root has signed.
 import { randomBytes } from "node:crypto";
-import { lstat, mkdir, open, rename, rm } from "node:fs/promises";
+import { lstat, mkdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { errnoOf, HamletError } from "../../system/error.ts";
-import { readJson, writeFileAtomic, writeJson } from "../../system/files.ts";
+import { readJson, syncPath, writeFileAtomic, writeJson } from "../../system/files.ts";
 import { shellWord } from "../../system/shell-word.ts";
 import type { ProvisionFile } from "../file/provision-file.ts";
 import { EpochMs, Id, Jws, Label, PublicKey } from "../trust/fields.ts";
@@ -194,6 +194,5 @@ async function renameInPlace(folder: string, fill: (partial: string) => Promise<
     if (["ENOTEMPTY", "EEXIST", "ENOTDIR"].includes(errnoOf(error) ?? "")) throw exists(folder);
     throw error;
   }
-  const handle = await open(parent, "r");
-  await handle.sync().finally(() => handle.close());
+  await syncPath(parent);
 }

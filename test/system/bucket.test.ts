@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Source } from "../../system/address.ts";
-import { FairBucket, type Limits } from "../../system/bucket.ts";
+import { Bucket, FairBucket, type Limits } from "../../system/bucket.ts";
 
 const limits: Limits = {
   perSource: { burst: 3, perSecond: 1 },
@@ -33,6 +33,31 @@ test("a clock that stands still or steps back gives no tokens", () => {
   count(bucket, source("a"), 3, 5_000);
   expect(count(bucket, source("a"), 5, 4_000)).toBe(0);
   expect(count(bucket, source("a"), 5, 5_000)).toBe(0);
+});
+
+test("a bucket gives at most its burst and its rate, however the clock jumps about", () => {
+  const asks = fc.array(fc.record({ at: fc.nat(60_000), tokens: fc.nat(20) }), { maxLength: 200 });
+  fc.assert(
+    fc.property(asks, (times) => {
+      const bucket = new Bucket({ burst: 10, perSecond: 2 });
+      let taken = 0;
+      for (const { at, tokens } of times) {
+        const some = Math.min(tokens, Math.floor(bucket.level(at)));
+        bucket.take(some);
+        taken += some;
+      }
+      const latest = Math.max(0, ...times.map(({ at }) => at));
+      expect(taken).toBeLessThanOrEqual(10 + (2 * latest) / 1_000);
+    }),
+  );
+  const bucket = new Bucket({ burst: 2, perSecond: 1 });
+  expect([5_000, 5_000, 5_000, 5_999, 6_000].map((now) => bucket.admits(now))).toEqual([
+    true,
+    true,
+    false,
+    false,
+    true,
+  ]);
 });
 
 /** Strangers that ask at given times; `seconds` long. */

@@ -1,8 +1,6 @@
 // `boot try <version>`: puts the other slot, already written, on trial and restarts into it.
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { pipeline } from "node:stream/promises";
 import { otherSlot } from "../../../image/boot/boot-control.ts";
+import { digestFile } from "../../../system/digest.ts";
 import { type Command, required, text } from "../../terminal/command.ts";
 import { describeBoot, ownBootControl } from "./boot.ts";
 
@@ -28,16 +26,10 @@ export const bootTry: Command = {
     const control = await ownBootControl();
     const path = text(input.values, "kernel");
     const { slot } = await control.current();
-    const kernel = path === undefined ? {} : { kernel: { path, sha256: await digestOf(path) } };
+    const kernel = path === undefined ? {} : { kernel: { path, sha256: (await digestFile(path)).sha256 } };
     await control.stage(otherSlot(slot), { version, ...kernel });
     if (!input.values["later"]) await control.reboot();
     print(...describeBoot(await control.current()));
     return 0;
   },
 };
-
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(path), hash);
-  return hash.digest("hex");
-}

@@ -1,12 +1,10 @@
 // The folder `EFI/Linux` of the EFI partition. Each change is on the disk when the call returns.
 
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
+import { digestFile } from "../../../system/digest.ts";
 import { HamletError } from "../../../system/error.ts";
-import { syncFolder } from "../../../system/files.ts";
+import { syncPath } from "../../../system/files.ts";
 import { findSections } from "../../assemble/uki.ts";
 import { readerOf } from "../../disk/read-at.ts";
 import type { Slot } from "../boot-control.ts";
@@ -35,7 +33,7 @@ export function entryFolderAt(folder: string): EntryFolder {
   const onDisk = async (change: () => Promise<void>) => {
     try {
       await change();
-      await syncFolder(folder);
+      await syncPath(folder);
     } catch (cause) {
       throw unwritable(cause);
     }
@@ -70,11 +68,7 @@ export function entryFolderAt(folder: string): EntryFolder {
       }
       return name;
     },
-    async digest(file) {
-      const hash = createHash("sha256");
-      await pipeline(createReadStream(at(file), { highWaterMark: 1 << 20 }), hash);
-      return hash.digest("hex");
-    },
+    digest: async (file) => (await digestFile(at(file))).sha256,
     async rename(from, to) {
       await onDisk(() => rename(at(from), at(to)));
     },

@@ -1,8 +1,8 @@
 // The cache of Debian packages, named by sha256: a lock can be built long after the mirror has dropped its packages.
-import { createHash } from "node:crypto";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Run } from "../../../system/command.ts";
+import { digestFile } from "../../../system/digest.ts";
 import { cacheFolder } from "../../../system/paths.ts";
 import { removeLeftovers } from "../cache.ts";
 import type { LockedPackage } from "../lock/lock.ts";
@@ -91,7 +91,8 @@ export async function forgetOldDebs(nowMs: number): Promise<void> {
   }
 }
 
-const digestOf = async (path: string): Promise<string | undefined> => {
-  const content = await readFile(path).catch(() => undefined);
-  return content && createHash("sha256").update(content).digest("hex");
-};
+const digestOf = (path: string): Promise<string | undefined> =>
+  digestFile(path).then(
+    ({ sha256 }) => sha256,
+    () => undefined,
+  );

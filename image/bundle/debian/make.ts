@@ -3,12 +3,13 @@
 import { copyFile, mkdir, rename, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Run } from "../../../system/command.ts";
+import { digestFile } from "../../../system/digest.ts";
 import { HamletError } from "../../../system/error.ts";
 import { writeJson } from "../../../system/files.ts";
 import type { Progress } from "../../../system/progress.ts";
 import type { RpiBoard, UefiBoard } from "../../boards.ts";
 import { configTxt } from "../../boot/rpi/config.ts";
-import { BundleJson, factsOf, requiredFiles } from "../bundle.ts";
+import { BundleJson, requiredFiles } from "../bundle.ts";
 import { readLicences } from "../sbom/copyrights.ts";
 import { makeSbom, type Sbom } from "../sbom/sbom.ts";
 import { makeVerity } from "../verity.ts";
@@ -35,7 +36,7 @@ export async function makeBundle(
   const kernel = await unpackKernel(base, run, progress);
   progress.stage("making the root filesystem");
   const node = await nodeRuntime(board, projectFolder, run);
-  if ((await factsOf(node)).sha256 !== lock.node.sha256) {
+  if ((await digestFile(node)).sha256 !== lock.node.sha256) {
     throw new HamletError("build.failed", `${node} is not the locked Node runtime`, {
       hint: "remove it and build again; to keep it, update the lock with `hamlet image lock`",
     });
@@ -56,7 +57,7 @@ export async function makeBundle(
     board.layout === "uefi" ? await copyLoader(base, board, folder, run) : await copyPiFirmware(kernel, board, folder);
   const names = [...requiredFiles(board.layout), "sbom.cdx.json", ...ofFirmware];
   const files = Object.fromEntries(
-    await Promise.all(names.map(async (name) => [name, await factsOf(at(name))] as const)),
+    await Promise.all(names.map(async (name) => [name, await digestFile(at(name))] as const)),
   );
   const sizes = Object.fromEntries(parts.map((part) => [part.name, sizeOf(part)]));
   const ours = Object.values(sizes).reduce((sum, size) => sum + size, 0);
@@ -110,7 +111,7 @@ async function sbomOf(
 ): Promise<Sbom> {
   const own = extras.filter(({ target }) => target.endsWith(".mjs"));
   const programs = await Promise.all(
-    own.map(async ({ path, target }) => ({ name: basename(target), sha256: (await factsOf(path)).sha256 })),
+    own.map(async ({ path, target }) => ({ name: basename(target), sha256: (await digestFile(path)).sha256 })),
   );
   const licences = await readLicences(base.folder);
   return makeSbom({ board: board.name, version, inputs, lock, relocked, licences, npm, programs });

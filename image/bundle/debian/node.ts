@@ -2,10 +2,10 @@
 import { access, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Run } from "../../../system/command.ts";
+import { digestFile } from "../../../system/digest.ts";
 import { HamletError } from "../../../system/error.ts";
 import { cacheFolder } from "../../../system/paths.ts";
 import type { Board } from "../../boards.ts";
-import { factsOf } from "../bundle.ts";
 import { cachedFolder } from "../cache.ts";
 import type { Lock } from "../lock/lock.ts";
 
@@ -63,6 +63,6 @@ export async function nodeLicence(path: string, board: Board): Promise<Buffer> {
 
 /** The runtime's entry in a lock. */
 export async function nodeFacts(board: Board, projectFolder: string, run: Run): Promise<Lock["node"]> {
-  const { sha256 } = await factsOf(await nodeRuntime(board, projectFolder, run));
+  const { sha256 } = await digestFile(await nodeRuntime(board, projectFolder, run));
   return { version: nodeVersion, sha256 };
 }

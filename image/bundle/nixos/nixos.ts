@@ -6,11 +6,12 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import units from "../../../nix/units.json" with { type: "json" };
 import type { Run } from "../../../system/command.ts";
+import { digestFile } from "../../../system/digest.ts";
 import { errnoOf, HamletError } from "../../../system/error.ts";
 import { readJson } from "../../../system/files.ts";
 import { cacheFolder } from "../../../system/paths.ts";
 import type { Progress } from "../../../system/progress.ts";
-import { type Bundle, factsOf, readBundle } from "../bundle.ts";
+import { type Bundle, readBundle } from "../bundle.ts";
 import type { BuildRequest } from "../debian/root.ts";
 import { ownComponents } from "../sbom/sbom.ts";
 import { nixBuild, requireNix } from "./nix.ts";
@@ -61,7 +62,7 @@ export async function stageSource(request: BuildRequest, folder: string): Promis
   // The other extras, units and rules, are among the sources already.
   for (const { path, target } of extras.filter((extra) => extra.target.endsWith(".mjs"))) {
     await copyFile(path, join(folder, "nix/programs", basename(target)));
-    programs.push({ name: basename(target), sha256: (await factsOf(path)).sha256 });
+    programs.push({ name: basename(target), sha256: (await digestFile(path)).sha256 });
   }
   await writeFile(join(folder, "nix/components.json"), JSON.stringify(ownComponents({ version, npm, programs })));
   await writeFile(join(folder, "flake.nix"), flakeAbove(await readFlakeLock(join(projectFolder, "nix/flake.lock"))));

@@ -1,13 +1,11 @@
 // The cache of saved labs: a folder a state, written whole or not at all, and read only when all of it is as it was written.
 // The states hold keys, those in the devices' memory too: nobody but their owner may read them.
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { z } from "zod";
+import { digestFile } from "../../../system/digest.ts";
 import { errnoOf, HamletError } from "../../../system/error.ts";
-import { readJson, syncFolder, writeJson } from "../../../system/files.ts";
+import { readJson, syncPath, writeJson } from "../../../system/files.ts";
 import { cacheFolder } from "../../../system/paths.ts";
 import { byLastUse, fillFolder, removeLeftovers, touch } from "../../bundle/cache.ts";
 
@@ -44,7 +42,7 @@ export async function findState(states: string, fit: string, now: number): Promi
   if (now - about.savedAt > maxAgeMs || now < about.savedAt) return undefined;
   await Promise.all(
     Object.entries(about.files).map(async ([name, { sizeBytes, sha256 }]) => {
-      const found = await digestOf(join(folder, name)).catch((cause) => {
+      const found = await digestFile(join(folder, name)).catch((cause) => {
         throw refused(`${name} cannot be read`, cause);
       });
       if (found.sizeBytes !== sizeBytes) throw refused(`${name} has ${found.sizeBytes} of ${sizeBytes} bytes`);
@@ -69,11 +67,11 @@ export async function keepState(
       const names = (await readdir(folder, { recursive: true, withFileTypes: true }))
         .filter((entry) => entry.isFile())
         .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
-      const files = await Promise.all(names.map(async (name) => [name, await digestOf(join(folder, name))] as const));
+      const files = await Promise.all(names.map(async (name) => [name, await digestFile(join(folder, name))] as const));
       const about: z.infer<typeof About> = { fit, savedAt: now, files: Object.fromEntries(files) };
       await writeJson(join(folder, aboutName), about);
     });
-    await syncFolder(states);
+    await syncPath(states);
   } catch (cause) {
     if (errnoOf(cause) !== "ENOSPC" && errnoOf(cause) !== "EDQUOT") throw cause;
     throw new HamletError("file.full", `no space left to save the lab in ${states}`, {
@@ -94,16 +92,4 @@ async function evict(states: string, now: number): Promise<void> {
     if (isYoung && kept < maxStates) kept++;
     else await rm(folder, { recursive: true, force: true });
   }
-}
-
-async function digestOf(path: string): Promise<{ sizeBytes: number; sha256: string }> {
-  const hash = createHash("sha256");
-  let sizeBytes = 0;
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), async (chunks: AsyncIterable<Buffer>) => {
-    for await (const chunk of chunks) {
-      hash.update(chunk);
-      sizeBytes += chunk.length;
-    }
-  });
-  return { sizeBytes, sha256: hash.digest("hex") };
 }

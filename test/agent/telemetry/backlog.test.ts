@@ -13,7 +13,7 @@ test("the queue holds an hour, sends the oldest first, and never exceeds the bro
   const backlog = new Backlog();
   for (let at = 1; at <= 400; at++) backlog.push(metrics(at));
   expect([backlog.queued, backlog.dropped]).toEqual([360, 40]);
-  backlog.connected(5_000);
+  backlog.connected();
   const said = backlog.due(5_000).map(({ at }) => at);
   expect([said.length, said[0]]).toEqual([100, 41]);
   expect(backlog.due(5_050)).toEqual([]);

@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type BundleJson, factsOf, readBundle, requiredFiles, Version } from "../../../image/bundle/bundle.ts";
+import { type BundleJson, readBundle, requiredFiles, Version } from "../../../image/bundle/bundle.ts";
+import { digestFile } from "../../../system/digest.ts";
 
 const bundleFiles = [...requiredFiles("uefi"), "boot/extra.dtb"];
 let folder = "";
@@ -15,7 +16,9 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 async function writeBundleJson(changes: Partial<BundleJson>): Promise<void> {
-  const files = await Promise.all(bundleFiles.map(async (name) => [name, await factsOf(join(folder, name))] as const));
+  const files = await Promise.all(
+    bundleFiles.map(async (name) => [name, await digestFile(join(folder, name))] as const),
+  );
   const good = {
     format: 2,
     board: "nuc",
