@@ -1,6 +1,13 @@
-// mDNS on one link and one address family: bonjour-service publishes, our own code listens.
-// The library's decoder and browser believe whatever a packet claims, so we use neither; each guard here answers a defect that was
-// reproduced with the library alone.
+// mDNS on one link and one address family: bonjour-service publishes, and our own decoder listens.
+//
+// We reach inside the library, because alone it (each was reproduced)
+// - decodes what anybody sends without limits and keeps every service it hears of: `emit` of the socket is ours, and `mdns.emit("query")`
+//   hands it only questions about our own names;
+// - announces the addresses of all links on each, says that the service type ends when one device leaves, sets lifetimes of 8 hours
+//   and no cache-flush bit, and answers each asker at once: `server.mdns.respond` is ours, with an array for an announcement or a
+//   goodbye and an object for an answer;
+// - ends the process when a send fails: it needs the callback and `mdns`'s events.
+// Reviewed with bonjour-service 1.4.4, multicast-dns 7.2.5.
 import { createSocket } from "node:dgram";
 import Bonjour from "bonjour-service";
 import type { DnsQuestion } from "../../system/dns.ts";
