@@ -1,6 +1,6 @@
-// Time enters the house here and goes on as an argument; nothing else asks the system for it.
+// The system's time. Composition roots hand it on as an argument; cores never read it themselves.
 
-/** `now` is wall time in ms since 1970 and may jump; `monotonic` is ms since some start and only grows. */
+/** `now` is wall time in ms since 1970 and may jump; `monotonic` is ms since an arbitrary start and never goes back. */
 export type Clock = { now(): number; monotonic(): number };
 
 export const systemClock: Clock = { now: Date.now, monotonic: () => performance.now() };
@@ -19,7 +19,7 @@ export const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
     signal?.addEventListener("abort", stop, { once: true });
   });
 
-/** Runs `task` every `intervalMs` plus or minus `jitter` (a fraction), one at a time; a failure goes to `onError` and the next run comes. */
+/** Runs `task` every `intervalMs`, plus or minus the fraction `jitter`, never twice at once. A failure goes to `onError` and stops nothing. */
 export function every(
   intervalMs: number,
   task: () => unknown,

@@ -7,32 +7,32 @@ export type { Argv } from "./program.ts";
 export type RunOptions = {
   /** Default a minute. */
   timeoutMs?: number;
-  /** Written to stdin: the way for keys, which must not stand in argv. */
+  /** Written to stdin. Keys go this way: everybody can read argv. */
   input?: string | Uint8Array;
   cwd?: string;
   env?: Record<string, string | undefined>;
-  /** Called for each line of stderr, for progress; the tail is kept for the error either way. */
+  /** Called for each line of stderr, to show progress. The error quotes the tail of stderr either way. */
   onStderrLine?: (line: string) => void;
-  /** Ends the program: SIGTERM, and what is still there `graceMs` later is killed. */
+  /** Ends the program with SIGTERM, and with SIGKILL `graceMs` later. */
   signal?: AbortSignal;
-  /** Default 10 s: a package builder that is stopped takes away thousands of files first. */
+  /** Default 10 s: a package builder removes thousands of files before it ends. */
   graceMs?: number;
   /**
    * A process group of its own, which ends as a whole: for a program that starts others. A terminal's Ctrl-C does not
-   * reach it, so whoever sets this gives a `signal` too.
+   * reach it, so give a `signal` as well.
    */
   ownGroup?: boolean;
-  /** Default 64 MiB: a program that says more is ended. */
+  /** Default 64 MiB: a program that prints more is killed. */
   maxStdoutBytes?: number;
-  /** The longest file that it may write: for a program that fetches what somebody else sends. */
+  /** The longest file that the program may write: for one that downloads what a stranger serves. */
   maxFileBytes?: number;
 };
-/** Runs a program to its end and gives its stdout. Throws `command.missing`, `command.timeout` or `command.failed`. */
+/** Runs a program to its end and returns its stdout. Throws `command.missing`, `command.timeout` or `command.failed`. */
 export type Run = (argv: Argv, options?: RunOptions) => Promise<string>;
 
 const defaultMaxStdoutBytes = 64 << 20;
 const defaultGraceMs = 10_000;
-/** For what takes a moment: long enough that it is stuck by then, also on a busy machine. Whoever waits for more says so. */
+/** A program that takes a moment is stuck after a minute, even on a busy machine. Slower ones need an explicit timeout. */
 const defaultTimeoutMs = 60_000;
 
 export const run: Run = ([file, ...args], options = {}) => {
@@ -58,7 +58,7 @@ export const run: Run = ([file, ...args], options = {}) => {
       maxFileBytes === undefined ? [file, args] : ["prlimit", [`--fsize=${maxFileBytes}`, file, ...args]];
     const child = spawn(program, words, { cwd, env: ownEnv, detached: ownGroup, stdio: "pipe" });
     const send = (signal: "SIGTERM" | "SIGKILL") => signalTo(child, signal, ownGroup);
-    // Whoever inherited the pipes and outlives the program must not hold up its end.
+    // A child that inherited the pipes and outlives the program must not delay its end.
     const kill = () => {
       send("SIGKILL");
       child.stdout.destroy();
@@ -88,7 +88,7 @@ export const run: Run = ([file, ...args], options = {}) => {
       else stdout.push(chunk);
     });
     const lastWords = keepTail(child.stderr, onStderrLine);
-    // A program that ends before it has read its input closes the pipe; its exit code tells what happened.
+    // A program that ends before it has read its input closes the pipe. Its exit code says what happened.
     child.stdin.on("error", () => {});
     child.stdin.end(input);
     child.on("error", (cause) => {
@@ -98,17 +98,17 @@ export const run: Run = ([file, ...args], options = {}) => {
     child.on("close", (exitCode, killedBy) => {
       over();
       if (grace) {
-        // The program itself is gone; of its group nobody stays behind.
+        // The program is gone; nothing of its group may stay.
         if (ownGroup) send("SIGKILL");
         return reject(stoppedError());
       }
       if (exitCode === 0) return resolve(Buffer.concat(stdout).toString("utf8"));
-      if (timedOut) return reject(new HamletError("command.timeout", `${what} did not end within ${timeoutMs} ms`));
+      if (timedOut) return reject(new HamletError("command.timeout", `${what} did not finish within ${timeoutMs} ms`));
       if (stdoutBytes > maxStdoutBytes)
-        return reject(new HamletError("command.failed", `${what} said more than ${maxStdoutBytes} bytes`));
-      const told = lastWords().split("\n").slice(-8).join("\n");
-      const how = killedBy ? `was ended by ${killedBy}` : `exited with ${exitCode}`;
-      reject(new HamletError("command.failed", `${what} ${how}${told ? `: ${told}` : ""}`));
+        return reject(new HamletError("command.failed", `${what} printed more than ${maxStdoutBytes} bytes`));
+      const words = lastWords().split("\n").slice(-8).join("\n");
+      const how = killedBy ? `was killed by ${killedBy}` : `exited with ${exitCode}`;
+      reject(new HamletError("command.failed", `${what} ${how}${words ? `: ${words}` : ""}`));
     });
   });
 };

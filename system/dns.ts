@@ -1,8 +1,8 @@
-// DNS messages (RFC 1035) from anybody, read in bounded work: whatever claims more than it holds is refused before anything is made of it.
+// Reads DNS messages (RFC 1035) from anybody in bounded time: a message that claims more than it holds is refused before it is decoded.
 // Pure.
 
 export type DnsQuestion = { name: string; type: string };
-/** `data`: the strings of a TXT record; nobody here reads another one's. */
+/** `data`: the strings of a TXT record. The data of other types is skipped. */
 export type DnsRecord = { name: string; type: string; ttl: number; data?: Buffer[] };
 export type DnsMessage = {
   isResponse: boolean;
@@ -14,19 +14,19 @@ export type DnsMessage = {
 
 const headerBytes = 12;
 const leastQuestionBytes = 5; // a name of one byte, type, class
-const leastRecordBytes = 11; // the same, ttl, length of the data
+const leastRecordBytes = 11; // name, type and class as above, ttl, length of the data
 /** RFC 6762 17. */
 export const maxMessageBytes = 9_000;
 const maxRecords = 256;
 const maxNameBytes = 255; // RFC 1035 2.3.4
-// Compression lets a pointer of two bytes stand for a hundred labels, so what a message costs is their number.
+// A compression pointer of two bytes may name a hundred labels, so the number of labels bounds the work.
 const maxLabels = 1_024;
 const maxStrings = 32;
 
 const types: Record<number, string> = { 1: "A", 12: "PTR", 16: "TXT", 28: "AAAA", 33: "SRV", 41: "OPT", 255: "ANY" };
 const txt = 16;
 
-/** Whether a message can hold as many questions and records as its header says. Looks at twelve bytes. */
+/** Whether a message is long enough for the questions and records that its header claims. Reads twelve bytes. */
 export function holdsWhatItClaims(message: Uint8Array): boolean {
   if (message.length < headerBytes || message.length > maxMessageBytes) return false;
   const [questions, records] = countsOf(message);
@@ -34,7 +34,7 @@ export function holdsWhatItClaims(message: Uint8Array): boolean {
   return headerBytes + questions * leastQuestionBytes + records * leastRecordBytes <= message.length;
 }
 
-/** Undefined for whatever is no message, or one that nobody sends in good faith. Never throws. */
+/** Undefined if it is no message, or one that nobody sends in good faith. Never throws. */
 export function readDns(message: Uint8Array): DnsMessage | undefined {
   if (!holdsWhatItClaims(message)) return undefined;
   const cursor: Cursor = { bytes: message, at: headerBytes, labelsLeft: maxLabels };
@@ -55,8 +55,8 @@ export function readDns(message: Uint8Array): DnsMessage | undefined {
 }
 
 type Cursor = { bytes: Uint8Array; at: number; labelsLeft: number };
-/** Thrown and caught here; one for all, as a flood of them should cost no stack traces. */
-const broken = new Error("this is no DNS message");
+/** Thrown and caught in this file. One object: a flood of bad messages must cost no stack traces. */
+const broken = new Error("not a DNS message");
 
 function readQuestion(cursor: Cursor): DnsQuestion {
   const name = readName(cursor);
@@ -76,7 +76,7 @@ function readRecord(cursor: Cursor): DnsRecord {
   return type === txt ? { ...record, data: readStrings(bytes, start, start + length) } : record;
 }
 
-/** A name with dots between its labels, as it was written. Pointers lead backwards only, so that they end. */
+/** The labels of a name, joined by dots. Pointers must lead backwards, so that they end. */
 function readName(cursor: Cursor): string {
   const { bytes } = cursor;
   let name = "";
@@ -104,7 +104,7 @@ function readName(cursor: Cursor): string {
       return name;
     }
     const label = Buffer.from(bytes.buffer, bytes.byteOffset + at + 1, length).toString("latin1");
-    // A dot inside a label is part of it: such a name is never taken for one of more labels.
+    // Escape a dot inside a label: it does not separate labels.
     name += (name && ".") + (label.includes(".") ? label.replaceAll(".", "\\.") : label);
     at += 1 + length;
   }
@@ -119,7 +119,7 @@ function readStrings(bytes: Uint8Array, start: number, end: number): Buffer[] {
   return strings;
 }
 
-/** Moves on by `length` bytes and gives where they begin. */
+/** Skips `length` bytes and returns where they begin. */
 function take(cursor: Cursor, length: number): number {
   const { at } = cursor;
   cursor.at += length;

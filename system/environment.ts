@@ -1,17 +1,17 @@
-// What an environment variable says. Compose files, scripts and unit files write `False`, `off` or nothing at all where they mean
-// no: whatever is neither a word for yes nor one for no is refused, because a guess may cost somebody's card.
+// Environment variables. Compose files, scripts and unit files write `False`, `off` or nothing when they mean no. A value that is
+// neither a word for yes nor a word for no is refused: a wrong guess may erase somebody's card.
 import { HamletError } from "./error.ts";
 
 export const wordsForYes = ["1", "true", "t", "yes", "y", "on", "enable", "enabled", "always"];
 export const wordsForNo = ["0", "false", "f", "no", "n", "off", "disable", "disabled", "never", "none"];
 
-/** The variable's value; undefined if it is not set or blank: `NAME=` is how many tools write "not set". */
+/** The variable's value; undefined if it is unset or blank: many tools write "unset" as `NAME=`. */
 export function settingOf(env: NodeJS.ProcessEnv, name: string): string | undefined {
   const value = env[name];
   return value === undefined || value.trim() === "" ? undefined : value;
 }
 
-/** Whether the variable says yes; undefined if it is not set, false if it is blank. Throws `usage.invalid`, exit code 2. */
+/** Whether the variable says yes; undefined if it is unset, false if it is blank. Throws `usage.invalid`, exit code 2. */
 export function switchOf(env: NodeJS.ProcessEnv, name: string): boolean | undefined {
   const word = env[name]?.trim().toLowerCase();
   if (word === undefined) return undefined;
@@ -23,7 +23,7 @@ export function switchOf(env: NodeJS.ProcessEnv, name: string): boolean | undefi
   });
 }
 
-/** One line without control characters, however long and odd the value is. */
+/** One short line without control characters. */
 const quoted = (value: string): string => {
   const plain = value.replaceAll(/\p{C}/gu, "?");
   return `'${plain.length > 40 ? `${plain.slice(0, 40)}...` : plain}'`;

@@ -1,5 +1,5 @@
-// The one error of the house: a code for programs, a message for the log, a hint for people.
-// Codes are a closed union, one block a room, so that a caller who recovers by code cannot misspell it.
+// The project's one error class: a code for programs, a message for the log, a hint for people.
+// The codes are a closed union, one block for each room, so that code that recovers from an error cannot misspell its code.
 
 export type ErrorCode =
   // system
@@ -126,7 +126,7 @@ export type ErrorCode =
 
 export type ErrorOptions = { hint?: string; cause?: unknown; exitCode?: number };
 
-/** `code` for programs, `message` for the log, `hint` for the next step; `exitCode` when the command line reports it. */
+/** `hint` is the next step for a person; `exitCode` is what a command ends with. */
 export class HamletError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
@@ -141,10 +141,10 @@ export class HamletError extends Error {
   }
 }
 
-/** One line for a log: code, message, hint, and the causes behind it. */
+/** One line for a log: code, message, hint and causes. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  // A host with several addresses, none of which answers: Node says it in an error without a message.
+  // None of a host's several addresses answers: Node reports that in an error without a message.
   if (error instanceof AggregateError && error.message === "") return error.errors.map(describeError).join("; ");
   const own =
     error instanceof HamletError
@@ -153,7 +153,7 @@ export function describeError(error: unknown): string {
   return error.cause === undefined ? own : `${own} <- ${describeError(error.cause)}`;
 }
 
-/** A system error as people can use it: what was refused, and what to do. Anything else comes back as it is. */
+/** Turns a system error into one that tells people what was refused and what to do. Returns any other error unchanged. */
 export function coded(error: unknown): unknown {
   const errno = errnoOf(error);
   if (error instanceof HamletError || errno === undefined || !(error instanceof Error)) return error;
@@ -168,7 +168,7 @@ export function coded(error: unknown): unknown {
     case "EACCES":
     case "EPERM":
     case "EROFS":
-      return new HamletError("file.unreadable", `${path} may not be opened by this user`, {
+      return new HamletError("file.unreadable", `this user may not open ${path}`, {
         hint: "run as its owner or as root, or name another file",
         cause: error,
       });
@@ -177,9 +177,9 @@ export function coded(error: unknown): unknown {
     case "EISDIR":
       return new HamletError(
         "file.unreadable",
-        `${path} is not there, or is not a ${errno === "EISDIR" ? "file" : "folder"}`,
+        errno === "EISDIR" ? `${path} is a folder, not a file` : `there is no file ${path}`,
         {
-          hint: "look at the path",
+          hint: "check the path",
           cause: error,
         },
       );

@@ -1,4 +1,4 @@
-// State on disk: written whole or not at all, and read through a schema.
+// State on disk: written whole or not at all, read through a schema.
 import { randomBytes } from "node:crypto";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -7,7 +7,7 @@ import { errnoOf, HamletError } from "./error.ts";
 import { isTooDeep } from "./json-depth.ts";
 import { type HowToRead, readJsonFile } from "./json-file.ts";
 
-/** Replaces `path` by `content`, in a folder that is made if need be. Throws `file.full` or the system's error. */
+/** Replaces `path` with `content`, and makes its folder if needed. Throws `file.full` or the system's error. */
 export async function writeFileAtomic(
   path: string,
   content: string | Uint8Array,
@@ -18,7 +18,7 @@ export async function writeFileAtomic(
 }
 
 /**
- * Replaces `path` by what `write` puts into a new file: fsync, rename, fsync of the folder. If it rejects, all is as before.
+ * Replaces `path` with a new file that `write` fills: fsync, rename, fsync of the folder. If `write` rejects, `path` is unchanged.
  * Throws `file.full` or the system's error.
  */
 export async function replaceFile(
@@ -26,7 +26,7 @@ export async function replaceFile(
   write: (file: FileHandle) => Promise<void>,
   { mode = 0o600 } = {},
 ): Promise<void> {
-  // New and by chance: whoever may write to this folder too has not laid a link in its place.
+  // A random name, opened with O_EXCL: nobody else who may write to this folder can have put a link there.
   const temporary = `${path}.${randomBytes(4).toString("hex")}.tmp`;
   try {
     const file = await open(temporary, "wx", mode);
@@ -39,12 +39,12 @@ export async function replaceFile(
     await rename(temporary, path);
     await syncPath(dirname(path));
   } catch (cause) {
-    // What stopped the writing is the news, not what the removal says after it.
+    // Report what stopped the write, not a failure to remove what it left.
     await rm(temporary, { force: true }).catch(() => {});
     if (errnoOf(cause) === "ENOSPC" || errnoOf(cause) === "EDQUOT") {
       throw new HamletError("file.full", `no space left to write ${path}`, {
         cause,
-        hint: "free space on this disk; what was there before is intact",
+        hint: "free space on this disk; the old file is intact",
       });
     }
     throw cause;
@@ -54,7 +54,7 @@ export async function replaceFile(
 export const writeJson = (path: string, value: unknown, options?: { mode?: number }): Promise<void> =>
   writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`, options);
 
-/** Reads JSON through `schema`; undefined if the file is not there. Throws `file.invalid` with what is wrong in it, and where. */
+/** Reads JSON through `schema`; undefined if there is no such file. Throws `file.invalid`, which says what is wrong and where. */
 export async function readJson<T extends z.ZodType>(
   path: string,
   schema: T,
@@ -69,7 +69,7 @@ export async function readJson<T extends z.ZodType>(
   });
 }
 
-/** The JSON in `text`, or undefined, also for what is nested too deep: whoever calls holds a schema against it anyway. */
+/** The JSON in `text`; undefined if it is no JSON or nests too deep. Callers check the value against a schema anyway. */
 export function parseJson(text: string): unknown {
   if (isTooDeep(text)) return undefined;
   try {
@@ -79,11 +79,11 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** Nobody mends more at once, and a file that is anyone's may have thousands. */
+/** Nobody corrects more at once, and a hostile file may have thousands. */
 const shownIssues = 8;
 const shownChars = 200;
 
-/** What a schema refused, in one line: `mesh.listenPort: expected number`. */
+/** A schema's complaints in one line: `mesh.listenPort: expected number`. */
 export function explainIssues(error: z.ZodError): string {
   const { issues } = error;
   const shown = issues.slice(0, shownIssues).map(({ path, message }) => {

@@ -1,8 +1,8 @@
-// How deep a JSON text nests, counted before anything walks it: what walks a value calls itself for each level, and the stack
-// ends after some thousands.
+// How deep a JSON text nests, counted before it is parsed: code that walks a value recurses once for each level, and a few thousand
+// levels overflow the stack.
 // Pure.
 
-/** Ours nests a dozen levels. */
+/** Our own files nest a dozen levels. */
 export const maxJsonDepth = 100;
 
 export function isTooDeep(text: string): boolean {

@@ -1,4 +1,4 @@
-// JSON that a person may have written: whoever made a slip hears in which file, where, and what stands there.
+// JSON that a person may have written: an error names the file, the place and what is wrong there.
 import { createReadStream } from "node:fs";
 import { errnoOf, HamletError } from "./error.ts";
 import { isTooDeep, maxJsonDepth } from "./json-depth.ts";
@@ -7,9 +7,9 @@ import { decodeText } from "./text.ts";
 
 export type ParsedJson = { json: unknown } | { trouble: string };
 export type HowToRead = {
-  /** No object may have one name twice: of two settings the first would be lost without a word. */
+  /** Refuses an object with one name twice: JSON.parse would silently drop the first of two settings. */
   isUnique?: boolean;
-  /** What to do about a file that is not as it should be. */
+  /** What to do about a bad file. */
   hint?: string;
 };
 
@@ -20,19 +20,19 @@ export function parseJsonBytes(bytes: Uint8Array, { isUnique = false }: HowToRea
   const { text, hasMark } = decoded;
   if (text.trim() === "") return { trouble: "is empty" };
   if (hasMark) {
-    return { trouble: "is not JSON: line 1, column 1: a byte order mark stands there; save it as UTF-8 without one" };
+    return { trouble: "is not JSON: line 1, column 1: it begins with a byte order mark; save it as UTF-8 without one" };
   }
-  if (isTooDeep(text)) return { trouble: `is nested deeper than ${maxJsonDepth} levels` };
+  if (isTooDeep(text)) return { trouble: `nests deeper than ${maxJsonDepth} levels` };
   try {
     const json: unknown = JSON.parse(text);
     const double = isUnique ? findJsonSlip(text, { isUnique }) : undefined;
-    return double === undefined ? { json } : { trouble: `says two things: ${double}` };
+    return double === undefined ? { json } : { trouble: `is ambiguous: ${double}` };
   } catch {
-    return { trouble: `is not JSON: ${findJsonSlip(text) ?? "it is nested too deep"}` };
+    return { trouble: `is not JSON: ${findJsonSlip(text) ?? "it nests too deep"}` };
   }
 }
 
-/** The JSON in `path`; undefined if the file is not there. Throws `file.unreadable` or `file.invalid`. */
+/** The JSON in `path`; undefined if there is no such file. Throws `file.unreadable` or `file.invalid`. */
 export async function readJsonFile(path: string, how: HowToRead = {}): Promise<unknown> {
   const bytes = await readWhole(path).catch((cause: unknown) => {
     if (errnoOf(cause) === "ENOENT") return undefined;
@@ -42,15 +42,15 @@ export async function readJsonFile(path: string, how: HowToRead = {}): Promise<u
   const parsed = parseJsonBytes(bytes, how);
   if ("json" in parsed) return parsed.json;
   throw new HamletError("file.invalid", `${path} ${parsed.trouble}`, {
-    hint: how.hint ?? "mend it in an editor, or put back a copy of it",
+    hint: how.hint ?? "correct it in an editor, or restore a copy",
   });
 }
 
-/** A text that a command was given, without a byte order mark. Throws `file.unreadable` or `file.invalid`. */
+/** The text in `path` without a byte order mark. Throws `file.unreadable` or `file.invalid`. */
 export async function readTextFile(path: string): Promise<string> {
   const decoded = decodeText(await readBytes(path));
   if ("text" in decoded) return decoded.text;
-  throw new HamletError("file.invalid", `${path} ${decoded.trouble}`, { hint: "look whether it is the right file" });
+  throw new HamletError("file.invalid", `${path} ${decoded.trouble}`, { hint: "check that it is the right file" });
 }
 
 /** Throws `file.unreadable` or `file.invalid`. */
@@ -60,7 +60,7 @@ export async function readBytes(path: string): Promise<Buffer> {
   });
 }
 
-/** Nothing that is read whole comes near that; a device such as /dev/zero has no end. */
+/** No file that we read whole is nearly as large; a device such as /dev/zero has no end. */
 const maxBytes = 64 << 20;
 
 async function readWhole(path: string): Promise<Buffer> {
@@ -71,7 +71,7 @@ async function readWhole(path: string): Promise<Buffer> {
     sizeBytes += piece.length;
     if (sizeBytes > maxBytes)
       throw new HamletError("file.invalid", `${path} has more than ${maxBytes >> 20} MB`, {
-        hint: "look whether it is the right file",
+        hint: "check that it is the right file",
       });
   }
   return Buffer.concat(pieces);
@@ -82,15 +82,12 @@ const coded = (path: string, cause: unknown): HamletError =>
 
 function unreadable(path: string, cause: unknown): HamletError {
   const reasons: Record<string, [what: string, hint: string]> = {
-    ENOENT: ["is not there", "look at the path"],
-    ENOTDIR: ["is not there: what the path takes for a folder is a file", "look at the path"],
-    EISDIR: ["is a folder, and a file is needed", "name a file in it"],
-    EACCES: ["may not be read by this user", "run as its owner or as root, or name another file"],
-    EPERM: ["may not be read by this user", "run as its owner or as root, or name another file"],
+    ENOENT: ["does not exist", "check the path"],
+    ENOTDIR: ["does not exist: a part of the path is a file, not a folder", "check the path"],
+    EISDIR: ["is a folder, not a file", "name a file in it"],
+    EACCES: ["is not readable by this user", "run as its owner or as root, or name another file"],
+    EPERM: ["is not readable by this user", "run as its owner or as root, or name another file"],
   };
-  const [what, hint] = reasons[errnoOf(cause) ?? ""] ?? [
-    "cannot be read",
-    "put back a copy of it: its disk may be damaged",
-  ];
+  const [what, hint] = reasons[errnoOf(cause) ?? ""] ?? ["cannot be read", "restore a copy: the disk may be damaged"];
   return new HamletError("file.unreadable", `${path} ${what}`, { hint, cause });
 }

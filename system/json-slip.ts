@@ -1,18 +1,18 @@
-// Where a text stops being JSON, and what stands there: `JSON.parse` tells neither for every slip, and quotes what may be secret.
+// Where a text stops being JSON, and why. `JSON.parse` does not always say where, and its messages quote what may be secret.
 // Pure.
 import { placeOf } from "./text.ts";
 
 type Expected = "value" | "valueOrEnd" | "name" | "nameOrEnd" | "colon" | "commaOrEnd" | "end";
-/** How far the text is JSON, why no further, and names that stand twice in one object. */
+/** Where the text stops being JSON, or repeats a name, and why. */
 type Scan = { offset: number; why: string } | undefined;
 
 const literal = /true\b|false\b|null\b|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![0-9a-zA-Z_.+-])/y;
 const escaped = /(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 const blank = /[ \t\n\r]*/y;
-/** Words of other languages, harmless to show; anything else may be a piece of a secret and is shown by its first character. */
+/** Words of other languages, which are harmless to show. Anything else may be part of a secret: only its first character is shown. */
 const foreignWord = /(?:True|False|None|TRUE|FALSE|NULL|Null|undefined|NaN|Infinity|nil|yes|no|on|off)\b/y;
 
-/** `line 3, column 1: ...`, or undefined for what is JSON. With `isUnique` no object may have one name twice. */
+/** `line 3, column 1: ...`, or undefined if the text is JSON. With `isUnique` no object may repeat a name. */
 export function findJsonSlip(text: string, { isUnique = false } = {}): string | undefined {
   const slip = scan(text, isUnique);
   return slip && `${placeOf(text, slip.offset)}: ${slip.why}`;
@@ -36,13 +36,13 @@ function scan(text: string, isUnique: boolean): Scan {
         return { offset, why: unexpected(text, offset, expected, inner) };
       expected = expected === "colon" ? "value" : inner?.closes === "}" ? "name" : "value";
       offset += 1;
-    } else if (expected === "end") return { offset, why: `${shown(text, offset)} stands after the end` };
+    } else if (expected === "end") return { offset, why: `unexpected ${shown(text, offset)} after the end` };
     else if (char === '"') {
       const string = scanString(text, offset);
       if ("why" in string) return string;
       if (expected === "name" || expected === "nameOrEnd") {
         const name = JSON.parse(text.slice(offset, string.end)) as string;
-        if (isUnique && inner?.names.has(name)) return { offset, why: "this name stands there a second time" };
+        if (isUnique && inner?.names.has(name)) return { offset, why: "this name appears twice in one object" };
         inner?.names.add(name);
         expected = "colon";
       } else expected = open.length > 0 ? "commaOrEnd" : "end";
@@ -69,38 +69,37 @@ function scanString(text: string, start: number): { end: number } | { offset: nu
     if (char === '"') return { end: offset + 1 };
     if (char < " ") {
       const isLineEnd = char === "\n" || char === "\r";
-      // The quote that is missing belongs to the line where the string began.
-      if (isLineEnd) return { offset: start, why: 'the string that begins here has no " at its end' };
-      return { offset, why: "a tab or another control character in a string is written with a backslash, as \\t" };
+      // The line where the string begins lacks its closing quote.
+      if (isLineEnd) return { offset: start, why: 'this string has no closing "' };
+      return { offset, why: "a control character in a string must be escaped, as \\t for a tab" };
     }
     if (char !== "\\") continue;
     const word = matchAt(escaped, text, offset + 1);
-    if (word === "")
-      return { offset, why: "this backslash begins nothing that JSON knows; a backslash itself is \\\\" };
+    if (word === "") return { offset, why: "JSON has no such escape; write a backslash as \\\\" };
     offset += word.length;
   }
-  return { offset: start, why: 'the string that begins here has no " at its end' };
+  return { offset: start, why: 'this string has no closing "' };
 }
 
 const endingEarly = (closes: string | undefined): string =>
-  closes ? `the file ends before its ${closes}` : "the file ends before its value";
+  closes ? `the file ends without its closing ${closes}` : "the file ends where a value is expected";
 
 function unexpected(text: string, offset: number, expected: Expected, inner: { closes: string } | undefined): string {
   const char = text[offset]!;
   const what = shown(text, offset);
-  if (char === "/" || char === "#") return `${what} stands there; JSON has no comments`;
-  if (/['‘’“”„«»`]/.test(char)) return `${what} stands there; JSON's quotes are "`;
-  if (char === inner?.closes) return `${what} stands there after a comma that is one too many`;
+  if (char === "/" || char === "#") return `unexpected ${what}: JSON has no comments`;
+  if (/['‘’“”„«»`]/.test(char)) return `unexpected ${what}: JSON uses " for quotes`;
+  if (char === inner?.closes) return `unexpected ${what} after a trailing comma`;
   switch (expected) {
     case "colon":
-      return `${what} stands there, where : belongs`;
+      return `expected : but found ${what}`;
     case "commaOrEnd":
-      return `${what} stands there, where , or ${inner?.closes} belongs`;
+      return `expected , or ${inner?.closes} but found ${what}`;
     case "name":
     case "nameOrEnd":
-      return `${what} stands there, where a name in " belongs`;
+      return `expected a name in " but found ${what}`;
     default:
-      return `${what} stands there, which is no value of JSON; text stands in ", yes and no are true and false`;
+      return `expected a value but found ${what}: text needs ", and yes and no are true and false`;
   }
 }
 

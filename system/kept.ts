@@ -1,25 +1,25 @@
-// State that must not be forgotten: each file carries the sum of what it says and has a copy, so that one damaged file is known for
-// what it is and loses nothing. What can not be read is put aside, never written over. An earlier release's file has no sum, and is
-// read as it is; it in turn reads ours, for it passes over what it does not know.
+// State that must survive a damaged file: each file has a checksum and a copy, so damage is noticed and costs nothing. A damaged file is
+// moved aside, never overwritten. A file of an earlier release has no checksum and is accepted as it is; that release also reads our
+// files, because it ignores keys that it does not know.
 import { hash } from "node:crypto";
 import { lstat, readFile, rename, rm } from "node:fs/promises";
 import type { z } from "zod";
 import { errnoOf, HamletError } from "./error.ts";
 import { parseJson, writeFileAtomic } from "./files.ts";
 
-/** `isLost` unless the copy had it all. `texts`: what the damaged files held, for who can save something from it. */
+/** `isLost` unless the copy was intact. `texts`: the contents of the damaged files, for a caller that can recover some of it. */
 export type Damage = { path: string; aside: string; isLost: boolean; texts: string[] };
 export type Kept<T> = { value: T | undefined; damage: Damage | undefined };
 
 export const copyOf = (path: string): string => `${path}.copy`;
-/** Where a damaged file lies: by the name it says whether anything was lost with it. */
+/** Where a damaged file is moved: the name says whether anything was lost. */
 export const asideOf = (path: string) => ({ recovered: `${path}.damaged`, lost: `${path}.lost` });
 
 const sumOf = (value: object): string => hash("sha256", JSON.stringify(value), "base64url").slice(0, 22);
 
 export const sealed = (value: object): string => `${JSON.stringify({ ...value, sum: sumOf(value) }, null, 2)}\n`;
 
-/** What `text` says, without its sum; undefined for what is not what was written. */
+/** The value in `text` without its checksum; undefined if it is not what was written. */
 export function unsealed(text: string): unknown {
   const json = parseJson(text);
   if (typeof json !== "object" || json === null) return json;
@@ -28,13 +28,13 @@ export function unsealed(text: string): unknown {
   return sum === sumOf(value) ? value : undefined;
 }
 
-/** A sum under a name that is damaged must not make a file one of an earlier release, whose content nothing vouches for. */
+/** A checksum whose name is damaged must not make the file pass for one of an earlier release, which has none. */
 function hasBentSum(json: object): boolean {
   const [name = "", value] = Object.entries(json).at(-1) ?? [];
   return name.length <= 3 && typeof value === "string" && /^[\w-]{22}$/.test(value);
 }
 
-/** `isCopied: false` for what is written often and comes back by itself. Throws `file.full` or the system's error. */
+/** `isCopied: false` for state that is written often and can be had again. Throws `file.full` or the system's error. */
 export async function keep(path: string, value: object, { isCopied = true } = {}): Promise<void> {
   const text = sealed(value);
   await writeFileAtomic(path, text);
@@ -44,8 +44,8 @@ export async function keep(path: string, value: object, { isCopied = true } = {}
 type Found<T> = { text: string; value: T | undefined; hasSum: boolean };
 
 /**
- * What was kept at `path`, from its copy where it is damaged; undefined if nothing was, or nothing can be read. `isUsable` sees what no
- * schema does. Puts the damaged aside and mends the pair. Throws `file.unreadable` if this user may not read it.
+ * The value kept at `path`, or from its copy if `path` is damaged; undefined if there is none or neither can be read. `isUsable` checks
+ * what a schema cannot. Moves damaged files aside and restores the pair. Throws `file.unreadable` if this user may not read it.
  */
 export async function readKept<T extends z.ZodType>(
   path: string,
@@ -61,7 +61,7 @@ export async function readKept<T extends z.ZodType>(
   if (copy && copy.value === undefined)
     await putAside(copyOf(path), main?.value === undefined ? `${aside}.copy` : aside);
   if (whole && (main !== whole || !copy?.value || !whole.hasSum)) {
-    // On a full disk the one that is whole is still there.
+    // On a full disk the intact one is still there.
     await keep(path, whole.value as object).catch(() => {});
   }
   const isDamaged = wrong.length > 0 || (main === undefined && whole !== undefined);
@@ -69,15 +69,15 @@ export async function readKept<T extends z.ZodType>(
   return { value: whole?.value, damage };
 }
 
-/** For a file that must have been there and is not, nor its copy. */
+/** For a file that must exist but is missing together with its copy. */
 export async function markLost(path: string): Promise<Damage> {
   const aside = asideOf(path).lost;
-  // On a full disk it is told this once.
+  // On a full disk it is reported only this once.
   await writeFileAtomic(aside, "").catch(() => {});
   return { path, aside, isLost: true, texts: [] };
 }
 
-/** Told at each start until somebody has looked and taken it away. */
+/** Reported at each start until somebody removes the file. */
 async function damageBefore(path: string): Promise<Damage | undefined> {
   const { lost, recovered } = asideOf(path);
   for (const [aside, isLost] of [[lost, true] as const, [recovered, false] as const]) {
@@ -100,7 +100,7 @@ async function find<T extends z.ZodType>(
     text = await readFile(path, "utf8");
   } catch (cause) {
     if (errnoOf(cause) === "ENOENT") return undefined;
-    // A sector that does not read, a folder in its place: as good as garbage.
+    // An unreadable sector, or a folder instead of a file, counts as damage.
     if (errnoOf(cause) !== "EIO" && errnoOf(cause) !== "EISDIR") {
       throw new HamletError("file.unreadable", `cannot read ${path}`, { cause });
     }

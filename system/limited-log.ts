@@ -1,17 +1,17 @@
-// A log for whatever others can make us say: the first line of a kind at once, then how many more there were, once a minute.
+// A log for lines that strangers can cause: the first of a kind is written at once, then a count of the rest once a minute.
 import { type Clock, systemClock } from "./clock.ts";
 import type { Log } from "./log.ts";
 
 export type LimitOptions = {
   clock?: Pick<Clock, "monotonic">;
-  /** Runs `task` some time later and keeps no process alive for it. */
+  /** Runs `task` later without keeping the process alive for it. */
   later?: (task: () => void, ms: number) => unknown;
 };
 type Level = keyof Log;
 type Kind = { since: number; more: number };
 
 const silenceMs = 60_000;
-/** What others write into a message must not make a kind of each: beyond these, all are one kind. */
+/** Text from strangers must not make every line a kind of its own: beyond this number all lines are one kind. */
 const maxKinds = 32;
 
 export function limitLog(log: Log, { clock = systemClock, later = unrefTimeout }: LimitOptions = {}): Log {
@@ -50,7 +50,7 @@ export function limitLog(log: Log, { clock = systemClock, later = unrefTimeout }
   return { debug: at("debug"), info: (message) => log.info(message), warn: at("warn"), error: at("error") };
 }
 
-/** Two lines are of one kind if they differ in addresses, numbers and names in quotes only. */
+/** Lines that differ only in addresses, numbers and quoted names are of one kind. */
 const kindOf = (message: string) =>
   message
     .slice(0, 200)

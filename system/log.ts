@@ -1,4 +1,4 @@
-// One line an event on stderr, with the priority prefix that journald reads (sd-daemon(3)); people reading a terminal see none.
+// One line per event on stderr. journald reads a priority prefix (sd-daemon(3)); on a terminal the line has time and level instead.
 import { settingOf } from "./environment.ts";
 import { printable } from "./printable.ts";
 
@@ -11,10 +11,10 @@ export type Log = {
 
 const priorities = { error: 3, warn: 4, info: 6, debug: 7 } as const;
 type Level = keyof typeof priorities;
-/** A process has a log for each of its parts, and says once that their level is none. */
+/** A process has a log for each of its parts, but warns of a wrong HAMLET_LOG once. */
 let isLevelTold = false;
 
-/** Lines carry `part` as their first word. Levels beyond `HAMLET_LOG` (error, warn, info, debug; default info) are dropped. */
+/** Lines begin with `part`. Levels below `HAMLET_LOG` (error, warn, info, debug; default info) are dropped. */
 export function makeLog(part: string, write: (line: string) => void = (line) => process.stderr.write(line)): Log {
   const wanted = (settingOf(process.env, "HAMLET_LOG") ?? "info").trim().toLowerCase();
   const isKnown = Object.hasOwn(priorities, wanted);
@@ -22,13 +22,12 @@ export function makeLog(part: string, write: (line: string) => void = (line) => 
   const underJournal = process.env["JOURNAL_STREAM"] !== undefined;
   const at = (level: Level) => (message: string) => {
     if (priorities[level] > limit) return;
-    // What comes from outside must not forge a second line, nor order a terminal about.
+    // Text from outside must not forge a second line or control a terminal.
     const line = `${part}: ${printable(message.replaceAll(/[\r\n]+/g, " | "))}\n`;
     write(underJournal ? `<${priorities[level]}>${line}` : `${new Date().toISOString()} ${level} ${line}`);
   };
   const log = { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
-  if (!isKnown && !isLevelTold)
-    log.warn(`HAMLET_LOG is '${wanted}' and not error, warn, info or debug: taken for info`);
+  if (!isKnown && !isLevelTold) log.warn(`HAMLET_LOG is '${wanted}', not error, warn, info or debug: using info`);
   isLevelTold ||= !isKnown;
   return log;
 }

@@ -1,9 +1,9 @@
-// The user name and the password in an address, as people type them: with special characters as they are, or as %xx.
+// The user name and password in a URL, as people type them: special characters as they are, or as %xx.
 // Pure.
 
 export type Login = { username: string; password: string };
 
-/** `me:secret@host` -> the login and `host`. The last @ ends the login: passwords have some, hosts have none. */
+/** `me:secret@host` -> the login and `host`. The last @ ends the login: passwords may contain @, hosts cannot. */
 export function splitLogin(authority: string): { login?: Login; host: string } {
   const end = authority.lastIndexOf("@");
   if (end < 0) return { host: authority };
@@ -14,7 +14,7 @@ export function splitLogin(authority: string): { login?: Login; host: string } {
   };
 }
 
-/** RFC 3986 2.1, as far as it goes: a % that begins no character in UTF-8 stands for itself, as whoever types `50%off` means it. */
+/** RFC 3986 2.1, but a % that begins no UTF-8 character stays as it is: `50%off` means itself. */
 export function decodePercent(text: string): string {
   return text.replaceAll(/(?:%[0-9a-f]{2})+/gi, (codes) => {
     try {

@@ -1,8 +1,8 @@
-// Where things are kept on the computer of whoever runs a command (XDG Base Directory). The device has its own paths in its config.
+// Where commands keep things on their user's computer (XDG Base Directory). A device has its paths in its config.
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 
-/** A relative path in one of these variables is to be ignored (XDG Base Directory, "Basics"). */
+/** A relative path in one of these variables must be ignored (XDG Base Directory, "Basics"). */
 function folderOf(variable: string, otherwise: string): string {
   const value = process.env[variable] ?? "";
   return join(isAbsolute(value) ? value : join(homedir(), otherwise), "hamlet");

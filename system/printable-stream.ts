@@ -1,4 +1,4 @@
-// What another program says, on its way to a terminal: its lines stay lines, and hold nothing but text.
+// Another program's output on its way to a terminal: lines stay lines, and control characters become visible.
 import { Transform } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { printable } from "./printable.ts";
@@ -6,7 +6,7 @@ import { printable } from "./printable.ts";
 export function printableStream(): Transform {
   const decoder = new StringDecoder("utf8");
   const shown = (text: string) => text.split("\n").map(printable).join("\n");
-  /** Half a character, which the next chunk completes. */
+  /** The first half of a character; the next chunk has the other. */
   let half = "";
   const next = (text: string): string => {
     const whole = half + text;

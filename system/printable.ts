@@ -1,21 +1,21 @@
-// Text for a terminal. To a terminal letters can be orders: to move, to recolour, to answer, to show what stands behind as standing
-// before. Names in an image, a drive's model and what others say on the network may hold any letter, so that all that is shown
-// passes here.
+// Text for a terminal. Control characters can move the cursor, recolor, make the terminal type an answer, or reverse the order of
+// what people read. Names in an image, a drive's model and messages from the network may contain any of them, so everything
+// that is shown passes through here.
 // Pure.
 
 /**
- * Control characters (Unicode Cc: C0, DEL, C1), those that turn text around or are not seen (Cf; but the two joiners, which
- * scripts and emoji need), line and paragraph separators, and halves of characters.
+ * Control characters (Unicode Cc: C0, DEL, C1), characters that are invisible or reverse text (Cf, except for the two joiners, which
+ * scripts and emoji need), line and paragraph separators, and lone surrogates.
  */
-const orders = /[\p{Cc}\p{Cs}\u2028\u2029]|(?![\u200c\u200d])\p{Cf}/gu;
+const controls = /[\p{Cc}\p{Cs}\u2028\u2029]|(?![\u200c\u200d])\p{Cf}/gu;
 const short: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** One line, each such character as JSON writes it: in JSON it stays the same value. */
-export const printable = (text: string): string => text.replaceAll(orders, (order) => short[order] ?? escapesOf(order));
+/** One line with each such character escaped as in JSON, so that JSON keeps its value. */
+export const printable = (text: string): string => text.replaceAll(controls, (char) => short[char] ?? escapesOf(char));
 
-const escapesOf = (order: string): string =>
-  Array.from({ length: order.length }, (_, at) => `\\u${order.charCodeAt(at).toString(16).padStart(4, "0")}`).join("");
+const escapesOf = (char: string): string =>
+  Array.from({ length: char.length }, (_, at) => `\\u${char.charCodeAt(at).toString(16).padStart(4, "0")}`).join("");
 
-/** A message as lines; those after the first are indented, so that none passes for a message of its own. */
+/** A message as lines. Those after the first are indented, so that none passes for a message of its own. */
 export const printableLines = (message: string): string[] =>
   message.split(/\r?\n/).map((line, index) => `${index === 0 ? "" : "    "}${printable(line)}`);

@@ -1,10 +1,10 @@
-// The line that a long job keeps up to date: stage, percent, rate and time left.
-// On a terminal it is redrawn in place; elsewhere a stage is printed once when it starts and once when it ends.
+// A long job's progress line: stage, percent, rate and time left.
+// A terminal gets one line that is redrawn; anything else gets one line when a stage begins and one when it ends.
 import { printable } from "./printable.ts";
 import { drawableColumns } from "./terminal.ts";
 
 export type Progress = {
-  /** A new stage; the one before it is done. `total` and later `at` are in `unit` (default bytes). */
+  /** Ends the stage before and begins a new one. `total` and `at` are in bytes. */
   stage(name: string, total?: number): void;
   at(done: number): void;
   end(): void;
@@ -30,7 +30,7 @@ export function makeProgress(
   return {
     stage(name, total) {
       finish();
-      // A path may have anything in it.
+      // A path may contain control characters.
       const plain = printable(name);
       current = { name: plain, total, startedMs: now(), drawnMs: 0 };
       const columns = drawableColumns(sink);
@@ -49,7 +49,7 @@ export function makeProgress(
 
 export const silentProgress: Progress = { stage() {}, at() {}, end() {} };
 
-/** In the place of what was drawn before; a terminal that knows no escape sequences gets blanks over the rest of it. */
+/** Draws over the line before. On a terminal without escape sequences blanks cover the rest of it. */
 function makeDraw(sink: Sink, isDumb: boolean): (line: string) => void {
   let drawn = 0;
   return (line) => {
@@ -59,8 +59,8 @@ function makeDraw(sink: Sink, isDumb: boolean): (line: string) => void {
 }
 
 /**
- * `writing root: 42 %  93 MB/s  3 s left`; `done` and `total` in bytes. Where that is too long for `columns` the percent stays, the
- * time left as long as it can, and the name gives way.
+ * `writing root: 42 %  93 MB/s  3 s left`; `done` and `total` in bytes. If that is too long for `columns`, the name is shortened
+ * first and the time left dropped next; the percent stays.
  */
 export function progressText(name: string, done: number, total: number, elapsedS: number, columns = 1000): string {
   const rate = elapsedS > 0 ? done / elapsedS : 0;
@@ -72,6 +72,6 @@ export function progressText(name: string, done: number, total: number, elapsedS
   return fitted([`${name}: ${what}`, ...named, what, `${percent} %${left}`, `${percent} %`, `${percent}%`], columns);
 }
 
-/** The first that fits, else the beginning of the last. */
+/** The first line that fits, or else the beginning of the last. */
 const fitted = (lines: string[], columns: number): string =>
   lines.find((line) => line.length <= columns) ?? (lines.at(-1) ?? "").slice(0, columns);

@@ -1,3 +1,3 @@
-/** A path or name as a POSIX shell takes it for one word, for a command that people are told to type. */
+/** A path or name quoted as one word of a POSIX shell, for a command that we tell people to type. */
 export const shellWord = (word: string): string =>
   /^[\w@%+=:,./][\w@%+=:,./-]*$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

@@ -1,10 +1,10 @@
-// A file that may be anyone's and is small if it is what it should be: a pipe in its place does not hold us up, a large one
-// does not fill memory.
+// Reads a small file from a place where anybody may have put something else: a pipe does not block us, and a large file does not
+// fill memory.
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { errnoOf, HamletError } from "./error.ts";
 
-/** Undefined where there is none. Throws `file.invalid` for what is no plain file of at most `maxBytes`, or the system's error. */
+/** Undefined if there is none. Throws `file.invalid` if it is no plain file of at most `maxBytes`, or the system's error. */
 export async function readSmallFile(path: string, maxBytes: number): Promise<Buffer | undefined> {
   // Without O_NONBLOCK a pipe would wait for its writer.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: unknown) => {
@@ -30,6 +30,6 @@ export async function readSmallFile(path: string, maxBytes: number): Promise<Buf
 }
 
 const tooLarge = (path: string, sizeBytes: number, maxBytes: number) =>
-  new HamletError("file.invalid", `${path} has ${sizeBytes} bytes, more than the ${maxBytes} it may have`, {
-    hint: "it is damaged or another file: put the right one in its place, or take it away",
+  new HamletError("file.invalid", `${path} has ${sizeBytes} bytes; at most ${maxBytes} are allowed`, {
+    hint: "it is damaged or the wrong file: replace it or remove it",
   });

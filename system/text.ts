@@ -1,13 +1,13 @@
-// The bytes of a file that a person or a program of theirs wrote, as text: editors add byte order marks, and some save UTF-16.
+// Decodes a file that a person wrote: editors add byte order marks, and some save UTF-16.
 // Pure.
 
 export type Decoded = { text: string; hasMark: boolean } | { trouble: string };
 
-/** `text` has no byte order mark of UTF-8. `trouble` completes a sentence that begins with the file: "is UTF-16 text". */
+/** `text` is without its byte order mark. `trouble` completes a sentence that begins with the file: "is UTF-16 text". */
 export function decodeText(bytes: Uint8Array): Decoded {
-  if (bytes.length > 0 && bytes.every((byte) => byte === 0)) return { trouble: "holds nothing but zero bytes" };
+  if (bytes.length > 0 && bytes.every((byte) => byte === 0)) return { trouble: "contains only zero bytes" };
   const wide = utf16Of(bytes);
-  if (wide) return { trouble: `is ${wide} text and not UTF-8: save it as UTF-8` };
+  if (wide) return { trouble: `is ${wide} text, not UTF-8: save it as UTF-8` };
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     const hasMark = text.startsWith("\ufeff");
@@ -28,7 +28,7 @@ export function placeOf(text: string, offset: number): string {
   return `line ${before.length}, column ${[...(before.at(-1) ?? "")].length + 1}`;
 }
 
-/** By its byte order mark, or by the zeros that Latin letters have in it. */
+/** Detected by its byte order mark, or by the zero bytes of Latin letters. */
 function utf16Of(bytes: Uint8Array): string | undefined {
   const [a, b, c, d] = bytes;
   if ((a === 0xff && b === 0xfe) || (a && b === 0 && c && d === 0)) return "UTF-16LE";
@@ -36,7 +36,7 @@ function utf16Of(bytes: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** The longest beginning that is UTF-8. */
+/** The longest prefix that is UTF-8. */
 function goodUtf8(bytes: Uint8Array): string {
   let [good, bad] = [0, bytes.length];
   const decode = (length: number) =>

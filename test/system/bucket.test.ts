@@ -13,14 +13,14 @@ const source = (key: string | number, network: Source["network"] = "local"): Sou
 const count = (bucket: FairBucket, from: Source, times: number, now: number, isKnown = false) =>
   Array.from({ length: times }, () => bucket.admits(from, now, isKnown)).filter(Boolean).length;
 
-test("a source may come in a burst, then at its rate", () => {
+test("a source is admitted in a burst, then at its rate", () => {
   const bucket = new FairBucket(limits);
   expect(count(bucket, source("a"), 10, 0)).toBe(3);
   expect(count(bucket, source("a"), 10, 1_000)).toBe(1);
   expect(count(bucket, source("a"), 10, 60_000)).toBe(3);
 });
 
-test("who is over his own limit takes nothing from the others; a network has one too, and another network is none of its business", () => {
+test("a source over its own limit takes nothing from others, and each network has a limit of its own", () => {
   const bucket = new FairBucket(limits);
   expect(count(bucket, source("a"), 1_000, 0)).toBe(3);
   const strangers = Array.from({ length: 50 }, (_, n) => source(n));
@@ -68,7 +68,7 @@ const flood = (sources: number) =>
     seconds: fc.integer({ min: 1, max: 40 }),
   });
 
-test("whatever strangers do, they get their network's burst and rate and no more, and each source its own", () => {
+test("whatever strangers do, they get no more than their network's burst and rate, and each source its own", () => {
   fc.assert(
     fc.property(flood(5_000), ({ sources, perSecond, seconds }) => {
       const bucket = new FairBucket(limits);

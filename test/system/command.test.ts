@@ -37,7 +37,7 @@ test("a timeout ends the program's children with it", async () => {
   await eventually(() => isGone(child));
 });
 
-test("a timeout is told in time, though a child of the program lives on with its pipes", async () => {
+test("a timeout is reported in time even if a child of the program keeps its pipes", async () => {
   const startedMs = performance.now();
   await expect(run(family(), { cwd: folder, timeoutMs: 500 })).rejects.toMatchObject({ code: "command.timeout" });
   expect(performance.now() - startedMs).toBeLessThan(20_000);
@@ -56,7 +56,7 @@ test("an abort asks the whole group to end and lets it tidy up", async () => {
   await eventually(() => isGone(child));
 });
 
-test("who does not listen to the abort is killed", async () => {
+test("a program that ignores the abort is killed", async () => {
   const over = new AbortController();
   const options = { cwd: folder, ownGroup: true, signal: over.signal, graceMs: 200, timeoutMs: 60_000 };
   const running = run(family("trap '' TERM;"), options);
@@ -77,16 +77,19 @@ test("a program that ends by itself leaves its group alone", async () => {
   expect(await run(["sh", "-c", "echo done"], { ownGroup: true, signal: new AbortController().signal })).toBe("done\n");
 });
 
-test("a program that is not there is named with what to install", async () => {
+test("a missing program is reported with what to install", async () => {
   await expect(run(["hamlet-no-such-program"])).rejects.toMatchObject({
     code: "command.missing",
     hint: expect.stringContaining("hamlet-no-such-program"),
   });
 });
 
-test("b3-client: a program that says too much is ended, and what it says without a line's end does not pile up", async () => {
+test("b3-client: a program that prints too much is ended, and a line without an end does not fill memory", async () => {
   const endless = run(["yes"], { timeoutMs: 60_000, maxStdoutBytes: 1 << 20 });
-  await expect(endless).rejects.toMatchObject({ code: "command.failed", message: "yes said more than 1048576 bytes" });
+  await expect(endless).rejects.toMatchObject({
+    code: "command.failed",
+    message: "yes printed more than 1048576 bytes",
+  });
   const lines: string[] = [];
   const script = "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo end >&2";
   await run(["sh", "-c", script], { timeoutMs: 60_000, onStderrLine: (line) => lines.push(line) });

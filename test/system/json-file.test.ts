@@ -31,17 +31,17 @@ const utf16 = (text: string, { isBig = false, hasMark = false } = {}): Buffer =>
   return isBig ? bytes.swap16() : bytes;
 };
 const slips: [what: string, content: string | Buffer, told: RegExp][] = [
-  ["a comma too many", '{\n  "v": 1,\n}\n', /is not JSON: line 3, column 1: '}' stands there after a comma/],
+  ["a comma too many", '{\n  "v": 1,\n}\n', /is not JSON: line 3, column 1: unexpected '}' after a trailing comma/],
   ["a comment", '{\n  // mine\n  "v": 1\n}', /is not JSON: line 2, column 3: .*no comments/],
   ["single quotes", "{'v': 1}", /is not JSON: line 1, column 2: .*quotes/],
-  ["a byte order mark", '\ufeff{"v": 1}', /is not JSON: line 1, column 1: a byte order mark/],
+  ["a byte order mark", '\ufeff{"v": 1}', /is not JSON: line 1, column 1: it begins with a byte order mark/],
   ["nothing", "", /is empty$/],
   ["blanks", " \r\n\t\n", /is empty$/],
-  ["zeros after a power cut", Buffer.alloc(64), /holds nothing but zero bytes$/],
-  ["UTF-16 of Windows", utf16('{"v": 1}', { hasMark: true }), /is UTF-16LE text and not UTF-8/],
-  ["UTF-16 without a mark", utf16('{"v": 1}', { isBig: true }), /is UTF-16BE text and not UTF-8/],
+  ["zeros after a power cut", Buffer.alloc(64), /contains only zero bytes$/],
+  ["UTF-16 of Windows", utf16('{"v": 1}', { hasMark: true }), /is UTF-16LE text, not UTF-8/],
+  ["UTF-16 without a mark", utf16('{"v": 1}', { isBig: true }), /is UTF-16BE text, not UTF-8/],
   ["Latin-1", Buffer.from('{"v": 1,\n"name": "K\xfcche"}', "latin1"), /line 2, column 11 has the byte 0xfc/],
-  ["half a file", '{"v": 1, "name": "att', /is not JSON: line 1, column 18: the string that begins here/],
+  ["half a file", '{"v": 1, "name": "att', /is not JSON: line 1, column 18: this string has no closing "/],
 ];
 
 /** Each door through which a file of JSON comes in that a person may have touched; the file's name must be in what it says. */
@@ -99,8 +99,8 @@ test("config-syntax: a folder, a file that is not there and one that may not be 
     code: "file.unreadable",
     ...folderTold,
   });
-  await expect(readTextFile(join(folder, "none"))).rejects.toThrow("none is not there");
-  await expect(readTextFile(join(folder, "none/x"))).rejects.toThrow("x is not there");
+  await expect(readTextFile(join(folder, "none"))).rejects.toThrow("none does not exist");
+  await expect(readTextFile(join(folder, "none/x"))).rejects.toThrow("x does not exist");
   expect(await readJsonFile(join(folder, "none"))).toBeUndefined();
 });
 
@@ -122,14 +122,14 @@ test.skipIf(lacks("root", "setpriv"))("config-syntax: who may not read a file he
     await readJsonFile("/proc/1/environ").catch((error) => console.log(error.code, error.message));`;
   const argv = ["--reuid=65534", "--clear-groups", process.execPath, "--input-type=module", "-e", source];
   expect(execFileSync("setpriv", argv).toString()).toBe(
-    "file.unreadable /proc/1/environ may not be read by this user\n",
+    "file.unreadable /proc/1/environ is not readable by this user\n",
   );
 });
 
 test("config-syntax: of two settings with one name neither is dropped without a word", async () => {
   await writeFile(join(folder, "twice.json"), '{"mesh": {"mtu": 1400},\n "mesh": {"listenPort": 4000}}');
   await expect(readConfig(join(folder, "twice.json"))).rejects.toThrow(
-    "twice.json says two things: line 2, column 2: this name stands there a second time",
+    "twice.json is ambiguous: line 2, column 2: this name appears twice in one object",
   );
 });
 
@@ -146,7 +146,7 @@ test("config-syntax: text comes back as it was, whatever it holds, and never hal
       const decoded = decodeText(bytes);
       if ("text" in decoded) {
         expect(Buffer.from(`${decoded.hasMark ? "\ufeff" : ""}${decoded.text}`).equals(bytes)).toBe(true);
-      } else expect(decoded.trouble).toMatch(/^(is UTF-16|is not UTF-8 text: line \d+, column \d+ has|holds nothing)/);
+      } else expect(decoded.trouble).toMatch(/^(is UTF-16|is not UTF-8 text: line \d+, column \d+ has|contains only)/);
       expect(parseJsonBytes(bytes)).toSatisfy((read: object) => "json" in read || "trouble" in read);
     }),
   );

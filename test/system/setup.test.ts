@@ -21,7 +21,7 @@ const setup = (job: string) =>
     env: { ...process.env, PATH: `${stubs}:${process.env["PATH"]}` },
   });
 
-test("without root the set-up says which command installs what is missing, and installs nothing", () => {
+test("without root the set-up prints the command that installs what is missing, and installs nothing", () => {
   stub("id", "echo 1000");
   stub("sudo", "exit 1");
   stub("apt-get", "echo apt-get was called >&2; exit 99");
@@ -32,12 +32,12 @@ test("without root the set-up says which command installs what is missing, and i
   expect(stderr).not.toContain("apt-get was called");
 });
 
-test("with everything there it does nothing and says nothing", () => {
+test("if everything is installed, it does nothing and prints nothing", () => {
   stub("dpkg-query", "printf installed");
   expect(setup("bench")).toMatchObject({ status: 0, stdout: "", stderr: "" });
 });
 
-test("a failing package manager ends it with its last lines", () => {
+test("if the package manager fails, it ends with its last lines", () => {
   stub("id", "echo 0");
   stub("dpkg-query", "exit 1");
   stub("apt-get", "echo E: no such mirror; exit 100");
@@ -46,7 +46,7 @@ test("a failing package manager ends it with its last lines", () => {
   expect(stderr).toContain("E: no such mirror");
 });
 
-test("an old Node is told before anything is installed", () => {
+test("an old Node is refused before anything is installed", () => {
   stub("node", "echo 18");
   const { status, stderr } = setup("start");
   expect([status, stderr]).toEqual([1, expect.stringContaining("Node.js 18 is too old")]);

@@ -268,10 +268,14 @@ test("config-syntax: a slip in --config, and a setting that the agent does not h
   const path = join(home, "agent.json");
   const words = [card, "--neighborhood", elm, "--name", "attic", "--config", path];
   for (const [content, code, told] of [
-    ['{\n  "mesh": {},\n}', "file.invalid", "agent.json is not JSON: line 3, column 1: '}'"],
-    ['\ufeff{"mesh": {}}', "file.invalid", "agent.json is not JSON: line 1, column 1: a byte order mark"],
+    ['{\n  "mesh": {},\n}', "file.invalid", "agent.json is not JSON: line 3, column 1: unexpected '}'"],
+    [
+      '\ufeff{"mesh": {}}',
+      "file.invalid",
+      "agent.json is not JSON: line 1, column 1: it begins with a byte order mark",
+    ],
     ["", "file.invalid", "agent.json is empty"],
-    ['{"mesh": {"mtu": 1400}, "mesh": {}}', "file.invalid", "line 1, column 25: this name stands there a second time"],
+    ['{"mesh": {"mtu": 1400}, "mesh": {}}', "file.invalid", "line 1, column 25: this name appears twice in one object"],
     ['{"mesch": {}}', "usage.invalid", "agent.json: (whole): Unrecognized key"],
     ['{"mesh": {"mtu": 1}}', "usage.invalid", "agent.json: mesh.mtu: "],
   ] as const) {

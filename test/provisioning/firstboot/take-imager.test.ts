@@ -171,7 +171,7 @@ test("config-syntax: a file of Imager's that an editor saved in another encoding
   await boot();
   expect(await json(paths.problems)).toMatchObject({
     code: "imager.invalid",
-    message: expect.stringContaining("user-data on the card is UTF-16LE text and not UTF-8"),
+    message: expect.stringContaining("user-data on the card is UTF-16LE text, not UTF-8"),
     hint: expect.stringContaining("fix user-data"),
   });
   await put(join(paths.bootFolder, "user-data"), `\ufeff${userData.replaceAll("\n", "\r\n")}`);
