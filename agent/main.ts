@@ -55,7 +55,7 @@ async function main(): Promise<void> {
   const config = configOf(base, identity);
   const problems = await readProblems(files.problems);
   warnOfProblems(warnings, problems);
-  // The stick that a device has left must not write over the disk where the device lives now.
+  // A device that has moved must not be overwritten from the stick that it left.
   const hasMoved = problems.some(({ code }) => code === "install.moved" || code === "install.unclear");
   const findInternalDisk = async () => (hasMoved ? undefined : internalDisk("/run/hamlet-disk", "/sys"));
   const disk = await findInternalDisk().catch(() => undefined);
@@ -92,7 +92,7 @@ async function main(): Promise<void> {
 
   const full = makePageHandler(source, "full");
   const open = makePageHandler(source, "public");
-  // What came to the mesh address came through the mesh: the guard lets nothing else in.
+  // A request to the mesh address came through the mesh: the guard drops all others.
   const page: ServePage = (request, response) => {
     const { localAddress, localPort } = request.socket;
     const isMesh = localAddress === identity?.address && localPort === config.link.pagePort;
@@ -106,7 +106,7 @@ async function main(): Promise<void> {
   const stop = async () => {
     if (stopping.signal.aborted) return;
     stopping.abort();
-    // systemd and people do not wait for a part that hangs.
+    // A part that hangs must not hold up systemd or a user.
     setTimeout(() => process.exit(1), 5_000).unref();
     noticing.stop();
     listening.stop();
@@ -122,7 +122,7 @@ async function main(): Promise<void> {
   process.on("uncaughtException", (error) => log.error(`unexpected: ${error.stack ?? error}`));
   process.on("unhandledRejection", (error) => log.error(`unexpected: ${describeError(error)}`));
 
-  // With a port taken or a tool missing the device stays up, says why on its page, and tries again.
+  // If a port is taken or a tool is missing, the device stays up, shows why on its page, and tries again.
   for (let failures = 0; identity && !life && !stopping.signal.aborted; failures++) {
     await door.close();
     try {
@@ -139,7 +139,7 @@ async function main(): Promise<void> {
   if (!identity) await door.open();
 }
 
-/** Undefined for a device on the wrong board, cut off or foreign: it stays up and says why on its page and console. */
+/** Undefined if the device has no valid identity: it stays up and shows why on its page and console. */
 async function identify(base: AgentConfig, isImage: boolean): Promise<Identity | undefined> {
   const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => randomUUID())).trim();
   const { board, release, stateFolder } = base;

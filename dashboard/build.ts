@@ -1,4 +1,4 @@
-// Builds the page into one HTML text: script and style inside, no request to anywhere else.
+// Builds the page into one HTML text: with script and style inline, so that it requests nothing else.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
@@ -8,7 +8,7 @@ const folder = fileURLToPath(new URL("page/", import.meta.url));
 
 export const buildPage = async (): Promise<string> => (await bundlePage()).page;
 
-/** `sources` are the files of which something is in the page, packages' included. */
+/** `sources` are the files that contribute to the page, those of packages included. */
 export async function bundlePage(): Promise<{ page: string; sources: string[] }> {
   const built = await build({
     root: folder,
@@ -17,7 +17,7 @@ export async function bundlePage(): Promise<{ page: string; sources: string[] }>
     publicDir: false,
     logLevel: "warn",
     mode: "production",
-    // Whatever NODE_ENV the caller has (a test runner sets one), the same bytes.
+    // The same bytes whatever NODE_ENV is: a test runner sets it.
     define: { "process.env.NODE_ENV": '"production"' },
     oxc: { jsx: { runtime: "automatic", importSource: "preact", development: false } },
     build: {

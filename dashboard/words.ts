@@ -1,4 +1,4 @@
-// Numbers as people say them, on the page and in the terminal.
+// Formats numbers for people, on the page and in the terminal.
 
 export function bytes(value: number | undefined): string {
   if (value === undefined) return "";

@@ -14,7 +14,7 @@ export type AgentClient = {
   request: SendRequest;
 };
 type ClientOptions = {
-  /** How people know the device. */
+  /** The name of the device in messages. */
   who: string;
   where(): Where | Promise<Where>;
   deadlineMs?: number;
@@ -53,7 +53,7 @@ function readStatus(who: string, json: unknown): Status {
 
 class Late extends Error {}
 
-/** The way to the device counts too: a channel into a machine that is booting may never open. */
+/** The deadline covers the way to the device too: a channel into a machine that is booting may never open. */
 async function within<T>(ms: number, answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

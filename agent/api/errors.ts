@@ -1,4 +1,4 @@
-// Every refusal of the agent's API, and every way in which a client gets no answer from it.
+// Every refusal of the agent's API, and every error of a client that gets no usable answer.
 import { HamletError } from "../../system/error.ts";
 
 export const noMember = (): HamletError =>

@@ -1,4 +1,4 @@
-// The status of this device: all of it for its people and the mesh, and what strangers on the link may see.
+// The status of this device: the full one for its owner and the mesh, and the public one for strangers on the link.
 import { adoptionCodeOf } from "../../provisioning/trust/adoption-code.ts";
 import { deviceIdOf } from "../../provisioning/trust/names.ts";
 import type { Phase } from "../phase.ts";
@@ -14,7 +14,7 @@ export type OwnStatusOptions = {
   phase(): Phase;
   internalDisk: Status["internalDisk"];
   warnings(): Status["warnings"];
-  /** Those of them that strangers may see. */
+  /** The subset that strangers may see. */
   publicWarnings(): Status["warnings"];
   uptimeS(): number;
 };

@@ -1,6 +1,6 @@
-// Requests that change this device for good, by POST on the agent's own socket: whoever may open the socket may send them.
-// No other door takes them; a device on the link takes only signed documents. What needs root, the agent only agrees to and
-// prepares: root acts on the request that the owner leaves in root's own folder, which the agent cannot write.
+// Requests that change this device for good, by POST on the agent's own socket: every user who may open the socket may send them.
+// Nothing else accepts them; from the link a device accepts only signed documents. The agent only agrees to and prepares a request that
+// needs root: root acts on the copy that the owner leaves in root's own folder, which the agent cannot write.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { InternalDisk } from "../../image/install/available.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
@@ -22,15 +22,15 @@ export type Device = {
       }
     | undefined;
   stateFolder: string;
-  /** Root's first boot is there to do what the agent may not. */
+  /** Whether this machine was started from a Hamlet image, so that root carries out requests. */
   isImage: boolean;
-  /** The internal disk that a device which runs from a USB stick could move to. */
+  /** The internal disk that this device could move to, if it runs from a USB stick. */
   internalDisk(): Promise<InternalDisk | undefined>;
 };
 
 const maxBodyBytes = 4 << 10;
 
-/** Everything but a request goes to `otherwise`. */
+/** Serves the requests; `otherwise` serves everything else. */
 export function serveRequests(device: Device, otherwise: Handler): Handler {
   const actions: { [Path in RequestPath]: (body: RequestBody<Path>) => Promise<RequestAnswer<Path>> } = {
     "/v1/rename": (body) => rename(device, body),
@@ -61,7 +61,7 @@ export async function answerRequest<Path extends RequestPath>(
     const answer = await readBody(request, path).then(act);
     sendJson(response, 200, answer);
   } catch (error) {
-    // The rest of a body that was not read would be taken for the next request.
+    // Node would parse the unread rest of the body as the next request.
     if (!request.complete) response.shouldKeepAlive = false;
     sendJson(response, 409, errorAnswer(error));
   }

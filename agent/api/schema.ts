@@ -1,4 +1,4 @@
-// The contract of the agent's API: what a device tells of itself and its neighborhood, and the requests that change it.
+// The contract of the agent's API: what a device reports about itself and its neighborhood, and the requests that change it.
 // The page, the command line and the lab read the same shapes; system/http/answer.ts has the shape of an error.
 import { z } from "zod";
 import { MetricsPayload, PeersPayload } from "../../ota/fleet/topics.ts";
@@ -113,7 +113,7 @@ export const PublicStatus = z.object({
 });
 export type PublicStatus = z.infer<typeof PublicStatus>;
 
-/** `id` names the device that was confirmed: a request that reaches another one changes nothing. */
+/** `id` names the device that the user confirmed: another device refuses the request. */
 const Confirmed = z.strictObject({ id: Id });
 /** Requests that change a device for good, by POST on the agent's own socket: what each takes and answers. */
 export const requests = {

@@ -1,4 +1,4 @@
-// The agent's own socket: HTTP for root and the group `hamlet`. Whoever may open the socket may ask and change everything.
+// The agent's own socket: HTTP for root and the group `hamlet`. Every user who may open the socket may read and change everything.
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { connect } from "node:net";

@@ -1,4 +1,4 @@
-// Joins what is known of each member: its record, its liveness, its WireGuard peer, and what it said last by MQTT.
+// Joins the data on each member: its record, its liveness, its WireGuard peer, and its newest messages by MQTT.
 // Pure.
 import type { PeersPayload } from "../../ota/fleet/topics.ts";
 import type { Liveness } from "../cluster/cluster.ts";
@@ -15,7 +15,7 @@ export type Known = {
   members: readonly Member[];
   liveness: ReadonlyMap<string, Liveness>;
   paths: Pick<Paths, "status" | "explain">;
-  /** What each device said last, by id. */
+  /** The newest message of each device, by id. */
   metrics: ReadonlyMap<string, Metrics>;
   peers: ReadonlyMap<string, Peers>;
   /** ms since 1970. */
@@ -30,7 +30,7 @@ export function memberStatuses(known: Known): MemberStatus[] {
   const own = metrics.get(id);
   const others = reached(known).map((member): MemberStatus => {
     const heard = metrics.get(member.id);
-    // A member that is gone may have left an old report with the broker.
+    // The broker keeps the last report of a member that is gone.
     const said = member.state === "alive" ? peers.get(member.id) : undefined;
     return { ...member, ...(heard && { metrics: heard }), ...(said && { peers: said }) };
   });
@@ -59,7 +59,7 @@ function reached({ members, liveness, paths, now }: Reach): MemberStatus[] {
     const live = liveness.get(id);
     const path = paths.explain(id);
     return {
-      // A member that nothing signed was heard of is not alive before it says so.
+      // A member counts as alive only after it has signed that it is.
       ...{ id, name, state: live?.state ?? "suspect", address, board, release, isSelf: false },
       ...(peer?.endpoint && { endpoint: peer.endpoint }),
       ...(peer?.latestHandshakeMs && { handshakeAgeS: Math.max(0, (now - peer.latestHandshakeMs) / 1000) }),

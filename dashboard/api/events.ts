@@ -1,4 +1,4 @@
-// Live updates: server-sent events with the whole status, read once for all who listen and only while somebody does.
+// Live updates: server-sent events with the whole status, read once for all open pages, and only while there are any.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Connections } from "../../agent/discovery/connections.ts";
 import { describeError, HamletError } from "../../system/error.ts";
@@ -7,12 +7,12 @@ import { remoteAddressOf } from "../../system/remote-address.ts";
 export type Events = { open(request: IncomingMessage, response: ServerResponse): void; close(): void };
 
 const maxStreams = { perSource: 4, strangers: 32, known: 0 };
-/** A reader that lets this much lie unread is gone or asleep. */
+/** A browser that leaves this much unread is gone or asleep. */
 const maxUnreadBytes = 256 << 10;
 
 export function makeEvents(read: () => Promise<unknown>, everyMs: number): Events {
   const streams = new Set<ServerResponse>();
-  /** One host must not take every place, nor eight hosts: where all are taken the one with the most gives one up. */
+  /** No host, and no eight hosts, can take every place: if all are taken, the host with the most gives one up. */
   const places = new Connections<ServerResponse>(maxStreams, () => true);
   let timer: NodeJS.Timeout | undefined;
   let latest = "";
@@ -32,7 +32,7 @@ export function makeEvents(read: () => Promise<unknown>, everyMs: number): Event
   };
   return {
     open(request, response) {
-      // No address: the agent's own socket, which only this device's people reach.
+      // The agent's own socket has no remote address; only local users reach it.
       const address = remoteAddressOf(request.socket);
       const yielding = address === undefined ? undefined : places.open(response, address);
       if (yielding === response) throw new HamletError("api.refused", "too many pages are open on this device");
@@ -40,7 +40,7 @@ export function makeEvents(read: () => Promise<unknown>, everyMs: number): Event
       response.once("close", () => places.close(response));
       response.writeHead(200, { "content-type": "text/event-stream", "x-accel-buffering": "no" });
       if (request.method === "HEAD") return void response.end();
-      // A page whose device restarts is back within a second or two.
+      // A page reconnects within a second or two after its device restarts.
       response.write("retry: 1500\n\n");
       const isFirst = streams.size === 0;
       streams.add(response);

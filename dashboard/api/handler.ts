@@ -17,7 +17,7 @@ import { refusalPage, wantsHtml } from "./refusal-page.ts";
 
 export type PageKind = "public" | "full";
 export type PageHandler = ((request: IncomingMessage, response: ServerResponse) => void) & {
-  /** Ends the live streams, which would keep a server from closing. */
+  /** Ends the live streams, which would keep the server open. */
   close(): void;
 };
 export type PageOptions = {
@@ -32,7 +32,7 @@ export type PageOptions = {
   eventsEveryMs?: number;
   buttons?: Buttons;
 };
-/** The requests that the page may send on to its device, from whoever has `key` (header `x-hamlet-key`). */
+/** The requests that the page may pass on to its device, for a browser that sends `key` in the header `x-hamlet-key`. */
 export type Buttons = { key: string; paths: RequestPath[]; send: SendRequest };
 
 /** The page of a device: `public` for the link, `full` for what came through the mesh or the agent's own socket. */

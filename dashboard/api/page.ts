@@ -1,11 +1,11 @@
-// The built page, and the policy under which a browser may run it.
+// The built page and its content security policy.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
-// A bundle carries the page as this constant; named in one place, since each one becomes the whole page.
+// A built program holds the page in this constant. Name it only once: the build replaces each mention by the whole page.
 declare const HAMLET_PAGE: string;
 
-/** The page in the bundle that runs; undefined in a run from source. */
+/** The page inside this program; undefined when it runs from source. */
 export function bundledPage(): string | undefined {
   try {
     return HAMLET_PAGE;
@@ -17,7 +17,7 @@ export function bundledPage(): string | undefined {
 const fallback = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Hamlet</title><link rel="icon" href="data:,">
 <p>The page is not built yet: run <code>npm run build</code>, then start again. <a href="/v1/status">The status as JSON</a> is here.</p>`;
 
-/** The page in the bundle; from source the file that `npm run build` leaves, or a word on how to make it. */
+/** The page inside this program; from source the file that `npm run build` writes, or a page that says how to build it. */
 export function loadPage(): string {
   const bundled = bundledPage();
   if (bundled !== undefined) return bundled;
@@ -28,7 +28,7 @@ export function loadPage(): string {
   }
 }
 
-/** Only the scripts and styles that stand in `html` may run, by their hashes; only this server may be asked. */
+/** Allows only the scripts and styles inside `html`, by their hashes, and requests only to this server. */
 export function policyOf(html: string): string {
   const hashes = (tag: string): string => {
     const bodies = [...html.matchAll(new RegExp(`<${tag}[^>]*>([\\s\\S]*?)</${tag}>`, "g"))].map((match) => match[1]!);

@@ -1,11 +1,11 @@
-// A refusal as a browser shows it, where programs get JSON. It runs and loads nothing.
+// A refusal as a page for a browser; programs get JSON. It runs no script and loads nothing.
 // Pure.
 import type { HamletError } from "../../system/error.ts";
 
-/** Whether whoever asks is a person in front of a browser. */
+/** Whether a browser asks, on behalf of a person. */
 export const wantsHtml = (accept: string | undefined): boolean => /\btext\/html\b/i.test(accept ?? "");
 
-/** Addresses in the hint become links. */
+/** Turns the URLs in the hint into links. */
 export function refusalPage({ message, hint }: Pick<HamletError, "message" | "hint">): string {
   const links = escaped(hint ?? "").replaceAll(/http:\/\/[^\s<]+/g, '<a href="$&">$&</a>');
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">

@@ -1,4 +1,4 @@
-// The neighborhood as one of its members sees it.
+// The full page: the neighborhood as one of its members sees it.
 import type { Status } from "../../agent/api/schema.ts";
 import { duration } from "../words.ts";
 import { Install } from "./install.tsx";
@@ -34,7 +34,7 @@ export function FullPage({ status, news }: { status: Status; news: News }) {
           isBad={warnings.length > 0}
         />
         <Tile value={String(pending.length)} what="waiting for adoption" isBad={pending.length > 0} />
-        <Tile value={broker?.name ?? "nobody"} what="carries telemetry" isBad={!broker} />
+        <Tile value={broker?.name ?? "none"} what="runs the MQTT broker" isBad={!broker} />
       </ul>
       <div class="beside">
         <div>
@@ -79,8 +79,8 @@ const Tile = ({ value, what, isBad }: { value: string; what: string; isBad: bool
 
 const reasons: Record<string, string> = {
   tokenExpired: "its token has expired",
-  overMaximum: "its token has admitted as many devices as it may",
-  needsConfirmation: "its token asks for the owner's word",
+  overMaximum: "its token has already admitted its maximum of devices",
+  needsConfirmation: "its token requires the owner's confirmation",
 };
 
 const Pending = ({ pending }: { pending: Status["pending"] }) => (
@@ -93,7 +93,7 @@ const Pending = ({ pending }: { pending: Status["pending"] }) => (
       ))}
     </ul>
     <p class="hint">
-      If the code is the one on the device's own page, provision its card again with a token that lets it in:{" "}
+      If this code matches the one on the device's own page, provision its card again with a token that lets it in:{" "}
       <code>hamlet provision &lt;card&gt; --neighborhood &lt;folder&gt; --name &lt;name&gt;</code>
     </p>
   </Section>

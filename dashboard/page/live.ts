@@ -1,12 +1,12 @@
-// What the device says, as it comes; and the last minutes of it, for the small curves.
+// The live status of the device, and its metrics of the last minutes for the curves.
 import type { Metrics, PublicStatus, Status } from "../../agent/api/schema.ts";
 
 export type News = {
   link: "connecting" | "live" | "lost";
   status?: Status | PublicStatus;
-  /** When the status came, ms since 1970. */
+  /** When the status arrived, ms since 1970. */
   at?: number;
-  /** What the device said instead of a status. */
+  /** The error that the device sent instead of a status. */
   trouble?: string;
   histories: ReadonlyMap<string, Metrics[]>;
 };
@@ -30,7 +30,7 @@ export function listen(tell: (news: News) => void): () => void {
   events.addEventListener("trouble", ({ data }) => {
     become({ link: "lost", trouble: (JSON.parse(String(data)) as { message: string }).message });
   });
-  // The browser connects again by itself, at the pace that the device asked for.
+  // The browser reconnects by itself, after the delay that the device set.
   events.onerror = () => become({ link: "lost" });
   return () => events.close();
 }

@@ -1,4 +1,4 @@
-// The page: listens to its device and shows what it says. Which page it is follows from what it is told.
+// Entry point: subscribes to the device and shows the full or the public page, depending on the status that it gets.
 /// <reference types="vite/client" />
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -20,7 +20,9 @@ function Page() {
     return (
       <main class="alone">
         <h1>Hamlet</h1>
-        <p role="status">{news.link === "lost" ? "The device does not answer. Trying again." : "Asking the device."}</p>
+        <p role="status">
+          {news.link === "lost" ? "The device does not answer. Trying again." : "Connecting to the device."}
+        </p>
         {news.trouble && <p class="hint">{news.trouble}</p>}
       </main>
     );

@@ -1,4 +1,4 @@
-// One row a member: who, whether it lives, and how the tunnel to it does. On a phone each row becomes a card.
+// The table of members: name, state and tunnel. On a phone each row becomes a card.
 import type { ComponentChildren } from "preact";
 import type { MemberStatus } from "../../agent/api/schema.ts";
 import { bytes, duration, milliseconds } from "../words.ts";
@@ -51,7 +51,7 @@ export const Members = ({ members }: { members: MemberStatus[] }) => (
   </Scroll>
 );
 
-/** An empty cell is a dash on a screen and left out of a card. */
+/** An empty cell shows a dash in a table and nothing in a card. */
 export const Cell = ({ label, children }: { label: string; children?: ComponentChildren }) => {
   const isEmpty = children === undefined || children === "" || children === null;
   return (

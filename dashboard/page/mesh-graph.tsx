@@ -5,7 +5,7 @@ import { count, milliseconds } from "../words.ts";
 import { type MeshLink, meshLinks } from "./mesh-links.ts";
 
 const [width, height] = [360, 280];
-/** With more links than this their round trips would cover each other. */
+/** The labels of more links would overlap. */
 const maxLabels = 12;
 
 type Placed = { member: MemberStatus; x: number; y: number };
@@ -74,7 +74,7 @@ function summaryOf(links: MeshLink[]): string {
   );
 }
 
-/** On a ring with this device on top; in its middle once the others are too many for that. */
+/** Places the members on a ring with this device on top; with more than seven others, this device moves to the middle. */
 function place(own: MemberStatus[], others: MemberStatus[]): Placed[] {
   const isCrowded = others.length > 7;
   const ring = isCrowded ? others : [...own, ...others];
@@ -82,7 +82,7 @@ function place(own: MemberStatus[], others: MemberStatus[]): Placed[] {
   const lowest = Math.max(...angles.map(Math.sin));
   const placed = ring.map((member, index) => {
     const [x, y] = [Math.cos(angles[index]!), Math.sin(angles[index]!)];
-    // Stretched to the whole height: a ring of three ends well above the bottom.
+    // Stretch to the whole height: a ring of three ends well above the bottom.
     const down = lowest > -1 ? (y + 1) / (lowest + 1) : 0.5;
     return { member, x: width / 2 + x * 130, y: 46 + down * (height - 92) };
   });

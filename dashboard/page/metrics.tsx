@@ -1,4 +1,4 @@
-// What each device measured of itself, as it came by MQTT, and the last minutes as a curve.
+// The table of metrics: the newest of each device by MQTT, and the last minutes as curves.
 import type { ComponentChildren } from "preact";
 import type { MemberStatus, Metrics } from "../../agent/api/schema.ts";
 import { bytes, duration, percent } from "../words.ts";
@@ -10,9 +10,9 @@ type Props = { members: MemberStatus[]; histories: ReadonlyMap<string, Metrics[]
 export function MetricsTable({ members, histories, now }: Props) {
   const reporting = members.filter(({ metrics }) => metrics).sort(byName);
   if (reporting.length === 0)
-    return <p class="calm">No device has reported yet; the first metrics come within 10 seconds.</p>;
+    return <p class="calm">No device has reported metrics yet. The first arrive within 10 seconds.</p>;
   return (
-    <Scroll label="What each device measured">
+    <Scroll label="Metrics of each device">
       <table class="cards">
         <thead>
           <tr>
@@ -74,7 +74,7 @@ const Reading = ({ text, children }: { text: string; children: ComponentChildren
   </span>
 );
 
-/** Bytes a second over the mesh between each two readings; a counter that went back (a reboot) gives none. */
+/** Bytes per second over the mesh between consecutive samples; skips a counter that a reboot has reset. */
 function rates(history: Metrics[]): number[] {
   return history.slice(1).flatMap((after, index) => {
     const before = history[index]!;

@@ -1,4 +1,4 @@
-// What both pages are made of.
+// Components that both pages share.
 import type { ComponentChildren } from "preact";
 import type { Status } from "../../agent/api/schema.ts";
 import { duration } from "../words.ts";
@@ -7,7 +7,7 @@ import type { News } from "./live.ts";
 type State = Status["members"][number]["state"];
 const signs: Record<State, string> = { alive: "●", suspect: "◐", dead: "○", left: "–" };
 
-/** A state is a sign and a word; its colour only repeats them. */
+/** Shows a state as a sign and a word; the color only repeats them. */
 export const StateMark = ({ state }: { state: State }) => (
   <span class={`state ${state}`}>
     <span aria-hidden="true">{signs[state]}</span> {state}
@@ -17,7 +17,7 @@ export const StateMark = ({ state }: { state: State }) => (
 export const LinkMark = ({ news }: { news: News }) => (
   <p class={`live ${news.link}`} role="status">
     <span aria-hidden="true">{news.link === "live" ? "●" : "○"}</span>{" "}
-    {news.link === "live" ? "live" : "the device does not answer; trying again, what you see is old"}
+    {news.link === "live" ? "live" : "the device does not answer; reconnecting, this data is old"}
   </p>
 );
 
@@ -39,7 +39,7 @@ export const Facts = ({ facts }: { facts: Record<string, ComponentChildren> }) =
   </dl>
 );
 
-/** Wider than a phone is: it scrolls by itself, by keyboard too. */
+/** A region that scrolls sideways on a phone, by keyboard too. */
 export const Scroll = ({ label, children }: { label: string; children: ComponentChildren }) => (
   // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard (WCAG 2.1.1)
   <section class="scroll" aria-label={label} tabIndex={0}>
@@ -68,7 +68,7 @@ export function WarningList({ warnings, now }: { warnings: Shown[]; now?: number
   );
 }
 
-/** Values over time, newest at the right; `label` says it in words for whoever does not see it. */
+/** Values over time, newest on the right; `label` describes them for screen readers. */
 export function Sparkline({ values, max, label }: { values: number[]; max?: number; label: string }) {
   const [width, height] = [96, 24];
   if (values.length < 2) return null;

@@ -1,11 +1,11 @@
-// What a stranger on the link may see: this one device, and the code by which its owner knows it.
+// The public page, for strangers on the link: this device alone, and its adoption code.
 import type { PublicStatus } from "../../agent/api/schema.ts";
 import type { News } from "./live.ts";
 import { Facts, LinkMark, Section, WarningList } from "./parts.tsx";
 
 const phases: Record<PublicStatus["phase"], string> = {
   unprovisioned: "This device belongs to no neighborhood yet.",
-  pending: "This device asks to join a neighborhood and waits for its owner.",
+  pending: "This device has asked to join a neighborhood and waits for its owner.",
   member: "This device is a member of a neighborhood.",
 };
 
@@ -25,13 +25,13 @@ export function PublicPage({ status, news }: { status: PublicStatus; news: News 
         <p class="code">
           <code>{status.code}</code>
         </p>
-        <p class="hint">It names this device's key: the same code always means the same device.</p>
+        <p class="hint">It identifies this device's key: the same code always means the same device.</p>
       </Section>
       <Section title="Warnings" id="warnings">
         <WarningList warnings={status.warnings} />
       </Section>
       <p class="foot">
-        The members, their links and their metrics are shown inside the mesh and by <code>hamlet open</code>.
+        To see the members, their links and metrics, open this page inside the mesh or run <code>hamlet open</code>.
       </p>
     </main>
   );
