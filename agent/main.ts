@@ -26,6 +26,7 @@ import { readLinks } from "./discovery/links.ts";
 import { makePublicDoor } from "./discovery/public-door.ts";
 import { offerInternalDisk, warnOfBadConfig, warnOfNoIdentity, warnOfProblems } from "./health/at-start.ts";
 import { warnOfDamage } from "./health/damage.ts";
+import { watchNetwork } from "./health/network-watch.ts";
 import { addressesOf, startNotices } from "./health/notices.ts";
 import { publicOf } from "./health/public.ts";
 import { Warnings } from "./health/warnings.ts";
@@ -88,6 +89,10 @@ async function main(): Promise<void> {
     monotonic: clock.monotonic,
     log,
   });
+  const watching = watchNetwork({
+    ...{ warnings, clock, log },
+    hasNetwork: () => readLinks(config.link.interfaces).length > 0,
+  });
   const listening = watchWifi({ warnings, clock, log, command: () => provisionAgain(source.publicStatus().name) });
 
   const full = makePageHandler(source, "full");
@@ -110,6 +115,7 @@ async function main(): Promise<void> {
     setTimeout(() => process.exit(1), 5_000).unref();
     noticing.stop();
     listening.stop();
+    watching.stop();
     full.close();
     open.close();
     await life?.stop();

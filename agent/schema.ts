@@ -26,7 +26,7 @@ export function optionTable(schema: Node): string {
     "# Settings of the agent",
     "",
     "On NixOS, set these below `services.hamlet.settings`; elsewhere, under the same names in `/etc/hamlet/agent.json`.",
-    "Generated from `agent/config.ts` by `npm run schema`.",
+    "Generated from `agent/config.ts` by `npm run docs`.",
     "",
     "| setting | type | default | meaning |",
     "|---|---|---|---|",

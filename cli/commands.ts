@@ -15,6 +15,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   open: async () => (await import("./commands/device/open.ts")).open,
   status: async () => (await import("./commands/device/status.ts")).status,
   "net explain": async () => (await import("./commands/device/net-explain.ts")).netExplain,
+  explain: async () => (await import("./commands/help/explain.ts")).explain,
   "boot status": async () => (await import("./commands/boot/status.ts")).bootStatus,
   "boot try": async () => (await import("./commands/boot/try.ts")).bootTry,
   "boot begin": async () => (await import("./commands/boot/begin.ts")).bootBegin,

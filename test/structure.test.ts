@@ -208,7 +208,7 @@ test("a test names every error and warning code", () => {
   };
   const codes = [
     ...codesIn("system/error.ts", "ErrorCode"),
-    ...codesIn("agent/health/warnings.ts", "WarningCode"),
+    ...codesIn("agent/health/warning-codes.ts", "WarningCode"),
     ...[...textOf.get("provisioning/trust/refusal.ts")!.matchAll(/^ {2}"(\w+)",$/gm)].map(([, code]) => code!),
   ];
   expect(codes).toEqual(expect.arrayContaining(["file.full", "member.dead", "tokenForged"]));

@@ -45,7 +45,7 @@ export function makeOwnStatus(options: OwnStatusOptions): StatusSource {
     },
     publicStatus() {
       const now = phase();
-      const open = options.publicWarnings().map(({ code, message, hint }) => ({ code, message, hint }));
+      const open = options.publicWarnings().map(({ since: _, ...warning }) => warning);
       return { v: 1, phase: now.phase, name: nameIn(now), board, release, code, warnings: open };
     },
   };

@@ -9,9 +9,14 @@ const EpochMs = z.number().min(0);
 
 export const WarningShape = z.object({
   code: z.string(),
+  severity: z
+    .enum(["error", "warning", "info"])
+    .exactOptional() // releases before 0.2 do not send it
+    .describe("error: something does not work; warning: it works, but not as it should; info: worth knowing"),
   message: z.string(),
   hint: z.string().describe("the next step"),
   since: EpochMs,
+  follows: z.string().exactOptional().describe("code of the standing warning that this one is a consequence of"),
 });
 
 /** What a device publishes by MQTT. */
@@ -109,7 +114,7 @@ export const PublicStatus = z.object({
   board: z.string(),
   release: z.string(),
   code: z.string(),
-  warnings: z.array(WarningShape.pick({ code: true, message: true, hint: true })),
+  warnings: z.array(WarningShape.omit({ since: true })),
 });
 export type PublicStatus = z.infer<typeof PublicStatus>;
 

@@ -28,7 +28,9 @@ export type Known = {
 };
 
 export function noticeOf(known: Known): Notice {
-  const { status, warnings, neighborhood, addresses, pagePort } = known;
+  const { status, neighborhood, addresses, pagePort } = known;
+  // Consequences are left out: there is little room, and mending the origin ends them.
+  const warnings = known.warnings.filter(({ follows }) => follows === undefined);
   const { name, board, release } = status;
   const isNobody = status.phase === "unprovisioned";
   // The key of a device that is nobody is another one at each start, and nobody can adopt it.
@@ -36,7 +38,7 @@ export function noticeOf(known: Known): Notice {
   return {
     name: isNobody ? undefined : name,
     report: reportBlock({ name, board, release, neighborhood, code, problems: warnings }),
-    console: consoleCard({ ...status, warnings: [...warnings], neighborhood, addresses, pagePort }),
+    console: consoleCard({ ...status, warnings, neighborhood, addresses, pagePort }),
   };
 }
 

@@ -1,6 +1,7 @@
 // Which warnings strangers on the link may see.
 // Pure.
-import type { Warning, WarningCode } from "./warnings.ts";
+import type { WarningCode } from "./warning-codes.ts";
+import type { Warning } from "./warnings.ts";
 
 /** They are about this device alone and name no other device and no address. */
 const publicWarnings = new Set<WarningCode>([
@@ -10,6 +11,7 @@ const publicWarnings = new Set<WarningCode>([
   "install.available",
   "mesh.userspace",
   "names.unavailable",
+  "network.down",
   "port.taken",
   "start.failed",
   "state.damaged",

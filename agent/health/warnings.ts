@@ -1,45 +1,31 @@
-// What is wrong on this device, in codes for programs and words for people, each with a next step.
+// What is wrong on this device: a code for programs, words and a next step for people, how bad it is, and which other
+// warning it follows from.
 import type { Clock } from "../../system/clock.ts";
 import type { Log } from "../../system/log.ts";
+import { warningCauses } from "./warning-causes.ts";
+import type { Severity, WarningCode } from "./warning-codes.ts";
 
-export type WarningCode =
-  | "broker.unreachable"
-  | "clock.behind"
-  | "config.invalid"
-  | "discovery.multicastBlocked"
-  | "discovery.failed"
-  | "firstboot.failed"
-  | "install.available"
-  | "mesh.userspace"
-  | "member.dead"
-  | "member.nameTaken"
-  | "names.unavailable"
-  | "port.taken"
-  | "record.refused"
-  | "start.failed"
-  | "state.damaged"
-  | "state.full"
-  | "token.expired"
-  | "token.surplus"
-  | "tuning.failed"
-  | "waiting.pending"
-  | "waiting.unprovisioned"
-  | "wifi.notFound"
-  | "wifi.refused"
-  | "wifi.wrongPassword";
-
-export type Warning = { code: WarningCode; message: string; hint: string; since: number };
+export type Warning = {
+  code: WarningCode;
+  severity: Severity;
+  message: string;
+  hint: string;
+  /** ms since 1970 */
+  since: number;
+  /** The code of the standing warning that this one is a consequence of. */
+  follows?: WarningCode;
+};
 
 /**
- * `subject`: of several warnings with one code, which; `forMs`: how long it stands unless it is raised again; `since`: where
- * somebody else has seen it first.
+ * `subject` tells warnings with one code apart; `forMs`: how long it stands unless it is raised again; `since`: when it was
+ * first seen, if that was not now.
  */
 export type WarningOptions = { subject?: string; forMs?: number; since?: number };
-type Standing = Warning & { until: number };
+type Raised = Omit<Warning, "follows"> & { until: number };
 
-/** Standing warnings by code and subject; raising one twice keeps its `since`. `since` is ms since 1970. */
+/** Standing warnings by code and subject; raising one twice keeps its `since`. */
 export class Warnings {
-  readonly #standing = new Map<string, Standing>();
+  readonly #standing = new Map<string, Raised>();
   readonly #clock: Clock;
   readonly #log: Log;
 
@@ -64,7 +50,8 @@ export class Warnings {
     this.#log.warn(`${code}: ${message} (${hint})`);
     // What strangers can raise must not fill the memory: the oldest goes first.
     if (!standing && this.#standing.size >= 64) this.#standing.delete(this.#standing.keys().next().value!);
-    this.#standing.set(key, { code, message, hint, since: standing?.since ?? since, until });
+    const { severity } = warningCauses[code];
+    this.#standing.set(key, { code, severity, message, hint, since: standing?.since ?? since, until });
   }
 
   clear(code: WarningCode, subject = ""): void {
@@ -74,6 +61,10 @@ export class Warnings {
   list(): Warning[] {
     const now = this.#clock.monotonic();
     for (const [key, { until }] of this.#standing) if (until < now) this.#standing.delete(key);
-    return [...this.#standing.values()].map(({ until: _, ...warning }) => warning);
+    const standing = [...this.#standing.values()];
+    return standing.map(({ until: _, ...warning }) => {
+      const follows = warningCauses[warning.code].follows?.find((code) => standing.some((one) => one.code === code));
+      return follows === undefined ? warning : { ...warning, follows };
+    });
   }
 }

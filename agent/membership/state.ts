@@ -6,7 +6,7 @@ import type { Judgement, MemberRecord } from "../../provisioning/trust/record.ts
 import type { Revocations } from "../../provisioning/trust/revocation.ts";
 import type { TokenCertificate } from "../../provisioning/trust/token.ts";
 import type { State as Liveness } from "../cluster/news.ts";
-import type { WarningCode } from "../health/warnings.ts";
+import type { WarningCode } from "../health/warning-codes.ts";
 
 /** An admitted device: its verified record, the bytes that it signed, and the name by which this device knows it. */
 export type Member = {

@@ -25,8 +25,9 @@ export const stateOf = ({ name, board, release, address }: Described, state: Sta
 export function warningsOf(current: readonly Warning[]): Payload<"warnings"> {
   const warnings: Warning[] = [];
   let sizeBytes = '{"v":1,"warnings":[]}'.length;
-  for (const { code, message, hint, since } of current.slice(-64).reverse()) {
-    const warning = { code, message: message.slice(0, 1024), hint: hint.slice(0, 1024), since: Math.max(0, since) };
+  for (const { code, severity, message, hint, since, follows } of current.slice(-64).reverse()) {
+    const words = { message: message.slice(0, 1024), hint: hint.slice(0, 1024) };
+    const warning = { code, severity, ...words, since: Math.max(0, since), ...(follows && { follows }) };
     sizeBytes += Buffer.byteLength(JSON.stringify(warning)) + 1;
     if (sizeBytes > maxPayloadBytes) break;
     warnings.unshift(warning);

@@ -56,7 +56,16 @@ export type InventoryPayload = z.infer<typeof InventoryPayload>;
 export const WarningsPayload = z.object({
   v: z.literal(1),
   warnings: z
-    .array(z.object({ code: Short, message: z.string().max(1024), hint: z.string().max(1024), since: EpochMs }))
+    .array(
+      z.object({
+        code: Short,
+        severity: z.enum(["error", "warning", "info"]).exactOptional(),
+        message: z.string().max(1024),
+        hint: z.string().max(1024),
+        since: EpochMs,
+        follows: Short.exactOptional(),
+      }),
+    )
     .max(64),
 });
 export type WarningsPayload = z.infer<typeof WarningsPayload>;

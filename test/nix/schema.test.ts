@@ -1,12 +1,11 @@
 // Nix and the agent agree on the settings: same names, same defaults, same refusals.
 
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AgentConfig } from "../../agent/config.ts";
 import { agentSchema } from "../../agent/schema.ts";
-import { nixData } from "../../cli/package/schema.ts";
 import { lacks } from "../lacks.ts";
 import { makeNix, nixFolder, testFolder } from "./nix.ts";
 
@@ -75,13 +74,6 @@ async function inNix(configs: unknown[]): Promise<unknown[]> {
 }
 
 const inZod = (config: unknown): unknown => AgentConfig.safeParse(config).data ?? null;
-
-test("the data files that Nix reads match the TypeScript they are generated from", async () => {
-  for (const [path, text] of nixData()) {
-    const written = await readFile(join(nixFolder, "..", path), "utf8");
-    expect(written, `${path} is out of date: npm run schema`).toBe(text);
-  }
-});
 
 test("the agent accepts every valid example and refuses every invalid one", () => {
   expect(valid.filter((config) => inZod(config) === null)).toEqual([]);

@@ -1,26 +1,23 @@
-// A status as text for a terminal. Pure.
+// A status as text for a terminal.
+// Pure.
 import type { MemberStatus, Status } from "../../../agent/api/schema.ts";
 import { bytes, duration, milliseconds, percent } from "../../../dashboard/words.ts";
 import { filledTable } from "../../terminal/table.ts";
 
 export function statusText(status: Status, now: number): string[] {
   const { self, neighborhood, members, pending, neighbors, warnings } = status;
-  const broker = members.find(({ id }) => id === status.broker)?.name ?? "nobody";
+  const broker = members.find(({ id }) => id === status.broker)?.name;
   return [
     `${neighborhood?.name ?? "no neighborhood"}, seen from ${self.name} (${self.board}, release ${self.release}, agent up ${duration(self.uptimeS)})`,
     ...(status.phase === "member" ? [] : ["", phases[status.phase], `adoption code: ${self.code}`]),
     "",
     ...(members.length > 0 ? [...memberTable(members), ""] : []),
-    `telemetry through ${broker}; ${neighbors.length} on the link; ${status.tuning.length} kernel settings tuned`,
+    `${broker === undefined ? "no telemetry broker" : `telemetry broker: ${broker}`}; ${count(neighbors.length, "neighbor")} on the link; ${count(status.tuning.length, "kernel setting")} tuned`,
     ...(pending.length > 0
       ? ["", "waiting for adoption:", ...pending.map(({ name, code, because }) => `  ${name}  ${code}  ${because}`)]
       : []),
     "",
-    warnings.length === 0 ? "no warnings" : warnings.length === 1 ? "1 warning:" : `${warnings.length} warnings:`,
-    ...warnings.flatMap(({ code, message, hint, since }) => [
-      `  ${code}: ${message} (since ${duration((now - since) / 1000)})`,
-      `    next: ${hint}`,
-    ]),
+    ...warningLines(warnings, now),
   ];
 }
 
@@ -28,6 +25,27 @@ const phases: Record<Exclude<Status["phase"], "member">, string> = {
   unprovisioned: "this device belongs to no neighborhood yet",
   pending: "this device asks to join and waits for its owner",
 };
+
+/** Consequences stand below the warning that they follow from, and do not count. */
+function warningLines(warnings: Status["warnings"], now: number): string[] {
+  const origins = warnings.filter(({ follows }) => follows === undefined);
+  if (origins.length === 0) return ["no warnings"];
+  return [
+    origins.length === 1 ? "1 warning:" : `${origins.length} warnings:`,
+    ...origins.flatMap(({ severity = "warning", code, message, hint, since }) => [
+      `  ${severity} ${code}: ${message} (for ${duration((now - since) / 1000)})`,
+      ...consequencesOf(code, warnings).map((consequence) => `    hence: ${consequence.message}`),
+      `    next: ${hint}`,
+    ]),
+  ];
+}
+
+const consequencesOf = (code: string, warnings: Status["warnings"]): Status["warnings"] =>
+  warnings
+    .filter(({ follows }) => follows === code)
+    .flatMap((direct) => [direct, ...consequencesOf(direct.code, warnings)]);
+
+const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;
 
 function memberTable(members: MemberStatus[]): string[] {
   const rows = members.map((member) => [

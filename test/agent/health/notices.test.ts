@@ -25,6 +25,7 @@ const known = {
 };
 const expired = {
   code: "token.expired",
+  severity: "error",
   message: "the token was good until 2026-01-01",
   hint: "hamlet provision",
   since: monday,

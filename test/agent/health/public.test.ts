@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { publicOf } from "../../../agent/health/public.ts";
-import type { WarningCode } from "../../../agent/health/warnings.ts";
+import type { WarningCode } from "../../../agent/health/warning-codes.ts";
 
-const warning = (code: WarningCode) => ({ code, message: "m", hint: "h", since: 1 });
+const warning = (code: WarningCode) => ({ code, severity: "error" as const, message: "m", hint: "h", since: 1 });
 
 test("strangers see no warning that names another device", () => {
   const standing = [warning("member.dead"), warning("port.taken"), warning("member.nameTaken")];

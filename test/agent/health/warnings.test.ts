@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { warningCauses } from "../../../agent/health/warning-causes.ts";
+import type { WarningCode } from "../../../agent/health/warning-codes.ts";
 import { Warnings } from "../../../agent/health/warnings.ts";
 import { silentLog } from "../../../system/log.ts";
 
@@ -11,10 +13,36 @@ test("a warning keeps its beginning while it stands, and is gone when it is over
   now = 5_000;
   warnings.raise("member.dead", "cellar is still gone", "look", "cellar");
   expect(warnings.list()).toEqual([
-    { code: "member.dead", message: "cellar is still gone", hint: "look", since: 1_000 },
+    { code: "member.dead", severity: "error", message: "cellar is still gone", hint: "look", since: 1_000 },
   ]);
   warnings.clear("member.dead", "cellar");
   expect(warnings.list()).toEqual([]);
+});
+
+test("one dead cable is one warning: what follows from it names it, until it is mended", () => {
+  const warnings = make();
+  warnings.raise("member.dead", "cellar is gone", "look", "cellar");
+  warnings.raise("network.down", "no network", "look");
+  warnings.raise("port.taken", "7780", "look");
+  const origins = () => warnings.list().map(({ code, follows }) => [code, follows]);
+  expect(origins()).toEqual([
+    ["member.dead", "network.down"],
+    ["network.down", undefined],
+    ["port.taken", undefined],
+  ]);
+  warnings.raise("wifi.refused", "no", "look", "wlan0");
+  expect(origins()).toContainEqual(["network.down", "wifi.refused"]);
+  warnings.clear("wifi.refused", "wlan0");
+  warnings.clear("network.down");
+  expect(origins()).toContainEqual(["member.dead", undefined]);
+});
+
+test("no warning follows from itself, by whatever way round", () => {
+  const origins = (code: WarningCode, path: WarningCode[] = []): void => {
+    expect(path).not.toContain(code);
+    for (const origin of warningCauses[code].follows ?? []) origins(origin, [...path, code]);
+  };
+  for (const code of Object.keys(warningCauses) as WarningCode[]) origins(code);
 });
 
 test("what strangers can raise does not fill the memory", () => {

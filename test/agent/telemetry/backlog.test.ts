@@ -25,7 +25,7 @@ test("the queue holds an hour, sends the oldest first, and never exceeds the bro
   expect(said).toEqual(Array.from({ length: 360 }, (_, index) => 41 + index));
 });
 
-const warning = { code: "port.taken" as const, message: "m", hint: "h", since: 1 };
+const warning = { code: "port.taken" as const, severity: "error" as const, message: "m", hint: "h", since: 1 };
 
 test("warnings that fit are not changed", () => {
   expect(warningsOf([warning])).toEqual({ v: 1, warnings: [warning] });

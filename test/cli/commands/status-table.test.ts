@@ -10,9 +10,17 @@ test("a status is printed as a table, with warnings and next steps", async () =>
   const source = makeStatusSource(now);
   source.member("kitchen").state = "dead";
   source.state.warnings = [
-    { code: "member.dead", message: "kitchen does not answer", hint: "look at its power", since: now - 90_000 },
+    {
+      ...{ code: "network.down", severity: "error", message: "no network", hint: "check the cable" },
+      ...{ since: now - 90_000, follows: "wifi.refused" },
+    },
+    {
+      ...{ code: "member.dead", severity: "error", message: "kitchen does not answer", hint: "look at its power" },
+      ...{ since: now - 60_000, follows: "network.down" },
+    },
+    { code: "wifi.refused", severity: "error", message: "no Wi-Fi", hint: "check the filter", since: now - 90_000 },
   ];
-  source.state.pending = [{ id: "s", name: "shed", code: "k7m2qx4tabcd", because: "tokenExpired" }];
+  source.state.pending = [{ id: "s", name: "shed", code: "k7m2-qx4t-abcd", because: "tokenExpired" }];
   expect(statusText(await source.status(), now).join("\n")).toBe(
     `
 Elm Street, seen from attic (nuc, release 0.1.0, agent up 1 h 12 min)
@@ -22,14 +30,16 @@ Elm Street, seen from attic (nuc, release 0.1.0, agent up 1 h 12 min)
   cellar   alive  14 s ago   0.7 ms      148 kB    152 kB  4 %  20 %    48 °C  nuc 0.1.0  fd12:3456:789a:0:5c1e:7763:90ab:cdef
   kitchen  dead   1 min ago  12 ms       148 kB    152 kB  4 %  20 %    48 °C  nuc 0.1.0  fd12:3456:789a:0:5c1e:776b:90ab:cdef
 
-telemetry through attic; 0 on the link; 0 kernel settings tuned
+telemetry broker: attic; 0 neighbors on the link; 0 kernel settings tuned
 
 waiting for adoption:
-  shed  k7m2 qx4t abcd  tokenExpired
+  shed  k7m2-qx4t-abcd  tokenExpired
 
 1 warning:
-  member.dead: kitchen does not answer (since 1 min)
-    next: look at its power`.trim(),
+  error wifi.refused: no Wi-Fi (for 1 min)
+    hence: no network
+    hence: kitchen does not answer
+    next: check the filter`.trim(),
   );
 });
 

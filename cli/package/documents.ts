@@ -1,4 +1,4 @@
-// `npm run schema`: what Nix reads of this project's TypeScript, written to nix/. A test says when it is out of date.
+// `npm run docs`: the files that are made from the code: what Nix reads, and what people look up. A test compares them.
 import { join } from "node:path";
 import { agentSchema, optionTable } from "../../agent/schema.ts";
 import { boardNamed, boardNames } from "../../image/boards.ts";
@@ -6,9 +6,10 @@ import { configTxt } from "../../image/boot/rpi/config.ts";
 import { initrdModules, rootModules } from "../../image/bundle/debian/packages.ts";
 import { writeFileAtomic } from "../../system/files.ts";
 import { packageFolder } from "../../system/package.ts";
+import { codesDocument } from "../commands/help/codes.ts";
 
 /** Paths in this project with their text. */
-export function nixData(): [path: string, text: string][] {
+export function documents(): [path: string, text: string][] {
   const schema = agentSchema();
   const modules = { initrd: initrdModules, root: rootModules };
   const piBoards = boardNames.map(boardNamed).filter((board) => board.layout === "rpi");
@@ -18,9 +19,10 @@ export function nixData(): [path: string, text: string][] {
     ["nix/config-txt.json", `${JSON.stringify(configs, null, 2)}\n`],
     ["nix/kernel-modules.json", `${JSON.stringify(modules, null, 2)}\n`],
     ["nix/options.md", optionTable(schema)],
+    ["cli/codes.md", codesDocument()],
   ];
 }
 
 if (import.meta.main) {
-  for (const [path, text] of nixData()) await writeFileAtomic(join(packageFolder, path), text, { mode: 0o644 });
+  for (const [path, text] of documents()) await writeFileAtomic(join(packageFolder, path), text, { mode: 0o644 });
 }

@@ -1,0 +1,144 @@
+// Every warning with its severity, cause and next step, and the warnings that it may follow from.
+import type { Cause } from "../../system/causes/cause.ts";
+import type { Severity, WarningCode } from "./warning-codes.ts";
+
+export type WarningCause = Cause & {
+  severity: Severity;
+  /** While one of these stands, this warning is only its consequence. */
+  follows?: readonly WarningCode[];
+};
+
+export const warningCauses: Record<WarningCode, WarningCause> = {
+  "broker.unreachable": {
+    severity: "warning",
+    cause: "The MQTT broker does not answer, so telemetry waits on this device.",
+    next: "Check the broker's address and that it runs; the agent keeps trying and sends what it kept.",
+    follows: ["network.down"],
+  },
+  "clock.behind": {
+    severity: "error",
+    cause: "The clock is behind dates that the neighborhood's root has signed.",
+    next: "Give the device a way to an NTP server, or replace its clock battery.",
+  },
+  "config.invalid": {
+    severity: "error",
+    cause: "The agent's configuration has an unknown key or a value out of range. The agent runs with what is valid.",
+    next: "Correct the keys in the message, or provision the device again.",
+  },
+  "discovery.failed": {
+    severity: "warning",
+    cause: "mDNS does not work on one link, so neighbors there are not found by themselves.",
+    next: "See whether another program holds UDP port 5353, or list seeds in the configuration.",
+    follows: ["network.down"],
+  },
+  "discovery.multicastBlocked": {
+    severity: "warning",
+    cause: "Neighbors answer by unicast, but a switch or an access point drops multicast.",
+    next: "Allow multicast (224.0.0.251 and ff02::fb, UDP port 5353), or list seeds on every device.",
+  },
+  "firstboot.failed": {
+    severity: "error",
+    cause: "Root's first-boot program could not do all that the provision file asks for.",
+    next: "Follow the code in the message, such as `hamlet explain provision.wrongBoard`.",
+  },
+  "install.available": {
+    severity: "info",
+    cause: "The device runs from a stick and has an internal disk that could take it.",
+    next: "Run `hamlet install` on it, if that is what you want.",
+  },
+  "member.dead": {
+    severity: "error",
+    cause: "A member has not answered any member for some time.",
+    next: "Check its power and its cable.",
+    follows: ["network.down"],
+  },
+  "member.nameTaken": {
+    severity: "warning",
+    cause: "Another member had this device's name first, so this device took another one.",
+    next: "Give it a name with `hamlet rename`.",
+  },
+  "mesh.userspace": {
+    severity: "warning",
+    cause: "The kernel has no WireGuard, so wireguard-go carries the mesh, slower.",
+    next: "Install a kernel with the wireguard module: Linux 5.6 or newer.",
+  },
+  "names.unavailable": {
+    severity: "warning",
+    cause: "Names such as attic.hamlet.internal do not resolve on this device; the mesh works without them.",
+    next: "Free the DNS port, or set mesh.dnsPort.",
+  },
+  "network.down": {
+    severity: "error",
+    cause: "The device has no network: no cable is plugged in, and no Wi-Fi is connected.",
+    next: "Check the cable, the switch or the Wi-Fi.",
+    follows: ["wifi.notFound", "wifi.refused", "wifi.wrongPassword"],
+  },
+  "port.taken": {
+    severity: "error",
+    cause: "Another program listens on a port that the agent needs.",
+    next: "Find it with `ss -ltnp`, and stop it or set another port.",
+  },
+  "record.refused": {
+    severity: "warning",
+    cause: "A device on the link sent a record that this device does not believe.",
+    next: "Follow the reason in the message, such as `hamlet explain tokenRevoked`. If the device is not yours, nothing is wrong.",
+  },
+  "start.failed": {
+    severity: "error",
+    cause: "The mesh does not start. The agent keeps trying.",
+    next: "Mend what the message names.",
+    follows: ["port.taken"],
+  },
+  "state.damaged": {
+    severity: "warning",
+    cause: "A state file was damaged, for example by a power cut or a worn card.",
+    next: "If it happens again, replace the card or disk.",
+  },
+  "state.full": {
+    severity: "error",
+    cause: "The data partition is full, so the list of members could not be saved.",
+    next: "Free space on it.",
+  },
+  "token.expired": {
+    severity: "error",
+    cause: "The device's token has expired, so no member admits it.",
+    next: "Provision it again with a new token.",
+    follows: ["clock.behind"],
+  },
+  "token.surplus": {
+    severity: "warning",
+    cause: "More devices than a token allows have joined with it, admitted by members that could not see each other.",
+    next: "Look through the members and revoke what is not yours.",
+  },
+  "tuning.failed": {
+    severity: "warning",
+    cause: "A kernel setting could not be changed, so its old value stays.",
+    next: "Make /proc/sys/net writable for the agent, or turn tuning off.",
+  },
+  "waiting.pending": {
+    severity: "info",
+    cause: "The device asks to join, and no member has admitted it yet.",
+    next: "Adopt it, or wait until a member answers.",
+    follows: ["clock.behind", "network.down"],
+  },
+  "waiting.unprovisioned": {
+    severity: "info",
+    cause: "The device belongs to no neighborhood.",
+    next: "Provision it: `hamlet provision <card> --neighborhood <folder> --name <name>`.",
+  },
+  "wifi.notFound": {
+    severity: "error",
+    cause: "The Wi-Fi network is not in reach, or its name is misspelt.",
+    next: "Move the device closer, or provision it again with the right name.",
+  },
+  "wifi.refused": {
+    severity: "error",
+    cause: "The access point refuses the device: a wrong password or a filter.",
+    next: "Check the access point's filter and the password.",
+  },
+  "wifi.wrongPassword": {
+    severity: "error",
+    cause: "The Wi-Fi password is wrong.",
+    next: "Provision the device again with the right one.",
+  },
+};

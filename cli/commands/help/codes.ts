@@ -1,0 +1,61 @@
+// Every code that a person can meet: errors, warnings and refusals, each table from its own room.
+// Pure.
+import { warningCauses } from "../../../agent/health/warning-causes.ts";
+import { refusalCauses } from "../../../provisioning/trust/refusal-causes.ts";
+import type { Cause } from "../../../system/causes/cause.ts";
+import { errorCauses } from "../../../system/causes/errors.ts";
+
+export type ExplainedCode = Cause & { code: string; kind: "error" | "warning" | "refusal"; severity?: string };
+
+const rowsOf = (kind: ExplainedCode["kind"], causes: Record<string, Cause & { severity?: string }>): ExplainedCode[] =>
+  Object.entries(causes)
+    .map(([code, { cause, next, severity }]) => ({ code, kind, ...(severity && { severity }), cause, next }))
+    .sort((one, other) => (one.code < other.code ? -1 : 1));
+
+export const explainedCodes: readonly ExplainedCode[] = [
+  ...rowsOf("error", errorCauses),
+  ...rowsOf("warning", warningCauses),
+  ...rowsOf("refusal", refusalCauses),
+];
+
+/** `cli/codes.md`. */
+export function codesDocument(): string {
+  const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
+  const rows = (kind: ExplainedCode["kind"]) =>
+    explainedCodes
+      .filter((row) => row.kind === kind)
+      .map(({ code, severity, cause, next }) => {
+        const cells = [`\`${code}\``, ...(severity ? [severity] : []), cell(cause), cell(next)];
+        return `| ${cells.join(" | ")} |`;
+      });
+  return [
+    "# Codes",
+    "",
+    "What each code means and what to do. `hamlet explain <code>` prints the same. Written by `npm run docs`.",
+    "",
+    "## Errors",
+    "",
+    "A command or an agent that fails names one of these.",
+    "",
+    "| code | cause | next step |",
+    "|---|---|---|",
+    ...rows("error"),
+    "",
+    "## Warnings",
+    "",
+    "Something on a device that its owner should know: in `hamlet status`, on its page and on its screen.",
+    "",
+    "| code | severity | cause | next step |",
+    "|---|---|---|---|",
+    ...rows("warning"),
+    "",
+    "## Refusals",
+    "",
+    "Why a signed document is not believed: the reason within `document.refused` and `record.refused`.",
+    "",
+    "| code | cause | next step |",
+    "|---|---|---|",
+    ...rows("refusal"),
+    "",
+  ].join("\n");
+}

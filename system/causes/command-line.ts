@@ -1,0 +1,78 @@
+// Causes of errors of the command line and of the files and programs that it uses.
+import type { ErrorCode } from "../error.ts";
+import type { Cause } from "./cause.ts";
+
+export const commandLineCauses: Record<
+  Extract<
+    ErrorCode,
+    | `command.${string}`
+    | `file.${string}`
+    | `usage.${string}`
+    | `answer.${string}`
+    | `device.${string}`
+    | `node.${string}`
+    | `output.${string}`
+  >,
+  Cause
+> = {
+  "command.failed": {
+    cause: "Another program that Hamlet runs ended with an error.",
+    next: "Read the last lines of that program, which stand in the message, and mend what they name.",
+  },
+  "command.missing": {
+    cause: "A program that Hamlet runs is not installed.",
+    next: "Install the package that holds it; in a checkout `sh system/setup.sh start` installs all of them.",
+  },
+  "command.timeout": {
+    cause: "Another program did not end in time and was stopped.",
+    next: "Run the command again when the computer is less busy; if it stops at the same place, run that program by hand.",
+  },
+  "file.exists": {
+    cause: "The command would overwrite a file that it did not make.",
+    next: "Name another file, or remove this one first.",
+  },
+  "file.invalid": {
+    cause: "A file can be read, but its content is not what belongs there.",
+    next: "Correct the place that the message names, or make the file again.",
+  },
+  "file.full": {
+    cause: "The disk has no space left. Whatever was there before is intact.",
+    next: "Free space on that disk, then run the command again.",
+  },
+  "file.unreadable": {
+    cause: "A file is missing, or this user may not open it.",
+    next: "Check the path, or run the command as the file's owner or as root.",
+  },
+  "usage.invalid": {
+    cause: "The command line has a word, an option or a value that the command does not take.",
+    next: "Read the usage in the message, or run the command with --help.",
+  },
+  "answer.no": {
+    cause: "The question was answered with anything but the word that it asked for. Nothing was changed.",
+    next: "Run the command again and type exactly that word, or use --yes where nobody can be asked.",
+  },
+  "device.notFound": {
+    cause: "No device answers: no agent runs on this computer, no lab is running, or the lab has no such device.",
+    next: "Name a device with --device <address>, or start a lab with `hamlet lab up`.",
+  },
+  "device.noAnswer": {
+    cause: "The device was found, but its agent did not answer in time or answered with something else.",
+    next: "Check that the agent runs: on the device, `systemctl status hamlet-agent`.",
+  },
+  "device.needsRoot": {
+    cause: "Only root may do this on a device.",
+    next: "Run the command as root on the device: `ssh root@<device>`.",
+  },
+  "device.takesNoOrders": {
+    cause: "A device changes itself only for a request on its own socket or in the lab, not for one over the network.",
+    next: "Run the command on the device itself, for example through `ssh root@<address>`.",
+  },
+  "node.tooOld": {
+    cause: "The Node.js that runs this program is too old for it.",
+    next: "Install Node.js 22.15 or newer.",
+  },
+  "output.failed": {
+    cause: "The command did its work, but its result could not be written to stdout.",
+    next: "Check the disk or the program that stdout leads to, then run the command again.",
+  },
+};

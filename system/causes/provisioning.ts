@@ -1,0 +1,86 @@
+// Causes of errors with neighborhoods, provision files and cards.
+import type { ErrorCode } from "../error.ts";
+import type { Cause } from "./cause.ts";
+
+export const provisioningCauses: Record<
+  Extract<
+    ErrorCode,
+    | `neighborhood.${string}`
+    | `document.${string}`
+    | `provision.${string}`
+    | `handover.${string}`
+    | `imager.${string}`
+    | `state.${string}`
+  >,
+  Cause
+> = {
+  "neighborhood.exists": {
+    cause: "`hamlet init` makes a new folder, and that folder exists already. Nothing was changed.",
+    next: "Name a folder that does not exist yet.",
+  },
+  "neighborhood.notFound": {
+    cause: "The folder is not one that `hamlet init` made, or one of its key files is missing.",
+    next: "Name the right folder, or make it again from the recovery sheet: `hamlet init <new folder> --recover <recovery sheet>`.",
+  },
+  "neighborhood.wrongPassphrase": {
+    cause: "The passphrase does not open the neighborhood's key.",
+    next: "Try again. If it is lost, make a new folder from the recovery sheet: `hamlet init <new folder> --recover <recovery sheet>`.",
+  },
+  "neighborhood.badRecoverySheet": {
+    cause: "The recovery sheet has a mistake: its checksum does not match.",
+    next: "Compare what was typed with the paper, letter by letter; 0, 1, 8 and 9 never occur.",
+  },
+  "neighborhood.noPassphrase": {
+    cause: "The passphrase is needed, and there is no terminal to ask for it, or the two that were typed differ.",
+    next: "Set HAMLET_PASSPHRASE or give --passphrase-file, or type the same passphrase twice.",
+  },
+  "document.refused": {
+    cause: "A signed document (token, record, revocation) was not believed.",
+    next: "Explain the refusal in the message, such as `hamlet explain tokenForged`.",
+  },
+  "provision.invalid": {
+    cause: "The image or card has no provision file, or the file is damaged.",
+    next: "Provision it again: `hamlet provision` writes the whole file.",
+  },
+  "provision.tooLarge": {
+    cause: "The provision file does not fit the space that an image reserves for it.",
+    next: "Give fewer SSH keys or a shorter configuration.",
+  },
+  "provision.wrongBoard": {
+    cause: "The provision file was made for another board than this device.",
+    next: "Provision an image for the right board, or leave out --board.",
+  },
+  "provision.otherDevice": {
+    cause: "The image is provisioned as another device already.",
+    next: "Name another file with -o, or replace it with --force.",
+  },
+  "provision.otherNeighborhood": {
+    cause: "The image or the device belongs to another neighborhood.",
+    next: "Check that it is the right one. To move an image, use --force; to move a device, run `hamlet reset` on it.",
+  },
+  "provision.partly": {
+    cause: "A device that is a member already found a new provision file, and took only part of it.",
+    next: "Read which part was left: it needs `hamlet reset` on the device first.",
+  },
+  "handover.refused": {
+    cause:
+      "A file that the agent and root pass to each other is not what root expects: a link, too large, or in the wrong place.",
+    next: "Remove it as root on the device, as the message says.",
+  },
+  "imager.invalid": {
+    cause: "A file that Raspberry Pi Imager wrote to the card cannot be read.",
+    next: "Correct that file on the card's first partition, or write the card again.",
+  },
+  "imager.refused": {
+    cause: "A setting from Raspberry Pi Imager is not possible on this device.",
+    next: "Change the setting that the message names, and write the card again.",
+  },
+  "state.damaged": {
+    cause: "A state file of the device is damaged, for example by a power cut or a worn card.",
+    next: "If it happens again, replace the card or disk.",
+  },
+  "state.lost": {
+    cause: "The data partition cannot be mounted, so the device has lost its identity.",
+    next: "The card or disk may be worn out: flash another one and provision it.",
+  },
+};
