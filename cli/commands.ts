@@ -1,4 +1,5 @@
-// Every command, in the order in which `hamlet --help` lists them. Loaded when it is called: nobody waits for another command's imports.
+// Every command, in the order in which `hamlet --help` lists them. Each is loaded when it is called, so that no command waits
+// for another one's imports.
 import type { Command } from "./terminal/command.ts";
 
 export const commands: Record<string, () => Promise<Command>> = {
@@ -15,10 +16,8 @@ export const commands: Record<string, () => Promise<Command>> = {
   open: async () => (await import("./commands/device/open.ts")).open,
   status: async () => (await import("./commands/device/status.ts")).status,
   "net explain": async () => (await import("./commands/device/net-explain.ts")).netExplain,
-  explain: async () => (await import("./commands/help/explain.ts")).explain,
   "boot status": async () => (await import("./commands/boot/status.ts")).bootStatus,
   "boot try": async () => (await import("./commands/boot/try.ts")).bootTry,
-  "boot begin": async () => (await import("./commands/boot/begin.ts")).bootBegin,
   "boot commit": async () => (await import("./commands/boot/commit.ts")).bootCommit,
   "boot bad": async () => (await import("./commands/boot/bad.ts")).bootBad,
   logs: async () => (await import("./commands/device/logs.ts")).logs,
@@ -35,4 +34,6 @@ export const commands: Record<string, () => Promise<Command>> = {
   "lab partition": async () => (await import("./commands/lab/partition.ts")).labPartition,
   "lab heal": async () => (await import("./commands/lab/heal.ts")).labHeal,
   "lab down": async () => (await import("./commands/lab/down.ts")).labDown,
+  completion: async () => (await import("./commands/help/completion.ts")).completion(commands),
+  explain: async () => (await import("./commands/help/explain.ts")).explain,
 };

@@ -9,6 +9,7 @@ import { switchOf } from "../system/environment.ts";
 import { coded, describeError, HamletError } from "../system/error.ts";
 import { cacheFolder } from "../system/paths.ts";
 import { makeProgress } from "../system/progress.ts";
+import { unitCommands } from "./commands/units.ts";
 import { commands } from "./commands.ts";
 import { helpText, parseInput } from "./terminal/command.ts";
 import { makeOutput, note } from "./terminal/output.ts";
@@ -17,6 +18,7 @@ import { unknownVariables } from "./terminal/unknown-variables.ts";
 // Compiling what a command imports takes longer than most commands. Where the cache cannot be written nothing is kept.
 // By the default export: an older Node, which lacks it, must get as far as saying that it is too old.
 nodeModule.enableCompileCache(join(cacheFolder(), "compiled"));
+const runnable = { ...commands, ...unitCommands };
 const output = makeOutput();
 process.exitCode = await main(process.argv.slice(2));
 try {
@@ -38,7 +40,7 @@ async function main(argv: string[]): Promise<number> {
     for (const line of ["", ...help]) note(line);
     return 2;
   }
-  const command = await commands[name]!();
+  const command = await runnable[name]!();
   const rest = argv.slice(name.split(" ").length);
   const own = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
   if (own.includes("--help") || own.includes("-h")) return print(helpText(command).split("\n"), 0);
@@ -78,7 +80,7 @@ function print(lines: string[], exitCode: number): number {
 
 /** The command whose name is the longest beginning of `argv`. */
 function findCommand(argv: string[]): string | undefined {
-  const matching = Object.keys(commands).filter((name) => name.split(" ").every((word, index) => argv[index] === word));
+  const matching = Object.keys(runnable).filter((name) => name.split(" ").every((word, index) => argv[index] === word));
   return matching.sort((a, b) => b.length - a.length)[0];
 }
 

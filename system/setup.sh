@@ -13,7 +13,7 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 start_packages="mmdebstrap uidmap debian-archive-keyring erofs-utils mtools dosfstools e2fsprogs cryptsetup-bin busybox-static systemd-boot-efi binutils zstd kmod cpio xz-utils
 qemu-system-x86 qemu-system-arm qemu-user-static qemu-utils ovmf qemu-efi-aarch64 iproute2 wireguard-tools avahi-utils avahi-daemon dbus ca-certificates"
 # For tests: tools for namespaces, a second implementation of each protocol, a browser.
-test_packages="$start_packages fdisk device-tree-compiler nix-bin bmap-tools nftables wireguard-go mosquitto-clients iputils-ping procps tcpdump openssl openssh-client chromium"
+test_packages="$start_packages fdisk device-tree-compiler nix-bin bmap-tools nftables wireguard-go mosquitto-clients iputils-ping procps tcpdump openssl openssh-client chromium zsh fish"
 # Other systems that the benchmarks compare with.
 bench_packages="$test_packages genimage serf nebula tinc"
 case $job in

@@ -3,7 +3,7 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 const programs = [
-  ...["apt-get", "avahi-browse", "avahi-daemon", "bmaptool", "chromium", "dbus-daemon", "dtc", "ip", "losetup"],
+  ...["apt-get", "avahi-browse", "avahi-daemon", "bmaptool", "chromium", "dbus-daemon", "dtc", "fish", "ip", "losetup"],
   ...["mcopy", "mke2fs", "mkfs.erofs", "mkfs.vfat", "mosquitto_sub", "nft", "nix-build", "nix-instantiate", "nsenter"],
   ...[
     "openssl",
@@ -17,7 +17,7 @@ const programs = [
     "tc",
     "tcpdump",
   ],
-  ...["unshare", "veritysetup", "wg", "wireguard-go", "xz"],
+  ...["unshare", "veritysetup", "wg", "wireguard-go", "xz", "zsh"],
 ] as const;
 export type Need = "root" | "namespaces" | "wireguard" | (typeof programs)[number];
 

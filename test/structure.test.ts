@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 const root = join(import.meta.dirname, "..");
 const topLevel = [
   ...["agent", "cli", "dashboard", "image", "nix", "ota", "provisioning", "system", "test"],
-  ...["package.json", "package-lock.json", "tsconfig.json", "LICENSE", "README.md"],
+  ...["package.json", "package-lock.json", "tsconfig.json", "LICENSE", "README.md", "CHANGELOG.md"],
 ];
 /** Each room may import itself and the rooms after it. */
 const rooms = ["cli", "dashboard", "agent", "ota", "image", "provisioning", "system"];

@@ -7,9 +7,10 @@ import { initrdModules, rootModules } from "../../image/bundle/debian/packages.t
 import { writeFileAtomic } from "../../system/files.ts";
 import { packageFolder } from "../../system/package.ts";
 import { codesDocument } from "../commands/help/codes.ts";
+import { commandsDocument } from "../commands/help/reference.ts";
 
 /** Paths in this project with their text. */
-export function documents(): [path: string, text: string][] {
+export async function documents(): Promise<[path: string, text: string][]> {
   const schema = agentSchema();
   const modules = { initrd: initrdModules, root: rootModules };
   const piBoards = boardNames.map(boardNamed).filter((board) => board.layout === "rpi");
@@ -20,9 +21,10 @@ export function documents(): [path: string, text: string][] {
     ["nix/kernel-modules.json", `${JSON.stringify(modules, null, 2)}\n`],
     ["nix/options.md", optionTable(schema)],
     ["cli/codes.md", codesDocument()],
+    ["cli/commands.md", await commandsDocument()],
   ];
 }
 
 if (import.meta.main) {
-  for (const [path, text] of documents()) await writeFileAtomic(join(packageFolder, path), text, { mode: 0o644 });
+  for (const [path, text] of await documents()) await writeFileAtomic(join(packageFolder, path), text, { mode: 0o644 });
 }

@@ -11,9 +11,11 @@ export type Option = {
   default?: string | boolean;
   /** Typed, it does something else than the command: no words and no other options but these go with it. */
   aloneBut?: readonly string[];
-  /** What the option does, for `--help`; `argument` names its value there. */
+  /** What the option does, for `--help`; `argument` names its value there, or lists all values as `a|b`. */
   describe: string;
   argument?: string;
+  /** All values, where `argument` does not list them. */
+  choices?: readonly string[];
 };
 export type Values = Record<string, string | boolean | string[] | undefined>;
 export type Input = {
@@ -39,6 +41,8 @@ export type Command = {
   /** A paragraph more for `--help`, where one is needed. */
   details?: string;
   options?: Record<string, Option>;
+  /** All words that the command takes, where they are a closed set. */
+  choices?: () => readonly string[];
   /** Resolves to the exit code, 0 by default. */
   run(input: Input, context: Context): Promise<number | undefined>;
 };

@@ -67,7 +67,7 @@ export const agentCauses: Record<
   },
   "telemetry.invalid": {
     cause: "The inventory of this device could not be read.",
-    next: "Nothing to do: the agent tries again. If it continues, report it.",
+    next: "Nothing to do: the agent tries again. If it continues, report it with `hamlet logs --archive <file>`.",
   },
   "name.taken": { cause: "Another member has that name.", next: "Choose another name, or rename that member first." },
   "reset.refused": {

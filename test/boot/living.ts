@@ -68,7 +68,7 @@ export function tellOfThemselves(home: Home): void {
     const folder = await mkdtemp(join(tmpdir(), "hamlet-logs-"));
     try {
       const path = join(folder, "attic.tar.gz");
-      expect((await home.lab.hamlet("logs", "--device", "attic", "--bundle", path)).code).toBe(0);
+      expect((await home.lab.hamlet("logs", "--device", "attic", "--archive", path)).code).toBe(0);
       const text = gunzipSync(await readFile(path)).toString("latin1");
       for (const part of ["hamlet-logs/journal.txt", "hamlet-logs/wg.txt", "public key:", "agent: "])
         expect(text).toContain(part);

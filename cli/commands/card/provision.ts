@@ -1,5 +1,6 @@
 // `provision <image|folder> --neighborhood <folder> --name attic`: one image becomes one device of one neighborhood.
 import { AgentConfig } from "../../../agent/config.ts";
+import { boardNames } from "../../../image/boards.ts";
 import { findProvisionBlock, provisionImage, readProvisionBlock } from "../../../image/card/provision.ts";
 import { verifyProvision } from "../../../provisioning/file/provision.ts";
 import {
@@ -49,7 +50,12 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
     neighborhood: { type: "string", argument: "folder", describe: "the folder that hamlet init made" },
     token: { type: "string", argument: "file", describe: "a token by hamlet token create; needs no passphrase" },
     name: { type: "string", argument: "name", describe: "what people call the device: a-z, 0-9 and -" },
-    board: { type: "string", argument: "board", describe: "refuse any other board (default: the image's own)" },
+    board: {
+      type: "string",
+      argument: "board",
+      choices: boardNames,
+      describe: "refuse any other board (default: the image's own)",
+    },
     "ssh-key": {
       type: "string",
       multiple: true,

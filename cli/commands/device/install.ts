@@ -1,4 +1,4 @@
-// `install [<disk>]`: a device that runs from a stick moves to its internal disk, identity and all.
+// `install [<disk>]`: move a device from the stick that it runs from to its internal disk, identity and all.
 import { readFile } from "node:fs/promises";
 import { type Drive, megabytes } from "../../../image/flash/drives.ts";
 import { findTarget, flash, listDrives } from "../../../image/flash/flash.ts";
@@ -11,7 +11,7 @@ import { pathsUnder } from "../../../provisioning/firstboot/paths.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
-import { type Command, type Context, type Input, usageError } from "../../terminal/command.ts";
+import type { Command, Context, Input } from "../../terminal/command.ts";
 import { untilStopped } from "../../terminal/stop.ts";
 import { confirmLoss, describeDrive, drivesTable, shownDrive } from "../card/drives.ts";
 import { requireRoot } from "./root.ts";
@@ -30,7 +30,6 @@ The mesh is down meanwhile: log in by the LAN. Power may go at any moment: one o
   options: {
     list: { type: "boolean", aloneBut: ["json"], describe: "list the disks of this device, and why one is refused" },
     yes: { type: "boolean", short: "y", describe: "do not ask" },
-    asked: { type: "boolean", describe: "do what was asked for on the page; hamlet-install.service does" },
     json: { type: "boolean", describe: "print the list or the result as JSON" },
   },
   async run(input, context) {
@@ -40,9 +39,18 @@ The mesh is down meanwhile: log in by the LAN. Power may go at any moment: one o
       context.print(...(values["json"] ? [JSON.stringify(drives.map(shownDrive))] : drivesTable(drives)));
       return 0;
     }
-    if (values["asked"] && positionals.length > 0) throw usageError(install, "--asked knows its disk");
     requireRoot("install");
-    if (!values["asked"]) return await move(positionals[0], values, context);
+    return await move(positionals[0], values, context);
+  },
+};
+
+/** What hamlet-install.service runs once the owner has asked for it, on the page or by a command elsewhere. */
+export const installAsRequested: Command = {
+  usage: "unit install",
+  summary: "move this device to the disk that its owner asked for",
+  example: "hamlet unit install",
+  async run(_input, context) {
+    requireRoot("install");
     try {
       const wanted = await takeRequestedDisk(paths, () => internalDisk(links, "/sys"));
       await printOnConsoles(paths, `moving to ${wanted}, as its owner asked: leave the stick in and the power on`);
@@ -54,12 +62,12 @@ The mesh is down meanwhile: log in by the LAN. Power may go at any moment: one o
   },
 };
 
-async function move(asked: string | undefined, values: Input["values"], context: Context): Promise<number> {
+async function move(wanted: string | undefined, values: Input["values"], context: Context): Promise<number> {
   const { print, note, progress } = context;
   const disk = await openOwnDisk(links);
   try {
     const sizeBytes = neededBytes(disk);
-    const drive = await findTarget(asked ?? onlyDisk(await listDrives(run), sizeBytes), sizeBytes, run);
+    const drive = await findTarget(wanted ?? onlyDisk(await listDrives(run), sizeBytes), sizeBytes, run);
     if (!values["yes"]) await confirmLoss(install, drive);
     return await untilStopped({ note, progress }, async (signal) => {
       const outcome = await installTo(disk, drive.path, {

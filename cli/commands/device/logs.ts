@@ -1,4 +1,4 @@
-// `logs [--follow] [--since 1h]`: what the device's programs said; `--bundle <file>`: all that a bug report needs, without secrets.
+// `logs [--follow] [--since 1h]`: what the device's programs said; `--archive <file>`: all that a bug report needs, without secrets.
 import { existsSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { Writable } from "node:stream";
@@ -19,12 +19,12 @@ import {
   runThrough,
   takesNoRequests,
 } from "../../terminal/device.ts";
-import { makeLogBundle } from "./log-bundle.ts";
+import { makeLogArchive } from "./log-archive.ts";
 
 export const logs: Command = {
-  usage: "logs [--follow] [--since <when>] [--bundle <file>]",
+  usage: "logs [--follow] [--since <when>] [--archive <file>]",
   summary: "what a device's programs said; as one archive for a bug report, without secrets",
-  example: "hamlet logs --device attic --bundle attic.tar.gz",
+  example: "hamlet logs --device attic --archive attic.tar.gz",
   details: `
 Works on the device itself, as root, also when its agent does not run, and in the lab.
 The archive has status, config, journal, kernel messages, WireGuard's and nftables' state and versions. Keys, passwords and
@@ -33,19 +33,20 @@ tokens are left out; look through it before you send it, for it names your devic
     ...deviceOption,
     follow: { type: "boolean", short: "f", describe: "go on until Ctrl-C" },
     since: { type: "string", argument: "when", describe: "1h, 30m, 2d, or a time as journalctl takes it" },
-    bundle: { type: "string", argument: "file", describe: "write a .tar.gz instead; - is stdout" },
+    archive: { type: "string", argument: "file", describe: "write a .tar.gz instead; - is stdout" },
   },
   async run({ values }, { note }) {
-    const bundle = text(values, "bundle");
-    if (bundle !== undefined && (values["follow"] || values["since"] !== undefined)) {
-      throw usageError(logs, "--bundle takes the whole journal of this boot: --since and --follow do not go with it");
+    const archive = text(values, "archive");
+    if (archive !== undefined && (values["follow"] || values["since"] !== undefined)) {
+      throw usageError(logs, "--archive takes the whole journal of this boot: --since and --follow do not go with it");
     }
     const device = await findDeviceWithPrograms(text(values, "device"));
     try {
-      if (bundle === undefined) return await device.exec(journalOf(text(values, "since"), values["follow"] === true));
-      if (device.isHere) await writeBundle(bundle, await bundleHere(device));
-      else await fetchBundle(bundle, device);
-      if (bundle !== "-") note(`${bundle} has no keys, passwords or tokens; it names your devices and their addresses`);
+      if (archive === undefined) return await device.exec(journalOf(text(values, "since"), values["follow"] === true));
+      if (device.isHere) await writeArchive(archive, await archiveHere(device));
+      else await fetchArchive(archive, device);
+      if (archive !== "-")
+        note(`${archive} has no keys, passwords or tokens; it names your devices and their addresses`);
       return 0;
     } finally {
       device.close();
@@ -77,25 +78,25 @@ export function journalOf(since: string | undefined, isFollowing: boolean): stri
   ];
 }
 
-const bundleHere = (device: Device): Promise<Buffer> =>
-  makeLogBundle({
+const archiveHere = (device: Device): Promise<Buffer> =>
+  makeLogArchive({
     run,
     status: async () => JSON.stringify(await device.status(), null, 2),
     version: packageJson.version,
     now: systemClock.now(),
   });
 
-async function writeBundle(path: string, bundle: Buffer): Promise<void> {
-  if (path !== "-") return keep(path, (file) => file.writeFile(bundle));
+async function writeArchive(path: string, archive: Buffer): Promise<void> {
+  if (path !== "-") return keep(path, (file) => file.writeFile(archive));
   await new Promise<void>((resolve, reject) => {
-    process.stdout.write(bundle, (error) => (error ? reject(error) : resolve()));
+    process.stdout.write(archive, (error) => (error ? reject(error) : resolve()));
   });
 }
 
 /** Made on the device, where its secrets are known; here it arrives without them. Exported for its test. */
-export async function fetchBundle(path: string, { exec, found }: Pick<WithPrograms, "exec" | "found">): Promise<void> {
+export async function fetchArchive(path: string, { exec, found }: Pick<WithPrograms, "exec" | "found">): Promise<void> {
   const fetch = async (output: NodeJS.WritableStream) => {
-    const code = await exec(["hamlet", "logs", "--bundle", "-"], output);
+    const code = await exec(["hamlet", "logs", "--archive", "-"], output);
     if (code !== 0) throw new HamletError("command.failed", `${found} could not make its archive (exit ${code})`);
   };
   if (path === "-") return fetch(process.stdout);

@@ -11,6 +11,7 @@ export const explain: Command = {
   example: "hamlet explain hello.refused",
   details: "Without a code, lists all codes.",
   options: { json: { type: "boolean", describe: "print JSON" } },
+  choices: () => [...new Set(explainedCodes.map((row) => row.code))],
   async run({ positionals: [code], values }, { print }) {
     const found = code === undefined ? [...explainedCodes] : explainedCodes.filter((row) => row.code === code);
     if (found.length === 0) throw unknownCode(code!);

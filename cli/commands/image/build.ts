@@ -21,7 +21,12 @@ from HAMLET_DEBIAN_MIRROR (one URL or several), else from this computer's own De
 bytes; where a locked package is nowhere to be had the newest are taken, named, and the image is marked relocked.
 With --base nixos Nix builds the system, on any Linux that has Nix.`,
   options: {
-    board: { type: "string", argument: "board", describe: `what the image is for: ${boardNames.join(", ")}` },
+    board: {
+      type: "string",
+      argument: "board",
+      choices: boardNames,
+      describe: `what the image is for: ${boardNames.join(", ")}`,
+    },
     out: { type: "string", short: "o", argument: "folder", describe: "where hamlet-<board>-<version>.img goes" },
     base: {
       type: "string",

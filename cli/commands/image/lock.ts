@@ -17,7 +17,12 @@ export const imageLock: Command = {
 Prints what changes. Commit the locks that it writes (image/bundle/lock): from then on the same bytes are built anywhere.
 Boards of one architecture share a lock. Nothing is installed, and no foreign program runs.`,
   options: {
-    board: { type: "string", argument: "board", describe: "lock only this board's architecture (default: all)" },
+    board: {
+      type: "string",
+      argument: "board",
+      choices: boardNames,
+      describe: "lock only this board's architecture (default: all)",
+    },
     "dry-run": { type: "boolean", describe: "write nothing" },
     json: { type: "boolean", describe: "print the difference as JSON" },
   },

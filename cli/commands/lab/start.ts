@@ -14,12 +14,18 @@ export const machineOptions: Record<string, Option> = {
     type: "string",
     multiple: true,
     argument: "board",
+    choices: labBoardNames,
     describe: `${labBoardNames.join(", ")}; repeated, the devices take them in turn (default nuc)`,
   },
   image: { type: "string", argument: "file", describe: "disk image (default: this project's, built if need be)" },
   accel: { type: "string", argument: "kvm|tcg", describe: "how to run them (default: KVM where it truly works)" },
-  disk: { type: "string", argument: "kind", describe: "virtio, nvme or usb", default: "virtio" },
-  nic: { type: "string", argument: "kind", describe: "virtio or e1000e", default: "virtio" },
+  disk: {
+    type: "string",
+    argument: "virtio|nvme|usb",
+    describe: "what the devices' disk is attached to",
+    default: "virtio",
+  },
+  nic: { type: "string", argument: "virtio|e1000e", describe: "the devices' network card", default: "virtio" },
   unprovisioned: { type: "boolean", describe: "devices of no neighborhood, as an image is before hamlet provision" },
 };
 

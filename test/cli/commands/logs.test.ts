@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { fetchBundle, logs } from "../../../cli/commands/device/logs.ts";
+import { fetchArchive, logs } from "../../../cli/commands/device/logs.ts";
 import { parseInput } from "../../../cli/terminal/command.ts";
 import { runThrough } from "../../../cli/terminal/device.ts";
 import { localDoors } from "../../../system/doors.ts";
@@ -31,7 +31,7 @@ const device = (archive: string, code = 0) => ({
 
 test("the archive arrives completely, and only its owner may read it, even if it replaces a public file", async () => {
   await writeFile(path, "older and longer than the new one", { mode: 0o644 });
-  await fetchBundle(path, device("archive"));
+  await fetchArchive(path, device("archive"));
   expect(await readFile(path, "utf8")).toBe("archive");
   expect((await stat(path)).mode & 0o777).toBe(0o600);
   expect(await readdir(folder)).toEqual(["attic.tar.gz"]);
@@ -41,15 +41,15 @@ test("a link beside the archive or in its place is not followed", async () => {
   const theirs = join(folder, "theirs");
   await writeFile(theirs, "theirs");
   for (const link of [path, `${path}.partial`]) await symlink(theirs, link);
-  await fetchBundle(path, device("archive"));
+  await fetchArchive(path, device("archive"));
   expect([await readFile(theirs, "utf8"), await readFile(path, "utf8")]).toEqual(["theirs", "archive"]);
 });
 
 test("if the device fails midway, the old file stays and nothing else is left", async () => {
   await writeFile(path, "before");
-  await expect(fetchBundle(path, device("arch", 1))).rejects.toMatchObject({ code: "command.failed" });
+  await expect(fetchArchive(path, device("arch", 1))).rejects.toMatchObject({ code: "command.failed" });
   const lost = { found: "attic", exec: () => Promise.reject(new Error("the machine went away")) };
-  await expect(fetchBundle(path, lost)).rejects.toThrow("went away");
+  await expect(fetchArchive(path, lost)).rejects.toThrow("went away");
   expect([await readFile(path, "utf8"), await readdir(folder)]).toEqual(["before", ["attic.tar.gz"]]);
 });
 
@@ -57,7 +57,7 @@ test("a missing folder, or a file in its place, gives a coded error that names t
   await writeFile(join(folder, "file"), "");
   await mkdir(join(folder, "taken"));
   for (const wrong of ["nowhere/attic.tar.gz", "file/attic.tar.gz", "taken"]) {
-    await expect(fetchBundle(join(folder, wrong), device("archive"))).rejects.toMatchObject({
+    await expect(fetchArchive(join(folder, wrong), device("archive"))).rejects.toMatchObject({
       code: "file.unreadable",
       message: `cannot write ${join(folder, wrong)}`,
     });
@@ -76,7 +76,7 @@ test("a disk that fills up gives a coded error and leaves the old file intact", 
       return 137;
     },
   };
-  await expect(fetchBundle(path, full)).rejects.toMatchObject({ code: "file.full" });
+  await expect(fetchArchive(path, full)).rejects.toMatchObject({ code: "file.full" });
   expect([await readFile(path, "utf8"), await readdir(folder)]).toEqual(["before", ["attic.tar.gz"]]);
 });
 
@@ -87,8 +87,8 @@ test("a program whose output cannot be written any more is ended at once", async
   expect(full.errored).toMatchObject({ code: "ENOSPC" });
 });
 
-test.each([["--since", "1h"], ["--follow"]])("%s cannot be combined with --bundle", async (...more) => {
-  const input = parseInput(logs, ["--bundle", path, "--device", "/nowhere/agent.sock", ...more], {});
+test.each([["--since", "1h"], ["--follow"]])("%s cannot be combined with --archive", async (...more) => {
+  const input = parseInput(logs, ["--archive", path, "--device", "/nowhere/agent.sock", ...more], {});
   const context = { print() {}, note() {}, progress: makeProgress() };
   await expect(logs.run(input, context)).rejects.toMatchObject({ code: "usage.invalid", exitCode: 2 });
 });

@@ -13,7 +13,7 @@ import { makeRedaction } from "./redaction.ts";
 type Source = [name: string, read: () => Promise<string>];
 
 /** A `.tar.gz`. Throws `file.unreadable` where a secret can not be read: what we do not know we could not leave out. */
-export async function makeLogBundle(options: {
+export async function makeLogArchive(options: {
   run: Run;
   /** The agent's status as JSON; rejects where no agent answers. */
   status(): Promise<string>;

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { loadIdentity } from "../../../agent/identity.ts";
-import { makeLogBundle } from "../../../cli/commands/device/log-bundle.ts";
+import { makeLogArchive } from "../../../cli/commands/device/log-archive.ts";
 import { journalOf } from "../../../cli/commands/device/logs.ts";
 import { wpaSupplicantConf } from "../../../provisioning/file/network-files.ts";
 import { encodeProvisionFile } from "../../../provisioning/file/provision-file.ts";
@@ -85,9 +85,9 @@ async function plant(): Promise<void> {
   journal = journal.replace(`agent: unexpected: ${preshared} there\n`, "").replace(`\npeer ${preshared}`, "");
 }
 
-const bundle = (status = async () => JSON.stringify({ warnings: [], journal })) =>
-  makeLogBundle({ run: async ([file]) => `${file} says\n${journal}\n`, status, version: "0.1.0", now: monday, root });
-const opened = async () => gunzipSync(await bundle()).toString("latin1");
+const archive = (status = async () => JSON.stringify({ warnings: [], journal })) =>
+  makeLogArchive({ run: async ([file]) => `${file} says\n${journal}\n`, status, version: "0.1.0", now: monday, root });
+const opened = async () => gunzipSync(await archive()).toString("latin1");
 
 test("without redaction, every canary would be in the archive", () => {
   for (const canary of canaries) expect(journal).toContain(canary);
@@ -110,7 +110,7 @@ test("the archive has everything that a bug report needs, and says why if someth
 });
 
 test("a device with a dead agent still gives its logs", async () => {
-  const dead = await bundle(async () => {
+  const dead = await archive(async () => {
     throw new HamletError("device.noAnswer", "the agent does not answer");
   });
   expect(gunzipSync(dead).toString("latin1")).toContain("not there: device.noAnswer");
@@ -119,7 +119,7 @@ test("a device with a dead agent still gives its logs", async () => {
 test("without reading every secret there is no archive, because an unknown secret cannot be redacted", async () => {
   await rm(paths.wpaSupplicant);
   await mkdir(paths.wpaSupplicant);
-  await expect(bundle()).rejects.toMatchObject({ code: "file.unreadable", hint: expect.stringContaining("root") });
+  await expect(archive()).rejects.toMatchObject({ code: "file.unreadable", hint: expect.stringContaining("root") });
 });
 
 test("--since accepts Hamlet's durations and journalctl's own times, and never becomes an option", () => {

@@ -1,0 +1,14 @@
+// What hamlet-trial.service runs at each start of a slot that is on trial: note that it came up, so that a later crash is not
+// taken for a slot that never started.
+import type { Command } from "../../terminal/command.ts";
+import { ownBootControl } from "./boot.ts";
+
+export const beginTrial: Command = {
+  usage: "unit begin-trial",
+  summary: "note that the slot on trial came up",
+  example: "hamlet unit begin-trial",
+  async run() {
+    await (await ownBootControl()).begin();
+    return 0;
+  },
+};
