@@ -1,5 +1,5 @@
 // Fills the provision block of an image, of a flashed card, or of a card's mounted first partition: 64 KiB, overwritten in
-// place. Reads the partition table and FAT itself, so it needs no tool, no root and the same time for an image of any size.
+// place. Reads the partition table and FAT itself, so it needs no tools and no root, and takes the same time for any image size.
 
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,18 +14,18 @@ import { readTable } from "../disk/table.ts";
 
 type ProvisionBlock = { offset: number; length: number; image: ImageJson; path: string };
 
-/** Ours have a kilobyte. */
+/** Ours have about a kilobyte. */
 const maxImageJsonBytes = 64 << 10;
-/** What of a file is found, to say of it that it is too long. */
+/** Files up to this size are located, so that the error can say that one is too long. */
 const maxFoundBytes = 1 << 20;
 
 const notOurs = (path: string, why: string, cause?: unknown) =>
-  new HamletError("image.notOurs", `${path} is no image of ours: ${why}`, {
+  new HamletError("image.notOurs", `${path} is not a Hamlet image: ${why}`, {
     cause,
     hint: "make one with `hamlet image build`, or name the mounted first partition of a flashed card",
   });
 
-/** Where the provision block is: in the file `path` (an image or a disk), or in the mounted folder `path`. */
+/** Finds the provision block in the file `path` (an image or a disk), or in the mounted folder `path`. */
 export async function findProvisionBlock(path: string): Promise<ProvisionBlock> {
   const facts = await stat(path).catch((cause) => {
     if (errnoOf(cause) === "ENOENT") throw new HamletError("image.notOurs", `there is no ${path}`, { cause });
@@ -44,7 +44,7 @@ export async function provisionImage(path: string, block: Buffer): Promise<{ off
     throw new HamletError("provision.tooLarge", `a provision block has ${length} bytes, this one ${block.length}`);
   }
   await using file = await opened(target, "r+");
-  // From here on it holds a live secret; a device node and FAT have modes of their own.
+  // It holds a live secret from here on. The mode of a device node or a file on FAT cannot be changed.
   if ((await file.handle.stat()).isFile()) await file.handle.chmod(0o600).catch(() => {});
   await file.handle.write(block, 0, length, offset);
   await file.handle.sync();
@@ -91,7 +91,7 @@ async function findInImage(handle: FileHandle, path: string): Promise<ProvisionB
   const ends = table.partitions.map(({ firstSector, sectors }) => (firstSector + sectors) * sectorBytes);
   if (text.length < about.sizeBytes) await refuseTruncated(handle, path, Math.max(...ends));
   const image = parseImageJson(text, path);
-  // The table has the last word: a card's last partition has grown.
+  // Trust the table more than image.json: a card's last partition has grown.
   await refuseTruncated(handle, path, Math.max(image.sizeBytes, ...ends));
   const block = await fileOf(provisionPath);
   const [place] = block.extents;
@@ -101,7 +101,7 @@ async function findInImage(handle: FileHandle, path: string): Promise<ProvisionB
   return { offset: place.offset, length: place.length, image, path };
 }
 
-/** A disk has no size as a file; a file that ends early is a download or a copy that did. */
+/** A disk reports no file size; a file that is too short is an incomplete download or copy. */
 async function refuseTruncated(handle: FileHandle, path: string, wantedBytes: number): Promise<void> {
   const facts = await handle.stat();
   if (!facts.isFile() || facts.size >= wantedBytes) return;

@@ -1,11 +1,11 @@
 // The map that lies beside an image (`<image>.bmap`): which blocks a card must hold, with their hashes, in the format of
-// bmaptool (version 2.0), so that either tool can use it. As with bmaptool, what is not mapped keeps its old content on
-// the card; `flash/needed.ts` sees to it that nothing of ours ever reads such a block.
+// bmaptool (version 2.0), so that either tool can use it. As with bmaptool, unmapped blocks keep their old content on the card;
+// `flash/needed.ts` leaves a block unmapped only if nothing ever reads it.
 // Pure.
 import { createHash } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
 
-/** In bytes; `sha256` is hex, and missing where the content may change without harm: the provision block. */
+/** In bytes; `sha256` is hex, and missing for the provision block, whose content may change. */
 export type MappedRange = { offset: number; length: number; sha256?: string | undefined };
 export type Bmap = { imageBytes: number; ranges: MappedRange[] };
 
@@ -37,11 +37,11 @@ ${blocks.map(({ sha256, text }) => `    <Range${sha256 ? ` chksum="${sha256}"` :
   return text.replace(noChecksum, checksumOf(text));
 }
 
-/** Throws `bmap.invalid`: a map that is damaged, or of a version that we can not read. */
+/** Throws `bmap.invalid` for a map that is damaged or of an unknown version. */
 export function parseBmap(text: string, name: string): Bmap {
   const invalid = (why: string) =>
-    new HamletError("bmap.invalid", `${name} is no valid map: ${why}`, {
-      hint: "delete it: without a map flashing takes a little longer",
+    new HamletError("bmap.invalid", `${name} is not a valid map: ${why}`, {
+      hint: "delete it: flashing works without a map, a little slower",
     });
   if (text.length > maxBmapBytes) throw invalid(`it has more than ${maxBmapBytes} bytes`);
   const field = (tag: string): string => {
@@ -73,5 +73,5 @@ export function parseBmap(text: string, name: string): Bmap {
   return { imageBytes, ranges };
 }
 
-/** Of the file with zeros in the place of the checksum. */
+/** Of the file with zeros in place of the checksum. */
 const checksumOf = (text: string): string => createHash("sha256").update(text).digest("hex");

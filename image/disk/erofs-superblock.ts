@@ -1,4 +1,4 @@
-// The superblock of an erofs: what the file system says of itself (Linux, fs/erofs/erofs_fs.h).
+// Reads the superblock of an erofs: block size, length, root folder (Linux, fs/erofs/erofs_fs.h).
 // Pure.
 
 /** From the start of the file system. */
@@ -8,7 +8,7 @@ const magic = 0xe0f5e1e2;
 
 export type ErofsSuperblock = { blockBytes: number; sizeBytes: number; rootNid: number; metaBlock: number };
 
-/** Undefined where `bytes` are no superblock. */
+/** Undefined if `bytes` are not a superblock. */
 export function readErofsSuperblock(bytes: Buffer): ErofsSuperblock | undefined {
   if (bytes.length < superblockBytes || bytes.readUInt32LE(0) !== magic) return undefined;
   const blockBits = bytes.readUInt8(12);

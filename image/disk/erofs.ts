@@ -1,6 +1,6 @@
 // Reads an erofs root filesystem inside an image, without mounting it: names, kinds, sizes, and the bytes of files that
-// are not compressed. Trusts nothing: every number comes from a disk that may be anyone's, so each walk has a limit, and what
-// does not lie in the filesystem is not read.
+// are not compressed. Every number comes from an untrusted disk, so each walk has a limit, and nothing outside the filesystem
+// is read.
 // Linux, fs/erofs/erofs_fs.h.
 import { HamletError } from "../../system/error.ts";
 import { readErofsSuperblock, superblockBytes, superblockOffset } from "./erofs-superblock.ts";
@@ -14,17 +14,17 @@ export type ErofsEntry = {
   uid: number;
   gid: number;
   sizeBytes: number;
-  /** Pieces of the content, in order; undefined where it is compressed, or does not lie in the filesystem. */
+  /** Pieces of the content, in order; undefined if it is compressed or lies outside the filesystem. */
   extents: { offset: number; length: number }[] | undefined;
 };
 export type Erofs = { sizeBytes: number; rootNid: number; blockBytes: number; metaOffset: number; start: number };
 
-/** A folder of 16,000 long names. */
+/** Enough for a folder of 16,000 long names. */
 const maxFolderBytes = 4 << 20;
 /** Linux, limits.h and erofs_fs.h. */
 const pathMax = 4096;
 const nameMax = 255;
-/** Of one walk; a whole Debian desktop has 300,000 names of 20 million characters. Folders may share their blocks, so that few make many. */
+/** Limits of one walk; a Debian desktop has 300,000 names with 20 million characters. Folders may share blocks, so a small disk can pretend to have many names. */
 const walkLimits = { names: 500_000, pathChars: 64 << 20, folderBytes: 64 << 20 };
 
 /** The filesystem at byte `start`, or undefined if there is none. */
@@ -36,16 +36,16 @@ export async function openErofs(readAt: ReadAt, start: number): Promise<Erofs | 
 }
 
 /**
- * Everything in it, a folder before what it holds, names in byte order; leaves out what makes no sense. Throws `image.damaged`
- * for more than any system has.
+ * All entries, a folder before its content, names in byte order; skips invalid ones. Throws `image.damaged` for more than any
+ * system has.
  */
 export async function* walkErofs(readAt: ReadAt, volume: Erofs): AsyncGenerator<ErofsEntry> {
   const left = { ...walkLimits };
   const spend = (what: keyof typeof left, count: number) => {
     left[what] -= count;
     if (left[what] >= 0) return;
-    throw new HamletError("image.damaged", "the root filesystem has more names than any system: its folders repeat", {
-      hint: "fetch the image again from who made it; do not start it",
+    throw new HamletError("image.damaged", "the root filesystem has impossibly many names: its folders repeat", {
+      hint: "do not start this image; download it again from its publisher",
     });
   };
   const seen = new Set<number>();
@@ -54,7 +54,7 @@ export async function* walkErofs(readAt: ReadAt, volume: Erofs): AsyncGenerator<
     const entry = await readInode(readAt, volume, next.nid, next.path);
     if (!entry) continue;
     yield entry;
-    // A file may have several names, a folder has one: a second would lead in a circle.
+    // A file may have several names, but a folder has one: a second would be a cycle.
     if (entry.kind !== "folder" || seen.has(next.nid)) continue;
     seen.add(next.nid);
     spend("folderBytes", Math.min(entry.sizeBytes, maxFolderBytes));
@@ -68,7 +68,7 @@ export async function* walkErofs(readAt: ReadAt, volume: Erofs): AsyncGenerator<
   }
 }
 
-/** The bytes of the file at `path`, or undefined where it is not there, compressed, or longer than `maxBytes`. */
+/** The bytes of the file at `path`, or undefined if it is missing, compressed or longer than `maxBytes`. */
 export async function readErofsFile(
   readAt: ReadAt,
   volume: Erofs,
@@ -109,7 +109,7 @@ async function readInode(readAt: ReadAt, volume: Erofs, nid: number, path: strin
     ? { uid: inode.readUInt32LE(24), gid: inode.readUInt32LE(28) }
     : { uid: inode.readUInt16LE(24), gid: inode.readUInt16LE(26) };
   const kind = kinds.get(mode & 0o170000) ?? "other";
-  // The last piece of a file may lie behind its inode and that's extended attributes.
+  // The last piece of a file may follow its inode and extended attributes.
   const tail = offset + (isExtended ? 64 : 32) + (attributes === 0 ? 0 : 12 + 4 * (attributes - 1));
   const first = volume.start + inode.readUInt32LE(16) * volume.blockBytes;
   const layout = (format >> 1) & 7;
@@ -128,12 +128,12 @@ async function readFolder(readAt: ReadAt, volume: Erofs, folder: ErofsEntry): Pr
   const found: { name: string; nid: number }[] = [];
   for (let at = 0; at + 12 <= content.length; at += volume.blockBytes) {
     const block = content.subarray(at, at + volume.blockBytes);
-    // Entries of 12 bytes, then their names; the first name's offset tells how many there are.
+    // Entries of 12 bytes, then their names; the offset of the first name gives their number.
     const namesAt = block.readUInt16LE(8);
     for (let entry = 0; entry + 12 <= namesAt && entry + 12 <= block.length; entry += 12) {
       const from = block.readUInt16LE(entry + 8);
       const to = entry + 24 <= namesAt && entry + 24 <= block.length ? block.readUInt16LE(entry + 20) : block.length;
-      // One byte more: the last name of a block ends at its first zero.
+      // One byte more, to see the end: the last name of a block ends at a zero.
       const bytes = block.subarray(from, Math.min(to, from + nameMax + 1));
       const end = bytes.indexOf(0);
       if (end < 0 && bytes.length > nameMax) continue;

@@ -1,15 +1,15 @@
-// Finds a file in a FAT16 or FAT32 filesystem and says where on the disk its bytes are. Reads only, trusts nothing: every
-// number comes from a disk that may be anyone's, so each walk has a limit, and a chain that comes back to itself is none.
+// Finds a file in a FAT16 or FAT32 filesystem and the place of its bytes on the disk. Read-only. Every number comes from an
+// untrusted disk, so each walk has a limit, and a chain with a loop is rejected.
 // Microsoft, "FAT32 File System Specification" 1.03.
 import { type ReadAt, readExtents } from "./read-at.ts";
 
-/** Where a file's bytes are: `extents` in order, on the disk. */
+/** `extents`: the places of the file's bytes on the disk, in order. */
 export type FoundFile = { sizeBytes: number; extents: { offset: number; length: number }[] };
 
-/** A folder of ours has a handful of names; 256 KiB is 8,000. */
+/** Enough for 8,000 names; our folders have a handful. */
 const maxFolderBytes = 256 << 10;
 
-/** The file at `path` (`hamlet/image.json`) in the FAT at byte `start`, or undefined if there is none of at most `maxBytes`. */
+/** The file at `path` (`hamlet/image.json`) in the FAT at byte `start`, or undefined if there is none or it is longer than `maxBytes`. */
 export async function findFatFile(
   readAt: ReadAt,
   start: number,
@@ -25,14 +25,14 @@ export async function findFatFile(
   return { sizeBytes: entry.sizeBytes, extents: extentsOf(volume, chain, entry.sizeBytes) };
 }
 
-/** Whether the folder tree has a file of this name, of whatever size. */
+/** Whether the file `path` exists, of any size. */
 export async function hasFatFile(readAt: ReadAt, start: number, path: string): Promise<boolean> {
   const volume = await readVolume(readAt, start);
   const entry = volume && (await walk(readAt, volume, path));
   return entry !== undefined && !entry.isFolder;
 }
 
-/** The bytes of the file at `path`, or undefined if there is none, or none of at most `maxBytes`. */
+/** The bytes of the file at `path`, or undefined if there is none or it is longer than `maxBytes`. */
 export async function readFatFile(
   readAt: ReadAt,
   start: number,
@@ -56,7 +56,7 @@ async function walk(readAt: ReadAt, volume: Volume, path: string): Promise<NameE
   let entry: NameEntry = { long: "", short: "", isFolder: true, cluster: 0, sizeBytes: 0 };
   for (const word of path.split("/").filter(Boolean)) {
     const bytes = entry.isFolder ? await readFolder(readAt, volume, entry.cluster) : undefined;
-    // FAT knows no case.
+    // FAT ignores case.
     const found = [...entriesOf(bytes ?? Buffer.alloc(0))].find(({ long, short }) =>
       [long, short].some((name) => name.toLowerCase() === word.toLowerCase()),
     );
@@ -103,12 +103,12 @@ async function readVolume(readAt: ReadAt, start: number): Promise<Volume | undef
 
 const offsetOf = (volume: Volume, cluster: number) => volume.dataOffset + (cluster - 2) * volume.clusterBytes;
 
-/** The table is read in pieces: a kernel's chain has thousands of entries, nearly all of them neighbors. */
+/** The table is read in pieces: a kernel's chain has thousands of entries, most of them adjacent. */
 const pieceBytes = 4096;
-/** A file of 256 MiB in clusters of a sector needs 512 pieces; a chain that jumps to and fro at each step is not read to its end. */
+/** A file of 256 MiB in one-sector clusters needs 512 pieces; a chain that jumps at each step is given up. */
 const maxPieces = 4096;
 
-/** The clusters of a chain, at most `limit`; undefined if it is longer, leaves the table or comes back to itself. */
+/** The clusters of a chain, at most `limit`; undefined if it is longer, leaves the table or has a loop. */
 async function chainOf(readAt: ReadAt, volume: Volume, first: number, limit: number): Promise<number[] | undefined> {
   const { entryBytes, fatOffset, fatBytes } = volume;
   const endOfChain = entryBytes === 2 ? 0xfff8 : 0x0ffffff8;
@@ -142,7 +142,7 @@ async function readFolder(readAt: ReadAt, volume: Volume, cluster: number): Prom
   return chain && (await readExtents(readAt, extentsOf(volume, chain, chain.length * volume.clusterBytes)));
 }
 
-/** Clusters that follow one another on the disk are one extent. */
+/** Joins adjacent clusters into one extent. */
 function extentsOf(volume: Volume, chain: readonly number[], sizeBytes: number): FoundFile["extents"] {
   const extents: FoundFile["extents"] = [];
   for (const [index, cluster] of chain.entries()) {
@@ -171,7 +171,7 @@ function* entriesOf(folder: Buffer): Generator<NameEntry> {
       const text = piece.toString("utf16le").replace(/\0.*$/s, "");
       long = entry[0]! & 0x40 ? text : text + long;
     } else {
-      // A short name is in capitals; two bits say that it was typed in small letters (Windows NT's, and mtools').
+      // A short name is in capitals; two bits mark lower case (as Windows NT and mtools write them).
       const cased = (text: string, bit: number) => (entry.readUInt8(12) & bit ? text.toLowerCase() : text);
       const base = cased(entry.toString("latin1", 0, 8).trimEnd(), 0x08);
       const extension = cased(entry.toString("latin1", 8, 11).trimEnd(), 0x10);

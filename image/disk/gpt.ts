@@ -1,4 +1,4 @@
-// The GUID partition table (UEFI specification, chapter 5): written for a new image, read from a disk that may be anyone's.
+// The GUID partition table (UEFI specification, chapter 5): writes one for a new image, reads one from an untrusted disk.
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { gptHeaderBytes, gptSignature, guidBytes, guidText, readGptHeader } from "../../system/gpt-header.ts";
@@ -9,12 +9,12 @@ const entryCount = 128;
 const tableSectors = (entryBytes * entryCount) / sectorBytes;
 
 export const espType = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
-/** Linux data. Not the discoverable types: no other system shall mount our slots by itself. */
+/** Linux data. Not the discoverable types, so that no other system mounts our slots automatically. */
 export const linuxType = "0fc63daf-8483-4772-8e79-3d69d8477de4";
 
 export type Partition = { label: string; type: string; guid: string; firstSector: number; sectors: number };
 
-/** Protective MBR, header and entries for the disk's start, and the copy for its end. */
+/** `head`: protective MBR, header and entries for the disk's start; `tail`: their copy for its end. */
 export function writeGpt(
   diskSectors: number,
   diskGuid: string,
@@ -71,7 +71,7 @@ function protectiveMbr(diskSectors: number): Buffer {
 export type Gpt = { diskSectors: number; guid: string; partitions: Partition[] };
 
 /**
- * Whether each has sectors, all of them within the disk, and none belongs to two: who walks such a table meets each sector once.
+ * Whether every partition has sectors, lies within the disk and overlaps no other: a walk over them visits each sector once.
  */
 export function isSound(
   partitions: readonly Pick<Partition, "firstSector" | "sectors">[],
@@ -87,10 +87,10 @@ export function isSound(
     });
 }
 
-/** More is no number of bytes that we could count with: 8 PiB. */
+/** 8 PiB: larger byte counts are not safe integers. */
 export const maxDiskSectors = Math.floor(Number.MAX_SAFE_INTEGER / sectorBytes);
 
-/** The table in a disk's first `headSectors` sectors, or undefined if there is none that is whole and makes sense. */
+/** The table in a disk's first `headSectors` sectors, or undefined if there is none or it is not valid. */
 export function readGpt(head: Buffer): Gpt | undefined {
   if (head.length < headSectors * sectorBytes) return undefined;
   const header = readGptHeader(head.subarray(sectorBytes, 2 * sectorBytes));
@@ -115,7 +115,7 @@ export function readGpt(head: Buffer): Gpt | undefined {
   return { diskSectors, guid, partitions };
 }
 
-/** A GUID that follows from `text`: the same input, the same disk. Marked as version 8 (RFC 9562 5.8). */
+/** A GUID derived from `text`, so that the same input gives the same disk. Version 8 (RFC 9562 5.8). */
 export function guidOf(text: string): string {
   const bytes = createHash("sha256").update(text).digest().subarray(0, 16);
   bytes[6] = (bytes[6]! & 0x0f) | 0x80;

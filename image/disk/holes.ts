@@ -1,10 +1,10 @@
-// Files that are mostly zeros: images before anything is in them. What is zero is not written, and takes no room.
+// Copies files that are mostly zeros, such as images, without writing the zeros, so that they take no space.
 import { type FileHandle, open } from "node:fs/promises";
 
-/** What is zero for so long stays a hole. */
+/** A run of zeros of this length stays a hole. */
 const pieceBytes = 1 << 20;
 
-/** Copies the file `source` to `offset` of `target`, which is all zeros there; gives its length. */
+/** Copies the file `source` to `offset` of `target`, which is all zeros there; returns its length. */
 export async function copyWithHoles(
   source: string,
   target: FileHandle,

@@ -1,5 +1,5 @@
-// The MBR partition table with logical partitions in an extended one, as a Raspberry Pi's boot ROM reads it: written for
-// a new image, read from a disk that may be anyone's.
+// The MBR partition table with logical partitions, as a Raspberry Pi's boot ROM reads it: writes one for a new image, reads
+// one from an untrusted disk.
 
 import { createHash } from "node:crypto";
 import { isSound, maxDiskSectors, sectorBytes } from "./gpt.ts";
@@ -15,10 +15,10 @@ export type Mbr = { signature: string; partitions: MbrPartition[] };
 
 const tableOffset = 446;
 const entryBytes = 16;
-/** More than anyone has. */
+/** More than any real disk has. */
 const maxLogical = 60;
 
-/** Sectors to write, by their number: the table itself, and one before each logical partition. */
+/** The sectors to write, by number: the table itself, and one before each logical partition. */
 export function writeMbr({ signature, partitions }: Mbr): Map<number, Buffer> {
   const table = sectorWith(partitions.filter(({ number }) => number <= 4).map((one) => [one.number - 1, one]));
   table.writeUInt32LE(Number.parseInt(signature, 16), 440);
@@ -57,7 +57,7 @@ function sectorWith(entries: [index: number, entry: Entry][]): Buffer {
   return bytes;
 }
 
-/** The table of a disk, or undefined if it has none, one that only protects a GPT, or one that makes no sense: a chain in a circle. */
+/** The table of a disk, or undefined if there is none, it only protects a GPT, or it is not valid: for example, a chain with a loop. */
 export async function readMbr(readAt: ReadAt): Promise<Mbr | undefined> {
   const table = await readAt(0, sectorBytes);
   const primary = entriesOf(table).map(([index, entry]) => ({ number: index + 1, ...entry }));
@@ -88,6 +88,6 @@ function entriesOf(sector: Buffer): [index: number, entry: Entry][] {
   });
 }
 
-/** A disk signature that follows from `text`, never zero: 8 hex digits, as in a PARTUUID. */
+/** A disk signature derived from `text`, never zero: 8 hex digits, as in a PARTUUID. */
 export const signatureOf = (text: string): string =>
   ((createHash("sha256").update(text).digest().readUInt32LE(0) | 1) >>> 0).toString(16).padStart(8, "0");

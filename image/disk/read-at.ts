@@ -1,11 +1,11 @@
-// Reading a disk, or a file that holds one, at any place. Where to read and how much may be the word of a disk that is
-// anyone's: a place that no file has is beyond the end, and memory is taken only for what is there.
+// Reads a disk or an image at any place. Offset and length may come from an untrusted disk: an impossible place counts as beyond
+// the end, and memory is allocated only for bytes that exist.
 import { type FileHandle, open } from "node:fs/promises";
 
 /** Reads `length` bytes at `offset`; fewer at the end of the file. */
 export type ReadAt = (offset: number, length: number) => Promise<Buffer>;
 
-/** Taken at once; a larger read grows only as far as the file gives. */
+/** Allocated at once; a larger read grows with the bytes that the file has. */
 const stepBytes = 1 << 20;
 
 export const readerOf =
@@ -25,7 +25,7 @@ export const readerOf =
     return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
   };
 
-/** The bytes of extents that follow one another; fewer where one of them ends early. */
+/** The concatenated bytes of `extents`; stops at the first that is cut short. */
 export async function readExtents(
   readAt: ReadAt,
   extents: readonly { offset: number; length: number }[],
@@ -39,7 +39,7 @@ export async function readExtents(
   return Buffer.concat(pieces);
 }
 
-/** Opens `path` for as long as `use` runs. */
+/** Opens `path` while `use` runs. */
 export async function withReader<T>(path: string, use: (readAt: ReadAt) => Promise<T>): Promise<T> {
   const file = await open(path, "r");
   try {
@@ -49,7 +49,7 @@ export async function withReader<T>(path: string, use: (readAt: ReadAt) => Promi
   }
 }
 
-/** Fills `into` from `offset`, as far as the file goes: what one read gives may be less than there is. */
+/** Fills `into` from `offset`, as far as the file goes; a single read may return less. */
 export async function readFully(file: Pick<FileHandle, "read">, into: Buffer, offset: number): Promise<Buffer> {
   let done = 0;
   while (done < into.length) {

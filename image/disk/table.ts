@@ -1,4 +1,4 @@
-// The partition table of a disk or an image, of whichever kind it has. Reads only; the disk may be anyone's.
+// Reads the partition table of an untrusted disk or image, GPT or MBR.
 
 import { espType, headSectors, readGpt, sectorBytes } from "./gpt.ts";
 import { mbrTypes, readMbr } from "./mbr.ts";
@@ -16,7 +16,7 @@ type TablePartition = {
 };
 type Table = {
   kind: "gpt" | "mbr";
-  /** The whole disk, where the table tells. */
+  /** The size of the disk, if the table has it. */
   diskSectors?: number;
   partitions: TablePartition[];
 };

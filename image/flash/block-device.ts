@@ -1,5 +1,5 @@
-// A drive as flashing uses it: whole reads and writes or an error, a flush that is one, reads that come from the medium.
-// Past the page cache where the system can: what is read back is what the drive gives, not what we remember.
+// A drive for flashing: complete reads and writes or an error, a real flush, and reads that come from the medium. Bypasses the
+// page cache where the system can, so that verification sees the drive's content.
 import { constants } from "node:fs";
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import type { Run } from "../../system/command.ts";
@@ -12,18 +12,18 @@ export type BlockDevice = {
   /** Fills `into` from `offset`. Throws `flash.deviceFailed`. */
   read(into: Buffer, offset: number): Promise<void>;
   write(bytes: Buffer, offset: number): Promise<void>;
-  /** What was written is on the medium, as far as the drive tells the truth. */
+  /** When this resolves, all writes are on the medium, if the drive does not lie. */
   flush(): Promise<void>;
-  /** What is read from now on comes from the drive. */
+  /** Later reads come from the drive, not from a cache. */
   dropCache(): Promise<void>;
   close(): Promise<void>;
 };
 
-/** What of a file handle a drive is used by. */
+/** The methods of a file handle that a drive needs. */
 export type RawHandle = Pick<FileHandle, "read" | "write" | "sync" | "close">;
 
 /**
- * Opens a drive for us alone: the kernel refuses while anything of it is mounted, swapped to or part of an array.
+ * Opens a drive exclusively: the kernel refuses while any of it is mounted, used as swap or part of an array.
  * Throws `flash.inUse`, `flash.readOnly` or the system's error.
  */
 export async function openBlockDevice(path: string, run: Run): Promise<BlockDevice> {
@@ -41,7 +41,7 @@ async function openRaw(path: string): Promise<{ handle: FileHandle; isDirect: bo
   try {
     return { handle: await open(path, O_RDWR | O_EXCL | O_DIRECT), isDirect: O_DIRECT !== 0 };
   } catch (error) {
-    // Some file systems have no direct I/O; drives do.
+    // Drives have direct I/O, some file systems do not.
     if (errnoOf(error) !== "EINVAL") throw explained(error, path);
   }
   return {
@@ -56,13 +56,13 @@ function explained(cause: unknown, path: string): unknown {
   switch (errnoOf(cause)) {
     case "EBUSY":
       return new HamletError("flash.inUse", `${path} is in use`, {
-        hint: "unmount what is on it, and look again with `hamlet flash --list`",
+        hint: "unmount its file systems, and look again with `hamlet flash --list`",
         exitCode: 3,
         cause,
       });
     case "EROFS":
       return new HamletError("flash.readOnly", `${path} is write-protected`, {
-        hint: "an SD card has a small switch at its side",
+        hint: "check the small switch at the side of an SD card",
         exitCode: 3,
         cause,
       });
@@ -77,9 +77,9 @@ function explained(cause: unknown, path: string): unknown {
 async function sizeOf(handle: FileHandle): Promise<number> {
   const facts = await handle.stat();
   if (!facts.isBlockDevice()) return facts.size;
-  // A drive has no size as a file. makedev(3): the number's halves are interleaved.
+  // A drive reports no file size. makedev(3): major and minor are interleaved.
   const [major, minor] = [(facts.rdev >> 8) & 0xfff, (facts.rdev & 0xff) | ((facts.rdev >> 12) & 0xfff00)];
-  // The kernel counts in sectors of 512 bytes, whatever the drive's own are.
+  // The kernel counts in sectors of 512 bytes, whatever the drive uses.
   return Number(await readFile(`/sys/dev/block/${major}:${minor}/size`, "utf8")) * 512;
 }
 
@@ -89,7 +89,7 @@ export class Drive implements BlockDevice {
   readonly #handle: RawHandle;
   readonly #run: Run | undefined;
 
-  /** `run` where the page cache lies between: it can be told to forget. */
+  /** `run` if the page cache is in use: blockdev can flush it. */
   constructor(handle: RawHandle, path: string, sizeBytes: number, run?: Run) {
     this.#handle = handle;
     this.path = path;
@@ -110,7 +110,7 @@ export class Drive implements BlockDevice {
   }
 
   async dropCache(): Promise<void> {
-    // A plain file, which tests use, has no such thing.
+    // A plain file, as in tests, has no such operation.
     await this.#run?.(["/sbin/blockdev", "--flushbufs", this.path]).catch(() => {});
   }
 
@@ -118,7 +118,7 @@ export class Drive implements BlockDevice {
     await this.#handle.close();
   }
 
-  /** One call may move less than all. */
+  /** One call may transfer only a part. */
   async #all(what: "read" | "write", bytes: Buffer, offset: number): Promise<void> {
     if (offset + bytes.length > this.sizeBytes) this.#fail(what, this.sizeBytes, undefined);
     for (let done = 0; done < bytes.length; ) {

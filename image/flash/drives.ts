@@ -1,5 +1,5 @@
-// The drives of this computer, from what `lsblk` tells, and why one must not be written to. What a system runs from is
-// found through everything that may lie between: partitions, LUKS, LVM, RAID.
+// Lists this computer's drives from the output of `lsblk`, with the reason if one must not be written. Finds the system's own
+// disks through partitions, LUKS, LVM and RAID.
 // Pure.
 import { z } from "zod";
 import type { ErrorCode } from "../../system/error.ts";
@@ -51,17 +51,17 @@ export type Drive = {
   model: string;
   bus: string;
   isRemovable: boolean;
-  /** `sdb1 vfat "boot"`: what a person recognises it by. */
+  /** `sdb1 vfat "boot"`: for a person to recognise it. */
   contents: string[];
-  /** What tells it from another of its kind: serial number, world-wide name, UUIDs of what is on it. */
+  /** Distinguish it from another drive of its model: serial number, world-wide name, UUIDs of its content. */
   marks: string[];
-  /** Why it is left alone, if it is. */
+  /** Why it must not be written, if so. */
   refused?: Obstacle;
-  /** Whatever lies on it, itself included, as paths. */
+  /** Paths of every device on it, itself included. */
   nodes: string[];
 };
 
-/** A system that loses one of these stops. Under `/run` live systems keep theirs. */
+/** A system that loses one of these stops. Live systems keep theirs under `/run`. */
 const systemPlaces = /^\/((usr|etc|var|home|nix|opt|root|boot|efi|run\/(live|initramfs|hamlet)[^/]*)(\/|$)|$)/;
 const isSystemPlace = (place: string) => place === "[SWAP]" || systemPlaces.test(place);
 
@@ -69,10 +69,7 @@ const isSystemPlace = (place: string) => place === "[SWAP]" || systemPlaces.test
 export function readDrives(lsblk: string, mountinfo: string): Drive[] {
   const parsed = Lsblk.safeParse(parseJson(lsblk));
   if (!parsed.success) {
-    throw new HamletError(
-      "flash.unsupported",
-      `lsblk answers in a way we can not read: ${explainIssues(parsed.error)}`,
-    );
+    throw new HamletError("flash.unsupported", `the output of lsblk is not valid: ${explainIssues(parsed.error)}`);
   }
   const nodes = parsed.data.blockdevices;
   const mounts = alsoOnTheirOtherDisks(
@@ -85,11 +82,11 @@ export function readDrives(lsblk: string, mountinfo: string): Drive[] {
     .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Memory, floppies and discs are no targets, nor is the read-only loop of a package. */
+/** Skips memory, floppies and discs, and read-only loop devices of packages. */
 function isDrive({ name, type, ro, size }: Node): boolean {
   if (/^(zram|ram|fd|sr|nbd|dm-|md)/.test(name)) return false;
   if (type === "loop") return !ro && size > 0;
-  // What an eMMC keeps for its boot loader and its keys.
+  // The partitions of an eMMC for boot loader and keys.
   return type === "disk" && !/^mmcblk\d+(boot\d+|rpmb)$/.test(name);
 }
 
@@ -133,16 +130,16 @@ function obstacleOf(disk: Node, above: readonly Node[], places: { node: Node; pl
     return { code: "flash.empty", message: `${path} has no card in it`, hint: "put one in and look again" };
   }
   if (disk.ro) {
-    const hint = "an SD card has a small switch at its side";
+    const hint = "check the small switch at the side of an SD card";
     return { code: "flash.readOnly", message: `${path} is write-protected`, hint };
   }
   return undefined;
 }
 
-/** File systems whose mounts do not tell on which disks they lie: lsblk's word for a part of one, and the kernel's. */
+/** File systems whose mounts do not name their disks: lsblk's name for a part of one, and the kernel's. */
 const pools: Readonly<Record<string, string>> = { zfs_member: "zfs", bcachefs: "bcachefs" };
 
-/** Which disks a mounted pool lies on is not seen from here, so that each that may be one of them is taken for one. */
+/** The disks of a mounted pool are unknown here, so every disk that may be one of them counts as one. */
 function poolObstacleOf({ path }: Node, all: readonly Node[], mounts: readonly Mount[]): Obstacle | undefined {
   for (const node of all) {
     const type = node.fstype && pools[node.fstype];
@@ -175,7 +172,7 @@ function readMounts(text: string): Mount[] {
   });
 }
 
-/** A btrfs may lie on several disks; a mount names one of them, all have its UUID. */
+/** A btrfs may span several disks: a mount names one of them, but all have its UUID. */
 function alsoOnTheirOtherDisks(mounts: readonly Mount[], nodes: readonly Node[]): Mount[] {
   const others = nodes.flatMap((node) => {
     if (node.fstype !== "btrfs" || node.uuid === undefined) return [];
@@ -202,8 +199,8 @@ function contentOf({ name, fstype, label, partlabel, type }: Node): string[] {
 }
 
 /**
- * The drive that `path` names. Throws the reason why it is left alone (exit code 3), or `flash.notADrive` (2).
- * `sizeBytes`: what has to fit.
+ * The drive at `path`. Throws the reason why it must not be written (exit code 3), or `flash.notADrive` (2). `sizeBytes`: the
+ * size of the image.
  */
 export function chooseDrive(drives: readonly Drive[], path: string, sizeBytes: number): Drive {
   const drive = drives.find((one) => one.path === path);
@@ -211,7 +208,7 @@ export function chooseDrive(drives: readonly Drive[], path: string, sizeBytes: n
     const whole = drives.find(({ nodes }) => nodes.includes(path));
     throw new HamletError(
       "flash.notADrive",
-      whole ? `${path} is a part of ${whole.path}, not a drive` : `${path} is no drive`,
+      whole ? `${path} is a part of ${whole.path}, not a drive` : `${path} is not a drive`,
       {
         hint: whole ? `an image goes onto the whole drive: ${whole.path}` : "`hamlet flash --list` shows the drives",
         exitCode: 2,
@@ -233,17 +230,17 @@ export function chooseDrive(drives: readonly Drive[], path: string, sizeBytes: n
 }
 
 /**
- * Of two looks at one path: whether the same drive was seen, with the same on it. Throws `flash.otherDrive` (exit code 3):
- * what was agreed to is not what would be lost.
+ * Compares two looks at one path. Throws `flash.otherDrive` (exit code 3) if the drive or its content changed: the person agreed
+ * to lose something else.
  */
 export function requireSame(agreed: Drive, now: Drive): void {
   const facts = ({ sizeBytes, model, marks, contents }: Drive) => JSON.stringify([sizeBytes, model, marks, contents]);
   if (facts(agreed) === facts(now)) return;
-  throw new HamletError("flash.otherDrive", `${now.path} is not the drive any more that it was when you were asked`, {
+  throw new HamletError("flash.otherDrive", `${now.path} is no longer the drive that you were asked about`, {
     hint: "look again with `hamlet flash --list`, then run the same command again",
     exitCode: 3,
   });
 }
 
-/** As printed on cards: a million bytes. */
+/** In millions of bytes, as printed on cards. */
 export const megabytes = (bytes: number): string => `${Math.floor(bytes / 1e6).toLocaleString("en")} MB`;

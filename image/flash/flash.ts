@@ -1,4 +1,4 @@
-// An image onto a drive: the right one, whole, and read back; or a card that says of itself that it is blank.
+// Flashes an image onto the right drive, completely, and reads it back; otherwise leaves the drive visibly blank.
 import { randomBytes } from "node:crypto";
 import { readFile, realpath, stat } from "node:fs/promises";
 import type { Run } from "../../system/command.ts";
@@ -12,7 +12,7 @@ import { type CardState, type WriteOptions, writeImage } from "./write.ts";
 
 export async function listDrives(run: Run): Promise<Drive[]> {
   if (process.platform !== "linux") {
-    throw new HamletError("flash.unsupported", `drives are found on Linux only, this is ${process.platform}`, {
+    throw new HamletError("flash.unsupported", `hamlet finds drives on Linux only; this is ${process.platform}`, {
       hint: "write the image with Raspberry Pi Imager, then `hamlet provision` the card's first volume",
     });
   }
@@ -20,7 +20,7 @@ export async function listDrives(run: Run): Promise<Drive[]> {
   return readDrives(lsblk, await readFile("/proc/self/mountinfo", "utf8"));
 }
 
-/** Throws the reason why not: `flash.*` with exit code 2 or 3. Nothing is written. */
+/** Checks whether `path` may be written. Throws `flash.*` with exit code 2 or 3; writes nothing. */
 export async function findTarget(path: string, sizeBytes: number, run: Run): Promise<Drive> {
   const facts = await stat(path).catch((cause: unknown) => {
     if (errnoOf(cause) !== "ENOENT") throw cause;
@@ -33,14 +33,14 @@ export async function findTarget(path: string, sizeBytes: number, run: Run): Pro
   if (facts.isFile() || facts.isDirectory()) {
     const what = facts.isFile() ? "a file" : "a folder";
     throw new HamletError("flash.notADrive", `${path} is ${what}, not a drive`, {
-      hint: "an image is copied into a file by cp; a drive is a path like /dev/sdb",
+      hint: "use cp to copy an image into a file; a drive is a path like /dev/sdb",
       exitCode: 2,
     });
   }
   return chooseDrive(await listDrives(run), await realpath(path), sizeBytes);
 }
 
-/** The map beside the image (`x.img.bmap`, also for `x.img.zst`), if there is one that fits. Throws `bmap.invalid`. */
+/** The map beside the image (`x.img.bmap`, also for `x.img.zst`), if there is one for this image. Throws `bmap.invalid`. */
 export async function findBmap(path: string, sizeBytes: number): Promise<{ bmap?: Bmap; ignored?: string }> {
   if (path === "-") return {};
   for (const beside of new Set([`${path}.bmap`, `${path.replace(/\.(zst|xz)$/, "")}.bmap`])) {
@@ -55,7 +55,7 @@ export async function findBmap(path: string, sizeBytes: number): Promise<{ bmap?
 
 type FlashOptions = Pick<WriteOptions, "bmap" | "beforeTable" | "progress"> & { run: Run; signal: AbortSignal };
 
-/** `drive` is the one that was agreed to. Throws with what is on the card now in its message. */
+/** `drive` is the one that the person agreed to. The message of an error says what is on the card now. */
 export async function flash(
   source: ImageSource,
   drive: Drive,
@@ -66,10 +66,10 @@ export async function flash(
   let state: CardState = { card: "untouched" };
   const device = await openBlockDevice(path, run);
   try {
-    // Once more: since the question was asked another card may have taken its place. Now that it is open, none can.
+    // Check again: another card may have taken its place since the question. Now that it is open, none can.
     const { sizeBytes } = source.image;
     requireSame(drive, chooseDrive(await listDrives(run), path, sizeBytes));
-    // What is opened has the last word: a reader's card may be newer than the list.
+    // Trust the opened device: a reader's card may be newer than the list.
     if (device.sizeBytes < sizeBytes) {
       throw new HamletError("flash.tooSmall", `${path} has ${megabytes(device.sizeBytes)} now`, { exitCode: 3 });
     }
@@ -79,7 +79,7 @@ export async function flash(
     throw withState(error, path, state, options.signal);
   } finally {
     await device.close().catch(() => {});
-    // The kernel reads the new table once we are gone; where it does not, partprobe or a replug does.
+    // The kernel reads the new table when the device is closed; otherwise partprobe or replugging does it.
     await run(["/sbin/blockdev", "--rereadpt", path]).catch(() => {});
   }
 }

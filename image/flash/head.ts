@@ -1,4 +1,4 @@
-// What the beginning of an image tells: whether it is one of ours, how long it is, and where its partitions lie.
+// Reads the beginning of an image: whether it is a Hamlet image, its length, and its partitions.
 
 import { HamletError } from "../../system/error.ts";
 import { type ImageJson, imageJsonPath, parseImageJson } from "../assemble/image-json.ts";
@@ -11,7 +11,7 @@ import { blockBytes } from "./pieces.ts";
 
 export type ImageHead = { image: ImageJson; regions: Region[] };
 
-/** As far into an image as its first FAT's tables and `image.json` reach, with room to spare. */
+/** Enough for the first FAT's tables and `image.json`, with a reserve. */
 export const headBytes = 6 << 20;
 
 /** Throws `image.notOurs` or `image.truncated`. */
@@ -19,24 +19,27 @@ export async function readHead(readAt: ReadAt, name: string): Promise<ImageHead>
   const partitions = await readPartitions(readAt);
   const bytes = partitions[0] && (await readFatFile(readAt, partitions[0].offset, imageJsonPath, 64 << 10));
   if (!bytes) {
-    throw new HamletError("image.notOurs", `${name} is no image of ours: there is no ${imageJsonPath} in it`, {
+    throw new HamletError("image.notOurs", `${name} is not a Hamlet image: it has no ${imageJsonPath}`, {
       hint: "make one with `hamlet image build`; other systems' images are written by dd or their own tool",
     });
   }
   const image = parseImageJson(bytes, name);
   if (image.sizeBytes % blockBytes !== 0)
-    throw new HamletError("image.notOurs", `${name} says it has ${image.sizeBytes} bytes: no whole number of blocks`);
+    throw new HamletError(
+      "image.notOurs",
+      `${name} claims ${image.sizeBytes} bytes, which is not a whole number of blocks`,
+    );
   return { image, regions: regionsOf(image.layout ?? partitions, image.sizeBytes) };
 }
 
-/** In the order of the disk. Of an MBR whose logical partitions lie beyond what can be read now, as far as they are seen. */
+/** In disk order. Of logical partitions in an MBR, those that can be read so far. */
 async function readPartitions(readAt: ReadAt): Promise<Region[]> {
   return ((await readTable(readAt))?.partitions ?? [])
     .map(({ firstSector, sectors }) => ({ offset: firstSector * sectorBytes, sizeBytes: sectors * sectorBytes }))
     .toSorted((a, b) => a.offset - b.offset);
 }
 
-/** The whole disk in order: partitions and what lies between. A table that overlaps itself or fits no block gives one region. */
+/** The whole disk in order: partitions and the gaps between. A table with overlaps or unaligned partitions gives one region. */
 export function regionsOf(partitions: readonly Region[], sizeBytes: number): Region[] {
   const regions: Region[] = [];
   let at = 0;

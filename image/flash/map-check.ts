@@ -1,4 +1,4 @@
-// Holds an image against its map while it passes: a range that is not what the map says stops everything.
+// Checks an image against its map as its pieces pass, and throws at the first range that differs.
 // Pure.
 import { createHash, hash } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
@@ -6,7 +6,7 @@ import type { MappedRange } from "../disk/bmap.ts";
 import type { Piece } from "./pieces.ts";
 
 export const damaged = (name: string, from: number): HamletError =>
-  new HamletError("image.damaged", `${name} is not what its map says, from byte ${from}`, {
+  new HamletError("image.damaged", `${name} differs from its map at byte ${from}`, {
     hint: "it was damaged or changed after its map was made: fetch both again, or delete the map",
   });
 
@@ -24,7 +24,7 @@ export class MapCheck {
     this.#name = name;
   }
 
-  /** The hash of the piece, if it is a whole range: none is computed twice. */
+  /** Returns the hash of the piece if it is a whole range, so that none is computed twice. */
   saw(piece: Piece): string | undefined {
     const range = this.#ranges[this.#at];
     if (!range) return undefined;
@@ -39,7 +39,7 @@ export class MapCheck {
     return isWhole ? sha256 : undefined;
   }
 
-  /** Like `saw`, but takes the map's word for what the piece is: for whoever holds the hash against what was written. */
+  /** Like `saw`, but trusts the map's hash: for a caller who compares it with the written data. */
   trust(piece: Piece): string | undefined {
     const range = this.#ranges[this.#at];
     if (range?.sha256 === undefined || !isRange(piece, range)) return this.saw(piece);

@@ -1,16 +1,16 @@
-// Which bytes of an image a card must hold, and which it may keep of what was on it before: the tail of a slot behind its
-// file system, a slot that is empty, the free clusters of a FAT. Zeros that anything reads are needed like other bytes:
-// in a FAT a zero means "free", in a journal "no older entry", under dm-verity any other byte stops the machine.
+// Decides which bytes of an image must be written to a card. The rest keeps its old content: the space in a slot after its file
+// system, an empty slot, the free clusters of a FAT. Zeros that something reads are needed like other bytes: in a FAT a zero
+// means "free", in a journal "no older entry", and under dm-verity any other byte stops the machine.
 // Pure.
 import { readErofsSuperblock, superblockOffset } from "../disk/erofs-superblock.ts";
 import { isZero } from "../disk/holes.ts";
 import { blockBytes, roundUp } from "./pieces.ts";
 
-/** A part of the disk that is judged by itself: a partition, or what lies between two. */
+/** A part of the disk that is examined by itself: a partition, or a gap between two. */
 export type Region = { offset: number; sizeBytes: number };
 export type Extent = { offset: number; length: number };
 
-/** How far a file system reaches, told by its first bytes; undefined for one we do not know: all of it is needed. */
+/** The length of a file system, from its first bytes; undefined for an unknown one, of which all bytes are needed. */
 export function usedBytes(head: Buffer): number | undefined {
   return fatBytes(head) ?? erofsBytes(head) ?? verityBytes(head);
 }
@@ -24,7 +24,7 @@ function fatBytes(head: Buffer): number | undefined {
   const fatLength = (isFat16 ? head.readUInt16LE(22) : head.readUInt32LE(36)) * 512;
   const fatOffset = head.readUInt16LE(14) * 512;
   if (clusterBytes === 0 || fatLength === 0 || isFat16 !== rootEntries > 0) return undefined;
-  // A table that we do not see whole says nothing.
+  // A table that is only partly visible tells nothing.
   if (fatOffset + fatLength > head.length) return undefined;
   const entryBytes = isFat16 ? 2 : 4;
   let last = fatLength / entryBytes - 1;
@@ -54,18 +54,18 @@ function verityBytes(head: Buffer): number | undefined {
   return total * hashBlockBytes;
 }
 
-/** Takes an image piece by piece, in order, none across the border of a region, and tells what of it is needed. */
+/** Takes an image piece by piece, in order, none across a border between regions, and returns the needed parts. */
 export class Needed {
   readonly #regions: readonly Region[];
   #at = 0;
   #state: { kind: "used"; end: number } | { kind: "empty"; since: number } = { kind: "empty", since: 0 };
 
-  /** In the order of the disk, without gaps. */
+  /** In disk order, without gaps. */
   constructor(regions: readonly Region[]) {
     this.#regions = regions;
   }
 
-  /** Undefined where none is. It may reach back: where a region that began with zeros turns out to be used, those zeros are needed too. */
+  /** Undefined if none is needed. The extent may reach back: if a region that began with zeros turns out to be used, those zeros are needed too. */
   of(offset: number, bytes: Buffer): Extent | undefined {
     const region = this.#regions[this.#at];
     if (!region) throw new RangeError(`no region at byte ${offset}`);

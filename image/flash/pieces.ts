@@ -1,14 +1,14 @@
-// An image on its way: pieces of at most 4 MiB in buffers that are used again and again.
+// The pieces in which an image is copied: at most 4 MiB each, in reused buffers.
 
-/** What cards and SSDs take at once without waiting, and little enough to lose nothing by stopping between two. */
+/** Large enough for cards and SSDs to work without waiting, small enough to stop quickly. */
 export const pieceBytes = 4 << 20;
-/** Direct I/O wants memory, offsets and lengths in whole blocks; no drive has larger ones. */
+/** Direct I/O needs memory, offsets and lengths in whole blocks; no drive has larger ones. */
 export const blockBytes = 4096;
 
-/** A part of the image; its buffer is somebody else's after `release`. */
+/** A part of the image; its buffer is reused after `release`. */
 export type Piece = { offset: number; bytes: Buffer; release(): void };
 
-/** A fixed number of buffers: who wants one more than there are waits until one comes back. */
+/** A fixed number of buffers; a request for one more waits until one is released. */
 export class Buffers {
   readonly #free: Buffer[];
   readonly #waiting: ((buffer: Buffer) => void)[] = [];
@@ -28,7 +28,7 @@ export class Buffers {
   }
 }
 
-/** Memory that begins on a page: Node's own buffers do not, those of WebAssembly do (its pages have 64 KiB). */
+/** Page-aligned memory: Node's own buffers are not aligned, WebAssembly's are (in pages of 64 KiB). */
 export function alignedBuffer(sizeBytes: number): Buffer {
   const memory = new WebAssembly.Memory({ initial: Math.ceil(sizeBytes / (64 << 10)) });
   return Buffer.from(memory.buffer, 0, sizeBytes);

@@ -1,5 +1,5 @@
-// Finds a drive that lies about its size before anything is entrusted to it: such a card takes writes beyond its end and
-// drops them, or lets them land on what is there already.
+// Detects a drive that lies about its size before it is used. Such a card accepts writes beyond its end and drops them or
+// overwrites other data with them.
 import { HamletError } from "../../system/error.ts";
 import type { BlockDevice } from "./block-device.ts";
 import { alignedBuffer, blockBytes } from "./pieces.ts";
@@ -7,8 +7,8 @@ import { alignedBuffer, blockBytes } from "./pieces.ts";
 const mib = 1 << 20;
 
 /**
- * Where marks go. Controllers that wrap do so at a power of two, so that the mark of each of those lands on the one near
- * zero; the evenly spread ones and the last block find those that drop.
+ * The places of the marks. Controllers that wrap do so at a power of two, so a mark at each power overwrites the one near zero;
+ * evenly spread marks and one in the last block detect controllers that drop writes.
  */
 function markOffsets(sizeBytes: number): number[] {
   const last = Math.floor(sizeBytes / blockBytes) * blockBytes - blockBytes;
@@ -19,7 +19,7 @@ function markOffsets(sizeBytes: number): number[] {
   return [...new Set(offsets)].filter((offset) => offset >= near && offset <= last).toSorted((a, b) => a - b);
 }
 
-/** Overwrites the marked blocks. `nonce` differs each time, else marks of the last time would do. Throws `flash.lyingSize`. */
+/** Overwrites the marked blocks. `nonce` differs each time, so that marks of an earlier run do not count. Throws `flash.lyingSize`. */
 export async function probeSize(device: BlockDevice, nonce: Buffer): Promise<void> {
   const offsets = markOffsets(device.sizeBytes);
   const block = alignedBuffer(blockBytes);
@@ -30,7 +30,7 @@ export async function probeSize(device: BlockDevice, nonce: Buffer): Promise<voi
     mark.write("hamlet", 24);
     return mark;
   };
-  // From the end: of two marks on one place the lower stays, so the first that reads wrong tells where the truth ends.
+  // Write from the end: of two marks in one place the lower stays, so the first wrong mark shows the real size.
   for (const offset of offsets.toReversed()) {
     block.fill(markAt(offset));
     await device.write(block, offset);

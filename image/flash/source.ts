@@ -1,5 +1,5 @@
-// An image to be written, wherever it comes from: a file, a compressed file, a pipe. What it is its first bytes tell,
-// not its name. A plain file is read where it is needed; a stream comes once, in order.
+// The source of an image: a file, a compressed file or a pipe, recognised by its first bytes, not by its name. A plain file is
+// read at the needed places; a stream is read once, in order.
 
 import { createReadStream } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
@@ -13,19 +13,19 @@ import { compressionOf, unpack } from "./unpack.ts";
 export type ImageSource = ImageHead & {
   name: string;
   /**
-   * In order, cut at each of `cuts`; with `only` no more than those extents. Throws `image.truncated`, `image.wrongSize`
+   * The pieces in order, cut at each of `cuts`; with `only`, just those extents. Throws `image.truncated`, `image.wrongSize`
    * or `image.damaged`, at the latest after the last piece.
    */
   pieces(options: { cuts: readonly number[]; only?: readonly Extent[]; signal?: AbortSignal }): AsyncGenerator<Piece>;
-  /** A part once more, where the image does not come only once: of a compressed one at the price of unpacking it again. */
+  /** Reads a part again, unless the image is a pipe; a compressed file is unpacked again for it. */
   again?(extent: Extent): Promise<Buffer>;
   close(): Promise<void>;
 };
 
-/** Being read, being hashed, and two being written. */
+/** One is read, one is hashed, and two are written. */
 const bufferCount = 4;
 
-/** `-` is stdin. Throws what `readHead` does, or the system's error. */
+/** `-` is stdin. Throws the errors of `readHead`, or the system's. */
 export async function openImage(path: string): Promise<ImageSource> {
   if (path === "-") return await openStream(process.stdin, "what came by stdin");
   const isFile = (await stat(path)).isFile();
@@ -40,12 +40,12 @@ export async function openImage(path: string): Promise<ImageSource> {
     }
     await file.close();
   }
-  // A pipe too, as the shell makes one for `hamlet flash <(curl ...)`.
+  // Also a pipe, as from `hamlet flash <(curl ...)`.
   const source = await openStream(createReadStream(path, { highWaterMark: 1 << 20 }), path);
   return isFile ? { ...source, again: (extent) => unpackAgain(path, extent) } : source;
 }
 
-/** From the beginning: for whoever has found a fault and asks whose it is. */
+/** Unpacks from the beginning, to find out whether a fault is the image's. */
 async function unpackAgain(path: string, extent: Extent): Promise<Buffer> {
   const source = await openImage(path);
   try {
@@ -131,7 +131,7 @@ async function* streamPieces(
   const isWanted = (at: number) => !only || only.some(({ offset, length }) => at >= offset && at < offset + length);
   let chunk = start;
   let at = 0;
-  /** The next bytes, however many there are; undefined at the end. */
+  /** The next bytes, of any number; undefined at the end. */
   const more = async (): Promise<Buffer | undefined> => {
     while (chunk.length === 0) {
       const { value, done } = await chunks.next();
@@ -157,7 +157,7 @@ async function* streamPieces(
     }
     at = end;
   }
-  // Only at its end a compressed stream tells whether it is whole.
+  // A compressed stream shows only at its end whether it is complete.
   if ((await more()) !== undefined) throw wrongSize(name, sizeBytes + 1, sizeBytes);
 }
 
@@ -170,7 +170,7 @@ function wrongSize(name: string, bytes: number, wanted: number): HamletError {
   const hint = "the copy or the download was cut off: make or fetch the image again";
   return bytes < wanted
     ? new HamletError("image.truncated", `${name} ends after ${bytes} of ${wanted} bytes`, { hint })
-    : new HamletError("image.wrongSize", `${name} goes on after its ${wanted} bytes`, {
-        hint: "something was added to it: make or fetch the image again",
+    : new HamletError("image.wrongSize", `${name} has more than its ${wanted} bytes`, {
+        hint: "something was added to it: build or download the image again",
       });
 }

@@ -1,4 +1,4 @@
-// zstd and xz come apart here; what is neither passes through. Each checks its own sums, so damage ends in an error.
+// Unpacks zstd and xz, and passes other data through. Both formats have checksums, so damage ends in an error.
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { constants, createZstdDecompress } from "node:zlib";
@@ -13,12 +13,12 @@ export function compressionOf(start: Buffer): Compression | undefined {
   return undefined;
 }
 
-/** As far back as `zstd -d` looks by itself; a frame may ask for 2 GiB. */
+/** The default limit of `zstd -d`; a frame may ask for 2 GiB. */
 const maxWindowLog = 27;
-/** A frame costs us an engine, and may hold nothing: nobody makes so many that small. */
+/** Each frame needs a new decompressor, and may be empty; no real file has so many small ones. */
 const smallFrameBytes = 4096;
 const maxSmallFrames = 1000;
-/** `xz -9` needs 65 MiB for each thread; a header may ask for 4 GiB. */
+/** `xz -9` needs 65 MiB per thread; a header may ask for 4 GiB. */
 const maxXzMemory = "512MiB";
 
 /** Throws `image.damaged`, `image.truncated` or `command.missing`. */
@@ -48,10 +48,10 @@ async function* rejoin(start: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerat
   for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
 }
 
-/** A file may have several frames (`cat a.zst b.zst`); Node's engine ends after one. */
+/** A file may have several frames (`cat a.zst b.zst`); Node's decompressor ends after one. */
 async function* unzstd(packed: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer> {
   const chunks = packed[Symbol.asyncIterator]();
-  /** Read from `packed`, perhaps ahead of the engine. */
+  /** Bytes read from `packed`, possibly ahead of the decompressor. */
   let ahead: Buffer[] = [];
   let smallFrames = 0;
   for (;;) {
@@ -59,13 +59,13 @@ async function* unzstd(packed: AsyncIterable<Buffer>, name: string): AsyncGenera
       chunkSize: 1 << 20,
       params: { [constants.ZSTD_d_windowLogMax]: maxWindowLog },
     });
-    // It may find fault with what follows the frame when the frame has been taken; what follows gets an engine of its own.
+    // It may reject the bytes after a complete frame; those get a decompressor of their own.
     engine.on("error", () => {});
     let takenBytes = 0;
     let givenBytes = 0;
     const again = ahead;
     ahead = [];
-    // Not by `for await`: `chunks` outlives the frame.
+    // No `for await`: `chunks` outlives the frame.
     const feed = async function* () {
       for (;;) {
         const chunk = again.shift() ?? ((await chunks.next()).value as Buffer | undefined);
@@ -76,7 +76,7 @@ async function* unzstd(packed: AsyncIterable<Buffer>, name: string): AsyncGenera
       }
     };
     const input = Readable.from(feed(), { objectMode: false });
-    // An error of the input reaches the reader of the output.
+    // Pass an error of the input on to the reader of the output.
     input.on("error", (error) => engine.destroy(error));
     try {
       for await (const part of input.pipe(engine)) {
@@ -104,7 +104,7 @@ async function* unxz(packed: AsyncIterable<Buffer>, name: string): AsyncGenerato
   const xz = startProgram(["xz", "--decompress", "--stdout", "--threads=0", `--memlimit-decompress=${maxXzMemory}`], {
     stdin: "pipe",
     stdout: "pipe",
-    // Its messages tell a cut-off file from a damaged one.
+    // Its messages distinguish a truncated file from a damaged one.
     env: { ...process.env, LC_ALL: "C" },
   });
   const input = Readable.from(packed, { objectMode: false });
@@ -124,18 +124,18 @@ async function* unxz(packed: AsyncIterable<Buffer>, name: string): AsyncGenerato
 function broken(name: string, isCutOff: boolean, cause: unknown): HamletError {
   if (cause instanceof HamletError) return cause;
   if (/too much memory|windowTooLarge|[Mm]emory usage limit/.test(`${errnoOf(cause)} ${describeError(cause)}`)) {
-    return new HamletError("image.damaged", `${name} asks for more memory to unpack it than an image may`, {
-      hint: "unpack it yourself if you trust it (zstd -d --long=31, xz -d), and flash the .img",
+    return new HamletError("image.damaged", `${name} needs more memory to unpack than an image may`, {
+      hint: "if you trust it, unpack it yourself (zstd -d --long=31, xz -d) and flash the .img",
       cause,
     });
   }
   return isCutOff
-    ? new HamletError("image.truncated", `${name} ends in the middle`, {
-        hint: "the copy or the download was cut off: fetch the image again",
+    ? new HamletError("image.truncated", `${name} is incomplete`, {
+        hint: "the copy or download is incomplete: download the image again",
         cause,
       })
-    : new HamletError("image.damaged", `${name} does not unpack`, {
-        hint: "it was damaged on its way: fetch the image again",
+    : new HamletError("image.damaged", `${name} cannot be unpacked`, {
+        hint: "it is damaged: download the image again",
         cause,
       });
 }

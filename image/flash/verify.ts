@@ -1,4 +1,4 @@
-// What was written is read back from the medium and compared by its hash.
+// Reads the written data back from the medium and compares its hashes.
 import { hash } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
@@ -13,8 +13,8 @@ export type Written = Extent & { sha256: string };
 const readAheads = 3;
 
 /**
- * Throws `flash.verifyFailed` that names the place, `flash.deviceFailed`, and the reason of `signal`; or what `other` finds
- * to be at fault for a part that is not as it should be.
+ * Throws `flash.verifyFailed` with the place, `flash.deviceFailed`, and the reason of `signal`; or the error that `other` returns
+ * for a part that differs.
  */
 export async function verify(
   device: BlockDevice,
@@ -46,7 +46,7 @@ export async function verify(
       if (fault !== undefined) throw fault;
       throw new HamletError(
         "flash.verifyFailed",
-        `${device.path} gives back other bytes than were written, between byte ${part.offset} and ${part.offset + part.length}`,
+        `${device.path} returns other bytes than were written, between byte ${part.offset} and ${part.offset + part.length}`,
         { hint: "the card is broken or smaller than it says: use another one" },
       );
     }

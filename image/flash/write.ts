@@ -1,6 +1,6 @@
-// Writes an image so that a card is either complete or visibly blank. First the old partition table goes; then all is
-// written but the image's two ends, flushed, and read back from the medium; then the end with the table's copy, the table
-// and, last of all, block 0, without which neither firmware nor kernel sees a partition. Power may go at any line.
+// Writes an image so that a card is either complete or visibly blank, even if power fails at any line. Clears the old partition
+// table; writes everything except the image's two ends, flushes, and reads it back from the medium; then writes the end with the
+// table's copy, the table, and last block 0, without which neither firmware nor kernel sees a partition.
 import { hash } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
@@ -13,10 +13,10 @@ import { probeSize } from "./probe.ts";
 import type { ImageSource } from "./source.ts";
 import { verify, type Written } from "./verify.ts";
 
-/** At each end of an image: its partition table and the copy of it. */
+/** At each end of an image, for its partition table and the copy. */
 const edgeBytes = 1 << 20;
 
-/** What is on the card; it is never left as "unknown" while it still answers. */
+/** What is on the card; never left at "unknown" while the card still answers. */
 export type CardState =
   | { card: "untouched" }
   | { card: "blank"; writtenBytes: number; totalBytes: number }
@@ -27,15 +27,15 @@ export type WriteOptions = {
   bmap?: Bmap | undefined;
   progress: Progress;
   signal?: AbortSignal;
-  /** 16 bytes that no earlier run used. */
+  /** 16 bytes, different in each run. */
   nonce: Buffer;
-  /** When all is written and proven, right before the table makes it a disk. A failure leaves it blank. */
+  /** Called when all is written and verified, right before the table is written. If it throws, the card stays blank. */
   beforeTable?: (() => Promise<void>) | undefined;
-  /** Hears of each change of what is on the card. */
+  /** Called at each change of the card's state. */
   onState?: (state: CardState) => void;
 };
 
-/** Throws `flash.*` or `image.*`, and the reason of `signal`. `onState` has said what is on the card by then. */
+/** Throws `flash.*` or `image.*`, and the reason of `signal`. `onState` has been called with the card's state by then. */
 export async function writeImage(
   source: ImageSource,
   device: BlockDevice,
@@ -51,7 +51,7 @@ export async function writeImage(
   onState({ card: "unknown" });
   await wipeEnds(device);
   blank();
-  // Its marks lie in neither table; those at the ends are written over by the image or of no meaning.
+  // Its marks are in neither table; those at the ends are overwritten by the image or harmless.
   await probeSize(device, nonce);
 
   progress.stage("writing", totalBytes);
@@ -60,7 +60,7 @@ export async function writeImage(
   const zeros = alignedBuffer(pieceBytes);
   const writing = new Set<Promise<void>>();
   let failure: unknown;
-  /** Starts a write; a failure shows at the next piece. */
+  /** Starts a write; a failure is reported at the next piece. */
   const start = (
     bytes: Buffer,
     { offset, length }: Extent,
@@ -95,7 +95,7 @@ export async function writeImage(
       if (failure !== undefined) break;
       const end = piece.offset + piece.bytes.length;
       const isEdge = end <= body.offset || piece.offset >= body.end;
-      // What is read back and is what the map says was right in the image too: one hash for both, unless they differ.
+      // Data that is read back and matches the map was right in the image too: one hash serves both, unless they differ.
       const known = source.again && !isEdge ? mapped?.trust(piece) : mapped?.saw(piece);
       const extent = needed ? needed.of(piece.offset, piece.bytes) : whole(piece);
       for (const part of extent ? zerosBefore(extent, piece.offset, body) : []) {
@@ -140,7 +140,7 @@ export async function writeImage(
     return { writtenBytes };
   } catch (error) {
     await Promise.allSettled(writing);
-    // Whatever came of block 0: a card that is not complete has none.
+    // Whatever happened to block 0, an incomplete card must not have one.
     await wipeEnds(device).then(blank, () => {});
     throw error;
   }
@@ -153,7 +153,7 @@ const edge = (bytes: Buffer, offset: number): Written => ({
   sha256: hash("sha256", bytes, "hex"),
 });
 
-/** What of `extent` lies before the piece at `to`, within the body: zeros, as large as a buffer at most. */
+/** The parts of `extent` before the piece at `to`, within the body: zeros, at most as long as a buffer. */
 function* zerosBefore(extent: Extent, to: number, body: { offset: number; end: number }): Generator<Extent> {
   const end = Math.min(to, body.end);
   for (let at = Math.max(extent.offset, body.offset); at < end; at += pieceBytes) {
@@ -161,7 +161,7 @@ function* zerosBefore(extent: Extent, to: number, body: { offset: number; end: n
   }
 }
 
-/** The table before its copy: no moment has the one and not the other's disk. Proven, for a worn card keeps its old content. */
+/** Clears the table before its copy. Reads it back, because a worn card keeps its old content. */
 async function wipeEnds(device: BlockDevice): Promise<void> {
   const zeros = alignedBuffer(edgeBytes);
   const last = Math.floor((device.sizeBytes - edgeBytes) / blockBytes) * blockBytes;

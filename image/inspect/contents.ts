@@ -1,4 +1,4 @@
-// What is inside an image's root filesystem: its files, and the bill of materials among them.
+// The content of an image's root filesystem: its files, and the bill of materials among them.
 
 import { open } from "node:fs/promises";
 import { parseJson } from "../../system/files.ts";
@@ -9,16 +9,16 @@ import { type ReadAt, readerOf } from "../disk/read-at.ts";
 type Partition = { label: string; firstByte: number; sizeBytes: number };
 export type Contents = {
   readAt: ReadAt;
-  /** Missing where slot a holds no erofs. */
+  /** Missing if slot a holds no erofs. */
   root?: Erofs;
-  /** Missing where the image has none that is valid: who made it did not say what is in it. */
+  /** Missing if the image has no valid one. */
   sbom?: Sbom & { text: string };
 };
 
 /** A bill of 300 components has 0.2 MiB. */
 const maxSbomBytes = 8 << 20;
 
-/** Opens the image for as long as `use` runs. */
+/** Opens the image while `use` runs. */
 export async function withContents<T>(
   path: string,
   partitions: Partition[],

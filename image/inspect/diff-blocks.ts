@@ -1,5 +1,5 @@
-// Two images block by block: how much differs in each partition, and how much of the newer one a device that runs the
-// older would have to fetch.
+// Compares two images block by block: how much differs in each partition, and how much a device with the older one would have to
+// fetch of the newer one.
 
 import { hash } from "node:crypto";
 import { zstdCompressSync } from "node:zlib";
@@ -8,7 +8,7 @@ import type { ReadAt } from "../disk/read-at.ts";
 type Partition = { label: string; firstByte: number; sizeBytes: number };
 /** `blocks` are those of the longer of the two. */
 export type BlockChange = { label: string; blocks: number; changedBlocks: number };
-/** Bytes in blocks that the older image has nowhere in the same partition, plain and packed by zstd. */
+/** Bytes in blocks that occur nowhere in the same partition of the older image, plain and compressed by zstd. */
 export type UpdateSize = { newBytes: number; packedBytes: number };
 
 export const blockBytes = 4096;
@@ -28,7 +28,7 @@ export async function diffBlocks(
     let changedBlocks = 0;
     for (let at = 0; at < sizeBytes; at += chunkBytes) {
       const [was, is] = [await chunkOf(readBefore, old, at), await chunkOf(readAfter, now, at)];
-      // A table may tell of more than its disk has.
+      // A table may claim more than its disk has.
       if (!was && !is) break;
       if (!(was ?? zeros).equals(is ?? zeros)) changedBlocks += countChanged(was ?? zeros, is ?? zeros);
     }
@@ -37,7 +37,7 @@ export async function diffBlocks(
   return changes;
 }
 
-/** What lies beyond a partition's end counts as zeros; undefined where there is nothing more to read. */
+/** Bytes beyond a partition's end count as zeros; undefined if there is nothing more to read. */
 async function chunkOf(readAt: ReadAt, partition: Partition | undefined, at: number): Promise<Buffer | undefined> {
   const left = Math.max(0, Math.min(chunkBytes, (partition?.sizeBytes ?? 0) - at));
   const bytes = left === 0 ? Buffer.alloc(0) : await readAt(partition!.firstByte + at, left);
@@ -53,7 +53,7 @@ export function countChanged(before: Buffer, after: Buffer): number {
   return changed;
 }
 
-/** What an update carries: the root filesystem, and kernel with initrd on a partition of the firmware's. */
+/** The partitions that an update carries: the root filesystem, and the firmware's partition with kernel and initrd. */
 const carried = ["root-a", "esp", "boot-a"];
 
 export async function updateSize(

@@ -1,4 +1,4 @@
-// What changed between two images: packages, files, blocks. Reads both and writes nothing.
+// Compares two images: packages, files, blocks.
 
 import { createHash } from "node:crypto";
 import type { Progress } from "../../system/progress.ts";
@@ -9,17 +9,17 @@ import { type Contents, withContents } from "./contents.ts";
 import { type BlockChange, diffBlocks, type UpdateSize, updateSize } from "./diff-blocks.ts";
 import { type ImageFacts, inspectImage } from "./inspect.ts";
 
-/** One side is missing where something came or went. */
+/** A side is missing if the package or file was added or removed. */
 type PackageChange = { name: string; kind: "deb" | "nix" | "npm" | "other"; before?: string; after?: string };
 export type FileChange = { path: string; beforeBytes?: number; afterBytes?: number };
 export type ImageDifference = {
   before: Pick<ImageFacts, "board" | "version">;
   after: Pick<ImageFacts, "board" | "version">;
   isSame: boolean;
-  /** Missing where one of the images does not say what is in it. */
+  /** Missing if one of the images has no bill of materials. */
   packages?: PackageChange[];
   files: FileChange[];
-  /** Files of equal size whose content is compressed and was not compared. */
+  /** Compressed files of equal size, whose content was not compared. */
   uncompared: number;
   partitions: BlockChange[];
   update: UpdateSize;
@@ -52,13 +52,13 @@ export async function diffImages(before: string, after: string, progress: Progre
 
 const sideOf = ({ board, version }: ImageFacts) => ({ board, version });
 
-/** By kind and name; several versions of one package stand side by side. */
+/** By kind and name; several versions of one package are listed together. */
 export function diffPackages(before: Component[], after: Component[]): PackageChange[] {
   const group = (components: Component[]) => {
     const versions = new Map<string, string[]>();
     for (const { name, version, purl, type } of components) {
       const kind = /^pkg:(deb|nix|npm)\//.exec(purl ?? "")?.[1] ?? "other";
-      // Our own programs are of the image's version; their bytes are among the files.
+      // Our own programs have the image's version; their bytes are compared as files.
       if (kind === "other" && type === "application") continue;
       const key = `${kind} ${name}`;
       versions.set(key, [...(versions.get(key) ?? []), version].sort());
@@ -75,7 +75,7 @@ export function diffPackages(before: Component[], after: Component[]): PackageCh
   });
 }
 
-/** `sizeBytes` of the filesystem: more than twice of it is not compared, for files may share their blocks again and again. */
+/** Compares at most twice `sizeBytes`, the filesystem's size: many files may share the same blocks. */
 type Files = { readAt: ReadAt; entries: Map<string, ErofsEntry>; sizeBytes: number };
 
 async function filesOf({ readAt, root }: Contents): Promise<Files> {
@@ -102,7 +102,7 @@ async function diffFiles(before: Files, after: Files): Promise<Pick<ImageDiffere
   return { files, uncompared };
 }
 
-/** A folder's size is only how its names are stored. */
+/** Ignores the size of folders: it depends only on how names are stored. */
 const hasOtherFacts = (old: ErofsEntry, now: ErofsEntry): boolean =>
   (["kind", "mode", "uid", "gid"] as const).some((fact) => old[fact] !== now[fact]) ||
   (old.kind !== "folder" && old.sizeBytes !== now.sizeBytes);

@@ -1,4 +1,4 @@
-// What is in an image, told from its partition table and its FAT partitions; no secret is ever read into the answer.
+// Describes an image by its partition table and FAT partitions. The answer never contains a secret.
 
 import { open, stat } from "node:fs/promises";
 import { HamletError } from "../../system/error.ts";
@@ -14,7 +14,7 @@ import { readTable } from "../disk/table.ts";
 export type ImageFacts = ImageJson & {
   partitions: { label: string; number: number; firstByte: number; sizeBytes: number; id: string }[];
   provisionBlock: { offset: number; sizeBytes: number };
-  /** By its block, or by a `data` that a device has used: the block of a card that has booted is blank again. */
+  /** Whether the block is filled, or `data` was used: the block is blank again after the first boot. */
   isProvisioned: boolean;
   /** Kernels that the firmware or its loader can start. */
   entries: string[];

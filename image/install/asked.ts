@@ -1,4 +1,6 @@
-// An install that was asked for on the device's page: `hamlet open`, which is root there, leaves a request in root's folder; hamlet-install takes it.
+// An install that was requested on the device's page: `hamlet open`, as root on the device, leaves a request in
+// root's folder for hamlet-install.
+
 import { agentOwner } from "../../provisioning/firstboot/machine.ts";
 import type { Paths } from "../../provisioning/firstboot/paths.ts";
 import { giveProblems, problemOf } from "../../provisioning/handover/problems.ts";
@@ -8,8 +10,8 @@ import { HamletError } from "../../system/error.ts";
 import type { InternalDisk } from "./available.ts";
 
 /**
- * The disk that was named, which must be the one inside this device: who asked is no judge of that. Throws
- * `install.refused`. The request is gone either way: what is asked once is tried once.
+ * The disk that the request names, if it is the one inside this device. Throws `install.refused`. Removes the request in any case, so
+ * that it is tried once.
  */
 export async function takeRequestedDisk(
   paths: Pick<Paths, "installRequest">,
@@ -18,13 +20,13 @@ export async function takeRequestedDisk(
   const asked = await takeInstallRequest(paths.installRequest);
   const disk = await find();
   if (asked !== undefined && disk?.path === asked) return asked;
-  throw new HamletError("install.refused", `${asked ?? "nothing"} is no disk inside this device to move to`, {
+  throw new HamletError("install.refused", `${asked ?? "nothing"} is not a disk inside this device`, {
     hint: "`hamlet install --list` on the device shows its disks",
     exitCode: 3,
   });
 }
 
-/** Where whoever asked will look: the agent shows it as a warning, on page, console and card. */
+/** Reports the outcome where the person looks: the agent shows it as a warning on page, console and card. */
 export async function tellFailure(
   paths: Pick<Paths, "problems" | "passwd">,
   failure: unknown,
@@ -35,6 +37,6 @@ export async function tellFailure(
   const hasHint = failure instanceof HamletError && failure.hint !== undefined;
   const hint = hasHint ? problem.hint : "try again: hamlet open, or hamlet install";
   await giveProblems(paths.problems, [{ ...problem, hint }], await agentOwner(paths.passwd));
-  // It reads the report when it starts.
+  // The agent reads the report when it starts.
   await run(["systemctl", "restart", "hamlet-agent.service"], { timeoutMs: 60_000 });
 }

@@ -1,19 +1,19 @@
-// Whether a device runs from a USB stick while a disk inside it waits: read from /sys, so that the agent may ask too.
+// Finds out whether a device runs from a USB stick and has an internal disk. Reads /sys only, so that the agent can ask too.
 import { readdir, readFile, readlink, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 
 export type InternalDisk = {
   path: string;
   sizeBytes: number;
-  /** As its maker calls it. */
+  /** Its maker's name for it. */
   model: string;
-  /** How many partitions are on it: what would be lost. */
+  /** Number of partitions, which would be lost. */
   partitions: number;
 };
 
 /**
  * The first internal disk that could take this system, if it runs from USB. `links` is the initrd's folder, `sys` is /sys.
- * No more is imported than this needs: the agent's memory is small.
+ * Imports little, because the agent's memory is small.
  */
 export async function internalDisk(links: string, sys: string): Promise<InternalDisk | undefined> {
   const blocks = join(sys, "block");
@@ -38,7 +38,7 @@ export async function internalDisk(links: string, sys: string): Promise<Internal
   return undefined;
 }
 
-/** To where its last partition, the one that grows, begins; what is in that is small. */
+/** Up to the start of the last partition, which grows and has little in it. */
 async function systemBytes(folder: string): Promise<number> {
   const starts = await Promise.all((await partitionsOf(folder)).map((name) => number(join(folder, name, "start"))));
   return (Math.max(0, ...starts) + 64 * 2048) * 512;
@@ -47,7 +47,7 @@ async function systemBytes(folder: string): Promise<number> {
 const partitionsOf = async (folder: string): Promise<string[]> =>
   (await readdir(folder)).filter((name) => name.startsWith(basename(folder)));
 
-/** A disk's place in /sys is its way through the buses. */
+/** The path in /sys shows the bus of a disk. */
 const isUsb = (folder: string): Promise<boolean> =>
   realpath(folder).then(
     (path) => /\/usb\d+\//.test(path),

@@ -1,5 +1,5 @@
-// The image that a device makes of itself: its own boot partition and slots, a new data partition with its state, and a
-// partition table with GUIDs of its own, so that the two disks are told apart from the first start.
+// The image that a device makes of itself: its boot partition and slots, a new data partition with its state, and a partition
+// table with new GUIDs, so that the two disks differ from the first start on.
 import { randomUUID } from "node:crypto";
 import { open } from "node:fs/promises";
 import { HamletError } from "../../system/error.ts";
@@ -13,7 +13,7 @@ const mib = 1 << 20;
 
 type DiskPlan = { guid: string; partitions: Partition[]; sizeBytes: number };
 
-/** As the disk that runs, but for GUIDs and for `data`, which is as long as what is put into it and grows later. */
+/** Like the running disk, except for the GUIDs and for `data`, which is as long as its content and grows later. */
 export function planDisk(
   { gpt }: Pick<OwnDisk, "gpt">,
   dataBytes: number,

@@ -1,6 +1,6 @@
-// A device that runs from a stick moves to its internal disk: the same system, the same identity, and in no moment two
-// disks that hold it. The new disk is written as any card is (flash/write.ts); its partition table, the last write, is
-// what moves the identity (provisioning/firstboot/move.ts).
+// Moves a device from its stick to its internal disk, with its system and identity; at no moment do two disks hold the identity.
+// The new disk is flashed like any card (flash/write.ts); its partition table, the last write, moves the identity
+// (provisioning/firstboot/move.ts).
 import { hash, randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -33,32 +33,32 @@ type InstallOptions = {
   run: Run;
   progress: Progress;
   now: number;
-  /** Writes the copy to the disk; `beforeTable` runs when all but the table is there (flash/flash.ts). */
+  /** Writes the copy to the disk; `beforeTable` runs when everything except the table is written (flash/flash.ts). */
   write(source: ImageSource, beforeTable: () => Promise<void>): Promise<unknown>;
-  /** Where keys may lie for a minute: in memory. */
+  /** A folder in memory, where keys may be for a minute. */
   workIn?: string;
 };
 
-/** What writes to `data` and to the boot partition while a device runs. */
+/** The units that write to `data` and to the boot partition of a running device. */
 const atWork = ["hamlet-agent.service", "hamlet-tell.path"];
 
-/** What a target must have at least. */
+/** Minimum size of a target. */
 export const neededBytes = (disk: OwnDisk): number => planDisk(disk, leastDataBytes(disk)).sizeBytes;
 const leastDataBytes = ({ gpt }: OwnDisk) => Math.min(64 * mib, gpt.partitions.at(-1)!.sectors * 512);
 
-/** Throws what kept it from happening, with what became of the identity where this device has it no more. */
+/** Throws the reason of a failure; its hint says where the identity is if this disk no longer has it. */
 export async function install(disk: OwnDisk, target: string, options: InstallOptions): Promise<MoveOutcome> {
   const { paths, run, progress, write, now } = options;
   const agent = await agentOwner(paths.passwd);
   const found = (await readDisks(paths)).find(({ path }) => basename(path) === basename(target));
-  if (!found) throw new HamletError("install.noDisk", `${target} is no disk of this device`, { exitCode: 2 });
+  if (!found) throw new HamletError("install.noDisk", `${target} is not a disk of this device`, { exitCode: 2 });
   const work = await mkdtemp(join(options.workIn ?? tmpdir(), "hamlet-install-"));
   const systemctl = (how: "stop" | "start", ...units: string[]) =>
     run(["systemctl", how, ...units], { timeoutMs: 60_000 });
   try {
     progress.stage("packing the state");
-    // Nobody writes a report meanwhile, and the boot partition is unmounted now rather than by itself during the copy: a
-    // FAT is marked while it is mounted.
+    // Stop the reports, and unmount the boot partition now rather than automatically during the copy: a mounted FAT is marked
+    // as such.
     await systemctl("stop", ...atWork, "hamlet-tell.service");
     await systemctl("stop", "efi.mount");
     const state = dirname(paths.agentFolder);
@@ -73,7 +73,7 @@ export async function install(disk: OwnDisk, target: string, options: InstallOpt
         await run(["sync"], { timeoutMs: 60_000 });
         if ((await hashOf(disk, "esp")) !== bootBefore) {
           throw new HamletError("install.changed", "the boot partition changed while it was copied", {
-            hint: "an update was at work: run hamlet install again once it is over",
+            hint: "an update was running: run hamlet install again when it is over",
           });
         }
         await hideIdentity(paths);
@@ -93,7 +93,7 @@ export async function install(disk: OwnDisk, target: string, options: InstallOpt
 
 async function finishAndTell(paths: Paths, agent: Owner, now: number): Promise<MoveOutcome> {
   const outcome = await finishMove(paths, agent);
-  // A report that cannot be written changes nothing of what has happened.
+  // Ignore a report that cannot be written.
   const moved = problemOfMove(outcome);
   if (moved) await giveProblems(paths.problems, [problemOf(moved, now)], agent).catch(() => {});
   return outcome;
@@ -109,11 +109,11 @@ function withOutcome(error: unknown, outcome: MoveOutcome | "unknown"): unknown 
   const next = elsewhere[outcome];
   if (next === undefined || !(error instanceof HamletError)) return error;
   const { code, message, exitCode, cause } = error;
-  // The hint of a failure says to try again, which is wrong here.
+  // The hint of the failure says to try again, which is wrong here.
   return new HamletError(code, message, { hint: next, exitCode, cause });
 }
 
-/** Of what its file system uses. */
+/** Covers the bytes that the file system uses. */
 async function hashOf(disk: OwnDisk, label: string): Promise<string> {
   const buffer = alignedBuffer(pieceBytes);
   const end = roundUp(disk.used.get(label) ?? 0, blockBytes);

@@ -1,4 +1,4 @@
-// The disk that this device runs from: where its partitions are, and which slots hold a system.
+// Reads the disk that this device runs from: its partitions, and which slots hold a system.
 
 import { constants } from "node:fs";
 import { type FileHandle, open, readlink } from "node:fs/promises";
@@ -15,9 +15,9 @@ export type OwnDisk = {
   path: string;
   gpt: Gpt;
   image: ImageJson;
-  /** Reads of a partition by its label, from the medium: what is cached of it may be older. */
+  /** Reads a partition from the medium, because cached bytes may be older. */
   read(label: string, into: Buffer, offset: number): Promise<void>;
-  /** Partitions other than `data` that hold something, and how far. */
+  /** The used lengths of the partitions other than `data` that hold something. */
   used: ReadonlyMap<string, number>;
   close(): Promise<void>;
 };
@@ -36,7 +36,7 @@ export async function openOwnDisk(links: string): Promise<OwnDisk> {
   const gpt = readGpt(head);
   if (gpt?.partitions.at(-1)?.label !== "data") {
     throw new HamletError("install.unsupported", `${path} has no GPT with the layout of UEFI boards`, {
-      hint: "a Raspberry Pi's card is written by `hamlet flash`, and so is the disk that shall replace it",
+      hint: "write a Raspberry Pi's card with `hamlet flash`, and the disk that replaces it too",
       exitCode: 3,
     });
   }
@@ -51,14 +51,14 @@ export async function openOwnDisk(links: string): Promise<OwnDisk> {
   };
   try {
     const image = await readImageJson(read, path);
-    /** Enough of a partition to tell how far it is used: the tables of a FAT. */
+    /** Enough of a partition to find its used length: the tables of a FAT. */
     const used = new Map<string, number>();
     for (const { label, sectors } of gpt.partitions) {
       if (label === "data") continue;
       const start = alignedBuffer(Math.min(pieceBytes, sectors * sectorBytes));
       await read(label, start, 0);
       const bytes = usedBytes(start);
-      // A slot that holds no system may hold anything.
+      // A slot without a system may hold anything.
       if (bytes !== undefined) used.set(label, bytes);
     }
     return { path, gpt, image, read, used, close };

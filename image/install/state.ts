@@ -1,4 +1,4 @@
-// The state of a device as the content of a new data partition.
+// Copies a device's state into the file system of a new data partition.
 import { join } from "node:path";
 import { copyFolder } from "../../provisioning/handover/copy.ts";
 import { Folder } from "../../provisioning/handover/folder.ts";
@@ -7,10 +7,10 @@ import { HamletError } from "../../system/error.ts";
 import { makeDataVolume } from "../assemble/data-volume.ts";
 
 const mib = 1 << 20;
-/** More than identity, records and settings come to by far; twice as much has room in the memory of any device. */
+/** Far more than identity, records and settings need; twice as much fits into any device's memory. */
 const mostBytes = 128 * mib;
 
-/** Not part of who a device is: marks of this disk. */
+/** Marks of this disk, not part of the device's identity. */
 const leftBehind = new Set([
   "lost+found",
   "system/grown",
@@ -21,8 +21,8 @@ const leftBehind = new Set([
 ]);
 
 /**
- * Makes the file system with a copy of `state`, owners and modes included, in the folder `work`: outside of `state`, and
- * in memory, for keys are in it. The agent must be at rest.
+ * Makes the file system with a copy of `state`, owners and modes included, in the folder `work`, which must be outside `state` and
+ * in memory, because the copy has keys. The agent must be stopped.
  */
 export async function packState(
   state: string,
@@ -32,14 +32,14 @@ export async function packState(
   run: Run,
 ): Promise<{ path: string; sizeBytes: number }> {
   await using from = await Folder.open(state);
-  if (!from) throw new HamletError("install.notADevice", `${state} is not there`);
+  if (!from) throw new HamletError("install.notADevice", `${state} is missing`);
   const copy = join(work, "state");
   await using to = await Folder.make(copy);
   const left = { entries: 4096, bytes: mostBytes, depth: 8 };
   await copyFolder(from, to, left, leftBehind);
-  // What a file takes beside its content.
+  // Overhead of a file.
   const usedBytes = mostBytes - left.bytes + (4096 - left.entries) * 4096;
-  // Room for the file system's own and for the time until it has grown.
+  // Room for the file system's own data and until it has grown.
   const sizeBytes = Math.max(leastBytes, Math.ceil((usedBytes * 2 + 32 * mib) / mib) * mib);
   const path = join(work, "data");
   await makeDataVolume(path, { sizeBytes, uuid, from: copy }, run);

@@ -1,12 +1,12 @@
 // The list that Raspberry Pi Imager shows (`rpi-imager --repo <url of os_list.json>`), in its JSON Schema. Raspberry Pi boards only: Imager
-// finds an image by the tags of the board that it is told, and has none for others. `init_format`: see provisioning/file/imager.ts.
+// selects images by board tags, and has none for other boards. `init_format`: see provisioning/file/imager.ts.
 // Pure.
 import { boardNamed, boardNames } from "../boards.ts";
 import type { PublishedImage } from "./published.ts";
 
 export const iconName = "hamlet.png";
 
-/** `url` is where the folder will be found; it ends with a slash. */
+/** `url` is the public address of the folder; it ends with a slash. */
 export function osListText(images: readonly PublishedImage[], url: string, website?: string): string {
   const entries = images.flatMap((image) => {
     const board = boardNames.includes(image.board) ? boardNamed(image.board) : undefined;

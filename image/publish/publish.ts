@@ -1,6 +1,6 @@
-// Publishes images into a folder that any web server can serve. All that could be refused is looked at first, all that takes time
-// is made in a work folder, and then everything takes its place by renames. Until the first of them nothing has changed; what
-// people look at first comes last: when `os_list.json` is replaced, what it names is there.
+// Publishes images into a folder that any web server can serve. Checks everything first, makes all files in a work folder, and
+// then renames them into place. Nothing changes before the first rename, and `os_list.json` comes last, when the files that it
+// names are in place.
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Run } from "../../system/command.ts";
@@ -26,16 +26,16 @@ import { isSame, readSources, refuseOther, refuseTaken, type Source } from "./so
 import { Staging } from "./staging.ts";
 
 export type PublishOptions = {
-  /** Where the folder will be found; ends with a slash. */
+  /** The public address of the folder; ends with a slash. */
   url: string;
   website?: string | undefined;
   signKey?: string | undefined;
-  /** Replaces the content of a version that was published before. */
+  /** Replace a version that was published before. */
   isReplacing: boolean;
 };
 type Published = {
   images: PublishedImage[];
-  /** Boards whose image is new; the others were there already. */
+  /** Boards whose image is new; the others were published already. */
   fresh: string[];
   isSigned: boolean;
 };
@@ -44,7 +44,7 @@ type Tools = { run: Run; signal: AbortSignal; progress: Progress };
 
 /**
  * Throws `image.provisioned`, `image.wrongSize`, `publish.versionTaken`, `file.exists` (exit code 3), `publish.twoOfOneBoard`,
- * `publish.signFailed` and what reading images throws; `publish.unfinished` alone comes when some files are replaced already.
+ * `publish.signFailed` and the errors of reading images. Only after `publish.unfinished` have some files been replaced.
  */
 export async function publishImages(
   paths: readonly string[],
@@ -78,12 +78,12 @@ export async function publishImages(
     const signature = await signatureOf(sums, folder, work, options.signKey, tools.run);
     await staging.write(iconName, icon());
     await staging.write(indexName, `${JSON.stringify({ format: 1, images }, null, 2)}\n`);
-    // A signature of other checksums would look like an attack.
+    // A signature of old checksums would look like an attack.
     if (!signature) await staging.remove(`${sumsName}.sig`);
     await staging.write(sumsName, sums);
     if (signature) await staging.write(`${sumsName}.sig`, signature);
     await staging.write(osListName, osListText(images, options.url, options.website));
-    // From here on it takes a moment, and half of it would be worse than all.
+    // Do not stop from here on: it takes a moment, and half of it would be worse than all.
     signal.throwIfAborted();
     await staging.place();
     return { images, fresh, isSigned: signature !== undefined };
@@ -93,7 +93,7 @@ export async function publishImages(
   }
 }
 
-/** Map and bill first: an image that cannot be mapped is not worth minutes of compressing. */
+/** Makes map and bill first, to fail before minutes of compressing. */
 async function makeOne(
   { path, name, facts, digest }: Source,
   before: PublishedImage | undefined,
@@ -120,7 +120,7 @@ async function makeOne(
   };
 }
 
-/** The signature of `sums`: a new one, or without a key the old one where it still holds. */
+/** The signature of `sums`: a new one, or without a key the old one if it is still valid. */
 async function signatureOf(
   sums: string,
   folder: string,

@@ -1,4 +1,4 @@
-// What a folder of published images says of itself: `images.json`, one entry a board, and the checksums that everybody's sha256sum reads.
+// The index of a folder of published images: `images.json` with one entry for each board, and the checksums for sha256sum.
 // Pure.
 import { z } from "zod";
 import { boardNames } from "../boards.ts";
@@ -29,7 +29,7 @@ export const indexName = "images.json";
 export const sumsName = "SHA256SUMS";
 export const osListName = "os_list.json";
 
-/** One image a board, the newly published one in the place of the one before; in the order of our boards. */
+/** One image for each board, newly published ones in place of older ones, in the order of our boards. */
 export function withPublished(known: readonly PublishedImage[], made: readonly PublishedImage[]): PublishedImage[] {
   const kept = known.filter(({ board }) => made.every((one) => one.board !== board));
   const rank = ({ board }: PublishedImage) => boardNames.indexOf(board);

@@ -1,15 +1,15 @@
-// Signs a file with an SSH key, as OpenSSH itself does: the publisher has such a key, and everybody who checks has `ssh-keygen`. The
-// neighborhood's root signs members and nothing else, so it is not asked.
+// Signs a file with an SSH key by OpenSSH: publishers have such a key, and everyone has `ssh-keygen` to check. The neighborhood's
+// root key is not used, because it signs nothing but membership.
 import { readFile } from "node:fs/promises";
 import type { Run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 
-/** OpenSSH's own word for signatures of files; a signature of one namespace is none in another. */
+/** OpenSSH's namespace for signatures of files; a signature is not valid in another namespace. */
 const signatureNamespace = "file";
 
 /** Writes `<path>.sig`. `keyPath`: a private key, or a public one whose private half is in the agent. Throws `publish.signFailed`. */
 export async function signFile(path: string, keyPath: string, run: Run): Promise<void> {
-  // It asks for a passphrase on the terminal, for as long as a person takes.
+  // It may ask for a passphrase on the terminal, so it gets time.
   const argv = ["ssh-keygen", "-q", "-Y", "sign", "-n", signatureNamespace, "-f", keyPath, path] as const;
   const refuse = (cause: unknown) => {
     throw new HamletError("publish.signFailed", `nothing was signed with ${keyPath}: ${describeError(cause)}`, {

@@ -1,4 +1,4 @@
-// The images that are to be published: looked at, and refused, before anything is written.
+// Reads and checks the images to be published before anything is written.
 import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type Digest, digestFile } from "../../system/digest.ts";
@@ -11,13 +11,13 @@ import type { PublishedImage } from "./published.ts";
 
 export type Source = {
   path: string;
-  /** The image's name among what is published: by board and version, whatever a browser or a person called the file. */
+  /** The published name: by board and version, whatever the file is called here. */
   name: string;
   facts: Awaited<ReturnType<typeof inspectImage>>;
   digest: Digest;
 };
 
-/** Throws `image.provisioned` and `image.wrongSize` (exit code 3), `publish.twoOfOneBoard` and what reading images throws. */
+/** Throws `image.provisioned` and `image.wrongSize` (exit code 3), `publish.twoOfOneBoard` and the errors of reading images. */
 export async function readSources(
   paths: readonly string[],
   { signal, progress }: { signal: AbortSignal; progress: Progress },
@@ -57,7 +57,7 @@ export async function readSources(
   return sources;
 }
 
-/** An image tells its version itself, and may be anyone's. Throws `image.notOurs`. */
+/** The version comes from the untrusted image itself. Throws `image.notOurs`. */
 function publishedName(path: string, { board, version }: Source["facts"]): string {
   if (Version.safeParse(version).success) return imageName(board, version);
   throw new HamletError("image.notOurs", `${path} has a version that can be no part of a file's name`, {
@@ -67,7 +67,7 @@ function publishedName(path: string, { board, version }: Source["facts"]): strin
 
 export const isSame = (one: PublishedImage, { digest }: Source) => one.extractSha256 === digest.sha256;
 
-/** The map beside an image is found by the image's name: one of another image must not come to lie there. */
+/** A map is found by its image's name, so a map of another image must not be placed there. */
 export async function refuseOther({ path, name, digest }: Source, folder: string, signal: AbortSignal): Promise<void> {
   const beside = join(folder, name);
   const [own, there] = await Promise.all([stat(path), stat(beside).catch(() => undefined)]);
@@ -79,7 +79,7 @@ export async function refuseOther({ path, name, digest }: Source, folder: string
   });
 }
 
-/** Whoever has downloaded a version must be able to say it to others: what is published under a name stays. */
+/** A published version must not change: people who downloaded it refer to it by its name. */
 export function refuseTaken(source: Source, known: readonly PublishedImage[], folder: string): void {
   const { board, version } = source.facts;
   const taken = known.find((one) => one.board === board && one.version === version && !isSame(one, source));

@@ -1,4 +1,4 @@
-// Files that wait in a work folder until all of them are made, and then take their places in the order in which they came.
+// Collects finished files in a work folder and, when all are made, renames them into place in the order in which they were added.
 import { readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { HamletError } from "../../system/error.ts";
@@ -9,18 +9,18 @@ export class Staging {
   readonly #folder: string;
   readonly #steps: { kind: "replace" | "remove"; name: string }[] = [];
 
-  /** `work` lies in the file system of `folder`: what is placed is renamed. */
+  /** `work` must be on the same file system as `folder`, because files are renamed. */
   constructor(work: string, folder: string) {
     this.work = work;
     this.#folder = folder;
   }
 
-  /** The file `name` is in the work folder, whole and flushed. */
+  /** Adds the file `name`, which is in the work folder, complete and flushed. */
   add(name: string): void {
     this.#steps.push({ kind: "replace", name });
   }
 
-  /** Only if it differs: who mirrors the folder copies what changed. Readable by the web server. */
+  /** Adds a file if its content changed, so that mirrors copy no others. It is readable by the web server. */
   async write(name: string, content: string | Buffer): Promise<void> {
     const old = await readFile(join(this.#folder, name)).catch(() => undefined);
     if (old?.equals(Buffer.from(content))) return;
@@ -32,7 +32,7 @@ export class Staging {
     if (await stat(join(this.#folder, name)).catch(() => undefined)) this.#steps.push({ kind: "remove", name });
   }
 
-  /** Throws `publish.unfinished` if some are in their places and others are not, else the system's error. */
+  /** Throws `publish.unfinished` if only some are in place, else the system's error. */
   async place(): Promise<void> {
     let done = 0;
     try {

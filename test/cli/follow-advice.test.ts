@@ -147,7 +147,7 @@ const states: State[] = [
     code: "flash.notADrive",
     typed: "hamlet flash built.img card.img --yes",
     given: "touch card.img",
-    advice: /an image is copied into a file by cp/,
+    advice: /use cp to copy an image into a file/,
     follow: () => "cp built.img card.img",
     retry: "hamlet image inspect card.img",
   },

@@ -1,4 +1,4 @@
-// The asking end of a channel: exec and connect in a machine, through its virtio-serial port or the supervisor.
+// The client of a channel: exec and connect in a machine, through its virtio-serial port or the supervisor.
 import { randomUUID } from "node:crypto";
 import { Duplex, PassThrough } from "node:stream";
 import type { Doors } from "../../../system/doors.ts";
@@ -7,18 +7,18 @@ import { makeLanes } from "./lanes.ts";
 import { type Message, readMessages, sendMessage } from "./wire.ts";
 
 export type Channel = Doors & {
-  /** True while the other side answers; a machine that reboots makes it false until its service is up again. */
+  /** True while the other side answers; false during a reboot until the guest agent is up again. */
   isReady(): boolean;
   onReady(listener: () => void): void;
   close(): void;
 };
 
-/** A serial line loses what is said before the kernel has it; an answer may take seconds under emulation. */
+/** A serial line loses bytes that arrive before the kernel has opened it; an answer may take seconds under emulation. */
 const helloAgainMs = 15_000;
 
 type Open = { done(code: number): void; fail(error: Error): void };
 
-/** Speaks to the service behind `transport`. It may come up later than the transport, and more than once. */
+/** Talks to the service behind `transport`, which may come up later than the transport, and more than once. */
 export function openChannel(transport: Duplex): Channel {
   const send = (message: Message) => sendMessage(transport, message);
   const lanes = makeLanes(send);
@@ -31,7 +31,7 @@ export function openChannel(transport: Duplex): Channel {
   const hello = () => {
     isReady = false;
     session = randomUUID();
-    // The empty line ends whatever half a line the last host left behind.
+    // The empty line ends a partial line of the last host.
     if (transport.writable) transport.write("\n");
     send({ t: "hello", session });
   };
@@ -88,8 +88,8 @@ export function openChannel(transport: Duplex): Channel {
   }, helloAgainMs).unref();
 
   const gone = () =>
-    new HamletError("lab.execFailed", "the machine's lab service does not answer", {
-      hint: "it starts late in the boot: hamlet lab status shows how far the machine is",
+    new HamletError("lab.execFailed", "the machine's guest agent does not answer", {
+      hint: "it starts late in the boot; hamlet lab status shows the progress",
     });
   return {
     isReady: () => isReady,

@@ -1,4 +1,4 @@
-// Bytes of many streams over one channel, none of which may fill it: a lane holds at most a window of bytes not yet taken.
+// Multiplexes many streams over one channel. A lane has at most one window of unread bytes, so none can fill the channel.
 import type { Readable, Writable } from "node:stream";
 import type { Lane, Message } from "./wire.ts";
 
@@ -8,13 +8,13 @@ const windowBytes = 256 << 10;
 const chunkBytes = 16 << 10;
 
 export type Lanes = {
-  /** Sends all of `source`, at the speed at which the other side takes it, then `end`. */
+  /** Sends all of `source`, at the speed at which the other side reads it, then `end`. */
   pump(stream: number, lane: Lane, source: Readable): Promise<void>;
-  /** Grows while a stream's sources have something to say; undefined while what they said waits for the other side. */
+  /** Counts the output of a stream's sources; undefined while output waits for the other side. */
   said(stream: number): number | undefined;
-  /** Puts what arrives for this lane into `sink`. */
+  /** Writes the bytes that arrive for this lane to `sink`. */
   deliver(stream: number, lane: Lane, sink: Writable): void;
-  /** A message of kind data, end or ack. Unknown streams are over and are ignored. */
+  /** A message of kind data, end or ack. Messages of unknown streams, which have ended, are ignored. */
   take(message: Extract<Message, { t: "data" | "end" | "ack" }>): void;
   forget(stream: number): void;
 };
@@ -46,7 +46,7 @@ export function makeLanes(send: (message: Message) => void): Lanes {
           }
         }
       } catch {
-        // A source that breaks has ended; how its program ended is told by `exit` or `error`.
+        // A broken source has ended; `exit` or `error` says how its program ended.
       } finally {
         credits.delete(key(s, c));
         if (!credit.isGone) send({ t: "end", s, c });
@@ -77,9 +77,9 @@ export function makeLanes(send: (message: Message) => void): Lanes {
       }
       const bytes = Buffer.from(message.d, "base64");
       const ack = () => bytes.length > 0 && send({ t: "ack", s, c, n: bytes.length });
-      // Who has stopped reading must not stop the sender, who may have an exit code to tell.
+      // A reader that stopped must not block the sender, which may still send an exit code.
       if (!sink || sink.destroyed || !sink.writable) ack();
-      // Nobody who keeps to the window gets there: what is not acknowledged yet fits into it.
+      // A sender that respects the window never gets here.
       else if (sink.writableLength + bytes.length > windowBytes) sink.destroy(new Error("more than was asked for"));
       else sink.write(bytes, ack);
     },

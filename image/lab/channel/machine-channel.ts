@@ -9,8 +9,8 @@ export type MachineChannel = Doors & { isReady(): boolean; close(): void };
 const retryMs = 200;
 
 /**
- * Connects to the socket at `path`, now or when it is there, and again when it breaks, until closed. Calls `onReady` whenever
- * the service behind it answers anew.
+ * Connects to the socket at `path` as soon as it exists, and reconnects when it breaks, until closed. Calls `onReady` whenever the
+ * service behind it answers again.
  */
 export function openMachineChannel(path: string, onReady: () => void = () => {}): MachineChannel {
   let channel: Channel | undefined;
@@ -35,8 +35,8 @@ export function openMachineChannel(path: string, onReady: () => void = () => {})
 
   const ready = (): Channel => {
     if (channel?.isReady()) return channel;
-    throw new HamletError("lab.execFailed", "the device's lab service does not answer yet", {
-      hint: "hamlet lab status shows how far the device is",
+    throw new HamletError("lab.execFailed", "the device's guest agent does not answer yet", {
+      hint: "hamlet lab status shows the device's progress",
     });
   };
   return {

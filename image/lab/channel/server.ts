@@ -1,5 +1,5 @@
-// The serving end of a channel: in the machine, where it opens the machine's own doors,
-// and in the supervisor, where it opens those of a machine's channel for a command.
+// The server of a channel: in the machine it opens the machine's own doors, in the supervisor it passes a command on to a
+// machine's channel.
 import type { Duplex } from "node:stream";
 import type { Doors, ExecRequest } from "../../../system/doors.ts";
 import { describeError } from "../../../system/error.ts";
@@ -8,7 +8,7 @@ import { type Message, readMessages, sendMessage } from "./wire.ts";
 
 const maxStreams = 64;
 
-/** Serves `doors` over `transport` until it closes; each hello begins anew and ends what the last one opened. */
+/** Serves `doors` over `transport` until it closes. Each hello starts a new session and ends the streams of the last. */
 export function serveChannel(transport: Duplex, doors: Doors): void {
   const send = (message: Message) => sendMessage(transport, message);
   let lanes = makeLanes(send);
@@ -28,7 +28,7 @@ export function serveChannel(transport: Duplex, doors: Doors): void {
     const mine = lanes;
     open.set(stream, kill);
     return (last: Message) => {
-      // A stream of an older session has nobody to tell.
+      // A stream of an older session has no receiver.
       if (lanes !== mine || open.get(stream) !== kill) return;
       open.delete(stream);
       lanes.forget(stream);
@@ -47,7 +47,7 @@ export function serveChannel(transport: Duplex, doors: Doors): void {
     const output = Promise.all([lanes.pump(s, 1, program.stdout), lanes.pump(s, 2, program.stderr)]);
     program.exit.then(
       async (code) => {
-        // Who has killed it wants no more of its output.
+        // A client that killed the program wants no more output.
         await Promise.race([output, killed.promise, silence(lanes, s)]);
         end({ t: "exit", s, code });
       },
@@ -105,18 +105,18 @@ export function serveChannel(transport: Duplex, doors: Doors): void {
       }
     },
     () => {
-      // Half a line of an older session; the next hello sorts it out.
+      // A partial line of an older session; the next hello resolves it.
     },
   );
   transport.on("close", reset);
   transport.on("error", reset);
-  // Tells a host that was connected to an earlier life of this service to say hello again.
+  // Ask a host that was connected before this service restarted to say hello again.
   send({ t: "reset" });
 }
 
 /**
- * A daemon left behind may hold stdout open for ever; what the program itself wrote has been read once nothing more comes. On a
- * busy machine seconds may pass before any of it is read: only a turn of the loop in which there was nothing counts.
+ * Resolves when the program's own output has been read: a daemon that it left behind may keep stdout open for ever. On a busy
+ * machine, reading may take seconds, so only a turn of the event loop without output counts.
  */
 async function silence(lanes: Lanes, stream: number): Promise<void> {
   for (let before: number | undefined; ; ) {

@@ -1,5 +1,5 @@
-// What goes over the lab's virtio-serial port: one JSON message a line.
-// Lines, because after a reset either side may begin in the middle of the other's message: the next line feed mends that.
+// The messages on the lab's virtio-serial port, one JSON text per line. After a reset either side may begin in the middle of a
+// message; the next line feed puts it back in step.
 import type { Duplex } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { z } from "zod";
@@ -13,10 +13,10 @@ const stream = z.int().min(1);
 const lane = z.union([z.literal(0), z.literal(1), z.literal(2)]);
 
 export const Message = z.discriminatedUnion("t", [
-  // Who opens the channel names a session; what came before `ready` with that name belongs to an older one.
+  // The client names a session; messages before the `ready` with that name belong to an older one.
   z.strictObject({ t: z.literal("hello"), session: z.string().max(64) }),
   z.strictObject({ t: z.literal("ready"), session: z.string().max(64) }),
-  // The serving side knows no session: it is new, and whatever was open is gone.
+  // The server has restarted and knows no session; all streams are gone.
   z.strictObject({ t: z.literal("reset") }),
   z.strictObject({ t: z.literal("exec"), s: stream, request: ExecRequest }),
   z.strictObject({ t: z.literal("connect"), s: stream, path: z.string().min(1).max(4096) }),
@@ -29,17 +29,17 @@ export const Message = z.discriminatedUnion("t", [
 ]);
 export type Message = z.infer<typeof Message>;
 
-// A command line of the kernel's largest (128 KiB an argument) is not for the lab; this bounds what a broken peer can make us hold.
+// Bounds the memory that a broken peer can take. The kernel's longest arguments (128 KiB) do not fit, which the lab does not need.
 const maxLineChars = 1 << 18;
 
-/** Calls `onMessage` for each valid line and `onRefused` for what is none; both may come from the other side's last life. */
+/** Calls `onMessage` for each valid line and `onRefused` for others; both may come from before the other side's restart. */
 export function readMessages(
   source: Duplex,
   onMessage: (message: Message) => void,
   onRefused: (why: string) => void,
 ): void {
   let pending = "";
-  // A socket that came by HTTP does not take an encoding.
+  // A socket of an HTTP upgrade accepts no encoding.
   const decoder = new StringDecoder("utf8");
   source.on("data", (chunk: Buffer) => {
     const lines = (pending + decoder.write(chunk)).split("\n");

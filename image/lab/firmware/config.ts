@@ -1,27 +1,27 @@
-// What the firmware understands of `autoboot.txt` and `config.txt`: `name=value` lines under conditional filters.
+// Parses `autoboot.txt` and `config.txt` as the firmware does: `name=value` lines under conditional filters.
 // Pure. Raspberry Pi documentation, config.txt, "File format" and "Conditional filters".
 
-/** What the filters ask about the board and this boot. */
+/** Facts about the board and this boot for the filters. */
 export type Conditions = {
-  /** Names of model filters that the board answers to: `pi3`, `pi3+`. */
+  /** Model filters that match the board: `pi3`, `pi3+`. */
   models: readonly string[];
-  /** The type in its revision code. */
+  /** The type in the board's revision code. */
   boardType: number;
   isTryboot: boolean;
-  /** Known once the partition has been chosen. */
+  /** Known after the partition has been chosen. */
   partition?: number;
 };
 
 export type Settings = {
   /** The last value of each name; the `initramfs` line, which has no `=`, as `initramfs`. */
   values: Map<string, string>;
-  /** Overlays and their parameters in order; noted, not applied. */
+  /** Overlays and their parameters in order; recorded, not applied. */
   overlays: string[];
 };
 
 const maxLineChars = 98;
 const maxIncludes = 8;
-/** Each kind of filter replaces only itself, so that different kinds narrow each other down. */
+/** A filter replaces only an earlier one of its kind; filters of different kinds combine. */
 const kinds: { kind: string; pattern: RegExp; passes(match: RegExpExecArray, on: Conditions): boolean }[] = [
   { kind: "none", pattern: /^none$/, passes: () => false },
   { kind: "tryboot", pattern: /^tryboot$/, passes: (_, on) => on.isTryboot },
@@ -38,7 +38,7 @@ const kinds: { kind: string; pattern: RegExp; passes(match: RegExpExecArray, on:
   { kind: "model", pattern: /^((?:pi|cm)[0-9][0-9a-z+]*)$/, passes: ([, name = ""], on) => on.models.includes(name) },
 ];
 
-/** `include` gives the text of another file, or undefined: a missing one is ignored. */
+/** `include` returns the text of another file, or undefined for a missing one, which is ignored. */
 export async function readSettings(
   text: string,
   on: Conditions,
@@ -82,6 +82,6 @@ function applyFilter(filters: Map<string, boolean>, section: string, on: Conditi
       return;
     }
   }
-  // GPIO, EDID, serial number and whatever comes next: what we do not have does not match.
+  // Filters by GPIO, EDID, serial number and unknown ones never match.
   filters.set("unknown", false);
 }

@@ -1,23 +1,23 @@
-// A flattened device tree: read, changed by adding properties, written again.
+// Reads a flattened device tree, sets properties, and writes it again.
 // Pure. Devicetree Specification 0.4, chapter 5.
 import { HamletError } from "../../../system/error.ts";
 
 type Node = { name: string; properties: Map<string, Buffer>; children: Node[] };
-/** `reservations` is the memory reservation block, end marker included, as it was. */
+/** `reservations` is the unchanged memory reservation block, end marker included. */
 type DeviceTree = { root: Node; reservations: Buffer; bootCpu: number };
 
 const magic = 0xd00dfeed;
 const headerBytes = 40;
 const token = { beginNode: 1, endNode: 2, property: 3, nop: 4, end: 9 } as const;
 const maxDepth = 64;
-/** Linux, MAX_FDT_SIZE: an arm64 kernel takes no larger one. */
+/** Linux, MAX_FDT_SIZE: an arm64 kernel accepts no larger one. */
 const maxBytes = 2 << 20;
 /** The specification allows 31 (2.2.4), labels are longer; many properties may name one string. */
 const maxNameChars = 255;
 const align = (value: number, to: number) => Math.ceil(value / to) * to;
 const invalid = (why: string) => new HamletError("lab.firmwareRefused", `the device tree is not valid: ${why}`);
 
-/** Throws `lab.firmwareRefused` for what is no device tree. */
+/** Throws `lab.firmwareRefused` if `blob` is not a valid device tree. */
 export function readFdt(blob: Buffer): DeviceTree {
   if (blob.length < headerBytes || blob.readUInt32BE(0) !== magic) throw invalid("no device tree header");
   const [totalBytes, structOffset, stringsOffset, reserveOffset] = [4, 8, 12, 16].map((at) => blob.readUInt32BE(at));
@@ -30,7 +30,7 @@ export function readFdt(blob: Buffer): DeviceTree {
     const reservations = Buffer.from(blob.subarray(reserveOffset!, reserveEnd + 16));
     return { root, reservations, bootCpu: blob.readUInt32BE(28) };
   } catch (error) {
-    // Buffer throws RangeError where an offset leads out of the blob.
+    // Buffer throws RangeError if an offset points outside the blob.
     throw error instanceof RangeError ? invalid("an offset leads out of it") : error;
   }
 }
@@ -68,7 +68,7 @@ function readStructure(blob: Buffer, start: number, strings: number): Node {
   return readNode(0);
 }
 
-/** Sets a property of the node at `path` (`/chosen/bootloader`), which is made where it is missing. */
+/** Sets a property of the node at `path` (`/chosen/bootloader`), creating the node if it is missing. */
 export function setProperty(tree: DeviceTree, path: string, name: string, value: number | string | Buffer): void {
   let node = tree.root;
   for (const word of path.split("/").filter((part) => part !== "")) {

@@ -1,4 +1,4 @@
-// The FAT partitions of a card as the firmware sees them, and the one way in which it refuses.
+// The FAT partitions of a card as the firmware sees them, and the error with which it refuses to boot.
 
 import { HamletError } from "../../../system/error.ts";
 import { hasFatFile, readFatFile } from "../../disk/fat.ts";
@@ -10,18 +10,18 @@ import type { ReadAt } from "../../disk/read-at.ts";
 export type Files = {
   number: number;
   has(path: string): Promise<boolean>;
-  /** Undefined for one that is longer than `maxBytes`. */
+  /** Undefined for a file longer than `maxBytes`. */
   read(path: string, maxBytes?: number): Promise<Buffer | undefined>;
 };
 
-/** MBR types that the boot ROM takes for FAT; it does not know 0xef. */
+/** MBR types that the boot ROM treats as FAT; it does not know 0xef. */
 const fatTypes = [0x01, 0x04, 0x06, 0x0b, 0x0c, 0x0e];
 const maxFileBytes = 256 << 20;
 
 export const refuse = (why: string, hint?: string): HamletError =>
   new HamletError("lab.firmwareRefused", `the firmware starts nothing: ${why}`, hint ? { hint } : {});
 
-/** The primary partitions that are FAT, in the order of the disk. */
+/** The primary FAT partitions, in disk order. */
 export async function fatPartitions(readAt: ReadAt): Promise<Files[]> {
   const table = await readMbr(readAt);
   if (!table) throw refuse("the disk has no partition table that the boot ROM knows (MBR)");

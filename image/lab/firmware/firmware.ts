@@ -1,6 +1,5 @@
-// The Raspberry Pi's firmware as far as A/B booting goes: from the bytes of a disk to what is started. QEMU has the
-// board but not this; the lab asks here what to load. It follows the documentation, not the silicon: what only real
-// boards can show stays open.
+// Emulates the A/B booting of the Raspberry Pi's firmware: from the bytes of a disk to the files that are started. QEMU emulates
+// the board but not its firmware, so the lab uses this to choose the files. It follows the documentation; real boards may differ.
 
 import type { RpiBoard } from "../../boards.ts";
 import type { ReadAt } from "../../disk/read-at.ts";
@@ -12,10 +11,10 @@ import { loadSystem, maxTextBytes } from "./system.ts";
 type BootPlan = {
   kernel: Buffer;
   initrd?: Buffer;
-  /** With what the firmware adds to `/chosen`. */
+  /** With the firmware's additions to `/chosen`. */
   deviceTree: Buffer;
   commandLine: string;
-  /** Number of the partition that was chosen: 2 for slot a, 3 for slot b. */
+  /** Number of the chosen partition: 2 for slot a, 3 for slot b. */
   slotPartition: number;
   isTryboot: boolean;
 };
@@ -27,7 +26,7 @@ type BootRequest = {
   serial?: string;
 };
 
-/** What the lab's board is, of those an image is for: QEMU's `raspi3b`, and the same for its siblings. */
+/** The emulated model of each board: QEMU's `raspi3b`, and the equivalents for other boards. */
 const models: Record<string, { boardType: number; filters: string[]; deviceTrees: string[]; buildS?: number }> = {
   rpi3: { boardType: 0x08, filters: ["pi3"], deviceTrees: ["bcm2710-rpi-3-b.dtb", "bcm2837-rpi-3-b.dtb"] },
   rpi4: {
@@ -46,10 +45,10 @@ const models: Record<string, { boardType: number; filters: string[]; deviceTrees
 
 const autobootBytes = 512;
 
-/** Throws `lab.firmwareRefused` where the real one would start nothing. */
+/** Throws `lab.firmwareRefused` if the real firmware would start nothing. */
 export async function planBoot(readAt: ReadAt, board: RpiBoard, request: BootRequest): Promise<BootPlan> {
   const model = models[board.name];
-  if (!model) throw refuse(`nobody knows the board ${board.name}`);
+  if (!model) throw refuse(`unknown board ${board.name}`);
   const fats = await fatPartitions(readAt);
   const [first] = fats;
   if (first?.number !== 1) throw refuse("partition 1 holds no FAT filesystem");
@@ -88,7 +87,7 @@ async function choosePartition(fats: Files[], wanted: number, board: RpiBoard): 
   const isBootable = async (one: Files | undefined) => one !== undefined && (await one.has(start));
   const named = fats.find(({ number }) => number === wanted);
   if (named && (await isBootable(named))) return named;
-  // A partition that cannot be booted sends the firmware to partition 1 (EEPROM release notes, 2022-10-18).
+  // If a partition is not bootable, the firmware tries partition 1 (EEPROM release notes, 2022-10-18).
   const others = wanted === 0 ? fats : fats.filter(({ number }) => number === 1);
   for (const one of others) if (await isBootable(one)) return one;
   throw refuse(

@@ -1,17 +1,17 @@
-// What the firmware remembers from one start to the next: the flag and the partition that `reboot "0 tryboot"` left.
+// The state that the firmware keeps from one start to the next: the flag and the partition of `reboot "0 tryboot"`.
 // Pure. Raspberry Pi documentation, "Fail-safe OS updates (TRYBOOT)".
 
-/** Kept in registers that a reset leaves alone and power-off clears. */
+/** Kept in registers that survive a reset and are cleared by power-off. */
 export type ResetState = { isTryboot: boolean; partition: number };
 export type Reset =
   | { kind: "power" }
-  /** A hang that the watchdog ended, or a panic with `panic=3`. */
+  /** A watchdog reset after a hang, or a panic with `panic=3`. */
   | { kind: "watchdog" }
   | { kind: "reboot"; argument?: string };
 
 export const coldState: ResetState = { isTryboot: false, partition: 0 };
 
-/** What this boot is, and what is left after it: the flag is cleared before anything of the card is started. */
+/** Returns the state of this boot and the state after it: the flag is cleared before anything on the card starts. */
 export const takeState = (state: ResetState): { boot: ResetState; left: ResetState } => ({
   boot: state,
   left: coldState,
@@ -24,7 +24,7 @@ export function afterReset(reset: Reset): ResetState {
       return coldState;
     case "reboot": {
       const [, partition, flag] = /^(\d{1,2})(?:\s+(tryboot))?$/.exec(reset.argument?.trim() ?? "") ?? [];
-      // Six bits of a register; 63 means "halt".
+      // Six bits in a register; 63 means "halt".
       const number = Number(partition ?? 0);
       return number < 63 ? { isTryboot: flag !== undefined, partition: number } : coldState;
     }
@@ -32,8 +32,8 @@ export function afterReset(reset: Reset): ResetState {
 }
 
 /**
- * The argument of the last reboot that a console shows, or undefined. Linux prints it at the highest level, so it comes
- * whatever `loglevel` says; a kernel without `tryboot` prints it too, and this is how the lab hears the request.
+ * The argument of the last reboot on a console, or undefined. Linux prints it at the highest level, whatever `loglevel` says. A
+ * kernel without `tryboot` prints it too, so the lab reads the request here.
  */
 export function rebootOnConsole(text: string): Reset | undefined {
   const last = [...text.matchAll(/reboot: Restarting system(?: with command '([^'\r\n]*)')?/g)].at(-1);

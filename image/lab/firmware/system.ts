@@ -1,18 +1,18 @@
-// What a boot partition's config.txt names: kernel, initrd, device tree and command line.
+// Loads the files that a boot partition's config.txt names: kernel, initrd, device tree and command line.
 import { gunzipSync } from "node:zlib";
 import { type Conditions, readSettings, type Settings } from "./config.ts";
 import { type Files, refuse } from "./files.ts";
 
-/** Of config.txt and what it includes: people write a few kilobytes. */
+/** Limit of config.txt with its includes; people write a few kilobytes. */
 export const maxTextBytes = 256 << 10;
-/** All of them together, as they would lie in a board's memory. */
+/** Limit of all initrds together, as they must fit into a board's memory. */
 const maxInitrdBytes = 512 << 20;
 /** Debian's has 30 MiB unpacked. */
 const maxKernelBytes = 256 << 20;
 
 type System = { kernel: Buffer; initrd?: Buffer; deviceTree: Buffer; commandLine: string; prefix: string };
 
-/** What `config` (config.txt or tryboot.txt) of the chosen partition names. */
+/** Loads the files named by `config` (config.txt or tryboot.txt) of the chosen partition. */
 export async function loadSystem(files: Files, config: string, on: Conditions, modelTrees: string[]): Promise<System> {
   const textOf = async (path: string) => (await files.read(path, maxTextBytes))?.toString("latin1");
   const settings = await readSettings((await textOf(config)) ?? "", on, textOf);
@@ -20,7 +20,7 @@ export async function loadSystem(files: Files, config: string, on: Conditions, m
   const kernelName = settings.values.get("kernel") ?? (is64Bit(settings, on) ? "kernel8.img" : "kernel7.img");
   const isUpstream = /^[1y]/.test(settings.values.get("upstream_kernel") ?? "");
   const treeNames = treesOf(settings, modelTrees, isUpstream);
-  // A prefix under which kernel and device tree are not both found is ignored.
+  // Ignore a prefix unless both kernel and device tree exist under it.
   const asked = settings.values.get("os_prefix") ?? (isUpstream ? "upstream/" : "");
   const under = (prefix: string, name: string) => (name.startsWith("/") ? name.slice(1) : `${prefix}${name}`);
   const firstOf = async (prefix: string) => {
@@ -52,11 +52,11 @@ const is64Bit = ({ values }: Settings, { models: names }: Conditions): boolean =
 
 function treesOf({ values }: Settings, modelTrees: string[], isUpstream: boolean): string[] {
   const named = values.get("device_tree");
-  if (named === "") throw refuse("config.txt turns the device tree off, and Linux needs one");
+  if (named === "") throw refuse("config.txt turns off the device tree, but Linux needs one");
   return named ? [named] : isUpstream ? modelTrees.toReversed() : modelTrees;
 }
 
-/** Several files are one after the other in memory; one that is missing is left out, as the firmware does. */
+/** Concatenates several files; skips missing ones, as the firmware does. */
 async function readInitrd(
   { values }: Settings,
   read: (name: string) => Promise<Buffer | undefined>,
@@ -66,14 +66,14 @@ async function readInitrd(
   for (const name of names) {
     const found = await read(name);
     if (found) present.push(found);
-    // One file may be named again and again.
+    // The same file may be named many times.
     if (present.reduce((sum, { length }) => sum + length, 0) > maxInitrdBytes)
       throw refuse(`the initrd has more than ${maxInitrdBytes} bytes`);
   }
   return present.length > 0 ? Buffer.concat(present) : undefined;
 }
 
-/** The firmware unpacks a kernel that is a gzip archive. */
+/** The firmware unpacks a gzipped kernel. */
 function unpacked(kernel: Buffer, name: string): Buffer {
   if (kernel.length < 2 || kernel.readUInt16BE(0) !== 0x1f8b) return kernel;
   try {

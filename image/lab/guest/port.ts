@@ -1,9 +1,9 @@
-// A virtio-serial port as a stream. The host may come and go: reads then give nothing, and writes wait.
+// A virtio-serial port as a stream. While no host is connected, reads return nothing and writes wait.
 import { open } from "node:fs/promises";
 import { Duplex } from "node:stream";
 
 const readBytes = 64 << 10;
-/** How often to look for a host while none is connected; the kernel says "no host" by reads of nothing. */
+/** How often to check for a host while none is connected: reads then return no bytes. */
 const hostlessPollMs = 250;
 
 export async function openPort(path: string): Promise<Duplex> {

@@ -1,5 +1,5 @@
-// Is KVM to be trusted here? A /dev/kvm may be there, run a few instructions, and hang or fail on a whole firmware.
-// So UEFI itself is the probe: with KVM it speaks on the serial line within two seconds, or it never will.
+// Tests whether KVM works here. A /dev/kvm may exist, run a few instructions, and then hang or fail in a real firmware. So UEFI
+// itself is the test: with a working KVM it prints to the serial line within two seconds.
 import { access, constants, copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// The lab's devices by name, and what makes each distinct: serial number, product UUID, network cards, page network.
+// The lab's devices by name, each with its own serial number, product UUID, network cards and page network.
 import { HamletError } from "../../../system/error.ts";
 import { labBoard } from "./boards.ts";
 
@@ -11,24 +11,24 @@ export type LabDevice = {
   uuid: string;
   /** Network card on the LAN hub. */
   lanMac: string;
-  /** Network card that leads to this computer only and carries the page. */
+  /** Network card that connects to this computer only, for the page. */
   pageMac: string;
-  /** A network of its own for each device: an address must never mean two devices. */
+  /** Each device has its own network, so that an address never means two devices. */
   pageNet: string;
 };
 
-/** `boards` in turn: attic has the first, cellar the second or the first again. */
+/** The devices take `boards` in turn: attic the first, cellar the second or the first again. */
 export const labDevices = (count: number, boards: readonly string[] = ["nuc"]): LabDevice[] =>
   deviceNames.slice(0, count).map((name, index) => {
     const number = (index + 1).toString(16).padStart(2, "0");
     const board = boards[index % boards.length]!;
     const isPi = labBoard(board).machine.kind === "pi";
-    // A Pi's network cards are on USB here, and QEMU's give themselves this first byte.
+    // A Pi's network cards are on USB, where QEMU always sets this first byte.
     const vendor = isPi ? "40:54:00" : "52:54:00";
     return {
       name,
       board,
-      // Of a Pi: 16 hex digits.
+      // A Pi's serial number has 16 hex digits.
       serial: isPi ? `100000004c4142${number}` : `LAB-${name.toUpperCase()}-${number}`,
       uuid: `4c414200-0000-4000-8000-0000000000${number}`,
       lanMac: `${vendor}:4c:00:${number}`,

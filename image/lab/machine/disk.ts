@@ -1,4 +1,4 @@
-// A virtual device's disk: what it has after the image was flashed onto it. The image itself stays as users flash it.
+// A virtual device's disk, as if the image had been flashed onto it. The image file itself is not changed.
 import { chmod, copyFile, rename, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import type { Run } from "../../../system/command.ts";
@@ -6,17 +6,17 @@ import { labBoard } from "./boards.ts";
 import type { LabDevice } from "./devices.ts";
 import { machineFiles } from "./machine.ts";
 
-/** The smallest card one still buys. As on a real one there is room behind the image, for the first boot to take. */
+/** The smallest card on sale. As on a real one, the first boot grows into the space after the image. */
 const leastDiskBytes = 8_000_000_000;
-/** QEMU takes only powers of two for an SD card. */
+/** QEMU accepts only powers of two as the size of an SD card. */
 const cardBytes = 2 ** 33;
 
-/** A fresh disk with `image`, and fresh firmware variables: the device as it comes out of the box. */
+/** Makes a new disk with `image` and new firmware variables. */
 export async function makeDisk(run: Run, folder: string, { name, board }: LabDevice, image: string): Promise<void> {
   const files = machineFiles(name);
   const { machine } = labBoard(board);
   if (machine.kind === "pi") {
-    // A file of its own, which the emulated firmware reads as QEMU does.
+    // A plain file instead of an overlay, because the emulated firmware reads it too.
     const unfinished = join(folder, `${files.card}.new`);
     await run(["cp", "--reflink=auto", "--sparse=always", image, unfinished], { timeoutMs: 120_000 });
     await truncate(unfinished, Math.max(cardBytes, (await stat(image)).size));
@@ -29,7 +29,7 @@ export async function makeDisk(run: Run, folder: string, { name, board }: LabDev
   await run(["qemu-img", "create", "-q", ...words], { cwd: folder });
 }
 
-/** A fresh disk as a saved one was, over `image` again, with the firmware variables of then. */
+/** Restores a saved disk over `image`, with its firmware variables. */
 export async function layDisk(
   run: Run,
   folder: string,
@@ -42,7 +42,7 @@ export async function layDisk(
   await run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "raw", "-b", image, files.overlay], { cwd: folder });
 }
 
-/** Copies what a device's disk has over its image, and its firmware variables. Its machine must stand still. */
+/** Saves a disk's differences from its image, and the firmware variables. The machine must be paused. */
 export async function copyDisk(run: Run, from: string, to: string, name: string): Promise<void> {
   const { overlay, vars } = machineFiles(name);
   for (const file of [overlay, vars]) {
@@ -52,7 +52,7 @@ export async function copyDisk(run: Run, from: string, to: string, name: string)
   }
 }
 
-/** Writes the bytes of the file `source` into the disk, at `offset`; the image beneath stays as it is. */
+/** Writes the file `source` to the disk at `offset`; the image beneath does not change. */
 export async function writeToDisk(
   run: Run,
   folder: string,

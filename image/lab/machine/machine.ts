@@ -1,4 +1,4 @@
-// One virtual device: a QEMU machine with the firmware of its board, its disk, and the lab's cables.
+// Starts a QEMU machine with its board's firmware, its disk and its network.
 import { createServer } from "node:net";
 import { describeError } from "../../../system/error.ts";
 import { type Argv, type Program, startProgram } from "../../../system/program.ts";
@@ -11,19 +11,19 @@ export type DiskKind = "virtio" | "nvme" | "usb";
 export type NicKind = "virtio" | "e1000e";
 export type MachineSpec = {
   device: LabDevice;
-  /** Where its overlay, firmware variables, sockets and console log are; the supervisor's working folder. */
+  /** The supervisor's working folder, with overlay, firmware variables, sockets and console log. */
   folder: string;
   accelerator: Accelerator;
   disk: DiskKind;
   nic: NicKind;
   memoryMb: number;
-  /** Port on 127.0.0.1 that leads to the device's public page. */
+  /** Port on 127.0.0.1 that forwards to the device's public page. */
   pagePort: number;
-  /** Without it the machine is what a user's is: no virtio-serial port, no way in. */
+  /** Without it the machine is like a user's: no virtio-serial port, no way in. */
   hasLabPort: boolean;
 };
 
-/** Files of a machine, relative to its folder: a unix socket's whole path may have 107 bytes only. */
+/** Files of a machine, relative to its folder, because a unix socket's path may have only 107 bytes. */
 export const machineFiles = (name: string) => ({
   overlay: `${name}.qcow2`,
   card: `${name}.card.img`,
@@ -52,22 +52,22 @@ export function machineArgv(spec: MachineSpec): Argv {
     ...quiet,
     ...argument("name", `hamlet-${device.name}`),
     ...["-machine", machine.machine],
-    // QEMU would keep up to a GiB of translated code; a quarter of that is as fast and lets six devices fit into memory.
+    // QEMU's default cache of translated code is 1 GiB; a quarter of that is as fast and lets six devices fit into memory.
     ...argument("accel", ...(isNative ? ["kvm"] : ["tcg", "tb-size=256"])),
     ...["-cpu", isNative ? "host" : machine.cpu],
-    // One core is fastest without KVM; it is also the smallest device we promise.
+    // One core is fastest without KVM, and is the smallest device we support.
     ...["-smp", "1", "-m", String(spec.memoryMb)],
     ...argument("drive", "if=pflash", "format=raw", "unit=0", "readonly=on", `file=${machine.firmware.code}`),
     ...argument("drive", "if=pflash", "format=raw", "unit=1", `file=${files.vars}`),
-    // QEMU: by this name a system on a board without CPUID knows that it is in a virtual machine.
+    // By this name a system on a board without CPUID recognises a virtual machine.
     ...argument("smbios", "type=1", "manufacturer=QEMU", "product=Hamlet lab", `serial=${device.serial}`),
     ...["-uuid", device.uuid],
-    // A machine that stands still while it is saved, or lies in a file, finds its clock where it left it.
+    // The clock stops while the machine is paused or saved.
     ...argument("rtc", "base=utc", "clock=vm"),
     ...["-device", "virtio-rng-pci"],
     ...machine.watchdog,
     ...diskArguments(spec.disk, files.overlay),
-    // No option ROM: nothing boots from the network here, and the firmware need not try.
+    // No option ROM, so that the firmware does not try to boot from the network.
     ...networkArguments(spec, (id, mac) => argument("device", nic, `netdev=${id}`, `mac=${mac}`, "romfile=")),
     ...consoleArguments(files.console),
     ...["-serial", "chardev:console"],
@@ -81,7 +81,7 @@ export function machineArgv(spec: MachineSpec): Argv {
   ] as unknown as Argv;
 }
 
-/** A Raspberry Pi that starts what its firmware has loaded. A reset ends QEMU: what comes next is the firmware's to say. */
+/** A Raspberry Pi that starts the files loaded by its firmware. A reset ends QEMU, and the firmware chooses again. */
 export function piArgv(spec: MachineSpec, commandLine: string): Argv {
   const { device } = spec;
   const machine = labBoard(device.board).machine as PiMachine;
@@ -96,7 +96,7 @@ export function piArgv(spec: MachineSpec, commandLine: string): Argv {
     ...argument("drive", "if=sd", "format=raw", `file=${files.card}`),
     ...networkArguments(spec, (id, mac) => argument("device", "usb-net", `netdev=${id}`, `mac=${mac}`)),
     ...consoleArguments(files.console),
-    // The first is the PL011, where the lab is; the second the mini UART, the kernel's console.
+    // The first is the PL011 for the lab; the second the mini UART, the kernel's console.
     ...(spec.hasLabPort ? [...portArguments(files.port), "-serial", "chardev:lab"] : ["-serial", "null"]),
     ...["-serial", "chardev:console"],
   ] as unknown as Argv;
@@ -125,7 +125,7 @@ const portArguments = (path: string) =>
   argument("chardev", "socket", "id=lab", `path=${path}`, "server=on", "wait=off");
 
 function diskArguments(kind: DiskKind, overlay: string): string[] {
-  // Write-back with flushes: killing QEMU is then a power cut, and what the guest has flushed survives it.
+  // Write-back with flushes: killing QEMU is like a power cut, and flushed data survives.
   const drive = ["-drive", `if=none,id=disk,format=qcow2,discard=unmap,file=${overlay}`];
   switch (kind) {
     case "virtio":
@@ -139,15 +139,15 @@ function diskArguments(kind: DiskKind, overlay: string): string[] {
 
 export type Machine = {
   pid: number;
-  /** Commands to its QEMU; undefined for a Raspberry Pi, which is another QEMU after each reset. */
+  /** Sends commands to its QEMU; undefined for a Raspberry Pi, which gets a new QEMU after each reset. */
   qmp?: Qmp;
-  /** Resolves when QEMU has ended, with how, and the last it said. */
+  /** Resolves when QEMU has ended, with the reason and its last output. */
   ended: Promise<string>;
-  /** Pulls the plug. */
+  /** Cuts the power. */
   cut(): Promise<void>;
 };
 
-/** `isWaiting`: it stands still until it has been given a saved state and told to run. */
+/** `isWaiting`: it is paused until a saved state is loaded and it is told to run. */
 export function startMachine(spec: MachineSpec, { isWaiting = false } = {}): Machine {
   const [file, ...args] = machineArgv(spec);
   const words = ["-qmp", "stdio", ...(isWaiting ? ["-S", "-incoming", "defer"] : [])];

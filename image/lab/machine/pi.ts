@@ -1,5 +1,5 @@
-// A virtual Raspberry Pi over its resets: the emulated firmware says what is started, QEMU runs it until the next reset,
-// and what the device asked for then (`reboot "0 tryboot"`) is read from its console.
+// A virtual Raspberry Pi across resets: the emulated firmware chooses what to start, QEMU runs it until the next reset, and the
+// device's request (`reboot "0 tryboot"`) is read from its console.
 
 import { open, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { afterReset, coldState, type ResetState, rebootOnConsole, takeState } fr
 import { labBoard } from "./boards.ts";
 import { type Machine, type MachineSpec, machineFiles, piArgv, startQemu } from "./machine.ts";
 
-/** A new life of the device; `ended` resolves when it is off: plug pulled, powered down, or nothing that starts. */
+/** Turns the device on; `ended` resolves when it is off: power cut, powered down, or nothing bootable. */
 export function startPi(spec: MachineSpec): Machine {
   let qemu: Machine | undefined;
   let isCut = false;
@@ -27,10 +27,10 @@ export function startPi(spec: MachineSpec): Machine {
       qemu = startQemu(argv, spec.folder);
       const how = await qemu.ended;
       const shown = (await readFile(consoleOf(spec))).subarray(shownBefore).toString("latin1");
-      // What QEMU said before it ended stands behind its exit code.
+      // QEMU's last output follows the exit code.
       if (isCut || !/^exit code 0\b/.test(how)) return how;
       if (/reboot: Power down/.test(shown)) return "powered down";
-      // A panic and a watchdog reset say nothing of a restart.
+      // A panic or watchdog reset prints no restart.
       const reset = rebootOnConsole(shown);
       state = reset ? afterReset(reset) : left;
     }
@@ -49,7 +49,7 @@ export function startPi(spec: MachineSpec): Machine {
   };
 }
 
-/** What the firmware does before the kernel: its files go where QEMU takes them; how QEMU starts from them comes back. */
+/** Does the firmware's work: writes the boot files for QEMU, and returns QEMU's command line. */
 export async function loadPi(spec: MachineSpec, request: ResetState = coldState): Promise<Argv> {
   const { device, folder, hasLabPort } = spec;
   const files = machineFiles(device.name);
@@ -60,14 +60,14 @@ export async function loadPi(spec: MachineSpec, request: ResetState = coldState)
   const plan = await planBoot(readAt, board, { tryboot, partition, serial: device.serial });
   const tree = readFdt(plan.deviceTree);
   if (hasLabPort) {
-    // The lab is on the serial port that a real board's Bluetooth has.
+    // The lab uses the serial port that a real board's Bluetooth is on.
     setProperty(tree, "/soc/serial@7e201000/bluetooth", "status", "disabled");
     setProperty(tree, "/chosen", "hamlet,lab-port", "ttyAMA0");
   }
   await writeFile(join(folder, files.kernel), plan.kernel);
   await writeFile(join(folder, files.initrd), plan.initrd ?? "");
   await writeFile(join(folder, files.deviceTree), writeFdt(tree));
-  // QEMU 7.2 resets the board as soon as its watchdog is armed.
+  // QEMU 7.2 resets the board as soon as the watchdog is armed.
   return piArgv(spec, `${plan.commandLine} systemd.watchdog_sec=0`);
 }
 

@@ -8,7 +8,7 @@ import { parseJson } from "../../../system/files.ts";
 /** Runs a command and returns what QEMU answers. Throws `lab.machineRefused`, also when QEMU ends. */
 export type Qmp = (command: string, words?: object) => Promise<unknown>;
 
-// Events, and the greeting, have no id.
+// Events and the greeting have no id.
 const Answer = z.object({
   id: z.int(),
   return: z.unknown().optional(),
@@ -42,7 +42,7 @@ export function openQmp(stdin: Writable, stdout: Readable): Qmp {
     if (answer && !answer.error) return answer.return;
     throw new HamletError("lab.machineRefused", `QEMU did not ${execute}: ${answer?.error?.desc ?? "it has ended"}`);
   };
-  // QEMU takes nothing else before this.
+  // QEMU accepts no other command before this.
   const isOpen = qmp("qmp_capabilities");
   isOpen.catch(() => {});
   return async (name, words) => {

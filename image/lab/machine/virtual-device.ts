@@ -1,4 +1,4 @@
-// One device of the lab while it has power and while it has not: its machine, its channel, and what can be seen of it.
+// A device of the lab, on or off: its machine, its channel, and the findings about it.
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { Run } from "../../../system/command.ts";
@@ -16,25 +16,25 @@ import type { Qmp } from "./qmp.ts";
 
 export type VirtualDevice = {
   spec: MachineSpec;
-  /** Throws `lab.execFailed` while its lab service does not answer. */
+  /** Throws `lab.execFailed` while its guest agent does not answer. */
   doors: Doors;
   powerOn(): Promise<void>;
-  /** As if the plug were pulled. */
+  /** Cuts the power. */
   powerOff(): Promise<void>;
-  /** Power on, but as it was when saved into `saved`, and standing still. Its disk must be the saved one. */
+  /** Turns it on, paused, in the state saved in `saved`. Its disk must be the saved one. */
   wake(saved: string): Promise<void>;
   standStill(): Promise<void>;
-  /** Writes all that it is into the folder `target`, while it stands still. */
+  /** Pauses it and writes its whole state into the folder `target`. */
   save(run: Run, target: string): Promise<void>;
-  /** It runs again, and its wall clock is set to now. */
+  /** Lets it run again, and sets its wall clock. */
   go(): Promise<void>;
-  /** Looks at its console and asks its agent. */
+  /** Reads its console and asks its agent. */
   look(): Promise<void>;
 };
 
 const [clockToleranceMs, clockTries] = [500, 10];
 
-/** A device without power; whatever is seen of it goes to `onFinding`. Its sockets lie in the working folder. */
+/** Makes a device that is off; findings go to `onFinding`. Its sockets are in the working folder. */
 export function makeVirtualDevice(
   spec: MachineSpec,
   onFinding: (finding: Finding) => void,
@@ -45,9 +45,9 @@ export function makeVirtualDevice(
   let machine: Machine | undefined;
   let channel: MachineChannel | undefined;
   let consoleAt = 0;
-  // The clock on its board stood still with it: what reads that when it starts again has the wrong time.
+  // The board's clock was paused too, so programs that read it after the wake-up get the wrong time.
   let isClockLate = false;
-  // A machine still dying holds its disk.
+  // A dying machine still holds its disk.
   let lastEnd: Promise<unknown> = Promise.resolve();
 
   const channelNow = (): MachineChannel => {
@@ -78,7 +78,7 @@ export function makeVirtualDevice(
       if (isClockLate) tellTime();
     });
   };
-  /** A busy device takes its time to do so, and is then late by as much: it is told again, until it was quick. */
+  /** A busy device sets its clock late by the time that it took, so repeat until it was quick. */
   const setClock = async (triesLeft = clockTries) => {
     const toldAt = now();
     const clock = channelNow().exec({ argv: ["date", "--utc", `--set=@${(toldAt / 1000).toFixed(3)}`] });
@@ -86,7 +86,7 @@ export function makeVirtualDevice(
     await clock.exit;
     if (now() - toldAt > clockToleranceMs && triesLeft > 0) await setClock(triesLeft - 1);
   };
-  // Should it fall silent now, it will be told when it answers again.
+  // If it does not answer now, its clock is set when it answers again.
   const tellTime = () => void setClock().catch(() => {});
   return {
     spec,
@@ -106,9 +106,9 @@ export function makeVirtualDevice(
       const mine = startMachine(spec, { isWaiting: true });
       begin(mine, true);
       await loadRam(qmp, spec.folder, files.state, join(saved, files.state)).catch(async (cause) => {
-        // What QEMU said at its end tells more than that it has ended.
+        // QEMU's last output says more than that it has ended.
         await mine.cut();
-        throw new HamletError("lab.machineRefused", `${name} did not take its state: ${await mine.ended}`, { cause });
+        throw new HamletError("lab.machineRefused", `${name} did not load its state: ${await mine.ended}`, { cause });
       });
       onFinding({ kind: "power", isOn: true, isAwake: true });
     },
@@ -118,7 +118,7 @@ export function makeVirtualDevice(
     },
     async save(run, target) {
       await saveRam(qmp, spec.folder, files.state, join(target, files.state));
-      // QEMU has written its disk's last bytes with it.
+      // By now QEMU has written the last bytes of the disk too.
       await copyDisk(run, spec.folder, target, name);
     },
     async go() {
@@ -142,7 +142,7 @@ export function makeVirtualDevice(
       consoleAt += shown.length;
       if (shown.length > 0) onFinding({ kind: "console", text: shown.toString("latin1") });
       const gist = channel?.isReady() ? await askAgent(channel) : undefined;
-      // An answer that comes after the plug was pulled is of no use.
+      // Ignore an answer that arrives after the power was cut.
       if (gist && machine === mine) onFinding({ kind: "status", gist });
     },
   };

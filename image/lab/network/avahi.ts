@@ -1,5 +1,5 @@
-// A D-Bus and an Avahi of our own for a joined host, on a private /run, so that avahi-browse and its kin see the lab's LAN
-// and not the computer's own.
+// Starts a private D-Bus and Avahi for a joined host, on a private /run, so that avahi-browse and similar programs see the lab's
+// LAN, not the computer's.
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { sleep } from "../../../system/clock.ts";
@@ -25,18 +25,18 @@ enable-wide-area=no
 [publish]
 disable-publishing=yes
 `;
-/** A user namespace without root's help holds one user. Both daemons look up their own; here all of them are that one. */
+/** A user namespace made without root has one user. Both daemons look up their own users, so map all of them to that one. */
 const names = { passwd: ["root", "avahi", "messagebus"], group: ["root", "avahi", "messagebus", "netdev"] };
 const usersOf = (kind: keyof typeof names): string =>
   names[kind].map((name) => (kind === "passwd" ? `${name}:x:0:0::/:/bin/sh\n` : `${name}:x:0:\n`)).join("");
 
 /**
- * avahi-browse -t ends a second after its question; an emulated device may take longer to answer.
- * So the question is asked beforehand, and the answers wait in Avahi's cache.
+ * avahi-browse -t ends a second after its query, but an emulated device may take longer to answer. So query first, and let the
+ * answers wait in Avahi's cache.
  */
 const warmUpMs = 4_000;
 
-/** Only in namespaces of our own: mounts over /run and the lists of users. */
+/** Mounts over /run and the user database, in our own namespaces only. */
 export async function startAvahi(card: string): Promise<void> {
   await run(["mount", "-t", "tmpfs", "-o", "mode=755", "hamlet-run", "/run"]);
   for (const kind of ["passwd", "group"] as const) {
@@ -57,11 +57,11 @@ export async function startAvahi(card: string): Promise<void> {
   browse.kill();
 }
 
-/** Starts a daemon and resolves when its socket is there. */
+/** Starts a daemon and resolves when its socket exists. */
 async function start(argv: Argv, socket: string): Promise<void> {
   await startDaemon(argv, { isReady: () => existsSync(socket) }).catch((cause: Error) => {
     throw new HamletError("lab.joinFailed", cause.message, {
-      hint: "avahi-daemon and dbus must be installed; they run apart from the computer's own",
+      hint: "install avahi-daemon and dbus; the lab runs its own instances",
       cause,
     });
   });

@@ -1,10 +1,10 @@
 // The DHCP server of the virtual home (RFC 2131): addresses, and no router, because this home has no internet.
-// Pure: a frame comes in, the new leases and perhaps a frame go out.
+// Pure: takes a frame, returns the new leases and perhaps a frame.
 import { addressBytes, addressOf } from "../../../system/address.ts";
 import { type Ipv4, type Mac, macBytes, macText, readArp, readUdp, writeArp, writeUdp } from "./packets.ts";
 
 type Lan = {
-  /** The first three bytes: "10.77.0". The server is .1, devices have .11 and on, the pool is .100 to .199. */
+  /** The first three bytes: "10.77.0". The server is .1, devices start at .11, the pool is .100 to .199. */
   prefix: string;
   serverMac: Mac;
 };
@@ -17,7 +17,7 @@ const magicCookie = 0x63825363;
 const option = { pad: 0, mask: 1, requested: 50, leaseTime: 51, type: 53, server: 54, end: 255 };
 const kinds = { discover: 1, offer: 2, request: 3, ack: 5, nak: 6, inform: 8 };
 
-/** What the server does about one frame from the LAN. */
+/** Handles one frame from the LAN. */
 export function serveDhcp(lan: Lan, leases: Leases, frame: Buffer): [Leases, Buffer | undefined] {
   const server = `${lan.prefix}.1`;
   const arp = readArp(frame);
@@ -36,7 +36,7 @@ export function serveDhcp(lan: Lan, leases: Leases, frame: Buffer): [Leases, Buf
   const reply = (kind: number, given: Ipv4) =>
     writeUdp({
       sourceMac: lan.serverMac,
-      // Broadcast reaches clients that have no address yet, whatever their flags say.
+      // Broadcasts reach clients without an address, whatever their flags say.
       targetMac: "ff:ff:ff:ff:ff:ff",
       source: server,
       target: "255.255.255.255",
@@ -95,7 +95,7 @@ function readDhcp(bytes: Buffer): Dhcp | undefined {
 
 function writeDhcp(asked: Buffer, kind: number, given: Ipv4, server: Ipv4): Buffer {
   const head = Buffer.alloc(240);
-  // Hardware type, transaction, flags and client hardware address come back as they came.
+  // Copy hardware type, transaction, flags and client hardware address from the request.
   asked.copy(head, 0, 0, 12);
   asked.copy(head, 28, 28, 44);
   head[0] = 2;
@@ -110,10 +110,10 @@ function writeDhcp(asked: Buffer, kind: number, given: Ipv4, server: Ipv4): Buff
     kind === kinds.nak ? [] : [field(option.leaseTime, lease), field(option.mask, addressBytes("255.255.255.0"))];
   const body = [field(option.type, Buffer.from([kind])), field(option.server, addressBytes(server)), ...terms];
   const bytes = Buffer.concat([head, ...body, Buffer.from([option.end])]);
-  // BOOTP's least size, which some clients insist on: RFC 1542 2.1.
+  // BOOTP's minimum size, which some clients require: RFC 1542 2.1.
   return bytes.length >= 300 ? bytes : Buffer.concat([bytes, Buffer.alloc(300 - bytes.length)]);
 }
 
-/** Leases kept from the start, so that a device has the same address in every lab. */
+/** Fixed leases, so that a device has the same address in every lab. */
 export const reserve = (lan: Lan, macs: Mac[]): Leases =>
   new Map(macs.map((mac, index) => [macText(macBytes(mac)), `${lan.prefix}.${11 + index}`]));

@@ -1,6 +1,6 @@
 // QEMU's stream network backend: each Ethernet frame is preceded by its length, 4 bytes big-endian.
 
-/** With stream backends QEMU hands over no segments larger than a frame; anything near 64 KiB is not ours. */
+/** QEMU's stream backends pass single frames; a length near 64 KiB is an error. */
 const maxFrameBytes = 65_550;
 const headerBytes = 4;
 
@@ -11,7 +11,7 @@ export function encodeFrame(frame: Uint8Array): Buffer {
   return out;
 }
 
-/** Cuts a byte stream into frames. Gives false when the stream is not one of frames; nothing after that can be trusted. */
+/** Splits a byte stream into frames. Returns false if the stream is not valid; nothing after that can be trusted. */
 export function frameCutter(onFrame: (frame: Buffer) => void): (chunk: Buffer) => boolean {
   let pending: Buffer = Buffer.alloc(0);
   return (chunk) => {

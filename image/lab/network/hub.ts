@@ -1,5 +1,5 @@
-// The lab's LAN: a learning Ethernet switch between unix sockets. No privileges, no clash of ports, multicast passes,
-// and any port's cable can be pulled.
+// The lab's LAN: a learning Ethernet switch between unix sockets. It needs no privileges and no TCP ports, passes multicast, and
+// can unplug any port.
 import { createServer, type Server, type Socket } from "node:net";
 import { encodeFrame, frameCutter } from "./frames.ts";
 
@@ -8,14 +8,14 @@ const maxQueuedBytes = 2 << 20;
 const maxLearned = 1024;
 
 export type Hub = {
-  /** A port for whoever connects to the unix socket at `path`; several may, one after the other or together. */
+  /** Adds a port for clients of the unix socket at `path`, one or several. */
   openPort(name: string, path: string): Promise<void>;
   closePort(name: string): Promise<void>;
-  /** A port for somebody in this process. Gives the function that sends into the LAN. */
+  /** Adds a port inside this process. Returns the function that sends to the LAN. */
   attach(name: string, receive: (frame: Buffer) => void): (frame: Buffer) => void;
-  /** Pulls the cable of a port, or puts it back. */
+  /** Unplugs a port, or plugs it in again. */
   setCut(name: string, isCut: boolean): void;
-  /** Sees each frame that enters the LAN, with the port it came from. */
+  /** Calls `listener` for each frame that enters the LAN, with its port. */
   watch(listener: (port: string, frame: Buffer) => void): void;
   close(): Promise<void>;
 };
@@ -37,7 +37,7 @@ export function makeHub(): Hub {
   function enter(from: Link, frame: Buffer): void {
     if (frame.length < 14 || cut.has(from.port)) return;
     const [target, source] = [frame.toString("latin1", 0, 6), frame.toString("latin1", 6, 12)];
-    // A group address is nobody's own. The table is bounded: past it unknown targets are flooded, which is still correct.
+    // Do not learn group addresses. The table is bounded; frames to unknown addresses are flooded, which is still correct.
     if (!isGroup(frame[6]!) && (learned.has(source) || learned.size < maxLearned)) learned.set(source, from);
     for (const watcher of watchers) watcher(from.port, frame);
     const holder = isGroup(frame[0]!) ? undefined : learned.get(target);

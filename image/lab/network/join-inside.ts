@@ -1,4 +1,4 @@
-// The first process of a joined host's namespaces: makes the network card, runs the command, and takes all down by its end.
+// The first process in a joined host's namespaces: makes the network card and runs the command. Everything ends with it.
 import { basename } from "node:path";
 import { run } from "../../../system/command.ts";
 import { describeError, HamletError } from "../../../system/error.ts";
@@ -7,7 +7,7 @@ import { type Argv, startDaemon, startProgram } from "../../../system/program.ts
 import { startAvahi } from "./avahi.ts";
 import type { JoinSpec } from "./join.ts";
 
-/** What people see in `ip link`. */
+/** The name in `ip link`. */
 const card = "lan0";
 
 const spec = JSON.parse(process.argv[2] ?? "") as JoinSpec;
@@ -20,7 +20,7 @@ try {
   process.exit(1);
 }
 
-/** QEMU, with no machine in it, is the wire between the hub's socket and a TAP device: no program more to install. */
+/** A QEMU without a machine connects the hub's socket to a TAP device, so no other program is needed. */
 async function makeCard({ folder, socket, address }: JoinSpec): Promise<void> {
   await startDaemon(
     [
@@ -33,7 +33,7 @@ async function makeCard({ folder, socket, address }: JoinSpec): Promise<void> {
     { cwd: folder, isReady: hasCard },
   ).catch((cause: Error) => {
     throw new HamletError("lab.joinFailed", `no network card on the lab's LAN: ${cause.message}`, {
-      hint: "TAP devices need /dev/net/tun, and without root user namespaces must be allowed",
+      hint: "TAP devices need /dev/net/tun, and user namespaces unless you are root",
       cause,
     });
   });
@@ -42,7 +42,7 @@ async function makeCard({ folder, socket, address }: JoinSpec): Promise<void> {
   await run(["ip", "link", "set", card, "up"]);
 }
 
-/** Asked of the kernel: /sys still shows the outer namespace. */
+/** Asks the kernel, because /sys still shows the outer namespace. */
 async function hasCard(): Promise<boolean> {
   return run(["ip", "link", "show", "dev", card]).then(
     () => true,

@@ -1,12 +1,12 @@
-// One more host on the lab's LAN: a command of this computer in namespaces of its own, with a network card on the hub.
-// Needs no root where user namespaces are allowed. Everything in it ends with its first process, and that with us.
+// Adds a host to the lab's LAN: runs a command of this computer in new namespaces, with a network card on the hub. Needs no root
+// where user namespaces are allowed. Everything in it ends with its first process, which ends with this one.
 import { basename, dirname } from "node:path";
 import { HamletError } from "../../../system/error.ts";
 import { programFile } from "../../../system/package.ts";
 import { startProgram } from "../../../system/program.ts";
 
 export type JoinSpec = {
-  /** The hub's socket, named from `folder`. */
+  /** The hub's socket, relative to `folder`. */
   folder: string;
   socket: string;
   /** With prefix: "10.77.0.200/24". */
@@ -14,7 +14,7 @@ export type JoinSpec = {
   argv: string[];
 };
 
-/** Runs `argv` there, on this process's own terminal, at most until `over`; gives its exit code. */
+/** Runs `argv` there, on this process's terminal, at most until `over`; returns its exit code. */
 export function joinLan(
   port: { socket: string; address: string },
   argv: string[],
@@ -22,7 +22,7 @@ export function joinLan(
 ): Promise<number> {
   const spec: JoinSpec = { folder: dirname(port.socket), socket: basename(port.socket), address: port.address, argv };
   const inside = programFile("join-inside.mjs", "image/lab/network/join-inside.ts");
-  // As root no user namespace is needed, and without one programs may still drop to users of their own.
+  // Root needs no user namespace, and without one programs can still switch to their own users.
   const asUser = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
   const host = startProgram(
     [
@@ -31,7 +31,7 @@ export function joinLan(
     ],
     { stdin: "inherit", stdout: "inherit", stderr: "inherit", onOurDeath: "KILL" },
   );
-  // The terminal sends Ctrl-C to the command as well: it decides.
+  // The terminal sends Ctrl-C to the command too; let it decide.
   const ignore = () => {};
   const stop = () => host.kill("SIGKILL");
   process.on("SIGINT", ignore).on("SIGTERM", stop).on("SIGHUP", stop);

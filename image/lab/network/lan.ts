@@ -1,8 +1,8 @@
-// The virtual home's LAN: the hub, with a DHCP server on it.
+// The virtual home's LAN: a hub with a DHCP server.
 import { labLan, reserve, serveDhcp } from "./dhcp.ts";
 import { type Hub, makeHub } from "./hub.ts";
 
-/** A hub that gives each of `macs` its own address and strangers one of the pool. */
+/** Each of `macs` gets a fixed address, other hosts one from the pool. */
 export function makeLan(macs: string[]): Hub {
   const hub = makeHub();
   let leases = reserve(labLan, macs);

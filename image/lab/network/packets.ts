@@ -1,4 +1,4 @@
-// Ethernet, ARP, IPv4 and UDP as bytes: as much as a DHCP server needs, read with care because anything may arrive.
+// Reads and writes the parts of Ethernet, ARP, IPv4 and UDP that a DHCP server needs. Any bytes may arrive, so each is checked.
 import { addressBytes, addressOf } from "../../../system/address.ts";
 
 export type Mac = string; // "52:54:00:4c:00:01"
@@ -29,7 +29,7 @@ export const macBytes = (mac: Mac): Buffer => Buffer.from(mac.replaceAll(":", ""
 export const macText = (bytes: Uint8Array): Mac =>
   [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 
-/** The UDP datagram in an Ethernet frame, or undefined: another protocol, a fragment, or bytes that do not add up. */
+/** The UDP datagram in an Ethernet frame, or undefined for another protocol, a fragment or invalid bytes. */
 export function readUdp(frame: Buffer): Udp | undefined {
   if (frame.length < ethernetBytes + 20 + udpBytes || frame.readUInt16BE(12) !== etherTypes.ipv4) return undefined;
   const ip = frame.subarray(ethernetBytes);
@@ -91,7 +91,7 @@ export function readArp(frame: Buffer): Arp | undefined {
 }
 
 export function writeArp(arp: Arp): Buffer {
-  // 60 bytes: the least an Ethernet frame has.
+  // 60 bytes: the minimum of an Ethernet frame.
   const frame = Buffer.alloc(60);
   macBytes(arp.targetMac).copy(frame, 0);
   macBytes(arp.senderMac).copy(frame, 6);

@@ -1,4 +1,4 @@
-// What shapes a saved state. One that was made with anything else, down to a machine's argument, is another one.
+// The fingerprint of everything that shapes a saved state, down to each argument of a machine.
 import { createHash } from "node:crypto";
 import { open, readFile } from "node:fs/promises";
 import { arch, cpus, release } from "node:os";
@@ -7,7 +7,7 @@ import { isZero } from "../../disk/holes.ts";
 import { labBoard, type UefiMachine } from "../machine/boards.ts";
 import { type MachineSpec, machineArgv } from "../machine/machine.ts";
 
-/** Of the files of a state, and of what the supervisor expects of a machine that comes out of one. */
+/** Version of a state's files, and of the supervisor's expectations of a restored machine. */
 const format = 1;
 const pieceBytes = 1 << 20;
 
@@ -19,7 +19,7 @@ export type Fit = {
   isProvisioned: boolean;
 };
 
-/** The name of the state that fits these machines; undefined where QEMU can save none, or it would show nothing. */
+/** The name of the state for these machines; undefined if QEMU cannot save them or their start is the thing to be shown. */
 export async function fitOf({ run, machines, images, isProvisioned }: Fit): Promise<string | undefined> {
   if (!isProvisioned || !machines.every(isSavable)) return undefined;
   const boards = [...new Set(machines.map(({ device }) => device.board))];
@@ -30,20 +30,20 @@ export async function fitOf({ run, machines, images, isProvisioned }: Fit): Prom
     Promise.all(images.map(digestOf)),
   ]);
   const argv = machines.map((machine) => machineArgv({ ...machine, folder: "", pagePort: 0 }));
-  // With KVM the guest has seen this very processor.
+  // With KVM the guest depends on this very processor.
   const host = machines[0]?.accelerator === "kvm" ? [arch(), release(), cpus()[0]?.model, await processorFlags()] : [];
   const all = { format, argv, versions, firmware, images: imageDigests, host };
   return createHash("sha256").update(JSON.stringify(all)).digest("hex").slice(0, 32);
 }
 
-/** QEMU cannot save a Pi, `nvme` and USB; without the lab's port nobody could tell when to save, nor set the clock. */
+/** QEMU cannot save a Pi, `nvme` and USB. Without the lab's port, it is unknown when to save, and the clock cannot be set. */
 const isSavable = ({ device, disk, nic, hasLabPort }: Fit["machines"][number]): boolean =>
   labBoard(device.board).machine.kind === "uefi" && disk === "virtio" && nic === "virtio" && hasLabPort;
 
 const processorFlags = async (): Promise<string> =>
   /^flags.*$/m.exec(await readFile("/proc/cpuinfo", "utf8"))?.[0] ?? "";
 
-/** Of a file that is mostly zeros: only what is not, with its place. */
+/** Digest of a sparse file: only the data and its offsets. */
 async function digestOf(path: string): Promise<string> {
   await using file = await open(path, "r");
   const hash = createHash("sha256");

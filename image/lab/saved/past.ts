@@ -1,4 +1,4 @@
-// What an earlier lab left for one like it: the state it goes on from, or why not, and where its own is kept for the next.
+// The saved state from which a lab resumes, or the reason why not, and where its own state is saved for the next.
 import { systemClock } from "../../../system/clock.ts";
 import { describeError } from "../../../system/error.ts";
 import { type Fit, fitOf } from "./fit.ts";
@@ -6,13 +6,13 @@ import { findState, keepState, type SavedState } from "./states.ts";
 
 export type Past = {
   state?: SavedState;
-  /** Why a state that is there is not used. */
+  /** Why an existing state is not used. */
   refused?: string;
-  /** Keeps what `write` puts into a folder; undefined where QEMU can save no such machines. */
+  /** Saves the files that `write` puts into a folder; undefined if QEMU cannot save such machines. */
   keep?(write: (folder: string) => Promise<void>): Promise<void>;
 };
 
-/** `isFresh`: the state that is there is not used, and gives way to the one that is kept. */
+/** `isFresh`: ignore the existing state, and replace it by this lab's. */
 export async function findPast(states: { folder: string; isFresh: boolean }, machines: Fit): Promise<Past> {
   const fit = await fitOf(machines);
   if (fit === undefined) return {};

@@ -1,4 +1,4 @@
-// What a machine holds in its memory and devices, as a file: QEMU's migration, into a socket of ours instead of another host's.
+// Saves a machine's memory and device state to a file: by QEMU's migration, to our socket instead of another host.
 import { createReadStream, createWriteStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
@@ -10,15 +10,15 @@ import { HamletError } from "../../../system/error.ts";
 import type { Qmp } from "../machine/qmp.ts";
 import { socketPath } from "../network/sockets.ts";
 
-/** QEMU keeps to 128 MiB/s unless told; the machine stands still meanwhile. */
+/** QEMU's default limit is 128 MiB/s, and the machine is paused meanwhile. */
 const bytesPerSecond = 1e12;
 const pollMs = 20;
-// The fastest level halves the time that writing takes, and leaves a quarter of the bytes.
+// The fastest level halves the writing time and leaves a quarter of the bytes.
 const params = { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 };
 
 const Migration = z.object({ status: z.string(), "error-desc": z.string().optional() });
 
-/** Writes a stopped machine's state into the new file `target`. `socket` is free in `folder`, QEMU's working folder. */
+/** Writes a paused machine's state to the new file `target`. `socket` is an unused name in `folder`, QEMU's working folder. */
 export async function saveRam(qmp: Qmp, folder: string, socket: string, target: string): Promise<void> {
   const server = createServer();
   let incoming: Socket | undefined;
@@ -34,7 +34,7 @@ export async function saveRam(qmp: Qmp, folder: string, socket: string, target: 
     await new Promise<void>((resolve) => server.listen(socketPath(folder, socket), resolve));
     await qmp("migrate-set-parameters", { "max-bandwidth": bytesPerSecond });
     await qmp("migrate", { uri: `unix:${socket}` });
-    // Why the file could not be written says more than that QEMU's socket broke.
+    // The error of writing the file says more than QEMU's broken socket.
     const migrated = migrationEnd(qmp).catch((why: unknown) => why);
     await Promise.race([written, migrated.then((why) => (why === undefined ? written : Promise.reject(why)))]);
     const why = await migrated;
@@ -46,7 +46,7 @@ export async function saveRam(qmp: Qmp, folder: string, socket: string, target: 
   }
 }
 
-/** Gives a machine that waits for a state (`-incoming defer`) the one in `source`; it still stands still then. */
+/** Loads the state in `source` into a machine that waits for one (`-incoming defer`); it stays paused. */
 export async function loadRam(qmp: Qmp, folder: string, socket: string, source: string): Promise<void> {
   await qmp("migrate-incoming", { uri: `unix:${socket}` });
   const outgoing = connect(socketPath(folder, socket));
@@ -59,13 +59,13 @@ export async function loadRam(qmp: Qmp, folder: string, socket: string, source: 
   }
 }
 
-/** Resolves when all has been passed on. Throws `lab.machineRefused`. */
+/** Resolves when the migration is complete. Throws `lab.machineRefused`. */
 async function migrationEnd(qmp: Qmp): Promise<void> {
   for (;;) {
     const { status, "error-desc": why } = Migration.parse(await qmp("query-migrate"));
     if (status === "completed") return;
     if (status === "failed" || status === "cancelled") {
-      throw new HamletError("lab.machineRefused", `QEMU could not pass on the machine's state: ${why ?? status}`);
+      throw new HamletError("lab.machineRefused", `QEMU could not transfer the machine's state: ${why ?? status}`);
     }
     await sleep(pollMs);
   }

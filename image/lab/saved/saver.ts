@@ -1,4 +1,4 @@
-// When a lab is saved: once, as soon as all is well, and only while its devices are as a lab brings them up.
+// Decides when a lab is saved: once, as soon as all devices see each other, and only if nothing was done to them before.
 import { describeError } from "../../../system/error.ts";
 import type { Log } from "../../../system/log.ts";
 import type { LabStart, LabStatus } from "../supervisor/status.ts";
@@ -7,20 +7,20 @@ import { isUp, isWhole } from "../supervisor/whole.ts";
 type Phase = Pick<LabStart, "saving" | "problem">;
 type Saver = {
   phase(): Phase;
-  /** How the devices stand now. */
+  /** Takes the current status of the devices. */
   see(status: Pick<LabStatus, "devices">, nowS: number): void;
-  /** There is nothing to save: the lab came out of a state. */
+  /** Nothing needs saving: the lab resumed from a state. */
   rest(): void;
   /** Resolves when nothing is being written. */
   over(): Promise<void>;
-  /** Somebody does something with the lab. */
+  /** Records that something was done with the lab. */
   touch(what: string): void;
 };
 
-/** On an idle computer devices that are alive hear all of each other in ten seconds; nobody waits for them for ever. */
+/** On an idle computer, live devices hear from all others within ten seconds. */
 const patienceS = 300;
 
-/** Without `save` nothing is ever saved. */
+/** Without `save`, never saves. */
 export function makeSaver(save: (() => Promise<void>) | undefined, log: Log): Saver {
   let phase: Phase = { saving: save ? "waiting" : "none" };
   let upSinceS: number | undefined;
@@ -42,14 +42,14 @@ export function makeSaver(save: (() => Promise<void>) | undefined, log: Log): Sa
           },
           (error: unknown) => giveUp(describeError(error)),
         );
-      } else if (nowS - upSinceS > patienceS) giveUp("its devices do not hear all of each other");
+      } else if (nowS - upSinceS > patienceS) giveUp("not all of its devices hear from each other");
     },
     over: () => writing,
     rest() {
       phase = { saving: "none" };
     },
     touch(what) {
-      if (phase.saving === "waiting") giveUp(`${what} before all was well`);
+      if (phase.saving === "waiting") giveUp(`${what} before all devices saw each other`);
     },
   };
 }

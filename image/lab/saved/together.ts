@@ -1,9 +1,9 @@
-// A lab's devices are saved and go on as one: what they know of each other, down to a TCP connection, is of one moment.
+// Saves and resumes all devices of a lab together, so that their knowledge of each other, down to TCP connections, is consistent.
 import type { Run } from "../../../system/command.ts";
 import type { VirtualDevice } from "../machine/virtual-device.ts";
 import { copyLabNeighborhood, removeLabNeighborhood } from "../supervisor/neighborhood.ts";
 
-/** All stand still until the last is written; they go on in any case. */
+/** Pauses all until the last is written; then they continue in any case. */
 export async function saveTogether(run: Run, folder: string, devices: VirtualDevice[], target: string): Promise<void> {
   try {
     await copyLabNeighborhood(folder, target);
@@ -14,7 +14,7 @@ export async function saveTogether(run: Run, folder: string, devices: VirtualDev
   }
 }
 
-/** All go on from `saved`, where `lay` has put each one's disk; or none has power. */
+/** Resumes all from `saved`, where `lay` puts each disk in place; if one fails, all are turned off. */
 export async function wakeTogether(
   folder: string,
   devices: VirtualDevice[],
@@ -35,7 +35,7 @@ export async function wakeTogether(
   }
 }
 
-/** Each is done or has failed before the first failure is told. */
+/** Waits for every task before it throws the first failure. */
 async function all(devices: VirtualDevice[], act: (device: VirtualDevice) => Promise<void>): Promise<void> {
   const ends = await Promise.allSettled(devices.map(act));
   for (const end of ends) if (end.status === "rejected") throw end.reason;

@@ -1,4 +1,4 @@
-// How commands and tests speak with a running lab.
+// The client of a running lab, for commands and tests.
 import { request } from "node:http";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -19,7 +19,7 @@ import { LabEvent, LabStatus } from "./status.ts";
 export type LabClient = {
   folder: string;
   status(): Promise<LabStatus>;
-  /** Calls `listener` for each event from the lab's start on; resolves when the lab ends or `signal` says so. */
+  /** Calls `listener` for each event since the lab's start; resolves when the lab ends or `signal` aborts. */
   follow(listener: (event: LabEvent) => void, signal?: AbortSignal): Promise<void>;
   cut(name: string): Promise<void>;
   restore(name: string): Promise<void>;
@@ -27,7 +27,7 @@ export type LabClient = {
   heal(name?: string): Promise<void>;
   join(): Promise<{ socket: string; address: string }>;
   down(): Promise<void>;
-  /** From now on the lab ends when this process does. */
+  /** Ties the lab to this process: they end together. */
   own(): Promise<void>;
   /** Exec and connect in a device. */
   channel(name: string): Promise<Channel>;
@@ -67,7 +67,7 @@ export function labClient(folder: string): LabClient {
         asked.on("error", (cause) => (signal?.aborted ? resolve() : reject(notAnswering(cause))));
         asked.on("response", (response) => {
           const lines = createInterface({ input: response });
-          // The lab's end breaks the answer off.
+          // The end of the lab interrupts the answer.
           lines.on("error", () => resolve());
           lines.on("line", (line) => listener(LabEvent.parse(parseJson(line))));
           lines.on("close", resolve);
@@ -121,7 +121,7 @@ const notAnswering = (cause: unknown): HamletError =>
 export const labError = (body: unknown): HamletError =>
   errorIn(body) ?? new HamletError("lab.bootFailed", "the lab gave no reason");
 
-/** Waits until the supervisor is gone; it has killed its machines before it answered. */
+/** Waits until the supervisor has ended; it killed its machines before it answered. */
 async function endOf(lock: string): Promise<void> {
   for (let tries = 0; tries < 50 && (await lockHolder(lock)) !== undefined; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 50));

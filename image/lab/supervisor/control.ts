@@ -1,4 +1,4 @@
-// The supervisor's door: HTTP on a unix socket that only its owner may open.
+// The supervisor's API: HTTP on a unix socket that only its owner may open.
 import { chmod } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -8,7 +8,7 @@ import { serveChannel } from "../channel/server.ts";
 import type { Lab } from "./lab.ts";
 
 export const controlSocket = "control.sock";
-/** Spoken after `Upgrade`: the lines of channel/wire.ts. */
+/** The protocol after `Upgrade`: the lines of channel/wire.ts. */
 export const channelProtocol = "hamlet-channel";
 
 /** Listens on `path`; `down` ends the lab and this process. */
@@ -23,7 +23,7 @@ export async function serveControl(path: string, lab: Lab, down: (why: string) =
       );
       return streaming;
     },
-    // Held open by whoever runs the lab in the foreground: the lab ends with it, even if that process is killed.
+    // A command that runs the lab in the foreground keeps this open: the lab ends with it, even if it is killed.
     "GET /v1/owner": (_name, _request, response) => {
       response.writeHead(200).flushHeaders();
       response.on("close", () => down("its owner is gone"));

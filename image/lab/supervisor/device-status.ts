@@ -2,7 +2,7 @@
 import type { Observed, StatusGist } from "./observed.ts";
 import type { DeviceState, LabDeviceStatus } from "./status.ts";
 
-/** An agent that has not answered for this long is silent: many polls, on a computer that emulates several machines at once. */
+/** An agent that has not answered for this long, which is many polls, is silent. */
 const silentAfterS = 20;
 
 type ObservedStatus = Pick<

@@ -1,4 +1,4 @@
-// A virtual neighborhood: devices on one LAN, their power, their cables, and what they say of each other.
+// A virtual neighborhood: devices on one LAN, their power and cables, and their status.
 import { join } from "node:path";
 import { type Clock, every } from "../../../system/clock.ts";
 import type { Run } from "../../../system/command.ts";
@@ -20,7 +20,7 @@ import { type Finding, type Observed, observe, unobserved } from "./observed.ts"
 import type { LabEvent, LabStart, LabStatus } from "./status.ts";
 
 type LabOptions = {
-  /** The working folder of this process: sockets are named relative to it, since a socket's path may have 107 bytes only. */
+  /** The working folder of this process: sockets are relative to it, because a socket's path may have only 107 bytes. */
   folder: string;
   /** The devices' images in turn, each with its board. */
   images: { path: string; board: string }[];
@@ -30,7 +30,7 @@ type LabOptions = {
   nic: NicKind;
   memoryMb: number;
   hasLabPort: boolean;
-  /** Fills in a device's provision block, on its fresh disk. */
+  /** Fills the provision block on a device's new disk. */
   provision: (device: LabDevice, image: string) => Promise<void>;
   past: Past;
   run: Run;
@@ -46,13 +46,13 @@ export type Lab = {
   restore(name: string): Promise<void>;
   setPartitioned(name: string, isPartitioned: boolean): void;
   doors(name: string): Doors;
-  /** A socket on the hub and an address for one more host on the LAN. */
+  /** A socket on the hub and an address for another host on the LAN. */
   join(): { socket: string; address: string };
   close(): Promise<void>;
 };
 
 const lookMs = 1_000;
-/** Once all is well every fourth look is enough: each costs an emulated device some of its only processor. */
+/** When all devices are up, every fourth poll is enough: each takes processor time from an emulated device. */
 const settledLooks = 4;
 const maxEvents = 10_000;
 const joinPort = "join.lan";
@@ -80,7 +80,7 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
     const [next, news] = observe(observed, name, finding, nowS());
     observed = next;
     for (const event of news) {
-      if (event.what === "ended") log.warn(`${name}'s machine ended by itself: ${event.detail}`);
+      if (event.what === "ended") log.warn(`${name}'s machine ended unexpectedly: ${event.detail}`);
       events.push(event);
       if (events.length > maxEvents) events.shift();
       for (const listener of listeners) listener(event);
@@ -122,14 +122,14 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
     );
   }
   await hub.openPort("join", joinPort);
-  // Its first frame says that a device's kernel is up; the many after it say nothing new.
+  // The first frame shows that a device's kernel is up; later ones add nothing.
   hub.watch((port) => {
     if (observed.some(({ name, isOn, reached }) => name === port && isOn && reached.kernel === undefined)) {
       find(port, { kind: "frame" });
     }
   });
 
-  /** The devices go on from the saved state, if there is one and it is of use. */
+  /** Resumes the devices from the saved state, if there is a usable one. */
   const isAwake = async (): Promise<boolean> => {
     if (!state) return false;
     const lay = ({ spec: { device } }: VirtualDevice) => layDisk(run, folder, device, imageOf(device), state.folder);
@@ -182,7 +182,7 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
     async close() {
       for (const watch of watches) watch.stop();
       await Promise.all([...devices.values()].map((device) => device.powerOff()));
-      // Its half-written state goes with it.
+      // Remove its half-written state too.
       await saver.over();
       await hub.close();
     },

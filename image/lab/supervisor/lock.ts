@@ -1,5 +1,5 @@
-// One supervisor a state folder. The lock names its holder by process id and start time, so that a dead one's is recognised,
-// even when its id has gone to another process.
+// Allows one supervisor per state folder. The lock names its holder by process id and start time, so a dead holder is recognised
+// even if another process has its id.
 import { createHash } from "node:crypto";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -12,7 +12,7 @@ import { parseJson } from "../../../system/files.ts";
 const Holder = z.object({ pid: z.int(), startTicks: z.string(), bootId: z.string() });
 type Holder = z.infer<typeof Holder>;
 
-/** Takes the lock at `path`. Gives the pid of the living holder if there is one, else undefined. */
+/** Takes the lock at `path`. Returns the pid of a living holder, or undefined if the lock was taken. */
 export async function takeLock(path: string, pid = process.pid): Promise<number | undefined> {
   await using _turn = await takeTurn(path);
   const living = await lockHolder(path);
@@ -23,12 +23,12 @@ export async function takeLock(path: string, pid = process.pid): Promise<number 
   return undefined;
 }
 
-/** Longer than any look at a lock; who holds a turn for so long has been stopped in the middle of it. */
+/** Longer than any check of a lock: a process that holds its turn for longer was stopped. */
 const turnDeadlineMs = 30_000;
 
 /**
- * One at a time looks at a lock and takes it. The turn is an abstract unix socket (unix(7)): the kernel gives a name once,
- * and takes it back from a process that dies.
+ * Lets one process at a time check and take the lock. The turn is an abstract unix socket (unix(7)): the kernel gives a name to one
+ * process only, and frees it when that process dies.
  */
 async function takeTurn(path: string): Promise<AsyncDisposable> {
   const name = `\0hamlet-lock-${createHash("sha256").update(resolve(path)).digest("hex").slice(0, 32)}`;
@@ -74,7 +74,7 @@ async function holderOf(pid: number): Promise<Holder> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8");
   // The second field is the program's name in parentheses and may hold spaces; field 22 is the start time in ticks since boot.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  // A zombie runs nothing any more.
+  // A zombie does not run any more.
   if (fields[0] === "Z") throw new Error("a zombie holds nothing");
   const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
   return { pid, startTicks: fields[19] ?? "", bootId };

@@ -1,4 +1,4 @@
-// A throw-away neighborhood for the lab's devices, made and provisioned by the same code that a user runs.
+// Makes a temporary neighborhood for the lab's devices and provisions them, by the same code that a user runs.
 import { randomBytes } from "node:crypto";
 import { cp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,14 +14,14 @@ import { writeToDisk } from "../machine/disk.ts";
 const dayMs = 86_400_000;
 const neighborhoodNames = { folder: "neighborhood", passphrase: "neighborhood.passphrase" };
 
-/** Makes the neighborhood in `folder`; gives what fills in one device's provision block, on its own disk with `image`. */
+/** Makes the neighborhood in `folder`; returns a function that fills the provision block on a device's disk with `image`. */
 export async function makeLabNeighborhood(
   run: Run,
   folder: string,
   now: number,
 ): Promise<(device: LabDevice, image: string) => Promise<void>> {
   const home = join(folder, neighborhoodNames.folder);
-  // Nobody will type it; it lies beside the keys, for they are of value to this lab alone and to those that go on from it.
+  // Stored beside the keys, which are of value only to this lab and to those that resume from it.
   const passphrase = randomBytes(24).toString("base64url");
   await writeFileAtomic(join(folder, neighborhoodNames.passphrase), passphrase);
   await initNeighborhood(home, { name: "Lab Street", passphrase, now });
@@ -36,13 +36,13 @@ export async function makeLabNeighborhood(
     try {
       await writeToDisk(run, folder, device, { source, ...block });
     } finally {
-      // It holds the token's secret.
+      // It contains the token's secret.
       await rm(join(folder, source), { force: true });
     }
   };
 }
 
-/** A lab's neighborhood, its keys and their passphrase go with its saved state, and come back with it. */
+/** The neighborhood's folder, with keys and passphrase, is saved and restored with a lab's state. */
 export async function copyLabNeighborhood(from: string, to: string): Promise<void> {
   for (const name of Object.values(neighborhoodNames)) await cp(join(from, name), join(to, name), { recursive: true });
 }

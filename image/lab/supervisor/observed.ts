@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { type LabEvent, type Milestone, milestones } from "./status.ts";
 
-/** As much of an agent's status as the lab reads; the rest passes through untouched. */
+/** The part of an agent's status that the lab reads. */
 export const StatusGist = z.object({
   phase: z.string(),
   self: z.object({ id: z.string(), name: z.string(), release: z.string(), address: z.string().optional() }),
@@ -25,13 +25,13 @@ export type Observed = {
   name: string;
   isOn: boolean;
   isPartitioned: boolean;
-  /** The agent's last answer and when it came; kept when the power goes, since id and address outlive that. */
+  /** The agent's last answer and its time; kept after a power cut, because id and address stay the same. */
   last?: { gist: StatusGist; atS: number };
   reached: Partial<Record<Milestone, number>>;
   problem?: string;
 };
 export type Finding =
-  /** `isAwake`: it came out of a saved state, with its kernel up. */
+  /** `isAwake`: it resumed from a saved state, with its kernel up. */
   | { kind: "power"; isOn: boolean; isAwake?: true; problem?: string }
   | { kind: "console"; text: string }
   | { kind: "frame" }
@@ -116,7 +116,7 @@ function changes(before: Observed, after: Observed, nowS: number): LabEvent[] {
   for (const member of after.last?.gist.members ?? []) {
     const was = before.last?.gist.members.find((known) => known.id === member.id);
     if (!was || was.state === member.state || member.isSelf) continue;
-    // Suspicion is no news: it comes and goes on a busy computer.
+    // Ignore suspicion: it comes and goes on a busy computer.
     if (member.state === "dead" || (member.state === "alive" && was.state === "dead")) {
       events.push(event(member.name, member.state, `says ${after.name}`));
     }

@@ -1,4 +1,4 @@
-// What a supervisor is started with, and the names of its files.
+// The options of a supervisor, and the names of its files.
 import { join } from "node:path";
 import { z } from "zod";
 import { stateFolder } from "../../../system/paths.ts";

@@ -1,4 +1,4 @@
-// Starts a supervisor in a session of its own, and tells what became of it.
+// Starts a supervisor in its own session, and reports whether it is ready or why it failed.
 import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
@@ -9,17 +9,17 @@ import { type LabClient, labClient, labError } from "./client.ts";
 import { alreadyRunning, lockHolder } from "./lock.ts";
 import { labFolder, lockName, logName, type SupervisorOptions } from "./options.ts";
 
-/** What the supervisor says to whoever started it. */
+/** The supervisor's messages to the process that started it. */
 const Ready = z.object({ ready: z.literal(true) });
 const Failed = z.object({ error: z.unknown() });
 
-/** Throws `lab.alreadyRunning` if there is one. */
+/** Throws `lab.alreadyRunning` if a lab is running. */
 export async function refuseSecondLab(folder = labFolder()): Promise<void> {
   const holder = await lockHolder(join(folder, lockName));
   if (holder !== undefined) throw alreadyRunning(holder);
 }
 
-/** Starts a supervisor of its own session and resolves when its machines have power. Throws `lab.alreadyRunning` and what stopped it. */
+/** Starts a supervisor in its own session and resolves when its machines have power. Throws `lab.alreadyRunning` or the supervisor's error. */
 export async function startLab(
   options: Partial<SupervisorOptions> & Pick<SupervisorOptions, "images">,
 ): Promise<LabClient> {

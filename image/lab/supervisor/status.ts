@@ -1,7 +1,7 @@
-// What the lab says about itself: the shape of `hamlet lab status --json`.
+// The lab's status: the output of `hamlet lab status --json`.
 import { z } from "zod";
 
-/** How far a device has come since its power went on, in this order. */
+/** The milestones of a device since power-on, in this order. */
 export const milestones = [
   "power",
   "firmware",
@@ -44,7 +44,7 @@ export const LabDeviceStatus = z.object({
 });
 export type LabDeviceStatus = z.infer<typeof LabDeviceStatus>;
 
-/** How the lab started, and whether that start is kept for the next. */
+/** How the lab started, and whether it is saved for the next. */
 export const LabStart = z.object({
   from: z.enum(["power", "state"]).describe("state: the devices go on from where an earlier lab was saved"),
   savedAt: z.int().optional().describe("when that was, in ms since 1970"),

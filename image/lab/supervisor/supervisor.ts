@@ -1,5 +1,5 @@
-// The process that owns the virtual neighborhood: hub, machines, control socket. One a state folder.
-// Whatever ends it, its machines end too: it asks the kernel to kill each with it.
+// The process that owns the virtual neighborhood: hub, machines, control socket; one per state folder. The kernel kills its
+// machines with it, however it ends.
 import { rmSync } from "node:fs";
 import { link, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ let lab: Lab | undefined;
 let isHolder = false;
 let ending: Promise<void> | undefined;
 
-// Whoever started it must be there until it is ready.
+// The process that started it must stay until it is ready.
 const orphaned = () => down("whoever started it is gone", 1);
 process.on("disconnect", orphaned);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => down(signal));
@@ -50,13 +50,13 @@ async function start(options: SupervisorOptions): Promise<void> {
   const holder = await takeLock(lockName);
   if (holder !== undefined) throw alreadyRunning(holder);
   isHolder = true;
-  // At the very end: who waits for the lock to be free may rely on it.
+  // Last of all: a process that waits for the lock relies on everything being over.
   process.on("exit", () => rmSync(lockName, { force: true }));
   await clear(folder);
   const images = await Promise.all(options.images.map((path, index) => keepImage(path, folder, index)));
   const accelerator = options.accelerator ?? (await chooseAccelerator());
   const past = await findPastOf(options, images, accelerator);
-  // A lab that goes on from a state has its neighborhood from there.
+  // A lab that resumes takes its neighborhood from the state.
   let neighborhood: ReturnType<typeof makeLabNeighborhood> | undefined;
   const provision = async (device: LabDevice, image: string) => {
     if (!options.isProvisioned) return;
@@ -79,19 +79,19 @@ async function findPastOf(
   return findPast(states, { run, machines, images: images.map(({ path }) => path), isProvisioned });
 }
 
-/** Ends machines, hub and this process; a second call waits for the first. */
+/** Stops machines, hub and this process; a second call waits for the first. */
 function down(why: string, exitCode = 0): Promise<void> {
   ending ??= (async () => {
     log.info(`going down: ${why}`);
     await lab?.close();
     if (isHolder) await clear(process.cwd());
-    // After the answer to whoever asked has gone out.
+    // After the answer has been sent.
     setTimeout(() => process.exit(exitCode), 100);
   })();
   return ending;
 }
 
-/** Everything of an earlier lab but its consoles' logs goes: disks and keys are for one time. */
+/** Removes everything of an earlier lab except its console logs: disks and keys are not reused. */
 async function clear(folder: string): Promise<void> {
   const kept = (name: string) => [lockName, logName].includes(name) || (ending !== undefined && name.endsWith(".log"));
   for (const name of await readdir(folder)) {
@@ -100,8 +100,8 @@ async function clear(folder: string): Promise<void> {
 }
 
 /**
- * The image under a name of our own: a rebuild replaces the user's file, and our disks must go on lying over this one.
- * An image that does not tell its board is started as a NUC's.
+ * Links the image under our own name: a rebuild replaces the user's file, but our overlays need this one. An image without a board
+ * is started as a NUC's.
  */
 async function keepImage(image: string, folder: string, index: number): Promise<{ path: string; board: string }> {
   const path = join(folder, `image-${index}.img`);
@@ -114,7 +114,7 @@ async function keepImage(image: string, folder: string, index: number): Promise<
           hint: "hamlet image build makes one",
         });
       }
-      // Another file system, or one without hard links.
+      // It is on another file system, or on one without hard links.
       return image;
     },
   );

@@ -1,7 +1,7 @@
-// When a virtual neighborhood is up, and when nothing is left to come. Pure.
+// When a virtual neighborhood is up, and when it is complete. Pure.
 import type { LabStatus } from "./status.ts";
 
-/** Whoever touches a lab while this is so spoils what would be saved of it. */
+/** Doing anything with a lab in this phase prevents its saving. */
 export const isSavePending = ({ start }: Pick<LabStatus, "start">): boolean =>
   start.saving === "waiting" || start.saving === "saving";
 
@@ -9,7 +9,7 @@ type Devices = Pick<LabStatus, "devices">;
 
 export const isUp = ({ devices }: Devices): boolean => devices.every((device) => device.state === "alive");
 
-/** Every device has a handshake with every other, its metrics have reached another, and another's have reached it. */
+/** Every device has a handshake with every other, and has sent metrics to and received metrics from another. */
 export const isWhole = ({ devices }: Devices): boolean =>
   isUp({ devices }) &&
   devices.every(({ handshakes, telemetry, reached }) => {

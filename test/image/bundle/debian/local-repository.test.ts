@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { makeRepository } from "../../image/bundle/debian/local-repository.ts";
-import { run } from "../../system/command.ts";
-import { lacks } from "../lacks.ts";
+import { makeRepository } from "../../../../image/bundle/debian/local-repository.ts";
+import { run } from "../../../../system/command.ts";
+import { lacks } from "../../../lacks.ts";
 
 const folders: string[] = [];
 afterEach(async () => {
