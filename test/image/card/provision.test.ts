@@ -127,7 +127,7 @@ test.each([
 
 test("an image of a newer Hamlet asks for a newer Hamlet, on a disk, in a folder and when flashed", async () => {
   const hint = expect.stringMatching(/newer Hamlet made this: update/);
-  const newer = { code: "image.notOurs", message: expect.stringContaining("of format 2"), hint };
+  const newer = { code: "image.notOurs", message: expect.stringContaining("has format 2"), hint };
   await makeDisk(image, { image: { format: 2 as 1 } });
   await expect(findProvisionBlock(image)).rejects.toMatchObject(newer);
   await expect(withReader(image, (readAt) => readHead(readAt, image))).rejects.toMatchObject(newer);

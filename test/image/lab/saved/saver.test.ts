@@ -31,7 +31,7 @@ test("a lab that was touched before it was whole is not saved, and says why", ()
   saver.see(up, 1);
   saver.touch("attic was entered");
   saver.see(whole, 2);
-  expect(saver.phase()).toEqual({ saving: "given up", problem: "attic was entered before all was well" });
+  expect(saver.phase()).toEqual({ saving: "given up", problem: "attic was entered before all devices saw each other" });
 });
 
 test("the saver gives up waiting for devices that never all see each other", () => {

@@ -58,7 +58,7 @@ test("a state that is truncated, changed or lacks a file or its description is r
   const file = (name: string) => join(states, fit, name);
   const damages: [string, () => Promise<unknown>][] = [
     ["attic.state has 3 of 13 bytes", () => truncate(file("attic.state"), 3)],
-    ["attic.state has other bytes", () => writeFile(file("attic.state"), `RAM of ${fit}`)],
+    ["attic.state has changed", () => writeFile(file("attic.state"), `RAM of ${fit}`)],
     ["attic.qcow2 cannot be read", () => rm(file("attic.qcow2"))],
     ["state.json cannot be read", () => truncate(file("state.json"), 10)],
     ["it has no state.json", () => rm(file("state.json"))],
@@ -71,7 +71,7 @@ test("a state that is truncated, changed or lacks a file or its description is r
   await keep("ffff");
   await rm(join(states, fit), { recursive: true, force: true });
   await rename(join(states, "ffff"), join(states, fit));
-  await refused("made of something else");
+  await refused("belongs to another lab");
 });
 
 test("a new state replaces the one for the same machines; a failed save leaves only the old one", async () => {
