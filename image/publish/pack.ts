@@ -1,5 +1,5 @@
-// One image becomes what people download: `.img.xz`, the one compression that every version of Raspberry Pi Imager, bmaptool and
-// `hamlet flash` take. It is unpacked again before anybody sees it: a list with a wrong hash fails on every card.
+// Compresses an image for download as `.img.xz`, the one format that every version of Raspberry Pi Imager, bmaptool and
+// `hamlet flash` accept. Unpacks it again as a check: with a wrong hash in the list, every card would fail.
 import { hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile, stat, symlink } from "node:fs/promises";
@@ -15,7 +15,7 @@ import { mapImage } from "../assemble/map.ts";
 import { bmapText } from "../disk/bmap.ts";
 import { unpack } from "../flash/unpack.ts";
 
-/** Packs `image`, whose digest is `wanted`, as `name` into the folder `work` and gives the path there. Throws `image.changed` or `file.full`. */
+/** Packs `image`, whose digest is `wanted`, as `name` into the folder `work` and returns the path. Throws `image.changed` or `file.full`. */
 export async function packImage(
   image: string,
   name: string,
@@ -25,7 +25,7 @@ export async function packImage(
 ) {
   const link = join(work, name);
   await symlink(resolve(image), link);
-  // Blocks of one size, whatever the number of cores: the same bytes on every machine with this xz (xz(1), --threads).
+  // A fixed block size gives the same bytes on every machine with this xz, whatever its number of cores (xz(1), --threads).
   const threads = availableParallelism() > 1 ? String(availableParallelism()) : "+1";
   progress.stage(`compressing ${basename(image)}`);
   await run(["xz", "--force", "--keep", "--quiet", "-6", "--block-size=24MiB", `--threads=${threads}`, link], {
@@ -34,7 +34,7 @@ export async function packImage(
   }).catch((cause: unknown) => {
     if (!/No space left/i.test(describeError(cause))) throw cause;
     throw new HamletError("file.full", `no space left to compress ${image}`, {
-      hint: "free space on this disk, or name another with -o; what was published before is intact",
+      hint: "free space on this disk, or name another with -o; earlier published files are intact",
       cause,
     });
   });
@@ -43,22 +43,22 @@ export async function packImage(
   const stream = unpack(createReadStream(path, { highWaterMark: 1 << 20 }), path);
   const unpacked = await digestOf(stream, { signal, onBytes: (bytes) => progress.at(bytes) });
   if (unpacked.sha256 !== wanted.sha256) {
-    throw new HamletError("image.changed", `${image} was changed while it was published`, {
-      hint: "publish it again once nobody writes to it; what was published before is intact",
+    throw new HamletError("image.changed", `${image} changed while it was being published`, {
+      hint: "publish it again when nothing writes to it; earlier published files are intact",
     });
   }
   await syncPath(path);
   return { path, ...(await digestFile(path, { signal })) };
 }
 
-/** A new map: the one beside the image may be of an earlier image of the same size. */
+/** Makes a new map: the one beside the image may belong to an earlier image of the same size. */
 export async function mapOf(image: string, name: string, progress: Progress) {
-  progress.stage(`mapping what a card must hold of ${basename(image)}`);
+  progress.stage(`mapping ${basename(image)}`);
   const content = bmapText(await mapImage(image));
   return { name: `${name}.bmap`, content, sha256: hash("sha256", content, "hex") };
 }
 
-/** The bill of materials that lies beside the image, if one does. */
+/** The bill of materials beside the image, if there is one. */
 export async function sbomOf(image: string, name: string) {
   const path = sbomBeside(image);
   if (path === image || !(await stat(path).catch(() => undefined))) return undefined;

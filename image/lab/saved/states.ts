@@ -1,5 +1,5 @@
-// The cache of saved labs: a folder a state, written whole or not at all, and read only when all of it is as it was written.
-// The states hold keys, those in the devices' memory too: nobody but their owner may read them.
+// The cache of saved labs: one folder per state, written completely or not at all, and used only if every file is unchanged.
+// States contain keys, also in the devices' memory, so only their owner may read them.
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -9,9 +9,9 @@ import { readJson, syncPath, writeJson } from "../../../system/files.ts";
 import { cacheFolder } from "../../../system/paths.ts";
 import { byLastUse, fillFolder, removeLeftovers, touch } from "../../bundle/cache.ts";
 
-/** A clock that jumps by more is no longer what a device lives through. */
+/** No real device sees its clock jump by more. */
 export const maxAgeMs = 24 * 60 * 60_000;
-/** Some 400 MB each. */
+/** About 400 MB each. */
 const maxStates = 3;
 export const statesFolder = (): string => join(cacheFolder(), "lab");
 
@@ -24,21 +24,21 @@ const About = z.strictObject({
 });
 const aboutName = "state.json";
 
-/** The state that fits, if there is a young one. Throws `lab.stateRefused` when it is not whole. */
+/** The state named `fit`, if it is young enough. Throws `lab.stateRefused` if it is damaged. */
 export async function findState(states: string, fit: string, now: number): Promise<SavedState | undefined> {
   const folder = join(states, fit);
   const refused = (why: string, cause?: unknown) =>
     new HamletError("lab.stateRefused", `the saved state ${folder} is damaged: ${why}`, {
       cause,
-      hint: "the devices start from power, and what they become is saved in its place",
+      hint: "the devices start from power, and a new state is saved in its place",
     });
   if (!(await stat(folder).catch(() => undefined))) return undefined;
   const about = await readJson(join(folder, aboutName), About).catch((cause) => {
     throw refused(`${aboutName} cannot be read`, cause);
   });
   if (!about) throw refused(`it has no ${aboutName}`);
-  if (about.fit !== fit) throw refused("it was made of something else");
-  // A clock that was set back would run backwards in the devices too.
+  if (about.fit !== fit) throw refused("it belongs to another lab");
+  // After this computer's clock was set back, the devices' clocks would run backwards.
   if (now - about.savedAt > maxAgeMs || now < about.savedAt) return undefined;
   await Promise.all(
     Object.entries(about.files).map(async ([name, { sizeBytes, sha256 }]) => {
@@ -46,14 +46,14 @@ export async function findState(states: string, fit: string, now: number): Promi
         throw refused(`${name} cannot be read`, cause);
       });
       if (found.sizeBytes !== sizeBytes) throw refused(`${name} has ${found.sizeBytes} of ${sizeBytes} bytes`);
-      if (found.sha256 !== sha256) throw refused(`${name} has other bytes than were written`);
+      if (found.sha256 !== sha256) throw refused(`${name} has changed`);
     }),
   );
   await touch(folder, now);
   return { folder, savedAt: about.savedAt };
 }
 
-/** Keeps what `write` puts into a new folder, in place of an older one that fits the same; if it rejects, all is as before. */
+/** Saves the files that `write` puts into a new folder, in place of an older state of that name. If it fails, nothing changes. */
 export async function keepState(
   states: string,
   fit: string,
@@ -82,7 +82,7 @@ export async function keepState(
   await evict(states, now);
 }
 
-/** The three used last stay; what is too old to be used, and what an end in the middle of saving left, goes. */
+/** Keeps the three states used last; removes those too old to use, and leftovers of interrupted saves. */
 async function evict(states: string, now: number): Promise<void> {
   await removeLeftovers(states, now);
   let kept = 0;

@@ -150,7 +150,7 @@ test("even for a compressed image, the error says whether the card failed or the
   await writeFile(from, zstdCompressSync(changed));
   const medium = new Medium(cardBytes);
   const { states, error } = await write(medium, { from, bmap });
-  expect(error).toMatchObject({ code: "image.damaged", message: expect.stringContaining(`from byte ${places.rootA}`) });
+  expect(error).toMatchObject({ code: "image.damaged", message: expect.stringContaining(`at byte ${places.rootA}`) });
   expect(isBlank(medium.stored)).toBe(true);
   expect(states.at(-1)).toMatchObject({ card: "blank" });
 });
