@@ -49,6 +49,9 @@ test.skipIf(skip || lacks("mosquitto_sub"))("three devices form one network and 
   const status = await eventually(async () => {
     const seen = await home.status("attic");
     expect(seen.members.every(({ metrics }) => metrics !== undefined)).toBe(true);
+    // Each member reports a handshake with both others, so that the page can draw every link.
+    const reported = seen.members.map(({ peers = [] }) => peers.filter((peer) => peer.handshakeAgeS !== undefined));
+    expect(reported.map((peers) => peers.length)).toEqual([2, 2, 2]);
     for (const { handshakeAgeS, endpoint } of others(seen)) {
       expect(handshakeAgeS).toBeLessThan(60);
       expect(endpoint).toMatch(/:51820$/);
