@@ -5,6 +5,7 @@ import { z } from "zod";
 import { describeError } from "../../system/error.ts";
 import { readJson, writeJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
+import { makeQueue } from "../../system/queue.ts";
 import type { Warnings } from "../health/warnings.ts";
 import { Change, type Made, record, release } from "./changes.ts";
 import type { Kernel } from "./kernel.ts";
@@ -18,7 +19,7 @@ export class Journal {
   readonly #kernel: Kernel;
   readonly #bootId: string;
   #changes: Change[];
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = makeQueue();
 
   private constructor(path: string, kernel: Kernel, bootId: string, changes: Change[]) {
     this.#path = path;
@@ -78,11 +79,5 @@ export class Journal {
     if (changes.length === 0) await rm(this.#path, { force: true });
     else await writeJson(this.#path, { v: 1, bootId: this.#bootId, changes } satisfies z.infer<typeof File>);
     this.#changes = changes;
-  }
-
-  #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(task);
-    this.#last = turn.catch(() => {});
-    return turn;
   }
 }
