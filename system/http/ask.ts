@@ -22,7 +22,9 @@ export function ask(where: Where, question: Question): Promise<Answer> {
   const { path, body, method = body === undefined ? "GET" : "POST", deadlineMs, maxBytes = maxAnswerBytes } = question;
   return new Promise((resolve, reject) => {
     const signal = deadlineMs === undefined ? undefined : AbortSignal.timeout(deadlineMs);
-    const asked = request({ ...where, path, method, agent: false, ...(signal && { signal }) });
+    // With `agent: false` Node ignores createConnection and connects to port 80 of this computer.
+    const agent = "createConnection" in where ? {} : ({ agent: false } as const);
+    const asked = request({ ...where, path, method, ...agent, ...(signal && { signal }) });
     asked.on("error", reject);
     asked.on("response", (response) => {
       readAll(response, maxBytes)

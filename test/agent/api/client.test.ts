@@ -1,5 +1,8 @@
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { agentClient } from "../../../agent/api/client.ts";
 import { sendJson } from "../../../system/http/answer.ts";
@@ -24,6 +27,20 @@ async function clientOf(answer: RequestListener, deadlineMs = 5_000) {
 test("a client reads the status through its schema", async () => {
   const source = makeStatusSource();
   const client = await clientOf(async (_, response) => sendJson(response, 200, await source.status()));
+  expect((await client.status()).self.name).toBe("attic");
+});
+
+test("a client asks through a connection that it is handed, such as a channel into a machine", async () => {
+  const source = makeStatusSource();
+  const server = createServer(async (_, response) => sendJson(response, 200, await source.status()));
+  const socketPath = join(await mkdtemp(join(tmpdir(), "hamlet-client-")), "agent.sock");
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+  ended.push(async () => {
+    await new Promise((resolve) => server.close(resolve));
+    await rm(dirname(socketPath), { recursive: true });
+  });
+  const where = { createConnection: () => connect(socketPath) };
+  const client = agentClient({ who: "attic", where: () => where, deadlineMs: 5_000 });
   expect((await client.status()).self.name).toBe("attic");
 });
 
