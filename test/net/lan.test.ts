@@ -37,7 +37,9 @@ test.skipIf(skip)("no process and no folder of a LAN outlives it, even if the te
 
 test.skipIf(skip)("a timeout outside the namespaces ends the program inside", async () => {
   await using lan = await makeLan(["attic"]);
-  await expect(lan.on("attic")(["sleep", "1000"], { timeoutMs: 200 })).rejects.toThrow("did not end");
+  await expect(lan.on("attic")(["sleep", "1000"], { timeoutMs: 200 })).rejects.toMatchObject({
+    code: "command.timeout",
+  });
   expect(await lan.on("attic")(["sh", "-c", "cat /proc/[0-9]*/stat"])).not.toMatch(/\(sleep\) [^Z]/);
 });
 
