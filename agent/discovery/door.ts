@@ -5,13 +5,12 @@ import { FairBucket } from "../../system/bucket.ts";
 import type { Clock } from "../../system/clock.ts";
 import { describeError, type ErrorCode, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
-import { errorAnswer } from "../../system/http/answer.ts";
 import { isLocalHost } from "../../system/http/visitor.ts";
 import type { Log } from "../../system/log.ts";
 import { readAll, TooLong } from "../../system/read-all.ts";
 import { remoteAddressOf } from "../../system/remote-address.ts";
 import type { Acquaintances } from "./acquaintances.ts";
-import { Hello, maxHelloBytes } from "./hello.ts";
+import { Hello, maxHelloBytes, refusalOf } from "./hello.ts";
 
 /** Answers GET or HEAD. The address asked decides which page: a request to the mesh address came through the mesh. */
 export type ServePage = (request: IncomingMessage, response: ServerResponse) => void;
@@ -118,4 +117,4 @@ const json = (status: number, value: unknown): Answer => ({
   body: JSON.stringify(value),
 });
 export const failure = (status: number, code: ErrorCode, message: string): Answer =>
-  json(status, errorAnswer(new HamletError(code, message)));
+  json(status, refusalOf(new HamletError(code, message)));

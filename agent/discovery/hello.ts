@@ -5,7 +5,7 @@ import { z } from "zod";
 import { bracketed } from "../../system/address.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
-import { ErrorAnswer } from "../../system/http/answer.ts";
+import { ErrorAnswer, errorAnswer } from "../../system/http/answer.ts";
 import { readAll, TooLong } from "../../system/read-all.ts";
 
 export const maxHelloBytes = 64 << 10;
@@ -24,6 +24,17 @@ export const Hello = z.object({
 });
 export type Hello = z.infer<typeof Hello>;
 
+/** The last release reads and sends the error one level deeper. `design.md` 9: a release speaks its predecessor's hello. */
+const OldErrorAnswer = z.object({ error: ErrorAnswer }).transform(({ error }) => error);
+const Refusal = z.union([ErrorAnswer, OldErrorAnswer]);
+
+/** What a door answers when it refuses a hello: one shape for this release, one for the last. */
+export function refusalOf(error: HamletError): ErrorAnswer & { error: Pick<ErrorAnswer, "code" | "message"> } {
+  const answer = errorAnswer(error);
+  // The last release takes no longer message.
+  return { ...answer, error: { code: answer.code, message: answer.message.slice(0, 500) } };
+}
+
 /**
  * Says hello at `address` (perhaps with %scope) and resolves to the answer. Throws `device.noAnswer` if none came in time,
  * `hello.refused` with the reason that the other gave, `hello.pending` if this device waits for adoption there, `hello.invalid` if the
@@ -38,7 +49,7 @@ export async function sayHello(
   const { status, body } = await post(address, port, JSON.stringify(hello), timeoutMs);
   const answer = parseJson(body);
   if (status !== 200) {
-    const { code, message } = ErrorAnswer.safeParse(answer).data ?? { code: `status ${status}`, message: "" };
+    const { code, message } = Refusal.safeParse(answer).data ?? { code: `status ${status}`, message: "" };
     const kind = code === "hello.pending" ? "hello.pending" : "hello.refused";
     throw new HamletError(kind, `${address} did not answer our hello: ${code} ${message.slice(0, 500)}`.trim());
   }

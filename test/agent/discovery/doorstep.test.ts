@@ -3,10 +3,11 @@
 import { createServer as createHttpServer, request } from "node:http";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { Acquaintances } from "../../../agent/discovery/acquaintances.ts";
 import type { ServePage } from "../../../agent/discovery/door.ts";
 import { type Doorstep, type DoorstepOptions, startDoorstep } from "../../../agent/discovery/doorstep.ts";
-import { type Hello, sayHello } from "../../../agent/discovery/hello.ts";
+import { type Hello, refusalOf, sayHello } from "../../../agent/discovery/hello.ts";
 import { HamletError } from "../../../system/error.ts";
 import { silentLog } from "../../../system/log.ts";
 import { eventually } from "../../eventually.ts";
@@ -77,6 +78,28 @@ test("a refused sender learns the code and nothing else", async () => {
     code: "hello.refused",
     message: expect.stringContaining("api.refused expired"),
   });
+});
+
+/** How the last release reads a refusal. */
+const OldRefusal = z.object({
+  error: z.object({ code: z.string().max(64), message: z.string().max(500), hint: z.string().max(500).optional() }),
+});
+
+test("a refusal can be read by the last release, which looks for the error one level deeper", async () => {
+  const { port } = await makeDoorstep(async () => {
+    throw new HamletError("hello.pending", "needsConfirmation");
+  });
+  const told = await exchange(port, post(JSON.stringify(hello)));
+  const error = { code: "hello.pending", message: "needsConfirmation" };
+  expect(JSON.parse(told.slice(told.indexOf("{")))).toEqual({ ...error, error });
+  const noHttp = await exchange(port, "\0\r\n\r\n");
+  for (const [text, code] of [
+    [told, "hello.pending"],
+    [noHttp, "hello.invalid"],
+  ] as const) {
+    expect(OldRefusal.parse(JSON.parse(text.slice(text.indexOf("{")))).error.code).toBe(code);
+  }
+  expect(OldRefusal.safeParse(refusalOf(new HamletError("hello.pending", "x".repeat(3_000)))).success).toBe(true);
 });
 
 test("an internal error is reported without its message", async () => {
@@ -338,6 +361,20 @@ describe("the sender of a hello is careful too", () => {
   test("a refusal in another form", async () => {
     const port = await serve("not found", 404);
     await expect(sayHello("127.0.0.1", port, hello)).rejects.toMatchObject({ code: "hello.refused" });
+  });
+  test.each([
+    ["the last release", '{"error":{"code":"hello.pending","message":"needsConfirmation"}}'],
+    ["this release", '{"code":"hello.pending","message":"m","error":{"code":"hello.pending","message":"m"}}'],
+    ["a later one that has dropped the old form", '{"code":"hello.pending","message":"needsConfirmation"}'],
+  ])("a refusal by %s says that this device waits for adoption", async (_who, body) => {
+    await expect(sayHello("127.0.0.1", await serve(body, 403), hello)).rejects.toMatchObject({ code: "hello.pending" });
+  });
+  test("the reason that the last release gives is passed on", async () => {
+    const port = await serve('{"error":{"code":"hello.busy","message":"too many hellos"}}', 429);
+    await expect(sayHello("127.0.0.1", port, hello)).rejects.toMatchObject({
+      code: "hello.refused",
+      message: "127.0.0.1 did not answer our hello: hello.busy too many hellos",
+    });
   });
   test("no listener, or one that never answers", async () => {
     await expect(sayHello("127.0.0.1", await freePort(), hello)).rejects.toMatchObject({ code: "device.noAnswer" });
