@@ -71,6 +71,8 @@ export class Reports {
   tick(now: number): void {
     if (!this.#options.isConnected()) return;
     if (this.#sentWarnings !== JSON.stringify(warningsOf(this.#options.warnings()))) this.#sendWarnings();
+    // Here and not with the metrics: those may be an hour apart, and a report of peers counts for two and a half minutes.
+    this.#sendPeers(now);
     this.#flush(now);
   }
 
@@ -81,7 +83,6 @@ export class Reports {
     if (!this.#options.isConnected()) return;
     this.#announce();
     this.#flush(now);
-    this.#sendPeers(now);
   }
 
   setInventory(inventory: InventoryPayload): void {

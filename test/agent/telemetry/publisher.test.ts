@@ -76,6 +76,39 @@ test("a device hears how another one reaches its peers, as far as that fits the 
   expect(cellar.peers().has(ids["127.0.0.3"]!)).toBe(false);
 });
 
+test("peers are reported every minute and on change, however rarely metrics are", async () => {
+  const { port } = await broker("127.0.0.2");
+  const received = await listen(port);
+  const topic = topicOf(hood, ids["127.0.0.2"]!, "peers");
+  const paths = () =>
+    received
+      .filter(([where]) => where === topic)
+      .map(([, payload]) => topics.peers.payload.parse(JSON.parse(payload)).peers[0]?.path);
+  let passed = 0;
+  let path = "sameLink";
+  let asked = 0;
+  const attic = device("127.0.0.2", {
+    brokerAddress: () => {
+      asked += 1;
+      return "127.0.0.2";
+    },
+    port,
+    peers: () => [{ id: "k".repeat(26), path, handshakeAgeS: 14 }],
+    clock: { now: Date.now, monotonic: () => passed },
+    intervalMs: 3_600_000,
+  });
+  await until(() => attic.isConnected() && paths().length === 1);
+  passed += 59_000;
+  const before = asked;
+  await until(() => asked > before + 3);
+  expect(paths()).toEqual(["sameLink"]);
+  passed += 1_000;
+  await until(() => paths().length === 2);
+  path = "observed";
+  await until(() => paths().length === 3);
+  expect(paths()).toEqual(["sameLink", "sameLink", "observed"]);
+});
+
 test("a device that looks late has the retained metrics by the time look() resolves", async () => {
   const { port } = await broker("127.0.0.2");
   const brokerAddress = () => "127.0.0.2";
