@@ -59,10 +59,14 @@ const isSame = ({ own }: State, endpoints: readonly string[]) => own.endpoints.j
 
 const onlyOnce = new Set<Effect["kind"]>(["sign", "members", "publish", "greetAll", "save"]);
 
-/** A step signs, saves and tells each thing once, after all that it changes. */
+/**
+ * A step signs, saves and tells each thing once, after all that it changes. A newcomer's endpoint (`met`) comes last: the mesh drops
+ * it before `members` has told of the newcomer.
+ */
 function once(effects: readonly Effect[]): Effect[] {
   const last = new Map(effects.map((effect, at) => [keyOf(effect), at]));
-  return effects.filter((effect, at) => !onlyOnce.has(effect.kind) || last.get(keyOf(effect)) === at);
+  const kept = effects.filter((effect, at) => !onlyOnce.has(effect.kind) || last.get(keyOf(effect)) === at);
+  return [...kept.filter(({ kind }) => kind !== "met"), ...kept.filter(({ kind }) => kind === "met")];
 }
 
 const keyOf = (effect: Effect) => (effect.kind === "save" ? `save ${effect.file}` : effect.kind);

@@ -80,6 +80,17 @@ describe("of two devices with one name", () => {
     expect(kinds(effects)).toContain("warn member.nameTaken");
   });
 
+  test("the mesh hears of a newcomer before its endpoint, whether we yield our name or it inherits one", () => {
+    const [, yielding] = play(attic, heard(member(record("attic", { id: "aaa" }))));
+    const [before] = play(attic, heard(member(record("porch"))), dead("porch-id"));
+    const heir = record("porch", { id: "heir-id", deviceKey: "heir-key", replaces: "porch-id" });
+    const [, inheriting] = play(before, heard(member(heir)));
+    for (const effects of [yielding, inheriting]) {
+      expect(kinds(effects)).toContain("members");
+      expect(kinds(effects).indexOf("met")).toBe(effects.length - 1);
+    }
+  });
+
   test("the heir of a dead member takes its name, and nobody is warned of the dead any more", () => {
     const [old, heir] = [
       record("porch"),
