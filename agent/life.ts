@@ -58,7 +58,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
   const { config, identity, clock, warnings, ended } = scope;
   const endpoints = () => endpointsOf(readLinks(config.link.interfaces), config.mesh.listenPort);
   const kernel = openKernel(run);
-  const journal = await Journal.open(join(config.stateFolder, "kernel.json"), kernel, warnings);
+  const journal = await Journal.open(join(config.stateFolder, "kernel.json"), kernel, warnings, makeLog("kernel"));
   if (config.mesh.guard) await startGuard(scope, journal);
   else await journal.release("firewall");
   const paths = await startTunnel(scope, journal);

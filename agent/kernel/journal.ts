@@ -18,25 +18,29 @@ export class Journal {
   readonly #path: string;
   readonly #kernel: Kernel;
   readonly #bootId: string;
+  readonly #log: Log;
   #changes: Change[];
+  /** The file holds other changes than `#changes`: the last save failed. */
+  #isBehind = false;
   readonly #inTurn = makeQueue();
 
-  private constructor(path: string, kernel: Kernel, bootId: string, changes: Change[]) {
+  private constructor(path: string, kernel: Kernel, bootId: string, log: Log, changes: Change[]) {
     this.#path = path;
     this.#kernel = kernel;
     this.#bootId = bootId;
+    this.#log = log;
     this.#changes = changes;
   }
 
   /** A damaged file raises a warning, and the journal begins empty. */
-  static async open(path: string, kernel: Kernel, warnings: Pick<Warnings, "raise">): Promise<Journal> {
+  static async open(path: string, kernel: Kernel, warnings: Pick<Warnings, "raise">, log: Log): Promise<Journal> {
     const bootId = (await kernel.sysctls.read("kernel.random.boot_id")) ?? "";
     const file = await readJson(path, File).catch((error) => {
       const message = `the journal of kernel settings is unreadable: ${describeError(error)}`;
       warnings.raise("tuning.failed", message, "settings from before a crash stay until the next reboot", "journal");
       return undefined;
     });
-    return new Journal(path, kernel, bootId, file?.bootId === bootId ? file.changes : []);
+    return new Journal(path, kernel, bootId, log, file?.bootId === bootId ? file.changes : []);
   }
 
   changes(owner: string): Change[] {
@@ -55,7 +59,10 @@ export class Journal {
     );
   }
 
-  /** Undoes the owner's changes, last first. What cannot be undone stays in the journal for the next time, and is returned. */
+  /**
+   * Undoes the owner's changes, last first. What cannot be undone stays in the journal for the next time, and is returned.
+   * Never throws: a full disk must not keep the device off the mesh.
+   */
   release(owner: string, isDue: (change: Change) => boolean = () => true): Promise<Unrestored[]> {
     return this.#inTurn(async () => {
       const unrestored: Unrestored[] = [];
@@ -69,15 +76,22 @@ export class Journal {
           unrestored.push({ change, because: describeError(error) });
         }
       }
-      await this.#save(changes);
+      await this.#save(changes).catch((error) => {
+        // The kernel has changed, whatever the file says. An entry too many on disk
+        // undoes nothing twice: only what is still as we set it goes back.
+        this.#changes = changes;
+        this.#isBehind = true;
+        this.#log.warn(`cannot write down what was undone for ${owner}: ${describeError(error)}`);
+      });
       return unrestored;
     });
   }
 
   async #save(changes: Change[]): Promise<void> {
-    if (JSON.stringify(changes) === JSON.stringify(this.#changes)) return;
+    if (!this.#isBehind && JSON.stringify(changes) === JSON.stringify(this.#changes)) return;
     if (changes.length === 0) await rm(this.#path, { force: true });
     else await writeJson(this.#path, { v: 1, bootId: this.#bootId, changes } satisfies z.infer<typeof File>);
     this.#changes = changes;
+    this.#isBehind = false;
   }
 }

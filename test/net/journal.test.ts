@@ -39,7 +39,7 @@ test.skipIf(skip)("what a killed agent leaves in the kernel is undone by the jou
   expect(await state()).toMatch(/table inet hamlet \{[\s\S]*unreachable fd12:3456:789a::\/48/);
 
   const warnings = new Warnings({ now: () => 0, monotonic: () => 0 }, silentLog);
-  const journal = await Journal.open(join(stateFolder, "kernel.json"), openKernel(attic), warnings);
+  const journal = await Journal.open(join(stateFolder, "kernel.json"), openKernel(attic), warnings, silentLog);
   const kinds = ["firewall", "mesh"].flatMap((owner) => journal.changes(owner).map(({ kind }) => kind));
   expect(kinds.sort()).toEqual(["interface", "route", "table"]);
   for (const owner of ["firewall", "mesh"]) expect(await journal.release(owner)).toEqual([]);

@@ -36,7 +36,7 @@ if (import.meta.main) await host(JSON.parse(process.argv[2] ?? "{}"));
 async function host({ prefix, guard, mesh, stateFolder }: HostPlan): Promise<void> {
   const log = makeLog("host");
   const folder = stateFolder ?? (await mkdtemp(join(tmpdir(), "hamlet-host-")));
-  const journal = await Journal.open(join(folder, "kernel.json"), openKernel(run), new Warnings(systemClock, log));
+  const journal = await Journal.open(join(folder, "kernel.json"), openKernel(run), new Warnings(systemClock, log), log);
   if (guard) {
     const part = guardPart({ interface: meshInterface, prefix, agentUid, privatePorts, pagePort: 80 });
     const firewall = await startFirewall({ run, log, journal, everyMs: 200 }, [part]);

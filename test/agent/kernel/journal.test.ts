@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -50,7 +50,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 const path = () => join(folder, "kernel.json");
-const open = (world: World) => Journal.open(path(), world.kernel, warnings);
+const open = (world: World, log = silentLog) => Journal.open(path(), world.kernel, warnings, log);
 /** Records a value and sets it. */
 async function set(world: World, journal: Journal, owner: string, key: string, is: string) {
   await journal.record([{ kind: "sysctl", owner, key, was: world.values.get(key)!, is }]);
@@ -140,6 +140,33 @@ test("what cannot be undone stays in the journal for the next time", async () =>
   world.refused.clear();
   expect(await (await open(world)).release("firewall")).toEqual([]);
   expect([...world.made]).toEqual([]);
+});
+
+test("while its folder cannot be written, changes are undone all the same, and the next save writes what is left", async () => {
+  const world = new World();
+  const said: string[] = [];
+  const journal = await open(world, { ...silentLog, warn: (line) => said.push(line) });
+  await set(world, journal, "tuning", "net.a", "2");
+  await set(world, journal, "gateway", "net.b", "9");
+  // A file in the folder's place stops even root.
+  await rm(folder, { recursive: true });
+  await writeFile(folder, "");
+  expect(await journal.release("tuning")).toEqual([]);
+  expect([world.values.get("net.a"), journal.changes("tuning")]).toEqual(["1", []]);
+  expect(await journal.release("gateway")).toEqual([]);
+  expect(world.values.get("net.b")).toBe("4096\t1\t2");
+  expect(said).toEqual([
+    expect.stringContaining("cannot write down what was undone for tuning"),
+    expect.stringContaining("cannot write down what was undone for gateway"),
+  ]);
+  // The disk has room again, and holds what it held before.
+  await rm(folder);
+  await mkdir(folder);
+  const stale = [{ kind: "sysctl", owner: "tuning", key: "net.a", was: "1", is: "2" }];
+  await writeFile(path(), JSON.stringify({ v: 1, bootId: "boot-1", changes: stale }));
+  expect(await journal.release("tuning")).toEqual([]);
+  expect(await readdir(folder)).toEqual([]);
+  expect(said).toHaveLength(2);
 });
 
 test("another boot empties the journal, and a damaged one is a warning", async () => {

@@ -56,7 +56,7 @@ afterEach(() => rm(folder, { recursive: true }));
 const journalPath = () => join(folder, "kernel.json");
 async function start(sysctls: Sysctls, profile = "auto", more: { profiles?: Profile[] } = {}) {
   const noPrograms = () => Promise.reject(new Error("tuning starts no program"));
-  const journal = await Journal.open(journalPath(), openKernel(noPrograms, sysctls), warnings);
+  const journal = await Journal.open(journalPath(), openKernel(noPrograms, sysctls), warnings, silentLog);
   return startTuning({ profile, journal, sysctls, log: silentLog, warnings, ...more });
 }
 const codes = () => warnings.list().map(({ code }) => code);

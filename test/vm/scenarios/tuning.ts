@@ -50,7 +50,7 @@ export async function start(journalPath: string, profile: string) {
   const log = makeLog("tuning");
   const warnings = new Warnings(systemClock, log);
   const kernel = openKernel(plainRun);
-  const journal = await Journal.open(journalPath, kernel, warnings);
+  const journal = await Journal.open(journalPath, kernel, warnings, log);
   const tuning = await startTuning({ profile, journal, sysctls: kernel.sysctls, log, warnings });
   return { tuning, codes: () => warnings.list().map(({ code }) => code) };
 }
