@@ -43,6 +43,11 @@ export class Journal {
     return new Journal(path, kernel, bootId, log, file?.bootId === bootId ? file.changes : []);
   }
 
+  /** Whether the kernel still holds what was changed in the boot of this id. */
+  isOfThisBoot(bootId: string): boolean {
+    return bootId === this.#bootId;
+  }
+
   changes(owner: string): Change[] {
     return this.#changes.filter((change) => change.owner === owner);
   }

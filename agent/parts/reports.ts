@@ -1,4 +1,5 @@
 // What this device measures, tunes and reports, each with its share of the settings.
+import { join } from "node:path";
 import { run } from "../../system/command.ts";
 import { makeLog } from "../../system/log.ts";
 import type { Journal } from "../kernel/journal.ts";
@@ -8,6 +9,7 @@ import { BrokerHost } from "../telemetry/broker-host.ts";
 import { collectInventory } from "../telemetry/inventory.ts";
 import { startTelemetry, type Telemetry, type TelemetryOptions } from "../telemetry/publisher.ts";
 import { makeSampler } from "../telemetry/sampler.ts";
+import { importOldJournal } from "../tuning/old-journal.ts";
 import { startTuning, type Tuning } from "../tuning/tuning.ts";
 import type { Scope } from "./scope.ts";
 
@@ -53,11 +55,13 @@ export function startReports(
 }
 
 export async function tune({ config, warnings, ended }: Scope, journal: Journal, kernel: Kernel): Promise<Tuning> {
+  const log = makeLog("tuning");
+  await importOldJournal(join(config.stateFolder, "tuning.json"), journal, { warnings, log });
   const tuning = await startTuning({
     profile: config.tuning.enabled ? "auto" : "off",
     journal,
     sysctls: kernel.sysctls,
-    log: makeLog("tuning"),
+    log,
     warnings,
   });
   ended.push(() => tuning.stop());
