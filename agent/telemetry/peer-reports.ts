@@ -1,10 +1,12 @@
-// When this device reports its peers: every minute, and at once after a change.
+// When this device reports its peers: every minute, and soon after a change.
 // Pure but for what it sent last.
 import type { PeersPayload } from "../../ota/fleet/topics.ts";
 import { sessionMs } from "../mesh/plan.ts";
 
 /** Not each new handshake is a change: with thirty members there is one every few seconds. */
 const everyMs = 60_000;
+/** A path that flaps changes every second. */
+const leastMs = 5_000;
 const freshS = sessionMs / 1000;
 const maxPeers = 128;
 
@@ -13,6 +15,7 @@ export class PeerReports {
 
   /** The payload to send now, if there is one. `now` is monotonic, in ms. */
   due(peers: PeersPayload["peers"], now: number): PeersPayload | undefined {
+    if (now - this.#sent.at < leastMs) return undefined;
     const shape = JSON.stringify(
       peers.map(({ id, path, handshakeAgeS = Number.POSITIVE_INFINITY }) => [id, path, handshakeAgeS < freshS]),
     );

@@ -16,10 +16,11 @@ test.each([
   ["a peer that goes", []],
   ["another kind of path", [{ ...cellar, path: "observed" }]],
   ["a handshake that gets old", [{ ...cellar, handshakeAgeS: 180 }]],
-])("%s is reported at once", (_, peers) => {
+])("%s is reported once five seconds have passed since the last report", (_, peers) => {
   const reports = new PeerReports();
   reports.due([cellar], 0);
-  expect(reports.due(peers, 1)).toEqual({ v: 1, peers });
+  expect(reports.due(peers, 4_999)).toBeUndefined();
+  expect(reports.due(peers, 5_000)).toEqual({ v: 1, peers });
 });
 
 test("a new connection reports again", () => {

@@ -105,6 +105,7 @@ test("peers are reported every minute and on change, however rarely metrics are"
   passed += 1_000;
   await until(() => paths().length === 2);
   path = "observed";
+  passed += 5_000;
   await until(() => paths().length === 3);
   expect(paths()).toEqual(["sameLink", "sameLink", "observed"]);
 });
