@@ -1,5 +1,7 @@
 // Who this device is: an identity made on first boot from the provision file, kept on the data partition, the same for life.
 import { existsSync } from "node:fs";
+import { realpath } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import type { Provision } from "../provisioning/file/provision.ts";
 import { agentFilesIn } from "../provisioning/handover/agent-files.ts";
 import { type BoardFacts, boardIdentityOf, readBoardFacts } from "../provisioning/handover/board.ts";
@@ -27,8 +29,9 @@ import { deviceIdOf, meshAddress, meshPrefix } from "../provisioning/trust/names
 import type { NeighborhoodKeys } from "../provisioning/trust/neighborhood-keys.ts";
 import { type MemberRecord, signRecord } from "../provisioning/trust/record.ts";
 import type { TokenCertificate } from "../provisioning/trust/token.ts";
-import { HamletError } from "../system/error.ts";
+import { describeError, errnoOf, HamletError } from "../system/error.ts";
 import { type Damage, markLost } from "../system/kept.ts";
+import { type Log, silentLog } from "../system/log.ts";
 import type { Own } from "./membership/state.ts";
 import { wireguardPublicKey } from "./mesh/key.ts";
 
@@ -42,7 +45,12 @@ export type Self = {
 };
 
 /** The identity on disk, else one made from the provision file at `provisionPath`, else undefined. Throws `provision.*` or `identity.invalid`. */
-export async function loadIdentity(self: Self, provisionPath: string, name?: string): Promise<Identity | undefined> {
+export async function loadIdentity(
+  self: Self,
+  provisionPath: string,
+  name?: string,
+  log: Pick<Log, "warn"> = silentLog,
+): Promise<Identity | undefined> {
   const path = agentFilesIn(self.stateFolder).identity;
   let { identity, damage } = await readIdentity(path);
   if (!identity && damage) {
@@ -58,8 +66,19 @@ export async function loadIdentity(self: Self, provisionPath: string, name?: str
     await keepIdentity(path, identity.file);
   }
   // Wipe the token's secret only once the keys are safe on disk; after a power cut between the two, at the next start.
-  await wipe(provisionPath);
+  // A secret that stays is less harm than a member without its identity.
+  await wipeProvision(provisionPath).catch((error: unknown) => {
+    log.warn(`could not wipe ${provisionPath}: ${describeError(error)}; trying again at the next start`);
+  });
   return Identity.open(self, identity, name, damage ? [damage] : []);
+}
+
+/** The folder may be a link: its owner chose the path, and `wipe` follows no link because root uses it in folders that others own. */
+async function wipeProvision(path: string): Promise<void> {
+  const folder = await realpath(dirname(path)).catch((error: unknown) => {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  });
+  if (folder !== undefined) await wipe(join(folder, basename(path)));
 }
 
 export class Identity {

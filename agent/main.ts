@@ -152,7 +152,8 @@ async function identify(base: AgentConfig, isImage: boolean): Promise<Identity |
   // The hostname of a device from an image is its name.
   const device = { board, release, bootId, stateFolder, lastName: isImage ? hostname() : undefined };
   try {
-    const identity = await loadIdentity(device, base.provisionFile ?? agentFilesIn(stateFolder).provision, base.name);
+    const provisionPath = base.provisionFile ?? agentFilesIn(stateFolder).provision;
+    const identity = await loadIdentity(device, provisionPath, base.name, log);
     if (!identity) warnOfNoIdentity(warnings, undefined);
     return identity;
   } catch (error) {

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -35,6 +35,16 @@ describe("a device on its first boot", () => {
     for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
       if (entry.isFile()) expect(await readFile(join(entry.parentPath, entry.name), "utf8")).not.toContain(secret);
     }
+  });
+
+  test("makes them too where its state folder is a link, and wipes the secret behind it", async () => {
+    await using link = await linkTo(folder);
+    await provision(hood.provision({ name: "attic" }));
+    const linked = { ...self, stateFolder: link.path };
+    const first = (await loadIdentity(linked, join(link.path, "provision.json")))!;
+    expect(await readdir(folder)).not.toContain("provision.json");
+    const second = (await loadIdentity(linked, join(link.path, "provision.json")))!;
+    expect([first.name, second.id]).toEqual(["attic", first.id]);
   });
 
   test("has no identity without a provision file", async () => {
@@ -78,4 +88,31 @@ describe("a device that has an identity", () => {
     expect(second.number).toBeGreaterThan(first.number);
     expect(await readdir(folder)).not.toContain("provision.json");
   });
+
+  test("keeps it, and warns, where the provision file cannot be wiped", async () => {
+    await provision(hood.provision({ name: "attic" }));
+    const first = (await loadIdentity(self, provisionPath))!;
+    const warnings: string[] = [];
+    // A file is in the folder's place.
+    const unwipeable = join(folder, "identity.json", "provision.json");
+    const second = await loadIdentity(self, unwipeable, undefined, { warn: (line) => warnings.push(line) });
+    expect(second?.id).toBe(first.id);
+    expect(warnings).toEqual([expect.stringContaining(`could not wipe ${unwipeable}`)]);
+  });
+
+  test("does not mind that the provision file's folder is gone", async () => {
+    await provision(hood.provision({ name: "attic" }));
+    await loadIdentity(self, provisionPath);
+    const warnings: string[] = [];
+    const gone = join(folder, "gone", "provision.json");
+    expect(await loadIdentity(self, gone, undefined, { warn: (line) => warnings.push(line) })).toBeDefined();
+    expect(warnings).toEqual([]);
+  });
 });
+
+async function linkTo(target: string) {
+  const parent = await mkdtemp(join(tmpdir(), "hamlet-link-"));
+  const path = join(parent, "agent");
+  await symlink(target, path);
+  return { path, [Symbol.asyncDispose]: () => rm(parent, { recursive: true }) };
+}
