@@ -1,5 +1,5 @@
 // Runs a program to its end and returns what it printed; `program.ts` starts those that run on. Cores are handed a `Run`.
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { HamletError } from "./error.ts";
 import { type Argv, keepTail, signalTo, startError } from "./program.ts";
 
@@ -56,13 +56,19 @@ export const run: Run = ([file, ...args], options = {}) => {
     const ownEnv = { ...process.env, LC_ALL: "C", ...env };
     const [program, words] =
       maxFileBytes === undefined ? [file, args] : ["prlimit", [`--fsize=${maxFileBytes}`, file, ...args]];
-    const child = spawn(program, words, { cwd, env: ownEnv, detached: ownGroup, stdio: "pipe" });
+    // Typed like this because it has no streams if there is no free file descriptor (EMFILE, ENFILE).
+    const child: ChildProcess = spawn(program, words, { cwd, env: ownEnv, detached: ownGroup, stdio: "pipe" });
+    // First of all: `spawn` reports most failures by this event.
+    child.on("error", (cause) => {
+      over();
+      reject(startError(file, cause, cwd));
+    });
     const send = (signal: "SIGTERM" | "SIGKILL") => signalTo(child, signal, ownGroup);
     // A child that inherited the pipes and outlives the program must not delay its end.
     const kill = () => {
       send("SIGKILL");
-      child.stdout.destroy();
-      child.stderr.destroy();
+      child.stdout?.destroy();
+      child.stderr?.destroy();
     };
     const stdout: Buffer[] = [];
     let stdoutBytes = 0;
@@ -82,19 +88,15 @@ export const run: Run = ([file, ...args], options = {}) => {
       clearTimeout(grace);
       signal?.removeEventListener("abort", stop);
     };
-    child.stdout.on("data", (chunk: Buffer) => {
+    child.stdout?.on("data", (chunk: Buffer) => {
       stdoutBytes += chunk.length;
       if (stdoutBytes > maxStdoutBytes) kill();
       else stdout.push(chunk);
     });
     const lastWords = keepTail(child.stderr, onStderrLine);
     // A program that ends before it has read its input closes the pipe. Its exit code says what happened.
-    child.stdin.on("error", () => {});
-    child.stdin.end(input);
-    child.on("error", (cause) => {
-      over();
-      reject(startError(file, cause, cwd));
-    });
+    child.stdin?.on("error", () => {});
+    child.stdin?.end(input);
     child.on("close", (exitCode, killedBy) => {
       over();
       if (grace) {

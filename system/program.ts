@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { constants } from "node:os";
-import type { Readable, Writable } from "node:stream";
+import { Readable, Writable } from "node:stream";
 import { sleep } from "./clock.ts";
 import { errnoOf, HamletError } from "./error.ts";
 
@@ -64,10 +64,6 @@ export function startProgram<const O extends ProgramOptions>(argv: Argv, options
     detached: ownGroup,
     stdio: [stdin, stdout, stderr === "keep" ? "pipe" : stderr, ...(onMessage ? (["ipc"] as const) : [])],
   });
-  const lastWords = stderr === "keep" ? keepTail(child.stderr!, options.onStderrLine) : () => "";
-  // A program that ends before it has read its input closes the pipe; its exit code tells what happened.
-  child.stdin?.on("error", () => {});
-  if (onMessage) child.on("message", onMessage);
   const over = (event: "exit" | "close") => {
     const promise = new Promise<End>((resolve, reject) => {
       child.on("error", (cause) => child.pid === undefined && reject(startError(file!, cause, cwd)));
@@ -77,15 +73,21 @@ export function startProgram<const O extends ProgramOptions>(argv: Argv, options
     promise.catch(() => {});
     return promise;
   };
+  // First of all: `spawn` reports most failures by the event "error", which nobody may miss.
+  const [exit, end] = [over("exit"), over("close")];
+  const lastWords = stderr === "keep" ? keepTail(child.stderr, options.onStderrLine) : () => "";
+  // A program that ends before it has read its input closes the pipe; its exit code tells what happened.
+  child.stdin?.on("error", () => {});
+  if (onMessage) child.on("message", onMessage);
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
   const program: Program<{ stdin: "pipe"; stdout: "pipe"; stderr: "pipe" }> = {
     pid: child.pid,
-    // Null where there is no pipe: `Piped` says where there is one.
-    stdin: child.stdin!,
-    stdout: child.stdout!,
-    stderr: child.stderr!,
-    exit: over("exit"),
-    end: over("close"),
+    // Null where there is no pipe: `Piped` says where there is one. Undefined without a free file descriptor: see `keepTail`.
+    stdin: child.stdin === undefined ? deafStream() : child.stdin!,
+    stdout: child.stdout === undefined ? Readable.from([]) : child.stdout!,
+    stderr: child.stderr === undefined ? Readable.from([]) : child.stderr!,
+    exit,
+    end,
     lastWords,
     kill: (signal = "SIGTERM") => void (hasEnded() || signalTo(child, signal, ownGroup)),
     async stop(graceMs = 10_000) {
@@ -144,7 +146,9 @@ export async function startDaemon(
 
 /** Whether anybody was there to get it. */
 export function signalTo(child: ChildProcess, signal: NodeJS.Signals | 0, toGroup: boolean): boolean {
-  if (!toGroup || child.pid === undefined) return child.kill(signal);
+  // Without a free file descriptor Node gives the child process 0: a signal to that would reach our own group.
+  if (child.pid === undefined) return false;
+  if (!toGroup) return child.kill(signal);
   try {
     return process.kill(-child.pid, signal);
   } catch {
@@ -163,11 +167,14 @@ export function startError(file: string, cause: Error, cwd?: string): HamletErro
   });
 }
 
-/** Reads a stream of text to its end, keeps the tail of it and hands on its lines, whose length is bounded too. */
-export function keepTail(stream: Readable, onLine?: (line: string) => void): () => string {
+/**
+ * Reads a stream of text to its end, keeps the tail of it and hands on its lines, whose length is bounded too. There is no stream if
+ * `spawn` found no free file descriptor (EMFILE, ENFILE): it returns a child without any.
+ */
+export function keepTail(stream: Readable | null | undefined, onLine?: (line: string) => void): () => string {
   let tail = "";
   let pending = "";
-  stream.setEncoding("utf8").on("data", (text: string) => {
+  stream?.setEncoding("utf8").on("data", (text: string) => {
     tail = (tail + text).slice(-keptChars);
     if (!onLine) return;
     const lines = (pending + text).split(/\r?\n/);
@@ -176,6 +183,8 @@ export function keepTail(stream: Readable, onLine?: (line: string) => void): () 
   });
   return () => tail.trim();
 }
+
+const deafStream = () => new Writable({ write: (_chunk, _encoding, done) => done() });
 
 const endOf = (code: number | null, signal: NodeJS.Signals | null): End =>
   signal ? { code: 128 + constants.signals[signal], signal } : { code: code ?? 1, signal: undefined };

@@ -59,6 +59,32 @@ test("a missing folder is not reported as a missing program", async () => {
   await expect(program.exit).rejects.toMatchObject({ code: "command.failed" });
 });
 
+test("without a free file descriptor a program does not start, and its streams are empty", async () => {
+  const script = `
+    import { openSync } from "node:fs";
+    import { text } from "node:stream/consumers";
+    import { run } from "${new URL("../../system/command.ts", import.meta.url).href}";
+    import { startProgram } from "${new URL("../../system/program.ts", import.meta.url).href}";
+    const told = [];
+    const tell = (what) => told.push(what);
+    try { for (;;) openSync("/dev/null"); } catch ({ code }) { tell(code); }
+    const kept = startProgram(["true"], { ownGroup: true });
+    await kept.stop();
+    await kept.exit.catch(({ code, cause }) => tell(code + " " + cause.code));
+    const piped = startProgram(["true"], { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+    piped.stdin.end("hello");
+    tell((await text(piped.stdout)) + (await text(piped.stderr)));
+    await piped.end.catch(({ code }) => tell(code));
+    await run(["true"], { input: "hello", timeoutMs: 100 }).catch(({ code, cause }) => tell(code + " " + cause.code));
+    console.log(JSON.stringify(told));`;
+  const argv = ["prlimit", "--nofile=64", process.execPath, "--input-type=module", "-e", script] as const;
+  const parent = startProgram(argv, { stdout: "pipe", ownGroup: true });
+  const told = await text(parent.stdout);
+  expect([await parent.end, parent.lastWords()]).toEqual([{ code: 0, signal: undefined }, ""]);
+  const failed = "command.failed EMFILE";
+  expect(JSON.parse(told)).toEqual(["EMFILE", failed, "", "command.failed", failed]);
+});
+
 test("a child that holds the pipes delays the end, not the exit", async () => {
   const program = startProgram(["sh", "-c", "sleep 60 & echo $! > child"], {
     cwd: folder,
