@@ -113,7 +113,7 @@ export type DaemonOptions = ProgramOptions & {
   withinMs?: number;
 };
 
-/** Starts a program and resolves when it is ready. If it ends first or takes too long it is stopped, and this throws `command.failed`. */
+/** Starts a program and resolves when it is ready. If it ends first or takes too long it is stopped, and this throws `command.failed`. What `isReady` throws ends it too. */
 export async function startDaemon(
   argv: Argv,
   { isReady, withinMs = 10_000, ...options }: DaemonOptions,
@@ -129,7 +129,16 @@ export async function startDaemon(
     },
   );
   const deadline = performance.now() + withinMs;
-  while (!(await isReady())) {
+  const isUp = async () => {
+    try {
+      return await isReady();
+    } catch (error) {
+      // The caller gets no program that it could stop.
+      await program.stop();
+      throw error;
+    }
+  };
+  while (!(await isUp())) {
     if (ended === undefined && performance.now() < deadline) {
       await sleep(20);
       continue;

@@ -144,6 +144,18 @@ test("startDaemon resolves when the daemon is ready", async () => {
   expect(await daemon.exit).toEqual({ code: 143, signal: "SIGTERM" });
 });
 
+test("a daemon whose readiness cannot be told is stopped", async () => {
+  const failing = startDaemon(["sh", "-c", "echo $$ > daemon; exec sleep 60"], {
+    cwd: folder,
+    async isReady() {
+      if (await pidIn("daemon")) throw new Error("no such socket");
+      return false;
+    },
+  });
+  await expect(failing).rejects.toThrow("no such socket");
+  expect(await isGone(await pidIn("daemon"))).toBe(true);
+});
+
 test("the error for a daemon that ends, hangs or is missing names it and the reason", async () => {
   const isReady = () => false;
   const broken = startDaemon(["sh", "-c", "echo no such device >&2; exit 2"], { isReady });
