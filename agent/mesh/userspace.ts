@@ -16,7 +16,9 @@ export async function startUserspace(link: string, log: Log): Promise<Userspace>
   }).catch(async (cause) => {
     await untilGone(link);
     throw new HamletError("mesh.failed", "wireguard-go did not bring up the interface", {
-      hint: "install wireguard-go, and see that /dev/net/tun and /run/wireguard are writable for the agent",
+      hint:
+        hintIfMissing(cause) ??
+        "install wireguard-go, and see that /dev/net/tun and /run/wireguard are writable for the agent",
       cause,
     });
   });
@@ -32,6 +34,10 @@ export async function startUserspace(link: string, log: Log): Promise<Userspace>
     },
   };
 }
+
+/** The program that is missing may be setpriv, which starts wireguard-go. */
+const hintIfMissing = ({ cause }: Error): string | undefined =>
+  cause instanceof HamletError && cause.code === "command.missing" ? cause.hint : undefined;
 
 /** The interface goes after its process; a new one must not meet the old. */
 async function untilGone(link: string): Promise<void> {

@@ -50,7 +50,14 @@ in
     systemd.packages = [ cfg.package ];
     services.udev.packages = [ cfg.package ];
     systemd.units = import ../install-sections.nix { inherit lib; } folders;
-    systemd.services.hamlet-agent.path = [ pkgs.iproute2 pkgs.nftables pkgs.wireguard-tools pkgs.wireguard-go ];
+    # util-linux: setpriv, which lets wireguard-go die with the agent.
+    systemd.services.hamlet-agent.path = [
+      pkgs.iproute2
+      pkgs.nftables
+      pkgs.util-linux
+      pkgs.wireguard-go
+      pkgs.wireguard-tools
+    ];
     systemd.tmpfiles.rules = [
       "d /var/lib/hamlet 0755 root root -"
       "d ${cfg.settings.stateFolder} 0700 hamlet hamlet -"
