@@ -1,4 +1,4 @@
-// The kinds of signed documents that members exchange: how each is verified, how long it may be, and which file keeps it.
+// The kinds of signed documents that members exchange: how each is verified, and how long it may be.
 import type { Summary } from "./messages.ts";
 
 /** One kind of signed document that members pass on. */
@@ -6,8 +6,6 @@ export type DocumentKind = {
   kind: string;
   /** A longer document of this kind is refused unread. */
   maxChars: number;
-  /** The file, in the state folder, that keeps documents of this kind. */
-  file: string;
   /** Those that this member holds. */
   summaries(): Omit<Summary, "kind">[];
   get(id: string): string | undefined;

@@ -1,17 +1,15 @@
-// The kinds of documents that members pass on: how each is verified and kept, how long it may be, and which file holds it.
+// The kinds of documents that members pass on: how each is verified and kept, and how long it may be.
 import { createHash } from "node:crypto";
 import { maxDocumentChars } from "../../provisioning/trust/jws.ts";
 import { maxRecordChars } from "../../provisioning/trust/record.ts";
 import type { DocumentKind } from "../cluster/documents.ts";
 import type { Identity } from "../identity.ts";
 import type { Membership } from "./membership.ts";
-import { revocationsFile, rosterFile } from "./store.ts";
 
 /** A member's own word about itself. */
 export const recordKind = (membership: Membership, identity: Identity): DocumentKind => ({
   kind: "record",
   maxChars: maxRecordChars,
-  file: rosterFile,
   summaries() {
     const others = [...membership.members().values()].map(({ record: { id, number }, jws }) => ({ id, number, jws }));
     const all = [...others, { id: identity.id, number: identity.number, jws: identity.jws }];
@@ -30,7 +28,6 @@ export const recordKind = (membership: Membership, identity: Identity): Document
 export const revocationKind = (membership: Membership): DocumentKind => ({
   kind: "revocation",
   maxChars: maxDocumentChars,
-  file: revocationsFile,
   summaries: () =>
     membership.revocations().documents.map(({ number, jws }) => ({ id: digestOf(jws), number, digest: digestOf(jws) })),
   get: (id) => membership.revocations().documents.find(({ jws }) => digestOf(jws) === id)?.jws,

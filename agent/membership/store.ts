@@ -1,12 +1,9 @@
 // The files that outlive a restart: the members, and the revocations in a file of their own, for who is out stays out.
-import { join } from "node:path";
 import { z } from "zod";
+import { agentFilesIn } from "../../provisioning/handover/agent-files.ts";
 import { type Damage, keep, readKept } from "../../system/kept.ts";
 import { documentsIn, isOfType } from "./salvage.ts";
 import type { State } from "./state.ts";
-
-export const rosterFile = "roster.json";
-export const revocationsFile = "revocations.json";
 
 const RosterFile = z.object({
   v: z.literal(1),
@@ -25,8 +22,9 @@ export class Store {
   #savedRevocations = 0;
 
   constructor(stateFolder: string) {
-    this.#roster = join(stateFolder, rosterFile);
-    this.#revocations = join(stateFolder, revocationsFile);
+    const files = agentFilesIn(stateFolder);
+    this.#roster = files.roster;
+    this.#revocations = files.revocations;
   }
 
   async load(): Promise<KeptDocuments> {

@@ -1,4 +1,4 @@
-// The files in the agent's folder that root reads or writes too. Each has its schema and its functions in a file of this folder.
+// The files in the agent's folder. Those that root reads or writes too have their schema and functions in a file of this folder.
 // Pure.
 import { join } from "node:path";
 
@@ -9,6 +9,8 @@ export const agentFilesIn = (folder: string) => ({
   standing: join(folder, "standing.json"),
   /** Whom the agent knows; root only looks whether it is there. */
   roster: join(folder, "roster.json"),
+  /** Who is out; the agent's alone. */
+  revocations: join(folder, "revocations.json"),
   /** From root: what to make an identity of (provision.ts). */
   provision: join(folder, "provision.json"),
   /** From root: what it could not do (problems.ts). */

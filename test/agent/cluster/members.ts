@@ -31,7 +31,6 @@ export function fakeStore() {
     (kind): DocumentKind => ({
       kind,
       maxChars: 1_000,
-      file: "none",
       summaries: () => all().filter((summary) => summary.kind === kind),
       get: (id) => held.get(`${kind} ${id}`)?.text,
       async offer(text) {
