@@ -16,7 +16,7 @@ export type ErrorCode =
   | "device.notFound"
   | "device.noAnswer"
   | "device.needsRoot"
-  | "device.takesNoOrders"
+  | "device.takesNoRequests"
   | "node.tooOld"
   | "output.failed"
   // provisioning

@@ -89,7 +89,7 @@ function atAddress(address: string): Device {
 }
 
 /**
- * A device that takes requests: through this computer's own socket or the lab. Throws `device.takesNoOrders`: over the network a
+ * A device that takes requests: through this computer's own socket or the lab. Throws `device.takesNoRequests`: over the network a
  * device would take only signed orders (design 4), and there are none of this kind yet.
  */
 export async function findDeviceForRequests(values: Values): Promise<Device & Required<Pick<Device, "request">>> {
@@ -100,7 +100,7 @@ export async function findDeviceForRequests(values: Values): Promise<Device & Re
 }
 
 export const takesNoRequests = (found: string): HamletError =>
-  new HamletError("device.takesNoOrders", `${found} does not take this request over the network`, {
+  new HamletError("device.takesNoRequests", `${found} does not take this request over the network`, {
     hint: "run the command on the device itself; with your SSH key on it: ssh root@<address> hamlet ...",
   });
 

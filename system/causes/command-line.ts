@@ -63,7 +63,7 @@ export const commandLineCauses: Record<
     cause: "Only root may do this on a device.",
     next: "Run the command as root on the device: `ssh root@<device>`.",
   },
-  "device.takesNoOrders": {
+  "device.takesNoRequests": {
     cause: "A device changes itself only for a request on its own socket or in the lab, not for one over the network.",
     next: "Run the command on the device itself, for example through `ssh root@<address>`.",
   },

@@ -63,7 +63,7 @@ test("a taken name is refused with exit code 3, an invalid one with 2", async ()
 test("a device accepts no such request over the network, and the error says what works", async () => {
   for (const [command, ...argv] of [[rename, "pantry"] as const, [reset, "--yes"] as const]) {
     await expect(hamlet(command, ...argv, "--device", "192.0.2.7")).rejects.toMatchObject({
-      code: "device.takesNoOrders",
+      code: "device.takesNoRequests",
       hint: expect.stringContaining("ssh root@"),
     });
   }
