@@ -4,12 +4,12 @@ import { describeError, type ErrorCode, HamletError } from "../../system/error.t
 import { giveJson, readJsonFrom, removeFile } from "./files.ts";
 import type { Owner } from "./folder.ts";
 
-const provisionAgain = "provision the card again: hamlet provision <card> --neighborhood <folder> --name <name>";
+const provisionCardAgain = "provision the card again: hamlet provision <card> --neighborhood <folder> --name <name>";
 
 export const Problem = z.object({
   code: z.string(),
   message: z.string(),
-  hint: z.string().default(provisionAgain),
+  hint: z.string().default(provisionCardAgain),
   since: z.number().describe("ms since 1970"),
 });
 export type Problem = z.infer<typeof Problem>;
@@ -19,7 +19,7 @@ const ProblemReport = Problem.extend({ also: z.array(Problem).max(16).default([]
 /** `code`: for an error that has none of its own. */
 export function problemOf(error: unknown, now: number, code: ErrorCode = "provision.invalid"): Problem {
   const known = error instanceof HamletError ? error : new HamletError(code, describeError(error));
-  return { code: known.code, message: known.message, hint: known.hint ?? provisionAgain, since: now };
+  return { code: known.code, message: known.message, hint: known.hint ?? provisionCardAgain, since: now };
 }
 
 /** None also for a report that cannot be read: it only informs. */

@@ -2,10 +2,10 @@
 import { readFile } from "node:fs/promises";
 import { type Drive, megabytes } from "../../../image/flash/drives.ts";
 import { findTarget, flash, listDrives } from "../../../image/flash/flash.ts";
-import { takeRequestedDisk, tellFailure } from "../../../image/install/asked.ts";
 import { internalDisk } from "../../../image/install/available.ts";
 import { install as installTo, neededBytes } from "../../../image/install/install.ts";
 import { openOwnDisk } from "../../../image/install/own-disk.ts";
+import { takeRequestedDisk, tellFailure } from "../../../image/install/requested.ts";
 import { printOnConsoles } from "../../../provisioning/firstboot/consoles.ts";
 import { pathsUnder } from "../../../provisioning/firstboot/paths.ts";
 import { systemClock } from "../../../system/clock.ts";

@@ -42,7 +42,7 @@ export function explain(status: Status, member: MemberStatus, now: number): stri
     ({ code, message }) => code.startsWith("mesh.") || code.startsWith("discovery.") || message.includes(member.name),
   );
   return [
-    verdict(member),
+    summary(member),
     "",
     ...facts.map(([what, value]) => `  ${what!.padEnd(15)}  ${value}`),
     "",
@@ -53,7 +53,7 @@ export function explain(status: Status, member: MemberStatus, now: number): stri
 }
 
 /** One sentence that says what matters most. */
-function verdict({ name, state, handshakeAgeS, path, endpoint }: MemberStatus): string {
+function summary({ name, state, handshakeAgeS, path, endpoint }: MemberStatus): string {
   const inUse = path?.candidates.find((candidate) => candidate.endpoint === path.inUse?.endpoint);
   const how = inUse ? (classes[inUse.class] ?? inUse.class) : "an endpoint it came from";
   if (handshakeAgeS === undefined) {

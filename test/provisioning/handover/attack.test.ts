@@ -4,7 +4,7 @@ import { chmod, chown, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { takeRequestedDisk, tellFailure } from "../../../image/install/asked.ts";
+import { takeRequestedDisk, tellFailure } from "../../../image/install/requested.ts";
 import { readDeviceState } from "../../../provisioning/firstboot/device-state.ts";
 import { firstBoot } from "../../../provisioning/firstboot/firstboot.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { takeRequestedDisk, tellFailure } from "../../../image/install/asked.ts";
+import { takeRequestedDisk, tellFailure } from "../../../image/install/requested.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
 import { HamletError } from "../../../system/error.ts";
 
@@ -10,7 +10,7 @@ const inner = { path: "/dev/nvme0n1", sizeBytes: 256e9, model: "Inner", partitio
 let root = "";
 let paths: Paths;
 beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), "hamlet-asked-"));
+  root = await mkdtemp(join(tmpdir(), "hamlet-requested-"));
   paths = pathsUnder(root);
   await mkdir(paths.rootFolder, { recursive: true });
 });
