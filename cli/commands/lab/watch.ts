@@ -21,6 +21,8 @@ import { table } from "../../terminal/table.ts";
 import { machineOptions, startFromValues } from "./start.ts";
 
 const secondSignalMs = 300;
+/** How people call this command. A checkout installs none; there npx finds it. */
+const hamlet = isBuilt ? "hamlet" : "npx --no-install hamlet";
 
 export const labWatch: Command = {
   usage: "lab watch [--devices 3] [--board <board>] [--image <file>]",
@@ -64,9 +66,9 @@ async function watch(lab: LabClient, { print }: Context, signal: AbortSignal): P
     `the neighborhood's page: ${page.url}`,
     "",
     "in another terminal:",
-    "  npx --no-install hamlet lab exec attic -- wg show hamlet0",
-    "  npx --no-install hamlet lab cut cellar",
-    "  npx --no-install hamlet --help",
+    `  ${hamlet} lab exec attic -- wg show hamlet0`,
+    `  ${hamlet} lab cut cellar`,
+    `  ${hamlet} --help`,
     "Ctrl-C ends it",
   ]) {
     print(line);
