@@ -1,4 +1,4 @@
-// Warnings about what was wrong before the agent started.
+// Warnings about problems from before the agent started.
 import type { InternalDisk } from "../../image/install/available.ts";
 import type { Problem } from "../../provisioning/handover/problems.ts";
 import { provisionAgain } from "../../provisioning/neighborhood/provision-device.ts";
@@ -13,7 +13,7 @@ export function warnOfNoIdentity(warnings: Raise, why: HamletError | undefined):
   warnings.raise("waiting.unprovisioned", message, why?.hint ?? provisionAgain("<name>"));
 }
 
-/** `problems` are root's. */
+/** `problems`: what root's programs reported. */
 export function warnOfProblems(warnings: Raise, problems: readonly Problem[]): void {
   for (const { code, message, hint, since } of problems) {
     warnings.raise("firstboot.failed", `${code}: ${message}`, hint, { subject: code, since });
@@ -28,6 +28,6 @@ export function offerInternalDisk(warnings: Raise, { path, sizeBytes }: Internal
   warnings.raise(
     "install.available",
     `this device runs from its USB stick and could move to its internal disk (${path}, ${Math.floor(sizeBytes / 1e9)} GB)`,
-    "as root on this device: hamlet install; or with a button: hamlet open",
+    "run `hamlet install` as root on this device, or use the button on its page: hamlet open",
   );
 }

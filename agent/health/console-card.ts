@@ -1,4 +1,4 @@
-// What a device shows on its own screen and serial line: who it is, where its page is, and the page's address as a QR code.
+// The text on a device's own screen and serial line: its name and phase, and the address of its page, also as a QR code.
 // Pure.
 import { encode } from "uqr";
 import { bracketed } from "../../system/address.ts";
@@ -11,7 +11,7 @@ export type Card = PublicStatus & {
   pagePort: number;
 };
 
-function standing(phase: PublicStatus["phase"], neighborhood = "a neighborhood"): string {
+function describePhase(phase: PublicStatus["phase"], neighborhood = "a neighborhood"): string {
   switch (phase) {
     case "unprovisioned":
       return "belongs to no neighborhood yet";
@@ -22,13 +22,13 @@ function standing(phase: PublicStatus["phase"], neighborhood = "a neighborhood")
   }
 }
 
-/** ASCII and half blocks, at most 80 columns; with no warning it fits the 25 lines of the oldest screens. */
+/** ASCII and half blocks, at most 80 columns; without warnings it fits the 25 lines of the oldest screens. */
 export function consoleCard(card: Card): string {
   const { name, board, release, phase, code, neighborhood, addresses, warnings } = card;
   const urls = card.pagePort === 0 ? [] : addresses.map((address) => pageUrl(address, card.pagePort));
   return [
     "",
-    `Hamlet: ${name} (${board}, release ${release}) ${standing(phase, neighborhood)}`,
+    `Hamlet: ${name} (${board}, release ${release}) ${describePhase(phase, neighborhood)}`,
     ...(phase === "unprovisioned" ? [] : [`adoption code: ${code}`]),
     ...(urls.length === 0
       ? ["no network yet"]
@@ -40,12 +40,12 @@ export function consoleCard(card: Card): string {
     .join("\n");
 }
 
-/** `http://192.168.1.7/`; IPv4 first, since people can type it. */
+/** For example `http://192.168.1.7/`. */
 function pageUrl(address: string, port: number): string {
   return `http://${bracketed(address)}${port === 80 ? "" : `:${port}`}/`;
 }
 
-/** Two rows of modules in a line of text. Light is drawn: terminals are dark, and readers want dark on light. */
+/** Puts two rows of modules into a line of text. Draws the light ones: terminals are dark, and readers want dark on light. */
 function halfBlocks(text: string): string[] {
   const { data, size } = encode(text, { ecc: "L", border: 2 });
   const isLight = (row: number, column: number) => data[row]?.[column] === false;
@@ -57,5 +57,5 @@ function halfBlocks(text: string): string[] {
   );
 }
 
-/** What a warning quotes may hold anything; to a terminal letters are orders too. */
+/** Replaces control characters, because a warning may quote anything and a terminal would obey them. */
 const plain = (line: string): string => line.replaceAll(/[^ -~]/g, "?").slice(0, 160);

@@ -1,18 +1,18 @@
-// A state file that was damaged, as a warning: which it was, what went with it, and what to do.
+// Warns of a damaged state file: which one, what was lost, and what to do.
 import { basename, dirname } from "node:path";
 import type { Damage } from "../../system/kept.ts";
 import type { Warnings } from "./warnings.ts";
 
 /** What is lost when neither a file nor its copy can be read. */
 const losses: Record<string, string> = {
-  "standing.json": "the name it was given last and the members' word that it is one of them",
-  "roster.json": "whom it knew; it learns them again from its neighbors",
-  "revocations.json": "which devices are revoked, as far as no other file tells; its neighbors tell it again",
+  "standing.json": "its last name and the proof that members admitted it",
+  "roster.json": "the members that it knew; it learns them again from its neighbors",
+  "revocations.json": "revocations that no other file records; its neighbors send them again",
 };
 
 export function warnOfDamage(warnings: Warnings, { path, aside, isLost }: Damage): void {
   const name = basename(path);
-  const what = isLost ? `lost: ${losses[name] ?? "what it said"}` : "its copy had it all, and nothing is lost";
+  const what = isLost ? `lost: ${losses[name] ?? "its content"}` : "its copy was complete, so nothing is lost";
   warnings.raise(
     "state.damaged",
     `${name} in ${dirname(path)} was damaged; ${what}`,

@@ -5,7 +5,7 @@ import type { Log } from "../../system/log.ts";
 import type { Warnings } from "./warnings.ts";
 
 const tickMs = 5_000;
-/** A switch that restarts, and DHCP after it, take about this long. */
+/** A restart of the switch, and DHCP after it, take about this long. */
 const graceMs = 15_000;
 
 export function watchNetwork(options: {

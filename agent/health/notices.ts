@@ -1,5 +1,5 @@
-// What root is to make known for the agent, which may reach neither screen nor boot partition: three small files in the runtime
-// folder, which root's `hamlet-tell` copies to the consoles, to hamlet/report.txt and into the hostname.
+// The agent may write neither to the screen nor to the boot partition. It writes three small files to the runtime folder instead,
+// and root's `hamlet-tell` copies them to the consoles, to hamlet/report.txt and to the hostname.
 import { isIPv4 } from "node:net";
 import { writeNotices } from "../../provisioning/handover/notices.ts";
 import { reportBlock } from "../../provisioning/handover/report.ts";
@@ -12,13 +12,13 @@ import { consoleCard } from "./console-card.ts";
 import type { Warning } from "./warnings.ts";
 
 export type Notice = {
-  /** The hostname; none while the device is nobody. */
+  /** The hostname; absent while the device is unprovisioned. */
   name?: string | undefined;
   report: Buffer;
   console: string;
 };
 
-/** What strangers may know, and nothing else: whoever has the card in hand, or stands before the screen, may be one. */
+/** Only what strangers may know: anyone may hold the card or stand in front of the screen. */
 export type Known = {
   status: PublicStatus;
   warnings: readonly Warning[];
@@ -29,20 +29,20 @@ export type Known = {
 
 export function noticeOf(known: Known): Notice {
   const { status, neighborhood, addresses, pagePort } = known;
-  // Consequences are left out: there is little room, and mending the origin ends them.
+  // Leave out consequences: there is little room, and fixing their origin ends them.
   const warnings = known.warnings.filter(({ follows }) => follows === undefined);
   const { name, board, release } = status;
-  const isNobody = status.phase === "unprovisioned";
-  // The key of a device that is nobody is another one at each start, and nobody can adopt it.
-  const code = isNobody ? undefined : status.code;
+  const isUnprovisioned = status.phase === "unprovisioned";
+  // An unprovisioned device has a new key at each start, so nobody can adopt it.
+  const code = isUnprovisioned ? undefined : status.code;
   return {
-    name: isNobody ? undefined : name,
+    name: isUnprovisioned ? undefined : name,
     report: reportBlock({ name, board, release, neighborhood, code, problems: warnings }),
     console: consoleCard({ ...status, warnings, neighborhood, addresses, pagePort }),
   };
 }
 
-/** IPv4 first, since people can type it; addresses that need a scope mean nothing elsewhere. */
+/** IPv4 first, because people can type it. Without link-local addresses, which mean nothing on other devices. */
 export const addressesOf = (links: readonly { addresses: readonly { address: string }[] }[]): string[] =>
   links
     .flatMap((link) => link.addresses.map(({ address }) => address))
@@ -50,40 +50,40 @@ export const addressesOf = (links: readonly { addresses: readonly { address: str
     .sort((one, other) => Number(isIPv4(other)) - Number(isIPv4(one)));
 
 const tickMs = 2_000;
-/** While a device starts, its state changes every second: people want to read what it comes to. */
+/** A starting device changes its state every second: write only a text that has lasted for this long. */
 const stableMs = 3_000;
-/** A screen may follow soon; a boot partition is a FAT on a card, and what flaps must not wear it out. */
+/** Shortest time between two writes. The report goes to a FAT on a card, which a flapping state must not wear out. */
 const pauseMs = { console: 10_000, report: 60_000 };
-/** Root's watch is blind while its program runs: all is said twice, the second time long after. */
+/** Root's path unit misses a change while its service runs, so each text is written once more after this time. */
 const againMs = 20_000;
 
-export type Saying = { seen: string; since: number; said: string | undefined; saidAt: number; isRepeated: boolean };
-export const silence: Saying = {
+export type Pace = { seen: string; since: number; written: string | undefined; writtenAt: number; isRepeated: boolean };
+export const nothingWritten: Pace = {
   seen: "",
   since: 0,
-  said: undefined,
-  saidAt: Number.NEGATIVE_INFINITY,
+  written: undefined,
+  writtenAt: Number.NEGATIVE_INFINITY,
   isRepeated: true,
 };
 
-/** Whether `text` is to be said now: new, unchanged for a moment, and not too soon after the last; or once more. */
-export function hear(before: Saying, text: string, now: number, pause: number): [Saying, boolean] {
-  const heard = text === before.seen ? before : { ...before, seen: text, since: now };
-  if (text === heard.said) {
-    const isDue = !heard.isRepeated && now - heard.saidAt >= againMs;
-    return [isDue ? { ...heard, isRepeated: true } : heard, isDue];
+/** Whether to write `text` now: it is new, has lasted, and the last write is long enough ago; or it is due once more. */
+export function pace(before: Pace, text: string, now: number, pause: number): [Pace, boolean] {
+  const current = text === before.seen ? before : { ...before, seen: text, since: now };
+  if (text === current.written) {
+    const isDue = !current.isRepeated && now - current.writtenAt >= againMs;
+    return [isDue ? { ...current, isRepeated: true } : current, isDue];
   }
-  if (now - heard.since < stableMs || now - heard.saidAt < pause) return [heard, false];
-  return [{ ...heard, said: text, saidAt: now, isRepeated: false }, true];
+  if (now - current.since < stableMs || now - current.writtenAt < pause) return [current, false];
+  return [{ ...current, written: text, writtenAt: now, isRepeated: false }, true];
 }
 
 export function startNotices(options: { folder: string; read(): Known; monotonic(): number; log: Log }): {
   stop(): void;
 } {
   const { folder, read, monotonic, log } = options;
-  let [onConsole, inReport] = [silence, silence];
+  let [onConsole, inReport] = [nothingWritten, nothingWritten];
   let last: { known: string; notice: Notice } | undefined;
-  /** Made anew only from what is new: a QR code costs a small board milliseconds, and nearly always nothing has changed. */
+  /** Makes a notice only after a change: a QR code costs a small board milliseconds. */
   const look = (): Notice => {
     const known = read();
     const text = JSON.stringify(known);
@@ -95,8 +95,8 @@ export function startNotices(options: { folder: string; read(): Known; monotonic
     async () => {
       const { name = "", report, console } = look();
       const now = monotonic();
-      const [nextConsole, isConsoleDue] = hear(onConsole, `${name} ${console}`, now, pauseMs.console);
-      const [nextReport, isReportDue] = hear(inReport, report.toString("latin1"), now, pauseMs.report);
+      const [nextConsole, isConsoleDue] = pace(onConsole, `${name} ${console}`, now, pauseMs.console);
+      const [nextReport, isReportDue] = pace(inReport, report.toString("latin1"), now, pauseMs.report);
       if (isConsoleDue || isReportDue) {
         await writeNotices(folder, {
           console,

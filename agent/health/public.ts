@@ -3,7 +3,7 @@
 import type { WarningCode } from "./warning-codes.ts";
 import type { Warning } from "./warnings.ts";
 
-/** They are about this device alone and name no other device and no address. */
+/** Warnings about this device alone, which name no other device and no address. */
 const publicWarnings = new Set<WarningCode>([
   "clock.behind",
   "discovery.multicastBlocked",

@@ -1,10 +1,10 @@
-// Every warning with its severity, cause and next step, and the warnings that it may follow from.
+// The severity, cause and next step of each warning, and the warnings that it may follow from.
 import type { Cause } from "../../system/causes/cause.ts";
 import type { Severity, WarningCode } from "./warning-codes.ts";
 
 export type WarningCause = Cause & {
   severity: Severity;
-  /** While one of these stands, this warning is only its consequence. */
+  /** While one of these is raised, this warning is only its consequence. */
   follows?: readonly WarningCode[];
 };
 
@@ -12,13 +12,13 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   "broker.unreachable": {
     severity: "warning",
     cause: "The MQTT broker does not answer, so telemetry waits on this device.",
-    next: "Check the broker's address and that it runs; the agent keeps trying and sends what it kept.",
+    next: "Check the broker's address and that it is running; the agent keeps trying, then sends what it stored.",
     follows: ["network.down"],
   },
   "clock.behind": {
     severity: "error",
     cause: "The clock is behind dates that the neighborhood's root has signed.",
-    next: "Give the device a way to an NTP server, or replace its clock battery.",
+    next: "Let the device reach an NTP server, or replace its clock battery.",
   },
   "config.invalid": {
     severity: "error",
@@ -27,8 +27,8 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   },
   "discovery.failed": {
     severity: "warning",
-    cause: "mDNS does not work on one link, so neighbors there are not found by themselves.",
-    next: "See whether another program holds UDP port 5353, or list seeds in the configuration.",
+    cause: "mDNS does not work on one link, so the device does not find neighbors there.",
+    next: "Check whether another program uses UDP port 5353, or list seeds in the configuration.",
     follows: ["network.down"],
   },
   "discovery.multicastBlocked": {
@@ -38,13 +38,13 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   },
   "firstboot.failed": {
     severity: "error",
-    cause: "Root's first-boot program could not do all that the provision file asks for.",
+    cause: "The first-boot program could not apply everything in the provision file.",
     next: "Follow the code in the message, such as `hamlet explain provision.wrongBoard`.",
   },
   "install.available": {
     severity: "info",
     cause: "The device runs from a stick and has an internal disk that could take it.",
-    next: "Run `hamlet install` on it, if that is what you want.",
+    next: "To move it to that disk, run `hamlet install` on it.",
   },
   "member.dead": {
     severity: "error",
@@ -59,7 +59,7 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   },
   "mesh.userspace": {
     severity: "warning",
-    cause: "The kernel has no WireGuard, so wireguard-go carries the mesh, slower.",
+    cause: "The kernel has no WireGuard, so the mesh uses wireguard-go, which is slower.",
     next: "Install a kernel with the wireguard module: Linux 5.6 or newer.",
   },
   "names.unavailable": {
@@ -80,13 +80,13 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   },
   "record.refused": {
     severity: "warning",
-    cause: "A device on the link sent a record that this device does not believe.",
+    cause: "A device on the link sent a record that this device does not accept.",
     next: "Follow the reason in the message, such as `hamlet explain tokenRevoked`. If the device is not yours, nothing is wrong.",
   },
   "start.failed": {
     severity: "error",
     cause: "The mesh does not start. The agent keeps trying.",
-    next: "Mend what the message names.",
+    next: "Fix what the message names.",
     follows: ["port.taken"],
   },
   "state.damaged": {
@@ -108,7 +108,7 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   "token.surplus": {
     severity: "warning",
     cause: "More devices than a token allows have joined with it, admitted by members that could not see each other.",
-    next: "Look through the members and revoke what is not yours.",
+    next: "Look through the members and revoke those that are not yours.",
   },
   "tuning.failed": {
     severity: "warning",
@@ -128,12 +128,12 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   },
   "wifi.notFound": {
     severity: "error",
-    cause: "The Wi-Fi network is not in reach, or its name is misspelt.",
+    cause: "The Wi-Fi network is not in range, or its name is misspelt.",
     next: "Move the device closer, or provision it again with the right name.",
   },
   "wifi.refused": {
     severity: "error",
-    cause: "The access point refuses the device: a wrong password or a filter.",
+    cause: "The access point rejects the device: wrong password, or a filter.",
     next: "Check the access point's filter and the password.",
   },
   "wifi.wrongPassword": {

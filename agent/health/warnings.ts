@@ -1,5 +1,5 @@
-// What is wrong on this device: a code for programs, words and a next step for people, how bad it is, and which other
-// warning it follows from.
+// The warnings of a device: each has a code for programs, a message and a next step for people, a severity, and the warning
+// that it follows from.
 import type { Clock } from "../../system/clock.ts";
 import type { Log } from "../../system/log.ts";
 import { warningCauses } from "./warning-causes.ts";
@@ -12,20 +12,20 @@ export type Warning = {
   hint: string;
   /** ms since 1970 */
   since: number;
-  /** The code of the standing warning that this one is a consequence of. */
+  /** The code of the warning that caused this one. */
   follows?: WarningCode;
 };
 
 /**
- * `subject` tells warnings with one code apart; `forMs`: how long it stands unless it is raised again; `since`: when it was
- * first seen, if that was not now.
+ * `subject` tells warnings with one code apart; `forMs`: how long the warning lasts unless it is raised again; `since`: when the
+ * problem was first seen, if not now.
  */
 export type WarningOptions = { subject?: string; forMs?: number; since?: number };
 type Raised = Omit<Warning, "follows"> & { until: number };
 
-/** Standing warnings by code and subject; raising one twice keeps its `since`. */
+/** Raised warnings by code and subject; raising one again keeps its `since`. */
 export class Warnings {
-  readonly #standing = new Map<string, Raised>();
+  readonly #raised = new Map<string, Raised>();
   readonly #clock: Clock;
   readonly #log: Log;
 
@@ -41,29 +41,29 @@ export class Warnings {
       since = this.#clock.now(),
     } = typeof options === "string" ? { subject: options } : options;
     const key = `${code} ${subject}`;
-    const standing = this.#standing.get(key);
+    const before = this.#raised.get(key);
     const until = this.#clock.monotonic() + forMs;
-    if (standing?.message === message) {
-      standing.until = until;
+    if (before?.message === message) {
+      before.until = until;
       return;
     }
     this.#log.warn(`${code}: ${message} (${hint})`);
-    // What strangers can raise must not fill the memory: the oldest goes first.
-    if (!standing && this.#standing.size >= 64) this.#standing.delete(this.#standing.keys().next().value!);
+    // Strangers can cause warnings, which must not fill the memory: drop the oldest.
+    if (!before && this.#raised.size >= 64) this.#raised.delete(this.#raised.keys().next().value!);
     const { severity } = warningCauses[code];
-    this.#standing.set(key, { code, severity, message, hint, since: standing?.since ?? since, until });
+    this.#raised.set(key, { code, severity, message, hint, since: before?.since ?? since, until });
   }
 
   clear(code: WarningCode, subject = ""): void {
-    if (this.#standing.delete(`${code} ${subject}`)) this.#log.info(`${code}: over${subject && ` for ${subject}`}`);
+    if (this.#raised.delete(`${code} ${subject}`)) this.#log.info(`${code}: over${subject && ` for ${subject}`}`);
   }
 
   list(): Warning[] {
     const now = this.#clock.monotonic();
-    for (const [key, { until }] of this.#standing) if (until < now) this.#standing.delete(key);
-    const standing = [...this.#standing.values()];
-    return standing.map(({ until: _, ...warning }) => {
-      const follows = warningCauses[warning.code].follows?.find((code) => standing.some((one) => one.code === code));
+    for (const [key, { until }] of this.#raised) if (until < now) this.#raised.delete(key);
+    const raised = [...this.#raised.values()];
+    return raised.map(({ until: _, ...warning }) => {
+      const follows = warningCauses[warning.code].follows?.find((code) => raised.some((one) => one.code === code));
       return follows === undefined ? warning : { ...warning, follows };
     });
   }

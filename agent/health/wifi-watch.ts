@@ -1,4 +1,4 @@
-// Reads what root's Wi-Fi unit leaves of wpa_supplicant's words, one file a link, and warns of what is wrong.
+// Reads wpa_supplicant's events, which root's Wi-Fi unit stores in one file a link, and warns of problems.
 import { readWifiEvents } from "../../provisioning/handover/wifi-events.ts";
 import { type Clock, every } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
@@ -12,18 +12,18 @@ export function watchWifi(options: {
   warnings: Pick<Warnings, "raise" | "clear">;
   clock: Clock;
   log: Log;
-  /** The command that gives this device a provision file again. */
+  /** The command that provisions this device again. */
   command(): string;
   folder?: string;
 }): { stop(): void; look(): Promise<void> } {
   const { warnings, clock, log, command, folder } = options;
-  const heard = new Map<string, { text: string; at: number }>();
+  const seen = new Map<string, { text: string; at: number }>();
   const look = async () => {
     for (const [link, events] of await readWifiEvents(folder)) {
       const text = events.join("\n");
-      const before = heard.get(link);
+      const before = seen.get(link);
       const at = before?.text === text ? before.at : clock.monotonic();
-      heard.set(link, { text, at });
+      seen.set(link, { text, at });
       const trouble = judgeWifi(events, clock.monotonic() - at);
       for (const code of codes) if (code !== trouble?.code) warnings.clear(code, link);
       if (trouble) warnings.raise(trouble.code, messageOf(trouble, link), `${command()} ${wifiOptions}`, link);
@@ -40,10 +40,10 @@ function messageOf({ code, ssid }: WifiTrouble, link: string): string {
   const network = ssid === undefined ? "the Wi-Fi" : `the Wi-Fi "${ssid}"`;
   switch (code) {
     case "wifi.wrongPassword":
-      return `${network} does not take this device's password (${link})`;
+      return `${network} does not accept this device's password (${link})`;
     case "wifi.refused":
-      return `${network} turns this device away: a wrong password, or a filter in the access point (${link})`;
+      return `${network} rejects this device: wrong password, or a filter in the access point (${link})`;
     case "wifi.notFound":
-      return `the Wi-Fi that this device was given is not in reach: a misspelt name, or a band that it can not hear (${link})`;
+      return `the configured Wi-Fi is not in range: its name is misspelt, or it uses a band that this device lacks (${link})`;
   }
 }

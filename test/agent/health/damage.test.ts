@@ -79,12 +79,12 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const asItWas = () => ({ is: true, admissions: 1, members: [cellar!.id], evil: "deviceRevoked" });
 
 describe("one damaged file", () => {
-  test("s1-state: there are files of each kind, each with its copy, and the revocations have one of their own", () => {
+  test("s1-state: each state file has a copy, and revocations have a file of their own", () => {
     const kinds = ["identity.json", "revocations.json", "roster.json", "standing.json"];
     expect([...whole.keys()].sort()).toEqual(kinds.flatMap((name) => [name, copyOf(name)]));
   });
 
-  test("s1-state: cut or bent at any byte: nothing is lost, it is said, and the damaged file is kept aside", async () => {
+  test("s1-state: a file cut or changed at any byte loses nothing, is reported, and is kept aside", async () => {
     expect(await start()).toMatchObject({ ...asItWas(), codes: ["record.refused"] });
     const damage = fc.record({
       name: fc.constantFrom(...whole.keys()),
@@ -113,7 +113,7 @@ describe("one damaged file", () => {
     );
   });
 
-  test("s1-state: a file that is gone, or a folder in its place, is no worse", async () => {
+  test("s1-state: a missing file, or a folder in its place, loses nothing either", async () => {
     for (const name of whole.keys()) {
       await restore();
       await rm(join(paths.agentFolder, name));
@@ -124,7 +124,7 @@ describe("one damaged file", () => {
     }
   });
 
-  test("s1-state: what the warning says to type ends it", async () => {
+  test("s1-state: the command in the warning's hint ends the warning", async () => {
     await writeFile(paths.standing, "{");
     const { hint } = (await start()).warnings.find(({ code }) => code === "state.damaged")!;
     const [, pattern] = /type on the device: rm -r (\S+)\* &&/.exec(hint)!;
@@ -133,7 +133,7 @@ describe("one damaged file", () => {
     expect((await start()).codes).not.toContain("state.damaged");
   });
 
-  test("s1-state: an earlier release's files, without sum or copy, are read, and have both from then on", async () => {
+  test("s1-state: files of an earlier release, without checksum or copy, are read and then get both", async () => {
     for (const [name, bytes] of whole) {
       if (name.endsWith(".copy") || name === "revocations.json") await rm(join(paths.agentFolder, name));
       else await writeFile(join(paths.agentFolder, name), JSON.stringify(unsealed(bytes.toString())));
@@ -160,19 +160,19 @@ describe("a file and its copy", () => {
     },
   );
 
-  test("s1-state: a roster cut in its midst: the records before the cut still count", async () => {
+  test("s1-state: a truncated roster keeps the records before the cut", async () => {
     await spoil("roster.json", whole.get("roster.json")!.length - 400);
     expect(await start()).toMatchObject({ members: [cellar!.id], evil: "deviceRevoked" });
   });
 
-  test("s1-state: standing.json: the device is itself, goes by the name that root remembers, and says what is lost", async () => {
+  test("s1-state: without standing.json the device keeps its identity, takes its name from root, and reports what is lost", async () => {
     await spoil("standing.json");
     const identity = (await loadIdentity({ ...self(), lastName: "porch" }, paths.provision))!;
     expect([identity.id, identity.name]).toEqual([attic!.id, "porch"]);
     expect(identity.damages).toMatchObject([{ isLost: true }]);
   });
 
-  test("s1-state: identity.json: no other is made in its place, by the agent or by a card, until its owner says so", async () => {
+  test("s1-state: a damaged identity.json is not replaced, by the agent or by a card, until the owner agrees", async () => {
     await spoil("identity.json", 100);
     await writeFile(paths.provision, hood.provision({ name: "another" }));
     for (let starts = 0; starts < 2; starts++)
@@ -185,7 +185,7 @@ describe("a file and its copy", () => {
   });
 });
 
-describe("a card that mends the Wi-Fi of a device whose state was damaged", () => {
+describe("a card that fixes the Wi-Fi of a device whose state was damaged", () => {
   const put = async (path: string, content: string | Buffer) => {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, content);
@@ -235,7 +235,7 @@ describe("a card that mends the Wi-Fi of a device whose state was damaged", () =
     },
   );
 
-  test("p3-lost: what can not be told is said: the token is not taken, and how it would be", async () => {
+  test("p3-lost: an ignored token is reported, with the way to apply it", async () => {
     for (const path of both(paths.standing)) await writeFile(path, "{");
     await mend();
     expect(JSON.parse(await readFile(paths.problems, "utf8"))).toMatchObject({
@@ -245,7 +245,7 @@ describe("a card that mends the Wi-Fi of a device whose state was damaged", () =
     });
   });
 
-  test("p3-lost: a mark of a move that is damaged hides no identity silently", async () => {
+  test("p3-lost: a damaged mark of a move does not hide the identity silently", async () => {
     await put(paths.moving, "{");
     await put(copyOf(paths.moving), "{");
     await rename(paths.agentFolder, paths.hiddenAgent);
@@ -260,7 +260,7 @@ describe("a card that mends the Wi-Fi of a device whose state was damaged", () =
     expect((await load())?.id).toBe(attic!.id);
   });
 
-  test("p3-lost: what Imager once said is read from its copy, and said to be lost where that is gone too", async () => {
+  test("p3-lost: Imager's earlier settings are read from their copy, or reported as lost without it", async () => {
     await rm(paths.agentFolder, { recursive: true });
     await put(join(paths.bootFolder, "user-data"), "hostname: pantry\n");
     await put(paths.provisionFile, "");

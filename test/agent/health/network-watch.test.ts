@@ -3,7 +3,7 @@ import { watchNetwork } from "../../../agent/health/network-watch.ts";
 import { Warnings } from "../../../agent/health/warnings.ts";
 import { silentLog } from "../../../system/log.ts";
 
-test("a device without a network says so after a while, and no longer once it has one", async () => {
+test("a device without a network raises a warning after a while, and clears it once it has one", async () => {
   let now = 0;
   let hasNetwork = true;
   const clock = { now: () => now, monotonic: () => now };

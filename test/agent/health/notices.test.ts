@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { addressesOf, hear, noticeOf, type Saying, silence } from "../../../agent/health/notices.ts";
+import { addressesOf, nothingWritten, noticeOf, type Pace, pace } from "../../../agent/health/notices.ts";
 import { Warnings } from "../../../agent/health/warnings.ts";
 import { watchWifi } from "../../../agent/health/wifi-watch.ts";
 import { silentLog } from "../../../system/log.ts";
@@ -31,31 +31,31 @@ const expired = {
   since: monday,
 } as const;
 
-/** When each of these texts, one a second, is said. */
-function sayings(texts: string[], pause: number): [at: number, text: string][] {
-  let saying: Saying = silence;
+/** The seconds at which each of these texts, one a second, is written. */
+function writes(texts: string[], pause: number): [at: number, text: string][] {
+  let current: Pace = nothingWritten;
   return texts.flatMap((text, second) => {
-    const [next, isDue] = hear(saying, text, second * 1_000, pause);
-    saying = next;
+    const [next, isDue] = pace(current, text, second * 1_000, pause);
+    current = next;
     return isDue ? [[second, text] as [number, string]] : [];
   });
 }
 
-test("what changes every second is not said until it stays, and then twice", () => {
+test("a text that changes every second is written only once it lasts, and then twice", () => {
   const texts = ["a", "b", "c", ...Array<string>(60).fill("d")];
-  expect(sayings(texts, 10_000)).toEqual([
+  expect(writes(texts, 10_000)).toEqual([
     [6, "d"],
     [26, "d"],
   ]);
 });
 
-test("what flaps is said once a pause at most", () => {
+test("a flapping text is written at most once a pause", () => {
   const texts = Array.from({ length: 120 }, (_, second) => (Math.floor(second / 5) % 2 ? "up" : "down"));
-  expect(sayings(texts, 60_000).length).toBeLessThanOrEqual(2 * 2); // each twice
-  expect(sayings(texts, 0).length).toBeGreaterThan(10); // it does flap
+  expect(writes(texts, 60_000).length).toBeLessThanOrEqual(2 * 2); // each twice
+  expect(writes(texts, 0).length).toBeGreaterThan(10); // it does flap
 });
 
-test("screen and card tell the same: what is wrong, the code, the command", () => {
+test("screen and card show the same: the problem, the adoption code and the command", () => {
   const { name, report, console } = noticeOf({ ...known, warnings: [expired] });
   expect(name).toBe("attic");
   for (const told of [report.toString("latin1"), console]) {
@@ -65,18 +65,18 @@ test("screen and card tell the same: what is wrong, the code, the command", () =
   }
 });
 
-test("a device that is nobody has no hostname to give, and no code: its key is another one at each start", () => {
+test("an unprovisioned device has no hostname and no adoption code, because its key changes at each start", () => {
   const nobody = noticeOf({ ...known, status: { ...known.status, phase: "unprovisioned" }, warnings: [] });
   expect(nobody.name).toBeUndefined();
   for (const told of [nobody.report.toString("latin1"), nobody.console]) expect(told).not.toMatch(/abcd|adoption/i);
 });
 
-test("IPv4 comes first, and no address that needs a scope", () => {
+test("IPv4 addresses come first, and link-local ones are left out", () => {
   const addresses = ["2001:db8::7", "fe80::7", "192.168.1.7"].map((address) => ({ address, bits: 64 }));
   expect(addressesOf([{ addresses }])).toEqual(["192.168.1.7", "2001:db8::7"]);
 });
 
-test("a wrong Wi-Fi password stands as a warning until the connection stands", async () => {
+test("a wrong Wi-Fi password is a warning until the device is connected", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-wifi-"));
   let at = 0;
   const clock = { now: () => monday, monotonic: () => at };

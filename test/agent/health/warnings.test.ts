@@ -7,7 +7,7 @@ import { silentLog } from "../../../system/log.ts";
 let now = 1_000;
 const make = () => new Warnings({ now: () => now, monotonic: () => now }, silentLog);
 
-test("a warning keeps its beginning while it stands, and is gone when it is over", () => {
+test("a warning keeps its start time while it lasts, and disappears when cleared", () => {
   const warnings = make();
   warnings.raise("member.dead", "cellar is gone", "look", "cellar");
   now = 5_000;
@@ -19,7 +19,7 @@ test("a warning keeps its beginning while it stands, and is gone when it is over
   expect(warnings.list()).toEqual([]);
 });
 
-test("one dead cable is one warning: what follows from it names it, until it is mended", () => {
+test("one dead cable is one warning, and its consequences name it until it is fixed", () => {
   const warnings = make();
   warnings.raise("member.dead", "cellar is gone", "look", "cellar");
   warnings.raise("network.down", "no network", "look");
@@ -37,7 +37,7 @@ test("one dead cable is one warning: what follows from it names it, until it is 
   expect(origins()).toContainEqual(["member.dead", undefined]);
 });
 
-test("no warning follows from itself, by whatever way round", () => {
+test("no warning follows from itself, directly or through others", () => {
   const origins = (code: WarningCode, path: WarningCode[] = []): void => {
     expect(path).not.toContain(code);
     for (const origin of warningCauses[code].follows ?? []) origins(origin, [...path, code]);
@@ -45,7 +45,7 @@ test("no warning follows from itself, by whatever way round", () => {
   for (const code of Object.keys(warningCauses) as WarningCode[]) origins(code);
 });
 
-test("what strangers can raise does not fill the memory", () => {
+test("warnings that strangers can cause do not fill the memory", () => {
   const warnings = make();
   for (let at = 0; at < 10_000; at++) warnings.raise("record.refused", "no", "no", String(at));
   expect(warnings.list().length).toBeLessThanOrEqual(64);
