@@ -73,7 +73,7 @@ export async function readBundle(folder: string): Promise<Bundle> {
   const json = await readJsonFile(join(folder, "bundle.json")).catch((cause) => {
     throw invalid(folder, "bundle.json cannot be read", cause);
   });
-  if (json === undefined) throw invalid(folder, "bundle.json is not there");
+  if (json === undefined) throw invalid(folder, "bundle.json is missing");
   const parsed = BundleJson.safeParse(json);
   if (!parsed.success) throw invalid(folder, `bundle.json: ${explainIssues(parsed.error)}`);
   for (const name of requiredFiles(boardNamed(parsed.data.board).layout)) {

@@ -100,16 +100,16 @@ async function finishAndTell(paths: Paths, agent: Owner, now: number): Promise<M
 }
 
 const elsewhere: Partial<Record<MoveOutcome | "unknown", string>> = {
-  moved: "the disk is complete all the same, and is this device now: pull the stick out and restart",
-  unclear: "the disk does not answer: restart to see which of the two this device starts from",
-  unknown: "it is not known which disk has its identity: restart this device",
+  moved: "the disk is complete anyway and is now this device: pull the stick out and restart",
+  unclear: "the disk does not answer: restart to see which of the two disks this device starts from",
+  unknown: "it is unclear which disk holds the identity: restart this device",
 };
 
 function withOutcome(error: unknown, outcome: MoveOutcome | "unknown"): unknown {
   const next = elsewhere[outcome];
   if (next === undefined || !(error instanceof HamletError)) return error;
   const { code, message, exitCode, cause } = error;
-  // The hint of the failure says to try again, which is wrong here.
+  // The hint of the failure says to try again, which would be wrong here.
   return new HamletError(code, message, { hint: next, exitCode, cause });
 }
 

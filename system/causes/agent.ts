@@ -25,7 +25,7 @@ export const agentCauses: Record<
     next: "Correct the keys in the message, or remove them to use the defaults.",
   },
   "identity.invalid": {
-    cause: "The files that say who this device is are damaged.",
+    cause: "The files with this device's identity are damaged.",
     next: "Run `hamlet reset` on the device, then provision it again as a new device.",
   },
   "port.taken": {
@@ -46,7 +46,7 @@ export const agentCauses: Record<
   },
   "hello.refused": {
     cause:
-      "Two devices met, and one of them did not accept the other: another neighborhood, a revoked device, or a record that does not hold.",
+      "Two devices met, and one of them did not accept the other: another neighborhood, a revoked device, or an invalid record.",
     next: "Provision the device again from this neighborhood's folder. If it is not yours, nothing is wrong.",
   },
   "guard.failed": {

@@ -8,8 +8,8 @@ export const bootCauses: Record<Extract<ErrorCode, `boot.${string}`>, Cause> = {
     next: "Run the command on a device that was started from a Hamlet image; a Raspberry Pi needs an image of --base nixos.",
   },
   "boot.unclear": {
-    cause: "What the boot partitions say does not match what was started.",
-    next: "Write that slot again, or flash the card again; the device runs on, but takes no update.",
+    cause: "The content of the boot partitions does not match what was started.",
+    next: "Write that slot again, or flash the card again; the device keeps running, but accepts no update.",
   },
   "boot.runningSlot": { cause: "The slot that is running cannot be put on trial.", next: "Use the other slot." },
   "boot.trialUnjudged": {

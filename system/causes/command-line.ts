@@ -17,11 +17,11 @@ export const commandLineCauses: Record<
 > = {
   "command.failed": {
     cause: "Another program that Hamlet runs ended with an error.",
-    next: "Read the last lines of that program, which stand in the message, and mend what they name.",
+    next: "Read the last lines of that program, which the message quotes, and fix what they name.",
   },
   "command.missing": {
     cause: "A program that Hamlet runs is not installed.",
-    next: "Install the package that holds it; in a checkout `sh system/setup.sh start` installs all of them.",
+    next: "Install the package that contains it; in a checkout `sh system/setup.sh start` installs all of them.",
   },
   "command.timeout": {
     cause: "Another program did not end in time and was stopped.",
@@ -32,7 +32,7 @@ export const commandLineCauses: Record<
     next: "Name another file, or remove this one first.",
   },
   "file.invalid": {
-    cause: "A file can be read, but its content is not what belongs there.",
+    cause: "A file can be read, but its content is not what was expected.",
     next: "Correct the place that the message names, or make the file again.",
   },
   "file.full": {
@@ -48,8 +48,8 @@ export const commandLineCauses: Record<
     next: "Read the usage in the message, or run the command with --help.",
   },
   "answer.no": {
-    cause: "The question was answered with anything but the word that it asked for. Nothing was changed.",
-    next: "Run the command again and type exactly that word, or use --yes where nobody can be asked.",
+    cause: "The answer was not the word that the question asked for. Nothing was changed.",
+    next: "Run the command again and type exactly that word, or use --yes if nobody can answer.",
   },
   "device.notFound": {
     cause: "No device answers: no agent runs on this computer, no lab is running, or the lab has no such device.",

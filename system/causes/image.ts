@@ -28,7 +28,7 @@ export const imageCauses: Record<
   },
   "image.wrongSize": {
     cause: "The image is longer or shorter than when it was built.",
-    next: "Fetch or build the image again; a copy of a used card is no image.",
+    next: "Fetch or build the image again; a copy of a used card is not an image.",
   },
   "bmap.invalid": {
     cause: "The map beside the image (.bmap) cannot be used.",
@@ -44,7 +44,7 @@ export const imageCauses: Record<
   },
   "build.failed": {
     cause: "The image could not be built. The message says which step failed.",
-    next: "Mend what the message and its cause name, then build again; finished steps come from the cache.",
+    next: "Fix what the message and its cause name, then build again; finished steps come from the cache.",
   },
   "build.nixMissing": {
     cause: "An image with --base nixos needs Nix, and Nix is not installed.",

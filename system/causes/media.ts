@@ -85,10 +85,10 @@ export const mediaCauses: Record<
   },
   "install.failed": {
     cause: "The system could not be copied to the internal disk. The device still runs from its stick.",
-    next: "Mend what the message names, then run `hamlet install` again.",
+    next: "Fix what the message names, then run `hamlet install` again.",
   },
   "install.moved": {
-    cause: "The device lives on its internal disk now, and this stick no longer holds it.",
+    cause: "The device has moved to its internal disk, so this stick no longer has its identity.",
     next: "Remove the stick and start the device again.",
   },
   "install.refused": {
@@ -96,11 +96,11 @@ export const mediaCauses: Record<
     next: "See the disks on the device: `hamlet install --list`.",
   },
   "install.tooMuchState": {
-    cause: "The device's state folder holds more than a device keeps of itself.",
+    cause: "The device's state folder contains more than a device stores.",
     next: "Look for foreign files in it and remove them.",
   },
   "install.unclear": {
-    cause: "An installation was interrupted, and it is unclear which disk holds the device.",
+    cause: "An installation was interrupted, and it is unclear which disk has the device's identity.",
     next: "Remove the stick and start; if no disk starts, follow the steps in the message.",
   },
 };

@@ -35,7 +35,7 @@ export const provisioningCauses: Record<
     next: "Set HAMLET_PASSPHRASE or give --passphrase-file, or type the same passphrase twice.",
   },
   "document.refused": {
-    cause: "A signed document (token, record, revocation) was not believed.",
+    cause: "A signed document (token, record, revocation) was refused.",
     next: "Explain the refusal in the message, such as `hamlet explain tokenForged`.",
   },
   "provision.invalid": {
