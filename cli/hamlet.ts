@@ -15,8 +15,8 @@ import { helpText, parseInput } from "./terminal/command.ts";
 import { makeOutput, note } from "./terminal/output.ts";
 import { unknownVariables } from "./terminal/unknown-variables.ts";
 
-// Compiling what a command imports takes longer than most commands. Where the cache cannot be written nothing is kept.
-// By the default export: an older Node, which lacks it, must get as far as saying that it is too old.
+// Compiling a command's imports takes longer than most commands, so keep the result. A cache that cannot be written is ignored.
+// Through the default export, because an older Node, which lacks this function, must get as far as saying that it is too old.
 nodeModule.enableCompileCache(join(cacheFolder(), "compiled"));
 const runnable = { ...commands, ...unitCommands };
 const output = makeOutput();
@@ -52,7 +52,7 @@ async function main(argv: string[]): Promise<number> {
     const input = parseInput(command, rest, process.env);
     variables = input.variables ?? [];
     for (const variable of await unknownVariables(command, process.env)) {
-      note(`hamlet: ${variable} is set and means nothing to any command (see hamlet ${name} --help)`);
+      note(`hamlet: ${variable} is set, but no command reads it (see hamlet ${name} --help)`);
     }
     return (
       (await command.run(input, {
@@ -66,9 +66,9 @@ async function main(argv: string[]): Promise<number> {
     const error = coded(thrown);
     if (!(error instanceof HamletError) || isDebugging) note(inspect(error));
     note(`hamlet: ${describeError(error)}`);
-    // What nobody typed just now is easily forgotten.
+    // Users easily forget values that they did not type just now.
     if (error instanceof HamletError && error.code === "usage.invalid" && variables.length > 0)
-      note(`hamlet: the environment said ${variables.join(", ")}`);
+      note(`hamlet: the environment sets ${variables.join(", ")}`);
     return error instanceof HamletError ? error.exitCode : 1;
   }
 }
@@ -78,7 +78,7 @@ function print(lines: string[], exitCode: number): number {
   return exitCode;
 }
 
-/** The command whose name is the longest beginning of `argv`. */
+/** The command with the longest name that `argv` begins with. */
 function findCommand(argv: string[]): string | undefined {
   const matching = Object.keys(runnable).filter((name) => name.split(" ").every((word, index) => argv[index] === word));
   return matching.sort((a, b) => b.length - a.length)[0];

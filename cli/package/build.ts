@@ -1,4 +1,4 @@
-// `npm run build`: everything that an installed package runs, into dist/.
+// `npm run build`: builds everything that an installed package runs into dist/.
 import { chmod, mkdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { bundlePage } from "../../dashboard/build.ts";

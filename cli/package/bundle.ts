@@ -14,19 +14,19 @@ const anyNode = [22, 15] as const;
 
 export const devicePrograms: readonly Program[] = [
   { name: "agent.mjs", entry: "agent/main.ts" },
-  // The agent starts it, once a day: a third of the agent's size would be for that.
+  // The agent starts it once a day. Inside the agent it would be a third of the agent's size.
   { name: "inventory.mjs", entry: "agent/telemetry/inventory-child.ts" },
   { name: "firstboot.mjs", entry: "provisioning/firstboot/main.ts" },
   { name: "lab-guest.mjs", entry: "image/lab/guest/main.ts" },
   { name: "hamlet.mjs", entry: "cli/hamlet.ts", oldestNode: anyNode },
 ];
-/** What the command starts beside itself on the computer where the lab runs. */
+/** The programs that the command starts on the computer where the lab runs. */
 export const labPrograms: readonly Program[] = [
   { name: "supervisor.mjs", entry: "image/lab/supervisor/supervisor.ts", oldestNode: anyNode },
   { name: "join-inside.mjs", entry: "image/lab/network/join-inside.ts", oldestNode: anyNode },
 ];
 
-/** Programs by name, and the source files that are in them, packages' included. */
+/** Programs by name, and the source files that are in them, including those of packages. */
 export type Built = { programs: Map<string, string>; sources: Set<string> };
 
 /** Writes `programs` to `folder`; `page` is the dashboard. */
@@ -58,7 +58,7 @@ const banner = ([major, minor]: readonly [number, number]) =>
     "const require = hamletRequire(import.meta.url);",
   ].join("\n");
 
-/** Returns the source files of which something is in `output`. */
+/** Returns the source files that `output` contains parts of. */
 export async function bundleProgram(
   entry: string,
   output: string,
@@ -99,7 +99,7 @@ export async function bundleProgram(
   }
 }
 
-/** Node's own modules are asked for when the program runs: a name that an old Node lacks must not fail before the check. */
+/** Loads Node's own modules when the program runs: one that an old Node lacks must not fail before the check. */
 const lateBuiltins: Plugin = {
   name: "late-builtins",
   setup({ onResolve, onLoad }) {
@@ -124,7 +124,7 @@ const checkoutOnly: Plugin = {
   },
 };
 
-/** zod carries its messages in forty languages; the logs speak one. */
+/** Keeps one of the forty languages of zod's messages. */
 const oneLanguage: Plugin = {
   name: "one-language",
   setup({ onLoad }) {
@@ -134,20 +134,20 @@ const oneLanguage: Plugin = {
   },
 };
 
-/** What is parsed at each start and never runs: a small board pays for it in seconds and megabytes. */
+/** Leaves out code that never runs, because parsing it costs a small board seconds and megabytes at each start. */
 const onlyUsed: Plugin = {
   name: "only-used",
   setup({ onLoad }) {
-    // The name `z` holds all of zod; as a namespace of the module it holds what somebody asks for.
+    // The export `z` contains all of zod; a namespace import keeps only what is used.
     onLoad({ filter: /\.ts$/ }, async ({ path }) => {
       const text = await readFile(path, "utf8");
       return { contents: text.replace('import { z } from "zod";', 'import * as z from "zod";'), loader: "ts" };
     });
-    // The MQTT client's own ways to a broker, by WebSockets and SOCKS too (ours is telemetry/transport.ts), and its timers for tabs
-    // in the background.
+    // The MQTT client's own transports, such as WebSockets and SOCKS (ours is telemetry/transport.ts), and its timers for
+    // background tabs.
     const unused = /node_modules\/(mqtt\/build\/lib\/connect|worker-timers)\//;
     onLoad({ filter: unused }, () => ({ contents: "" }));
-    // A copy of Node's streams, which it gives itself where READABLE_STREAM=disable.
+    // A copy of Node's streams; with READABLE_STREAM=disable the package uses Node's own.
     const streams = /node_modules\/readable-stream\/lib\/ours\/index\.js$/;
     onLoad({ filter: streams }, () => ({ contents: 'module.exports = require("node:stream");' }));
   },

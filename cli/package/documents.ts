@@ -1,4 +1,4 @@
-// `npm run docs`: the files that are made from the code: what Nix reads, and what people look up. A test compares them.
+// `npm run docs`: writes the files that are generated from the code, for Nix and for people. A test compares them.
 import { join } from "node:path";
 import { agentSchema, optionTable } from "../../agent/schema.ts";
 import { boardNamed, boardNames } from "../../image/boards.ts";

@@ -1,4 +1,4 @@
-// The programs for an image, wherever this command runs from.
+// Finds or builds the programs for an image.
 import { join } from "node:path";
 import { builtPrograms, type Programs } from "../../image/bundle/programs.ts";
 import { isBuilt, packageFolder } from "../../system/package.ts";

@@ -1,4 +1,4 @@
-// What a command is, and how its words on the command line become options.
+// The type of a command, and the parser of its command line.
 import { parseArgs } from "node:util";
 import { settingOf, switchOf } from "../../system/environment.ts";
 import { HamletError } from "../../system/error.ts";
@@ -9,27 +9,27 @@ export type Option = {
   short?: string;
   multiple?: boolean;
   default?: string | boolean;
-  /** Typed, it does something else than the command: no words and no other options but these go with it. */
+  /** This option replaces what the command does: no words and no other options but these may be given with it. */
   aloneBut?: readonly string[];
   /** What the option does, for `--help`; `argument` names its value there, or lists all values as `a|b`. */
   describe: string;
   argument?: string;
-  /** All values, where `argument` does not list them. */
+  /** All values, if `argument` does not list them. */
   choices?: readonly string[];
 };
 export type Values = Record<string, string | boolean | string[] | undefined>;
 export type Input = {
   positionals: string[];
   values: Values;
-  /** What stands behind `--`, untouched: another program's command line. */
+  /** The words after `--`, untouched: another program's command line. */
   rest: string[];
-  /** Variables of the environment that values came from. */
+  /** The environment variables that gave a value. */
   variables?: string[];
 };
 export type Context = {
-  /** Lines for stdout: the command's result. */
+  /** Prints the command's result to stdout. */
   print(...lines: string[]): void;
-  /** A line for stderr: what a person should know beside the result. */
+  /** Prints a line to stderr that a person should read beside the result. */
   note(line: string): void;
   progress: Progress;
 };
@@ -38,10 +38,10 @@ export type Command = {
   usage: string;
   summary: string;
   example: string;
-  /** A paragraph more for `--help`, where one is needed. */
+  /** Another paragraph for `--help`, if needed. */
   details?: string;
   options?: Record<string, Option>;
-  /** All words that the command takes, where they are a closed set. */
+  /** All words that the command takes, if they are a closed set. */
   choices?: () => readonly string[];
   /** Resolves to the exit code, 0 by default. */
   run(input: Input, context: Context): Promise<number | undefined>;
@@ -55,7 +55,7 @@ export const common: Record<string, Option> = {
 export const nameOf = ({ usage }: Pick<Command, "usage">): string =>
   /^[a-z-]+( [a-z][a-z-]*)*(?= |$)/.exec(usage)?.[0] ?? usage;
 
-/** How many words `usage` has a place for: each `<...>` before `--` that is not an option's value. */
+/** The number of words that `usage` takes: each `<...>` before `--` that is not an option's value. */
 function countPlaces(command: Command): number {
   const own = command.usage.slice(nameOf(command).length).split(" -- ")[0] ?? "";
   return own.replaceAll(/-{1,2}[a-z-]+ <[^>]*>/g, "").match(/<[^>]*>/g)?.length ?? 0;
@@ -66,7 +66,7 @@ export const variableOf = (option: string): string => `HAMLET_${option.toUpperCa
 
 /** Options from argv, then from `HAMLET_<FLAG>`, then their defaults. Throws `usage.invalid`, exit code 2. */
 export function parseInput(command: Command, argv: string[], env: NodeJS.ProcessEnv): Input {
-  // Behind `--` stands another program's command line, or else plain words of which one may begin with a dash.
+  // After `--` comes another program's command line, or plain words, which may begin with a dash.
   const split = command.usage.includes(" -- ") ? argv.indexOf("--") : -1;
   const own = split < 0 ? argv : argv.slice(0, split);
   const options = { ...common, ...command.options };
@@ -82,7 +82,7 @@ export function parseInput(command: Command, argv: string[], env: NodeJS.Process
     values[name] ??= option.default;
   }
   const surplus = positionals[countPlaces(command)];
-  if (surplus !== undefined) throw usageError(command, `'${surplus}' is one word too many`);
+  if (surplus !== undefined) throw usageError(command, `unexpected argument '${surplus}'`);
   return { positionals, values, rest: split < 0 ? [] : argv.slice(split + 1), variables };
 }
 
@@ -103,7 +103,7 @@ function parseWords(command: Command, options: Record<string, Option>, args: str
   }
 }
 
-/** Of two values only one could count, and nobody would hear which. */
+/** Refuses an option given twice: only one value could count, and the user would not know which. */
 function refuseRepetition(
   command: Command,
   options: Record<string, Option>,
@@ -121,11 +121,11 @@ function refuseCompany(command: Command, typed: Values, positionals: readonly st
     if (!aloneBut || typed[name] === undefined) continue;
     const other = Object.keys(typed).find((one) => one !== name && one !== "help" && !aloneBut.includes(one));
     const company = other === undefined ? positionals[0] && `'${positionals[0]}'` : `--${other}`;
-    if (company) throw usageError(command, `${company} does not go with --${name}`);
+    if (company) throw usageError(command, `${company} cannot be used with --${name}`);
   }
 }
 
-/** Several values of one variable stand on lines of their own: a path may hold any other character. */
+/** A variable holds one value a line, because a path may contain any other character. */
 function fromEnvironment({ type, multiple }: Option, variable: string, env: NodeJS.ProcessEnv): Values[string] {
   if (type === "boolean") return switchOf(env, variable);
   const value = settingOf(env, variable);
@@ -169,7 +169,7 @@ export function helpText(command: Command): string {
         ]
       : []),
     "",
-    `Options (each also as HAMLET_<NAME> in the environment${isAnyRepeated ? "; what may be repeated: one a line" : ""}):`,
+    `Options (each also as HAMLET_<NAME> in the environment${isAnyRepeated ? "; a repeatable one takes one value a line" : ""}):`,
     ...rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`),
     "",
     "Example:",

@@ -13,9 +13,9 @@ import { text } from "./command.ts";
 export type Device = Pick<AgentClient, "status"> & {
   /** How it was found, for people. */
   found: string;
-  /** Changes the device for good; absent for a device that takes no requests. Throws `device.noAnswer` or the device's refusal. */
+  /** Sends a request that changes the device; absent if it takes none. Throws `device.noAnswer` or the device's refusal. */
   request?: SendRequest;
-  /** Runs a program on the device as root, if there is a way to start one; its output goes to `stdout`, by default ours. */
+  /** Runs a program on the device as root, if one can be started; its output goes to `stdout`, by default ours. */
   exec?(argv: string[], stdout?: NodeJS.WritableStream): Promise<number>;
   close(): void;
 };
@@ -25,7 +25,7 @@ export const deviceOption: Record<"device", Option> = {
     type: "string",
     argument: "address",
     describe:
-      "a device of the lab by name, a mesh address, or the path of an agent's socket; default: the first that answers",
+      "a device's name in the lab, a mesh address, or the path of an agent's socket (default: the first that answers)",
   },
 };
 
@@ -50,7 +50,7 @@ export async function findDevice(values: Values): Promise<Device> {
     ? new HamletError("device.notFound", "no device answers: no agent on this computer, and no lab is running", {
         hint: "name one with --device <address>, or start a virtual neighborhood with: hamlet lab up --devices 3",
       })
-    : new HamletError("device.notFound", `there is no lab in which to find ${wanted}`, {
+    : new HamletError("device.notFound", `no lab is running, so there is no device ${wanted}`, {
         hint: "start one with: hamlet lab up --devices 3, or give --device an address",
       });
 }
@@ -90,7 +90,7 @@ function atAddress(address: string): Device {
 
 /**
  * A device that takes requests: through this computer's own socket or the lab. Throws `device.takesNoRequests`: over the network a
- * device would take only signed orders (design 4), and there are none of this kind yet.
+ * device accepts only signed orders, and none of this kind exist yet.
  */
 export async function findDeviceForRequests(values: Values): Promise<Device & Required<Pick<Device, "request">>> {
   const { request, ...device } = await findDevice(values);
@@ -100,13 +100,13 @@ export async function findDeviceForRequests(values: Values): Promise<Device & Re
 }
 
 export const takesNoRequests = (found: string): HamletError =>
-  new HamletError("device.takesNoRequests", `${found} does not take this request over the network`, {
+  new HamletError("device.takesNoRequests", `${found} does not accept this request over the network`, {
     hint: "run the command on the device itself; with your SSH key on it: ssh root@<address> hamlet ...",
   });
 
 async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device> {
   const { devices } = await lab.status();
-  // The first that has an agent; what is off or still booting cannot answer.
+  // The first with an agent; devices that are off or booting cannot answer.
   const ready = devices.find(({ state }) => !["off", "booting", "silent"].includes(state));
   const name = wanted ?? ready?.name;
   if (name === undefined) {
@@ -116,7 +116,7 @@ async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device
   }
   const openChannel = () => {
     const opening = lab.channel(name);
-    opening.catch(() => {}); // asking for the status reports it
+    opening.catch(() => {}); // the next status reports it
     return opening;
   };
   let channel = openChannel();
@@ -131,7 +131,7 @@ async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device
       try {
         return await status();
       } catch (error) {
-        // The machine may have been cut and started since: open another channel for the next question.
+        // The machine may have lost power and started again: open another channel for the next call.
         channel.then((open) => open.close()).catch(() => {});
         channel = openChannel();
         throw error;
@@ -143,11 +143,11 @@ async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device
   };
 }
 
-/** The program's exit code, once all that it said has been passed on. Ctrl-C ends it, and so does a `stdout` that takes no more. */
+/** Returns the program's exit code after passing on all its output. Ctrl-C and a closed `stdout` end the program. */
 export async function runThrough(program: Exec, archive?: NodeJS.WritableStream): Promise<number> {
   const stdout = archive ?? process.stdout;
   program.stdin.end();
-  // A terminal is given text, an archive its bytes.
+  // Make text safe for a terminal; leave the bytes of an archive as they are.
   const shown = archive ? program.stdout : pipeline(program.stdout, printableStream(), () => {});
   const told = pipeline(program.stderr, printableStream(), () => {});
   shown.pipe(stdout, { end: false });
@@ -155,7 +155,7 @@ export async function runThrough(program: Exec, archive?: NodeJS.WritableStream)
   const stop = () => program.kill();
   const drop = () => {
     program.kill();
-    // Nobody reads it any more, and unread it would never end.
+    // Keep reading, because unread output would never end.
     shown.resume();
   };
   process.on("SIGINT", stop).on("SIGTERM", stop);

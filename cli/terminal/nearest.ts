@@ -1,4 +1,4 @@
-// The word that a mistyped one was probably meant to be.
+// Finds the word that a mistyped one was probably meant to be.
 // Pure.
 
 /** The one of `words` with the fewest letters to change; ignores case. Undefined if there are none. */

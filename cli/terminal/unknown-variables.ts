@@ -1,15 +1,15 @@
-// Variables named HAMLET_... that nothing reads: a slip such as HAMLET_DRYRUN must not pass for the flag it was meant to be.
+// Finds HAMLET_... variables that nothing reads: a misspelt one, such as HAMLET_DRYRUN, must not be ignored silently.
 import { settingOf } from "../../system/environment.ts";
 import { commands } from "../commands.ts";
 import { type Command, variableOf } from "./command.ts";
 
-/** Read elsewhere than in `parseInput`, by commands or by programs that they start. */
+/** Read outside of `parseInput`, by commands or by programs that they start. */
 const others = ["CONFIG", "DEBIAN_MIRROR", "DEBUG", "LOG", "PASSPHRASE", "PROVISION_FILE", "WIFI_PASSWORD"];
 const readElsewhere = new Set(others.map((name) => `HAMLET_${name}`));
 
 const variablesOf = ({ options = {} }: Command): string[] => Object.keys(options).map(variableOf);
 
-/** A flag of another command is known too: one environment serves them all. */
+/** Flags of other commands count as known, because one environment serves all commands. */
 export async function unknownVariables(command: Command, env: NodeJS.ProcessEnv): Promise<string[]> {
   const own = new Set(variablesOf(command));
   const strange = Object.keys(env).filter(

@@ -107,7 +107,7 @@ const states: State[] = [
     code: "provision.otherNeighborhood",
     given: "cp built.img other.img && hamlet provision other.img --neighborhood oak --name attic",
     typed: "hamlet provision other.img --neighborhood elm --name attic",
-    advice: /--force makes it one of Elm Street/,
+    advice: /--force moves it to Elm Street/,
     follow: () => "true",
     retry: "hamlet provision other.img --neighborhood elm --name attic --force",
   },

@@ -1,13 +1,13 @@
-// `boot bad`: the trial failed; the other slot is what starts next.
+// `boot bad`: marks the trial as failed, so that the other slot starts next.
 
 import type { Command } from "../../terminal/command.ts";
 import { describeBoot, ownBootControl } from "./boot.ts";
 
 export const bootBad: Command = {
   usage: "boot bad [--restart]",
-  summary: "on a device: the trial failed (or, outside of one, the other slot is not to be started)",
+  summary: "on a device: mark the slot on trial as bad, or without a trial the other slot",
   example: "hamlet boot bad --restart",
-  options: { restart: { type: "boolean", describe: "and restart, which leads back to the old slot" } },
+  options: { restart: { type: "boolean", describe: "then restart into the old slot" } },
   async run({ values }, { print }) {
     const control = await ownBootControl();
     await control.markBad();

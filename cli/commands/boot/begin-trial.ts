@@ -1,5 +1,5 @@
-// What hamlet-trial.service runs at each start of a slot that is on trial: note that it came up, so that a later crash is not
-// taken for a slot that never started.
+// Run by hamlet-trial.service at each start of a slot on trial: notes that the slot came up, so that a later crash does not look
+// like a slot that never started.
 import type { Command } from "../../terminal/command.ts";
 import { ownBootControl } from "./boot.ts";
 

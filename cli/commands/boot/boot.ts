@@ -1,19 +1,19 @@
-// What the `boot` commands share: they act on the device they run on, and only root may.
+// Shared by the `boot` commands, which act on the device that they run on and need root.
 import type { BootControl, BootState } from "../../../image/boot/boot-control.ts";
 import { openBootControl } from "../../../image/boot/device.ts";
 import { run } from "../../../system/command.ts";
 import { requireRoot } from "../device/root.ts";
 
-/** Throws `device.needsRoot`, or `boot.unsupported` on a computer that is no device. */
+/** Throws `device.needsRoot`, or `boot.unsupported` on a computer that is not a device. */
 export async function ownBootControl({ userId = process.getuid?.(), root = "/" } = {}): Promise<BootControl> {
   const control = await openBootControl(run, root);
-  requireRoot("look at the boot loader and change what starts", userId);
+  requireRoot("read or change what the boot loader starts", userId);
   return control;
 }
 
 const starts = (count: number) => (count === 1 ? "1 start" : `${count} starts`);
 
-/** For people: what runs, what the next start brings, and what became of the last trial. */
+/** Describes the running slot, the next start and the result of the last trial. */
 export function describeBoot(state: BootState): string[] {
   const running = `slot ${state.slot}, version ${state.version}`;
   switch (state.phase) {
@@ -49,7 +49,7 @@ export function describeBoot(state: BootState): string[] {
 }
 
 const reasons = {
-  neverBooted: "it was asked for and never came up",
-  triesUsedUp: "it started as often as it may and nobody committed it",
+  neverBooted: "it never came up",
+  triesUsedUp: "it used up its starts and nobody committed it",
   markedBad: "it was marked bad",
 } as const;

@@ -6,19 +6,19 @@ import { describeBoot, ownBootControl } from "./boot.ts";
 
 export const bootTry: Command = {
   usage: "boot try <version> [--kernel <file>] [--later]",
-  summary: "on a device: start the other slot, which must be written, on trial",
+  summary: "on a device: start the other slot, already written, on trial",
   example: "hamlet boot try 1.2.4 --kernel /var/lib/hamlet/root/hamlet_1.2.4.efi",
-  details: `Without \`hamlet boot commit\` in that trial the running slot comes back.
-  For those who write a slot by hand.`,
+  details: `Without \`hamlet boot commit\` during the trial, the device returns to the slot that runs now.
+  For people who write a slot by hand.`,
   options: {
     kernel: {
       type: "string",
       argument: "file",
-      describe: "the unified kernel image for that slot; a Pi has its own in the slot",
+      describe: "the unified kernel image for that slot; a Pi's slot contains its kernel",
     },
     later: {
       type: "boolean",
-      describe: "only arm it: the trial comes with the next `hamlet boot try`, or on a NUC with any restart",
+      describe: "do not restart now: the trial starts with the next `hamlet boot try`, or on a NUC with any restart",
     },
   },
   async run(input, { print }) {

@@ -1,4 +1,4 @@
-// Drives as the command line shows them, and the last question before one loses what is on it.
+// Shows drives on the command line, and asks before one is overwritten.
 import { type Drive, megabytes } from "../../../image/flash/drives.ts";
 import type { Command } from "../../terminal/command.ts";
 import { confirm, type Terminal } from "../../terminal/confirm.ts";
@@ -11,11 +11,11 @@ export async function confirmLoss(
   { isStdinTaken = false, terminal }: { isStdinTaken?: boolean; terminal?: Terminal } = {},
 ): Promise<void> {
   const wanted = {
-    lost: `All on ${describeDrive(drive)} will be lost.`,
+    lost: `Everything on ${describeDrive(drive)} will be lost.`,
     question: "Write? Type yes",
     answer: "yes",
     otherwise: `nothing was written to ${drive.path}`,
-    silentBecause: isStdinTaken ? "the image comes by stdin" : undefined,
+    silentBecause: isStdinTaken ? "the image comes from stdin" : undefined,
   };
   await confirm(command, wanted, terminal);
 }
@@ -26,7 +26,7 @@ export function describeDrive({ path, sizeBytes, model, bus, contents }: Drive):
 }
 
 export function drivesTable(drives: readonly Drive[]): string[] {
-  if (drives.length === 0) return ["no drives were found"];
+  if (drives.length === 0) return ["no drives found"];
   const rows = drives.map(({ path, sizeBytes, bus, isRemovable, model, refused, contents }) => [
     path,
     megabytes(sizeBytes),
@@ -37,5 +37,5 @@ export function drivesTable(drives: readonly Drive[]): string[] {
   return table(rows);
 }
 
-/** As `--list --json` gives it. */
+/** As `--list --json` prints it. */
 export const shownDrive = ({ nodes: _, marks: __, ...drive }: Drive) => drive;

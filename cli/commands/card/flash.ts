@@ -1,4 +1,4 @@
-// `flash <image> <device>`: an image onto a card or disk, read back and proven, or a card that is visibly blank.
+// `flash <image> <device>`: writes an image to a card or disk and verifies it; an interrupted card stays visibly blank.
 import { megabytes } from "../../../image/flash/drives.ts";
 import { findBmap, findTarget, flash as flashDrive, listDrives } from "../../../image/flash/flash.ts";
 import { openImage } from "../../../image/flash/source.ts";
@@ -12,13 +12,17 @@ export const flash: Command = {
   summary: "write an image to a card or disk and verify it",
   example: "hamlet flash out/hamlet-nuc-0.1.0.img /dev/sdb",
   details: `
---list shows the drives. Takes .img, .img.zst, .img.xz, or - for stdin. Skips what <image>.bmap leaves out.
-Refuses this computer's own disks and whatever is in use. The partition table is written last, so a card that was
-interrupted is blank.`,
+--list shows the drives. Reads .img, .img.zst, .img.xz, or stdin as -. Skips the blocks that <image>.bmap leaves out.
+Refuses this computer's own disks and every drive in use. Writes the partition table last, so an interrupted card
+stays blank.`,
   options: {
-    list: { type: "boolean", aloneBut: ["json"], describe: "list the drives of this computer, and why one is refused" },
+    list: {
+      type: "boolean",
+      aloneBut: ["json"],
+      describe: "list this computer's drives, and why one would be refused",
+    },
     yes: { type: "boolean", short: "y", describe: "do not ask" },
-    "dry-run": { type: "boolean", describe: "say what would be written, and write nothing" },
+    "dry-run": { type: "boolean", describe: "show what would be written, and write nothing" },
     json: { type: "boolean", describe: "print the list or the result as JSON" },
   },
   async run(input, { print, note, progress }) {
@@ -50,7 +54,7 @@ interrupted is blank.`,
         const seconds = (performance.now() - startedAt) / 1000;
         if (values["json"]) {
           print(JSON.stringify({ path: drive.path, board, version, sizeBytes, writtenBytes, seconds, verified: true }));
-        } else print(`${drive.path} is ${board} ${version}: ${megabytes(writtenBytes)} written and read back`);
+        } else print(`${drive.path} holds ${board} ${version}: ${megabytes(writtenBytes)} written and verified`);
         return 0;
       });
     } finally {

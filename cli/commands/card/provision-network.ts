@@ -1,4 +1,4 @@
-// What `provision` was told of the device's network: Wi-Fi, and a static address on one of its links.
+// The network options of `provision`: Wi-Fi, and a static address on one of the device's links.
 import { isIPv4 } from "node:net";
 import { linkPatterns, type Network } from "../../../provisioning/file/provision-file.ts";
 import { readTextFile } from "../../../system/json-file.ts";
@@ -9,16 +9,20 @@ export const networkOptions: Record<string, Option> = {
   "wifi-ssid": {
     type: "string",
     argument: "ssid",
-    describe: "Wi-Fi to join; its password from --wifi-password-file or HAMLET_WIFI_PASSWORD, else --wifi-open",
+    describe: "Wi-Fi to join; needs --wifi-password-file, HAMLET_WIFI_PASSWORD or --wifi-open",
   },
-  "wifi-open": { type: "boolean", describe: "the Wi-Fi has no password: anyone may offer one of its name" },
+  "wifi-open": { type: "boolean", describe: "the Wi-Fi has no password, so anyone can imitate it" },
   "wifi-password-file": { type: "string", argument: "file", describe: "file with the Wi-Fi password" },
   "wifi-country": { type: "string", argument: "DE", describe: "country whose channels are allowed" },
-  address: { type: "string", argument: "ip/prefix", describe: "static address instead of DHCP, as 192.168.1.5/24" },
+  address: {
+    type: "string",
+    argument: "ip/prefix",
+    describe: "static address instead of DHCP, such as 192.168.1.5/24",
+  },
   "address-on": {
     type: "string",
     argument: "wifi|cable",
-    describe: "whose address it is (default: the Wi-Fi's with --wifi-ssid, else the cable's); the other has DHCP",
+    describe: "the link that gets --address (default: wifi with --wifi-ssid, else cable); the other uses DHCP",
   },
   gateway: { type: "string", argument: "ip", describe: "default gateway for --address" },
   dns: { type: "string", multiple: true, argument: "ip", describe: "name server for --address; may be repeated" },
@@ -30,7 +34,7 @@ export async function readNetwork(command: Command, values: Values): Promise<Net
   const dns = Array.isArray(values["dns"]) ? values["dns"] : undefined;
   const [address, gateway] = [text(values, "address"), text(values, "gateway")];
   const on = text(values, "address-on") ?? (ssid === undefined ? "cable" : "wifi");
-  if (on !== "wifi" && on !== "cable") throw usageError(command, `--address-on is wifi or cable, not '${on}'`);
+  if (on !== "wifi" && on !== "cable") throw usageError(command, `--address-on must be wifi or cable, not '${on}'`);
   if (address === undefined && (gateway ?? dns ?? values["address-on"]) !== undefined)
     throw usageError(command, "--address is missing");
   const country = text(values, "wifi-country");
@@ -41,14 +45,15 @@ export async function readNetwork(command: Command, values: Values): Promise<Net
     passwordPath === undefined ? process.env["HAMLET_WIFI_PASSWORD"] : withoutLineEnd(await readTextFile(passwordPath));
   const isOpen = values["wifi-open"] === true;
   if (ssid === undefined && isOpen) throw usageError(command, "--wifi-ssid is missing");
-  // A forgotten password would join whoever calls his network the same.
+  // A forgotten password must not make the device join any open network of that name.
   if (ssid !== undefined && !password && !isOpen) {
     throw usageError(
       command,
       `the password of ${ssid} is missing: give --wifi-password-file, HAMLET_WIFI_PASSWORD, or --wifi-open if it has none`,
     );
   }
-  if (password && isOpen) throw usageError(command, "--wifi-open is for a Wi-Fi without a password, and there is one");
+  if (password && isOpen)
+    throw usageError(command, "--wifi-open is for a Wi-Fi without a password, but a password is given");
   const network: Network = {
     ...(ssid !== undefined && { wifi: { ssid, ...keyOf(password), ...(country !== undefined && { country }) } }),
     ...(address !== undefined && {
@@ -63,7 +68,7 @@ export async function readNetwork(command: Command, values: Values): Promise<Net
   return Object.keys(network).length > 0 ? network : undefined;
 }
 
-/** 64 hex digits are too long for a password: they are what `wpa_passphrase` makes of one. */
+/** 64 hex digits are too long for a password: they are a key that `wpa_passphrase` made from one. */
 const keyOf = (password: string | undefined) =>
   password && /^[0-9a-fA-F]{64}$/.test(password) ? { psk: password.toLowerCase() } : password ? { password } : {};
 
@@ -71,26 +76,26 @@ type StaticAddress = NonNullable<Network["staticAddress"]>;
 export const linkOf = ({ interface: link }: StaticAddress) => (link === linkPatterns.wifi ? "Wi-Fi" : "cable");
 export const addressLine = (wanted: StaticAddress): string => {
   const [own, other] = linkOf(wanted) === "cable" ? ["cable", "a Wi-Fi"] : ["Wi-Fi", "a cable"];
-  return `its ${own} has the address ${wanted.address}; ${other} gets one by DHCP (--address-on)`;
+  return `its ${own} has the address ${wanted.address}; ${other} uses DHCP (--address-on)`;
 };
 
-/** What somebody might not expect of the network that was asked for. */
+/** Effects of the network settings that the user might not expect. */
 export function networkNotes({ wifi, staticAddress }: Network): string[] {
   if (!staticAddress) return [];
   const { address, gateway } = staticAddress;
   const link = linkOf(staticAddress);
   return [
-    // Of IPv6 a router tells by itself.
+    // IPv6 routers announce themselves.
     ...(gateway === undefined && isIPv4(address.split("/")[0] ?? "")
-      ? [`without --gateway nothing beyond the network of ${address} is reached over its ${link}`]
+      ? [`without --gateway the device reaches only the network of ${address} over its ${link}`]
       : []),
     ...(link === "Wi-Fi" && !wifi
-      ? ["without --wifi-ssid the address is for a Wi-Fi that the device knows already"]
+      ? ["without --wifi-ssid the address applies to a Wi-Fi that the device already knows"]
       : []),
   ];
 }
 
-/** What a schema says of a field, as whoever typed the flag knows it. */
+/** Replaces the names of fields by the flags that set them. */
 export const byFlag = (issues: string): string =>
   issues.replaceAll(
     /\bnetwork\.(staticAddress\.|wifi\.)(address|gateway|dns|ssid|password|country)\b/g,

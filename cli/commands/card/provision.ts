@@ -1,4 +1,4 @@
-// `provision <image|folder> --neighborhood <folder> --name attic`: one image becomes one device of one neighborhood.
+// `provision <image|folder> --neighborhood <folder> --name attic`: makes an image a device of a neighborhood.
 import { AgentConfig } from "../../../agent/config.ts";
 import { boardNames } from "../../../image/boards.ts";
 import { findProvisionBlock, provisionImage, readProvisionBlock } from "../../../image/card/provision.ts";
@@ -30,12 +30,12 @@ import { addressLine, byFlag, linkOf, networkNotes, networkOptions, readNetwork 
 
 export const provision: Command = {
   usage: "provision <image|folder> [-o <copy>] --neighborhood <folder> --name <name>",
-  summary: "make an image, or a card's mounted folder, a device of your neighborhood",
+  summary: "turn an image, or a card's mounted folder, into a device of your neighborhood",
   example: "hamlet provision hamlet-nuc.img --neighborhood elm-street --name attic --ssh-key ~/.ssh/id_ed25519.pub",
   details: `
 Writes one file of 64 KiB in place; needs no root and takes no longer for a larger image. Without --token it makes
-a token for one device, good for 7 days. A provisioned image holds that secret until the device has read it.
-With -o the image stays as it was built, and a copy of it that shares its holes becomes the device.`,
+a token for one device, valid for 7 days. A provisioned image holds that secret until the device has read it.
+With -o the image stays as it was built, and a copy of it, with the same holes, becomes the device.`,
   options: {
     out: {
       type: "string",
@@ -45,10 +45,10 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
     },
     force: {
       type: "boolean",
-      describe: "also if it is provisioned for another neighborhood, or the copy for another name",
+      describe: "replace the settings of another neighborhood, or of another device in the copy",
     },
     neighborhood: { type: "string", argument: "folder", describe: "the folder that hamlet init made" },
-    token: { type: "string", argument: "file", describe: "a token by hamlet token create; needs no passphrase" },
+    token: { type: "string", argument: "file", describe: "a token from hamlet token create; needs no passphrase" },
     name: { type: "string", argument: "name", describe: "what people call the device: a-z, 0-9 and -" },
     board: {
       type: "string",
@@ -69,7 +69,7 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
       argument: "host:port",
       describe: "a neighbor beyond the link; may be repeated",
     },
-    config: { type: "string", argument: "file", describe: "JSON laid over the agent's config" },
+    config: { type: "string", argument: "file", describe: "JSON file that overrides settings of the agent" },
     json: { type: "boolean", describe: "print the result as JSON" },
     ...passphraseOptions,
   },
@@ -113,27 +113,27 @@ With -o the image stays as it was built, and a copy of it that shares its holes 
     }
     for (const line of networkNotes(file.network ?? {})) note(line);
     note(
-      `${target} now holds a live secret: who has it may join ${neighborhood.name}. Delete it once it is on the card`,
+      `${target} now holds a live secret: anyone who has it can join ${neighborhood.name}. Delete it once it is on the card`,
     );
     return 0;
   },
 };
 
-/** Throws `provision.otherNeighborhood`: its token is good for one device, and would be lost. */
+/** Throws `provision.otherNeighborhood`, because the token in `current` would be lost. */
 function refuseOtherNeighborhood(current: ProvisionFile | undefined, file: ProvisionFile, target: string): void {
   const other = current?.neighborhood;
   if (other === undefined || other.id === file.neighborhood.id) return;
-  throw new HamletError("provision.otherNeighborhood", `${target} is provisioned for ${other.name} already`, {
-    hint: `look whether it is the right one; --force makes it one of ${file.neighborhood.name}`,
+  throw new HamletError("provision.otherNeighborhood", `${target} is already provisioned for ${other.name}`, {
+    hint: `check that it is the right one; --force moves it to ${file.neighborhood.name}`,
     exitCode: 3,
   });
 }
 
-/** Throws `provision.otherDevice`: a copy that waits for its card is easily named by mistake, and its token would be lost. */
+/** Throws `provision.otherDevice`: it is easy to name the copy of another device by mistake, and its token would be lost. */
 function refuseOtherDevice(current: ProvisionFile | undefined, file: ProvisionFile, target: string): void {
   const other = current?.name;
   if (other === undefined || other === file.name) return;
-  throw new HamletError("provision.otherDevice", `${target} is ${other} of ${file.neighborhood.name} already`, {
+  throw new HamletError("provision.otherDevice", `${target} is already ${other} of ${file.neighborhood.name}`, {
     hint: `name another file with -o; --force makes it ${file.name ?? "a device without a name"}`,
     exitCode: 3,
   });
@@ -151,7 +151,7 @@ async function chooseToken(
     if (folder !== undefined && (await readNeighborhood(folder)).keys.id !== token.neighborhood.id) {
       throw new HamletError(
         "usage.invalid",
-        `${tokenPath} is a token of ${token.neighborhood.name}, ${folder} is another`,
+        `${tokenPath} is a token of ${token.neighborhood.name}, but ${folder} is another neighborhood`,
         {
           exitCode: 2,
         },
@@ -196,17 +196,17 @@ async function readKeyFiles(paths: string[], note: Context["note"]): Promise<str
       throw new HamletError("usage.invalid", `${path} ${found.trouble}`, { hint: found.hint, exitCode: 2 });
     }
     for (const key of found.keys) keys.add(key);
-    for (const line of found.notes) note(`left out: ${line}`);
+    for (const line of found.notes) note(`skipped: ${line}`);
   }
   if (keys.size <= maxSshKeys) return [...keys];
-  throw usageError(provision, `${keys.size} SSH keys are given, and at most ${maxSshKeys} may log in`);
+  throw usageError(provision, `${keys.size} SSH keys are given, but at most ${maxSshKeys} are allowed`);
 }
 
-/** Held against the agent's own settings here: on the device nobody would be there to hear of a slip. */
+/** Checks the agent's settings here, because nobody would see an error on the device. */
 async function readAgentConfig(path: string): Promise<unknown> {
   const config = await readJsonFile(path, { isUnique: true });
   if (config === undefined)
-    throw new HamletError("file.unreadable", `${path} is not there`, { hint: "look at the path" });
+    throw new HamletError("file.unreadable", `${path} does not exist`, { hint: "check the path" });
   const parsed = AgentConfig.safeParse(config);
   if (!parsed.success) throw usageError(provision, `${path}: ${explainIssues(parsed.error)}`);
   return config;

@@ -1,4 +1,4 @@
-// `install [<disk>]`: move a device from the stick that it runs from to its internal disk, identity and all.
+// `install [<disk>]`: moves a device, with its identity, from the stick that it runs from to its internal disk.
 import { readFile } from "node:fs/promises";
 import { type Drive, megabytes } from "../../../image/flash/drives.ts";
 import { findTarget, flash, listDrives } from "../../../image/flash/flash.ts";
@@ -24,11 +24,11 @@ export const install: Command = {
   summary: "on a device: move it from the stick it runs from to its internal disk",
   example: "ssh root@attic hamlet install --yes",
   details: `
-Copies the system, moves the identity and leaves none on the stick; the same refusals and the same verification as
-hamlet flash. Without a disk it takes the only one that is free and not removable. Then pull the stick and restart.
-The mesh is down meanwhile: log in by the LAN. Power may go at any moment: one of the two disks is the device.`,
+Copies the system and moves the identity, so that the stick no longer has it. Refuses and verifies as hamlet flash does.
+Without <disk> it takes the only disk that is free and not removable. Afterwards pull the stick out and restart.
+The mesh is down during the move, so log in over the LAN. A power cut does no harm: exactly one of the two disks is the device.`,
   options: {
-    list: { type: "boolean", aloneBut: ["json"], describe: "list the disks of this device, and why one is refused" },
+    list: { type: "boolean", aloneBut: ["json"], describe: "list this device's disks, and why one would be refused" },
     yes: { type: "boolean", short: "y", describe: "do not ask" },
     json: { type: "boolean", describe: "print the list or the result as JSON" },
   },
@@ -44,16 +44,16 @@ The mesh is down meanwhile: log in by the LAN. Power may go at any moment: one o
   },
 };
 
-/** What hamlet-install.service runs once the owner has asked for it, on the page or by a command elsewhere. */
+/** Run by hamlet-install.service after the owner asked for it, on the page or with a command on another computer. */
 export const installAsRequested: Command = {
   usage: "unit install",
-  summary: "move this device to the disk that its owner asked for",
+  summary: "move this device to the disk that its owner chose",
   example: "hamlet unit install",
   async run(_input, context) {
     requireRoot("install");
     try {
       const wanted = await takeRequestedDisk(paths, () => internalDisk(links, "/sys"));
-      await printOnConsoles(paths, `moving to ${wanted}, as its owner asked: leave the stick in and the power on`);
+      await printOnConsoles(paths, `moving to ${wanted}, as requested: leave the stick in and the power on`);
       return await move(wanted, { yes: true }, context);
     } catch (error) {
       await tellFailure(paths, error, run, systemClock.now());
@@ -80,9 +80,12 @@ async function move(wanted: string | undefined, values: Input["values"], context
       progress.end();
       const name = (await readFile("/proc/sys/kernel/hostname", "utf8")).trim();
       if (values["json"]) print(JSON.stringify({ path: drive.path, outcome }));
-      else if (outcome === "moved") print(`${name} lives on ${describeDrive(drive)} now`);
+      else if (outcome === "moved") print(`${name} is now on ${describeDrive(drive)}`);
       if (outcome === "moved") note("pull the stick out and restart: systemctl reboot");
-      else note("the disk is written, but does not answer: restart to see which of the two this device starts from");
+      else
+        note(
+          "the disk was written, but does not answer: restart to see which of the two disks this device starts from",
+        );
       return outcome === "moved" ? 0 : 1;
     });
   } finally {

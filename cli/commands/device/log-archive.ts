@@ -1,4 +1,4 @@
-// Everything that a bug report needs from a device, in one archive, and no secret in it. Runs on the device itself, as root.
+// Packs everything that a bug report needs from a device into one archive, without secrets. Runs on the device itself, as root.
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -12,10 +12,10 @@ import { makeRedaction } from "./redaction.ts";
 
 type Source = [name: string, read: () => Promise<string>];
 
-/** A `.tar.gz`. Throws `file.unreadable` where a secret can not be read: what we do not know we could not leave out. */
+/** Makes a `.tar.gz`. Throws `file.unreadable` if a secret cannot be read, because an unknown secret cannot be removed. */
 export async function makeLogArchive(options: {
   run: Run;
-  /** The agent's status as JSON; rejects where no agent answers. */
+  /** The agent's status as JSON; rejects if no agent answers. */
   status(): Promise<string>;
   version: string;
   /** ms since 1970. */
@@ -45,7 +45,7 @@ export async function makeLogArchive(options: {
     ["kernel.txt", told(["journalctl", "--no-pager", "-o", "short-monotonic", "-b", "-k"])],
     ["units.txt", told(["systemctl", "--no-pager", "list-units", "--all", "hamlet-*", "systemd-networkd*", "ssh*"])],
     ["failed.txt", told(["systemctl", "--no-pager", "--failed"])],
-    // Not `dump`: this one hides keys by itself.
+    // Unlike `dump`, it hides keys.
     ["wg.txt", told(["wg", "show"])],
     ["addresses.txt", told(["ip", "-d", "address"])],
     ["routes.txt", told(["ip", "-6", "route", "show", "table", "all"])],
@@ -56,15 +56,15 @@ export async function makeLogArchive(options: {
   ];
   const entries = await Promise.all(
     sources.map(async ([name, get]) => {
-      // What is missing says why: an archive without it would look as if there had been nothing.
-      const text = await get().catch((error: unknown) => `not there: ${describeError(error)}\n`);
+      // Write down why a source is missing: without it, it would look as if there had been nothing.
+      const text = await get().catch((error: unknown) => `missing: ${describeError(error)}\n`);
       return file(`hamlet-logs/${name}`, redact(text), 0o600);
     }),
   );
   return gzipSync(Buffer.concat([...tar(entries, Math.floor(now / 1_000))]));
 }
 
-/** Every secret that lies on this device. */
+/** Every secret on this device. */
 async function secretsOn(paths: Paths): Promise<string[]> {
   const json = async (path: string) => parseJson((await secret(path)) ?? "null");
   const identity = strings(await json(paths.identity), ["deviceKey", "wireguardKey"]);
@@ -89,7 +89,7 @@ async function secret(path: string): Promise<string | undefined> {
     return await readFile(path, "utf8");
   } catch (cause) {
     if (errnoOf(cause) === "ENOENT") return undefined;
-    throw new HamletError("file.unreadable", `${path} can not be read, so its secret could not be left out`, {
+    throw new HamletError("file.unreadable", `cannot read ${path}, so its secret cannot be removed from the archive`, {
       hint: "run it as root",
       cause,
     });

@@ -1,4 +1,4 @@
-// `logs [--follow] [--since 1h]`: what the device's programs said; `--archive <file>`: all that a bug report needs, without secrets.
+// `logs [--follow] [--since 1h]`: prints the journal of a device's programs; `--archive <file>` packs what a bug report needs.
 import { existsSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { Writable } from "node:stream";
@@ -23,22 +23,25 @@ import { makeLogArchive } from "./log-archive.ts";
 
 export const logs: Command = {
   usage: "logs [--follow] [--since <when>] [--archive <file>]",
-  summary: "what a device's programs said; as one archive for a bug report, without secrets",
+  summary: "print a device's journal, or pack it for a bug report without secrets",
   example: "hamlet logs --device attic --archive attic.tar.gz",
   details: `
-Works on the device itself, as root, also when its agent does not run, and in the lab.
-The archive has status, config, journal, kernel messages, WireGuard's and nftables' state and versions. Keys, passwords and
-tokens are left out; look through it before you send it, for it names your devices and their addresses.`,
+Works on the device itself, as root, even if its agent is not running, and in the lab.
+The archive contains status, config, journal, kernel messages, the state of WireGuard and nftables, and versions. It contains no
+keys, passwords or tokens, but names your devices and their addresses: look through it before you send it.`,
   options: {
     ...deviceOption,
-    follow: { type: "boolean", short: "f", describe: "go on until Ctrl-C" },
-    since: { type: "string", argument: "when", describe: "1h, 30m, 2d, or a time as journalctl takes it" },
+    follow: { type: "boolean", short: "f", describe: "keep printing until Ctrl-C" },
+    since: { type: "string", argument: "when", describe: "1h, 30m, 2d, or any time that journalctl accepts" },
     archive: { type: "string", argument: "file", describe: "write a .tar.gz instead; - is stdout" },
   },
   async run({ values }, { note }) {
     const archive = text(values, "archive");
     if (archive !== undefined && (values["follow"] || values["since"] !== undefined)) {
-      throw usageError(logs, "--archive takes the whole journal of this boot: --since and --follow do not go with it");
+      throw usageError(
+        logs,
+        "--archive packs the whole journal of this boot: --since and --follow cannot be used with it",
+      );
     }
     const device = await findDeviceWithPrograms(text(values, "device"));
     try {
@@ -46,7 +49,7 @@ tokens are left out; look through it before you send it, for it names your devic
       if (device.isHere) await writeArchive(archive, await archiveHere(device));
       else await fetchArchive(archive, device);
       if (archive !== "-")
-        note(`${archive} has no keys, passwords or tokens; it names your devices and their addresses`);
+        note(`${archive} contains no keys, passwords or tokens, but names your devices and their addresses`);
       return 0;
     } finally {
       device.close();
@@ -56,7 +59,7 @@ tokens are left out; look through it before you send it, for it names your devic
 
 type WithPrograms = Device & Required<Pick<Device, "exec">>;
 
-/** On a device it is the device itself, whether or not its agent runs: that is when its logs are wanted. */
+/** On a device: the device itself, even if its agent is not running, because people need the logs then. */
 async function findDeviceWithPrograms(wanted: string | undefined): Promise<WithPrograms & { isHere: boolean }> {
   if (wanted === undefined && existsSync("/etc/hamlet/agent.json")) {
     return { ...localDevice(), exec: (argv) => runThrough(localDoors.exec({ argv })), isHere: true };
@@ -93,7 +96,7 @@ async function writeArchive(path: string, archive: Buffer): Promise<void> {
   });
 }
 
-/** Made on the device, where its secrets are known; here it arrives without them. Exported for its test. */
+/** The device makes the archive, because it knows its secrets and they must not leave it. Exported for its test. */
 export async function fetchArchive(path: string, { exec, found }: Pick<WithPrograms, "exec" | "found">): Promise<void> {
   const fetch = async (output: NodeJS.WritableStream) => {
     const code = await exec(["hamlet", "logs", "--archive", "-"], output);
@@ -105,17 +108,17 @@ export async function fetchArchive(path: string, { exec, found }: Pick<WithProgr
       write: (chunk: Buffer, _, done) => void file.writeFile(chunk).then(() => done(), done),
     });
     const written = finished(output);
-    // What stops the writing also ends the program, and is the cause of what it says then.
+    // A failed write also ends the program, and is the cause of the program's error.
     await Promise.all([written, fetch(output).finally(() => output.end())]);
   });
 }
 
-/** The archive, whole or not at all. Throws `file.full` or `file.unreadable`. */
+/** Writes the archive completely or not at all. Throws `file.full` or `file.unreadable`. */
 async function keep(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
   await replaceFile(path, write).catch((cause: unknown) => {
     if (cause instanceof HamletError || errnoOf(cause) === undefined) throw cause;
     throw new HamletError("file.unreadable", `cannot write ${path}`, {
-      hint: "name a file in a folder that is there and that you may write to",
+      hint: "name a file in an existing folder that you may write to",
       cause,
     });
   });

@@ -1,4 +1,4 @@
-// `net explain <member>`: how this device reaches a member, what it tried, and what came of it.
+// `net explain <member>`: shows how this device reaches a member, what it tried, and with what result.
 import type { MemberPath, MemberStatus, Status } from "../../../agent/api/schema.ts";
 import { bytes, duration, milliseconds } from "../../../dashboard/words.ts";
 import { HamletError } from "../../../system/error.ts";
@@ -9,9 +9,9 @@ import { filledTable } from "../../terminal/table.ts";
 
 export const netExplain: Command = {
   usage: "net explain <member>",
-  summary: "say how a member is reached, what was tried, and why a link is slow or down",
+  summary: "show how a device reaches a member, what it tried, and why a link is slow or down",
   example: "hamlet net explain cellar",
-  options: { ...deviceOption, json: { type: "boolean", describe: "as JSON" } },
+  options: { ...deviceOption, json: { type: "boolean", describe: "print JSON" } },
   async run(input, { print }) {
     const name = required(netExplain, input, 0, "the member's name");
     const device = await findDevice(input.values);
@@ -46,7 +46,7 @@ export function explain(status: Status, member: MemberStatus, now: number): stri
     "",
     ...facts.map(([what, value]) => `  ${what!.padEnd(15)}  ${value}`),
     "",
-    ...(member.path ? tried(member.path, now) : ["no endpoint is known: it was heard of by gossip only"]),
+    ...(member.path ? tried(member.path, now) : ["no endpoint is known: only gossip mentions this member"]),
     ...(about.length > 0 ? ["", "warnings that may explain it:"] : []),
     ...about.flatMap(({ code, message, hint }) => [`  ${code}: ${message}`, `    next: ${hint}`]),
   ];
@@ -55,16 +55,16 @@ export function explain(status: Status, member: MemberStatus, now: number): stri
 /** One sentence that says what matters most. */
 function summary({ name, state, handshakeAgeS, path, endpoint }: MemberStatus): string {
   const inUse = path?.candidates.find((candidate) => candidate.endpoint === path.inUse?.endpoint);
-  const how = inUse ? (classes[inUse.class] ?? inUse.class) : "an endpoint it came from";
+  const how = inUse ? (classes[inUse.class] ?? inUse.class) : "the endpoint that its packets come from";
   if (handshakeAgeS === undefined) {
     return path && path.candidates.length > 0
       ? `${name} has never answered a handshake: none of the endpoints below leads to its WireGuard port.`
-      : `${name} has never answered a handshake, and no endpoint of it is known.`;
+      : `${name} has never answered a handshake, and this device knows no endpoint of it.`;
   }
   if (state === "dead")
-    return `${name} is dead to the cluster: it has answered nobody since about ${duration(handshakeAgeS)} ago.`;
+    return `${name} is dead to the cluster: it has answered nobody for about ${duration(handshakeAgeS)}.`;
   if (path?.isFailing)
-    return `${name} does not answer on ${endpoint ?? "its endpoint"} any more; the others below are being tried.`;
+    return `${name} no longer answers on ${endpoint ?? "its endpoint"}; this device is trying the others below.`;
   // WireGuard renews a handshake every 2 minutes while there is traffic, and keepalives are traffic.
   if (handshakeAgeS > 180) return `${name} is ${state}, but its last handshake is old: the tunnel may be down.`;
   return `${name} is ${state}, reached over ${how}.`;

@@ -1,15 +1,15 @@
-// `rename <name>`: another name for a device, for good.
+// `rename <name>`: renames a device permanently.
 import { DeviceName } from "../../../provisioning/trust/fields.ts";
 import { type Command, required, usageError } from "../../terminal/command.ts";
 import { deviceOption, findDeviceForRequests } from "../../terminal/device.ts";
 
 export const rename: Command = {
   usage: "rename <name>",
-  summary: "give a device another name, for good",
+  summary: "rename a device permanently",
   example: "hamlet rename pantry --device attic",
   details: `
-Name, hostname and <name>.hamlet.internal change at once and outlive a restart; id and address stay.
-Works on the device itself and in the lab: over the network a device does not take this request.`,
+Name, hostname and <name>.hamlet.internal change at once and survive a restart; id and address stay.
+Works on the device itself and in the lab. A device does not accept this request over the network.`,
   options: { ...deviceOption, json: { type: "boolean", describe: "print the result as JSON" } },
   async run(input, { print }) {
     const name = required(rename, input, 0, "the new name");
@@ -20,7 +20,7 @@ Works on the device itself and in the lab: over the network a device does not ta
       const { self } = await device.status();
       await device.request("/v1/rename", { name });
       if (input.values["json"]) print(JSON.stringify({ id: self.id, was: self.name, name }));
-      else print(self.name === name ? `it is called ${name} already` : `${self.name} is now ${name}`);
+      else print(self.name === name ? `it is already called ${name}` : `${self.name} is now ${name}`);
       return 0;
     } finally {
       device.close();

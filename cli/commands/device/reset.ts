@@ -1,4 +1,4 @@
-// `reset`: a device forgets its neighborhood, its keys and its settings, and is as it was flashed.
+// `reset`: makes a device forget its neighborhood, its keys and its settings, as if it had just been flashed.
 import type { Status } from "../../../agent/api/schema.ts";
 import type { Command } from "../../terminal/command.ts";
 import { confirm, type Terminal } from "../../terminal/confirm.ts";
@@ -6,11 +6,11 @@ import { deviceOption, findDeviceForRequests } from "../../terminal/device.ts";
 
 export const reset: Command = {
   usage: "reset [--yes]",
-  summary: "make a device forget its neighborhood, keys and settings: as it was flashed",
+  summary: "make a device forget its neighborhood, keys and settings, as if it had just been flashed",
   example: "hamlet reset --device attic",
   details: `
-The device says goodbye to the others, restarts, and belongs to nobody; then it reads its card's provision file like a new
-one. Its identity does not come back: provisioned again it is a new device. Works on the device itself and in the lab.`,
+The device leaves its neighborhood, restarts without an identity, and then reads its card's provision file like a new device.
+Its old identity does not come back: provisioned again, it is a new device. Works on the device itself and in the lab.`,
   options: {
     ...deviceOption,
     yes: { type: "boolean", short: "y", describe: "do not ask" },
@@ -23,8 +23,8 @@ one. Its identity does not come back: provisioned again it is a new device. Work
       if (!values["yes"]) await confirmReset(status);
       await device.request("/v1/reset", { id: status.self.id });
       if (values["json"]) print(JSON.stringify({ id: status.self.id, name: status.self.name }));
-      else print(`${status.self.name} restarts and belongs to nobody`);
-      note("to bring it back: hamlet provision <card> --neighborhood <folder> --name <name>");
+      else print(`${status.self.name} restarts without a neighborhood`);
+      note("to use it again: hamlet provision <card> --neighborhood <folder> --name <name>");
       return 0;
     } finally {
       device.close();
@@ -45,7 +45,7 @@ export function whatIsLost({ self, neighborhood, members }: Pick<Status, "self" 
   const others = members.filter(({ isSelf, state }) => !isSelf && state === "alive").length;
   const left =
     others === 0
-      ? " No other member is alive: what only this device knows of the neighborhood is gone."
-      : ` ${others} of its neighbors stay${others === 1 ? "s" : ""}.`;
-  return `${self.name} will leave ${neighborhood.name} and forget it: identity, keys, Wi-Fi and SSH keys.${left}`;
+      ? " No other member is alive: what only this device knows of the neighborhood will be lost."
+      : ` ${others} other member${others === 1 ? " stays" : "s stay"}.`;
+  return `${self.name} will leave ${neighborhood.name} and lose its identity, keys, Wi-Fi and SSH keys.${left}`;
 }

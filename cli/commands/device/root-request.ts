@@ -1,11 +1,11 @@
-// Requests that root carries out on a device: an install, a reset. Whoever sends one is root there, so the request is left in root's own
-// folder, where no other user can leave one, once the agent has agreed.
+// Requests that root carries out on a device: install and reset. The sender is root there and, once the agent has agreed, puts the
+// request into root's own folder, where no other user can write.
 import type { SendRequest } from "../../../agent/api/client.ts";
 import type { RequestPath } from "../../../agent/api/schema.ts";
 import { requestNames, requestText } from "../../../provisioning/handover/requests.ts";
 import { HamletError } from "../../../system/error.ts";
 
-/** Runs a program on the device as root and gives its exit code. */
+/** Runs a program on the device as root and returns its exit code. */
 export type Exec = (argv: string[]) => Promise<number>;
 
 const requestOf: Partial<Record<RequestPath, { kind: keyof typeof requestNames; text(body: object): string }>> = {
@@ -13,13 +13,13 @@ const requestOf: Partial<Record<RequestPath, { kind: keyof typeof requestNames; 
   "/v1/reset": { kind: "reset", text: requestText.reset },
 };
 const noImage = 66;
-// $1: before the device's folders, for tests. On disk before the agent says goodbye: a full disk refuses, and nobody has heard anything.
+// $1: prefix of the device's folders, for tests. The request is on disk before the agent leaves, so a full disk refuses in time.
 const inFolder = 'cd "$1/var/lib/hamlet/root" || exit 1; ';
 const write = `[ -d "$1/run/hamlet-disk" ] || exit ${noImage}; umask 077; ${inFolder}printf '%s\\n' "$3" >"$2.asked" && sync "$2.asked"`;
 const leave = `${inFolder}mv "$2.asked" "$2" && sync .`;
 const drop = `${inFolder}rm -f "$2.asked"`;
 
-/** `send` sends a request to the agent, or throws its refusal; root starts only after that. */
+/** `send` sends a request to the agent, or throws its refusal; root acts only after that. */
 export function withRootRequest(send: SendRequest, exec: Exec, root = ""): SendRequest {
   return async (path, body) => {
     const wanted = requestOf[path];
@@ -28,16 +28,16 @@ export function withRootRequest(send: SendRequest, exec: Exec, root = ""): SendR
     const sh = (script: string) => exec(["sh", "-c", script, "sh", root, requestNames[kind], text(body)]);
     const code = await sh(write);
     if (code !== 0 && code !== noImage) {
-      throw new HamletError(`${kind}.refused`, "the request could not be left in root's folder on the device", {
-        hint: "type it as root on the device, and look whether its data partition is full: df /var/lib/hamlet",
+      throw new HamletError(`${kind}.refused`, "could not store the request in root's folder on the device", {
+        hint: "run the command as root on the device, and check whether its data partition is full: df /var/lib/hamlet",
         exitCode: 3,
       });
     }
     try {
       await send(path, body);
       if (code === noImage) {
-        throw new HamletError(`${kind}.refused`, "this machine was not started from one of Hamlet's images", {
-          hint: "only a device that was can do it",
+        throw new HamletError(`${kind}.refused`, "this machine was not started from a Hamlet image", {
+          hint: "only a device that was started from one can do this",
           exitCode: 3,
         });
       }
@@ -46,8 +46,8 @@ export function withRootRequest(send: SendRequest, exec: Exec, root = ""): SendR
       throw error;
     }
     if ((await sh(leave)) !== 0) {
-      throw new HamletError(`${kind}.refused`, "the request was not left in root's folder on the device", {
-        hint: `ask again: hamlet ${kind}`,
+      throw new HamletError(`${kind}.refused`, "could not activate the request in root's folder on the device", {
+        hint: `try again: hamlet ${kind}`,
         exitCode: 3,
       });
     }

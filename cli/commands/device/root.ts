@@ -1,4 +1,4 @@
-// What only root of a device may do.
+// Refuses a command that only root may run.
 import { HamletError } from "../../../system/error.ts";
 
 /** `may` completes "only root may". Throws `device.needsRoot` (exit code 2). */

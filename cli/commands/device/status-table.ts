@@ -1,4 +1,4 @@
-// A status as text for a terminal.
+// Formats a status for a terminal.
 // Pure.
 import type { MemberStatus, Status } from "../../../agent/api/schema.ts";
 import { bytes, duration, milliseconds, percent } from "../../../dashboard/words.ts";
@@ -26,7 +26,7 @@ const phases: Record<Exclude<Status["phase"], "member">, string> = {
   pending: "this device asks to join and waits for its owner",
 };
 
-/** Consequences stand below the warning that they follow from, and do not count. */
+/** Prints consequences below the warning that they follow from, and does not count them. */
 function warningLines(warnings: Status["warnings"], now: number): string[] {
   const origins = warnings.filter(({ follows }) => follows === undefined);
   if (origins.length === 0) return ["no warnings"];

@@ -1,4 +1,4 @@
-// `status [--json] [--watch]`: the neighborhood as one device sees it.
+// `status [--json] [--watch]`: shows the neighborhood as one device sees it.
 import { z } from "zod";
 import { Status } from "../../../agent/api/schema.ts";
 import { sleep } from "../../../system/clock.ts";
@@ -14,12 +14,11 @@ export const status: Command = {
   usage: "status [--json] [--watch]",
   summary: "show the members, their links and what is wrong",
   example: "hamlet status --device cellar --watch",
-  details:
-    "Speaks with the agent on this computer, else with the running lab. In the table * is the device that tells.",
+  details: "Asks the agent on this computer, else the running lab. In the table * marks the device that answers.",
   options: {
     ...deviceOption,
-    json: { type: "boolean", describe: "as JSON; with --watch one line each time" },
-    watch: { type: "boolean", short: "w", describe: "again every 2 seconds, until Ctrl-C" },
+    json: { type: "boolean", describe: "print JSON; with --watch one line each time" },
+    watch: { type: "boolean", short: "w", describe: "print it every 2 seconds until Ctrl-C" },
     schema: { type: "boolean", aloneBut: ["json"], describe: "print the JSON Schema of --json instead" },
   },
   async run({ values }, { print, note }) {
@@ -31,7 +30,7 @@ export const status: Command = {
     const show = async () => {
       const found = await device.status();
       if (values["json"]) return print(...(values["watch"] ? [JSON.stringify(found)] : jsonLines(found)));
-      // Home, and clear what the longer table before has left.
+      // Cursor home, then clear the rest of a longer table.
       if (values["watch"] && process.stdout.isTTY) process.stdout.write("\x1b[H\x1b[J");
       print(...statusText(found, Date.now()));
     };

@@ -1,4 +1,4 @@
-// Every code that a person can meet: errors, warnings and refusals, each table from its own room.
+// Every code that a person can see: errors, warnings and refusals, each table from its own room.
 // Pure.
 import { warningCauses } from "../../../agent/health/warning-causes.ts";
 import { refusalCauses } from "../../../provisioning/trust/refusal-causes.ts";
@@ -35,7 +35,7 @@ export function codesDocument(): string {
     "",
     "## Errors",
     "",
-    "A command or an agent that fails names one of these.",
+    "A command or agent that fails names one of these.",
     "",
     "| code | cause | next step |",
     "|---|---|---|",
@@ -43,7 +43,7 @@ export function codesDocument(): string {
     "",
     "## Warnings",
     "",
-    "Something on a device that its owner should know: in `hamlet status`, on its page and on its screen.",
+    "A problem of a device, shown in `hamlet status`, on the page and on the device's screen.",
     "",
     "| code | severity | cause | next step |",
     "|---|---|---|---|",
@@ -51,7 +51,7 @@ export function codesDocument(): string {
     "",
     "## Refusals",
     "",
-    "Why a signed document is not believed: the reason within `document.refused` and `record.refused`.",
+    "Why a signed document was refused: the reason that `document.refused` and `record.refused` give.",
     "",
     "| code | cause | next step |",
     "|---|---|---|",

@@ -1,4 +1,4 @@
-// What can be typed where, from the command table: the facts that a shell's completion is generated from.
+// Derives from the command table what can be typed where. The shells' completion scripts are generated from it.
 import { type Command, common, type Option } from "../../terminal/command.ts";
 
 export type CommandTable = Record<string, () => Promise<Command>>;
@@ -40,7 +40,7 @@ function wordsOf({ usage, choices }: Command): Values {
   return { kind: /<(image|folder|file|a)\b/.test(places) ? "path" : "free" };
 }
 
-/** Names of one word and first words of longer names, then what follows these. */
+/** The words that can follow each beginning of a command's name. */
 export function nextWords(all: readonly CompletedCommand[]): NextWord[] {
   const found = new Map<string, NextWord>();
   for (const { name, summary } of all) {

@@ -7,7 +7,7 @@ import { zshCompletion } from "./shells/zsh.ts";
 
 const shells = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion };
 
-/** Given the table, which itself leads to this file. */
+/** Takes the table as an argument, because the table imports this file. */
 export function completion(commands: CommandTable): Command {
   const command: Command = {
     usage: "completion <shell>",

@@ -30,7 +30,7 @@ export const explain: Command = {
 function unknownCode(code: string): HamletError {
   const codes = [...new Set(explainedCodes.map((row) => row.code))];
   return new HamletError("usage.invalid", `there is no code ${code}`, {
-    hint: `the nearest is: hamlet explain ${nearest(code, codes)}`,
+    hint: `did you mean: hamlet explain ${nearest(code, codes)}`,
     exitCode: 2,
   });
 }

@@ -1,4 +1,4 @@
-// `image build --board nuc -o out/`: packages of Debian or NixOS and our programs become a flashable image.
+// `image build --board nuc -o out/`: builds a flashable image from packages of Debian or NixOS and our programs.
 import { type Board, boardNamed, boardNames } from "../../../image/boards.ts";
 import { Version } from "../../../image/bundle/bundle.ts";
 import { describeDifference } from "../../../image/bundle/lock/lock.ts";
@@ -16,28 +16,28 @@ export const imageBuild: Command = {
   summary: "make a flashable image for a board",
   example: "hamlet image build --board nuc -o out/",
   details: `
-Runs on Debian and Ubuntu, without root where user namespaces are allowed. Packages are the locked ones, from the cache or
-from HAMLET_DEBIAN_MIRROR (one URL or several), else from this computer's own Debian sources. The same lock gives the same
-bytes; where a locked package is nowhere to be had the newest are taken, named, and the image is marked relocked.
+Runs on Debian and Ubuntu, without root if user namespaces are allowed. Takes the locked packages from the cache or from
+HAMLET_DEBIAN_MIRROR (one URL or several), else from this computer's own Debian sources. The same lock gives the same bytes.
+If a locked package is no longer available, it takes and names the newest ones, and marks the image as relocked.
 With --base nixos Nix builds the system, on any Linux that has Nix.`,
   options: {
     board: {
       type: "string",
       argument: "board",
       choices: boardNames,
-      describe: `what the image is for: ${boardNames.join(", ")}`,
+      describe: `the board to build for: ${boardNames.join(", ")}`,
     },
-    out: { type: "string", short: "o", argument: "folder", describe: "where hamlet-<board>-<version>.img goes" },
+    out: { type: "string", short: "o", argument: "folder", describe: "folder for hamlet-<board>-<version>.img" },
     base: {
       type: "string",
       argument: "debian|nixos",
-      describe: "whose packages the system is made of (default debian, where it knows the board)",
+      describe: "distribution whose packages make up the system (default debian)",
     },
     version: { type: "string", argument: "v", describe: "version of the release (default: this project's)" },
-    agent: { type: "string", argument: "file", describe: "a built agent to take instead of this project's" },
+    agent: { type: "string", argument: "file", describe: "a built agent to use instead of this project's" },
     locked: {
       type: "boolean",
-      describe: "fail rather than take other packages or tools than the locked (NixOS always does)",
+      describe: "fail if a locked package or tool is not available (NixOS always does)",
     },
     json: { type: "boolean", describe: "print path, version and sizes as JSON" },
   },
@@ -49,7 +49,7 @@ With --base nixos Nix builds the system, on any Linux that has Nix.`,
     const board = boardNamed(boardName);
     const base = readBase(values, board);
     const version = Version.safeParse(text(values, "version") ?? packageJson.version);
-    if (!version.success) throw usageError(imageBuild, "a version has letters, digits, and . ~ + - only");
+    if (!version.success) throw usageError(imageBuild, "a version may contain only letters, digits and . ~ + -");
     const request = {
       ...{ board, base, version: version.data, folder: out, projectFolder: packageFolder },
       ...{ agent: text(values, "agent"), isLockedOnly: values["locked"] === true },
@@ -58,9 +58,9 @@ With --base nixos Nix builds the system, on any Linux that has Nix.`,
       const abortable: Run = (argv, options) => run(argv, { ...options, signal, ownGroup: true });
       const made = await makeImage(request, { programsFor, run: abortable, progress, signal });
       progress.end();
-      if (made.staleBecause) note(`${made.staleBecause.message}: taking the packages of the last build`);
+      if (made.staleBecause) note(`${made.staleBecause.message}: using the packages of the last build`);
       if (made.relocked) {
-        note("relocked: not all that is locked could be had, so this image is made from:");
+        note("relocked: some locked packages or tools are not available, so this image differs from the lock:");
         for (const one of made.relocked) note(`  ${describeDifference(one)}`);
       }
       if (made.isUnchanged) note(`nothing changed since ${made.path} was built`);
@@ -74,16 +74,16 @@ With --base nixos Nix builds the system, on any Linux that has Nix.`,
 
 const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
 
-/** Debian's packages where they can make the board and nobody asked for others: that needs no Nix. */
+/** Debian unless the user asks for NixOS, because it needs no Nix. Throws `build.wrongBase` if it cannot make the board. */
 export function readBase(values: Values, board: Board): "debian" | "nixos" {
   const asked = text(values, "base");
   if (asked !== undefined && asked !== "debian" && asked !== "nixos") {
-    throw usageError(imageBuild, `--base is debian or nixos, not '${asked}'`);
+    throw usageError(imageBuild, `--base must be debian or nixos, not '${asked}'`);
   }
   const base = asked ?? "debian";
   if (board.builders.includes(base)) return base;
   throw new HamletError("build.wrongBase", `Debian 12 has no kernel and no device tree for the ${board.describe}`, {
-    hint: `NixOS has: hamlet image build --base nixos --board ${board.name} -o <folder>`,
+    hint: `use NixOS: hamlet image build --base nixos --board ${board.name} -o <folder>`,
     exitCode: 2,
   });
 }

@@ -1,19 +1,19 @@
-// `image diff <a> <b>`: what changed from one image to another, in packages, files and bytes.
+// `image diff <a> <b>`: compares two images by packages, files and bytes.
 import { diffImages, type FileChange, type ImageDifference } from "../../../image/inspect/diff.ts";
 import { type Command, required } from "../../terminal/command.ts";
 
 const size = (bytes: number) =>
   bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-/** On a terminal nobody reads more; `--all` and `--json` have them all. */
+/** Nobody reads more on a terminal; `--all` and `--json` print all. */
 const shownFiles = 40;
 
 export const imageDiff: Command = {
   usage: "image diff <a> <b> [--json]",
-  summary: "tell what changed between two images in packages, files and bytes",
+  summary: "show what changed between two images in packages, files and bytes",
   example: "hamlet image diff hamlet-nuc-0.1.0.img hamlet-nuc-0.2.0.img",
   details: `
-Reads both images as they lie there: no mount, no root. Blocks are of 4 KiB. The size of an update is what a device on <a>
-lacks of <b>, packed; what is sent in truth can be less (deltas) and is told by the release.`,
+Reads both images without mounting them and without root. A block is 4 KiB. The size of an update is that of the blocks of
+<b> that a device on <a> lacks, packed; with deltas a release may send less.`,
   options: {
     all: { type: "boolean", describe: "list every file that changed" },
     json: { type: "boolean", describe: "print it as JSON" },
@@ -37,7 +37,7 @@ export function linesOf(difference: ImageDifference, isWhole: boolean): string[]
   const shown = isWhole ? files : files.slice(0, shownFiles);
   return [
     `${before.board} ${before.version} -> ${after.board} ${after.version}`,
-    packages ? `packages: ${packages.length} changed` : "packages: not told by both images",
+    packages ? `packages: ${packages.length} changed` : "packages: not listed in both images",
     ...(packages ?? []).map(({ name, before: was, after: is }) => `  ${name} ${was ?? "(none)"} -> ${is ?? "(none)"}`),
     `files: ${files.length} changed${uncompared > 0 ? `, ${uncompared} compressed ones of equal size not compared` : ""}`,
     ...shown.map(fileLine),

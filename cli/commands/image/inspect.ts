@@ -1,4 +1,4 @@
-// `image inspect <image>`: what an image holds, without mounting it.
+// `image inspect <image>`: shows what an image contains, without mounting it.
 import { access } from "node:fs/promises";
 import { basename } from "node:path";
 import { sbomBeside } from "../../../image/assemble/assemble.ts";
@@ -12,13 +12,13 @@ const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
 export const imageInspect: Command = {
   usage: "image inspect <image> [--licences] [--json]",
-  summary: "tell board, version, packages, partitions and sizes of an image",
+  summary: "show board, version, packages, partitions and sizes of an image",
   example: "hamlet image inspect out/hamlet-nuc-0.1.0.img --licences",
   options: {
     licences: { type: "boolean", describe: "list every package with its version and licences" },
     sbom: {
       type: "boolean",
-      describe: "print the bill of materials (CycloneDX) that is inside the image, and nothing else",
+      describe: "print only the bill of materials (CycloneDX) inside the image",
     },
     json: { type: "boolean", describe: "print it as JSON" },
   },
@@ -80,7 +80,7 @@ function linesOf(image: ImageFacts): string[] {
 }
 
 function madeOf(sbom: Sbom | undefined, beside: string | undefined): string[] {
-  if (!sbom) return ["packages     not told: no bill of materials inside"];
+  if (!sbom) return ["packages     unknown: no bill of materials inside"];
   const { debian, nix, npm, own } = countsOf(sbom);
   const system = nix > 0 ? `${nix} of Nix` : `${debian} of Debian`;
   const tools = Object.entries(toolsOf(sbom)).map((words) => words.join(" "));

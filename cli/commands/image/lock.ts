@@ -1,4 +1,4 @@
-// `image lock`: write down the newest packages and this computer's tools, for every build after this one.
+// `image lock`: locks later builds to the newest packages and this computer's tools.
 import { boardNamed, boardNames } from "../../../image/boards.ts";
 import { mirrorSources, mirrorState } from "../../../image/bundle/debian/mirror-state.ts";
 import { resolveLock } from "../../../image/bundle/debian/newest.ts";
@@ -14,8 +14,8 @@ export const imageLock: Command = {
   summary: "lock images to the newest packages and to this computer's tools",
   example: "hamlet image lock --dry-run",
   details: `
-Prints what changes. Commit the locks that it writes (image/bundle/lock): from then on the same bytes are built anywhere.
-Boards of one architecture share a lock. Nothing is installed, and no foreign program runs.`,
+Prints what changes. Commit the locks that it writes to image/bundle/lock: then every computer builds the same bytes.
+Boards of one architecture share a lock. It installs nothing and runs no program from a package.`,
   options: {
     board: {
       type: "string",
@@ -28,7 +28,7 @@ Boards of one architecture share a lock. Nothing is installed, and no foreign pr
   },
   async run({ values }, { print, progress }) {
     if (isBuilt) {
-      throw new HamletError("build.failed", "an installed package keeps the lock that it came with", {
+      throw new HamletError("build.failed", "an installed package cannot change its lock", {
         hint: "run this in a checkout of the project: npx hamlet image lock",
       });
     }

@@ -1,4 +1,4 @@
-// `image publish <folder|image>`: images for others to download, and the list that Raspberry Pi Imager shows.
+// `image publish <folder|image>`: prepares images for download, with the list that Raspberry Pi Imager shows.
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -6,30 +6,35 @@ import { publishImages } from "../../../image/publish/publish.ts";
 import { run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
 import { type Command, required, text, usageError, type Values } from "../../terminal/command.ts";
-import { hearStop } from "../../terminal/stop.ts";
+import { catchStop } from "../../terminal/stop.ts";
 
 export const imagePublish: Command = {
   usage: "image publish <folder|image> [-o <folder>]",
-  summary: "make images ready to download, with checksums and a list for Raspberry Pi Imager",
+  summary: "prepare images for download, with checksums and a list for Raspberry Pi Imager",
   example: "hamlet image publish out/ --url https://example.org/hamlet/ --sign-key ~/.ssh/id_ed25519",
   details: `
-Writes .img.xz, .img.bmap, SHA256SUMS, images.json and os_list.json, beside the images or into -o; files of an image are
-named by its board and version, whatever its own name is. Put the folder on any web server; people then start:
-rpi-imager --repo <url>/os_list.json. Imager may set hostname, Wi-Fi and SSH key. A second time it does only what is new.
-Provisioned images and copies of used cards are refused: they hold a secret.
-Whoever checks puts "you <your public key>" into a file and types: ssh-keygen -Y verify -f <file> -I you -n file
+Writes .img.xz, .img.bmap, SHA256SUMS, images.json and os_list.json, beside the images or into -o. It names an image's files
+by board and version, whatever the image is called. Put the folder on any web server; people then start:
+rpi-imager --repo <url>/os_list.json. Imager may set hostname, Wi-Fi and SSH key. A second run does only what is new.
+Refuses provisioned images and copies of used cards, because they hold a secret.
+To check the files, put "you <your public key>" into a file and type: ssh-keygen -Y verify -f <file> -I you -n file
 -s SHA256SUMS.sig < SHA256SUMS, then: sha256sum --check --ignore-missing SHA256SUMS.`,
   options: {
-    out: { type: "string", short: "o", argument: "folder", describe: "where to (default: beside the images)" },
+    out: {
+      type: "string",
+      short: "o",
+      argument: "folder",
+      describe: "folder to write to (default: beside the images)",
+    },
     url: {
       type: "string",
       argument: "url",
-      describe: "where the folder will be found (default: file:, for this computer)",
+      describe: "URL of the published folder (default: file:, for this computer)",
     },
-    website: { type: "string", argument: "url", describe: "a page about it, which Imager links to" },
-    "sign-key": { type: "string", argument: "file", describe: "SSH key of yours that signs SHA256SUMS" },
-    replace: { type: "boolean", describe: "replace a version that is published with other content" },
-    json: { type: "boolean", describe: "print what is published as JSON" },
+    website: { type: "string", argument: "url", describe: "a page about the images, which Imager links to" },
+    "sign-key": { type: "string", argument: "file", describe: "your SSH key, which signs SHA256SUMS" },
+    replace: { type: "boolean", describe: "replace a published version that has other content" },
+    json: { type: "boolean", describe: "print the result as JSON" },
   },
   async run(input, { print, note, progress }) {
     const { values } = input;
@@ -42,7 +47,7 @@ Whoever checks puts "you <your public key>" into a file and types: ssh-keygen -Y
       signKey: text(values, "sign-key"),
       isReplacing: values["replace"] === true,
     };
-    const { signal, exitCode } = hearStop();
+    const { signal, exitCode } = catchStop();
     try {
       const { images, fresh, isSigned } = await publishImages(paths, folder, options, { run, signal, progress });
       const list = new URL("os_list.json", options.url).href;
@@ -56,12 +61,13 @@ Whoever checks puts "you <your public key>" into a file and types: ssh-keygen -Y
       }
       print(`rpi-imager --repo ${list}`);
       if (!isSigned) note("SHA256SUMS is not signed: give --sign-key <file>");
-      if (text(values, "url") === undefined) note("os_list.json names files of this computer: for others give --url");
+      if (text(values, "url") === undefined)
+        note("os_list.json names files on this computer: give --url if others will use it");
     } catch (error) {
       const isHalf = error instanceof HamletError && error.code === "publish.unfinished";
       if (!signal.aborted || isHalf) throw error;
       progress.end();
-      note("stopped: what was published before is as it was");
+      note("stopped: what was published before is unchanged");
       return exitCode();
     }
     return 0;
@@ -85,7 +91,7 @@ function readUrl(values: Values, name: string, protocol: RegExp): string | undef
   if (!url || !protocol.test(url.protocol))
     throw usageError(
       imagePublish,
-      `--${name} '${value}' is no URL of ${name === "url" ? "http, https or file" : "http or https"}`,
+      `--${name} '${value}' is not a URL of ${name === "url" ? "http, https or file" : "http or https"}`,
     );
   if (url.search || url.hash)
     throw usageError(imagePublish, `--${name} must end with a folder, not with '${url.search}${url.hash}'`);

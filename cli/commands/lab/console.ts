@@ -1,10 +1,10 @@
-// `lab console <device>`: a root shell in a device, on a terminal.
+// `lab console <device>`: opens a root shell in a device, on a terminal.
 import { findLab } from "../../../image/lab/supervisor/client.ts";
 import { HamletError } from "../../../system/error.ts";
 import { columnsOf, rowsOf } from "../../../system/terminal.ts";
 import { type Command, required } from "../../terminal/command.ts";
 
-/** The channel takes no more than 1,000 of either. */
+/** The channel accepts at most 1,000 of each. */
 export const sizeFor = (terminal: { rows?: number; columns?: number }) => ({
   rows: Math.min(1_000, rowsOf(terminal)),
   columns: Math.min(1_000, columnsOf(terminal)),
@@ -12,10 +12,9 @@ export const sizeFor = (terminal: { rows?: number; columns?: number }) => ({
 
 export const labConsole: Command = {
   usage: "lab console <device>",
-  summary: "a root shell in a device",
+  summary: "open a root shell in a device",
   example: "hamlet lab console attic",
-  details:
-    "Ends with `exit` or Ctrl-D. What the device printed while booting is in the file that lab status --json names.",
+  details: "`exit` or Ctrl-D ends it. `hamlet lab status --json` names the file with the messages of the boot.",
   async run(input) {
     const name = required(labConsole, input, 0, "the device's name");
     if (!process.stdin.isTTY || !process.stdout.isTTY) {

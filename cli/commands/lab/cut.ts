@@ -1,4 +1,4 @@
-// `lab cut <device>`: what pulling the plug does; `lab power <device>` puts it back.
+// `lab cut <device>`: cuts a device's power, as if its plug was pulled; `lab power <device>` restores it.
 import { deviceCommand } from "./lab.ts";
 
 export const labCut = deviceCommand(
@@ -8,5 +8,5 @@ export const labCut = deviceCommand(
     example: "hamlet lab cut cellar",
   },
   (lab, name) => lab.cut(name),
-  (name) => `${name} has no power; hamlet lab power ${name} gives it back`,
+  (name) => `${name} has no power; hamlet lab power ${name} restores it`,
 );

@@ -1,4 +1,4 @@
-// `lab exec <device> -- cmd`: a command in a device, as root; its output, exit code and input are this command's own.
+// `lab exec <device> -- cmd`: runs a command in a device as root, and passes on its input, output and exit code.
 import { findLab } from "../../../image/lab/supervisor/client.ts";
 import { type Command, required, usageError } from "../../terminal/command.ts";
 import { programOf } from "./lab.ts";
@@ -7,7 +7,7 @@ export const labExec: Command = {
   usage: "lab exec <device> -- <command...>",
   summary: "run a command in a device, as root",
   example: "hamlet lab exec attic -- wg show hamlet0",
-  details: "Through the virtual machine's serial port that only the lab has: the image is the one that users flash.",
+  details: "Uses a serial port that only virtual machines of the lab have; the image is the one that users flash.",
   async run(input) {
     const name = required(labExec, input, 0, "the device's name");
     const argv = programOf(input, 1);

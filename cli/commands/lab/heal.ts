@@ -1,10 +1,10 @@
-// `lab heal [<device>]`: put one network cable back, or all.
+// `lab heal [<device>]`: plugs one network cable back in, or all.
 import { findLab } from "../../../image/lab/supervisor/client.ts";
 import type { Command } from "../../terminal/command.ts";
 
 export const labHeal: Command = {
   usage: "lab heal [<device>]",
-  summary: "put a device's network cable back, or all of them",
+  summary: "plug a device's network cable back in, or all of them",
   example: "hamlet lab heal",
   async run({ positionals: [name] }, { print }) {
     await (await findLab()).heal(name);

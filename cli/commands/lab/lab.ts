@@ -1,10 +1,10 @@
-// What the lab's commands share.
+// Shared by the lab's commands.
 import { findLab, type LabClient } from "../../../image/lab/supervisor/client.ts";
 import type { LabDeviceStatus } from "../../../image/lab/supervisor/status.ts";
 import { type Command, type Input, required } from "../../terminal/command.ts";
 import { table } from "../../terminal/table.ts";
 
-/** A command on one device of the running lab: finds both, does it, says it. */
+/** Makes a command that acts on one device of the running lab and prints the result. */
 export function deviceCommand(
   about: Pick<Command, "usage" | "summary" | "example" | "details">,
   act: (lab: LabClient, name: string) => Promise<void>,
@@ -38,6 +38,6 @@ export function deviceTable(devices: LabDeviceStatus[]): string[] {
   return table([columns.map(([title]) => title), ...devices.map((device) => columns.map(([, cell]) => cell(device)))]);
 }
 
-/** What stands behind `--`, or behind the device's name where someone left `--` out. */
+/** The words after `--`, or after the device's name if the user left `--` out. */
 export const programOf = ({ positionals, rest }: Input, skip: number): string[] =>
   rest.length > 0 ? rest : positionals.slice(skip);

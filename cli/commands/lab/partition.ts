@@ -1,4 +1,4 @@
-// `lab partition <device>`: pull a device's network cable; `lab heal` puts all cables back.
+// `lab partition <device>`: pulls a device's network cable; `lab heal` plugs it back in.
 import { deviceCommand } from "./lab.ts";
 
 export const labPartition = deviceCommand(
@@ -8,5 +8,5 @@ export const labPartition = deviceCommand(
     example: "hamlet lab partition attic",
   },
   (lab, name) => lab.partition(name),
-  (name) => `${name} is off the network; hamlet lab heal puts its cable back`,
+  (name) => `${name} is off the network; hamlet lab heal plugs its cable back in`,
 );

@@ -1,10 +1,10 @@
-// `lab power <device>`: give a device its power back, on the same disk.
+// `lab power <device>`: restores a device's power, with the same disk.
 import { deviceCommand } from "./lab.ts";
 
 export const labPower = deviceCommand(
   {
     usage: "lab power <device>",
-    summary: "give a device its power back, on the same disk",
+    summary: "restore a device's power, with the same disk",
     example: "hamlet lab power cellar",
   },
   (lab, name) => lab.restore(name),

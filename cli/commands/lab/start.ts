@@ -9,27 +9,30 @@ import { explainIssues } from "../../../system/files.ts";
 import { type Command, type Option, text, usageError, type Values } from "../../terminal/command.ts";
 
 export const machineOptions: Record<string, Option> = {
-  devices: { type: "string", argument: "count", describe: "how many, 1 to 6", default: "3" },
+  devices: { type: "string", argument: "count", describe: "number of devices, 1 to 6", default: "3" },
   board: {
     type: "string",
     multiple: true,
     argument: "board",
     choices: labBoardNames,
-    describe: `${labBoardNames.join(", ")}; repeated, the devices take them in turn (default nuc)`,
+    describe: `${labBoardNames.join(", ")}; if repeated, the devices take them in turn (default nuc)`,
   },
-  image: { type: "string", argument: "file", describe: "disk image (default: this project's, built if need be)" },
-  accel: { type: "string", argument: "kvm|tcg", describe: "how to run them (default: KVM where it truly works)" },
+  image: { type: "string", argument: "file", describe: "disk image (default: this project's, built if needed)" },
+  accel: { type: "string", argument: "kvm|tcg", describe: "how to run the devices (default: kvm if it works)" },
   disk: {
     type: "string",
     argument: "virtio|nvme|usb",
-    describe: "what the devices' disk is attached to",
+    describe: "bus of the devices' disk",
     default: "virtio",
   },
   nic: { type: "string", argument: "virtio|e1000e", describe: "the devices' network card", default: "virtio" },
-  unprovisioned: { type: "boolean", describe: "devices of no neighborhood, as an image is before hamlet provision" },
+  unprovisioned: {
+    type: "boolean",
+    describe: "start devices without a neighborhood, like an image before hamlet provision",
+  },
 };
 
-/** Gives every machine power. Throws `lab.alreadyRunning` before anything is built. */
+/** Starts every machine. Throws `lab.alreadyRunning` before it builds anything. */
 export async function startFromValues(
   command: Command,
   values: Values,
@@ -46,7 +49,7 @@ export async function startFromValues(
   if (!options.success) throw usageError(command, explainIssues(options.error));
   const image = text(values, "image");
   const boards = Array.isArray(values["board"]) ? values["board"] : undefined;
-  if (image !== undefined && boards) throw usageError(command, "--board goes without --image, which tells its own");
+  if (image !== undefined && boards) throw usageError(command, "--board cannot be used with --image");
   for (const board of boards ?? []) labBoard(board);
   await refuseSecondLab();
   const images: string[] = image === undefined ? [] : [resolve(image)];

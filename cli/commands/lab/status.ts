@@ -1,4 +1,4 @@
-// `lab status`: the virtual devices, how far each is and how it stands with the others.
+// `lab status`: shows the virtual devices, how far each has started and its links to the others.
 import { z } from "zod";
 import { findLab } from "../../../image/lab/supervisor/client.ts";
 import { LabStatus } from "../../../image/lab/supervisor/status.ts";
@@ -8,7 +8,7 @@ import { deviceTable } from "./lab.ts";
 
 export const labStatus: Command = {
   usage: "lab status [--json]",
-  summary: "the virtual devices, how far each is and how it stands with the others",
+  summary: "show the virtual devices, how far each has started and its links to the others",
   example: "hamlet lab status --json",
   options: {
     json: { type: "boolean", describe: "print it as JSON" },

@@ -7,7 +7,7 @@ import { isSavePending, isUp } from "../../../image/lab/supervisor/whole.ts";
 import type { Progress } from "../../../system/progress.ts";
 import type { Command } from "../../terminal/command.ts";
 import { jsonLines } from "../../terminal/output.ts";
-import { hearStop } from "../../terminal/stop.ts";
+import { catchStop } from "../../terminal/stop.ts";
 import { deviceTable } from "./lab.ts";
 import { machineOptions, startFromValues } from "./start.ts";
 
@@ -17,21 +17,21 @@ export const labUp: Command = {
   example: "hamlet lab up --devices 3",
   details: `
 Boots virtual devices from the image that users flash, with the firmware of their board, on a LAN of their own:
-attic, cellar, kitchen, porch, shed, garage. They run on until hamlet lab down. Once all is well they are saved, for the next
-lab up to go on from in seconds: with the same image, QEMU and options, for a day. Saved are their keys too, in
-~/.cache/hamlet/lab, which only you can read; the three states used last stay.`,
+attic, cellar, kitchen, porch, shed, garage. They keep running until hamlet lab down. Once all are up, it saves their state.
+For a day the next lab up with the same image, QEMU and options resumes that state in seconds. It keeps the three states
+used last in ~/.cache/hamlet/lab, readable only by you, because they contain keys.`,
   options: {
     ...machineOptions,
-    fresh: { type: "boolean", describe: "from power, not from a saved state; what it becomes is saved instead" },
+    fresh: { type: "boolean", describe: "start from power instead of a saved state, and replace that state" },
     json: { type: "boolean", describe: "print the lab's status as JSON" },
   },
   async run({ values }, { print, note, progress }) {
-    const { signal, exitCode } = hearStop();
+    const { signal, exitCode } = catchStop();
     let runs = "no lab was started";
     try {
       const states = { folder: statesFolder(), isFresh: values["fresh"] === true };
       const lab = await startFromValues(labUp, values, signal, states);
-      runs = "the lab runs on; hamlet lab down ends it";
+      runs = "the lab keeps running; hamlet lab down ends it";
       const isReady = (now: LabStatus) => isUp(now) && !isSavePending(now);
       const status = await waitForLab(lab, isReady, showStage(progress), signal);
       progress.end();
@@ -48,17 +48,17 @@ lab up to go on from in seconds: with the same image, QEMU and options, for a da
   },
 };
 
-/** What a person should know of where the lab came from, and of what the next can come from. */
+/** Tells whether the lab was resumed from a saved state, and whether the next one can be. */
 export function startNotes({ from, savedAt = 0, refused, saving, problem }: LabStatus["start"], now: number): string[] {
   const minutes = Math.round((now - savedAt) / 60_000);
   return [
-    ...(from === "state" ? [`from the state saved ${minutes} min ago; --fresh starts from power`] : []),
+    ...(from === "state" ? [`resumed from the state saved ${minutes} min ago; --fresh starts from power`] : []),
     ...(refused !== undefined ? [`started from power: ${refused}`] : []),
-    ...(saving === "given up" ? [`not saved, the next lab up starts from power: ${problem}`] : []),
+    ...(saving === "given up" ? [`state not saved, so the next lab up starts from power: ${problem}`] : []),
   ];
 }
 
-/** The stage is the one that the last of the devices is in. */
+/** Shows the stage of the slowest device. */
 function showStage(progress: Progress): (status: LabStatus) => void {
   let stage = "";
   return ({ devices, start }) => {
@@ -82,5 +82,5 @@ const waitingFor: Record<(typeof milestones)[number], string> = {
   neighbor: "neighbors",
   member: "members",
   handshake: "handshakes",
-  telemetry: "each other's word",
+  telemetry: "each other's telemetry",
 };

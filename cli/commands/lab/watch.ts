@@ -1,5 +1,5 @@
-// `lab watch`: what `npm start` runs. A virtual neighborhood in the foreground: what happens and when, then the page's address;
-// it ends with this command, however that ends.
+// `lab watch`, which `npm start` runs: a virtual neighborhood in the foreground. Prints events with their times, then the page's
+// address. The lab ends with this command, whatever ends it.
 import { join } from "node:path";
 import type { LabClient } from "../../../image/lab/supervisor/client.ts";
 import {
@@ -16,7 +16,7 @@ import { printable } from "../../../system/printable.ts";
 import { drawableColumns } from "../../../system/terminal.ts";
 import type { Command, Context } from "../../terminal/command.ts";
 import { findDevice } from "../../terminal/device.ts";
-import { hearStop } from "../../terminal/stop.ts";
+import { catchStop } from "../../terminal/stop.ts";
 import { table } from "../../terminal/table.ts";
 import { machineOptions, startFromValues } from "./start.ts";
 
@@ -28,10 +28,10 @@ export const labWatch: Command = {
   usage: "lab watch [--devices 3] [--board <board>] [--image <file>]",
   summary: "start a virtual neighborhood, watch it come up, and end it with Ctrl-C",
   example: "hamlet lab watch",
-  details: "What npm start runs. Times are seconds since the devices got power.",
+  details: "npm start runs this command. Times are seconds since the devices got power.",
   options: machineOptions,
   async run({ values }, context) {
-    const { signal } = hearStop();
+    const { signal } = catchStop();
     try {
       const lab = await startFromValues(labWatch, values, signal);
       try {
@@ -44,7 +44,7 @@ export const labWatch: Command = {
     } catch (error) {
       if (!signal.aborted) throw error;
     }
-    // npm hands on the Ctrl-C that we had from the terminal already; one that comes while Node shuts down would look like a failure.
+    // npm passes on the Ctrl-C that we already had from the terminal; during the shutdown of Node it would look like a failure.
     if (signal.aborted) await sleep(secondSignalMs);
     return 0;
   },
@@ -55,7 +55,7 @@ async function watch(lab: LabClient, { print }: Context, signal: AbortSignal): P
   const followed = lab.follow(view.event, signal);
   const status = await Promise.race([waitForLab(lab, isWhole, view.status, signal), followed.then(() => undefined)]);
   if (!status) return;
-  view.settle();
+  view.finish();
   const handshakes = status.devices.reduce((sum, device) => sum + device.handshakes, 0);
   const [count, names] = [status.devices.length, status.devices.map((device) => device.name).join(", ")];
   const page = await openPage(lab);
@@ -73,12 +73,12 @@ async function watch(lab: LabClient, { print }: Context, signal: AbortSignal): P
   ]) {
     print(line);
   }
-  // Until the lab ends from elsewhere, or this command is told to.
+  // Until another command ends the lab, or this command is stopped.
   await followed;
   await page.close();
 }
 
-type View = { event(event: LabEvent): void; status(status: LabStatus): void; settle(): void };
+type View = { event(event: LabEvent): void; status(status: LabStatus): void; finish(): void };
 
 const eventLine = ({ atS, device, what, detail }: LabEvent): string =>
   `${atS.toFixed(1).padStart(7)} s  ${device.padEnd(8)} ${what}${detail ? ` (${detail})` : ""}`;
@@ -86,16 +86,16 @@ const eventLine = ({ atS, device, what, detail }: LabEvent): string =>
 const plainLines = (print: (line: string) => void): View => ({
   event: (event) => print(eventLine(event)),
   status() {},
-  settle() {},
+  finish() {},
 });
 
 /** A table redrawn in place while the devices come up; afterwards events as lines below it. */
 function liveTable(print: (line: string) => void): View {
   let drawn = 0;
-  let isSettled = false;
+  let isFinished = false;
   return {
     event(event) {
-      if (isSettled) print(eventLine(event));
+      if (isFinished) print(eventLine(event));
     },
     status({ devices, elapsedS, accelerator }) {
       const rows = [["", ...milestones, "state"], ...devices.map(milestoneRow)];
@@ -105,8 +105,8 @@ function liveTable(print: (line: string) => void): View {
       process.stdout.write(`${up}${lines.map((line) => `\x1b[K${printable(line).slice(0, columns)}\n`).join("")}`);
       drawn = lines.length;
     },
-    settle() {
-      isSettled = true;
+    finish() {
+      isFinished = true;
     },
   };
 }
@@ -117,7 +117,7 @@ const milestoneRow = ({ name, state, reached }: LabDeviceStatus): string[] => [
   state,
 ];
 
-/** The page that `hamlet open` serves, of whichever device is alive when asked. */
+/** Serves the page of `hamlet open`, from a device that is alive at each request. */
 async function openPage(lab: LabClient): Promise<{ url: string; close(): Promise<void> }> {
   if (!isBuilt) {
     const { buildPage } = await import("../../package/build.ts");

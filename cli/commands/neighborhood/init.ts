@@ -1,4 +1,4 @@
-// `init <folder> --name "Elm Street"`: a new neighborhood, or a lost one again from its recovery sheet.
+// `init <folder> --name "Elm Street"`: makes a new neighborhood, or restores a lost one from its recovery sheet.
 import { join } from "node:path";
 import { initNeighborhood, recoverNeighborhood } from "../../../provisioning/neighborhood/neighborhood.ts";
 import { systemClock } from "../../../system/clock.ts";
@@ -13,8 +13,8 @@ export const init: Command = {
   example: 'hamlet init elm-street --name "Elm Street"',
   details: `
 The folder holds the root key, its successor and your operator key, all sealed by one passphrase.
-It never goes on a device. recovery.txt is for paper: print it, put it away, delete the file.
-With --recover the same neighborhood comes back from that sheet, on any computer.`,
+Never copy it to a device. recovery.txt is for paper: print it, put it in a safe place, and delete the file.
+--recover restores the same neighborhood from that sheet, on any computer.`,
   options: {
     name: { type: "string", describe: "what people call the neighborhood", argument: "name" },
     recover: { type: "string", describe: "a recovery sheet, typed into a file", argument: "sheet" },

@@ -7,7 +7,7 @@ export const passphraseOptions: Record<string, Option> = {
   "passphrase-file": {
     type: "string",
     argument: "file",
-    describe: "read the passphrase from this file; else HAMLET_PASSPHRASE, else it is asked for",
+    describe: "read the passphrase from this file (default: HAMLET_PASSPHRASE, else ask)",
   },
   yes: {
     type: "boolean",
@@ -16,14 +16,14 @@ export const passphraseOptions: Record<string, Option> = {
   },
 };
 
-/** `isNew`: typed twice, for nobody could tell a slip later. Throws `neighborhood.noPassphrase`. */
+/** `isNew`: asks twice, because a slip could not be noticed later. Throws `neighborhood.noPassphrase`. */
 export async function askPassphrase(values: Values, { isNew = false } = {}): Promise<string> {
   const file = text(values, "passphrase-file");
   if (file !== undefined) return withoutLineEnd(await readTextFile(file));
   const given = process.env["HAMLET_PASSPHRASE"];
   if (given !== undefined && given !== "") return given;
   if (values["yes"] === true || !process.stdin.isTTY) {
-    throw new HamletError("neighborhood.noPassphrase", "the passphrase is needed and there is nobody to ask", {
+    throw new HamletError("neighborhood.noPassphrase", "the passphrase is needed, but there is no terminal to ask on", {
       hint: "set HAMLET_PASSPHRASE or give --passphrase-file",
       exitCode: 2,
     });
@@ -37,7 +37,7 @@ export async function askPassphrase(values: Values, { isNew = false } = {}): Pro
 
 export const withoutLineEnd = (secret: string): string => secret.replace(/\r?\n$/, "");
 
-/** One line from the terminal, of which nothing is shown. */
+/** Reads one line from the terminal without showing it. */
 function readHidden(prompt: string): Promise<string> {
   const { stdin, stderr } = process;
   return new Promise((resolve) => {

@@ -1,4 +1,4 @@
-// `token create [--neighborhood <folder>] [-o <file>]`: a join token for several devices, or for somebody else's hands.
+// `token create [--neighborhood <folder>] [-o <file>]`: makes a join token for several devices, or for someone else to use.
 import { stat } from "node:fs/promises";
 import { issueToken } from "../../../provisioning/neighborhood/issue-token.ts";
 import { openNeighborhood, readNeighborhood } from "../../../provisioning/neighborhood/neighborhood.ts";
@@ -11,11 +11,11 @@ import { askPassphrase, passphraseOptions } from "./passphrase.ts";
 
 export const tokenCreate: Command = {
   usage: "token create [--neighborhood <folder>] [-o <file>]",
-  summary: "make a join token: who holds it may add devices until it expires",
+  summary: "make a join token: anyone who has it can add devices until it expires",
   example: "hamlet token create --neighborhood elm-street --expires 7d --max-devices 10 -o token.json",
   details: `
-Expiry and maximum decide who is let in, never who stays. The file is a secret: give it only to whom you
-would give a device, and delete it when it has served.`,
+Expiry and maximum limit which devices can join; members stay. The file is a secret: give it only to people
+whom you would give a device, and delete it after use.`,
   options: {
     neighborhood: {
       type: "string",
@@ -23,7 +23,7 @@ would give a device, and delete it when it has served.`,
       default: ".",
       describe: "the folder that hamlet init made",
     },
-    out: { type: "string", short: "o", argument: "file", describe: "where the token goes (default token-<id>.json)" },
+    out: { type: "string", short: "o", argument: "file", describe: "file for the token (default token-<id>.json)" },
     expires: {
       type: "string",
       argument: "7d",
@@ -35,15 +35,15 @@ would give a device, and delete it when it has served.`,
       type: "string",
       multiple: true,
       argument: "tag",
-      describe: "a tag for devices that come by it; may be repeated",
+      describe: "a tag for devices that join with it; may be repeated",
     },
     adopt: {
       type: "string",
       argument: "auto|confirm",
       default: "auto",
-      describe: "confirm: no member lets a device in by this token alone; its owner gives its card another one",
+      describe: "confirm: this token alone admits no device; its owner must then give its card another one",
     },
-    json: { type: "boolean", describe: "print what was made as JSON, without the secret" },
+    json: { type: "boolean", describe: "print the result as JSON, without the secret" },
     ...passphraseOptions,
   },
   async run({ values }, { print, note }) {
@@ -61,17 +61,17 @@ would give a device, and delete it when it has served.`,
     const expires = new Date(certificate.notAfter).toISOString();
     if (values["json"]) print(JSON.stringify({ id, file: out, expires, maxDevices, tags, adopt }));
     else print(`token ${id} in ${out}: up to ${maxDevices} devices until ${expires}`);
-    note(`${out} is a secret: who holds it may add devices to ${neighborhood.file.name}`);
+    note(`${out} is a secret: anyone who has it can add devices to ${neighborhood.file.name}`);
     return 0;
   },
 };
 
-/** Whatever is there stays: it may be the root key. */
+/** Overwrites nothing, because it may be the root key. */
 async function refuseExisting(path: string): Promise<void> {
   const facts = await stat(path).catch(() => undefined);
   if (!facts) return;
   if (facts.isDirectory()) throw usageError(tokenCreate, `-o ${path} is a folder: name the file`);
-  throw new HamletError("file.exists", `${path} is there already and is not overwritten`, {
+  throw new HamletError("file.exists", `${path} already exists and is not overwritten`, {
     hint: "name another file with -o, or remove this one first",
     exitCode: 3,
   });
@@ -79,16 +79,16 @@ async function refuseExisting(path: string): Promise<void> {
 
 function readTerms(values: Values): { validMs: number; maxDevices: number; tags: string[]; adopt: "auto" | "confirm" } {
   const validMs = parseDuration(text(values, "expires") ?? "");
-  if (validMs === undefined) throw usageError(tokenCreate, "--expires is a number with d, h or m, as in 7d");
+  if (validMs === undefined) throw usageError(tokenCreate, "--expires must be a number with d, h or m, such as 7d");
   const { maxDevices, tags, adopt } = TokenCertificate.shape;
   const parsed = {
     maxDevices: maxDevices.safeParse(Number(text(values, "max-devices"))),
     tags: tags.safeParse(values["tag"] ?? []),
     adopt: adopt.safeParse(text(values, "adopt")),
   };
-  if (!parsed.maxDevices.success) throw usageError(tokenCreate, "--max-devices is a whole number from 1 to 10000");
+  if (!parsed.maxDevices.success) throw usageError(tokenCreate, "--max-devices must be a whole number from 1 to 10000");
   if (!parsed.tags.success)
-    throw usageError(tokenCreate, "--tag is a-z, 0-9, . _ -, at most 32 characters, at most 8 tags");
-  if (!parsed.adopt.success) throw usageError(tokenCreate, "--adopt is auto or confirm");
+    throw usageError(tokenCreate, "a --tag has a-z, 0-9, . _ -, at most 32 characters; at most 8 tags");
+  if (!parsed.adopt.success) throw usageError(tokenCreate, "--adopt must be auto or confirm");
   return { validMs, maxDevices: parsed.maxDevices.data, tags: parsed.tags.data, adopt: parsed.adopt.data };
 }

@@ -37,7 +37,7 @@ test("an unknown code is a usage error that names the nearest one", async () => 
   await expect(explained("helo.refused")).rejects.toMatchObject({
     code: "usage.invalid",
     exitCode: 2,
-    hint: "the nearest is: hamlet explain hello.refused",
+    hint: "did you mean: hamlet explain hello.refused",
   });
 });
 

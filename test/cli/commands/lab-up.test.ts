@@ -7,12 +7,12 @@ test("lab up says where the devices come from, which state was refused, and why 
   expect(startNotes({ from: "power", saving: "saved" }, now)).toEqual([]);
   expect(startNotes({ from: "power", saving: "none" }, now)).toEqual([]);
   expect(startNotes({ from: "state", savedAt: now - 720_000, saving: "none" }, now)).toEqual([
-    "from the state saved 12 min ago; --fresh starts from power",
+    "resumed from the state saved 12 min ago; --fresh starts from power",
   ]);
   const refused = "lab.stateRefused: attic.state has 3 of 13 bytes";
   const problem = "file.full: no space left";
   expect(startNotes({ from: "power", refused, saving: "given up", problem }, now)).toEqual([
     `started from power: ${refused}`,
-    `not saved, the next lab up starts from power: ${problem}`,
+    `state not saved, so the next lab up starts from power: ${problem}`,
   ]);
 });

@@ -106,14 +106,14 @@ test("the archive has everything that a bug report needs, and says why if someth
   }
   expect(bytes).toContain("journalctl says");
   expect(bytes).toContain("broker.example");
-  expect(bytes).toContain("not there: ENOENT");
+  expect(bytes).toContain("missing: ENOENT");
 });
 
 test("a device with a dead agent still gives its logs", async () => {
   const dead = await archive(async () => {
     throw new HamletError("device.noAnswer", "the agent does not answer");
   });
-  expect(gunzipSync(dead).toString("latin1")).toContain("not there: device.noAnswer");
+  expect(gunzipSync(dead).toString("latin1")).toContain("missing: device.noAnswer");
 });
 
 test("without reading every secret there is no archive, because an unknown secret cannot be redacted", async () => {

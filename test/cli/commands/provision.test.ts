@@ -72,7 +72,7 @@ test("init says what to do with the sheet, and never prints a secret", async () 
   expect(await idOf("oak2")).toBe(await idOf("oak"));
 });
 
-test("unattended and without a passphrase, nothing is asked and nothing is made", async () => {
+test("init without a passphrase or a terminal fails without asking and makes nothing", async () => {
   delete process.env["HAMLET_PASSPHRASE"];
   const asked = run(init, [join(home, "fir"), "--name", "Fir"], { withPassphrase: false });
   await expect(asked).rejects.toMatchObject({ code: "neighborhood.noPassphrase", exitCode: 2 });
@@ -116,7 +116,7 @@ test("token create overwrites nothing, least of all the root key", async () => {
   expect(await readFile(key, "utf8")).toBe(before);
 });
 
-test("provision makes a card a device, twice with the same words to the byte, and says that it holds a secret", async () => {
+test("provision makes a card a device, says that it holds a secret, and writes the same bytes if repeated", async () => {
   const words = [
     card,
     "--neighborhood",
@@ -153,7 +153,7 @@ test("provision makes a card a device, twice with the same words to the byte, an
   expect((await block()).equals(first)).toBe(true);
 });
 
-test("with a token file there is no passphrase to give", async () => {
+test("provision with a token file needs no passphrase", async () => {
   const path = join(home, "guest.json");
   await run(tokenCreate, ["--neighborhood", elm, "-o", path]);
   await run(provision, [card, "--token", path, "--name", "cellar"], { withPassphrase: false });
@@ -162,7 +162,7 @@ test("with a token file there is no passphrase to give", async () => {
   await expect(other).rejects.toMatchObject({ code: "usage.invalid" });
 });
 
-test("what is wrong is refused before anything is written", async () => {
+test("provision refuses wrong input before it writes anything", async () => {
   const before = await block();
   const base = [card, "--neighborhood", elm];
   await writeFile(join(home, "config.json"), "[1]");
@@ -182,7 +182,7 @@ test("what is wrong is refused before anything is written", async () => {
   expect((await block()).equals(before)).toBe(true);
 });
 
-test("a card that is provisioned for another neighborhood is not taken from it by mistake", async () => {
+test("provision does not overwrite a card of another neighborhood without --force", async () => {
   await run(init, [join(home, "ash"), "--name", "Ash"]);
   await run(provision, [card, "--neighborhood", elm, "--name", "attic"]);
   const before = await block();
@@ -195,7 +195,7 @@ test("a card that is provisioned for another neighborhood is not taken from it b
   await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
 });
 
-test("any number of devices come from one image, which stays as it was built", async () => {
+test("one image gives any number of devices and stays as it was built", async () => {
   const image = join(home, "disk.img");
   await makeDisk(image);
   await truncate(image, 64 << 20);
@@ -216,7 +216,7 @@ test("any number of devices come from one image, which stays as it was built", a
   expect((await readdir(home)).filter((name) => name.endsWith(".tmp"))).toEqual([]);
 });
 
-test("a copy that is one device does not become another by mistake", async () => {
+test("provision does not overwrite the copy of another device without --force", async () => {
   const [image, attic] = [join(home, "disk.img"), join(home, "attic.img")];
   const words = [image, "-o", attic, "--neighborhood", elm];
   await run(provision, [...words, "--name", "attic"]);
@@ -233,7 +233,7 @@ test("a copy that is one device does not become another by mistake", async () =>
   expect(decodeProvisionFile(await readProvisionBlock(attic)).name).toBe("cellar");
 });
 
-test("a Wi-Fi without a password is joined only by who says that it is open", async () => {
+test("a Wi-Fi without a password needs --wifi-open", async () => {
   await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
   await writeFile(join(home, "empty"), "\n");
   const words = [card, "--neighborhood", elm, "--name", "attic"];
@@ -251,7 +251,7 @@ test("a Wi-Fi without a password is joined only by who says that it is open", as
   await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
 });
 
-test("a copy never replaces a file that is something else", async () => {
+test("a copy never replaces a file that is not a copy of the image", async () => {
   const image = join(home, "disk.img");
   await writeFile(join(home, "thesis.img"), "years of work");
   for (const out of [join(home, "thesis.img"), image]) {
@@ -263,7 +263,7 @@ test("a copy never replaces a file that is something else", async () => {
   await expect(folder).rejects.toMatchObject({ code: "usage.invalid" });
 });
 
-test("config-syntax: a slip in --config, and a setting that the agent does not have, are told before anything is written", async () => {
+test("config-syntax: a syntax error in --config or an unknown setting is reported before anything is written", async () => {
   const before = await block();
   const path = join(home, "agent.json");
   const words = [card, "--neighborhood", elm, "--name", "attic", "--config", path];
@@ -292,7 +292,7 @@ test("config-syntax: a slip in --config, and a setting that the agent does not h
   await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
 });
 
-test("config-syntax: a byte order mark is no part of a passphrase, a Wi-Fi password or a recovery sheet", async () => {
+test("config-syntax: a byte order mark is not part of a passphrase, a Wi-Fi password or a recovery sheet", async () => {
   const marked = async (name: string, text: string) => {
     await writeFile(join(home, name), `\ufeff${text}`);
     return join(home, name);
@@ -315,7 +315,7 @@ test("config-syntax: a byte order mark is no part of a passphrase, a Wi-Fi passw
   await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
 });
 
-test("ssh-key-file: options reach the device, what is left out is said, and a private key is refused in one line", async () => {
+test("ssh-key-file: options reach the device, skipped lines are reported, and a private key is refused in one line", async () => {
   const [, ed25519 = ""] = (await readFile(join(home, "key.pub"), "utf8")).split("\n");
   const path = join(home, "several");
   const words = [card, "--neighborhood", elm, "--name", "attic", "--ssh-key", path];
@@ -325,7 +325,7 @@ test("ssh-key-file: options reach the device, what is left out is said, and a pr
   );
   const { notes } = await run(provision, words);
   expect((await provisioned()).sshKeys).toEqual([`from="10.0.0.0/8" ${ed25519}`]);
-  expect(notes).toContain(`left out: line 2 of ${path} has a key that is cut off or damaged`);
+  expect(notes).toContain(`skipped: line 2 of ${path} has a key that is cut off or damaged`);
   await writeFile(path, "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n");
   await expect(run(provision, words)).rejects.toMatchObject({
     code: "usage.invalid",
@@ -334,21 +334,21 @@ test("ssh-key-file: options reach the device, what is left out is said, and a pr
   });
   await writeFile(path, Array.from({ length: 17 }, (_, index) => `${ed25519}${index}\n`).join(""));
   await expect(run(provision, words)).rejects.toMatchObject({
-    message: "17 SSH keys are given, and at most 16 may log in",
+    message: "17 SSH keys are given, but at most 16 are allowed",
   });
   await writeFile(path, "");
   await expect(run(provision, words)).rejects.toMatchObject({ code: "usage.invalid" });
   await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
 });
 
-test("wifi-static: a static address is the Wi-Fi's where there is one, or whose it is said to be, and that is told", async () => {
+test("wifi-static: a static address belongs to the Wi-Fi if there is one, or to the link of --address-on, and the output says so", async () => {
   await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
   const words = [card, "--neighborhood", elm, "--name", "attic"];
   const wifi = ["--wifi-ssid", "home", "--wifi-password-file", join(home, "wifi")];
   const address = ["--address", "192.168.1.5/24", "--gateway", "192.168.1.1", "--dns", "192.168.1.1"];
   for (const [more, link, told] of [
-    [[...wifi, ...address], "wl*", "its Wi-Fi has the address 192.168.1.5/24; a cable gets one by DHCP"],
-    [address, "e*", "its cable has the address 192.168.1.5/24; a Wi-Fi gets one by DHCP"],
+    [[...wifi, ...address], "wl*", "its Wi-Fi has the address 192.168.1.5/24; a cable uses DHCP"],
+    [address, "e*", "its cable has the address 192.168.1.5/24; a Wi-Fi uses DHCP"],
     [[...wifi, ...address, "--address-on", "cable"], "e*", "its cable has the address"],
     [[...address, "--address-on", "wifi"], "wl*", "its Wi-Fi has the address"],
   ] as const) {
@@ -361,7 +361,7 @@ test("wifi-static: a static address is the Wi-Fi's where there is one, or whose 
   }
   const lonely = await run(provision, [...words, "--address", "192.168.1.5/24", "--json"]);
   expect(JSON.parse(lonely.out).address).toEqual({ on: "cable", interface: "e*", address: "192.168.1.5/24" });
-  expect(lonely.notes).toContain("without --gateway nothing beyond the network of 192.168.1.5/24");
+  expect(lonely.notes).toContain("without --gateway the device reaches only the network of 192.168.1.5/24");
   const before = await block();
   for (const [wrong, message] of [
     [["--address", "192.168.1.5/24", "--gateway", "10.0.0.1"], "--gateway: 10.0.0.1 is not in 192.168.1.0/24"],
@@ -369,7 +369,7 @@ test("wifi-static: a static address is the Wi-Fi's where there is one, or whose 
     [["--address", "192.168.1.5/24", "--dns", "127.0.0.53"], "--dns: 127.0.0.53 is a loopback address"],
     [["--address", "192.168.1.255/24"], "--address: 192.168.1.255 is the broadcast address"],
     [["--address", "192.168.1.5"], "--address: is not an address with prefix"],
-    [["--address", "192.168.1.5/24", "--address-on", "eth0"], "--address-on is wifi or cable, not 'eth0'"],
+    [["--address", "192.168.1.5/24", "--address-on", "eth0"], "--address-on must be wifi or cable, not 'eth0'"],
     [["--address-on", "wifi"], "--address is missing"],
   ] as const) {
     const refused = { code: "usage.invalid", exitCode: 2, message: expect.stringContaining(message) };

@@ -51,7 +51,7 @@ async function hamlet(command: Command, ...argv: string[]): Promise<string[]> {
 
 test("rename gives the device its new name and says what the old one was", async () => {
   expect(await hamlet(rename, "pantry", "--device", socket)).toEqual(["attic is now pantry"]);
-  expect(await hamlet(rename, "pantry", "--device", socket)).toEqual(["it is called pantry already"]);
+  expect(await hamlet(rename, "pantry", "--device", socket)).toEqual(["it is already called pantry"]);
 });
 
 test("a taken name is refused with exit code 3, an invalid one with 2", async () => {
@@ -89,7 +89,7 @@ test("reset without a terminal and --yes requests nothing; on a machine without 
 test("reset names what is lost, and warns if no other member is alive to remember the neighborhood", () => {
   const { state } = source;
   expect(whatIsLost(state)).toBe(
-    "attic will leave Elm Street and forget it: identity, keys, Wi-Fi and SSH keys. 2 of its neighbors stay.",
+    "attic will leave Elm Street and lose its identity, keys, Wi-Fi and SSH keys. 2 other members stay.",
   );
   for (const name of ["cellar", "kitchen"]) source.member(name).state = "dead";
   expect(whatIsLost(state)).toContain("No other member is alive");

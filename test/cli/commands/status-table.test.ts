@@ -88,10 +88,10 @@ test("net explain says in one sentence how a member is reached, then lists every
 });
 
 test.each([
-  ["has never answered a handshake, and no endpoint", { handshakeAgeS: undefined }],
+  ["has never answered a handshake, and this device knows no endpoint of it", { handshakeAgeS: undefined }],
   ["is dead to the cluster", { state: "dead" as const }],
   ["its last handshake is old", { handshakeAgeS: 400 }],
-  ["does not answer on 192.168.1.17:51820 any more", { path: { isFailing: true, candidates: [] } }],
+  ["no longer answers on 192.168.1.17:51820", { path: { isFailing: true, candidates: [] } }],
 ])("explain: %s", async (words, change) => {
   const source = makeStatusSource(now);
   Object.assign(source.member("cellar"), change);

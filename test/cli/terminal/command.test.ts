@@ -36,9 +36,9 @@ test("words after -- belong to the other program", async () => {
 });
 
 test.each([
-  ["init", ["a", "b", "--name", "x"], "'b' is one word too many"],
-  ["status", ["attic"], "'attic' is one word too many"],
-  ["lab up", ["5"], "'5' is one word too many"],
+  ["init", ["a", "b", "--name", "x"], "unexpected argument 'b'"],
+  ["status", ["attic"], "unexpected argument 'attic'"],
+  ["lab up", ["5"], "unexpected argument '5'"],
   ["token create", ["--expiers", "1d"], "--expiers"],
   ["token create", ["--expires"], "--expires"],
 ])("hamlet %s %s is used wrongly, and the message names the word", async (name, argv, message) => {
@@ -80,7 +80,7 @@ test("an option that replaces its command's action excludes the command's argume
     ["--dry-run", "--list"],
     ["a.img", "/dev/sdz", "--list"],
   ])
-    expect(() => parseInput(flash, words, {})).toThrow(/does not go with --list/);
+    expect(() => parseInput(flash, words, {})).toThrow(/cannot be used with --list/);
   expect(parseInput(flash, ["--list", "--json"], { HAMLET_YES: "1" }).values).toMatchObject({ list: true, json: true });
 });
 
@@ -98,7 +98,7 @@ test("every option that replaces the action is a boolean, and the options it all
 test("words after -- are arguments if the command runs no other program", async () => {
   const flash = await named("flash");
   expect(parseInput(flash, ["--yes", "--", "-odd.img", "/dev/sdz"], {}).positionals).toEqual(["-odd.img", "/dev/sdz"]);
-  expect(() => parseInput(flash, ["a.img", "/dev/sdz", "--", "more"], {})).toThrow(/'more' is one word too many/);
+  expect(() => parseInput(flash, ["a.img", "/dev/sdz", "--", "more"], {})).toThrow(/unexpected argument 'more'/);
   const exec = await named("lab exec");
   expect(parseInput(exec, ["attic", "--", "ls", "-l"], {}).rest).toEqual(["ls", "-l"]);
 });

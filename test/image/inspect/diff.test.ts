@@ -119,7 +119,7 @@ test("without a filesystem in slot a, or a bill of materials in it, the rest is 
   const difference = await diffImages(one, other, silentProgress);
   expect(difference).toMatchObject({ isSame: false, files: [] });
   expect(difference.packages).toBeUndefined();
-  expect(linesOf(difference, false)).toContain("packages: not told by both images");
+  expect(linesOf(difference, false)).toContain("packages: not listed in both images");
 });
 
 test("a file that is not an image is refused on either side", async () => {

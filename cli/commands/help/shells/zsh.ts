@@ -10,7 +10,7 @@ export function zshCompletion(all: readonly CompletedCommand[]): string {
 _hamlet() {
   local previous=\${words[CURRENT-1]} name= word
   local -a reply
-  # --option=value: what stands before the = is the option.
+  # --option=value: the part before the = is the option.
   if [[ $PREFIX == --*=* ]]; then previous=\${PREFIX%%=*}; compset -P 1 '*='; fi
   for word in \${words[2,CURRENT-1]}; do
     case "\${name:+$name }$word" in
