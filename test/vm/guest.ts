@@ -24,10 +24,10 @@ for (let count = 1; ; ) {
   }
   let answer: { result: unknown } | { error: string };
   try {
-    const { name, argument } = JSON.parse(await readFile(path, "utf8"));
+    const { name } = JSON.parse(await readFile(path, "utf8"));
     tell(`scenario ${name}`);
     const scenario = await import(new URL(`scenarios/${name}.ts`, import.meta.url).href);
-    answer = { result: (await scenario.default(argument, tell)) ?? null };
+    answer = { result: (await scenario.default(tell)) ?? null };
   } catch (error) {
     answer = {
       error: error instanceof Error ? `${error.stack}${error.cause ? `\n${error.cause}` : ""}` : String(error),

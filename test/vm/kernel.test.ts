@@ -14,8 +14,7 @@ afterAll(() => kernel?.[Symbol.asyncDispose]());
 test.skipIf(skip)(
   "kernel WireGuard carries the mesh for a user with one capability, and a second plan is empty",
   async () => {
-    // biome-ignore lint/suspicious/noExplicitAny: a scenario's result is data, judged line by line below
-    const seen = (await kernel.run("mesh")) as any;
+    const seen = await kernel.run("mesh");
     process.stderr.write(
       `mesh up in ${Math.round(seen.startMs)} ms, 500 peers in ${Math.round(seen.manyMs)} ms (emulated)\n`,
     );
@@ -42,9 +41,8 @@ test.skipIf(skip)(
 );
 
 test.skipIf(skip)("sysctls are applied and restored exactly, even after a SIGKILL", async () => {
-  // biome-ignore lint/suspicious/noExplicitAny: as above
-  const seen = (await kernel.run("tuning")) as any;
-  const keys = seen.applied.map(({ key }: { key: string }) => key).sort();
+  const seen = await kernel.run("tuning");
+  const keys = seen.applied.map(({ key }) => key).sort();
   expect(keys).toContain("net.ipv4.tcp_congestion_control");
   expect(seen.applied[0]).toMatchObject({ profile: "bbr", was: "cubic", is: "bbr" });
   // Apart from the keys that change when the kernel loads BBR's module, nothing else changed.

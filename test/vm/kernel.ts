@@ -9,12 +9,16 @@ import { join } from "node:path";
 import { eventually } from "../eventually.ts";
 import { lacks } from "../lacks.ts";
 import { buildInitrd, exists, fetchKernel, startScript } from "./guest-files.ts";
+import type flash from "./scenarios/flash.ts";
+import type mesh from "./scenarios/mesh.ts";
+import type tuning from "./scenarios/tuning.ts";
 
+type Scenarios = { flash: typeof flash; mesh: typeof mesh; tuning: typeof tuning };
 export type Kernel = AsyncDisposable & {
   release: string;
   bootMs: number;
   /** Runs the default export of `scenarios/<name>.ts` in the guest as root and returns its result. */
-  run(name: string, argument?: unknown): Promise<unknown>;
+  run<Name extends keyof Scenarios>(name: Name): Promise<Awaited<ReturnType<Scenarios[Name]>>>;
 };
 
 // Part of QEMU up to 7.2, a package of its own since; both take the same options.
@@ -96,10 +100,10 @@ export async function startKernel(): Promise<Kernel> {
   return {
     release,
     bootMs: performance.now() - started,
-    async run(name, argument) {
+    async run(name) {
       count += 1;
       const job = join(share, `job-${count}`);
-      await writeFile(`${job}.tmp`, JSON.stringify({ name, argument }));
+      await writeFile(`${job}.tmp`, JSON.stringify({ name }));
       await rename(`${job}.tmp`, `${job}.json`);
       await appears(`result-${count}.json`);
       const answer = JSON.parse(await readFile(join(share, `result-${count}.json`), "utf8"));

@@ -21,7 +21,7 @@ const warnings = new Warnings(systemClock, makeLog("warnings"));
 /** The journal has tests of its own. */
 const journal: Pick<Journal, "recordMade" | "release"> = { recordMade: async () => {}, release: async () => [] };
 
-export default async function mesh(_: unknown, tell: Tell) {
+export default async function mesh(tell: Tell) {
   const run = telling(tell, plainRun);
   const attic = inNamespace(run, "attic");
   const cellar = inNamespace(run, "cellar");

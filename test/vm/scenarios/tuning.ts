@@ -14,7 +14,7 @@ import { type Tell, telling } from "../tell.ts";
 
 const agentUid = 1234;
 
-export default async function tuning(_: unknown, tell: Tell) {
+export default async function tuning(tell: Tell) {
   const run = telling(tell, plainRun);
   const folder = await mkdtemp("/tmp/tuning-");
   await chown(folder, agentUid, agentUid);
