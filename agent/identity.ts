@@ -1,6 +1,6 @@
 // Who this device is: an identity made on first boot from the provision file, kept on the data partition, the same for life.
 import { existsSync } from "node:fs";
-import { realpath } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Provision } from "../provisioning/file/provision.ts";
 import { agentFilesIn } from "../provisioning/handover/agent-files.ts";
@@ -73,11 +73,19 @@ export async function loadIdentity(
   return Identity.open(self, identity, name, damage ? [damage] : []);
 }
 
-/** The folder may be a link: its owner chose the path, and `wipe` follows no link because root uses it in folders that others own. */
+/**
+ * Folder or file may be a link: its owner chose the path, and the secret is where the link leads. `wipe` itself follows none, because
+ * root uses it in folders that others own.
+ */
 async function wipeProvision(path: string): Promise<void> {
-  const folder = await realpath(dirname(path)).catch((error: unknown) => {
-    if (errnoOf(error) !== "ENOENT") throw error;
-  });
+  const ifThere = <T>(found: Promise<T>) =>
+    found.catch((error: unknown) => {
+      if (errnoOf(error) !== "ENOENT") throw error;
+    });
+  const target = await ifThere(realpath(path));
+  if (target !== undefined && (await stat(target)).isFile()) await wipe(target);
+  // The link itself, which now leads nowhere.
+  const folder = await ifThere(realpath(dirname(path)));
   if (folder !== undefined) await wipe(join(folder, basename(path)));
 }
 

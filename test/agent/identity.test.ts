@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -45,6 +45,21 @@ describe("a device on its first boot", () => {
     expect(await readdir(folder)).not.toContain("provision.json");
     const second = (await loadIdentity(linked, join(link.path, "provision.json")))!;
     expect([first.name, second.id]).toEqual(["attic", first.id]);
+  });
+
+  test("wipes the secret where a provision file that is a link leads", async () => {
+    const file = hood.provision({ name: "attic" });
+    const target = join(folder, "token-from-elsewhere");
+    await writeFile(target, file);
+    await symlink(target, provisionPath);
+    const held = await open(target);
+    try {
+      expect((await loadIdentity(self, provisionPath))?.name).toBe("attic");
+      expect(await readdir(folder)).not.toEqual(expect.arrayContaining([expect.stringMatching(/provision|token/)]));
+      expect((await held.readFile()).every((byte) => byte === 0)).toBe(true);
+    } finally {
+      await held.close();
+    }
   });
 
   test("has no identity without a provision file", async () => {
