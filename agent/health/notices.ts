@@ -8,6 +8,7 @@ import { every } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import type { PublicStatus } from "../api/schema.ts";
+import { originsOf } from "./consequences.ts";
 import { consoleCard } from "./console-card.ts";
 import type { Warning } from "./warnings.ts";
 
@@ -30,7 +31,7 @@ export type Known = {
 export function noticeOf(known: Known): Notice {
   const { status, neighborhood, addresses, pagePort } = known;
   // Leave out consequences: there is little room, and fixing their origin ends them.
-  const warnings = known.warnings.filter(({ follows }) => follows === undefined);
+  const warnings = originsOf(known.warnings);
   const { name, board, release } = status;
   const isUnprovisioned = status.phase === "unprovisioned";
   // An unprovisioned device has a new key at each start, so nobody can adopt it.

@@ -1,5 +1,6 @@
 // The full page: the neighborhood as one of its members sees it.
 import type { Status } from "../../agent/api/schema.ts";
+import { originsOf } from "../../agent/health/consequences.ts";
 import { duration } from "../words.ts";
 import { Install } from "./install.tsx";
 import type { News } from "./live.ts";
@@ -10,6 +11,7 @@ import { Facts, LinkMark, Section, WarningList } from "./parts.tsx";
 
 export function FullPage({ status, news }: { status: Status; news: News }) {
   const { self, members, pending, warnings } = status;
+  const origins = originsOf(warnings);
   const alive = members.filter(({ state }) => state === "alive").length;
   const broker = members.find(({ id }) => id === status.broker);
   const now = news.at ?? 0;
@@ -29,9 +31,9 @@ export function FullPage({ status, news }: { status: Status; news: News }) {
           isBad={alive < members.length}
         />
         <Tile
-          value={String(warnings.length)}
-          what={warnings.length === 1 ? "warning" : "warnings"}
-          isBad={warnings.length > 0}
+          value={String(origins.length)}
+          what={origins.length === 1 ? "warning" : "warnings"}
+          isBad={origins.length > 0}
         />
         <Tile value={String(pending.length)} what="waiting for adoption" isBad={pending.length > 0} />
         <Tile value={broker?.name ?? "none"} what="runs the MQTT broker" isBad={!broker} />

@@ -26,6 +26,8 @@ export function meshLinks(members: readonly MemberStatus[]): MeshLink[] {
       if (peer.id === id || !ids.has(peer.id)) continue;
       const ends: [string, string] = id < peer.id ? [id, peer.id] : [peer.id, id];
       const known = links.get(ends.join()) ?? { ends, reportedBy: [], isFresh: true };
+      // One end that repeats itself does not speak for the other.
+      if (known.reportedBy.includes(id)) continue;
       const rtts = [known.rttMs, peer.rttMs].filter((rtt) => rtt !== undefined);
       const path = known.path ?? peer.path;
       links.set(ends.join(), {

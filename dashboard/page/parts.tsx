@@ -1,6 +1,7 @@
 // Components that both pages share.
 import type { ComponentChildren } from "preact";
 import type { Status } from "../../agent/api/schema.ts";
+import { consequencesOf, originsOf } from "../../agent/health/consequences.ts";
 import { duration } from "../words.ts";
 import type { News } from "./live.ts";
 
@@ -47,19 +48,26 @@ export const Scroll = ({ label, children }: { label: string; children: Component
   </section>
 );
 
-type Shown = { code: string; message: string; hint: string; since?: number };
+type Shown = { code: string; severity?: string; message: string; hint: string; since?: number; follows?: string };
+/** Lists consequences below the warning that they follow from. */
 export function WarningList({ warnings, now }: { warnings: Shown[]; now?: number }) {
-  if (warnings.length === 0) return <p class="calm">Nothing is wrong.</p>;
+  const origins = originsOf(warnings);
+  if (origins.length === 0) return <p class="calm">Nothing is wrong.</p>;
   return (
     <ul class="warnings">
-      {warnings.map(({ code, message, hint, since }) => (
-        <li key={`${code} ${message}`}>
+      {origins.map(({ code, severity = "warning", message, hint, since }) => (
+        <li key={`${code} ${message}`} class={severity}>
           <p class="what">{message}</p>
+          {consequencesOf(code, warnings).map((consequence) => (
+            <p class="hence" key={`${consequence.code} ${consequence.message}`}>
+              Hence: {consequence.message}
+            </p>
+          ))}
           <p class="hint">
             <b>Next:</b> {hint}
           </p>
           <p class="meta">
-            <code>{code}</code>
+            {severity} <code>{code}</code>
             {since !== undefined && now !== undefined && <> · since {duration((now - since) / 1000)}</>}
           </p>
         </li>

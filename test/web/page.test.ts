@@ -64,7 +64,17 @@ test("the full page shows each member and follows its changes", async () => {
   source.state.warnings = [{ code: "member.dead", message: "kitchen is gone", hint: "look at its power", since: 0 }];
   await tab.until(`${rowOf("kitchen")}.includes("dead")`);
   expect(await tab.evaluate(text(".tiles"))).toMatch(/2 of 3.*1\s*warning/s);
-  expect(await tab.evaluate(text(".warnings"))).toMatch(/kitchen is gone\s+Next: look at its power\s+member\.dead/);
+  expect(await tab.evaluate(text(".warnings"))).toMatch(
+    /kitchen is gone\s+Next: look at its power\s+warning\s+member\.dead/,
+  );
+
+  source.state.warnings = [
+    { code: "member.dead", message: "kitchen is gone", hint: "look at its power", since: 0, follows: "network.down" },
+    { code: "network.down", severity: "error", message: "no network", hint: "check its cable", since: 0 },
+  ];
+  await tab.until(`document.querySelector(".warnings li.error") !== null`);
+  expect(await tab.evaluate(text(".tiles"))).toMatch(/1\s*warning/);
+  expect(await tab.evaluate(text(".warnings"))).toMatch(/^no network\s+Hence: kitchen is gone\s+Next: check its cable/);
 
   source.member("kitchen").state = "alive";
   source.state.warnings = [];

@@ -1,6 +1,7 @@
 // Formats a status for a terminal.
 // Pure.
 import type { MemberStatus, Status } from "../../../agent/api/schema.ts";
+import { consequencesOf, originsOf } from "../../../agent/health/consequences.ts";
 import { bytes, duration, milliseconds, percent } from "../../../dashboard/words.ts";
 import { filledTable } from "../../terminal/table.ts";
 
@@ -28,7 +29,7 @@ const phases: Record<Exclude<Status["phase"], "member">, string> = {
 
 /** Prints consequences below the warning that they follow from, and does not count them. */
 function warningLines(warnings: Status["warnings"], now: number): string[] {
-  const origins = warnings.filter(({ follows }) => follows === undefined);
+  const origins = originsOf(warnings);
   if (origins.length === 0) return ["no warnings"];
   return [
     origins.length === 1 ? "1 warning:" : `${origins.length} warnings:`,
@@ -39,11 +40,6 @@ function warningLines(warnings: Status["warnings"], now: number): string[] {
     ]),
   ];
 }
-
-const consequencesOf = (code: string, warnings: Status["warnings"]): Status["warnings"] =>
-  warnings
-    .filter(({ follows }) => follows === code)
-    .flatMap((direct) => [direct, ...consequencesOf(direct.code, warnings)]);
 
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;
 

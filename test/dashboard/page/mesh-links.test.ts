@@ -18,6 +18,13 @@ test("a link that only one end reports names that end", () => {
   expect(meshLinks(source.state.members).at(-1)).toMatchObject({ ends: [c, k], reportedBy: [c], isFresh: true });
 });
 
+test("an end that reports a link twice does not report it for the other", () => {
+  const source = makeStatusSource();
+  source.member("kitchen").peers = [];
+  source.member("cellar").peers?.push({ id: k, handshakeAgeS: 1 });
+  expect(meshLinks(source.state.members).at(-1)).toMatchObject({ ends: [c, k], reportedBy: [c] });
+});
+
 test("an old handshake at either end makes a link old, and so does none at all", () => {
   const source = makeStatusSource();
   source.member("cellar").peers = [{ id: a, handshakeAgeS: 181 }, { id: k }];
