@@ -8,6 +8,7 @@ import { imageCauses } from "./image.ts";
 import { labCauses } from "./lab.ts";
 import { mediaCauses } from "./media.ts";
 import { provisioningCauses } from "./provisioning.ts";
+import { updateCauses } from "./update.ts";
 
 export const errorCauses: Record<ErrorCode, Cause> = {
   ...commandLineCauses,
@@ -16,5 +17,6 @@ export const errorCauses: Record<ErrorCode, Cause> = {
   ...bootCauses,
   ...mediaCauses,
   ...labCauses,
+  ...updateCauses,
   ...agentCauses,
 };

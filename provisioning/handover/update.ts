@@ -1,0 +1,127 @@
+// What passes between the agent and root's updater. The updater has no network: it asks on the agent's socket, and the agent
+// fetches, reports and passes on what people asked for. Each message has one schema, read and written by both.
+import { z } from "zod";
+
+const EpochMs = z.number().min(0);
+const Bytes = z.int().min(0);
+const Version = z.string().min(1).max(64);
+const Code = z.string().max(64);
+const Text = z.string().max(500);
+
+/** How an update ended. */
+export const UpdateEnd = z.object({
+  atMs: EpochMs,
+  from: Version,
+  to: Version,
+  outcome: z
+    .enum(["committed", "failed", "void"])
+    .describe("void: the trial ended for a reason that says nothing of the release, such as a power cut"),
+  check: Code.exactOptional().describe("code of the check that failed"),
+  message: Text.exactOptional(),
+  isAlone: z.boolean().exactOptional().describe("no other member was alive, so only local checks judged"),
+  log: z.array(z.string().max(400)).max(200).exactOptional().describe("the last lines before the restart"),
+});
+export type UpdateEnd = z.infer<typeof UpdateEnd>;
+
+const Trouble = z.object({ code: Code, message: Text, hint: Text.exactOptional() });
+export type UpdateTrouble = z.infer<typeof Trouble>;
+
+/** What the updater is doing. Each phase carries what is true in it. */
+export const UpdateActivity = z.discriminatedUnion("phase", [
+  z.object({ phase: z.literal("idle") }),
+  z.object({ phase: z.literal("checking") }),
+  z.object({
+    phase: z.literal("writing"),
+    version: Version,
+    part: z.string().max(16),
+    doneBytes: Bytes.describe("of all parts"),
+    totalBytes: Bytes,
+    fetchedBytes: Bytes.describe("what the network carried so far"),
+    forecastBytes: Bytes.describe("what the network will have carried at the end"),
+  }),
+  z.object({ phase: z.literal("verifying"), version: Version, doneBytes: Bytes, totalBytes: Bytes }),
+  z.object({ phase: z.literal("restarting"), version: Version }),
+  z.object({
+    phase: z.literal("trying"),
+    version: Version,
+    leftS: z.number().min(0).describe("until silence counts as failure"),
+    waitsFor: z.array(Code).max(16).describe("codes of the checks that have not passed yet"),
+  }),
+  z.object({
+    phase: z.literal("waiting"),
+    version: Version.exactOptional(),
+    because: Trouble,
+    againAtMs: EpochMs.exactOptional(),
+  }),
+]);
+export type UpdateActivity = z.infer<typeof UpdateActivity>;
+
+export const UpdateReport = z.object({
+  v: z.literal(1),
+  running: z.object({ slot: z.enum(["a", "b"]), version: Version }),
+  activity: UpdateActivity,
+  checkedAtMs: EpochMs.exactOptional().describe("the last check that the repository answered"),
+  newest: Version.exactOptional().describe("the newest release in the repository"),
+  failed: z.array(Version).max(16).describe("releases whose trial failed: not tried again by themselves"),
+  fallback: UpdateEnd.exactOptional().describe("a fallback that nobody has acknowledged yet"),
+  history: z
+    .array(UpdateEnd.omit({ log: true }))
+    .max(20)
+    .describe("the newest first"),
+});
+export type UpdateReport = z.infer<typeof UpdateReport>;
+
+/** What people ask of the updater. */
+export const UpdateRequest = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("check") }),
+  z.object({ kind: z.literal("now") }),
+  z.object({ kind: z.literal("retry") }),
+  z.object({ kind: z.literal("seen") }),
+  z.object({ kind: z.literal("back") }),
+]);
+export type UpdateRequest = z.infer<typeof UpdateRequest>;
+
+/** The answer is held back until a request comes, at most this long. */
+export const waitMs = 25_000;
+
+/** Bytes that the updater names. The agent answers with them alone, or with an error. */
+export const BytesRequest = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("file"),
+    path: z
+      .string()
+      .max(256)
+      .regex(/^(metadata|targets)\/[A-Za-z0-9._~+/-]+$/)
+      .describe("below the repository's URL"),
+    maxBytes: z.int().positive(),
+  }),
+  z.object({
+    kind: z.literal("object"),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/),
+    sizeBytes: z.int().positive().describe("of the content; more or less is an error"),
+  }),
+]);
+export type BytesRequest = z.infer<typeof BytesRequest>;
+
+/** What an agent knows of its device's health; the updater judges it. */
+export const Evidence = z.object({
+  phase: z.enum(["unprovisioned", "pending", "member"]),
+  hasPage: z.boolean().describe("the page answers on its port"),
+  handshakes: z.array(z.string()).max(4096).describe("ids of members with a WireGuard handshake in this boot"),
+  alive: z.array(z.string()).max(4096).describe("ids of other members that gossip says are alive"),
+  telemetry: z.enum(["none", "down", "up"]).describe("none: there is no broker"),
+});
+export type Evidence = z.infer<typeof Evidence>;
+
+export const updaterPaths = {
+  /** Body `{ report }`; answers `{ request? }`. */
+  wait: "/v1/updater/wait",
+  /** Body `{ report }`; answers `{}` at once. */
+  report: "/v1/updater/report",
+  /** Body BytesRequest; answers application/octet-stream. `update.notThere`: the repository has no such file. */
+  bytes: "/v1/updater/bytes",
+  /** Body `{}`; answers Evidence. */
+  evidence: "/v1/updater/evidence",
+} as const;
+export const WaitBody = z.object({ report: UpdateReport });
+export const WaitAnswer = z.object({ request: UpdateRequest.exactOptional() });
