@@ -32,6 +32,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   "lab cut": async () => (await import("./commands/lab/cut.ts")).labCut,
   "lab power": async () => (await import("./commands/lab/power.ts")).labPower,
   "lab partition": async () => (await import("./commands/lab/partition.ts")).labPartition,
+  "lab web": async () => (await import("./commands/lab/web.ts")).labWeb,
   "lab heal": async () => (await import("./commands/lab/heal.ts")).labHeal,
   "lab down": async () => (await import("./commands/lab/down.ts")).labDown,
   completion: async () => (await import("./commands/help/completion.ts")).completion(commands),
