@@ -103,7 +103,7 @@ function wordOf(commandLine: string, name: string, value: RegExp, refuse: Refuse
 }
 
 /** The extents of a range of a file. */
-function sliceExtents(extents: FoundFile["extents"], from: number, length: number): FoundFile["extents"] {
+export function sliceExtents(extents: FoundFile["extents"], from: number, length: number): FoundFile["extents"] {
   const slices: FoundFile["extents"] = [];
   let start = 0;
   for (const extent of extents) {

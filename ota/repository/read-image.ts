@@ -3,13 +3,13 @@ import { open } from "node:fs/promises";
 import { z } from "zod";
 import { BuiltS, Version } from "../../image/bundle/bundle.ts";
 import { openErofs, readErofsFile } from "../../image/disk/erofs.ts";
-import { type ReadAt, readerOf } from "../../image/disk/read-at.ts";
+import { type ReadAt, readExtents, readerOf } from "../../image/disk/read-at.ts";
 import { inspectImage } from "../../image/inspect/inspect.ts";
 import { refuseUsed } from "../../image/publish/sources.ts";
 import { HamletError } from "../../system/error.ts";
 import { parseJsonBytes } from "../../system/json-file.ts";
 import { clearPlaces } from "../format/places.ts";
-import { findParts, refusal, type SourcePart, type Verity } from "./image-parts.ts";
+import { findParts, refusal, type SourcePart, sliceExtents, type Verity } from "./image-parts.ts";
 
 /** Where an image has the TUF root metadata that its devices trust, and what it says of itself. */
 export const releaseRootPath = "usr/lib/hamlet/release-root.json";
@@ -54,20 +54,23 @@ const pieceBytes = 1 << 20;
 
 /** The bytes of a part with zeros in its places. Throws `image.truncated`. */
 export async function* readPart(readAt: ReadAt, part: SourcePart, path: string): AsyncGenerator<Buffer> {
-  let at = 0;
-  for (const { offset, length } of part.extents) {
-    for (let done = 0; done < length; ) {
-      const wanted = Math.min(pieceBytes, length - done);
-      const bytes = await readAt(offset + done, wanted);
-      if (bytes.length < wanted) {
-        throw new HamletError("image.truncated", `${path} ends within its part ${part.name}`, {
-          hint: "copy or build the image again",
-        });
-      }
-      clearPlaces(bytes, at, part.places);
-      yield bytes;
-      done += wanted;
-      at += wanted;
-    }
+  for (let at = 0; at < part.sizeBytes; at += pieceBytes) {
+    yield await readRange(readAt, part, { offset: at, length: Math.min(pieceBytes, part.sizeBytes - at) }, path);
   }
+}
+
+export async function readRange(
+  readAt: ReadAt,
+  part: SourcePart,
+  { offset, length }: { offset: number; length: number },
+  path: string,
+): Promise<Buffer> {
+  const bytes = await readExtents(readAt, sliceExtents(part.extents, offset, length));
+  if (bytes.length < length) {
+    throw new HamletError("image.truncated", `${path} ends within its part ${part.name}`, {
+      hint: "copy or build the image again",
+    });
+  }
+  clearPlaces(bytes, offset, part.places);
+  return bytes;
 }
