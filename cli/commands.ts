@@ -9,6 +9,8 @@ export const commands: Record<string, () => Promise<Command>> = {
   "image diff": async () => (await import("./commands/image/diff.ts")).imageDiff,
   "image lock": async () => (await import("./commands/image/lock.ts")).imageLock,
   "image publish": async () => (await import("./commands/image/publish.ts")).imagePublish,
+  "ota init": async () => (await import("./commands/ota/init.ts")).otaInit,
+  "ota publish": async () => (await import("./commands/ota/publish.ts")).otaPublish,
   provision: async () => (await import("./commands/card/provision.ts")).provision,
   flash: async () => (await import("./commands/card/flash.ts")).flash,
   install: async () => (await import("./commands/device/install.ts")).install,
