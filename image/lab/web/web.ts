@@ -14,6 +14,8 @@ export type LabWeb = {
   stop(): Promise<void>;
 };
 
+/** As the devices reach it. */
+export const webUrl = `http://${webAddress}/`;
 const names = { port: "web", socket: "web.lan", requests: "web.log" };
 
 /** Serves the folder `served`. `folder` is the working folder of this process, where the log goes. */
@@ -24,7 +26,7 @@ export async function startWeb(hub: Hub, folder: string, served: string, log: Lo
   const host = startWebHost({ folder: served, requests, port }, log);
   let isPartitioned = false;
   return {
-    status: () => ({ url: `http://${webAddress}/`, folder: served, requests, isPartitioned, ...host.state() }),
+    status: () => ({ url: webUrl, folder: served, requests, isPartitioned, ...host.state() }),
     setPartitioned(isCut) {
       isPartitioned = isCut;
       hub.setCut(names.port, isCut);
