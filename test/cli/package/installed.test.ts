@@ -119,7 +119,7 @@ test("the package contains everything that an image is built from: programs, uni
 });
 
 test("the package contains the lab's programs and installs no other package", async () => {
-  for (const name of ["supervisor.mjs", "join-inside.mjs", "npm-licences.txt"]) {
+  for (const name of ["supervisor.mjs", "join-inside.mjs", "lab-web.mjs", "npm-licences.txt"]) {
     expect((await readFile(join(installed, "dist", name))).length).toBeGreaterThan(0);
   }
   const found = await run(["find", installed, "-name", "node_modules", "-o", "-name", "*.ts", "-o", "-name", "*.tsx"]);
