@@ -42,7 +42,7 @@ export function makeOwnStatus(options: OwnStatusOptions): StatusSource {
         },
         ...{ members: [], pending: [], neighbors: [], tuning: [] },
         ...(internalDisk && { internalDisk }),
-        ...(update && { update: briefly(update) }),
+        ...(update && { update: updateStatusOf(update) }),
         ...report,
         warnings: options.warnings(),
       };
@@ -55,10 +55,10 @@ export function makeOwnStatus(options: OwnStatusOptions): StatusSource {
   };
 }
 
-function briefly({ history: _, fallback, ...report }: UpdateReport): UpdateStatus {
-  if (!fallback) return report;
-  const { log: __, ...end } = fallback;
-  return { ...report, fallback: end };
+/** What the status shows of the updater's report. */
+export function updateStatusOf({ history: [last], fallback, ...report }: UpdateReport): UpdateStatus {
+  const { log: _, ...end } = fallback ?? {};
+  return { ...report, ...(last && { last }), ...(fallback && { fallback: end as typeof last & object }) };
 }
 
 const lifeIn = (now: Phase) => (now.phase === "unprovisioned" ? undefined : now.life);

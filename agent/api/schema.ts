@@ -83,6 +83,7 @@ export const TuningStatus = z.object({ profile: z.string(), key: z.string(), was
 
 /** What the updater is doing, without what grows: `GET /v1/update` on the device's own socket has it all. */
 export const UpdateStatus = UpdateReport.omit({ history: true }).extend({
+  last: UpdateEnd.omit({ log: true }).exactOptional().describe("how the last update ended"),
   fallback: UpdateEnd.omit({ log: true }).exactOptional(),
 });
 export type UpdateStatus = z.infer<typeof UpdateStatus>;

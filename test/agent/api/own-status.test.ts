@@ -70,6 +70,7 @@ test("the status tells what the updater does, without log and history; strangers
     failed: ["0.2.1"],
     fallback: { check: "update.noMesh" },
   });
+  expect(told?.last).toMatchObject({ to: "0.2.1", outcome: "failed" });
   expect(JSON.stringify(told)).not.toMatch(/line|history/);
   expect(JSON.stringify(source.publicStatus())).not.toContain("0.2.1");
 });
