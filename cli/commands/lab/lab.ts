@@ -40,7 +40,7 @@ const columns: [title: string, cell: (device: LabDeviceStatus) => string][] = [
       [state, ...(isPartitioned ? ["cable pulled"] : []), ...(line ? ["bad line"] : [])].join(", "),
   ],
   ["address", ({ address }) => address ?? "-"],
-  ["release", ({ release }) => release ?? "-"],
+  ["release", ({ release, slot }) => (release === undefined ? "-" : `${release}${slot ? ` (${slot})` : ""}`)],
   ["handshakes", ({ handshakes }) => String(handshakes)],
   ["telemetry", ({ telemetry }) => (telemetry ? "yes" : "-")],
   ["page", ({ page }) => page],
