@@ -4,6 +4,7 @@ import { objectPath } from "../../ota/format/names.ts";
 import type { BytesRequest } from "../../provisioning/handover/update.ts";
 import { makeQueue } from "../../system/queue.ts";
 import type { Repositories } from "./fetch.ts";
+import { free } from "./free.ts";
 import { maxFrameBytes, unpackObject } from "./unpack.ts";
 
 /** Throws what Repositories.fetch throws. */
@@ -32,7 +33,7 @@ export function makeLend(repositories: Repositories): Lend {
         ...how,
         maxBytes: maxFrameBytes(Math.min(request.sizeBytes, mostBytes)),
         isNamedByDigest: true,
-        accept: (bytes) => unpackObject(bytes, request),
+        accept: (bytes) => unpackObject(bytes, request).finally(() => free(bytes)),
       });
     });
   };

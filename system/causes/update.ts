@@ -82,7 +82,7 @@ export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.$
   },
   "update.notNewer": {
     cause: "The release is not newer than the one that runs.",
-    next: "Nothing to do. To return to the other slot: `hamlet update back`.",
+    next: "Nothing to do.",
   },
   "update.notThere": {
     cause: "The repository has no such file.",
