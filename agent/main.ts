@@ -74,6 +74,7 @@ async function main(): Promise<void> {
       log.warn(describeError(error));
       return [];
     }),
+    settings: config.update,
     evidence: () => collectEvidence(phaseOf(identity, life), config.link.pagePort),
     warnings,
     clock,

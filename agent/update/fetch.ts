@@ -4,6 +4,7 @@ import { type Clock, sleep } from "../../system/clock.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import { backoffMs } from "../../system/retry.ts";
 import { free } from "./free.ts";
+import type { Pacer } from "./pacer.ts";
 import { urlBelow } from "./repositories.ts";
 import { nothingHeld, type TransferOptions, transfer } from "./transfer.ts";
 
@@ -20,6 +21,7 @@ export type RepositoriesOptions = {
   clock: Clock;
   random(): number;
   stallMs?: number;
+  pace?: Pacer | undefined;
   /** Between two attempts that brought nothing. */
   pauseMs?: number;
 };
@@ -34,7 +36,7 @@ const slowest = { bytesPerS: 2_000, extraMs: 60_000 };
 type Known = { url: string; failures: number; restsUntil: number };
 
 export function openRepositories(options: RepositoriesOptions): Repositories {
-  const { clock, random, stallMs = 15_000, pauseMs = 500 } = options;
+  const { clock, random, pace, stallMs = 15_000, pauseMs = 500 } = options;
   const known = options.urls.map((url): Known => ({ url, failures: 0, restsUntil: Number.NEGATIVE_INFINITY }));
 
   /** The order in which people listed them; those that rest come last. */
@@ -56,7 +58,7 @@ export function openRepositories(options: RepositoriesOptions): Repositories {
     for (let [fruitless, most] = [0, 0]; ; ) {
       const tried = held;
       try {
-        await transfer(url, held, { ...wanted, signal, stallMs });
+        await transfer(url, held, { ...wanted, signal, stallMs, pace });
         const bytes = Buffer.concat(held.pieces);
         held.pieces.forEach(free);
         held = { ...nothingHeld(), hasNoRanges: true };
