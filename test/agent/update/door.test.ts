@@ -38,7 +38,7 @@ beforeEach(async () => {
   const clock = { now: () => now, monotonic: () => now };
   desk = makeDesk({ clock, onReport: (report) => reports.push(report), takenWithinMs: 150 });
   const repositories = openRepositories({ urls: [web.url], clock: systemClock, random: () => 0, pauseMs: 1 });
-  const door = { desk, lend: makeLend(repositories), evidence: async () => health, holdMs: 300 };
+  const door = { desk, lend: makeLend({ repositories, checkCost() {} }), evidence: async () => health, holdMs: 300 };
   api = await startApi(
     socketPath,
     serveUpdater(door, (_, response) => response.end("a page")),
