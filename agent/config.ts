@@ -5,6 +5,7 @@ import { HamletError } from "../system/error.ts";
 import { explainIssues } from "../system/files.ts";
 import { readJsonFile } from "../system/json-file.ts";
 import { parseBrokerUrl } from "./telemetry/broker-url.ts";
+import { RepositoryUrl } from "./update/repositories.ts";
 
 const Port = z.int().min(1).max(65535);
 
@@ -91,6 +92,15 @@ export const AgentConfig = z.strictObject({
         .boolean()
         .default(true)
         .describe("tune the kernel's network settings; false leaves the kernel exactly as it was"),
+    })
+    .prefault({}),
+  update: z
+    .strictObject({
+      repositories: z
+        .array(RepositoryUrl)
+        .max(8)
+        .optional()
+        .describe("URLs of update repositories, tried in order; by default those that the image was built with"),
     })
     .prefault({}),
 });

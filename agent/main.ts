@@ -34,6 +34,9 @@ import { watchWifi } from "./health/wifi-watch.ts";
 import { type Identity, loadIdentity } from "./identity.ts";
 import { type MemberLife, startMember } from "./life.ts";
 import { phaseOf } from "./phase.ts";
+import { collectEvidence } from "./update/evidence.ts";
+import { findRepositories } from "./update/repositories.ts";
+import { makeUpdate } from "./update/update.ts";
 
 const log = makeLog("agent");
 const clock = systemClock;
@@ -66,6 +69,15 @@ async function main(): Promise<void> {
   const deviceKey = identity?.deviceKey ?? generateSigningKey().publicKey;
   let life: MemberLife | undefined;
   const publicWarnings = () => publicOf(warnings.list());
+  const update = makeUpdate({
+    repositories: await findRepositories(config.update.repositories).catch((error) => {
+      log.warn(describeError(error));
+      return [];
+    }),
+    evidence: () => collectEvidence(phaseOf(identity, life), config.link.pagePort),
+    warnings,
+    clock,
+  });
   const source = makeOwnStatus({
     deviceKey,
     board: config.board,
@@ -73,6 +85,7 @@ async function main(): Promise<void> {
     fallbackName: base.name ?? base.board,
     phase: () => phaseOf(identity, life),
     internalDisk: disk,
+    update: update.report,
     warnings: () => warnings.list(),
     publicWarnings,
     uptimeS: () => (clock.monotonic() - startedAt) / 1000,
@@ -104,8 +117,11 @@ async function main(): Promise<void> {
     (isMesh ? full : open)(request, response);
   };
   const { stateFolder, runtimeFolder } = config;
-  const device = { id: deviceIdOf(deviceKey), life: () => life, stateFolder, isImage, internalDisk: findInternalDisk };
-  const api = await startApi(join(runtimeFolder, "agent.sock"), serveRequests(device, full));
+  const device = {
+    ...{ id: deviceIdOf(deviceKey), life: () => life, stateFolder, isImage, internalDisk: findInternalDisk },
+    update: update.ask,
+  };
+  const api = await startApi(join(runtimeFolder, "agent.sock"), serveRequests(device, update.serve(full)));
   const door = makePublicDoor({ port: config.link.pagePort, page, log, warnings });
   const stopping = new AbortController();
   const stop = async () => {

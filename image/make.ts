@@ -3,8 +3,10 @@
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { readReleaseRoot, updateFiles } from "../provisioning/file/update-source.ts";
 import type { Run } from "../system/command.ts";
 import { HamletError } from "../system/error.ts";
+import { writeJson } from "../system/files.ts";
 import type { Progress } from "../system/progress.ts";
 import { imageInputs, imageName } from "./assemble/assemble.ts";
 import { completeImage, replaceImage } from "./assemble/output.ts";
@@ -12,7 +14,7 @@ import type { Board } from "./boards.ts";
 import type { Bundle } from "./bundle/bundle.ts";
 import { removeLeftovers } from "./bundle/cache.ts";
 import { buildDebianBundle } from "./bundle/debian/debian.ts";
-import { deviceFiles } from "./bundle/device-files.ts";
+import { deviceFiles, type UpdateSource } from "./bundle/device-files.ts";
 import { buildNixosBundle } from "./bundle/nixos/nixos.ts";
 import type { Programs } from "./bundle/programs.ts";
 import { inspectImage } from "./inspect/inspect.ts";
@@ -29,6 +31,8 @@ type ImageRequest = {
   projectFolder: string;
   /** A built agent to take instead of this project's. */
   agent?: string | undefined;
+  /** Where the device gets its updates; without it, it gets none. */
+  update?: { repositories: string[]; releaseRoot: string } | undefined;
   /** Fail rather than take other packages than the locked ones. */
   isLockedOnly: boolean;
 };
@@ -80,21 +84,36 @@ export async function makeImage(request: ImageRequest, doors: Doors): Promise<Ma
 
 /** The system bundle with `inputs` of the whole image: of the bundle, and of the code that assembles it. */
 async function makeBundle(
-  { board, version, base, projectFolder, agent, isLockedOnly }: ImageRequest,
+  { board, version, base, projectFolder, agent, update, isLockedOnly }: ImageRequest,
   { programsFor, run, progress, signal }: Doors,
   work: string,
 ): Promise<Bundle & { staleBecause?: HamletError }> {
+  const source = update && (await updateSource(update, work));
   progress.stage("building the programs");
   const { programs, npm, code } = await programsFor(work).catch(notBuilt);
   if (agent !== undefined) programs.set("agent.mjs", resolve(agent));
   signal.throwIfAborted();
-  const extras = await deviceFiles(programs, board.name, projectFolder);
+  const extras = await deviceFiles(programs, board.name, projectFolder, source);
   const request = { board, version, extras, npm, projectFolder };
   const bundle =
     base === "nixos"
       ? await buildNixosBundle(request, run, progress)
       : await buildDebianBundle({ ...request, code: code.bundle }, { isLockedOnly }, run, progress);
   return { ...bundle, inputs: imageInputs(bundle, code.image) };
+}
+
+/** Copies of both in `work`, written the same way whoever wrote them. Throws `file.invalid` for a release root that is none. */
+async function updateSource(
+  { repositories, releaseRoot }: NonNullable<ImageRequest["update"]>,
+  work: string,
+): Promise<UpdateSource> {
+  const source = {
+    repositories: join(work, updateFiles.repositories),
+    releaseRoot: join(work, updateFiles.releaseRoot),
+  };
+  await writeJson(source.repositories, { repositories }, { mode: 0o644 });
+  await writeJson(source.releaseRoot, await readReleaseRoot(releaseRoot), { mode: 0o644 });
+  return source;
 }
 
 /** The error of a stopped build; its message says what is left behind. */

@@ -33,6 +33,8 @@ let
 
   root = import ./root.nix {
     inherit lib modules nodejs systemd builtS osRelease;
+    # `hamlet image build` puts the release root and the repositories there.
+    update = if builtins.pathExists ./update then ./update else null;
     inherit (pkgs) runCommand;
     inherit (config.system.build) etc;
     inherit (config.system) path;

@@ -1,6 +1,6 @@
 # A device's root filesystem as a tree of links into the store. Everything is where a Debian image has it, so that
 # image/bundle/initrd/init and the units find it. NixOS's activation script does not run: this build does its work once.
-{ lib, runCommand, modules, etc, path, systemd, nodejs, agent, appliance, about, builtS, osRelease }:
+{ lib, runCommand, modules, etc, path, systemd, nodejs, agent, appliance, about, builtS, osRelease, update ? null }:
 runCommand "hamlet-root"
 {
   # path in the root = target of the link
@@ -21,6 +21,7 @@ runCommand "hamlet-root"
     "etc/hostname=/var/lib/hamlet/system/hostname"
   ];
   packages = [ agent appliance ];
+  inherit update;
   etc = "${etc}/etc";
   systemd = "${systemd}/lib/systemd";
   inherit osRelease;

@@ -40,6 +40,10 @@ chmod 755 "$out/usr/lib/systemd/systemd"
 for package in $packages; do
   for file in "$package"/lib/hamlet/*; do [ -e "$out/usr/lib/hamlet/${file##*/}" ] || ln -s "$file" "$out/usr/lib/hamlet/"; done
 done
+# Files rather than links, so that a reader of the image finds them without the store.
+if [ -n "${update:-}" ]; then
+  for file in "$update"/*.json; do [ ! -e "$file" ] || install -m 644 "$file" "$out/usr/lib/hamlet/"; done
+fi
 printf '%s' "$osRelease" >"$out/usr/lib/os-release"
 printf '%s\n' "$release" >"$out/usr/lib/hamlet/release.json"
 # PID 1 sets the clock to at least this file's date (systemd(1)).

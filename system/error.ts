@@ -126,6 +126,7 @@ export type ErrorCode =
   | "update.failedBefore"
   | "update.noRepository"
   | "update.noRoom"
+  | "update.noUpdater"
   | "update.notNewer"
   | "update.notThere"
   | "update.tooOld"

@@ -19,12 +19,12 @@ export async function writeFileAtomic(
 
 /**
  * Replaces `path` with a new file that `write` fills: fsync, rename, fsync of the folder. If `write` rejects, `path` is unchanged.
- * Throws `file.full` or the system's error.
+ * `isNameLater`: the caller flushes the folder itself, once for many files. Throws `file.full` or the system's error.
  */
 export async function replaceFile(
   path: string,
   write: (file: FileHandle) => Promise<void>,
-  { mode = 0o600 } = {},
+  { mode = 0o600, isNameLater = false } = {},
 ): Promise<void> {
   // A random name, opened with O_EXCL: nobody else who may write to this folder can have put a link there.
   const temporary = `${path}.${randomBytes(4).toString("hex")}.tmp`;
@@ -37,7 +37,7 @@ export async function replaceFile(
       await file.close();
     }
     await rename(temporary, path);
-    await syncPath(dirname(path));
+    if (!isNameLater) await syncPath(dirname(path));
   } catch (cause) {
     // Report what stopped the write, not a failure to remove what it left.
     await rm(temporary, { force: true }).catch(() => {});

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { boardNamed, boardNames } from "../image/boards.ts";
 import { labBoardNames } from "../image/lab/machine/boards.ts";
-import { labImage } from "../image/lab/machine/image.ts";
 import type { LabStatus } from "../image/lab/supervisor/status.ts";
 import { isWhole } from "../image/lab/supervisor/whole.ts";
 import { proveClosed } from "./boot/closed.ts";
+import { testImage } from "./boot/image.ts";
 import { bootLab, deviceOf } from "./boot/lab.ts";
 import { rebuild } from "./boot/rebuild.ts";
 import { proveTrial } from "./boot/trial.ts";
@@ -138,7 +138,7 @@ function churn(size: number, seed: number): void {
 
 /** Cuts a device's power at a moment that the seed chooses, even during first boot: it keeps its identity if it had one. */
 async function cutPower(seed: number): Promise<void> {
-  await using lab = await bootLab({ images: [await labImage()], devices: 2 });
+  await using lab = await bootLab({ images: [await testImage()], devices: 2 });
   const afterMs = 2_000 + ((seed * 7_919) % 97) * 1_000;
   await new Promise((resolve) => setTimeout(resolve, afterMs));
   const before = deviceOf(await lab.status(), "cellar").id;
@@ -156,7 +156,7 @@ async function buildTwice(board: string): Promise<void> {
 
 /** A device of each board becomes a member, loses power, and comes back with the same identity. */
 async function bootAlone(board: string): Promise<void> {
-  await using lab = await bootLab({ images: [await labImage(board)], devices: 1 });
+  await using lab = await bootLab({ images: [await testImage(board)], devices: 1 });
   const isAlive = (status: LabStatus) => status.devices.every(({ state }) => state === "alive");
   const before = deviceOf(await lab.until(isAlive), "attic").id;
   await lab.cut("attic");

@@ -20,6 +20,8 @@ export type WarningCode =
   | "token.expired"
   | "token.surplus"
   | "tuning.failed"
+  | "update.fallback"
+  | "update.waiting"
   | "waiting.pending"
   | "waiting.unprovisioned"
   | "wifi.notFound"

@@ -25,6 +25,7 @@ export const devicePrograms: readonly Program[] = [
 export const labPrograms: readonly Program[] = [
   { name: "supervisor.mjs", entry: "image/lab/supervisor/supervisor.ts", oldestNode: anyNode },
   { name: "join-inside.mjs", entry: "image/lab/network/join-inside.ts", oldestNode: anyNode },
+  { name: "lab-web.mjs", entry: "image/lab/web/main.ts", oldestNode: anyNode },
 ];
 
 /** Programs by name, and the source files that are in them, including those of packages. */

@@ -55,9 +55,10 @@ export const common: Record<string, Option> = {
 export const nameOf = ({ usage }: Pick<Command, "usage">): string =>
   /^[a-z-]+( [a-z][a-z-]*)*(?= |$)/.exec(usage)?.[0] ?? usage;
 
-/** The number of words that `usage` takes: each `<...>` before `--` that is not an option's value. */
+/** The number of words that `usage` takes: each `<...>` before `--` that is not an option's value; `<image>...` takes any number. */
 function countPlaces(command: Command): number {
   const own = command.usage.slice(nameOf(command).length).split(" -- ")[0] ?? "";
+  if (own.includes(">...")) return Number.POSITIVE_INFINITY;
   return own.replaceAll(/-{1,2}[a-z-]+ <[^>]*>/g, "").match(/<[^>]*>/g)?.length ?? 0;
 }
 

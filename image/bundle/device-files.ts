@@ -2,8 +2,11 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import unitsJson from "../../nix/units.json" with { type: "json" };
+import { updateFiles } from "../../provisioning/file/update-source.ts";
 
 export type DeviceFile = { path: string; target: string };
+/** Files with the repositories and the release root. */
+export type UpdateSource = Record<keyof typeof updateFiles, string>;
 
 const unitFolders = Object.values(unitsJson).flat();
 const unitTargets = {
@@ -13,13 +16,17 @@ const unitTargets = {
   rules: "usr/lib/udev/rules.d",
 };
 
-/** `programs`: paths of the built programs by name. */
+/** `programs`: paths of the built programs by name. Without `update` the device has no updater. */
 export async function deviceFiles(
   programs: Map<string, string>,
   board: string,
   projectFolder: string,
+  update?: UpdateSource,
 ): Promise<DeviceFile[]> {
   const files = [...programs].map(([name, path]): DeviceFile => ({ path, target: `usr/lib/hamlet/${name}` }));
+  for (const part of ["repositories", "releaseRoot"] as const) {
+    if (update) files.push({ path: update[part], target: `usr/lib/hamlet/${updateFiles[part]}` });
+  }
   // A board whose guest agent is reached in another way has a unit of its own, which no other board's image gets.
   for (const folder of [...unitFolders, `image/lab/guest-${board}`]) {
     const found = await readdir(join(projectFolder, folder), { withFileTypes: true }).catch(() => []);

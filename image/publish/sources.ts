@@ -35,19 +35,7 @@ export async function readSources(
         exitCode: 2,
       });
     }
-    const { size } = await stat(path);
-    if (size !== facts.sizeBytes) {
-      throw new HamletError("image.wrongSize", `${path} has ${size} bytes, as an image it had ${facts.sizeBytes}`, {
-        hint: "a copy of a card is a device with its secrets: publish an image as hamlet image build made it",
-        exitCode: 3,
-      });
-    }
-    if (facts.isProvisioned) {
-      throw new HamletError("image.provisioned", `${path} is provisioned: it holds a live secret`, {
-        hint: "publish an image as it was built: hamlet image build makes it anew",
-        exitCode: 3,
-      });
-    }
+    await refuseUsed(path, facts);
   }
   const sources: Source[] = [];
   for (const one of inspected) {
@@ -55,6 +43,26 @@ export async function readSources(
     sources.push({ ...one, digest: await digestFile(one.path, { signal, onBytes: (bytes) => progress.at(bytes) }) });
   }
   return sources;
+}
+
+/** An image goes to others only as it was built. Throws `image.wrongSize` and `image.provisioned` (exit code 3). */
+export async function refuseUsed(
+  path: string,
+  facts: Pick<Source["facts"], "sizeBytes" | "isProvisioned">,
+): Promise<void> {
+  const { size } = await stat(path);
+  if (size !== facts.sizeBytes) {
+    throw new HamletError("image.wrongSize", `${path} has ${size} bytes, as an image it had ${facts.sizeBytes}`, {
+      hint: "a copy of a card is a device with its secrets: publish an image as hamlet image build made it",
+      exitCode: 3,
+    });
+  }
+  if (facts.isProvisioned) {
+    throw new HamletError("image.provisioned", `${path} is provisioned: it holds a live secret`, {
+      hint: "publish an image as it was built: hamlet image build makes it anew",
+      exitCode: 3,
+    });
+  }
 }
 
 /** The version comes from the untrusted image itself. Throws `image.notOurs`. */

@@ -1,19 +1,30 @@
-// Applies what root itself needs of a card's settings: hostname, SSH keys, Wi-Fi and network settings, on `data`.
+// Applies what root itself needs of a card's settings: hostname, SSH keys, Wi-Fi, network settings and the release root, on `data`.
 import { basename, dirname, join } from "node:path";
 import type { ImagerSettings } from "../file/imager-settings.ts";
 import { networkdFiles, wpaSupplicantConf } from "../file/network-files.ts";
-import type { Network } from "../file/provision-file.ts";
+import type { Network, ProvisionFile } from "../file/provision-file.ts";
+import type { ReleaseRoot } from "../file/update-source.ts";
 import { putFile, readTextFrom, removeFile } from "../handover/files.ts";
 import { Folder } from "../handover/folder.ts";
 import type { Paths } from "./paths.ts";
 
 /** For a new device: removes what an earlier, different card left. */
-export async function applyAll(paths: Paths, { name, sshKeys, network = {} }: ImagerSettings): Promise<void> {
+export async function applyAll(
+  paths: Paths,
+  { name, sshKeys, network = {}, update }: ImagerSettings & Pick<ProvisionFile, "update">,
+): Promise<void> {
   await putOrRemove(paths.hostname, name && `${name}\n`, 0o644);
   await putOrRemove(paths.authorizedKeys, sshKeys && `${sshKeys.join("\n")}\n`);
   await putOrRemove(paths.wpaSupplicant, wpaSupplicantConf(network));
   await applyNetwork(paths, network);
+  await putOrRemove(paths.releaseRoot, update?.releaseRoot && releaseRootText(update.releaseRoot));
 }
+
+const releaseRootText = (root: ReleaseRoot): string => `${JSON.stringify(root)}\n`;
+
+/** Whether `root` is the one that replaced the image's on this device. */
+export const isOwnReleaseRoot = async (paths: Paths, root: ReleaseRoot): Promise<boolean> =>
+  (await readTextFrom(paths.releaseRoot)) === releaseRootText(root);
 
 /** For a device that has an identity: changes only what is given, so that new Wi-Fi costs no SSH keys. Returns what it was, for people. */
 export async function applyGiven(paths: Paths, { sshKeys, network = {} }: ImagerSettings): Promise<string[]> {

@@ -1,5 +1,6 @@
 // Where root's programs find and leave things on a device. Tests pass a folder of their own as `root`.
 import { dirname, join } from "node:path";
+import { updateFiles } from "../file/update-source.ts";
 import { agentFilesIn } from "../handover/agent-files.ts";
 import { requestNames } from "../handover/requests.ts";
 
@@ -34,6 +35,8 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   installRequest: join(root, rootFolder, requestNames.install),
   authorizedKeys: join(root, rootFolder, "ssh/authorized_keys"),
   imager: join(root, rootFolder, "imager.json"),
+  /** In place of the image's own. */
+  releaseRoot: join(root, rootFolder, "update", updateFiles.releaseRoot),
   networkFolder: join(root, rootFolder, "network"),
   wpaSupplicant: join(root, rootFolder, "wpa_supplicant.conf"),
   /** Of an identity that moves to another disk (move.ts). */

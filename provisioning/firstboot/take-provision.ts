@@ -12,8 +12,8 @@ import {
 } from "../file/provision-file.ts";
 import { overwriteFile, readFrom, removeFile, removeKept } from "../handover/files.ts";
 import type { Owner } from "../handover/folder.ts";
-import { giveProvision } from "../handover/provision.ts";
-import { applyAll, applyGiven } from "./apply.ts";
+import { configFor, giveProvision } from "../handover/provision.ts";
+import { applyAll, applyGiven, isOwnReleaseRoot } from "./apply.ts";
 import { type DeviceState, readDeviceState, requireNeighborhood } from "./device-state.ts";
 import type { Paths } from "./paths.ts";
 
@@ -50,7 +50,7 @@ export async function takeProvision(
     requireNeighborhood(given, state.neighborhood);
     const taken = await applyGiven(paths, given);
     await overwriteFile(paths.provisionFile, blankProvisionBlock());
-    return { outcome: "updated", taken, refused: whatIsRefused(given, state) };
+    return { outcome: "updated", taken, refused: await whatIsRefused(paths, given, state) };
   }
   const file = { ...defaults, ...given, network: { ...defaults.network, ...given.network } };
   await applyAll(paths, file);
@@ -65,17 +65,22 @@ export async function takeProvision(
 }
 
 /** What a device with an identity does not take from a card. */
-function whatIsRefused(
+async function whatIsRefused(
+  paths: Paths,
   given: ProvisionFile,
   state: DeviceState & { phase: "member" | "pending" },
-): HamletError | undefined {
-  const isOther = (key: "seeds" | "config") => given[key] !== undefined && !isSame(given[key], state[key]);
+): Promise<HamletError | undefined> {
+  const agents = { seeds: given.seeds, config: configFor(given) };
+  const isOther = (key: "seeds" | "config") => agents[key] !== undefined && !isSame(agents[key], state[key]);
+  const { releaseRoot } = given.update ?? {};
+  const isOtherRoot = releaseRoot !== undefined && !(await isOwnReleaseRoot(paths, releaseRoot));
   const isRenamed = given.name !== undefined && given.name !== state.name;
   const isDoubtful = state.phase === "member" && !state.isSure && given.token !== state.token;
   const refused = [
     ...(isRenamed ? [`the name ${given.name}`] : []),
     ...(isOther("seeds") ? ["the seeds"] : []),
     ...(isOther("config") ? ["the agent's settings"] : []),
+    ...(isOtherRoot ? ["the release root"] : []),
     ...(isDoubtful ? ["the token, because its state is damaged and it may be a member"] : []),
   ];
   if (refused.length === 0) return undefined;

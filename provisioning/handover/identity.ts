@@ -12,7 +12,7 @@ import type { TokenCertificate } from "../trust/token.ts";
 import { readKeptFrom } from "./files.ts";
 
 /** All of the provision file but the token's secret and what stays with root. */
-const Provisioned = z.object(ProvisionFile.shape).omit({ tokenKey: true, network: true, sshKeys: true });
+const Provisioned = z.object(ProvisionFile.shape).omit({ tokenKey: true, network: true, sshKeys: true, update: true });
 export type Provisioned = z.infer<typeof Provisioned>;
 
 export const IdentityFile = z.object({

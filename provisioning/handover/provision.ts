@@ -6,10 +6,18 @@ import { type ProvisionFile, provisionBlockBytes } from "../file/provision-file.
 import { giveJson } from "./files.ts";
 import type { Owner } from "./folder.ts";
 
-/** For root. Wi-Fi password and SSH keys stay with it. */
+/** For root. Wi-Fi password, SSH keys and the release root stay with it. */
 export async function giveProvision(path: string, file: ProvisionFile, agent: Owner): Promise<void> {
-  const { network: _, sshKeys: __, ...agents } = file;
-  await giveJson(path, agents, agent);
+  const { network: _, sshKeys: __, update: ___, ...agents } = file;
+  const config = configFor(file);
+  await giveJson(path, { ...agents, ...(config && { config }) }, agent);
+}
+
+/** The agent's settings, with the repositories, which the agent fetches from. A repository among the settings themselves counts more. */
+export function configFor({ config, update }: Pick<ProvisionFile, "config" | "update">): ProvisionFile["config"] {
+  if (update?.repositories === undefined) return config;
+  const own = typeof config?.["update"] === "object" ? config["update"] : {};
+  return { ...config, update: { repositories: update.repositories, ...own } };
 }
 
 /** For the agent: undefined if there is none. Throws `provision.*` or `file.invalid`. */

@@ -91,7 +91,7 @@ export const BytesRequest = z.discriminatedUnion("kind", [
     path: z
       .string()
       .max(256)
-      .regex(/^(metadata|targets)\/[A-Za-z0-9._~+/-]+$/)
+      .regex(/^(metadata|targets)(\/(?!\.\.?(\/|$))[A-Za-z0-9._~+-]+)+$/)
       .describe("below the repository's URL"),
     maxBytes: z.int().positive(),
   }),
@@ -123,5 +123,7 @@ export const updaterPaths = {
   /** Body `{}`; answers Evidence. */
   evidence: "/v1/updater/evidence",
 } as const;
+/** Header of the agent's answer to `bytes`, error or not: how many bytes the network carried for it. */
+export const carriedHeader = "hamlet-carried";
 export const WaitBody = z.object({ report: UpdateReport });
 export const WaitAnswer = z.object({ request: UpdateRequest.exactOptional() });

@@ -1,10 +1,10 @@
 // The neighborhood's folder on its owner's computer: the sealed keys, and the public documents that the root has signed.
-import { randomBytes } from "node:crypto";
-import { lstat, mkdir, rename, rm } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { lstat } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
-import { errnoOf, HamletError } from "../../system/error.ts";
-import { readJson, syncPath, writeFileAtomic, writeJson } from "../../system/files.ts";
+import { HamletError } from "../../system/error.ts";
+import { readJson, writeFileAtomic, writeJson } from "../../system/files.ts";
+import { makeFolder, refuseExisting } from "../../system/new-folder.ts";
 import { shellWord } from "../../system/shell-word.ts";
 import type { ProvisionFile } from "../file/provision-file.ts";
 import { EpochMs, Id, Jws, Label, PublicKey } from "../trust/fields.ts";
@@ -12,8 +12,8 @@ import { generateSigningKey, type SigningKey } from "../trust/keys.ts";
 import { foundedBy, type NeighborhoodKeys, succeed } from "../trust/neighborhood-keys.ts";
 import { signOperator } from "../trust/operator.ts";
 import { addRevocations, noRevocations, type Revocations } from "../trust/revocation.ts";
+import { openSealedKeys, requirePassphrase, SealedKey, sealKeys } from "../trust/sealed-key.ts";
 import { printRecoverySheet, readRecoverySheet } from "./recovery-sheet.ts";
-import { openSealedKey, SealedKey, sealKeys } from "./sealed-key.ts";
 
 /** `neighborhood.json`, without secrets. */
 export const NeighborhoodFile = z.strictObject({
@@ -36,8 +36,6 @@ export type OpenNeighborhood = Neighborhood & { root: SigningKey };
 /** A copy of the folder comes first: only it has the documents signed since the sheet was printed. */
 const fromSheet =
   "restore a copy of it, or create the folder again: hamlet init <new folder> --recover <recovery sheet>";
-
-export const minPassphraseChars = 8;
 
 export type InitOptions = { name: string; passphrase: string; now: number };
 
@@ -86,11 +84,19 @@ export async function openNeighborhood(folder: string, passphrase: string): Prom
   return { ...neighborhood, root };
 }
 
-export async function openKey(folder: string, role: SealedKey["role"], passphrase: string): Promise<SigningKey> {
+export async function openKey(
+  folder: string,
+  role: "root" | "successor" | "operator",
+  passphrase: string,
+): Promise<SigningKey> {
   const path = join(folder, `${role}.key`);
   const sealed = await readJson(path, SealedKey, { hint: fromSheet });
   if (!sealed) throw new HamletError("neighborhood.notFound", `${path} is missing`, { hint: fromSheet });
-  return openSealedKey(sealed, passphrase);
+  const [key] = await openSealedKeys([sealed], passphrase);
+  if (key) return key;
+  throw new HamletError("neighborhood.wrongPassphrase", `the passphrase does not open the ${role} key`, {
+    hint: "try again; if it is lost, hamlet init --recover makes a new folder from the recovery sheet",
+  });
 }
 
 /** The neighborhood's part of a provision file. */
@@ -122,7 +128,7 @@ async function createFolder(
     );
   }
   requirePassphrase(passphrase);
-  await refuseExisting(folder);
+  await refuseExisting(folder, exists);
 
   const operator = generateSigningKey();
   const keys = foundedBy(root.publicKey, successor.publicKey);
@@ -150,7 +156,7 @@ async function createFolder(
     passphrase,
   );
   const sheet = printRecoverySheet({ name, id: keys.id, root, successor });
-  await renameInPlace(folder, async (partial) => {
+  await makeFolder(folder, exists, async (partial) => {
     for (const key of sealed) await writeJson(join(partial, `${key.role}.key`), key);
     await writeJson(join(partial, "neighborhood.json"), file, { mode: 0o644 });
     await writeFileAtomic(join(partial, "recovery.txt"), sheet);
@@ -158,41 +164,8 @@ async function createFolder(
   return { folder, file, keys, revocations: noRevocations };
 }
 
-function requirePassphrase(passphrase: string): void {
-  if ([...passphrase].length >= minPassphraseChars) return;
-  throw new HamletError("neighborhood.noPassphrase", `a passphrase has at least ${minPassphraseChars} characters`, {
-    hint: "four or five random words are easy to keep and hard to guess",
-    exitCode: 2,
-  });
-}
-
-async function refuseExisting(folder: string): Promise<void> {
-  const found = await lstat(folder).catch((error: unknown) => {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw error;
-  });
-  if (found) throw exists(folder);
-}
-
 const exists = (folder: string): HamletError =>
   new HamletError("neighborhood.exists", `${folder} exists already; nothing was changed`, {
     hint: "name a folder that does not exist yet: init creates it",
     exitCode: 3,
   });
-
-/** Fills a folder beside `folder` and renames it, so that `folder` is complete or not there. */
-async function renameInPlace(folder: string, fill: (partial: string) => Promise<void>): Promise<void> {
-  const parent = dirname(resolve(folder));
-  const partial = join(parent, `.${basename(resolve(folder))}.${randomBytes(4).toString("hex")}.partial`);
-  await mkdir(parent, { recursive: true });
-  try {
-    await mkdir(partial, { mode: 0o700 });
-    await fill(partial);
-    await rename(partial, folder);
-  } catch (error) {
-    await rm(partial, { recursive: true, force: true });
-    if (["ENOTEMPTY", "EEXIST", "ENOTDIR"].includes(errnoOf(error) ?? "")) throw exists(folder);
-    throw error;
-  }
-  await syncPath(parent);
-}

@@ -13,6 +13,7 @@ export const DeviceSettings = ProvisionFile.pick({
   sshKeys: true,
   seeds: true,
   config: true,
+  update: true,
 });
 export type DeviceSettings = z.infer<typeof DeviceSettings>;
 

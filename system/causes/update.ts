@@ -76,6 +76,10 @@ export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.$
     cause: "The release does not fit into the device's slot, or the EFI partition is full.",
     next: "Remove files from the EFI partition that are not Hamlet's, or publish a smaller release.",
   },
+  "update.noUpdater": {
+    cause: "No updater runs beside the agent. It is a part of devices from a Hamlet image.",
+    next: "On the device: `systemctl status hamlet-updater`. Elsewhere there is nothing to update.",
+  },
   "update.notNewer": {
     cause: "The release is not newer than the one that runs.",
     next: "Nothing to do. To return to the other slot: `hamlet update back`.",

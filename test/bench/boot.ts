@@ -6,8 +6,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { labBoardNames } from "../../image/lab/machine/boards.ts";
-import { labImage } from "../../image/lab/machine/image.ts";
 import { isWhole } from "../../image/lab/supervisor/whole.ts";
+import { testImage } from "../boot/image.ts";
 import { bootLab } from "../boot/lab.ts";
 import { eventually } from "../eventually.ts";
 import { type Figure, median, printFigures } from "./figures.ts";
@@ -24,7 +24,7 @@ for (const what of asked.length > 0 ? asked : [...labBoardNames, "mesh", "state"
 }
 
 async function measureBoard(board: string): Promise<void> {
-  await using lab = await bootLab({ images: [await labImage(board)], devices: 1 });
+  await using lab = await bootLab({ images: [await testImage(board)], devices: 1 });
   const only = async () => (await lab.status()).devices[0]!;
   const sincePower = async () => (await lab.status()).elapsedS - ((await only()).reached.power ?? Number.NaN);
   const answers = async () => (await fetch((await only()).page, { signal: AbortSignal.timeout(5_000) })).ok;
@@ -68,7 +68,7 @@ function processorFigure(supervisor: number, until: string): Figure[] {
 }
 
 async function measureMesh(): Promise<void> {
-  await using lab = await bootLab({ images: [await labImage()], devices: names.length });
+  await using lab = await bootLab({ images: [await testImage()], devices: names.length });
   const { devices, accelerator, pid } = await lab.until(isWhole);
   const processor = processorFigure(pid, "three in the mesh with telemetry");
   const stages = await stagesOf(lab, names);
@@ -103,7 +103,7 @@ async function measureState(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-states-"));
   await using _folder = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
   const how = {
-    images: [await labImage()],
+    images: [await testImage()],
     devices: names.length,
     from: "state" as const,
     states: join(folder, "lab"),

@@ -6,8 +6,8 @@ import { boardNamed, boardNames, type RpiBoard } from "../../image/boards.ts";
 import { readerOf } from "../../image/disk/read-at.ts";
 import { inspectImage } from "../../image/inspect/inspect.ts";
 import { planBoot } from "../../image/lab/firmware/firmware.ts";
-import { labImage } from "../../image/lab/machine/image.ts";
 import { slowness } from "../speed.ts";
+import { testImage } from "./image.ts";
 
 const ofDebian = boardNames.filter((name) => boardNamed(name).builders.includes("debian"));
 /** Enough for the first board of an architecture, which also prepares the packages, under emulation. */
@@ -16,7 +16,7 @@ const buildMs = 25 * 60_000 * slowness();
 test.each(ofDebian)(
   "%s: the board's firmware finds everything that it needs to start in the assembled image",
   async (name) => {
-    const path = await labImage(name);
+    const path = await testImage(name);
     const image = await inspectImage(path);
     expect(image).toMatchObject({ board: name, isProvisioned: false });
     expect(image.entries).toHaveLength(1);

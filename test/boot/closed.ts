@@ -8,12 +8,12 @@ import { join } from "node:path";
 import { labBoard } from "../../image/lab/machine/boards.ts";
 import { labDevices } from "../../image/lab/machine/devices.ts";
 import { makeDisk } from "../../image/lab/machine/disk.ts";
-import { labImage } from "../../image/lab/machine/image.ts";
 import { freePort, machineArgv, machineFiles } from "../../image/lab/machine/machine.ts";
 import { loadPi } from "../../image/lab/machine/pi.ts";
 import { makeHub } from "../../image/lab/network/hub.ts";
 import { run } from "../../system/command.ts";
 import { eventually } from "../eventually.ts";
+import { testImage } from "./image.ts";
 
 /** Throws if a console offers a shell, or on a Raspberry Pi the other serial port, which the lab uses for its own port. */
 export async function proveClosed(board: string): Promise<void> {
@@ -23,7 +23,7 @@ export async function proveClosed(board: string): Promise<void> {
   const hub = makeHub();
   await hub.openPort(device.name, join(folder, machineFiles(device.name).lan));
   try {
-    await makeDisk(run, folder, device, await labImage(board));
+    await makeDisk(run, folder, device, await testImage(board));
     const machine = { device, folder, accelerator: "tcg", disk: "virtio", nic: "virtio", memoryMb: 512 } as const;
     const spec = { ...machine, pagePort, hasLabPort: false };
     const isPi = labBoard(board).machine.kind === "pi";

@@ -1,6 +1,6 @@
 // Builds the image that all test files share once, before they run in parallel.
-import { labImage } from "../../image/lab/machine/image.ts";
+import { testImage } from "./image.ts";
 
 export default async function setup(): Promise<void> {
-  await labImage();
+  await testImage();
 }

@@ -12,7 +12,6 @@ import { serveOpenPage } from "../../dashboard/open.ts";
 import { openMachineChannel } from "../../image/lab/channel/machine-channel.ts";
 import { labDevices } from "../../image/lab/machine/devices.ts";
 import { makeDisk } from "../../image/lab/machine/disk.ts";
-import { labImage } from "../../image/lab/machine/image.ts";
 import {
   type DiskKind,
   freePort,
@@ -27,6 +26,7 @@ import type { Argv } from "../../system/command.ts";
 import { run } from "../../system/command.ts";
 import { agentSocket } from "../../system/doors.ts";
 import { eventually } from "../eventually.ts";
+import { testImage } from "./image.ts";
 
 test("a device moves from its stick to its disk when asked on its page", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-install-"));
@@ -34,7 +34,7 @@ test("a device moves from its stick to its disk when asked on its page", async (
   const files = machineFiles(device.name);
   const hub = makeHub();
   await hub.openPort(device.name, join(folder, files.lan));
-  const image = await labImage();
+  const image = await testImage();
   await makeDisk(run, folder, device, image);
   await (await makeLabNeighborhood(run, folder, Date.now()))(device, image);
   await run(["qemu-img", "create", "-q", "-f", "qcow2", "inner.qcow2", "16G"], { cwd: folder });

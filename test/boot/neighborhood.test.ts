@@ -5,10 +5,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { labImage } from "../../image/lab/machine/image.ts";
 import { LabStatus } from "../../image/lab/supervisor/status.ts";
 import { isWhole } from "../../image/lab/supervisor/whole.ts";
 import { eventually } from "../eventually.ts";
+import { testImage } from "./image.ts";
 import { writtenByImager } from "./imager-image.ts";
 import { bootLab, deviceOf, type TestLab } from "./lab.ts";
 import { type Home, imager, takeAnotherName, tellOfThemselves } from "./living.ts";
@@ -23,9 +23,9 @@ let whole: LabStatus;
 let images: string[] = [];
 let states = "";
 beforeAll(async () => {
-  const nuc = await labImage();
+  const nuc = await testImage();
   home.card = await writtenByImager(nuc, imager);
-  images = [home.card.path, nuc, await labImage("virt-arm64")];
+  images = [home.card.path, nuc, await testImage("virt-arm64")];
   // Its own folder of states, so that it always starts from power.
   states = join(await mkdtemp(join(tmpdir(), "hamlet-states-")), "lab");
   home.lab = lab = await bootLab({ images, devices: 3, from: "state", states });

@@ -6,9 +6,10 @@ import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { labPublisher } from "../../cli/commands/lab/publisher.ts";
 import { sbomBeside } from "../../image/assemble/assemble.ts";
-import { labImage } from "../../image/lab/machine/image.ts";
 import { cacheFolder } from "../../system/paths.ts";
+import { testImage } from "./image.ts";
 import { runHamlet } from "./lab.ts";
 
 export type Digests = { image: string; sbom: string };
@@ -16,12 +17,16 @@ export type Digests = { image: string; sbom: string };
 export async function rebuild(board: string): Promise<{ first: Digests; again: Digests }> {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-rebuild-"));
   try {
-    const first = await digestsOf(await labImage(board));
+    const first = await digestsOf(await testImage(board));
     const cache = join(folder, "cache");
     await mkdir(join(cache, "hamlet"), { recursive: true });
     await mkdir(join(cacheFolder(), "deb"), { recursive: true });
     await symlink(join(cacheFolder(), "deb"), join(cache, "hamlet/deb"));
-    const build = ["image", "build", "--board", board, "-o", join(folder, "out"), "--json"];
+    const { updates } = await labPublisher();
+    const build = [
+      ...["image", "build", "--board", board, "-o", join(folder, "out"), "--json"],
+      ...["--repository", updates.repository, "--release-root", updates.releaseRoot],
+    ];
     const { code, stdout, stderr } = await runHamlet(build, { XDG_CACHE_HOME: cache });
     if (code !== 0) throw new Error(`the second build of ${board} ended with ${code}: ${stderr}`);
     const { path } = JSON.parse(stdout) as { path: string };

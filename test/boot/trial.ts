@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import type { BootState } from "../../image/boot/boot-control.ts";
 import { entryName } from "../../image/boot/systemd-boot/entries.ts";
-import { labImage } from "../../image/lab/machine/image.ts";
 import { HamletError } from "../../system/error.ts";
 import { eventually } from "../eventually.ts";
+import { testImage } from "./image.ts";
 import { bootLab, type TestLab } from "./lab.ts";
 import { candidatePath, withSecondSlot } from "./second-slot.ts";
 
@@ -18,7 +18,7 @@ const newest = "9.2.0";
  * good trial is committed and survives a power cut. Throws otherwise.
  */
 export async function proveTrial(board: string): Promise<void> {
-  const slots = await withSecondSlot(await labImage(board), [newer]);
+  const slots = await withSecondSlot(await testImage(board), [newer]);
   const candidate = slots.isPi ? [newer] : [newer, "--kernel", candidatePath("b")];
   const trying = { phase: "trying", slot: "b", triesLeft: slots.isPi ? 0 : 2, isMarkedBad: false };
   try {
@@ -63,7 +63,7 @@ export async function proveTrial(board: string): Promise<void> {
  * returns to the committed slot. Throws otherwise.
  */
 export async function proveTwoTrials(): Promise<void> {
-  const slots = await withSecondSlot(await labImage(), [newer, newest]);
+  const slots = await withSecondSlot(await testImage(), [newer, newest]);
   try {
     await using lab = await bootLab({ images: [slots.image], devices: 1 });
     const first = await stateAfter(lab, "");
@@ -149,4 +149,4 @@ async function hamletBoot(lab: TestLab, ...argv: string[]): Promise<void> {
 
 /** The machine went away while the command ran; the command had started. */
 const isLost = ({ code, message }: HamletError): boolean =>
-  code === "lab.execFailed" && /went away$|started anew$/.test(message);
+  code === "lab.execFailed" && /went away$|service ended$/.test(message);

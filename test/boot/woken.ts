@@ -5,9 +5,9 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { labImage } from "../../image/lab/machine/image.ts";
 import { isWhole } from "../../image/lab/supervisor/whole.ts";
 import { eventually } from "../eventually.ts";
+import { testImage } from "./image.ts";
 import { bootLab, deviceOf } from "./lab.ts";
 
 const names = ["attic", "cellar", "kitchen"];
@@ -19,7 +19,7 @@ const calmMs = 60_000;
 export async function proveWoken(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-woken-"));
   const how = {
-    images: [await labImage()],
+    images: [await testImage()],
     devices: names.length,
     from: "state" as const,
     states: join(folder, "lab"),

@@ -77,6 +77,11 @@ async function build(board: string, version = "1.2.3"): Promise<Bundle> {
     path: join(testFolder, "programs", `${name}.mjs`),
     target: `usr/lib/hamlet/${name}.mjs`,
   }));
+  for (const name of ["update.json", "release-root.json"]) {
+    const path = join(folder, name);
+    await writeFile(path, `${name} of ${board}`);
+    extras.push({ path, target: `usr/lib/hamlet/${name}` });
+  }
   return buildNixosBundle({ board: boardNamed(board), version, extras, npm, projectFolder }, run, silentProgress);
 }
 
@@ -171,6 +176,11 @@ test.skipIf(needs)("the root has every file where the initrd and the units look 
   });
   const release = { board: "nuc", version: "1.2.3", builtS: 1_700_000_000 };
   expect(JSON.parse(await readFile(join(root, "usr/lib/hamlet/release.json"), "utf8"))).toEqual(release);
+  // Files of their own: whoever inspects the image reads them without following links.
+  for (const name of ["update.json", "release-root.json"]) {
+    const path = join(root, "usr/lib/hamlet", name);
+    expect([lstatSync(path).isFile(), await readFile(path, "utf8")]).toEqual([true, `${name} of nuc`]);
+  }
   // The root has every program that a unit names.
   const units = execFileSync("find", [root, "-name", "hamlet-*.service"]).toString().trim().split("\n");
   expect(units.length).toBeGreaterThan(4);

@@ -24,6 +24,7 @@ import { HamletError } from "../../../system/error.ts";
 import { explainIssues } from "../../../system/files.ts";
 import { readBytes, readJsonFile } from "../../../system/json-file.ts";
 import { type Command, type Context, required, text, usageError, type Values } from "../../terminal/command.ts";
+import { readUpdateSettings, updateOptions } from "../image/update-options.ts";
 import { askPassphrase, passphraseOptions } from "../neighborhood/passphrase.ts";
 import { provisionCopy, refuseOther } from "./provision-copy.ts";
 import { addressLine, byFlag, linkOf, networkNotes, networkOptions, readNetwork } from "./provision-network.ts";
@@ -35,7 +36,8 @@ export const provision: Command = {
   details: `
 Writes one file of 64 KiB in place; needs no root and takes no longer for a larger image. Without --token it makes
 a token for one device, valid for 7 days. A provisioned image holds that secret until the device has read it.
-With -o the image stays as it was built, and a copy of it, with the same holes, becomes the device.`,
+With -o the image stays as it was built, and a copy of it, with the same holes, becomes the device.
+--repository and --release-root replace those of the image; an image of a release before 0.2 refuses such a file.`,
   options: {
     out: {
       type: "string",
@@ -69,6 +71,7 @@ With -o the image stays as it was built, and a copy of it, with the same holes, 
       argument: "host:port",
       describe: "a neighbor beyond the link; may be repeated",
     },
+    ...updateOptions,
     config: { type: "string", argument: "file", describe: "JSON file that overrides settings of the agent" },
     json: { type: "boolean", describe: "print the result as JSON" },
     ...passphraseOptions,
@@ -175,6 +178,7 @@ async function readSettings(values: Values, note: Context["note"]): Promise<Devi
   const configPath = text(values, "config");
   const config = configPath === undefined ? undefined : await readAgentConfig(configPath);
   const network = await readNetwork(provision, values);
+  const update = await readUpdateSettings(provision, values);
   const [name, board, seeds] = [text(values, "name"), text(values, "board"), list("seed")];
   const settings = DeviceSettings.safeParse({
     name,
@@ -182,6 +186,7 @@ async function readSettings(values: Values, note: Context["note"]): Promise<Devi
     network,
     seeds,
     config,
+    update,
     ...(sshKeys.length > 0 && { sshKeys }),
   });
   if (!settings.success) throw usageError(provision, byFlag(explainIssues(settings.error)));

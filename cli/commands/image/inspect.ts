@@ -4,8 +4,9 @@ import { basename } from "node:path";
 import { sbomBeside } from "../../../image/assemble/assemble.ts";
 import { describeDifference } from "../../../image/bundle/lock/lock.ts";
 import { type Component, licenceNames, type Sbom, sbomPath } from "../../../image/bundle/sbom/sbom.ts";
-import { withContents } from "../../../image/inspect/contents.ts";
+import { type Contents, withContents } from "../../../image/inspect/contents.ts";
 import { type ImageFacts, inspectImage } from "../../../image/inspect/inspect.ts";
+import { releaseRootFacts } from "../../../provisioning/file/update-source.ts";
 import { type Command, required } from "../../terminal/command.ts";
 
 const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
@@ -25,7 +26,7 @@ export const imageInspect: Command = {
   async run(input, { print, note }) {
     const path = required(imageInspect, input, 0, "the image");
     const image = await inspectImage(path);
-    const sbom = await withContents(path, image.partitions, async (contents) => contents.sbom);
+    const { sbom, update } = await withContents(path, image.partitions, async (contents) => contents);
     if (input.values["sbom"]) {
       if (!sbom) note(`${path} has no bill of materials inside`);
       else print(...sbom.text.trimEnd().split(/\r?\n/));
@@ -49,12 +50,16 @@ export const imageInspect: Command = {
           ...image,
           isRelocked: image.relocked !== undefined,
           ...made,
+          ...(update && {
+            update: { repositories: update.repositories, releaseRoot: releaseRootFacts(update.releaseRoot) },
+          }),
           ...(withLicences && { licences: rows }),
         }),
       );
       return 0;
     }
-    for (const line of [...linesOf(image), ...madeOf(sbom, beside), ...partsOf(image)]) print(line);
+    for (const line of [...linesOf(image), ...updateOf(update), ...madeOf(sbom, beside), ...partsOf(image)])
+      print(line);
     if (!withLicences) return 0;
     print("licences");
     for (const { name, version, licences } of rows)
@@ -76,6 +81,15 @@ function linesOf(image: ImageFacts): string[] {
     `root hash    ${image.rootHash}`,
     `provisioned  ${image.isProvisioned ? "yes: this file holds a live secret" : "no"}`,
     `boot entries ${image.entries.join(", ")}`,
+  ];
+}
+
+function updateOf(update: Contents["update"]): string[] {
+  if (!update) return ["updates      none: the image names no repository"];
+  const { version, threshold, keyCount, keys } = releaseRootFacts(update.releaseRoot);
+  return [
+    ...update.repositories.map((url, index) => `${index === 0 ? "updates" : ""}`.padEnd(13) + url),
+    `release root version ${version}, ${threshold} of ${keyCount} keys, digest ${keys}`,
   ];
 }
 

@@ -4,15 +4,24 @@ import type { LabDeviceStatus } from "../../../image/lab/supervisor/status.ts";
 import { type Command, type Input, required } from "../../terminal/command.ts";
 import { table } from "../../terminal/table.ts";
 
-/** Makes a command that acts on one device of the running lab and prints the result. */
+type OnWeb = { describe: string; act(lab: LabClient): Promise<void>; said: string };
+
+/** Makes a command that acts on one device of the running lab and prints the result; with `--web`, on the lab's web if `web` says how. */
 export function deviceCommand(
   about: Pick<Command, "usage" | "summary" | "example" | "details">,
   act: (lab: LabClient, name: string) => Promise<void>,
   said: (name: string) => string,
+  web?: OnWeb,
 ): Command {
   const command: Command = {
     ...about,
+    ...(web && { options: { web: { type: "boolean", aloneBut: [], describe: web.describe } } }),
     async run(input, { print }) {
+      if (web && input.values["web"] === true) {
+        await web.act(await findLab());
+        print(web.said);
+        return 0;
+      }
       const name = required(command, input, 0, "the device's name");
       await act(await findLab(), name);
       print(said(name));

@@ -1,4 +1,4 @@
-// How `lab up` and `lab watch` start a lab: options and images.
+// How `lab up` and `lab watch` start a lab: options, images, and the repository that its web serves.
 import { resolve } from "node:path";
 import { labBoard, labBoardNames } from "../../../image/lab/machine/boards.ts";
 import { labImage } from "../../../image/lab/machine/image.ts";
@@ -7,6 +7,7 @@ import { SupervisorOptions } from "../../../image/lab/supervisor/options.ts";
 import { refuseSecondLab, startLab } from "../../../image/lab/supervisor/start.ts";
 import { explainIssues } from "../../../system/files.ts";
 import { type Command, type Option, text, usageError, type Values } from "../../terminal/command.ts";
+import { labPublisher } from "./publisher.ts";
 
 export const machineOptions: Record<string, Option> = {
   devices: { type: "string", argument: "count", describe: "number of devices, 1 to 6", default: "3" },
@@ -53,7 +54,10 @@ export async function startFromValues(
   for (const board of boards ?? []) labBoard(board);
   await refuseSecondLab();
   const images: string[] = image === undefined ? [] : [resolve(image)];
-  for (const board of image === undefined ? (boards ?? ["nuc"]) : []) images.push(await labImage(board, signal));
+  const { updates, served } = await labPublisher();
+  for (const board of image === undefined ? (boards ?? ["nuc"]) : []) {
+    images.push(await labImage(board, { updates, signal }));
+  }
   signal?.throwIfAborted();
-  return startLab({ ...options.data, images, states });
+  return startLab({ ...options.data, images, states, web: served });
 }

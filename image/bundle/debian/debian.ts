@@ -28,8 +28,8 @@ export async function buildDebianBundle(
   const place = {
     parent: join(cacheFolder(), "bundle"),
     name: `${request.board.name}-${request.version}-${inputs.slice(0, 16)}`,
-    // A bundle is 350 MB, and people switch between a few.
-    keep: 4,
+    // A bundle is 350 MB. People switch between a few boards, and an update needs the releases on both of its sides.
+    keep: 8,
   };
   const read = async (folder: string) => {
     if (!(await readdir(folder).catch((): string[] => [])).includes("bundle.json")) return undefined;

@@ -14,7 +14,7 @@ import { readLicences } from "../sbom/copyrights.ts";
 import { makeSbom, type Sbom } from "../sbom/sbom.ts";
 import { makeVerity } from "../verity.ts";
 import type { Base } from "./base.ts";
-import { makeInitrd } from "./initrd.ts";
+import { packedInitrd } from "./initrd.ts";
 import { type Kernel, unpackKernel } from "./kernel.ts";
 import { suite } from "./mirror.ts";
 import { nodeRuntime } from "./node.ts";
@@ -47,8 +47,7 @@ export async function makeBundle(
   await makeRoot(base, parts, at("root.erofs"), run);
   progress.stage("making the hash tree");
   const verity = await makeVerity(at("root.erofs"), at("verity.img"), run);
-  progress.stage("packing the initrd");
-  await writeFile(at("initrd"), await makeInitrd(base, kernel, projectFolder, run));
+  await copyFile(await packedInitrd(base, kernel, projectFolder, run, progress), at("initrd"));
   await copyFile(kernel.image, at("kernel"));
   const words = [...board.kernelArguments, `hamlet.verity=${verity.rootHash}`, `hamlet.blocks=${verity.dataBlocks}`];
   await writeFile(at("cmdline"), words.join(" "));

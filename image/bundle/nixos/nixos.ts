@@ -56,9 +56,14 @@ export async function stageSource(request: BuildRequest, folder: string): Promis
     });
   }
   await writeFile(join(folder, "nix/release.json"), `${JSON.stringify({ version })}\n`);
-  await rm(join(folder, "nix/programs"), { recursive: true, force: true });
-  await mkdir(join(folder, "nix/programs"));
+  for (const name of ["programs", "update"]) {
+    await rm(join(folder, "nix", name), { recursive: true, force: true });
+    await mkdir(join(folder, "nix", name));
+  }
   const programs: { name: string; sha256: string }[] = [];
+  for (const { path, target } of extras.filter((extra) => extra.target.endsWith(".json"))) {
+    await copyFile(path, join(folder, "nix/update", basename(target)));
+  }
   // The other extras, units and rules, are among the sources already.
   for (const { path, target } of extras.filter((extra) => extra.target.endsWith(".mjs"))) {
     await copyFile(path, join(folder, "nix/programs", basename(target)));

@@ -12,13 +12,20 @@ const Built = z.object({ path: z.string() });
 /** The builder's programs remove thousands of half-made files when they are stopped. */
 const stopGraceMs = 15_000;
 
+/** Where the image's device gets its updates. */
+export type ImageUpdates = { repository: string; releaseRoot: string };
+
 /**
  * Runs `hamlet image build` in a process group of its own: `signal` ends all of its programs, and so does the sudden end of
  * this process.
  */
-export async function labImage(board = "nuc", signal?: AbortSignal): Promise<string> {
+export async function labImage(
+  board = "nuc",
+  { updates, signal }: { updates?: ImageUpdates; signal?: AbortSignal | undefined } = {},
+): Promise<string> {
   const hamlet = programFile("hamlet.mjs", "cli/hamlet.ts");
   const build = [hamlet, "image", "build", "--board", board, "-o", join(cacheFolder(), "image"), "--json"];
+  if (updates) build.push("--repository", updates.repository, "--release-root", updates.releaseRoot);
   const builder = startProgram([process.execPath, ...build], {
     stdout: "pipe",
     stderr: "inherit",

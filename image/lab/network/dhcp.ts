@@ -4,13 +4,17 @@ import { addressBytes, addressOf } from "../../../system/address.ts";
 import { type Ipv4, type Mac, macBytes, macText, readArp, readUdp, writeArp, writeUdp } from "./packets.ts";
 
 type Lan = {
-  /** The first three bytes: "10.77.0". The server is .1, devices start at .11, the pool is .100 to .199. */
+  /** The first three bytes: "10.77.0". The server is .1, the web .2, devices start at .11, the pool is .100 to .199. */
   prefix: string;
   serverMac: Mac;
+  /** Fixed, so that a device resumed from a saved state finds the web of the new lab where it knows it. */
+  webMac: Mac;
 };
 export type Leases = ReadonlyMap<Mac, Ipv4>;
 
-export const labLan: Lan = { prefix: "10.77.0", serverMac: "52:54:00:4c:ff:01" };
+export const labLan: Lan = { prefix: "10.77.0", serverMac: "52:54:00:4c:ff:01", webMac: "52:54:00:4c:ff:02" };
+/** The host that serves files to the devices. */
+export const webAddress = `${labLan.prefix}.2`;
 const [poolFirst, poolLast] = [100, 199];
 const leaseSeconds = 3600;
 const magicCookie = 0x63825363;
@@ -114,6 +118,9 @@ function writeDhcp(asked: Buffer, kind: number, given: Ipv4, server: Ipv4): Buff
   return bytes.length >= 300 ? bytes : Buffer.concat([bytes, Buffer.alloc(300 - bytes.length)]);
 }
 
+/** The address of the device with this number, from 0. */
+export const deviceAddress = (lan: Lan, index: number): Ipv4 => `${lan.prefix}.${11 + index}`;
+
 /** Fixed leases, so that a device has the same address in every lab. */
 export const reserve = (lan: Lan, macs: Mac[]): Leases =>
-  new Map(macs.map((mac, index) => [macText(macBytes(mac)), `${lan.prefix}.${11 + index}`]));
+  new Map(macs.map((mac, index) => [macText(macBytes(mac)), deviceAddress(lan, index)]));

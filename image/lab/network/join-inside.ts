@@ -21,7 +21,7 @@ try {
 }
 
 /** A QEMU without a machine connects the hub's socket to a TAP device, so no other program is needed. */
-async function makeCard({ folder, socket, address }: JoinSpec): Promise<void> {
+async function makeCard({ folder, socket, address, mac }: JoinSpec): Promise<void> {
   await startDaemon(
     [
       "qemu-system-x86_64",
@@ -39,6 +39,7 @@ async function makeCard({ folder, socket, address }: JoinSpec): Promise<void> {
   });
   await run(["ip", "link", "set", "lo", "up"]);
   await run(["ip", "address", "add", address, "dev", card]);
+  if (mac !== undefined) await run(["ip", "link", "set", card, "address", mac]);
   await run(["ip", "link", "set", card, "up"]);
 }
 

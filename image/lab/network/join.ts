@@ -3,34 +3,36 @@
 import { basename, dirname } from "node:path";
 import { HamletError } from "../../../system/error.ts";
 import { programFile } from "../../../system/package.ts";
-import { startProgram } from "../../../system/program.ts";
+import { type Argv, startProgram } from "../../../system/program.ts";
 
-export type JoinSpec = {
-  /** The hub's socket, relative to `folder`. */
+/** `socket`: of the hub. `address` has a prefix: "10.77.0.200/24". `mac`: default, one by chance. */
+export type JoinPort = { socket: string; address: string; mac?: string };
+export type JoinSpec = JoinPort & {
+  /** The hub's socket is relative to it. */
   folder: string;
-  socket: string;
-  /** With prefix: "10.77.0.200/24". */
-  address: string;
   argv: string[];
 };
 
-/** Runs `argv` there, on this process's terminal, at most until `over`; returns its exit code. */
-export function joinLan(
-  port: { socket: string; address: string },
-  argv: string[],
-  over: Promise<unknown> = new Promise(() => {}),
-): Promise<number> {
-  const spec: JoinSpec = { folder: dirname(port.socket), socket: basename(port.socket), address: port.address, argv };
+/** The command line of a host that runs `argv`. */
+export function hostArgv(port: JoinPort, argv: string[]): Argv {
+  const spec: JoinSpec = { ...port, folder: dirname(port.socket), socket: basename(port.socket), argv };
   const inside = programFile("join-inside.mjs", "image/lab/network/join-inside.ts");
   // Root needs no user namespace, and without one programs can still switch to their own users.
   const asUser = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
-  const host = startProgram(
-    [
-      ...(["unshare", ...asUser, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"] as const),
-      ...[process.execPath, inside, JSON.stringify(spec)],
-    ],
-    { stdin: "inherit", stdout: "inherit", stderr: "inherit", onOurDeath: "KILL" },
-  );
+  return [
+    ...(["unshare", ...asUser, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"] as const),
+    ...[process.execPath, inside, JSON.stringify(spec)],
+  ];
+}
+
+/** Runs `argv` there, on this process's terminal, at most until `over`; returns its exit code. */
+export function joinLan(
+  port: JoinPort,
+  argv: string[],
+  over: Promise<unknown> = new Promise(() => {}),
+): Promise<number> {
+  const onTerminal = { stdin: "inherit", stdout: "inherit", stderr: "inherit", onOurDeath: "KILL" } as const;
+  const host = startProgram(hostArgv(port, argv), onTerminal);
   // The terminal sends Ctrl-C to the command too; let it decide.
   const ignore = () => {};
   const stop = () => host.kill("SIGKILL");

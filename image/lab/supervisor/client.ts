@@ -25,6 +25,8 @@ export type LabClient = {
   restore(name: string): Promise<void>;
   partition(name: string): Promise<void>;
   heal(name?: string): Promise<void>;
+  cutWeb(): Promise<void>;
+  restoreWeb(): Promise<void>;
   join(): Promise<{ socket: string; address: string }>;
   down(): Promise<void>;
   /** Ties the lab to this process: they end together. */
@@ -78,6 +80,8 @@ export function labClient(folder: string): LabClient {
     restore: (name) => post(`/v1/machines/${name}/restore`),
     partition: (name) => post(`/v1/machines/${name}/partition`),
     heal: (name) => post(name === undefined ? "/v1/heal" : `/v1/machines/${name}/heal`),
+    cutWeb: () => post("/v1/web/cut"),
+    restoreWeb: () => post("/v1/web/restore"),
     join: async () => Joined.parse(await ask("POST", "/v1/join")),
     down: async () => {
       const holder = await lockHolder(join(folder, lockName));

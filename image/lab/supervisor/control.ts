@@ -33,7 +33,10 @@ export async function serveControl(path: string, lab: Lab, down: (why: string) =
     "POST /v1/machines/*/restore": (name) => lab.restore(name),
     "POST /v1/machines/*/partition": (name) => lab.setPartitioned(name, true),
     "POST /v1/machines/*/heal": (name) => lab.setPartitioned(name, false),
+    "POST /v1/web/cut": () => lab.setWebPartitioned(true),
+    "POST /v1/web/restore": () => lab.setWebPartitioned(false),
     "POST /v1/heal": () => {
+      if (lab.status().web?.isPartitioned) lab.setWebPartitioned(false);
       for (const { name, isPartitioned } of lab.status().devices) if (isPartitioned) lab.setPartitioned(name, false);
     },
     "POST /v1/join": () => lab.join(),

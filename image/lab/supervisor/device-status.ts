@@ -13,6 +13,7 @@ type ObservedStatus = Pick<
   | "id"
   | "address"
   | "release"
+  | "slot"
   | "handshakes"
   | "seenBy"
   | "telemetry"
@@ -27,6 +28,7 @@ export function deviceStatuses(observed: Observed[], nowS: number): ObservedStat
   );
   return observed.map((device) => {
     const self = device.last?.gist.self;
+    const slot = device.last?.gist.update?.running.slot;
     const witnesses = speaking.filter((other) => other !== device);
     const seen = (test: (member: StatusGist["members"][number]) => boolean) =>
       witnesses.filter((other) => other.last?.gist.members.some((member) => member.id === self?.id && test(member)));
@@ -37,6 +39,7 @@ export function deviceStatuses(observed: Observed[], nowS: number): ObservedStat
       state: stateOf(device, isSpeaking, seenBy.length > 0 || observed.length === 1),
       isPartitioned: device.isPartitioned,
       ...(self && { id: self.id, release: self.release, ...(self.address && { address: self.address }) }),
+      ...(slot && { slot }),
       handshakes: isSpeaking
         ? (device.last?.gist.members.filter((member) => !member.isSelf && member.handshakeAgeS !== undefined).length ??
           0)

@@ -15,6 +15,7 @@ import { makeLan } from "../network/lan.ts";
 import type { Past } from "../saved/past.ts";
 import { makeSaver } from "../saved/saver.ts";
 import { saveTogether, wakeTogether } from "../saved/together.ts";
+import { type LabWeb, noWeb, startWeb } from "../web/web.ts";
 import { deviceStatuses } from "./device-status.ts";
 import { type Finding, type Observed, observe, unobserved } from "./observed.ts";
 import type { LabEvent, LabStart, LabStatus } from "./status.ts";
@@ -30,6 +31,8 @@ type LabOptions = {
   nic: NicKind;
   memoryMb: number;
   hasLabPort: boolean;
+  /** The folder that the web serves, if there is one. */
+  web?: string | undefined;
   /** Fills the provision block on a device's new disk. */
   provision: (device: LabDevice, image: string) => Promise<void>;
   past: Past;
@@ -45,6 +48,8 @@ export type Lab = {
   cut(name: string): Promise<void>;
   restore(name: string): Promise<void>;
   setPartitioned(name: string, isPartitioned: boolean): void;
+  /** Pulls the web's cable, or plugs it in. Throws `lab.deviceUnknown`. */
+  setWebPartitioned(isPartitioned: boolean): void;
   doors(name: string): Doors;
   /** A socket on the hub and an address for another host on the LAN. */
   join(): { socket: string; address: string };
@@ -71,6 +76,7 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
   const events: LabEvent[] = [];
   let observed: Observed[] = described.map(({ name }) => unobserved(name));
   let joined = 0;
+  let web: LabWeb | undefined;
   const start: Omit<LabStart, "saving"> = { from: "power", ...(past.refused && { refused: past.refused }) };
   const { keep, state } = past;
   const save = keep && (() => keep((target) => saveTogether(run, folder, [...devices.values()], target)));
@@ -99,6 +105,7 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
       const about = { board: device.board, image: imageOf(device), serial: device.serial };
       return { ...current, ...about, page: `http://127.0.0.1:${pagePort}/`, console };
     }),
+    ...(web && { web: web.status() }),
   });
   const deviceOf = (name: string): VirtualDevice => {
     const device = devices.get(name);
@@ -122,6 +129,7 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
     );
   }
   await hub.openPort("join", joinPort);
+  if (options.web !== undefined) web = await startWeb(hub, folder, options.web, log);
   // The first frame shows that a device's kernel is up; later ones add nothing.
   hub.watch((port) => {
     if (observed.some(({ name, isOn, reached }) => name === port && isOn && reached.kernel === undefined)) {
@@ -174,6 +182,11 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
       hub.setCut(name, isPartitioned);
       find(name, { kind: "cable", isPartitioned });
     },
+    setWebPartitioned(isPartitioned) {
+      if (!web) throw noWeb();
+      saver.touch("the web lost its cable");
+      web.setPartitioned(isPartitioned);
+    },
     doors: (name) => touched(name, "was entered").doors,
     join() {
       saver.touch("somebody joined");
@@ -181,6 +194,7 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
     },
     async close() {
       for (const watch of watches) watch.stop();
+      await web?.stop();
       await Promise.all([...devices.values()].map((device) => device.powerOff()));
       // Remove its half-written state too.
       await saver.over();

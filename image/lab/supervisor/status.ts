@@ -32,6 +32,7 @@ export const LabDeviceStatus = z.object({
   id: z.string().optional(),
   address: z.string().optional().describe("on the mesh"),
   release: z.string().optional(),
+  slot: z.enum(["a", "b"]).optional().describe("the slot that runs, once the device's updater has reported"),
   page: z.string().describe("its public page, on this computer"),
   console: z.string().describe("file with all its serial console has shown"),
   handshakes: z.int().min(0).describe("members with which it has a WireGuard handshake"),
@@ -56,6 +57,16 @@ export const LabStart = z.object({
 });
 export type LabStart = z.infer<typeof LabStart>;
 
+export const LabWebStatus = z.object({
+  url: z.string().describe("as the devices reach it"),
+  folder: z.string().describe("what it serves"),
+  requests: z.string().describe("file with one line of JSON a request"),
+  isPartitioned: z.boolean().describe("its cable is pulled"),
+  state: z.enum(["starting", "up", "down"]),
+  problem: z.string().optional().describe("why it is down"),
+});
+export type LabWebStatus = z.infer<typeof LabWebStatus>;
+
 export const LabStatus = z.object({
   v: z.literal(1),
   pid: z.int().describe("of the supervisor"),
@@ -63,6 +74,7 @@ export const LabStatus = z.object({
   accelerator: z.enum(["kvm", "tcg"]),
   start: LabStart,
   devices: z.array(LabDeviceStatus),
+  web: LabWebStatus.optional(),
 });
 export type LabStatus = z.infer<typeof LabStatus>;
 

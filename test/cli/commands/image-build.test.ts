@@ -13,6 +13,19 @@ test("image build uses Debian's packages if the board can be built from them, an
   );
 });
 
+test.each<[Record<string, string | string[]>, string]>([
+  [{ repository: ["http://updates.example/"] }, "--repository needs --release-root"],
+  [{ "release-root": "1.root.json" }, "--release-root needs --repository"],
+  [{ repository: ["updates.example"], "release-root": "1.root.json" }, "must be an http:// or https:// address"],
+])("image build with %o is refused before anything is built", async (values, why) => {
+  const context = { print() {}, note() {}, progress: silentProgress };
+  const building = imageBuild.run(
+    { positionals: [], values: { ...values, board: "nuc", out: "/nowhere" }, rest: [] },
+    context,
+  );
+  await expect(building).rejects.toMatchObject({ code: "usage.invalid", message: expect.stringContaining(why) });
+});
+
 test.each([{}, { base: "debian" }])(
   "a Raspberry Pi 5 from Debian packages (%o) is refused before anything is built",
   async (values) => {

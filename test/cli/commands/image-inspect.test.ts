@@ -6,9 +6,11 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { imageInspect } from "../../../cli/commands/image/inspect.ts";
 import { sbomPath } from "../../../image/bundle/sbom/sbom.ts";
+import { releaseRootFacts } from "../../../provisioning/file/update-source.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import { makeDisk } from "../../image/disk/disk.ts";
 import { lacks } from "../../lacks.ts";
+import { releaseRoot } from "../../provisioning/file/release-root.ts";
 
 const skipped = lacks("mkfs.erofs");
 const relocked = [{ kind: "package" as const, name: "openssl", locked: "3.0.15-1", taken: "3.0.16-1" }];
@@ -85,6 +87,24 @@ test.skipIf(skipped)(
       sbom: { inside: sbomPath },
     });
     expect(told.licences).toContainEqual({ name: "bash", version: "5.2", licences: ["GPL-3+"] });
+  },
+);
+
+test.skipIf(skipped)(
+  "inspect shows where the device gets its updates, and the digest of the keys it trusts",
+  async () => {
+    expect((await inspect()).text).toMatch(/updates +none/);
+    await mkdir(join(folder, "tree/usr/lib/hamlet"), { recursive: true });
+    const repositories = ["http://10.77.0.2/", "https://updates.example/"];
+    await writeFile(join(folder, "tree/usr/lib/hamlet/update.json"), JSON.stringify({ repositories }));
+    await writeFile(join(folder, "tree/usr/lib/hamlet/release-root.json"), JSON.stringify(releaseRoot()));
+    execFileSync("mkfs.erofs", ["--quiet", "-T0", join(folder, "root"), join(folder, "tree")], { stdio: "ignore" });
+    await makeDisk(image, { root: await readFile(join(folder, "root")) });
+    const { text } = await inspect();
+    const { keys } = releaseRootFacts(releaseRoot());
+    for (const words of [...repositories, `version 1, 2 of 3 keys, digest ${keys}`]) expect(text).toContain(words);
+    const told = JSON.parse((await inspect({ json: true })).text);
+    expect(told.update).toMatchObject({ repositories, releaseRoot: { version: 1, keys } });
   },
 );
 

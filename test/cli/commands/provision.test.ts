@@ -11,6 +11,7 @@ import { blankProvisionBlock, decodeProvisionFile } from "../../../provisioning/
 import { TokenFile } from "../../../provisioning/neighborhood/issue-token.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import { makeDisk } from "../../image/disk/disk.ts";
+import { releaseRoot } from "../../provisioning/file/release-root.ts";
 
 let home: string;
 let elm: string;
@@ -377,4 +378,19 @@ test("wifi-static: a static address belongs to the Wi-Fi if there is one, or to 
   }
   expect((await block()).equals(before)).toBe(true);
   await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
+});
+
+test("provision replaces the image's repositories and release root, and refuses a file that is no root", async () => {
+  const path = join(home, "1.root.json");
+  await writeFile(path, JSON.stringify(releaseRoot()));
+  const words = [card, "--neighborhood", elm, "--name", "attic", "--force"];
+  await run(provision, [...words, "--repository", "https://a.example", "--release-root", path]);
+  expect((await provisioned()).update).toEqual({ repositories: ["https://a.example/"], releaseRoot: releaseRoot() });
+  await writeFile(path, "{}");
+  await expect(run(provision, [...words, "--release-root", path])).rejects.toMatchObject({ code: "file.invalid" });
+  await expect(run(provision, [...words, "--repository", "a.example"])).rejects.toMatchObject({
+    code: "usage.invalid",
+  });
+  await run(provision, words);
+  expect((await provisioned()).update).toBeUndefined();
 });

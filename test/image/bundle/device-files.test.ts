@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { boardNames } from "../../../image/boards.ts";
-import { deviceFiles } from "../../../image/bundle/device-files.ts";
+import { deviceFiles, type UpdateSource } from "../../../image/bundle/device-files.ts";
 
 const project = join(import.meta.dirname, "../../..");
 
@@ -19,4 +19,12 @@ test("only files next to the programs count as units and scripts, never subfolde
   const files = await deviceFiles(new Map(), "nuc", project);
   for (const { path } of files) expect((await stat(path)).isFile(), path).toBe(true);
   expect(files.map(({ target }) => target)).toContain("usr/lib/systemd/system/hamlet-trial.service");
+});
+
+test("a device gets repositories and release root together, or neither", async () => {
+  const targets = async (update?: UpdateSource) =>
+    (await deviceFiles(new Map(), "nuc", project, update)).map(({ target }) => target);
+  const wanted = ["usr/lib/hamlet/update.json", "usr/lib/hamlet/release-root.json"];
+  expect(await targets({ repositories: "/a", releaseRoot: "/b" })).toEqual(expect.arrayContaining(wanted));
+  for (const target of wanted) expect(await targets()).not.toContain(target);
 });

@@ -9,11 +9,13 @@ import {
 } from "../../../provisioning/file/provision-file.ts";
 import { firstBoot } from "../../../provisioning/firstboot/firstboot.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
+import { configFor } from "../../../provisioning/handover/provision.ts";
 import { freshReport } from "../../../provisioning/handover/report.ts";
 import { seedOf } from "../../../provisioning/trust/keys.ts";
 import type { Argv } from "../../../system/command.ts";
 import { silentLog } from "../../../system/log.ts";
 import { makeStreet, makeToken, monday } from "../../street.ts";
+import { releaseRoot } from "../file/release-root.ts";
 
 const elm = makeStreet();
 const token = await makeToken(elm);
@@ -210,6 +212,8 @@ test("card-after-first-boot: new keys and settings beside the same token are tak
 test.each<[string, Partial<ProvisionFile>, RegExp, string]>([
   ["another name", { name: "cellar" }, /the name cellar/, "hamlet rename cellar"],
   ["other seeds", { seeds: ["10.0.0.1:7780"] }, /the seeds/, "hamlet reset"],
+  ["another repository", { update: { repositories: ["https://b.example/"] } }, /the agent's settings/, "hamlet reset"],
+  ["another release root", { update: { releaseRoot: releaseRoot() } }, /the release root/, "hamlet reset"],
   ["other settings", { config: { tuning: { profile: "off" } } }, /the agent's settings/, "hamlet reset"],
 ])(
   "card-after-first-boot: %s for a member is said to be left, and what it names mends it",
@@ -230,7 +234,9 @@ test.each<[string, Partial<ProvisionFile>, RegExp, string]>([
     await put(paths.resetRequest, "{}");
     await put(paths.provisionFile, encodeProvisionFile({ ...again, ...change }));
     await boot();
-    expect(await json(paths.provision)).toMatchObject(change);
+    const { update, ...agents } = change;
+    const config = update?.repositories && { config: { update: { repositories: update.repositories } } };
+    expect(await json(paths.provision)).toMatchObject({ ...agents, ...config });
     expect(await text(paths.problems)).toBeUndefined();
   },
 );
@@ -276,6 +282,44 @@ test("the consoles show the progress of the first boot, and no more than the sta
     "Hamlet 0.1.0 (nuc) starts",
     "",
   ]);
+});
+
+test("root keeps the release root for itself, the agent gets the repositories, and the same card again is no news", async () => {
+  const update = { repositories: ["https://a.example/", "http://10.77.0.2/"], releaseRoot: releaseRoot() };
+  const config = { tuning: { profile: "off" } };
+  const card = encodeProvisionFile({ ...file, config, update });
+  await put(paths.provisionFile, card);
+  await boot();
+  expect(await json(paths.releaseRoot)).toEqual(releaseRoot());
+  expect([await modeOf(paths.releaseRoot), await modeOf(dirname(paths.releaseRoot))]).toEqual([0o600, 0o700]);
+  const agents = await json(paths.provision);
+  expect(agents.config).toEqual({ ...config, update: { repositories: update.repositories } });
+  expect(agents.update).toBeUndefined();
+  await become(["a.b.c"]);
+  const { token: jws, seeds, name } = file;
+  const provision = { token: jws, neighborhood: { id: elm.keys.id }, seeds, name, config: agents.config };
+  await put(paths.identity, JSON.stringify({ provision }));
+  await put(paths.provisionFile, card);
+  await boot();
+  expect([await text(paths.problems), await isBlank()]).toEqual([undefined, true]);
+});
+
+test("a repository among the agent's settings counts more than the one beside them", () => {
+  const update = { repositories: ["https://a.example/"] };
+  const config = { update: { repositories: ["https://b.example/"], rate: 1 } };
+  expect(configFor({ config, update })).toEqual(config);
+  expect(configFor({ update })).toEqual({ update });
+  expect(configFor({})).toBeUndefined();
+});
+
+test("a new device whose card names no release root trusts the image's again", async () => {
+  await put(paths.provisionFile, encodeProvisionFile({ ...file, update: { releaseRoot: releaseRoot() } }));
+  await boot();
+  expect(await json(paths.releaseRoot)).toEqual(releaseRoot());
+  await become([]);
+  await put(paths.provisionFile, encodeProvisionFile(again));
+  await boot();
+  expect(await text(paths.releaseRoot)).toBeUndefined();
 });
 
 test("a reset device forgets neighborhood, keys, network and name; then it reads its card as a new device", async () => {

@@ -101,7 +101,7 @@ test.each<[string, Changes]>([
   ["the licence", { LICENSE: append("") }],
   [
     "a number in the builder's code",
-    { "image/bundle/debian/initrd.ts": replace("compressionLevel]: 12", "compressionLevel]: 13") },
+    { "image/bundle/debian/initrd.ts": replace("const level = 12", "const level = 13") },
   ],
   [
     "the list of units",
@@ -136,6 +136,20 @@ test.each(["image/assemble/assemble.ts", "image/assemble/placement.ts", "image/a
     expect(after.image).not.toBe(before.image);
   },
 );
+
+test("another release root or repository gives another bundle of the same base", async () => {
+  const inputs = async (repositories: string, releaseRoot: string) => {
+    const update = { repositories: join(folder, "update.json"), releaseRoot: join(folder, "release-root.json") };
+    await writeFile(update.repositories, repositories);
+    await writeFile(update.releaseRoot, releaseRoot);
+    const extras = await deviceFiles(new Map(), board.name, root, update);
+    const request = { board, version: "1", extras, npm: [], projectFolder: root, code: "" };
+    return inputsOf(request, { lock, relocked: [] }, { key: "base" });
+  };
+  const first = await inputs("one", "root");
+  expect(await inputs("one", "root")).toBe(first);
+  expect(new Set([first, await inputs("two", "root"), await inputs("one", "other")]).size).toBe(3);
+});
 
 test("a board's own facts are part of its key", async () => {
   const request = { board, version: "1", extras: [], npm: [], projectFolder: root, code: "" };

@@ -151,12 +151,16 @@ test("the staged folder has the version, the programs and every file that Nix re
     { path: program, target: "usr/lib/hamlet/agent.mjs" },
     { path: join(project, "agent/units/hamlet-agent.service"), target: "usr/lib/systemd/system/hamlet-agent.service" },
   ];
+  const releaseRoot = join(folder, "root.json");
+  await writeFile(releaseRoot, "release root");
+  extras.push({ path: releaseRoot, target: "usr/lib/hamlet/release-root.json" });
   const source = join(folder, "source");
   await mkdir(join(source, "nix/programs"), { recursive: true });
   await writeFile(join(source, "nix/programs/old.mjs"), "old");
   await stageSource({ board: rpi4, version: "9.8.7", extras, npm: [], projectFolder: project }, source);
   expect(JSON.parse(await readFile(join(source, "nix/release.json"), "utf8"))).toEqual({ version: "9.8.7" });
   expect(await readFile(join(source, "nix/programs/agent.mjs"), "utf8")).toBe("agent");
+  expect(await readFile(join(source, "nix/update/release-root.json"), "utf8")).toBe("release root");
   for (const path of ["nix/programs/old.mjs", "nix/programs/hamlet-agent.service", "node_modules"]) {
     await expect(readFile(join(source, path))).rejects.toMatchObject({ code: "ENOENT" });
   }

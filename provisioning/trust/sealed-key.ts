@@ -4,8 +4,8 @@ import { createCipheriv, createDecipheriv, randomBytes, scrypt } from "node:cryp
 import { promisify } from "node:util";
 import { z } from "zod";
 import { HamletError } from "../../system/error.ts";
-import { PublicKey } from "../trust/fields.ts";
-import { type SigningKey, seedOf, signingKeyFromSeed } from "../trust/keys.ts";
+import { PublicKey } from "./fields.ts";
+import { type SigningKey, seedOf, signingKeyFromSeed } from "./keys.ts";
 
 // RFC 7914 2: memory is 128 * N * r bytes. Each guess costs a thief 128 MiB and a third of a second.
 const cost = { N: 1 << 17, r: 8, p: 1 };
@@ -23,7 +23,7 @@ const Kdf = z.strictObject({
 
 export const SealedKey = z.strictObject({
   v: z.literal(1),
-  role: z.enum(["root", "successor", "operator"]),
+  role: z.string().regex(/^[a-z0-9-]{1,32}$/),
   publicKey: PublicKey,
   kdf: Kdf,
   cipher: z.literal("aes-256-gcm"),
@@ -31,6 +31,17 @@ export const SealedKey = z.strictObject({
   sealed: z.base64url().describe("32 bytes of seed, then the tag of 16"),
 });
 export type SealedKey = z.infer<typeof SealedKey>;
+
+const minPassphraseChars = 8;
+
+/** Throws `neighborhood.noPassphrase`. */
+export function requirePassphrase(passphrase: string): void {
+  if ([...passphrase].length >= minPassphraseChars) return;
+  throw new HamletError("neighborhood.noPassphrase", `a passphrase has at least ${minPassphraseChars} characters`, {
+    hint: "four or five random words are easy to keep and hard to guess",
+    exitCode: 2,
+  });
+}
 
 /** Keys sealed together share the slow derivation, but no nonce. */
 export async function sealKeys(
@@ -56,9 +67,23 @@ export async function sealKeys(
   });
 }
 
-/** Throws `neighborhood.wrongPassphrase`. */
-export async function openSealedKey(file: SealedKey, passphrase: string): Promise<SigningKey> {
-  const secret = await derive(passphrase, file.kdf);
+/** Undefined for each that the passphrase does not open. Keys that were sealed together share the slow derivation here too. */
+export async function openSealedKeys(
+  files: readonly SealedKey[],
+  passphrase: string,
+): Promise<(SigningKey | undefined)[]> {
+  const secrets = new Map<string, Buffer>();
+  const opened: (SigningKey | undefined)[] = [];
+  for (const file of files) {
+    const name = JSON.stringify(file.kdf);
+    const secret = secrets.get(name) ?? (await derive(passphrase, file.kdf));
+    secrets.set(name, secret);
+    opened.push(openWith(secret, file));
+  }
+  return opened;
+}
+
+function openWith(secret: Buffer, file: SealedKey): SigningKey | undefined {
   const sealed = Buffer.from(file.sealed, "base64url");
   try {
     const decipher = createDecipheriv("aes-256-gcm", secret, Buffer.from(file.nonce, "base64url"), {
@@ -68,11 +93,8 @@ export async function openSealedKey(file: SealedKey, passphrase: string): Promis
       .setAuthTag(sealed.subarray(-16));
     const seed = Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()]);
     return signingKeyFromSeed(seed.toString("base64url"));
-  } catch (cause) {
-    throw new HamletError("neighborhood.wrongPassphrase", `the passphrase does not open the ${file.role} key`, {
-      hint: "try again; if it is lost, hamlet init --recover makes a new folder from the recovery sheet",
-      cause,
-    });
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,0 +1,56 @@
+// `ota publish <image>...`: publishes images as releases, for devices to fetch.
+import { type PublishedRelease, publishImages } from "../../../ota/repository/publish.ts";
+import { systemClock } from "../../../system/clock.ts";
+import { HamletError } from "../../../system/error.ts";
+import { shellWord } from "../../../system/shell-word.ts";
+import { type Command, required } from "../../terminal/command.ts";
+import { catchStop } from "../../terminal/stop.ts";
+import { folderOf, open, openOptions } from "./repository.ts";
+
+export const otaPublish: Command = {
+  usage: "ota publish <image>... --repository <folder>",
+  summary: "publish images as releases that devices fetch as updates",
+  example: "hamlet ota publish out/*.img --repository ota/",
+  details: `
+Takes images as hamlet image build made them with --release-root of this repository. Writes chunks, recipes and manifests, then
+the signed metadata; a device sees the old state or the new one. Prints how many bytes a device fetches, by the release it has.
+A version must sort after the last one as the boot loader sorts: 0.2.0~rc1 comes before 0.2.0, 0.2.0-rc1 after it.
+If a key is elsewhere, devices see nothing yet: copy the folder to the computer that has the key and type hamlet ota sign there.`,
+  options: { json: { type: "boolean", describe: "print the result as JSON" }, ...openOptions },
+  async run(input, { print, note, progress }) {
+    const { values, positionals } = input;
+    required(otaPublish, input, 0, "the image");
+    const folder = folderOf(otaPublish, values);
+    const repository = await open(otaPublish, values);
+    const { signal, exitCode } = catchStop();
+    try {
+      const options = { now: systemClock.now(), progress, signal };
+      const { releases, lacking } = await publishImages(repository, positionals, options);
+      if (values["json"]) {
+        print(JSON.stringify({ releases, lacking }));
+        return 0;
+      }
+      for (const release of releases) print(...describe(release));
+      for (const { role, signatures } of lacking) note(`${role} needs ${signatures} more signature(s)`);
+      if (lacking.length > 0) {
+        note(`devices see nothing yet: where the keys are, type hamlet ota sign --repository ${shellWord(folder)}`);
+      }
+      for (const { version } of releases) {
+        if (version.includes("-")) note(`${version} sorts after ${version.split("-")[0]}; a pre-release has a ~`);
+      }
+      return 0;
+    } catch (error) {
+      if (!signal.aborted || error instanceof HamletError) throw error;
+      progress.end();
+      note("stopped: devices see what was published before");
+      return exitCode();
+    }
+  },
+};
+
+function describe({ board, version, updates }: PublishedRelease): string[] {
+  const sizes = updates.map(({ from, bytes }) => `  from ${from ?? "any other"}: ${megabytes(bytes)} MB`);
+  return [`published ${board} ${version}`, ...sizes];
+}
+
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(bytes < 1e7 ? 2 : 0);

@@ -1,0 +1,29 @@
+// How a command is told which repository it works on, and how it opens it.
+import { openRepository, type Repository } from "../../../ota/repository/folder.ts";
+import { readTextFile } from "../../../system/json-file.ts";
+import { type Command, type Option, text, usageError, type Values } from "../../terminal/command.ts";
+import { keptPublisher } from "../lab/publisher.ts";
+import { askPassphrase, passphraseOptions } from "../neighborhood/passphrase.ts";
+
+export const repositoryOption: Record<string, Option> = {
+  repository: {
+    type: "string",
+    argument: "folder",
+    describe: "the folder that hamlet ota init made (default: that of the lab, once a lab was started)",
+  },
+};
+export const openOptions: Record<string, Option> = { ...repositoryOption, ...passphraseOptions };
+
+export function folderOf(command: Command, values: Values): string {
+  const folder = text(values, "repository") ?? keptPublisher()?.folder;
+  if (folder === undefined) throw usageError(command, "--repository is missing: the folder that hamlet ota init made");
+  if (/^https?:/.test(folder)) throw usageError(command, `--repository is the publisher's folder, not '${folder}'`);
+  return folder;
+}
+
+export async function open(command: Command, values: Values): Promise<Repository> {
+  const folder = folderOf(command, values);
+  const lab = text(values, "repository") === undefined ? keptPublisher() : undefined;
+  const passphrase = lab ? await readTextFile(lab.passphraseFile) : await askPassphrase(values);
+  return await openRepository(folder, passphrase);
+}

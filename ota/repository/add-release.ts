@@ -1,0 +1,126 @@
+// Puts an image's parts into the repository as chunks, with recipes for devices with an older release and for all others, and makes
+// the manifest that names them. Nothing refers to any of it before the metadata does.
+import { createHash, hash } from "node:crypto";
+import { open } from "node:fs/promises";
+import { type ReadAt, readerOf } from "../../image/disk/read-at.ts";
+import { makeCrew } from "../../system/crew.ts";
+import type { Progress } from "../../system/progress.ts";
+import { type Manifest, type Part, parseManifest } from "../format/manifest.ts";
+import { decodeRecipe, encodeRecipe, type Recipe, type Step } from "../format/recipe.ts";
+import { chunksOf } from "./chunker.ts";
+import type { Objects } from "./objects.ts";
+import { type ImageRelease, readPart, readRange } from "./read-image.ts";
+import { type Chunk, planDelta, wholeRecipe } from "./recipes.ts";
+import { type Release, readChunks } from "./releases.ts";
+
+/** `from`: version of the older release; without it, the update is for devices with any other. */
+export type UpdateSize = { from?: string; bytes: number };
+export type Added = { manifest: Buffer; updates: UpdateSize[] };
+type Tools = { objects: Objects; progress: Progress; signal: AbortSignal | undefined };
+
+/** So many chunks are compressed and written at once: two cores, and the disk flushes several files in the time of one. */
+const atOnce = 8;
+
+/** `older`: the releases that get a recipe of their own. */
+export async function addRelease(image: ImageRelease, older: readonly Release[], tools: Tools): Promise<Added> {
+  const { objects, progress } = tools;
+  await using file = await open(image.path, "r");
+  const readAt = readerOf(file);
+  const { parts, chunks } = await addChunks(readAt, image, tools);
+  progress.stage("making recipes");
+  const recipes: Manifest["recipes"] = [];
+  const updates: UpdateSize[] = [];
+  const add = async (recipe: Recipe, from?: { rootHash: string; version: string }) => {
+    const content = encodeRecipe(recipe);
+    // What a device would refuse must not be published.
+    decodeRecipe(content, parts);
+    const sha256 = hash("sha256", content);
+    if ((await objects.frameBytes(sha256)) === undefined) await objects.put(sha256, content);
+    recipes.push({ ...(from && { from: from.rootHash }), sha256, sizeBytes: content.length });
+    const bytes = await bytesToFetch(recipe, sha256, objects);
+    updates.push({ ...(from && { from: from.version }), bytes });
+  };
+  for (const { manifest } of older) {
+    const { rootHash } = manifest.verity;
+    if (recipes.some(({ from }) => from === rootHash)) continue;
+    const steps = await deltaSteps(readAt, image, await readChunks(objects, manifest), chunks);
+    await add({ steps }, { rootHash, version: manifest.version });
+  }
+  await add(wholeRecipe(chunks));
+  const { board, version, builtS, verity } = image;
+  const made: Manifest = { format: 1, board, version, builtS, verity, parts, recipes };
+  const manifest = Buffer.from(`${JSON.stringify(made)}\n`);
+  parseManifest(manifest);
+  return { manifest, updates };
+}
+
+async function addChunks(
+  readAt: ReadAt,
+  image: ImageRelease,
+  { objects, progress, signal }: Tools,
+): Promise<{ parts: Part[]; chunks: Chunk[] }> {
+  const totalBytes = image.parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  progress.stage(`cutting ${image.board} ${image.version} into chunks`, totalBytes);
+  const parts: Part[] = [];
+  const chunks: Chunk[] = [];
+  const seen = new Set<string>();
+  const writers = makeCrew(atOnce);
+  let doneBytes = 0;
+  try {
+    for (const part of image.parts) {
+      const whole = createHash("sha256");
+      let offset = 0;
+      for await (const content of chunksOf(readPart(readAt, part, image.path))) {
+        signal?.throwIfAborted();
+        whole.update(content);
+        const sha256 = hash("sha256", content);
+        chunks.push({ part: part.name, offset, length: content.length, sha256 });
+        offset += content.length;
+        doneBytes += content.length;
+        progress.at(doneBytes);
+        if (seen.has(sha256) || (await objects.frameBytes(sha256)) !== undefined) continue;
+        seen.add(sha256);
+        await writers.begin(() => objects.put(sha256, content));
+      }
+      const { name, sizeBytes, places } = part;
+      parts.push({ name, sizeBytes, sha256: whole.digest("hex"), places });
+    }
+  } finally {
+    // Also after an error: nothing of ours still writes when the caller goes on.
+    await writers.end();
+  }
+  return { parts, chunks };
+}
+
+async function deltaSteps(
+  readAt: ReadAt,
+  image: ImageRelease,
+  older: readonly Chunk[],
+  chunks: readonly Chunk[],
+): Promise<Step[]> {
+  const steps: Step[] = [];
+  for (const one of planDelta(older, chunks)) {
+    if (one.kind === "chunk") {
+      const { length, sha256 } = one.chunk;
+      steps.push({ kind: "chunk", length, sha256 });
+      continue;
+    }
+    const { length, from } = one;
+    const first = one.chunks[0]!;
+    const part = image.parts.find(({ name }) => name === first.part)!;
+    const sha256 =
+      one.chunks.length === 1
+        ? first.sha256
+        : hash("sha256", await readRange(readAt, part, { offset: first.offset, length }, image.path));
+    steps.push({ kind: "copy", length, sha256, from: { ...from, length } });
+  }
+  return steps;
+}
+
+/** The recipe, and each chunk once. */
+async function bytesToFetch({ steps, pack }: Recipe, recipe: string, objects: Objects): Promise<number> {
+  const names = new Set([recipe, ...steps.flatMap(({ kind, sha256 }) => (kind === "chunk" ? [sha256] : []))]);
+  let bytes = pack?.sizeBytes ?? 0;
+  for (const sha256 of names) bytes += (await objects.frameBytes(sha256)) ?? 0;
+  return bytes;
+}

@@ -1,0 +1,73 @@
+// The objects of a repository: chunks and recipes, each a zstd frame under the digest of its content.
+import { hash } from "node:crypto";
+import { mkdir, readFile, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { constants, zstdCompress, zstdDecompress } from "node:zlib";
+import { errnoOf, HamletError } from "../../system/error.ts";
+import { replaceFile, syncPath } from "../../system/files.ts";
+import { objectPath } from "../format/names.ts";
+import { repositoryFolder } from "./folder.ts";
+
+/** Level 9 saves 2 % more and takes twice as long. */
+export const compressionLevel = 6;
+
+export type Objects = {
+  /** The bytes that a device would fetch; undefined if there is no such object. */
+  frameBytes(sha256: string): Promise<number | undefined>;
+  /** Whole before its name; the name survives a power cut only after `flush`. */
+  put(sha256: string, content: Uint8Array): Promise<void>;
+  flush(): Promise<void>;
+  /** Throws `ota.damaged`. */
+  read(sha256: string, sizeBytes: number): Promise<Buffer>;
+};
+
+export function objectsIn(folder: string): Objects {
+  const pathOf = (sha256: string) => join(repositoryFolder(folder), objectPath(sha256));
+  const unflushed = new Set<string>();
+  return {
+    frameBytes: (sha256) =>
+      stat(pathOf(sha256)).then(
+        ({ size }) => size,
+        () => undefined,
+      ),
+    async put(sha256, content) {
+      const path = pathOf(sha256);
+      const frame = await compress(content);
+      await mkdir(dirname(path), { recursive: true });
+      await replaceFile(path, (file) => file.writeFile(frame), { mode: 0o644, isNameLater: true });
+      unflushed.add(dirname(path));
+    },
+    async flush() {
+      if (unflushed.size === 0) return;
+      for (const one of unflushed) await syncPath(one);
+      await syncPath(dirname([...unflushed][0]!));
+      unflushed.clear();
+    },
+    async read(sha256, sizeBytes) {
+      const path = pathOf(sha256);
+      const frame = await readFile(path).catch((cause: unknown) => {
+        if (errnoOf(cause) === "ENOENT") throw damaged(path, "is missing");
+        throw cause;
+      });
+      const content = await decompress(frame, sizeBytes).catch((cause: unknown) => {
+        throw damaged(path, "is no zstd frame of its length", cause);
+      });
+      if (content.length !== sizeBytes || hash("sha256", content) !== sha256) throw damaged(path, "has other content");
+      return content;
+    },
+  };
+}
+
+const compress = (content: Uint8Array): Promise<Buffer> =>
+  promisify(zstdCompress)(content, {
+    params: { [constants.ZSTD_c_compressionLevel]: compressionLevel },
+    // So that the frame tells the length of its content.
+    pledgedSrcSize: content.length,
+  });
+
+const decompress = (frame: Buffer, sizeBytes: number): Promise<Buffer> =>
+  promisify(zstdDecompress)(frame, { maxOutputLength: sizeBytes });
+
+const damaged = (path: string, why: string, cause?: unknown): HamletError =>
+  new HamletError("ota.damaged", `${path} ${why}`, { hint: "restore it from a copy of the repository", cause });

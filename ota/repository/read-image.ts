@@ -1,0 +1,76 @@
+// Reads an image that `hamlet image build` made as a release: what it says of itself, and the bytes that devices get of it.
+import { open } from "node:fs/promises";
+import { z } from "zod";
+import { BuiltS, Version } from "../../image/bundle/bundle.ts";
+import { openErofs, readErofsFile } from "../../image/disk/erofs.ts";
+import { type ReadAt, readExtents, readerOf } from "../../image/disk/read-at.ts";
+import { inspectImage } from "../../image/inspect/inspect.ts";
+import { refuseUsed } from "../../image/publish/sources.ts";
+import { HamletError } from "../../system/error.ts";
+import { parseJsonBytes } from "../../system/json-file.ts";
+import { clearPlaces } from "../format/places.ts";
+import { findParts, refusal, type SourcePart, sliceExtents, type Verity } from "./image-parts.ts";
+
+/** Where an image has the TUF root metadata that its devices trust, and what it says of itself. */
+export const releaseRootPath = "usr/lib/hamlet/release-root.json";
+const releasePath = "usr/lib/hamlet/release.json";
+const maxRootBytes = 256 << 10;
+
+const ReleaseJson = z.object({ board: z.string(), version: Version, builtS: BuiltS });
+
+export type ImageRelease = {
+  path: string;
+  board: string;
+  version: string;
+  builtS: number;
+  verity: Verity;
+  parts: SourcePart[];
+  /** Missing if the image takes no updates. */
+  releaseRoot?: Buffer;
+};
+
+/** Throws `image.notOurs`, `image.truncated`, `image.wrongSize` or `image.provisioned`. */
+export async function readImage(path: string): Promise<ImageRelease> {
+  const facts = await inspectImage(path);
+  await refuseUsed(path, facts);
+  const refuse = refusal(path);
+  await using file = await open(path, "r");
+  const readAt = readerOf(file);
+  const { parts, verity } = await findParts(readAt, facts, path);
+  const root = await openErofs(readAt, parts[0]!.extents[0]!.offset);
+  const bytes = root && (await readErofsFile(readAt, root, releasePath, 64 << 10));
+  const parsed = bytes && parseJsonBytes(bytes);
+  const release = ReleaseJson.safeParse(parsed && "json" in parsed ? parsed.json : undefined).data;
+  if (!root || !release) throw refuse(`its root filesystem has no ${releasePath}`);
+  const { board, version, builtS } = facts;
+  const isSame = release.board === board && release.version === version && release.builtS === builtS;
+  if (!isSame)
+    throw refuse(`its root filesystem is of ${release.board} ${release.version}, not of ${board} ${version}`);
+  const releaseRoot = await readErofsFile(readAt, root, releaseRootPath, maxRootBytes);
+  return { path, board, version, builtS, verity, parts, ...(releaseRoot && { releaseRoot }) };
+}
+
+const pieceBytes = 1 << 20;
+
+/** The bytes of a part with zeros in its places. Throws `image.truncated`. */
+export async function* readPart(readAt: ReadAt, part: SourcePart, path: string): AsyncGenerator<Buffer> {
+  for (let at = 0; at < part.sizeBytes; at += pieceBytes) {
+    yield await readRange(readAt, part, { offset: at, length: Math.min(pieceBytes, part.sizeBytes - at) }, path);
+  }
+}
+
+export async function readRange(
+  readAt: ReadAt,
+  part: SourcePart,
+  { offset, length }: { offset: number; length: number },
+  path: string,
+): Promise<Buffer> {
+  const bytes = await readExtents(readAt, sliceExtents(part.extents, offset, length));
+  if (bytes.length < length) {
+    throw new HamletError("image.truncated", `${path} ends within its part ${part.name}`, {
+      hint: "copy or build the image again",
+    });
+  }
+  clearPlaces(bytes, offset, part.places);
+  return bytes;
+}

@@ -1,0 +1,87 @@
+import { createHash } from "node:crypto";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import {
+  averageChunkBytes,
+  chunkLength,
+  chunksOf,
+  maxChunkBytes,
+  minChunkBytes,
+} from "../../../ota/repository/chunker.ts";
+
+/** Bytes that look random and are the same everywhere. */
+function noise(sizeBytes: number, seed = 1): Buffer {
+  const bytes = Buffer.alloc(sizeBytes);
+  let state = seed;
+  for (let at = 0; at < sizeBytes; at++) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    bytes[at] = state >>> 24;
+  }
+  return bytes;
+}
+
+async function cut(bytes: Buffer, pieceBytes = 1 << 20): Promise<Buffer[]> {
+  async function* pieces() {
+    for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
+  }
+  const chunks: Buffer[] = [];
+  for await (const chunk of chunksOf(pieces())) chunks.push(chunk);
+  return chunks;
+}
+
+/** The definition, word for word: one byte after the other, the sum made anew at each. */
+function slowLength(bytes: Buffer): number {
+  const gear = (byte: number) => createHash("sha256").update(`hamlet gear 1: ${byte}`).digest().readUInt32LE(0);
+  const table = Array.from({ length: 256 }, (_, byte) => BigInt(gear(byte)));
+  for (let at = minChunkBytes; at < Math.min(bytes.length, maxChunkBytes); at++) {
+    let sum = 0n;
+    for (let back = 0n; back < 32n; back++) sum += table[bytes[at - Number(back)]!]! << back;
+    const zeros = at < averageChunkBytes ? 18n : 14n;
+    if ((sum & 0xffffffffn) >> (32n - zeros) === 0n) return at + 1;
+  }
+  return Math.min(bytes.length, maxChunkBytes);
+}
+
+test("the fast loop cuts where the definition says", () => {
+  const bytes = noise(600_000, 7);
+  let at = 0;
+  for (let count = 0; count < 3; count++) {
+    const length = chunkLength(bytes, at);
+    expect(length).toBe(slowLength(bytes.subarray(at)));
+    at += length;
+  }
+});
+
+test("chunks have 16 to 256 KiB and make up what was cut, whatever the pieces in which it came", async () => {
+  const bytes = noise(5_000_000);
+  const chunks = await cut(bytes);
+  expect(Buffer.concat(chunks).equals(bytes)).toBe(true);
+  for (const { length } of chunks.slice(0, -1)) {
+    expect(length).toBeGreaterThan(minChunkBytes);
+    expect(length).toBeLessThanOrEqual(maxChunkBytes);
+  }
+  const average = bytes.length / chunks.length;
+  expect(average).toBeGreaterThan(0.75 * averageChunkBytes);
+  expect(average).toBeLessThan(1.5 * averageChunkBytes);
+  const lengths = chunks.map(({ length }) => length);
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 10_000, max: 3_000_000 }), async (pieceBytes) => {
+      expect((await cut(bytes, pieceBytes)).map(({ length }) => length)).toEqual(lengths);
+    }),
+    { numRuns: 20 },
+  );
+});
+
+test("zeros, which never match, are cut at 256 KiB", async () => {
+  expect((await cut(Buffer.alloc(600_000))).map(({ length }) => length)).toEqual([262_144, 262_144, 75_712]);
+});
+
+test("an insertion changes the chunks around it and no others", async () => {
+  const bytes = noise(4_000_000, 3);
+  const changed = Buffer.concat([bytes.subarray(0, 1_500_000), Buffer.from("inserted"), bytes.subarray(1_500_000)]);
+  const digest = (chunk: Buffer) => createHash("sha256").update(chunk).digest("hex");
+  const before = new Set((await cut(bytes)).map(digest));
+  const fresh = (await cut(changed)).filter((chunk) => !before.has(digest(chunk)));
+  expect(fresh.length).toBeGreaterThan(0);
+  expect(fresh.length).toBeLessThanOrEqual(3);
+});
