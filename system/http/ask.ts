@@ -1,7 +1,7 @@
 // One HTTP exchange with a program that may be slow, gone or hostile: bounded in time and in size.
 import { request } from "node:http";
 import type { Duplex } from "node:stream";
-import { readAll } from "../read-all.ts";
+import { readBytes } from "../read-all.ts";
 
 export type Where = { socketPath: string } | { host: string; port: number | string } | { createConnection(): Duplex };
 export type Question = {
@@ -11,24 +11,33 @@ export type Question = {
   body?: string;
   deadlineMs?: number;
   maxBytes?: number;
+  /** Ends the exchange early. */
+  signal?: AbortSignal;
 };
 export type Answer = { status: number; body: string };
+export type BytesAnswer = { status: number; body: Buffer };
 
 /** The status of a hundred members with all their paths takes 300 kB. */
 const maxAnswerBytes = 8 << 20;
 
 /** Rejects with the system's error, after `deadlineMs`, and beyond `maxBytes`. */
-export function ask(where: Where, question: Question): Promise<Answer> {
+export async function ask(where: Where, question: Question): Promise<Answer> {
+  const { status, body } = await askForBytes(where, question);
+  return { status, body: body.toString("utf8") };
+}
+
+export function askForBytes(where: Where, question: Question): Promise<BytesAnswer> {
   const { path, body, method = body === undefined ? "GET" : "POST", deadlineMs, maxBytes = maxAnswerBytes } = question;
   return new Promise((resolve, reject) => {
-    const signal = deadlineMs === undefined ? undefined : AbortSignal.timeout(deadlineMs);
+    const signals = [question.signal, deadlineMs === undefined ? undefined : AbortSignal.timeout(deadlineMs)];
+    const signal = AbortSignal.any(signals.filter((one) => one !== undefined));
     // With `agent: false` Node ignores createConnection and connects to port 80 of this computer.
     const agent = "createConnection" in where ? {} : ({ agent: false } as const);
-    const asked = request({ ...where, path, method, ...agent, ...(signal && { signal }) });
+    const asked = request({ ...where, path, method, ...agent, signal });
     asked.on("error", reject);
     asked.on("response", (response) => {
-      readAll(response, maxBytes)
-        .then((text) => resolve({ status: response.statusCode ?? 0, body: text }), reject)
+      readBytes(response, maxBytes)
+        .then((bytes) => resolve({ status: response.statusCode ?? 0, body: bytes }), reject)
         // A channel into a machine stays open until somebody closes it.
         .finally(() => asked.destroy());
     });

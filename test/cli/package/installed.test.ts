@@ -103,6 +103,7 @@ test("the package contains everything that an image is built from: programs, uni
     "hamlet.mjs",
     "inventory.mjs",
     "lab-guest.mjs",
+    "updater.mjs",
   ]);
   expect(npm.find(({ name }) => name === "zod")?.licenceText).toContain("MIT");
   for (const board of boardNames) {
