@@ -21,7 +21,14 @@ import { serveWeb, type Web } from "./web.ts";
 
 const content = Buffer.from("a chunk of the root filesystem");
 const chunk = { kind: "object", sha256: hash("sha256", content), sizeBytes: content.length } as const;
-const health: Evidence = { phase: "member", hasPage: true, handshakes: ["b"], alive: ["b"], telemetry: "up" };
+const health: Evidence = {
+  phase: "member",
+  hasPage: true,
+  hasMesh: true,
+  handshakes: ["b"],
+  alive: ["b"],
+  telemetry: "up",
+};
 
 let socketPath: string;
 let web: Web;
