@@ -16,6 +16,8 @@ export type Desk = {
   ask(request: UpdateRequest): Promise<void>;
   /** Undefined if the updater has been silent. */
   report(): UpdateReport | undefined;
+  /** Since the updater was heard, or since this desk opened. */
+  silentForMs(): number;
   /** Whether somebody has asked for the update that is under way. */
   isAsked(): boolean;
 };
@@ -36,6 +38,7 @@ type Asked = { request: UpdateRequest; state: "queued" | "handed" | "taken"; don
 
 export function makeDesk(options: DeskOptions): Desk {
   const { clock, onReport, takenWithinMs = handOverWithinMs, silentMs = usualSilenceMs } = options;
+  const openedAt = clock.monotonic();
   let heardAt = Number.NEGATIVE_INFINITY;
   let latest: UpdateReport | undefined;
   let waiting: ((handed: Handed | undefined) => void) | undefined;
@@ -113,6 +116,7 @@ export function makeDesk(options: DeskOptions): Desk {
       });
     },
     report: () => (isSilent() ? undefined : latest),
+    silentForMs: () => clock.monotonic() - Math.max(openedAt, heardAt),
     isAsked: () => isAsked,
   };
 }

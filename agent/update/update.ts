@@ -1,6 +1,8 @@
 // The agent's side of updates: it fetches, reports and passes on what people ask. Root's updater decides.
 import type { Evidence, UpdateReport, UpdateRequest } from "../../provisioning/handover/update.ts";
-import type { Clock } from "../../system/clock.ts";
+import { type Clock, every } from "../../system/clock.ts";
+import { describeError } from "../../system/error.ts";
+import type { Log } from "../../system/log.ts";
 import type { Handler } from "../api/server.ts";
 import type { AgentConfig } from "../config.ts";
 import type { Warnings } from "../health/warnings.ts";
@@ -10,7 +12,9 @@ import { openRepositories } from "./fetch.ts";
 import { makeLend } from "./lend.ts";
 import { makePacer } from "./pacer.ts";
 import { costRefusal, parseWindow } from "./policy.ts";
-import { makeWarnOfUpdate } from "./warn.ts";
+import { makeWarnOfUpdate, warnOfSilence } from "./warn.ts";
+
+const listenMs = 60_000;
 
 export type UpdateOptions = {
   repositories: readonly string[];
@@ -18,6 +22,9 @@ export type UpdateOptions = {
   evidence(): Promise<Evidence>;
   warnings: Pick<Warnings, "raise" | "clear">;
   clock: Clock;
+  /** The device is from a Hamlet image, so an updater runs. */
+  hasUpdater: boolean;
+  log: Log;
 };
 export type Update = {
   /** Serves the updater and the whole report; `otherwise` serves everything else. */
@@ -25,9 +32,11 @@ export type Update = {
   /** Throws `update.noUpdater` or `update.busy`. */
   ask(request: UpdateRequest): Promise<void>;
   report(): UpdateReport | undefined;
+  stop(): void;
 };
 
-export function makeUpdate({ repositories, settings, evidence, warnings, clock }: UpdateOptions): Update {
+export function startUpdate(options: UpdateOptions): Update {
+  const { repositories, settings, evidence, warnings, clock, hasUpdater, log } = options;
   const { rate, window, metered, maxBytes } = settings;
   const desk = makeDesk({ clock, onReport: makeWarnOfUpdate(warnings, clock.now) });
   const pace = rate === undefined ? undefined : makePacer((rate * 1000) / 8, clock);
@@ -42,9 +51,15 @@ export function makeUpdate({ repositories, settings, evidence, warnings, clock }
     },
     ...(pace && { lanes: 1 }),
   });
+  const listening = every(
+    listenMs,
+    () => hasUpdater && warnOfSilence(warnings, desk.silentForMs()),
+    (error) => log.warn(describeError(error)),
+  );
   return {
     serve: (otherwise) => serveUpdater({ desk, lend, evidence }, otherwise),
     ask: (request) => desk.ask(request),
     report: () => desk.report(),
+    stop: () => listening.stop(),
   };
 }

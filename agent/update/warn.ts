@@ -40,3 +40,12 @@ export function makeWarnOfUpdate(warnings: Pick<Warnings, "raise" | "clear">, no
     );
   };
 }
+
+/** It starts with the device, and is never silent for longer than a minute. */
+const silenceMs = 15 * 60_000;
+
+/** `silentForMs`: how long the updater of this device has not been heard. */
+export function warnOfSilence(warnings: Pick<Warnings, "raise" | "clear">, silentForMs: number): void {
+  if (silentForMs < silenceMs) warnings.clear("update.noUpdater");
+  else warnings.raise("update.noUpdater", "the updater does not run", "on the device: systemctl status hamlet-updater");
+}

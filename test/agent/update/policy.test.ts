@@ -10,10 +10,11 @@ import { startApi } from "../../../agent/api/server.ts";
 import { AgentConfig } from "../../../agent/config.ts";
 import { makePacer } from "../../../agent/update/pacer.ts";
 import { costRefusal, type Moment, type Policy, parseWindow } from "../../../agent/update/policy.ts";
-import { makeUpdate } from "../../../agent/update/update.ts";
+import { startUpdate } from "../../../agent/update/update.ts";
 import { objectPath } from "../../../ota/format/names.ts";
 import type { UpdateActivity } from "../../../provisioning/handover/update.ts";
 import { systemClock } from "../../../system/clock.ts";
+import { silentLog } from "../../../system/log.ts";
 import { fakeUpdater } from "./updater.ts";
 import { serveWeb } from "./web.ts";
 
@@ -85,12 +86,14 @@ test("on a metered line chunks come once somebody asks for the update, and metad
     [timestamp.path]: Buffer.from("{}"),
   });
   const folder = await mkdtemp(join(tmpdir(), "hamlet-policy-"));
-  const update = makeUpdate({
+  const update = startUpdate({
     repositories: [web.url],
     settings: { metered: true, rate: 10_000 },
     evidence: () => Promise.reject(new Error("nobody asks")),
     warnings: { raise() {}, clear() {} },
     clock: systemClock,
+    hasUpdater: false,
+    log: silentLog,
   });
   const api = await startApi(
     join(folder, "agent.sock"),
@@ -112,6 +115,7 @@ test("on a metered line chunks come once somebody asks for the update, and metad
     await expect(updater.bytes(chunk)).rejects.toMatchObject({ code: "update.metered" });
   } finally {
     updater.stop();
+    update.stop();
     await api.stop();
     await rm(folder, { recursive: true });
   }

@@ -7,7 +7,7 @@ import { updateStatusOf } from "../../../agent/api/own-status.ts";
 import { serveRequests } from "../../../agent/api/requests.ts";
 import { Status } from "../../../agent/api/schema.ts";
 import { startApi } from "../../../agent/api/server.ts";
-import { makeUpdate, type Update } from "../../../agent/update/update.ts";
+import { startUpdate, type Update } from "../../../agent/update/update.ts";
 import { updateCheck } from "../../../cli/commands/update/check.ts";
 import { followUpdate } from "../../../cli/commands/update/follow.ts";
 import { updateHistory } from "../../../cli/commands/update/history.ts";
@@ -20,6 +20,7 @@ import { makePageHandler } from "../../../dashboard/api/handler.ts";
 import type { UpdateActivity, UpdateEnd, UpdateReport } from "../../../provisioning/handover/update.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
+import { silentLog } from "../../../system/log.ts";
 import { makeProgress } from "../../../system/progress.ts";
 import { type FakeUpdater, fakeUpdater, reportOf } from "../../agent/update/updater.ts";
 import { makeStatusSource } from "../../dashboard/api/status-source.ts";
@@ -40,6 +41,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   updater.stop();
+  update.stop();
   await api.stop();
   await rm(folder, { recursive: true });
 });
@@ -48,7 +50,15 @@ afterEach(async () => {
 async function start(): Promise<void> {
   const warnings = { raise() {}, clear() {} };
   const evidence = () => Promise.reject(new Error("nobody asks"));
-  update = makeUpdate({ repositories: [], settings: { metered: false }, evidence, warnings, clock: systemClock });
+  update = startUpdate({
+    repositories: [],
+    settings: { metered: false },
+    evidence,
+    warnings,
+    clock: systemClock,
+    hasUpdater: false,
+    log: silentLog,
+  });
   const status = async () => {
     const report = update.report();
     return Status.parse({ ...source.state, ...(report && { update: updateStatusOf(report) }) });
