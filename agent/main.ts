@@ -69,13 +69,14 @@ async function main(): Promise<void> {
   const deviceKey = identity?.deviceKey ?? generateSigningKey().publicKey;
   let life: MemberLife | undefined;
   const publicWarnings = () => publicOf(warnings.list());
-  const update = startUpdate({
+  const update = await startUpdate({
     repositories: await findRepositories(config.update.repositories).catch((error) => {
       log.warn(describeError(error));
       return [];
     }),
     settings: config.update,
     hasUpdater: isImage,
+    stateFolder: config.stateFolder,
     log: makeLog("update"),
     evidence: () => collectEvidence(phaseOf(identity, life), config.link.pagePort),
     warnings,
@@ -135,7 +136,7 @@ async function main(): Promise<void> {
     noticing.stop();
     listening.stop();
     watching.stop();
-    update.stop();
+    await update.stop();
     full.close();
     open.close();
     await life?.stop();

@@ -24,6 +24,9 @@ export type Desk = {
 export type DeskOptions = {
   clock: Clock;
   onReport(report: UpdateReport): void;
+  /** Whether somebody had asked for the update that was under way when the agent ended. */
+  wasAsked?: boolean;
+  onAsked?(isAsked: boolean): void;
   takenWithinMs?: number;
   silentMs?: number;
 };
@@ -43,7 +46,11 @@ export function makeDesk(options: DeskOptions): Desk {
   let latest: UpdateReport | undefined;
   let waiting: ((handed: Handed | undefined) => void) | undefined;
   let queue: Asked[] = [];
-  let isAsked = false;
+  let isAsked = options.wasAsked ?? false;
+  const become = (is: boolean) => {
+    if (is !== isAsked) options.onAsked?.(is);
+    isAsked = is;
+  };
   const isSilent = () => clock.monotonic() - heardAt > silentMs;
 
   const handOver = () => {
@@ -56,7 +63,7 @@ export function makeDesk(options: DeskOptions): Desk {
       request: asked.request,
       taken() {
         asked.state = "taken";
-        isAsked ||= asked.request.kind === "now" || asked.request.kind === "retry";
+        if (asked.request.kind === "now" || asked.request.kind === "retry") become(true);
       },
       returned() {
         asked.state = "queued";
@@ -70,7 +77,7 @@ export function makeDesk(options: DeskOptions): Desk {
       heardAt = clock.monotonic();
       if (!report) return;
       latest = report;
-      if (report.activity.phase === "idle") isAsked = false;
+      if (report.activity.phase === "idle") become(false);
       onReport(report);
       for (const asked of queue.filter(({ state }) => state === "taken")) asked.done();
     },

@@ -41,16 +41,16 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   updater.stop();
-  update.stop();
+  await update.stop();
   await api.stop();
-  await rm(folder, { recursive: true });
+  await rm(folder, { recursive: true, force: true });
 });
 
 /** As after a restart of the device, the agent knows nothing until the updater reports. */
 async function start(): Promise<void> {
   const warnings = { raise() {}, clear() {} };
   const evidence = () => Promise.reject(new Error("nobody asks"));
-  update = startUpdate({
+  update = await startUpdate({
     repositories: [],
     settings: { metered: false },
     evidence,
@@ -58,6 +58,7 @@ async function start(): Promise<void> {
     clock: systemClock,
     hasUpdater: false,
     log: silentLog,
+    stateFolder: folder,
   });
   const status = async () => {
     const report = update.report();
@@ -269,6 +270,12 @@ test("a watch tells each stage, survives the restart, and ends with 0 when the r
     ...["waiting until attic answers", "waiting for the updater of attic"],
     ...["trying 0.2.0, waits for trial.mesh, trial.gossip", "trying 0.2.0, waits for trial.gossip", "trying 0.2.0"],
   ]);
+});
+
+test("until the updater knows how much there is to write, it prepares", async () => {
+  const nothing = { ...writing(0), totalBytes: 0, forecastBytes: 0 } as UpdateActivity;
+  const { stages } = await follow([on(nothing), on(writing(1e6)), on({ phase: "idle" }, [end("committed")])]);
+  expect(stages).toEqual(["preparing 0.2.0", "writing 0.2.0"]);
 });
 
 test("a watch ends with 4 when the device fell back, and names the check", async () => {
