@@ -201,10 +201,10 @@ export function makeRepository() {
     return release;
   }
 
-  const imageRoot = writeRoot();
+  const firstRoot = writeRoot();
   writeTargets();
   return {
-    ...{ files, objects, signers, versions, imageRoot, makeRelease, publish, put },
+    ...{ files, objects, signers, versions, firstRoot, makeRelease, publish, put },
     ...{ writeRoot, writeTargets, writeBoard, writeSnapshot, writeTimestamp, signedBy },
     expire: (date: string) => {
       expires = date;
