@@ -74,6 +74,7 @@ async function main(): Promise<void> {
       log.warn(describeError(error));
       return [];
     }),
+    settings: config.update,
     evidence: () => collectEvidence(phaseOf(identity, life), config.link.pagePort),
     warnings,
     clock,
@@ -148,7 +149,7 @@ async function main(): Promise<void> {
   for (let failures = 0; identity && !life && !stopping.signal.aborted; failures++) {
     await door.close();
     try {
-      life = await startMember({ config, identity, clock, warnings, page });
+      life = await startMember({ config, identity, clock, warnings, page, updateReport: update.report });
       warnings.clear("start.failed");
     } catch (error) {
       const hint = error instanceof HamletError ? error.hint : undefined;

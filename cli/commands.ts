@@ -40,6 +40,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   "lab cut": async () => (await import("./commands/lab/cut.ts")).labCut,
   "lab power": async () => (await import("./commands/lab/power.ts")).labPower,
   "lab partition": async () => (await import("./commands/lab/partition.ts")).labPartition,
+  "lab link": async () => (await import("./commands/lab/link.ts")).labLink,
   "lab web": async () => (await import("./commands/lab/web.ts")).labWeb,
   "lab heal": async () => (await import("./commands/lab/heal.ts")).labHeal,
   "lab down": async () => (await import("./commands/lab/down.ts")).labDown,

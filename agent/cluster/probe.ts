@@ -1,7 +1,8 @@
 // Pings one member a second. If it is silent, asks three others to try; if they fail too, accuses it.
 // Pure.
+
+import { sample, shuffled } from "../../system/random.ts";
 import { accuse, hasten, PROBE_MS } from "./hear.ts";
-import { sample, shuffled } from "./random.ts";
 import { healthAfter } from "./suspicion.ts";
 import { type Errand, type Probe, reachable, send, type Turn, writable } from "./view.ts";
 

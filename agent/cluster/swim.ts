@@ -1,5 +1,7 @@
 // Which members are alive, and how sure we are: SWIM with Lifeguard's corrections.
 // Pure: messages and time come in as events, datagrams and changes go out as effects.
+
+import { sample } from "../../system/random.ts";
 import { bury, enroll, hear, knockOf, rescheduleKnock } from "./hear.ts";
 import type { Freight, Message, Summary } from "./messages.ts";
 import type { Proofs } from "./news.ts";
@@ -14,7 +16,6 @@ import {
   runErrand,
   startProbe,
 } from "./probe.ts";
-import { sample } from "./random.ts";
 import { addDocument } from "./rumours.ts";
 import { healthAfter } from "./suspicion.ts";
 import {

@@ -1,8 +1,9 @@
 // What this member believes about the others, and the turn in which that changes.
 // Pure: a Turn is a private copy that never leaves step().
+
+import { draw, type Random } from "../../system/random.ts";
 import type { Freight, Message, Summary } from "./messages.ts";
 import { claimOf, type News, type Proofs, type State } from "./news.ts";
-import { draw, type Random } from "./random.ts";
 import { addNews, load, type Rumours } from "./rumours.ts";
 
 /** Pings to a member that does not answer: ever more rarely, but for ever. */

@@ -16,6 +16,8 @@ export type Desk = {
   ask(request: UpdateRequest): Promise<void>;
   /** Undefined if the updater has been silent. */
   report(): UpdateReport | undefined;
+  /** Whether somebody has asked for the update that is under way. */
+  isAsked(): boolean;
 };
 export type DeskOptions = {
   clock: Clock;
@@ -38,6 +40,7 @@ export function makeDesk(options: DeskOptions): Desk {
   let latest: UpdateReport | undefined;
   let waiting: ((handed: Handed | undefined) => void) | undefined;
   let queue: Asked[] = [];
+  let isAsked = false;
   const isSilent = () => clock.monotonic() - heardAt > silentMs;
 
   const handOver = () => {
@@ -50,6 +53,7 @@ export function makeDesk(options: DeskOptions): Desk {
       request: asked.request,
       taken() {
         asked.state = "taken";
+        isAsked ||= asked.request.kind === "now" || asked.request.kind === "retry";
       },
       returned() {
         asked.state = "queued";
@@ -63,6 +67,7 @@ export function makeDesk(options: DeskOptions): Desk {
       heardAt = clock.monotonic();
       if (!report) return;
       latest = report;
+      if (report.activity.phase === "idle") isAsked = false;
       onReport(report);
       for (const asked of queue.filter(({ state }) => state === "taken")) asked.done();
     },
@@ -108,6 +113,7 @@ export function makeDesk(options: DeskOptions): Desk {
       });
     },
     report: () => (isSilent() ? undefined : latest),
+    isAsked: () => isAsked,
   };
 }
 

@@ -17,6 +17,7 @@ import { badRequest } from "../api/errors.ts";
 import { reportPath } from "../api/schema.ts";
 import type { Handler } from "../api/server.ts";
 import { type Desk, noUpdater } from "./desk.ts";
+import { free } from "./free.ts";
 import type { Lend } from "./lend.ts";
 
 export type UpdaterDoorOptions = { desk: Desk; lend: Lend; evidence(): Promise<Evidence>; holdMs?: number };
@@ -53,6 +54,7 @@ export function serveUpdater(
       try {
         const bytes = await lend(read(BytesRequest, body), { signal: signalOf(response), onCarried });
         response.setHeader(carriedHeader, carried);
+        response.once("finish", () => free(bytes));
         send(response, 200, "application/octet-stream", bytes);
       } catch (error) {
         response.setHeader(carriedHeader, carried);

@@ -7,7 +7,12 @@ import type { Phase } from "../phase.ts";
 export async function collectEvidence(now: Phase, pagePort: number): Promise<Evidence> {
   const known = now.phase === "unprovisioned" ? undefined : now.life?.evidence();
   const hasPage = pagePort === 0 || (await pageAnswers(pagePort));
-  return { phase: now.phase, hasPage, ...(known ?? { handshakes: [], alive: [], telemetry: "none" }) };
+  return {
+    phase: now.phase,
+    hasPage,
+    hasMesh: known !== undefined,
+    ...(known ?? { handshakes: [], alive: [], telemetry: "none" }),
+  };
 }
 
 const pageDeadlineMs = 5_000;

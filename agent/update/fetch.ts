@@ -3,6 +3,8 @@
 import { type Clock, sleep } from "../../system/clock.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import { backoffMs } from "../../system/retry.ts";
+import { free } from "./free.ts";
+import type { Pacer } from "./pacer.ts";
 import { urlBelow } from "./repositories.ts";
 import { nothingHeld, type TransferOptions, transfer } from "./transfer.ts";
 
@@ -19,6 +21,7 @@ export type RepositoriesOptions = {
   clock: Clock;
   random(): number;
   stallMs?: number;
+  pace?: Pacer | undefined;
   /** Between two attempts that brought nothing. */
   pauseMs?: number;
 };
@@ -33,7 +36,7 @@ const slowest = { bytesPerS: 2_000, extraMs: 60_000 };
 type Known = { url: string; failures: number; restsUntil: number };
 
 export function openRepositories(options: RepositoriesOptions): Repositories {
-  const { clock, random, stallMs = 15_000, pauseMs = 500 } = options;
+  const { clock, random, pace, stallMs = 15_000, pauseMs = 500 } = options;
   const known = options.urls.map((url): Known => ({ url, failures: 0, restsUntil: Number.NEGATIVE_INFINITY }));
 
   /** The order in which people listed them; those that rest come last. */
@@ -51,16 +54,20 @@ export function openRepositories(options: RepositoriesOptions): Repositories {
 
   /** From one repository, in as many exchanges as bring something. */
   const fetchFrom = async <T>(url: URL, wanted: FetchOptions<T>, signal: AbortSignal): Promise<T> => {
-    const held = nothingHeld();
+    let held = nothingHeld();
     for (let [fruitless, most] = [0, 0]; ; ) {
+      const tried = held;
       try {
-        await transfer(url, held, { ...wanted, signal, stallMs });
-        return await wanted.accept(Buffer.concat(held.pieces));
+        await transfer(url, held, { ...wanted, signal, stallMs, pace });
+        const bytes = Buffer.concat(held.pieces);
+        held.pieces.forEach(free);
+        held = { ...nothingHeld(), hasNoRanges: true };
+        return await wanted.accept(bytes);
       } catch (error) {
         wanted.signal.throwIfAborted();
         // Pieces that do not fit together may be of two versions of the file: begin anew, once.
-        const isMixed = isCode(error, "update.badObject") && held.isResumed;
-        if (isMixed) Object.assign(held, { ...nothingHeld(), hasNoRanges: true });
+        const isMixed = tried.isResumed && isCode(error, "update.badObject");
+        if (isMixed) held = { ...nothingHeld(), hasNoRanges: true };
         else if (isFinal(error) || signal.aborted) throw error;
         fruitless = held.sizeBytes > most ? 0 : fruitless + 1;
         most = Math.max(most, held.sizeBytes);

@@ -7,9 +7,10 @@ export const imageFactsPath = "/usr/lib/hamlet/update.json";
 
 export const RepositoryUrl = z
   .string()
-  .max(512)
-  .regex(/^https?:\/\/[^\s/?#]+(\/[^\s?#]*)?$/, "is not an http:// or https:// URL without query");
-export const ImageFacts = z.object({ repositories: z.array(RepositoryUrl).max(8) });
+  .regex(/^https?:\/\/[^ /?#]+(\/[^ ?#]*)?$/, "is not an http:// or https:// URL without query")
+  // Nix reads POSIX expressions, which know no escaped slash.
+  .meta({ pattern: "^https?://[^ /?#]+(/[^ ?#]*)?$" });
+export const ImageFacts = z.object({ repositories: z.array(RepositoryUrl) });
 
 /** Throws `file.invalid` or `file.unreadable` for a damaged image. Without an image there are none. */
 export async function findRepositories(

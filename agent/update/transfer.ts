@@ -2,6 +2,7 @@
 import { Agent, type IncomingMessage, type RequestOptions, request as requestPlain } from "node:http";
 import type { Socket } from "node:net";
 import { HamletError } from "../../system/error.ts";
+import type { Pacer } from "./pacer.ts";
 
 /** What has arrived of one file, from one repository. */
 export type Held = {
@@ -27,6 +28,7 @@ export type TransferOptions = {
   /** Called with the bytes that the network carried for this exchange, headers included. */
   onCarried(bytes: number): void;
   stallMs: number;
+  pace?: Pacer | undefined;
 };
 
 /** An idle connection ends before most servers would end it. */
@@ -52,6 +54,7 @@ export async function transfer(url: URL, held: Held, options: TransferOptions): 
       held.sizeBytes += piece.length;
       if (held.sizeBytes > options.maxBytes) throw tooLong(url, options.maxBytes);
       held.pieces.push(piece);
+      await options.pace?.(piece.length, options.signal);
     }
   } finally {
     response.destroy();

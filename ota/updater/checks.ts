@@ -7,6 +7,7 @@ export const checks = {
   "trial.agentDown": "the agent does not answer",
   "trial.pageDown": "the device's page does not answer",
   "trial.unitFailed": "a unit failed that had not failed before",
+  "trial.meshDown": "the mesh does not start",
   "trial.noHandshake": "no WireGuard handshake with a member that was alive before",
   "trial.noGossip": "no gossip from a member that was alive before",
   "trial.noTelemetry": "telemetry does not reach the broker as it did before",

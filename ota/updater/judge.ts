@@ -10,6 +10,7 @@ export type Expected = {
   failedUnits: string[];
   /** Ids of members that were alive. Nobody: local checks alone decide. */
   alive: string[];
+  hadMesh: boolean;
   hadTelemetry: boolean;
 };
 export type Observed = {
@@ -30,6 +31,7 @@ export function judge(expected: Expected, { rootHash, isDataLost, failedUnits, e
     ["trial.agentDown", evidence === undefined],
     ["trial.pageDown", evidence?.hasPage !== true],
     ["trial.unitFailed", failedUnits.some((unit) => !expected.failedUnits.includes(unit))],
+    ["trial.meshDown", expected.hadMesh && evidence?.hasMesh !== true],
     ["trial.noHandshake", !isMet(evidence?.handshakes)],
     ["trial.noGossip", !isMet(evidence?.alive)],
     ["trial.noTelemetry", expected.hadTelemetry && evidence?.telemetry !== "up"],

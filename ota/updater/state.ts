@@ -19,6 +19,7 @@ export const Armed = z.object({
   atMs: z.number(),
   failedUnits: z.array(z.string().max(256)).max(64),
   alive: z.array(z.string().max(64)).max(64),
+  hadMesh: z.boolean(),
   hadTelemetry: z.boolean(),
 });
 export type Armed = z.infer<typeof Armed>;

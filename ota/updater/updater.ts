@@ -198,6 +198,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
       atMs: Math.max(0, clock.now()),
       failedUnits: await device.failedUnits(),
       alive: evidence.alive.slice(0, 64),
+      hadMesh: evidence.hasMesh,
       hadTelemetry: evidence.telemetry === "up",
     };
     await state.write("armed.json", armed);

@@ -107,6 +107,7 @@ export type BytesRequest = z.infer<typeof BytesRequest>;
 export const Evidence = z.object({
   phase: z.enum(["unprovisioned", "pending", "member"]),
   hasPage: z.boolean().describe("the page answers on its port"),
+  hasMesh: z.boolean().describe("guard, tunnel and cluster run; false also without an identity"),
   handshakes: z.array(z.string()).max(4096).describe("ids of members with a WireGuard handshake in this boot"),
   alive: z.array(z.string()).max(4096).describe("ids of other members that gossip says are alive"),
   telemetry: z.enum(["none", "down", "up"]).describe("none: there is no broker"),

@@ -102,7 +102,7 @@ test("a release whose mesh does not come up is tried, and the old one comes back
   expect(await attic()).toMatchObject({ release: "0.2.0", slot: "b" });
   const { stdout: history } = await lab.hamlet("update", "history", "--json", "--device", "attic");
   const { history: [latest] = [], fallback } = JSON.parse(history);
-  expect(latest).toMatchObject({ from: "0.2.0", to: "0.2.1", outcome: "failed", check: "trial.noHandshake" });
+  expect(latest).toMatchObject({ from: "0.2.0", to: "0.2.1", outcome: "failed", check: "trial.meshDown" });
   expect(fallback.log.join("\n")).toContain("hamlet-agent");
   expect((await lab.statusOf("attic")).warnings.map((one) => one.code)).toContain("update.fallback");
 });

@@ -2,9 +2,9 @@
 // As with WireGuard, a datagram passes only between members that are each other's peers.
 import { encodeMessage, type Freight, type Message } from "../../agent/cluster/messages.ts";
 import type { State } from "../../agent/cluster/news.ts";
-import { draw } from "../../agent/cluster/random.ts";
 import { begin, type Event, step } from "../../agent/cluster/swim.ts";
 import { allNews, type Effect, type View } from "../../agent/cluster/view.ts";
+import { draw } from "../../system/random.ts";
 import { Agenda } from "./agenda.ts";
 import { idOf, ink } from "./ink.ts";
 

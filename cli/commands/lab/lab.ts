@@ -34,9 +34,13 @@ export function deviceCommand(
 const columns: [title: string, cell: (device: LabDeviceStatus) => string][] = [
   ["device", ({ name }) => name],
   ["board", ({ board }) => board],
-  ["state", ({ state, isPartitioned }) => (isPartitioned ? `${state}, cable pulled` : state)],
+  [
+    "state",
+    ({ state, isPartitioned, line }) =>
+      [state, ...(isPartitioned ? ["cable pulled"] : []), ...(line ? ["bad line"] : [])].join(", "),
+  ],
   ["address", ({ address }) => address ?? "-"],
-  ["release", ({ release }) => release ?? "-"],
+  ["release", ({ release, slot }) => (release === undefined ? "-" : `${release}${slot ? ` (${slot})` : ""}`)],
   ["handshakes", ({ handshakes }) => String(handshakes)],
   ["telemetry", ({ telemetry }) => (telemetry ? "yes" : "-")],
   ["page", ({ page }) => page],

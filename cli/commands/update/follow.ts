@@ -1,12 +1,12 @@
 // Follows an update on a device until it ends, through the device's restart.
 import type { Status, UpdateStatus } from "../../../agent/api/schema.ts";
+import { activityText, endText, fetchedText } from "../../../dashboard/update-words.ts";
 import type { UpdateActivity } from "../../../provisioning/handover/update.ts";
 import { sleep } from "../../../system/clock.ts";
 import { type ErrorCode, HamletError } from "../../../system/error.ts";
 import type { Progress } from "../../../system/progress.ts";
 import type { Context } from "../../terminal/command.ts";
 import type { Device } from "../../terminal/device.ts";
-import { activityText, endText, fetchedText } from "./words.ts";
 
 export type Followed = Pick<Device, "status">;
 export type Pace = {

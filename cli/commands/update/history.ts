@@ -1,8 +1,9 @@
 // `update history [--log]`: how the last updates of a device ended, and what a fallback left.
+import { endText } from "../../../dashboard/update-words.ts";
 import type { Command } from "../../terminal/command.ts";
 import { deviceOption, findDevice, takesNoRequests } from "../../terminal/device.ts";
 import { jsonLines } from "../../terminal/output.ts";
-import { endText, historyTable } from "./words.ts";
+import { historyTable } from "./words.ts";
 
 export const updateHistory: Command = {
   usage: "update history [--log] [--json]",

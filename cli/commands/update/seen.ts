@@ -1,8 +1,8 @@
 // `update seen`: acknowledges a fallback, so that the device no longer warns of it.
+import { endText } from "../../../dashboard/update-words.ts";
 import type { Command } from "../../terminal/command.ts";
 import { deviceOption, findDeviceForRequests } from "../../terminal/device.ts";
 import { updateOf } from "./follow.ts";
-import { endText } from "./words.ts";
 
 export const updateSeen: Command = {
   usage: "update seen",

@@ -1,7 +1,9 @@
 // The lab's LAN: a learning Ethernet switch between unix sockets. It needs no privileges and no TCP ports, passes multicast, and
-// can unplug any port.
+// can unplug any port or put it at the end of a bad line.
 import { createServer, type Server, type Socket } from "node:net";
 import { encodeFrame, frameCutter } from "./frames.ts";
+import { arrival, type LineTerms, makeLine } from "./line.ts";
+import { makeSlowQueue, type SlowQueue } from "./slow-queue.ts";
 
 /** About 200 ms of a full 100 Mbit/s; beyond it a port drops frames, as a real switch does. */
 const maxQueuedBytes = 2 << 20;
@@ -15,16 +17,20 @@ export type Hub = {
   attach(name: string, receive: (frame: Buffer) => void): (frame: Buffer) => void;
   /** Unplugs a port, or plugs it in again. */
   setCut(name: string, isCut: boolean): void;
+  /** Puts a port at the end of a bad line; without `terms`, of a good one again. */
+  setLine(name: string, terms?: LineTerms): void;
   /** Calls `listener` for each frame that enters the LAN, with its port. */
   watch(listener: (port: string, frame: Buffer) => void): void;
   close(): Promise<void>;
 };
 
 type Link = { port: string; send(frame: Buffer): void };
+type BadLine = { carry(way: "up" | "down", frame: Buffer, deliver: () => void): void; close(): void };
 
-export function makeHub(): Hub {
+export function makeHub(now: () => number = () => performance.now()): Hub {
   const links = new Set<Link>();
   const cut = new Set<string>();
+  const lines = new Map<string, BadLine>();
   const learned = new Map<string, Link>();
   const servers = new Map<string, { server: Server; sockets: Set<Socket> }>();
   const watchers: ((port: string, frame: Buffer) => void)[] = [];
@@ -36,12 +42,26 @@ export function makeHub(): Hub {
 
   function enter(from: Link, frame: Buffer): void {
     if (frame.length < 14 || cut.has(from.port)) return;
+    const line = lines.get(from.port);
+    if (line) line.carry("up", frame, () => forward(from, frame));
+    else forward(from, frame);
+  }
+
+  function leave(to: Link, frame: Buffer): void {
+    if (cut.has(to.port)) return;
+    const line = lines.get(to.port);
+    if (line) line.carry("down", frame, () => cut.has(to.port) || to.send(frame));
+    else to.send(frame);
+  }
+
+  function forward(from: Link, frame: Buffer): void {
+    if (cut.has(from.port)) return;
     const [target, source] = [frame.toString("latin1", 0, 6), frame.toString("latin1", 6, 12)];
     // Do not learn group addresses. The table is bounded; frames to unknown addresses are flooded, which is still correct.
     if (!isGroup(frame[6]!) && (learned.has(source) || learned.size < maxLearned)) learned.set(source, from);
     for (const watcher of watchers) watcher(from.port, frame);
     const holder = isGroup(frame[0]!) ? undefined : learned.get(target);
-    for (const link of holder ? [holder] : links) if (link !== from && !cut.has(link.port)) link.send(frame);
+    for (const link of holder ? [holder] : links) if (link !== from) leave(link, frame);
   }
 
   async function closePort(name: string): Promise<void> {
@@ -85,10 +105,30 @@ export function makeHub(): Hub {
       return (frame) => enter(link, frame);
     },
     setCut: (name, isCut) => void (isCut ? cut.add(name) : cut.delete(name)),
+    setLine(name, terms) {
+      lines.get(name)?.close();
+      lines.delete(name);
+      if (terms) lines.set(name, makeBadLine(terms, now));
+    },
     watch: (listener) => void watchers.push(listener),
     async close() {
+      for (const line of lines.values()) line.close();
       await Promise.all([...servers.keys()].map(closePort));
       links.clear();
+    },
+  };
+}
+
+function makeBadLine(terms: LineTerms, now: () => number): BadLine {
+  const line = makeLine(terms, now());
+  const queues: Record<"up" | "down", SlowQueue> = { up: makeSlowQueue(now), down: makeSlowQueue(now) };
+  return {
+    carry(way, frame, deliver) {
+      const atMs = arrival(line, way, frame.length, now());
+      if (atMs !== undefined) queues[way].add(atMs, deliver);
+    },
+    close() {
+      for (const queue of Object.values(queues)) queue.close();
     },
   };
 }

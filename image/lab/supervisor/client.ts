@@ -10,6 +10,7 @@ import { errorIn } from "../../../system/http/answer.ts";
 import { ask as askOnce } from "../../../system/http/ask.ts";
 import { readAll } from "../../../system/read-all.ts";
 import { type Channel, openChannel } from "../channel/client.ts";
+import type { LineTerms } from "../network/line.ts";
 import { socketPath } from "../network/sockets.ts";
 import { channelProtocol, controlSocket } from "./control.ts";
 import { lockHolder } from "./lock.ts";
@@ -25,6 +26,8 @@ export type LabClient = {
   restore(name: string): Promise<void>;
   partition(name: string): Promise<void>;
   heal(name?: string): Promise<void>;
+  /** Puts a device at the end of a bad line; `heal` ends it. */
+  link(name: string, terms: LineTerms): Promise<void>;
   cutWeb(): Promise<void>;
   restoreWeb(): Promise<void>;
   join(): Promise<{ socket: string; address: string }>;
@@ -50,16 +53,15 @@ export async function findLab(folder = labFolder()): Promise<LabClient> {
 /** The lab in `folder`, whether it runs or not. */
 export function labClient(folder: string): LabClient {
   const path = socketPath(folder, controlSocket);
-  const ask = async (method: "GET" | "POST", url: string): Promise<unknown> => {
-    const { status, body } = await askOnce({ socketPath: path }, { path: url, method, maxBytes: maxAnswerBytes }).catch(
-      (cause: unknown) => {
-        throw notAnswering(cause);
-      },
-    );
+  const ask = async (method: "GET" | "POST", url: string, sent?: object): Promise<unknown> => {
+    const question = { path: url, method, maxBytes: maxAnswerBytes, ...(sent && { body: JSON.stringify(sent) }) };
+    const { status, body } = await askOnce({ socketPath: path }, question).catch((cause: unknown) => {
+      throw notAnswering(cause);
+    });
     if (status !== 200) throw labError(parseJson(body));
     return parseJson(body);
   };
-  const post = async (url: string) => void (await ask("POST", url));
+  const post = async (url: string, sent?: object) => void (await ask("POST", url, sent));
   return {
     folder,
     status: async () => LabStatus.parse(await ask("GET", "/v1/status")),
@@ -80,6 +82,7 @@ export function labClient(folder: string): LabClient {
     restore: (name) => post(`/v1/machines/${name}/restore`),
     partition: (name) => post(`/v1/machines/${name}/partition`),
     heal: (name) => post(name === undefined ? "/v1/heal" : `/v1/machines/${name}/heal`),
+    link: (name, terms) => post(`/v1/machines/${name}/link`, terms),
     cutWeb: () => post("/v1/web/cut"),
     restoreWeb: () => post("/v1/web/restore"),
     join: async () => Joined.parse(await ask("POST", "/v1/join")),

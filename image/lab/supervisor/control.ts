@@ -3,9 +3,14 @@ import { chmod } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { HamletError } from "../../../system/error.ts";
+import { explainIssues, parseJson } from "../../../system/files.ts";
 import { errorAnswer, sendJson } from "../../../system/http/answer.ts";
+import { readAll } from "../../../system/read-all.ts";
 import { serveChannel } from "../channel/server.ts";
+import { LineTerms } from "../network/line.ts";
 import type { Lab } from "./lab.ts";
+
+const maxBodyBytes = 64 << 10;
 
 export const controlSocket = "control.sock";
 /** The protocol after `Upgrade`: the lines of channel/wire.ts. */
@@ -13,6 +18,10 @@ export const channelProtocol = "hamlet-channel";
 
 /** Listens on `path`; `down` ends the lab and this process. */
 export async function serveControl(path: string, lab: Lab, down: (why: string) => Promise<void>): Promise<Server> {
+  const heal = (name: string) => {
+    lab.setPartitioned(name, false);
+    lab.setLine(name);
+  };
   const routes: Record<string, (name: string, request: IncomingMessage, response: ServerResponse) => unknown> = {
     "GET /v1/status": () => lab.status(),
     "GET /v1/events": (_name, _request, response) => {
@@ -32,12 +41,17 @@ export async function serveControl(path: string, lab: Lab, down: (why: string) =
     "POST /v1/machines/*/cut": (name) => lab.cut(name),
     "POST /v1/machines/*/restore": (name) => lab.restore(name),
     "POST /v1/machines/*/partition": (name) => lab.setPartitioned(name, true),
-    "POST /v1/machines/*/heal": (name) => lab.setPartitioned(name, false),
+    "POST /v1/machines/*/heal": (name) => heal(name),
+    "POST /v1/machines/*/link": async (name, request) => {
+      const terms = LineTerms.safeParse(parseJson(await readAll(request, maxBodyBytes)));
+      if (!terms.success) throw new HamletError("usage.invalid", explainIssues(terms.error), { exitCode: 2 });
+      lab.setLine(name, terms.data);
+    },
     "POST /v1/web/cut": () => lab.setWebPartitioned(true),
     "POST /v1/web/restore": () => lab.setWebPartitioned(false),
     "POST /v1/heal": () => {
       if (lab.status().web?.isPartitioned) lab.setWebPartitioned(false);
-      for (const { name, isPartitioned } of lab.status().devices) if (isPartitioned) lab.setPartitioned(name, false);
+      for (const { name, isPartitioned, line } of lab.status().devices) if (isPartitioned || line) heal(name);
     },
     "POST /v1/join": () => lab.join(),
     "POST /v1/down": () => down("as asked"),

@@ -12,6 +12,7 @@ import { type DiskKind, freePort, machineFiles, type NicKind } from "../machine/
 import { makeVirtualDevice, type VirtualDevice } from "../machine/virtual-device.ts";
 import { labLan } from "../network/dhcp.ts";
 import { makeLan } from "../network/lan.ts";
+import type { LineTerms } from "../network/line.ts";
 import type { Past } from "../saved/past.ts";
 import { makeSaver } from "../saved/saver.ts";
 import { saveTogether, wakeTogether } from "../saved/together.ts";
@@ -48,6 +49,8 @@ export type Lab = {
   cut(name: string): Promise<void>;
   restore(name: string): Promise<void>;
   setPartitioned(name: string, isPartitioned: boolean): void;
+  /** Puts a device at the end of a bad line; without `terms`, of a good one again. */
+  setLine(name: string, terms?: LineTerms): void;
   /** Pulls the web's cable, or plugs it in. Throws `lab.deviceUnknown`. */
   setWebPartitioned(isPartitioned: boolean): void;
   doors(name: string): Doors;
@@ -76,6 +79,7 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
   const events: LabEvent[] = [];
   let observed: Observed[] = described.map(({ name }) => unobserved(name));
   let joined = 0;
+  const lines = new Map<string, LineTerms>();
   let web: LabWeb | undefined;
   const start: Omit<LabStart, "saving"> = { from: "power", ...(past.refused && { refused: past.refused }) };
   const { keep, state } = past;
@@ -103,7 +107,8 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
       const { device, pagePort } = deviceOf(current.name).spec;
       const console = join(folder, machineFiles(device.name).console);
       const about = { board: device.board, image: imageOf(device), serial: device.serial };
-      return { ...current, ...about, page: `http://127.0.0.1:${pagePort}/`, console };
+      const line = lines.get(device.name);
+      return { ...current, ...about, ...(line && { line }), page: `http://127.0.0.1:${pagePort}/`, console };
     }),
     ...(web && { web: web.status() }),
   });
@@ -181,6 +186,12 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
       touched(name, "lost its cable");
       hub.setCut(name, isPartitioned);
       find(name, { kind: "cable", isPartitioned });
+    },
+    setLine(name, terms) {
+      touched(name, "got another line");
+      hub.setLine(name, terms);
+      if (terms) lines.set(name, terms);
+      else lines.delete(name);
     },
     setWebPartitioned(isPartitioned) {
       if (!web) throw noWeb();

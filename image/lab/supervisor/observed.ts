@@ -19,7 +19,10 @@ export const StatusGist = z.object({
   ),
   neighbors: z.array(z.unknown()),
   // Absent in releases before 0.2, and until the updater has reported.
-  update: z.object({ running: z.object({ slot: z.enum(["a", "b"]) }) }).optional(),
+  update: z
+    .object({ running: z.object({ slot: z.enum(["a", "b"]) }) })
+    .optional()
+    .catch(undefined),
 });
 export type StatusGist = z.infer<typeof StatusGist>;
 

@@ -1,5 +1,6 @@
 // The lab's status: the output of `hamlet lab status --json`.
 import { z } from "zod";
+import { LineTerms } from "../network/line.ts";
 
 /** The milestones of a device since power-on, in this order. */
 export const milestones = [
@@ -26,6 +27,7 @@ export const LabDeviceStatus = z.object({
   name: z.string(),
   state: DeviceState,
   isPartitioned: z.boolean().describe("its cable is pulled"),
+  line: LineTerms.optional().describe("the bad line between it and the LAN"),
   board: z.string(),
   image: z.string(),
   serial: z.string(),

@@ -21,7 +21,14 @@ import { serveWeb, type Web } from "./web.ts";
 
 const content = Buffer.from("a chunk of the root filesystem");
 const chunk = { kind: "object", sha256: hash("sha256", content), sizeBytes: content.length } as const;
-const health: Evidence = { phase: "member", hasPage: true, handshakes: ["b"], alive: ["b"], telemetry: "up" };
+const health: Evidence = {
+  phase: "member",
+  hasPage: true,
+  hasMesh: true,
+  handshakes: ["b"],
+  alive: ["b"],
+  telemetry: "up",
+};
 
 let socketPath: string;
 let web: Web;
@@ -38,7 +45,7 @@ beforeEach(async () => {
   const clock = { now: () => now, monotonic: () => now };
   desk = makeDesk({ clock, onReport: (report) => reports.push(report), takenWithinMs: 150 });
   const repositories = openRepositories({ urls: [web.url], clock: systemClock, random: () => 0, pauseMs: 1 });
-  const door = { desk, lend: makeLend(repositories), evidence: async () => health, holdMs: 300 };
+  const door = { desk, lend: makeLend({ repositories, checkCost() {} }), evidence: async () => health, holdMs: 300 };
   api = await startApi(
     socketPath,
     serveUpdater(door, (_, response) => response.end("a page")),

@@ -27,7 +27,7 @@ test("a member's evidence names whom it reaches, and that its page answers", asy
   const answer: RequestListener = (_, response) => response.end("{}");
   const evidence = await withPage(answer, (port) => collectEvidence(phaseOf({} as Identity, life), port));
   expect(evidence).toEqual({
-    ...{ phase: "member", hasPage: true },
+    ...{ phase: "member", hasPage: true, hasMesh: true },
     ...{ handshakes: ["b"], alive: ["b", "c"], telemetry: "down" },
   });
 });
@@ -38,11 +38,18 @@ test("a page that fails or does not listen is missing", async () => {
   expect(await withPage(failing, (port) => collectEvidence(unprovisioned, port))).toMatchObject({ hasPage: false });
   const closed = await withPage(failing, async (port) => port);
   expect(await collectEvidence(unprovisioned, closed)).toEqual({
-    ...{ phase: "unprovisioned", hasPage: false },
+    ...{ phase: "unprovisioned", hasPage: false, hasMesh: false },
     ...{ handshakes: [], alive: [], telemetry: "none" },
   });
 });
 
 test("a page that its owner has turned off is not missing", async () => {
   expect(await collectEvidence(phaseOf(undefined, undefined), 0)).toMatchObject({ hasPage: true });
+});
+
+test("a member whose mesh does not start has none, though it has an identity", async () => {
+  expect(await collectEvidence(phaseOf({} as Identity, undefined), 0)).toMatchObject({
+    phase: "pending",
+    hasMesh: false,
+  });
 });

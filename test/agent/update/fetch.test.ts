@@ -29,7 +29,7 @@ async function web(files: Record<string, Buffer> = { [path]: frame }): Promise<W
 function device(...webs: (Web | string)[]) {
   const urls = webs.map((one) => (typeof one === "string" ? one : one.url));
   const repositories = openRepositories({ urls, clock: systemClock, random: () => 0, stallMs: 200, pauseMs: 1 });
-  const lend = makeLend(repositories);
+  const lend = makeLend({ repositories, checkCost() {} });
   let carried = 0;
   const onCarried = (bytes: number) => {
     carried += bytes;

@@ -48,7 +48,7 @@ afterEach(async () => {
 async function start(): Promise<void> {
   const warnings = { raise() {}, clear() {} };
   const evidence = () => Promise.reject(new Error("nobody asks"));
-  update = makeUpdate({ repositories: [], evidence, warnings, clock: systemClock });
+  update = makeUpdate({ repositories: [], settings: { metered: false }, evidence, warnings, clock: systemClock });
   const status = async () => {
     const report = update.report();
     return Status.parse({ ...source.state, ...(report && { update: updateStatusOf(report) }) });

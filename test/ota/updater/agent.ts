@@ -14,7 +14,14 @@ import { errorAnswer, send, sendJson } from "../../../system/http/answer.ts";
 import { readAll } from "../../../system/read-all.ts";
 import type { Repository } from "./repository.ts";
 
-export const healthy: Evidence = { phase: "member", hasPage: true, handshakes: [], alive: [], telemetry: "none" };
+export const healthy: Evidence = {
+  phase: "member",
+  hasPage: true,
+  hasMesh: true,
+  handshakes: [],
+  alive: [],
+  telemetry: "none",
+};
 
 /** Answers a request for bytes itself, and returns true, or leaves it to the agent. */
 export type Mischief = (request: BytesRequest, response: ServerResponse) => boolean | Promise<boolean>;

@@ -6,7 +6,7 @@ import { type Armed, noHistory, type Wanted } from "../../../ota/updater/state.t
 
 const armed: Armed = {
   ...{ from: { slot: "a", version: "0.1.0" }, to: { slot: "b", version: "0.2.0" }, rootHash: "aa", bootId: "one" },
-  ...{ atMs: 5, failedUnits: [], alive: [], hadTelemetry: false },
+  ...{ atMs: 5, failedUnits: [], alive: [], hadMesh: false, hadTelemetry: false },
 };
 const old = { slot: "a", version: "0.1.0" } as const;
 const next = { slot: "b", version: "0.2.0" } as const;

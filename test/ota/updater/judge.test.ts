@@ -2,10 +2,16 @@
 import { expect, test } from "vitest";
 import { type Expected, judge, type Observed, steadyMs, weigh } from "../../../ota/updater/judge.ts";
 
-const expected: Expected = { rootHash: "aa", failedUnits: ["old.service"], alive: ["m1", "m2"], hadTelemetry: true };
+const expected: Expected = {
+  rootHash: "aa",
+  failedUnits: ["old.service"],
+  alive: ["m1", "m2"],
+  hadMesh: true,
+  hadTelemetry: true,
+};
 const good: Observed = {
   ...{ rootHash: "aa", isDataLost: false, failedUnits: ["old.service"] },
-  evidence: { phase: "member", hasPage: true, handshakes: ["m2"], alive: ["m2", "m9"], telemetry: "up" },
+  evidence: { phase: "member", hasPage: true, hasMesh: true, handshakes: ["m2"], alive: ["m2", "m9"], telemetry: "up" },
 };
 const evidence = good.evidence!;
 
@@ -19,6 +25,7 @@ test.each([
   ["trial.dataLost", { isDataLost: true }],
   ["trial.unitFailed", { failedUnits: ["old.service", "new.service"] }],
   ["trial.pageDown", { evidence: { ...evidence, hasPage: false } }],
+  ["trial.meshDown", { evidence: { ...evidence, hasMesh: false } }],
   // Members that were not there before prove nothing of the way back to those that were.
   ["trial.noHandshake", { evidence: { ...evidence, handshakes: ["m9"] } }],
   ["trial.noGossip", { evidence: { ...evidence, alive: ["m9"] } }],
@@ -30,7 +37,14 @@ test.each([
 
 test("an agent that is silent fails every check that it answers", () => {
   expect(judge(expected, { ...good, evidence: undefined })).toEqual([
-    ...["trial.agentDown", "trial.pageDown", "trial.noHandshake", "trial.noGossip", "trial.noTelemetry"],
+    ...[
+      "trial.agentDown",
+      "trial.pageDown",
+      "trial.meshDown",
+      "trial.noHandshake",
+      "trial.noGossip",
+      "trial.noTelemetry",
+    ],
   ]);
 });
 
@@ -38,7 +52,18 @@ test("if no other member was alive before, local checks alone decide", () => {
   const alone = { ...expected, alive: [], hadTelemetry: false };
   const quiet = { ...evidence, handshakes: [], alive: [], telemetry: "none" as const };
   expect(judge(alone, { ...good, evidence: quiet })).toEqual([]);
-  expect(judge(alone, { ...good, evidence: undefined })).toEqual(["trial.agentDown", "trial.pageDown"]);
+  expect(judge(alone, { ...good, evidence: undefined })).toEqual([
+    "trial.agentDown",
+    "trial.pageDown",
+    "trial.meshDown",
+  ]);
+});
+
+test("a device without an identity has no mesh to start, a member that is alone has", () => {
+  const alone = { ...expected, alive: [], hadTelemetry: false };
+  const down = { ...good, evidence: { ...evidence, hasMesh: false, handshakes: [], alive: [] } };
+  expect(judge({ ...alone, hadMesh: false }, down)).toEqual([]);
+  expect(judge(alone, down)).toEqual(["trial.meshDown"]);
 });
 
 test("a release is committed once every check has held for a while, so an agent that crashes at once does not pass", () => {

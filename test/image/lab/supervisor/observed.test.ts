@@ -4,7 +4,7 @@ import {
   type Finding,
   type Observed,
   observe,
-  type StatusGist,
+  StatusGist,
   unobserved,
 } from "../../../../image/lab/supervisor/observed.ts";
 import type { LabEvent } from "../../../../image/lab/supervisor/status.ts";
@@ -107,4 +107,17 @@ test("a machine that ends by itself says why", () => {
   const { observed, events } = tell([...met, [20, "attic", { kind: "power", isOn: false, problem: "no memory" }]]);
   expect(events.at(-1)).toEqual({ atS: 20, device: "attic", what: "ended", detail: "no memory" });
   expect(deviceStatuses(observed, 21)[0]).toMatchObject({ state: "off", problem: "no memory" });
+});
+
+test("a device's slot is the one that its updater reported, and a report that cannot be read hides nothing else", () => {
+  const { gist } = answer("attic", {}) as Extract<Finding, { kind: "status" }>;
+  const told = (update: unknown) => {
+    const finding: Finding = { kind: "status", gist: StatusGist.parse({ ...gist, update }) };
+    return deviceStatuses(tell([...met, [10, "attic", finding]]).observed, 11)[0];
+  };
+  expect(told({ v: 1, running: { slot: "b", version: "0.2.0" } })).toMatchObject({ slot: "b", release: "1" });
+  for (const none of [undefined, { running: {} }, "later"]) {
+    expect(told(none)).toMatchObject({ release: "1" });
+    expect(told(none)).not.toHaveProperty("slot");
+  }
 });
