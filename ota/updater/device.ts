@@ -51,7 +51,8 @@ export async function readDevice(run: Run, root = "/"): Promise<Device> {
       return lines.flatMap((line) => line.trim().split(/\s+/)[0] || []).slice(0, 64);
     },
     async lastWords() {
-      const argv = ["journalctl", "-b", "-n", String(maxLines), "-o", "short-monotonic", "--no-pager", "-q"] as const;
+      // Each of our programs is called "node" there, so units say more.
+      const argv = ["journalctl", "-b", "-n", String(maxLines), "-o", "with-unit", "--no-pager", "-q"] as const;
       const text = await run(argv, { timeoutMs: 10_000, maxStdoutBytes: 1 << 20 }).catch(() => "");
       return text
         .split("\n")

@@ -5,8 +5,8 @@ import { HamletError } from "../../system/error.ts";
 import { type Manifest, type Part, type PartName, recipeFor } from "../format/manifest.ts";
 import type { PlaceValues } from "../format/places.ts";
 import { decodeRecipe } from "../format/recipe.ts";
-import type { ObjectRef } from "./agent-door.ts";
-import { makeStep, type Sources } from "./making.ts";
+import type { Fetched, ObjectRef } from "./agent-door.ts";
+import { fetchPatiently, makeStep, type Sources } from "./making.ts";
 import { kernelOf } from "./new-kernel.ts";
 import type { OldRelease } from "./old-release.ts";
 import { type PartPlan, type PlacedStep, planParts } from "./plan.ts";
@@ -19,7 +19,7 @@ export type InstallDoors = {
   /** Opens a part of a slot to write it: `root-b`, `verity-b`, `boot-b`. */
   openPart(label: string): Promise<SlotPart>;
   openOld(slot: Slot): OldRelease;
-  fetch(ref: ObjectRef): Promise<Buffer>;
+  fetch(ref: ObjectRef): Promise<Fetched>;
   /** Of the running slot. */
   rootHash: string | undefined;
   /** The signature of a Pi's disk. */
@@ -57,8 +57,7 @@ export async function install(manifest: Manifest, doors: InstallDoors, onProgres
     const sources = sourcesOf(manifest, doors, old, progress.onFetched);
     const make = (step: PlacedStep) => makeStep(step, sources);
     const recipe = recipeFor(manifest, doors.rootHash);
-    const plans = planParts(manifest.parts, decodeRecipe(await doors.fetch(recipe), manifest.parts));
-    progress.onFetched(recipe.sizeBytes);
+    const plans = planParts(manifest.parts, decodeRecipe(await fetchPatiently(recipe, sources), manifest.parts));
     progress.expect(plans.flatMap(({ steps }) => steps));
     let candidate: Candidate = { version: manifest.version };
     // The kernel first: whether the EFI partition has room for it shows before the long part begins.
@@ -128,11 +127,12 @@ function sourcesOf(
   manifest: Manifest,
   { fetch, sleep, random }: InstallDoors,
   old: OldRelease,
-  onFetched: (bytes: number) => void,
+  onFetched: (fetched: Fetched) => void,
 ): Sources {
   let whole: Promise<PlacedStep[]> | undefined;
   const readWhole = async () => {
-    const recipe = decodeRecipe(await fetch(recipeFor(manifest, undefined)), manifest.parts);
+    const how = { fetch, sleep, random, onFetched };
+    const recipe = decodeRecipe(await fetchPatiently(recipeFor(manifest, undefined), how), manifest.parts);
     return planParts(manifest.parts, recipe).flatMap(({ steps }) => steps);
   };
   return {
@@ -152,32 +152,41 @@ function sourcesOf(
   };
 }
 
+/** Of a root filesystem's chunks, by zstd. */
+const usualRatio = 0.4;
+
 function countProgress(parts: Part[], onProgress: OnProgress) {
   const totalBytes = parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const written = new Map<PartName, number>();
   const verified = new Map<PartName, number>();
   const sum = (of: Map<PartName, number>) => [...of.values()].reduce((all, one) => all + one, 0);
   const toVerify = parts.reduce((all, { name, sizeBytes }) => all + (name === "kernel" ? 0 : sizeBytes), 0);
-  let fetchedBytes = 0;
-  let expectedBytes = 0;
+  let carriedBytes = 0;
+  /** Contents of objects: how many are here, and how many the recipe names. */
+  let [hereBytes, namedBytes] = [0, 0];
   const isFetched = ({ kind }: PlacedStep) => kind !== "copy";
+  const forecast = () => {
+    // A recipe does not say how far its chunks compress: like those before.
+    const ratio = hereBytes > 0 ? carriedBytes / hereBytes : usualRatio;
+    return Math.round(carriedBytes + Math.max(0, namedBytes - hereBytes) * ratio);
+  };
   return {
-    onFetched(bytes: number) {
-      fetchedBytes += bytes;
+    onFetched({ content, carriedBytes: bytes }: Fetched) {
+      carriedBytes += bytes;
+      hereBytes += content.length;
     },
     expect(steps: PlacedStep[]) {
-      const toFetch = steps.filter(isFetched).reduce((all, { length }) => all + length, 0);
-      expectedBytes = fetchedBytes + toFetch;
+      namedBytes = hereBytes + steps.filter(isFetched).reduce((all, { length }) => all + length, 0);
     },
     onFound(step: PlacedStep) {
-      if (isFetched(step)) expectedBytes -= step.length;
+      if (isFetched(step)) namedBytes -= step.length;
     },
     onWritten:
       ({ name }: Part) =>
       (doneBytes: number) => {
         written.set(name, doneBytes);
-        const forecastBytes = Math.max(expectedBytes, fetchedBytes);
-        onProgress({ phase: "writing", part: name, doneBytes: sum(written), totalBytes, fetchedBytes, forecastBytes });
+        const bytes = { doneBytes: sum(written), totalBytes, fetchedBytes: carriedBytes, forecastBytes: forecast() };
+        onProgress({ phase: "writing", part: name, ...bytes });
       },
     onVerified:
       ({ name }: Part) =>

@@ -1,13 +1,14 @@
 // Composition root of root's updater: `node updater.mjs`.
 import { mkdir, readFile } from "node:fs/promises";
 import { uptime } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { openBootControl } from "../../image/boot/device.ts";
-import { rootFolder } from "../../provisioning/firstboot/paths.ts";
+import { updateFiles } from "../../provisioning/file/update-source.ts";
+import { pathsUnder } from "../../provisioning/firstboot/paths.ts";
 import { sleep } from "../../system/clock.ts";
 import { run } from "../../system/command.ts";
 import { agentSocket } from "../../system/doors.ts";
-import { describeError } from "../../system/error.ts";
+import { describeError, errnoOf } from "../../system/error.ts";
 import { makeLog } from "../../system/log.ts";
 import { openAgentDoor } from "./agent-door.ts";
 import { readDevice } from "./device.ts";
@@ -19,7 +20,9 @@ import { makeUpdater } from "./updater.ts";
 
 const log = makeLog("updater");
 const disk = "/run/hamlet-disk";
-const folder = join(rootFolder, "update");
+/** The provision file's release root is there, if it has one. */
+const { releaseRoot } = pathsUnder("/");
+const folder = dirname(releaseRoot);
 /** Of the computer, not of this process: a restarted updater goes on with the same trial. */
 const clock = { now: Date.now, monotonic: () => uptime() * 1000 };
 const hourMs = 60 * 60_000;
@@ -36,7 +39,10 @@ try {
       openPart: (label) => openSlotPart(join(disk, label), "/sys"),
       openOld: (slot) => openOldRelease(disk, "/efi/EFI/Linux", slot),
     },
-    imageRoot: await readFile("/usr/lib/hamlet/release-root.json"),
+    firstRoot: await readFile(releaseRoot).catch((error: unknown) => {
+      if (errnoOf(error) === "ENOENT") return readFile(`/usr/lib/hamlet/${updateFiles.releaseRoot}`);
+      throw error;
+    }),
     clock,
     log,
     random: Math.random,

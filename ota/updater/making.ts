@@ -4,19 +4,19 @@ import { hash } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
 import { backoffMs } from "../../system/retry.ts";
 import type { OldPart } from "../format/recipe.ts";
-import type { ObjectRef } from "./agent-door.ts";
+import type { Fetched, ObjectRef } from "./agent-door.ts";
 import { clearLikelyPlaces } from "./own-places.ts";
 import { type PlacedStep, stepsCovering } from "./plan.ts";
 
 export type Sources = {
   /** Bytes of the running release; undefined if they do not read. */
   readOld(part: OldPart, offset: number, length: number): Promise<Buffer | undefined>;
-  fetch(ref: ObjectRef): Promise<Buffer>;
+  fetch(ref: ObjectRef): Promise<Fetched>;
   /** The recipe of whole chunks, placed like the one in use. */
   wholeSteps(): Promise<PlacedStep[]>;
   sleep(ms: number): Promise<void>;
   random(): number;
-  onFetched(bytes: number): void;
+  onFetched(fetched: Fetched): void;
 };
 
 /** The step's bytes with zeros in their places, as its digest has them. Throws what `fetch` throws in the end, or `update.badRecipe`. */
@@ -64,12 +64,16 @@ const pauses = { firstMs: 1_000, longestMs: 30_000 };
 const tries = 7;
 const passing = new Set<string>(["update.agentSilent", "update.unreachable", "update.badObject"]);
 
-async function fetchPatiently(ref: ObjectRef, { fetch, sleep, random, onFetched }: Sources): Promise<Buffer> {
+/** An object, in spite of failures that pass. Throws the last one. */
+export async function fetchPatiently(
+  ref: ObjectRef,
+  { fetch, sleep, random, onFetched }: Pick<Sources, "fetch" | "sleep" | "random" | "onFetched">,
+): Promise<Buffer> {
   for (let failures = 0; ; failures++) {
     try {
-      const content = await fetch(ref);
-      onFetched(content.length);
-      return content;
+      const fetched = await fetch(ref);
+      onFetched(fetched);
+      return fetched.content;
     } catch (error) {
       if (failures + 1 === tries || !(error instanceof HamletError) || !passing.has(error.code)) throw error;
       await sleep(backoffMs(pauses, failures, random()));

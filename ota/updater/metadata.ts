@@ -3,6 +3,7 @@
 import { hash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Metadata, MetadataKind } from "@tufjs/models";
 import { type Fetcher, Updater } from "tuf-js";
 import { DownloadHTTPError } from "tuf-js/dist/error.js";
 import type { TrustedMetadataStore } from "tuf-js/dist/store.js";
@@ -21,8 +22,8 @@ export type Question = {
   door: Pick<AgentDoor, "file">;
   /** What the last check verified. */
   kept: MetadataFiles | undefined;
-  /** The root that the image carries. */
-  imageRoot: Buffer;
+  /** The root that the device was given. */
+  firstRoot: Buffer;
   floors: RoleFloors;
   /** The time against which expiry is judged. */
   nowMs: number;
@@ -54,18 +55,18 @@ export async function findNewest(question: Question): Promise<Answer> {
   }
 }
 
-async function findIn(work: string, { board, door, kept, imageRoot, floors, nowMs }: Question): Promise<Answer> {
+async function findIn(work: string, { board, door, kept, firstRoot, floors, nowMs }: Question): Promise<Answer> {
   const fetcher = fetcherOf(door);
   const name = newestName(board);
   try {
-    const updater = await openUpdater(work, kept, imageRoot, fetcher);
+    const updater = await openUpdater(work, kept, firstRoot, fetcher);
     const trusted: TrustedMetadataStore = updater["trustedSet"];
     // The library takes this computer's time, which a device without a battery does not know.
     (trusted as unknown as { referenceTime: Date }).referenceTime = new Date(nowMs);
     await updater.refresh();
     const target = await updater.getTargetInfo(name);
     if (!target) throw new HamletError("update.notThere", `the repository has no release for the board ${board}`);
-    const roles = rolesOf(trusted);
+    const roles = rolesOf(trusted, rootKeysOf(firstRoot));
     checkFloors(floors, roles);
     const bytes = await fetchTarget(door, name, target.length, target.hashes["sha256"]!);
     const manifest = parseManifest(bytes);
@@ -94,11 +95,11 @@ function refusal(error: unknown): HamletError {
   return new HamletError("update.badMetadata", `the repository's metadata is refused: ${why}`, { cause: error });
 }
 
-/** From what was kept, or from the image's root if that does not verify. */
+/** From what was kept, or from the first root if that does not verify. */
 async function openUpdater(
   work: string,
   kept: MetadataFiles | undefined,
-  imageRoot: Buffer,
+  firstRoot: Buffer,
   fetcher: Fetcher,
 ): Promise<Updater> {
   const options = { metadataDir: work, metadataBaseUrl: `${base}/${metadataFolder}`, fetcher, config: limits };
@@ -114,8 +115,8 @@ async function openUpdater(
       for (const name of await readdir(work)) await rm(join(work, name));
     }
   }
-  checkMetadata("the image's release root", imageRoot);
-  await writeFile(join(work, "root.json"), imageRoot);
+  checkMetadata("the first release root", firstRoot);
+  await writeFile(join(work, "root.json"), firstRoot);
   return new Updater(options);
 }
 
@@ -159,14 +160,20 @@ async function fetchTarget(
   throw new HamletError("update.badObject", "the manifest does not have the digest that the metadata names");
 }
 
+/** The keys that signed the first root. */
+function rootKeysOf(firstRoot: Buffer): string {
+  const { keys, roles } = Metadata.fromJSON(MetadataKind.Root, JSON.parse(firstRoot.toString("utf8"))).signed;
+  return keysDigest(roles["root"]!.keyIDs.flatMap((id) => keys[id]?.keyVal["public"] ?? []));
+}
+
 /** Versions of all roles in use, with what identifies their keys. */
-function rolesOf(trusted: TrustedMetadataStore): RoleFloors {
+function rolesOf(trusted: TrustedMetadataStore, firstKeys: string): RoleFloors {
   const root = trusted.root.signed;
   const digest = (keyIds: string[], keys: Record<string, { keyVal: { public?: string } }>) =>
     keysDigest(keyIds.flatMap((id) => keys[id]?.keyVal.public ?? []));
   const roles: RoleFloors = {
-    // Each root is signed by the one before, so that this floor never ends.
-    root: { version: root.version, keys: "" },
+    // Each root is signed by the one before, so that this floor ends only with another first root.
+    root: { version: root.version, keys: firstKeys },
   };
   for (const role of ["timestamp", "snapshot", "targets"] as const) {
     const version = trusted[role]?.signed.version;

@@ -1,34 +1,39 @@
-// A part of a slot on the disk: read and written through the page cache, synced, and read back past it.
+// A part of a slot on the disk: written through the page cache, synced, and read past it. Cached bytes may be better than those of
+// the medium, which count.
 import { type FileHandle, open, readFile, readlink, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { openDirect } from "../../image/disk/direct.ts";
 import { readFully } from "../../image/disk/read-at.ts";
 import { alignedBuffer, roundUp } from "../../image/flash/pieces.ts";
 import { HamletError } from "../../system/error.ts";
+import { maxStepBytes } from "../format/recipe.ts";
 import { blockBytes } from "./verity.ts";
 
 export type SlotPart = {
   /** What fits into it. */
   sizeBytes: number;
-  /** Fewer bytes at the end. */
+  /** What the medium has; fewer bytes at the end. */
   read(offset: number, length: number): Promise<Buffer>;
   /** Throws `update.writeFailed`. */
   write(bytes: Buffer, offset: number): Promise<void>;
   /** What was written survives a power cut. Throws `update.writeFailed`. */
   sync(): Promise<void>;
-  /** The first `length` bytes as the medium has them, in pieces that share one buffer. */
+  /** The first `length` bytes that the medium has, in pieces that share one buffer. */
   readBack(length: number): AsyncIterable<Buffer>;
   close(): Promise<void>;
 };
 
-const pieceBytes = 1 << 20;
+/** As long as a step of a recipe may be. */
+const pieceBytes = maxStepBytes;
 
-/** `path` leads to the partition, `sys` is /sys. */
-export async function openSlotPart(path: string, sys: string, how: "r" | "r+" = "r+"): Promise<SlotPart> {
+/** `path` leads to the partition, `sys` is /sys. One call at a time: they share a buffer. */
+export async function openSlotPart(path: string, sys: string): Promise<SlotPart> {
   const sizeBytes = await sizeOf(path, sys);
-  const file = await open(path, how).catch((cause: unknown) => {
+  const file = await open(path, "r+").catch((cause: unknown) => {
     throw unwritable(path, cause);
   });
+  const direct = await openDirect(path);
+  const buffer = alignedBuffer(pieceBytes + 2 * blockBytes);
   const orUnwritable = async (act: () => Promise<unknown>) => {
     try {
       await act();
@@ -38,24 +43,26 @@ export async function openSlotPart(path: string, sys: string, how: "r" | "r+" = 
   };
   return {
     sizeBytes,
-    read: (offset, length) => readFully(file, Buffer.alloc(length), offset),
+    async read(offset, length) {
+      const start = offset - (offset % blockBytes);
+      const window = buffer.subarray(0, roundUp(offset + length, blockBytes) - start);
+      const found = await readFully(direct, window, start);
+      return Buffer.from(found.subarray(offset - start, offset - start + length));
+    },
     write: (bytes, offset) => orUnwritable(() => writeFully(file, bytes, offset)),
     sync: () => orUnwritable(() => file.datasync()),
     async *readBack(length) {
-      const direct = await openDirect(path);
-      try {
-        const buffer = alignedBuffer(pieceBytes);
-        for (let at = 0; at < length; at += pieceBytes) {
-          const wanted = Math.min(pieceBytes, length - at);
-          const piece = await readFully(direct, buffer.subarray(0, roundUp(wanted, blockBytes)), at);
-          if (piece.length < wanted) throw unwritable(path, new RangeError("it ends too early"));
-          yield piece.subarray(0, wanted);
-        }
-      } finally {
-        await direct.close();
+      for (let at = 0; at < length; at += pieceBytes) {
+        const wanted = Math.min(pieceBytes, length - at);
+        const piece = await readFully(direct, buffer.subarray(0, roundUp(wanted, blockBytes)), at);
+        if (piece.length < wanted) throw unwritable(path, new RangeError("it ends too early"));
+        yield piece.subarray(0, wanted);
       }
     },
-    close: () => file.close(),
+    async close() {
+      await file.close();
+      await direct.close();
+    },
   };
 }
 

@@ -38,7 +38,10 @@ export const History = z.object({
 });
 export type History = z.infer<typeof History>;
 
-const Metadata = z.object({ files: z.record(z.string().max(48), z.string()) });
+const Metadata = z.object({
+  from: z.string().max(64).describe("digest of the release root that it began with"),
+  files: z.record(z.string().max(48), z.string()),
+});
 
 const files = {
   "metadata.json": Metadata,

@@ -1,4 +1,5 @@
 // The updater: takes requests and time to step.ts, and performs what it decides.
+import { hash } from "node:crypto";
 import type { BootControl } from "../../image/boot/boot-control.ts";
 import type { UpdateTrouble } from "../../provisioning/handover/update.ts";
 import type { Clock } from "../../system/clock.ts";
@@ -26,8 +27,8 @@ export type UpdaterParts = {
   state: State;
   device: Device;
   disk: Pick<InstallDoors, "openPart" | "openOld">;
-  /** The release root that the image carries. */
-  imageRoot: Buffer;
+  /** The release root of the provision file or of the image. */
+  firstRoot: Buffer;
   clock: Clock;
   log: Log;
   random(): number;
@@ -66,6 +67,8 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   let manifest: Manifest | undefined;
   let installed: Installed | undefined;
   let hasAdvanced = false;
+  /** The furthest that any attempt at this release came. */
+  let furthest = { release: "", doneBytes: 0 };
   const persist = makeQueue();
   const report = () => reportOf({ ...known, epochMs: clock.now() - clock.monotonic() });
   let wake = () => {};
@@ -137,11 +140,14 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     const clockS = Math.max(device.builtS, floors.clockS ?? 0);
     // A clock that no time server has set proves nothing: then only what was built before certainly is past.
     const nowMs = (await device.isClockSet()) ? Math.max(clock.now(), clockS * 1000) : clockS * 1000;
-    const kept = (await state.read("metadata.json"))?.files;
-    const { imageRoot, workIn } = parts;
-    const found = await findNewest({ board: device.board, door, kept, imageRoot, floors: floors.roles, nowMs, workIn });
-    if (JSON.stringify(found.files) !== JSON.stringify(kept))
-      await state.write("metadata.json", { files: found.files });
+    const { firstRoot, workIn } = parts;
+    const from = hash("sha256", firstRoot, "hex");
+    const metadata = await state.read("metadata.json");
+    // A device that was given another release root begins anew.
+    const kept = metadata?.from === from ? metadata.files : undefined;
+    const found = await findNewest({ board: device.board, door, kept, firstRoot, floors: floors.roles, nowMs, workIn });
+    const next = { from, files: found.files };
+    if (JSON.stringify(next) !== JSON.stringify(metadata)) await state.write("metadata.json", next);
     const raised = {
       ...floors,
       clockS: Math.max(clockS, found.manifest.builtS),
@@ -162,14 +168,20 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
 
   async function installNewest(): Promise<void> {
     known.progress = undefined;
+    const release = manifest!.version;
+    if (furthest.release !== release) furthest = { release, doneBytes: 0 };
     const onProgress = (progress: Progress) => {
-      hasAdvanced ||= progress.phase === "verifying" || progress.fetchedBytes > 0;
       known.progress = progress;
+      if (progress.phase === "writing" && progress.doneBytes > furthest.doneBytes) {
+        furthest.doneBytes = progress.doneBytes;
+        hasAdvanced = true;
+      }
       tell(false);
     };
     const { rootHash, diskSignature } = device;
     const doors: InstallDoors = {
-      ...{ control, ...parts.disk, fetch: door.object, rootHash, diskSignature, sleep, random },
+      ...{ control, ...parts.disk, rootHash, diskSignature, sleep, random },
+      fetch: door.object,
     };
     installed = await install(manifest!, doors, onProgress);
     dispatch({ kind: "installed" });

@@ -1,5 +1,5 @@
 // One HTTP exchange with a program that may be slow, gone or hostile: bounded in time and in size.
-import { request } from "node:http";
+import { type IncomingHttpHeaders, request } from "node:http";
 import type { Duplex } from "node:stream";
 import { readBytes } from "../read-all.ts";
 
@@ -15,7 +15,7 @@ export type Question = {
   signal?: AbortSignal;
 };
 export type Answer = { status: number; body: string };
-export type BytesAnswer = { status: number; body: Buffer };
+export type BytesAnswer = { status: number; headers: IncomingHttpHeaders; body: Buffer };
 
 /** The status of a hundred members with all their paths takes 300 kB. */
 const maxAnswerBytes = 8 << 20;
@@ -37,7 +37,7 @@ export function askForBytes(where: Where, question: Question): Promise<BytesAnsw
     asked.on("error", reject);
     asked.on("response", (response) => {
       readBytes(response, maxBytes)
-        .then((bytes) => resolve({ status: response.statusCode ?? 0, body: bytes }), reject)
+        .then((bytes) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: bytes }), reject)
         // A channel into a machine stays open until somebody closes it.
         .finally(() => asked.destroy());
     });

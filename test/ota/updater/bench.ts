@@ -105,7 +105,7 @@ export async function makeBench() {
         openPart: async (label) => mortal.wrap(await openSlotPart(join(disk, label), "/sys")),
         openOld: (of) => openOldRelease(disk, boot.folder, of),
       },
-      imageRoot: repository.imageRoot,
+      firstRoot: repository.firstRoot,
       clock,
       log: silentLog,
       random: Math.random,

@@ -1,5 +1,5 @@
 // An update repository in memory, signed as a publisher signs it, with releases made of random bytes.
-import { generateKeyPairSync, hash, type KeyObject, sign } from "node:crypto";
+import { createCipheriv, generateKeyPairSync, hash, type KeyObject, sign } from "node:crypto";
 import { Key, Metadata, MetaFile, Root, Signature, Snapshot, TargetFile, Targets, Timestamp } from "@tufjs/models";
 import type { Slot } from "../../../image/boot/boot-control.ts";
 import { Manifest, type Part } from "../../../ota/format/manifest.ts";
@@ -36,10 +36,8 @@ const chunkBytes = 8 << 10;
 
 /** Bytes that look random and follow from `seed`. */
 export function noise(seed: string, length: number): Buffer {
-  const blocks = Array.from({ length: Math.ceil(length / 32) }, (_, index) =>
-    hash("sha256", `${seed} ${index}`, "buffer"),
-  );
-  return Buffer.concat(blocks).subarray(0, length);
+  const key = hash("sha256", seed, "buffer");
+  return createCipheriv("aes-256-ctr", key, Buffer.alloc(16)).update(Buffer.alloc(length));
 }
 
 const slotWord = "hamlet.slot=";
@@ -201,10 +199,10 @@ export function makeRepository() {
     return release;
   }
 
-  const imageRoot = writeRoot();
+  const firstRoot = writeRoot();
   writeTargets();
   return {
-    ...{ files, objects, signers, versions, imageRoot, makeRelease, publish, put },
+    ...{ files, objects, signers, versions, firstRoot, makeRelease, publish, put },
     ...{ writeRoot, writeTargets, writeBoard, writeSnapshot, writeTimestamp, signedBy },
     expire: (date: string) => {
       expires = date;
