@@ -13,8 +13,9 @@ import { checks } from "./checks.ts";
 import { afterVoid, type Conclusion, conclude, endOf, voidPausesMs, withEnd } from "./conclude.ts";
 import type { Device } from "./device.ts";
 import { raiseFloors } from "./floors.ts";
-import { type InstallDoors, type Installed, install, type Progress } from "./install.ts";
+import { type InstallDoors, type Installed, install } from "./install.ts";
 import { findNewest } from "./metadata.ts";
+import type { Progress } from "./progress.ts";
 import { refusalOf } from "./refusals.ts";
 import { type Knowledge, reportOf } from "./report.ts";
 import { type Armed, noHistory, type State } from "./state.ts";
@@ -75,9 +76,11 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
 
   let reportedAtMs = Number.NEGATIVE_INFINITY;
   function tell(isUrgent: boolean): void {
-    if (!isUrgent && clock.monotonic() - reportedAtMs < reportEveryMs) return;
+    if (isUrgent || clock.monotonic() - reportedAtMs >= reportEveryMs) void tellNow();
+  }
+  async function tellNow(): Promise<void> {
     reportedAtMs = clock.monotonic();
-    door.report(report()).catch((error: unknown) => log.debug(`no report: ${describeError(error)}`));
+    await door.report(report()).catch((error: unknown) => log.debug(`no report: ${describeError(error)}`));
   }
 
   function dispatch(event: Event): void {
@@ -171,6 +174,11 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     const release = manifest!.version;
     if (furthest.release !== release) furthest = { release, doneBytes: 0 };
     const onProgress = (progress: Progress) => {
+      // What the update may cost is up to the agent, which has to know the forecast.
+      if (!known.progress) {
+        known.progress = progress;
+        return tellNow();
+      }
       known.progress = progress;
       if (progress.phase === "writing" && progress.doneBytes > furthest.doneBytes) {
         furthest.doneBytes = progress.doneBytes;
@@ -181,7 +189,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     const { rootHash, diskSignature } = device;
     const doors: InstallDoors = {
       ...{ control, ...parts.disk, rootHash, diskSignature, sleep, random },
-      fetch: door.object,
+      door,
     };
     installed = await install(manifest!, doors, onProgress);
     dispatch({ kind: "installed" });
