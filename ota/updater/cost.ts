@@ -12,6 +12,7 @@ export type Cost = ReturnType<typeof countCost>;
 export function countCost() {
   let carriedBytes = 0;
   const came = { carriedBytes: usual.ratio * usual.contentBytes, contentBytes: usual.contentBytes };
+  const toDo = new Set<Step>();
   /** Contents of the steps that are still to be made, and frames of their packs. */
   const left = { chunkBytes: 0, packedBytes: 0, frameBytes: 0, frames: 0 };
   /** `here`: the agent has all of it. `lost`: chunks instead. */
@@ -44,10 +45,15 @@ export function countCost() {
       came.carriedBytes += carried;
     },
     expect(steps: Step[]) {
-      for (const step of steps) count(step, 1);
+      for (const step of steps) {
+        toDo.add(step);
+        count(step, 1);
+      }
     },
     /** The step is made, or was there already. */
-    done: (step: Step) => count(step, -1),
+    done(step: Step) {
+      if (toDo.delete(step)) count(step, -1);
+    },
     packIs(now: "here" | "lost") {
       pack = now;
     },

@@ -54,7 +54,7 @@ export async function install(manifest: Manifest, doors: InstallDoors, onProgres
       cost.done(step);
       return bytes;
     };
-    cost.expect(recipe.steps);
+    cost.expect(plans.flatMap(({ steps }) => steps));
     // The agent knows the forecast before it fetches the first byte.
     await progress.begin();
     let candidate: Candidate = { version: manifest.version };
@@ -62,6 +62,8 @@ export async function install(manifest: Manifest, doors: InstallDoors, onProgres
     for (const plan of plans.filter(({ part }) => part.name === "kernel")) {
       candidate = { ...candidate, kernel: kernelOf(plan, values, make, progress.onWritten(plan.part)) };
       await control.prepare(slot, candidate);
+      // It may have been there already.
+      plan.steps.forEach(cost.done);
       progress.onWritten(plan.part)(plan.part.sizeBytes);
     }
     for (const plan of plans.filter(({ part }) => part.name !== "kernel")) {
