@@ -1,6 +1,7 @@
 // One HTTP exchange with a program that may be slow, gone or hostile: bounded in time and in size.
 import { type IncomingHttpHeaders, request } from "node:http";
 import type { Duplex } from "node:stream";
+import { free } from "../free.ts";
 import { readBytes } from "../read-all.ts";
 
 export type Where = { socketPath: string } | { host: string; port: number | string } | { createConnection(): Duplex };
@@ -10,6 +11,8 @@ export type Question = {
   method?: "GET" | "POST";
   body?: string | Buffer;
   headers?: Record<string, string>;
+  /** The system has all of the body: its memory may be used again. */
+  onSent?(): void;
   deadlineMs?: number;
   maxBytes?: number;
   /** Ends the exchange early. */
@@ -43,8 +46,9 @@ export function askForBytes(where: Where, question: Question): Promise<BytesAnsw
     const agent = "createConnection" in where ? {} : ({ agent: false } as const);
     const asked = request({ ...where, path, method, headers, ...agent, signal });
     asked.on("error", reject);
+    if (question.onSent) asked.on("finish", question.onSent);
     asked.on("response", (response) => {
-      readBytes(response, maxBytes)
+      readBytes(response, maxBytes, free)
         .then((bytes) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: bytes }), reject)
         // A channel into a machine stays open until somebody closes it.
         .finally(() => asked.destroy());
