@@ -148,3 +148,16 @@ test("after any events exactly one thing is under way, or a time is set for the 
     ),
   );
 });
+
+test("what the owner's settings forbid for now is tried again after a time that fits the reason, and never counts as a failure", () => {
+  const installing: Life = { phase: "installing", release: "0.2.0", failures: 5 };
+  const minutes = ["update.outsideWindow", "update.metered", "update.tooDear"].map((code) => {
+    const because = { code, message: "" };
+    const failed: Event = { kind: "failed", trouble: because, isFinal: false, hasAdvanced: false };
+    const [life, effects] = step(installing, failed, pace, at(0));
+    expect(life).toMatchObject({ phase: "waiting", wish: "install", because, failures: 0, release: "0.2.0" });
+    expect(effects).toEqual([]);
+    return dueAtMs(life)! / 60_000;
+  });
+  expect(minutes).toEqual([10, 60, 360]);
+});
