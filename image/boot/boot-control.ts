@@ -31,7 +31,7 @@ export type BootState =
 /** A unified kernel image that comes as a stream, because a device has no room for it twice. */
 export type NewKernel = {
   sizeBytes: number;
-  /** Its bytes from the start, in pieces of any length. */
+  /** Its bytes from the start, in pieces of any length. A piece is good until the next one is asked for. */
   read(): AsyncIterable<Buffer>;
   /** Whether `bytes`, read back from the disk, are this kernel. */
   isSame(bytes: AsyncIterable<Buffer>): Promise<boolean>;
