@@ -1,5 +1,7 @@
 // How a command is told which repository it works on, and how it opens it.
 import { openRepository, type Repository } from "../../../ota/repository/folder.ts";
+import type { Lacking } from "../../../ota/repository/place.ts";
+import { shellWord } from "../../../system/shell-word.ts";
 import { type Command, type Option, text, usageError, type Values } from "../../terminal/command.ts";
 import { askPassphrase, passphraseOptions } from "../neighborhood/passphrase.ts";
 
@@ -17,4 +19,12 @@ export function folderOf(command: Command, values: Values): string {
 
 export async function open(command: Command, values: Values): Promise<Repository> {
   return await openRepository(folderOf(command, values), await askPassphrase(values));
+}
+
+/** Says what has to be signed elsewhere. */
+export function noteLacking(lacking: readonly Lacking[], values: Values, note: (line: string) => void): void {
+  if (lacking.length === 0) return;
+  for (const { role, signatures } of lacking) note(`${role} needs ${signatures} more signature(s)`);
+  const folder = shellWord(text(values, "repository") ?? "");
+  note(`devices see nothing of it yet: where the keys are, type hamlet ota sign --repository ${folder}`);
 }
