@@ -47,7 +47,7 @@ const slotWord = "hamlet.slot=";
 export const kernelFor = (version: string, slot: Slot): Buffer => paddedKernel(version, slot);
 function paddedKernel(version: string, slot: Slot): Buffer {
   const kernel = makeKernel(slot, version);
-  return Buffer.concat([kernel, noise(`kernel ${version.split(".")[0]}`, 40 << 10)]);
+  return Buffer.concat([kernel, noise(`kernel ${version.split(".")[0]}`, 20 << 10)]);
 }
 
 export type ReleaseOptions = {
