@@ -36,7 +36,7 @@ import { type MemberLife, startMember } from "./life.ts";
 import { phaseOf } from "./phase.ts";
 import { collectEvidence } from "./update/evidence.ts";
 import { findRepositories } from "./update/repositories.ts";
-import { makeUpdate } from "./update/update.ts";
+import { startUpdate } from "./update/update.ts";
 
 const log = makeLog("agent");
 const clock = systemClock;
@@ -69,12 +69,15 @@ async function main(): Promise<void> {
   const deviceKey = identity?.deviceKey ?? generateSigningKey().publicKey;
   let life: MemberLife | undefined;
   const publicWarnings = () => publicOf(warnings.list());
-  const update = makeUpdate({
+  const update = await startUpdate({
     repositories: await findRepositories(config.update.repositories).catch((error) => {
       log.warn(describeError(error));
       return [];
     }),
     settings: config.update,
+    hasUpdater: isImage,
+    stateFolder: config.stateFolder,
+    log: makeLog("update"),
     evidence: () => collectEvidence(phaseOf(identity, life), config.link.pagePort),
     warnings,
     clock,
@@ -133,6 +136,7 @@ async function main(): Promise<void> {
     noticing.stop();
     listening.stop();
     watching.stop();
+    await update.stop();
     full.close();
     open.close();
     await life?.stop();

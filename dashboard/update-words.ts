@@ -10,7 +10,9 @@ export function activityText(activity: UpdateActivity, now: number): string {
     case "checking":
       return "checking for a release";
     case "writing":
-      return `writing ${activity.version}: ${percent(share(activity))} (${activity.part}), ${fetchedText(activity)}`;
+      return activity.totalBytes === 0
+        ? `preparing ${activity.version}`
+        : `writing ${activity.version}: ${percent(share(activity))} (${activity.part}), ${fetchedText(activity)}`;
     case "verifying":
       return `verifying ${activity.version}: ${percent(share(activity))}`;
     case "restarting":

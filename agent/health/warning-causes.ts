@@ -121,6 +121,11 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
       "A new release failed its checks, and the device returned to the one before. It works, but without the update.",
     next: "See which check failed: `hamlet update history --log`. Then publish a better release, or acknowledge it: `hamlet update seen`.",
   },
+  "update.noUpdater": {
+    severity: "error",
+    cause: "The device's updater has not been heard for a quarter of an hour, so nothing updates the device.",
+    next: "On the device: `systemctl status hamlet-updater`.",
+  },
   "update.waiting": {
     severity: "warning",
     cause: "An update cannot go on, or the device has not reached a repository for a day.",

@@ -21,6 +21,7 @@ export type WarningCode =
   | "token.surplus"
   | "tuning.failed"
   | "update.fallback"
+  | "update.noUpdater"
   | "update.waiting"
   | "waiting.pending"
   | "waiting.unprovisioned"

@@ -50,7 +50,9 @@ export function updateOf({ running, newest, activity, fallback }: UpdateReport):
     ...("version" in activity && activity.version !== undefined && { target: activity.version }),
     ...("totalBytes" in activity && { percent: percentOf(activity) }),
     ...(activity.phase === "waiting" && { because: activity.because.code }),
-    ...(fallback && { fallback: { to: fallback.to, ...(fallback.check && { check: fallback.check }) } }),
+    ...(fallback?.outcome === "failed" && {
+      fallback: { to: fallback.to, ...(fallback.check && { check: fallback.check }) },
+    }),
   };
 }
 

@@ -16,12 +16,17 @@ export type Desk = {
   ask(request: UpdateRequest): Promise<void>;
   /** Undefined if the updater has been silent. */
   report(): UpdateReport | undefined;
+  /** Since the updater was heard, or since this desk opened. */
+  silentForMs(): number;
   /** Whether somebody has asked for the update that is under way. */
   isAsked(): boolean;
 };
 export type DeskOptions = {
   clock: Clock;
   onReport(report: UpdateReport): void;
+  /** Whether somebody had asked for the update that was under way when the agent ended. */
+  wasAsked?: boolean;
+  onAsked?(isAsked: boolean): void;
   takenWithinMs?: number;
   silentMs?: number;
 };
@@ -36,11 +41,16 @@ type Asked = { request: UpdateRequest; state: "queued" | "handed" | "taken"; don
 
 export function makeDesk(options: DeskOptions): Desk {
   const { clock, onReport, takenWithinMs = handOverWithinMs, silentMs = usualSilenceMs } = options;
+  const openedAt = clock.monotonic();
   let heardAt = Number.NEGATIVE_INFINITY;
   let latest: UpdateReport | undefined;
   let waiting: ((handed: Handed | undefined) => void) | undefined;
   let queue: Asked[] = [];
-  let isAsked = false;
+  let isAsked = options.wasAsked ?? false;
+  const become = (is: boolean) => {
+    if (is !== isAsked) options.onAsked?.(is);
+    isAsked = is;
+  };
   const isSilent = () => clock.monotonic() - heardAt > silentMs;
 
   const handOver = () => {
@@ -53,7 +63,7 @@ export function makeDesk(options: DeskOptions): Desk {
       request: asked.request,
       taken() {
         asked.state = "taken";
-        isAsked ||= asked.request.kind === "now" || asked.request.kind === "retry";
+        if (asked.request.kind === "now" || asked.request.kind === "retry") become(true);
       },
       returned() {
         asked.state = "queued";
@@ -67,7 +77,7 @@ export function makeDesk(options: DeskOptions): Desk {
       heardAt = clock.monotonic();
       if (!report) return;
       latest = report;
-      if (report.activity.phase === "idle") isAsked = false;
+      if (report.activity.phase === "idle") become(false);
       onReport(report);
       for (const asked of queue.filter(({ state }) => state === "taken")) asked.done();
     },
@@ -113,6 +123,7 @@ export function makeDesk(options: DeskOptions): Desk {
       });
     },
     report: () => (isSilent() ? undefined : latest),
+    silentForMs: () => clock.monotonic() - Math.max(openedAt, heardAt),
     isAsked: () => isAsked,
   };
 }

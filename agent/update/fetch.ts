@@ -93,7 +93,7 @@ export function openRepositories(options: RepositoriesOptions): Repositories {
           errors.push(error);
         }
       }
-      throw worst(path, errors);
+      throw worst(errors);
     },
   };
 }
@@ -119,18 +119,16 @@ const isCode = (error: unknown, code: HamletError["code"]): boolean =>
 const isFinal = (error: unknown): boolean => isCode(error, "update.notThere") || isCode(error, "update.badObject");
 
 /** One repository that answers that there is no such file is enough: the others may be gone for good. */
-function worst(path: string, errors: unknown[]): unknown {
+function worst(errors: unknown[]): unknown {
   const known = errors.find((error) => isCode(error, "update.notThere")) ?? errors.find(isFinal);
   if (known !== undefined) return known;
-  return new HamletError(
-    "update.unreachable",
-    `no repository answers for ${path}: ${errors.map(describeError).join("; ")}`,
-    {
-      hint: "check this device's network and the addresses of its repositories",
-      cause: errors[0],
-    },
-  );
+  return new HamletError("update.unreachable", `no repository answers: ${errors.map(reasonOf).join("; ")}`, {
+    hint: "check this device's network and the addresses of its repositories",
+    cause: errors[0],
+  });
 }
+
+const reasonOf = (error: unknown): string => (error instanceof HamletError ? error.message : describeError(error));
 
 const noRepository = (): HamletError =>
   new HamletError("update.noRepository", "this device knows no repository", {

@@ -17,7 +17,8 @@ export function makeWarnOfUpdate(warnings: Pick<Warnings, "raise" | "clear">, no
     if (fallback) {
       // Strangers may see this one: it names releases and a code, and nothing that a check said.
       const why = fallback.check === undefined ? "" : ` (${fallback.check})`;
-      const what = `the update to ${fallback.to} failed${why}, and this device runs ${running.version} again`;
+      const how = fallback.outcome === "void" ? "ended without a verdict" : "failed";
+      const what = `the update to ${fallback.to} ${how}${why}, and this device runs ${running.version} again`;
       const hint = "see why: hamlet update history; then acknowledge it: hamlet update seen";
       warnings.raise("update.fallback", what, hint, { since: fallback.atMs });
     } else warnings.clear("update.fallback");
@@ -27,7 +28,9 @@ export function makeWarnOfUpdate(warnings: Pick<Warnings, "raise" | "clear">, no
     const because = activity.phase === "waiting" ? activity.because : undefined;
     waitingSince = because && (waitingSince ?? now());
     const isDue = because && (!temporary.has(because.code) || now() - waitingSince! >= patienceMs);
-    if (!because || !isDue || known.has(because.code)) return warnings.clear("update.waiting");
+    // A trial that is repeated is a fallback too.
+    const isKnown = because && (known.has(because.code) || because.code.startsWith("trial."));
+    if (!because || !isDue || isKnown) return warnings.clear("update.waiting");
     const release =
       activity.phase === "waiting" && activity.version ? `the update to ${activity.version} waits` : "updates wait";
     warnings.raise(
@@ -39,4 +42,13 @@ export function makeWarnOfUpdate(warnings: Pick<Warnings, "raise" | "clear">, no
       },
     );
   };
+}
+
+/** It starts with the device, and is never silent for longer than a minute. */
+const silenceMs = 15 * 60_000;
+
+/** `silentForMs`: how long the updater of this device has not been heard. */
+export function warnOfSilence(warnings: Pick<Warnings, "raise" | "clear">, silentForMs: number): void {
+  if (silentForMs < silenceMs) warnings.clear("update.noUpdater");
+  else warnings.raise("update.noUpdater", "the updater does not run", "on the device: systemctl status hamlet-updater");
 }

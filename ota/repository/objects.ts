@@ -1,4 +1,4 @@
-// The objects of a repository: chunks and recipes, each a zstd frame under the digest of its content.
+// The objects of a repository: chunks and recipes, each a zstd frame under the digest of its content; and packs.
 import { hash } from "node:crypto";
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { constants, zstdCompress, zstdDecompress } from "node:zlib";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { replaceFile, syncPath } from "../../system/files.ts";
-import { objectPath } from "../format/names.ts";
+import { objectPath, packPath } from "../format/names.ts";
 import { repositoryFolder } from "./folder.ts";
 
 /** Level 9 saves 2 % more and takes twice as long. */
@@ -17,6 +17,8 @@ export type Objects = {
   frameBytes(sha256: string): Promise<number | undefined>;
   /** Whole before its name; the name survives a power cut only after `flush`. */
   put(sha256: string, content: Uint8Array): Promise<void>;
+  /** A recipe's frames, one behind the other, under the digest of all. */
+  putPack(sha256: string, frames: Uint8Array): Promise<void>;
   flush(): Promise<void>;
   /** Throws `ota.damaged`. */
   read(sha256: string, sizeBytes: number): Promise<Buffer>;
@@ -25,23 +27,23 @@ export type Objects = {
 export function objectsIn(folder: string): Objects {
   const pathOf = (sha256: string) => join(repositoryFolder(folder), objectPath(sha256));
   const unflushed = new Set<string>();
+  const write = async (path: string, content: Uint8Array) => {
+    await mkdir(dirname(path), { recursive: true });
+    await replaceFile(path, (file) => file.writeFile(content), { mode: 0o644, isNameLater: true });
+    unflushed.add(dirname(path));
+  };
   return {
     frameBytes: (sha256) =>
       stat(pathOf(sha256)).then(
         ({ size }) => size,
         () => undefined,
       ),
-    async put(sha256, content) {
-      const path = pathOf(sha256);
-      const frame = await compress(content);
-      await mkdir(dirname(path), { recursive: true });
-      await replaceFile(path, (file) => file.writeFile(frame), { mode: 0o644, isNameLater: true });
-      unflushed.add(dirname(path));
-    },
+    put: async (sha256, content) => write(pathOf(sha256), await compress(content)),
+    putPack: (sha256, frames) => write(join(repositoryFolder(folder), packPath(sha256)), frames),
     async flush() {
       if (unflushed.size === 0) return;
       for (const one of unflushed) await syncPath(one);
-      await syncPath(dirname([...unflushed][0]!));
+      for (const one of new Set([...unflushed].map(dirname))) await syncPath(one);
       unflushed.clear();
     },
     async read(sha256, sizeBytes) {

@@ -54,7 +54,7 @@ async function twoDevices(name: string) {
     const seen: Finding[] = [];
     found[device.name] = seen;
     const spec = { ...about, device, folder: place, pagePort: await freePort() };
-    devices.push(makeVirtualDevice(spec, (finding) => seen.push(finding), Date.now));
+    devices.push(makeVirtualDevice(spec, (finding) => seen.push(finding), Date.now, run));
   }
   ends.push(async () => {
     for (const device of devices) await device.powerOff();

@@ -87,8 +87,9 @@ test("only its owner may use the control socket", async () => {
 test("the status shows a machine that ended by itself as off", async () => {
   const lab = await start();
   const { pid } = await lab.status();
-  const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
-  process.kill(Number(children.trim().split(" ")[0]), "SIGKILL");
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim().split(" ");
+  const words = await Promise.all(children.map((child) => readFile(`/proc/${child}/cmdline`, "utf8")));
+  process.kill(Number(children[words.findIndex((one) => one.includes("hamlet-attic"))]), "SIGKILL");
   await eventually(async () =>
     expect((await lab.status()).devices).toMatchObject([
       { name: "attic", state: "off", problem: "ended by SIGKILL" },

@@ -39,8 +39,12 @@ export async function awaitCheck(device: Followed, before: UpdateStatus, { pollM
 }
 
 function waitingError({ because: { code, message, hint } }: UpdateActivity & { phase: "waiting" }): HamletError {
-  return new HamletError(code as ErrorCode, message, { hint: hint ?? `hamlet explain ${code}` });
+  return new HamletError(code as ErrorCode, message, { hint: hint ?? nextOf(code) });
 }
+
+/** The updater's checks explain themselves. */
+const nextOf = (code: string): string =>
+  code.startsWith("trial.") ? "see how updates ended: hamlet update history --log" : `hamlet explain ${code}`;
 
 /** Resolves to the exit code: 0 committed or nothing to do, 4 fallen back. Throws what an update waits for that only people can end. */
 export async function followUpdate(
@@ -97,6 +101,8 @@ function stageOf(activity: Exclude<UpdateActivity, { phase: "idle" }>): Stage {
   switch (activity.phase) {
     case "writing": {
       const { version, doneBytes: done, totalBytes: total } = activity;
+      // Before the recipe is there the updater knows no size.
+      if (total === 0) return [activityText(activity, 0)];
       return [`writing ${version}`, { done, total, more: fetchedText(activity) }];
     }
     case "verifying":

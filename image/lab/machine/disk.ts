@@ -2,6 +2,7 @@
 import { chmod, copyFile, rename, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import type { Run } from "../../../system/command.ts";
+import { forgetSession, keepSession } from "../power/session.ts";
 import { labBoard } from "./boards.ts";
 import type { LabDevice } from "./devices.ts";
 import { machineFiles } from "./machine.ts";
@@ -23,6 +24,7 @@ export async function makeDisk(run: Run, folder: string, { name, board }: LabDev
     await rename(unfinished, join(folder, files.card));
     return;
   }
+  await forgetSession(folder, name);
   await copyFile(machine.firmware.vars, join(folder, files.vars));
   const sizeBytes = Math.max(leastDiskBytes, (await stat(image)).size);
   const words = ["-f", "qcow2", "-F", "raw", "-b", image, files.overlay, String(sizeBytes)];
@@ -40,12 +42,13 @@ export async function layDisk(
   const files = machineFiles(name);
   await copyDisk(run, saved, folder, name);
   await run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "raw", "-b", image, files.overlay], { cwd: folder });
+  await keepSession(run, folder, name);
 }
 
-/** Saves a disk's differences from its image, and the firmware variables. The machine must be paused. */
+/** Saves a disk's differences from its image, with those of the session, and the firmware variables. The machine must be paused. */
 export async function copyDisk(run: Run, from: string, to: string, name: string): Promise<void> {
-  const { overlay, vars } = machineFiles(name);
-  for (const file of [overlay, vars]) {
+  const { overlay, session, vars } = machineFiles(name);
+  for (const file of [overlay, session, vars]) {
     const words = ["--reflink=auto", "--sparse=always", join(from, file), join(to, file)];
     await run(["cp", ...words], { timeoutMs: 120_000 });
     await chmod(join(to, file), 0o600);

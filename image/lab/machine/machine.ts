@@ -19,6 +19,8 @@ export type MachineSpec = {
   memoryMb: number;
   /** Port on 127.0.0.1 that forwards to the device's public page. */
   pagePort: number;
+  /** Writes go to the session over the disk, and into its log. Not on a Raspberry Pi, whose firmware reads the card too. */
+  hasSession?: boolean;
   /** Without it the machine is like a user's: no virtio-serial port, no way in. */
   hasLabPort: boolean;
 };
@@ -26,6 +28,8 @@ export type MachineSpec = {
 /** Files of a machine, relative to its folder, because a unix socket's path may have only 107 bytes. */
 export const machineFiles = (name: string) => ({
   overlay: `${name}.qcow2`,
+  session: `${name}.session.qcow2`,
+  writes: `${name}.writes`,
   card: `${name}.card.img`,
   kernel: `${name}.kernel`,
   initrd: `${name}.initrd`,
@@ -66,7 +70,7 @@ export function machineArgv(spec: MachineSpec): Argv {
     ...argument("rtc", "base=utc", "clock=vm"),
     ...["-device", "virtio-rng-pci"],
     ...machine.watchdog,
-    ...diskArguments(spec.disk, files.overlay),
+    ...diskArguments(spec.disk, spec.hasSession ? sessionDrive(files) : [`file=${files.overlay}`, "format=qcow2"]),
     // No option ROM, so that the firmware does not try to boot from the network.
     ...networkArguments(spec, (id, mac) => argument("device", nic, `netdev=${id}`, `mac=${mac}`, "romfile=")),
     ...consoleArguments(files.console),
@@ -124,9 +128,9 @@ const consoleArguments = (path: string) => argument("chardev", "file", "id=conso
 const portArguments = (path: string) =>
   argument("chardev", "socket", "id=lab", `path=${path}`, "server=on", "wait=off");
 
-function diskArguments(kind: DiskKind, overlay: string): string[] {
-  // Write-back with flushes: killing QEMU is like a power cut, and flushed data survives.
-  const drive = ["-drive", `if=none,id=disk,format=qcow2,discard=unmap,file=${overlay}`];
+function diskArguments(kind: DiskKind, place: string[]): string[] {
+  // Write-back with flushes: what a guest flushed survives the end of QEMU.
+  const drive = argument("drive", "if=none", "id=disk", "discard=unmap", ...place);
   switch (kind) {
     case "virtio":
       return [...drive, "-device", "virtio-blk-pci,drive=disk,bootindex=0"];
@@ -136,6 +140,18 @@ function diskArguments(kind: DiskKind, overlay: string): string[] {
       return [...drive, "-device", "qemu-xhci", "-device", "usb-storage,drive=disk,bootindex=0"];
   }
 }
+
+/** The log needs no flushes to this computer's disk: it outlives QEMU, not this computer. */
+const sessionDrive = ({ session, writes }: ReturnType<typeof machineFiles>): string[] => [
+  ...[
+    "driver=blklogwrites",
+    "log-sector-size=512",
+    "log.driver=file",
+    `log.filename=${writes}`,
+    "log.cache.no-flush=on",
+  ],
+  ...["file.driver=qcow2", "file.file.driver=file", `file.file.filename=${session}`],
+];
 
 export type Machine = {
   pid: number;

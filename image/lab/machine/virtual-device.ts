@@ -4,10 +4,13 @@ import { join } from "node:path";
 import type { Run } from "../../../system/command.ts";
 import type { Doors } from "../../../system/doors.ts";
 import { HamletError } from "../../../system/error.ts";
+import { makeQueue } from "../../../system/queue.ts";
 import { askAgent } from "../channel/agent-socket.ts";
 import { type MachineChannel, openMachineChannel } from "../channel/machine-channel.ts";
+import { beginSession, cutSession } from "../power/session.ts";
 import { loadRam, saveRam } from "../saved/ram.ts";
 import type { Finding } from "../supervisor/observed.ts";
+import type { CutReport } from "../supervisor/status.ts";
 import { labBoard } from "./boards.ts";
 import { copyDisk } from "./disk.ts";
 import { type Machine, type MachineSpec, machineFiles, startMachine } from "./machine.ts";
@@ -19,8 +22,10 @@ export type VirtualDevice = {
   /** Throws `lab.execFailed` while its guest agent does not answer. */
   doors: Doors;
   powerOn(): Promise<void>;
-  /** Cuts the power. */
+  /** Ends its machine; its disk is not used again, or keeps all that the machine handed over. */
   powerOff(): Promise<void>;
+  /** Cuts the power: the disk holds what was flushed and, by `seed`, some of the rest. Without `seed`, or on a Raspberry Pi, all. */
+  cut(seed?: number): Promise<CutReport>;
   /** Turns it on, paused, in the state saved in `saved`. Its disk must be the saved one. */
   wake(saved: string): Promise<void>;
   standStill(): Promise<void>;
@@ -39,8 +44,12 @@ export function makeVirtualDevice(
   spec: MachineSpec,
   onFinding: (finding: Finding) => void,
   now: () => number,
+  run: Run,
 ): VirtualDevice {
+  const { folder } = spec;
   const { name } = spec.device;
+  const isPi = labBoard(spec.device.board).machine.kind === "pi";
+  const logged: MachineSpec = { ...spec, hasSession: !isPi };
   const files = machineFiles(name);
   let machine: Machine | undefined;
   let channel: MachineChannel | undefined;
@@ -88,30 +97,43 @@ export function makeVirtualDevice(
   };
   // If it does not answer now, its clock is set when it answers again.
   const tellTime = () => void setClock().catch(() => {});
+  const inOrder = makeQueue();
+  const powerOff = async () => {
+    const mine = machine;
+    if (!mine) return;
+    machine = undefined;
+    closeChannel();
+    await mine.cut();
+    onFinding({ kind: "power", isOn: false });
+  };
   return {
     spec,
     doors: {
       exec: (request) => channelNow().exec(request),
       connect: (path) => channelNow().connect(path),
     },
-    async powerOn() {
-      await lastEnd;
-      if (machine) return;
-      begin(labBoard(spec.device.board).machine.kind === "pi" ? startPi(spec) : startMachine(spec));
-      if (spec.hasLabPort) openChannel();
-      onFinding({ kind: "power", isOn: true });
-    },
-    async wake(saved) {
-      await lastEnd;
-      const mine = startMachine(spec, { isWaiting: true });
-      begin(mine, true);
-      await loadRam(qmp, spec.folder, files.state, join(saved, files.state)).catch(async (cause) => {
-        // QEMU's last output says more than that it has ended.
-        await mine.cut();
-        throw new HamletError("lab.machineRefused", `${name} did not load its state: ${await mine.ended}`, { cause });
-      });
-      onFinding({ kind: "power", isOn: true, isAwake: true });
-    },
+    powerOn: () =>
+      inOrder(async () => {
+        await lastEnd;
+        if (machine) return;
+        if (!isPi) await beginSession(run, folder, name);
+        begin(isPi ? startPi(spec) : startMachine(logged));
+        if (spec.hasLabPort) openChannel();
+        onFinding({ kind: "power", isOn: true });
+      }),
+    wake: (saved) =>
+      inOrder(async () => {
+        await lastEnd;
+        await beginSession(run, folder, name);
+        const mine = startMachine(logged, { isWaiting: true });
+        begin(mine, true);
+        await loadRam(qmp, spec.folder, files.state, join(saved, files.state)).catch(async (cause) => {
+          // QEMU's last output says more than that it has ended.
+          await mine.cut();
+          throw new HamletError("lab.machineRefused", `${name} did not load its state: ${await mine.ended}`, { cause });
+        });
+        onFinding({ kind: "power", isOn: true, isAwake: true });
+      }),
     async standStill() {
       await qmp("stop");
       isClockLate = true;
@@ -127,14 +149,15 @@ export function makeVirtualDevice(
       if (channel?.isReady()) tellTime();
       else if (!channel) openChannel();
     },
-    async powerOff() {
-      const mine = machine;
-      if (!mine) return;
-      machine = undefined;
-      closeChannel();
-      await mine.cut();
-      onFinding({ kind: "power", isOn: false });
-    },
+    powerOff: () => inOrder(powerOff),
+    cut: (seed) =>
+      inOrder(async () => {
+        const isLogged = machine !== undefined && !isPi && seed !== undefined;
+        // QEMU finishes what it has begun: so the log has no gaps.
+        if (isLogged) await qmp("stop").catch(() => {});
+        await powerOff();
+        return isLogged ? { kept: "flushed", seed, ...(await cutSession(folder, name, seed)) } : { kept: "all" };
+      }),
     async look() {
       const mine = machine;
       if (!mine) return;

@@ -8,7 +8,7 @@ import { labBoard, type UefiMachine } from "../machine/boards.ts";
 import { type MachineSpec, machineArgv } from "../machine/machine.ts";
 
 /** Version of a state's files, and of the supervisor's expectations of a restored machine. */
-const format = 1;
+const format = 2;
 const pieceBytes = 1 << 20;
 
 export type Fit = {

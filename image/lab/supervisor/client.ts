@@ -15,14 +15,15 @@ import { socketPath } from "../network/sockets.ts";
 import { channelProtocol, controlSocket } from "./control.ts";
 import { lockHolder } from "./lock.ts";
 import { labFolder, lockName } from "./options.ts";
-import { LabEvent, LabStatus } from "./status.ts";
+import { CutReport, LabEvent, LabStatus } from "./status.ts";
 
 export type LabClient = {
   folder: string;
   status(): Promise<LabStatus>;
   /** Calls `listener` for each event since the lab's start; resolves when the lab ends or `signal` aborts. */
   follow(listener: (event: LabEvent) => void, signal?: AbortSignal): Promise<void>;
-  cut(name: string): Promise<void>;
+  /** Without `seed` the disk keeps all that the device handed over. */
+  cut(name: string, seed?: number): Promise<CutReport>;
   restore(name: string): Promise<void>;
   partition(name: string): Promise<void>;
   heal(name?: string): Promise<void>;
@@ -78,7 +79,7 @@ export function labClient(folder: string): LabClient {
         });
         asked.end();
       }),
-    cut: (name) => post(`/v1/machines/${name}/cut`),
+    cut: async (name, seed) => CutReport.parse(await ask("POST", `/v1/machines/${name}/cut`, { seed })),
     restore: (name) => post(`/v1/machines/${name}/restore`),
     partition: (name) => post(`/v1/machines/${name}/partition`),
     heal: (name) => post(name === undefined ? "/v1/heal" : `/v1/machines/${name}/heal`),

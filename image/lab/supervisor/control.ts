@@ -2,6 +2,7 @@
 import { chmod } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import { z } from "zod";
 import { HamletError } from "../../../system/error.ts";
 import { explainIssues, parseJson } from "../../../system/files.ts";
 import { errorAnswer, sendJson } from "../../../system/http/answer.ts";
@@ -10,6 +11,8 @@ import { serveChannel } from "../channel/server.ts";
 import { LineTerms } from "../network/line.ts";
 import type { Lab } from "./lab.ts";
 
+/** Without `seed` the disk keeps all. */
+const CutRequest = z.object({ seed: z.int().min(0).optional() });
 const maxBodyBytes = 64 << 10;
 
 export const controlSocket = "control.sock";
@@ -38,7 +41,10 @@ export async function serveControl(path: string, lab: Lab, down: (why: string) =
       response.on("close", () => down("its owner is gone"));
       return streaming;
     },
-    "POST /v1/machines/*/cut": (name) => lab.cut(name),
+    "POST /v1/machines/*/cut": async (name, request) => {
+      const { seed } = CutRequest.parse(parseJson(await readAll(request, maxBodyBytes)));
+      return lab.cut(name, seed);
+    },
     "POST /v1/machines/*/restore": (name) => lab.restore(name),
     "POST /v1/machines/*/partition": (name) => lab.setPartitioned(name, true),
     "POST /v1/machines/*/heal": (name) => heal(name),

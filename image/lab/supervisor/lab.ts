@@ -19,7 +19,7 @@ import { saveTogether, wakeTogether } from "../saved/together.ts";
 import { type LabWeb, noWeb, startWeb } from "../web/web.ts";
 import { deviceStatuses } from "./device-status.ts";
 import { type Finding, type Observed, observe, unobserved } from "./observed.ts";
-import type { LabEvent, LabStart, LabStatus } from "./status.ts";
+import type { CutReport, LabEvent, LabStart, LabStatus } from "./status.ts";
 
 type LabOptions = {
   /** The working folder of this process: sockets are relative to it, because a socket's path may have only 107 bytes. */
@@ -46,7 +46,8 @@ export type Lab = {
   status(): LabStatus;
   /** All events so far, and each later one, until the returned function is called. */
   follow(listener: (event: LabEvent) => void): () => void;
-  cut(name: string): Promise<void>;
+  /** See VirtualDevice.cut. */
+  cut(name: string, seed?: number): Promise<CutReport>;
   restore(name: string): Promise<void>;
   setPartitioned(name: string, isPartitioned: boolean): void;
   /** Puts a device at the end of a bad line; without `terms`, of a good one again. */
@@ -130,7 +131,7 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
     const spec = { device, folder, accelerator, disk, nic, memoryMb, hasLabPort, pagePort: await freePort() };
     devices.set(
       device.name,
-      makeVirtualDevice(spec, (finding) => find(device.name, finding), clock.now),
+      makeVirtualDevice(spec, (finding) => find(device.name, finding), clock.now, run),
     );
   }
   await hub.openPort("join", joinPort);
@@ -180,7 +181,7 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    cut: (name) => touched(name, "lost power").powerOff(),
+    cut: (name, seed) => touched(name, "lost power").cut(seed),
     restore: (name) => touched(name, "was given power").powerOn(),
     setPartitioned(name, isPartitioned) {
       touched(name, "lost its cable");

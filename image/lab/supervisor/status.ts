@@ -80,6 +80,21 @@ export const LabStatus = z.object({
 });
 export type LabStatus = z.infer<typeof LabStatus>;
 
+const count = z.int().min(0);
+/** What a power cut left on a device's disk. */
+export const CutReport = z.discriminatedUnion("kept", [
+  z.object({ kept: z.literal("all") }),
+  z.object({
+    kept: z.literal("flushed"),
+    seed: z.int().describe("the same, at the same moment, leaves the same on the disk"),
+    flushedWrites: count,
+    whole: count.describe("writes since the last flush that reached the disk"),
+    torn: count.describe("those that reached it in part"),
+    lost: count,
+  }),
+]);
+export type CutReport = z.infer<typeof CutReport>;
+
 export const LabEvent = z.object({
   atS: seconds,
   device: z.string(),

@@ -115,6 +115,7 @@ test("nobody takes requests where no updater has been heard, or where it has bee
   expect(desk.report()).toBeDefined();
   now = 60_001;
   expect(desk.report()).toBeUndefined();
+  expect(desk.silentForMs()).toBe(60_001);
   await expect(desk.ask({ kind: "now" })).rejects.toMatchObject({ code: "update.noUpdater" });
   expect(await send("/v1/update", "", "GET")).toMatchObject({
     status: 409,

@@ -1,6 +1,7 @@
 // Fetching from repositories that are slow, broken, hostile or not there: real servers on loopback.
 import { hash, randomBytes } from "node:crypto";
 import { zstdCompressSync } from "node:zlib";
+import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import { openRepositories } from "../../../agent/update/fetch.ts";
 import { makeLend } from "../../../agent/update/lend.ts";
@@ -228,4 +229,53 @@ test("whoever hangs up ends the exchange with the repository", async () => {
   leaving.abort(new Error("gone"));
   await expect(fetching).rejects.toThrow("gone");
   await eventually(() => isClosed, { every: 5 });
+});
+
+/** What a server may do to one request. */
+const misdeeds = ["break", "lie", "other", "fail", "hang up", "short", "long", "bent", "honest"] as const;
+
+test("whatever a server does, an object arrives as named or not at all", async () => {
+  const one = await web();
+  const misdeed = fc.tuple(fc.constantFrom(...misdeeds), fc.nat({ max: frame.length - 1 }));
+  await fc.assert(
+    fc.asyncProperty(fc.array(misdeed, { maxLength: 6 }), async (script) => {
+      const left = [...script];
+      one.behave = (request, response) => {
+        const [what, at] = left.shift() ?? ["honest", 0];
+        const whole = (bytes: Buffer) => response.writeHead(200, { "content-length": bytes.length }).end(bytes);
+        const part = (from: number, bytes: Buffer) => {
+          const range = `bytes ${from}-${frame.length - 1}/${frame.length}`;
+          response.writeHead(206, { "content-range": range, "content-length": bytes.length }).end(bytes);
+        };
+        const asked = Number(/\d+/.exec(request.headers.range ?? "")?.[0] ?? 0);
+        switch (what) {
+          case "break":
+            return breakAfter(one, at)!(request, response);
+          case "lie":
+            return part(at, frame.subarray(at));
+          case "other":
+            return part(asked, randomBytes(frame.length - asked));
+          case "fail":
+            return response.writeHead(500).end();
+          case "hang up":
+            return request.socket.destroy();
+          case "short":
+            return whole(frame.subarray(0, at));
+          case "long":
+            return whole(Buffer.concat([frame, Buffer.alloc(at)]));
+          case "bent":
+            return whole(Buffer.from(frame).fill(frame[at]! ^ 1, at, at + 1));
+          case "honest":
+            return one.send(request, response);
+        }
+      };
+      const got = await device(one)
+        .fetch(chunk)
+        .catch((error: { code?: string }) => error.code);
+      if (Buffer.isBuffer(got)) expect(got.equals(content)).toBe(true);
+      else expect(["update.badObject", "update.unreachable"]).toContain(got);
+      if (script.length === 0) expect(Buffer.isBuffer(got)).toBe(true);
+    }),
+    { numRuns: 150 },
+  );
 });

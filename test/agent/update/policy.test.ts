@@ -10,10 +10,11 @@ import { startApi } from "../../../agent/api/server.ts";
 import { AgentConfig } from "../../../agent/config.ts";
 import { makePacer } from "../../../agent/update/pacer.ts";
 import { costRefusal, type Moment, type Policy, parseWindow } from "../../../agent/update/policy.ts";
-import { makeUpdate } from "../../../agent/update/update.ts";
+import { startUpdate } from "../../../agent/update/update.ts";
 import { objectPath } from "../../../ota/format/names.ts";
 import type { UpdateActivity } from "../../../provisioning/handover/update.ts";
 import { systemClock } from "../../../system/clock.ts";
+import { silentLog } from "../../../system/log.ts";
 import { fakeUpdater } from "./updater.ts";
 import { serveWeb } from "./web.ts";
 
@@ -85,34 +86,50 @@ test("on a metered line chunks come once somebody asks for the update, and metad
     [timestamp.path]: Buffer.from("{}"),
   });
   const folder = await mkdtemp(join(tmpdir(), "hamlet-policy-"));
-  const update = makeUpdate({
-    repositories: [web.url],
-    settings: { metered: true, rate: 10_000 },
-    evidence: () => Promise.reject(new Error("nobody asks")),
-    warnings: { raise() {}, clear() {} },
-    clock: systemClock,
-  });
-  const api = await startApi(
-    join(folder, "agent.sock"),
-    update.serve((_, response) => response.end()),
-  );
-  const updater = fakeUpdater(join(folder, "agent.sock"));
-  try {
-    await updater.tell(writing);
-    await expect(updater.bytes(chunk)).rejects.toMatchObject({ code: "update.metered" });
-    expect((await updater.bytes(timestamp)).bytes.toString()).toBe("{}");
-    const asking = update.ask({ kind: "now" });
-    expect(await updater.wait()).toEqual({ kind: "now" });
-    await updater.tell(writing);
-    await asking;
-    expect((await updater.bytes(chunk)).bytes.equals(content)).toBe(true);
-    // That update is over.
-    await updater.tell({ phase: "idle" });
-    await updater.tell(writing);
-    await expect(updater.bytes(chunk)).rejects.toMatchObject({ code: "update.metered" });
-  } finally {
-    updater.stop();
-    await api.stop();
-    await rm(folder, { recursive: true });
-  }
+  const start = async () => {
+    const update = await startUpdate({
+      repositories: [web.url],
+      settings: { metered: true, rate: 10_000 },
+      stateFolder: folder,
+      evidence: () => Promise.reject(new Error("nobody asks")),
+      warnings: { raise() {}, clear() {} },
+      clock: systemClock,
+      hasUpdater: false,
+      log: silentLog,
+    });
+    const api = await startApi(
+      join(folder, "agent.sock"),
+      update.serve((_, response) => response.end()),
+    );
+    const updater = fakeUpdater(join(folder, "agent.sock"));
+    const stop = async () => {
+      updater.stop();
+      await update.stop();
+      await api.stop();
+    };
+    return { update, updater, stop };
+  };
+  const refusal = { code: "update.metered" };
+  const { update, updater, stop } = await start();
+  await updater.tell(writing);
+  await expect(updater.bytes(chunk)).rejects.toMatchObject(refusal);
+  expect((await updater.bytes(timestamp)).bytes.toString()).toBe("{}");
+  const asking = update.ask({ kind: "now" });
+  expect(await updater.wait()).toEqual({ kind: "now" });
+  await updater.tell(writing);
+  await asking;
+  expect((await updater.bytes(chunk)).bytes.equals(content)).toBe(true);
+  await stop();
+
+  // A power cut: the updater goes on with the update, which is still one that was asked for.
+  const after = await start();
+  await after.updater.tell({ phase: "checking" });
+  await after.updater.tell(writing);
+  expect((await after.updater.bytes(chunk)).bytes.equals(content)).toBe(true);
+  // That update is over.
+  await after.updater.tell({ phase: "idle" });
+  await after.updater.tell(writing);
+  await expect(after.updater.bytes(chunk)).rejects.toMatchObject(refusal);
+  await after.stop();
+  await rm(folder, { recursive: true });
 });

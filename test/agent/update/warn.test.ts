@@ -2,7 +2,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { publicOf } from "../../../agent/health/public.ts";
 import { Warnings } from "../../../agent/health/warnings.ts";
-import { makeWarnOfUpdate, type WarnOfUpdate } from "../../../agent/update/warn.ts";
+import { makeWarnOfUpdate, type WarnOfUpdate, warnOfSilence } from "../../../agent/update/warn.ts";
 import { makeLog } from "../../../system/log.ts";
 import { reportOf } from "./updater.ts";
 
@@ -34,14 +34,18 @@ test("a fallback is a warning until somebody has seen it, on the public page and
   expect(codes()).toEqual([]);
 });
 
-test.each(["update.noRoom", "update.tooOld", "update.expired", "update.badMetadata", "update.dataLost"])(
-  "an update that waits for %s warns at once, to members only",
-  (code) => {
-    warn(reportOf({ activity: waiting(code) }));
-    expect(warnings.list()).toMatchObject([{ code: "update.waiting", hint: `hamlet explain ${code}` }]);
-    expect(publicOf(warnings.list())).toEqual([]);
-  },
-);
+test.each([
+  "update.noRoom",
+  "update.tooOld",
+  "update.expired",
+  "update.badMetadata",
+  "update.dataLost",
+  "update.tooDear",
+])("an update that waits for %s warns at once, to members only", (code) => {
+  warn(reportOf({ activity: waiting(code) }));
+  expect(warnings.list()).toMatchObject([{ code: "update.waiting", hint: `hamlet explain ${code}` }]);
+  expect(publicOf(warnings.list())).toEqual([]);
+});
 
 test("a network that is gone warns once it has lasted a day, whatever was tried meanwhile", () => {
   warn(reportOf({ activity: waiting("update.unreachable") }));
@@ -58,9 +62,21 @@ test("a network that is gone warns once it has lasted a day, whatever was tried 
   expect(codes()).toEqual([]);
 });
 
-test.each(["update.failedBefore", "update.notNewer", "update.noRepository"])("%s is no warning", (code) => {
-  warn(reportOf({ activity: waiting(code) }));
-  now += 30 * dayMs;
-  warn(reportOf({ activity: waiting(code) }));
+test("an updater that has been silent for a quarter of an hour is a warning until it is heard", () => {
+  warnOfSilence(warnings, 899_999);
+  expect(codes()).toEqual([]);
+  warnOfSilence(warnings, 900_000);
+  expect(codes()).toEqual(["update.noUpdater"]);
+  warnOfSilence(warnings, 5);
   expect(codes()).toEqual([]);
 });
+
+test.each(["update.failedBefore", "update.notNewer", "update.noRepository", "update.outsideWindow"])(
+  "%s is no warning",
+  (code) => {
+    warn(reportOf({ activity: waiting(code) }));
+    now += 30 * dayMs;
+    warn(reportOf({ activity: waiting(code) }));
+    expect(codes()).toEqual([]);
+  },
+);

@@ -7,7 +7,7 @@ import { updateStatusOf } from "../../../agent/api/own-status.ts";
 import { serveRequests } from "../../../agent/api/requests.ts";
 import { Status } from "../../../agent/api/schema.ts";
 import { startApi } from "../../../agent/api/server.ts";
-import { makeUpdate, type Update } from "../../../agent/update/update.ts";
+import { startUpdate, type Update } from "../../../agent/update/update.ts";
 import { updateCheck } from "../../../cli/commands/update/check.ts";
 import { followUpdate } from "../../../cli/commands/update/follow.ts";
 import { updateHistory } from "../../../cli/commands/update/history.ts";
@@ -20,6 +20,7 @@ import { makePageHandler } from "../../../dashboard/api/handler.ts";
 import type { UpdateActivity, UpdateEnd, UpdateReport } from "../../../provisioning/handover/update.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
+import { silentLog } from "../../../system/log.ts";
 import { makeProgress } from "../../../system/progress.ts";
 import { type FakeUpdater, fakeUpdater, reportOf } from "../../agent/update/updater.ts";
 import { makeStatusSource } from "../../dashboard/api/status-source.ts";
@@ -40,15 +41,25 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   updater.stop();
+  await update.stop();
   await api.stop();
-  await rm(folder, { recursive: true });
+  await rm(folder, { recursive: true, force: true });
 });
 
 /** As after a restart of the device, the agent knows nothing until the updater reports. */
 async function start(): Promise<void> {
   const warnings = { raise() {}, clear() {} };
   const evidence = () => Promise.reject(new Error("nobody asks"));
-  update = makeUpdate({ repositories: [], settings: { metered: false }, evidence, warnings, clock: systemClock });
+  update = await startUpdate({
+    repositories: [],
+    settings: { metered: false },
+    evidence,
+    warnings,
+    clock: systemClock,
+    hasUpdater: false,
+    log: silentLog,
+    stateFolder: folder,
+  });
   const status = async () => {
     const report = update.report();
     return Status.parse({ ...source.state, ...(report && { update: updateStatusOf(report) }) });
@@ -259,6 +270,12 @@ test("a watch tells each stage, survives the restart, and ends with 0 when the r
     ...["waiting until attic answers", "waiting for the updater of attic"],
     ...["trying 0.2.0, waits for trial.mesh, trial.gossip", "trying 0.2.0, waits for trial.gossip", "trying 0.2.0"],
   ]);
+});
+
+test("until the updater knows how much there is to write, it prepares", async () => {
+  const nothing = { ...writing(0), totalBytes: 0, forecastBytes: 0 } as UpdateActivity;
+  const { stages } = await follow([on(nothing), on(writing(1e6)), on({ phase: "idle" }, [end("committed")])]);
+  expect(stages).toEqual(["preparing 0.2.0", "writing 0.2.0"]);
 });
 
 test("a watch ends with 4 when the device fell back, and names the check", async () => {
