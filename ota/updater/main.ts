@@ -12,6 +12,7 @@ import { describeError, errnoOf } from "../../system/error.ts";
 import { makeLog } from "../../system/log.ts";
 import { openAgentDoor } from "./agent-door.ts";
 import { readDevice } from "./device.ts";
+import { findNewest } from "./metadata.ts";
 import { openOldRelease } from "./old-release.ts";
 import { openSlotPart } from "./slot-part.ts";
 import { stateIn } from "./state.ts";
@@ -39,6 +40,7 @@ try {
       openPart: (label) => openSlotPart(join(disk, label), "/sys"),
       openOld: (slot) => openOldRelease(disk, "/efi/EFI/Linux", slot),
     },
+    findNewest,
     firstRoot: await readFile(releaseRoot).catch((error: unknown) => {
       if (errnoOf(error) === "ENOENT") return readFile(`/usr/lib/hamlet/${updateFiles.releaseRoot}`);
       throw error;

@@ -14,7 +14,7 @@ import { afterVoid, type Conclusion, conclude, endOf, voidPausesMs, withEnd } fr
 import type { Device } from "./device.ts";
 import { raiseFloors } from "./floors.ts";
 import { type InstallDoors, type Installed, install, type Progress } from "./install.ts";
-import { findNewest } from "./metadata.ts";
+import type { findNewest } from "./metadata.ts";
 import { refusalOf } from "./refusals.ts";
 import { type Knowledge, reportOf } from "./report.ts";
 import { type Armed, noHistory, type State } from "./state.ts";
@@ -27,6 +27,7 @@ export type UpdaterParts = {
   state: State;
   device: Device;
   disk: Pick<InstallDoors, "openPart" | "openOld">;
+  findNewest: typeof findNewest;
   /** The release root of the provision file or of the image. */
   firstRoot: Buffer;
   clock: Clock;
@@ -145,7 +146,15 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     const metadata = await state.read("metadata.json");
     // A device that was given another release root begins anew.
     const kept = metadata?.from === from ? metadata.files : undefined;
-    const found = await findNewest({ board: device.board, door, kept, firstRoot, floors: floors.roles, nowMs, workIn });
+    const found = await parts.findNewest({
+      board: device.board,
+      door,
+      kept,
+      firstRoot,
+      floors: floors.roles,
+      nowMs,
+      workIn,
+    });
     const next = { from, files: found.files };
     if (JSON.stringify(next) !== JSON.stringify(metadata)) await state.write("metadata.json", next);
     const raised = {

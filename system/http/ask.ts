@@ -26,14 +26,24 @@ export async function ask(where: Where, question: Question): Promise<Answer> {
   return { status, body: body.toString("utf8") };
 }
 
+class TooLate extends Error {
+  constructor(deadlineMs: number) {
+    super(`no answer within ${deadlineMs} ms`);
+  }
+}
+
 export function askForBytes(where: Where, question: Question): Promise<BytesAnswer> {
   const { path, body, method = body === undefined ? "GET" : "POST", deadlineMs, maxBytes = maxAnswerBytes } = question;
   return new Promise((resolve, reject) => {
-    const signals = [question.signal, deadlineMs === undefined ? undefined : AbortSignal.timeout(deadlineMs)];
-    const signal = AbortSignal.any(signals.filter((one) => one !== undefined));
+    // Not AbortSignal.timeout, whose timers would outlive thousands of short exchanges.
+    const late = new AbortController();
+    const timer =
+      deadlineMs === undefined ? undefined : setTimeout(() => late.abort(new TooLate(deadlineMs)), deadlineMs);
+    const signal = question.signal ? AbortSignal.any([question.signal, late.signal]) : late.signal;
     // With `agent: false` Node ignores createConnection and connects to port 80 of this computer.
     const agent = "createConnection" in where ? {} : ({ agent: false } as const);
     const asked = request({ ...where, path, method, ...agent, signal });
+    asked.on("close", () => clearTimeout(timer));
     asked.on("error", reject);
     asked.on("response", (response) => {
       readBytes(response, maxBytes)

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { BootControl, Slot } from "../../../image/boot/boot-control.ts";
 import { openAgentDoor } from "../../../ota/updater/agent-door.ts";
 import type { Device } from "../../../ota/updater/device.ts";
+import { findNewest } from "../../../ota/updater/metadata.ts";
 import { openOldRelease } from "../../../ota/updater/old-release.ts";
 import { openSlotPart } from "../../../ota/updater/slot-part.ts";
 import { stateIn } from "../../../ota/updater/state.ts";
@@ -105,6 +106,7 @@ export async function makeBench() {
         openPart: async (label) => mortal.wrap(await openSlotPart(join(disk, label), "/sys")),
         openOld: (of) => openOldRelease(disk, boot.folder, of),
       },
+      findNewest,
       firstRoot: repository.firstRoot,
       clock,
       log: silentLog,

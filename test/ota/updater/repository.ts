@@ -1,5 +1,6 @@
 // An update repository in memory, signed as a publisher signs it, with releases made of random bytes.
 import { createCipheriv, generateKeyPairSync, hash, type KeyObject, sign } from "node:crypto";
+import { canonicalize } from "@tufjs/canonical-json";
 import { Key, Metadata, MetaFile, Root, Signature, Snapshot, TargetFile, Targets, Timestamp } from "@tufjs/models";
 import type { Slot } from "../../../image/boot/boot-control.ts";
 import { Manifest, type Part } from "../../../ota/format/manifest.ts";
@@ -9,7 +10,7 @@ import { makeKernel } from "../../image/boot/systemd-boot/bench.ts";
 
 export const sha256 = (bytes: Buffer): string => hash("sha256", bytes, "hex");
 
-export type Signer = { id: string; key: Key; privateKey: KeyObject };
+export type Signer = { id: string; key: Key; pem: string; privateKey: KeyObject };
 export function makeSigner(): Signer {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");
   const value = Buffer.from(publicKey.export({ format: "jwk" }).x!, "base64url").toString("hex");
@@ -17,6 +18,7 @@ export function makeSigner(): Signer {
   return {
     id,
     privateKey,
+    pem: publicKey.export({ format: "pem", type: "spki" }).toString(),
     key: new Key({ keyID: id, keyType: "ed25519", scheme: "ed25519", keyVal: { public: value } }),
   };
 }
@@ -45,7 +47,7 @@ const slotWord = "hamlet.slot=";
 export const kernelFor = (version: string, slot: Slot): Buffer => paddedKernel(version, slot);
 function paddedKernel(version: string, slot: Slot): Buffer {
   const kernel = makeKernel(slot, version);
-  return Buffer.concat([kernel, noise(`kernel ${version.split(".")[0]}`, 40 << 10)]);
+  return Buffer.concat([kernel, noise(`kernel ${version.split(".")[0]}`, 20 << 10)]);
 }
 
 export type ReleaseOptions = {
@@ -203,6 +205,17 @@ export function makeRepository() {
   writeTargets();
   return {
     ...{ files, objects, signers, versions, firstRoot, makeRelease, publish, put },
+    /** Changes what a file says, and signs it again. */
+    forge(path: string, by: Signer[], change: (signed: Record<string, unknown>) => void) {
+      const { signed } = JSON.parse(files.get(path)!.toString());
+      change(signed);
+      const bytes = Buffer.from(canonicalize(signed));
+      const signatures = by.map(({ id, privateKey }) => ({
+        keyid: id,
+        sig: sign(null, bytes, privateKey).toString("hex"),
+      }));
+      files.set(path, Buffer.from(JSON.stringify({ signatures, signed })));
+    },
     ...{ writeRoot, writeTargets, writeBoard, writeSnapshot, writeTimestamp, signedBy },
     expire: (date: string) => {
       expires = date;

@@ -111,15 +111,13 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   fc
     .constantFrom("check", "now", "retry", "seen")
     .map((kind): Event => ({ kind: "asked", request: { kind } as never })),
-  fc
-    .constantFrom(undefined, "update.notNewer", "update.failedBefore")
-    .map(
-      (code): Event => ({
-        kind: "found",
-        release: "0.2.0",
-        ...(code !== undefined && { refusal: { code, message: "" } }),
-      }),
-    ),
+  fc.constantFrom(undefined, "update.notNewer", "update.failedBefore").map(
+    (code): Event => ({
+      kind: "found",
+      release: "0.2.0",
+      ...(code !== undefined && { refusal: { code, message: "" } }),
+    }),
+  ),
   fc
     .record({ isFinal: fc.boolean(), hasAdvanced: fc.boolean() })
     .map((how): Event => ({ kind: "failed", trouble, ...how })),
