@@ -52,8 +52,8 @@ export async function addRelease(image: ImageRelease, older: readonly Release[],
     decodeRecipe(content, parts);
     const sha256 = hash("sha256", content);
     if ((await objects.frameBytes(sha256)) === undefined) await objects.put(sha256, content);
-    recipes.push({ ...(from && { from: from.rootHash }), sha256, sizeBytes: content.length });
     const bytes = await bytesToFetch(recipe, sha256, objects);
+    recipes.push({ ...(from && { from: from.rootHash }), sha256, sizeBytes: content.length, fetchBytes: bytes });
     updates.push({ ...(from && { from: from.version }), bytes });
   };
   for (const { manifest } of older) {

@@ -67,8 +67,9 @@ test("a device with the release before copies what it has, and fetches what chan
   expect(manifest.version).toBe("0.2.0");
   const { verity } = await readImage(images.get("one")!);
   const parts = await partsOf(images.get("one")!);
-  const before = web.requests.length;
+  const [before, bytesBefore] = [web.requests.length, web.sentBytes()];
   const made = await make(web.url, manifest, { rootHash: verity.rootHash, parts });
+  expect(web.sentBytes() - bytesBefore).toBe(manifest.recipes[0]!.fetchBytes);
   const fetched = web.requests.slice(before).map((path) => path.split("/")[1]);
   expect(fetched.filter((one) => one === "packs")).toHaveLength(1);
   expect(fetched.length).toBeLessThan(8);
