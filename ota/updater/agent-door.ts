@@ -88,5 +88,8 @@ async function exchange(
   });
   if (answer.status === 200 && answer.body.length <= maxBytes) return answer;
   if (answer.status === 200) throw silent(`it sends more than ${maxBytes} bytes`);
-  throw errorIn(parseJson(answer.body.toString("utf8"))) ?? silent(`it answers ${answer.status}`);
+  const error = errorIn(parseJson(answer.body.toString("utf8")));
+  if (!error) throw silent(`it answers ${answer.status}`);
+  // Whatever exit code it has: the agent delays an update, and cannot end one.
+  throw new HamletError(error.code, error.message, { ...(error.hint !== undefined && { hint: error.hint }) });
 }

@@ -28,11 +28,15 @@ const pieceBytes = maxStepBytes;
 
 /** `path` leads to the partition, `sys` is /sys. One call at a time: they share a buffer. */
 export async function openSlotPart(path: string, sys: string): Promise<SlotPart> {
-  const sizeBytes = await sizeOf(path, sys);
-  const file = await open(path, "r+").catch((cause: unknown) => {
+  const orRefuse = (cause: unknown) => {
     throw unwritable(path, cause);
+  };
+  const sizeBytes = await sizeOf(path, sys).catch(orRefuse);
+  const direct = await openDirect(path).catch(orRefuse);
+  const file = await open(path, "r+").catch(async (cause: unknown) => {
+    await direct.close();
+    return orRefuse(cause);
   });
-  const direct = await openDirect(path);
   const buffer = alignedBuffer(pieceBytes + 2 * blockBytes);
   const orUnwritable = async (act: () => Promise<unknown>) => {
     try {
