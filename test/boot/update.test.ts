@@ -4,27 +4,33 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type LabPublisher, labPublisher } from "../../cli/commands/lab/publisher.ts";
 import { programsFor } from "../../cli/package/programs.ts";
 import { LabStatus } from "../../image/lab/supervisor/status.ts";
 import { isWhole } from "../../image/lab/supervisor/whole.ts";
+import { webUrl } from "../../image/lab/web/web.ts";
 import { repositoryFolder } from "../../ota/repository/folder.ts";
-import { testImage } from "./image.ts";
+import { firstRootPath, initRepository } from "../../ota/repository/init.ts";
+import { HamletError } from "../../system/error.ts";
+import { cacheFolder } from "../../system/paths.ts";
 import { bootLab, deviceOf, runHamlet, type TestLab } from "./lab.ts";
 
 let folder = "";
-/** A copy, so that the labs of whoever runs this test see none of its releases. */
+/** It has published nothing. Kept, so that its images are built once on this computer. */
+const unused = join(cacheFolder(), "test-publisher");
+const passphrase = "only for tests";
+/** A copy of it. */
 let publisher = "";
-let own: LabPublisher;
 let lab: TestLab;
 const images = { good: "", bad: "" };
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "hamlet-update-"));
   publisher = join(folder, "ota");
-  const first = await testImage();
-  own = await labPublisher();
-  await cp(own.folder, publisher, { recursive: true });
+  await initRepository(unused, { passphrase, now: Date.now() }).catch((error: unknown) => {
+    if (!(error instanceof HamletError && error.code === "ota.exists")) throw error;
+  });
+  await cp(unused, publisher, { recursive: true });
+  const first = await build("0.1.0");
   images.good = await build("0.2.0");
   images.bad = await build("0.2.1", "--agent", await agentWithoutMesh());
   lab = await bootLab({ images: [first], devices: 2, web: repositoryFolder(publisher) });
@@ -37,14 +43,13 @@ afterAll(async () => {
 });
 
 async function hamlet(...argv: string[]): Promise<string> {
-  const { code, stdout, stderr } = await runHamlet(argv, {});
+  const { code, stdout, stderr } = await runHamlet(argv, { HAMLET_PASSPHRASE: passphrase });
   expect([code, stderr], argv.join(" ")).toEqual([0, expect.any(String)]);
   return stdout;
 }
 
 async function build(version: string, ...options: string[]): Promise<string> {
-  const { repository, releaseRoot } = own.updates;
-  const updates = ["--repository", repository, "--release-root", releaseRoot];
+  const updates = ["--repository", webUrl, "--release-root", firstRootPath(unused)];
   const to = ["--board", "nuc", "--version", version, "-o", folder, "--json"];
   return JSON.parse(await hamlet("image", "build", ...to, ...updates, ...options)).path;
 }
@@ -57,8 +62,7 @@ async function agentWithoutMesh(): Promise<string> {
   return path;
 }
 
-const publish = (image: string) =>
-  hamlet("ota", "publish", image, "--repository", publisher, "--passphrase-file", own.passphraseFile);
+const publish = (image: string) => hamlet("ota", "publish", image, "--repository", publisher);
 
 const attic = async () => {
   const { stdout } = await lab.hamlet("lab", "status", "--json");

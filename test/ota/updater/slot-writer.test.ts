@@ -197,3 +197,9 @@ test("a partition that cannot be written, or ends too early, is told as such", a
   await short.close();
   await expect(short.write(Buffer.alloc(1), 0)).rejects.toMatchObject({ code: "update.writeFailed" });
 });
+
+test("a slot that takes no bytes says so", async () => {
+  const full = await openSlotPart("/dev/full", "/sys");
+  await expect(full.write(Buffer.alloc(4096), 0)).rejects.toMatchObject({ code: "update.writeFailed" });
+  await full.close();
+});
