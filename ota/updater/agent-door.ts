@@ -1,6 +1,7 @@
 // The updater's side of the agent's socket: bytes that it names, what people ask, reports and evidence. The agent may be slow,
 // gone or hostile: every exchange has a deadline and a size, and an object counts only if its digest is right.
 import { hash } from "node:crypto";
+import { Agent } from "node:http";
 import {
   type BytesRequest,
   carriedHeader,
@@ -39,10 +40,12 @@ const maxJsonBytes = 1 << 20;
 
 export function openAgentDoor(socketPath: string, { deadlineMs = bytesDeadlineMs } = {}): AgentDoor {
   const where: Where = { socketPath };
+  // Thousands of objects, four at a time.
+  const kept: Where = { socketPath, agent: new Agent({ keepAlive: true, maxFreeSockets: 4 }) };
   const json = async (path: string, body: object, limitMs: number) =>
     parseJson((await exchange(where, path, body, maxJsonBytes, limitMs)).body.toString("utf8"));
   const bytes = (request: BytesRequest, maxBytes: number) =>
-    exchange(where, updaterPaths.bytes, request, maxBytes, deadlineMs);
+    exchange(kept, updaterPaths.bytes, request, maxBytes, deadlineMs);
 
   return {
     file: async (path, maxBytes) => (await bytes({ kind: "file", path, maxBytes }, maxBytes)).body,
@@ -88,5 +91,8 @@ async function exchange(
   });
   if (answer.status === 200 && answer.body.length <= maxBytes) return answer;
   if (answer.status === 200) throw silent(`it sends more than ${maxBytes} bytes`);
-  throw errorIn(parseJson(answer.body.toString("utf8"))) ?? silent(`it answers ${answer.status}`);
+  const error = errorIn(parseJson(answer.body.toString("utf8")));
+  if (!error) throw silent(`it answers ${answer.status}`);
+  // Whatever exit code it has: the agent delays an update, and cannot end one.
+  throw new HamletError(error.code, error.message, { ...(error.hint !== undefined && { hint: error.hint }) });
 }

@@ -10,6 +10,7 @@ import { run } from "../../system/command.ts";
 import { agentSocket } from "../../system/doors.ts";
 import { describeError, errnoOf } from "../../system/error.ts";
 import { makeLog } from "../../system/log.ts";
+import { slotsTurn, takeTurn } from "../../system/turn.ts";
 import { openAgentDoor } from "./agent-door.ts";
 import { readDevice } from "./device.ts";
 import { findNewest } from "./metadata.ts";
@@ -49,6 +50,7 @@ try {
     log,
     random: Math.random,
     sleep,
+    takeTurn: () => takeTurn(slotsTurn),
     workIn: "/tmp",
     pace: { firstCheckMs: hourMs / 6, checkEveryMs: 6 * hourMs },
     trialDeadlineMs: () => deadlineIn("/run/hamlet-updater", device.bootId, clock.monotonic()),

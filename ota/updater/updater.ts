@@ -7,6 +7,7 @@ import { describeError, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import { makeQueue } from "../../system/queue.ts";
 import { backoffMs } from "../../system/retry.ts";
+import type { Turn } from "../../system/turn.ts";
 import type { Manifest } from "../format/manifest.ts";
 import type { AgentDoor } from "./agent-door.ts";
 import { checks } from "./checks.ts";
@@ -34,6 +35,8 @@ export type UpdaterParts = {
   log: Log;
   random(): number;
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Undefined while another program of root's works on the disk. */
+  takeTurn(): Promise<Turn | undefined>;
   /** A folder in memory. */
   workIn: string;
   pace: { firstCheckMs: number; checkEveryMs: number };
@@ -123,7 +126,9 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     // What was asked for is on the disk before it begins.
     persist(() => {})
       .then(act)
-      .catch((error: unknown) => {
+      .catch(async (error: unknown) => {
+        await turn?.done();
+        turn = undefined;
         log.warn(describeError(error));
         const isFinal = error instanceof HamletError && error.exitCode === 3;
         dispatch({ kind: "failed", trouble: troubleOf(error), isFinal, hasAdvanced });
@@ -175,8 +180,19 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     dispatch({ kind: "found", release: manifest.version, ...(refusal && { refusal: troubleOf(refusal) }) });
   }
 
+  /** Held until the device restarts, or the attempt fails. */
+  let turn: Turn | undefined;
+  async function takeTurn(): Promise<void> {
+    turn ??= await parts.takeTurn();
+    if (turn) return;
+    throw new HamletError("update.busy", "the device moves to another disk", {
+      hint: "nothing to do: it goes on by itself",
+    });
+  }
+
   async function installNewest(): Promise<void> {
     known.progress = undefined;
+    await takeTurn();
     const release = manifest!.version;
     if (furthest.release !== release) furthest = { release, doneBytes: 0 };
     const onProgress = (progress: Progress) => {
@@ -217,6 +233,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   }
 
   async function tryOut(armed: Armed, signal: AbortSignal): Promise<void> {
+    turn = await parts.takeTurn();
     const deadlineMs = await parts.trialDeadlineMs();
     const doors = { ...parts, now: clock.monotonic, deadlineMs };
     const isCommitted = await runTrial(armed, doors, (leftMs, waitsFor) => {
@@ -225,6 +242,8 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
       tell(false);
     });
     if (!isCommitted) return;
+    await turn?.done();
+    turn = undefined;
     known.history = (await state.read("history.json")) ?? noHistory;
     known.life = { phase: "idle", checkAtMs: clock.monotonic() + parts.pace.firstCheckMs };
     tell(true);

@@ -100,6 +100,10 @@ test("an error of the agent keeps its code; an answer that is none is silence", 
   const door = await agentThat((_, response) => answer(response));
   answer = (response) => sendJson(response, 409, errorAnswer(new HamletError("update.notThere", "no such file")));
   await expect(door.object(ref)).rejects.toEqual(refused("update.notThere"));
+  // Exit code 3 is a refusal for good, which is not for the agent to say.
+  const refusal = new HamletError("update.notThere", "never", { exitCode: 3 });
+  answer = (response) => sendJson(response, 409, errorAnswer(refusal));
+  await expect(door.object(ref)).rejects.toMatchObject({ code: "update.notThere", exitCode: 1 });
   answer = (response) => response.writeHead(500).end("<html>");
   await expect(door.object(ref)).rejects.toEqual(refused("update.agentSilent"));
   answer = (response) => response.writeHead(204).end();

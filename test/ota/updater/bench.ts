@@ -12,6 +12,7 @@ import { stateIn } from "../../../ota/updater/state.ts";
 import { makeUpdater, type UpdaterParts } from "../../../ota/updater/updater.ts";
 import { sleep } from "../../../system/clock.ts";
 import { silentLog } from "../../../system/log.ts";
+import { takeTurn } from "../../../system/turn.ts";
 import { eventually } from "../../eventually.ts";
 import { systemdBootBench } from "../../image/boot/systemd-boot/bench.ts";
 import { startAgent } from "./agent.ts";
@@ -67,6 +68,8 @@ export async function makeBench() {
         }
       }
       const running = await boot.start(reset);
+      // A restart empties /run.
+      rmSync(join(folder, "turn"), { force: true });
       return runUpdater(running.control, running.slot, running.version, `${count++}`);
     },
     async close() {
@@ -112,6 +115,7 @@ export async function makeBench() {
       log: silentLog,
       random: Math.random,
       sleep: (ms, signal) => sleep(Math.min(ms / speed, 2 ** 31 - 1), signal),
+      takeTurn: () => takeTurn(join(folder, "turn")),
       workIn: folder,
       pace: { firstCheckMs: 600_000_000, checkEveryMs: 600_000_000 },
       trialDeadlineMs: async () => clock.monotonic() + 180_000,

@@ -289,6 +289,7 @@ export function makeModel(releases: Release[], repository: Repository, random: R
       log: silentLog,
       random,
       sleep,
+      takeTurn: async () => ({ done: async () => {} }),
       workIn: "/nowhere",
       pace: { firstCheckMs: 30 * 24 * 3600_000, checkEveryMs: 30 * 24 * 3600_000 },
       trialDeadlineMs: async () => now + 180_000,
