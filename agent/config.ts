@@ -5,6 +5,8 @@ import { HamletError } from "../system/error.ts";
 import { explainIssues } from "../system/files.ts";
 import { readJsonFile } from "../system/json-file.ts";
 import { parseBrokerUrl } from "./telemetry/broker-url.ts";
+import { windowPattern } from "./update/policy.ts";
+import { RepositoryUrl } from "./update/repositories.ts";
 
 const Port = z.int().min(1).max(65535);
 
@@ -91,6 +93,29 @@ export const AgentConfig = z.strictObject({
         .boolean()
         .default(true)
         .describe("tune the kernel's network settings; false leaves the kernel exactly as it was"),
+    })
+    .prefault({}),
+  update: z
+    .strictObject({
+      repositories: z
+        .array(RepositoryUrl)
+        .optional()
+        .describe("URLs of update repositories, tried in order; by default those that the image was built with"),
+      rate: z.int().min(64).max(10_000_000).optional().describe("kbit/s that updates may use; by default all"),
+      window: z
+        .string()
+        .regex(windowPattern)
+        .optional()
+        .describe("time of day, as 02:00-05:30 by the device's clock, in which releases are fetched; by default any"),
+      metered: z
+        .boolean()
+        .default(false)
+        .describe("true: the line is metered, so releases are fetched only by `hamlet update now`"),
+      maxBytes: z
+        .int()
+        .min(0)
+        .optional()
+        .describe("bytes that an update may fetch unless somebody asks for it by `hamlet update now`; by default any"),
     })
     .prefault({}),
 });

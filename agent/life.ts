@@ -1,6 +1,7 @@
 // The life of a device that has an identity: its parts start in the order in which each protects the next, and one loop hands them what
 // membership wants done.
 import { join } from "node:path";
+import type { Evidence } from "../provisioning/handover/update.ts";
 import { every } from "../system/clock.ts";
 import { run } from "../system/command.ts";
 import { describeError } from "../system/error.ts";
@@ -25,6 +26,8 @@ export type MemberReport = Pick<Status, "members" | "pending" | "neighbors" | "b
 export type MemberLife = {
   isPending(): boolean;
   report(): Promise<MemberReport>;
+  /** For the verdict on a new release. */
+  evidence(): Pick<Evidence, "handshakes" | "alive" | "telemetry">;
   /** For good. Throws `name.taken` or `file.full`. */
   rename(name: string): Promise<void>;
   /** Says goodbye to the others; stop afterwards. */
@@ -102,6 +105,15 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
     leave() {
       telemetry.withdraw();
       return cluster.leave();
+    },
+    evidence() {
+      const shaken = new Set(paths.status().flatMap((peer) => (peer.latestHandshakeMs ? [peer.wireguardKey] : [])));
+      return {
+        // WireGuard's interface is as old as this boot at most, so every handshake that it knows is.
+        handshakes: members().flatMap(({ record }) => (shaken.has(record.wireguardKey) ? [record.id] : [])),
+        alive: alive().filter((other) => other !== id),
+        telemetry: broker.address() === undefined ? "none" : telemetry.isConnected() ? "up" : "down",
+      };
     },
     async report() {
       await telemetry.look();

@@ -34,6 +34,9 @@ import { watchWifi } from "./health/wifi-watch.ts";
 import { type Identity, loadIdentity } from "./identity.ts";
 import { type MemberLife, startMember } from "./life.ts";
 import { phaseOf } from "./phase.ts";
+import { collectEvidence } from "./update/evidence.ts";
+import { findRepositories } from "./update/repositories.ts";
+import { startUpdate } from "./update/update.ts";
 
 const log = makeLog("agent");
 const clock = systemClock;
@@ -66,6 +69,19 @@ async function main(): Promise<void> {
   const deviceKey = identity?.deviceKey ?? generateSigningKey().publicKey;
   let life: MemberLife | undefined;
   const publicWarnings = () => publicOf(warnings.list());
+  const update = await startUpdate({
+    repositories: await findRepositories(config.update.repositories).catch((error) => {
+      log.warn(describeError(error));
+      return [];
+    }),
+    settings: config.update,
+    hasUpdater: isImage,
+    stateFolder: config.stateFolder,
+    log: makeLog("update"),
+    evidence: () => collectEvidence(phaseOf(identity, life), config.link.pagePort),
+    warnings,
+    clock,
+  });
   const source = makeOwnStatus({
     deviceKey,
     board: config.board,
@@ -73,6 +89,7 @@ async function main(): Promise<void> {
     fallbackName: base.name ?? base.board,
     phase: () => phaseOf(identity, life),
     internalDisk: disk,
+    update: update.report,
     warnings: () => warnings.list(),
     publicWarnings,
     uptimeS: () => (clock.monotonic() - startedAt) / 1000,
@@ -104,8 +121,11 @@ async function main(): Promise<void> {
     (isMesh ? full : open)(request, response);
   };
   const { stateFolder, runtimeFolder } = config;
-  const device = { id: deviceIdOf(deviceKey), life: () => life, stateFolder, isImage, internalDisk: findInternalDisk };
-  const api = await startApi(join(runtimeFolder, "agent.sock"), serveRequests(device, full));
+  const device = {
+    ...{ id: deviceIdOf(deviceKey), life: () => life, stateFolder, isImage, internalDisk: findInternalDisk },
+    update: update.ask,
+  };
+  const api = await startApi(join(runtimeFolder, "agent.sock"), serveRequests(device, update.serve(full)));
   const door = makePublicDoor({ port: config.link.pagePort, page, log, warnings });
   const stopping = new AbortController();
   const stop = async () => {
@@ -116,6 +136,7 @@ async function main(): Promise<void> {
     noticing.stop();
     listening.stop();
     watching.stop();
+    await update.stop();
     full.close();
     open.close();
     await life?.stop();
@@ -132,7 +153,7 @@ async function main(): Promise<void> {
   for (let failures = 0; identity && !life && !stopping.signal.aborted; failures++) {
     await door.close();
     try {
-      life = await startMember({ config, identity, clock, warnings, page });
+      life = await startMember({ config, identity, clock, warnings, page, updateReport: update.report });
       warnings.clear("start.failed");
     } catch (error) {
       const hint = error instanceof HamletError ? error.hint : undefined;

@@ -29,8 +29,8 @@ chmod 755 "$out/bin/hamlet"
 
 find "$units" "$out/lib/udev" -type f | while read -r file; do
   chmod 644 "$file"
-  # One pair a line, because pairs contain spaces.
-  printf '%s\n' "$moved" "/usr/lib/hamlet/:$out/lib/hamlet/" | while IFS=: read -r from to; do sed -i "s|$from|$to|g" "$file"; done
+  # One pair a line, because pairs contain spaces. Conditions ask for files of the image, not of this package.
+  printf '%s\n' "$moved" "/usr/lib/hamlet/:$out/lib/hamlet/" | while IFS=: read -r from to; do sed -i "/^Condition/!s|$from|$to|g" "$file"; done
   # A unit left with a path that only Debian has would fail on the device, not in this build.
   if grep -E '^Exec[A-Za-z]*=[-@:+!|]*(/usr|/sbin|/bin/)' "$file" | grep -v '=[-@:+!|]*/bin/sh '; then
     echo "hamlet: $file starts a program by a path that NixOS does not have: add its path to nix/files.nix" >&2

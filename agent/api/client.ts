@@ -1,16 +1,19 @@
 // Asks an agent for its status and sends it requests: through its socket, over the mesh, or through a channel into a machine.
+import { UpdateReport } from "../../provisioning/handover/update.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
 import { errorIn } from "../../system/http/answer.ts";
 import { type Answer, ask, type Where } from "../../system/http/ask.ts";
 import { noAnswer, otherVersion, publicPageOnly } from "./errors.ts";
-import { PublicStatus, type RequestPath, Status } from "./schema.ts";
+import { handOverWithinMs, PublicStatus, type RequestPath, reportPath, Status } from "./schema.ts";
 
 /** Sends a request; throws `device.noAnswer` or the device's refusal. */
 export type SendRequest = (path: RequestPath, body: object) => Promise<void>;
 export type AgentClient = {
   /** Throws `device.noAnswer`. */
   status(): Promise<Status>;
+  /** The whole report of the updater, by the device's own socket only. Throws `update.noUpdater` or `device.noAnswer`. */
+  updateReport(): Promise<UpdateReport>;
   request: SendRequest;
 };
 type ClientOptions = {
@@ -20,8 +23,12 @@ type ClientOptions = {
   deadlineMs?: number;
 };
 
-export function agentClient({ who, where, deadlineMs = 5_000 }: ClientOptions): AgentClient {
+/** The agent waits this long for the updater to take a request, and answers. */
+const handingOverMs = handOverWithinMs + 5_000;
+
+export function agentClient({ who, where, deadlineMs: usualMs = 5_000 }: ClientOptions): AgentClient {
   const exchange = async (path: string, body?: object): Promise<Answer> => {
+    const deadlineMs = path === "/v1/update" && body ? Math.max(usualMs, handingOverMs) : usualMs;
     const asking = async () => ask(await where(), { path, deadlineMs, ...(body && { body: JSON.stringify(body) }) });
     try {
       return await within(deadlineMs, asking());
@@ -36,6 +43,14 @@ export function agentClient({ who, where, deadlineMs = 5_000 }: ClientOptions): 
       const { status, body } = await exchange("/v1/status");
       if (status !== 200) throw noAnswer(who, `answers with HTTP ${status}`);
       return readStatus(who, parseJson(body));
+    },
+    async updateReport() {
+      const { status, body } = await exchange(reportPath);
+      const json = parseJson(body);
+      if (status !== 200) throw errorIn(json) ?? noAnswer(who, `answers with HTTP ${status}`);
+      const parsed = UpdateReport.safeParse(json);
+      if (!parsed.success) throw otherVersion(explainIssues(parsed.error));
+      return parsed.data;
     },
     async request(path, body) {
       const answer = await exchange(path, body);

@@ -1,8 +1,9 @@
 // The status of this device: the full one for its owner and the mesh, and the public one for strangers on the link.
+import type { UpdateReport } from "../../provisioning/handover/update.ts";
 import { adoptionCodeOf } from "../../provisioning/trust/adoption-code.ts";
 import { deviceIdOf } from "../../provisioning/trust/names.ts";
 import type { Phase } from "../phase.ts";
-import type { PublicStatus, Status } from "./schema.ts";
+import type { PublicStatus, Status, UpdateStatus } from "./schema.ts";
 
 export type StatusSource = { status(): Promise<Status>; publicStatus(): PublicStatus };
 export type OwnStatusOptions = {
@@ -13,6 +14,7 @@ export type OwnStatusOptions = {
   fallbackName: string;
   phase(): Phase;
   internalDisk: Status["internalDisk"];
+  update(): UpdateReport | undefined;
   warnings(): Status["warnings"];
   /** The subset that strangers may see. */
   publicWarnings(): Status["warnings"];
@@ -27,6 +29,7 @@ export function makeOwnStatus(options: OwnStatusOptions): StatusSource {
     async status() {
       const report = await lifeIn(phase())?.report();
       const now = phase();
+      const update = options.update();
       return {
         v: 1,
         phase: now.phase,
@@ -39,6 +42,7 @@ export function makeOwnStatus(options: OwnStatusOptions): StatusSource {
         },
         ...{ members: [], pending: [], neighbors: [], tuning: [] },
         ...(internalDisk && { internalDisk }),
+        ...(update && { update: updateStatusOf(update) }),
         ...report,
         warnings: options.warnings(),
       };
@@ -49,6 +53,12 @@ export function makeOwnStatus(options: OwnStatusOptions): StatusSource {
       return { v: 1, phase: now.phase, name: nameIn(now), board, release, code, warnings: open };
     },
   };
+}
+
+/** What the status shows of the updater's report. */
+export function updateStatusOf({ history: [last], fallback, ...report }: UpdateReport): UpdateStatus {
+  const { log: _, ...end } = fallback ?? {};
+  return { ...report, ...(last && { last }), ...(fallback && { fallback: end as typeof last & object }) };
 }
 
 const lifeIn = (now: Phase) => (now.phase === "unprovisioned" ? undefined : now.life);

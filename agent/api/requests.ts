@@ -3,6 +3,7 @@
 // needs root: root acts on the copy that the owner leaves in root's own folder, which the agent cannot write.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { InternalDisk } from "../../image/install/available.ts";
+import type { UpdateRequest } from "../../provisioning/handover/update.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
 import { errorAnswer, sendJson } from "../../system/http/answer.ts";
 import { readAll, TooLong } from "../../system/read-all.ts";
@@ -26,6 +27,8 @@ export type Device = {
   isImage: boolean;
   /** The internal disk that this device could move to, if it runs from a USB stick. */
   internalDisk(): Promise<InternalDisk | undefined>;
+  /** Passes a request on to root's updater. Throws `update.noUpdater` or `update.busy`. */
+  update(request: UpdateRequest): Promise<void>;
 };
 
 const maxBodyBytes = 4 << 10;
@@ -36,6 +39,10 @@ export function serveRequests(device: Device, otherwise: Handler): Handler {
     "/v1/rename": (body) => rename(device, body),
     "/v1/reset": (body) => reset(device, body),
     "/v1/install": (body) => install(device, body),
+    "/v1/update": async (body) => {
+      await device.update(body);
+      return body;
+    },
   };
   const serve = <Path extends RequestPath>(path: Path, request: IncomingMessage, response: ServerResponse) =>
     answerRequest(request, response, path, actions[path]);

@@ -2,6 +2,7 @@
 // The page, the command line and the lab read the same shapes; system/http/answer.ts has the shape of an error.
 import { z } from "zod";
 import { MetricsPayload, PeersPayload } from "../../ota/fleet/topics.ts";
+import { UpdateEnd, UpdateReport, UpdateRequest } from "../../provisioning/handover/update.ts";
 import { DeviceName, Id } from "../../provisioning/trust/fields.ts";
 
 const Bytes = z.int().min(0);
@@ -80,6 +81,16 @@ export const NeighborStatus = z.object({
 });
 export const TuningStatus = z.object({ profile: z.string(), key: z.string(), was: z.string(), is: z.string() });
 
+/** What the updater is doing, without what grows: `GET /v1/update` on the device's own socket has it all. */
+export const UpdateStatus = UpdateReport.omit({ history: true }).extend({
+  last: UpdateEnd.omit({ log: true }).exactOptional().describe("how the last update ended"),
+  fallback: UpdateEnd.omit({ log: true }).exactOptional(),
+});
+export type UpdateStatus = z.infer<typeof UpdateStatus>;
+export const reportPath = "/v1/update";
+/** How long the agent waits until the updater takes a request: it does so as soon as it is free, and a check takes seconds. */
+export const handOverWithinMs = 20_000;
+
 export const Status = z.object({
   v: z.literal(1),
   phase: z.enum(["unprovisioned", "pending", "member"]),
@@ -102,6 +113,7 @@ export const Status = z.object({
     .object({ path: z.string(), sizeBytes: Bytes, model: z.string(), partitions: z.int().min(0) })
     .optional()
     .describe("the internal disk that this device could move to, while it runs from a USB stick"),
+  update: UpdateStatus.optional().describe("absent where no updater runs"),
   warnings: z.array(WarningShape),
 });
 export type Status = z.infer<typeof Status>;
@@ -128,6 +140,8 @@ export const requests = {
     body: Confirmed.extend({ disk: z.string().describe("path of the disk whose content is given up") }),
     answer: z.object({ id: Id, disk: z.string() }),
   },
+  /** Answered once the updater has taken it, and refused if none does. */
+  "/v1/update": { body: UpdateRequest, answer: UpdateRequest },
 } as const;
 export type RequestPath = keyof typeof requests;
 export type RequestBody<Path extends RequestPath> = z.infer<(typeof requests)[Path]["body"]>;

@@ -17,6 +17,7 @@ const publicWarnings = new Set<WarningCode>([
   "state.damaged",
   "state.full",
   "token.expired",
+  "update.fallback",
   "waiting.pending",
   "waiting.unprovisioned",
   "wifi.notFound",

@@ -115,6 +115,23 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
     cause: "A kernel setting could not be changed, so its old value stays.",
     next: "Make /proc/sys/net writable for the agent, or turn tuning off.",
   },
+  "update.fallback": {
+    severity: "error",
+    cause:
+      "A new release failed its checks, and the device returned to the one before. It works, but without the update.",
+    next: "See which check failed: `hamlet update history --log`. Then publish a better release, or acknowledge it: `hamlet update seen`.",
+  },
+  "update.noUpdater": {
+    severity: "error",
+    cause: "The device's updater has not been heard for a quarter of an hour, so nothing updates the device.",
+    next: "On the device: `systemctl status hamlet-updater`.",
+  },
+  "update.waiting": {
+    severity: "warning",
+    cause: "An update cannot go on, or the device has not reached a repository for a day.",
+    next: "Follow the code in the message's hint; `hamlet update status` shows what the update waits for.",
+    follows: ["network.down"],
+  },
   "waiting.pending": {
     severity: "info",
     cause: "The device asks to join, and no member has admitted it yet.",

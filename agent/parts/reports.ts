@@ -7,6 +7,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { Membership } from "../membership/membership.ts";
 import { BrokerHost } from "../telemetry/broker-host.ts";
 import { collectInventory } from "../telemetry/inventory.ts";
+import { updateOf } from "../telemetry/messages.ts";
 import { startTelemetry, type Telemetry, type TelemetryOptions } from "../telemetry/publisher.ts";
 import { makeSampler } from "../telemetry/sampler.ts";
 import { importOldJournal } from "../tuning/old-journal.ts";
@@ -18,7 +19,7 @@ const lookMs = 10_000;
 
 /** The broker that one member hosts, and this device's reports to it. */
 export function startReports(
-  { config, identity, clock, warnings, ended }: Scope,
+  { config, identity, clock, warnings, updateReport, ended }: Scope,
   { membership, alive, peers }: { membership: Membership; alive(): string[]; peers: TelemetryOptions["peers"] },
 ): { broker: BrokerHost; telemetry: Telemetry } {
   const { id, address } = identity;
@@ -44,6 +45,10 @@ export function startReports(
     sample: () => sampler.sample(),
     peers,
     inventory: () => collectInventory(run),
+    update() {
+      const report = updateReport();
+      return report && updateOf(report);
+    },
     warnings,
     homeAssistant: config.telemetry.homeAssistant,
     log: makeLog("telemetry"),

@@ -1,4 +1,5 @@
 // What every part of a member's life is started with, and where it leaves its stop. Pure: types.
+import type { UpdateReport } from "../../provisioning/handover/update.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { AgentConfig } from "../config.ts";
 import type { ServePage } from "../discovery/door.ts";
@@ -11,6 +12,8 @@ export type MemberOptions = {
   clock: Clock;
   warnings: Warnings;
   page: ServePage;
+  /** Undefined while no updater is heard. */
+  updateReport(): UpdateReport | undefined;
 };
 /** `ended`: how each part stops, in the order in which they started. */
 export type Scope = MemberOptions & { ended: (() => unknown)[] };

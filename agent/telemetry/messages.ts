@@ -2,7 +2,14 @@
 // again on every new connection would do so for ever.
 // Pure.
 import type { z } from "zod";
-import { maxPayloadBytes, type StatePayload, type TopicName, topics } from "../../ota/fleet/topics.ts";
+import {
+  maxPayloadBytes,
+  type StatePayload,
+  type TopicName,
+  topics,
+  type UpdatePayload,
+} from "../../ota/fleet/topics.ts";
+import type { UpdateReport } from "../../provisioning/handover/update.ts";
 import type { Warning } from "../health/warnings.ts";
 
 /** The payload of `topics[name]` as JSON; undefined if the broker would refuse it. */
@@ -34,3 +41,20 @@ export function warningsOf(current: readonly Warning[]): Payload<"warnings"> {
   }
   return { v: 1, warnings };
 }
+
+/** Without what changes every second, so that an update does not fill the broker. */
+export function updateOf({ running, newest, activity, fallback }: UpdateReport): UpdatePayload {
+  return {
+    ...{ v: 1, installed: running.version, phase: activity.phase },
+    ...(newest !== undefined && { newest }),
+    ...("version" in activity && activity.version !== undefined && { target: activity.version }),
+    ...("totalBytes" in activity && { percent: percentOf(activity) }),
+    ...(activity.phase === "waiting" && { because: activity.because.code }),
+    ...(fallback?.outcome === "failed" && {
+      fallback: { to: fallback.to, ...(fallback.check && { check: fallback.check }) },
+    }),
+  };
+}
+
+const percentOf = ({ doneBytes, totalBytes }: { doneBytes: number; totalBytes: number }): number =>
+  totalBytes === 0 ? 0 : Math.min(100, Math.floor((100 * doneBytes) / totalBytes));

@@ -1,6 +1,6 @@
 // Telemetry: samples this device on timers and publishes by MQTT; receives what the others publish while a person looks at them.
 import type { ConnectionOptions } from "node:tls";
-import type { InventoryPayload, MetricsPayload, PeersPayload } from "../../ota/fleet/topics.ts";
+import type { InventoryPayload, MetricsPayload, PeersPayload, UpdatePayload } from "../../ota/fleet/topics.ts";
 import { type Clock, every } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
@@ -18,6 +18,8 @@ export type TelemetryOptions = {
   /** How this device reaches each other member. */
   peers(): PeersPayload["peers"];
   inventory(): Promise<InventoryPayload>;
+  /** What the updater does; undefined where none runs. */
+  update?(): UpdatePayload | undefined;
   /** All of them are published. Telemetry's own is raised when the broker has not answered for a minute. */
   warnings: Pick<Warnings, "list" | "raise" | "clear">;
   homeAssistant: boolean;
@@ -57,6 +59,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
     publish: (topic, payload, how) => client.publish(topic, payload, how),
     warnings: () => warnings.list(),
     peers: options.peers,
+    update: () => options.update?.(),
     log,
   });
   const client = startClient({

@@ -6,11 +6,12 @@ import {
   type TopicName,
   topicOf,
   topics,
+  type UpdatePayload,
 } from "../../ota/fleet/topics.ts";
 import type { Log } from "../../system/log.ts";
 import type { Warning } from "../health/warnings.ts";
 import { Backlog } from "./backlog.ts";
-import { announcements } from "./homeassistant.ts";
+import { announcements, type Source } from "./homeassistant.ts";
 import { encode, stateOf, warningsOf } from "./messages.ts";
 import { PeerReports } from "./peer-reports.ts";
 
@@ -21,6 +22,8 @@ export type ReportsOptions = {
   publish(topic: string, payload: string, options: { qos: 0 | 1; retain: boolean }): void;
   warnings(): Warning[];
   peers(): PeersPayload["peers"];
+  /** Undefined where no updater runs. */
+  update(): UpdatePayload | undefined;
   log: Log;
 };
 
@@ -39,6 +42,7 @@ export class Reports {
   #samples = 0;
   #sent = { sent: 0, sentBytes: 0 };
   #sentWarnings = "";
+  #sentUpdate = "";
   #inventory: InventoryPayload | undefined;
 
   constructor(options: ReportsOptions) {
@@ -61,6 +65,8 @@ export class Reports {
     this.#announce();
     if (this.#inventory) this.#send("inventory", this.#inventory);
     this.#sendWarnings();
+    this.#sentUpdate = "";
+    this.#sendUpdate();
     this.#peerReports.forget();
     this.#sendPeers(now);
     this.#backlog.connected();
@@ -71,6 +77,7 @@ export class Reports {
   tick(now: number): void {
     if (!this.#options.isConnected()) return;
     if (this.#sentWarnings !== JSON.stringify(warningsOf(this.#options.warnings()))) this.#sendWarnings();
+    this.#sendUpdate();
     // Here and not with the metrics: those may be an hour apart, and a report of peers counts for two and a half minutes.
     this.#sendPeers(now);
     this.#flush(now);
@@ -121,6 +128,17 @@ export class Reports {
     this.#send("warnings", warnings);
   }
 
+  #sendUpdate(): void {
+    const update = this.#options.update();
+    const text = JSON.stringify(update ?? {});
+    if (!update || text === this.#sentUpdate) return;
+    const isFirst = this.#sentUpdate === "";
+    this.#sentUpdate = text;
+    this.#send("update", update);
+    // Home Assistant learns of the updater only once there is one.
+    if (isFirst) this.#announce();
+  }
+
   #sendPeers(now: number): void {
     const peers = this.#peerReports.due(this.#options.peers(), now);
     if (peers) this.#send("peers", peers);
@@ -132,8 +150,11 @@ export class Reports {
     for (const metrics of due) this.#send("metrics", metrics, metrics === due.at(-1));
   }
 
-  #has = (field: keyof MetricsPayload): boolean | undefined => {
+  #has = (field: Source): boolean | undefined => {
     if (!this.#options.homeAssistant) return false;
+    if (field === "warnings") return true;
+    // Right after its start an agent has not heard its updater yet: withdraw nothing.
+    if (field === "update") return this.#options.update() ? true : undefined;
     return this.#seen.has(field) || (this.#samples < certainSamples ? undefined : false);
   };
 

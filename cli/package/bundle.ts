@@ -16,6 +16,7 @@ export const devicePrograms: readonly Program[] = [
   { name: "agent.mjs", entry: "agent/main.ts" },
   // The agent starts it once a day. Inside the agent it would be a third of the agent's size.
   { name: "inventory.mjs", entry: "agent/telemetry/inventory-child.ts" },
+  { name: "updater.mjs", entry: "ota/updater/main.ts" },
   { name: "firstboot.mjs", entry: "provisioning/firstboot/main.ts" },
   { name: "lab-guest.mjs", entry: "image/lab/guest/main.ts" },
   { name: "hamlet.mjs", entry: "cli/hamlet.ts", oldestNode: anyNode },

@@ -10,15 +10,16 @@ import { withRootRequest } from "../commands/device/root-request.ts";
 import type { Option, Values } from "./command.ts";
 import { text } from "./command.ts";
 
-export type Device = Pick<AgentClient, "status"> & {
-  /** How it was found, for people. */
-  found: string;
-  /** Sends a request that changes the device; absent if it takes none. Throws `device.noAnswer` or the device's refusal. */
-  request?: SendRequest;
-  /** Runs a program on the device as root, if one can be started; its output goes to `stdout`, by default ours. */
-  exec?(argv: string[], stdout?: NodeJS.WritableStream): Promise<number>;
-  close(): void;
-};
+export type Device = Pick<AgentClient, "status"> &
+  Partial<Pick<AgentClient, "updateReport">> & {
+    /** How it was found, for people. */
+    found: string;
+    /** Sends a request that changes the device; absent if it takes none. Throws `device.noAnswer` or the device's refusal. */
+    request?: SendRequest;
+    /** Runs a program on the device as root, if one can be started; its output goes to `stdout`, by default ours. */
+    exec?(argv: string[], stdout?: NodeJS.WritableStream): Promise<number>;
+    close(): void;
+  };
 
 export const deviceOption: Record<"device", Option> = {
   device: {
@@ -63,10 +64,10 @@ const answers = (device: Device): Promise<boolean> =>
 
 function onSocket(socketPath: string): Device {
   const who = `the agent at ${socketPath}`;
-  const { status, request } = agentClient({ who, where: () => ({ socketPath }) });
+  const { status, updateReport, request } = agentClient({ who, where: () => ({ socketPath }) });
   return {
     found: who,
-    status,
+    ...{ status, updateReport },
     request: withRootRequest(request, (argv) => runThrough(localDoors.exec({ argv }))),
     close() {},
   };
@@ -124,19 +125,20 @@ async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device
     const open = await channel;
     return { createConnection: () => open.connect(agentSocket) };
   };
-  const { status, request } = agentClient({ who: name, where, deadlineMs: labDeadlineMs });
-  return {
-    found: `${name} in the lab`,
-    async status() {
-      try {
-        return await status();
-      } catch (error) {
-        // The machine may have lost power and started again: open another channel for the next call.
+  const { status, updateReport, request } = agentClient({ who: name, where, deadlineMs: labDeadlineMs });
+  /** The machine may have lost power and started again: opens another channel for the next call. */
+  const reopening =
+    <T>(asked: () => Promise<T>) =>
+    (): Promise<T> =>
+      asked().catch((error: unknown) => {
         channel.then((open) => open.close()).catch(() => {});
         channel = openChannel();
         throw error;
-      }
-    },
+      });
+  return {
+    found: `${name} in the lab`,
+    status: reopening(status),
+    updateReport: reopening(updateReport),
     request: withRootRequest(request, async (argv) => runThrough((await channel).exec({ argv }))),
     exec: async (argv, stdout) => runThrough((await channel).exec({ argv }), stdout),
     close: () => void channel.then((open) => open.close()).catch(() => {}),

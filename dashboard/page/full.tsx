@@ -8,6 +8,7 @@ import { Members } from "./members.tsx";
 import { MeshGraph } from "./mesh-graph.tsx";
 import { MetricsTable } from "./metrics.tsx";
 import { Facts, LinkMark, Section, WarningList } from "./parts.tsx";
+import { Updates } from "./updates.tsx";
 
 export function FullPage({ status, news }: { status: Status; news: News }) {
   const { self, members, pending, warnings } = status;
@@ -58,6 +59,7 @@ export function FullPage({ status, news }: { status: Status; news: News }) {
               }}
             />
           </Section>
+          {status.update && <Updates update={status.update} now={now} />}
         </div>
         <Section title="Mesh" id="mesh">
           <MeshGraph members={members} />

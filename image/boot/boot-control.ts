@@ -28,11 +28,25 @@ export type BootState =
   /** The trial failed; the running slot is the default. */
   | (Running & { phase: "reverted"; trial: Running; because: RollbackReason });
 
-/** The release to try. `kernel` is the unified kernel image on boards whose loader starts one; its digest is checked. */
-export type Candidate = { version: string; kernel?: { path: string; sha256: string } };
+/** A unified kernel image that comes as a stream, because a device has no room for it twice. */
+export type NewKernel = {
+  sizeBytes: number;
+  /** Its bytes from the start, in pieces of any length. */
+  read(): AsyncIterable<Buffer>;
+  /** Whether `bytes`, read back from the disk, are this kernel. */
+  isSame(bytes: AsyncIterable<Buffer>): Promise<boolean>;
+};
+
+/** The release to try. `kernel` is for boards whose loader starts a unified kernel image. */
+export type Candidate = { version: string; kernel?: NewKernel };
 
 export interface BootControl {
   current(): Promise<BootState>;
+  /**
+   * Makes `slot` ready for `stage`: writes its kernel under a name that the loader ignores, and verifies it. Arms nothing, and
+   * does nothing again to a kernel that is there already. Changes nothing if it throws; the same codes as `stage`.
+   */
+  prepare(slot: Slot, candidate: Candidate): Promise<void>;
   /**
    * Arms one trial of `slot`, whose root, verity and boot partition are written already. Changes nothing if it throws:
    * `boot.runningSlot`, `boot.trialUnjudged`, `boot.versionClash`, `boot.notNewer`, `boot.noGoodEntry`,

@@ -1,10 +1,10 @@
 // Reads the disk that this device runs from: its partitions, and which slots hold a system.
 
-import { constants } from "node:fs";
-import { type FileHandle, open, readlink } from "node:fs/promises";
+import { type FileHandle, readlink } from "node:fs/promises";
 import { join } from "node:path";
-import { errnoOf, HamletError } from "../../system/error.ts";
+import { HamletError } from "../../system/error.ts";
 import { type ImageJson, imageJsonPath, parseImageJson } from "../assemble/image-json.ts";
+import { openDirect } from "../disk/direct.ts";
 import { readFatFile } from "../disk/fat.ts";
 import { type Gpt, headSectors, readGpt, sectorBytes } from "../disk/gpt.ts";
 import { type ReadAt, readFully } from "../disk/read-at.ts";
@@ -78,14 +78,6 @@ async function readImageJson(read: OwnDisk["read"], path: string): Promise<Image
   const bytes = await readFatFile(readAt, 0, imageJsonPath, 64 << 10);
   if (bytes) return parseImageJson(bytes, path);
   throw new HamletError("image.notOurs", `the first partition of ${path} has no ${imageJsonPath}`);
-}
-
-async function openDirect(path: string): Promise<FileHandle> {
-  const { O_RDONLY, O_DIRECT = 0 } = constants;
-  return await open(path, O_RDONLY | O_DIRECT).catch((error: unknown) => {
-    if (errnoOf(error) === "EINVAL") return open(path, O_RDONLY);
-    throw error;
-  });
 }
 
 async function readFrom(path: string, into: Buffer, offset: number): Promise<void> {

@@ -89,6 +89,21 @@ export const PeersPayload = z.object({
 });
 export type PeersPayload = z.infer<typeof PeersPayload>;
 
+export const UpdatePayload = z.object({
+  v: z.literal(1),
+  installed: Name,
+  newest: Name.optional().describe("absent until a repository has answered"),
+  phase: z.string().max(16).describe("idle, checking, writing, verifying, restarting, trying or waiting"),
+  target: Name.optional().describe("the release that the phase is about"),
+  percent: z.int().min(0).max(100).optional().describe("of writing or verifying"),
+  because: Short.optional().describe("code of what the update waits for"),
+  fallback: z
+    .object({ to: Name, check: Short.optional() })
+    .optional()
+    .describe("an update that failed, until somebody has acknowledged it"),
+});
+export type UpdatePayload = z.infer<typeof UpdatePayload>;
+
 export type TopicName = keyof typeof topics;
 /** `hamlet/<neighborhood>/<device>/<name>`; every message is retained, so that a late subscriber gets the newest. */
 export const topics = {
@@ -121,6 +136,12 @@ export const topics = {
     qos: 1,
     when: "when it connects, then on change",
     meaning: "the device's warnings: code, message and next step",
+  },
+  update: {
+    payload: UpdatePayload,
+    qos: 1,
+    when: "when it connects, then on change; never where no updater runs",
+    meaning: "what the device runs, what is newer, and how far an update is",
   },
 } as const satisfies Record<string, { payload: z.ZodType; qos: 0 | 1; when: string; meaning: string }>;
 

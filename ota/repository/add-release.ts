@@ -6,12 +6,14 @@ import { type ReadAt, readerOf } from "../../image/disk/read-at.ts";
 import { makeCrew } from "../../system/crew.ts";
 import type { Progress } from "../../system/progress.ts";
 import { type Manifest, type Part, parseManifest } from "../format/manifest.ts";
-import { decodeRecipe, encodeRecipe, type Recipe, type Step } from "../format/recipe.ts";
+import { decodeRecipe, encodeRecipe, type Recipe } from "../format/recipe.ts";
 import { chunksOf } from "./chunker.ts";
+import { makeDelta, type Range } from "./delta.ts";
 import type { Objects } from "./objects.ts";
+import { openOlder } from "./older-release.ts";
 import { type ImageRelease, readPart, readRange } from "./read-image.ts";
-import { type Chunk, planDelta, wholeRecipe } from "./recipes.ts";
-import { type Release, readChunks } from "./releases.ts";
+import { type Chunk, wholeRecipe } from "./recipes.ts";
+import type { Release } from "./releases.ts";
 
 /** `from`: version of the older release; without it, the update is for devices with any other. */
 export type UpdateSize = { from?: string; bytes: number };
@@ -20,14 +22,19 @@ type Tools = { objects: Objects; progress: Progress; signal: AbortSignal | undef
 
 /** So many chunks are compressed and written at once: two cores, and the disk flushes several files in the time of one. */
 const atOnce = 8;
+/** Most devices have the release before the new one, so the update from it gets the most work. */
+const [nextLevel, otherLevel] = [19, 9];
 
 /** `older`: the releases that get a recipe of their own. */
 export async function addRelease(image: ImageRelease, older: readonly Release[], tools: Tools): Promise<Added> {
-  const { objects, progress } = tools;
+  const { objects } = tools;
   await using file = await open(image.path, "r");
   const readAt = readerOf(file);
   const { parts, chunks } = await addChunks(readAt, image, tools);
-  progress.stage("making recipes");
+  const readNew = ({ part, ...range }: Range) => {
+    const source = image.parts.find(({ name }) => name === part)!;
+    return readRange(readAt, source, range, image.path);
+  };
   const recipes: Manifest["recipes"] = [];
   const updates: UpdateSize[] = [];
   const add = async (recipe: Recipe, from?: { rootHash: string; version: string }) => {
@@ -41,10 +48,11 @@ export async function addRelease(image: ImageRelease, older: readonly Release[],
     updates.push({ ...(from && { from: from.version }), bytes });
   };
   for (const { manifest } of older) {
-    const { rootHash } = manifest.verity;
-    if (recipes.some(({ from }) => from === rootHash)) continue;
-    const steps = await deltaSteps(readAt, image, await readChunks(objects, manifest), chunks);
-    await add({ steps }, { rootHash, version: manifest.version });
+    if (recipes.some(({ from }) => from === manifest.verity.rootHash)) continue;
+    const level = recipes.length === 0 ? nextLevel : otherLevel;
+    const { recipe, pack } = await makeDelta(await openOlder(objects, manifest), chunks, { ...tools, readNew, level });
+    if (recipe.pack) await objects.putPack(recipe.pack.sha256, pack);
+    await add(recipe, { rootHash: manifest.verity.rootHash, version: manifest.version });
   }
   await add(wholeRecipe(chunks));
   const { board, version, builtS, verity } = image;
@@ -90,31 +98,6 @@ async function addChunks(
     await writers.end();
   }
   return { parts, chunks };
-}
-
-async function deltaSteps(
-  readAt: ReadAt,
-  image: ImageRelease,
-  older: readonly Chunk[],
-  chunks: readonly Chunk[],
-): Promise<Step[]> {
-  const steps: Step[] = [];
-  for (const one of planDelta(older, chunks)) {
-    if (one.kind === "chunk") {
-      const { length, sha256 } = one.chunk;
-      steps.push({ kind: "chunk", length, sha256 });
-      continue;
-    }
-    const { length, from } = one;
-    const first = one.chunks[0]!;
-    const part = image.parts.find(({ name }) => name === first.part)!;
-    const sha256 =
-      one.chunks.length === 1
-        ? first.sha256
-        : hash("sha256", await readRange(readAt, part, { offset: first.offset, length }, image.path));
-    steps.push({ kind: "copy", length, sha256, from: { ...from, length } });
-  }
-  return steps;
 }
 
 /** The recipe, and each chunk once. */

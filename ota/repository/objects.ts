@@ -1,12 +1,13 @@
-// The objects of a repository: chunks and recipes, each a zstd frame under the digest of its content.
+// The objects of a repository: chunks and recipes, each a zstd frame under the digest of its content; and packs.
 import { hash } from "node:crypto";
-import { mkdir, readFile, stat } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { constants, zstdCompress, zstdDecompress } from "node:zlib";
-import { errnoOf, HamletError } from "../../system/error.ts";
+import { HamletError } from "../../system/error.ts";
 import { replaceFile, syncPath } from "../../system/files.ts";
-import { objectPath } from "../format/names.ts";
+import { objectPath, packPath } from "../format/names.ts";
+import { readIfThere } from "./files.ts";
 import { repositoryFolder } from "./folder.ts";
 
 /** Level 9 saves 2 % more and takes twice as long. */
@@ -17,6 +18,8 @@ export type Objects = {
   frameBytes(sha256: string): Promise<number | undefined>;
   /** Whole before its name; the name survives a power cut only after `flush`. */
   put(sha256: string, content: Uint8Array): Promise<void>;
+  /** A recipe's frames, one behind the other, under the digest of all. */
+  putPack(sha256: string, frames: Uint8Array): Promise<void>;
   flush(): Promise<void>;
   /** Throws `ota.damaged`. */
   read(sha256: string, sizeBytes: number): Promise<Buffer>;
@@ -25,38 +28,45 @@ export type Objects = {
 export function objectsIn(folder: string): Objects {
   const pathOf = (sha256: string) => join(repositoryFolder(folder), objectPath(sha256));
   const unflushed = new Set<string>();
+  const write = async (path: string, content: Uint8Array) => {
+    await mkdir(dirname(path), { recursive: true });
+    await replaceFile(path, (file) => file.writeFile(content), { mode: 0o644, isNameLater: true });
+    unflushed.add(dirname(path));
+  };
   return {
     frameBytes: (sha256) =>
       stat(pathOf(sha256)).then(
         ({ size }) => size,
         () => undefined,
       ),
-    async put(sha256, content) {
-      const path = pathOf(sha256);
-      const frame = await compress(content);
-      await mkdir(dirname(path), { recursive: true });
-      await replaceFile(path, (file) => file.writeFile(frame), { mode: 0o644, isNameLater: true });
-      unflushed.add(dirname(path));
-    },
+    put: async (sha256, content) => write(pathOf(sha256), await compress(content)),
+    putPack: (sha256, frames) => write(join(repositoryFolder(folder), packPath(sha256)), frames),
     async flush() {
       if (unflushed.size === 0) return;
       for (const one of unflushed) await syncPath(one);
-      await syncPath(dirname([...unflushed][0]!));
+      for (const one of new Set([...unflushed].map(dirname))) await syncPath(one);
       unflushed.clear();
     },
     async read(sha256, sizeBytes) {
       const path = pathOf(sha256);
-      const frame = await readFile(path).catch((cause: unknown) => {
-        if (errnoOf(cause) === "ENOENT") throw damaged(path, "is missing");
-        throw cause;
-      });
-      const content = await decompress(frame, sizeBytes).catch((cause: unknown) => {
-        throw damaged(path, "is no zstd frame of its length", cause);
-      });
-      if (content.length !== sizeBytes || hash("sha256", content) !== sha256) throw damaged(path, "has other content");
-      return content;
+      return await openFrame(await readIfThere(path), sha256, sizeBytes, path);
     },
   };
+}
+
+/** The content of an object. Throws `ota.damaged` unless it is what its name and length say. */
+export async function openFrame(
+  frame: Buffer | undefined,
+  sha256: string,
+  sizeBytes: number,
+  name: string,
+): Promise<Buffer> {
+  if (!frame) throw damaged(name, "is missing");
+  const content = await decompress(frame, sizeBytes).catch((cause: unknown) => {
+    throw damaged(name, "is no zstd frame of its length", cause);
+  });
+  if (content.length !== sizeBytes || hash("sha256", content) !== sha256) throw damaged(name, "has other content");
+  return content;
 }
 
 const compress = (content: Uint8Array): Promise<Buffer> =>
@@ -69,5 +79,5 @@ const compress = (content: Uint8Array): Promise<Buffer> =>
 const decompress = (frame: Buffer, sizeBytes: number): Promise<Buffer> =>
   promisify(zstdDecompress)(frame, { maxOutputLength: sizeBytes });
 
-const damaged = (path: string, why: string, cause?: unknown): HamletError =>
+export const damaged = (path: string, why: string, cause?: unknown): HamletError =>
   new HamletError("ota.damaged", `${path} ${why}`, { hint: "restore it from a copy of the repository", cause });

@@ -8,7 +8,9 @@ import { type Progress, silentProgress } from "../../system/progress.ts";
 import { shellWord } from "../../system/shell-word.ts";
 import { manifestName, newestName } from "../format/names.ts";
 import { addRelease, type UpdateSize } from "./add-release.ts";
-import { metadataPath, type Repository, readIfThere, repositoryFolder } from "./folder.ts";
+import { filesIn, readIfThere } from "./files.ts";
+import { metadataPath, type Repository, repositoryFolder } from "./folder.ts";
+import { locked } from "./lock.ts";
 import { decodeDocument, makeBoard, makeTarget } from "./metadata.ts";
 import { objectsIn } from "./objects.ts";
 import { type Change, type Lacking, place, readStaged } from "./place.ts";
@@ -38,6 +40,14 @@ export async function publishImage(repository: Repository, path: string, options
 
 /** All or none. Of several images of one board the oldest comes first. */
 export async function publishImages(
+  repository: Repository,
+  paths: readonly string[],
+  options: PublishOptions,
+): Promise<Published> {
+  return await locked(repository, () => publishAll(repository, paths, options));
+}
+
+async function publishAll(
   repository: Repository,
   paths: readonly string[],
   { now, progress = silentProgress, signal }: PublishOptions,
@@ -91,7 +101,7 @@ async function releasesOf({ folder, current }: Repository, change: Change, board
       hint: "make a new repository with this Hamlet: it was made by one that did not know the board",
     });
   }
-  return await readReleases(folder, board, document as Parameters<typeof readReleases>[2]);
+  return await readReleases(filesIn(repositoryFolder(folder)), board, document as Parameters<typeof readReleases>[2]);
 }
 
 async function writeManifest(folder: string, manifest: Buffer, targets: readonly TargetFile[]): Promise<void> {

@@ -91,7 +91,7 @@ export const BytesRequest = z.discriminatedUnion("kind", [
     path: z
       .string()
       .max(256)
-      .regex(/^(metadata|targets)\/[A-Za-z0-9._~+/-]+$/)
+      .regex(/^(metadata|targets)(\/(?!\.\.?(\/|$))[A-Za-z0-9._~+-]+)+$/)
       .describe("below the repository's URL"),
     maxBytes: z.int().positive(),
   }),
@@ -107,6 +107,7 @@ export type BytesRequest = z.infer<typeof BytesRequest>;
 export const Evidence = z.object({
   phase: z.enum(["unprovisioned", "pending", "member"]),
   hasPage: z.boolean().describe("the page answers on its port"),
+  hasMesh: z.boolean().describe("guard, tunnel and cluster run; false also without an identity"),
   handshakes: z.array(z.string()).max(4096).describe("ids of members with a WireGuard handshake in this boot"),
   alive: z.array(z.string()).max(4096).describe("ids of other members that gossip says are alive"),
   telemetry: z.enum(["none", "down", "up"]).describe("none: there is no broker"),
@@ -123,5 +124,7 @@ export const updaterPaths = {
   /** Body `{}`; answers Evidence. */
   evidence: "/v1/updater/evidence",
 } as const;
+/** Header of the agent's answer to `bytes`, error or not: how many bytes the network carried for it. */
+export const carriedHeader = "hamlet-carried";
 export const WaitBody = z.object({ report: UpdateReport });
 export const WaitAnswer = z.object({ request: UpdateRequest.exactOptional() });

@@ -3,6 +3,10 @@ import type { ErrorCode } from "../error.ts";
 import type { Cause } from "./cause.ts";
 
 export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.${string}`>, Cause> = {
+  "ota.busy": {
+    cause: "Another command writes to the repository.",
+    next: "Wait until it ends. If none runs any more, on no computer: remove the file `lock` in the folder.",
+  },
   "ota.exists": {
     cause: "The folder for a new repository exists already.",
     next: "Name a folder that does not exist yet: `hamlet ota init` creates it.",
@@ -68,6 +72,10 @@ export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.$
     cause: "This release was tried and failed, so the device waits for a newer one.",
     next: "See why with `hamlet update history`; to try it again: `hamlet update retry`.",
   },
+  "update.metered": {
+    cause: "The owner's settings say that the device's line is metered, so it fetches no release by itself.",
+    next: "Update it when you like: `hamlet update now`.",
+  },
   "update.noRepository": {
     cause: "The device's image names no update repository.",
     next: "Build images with `--repository <url>` and `--release-root <file>`.",
@@ -76,13 +84,25 @@ export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.$
     cause: "The release does not fit into the device's slot, or the EFI partition is full.",
     next: "Remove files from the EFI partition that are not Hamlet's, or publish a smaller release.",
   },
+  "update.noUpdater": {
+    cause: "No updater runs beside the agent. It is a part of devices from a Hamlet image.",
+    next: "On the device: `systemctl status hamlet-updater`. Elsewhere there is nothing to update.",
+  },
   "update.notNewer": {
     cause: "The release is not newer than the one that runs.",
-    next: "Nothing to do. To return to the other slot: `hamlet update back`.",
+    next: "Nothing to do.",
   },
   "update.notThere": {
     cause: "The repository has no such file.",
     next: "Check the repository with `hamlet ota verify --remote <url>`.",
+  },
+  "update.outsideWindow": {
+    cause: "The owner's settings allow releases to be fetched at another time of day only.",
+    next: "Nothing to do: the update goes on then. To update at once: `hamlet update now`.",
+  },
+  "update.tooDear": {
+    cause: "The update would fetch more bytes than the owner's settings allow (`update.maxBytes`).",
+    next: "Allow this one with `hamlet update now`, or raise the setting.",
   },
   "update.tooOld": {
     cause: "The release cannot be installed from the one that runs; a release in between is needed.",

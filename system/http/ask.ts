@@ -1,7 +1,7 @@
 // One HTTP exchange with a program that may be slow, gone or hostile: bounded in time and in size.
-import { request } from "node:http";
+import { type IncomingHttpHeaders, request } from "node:http";
 import type { Duplex } from "node:stream";
-import { readAll } from "../read-all.ts";
+import { readBytes } from "../read-all.ts";
 
 export type Where = { socketPath: string } | { host: string; port: number | string } | { createConnection(): Duplex };
 export type Question = {
@@ -11,24 +11,43 @@ export type Question = {
   body?: string;
   deadlineMs?: number;
   maxBytes?: number;
+  /** Ends the exchange early. */
+  signal?: AbortSignal;
 };
 export type Answer = { status: number; body: string };
+export type BytesAnswer = { status: number; headers: IncomingHttpHeaders; body: Buffer };
 
 /** The status of a hundred members with all their paths takes 300 kB. */
 const maxAnswerBytes = 8 << 20;
 
 /** Rejects with the system's error, after `deadlineMs`, and beyond `maxBytes`. */
-export function ask(where: Where, question: Question): Promise<Answer> {
+export async function ask(where: Where, question: Question): Promise<Answer> {
+  const { status, body } = await askForBytes(where, question);
+  return { status, body: body.toString("utf8") };
+}
+
+class TooLate extends Error {
+  constructor(deadlineMs: number) {
+    super(`no answer within ${deadlineMs} ms`);
+  }
+}
+
+export function askForBytes(where: Where, question: Question): Promise<BytesAnswer> {
   const { path, body, method = body === undefined ? "GET" : "POST", deadlineMs, maxBytes = maxAnswerBytes } = question;
   return new Promise((resolve, reject) => {
-    const signal = deadlineMs === undefined ? undefined : AbortSignal.timeout(deadlineMs);
+    // Not AbortSignal.timeout, whose timers would outlive thousands of short exchanges.
+    const late = new AbortController();
+    const timer =
+      deadlineMs === undefined ? undefined : setTimeout(() => late.abort(new TooLate(deadlineMs)), deadlineMs);
+    const signal = question.signal ? AbortSignal.any([question.signal, late.signal]) : late.signal;
     // With `agent: false` Node ignores createConnection and connects to port 80 of this computer.
     const agent = "createConnection" in where ? {} : ({ agent: false } as const);
-    const asked = request({ ...where, path, method, ...agent, ...(signal && { signal }) });
+    const asked = request({ ...where, path, method, ...agent, signal });
+    asked.on("close", () => clearTimeout(timer));
     asked.on("error", reject);
     asked.on("response", (response) => {
-      readAll(response, maxBytes)
-        .then((text) => resolve({ status: response.statusCode ?? 0, body: text }), reject)
+      readBytes(response, maxBytes)
+        .then((bytes) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: bytes }), reject)
         // A channel into a machine stays open until somebody closes it.
         .finally(() => asked.destroy());
     });

@@ -149,4 +149,4 @@ async function hamletBoot(lab: TestLab, ...argv: string[]): Promise<void> {
 
 /** The machine went away while the command ran; the command had started. */
 const isLost = ({ code, message }: HamletError): boolean =>
-  code === "lab.execFailed" && /went away$|started anew$/.test(message);
+  code === "lab.execFailed" && /went away$|service ended$/.test(message);

@@ -1,8 +1,10 @@
 // Real agents on one LAN form a neighborhood and keep it through everyday faults.
 import { readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Status } from "../../agent/api/schema.ts";
+import { fakeUpdater } from "../agent/update/updater.ts";
 import { eventually } from "../eventually.ts";
 import { lacks } from "../lacks.ts";
 import { makeStreet, makeTokenFile } from "../street.ts";
@@ -59,6 +61,14 @@ test.skipIf(skip || lacks("mosquitto_sub"))("three devices form one network and 
     return seen;
   }, oneInterval);
   expect(new Set(status.members.map(({ address }) => address)).size).toBe(3);
+
+  // The same in the words of the evidence that an updater judges a new release by.
+  const updater = fakeUpdater(join(home.folder("attic"), "run/agent.sock"));
+  const { handshakes, alive, ...evidence } = await updater.evidence();
+  updater.stop();
+  const ids = others(status).map(({ id }) => id);
+  expect([new Set(handshakes), new Set(alive)]).toEqual([new Set(ids), new Set(ids)]);
+  expect(evidence).toEqual({ phase: "member", hasPage: true, telemetry: "up" });
 
   // A foreign client on the attic receives all three; on the LAN, outside the mesh, no broker answers.
   const broker = status.members.find(({ id }) => id === status.broker)!;

@@ -73,7 +73,7 @@ exec nix "$@" --override-input nixpkgs path:${doubles} --override-input nixos-ha
 }
 
 async function build(board: string, version = "1.2.3"): Promise<Bundle> {
-  const extras = ["agent", "firstboot", "hamlet", "lab-guest"].map((name) => ({
+  const extras = ["agent", "firstboot", "hamlet", "lab-guest", "updater"].map((name) => ({
     path: join(testFolder, "programs", `${name}.mjs`),
     target: `usr/lib/hamlet/${name}.mjs`,
   }));

@@ -22,6 +22,8 @@ const valid: unknown[] = [
   { telemetry: { broker: "mqtts://broker.example:8883", intervalSeconds: 3600, homeAssistant: false } },
   { telemetry: { broker: "mqtt://user:word@10.0.0.1" } },
   { tuning: { enabled: false } },
+  { update: { repositories: ["http://10.77.0.2/", "https://updates.example:8443/a/b"], window: "22:00-05:30" } },
+  { update: { repositories: [], rate: 64, metered: true, maxBytes: 0 } },
   { provisionFile: "/run/provision.json", stateFolder: "/srv/hamlet" },
 ];
 const invalid: unknown[] = [
@@ -56,6 +58,13 @@ const invalid: unknown[] = [
   { telemetry: { intervalSeconds: 0 } },
   { tuning: { enabled: 1 } },
   { tuning: { enabled: true, more: 1 } },
+  { update: { repositories: ["ftp://updates.example/"] } },
+  { update: { repositories: ["http://updates.example/?a"] } },
+  { update: { repositories: "http://updates.example/" } },
+  { update: { rate: 63 } },
+  { update: { window: "24:00-05:30" } },
+  { update: { window: "22:00" } },
+  { update: { maxBytes: -1 } },
 ];
 
 /** For each config: the settings that Nix writes, or null if it refuses the config. */
@@ -111,6 +120,13 @@ test.skipIf(lacks("nix-instantiate"))("the converter refuses a keyword that it d
 
 type Node = ReturnType<typeof agentSchema>;
 
+function textsFor(pattern = ""): string[] {
+  if (pattern.startsWith("^mqtt")) return ["mqtt://a", "mqtts://me:50%off@b.example:1/", "mqtts://b.example:1/c"];
+  if (pattern.startsWith("^http")) return ["http://a", "https://b.example:8443/c/", "http://[fd12::1]/"];
+  if (pattern.startsWith("^([01]")) return ["00:00-23:59", "22:30-05:00"];
+  return ["attic", "x9", "hamlet0"];
+}
+
 /** Random settings of the right shape, mostly with valid values. */
 function anyConfig(node: Node): fc.Arbitrary<unknown> {
   if (node.properties) {
@@ -124,9 +140,7 @@ function anyConfig(node: Node): fc.Arbitrary<unknown> {
       : node.type === "integer"
         ? fc.integer({ min: (node.minimum ?? 0) - 1, max: (node.maximum ?? 100) + 1 })
         : node.type === "array"
-          ? fc.array(fc.string())
-          : node.pattern?.startsWith("^mqtt")
-            ? fc.constantFrom("mqtt://a", "mqtts://me:50%off@b.example:1/", "mqtts://b.example:1/c")
-            : fc.constantFrom("attic", "x9", "hamlet0");
+          ? fc.array(anyConfig(node.items!), { maxLength: 3 })
+          : fc.constantFrom(...textsFor(node.pattern));
   return fc.oneof({ weight: 60, arbitrary: right }, { weight: 1, arbitrary: wrong });
 }

@@ -8,6 +8,13 @@ test("a progress line shows percent, rate and time left", () => {
   expect(progressText("writing root", 50e6, 100e6, 2)).toBe("writing root: 50 %  25 MB/s  2 s left");
 });
 
+test("progress: what was done before the program looked does not count in the rate; more is shown where there is room", () => {
+  const more = { doneBefore: 40e6, more: "fetched 1 of 2 MB" };
+  const line = "writing root: 50 %  5 MB/s  10 s left";
+  expect(progressText("writing root", 50e6, 100e6, 2, 1000, more)).toBe(`${line}  fetched 1 of 2 MB`);
+  expect(progressText("writing root", 50e6, 100e6, 2, 40, more)).toBe(line);
+});
+
 /** The output on a terminal of `columns` for a stage of 5 steps, with a long time between them. */
 function drawnOn(columns: number | undefined, name: string): string[] {
   const written: string[] = [];

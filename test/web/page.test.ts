@@ -191,6 +191,36 @@ test("a button moves a device from its stick to its disk once its name is typed"
   }
 });
 
+test("the page shows how far an update is and how the last one ended", async () => {
+  const { url } = await serve("full");
+  const tab = await browser.open(url);
+  await tab.until(`document.querySelectorAll("#members ~ * tbody tr").length === 3`);
+  expect(await tab.evaluate("document.querySelector('#updates')")).toBe(null);
+  const end = {
+    atMs: Date.now() - 7_200_000,
+    from: "0.1.0",
+    to: "0.1.9",
+    outcome: "failed",
+    check: "trial.mesh",
+  } as const;
+  source.state.update = {
+    ...{ v: 1, running: { slot: "a", version: "0.1.0" }, newest: "0.2.0", failed: ["0.1.9"], last: end },
+    activity: {
+      ...{ phase: "writing", version: "0.2.0", part: "root", doneBytes: 84e6, totalBytes: 200e6 },
+      ...{ fetchedBytes: 840e3, forecastBytes: 2e6 },
+    },
+  };
+  const section = "section:has(#updates)";
+  await tab.until(`document.querySelector("${section} progress")?.value === 0.42`);
+  expect(await tab.evaluate(text(section))).toMatch(
+    /writing 0\.2\.0: 42 % \(root\), fetched 840 kB of 2\.0 MB.*0\.1\.0 \(slot a\).*0\.2\.0.*never.*failed, and the device returned \(trial\.mesh\), 2 h 0 min ago.*0\.1\.9/s,
+  );
+  expect(await tab.evaluate<string[]>(lowContrast)).toEqual([]);
+  source.state.update = { ...source.state.update, activity: { phase: "idle" } };
+  await tab.until(`document.querySelector("${section}") && !document.querySelector("progress")`);
+  expect(tab.problems).toEqual([]);
+});
+
 test("the public page shows this device and no other", async () => {
   source.state.phase = "pending";
   const { url } = await serve("public");

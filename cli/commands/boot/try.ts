@@ -1,6 +1,8 @@
 // `boot try <version>`: puts the other slot, already written, on trial and restarts into it.
-import { otherSlot } from "../../../image/boot/boot-control.ts";
-import { digestFile } from "../../../system/digest.ts";
+import { createReadStream } from "node:fs";
+import { type NewKernel, otherSlot } from "../../../image/boot/boot-control.ts";
+import { digestFile, digestOf } from "../../../system/digest.ts";
+import { coded } from "../../../system/error.ts";
 import { type Command, required, text } from "../../terminal/command.ts";
 import { describeBoot, ownBootControl } from "./boot.ts";
 
@@ -26,10 +28,22 @@ export const bootTry: Command = {
     const control = await ownBootControl();
     const path = text(input.values, "kernel");
     const { slot } = await control.current();
-    const kernel = path === undefined ? {} : { kernel: { path, sha256: (await digestFile(path)).sha256 } };
+    const kernel = path === undefined ? {} : { kernel: await kernelIn(path) };
     await control.stage(otherSlot(slot), { version, ...kernel });
     if (!input.values["later"]) await control.reboot();
     print(...describeBoot(await control.current()));
     return 0;
   },
 };
+
+/** Throws `file.unreadable`. */
+export async function kernelIn(path: string): Promise<NewKernel> {
+  const { sizeBytes, sha256 } = await digestFile(path).catch((error: unknown) => {
+    throw coded(error);
+  });
+  return {
+    sizeBytes,
+    read: () => createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>,
+    isSame: async (bytes) => (await digestOf(bytes)).sha256 === sha256,
+  };
+}

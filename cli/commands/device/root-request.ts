@@ -1,5 +1,6 @@
 // Requests that root carries out on a device: install and reset. The sender is root there and, once the agent has agreed, puts the
 // request into root's own folder, where no other user can write.
+import { constants } from "node:os";
 import type { SendRequest } from "../../../agent/api/client.ts";
 import type { RequestPath } from "../../../agent/api/schema.ts";
 import { requestNames, requestText } from "../../../provisioning/handover/requests.ts";
@@ -45,11 +46,23 @@ export function withRootRequest(send: SendRequest, exec: Exec, root = ""): SendR
       if (code === 0) await sh(drop);
       throw error;
     }
-    if ((await sh(leave)) !== 0) {
+    if (!isActive(await sh(leave).catch(asCutOff))) {
       throw new HamletError(`${kind}.refused`, "could not activate the request in root's folder on the device", {
         hint: `try again: hamlet ${kind}`,
         exitCode: 3,
       });
     }
   };
+}
+
+/** Exit codes of a program that a signal ended begin above this. */
+const signalBase = 128;
+
+/** Root acts at once: the restart may end the script before it returns, but not before its first command, the rename. */
+const isActive = (code: number): boolean => code === 0 || code > signalBase;
+
+/** The same restart may take away the machine that would report the script's end. */
+function asCutOff(error: unknown): number {
+  if (error instanceof HamletError && error.code === "lab.execFailed") return signalBase + constants.signals.SIGTERM;
+  throw error;
 }

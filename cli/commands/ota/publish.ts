@@ -2,10 +2,9 @@
 import { type PublishedRelease, publishImages } from "../../../ota/repository/publish.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
-import { shellWord } from "../../../system/shell-word.ts";
 import { type Command, required } from "../../terminal/command.ts";
 import { catchStop } from "../../terminal/stop.ts";
-import { folderOf, open, openOptions } from "./repository.ts";
+import { noteLacking, open, openOptions } from "./repository.ts";
 
 export const otaPublish: Command = {
   usage: "ota publish <image>... --repository <folder>",
@@ -20,7 +19,6 @@ If a key is elsewhere, devices see nothing yet: copy the folder to the computer 
   async run(input, { print, note, progress }) {
     const { values, positionals } = input;
     required(otaPublish, input, 0, "the image");
-    const folder = folderOf(otaPublish, values);
     const repository = await open(otaPublish, values);
     const { signal, exitCode } = catchStop();
     try {
@@ -31,10 +29,7 @@ If a key is elsewhere, devices see nothing yet: copy the folder to the computer 
         return 0;
       }
       for (const release of releases) print(...describe(release));
-      for (const { role, signatures } of lacking) note(`${role} needs ${signatures} more signature(s)`);
-      if (lacking.length > 0) {
-        note(`devices see nothing yet: where the keys are, type hamlet ota sign --repository ${shellWord(folder)}`);
-      }
+      noteLacking(lacking, values, note);
       for (const { version } of releases) {
         if (version.includes("-")) note(`${version} sorts after ${version.split("-")[0]}; a pre-release has a ~`);
       }

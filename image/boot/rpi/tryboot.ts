@@ -2,7 +2,15 @@
 // trial, and `reboot "0 tryboot"` requests one trial. The firmware clears the flag before the trial starts, so the old slot
 // comes back whatever happens. The running boot partition is never written.
 import { HamletError } from "../../../system/error.ts";
-import { type BootControl, type BootState, checkStage, otherSlot, reasonOf, type Slot } from "../boot-control.ts";
+import {
+  type BootControl,
+  type BootState,
+  type Candidate,
+  checkStage,
+  otherSlot,
+  reasonOf,
+  type Slot,
+} from "../boot-control.ts";
 import { slotOnCommandLine } from "../running.ts";
 import { compareVersions } from "../versions.ts";
 import { autobootSector, bootPartitions, defaultSlot } from "./autoboot.ts";
@@ -52,24 +60,33 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
     });
   }
 
+  async function checkReady(slot: Slot, { version, kernel }: Candidate): Promise<BootState> {
+    if (kernel) {
+      throw new HamletError("boot.unsupported", "a Raspberry Pi starts the kernel in its slot's boot partition", {
+        hint: "write that partition and omit --kernel",
+        exitCode: 3,
+      });
+    }
+    const state = await look();
+    checkStage(state, slot, version, compareVersions(version, state.version));
+    await checkFirmware(doors);
+    await checkBootPartition(doors, slot);
+    return state;
+  }
+
   return {
     current: look,
     rollbackReason: async () => reasonOf(await look()),
 
-    async stage(slot, { version, kernel }) {
-      if (kernel) {
-        throw new HamletError("boot.unsupported", "a Raspberry Pi starts the kernel in its slot's boot partition", {
-          hint: "write that partition and omit --kernel",
-          exitCode: 3,
-        });
-      }
-      const state = await look();
-      checkStage(state, slot, version, compareVersions(version, state.version));
-      await checkFirmware(doors);
-      await checkBootPartition(doors, slot);
+    async prepare(slot, candidate) {
+      await checkReady(slot, candidate);
+    },
+
+    async stage(slot, candidate) {
+      const state = await checkReady(slot, candidate);
       // Whatever the sector says now, a failed trial must come back to the running slot.
       await startByItself(state.slot);
-      await note(slot, version, "staged");
+      await note(slot, candidate.version, "staged");
     },
 
     async reboot() {

@@ -2,10 +2,10 @@
 
 import { mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { digestFile } from "../../../system/digest.ts";
 import { HamletError } from "../../../system/error.ts";
 import { syncPath } from "../../../system/files.ts";
 import { findSections } from "../../assemble/uki.ts";
+import { readDirect } from "../../disk/direct.ts";
 import { readerOf } from "../../disk/read-at.ts";
 import type { Slot } from "../boot-control.ts";
 import { slotOnCommandLine } from "../running.ts";
@@ -14,12 +14,14 @@ import { type Entry, parseEntryName } from "./entries.ts";
 export type EntryFolder = {
   list(): Promise<Entry[]>;
   /** Leftovers of interrupted writes. */
-  leftovers(): Promise<string[]>;
-  /** The slot that a kernel starts; undefined if the kernel is truncated or not ours. */
-  about(path: string): Promise<{ slot: Slot } | undefined>;
+  leftovers(): Promise<{ file: string; sizeBytes: number }[]>;
+  temporaryName(version: string): string;
+  /** The slot that the kernel under this name starts; undefined if the kernel is truncated or not ours. */
+  about(file: string): Promise<{ slot: Slot } | undefined>;
   /** Writes a kernel under a name that the loader ignores, and returns that name. */
   writeNew(version: string, chunks: AsyncIterable<Buffer>): Promise<string>;
-  digest(file: string): Promise<string>;
+  /** What the disk has under this name: read past the cache where that is possible. */
+  readBack(file: string): AsyncIterable<Buffer>;
   rename(from: string, to: string): Promise<void>;
   remove(file: string): Promise<void>;
   freeBytes(): Promise<number>;
@@ -27,6 +29,7 @@ export type EntryFolder = {
 
 // systemd-boot lists every name that ends in .efi and does not begin with a dot.
 const newSuffix = ".new";
+const temporaryName = (version: string): string => `hamlet_${version}${newSuffix}`;
 
 export function entryFolderAt(folder: string): EntryFolder {
   const at = (file: string) => join(folder, file);
@@ -48,12 +51,15 @@ export function entryFolderAt(folder: string): EntryFolder {
         }),
       );
     },
-    leftovers: async () =>
-      (await readdir(folder)).filter((name) => name.startsWith("hamlet_") && name.endsWith(newSuffix)),
-    about: aboutKernel,
+    async leftovers() {
+      const names = (await readdir(folder)).filter((name) => name.startsWith("hamlet_") && name.endsWith(newSuffix));
+      return Promise.all(names.map(async (file) => ({ file, sizeBytes: (await stat(at(file))).size })));
+    },
+    temporaryName,
+    about: (file) => aboutKernel(at(file)),
     async writeNew(version, chunks) {
       await mkdir(folder, { recursive: true });
-      const name = `hamlet_${version}${newSuffix}`;
+      const name = temporaryName(version);
       try {
         const file = await open(at(name), "w", 0o600);
         try {
@@ -64,11 +70,12 @@ export function entryFolderAt(folder: string): EntryFolder {
         }
       } catch (cause) {
         await rm(at(name), { force: true }).catch(() => {});
-        throw unwritable(cause);
+        // The source of the bytes says itself what is wrong with them.
+        throw cause instanceof HamletError ? cause : unwritable(cause);
       }
       return name;
     },
-    digest: async (file) => (await digestFile(at(file))).sha256,
+    readBack: (file) => readDirect(at(file)),
     async rename(from, to) {
       await onDisk(() => rename(at(from), at(to)));
     },
@@ -89,7 +96,8 @@ const unwritable = (cause: unknown) =>
     hint: "the running slot is untouched; restart the device and try again",
   });
 
-const headBytes = 4096;
+/** The header of a unified kernel image, and the most that its command line takes. */
+export const headBytes = 4096;
 
 async function aboutKernel(path: string): Promise<{ slot: Slot } | undefined> {
   const file = await open(path, "r").catch(() => undefined);

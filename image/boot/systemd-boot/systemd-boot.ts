@@ -1,13 +1,21 @@
 // Boot control by systemd-boot's boot counting: a new kernel is `hamlet_<version>+3.efi`, the loader counts down by renaming,
 // and a name without a counter is blessed. systemd-bless-boot stays masked, because the updater decides the verdict.
 import { HamletError } from "../../../system/error.ts";
-import { type BootControl, type BootState, checkStage, otherSlot, reasonOf, type Slot } from "../boot-control.ts";
+import {
+  type BootControl,
+  type BootState,
+  type Candidate,
+  checkStage,
+  otherSlot,
+  reasonOf,
+  type Slot,
+} from "../boot-control.ts";
 import { slotOnCommandLine } from "../running.ts";
 import type { TrialRecordDoor } from "../trial-record.ts";
 import { compareVersions } from "../versions.ts";
 import { type Entry, entryName, isBlessed, parseEntryName } from "./entries.ts";
 import type { EntryFolder } from "./entry-folder.ts";
-import { checkKernel, writeKernel } from "./new-kernel.ts";
+import { checkKernel, findWritten, peekAtKernel, writeKernel } from "./new-kernel.ts";
 import { judgeEntries } from "./state.ts";
 
 type SystemdBootDoors = {
@@ -55,26 +63,12 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
     current: async () => (await look()).state,
     rollbackReason: async () => reasonOf((await look()).state),
 
+    async prepare(slot, candidate) {
+      await prepare(slot, candidate);
+    },
+
     async stage(slot, candidate) {
-      const { state, entries } = await look();
-      checkStage(state, slot, candidate.version, compareVersions(candidate.version, state.version));
-      if ((await doors.loaderVariable("LoaderInfo")) === undefined) {
-        throw new HamletError("boot.unsupported", "this device was not started by systemd-boot", {
-          hint: "restart it from its own disk",
-          exitCode: 3,
-        });
-      }
-      if (!entries.some((one) => one.slot === state.slot && isBlessed(one))) {
-        throw noGoodEntry(
-          `slot ${state.slot}, which runs, has no kernel in the EFI partition that would start by itself`,
-          "write the image anew with `hamlet flash`: after a failed trial there would be nothing to go back to",
-        );
-      }
-      const kernel = await checkKernel(folder, entries, state.slot, candidate);
-      // Remove the other slot's kernels first: from here on it is not started, whatever it contains.
-      for (const { file } of entries.filter((one) => one.slot !== state.slot)) await folder.remove(file);
-      for (const file of await folder.leftovers()) await folder.remove(file);
-      const temporary = await writeKernel(folder, kernel, candidate.version);
+      const temporary = await prepare(slot, candidate);
       await note(slot, candidate.version, "staged");
       await folder.rename(temporary, entryName(candidate.version, tries));
     },
@@ -124,6 +118,34 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
       }
     },
   };
+
+  /** Returns the temporary name of the verified kernel. */
+  async function prepare(slot: Slot, candidate: Candidate): Promise<string> {
+    const { state, entries } = await look();
+    checkStage(state, slot, candidate.version, compareVersions(candidate.version, state.version));
+    if ((await doors.loaderVariable("LoaderInfo")) === undefined) {
+      throw new HamletError("boot.unsupported", "this device was not started by systemd-boot", {
+        hint: "restart it from its own disk",
+        exitCode: 3,
+      });
+    }
+    if (!entries.some((one) => one.slot === state.slot && isBlessed(one))) {
+      throw noGoodEntry(
+        `slot ${state.slot}, which runs, has no kernel in the EFI partition that would start by itself`,
+        "write the image anew with `hamlet flash`: after a failed trial there would be nothing to go back to",
+      );
+    }
+    const kernel = await checkKernel(folder, entries, state.slot, candidate);
+    const left = await folder.leftovers();
+    const others = entries.filter((one) => one.slot !== state.slot);
+    const ready = others.length === 0 ? await findWritten(folder, left, slot, candidate.version, kernel) : undefined;
+    if (ready !== undefined) return ready;
+    const bytes = await peekAtKernel(kernel, slot);
+    // Remove the other slot's kernels first: from here on it is not started, whatever it contains.
+    for (const { file } of others) await folder.remove(file);
+    for (const { file } of left) await folder.remove(file);
+    return writeKernel(folder, kernel, bytes, candidate.version);
+  }
 
   async function condemn(entry: Entry, slot: Slot): Promise<void> {
     await note(slot, entry.version, "bad");

@@ -66,7 +66,7 @@ export function openChannel(transport: Duplex): Channel {
         return;
       }
       if (message.t === "reset") {
-        failAll("the machine's lab service started anew");
+        failAll("the machine's lab service ended");
         return hello();
       }
       if (!isReady) return;

@@ -8,11 +8,15 @@ import { type Message, readMessages, sendMessage } from "./wire.ts";
 
 const maxStreams = 64;
 
-/** Serves `doors` over `transport` until it closes. Each hello starts a new session and ends the streams of the last. */
-export function serveChannel(transport: Duplex, doors: Doors): void {
+/**
+ * Serves `doors` over `transport` until it closes. Each hello starts a new session and ends the streams of the last. Call the returned
+ * function before the process ends: the transport may outlive it, and then the client would wait for its answers until a restart.
+ */
+export function serveChannel(transport: Duplex, doors: Doors): () => Promise<void> {
   const send = (message: Message) => sendMessage(transport, message);
   let lanes = makeLanes(send);
   let session: string | undefined;
+  let isLeaving = false;
   const open = new Map<number, () => void>();
 
   const reset = () => {
@@ -76,6 +80,7 @@ export function serveChannel(transport: Duplex, doors: Doors): void {
   readMessages(
     transport,
     (message) => {
+      if (isLeaving) return;
       if (message.t === "hello") {
         reset();
         lanes = makeLanes(send);
@@ -112,6 +117,12 @@ export function serveChannel(transport: Duplex, doors: Doors): void {
   transport.on("error", reset);
   // Ask a host that was connected before this service restarted to say hello again.
   send({ t: "reset" });
+  return () => {
+    isLeaving = true;
+    reset();
+    send({ t: "reset" });
+    return new Promise((resolve) => transport.write("\n", () => resolve()));
+  };
 }
 
 /**

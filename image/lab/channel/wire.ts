@@ -16,7 +16,7 @@ export const Message = z.discriminatedUnion("t", [
   // The client names a session; messages before the `ready` with that name belong to an older one.
   z.strictObject({ t: z.literal("hello"), session: z.string().max(64) }),
   z.strictObject({ t: z.literal("ready"), session: z.string().max(64) }),
-  // The server has restarted and knows no session; all streams are gone.
+  // The server is ending or has restarted and knows no session; all streams are gone.
   z.strictObject({ t: z.literal("reset") }),
   z.strictObject({ t: z.literal("exec"), s: stream, request: ExecRequest }),
   z.strictObject({ t: z.literal("connect"), s: stream, path: z.string().min(1).max(4096) }),

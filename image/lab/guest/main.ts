@@ -14,5 +14,11 @@ port.on("error", (error) => {
   // A read or write may still sit in the kernel; systemd restarts this process.
   process.exit(1);
 });
-serveChannel(port, localDoors);
+const leave = serveChannel(port, localDoors);
+process.on("SIGTERM", async () => {
+  // While no host is connected, a write may wait for ever.
+  setTimeout(() => process.exit(0), 1_000).unref();
+  await leave();
+  process.exit(0);
+});
 log.info(`serving the lab on ${path}`);

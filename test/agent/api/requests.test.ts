@@ -28,8 +28,12 @@ beforeEach(async () => {
       told.push("left");
     },
   };
+  const update: Device["update"] = async ({ kind }) => {
+    if (kind === "retry") throw new HamletError("update.busy", "the updater is at work");
+    told.push(kind);
+  };
   const inner = { path: "/dev/nvme0n1", sizeBytes: 256e9, model: "Inner", partitions: 3 };
-  device = { id, life: () => life, stateFolder: folder, isImage: true, internalDisk: async () => inner };
+  device = { id, life: () => life, stateFolder: folder, isImage: true, internalDisk: async () => inner, update };
   api = await startApi(
     join(folder, "agent.sock"),
     serveRequests(
@@ -125,4 +129,11 @@ test("garbage and floods are refused; the page answers everything else", async (
   expect(await send("/v1/reset", "{")).toMatchObject({ status: 409 });
   expect(await send("/v1/rename", `{"name":"${"x".repeat(10_000)}"}`)).toMatchObject({ status: 409 });
   expect(await send("/v1/reset", "", "GET")).toEqual({ status: 200, body: "a page" });
+});
+
+test("update: a request goes to the updater, and its refusal comes back", async () => {
+  expect(await post("/v1/update", { kind: "now" })).toMatchObject({ status: 200, kind: "now" });
+  expect(await post("/v1/update", { kind: "retry" })).toMatchObject({ status: 409, code: "update.busy" });
+  expect(await post("/v1/update", { kind: "never" })).toMatchObject({ status: 409, code: "usage.invalid" });
+  expect(told).toEqual(["now"]);
 });

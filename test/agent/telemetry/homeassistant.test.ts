@@ -1,13 +1,21 @@
 // What is announced to Home Assistant.
 import { expect, test } from "vitest";
 import { announcements } from "../../../agent/telemetry/homeassistant.ts";
+import { updateOf } from "../../../agent/telemetry/messages.ts";
 import { makeStartedAt } from "../../../agent/telemetry/started-at.ts";
 import { brokerLimits, mayPublish } from "../../../ota/fleet/access.ts";
-import { topicOf, topics } from "../../../ota/fleet/topics.ts";
+import { type TopicName, topicOf, topics, type UpdatePayload } from "../../../ota/fleet/topics.ts";
+import type { UpdateReport } from "../../../provisioning/handover/update.ts";
+import { reportOf } from "../update/updater.ts";
 
 const self = { id: "a".repeat(26), neighborhood: "n".repeat(26), name: "attic", board: "nuc", release: "1.0.0" };
 const parsed = (name = "attic") =>
-  announcements({ ...self, name }).map(([topic, json]) => [topic.split("/")[3]!, JSON.parse(json)] as const);
+  announcements({ ...self, name }).map(([topic, json]) => {
+    const [, component = "", , key = ""] = topic.split("/");
+    return [key, JSON.parse(json), component] as const;
+  });
+const byKey = (name?: string) => new Map(parsed(name).map(([key, json]) => [key, json]));
+const sensors = () => parsed().filter(([, , component]) => component === "sensor");
 
 test("announcements to Home Assistant obey the broker's rules and show the device's own values", () => {
   const all = announcements(self);
@@ -21,7 +29,9 @@ test("announcements to Home Assistant obey the broker's rules and show the devic
     const { id: device, neighborhood } = self;
     expect(mayPublish({ neighborhood, device, packet, json, kept: new Set(), limits: brokerLimits })).toBeUndefined();
     if (payload === "") continue;
-    expect(json()).toMatchObject({ state_topic: topicOf(neighborhood, device, "metrics"), device: { name: "attic" } });
+    expect(json()).toMatchObject({ device: { name: "attic" } });
+    const topics = ["metrics", "warnings", "update"].map((name) => topicOf(neighborhood, device, name as TopicName));
+    expect(topics).toContain(json()["state_topic"]);
   }
 });
 
@@ -32,19 +42,20 @@ test.each(["attic", "attic-2", "a--b", "2nd-floor", "x", "0", "a".repeat(63), "x
     // homeassistant/core.py: VALID_ENTITY_ID
     for (const [, { default_entity_id }] of all)
       expect(default_entity_id).toMatch(/^(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)$/);
-    for (const [, { object_id, default_entity_id }] of all) expect(default_entity_id).toBe(`sensor.${object_id}`);
+    for (const [, { object_id, default_entity_id }, component] of all)
+      expect(default_entity_id).toBe(`${component}.${object_id}`);
     expect(new Set(all.map(([, { default_entity_id }]) => default_entity_id)).size).toBe(all.length);
     expect(all.map(([, { unique_id }]) => unique_id)).toEqual(parsed().map(([, { unique_id }]) => unique_id));
   },
 );
 
 test("ha-object-id: attic's processor is sensor.attic_cpu", () => {
-  expect(new Map(parsed()).get("cpu")).toMatchObject({ default_entity_id: "sensor.attic_cpu", name: "Processor" });
-  expect(new Map(parsed("attic-2")).get("cpu")).toMatchObject({ default_entity_id: "sensor.attic_2_cpu" });
+  expect(byKey().get("cpu")).toMatchObject({ default_entity_id: "sensor.attic_cpu", name: "Processor" });
+  expect(byKey("attic-2").get("cpu")).toMatchObject({ default_entity_id: "sensor.attic_2_cpu" });
 });
 
 test("device classes and units match as Home Assistant requires", () => {
-  for (const [key, { device_class, state_class, unit_of_measurement }] of parsed()) {
+  for (const [key, { device_class, state_class, unit_of_measurement }] of sensors()) {
     const units: Record<string, string | undefined> = { temperature: "°C", data_size: "B", timestamp: undefined };
     if (device_class !== undefined) expect([key, unit_of_measurement]).toEqual([key, units[device_class]]);
     // A point in time is no measurement.
@@ -54,7 +65,7 @@ test("device classes and units match as Home Assistant requires", () => {
 
 test("ha-no-temperature: every template checks that a field exists before it reads it", () => {
   const fields = Object.keys(topics.metrics.payload.shape);
-  for (const [key, { value_template }] of parsed()) {
+  for (const [key, { value_template }] of sensors()) {
     const [, asked = "", shown = ""] = /^{% if (.+) %}{{ (.+) }}{% else %}None{% endif %}$/.exec(value_template) ?? [];
     const read = [...shown.matchAll(/value_json\.(\w+)/g)].map(([, field]) => field!);
     expect([key, read.length]).not.toEqual([key, 0]);
@@ -70,8 +81,9 @@ test("ha-no-temperature: unknown sensors are not announced, missing ones are wit
   const keys = (all: [string, string][]) =>
     Object.fromEntries(all.map(([topic, json]) => [topic.split("/")[3], json !== ""]));
   expect(keys(announcements(self, (field) => (field === "temperatureC" ? undefined : true)))).toEqual({
-    ...{ cpu: true, memory: true, disk: true, started: true },
+    ...{ cpu: true, memory: true, disk: true, started: true, problem: true, release: true },
   });
+  expect(keys(announcements(self, (source) => (source === "update" ? undefined : true)))).not.toHaveProperty("release");
   expect(keys(announcements(self, (field) => field !== "temperatureC"))).toMatchObject({
     cpu: true,
     temperature: false,
@@ -102,4 +114,47 @@ test("ha-started: the start time changes once when a clock from 1970 is set righ
     makeStartedAt()(1_795_000_000_000, 1_795_000_999_501, 999),
   );
   expect(makeStartedAt()(0, 5, 0)).toBeUndefined();
+});
+
+test("templates of the other entities read fields that the messages have", () => {
+  const fieldsOf = { problem: ["warnings"], release: Object.keys(topics.update.payload.shape) } as Record<
+    string,
+    string[]
+  >;
+  for (const [key, { value_template, json_attributes_template = "" }] of parsed()) {
+    const fields = fieldsOf[key];
+    if (!fields) continue;
+    const read = [...`${value_template}${json_attributes_template}`.matchAll(/value_json\.(\w+)/g)];
+    expect(read.length).toBeGreaterThan(0);
+    expect(fields).toEqual(expect.arrayContaining(read.map(([, field]) => field)));
+  }
+});
+
+test("an update entity shows and cannot install: nothing that comes over MQTT is an order", () => {
+  const release = byKey().get("release");
+  expect(release).toMatchObject({ device_class: "firmware", default_entity_id: "update.attic_release" });
+  expect(Object.keys(release).filter((key) => key.includes("command") || key === "payload_install")).toEqual([]);
+});
+
+test.each<[string, Partial<UpdateReport>, Partial<UpdatePayload>]>([
+  ["nothing", {}, { phase: "idle" }],
+  ["a newer release", { newest: "0.2.0" }, { newest: "0.2.0" }],
+  [
+    "an update on its way",
+    { activity: { phase: "verifying", version: "0.2.0", doneBytes: 995, totalBytes: 1_000 } },
+    { phase: "verifying", target: "0.2.0", percent: 99 },
+  ],
+  [
+    "what an update waits for",
+    { activity: { phase: "waiting", because: { code: "update.noRoom", message: "the slot is too small" } } },
+    { phase: "waiting", because: "update.noRoom" },
+  ],
+  [
+    "a fallback, without its log",
+    { fallback: { atMs: 1, from: "0.1.0", to: "0.2.0", outcome: "failed", check: "trial.mesh", log: ["secret"] } },
+    { fallback: { to: "0.2.0", check: "trial.mesh" } },
+  ],
+])("the message about updates tells %s", (_, report, said) => {
+  const message = updateOf(reportOf(report));
+  expect(topics.update.payload.parse(message)).toEqual({ v: 1, installed: "0.1.0", phase: "idle", ...said });
 });

@@ -3,7 +3,7 @@ import { MqttClient } from "mqtt";
 import { afterEach, expect, test } from "vitest";
 import { startTelemetry, type Telemetry, type TelemetryOptions } from "../../../agent/telemetry/publisher.ts";
 import { type Broker, startBroker } from "../../../ota/fleet/broker.ts";
-import { type MetricsPayload, topicOf, topics } from "../../../ota/fleet/topics.ts";
+import { type MetricsPayload, topicOf, topics, type UpdatePayload } from "../../../ota/fleet/topics.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { silentLog } from "../../../system/log.ts";
 import { eventually } from "../../eventually.ts";
@@ -374,10 +374,10 @@ test("ha-no-temperature: sensors are announced as they are found and withdrawn i
   const sample = async () => ({ ...metrics(0.5), dataFree: 1, ...more });
   let more: Partial<MetricsPayload> = {};
   const attic = device("127.0.0.2", { brokerAddress: () => "127.0.0.2", port, sample });
-  await until(() => announced().length === 3);
-  expect(announced()).toEqual(["cpu", "disk", "memory"]);
-  await until(() => announced().length === 5);
-  expect(announced()).toEqual(["cpu", "disk", "memory", "started gone", "temperature gone"]);
+  await until(() => announced().length === 4);
+  expect(announced()).toEqual(["cpu", "disk", "memory", "problem"]);
+  await until(() => announced().length === 6);
+  expect(announced()).toEqual(["cpu", "disk", "memory", "problem", "started gone", "temperature gone"]);
   more = { temperatureC: 40 };
   await until(() => announced().includes("temperature"));
   more = {};
@@ -394,4 +394,23 @@ test("ha-no-temperature: sensors are announced as they are found and withdrawn i
   expect(
     received.filter(([topic, payload]) => topic.startsWith("homeassistant/") && topic.split("/")[2] !== id && payload),
   ).toEqual([]);
+});
+
+test("what the updater does is published on change, and announced once there is an updater", async () => {
+  const { port } = await broker("127.0.0.2");
+  const received = await listen(port);
+  const topic = topicOf(hood, ids["127.0.0.2"]!, "update");
+  const told = () => received.filter(([where]) => where === topic).map(([, payload]) => JSON.parse(payload));
+  const isAnnounced = () => received.some(([where, payload]) => where.startsWith("homeassistant/update/") && payload);
+  let update: UpdatePayload | undefined;
+  const attic = device("127.0.0.2", { brokerAddress: () => "127.0.0.2", port, update: () => update });
+  await until(
+    () => attic.isConnected() && received.some(([where]) => where.startsWith("homeassistant/binary_sensor/")),
+  );
+  expect([told(), isAnnounced()]).toEqual([[], false]);
+  update = { v: 1, installed: "0.1.0", newest: "0.2.0", phase: "writing", target: "0.2.0", percent: 1 };
+  await until(() => told().length === 1 && isAnnounced());
+  update = { ...update, percent: 2 };
+  await until(() => told().length === 2);
+  expect(told().map(({ percent }) => percent)).toEqual([1, 2]);
 });

@@ -54,3 +54,23 @@ test("if the request cannot be written, the agent is not asked at all", async ()
   });
   expect(asked).toEqual([]);
 });
+
+test("a restart that cuts off the answer is no failure, and a request that cannot be activated is one", async () => {
+  const lastEnds = (how: () => Promise<number>) => {
+    let scripts = 0;
+    return withRootRequest(
+      async () => {},
+      async () => (++scripts === 2 ? how() : 0),
+    )("/v1/reset", { id: "this" });
+  };
+  await lastEnds(async () => 143);
+  await lastEnds(async () => {
+    throw new HamletError("lab.execFailed", "the machine went away");
+  });
+  await expect(lastEnds(async () => 1)).rejects.toMatchObject({ code: "reset.refused" });
+  await expect(
+    lastEnds(async () => {
+      throw new Error("unexpected");
+    }),
+  ).rejects.toThrow("unexpected");
+});

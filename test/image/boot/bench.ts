@@ -1,6 +1,6 @@
 // A simulated device for the contract of boot control: slots with or without a working system, a firmware that picks one,
 // and power that can fail.
-import { type BootControl, otherSlot, type Slot } from "../../../image/boot/boot-control.ts";
+import { type BootControl, type NewKernel, otherSlot, type Slot } from "../../../image/boot/boot-control.ts";
 import type { TrialRecord, TrialRecordDoor } from "../../../image/boot/trial-record.ts";
 import type { Reset } from "../../../image/lab/firmware/reset.ts";
 import { makePower, type Power } from "./power.ts";
@@ -18,6 +18,23 @@ export type Bench = {
   breakSlot(slot: Slot): void;
   dispose(): void;
 };
+
+/** A kernel that is not on the device yet. */
+export const streamOf = (bytes: Buffer): NewKernel => ({
+  sizeBytes: bytes.length,
+  async *read() {
+    // Pieces that end anywhere, in one buffer, as a file's do.
+    const buffer = Buffer.alloc(700);
+    for (let at = 0; at < bytes.length; at += buffer.length) {
+      yield buffer.subarray(0, bytes.copy(buffer, 0, at));
+    }
+  },
+  async isSame(found) {
+    const pieces: Buffer[] = [];
+    for await (const piece of found) pieces.push(Buffer.from(piece));
+    return Buffer.concat(pieces).equals(bytes);
+  },
+});
 
 /** More starts than any counter allows: a device that is not up by then never will be. */
 export const maxStarts = 12;

@@ -50,7 +50,12 @@ export async function make(
   older?: { rootHash: string; parts: Parts },
 ): Promise<Parts> {
   const get = async (path: string) => Buffer.from(await (await fetch(`${url}/${path}`)).arrayBuffer());
-  const object = async (sha256: string) => checked(zstdDecompressSync(await get(objectPath(sha256))), sha256);
+  const fetched = new Map<string, Buffer>();
+  const object = async (sha256: string) => {
+    const content = fetched.get(sha256) ?? checked(zstdDecompressSync(await get(objectPath(sha256))), sha256);
+    fetched.set(sha256, content);
+    return content;
+  };
   const { sha256 } = recipeFor(manifest, older?.rootHash);
   const { steps, pack } = decodeRecipe(await object(sha256), manifest.parts);
   const packed = pack && checked(await get(packPath(pack.sha256)), pack.sha256);

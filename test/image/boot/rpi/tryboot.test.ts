@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { autobootSector, defaultSlot } from "../../../../image/boot/rpi/autoboot.ts";
 import { makeFat } from "../../card/card.ts";
 import { bootFiles, rpi } from "../../lab/firmware/board.ts";
-import { startTrial } from "../bench.ts";
+import { startTrial, streamOf } from "../bench.ts";
 import { bootControlContract } from "../contract.ts";
 import { type RpiBench, rpiBench } from "./bench.ts";
 
@@ -51,7 +51,7 @@ test("a kernel for a board whose slots have their own is refused, not ignored", 
   const { bench, first } = await device();
   const candidate = {
     ...(await bench.writeSlot("b", "1.1")),
-    kernel: { path: "/tmp/hamlet.efi", sha256: "0".repeat(64) },
+    kernel: streamOf(Buffer.from("a kernel")),
   };
   bench.power.restore();
   await expect(first.control.stage("b", candidate)).rejects.toEqual(refusal("boot.unsupported", "--kernel"));

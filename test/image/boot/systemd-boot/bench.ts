@@ -1,7 +1,6 @@
 // A UEFI device: its EFI partition is a folder, its firmware a model of systemd-boot 252 made from the documentation:
 // entries without tries sort last, the others by version, newest first; the loader counts the chosen one down by renaming it
 // before it starts.
-import { createHash } from "node:crypto";
 import {
   copyFileSync,
   mkdirSync,
@@ -20,7 +19,7 @@ import { type EntryFolder, entryFolderAt } from "../../../../image/boot/systemd-
 import { systemdBoot } from "../../../../image/boot/systemd-boot/systemd-boot.ts";
 import { compareVersions } from "../../../../image/boot/versions.ts";
 import { makeStub, sectionsOf } from "../../assemble/stub.ts";
-import { type Bench, makeSystem, maxStarts } from "../bench.ts";
+import { type Bench, makeSystem, maxStarts, streamOf } from "../bench.ts";
 import type { Power } from "../power.ts";
 
 const tries = 3;
@@ -35,8 +34,6 @@ export function makeKernel(slot: Slot | "?", version: string): Buffer {
 
 export type SystemdBootBench = Bench & {
   folder: string;
-  /** Makes a kernel that is not on the device yet. */
-  kernel(slot: Slot | "?", version: string): { path: string; sha256: string };
   /** The loader's variables, which a test may change. */
   variables: Map<string, Buffer | undefined>;
 };
@@ -49,18 +46,11 @@ export async function systemdBootBench({ freeBytes = 1 << 30 } = {}): Promise<Sy
   writeFileSync(join(folder, "hamlet_1.0.efi"), makeKernel("a", "1.0"));
   const entries = { ...withPower(entryFolderAt(folder), folder, system.power), freeBytes: async () => freeBytes };
   const variables = new Map<string, Buffer | undefined>();
-  const kernel: SystemdBootBench["kernel"] = (slot, version) => {
-    const path = join(work, `kernel-${version}`);
-    const bytes = makeKernel(slot, version);
-    writeFileSync(path, bytes);
-    return { path, sha256: createHash("sha256").update(bytes).digest("hex") };
-  };
 
   return {
     power: system.power,
     folder,
     variables,
-    kernel,
     restarted: system.restarted,
     async start() {
       system.power.restore();
@@ -88,7 +78,7 @@ export async function systemdBootBench({ freeBytes = 1 << 30 } = {}): Promise<Sy
     },
     async writeSlot(slot, version) {
       system.slots[slot] = { version, isBroken: false };
-      return { version, kernel: kernel(slot, version) };
+      return { version, kernel: streamOf(makeKernel(slot, version)) };
     },
     breakSlot(slot) {
       system.slots[slot]!.isBroken = true;
@@ -99,11 +89,23 @@ export async function systemdBootBench({ freeBytes = 1 << 30 } = {}): Promise<Sy
 
 type Chosen = { slot: Slot; version: string; countPath: string | undefined };
 
-function pickEntry(folder: string): Chosen | undefined {
-  const found = readdirSync(folder).flatMap((file) => {
+const pickEntry = (folder: string): Chosen | undefined =>
+  chooseEntry(
+    readdirSync(folder),
+    (file) => readFileSync(join(folder, file)),
+    (from, to) => renameSync(join(folder, from), join(folder, to)),
+  );
+
+/** What the loader starts, and how it counts that. */
+export function chooseEntry(
+  names: string[],
+  read: (file: string) => Buffer,
+  rename: (from: string, to: string) => void,
+): Chosen | undefined {
+  const found = names.flatMap((file) => {
     if (!/\.efi$/i.test(file) || file.startsWith(".")) return [];
     try {
-      const sections = sectionsOf(readFileSync(join(folder, file)));
+      const sections = sectionsOf(read(file));
       const text = (name: string) => sections.find((one) => one.name === name)!.content.toString();
       const [, version = ""] = /IMAGE_VERSION=(.*)/.exec(text(".osrel"))!;
       const [, slot] = /hamlet\.slot=([ab])/.exec(text(".cmdline"))!;
@@ -125,7 +127,7 @@ function pickEntry(folder: string): Chosen | undefined {
   if (typeof left !== "number") return { slot, version, countPath: undefined };
   // It starts even without tries left if there is nothing better.
   const counted = left === 0 ? file : file.replace(/\+\d+(-\d+)?\.efi$/i, `+${left - 1}-${done + 1}.efi`);
-  if (counted !== file) renameSync(join(folder, file), join(folder, counted));
+  if (counted !== file) rename(file, counted);
   return { slot, version, countPath: `\\EFI\\Linux\\${counted}` };
 }
 

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { startTrial } from "../bench.ts";
+import { HamletError } from "../../../../system/error.ts";
+import { startTrial, streamOf } from "../bench.ts";
 import { bootControlContract } from "../contract.ts";
 import { makeKernel, type SystemdBootBench, setRenameLeavesBoth, systemdBootBench } from "./bench.ts";
 
@@ -100,20 +101,24 @@ describe("staging refuses, and writes nothing,", () => {
   test("without a kernel", async () => {
     await refuses("boot.slotNotReady", (candidate) => delete candidate.kernel);
   });
-  test("a missing kernel", async () => {
-    await refuses("boot.slotNotReady", (candidate) => rmSync(candidate.kernel!.path));
+  test("an empty kernel", async () => {
+    await refuses("boot.slotNotReady", (candidate) => {
+      candidate.kernel = streamOf(Buffer.alloc(0));
+    });
   });
   test("a kernel for the other slot", async () => {
     await refuses("boot.slotNotReady", (candidate) => {
-      candidate.kernel = bench.kernel("a", "1.1");
+      candidate.kernel = streamOf(makeKernel("a", "1.1"));
     });
   });
   test("a kernel that names no slot, and a file that is not a kernel", async () => {
     await refuses("boot.slotNotReady", (candidate) => {
-      candidate.kernel = bench.kernel("?", "1.1");
+      candidate.kernel = streamOf(makeKernel("?", "1.1"));
     });
     bench.dispose();
-    await refuses("boot.slotNotReady", (candidate) => writeFileSync(candidate.kernel!.path, "garbage"));
+    await refuses("boot.slotNotReady", (candidate) => {
+      candidate.kernel = streamOf(Buffer.alloc(3 << 20, "garbage"));
+    });
   });
   test("a version that ends like a boot counter", async () => {
     await refuses("boot.versionClash", (candidate) => {
@@ -125,13 +130,65 @@ describe("staging refuses, and writes nothing,", () => {
   });
 });
 
-test("a kernel whose bytes do not match its digest never gets a name that the loader reads", async () => {
+test("a kernel that reads back differently never gets a name that the loader reads", async () => {
   const first = await device();
   const candidate = await bench.writeSlot("b", "1.1");
-  candidate.kernel!.sha256 = "0".repeat(64);
+  candidate.kernel!.isSame = async () => false;
   await expect(first.control.stage("b", candidate)).rejects.toEqual(refusal("boot.writeFailed"));
   expect(names()).toEqual(["hamlet_1.0.efi"]);
   expect(await first.control.current()).toMatchObject({ phase: "settled" });
+});
+
+test("preparing writes the kernel under a name that the loader ignores, and arms nothing", async () => {
+  const first = await device();
+  await first.control.prepare("b", await bench.writeSlot("b", "1.1"));
+  expect(names()).toEqual(["hamlet_1.0.efi", "hamlet_1.1.new"]);
+  expect(await first.control.current()).toMatchObject({ phase: "settled" });
+  expect(await bench.start({ kind: "power" })).toMatchObject({ slot: "a", version: "1.0" });
+});
+
+test("a prepared kernel is neither read from its source nor written again, and only the restart arms it", async () => {
+  const first = await device();
+  const candidate = await bench.writeSlot("b", "1.1");
+  await first.control.prepare("b", candidate);
+  candidate.kernel!.read = () => {
+    throw new Error("it is there already");
+  };
+  bench.power.restore();
+  await first.control.prepare("b", candidate);
+  expect(bench.power.writes()).toBe(0);
+  await first.control.stage("b", candidate);
+  // Our record, and the name.
+  expect(bench.power.writes()).toBe(2);
+  expect(names()).toEqual(["hamlet_1.0.efi", "hamlet_1.1+3.efi"]);
+  expect(readFileSync(join(bench.folder, "hamlet_1.1+3.efi"))).toEqual(makeKernel("b", "1.1"));
+});
+
+test("a prepared kernel that was damaged since is written again", async () => {
+  const first = await device();
+  const candidate = await bench.writeSlot("b", "1.1");
+  await first.control.prepare("b", candidate);
+  const path = join(bench.folder, "hamlet_1.1.new");
+  const bytes = readFileSync(path);
+  bytes[bytes.length - 1]! ^= 1;
+  writeFileSync(path, bytes);
+  await first.control.stage("b", candidate);
+  expect(readFileSync(join(bench.folder, "hamlet_1.1+3.efi"))).toEqual(makeKernel("b", "1.1"));
+});
+
+test("a source that fails in the middle leaves no kernel", async () => {
+  const first = await device();
+  const candidate = await bench.writeSlot("b", "1.1");
+  const { read } = candidate.kernel!;
+  candidate.kernel!.read = async function* () {
+    let count = 0;
+    for await (const piece of read()) {
+      if (count++ === 3) throw new HamletError("update.unreachable", "the line is gone");
+      yield piece;
+    }
+  };
+  await expect(first.control.stage("b", candidate)).rejects.toMatchObject({ code: "update.unreachable" });
+  expect(names()).toEqual(["hamlet_1.0.efi"]);
 });
 
 test("the last kernel that would start by default is never marked bad", async () => {

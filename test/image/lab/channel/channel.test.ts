@@ -132,6 +132,18 @@ test("a restarted service resets its host: running programs fail, new ones work"
   for (const one of started) one.kill();
 });
 
+test("a service that is stopped tells its host at once: no program of it seems to run until the next start", async () => {
+  const [near, far] = duplexPair();
+  const leave = serveChannel(far, localDoors);
+  const channel = openChannel(near);
+  await ready(channel);
+  const program = channel.exec({ argv: ["sleep", "100"] });
+  const failed = expect(program.exit).rejects.toMatchObject({ code: "lab.execFailed" });
+  await leave();
+  await failed;
+  expect(channel.isReady()).toBe(false);
+});
+
 test("a lost hello is repeated until it is answered", () => {
   vi.useFakeTimers();
   try {

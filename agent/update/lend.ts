@@ -1,0 +1,46 @@
+// Lends the updater, which has no network, the bytes that it names: files as they are, objects unpacked.
+
+import { objectPath } from "../../ota/format/names.ts";
+import type { BytesRequest } from "../../provisioning/handover/update.ts";
+import { makeQueue } from "../../system/queue.ts";
+import type { Repositories } from "./fetch.ts";
+import { free } from "./free.ts";
+import { maxFrameBytes, unpackObject } from "./unpack.ts";
+
+/** Throws what Repositories.fetch throws. */
+export type Lend = (
+  request: BytesRequest,
+  how: { signal: AbortSignal; onCarried(bytes: number): void },
+) => Promise<Buffer>;
+
+/** The largest recipe (ota/format/manifest.ts): whatever the updater names, this agent holds no more. */
+const mostBytes = 16 << 20;
+export type LendOptions = {
+  repositories: Repositories;
+  /** Throws if the owner's settings forbid it now to fetch chunks. */
+  checkCost(): void;
+  /** Each lane holds the bytes of one request. Four hide the way to the repository; on a line with a limit one is as fast. */
+  lanes?: number;
+};
+
+export function makeLend({ repositories, checkCost, lanes = 4 }: LendOptions): Lend {
+  const queues = Array.from({ length: lanes }, makeQueue);
+  let turn = 0;
+  return (request, how) => {
+    turn = (turn + 1) % lanes;
+    return queues[turn]!(() => {
+      how.signal.throwIfAborted();
+      if (request.kind === "file") {
+        const maxBytes = Math.min(request.maxBytes, mostBytes);
+        return repositories.fetch(request.path, { ...how, maxBytes, isNamedByDigest: false, accept: (bytes) => bytes });
+      }
+      checkCost();
+      return repositories.fetch(objectPath(request.sha256), {
+        ...how,
+        maxBytes: maxFrameBytes(Math.min(request.sizeBytes, mostBytes)),
+        isNamedByDigest: true,
+        accept: (bytes) => unpackObject(bytes, request).finally(() => free(bytes)),
+      });
+    });
+  };
+}

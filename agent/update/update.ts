@@ -1,0 +1,80 @@
+// The agent's side of updates: it fetches, reports and passes on what people ask. Root's updater decides.
+import { join } from "node:path";
+import { z } from "zod";
+import type { Evidence, UpdateReport, UpdateRequest } from "../../provisioning/handover/update.ts";
+import { type Clock, every } from "../../system/clock.ts";
+import { describeError } from "../../system/error.ts";
+import { readJson, writeJson } from "../../system/files.ts";
+import type { Log } from "../../system/log.ts";
+import { makeQueue } from "../../system/queue.ts";
+import type { Handler } from "../api/server.ts";
+import type { AgentConfig } from "../config.ts";
+import type { Warnings } from "../health/warnings.ts";
+import { makeDesk } from "./desk.ts";
+import { serveUpdater } from "./door.ts";
+import { openRepositories } from "./fetch.ts";
+import { makeLend } from "./lend.ts";
+import { makePacer } from "./pacer.ts";
+import { costRefusal, parseWindow } from "./policy.ts";
+import { makeWarnOfUpdate, warnOfSilence } from "./warn.ts";
+
+const listenMs = 60_000;
+
+export type UpdateOptions = {
+  repositories: readonly string[];
+  settings: Omit<AgentConfig["update"], "repositories">;
+  evidence(): Promise<Evidence>;
+  warnings: Pick<Warnings, "raise" | "clear">;
+  clock: Clock;
+  /** The device is from a Hamlet image, so an updater runs. */
+  hasUpdater: boolean;
+  log: Log;
+  stateFolder: string;
+};
+export type Update = {
+  /** Serves the updater and the whole report; `otherwise` serves everything else. */
+  serve(otherwise: Handler): Handler;
+  /** Throws `update.noUpdater` or `update.busy`. */
+  ask(request: UpdateRequest): Promise<void>;
+  report(): UpdateReport | undefined;
+  stop(): Promise<void>;
+};
+
+/** The updater goes on with an update that a restart cut off, and it was asked for all the same. */
+const Asked = z.object({ isAsked: z.boolean() });
+
+export async function startUpdate(options: UpdateOptions): Promise<Update> {
+  const { repositories, settings, evidence, warnings, clock, hasUpdater, log } = options;
+  const { rate, window, metered, maxBytes } = settings;
+  const askedPath = join(options.stateFolder, "update.json");
+  const complain = (error: unknown) => log.warn(describeError(error));
+  const saving = makeQueue();
+  const desk = makeDesk({
+    clock,
+    onReport: makeWarnOfUpdate(warnings, clock.now),
+    wasAsked: (await readJson(askedPath, Asked).catch(complain))?.isAsked ?? false,
+    onAsked: (isAsked) => void saving(() => writeJson(askedPath, { isAsked })).catch(complain),
+  });
+  const pace = rate === undefined ? undefined : makePacer((rate * 1000) / 8, clock);
+  const policy = { window: window === undefined ? undefined : parseWindow(window), isMetered: metered, maxBytes };
+  const lend = makeLend({
+    repositories: openRepositories({ urls: repositories, clock, random: Math.random, pace }),
+    checkCost() {
+      const time = new Date(clock.now());
+      const minute = time.getHours() * 60 + time.getMinutes();
+      const refusal = costRefusal(policy, { activity: desk.report()?.activity, isAsked: desk.isAsked(), minute });
+      if (refusal) throw refusal;
+    },
+    ...(pace && { lanes: 1 }),
+  });
+  const listening = every(listenMs, () => hasUpdater && warnOfSilence(warnings, desk.silentForMs()), complain);
+  return {
+    serve: (otherwise) => serveUpdater({ desk, lend, evidence }, otherwise),
+    ask: (request) => desk.ask(request),
+    report: () => desk.report(),
+    async stop() {
+      listening.stop();
+      await saving(() => {});
+    },
+  };
+}

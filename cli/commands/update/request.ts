@@ -1,0 +1,50 @@
+// What `check`, `now` and `retry` share: they ask the updater for a check, and say what came of it.
+import type { UpdateRequest } from "../../../provisioning/handover/update.ts";
+import type { Context, Option, Values } from "../../terminal/command.ts";
+import { deviceOption, findDeviceForRequests } from "../../terminal/device.ts";
+import { jsonLines } from "../../terminal/output.ts";
+import { awaitCheck, followUpdate, updateOf } from "./follow.ts";
+
+export const requestOptions: Record<string, Option> = {
+  ...deviceOption,
+  json: { type: "boolean", describe: "print the result as JSON" },
+};
+export const watchOption: Record<"watch", Option> = {
+  watch: {
+    type: "boolean",
+    short: "w",
+    describe: "follow the update until it ends; exit code 4 if the device fell back",
+  },
+};
+
+export async function requestUpdate(
+  kind: Extract<UpdateRequest["kind"], "check" | "now" | "retry">,
+  values: Values,
+  context: Context,
+): Promise<number> {
+  const { print, progress } = context;
+  const device = await findDeviceForRequests(values);
+  try {
+    const status = await device.status();
+    const before = updateOf(status);
+    const { name } = status.self;
+    progress.stage(`checking for a release for ${name}`);
+    await device.request("/v1/update", { kind });
+    const update = await awaitCheck(device, before);
+    progress.end();
+    const { running, newest, activity } = update;
+    if (values["watch"] && activity.phase !== "idle") return await followUpdate(device, before, context);
+    if (values["json"]) print(...jsonLines({ device: name, ...update }));
+    else if (activity.phase === "checking") print(`${name} is still checking; see: hamlet update status`);
+    else if (activity.phase !== "idle") {
+      print(
+        `the update of ${name}${"version" in activity ? ` to ${activity.version}` : ""} has begun; follow it: hamlet update status --watch`,
+      );
+    } else if (newest === undefined) print(`the repository has no release for ${name}, which runs ${running.version}`);
+    else if (newest === running.version) print(`${name} runs ${newest}, the newest release`);
+    else print(`${name} runs ${running.version}; the newest release is ${newest}`);
+    return 0;
+  } finally {
+    device.close();
+  }
+}

@@ -1,0 +1,24 @@
+// `update seen`: acknowledges a fallback, so that the device no longer warns of it.
+import { endText } from "../../../dashboard/update-words.ts";
+import type { Command } from "../../terminal/command.ts";
+import { deviceOption, findDeviceForRequests } from "../../terminal/device.ts";
+import { updateOf } from "./follow.ts";
+
+export const updateSeen: Command = {
+  usage: "update seen",
+  summary: "acknowledge a fallback, so that the device no longer warns of it",
+  example: "hamlet update seen --device attic",
+  details: "The history keeps the fallback. Works on the device itself and in the lab.",
+  options: deviceOption,
+  async run({ values }, { print }) {
+    const device = await findDeviceForRequests(values);
+    try {
+      const { fallback } = updateOf(await device.status());
+      await device.request("/v1/update", { kind: "seen" });
+      print(fallback ? `acknowledged: ${endText(fallback)}` : "there was nothing to acknowledge");
+      return 0;
+    } finally {
+      device.close();
+    }
+  },
+};

@@ -1,0 +1,55 @@
+// `update status [--watch]`: what a device runs, what is newer, and how far an update is.
+import { z } from "zod";
+import { UpdateStatus } from "../../../agent/api/schema.ts";
+import { silentProgress } from "../../../system/progress.ts";
+import type { Command, Context } from "../../terminal/command.ts";
+import { type Device, deviceOption, findDevice } from "../../terminal/device.ts";
+import { jsonLines } from "../../terminal/output.ts";
+import { followUpdate, updateOf } from "./follow.ts";
+import { updateText } from "./words.ts";
+
+export const updateStatus: Command = {
+  usage: "update status [--watch] [--json]",
+  summary: "show what a device runs, what is newer, and how far an update is",
+  example: "hamlet update status --device attic --watch",
+  details: `
+With --watch it follows an update through the device's restart until it ends: exit code 0 if the device keeps the new release,
+4 if it fell back to the one before.`,
+  options: {
+    ...deviceOption,
+    watch: { type: "boolean", short: "w", describe: "follow an update until it ends" },
+    json: { type: "boolean", describe: "print JSON; with --watch one line for each change" },
+    schema: { type: "boolean", aloneBut: ["json"], describe: "print the JSON Schema of --json instead" },
+  },
+  async run({ values }, context) {
+    if (values["schema"]) {
+      context.print(...jsonLines(z.toJSONSchema(UpdateStatus.extend({ device: z.string() }))));
+      return 0;
+    }
+    const device = await findDevice(values);
+    try {
+      const status = await device.status();
+      const update = updateOf(status);
+      const { name } = status.self;
+      if (values["json"] && !values["watch"]) context.print(...jsonLines({ device: name, ...update }));
+      else if (!values["json"]) context.print(...updateText(name, update, Date.now()));
+      if (!values["watch"] || update.activity.phase === "idle") return 0;
+      return await (values["json"] ? followInJson(device, update, context) : followUpdate(device, update, context));
+    } finally {
+      device.close();
+    }
+  },
+};
+
+/** One line for each change, the last for the end. */
+function followInJson({ status }: Device, before: UpdateStatus, { print, note }: Context): Promise<number> {
+  let shown = "";
+  const telling = async () => {
+    const found = await status();
+    const line = JSON.stringify({ device: found.self.name, ...found.update });
+    if (found.update && line !== shown) print(line);
+    shown = line;
+    return found;
+  };
+  return followUpdate({ status: telling }, before, { print() {}, note, progress: silentProgress });
+}

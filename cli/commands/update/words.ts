@@ -1,0 +1,29 @@
+// Formats what an updater reports for a terminal.
+// Pure.
+import type { UpdateStatus } from "../../../agent/api/schema.ts";
+import { activityText, type End, endText } from "../../../dashboard/update-words.ts";
+import { duration } from "../../../dashboard/words.ts";
+import { filledTable } from "../../terminal/table.ts";
+
+export function updateText(name: string, update: UpdateStatus, now: number): string[] {
+  const { running, activity, newest, checkedAtMs, failed, fallback, last } = update;
+  const ago = (atMs: number) => `${duration((now - atMs) / 1000)} ago`;
+  return [
+    `${name} runs ${running.version} (slot ${running.slot})`,
+    `newest release: ${newest ?? "unknown"}${checkedAtMs === undefined ? ", not checked yet" : `, checked ${ago(checkedAtMs)}`}`,
+    ...(activity.phase === "idle" ? [] : [`now: ${activityText(activity, now)}`]),
+    ...(last ? [`last update: ${endText(last)}, ${ago(last.atMs)}`] : []),
+    ...(failed.length > 0 ? [`failed, so not tried again until \`hamlet update retry\`: ${failed.join(", ")}`] : []),
+    ...(fallback ? [`${name} fell back: ${endText(fallback)}; acknowledge it: hamlet update seen`] : []),
+  ];
+}
+
+/** The newest first. */
+export const historyTable = (history: readonly End[]): string[] =>
+  filledTable(
+    ["when", "from", "to", "outcome", "check", "message"],
+    history.map(({ atMs, from, to, outcome, check = "", message = "", isAlone }) => [
+      new Date(atMs).toISOString().slice(0, 16).replace("T", " "),
+      ...[from, to, isAlone ? `${outcome}, alone` : outcome, check, message],
+    ]),
+  );

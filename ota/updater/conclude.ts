@@ -1,0 +1,87 @@
+// What became of the last trial, seen from the system that runs now.
+// Pure.
+import type { BootState } from "../../image/boot/boot-control.ts";
+import type { UpdateEnd } from "../../provisioning/handover/update.ts";
+import { type CheckCode, checks } from "./checks.ts";
+import type { Armed, History, Wanted } from "./state.ts";
+
+export type Conclusion =
+  /** Nothing was armed by the updater. */
+  | { kind: "none" }
+  /** A slot is on trial that a person wrote and staged: the person judges it. */
+  | { kind: "handMade" }
+  /** This boot is the trial. */
+  | { kind: "trying"; armed: Armed }
+  /** Everything was verified in this boot, only the restart is missing. */
+  | { kind: "restart"; armed: Armed }
+  /** The trial was never staged, or staged in an earlier boot and not started: the slot is verified again first. */
+  | { kind: "notArmed" }
+  | { kind: "committed"; armed: Armed }
+  | { kind: "failed"; armed: Armed; check: CheckCode }
+  | { kind: "void"; armed: Armed; check: CheckCode };
+
+export function conclude(boot: BootState, armed: Armed | undefined, bootId: string): Conclusion {
+  if (!armed) return boot.phase === "trying" ? { kind: "handMade" } : { kind: "none" };
+  const { to } = armed;
+  const isNew = boot.slot === to.slot && boot.version === to.version;
+  switch (boot.phase) {
+    case "trying":
+      return isNew ? { kind: "trying", armed } : { kind: "handMade" };
+    case "settled":
+      return isNew ? { kind: "committed", armed } : { kind: "notArmed" };
+    case "armed": {
+      const isOurs = boot.trial.slot === to.slot && boot.trial.version === to.version;
+      return isOurs && armed.bootId === bootId ? { kind: "restart", armed } : { kind: "notArmed" };
+    }
+    case "reverted":
+      switch (boot.because) {
+        case "markedBad":
+          return { kind: "failed", armed, check: "trial.ended" };
+        case "triesUsedUp":
+          return { kind: "void", armed, check: "trial.ended" };
+        case "neverBooted":
+          return { kind: "void", armed, check: "trial.neverStarted" };
+      }
+  }
+}
+
+const maxEnds = 20;
+const maxFailed = 16;
+/** Logs are the bulk of the history. */
+const maxLogs = 3;
+
+/** Adds how a trial ended. Adding it again changes nothing: power may fail between this and the next step. */
+export function withEnd(history: History, end: UpdateEnd): History {
+  if (history.ends.some((one) => one.atMs === end.atMs && one.to === end.to)) return history;
+  let logs = 0;
+  const ends = [end, ...history.ends].slice(0, maxEnds).map((one) => {
+    if (one.log && ++logs > maxLogs) {
+      const { log: _, ...rest } = one;
+      return rest;
+    }
+    return one;
+  });
+  const failed = history.failed.filter((version) => version !== end.to);
+  if (end.outcome === "failed") failed.unshift(end.to);
+  return { ends, failed: failed.slice(0, maxFailed), isSeen: end.outcome === "committed" };
+}
+
+/** `armed.atMs` names the trial. */
+export const endOf = (armed: Armed, outcome: UpdateEnd["outcome"], check?: CheckCode, log?: string[]): UpdateEnd => ({
+  atMs: armed.atMs,
+  from: armed.from.version,
+  to: armed.to.version,
+  outcome,
+  ...(check && { check, message: checks[check] }),
+  ...(armed.alive.length === 0 && { isAlone: true }),
+  ...(log && { log }),
+});
+
+/** How often a trial without a verdict is repeated before the release counts as failed, and how long that waits. */
+export const voidPausesMs = [10 * 60_000, 60 * 60_000, 6 * 60 * 60_000];
+
+/** The wish after a trial that ended without a verdict; undefined if the release has had its chances. */
+export function afterVoid(wanted: Wanted | undefined, version: string): Wanted | undefined {
+  const before = wanted?.voids?.version === version ? wanted.voids.count : 0;
+  return before < voidPausesMs.length ? { voids: { version, count: before + 1 } } : undefined;
+}

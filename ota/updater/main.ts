@@ -1,0 +1,60 @@
+// Composition root of root's updater: `node updater.mjs`.
+import { mkdir, readFile } from "node:fs/promises";
+import { uptime } from "node:os";
+import { dirname, join } from "node:path";
+import { openBootControl } from "../../image/boot/device.ts";
+import { updateFiles } from "../../provisioning/file/update-source.ts";
+import { pathsUnder } from "../../provisioning/firstboot/paths.ts";
+import { sleep } from "../../system/clock.ts";
+import { run } from "../../system/command.ts";
+import { agentSocket } from "../../system/doors.ts";
+import { describeError, errnoOf } from "../../system/error.ts";
+import { makeLog } from "../../system/log.ts";
+import { openAgentDoor } from "./agent-door.ts";
+import { readDevice } from "./device.ts";
+import { findNewest } from "./metadata.ts";
+import { openOldRelease } from "./old-release.ts";
+import { openSlotPart } from "./slot-part.ts";
+import { stateIn } from "./state.ts";
+import { deadlineIn } from "./trial-deadline.ts";
+import { makeUpdater } from "./updater.ts";
+
+const log = makeLog("updater");
+const disk = "/run/hamlet-disk";
+/** The provision file's release root is there, if it has one. */
+const { releaseRoot } = pathsUnder("/");
+const folder = dirname(releaseRoot);
+/** Of the computer, not of this process: a restarted updater goes on with the same trial. */
+const clock = { now: Date.now, monotonic: () => uptime() * 1000 };
+const hourMs = 60 * 60_000;
+
+try {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const device = await readDevice(run);
+  const updater = await makeUpdater({
+    control: await openBootControl(run),
+    door: openAgentDoor(agentSocket),
+    state: stateIn(folder),
+    device,
+    disk: {
+      openPart: (label) => openSlotPart(join(disk, label), "/sys"),
+      openOld: (slot) => openOldRelease(disk, "/efi/EFI/Linux", slot),
+    },
+    findNewest,
+    firstRoot: await readFile(releaseRoot).catch((error: unknown) => {
+      if (errnoOf(error) === "ENOENT") return readFile(`/usr/lib/hamlet/${updateFiles.releaseRoot}`);
+      throw error;
+    }),
+    clock,
+    log,
+    random: Math.random,
+    sleep,
+    workIn: "/tmp",
+    pace: { firstCheckMs: hourMs / 6, checkEveryMs: 6 * hourMs },
+    trialDeadlineMs: () => deadlineIn("/run/hamlet-updater", device.bootId, clock.monotonic()),
+  });
+  await updater.run(new AbortController().signal);
+} catch (error) {
+  log.error(describeError(error));
+  process.exitCode = 1;
+}

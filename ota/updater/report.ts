@@ -1,0 +1,77 @@
+// What the updater reports to the agent, which shows it.
+// Pure.
+import type { Slot } from "../../image/boot/boot-control.ts";
+import type { UpdateActivity, UpdateReport } from "../../provisioning/handover/update.ts";
+import type { CheckCode } from "./checks.ts";
+import type { Progress } from "./install.ts";
+import type { History } from "./state.ts";
+import type { Life } from "./step.ts";
+
+export type Knowledge = {
+  running: { slot: Slot; version: string };
+  life: Life;
+  progress: Progress | undefined;
+  trial: { leftMs: number; waitsFor: CheckCode[] };
+  history: History;
+  checkedAtMs: number | undefined;
+  newest: string | undefined;
+  /** Wall clock minus monotonic clock. */
+  epochMs: number;
+};
+
+export function reportOf(known: Knowledge): UpdateReport {
+  const { running, history, checkedAtMs, newest } = known;
+  const [last] = history.ends;
+  return {
+    v: 1,
+    running,
+    activity: activityOf(known),
+    ...(checkedAtMs !== undefined && { checkedAtMs }),
+    ...(newest !== undefined && { newest }),
+    failed: history.failed,
+    ...(last && last.outcome !== "committed" && !history.isSeen && { fallback: last }),
+    history: history.ends.map(({ log: _, ...end }) => end),
+  };
+}
+
+function activityOf({ life, progress, trial, epochMs }: Knowledge): UpdateActivity {
+  switch (life.phase) {
+    case "idle":
+      return { phase: "idle" };
+    case "checking":
+      return { phase: "checking" };
+    case "installing": {
+      const version = life.release;
+      if (progress) return { ...progress, version };
+      return {
+        phase: "writing",
+        version,
+        part: "",
+        doneBytes: 0,
+        totalBytes: 0,
+        fetchedBytes: 0,
+        forecastBytes: 0,
+      };
+    }
+    case "restarting":
+      return { phase: "restarting", version: life.release };
+    case "trying":
+      return {
+        phase: "trying",
+        version: life.release,
+        leftS: Math.max(0, Math.ceil(trial.leftMs / 1000)),
+        waitsFor: trial.waitsFor,
+      };
+    case "waiting": {
+      const { release, because, againAtMs } = life;
+      return {
+        phase: "waiting",
+        ...(release !== undefined && { version: release }),
+        because,
+        againAtMs: Math.max(0, Math.round(againAtMs + epochMs)),
+      };
+    }
+    case "refused":
+      return { phase: "waiting", ...(life.release !== undefined && { version: life.release }), because: life.because };
+  }
+}

@@ -1,0 +1,73 @@
+// What the updater keeps on `data`, in root's own folder: verified metadata, floors, the wish that it works on, the trial that it armed,
+// and what became of earlier ones. Each file is written whole, with a checksum and a copy.
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { UpdateEnd } from "../../provisioning/handover/update.ts";
+import { copyOf, keep, readKept } from "../../system/kept.ts";
+import { Floors } from "./floors.ts";
+
+const Version = z.string().min(1).max(64);
+const Running = z.object({ slot: z.enum(["a", "b"]), version: Version });
+
+/** A trial that was armed: what the release that armed it saw, for the one that judges. */
+export const Armed = z.object({
+  from: Running,
+  to: Running,
+  rootHash: z.string().max(64),
+  bootId: z.string().max(64).describe("the boot that wrote and verified the slot"),
+  atMs: z.number(),
+  failedUnits: z.array(z.string().max(256)).max(64),
+  alive: z.array(z.string().max(64)).max(64),
+  hadMesh: z.boolean(),
+  hadTelemetry: z.boolean(),
+});
+export type Armed = z.infer<typeof Armed>;
+
+/** Somebody wants the newest release installed. It outlives a power cut. */
+export const Wanted = z.object({
+  /** Trials of this release that ended without a verdict. */
+  voids: z.object({ version: Version, count: z.int().min(1).max(16) }).exactOptional(),
+});
+export type Wanted = z.infer<typeof Wanted>;
+
+export const History = z.object({
+  ends: z.array(UpdateEnd).max(20).describe("the newest first"),
+  failed: z.array(Version).max(16),
+  isSeen: z.boolean().describe("somebody has acknowledged the newest end"),
+});
+export type History = z.infer<typeof History>;
+
+const Metadata = z.object({
+  from: z.string().max(64).describe("digest of the release root that it began with"),
+  files: z.record(z.string().max(48), z.string()),
+});
+
+const files = {
+  "metadata.json": Metadata,
+  "floors.json": Floors,
+  "armed.json": Armed,
+  "wanted.json": Wanted,
+  "history.json": History,
+} as const;
+type Files = { [K in keyof typeof files]: z.infer<(typeof files)[K]> };
+
+export type State = {
+  /** Undefined if there is none, or it cannot be read: damage costs an update or a history, never a boot. */
+  read<K extends keyof Files>(name: K): Promise<Files[K] | undefined>;
+  /** Undefined removes it. */
+  write<K extends keyof Files>(name: K, value: Files[K] | undefined): Promise<void>;
+};
+
+export const stateIn = (folder: string): State => ({
+  async read(name) {
+    return (await readKept(join(folder, name), files[name])).value as never;
+  },
+  async write(name, value) {
+    const path = join(folder, name);
+    if (value) await keep(path, value);
+    else for (const at of [copyOf(path), path]) await rm(at, { force: true });
+  },
+});
+
+export const noHistory: History = { ends: [], failed: [], isSeen: true };

@@ -1,0 +1,18 @@
+// When the trial of this boot ends. Kept in memory over a restart of the updater, so that one that crashes again and again gets no
+// more time.
+import { join } from "node:path";
+import { z } from "zod";
+import { readJson, writeJson } from "../../system/files.ts";
+
+const Deadline = z.object({ bootId: z.string(), deadlineMs: z.number() });
+/** Design: a verdict within three minutes. */
+export const verdictMs = 180_000;
+
+export async function deadlineIn(folder: string, bootId: string, now: number): Promise<number> {
+  const path = join(folder, "trial.json");
+  const kept = await readJson(path, Deadline).catch(() => undefined);
+  if (kept?.bootId === bootId) return kept.deadlineMs;
+  const deadlineMs = now + verdictMs;
+  await writeJson(path, { bootId, deadlineMs });
+  return deadlineMs;
+}

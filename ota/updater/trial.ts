@@ -1,0 +1,91 @@
+// Runs the trial of the release that runs: gathers evidence, and commits or goes back. It alone restarts the device.
+import type { BootControl } from "../../image/boot/boot-control.ts";
+import { describeError } from "../../system/error.ts";
+import type { Log } from "../../system/log.ts";
+import type { AgentDoor } from "./agent-door.ts";
+import type { CheckCode } from "./checks.ts";
+import { endOf, withEnd } from "./conclude.ts";
+import type { Device } from "./device.ts";
+import { judge, type Watch, weigh } from "./judge.ts";
+import { type Armed, noHistory, type State } from "./state.ts";
+
+export type TrialDoors = {
+  control: BootControl;
+  door: Pick<AgentDoor, "evidence">;
+  state: State;
+  device: Device;
+  log: Log;
+  /** Monotonic, and the same clock after a restart of the updater. */
+  now(): number;
+  sleep(ms: number): Promise<void>;
+  /** When silence becomes failure: the same for a restarted updater. */
+  deadlineMs: number;
+};
+export type OnWaiting = (leftMs: number, waitsFor: CheckCode[]) => void;
+
+const pollMs = 2_000;
+
+/** True once the release is committed; false when the device restarts into the old one. */
+export async function runTrial(armed: Armed, doors: TrialDoors, onWaiting: OnWaiting): Promise<boolean> {
+  const { control, log, now, sleep } = doors;
+  await control.begin();
+  let watch: Watch = { deadlineMs: doors.deadlineMs, passedSinceMs: undefined };
+  for (;;) {
+    const waitsFor = judge(armed, await observe(doors));
+    const [next, verdict] = weigh(watch, waitsFor, now());
+    watch = next;
+    if (verdict === "commit") {
+      await commit(armed, doors);
+      log.info(`release ${armed.to.version} is committed`);
+      return true;
+    }
+    if (verdict !== "wait") {
+      log.error(`release ${armed.to.version} failed its trial: ${verdict.failed}`);
+      await fail(armed, verdict.failed, doors);
+      return false;
+    }
+    onWaiting(watch.deadlineMs - now(), waitsFor);
+    await sleep(pollMs);
+  }
+}
+
+async function observe({ door, device, log }: TrialDoors) {
+  const quiet = (what: string) => (error: unknown) => {
+    log.debug(`${what}: ${describeError(error)}`);
+    return undefined;
+  };
+  const [evidence, failedUnits] = await Promise.all([
+    door.evidence().catch(quiet("no evidence")),
+    device.failedUnits().catch(quiet("no list of units")),
+  ]);
+  return { rootHash: device.rootHash, isDataLost: device.isDataLost, failedUnits: failedUnits ?? [], evidence };
+}
+
+async function commit(armed: Armed, { control, state }: TrialDoors): Promise<void> {
+  await control.commit();
+  await settle(armed, state);
+}
+
+/** After a commit, whoever notices it. Nothing here leads back. */
+export async function settle(armed: Armed, state: State): Promise<void> {
+  const floors = (await state.read("floors.json")) ?? { roles: {} };
+  await state.write("floors.json", { ...floors, release: armed.to.version });
+  await state.write(
+    "history.json",
+    withEnd((await state.read("history.json")) ?? noHistory, endOf(armed, "committed")),
+  );
+  await state.write("wanted.json", undefined);
+  await state.write("armed.json", undefined);
+}
+
+async function fail(armed: Armed, check: CheckCode, { control, state, device, log }: TrialDoors): Promise<void> {
+  // First of all: whatever restarts the device now, the old slot comes back.
+  await control.markBad();
+  try {
+    const end = endOf(armed, "failed", check, await device.lastWords());
+    await state.write("history.json", withEnd((await state.read("history.json")) ?? noHistory, end));
+  } catch (error) {
+    log.error(`the reason is not kept: ${describeError(error)}`);
+  }
+  await control.reboot();
+}

@@ -1,0 +1,319 @@
+// The updater: takes requests and time to step.ts, and performs what it decides.
+import { hash } from "node:crypto";
+import type { BootControl } from "../../image/boot/boot-control.ts";
+import type { UpdateTrouble } from "../../provisioning/handover/update.ts";
+import type { Clock } from "../../system/clock.ts";
+import { describeError, HamletError } from "../../system/error.ts";
+import type { Log } from "../../system/log.ts";
+import { makeQueue } from "../../system/queue.ts";
+import { backoffMs } from "../../system/retry.ts";
+import type { Manifest } from "../format/manifest.ts";
+import type { AgentDoor } from "./agent-door.ts";
+import { checks } from "./checks.ts";
+import { afterVoid, type Conclusion, conclude, endOf, voidPausesMs, withEnd } from "./conclude.ts";
+import type { Device } from "./device.ts";
+import { raiseFloors } from "./floors.ts";
+import { type InstallDoors, type Installed, install, type Progress } from "./install.ts";
+import type { findNewest } from "./metadata.ts";
+import { refusalOf } from "./refusals.ts";
+import { type Knowledge, reportOf } from "./report.ts";
+import { type Armed, noHistory, type State } from "./state.ts";
+import { dueAtMs, type Effect, type Event, step } from "./step.ts";
+import { runTrial, settle } from "./trial.ts";
+
+export type UpdaterParts = {
+  control: BootControl;
+  door: AgentDoor;
+  state: State;
+  device: Device;
+  disk: Pick<InstallDoors, "openPart" | "openOld">;
+  findNewest: typeof findNewest;
+  /** The release root of the provision file or of the image. */
+  firstRoot: Buffer;
+  clock: Clock;
+  log: Log;
+  random(): number;
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** A folder in memory. */
+  workIn: string;
+  pace: { firstCheckMs: number; checkEveryMs: number };
+  /** When the trial of this boot ends, on the monotonic clock. */
+  trialDeadlineMs(): Promise<number>;
+};
+
+export type Updater = {
+  /** Ends when the device restarts. */
+  run(signal: AbortSignal): Promise<void>;
+};
+
+const waitPauses = { firstMs: 1_000, longestMs: 30_000 };
+const dayMs = 24 * 60 * 60_000;
+/** Progress is reported this often. */
+const reportEveryMs = 1_000;
+
+export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
+  const { control, door, state, device, clock, log, random, sleep } = parts;
+  const boot = await control.current();
+  const conclusion = conclude(boot, await state.read("armed.json"), device.bootId);
+  const known: Knowledge = {
+    running: { slot: boot.slot, version: device.version },
+    life: { phase: "idle", checkAtMs: clock.monotonic() + parts.pace.firstCheckMs },
+    progress: undefined,
+    trial: { leftMs: 0, waitsFor: [] },
+    history: (await state.read("history.json")) ?? noHistory,
+    checkedAtMs: undefined,
+    newest: undefined,
+    epochMs: 0,
+  };
+  let manifest: Manifest | undefined;
+  let installed: Installed | undefined;
+  let hasAdvanced = false;
+  /** The furthest that any attempt at this release came. */
+  let furthest = { release: "", doneBytes: 0 };
+  const persist = makeQueue();
+  const report = () => reportOf({ ...known, epochMs: clock.now() - clock.monotonic() });
+  let wake = () => {};
+
+  let reportedAtMs = Number.NEGATIVE_INFINITY;
+  function tell(isUrgent: boolean): void {
+    if (!isUrgent && clock.monotonic() - reportedAtMs < reportEveryMs) return;
+    reportedAtMs = clock.monotonic();
+    door.report(report()).catch((error: unknown) => log.debug(`no report: ${describeError(error)}`));
+  }
+
+  function dispatch(event: Event): void {
+    const moment = { now: clock.monotonic(), random: random() };
+    const [life, effects] = step(known.life, event, parts.pace, moment);
+    const hasChanged = life.phase !== known.life.phase;
+    known.life = life;
+    if (hasChanged) tell(true);
+    for (const effect of effects) perform(effect);
+    wake();
+  }
+
+  function perform(effect: Effect): void {
+    switch (effect.kind) {
+      case "check":
+        attempt(check);
+        break;
+      case "install":
+        attempt(installNewest);
+        break;
+      case "restart":
+        attempt(restart);
+        break;
+      case "want":
+        later(() => state.write("wanted.json", effect.isWanted ? {} : undefined));
+        break;
+      case "forgetFailures":
+        later(() => changeHistory((history) => ({ ...history, failed: [] })));
+        break;
+      case "acknowledge":
+        later(() => changeHistory((history) => ({ ...history, isSeen: true })));
+        break;
+    }
+  }
+
+  function later(act: () => Promise<void>): void {
+    persist(act).catch((error: unknown) => log.error(describeError(error)));
+  }
+
+  function attempt(act: () => Promise<void>): void {
+    hasAdvanced = false;
+    // What was asked for is on the disk before it begins.
+    persist(() => {})
+      .then(act)
+      .catch((error: unknown) => {
+        log.warn(describeError(error));
+        const isFinal = error instanceof HamletError && error.exitCode === 3;
+        dispatch({ kind: "failed", trouble: troubleOf(error), isFinal, hasAdvanced });
+      });
+  }
+
+  async function changeHistory(change: (history: Knowledge["history"]) => Knowledge["history"]): Promise<void> {
+    known.history = change(known.history);
+    await state.write("history.json", known.history);
+    tell(true);
+  }
+
+  async function check(): Promise<void> {
+    const floors = (await state.read("floors.json")) ?? { roles: {} };
+    const clockS = Math.max(device.builtS, floors.clockS ?? 0);
+    // A clock that no time server has set proves nothing: then only what was built before certainly is past.
+    const nowMs = (await device.isClockSet()) ? Math.max(clock.now(), clockS * 1000) : clockS * 1000;
+    const { firstRoot, workIn } = parts;
+    const from = hash("sha256", firstRoot, "hex");
+    const metadata = await state.read("metadata.json");
+    // A device that was given another release root begins anew.
+    const kept = metadata?.from === from ? metadata.files : undefined;
+    const found = await parts.findNewest({
+      board: device.board,
+      door,
+      kept,
+      firstRoot,
+      floors: floors.roles,
+      nowMs,
+      workIn,
+    });
+    const next = { from, files: found.files };
+    if (JSON.stringify(next) !== JSON.stringify(metadata)) await state.write("metadata.json", next);
+    const raised = {
+      ...floors,
+      clockS: Math.max(clockS, found.manifest.builtS),
+      roles: raiseFloors(floors.roles, found.roles),
+    };
+    if (JSON.stringify(raised) !== JSON.stringify(floors)) await state.write("floors.json", raised);
+    manifest = found.manifest;
+    known.checkedAtMs = clock.now();
+    known.newest = manifest.version;
+    const refusal = refusalOf(manifest, {
+      version: device.version,
+      floor: floors.release,
+      failed: known.history.failed,
+      isDataLost: device.isDataLost,
+    });
+    dispatch({ kind: "found", release: manifest.version, ...(refusal && { refusal: troubleOf(refusal) }) });
+  }
+
+  async function installNewest(): Promise<void> {
+    known.progress = undefined;
+    const release = manifest!.version;
+    if (furthest.release !== release) furthest = { release, doneBytes: 0 };
+    const onProgress = (progress: Progress) => {
+      known.progress = progress;
+      if (progress.phase === "writing" && progress.doneBytes > furthest.doneBytes) {
+        furthest.doneBytes = progress.doneBytes;
+        hasAdvanced = true;
+      }
+      tell(false);
+    };
+    const { rootHash, diskSignature } = device;
+    const doors: InstallDoors = {
+      ...{ control, ...parts.disk, rootHash, diskSignature, sleep, random },
+      fetch: door.object,
+    };
+    installed = await install(manifest!, doors, onProgress);
+    dispatch({ kind: "installed" });
+  }
+
+  async function restart(): Promise<void> {
+    const { slot, candidate } = installed!;
+    const evidence = await door.evidence();
+    const armed: Armed = {
+      from: known.running,
+      to: { slot, version: candidate.version },
+      rootHash: manifest!.verity.rootHash,
+      bootId: device.bootId,
+      atMs: Math.max(0, clock.now()),
+      failedUnits: await device.failedUnits(),
+      alive: evidence.alive.slice(0, 64),
+      hadMesh: evidence.hasMesh,
+      hadTelemetry: evidence.telemetry === "up",
+    };
+    await state.write("armed.json", armed);
+    await control.stage(slot, candidate);
+    log.info(`restarting into release ${candidate.version}`);
+    await control.reboot();
+  }
+
+  async function tryOut(armed: Armed, signal: AbortSignal): Promise<void> {
+    const deadlineMs = await parts.trialDeadlineMs();
+    const doors = { ...parts, now: clock.monotonic, deadlineMs };
+    const isCommitted = await runTrial(armed, doors, (leftMs, waitsFor) => {
+      known.trial = { leftMs, waitsFor };
+      if (signal.aborted) throw signal.reason;
+      tell(false);
+    });
+    if (!isCommitted) return;
+    known.history = (await state.read("history.json")) ?? noHistory;
+    known.life = { phase: "idle", checkAtMs: clock.monotonic() + parts.pace.firstCheckMs };
+    tell(true);
+    wake();
+  }
+
+  /** What the last trial leaves to do before anything else. Returns whether this boot goes on as usual. */
+  async function act(past: Conclusion, signal: AbortSignal): Promise<boolean> {
+    switch (past.kind) {
+      case "none":
+        return true;
+      case "handMade":
+        // Without its state the device cannot know whose trial this is.
+        if (!device.isDataLost) return true;
+        await control.markBad();
+        await control.reboot();
+        return false;
+      case "trying":
+        known.life = { phase: "trying", release: past.armed.to.version };
+        tryOut(past.armed, signal).catch((error: unknown) => log.error(describeError(error)));
+        return true;
+      case "restart":
+        known.life = { phase: "restarting", release: past.armed.to.version };
+        await control.reboot();
+        return false;
+      case "notArmed":
+        await state.write("armed.json", undefined);
+        return true;
+      case "committed":
+        await settle(past.armed, state);
+        known.history = (await state.read("history.json")) ?? noHistory;
+        return true;
+      case "failed":
+      case "void": {
+        const { armed, check } = past;
+        const again = past.kind === "void" ? afterVoid(await state.read("wanted.json"), armed.to.version) : undefined;
+        await changeHistory((history) => withEnd(history, endOf(armed, again ? "void" : "failed", check)));
+        await state.write("wanted.json", again);
+        await state.write("armed.json", undefined);
+        if (!again) return true;
+        const because = { code: check, message: checks[check] };
+        const againAtMs = clock.monotonic() + voidPausesMs[again.voids!.count - 1]!;
+        known.life = { phase: "waiting", wish: "install", because, failures: 0, againAtMs, release: armed.to.version };
+        return true;
+      }
+    }
+  }
+
+  async function answerRequests(signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        const request = await door.wait(report());
+        failures = 0;
+        if (request && !signal.aborted) dispatch({ kind: "asked", request });
+      } catch (error) {
+        log.debug(`no request: ${describeError(error)}`);
+        await sleep(backoffMs(waitPauses, failures++, random()));
+      }
+    }
+  }
+
+  async function keepTime(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const due = dueAtMs(known.life) ?? Number.POSITIVE_INFINITY;
+      const woken = new AbortController();
+      wake = () => woken.abort();
+      // Nothing is due later than in a day: then it only looks again.
+      await sleep(Math.min(Math.max(0, due - clock.monotonic()), dayMs), woken.signal).catch(() => {});
+      wake = () => {};
+      if (!signal.aborted) dispatch({ kind: "tick" });
+    }
+  }
+
+  return {
+    async run(signal) {
+      signal.addEventListener("abort", () => wake(), { once: true });
+      if (!(await act(conclusion, signal))) return;
+      // An installation that power or a restart of the updater cut off goes on.
+      if (known.life.phase === "idle" && (await state.read("wanted.json")))
+        dispatch({ kind: "asked", request: { kind: "now" } });
+      await Promise.all([answerRequests(signal), keepTime(signal)]);
+    },
+  };
+}
+
+function troubleOf(error: unknown): UpdateTrouble {
+  const { code, message, hint } =
+    error instanceof HamletError
+      ? error
+      : { code: "update.writeFailed", message: describeError(error), hint: undefined };
+  return { code, message: message.slice(0, 500), ...(hint !== undefined && { hint: hint.slice(0, 500) }) };
+}

@@ -1,0 +1,193 @@
+// The updater's paths on the agent's socket, with a real socket, a real repository and a stand-in for the updater.
+import { hash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { zstdCompressSync } from "node:zlib";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { startApi } from "../../../agent/api/server.ts";
+import { type Desk, makeDesk } from "../../../agent/update/desk.ts";
+import { serveUpdater } from "../../../agent/update/door.ts";
+import { openRepositories } from "../../../agent/update/fetch.ts";
+import { makeLend } from "../../../agent/update/lend.ts";
+import { objectPath } from "../../../ota/format/names.ts";
+import { type Evidence, type UpdateReport, updaterPaths } from "../../../provisioning/handover/update.ts";
+import { systemClock } from "../../../system/clock.ts";
+import { eventually } from "../../eventually.ts";
+import { type FakeUpdater, fakeUpdater, reportOf } from "./updater.ts";
+import { serveWeb, type Web } from "./web.ts";
+
+const content = Buffer.from("a chunk of the root filesystem");
+const chunk = { kind: "object", sha256: hash("sha256", content), sizeBytes: content.length } as const;
+const health: Evidence = {
+  phase: "member",
+  hasPage: true,
+  hasMesh: true,
+  handshakes: ["b"],
+  alive: ["b"],
+  telemetry: "up",
+};
+
+let socketPath: string;
+let web: Web;
+let desk: Desk;
+let now = 0;
+let reports: UpdateReport[];
+let updater: FakeUpdater;
+let api: { stop(): Promise<void> };
+
+beforeEach(async () => {
+  socketPath = join(await mkdtemp(join(tmpdir(), "hamlet-update-")), "agent.sock");
+  web = await serveWeb({ [objectPath(chunk.sha256)]: zstdCompressSync(content) });
+  [now, reports] = [0, []];
+  const clock = { now: () => now, monotonic: () => now };
+  desk = makeDesk({ clock, onReport: (report) => reports.push(report), takenWithinMs: 150 });
+  const repositories = openRepositories({ urls: [web.url], clock: systemClock, random: () => 0, pauseMs: 1 });
+  const door = { desk, lend: makeLend({ repositories, checkCost() {} }), evidence: async () => health, holdMs: 300 };
+  api = await startApi(
+    socketPath,
+    serveUpdater(door, (_, response) => response.end("a page")),
+  );
+  updater = fakeUpdater(socketPath);
+});
+afterEach(async () => {
+  updater.stop();
+  await api.stop();
+  await web[Symbol.asyncDispose]();
+  await rm(join(socketPath, ".."), { recursive: true });
+});
+
+const send = (path: string, body: string, method = "POST") =>
+  new Promise<{ status: number; body: string }>((resolve, reject) => {
+    const asked = request({ socketPath, path, method, agent: false }, (response) => {
+      text(response).then((answer) => resolve({ status: response.statusCode ?? 0, body: answer }), reject);
+    });
+    asked.on("error", reject).end(body);
+  });
+/** Waits until the updater's report has arrived. */
+const isHeard = (count = 1) => eventually(() => reports.length >= count, { every: 2 });
+
+test("what people ask reaches the updater that waits, and they hear once it has reported", async () => {
+  const waiting = updater.wait();
+  await isHeard();
+  let isAnswered = false;
+  const asking = desk.ask({ kind: "now" }).then(() => (isAnswered = true));
+  expect(await waiting).toEqual({ kind: "now" });
+  expect(isAnswered).toBe(false);
+  await updater.tell({ phase: "checking" });
+  await asking;
+  expect(desk.report()?.activity).toEqual({ phase: "checking" });
+});
+
+test("a request that comes while the updater is at work waits until it is free", async () => {
+  await updater.tell({ phase: "checking" });
+  const asking = desk.ask({ kind: "seen" });
+  expect(await updater.wait()).toEqual({ kind: "seen" });
+  await updater.tell({ phase: "idle" });
+  await asking;
+});
+
+test("requests reach the updater one at a time, in the order in which they came", async () => {
+  await updater.tell({ phase: "idle" });
+  const asking = [desk.ask({ kind: "check" }), desk.ask({ kind: "retry" })];
+  expect([await updater.wait(), await updater.wait()]).toEqual([{ kind: "check" }, { kind: "retry" }]);
+  await updater.tell({ phase: "idle" });
+  await Promise.all(asking);
+});
+
+test("an updater that takes no request in time is busy, and does not get the request later", async () => {
+  await updater.tell({ phase: "verifying", version: "0.2.0", doneBytes: 1, totalBytes: 2 });
+  await expect(desk.ask({ kind: "now" })).rejects.toMatchObject({ code: "update.busy" });
+  expect(await updater.wait()).toBeUndefined();
+});
+
+test("a flood of requests is refused", async () => {
+  await updater.tell({ phase: "checking" });
+  const asking = Array.from({ length: 20 }, () => desk.ask({ kind: "check" }).catch((error) => error.message));
+  expect(new Set(await Promise.all(asking)).size).toBe(2);
+});
+
+test("nobody takes requests where no updater has been heard, or where it has been silent for a minute", async () => {
+  await expect(desk.ask({ kind: "now" })).rejects.toMatchObject({ code: "update.noUpdater" });
+  await updater.tell({ phase: "idle" });
+  expect(desk.report()).toBeDefined();
+  now = 60_001;
+  expect(desk.report()).toBeUndefined();
+  expect(desk.silentForMs()).toBe(60_001);
+  await expect(desk.ask({ kind: "now" })).rejects.toMatchObject({ code: "update.noUpdater" });
+  expect(await send("/v1/update", "", "GET")).toMatchObject({
+    status: 409,
+    body: expect.stringContaining("noUpdater"),
+  });
+});
+
+test("an updater that is killed while it waits loses no request", async () => {
+  const killed = new AbortController();
+  const waiting = updater.wait(killed.signal).catch(() => "killed");
+  await isHeard();
+  killed.abort();
+  expect(await waiting).toBe("killed");
+  const asking = desk.ask({ kind: "now" });
+  expect(await updater.wait()).toEqual({ kind: "now" });
+  await updater.tell({ phase: "checking" });
+  await asking;
+});
+
+test("a second wait ends the first with no request", async () => {
+  const first = updater.wait();
+  await isHeard();
+  const second = updater.wait();
+  expect(await first).toBeUndefined();
+  const asking = desk.ask({ kind: "check" });
+  expect(await second).toEqual({ kind: "check" });
+  await updater.tell({ phase: "checking" });
+  await asking;
+});
+
+test("a wait ends by itself when nobody asks", async () => {
+  expect(await updater.wait()).toBeUndefined();
+});
+
+test("the updater gets the bytes that it names and hears what they cost", async () => {
+  const { bytes, carried } = await updater.bytes(chunk);
+  expect(bytes.equals(content)).toBe(true);
+  expect(carried).toBeGreaterThan(content.length);
+});
+
+test.each([
+  ["a file that is not there", { kind: "file", path: "metadata/2.root.json", maxBytes: 100 }, "update.notThere"],
+  ["an object of another size", { ...chunk, sizeBytes: 7 }, "update.badObject"],
+] as const)("%s is refused with its code", async (_, wanted, code) => {
+  await expect(updater.bytes(wanted)).rejects.toMatchObject({ code });
+});
+
+test.each([
+  ["a path out of the repository", { kind: "file", path: "metadata/../../secret", maxBytes: 100 }],
+  ["another server", { kind: "file", path: "http://evil.example/", maxBytes: 100 }],
+  ["no digest", { kind: "object", sha256: "../../secret", sizeBytes: 1 }],
+])("a request for %s leaves the device no further than the agent", async (_, wanted) => {
+  expect(await send(updaterPaths.bytes, JSON.stringify(wanted))).toMatchObject({ status: 409 });
+  expect(web.asked).toEqual([]);
+});
+
+test("the updater hears the agent's evidence", async () => {
+  expect(await updater.evidence()).toEqual(health);
+});
+
+test("people read the whole report on the socket, log and history included", async () => {
+  const end = { atMs: 1, from: "0.1.0", to: "0.2.0", outcome: "failed" as const, log: ["a line"] };
+  updater.report = reportOf({ fallback: end });
+  await updater.tell({ phase: "idle" });
+  expect(JSON.parse((await send("/v1/update", "", "GET")).body)).toEqual(updater.report);
+});
+
+test("garbage and floods are refused; the page answers everything else", async () => {
+  for (const body of ["", "{", "[]", '{"report":{"v":2}}', " ".repeat(300_000)]) {
+    expect(await send(updaterPaths.report, body)).toMatchObject({ status: 409 });
+  }
+  expect(reports).toEqual([]);
+  expect(await send(updaterPaths.report, "", "GET")).toEqual({ status: 200, body: "a page" });
+  expect(await send("/v1/updater/constructor", "{}")).toEqual({ status: 200, body: "a page" });
+});

@@ -1,0 +1,71 @@
+// What became of the last trial.
+import { expect, test } from "vitest";
+import type { BootState } from "../../../image/boot/boot-control.ts";
+import { afterVoid, conclude, endOf, withEnd } from "../../../ota/updater/conclude.ts";
+import { type Armed, noHistory, type Wanted } from "../../../ota/updater/state.ts";
+
+const armed: Armed = {
+  ...{ from: { slot: "a", version: "0.1.0" }, to: { slot: "b", version: "0.2.0" }, rootHash: "aa", bootId: "one" },
+  ...{ atMs: 5, failedUnits: [], alive: [], hadMesh: false, hadTelemetry: false },
+};
+const old = { slot: "a", version: "0.1.0" } as const;
+const next = { slot: "b", version: "0.2.0" } as const;
+const kind = (boot: BootState, bootId = "two", trial: Armed | undefined = armed) => conclude(boot, trial, bootId).kind;
+
+test("each state of boot control has one conclusion", () => {
+  expect(kind({ ...next, phase: "trying", triesLeft: 2, isMarkedBad: false })).toBe("trying");
+  expect(kind({ ...next, phase: "settled" })).toBe("committed");
+  expect(kind({ ...old, phase: "settled" })).toBe("notArmed");
+  expect(kind({ ...old, phase: "reverted", trial: next, because: "markedBad" })).toBe("failed");
+  expect(kind({ ...old, phase: "reverted", trial: next, because: "triesUsedUp" })).toBe("void");
+  expect(kind({ ...old, phase: "reverted", trial: next, because: "neverBooted" })).toBe("void");
+});
+
+test("what was verified in this boot only lacks the restart; what was verified in another one is verified again", () => {
+  const boot: BootState = { ...old, phase: "armed", trial: next, triesLeft: 1 };
+  expect(kind(boot, "one")).toBe("restart");
+  expect(kind(boot, "two")).toBe("notArmed");
+  expect(kind({ ...boot, trial: { ...next, version: "0.3.0" } }, "one")).toBe("notArmed");
+});
+
+test("a trial that a person began is left to that person", () => {
+  const boot: BootState = { ...next, version: "0.3.0", phase: "trying", triesLeft: 2, isMarkedBad: false };
+  expect(kind(boot)).toBe("handMade");
+  expect(conclude(boot, undefined, "two").kind).toBe("handMade");
+  expect(conclude({ ...old, phase: "settled" }, undefined, "two").kind).toBe("none");
+});
+
+test("an end is noted once, and counts as seen only after a commit", () => {
+  const failed = endOf(armed, "failed", "trial.agentDown", ["a line"]);
+  const once = withEnd(noHistory, failed);
+  expect(once).toMatchObject({
+    failed: ["0.2.0"],
+    isSeen: false,
+    ends: [{ check: "trial.agentDown", log: ["a line"] }],
+  });
+  expect(withEnd(once, endOf(armed, "failed", "trial.ended"))).toEqual(once);
+  const committed = withEnd(once, { ...endOf({ ...armed, atMs: 6 }, "committed") });
+  expect(committed).toMatchObject({ failed: [], isSeen: true });
+});
+
+test("the history is bounded, and logs are kept of the newest ends alone", () => {
+  let history = noHistory;
+  for (let count = 0; count < 50; count++) {
+    const to = { ...next, version: `0.${count}.0` };
+    history = withEnd(history, endOf({ ...armed, to, atMs: count }, "failed", "trial.agentDown", ["a line"]));
+  }
+  expect(history.ends).toHaveLength(20);
+  expect(history.failed).toHaveLength(16);
+  expect(history.ends[0]!.to).toBe("0.49.0");
+  expect(history.ends.filter(({ log }) => log)).toHaveLength(3);
+});
+
+test("a trial without a verdict is repeated three times, then the release has failed", () => {
+  let wanted: Wanted | undefined;
+  const counts = [1, 2, 3, 4].map(() => {
+    wanted = afterVoid(wanted, "0.2.0");
+    return wanted?.voids?.count;
+  });
+  expect(counts).toEqual([1, 2, 3, undefined]);
+  expect(afterVoid({ voids: { version: "0.2.0", count: 3 } }, "0.3.0")?.voids?.count).toBe(1);
+});

@@ -1,0 +1,110 @@
+// Whole updates: the real updater, a real socket, slots as files, and boot control on a model of the boot loader.
+import { readdirSync } from "node:fs";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { healthy } from "./agent.ts";
+import { type Bench, makeBench } from "./bench.ts";
+import { verifyTree } from "./veritysetup.ts";
+
+let bench: Bench;
+beforeEach(async () => {
+  bench = await makeBench();
+});
+afterEach(() => bench.close());
+
+test("a device goes to the newest release when asked, and keeps it when it is healthy", async () => {
+  const next = bench.publish("1.1", { from: bench.first });
+  const before = bench.slot("root-a");
+  const old = await bench.start();
+  expect(old).toMatchObject({ slot: "a", version: "1.0" });
+  bench.agent.ask({ kind: "now" });
+  await old.untilRestart();
+  expect(bench.slot("root-b").subarray(0, next.root.length).equals(next.root)).toBe(true);
+  expect(bench.slot("root-a").equals(before)).toBe(true);
+  await verifyTree(bench.disk, "b", next.rootHash);
+
+  const trial = await bench.start({ kind: "reboot" });
+  expect(trial).toMatchObject({ slot: "b", version: "1.1" });
+  const report = await trial.untilReport(({ history }) => history.length > 0);
+  expect(report.history).toMatchObject([{ from: "1.0", to: "1.1", outcome: "committed", isAlone: true }]);
+  expect(report).toMatchObject({ running: { slot: "b", version: "1.1" }, failed: [] });
+  expect(report.fallback).toBeUndefined();
+  expect(readdirSync(bench.boot.folder).sort()).toEqual(["hamlet_1.0.efi", "hamlet_1.1.efi"]);
+  await trial.stop();
+  expect(await bench.start()).toMatchObject({ slot: "b", version: "1.1" });
+});
+
+test("a release whose agent does not answer goes back, says which check failed, and is not tried again by itself", async () => {
+  bench.publish("1.1", { from: bench.first });
+  const old = await bench.start();
+  bench.agent.ask({ kind: "now" });
+  await old.untilRestart();
+  bench.agent.evidence = undefined;
+  const trial = await bench.start({ kind: "reboot" });
+  await trial.untilReport(
+    ({ activity }) => activity.phase === "trying" && activity.waitsFor.includes("trial.agentDown"),
+  );
+  await trial.untilRestart();
+  bench.agent.evidence = healthy;
+
+  const back = await bench.start({ kind: "reboot" });
+  expect(back).toMatchObject({ slot: "a", version: "1.0" });
+  const report = await back.untilReport(({ fallback }) => fallback !== undefined);
+  expect(report).toMatchObject({ running: { slot: "a", version: "1.0" }, failed: ["1.1"] });
+  expect(report.fallback).toMatchObject({
+    from: "1.0",
+    to: "1.1",
+    outcome: "failed",
+    check: "trial.agentDown",
+    log: ["the last words"],
+  });
+  bench.agent.ask({ kind: "now" });
+  const { activity } = await back.untilReport((one) => one.activity.phase === "waiting");
+  expect(activity).toMatchObject({ version: "1.1", because: { code: "update.failedBefore" } });
+  bench.agent.ask({ kind: "seen" });
+  await back.untilReport((one) => one.fallback === undefined);
+  bench.agent.ask({ kind: "retry" });
+  await back.untilRestart();
+  expect(await bench.start({ kind: "reboot" })).toMatchObject({ slot: "b", version: "1.1" });
+});
+
+test("after any number of power cuts the update goes on by itself, from where it was", async () => {
+  bench.publish("1.1");
+  let running = await bench.start();
+  bench.agent.ask({ kind: "now" });
+  let cuts = 0;
+  for (;;) {
+    // The kernel has four chunks, and begins anew.
+    let objects = 7;
+    const cut = new Promise<"cut">((resolve) => {
+      bench.agent.mischief = ({ kind }) => {
+        if (kind === "object" && objects-- === 0) resolve("cut");
+        return objects < 0;
+      };
+    });
+    const restarted = running.untilRestart().then(() => "restarted" as const);
+    if ((await Promise.race([cut, restarted])) === "restarted") break;
+    cuts += 1;
+    await running.stop();
+    running = await bench.start();
+  }
+  expect(cuts).toBeGreaterThan(2);
+  bench.agent.mischief = () => false;
+  expect(await bench.start({ kind: "reboot" })).toMatchObject({ slot: "b", version: "1.1" });
+});
+
+test("bytes that are not what the manifest names never lead to a restart", async () => {
+  bench.publish("1.1", { from: bench.first });
+  bench.agent.mischief = ({ kind, ...request }, response) => {
+    if (kind !== "object") return false;
+    response.end(Buffer.alloc("sizeBytes" in request ? Number(request.sizeBytes) : 1, 0x41));
+    return true;
+  };
+  const running = await bench.start();
+  bench.agent.ask({ kind: "now" });
+  const { activity } = await running.untilReport((one) => one.activity.phase === "waiting");
+  expect(activity).toMatchObject({ because: { code: "update.badObject" } });
+  expect(running.restarted()).toBe(false);
+  bench.agent.mischief = () => false;
+  bench.agent.ask({ kind: "now" });
+  await running.untilRestart();
+});
