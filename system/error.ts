@@ -67,6 +67,8 @@ export type ErrorCode =
   | "boot.slotNotReady"
   | "boot.noRoom"
   | "boot.noTrial"
+  | "boot.nothingBack"
+  | "boot.leaving"
   | "boot.firmwareTooOld"
   | "boot.writeFailed"
   // image/publish
@@ -129,6 +131,7 @@ export type ErrorCode =
   | "update.noRoom"
   | "update.noUpdater"
   | "update.notNewer"
+  | "update.nothingBack"
   | "update.notThere"
   | "update.outsideWindow"
   | "update.tooDear"
