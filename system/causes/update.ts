@@ -88,6 +88,11 @@ export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.$
     cause: "The release is not newer than the one that runs.",
     next: "Nothing to do.",
   },
+  "update.nothingBack": {
+    cause:
+      "The other slot holds no earlier release that is whole: it is empty, failed its trial, or a newer release was written over it.",
+    next: "Nothing was changed. The device stays on its release; publish a newer one to replace it.",
+  },
   "update.notThere": {
     cause: "The repository has no such file.",
     next: "Check the repository with `hamlet ota verify --remote <url>`.",

@@ -1,7 +1,7 @@
 // An update repository in memory, signed as a publisher signs it, with releases made of random bytes.
 import { createCipheriv, generateKeyPairSync, hash, type KeyObject, sign } from "node:crypto";
 import { Key, Metadata, MetaFile, Root, Signature, Snapshot, TargetFile, Targets, Timestamp } from "@tufjs/models";
-import type { Slot } from "../../../image/boot/boot-control.ts";
+import type { Slot, Verity } from "../../../image/boot/boot-control.ts";
 import { Manifest, type Part } from "../../../ota/format/manifest.ts";
 import { encodeRecipe, type Step } from "../../../ota/format/recipe.ts";
 import { makeTree } from "../../../ota/updater/verity.ts";
@@ -41,10 +41,11 @@ export function noise(seed: string, length: number): Buffer {
 }
 
 const slotWord = "hamlet.slot=";
-/** The kernel for a slot, and as the manifest has it. */
-export const kernelFor = (version: string, slot: Slot): Buffer => paddedKernel(version, slot);
-function paddedKernel(version: string, slot: Slot): Buffer {
-  const kernel = makeKernel(slot, version);
+/** As a device has it in a slot. */
+export const kernelFor = ({ version, manifest }: Release, slot: Slot): Buffer =>
+  paddedKernel(version, slot, manifest.verity);
+function paddedKernel(version: string, slot: Slot, verity: Verity): Buffer {
+  const kernel = makeKernel(slot, version, verity);
   return Buffer.concat([kernel, noise(`kernel ${version.split(".")[0]}`, 40 << 10)]);
 }
 
@@ -144,12 +145,12 @@ export function makeRepository() {
     const root = from
       ? Buffer.concat([fresh.subarray(0, 24 << 10), from.root.subarray(0, rootBytes - (24 << 10))])
       : fresh;
-    const kernel = paddedKernel(version, "a");
-    const place = kernel.indexOf(slotWord) + slotWord.length;
-    kernel[place] = 0;
     const tree = makeTree(root.length / 4096);
     tree.add(root);
     const { rootHash } = tree.finish();
+    const kernel = paddedKernel(version, "a", { rootHash, dataBlocks: root.length / 4096 });
+    const place = kernel.indexOf(slotWord) + slotWord.length;
+    kernel[place] = 0;
     const parts: Part[] = [
       { name: "root", sizeBytes: root.length, sha256: sha256(root), places: [] },
       {
