@@ -127,6 +127,7 @@ export type ErrorCode =
   | "update.expired"
   | "update.failedBefore"
   | "update.metered"
+  | "update.noRanges"
   | "update.noRepository"
   | "update.noRoom"
   | "update.noUpdater"

@@ -1,7 +1,8 @@
 // Goes back to the release in the other slot, which ran before: verifies it, notes the intention, and makes its slot the default.
 import type { BootControl, Earlier } from "../../image/boot/boot-control.ts";
 import { HamletError } from "../../system/error.ts";
-import type { InstallDoors, OnProgress } from "./install.ts";
+import type { InstallDoors } from "./install.ts";
+import type { OnProgress } from "./progress.ts";
 import type { SlotPart } from "./slot-part.ts";
 import { blockBytes, makeTree, treeBytes } from "./verity.ts";
 
@@ -39,12 +40,12 @@ async function isWhole(
   if (root.sizeBytes < totalBytes || tree.sizeBytes < treeBytes(dataBlocks)) return false;
   const made = makeTree(dataBlocks);
   let doneBytes = 0;
-  onProgress({ phase: "verifying", doneBytes, totalBytes });
+  void onProgress({ phase: "verifying", doneBytes, totalBytes });
   try {
     for await (const piece of root.readBack(totalBytes)) {
       made.add(piece);
       doneBytes += piece.length;
-      onProgress({ phase: "verifying", doneBytes, totalBytes });
+      void onProgress({ phase: "verifying", doneBytes, totalBytes });
     }
     const finished = made.finish();
     if (finished.rootHash !== rootHash) return false;

@@ -3,7 +3,7 @@
 import type { Slot } from "../../image/boot/boot-control.ts";
 import type { UpdateActivity, UpdateReport } from "../../provisioning/handover/update.ts";
 import type { CheckCode } from "./checks.ts";
-import type { Progress } from "./install.ts";
+import type { Progress } from "./progress.ts";
 import type { History } from "./state.ts";
 import type { Life } from "./step.ts";
 

@@ -42,6 +42,15 @@ export type Effect =
 export type Pace = { checkEveryMs: number };
 /** From a minute up to an hour. */
 const pauses = { firstMs: 60_000, longestMs: 60 * 60_000 };
+/**
+ * The owner's settings forbid the update for now, which is no failure. A window may be half an hour; what is too dear needs a look at its
+ * recipe each time, which costs bytes too.
+ */
+const costPausesMs: Record<string, number> = {
+  "update.outsideWindow": 10 * 60_000,
+  "update.metered": 60 * 60_000,
+  "update.tooDear": 6 * 60 * 60_000,
+};
 
 export type Moment = { now: number; random: number };
 
@@ -182,6 +191,11 @@ function failed(
   if (isFinal) {
     const refused: Life = { phase: "refused", because: trouble, checkAtMs: nextCheckMs(pace, moment), ...release };
     return [refused, wish === "install" ? [{ kind: "want", isWanted: false }] : []];
+  }
+  const costPauseMs = costPausesMs[trouble.code];
+  if (costPauseMs !== undefined) {
+    const againAtMs = moment.now + costPauseMs * (0.75 + moment.random / 2);
+    return [{ phase: "waiting", wish, because: trouble, failures: 0, againAtMs, ...release }, []];
   }
   const before = life.phase === "restarting" || hasAdvanced ? 0 : life.failures;
   const againAtMs = moment.now + backoffMs(pauses, before, moment.random);

@@ -24,8 +24,9 @@ import {
 import type { Device } from "./device.ts";
 import { verifyEarlier } from "./earlier.ts";
 import { raiseFloors } from "./floors.ts";
-import { type InstallDoors, type Installed, install, type Progress } from "./install.ts";
+import { type InstallDoors, type Installed, install } from "./install.ts";
 import { findNewest } from "./metadata.ts";
+import type { Progress } from "./progress.ts";
 import { refusalOf } from "./refusals.ts";
 import { type Knowledge, reportOf } from "./report.ts";
 import { type Armed, noHistory, type State } from "./state.ts";
@@ -88,9 +89,11 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
 
   let reportedAtMs = Number.NEGATIVE_INFINITY;
   function tell(isUrgent: boolean): void {
-    if (!isUrgent && clock.monotonic() - reportedAtMs < reportEveryMs) return;
+    if (isUrgent || clock.monotonic() - reportedAtMs >= reportEveryMs) void tellNow();
+  }
+  async function tellNow(): Promise<void> {
     reportedAtMs = clock.monotonic();
-    door.report(report()).catch((error: unknown) => log.debug(`no report: ${describeError(error)}`));
+    await door.report(report()).catch((error: unknown) => log.debug(`no report: ${describeError(error)}`));
   }
 
   function dispatch(event: Event): void {
@@ -218,6 +221,11 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     const release = manifest!.version;
     if (furthest.release !== release) furthest = { release, doneBytes: 0 };
     const onProgress = (progress: Progress) => {
+      // What the update may cost is up to the agent, which has to know the forecast.
+      if (!known.progress) {
+        known.progress = progress;
+        return tellNow();
+      }
       known.progress = progress;
       if (progress.phase === "writing" && progress.doneBytes > furthest.doneBytes) {
         furthest.doneBytes = progress.doneBytes;
@@ -228,7 +236,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     const { rootHash, diskSignature } = device;
     const doors: InstallDoors = {
       ...{ control, ...parts.disk, rootHash, diskSignature, sleep, random },
-      fetch: door.object,
+      door,
     };
     known.earlier = undefined;
     installed = await install(manifest!, doors, onProgress);

@@ -97,6 +97,10 @@ export type UpdateRequest = z.infer<typeof UpdateRequest>;
 /** The answer is held back until a request comes, at most this long. */
 export const waitMs = 25_000;
 
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+/** What a step of a recipe may make (ota/format/recipe.ts). */
+const maxUnpackedBytes = 1 << 20;
+
 /** Bytes that the updater names. The agent answers with them alone, or with an error. */
 export const BytesRequest = z.discriminatedUnion("kind", [
   z.object({
@@ -110,11 +114,32 @@ export const BytesRequest = z.discriminatedUnion("kind", [
   }),
   z.object({
     kind: z.literal("object"),
-    sha256: z.string().regex(/^[0-9a-f]{64}$/),
+    sha256: Sha256,
     sizeBytes: z.int().positive().describe("of the content; more or less is an error"),
   }),
 ]);
 export type BytesRequest = z.infer<typeof BytesRequest>;
+
+/**
+ * A frame of a pack that the agent fetches and unpacks. The dictionary, bytes of the running release, which the agent cannot read, comes
+ * with the request.
+ */
+export const PackedRequest = z
+  .object({
+    pack: z.object({ sha256: Sha256, sizeBytes: z.int().positive() }),
+    frame: z.object({
+      offset: Bytes,
+      length: z
+        .int()
+        .positive()
+        .max(2 * maxUnpackedBytes),
+    }),
+    sha256: Sha256.describe("of the content"),
+    sizeBytes: z.int().positive().max(maxUnpackedBytes).describe("of the content; more or less is an error"),
+    insteadBytes: Bytes.describe("what all steps that still need the pack would cost without it, by estimate"),
+  })
+  .refine(({ pack, frame }) => frame.offset + frame.length <= pack.sizeBytes, "the frame lies outside of the pack");
+export type PackedRequest = z.infer<typeof PackedRequest>;
 
 /** What an agent knows of its device's health; the updater judges it. */
 export const Evidence = z.object({
@@ -134,10 +159,15 @@ export const updaterPaths = {
   report: "/v1/updater/report",
   /** Body BytesRequest; answers application/octet-stream. `update.notThere`: the repository has no such file. */
   bytes: "/v1/updater/bytes",
+  /** Header `packedHeader` PackedRequest, body the dictionary; answers as `bytes`. `update.noRanges`: the pack cannot be had in parts. */
+  packed: "/v1/updater/packed",
   /** Body `{}`; answers Evidence. */
   evidence: "/v1/updater/evidence",
 } as const;
-/** Header of the agent's answer to `bytes`, error or not: how many bytes the network carried for it. */
+export const packedHeader = "hamlet-packed";
+/** The longest dictionary (ota/format/recipe.ts). */
+export const maxPackedBodyBytes = maxUnpackedBytes + (256 << 10);
+/** Header of the agent's answer to `bytes` and `packed`, error or not: how many bytes the network carried for it. */
 export const carriedHeader = "hamlet-carried";
 export const WaitBody = z.object({ report: UpdateReport });
 export const WaitAnswer = z.object({ request: UpdateRequest.exactOptional() });

@@ -72,6 +72,10 @@ export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.$
     cause: "The owner's settings say that the device's line is metered, so it fetches no release by itself.",
     next: "Update it when you like: `hamlet update now`.",
   },
+  "update.noRanges": {
+    cause: "The repository's web server sends files whole only, so the pack of an update cannot be fetched in parts.",
+    next: "Nothing to do: the device fetches single chunks, which are more bytes. A server with HTTP ranges costs less.",
+  },
   "update.noRepository": {
     cause: "The device's image names no update repository.",
     next: "Build images with `--repository <url>` and `--release-root <file>`.",

@@ -8,7 +8,8 @@ export type Question = {
   path: string;
   /** Default: POST with a body, GET without one. */
   method?: "GET" | "POST";
-  body?: string;
+  body?: string | Buffer;
+  headers?: Record<string, string>;
   deadlineMs?: number;
   maxBytes?: number;
   /** Ends the exchange early. */
@@ -27,13 +28,20 @@ export async function ask(where: Where, question: Question): Promise<Answer> {
 }
 
 export function askForBytes(where: Where, question: Question): Promise<BytesAnswer> {
-  const { path, body, method = body === undefined ? "GET" : "POST", deadlineMs, maxBytes = maxAnswerBytes } = question;
+  const {
+    path,
+    body,
+    headers = {},
+    method = body === undefined ? "GET" : "POST",
+    deadlineMs,
+    maxBytes = maxAnswerBytes,
+  } = question;
   return new Promise((resolve, reject) => {
     const signals = [question.signal, deadlineMs === undefined ? undefined : AbortSignal.timeout(deadlineMs)];
     const signal = AbortSignal.any(signals.filter((one) => one !== undefined));
     // With `agent: false` Node ignores createConnection and connects to port 80 of this computer.
     const agent = "createConnection" in where ? {} : ({ agent: false } as const);
-    const asked = request({ ...where, path, method, ...agent, signal });
+    const asked = request({ ...where, path, method, headers, ...agent, signal });
     asked.on("error", reject);
     asked.on("response", (response) => {
       readBytes(response, maxBytes)
