@@ -67,6 +67,8 @@ export type ErrorCode =
   | "boot.slotNotReady"
   | "boot.noRoom"
   | "boot.noTrial"
+  | "boot.nothingBack"
+  | "boot.leaving"
   | "boot.firmwareTooOld"
   | "boot.writeFailed"
   // image/publish
@@ -108,6 +110,7 @@ export type ErrorCode =
   | "lab.machineRefused"
   | "lab.stateRefused"
   // ota
+  | "ota.busy"
   | "ota.exists"
   | "ota.notFound"
   | "ota.noKey"
@@ -130,6 +133,7 @@ export type ErrorCode =
   | "update.noRoom"
   | "update.noUpdater"
   | "update.notNewer"
+  | "update.nothingBack"
   | "update.notThere"
   | "update.outsideWindow"
   | "update.tooDear"

@@ -2,16 +2,19 @@
 // Pure.
 import type { Step } from "../format/recipe.ts";
 
-/** Of a root filesystem's chunks, by zstd, and how many bytes this guess weighs beside chunks that came. */
-const usual = { ratio: 0.4, contentBytes: 1 << 20 };
+/** Of a root filesystem's chunks, by zstd. */
+const usualRatio = 0.4;
+/** How many bytes this ratio weighs beside chunks that came. */
+const usualBytes = 1 << 20;
 /** Heads of a request and its answer. */
 const exchangeBytes = 500;
 
 export type Cost = ReturnType<typeof countCost>;
 
-export function countCost() {
+/** `ratio`: of what the network carries for chunks to their contents, if the manifest says how much that is. */
+export function countCost(ratio = usualRatio) {
   let carriedBytes = 0;
-  const came = { carriedBytes: usual.ratio * usual.contentBytes, contentBytes: usual.contentBytes };
+  const came = { carriedBytes: ratio * usualBytes, contentBytes: usualBytes };
   const toDo = new Set<Step>();
   /** Contents of the steps that are still to be made, and frames of their packs. */
   const left = { chunkBytes: 0, packedBytes: 0, frameBytes: 0, frames: 0 };

@@ -44,7 +44,9 @@ export async function install(manifest: Manifest, doors: InstallDoors, onProgres
   const old = doors.openOld(running.slot);
   try {
     const values: PlaceValues = { slot, disk: doors.diskSignature ?? "" };
-    const cost = countCost();
+    const { fetchBytes } = recipeFor(manifest, undefined);
+    const partBytes = manifest.parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const cost = countCost(fetchBytes && fetchBytes / partBytes);
     const progress = countProgress(manifest.parts, cost, onProgress);
     const recipe = await fetchRecipe(manifest, doors.rootHash, doors, cost);
     const plans = planParts(manifest.parts, recipe);

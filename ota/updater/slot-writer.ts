@@ -75,7 +75,6 @@ function windowOn(target: SlotPart, endBytes: number): SlotPart["read"] {
   return async (offset, length) => {
     if (offset < start || offset + length > start + window.length) {
       start = offset;
-      free(window);
       window = await target.read(offset, Math.min(maxStepBytes, endBytes - offset));
     }
     return window.subarray(offset - start, offset - start + length);

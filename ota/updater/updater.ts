@@ -7,14 +7,26 @@ import { describeError, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import { makeQueue } from "../../system/queue.ts";
 import { backoffMs } from "../../system/retry.ts";
+import type { Turn } from "../../system/turn.ts";
 import type { Manifest } from "../format/manifest.ts";
 import type { AgentDoor } from "./agent-door.ts";
 import { checks } from "./checks.ts";
-import { afterVoid, type Conclusion, conclude, endOf, voidPausesMs, withEnd } from "./conclude.ts";
+import {
+  afterVoid,
+  type Conclusion,
+  conclude,
+  concludeReturn,
+  endOf,
+  endOfReturn,
+  type Return,
+  voidPausesMs,
+  withEnd,
+} from "./conclude.ts";
 import type { Device } from "./device.ts";
+import { verifyEarlier } from "./earlier.ts";
 import { raiseFloors } from "./floors.ts";
 import { type InstallDoors, type Installed, install } from "./install.ts";
-import { findNewest } from "./metadata.ts";
+import type { findNewest } from "./metadata.ts";
 import type { Progress } from "./progress.ts";
 import { refusalOf } from "./refusals.ts";
 import { type Knowledge, reportOf } from "./report.ts";
@@ -28,12 +40,15 @@ export type UpdaterParts = {
   state: State;
   device: Device;
   disk: Pick<InstallDoors, "openPart" | "openOld">;
+  findNewest: typeof findNewest;
   /** The release root of the provision file or of the image. */
   firstRoot: Buffer;
   clock: Clock;
   log: Log;
   random(): number;
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Undefined while another program of root's works on the disk. */
+  takeTurn(): Promise<Turn | undefined>;
   /** A folder in memory. */
   workIn: string;
   pace: { firstCheckMs: number; checkEveryMs: number };
@@ -55,6 +70,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   const { control, door, state, device, clock, log, random, sleep } = parts;
   const boot = await control.current();
   const conclusion = conclude(boot, await state.read("armed.json"), device.bootId);
+  const returned = concludeReturn(boot, await state.read("leaving.json"));
   const known: Knowledge = {
     running: { slot: boot.slot, version: device.version },
     life: { phase: "idle", checkAtMs: clock.monotonic() + parts.pace.firstCheckMs },
@@ -63,6 +79,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     history: (await state.read("history.json")) ?? noHistory,
     checkedAtMs: undefined,
     newest: undefined,
+    earlier: undefined,
     epochMs: 0,
   };
   let manifest: Manifest | undefined;
@@ -104,6 +121,9 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
       case "restart":
         attempt(restart);
         break;
+      case "goBack":
+        attempt(goBack);
+        break;
       case "want":
         later(() => state.write("wanted.json", effect.isWanted ? {} : undefined));
         break;
@@ -125,7 +145,9 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     // What was asked for is on the disk before it begins.
     persist(() => {})
       .then(act)
-      .catch((error: unknown) => {
+      .catch(async (error: unknown) => {
+        await turn?.done();
+        turn = undefined;
         log.warn(describeError(error));
         const isFinal = error instanceof HamletError && error.exitCode === 3;
         dispatch({ kind: "failed", trouble: troubleOf(error), isFinal, hasAdvanced });
@@ -148,7 +170,15 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     const metadata = await state.read("metadata.json");
     // A device that was given another release root begins anew.
     const kept = metadata?.from === from ? metadata.files : undefined;
-    const found = await findNewest({ board: device.board, door, kept, firstRoot, floors: floors.roles, nowMs, workIn });
+    const found = await parts.findNewest({
+      board: device.board,
+      door,
+      kept,
+      firstRoot,
+      floors: floors.roles,
+      nowMs,
+      workIn,
+    });
     const next = { from, files: found.files };
     if (JSON.stringify(next) !== JSON.stringify(metadata)) await state.write("metadata.json", next);
     const raised = {
@@ -169,8 +199,51 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     dispatch({ kind: "found", release: manifest.version, ...(refusal && { refusal: troubleOf(refusal) }) });
   }
 
+  /** Held until the device restarts, or the attempt fails. */
+  let turn: Turn | undefined;
+  async function takeTurn(): Promise<void> {
+    turn ??= await parts.takeTurn();
+    if (turn) return;
+    throw new HamletError("update.busy", "the device moves to another disk", {
+      hint: "nothing to do: it goes on by itself",
+    });
+  }
+
+  /** Throws `update.busy` while root moves or resets this device. */
+  async function refuseBeside(): Promise<void> {
+    const what = await device.ownerAsked();
+    if (what === undefined) return;
+    throw new HamletError("update.busy", `the owner has asked for: ${what}`, { hint: "it goes on when that is over" });
+  }
+
+  async function findEarlier(): Promise<void> {
+    const earlier = await control.earlier().catch((error: unknown) => log.debug(describeError(error)));
+    known.earlier = earlier?.version;
+  }
+
+  async function goBack(): Promise<void> {
+    known.progress = undefined;
+    if (device.isDataLost) throw dataLost();
+    await refuseBeside();
+    await takeTurn();
+    await findEarlier();
+    const { slot, version } = await verifyEarlier(control, parts.disk.openPart, (progress) => {
+      known.progress = progress;
+      tell(false);
+    });
+    known.progress = undefined;
+    tell(true);
+    const atMs = Math.max(0, clock.now());
+    await state.write("leaving.json", { from: known.running, to: { slot, version }, atMs });
+    await control.revert();
+    log.info(`going back to release ${version}`);
+    await control.reboot();
+  }
+
   async function installNewest(): Promise<void> {
     known.progress = undefined;
+    await refuseBeside();
+    await takeTurn();
     const release = manifest!.version;
     if (furthest.release !== release) furthest = { release, doneBytes: 0 };
     const onProgress = (progress: Progress) => {
@@ -191,11 +264,13 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
       ...{ control, ...parts.disk, rootHash, diskSignature, sleep, random },
       door,
     };
+    known.earlier = undefined;
     installed = await install(manifest!, doors, onProgress);
     dispatch({ kind: "installed" });
   }
 
   async function restart(): Promise<void> {
+    await refuseBeside();
     const { slot, candidate } = installed!;
     const evidence = await door.evidence();
     const armed: Armed = {
@@ -216,6 +291,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   }
 
   async function tryOut(armed: Armed, signal: AbortSignal): Promise<void> {
+    turn = await parts.takeTurn();
     const deadlineMs = await parts.trialDeadlineMs();
     const doors = { ...parts, now: clock.monotonic, deadlineMs };
     const isCommitted = await runTrial(armed, doors, (leftMs, waitsFor) => {
@@ -224,10 +300,31 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
       tell(false);
     });
     if (!isCommitted) return;
+    await turn?.done();
+    turn = undefined;
     known.history = (await state.read("history.json")) ?? noHistory;
     known.life = { phase: "idle", checkAtMs: clock.monotonic() + parts.pace.firstCheckMs };
+    await findEarlier();
     tell(true);
     wake();
+  }
+
+  /** Returns whether this boot goes on as usual. */
+  async function actOnReturn(past: Return): Promise<boolean> {
+    switch (past.kind) {
+      case "none":
+        return true;
+      case "restart":
+        await control.reboot();
+        return false;
+      case "arrived":
+        await changeHistory((history) => withEnd(history, endOfReturn(past.leaving)));
+        await state.write("leaving.json", undefined);
+        return true;
+      case "notDone":
+        await state.write("leaving.json", undefined);
+        return true;
+    }
   }
 
   /** What the last trial leaves to do before anything else. Returns whether this boot goes on as usual. */
@@ -253,6 +350,8 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
         await state.write("armed.json", undefined);
         return true;
       case "committed":
+        // Power may have failed in the middle of it.
+        await control.commit();
         await settle(past.armed, state);
         known.history = (await state.read("history.json")) ?? noHistory;
         return true;
@@ -300,7 +399,8 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   return {
     async run(signal) {
       signal.addEventListener("abort", () => wake(), { once: true });
-      if (!(await act(conclusion, signal))) return;
+      if (!(await act(conclusion, signal)) || !(await actOnReturn(returned))) return;
+      await findEarlier();
       // An installation that power or a restart of the updater cut off goes on.
       if (known.life.phase === "idle" && (await state.read("wanted.json")))
         dispatch({ kind: "asked", request: { kind: "now" } });
@@ -308,6 +408,12 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     },
   };
 }
+
+const dataLost = () =>
+  new HamletError("update.dataLost", "the data partition could not be mounted", {
+    hint: "restart the device",
+    exitCode: 3,
+  });
 
 function troubleOf(error: unknown): UpdateTrouble {
   const { code, message, hint } =

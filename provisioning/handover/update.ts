@@ -14,8 +14,10 @@ export const UpdateEnd = z.object({
   from: Version,
   to: Version,
   outcome: z
-    .enum(["committed", "failed", "void"])
-    .describe("void: the trial ended for a reason that says nothing of the release, such as a power cut"),
+    .enum(["committed", "failed", "void", "left"])
+    .describe(
+      "void: the trial ended for a reason that says nothing of the release, such as a power cut; left: somebody asked to go back",
+    ),
   check: Code.exactOptional().describe("code of the check that failed"),
   message: Text.exactOptional(),
   isAlone: z.boolean().exactOptional().describe("no other member was alive, so only local checks judged"),
@@ -56,13 +58,23 @@ export const UpdateActivity = z.discriminatedUnion("phase", [
 ]);
 export type UpdateActivity = z.infer<typeof UpdateActivity>;
 
+/** Whether the slots are about to change: nothing may read or replace them meanwhile. */
+export const isUpdating = (
+  activity: UpdateActivity,
+): activity is Extract<UpdateActivity, { phase: "writing" | "verifying" | "restarting" | "trying" }> =>
+  ["writing", "verifying", "restarting", "trying"].includes(activity.phase);
+
 export const UpdateReport = z.object({
   v: z.literal(1),
   running: z.object({ slot: z.enum(["a", "b"]), version: Version }),
   activity: UpdateActivity,
   checkedAtMs: EpochMs.exactOptional().describe("the last check that the repository answered"),
   newest: Version.exactOptional().describe("the newest release in the repository"),
-  failed: z.array(Version).max(16).describe("releases whose trial failed: not tried again by themselves"),
+  earlier: Version.exactOptional().describe("the release in the other slot, to which the device can go back"),
+  failed: z
+    .array(Version)
+    .max(16)
+    .describe("releases that failed their trial or were left: not tried again by themselves"),
   fallback: UpdateEnd.exactOptional().describe("a fallback that nobody has acknowledged yet"),
   history: z
     .array(UpdateEnd.omit({ log: true }))
@@ -78,6 +90,7 @@ export const UpdateRequest = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("retry") }),
   z.object({ kind: z.literal("seen") }),
   z.object({ kind: z.literal("back") }),
+  z.object({ kind: z.literal("install") }).describe("from the folder that root's own request names (requests.ts)"),
 ]);
 export type UpdateRequest = z.infer<typeof UpdateRequest>;
 

@@ -3,6 +3,10 @@ import type { ErrorCode } from "../error.ts";
 import type { Cause } from "./cause.ts";
 
 export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.${string}`>, Cause> = {
+  "ota.busy": {
+    cause: "Another command writes to the repository.",
+    next: "Wait until it ends. If none runs any more, on no computer: remove the file `lock` in the folder.",
+  },
   "ota.exists": {
     cause: "The folder for a new repository exists already.",
     next: "Name a folder that does not exist yet: `hamlet ota init` creates it.",
@@ -91,6 +95,11 @@ export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.$
   "update.notNewer": {
     cause: "The release is not newer than the one that runs.",
     next: "Nothing to do.",
+  },
+  "update.nothingBack": {
+    cause:
+      "The other slot holds no earlier release that is whole: it is empty, failed its trial, or a newer release was written over it.",
+    next: "Nothing was changed. The device stays on its release; publish a newer one to replace it.",
   },
   "update.notThere": {
     cause: "The repository has no such file.",

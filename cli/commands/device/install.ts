@@ -11,6 +11,7 @@ import { pathsUnder } from "../../../provisioning/firstboot/paths.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
+import { slotsTurn, takeTurn } from "../../../system/turn.ts";
 import type { Command, Context, Input } from "../../terminal/command.ts";
 import { untilStopped } from "../../terminal/stop.ts";
 import { confirmLoss, describeDrive, drivesTable, shownDrive } from "../card/drives.ts";
@@ -64,6 +65,13 @@ export const installAsRequested: Command = {
 
 async function move(wanted: string | undefined, values: Input["values"], context: Context): Promise<number> {
   const { print, note, progress } = context;
+  const turn = await takeTurn(slotsTurn);
+  if (!turn) {
+    throw new HamletError("update.busy", "an update writes or tries a slot of this device", {
+      hint: "run it again when it is over: hamlet update status --watch",
+      exitCode: 3,
+    });
+  }
   const disk = await openOwnDisk(links);
   try {
     const sizeBytes = neededBytes(disk);
@@ -90,6 +98,7 @@ async function move(wanted: string | undefined, values: Input["values"], context
     });
   } finally {
     await disk.close();
+    await turn.done();
   }
 }
 

@@ -31,6 +31,12 @@ test("chunks are expected to compress like those that came before", () => {
   expect(cost.soFar().forecastBytes).toBeLessThan(4_300_000);
 });
 
+test("a manifest that tells the bytes of all chunks gives a better forecast than none", () => {
+  const cost = countCost(0.25);
+  cost.expect([chunk(), chunk()]);
+  expect(cost.soFar().forecastBytes).toBe(500_000);
+});
+
 test("what was in the slot already costs nothing, and is counted once", () => {
   const cost = countCost();
   const steps = [chunk(), chunk()];

@@ -1,8 +1,9 @@
 // An update repository in memory, signed as a publisher signs it, with releases made of random bytes.
 import { createCipheriv, generateKeyPairSync, hash, type KeyObject, sign } from "node:crypto";
 import { zstdCompressSync } from "node:zlib";
+import { canonicalize } from "@tufjs/canonical-json";
 import { Key, Metadata, MetaFile, Root, Signature, Snapshot, TargetFile, Targets, Timestamp } from "@tufjs/models";
-import type { Slot } from "../../../image/boot/boot-control.ts";
+import type { Slot, Verity } from "../../../image/boot/boot-control.ts";
 import { Manifest, type Part } from "../../../ota/format/manifest.ts";
 import { packPath } from "../../../ota/format/names.ts";
 import { encodeRecipe, type Step } from "../../../ota/format/recipe.ts";
@@ -11,7 +12,7 @@ import { makeKernel } from "../../image/boot/systemd-boot/bench.ts";
 
 export const sha256 = (bytes: Buffer): string => hash("sha256", bytes, "hex");
 
-export type Signer = { id: string; key: Key; privateKey: KeyObject };
+export type Signer = { id: string; key: Key; pem: string; privateKey: KeyObject };
 export function makeSigner(): Signer {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");
   const value = Buffer.from(publicKey.export({ format: "jwk" }).x!, "base64url").toString("hex");
@@ -19,6 +20,7 @@ export function makeSigner(): Signer {
   return {
     id,
     privateKey,
+    pem: publicKey.export({ format: "pem", type: "spki" }).toString(),
     key: new Key({ keyID: id, keyType: "ed25519", scheme: "ed25519", keyVal: { public: value } }),
   };
 }
@@ -49,10 +51,11 @@ function edited(bytes: Buffer, places: number[]): Buffer {
 }
 
 const slotWord = "hamlet.slot=";
-/** The kernel for a slot, and as the manifest has it. */
-export const kernelFor = (version: string, slot: Slot): Buffer => paddedKernel(version, slot);
-function paddedKernel(version: string, slot: Slot): Buffer {
-  const kernel = makeKernel(slot, version);
+/** As a device has it in a slot. */
+export const kernelFor = ({ version, manifest }: Release, slot: Slot): Buffer =>
+  paddedKernel(version, slot, manifest.verity);
+function paddedKernel(version: string, slot: Slot, verity: Verity): Buffer {
+  const kernel = makeKernel(slot, version, verity);
   return Buffer.concat([kernel, noise(`kernel ${version.split(".")[0]}`, 40 << 10)]);
 }
 
@@ -156,12 +159,12 @@ export function makeRepository() {
       : from
         ? Buffer.concat([fresh.subarray(0, 24 << 10), from.root.subarray(0, rootBytes - (24 << 10))])
         : fresh;
-    const kernel = paddedKernel(version, "a");
-    const place = kernel.indexOf(slotWord) + slotWord.length;
-    kernel[place] = 0;
     const tree = makeTree(root.length / 4096);
     tree.add(root);
     const { rootHash } = tree.finish();
+    const kernel = paddedKernel(version, "a", { rootHash, dataBlocks: root.length / 4096 });
+    const place = kernel.indexOf(slotWord) + slotWord.length;
+    kernel[place] = 0;
     const parts: Part[] = [
       { name: "root", sizeBytes: root.length, sha256: sha256(root), places: [] },
       {
@@ -233,6 +236,17 @@ export function makeRepository() {
   writeTargets();
   return {
     ...{ files, objects, signers, versions, firstRoot, makeRelease, publish, put },
+    /** Changes what a file says, and signs it again. */
+    forge(path: string, by: Signer[], change: (signed: Record<string, unknown>) => void) {
+      const { signed } = JSON.parse(files.get(path)!.toString());
+      change(signed);
+      const bytes = Buffer.from(canonicalize(signed));
+      const signatures = by.map(({ id, privateKey }) => ({
+        keyid: id,
+        sig: sign(null, bytes, privateKey).toString("hex"),
+      }));
+      files.set(path, Buffer.from(JSON.stringify({ signatures, signed })));
+    },
     ...{ writeRoot, writeTargets, writeBoard, writeSnapshot, writeTimestamp, signedBy },
     expire: (date: string) => {
       expires = date;

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { appendSections } from "../../../../image/assemble/uki.ts";
-import type { Slot } from "../../../../image/boot/boot-control.ts";
+import type { Slot, Verity } from "../../../../image/boot/boot-control.ts";
 import { type EntryFolder, entryFolderAt } from "../../../../image/boot/systemd-boot/entry-folder.ts";
 import { systemdBoot } from "../../../../image/boot/systemd-boot/systemd-boot.ts";
 import { compareVersions } from "../../../../image/boot/versions.ts";
@@ -24,10 +24,13 @@ import type { Power } from "../power.ts";
 
 const tries = 3;
 
-export function makeKernel(slot: Slot | "?", version: string): Buffer {
+export const anyVerity: Verity = { rootHash: "ab".repeat(32), dataBlocks: 40 };
+
+export function makeKernel(slot: Slot | "?", version: string, { rootHash, dataBlocks }: Verity = anyVerity): Buffer {
+  const words = `quiet hamlet.verity=${rootHash} hamlet.blocks=${dataBlocks} hamlet.slot=${slot}`;
   return appendSections(makeStub(), [
     { name: ".osrel", content: Buffer.from(`ID=hamlet\nIMAGE_VERSION=${version}\n`) },
-    { name: ".cmdline", content: Buffer.from(`quiet hamlet.slot=${slot}\0`) },
+    { name: ".cmdline", content: Buffer.from(`${words}\0`) },
     { name: ".linux", content: Buffer.from(`kernel ${version}`) },
   ]);
 }
@@ -80,6 +83,7 @@ export async function systemdBootBench({ freeBytes = 1 << 30 } = {}): Promise<Sy
       system.slots[slot] = { version, isBroken: false };
       return { version, kernel: streamOf(makeKernel(slot, version)) };
     },
+    holds: system.holds,
     breakSlot(slot) {
       system.slots[slot]!.isBroken = true;
     },
@@ -89,11 +93,23 @@ export async function systemdBootBench({ freeBytes = 1 << 30 } = {}): Promise<Sy
 
 type Chosen = { slot: Slot; version: string; countPath: string | undefined };
 
-function pickEntry(folder: string): Chosen | undefined {
-  const found = readdirSync(folder).flatMap((file) => {
+const pickEntry = (folder: string): Chosen | undefined =>
+  chooseEntry(
+    readdirSync(folder),
+    (file) => readFileSync(join(folder, file)),
+    (from, to) => renameSync(join(folder, from), join(folder, to)),
+  );
+
+/** What the loader starts, and how it counts that. */
+export function chooseEntry(
+  names: string[],
+  read: (file: string) => Buffer,
+  rename: (from: string, to: string) => void,
+): Chosen | undefined {
+  const found = names.flatMap((file) => {
     if (!/\.efi$/i.test(file) || file.startsWith(".")) return [];
     try {
-      const sections = sectionsOf(readFileSync(join(folder, file)));
+      const sections = sectionsOf(read(file));
       const text = (name: string) => sections.find((one) => one.name === name)!.content.toString();
       const [, version = ""] = /IMAGE_VERSION=(.*)/.exec(text(".osrel"))!;
       const [, slot] = /hamlet\.slot=([ab])/.exec(text(".cmdline"))!;
@@ -115,7 +131,7 @@ function pickEntry(folder: string): Chosen | undefined {
   if (typeof left !== "number") return { slot, version, countPath: undefined };
   // It starts even without tries left if there is nothing better.
   const counted = left === 0 ? file : file.replace(/\+\d+(-\d+)?\.efi$/i, `+${left - 1}-${done + 1}.efi`);
-  if (counted !== file) renameSync(join(folder, file), join(folder, counted));
+  if (counted !== file) rename(file, counted);
   return { slot, version, countPath: `\\EFI\\Linux\\${counted}` };
 }
 
