@@ -34,6 +34,7 @@ beforeEach(async () => {
     stateFolder: folder,
     isImage: true,
     internalDisk: async () => undefined,
+    activity: () => undefined,
     update: async () => {},
   };
   api = await startApi(socket, serveRequests(device, makePageHandler(source, "full")));

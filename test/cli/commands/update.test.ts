@@ -67,6 +67,7 @@ async function start(): Promise<void> {
   const { self } = source.state;
   const device = {
     ...{ id: self.id, life: () => undefined, stateFolder: folder, isImage: true, internalDisk: async () => undefined },
+    activity: () => update.report()?.activity,
     update: (request: Parameters<Update["ask"]>[0]) => update.ask(request),
   };
   api = await startApi(socket, serveRequests(device, update.serve(makePageHandler({ ...source, status }, "full"))));
