@@ -15,6 +15,7 @@ import { openAgentDoor } from "./agent-door.ts";
 import { readDevice } from "./device.ts";
 import { findNewest } from "./metadata.ts";
 import { openOldRelease } from "./old-release.ts";
+import { readOtherSlot } from "./other-slot.ts";
 import { openSlotPart } from "./slot-part.ts";
 import { stateIn } from "./state.ts";
 import { deadlineIn } from "./trial-deadline.ts";
@@ -22,6 +23,7 @@ import { makeUpdater } from "./updater.ts";
 
 const log = makeLog("updater");
 const disk = "/run/hamlet-disk";
+const entries = "/efi/EFI/Linux";
 const { updateFolder: folder, releaseRoot } = pathsUnder("/");
 /** Of the computer, not of this process: a restarted updater goes on with the same trial. */
 const clock = { now: Date.now, monotonic: () => uptime() * 1000 };
@@ -37,7 +39,8 @@ try {
     device,
     disk: {
       openPart: (label) => openSlotPart(join(disk, label), "/sys"),
-      openOld: (slot) => openOldRelease(disk, "/efi/EFI/Linux", slot),
+      openOld: (slot) => openOldRelease(disk, entries, slot),
+      readOther: (slot) => readOtherSlot(disk, entries, slot),
     },
     findNewest,
     firstRoot: await readFile(releaseRoot).catch((error: unknown) => {

@@ -11,6 +11,8 @@ export type Knowledge = {
   running: { slot: Slot; version: string };
   life: Life;
   progress: Progress | undefined;
+  /** The release in the other slot, once it is known. */
+  returnsTo: string | undefined;
   trial: { leftMs: number; waitsFor: CheckCode[] };
   history: History;
   checkedAtMs: number | undefined;
@@ -34,7 +36,8 @@ export function reportOf(known: Knowledge): UpdateReport {
   };
 }
 
-function activityOf({ life, progress, trial, epochMs }: Knowledge): UpdateActivity {
+function activityOf(known: Knowledge): UpdateActivity {
+  const { life, progress, trial, epochMs } = known;
   switch (life.phase) {
     case "idle":
       return { phase: "idle" };
@@ -53,6 +56,10 @@ function activityOf({ life, progress, trial, epochMs }: Knowledge): UpdateActivi
         forecastBytes: 0,
       };
     }
+    case "returning":
+      return progress?.phase === "verifying"
+        ? { ...progress, version: known.returnsTo ?? known.running.version }
+        : { phase: "restarting", version: known.returnsTo ?? known.running.version };
     case "restarting":
       return { phase: "restarting", version: life.release };
     case "trying":
