@@ -123,7 +123,6 @@ async function main(): Promise<void> {
   const { stateFolder, runtimeFolder } = config;
   const device = {
     ...{ id: deviceIdOf(deviceKey), life: () => life, stateFolder, isImage, internalDisk: findInternalDisk },
-    activity: () => update.report()?.activity,
     update: update.ask,
   };
   const api = await startApi(join(runtimeFolder, "agent.sock"), serveRequests(device, update.serve(full)));

@@ -18,12 +18,6 @@ export const otherDevice = (what: "reset" | "install"): HamletError =>
     exitCode: 3,
   });
 
-export const updating = (): HamletError =>
-  new HamletError("update.busy", "an update writes or tries a slot of this device", {
-    hint: "run it again when it is over: hamlet update status --watch",
-    exitCode: 3,
-  });
-
 export const otherDisk = (path: string): HamletError =>
   new HamletError("install.noDisk", `${path} is not an internal disk that this device can move to`, {
     hint: "`hamlet install --list` on the device shows its disks",

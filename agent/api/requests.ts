@@ -3,11 +3,11 @@
 // needs root: root acts on the copy that the owner leaves in root's own folder, which the agent cannot write.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { InternalDisk } from "../../image/install/available.ts";
-import type { UpdateActivity, UpdateRequest } from "../../provisioning/handover/update.ts";
+import type { UpdateRequest } from "../../provisioning/handover/update.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
 import { errorAnswer, sendJson } from "../../system/http/answer.ts";
 import { readAll, TooLong } from "../../system/read-all.ts";
-import { badRequest, noMember, notFromImage, otherDevice, otherDisk, updating } from "./errors.ts";
+import { badRequest, noMember, notFromImage, otherDevice, otherDisk } from "./errors.ts";
 import { type RequestAnswer, type RequestBody, type RequestPath, requests } from "./schema.ts";
 import type { Handler } from "./server.ts";
 
@@ -27,8 +27,6 @@ export type Device = {
   isImage: boolean;
   /** The internal disk that this device could move to, if it runs from a USB stick. */
   internalDisk(): Promise<InternalDisk | undefined>;
-  /** What root's updater does now. */
-  activity(): UpdateActivity | undefined;
   /** Passes a request on to root's updater. Throws `update.noUpdater` or `update.busy`. */
   update(request: UpdateRequest): Promise<void>;
 };
@@ -96,23 +94,14 @@ async function reset(device: Device, asked: RequestBody<"/v1/reset">): Promise<{
   const { id, life, stateFolder, isImage } = device;
   if (asked.id !== id) throw otherDevice("reset");
   if (!isImage) throw notFromImage(stateFolder);
-  refuseWhileUpdating(device);
   await life()?.leave();
   return { id };
 }
 
 /** Root's hamlet-install checks again when it takes the request. */
-async function install(device: Device, asked: RequestBody<"/v1/install">): Promise<typeof asked> {
-  const { id, internalDisk } = device;
+async function install({ id, internalDisk }: Device, asked: RequestBody<"/v1/install">): Promise<typeof asked> {
   if (asked.id !== id) throw otherDevice("install");
-  refuseWhileUpdating(device);
   const disk = await internalDisk();
   if (disk?.path !== asked.disk) throw otherDisk(asked.disk);
   return asked;
-}
-
-/** A reset in the middle of a trial would forget who judges it, and a copy of a slot that is being written is none. */
-function refuseWhileUpdating({ activity }: Device): void {
-  const phase = activity()?.phase;
-  if (phase === "writing" || phase === "verifying" || phase === "restarting" || phase === "trying") throw updating();
 }

@@ -61,31 +61,26 @@ export interface BootControl {
   commit(): Promise<void>;
   /** Marks a slot as not to be started by default: in a trial the running one, otherwise the other one. */
   markBad(): Promise<void>;
-  /**
-   * Makes the other slot start from now on, and this one not again. The caller has made sure that the other slot is whole. Throws
-   * `boot.trialUnjudged`, and `boot.noGoodEntry` if nothing would start the other slot. Doing it again changes nothing.
-   */
-  revert(): Promise<void>;
   rollbackReason(): Promise<RollbackReason | undefined>;
 }
 
 export const reasonOf = (state: BootState): RollbackReason | undefined =>
   state.phase === "reverted" ? state.because : undefined;
 
-/** Throws `boot.trialUnjudged`. */
-export function checkJudged({ phase, slot, version }: BootState): void {
-  if (phase !== "trying") return;
-  throw new HamletError("boot.trialUnjudged", `slot ${slot} (${version}) is on trial itself`, {
-    hint: "commit it first (`hamlet boot commit`), or mark it bad (`hamlet boot bad`) and restart",
-    exitCode: 3,
-  });
-}
-
 /** The conditions for a trial on every board. `order`: how the new version compares with the running one (versions.ts). */
 export function checkStage(state: BootState, slot: Slot, version: string, order: number): void {
-  const refuse = (code: "boot.runningSlot" | "boot.versionClash" | "boot.notNewer", why: string, hint: string) =>
-    new HamletError(code, why, { hint, exitCode: 3 });
-  checkJudged(state);
+  const refuse = (
+    code: "boot.runningSlot" | "boot.trialUnjudged" | "boot.versionClash" | "boot.notNewer",
+    why: string,
+    hint: string,
+  ) => new HamletError(code, why, { hint, exitCode: 3 });
+  if (state.phase === "trying") {
+    throw refuse(
+      "boot.trialUnjudged",
+      `slot ${state.slot} (${state.version}) is on trial itself`,
+      "commit it first (`hamlet boot commit`), or mark it bad (`hamlet boot bad`) and restart",
+    );
+  }
   if (slot === state.slot) {
     throw refuse("boot.runningSlot", `slot ${slot} is running`, `use slot ${otherSlot(slot)}`);
   }

@@ -1,7 +1,7 @@
 // Composition root of root's updater: `node updater.mjs`.
 import { mkdir, readFile } from "node:fs/promises";
 import { uptime } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { openBootControl } from "../../image/boot/device.ts";
 import { updateFiles } from "../../provisioning/file/update-source.ts";
 import { pathsUnder } from "../../provisioning/firstboot/paths.ts";
@@ -15,7 +15,6 @@ import { openAgentDoor } from "./agent-door.ts";
 import { readDevice } from "./device.ts";
 import { findNewest } from "./metadata.ts";
 import { openOldRelease } from "./old-release.ts";
-import { readOtherSlot } from "./other-slot.ts";
 import { openSlotPart } from "./slot-part.ts";
 import { stateIn } from "./state.ts";
 import { deadlineIn } from "./trial-deadline.ts";
@@ -23,8 +22,9 @@ import { makeUpdater } from "./updater.ts";
 
 const log = makeLog("updater");
 const disk = "/run/hamlet-disk";
-const entries = "/efi/EFI/Linux";
-const { updateFolder: folder, releaseRoot } = pathsUnder("/");
+/** The provision file's release root is there, if it has one. */
+const { releaseRoot } = pathsUnder("/");
+const folder = dirname(releaseRoot);
 /** Of the computer, not of this process: a restarted updater goes on with the same trial. */
 const clock = { now: Date.now, monotonic: () => uptime() * 1000 };
 const hourMs = 60 * 60_000;
@@ -39,8 +39,7 @@ try {
     device,
     disk: {
       openPart: (label) => openSlotPart(join(disk, label), "/sys"),
-      openOld: (slot) => openOldRelease(disk, entries, slot),
-      readOther: (slot) => readOtherSlot(disk, entries, slot),
+      openOld: (slot) => openOldRelease(disk, "/efi/EFI/Linux", slot),
     },
     findNewest,
     firstRoot: await readFile(releaseRoot).catch((error: unknown) => {

@@ -11,8 +11,6 @@ export type Knowledge = {
   running: { slot: Slot; version: string };
   life: Life;
   progress: Progress | undefined;
-  /** The release in the other slot, once it is known. */
-  returnsTo: string | undefined;
   trial: { leftMs: number; waitsFor: CheckCode[] };
   history: History;
   checkedAtMs: number | undefined;
@@ -36,8 +34,7 @@ export function reportOf(known: Knowledge): UpdateReport {
   };
 }
 
-function activityOf(known: Knowledge): UpdateActivity {
-  const { life, progress, trial, epochMs } = known;
+function activityOf({ life, progress, trial, epochMs }: Knowledge): UpdateActivity {
   switch (life.phase) {
     case "idle":
       return { phase: "idle" };
@@ -56,10 +53,6 @@ function activityOf(known: Knowledge): UpdateActivity {
         forecastBytes: 0,
       };
     }
-    case "returning":
-      return progress?.phase === "verifying"
-        ? { ...progress, version: known.returnsTo ?? known.running.version }
-        : { phase: "restarting", version: known.returnsTo ?? known.running.version };
     case "restarting":
       return { phase: "restarting", version: life.release };
     case "trying":

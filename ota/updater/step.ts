@@ -10,8 +10,6 @@ export type Life =
   | { phase: "checking"; wish: Wish; failures: number }
   | { phase: "installing"; release: string; failures: number }
   | { phase: "restarting"; release: string }
-  /** Verifies the other slot, and goes back to it. */
-  | { phase: "returning" }
   /** A failure that passes by itself. */
   | { phase: "waiting"; wish: Wish; because: UpdateTrouble; failures: number; againAtMs: number; release?: string }
   /** A refusal: only a newer release or a person changes it. */
@@ -30,7 +28,6 @@ export type Effect =
   | { kind: "check" }
   | { kind: "install" }
   | { kind: "restart" }
-  | { kind: "goBack" }
   /** Remember over a restart that somebody wants an installation, or that it is over. */
   | { kind: "want"; isWanted: boolean }
   | { kind: "forgetFailures" }
@@ -70,7 +67,6 @@ export function dueAtMs(life: Life): number | undefined {
     case "checking":
     case "installing":
     case "restarting":
-    case "returning":
     case "trying":
       return undefined;
   }
@@ -98,9 +94,7 @@ function asked(life: Life, request: UpdateRequest): [Life, Effect[]] {
     case "retry":
       return begin(life, "install", [{ kind: "forgetFailures" }, { kind: "want", isWanted: true }]);
     case "back":
-      return dueAtMs(life) === undefined
-        ? [life, []]
-        : [{ phase: "returning" }, [{ kind: "want", isWanted: false }, { kind: "goBack" }]];
+      return [life, []];
   }
 }
 
@@ -110,7 +104,6 @@ function begin(life: Life, wish: Wish, before: Effect[]): [Life, Effect[]] {
       return [{ ...life, wish: wish === "install" ? wish : life.wish }, before];
     case "installing":
     case "restarting":
-    case "returning":
     case "trying":
       return [life, []];
     case "idle":
@@ -148,10 +141,6 @@ function failed(
   pace: Pace,
   moment: Moment,
 ): [Life, Effect[]] {
-  if (life.phase === "returning") {
-    // Nothing is repeated that nobody asks for again.
-    return [{ phase: "refused", because: trouble, checkAtMs: nextCheckMs(pace, moment) }, []];
-  }
   if (life.phase !== "checking" && life.phase !== "installing" && life.phase !== "restarting") return [life, []];
   const wish = life.phase === "checking" ? life.wish : "install";
   const release = life.phase === "checking" ? {} : { release: life.release };

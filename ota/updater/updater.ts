@@ -1,6 +1,6 @@
 // The updater: takes requests and time to step.ts, and performs what it decides.
 import { hash } from "node:crypto";
-import { type BootControl, otherSlot, type Slot } from "../../image/boot/boot-control.ts";
+import type { BootControl } from "../../image/boot/boot-control.ts";
 import type { UpdateTrouble } from "../../provisioning/handover/update.ts";
 import type { Clock } from "../../system/clock.ts";
 import { describeError, HamletError } from "../../system/error.ts";
@@ -16,20 +16,18 @@ import type { Device } from "./device.ts";
 import { raiseFloors } from "./floors.ts";
 import { type InstallDoors, type Installed, install, type Progress } from "./install.ts";
 import type { findNewest } from "./metadata.ts";
-import { type OtherSlot, verifyOther } from "./other-slot.ts";
 import { refusalOf } from "./refusals.ts";
 import { type Knowledge, reportOf } from "./report.ts";
 import { type Armed, noHistory, type State } from "./state.ts";
 import { dueAtMs, type Effect, type Event, step } from "./step.ts";
 import { runTrial, settle } from "./trial.ts";
-import { blockBytes } from "./verity.ts";
 
 export type UpdaterParts = {
   control: BootControl;
   door: AgentDoor;
   state: State;
   device: Device;
-  disk: Pick<InstallDoors, "openPart" | "openOld"> & { readOther(slot: Slot): Promise<OtherSlot> };
+  disk: Pick<InstallDoors, "openPart" | "openOld">;
   findNewest: typeof findNewest;
   /** The release root of the provision file or of the image. */
   firstRoot: Buffer;
@@ -64,7 +62,6 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     running: { slot: boot.slot, version: device.version },
     life: { phase: "idle", checkAtMs: clock.monotonic() + parts.pace.firstCheckMs },
     progress: undefined,
-    returnsTo: undefined,
     trial: { leftMs: 0, waitsFor: [] },
     history: (await state.read("history.json")) ?? noHistory,
     checkedAtMs: undefined,
@@ -107,9 +104,6 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
         break;
       case "restart":
         attempt(restart);
-        break;
-      case "goBack":
-        attempt(goBack);
         break;
       case "want":
         later(() => state.write("wanted.json", effect.isWanted ? {} : undefined));
@@ -235,29 +229,6 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     await state.write("armed.json", armed);
     await control.stage(slot, candidate);
     log.info(`restarting into release ${candidate.version}`);
-    await control.reboot();
-  }
-
-  async function goBack(): Promise<void> {
-    await takeTurn();
-    const slot = otherSlot(known.running.slot);
-    const other = await parts.disk.readOther(slot);
-    known.returnsTo = other.version;
-    const totalBytes = other.dataBlocks * blockBytes;
-    await verifyOther(other, slot, parts.disk.openPart, (doneBytes) => {
-      known.progress = { phase: "verifying", doneBytes, totalBytes };
-      tell(false);
-    });
-    known.progress = undefined;
-    const { version } = known.running;
-    // First of all: the release that is left is not installed again by itself.
-    await changeHistory((history) => ({ ...history, failed: [version, ...history.failed].slice(0, 16) }));
-    await control.revert();
-    const end = { atMs: Math.max(0, clock.now()), from: version, to: other.version, outcome: "committed" as const };
-    await changeHistory((history) => ({
-      ...withEnd(history, { ...end, message: "somebody asked to go back" }),
-      failed: history.failed,
-    }));
     await control.reboot();
   }
 

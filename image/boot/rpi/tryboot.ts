@@ -6,7 +6,6 @@ import {
   type BootControl,
   type BootState,
   type Candidate,
-  checkJudged,
   checkStage,
   otherSlot,
   reasonOf,
@@ -112,24 +111,6 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
       }
       await startByItself(state.slot);
       if (state.phase === "trying") await record.write(undefined);
-    },
-
-    async revert() {
-      const state = await look();
-      // It is what a boot that began as a trial looks like afterwards.
-      if (state.phase === "trying" && state.isMarkedBad) return;
-      checkJudged(state);
-      const other = otherSlot(state.slot);
-      await checkBootPartition(doors, other).catch((cause: unknown) => {
-        throw new HamletError("boot.noGoodEntry", `slot ${other} would not start`, {
-          cause,
-          hint: `slot ${state.slot} stays`,
-          exitCode: 3,
-        });
-      });
-      // The record first: it says why the other slot runs.
-      await note(state.slot, state.version, "bad");
-      await startByItself(other);
     },
 
     async markBad() {

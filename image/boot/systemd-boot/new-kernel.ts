@@ -9,7 +9,7 @@ import { type EntryFolder, headBytes } from "./entry-folder.ts";
 /** Reserve: folders grow by clusters, and the FAT itself takes room. */
 const spareBytes = 64 << 10;
 /** The command line comes before kernel and initrd, behind a stub of 100 kB. */
-export const peekedBytes = 1 << 20;
+const peekedBytes = 1 << 20;
 const refuse = (code: "boot.versionClash" | "boot.slotNotReady" | "boot.noRoom", why: string, hint: string) =>
   new HamletError(code, why, { hint, exitCode: 3 });
 
@@ -86,19 +86,9 @@ export async function peekAtKernel(kernel: NewKernel, slot: Slot): Promise<Async
 /** Undefined if `start` is no kernel of ours, or ends before its command line does. */
 export function slotOf(start: Buffer): Slot | undefined {
   try {
-    const line = commandLineIn(start);
-    return line === undefined ? undefined : slotOnCommandLine(line);
-  } catch {
-    return undefined;
-  }
-}
-
-/** The same for the whole command line. */
-export function commandLineIn(start: Buffer): string | undefined {
-  try {
     const line = findSections(start.subarray(0, headBytes)).find(({ name }) => name === ".cmdline");
     const end = line ? line.offset + line.sizeBytes : Number.POSITIVE_INFINITY;
-    return line && end <= start.length ? start.toString("latin1", line.offset, end) : undefined;
+    return line && end <= start.length ? slotOnCommandLine(start.toString("latin1", line.offset, end)) : undefined;
   } catch {
     return undefined;
   }

@@ -5,7 +5,6 @@ import {
   type BootControl,
   type BootState,
   type Candidate,
-  checkJudged,
   checkStage,
   otherSlot,
   reasonOf,
@@ -100,18 +99,6 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
       if (taken) await folder.remove(taken.file);
       await folder.rename(own.file, blessed);
       await record.write(undefined);
-    },
-
-    async revert() {
-      const { state, entries } = await look();
-      // It is what a boot that began as a trial looks like afterwards.
-      if (state.phase === "trying" && state.isMarkedBad) return;
-      checkJudged(state);
-      const other = otherSlot(state.slot);
-      if (!entries.some((one) => one.slot === other && isBlessed(one))) {
-        throw noGoodEntry(`slot ${other} has no kernel that would start by itself`, `slot ${state.slot} stays`);
-      }
-      for (const one of entries.filter(({ slot }) => slot === state.slot)) await condemn(one, state.slot);
     },
 
     async markBad() {

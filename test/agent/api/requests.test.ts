@@ -14,7 +14,6 @@ let name: string;
 let told: string[];
 let api: { stop(): Promise<void> };
 let device: Device;
-let activity: ReturnType<Device["activity"]>;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "hamlet-requests-"));
@@ -34,16 +33,7 @@ beforeEach(async () => {
     told.push(kind);
   };
   const inner = { path: "/dev/nvme0n1", sizeBytes: 256e9, model: "Inner", partitions: 3 };
-  activity = { phase: "idle" };
-  device = {
-    activity: () => activity,
-    id,
-    life: () => life,
-    stateFolder: folder,
-    isImage: true,
-    internalDisk: async () => inner,
-    update,
-  };
+  device = { id, life: () => life, stateFolder: folder, isImage: true, internalDisk: async () => inner, update };
   api = await startApi(
     join(folder, "agent.sock"),
     serveRequests(
@@ -146,22 +136,4 @@ test("update: a request goes to the updater, and its refusal comes back", async 
   expect(await post("/v1/update", { kind: "retry" })).toMatchObject({ status: 409, code: "update.busy" });
   expect(await post("/v1/update", { kind: "never" })).toMatchObject({ status: 409, code: "usage.invalid" });
   expect(told).toEqual(["now"]);
-});
-
-test("a reset and an install wait until an update has neither a slot to write nor one to try", async () => {
-  const version = "0.2.0";
-  for (const busy of [
-    { phase: "verifying", version, doneBytes: 0, totalBytes: 1 },
-    { phase: "restarting", version },
-    { phase: "trying", version, leftS: 9, waitsFor: [] },
-  ] satisfies ReturnType<Device["activity"]>[]) {
-    activity = busy;
-    expect(await post("/v1/reset", { id })).toMatchObject({ status: 409, code: "update.busy" });
-    expect(await post("/v1/install", { id, disk: "/dev/nvme0n1" })).toMatchObject({ status: 409, code: "update.busy" });
-  }
-  expect(told).toEqual([]);
-  for (const idle of [undefined, { phase: "checking" }] satisfies ReturnType<Device["activity"]>[]) {
-    activity = idle;
-    expect(await post("/v1/install", { id, disk: "/dev/nvme0n1" })).toMatchObject({ status: 200 });
-  }
 });

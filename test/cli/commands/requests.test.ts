@@ -34,7 +34,6 @@ beforeEach(async () => {
     stateFolder: folder,
     isImage: true,
     internalDisk: async () => undefined,
-    activity: () => undefined,
     update: async () => {},
   };
   api = await startApi(socket, serveRequests(device, makePageHandler(source, "full")));

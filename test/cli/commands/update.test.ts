@@ -8,7 +8,6 @@ import { serveRequests } from "../../../agent/api/requests.ts";
 import { Status } from "../../../agent/api/schema.ts";
 import { startApi } from "../../../agent/api/server.ts";
 import { startUpdate, type Update } from "../../../agent/update/update.ts";
-import { updateBack } from "../../../cli/commands/update/back.ts";
 import { updateCheck } from "../../../cli/commands/update/check.ts";
 import { followUpdate } from "../../../cli/commands/update/follow.ts";
 import { updateHistory } from "../../../cli/commands/update/history.ts";
@@ -68,7 +67,6 @@ async function start(): Promise<void> {
   const { self } = source.state;
   const device = {
     ...{ id: self.id, life: () => undefined, stateFolder: folder, isImage: true, internalDisk: async () => undefined },
-    activity: () => update.report()?.activity,
     update: (request: Parameters<Update["ask"]>[0]) => update.ask(request),
   };
   api = await startApi(socket, serveRequests(device, update.serve(makePageHandler({ ...source, status }, "full"))));
@@ -165,20 +163,6 @@ test("update seen acknowledges the fallback by its name", async () => {
   ]);
 });
 
-test("update back says how to follow it, and fails with what the updater finds when it is watched", async () => {
-  await updater.tell({ phase: "idle" });
-  let working = work("back", [{ phase: "restarting", version: "0.0.9" }]);
-  expect((await hamlet(updateBack)).lines).toEqual([
-    "attic checks its other slot and goes back to it; follow it: hamlet update status --watch",
-  ]);
-  await working;
-  const because = { code: "boot.noGoodEntry", message: "slot b holds no whole release to go back to" };
-  await updater.tell({ phase: "idle" });
-  working = work("back", [{ phase: "waiting", because }]);
-  await expect(hamlet(updateBack, "--watch")).rejects.toMatchObject(because);
-  await working;
-});
-
 test("update history lists how updates ended; --log adds what the fallback left", async () => {
   const { log: _, ...failed } = end("failed", Date.UTC(2026, 0, 2, 3, 4));
   await updater.tell({ phase: "idle" }, { history: [failed], fallback: end("failed", failed.atMs) });
@@ -223,13 +207,13 @@ test("update status --watch of a device that does nothing ends at once", async (
 });
 
 test("a device without an updater refuses requests, and says why", async () => {
-  for (const command of [updateStatus, updateNow, updateCheck, updateRetry, updateSeen, updateBack, updateHistory]) {
+  for (const command of [updateStatus, updateNow, updateCheck, updateRetry, updateSeen, updateHistory]) {
     await expect(hamlet(command)).rejects.toMatchObject({ code: "update.noUpdater", exitCode: 1 });
   }
 });
 
 test("a device takes no such request over the network, and the error says what works", async () => {
-  for (const command of [updateNow, updateCheck, updateRetry, updateSeen, updateBack, updateHistory]) {
+  for (const command of [updateNow, updateCheck, updateRetry, updateSeen, updateHistory]) {
     const input = parseInput(command, ["--device", "192.0.2.7"], {});
     const context = { print() {}, note() {}, progress: makeProgress({ write() {} }) };
     await expect(command.run(input, context)).rejects.toMatchObject({

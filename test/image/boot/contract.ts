@@ -118,33 +118,6 @@ export function bootControlContract(
     expect((await bench.start({ kind: "power" })).slot).toBe("b");
   });
 
-  test("a device that is sent back starts the other slot from then on, and says that the one it left is bad", async () => {
-    const { bench, first } = await newDevice();
-    const trial = await startTrial(bench, first, "1.1");
-    await trial.control.commit();
-    await trial.control.revert();
-    bench.power.restore();
-    await trial.control.revert();
-    await trial.control.reboot();
-    for (let count = 0; count < 3; count++) {
-      const back = await bench.start(count === 0 ? bench.restarted() : { kind: "power" });
-      expect(back).toMatchObject({ slot: "a", version: "1.0" });
-      expect(await back.control.rollbackReason()).toBe("markedBad");
-    }
-    const next = await startTrial(bench, await bench.start({ kind: "power" }), "1.2");
-    await next.control.commit();
-    expect(await bench.start({ kind: "power" })).toMatchObject({ slot: "b", version: "1.2" });
-  });
-
-  test("a device is not sent back in a trial, or to a slot that would not start", async () => {
-    const { bench, first } = await newDevice();
-    bench.power.restore();
-    await expect(first.control.revert()).rejects.toEqual(refusal("boot.noGoodEntry"));
-    expect(bench.power.writes()).toBe(0);
-    const trial = await startTrial(bench, first, "1.1");
-    await expect(trial.control.revert()).rejects.toEqual(refusal("boot.trialUnjudged"));
-  });
-
   test("the trial after a failed one gets all its tries", async () => {
     const { bench, first } = await newDevice();
     const trial = await startTrial(bench, first, "1.1");
@@ -262,21 +235,6 @@ export function bootControlContract(
       },
       async (bench, after) => {
         expect(["1.1", "1.2"]).toContain(after.version);
-        await settleAndUpdate(bench, after);
-      },
-    );
-  });
-
-  test("after a power cut at any write of going back, one of the two slots starts, and the next update works", async () => {
-    await cutEverywhere(
-      async (bench, first) => {
-        const trial = await startTrial(bench, first, "1.1");
-        await trial.control.commit();
-        return trial;
-      },
-      async (_, running) => running.control.revert(),
-      async (bench, after) => {
-        expect(["1.0", "1.1"]).toContain(after.version);
         await settleAndUpdate(bench, after);
       },
     );

@@ -10,9 +10,7 @@ import { openOldRelease } from "../../../ota/updater/old-release.ts";
 import { openSlotPart } from "../../../ota/updater/slot-part.ts";
 import { stateIn } from "../../../ota/updater/state.ts";
 import { makeUpdater, type UpdaterParts } from "../../../ota/updater/updater.ts";
-import { makeTree } from "../../../ota/updater/verity.ts";
 import { sleep } from "../../../system/clock.ts";
-import { HamletError } from "../../../system/error.ts";
 import { silentLog } from "../../../system/log.ts";
 import { takeTurn } from "../../../system/turn.ts";
 import { eventually } from "../../eventually.ts";
@@ -40,10 +38,6 @@ export async function makeBench() {
   const first = repository.makeRelease("1.0");
   repository.publish(first);
   writeFileSync(join(disk, "root-a"), Buffer.concat([first.root, Buffer.alloc(slotBytes - first.root.length)]));
-  const tree = makeTree(first.root.length / 4096);
-  tree.add(first.root);
-  const made = tree.finish().tree;
-  writeFileSync(join(disk, "verity-a"), Buffer.concat([made, Buffer.alloc(treeBytes - made.length)]));
   writeFileSync(join(boot.folder, "hamlet_1.0.efi"), kernelFor("1.0", "a"));
   const agent = await startAgent(folder, repository);
   const releases = new Map<string, Release>([["1.0", first]]);
@@ -114,14 +108,6 @@ export async function makeBench() {
       disk: {
         openPart: async (label) => mortal.wrap(await openSlotPart(join(disk, label), "/sys")),
         openOld: (of) => openOldRelease(disk, boot.folder, of),
-        // The releases of these tests are noise, in which no file names the version.
-        async readOther(of) {
-          const found = [...releases.values()].find(({ root }) =>
-            bench.slot(`root-${of}`).subarray(0, 4096).equals(root.subarray(0, 4096)),
-          );
-          if (!found) throw new HamletError("boot.noGoodEntry", "there is none", { exitCode: 3 });
-          return { version: found.version, rootHash: found.rootHash, dataBlocks: found.root.length / 4096 };
-        },
       },
       findNewest,
       firstRoot: repository.firstRoot,

@@ -282,11 +282,6 @@ export function makeModel(releases: Release[], repository: Repository, random: R
             part === "root" ? content(`root-${slot}`).subarray(offset, offset + length) : undefined,
           close: async () => {},
         }),
-        readOther: async () => ({
-          version: first.version,
-          rootHash: first.rootHash,
-          dataBlocks: first.root.length / 4096,
-        }),
       },
       findNewest: async () => ({ manifest: newest.manifest, sha256: "", files: {}, roles: {} }),
       firstRoot: Buffer.alloc(0),

@@ -1,8 +1,6 @@
 // Whole updates: the real updater, a real socket, slots as files, and boot control on a model of the boot loader.
-import { readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { UpdateReport } from "../../../provisioning/handover/update.ts";
 import { healthy } from "./agent.ts";
 import { type Bench, makeBench } from "./bench.ts";
 import { verifyTree } from "./veritysetup.ts";
@@ -109,47 +107,4 @@ test("bytes that are not what the manifest names never lead to a restart", async
   bench.agent.mischief = () => false;
   bench.agent.ask({ kind: "now" });
   await running.untilRestart();
-});
-
-test("a device goes back when asked, and the release that it left is not installed again by itself", async () => {
-  bench.publish("1.1", { from: bench.first });
-  const old = await bench.start();
-  bench.agent.ask({ kind: "now" });
-  await old.untilRestart();
-  const trial = await bench.start({ kind: "reboot" });
-  await trial.untilReport(({ history }) => history.length > 0);
-  bench.agent.ask({ kind: "back" });
-  await trial.untilRestart();
-  const back = await bench.start({ kind: "reboot" });
-  expect(back).toMatchObject({ slot: "a", version: "1.0" });
-  const report = await back.untilReport(({ running }) => running.version === "1.0");
-  expect(report).toMatchObject({ failed: ["1.1"], history: [{ from: "1.1", to: "1.0", outcome: "committed" }, {}] });
-  expect(report.fallback).toBeUndefined();
-  bench.agent.ask({ kind: "now" });
-  await back.untilReport(
-    ({ activity }) => activity.phase === "waiting" && activity.because.code === "update.failedBefore",
-  );
-  bench.publish("1.2", { from: bench.first });
-  bench.agent.ask({ kind: "now" });
-  await back.untilRestart();
-  expect(await bench.start({ kind: "reboot" })).toMatchObject({ slot: "b", version: "1.2" });
-});
-
-test("a device does not go back to a slot that is not whole", async () => {
-  bench.publish("1.1", { from: bench.first });
-  const old = await bench.start();
-  const isRefused = ({ activity }: UpdateReport) =>
-    activity.phase === "waiting" && activity.because.code === "boot.noGoodEntry";
-  bench.agent.ask({ kind: "back" });
-  await old.untilReport(isRefused);
-  bench.agent.ask({ kind: "now" });
-  await old.untilRestart();
-  const trial = await bench.start({ kind: "reboot" });
-  await trial.untilReport(({ history }) => history.length > 0);
-  const root = bench.slot("root-a");
-  root[9 * 4096]! ^= 1;
-  writeFileSync(join(bench.disk, "root-a"), root);
-  bench.agent.ask({ kind: "back" });
-  expect((await trial.untilReport(isRefused)).failed).toEqual([]);
-  expect(trial.restarted()).toBe(false);
 });
