@@ -78,6 +78,20 @@ export function makeTargets(boardKeys: Record<string, string>, version: number, 
   );
 }
 
+/** The same in a new version that also delegates to a new board. */
+export function withBoard(
+  document: Metadata<Targets>,
+  board: string,
+  publicKey: string,
+  now: number,
+): Metadata<Targets> {
+  const next = renewed("targets", document, now);
+  const added = makeTargets({ [board]: publicKey }, 1, now).signed.delegations!;
+  Object.assign(next.signed.delegations!.keys, added.keys);
+  Object.assign(next.signed.delegations!.roles!, added.roles);
+  return next;
+}
+
 export type Target = { name: string; content: Buffer; publishedS: number };
 
 export function makeBoard(

@@ -12,7 +12,8 @@ export type Question = {
   path: string;
   /** Default: POST with a body, GET without one. */
   method?: "GET" | "POST";
-  body?: string;
+  body?: string | Buffer;
+  headers?: Record<string, string>;
   deadlineMs?: number;
   maxBytes?: number;
   /** Ends the exchange early. */
@@ -37,7 +38,14 @@ class TooLate extends Error {
 }
 
 export function askForBytes(where: Where, question: Question): Promise<BytesAnswer> {
-  const { path, body, method = body === undefined ? "GET" : "POST", deadlineMs, maxBytes = maxAnswerBytes } = question;
+  const {
+    path,
+    body,
+    headers = {},
+    method = body === undefined ? "GET" : "POST",
+    deadlineMs,
+    maxBytes = maxAnswerBytes,
+  } = question;
   return new Promise((resolve, reject) => {
     // Not AbortSignal.timeout, whose timers would outlive thousands of short exchanges.
     const late = new AbortController();
@@ -46,7 +54,7 @@ export function askForBytes(where: Where, question: Question): Promise<BytesAnsw
     const signal = question.signal ? AbortSignal.any([question.signal, late.signal]) : late.signal;
     // With `agent: false` Node ignores createConnection and connects to port 80 of this computer.
     const agent = "createConnection" in where || "agent" in where ? {} : ({ agent: false } as const);
-    const asked = request({ ...where, path, method, ...agent, signal });
+    const asked = request({ ...where, path, method, headers, ...agent, signal });
     asked.on("close", () => clearTimeout(timer));
     asked.on("error", reject);
     asked.on("response", (response) => {

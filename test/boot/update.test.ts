@@ -1,39 +1,27 @@
 // One device of two updates itself: the new release is written beside the old one, tried, and kept; a release whose mesh does not
 // come up is tried, and the old one comes back.
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { programsFor } from "../../cli/package/programs.ts";
 import { LabStatus } from "../../image/lab/supervisor/status.ts";
 import { isWhole } from "../../image/lab/supervisor/whole.ts";
-import { webUrl } from "../../image/lab/web/web.ts";
-import { repositoryFolder } from "../../ota/repository/folder.ts";
-import { firstRootPath, initRepository } from "../../ota/repository/init.ts";
-import { HamletError } from "../../system/error.ts";
-import { cacheFolder } from "../../system/paths.ts";
+import { type TestPublisher, testImage, testPublisher, testUpdates } from "./image.ts";
 import { bootLab, deviceOf, runHamlet, type TestLab } from "./lab.ts";
 
 let folder = "";
-/** It has published nothing. Kept, so that its images are built once on this computer. */
-const unused = join(cacheFolder(), "test-publisher");
-const passphrase = "only for tests";
-/** A copy of it. */
-let publisher = "";
+let publisher: TestPublisher;
 let lab: TestLab;
 const images = { good: "", bad: "" };
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "hamlet-update-"));
-  publisher = join(folder, "ota");
-  await initRepository(unused, { passphrase, now: Date.now() }).catch((error: unknown) => {
-    if (!(error instanceof HamletError && error.code === "ota.exists")) throw error;
-  });
-  await cp(unused, publisher, { recursive: true });
-  const first = await build("0.1.0");
+  publisher = await testPublisher(join(folder, "ota"));
+  const first = await testImage();
   images.good = await build("0.2.0");
   images.bad = await build("0.2.1", "--agent", await agentWithoutMesh());
-  lab = await bootLab({ images: [first], devices: 2, web: repositoryFolder(publisher) });
+  lab = await bootLab({ images: [first], devices: 2, web: publisher.served });
   await lab.until(isWhole);
   await publish(first);
 });
@@ -43,13 +31,14 @@ afterAll(async () => {
 });
 
 async function hamlet(...argv: string[]): Promise<string> {
-  const { code, stdout, stderr } = await runHamlet(argv, { HAMLET_PASSPHRASE: passphrase });
+  const { code, stdout, stderr } = await runHamlet(argv, { HAMLET_PASSPHRASE: publisher.passphrase });
   expect([code, stderr], argv.join(" ")).toEqual([0, expect.any(String)]);
   return stdout;
 }
 
 async function build(version: string, ...options: string[]): Promise<string> {
-  const updates = ["--repository", webUrl, "--release-root", firstRootPath(unused)];
+  const { repository, releaseRoot } = await testUpdates();
+  const updates = ["--repository", repository, "--release-root", releaseRoot];
   const to = ["--board", "nuc", "--version", version, "-o", folder, "--json"];
   return JSON.parse(await hamlet("image", "build", ...to, ...updates, ...options)).path;
 }
@@ -62,7 +51,7 @@ async function agentWithoutMesh(): Promise<string> {
   return path;
 }
 
-const publish = (image: string) => hamlet("ota", "publish", image, "--repository", publisher);
+const publish = (image: string) => hamlet("ota", "publish", image, "--repository", publisher.folder);
 
 const attic = async () => {
   const { stdout } = await lab.hamlet("lab", "status", "--json");

@@ -24,10 +24,12 @@ export function folderOf(command: Command, values: Values): string {
 }
 
 export async function open(command: Command, values: Values): Promise<Repository> {
-  const folder = folderOf(command, values);
+  return await openRepository(folderOf(command, values), await passphraseOf(values));
+}
+
+export async function passphraseOf(values: Values): Promise<string> {
   const lab = text(values, "repository") === undefined ? keptPublisher() : undefined;
-  const passphrase = lab ? await readTextFile(lab.passphraseFile) : await askPassphrase(values);
-  return await openRepository(folder, passphrase);
+  return lab ? await readTextFile(lab.passphraseFile) : await askPassphrase(values);
 }
 
 /** Says what has to be signed elsewhere. */

@@ -4,8 +4,7 @@ import { allKeys } from "../../../ota/repository/roles.ts";
 import { rotateKey } from "../../../ota/repository/rotate.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { type Command, required } from "../../terminal/command.ts";
-import { askPassphrase } from "../neighborhood/passphrase.ts";
-import { folderOf, noteLacking, openOptions } from "./repository.ts";
+import { folderOf, noteLacking, openOptions, passphraseOf } from "./repository.ts";
 
 export const otaRotate: Command = {
   usage: "ota rotate <key> --repository <folder>",
@@ -20,7 +19,7 @@ board's by the key "targets". Devices follow without a visit, those as well that
     const { values } = input;
     const name = required(otaRotate, input, 0, "the key");
     const folder = folderOf(otaRotate, values);
-    const passphrase = await askPassphrase(values);
+    const passphrase = await passphraseOf(values);
     const repository = await openRepository(folder, passphrase);
     const lacking = await rotateKey(repository, name, { passphrase, now: systemClock.now() });
     print(

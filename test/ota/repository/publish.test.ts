@@ -1,13 +1,18 @@
+import { spawn } from "node:child_process";
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Metadata, Targets } from "@tufjs/models";
 import { afterAll, beforeAll, test as everywhere, expect } from "vitest";
+import { withReader } from "../../../image/disk/read-at.ts";
 import { objectPath } from "../../../ota/format/names.ts";
+import { filesIn } from "../../../ota/repository/files.ts";
 import { openRepository, repositoryFolder } from "../../../ota/repository/folder.ts";
 import { initRepository } from "../../../ota/repository/init.ts";
 import { publishImage, publishImages } from "../../../ota/repository/publish.ts";
 import { readImage } from "../../../ota/repository/read-image.ts";
 import { targetPath } from "../../../ota/repository/releases.ts";
+import { verifyRepository } from "../../../ota/repository/verify.ts";
+import { silentProgress } from "../../../system/progress.ts";
 import { check, make, serve } from "./device.ts";
 import { lacksImages, makeReleaseImage, noise } from "./image.ts";
 import { makePublisher, type Publisher, partsOf, passphrase, seen } from "./publisher.ts";
@@ -62,8 +67,9 @@ test("a device with the release before copies what it has, and fetches what chan
   expect(manifest.version).toBe("0.2.0");
   const { verity } = await readImage(images.get("one")!);
   const parts = await partsOf(images.get("one")!);
-  const before = web.requests.length;
+  const [before, bytesBefore] = [web.requests.length, web.sentBytes()];
   const made = await make(web.url, manifest, { rootHash: verity.rootHash, parts });
+  expect(web.sentBytes() - bytesBefore).toBe(manifest.recipes[0]!.fetchBytes);
   const fetched = web.requests.slice(before).map((path) => path.split("/")[1]);
   expect(fetched.filter((one) => one === "packs")).toHaveLength(1);
   expect(fetched.length).toBeLessThan(8);
@@ -163,6 +169,67 @@ test("a publisher that was interrupted publishes the same again", async () => {
   expect(await seen(one)).toBeUndefined();
   await publishImage(one.repository, images.get("one")!, { now: Date.now() });
   expect(await seen(one)).toBe("0.1.0");
+});
+
+test("a publisher that is killed at any moment leaves the old state or the new one, and goes on", async () => {
+  const one = await fresh();
+  await publishImage(one.repository, images.get("one")!, { now: Date.now() });
+  const argv = ["cli/hamlet.ts", "ota", "publish", images.get("two")!, "--repository", one.folder];
+  const env = { ...process.env, HAMLET_PASSPHRASE: passphrase };
+  const cwd = join(import.meta.dirname, "../../..");
+  const outcomes = new Set<string | undefined>();
+  let isDone = false;
+  // Each attempt lives longer than the one before, until one lives long enough.
+  for (let leftMs = 40; !isDone; leftMs *= 1.7) {
+    const child = spawn(process.execPath, argv, { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
+    const ended = new Promise<boolean>((done) => child.on("exit", (code) => done(code === 0)));
+    // It says so when it has opened the repository and begins.
+    child.stderr.once("data", () => setTimeout(() => child.kill("SIGKILL"), leftMs));
+    isDone = await ended;
+    outcomes.add(await seen(one));
+    expect(await verifyRepository(filesIn(repositoryFolder(one.folder)), silentProgress)).toEqual([]);
+    if (outcomes.has("0.2.0")) break;
+  }
+  expect([...outcomes]).toEqual(["0.1.0", "0.2.0"]);
+});
+
+test("a root filesystem that is not the one of its kernel is refused", async () => {
+  const { repository } = await fresh();
+  const path = await publisher.image({ version: "0.7.0", rootHash: "ab".repeat(32) });
+  const refused = expect.objectContaining({ code: "image.damaged" });
+  await expect(publishImage(repository, path, { now: Date.now() })).rejects.toThrow(refused);
+});
+
+test.each([
+  ["of another version", { release: { board: "nuc", version: "0.8.1", builtS: 1_700_000_000 } }, "is of nuc 0.8.1"],
+  ["that says nothing of itself", { release: {} }, "has no usr/lib/hamlet/release.json"],
+  ["with two slots on its command line", { words: " hamlet.slot=b" }, "no single hamlet.slot="],
+  ["without a root hash on its command line", { words: " hamlet.verity=x" }, "no single hamlet.verity="],
+])("an image with a root filesystem or a kernel %s is refused", async (_, options, message) => {
+  const { repository } = await fresh();
+  const path = await publisher.image({ version: "0.8.0", ...options });
+  const refused = expect.objectContaining({ code: "image.notOurs", message: expect.stringContaining(message) });
+  await expect(publishImage(repository, path, { now: Date.now() })).rejects.toThrow(refused);
+});
+
+test("a file that is no image, or one that was cut off, is refused", async () => {
+  const { repository } = await fresh();
+  const now = Date.now();
+  const short = join(publisher.work, "short.img");
+  await writeFile(short, await withReader(images.get("one")!, (readAt) => readAt(0, 16 << 20)));
+  const cut = expect.objectContaining({ code: "image.truncated" });
+  await expect(publishImage(repository, short, { now })).rejects.toThrow(cut);
+  await writeFile(short, "no image");
+  const none = expect.objectContaining({ code: "image.notOurs" });
+  await expect(publishImage(repository, short, { now })).rejects.toThrow(none);
+});
+
+test("a release may name the oldest one that may install it", async () => {
+  const one = await fresh();
+  await publishImage(one.repository, images.get("two")!, { now: Date.now(), installFrom: "0.1.0" });
+  const web = await serve(repositoryFolder(one.folder));
+  expect((await check(web.url, one.trusted, "nuc"))!.installFrom).toBe("0.1.0");
+  await web.close();
 });
 
 test("a release whose chunk is damaged cannot be started from", async () => {

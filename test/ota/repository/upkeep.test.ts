@@ -7,6 +7,8 @@ import { exportRelease } from "../../../ota/repository/export.ts";
 import { filesAt, filesIn } from "../../../ota/repository/files.ts";
 import { openRepository, readPublished, repositoryFolder } from "../../../ota/repository/folder.ts";
 import { collectGarbage } from "../../../ota/repository/gc.ts";
+import { renewed } from "../../../ota/repository/metadata.ts";
+import { place } from "../../../ota/repository/place.ts";
 import { publishImage } from "../../../ota/repository/publish.ts";
 import { readImage } from "../../../ota/repository/read-image.ts";
 import { readReleases } from "../../../ota/repository/releases.ts";
@@ -197,6 +199,43 @@ test("a key is replaced when the root keys elsewhere have signed; until then the
   expect(await seen(one)).toBe("0.1.0");
   await signRepository(await openRepository(one.folder, passphrase), now + dayMs);
   expect(await seen(one)).toBe("0.1.0");
+});
+
+test("a publisher that is killed between the metadata and the new root goes on: the old keys have signed it too", async () => {
+  const one = await fresh();
+  const metadata = (name: string) => join(repositoryFolder(one.folder), "metadata", name);
+  const key = join(one.folder, "keys/timestamp.key");
+  const old = await readFile(key);
+  const now = Date.now();
+  await rotateKey(one.repository, "timestamp", { passphrase, now });
+  // As it was one step before the end.
+  await rename(key, join(one.folder, "keys/timestamp.next.key"));
+  await writeFile(key, old);
+  await mkdir(join(one.folder, "staged"));
+  await rename(metadata("2.root.json"), join(one.folder, "staged/root.json"));
+  expect(await seen(one)).toBe("0.1.0");
+  await signRepository(await openRepository(one.folder, passphrase), now);
+  expect((await readPublished(one.folder)).root.signed.version).toBe(2);
+  expect(await seen(one)).toBe("0.1.0");
+  expect((await readFile(key)).equals(old)).toBe(false);
+  expect(await troubles(one)).toEqual([]);
+});
+
+test("a board that is newer than the repository gets a key, and devices find its releases", async () => {
+  const one = await fresh();
+  // A repository of a Hamlet that knew no rpi4.
+  const { targets } = one.repository.current;
+  const before = renewed("targets", targets, madeAt);
+  delete before.signed.delegations!.roles!["rpi4"];
+  await place(one.repository, new Map([["targets", before]]), madeAt);
+  await unlink(join(one.folder, "keys/rpi4.key"));
+  const pi = await publisher.image({ board: "rpi4", version: "0.1.0" });
+  const unknown = expect.objectContaining({ code: "ota.noKey", hint: expect.stringContaining("ota rotate rpi4") });
+  await expect(publishImage(await open(one), pi, { now: Date.now() })).rejects.toThrow(unknown);
+  expect(await rotateKey(await open(one), "rpi4", { passphrase, now: Date.now() })).toEqual([]);
+  await publishImage(await openRepository(one.folder, passphrase), pi, { now: Date.now() });
+  expect(await seen(one, "rpi4")).toBe("0.1.0");
+  expect(await seen(one, "nuc")).toBe("0.1.0");
 });
 
 test("a key that is not there cannot be replaced", async () => {

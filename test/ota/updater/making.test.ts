@@ -2,7 +2,7 @@
 import { beforeEach, expect, test } from "vitest";
 import type { Part } from "../../../ota/format/manifest.ts";
 import type { Step } from "../../../ota/format/recipe.ts";
-import type { Fetched, ObjectRef } from "../../../ota/updater/agent-door.ts";
+import type { ObjectRef } from "../../../ota/updater/agent-door.ts";
 import { makeAhead, makeStep, type Sources } from "../../../ota/updater/making.ts";
 import { type PlacedStep, planParts } from "../../../ota/updater/plan.ts";
 import { HamletError } from "../../../system/error.ts";
@@ -26,16 +26,21 @@ let failures: HamletError[] = [];
 let old: Buffer | undefined;
 const sources: Sources = {
   readOld: async (_, offset, length) => old && Buffer.from(old.subarray(offset, offset + length)),
-  async fetch({ sha256: name }: ObjectRef): Promise<Fetched> {
+  async fetch({ sha256: name }: ObjectRef): Promise<Buffer> {
     const failure = failures.shift();
     if (failure) throw failure;
     fetched.push(name);
-    return { content: Buffer.from(objects.get(name)!), carriedBytes: 1 };
+    return Buffer.from(objects.get(name)!);
   },
   wholeSteps: async () => whole,
   sleep: async (ms) => void slept.push(ms),
   random: () => 0.5,
-  onFetched: () => {},
+  unpack: {
+    async make() {
+      throw new Error("no step is packed");
+    },
+    giveUp() {},
+  },
 };
 beforeEach(() => {
   [fetched, slept, failures, old] = [[], [], [], undefined];
