@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { join, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { send } from "../../../system/http/answer.ts";
+import { remoteAddressOf } from "../../../system/remote-address.ts";
 import { spanOf } from "./range.ts";
 import type { WebRequest } from "./requests.ts";
 
@@ -15,7 +16,7 @@ export function serveFolder({ folder, now, onRequest }: Served): Server {
   return createServer(async (request, response) => {
     const startedMs = now();
     const { method = "", url: path = "", socket } = request;
-    const client = (socket.remoteAddress ?? "").replace(/^::ffff:/, "");
+    const client = (remoteAddressOf(socket) ?? "").replace(/^::ffff:/, "");
     const range = request.headers.range;
     // A visitor that hangs up is no error of ours.
     const bytes = await answer(folder, request, response).catch(() => void response.destroy());
