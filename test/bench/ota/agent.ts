@@ -6,6 +6,7 @@ import { startUpdate } from "../../../agent/update/update.ts";
 import { UpdateRequest } from "../../../provisioning/handover/update.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { makeLog } from "../../../system/log.ts";
+import { eventually } from "../../eventually.ts";
 
 const [, , socket = "", url = "", stateFolder = ""] = process.argv;
 const update = await startUpdate({
@@ -27,6 +28,7 @@ await startApi(
 );
 console.log("ready");
 for await (const line of createInterface({ input: process.stdin })) {
-  await update.ask(UpdateRequest.parse({ kind: line }));
+  // The updater starts at the same time, and an agent that has not heard of it refuses.
+  await eventually(() => update.ask(UpdateRequest.parse({ kind: line })), { within: 30_000, every: 5 });
 }
 process.exit();
