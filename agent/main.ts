@@ -124,6 +124,7 @@ async function main(): Promise<void> {
   const device = {
     ...{ id: deviceIdOf(deviceKey), life: () => life, stateFolder, isImage, internalDisk: findInternalDisk },
     update: update.ask,
+    updateActivity: () => update.report()?.activity,
   };
   const api = await startApi(join(runtimeFolder, "agent.sock"), serveRequests(device, update.serve(full)));
   const door = makePublicDoor({ port: config.link.pagePort, page, log, warnings });

@@ -29,6 +29,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   "update now": async () => (await import("./commands/update/now.ts")).updateNow,
   "update history": async () => (await import("./commands/update/history.ts")).updateHistory,
   "update retry": async () => (await import("./commands/update/retry.ts")).updateRetry,
+  "update back": async () => (await import("./commands/update/back.ts")).updateBack,
   "update seen": async () => (await import("./commands/update/seen.ts")).updateSeen,
   "boot status": async () => (await import("./commands/boot/status.ts")).bootStatus,
   "boot try": async () => (await import("./commands/boot/try.ts")).bootTry,

@@ -49,4 +49,5 @@ const outcomes: Record<UpdateEnd["outcome"], string> = {
   committed: "committed",
   failed: "failed, and the device returned",
   void: "ended without a verdict",
+  left: "returned, as somebody asked",
 };

@@ -41,3 +41,9 @@ export const otherVersion = (why: string): HamletError =>
   new HamletError("device.noAnswer", `this version cannot read the device's status: ${why}`, {
     hint: "use the hamlet of the device's own release",
   });
+
+export const updateBusy = (version: string): HamletError =>
+  new HamletError("update.busy", `the update to ${version} writes or tries the other slot`, {
+    hint: "wait until it ends: hamlet update status --watch",
+    exitCode: 3,
+  });

@@ -3,11 +3,11 @@
 // needs root: root acts on the copy that the owner leaves in root's own folder, which the agent cannot write.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { InternalDisk } from "../../image/install/available.ts";
-import type { UpdateRequest } from "../../provisioning/handover/update.ts";
+import { isUpdating, type UpdateActivity, type UpdateRequest } from "../../provisioning/handover/update.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
 import { errorAnswer, sendJson } from "../../system/http/answer.ts";
 import { readAll, TooLong } from "../../system/read-all.ts";
-import { badRequest, noMember, notFromImage, otherDevice, otherDisk } from "./errors.ts";
+import { badRequest, noMember, notFromImage, otherDevice, otherDisk, updateBusy } from "./errors.ts";
 import { type RequestAnswer, type RequestBody, type RequestPath, requests } from "./schema.ts";
 import type { Handler } from "./server.ts";
 
@@ -29,6 +29,8 @@ export type Device = {
   internalDisk(): Promise<InternalDisk | undefined>;
   /** Passes a request on to root's updater. Throws `update.noUpdater` or `update.busy`. */
   update(request: UpdateRequest): Promise<void>;
+  /** What the updater does; undefined if it is silent. */
+  updateActivity(): UpdateActivity | undefined;
 };
 
 const maxBodyBytes = 4 << 10;
@@ -40,6 +42,8 @@ export function serveRequests(device: Device, otherwise: Handler): Handler {
     "/v1/reset": (body) => reset(device, body),
     "/v1/install": (body) => install(device, body),
     "/v1/update": async (body) => {
+      // They need the other slot as it is. Any other request is carried out with the update under way, or after it.
+      if (body.kind === "back" || body.kind === "install") refuseDuringUpdate(device);
       await device.update(body);
       return body;
     },
@@ -94,14 +98,23 @@ async function reset(device: Device, asked: RequestBody<"/v1/reset">): Promise<{
   const { id, life, stateFolder, isImage } = device;
   if (asked.id !== id) throw otherDevice("reset");
   if (!isImage) throw notFromImage(stateFolder);
+  refuseDuringUpdate(device);
   await life()?.leave();
   return { id };
 }
 
 /** Root's hamlet-install checks again when it takes the request. */
-async function install({ id, internalDisk }: Device, asked: RequestBody<"/v1/install">): Promise<typeof asked> {
+async function install(device: Device, asked: RequestBody<"/v1/install">): Promise<typeof asked> {
+  const { id, internalDisk } = device;
   if (asked.id !== id) throw otherDevice("install");
+  refuseDuringUpdate(device);
   const disk = await internalDisk();
   if (disk?.path !== asked.disk) throw otherDisk(asked.disk);
   return asked;
+}
+
+/** Throws `update.busy` while an update writes or tries a slot. */
+function refuseDuringUpdate({ updateActivity }: Device): void {
+  const activity = updateActivity();
+  if (activity && isUpdating(activity)) throw updateBusy(activity.version);
 }

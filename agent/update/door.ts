@@ -5,20 +5,23 @@ import {
   BytesRequest,
   carriedHeader,
   type Evidence,
+  maxPackedBodyBytes,
+  PackedRequest,
+  packedHeader,
   updaterPaths,
   WaitBody,
   waitMs,
 } from "../../provisioning/handover/update.ts";
 import { HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
+import { free } from "../../system/free.ts";
 import { errorAnswer, send, sendJson } from "../../system/http/answer.ts";
-import { readAll } from "../../system/read-all.ts";
+import { readAll, readBytes } from "../../system/read-all.ts";
 import { badRequest } from "../api/errors.ts";
 import { reportPath } from "../api/schema.ts";
 import type { Handler } from "../api/server.ts";
 import { type Desk, noUpdater } from "./desk.ts";
-import { free } from "./free.ts";
-import type { Lend } from "./lend.ts";
+import type { Lend, Unpack } from "./lend.ts";
 
 export type UpdaterDoorOptions = { desk: Desk; lend: Lend; evidence(): Promise<Evidence>; holdMs?: number };
 
@@ -30,9 +33,9 @@ export function serveUpdater(
   { desk, lend, evidence, holdMs = waitMs }: UpdaterDoorOptions,
   otherwise: Handler,
 ): Handler {
-  const routes: Record<string, (body: unknown, response: ServerResponse) => Promise<void>> = {
-    [updaterPaths.wait]: async (body, response) => {
-      desk.heard(read(WaitBody, body).report);
+  const routes: Record<string, (request: IncomingMessage, response: ServerResponse) => Promise<void>> = {
+    async [updaterPaths.wait](request, response) {
+      desk.heard((await read(WaitBody, request)).report);
       const handed = await desk.next(signalOf(response, holdMs));
       if (response.destroyed) return handed?.returned();
       response.once("finish", () => handed?.taken());
@@ -41,35 +44,44 @@ export function serveUpdater(
       });
       sendJson(response, 200, handed ? { request: handed.request } : {});
     },
-    [updaterPaths.report]: async (body, response) => {
-      desk.heard(read(WaitBody, body).report);
+    async [updaterPaths.report](request, response) {
+      desk.heard((await read(WaitBody, request)).report);
       sendJson(response, 200, {});
     },
-    [updaterPaths.bytes]: async (body, response) => {
+    async [updaterPaths.bytes](request, response) {
       desk.heard();
-      let carried = 0;
-      const onCarried = (bytes: number) => {
-        carried += bytes;
-      };
-      try {
-        const bytes = await lend(read(BytesRequest, body), { signal: signalOf(response), onCarried });
-        response.setHeader(carriedHeader, carried);
-        response.once("finish", () => free(bytes));
-        send(response, 200, "application/octet-stream", bytes);
-      } catch (error) {
-        response.setHeader(carriedHeader, carried);
-        throw error;
-      }
+      await sendLent(await read(BytesRequest, request), response);
     },
-    [updaterPaths.evidence]: async (_, response) => {
+    async [updaterPaths.packed](request, response) {
+      desk.heard();
+      const wanted = check(PackedRequest, parseJson(String(request.headers[packedHeader] ?? "")));
+      const dictionary = await readBytes(request, maxPackedBodyBytes, free).catch(unreadable);
+      await sendLent({ ...wanted, kind: "packed", dictionary }, response);
+    },
+    async [updaterPaths.evidence](_, response) {
       desk.heard();
       sendJson(response, 200, await evidence());
     },
   };
+  async function sendLent(wanted: BytesRequest | Unpack, response: ServerResponse): Promise<void> {
+    let carried = 0;
+    const onCarried = (bytes: number) => {
+      carried += bytes;
+    };
+    try {
+      const bytes = await lend(wanted, { signal: signalOf(response), onCarried });
+      response.setHeader(carriedHeader, carried);
+      response.once("finish", () => free(bytes));
+      send(response, 200, "application/octet-stream", bytes);
+    } catch (error) {
+      response.setHeader(carriedHeader, carried);
+      throw error;
+    }
+  }
   return (request, response) => {
     const { method, url = "" } = request;
     const route = method === "POST" && Object.hasOwn(routes, url) ? routes[url] : undefined;
-    if (route) void serve(request, response, async () => route(await bodyOf(request), response));
+    if (route) void serve(request, response, () => route(request, response));
     else if (method === "GET" && url === reportPath)
       void serve(request, response, async () => sendReport(desk, response));
     else otherwise(request, response);
@@ -95,14 +107,14 @@ async function serve(request: IncomingMessage, response: ServerResponse, act: ()
   }
 }
 
-const bodyOf = async (request: IncomingMessage): Promise<unknown> =>
-  parseJson(
-    await readAll(request, maxBodyBytes).catch((cause: unknown) => {
-      throw new HamletError("usage.invalid", "the request cannot be read", { cause, exitCode: 2 });
-    }),
-  );
+function unreadable(cause: unknown): never {
+  throw new HamletError("usage.invalid", "the request cannot be read", { cause, exitCode: 2 });
+}
 
-function read<T extends z.ZodType>(schema: T, body: unknown): z.infer<T> {
+const read = async <T extends z.ZodType>(schema: T, request: IncomingMessage): Promise<z.infer<T>> =>
+  check(schema, parseJson(await readAll(request, maxBodyBytes).catch(unreadable)));
+
+function check<T extends z.ZodType>(schema: T, body: unknown): z.infer<T> {
   const parsed = schema.safeParse(body);
   if (!parsed.success) throw badRequest(explainIssues(parsed.error));
   return parsed.data;

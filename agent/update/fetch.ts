@@ -2,18 +2,19 @@
 // alone for a while, as long as another one answers.
 import { type Clock, sleep } from "../../system/clock.ts";
 import { describeError, HamletError } from "../../system/error.ts";
+import { free } from "../../system/free.ts";
 import { backoffMs } from "../../system/retry.ts";
-import { free } from "./free.ts";
+import { nothingHeld } from "./held.ts";
 import type { Pacer } from "./pacer.ts";
 import { urlBelow } from "./repositories.ts";
-import { nothingHeld, type TransferOptions, transfer } from "./transfer.ts";
+import { type TransferOptions, transfer } from "./transfer.ts";
 
 export type Repositories = {
-  /** Throws `update.noRepository`, `update.notThere`, `update.badObject`, `update.unreachable`, or the signal's reason. */
+  /** Throws `update.noRepository`, `update.notThere`, `update.noRanges`, `update.badObject`, `update.unreachable`, or the signal's reason. */
   fetch<T>(path: string, options: FetchOptions<T>): Promise<T>;
 };
-export type FetchOptions<T> = Pick<TransferOptions, "maxBytes" | "isNamedByDigest" | "signal" | "onCarried"> & {
-  /** Throws `update.badObject` for bytes that cannot be right; another repository may have better ones. */
+export type FetchOptions<T> = Omit<TransferOptions, "stallMs" | "pace"> & {
+  /** Throws `update.badObject` for bytes that cannot be right; another repository may have better ones. With `into` they are empty. */
   accept(bytes: Buffer): T | Promise<T>;
 };
 export type RepositoriesOptions = {
@@ -33,11 +34,15 @@ const maxFruitless = 3;
 /** A server that sends a byte now and then is as good as none. */
 const slowest = { bytesPerS: 2_000, extraMs: 60_000 };
 
-type Known = { url: string; failures: number; restsUntil: number };
+/** A server without ranges would begin to send a whole file at each request; somebody may replace it one day. */
+const withoutRangesMs = 3600_000;
+
+type Known = { url: string; failures: number; restsUntil: number; hasNoRangesUntil: number };
 
 export function openRepositories(options: RepositoriesOptions): Repositories {
   const { clock, random, pace, stallMs = 15_000, pauseMs = 500 } = options;
-  const known = options.urls.map((url): Known => ({ url, failures: 0, restsUntil: Number.NEGATIVE_INFINITY }));
+  const never = Number.NEGATIVE_INFINITY;
+  const known = options.urls.map((url): Known => ({ url, failures: 0, restsUntil: never, hasNoRangesUntil: never }));
 
   /** The order in which people listed them; those that rest come last. */
   const inTurn = (): Known[] => {
@@ -83,14 +88,16 @@ export function openRepositories(options: RepositoriesOptions): Repositories {
       const errors: unknown[] = [];
       for (const one of inTurn()) {
         try {
+          if (wanted.range && one.hasNoRangesUntil > clock.monotonic()) throw noRanges(one.url);
           const result = await inTime(wanted, (signal) => fetchFrom(urlBelow(one.url, path), wanted, signal));
-          Object.assign(one, { failures: 0, restsUntil: Number.NEGATIVE_INFINITY });
+          Object.assign(one, { failures: 0, restsUntil: never });
           return result;
         } catch (error) {
           wanted.signal.throwIfAborted();
-          // A repository that lacks a file has answered.
-          if (!isCode(error, "update.notThere")) failed(one);
           errors.push(error);
+          if (isCode(error, "update.noRanges")) one.hasNoRangesUntil = clock.monotonic() + withoutRangesMs;
+          // A repository that lacks a file has answered.
+          else if (!isCode(error, "update.notThere")) failed(one);
         }
       }
       throw worst(errors);
@@ -116,11 +123,16 @@ async function inTime<T>(
 const isCode = (error: unknown, code: HamletError["code"]): boolean =>
   error instanceof HamletError && error.code === code;
 /** Asking the same repository again would bring the same. */
-const isFinal = (error: unknown): boolean => isCode(error, "update.notThere") || isCode(error, "update.badObject");
+const isFinal = (error: unknown): boolean =>
+  isCode(error, "update.notThere") || isCode(error, "update.badObject") || isCode(error, "update.noRanges");
 
 /** One repository that answers that there is no such file is enough: the others may be gone for good. */
 function worst(errors: unknown[]): unknown {
-  const known = errors.find((error) => isCode(error, "update.notThere")) ?? errors.find(isFinal);
+  // From a repository without ranges the file may still be had whole.
+  const known =
+    errors.find((error) => isCode(error, "update.noRanges")) ??
+    errors.find((error) => isCode(error, "update.notThere")) ??
+    errors.find(isFinal);
   if (known !== undefined) return known;
   return new HamletError("update.unreachable", `no repository answers: ${errors.map(reasonOf).join("; ")}`, {
     hint: "check this device's network and the addresses of its repositories",
@@ -129,6 +141,8 @@ function worst(errors: unknown[]): unknown {
 }
 
 const reasonOf = (error: unknown): string => (error instanceof HamletError ? error.message : describeError(error));
+
+const noRanges = (url: string): HamletError => new HamletError("update.noRanges", `${url} sends files whole only`);
 
 const noRepository = (): HamletError =>
   new HamletError("update.noRepository", "this device knows no repository", {

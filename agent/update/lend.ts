@@ -1,15 +1,17 @@
-// Lends the updater, which has no network, the bytes that it names: files as they are, objects unpacked.
-
+// Lends the updater, which has no network, the bytes that it names: files as they are, objects and frames of packs unpacked.
 import { objectPath } from "../../ota/format/names.ts";
-import type { BytesRequest } from "../../provisioning/handover/update.ts";
+import type { BytesRequest, PackedRequest } from "../../provisioning/handover/update.ts";
+import { free } from "../../system/free.ts";
 import { makeQueue } from "../../system/queue.ts";
 import type { Repositories } from "./fetch.ts";
-import { free } from "./free.ts";
+import type { Packs } from "./packs.ts";
 import { maxFrameBytes, unpackObject } from "./unpack.ts";
 
+/** Empties the dictionary. */
+export type Unpack = PackedRequest & { kind: "packed"; dictionary: Buffer };
 /** Throws what Repositories.fetch throws. */
 export type Lend = (
-  request: BytesRequest,
+  request: BytesRequest | Unpack,
   how: { signal: AbortSignal; onCarried(bytes: number): void },
 ) => Promise<Buffer>;
 
@@ -17,13 +19,14 @@ export type Lend = (
 const mostBytes = 16 << 20;
 export type LendOptions = {
   repositories: Repositories;
+  packs: Packs;
   /** Throws if the owner's settings forbid it now to fetch chunks. */
   checkCost(): void;
   /** Each lane holds the bytes of one request. Four hide the way to the repository; on a line with a limit one is as fast. */
   lanes?: number;
 };
 
-export function makeLend({ repositories, checkCost, lanes = 4 }: LendOptions): Lend {
+export function makeLend({ repositories, packs, checkCost, lanes = 4 }: LendOptions): Lend {
   const queues = Array.from({ length: lanes }, makeQueue);
   let turn = 0;
   return (request, how) => {
@@ -35,6 +38,11 @@ export function makeLend({ repositories, checkCost, lanes = 4 }: LendOptions): L
         return repositories.fetch(request.path, { ...how, maxBytes, isNamedByDigest: false, accept: (bytes) => bytes });
       }
       checkCost();
+      if (request.kind === "packed") {
+        const { dictionary } = request;
+        const accept = (bytes: Buffer) => unpackObject(bytes, request, dictionary).finally(() => free(bytes));
+        return packs.frame(request, how, accept).finally(() => free(dictionary));
+      }
       return repositories.fetch(objectPath(request.sha256), {
         ...how,
         maxBytes: maxFrameBytes(Math.min(request.sizeBytes, mostBytes)),

@@ -1,30 +1,13 @@
 // One HTTP exchange with a repository. A connection that breaks leaves what has arrived, and the next exchange asks for the rest.
 import { Agent, type IncomingMessage, type RequestOptions, request as requestPlain } from "node:http";
 import type { Socket } from "node:net";
-import { HamletError } from "../../system/error.ts";
+import { askFor, type Held, takeHead, tooLong, unreachable, type Wanted } from "./held.ts";
 import type { Pacer } from "./pacer.ts";
 
-/** What has arrived of one file, from one repository. */
-export type Held = {
-  pieces: Buffer[];
-  sizeBytes: number;
-  /** ETag or date of the file that the pieces are of. */
-  version: string | undefined;
-  /** Whether pieces come from several answers. */
-  isResumed: boolean;
-  /** The server has lied about ranges. */
-  hasNoRanges: boolean;
-};
-export const nothingHeld = (): Held => ({
-  ...{ pieces: [], sizeBytes: 0, version: undefined, isResumed: false, hasNoRanges: false },
-});
-const drop = (held: Held): void => void Object.assign(held, { ...nothingHeld(), hasNoRanges: held.hasNoRanges });
-
-export type TransferOptions = {
-  maxBytes: number;
+export type TransferOptions = Wanted & {
   signal: AbortSignal;
-  /** Whether the caller finds out by a digest if the file changed between two answers. */
-  isNamedByDigest: boolean;
+  /** Takes each piece, with its place among what was wanted; without it they are held. */
+  into?: (piece: Buffer, at: number) => Promise<void>;
   /** Called with the bytes that the network carried for this exchange, headers included. */
   onCarried(bytes: number): void;
   stallMs: number;
@@ -34,26 +17,20 @@ export type TransferOptions = {
 /** An idle connection ends before most servers would end it. */
 const connections = new Agent({ keepAlive: true, timeout: 4_000 });
 const maxRedirects = 3;
-const unreachable = (url: URL, why: string, cause?: unknown) =>
-  new HamletError("update.unreachable", `${url.origin} ${why}`, { cause });
-
-/** Adds to `held` what is missing. Throws `update.notThere`, `update.badObject`, `update.unreachable`, or the system's error. */
+/** Adds to `held` what is missing. Throws `update.notThere`, `update.noRanges`, `update.badObject`, `update.unreachable`, or the system's error. */
 export async function transfer(url: URL, held: Held, options: TransferOptions): Promise<void> {
-  const isRange = held.sizeBytes > 0 && mayResume(held, options);
-  if (!isRange) drop(held);
-  const headers = {
-    // Objects are compressed already, and their digests are over what is on the disk of the server.
-    "accept-encoding": "identity",
-    ...(isRange && { range: `bytes=${held.sizeBytes}-` }),
-    ...(isRange && held.version !== undefined && { "if-range": held.version }),
-  };
+  const { asked, headers: ranges } = askFor(held, options);
+  // Objects are compressed already, and their digests are over what is on the disk of the server.
+  const headers = { "accept-encoding": "identity", ...ranges };
   const { response, done } = await answerTo(url, headers, options);
   try {
-    takeHead(url, response, held, options, isRange);
+    takeHead(url, response, held, options, asked);
     for await (const piece of response as AsyncIterable<Buffer>) {
+      const at = held.sizeBytes;
       held.sizeBytes += piece.length;
       if (held.sizeBytes > options.maxBytes) throw tooLong(url, options.maxBytes);
-      held.pieces.push(piece);
+      if (options.into) await options.into(piece, at);
+      else held.pieces.push(piece);
       await options.pace?.(piece.length, options.signal);
     }
   } finally {
@@ -61,43 +38,6 @@ export async function transfer(url: URL, held: Held, options: TransferOptions): 
     done();
   }
 }
-
-/** A file that may have changed is only continued if the server can tell: it has to compare a strong ETag. */
-const mayResume = ({ version, hasNoRanges }: Held, { isNamedByDigest }: TransferOptions): boolean =>
-  !hasNoRanges && (isNamedByDigest || version?.startsWith('"') === true);
-
-/** Checks status and headers, and drops what the answer does not continue. */
-function takeHead(url: URL, response: IncomingMessage, held: Held, options: TransferOptions, isRange: boolean): void {
-  const { statusCode, headers } = response;
-  if (statusCode === 404) throw new HamletError("update.notThere", `${url.href} does not exist`);
-  if (isRange && statusCode === 206) {
-    const [, start, end, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers["content-range"] ?? "") ?? [];
-    const isRight = Number(start) === held.sizeBytes && (total === "*" || Number(end) === Number(total) - 1);
-    if (!isRight) {
-      Object.assign(held, { hasNoRanges: true });
-      throw unreachable(url, "answers with another range than was asked for");
-    }
-    held.isResumed = true;
-  } else if (statusCode === 200) {
-    // The server has no ranges, or the file has changed: this is the whole file.
-    drop(held);
-    const { etag, "last-modified": date } = headers;
-    held.version = etag !== undefined && !etag.startsWith("W/") ? etag : date;
-  } else {
-    if (statusCode === 416) drop(held);
-    throw unreachable(url, `answers with HTTP ${statusCode}`);
-  }
-  if ((headers["content-encoding"] ?? "identity") !== "identity") throw unreachable(url, "compresses what it sends");
-  // No file of a repository is a web page.
-  if (headers["content-type"]?.startsWith("text/html")) {
-    throw unreachable(url, "answers with a web page, as the login page of a network does");
-  }
-  const length = Number(headers["content-length"] ?? 0);
-  if (held.sizeBytes + length > options.maxBytes) throw tooLong(url, options.maxBytes);
-}
-
-const tooLong = (url: URL, maxBytes: number): HamletError =>
-  new HamletError("update.badObject", `${url.href} is longer than ${maxBytes} bytes`);
 
 type Answered = { response: IncomingMessage; done(): void };
 

@@ -15,6 +15,7 @@ import { serveUpdater } from "./door.ts";
 import { openRepositories } from "./fetch.ts";
 import { makeLend } from "./lend.ts";
 import { makePacer } from "./pacer.ts";
+import { makePacks } from "./packs.ts";
 import { costRefusal, parseWindow } from "./policy.ts";
 import { makeWarnOfUpdate, warnOfSilence } from "./warn.ts";
 
@@ -44,21 +45,27 @@ export type Update = {
 const Asked = z.object({ isAsked: z.boolean() });
 
 export async function startUpdate(options: UpdateOptions): Promise<Update> {
-  const { repositories, settings, evidence, warnings, clock, hasUpdater, log } = options;
+  const { settings, evidence, warnings, clock, hasUpdater, log } = options;
   const { rate, window, metered, maxBytes } = settings;
   const askedPath = join(options.stateFolder, "update.json");
   const complain = (error: unknown) => log.warn(describeError(error));
   const saving = makeQueue();
+  const pace = rate === undefined ? undefined : makePacer((rate * 1000) / 8, clock);
+  const repositories = openRepositories({ urls: options.repositories, clock, random: Math.random, pace });
+  const packs = makePacks({ repositories, path: join(options.stateFolder, "pack") });
+  const warn = makeWarnOfUpdate(warnings, clock.now);
   const desk = makeDesk({
     clock,
-    onReport: makeWarnOfUpdate(warnings, clock.now),
+    onReport(report) {
+      warn(report);
+      if (report.activity.phase === "idle") packs.forget().catch(complain);
+    },
     wasAsked: (await readJson(askedPath, Asked).catch(complain))?.isAsked ?? false,
     onAsked: (isAsked) => void saving(() => writeJson(askedPath, { isAsked })).catch(complain),
   });
-  const pace = rate === undefined ? undefined : makePacer((rate * 1000) / 8, clock);
   const policy = { window: window === undefined ? undefined : parseWindow(window), isMetered: metered, maxBytes };
   const lend = makeLend({
-    repositories: openRepositories({ urls: repositories, clock, random: Math.random, pace }),
+    ...{ repositories, packs },
     checkCost() {
       const time = new Date(clock.now());
       const minute = time.getHours() * 60 + time.getMinutes();

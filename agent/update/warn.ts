@@ -5,7 +5,9 @@ import type { Warnings } from "../health/warnings.ts";
 /** What ends by itself, or is only worth telling once it has lasted. */
 const temporary = new Set(["update.unreachable", "update.agentSilent", "update.badObject", "update.busy"]);
 /** People know already, or have nothing to do. */
-const known = new Set(["update.failedBefore", "update.notNewer", "update.noRepository", "update.outsideWindow"]);
+const known = new Set([
+  ...["update.failedBefore", "update.notNewer", "update.noRepository", "update.outsideWindow", "update.nothingBack"],
+]);
 /** A home may be offline for a day. */
 const patienceMs = 24 * 3600_000;
 

@@ -26,12 +26,18 @@ export type BootState =
   /** This boot is the trial: without `commit()` the other slot comes back after `triesLeft` more starts. */
   | (Running & { phase: "trying"; triesLeft: number; isMarkedBad: boolean })
   /** The trial failed; the running slot is the default. */
-  | (Running & { phase: "reverted"; trial: Running; because: RollbackReason });
+  | (Running & { phase: "reverted"; trial: Running; because: RollbackReason })
+  /** The next start is that of the other slot, for good: `revert()` has been called, and the restart is missing. */
+  | (Running & { phase: "left"; next: Running });
+
+/** The release in the other slot, which was good before the running one, and what its kernel says of its root filesystem. */
+export type Earlier = Running & { verity: Verity };
+export type Verity = { rootHash: string; dataBlocks: number };
 
 /** A unified kernel image that comes as a stream, because a device has no room for it twice. */
 export type NewKernel = {
   sizeBytes: number;
-  /** Its bytes from the start, in pieces of any length. */
+  /** Its bytes from the start, in pieces of any length. A piece is good until the next one is asked for. */
   read(): AsyncIterable<Buffer>;
   /** Whether `bytes`, read back from the disk, are this kernel. */
   isSame(bytes: AsyncIterable<Buffer>): Promise<boolean>;
@@ -62,6 +68,13 @@ export interface BootControl {
   /** Marks a slot as not to be started by default: in a trial the running one, otherwise the other one. */
   markBad(): Promise<void>;
   rollbackReason(): Promise<RollbackReason | undefined>;
+  /** Undefined if the other slot has nothing to go back to: it is empty, marked bad, on trial, or was good before something older. */
+  earlier(): Promise<Earlier | undefined>;
+  /**
+   * Makes the slot of `earlier()` the default again; whoever calls it has verified its root filesystem. Does nothing if that is
+   * done already. Throws `boot.nothingBack` or `boot.trialUnjudged`.
+   */
+  revert(): Promise<void>;
 }
 
 export const reasonOf = (state: BootState): RollbackReason | undefined =>
@@ -81,6 +94,7 @@ export function checkStage(state: BootState, slot: Slot, version: string, order:
       "commit it first (`hamlet boot commit`), or mark it bad (`hamlet boot bad`) and restart",
     );
   }
+  if (state.phase === "left") throw leaving(state);
   if (slot === state.slot) {
     throw refuse("boot.runningSlot", `slot ${slot} is running`, `use slot ${otherSlot(slot)}`);
   }
@@ -94,4 +108,26 @@ export function checkStage(state: BootState, slot: Slot, version: string, order:
       "the boot loader starts the newest version; use a higher one",
     );
   }
+}
+
+/** The slot that starts next must not be changed. */
+export const leaving = ({ next }: BootState & { phase: "left" }): HamletError =>
+  new HamletError("boot.leaving", `this device goes back to slot ${next.slot} (${next.version}) at its next start`, {
+    hint: "restart it: systemctl reboot",
+    exitCode: 3,
+  });
+
+/** Throws `boot.trialUnjudged` or `boot.nothingBack`. */
+export function checkRevert(state: BootState, earlier: Earlier | undefined): Earlier {
+  if (state.phase === "trying") {
+    throw new HamletError("boot.trialUnjudged", `slot ${state.slot} (${state.version}) is on trial itself`, {
+      hint: "mark it bad (`hamlet boot bad`) and restart",
+      exitCode: 3,
+    });
+  }
+  if (earlier) return earlier;
+  throw new HamletError("boot.nothingBack", `slot ${otherSlot(state.slot)} has no earlier release that starts`, {
+    hint: "nothing was changed; `hamlet boot status` shows the state",
+    exitCode: 3,
+  });
 }

@@ -1,7 +1,7 @@
 // Reads the running slot from the kernel's command line.
 // Pure.
 import { HamletError } from "../../system/error.ts";
-import type { Slot } from "./boot-control.ts";
+import type { Slot, Verity } from "./boot-control.ts";
 
 /** Throws `boot.unclear`. */
 export function slotOnCommandLine(commandLine: string): Slot {
@@ -10,4 +10,12 @@ export function slotOnCommandLine(commandLine: string): Slot {
   throw new HamletError("boot.unclear", "the kernel's command line names no slot", {
     hint: "boot control works on a device that was started from a Hamlet image",
   });
+}
+
+/** Undefined if the command line names no root filesystem. */
+export function verityOnCommandLine(commandLine: string): Verity | undefined {
+  const [, rootHash] = /(?:^|\s)hamlet\.verity=([0-9a-f]{64})(?=\s|\0|$)/.exec(commandLine) ?? [];
+  const [, blocks] = /(?:^|\s)hamlet\.blocks=(\d{1,9})(?=\s|\0|$)/.exec(commandLine) ?? [];
+  const dataBlocks = Number(blocks ?? 0);
+  return rootHash !== undefined && dataBlocks > 0 ? { rootHash, dataBlocks } : undefined;
 }

@@ -1,5 +1,5 @@
 // The running system's record of a trial, on the data partition that both slots share. The loader's counters come first;
-// the record adds whether a trial was requested, came up, and was judged.
+// the record adds whether a trial was requested, came up, and was judged, and which release ran before.
 import { rm } from "node:fs/promises";
 import { z } from "zod";
 import { readJson, writeJson } from "../../system/files.ts";
@@ -9,14 +9,15 @@ import type { RollbackReason } from "./boot-control.ts";
 export const TrialRecord = z.strictObject({
   slot: z.enum(["a", "b"]),
   version: z.string().min(1).max(64),
-  phase: z.enum(["staged", "requested", "started", "bad"]),
+  phase: z.enum(["staged", "requested", "started", "bad", "kept"]),
   /** The boot in which it reached this phase. */
   bootId: z.string().max(64),
+  from: z.string().min(1).max(64).exactOptional().describe("the version that began the trial"),
 });
 export type TrialRecord = z.infer<typeof TrialRecord>;
 
 /** The outcome of a trial by its record alone. */
-export function reasonOfRecord({ phase }: TrialRecord): RollbackReason {
+export function reasonOfRecord({ phase }: Pick<TrialRecord, "phase">): RollbackReason | undefined {
   switch (phase) {
     case "staged":
     case "requested":
@@ -25,6 +26,8 @@ export function reasonOfRecord({ phase }: TrialRecord): RollbackReason {
       return "triesUsedUp";
     case "bad":
       return "markedBad";
+    case "kept":
+      return undefined;
   }
 }
 

@@ -3,7 +3,7 @@
 import type { BootState } from "../../image/boot/boot-control.ts";
 import type { UpdateEnd } from "../../provisioning/handover/update.ts";
 import { type CheckCode, checks } from "./checks.ts";
-import type { Armed, History, Wanted } from "./state.ts";
+import type { Armed, History, Leaving, Wanted } from "./state.ts";
 
 export type Conclusion =
   /** Nothing was armed by the updater. */
@@ -33,6 +33,9 @@ export function conclude(boot: BootState, armed: Armed | undefined, bootId: stri
       const isOurs = boot.trial.slot === to.slot && boot.trial.version === to.version;
       return isOurs && armed.bootId === bootId ? { kind: "restart", armed } : { kind: "notArmed" };
     }
+    case "left":
+      // Whoever asked for that wants no trial.
+      return { kind: "notArmed" };
     case "reverted":
       switch (boot.because) {
         case "markedBad":
@@ -45,12 +48,34 @@ export function conclude(boot: BootState, armed: Armed | undefined, bootId: stri
   }
 }
 
+export type Return =
+  | { kind: "none" }
+  /** The other slot is the default, only the restart is missing. */
+  | { kind: "restart" }
+  /** Power failed before anything had changed: whoever asked can ask again. */
+  | { kind: "notDone" }
+  | { kind: "arrived"; leaving: Leaving };
+
+/** What became of the request to go back. */
+export function concludeReturn(boot: BootState, leaving: Leaving | undefined): Return {
+  if (!leaving) return { kind: "none" };
+  if (boot.phase === "left") return { kind: "restart" };
+  return boot.slot === leaving.to.slot && boot.version === leaving.to.version
+    ? { kind: "arrived", leaving }
+    : { kind: "notDone" };
+}
+
+export const endOfReturn = ({ from, to, atMs }: Leaving): UpdateEnd => ({
+  ...{ atMs, from: from.version, to: to.version },
+  outcome: "left",
+});
+
 const maxEnds = 20;
 const maxFailed = 16;
 /** Logs are the bulk of the history. */
 const maxLogs = 3;
 
-/** Adds how a trial ended. Adding it again changes nothing: power may fail between this and the next step. */
+/** Adds how an update ended. Adding it again changes nothing: power may fail between this and the next step. */
 export function withEnd(history: History, end: UpdateEnd): History {
   if (history.ends.some((one) => one.atMs === end.atMs && one.to === end.to)) return history;
   let logs = 0;
@@ -63,7 +88,9 @@ export function withEnd(history: History, end: UpdateEnd): History {
   });
   const failed = history.failed.filter((version) => version !== end.to);
   if (end.outcome === "failed") failed.unshift(end.to);
-  return { ends, failed: failed.slice(0, maxFailed), isSeen: end.outcome === "committed" };
+  if (end.outcome === "left") failed.unshift(end.from);
+  const isAsIntended = end.outcome === "committed" || end.outcome === "left";
+  return { ends, failed: [...new Set(failed)].slice(0, maxFailed), isSeen: isAsIntended };
 }
 
 /** `armed.atMs` names the trial. */

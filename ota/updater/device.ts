@@ -3,6 +3,7 @@ import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { BuiltS, Version } from "../../image/bundle/bundle.ts";
+import { pathsUnder } from "../../provisioning/firstboot/paths.ts";
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 import { readJson } from "../../system/files.ts";
@@ -21,6 +22,8 @@ export type Device = {
   lastWords(): Promise<string[]>;
   /** Whether a time server has set the clock. */
   isClockSet(): Promise<boolean>;
+  /** What the owner has asked of root that an update would interfere with. */
+  ownerAsked(): Promise<"install" | "reset" | undefined>;
 };
 
 const Release = z.object({ board: z.string().min(1).max(32), version: Version, builtS: BuiltS });
@@ -28,11 +31,7 @@ const Release = z.object({ board: z.string().min(1).max(32), version: Version, b
 /** `root` is the root folder of the device's files, for tests. Throws `boot.unsupported`. */
 export async function readDevice(run: Run, root = "/"): Promise<Device> {
   const at = (path: string) => join(root, path);
-  const isThere = (path: string) =>
-    access(at(path)).then(
-      () => true,
-      () => false,
-    );
+  const isThere = (path: string) => isThereAt(at(path));
   const release = await readJson(at("usr/lib/hamlet/release.json"), Release);
   if (!release) {
     throw new HamletError("boot.unsupported", "this computer is not a Hamlet device", { exitCode: 3 });
@@ -61,8 +60,19 @@ export async function readDevice(run: Run, root = "/"): Promise<Device> {
         .map((line) => line.slice(0, maxLineChars));
     },
     isClockSet: () => isThere("run/systemd/timesync/synchronized"),
+    async ownerAsked() {
+      const { resetRequest, installRequest, moving } = pathsUnder(root);
+      if (await isThereAt(resetRequest)) return "reset";
+      return (await isThereAt(installRequest)) || (await isThereAt(moving)) ? "install" : undefined;
+    },
   };
 }
+
+const isThereAt = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 /** As provisioning/handover/update.ts has them. */
 const maxLines = 200;

@@ -2,14 +2,17 @@
 // Nothing is armed here, and the running slot is only read.
 import { type BootControl, type Candidate, otherSlot, type Slot } from "../../image/boot/boot-control.ts";
 import { HamletError } from "../../system/error.ts";
-import { type Manifest, type Part, type PartName, recipeFor } from "../format/manifest.ts";
+import { type Manifest, recipeFor } from "../format/manifest.ts";
 import type { PlaceValues } from "../format/places.ts";
-import { decodeRecipe } from "../format/recipe.ts";
-import type { Fetched, ObjectRef } from "./agent-door.ts";
-import { fetchPatiently, makeStep, type Sources } from "./making.ts";
+import { decodeRecipe, type Recipe } from "../format/recipe.ts";
+import type { AgentDoor, ObjectRef } from "./agent-door.ts";
+import { type Cost, countCost } from "./cost.ts";
+import { makeStep, patiently, type Sources } from "./making.ts";
 import { kernelOf } from "./new-kernel.ts";
 import type { OldRelease } from "./old-release.ts";
+import { makeUnpack } from "./packed-step.ts";
 import { type PartPlan, type PlacedStep, planParts } from "./plan.ts";
+import { countProgress, type OnProgress } from "./progress.ts";
 import type { SlotPart } from "./slot-part.ts";
 import { finishPart, verifyPart, verifyRoot, writePart } from "./slot-writer.ts";
 import { treeBytes } from "./verity.ts";
@@ -19,7 +22,7 @@ export type InstallDoors = {
   /** Opens a part of a slot to write it: `root-b`, `verity-b`, `boot-b`. */
   openPart(label: string): Promise<SlotPart>;
   openOld(slot: Slot): OldRelease;
-  fetch(ref: ObjectRef): Promise<Fetched>;
+  door: Pick<AgentDoor, "object" | "packed">;
   /** Of the running slot. */
   rootHash: string | undefined;
   /** The signature of a Pi's disk. */
@@ -27,18 +30,6 @@ export type InstallDoors = {
   sleep(ms: number): Promise<void>;
   random(): number;
 };
-
-export type Progress =
-  | {
-      phase: "writing";
-      part: PartName;
-      doneBytes: number;
-      totalBytes: number;
-      fetchedBytes: number;
-      forecastBytes: number;
-    }
-  | { phase: "verifying"; doneBytes: number; totalBytes: number };
-export type OnProgress = (progress: Progress) => void;
 
 export type Installed = { slot: Slot; candidate: Candidate };
 
@@ -53,21 +44,32 @@ export async function install(manifest: Manifest, doors: InstallDoors, onProgres
   const old = doors.openOld(running.slot);
   try {
     const values: PlaceValues = { slot, disk: doors.diskSignature ?? "" };
-    const progress = countProgress(manifest.parts, onProgress);
-    const sources = sourcesOf(manifest, doors, old, progress.onFetched);
-    const make = (step: PlacedStep) => makeStep(step, sources);
-    const recipe = recipeFor(manifest, doors.rootHash);
-    const plans = planParts(manifest.parts, decodeRecipe(await fetchPatiently(recipe, sources), manifest.parts));
-    progress.expect(plans.flatMap(({ steps }) => steps));
+    const { fetchBytes } = recipeFor(manifest, undefined);
+    const partBytes = manifest.parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const cost = countCost(fetchBytes && fetchBytes / partBytes);
+    const progress = countProgress(manifest.parts, cost, onProgress);
+    const recipe = await fetchRecipe(manifest, doors.rootHash, doors, cost);
+    const plans = planParts(manifest.parts, recipe);
+    const sources = sourcesOf(manifest, recipe.pack, doors, old, cost);
+    const make = async (step: PlacedStep) => {
+      const bytes = await makeStep(step, sources);
+      cost.done(step);
+      return bytes;
+    };
+    cost.expect(plans.flatMap(({ steps }) => steps));
+    // The agent knows the forecast before it fetches the first byte.
+    await progress.begin();
     let candidate: Candidate = { version: manifest.version };
     // The kernel first: whether the EFI partition has room for it shows before the long part begins.
     for (const plan of plans.filter(({ part }) => part.name === "kernel")) {
       candidate = { ...candidate, kernel: kernelOf(plan, values, make, progress.onWritten(plan.part)) };
       await control.prepare(slot, candidate);
+      // It may have been there already.
+      plan.steps.forEach(cost.done);
       progress.onWritten(plan.part)(plan.part.sizeBytes);
     }
     for (const plan of plans.filter(({ part }) => part.name !== "kernel")) {
-      await installPart(plan, manifest, slot, doors, values, make, progress);
+      await installPart(plan, manifest, slot, doors, values, make, progress, cost.done);
     }
     await control.prepare(slot, candidate);
     return { slot, candidate };
@@ -84,11 +86,12 @@ async function installPart(
   values: PlaceValues,
   make: (step: PlacedStep) => Promise<Buffer>,
   progress: ReturnType<typeof countProgress>,
+  onFound: (step: PlacedStep) => void,
 ): Promise<void> {
   const { part } = plan;
   const target = await doors.openPart(`${part.name}-${slot}`);
   try {
-    const written = await writePart(target, plan, values, make, progress.onWritten(part), progress.onFound);
+    const written = await writePart(target, plan, values, make, progress.onWritten(part), onFound);
     const onVerified = progress.onVerified(part);
     if (part.name === "root") {
       const tree = await doors.openPart(`verity-${slot}`);
@@ -123,21 +126,51 @@ async function checkRoom({ parts, verity }: Manifest, slot: Slot, { openPart }: 
   }
 }
 
+async function fetchRecipe(
+  manifest: Manifest,
+  from: string | undefined,
+  { door, ...patience }: InstallDoors,
+  cost: Cost,
+): Promise<Recipe> {
+  const bytes = await patiently(() => door.object(recipeFor(manifest, from), cost.carried), patience);
+  return decodeRecipe(bytes, manifest.parts);
+}
+
 function sourcesOf(
   manifest: Manifest,
-  { fetch, sleep, random }: InstallDoors,
-  old: OldRelease,
-  onFetched: (fetched: Fetched) => void,
+  pack: Recipe["pack"],
+  doors: InstallDoors,
+  { read: readOld }: OldRelease,
+  cost: Cost,
 ): Sources {
-  let whole: Promise<PlacedStep[]> | undefined;
-  const readWhole = async () => {
-    const how = { fetch, sleep, random, onFetched };
-    const recipe = decodeRecipe(await fetchPatiently(recipeFor(manifest, undefined), how), manifest.parts);
-    return planParts(manifest.parts, recipe).flatMap(({ steps }) => steps);
+  const { door, sleep, random } = doors;
+  /** Fetches, and returns what the network carried for it as well. */
+  const counted = async (fetch: (onCarried: (bytes: number) => void) => Promise<Buffer>) => {
+    let carriedBytes = 0;
+    const content = await fetch((bytes) => {
+      carriedBytes += bytes;
+      cost.carried(bytes);
+    });
+    return { content, carriedBytes };
   };
+  let whole: Promise<PlacedStep[]> | undefined;
+  const readWhole = async () =>
+    planParts(manifest.parts, await fetchRecipe(manifest, undefined, doors, cost)).flatMap(({ steps }) => steps);
   return {
-    readOld: old.read,
-    fetch,
+    ...{ readOld, sleep, random },
+    async fetch(ref: ObjectRef) {
+      const { content, carriedBytes } = await counted((onCarried) => door.object(ref, onCarried));
+      cost.chunkCame(content.length, carriedBytes);
+      return content;
+    },
+    unpack: makeUnpack({
+      ...{ pack, readOld, insteadBytes: cost.insteadOfPack, onLost: () => cost.packIs("lost") },
+      async fetchPacked(request, dictionary) {
+        const { content, carriedBytes } = await counted((onCarried) => door.packed(request, dictionary, onCarried));
+        if (carriedBytes >= request.pack.sizeBytes) cost.packIs("here");
+        return content;
+      },
+    }),
     wholeSteps() {
       whole ??= readWhole();
       // A failure is not for ever.
@@ -146,53 +179,5 @@ function sourcesOf(
       });
       return whole;
     },
-    sleep,
-    random,
-    onFetched,
-  };
-}
-
-/** Of a root filesystem's chunks, by zstd. */
-const usualRatio = 0.4;
-
-function countProgress(parts: Part[], onProgress: OnProgress) {
-  const totalBytes = parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const written = new Map<PartName, number>();
-  const verified = new Map<PartName, number>();
-  const sum = (of: Map<PartName, number>) => [...of.values()].reduce((all, one) => all + one, 0);
-  const toVerify = parts.reduce((all, { name, sizeBytes }) => all + (name === "kernel" ? 0 : sizeBytes), 0);
-  let carriedBytes = 0;
-  /** Contents of objects: how many are here, and how many the recipe names. */
-  let [hereBytes, namedBytes] = [0, 0];
-  const isFetched = ({ kind }: PlacedStep) => kind !== "copy";
-  const forecast = () => {
-    // A recipe does not say how far its chunks compress: like those before.
-    const ratio = hereBytes > 0 ? carriedBytes / hereBytes : usualRatio;
-    return Math.round(carriedBytes + Math.max(0, namedBytes - hereBytes) * ratio);
-  };
-  return {
-    onFetched({ content, carriedBytes: bytes }: Fetched) {
-      carriedBytes += bytes;
-      hereBytes += content.length;
-    },
-    expect(steps: PlacedStep[]) {
-      namedBytes = hereBytes + steps.filter(isFetched).reduce((all, { length }) => all + length, 0);
-    },
-    onFound(step: PlacedStep) {
-      if (isFetched(step)) namedBytes -= step.length;
-    },
-    onWritten:
-      ({ name }: Part) =>
-      (doneBytes: number) => {
-        written.set(name, doneBytes);
-        const bytes = { doneBytes: sum(written), totalBytes, fetchedBytes: carriedBytes, forecastBytes: forecast() };
-        onProgress({ phase: "writing", part: name, ...bytes });
-      },
-    onVerified:
-      ({ name }: Part) =>
-      (doneBytes: number) => {
-        verified.set(name, doneBytes);
-        onProgress({ phase: "verifying", doneBytes: sum(verified), totalBytes: toVerify });
-      },
   };
 }

@@ -1,34 +1,49 @@
-// Makes the bytes of a recipe's step: copied from the running release, or from chunks that the agent fetches. What is copied and
-// turns out wrong, or does not read, is fetched: a card that loses sectors must not stop the update that may save it.
+// Makes the bytes of a recipe's step: copied from the running release, unpacked with its bytes as dictionary, or from chunks that the
+// agent fetches. What is made from the running release and turns out wrong, or does not read, is fetched: a card that loses sectors
+// must not stop the update that may save it.
 import { hash } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
 import { backoffMs } from "../../system/retry.ts";
 import type { OldPart } from "../format/recipe.ts";
-import type { Fetched, ObjectRef } from "./agent-door.ts";
-import { clearLikelyPlaces } from "./own-places.ts";
+import type { ObjectRef } from "./agent-door.ts";
+import { readCleared } from "./own-places.ts";
+import type { Unpack } from "./packed-step.ts";
 import { type PlacedStep, stepsCovering } from "./plan.ts";
 
 export type Sources = {
-  /** Bytes of the running release; undefined if they do not read. */
+  /** Bytes of the running release, fewer at the end of its part; undefined if they do not read. */
   readOld(part: OldPart, offset: number, length: number): Promise<Buffer | undefined>;
-  fetch(ref: ObjectRef): Promise<Fetched>;
+  fetch(ref: ObjectRef): Promise<Buffer>;
+  unpack: Unpack;
   /** The recipe of whole chunks, placed like the one in use. */
   wholeSteps(): Promise<PlacedStep[]>;
-  sleep(ms: number): Promise<void>;
-  random(): number;
-  onFetched(fetched: Fetched): void;
-};
+} & Patience;
+export type Patience = { sleep(ms: number): Promise<void>; random(): number };
 
 /** The step's bytes with zeros in their places, as its digest has them. Throws what `fetch` throws in the end, or `update.badRecipe`. */
 export async function makeStep(step: PlacedStep, sources: Sources): Promise<Buffer> {
   switch (step.kind) {
     case "chunk":
-      return fetchPatiently({ sha256: step.sha256, sizeBytes: step.length }, sources);
+      return fetchChunk(step, sources);
     case "copy":
       return (await copyOld(step, sources)) ?? fetchRange(step, sources);
     case "packed":
-      return fetchRange(step, sources);
+      return makePacked(step, sources);
   }
+}
+
+async function makePacked(step: PlacedStep & { kind: "packed" }, sources: Sources): Promise<Buffer> {
+  const { unpack } = sources;
+  let bytes: Buffer | undefined;
+  try {
+    bytes = await patiently(() => unpack.make(step), sources, isPassing);
+  } catch (error) {
+    if (!isPassing(error)) throw error;
+    // If no chunk comes either, this is the line, and the next attempt begins with the pack again.
+    bytes = await fetchRange(step, sources);
+    unpack.giveUp();
+  }
+  return bytes ?? fetchRange(step, sources);
 }
 
 const isMade = (bytes: Buffer, { length, sha256 }: PlacedStep): boolean =>
@@ -38,8 +53,8 @@ async function copyOld(step: PlacedStep & { kind: "copy" }, sources: Sources): P
   const { part, offset, length } = step.from;
   const bytes = await sources.readOld(part, offset, length);
   if (!bytes || isMade(bytes, step)) return bytes;
-  clearLikelyPlaces(bytes);
-  return isMade(bytes, step) ? bytes : undefined;
+  const cleared = await readCleared(sources.readOld, step.from);
+  return cleared && isMade(cleared, step) ? cleared : undefined;
 }
 
 /** From the chunks of the recipe that needs no older release. */
@@ -47,7 +62,7 @@ async function fetchRange(step: PlacedStep, sources: Sources): Promise<Buffer> {
   const bytes = Buffer.alloc(step.length);
   for (const chunk of stepsCovering(await sources.wholeSteps(), step.at, step.length)) {
     if (chunk.kind !== "chunk") throw unmakeable("its recipe for any release needs an older one");
-    const content = await fetchPatiently({ sha256: chunk.sha256, sizeBytes: chunk.length }, sources);
+    const content = await fetchChunk(chunk, sources);
     const from = Math.max(step.at, chunk.at);
     const end = Math.min(step.at + step.length, chunk.at + chunk.length);
     content.copy(bytes, from - step.at, from - chunk.at, end - chunk.at);
@@ -59,23 +74,27 @@ async function fetchRange(step: PlacedStep, sources: Sources): Promise<Buffer> {
 const unmakeable = (why: string) =>
   new HamletError("update.badRecipe", `the release cannot be made: ${why}`, { hint: "publish the release again" });
 
+const fetchChunk = ({ sha256, length }: PlacedStep, sources: Sources): Promise<Buffer> =>
+  patiently(() => sources.fetch({ sha256, sizeBytes: length }), sources);
+
 const pauses = { firstMs: 1_000, longestMs: 30_000 };
 /** Two minutes of a bad line. Longer ones end this attempt, and the next one goes on from what is written. */
 const tries = 7;
-const passing = new Set<string>(["update.agentSilent", "update.unreachable", "update.badObject"]);
+const isCode = (error: unknown, ...codes: HamletError["code"][]): boolean =>
+  error instanceof HamletError && codes.includes(error.code);
+const isPassing = (error: unknown): boolean => isCode(error, "update.agentSilent", "update.unreachable");
 
-/** An object, in spite of failures that pass. Throws the last one. */
-export async function fetchPatiently(
-  ref: ObjectRef,
-  { fetch, sleep, random, onFetched }: Pick<Sources, "fetch" | "sleep" | "random" | "onFetched">,
-): Promise<Buffer> {
+/** Does it in spite of failures that pass, such as wrong bytes from a proxy. Throws the last one. */
+export async function patiently<T>(
+  act: () => Promise<T>,
+  { sleep, random }: Patience,
+  passes = (error: unknown) => isPassing(error) || isCode(error, "update.badObject"),
+): Promise<T> {
   for (let failures = 0; ; failures++) {
     try {
-      const fetched = await fetch(ref);
-      onFetched(fetched);
-      return fetched.content;
+      return await act();
     } catch (error) {
-      if (failures + 1 === tries || !(error instanceof HamletError) || !passing.has(error.code)) throw error;
+      if (failures + 1 === tries || !passes(error)) throw error;
       await sleep(backoffMs(pauses, failures, random()));
     }
   }

@@ -1,5 +1,6 @@
 // The kernel of a release as boot control takes it: a stream made by the recipe, filled in for this device.
 import type { NewKernel } from "../../image/boot/boot-control.ts";
+import { free } from "../../system/free.ts";
 import { fillPlaces, type PlaceValues } from "../format/places.ts";
 import { makeAhead } from "./making.ts";
 import { isPart } from "./part-content.ts";
@@ -17,6 +18,7 @@ export const kernelOf = (
     for await (const { step, bytes } of makeAhead(steps, make)) {
       fillPlaces(bytes, step.offset, part.places, values);
       yield bytes;
+      free(bytes);
       onDone(step.offset + step.length);
     }
   },

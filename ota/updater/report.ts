@@ -3,7 +3,7 @@
 import type { Slot } from "../../image/boot/boot-control.ts";
 import type { UpdateActivity, UpdateReport } from "../../provisioning/handover/update.ts";
 import type { CheckCode } from "./checks.ts";
-import type { Progress } from "./install.ts";
+import type { Progress } from "./progress.ts";
 import type { History } from "./state.ts";
 import type { Life } from "./step.ts";
 
@@ -15,12 +15,14 @@ export type Knowledge = {
   history: History;
   checkedAtMs: number | undefined;
   newest: string | undefined;
+  /** The release to which this device can go back. */
+  earlier: string | undefined;
   /** Wall clock minus monotonic clock. */
   epochMs: number;
 };
 
 export function reportOf(known: Knowledge): UpdateReport {
-  const { running, history, checkedAtMs, newest } = known;
+  const { running, history, checkedAtMs, newest, earlier } = known;
   const [last] = history.ends;
   return {
     v: 1,
@@ -28,13 +30,14 @@ export function reportOf(known: Knowledge): UpdateReport {
     activity: activityOf(known),
     ...(checkedAtMs !== undefined && { checkedAtMs }),
     ...(newest !== undefined && { newest }),
+    ...(earlier !== undefined && { earlier }),
     failed: history.failed,
     ...(last && last.outcome !== "committed" && !history.isSeen && { fallback: last }),
     history: history.ends.map(({ log: _, ...end }) => end),
   };
 }
 
-function activityOf({ life, progress, trial, epochMs }: Knowledge): UpdateActivity {
+function activityOf({ life, progress, trial, epochMs, running, earlier }: Knowledge): UpdateActivity {
   switch (life.phase) {
     case "idle":
       return { phase: "idle" };
@@ -55,6 +58,10 @@ function activityOf({ life, progress, trial, epochMs }: Knowledge): UpdateActivi
     }
     case "restarting":
       return { phase: "restarting", version: life.release };
+    case "returning": {
+      const version = earlier ?? running.version;
+      return progress?.phase === "verifying" ? { ...progress, version } : { phase: "restarting", version };
+    }
     case "trying":
       return {
         phase: "trying",

@@ -24,6 +24,10 @@ export const Armed = z.object({
 });
 export type Armed = z.infer<typeof Armed>;
 
+/** The device goes back to the release before, because somebody asked for it. */
+export const Leaving = z.object({ from: Running, to: Running, atMs: z.number() });
+export type Leaving = z.infer<typeof Leaving>;
+
 /** Somebody wants the newest release installed. It outlives a power cut. */
 export const Wanted = z.object({
   /** Trials of this release that ended without a verdict. */
@@ -47,6 +51,7 @@ const files = {
   "metadata.json": Metadata,
   "floors.json": Floors,
   "armed.json": Armed,
+  "leaving.json": Leaving,
   "wanted.json": Wanted,
   "history.json": History,
 } as const;

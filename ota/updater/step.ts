@@ -3,13 +3,17 @@
 import type { UpdateRequest, UpdateTrouble } from "../../provisioning/handover/update.ts";
 import { backoffMs } from "../../system/retry.ts";
 
+/** What somebody asked for during a check, which comes first: to go back, or to install from a folder. */
+type Next = "back" | "folder";
 /** look: find out what the newest release is. install: install it too. */
 export type Wish = "look" | "install";
 export type Life =
   | { phase: "idle"; checkAtMs: number }
-  | { phase: "checking"; wish: Wish; failures: number }
+  | { phase: "checking"; wish: Wish; failures: number; next?: Next }
   | { phase: "installing"; release: string; failures: number }
   | { phase: "restarting"; release: string }
+  /** Verifies the release in the other slot, and restarts into it. */
+  | { phase: "returning" }
   /** A failure that passes by itself. */
   | { phase: "waiting"; wish: Wish; because: UpdateTrouble; failures: number; againAtMs: number; release?: string }
   /** A refusal: only a newer release or a person changes it. */
@@ -25,9 +29,11 @@ export type Event =
   | { kind: "installed" };
 
 export type Effect =
-  | { kind: "check" }
+  /** In the folder that somebody named, or where the last check looked. */
+  | { kind: "check"; in?: "folder" }
   | { kind: "install" }
   | { kind: "restart" }
+  | { kind: "goBack" }
   /** Remember over a restart that somebody wants an installation, or that it is over. */
   | { kind: "want"; isWanted: boolean }
   | { kind: "forgetFailures" }
@@ -36,6 +42,15 @@ export type Effect =
 export type Pace = { checkEveryMs: number };
 /** From a minute up to an hour. */
 const pauses = { firstMs: 60_000, longestMs: 60 * 60_000 };
+/**
+ * The owner's settings forbid the update for now, which is no failure. A window may be half an hour; what is too dear needs a look at its
+ * recipe each time, which costs bytes too.
+ */
+const costPausesMs: Record<string, number> = {
+  "update.outsideWindow": 10 * 60_000,
+  "update.metered": 60 * 60_000,
+  "update.tooDear": 6 * 60 * 60_000,
+};
 
 export type Moment = { now: number; random: number };
 
@@ -67,6 +82,7 @@ export function dueAtMs(life: Life): number | undefined {
     case "checking":
     case "installing":
     case "restarting":
+    case "returning":
     case "trying":
       return undefined;
   }
@@ -94,7 +110,27 @@ function asked(life: Life, request: UpdateRequest): [Life, Effect[]] {
     case "retry":
       return begin(life, "install", [{ kind: "forgetFailures" }, { kind: "want", isWanted: true }]);
     case "back":
+    case "install":
+      return beginNext(life, request.kind === "back" ? "back" : "folder");
+  }
+}
+
+/** Ends what waits: whoever goes back or comes with a folder wants nothing else. */
+function beginNext(life: Life, next: Next): [Life, Effect[]] {
+  switch (life.phase) {
+    case "checking":
+      return [{ ...life, next }, []];
+    case "installing":
+    case "restarting":
+    case "returning":
+    case "trying":
       return [life, []];
+    case "idle":
+    case "refused":
+    case "waiting":
+      return next === "back"
+        ? [{ phase: "returning" }, [{ kind: "want", isWanted: false }, { kind: "goBack" }]]
+        : [{ phase: "checking", wish: "install", failures: 0 }, [{ kind: "check", in: "folder" }]];
   }
 }
 
@@ -104,6 +140,7 @@ function begin(life: Life, wish: Wish, before: Effect[]): [Life, Effect[]] {
       return [{ ...life, wish: wish === "install" ? wish : life.wish }, before];
     case "installing":
     case "restarting":
+    case "returning":
     case "trying":
       return [life, []];
     case "idle":
@@ -128,6 +165,7 @@ function found(
 ): [Life, Effect[]] {
   if (life.phase !== "checking") return [life, []];
   const checkAtMs = nextCheckMs(pace, moment);
+  if (life.next) return beginNext({ phase: "idle", checkAtMs }, life.next);
   if (life.wish === "look") return [{ phase: "idle", checkAtMs }, []];
   if (!refusal) return [{ phase: "installing", release, failures: life.failures }, [{ kind: "install" }]];
   const over: Effect[] = [{ kind: "want", isWanted: false }];
@@ -141,12 +179,23 @@ function failed(
   pace: Pace,
   moment: Moment,
 ): [Life, Effect[]] {
+  if (life.phase === "returning") {
+    return [{ phase: "refused", because: trouble, checkAtMs: nextCheckMs(pace, moment) }, []];
+  }
   if (life.phase !== "checking" && life.phase !== "installing" && life.phase !== "restarting") return [life, []];
+  if (life.phase === "checking" && life.next) {
+    return beginNext({ phase: "idle", checkAtMs: nextCheckMs(pace, moment) }, life.next);
+  }
   const wish = life.phase === "checking" ? life.wish : "install";
   const release = life.phase === "checking" ? {} : { release: life.release };
   if (isFinal) {
     const refused: Life = { phase: "refused", because: trouble, checkAtMs: nextCheckMs(pace, moment), ...release };
     return [refused, wish === "install" ? [{ kind: "want", isWanted: false }] : []];
+  }
+  const costPauseMs = costPausesMs[trouble.code];
+  if (costPauseMs !== undefined) {
+    const againAtMs = moment.now + costPauseMs * (0.75 + moment.random / 2);
+    return [{ phase: "waiting", wish, because: trouble, failures: 0, againAtMs, ...release }, []];
   }
   const before = life.phase === "restarting" || hasAdvanced ? 0 : life.failures;
   const againAtMs = moment.now + backoffMs(pauses, before, moment.random);

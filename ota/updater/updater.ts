@@ -11,11 +11,23 @@ import type { Turn } from "../../system/turn.ts";
 import type { Manifest } from "../format/manifest.ts";
 import type { AgentDoor } from "./agent-door.ts";
 import { checks } from "./checks.ts";
-import { afterVoid, type Conclusion, conclude, endOf, voidPausesMs, withEnd } from "./conclude.ts";
+import {
+  afterVoid,
+  type Conclusion,
+  conclude,
+  concludeReturn,
+  endOf,
+  endOfReturn,
+  type Return,
+  voidPausesMs,
+  withEnd,
+} from "./conclude.ts";
 import type { Device } from "./device.ts";
+import { verifyEarlier } from "./earlier.ts";
 import { raiseFloors } from "./floors.ts";
-import { type InstallDoors, type Installed, install, type Progress } from "./install.ts";
+import { type InstallDoors, type Installed, install } from "./install.ts";
 import type { findNewest } from "./metadata.ts";
+import type { Progress } from "./progress.ts";
 import { refusalOf } from "./refusals.ts";
 import { type Knowledge, reportOf } from "./report.ts";
 import { type Armed, noHistory, type State } from "./state.ts";
@@ -58,6 +70,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   const { control, door, state, device, clock, log, random, sleep } = parts;
   const boot = await control.current();
   const conclusion = conclude(boot, await state.read("armed.json"), device.bootId);
+  const returned = concludeReturn(boot, await state.read("leaving.json"));
   const known: Knowledge = {
     running: { slot: boot.slot, version: device.version },
     life: { phase: "idle", checkAtMs: clock.monotonic() + parts.pace.firstCheckMs },
@@ -66,6 +79,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     history: (await state.read("history.json")) ?? noHistory,
     checkedAtMs: undefined,
     newest: undefined,
+    earlier: undefined,
     epochMs: 0,
   };
   let manifest: Manifest | undefined;
@@ -79,9 +93,11 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
 
   let reportedAtMs = Number.NEGATIVE_INFINITY;
   function tell(isUrgent: boolean): void {
-    if (!isUrgent && clock.monotonic() - reportedAtMs < reportEveryMs) return;
+    if (isUrgent || clock.monotonic() - reportedAtMs >= reportEveryMs) void tellNow();
+  }
+  async function tellNow(): Promise<void> {
     reportedAtMs = clock.monotonic();
-    door.report(report()).catch((error: unknown) => log.debug(`no report: ${describeError(error)}`));
+    await door.report(report()).catch((error: unknown) => log.debug(`no report: ${describeError(error)}`));
   }
 
   function dispatch(event: Event): void {
@@ -104,6 +120,9 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
         break;
       case "restart":
         attempt(restart);
+        break;
+      case "goBack":
+        attempt(goBack);
         break;
       case "want":
         later(() => state.write("wanted.json", effect.isWanted ? {} : undefined));
@@ -190,12 +209,49 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     });
   }
 
+  /** Throws `update.busy` while root moves or resets this device. */
+  async function refuseBeside(): Promise<void> {
+    const what = await device.ownerAsked();
+    if (what === undefined) return;
+    throw new HamletError("update.busy", `the owner has asked for: ${what}`, { hint: "it goes on when that is over" });
+  }
+
+  async function findEarlier(): Promise<void> {
+    const earlier = await control.earlier().catch((error: unknown) => log.debug(describeError(error)));
+    known.earlier = earlier?.version;
+  }
+
+  async function goBack(): Promise<void> {
+    known.progress = undefined;
+    if (device.isDataLost) throw dataLost();
+    await refuseBeside();
+    await takeTurn();
+    await findEarlier();
+    const { slot, version } = await verifyEarlier(control, parts.disk.openPart, (progress) => {
+      known.progress = progress;
+      tell(false);
+    });
+    known.progress = undefined;
+    tell(true);
+    const atMs = Math.max(0, clock.now());
+    await state.write("leaving.json", { from: known.running, to: { slot, version }, atMs });
+    await control.revert();
+    log.info(`going back to release ${version}`);
+    await control.reboot();
+  }
+
   async function installNewest(): Promise<void> {
     known.progress = undefined;
+    await refuseBeside();
     await takeTurn();
     const release = manifest!.version;
     if (furthest.release !== release) furthest = { release, doneBytes: 0 };
     const onProgress = (progress: Progress) => {
+      // What the update may cost is up to the agent, which has to know the forecast.
+      if (!known.progress) {
+        known.progress = progress;
+        return tellNow();
+      }
       known.progress = progress;
       if (progress.phase === "writing" && progress.doneBytes > furthest.doneBytes) {
         furthest.doneBytes = progress.doneBytes;
@@ -206,13 +262,15 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     const { rootHash, diskSignature } = device;
     const doors: InstallDoors = {
       ...{ control, ...parts.disk, rootHash, diskSignature, sleep, random },
-      fetch: door.object,
+      door,
     };
+    known.earlier = undefined;
     installed = await install(manifest!, doors, onProgress);
     dispatch({ kind: "installed" });
   }
 
   async function restart(): Promise<void> {
+    await refuseBeside();
     const { slot, candidate } = installed!;
     const evidence = await door.evidence();
     const armed: Armed = {
@@ -246,8 +304,27 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     turn = undefined;
     known.history = (await state.read("history.json")) ?? noHistory;
     known.life = { phase: "idle", checkAtMs: clock.monotonic() + parts.pace.firstCheckMs };
+    await findEarlier();
     tell(true);
     wake();
+  }
+
+  /** Returns whether this boot goes on as usual. */
+  async function actOnReturn(past: Return): Promise<boolean> {
+    switch (past.kind) {
+      case "none":
+        return true;
+      case "restart":
+        await control.reboot();
+        return false;
+      case "arrived":
+        await changeHistory((history) => withEnd(history, endOfReturn(past.leaving)));
+        await state.write("leaving.json", undefined);
+        return true;
+      case "notDone":
+        await state.write("leaving.json", undefined);
+        return true;
+    }
   }
 
   /** What the last trial leaves to do before anything else. Returns whether this boot goes on as usual. */
@@ -273,6 +350,8 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
         await state.write("armed.json", undefined);
         return true;
       case "committed":
+        // Power may have failed in the middle of it.
+        await control.commit();
         await settle(past.armed, state);
         known.history = (await state.read("history.json")) ?? noHistory;
         return true;
@@ -320,7 +399,8 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   return {
     async run(signal) {
       signal.addEventListener("abort", () => wake(), { once: true });
-      if (!(await act(conclusion, signal))) return;
+      if (!(await act(conclusion, signal)) || !(await actOnReturn(returned))) return;
+      await findEarlier();
       // An installation that power or a restart of the updater cut off goes on.
       if (known.life.phase === "idle" && (await state.read("wanted.json")))
         dispatch({ kind: "asked", request: { kind: "now" } });
@@ -328,6 +408,12 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     },
   };
 }
+
+const dataLost = () =>
+  new HamletError("update.dataLost", "the data partition could not be mounted", {
+    hint: "restart the device",
+    exitCode: 3,
+  });
 
 function troubleOf(error: unknown): UpdateTrouble {
   const { code, message, hint } =

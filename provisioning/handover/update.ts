@@ -14,8 +14,10 @@ export const UpdateEnd = z.object({
   from: Version,
   to: Version,
   outcome: z
-    .enum(["committed", "failed", "void"])
-    .describe("void: the trial ended for a reason that says nothing of the release, such as a power cut"),
+    .enum(["committed", "failed", "void", "left"])
+    .describe(
+      "void: the trial ended for a reason that says nothing of the release, such as a power cut; left: somebody asked to go back",
+    ),
   check: Code.exactOptional().describe("code of the check that failed"),
   message: Text.exactOptional(),
   isAlone: z.boolean().exactOptional().describe("no other member was alive, so only local checks judged"),
@@ -56,13 +58,23 @@ export const UpdateActivity = z.discriminatedUnion("phase", [
 ]);
 export type UpdateActivity = z.infer<typeof UpdateActivity>;
 
+/** Whether the slots are about to change: nothing may read or replace them meanwhile. */
+export const isUpdating = (
+  activity: UpdateActivity,
+): activity is Extract<UpdateActivity, { phase: "writing" | "verifying" | "restarting" | "trying" }> =>
+  ["writing", "verifying", "restarting", "trying"].includes(activity.phase);
+
 export const UpdateReport = z.object({
   v: z.literal(1),
   running: z.object({ slot: z.enum(["a", "b"]), version: Version }),
   activity: UpdateActivity,
   checkedAtMs: EpochMs.exactOptional().describe("the last check that the repository answered"),
   newest: Version.exactOptional().describe("the newest release in the repository"),
-  failed: z.array(Version).max(16).describe("releases whose trial failed: not tried again by themselves"),
+  earlier: Version.exactOptional().describe("the release in the other slot, to which the device can go back"),
+  failed: z
+    .array(Version)
+    .max(16)
+    .describe("releases that failed their trial or were left: not tried again by themselves"),
   fallback: UpdateEnd.exactOptional().describe("a fallback that nobody has acknowledged yet"),
   history: z
     .array(UpdateEnd.omit({ log: true }))
@@ -78,11 +90,16 @@ export const UpdateRequest = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("retry") }),
   z.object({ kind: z.literal("seen") }),
   z.object({ kind: z.literal("back") }),
+  z.object({ kind: z.literal("install") }).describe("from the folder that root's own request names (requests.ts)"),
 ]);
 export type UpdateRequest = z.infer<typeof UpdateRequest>;
 
 /** The answer is held back until a request comes, at most this long. */
 export const waitMs = 25_000;
+
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+/** What a step of a recipe may make (ota/format/recipe.ts). */
+const maxUnpackedBytes = 1 << 20;
 
 /** Bytes that the updater names. The agent answers with them alone, or with an error. */
 export const BytesRequest = z.discriminatedUnion("kind", [
@@ -97,11 +114,32 @@ export const BytesRequest = z.discriminatedUnion("kind", [
   }),
   z.object({
     kind: z.literal("object"),
-    sha256: z.string().regex(/^[0-9a-f]{64}$/),
+    sha256: Sha256,
     sizeBytes: z.int().positive().describe("of the content; more or less is an error"),
   }),
 ]);
 export type BytesRequest = z.infer<typeof BytesRequest>;
+
+/**
+ * A frame of a pack that the agent fetches and unpacks. The dictionary, bytes of the running release, which the agent cannot read, comes
+ * with the request.
+ */
+export const PackedRequest = z
+  .object({
+    pack: z.object({ sha256: Sha256, sizeBytes: z.int().positive() }),
+    frame: z.object({
+      offset: Bytes,
+      length: z
+        .int()
+        .positive()
+        .max(2 * maxUnpackedBytes),
+    }),
+    sha256: Sha256.describe("of the content"),
+    sizeBytes: z.int().positive().max(maxUnpackedBytes).describe("of the content; more or less is an error"),
+    insteadBytes: Bytes.describe("what all steps that still need the pack would cost without it, by estimate"),
+  })
+  .refine(({ pack, frame }) => frame.offset + frame.length <= pack.sizeBytes, "the frame lies outside of the pack");
+export type PackedRequest = z.infer<typeof PackedRequest>;
 
 /** What an agent knows of its device's health; the updater judges it. */
 export const Evidence = z.object({
@@ -121,10 +159,15 @@ export const updaterPaths = {
   report: "/v1/updater/report",
   /** Body BytesRequest; answers application/octet-stream. `update.notThere`: the repository has no such file. */
   bytes: "/v1/updater/bytes",
+  /** Header `packedHeader` PackedRequest, body the dictionary; answers as `bytes`. `update.noRanges`: the pack cannot be had in parts. */
+  packed: "/v1/updater/packed",
   /** Body `{}`; answers Evidence. */
   evidence: "/v1/updater/evidence",
 } as const;
-/** Header of the agent's answer to `bytes`, error or not: how many bytes the network carried for it. */
+export const packedHeader = "hamlet-packed";
+/** The longest dictionary (ota/format/recipe.ts). */
+export const maxPackedBodyBytes = maxUnpackedBytes + (256 << 10);
+/** Header of the agent's answer to `bytes` and `packed`, error or not: how many bytes the network carried for it. */
 export const carriedHeader = "hamlet-carried";
 export const WaitBody = z.object({ report: UpdateReport });
 export const WaitAnswer = z.object({ request: UpdateRequest.exactOptional() });

@@ -40,6 +40,15 @@ export const bootCauses: Record<Extract<ErrorCode, `boot.${string}`>, Cause> = {
     cause: "No slot is on trial, so there is nothing to commit or reject.",
     next: "See what is running: `hamlet boot status`.",
   },
+  "boot.nothingBack": {
+    cause:
+      "The other slot has no earlier release that still starts: it is empty, failed its trial, or was written since.",
+    next: "Nothing was changed. See what is running: `hamlet boot status`.",
+  },
+  "boot.leaving": {
+    cause: "The device goes back to its other slot at the next start, so nothing of that slot may change.",
+    next: "Restart it.",
+  },
   "boot.firmwareTooOld": {
     cause: "The firmware on the board is too old to try a slot.",
     next: "Start Raspberry Pi OS on it once and run `sudo rpi-eeprom-update -a`.",

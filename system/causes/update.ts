@@ -76,6 +76,10 @@ export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.$
     cause: "The owner's settings say that the device's line is metered, so it fetches no release by itself.",
     next: "Update it when you like: `hamlet update now`.",
   },
+  "update.noRanges": {
+    cause: "The repository's web server sends files whole only, so the pack of an update cannot be fetched in parts.",
+    next: "Nothing to do: the device fetches single chunks, which are more bytes. A server with HTTP ranges costs less.",
+  },
   "update.noRepository": {
     cause: "The device's image names no update repository.",
     next: "Build images with `--repository <url>` and `--release-root <file>`.",
@@ -91,6 +95,11 @@ export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.$
   "update.notNewer": {
     cause: "The release is not newer than the one that runs.",
     next: "Nothing to do.",
+  },
+  "update.nothingBack": {
+    cause:
+      "The other slot holds no earlier release that is whole: it is empty, failed its trial, or a newer release was written over it.",
+    next: "Nothing was changed. The device stays on its release; publish a newer one to replace it.",
   },
   "update.notThere": {
     cause: "The repository has no such file.",

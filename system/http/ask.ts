@@ -1,6 +1,7 @@
 // One HTTP exchange with a program that may be slow, gone or hostile: bounded in time and in size.
 import { type Agent, type IncomingHttpHeaders, request } from "node:http";
 import type { Duplex } from "node:stream";
+import { free } from "../free.ts";
 import { readBytes } from "../read-all.ts";
 
 /** `agent` keeps connections open between exchanges. */
@@ -12,7 +13,10 @@ export type Question = {
   path: string;
   /** Default: POST with a body, GET without one. */
   method?: "GET" | "POST";
-  body?: string;
+  body?: string | Buffer;
+  headers?: Record<string, string>;
+  /** The system has all of the body: its memory may be used again. */
+  onSent?(): void;
   deadlineMs?: number;
   maxBytes?: number;
   /** Ends the exchange early. */
@@ -37,7 +41,14 @@ class TooLate extends Error {
 }
 
 export function askForBytes(where: Where, question: Question): Promise<BytesAnswer> {
-  const { path, body, method = body === undefined ? "GET" : "POST", deadlineMs, maxBytes = maxAnswerBytes } = question;
+  const {
+    path,
+    body,
+    headers = {},
+    method = body === undefined ? "GET" : "POST",
+    deadlineMs,
+    maxBytes = maxAnswerBytes,
+  } = question;
   return new Promise((resolve, reject) => {
     // Not AbortSignal.timeout, whose timers would outlive thousands of short exchanges.
     const late = new AbortController();
@@ -46,11 +57,12 @@ export function askForBytes(where: Where, question: Question): Promise<BytesAnsw
     const signal = question.signal ? AbortSignal.any([question.signal, late.signal]) : late.signal;
     // With `agent: false` Node ignores createConnection and connects to port 80 of this computer.
     const agent = "createConnection" in where || "agent" in where ? {} : ({ agent: false } as const);
-    const asked = request({ ...where, path, method, ...agent, signal });
+    const asked = request({ ...where, path, method, headers, ...agent, signal });
     asked.on("close", () => clearTimeout(timer));
     asked.on("error", reject);
+    if (question.onSent) asked.on("finish", question.onSent);
     asked.on("response", (response) => {
-      readBytes(response, maxBytes).then(
+      readBytes(response, maxBytes, free).then(
         (bytes) => {
           // A channel into a machine stays open until somebody closes it.
           if (!("agent" in where)) asked.destroy();

@@ -3,8 +3,9 @@ import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { type ImageUpdates, labImage } from "../../image/lab/machine/image.ts";
 import { webUrl } from "../../image/lab/web/web.ts";
-import { repositoryFolder } from "../../ota/repository/folder.ts";
+import { openRepository, repositoryFolder } from "../../ota/repository/folder.ts";
 import { firstRootPath, initRepository } from "../../ota/repository/init.ts";
+import { signRepository } from "../../ota/repository/sign.ts";
 import { HamletError } from "../../system/error.ts";
 import { cacheFolder } from "../../system/paths.ts";
 
@@ -34,5 +35,7 @@ export const testImage = async (board?: string): Promise<string> =>
 export async function testPublisher(folder: string): Promise<TestPublisher> {
   await testUpdates();
   await cp(unused(), folder, { recursive: true });
+  // It may have been made long ago.
+  await signRepository(await openRepository(folder, passphrase), Date.now());
   return { folder, served: repositoryFolder(folder), passphrase };
 }

@@ -2,8 +2,9 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { afterEach, expect, test } from "vitest";
+import { free } from "../../system/free.ts";
 import { ask } from "../../system/http/ask.ts";
-import { readAll } from "../../system/read-all.ts";
+import { readAll, readBytes } from "../../system/read-all.ts";
 import { eventually } from "../eventually.ts";
 
 const ended: (() => unknown)[] = [];
@@ -46,3 +47,11 @@ test.each([{ "content-length": "268435456" }, {}])(
     expect(sent).toBeLessThan(64);
   },
 );
+
+test("pieces are given back once they are copied", async () => {
+  const pieces = [Buffer.alloc(100_000, 1), Buffer.alloc(100_000, 2)];
+  const whole = Buffer.concat(pieces);
+  const read = await readBytes(Readable.from(pieces), 1_000_000, free);
+  expect(read.equals(whole)).toBe(true);
+  expect(pieces.map(({ length }) => length)).toEqual([0, 0]);
+});

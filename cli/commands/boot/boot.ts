@@ -37,6 +37,10 @@ export function describeBoot(state: BootState): string[] {
         `next start  ${again}${state.isMarkedBad ? "" : ", unless committed"}`,
       ];
     }
+    case "left": {
+      const { slot, version } = state.next;
+      return [`running     ${running}`, `next start  slot ${slot}, version ${version}, from then on`];
+    }
     case "reverted": {
       const { slot, version } = state.trial;
       return [

@@ -42,6 +42,26 @@ function waitingError({ because: { code, message, hint } }: UpdateActivity & { p
   return new HamletError(code as ErrorCode, message, { hint: hint ?? nextOf(code) });
 }
 
+/** Waits until the device restarts into the release before. Throws why it does not. */
+export async function awaitReturn(
+  device: Followed,
+  earlier: string,
+  { progress }: Pick<Context, "progress">,
+  { pollMs, checkMs } = usualPace,
+): Promise<void> {
+  const show = makeShow(progress);
+  for (let waitedMs = 0; waitedMs < checkMs; waitedMs += pollMs) {
+    const update = await device.status().then(updateOf, (error: unknown) => {
+      if (isSilence(error)) return undefined;
+      throw error;
+    });
+    if (update?.activity.phase === "waiting") throw waitingError(update.activity);
+    if (!update || update.activity.phase === "restarting" || update.running.version === earlier) return;
+    if (update.activity.phase !== "idle") show(...stageOf(update.activity));
+    await sleep(pollMs);
+  }
+}
+
 /** The updater's checks explain themselves. */
 const nextOf = (code: string): string =>
   code.startsWith("trial.") ? "see how updates ended: hamlet update history --log" : `hamlet explain ${code}`;
@@ -79,7 +99,7 @@ export async function followUpdate(
       else {
         progress.end();
         print(`${name}: ${endText(update.last)}`);
-        return outcome === "committed" ? 0 : 4;
+        return outcome === "failed" ? 4 : 0;
       }
     }
     const { activity } = update;

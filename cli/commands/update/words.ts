@@ -6,11 +6,12 @@ import { duration } from "../../../dashboard/words.ts";
 import { filledTable } from "../../terminal/table.ts";
 
 export function updateText(name: string, update: UpdateStatus, now: number): string[] {
-  const { running, activity, newest, checkedAtMs, failed, fallback, last } = update;
+  const { running, activity, newest, checkedAtMs, earlier, failed, fallback, last } = update;
   const ago = (atMs: number) => `${duration((now - atMs) / 1000)} ago`;
   return [
     `${name} runs ${running.version} (slot ${running.slot})`,
     `newest release: ${newest ?? "unknown"}${checkedAtMs === undefined ? ", not checked yet" : `, checked ${ago(checkedAtMs)}`}`,
+    ...(earlier === undefined ? [] : [`the release before: ${earlier}; go back to it: hamlet update back`]),
     ...(activity.phase === "idle" ? [] : [`now: ${activityText(activity, now)}`]),
     ...(last ? [`last update: ${endText(last)}, ${ago(last.atMs)}`] : []),
     ...(failed.length > 0 ? [`failed, so not tried again until \`hamlet update retry\`: ${failed.join(", ")}`] : []),

@@ -14,6 +14,9 @@ type TrybootFacts = {
 
 export function judgeTryboot({ running, isTryboot, byItself, record, bootId }: TrybootFacts): BootState {
   const { slot } = running;
+  if (record?.phase === "kept" && record.slot === slot && byItself === otherSlot(slot) && record.from !== undefined) {
+    return { ...running, phase: "left", next: { slot: byItself, version: record.from } };
+  }
   // If the sector is damaged, only the record can tell a trial from a slot that was committed in this boot.
   const isTrying = isTryboot && (byItself === undefined ? record?.slot === slot : byItself !== slot);
   if (isTrying) {
@@ -22,7 +25,9 @@ export function judgeTryboot({ running, isTryboot, byItself, record, bootId }: T
   }
   if (record?.slot !== otherSlot(slot)) return { ...running, phase: "settled" };
   const trial = { slot: record.slot, version: record.version };
+  const because = reasonOfRecord(record);
+  if (!because) return { ...running, phase: "settled" };
   const isPending = record.phase === "staged" || (record.phase === "requested" && record.bootId === bootId);
   if (isPending) return { ...running, phase: "armed", trial, triesLeft: 1 };
-  return { ...running, phase: "reverted", trial, because: reasonOfRecord(record) };
+  return { ...running, phase: "reverted", trial, because };
 }

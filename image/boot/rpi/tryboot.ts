@@ -6,12 +6,16 @@ import {
   type BootControl,
   type BootState,
   type Candidate,
+  checkRevert,
   checkStage,
+  type Earlier,
+  leaving,
   otherSlot,
   reasonOf,
   type Slot,
 } from "../boot-control.ts";
-import { slotOnCommandLine } from "../running.ts";
+import { slotOnCommandLine, verityOnCommandLine } from "../running.ts";
+import type { TrialRecord } from "../trial-record.ts";
 import { compareVersions } from "../versions.ts";
 import { autobootSector, bootPartitions, defaultSlot } from "./autoboot.ts";
 import type { RpiTrybootDoors } from "./doors.ts";
@@ -47,8 +51,30 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
     });
   }
 
-  const note = async (slot: Slot, version: string, phase: "staged" | "requested" | "started" | "bad") =>
-    record.write({ slot, version, phase, bootId: await doors.bootId() });
+  /** Keeps which release began the trial. */
+  const note = async (slot: Slot, version: string, phase: TrialRecord["phase"], from?: string) => {
+    const began = from ?? (await record.read())?.from;
+    await record.write({
+      ...{ slot, version, phase, bootId: await doors.bootId() },
+      ...(began !== undefined && { from: began }),
+    });
+  };
+
+  /** The record alone says that the other slot was good, and the firmware starts whatever its boot partition holds. */
+  async function findEarlier(state: BootState): Promise<Earlier | undefined> {
+    const kept = await record.read();
+    const isKept = kept?.phase === "kept" && kept.slot === state.slot;
+    if ((state.phase !== "settled" && state.phase !== "left") || !isKept || kept.from === undefined) return undefined;
+    const slot = otherSlot(state.slot);
+    try {
+      await checkBootPartition(doors, slot);
+    } catch {
+      return undefined;
+    }
+    const verity = verityOnCommandLine((await doors.bootFile(slot, "cmdline.txt"))?.toString("latin1") ?? "");
+    const isOlder = compareVersions(kept.from, state.version) < 0;
+    return verity && isOlder ? { slot, version: kept.from, verity } : undefined;
+  }
 
   /** Idempotent; repairs a damaged sector. */
   async function startByItself(slot: Slot): Promise<void> {
@@ -86,7 +112,7 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
       const state = await checkReady(slot, candidate);
       // Whatever the sector says now, a failed trial must come back to the running slot.
       await startByItself(state.slot);
-      await note(slot, candidate.version, "staged");
+      await note(slot, candidate.version, "staged", state.version);
     },
 
     async reboot() {
@@ -103,6 +129,7 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
 
     async commit() {
       const state = await look();
+      if (state.phase === "left") throw leaving(state);
       if ((state.phase !== "trying" && state.phase !== "settled") || (state.phase === "trying" && state.isMarkedBad)) {
         throw new HamletError("boot.noTrial", `slot ${state.slot} is not on trial: there is nothing to commit`, {
           hint: "`hamlet boot status` shows the state",
@@ -110,7 +137,10 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
         });
       }
       await startByItself(state.slot);
-      if (state.phase === "trying") await record.write(undefined);
+      const noted = await record.read();
+      // A power cut during an earlier commit may have come between the two.
+      const isUnfinished = noted?.slot === state.slot && noted.phase !== "kept";
+      if (state.phase === "trying" || isUnfinished) await note(state.slot, state.version, "kept");
     },
 
     async markBad() {
@@ -123,9 +153,20 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
         case "reverted":
           return note(state.trial.slot, state.trial.version, "bad");
         case "settled":
-          // The firmware starts the other slot only on request.
+          // The firmware starts the other slot only on request: there is only the record that it was good.
+          if ((await record.read())?.phase === "kept") await record.write(undefined);
           return;
+        case "left":
+          throw leaving(state);
       }
+    },
+
+    earlier: async () => findEarlier(await look()),
+
+    async revert() {
+      const state = await look();
+      // One sector: power that fails here leaves one of two good slots to start.
+      await startByItself(checkRevert(state, await findEarlier(state)).slot);
     },
   };
 }

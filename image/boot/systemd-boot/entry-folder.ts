@@ -7,8 +7,8 @@ import { syncPath } from "../../../system/files.ts";
 import { findSections } from "../../assemble/uki.ts";
 import { readDirect } from "../../disk/direct.ts";
 import { readerOf } from "../../disk/read-at.ts";
-import type { Slot } from "../boot-control.ts";
-import { slotOnCommandLine } from "../running.ts";
+import type { Slot, Verity } from "../boot-control.ts";
+import { slotOnCommandLine, verityOnCommandLine } from "../running.ts";
 import { type Entry, parseEntryName } from "./entries.ts";
 
 export type EntryFolder = {
@@ -16,8 +16,8 @@ export type EntryFolder = {
   /** Leftovers of interrupted writes. */
   leftovers(): Promise<{ file: string; sizeBytes: number }[]>;
   temporaryName(version: string): string;
-  /** The slot that the kernel under this name starts; undefined if the kernel is truncated or not ours. */
-  about(file: string): Promise<{ slot: Slot } | undefined>;
+  /** What the kernel under this name starts; undefined if the kernel is truncated or not ours. */
+  about(file: string): Promise<{ slot: Slot; verity: Verity | undefined } | undefined>;
   /** Writes a kernel under a name that the loader ignores, and returns that name. */
   writeNew(version: string, chunks: AsyncIterable<Buffer>): Promise<string>;
   /** What the disk has under this name: read past the cache where that is possible. */
@@ -99,7 +99,7 @@ const unwritable = (cause: unknown) =>
 /** The header of a unified kernel image, and the most that its command line takes. */
 export const headBytes = 4096;
 
-async function aboutKernel(path: string): Promise<{ slot: Slot } | undefined> {
+async function aboutKernel(path: string): Promise<{ slot: Slot; verity: Verity | undefined } | undefined> {
   const file = await open(path, "r").catch(() => undefined);
   if (!file) return undefined;
   try {
@@ -109,7 +109,8 @@ async function aboutKernel(path: string): Promise<{ slot: Slot } | undefined> {
     const commandLine = sections.find(({ name }) => name === ".cmdline");
     const isWhole = sections.every(({ offset, sizeBytes }) => offset + sizeBytes <= size);
     if (!commandLine || !isWhole || commandLine.sizeBytes > headBytes) return undefined;
-    return { slot: slotOnCommandLine((await readAt(commandLine.offset, commandLine.sizeBytes)).toString("latin1")) };
+    const text = (await readAt(commandLine.offset, commandLine.sizeBytes)).toString("latin1");
+    return { slot: slotOnCommandLine(text), verity: verityOnCommandLine(text) };
   } catch {
     return undefined;
   } finally {

@@ -2,6 +2,7 @@
 // Pure.
 import type { BootState, RollbackReason, Slot } from "../boot-control.ts";
 import { reasonOfRecord, type TrialRecord } from "../trial-record.ts";
+import { compareVersions } from "../versions.ts";
 import { type Entry, isBlessed } from "./entries.ts";
 
 type EntryFacts = {
@@ -31,11 +32,14 @@ export function judgeEntries({ running, countedStem, entries, record, bootId, tr
     trial: { slot, version },
     because,
   });
-  // Only the record is left, its entry is gone: report the trial only if it was requested.
-  if (!trial?.slot)
-    return noted && noted.phase !== "staged" && others.length === 0
-      ? reverted(noted.slot, noted.version, reasonOfRecord(noted))
-      : settled;
+  if (!trial?.slot) {
+    const next = earlierEntry(entries, running);
+    const startsByItself = entries.some((one) => one.slot === running.slot && isBlessed(one));
+    if (next && !startsByItself) return { ...running, phase: "left", next: { slot: next.slot, version: next.version } };
+    // Only the record is left, its entry is gone: report the trial only if it was requested.
+    const because = noted && noted.phase !== "staged" && others.length === 0 ? reasonOfRecord(noted) : undefined;
+    return noted && because ? reverted(noted.slot, noted.version, because) : settled;
+  }
   const isAskedFor = noted?.phase === "requested" && noted.bootId !== bootId;
   if (isAskedFor && trial.triesDone === 0 && trial.triesLeft !== 0)
     return reverted(trial.slot, trial.version, "neverBooted");
@@ -45,4 +49,16 @@ export function judgeEntries({ running, countedStem, entries, record, bootId, tr
   }
   const isBad = noted?.phase === "bad" || trial.triesDone < tries;
   return reverted(trial.slot, trial.version, isBad ? "markedBad" : "triesUsedUp");
+}
+
+/** The kernel of the other slot that the loader would start if the running slot had none: it was good, and is older. */
+export function earlierEntry(
+  entries: readonly Entry[],
+  running: { slot: Slot; version: string },
+): (Entry & { slot: Slot }) | undefined {
+  const others = entries.flatMap((one) =>
+    one.slot !== undefined && one.slot !== running.slot ? [{ ...one, slot: one.slot }] : [],
+  );
+  const [newest] = others.toSorted((a, b) => -compareVersions(a.version, b.version));
+  return newest && isBlessed(newest) && compareVersions(newest.version, running.version) < 0 ? newest : undefined;
 }

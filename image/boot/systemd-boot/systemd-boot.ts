@@ -5,7 +5,10 @@ import {
   type BootControl,
   type BootState,
   type Candidate,
+  checkRevert,
   checkStage,
+  type Earlier,
+  leaving,
   otherSlot,
   reasonOf,
   type Slot,
@@ -16,7 +19,7 @@ import { compareVersions } from "../versions.ts";
 import { type Entry, entryName, isBlessed, parseEntryName } from "./entries.ts";
 import type { EntryFolder } from "./entry-folder.ts";
 import { checkKernel, findWritten, peekAtKernel, writeKernel } from "./new-kernel.ts";
-import { judgeEntries } from "./state.ts";
+import { earlierEntry, judgeEntries } from "./state.ts";
 
 type SystemdBootDoors = {
   entries: EntryFolder;
@@ -87,6 +90,7 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
     async commit() {
       const { state, own, entries } = await look();
       if (state.phase === "settled") return;
+      if (state.phase === "left") throw leaving(state);
       if (state.phase !== "trying" || state.isMarkedBad || !own) {
         throw new HamletError("boot.noTrial", `slot ${state.slot} is not on trial: there is nothing to commit`, {
           hint: "`hamlet boot status` shows the state",
@@ -103,6 +107,7 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
 
     async markBad() {
       const { state, entries, own } = await look();
+      if (state.phase === "left") throw leaving(state);
       const slot = state.phase === "trying" ? state.slot : otherSlot(state.slot);
       if (!entries.some((one) => one.slot === otherSlot(slot) && isBlessed(one))) {
         throw noGoodEntry(
@@ -117,7 +122,38 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
         else await condemn(one, slot);
       }
     },
+
+    async earlier() {
+      const { state, entries } = await look();
+      return findEarlier(state, entries);
+    },
+
+    async revert() {
+      const { state, entries } = await look();
+      checkRevert(state, await findEarlier(state, entries));
+      // What a commit that was cut off has left would be read as a failed trial of this slot.
+      if (state.phase !== "left" && (await record.read())) await record.write(undefined);
+      const own = entries.filter((one) => one.slot === state.slot);
+      // The blessed one goes last, and only aside: a later trial of the same release finds it.
+      const [last, ...rest] = own.toSorted((a, b) => Number(isBlessed(b)) - Number(isBlessed(a)));
+      for (const { file } of rest) await folder.remove(file);
+      if (last) await setAside(last);
+    },
   };
+
+  async function findEarlier(state: BootState, entries: readonly Entry[]): Promise<Earlier | undefined> {
+    if (state.phase !== "settled" && state.phase !== "left") return undefined;
+    const found = earlierEntry(entries, state);
+    const verity = found && (await folder.about(found.file))?.verity;
+    return verity && { slot: found.slot, version: found.version, verity };
+  }
+
+  /** Gives a kernel the name of one that was written and not staged yet, which the loader ignores. */
+  async function setAside({ file, version }: Entry): Promise<void> {
+    const aside = folder.temporaryName(version);
+    for (const left of await folder.leftovers()) if (left.file === aside) await folder.remove(aside);
+    await folder.rename(file, aside);
+  }
 
   /** Returns the temporary name of the verified kernel. */
   async function prepare(slot: Slot, candidate: Candidate): Promise<string> {

@@ -6,6 +6,7 @@ import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Device, serveRequests } from "../../../agent/api/requests.ts";
 import { startApi } from "../../../agent/api/server.ts";
+import type { UpdateActivity } from "../../../provisioning/handover/update.ts";
 import { HamletError } from "../../../system/error.ts";
 
 const id = "a".repeat(26);
@@ -14,6 +15,7 @@ let name: string;
 let told: string[];
 let api: { stop(): Promise<void> };
 let device: Device;
+let activity: UpdateActivity | undefined;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "hamlet-requests-"));
@@ -33,7 +35,11 @@ beforeEach(async () => {
     told.push(kind);
   };
   const inner = { path: "/dev/nvme0n1", sizeBytes: 256e9, model: "Inner", partitions: 3 };
-  device = { id, life: () => life, stateFolder: folder, isImage: true, internalDisk: async () => inner, update };
+  activity = undefined;
+  device = {
+    ...{ id, life: () => life, stateFolder: folder, isImage: true, internalDisk: async () => inner, update },
+    updateActivity: () => activity,
+  };
   api = await startApi(
     join(folder, "agent.sock"),
     serveRequests(
@@ -123,6 +129,30 @@ test.each<[string, object, () => void]>([
 test("no request makes the agent write anything for root", async () => {
   for (const path of ["/v1/reset", "/v1/install"]) await post(path, { id, disk: "/dev/nvme0n1" });
   expect(await readdir(folder)).toEqual(["agent.sock"]);
+});
+
+test("while an update writes or tries a slot, nothing else that needs the slots begins", async () => {
+  const version = "0.2.0";
+  const busy: UpdateActivity[] = [
+    { ...{ phase: "writing", version, part: "root" }, doneBytes: 0, totalBytes: 0, fetchedBytes: 0, forecastBytes: 0 },
+    { phase: "verifying", version, doneBytes: 0, totalBytes: 0 },
+    { phase: "restarting", version },
+    { phase: "trying", version, leftS: 9, waitsFor: [] },
+  ];
+  for (activity of busy) {
+    for (const [path, body] of [
+      ["/v1/reset", { id }],
+      ["/v1/install", { id, disk: "/dev/nvme0n1" }],
+      ["/v1/update", { kind: "back" }],
+      ["/v1/update", { kind: "install" }],
+    ] as const) {
+      expect(await post(path, body)).toMatchObject({ status: 409, code: "update.busy", exitCode: 3 });
+    }
+  }
+  expect(told).toEqual([]);
+  expect(await post("/v1/update", { kind: "now" })).toMatchObject({ status: 200 });
+  activity = { phase: "idle" };
+  expect(await post("/v1/reset", { id })).toMatchObject({ status: 200 });
 });
 
 test("garbage and floods are refused; the page answers everything else", async () => {

@@ -12,9 +12,17 @@ import { type Desk, makeDesk } from "../../../agent/update/desk.ts";
 import { serveUpdater } from "../../../agent/update/door.ts";
 import { openRepositories } from "../../../agent/update/fetch.ts";
 import { makeLend } from "../../../agent/update/lend.ts";
-import { objectPath } from "../../../ota/format/names.ts";
-import { type Evidence, type UpdateReport, updaterPaths } from "../../../provisioning/handover/update.ts";
+import { makePacks } from "../../../agent/update/packs.ts";
+import { objectPath, packPath } from "../../../ota/format/names.ts";
+import { maxDictionaryBytes, maxStepBytes } from "../../../ota/format/recipe.ts";
+import {
+  type Evidence,
+  type PackedRequest,
+  type UpdateReport,
+  updaterPaths,
+} from "../../../provisioning/handover/update.ts";
 import { systemClock } from "../../../system/clock.ts";
+import { HamletError } from "../../../system/error.ts";
 import { eventually } from "../../eventually.ts";
 import { type FakeUpdater, fakeUpdater, reportOf } from "./updater.ts";
 import { serveWeb, type Web } from "./web.ts";
@@ -36,16 +44,19 @@ let desk: Desk;
 let now = 0;
 let reports: UpdateReport[];
 let updater: FakeUpdater;
+let checkCost: () => void;
 let api: { stop(): Promise<void> };
 
 beforeEach(async () => {
   socketPath = join(await mkdtemp(join(tmpdir(), "hamlet-update-")), "agent.sock");
   web = await serveWeb({ [objectPath(chunk.sha256)]: zstdCompressSync(content) });
-  [now, reports] = [0, []];
+  [now, reports, checkCost] = [0, [], () => {}];
   const clock = { now: () => now, monotonic: () => now };
   desk = makeDesk({ clock, onReport: (report) => reports.push(report), takenWithinMs: 150 });
   const repositories = openRepositories({ urls: [web.url], clock: systemClock, random: () => 0, pauseMs: 1 });
-  const door = { desk, lend: makeLend({ repositories, checkCost() {} }), evidence: async () => health, holdMs: 300 };
+  const packs = makePacks({ repositories, path: join(socketPath, "../pack") });
+  const lend = makeLend({ repositories, packs, checkCost: () => checkCost() });
+  const door = { desk, lend, evidence: async () => health, holdMs: 300 };
   api = await startApi(
     socketPath,
     serveUpdater(door, (_, response) => response.end("a page")),
@@ -190,4 +201,49 @@ test("garbage and floods are refused; the page answers everything else", async (
   expect(reports).toEqual([]);
   expect(await send(updaterPaths.report, "", "GET")).toEqual({ status: 200, body: "a page" });
   expect(await send("/v1/updater/constructor", "{}")).toEqual({ status: 200, body: "a page" });
+});
+
+const old = Buffer.from("a chunk of the older root filesystem");
+/** A pack with one frame, for the chunk. */
+function onePack(dictionary = old) {
+  const frame = zstdCompressSync(content, { dictionary });
+  const pack = { sha256: hash("sha256", frame), sizeBytes: frame.length };
+  web.files.set(packPath(pack.sha256), frame);
+  const { sha256, sizeBytes } = chunk;
+  return { pack, frame: { offset: 0, length: frame.length }, sha256, sizeBytes, insteadBytes: 1_000 };
+}
+
+test("the updater gets the content of a frame for its dictionary, and hears what the network carried", async () => {
+  const wanted = onePack();
+  const { bytes, carried } = await updater.packed(wanted, old);
+  expect(bytes.equals(content)).toBe(true);
+  expect(carried).toBeGreaterThan(wanted.frame.length);
+  await expect(updater.packed(wanted, Buffer.from("another"))).rejects.toMatchObject({ code: "update.badObject" });
+  expect((await updater.packed(wanted, old)).bytes.equals(content)).toBe(true);
+});
+
+test("the longest dictionary that a recipe may name is taken, and no longer one", async () => {
+  const longest = Buffer.concat([Buffer.alloc(maxDictionaryBytes - old.length), old]);
+  expect((await updater.packed(onePack(longest), longest)).bytes.equals(content)).toBe(true);
+  const refused = updater.packed(onePack(), Buffer.concat([longest, Buffer.alloc(1)]));
+  await expect(refused).rejects.toMatchObject({ code: "usage.invalid" });
+});
+
+test.each<[string, (wanted: PackedRequest) => unknown]>([
+  ["a place outside of its pack", (wanted) => ({ ...wanted, frame: { ...wanted.frame, offset: 1 } })],
+  ["more content than a step makes", (wanted) => ({ ...wanted, sizeBytes: maxStepBytes + 1 })],
+  ["a name that leads elsewhere", (wanted) => ({ ...wanted, pack: { ...wanted.pack, sha256: "../../secret" } })],
+  ["nothing in it", () => ({})],
+])("a request for a frame that has %s is refused", async (_, change) => {
+  const wanted = change(onePack()) as PackedRequest;
+  await expect(updater.packed(wanted, old)).rejects.toMatchObject({ code: "usage.invalid" });
+  expect(web.asked).toEqual([]);
+});
+
+test("the owner's limits hold for frames too", async () => {
+  checkCost = () => {
+    throw new HamletError("update.metered", "this device's line is metered");
+  };
+  await expect(updater.packed(onePack(), old)).rejects.toMatchObject({ code: "update.metered" });
+  expect(web.asked).toEqual([]);
 });

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import { openRepositories } from "../../../agent/update/fetch.ts";
 import { makeLend } from "../../../agent/update/lend.ts";
+import { makePacks } from "../../../agent/update/packs.ts";
 import { objectPath } from "../../../ota/format/names.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { eventually } from "../../eventually.ts";
@@ -30,7 +31,8 @@ async function web(files: Record<string, Buffer> = { [path]: frame }): Promise<W
 function device(...webs: (Web | string)[]) {
   const urls = webs.map((one) => (typeof one === "string" ? one : one.url));
   const repositories = openRepositories({ urls, clock: systemClock, random: () => 0, stallMs: 200, pauseMs: 1 });
-  const lend = makeLend({ repositories, checkCost() {} });
+  const packs = makePacks({ repositories, path: "/dev/null/pack" });
+  const lend = makeLend({ repositories, packs, checkCost() {} });
   let carried = 0;
   const onCarried = (bytes: number) => {
     carried += bytes;

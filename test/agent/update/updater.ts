@@ -5,6 +5,8 @@ import {
   type BytesRequest,
   carriedHeader,
   Evidence,
+  type PackedRequest,
+  packedHeader,
   type UpdateActivity,
   type UpdateReport,
   type UpdateRequest,
@@ -28,22 +30,26 @@ export type FakeUpdater = {
   wait(signal?: AbortSignal): Promise<UpdateRequest | undefined>;
   tell(activity: UpdateActivity, change?: Partial<UpdateReport>): Promise<void>;
   bytes(wanted: BytesRequest): Promise<{ bytes: Buffer; carried: number }>;
+  packed(wanted: PackedRequest, dictionary: Buffer): Promise<{ bytes: Buffer; carried: number }>;
   evidence(): Promise<Evidence>;
   stop(): void;
 };
 
 export function fakeUpdater(socketPath: string, report = reportOf()): FakeUpdater {
   const agent = new Agent({ keepAlive: true });
-  const post = (path: string, body: object, signal?: AbortSignal) =>
+  const post = (path: string, body: object, signal?: AbortSignal, headers: Record<string, string> = {}) =>
     new Promise<{ bytes: Buffer; carried: number }>((resolve, reject) => {
-      const asked = request({ socketPath, path, method: "POST", agent, ...(signal && { signal }) }, (response) => {
-        const carried = Number(response.headers[carriedHeader]);
-        buffer(response).then((bytes) => {
-          if (response.statusCode === 200) return resolve({ bytes, carried });
-          reject(errorIn(JSON.parse(bytes.toString())) ?? new Error(`HTTP ${response.statusCode}`));
-        }, reject);
-      });
-      asked.on("error", reject).end(JSON.stringify(body));
+      const asked = request(
+        { socketPath, path, method: "POST", headers, agent, ...(signal && { signal }) },
+        (response) => {
+          const carried = Number(response.headers[carriedHeader]);
+          buffer(response).then((bytes) => {
+            if (response.statusCode === 200) return resolve({ bytes, carried });
+            reject(errorIn(JSON.parse(bytes.toString())) ?? new Error(`HTTP ${response.statusCode}`));
+          }, reject);
+        },
+      );
+      asked.on("error", reject).end(Buffer.isBuffer(body) ? body : JSON.stringify(body));
     });
   const json = async (path: string, body: object, signal?: AbortSignal): Promise<unknown> =>
     JSON.parse((await post(path, body, signal)).bytes.toString());
@@ -55,6 +61,8 @@ export function fakeUpdater(socketPath: string, report = reportOf()): FakeUpdate
       await json(updaterPaths.report, { report: updater.report });
     },
     bytes: (wanted) => post(updaterPaths.bytes, wanted),
+    packed: (wanted, dictionary) =>
+      post(updaterPaths.packed, dictionary, undefined, { [packedHeader]: JSON.stringify(wanted) }),
     evidence: async () => Evidence.parse(await json(updaterPaths.evidence, {})),
     stop: () => agent.destroy(),
   };

@@ -11,6 +11,7 @@ export type Web = AsyncDisposable & {
   behave: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
   /** Sends the file as asked, ranges included. */
   send: RequestListener;
+  hasRanges: boolean;
 };
 
 export async function serveWeb(files: Record<string, Buffer> = {}): Promise<Web> {
@@ -20,14 +21,15 @@ export async function serveWeb(files: Record<string, Buffer> = {}): Promise<Web>
     const bytes = held.get((request.url ?? "").slice(1));
     if (!bytes) return void response.writeHead(404).end("nothing here");
     const etag = `"${bytes.length}-${bytes.subarray(0, 8).toString("hex")}"`;
-    const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+    const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "") ?? [];
     const isSame = (request.headers["if-range"] ?? etag) === etag;
-    if (start === 0 || !isSame) {
+    if (first === undefined || !isSame || !web.hasRanges) {
       return void response.writeHead(200, { etag, "content-length": bytes.length }).end(bytes);
     }
-    const rest = bytes.subarray(start);
-    const range = `bytes ${start}-${bytes.length - 1}/${bytes.length}`;
-    response.writeHead(206, { etag, "content-length": rest.length, "content-range": range }).end(rest);
+    const part = bytes.subarray(Number(first), last ? Number(last) + 1 : undefined);
+    if (part.length === 0) return void response.writeHead(416).end();
+    const range = `bytes ${first}-${Number(first) + part.length - 1}/${bytes.length}`;
+    response.writeHead(206, { etag, "content-length": part.length, "content-range": range }).end(part);
   };
   const server: Server = createServer((request, response) => {
     response.on("error", () => {});
@@ -38,7 +40,7 @@ export async function serveWeb(files: Record<string, Buffer> = {}): Promise<Web>
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const web: Web = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    ...{ files: held, asked, behave: undefined, send },
+    ...{ files: held, asked, behave: undefined, send, hasRanges: true },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -35,6 +35,7 @@ beforeEach(async () => {
     isImage: true,
     internalDisk: async () => undefined,
     update: async () => {},
+    updateActivity: () => undefined,
   };
   api = await startApi(socket, serveRequests(device, makePageHandler(source, "full")));
 });

@@ -8,6 +8,7 @@ import { serveRequests } from "../../../agent/api/requests.ts";
 import { Status } from "../../../agent/api/schema.ts";
 import { startApi } from "../../../agent/api/server.ts";
 import { startUpdate, type Update } from "../../../agent/update/update.ts";
+import { confirmReturn, updateBack } from "../../../cli/commands/update/back.ts";
 import { updateCheck } from "../../../cli/commands/update/check.ts";
 import { followUpdate } from "../../../cli/commands/update/follow.ts";
 import { updateHistory } from "../../../cli/commands/update/history.ts";
@@ -68,6 +69,7 @@ async function start(): Promise<void> {
   const device = {
     ...{ id: self.id, life: () => undefined, stateFolder: folder, isImage: true, internalDisk: async () => undefined },
     update: (request: Parameters<Update["ask"]>[0]) => update.ask(request),
+    updateActivity: () => update.report()?.activity,
   };
   api = await startApi(socket, serveRequests(device, update.serve(makePageHandler({ ...source, status }, "full"))));
 }
@@ -161,6 +163,63 @@ test("update seen acknowledges the fallback by its name", async () => {
   expect(lines).toEqual([
     "acknowledged: 0.1.0 -> 0.2.0 failed, and the device returned (trial.mesh: no handshake in this boot)",
   ]);
+});
+
+test("update back names both releases, and returns once the device restarts", async () => {
+  await updater.tell({ phase: "idle" }, { running: { slot: "b", version: "0.2.0" }, earlier: "0.1.0" });
+  const working = work(
+    "back",
+    [{ phase: "verifying", version: "0.1.0", doneBytes: 1, totalBytes: 2 }],
+    [{ phase: "restarting", version: "0.1.0" }],
+  );
+  const { code, lines, shown } = await hamlet(updateBack, "--yes");
+  await working;
+  expect([code, lines]).toEqual([0, ["attic goes back from 0.2.0 to 0.1.0"]]);
+  expect(shown).not.toContain("waiting");
+});
+
+test("update back asks first, and only the device's name continues", async () => {
+  const report = reportOf({ running: { slot: "b", version: "0.2.0" } });
+  const status = Status.parse({ ...source.state, update: updateStatusOf(report) });
+  const asked: string[] = [];
+  const answering = (answer: string) => ({
+    isThere: true,
+    async ask(question: string) {
+      asked.push(question);
+      return answer;
+    },
+  });
+  await confirmReturn(status, status.update!, "0.1.0", answering("attic"));
+  expect(asked[0]).toContain("attic will leave 0.2.0, which then counts as failed, and restart into 0.1.0.");
+  await expect(confirmReturn(status, status.update!, "0.1.0", answering("yes"))).rejects.toMatchObject({
+    code: "answer.no",
+    message: "attic stays on 0.2.0",
+  });
+});
+
+test("update back without an earlier release asks nothing of the device", async () => {
+  await updater.tell({ phase: "idle" });
+  await expect(hamlet(updateBack, "--yes")).rejects.toMatchObject({ code: "update.nothingBack", exitCode: 3 });
+});
+
+test("update back fails with what the updater finds, and while an update writes", async () => {
+  await updater.tell({ phase: "idle" }, { earlier: "0.1.0" });
+  const because = { code: "update.nothingBack", message: "slot a no longer holds all of 0.1.0" };
+  const working = work("back", [{ phase: "waiting", because }]);
+  await expect(hamlet(updateBack, "--yes")).rejects.toMatchObject({ ...because, exitCode: 1 });
+  await working;
+  await updater.tell(writing(1e6), { earlier: "0.1.0" });
+  await expect(hamlet(updateBack, "--yes")).rejects.toMatchObject({ code: "update.busy", exitCode: 3 });
+});
+
+test("a watch ends with 0 when the device has gone back as asked", async () => {
+  const left: UpdateEnd = { atMs: 9, from: "0.2.0", to: "0.1.0", outcome: "left" };
+  const { code, lines } = await follow([
+    on({ phase: "restarting", version: "0.1.0" }),
+    "silent",
+    on({ phase: "idle" }, [left]),
+  ]);
+  expect([code, lines]).toEqual([0, ["attic: 0.2.0 -> 0.1.0 returned, as somebody asked"]]);
 });
 
 test("update history lists how updates ended; --log adds what the fallback left", async () => {

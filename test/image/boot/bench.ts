@@ -14,6 +14,8 @@ export type Bench = {
   restarted(): Reset;
   /** Writes a new system to a slot, except for its entry in the boot loader; returns the argument for `stage`. */
   writeSlot(slot: Slot, version: string): Promise<Parameters<BootControl["stage"]>[1]>;
+  /** Whether the slot holds all of this version: what whoever goes back has to verify. */
+  holds(slot: Slot, version: string): boolean;
   /** Makes the system in the slot panic from now on. */
   breakSlot(slot: Slot): void;
   dispose(): void;
@@ -72,6 +74,7 @@ export function makeSystem(first: string) {
       boots += 1;
     },
     bootId: async () => String(boots),
+    holds: (slot: Slot, version: string) => slots[slot]?.version === version,
     /** Whether the system that an entry belongs to exists and starts. */
     starts: (slot: Slot, version: string) => slots[slot]?.version === version && !slots[slot]?.isBroken,
   };

@@ -171,6 +171,98 @@ export function bootControlContract(
     await expect(first.control.commit()).rejects.toEqual(refusal("boot.noTrial"));
   });
 
+  /** Runs an update from 1.0 in slot a to 1.1 in slot b. */
+  async function updated(bench: Bench, first: Running): Promise<Running> {
+    const trial = await startTrial(bench, first, "1.1");
+    await trial.control.commit();
+    return trial;
+  }
+  const nothingBack = async ({ control }: Running, bench: Bench): Promise<void> => {
+    expect(await control.earlier()).toBeUndefined();
+    bench.power.restore();
+    await expect(control.revert()).rejects.toEqual(refusal("boot.nothingBack"));
+    expect(bench.power.writes()).toBe(0);
+  };
+
+  test("after a commit the device can go back to the slot that ran before, which starts from then on", async () => {
+    const { bench, first } = await newDevice();
+    const running = await updated(bench, first);
+    for (const now of [running, await bench.start({ kind: "power" })]) {
+      expect(await now.control.earlier()).toMatchObject({ slot: "a", version: "1.0", verity: { dataBlocks: 40 } });
+    }
+    const later = await bench.start({ kind: "power" });
+    await later.control.revert();
+    const next = { slot: "a", version: "1.0" };
+    expect(await later.control.current()).toMatchObject({ phase: "left", slot: "b", version: "1.1", next });
+    await later.control.reboot();
+    let back = await bench.start(bench.restarted());
+    for (let count = 0; count < 3; count++) {
+      expect(back).toMatchObject(next);
+      expect(await back.control.current()).toEqual({ phase: "settled", ...next });
+      back = await bench.start({ kind: "power" });
+    }
+    await nothingBack(back, bench);
+  });
+
+  test("a device can go back in the boot that was the trial, and doing so again changes nothing", async () => {
+    const { bench, first } = await newDevice();
+    const { control } = await updated(bench, first);
+    await control.revert();
+    bench.power.restore();
+    await control.revert();
+    expect(bench.power.writes()).toBe(0);
+    expect(await control.current()).toMatchObject({ phase: "left" });
+    expect(await bench.start({ kind: "watchdog" })).toMatchObject({ slot: "a", version: "1.0" });
+  });
+
+  test("what was left can be tried again, and kept", async () => {
+    const { bench, first } = await newDevice();
+    await (await updated(bench, first)).control.revert();
+    const back = await bench.start({ kind: "reboot" });
+    const again = await updated(bench, back);
+    expect(again).toMatchObject({ slot: "b", version: "1.1" });
+    expect(await bench.start({ kind: "power" })).toMatchObject({ slot: "b", version: "1.1" });
+    expect(await again.control.earlier()).toMatchObject({ slot: "a", version: "1.0" });
+  });
+
+  test("there is nothing to go back to on a new device, after a failed trial, with a trial armed, or once the slot was given up", async () => {
+    const { bench, first } = await newDevice();
+    await nothingBack(first, bench);
+    await first.control.stage("b", await bench.writeSlot("b", "1.1"));
+    await nothingBack(first, bench);
+    await first.control.reboot();
+    const trial = await bench.start(bench.restarted());
+    await trial.control.markBad();
+    await trial.control.reboot();
+    const failed = await bench.start(bench.restarted());
+    await nothingBack(failed, bench);
+    const good = await startTrial(bench, failed, "1.2");
+    await good.control.commit();
+    await good.control.markBad();
+    await nothingBack(good, bench);
+  });
+
+  test("a trial does not go back by itself: its verdict does", async () => {
+    const { bench, first } = await newDevice();
+    const trial = await startTrial(bench, first, "1.1");
+    expect(await trial.control.earlier()).toBeUndefined();
+    await expect(trial.control.revert()).rejects.toEqual(refusal("boot.trialUnjudged"));
+    expect(await trial.control.current()).toMatchObject({ phase: "trying" });
+  });
+
+  test("until the restart nothing touches the slot that a device goes back to", async () => {
+    const { bench, first } = await newDevice();
+    const { control } = await updated(bench, first);
+    await control.revert();
+    const candidate = { ...(await bench.writeSlot("a", "1.0")), version: "1.2" };
+    bench.power.restore();
+    await expect(control.stage("a", candidate)).rejects.toEqual(refusal("boot.leaving"));
+    await expect(control.markBad()).rejects.toEqual(refusal("boot.leaving"));
+    await expect(control.commit()).rejects.toEqual(refusal("boot.leaving"));
+    expect(bench.power.writes()).toBe(0);
+    expect(await bench.start({ kind: "power" })).toMatchObject({ slot: "a", version: "1.0" });
+  });
+
   /** Cuts power at every write of `act`, in every way that a write can be cut, and checks what the device does next. */
   async function cutEverywhere(
     prepare: (bench: Bench, first: Running) => Promise<Running>,
@@ -277,8 +369,46 @@ export function bootControlContract(
     );
   });
 
+  test("after a power cut at any write of going back, one of the two starts, and going back works again", async () => {
+    const writes = await cutEverywhere(
+      updated,
+      async (_, { control }) => {
+        await control.revert();
+        await control.reboot();
+      },
+      async (bench, after) => {
+        expect(["1.0", "1.1"]).toContain(after.version);
+        const now = await after.control.current();
+        if (after.version === "1.1") {
+          expect(now).toMatchObject({ phase: "settled" });
+          await after.control.revert();
+        } else expect(now).toEqual({ phase: "settled", slot: "a", version: "1.0" });
+        const back = await bench.start({ kind: "power" });
+        expect(back.version).toBe("1.0");
+        await settleAndUpdate(bench, back);
+      },
+    );
+    expect(writes).toBeGreaterThan(0);
+  });
+
+  test("after a power cut at any write of a commit, a device that kept the release can go back once it has committed again", async () => {
+    await cutEverywhere(
+      (bench, first) => startTrial(bench, first, "1.1"),
+      (_, { control }) => control.commit(),
+      async (bench, after) => {
+        if (after.version === "1.0") return;
+        await after.control.commit();
+        expect(await after.control.earlier()).toMatchObject({ slot: "a", version: "1.0" });
+        await after.control.revert();
+        expect(await bench.start({ kind: "power" })).toMatchObject({ slot: "a", version: "1.0" });
+      },
+    );
+  });
+
   const step = fc.oneof(
-    fc.record({ kind: fc.constantFrom("stage", "reboot", "begin", "commit", "markBad", "watchdog", "power") }),
+    fc.record({
+      kind: fc.constantFrom("stage", "reboot", "begin", "commit", "markBad", "revert", "watchdog", "power"),
+    }),
     fc.record({ kind: fc.constant("cut"), at: fc.nat(6), outcome: fc.constantFrom(...outcomes) }),
   );
 
@@ -289,11 +419,12 @@ export function bootControlContract(
         let running = first;
         let good = first.version;
         let candidate = first.version;
+        let earlier = first.version;
         let builds = 0;
         const start = async (reset: Parameters<Bench["start"]>[0]) => {
           running = await bench.start(reset);
-          expect([good, candidate]).toContain(running.version);
-          // A commit that was cut may have succeeded.
+          expect([good, candidate, earlier]).toContain(running.version);
+          // A commit or a return that was cut may have succeeded.
           if ((await running.control.current()).phase !== "trying") good = running.version;
         };
         for (const one of steps) {
@@ -301,7 +432,7 @@ export function bootControlContract(
           try {
             switch (one.kind) {
               case "stage": {
-                if ((await control.current()).phase === "trying") break;
+                if (["trying", "left"].includes((await control.current()).phase)) break;
                 candidate = `1.1.${++builds}`;
                 const written = await bench.writeSlot(otherSlot(slot), candidate);
                 await control.stage(otherSlot(slot), written);
@@ -315,6 +446,14 @@ export function bootControlContract(
               case "power":
                 await start({ kind: one.kind });
                 break;
+              case "revert": {
+                const found = await control.earlier();
+                if (!found || !bench.holds(found.slot, found.version)) break;
+                earlier = found.version;
+                await control.revert();
+                good = earlier;
+                break;
+              }
               case "begin":
               case "commit":
               case "markBad":
@@ -326,7 +465,7 @@ export function bootControlContract(
             }
           } catch (error) {
             if (error instanceof PowerCut) await start({ kind: "power" });
-            else expect(error).toEqual(refusal("boot.noTrial"));
+            else expect([refusal("boot.noTrial"), refusal("boot.leaving")]).toContainEqual(error);
           }
         }
         for (let count = 0; count <= tries; count++) await start({ kind: "power" });

@@ -1,9 +1,14 @@
 // An agent for tests: a real HTTP server on a Unix socket, that may be as hostile as a test wants.
 import { createServer, type ServerResponse } from "node:http";
 import { join } from "node:path";
+import { unpackObject } from "../../../agent/update/unpack.ts";
+import { packPath } from "../../../ota/format/names.ts";
 import {
   BytesRequest,
+  carriedHeader,
   type Evidence,
+  PackedRequest,
+  packedHeader,
   type UpdateReport,
   type UpdateRequest,
   updaterPaths,
@@ -11,7 +16,7 @@ import {
 } from "../../../provisioning/handover/update.ts";
 import { HamletError } from "../../../system/error.ts";
 import { errorAnswer, send, sendJson } from "../../../system/http/answer.ts";
-import { readAll } from "../../../system/read-all.ts";
+import { readAll, readBytes } from "../../../system/read-all.ts";
 import type { Repository } from "./repository.ts";
 
 export const healthy: Evidence = {
@@ -31,14 +36,18 @@ export async function startAgent(folder: string, repository: Pick<Repository, "f
   const requests: UpdateRequest[] = [];
   const reports: UpdateReport[] = [];
   const asked: BytesRequest[] = [];
+  const packed: PackedRequest[] = [];
   const held = new Set<ServerResponse>();
   const agent = {
     socketPath,
     reports,
     asked,
+    packed,
     repository,
     evidence: healthy as Evidence | undefined,
     mischief: (() => false) as Mischief,
+    /** Makes the answer to a request for a frame something else. */
+    unpack: unpackFrame,
     ask(request: UpdateRequest) {
       requests.push(request);
       for (const response of held) answerWait(response);
@@ -70,8 +79,22 @@ export async function startAgent(folder: string, repository: Pick<Repository, "f
     throw new HamletError("update.notThere", "the repository has no such file");
   }
 
+  async function unpackFrame(request: PackedRequest, dictionary: Buffer): Promise<Buffer> {
+    const bytes = agent.repository.files.get(packPath(request.pack.sha256));
+    if (!bytes) throw new HamletError("update.notThere", "the repository has no such file");
+    const { offset, length } = request.frame;
+    return unpackObject(bytes.subarray(offset, offset + length), request, dictionary);
+  }
+
   const server = createServer(async (request, response) => {
     try {
+      if (request.url === updaterPaths.packed) {
+        const wanted = PackedRequest.parse(JSON.parse(String(request.headers[packedHeader])));
+        packed.push(wanted);
+        const bytes = await agent.unpack(wanted, await readBytes(request, 2 << 20));
+        response.setHeader(carriedHeader, wanted.frame.length);
+        return send(response, 200, "application/octet-stream", bytes);
+      }
       const body = JSON.parse(await readAll(request, 1 << 20));
       switch (request.url) {
         case updaterPaths.wait:

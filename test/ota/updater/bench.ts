@@ -10,6 +10,7 @@ import { openOldRelease } from "../../../ota/updater/old-release.ts";
 import { openSlotPart } from "../../../ota/updater/slot-part.ts";
 import { stateIn } from "../../../ota/updater/state.ts";
 import { makeUpdater, type UpdaterParts } from "../../../ota/updater/updater.ts";
+import { makeTree } from "../../../ota/updater/verity.ts";
 import { sleep } from "../../../system/clock.ts";
 import { silentLog } from "../../../system/log.ts";
 import { takeTurn } from "../../../system/turn.ts";
@@ -37,8 +38,12 @@ export async function makeBench() {
   const boot = await systemdBootBench();
   const first = repository.makeRelease("1.0");
   repository.publish(first);
+  const firstTree = makeTree(first.root.length / 4096);
+  firstTree.add(first.root);
+  const { tree } = firstTree.finish();
+  writeFileSync(join(disk, "verity-a"), Buffer.concat([tree, Buffer.alloc(treeBytes - tree.length)]));
   writeFileSync(join(disk, "root-a"), Buffer.concat([first.root, Buffer.alloc(slotBytes - first.root.length)]));
-  writeFileSync(join(boot.folder, "hamlet_1.0.efi"), kernelFor("1.0", "a"));
+  writeFileSync(join(boot.folder, "hamlet_1.0.efi"), kernelFor(first, "a"));
   const agent = await startAgent(folder, repository);
   const releases = new Map<string, Release>([["1.0", first]]);
   const bench = {
@@ -53,6 +58,7 @@ export async function makeBench() {
     facts: {} as Partial<Device>,
     parts: {} as Partial<UpdaterParts>,
     isClockSet: false,
+    ownerAsked: undefined as Awaited<ReturnType<Device["ownerAsked"]>>,
     publish(version: string, options: Parameters<typeof repository.makeRelease>[1] = {}) {
       const release = repository.publish(repository.makeRelease(version, options));
       releases.set(version, release);
@@ -103,6 +109,7 @@ export async function makeBench() {
         failedUnits: async () => [],
         lastWords: async () => ["the last words"],
         isClockSet: async () => bench.isClockSet,
+        ownerAsked: async () => bench.ownerAsked,
         ...bench.facts,
       },
       disk: {
@@ -136,6 +143,11 @@ export async function makeBench() {
         agent.closeHeld();
         // The long poll of a dead process ends nothing.
         ended.catch(() => {});
+      },
+      /** Ends the updater and starts it again in the same boot. */
+      async again() {
+        await running.stop();
+        return runUpdater(control, slot, version, bootId);
       },
       /** Until the device has restarted itself. */
       async untilRestart() {

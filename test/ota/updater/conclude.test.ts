@@ -1,7 +1,7 @@
 // What became of the last trial.
 import { expect, test } from "vitest";
 import type { BootState } from "../../../image/boot/boot-control.ts";
-import { afterVoid, conclude, endOf, withEnd } from "../../../ota/updater/conclude.ts";
+import { afterVoid, conclude, concludeReturn, endOf, endOfReturn, withEnd } from "../../../ota/updater/conclude.ts";
 import { type Armed, noHistory, type Wanted } from "../../../ota/updater/state.ts";
 
 const armed: Armed = {
@@ -68,4 +68,25 @@ test("a trial without a verdict is repeated three times, then the release has fa
   });
   expect(counts).toEqual([1, 2, 3, undefined]);
   expect(afterVoid({ voids: { version: "0.2.0", count: 3 } }, "0.3.0")?.voids?.count).toBe(1);
+});
+
+test("a device that was to go back is there, only lacks the restart, or never began", () => {
+  const leaving = { from: next, to: old, atMs: 7 };
+  expect(concludeReturn({ ...old, phase: "settled" }, leaving)).toEqual({ kind: "arrived", leaving });
+  expect(concludeReturn({ ...next, phase: "settled" }, leaving).kind).toBe("notDone");
+  expect(concludeReturn({ ...next, phase: "left", next: old }, leaving).kind).toBe("restart");
+  expect(concludeReturn({ ...old, version: "0.1.5", phase: "settled" }, leaving).kind).toBe("notDone");
+  expect(concludeReturn({ ...old, phase: "settled" }, undefined).kind).toBe("none");
+  expect(kind({ ...next, phase: "left", next: old })).toBe("notArmed");
+});
+
+test("a release that somebody left counts as failed, and nobody has to acknowledge that", () => {
+  const before = withEnd(noHistory, endOf(armed, "committed"));
+  const left = withEnd(before, endOfReturn({ from: next, to: old, atMs: 7 }));
+  expect(left).toMatchObject({
+    failed: ["0.2.0"],
+    isSeen: true,
+    ends: [{ outcome: "left", from: "0.2.0", to: "0.1.0" }, {}],
+  });
+  expect(withEnd(left, endOfReturn({ from: next, to: old, atMs: 7 }))).toEqual(left);
 });

@@ -2,7 +2,7 @@
 import { beforeEach, expect, test } from "vitest";
 import type { Part } from "../../../ota/format/manifest.ts";
 import type { Step } from "../../../ota/format/recipe.ts";
-import type { Fetched, ObjectRef } from "../../../ota/updater/agent-door.ts";
+import type { ObjectRef } from "../../../ota/updater/agent-door.ts";
 import { makeAhead, makeStep, type Sources } from "../../../ota/updater/making.ts";
 import { type PlacedStep, planParts } from "../../../ota/updater/plan.ts";
 import { HamletError } from "../../../system/error.ts";
@@ -26,16 +26,21 @@ let failures: HamletError[] = [];
 let old: Buffer | undefined;
 const sources: Sources = {
   readOld: async (_, offset, length) => old && Buffer.from(old.subarray(offset, offset + length)),
-  async fetch({ sha256: name }: ObjectRef): Promise<Fetched> {
+  async fetch({ sha256: name }: ObjectRef): Promise<Buffer> {
     const failure = failures.shift();
     if (failure) throw failure;
     fetched.push(name);
-    return { content: Buffer.from(objects.get(name)!), carriedBytes: 1 };
+    return Buffer.from(objects.get(name)!);
   },
   wholeSteps: async () => whole,
   sleep: async (ms) => void slept.push(ms),
   random: () => 0.5,
-  onFetched: () => {},
+  unpack: {
+    async make() {
+      throw new Error("no step is packed");
+    },
+    giveUp() {},
+  },
 };
 beforeEach(() => {
   [fetched, slept, failures, old] = [[], [], [], undefined];
@@ -71,7 +76,7 @@ test.each([
   expect(fetched).toEqual(whole.slice(0, 3).map(({ sha256: name }) => name));
 });
 
-test("a step that this release cannot decompress is made of chunks", async () => {
+test("a packed step whose pack is lost is made of chunks", async () => {
   const { kind: _, ...rest } = copy;
   const packed: PlacedStep = {
     ...rest,
@@ -79,7 +84,9 @@ test("a step that this release cannot decompress is made of chunks", async () =>
     pack: { offset: 0, length: 10 },
     from: { part: "root", offset: 0, length: 9 },
   };
-  expect((await makeStep(packed, sources)).equals(wanted)).toBe(true);
+  const without = { ...sources, unpack: { make: async () => undefined, giveUp() {} } };
+  expect((await makeStep(packed, without)).equals(wanted)).toBe(true);
+  expect(fetched).toEqual(whole.slice(0, 3).map(({ sha256: name }) => name));
 });
 
 test("places of the older release are cleared, whatever slot it ran in", async () => {

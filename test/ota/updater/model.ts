@@ -5,7 +5,7 @@ import { parseEntryName } from "../../../image/boot/systemd-boot/entries.ts";
 import type { EntryFolder } from "../../../image/boot/systemd-boot/entry-folder.ts";
 import { slotOf } from "../../../image/boot/systemd-boot/new-kernel.ts";
 import { systemdBoot } from "../../../image/boot/systemd-boot/systemd-boot.ts";
-import type { Fetched, ObjectRef } from "../../../ota/updater/agent-door.ts";
+import type { ObjectRef } from "../../../ota/updater/agent-door.ts";
 import type { Device } from "../../../ota/updater/device.ts";
 import type { SlotPart } from "../../../ota/updater/slot-part.ts";
 import type { State } from "../../../ota/updater/state.ts";
@@ -46,7 +46,7 @@ export function makeModel(releases: Release[], repository: Repository, random: R
   const firstTree = makeTree(first.root.length / 4096);
   firstTree.add(first.root);
   firstTree.finish().tree.copy(disk.get("verity-a")!.bytes);
-  const files = new Map([[`hamlet_${first.version}.efi`, kernelFor(first.version, "a")]]);
+  const files = new Map([[`hamlet_${first.version}.efi`, kernelFor(first, "a")]]);
   const kept = new Map<string, unknown>();
   const requests: UpdateRequest[] = [];
   let now = 0;
@@ -123,7 +123,7 @@ export function makeModel(releases: Release[], repository: Repository, random: R
     temporaryName: (version) => `hamlet_${version}.new`,
     async about(file) {
       const slot = slotOf(files.get(file) ?? Buffer.alloc(0));
-      return slot && { slot };
+      return slot && { slot, verity: undefined };
     },
     async writeNew(version, chunks) {
       const file = `hamlet_${version}.new`;
@@ -247,6 +247,7 @@ export function makeModel(releases: Release[], repository: Repository, random: R
         failedUnits: async () => [],
         lastWords: async () => ["words"],
         isClockSet: async () => false,
+        ownerAsked: async () => undefined,
       },
     };
     const newest = releases.at(-1)!;
@@ -256,10 +257,8 @@ export function makeModel(releases: Release[], repository: Repository, random: R
       device,
       door: {
         file: () => never,
-        object: async ({ sha256 }: ObjectRef): Promise<Fetched> => {
-          const found = repository.objects.get(sha256)!;
-          return { content: Buffer.from(found), carriedBytes: found.length };
-        },
+        object: async ({ sha256 }: ObjectRef) => Buffer.from(repository.objects.get(sha256)!),
+        packed: () => never,
         async wait(report) {
           model.last = report;
           const request = requests.shift();

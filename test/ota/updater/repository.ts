@@ -1,9 +1,11 @@
 // An update repository in memory, signed as a publisher signs it, with releases made of random bytes.
 import { createCipheriv, generateKeyPairSync, hash, type KeyObject, sign } from "node:crypto";
+import { zstdCompressSync } from "node:zlib";
 import { canonicalize } from "@tufjs/canonical-json";
 import { Key, Metadata, MetaFile, Root, Signature, Snapshot, TargetFile, Targets, Timestamp } from "@tufjs/models";
-import type { Slot } from "../../../image/boot/boot-control.ts";
+import type { Slot, Verity } from "../../../image/boot/boot-control.ts";
 import { Manifest, type Part } from "../../../ota/format/manifest.ts";
+import { packPath } from "../../../ota/format/names.ts";
 import { encodeRecipe, type Step } from "../../../ota/format/recipe.ts";
 import { makeTree } from "../../../ota/updater/verity.ts";
 import { makeKernel } from "../../image/boot/systemd-boot/bench.ts";
@@ -42,12 +44,19 @@ export function noise(seed: string, length: number): Buffer {
   return createCipheriv("aes-256-ctr", key, Buffer.alloc(16)).update(Buffer.alloc(length));
 }
 
+function edited(bytes: Buffer, places: number[]): Buffer {
+  const other = Buffer.from(bytes);
+  for (const place of places) other.writeUInt8(other.readUInt8(place) ^ 0xff, place);
+  return other;
+}
+
 const slotWord = "hamlet.slot=";
-/** The kernel for a slot, and as the manifest has it. */
-export const kernelFor = (version: string, slot: Slot): Buffer => paddedKernel(version, slot);
-function paddedKernel(version: string, slot: Slot): Buffer {
-  const kernel = makeKernel(slot, version);
-  return Buffer.concat([kernel, noise(`kernel ${version.split(".")[0]}`, 20 << 10)]);
+/** As a device has it in a slot. */
+export const kernelFor = ({ version, manifest }: Release, slot: Slot): Buffer =>
+  paddedKernel(version, slot, manifest.verity);
+function paddedKernel(version: string, slot: Slot, verity: Verity): Buffer {
+  const kernel = makeKernel(slot, version, verity);
+  return Buffer.concat([kernel, noise(`kernel ${version.split(".")[0]}`, 40 << 10)]);
 }
 
 export type ReleaseOptions = {
@@ -56,6 +65,8 @@ export type ReleaseOptions = {
   rootBytes?: number;
   from?: Release;
   copies?: boolean;
+  /** The root is the one of `from` with other bytes at these places, and comes as a pack. */
+  edits?: number[];
 };
 
 export type Repository = ReturnType<typeof makeRepository>;
@@ -140,18 +151,20 @@ export function makeRepository() {
   }
 
   function makeRelease(version: string, options: ReleaseOptions = {}): Release {
-    const { from, rootBytes = 40 * 4096, copies = true } = options;
+    const { from, rootBytes = 40 * 4096, copies = true, edits } = options;
     const fresh = noise(`root ${version}`, rootBytes);
     // Most of it is the older release's, at another place.
-    const root = from
-      ? Buffer.concat([fresh.subarray(0, 24 << 10), from.root.subarray(0, rootBytes - (24 << 10))])
-      : fresh;
-    const kernel = paddedKernel(version, "a");
-    const place = kernel.indexOf(slotWord) + slotWord.length;
-    kernel[place] = 0;
+    const root = edits
+      ? edited(from!.root, edits)
+      : from
+        ? Buffer.concat([fresh.subarray(0, 24 << 10), from.root.subarray(0, rootBytes - (24 << 10))])
+        : fresh;
     const tree = makeTree(root.length / 4096);
     tree.add(root);
     const { rootHash } = tree.finish();
+    const kernel = paddedKernel(version, "a", { rootHash, dataBlocks: root.length / 4096 });
+    const place = kernel.indexOf(slotWord) + slotWord.length;
+    kernel[place] = 0;
     const parts: Part[] = [
       { name: "root", sizeBytes: root.length, sha256: sha256(root), places: [] },
       {
@@ -161,7 +174,7 @@ export function makeRepository() {
     ];
     const contents = { root, kernel };
     const whole = recipeOf(contents);
-    const delta = from && copies ? recipeOf(contents, from) : undefined;
+    const delta = from && copies ? recipeOf(contents, from, edits !== undefined) : undefined;
     const manifest = Manifest.parse({
       ...{ format: 1, board: options.board ?? board, version, builtS: 1_700_000_000 },
       ...(options.installFrom !== undefined && { installFrom: options.installFrom }),
@@ -172,19 +185,37 @@ export function makeRepository() {
     return { version, root, kernel, rootHash, manifest, manifestBytes: Buffer.from(JSON.stringify(manifest)) };
   }
 
-  function recipeOf(contents: { root: Buffer; kernel: Buffer }, from?: Release) {
+  function recipeOf(contents: { root: Buffer; kernel: Buffer }, from?: Release, isPacked = false) {
     const steps: Step[] = [];
-    for (const content of [contents.root, contents.kernel]) {
+    const frames: Buffer[] = [];
+    let packBytes = 0;
+    /** Its dictionary is the same place of the older release, and some bytes around it. */
+    const pack = (part: "root" | "kernel", at: number, chunk: Buffer) => {
+      const [first, end] = [Math.max(0, at - 1_000), Math.min(from![part].length, at + chunk.length + 1_000)];
+      const frame = zstdCompressSync(chunk, { dictionary: from![part].subarray(first, end) });
+      frames.push(frame);
+      const offset = packBytes;
+      packBytes += frame.length;
+      return { pack: { offset, length: frame.length }, from: { part, offset: first, length: end - first } };
+    };
+    for (const name of ["root", "kernel"] as const) {
+      const content = contents[name];
       for (let at = 0; at < content.length; at += chunkBytes) {
         const chunk = content.subarray(at, at + chunkBytes);
         const step = { length: chunk.length, sha256: put(chunk) };
         const old = (["root", "kernel"] as const)
           .map((part) => ({ part, offset: from?.[part].indexOf(chunk) ?? -1, length: chunk.length }))
           .find(({ offset }) => offset >= 0);
-        steps.push(old ? { ...step, kind: "copy", from: old } : { ...step, kind: "chunk" });
+        if (old) steps.push({ ...step, kind: "copy", from: old });
+        else if (isPacked) steps.push({ ...step, kind: "packed", ...pack(name, at, chunk) });
+        else steps.push({ ...step, kind: "chunk" });
       }
     }
-    const bytes = encodeRecipe({ steps });
+    const packed = Buffer.concat(frames);
+    if (packBytes > 0) files.set(packPath(sha256(packed)), packed);
+    const bytes = encodeRecipe(
+      packBytes > 0 ? { steps, pack: { sha256: sha256(packed), sizeBytes: packBytes } } : { steps },
+    );
     return { sha256: put(bytes), sizeBytes: bytes.length };
   }
 

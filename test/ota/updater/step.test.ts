@@ -95,7 +95,7 @@ test("an installation, a restart and a trial are not disturbed by requests", () 
     { phase: "trying", release: "0.2.0" },
   ];
   for (const life of busy) {
-    for (const kind of ["check", "now", "retry"] as const) {
+    for (const kind of ["check", "now", "retry", "back", "install"] as const) {
       expect(step(life, { kind: "asked", request: { kind } }, pace, at(0))).toEqual([life, []]);
     }
     expect(step(life, { kind: "asked", request: { kind: "seen" } }, pace, at(0))).toEqual([
@@ -109,7 +109,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   fc.constant<Event>({ kind: "tick" }),
   fc.constant<Event>({ kind: "installed" }),
   fc
-    .constantFrom("check", "now", "retry", "seen")
+    .constantFrom("check", "now", "retry", "seen", "back", "install")
     .map((kind): Event => ({ kind: "asked", request: { kind } as never })),
   fc.constantFrom(undefined, "update.notNewer", "update.failedBefore").map(
     (code): Event => ({
@@ -140,11 +140,62 @@ test("after any events exactly one thing is under way, or a time is set for the 
           if (answersWork) underWay -= 1;
           const [next, effects] = step(life, one, pace, { now, random });
           life = next;
-          underWay += effects.filter(({ kind }) => kind === "check" || kind === "install" || kind === "restart").length;
+          const works = ["check", "install", "restart", "goBack"];
+          underWay += effects.filter(({ kind }) => works.includes(kind)).length;
           expect(underWay).toBe(dueAtMs(life) === undefined ? 1 : 0);
           expect(dueAtMs(life) ?? 0).toBeLessThanOrEqual(now + 1.25 * pace.checkEveryMs);
         }
       },
     ),
   );
+});
+
+test("what the owner's settings forbid for now is tried again after a time that fits the reason, and never counts as a failure", () => {
+  const installing: Life = { phase: "installing", release: "0.2.0", failures: 5 };
+  const minutes = ["update.outsideWindow", "update.metered", "update.tooDear"].map((code) => {
+    const because = { code, message: "" };
+    const failed: Event = { kind: "failed", trouble: because, isFinal: false, hasAdvanced: false };
+    const [life, effects] = step(installing, failed, pace, at(0));
+    expect(life).toMatchObject({ phase: "waiting", wish: "install", because, failures: 0, release: "0.2.0" });
+    expect(effects).toEqual([]);
+    return dueAtMs(life)! / 60_000;
+  });
+  expect(minutes).toEqual([10, 60, 360]);
+});
+
+test("a request to go back ends what waits, and a refusal is told", () => {
+  const waiting: Life = { phase: "waiting", wish: "install", because: trouble, failures: 3, againAtMs: 9_000 };
+  for (const life of [idle, waiting]) {
+    const [returning, effects] = step(life, { kind: "asked", request: { kind: "back" } }, pace, at(0));
+    expect(returning).toEqual({ phase: "returning" });
+    expect(effects).toEqual([{ kind: "want", isWanted: false }, { kind: "goBack" }]);
+    const nothing = { code: "update.nothingBack", message: "" };
+    const [refused] = step(
+      returning,
+      { kind: "failed", trouble: nothing, isFinal: true, hasAdvanced: false },
+      pace,
+      at(0),
+    );
+    expect(refused).toMatchObject({ phase: "refused", because: nothing });
+  }
+});
+
+test("a request to go back, or from a folder, during a check is carried out when the check is over, however it ends", () => {
+  for (const [kind, effect] of [
+    ["back", { kind: "goBack" }],
+    ["install", { kind: "check", in: "folder" }],
+  ] as const) {
+    const [checking, none] = step(
+      { phase: "checking", wish: "install", failures: 0 },
+      { kind: "asked", request: { kind } },
+      pace,
+      at(0),
+    );
+    expect(none).toEqual([]);
+    const ends: Event[] = [
+      { kind: "found", release: "0.2.0" },
+      { kind: "failed", trouble, isFinal: false, hasAdvanced: false },
+    ];
+    for (const end of ends) expect(step(checking, end, pace, at(0))[1]).toContainEqual(effect);
+  }
 });

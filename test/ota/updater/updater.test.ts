@@ -1,6 +1,9 @@
 // Whole updates: the real updater, a real socket, slots as files, and boot control on a model of the boot loader.
-import { readdirSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { UpdateActivity } from "../../../provisioning/handover/update.ts";
+import { HamletError } from "../../../system/error.ts";
 import { healthy } from "./agent.ts";
 import { type Bench, makeBench } from "./bench.ts";
 import { verifyTree } from "./veritysetup.ts";
@@ -107,4 +110,82 @@ test("bytes that are not what the manifest names never lead to a restart", async
   bench.agent.mischief = () => false;
   bench.agent.ask({ kind: "now" });
   await running.untilRestart();
+});
+
+test("what changed comes as frames of a pack, and the slots are those of an update by chunks", async () => {
+  const edits = [100, 50_000, 50_010, 120_000];
+  const next = bench.publish("1.1", { from: bench.first, edits });
+  const old = await bench.start();
+  bench.agent.ask({ kind: "now" });
+  await old.untilRestart();
+  expect(bench.slot("root-b").subarray(0, next.root.length).equals(next.root)).toBe(true);
+  await verifyTree(bench.disk, "b", next.rootHash);
+  // Two recipes would be one too many: no step was made from chunks.
+  expect(bench.agent.asked.filter(({ kind }) => kind === "object")).toHaveLength(1);
+  // Three pieces of the root, and the kernel's head, whose slot differs from the digest's.
+  expect(bench.agent.packed).toHaveLength(4);
+  expect(await bench.start({ kind: "reboot" })).toMatchObject({ slot: "b", version: "1.1" });
+});
+
+test("a pack that is gone, and one wrong byte of the old slot, cost chunks and not the update", async () => {
+  const next = bench.publish("1.1", { from: bench.first, edits: [100, 50_000] });
+  const old = bench.slot("root-a");
+  old.writeUInt8(old.readUInt8(200) ^ 1, 200);
+  writeFileSync(join(bench.disk, "root-a"), old);
+  const running = await bench.start();
+  bench.agent.ask({ kind: "now" });
+  await running.untilRestart();
+  expect(bench.slot("root-b").subarray(0, next.root.length).equals(next.root)).toBe(true);
+  // The recipe, the one for any release, and the chunk.
+  expect(bench.agent.asked.filter(({ kind }) => kind === "object")).toHaveLength(3);
+  await running.stop();
+
+  const last = bench.publish("1.2", { from: bench.first, edits: [100, 50_000] });
+  for (const path of bench.repository.files.keys()) {
+    if (path.startsWith("packs/")) bench.repository.files.delete(path);
+  }
+  const again = await bench.start();
+  bench.agent.packed.length = 0;
+  bench.agent.ask({ kind: "now" });
+  await again.untilRestart();
+  expect(bench.slot("root-b").subarray(0, last.root.length).equals(last.root)).toBe(true);
+  // Once it is known, nobody asks for the others.
+  expect(bench.agent.packed.length).toBeLessThanOrEqual(4);
+});
+
+test.each(["update.metered", "update.outsideWindow", "update.tooDear"] as const)(
+  "%s is no failure of the release: the device waits, and goes on when it is asked to",
+  async (code) => {
+    bench.publish("1.1", { from: bench.first, edits: [100] });
+    const { unpack } = bench.agent;
+    bench.agent.unpack = async () => {
+      throw new HamletError(code, "the owner's settings say so");
+    };
+    const running = await bench.start();
+    bench.agent.ask({ kind: "now" });
+    const report = await running.untilReport((one) => one.activity.phase === "waiting");
+    expect(report).toMatchObject({ activity: { version: "1.1", because: { code } }, failed: [] });
+    expect(running.restarted()).toBe(false);
+    bench.agent.unpack = unpack;
+    bench.agent.ask({ kind: "now" });
+    await running.untilRestart();
+  },
+);
+
+test("the forecast is known before the first byte, and holds", async () => {
+  bench.publish("1.1", { from: bench.first, edits: [100, 50_000] });
+  const { unpack } = bench.agent;
+  const before: unknown[] = [];
+  bench.agent.unpack = async (request, dictionary) => {
+    before.push(bench.agent.last()?.activity);
+    return unpack(request, dictionary);
+  };
+  const running = await bench.start();
+  bench.agent.ask({ kind: "now" });
+  await running.untilRestart();
+  const sizes = bench.agent.packed.reduce((sum, { frame }) => sum + frame.length, 0);
+  const [first] = before as Extract<UpdateActivity, { phase: "writing" }>[];
+  expect(first).toMatchObject({ phase: "writing", doneBytes: 0 });
+  expect(first!.forecastBytes).toBeGreaterThanOrEqual(sizes);
+  expect(first!.forecastBytes).toBeLessThan(sizes + 3_000);
 });

@@ -1,4 +1,5 @@
 // A Raspberry Pi with a card in memory and the lab's firmware emulator.
+import type { Slot } from "../../../../image/boot/boot-control.ts";
 import { autobootSector, bootPartitions } from "../../../../image/boot/rpi/autoboot.ts";
 import type { Sector } from "../../../../image/boot/rpi/doors.ts";
 import { rpiTryboot } from "../../../../image/boot/rpi/tryboot.ts";
@@ -25,7 +26,7 @@ export async function rpiBench(name: string, { isVendorKernel = true } = {}): Pr
   const system = makeSystem("1.0");
   const card = makeCard({
     autoboot: autobootFiles(board, autobootSector("a")),
-    bootA: bootFiles(board, "a", { kernel: "1.0" }),
+    bootA: bootFiles(board, "a", contentOf("a", "1.0")),
     bootB: {},
   });
   const sectorAt = (await findFatFile(card.readAt, card.firstByte(1), "autoboot.txt", 512))!.extents[0]!.offset;
@@ -80,15 +81,24 @@ export async function rpiBench(name: string, { isVendorKernel = true } = {}): Pr
     },
     async writeSlot(slot, version) {
       system.slots[slot] = { version, isBroken: false };
-      makeFat(bootFiles(board, slot, { kernel: version }), 32).copy(card.bytes, card.firstByte(bootPartitions[slot]));
+      makeFat(bootFiles(board, slot, contentOf(slot, version)), 32).copy(
+        card.bytes,
+        card.firstByte(bootPartitions[slot]),
+      );
       return { version };
     },
+    holds: system.holds,
     breakSlot(slot) {
       system.slots[slot]!.isBroken = true;
     },
     dispose() {},
   };
 }
+
+const contentOf = (slot: Slot, version: string) => ({
+  kernel: version,
+  "cmdline.txt": `quiet hamlet.verity=${"ab".repeat(32)} hamlet.blocks=40 hamlet.slot=${slot}\n`,
+});
 
 type TreeNode = ReturnType<typeof readFdt>["root"];
 

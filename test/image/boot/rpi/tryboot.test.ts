@@ -182,3 +182,19 @@ test("if the firmware names no partition, or not that of the command line's slot
     await expect(first.control.commit()).rejects.toEqual(refusal("boot.unclear"));
   }
 });
+
+test("going back writes one sector, and needs a whole boot partition in the other slot", async () => {
+  const { bench, first } = await device();
+  const trial = await startTrial(bench, first, "1.1");
+  await trial.control.commit();
+  const at = bench.card.firstByte(2);
+  const whole = Buffer.from(bench.card.bytes.subarray(at, at + 512));
+  bench.card.bytes.fill(0xa5, at, at + 512);
+  expect(await trial.control.earlier()).toBeUndefined();
+  await expect(trial.control.revert()).rejects.toEqual(refusal("boot.nothingBack"));
+  whole.copy(bench.card.bytes, at);
+  bench.power.restore();
+  await trial.control.revert();
+  expect(bench.power.writes()).toBe(1);
+  expect(defaultSlot(bench.readAutoboot())).toBe("a");
+});

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { appendSections } from "../../../../image/assemble/uki.ts";
-import type { Slot } from "../../../../image/boot/boot-control.ts";
+import type { Slot, Verity } from "../../../../image/boot/boot-control.ts";
 import { type EntryFolder, entryFolderAt } from "../../../../image/boot/systemd-boot/entry-folder.ts";
 import { systemdBoot } from "../../../../image/boot/systemd-boot/systemd-boot.ts";
 import { compareVersions } from "../../../../image/boot/versions.ts";
@@ -24,10 +24,13 @@ import type { Power } from "../power.ts";
 
 const tries = 3;
 
-export function makeKernel(slot: Slot | "?", version: string): Buffer {
+export const anyVerity: Verity = { rootHash: "ab".repeat(32), dataBlocks: 40 };
+
+export function makeKernel(slot: Slot | "?", version: string, { rootHash, dataBlocks }: Verity = anyVerity): Buffer {
+  const words = `quiet hamlet.verity=${rootHash} hamlet.blocks=${dataBlocks} hamlet.slot=${slot}`;
   return appendSections(makeStub(), [
     { name: ".osrel", content: Buffer.from(`ID=hamlet\nIMAGE_VERSION=${version}\n`) },
-    { name: ".cmdline", content: Buffer.from(`quiet hamlet.slot=${slot}\0`) },
+    { name: ".cmdline", content: Buffer.from(`${words}\0`) },
     { name: ".linux", content: Buffer.from(`kernel ${version}`) },
   ]);
 }
@@ -80,6 +83,7 @@ export async function systemdBootBench({ freeBytes = 1 << 30 } = {}): Promise<Sy
       system.slots[slot] = { version, isBroken: false };
       return { version, kernel: streamOf(makeKernel(slot, version)) };
     },
+    holds: system.holds,
     breakSlot(slot) {
       system.slots[slot]!.isBroken = true;
     },

@@ -206,3 +206,36 @@ test("a loader variable that is garbage or names a missing entry does not count 
     expect(await first.control.current()).toMatchObject({ phase: "settled" });
   }
 });
+
+test("the kernel that a device leaves is set aside, and the next trial of its release only renames it", async () => {
+  const first = await device();
+  const trial = await startTrial(bench, first, "1.1");
+  await trial.control.commit();
+  await trial.control.revert();
+  expect(names()).toEqual(["hamlet_1.0.efi", "hamlet_1.1.new"]);
+  const back = await bench.start({ kind: "reboot" });
+  const candidate = await bench.writeSlot("b", "1.1");
+  candidate.kernel!.read = () => {
+    throw new Error("it is there already");
+  };
+  await back.control.stage("b", candidate);
+  expect(names()).toEqual(["hamlet_1.0.efi", "hamlet_1.1+3.efi"]);
+});
+
+test("a kernel in the other slot that is truncated, names no root filesystem or is newer leads nowhere back", async () => {
+  const first = await device();
+  const trial = await startTrial(bench, first, "1.1");
+  await trial.control.commit();
+  const path = join(bench.folder, "hamlet_1.0.efi");
+  const whole = readFileSync(path);
+  truncateSync(path, 1100);
+  expect(await trial.control.earlier()).toBeUndefined();
+  writeFileSync(path, makeKernel("a", "1.0", { rootHash: "none", dataBlocks: 1 }));
+  expect(await trial.control.earlier()).toBeUndefined();
+  rmSync(path);
+  writeFileSync(join(bench.folder, "hamlet_1.2.efi"), makeKernel("a", "1.2"));
+  expect(await trial.control.earlier()).toBeUndefined();
+  rmSync(join(bench.folder, "hamlet_1.2.efi"));
+  writeFileSync(path, whole);
+  expect(await trial.control.earlier()).toMatchObject({ version: "1.0" });
+});
