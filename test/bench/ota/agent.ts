@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { startApi } from "../../../agent/api/server.ts";
 import { startUpdate } from "../../../agent/update/update.ts";
 import { UpdateRequest } from "../../../provisioning/handover/update.ts";
-import { systemClock } from "../../../system/clock.ts";
+import { sleep, systemClock } from "../../../system/clock.ts";
 import { makeLog } from "../../../system/log.ts";
 
 const [, , socket = "", url = "", stateFolder = ""] = process.argv;
@@ -27,6 +27,14 @@ await startApi(
 );
 console.log("ready");
 for await (const line of createInterface({ input: process.stdin })) {
-  await update.ask(UpdateRequest.parse({ kind: line }));
+  // A request that comes during a check begins no other one.
+  while (update.report()?.activity.phase === "checking") await sleep(1);
+  // The updater starts at the same time, and an agent that has not heard of it refuses.
+  for (let isTaken = false; !isTaken; ) {
+    isTaken = await update.ask(UpdateRequest.parse({ kind: line })).then(
+      () => true,
+      () => sleep(5).then(() => false),
+    );
+  }
 }
 process.exit();

@@ -87,6 +87,10 @@ export async function startDevice(
     ...[programs.updater, folder, join(folder, "device.json")],
   ]);
   const lines = linesOf(updater);
+  const orphaned = new Promise<never>((_, reject) => {
+    agent.once("close", () => reject(new Error("the agent has ended")));
+  });
+  orphaned.catch(() => {});
   async function told<K extends "check" | "restart">(kind: K): Promise<Told<K>> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
@@ -94,7 +98,7 @@ export async function startDevice(
     });
     try {
       for (;;) {
-        const { value, done } = await Promise.race([lines.next(), late]);
+        const { value, done } = await Promise.race([lines.next(), late, orphaned]);
         if (done) throw new Error(`the updater ended before its ${kind}`);
         // Everything else is the log.
         const parsed = value.startsWith("{") ? Told.safeParse(JSON.parse(value)).data : undefined;
