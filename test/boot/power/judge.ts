@@ -3,12 +3,18 @@
 import { type Choice, chooseStart, type Start } from "./loader.ts";
 import type { Numbered } from "./log.ts";
 import { type LoggedDisk, openLoggedDisk } from "./logged-disk.ts";
-import { type Promises, promisedAt } from "./promises.ts";
+import { type Partitions, type Promises, promisedAt } from "./promises.ts";
 import type { Recording } from "./recording.ts";
 import { watchBlocks } from "./slot.ts";
 import { piecesOf, type StateOfDisk } from "./states.ts";
 
-export type Verdict = { state: StateOfDisk; index: number; choice: Choice | undefined; problem: string | undefined; ms: number };
+export type Verdict = {
+  state: StateOfDisk;
+  index: number;
+  choice: Choice | undefined;
+  problem: string | undefined;
+  ms: number;
+};
 
 /** `entries`: the recorded ones, or the log of a worse updater. `look` sees each state that it is asked about. */
 export async function judgeStates(
@@ -48,9 +54,9 @@ export async function judgeStates(
 function judgeOf(disk: LoggedDisk, promises: Promises) {
   const { partitions, contents, kernelSums, kernels, digests } = promises;
   const watches = new Map<string, () => boolean>();
-  const watch = (label: string, rootHash: string, wanted: readonly string[]) => {
+  const watch = (label: keyof Partitions, rootHash: string, wanted: readonly string[]) => {
     const key = `${label} ${rootHash}`;
-    const known = watches.get(key) ?? watchBlocks(disk, digests, partitions.get(label)!.offset, wanted);
+    const known = watches.get(key) ?? watchBlocks(disk, digests, partitions[label].offset, wanted);
     watches.set(key, known);
     return known();
   };
@@ -64,7 +70,7 @@ function judgeOf(disk: LoggedDisk, promises: Promises) {
   }
 
   let [isNew, choice]: [boolean, Choice | undefined] = [true, undefined];
-  const esp = partitions.get("esp")!;
+  const esp = partitions.esp;
   disk.onChange((offset, length) => {
     isNew ||= offset < esp.offset + esp.length && offset + length > esp.offset;
   });
@@ -85,6 +91,8 @@ function judgeOf(disk: LoggedDisk, promises: Promises) {
 
   function broken(first: Start, index: number): string | undefined {
     const promised = promisedAt(promises, index);
-    return promised.has(first.file) ? undefined : `${first.file} starts, but ${[...promised].join(" or ")} was promised`;
+    return promised.has(first.file)
+      ? undefined
+      : `${first.file} starts, but ${[...promised].join(" or ")} was promised`;
   }
 }

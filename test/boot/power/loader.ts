@@ -25,7 +25,7 @@ type Kernel = { head: Buffer; sha256: string; rootHash: string };
 export type Kernels = Map<string, Kernel>;
 
 const entriesFolder = "EFI/Linux";
-const maxKernelBytes = 256 << 20;
+export const maxKernelBytes = 256 << 20;
 /** Its sections up to the command line; the kernel itself comes after. */
 const headBytes = 1 << 20;
 
@@ -65,7 +65,12 @@ function choose(names: string[], kernels: Map<string, Kernel>): Start | undefine
 
 const isCounted = /\+\d+(-\d+)?\.efi$/i;
 
-async function kernelAt(disk: LoggedDisk, esp: number, name: string, kernels: Kernels): Promise<Kernel | undefined> {
+export async function kernelAt(
+  disk: LoggedDisk,
+  esp: number,
+  name: string,
+  kernels: Kernels,
+): Promise<Kernel | undefined> {
   const file = await findFatFile(disk.readAt, esp, `${entriesFolder}/${name}`, maxKernelBytes);
   if (!file) return undefined;
   const places = file.extents.flatMap(({ offset, length }) => [
@@ -76,14 +81,20 @@ async function kernelAt(disk: LoggedDisk, esp: number, name: string, kernels: Ke
   const known = kernels.get(key);
   if (known) return known;
   const bytes = await readExtents(disk.readAt, file.extents);
-  const kernel = { head: bytes.subarray(0, headBytes), sha256: hash("sha256", bytes, "hex"), rootHash: rootHashOf(bytes) };
+  const kernel = {
+    head: bytes.subarray(0, headBytes),
+    sha256: hash("sha256", bytes, "hex"),
+    rootHash: rootHashOf(bytes),
+  };
   kernels.set(key, kernel);
   return kernel;
 }
 
 function rootHashOf(kernel: Buffer): string {
   try {
-    const line = sectionsOf(kernel).find(({ name }) => name === ".cmdline")!.content.toString("latin1");
+    const line = sectionsOf(kernel)
+      .find(({ name }) => name === ".cmdline")!
+      .content.toString("latin1");
     return /hamlet\.verity=([0-9a-f]{64})/.exec(line)?.[1] ?? "";
   } catch {
     return "";

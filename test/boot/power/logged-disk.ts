@@ -1,6 +1,6 @@
 // A disk that is nowhere: each sector is read from the disk that a log began with, or from the log. Nothing is copied, so a thousand
 // states of a disk of 8 GB take no room and hardly any time.
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
 import type { ReadAt } from "../../../image/disk/read-at.ts";
 import type { Piece } from "../../../image/lab/power/cut.ts";
 
@@ -16,10 +16,15 @@ export type LoggedDisk = {
   placeOf(sector: number): number;
   /** The places of a range: they name its content. */
   placesIn(offset: number, length: number): Buffer;
+  /** Writes a range to a new file; what holds zeros stays a hole. */
+  copyTo(path: string, range: { offset: number; length: number }): void;
   onChange(listener: (offset: number, length: number) => void): void;
   close(): void;
 };
 
+/** At once. */
+const copiedBytes = 64 << 10;
+const zeros = Buffer.alloc(copiedBytes);
 /** More than any disk of the lab. */
 const mostBytes = 16 * 2 ** 30;
 
@@ -52,6 +57,14 @@ export function openLoggedDisk(base: string, log: string): LoggedDisk {
     return bytes;
   }
 
+  /** Pieces of the first disk that hold nothing. */
+  const empty = new Set<number>();
+  const baseBytes = fstatSync(baseFile).size;
+  const isUnwritten = (offset: number, length: number) => {
+    for (let at = offset / sectorBytes; at < (offset + length) / sectorBytes; at++) if (places[at] !== 0) return false;
+    return true;
+  };
+
   const isPlace = (offset: number, length: number) => offset >= 0 && length > 0 && offset + length <= mostBytes;
   return {
     read,
@@ -77,6 +90,19 @@ export function openLoggedDisk(base: string, log: string): LoggedDisk {
     placesIn: (offset, length) => {
       const [first, end] = [Math.floor(offset / sectorBytes), Math.ceil((offset + length) / sectorBytes)];
       return Buffer.from(places.buffer, first * 4, (end - first) * 4);
+    },
+    copyTo(path, { offset, length }) {
+      const file = openSync(path, "w");
+      ftruncateSync(file, length);
+      for (let at = 0; at < length; at += copiedBytes) {
+        const wanted = Math.min(copiedBytes, length - at);
+        const isOld = isUnwritten(offset + at, wanted);
+        if (isOld && (offset + at >= baseBytes || empty.has(offset + at))) continue;
+        const bytes = read(offset + at, wanted);
+        if (!zeros.subarray(0, wanted).equals(bytes)) writeSync(file, bytes, 0, wanted, at);
+        else if (isOld) empty.add(offset + at);
+      }
+      closeSync(file);
     },
     onChange: (listener) => void listeners.push(listener),
     close() {

@@ -1,13 +1,14 @@
 // What a device promises at each moment of a recorded update, read from the log with every write in its place: which entry the loader
 // starts, what each release's slot and kernel hold, and when the steps of the update were done.
-import { readGpt } from "../../../image/disk/gpt.ts";
+import { headSectors, readGpt } from "../../../image/disk/gpt.ts";
 import { type Choice, chooseStart, type Kernels } from "./loader.ts";
 import { type LoggedDisk, openLoggedDisk, sectorBytes } from "./logged-disk.ts";
 import type { Recording } from "./recording.ts";
 import { type Digests, readContent, type SlotContent } from "./slot.ts";
 import type { Quotas } from "./states.ts";
 
-export type Partitions = Map<string, { offset: number; length: number }>;
+export type Range = { offset: number; length: number };
+export type Partitions = Record<"esp" | "root-a" | "verity-a" | "root-b" | "verity-b" | "data", Range>;
 export type Promises = {
   partitions: Partitions;
   /** After the flush at `index`, and until the next one. */
@@ -15,6 +16,8 @@ export type Promises = {
   contents: Map<string, SlotContent>;
   /** By version. */
   kernelSums: Map<string, string>;
+  rootHashes: Map<string, string>;
+  badVersion: string;
   good: Steps;
   bad: Steps;
   /** Kept from one pass over the log to the next. */
@@ -41,16 +44,19 @@ export async function readPromises(recording: Recording): Promise<Promises> {
   const disk = openLoggedDisk(recording.base, recording.log);
   try {
     const partitions = partitionsOf(disk);
+    if (!partitions) throw new Error("the disk has no table of partitions");
+    const rootHashes = new Map<string, string>();
     const [contents, kernelSums, kernels] = [new Map<string, SlotContent>(), new Map<string, string>(), new Map()];
     const choices: Promises["choices"] = [];
     const look = async (index: number) => {
-      const choice = await chooseStart(disk, partitions.get("esp")!.offset, kernels);
+      const choice = await chooseStart(disk, partitions.esp.offset, kernels);
       if (!choice) throw new Error(`the loader finds nothing after entry ${index}`);
       choices.push({ index, choice });
       const { slot, rootHash, version, kernelSha256 } = choice.first;
       kernelSums.set(version, kernelSha256);
+      rootHashes.set(version, rootHash);
       if (contents.has(rootHash)) return;
-      const content = readContent(disk, partitions.get(`verity-${slot}`)!.offset, rootHash);
+      const content = readContent(disk, partitions[`verity-${slot}`].offset, rootHash);
       if (!content) throw new Error(`slot ${slot} is started before its tree is written`);
       contents.set(rootHash, content);
     };
@@ -61,20 +67,24 @@ export async function readPromises(recording: Recording): Promise<Promises> {
     }
     const steps = (after: number) => stepsAfter(recording, partitions, choices, after);
     const good = steps(-1);
-    return { partitions, choices, contents, kernelSums, kernels, good, bad: steps(good.judged), digests: new Map() };
+    const bad = steps(good.judged);
+    const badVersion = choices.findLast(({ choice }) => choice.first.triesLeft !== undefined)!.choice.first.version;
+    const found = { partitions, choices, contents, kernelSums, rootHashes, kernels };
+    return { ...found, good, bad, badVersion, digests: new Map() };
   } finally {
     disk.close();
   }
 }
 
-function partitionsOf(disk: LoggedDisk): Partitions {
-  const gpt = readGpt(disk.read(0, 34 * sectorBytes));
-  return new Map(
-    gpt!.partitions.map(({ label, firstSector, sectors }) => [
-      label,
-      { offset: firstSector * sectorBytes, length: sectors * sectorBytes },
-    ]),
-  );
+/** Undefined while the table does not read. */
+export function partitionsOf(disk: LoggedDisk): Partitions | undefined {
+  const gpt = readGpt(disk.read(0, headSectors * sectorBytes));
+  if (!gpt) return undefined;
+  const ranges = gpt.partitions.map(({ label, firstSector, sectors }) => [
+    label,
+    { offset: firstSector * sectorBytes, length: sectors * sectorBytes },
+  ]);
+  return Object.fromEntries(ranges);
 }
 
 function stepsAfter(
@@ -87,13 +97,13 @@ function stepsAfter(
   const armed = later.find(({ choice }) => choice.first.triesLeft !== undefined)!;
   const judged = later.find(({ index, choice }) => index > armed.index && choice.first.triesLeft === undefined)!;
   const { slot } = armed.choice.first;
-  const writesTo = (labels: string[], from: number, until: number) =>
+  const writesTo = (labels: (keyof Partitions)[], from: number, until: number) =>
     entries.filter(
       (entry) =>
         entry.kind === "write" &&
         entry.index > from &&
         entry.index < until &&
-        labels.some((label) => isIn(partitions.get(label)!, entry.offset)),
+        labels.some((label) => isIn(partitions[label], entry.offset)),
     );
   const slotWrites = writesTo([`root-${slot}`, `verity-${slot}`], after, armed.index);
   const firstOf = (flush: number) => {
@@ -110,13 +120,13 @@ function stepsAfter(
   };
 }
 
-const isIn = ({ offset, length }: { offset: number; length: number }, at: number) =>
-  at >= offset && at < offset + length;
+const isIn = ({ offset, length }: Range, at: number) => at >= offset && at < offset + length;
 
 /** Where the states of a recording lie. */
 export function quotasOf({ entries }: Recording, { good, bad }: Promises): Quotas {
   const flushes = entries.filter(({ kind }) => kind === "flush").map(({ index }) => index);
-  const settled = (judged: number) => flushes.filter((index) => index > judged)[flushesToSettle] ?? Number.POSITIVE_INFINITY;
+  const settled = (judged: number) =>
+    flushes.filter((index) => index > judged)[flushesToSettle] ?? Number.POSITIVE_INFINITY;
   const critical = [good, bad].map(({ lastWrite, judged }) => ({ from: lastWrite, until: settled(judged) }));
   return { critical, second: settled(good.judged) };
 }

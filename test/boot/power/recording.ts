@@ -3,9 +3,9 @@
 import { existsSync } from "node:fs";
 import { copyFile, link, mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { readerOf } from "../../../image/disk/read-at.ts";
 import { machineFiles } from "../../../image/lab/machine/machine.ts";
 import { readWriteLog } from "../../../image/lab/power/write-log.ts";
-import { readerOf } from "../../../image/disk/read-at.ts";
 import { cacheFolder } from "../../../system/paths.ts";
 import type { Numbered } from "./log.ts";
 

@@ -24,11 +24,15 @@ export function readContent(disk: LoggedDisk, offset: number, rootHash: string):
   if (head.toString("latin1", 0, 6) !== "verity") return undefined;
   const dataBlocks = Number(head.readBigUInt64LE(72));
   const levels: number[] = [];
-  for (let count = dataBlocks; count > 1 || levels.length === 0; )
-    levels.push((count = Math.ceil(count / (blockBytes / digestBytes))));
+  for (let count = dataBlocks; count > 1 || levels.length === 0; ) {
+    count = Math.ceil(count / (blockBytes / digestBytes));
+    levels.push(count);
+  }
   const total = 1 + levels.reduce((sum, one) => sum + one, 0);
   const bytes = disk.read(offset, total * blockBytes);
-  const blocks = Array.from({ length: total }, (_, index) => bytes.subarray(index * blockBytes, (index + 1) * blockBytes));
+  const blocks = Array.from({ length: total }, (_, index) =>
+    bytes.subarray(index * blockBytes, (index + 1) * blockBytes),
+  );
   // From the top: each level is vouched for by the one above it.
   let wanted = [Buffer.from(rootHash, "hex").toString("latin1")];
   let at = 1;
@@ -49,7 +53,12 @@ export function readContent(disk: LoggedDisk, offset: number, rootHash: string):
 export type Digests = Map<number, string>;
 
 /** Returns a question: does the range of the disk that begins at `offset` hold these blocks? */
-export function watchBlocks(disk: LoggedDisk, digests: Digests, offset: number, wanted: readonly string[]): () => boolean {
+export function watchBlocks(
+  disk: LoggedDisk,
+  digests: Digests,
+  offset: number,
+  wanted: readonly string[],
+): () => boolean {
   const changed = new Set(wanted.keys());
   const isWrong = new Uint8Array(wanted.length);
   let wrong = 0;
@@ -64,7 +73,8 @@ export function watchBlocks(disk: LoggedDisk, digests: Digests, offset: number, 
     const first = disk.placeOf(sector);
     for (let index = 1; index < sectorsInBlock; index++) {
       // Torn, or written in part.
-      if (disk.placeOf(sector + index) !== (first === 0 ? 0 : first + index)) return digestOf(disk.read(place, blockBytes));
+      if (disk.placeOf(sector + index) !== (first === 0 ? 0 : first + index))
+        return digestOf(disk.read(place, blockBytes));
     }
     const key = first === 0 ? -sector : first;
     let digest = digests.get(key);

@@ -1,6 +1,6 @@
 // Chooses the states of a disk that a power cut may leave: what was flushed, and a seeded choice of what was not.
 // Pure.
-import { type Piece, cutAfter } from "../../../image/lab/power/cut.ts";
+import { cutAfter, type Piece } from "../../../image/lab/power/cut.ts";
 import { draw, type Random, shuffled } from "../../../system/random.ts";
 import type { Numbered } from "./log.ts";
 
