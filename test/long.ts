@@ -11,6 +11,8 @@ import { isWhole } from "../image/lab/supervisor/whole.ts";
 import { proveClosed } from "./boot/closed.ts";
 import { testImage } from "./boot/image.ts";
 import { bootLab, deviceOf } from "./boot/lab.ts";
+import { proveStates } from "./boot/power/proof.ts";
+import { openRecording } from "./boot/power/recording.ts";
 import { rebuild } from "./boot/rebuild.ts";
 import { proveTrial } from "./boot/trial.ts";
 import { proveWoken } from "./boot/woken.ts";
@@ -50,6 +52,7 @@ const cases: Case[] = [
     seeds.map((seed) => ({ name: `sim/churn-${size}`, seed, run: async () => churn(size, seed) })),
   ),
   ...seeds.map((seed) => ({ name: "boot/power", seed, run: () => cutPower(seed) })),
+  ...seeds.map((seed) => ({ name: "ota/power", seed, run: () => cutUpdate(seed) })),
   { name: "boot/woken", seed: 0, run: proveWoken },
   ...boardNames
     .filter((board) => boardNamed(board).builders.includes("debian"))
@@ -146,6 +149,15 @@ async function cutPower(seed: number): Promise<void> {
   await lab.restore("cellar");
   const after = deviceOf(await lab.until(isWhole), "cellar").id;
   require(before === undefined || before === after, `cellar was ${before} and came back as ${after}`);
+}
+
+/** 1,000 disks that a power cut during an update may leave, 50 of them looked at as a boot would. */
+async function cutUpdate(seed: number): Promise<number> {
+  const recording = await openRecording();
+  if (!recording) throw new Error("no update is recorded on this computer: run test/boot/update.test.ts once");
+  const { states, problems } = await proveStates(recording, { count: 1_000, seed, examined: 50 });
+  require(problems.length === 0, problems.slice(0, 5).join("; "));
+  return states;
 }
 
 /** The same packages give the same image, byte for byte. */

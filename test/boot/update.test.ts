@@ -9,6 +9,8 @@ import { LabStatus } from "../../image/lab/supervisor/status.ts";
 import { isWhole } from "../../image/lab/supervisor/whole.ts";
 import { type TestPublisher, testImage, testPublisher, testUpdates } from "./image.ts";
 import { bootLab, deviceOf, runHamlet, type TestLab } from "./lab.ts";
+import { keepRecording, openRecording } from "./power/recording.ts";
+import { testPowerCuts } from "./power/tests.ts";
 
 let folder = "";
 let publisher: TestPublisher;
@@ -105,4 +107,11 @@ test("a release that failed waits until someone asks for it again, and a fallbac
   expect(stderr).toContain("update.failedBefore");
   expect((await lab.hamlet("update", "seen", "--device", "attic")).code).toBe(0);
   expect((await lab.statusOf("attic")).warnings.map((one) => one.code)).not.toContain("update.fallback");
+});
+
+// The log of all that, on a computer without a lab that runs.
+testPowerCuts(async () => {
+  await keepRecording(lab.folder, "attic", await testImage());
+  await lab.down();
+  return (await openRecording())!;
 });
