@@ -81,10 +81,12 @@ async function runOnce(
       failedUnits: async () => [],
       lastWords: async () => ["the last words"],
       isClockSet: async () => false,
+      ownerAsked: async () => undefined,
     },
     door: {
       file: offline,
       object: offline,
+      packed: offline,
       async wait({ activity }) {
         see(activity);
         return new Promise<never>(() => {});
