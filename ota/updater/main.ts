@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { openBootControl } from "../../image/boot/device.ts";
 import { updateFiles } from "../../provisioning/file/update-source.ts";
 import { pathsUnder } from "../../provisioning/firstboot/paths.ts";
+import { takeUpdateRequest } from "../../provisioning/handover/requests.ts";
 import { sleep } from "../../system/clock.ts";
 import { run } from "../../system/command.ts";
 import { agentSocket } from "../../system/doors.ts";
@@ -21,7 +22,7 @@ import { makeUpdater } from "./updater.ts";
 const log = makeLog("updater");
 const disk = "/run/hamlet-disk";
 /** The provision file's release root is there, if it has one. */
-const { releaseRoot } = pathsUnder("/");
+const { releaseRoot, updateRequest } = pathsUnder("/");
 const folder = dirname(releaseRoot);
 /** Of the computer, not of this process: a restarted updater goes on with the same trial. */
 const clock = { now: Date.now, monotonic: () => uptime() * 1000 };
@@ -49,6 +50,7 @@ try {
     sleep,
     workIn: "/tmp",
     pace: { firstCheckMs: hourMs / 6, checkEveryMs: 6 * hourMs },
+    namedFolder: () => takeUpdateRequest(updateRequest),
     trialDeadlineMs: () => deadlineIn("/run/hamlet-updater", device.bootId, clock.monotonic()),
   });
   await updater.run(new AbortController().signal);

@@ -56,6 +56,7 @@ export async function makeBench() {
     facts: {} as Partial<Device>,
     parts: {} as Partial<UpdaterParts>,
     isClockSet: false,
+    namedFolder: undefined as string | undefined,
     ownerAsked: undefined as Awaited<ReturnType<Device["ownerAsked"]>>,
     publish(version: string, options: Parameters<typeof repository.makeRelease>[1] = {}) {
       const release = repository.publish(repository.makeRelease(version, options));
@@ -119,6 +120,11 @@ export async function makeBench() {
       sleep: (ms, signal) => sleep(Math.min(ms / speed, 2 ** 31 - 1), signal),
       workIn: folder,
       pace: { firstCheckMs: 600_000_000, checkEveryMs: 600_000_000 },
+      namedFolder: async () => {
+        const named = bench.namedFolder;
+        bench.namedFolder = undefined;
+        return named;
+      },
       trialDeadlineMs: async () => clock.monotonic() + 180_000,
       ...bench.parts,
     });
