@@ -108,7 +108,10 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     const goesOn = event.kind === "tick" && known.life.phase === "waiting";
     const hasChanged = life.phase !== known.life.phase;
     known.life = life;
-    if (hasChanged) tell(true);
+    if (hasChanged) {
+      known.progress = undefined;
+      tell(true);
+    }
     for (const effect of effects) {
       if (effect.kind === "check" && !goesOn) folder = undefined;
       perform(effect);
@@ -225,15 +228,18 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   }
 
   async function goBack(): Promise<void> {
-    known.progress = undefined;
     if (device.isDataLost) throw dataLost();
     await refuseBeside();
     await findEarlier();
-    const { slot, version } = await verifyEarlier(control, parts.disk.openPart, (progress) => {
+    const onProgress = (progress: Progress) => {
       known.progress = progress;
       tell(false);
+    };
+    const { slot, version } = await verifyEarlier(control, parts.disk.openPart, onProgress).catch((error: unknown) => {
+      known.earlier = undefined;
+      throw error;
     });
-    known.progress = undefined;
+    known.life = { phase: "returning", to: version };
     tell(true);
     const atMs = Math.max(0, clock.now());
     await state.write("leaving.json", { from: known.running, to: { slot, version }, atMs });
