@@ -110,6 +110,7 @@ export type ErrorCode =
   | "lab.machineRefused"
   | "lab.stateRefused"
   // ota
+  | "ota.busy"
   | "ota.exists"
   | "ota.notFound"
   | "ota.noKey"

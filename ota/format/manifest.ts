@@ -46,7 +46,12 @@ export const Manifest = z
     verity: z.object({ rootHash: Hex32, dataBlocks: z.int().positive() }),
     parts: z.array(Part).min(1).max(4).describe("in the order in which a recipe makes them"),
     recipes: z
-      .array(ObjectRef.extend({ from: Hex32.optional().describe("root hash of the release in the device's slot") }))
+      .array(
+        ObjectRef.extend({
+          from: Hex32.optional().describe("root hash of the release in the device's slot"),
+          fetchBytes: z.int().positive().optional().describe("what a device fetches: recipe, chunks and pack"),
+        }),
+      )
       .min(1)
       .max(32)
       .describe("exactly one without `from`: of whole chunks, for a device with any other release"),

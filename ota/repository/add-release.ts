@@ -4,11 +4,14 @@ import { createHash, hash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { type ReadAt, readerOf } from "../../image/disk/read-at.ts";
 import { makeCrew } from "../../system/crew.ts";
+import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
 import { type Manifest, type Part, parseManifest } from "../format/manifest.ts";
 import { decodeRecipe, encodeRecipe, type Recipe } from "../format/recipe.ts";
+import { makeTree } from "../updater/verity.ts";
 import { chunksOf } from "./chunker.ts";
 import { makeDelta, type Range } from "./delta.ts";
+import type { SourcePart } from "./image-parts.ts";
 import type { Objects } from "./objects.ts";
 import { openOlder } from "./older-release.ts";
 import { type ImageRelease, readPart, readRange } from "./read-image.ts";
@@ -18,7 +21,13 @@ import type { Release } from "./releases.ts";
 /** `from`: version of the older release; without it, the update is for devices with any other. */
 export type UpdateSize = { from?: string; bytes: number };
 export type Added = { manifest: Buffer; updates: UpdateSize[] };
-type Tools = { objects: Objects; progress: Progress; signal: AbortSignal | undefined };
+type Tools = {
+  objects: Objects;
+  /** The oldest release that may install this one. */
+  installFrom: string | undefined;
+  progress: Progress;
+  signal: AbortSignal | undefined;
+};
 
 /** So many chunks are compressed and written at once: two cores, and the disk flushes several files in the time of one. */
 const atOnce = 8;
@@ -43,8 +52,8 @@ export async function addRelease(image: ImageRelease, older: readonly Release[],
     decodeRecipe(content, parts);
     const sha256 = hash("sha256", content);
     if ((await objects.frameBytes(sha256)) === undefined) await objects.put(sha256, content);
-    recipes.push({ ...(from && { from: from.rootHash }), sha256, sizeBytes: content.length });
     const bytes = await bytesToFetch(recipe, sha256, objects);
+    recipes.push({ ...(from && { from: from.rootHash }), sha256, sizeBytes: content.length, fetchBytes: bytes });
     updates.push({ ...(from && { from: from.version }), bytes });
   };
   for (const { manifest } of older) {
@@ -56,7 +65,17 @@ export async function addRelease(image: ImageRelease, older: readonly Release[],
   }
   await add(wholeRecipe(chunks));
   const { board, version, builtS, verity } = image;
-  const made: Manifest = { format: 1, board, version, builtS, verity, parts, recipes };
+  const { installFrom } = tools;
+  const made: Manifest = {
+    format: 1,
+    board,
+    version,
+    ...(installFrom && { installFrom }),
+    builtS,
+    verity,
+    parts,
+    recipes,
+  };
   const manifest = Buffer.from(`${JSON.stringify(made)}\n`);
   parseManifest(manifest);
   return { manifest, updates };
@@ -78,7 +97,7 @@ async function addChunks(
     for (const part of image.parts) {
       const whole = createHash("sha256");
       let offset = 0;
-      for await (const content of chunksOf(readPart(readAt, part, image.path))) {
+      for await (const content of chunksOf(checkedPart(readAt, part, image))) {
         signal?.throwIfAborted();
         whole.update(content);
         const sha256 = hash("sha256", content);
@@ -98,6 +117,24 @@ async function addChunks(
     await writers.end();
   }
   return { parts, chunks };
+}
+
+/** The bytes of a part. Throws `image.damaged` if those of `root` are not what the kernel's hash tree was made from. */
+async function* checkedPart(readAt: ReadAt, part: SourcePart, { path, verity }: ImageRelease): AsyncGenerator<Buffer> {
+  const tree = part.name === "root" ? makeTree(verity.dataBlocks) : undefined;
+  for await (const bytes of readPart(readAt, part, path)) {
+    tree?.add(bytes);
+    yield bytes;
+  }
+  if (tree && tree.finish().rootHash !== verity.rootHash) {
+    throw new HamletError(
+      "image.damaged",
+      `the root filesystem of ${path} has another root hash than its kernel names`,
+      {
+        hint: "no device would start it: build the image again",
+      },
+    );
+  }
 }
 
 /** The recipe, and each chunk once. */

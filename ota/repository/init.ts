@@ -7,7 +7,8 @@ import { requirePassphrase } from "../../provisioning/trust/sealed-key.ts";
 import { HamletError } from "../../system/error.ts";
 import { writeFileAtomic } from "../../system/files.ts";
 import { makeFolder, refuseExisting } from "../../system/new-folder.ts";
-import { type Current, metadataPath, type Repository, repositoryFolder } from "./folder.ts";
+import type { Current } from "./current.ts";
+import { metadataPath, type Repository, repositoryFolder } from "./folder.ts";
 import { writeKeys } from "./keys.ts";
 import {
   addSignature,
@@ -17,6 +18,7 @@ import {
   makeSnapshot,
   makeTargets,
   makeTimestamp,
+  snapshotFile,
 } from "./metadata.ts";
 import { allKeys, rootKeys } from "./roles.ts";
 
@@ -49,7 +51,7 @@ export async function initRepository(
     await chmod(join(partial, "keys"), 0o700);
     await chmod(partial, 0o755);
   });
-  return { folder, keys, current };
+  return { folder, keys: [...keys.values()], current };
 }
 
 function firstMetadata(keys: ReadonlyMap<string, SigningKey>, now: number): Current {
@@ -75,9 +77,9 @@ function firstMetadata(keys: ReadonlyMap<string, SigningKey>, now: number): Curr
       return [board, document] as const;
     }),
   );
-  const snapshot = makeSnapshot(new Map([["targets", targets], ...boards]), 1, now);
+  const snapshot = makeSnapshot(new Map([["targets", targets], ...boards]), undefined, 1, now);
   addSignature(snapshot, key("snapshot"));
-  const timestamp = makeTimestamp(snapshot, 1, now);
+  const timestamp = makeTimestamp(snapshotFile(snapshot), 1, now);
   addSignature(timestamp, key("timestamp"));
   return { root, targets, boards, snapshot, timestamp };
 }

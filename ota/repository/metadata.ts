@@ -6,6 +6,7 @@ import {
   type Key,
   Metadata,
   type MetadataKind,
+  MetaFile,
   Root,
   Signature,
   Snapshot,
@@ -77,6 +78,20 @@ export function makeTargets(boardKeys: Record<string, string>, version: number, 
   );
 }
 
+/** The same in a new version that also delegates to a new board. */
+export function withBoard(
+  document: Metadata<Targets>,
+  board: string,
+  publicKey: string,
+  now: number,
+): Metadata<Targets> {
+  const next = renewed("targets", document, now);
+  const added = makeTargets({ [board]: publicKey }, 1, now).signed.delegations!;
+  Object.assign(next.signed.delegations!.keys, added.keys);
+  Object.assign(next.signed.delegations!.roles!, added.roles);
+  return next;
+}
+
 export type Target = { name: string; content: Buffer; publishedS: number };
 
 export function makeBoard(
@@ -104,20 +119,24 @@ const fileOf = (version: number, content: Buffer) => ({
   hashes: { sha256: hash("sha256", content) },
 });
 
-/** `documents` by role: `targets` and the boards'. */
+/** `changed` by role: `targets` and the boards'; of all others `before` says what it said. */
 export function makeSnapshot(
-  documents: ReadonlyMap<string, Document>,
+  changed: ReadonlyMap<string, Document>,
+  before: Snapshot | undefined,
   version: number,
   now: number,
 ): Metadata<Snapshot> {
-  const meta = [...documents].map(([role, one]) => [`${role}.json`, fileOf(one.signed.version, encodeDocument(one))]);
-  return new Metadata(
-    Snapshot.fromJSON({ _type: "snapshot", ...common("snapshot", version, now), meta: Object.fromEntries(meta) }),
-  );
+  const files = [...changed].map(([role, one]) => [`${role}.json`, fileOf(one.signed.version, encodeDocument(one))]);
+  const kept = Object.entries(before?.meta ?? {}).map(([name, file]) => [name, file.toJSON()]);
+  const meta = { ...Object.fromEntries(kept), ...Object.fromEntries(files) };
+  return new Metadata(Snapshot.fromJSON({ _type: "snapshot", ...common("snapshot", version, now), meta }));
 }
 
-export function makeTimestamp(snapshot: Metadata<Snapshot>, version: number, now: number): Metadata<Timestamp> {
-  const meta = { "snapshot.json": fileOf(snapshot.signed.version, encodeDocument(snapshot)) };
+export const snapshotFile = (snapshot: Metadata<Snapshot>): MetaFile =>
+  MetaFile.fromJSON(fileOf(snapshot.signed.version, encodeDocument(snapshot)));
+
+export function makeTimestamp(snapshot: MetaFile, version: number, now: number): Metadata<Timestamp> {
+  const meta = { "snapshot.json": snapshot.toJSON() };
   return new Metadata(Timestamp.fromJSON({ _type: "timestamp", ...common("timestamp", version, now), meta }));
 }
 
@@ -147,6 +166,28 @@ export function decodeDocument<R extends string>(role: R, bytes: Uint8Array, nam
   } catch (cause) {
     throw damaged("is no valid metadata", cause);
   }
+}
+
+/** The same in a new version, to be signed. */
+export function renewed<D extends Document>(role: string, document: D, now: number): D {
+  const signed = { ...document.signed.toJSON(), ...common(role, document.signed.version + 1, now) };
+  return decodeDocument(role, Buffer.from(JSON.stringify({ signatures: [], signed })), role) as Document as D;
+}
+
+/** The same in a new version with `to` in the place of the key `from`, wherever it signs. */
+export function withKey<D extends Metadata<Root> | Metadata<Targets>>(
+  role: "root" | "targets",
+  document: D,
+  from: string,
+  to: string,
+  now: number,
+): D {
+  const next = JSON.stringify(renewed(role, document, now).toJSON());
+  // A key's id occurs as a whole word only; its public half once, in its own entry.
+  const text = next
+    .replaceAll(keyIdOf(from), keyIdOf(to))
+    .replaceAll(keyJson(from).keyval.public, keyJson(to).keyval.public);
+  return decodeDocument(role, Buffer.from(text), role) as Document as D;
 }
 
 export function addSignature(document: Document, key: SigningKey): void {

@@ -1,12 +1,13 @@
 // The objects of a repository: chunks and recipes, each a zstd frame under the digest of its content; and packs.
 import { hash } from "node:crypto";
-import { mkdir, readFile, stat } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { constants, zstdCompress, zstdDecompress } from "node:zlib";
-import { errnoOf, HamletError } from "../../system/error.ts";
+import { HamletError } from "../../system/error.ts";
 import { replaceFile, syncPath } from "../../system/files.ts";
 import { objectPath, packPath } from "../format/names.ts";
+import { readIfThere } from "./files.ts";
 import { repositoryFolder } from "./folder.ts";
 
 /** Level 9 saves 2 % more and takes twice as long. */
@@ -48,17 +49,24 @@ export function objectsIn(folder: string): Objects {
     },
     async read(sha256, sizeBytes) {
       const path = pathOf(sha256);
-      const frame = await readFile(path).catch((cause: unknown) => {
-        if (errnoOf(cause) === "ENOENT") throw damaged(path, "is missing");
-        throw cause;
-      });
-      const content = await decompress(frame, sizeBytes).catch((cause: unknown) => {
-        throw damaged(path, "is no zstd frame of its length", cause);
-      });
-      if (content.length !== sizeBytes || hash("sha256", content) !== sha256) throw damaged(path, "has other content");
-      return content;
+      return await openFrame(await readIfThere(path), sha256, sizeBytes, path);
     },
   };
+}
+
+/** The content of an object. Throws `ota.damaged` unless it is what its name and length say. */
+export async function openFrame(
+  frame: Buffer | undefined,
+  sha256: string,
+  sizeBytes: number,
+  name: string,
+): Promise<Buffer> {
+  if (!frame) throw damaged(name, "is missing");
+  const content = await decompress(frame, sizeBytes).catch((cause: unknown) => {
+    throw damaged(name, "is no zstd frame of its length", cause);
+  });
+  if (content.length !== sizeBytes || hash("sha256", content) !== sha256) throw damaged(name, "has other content");
+  return content;
 }
 
 const compress = (content: Uint8Array): Promise<Buffer> =>
@@ -71,5 +79,5 @@ const compress = (content: Uint8Array): Promise<Buffer> =>
 const decompress = (frame: Buffer, sizeBytes: number): Promise<Buffer> =>
   promisify(zstdDecompress)(frame, { maxOutputLength: sizeBytes });
 
-const damaged = (path: string, why: string, cause?: unknown): HamletError =>
+export const damaged = (path: string, why: string, cause?: unknown): HamletError =>
   new HamletError("ota.damaged", `${path} ${why}`, { hint: "restore it from a copy of the repository", cause });

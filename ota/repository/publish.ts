@@ -8,8 +8,11 @@ import { type Progress, silentProgress } from "../../system/progress.ts";
 import { shellWord } from "../../system/shell-word.ts";
 import { manifestName, newestName } from "../format/names.ts";
 import { addRelease, type UpdateSize } from "./add-release.ts";
-import { metadataPath, type Repository, readIfThere, repositoryFolder } from "./folder.ts";
-import { decodeDocument, makeBoard, makeTarget } from "./metadata.ts";
+import type { Current } from "./current.ts";
+import { filesIn, readIfThere } from "./files.ts";
+import { metadataPath, type Repository, repositoryFolder } from "./folder.ts";
+import { locked } from "./lock.ts";
+import { decodeDocument, encodeDocument, makeBoard, makeTarget } from "./metadata.ts";
 import { objectsIn } from "./objects.ts";
 import { type Change, type Lacking, place, readStaged } from "./place.ts";
 import { type ImageRelease, readImage } from "./read-image.ts";
@@ -20,7 +23,13 @@ const deltas = 3;
 /** As long as a device may have metadata that names them. */
 const keptMs = 30 * 86_400_000;
 
-export type PublishOptions = { now: number; progress?: Progress; signal?: AbortSignal };
+export type PublishOptions = {
+  now: number;
+  /** The oldest release that may install these; default: any. */
+  installFrom?: string | undefined;
+  progress?: Progress;
+  signal?: AbortSignal;
+};
 export type PublishedRelease = {
   board: string;
   version: string;
@@ -40,7 +49,15 @@ export async function publishImage(repository: Repository, path: string, options
 export async function publishImages(
   repository: Repository,
   paths: readonly string[],
-  { now, progress = silentProgress, signal }: PublishOptions,
+  options: PublishOptions,
+): Promise<Published> {
+  return await locked(repository, () => publishAll(repository, paths, options));
+}
+
+async function publishAll(
+  repository: Repository,
+  paths: readonly string[],
+  { now, installFrom, progress = silentProgress, signal }: PublishOptions,
 ): Promise<Published> {
   const { folder, current } = repository;
   const images: ImageRelease[] = [];
@@ -53,6 +70,7 @@ export async function publishImages(
   const objects = objectsIn(folder);
   const change: Change = await readStaged(folder, current);
   const releases: PublishedRelease[] = [];
+  const manifestBytes = new Map<string, number>();
   const known = new Map<string, Release[]>();
   // All checks before the first byte is written.
   for (const { board } of images) known.set(board, known.get(board) ?? (await releasesOf(repository, change, board)));
@@ -60,7 +78,9 @@ export async function publishImages(
   for (const image of images) {
     const { board, version, verity } = image;
     const before = known.get(board)!;
-    const { manifest, updates } = await addRelease(image, before.slice(0, deltas), { objects, progress, signal });
+    const { manifest, updates } = await addRelease(image, before.slice(0, deltas), {
+      ...{ objects, installFrom, progress, signal },
+    });
     const publishedS = Math.floor(now / 1000);
     const targets = [manifestName(board, version), newestName(board)].map((name) =>
       makeTarget({ name, content: manifest, publishedS }),
@@ -74,6 +94,7 @@ export async function publishImages(
     );
     known.set(board, await releasesOf(repository, change, board));
     releases.push({ board, version, rootHash: verity.rootHash, updates });
+    manifestBytes.set(board, manifest.length);
   }
   progress.stage("signing");
   await objects.flush();
@@ -81,17 +102,25 @@ export async function publishImages(
   signal?.throwIfAborted();
   const lacking = await place(repository, change, now);
   progress.end();
-  return { releases, lacking };
+  return { releases: releases.map((one) => withMetadata(one, current, manifestBytes.get(one.board)!)), lacking };
+}
+
+/** A check fetches these too. */
+function withMetadata(release: PublishedRelease, current: Current, manifestBytes: number): PublishedRelease {
+  const documents = [current.timestamp, current.snapshot, current.boards.get(release.board)!];
+  const metadataBytes = documents.reduce((sum, one) => sum + encodeDocument(one).length, manifestBytes);
+  const updates = release.updates.map(({ bytes, ...from }) => ({ ...from, bytes: bytes + metadataBytes }));
+  return { ...release, updates };
 }
 
 async function releasesOf({ folder, current }: Repository, change: Change, board: string): Promise<Release[]> {
   const document = change.get(board) ?? current.boards.get(board);
   if (!document || !("targets" in document.signed)) {
     throw new HamletError("ota.noKey", `the repository has no key for the board ${board}`, {
-      hint: "make a new repository with this Hamlet: it was made by one that did not know the board",
+      hint: `add one: hamlet ota rotate ${board} --repository ${shellWord(folder)}`,
     });
   }
-  return await readReleases(folder, board, document as Parameters<typeof readReleases>[2]);
+  return await readReleases(filesIn(repositoryFolder(folder)), board, document as Parameters<typeof readReleases>[2]);
 }
 
 async function writeManifest(folder: string, manifest: Buffer, targets: readonly TargetFile[]): Promise<void> {

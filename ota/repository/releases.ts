@@ -3,12 +3,11 @@ import { hash } from "node:crypto";
 import { join } from "node:path";
 import type { Metadata, TargetFile, Targets } from "@tufjs/models";
 import { compareVersions } from "../../image/boot/versions.ts";
-import { HamletError } from "../../system/error.ts";
 import { type Manifest, parseManifest, recipeFor } from "../format/manifest.ts";
 import { newestName, targetsFolder } from "../format/names.ts";
 import { decodeRecipe } from "../format/recipe.ts";
-import { readIfThere, repositoryFolder } from "./folder.ts";
-import type { Objects } from "./objects.ts";
+import type { Files } from "./files.ts";
+import { damaged, type Objects } from "./objects.ts";
 import { type Chunk, chunksOfRecipe } from "./recipes.ts";
 
 export type Release = { manifest: Manifest; target: TargetFile; publishedS: number };
@@ -20,23 +19,20 @@ export function targetPath({ path, hashes }: TargetFile): string {
 }
 
 /** The newest first. Throws `ota.damaged`. */
-export async function readReleases(folder: string, board: string, { signed }: Metadata<Targets>): Promise<Release[]> {
+export async function readReleases(files: Files, board: string, { signed }: Metadata<Targets>): Promise<Release[]> {
   const releases: Release[] = [];
   for (const target of Object.values(signed.targets)) {
-    if (target.path !== newestName(board)) releases.push(await readRelease(folder, target));
+    if (target.path !== newestName(board)) releases.push(await readRelease(files, target));
   }
   return releases.sort((a, b) => compareVersions(b.manifest.version, a.manifest.version));
 }
 
-async function readRelease(folder: string, target: TargetFile): Promise<Release> {
-  const path = join(repositoryFolder(folder), targetPath(target));
-  const bytes = await readIfThere(path);
-  const isWhole = bytes?.length === target.length && hash("sha256", bytes) === target.hashes["sha256"];
-  if (!bytes || !isWhole) {
-    throw new HamletError("ota.damaged", `${path} ${bytes ? "has other content" : "is missing"}`, {
-      hint: "restore it from a copy of the repository",
-    });
-  }
+export async function readRelease(files: Files, target: TargetFile): Promise<Release> {
+  const path = targetPath(target);
+  const bytes = await files.read(path);
+  if (!bytes) throw damaged(files.nameOf(path), "is missing");
+  const isWhole = bytes.length === target.length && hash("sha256", bytes) === target.hashes["sha256"];
+  if (!isWhole) throw damaged(files.nameOf(path), "has other content");
   return { manifest: parseManifest(bytes), target, publishedS: Number(target.custom["publishedS"] ?? 0) };
 }
 

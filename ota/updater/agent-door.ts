@@ -1,6 +1,7 @@
 // The updater's side of the agent's socket: bytes that it names, what people ask, reports and evidence. The agent may be slow,
 // gone or hostile: every exchange has a deadline and a size, and an object counts only if its digest is right.
 import { hash } from "node:crypto";
+import { Agent } from "node:http";
 import {
   type BytesRequest,
   carriedHeader,
@@ -25,7 +26,7 @@ export type AgentDoor = {
   /** A file of the repository. Throws `update.notThere`, `update.unreachable`, `update.agentSilent`. */
   file(path: string, maxBytes: number): Promise<Buffer>;
   /** The content of an object. Throws `update.badObject` as well. */
-  object(ref: ObjectRef, onCarried: OnCarried): Promise<Buffer>;
+  object(ref: ObjectRef, onCarried?: OnCarried): Promise<Buffer>;
   /** The content of a frame of a pack, whose dictionary goes with it. Throws `update.noRanges` as well. */
   packed(request: PackedRequest, dictionary: Buffer, onCarried: OnCarried): Promise<Buffer>;
   /** What somebody asked for; undefined if nobody did for a while. */
@@ -46,13 +47,15 @@ const maxJsonBytes = 1 << 20;
 
 export function openAgentDoor(socketPath: string, { deadlineMs = bytesDeadlineMs } = {}): AgentDoor {
   const where: Where = { socketPath };
+  // Thousands of objects, four at a time.
+  const kept: Where = { socketPath, agent: new Agent({ keepAlive: true, maxFreeSockets: 4 }) };
   const json = async (path: string, body: object, limitMs: number) => {
     const question = { path, body: JSON.stringify(body), maxBytes: maxJsonBytes, deadlineMs: limitMs };
     return parseJson((await exchange(where, question)).toString("utf8"));
   };
   const bytes = (request: BytesRequest, maxBytes: number, onCarried?: OnCarried) => {
     const question = { path: updaterPaths.bytes, body: JSON.stringify(request), maxBytes, deadlineMs };
-    return exchange(where, question, onCarried);
+    return exchange(kept, question, onCarried);
   };
 
   return {
@@ -107,5 +110,8 @@ async function exchange(
   onCarried(Math.max(0, Math.min(maxCarriedBytes, Math.trunc(Number(headers[carriedHeader])) || 0)));
   if (status === 200 && body.length <= maxBytes) return body;
   if (status === 200) throw silent(`it sends more than ${maxBytes} bytes`);
-  throw errorIn(parseJson(body.toString("utf8"))) ?? silent(`it answers ${status}`);
+  const error = errorIn(parseJson(body.toString("utf8")));
+  if (!error) throw silent(`it answers ${status}`);
+  // Whatever exit code it has: the agent delays an update, and cannot end one.
+  throw new HamletError(error.code, error.message, { ...(error.hint !== undefined && { hint: error.hint }) });
 }

@@ -11,8 +11,10 @@ import { run } from "../../system/command.ts";
 import { agentSocket } from "../../system/doors.ts";
 import { describeError, errnoOf } from "../../system/error.ts";
 import { makeLog } from "../../system/log.ts";
+import { slotsTurn, takeTurn } from "../../system/turn.ts";
 import { openAgentDoor } from "./agent-door.ts";
 import { readDevice } from "./device.ts";
+import { findNewest } from "./metadata.ts";
 import { openOldRelease } from "./old-release.ts";
 import { openSlotPart } from "./slot-part.ts";
 import { stateIn } from "./state.ts";
@@ -40,6 +42,7 @@ try {
       openPart: (label) => openSlotPart(join(disk, label), "/sys"),
       openOld: (slot) => openOldRelease(disk, "/efi/EFI/Linux", slot),
     },
+    findNewest,
     firstRoot: await readFile(releaseRoot).catch((error: unknown) => {
       if (errnoOf(error) === "ENOENT") return readFile(`/usr/lib/hamlet/${updateFiles.releaseRoot}`);
       throw error;
@@ -48,6 +51,7 @@ try {
     log,
     random: Math.random,
     sleep,
+    takeTurn: () => takeTurn(slotsTurn),
     workIn: "/tmp",
     pace: { firstCheckMs: hourMs / 6, checkEveryMs: 6 * hourMs },
     namedFolder: () => takeUpdateRequest(updateRequest),

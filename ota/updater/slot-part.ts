@@ -12,7 +12,7 @@ import { blockBytes } from "./verity.ts";
 export type SlotPart = {
   /** What fits into it. */
   sizeBytes: number;
-  /** What the medium has; fewer bytes at the end. */
+  /** What the medium has, until the next call; fewer bytes at the end. */
   read(offset: number, length: number): Promise<Buffer>;
   /** Throws `update.writeFailed`. */
   write(bytes: Buffer, offset: number): Promise<void>;
@@ -28,11 +28,15 @@ const pieceBytes = maxStepBytes;
 
 /** `path` leads to the partition, `sys` is /sys. One call at a time: they share a buffer. */
 export async function openSlotPart(path: string, sys: string): Promise<SlotPart> {
-  const sizeBytes = await sizeOf(path, sys);
-  const file = await open(path, "r+").catch((cause: unknown) => {
+  const orRefuse = (cause: unknown) => {
     throw unwritable(path, cause);
+  };
+  const sizeBytes = await sizeOf(path, sys).catch(orRefuse);
+  const direct = await openDirect(path).catch(orRefuse);
+  const file = await open(path, "r+").catch(async (cause: unknown) => {
+    await direct.close();
+    return orRefuse(cause);
   });
-  const direct = await openDirect(path);
   const buffer = alignedBuffer(pieceBytes + 2 * blockBytes);
   const orUnwritable = async (act: () => Promise<unknown>) => {
     try {
@@ -47,7 +51,7 @@ export async function openSlotPart(path: string, sys: string): Promise<SlotPart>
       const start = offset - (offset % blockBytes);
       const window = buffer.subarray(0, roundUp(offset + length, blockBytes) - start);
       const found = await readFully(direct, window, start);
-      return Buffer.from(found.subarray(offset - start, offset - start + length));
+      return found.subarray(offset - start, offset - start + length);
     },
     write: (bytes, offset) => orUnwritable(() => writeFully(file, bytes, offset)),
     sync: () => orUnwritable(() => file.datasync()),

@@ -7,6 +7,7 @@ import { describeError, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import { makeQueue } from "../../system/queue.ts";
 import { backoffMs } from "../../system/retry.ts";
+import type { Turn } from "../../system/turn.ts";
 import type { Manifest } from "../format/manifest.ts";
 import type { AgentDoor } from "./agent-door.ts";
 import { checks } from "./checks.ts";
@@ -26,7 +27,7 @@ import { verifyEarlier } from "./earlier.ts";
 import { raiseFloors } from "./floors.ts";
 import { type FolderDoor, openFolderDoor } from "./folder-door.ts";
 import { type InstallDoors, type Installed, install } from "./install.ts";
-import { findNewest } from "./metadata.ts";
+import type { findNewest } from "./metadata.ts";
 import type { Progress } from "./progress.ts";
 import { refusalOf } from "./refusals.ts";
 import { type Knowledge, reportOf } from "./report.ts";
@@ -40,12 +41,15 @@ export type UpdaterParts = {
   state: State;
   device: Device;
   disk: Pick<InstallDoors, "openPart" | "openOld">;
+  findNewest: typeof findNewest;
   /** The release root of the provision file or of the image. */
   firstRoot: Buffer;
   clock: Clock;
   log: Log;
   random(): number;
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Undefined while another program of root's works on the disk. */
+  takeTurn(): Promise<Turn | undefined>;
   /** A folder in memory. */
   workIn: string;
   pace: { firstCheckMs: number; checkEveryMs: number };
@@ -154,7 +158,9 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     // What was asked for is on the disk before it begins.
     persist(() => {})
       .then(act)
-      .catch((error: unknown) => {
+      .catch(async (error: unknown) => {
+        await turn?.done();
+        turn = undefined;
         log.warn(describeError(error));
         const isFinal = error instanceof HamletError && error.exitCode === 3;
         dispatch({ kind: "failed", trouble: troubleOf(error), isFinal, hasAdvanced });
@@ -194,7 +200,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     const kept = metadata?.from === from ? metadata.files : undefined;
     const where = { door: folder ?? door, target: await folder?.target(device.board) };
     const how = { kept, firstRoot, floors: floors.roles, nowMs, workIn };
-    const found = await findNewest({ board: device.board, ...where, ...how });
+    const found = await parts.findNewest({ board: device.board, ...where, ...how });
     const next = { from, files: found.files };
     if (JSON.stringify(next) !== JSON.stringify(metadata)) await state.write("metadata.json", next);
     const raised = {
@@ -215,6 +221,16 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     dispatch({ kind: "found", release: manifest.version, ...(refusal && { refusal: troubleOf(refusal) }) });
   }
 
+  /** Held until the device restarts, or the attempt fails. */
+  let turn: Turn | undefined;
+  async function takeTurn(): Promise<void> {
+    turn ??= await parts.takeTurn();
+    if (turn) return;
+    throw new HamletError("update.busy", "the device moves to another disk", {
+      hint: "nothing to do: it goes on by itself",
+    });
+  }
+
   /** Throws `update.busy` while root moves or resets this device. */
   async function refuseBeside(): Promise<void> {
     const what = await device.ownerAsked();
@@ -230,6 +246,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   async function goBack(): Promise<void> {
     if (device.isDataLost) throw dataLost();
     await refuseBeside();
+    await takeTurn();
     await findEarlier();
     const onProgress = (progress: Progress) => {
       known.progress = progress;
@@ -251,6 +268,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   async function installNewest(): Promise<void> {
     known.progress = undefined;
     await refuseBeside();
+    await takeTurn();
     const release = manifest!.version;
     if (furthest.release !== release) furthest = { release, doneBytes: 0 };
     const onProgress = (progress: Progress) => {
@@ -298,6 +316,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   }
 
   async function tryOut(armed: Armed, signal: AbortSignal): Promise<void> {
+    turn = await parts.takeTurn();
     const deadlineMs = await parts.trialDeadlineMs();
     const doors = { ...parts, now: clock.monotonic, deadlineMs };
     const isCommitted = await runTrial(armed, doors, (leftMs, waitsFor) => {
@@ -306,6 +325,8 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
       tell(false);
     });
     if (!isCommitted) return;
+    await turn?.done();
+    turn = undefined;
     known.history = (await state.read("history.json")) ?? noHistory;
     known.life = { phase: "idle", checkAtMs: clock.monotonic() + parts.pace.firstCheckMs };
     await findEarlier();

@@ -3,6 +3,10 @@ import type { ErrorCode } from "../error.ts";
 import type { Cause } from "./cause.ts";
 
 export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.${string}`>, Cause> = {
+  "ota.busy": {
+    cause: "Another command writes to the repository.",
+    next: "Wait until it ends. If none runs any more, on no computer: remove the file `lock` in the folder.",
+  },
   "ota.exists": {
     cause: "The folder for a new repository exists already.",
     next: "Name a folder that does not exist yet: `hamlet ota init` creates it.",

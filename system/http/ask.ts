@@ -1,9 +1,13 @@
 // One HTTP exchange with a program that may be slow, gone or hostile: bounded in time and in size.
-import { type IncomingHttpHeaders, request } from "node:http";
+import { type Agent, type IncomingHttpHeaders, request } from "node:http";
 import type { Duplex } from "node:stream";
 import { readBytes } from "../read-all.ts";
 
-export type Where = { socketPath: string } | { host: string; port: number | string } | { createConnection(): Duplex };
+/** `agent` keeps connections open between exchanges. */
+export type Where =
+  | { socketPath: string; agent?: Agent }
+  | { host: string; port: number | string }
+  | { createConnection(): Duplex };
 export type Question = {
   path: string;
   /** Default: POST with a body, GET without one. */
@@ -27,6 +31,12 @@ export async function ask(where: Where, question: Question): Promise<Answer> {
   return { status, body: body.toString("utf8") };
 }
 
+class TooLate extends Error {
+  constructor(deadlineMs: number) {
+    super(`no answer within ${deadlineMs} ms`);
+  }
+}
+
 export function askForBytes(where: Where, question: Question): Promise<BytesAnswer> {
   const {
     path,
@@ -37,17 +47,28 @@ export function askForBytes(where: Where, question: Question): Promise<BytesAnsw
     maxBytes = maxAnswerBytes,
   } = question;
   return new Promise((resolve, reject) => {
-    const signals = [question.signal, deadlineMs === undefined ? undefined : AbortSignal.timeout(deadlineMs)];
-    const signal = AbortSignal.any(signals.filter((one) => one !== undefined));
+    // Not AbortSignal.timeout, whose timers would outlive thousands of short exchanges.
+    const late = new AbortController();
+    const timer =
+      deadlineMs === undefined ? undefined : setTimeout(() => late.abort(new TooLate(deadlineMs)), deadlineMs);
+    const signal = question.signal ? AbortSignal.any([question.signal, late.signal]) : late.signal;
     // With `agent: false` Node ignores createConnection and connects to port 80 of this computer.
-    const agent = "createConnection" in where ? {} : ({ agent: false } as const);
+    const agent = "createConnection" in where || "agent" in where ? {} : ({ agent: false } as const);
     const asked = request({ ...where, path, method, headers, ...agent, signal });
+    asked.on("close", () => clearTimeout(timer));
     asked.on("error", reject);
     asked.on("response", (response) => {
-      readBytes(response, maxBytes)
-        .then((bytes) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: bytes }), reject)
-        // A channel into a machine stays open until somebody closes it.
-        .finally(() => asked.destroy());
+      readBytes(response, maxBytes).then(
+        (bytes) => {
+          // A channel into a machine stays open until somebody closes it.
+          if (!("agent" in where)) asked.destroy();
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: bytes });
+        },
+        (error) => {
+          asked.destroy();
+          reject(error);
+        },
+      );
     });
     asked.end(body);
   });

@@ -6,10 +6,9 @@ import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { labPublisher } from "../../cli/commands/lab/publisher.ts";
 import { sbomBeside } from "../../image/assemble/assemble.ts";
 import { cacheFolder } from "../../system/paths.ts";
-import { testImage } from "./image.ts";
+import { testImage, testUpdates } from "./image.ts";
 import { runHamlet } from "./lab.ts";
 
 export type Digests = { image: string; sbom: string };
@@ -22,7 +21,7 @@ export async function rebuild(board: string): Promise<{ first: Digests; again: D
     await mkdir(join(cache, "hamlet"), { recursive: true });
     await mkdir(join(cacheFolder(), "deb"), { recursive: true });
     await symlink(join(cacheFolder(), "deb"), join(cache, "hamlet/deb"));
-    const { updates } = await labPublisher();
+    const updates = await testUpdates();
     const build = [
       ...["image", "build", "--board", board, "-o", join(folder, "out"), "--json"],
       ...["--repository", updates.repository, "--release-root", updates.releaseRoot],

@@ -1,33 +1,27 @@
 // One device of two updates itself: the new release is written beside the old one, tried, and kept; a release whose mesh does not
 // come up is tried, and the old one comes back.
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type LabPublisher, labPublisher } from "../../cli/commands/lab/publisher.ts";
 import { programsFor } from "../../cli/package/programs.ts";
 import { LabStatus } from "../../image/lab/supervisor/status.ts";
 import { isWhole } from "../../image/lab/supervisor/whole.ts";
-import { repositoryFolder } from "../../ota/repository/folder.ts";
-import { testImage } from "./image.ts";
+import { type TestPublisher, testImage, testPublisher, testUpdates } from "./image.ts";
 import { bootLab, deviceOf, runHamlet, type TestLab } from "./lab.ts";
 
 let folder = "";
-/** A copy, so that the labs of whoever runs this test see none of its releases. */
-let publisher = "";
-let own: LabPublisher;
+let publisher: TestPublisher;
 let lab: TestLab;
 const images = { good: "", bad: "" };
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "hamlet-update-"));
-  publisher = join(folder, "ota");
+  publisher = await testPublisher(join(folder, "ota"));
   const first = await testImage();
-  own = await labPublisher();
-  await cp(own.folder, publisher, { recursive: true });
   images.good = await build("0.2.0");
   images.bad = await build("0.2.1", "--agent", await agentWithoutMesh());
-  lab = await bootLab({ images: [first], devices: 2, web: repositoryFolder(publisher) });
+  lab = await bootLab({ images: [first], devices: 2, web: publisher.served });
   await lab.until(isWhole);
   await publish(first);
 });
@@ -37,13 +31,13 @@ afterAll(async () => {
 });
 
 async function hamlet(...argv: string[]): Promise<string> {
-  const { code, stdout, stderr } = await runHamlet(argv, {});
+  const { code, stdout, stderr } = await runHamlet(argv, { HAMLET_PASSPHRASE: publisher.passphrase });
   expect([code, stderr], argv.join(" ")).toEqual([0, expect.any(String)]);
   return stdout;
 }
 
 async function build(version: string, ...options: string[]): Promise<string> {
-  const { repository, releaseRoot } = own.updates;
+  const { repository, releaseRoot } = await testUpdates();
   const updates = ["--repository", repository, "--release-root", releaseRoot];
   const to = ["--board", "nuc", "--version", version, "-o", folder, "--json"];
   return JSON.parse(await hamlet("image", "build", ...to, ...updates, ...options)).path;
@@ -57,8 +51,7 @@ async function agentWithoutMesh(): Promise<string> {
   return path;
 }
 
-const publish = (image: string) =>
-  hamlet("ota", "publish", image, "--repository", publisher, "--passphrase-file", own.passphraseFile);
+const publish = (image: string) => hamlet("ota", "publish", image, "--repository", publisher.folder);
 
 const attic = async () => {
   const { stdout } = await lab.hamlet("lab", "status", "--json");

@@ -1,6 +1,5 @@
 // `install [<disk>]`: moves a device, with its identity, from the stick that it runs from to its internal disk.
 import { readFile } from "node:fs/promises";
-import { updateBusy } from "../../../agent/api/errors.ts";
 import { type Drive, megabytes } from "../../../image/flash/drives.ts";
 import { findTarget, flash, listDrives } from "../../../image/flash/flash.ts";
 import { internalDisk } from "../../../image/install/available.ts";
@@ -9,12 +8,11 @@ import { openOwnDisk } from "../../../image/install/own-disk.ts";
 import { takeRequestedDisk, tellFailure } from "../../../image/install/requested.ts";
 import { printOnConsoles } from "../../../provisioning/firstboot/consoles.ts";
 import { pathsUnder } from "../../../provisioning/firstboot/paths.ts";
-import { isUpdating } from "../../../provisioning/handover/update.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
+import { slotsTurn, takeTurn } from "../../../system/turn.ts";
 import type { Command, Context, Input } from "../../terminal/command.ts";
-import { type Device, localDevice } from "../../terminal/device.ts";
 import { untilStopped } from "../../terminal/stop.ts";
 import { confirmLoss, describeDrive, drivesTable, shownDrive } from "../card/drives.ts";
 import { requireRoot } from "./root.ts";
@@ -65,15 +63,15 @@ export const installAsRequested: Command = {
   },
 };
 
-/** Throws `update.busy` if the agent says that an update writes or tries a slot. An agent that is gone stops nobody from moving. */
-export async function refuseDuringUpdate({ status }: Pick<Device, "status">): Promise<void> {
-  const activity = (await status().catch(() => undefined))?.update?.activity;
-  if (activity && isUpdating(activity)) throw updateBusy(activity.version);
-}
-
 async function move(wanted: string | undefined, values: Input["values"], context: Context): Promise<number> {
   const { print, note, progress } = context;
-  await refuseDuringUpdate(localDevice());
+  const turn = await takeTurn(slotsTurn);
+  if (!turn) {
+    throw new HamletError("update.busy", "an update writes or tries a slot of this device", {
+      hint: "run it again when it is over: hamlet update status --watch",
+      exitCode: 3,
+    });
+  }
   const disk = await openOwnDisk(links);
   try {
     const sizeBytes = neededBytes(disk);
@@ -100,6 +98,7 @@ async function move(wanted: string | undefined, values: Input["values"], context
     });
   } finally {
     await disk.close();
+    await turn.done();
   }
 }
 

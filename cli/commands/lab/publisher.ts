@@ -6,8 +6,10 @@ import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { ImageUpdates } from "../../../image/lab/machine/image.ts";
 import { webUrl } from "../../../image/lab/web/web.ts";
-import { repositoryFolder } from "../../../ota/repository/folder.ts";
+import { documentsOf, expiryOf } from "../../../ota/repository/expiry.ts";
+import { openRepository, readPublished, repositoryFolder } from "../../../ota/repository/folder.ts";
 import { firstRootPath, initRepository } from "../../../ota/repository/init.ts";
+import { signRepository } from "../../../ota/repository/sign.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { errnoOf, HamletError } from "../../../system/error.ts";
 import { stateFolder } from "../../../system/paths.ts";
@@ -27,15 +29,24 @@ export function keptPublisher(): LabPublisher | undefined {
   return existsSync(publisher.updates.releaseRoot) ? publisher : undefined;
 }
 
-/** Makes it if there is none yet. */
-export async function labPublisher(): Promise<LabPublisher> {
+/** Makes it if there is none yet, and renews its signatures in time. */
+export async function labPublisher(now = systemClock.now()): Promise<LabPublisher> {
   const { folder, passphraseFile, ...rest } = describe(ownFolder());
   // Beside the keys, which are of value to this user's labs only.
   const passphrase = await keptPassphrase(passphraseFile);
-  await initRepository(folder, { passphrase, now: systemClock.now() }).catch((error: unknown) => {
+  await initRepository(folder, { passphrase, now }).catch((error: unknown) => {
     if (!(error instanceof HamletError && error.code === "ota.exists")) throw error;
   });
+  // A lab is of use without updates too: what is wrong with the repository, `hamlet ota status` tells.
+  await renew(folder, passphrase, now).catch(() => {});
   return { folder, passphraseFile, ...rest };
+}
+
+/** Weeks may pass between two labs, and devices take no update from a repository that has expired. */
+async function renew(folder: string, passphrase: string, now: number): Promise<void> {
+  const documents = documentsOf(await readPublished(folder));
+  if ([...documents].every(([role, document]) => expiryOf(role, document, now).state === "fresh")) return;
+  await signRepository(await openRepository(folder, passphrase), now);
 }
 
 const ownFolder = (): string => join(stateFolder(), "ota");

@@ -35,7 +35,7 @@ used last in ~/.cache/hamlet/lab, readable only by you, because they contain key
       const isReady = (now: LabStatus) => isUp(now) && !isSavePending(now);
       const status = await waitForLab(lab, isReady, showStage(progress), signal);
       progress.end();
-      for (const line of startNotes(status.start, Date.now())) note(line);
+      for (const line of [...startNotes(status.start, Date.now()), ...webNotes(status)]) note(line);
       if (values["json"]) print(...jsonLines(status));
       else for (const line of deviceTable(status.devices)) print(line);
       return 0;
@@ -57,6 +57,10 @@ export function startNotes({ from, savedAt = 0, refused, saving, problem }: LabS
     ...(saving === "given up" ? [`state not saved, so the next lab up starts from power: ${problem}`] : []),
   ];
 }
+
+/** Tells why the devices get no updates. */
+export const webNotes = ({ web }: LabStatus): string[] =>
+  web?.state === "down" ? [`the lab's web is down, so the devices get no updates: ${web.problem}`] : [];
 
 /** Shows the stage of the slowest device. */
 function showStage(progress: Progress): (status: LabStatus) => void {

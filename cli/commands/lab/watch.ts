@@ -19,6 +19,7 @@ import { findDevice } from "../../terminal/device.ts";
 import { catchStop } from "../../terminal/stop.ts";
 import { table } from "../../terminal/table.ts";
 import { machineOptions, startFromValues } from "./start.ts";
+import { webNotes } from "./up.ts";
 
 const secondSignalMs = 300;
 /** How people call this command. A checkout installs none; there npx finds it. */
@@ -65,6 +66,7 @@ async function watch(lab: LabClient, { print }: Context, signal: AbortSignal): P
     `${handshakes} WireGuard handshakes, telemetry of ${status.devices.filter((device) => device.telemetry).length} devices`,
     `the neighborhood's page: ${page.url}`,
     "",
+    ...webNotes(status),
     "in another terminal:",
     `  ${hamlet} lab exec attic -- wg show hamlet0`,
     `  ${hamlet} lab cut cellar`,

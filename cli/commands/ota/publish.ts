@@ -1,11 +1,12 @@
 // `ota publish <image>...`: publishes images as releases, for devices to fetch.
+import { Version } from "../../../image/bundle/bundle.ts";
+import { documentsOf, expiryOf } from "../../../ota/repository/expiry.ts";
 import { type PublishedRelease, publishImages } from "../../../ota/repository/publish.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
-import { shellWord } from "../../../system/shell-word.ts";
-import { type Command, required } from "../../terminal/command.ts";
+import { type Command, required, text, usageError, type Values } from "../../terminal/command.ts";
 import { catchStop } from "../../terminal/stop.ts";
-import { folderOf, open, openOptions } from "./repository.ts";
+import { noteLacking, open, openOptions } from "./repository.ts";
 
 export const otaPublish: Command = {
   usage: "ota publish <image>... --repository <folder>",
@@ -15,29 +16,39 @@ export const otaPublish: Command = {
 Takes images as hamlet image build made them with --release-root of this repository. Writes chunks, recipes and manifests, then
 the signed metadata; a device sees the old state or the new one. Prints how many bytes a device fetches, by the release it has.
 A version must sort after the last one as the boot loader sorts: 0.2.0~rc1 comes before 0.2.0, 0.2.0-rc1 after it.
+Copy the folder repository/ to the web server afterwards, timestamp.json last: rsync -a --exclude timestamp.json, then the rest.
 If a key is elsewhere, devices see nothing yet: copy the folder to the computer that has the key and type hamlet ota sign there.`,
-  options: { json: { type: "boolean", describe: "print the result as JSON" }, ...openOptions },
+  options: {
+    ...openOptions,
+    "install-from": {
+      type: "string",
+      argument: "version",
+      describe: "the oldest release that may install it: older devices need one in between (default: any)",
+    },
+    json: { type: "boolean", describe: "print the result as JSON" },
+  },
   async run(input, { print, note, progress }) {
     const { values, positionals } = input;
     required(otaPublish, input, 0, "the image");
-    const folder = folderOf(otaPublish, values);
     const repository = await open(otaPublish, values);
+    const now = systemClock.now();
     const { signal, exitCode } = catchStop();
     try {
-      const options = { now: systemClock.now(), progress, signal };
+      const options = { now, installFrom: readInstallFrom(values), progress, signal };
       const { releases, lacking } = await publishImages(repository, positionals, options);
       if (values["json"]) {
         print(JSON.stringify({ releases, lacking }));
         return 0;
       }
       for (const release of releases) print(...describe(release));
-      for (const { role, signatures } of lacking) note(`${role} needs ${signatures} more signature(s)`);
-      if (lacking.length > 0) {
-        note(`devices see nothing yet: where the keys are, type hamlet ota sign --repository ${shellWord(folder)}`);
-      }
+      noteLacking(lacking, values, note);
       for (const { version } of releases) {
         if (version.includes("-")) note(`${version} sorts after ${version.split("-")[0]}; a pre-release has a ~`);
       }
+      const due = [...documentsOf(repository.current)].filter(
+        ([role, one]) => expiryOf(role, one, now).state !== "fresh",
+      );
+      if (due.length > 0) note(`time to sign ${due.map(([role]) => role).join(", ")}: hamlet ota sign`);
       return 0;
     } catch (error) {
       if (!signal.aborted || error instanceof HamletError) throw error;
@@ -47,6 +58,12 @@ If a key is elsewhere, devices see nothing yet: copy the folder to the computer 
     }
   },
 };
+
+function readInstallFrom(values: Values): string | undefined {
+  const version = text(values, "install-from");
+  if (version === undefined || Version.safeParse(version).success) return version;
+  throw usageError(otaPublish, `--install-from '${version}' is not a version`);
+}
 
 function describe({ board, version, updates }: PublishedRelease): string[] {
   const sizes = updates.map(({ from, bytes }) => `  from ${from ?? "any other"}: ${megabytes(bytes)} MB`);

@@ -1,6 +1,8 @@
 // How a command is told which repository it works on, and how it opens it.
 import { openRepository, type Repository } from "../../../ota/repository/folder.ts";
+import type { Lacking } from "../../../ota/repository/place.ts";
 import { readTextFile } from "../../../system/json-file.ts";
+import { shellWord } from "../../../system/shell-word.ts";
 import { type Command, type Option, text, usageError, type Values } from "../../terminal/command.ts";
 import { keptPublisher } from "../lab/publisher.ts";
 import { askPassphrase, passphraseOptions } from "../neighborhood/passphrase.ts";
@@ -22,8 +24,18 @@ export function folderOf(command: Command, values: Values): string {
 }
 
 export async function open(command: Command, values: Values): Promise<Repository> {
-  const folder = folderOf(command, values);
+  return await openRepository(folderOf(command, values), await passphraseOf(values));
+}
+
+export async function passphraseOf(values: Values): Promise<string> {
   const lab = text(values, "repository") === undefined ? keptPublisher() : undefined;
-  const passphrase = lab ? await readTextFile(lab.passphraseFile) : await askPassphrase(values);
-  return await openRepository(folder, passphrase);
+  return lab ? await readTextFile(lab.passphraseFile) : await askPassphrase(values);
+}
+
+/** Says what has to be signed elsewhere. */
+export function noteLacking(lacking: readonly Lacking[], values: Values, note: (line: string) => void): void {
+  if (lacking.length === 0) return;
+  for (const { role, signatures } of lacking) note(`${role} needs ${signatures} more signature(s)`);
+  const folder = shellWord(text(values, "repository") ?? keptPublisher()?.folder ?? "");
+  note(`devices see nothing of it yet: where the keys are, type hamlet ota sign --repository ${folder}`);
 }

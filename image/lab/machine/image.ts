@@ -21,10 +21,14 @@ export type ImageUpdates = { repository: string; releaseRoot: string };
  */
 export async function labImage(
   board = "nuc",
-  { updates, signal }: { updates?: ImageUpdates; signal?: AbortSignal | undefined } = {},
+  {
+    updates,
+    folder = join(cacheFolder(), "image"),
+    signal,
+  }: { updates?: ImageUpdates; folder?: string; signal?: AbortSignal | undefined } = {},
 ): Promise<string> {
   const hamlet = programFile("hamlet.mjs", "cli/hamlet.ts");
-  const build = [hamlet, "image", "build", "--board", board, "-o", join(cacheFolder(), "image"), "--json"];
+  const build = [hamlet, "image", "build", "--board", board, "-o", folder, "--json"];
   if (updates) build.push("--repository", updates.repository, "--release-root", updates.releaseRoot);
   const builder = startProgram([process.execPath, ...build], {
     stdout: "pipe",

@@ -7,7 +7,7 @@ import { HamletError } from "../../../system/error.ts";
 import { makeQueue } from "../../../system/queue.ts";
 import { askAgent } from "../channel/agent-socket.ts";
 import { type MachineChannel, openMachineChannel } from "../channel/machine-channel.ts";
-import { beginSession, cutSession } from "../power/session.ts";
+import { beginSession, cutSession, pauseForCut } from "../power/session.ts";
 import { loadRam, saveRam } from "../saved/ram.ts";
 import type { Finding } from "../supervisor/observed.ts";
 import type { CutReport } from "../supervisor/status.ts";
@@ -152,11 +152,13 @@ export function makeVirtualDevice(
     powerOff: () => inOrder(powerOff),
     cut: (seed) =>
       inOrder(async () => {
-        const isLogged = machine !== undefined && !isPi && seed !== undefined;
-        // QEMU finishes what it has begun: so the log has no gaps.
-        if (isLogged) await qmp("stop").catch(() => {});
+        if (machine === undefined || isPi || seed === undefined) {
+          await powerOff();
+          return { kept: "all" };
+        }
+        const ownUntil = await pauseForCut(qmp, folder, name);
         await powerOff();
-        return isLogged ? { kept: "flushed", seed, ...(await cutSession(folder, name, seed)) } : { kept: "all" };
+        return { kept: "flushed", seed, ...(await cutSession(folder, name, { seed, ownUntil })) };
       }),
     async look() {
       const mine = machine;

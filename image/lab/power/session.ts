@@ -1,11 +1,13 @@
 // What a machine writes from power on to power off lies in a file over its disk, beside a log of every write and flush. So a power cut
 // can give the disk what a real one would hold.
 import { existsSync } from "node:fs";
-import { open, rm, writeFile } from "node:fs/promises";
+import { open, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import type { Run } from "../../../system/command.ts";
 import { readerOf } from "../../disk/read-at.ts";
 import { machineFiles } from "../machine/machine.ts";
+import type { Qmp } from "../machine/qmp.ts";
 import { type Cut, cutAfter } from "./cut.ts";
 import { openDisk } from "./nbd.ts";
 import { readWriteLog } from "./write-log.ts";
@@ -29,13 +31,39 @@ export async function keepSession(run: Run, folder: string, name: string): Promi
   await forgetSession(folder, name);
 }
 
-/** The disk gets what was flushed, and a choice of the rest. The machine's program must have ended. */
-export async function cutSession(folder: string, name: string, seed: number): Promise<Omit<Cut, "pieces">> {
+/** Pauses a machine whose power is about to be cut. Returns where the flushes begin that are not the machine's own. */
+export async function pauseForCut(qmp: Qmp, folder: string, name: string): Promise<number> {
+  const flushesBefore = await countFlushes(qmp);
+  const { size } = await stat(join(folder, machineFiles(name).writes));
+  // QEMU finishes what it has begun, so that the log has no gaps. Then it flushes, which no disk does when its power ends.
+  await qmp("stop");
+  // If the machine flushed in this moment too, nobody knows whose flush is the last: then it counts.
+  return (await countFlushes(qmp)) === flushesBefore ? size : Number.POSITIVE_INFINITY;
+}
+
+const BlockStats = z.array(z.object({ device: z.string(), stats: z.object({ flush_operations: z.int() }) }));
+
+/** How many flushes of the machine are done. */
+async function countFlushes(qmp: Qmp): Promise<number> {
+  const stats = BlockStats.parse(await qmp("query-blockstats"));
+  return stats.find(({ device }) => device === "disk")?.stats.flush_operations ?? 0;
+}
+
+/**
+ * The disk gets what was flushed, and a choice of the rest. The machine's program must have ended. `ownUntil`: flushes from this
+ * place of the log on are not the machine's own.
+ */
+export async function cutSession(
+  folder: string,
+  name: string,
+  { seed, ownUntil = Number.POSITIVE_INFINITY }: { seed: number; ownUntil?: number },
+): Promise<Omit<Cut, "pieces">> {
   const { overlay, writes } = machineFiles(name);
   await using log = await open(join(folder, writes), "r");
   const readAt = readerOf(log);
   const entries = await readWriteLog(readAt, (await log.stat()).size);
-  const { pieces, ...cut } = cutAfter(entries, { seed });
+  const own = entries.filter((entry) => entry.kind !== "flush" || entry.at < ownUntil);
+  const { pieces, ...cut } = cutAfter(own, { seed });
   const disk = await openDisk(join(folder, overlay));
   try {
     for (const { offset, length, dataAt } of pieces) {

@@ -15,7 +15,11 @@ export type Write = {
   isThrough: boolean;
 };
 /** What a discarded range holds afterwards is undefined, so the log has no data for it. */
-export type LogEntry = Write | { kind: "flush" } | { kind: "discard"; offset: number; length: number };
+export type LogEntry =
+  | Write
+  /** `at`: where it lies in the log. */
+  | { kind: "flush"; at: number }
+  | { kind: "discard"; offset: number; length: number };
 
 const magic = 0x6a736677736872n;
 const flag = { flush: 1, through: 2, discard: 4, mark: 8, metadata: 16 };
@@ -40,7 +44,7 @@ export async function readWriteLog(readAt: ReadAt, sizeBytes: number): Promise<L
     const hasData = (flags & (flag.discard | flag.mark)) === 0;
     if (hasData && dataAt + length > sizeBytes) break;
     // The kernel flushes before it writes the data of the same request.
-    if (flags & flag.flush) entries.push({ kind: "flush" });
+    if (flags & flag.flush) entries.push({ kind: "flush", at });
     if (flags & flag.discard) entries.push({ kind: "discard", offset, length });
     else if (hasData && length > 0) {
       entries.push({ kind: "write", offset, length, dataAt, isThrough: (flags & flag.through) !== 0 });

@@ -14,6 +14,7 @@ type ObservedStatus = Pick<
   | "address"
   | "release"
   | "slot"
+  | "update"
   | "handshakes"
   | "seenBy"
   | "telemetry"
@@ -28,7 +29,7 @@ export function deviceStatuses(observed: Observed[], nowS: number): ObservedStat
   );
   return observed.map((device) => {
     const self = device.last?.gist.self;
-    const slot = device.last?.gist.update?.running.slot;
+    const { running, activity } = device.last?.gist.update ?? {};
     const witnesses = speaking.filter((other) => other !== device);
     const seen = (test: (member: StatusGist["members"][number]) => boolean) =>
       witnesses.filter((other) => other.last?.gist.members.some((member) => member.id === self?.id && test(member)));
@@ -39,7 +40,8 @@ export function deviceStatuses(observed: Observed[], nowS: number): ObservedStat
       state: stateOf(device, isSpeaking, seenBy.length > 0 || observed.length === 1),
       isPartitioned: device.isPartitioned,
       ...(self && { id: self.id, release: self.release, ...(self.address && { address: self.address }) }),
-      ...(slot && { slot }),
+      ...(running && { slot: running.slot }),
+      ...(activity && { update: activity }),
       handshakes: isSpeaking
         ? (device.last?.gist.members.filter((member) => !member.isSelf && member.handshakeAgeS !== undefined).length ??
           0)

@@ -13,6 +13,7 @@ import { makeVirtualDevice, type VirtualDevice } from "../machine/virtual-device
 import { labLan } from "../network/dhcp.ts";
 import { makeLan } from "../network/lan.ts";
 import type { LineTerms } from "../network/line.ts";
+import { isUnderWay } from "../power/moment.ts";
 import type { Past } from "../saved/past.ts";
 import { makeSaver } from "../saved/saver.ts";
 import { saveTogether, wakeTogether } from "../saved/together.ts";
@@ -158,11 +159,13 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
       return false;
     }
   };
+  const isUpdating = (name: string) =>
+    isUnderWay(observed.find((device) => device.name === name)?.last?.gist.update?.activity);
   const isSettled = () => observed.every(({ reached }) => reached.telemetry !== undefined);
   const watches = [...devices].map(([name, device]) => {
     let looks = 0;
     const look = async () => {
-      if (!isSettled() || ++looks % settledLooks === 0) await device.look();
+      if (!isSettled() || isUpdating(name) || ++looks % settledLooks === 0) await device.look();
     };
     return every(lookMs, look, (error) => log.debug(`${name}: ${String(error)}`));
   });

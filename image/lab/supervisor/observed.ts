@@ -1,6 +1,7 @@
 // What the lab observed of each machine (power, console, its agent's answers), and the milestones it reached.
 // Pure: the lab polls and passes findings in with their time.
 import { z } from "zod";
+import { Activity } from "../power/moment.ts";
 import { type LabEvent, type Milestone, milestones } from "./status.ts";
 
 /** The part of an agent's status that the lab reads. */
@@ -20,7 +21,7 @@ export const StatusGist = z.object({
   neighbors: z.array(z.unknown()),
   // Absent in releases before 0.2, and until the updater has reported.
   update: z
-    .object({ running: z.object({ slot: z.enum(["a", "b"]) }) })
+    .object({ running: z.object({ slot: z.enum(["a", "b"]) }), activity: Activity.optional() })
     .optional()
     .catch(undefined),
 });

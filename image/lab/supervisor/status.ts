@@ -1,6 +1,7 @@
 // The lab's status: the output of `hamlet lab status --json`.
 import { z } from "zod";
 import { LineTerms } from "../network/line.ts";
+import { Activity } from "../power/moment.ts";
 
 /** The milestones of a device since power-on, in this order. */
 export const milestones = [
@@ -37,6 +38,7 @@ export const LabDeviceStatus = z.object({
   slot: z.enum(["a", "b"]).optional().describe("the slot that runs, once the device's updater has reported"),
   page: z.string().describe("its public page, on this computer"),
   console: z.string().describe("file with all its serial console has shown"),
+  update: Activity.optional().describe("what its updater is doing, as it last reported"),
   handshakes: z.int().min(0).describe("members with which it has a WireGuard handshake"),
   seenBy: z.array(z.string()).describe("devices whose list has it alive"),
   telemetry: z.boolean().describe("its metrics reached another device by MQTT"),

@@ -16,7 +16,8 @@ export type WebHost = {
   stop(): Promise<void>;
 };
 
-const againAfterMs = 2_000;
+/** Doubled from try to try: what keeps a host from starting, such as a missing permission, seldom goes away by itself. */
+const [firstPauseMs, longestPauseMs] = [2_000, 60_000];
 
 /** Serves `folder` on the hub's `port`; appends requests to the file `requests`. */
 export function startWebHost(
@@ -25,6 +26,7 @@ export function startWebHost(
 ): WebHost {
   let state: ReturnType<WebHost["state"]> = { state: "starting" };
   let stopHost = () => {};
+  let pauseMs = firstPauseMs / 2;
   const stopping = new AbortController();
   const inOrder = makeQueue();
   const argv = hostArgv(port, [process.execPath, programFile("lab-web.mjs", "image/lab/web/main.ts"), folder]);
@@ -40,13 +42,14 @@ export function startWebHost(
     });
     const how = await host.end.then(({ code }) => `exit code ${code} ${host.lastWords()}`.trim(), describeError);
     if (stopping.signal.aborted) return;
+    pauseMs = state.state === "up" ? firstPauseMs : Math.min(2 * pauseMs, longestPauseMs);
     log.warn(`the web ended: ${how}`);
     state = { state: "down", problem: how };
   };
   const running = (async () => {
     while (!stopping.signal.aborted) {
       await runOnce();
-      await sleep(againAfterMs, stopping.signal).catch(() => {});
+      await sleep(pauseMs, stopping.signal).catch(() => {});
     }
   })();
   return {

@@ -1,11 +1,9 @@
 import { afterEach, expect, test, vi } from "vitest";
-import type { Status } from "../../../agent/api/schema.ts";
-import { install, refuseDuringUpdate } from "../../../cli/commands/device/install.ts";
+import { install } from "../../../cli/commands/device/install.ts";
 import { parseInput } from "../../../cli/terminal/command.ts";
 import { untilStopped } from "../../../cli/terminal/stop.ts";
 import { HamletError } from "../../../system/error.ts";
 import { silentProgress } from "../../../system/progress.ts";
-import { makeStatusSource } from "../../dashboard/api/status-source.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -42,15 +40,4 @@ test("work that Ctrl-C stops says in one line what it left behind, and exits wit
 
 test("a failure without Ctrl-C is reported as a failure", async () => {
   await expect(ended(stopped, new AbortController())).rejects.toBe(stopped);
-});
-
-test("a device does not move while an update writes or tries a slot; an agent that is gone stops nobody", async () => {
-  const { state } = makeStatusSource();
-  const activity = { phase: "trying" as const, version: "0.2.0", leftS: 9, waitsFor: [] };
-  const update = { v: 1 as const, running: { slot: "a" as const, version: "0.1.0" }, failed: [], activity };
-  const saying = (status: () => Promise<Status>) => refuseDuringUpdate({ status });
-  await expect(saying(async () => ({ ...state, update }))).rejects.toMatchObject({ code: "update.busy", exitCode: 3 });
-  await saying(async () => ({ ...state, update: { ...update, activity: { phase: "idle" } } }));
-  await saying(async () => state);
-  await saying(() => Promise.reject(new HamletError("device.noAnswer", "no")));
 });

@@ -6,6 +6,9 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { keptPublisher, labPublisher } from "../../../cli/commands/lab/publisher.ts";
 import { otaPublish } from "../../../cli/commands/ota/publish.ts";
 import { open } from "../../../cli/commands/ota/repository.ts";
+import { documentsOf, expiryOf } from "../../../ota/repository/expiry.ts";
+import { readPublished } from "../../../ota/repository/folder.ts";
+import { allKeys } from "../../../ota/repository/roles.ts";
 import { readReleaseRoot } from "../../../provisioning/file/update-source.ts";
 
 let state = "";
@@ -43,5 +46,25 @@ test("ota commands without --repository work on it once a lab was started, and n
   await expect(open(otaPublish, {})).rejects.toMatchObject({ code: "usage.invalid" });
   const { folder } = await labPublisher();
   const { keys, ...opened } = await open(otaPublish, {});
-  expect([opened.folder, keys.has("timestamp")]).toEqual([folder, true]);
+  expect([opened.folder, keys.length]).toEqual([folder, allKeys().length]);
+});
+
+test("a lab that starts months later renews what is old, under the same release root", async () => {
+  const { folder, updates } = await labPublisher();
+  const root = await readFile(updates.releaseRoot);
+  const later = Date.now() + 200 * 86_400_000;
+  const states = async () => {
+    const documents = documentsOf(await readPublished(folder));
+    return new Set([...documents].map(([role, document]) => expiryOf(role, document, later).state));
+  };
+  expect(await states()).toContain("expired");
+  expect((await labPublisher(later)).updates).toEqual(updates);
+  expect(await states()).toEqual(new Set(["fresh"]));
+  expect((await readFile(updates.releaseRoot)).equals(root)).toBe(true);
+});
+
+test("a lab starts beside a damaged repository", async () => {
+  const { served } = await labPublisher();
+  await rm(join(served, "metadata/timestamp.json"));
+  expect((await labPublisher()).served).toBe(served);
 });

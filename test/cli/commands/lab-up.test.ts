@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { startNotes } from "../../../cli/commands/lab/up.ts";
+import { startNotes, webNotes } from "../../../cli/commands/lab/up.ts";
 
 const now = 1_790_000_000_000;
 
@@ -14,5 +14,14 @@ test("lab up says where the devices come from, which state was refused, and why 
   expect(startNotes({ from: "power", refused, saving: "given up", problem }, now)).toEqual([
     `started from power: ${refused}`,
     `state not saved, so the next lab up starts from power: ${problem}`,
+  ]);
+});
+
+test("lab up says why the devices of this lab get no updates", () => {
+  const web = { url: "http://10.77.0.2/", folder: "/ota", requests: "/web.log", isPartitioned: false };
+  const status = { v: 1, pid: 1, elapsedS: 1, accelerator: "tcg", start: { from: "power", saving: "none" } } as const;
+  expect(webNotes({ ...status, devices: [], web: { ...web, state: "up" } })).toEqual([]);
+  expect(webNotes({ ...status, devices: [], web: { ...web, state: "down", problem: "no /dev/net/tun" } })).toEqual([
+    "the lab's web is down, so the devices get no updates: no /dev/net/tun",
   ]);
 });

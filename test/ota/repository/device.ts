@@ -11,19 +11,22 @@ import { newestName, objectPath, packPath } from "../../../ota/format/names.ts";
 import { decodeRecipe } from "../../../ota/format/recipe.ts";
 
 /** Serves the folder as it is on disk at each request. */
-export async function serve(folder: string): Promise<{ url: string; requests: string[]; close(): Promise<void> }> {
+export async function serve(folder: string) {
   const requests: string[] = [];
+  let sentBytes = 0;
   const server = createServer(async (request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname);
     requests.push(path);
     const content = await readFile(join(folder, path)).catch(() => undefined);
+    sentBytes += content?.length ?? 0;
     response.writeHead(content ? 200 : 404).end(content);
   });
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
-    close: () => new Promise((done) => server.close(() => done())),
+    sentBytes: () => sentBytes,
+    close: (): Promise<void> => new Promise((done) => server.close(() => done())),
   };
 }
 

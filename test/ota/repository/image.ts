@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { assembleImage } from "../../../image/assemble/assemble.ts";
 import { boardNamed } from "../../../image/boards.ts";
 import type { Bundle } from "../../../image/bundle/bundle.ts";
+import constants from "../../../nix/constants.json" with { type: "json" };
 import { run } from "../../../system/command.ts";
 import { digestFile } from "../../../system/digest.ts";
 import { silentProgress } from "../../../system/progress.ts";
@@ -35,6 +36,10 @@ export type ImageOptions = {
   kernel?: Buffer;
   /** What it says of itself in its root filesystem, instead of the truth. */
   release?: object;
+  /** What its kernel names, instead of the truth. */
+  rootHash?: string;
+  /** At the end of its command line. */
+  words?: string;
 };
 
 /** Makes the image in `folder` and returns its path. */
@@ -56,13 +61,15 @@ export async function makeReleaseImage(folder: string, options: ImageOptions): P
   const uuid = "11111111-1111-4111-8111-111111111111";
   const erofs = ["--quiet", "-Enoinline_data", "-T1", "--all-root", `-U${uuid}`, at("root.erofs"), at("tree")];
   execFileSync("mkfs.erofs", erofs, { stdio: "ignore" });
-  const format = ["format", `--salt=${"00".repeat(32)}`, `--uuid=${uuid}`, at("root.erofs"), at("verity.img")];
+  const verityOptions = [`--salt=${constants.veritySalt}`, `--uuid=${constants.verityUuid}`];
+  const format = ["format", ...verityOptions, at("root.erofs"), at("verity.img")];
   const told = execFileSync("/sbin/veritysetup", format).toString();
-  const rootHash = /Root hash:\s+([0-9a-f]{64})/.exec(told)![1]!;
+  const found = /Root hash:\s+([0-9a-f]{64})/.exec(told)![1]!;
+  const rootHash = options.rootHash ?? found;
   const dataBlocks = Number(/Data blocks:\s+(\d+)/.exec(told)![1]);
   await put("kernel", kernel);
   await put("initrd", noise(50_000, 4));
-  await put("cmdline", `quiet hamlet.verity=${rootHash} hamlet.blocks=${dataBlocks}`);
+  await put("cmdline", `quiet hamlet.verity=${rootHash} hamlet.blocks=${dataBlocks}${options.words ?? ""}`);
   await put("os-release", `ID=hamlet\nVERSION_ID=${version}\n`);
   if (board.layout === "uefi") {
     await put("stub.efi", makeStub());

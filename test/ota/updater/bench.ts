@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { BootControl, Slot } from "../../../image/boot/boot-control.ts";
 import { openAgentDoor } from "../../../ota/updater/agent-door.ts";
 import type { Device } from "../../../ota/updater/device.ts";
+import { findNewest } from "../../../ota/updater/metadata.ts";
 import { openOldRelease } from "../../../ota/updater/old-release.ts";
 import { openSlotPart } from "../../../ota/updater/slot-part.ts";
 import { stateIn } from "../../../ota/updater/state.ts";
@@ -12,6 +13,7 @@ import { makeUpdater, type UpdaterParts } from "../../../ota/updater/updater.ts"
 import { makeTree } from "../../../ota/updater/verity.ts";
 import { sleep } from "../../../system/clock.ts";
 import { silentLog } from "../../../system/log.ts";
+import { takeTurn } from "../../../system/turn.ts";
 import { eventually } from "../../eventually.ts";
 import { systemdBootBench } from "../../image/boot/systemd-boot/bench.ts";
 import { startAgent } from "./agent.ts";
@@ -73,6 +75,8 @@ export async function makeBench() {
         }
       }
       const running = await boot.start(reset);
+      // A restart empties /run.
+      rmSync(join(folder, "turn"), { force: true });
       return runUpdater(running.control, running.slot, running.version, `${count++}`);
     },
     async close() {
@@ -113,11 +117,13 @@ export async function makeBench() {
         openPart: async (label) => mortal.wrap(await openSlotPart(join(disk, label), "/sys")),
         openOld: (of) => openOldRelease(disk, boot.folder, of),
       },
+      findNewest,
       firstRoot: repository.firstRoot,
       clock,
       log: silentLog,
       random: Math.random,
       sleep: (ms, signal) => sleep(Math.min(ms / speed, 2 ** 31 - 1), signal),
+      takeTurn: () => takeTurn(join(folder, "turn")),
       workIn: folder,
       pace: { firstCheckMs: 600_000_000, checkEveryMs: 600_000_000 },
       namedFolder: async () => {

@@ -1,6 +1,7 @@
 // An update repository in memory, signed as a publisher signs it, with releases made of random bytes.
 import { createCipheriv, generateKeyPairSync, hash, type KeyObject, sign } from "node:crypto";
 import { zstdCompressSync } from "node:zlib";
+import { canonicalize } from "@tufjs/canonical-json";
 import { Key, Metadata, MetaFile, Root, Signature, Snapshot, TargetFile, Targets, Timestamp } from "@tufjs/models";
 import type { Slot, Verity } from "../../../image/boot/boot-control.ts";
 import { Manifest, type Part } from "../../../ota/format/manifest.ts";
@@ -11,7 +12,7 @@ import { makeKernel } from "../../image/boot/systemd-boot/bench.ts";
 
 export const sha256 = (bytes: Buffer): string => hash("sha256", bytes, "hex");
 
-export type Signer = { id: string; key: Key; privateKey: KeyObject };
+export type Signer = { id: string; key: Key; pem: string; privateKey: KeyObject };
 export function makeSigner(): Signer {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");
   const value = Buffer.from(publicKey.export({ format: "jwk" }).x!, "base64url").toString("hex");
@@ -19,6 +20,7 @@ export function makeSigner(): Signer {
   return {
     id,
     privateKey,
+    pem: publicKey.export({ format: "pem", type: "spki" }).toString(),
     key: new Key({ keyID: id, keyType: "ed25519", scheme: "ed25519", keyVal: { public: value } }),
   };
 }
@@ -234,6 +236,17 @@ export function makeRepository() {
   writeTargets();
   return {
     ...{ files, objects, signers, versions, firstRoot, makeRelease, publish, put },
+    /** Changes what a file says, and signs it again. */
+    forge(path: string, by: Signer[], change: (signed: Record<string, unknown>) => void) {
+      const { signed } = JSON.parse(files.get(path)!.toString());
+      change(signed);
+      const bytes = Buffer.from(canonicalize(signed));
+      const signatures = by.map(({ id, privateKey }) => ({
+        keyid: id,
+        sig: sign(null, bytes, privateKey).toString("hex"),
+      }));
+      files.set(path, Buffer.from(JSON.stringify({ signatures, signed })));
+    },
     ...{ writeRoot, writeTargets, writeBoard, writeSnapshot, writeTimestamp, signedBy },
     expire: (date: string) => {
       expires = date;

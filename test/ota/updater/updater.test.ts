@@ -76,8 +76,8 @@ test("after any number of power cuts the update goes on by itself, from where it
   bench.agent.ask({ kind: "now" });
   let cuts = 0;
   for (;;) {
-    // The kernel has six chunks, and begins anew.
-    let objects = 10;
+    // The kernel has four chunks, and begins anew.
+    let objects = 7;
     const cut = new Promise<"cut">((resolve) => {
       bench.agent.mischief = ({ kind }) => {
         if (kind === "object" && objects-- === 0) resolve("cut");

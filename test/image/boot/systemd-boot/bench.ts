@@ -93,11 +93,23 @@ export async function systemdBootBench({ freeBytes = 1 << 30 } = {}): Promise<Sy
 
 type Chosen = { slot: Slot; version: string; countPath: string | undefined };
 
-function pickEntry(folder: string): Chosen | undefined {
-  const found = readdirSync(folder).flatMap((file) => {
+const pickEntry = (folder: string): Chosen | undefined =>
+  chooseEntry(
+    readdirSync(folder),
+    (file) => readFileSync(join(folder, file)),
+    (from, to) => renameSync(join(folder, from), join(folder, to)),
+  );
+
+/** What the loader starts, and how it counts that. */
+export function chooseEntry(
+  names: string[],
+  read: (file: string) => Buffer,
+  rename: (from: string, to: string) => void,
+): Chosen | undefined {
+  const found = names.flatMap((file) => {
     if (!/\.efi$/i.test(file) || file.startsWith(".")) return [];
     try {
-      const sections = sectionsOf(readFileSync(join(folder, file)));
+      const sections = sectionsOf(read(file));
       const text = (name: string) => sections.find((one) => one.name === name)!.content.toString();
       const [, version = ""] = /IMAGE_VERSION=(.*)/.exec(text(".osrel"))!;
       const [, slot] = /hamlet\.slot=([ab])/.exec(text(".cmdline"))!;
@@ -119,7 +131,7 @@ function pickEntry(folder: string): Chosen | undefined {
   if (typeof left !== "number") return { slot, version, countPath: undefined };
   // It starts even without tries left if there is nothing better.
   const counted = left === 0 ? file : file.replace(/\+\d+(-\d+)?\.efi$/i, `+${left - 1}-${done + 1}.efi`);
-  if (counted !== file) renameSync(join(folder, file), join(folder, counted));
+  if (counted !== file) rename(file, counted);
   return { slot, version, countPath: `\\EFI\\Linux\\${counted}` };
 }
 

@@ -9,7 +9,7 @@ const sector = 512;
 const entriesOf = (shapes: Shape[]): LogEntry[] =>
   shapes.map((shape, index) =>
     shape === "flush"
-      ? { kind: "flush" }
+      ? { kind: "flush", at: 0 }
       : {
           kind: "write" as const,
           offset: shape.at * sector,

@@ -1,0 +1,22 @@
+// Run by hamlet-verdict.service ten minutes after the start of a slot on trial: if the updater that should judge it has not, it goes back.
+import { dirname } from "node:path";
+import { readDevice } from "../../../ota/updater/device.ts";
+import { stateIn } from "../../../ota/updater/state.ts";
+import { endUnjudged } from "../../../ota/updater/unjudged.ts";
+import { pathsUnder } from "../../../provisioning/firstboot/paths.ts";
+import { run } from "../../../system/command.ts";
+import type { Command } from "../../terminal/command.ts";
+import { ownBootControl } from "./boot.ts";
+
+export const endTrial: Command = {
+  usage: "unit end-trial",
+  summary: "go back from a trial that nobody judged",
+  example: "hamlet unit end-trial",
+  async run(_input, { print }) {
+    const control = await ownBootControl();
+    const { bootId } = await readDevice(run);
+    const armed = await stateIn(dirname(pathsUnder("/").releaseRoot)).read("armed.json");
+    if (await endUnjudged(control, armed, bootId)) print("nobody judged this trial: going back to the other slot");
+    return 0;
+  },
+};

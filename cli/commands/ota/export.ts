@@ -1,0 +1,31 @@
+// `ota export <version|newest>`: copies one release into a folder, for a device without a network.
+import { boardNames } from "../../../image/boards.ts";
+import { exportRelease } from "../../../ota/repository/export.ts";
+import { type Command, required, text, usageError } from "../../terminal/command.ts";
+import { folderOf, repositoryOption } from "./repository.ts";
+
+export const otaExport: Command = {
+  usage: "ota export <version> --board <board> --repository <folder> -o <folder>",
+  summary: "copy one release into a folder, on a stick for example, for a device without a network",
+  example: "hamlet ota export newest --board nuc --repository ota/ -o /media/stick/update",
+  details: `
+<version> is a published one, or newest. The folder holds all that a device with any other release needs, and can itself be
+served by a web server.`,
+  options: {
+    ...repositoryOption,
+    board: { type: "string", argument: "board", choices: boardNames, describe: "the board whose release to copy" },
+    out: { type: "string", short: "o", argument: "folder", describe: "a new folder to write to" },
+    json: { type: "boolean", describe: "print the result as JSON" },
+  },
+  async run(input, { print }) {
+    const { values } = input;
+    const version = required(otaExport, input, 0, "the version");
+    const [board, out] = [text(values, "board"), text(values, "out")];
+    if (board === undefined) throw usageError(otaExport, `--board is missing (${boardNames.join(", ")})`);
+    if (out === undefined) throw usageError(otaExport, "-o <folder> is missing");
+    const exported = await exportRelease(folderOf(otaExport, values), { board, version, out });
+    if (values["json"]) print(JSON.stringify({ folder: out, board, ...exported }));
+    else print(`copied ${board} ${exported.version} to ${out}: ${exported.files} files`);
+    return 0;
+  },
+};

@@ -1,0 +1,33 @@
+// `ota rotate <key>`: replaces a key of a repository, because it is old, or because somebody else may have it.
+import { openRepository } from "../../../ota/repository/folder.ts";
+import { allKeys } from "../../../ota/repository/roles.ts";
+import { rotateKey } from "../../../ota/repository/rotate.ts";
+import { systemClock } from "../../../system/clock.ts";
+import { type Command, required } from "../../terminal/command.ts";
+import { folderOf, noteLacking, openOptions, passphraseOf } from "./repository.ts";
+
+export const otaRotate: Command = {
+  usage: "ota rotate <key> --repository <folder>",
+  summary: "replace a key of a repository",
+  example: "hamlet ota rotate timestamp --repository ota/",
+  details: `
+Keys: ${allKeys().join(", ")}. A key of TUF's roles is replaced by a new version of the root, which two root keys sign; a
+board's by the key "targets". Devices follow without a visit, those as well that were off for long.`,
+  options: { ...openOptions },
+  choices: allKeys,
+  async run(input, { print, note }) {
+    const { values } = input;
+    const name = required(otaRotate, input, 0, "the key");
+    const folder = folderOf(otaRotate, values);
+    const passphrase = await passphraseOf(values);
+    const repository = await openRepository(folder, passphrase);
+    const lacking = await rotateKey(repository, name, { passphrase, now: systemClock.now() });
+    print(
+      lacking.length === 0
+        ? `replaced the key ${name}`
+        : `made a new key ${name}; the old one stays until all is signed`,
+    );
+    noteLacking(lacking, values, note);
+    return 0;
+  },
+};

@@ -1,0 +1,49 @@
+// The files of a repository, on disk or as a web server gives them.
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { errnoOf, HamletError } from "../../system/error.ts";
+import { readBytes } from "../../system/read-all.ts";
+
+export type Files = {
+  /** Undefined if there is none. */
+  read(path: string): Promise<Buffer | undefined>;
+  /** What people know the file as. */
+  nameOf(path: string): string;
+};
+
+export const filesIn = (folder: string): Files => ({
+  read: (path) => readIfThere(join(folder, path)),
+  nameOf: (path) => join(folder, path),
+});
+
+export async function readIfThere(path: string): Promise<Buffer | undefined> {
+  return await readFile(path).catch((error: unknown) => {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
+    throw error;
+  });
+}
+
+const timeoutMs = 60_000;
+/** A pack is the largest: what a whole release needs, compressed. */
+const maxBytes = 1 << 30;
+
+/** Throws `update.unreachable`. */
+export function filesAt(url: string): Files {
+  const nameOf = (path: string) => `${url.replace(/\/$/, "")}/${path}`;
+  return {
+    nameOf,
+    async read(path) {
+      try {
+        const answer = await fetch(nameOf(path), { signal: AbortSignal.timeout(timeoutMs), cache: "no-store" });
+        if (answer.status === 404 || answer.status === 403) return undefined;
+        if (!answer.ok || !answer.body) throw new Error(`status ${answer.status}`);
+        return await readBytes(answer.body, maxBytes);
+      } catch (cause) {
+        throw new HamletError("update.unreachable", `cannot fetch ${nameOf(path)}`, {
+          hint: "check the address, and that the web server serves the folder repository/",
+          cause,
+        });
+      }
+    },
+  };
+}

@@ -1,0 +1,34 @@
+// Adds this folder's signatures to what waits for them, and renews what is past half of its time.
+import type { Metadata, Root, Targets } from "@tufjs/models";
+import { HamletError } from "../../system/error.ts";
+import { documentsOf, expiryOf } from "./expiry.ts";
+import type { Repository } from "./folder.ts";
+import { locked } from "./lock.ts";
+import { renewed } from "./metadata.ts";
+import { type Change, canSign, type Lacking, place, readStaged } from "./place.ts";
+
+/** `placed`: what devices see now in a new version; empty as long as something is lacking. */
+export type Signed = { placed: string[]; lacking: Lacking[] };
+
+/** The timestamp is renewed each time. Throws `ota.signFailed` if this folder has no key for anything that needs one. */
+export async function signRepository(repository: Repository, now: number): Promise<Signed> {
+  return await locked(repository, async () => {
+    const { folder, current } = repository;
+    const change: Change = await readStaged(folder, current);
+    for (const [role, document] of documentsOf(current)) {
+      // `place` makes these anyway.
+      if (role === "snapshot" || role === "timestamp" || change.has(role)) continue;
+      const isDue = expiryOf(role, document, now).state !== "fresh";
+      if (isDue && canSign(repository, role))
+        change.set(role, renewed(role, document as Metadata<Root> | Metadata<Targets>, now));
+    }
+    const wanted = [...change.keys(), "snapshot", "timestamp"];
+    if (!wanted.some((role) => canSign(repository, role))) {
+      throw new HamletError("ota.signFailed", `${folder} has no key for ${wanted.join(", ")}`, {
+        hint: "run it on the computer that has the keys, with a copy of this folder",
+      });
+    }
+    const lacking = await place(repository, change, now);
+    return { placed: lacking.length > 0 ? [] : [...change.keys(), "timestamp"], lacking };
+  });
+}

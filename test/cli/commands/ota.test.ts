@@ -1,0 +1,118 @@
+// What a publisher types: from nothing to a release, and what there is to do afterwards.
+import { mkdir, mkdtemp, readdir, readFile, rm, unlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, test as everywhere, expect } from "vitest";
+import { otaExport } from "../../../cli/commands/ota/export.ts";
+import { otaGc } from "../../../cli/commands/ota/gc.ts";
+import { otaInit } from "../../../cli/commands/ota/init.ts";
+import { otaPublish } from "../../../cli/commands/ota/publish.ts";
+import { otaRotate } from "../../../cli/commands/ota/rotate.ts";
+import { otaSign } from "../../../cli/commands/ota/sign.ts";
+import { otaStatus } from "../../../cli/commands/ota/status.ts";
+import { otaVerify } from "../../../cli/commands/ota/verify.ts";
+import { type Command, parseInput } from "../../../cli/terminal/command.ts";
+import { silentProgress } from "../../../system/progress.ts";
+import { serve } from "../../ota/repository/device.ts";
+import { lacksImages, makeReleaseImage, noise } from "../../ota/repository/image.ts";
+
+const test = everywhere.skipIf(lacksImages());
+let home: string;
+let ota: string;
+const images: string[] = [];
+
+/** What the command printed, its notes apart. */
+async function run(command: Command, ...argv: string[]): Promise<{ out: string; notes: string }> {
+  const [out, notes]: [string[], string[]] = [[], []];
+  const context = {
+    print: (...lines: string[]) => out.push(...lines),
+    note: (line: string) => notes.push(line),
+    progress: silentProgress,
+  };
+  const withPassphrase = command.options?.["passphrase-file"] ? ["--passphrase-file", join(home, "passphrase")] : [];
+  expect(await command.run(parseInput(command, [...argv, ...withPassphrase], {}), context)).toBe(0);
+  return { out: out.join("\n"), notes: notes.join("\n") };
+}
+const on = (...argv: string[]) => [...argv, "--repository", ota];
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), "hamlet-ota-commands-"));
+  ota = join(home, "ota");
+  await writeFile(join(home, "passphrase"), "correct horse\n");
+  if (lacksImages()) return;
+  const { out, notes } = await run(otaInit, ota);
+  const root = join(ota, "repository/metadata/1.root.json");
+  expect(out).toContain(`--release-root ${root}`);
+  expect(notes).toContain("keep a copy");
+  const releaseRoot = await readFile(root);
+  for (const version of ["0.1.0", "0.2.0-rc1"]) {
+    const folder = join(home, version);
+    await mkdir(folder);
+    images.push(await makeReleaseImage(folder, { version, releaseRoot, files: { version, own: noise(50_000, 9) } }));
+  }
+});
+afterAll(() => rm(home, { recursive: true, force: true }));
+
+test("images are published with the size of each update, and what a version means is said", async () => {
+  const first = await run(otaPublish, ...on(images[0]!));
+  expect(first.out).toMatch(/^published nuc 0\.1\.0\n {2}from any other: \d+\.\d+ MB$/);
+  const second = await run(otaPublish, ...on(images[1]!));
+  expect(second.out).toMatch(/published nuc 0\.2\.0-rc1\n {2}from 0\.1\.0: 0\.\d+ MB\n {2}from any other/);
+  expect(second.notes).toContain("0.2.0-rc1 sorts after 0.2.0");
+  const status = await run(otaStatus, ...on());
+  expect(status.out).toMatch(/timestamp +3 +\d{4}-\d\d-\d\d +1[34] days left +here/);
+  expect(status.out).toContain("nuc: 0.2.0-rc1, 2 release(s)");
+  expect(status.notes).toBe("");
+});
+
+test("a repository is signed, cleaned, and verified here and on its web server", async () => {
+  expect((await run(otaSign, ...on())).out).toBe("signed timestamp");
+  expect(JSON.parse((await run(otaStatus, ...on("--json"))).out).staged).toEqual([]);
+  expect((await run(otaGc, ...on("--dry-run"))).out).toMatch(/^would remove \d+ file\(s\)/);
+  expect((await run(otaGc, ...on())).out).toMatch(/^removed \d+ file\(s\)/);
+  expect((await run(otaVerify, ...on())).out).toBe(`${ota} is whole`);
+  const web = await serve(join(ota, "repository"));
+  expect((await run(otaVerify, ...on("--remote", web.url))).out).toBe(`${web.url} is whole`);
+  const packs = join(ota, "repository/packs");
+  const [pack] = await readdir(packs);
+  await unlink(join(packs, pack!));
+  const damaged = expect.objectContaining({ code: "ota.damaged", exitCode: 1 });
+  for (const argv of [on(), on("--remote", web.url)]) await expect(run(otaVerify, ...argv)).rejects.toThrow(damaged);
+  await web.close();
+});
+
+test("a key is replaced, and one that is elsewhere is named", async () => {
+  expect((await run(otaRotate, ...on("nuc"))).out).toBe("replaced the key nuc");
+  await unlink(join(ota, "keys/root-1.key"));
+  await unlink(join(ota, "keys/root-2.key"));
+  const { out, notes } = await run(otaRotate, ...on("timestamp"));
+  expect(out).toContain("the old one stays until all is signed");
+  expect(notes).toContain("root needs 1 more signature(s)");
+  expect((await run(otaStatus, ...on())).notes).toContain("root waits for 1 signature(s)");
+});
+
+test("a release is copied to a stick", async () => {
+  const stick = join(home, "stick");
+  const { out } = await run(otaExport, ...on("0.1.0", "--board", "nuc", "-o", stick));
+  expect(out).toMatch(/^copied nuc 0\.1\.0 to .*stick: \d+ files$/);
+  expect(await readdir(stick)).toEqual(expect.arrayContaining(["metadata", "objects", "targets"]));
+});
+
+test.each<[Command, string[], string]>([
+  [otaInit, [], "the folder is missing"],
+  [otaPublish, ["--repository", "ota"], "the image is missing"],
+  [otaPublish, ["x.img", "--repository", "https://example.org"], "--repository is the publisher's folder"],
+  [otaPublish, ["x.img", "--repository", "ota", "--install-from", "1_0"], "is not a version"],
+  [otaExport, ["newest", "--repository", "ota", "-o", "x"], "--board is missing"],
+  [otaExport, ["newest", "--repository", "ota", "--board", "nuc"], "-o <folder> is missing"],
+  [otaRotate, ["--repository", "ota"], "the key is missing"],
+])("%# a command without what it needs names it", async (command, argv, message) => {
+  const used = ["--repository", "ota"].every((word) => argv.includes(word));
+  const there = used ? argv.map((word) => (word === "ota" ? ota : word)) : argv;
+  const wrong = expect.objectContaining({
+    code: "usage.invalid",
+    exitCode: 2,
+    message: expect.stringContaining(message),
+  });
+  await expect(run(command, ...there)).rejects.toThrow(wrong);
+});

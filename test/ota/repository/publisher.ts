@@ -1,0 +1,77 @@
+// A publisher for tests: one set of keys and images, and a fresh copy of the repository for each test, because sealing keys is slow
+// on purpose.
+import { cp, mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readerOf } from "../../../image/disk/read-at.ts";
+import { type Repository, readPublished, repositoryFolder } from "../../../ota/repository/folder.ts";
+import { firstRootPath, initRepository } from "../../../ota/repository/init.ts";
+import { readSealed } from "../../../ota/repository/keys.ts";
+import { readImage, readPart } from "../../../ota/repository/read-image.ts";
+import { check, type Parts, serve } from "./device.ts";
+import { type ImageOptions, makeReleaseImage } from "./image.ts";
+
+export const passphrase = "correct horse";
+
+export type Published = {
+  folder: string;
+  repository: Repository;
+  /** Where a device keeps its metadata; it begins with the root of its image. */
+  trusted: string;
+};
+
+export async function makePublisher(now = Date.now()) {
+  const work = await mkdtemp(join(tmpdir(), "hamlet-ota-"));
+  const pristine = join(work, "pristine");
+  const { keys } = await initRepository(pristine, { passphrase, now });
+  const releaseRoot = await readFile(firstRootPath(pristine));
+  let count = 0;
+  return {
+    work,
+    releaseRoot,
+    async image(options: ImageOptions): Promise<string> {
+      const folder = join(work, `image-${count++}`);
+      await mkdir(folder);
+      return await makeReleaseImage(folder, { releaseRoot, ...options });
+    },
+    /** `from`: the folder to copy, with whatever was published. */
+    async fresh(from = pristine): Promise<Published> {
+      const folder = join(work, `repository-${count++}`);
+      await cp(from, folder, { recursive: true });
+      const trusted = join(work, `trusted-${count}`);
+      await mkdir(trusted);
+      await writeFile(join(trusted, "root.json"), releaseRoot);
+      return { folder, trusted, repository: await this.open(folder) };
+    },
+    /** As `openRepository` does, but without the passphrase: the keys are known already. */
+    async open(folder: string): Promise<Repository> {
+      const here = new Set((await readSealed(folder)).map(({ sealed }) => sealed.publicKey));
+      const known = keys.filter(({ publicKey }) => here.has(publicKey));
+      return { folder, keys: known, current: await readPublished(folder) };
+    },
+    [Symbol.asyncDispose]: () => rm(work, { recursive: true, force: true }),
+  };
+}
+export type Publisher = Awaited<ReturnType<typeof makePublisher>>;
+
+/** The version that a device finds, or what its client says instead. */
+export async function seen({ folder, trusted }: Published, board = "nuc"): Promise<string | undefined> {
+  const web = await serve(repositoryFolder(folder));
+  try {
+    return (await check(web.url, trusted, board))?.version;
+  } finally {
+    await web.close();
+  }
+}
+
+/** The parts as they lie in the image, zeros in their places. */
+export async function partsOf(path: string): Promise<Parts> {
+  await using file = await open(path, "r");
+  const parts: Parts = {};
+  for (const part of (await readImage(path)).parts) {
+    const pieces: Buffer[] = [];
+    for await (const piece of readPart(readerOf(file), part, path)) pieces.push(piece);
+    parts[part.name] = Buffer.concat(pieces);
+  }
+  return parts;
+}

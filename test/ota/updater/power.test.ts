@@ -1,0 +1,117 @@
+// Power fails at every single write of an update, in every way that a write can be cut, and again at every write of the recovery. The
+// device always starts a slot that verifies, and finishes what it was asked for.
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Evidence } from "../../../provisioning/handover/update.ts";
+import { outcomes } from "../../image/boot/power.ts";
+import { healthy } from "./agent.ts";
+import { type Model, makeModel, type Outcome, randomFrom } from "./model.ts";
+import { makeRepository, type Release, type Repository } from "./repository.ts";
+
+let repository: Repository;
+let releases: Release[];
+beforeAll(() => {
+  repository = makeRepository();
+  const first = repository.makeRelease("1.0", { rootBytes: 8 * 4096 });
+  releases = [first, repository.makeRelease("1.1", { from: first, rootBytes: 8 * 4096 })];
+});
+
+type Cut = { at: number; outcome: Outcome };
+/** Runs an update with power cuts: the first counts from the request, each other one from the restart. Whether all of them happened. */
+async function updateWith(cuts: Cut[], evidenceOf: (version: string) => Evidence | undefined, seed: number) {
+  const model = makeModel(releases, repository, randomFrom(seed));
+  model.evidenceOf = evidenceOf;
+  model.ask({ kind: "now" });
+  for (const { at, outcome } of cuts) {
+    model.power.restore();
+    model.power.cutAt(at, outcome);
+    let ended = (await model.boot()).ended;
+    // Writes are counted over restarts that the update makes itself.
+    while (ended === "restart") ended = (await model.boot()).ended;
+    if (ended === "quiet") return { model, isCut: false };
+  }
+  model.power.restore();
+  await model.settle();
+  return { model, isCut: true };
+}
+
+async function isUpdated(model: Model): Promise<void> {
+  // Power may have failed before the request was kept: then it is asked again.
+  model.ask({ kind: "now" });
+  expect(await model.settle()).toEqual({ slot: "b", version: "1.1" });
+  expect(model.last).toMatchObject({ running: { version: "1.1" }, activity: { phase: "idle" }, failed: [] });
+  expect(model.kept.get("armed.json")).toBeUndefined();
+  expect(model.kept.get("wanted.json")).toBeUndefined();
+  // A cut commit may leave a second name of the kernel that it blessed.
+  expect([...model.files.keys()].filter((file) => !file.includes("+")).sort()).toEqual(
+    expect.arrayContaining(["hamlet_1.1.efi"]),
+  );
+}
+
+async function isBack(model: Model): Promise<void> {
+  model.ask({ kind: "now" });
+  expect(await model.settle()).toEqual({ slot: "a", version: "1.0" });
+  expect(model.last).toMatchObject({ running: { version: "1.0" }, failed: ["1.1"] });
+  expect(model.last!.fallback).toMatchObject({ to: "1.1", outcome: "failed" });
+  expect(model.kept.get("armed.json")).toBeUndefined();
+}
+
+const good = () => healthy;
+const bad = (version: string) => (version === "1.0" ? healthy : undefined);
+
+test("the checks find an updater that arms a slot which is not on the disk yet", async () => {
+  const found: unknown[] = [];
+  for (let at = 0; at < 40; at++) {
+    const model = makeModel(releases, repository, randomFrom(at));
+    model.evidenceOf = good;
+    model.isSyncing = false;
+    model.ask({ kind: "now" });
+    model.power.cutAt(at, "all");
+    if ((await model.boot()).ended !== "cut") break;
+    model.power.restore();
+    await model.settle().catch((error: Error) => found.push(error.message));
+  }
+  expect(found).toContain("slot b starts and is not 1.1");
+});
+
+describe.each([
+  ["a good release", good, isUpdated],
+  ["a release whose agent is silent", bad, isBack],
+])("%s", (_, evidenceOf, check) => {
+  test("without a power cut", async () => {
+    const { model } = await updateWith([], evidenceOf, 1);
+    await check(model);
+  });
+
+  test("with one at every write", async () => {
+    let at = 0;
+    for (; ; at++) {
+      const results = await Promise.all(
+        outcomes.map((outcome, index) => updateWith([{ at, outcome }], evidenceOf, at * 3 + index)),
+      );
+      for (const { model } of results) await check(model);
+      if (!results[0]!.isCut) break;
+    }
+    // Kernel, root, tree, first block, state, name, verdict.
+    expect(at).toBeGreaterThan(20);
+  });
+
+  test("with one at every write, and another one at every write of the recovery", async () => {
+    let runs = 0;
+    for (let at = 0; ; at++) {
+      for (let again = 0; ; again++) {
+        // Each pair of outcomes comes up many times.
+        const cuts = [
+          { at, outcome: outcomes[(at + again) % 3]! },
+          { at: again, outcome: outcomes[(at + 2 * again + 1) % 3]! },
+        ];
+        const { model, isCut } = await updateWith(cuts, evidenceOf, at * 1000 + again);
+        runs += 1;
+        await check(model);
+        if (!isCut) break;
+      }
+      const { isCut } = await updateWith([{ at, outcome: "all" }], evidenceOf, at);
+      if (!isCut) break;
+    }
+    expect(runs).toBeGreaterThan(300);
+  });
+});

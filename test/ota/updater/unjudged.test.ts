@@ -1,0 +1,32 @@
+// The last resort: a release whose updater does not run is not kept.
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Armed } from "../../../ota/updater/state.ts";
+import { endUnjudged } from "../../../ota/updater/unjudged.ts";
+import { startTrial } from "../../image/boot/bench.ts";
+import { type SystemdBootBench, systemdBootBench } from "../../image/boot/systemd-boot/bench.ts";
+
+let bench: SystemdBootBench;
+beforeEach(async () => {
+  bench = await systemdBootBench();
+});
+afterEach(() => bench.dispose());
+const armed: Armed = {
+  ...{ from: { slot: "a", version: "1.0" }, to: { slot: "b", version: "1.1" }, rootHash: "aa", bootId: "one" },
+  ...{ atMs: 5, failedUnits: [], alive: [], hadMesh: false, hadTelemetry: false },
+};
+
+test("a trial of the updater's own that is still open ends with the old slot", async () => {
+  const trial = await startTrial(bench, await bench.start({ kind: "power" }), "1.1");
+  expect(await endUnjudged(trial.control, armed, "two")).toBe(true);
+  expect(await bench.start({ kind: "reboot" })).toMatchObject({ slot: "a", version: "1.0" });
+});
+
+test("a trial that a person began, one that was committed, and none are left alone", async () => {
+  const first = await bench.start({ kind: "power" });
+  expect(await endUnjudged(first.control, armed, "two")).toBe(false);
+  const trial = await startTrial(bench, first, "1.1");
+  expect(await endUnjudged(trial.control, undefined, "two")).toBe(false);
+  await trial.control.commit();
+  expect(await endUnjudged(trial.control, armed, "two")).toBe(false);
+  expect(await bench.start({ kind: "power" })).toMatchObject({ slot: "b", version: "1.1" });
+});

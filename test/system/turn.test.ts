@@ -1,0 +1,50 @@
+// One process at a time, and none for ever.
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { takeTurn } from "../../system/turn.ts";
+
+let folder = "";
+let path = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "hamlet-turn-"));
+  path = join(folder, "turn");
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test("while one process has its turn no other gets it, then it does", async () => {
+  const other = spawn("sleep", ["60"]);
+  try {
+    const first = await takeTurn(path, other.pid);
+    expect(first).toBeDefined();
+    expect(await takeTurn(path)).toBeUndefined();
+    await first!.done();
+    expect(await takeTurn(path)).toBeDefined();
+  } finally {
+    other.kill();
+  }
+});
+
+test("a process that is gone has no turn, and neither has another one with its number", async () => {
+  const other = spawn("sleep", ["60"]);
+  await takeTurn(path, other.pid);
+  other.kill("SIGKILL");
+  await once(other, "close");
+  expect(await takeTurn(path)).toBeDefined();
+  writeFileSync(path, `${process.pid} 1\n`);
+  expect(await takeTurn(path)).toBeDefined();
+});
+
+test.each(["", "garbage", "\0\0\0"])("a file with %j is nobody's turn", async (content) => {
+  writeFileSync(path, content);
+  expect(await takeTurn(path)).toBeDefined();
+});
+
+test("the time at which a process started tells it from any other", async () => {
+  const first = await takeTurn(path);
+  expect(execFileSync("cat", [path]).toString()).toMatch(new RegExp(`^${process.pid} \\d+\n$`));
+  await first!.done();
+});
