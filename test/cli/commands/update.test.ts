@@ -238,6 +238,11 @@ test("update history lists how updates ended; --log adds what the fallback left"
   expect(json).toEqual({ history: [failed], fallback: end("failed", failed.atMs) });
 });
 
+test("update status names the release that the device can go back to", async () => {
+  await updater.tell({ phase: "idle" }, { running: { slot: "b", version: "0.2.0" }, earlier: "0.1.0" });
+  expect((await hamlet(updateStatus)).lines).toContain("the release before: 0.1.0; go back to it: hamlet update back");
+});
+
 test("update status says what runs, what is newer, how far an update is and what failed", async () => {
   await updater.tell(writing(84e6), {
     ...found,
