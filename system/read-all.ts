@@ -9,8 +9,12 @@ export class TooLong extends Error {}
 export const readAll = async (stream: Stream, maxBytes: number): Promise<string> =>
   (await readBytes(stream, maxBytes)).toString("utf8");
 
-/** As `readAll`, for bytes. */
-export async function readBytes(stream: Stream, maxBytes: number): Promise<Buffer> {
+/** As `readAll`, for bytes. `release` takes the pieces, which are copied. */
+export async function readBytes(
+  stream: Stream,
+  maxBytes: number,
+  release: (piece: Uint8Array) => void = () => {},
+): Promise<Buffer> {
   const tooLong = new TooLong(`it is longer than ${maxBytes} bytes`);
   if (Number(stream.headers?.["content-length"] ?? 0) > maxBytes) throw tooLong;
   const chunks: Uint8Array[] = [];
@@ -20,5 +24,7 @@ export async function readBytes(stream: Stream, maxBytes: number): Promise<Buffe
     if (bytes > maxBytes) throw tooLong;
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks);
+  const all = Buffer.concat(chunks);
+  chunks.forEach(release);
+  return all;
 }

@@ -15,7 +15,7 @@ qemu-system-x86 qemu-system-arm qemu-user-static qemu-utils ovmf qemu-efi-aarch6
 # For tests: tools for namespaces, a second implementation of each protocol, a browser.
 test_packages="$start_packages fdisk device-tree-compiler nix-bin bmap-tools nftables wireguard-go mosquitto-clients iputils-ping procps tcpdump openssl openssh-client chromium zsh fish"
 # Other systems that the benchmarks compare with.
-bench_packages="$test_packages genimage serf nebula tinc"
+bench_packages="$test_packages genimage serf nebula tinc casync xdelta3 zchunk"
 case $job in
   fast) packages="" ;;
   start) packages=$start_packages ;;

@@ -14,13 +14,13 @@ import {
 } from "../../provisioning/handover/update.ts";
 import { HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
+import { free } from "../../system/free.ts";
 import { errorAnswer, send, sendJson } from "../../system/http/answer.ts";
 import { readAll, readBytes } from "../../system/read-all.ts";
 import { badRequest } from "../api/errors.ts";
 import { reportPath } from "../api/schema.ts";
 import type { Handler } from "../api/server.ts";
 import { type Desk, noUpdater } from "./desk.ts";
-import { free } from "./free.ts";
 import type { Lend, Unpack } from "./lend.ts";
 
 export type UpdaterDoorOptions = { desk: Desk; lend: Lend; evidence(): Promise<Evidence>; holdMs?: number };
@@ -55,7 +55,7 @@ export function serveUpdater(
     async [updaterPaths.packed](request, response) {
       desk.heard();
       const wanted = check(PackedRequest, parseJson(String(request.headers[packedHeader] ?? "")));
-      const dictionary = await readBytes(request, maxPackedBodyBytes).catch(unreadable);
+      const dictionary = await readBytes(request, maxPackedBodyBytes, free).catch(unreadable);
       await sendLent({ ...wanted, kind: "packed", dictionary }, response);
     },
     async [updaterPaths.evidence](_, response) {

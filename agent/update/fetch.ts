@@ -2,8 +2,8 @@
 // alone for a while, as long as another one answers.
 import { type Clock, sleep } from "../../system/clock.ts";
 import { describeError, HamletError } from "../../system/error.ts";
+import { free } from "../../system/free.ts";
 import { backoffMs } from "../../system/retry.ts";
-import { free } from "./free.ts";
 import { nothingHeld } from "./held.ts";
 import type { Pacer } from "./pacer.ts";
 import { urlBelow } from "./repositories.ts";

@@ -2,9 +2,9 @@
 import { objectPath } from "../../ota/format/names.ts";
 import { maxFrameBytes, unpackObject } from "../../ota/format/unpack.ts";
 import type { BytesRequest, PackedRequest } from "../../provisioning/handover/update.ts";
+import { free } from "../../system/free.ts";
 import { makeQueue } from "../../system/queue.ts";
 import type { Repositories } from "./fetch.ts";
-import { free } from "./free.ts";
 import type { Packs } from "./packs.ts";
 
 /** Empties the dictionary. */

@@ -16,6 +16,7 @@ import {
 } from "../../provisioning/handover/update.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
+import { free } from "../../system/free.ts";
 import { errorIn } from "../../system/http/answer.ts";
 import { askForBytes, type Question, type Where } from "../../system/http/ask.ts";
 
@@ -27,7 +28,7 @@ export type AgentDoor = {
   file(path: string, maxBytes: number): Promise<Buffer>;
   /** The content of an object. Throws `update.badObject` as well. */
   object(ref: ObjectRef, onCarried?: OnCarried): Promise<Buffer>;
-  /** The content of a frame of a pack, whose dictionary goes with it. Throws `update.noRanges` as well. */
+  /** The content of a frame of a pack, whose dictionary goes with it, and is empty afterwards. Throws `update.noRanges` as well. */
   packed(request: PackedRequest, dictionary: Buffer, onCarried: OnCarried): Promise<Buffer>;
   /** What somebody asked for; undefined if nobody did for a while. */
   wait(report: UpdateReport): Promise<UpdateRequest | undefined>;
@@ -66,6 +67,7 @@ export function openAgentDoor(socketPath: string, { deadlineMs = bytesDeadlineMs
     async packed(request, dictionary, onCarried) {
       const question = {
         ...{ path: updaterPaths.packed, headers: { [packedHeader]: JSON.stringify(request) }, body: dictionary },
+        onSent: () => free(dictionary),
         maxBytes: request.sizeBytes,
         deadlineMs: deadlineMs + Math.ceil((1000 * request.pack.sizeBytes) / slowestPackBytesPerS),
       };

@@ -1,7 +1,7 @@
 // Composition root of root's updater: `node updater.mjs`.
 import { mkdir, readFile } from "node:fs/promises";
 import { uptime } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { openBootControl } from "../../image/boot/device.ts";
 import { updateFiles } from "../../provisioning/file/update-source.ts";
 import { pathsUnder } from "../../provisioning/firstboot/paths.ts";
@@ -23,9 +23,7 @@ import { makeUpdater } from "./updater.ts";
 
 const log = makeLog("updater");
 const disk = "/run/hamlet-disk";
-/** The provision file's release root is there, if it has one. */
-const { releaseRoot, updateRequest } = pathsUnder("/");
-const folder = dirname(releaseRoot);
+const { updateFolder: folder, releaseRoot, updateRequest } = pathsUnder("/");
 /** Of the computer, not of this process: a restarted updater goes on with the same trial. */
 const clock = { now: Date.now, monotonic: () => uptime() * 1000 };
 const hourMs = 60 * 60_000;

@@ -2,6 +2,7 @@
 // never mounts. What the slot already holds, of an attempt cut off or of an older release, is neither fetched nor written again:
 // its digest says so, and no mark on the disk has to be believed.
 import { HamletError } from "../../system/error.ts";
+import { free } from "../../system/free.ts";
 import type { Manifest, Part } from "../format/manifest.ts";
 import { fillPlaces, type PlaceValues } from "../format/places.ts";
 import { maxStepBytes } from "../format/recipe.ts";
@@ -52,7 +53,8 @@ export async function writePart(
     const kept = Math.max(0, Math.min(bytes.length, first.length - step.offset));
     bytes.copy(first, step.offset, 0, kept);
     if (kept < bytes.length) await target.write(bytes.subarray(kept), step.offset + kept);
-    unsyncedBytes += bytes.length;
+    free(bytes);
+    unsyncedBytes += step.length;
     if (unsyncedBytes >= syncEveryBytes) {
       await target.sync();
       unsyncedBytes = 0;
@@ -73,6 +75,7 @@ function windowOn(target: SlotPart, endBytes: number): SlotPart["read"] {
   return async (offset, length) => {
     if (offset < start || offset + length > start + window.length) {
       start = offset;
+      free(window);
       window = await target.read(offset, Math.min(maxStepBytes, endBytes - offset));
     }
     return window.subarray(offset - start, offset - start + length);

@@ -8,7 +8,9 @@ import type { Paths } from "./paths.ts";
 export async function forgetDevice(paths: Paths, spared: readonly string[]): Promise<void> {
   // The identity first: whatever stops us, the device is no longer who it was.
   for (const path of [copyOf(paths.identity), paths.identity]) await wipe(path);
-  await wipeInside(paths.rootFolder, spared);
+  // The floors stay: a reset must not open the way back to an older release.
+  await wipeInside(paths.updateFolder, [paths.updateFloors, copyOf(paths.updateFloors)]);
+  await wipeInside(paths.rootFolder, [...spared, paths.updateFolder]);
   await removeFile(paths.hostname);
   await wipeInside(paths.agentFolder);
 }

@@ -36,8 +36,12 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   updateRequest: join(root, rootFolder, requestNames.update),
   authorizedKeys: join(root, rootFolder, "ssh/authorized_keys"),
   imager: join(root, rootFolder, "imager.json"),
+  /** The updater's state. */
+  updateFolder: join(root, rootFolder, "update"),
   /** In place of the image's own. */
   releaseRoot: join(root, rootFolder, "update", updateFiles.releaseRoot),
+  /** The lowest versions that the updater accepts: of this hardware, whoever owns it. */
+  updateFloors: join(root, rootFolder, "update/floors.json"),
   networkFolder: join(root, rootFolder, "network"),
   wpaSupplicant: join(root, rootFolder, "wpa_supplicant.conf"),
   /** Of an identity that moves to another disk (move.ts). */

@@ -1,6 +1,7 @@
 // One HTTP exchange with a program that may be slow, gone or hostile: bounded in time and in size.
 import { type Agent, type IncomingHttpHeaders, request } from "node:http";
 import type { Duplex } from "node:stream";
+import { free } from "../free.ts";
 import { readBytes } from "../read-all.ts";
 
 /** `agent` keeps connections open between exchanges. */
@@ -14,6 +15,8 @@ export type Question = {
   method?: "GET" | "POST";
   body?: string | Buffer;
   headers?: Record<string, string>;
+  /** The system has all of the body: its memory may be used again. */
+  onSent?(): void;
   deadlineMs?: number;
   maxBytes?: number;
   /** Ends the exchange early. */
@@ -57,8 +60,9 @@ export function askForBytes(where: Where, question: Question): Promise<BytesAnsw
     const asked = request({ ...where, path, method, headers, ...agent, signal });
     asked.on("close", () => clearTimeout(timer));
     asked.on("error", reject);
+    if (question.onSent) asked.on("finish", question.onSent);
     asked.on("response", (response) => {
-      readBytes(response, maxBytes).then(
+      readBytes(response, maxBytes, free).then(
         (bytes) => {
           // A channel into a machine stays open until somebody closes it.
           if (!("agent" in where)) asked.destroy();

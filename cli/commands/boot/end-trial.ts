@@ -1,5 +1,4 @@
 // Run by hamlet-verdict.service ten minutes after the start of a slot on trial: if the updater that should judge it has not, it goes back.
-import { dirname } from "node:path";
 import { readDevice } from "../../../ota/updater/device.ts";
 import { stateIn } from "../../../ota/updater/state.ts";
 import { endUnjudged } from "../../../ota/updater/unjudged.ts";
@@ -15,7 +14,7 @@ export const endTrial: Command = {
   async run(_input, { print }) {
     const control = await ownBootControl();
     const { bootId } = await readDevice(run);
-    const armed = await stateIn(dirname(pathsUnder("/").releaseRoot)).read("armed.json");
+    const armed = await stateIn(pathsUnder("/").updateFolder).read("armed.json");
     if (await endUnjudged(control, armed, bootId)) print("nobody judged this trial: going back to the other slot");
     return 0;
   },

@@ -74,7 +74,7 @@ test.each([
   expect(fetched).toEqual(whole.slice(0, 3).map(({ sha256: name }) => name));
 });
 
-test("a packed step whose frame cannot be had is made of chunks", async () => {
+test("a packed step whose pack is lost is made of chunks", async () => {
   const { kind: _, ...rest } = copy;
   const packed: PlacedStep = {
     ...rest,
@@ -82,7 +82,9 @@ test("a packed step whose frame cannot be had is made of chunks", async () => {
     pack: { offset: 0, length: 10 },
     from: { part: "root", offset: 0, length: 9 },
   };
-  expect((await makeStep(packed, sources)).equals(wanted)).toBe(true);
+  const without = { ...sources, unpack: { make: async () => undefined, giveUp() {} } };
+  expect((await makeStep(packed, without)).equals(wanted)).toBe(true);
+  expect(fetched).toEqual(whole.slice(0, 3).map(({ sha256: name }) => name));
 });
 
 test("places of the older release are cleared, whatever slot it ran in", async () => {
