@@ -27,6 +27,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   "update status": async () => (await import("./commands/update/status.ts")).updateStatus,
   "update check": async () => (await import("./commands/update/check.ts")).updateCheck,
   "update now": async () => (await import("./commands/update/now.ts")).updateNow,
+  "update install": async () => (await import("./commands/update/install.ts")).updateInstall,
   "update history": async () => (await import("./commands/update/history.ts")).updateHistory,
   "update retry": async () => (await import("./commands/update/retry.ts")).updateRetry,
   "update back": async () => (await import("./commands/update/back.ts")).updateBack,

@@ -1,11 +1,11 @@
 // Lends the updater, which has no network, the bytes that it names: files as they are, objects and frames of packs unpacked.
 import { objectPath } from "../../ota/format/names.ts";
+import { maxFrameBytes, unpackObject } from "../../ota/format/unpack.ts";
 import type { BytesRequest, PackedRequest } from "../../provisioning/handover/update.ts";
 import { free } from "../../system/free.ts";
 import { makeQueue } from "../../system/queue.ts";
 import type { Repositories } from "./fetch.ts";
 import type { Packs } from "./packs.ts";
-import { maxFrameBytes, unpackObject } from "./unpack.ts";
 
 /** Empties the dictionary. */
 export type Unpack = PackedRequest & { kind: "packed"; dictionary: Buffer };

@@ -5,7 +5,7 @@ import { duration } from "../words.ts";
 import { Facts, Section } from "./parts.tsx";
 
 export function Updates({ update, now }: { update: UpdateStatus; now: number }) {
-  const { running, newest, checkedAtMs, activity, last, failed } = update;
+  const { running, newest, checkedAtMs, activity, earlier, last, failed } = update;
   const ago = (atMs: number) => `${duration((now - atMs) / 1000)} ago`;
   return (
     <Section title="Updates" id="updates">
@@ -16,6 +16,7 @@ export function Updates({ update, now }: { update: UpdateStatus; now: number }) 
           Running: `${running.version} (slot ${running.slot})`,
           "Newest release": newest ?? "unknown",
           "Last check": checkedAtMs === undefined ? "never" : ago(checkedAtMs),
+          ...(earlier !== undefined && { "Release before": earlier }),
           ...(last && { "Last update": `${endText(last)}, ${ago(last.atMs)}` }),
           ...(failed.length > 0 && { "Failed releases": failed.join(", ") }),
         }}

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { openBootControl } from "../../image/boot/device.ts";
 import { updateFiles } from "../../provisioning/file/update-source.ts";
 import { pathsUnder } from "../../provisioning/firstboot/paths.ts";
+import { takeUpdateRequest } from "../../provisioning/handover/requests.ts";
 import { sleep } from "../../system/clock.ts";
 import { run } from "../../system/command.ts";
 import { agentSocket } from "../../system/doors.ts";
@@ -22,7 +23,7 @@ import { makeUpdater } from "./updater.ts";
 
 const log = makeLog("updater");
 const disk = "/run/hamlet-disk";
-const { updateFolder: folder, releaseRoot } = pathsUnder("/");
+const { updateFolder: folder, releaseRoot, updateRequest } = pathsUnder("/");
 /** Of the computer, not of this process: a restarted updater goes on with the same trial. */
 const clock = { now: Date.now, monotonic: () => uptime() * 1000 };
 const hourMs = 60 * 60_000;
@@ -51,6 +52,7 @@ try {
     takeTurn: () => takeTurn(slotsTurn),
     workIn: "/tmp",
     pace: { firstCheckMs: hourMs / 6, checkEveryMs: 6 * hourMs },
+    namedFolder: () => takeUpdateRequest(updateRequest),
     trialDeadlineMs: () => deadlineIn("/run/hamlet-updater", device.bootId, clock.monotonic()),
   });
   await updater.run(new AbortController().signal);

@@ -19,6 +19,8 @@ export type MetadataFiles = Record<string, string>;
 
 export type Question = {
   board: string;
+  /** TUF's name of the release's manifest; by default that of the board's newest one. */
+  target?: string | undefined;
   door: Pick<AgentDoor, "file">;
   /** What the last check verified. */
   kept: MetadataFiles | undefined;
@@ -55,9 +57,10 @@ export async function findNewest(question: Question): Promise<Answer> {
   }
 }
 
-async function findIn(work: string, { board, door, kept, firstRoot, floors, nowMs }: Question): Promise<Answer> {
+async function findIn(work: string, question: Question): Promise<Answer> {
+  const { board, door, kept, firstRoot, floors, nowMs } = question;
   const fetcher = fetcherOf(door);
-  const name = newestName(board);
+  const name = question.target ?? newestName(board);
   try {
     const updater = await openUpdater(work, kept, firstRoot, fetcher);
     const trusted: TrustedMetadataStore = updater["trustedSet"];

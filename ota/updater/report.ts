@@ -59,8 +59,9 @@ function activityOf({ life, progress, trial, epochMs, running, earlier }: Knowle
     case "restarting":
       return { phase: "restarting", version: life.release };
     case "returning": {
-      const version = earlier ?? running.version;
-      return progress?.phase === "verifying" ? { ...progress, version } : { phase: "restarting", version };
+      if (life.to !== undefined) return { phase: "restarting", version: life.to };
+      const { doneBytes, totalBytes } = progress ?? { doneBytes: 0, totalBytes: 0 };
+      return { phase: "verifying", version: earlier ?? running.version, doneBytes, totalBytes };
     }
     case "trying":
       return {

@@ -12,8 +12,8 @@ export type Life =
   | { phase: "checking"; wish: Wish; failures: number; next?: Next }
   | { phase: "installing"; release: string; failures: number }
   | { phase: "restarting"; release: string }
-  /** Verifies the release in the other slot, and restarts into it. */
-  | { phase: "returning" }
+  /** Verifies the release in the other slot, and restarts into it: `to`, once it is verified. */
+  | { phase: "returning"; to?: string }
   /** A failure that passes by itself. */
   | { phase: "waiting"; wish: Wish; because: UpdateTrouble; failures: number; againAtMs: number; release?: string }
   /** A refusal: only a newer release or a person changes it. */

@@ -25,6 +25,7 @@ import {
 import type { Device } from "./device.ts";
 import { verifyEarlier } from "./earlier.ts";
 import { raiseFloors } from "./floors.ts";
+import { type FolderDoor, openFolderDoor } from "./folder-door.ts";
 import { type InstallDoors, type Installed, install } from "./install.ts";
 import type { findNewest } from "./metadata.ts";
 import type { Progress } from "./progress.ts";
@@ -52,6 +53,8 @@ export type UpdaterParts = {
   /** A folder in memory. */
   workIn: string;
   pace: { firstCheckMs: number; checkEveryMs: number };
+  /** The folder that the owner has named to update from: once for each time. */
+  namedFolder(): Promise<string | undefined>;
   /** When the trial of this boot ends, on the monotonic clock. */
   trialDeadlineMs(): Promise<number>;
 };
@@ -84,6 +87,8 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   };
   let manifest: Manifest | undefined;
   let installed: Installed | undefined;
+  /** Where the release under way comes from, if not from a repository. */
+  let folder: FolderDoor | undefined;
   let hasAdvanced = false;
   /** The furthest that any attempt at this release came. */
   let furthest = { release: "", doneBytes: 0 };
@@ -103,17 +108,25 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   function dispatch(event: Event): void {
     const moment = { now: clock.monotonic(), random: random() };
     const [life, effects] = step(known.life, event, parts.pace, moment);
+    // What failed is repeated where it was; every other check is of the repository, unless somebody names a folder.
+    const goesOn = event.kind === "tick" && known.life.phase === "waiting";
     const hasChanged = life.phase !== known.life.phase;
     known.life = life;
-    if (hasChanged) tell(true);
-    for (const effect of effects) perform(effect);
+    if (hasChanged) {
+      known.progress = undefined;
+      tell(true);
+    }
+    for (const effect of effects) {
+      if (effect.kind === "check" && !goesOn) folder = undefined;
+      perform(effect);
+    }
     wake();
   }
 
   function perform(effect: Effect): void {
     switch (effect.kind) {
       case "check":
-        attempt(check);
+        attempt(effect.in === "folder" ? checkFolder : check);
         break;
       case "install":
         attempt(installNewest);
@@ -160,6 +173,21 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     tell(true);
   }
 
+  async function checkFolder(): Promise<void> {
+    const path = await parts.namedFolder();
+    if (path === undefined) {
+      throw new HamletError("update.notThere", "nobody has named a folder to update from", {
+        hint: "as root on the device: hamlet update install <folder>",
+        exitCode: 3,
+      });
+    }
+    folder = openFolderDoor(path);
+    await check().catch((error: unknown) => {
+      // Reading it again changes nothing.
+      throw error instanceof HamletError ? asFinal(error) : error;
+    });
+  }
+
   async function check(): Promise<void> {
     const floors = (await state.read("floors.json")) ?? { roles: {} };
     const clockS = Math.max(device.builtS, floors.clockS ?? 0);
@@ -170,15 +198,9 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     const metadata = await state.read("metadata.json");
     // A device that was given another release root begins anew.
     const kept = metadata?.from === from ? metadata.files : undefined;
-    const found = await parts.findNewest({
-      board: device.board,
-      door,
-      kept,
-      firstRoot,
-      floors: floors.roles,
-      nowMs,
-      workIn,
-    });
+    const where = { door: folder ?? door, target: await folder?.target(device.board) };
+    const how = { kept, firstRoot, floors: floors.roles, nowMs, workIn };
+    const found = await parts.findNewest({ board: device.board, ...where, ...how });
     const next = { from, files: found.files };
     if (JSON.stringify(next) !== JSON.stringify(metadata)) await state.write("metadata.json", next);
     const raised = {
@@ -222,16 +244,19 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   }
 
   async function goBack(): Promise<void> {
-    known.progress = undefined;
     if (device.isDataLost) throw dataLost();
     await refuseBeside();
     await takeTurn();
     await findEarlier();
-    const { slot, version } = await verifyEarlier(control, parts.disk.openPart, (progress) => {
+    const onProgress = (progress: Progress) => {
       known.progress = progress;
       tell(false);
+    };
+    const { slot, version } = await verifyEarlier(control, parts.disk.openPart, onProgress).catch((error: unknown) => {
+      known.earlier = undefined;
+      throw error;
     });
-    known.progress = undefined;
+    known.life = { phase: "returning", to: version };
     tell(true);
     const atMs = Math.max(0, clock.now());
     await state.write("leaving.json", { from: known.running, to: { slot, version }, atMs });
@@ -262,7 +287,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     const { rootHash, diskSignature } = device;
     const doors: InstallDoors = {
       ...{ control, ...parts.disk, rootHash, diskSignature, sleep, random },
-      door,
+      door: folder ?? door,
     };
     known.earlier = undefined;
     installed = await install(manifest!, doors, onProgress);
@@ -408,6 +433,9 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     },
   };
 }
+
+const asFinal = ({ code, message, hint, cause }: HamletError) =>
+  new HamletError(code, message, { ...(hint !== undefined && { hint }), exitCode: 3, cause });
 
 const dataLost = () =>
   new HamletError("update.dataLost", "the data partition could not be mounted", {

@@ -33,6 +33,7 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   rootFolder: join(root, rootFolder),
   resetRequest: join(root, rootFolder, requestNames.reset),
   installRequest: join(root, rootFolder, requestNames.install),
+  updateRequest: join(root, rootFolder, requestNames.update),
   authorizedKeys: join(root, rootFolder, "ssh/authorized_keys"),
   imager: join(root, rootFolder, "imager.json"),
   /** The updater's state. */

@@ -1,5 +1,5 @@
-// Requests that root carries out on a device: install and reset. The sender is root there and, once the agent has agreed, puts the
-// request into root's own folder, where no other user can write.
+// Requests that root carries out on a device: install, reset, update from a folder. The sender is root there and, once the agent has
+// agreed, puts the request into root's own folder, where no other user can write.
 import { constants } from "node:os";
 import type { SendRequest } from "../../../agent/api/client.ts";
 import type { RequestPath } from "../../../agent/api/schema.ts";
@@ -9,7 +9,7 @@ import { HamletError } from "../../../system/error.ts";
 /** Runs a program on the device as root and returns its exit code. */
 export type Exec = (argv: string[]) => Promise<number>;
 
-const requestOf: Partial<Record<RequestPath, { kind: keyof typeof requestNames; text(body: object): string }>> = {
+const requestOf: Partial<Record<RequestPath, { kind: "install" | "reset"; text(body: object): string }>> = {
   "/v1/install": { kind: "install", text: (body) => requestText.install("disk" in body ? String(body.disk) : "") },
   "/v1/reset": { kind: "reset", text: requestText.reset },
 };
@@ -23,6 +23,7 @@ const drop = `${inFolder}rm -f "$2.asked"`;
 /** `send` sends a request to the agent, or throws its refusal; root acts only after that. */
 export function withRootRequest(send: SendRequest, exec: Exec, root = ""): SendRequest {
   return async (path, body) => {
+    if (path === "/v1/update" && "folder" in body) return await updateFrom(String(body.folder), send, exec, root);
     const wanted = requestOf[path];
     if (!wanted) return await send(path, body);
     const { kind, text } = wanted;
@@ -53,6 +54,41 @@ export function withRootRequest(send: SendRequest, exec: Exec, root = ""): SendR
       });
     }
   };
+}
+
+const noFolder = 65;
+// $4: the folder. The updater takes the request as soon as the agent passes on that there is one.
+const name = `[ -f "$4/metadata/timestamp.json" ] || exit ${noFolder}; ${write} && mv "$2.asked" "$2" && sync .`;
+const withdraw = `${inFolder}rm -f "$2" "$2.asked"`;
+
+async function updateFrom(folder: string, send: SendRequest, exec: Exec, root: string): Promise<void> {
+  const text = requestText.update(folder);
+  const sh = (script: string) => exec(["sh", "-c", script, "sh", root, requestNames.update, text, folder]);
+  switch (await sh(name)) {
+    case 0:
+      break;
+    case noFolder:
+      throw new HamletError("update.notThere", `${folder} on the device is no folder with a release`, {
+        hint: "write one with: hamlet ota export newest --board <board> --repository <folder> -o <folder>",
+        exitCode: 3,
+      });
+    case noImage:
+      throw new HamletError("boot.unsupported", "this machine was not started from a Hamlet image", {
+        hint: "only a device that was started from one can do this",
+        exitCode: 3,
+      });
+    default:
+      throw new HamletError("device.needsRoot", "could not store the request in root's folder on the device", {
+        hint: "run the command as root on the device, and check whether its data partition is full: df /var/lib/hamlet",
+        exitCode: 3,
+      });
+  }
+  try {
+    await send("/v1/update", { kind: "install" });
+  } catch (error) {
+    await sh(withdraw);
+    throw error;
+  }
 }
 
 /** Exit codes of a program that a signal ended begin above this. */

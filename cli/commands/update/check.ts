@@ -8,5 +8,5 @@ export const updateCheck: Command = {
   example: "hamlet update check --device attic",
   details: "Works on the device itself and in the lab.",
   options: requestOptions,
-  run: ({ values }, context) => requestUpdate("check", values, context),
+  run: ({ values }, context) => requestUpdate({ kind: "check" }, values, context),
 };

@@ -126,6 +126,7 @@ function stageOf(activity: Exclude<UpdateActivity, { phase: "idle" }>): Stage {
       return [`writing ${version}`, { done, total, more: fetchedText(activity) }];
     }
     case "verifying":
+      if (activity.totalBytes === 0) return [activityText(activity, 0)];
       return [`verifying ${activity.version}`, { done: activity.doneBytes, total: activity.totalBytes }];
     case "trying": {
       const { version, waitsFor } = activity;

@@ -11,5 +11,5 @@ Returns once the update has begun; --watch follows it until it ends. An update t
 The device writes its other slot, restarts into it, and returns by itself if the new release does not pass its checks.
 Works on the device itself and in the lab.`,
   options: { ...requestOptions, ...watchOption },
-  run: ({ values }, context) => requestUpdate("now", values, context),
+  run: ({ values }, context) => requestUpdate({ kind: "now" }, values, context),
 };

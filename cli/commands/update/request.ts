@@ -1,5 +1,6 @@
 // What `check`, `now` and `retry` share: they ask the updater for a check, and say what came of it.
 import type { UpdateRequest } from "../../../provisioning/handover/update.ts";
+import { HamletError } from "../../../system/error.ts";
 import type { Context, Option, Values } from "../../terminal/command.ts";
 import { deviceOption, findDeviceForRequests } from "../../terminal/device.ts";
 import { jsonLines } from "../../terminal/output.ts";
@@ -17,19 +18,17 @@ export const watchOption: Record<"watch", Option> = {
   },
 };
 
-export async function requestUpdate(
-  kind: Extract<UpdateRequest["kind"], "check" | "now" | "retry">,
-  values: Values,
-  context: Context,
-): Promise<number> {
+type Asked = { kind: Extract<UpdateRequest["kind"], "check" | "now" | "retry"> } | { kind: "install"; folder: string };
+
+export async function requestUpdate(asked: Asked, values: Values, context: Context): Promise<number> {
   const { print, progress } = context;
   const device = await findDeviceForRequests(values);
   try {
     const status = await device.status();
     const before = updateOf(status);
     const { name } = status.self;
-    progress.stage(`checking for a release for ${name}`);
-    await device.request("/v1/update", { kind });
+    progress.stage(asked.kind === "install" ? `reading ${asked.folder}` : `checking for a release for ${name}`);
+    await device.request("/v1/update", asked);
     const update = await awaitCheck(device, before);
     progress.end();
     const { running, newest, activity } = update;
@@ -40,6 +39,11 @@ export async function requestUpdate(
       print(
         `the update of ${name}${"version" in activity ? ` to ${activity.version}` : ""} has begun; follow it: hamlet update status --watch`,
       );
+    } else if (asked.kind === "install") {
+      throw new HamletError("update.notNewer", `${name} runs ${running.version}, and the folder has ${newest}`, {
+        hint: "nothing to do",
+        exitCode: 3,
+      });
     } else if (newest === undefined) print(`the repository has no release for ${name}, which runs ${running.version}`);
     else if (newest === running.version) print(`${name} runs ${newest}, the newest release`);
     else print(`${name} runs ${running.version}; the newest release is ${newest}`);

@@ -8,5 +8,5 @@ export const updateRetry: Command = {
   example: "hamlet update retry --device attic --watch",
   details: "A device does not try a failed release again by itself. Works on the device itself and in the lab.",
   options: { ...requestOptions, ...watchOption },
-  run: ({ values }, context) => requestUpdate("retry", values, context),
+  run: ({ values }, context) => requestUpdate({ kind: "retry" }, values, context),
 };

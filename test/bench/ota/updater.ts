@@ -48,6 +48,7 @@ const updater = await makeUpdater({
     failedUnits: async () => [],
     lastWords: async () => [],
     isClockSet: async () => true,
+    ownerAsked: async () => undefined,
   },
   disk: {
     openPart: (label) => openSlotPart(join(disk, label), "/sys"),
@@ -67,6 +68,7 @@ const updater = await makeUpdater({
   takeTurn: async () => ({ done: async () => {} }),
   workIn: folder,
   pace: { firstCheckMs: hourMs, checkEveryMs: hourMs },
+  namedFolder: async () => undefined,
   trialDeadlineMs: async () => systemClock.monotonic() + 180_000,
 });
 await writeFile(join(folder, "ready"), "");

@@ -1,20 +1,23 @@
 // The owner's requests for root are written to root's folder, and only after the agent has agreed.
-import { mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { withRootRequest } from "../../../cli/commands/device/root-request.ts";
 import { runThrough } from "../../../cli/terminal/device.ts";
+import { takeUpdateRequest } from "../../../provisioning/handover/requests.ts";
 import { localDoors } from "../../../system/doors.ts";
 import { HamletError } from "../../../system/error.ts";
 
 let root: string;
 let folder: string;
 let asked: string[];
+let sent: object[];
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "hamlet-request-"));
   folder = join(root, "var/lib/hamlet/root");
   asked = [];
+  sent = [];
   await mkdir(folder, { recursive: true });
   await mkdir(join(root, "run/hamlet-disk"), { recursive: true });
 });
@@ -23,6 +26,7 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 const request = withRootRequest(
   async (path, what) => {
     asked.push(`${path} with ${await readdir(folder)}`);
+    sent.push(what);
     if ("id" in what && what.id === "another") throw new HamletError("reset.refused", "this is not the device");
   },
   (argv) => runThrough(localDoors.exec({ argv: argv.map((word) => (word === "" ? root : word)) })),
@@ -73,4 +77,41 @@ test("a restart that cuts off the answer is no failure, and a request that canno
       throw new Error("unexpected");
     }),
   ).rejects.toThrow("unexpected");
+});
+
+test("a folder to update from is named in root's folder before the agent hears of it, and the agent does not learn which", async () => {
+  const stick = join(root, "mnt/update");
+  await mkdir(join(stick, "metadata"), { recursive: true });
+  await expect(request("/v1/update", { kind: "install", folder: stick })).rejects.toMatchObject({
+    code: "update.notThere",
+    hint: expect.stringContaining("ota export"),
+  });
+  expect(asked).toEqual([]);
+  await writeFile(join(stick, "metadata/timestamp.json"), "{}");
+  await request("/v1/update", { kind: "install", folder: stick });
+  expect(asked).toEqual(["/v1/update with update.json"]);
+  expect(sent.at(-1)).toEqual({ kind: "install" });
+  expect(await takeUpdateRequest(join(folder, "update.json"))).toBe(stick);
+});
+
+test("a folder that the device refuses, or that cannot be named there, leaves nothing for root", async () => {
+  const stick = join(root, "mnt/update");
+  await mkdir(join(stick, "metadata"), { recursive: true });
+  await writeFile(join(stick, "metadata/timestamp.json"), "{}");
+  const refusing = withRootRequest(
+    () => Promise.reject(new HamletError("update.busy", "it writes")),
+    (argv) => runThrough(localDoors.exec({ argv: argv.map((word) => (word === "" ? root : word)) })),
+  );
+  await expect(refusing("/v1/update", { kind: "install", folder: stick })).rejects.toMatchObject({
+    code: "update.busy",
+  });
+  expect(await readdir(folder)).toEqual([]);
+  await rm(folder, { recursive: true });
+  await expect(request("/v1/update", { kind: "install", folder: stick })).rejects.toMatchObject({
+    code: "device.needsRoot",
+  });
+  await rm(join(root, "run/hamlet-disk"), { recursive: true });
+  await expect(request("/v1/update", { kind: "install", folder: stick })).rejects.toMatchObject({
+    code: "boot.unsupported",
+  });
 });

@@ -12,6 +12,7 @@ import { confirmReturn, updateBack } from "../../../cli/commands/update/back.ts"
 import { updateCheck } from "../../../cli/commands/update/check.ts";
 import { followUpdate } from "../../../cli/commands/update/follow.ts";
 import { updateHistory } from "../../../cli/commands/update/history.ts";
+import { updateInstall } from "../../../cli/commands/update/install.ts";
 import { updateNow } from "../../../cli/commands/update/now.ts";
 import { updateRetry } from "../../../cli/commands/update/retry.ts";
 import { updateSeen } from "../../../cli/commands/update/seen.ts";
@@ -237,6 +238,11 @@ test("update history lists how updates ended; --log adds what the fallback left"
   expect(json).toEqual({ history: [failed], fallback: end("failed", failed.atMs) });
 });
 
+test("update status names the release that the device can go back to", async () => {
+  await updater.tell({ phase: "idle" }, { running: { slot: "b", version: "0.2.0" }, earlier: "0.1.0" });
+  expect((await hamlet(updateStatus)).lines).toContain("the release before: 0.1.0; go back to it: hamlet update back");
+});
+
 test("update status says what runs, what is newer, how far an update is and what failed", async () => {
   await updater.tell(writing(84e6), {
     ...found,
@@ -263,6 +269,12 @@ test("update status --watch of a device that does nothing ends at once", async (
     code: 0,
     lines: expect.arrayContaining(["attic runs 0.1.0 (slot a)"]),
   });
+});
+
+test("update install needs an absolute path, and a device from an image", async () => {
+  await updater.tell({ phase: "idle" });
+  await expect(hamlet(updateInstall, "stick/")).rejects.toMatchObject({ code: "usage.invalid", exitCode: 2 });
+  await expect(hamlet(updateInstall, folder)).rejects.toMatchObject({ code: "update.notThere", exitCode: 3 });
 });
 
 test("a device without an updater refuses requests, and says why", async () => {

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, unlink, writeFile } from "node:fs
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, test as everywhere, expect } from "vitest";
 import { objectPath } from "../../../ota/format/names.ts";
+import { decodeRecipe } from "../../../ota/format/recipe.ts";
 import { exportRelease } from "../../../ota/repository/export.ts";
 import { filesAt, filesIn } from "../../../ota/repository/files.ts";
 import { openRepository, readPublished, repositoryFolder } from "../../../ota/repository/folder.ts";
@@ -16,6 +17,8 @@ import { rotateKey } from "../../../ota/repository/rotate.ts";
 import { signRepository } from "../../../ota/repository/sign.ts";
 import { repositoryStatus } from "../../../ota/repository/status.ts";
 import { compareRemote, verifyRepository } from "../../../ota/repository/verify.ts";
+import { openFolderDoor } from "../../../ota/updater/folder-door.ts";
+import { findNewest } from "../../../ota/updater/metadata.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import { check, make, serve } from "./device.ts";
 import { lacksImages, noise } from "./image.ts";
@@ -329,6 +332,29 @@ test("what waits for a signature is not removed", async () => {
   await signRepository(await open(one), Date.now());
   expect(await troubles(one)).toEqual([]);
   expect(await seen(one)).toBe("0.2.0");
+});
+
+test("a device's updater reads every release that was exported, the newest or not, straight from the folder", async () => {
+  const one = await fresh();
+  await publishImage(one.repository, images[1]!, { now: Date.now() });
+  for (const version of ["0.1.0", "newest"]) {
+    const out = join(publisher.work, `stick-${version}`);
+    await exportRelease(one.folder, { board: "nuc", version, out });
+    const door = openFolderDoor(out);
+    const { manifest } = await findNewest({
+      ...{ board: "nuc", door, target: await door.target("nuc"), kept: undefined, floors: {} },
+      // A device without a clock takes the date of its own release.
+      ...{ firstRoot: publisher.releaseRoot, nowMs: 0, workIn: publisher.work },
+    });
+    expect(manifest.version).toBe(version === "newest" ? "0.2.0" : version);
+    for (const ref of manifest.recipes) {
+      const { steps } = decodeRecipe(await door.object(ref, () => {}), manifest.parts);
+      for (const { kind, sha256, length } of steps) {
+        if (kind === "chunk") await door.object({ sha256, sizeBytes: length }, () => {});
+      }
+    }
+    await expect(door.target("rpi4")).rejects.toMatchObject({ code: "update.wrongBoard" });
+  }
 });
 
 test("an exported folder is all that a device needs, from nothing and from the release before", async () => {

@@ -1,8 +1,8 @@
 // An agent for tests: a real HTTP server on a Unix socket, that may be as hostile as a test wants.
 import { createServer, type ServerResponse } from "node:http";
 import { join } from "node:path";
-import { unpackObject } from "../../../agent/update/unpack.ts";
 import { packPath } from "../../../ota/format/names.ts";
+import { unpackObject } from "../../../ota/format/unpack.ts";
 import {
   BytesRequest,
   carriedHeader,

@@ -27,8 +27,13 @@ async function update(): Promise<Running> {
 
 test("a device goes back to the release before when asked, and does not install again what it left until somebody says so", async () => {
   const running = await update();
+  bench.agent.reports.length = 0;
   bench.agent.ask({ kind: "back" });
   await running.untilRestart();
+  // Whoever asked hears of a refusal: the restart is told only after everything was verified.
+  const told = bench.agent.reports.map(({ activity }) => activity).filter(({ phase }) => phase !== "idle");
+  expect(told[0]).toEqual({ phase: "verifying", version: "1.0", doneBytes: 0, totalBytes: 0 });
+  expect(told.at(-1)).toEqual({ phase: "restarting", version: "1.0" });
   expect(readdirSync(bench.boot.folder).sort()).toEqual(["hamlet_1.0.efi", "hamlet_1.1.new"]);
   const back = await bench.start({ kind: "reboot" });
   expect(back).toMatchObject({ slot: "a", version: "1.0" });
@@ -65,6 +70,7 @@ test.each(["root-a", "verity-a"])("with a wrong byte in %s the device does not g
   bench.agent.ask({ kind: "back" });
   const { activity } = await running.untilReport((one) => one.activity.phase === "waiting");
   expect(activity).toMatchObject({ because: { code: "update.nothingBack" } });
+  expect(bench.agent.last()?.earlier).toBeUndefined();
   expect(readdirSync(bench.boot.folder).sort()).toEqual(["hamlet_1.0.efi", "hamlet_1.1.efi"]);
   expect(running.restarted()).toBe(false);
 });

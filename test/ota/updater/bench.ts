@@ -58,6 +58,7 @@ export async function makeBench() {
     facts: {} as Partial<Device>,
     parts: {} as Partial<UpdaterParts>,
     isClockSet: false,
+    namedFolder: undefined as string | undefined,
     ownerAsked: undefined as Awaited<ReturnType<Device["ownerAsked"]>>,
     publish(version: string, options: Parameters<typeof repository.makeRelease>[1] = {}) {
       const release = repository.publish(repository.makeRelease(version, options));
@@ -125,6 +126,11 @@ export async function makeBench() {
       takeTurn: () => takeTurn(join(folder, "turn")),
       workIn: folder,
       pace: { firstCheckMs: 600_000_000, checkEveryMs: 600_000_000 },
+      namedFolder: async () => {
+        const named = bench.namedFolder;
+        bench.namedFolder = undefined;
+        return named;
+      },
       trialDeadlineMs: async () => clock.monotonic() + 180_000,
       ...bench.parts,
     });

@@ -1,6 +1,7 @@
 // A device in memory whose power may fail at any write: slots with writes that are not on the medium yet, an EFI partition, state on
 // `data`, and time that passes only when nothing else is left to do.
 import type { Slot } from "../../../image/boot/boot-control.ts";
+import { verityOnCommandLine } from "../../../image/boot/running.ts";
 import { parseEntryName } from "../../../image/boot/systemd-boot/entries.ts";
 import type { EntryFolder } from "../../../image/boot/systemd-boot/entry-folder.ts";
 import { slotOf } from "../../../image/boot/systemd-boot/new-kernel.ts";
@@ -122,8 +123,9 @@ export function makeModel(releases: Release[], repository: Repository, random: R
       [...files].filter(([file]) => file.endsWith(".new")).map(([file, { length }]) => ({ file, sizeBytes: length })),
     temporaryName: (version) => `hamlet_${version}.new`,
     async about(file) {
-      const slot = slotOf(files.get(file) ?? Buffer.alloc(0));
-      return slot && { slot, verity: undefined };
+      const bytes = files.get(file) ?? Buffer.alloc(0);
+      const slot = slotOf(bytes);
+      return slot && { slot, verity: verityOnCommandLine(bytes.toString("latin1")) };
     },
     async writeNew(version, chunks) {
       const file = `hamlet_${version}.new`;
@@ -291,6 +293,7 @@ export function makeModel(releases: Release[], repository: Repository, random: R
       takeTurn: async () => ({ done: async () => {} }),
       workIn: "/nowhere",
       pace: { firstCheckMs: 30 * 24 * 3600_000, checkEveryMs: 30 * 24 * 3600_000 },
+      namedFolder: async () => undefined,
       trialDeadlineMs: async () => now + 180_000,
     });
     updater.then(

@@ -115,3 +115,58 @@ describe.each([
     expect(runs).toBeGreaterThan(300);
   });
 });
+
+describe("going back", () => {
+  /** A device that went to 1.1 and is asked to go back, with power cuts. */
+  async function goBackWith(cuts: Cut[], seed: number) {
+    const { model } = await updateWith([], good, seed);
+    await model.settle();
+    model.ask({ kind: "back" });
+    for (const { at, outcome } of cuts) {
+      model.power.restore();
+      model.power.cutAt(at, outcome);
+      let ended = (await model.boot()).ended;
+      while (ended === "restart") ended = (await model.boot()).ended;
+      // A cut that did not happen must not come later.
+      model.power.restore();
+      if (ended === "quiet") return { model, isCut: false };
+    }
+    await model.settle();
+    return { model, isCut: true };
+  }
+
+  /** It is on 1.0 and says why, or on 1.1 and knows of nothing; asked again, it goes. */
+  async function isBackAsAsked(model: Model): Promise<void> {
+    const { version } = await model.settle();
+    expect(model.last!.failed).toEqual(version === "1.0" ? ["1.1"] : []);
+    expect(model.last!.history[0]).toMatchObject({ outcome: version === "1.0" ? "left" : "committed" });
+    model.ask({ kind: "back" });
+    expect(await model.settle()).toEqual({ slot: "a", version: "1.0" });
+    expect(model.last).toMatchObject({ failed: ["1.1"], history: [{ from: "1.1", to: "1.0", outcome: "left" }, {}] });
+    expect(model.kept.get("leaving.json")).toBeUndefined();
+    model.ask({ kind: "now" });
+    expect(await model.settle()).toEqual({ slot: "a", version: "1.0" });
+    model.ask({ kind: "retry" });
+    expect(await model.settle()).toEqual({ slot: "b", version: "1.1" });
+  }
+
+  test("with a power cut at every write, and another one at every write of the recovery", async () => {
+    let runs = 0;
+    for (let at = 0, isFirstCut = true; isFirstCut; at++) {
+      for (const outcome of outcomes) {
+        for (let again = 0, isCut = true; isCut; again++, runs++) {
+          const cuts = [
+            { at, outcome },
+            { at: again, outcome: outcomes[(at + again) % 3]! },
+          ];
+          const result = await goBackWith(cuts, at * 1000 + again);
+          isCut = result.isCut;
+          await isBackAsAsked(result.model);
+        }
+        isFirstCut = (await goBackWith([{ at, outcome }], at)).isCut;
+      }
+    }
+    // The wish, the intention, the kernel's name, the history.
+    expect(runs).toBeGreaterThan(12);
+  });
+});

@@ -11,6 +11,7 @@ import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts
 import { copyFolder } from "../../../provisioning/handover/copy.ts";
 import { readFrom } from "../../../provisioning/handover/files.ts";
 import { Folder } from "../../../provisioning/handover/folder.ts";
+import { requestText, takeUpdateRequest } from "../../../provisioning/handover/requests.ts";
 import { wipeInside } from "../../../provisioning/handover/wipe.ts";
 import { silentLog } from "../../../system/log.ts";
 import { lacks } from "../../lacks.ts";
@@ -205,6 +206,9 @@ describe.skipIf(skips)("requests by the agent alone", () => {
   test("p4-wish: root ignores a request in its own folder if the file is the agent's or a link to one", async () => {
     asAgent(paths.agentFolder, write, "install.json", '{"v":1,"disk":"/dev/nvme0n1"}');
     await rename(join(paths.agentFolder, "install.json"), paths.installRequest);
+    asAgent(paths.agentFolder, write, "update.json", '{"v":1,"folder":"/mnt"}');
+    await rename(join(paths.agentFolder, "update.json"), paths.updateRequest);
+    expect(await takeUpdateRequest(paths.updateRequest)).toBeUndefined();
     await expect(takeRequestedDisk(paths, async () => inner)).rejects.toMatchObject({ code: "install.refused" });
     await put(paths.resetRequest, "{}");
     await chown(paths.resetRequest, agentUser.uid, agentUser.gid);
@@ -222,5 +226,10 @@ describe.skipIf(skips)("requests by the agent alone", () => {
   test("p4-wish: root carries out a request that root itself wrote", async () => {
     await put(paths.installRequest, '{"v":1,"disk":"/dev/nvme0n1"}');
     expect(await takeRequestedDisk(paths, async () => inner)).toBe("/dev/nvme0n1");
+    await put(paths.updateRequest, requestText.update("/mnt/update"));
+    expect(await takeUpdateRequest(paths.updateRequest)).toBe("/mnt/update");
+    expect(await takeUpdateRequest(paths.updateRequest)).toBeUndefined();
+    await put(paths.updateRequest, '{"v":1,"folder":"relative"}');
+    expect(await takeUpdateRequest(paths.updateRequest)).toBeUndefined();
   });
 });

@@ -3,8 +3,8 @@ import { hash, randomBytes } from "node:crypto";
 import { constants, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { readFrame } from "../../../agent/update/frame.ts";
-import { maxFrameBytes, unpackObject } from "../../../agent/update/unpack.ts";
+import { readFrame } from "../../../ota/format/frame.ts";
+import { maxFrameBytes, unpackObject } from "../../../ota/format/unpack.ts";
 
 const nameOf = (content: Buffer) => ({ sha256: hash("sha256", content), sizeBytes: content.length });
 const { ZSTD_c_checksumFlag, ZSTD_c_compressionLevel, ZSTD_c_contentSizeFlag } = constants;
