@@ -101,6 +101,7 @@ async function runOnce(
     },
     disk: { openPart: offline, openOld: () => ({ read: async () => undefined, close: async () => {} }) },
     // The newest release is the one that runs: what was wanted is there, or is asked for again.
+    namedFolder: async () => undefined,
     findNewest: async () => ({ manifest: { version, builtS: 1 } as never, sha256: "", files: {}, roles: {} }),
     firstRoot: Buffer.alloc(0),
     clock: { now: () => nowMs, monotonic: () => nowMs },
