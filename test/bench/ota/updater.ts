@@ -2,6 +2,7 @@
 // for each check and one when the device would restart.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import { entryFolderAt } from "../../../image/boot/systemd-boot/entry-folder.ts";
 import { systemdBoot } from "../../../image/boot/systemd-boot/systemd-boot.ts";
 import { trialRecordAt } from "../../../image/boot/trial-record.ts";
@@ -15,10 +16,14 @@ import { sleep, systemClock } from "../../../system/clock.ts";
 import { makeLog } from "../../../system/log.ts";
 
 const [, , folder = "", devicePath = ""] = process.argv;
-const { socket, ...facts } = JSON.parse(await readFile(devicePath, "utf8"));
+const Facts = z.object({
+  ...{ board: z.string(), version: z.string(), builtS: z.number(), rootHash: z.string(), socket: z.string() },
+});
+const { socket, ...facts } = Facts.parse(JSON.parse(await readFile(devicePath, "utf8")));
 const disk = join(folder, "disk");
 const entries = join(folder, "EFI/Linux");
 const tell = (line: object) => console.log(JSON.stringify(line));
+const log = makeLog("updater");
 const hourMs = 3600_000;
 
 const control = systemdBoot({
@@ -62,7 +67,14 @@ const updater = await makeUpdater({
   },
   firstRoot: await readFile(join(folder, "root.json")),
   clock: systemClock,
-  log: makeLog("updater"),
+  log: {
+    ...log,
+    // Here nothing may go wrong and be tried again: the times would be those of the pause.
+    warn(text) {
+      log.warn(text);
+      process.exit(1);
+    },
+  },
   random: Math.random,
   sleep,
   takeTurn: async () => ({ done: async () => {} }),
