@@ -82,17 +82,10 @@ export const reasonOf = (state: BootState): RollbackReason | undefined =>
 
 /** The conditions for a trial on every board. `order`: how the new version compares with the running one (versions.ts). */
 export function checkStage(state: BootState, slot: Slot, version: string, order: number): void {
-  const refuse = (
-    code: "boot.runningSlot" | "boot.trialUnjudged" | "boot.versionClash" | "boot.notNewer",
-    why: string,
-    hint: string,
-  ) => new HamletError(code, why, { hint, exitCode: 3 });
+  const refuse = (code: "boot.runningSlot" | "boot.versionClash" | "boot.notNewer", why: string, hint: string) =>
+    new HamletError(code, why, { hint, exitCode: 3 });
   if (state.phase === "trying") {
-    throw refuse(
-      "boot.trialUnjudged",
-      `slot ${state.slot} (${state.version}) is on trial itself`,
-      "commit it first (`hamlet boot commit`), or mark it bad (`hamlet boot bad`) and restart",
-    );
+    throw unjudged(state);
   }
   if (state.phase === "left") throw leaving(state);
   if (slot === state.slot) {
@@ -110,6 +103,11 @@ export function checkStage(state: BootState, slot: Slot, version: string, order:
   }
 }
 
+/** While a slot is on trial, the other one is what the device goes back to. */
+export const unjudged = ({ slot, version }: BootState & { phase: "trying" }, hint = commitOrGoBack): HamletError =>
+  new HamletError("boot.trialUnjudged", `slot ${slot} (${version}) is on trial itself`, { hint, exitCode: 3 });
+const commitOrGoBack = "commit it first (`hamlet boot commit`), or mark it bad (`hamlet boot bad`) and restart";
+
 /** The slot that starts next must not be changed. */
 export const leaving = ({ next }: BootState & { phase: "left" }): HamletError =>
   new HamletError("boot.leaving", `this device goes back to slot ${next.slot} (${next.version}) at its next start`, {
@@ -120,10 +118,7 @@ export const leaving = ({ next }: BootState & { phase: "left" }): HamletError =>
 /** Throws `boot.trialUnjudged` or `boot.nothingBack`. */
 export function checkRevert(state: BootState, earlier: Earlier | undefined): Earlier {
   if (state.phase === "trying") {
-    throw new HamletError("boot.trialUnjudged", `slot ${state.slot} (${state.version}) is on trial itself`, {
-      hint: "mark it bad (`hamlet boot bad`) and restart",
-      exitCode: 3,
-    });
+    throw unjudged(state, "mark it bad (`hamlet boot bad`) and restart");
   }
   if (earlier) return earlier;
   throw new HamletError("boot.nothingBack", `slot ${otherSlot(state.slot)} has no earlier release that starts`, {

@@ -1,6 +1,6 @@
 // Installs a release into the other slot: marks the slot bad, writes and verifies each part, and leaves it ready to be staged.
 // Nothing is armed here, and the running slot is only read.
-import { type BootControl, type Candidate, otherSlot, type Slot } from "../../image/boot/boot-control.ts";
+import { type BootControl, type Candidate, otherSlot, type Slot, unjudged } from "../../image/boot/boot-control.ts";
 import { HamletError } from "../../system/error.ts";
 import { type Manifest, recipeFor } from "../format/manifest.ts";
 import type { PlaceValues } from "../format/places.ts";
@@ -37,6 +37,8 @@ export type Installed = { slot: Slot; candidate: Candidate };
 export async function install(manifest: Manifest, doors: InstallDoors, onProgress: OnProgress): Promise<Installed> {
   const { control } = doors;
   const running = await control.current();
+  // The other slot is the one to go back to. On a Raspberry Pi nothing but this protects it.
+  if (running.phase === "trying") throw unjudged(running);
   const slot = otherSlot(running.slot);
   await checkRoom(manifest, slot, doors);
   // From here on nothing starts the slot, whatever it contains.

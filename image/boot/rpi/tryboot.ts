@@ -151,8 +151,11 @@ export function rpiTryboot(doors: RpiTrybootDoors): BootControl {
           return note(state.slot, state.version, "bad");
         case "armed":
         case "reverted":
+          await startByItself(state.slot);
           return note(state.trial.slot, state.trial.version, "bad");
         case "settled":
+          // The sector may be damaged, or name the slot that is about to be written.
+          await startByItself(state.slot);
           // The firmware starts the other slot only on request: there is only the record that it was good.
           if ((await record.read())?.phase === "kept") await record.write(undefined);
           return;

@@ -1,5 +1,5 @@
 // Whole updates: the real updater, a real socket, slots as files, and boot control on a model of the boot loader.
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { UpdateActivity } from "../../../provisioning/handover/update.ts";
@@ -188,4 +188,20 @@ test("the forecast is known before the first byte, and holds", async () => {
   expect(first).toMatchObject({ phase: "writing", doneBytes: 0 });
   expect(first!.forecastBytes).toBeGreaterThanOrEqual(sizes);
   expect(first!.forecastBytes).toBeLessThan(sizes + 3_000);
+});
+
+test("during a trial that nobody of ours judges, an update touches neither the slot to go back to nor the trial", async () => {
+  bench.publish("1.1", { from: bench.first });
+  const old = await bench.start();
+  bench.agent.ask({ kind: "now" });
+  await old.untilRestart();
+  // Without this record the trial looks like one that a person began.
+  for (const name of ["armed.json", "armed.json.copy"]) rmSync(join(bench.stateFolder, name));
+  bench.publish("1.2");
+  const before = bench.slot("root-a");
+  const trial = await bench.start({ kind: "reboot" });
+  const { activity } = await trial.untilReport((one) => one.activity.phase === "waiting");
+  expect(activity).toMatchObject({ version: "1.2", because: { code: "boot.trialUnjudged", hint: expect.any(String) } });
+  expect(bench.slot("root-a").equals(before)).toBe(true);
+  expect(await trial.control.current()).toMatchObject({ phase: "trying", isMarkedBad: false });
 });

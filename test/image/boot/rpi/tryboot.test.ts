@@ -89,6 +89,19 @@ test("with a damaged autoboot.txt the first slot starts, and the next trial repa
   expect(defaultSlot(bench.readAutoboot())).toBe("a");
 });
 
+test("before the other slot is written, the running one becomes what the firmware starts", async () => {
+  const { bench, first } = await device();
+  bench.writeAutoboot(Buffer.alloc(512, 0xff));
+  await first.control.markBad();
+  expect(defaultSlot(bench.readAutoboot())).toBe("a");
+  const trial = await startTrial(bench, first, "1.1");
+  await trial.control.commit();
+  const asked = await bench.start({ kind: "reboot", argument: "2" });
+  expect(asked.slot).toBe("a");
+  await asked.control.markBad();
+  expect((await bench.start({ kind: "power" })).slot).toBe("a");
+});
+
 test("damage to autoboot.txt during a trial does not hide the trial, and either verdict repairs it", async () => {
   for (const verdict of ["commit", "markBad"] as const) {
     const { bench, first } = await device();
