@@ -60,7 +60,7 @@ type Files = { [K in keyof typeof files]: z.infer<(typeof files)[K]> };
 export type State = {
   /** Undefined if there is none, or it cannot be read: damage costs an update or a history, never a boot. */
   read<K extends keyof Files>(name: K): Promise<Files[K] | undefined>;
-  /** Undefined removes it. */
+  /** Undefined removes it. Throws for what `read` would not accept: a trial whose record cannot be read has no verdict. */
   write<K extends keyof Files>(name: K, value: Files[K] | undefined): Promise<void>;
 };
 
@@ -70,7 +70,7 @@ export const stateIn = (folder: string): State => ({
   },
   async write(name, value) {
     const path = join(folder, name);
-    if (value) await keep(path, value);
+    if (value) await keep(path, (files[name] as z.ZodType<object>).parse(value));
     else for (const at of [copyOf(path), path]) await rm(at, { force: true });
   },
 });

@@ -141,13 +141,16 @@ export const PackedRequest = z
   .refine(({ pack, frame }) => frame.offset + frame.length <= pack.sizeBytes, "the frame lies outside of the pack");
 export type PackedRequest = z.infer<typeof PackedRequest>;
 
+/** The updater keeps some of them for the verdict (ota/updater/state.ts). */
+const MemberId = z.string().max(64);
+
 /** What an agent knows of its device's health; the updater judges it. */
 export const Evidence = z.object({
   phase: z.enum(["unprovisioned", "pending", "member"]),
   hasPage: z.boolean().describe("the page answers on its port"),
   hasMesh: z.boolean().describe("guard, tunnel and cluster run; false also without an identity"),
-  handshakes: z.array(z.string()).max(4096).describe("ids of members with a WireGuard handshake in this boot"),
-  alive: z.array(z.string()).max(4096).describe("ids of other members that gossip says are alive"),
+  handshakes: z.array(MemberId).max(4096).describe("ids of members with a WireGuard handshake in this boot"),
+  alive: z.array(MemberId).max(4096).describe("ids of other members that gossip says are alive"),
   telemetry: z.enum(["none", "down", "up"]).describe("none: there is no broker"),
 });
 export type Evidence = z.infer<typeof Evidence>;

@@ -127,4 +127,9 @@ test("requests and evidence that are not valid are silence", async () => {
     await expect(door.wait(report)).rejects.toEqual(refused("update.agentSilent"));
     await expect(door.evidence()).rejects.toEqual(refused("update.agentSilent"));
   }
+  const evidence = { phase: "member", hasPage: true, hasMesh: true, handshakes: [], alive: ["m1"], telemetry: "none" };
+  body = JSON.stringify(evidence);
+  expect(await door.evidence()).toEqual(evidence);
+  body = JSON.stringify({ ...evidence, alive: ["m".repeat(65)] });
+  await expect(door.evidence()).rejects.toEqual(refused("update.agentSilent"));
 });
