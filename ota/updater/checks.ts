@@ -6,7 +6,7 @@ export const checks = {
   "trial.dataLost": "the data partition could not be mounted",
   "trial.agentDown": "the agent does not answer",
   "trial.pageDown": "the device's page does not answer",
-  "trial.unitFailed": "a unit failed that had not failed before",
+  "trial.unitFailed": "a unit failed that had not failed before, or systemd does not answer",
   "trial.meshDown": "the mesh does not start",
   "trial.noHandshake": "no WireGuard handshake with a member that was alive before",
   "trial.noGossip": "no gossip from a member that was alive before",

@@ -16,7 +16,8 @@ export type Expected = {
 export type Observed = {
   rootHash: string | undefined;
   isDataLost: boolean;
-  failedUnits: string[];
+  /** Undefined if systemd does not say. */
+  failedUnits: string[] | undefined;
   /** Undefined while the agent does not answer. */
   evidence: Evidence | undefined;
 };
@@ -30,7 +31,7 @@ export function judge(expected: Expected, { rootHash, isDataLost, failedUnits, e
     ["trial.dataLost", isDataLost],
     ["trial.agentDown", evidence === undefined],
     ["trial.pageDown", evidence?.hasPage !== true],
-    ["trial.unitFailed", failedUnits.some((unit) => !expected.failedUnits.includes(unit))],
+    ["trial.unitFailed", failedUnits?.every((unit) => expected.failedUnits.includes(unit)) !== true],
     ["trial.meshDown", expected.hadMesh && evidence?.hasMesh !== true],
     ["trial.noHandshake", !isMet(evidence?.handshakes)],
     ["trial.noGossip", !isMet(evidence?.alive)],

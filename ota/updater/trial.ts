@@ -58,7 +58,7 @@ async function observe({ door, device, log }: TrialDoors) {
     door.evidence().catch(quiet("no evidence")),
     device.failedUnits().catch(quiet("no list of units")),
   ]);
-  return { rootHash: device.rootHash, isDataLost: device.isDataLost, failedUnits: failedUnits ?? [], evidence };
+  return { rootHash: device.rootHash, isDataLost: device.isDataLost, failedUnits, evidence };
 }
 
 async function commit(armed: Armed, { control, state }: TrialDoors): Promise<void> {

@@ -24,6 +24,8 @@ test.each([
   ["trial.wrongRoot", { rootHash: undefined }],
   ["trial.dataLost", { isDataLost: true }],
   ["trial.unitFailed", { failedUnits: ["old.service", "new.service"] }],
+  // Silence is failure.
+  ["trial.unitFailed", { failedUnits: undefined }],
   ["trial.pageDown", { evidence: { ...evidence, hasPage: false } }],
   ["trial.meshDown", { evidence: { ...evidence, hasMesh: false } }],
   // Members that were not there before prove nothing of the way back to those that were.
