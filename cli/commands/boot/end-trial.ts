@@ -1,4 +1,6 @@
 // Run by hamlet-verdict.service ten minutes after the start of a slot on trial: if the updater that should judge it has not, it goes back.
+import { readFile } from "node:fs/promises";
+import { slotOnCommandLine } from "../../../image/boot/running.ts";
 import { readDevice } from "../../../ota/updater/device.ts";
 import { stateIn } from "../../../ota/updater/state.ts";
 import { endUnjudged } from "../../../ota/updater/unjudged.ts";
@@ -14,8 +16,10 @@ export const endTrial: Command = {
   async run(_input, { print }) {
     const control = await ownBootControl();
     const { bootId } = await readDevice(run);
+    const slot = slotOnCommandLine(await readFile("/proc/cmdline", "utf8"));
     const armed = await stateIn(pathsUnder("/").updateFolder).read("armed.json");
-    if (await endUnjudged(control, armed, bootId)) print("nobody judged this trial: going back to the other slot");
+    if (await endUnjudged({ control, slot, bootId }, armed))
+      print("nobody judged this trial: going back to the other slot");
     return 0;
   },
 };

@@ -17,16 +17,24 @@ const armed: Armed = {
 
 test("a trial of the updater's own that is still open ends with the old slot", async () => {
   const trial = await startTrial(bench, await bench.start({ kind: "power" }), "1.1");
-  expect(await endUnjudged(trial.control, armed, "two")).toBe(true);
+  expect(await endUnjudged({ ...trial, bootId: "two" }, armed)).toBe(true);
   expect(await bench.start({ kind: "reboot" })).toMatchObject({ slot: "a", version: "1.0" });
 });
 
 test("a trial that a person began, one that was committed, and none are left alone", async () => {
   const first = await bench.start({ kind: "power" });
-  expect(await endUnjudged(first.control, armed, "two")).toBe(false);
+  expect(await endUnjudged({ ...first, bootId: "two" }, armed)).toBe(false);
   const trial = await startTrial(bench, first, "1.1");
-  expect(await endUnjudged(trial.control, undefined, "two")).toBe(false);
+  expect(await endUnjudged({ ...trial, bootId: "two" }, undefined)).toBe(false);
   await trial.control.commit();
-  expect(await endUnjudged(trial.control, armed, "two")).toBe(false);
+  expect(await endUnjudged({ ...trial, bootId: "two" }, armed)).toBe(false);
   expect(await bench.start({ kind: "power" })).toMatchObject({ slot: "b", version: "1.1" });
+});
+
+test("the old slot stays up although boot control cannot say anything", async () => {
+  const { control, slot } = await bench.start({ kind: "power" });
+  const current = () => Promise.reject(new Error("the EFI partition does not mount"));
+  const broken = { ...control, current };
+  expect(await endUnjudged({ control: broken, slot, bootId: "two" }, armed)).toBe(false);
+  await expect(endUnjudged({ control: broken, slot: "b", bootId: "two" }, armed)).rejects.toThrow("does not mount");
 });
