@@ -58,5 +58,6 @@ try {
   await updater.run(new AbortController().signal);
 } catch (error) {
   log.error(describeError(error));
-  process.exitCode = 1;
+  // A long poll may be open still, and systemd starts it again.
+  process.exit(1);
 }

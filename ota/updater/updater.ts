@@ -60,7 +60,7 @@ export type UpdaterParts = {
 };
 
 export type Updater = {
-  /** Ends when the device restarts. */
+  /** Ends when the device restarts. Throws if it cannot act on a trial, and must be started again then. */
   run(signal: AbortSignal): Promise<void>;
 };
 
@@ -89,6 +89,8 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   let installed: Installed | undefined;
   /** Where the release under way comes from, if not from a repository. */
   let folder: FolderDoor | undefined;
+  /** Fails if the verdict cannot be carried out: started again, the updater goes on with the same trial. */
+  let trial: Promise<void> | undefined;
   let hasAdvanced = false;
   /** The furthest that any attempt at this release came. */
   let furthest = { release: "", doneBytes: 0 };
@@ -138,9 +140,13 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
         attempt(goBack);
         break;
       case "want":
-        later(() => state.write("wanted.json", effect.isWanted ? {} : undefined));
+        // A wish that is there already has the count of trials without a verdict.
+        later(async () =>
+          state.write("wanted.json", effect.isWanted ? ((await state.read("wanted.json")) ?? {}) : undefined),
+        );
         break;
       case "forgetFailures":
+        later(() => state.write("wanted.json", undefined));
         later(() => changeHistory((history) => ({ ...history, failed: [] })));
         break;
       case "acknowledge":
@@ -365,7 +371,9 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
         return false;
       case "trying":
         known.life = { phase: "trying", release: past.armed.to.version };
-        tryOut(past.armed, signal).catch((error: unknown) => log.error(describeError(error)));
+        trial = tryOut(past.armed, signal).catch((error: unknown) => {
+          if (!signal.aborted) throw error;
+        });
         return true;
       case "restart":
         known.life = { phase: "restarting", release: past.armed.to.version };
@@ -429,7 +437,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
       // An installation that power or a restart of the updater cut off goes on.
       if (known.life.phase === "idle" && (await state.read("wanted.json")))
         dispatch({ kind: "asked", request: { kind: "now" } });
-      await Promise.all([answerRequests(signal), keepTime(signal)]);
+      await Promise.all([answerRequests(signal), keepTime(signal), trial]);
     },
   };
 }

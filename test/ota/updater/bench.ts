@@ -135,6 +135,8 @@ export async function makeBench() {
       ...bench.parts,
     });
     const ended = updater.run(over.signal);
+    // Of interest only to a test that awaits it: another one may be over before a trial has begun.
+    ended.catch(() => {});
     const running = {
       slot,
       version,
@@ -147,8 +149,6 @@ export async function makeBench() {
         mortal.die();
         over.abort();
         agent.closeHeld();
-        // The long poll of a dead process ends nothing.
-        ended.catch(() => {});
       },
       /** Ends the updater and starts it again in the same boot. */
       async again() {

@@ -2,6 +2,7 @@
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { stateIn } from "../../../ota/updater/state.ts";
 import type { UpdateActivity } from "../../../provisioning/handover/update.ts";
 import { HamletError } from "../../../system/error.ts";
 import { healthy } from "./agent.ts";
@@ -204,4 +205,42 @@ test("during a trial that nobody of ours judges, an update touches neither the s
   expect(activity).toMatchObject({ version: "1.2", because: { code: "boot.trialUnjudged", hint: expect.any(String) } });
   expect(bench.slot("root-a").equals(before)).toBe(true);
   expect(await trial.control.current()).toMatchObject({ phase: "trying", isMarkedBad: false });
+});
+
+test("a verdict that fails to be written is written by the updater that systemd starts again", async () => {
+  bench.publish("1.1", { from: bench.first });
+  const old = await bench.start();
+  bench.agent.ask({ kind: "now" });
+  await old.untilRestart();
+  const state = stateIn(bench.stateFolder);
+  bench.parts.state = {
+    ...state,
+    async write(name, value) {
+      if (name === "floors.json") throw new HamletError("file.full", "no space left");
+      await state.write(name, value);
+    },
+  };
+  const trial = await bench.start({ kind: "reboot" });
+  await expect(trial.ended).rejects.toThrow("no space left");
+  bench.parts.state = state;
+  const again = await trial.again();
+  const report = await again.untilReport(({ history }) => history.length > 0);
+  expect(report).toMatchObject({ activity: { phase: "idle" }, history: [{ to: "1.1", outcome: "committed" }] });
+  expect(await state.read("armed.json")).toBeUndefined();
+});
+
+test("a wish for an update that is asked for again keeps its count of trials without a verdict, until somebody says retry", async () => {
+  const state = stateIn(bench.stateFolder);
+  const voids = { version: "1.1", count: 2 };
+  await state.write("wanted.json", { voids });
+  bench.publish("1.1", { from: bench.first });
+  bench.parts.takeTurn = async () => undefined;
+  // It goes on with the wish of the boot before.
+  const running = await bench.start();
+  await running.untilReport((one) => one.activity.phase === "waiting");
+  expect(await state.read("wanted.json")).toEqual({ voids });
+  bench.agent.reports.length = 0;
+  bench.agent.ask({ kind: "retry" });
+  await running.untilReport((one) => one.activity.phase === "waiting");
+  expect(await state.read("wanted.json")).toEqual({});
 });
