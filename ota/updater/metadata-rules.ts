@@ -12,7 +12,11 @@ const Expires = z
   .string()
   .regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{3})?Z$/)
   .refine((text) => !Number.isNaN(Date.parse(text)), "it is no date");
-const RoleName = z.string().regex(/^[a-z0-9-]{1,32}$/);
+/** A board's. The library, and our floors, keep all roles under their names. */
+const RoleName = z
+  .string()
+  .regex(/^[a-z0-9-]{1,32}$/)
+  .refine((name) => !["root", "targets", "snapshot", "timestamp"].includes(name), "it is the name of another role");
 const Count = z.int().positive();
 const Keys = z
   .record(z.string().max(128), z.looseObject({ keytype: z.string(), keyval: z.looseObject({ public: z.string() }) }))

@@ -79,12 +79,22 @@ async function findIn(work: string, question: Question): Promise<Answer> {
         exitCode: 3,
       });
     }
+    checkBuilt(manifest, trusted.timestamp!.signed.expires);
     return { manifest, sha256: target.hashes["sha256"]!, files: await filesIn(work), roles };
   } catch (error) {
     if (error instanceof HamletError) throw error;
     // The library hides some errors of the fetcher in a text.
     throw fetcher.failure() ?? refusal(error);
   }
+}
+
+/** Its date becomes the earliest time that the device believes: one of the far future would make all later metadata look expired. */
+function checkBuilt({ version, builtS }: Manifest, expires: string): void {
+  if (builtS * 1000 <= Date.parse(expires)) return;
+  const built = new Date(builtS * 1000).toISOString().slice(0, 10);
+  throw new HamletError("update.badManifest", `release ${version} is of ${built}, after its metadata expires`, {
+    hint: "the publisher has to build it on a computer with the right time",
+  });
 }
 
 function refusal(error: unknown): HamletError {

@@ -84,7 +84,7 @@ test("without a clock only what expired before this release was built has expire
   expect(await refused(await install())).toMatchObject({ code: "update.expired" });
   bench.repository.expire("2022-01-01T00:00:00Z");
   bench.repository.writeTargets();
-  bench.publish("1.2");
+  bench.publish("1.2", { builtS: 1_610_000_000 });
   exportAll();
   bench.isClockSet = true;
   bench.parts = { clock: { now: Date.now, monotonic: () => performance.now() * 100 } };

@@ -220,6 +220,14 @@ test("kept metadata that is damaged at any place costs a longer check, and no up
   }
 });
 
+test("a release of the far future is refused: its date would make all later metadata look expired", async () => {
+  repository.expire("2027-02-01T00:00:00Z");
+  repository.publish(repository.makeRelease("1.1", { builtS: Date.UTC(2099, 0) / 1000 }));
+  await expect(check()).rejects.toMatchObject({ code: "update.badManifest", message: expect.stringContaining("2099") });
+  repository.publish(repository.makeRelease("1.2", { builtS: today / 1000 }));
+  expect(await version()).toBe("1.2");
+});
+
 describe("what the library lets pass is refused:", () => {
   const forgedTargets = (change: (signed: Record<string, unknown>) => void) =>
     repository.forge(`metadata/${repository.versions.board}.${board}.json`, repository.signers.board, change);
@@ -265,7 +273,7 @@ describe("what the library lets pass is refused:", () => {
     await isRefused("sha256");
   });
 
-  test.each(["../evil", "NUC", "a b", "nuc%2f", ""])("a role called %j", async (name) => {
+  test.each(["../evil", "NUC", "a b", "nuc%2f", "", "root", "timestamp"])("a role called %j", async (name) => {
     forgedDelegation((delegations) => Object.assign(delegations["roles"]![0]!, { name }));
     await isRefused("name");
   });

@@ -62,6 +62,7 @@ function paddedKernel(version: string, slot: Slot, verity: Verity): Buffer {
 export type ReleaseOptions = {
   installFrom?: string;
   board?: string;
+  builtS?: number;
   rootBytes?: number;
   from?: Release;
   copies?: boolean;
@@ -176,7 +177,7 @@ export function makeRepository() {
     const whole = recipeOf(contents);
     const delta = from && copies ? recipeOf(contents, from, edits !== undefined) : undefined;
     const manifest = Manifest.parse({
-      ...{ format: 1, board: options.board ?? board, version, builtS: 1_700_000_000 },
+      ...{ format: 1, board: options.board ?? board, version, builtS: options.builtS ?? 1_700_000_000 },
       ...(options.installFrom !== undefined && { installFrom: options.installFrom }),
       verity: { rootHash, dataBlocks: root.length / 4096 },
       parts,
