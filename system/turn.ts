@@ -1,6 +1,6 @@
 // One of root's programs at a time: a file in /run names the process whose turn it is. A process that is gone has no turn, however
 // it ended.
-import { open, readFile, rm } from "node:fs/promises";
+import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { errnoOf } from "./error.ts";
 
 export type Turn = { done(): Promise<void> };
@@ -10,8 +10,10 @@ export async function takeTurn(path: string, pid = process.pid, proc = "/proc"):
   const own = await lifeOf(pid, proc);
   for (let tries = 0; tries < 3; tries++) {
     try {
-      const file = await open(path, "wx", 0o600);
-      await file.writeFile(`${pid} ${own}\n`).finally(() => file.close());
+      // Written whole before it has its name: an empty file would be nobody's.
+      const whole = `${path}.${pid}`;
+      await writeFile(whole, `${pid} ${own}\n`, { mode: 0o600 });
+      await link(whole, path).finally(() => rm(whole, { force: true }));
       return { done: () => rm(path, { force: true }) };
     } catch (error) {
       if (errnoOf(error) !== "EEXIST") throw error;

@@ -1,7 +1,7 @@
 // One process at a time, and none for ever.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -41,6 +41,24 @@ test("a process that is gone has no turn, and neither has another one with its n
 test.each(["", "garbage", "\0\0\0"])("a file with %j is nobody's turn", async (content) => {
   writeFileSync(path, content);
   expect(await takeTurn(path)).toBeDefined();
+});
+
+test("the file is never there without its content, which another process would take for nobody's", async () => {
+  const seen = new Set<string>();
+  let isOver = false;
+  const look = () => {
+    try {
+      seen.add(readFileSync(path, "utf8"));
+    } catch {
+      // Nobody's turn just now.
+    }
+    if (!isOver) setImmediate(look);
+  };
+  look();
+  for (let round = 0; round < 200; round++) await (await takeTurn(path))!.done();
+  isOver = true;
+  expect(seen).not.toContain("");
+  expect(readdirSync(folder)).toEqual([]);
 });
 
 test("the time at which a process started tells it from any other", async () => {
