@@ -24,7 +24,8 @@ sign) and the key "targets" are rarely needed: move them to another computer or 
     if (input.values["json"]) print(JSON.stringify({ folder, releaseRoot }));
     else {
       print(`made the repository ${folder}`);
-      print(`next: hamlet image build --board nuc --release-root ${shellWord(releaseRoot)} -o out/`);
+      const trust = `--repository <url of the web server> --release-root ${shellWord(releaseRoot)}`;
+      print(`next: hamlet image build --board nuc ${trust} -o out/`);
     }
     note(`keep a copy of ${shellWord(folder)}: without its keys no device takes another update`);
     return 0;
