@@ -1,5 +1,5 @@
 // What the updater does next.
-// Pure: events come in, the new phase and effects for life.ts go out. Times are monotonic ms.
+// Pure: events come in, the new phase and effects for updater.ts go out. Times are monotonic ms.
 import type { UpdateRequest, UpdateTrouble } from "../../provisioning/handover/update.ts";
 import { backoffMs } from "../../system/retry.ts";
 

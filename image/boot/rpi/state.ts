@@ -18,7 +18,10 @@ export function judgeTryboot({ running, isTryboot, byItself, record, bootId }: T
     return { ...running, phase: "left", next: { slot: byItself, version: record.from } };
   }
   // If the sector is damaged, only the record can tell a trial from a slot that was committed in this boot.
-  const isTrying = isTryboot && (byItself === undefined ? record?.slot === slot : byItself !== slot);
+  // Without the flag the firmware may have started it too, for want of a sector that reads: nobody has judged it yet.
+  const isUnjudged = record?.slot === slot && !["kept", "bad"].includes(record.phase);
+  const isOnTrial = isTryboot && (byItself === undefined ? record?.slot === slot : byItself !== slot);
+  const isTrying = isOnTrial || (byItself !== slot && isUnjudged);
   if (isTrying) {
     const isMarkedBad = record?.slot === slot && record.phase === "bad";
     return { ...running, phase: "trying", triesLeft: 0, isMarkedBad };

@@ -41,8 +41,8 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
 
   async function look(): Promise<{ state: BootState; entries: Entry[]; own: Entry | undefined }> {
     const slot = slotOnCommandLine(await doors.commandLine());
-    const counted = await countedPath(doors);
     const entries = await folder.list();
+    const counted = (await countedPath(doors)) ?? unblessed(entries, slot);
     const noted = await record.read();
     // The version in the file name, which the loader sorts by. It is the release's own unless a slot was written by hand.
     const named = entries.filter((one) => one.slot === slot);
@@ -188,6 +188,16 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
     const bad = entryName(entry.version, 0, entry.triesDone);
     if (bad !== entry.file) await folder.rename(entry.file, bad);
   }
+}
+
+/**
+ * The kernel of the running slot, if it was never blessed and that of the other slot was: a release that cannot read the loader's
+ * variables is on trial all the same.
+ */
+function unblessed(entries: readonly Entry[], slot: Slot): string | undefined {
+  const own = entries.filter((one) => one.slot === slot);
+  const hasWayBack = entries.some((one) => one.slot === otherSlot(slot) && isBlessed(one));
+  return own.some(isBlessed) || !hasWayBack ? undefined : own.find(({ triesLeft }) => triesLeft !== undefined)?.stem;
 }
 
 /** The entry whose tries the loader counts, if any: `\EFI\Linux\hamlet_2+2-1.efi` in UTF-16. */

@@ -102,6 +102,20 @@ test("before the other slot is written, the running one becomes what the firmwar
   expect((await bench.start({ kind: "power" })).slot).toBe("a");
 });
 
+test("a slot that waits for its trial and is started by accident is on trial, not committed", async () => {
+  const { bench, first } = await device();
+  const trial = await startTrial(bench, first, "1.1");
+  await trial.control.commit();
+  await trial.control.stage("a", await bench.writeSlot("a", "1.2"));
+  // The firmware then takes the first boot partition.
+  bench.writeAutoboot(Buffer.alloc(512, 0xff));
+  const accident = await bench.start({ kind: "power" });
+  expect(accident).toMatchObject({ slot: "a", version: "1.2" });
+  expect(await accident.control.current()).toMatchObject({ phase: "trying", slot: "a" });
+  await accident.control.markBad();
+  expect((await bench.start({ kind: "power" })).slot).toBe("b");
+});
+
 test("damage to autoboot.txt during a trial does not hide the trial, and either verdict repairs it", async () => {
   for (const verdict of ["commit", "markBad"] as const) {
     const { bench, first } = await device();

@@ -199,6 +199,15 @@ test("the last kernel that would start by default is never marked bad", async ()
   expect(names()).toEqual(["hamlet_1.1+2-1.efi"]);
 });
 
+test("a release that cannot read the loader's variables is on trial all the same", async () => {
+  const first = await device();
+  const trial = await startTrial(bench, first, "1.1");
+  bench.variables.delete("LoaderBootCountPath");
+  expect(await trial.control.current()).toMatchObject({ phase: "trying", slot: "b", version: "1.1" });
+  await trial.control.markBad();
+  expect(await bench.start({ kind: "reboot" })).toMatchObject({ slot: "a", version: "1.0" });
+});
+
 test("a loader variable that is garbage or names a missing entry does not count as a trial", async () => {
   const first = await device();
   for (const value of ["", "\0", "no path", "\\EFI\\Linux\\hamlet_5+1-1.efi\0"]) {
