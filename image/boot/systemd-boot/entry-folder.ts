@@ -23,6 +23,11 @@ export type EntryFolder = {
   /** What the disk has under this name: read past the cache where that is possible. */
   readBack(file: string): AsyncIterable<Buffer>;
   rename(from: string, to: string): Promise<void>;
+  /**
+   * The loader no longer starts this kernel, whatever its name. FAT keeps a long name in pieces, and a power cut while one is changed
+   * may leave the short name alone, without its counter: `HAMLET~1.EFI` would be started like a blessed kernel.
+   */
+  disarm(file: string): Promise<void>;
   remove(file: string): Promise<void>;
   freeBytes(): Promise<number>;
 };
@@ -79,6 +84,21 @@ export function entryFolderAt(folder: string): EntryFolder {
     async rename(from, to) {
       await onDisk(() => rename(at(from), at(to)));
     },
+    async disarm(file) {
+      const place = await releasePlace(at(file));
+      if (!place) return;
+      try {
+        const kernel = await open(at(file), "r+");
+        try {
+          await kernel.write(Buffer.alloc(place.length), 0, place.length, place.offset);
+          await kernel.sync();
+        } finally {
+          await kernel.close();
+        }
+      } catch (cause) {
+        throw unwritable(cause);
+      }
+    },
     async remove(file) {
       await onDisk(() => rm(at(file), { force: true }));
     },
@@ -98,6 +118,24 @@ const unwritable = (cause: unknown) =>
 
 /** The header of a unified kernel image, and the most that its command line takes. */
 export const headBytes = 4096;
+/** Written whole or not at all. */
+const sectorBytes = 512;
+
+/** Where a kernel names its release, as far as one sector goes. The loader skips kernels without a name and a version. */
+async function releasePlace(path: string): Promise<{ offset: number; length: number } | undefined> {
+  try {
+    const file = await open(path, "r");
+    try {
+      const named = findSections(await readerOf(file)(0, headBytes)).find(({ name }) => name === ".osrel");
+      return named && { offset: named.offset, length: Math.min(named.sizeBytes, sectorBytes) };
+    } finally {
+      await file.close();
+    }
+  } catch {
+    // No kernel: the loader finds as little in it.
+    return undefined;
+  }
+}
 
 async function aboutKernel(path: string): Promise<{ slot: Slot; verity: Verity | undefined } | undefined> {
   const file = await open(path, "r").catch(() => undefined);

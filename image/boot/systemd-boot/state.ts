@@ -43,7 +43,8 @@ export function judgeEntries({ running, countedStem, entries, record, bootId, tr
   const isAskedFor = noted?.phase === "requested" && noted.bootId !== bootId;
   if (isAskedFor && trial.triesDone === 0 && trial.triesLeft !== 0)
     return reverted(trial.slot, trial.version, "neverBooted");
-  if (trial.triesLeft) {
+  // A kernel that was marked bad no longer starts, even if power failed before its name said so.
+  if (trial.triesLeft && noted?.phase !== "bad") {
     const { slot, version, triesLeft } = trial;
     return { ...running, phase: "armed", trial: { slot, version }, triesLeft };
   }
