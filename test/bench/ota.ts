@@ -129,7 +129,6 @@ async function measure(pair: Pair, programs: Programs, keys: Repository["keys"])
   const { bytes: wholeBytes, requests } = whole.carried;
   printFigures(`Bytes of an update, ${pair.name}`, [
     size(fetched, bytes, "casync extract --seed", theirs.bytes),
-    size(fetched, bytes, "zchunk", await zchunk(folder, older, newer)),
     size(withoutRanges, wholeBytes, "with ranges", bytes),
     single("the same without ranges: requests", requests, "", 1),
   ]);
@@ -143,6 +142,7 @@ async function compareBytes({ pair, folder, older, newer, bytes, wholeBytes }: M
   printFigures(`Bytes of an update beside whole ones, ${pair.name}`, [
     size(fetched, bytes, "full, zstd -19", full),
     size(withoutRanges, wholeBytes, "full, zstd -19", full),
+    size(fetched, bytes, "zchunk", await zchunk(folder, older, newer)),
     size(fetched, bytes, "xdelta3 -9", await xdelta(folder, older, newer)),
     size(fetched, bytes, "zstd -19 --patch-from", await patchFrom(folder, older, newer)),
   ]);
