@@ -9,7 +9,7 @@ import { readDirect } from "../../disk/direct.ts";
 import { readerOf } from "../../disk/read-at.ts";
 import type { Slot, Verity } from "../boot-control.ts";
 import { slotOnCommandLine, verityOnCommandLine } from "../running.ts";
-import { type Entry, parseEntryName } from "./entries.ts";
+import { type Entry, isShortName, parseEntryName } from "./entries.ts";
 
 export type EntryFolder = {
   list(): Promise<Entry[]>;
@@ -48,11 +48,18 @@ export function entryFolderAt(folder: string): EntryFolder {
   };
   return {
     async list() {
-      const names = (await readdir(folder)).flatMap((file) => parseEntryName(file) ?? []);
+      const files = await readdir(folder);
+      const named = files.flatMap((file) => parseEntryName(file) ?? []);
+      const short: Entry[] = [];
+      for (const file of files.filter(isShortName)) {
+        // A kernel that was disarmed has no version, and the loader passes over it too.
+        const version = await versionOf(at(file));
+        if (version) short.push({ file, stem: file.toLowerCase(), version, triesDone: 0, sizeBytes: 0, isShort: true });
+      }
       return Promise.all(
-        names.map(async (name) => {
-          const { size } = await stat(at(name.file));
-          return { ...name, slot: (await aboutKernel(at(name.file)))?.slot, sizeBytes: size };
+        [...named, ...short].map(async (entry) => {
+          const { size } = await stat(at(entry.file));
+          return { ...entry, slot: (await aboutKernel(at(entry.file)))?.slot, sizeBytes: size };
         }),
       );
     },
@@ -134,6 +141,19 @@ async function releasePlace(path: string): Promise<{ offset: number; length: num
   } catch {
     // No kernel: the loader finds as little in it.
     return undefined;
+  }
+}
+
+/** The version of the release that a kernel names. */
+async function versionOf(path: string): Promise<string | undefined> {
+  const place = await releasePlace(path);
+  if (!place) return undefined;
+  const file = await open(path, "r");
+  try {
+    const text = (await readerOf(file)(place.offset, place.length)).toString("latin1");
+    return /^IMAGE_VERSION=(\S+)$/m.exec(text)?.[1];
+  } finally {
+    await file.close();
   }
 }
 

@@ -55,7 +55,9 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
       bootId: await doors.bootId(),
       tries,
     });
-    const own = entries.find((one) => one.slot === slot && one.triesLeft !== undefined && one.stem === counted);
+    const own =
+      entries.find((one) => one.slot === slot && one.triesLeft !== undefined && one.stem === counted) ??
+      entries.find((one) => one.slot === slot && one.isShort);
     return { state, entries, own };
   }
 

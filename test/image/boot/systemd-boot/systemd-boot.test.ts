@@ -53,6 +53,26 @@ test("a bad release does not start again under the short name that a cut rename 
   expect(await back.control.current()).toMatchObject({ phase: "reverted", slot: "a", because: "markedBad" });
 });
 
+test("a trial whose counter a cut rename has lost is judged all the same", async () => {
+  const first = await device();
+  await first.control.stage("b", await bench.writeSlot("b", "1.1"));
+  await first.control.reboot();
+  // What the loader's own rename leaves.
+  renameSync(join(bench.folder, "hamlet_1.1+3.efi"), join(bench.folder, "HAMLET~1.EFI"));
+  const trial = await bench.start({ kind: "reboot" });
+  expect(await trial.control.current()).toEqual({
+    ...{ phase: "trying", slot: "b", version: "1.1", triesLeft: 0, isMarkedBad: false },
+  });
+  await trial.control.markBad();
+  expect(await bench.start({ kind: "power" })).toMatchObject({ slot: "a", version: "1.0" });
+  const again = await device();
+  await again.control.stage("b", await bench.writeSlot("b", "1.1"));
+  await again.control.reboot();
+  renameSync(join(bench.folder, "hamlet_1.1+3.efi"), join(bench.folder, "HAMLET~1.EFI"));
+  await (await bench.start({ kind: "reboot" })).control.commit();
+  expect(names()).toEqual(["hamlet_1.0.efi", "hamlet_1.1.efi"]);
+});
+
 test("without our own record, the loader's count still shows why a trial failed", async () => {
   const first = await device();
   await first.control.stage("b", await bench.writeSlot("b", "1.1"));
