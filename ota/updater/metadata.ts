@@ -34,6 +34,8 @@ export type Question = {
 };
 export type Answer = { manifest: Manifest; sha256: string; files: MetadataFiles; roles: RoleFloors };
 
+/** Beside the metadata, so that a check that finds nothing new fetches no manifest. No file of TUF's has such a name. */
+const keptManifest = "manifest";
 /** Any host: the agent knows the repository's URL. */
 const base = "http://repository";
 /** Far more than thirty boards and a hundred releases need, and little memory. */
@@ -71,7 +73,9 @@ async function findIn(work: string, question: Question): Promise<Answer> {
     if (!target) throw new HamletError("update.notThere", `the repository has no release for the board ${board}`);
     const roles = rolesOf(trusted, rootKeysOf(firstRoot));
     checkFloors(floors, roles);
-    const bytes = await fetchTarget(door, name, target.length, target.hashes["sha256"]!);
+    const { sha256 = "" } = target.hashes;
+    const last = Buffer.from(kept?.[keptManifest] ?? "");
+    const bytes = hash("sha256", last) === sha256 ? last : await fetchTarget(door, name, target.length, sha256);
     const manifest = parseManifest(bytes);
     if (manifest.board !== board) {
       throw new HamletError("update.wrongBoard", `the release is for ${manifest.board}, this device is a ${board}`, {
@@ -80,7 +84,8 @@ async function findIn(work: string, question: Question): Promise<Answer> {
       });
     }
     checkBuilt(manifest, trusted.timestamp!.signed.expires);
-    return { manifest, sha256: target.hashes["sha256"]!, files: await filesIn(work), roles };
+    const files = { ...(await filesIn(work)), [keptManifest]: bytes.toString("utf8") };
+    return { manifest, sha256, files, roles };
   } catch (error) {
     if (error instanceof HamletError) throw error;
     // The library hides some errors of the fetcher in a text.

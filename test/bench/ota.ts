@@ -21,20 +21,31 @@ const { positionals, values } = parseArgs({
 });
 const runs = Number(values.runs);
 const warmChecks = 10;
+const fetched = "bytes to fetch, all included";
+const withoutRanges = "the same without ranges (python3 -m http.server)";
+const size = (name: string, value: number, peer: string, their: number): Figure => ({
+  ...{ name, value: value / 1000, unit: "kB", runs: name === fetched ? runs : 1 },
+  peer: { name: peer, value: their / 1000 },
+});
 const { pairs, missing } = await makePairs(positionals);
 const work = await mkdtemp(join(cacheFolder(), "bench-ota-run-"));
 const fulls = new Map<string, number>();
 try {
   const programs = await bundleBoth(work);
   const { keys } = await openRepository(publisherFolder, passphrase);
-  for (const pair of pairs) await measure(pair, programs, keys);
+  const measured: Measured[] = [];
+  for (const pair of pairs) measured.push(await measure(pair, programs, keys));
+  // Slow, but whatever else the machine does changes no byte.
+  for (const one of measured) await compareBytes(one);
 } finally {
   await rm(work, { recursive: true, force: true });
 }
 for (const { name, because } of missing) console.log(`\nUpdate "${name}" is missing: ${because}`);
 process.exitCode = missing.length === 0 ? 0 : 1;
 
-async function measure(pair: Pair, programs: Programs, keys: Repository["keys"]): Promise<void> {
+type Measured = { pair: Pair; folder: string; older: PartFiles; newer: PartFiles; bytes: number; wholeBytes: number };
+
+async function measure(pair: Pair, programs: Programs, keys: Repository["keys"]): Promise<Measured> {
   console.log(`\n${pair.name}: ${pair.describe}`);
   const folder = join(work, pair.name);
   await mkdir(folder);
@@ -68,63 +79,73 @@ async function measure(pair: Pair, programs: Programs, keys: Repository["keys"])
     theirs = extracted.carried;
   }
   const whole = await updateFrom(await webWithoutRanges(repositoryFolder(after)), older, newer, programs, folder);
-  const full = fulls.get(pair.newer) ?? (await fullZstd(folder, newer));
-  fulls.set(pair.newer, full);
-
   const bytes = median(updates.map(({ carried }) => carried.bytes));
-  const peers = {
-    "full, zstd -19": full,
-    "casync with seed": theirs.bytes,
-    zchunk: await zchunk(folder, older, newer),
-    "xdelta3 -9": await xdelta(folder, older, newer),
-    "zstd -19 --patch-from": await patchFrom(folder, older, newer),
-  };
   const single = (name: string, value: number, unit: string, count = runs): Figure => ({
-    name,
-    value,
-    unit,
-    runs: count,
+    ...{ name, value, unit, runs: count },
   });
   const beside = (name: string, our: number[], peer: string, their: number[]): Figure => ({
     ...single(name, median(our) / 1000, "s"),
     peer: { name: peer, value: median(their) / 1000 },
   });
-  const rss = (of: (one: (typeof updates)[number]) => number) => median(updates.map(of)) / 1e6;
+  const medianOf = (of: (one: (typeof updates)[number]) => number) => median(updates.map(of));
+  const ofChecks = (of: (one: (typeof checks)[number]) => number) => median(checks.map(of));
   printFigures(`Update, ${pair.name}`, [
-    ...Object.entries(peers).map(
-      ([name, value]): Figure => ({
-        ...single(`bytes to fetch, all included, beside ${name}`, bytes / 1000, "kB"),
-        peer: { name, value: value / 1000 },
-      }),
-    ),
-    single("requests", median(updates.map(({ carried }) => carried.requests)), ""),
-    single("requests of casync", theirs.requests, ""),
-    {
-      ...single("bytes to fetch without ranges, python3 -m http.server", whole.carried.bytes / 1000, "kB", 1),
-      peer: { name: "full, zstd -19", value: full / 1000 },
-    },
     beside("publish", times.publish, "casync make", times.make),
     beside("apply, verified, with hash tree", times.apply, "casync extract --seed", times.extract),
+    single("peak RSS of the updater", medianOf((one) => one.peakRssBytes) / 1e6, "MB"),
+    single("growth of the agent", medianOf((one) => one.agentGrowthBytes) / 1e6, "MB"),
     single(
-      "peak RSS of the updater",
-      rss((one) => one.peakRssBytes),
-      "MB",
-    ),
-    single(
-      "growth of the agent",
-      rss((one) => one.agentGrowthBytes),
-      "MB",
-    ),
-    single(
-      "bytes written / bytes of parts and tree",
-      median(updates.map((one) => one.writtenBytes)) / bytesToWrite(newer.release),
+      "bytes written / bytes of parts and hash tree",
+      medianOf((one) => one.writtenBytes) / bytesToWrite(newer.release),
       "",
     ),
-    single("warm check", median(checks.map(({ ms }) => ms)), "ms", checks.length),
-    single("warm check, requests", median(checks.map(({ requests }) => requests)), "", checks.length),
-    single("warm check, all bytes", median(checks.map(({ bytes }) => bytes)), "B", checks.length),
+    single(
+      "warm check",
+      ofChecks(({ ms }) => ms),
+      "ms",
+      checks.length,
+    ),
+    single(
+      "warm check: requests",
+      ofChecks(({ requests }) => requests),
+      "",
+      checks.length,
+    ),
+    single(
+      "warm check: all bytes",
+      ofChecks((one) => one.bytes),
+      "B",
+      checks.length,
+    ),
+    {
+      ...single(
+        "requests of an update",
+        medianOf(({ carried }) => carried.requests),
+        "",
+      ),
+      peer: { name: "casync extract --seed", value: theirs.requests },
+    },
   ]);
-  await rm(folder, { recursive: true });
+  const { bytes: wholeBytes, requests } = whole.carried;
+  printFigures(`Bytes of an update, ${pair.name}`, [
+    size(fetched, bytes, "casync extract --seed", theirs.bytes),
+    size(withoutRanges, wholeBytes, "with ranges", bytes),
+    single("the same without ranges: requests", requests, "", 1),
+  ]);
+  for (const name of ["before", "after", "casync"]) await rm(join(folder, name), { recursive: true });
+  return { pair, folder, older, newer, bytes, wholeBytes };
+}
+
+async function compareBytes({ pair, folder, older, newer, bytes, wholeBytes }: Measured): Promise<void> {
+  const full = fulls.get(pair.newer) ?? (await fullZstd(folder, newer));
+  fulls.set(pair.newer, full);
+  printFigures(`Bytes of an update beside whole ones, ${pair.name}`, [
+    size(fetched, bytes, "full, zstd -19", full),
+    size(withoutRanges, wholeBytes, "full, zstd -19", full),
+    size(fetched, bytes, "zchunk", await zchunk(folder, older, newer)),
+    size(fetched, bytes, "xdelta3 -9", await xdelta(folder, older, newer)),
+    size(fetched, bytes, "zstd -19 --patch-from", await patchFrom(folder, older, newer)),
+  ]);
 }
 
 async function measureChecks(publisher: string, older: PartFiles, programs: Programs, folder: string) {

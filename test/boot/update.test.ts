@@ -7,11 +7,14 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { programsFor } from "../../cli/package/programs.ts";
 import { LabStatus } from "../../image/lab/supervisor/status.ts";
 import { isWhole } from "../../image/lab/supervisor/whole.ts";
+import { eventually } from "../eventually.ts";
 import { type TestPublisher, testImage, testPublisher, testUpdates } from "./image.ts";
 import { bootLab, deviceOf, runHamlet, type TestLab } from "./lab.ts";
 import { keepRecording, openRecording } from "./power/recording.ts";
 import { testPowerCuts } from "./power/tests.ts";
 
+/** `lab status` shows what a device said last, which may be some seconds old. */
+const soon = { within: 60_000, every: 1_000 };
 let folder = "";
 let publisher: TestPublisher;
 let lab: TestLab;
@@ -82,7 +85,7 @@ test("a device updates to a newer release, fetches only what changed, and stays 
   await publish(images.good);
   const { code, stdout, stderr } = await lab.hamlet("update", "now", "--watch", "--device", "attic");
   expect([code, stdout, stderr]).toEqual([0, expect.stringContaining("0.2.0"), expect.any(String)]);
-  expect(await attic()).toEqual({ id: before.id, release: "0.2.0", slot: "b" });
+  await eventually(async () => expect(await attic()).toEqual({ id: before.id, release: "0.2.0", slot: "b" }), soon);
   expect(await fetchedBytes()).toBeLessThan(5_000_000);
   const { stdout: history } = await lab.hamlet("update", "history", "--json", "--device", "attic");
   expect(JSON.parse(history).history).toEqual([
@@ -94,7 +97,7 @@ test("a release whose mesh does not come up is tried, and the old one comes back
   await publish(images.bad);
   const { code, stdout, stderr } = await lab.hamlet("update", "now", "--watch", "--device", "attic");
   expect([code, stdout, stderr]).toEqual([4, expect.stringContaining("0.2.1"), expect.any(String)]);
-  expect(await attic()).toMatchObject({ release: "0.2.0", slot: "b" });
+  await eventually(async () => expect(await attic()).toMatchObject({ release: "0.2.0", slot: "b" }), soon);
   const { stdout: history } = await lab.hamlet("update", "history", "--json", "--device", "attic");
   const { history: [latest] = [], fallback } = JSON.parse(history);
   expect(latest).toMatchObject({ from: "0.2.0", to: "0.2.1", outcome: "failed", check: "trial.meshDown" });

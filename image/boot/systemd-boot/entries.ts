@@ -11,8 +11,8 @@ type EntryName = {
   triesLeft?: number;
   triesDone: number;
 };
-/** `slot` is undefined for a kernel that is truncated or not ours. */
-export type Entry = EntryName & { slot?: Slot | undefined; sizeBytes: number };
+/** `slot` is undefined for a kernel that is truncated or not ours; `isShort`: its counter, if it had one, is lost. */
+export type Entry = EntryName & { slot?: Slot | undefined; sizeBytes: number; isShort?: true };
 
 const pattern = /^(hamlet_(.+?))(?:\+(\d+)(?:-(\d+))?)?\.efi$/i;
 
@@ -29,6 +29,9 @@ export function parseEntryName(file: string): EntryName | undefined {
     triesDone: Number(done ?? 0),
   };
 }
+
+/** FAT's short form of a kernel's name. It is all that a power cut during a rename may leave, and the loader starts it uncounted. */
+export const isShortName = (file: string): boolean => /^hamlet~\d+\.efi$/i.test(file);
 
 export const entryName = (version: string, triesLeft?: number, triesDone = 0): string => {
   const counter = triesLeft === undefined ? "" : `+${triesLeft}${triesDone > 0 ? `-${triesDone}` : ""}`;

@@ -9,7 +9,7 @@ import { readDirect } from "../../disk/direct.ts";
 import { readerOf } from "../../disk/read-at.ts";
 import type { Slot, Verity } from "../boot-control.ts";
 import { slotOnCommandLine, verityOnCommandLine } from "../running.ts";
-import { type Entry, parseEntryName } from "./entries.ts";
+import { type Entry, isShortName, parseEntryName } from "./entries.ts";
 
 export type EntryFolder = {
   list(): Promise<Entry[]>;
@@ -23,6 +23,11 @@ export type EntryFolder = {
   /** What the disk has under this name: read past the cache where that is possible. */
   readBack(file: string): AsyncIterable<Buffer>;
   rename(from: string, to: string): Promise<void>;
+  /**
+   * The loader no longer starts this kernel, whatever its name. FAT keeps a long name in pieces, and a power cut while one is changed
+   * may leave the short name alone, without its counter: `HAMLET~1.EFI` would be started like a blessed kernel.
+   */
+  disarm(file: string): Promise<void>;
   remove(file: string): Promise<void>;
   freeBytes(): Promise<number>;
 };
@@ -43,11 +48,18 @@ export function entryFolderAt(folder: string): EntryFolder {
   };
   return {
     async list() {
-      const names = (await readdir(folder)).flatMap((file) => parseEntryName(file) ?? []);
+      const files = await readdir(folder);
+      const named = files.flatMap((file) => parseEntryName(file) ?? []);
+      const short: Entry[] = [];
+      for (const file of files.filter(isShortName)) {
+        // A kernel that was disarmed has no version, and the loader passes over it too.
+        const version = await versionOf(at(file));
+        if (version) short.push({ file, stem: file.toLowerCase(), version, triesDone: 0, sizeBytes: 0, isShort: true });
+      }
       return Promise.all(
-        names.map(async (name) => {
-          const { size } = await stat(at(name.file));
-          return { ...name, slot: (await aboutKernel(at(name.file)))?.slot, sizeBytes: size };
+        [...named, ...short].map(async (entry) => {
+          const { size } = await stat(at(entry.file));
+          return { ...entry, slot: (await aboutKernel(at(entry.file)))?.slot, sizeBytes: size };
         }),
       );
     },
@@ -79,6 +91,21 @@ export function entryFolderAt(folder: string): EntryFolder {
     async rename(from, to) {
       await onDisk(() => rename(at(from), at(to)));
     },
+    async disarm(file) {
+      const place = await releasePlace(at(file));
+      if (!place) return;
+      try {
+        const kernel = await open(at(file), "r+");
+        try {
+          await kernel.write(Buffer.alloc(place.length), 0, place.length, place.offset);
+          await kernel.sync();
+        } finally {
+          await kernel.close();
+        }
+      } catch (cause) {
+        throw unwritable(cause);
+      }
+    },
     async remove(file) {
       await onDisk(() => rm(at(file), { force: true }));
     },
@@ -98,6 +125,37 @@ const unwritable = (cause: unknown) =>
 
 /** The header of a unified kernel image, and the most that its command line takes. */
 export const headBytes = 4096;
+/** Written whole or not at all. */
+const sectorBytes = 512;
+
+/** Where a kernel names its release, as far as one sector goes. The loader skips kernels without a name and a version. */
+async function releasePlace(path: string): Promise<{ offset: number; length: number } | undefined> {
+  try {
+    const file = await open(path, "r");
+    try {
+      const named = findSections(await readerOf(file)(0, headBytes)).find(({ name }) => name === ".osrel");
+      return named && { offset: named.offset, length: Math.min(named.sizeBytes, sectorBytes) };
+    } finally {
+      await file.close();
+    }
+  } catch {
+    // No kernel: the loader finds as little in it.
+    return undefined;
+  }
+}
+
+/** The version of the release that a kernel names. */
+async function versionOf(path: string): Promise<string | undefined> {
+  const place = await releasePlace(path);
+  if (!place) return undefined;
+  const file = await open(path, "r");
+  try {
+    const text = (await readerOf(file)(place.offset, place.length)).toString("latin1");
+    return /^IMAGE_VERSION=(\S+)$/m.exec(text)?.[1];
+  } finally {
+    await file.close();
+  }
+}
 
 async function aboutKernel(path: string): Promise<{ slot: Slot; verity: Verity | undefined } | undefined> {
   const file = await open(path, "r").catch(() => undefined);

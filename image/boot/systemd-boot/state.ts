@@ -22,6 +22,12 @@ export function judgeEntries({ running, countedStem, entries, record, bootId, tr
     const isMarkedBad = record?.slot === running.slot && record.phase === "bad";
     return { ...running, phase: "trying", triesLeft: counted.triesLeft ?? 0, isMarkedBad };
   }
+  // A rename that power cut off has lost the counter of a trial. Nobody has committed it, so it is judged like any other.
+  const uncounted = entries.filter((one) => one.slot === running.slot && isBlessed(one));
+  const isUnjudged = record?.slot === running.slot && record.version === running.version;
+  if (isUnjudged && uncounted.length > 0 && uncounted.every((one) => one.isShort)) {
+    return { ...running, phase: "trying", triesLeft: 0, isMarkedBad: record.phase === "bad" };
+  }
   const settled: BootState = { ...running, phase: "settled" };
   const others = entries.filter(({ slot }) => slot !== undefined && slot !== running.slot);
   const noted = record?.slot === running.slot ? undefined : record;
@@ -34,8 +40,8 @@ export function judgeEntries({ running, countedStem, entries, record, bootId, tr
   });
   if (!trial?.slot) {
     const next = earlierEntry(entries, running);
-    const startsByItself = entries.some((one) => one.slot === running.slot && isBlessed(one));
-    if (next && !startsByItself) return { ...running, phase: "left", next: { slot: next.slot, version: next.version } };
+    if (next && uncounted.length === 0)
+      return { ...running, phase: "left", next: { slot: next.slot, version: next.version } };
     // Only the record is left, its entry is gone: report the trial only if it was requested.
     const because = noted && noted.phase !== "staged" && others.length === 0 ? reasonOfRecord(noted) : undefined;
     return noted && because ? reverted(noted.slot, noted.version, because) : settled;
@@ -43,7 +49,8 @@ export function judgeEntries({ running, countedStem, entries, record, bootId, tr
   const isAskedFor = noted?.phase === "requested" && noted.bootId !== bootId;
   if (isAskedFor && trial.triesDone === 0 && trial.triesLeft !== 0)
     return reverted(trial.slot, trial.version, "neverBooted");
-  if (trial.triesLeft) {
+  // A kernel that was marked bad no longer starts, even if power failed before its name said so.
+  if (trial.triesLeft && noted?.phase !== "bad") {
     const { slot, version, triesLeft } = trial;
     return { ...running, phase: "armed", trial: { slot, version }, triesLeft };
   }

@@ -55,7 +55,9 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
       bootId: await doors.bootId(),
       tries,
     });
-    const own = entries.find((one) => one.slot === slot && one.triesLeft !== undefined && one.stem === counted);
+    const own =
+      entries.find((one) => one.slot === slot && one.triesLeft !== undefined && one.stem === counted) ??
+      entries.find((one) => one.slot === slot && one.isShort);
     return { state, entries, own };
   }
 
@@ -118,7 +120,7 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
       const doomed = state.phase === "trying" ? [own!] : entries.filter((one) => one.slot === slot);
       for (const one of doomed) {
         // Without a trial nothing needs to be reported later, so remove its kernel before anything else of the slot changes.
-        if (state.phase === "settled") await folder.remove(one.file);
+        if (state.phase === "settled") await retire(one.file);
         else await condemn(one, slot);
       }
     },
@@ -178,13 +180,19 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
     if (ready !== undefined) return ready;
     const bytes = await peekAtKernel(kernel, slot);
     // Remove the other slot's kernels first: from here on it is not started, whatever it contains.
-    for (const { file } of others) await folder.remove(file);
+    for (const { file } of others) await retire(file);
     for (const { file } of left) await folder.remove(file);
     return writeKernel(folder, kernel, bytes, candidate.version);
   }
 
+  async function retire(file: string): Promise<void> {
+    await folder.disarm(file);
+    await folder.remove(file);
+  }
+
   async function condemn(entry: Entry, slot: Slot): Promise<void> {
     await note(slot, entry.version, "bad");
+    await folder.disarm(entry.file);
     const bad = entryName(entry.version, 0, entry.triesDone);
     if (bad !== entry.file) await folder.rename(entry.file, bad);
   }

@@ -1,5 +1,6 @@
 // The images that the pairs are made of: this project's nuc image, by its own builder, with other packages, another Node or another
-// agent. They stay in the cache with their publisher, because a device only takes a release of the root that its image trusts.
+// agent. They stay in the cache with their publisher, because a device only takes a release of the root that its image trusts: remove
+// its folder bench-ota to build them anew.
 import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildDevicePrograms } from "../../../cli/package/build.ts";

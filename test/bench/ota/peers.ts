@@ -43,7 +43,7 @@ export async function zchunk(work: string, older: PartFiles, newer: PartFiles): 
     await run(["zck", "-o", from, older[part]], long);
     await run(["zck", "-o", to, newer[part]], long);
     const told = await run(["zck_delta_size", from, to], long);
-    const found = /download (\d+) of (\d+) total bytes/i.exec(told)?.[1];
+    const found = /download (\d+) of \d+ bytes/.exec(told)?.[1];
     if (found === undefined) throw new Error(`zck_delta_size: ${told}`);
     bytes += Number(found);
     await rm(from);

@@ -1,9 +1,8 @@
 // Looks at a state of a disk as a boot would: file systems are checked by their own programs, the trial record is read, and the
 // updater recovers from what it finds.
-import { linkSync, mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseEntryName } from "../../../image/boot/systemd-boot/entries.ts";
 import { TrialRecord } from "../../../image/boot/trial-record.ts";
 import { findFatFile, listFatFolder } from "../../../image/disk/fat.ts";
 import { run } from "../../../system/command.ts";
@@ -32,7 +31,7 @@ export async function examine(disk: LoggedDisk, promises: Promises, folder: stri
   mkdirSync(join(root, "update"), { recursive: true });
   problems.push(...(await checkRecord(root)));
   const entries = join(folder, "entries");
-  await layEntries(disk, esp.offset, promises, entries, join(folder, "..", "kernels"));
+  await layEntries(disk, esp.offset, promises, entries);
   const bad = promises.badVersion;
   const recovered = await recover({
     entries,
@@ -88,31 +87,13 @@ async function checkRecord(root: string): Promise<string[]> {
 }
 
 /** EFI/Linux as files. Of a kernel only what boot control reads is there. */
-async function layEntries(
-  disk: LoggedDisk,
-  esp: number,
-  promises: Promises,
-  folder: string,
-  kernels: string,
-): Promise<void> {
+async function layEntries(disk: LoggedDisk, esp: number, promises: Promises, folder: string): Promise<void> {
   mkdirSync(folder);
-  mkdirSync(kernels, { recursive: true });
   for (const name of (await listFatFolder(disk.readAt, esp, "EFI/Linux")) ?? []) {
     const path = join(folder, name);
     const file = await findFatFile(disk.readAt, esp, `EFI/Linux/${name}`, maxKernelBytes);
     const kernel = await kernelAt(disk, esp, name, promises.kernels);
-    if (!file || !kernel || !parseEntryName(name.replace(/\.new$/, ".efi"))) {
-      writeFileSync(path, kernel?.head ?? "");
-      if (file) truncateSync(path, file.sizeBytes);
-      continue;
-    }
-    const kept = join(kernels, kernel.sha256);
-    try {
-      linkSync(kept, path);
-    } catch {
-      writeFileSync(kept, kernel.head);
-      truncateSync(kept, file.sizeBytes);
-      linkSync(kept, path);
-    }
+    writeFileSync(path, kernel?.head ?? "");
+    if (file) truncateSync(path, file.sizeBytes);
   }
 }

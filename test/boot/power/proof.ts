@@ -36,7 +36,7 @@ export async function proveStates(
     const verdicts = await judgeStates(recording, promises, entries, states, async (disk, verdict) => {
       if (verdict.problem) problems.push(told(verdict, verdict.problem));
       // Spread over all states.
-      if (Math.floor((seen++ * examined) / count) < done) return;
+      if (Math.ceil((++seen * examined) / count) <= done) return;
       done++;
       const { problems: more } = await examine(disk, promises, join(folder, "state"));
       problems.push(...more.map((problem) => told(verdict, problem)));

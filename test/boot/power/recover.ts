@@ -52,6 +52,7 @@ async function runOnce(
   const over = new AbortController();
   const ended = Promise.withResolvers<Recovered | "restart">();
   const bootId = `recovery-${start}`;
+  const doors = untilPower();
   const control = systemdBoot({
     entries: entryFolderAt(entries),
     loaderVariable: async (name) => {
@@ -73,8 +74,8 @@ async function runOnce(
     throw new HamletError("update.unreachable", "there is no network");
   };
   const updater = await makeUpdater({
-    control,
-    state: stateIn(join(root, "update")),
+    control: doors.wrap(control),
+    state: doors.wrap(stateIn(join(root, "update"))),
     device: {
       ...{ board: "nuc", version, builtS: 1, bootId, rootHash: rootHashOf(version), diskSignature: undefined },
       isDataLost: false,
@@ -123,5 +124,30 @@ async function runOnce(
     return await ended.promise;
   } finally {
     over.abort();
+    await doors.close();
   }
+}
+
+/** Doors that nothing goes through any more once they are closed; what had begun is done then. */
+function untilPower() {
+  let isOver = false;
+  const begun = new Set<Promise<unknown>>();
+  return {
+    wrap<T extends object>(doors: T): T {
+      const wrapped = Object.entries(doors).map(([name, door]) => [
+        name,
+        (...args: unknown[]) => {
+          if (isOver) return new Promise<never>(() => {});
+          const result: Promise<unknown> = door(...args);
+          begun.add(result);
+          return result;
+        },
+      ]);
+      return Object.fromEntries(wrapped) as T;
+    },
+    async close() {
+      isOver = true;
+      await Promise.allSettled(begun);
+    },
+  };
 }

@@ -56,8 +56,11 @@ function windowsOf(entries: readonly Numbered[], { critical, second }: Quotas): 
   const flushes = [-1, ...entries.flatMap(({ kind }, position) => (kind === "flush" ? [position] : []))];
   return flushes.map((flush, at) => {
     const end = flushes[at + 1] ?? entries.length;
-    const index = entries[Math.min(flush + 1, entries.length - 1)]!.index;
-    const isCritical = critical.some(({ from, until }) => index >= from && index <= until);
+    const [index, last] = [flush + 1, end].map(
+      (position) => entries[Math.min(position, entries.length - 1)]!.index,
+    ) as [number, number];
+    // Other writes may have been under way when a critical step began.
+    const isCritical = critical.some(({ from, until }) => last >= from && index <= until);
     return { flush, end, isCritical, isSecond: index >= second };
   });
 }

@@ -15,6 +15,7 @@ import { makeTree } from "../../../ota/updater/verity.ts";
 import type { Evidence, UpdateReport, UpdateRequest } from "../../../provisioning/handover/update.ts";
 import { HamletError } from "../../../system/error.ts";
 import { silentLog } from "../../../system/log.ts";
+import { sectionsOf } from "../../image/assemble/stub.ts";
 import { makeSystem } from "../../image/boot/bench.ts";
 import { type Outcome, PowerCut } from "../../image/boot/power.ts";
 import { chooseEntry } from "../../image/boot/systemd-boot/bench.ts";
@@ -149,6 +150,19 @@ export function makeModel(releases: Release[], repository: Repository, random: R
         },
         // Both names, the new one possibly empty.
         async () => void files.set(to, random() < 0.5 ? files.get(from)! : Buffer.alloc(0)),
+      ),
+    disarm: (file) =>
+      power.write(
+        async () => {
+          const kernel = Buffer.from(files.get(file)!);
+          // A file that is empty has no name of a release to take away.
+          if (kernel.length > 0)
+            sectionsOf(kernel)
+              .find(({ name }) => name === ".osrel")!
+              .content.fill(0);
+          files.set(file, kernel);
+        },
+        async () => {},
       ),
     remove: (file) =>
       power.write(

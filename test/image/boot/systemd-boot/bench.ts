@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import { appendSections } from "../../../../image/assemble/uki.ts";
 import type { Slot, Verity } from "../../../../image/boot/boot-control.ts";
 import { type EntryFolder, entryFolderAt } from "../../../../image/boot/systemd-boot/entry-folder.ts";
@@ -153,7 +153,17 @@ function withPower(inner: EntryFolder, folder: string, power: Power): EntryFolde
     rename: (from, to) =>
       power.write(
         () => inner.rename(from, to),
-        async () => (renameLeavesBoth ? copyFileSync(at(from), at(to)) : writeFileSync(at(to), "")),
+        async () => {
+          if (renameLeaves === "emptyName") return writeFileSync(at(to), "");
+          copyFileSync(at(from), at(to));
+          // A long name lies in pieces beside the short one, which has the same ending.
+          if (renameLeaves === "shortName") renameSync(at(from), at(`HAMLET~1${extname(from).toUpperCase()}`));
+        },
+      ),
+    disarm: (file) =>
+      power.write(
+        () => inner.disarm(file),
+        async () => {},
       ),
     remove: (file) =>
       power.write(
@@ -163,8 +173,10 @@ function withPower(inner: EntryFolder, folder: string, power: Power): EntryFolde
   };
 }
 
-/** Which half of a rename a power cut leaves; tests run with each. */
-let renameLeavesBoth = true;
-export const setRenameLeavesBoth = (both: boolean): void => {
-  renameLeavesBoth = both;
+/** What a power cut leaves of a rename: both names, an empty new one, or the new one and the old one's short form. */
+export type RenameLeaves = "bothNames" | "emptyName" | "shortName";
+let renameLeaves: RenameLeaves = "bothNames";
+/** Tests run with each. */
+export const setRenameLeaves = (leaves: RenameLeaves): void => {
+  renameLeaves = leaves;
 };

@@ -4,15 +4,15 @@ import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { HamletError } from "../../../../system/error.ts";
 import { startTrial, streamOf } from "../bench.ts";
 import { bootControlContract } from "../contract.ts";
-import { makeKernel, type SystemdBootBench, setRenameLeavesBoth, systemdBootBench } from "./bench.ts";
+import { makeKernel, type RenameLeaves, type SystemdBootBench, setRenameLeaves, systemdBootBench } from "./bench.ts";
 
-describe.each([
-  ["both names", true],
-  ["an empty new name", false],
-])("systemd-boot, where a rename that is cut off leaves %s", (_, leavesBoth) => {
-  beforeAll(() => setRenameLeavesBoth(leavesBoth));
-  bootControlContract(() => systemdBootBench(), { tries: 3, neverUp: "triesUsedUp" });
-});
+describe.each<RenameLeaves>(["bothNames", "emptyName", "shortName"])(
+  "systemd-boot, where a cut rename leaves %s",
+  (leaves) => {
+    beforeAll(() => setRenameLeaves(leaves));
+    bootControlContract(() => systemdBootBench(), { tries: 3, neverUp: "triesUsedUp" });
+  },
+);
 
 let bench: SystemdBootBench;
 afterEach(() => bench?.dispose());
@@ -39,6 +39,38 @@ test("a bad verdict leaves no tries, and the state keeps how often the trial sta
   const trial = await startTrial(bench, first, "1.1");
   await trial.control.markBad();
   expect(names()).toEqual(["hamlet_1.0.efi", "hamlet_1.1+0-1.efi"]);
+});
+
+test("a bad release does not start again under the short name that a cut rename leaves", async () => {
+  setRenameLeaves("shortName");
+  const first = await device();
+  const trial = await startTrial(bench, first, "1.1");
+  // After the record and the kernel, the name.
+  bench.power.cutAt(2, "half");
+  await expect(trial.control.markBad()).rejects.toThrow();
+  expect(names()).toEqual(["HAMLET~1.EFI", "hamlet_1.0.efi", "hamlet_1.1+0-1.efi"]);
+  const back = await bench.start({ kind: "power" });
+  expect(await back.control.current()).toMatchObject({ phase: "reverted", slot: "a", because: "markedBad" });
+});
+
+test("a trial whose counter a cut rename has lost is judged all the same", async () => {
+  const first = await device();
+  await first.control.stage("b", await bench.writeSlot("b", "1.1"));
+  await first.control.reboot();
+  // What the loader's own rename leaves.
+  renameSync(join(bench.folder, "hamlet_1.1+3.efi"), join(bench.folder, "HAMLET~1.EFI"));
+  const trial = await bench.start({ kind: "reboot" });
+  expect(await trial.control.current()).toEqual({
+    ...{ phase: "trying", slot: "b", version: "1.1", triesLeft: 0, isMarkedBad: false },
+  });
+  await trial.control.markBad();
+  expect(await bench.start({ kind: "power" })).toMatchObject({ slot: "a", version: "1.0" });
+  const again = await device();
+  await again.control.stage("b", await bench.writeSlot("b", "1.1"));
+  await again.control.reboot();
+  renameSync(join(bench.folder, "hamlet_1.1+3.efi"), join(bench.folder, "HAMLET~1.EFI"));
+  await (await bench.start({ kind: "reboot" })).control.commit();
+  expect(names()).toEqual(["hamlet_1.0.efi", "hamlet_1.1.efi"]);
 });
 
 test("without our own record, the loader's count still shows why a trial failed", async () => {
