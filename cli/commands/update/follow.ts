@@ -26,6 +26,16 @@ export function updateOf({ update, self }: Status): UpdateStatus {
   });
 }
 
+/** Waits for the updater of a device that has just started: it comes up after the agent. Throws `update.noUpdater`. */
+export async function awaitUpdater(device: Followed, { pollMs, checkMs } = usualPace): Promise<Status> {
+  for (let waitedMs = 0; ; waitedMs += pollMs) {
+    const status = await device.status();
+    if (status.update) return status;
+    if (waitedMs >= checkMs) updateOf(status);
+    await sleep(pollMs);
+  }
+}
+
 /** Waits until the check that a request has begun is over. Throws what the update waits for. */
 export async function awaitCheck(device: Followed, before: UpdateStatus, { pollMs, checkMs } = usualPace) {
   for (let waitedMs = 0; ; waitedMs += pollMs) {

@@ -5,7 +5,7 @@ import { silentProgress } from "../../../system/progress.ts";
 import type { Command, Context } from "../../terminal/command.ts";
 import { type Device, deviceOption, findDevice } from "../../terminal/device.ts";
 import { jsonLines } from "../../terminal/output.ts";
-import { followUpdate, updateOf } from "./follow.ts";
+import { awaitUpdater, followUpdate, updateOf } from "./follow.ts";
 import { updateText } from "./words.ts";
 
 export const updateStatus: Command = {
@@ -28,7 +28,7 @@ With --watch it follows an update through the device's restart until it ends: ex
     }
     const device = await findDevice(values);
     try {
-      const status = await device.status();
+      const status = values["watch"] ? await awaitUpdater(device) : await device.status();
       const update = updateOf(status);
       const { name } = status.self;
       if (values["json"] && !values["watch"]) context.print(...jsonLines({ device: name, ...update }));

@@ -10,7 +10,7 @@ import { startApi } from "../../../agent/api/server.ts";
 import { startUpdate, type Update } from "../../../agent/update/update.ts";
 import { confirmReturn, updateBack } from "../../../cli/commands/update/back.ts";
 import { updateCheck } from "../../../cli/commands/update/check.ts";
-import { followUpdate } from "../../../cli/commands/update/follow.ts";
+import { awaitUpdater, followUpdate, usualPace } from "../../../cli/commands/update/follow.ts";
 import { updateHistory } from "../../../cli/commands/update/history.ts";
 import { updateInstall } from "../../../cli/commands/update/install.ts";
 import { updateNow } from "../../../cli/commands/update/now.ts";
@@ -380,4 +380,14 @@ test("an update that ended before the watch began is not taken for its end", asy
   const old = [end("failed", 1)];
   const { code, lines } = await follow([on(writing(0), old), on({ phase: "idle" }, old)], reportOf({ history: old }));
   expect([code, lines]).toEqual([0, ["attic runs 0.1.0; no update is under way"]]);
+});
+
+test("to follow an update, the command waits for the updater of a device that has just started", async () => {
+  const { update: _, ...started } = source.state;
+  const reported = { ...started, update: updateStatusOf(reportOf()) };
+  const answers = [started, started, reported];
+  const device = { status: async () => answers.shift() ?? started };
+  expect(await awaitUpdater(device, { ...usualPace, pollMs: 1 })).toEqual(reported);
+  const absent = awaitUpdater({ status: async () => started }, { ...usualPace, pollMs: 1, checkMs: 3 });
+  await expect(absent).rejects.toMatchObject({ code: "update.noUpdater" });
 });
