@@ -8,7 +8,7 @@ import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
 import { type Manifest, type Part, parseManifest } from "../format/manifest.ts";
 import { decodeRecipe, encodeRecipe, type Recipe } from "../format/recipe.ts";
-import { makeTree } from "../updater/verity.ts";
+import { makeTree } from "../format/verity.ts";
 import { chunksOf } from "./chunker.ts";
 import { makeDelta, type Range } from "./delta.ts";
 import type { SourcePart } from "./image-parts.ts";

@@ -1,10 +1,10 @@
 // Goes back to the release in the other slot, which ran before: verifies it, notes the intention, and makes its slot the default.
 import type { BootControl, Earlier } from "../../image/boot/boot-control.ts";
 import { HamletError } from "../../system/error.ts";
+import { blockBytes, makeTree, treeBytes } from "../format/verity.ts";
 import type { InstallDoors } from "./install.ts";
 import type { OnProgress } from "./progress.ts";
 import type { SlotPart } from "./slot-part.ts";
-import { blockBytes, makeTree, treeBytes } from "./verity.ts";
 
 /** The release to go back to. Throws `update.nothingBack` unless its slot still holds all of it. */
 export async function verifyEarlier(

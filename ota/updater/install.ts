@@ -5,6 +5,7 @@ import { HamletError } from "../../system/error.ts";
 import { type Manifest, recipeFor } from "../format/manifest.ts";
 import type { PlaceValues } from "../format/places.ts";
 import { decodeRecipe, type Recipe } from "../format/recipe.ts";
+import { treeBytes } from "../format/verity.ts";
 import type { AgentDoor, ObjectRef } from "./agent-door.ts";
 import { type Cost, countCost } from "./cost.ts";
 import { makeStep, patiently, type Sources } from "./making.ts";
@@ -15,7 +16,6 @@ import { type PartPlan, type PlacedStep, planParts } from "./plan.ts";
 import { countProgress, type OnProgress } from "./progress.ts";
 import type { SlotPart } from "./slot-part.ts";
 import { finishPart, verifyPart, verifyRoot, writePart } from "./slot-writer.ts";
-import { treeBytes } from "./verity.ts";
 
 export type InstallDoors = {
   control: BootControl;

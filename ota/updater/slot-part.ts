@@ -7,7 +7,7 @@ import { readFully } from "../../image/disk/read-at.ts";
 import { alignedBuffer, roundUp } from "../../image/flash/pieces.ts";
 import { HamletError } from "../../system/error.ts";
 import { maxStepBytes } from "../format/recipe.ts";
-import { blockBytes } from "./verity.ts";
+import { blockBytes } from "../format/verity.ts";
 
 export type SlotPart = {
   /** What fits into it. */

@@ -6,11 +6,11 @@ import { free } from "../../system/free.ts";
 import type { Manifest, Part } from "../format/manifest.ts";
 import { fillPlaces, type PlaceValues } from "../format/places.ts";
 import { maxStepBytes } from "../format/recipe.ts";
+import { blockBytes, makeTree } from "../format/verity.ts";
 import { makeAhead } from "./making.ts";
 import { isPart, isStep } from "./part-content.ts";
 import type { PartPlan, PlacedStep } from "./plan.ts";
 import type { SlotPart } from "./slot-part.ts";
-import { blockBytes, makeTree } from "./verity.ts";
 
 /** A power cut costs at most this much of what was written. */
 const syncEveryBytes = 64 << 20;

@@ -8,8 +8,8 @@ import { bundleProgram } from "../../../cli/package/bundle.ts";
 import { layoutOf } from "../../../image/boards.ts";
 import { readerOf } from "../../../image/disk/read-at.ts";
 import { fillPlaces } from "../../../ota/format/places.ts";
+import { treeBytes } from "../../../ota/format/verity.ts";
 import { type ImageRelease, readImage, readPart } from "../../../ota/repository/read-image.ts";
-import { treeBytes } from "../../../ota/updater/verity.ts";
 import { packageFolder } from "../../../system/package.ts";
 import { board } from "./images.ts";
 

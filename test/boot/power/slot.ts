@@ -2,7 +2,7 @@
 // question are looked at, and the digest of each content is made once.
 import { hash } from "node:crypto";
 import constants from "../../../nix/constants.json" with { type: "json" };
-import { blockBytes } from "../../../ota/updater/verity.ts";
+import { blockBytes } from "../../../ota/format/verity.ts";
 import { type LoggedDisk, sectorBytes } from "./logged-disk.ts";
 
 const digestBytes = 32;

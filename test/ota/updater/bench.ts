@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BootControl, Slot } from "../../../image/boot/boot-control.ts";
+import { makeTree } from "../../../ota/format/verity.ts";
 import { openAgentDoor } from "../../../ota/updater/agent-door.ts";
 import type { Device } from "../../../ota/updater/device.ts";
 import { findNewest } from "../../../ota/updater/metadata.ts";
@@ -10,7 +11,6 @@ import { openOldRelease } from "../../../ota/updater/old-release.ts";
 import { openSlotPart } from "../../../ota/updater/slot-part.ts";
 import { stateIn } from "../../../ota/updater/state.ts";
 import { makeUpdater, type UpdaterParts } from "../../../ota/updater/updater.ts";
-import { makeTree } from "../../../ota/updater/verity.ts";
 import { sleep } from "../../../system/clock.ts";
 import { silentLog } from "../../../system/log.ts";
 import { takeTurn } from "../../../system/turn.ts";

@@ -7,7 +7,7 @@ import type { Slot, Verity } from "../../../image/boot/boot-control.ts";
 import { Manifest, type Part } from "../../../ota/format/manifest.ts";
 import { packPath } from "../../../ota/format/names.ts";
 import { encodeRecipe, type Step } from "../../../ota/format/recipe.ts";
-import { makeTree } from "../../../ota/updater/verity.ts";
+import { makeTree } from "../../../ota/format/verity.ts";
 import { makeKernel } from "../../image/boot/systemd-boot/bench.ts";
 
 export const sha256 = (bytes: Buffer): string => hash("sha256", bytes, "hex");

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Part } from "../../../ota/format/manifest.ts";
 import type { Step } from "../../../ota/format/recipe.ts";
+import { makeTree } from "../../../ota/format/verity.ts";
 import { planParts } from "../../../ota/updater/plan.ts";
 import { openSlotPart, type SlotPart } from "../../../ota/updater/slot-part.ts";
 import { finishPart, verifyPart, verifyRoot, writePart } from "../../../ota/updater/slot-writer.ts";
-import { makeTree } from "../../../ota/updater/verity.ts";
 import { noise, sha256 } from "./repository.ts";
 
 let folder = "";

@@ -5,9 +5,9 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { stateIn } from "../../../ota/updater/state.ts";
 import type { UpdateActivity } from "../../../provisioning/handover/update.ts";
 import { HamletError } from "../../../system/error.ts";
+import { verifyTree } from "../format/veritysetup.ts";
 import { healthy } from "./agent.ts";
 import { type Bench, makeBench } from "./bench.ts";
-import { verifyTree } from "./veritysetup.ts";
 
 let bench: Bench;
 beforeEach(async () => {

@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeVerity } from "../../../image/bundle/verity.ts";
-import { blockBytes, makeTree, treeBytes } from "../../../ota/updater/verity.ts";
+import { blockBytes, makeTree, treeBytes } from "../../../ota/format/verity.ts";
 import { run } from "../../../system/command.ts";
 import { lacks } from "../../lacks.ts";
-import { noise } from "./repository.ts";
+import { noise } from "../updater/repository.ts";
 
 let folder = "";
 beforeAll(() => {
