@@ -1,11 +1,12 @@
-# The Debian images' initrd built from nixpkgs: the same script, busybox, dmsetup and the kernel modules needed to reach the disk.
+# The Debian images' initrd built from nixpkgs: the same scripts, busybox, dmsetup and the kernel modules needed to reach the disk.
 # It is two archives, which the kernel unpacks in turn: ours, then dmsetup with its libraries.
 { lib, runCommand, busybox, dmsetup, makeInitrdNG, makeModulesClosure, cpio, zstd, xz, kernelModules, kernelFirmware, constants }:
 let
+  names = lib.importJSON ./kernel-modules.json;
   closure = makeModulesClosure {
     kernel = kernelModules;
     firmware = kernelFirmware;
-    rootModules = (lib.importJSON ./kernel-modules.json).initrd;
+    rootModules = names.initrd ++ lib.splitString " " names.rescue;
     # A kernel may have some of these built in, or not have them at all.
     allowMissing = true;
   };
@@ -19,8 +20,11 @@ runCommand "hamlet-initrd"
 {
   nativeBuildInputs = [ cpio zstd xz ];
   init = ../image/bundle/initrd/init;
+  rescue = ../image/bundle/initrd/rescue;
+  # Loaded only to lead to the other slot, with all that nothing else needs.
+  inRescue = "${names.rescue} fat";
   modules = closure;
-  applets = "sh cat chroot dd echo hexdump insmod ln mkdir mount mv sed sleep switch_root sync tail tr umount wc";
+  applets = "sh cat chmod chroot cp dd echo grep hexdump insmod ln mkdir mount mv reboot rm sed sleep switch_root sync tail tr umount wc";
   inherit (constants) veritySalt;
   inherit busybox withLibraries;
 }

@@ -4,11 +4,13 @@ mkdir root
 cd root
 mkdir -p bin dev etc modules proc root run sys usr var
 cp "$init" init
+cp "$rescue" rescue
 cp "$busybox" bin/busybox
 chmod 755 init bin/busybox
 for applet in $applets; do ln -s busybox "bin/$applet"; done
 echo "$veritySalt" >etc/verity-salt
 : >modules/order
+: >modules/rescue
 # Keep modprobe's load order, and unpack the modules here so that busybox need not know the compression.
 if [ -e "$modules/insmod-list" ]; then
   while read -r path; do
@@ -20,7 +22,10 @@ if [ -e "$modules/insmod-list" ]; then
       *.zst) zstd -q -dc "$path" >"modules/$name" ;;
       *) cp "$path" "modules/$name" ;;
     esac
-    echo "$name" >>modules/order
+    case " $inRescue " in
+      *" ${name%.ko} "*) echo "$name" >>modules/rescue ;;
+      *) echo "$name" >>modules/order ;;
+    esac
   done <"$modules/insmod-list"
 fi
 find . -exec touch -h -d @1 {} +

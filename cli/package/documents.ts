@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { agentSchema, optionTable } from "../../agent/schema.ts";
 import { boardNamed, boardNames } from "../../image/boards.ts";
 import { configTxt } from "../../image/boot/rpi/config.ts";
-import { initrdModules, rootModules } from "../../image/bundle/debian/packages.ts";
+import { initrdModules, rescueModules, rootModules } from "../../image/bundle/debian/packages.ts";
 import { writeFileAtomic } from "../../system/files.ts";
 import { packageFolder } from "../../system/package.ts";
 import { codesDocument } from "../commands/help/codes.ts";
@@ -12,7 +12,7 @@ import { commandsDocument } from "../commands/help/reference.ts";
 /** Paths in this project with their text. */
 export async function documents(): Promise<[path: string, text: string][]> {
   const schema = agentSchema();
-  const modules = { initrd: initrdModules, root: rootModules };
+  const modules = { initrd: initrdModules, rescue: rescueModules.join(" "), root: rootModules };
   const piBoards = boardNames.map(boardNamed).filter((board) => board.layout === "rpi");
   const configs = Object.fromEntries(piBoards.map((board) => [board.name, configTxt(board)]));
   return [

@@ -119,13 +119,13 @@ async function hang(lab: TestLab): Promise<void> {
   await lab.on("attic", "kill", "-SEGV", "1").catch(() => {});
 }
 
-/** Replaces `hang` where no watchdog can be armed. */
-async function crash(lab: TestLab): Promise<void> {
+/** The kernel panics. Replaces `hang` where no watchdog can be armed. */
+export async function crash(lab: TestLab): Promise<void> {
   await lab.on("attic", "sh", "-c", "echo c >/proc/sysrq-trigger").catch(() => {});
 }
 
 /** Waits until the device is up in a boot other than `before` and returns its state. */
-async function stateAfter(lab: TestLab, before: string): Promise<{ state: BootState; boot: string }> {
+export async function stateAfter(lab: TestLab, before: string): Promise<{ state: BootState; boot: string }> {
   return eventually(
     async () => {
       const boot = await lab.on("attic", "cat", "/proc/sys/kernel/random/boot_id");
@@ -138,7 +138,7 @@ async function stateAfter(lab: TestLab, before: string): Promise<{ state: BootSt
 }
 
 /** Only a command that restarts the device may lose its connection before it reports success. */
-async function hamletBoot(lab: TestLab, ...argv: string[]): Promise<void> {
+export async function hamletBoot(lab: TestLab, ...argv: string[]): Promise<void> {
   const restarts = argv[0] === "try" || argv.includes("--restart");
   const ended = await lab.on("attic", "hamlet", "boot", ...argv).catch((error) => {
     if (restarts && error instanceof HamletError && isLost(error)) return { code: 0, stderr: "" };

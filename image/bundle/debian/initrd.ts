@@ -1,4 +1,4 @@
-// The initrd: busybox, dmsetup with its libraries, the modules that reach the disk, and the script in initrd/init. It depends on no
+// The initrd: busybox, dmsetup with its libraries, the modules that reach the disk, and the scripts in initrd/. It depends on no
 // release, so all releases with one kernel share it.
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -13,9 +13,10 @@ import { veritySalt } from "../verity.ts";
 import type { Base } from "./base.ts";
 import type { Kernel } from "./kernel.ts";
 import { indexModules, moduleClosure, moduleName } from "./modules.ts";
-import { initrdModules } from "./packages.ts";
+import { initrdModules, rescueModules } from "./packages.ts";
 
-const applets = "sh cat chroot dd echo hexdump insmod ln mkdir mount mv sed sleep switch_root sync tail tr umount wc";
+export const applets =
+  "sh cat chmod chroot cp dd echo grep hexdump insmod ln mkdir mount mv reboot rm sed sleep switch_root sync tail tr umount wc";
 const folders = ["bin", "dev", "etc", "modules", "proc", "root", "run", "sys", "usr", "usr/lib", "usr/lib64", "lib64"];
 
 /** Level 12 takes twice as long to pack as the default and saves the firmware 8 % of reading; unpacking takes the same time. */
@@ -31,17 +32,18 @@ export async function packedInitrd(
   run: Run,
   progress: Progress,
 ): Promise<string> {
-  const script = await readFile(scriptIn(projectFolder), "utf8");
+  const scripts = await Promise.all(scriptsIn(projectFolder).map((path) => readFile(path, "utf8")));
   const recipe = [
     version,
     applets,
     folders,
     initrdModules,
+    rescueModules,
     veritySalt,
     level,
     process.versions["zstd"],
     kernel.version,
-    script,
+    scripts,
   ];
   const name = `initrd-${createHash("sha256").update(JSON.stringify(recipe)).digest("hex").slice(0, 12)}`;
   const find = async (packed: string) =>
@@ -52,21 +54,31 @@ export async function packedInitrd(
   });
 }
 
-const scriptIn = (projectFolder: string): string => join(projectFolder, "image/bundle/initrd/init");
+const scriptsIn = (projectFolder: string): [init: string, rescue: string] => [
+  join(projectFolder, "image/bundle/initrd/init"),
+  join(projectFolder, "image/bundle/initrd/rescue"),
+];
 
 async function makeInitrd(base: Base, kernel: Kernel, projectFolder: string, run: Run): Promise<Buffer> {
   const modules = join(kernel.tree, "lib/modules", kernel.version);
   const text = (name: string) => readFile(join(modules, name), "utf8");
-  const paths = moduleClosure(indexModules(await text("modules.dep"), await text("modules.softdep")), initrdModules);
+  const index = indexModules(await text("modules.dep"), await text("modules.softdep"));
+  const paths = moduleClosure(index, initrdModules);
+  const inRescue = moduleClosure(index, rescueModules).filter((path) => !paths.includes(path));
+  const [init, rescue] = scriptsIn(projectFolder);
+  const orderOf = (modules: string[]) => modules.map((path) => `${moduleName(path)}.ko\n`).join("");
   const entries: Entry[] = [
     ...folders.map((name) => folder(name)),
-    file("init", await readFile(scriptIn(projectFolder)), 0o755),
+    file("init", await readFile(init), 0o755),
+    file("rescue", await readFile(rescue)),
     ...(await programs(base, run)),
     ...applets.split(" ").map((name) => link(`bin/${name}`, "busybox")),
     file("etc/verity-salt", `${veritySalt}\n`),
-    file("modules/order", paths.map((path) => `${moduleName(path)}.ko\n`).join("")),
+    file("modules/order", orderOf(paths)),
+    file("modules/rescue", orderOf(inRescue)),
   ];
-  for (const path of paths) entries.push(file(`modules/${moduleName(path)}.ko`, await readFile(join(modules, path))));
+  for (const path of [...paths, ...inRescue])
+    entries.push(file(`modules/${moduleName(path)}.ko`, await readFile(join(modules, path))));
   return zstdCompressSync(cpio(entries), { params: { [constants.ZSTD_c_compressionLevel]: level } });
 }
 

@@ -94,11 +94,16 @@ export const rootModules = [
 /** Modules that the initrd loads, in this order, before it looks for the disk. */
 export const initrdModules = [
   ..."crc32c_generic crc32c_intel sha256_ssse3 sha2_ce sha256_arm64 dm_mod dm_verity erofs ext4 efivarfs".split(" "),
+  // What a panic leaves, from here on.
+  "efi_pstore",
   ..."reset_raspberrypi bcm2835 sdhci_iproc bcm2835_wdt dwc2".split(" "),
   ..."virtio_pci virtio_mmio virtio_blk virtio_scsi nvme ahci sd_mod xhci_pci ehci_pci usb_storage uas mmc_block sdhci_pci".split(
     " ",
   ),
 ];
+
+/** Modules that the initrd loads only to lead from a slot that does not start any more to the other one. */
+export const rescueModules = "vfat nls_ascii nls_cp437".split(" ");
 
 /** tar patterns of files that a device never uses: package management, keys made by package scripts, catalogues, converters. */
 export const leftOut = [
