@@ -50,4 +50,5 @@ const outcomes: Record<UpdateEnd["outcome"], string> = {
   failed: "failed, and the device returned",
   void: "ended without a verdict",
   left: "returned, as somebody asked",
+  rescued: "returned, because the slot no longer started",
 };

@@ -118,7 +118,7 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   "update.fallback": {
     severity: "error",
     cause:
-      "A new release failed its checks, and the device returned to the one before. It works, but without the update.",
+      "A new release failed its checks, or the running one's slot no longer starts, and the device returned to the one before. It works, but without the update.",
     next: "See which check failed: `hamlet update history --log`. Then publish a better release, or acknowledge it: `hamlet update seen`.",
   },
   "update.noUpdater": {

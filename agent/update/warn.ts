@@ -20,7 +20,11 @@ export function makeWarnOfUpdate(warnings: Pick<Warnings, "raise" | "clear">, no
       // Strangers may see this one: it names releases and a code, and nothing that a check said.
       const why = fallback.check === undefined ? "" : ` (${fallback.check})`;
       const how = fallback.outcome === "void" ? "ended without a verdict" : "failed";
-      const what = `the update to ${fallback.to} ${how}${why}, and this device runs ${running.version} again`;
+      const which =
+        fallback.outcome === "rescued"
+          ? `the slot of release ${fallback.from} no longer starts`
+          : `the update to ${fallback.to} ${how}`;
+      const what = `${which}${why}, and this device runs ${running.version} again`;
       const hint = "see why: hamlet update history; then acknowledge it: hamlet update seen";
       warnings.raise("update.fallback", what, hint, { since: fallback.atMs });
     } else warnings.clear("update.fallback");

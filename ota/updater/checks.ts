@@ -1,4 +1,4 @@
-// What a release on trial must show, each check with its code and a sentence for people.
+// What a release on trial must show, and why a committed one was left: each check with its code and a sentence for people.
 // Pure.
 
 export const checks = {
@@ -12,6 +12,9 @@ export const checks = {
   "trial.noGossip": "no gossip from a member that was alive before",
   "trial.noTelemetry": "telemetry does not reach the broker as it did before",
   "trial.ended": "the trial ended without a verdict: a crash, a hang or a power cut",
+  "trial.panicked": "a start of the new slot ended in a kernel panic",
   "trial.neverStarted": "nothing shows that the new slot ever started",
+  "slot.unverified": "its root filesystem does not verify any more",
+  "slot.panics": "four of its starts ended in a kernel panic",
 } as const;
 export type CheckCode = keyof typeof checks;

@@ -20,7 +20,8 @@ export type Conclusion =
   | { kind: "failed"; armed: Armed; check: CheckCode }
   | { kind: "void"; armed: Armed; check: CheckCode };
 
-export function conclude(boot: BootState, armed: Armed | undefined, bootId: string): Conclusion {
+/** `hasPanicked`: a start of the slot that was tried ended in a panic. */
+export function conclude(boot: BootState, armed: Armed | undefined, bootId: string, hasPanicked = false): Conclusion {
   if (!armed) return boot.phase === "trying" ? { kind: "handMade" } : { kind: "none" };
   const { to } = armed;
   const isNew = boot.slot === to.slot && boot.version === to.version;
@@ -37,6 +38,7 @@ export function conclude(boot: BootState, armed: Armed | undefined, bootId: stri
       // Whoever asked for that wants no trial.
       return { kind: "notArmed" };
     case "reverted":
+      if (hasPanicked && boot.because !== "markedBad") return { kind: "failed", armed, check: "trial.panicked" };
       switch (boot.because) {
         case "markedBad":
           return { kind: "failed", armed, check: "trial.ended" };

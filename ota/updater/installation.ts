@@ -66,6 +66,8 @@ export function makeInstallation(parts: UpdaterParts, known: Knowledge, teller: 
         hadMesh: evidence.hasMesh,
         hadTelemetry: evidence.telemetry === "up",
       };
+      // Those of an earlier release in this slot.
+      await parts.marks.forgetPanics(slot);
       await parts.state.write("armed.json", armed);
       await control.stage(slot, candidate);
       log.info(`restarting into release ${candidate.version}`);

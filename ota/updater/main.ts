@@ -3,6 +3,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { uptime } from "node:os";
 import { join } from "node:path";
 import { openBootControl } from "../../image/boot/device.ts";
+import { startMarksIn } from "../../image/boot/start-marks.ts";
 import { updateFiles } from "../../provisioning/file/update-source.ts";
 import { pathsUnder } from "../../provisioning/firstboot/paths.ts";
 import { takeUpdateRequest } from "../../provisioning/handover/requests.ts";
@@ -23,7 +24,7 @@ import { makeUpdater } from "./updater.ts";
 
 const log = makeLog("updater");
 const disk = "/run/hamlet-disk";
-const { updateFolder: folder, releaseRoot, updateRequest } = pathsUnder("/");
+const { updateFolder: folder, systemFolder, releaseRoot, updateRequest } = pathsUnder("/");
 /** Of the computer, not of this process: a restarted updater goes on with the same trial. */
 const clock = { now: Date.now, monotonic: () => uptime() * 1000 };
 const hourMs = 60 * 60_000;
@@ -36,6 +37,7 @@ try {
     door: openAgentDoor(agentSocket),
     state: stateIn(folder),
     device,
+    marks: startMarksIn(systemFolder),
     disk: {
       openPart: (label) => openSlotPart(join(disk, label), "/sys"),
       openOld: (slot) => openOldRelease(disk, "/efi/EFI/Linux", slot),

@@ -1,5 +1,6 @@
 // What the updater is made of: the doors to its device, to the agent and to time.
 import type { BootControl } from "../../image/boot/boot-control.ts";
+import type { StartMarks } from "../../image/boot/start-marks.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { Log } from "../../system/log.ts";
 import type { Turn } from "../../system/turn.ts";
@@ -14,6 +15,7 @@ export type UpdaterParts = {
   door: AgentDoor;
   state: State;
   device: Device;
+  marks: StartMarks;
   disk: Pick<InstallDoors, "openPart" | "openOld">;
   findNewest: typeof findNewest;
   /** The release root of the provision file or of the image. */

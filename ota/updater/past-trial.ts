@@ -12,7 +12,7 @@ export type Next = "asUsual" | "restarts" | { trial: Armed };
 
 export async function concludeTrial(
   past: Conclusion,
-  { control, state, device, clock }: UpdaterParts,
+  { control, state, device, marks, clock }: UpdaterParts,
   known: Knowledge,
   history: History,
 ): Promise<Next> {
@@ -45,9 +45,11 @@ export async function concludeTrial(
     case "void": {
       const { armed, check } = past;
       const again = past.kind === "void" ? afterVoid(await state.read("wanted.json"), armed.to.version) : undefined;
-      await history.change((ends) => withEnd(ends, endOf(armed, again ? "void" : "failed", check)));
+      const log = check === "trial.panicked" ? await marks.panicOf(armed.to.slot) : undefined;
+      await history.change((ends) => withEnd(ends, endOf(armed, again ? "void" : "failed", check, log)));
       await state.write("wanted.json", again);
       await state.write("armed.json", undefined);
+      await marks.forgetPanics(armed.to.slot);
       if (!again) return "asUsual";
       const because = { code: check, message: checks[check] };
       const againAtMs = clock.monotonic() + voidPausesMs[again.voids!.count - 1]!;

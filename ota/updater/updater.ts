@@ -12,6 +12,7 @@ import type { UpdaterParts } from "./parts.ts";
 import { concludeTrial } from "./past-trial.ts";
 import type { Knowledge } from "./report.ts";
 import { takeRequests } from "./requests.ts";
+import { tellRescue } from "./rescue.ts";
 import { type Found, makeSearch, type Place } from "./search.ts";
 import { type Armed, noHistory, type State } from "./state.ts";
 import { dueAtMs, type Effect, type Event, step } from "./step.ts";
@@ -26,8 +27,10 @@ export type Updater = {
 export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   const { control, state, device, clock, log, random, pace } = parts;
   const boot = await control.current();
+  const armed = await state.read("armed.json");
+  const hasPanicked = armed !== undefined && (await parts.marks.panicOf(armed.to.slot)) !== undefined;
   const past = {
-    trial: conclude(boot, await state.read("armed.json"), device.bootId),
+    trial: conclude(boot, armed, device.bootId, hasPanicked),
     return: concludeReturn(boot, await state.read("leaving.json")),
   };
   const known: Knowledge = {
@@ -131,6 +134,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     async run(signal) {
       const next = await concludeTrial(past.trial, parts, known, history);
       if (next === "restarts" || !(await wayBack.conclude(past.return))) return;
+      await tellRescue(parts, known, history);
       await wayBack.look();
       // An installation that power or a restart of the updater cut off goes on.
       if (known.life.phase === "idle" && (await wishes.isThere()))

@@ -14,9 +14,9 @@ export const UpdateEnd = z.object({
   from: Version,
   to: Version,
   outcome: z
-    .enum(["committed", "failed", "void", "left"])
+    .enum(["committed", "failed", "void", "left", "rescued"])
     .describe(
-      "void: the trial ended for a reason that says nothing of the release, such as a power cut; left: somebody asked to go back",
+      "void: the trial ended for a reason that says nothing of the release, such as a power cut; left: somebody asked to go back; rescued: the slot no longer started",
     ),
   check: Code.exactOptional().describe("code of the check that failed"),
   message: Text.exactOptional(),

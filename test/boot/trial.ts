@@ -133,7 +133,7 @@ export async function stateAfter(lab: TestLab, before: string): Promise<{ state:
       const { code, stdout } = await lab.on("attic", "hamlet", "boot", "status", "--json");
       return code === 0 && { state: JSON.parse(stdout) as BootState, boot: boot.stdout };
     },
-    { within: 300_000, every: 1_000 },
+    { within: 600_000, every: 1_000 },
   );
 }
 

@@ -3,6 +3,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { startMarksIn } from "../../../image/boot/start-marks.ts";
 import { entryFolderAt } from "../../../image/boot/systemd-boot/entry-folder.ts";
 import { systemdBoot } from "../../../image/boot/systemd-boot/systemd-boot.ts";
 import { trialRecordAt } from "../../../image/boot/trial-record.ts";
@@ -55,6 +56,7 @@ const updater = await makeUpdater({
     isClockSet: async () => true,
     ownerAsked: async () => undefined,
   },
+  marks: startMarksIn(join(folder, "system")),
   disk: {
     openPart: (label) => openSlotPart(join(disk, label), "/sys"),
     openOld: (slot) => openOldRelease(disk, entries, slot),

@@ -2,6 +2,7 @@
 // go on, until nothing is left to do. Its agent has no network.
 import { readdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { startMarksIn } from "../../../image/boot/start-marks.ts";
 import { entryFolderAt } from "../../../image/boot/systemd-boot/entry-folder.ts";
 import { systemdBoot } from "../../../image/boot/systemd-boot/systemd-boot.ts";
 import { trialRecordAt } from "../../../image/boot/trial-record.ts";
@@ -84,6 +85,7 @@ async function runOnce(
       isClockSet: async () => false,
       ownerAsked: async () => undefined,
     },
+    marks: startMarksIn(join(root, "system")),
     door: {
       file: offline,
       object: offline,

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BootControl, Slot } from "../../../image/boot/boot-control.ts";
+import { startMarksIn } from "../../../image/boot/start-marks.ts";
 import { makeTree } from "../../../ota/format/verity.ts";
 import { openAgentDoor } from "../../../ota/updater/agent-door.ts";
 import type { Device } from "../../../ota/updater/device.ts";
@@ -114,6 +115,7 @@ export async function makeBench() {
         ownerAsked: async () => bench.ownerAsked,
         ...bench.facts,
       },
+      marks: startMarksIn(join(folder, "system")),
       disk: {
         openPart: async (label) => mortal.wrap(await openSlotPart(join(disk, label), "/sys")),
         openOld: (of) => openOldRelease(disk, boot.folder, of),

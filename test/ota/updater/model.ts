@@ -271,6 +271,12 @@ export function makeModel(releases: Release[], repository: Repository, random: R
       control: mortal(control),
       state: mortal(state),
       device,
+      marks: {
+        rescued: async () => undefined,
+        forgetRescue: async () => {},
+        panicOf: async () => undefined,
+        forgetPanics: async () => {},
+      },
       door: {
         file: () => never,
         object: async ({ sha256 }: ObjectRef) => Buffer.from(repository.objects.get(sha256)!),

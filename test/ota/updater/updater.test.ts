@@ -1,10 +1,11 @@
 // Whole updates: the real updater, a real socket, slots as files, and boot control on a model of the boot loader.
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { stateIn } from "../../../ota/updater/state.ts";
 import type { UpdateActivity } from "../../../provisioning/handover/update.ts";
 import { HamletError } from "../../../system/error.ts";
+import { eventually } from "../../eventually.ts";
 import { verifyTree } from "../format/veritysetup.ts";
 import { healthy } from "./agent.ts";
 import { type Bench, makeBench } from "./bench.ts";
@@ -243,4 +244,52 @@ test("a wish for an update that is asked for again keeps its count of trials wit
   bench.agent.ask({ kind: "retry" });
   await running.untilReport((one) => one.activity.phase === "waiting");
   expect(await state.read("wanted.json")).toEqual({});
+});
+
+test("a trial that a panic ended failed, and its last lines are kept; one that power ended is void", async () => {
+  bench.publish("1.1", { from: bench.first });
+  const old = await bench.start();
+  bench.agent.ask({ kind: "now" });
+  await old.untilRestart();
+  // Three starts that nobody has seen.
+  renameSync(join(bench.boot.folder, "hamlet_1.1+3.efi"), join(bench.boot.folder, "hamlet_1.1+0-3.efi"));
+  const piece = join(bench.folder, "system/panics/b/1/dmesg-efi_pstore-170000000000101001");
+  mkdirSync(dirname(piece), { recursive: true });
+  writeFileSync(piece, "Panic#1 Part1\n<0>[    9.9] Kernel panic - not syncing\n");
+  const back = await bench.start({ kind: "power" });
+  expect(back).toMatchObject({ slot: "a", version: "1.0" });
+  const { fallback, failed } = await back.untilReport(({ history }) => history.length > 0);
+  expect(failed).toEqual(["1.1"]);
+  expect(fallback).toMatchObject({ to: "1.1", outcome: "failed", check: "trial.panicked" });
+  expect(fallback!.log).toEqual(["[    9.9] Kernel panic - not syncing"]);
+  await eventually(() => expect(existsSync(piece)).toBe(false), { within: 5_000, every: 5 });
+
+  bench.agent.ask({ kind: "retry" });
+  await back.untilRestart();
+  renameSync(join(bench.boot.folder, "hamlet_1.1+3.efi"), join(bench.boot.folder, "hamlet_1.1+0-3.efi"));
+  const again = await bench.start({ kind: "power" });
+  const report = await again.untilReport(({ history }) => history.length > 1);
+  expect(report.history[0]).toMatchObject({ to: "1.1", outcome: "void", check: "trial.ended" });
+});
+
+test("a committed slot that no longer starts is told once, until somebody has seen it", async () => {
+  const note = join(bench.folder, "system/rescued.json");
+  const left = (slot: string) => {
+    mkdirSync(dirname(note), { recursive: true });
+    writeFileSync(note, JSON.stringify({ slot, version: "1.1", because: "unverified" }));
+  };
+  left("b");
+  const rescued = await bench.start();
+  const { fallback, failed } = await rescued.untilReport(({ history }) => history.length > 0);
+  expect(fallback).toMatchObject({ from: "1.1", to: "1.0", outcome: "rescued", check: "slot.unverified" });
+  // What failed is the disk: the release may come again.
+  expect(failed).toEqual([]);
+  await eventually(() => expect(existsSync(note)).toBe(false), { within: 5_000, every: 5 });
+  await rescued.stop();
+  // Power failed before the slot was left.
+  left("a");
+  const again = await bench.start();
+  const report = await again.untilReport(({ fallback }) => fallback !== undefined);
+  expect(report.history).toHaveLength(1);
+  await eventually(() => expect(existsSync(note)).toBe(false), { within: 5_000, every: 5 });
 });
