@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Slot } from "../../../../image/boot/boot-control.ts";
-import { Rescued } from "../../../../image/boot/start-marks.ts";
 import { autobootSector } from "../../../../image/boot/rpi/autoboot.ts";
+import { Rescued } from "../../../../image/boot/start-marks.ts";
 import { makeKernel } from "../../boot/systemd-boot/bench.ts";
 import { type Emergency, emergencyIn } from "./emergency.ts";
 
