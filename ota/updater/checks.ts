@@ -12,6 +12,7 @@ export const checks = {
   "trial.noGossip": "no gossip from a member that was alive before",
   "trial.noTelemetry": "telemetry does not reach the broker as it did before",
   "trial.ended": "the trial ended without a verdict: a crash, a hang or a power cut",
+  "trial.recordLost": "the record of the trial is lost, so nobody can judge it",
   "trial.panicked": "a start of the new slot ended in a kernel panic",
   "trial.neverStarted": "nothing shows that the new slot ever started",
   "slot.unverified": "its root filesystem does not verify any more",

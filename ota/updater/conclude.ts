@@ -1,9 +1,9 @@
 // What became of the last trial, seen from the system that runs now.
 // Pure.
-import type { BootState } from "../../image/boot/boot-control.ts";
+import type { BootState, Slot } from "../../image/boot/boot-control.ts";
 import type { UpdateEnd } from "../../provisioning/handover/update.ts";
 import { type CheckCode, checks } from "./checks.ts";
-import type { Armed, History, Leaving, Wanted } from "./state.ts";
+import type { Armed, HandMade, History, Leaving, Wanted } from "./state.ts";
 
 export type Conclusion =
   /** Nothing was armed by the updater. */
@@ -14,25 +14,41 @@ export type Conclusion =
   | { kind: "trying"; armed: Armed }
   /** Everything was verified in this boot, only the restart is missing. */
   | { kind: "restart"; armed: Armed }
-  /** The trial was never staged, or staged in an earlier boot and not started: the slot is verified again first. */
+  /** The trial was never staged: the slot is verified again first. */
   | { kind: "notArmed" }
+  /** It was staged in an earlier boot and not started, or nobody knows by whom: it must not start before it is verified again. */
+  | { kind: "stale" }
+  /** This boot is a trial, and its record is lost: nobody can judge it. */
+  | { kind: "lost"; version: string }
   | { kind: "committed"; armed: Armed }
   | { kind: "failed"; armed: Armed; check: CheckCode }
   | { kind: "void"; armed: Armed; check: CheckCode };
 
 /** `hasPanicked`: a start of the slot that was tried ended in a panic. */
-export function conclude(boot: BootState, armed: Armed | undefined, bootId: string, hasPanicked = false): Conclusion {
-  if (!armed) return boot.phase === "trying" ? { kind: "handMade" } : { kind: "none" };
+type Known = { bootId: string; handMade?: HandMade | undefined; hasPanicked?: boolean };
+
+export function conclude(
+  boot: BootState,
+  armed: Armed | undefined,
+  { bootId, handMade, hasPanicked }: Known,
+): Conclusion {
+  const foreign = (slot: Slot): Conclusion | undefined => (handMade?.slot === slot ? { kind: "handMade" } : undefined);
+  if (!armed) {
+    if (boot.phase === "trying") return foreign(boot.slot) ?? { kind: "lost", version: boot.version };
+    if (boot.phase === "armed") return foreign(boot.trial.slot) ?? { kind: "stale" };
+    return { kind: "none" };
+  }
   const { to } = armed;
   const isNew = boot.slot === to.slot && boot.version === to.version;
   switch (boot.phase) {
     case "trying":
-      return isNew ? { kind: "trying", armed } : { kind: "handMade" };
+      return isNew ? { kind: "trying", armed } : (foreign(boot.slot) ?? { kind: "lost", version: boot.version });
     case "settled":
       return isNew ? { kind: "committed", armed } : { kind: "notArmed" };
     case "armed": {
       const isOurs = boot.trial.slot === to.slot && boot.trial.version === to.version;
-      return isOurs && armed.bootId === bootId ? { kind: "restart", armed } : { kind: "notArmed" };
+      if (isOurs && armed.bootId === bootId) return { kind: "restart", armed };
+      return foreign(boot.trial.slot) ? { kind: "notArmed" } : { kind: "stale" };
     }
     case "left":
       // Whoever asked for that wants no trial.

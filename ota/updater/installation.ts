@@ -69,6 +69,7 @@ export function makeInstallation(parts: UpdaterParts, known: Knowledge, teller: 
       // Those of an earlier release in this slot.
       await parts.marks.forgetPanics(slot);
       await parts.state.write("armed.json", armed);
+      await parts.state.write("handMade.json", undefined);
       await control.stage(slot, candidate);
       log.info(`restarting into release ${candidate.version}`);
       await control.reboot();

@@ -1,4 +1,5 @@
 // What the last trial leaves to do before anything else.
+import { describeError } from "../../system/error.ts";
 import { checks } from "./checks.ts";
 import { afterVoid, type Conclusion, endOf, voidPausesMs, withEnd } from "./conclude.ts";
 import type { History } from "./history.ts";
@@ -12,17 +13,20 @@ export type Next = "asUsual" | "restarts" | { trial: Armed };
 
 export async function concludeTrial(
   past: Conclusion,
-  { control, state, device, marks, clock }: UpdaterParts,
+  parts: UpdaterParts,
   known: Knowledge,
   history: History,
 ): Promise<Next> {
+  const { control, state, marks, clock, log } = parts;
   switch (past.kind) {
     case "none":
       return "asUsual";
     case "handMade":
-      // Without its state the device cannot know whose trial this is.
-      if (!device.isDataLost) return "asUsual";
+      return "asUsual";
+    case "lost":
+      // First of all, as at the end of any trial that fails.
       await control.markBad();
+      await noteLost(past.version, parts, history).catch((error: unknown) => log.error(describeError(error)));
       await control.reboot();
       return "restarts";
     case "trying":
@@ -34,6 +38,11 @@ export async function concludeTrial(
       return "restarts";
     case "notArmed":
       await state.write("armed.json", undefined);
+      return "asUsual";
+    case "stale":
+      // Power that fails in between leaves what is stale still.
+      await state.write("armed.json", undefined);
+      await control.markBad();
       return "asUsual";
     case "committed":
       // Power may have failed in the middle of it.
@@ -57,4 +66,15 @@ export async function concludeTrial(
       return "asUsual";
     }
   }
+}
+
+/** Counts as a trial without a verdict: the wish is repeated a few times, and then the release has failed. */
+async function noteLost(version: string, { state, clock }: UpdaterParts, history: History): Promise<void> {
+  const again = afterVoid(await state.read("wanted.json"), version);
+  await state.write("wanted.json", again);
+  const from = (await state.read("floors.json"))?.release ?? "unknown";
+  const check = "trial.recordLost";
+  const atMs = Math.max(0, clock.now());
+  const outcome = again ? "void" : "failed";
+  await history.change((ends) => withEnd(ends, { atMs, from, to: version, outcome, check, message: checks[check] }));
 }

@@ -1,5 +1,5 @@
-// What the updater keeps on `data`, in root's own folder: verified metadata, floors, the wish that it works on, the trial that it armed,
-// and what became of earlier ones. Each file is written whole, with a checksum and a copy.
+// What the updater keeps on `data`, in root's own folder: verified metadata, floors, the wish that it works on, the trial that it or
+// somebody armed, and what became of earlier ones. Each file is written whole, with a checksum and a copy.
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -23,6 +23,10 @@ export const Armed = z.object({
   hadTelemetry: z.boolean(),
 });
 export type Armed = z.infer<typeof Armed>;
+
+/** A person has put this slot on trial (`hamlet boot try`) and judges it. */
+export const HandMade = z.object({ slot: Running.shape.slot });
+export type HandMade = z.infer<typeof HandMade>;
 
 /** The device goes back to the release before, because somebody asked for it. */
 export const Leaving = z.object({ from: Running, to: Running, atMs: z.number() });
@@ -51,6 +55,7 @@ const files = {
   "metadata.json": Metadata,
   "floors.json": Floors,
   "armed.json": Armed,
+  "handMade.json": HandMade,
   "leaving.json": Leaving,
   "wanted.json": Wanted,
   "history.json": History,

@@ -1,7 +1,11 @@
 // Ends a trial that its updater has not judged in time: one that does not start, or hangs.
 import type { BootControl, Slot } from "../../image/boot/boot-control.ts";
+import type { TrialRecord } from "../../image/boot/trial-record.ts";
 import { conclude } from "./conclude.ts";
-import type { Armed } from "./state.ts";
+import type { Armed, HandMade } from "./state.ts";
+
+/** `record`: boot control's own, which is there although the updater's is lost. */
+type Records = { armed: Armed | undefined; handMade: HandMade | undefined; record: TrialRecord | undefined };
 
 /**
  * Whether the device goes back. A trial that a person began is left to that person. Boot control is asked only in the slot that was to be
@@ -9,10 +13,13 @@ import type { Armed } from "./state.ts";
  */
 export async function endUnjudged(
   { control, slot, bootId }: { control: BootControl; slot: Slot; bootId: string },
-  armed: Armed | undefined,
+  { armed, handMade, record }: Records,
 ): Promise<boolean> {
-  if (armed?.to.slot !== slot) return false;
-  if (conclude(await control.current(), armed, bootId).kind !== "trying") return false;
+  const isOpen = record && record.phase !== "kept" && record.phase !== "bad";
+  const tried = armed?.to.slot ?? (isOpen ? record.slot : undefined);
+  if (tried !== slot) return false;
+  const { kind } = conclude(await control.current(), armed, { bootId, handMade });
+  if (kind !== "trying" && kind !== "lost") return false;
   await control.markBad();
   await control.reboot();
   return true;

@@ -29,8 +29,9 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   const boot = await control.current();
   const armed = await state.read("armed.json");
   const hasPanicked = armed !== undefined && (await parts.marks.panicOf(armed.to.slot)) !== undefined;
+  const handMade = await state.read("handMade.json");
   const past = {
-    trial: conclude(boot, armed, device.bootId, hasPanicked),
+    trial: conclude(boot, armed, { bootId: device.bootId, handMade, hasPanicked }),
     return: concludeReturn(boot, await state.read("leaving.json")),
   };
   const known: Knowledge = {

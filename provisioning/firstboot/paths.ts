@@ -38,6 +38,8 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   imager: join(root, rootFolder, "imager.json"),
   /** The updater's state. */
   updateFolder: join(root, rootFolder, "update"),
+  /** What boot control notes of a trial. */
+  bootRecord: join(root, rootFolder, "boot.json"),
   /** In place of the image's own. */
   releaseRoot: join(root, rootFolder, "update", updateFiles.releaseRoot),
   /** The lowest versions that the updater accepts: of this hardware, whoever owns it. */

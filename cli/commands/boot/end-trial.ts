@@ -1,6 +1,7 @@
 // Run by hamlet-verdict.service ten minutes after the start of a slot on trial: if the updater that should judge it has not, it goes back.
 import { readFile } from "node:fs/promises";
 import { slotOnCommandLine } from "../../../image/boot/running.ts";
+import { trialRecordAt } from "../../../image/boot/trial-record.ts";
 import { readDevice } from "../../../ota/updater/device.ts";
 import { stateIn } from "../../../ota/updater/state.ts";
 import { endUnjudged } from "../../../ota/updater/unjudged.ts";
@@ -17,8 +18,14 @@ export const endTrial: Command = {
     const control = await ownBootControl();
     const { bootId } = await readDevice(run);
     const slot = slotOnCommandLine(await readFile("/proc/cmdline", "utf8"));
-    const armed = await stateIn(pathsUnder("/").updateFolder).read("armed.json");
-    if (await endUnjudged({ control, slot, bootId }, armed))
+    const { updateFolder, bootRecord } = pathsUnder("/");
+    const state = stateIn(updateFolder);
+    const records = {
+      armed: await state.read("armed.json"),
+      handMade: await state.read("handMade.json"),
+      record: await trialRecordAt(bootRecord).read(),
+    };
+    if (await endUnjudged({ control, slot, bootId }, records))
       print("nobody judged this trial: going back to the other slot");
     return 0;
   },

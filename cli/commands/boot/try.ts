@@ -1,6 +1,8 @@
 // `boot try <version>`: puts the other slot, already written, on trial and restarts into it.
 import { createReadStream } from "node:fs";
 import { type NewKernel, otherSlot } from "../../../image/boot/boot-control.ts";
+import { stateIn } from "../../../ota/updater/state.ts";
+import { pathsUnder } from "../../../provisioning/firstboot/paths.ts";
 import { digestFile, digestOf } from "../../../system/digest.ts";
 import { coded } from "../../../system/error.ts";
 import { type Command, required, text } from "../../terminal/command.ts";
@@ -29,6 +31,8 @@ export const bootTry: Command = {
     const path = text(input.values, "kernel");
     const { slot } = await control.current();
     const kernel = path === undefined ? {} : { kernel: await kernelIn(path) };
+    // The updater leaves this trial to whoever began it.
+    await stateIn(pathsUnder("/").updateFolder).write("handMade.json", { slot: otherSlot(slot) });
     await control.stage(otherSlot(slot), { version, ...kernel });
     if (!input.values["later"]) await control.reboot();
     print(...describeBoot(await control.current()));

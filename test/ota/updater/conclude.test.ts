@@ -10,7 +10,10 @@ const armed: Armed = {
 };
 const old = { slot: "a", version: "0.1.0" } as const;
 const next = { slot: "b", version: "0.2.0" } as const;
-const kind = (boot: BootState, bootId = "two", trial: Armed | undefined = armed) => conclude(boot, trial, bootId).kind;
+const kind = (boot: BootState, bootId = "two", trial: Armed | undefined = armed) =>
+  conclude(boot, trial, { bootId }).kind;
+const byHand = (boot: BootState, trial: Armed | undefined, slot: "a" | "b" = "b") =>
+  conclude(boot, trial, { bootId: "two", handMade: { slot } }).kind;
 
 test("each state of boot control has one conclusion", () => {
   expect(kind({ ...next, phase: "trying", triesLeft: 2, isMarkedBad: false })).toBe("trying");
@@ -24,15 +27,34 @@ test("each state of boot control has one conclusion", () => {
 test("what was verified in this boot only lacks the restart; what was verified in another one is verified again", () => {
   const boot: BootState = { ...old, phase: "armed", trial: next, triesLeft: 1 };
   expect(kind(boot, "one")).toBe("restart");
-  expect(kind(boot, "two")).toBe("notArmed");
-  expect(kind({ ...boot, trial: { ...next, version: "0.3.0" } }, "one")).toBe("notArmed");
+  expect(kind(boot, "two")).toBe("stale");
+  expect(kind({ ...boot, trial: { ...next, version: "0.3.0" } }, "one")).toBe("stale");
+  expect(byHand({ ...boot, trial: { ...next, version: "0.3.0" } }, armed)).toBe("notArmed");
+  expect(conclude(boot, undefined, { bootId: "one" }).kind).toBe("stale");
+  expect(byHand(boot, undefined)).toBe("handMade");
+  expect(byHand(boot, undefined, "a")).toBe("stale");
+});
+
+test("a trial whose record is lost has an end", () => {
+  const boot: BootState = { ...next, phase: "trying", triesLeft: 2, isMarkedBad: false };
+  expect(conclude(boot, undefined, { bootId: "two" })).toEqual({ kind: "lost", version: "0.2.0" });
+  expect(kind({ ...boot, version: "0.3.0" })).toBe("lost");
+});
+
+test("a panic in the slot on trial is a failure, and nothing else is known to be one", () => {
+  const panicked = (because: "markedBad" | "triesUsedUp" | "neverBooted") =>
+    conclude({ ...old, phase: "reverted", trial: next, because }, armed, { bootId: "two", hasPanicked: true });
+  expect(panicked("triesUsedUp")).toMatchObject({ kind: "failed", check: "trial.panicked" });
+  expect(panicked("neverBooted")).toMatchObject({ kind: "failed", check: "trial.panicked" });
+  // The verdict that came first.
+  expect(panicked("markedBad")).toMatchObject({ kind: "failed", check: "trial.ended" });
 });
 
 test("a trial that a person began is left to that person", () => {
   const boot: BootState = { ...next, version: "0.3.0", phase: "trying", triesLeft: 2, isMarkedBad: false };
-  expect(kind(boot)).toBe("handMade");
-  expect(conclude(boot, undefined, "two").kind).toBe("handMade");
-  expect(conclude({ ...old, phase: "settled" }, undefined, "two").kind).toBe("none");
+  expect(byHand(boot, armed)).toBe("handMade");
+  expect(byHand(boot, undefined)).toBe("handMade");
+  expect(byHand({ ...old, phase: "settled" }, undefined)).toBe("none");
 });
 
 test("an end is noted once, and counts as seen only after a commit", () => {

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { stateIn } from "../../../ota/updater/state.ts";
+import { type Armed, stateIn } from "../../../ota/updater/state.ts";
 import type { UpdateActivity } from "../../../provisioning/handover/update.ts";
 import { HamletError } from "../../../system/error.ts";
 import { eventually } from "../../eventually.ts";
@@ -11,6 +11,7 @@ import { healthy } from "./agent.ts";
 import { type Bench, makeBench } from "./bench.ts";
 
 let bench: Bench;
+const soon = { within: 10_000, every: 5 };
 beforeEach(async () => {
   bench = await makeBench();
 });
@@ -197,8 +198,9 @@ test("during a trial that nobody of ours judges, an update touches neither the s
   const old = await bench.start();
   bench.agent.ask({ kind: "now" });
   await old.untilRestart();
-  // Without this record the trial looks like one that a person began.
-  for (const name of ["armed.json", "armed.json.copy"]) rmSync(join(bench.stateFolder, name));
+  // As after `hamlet boot try`.
+  loseArmed();
+  await stateIn(bench.stateFolder).write("handMade.json", { slot: "b" });
   bench.publish("1.2");
   const before = bench.slot("root-a");
   const trial = await bench.start({ kind: "reboot" });
@@ -262,7 +264,7 @@ test("a trial that a panic ended failed, and its last lines are kept; one that p
   expect(failed).toEqual(["1.1"]);
   expect(fallback).toMatchObject({ to: "1.1", outcome: "failed", check: "trial.panicked" });
   expect(fallback!.log).toEqual(["[    9.9] Kernel panic - not syncing"]);
-  await eventually(() => expect(existsSync(piece)).toBe(false), { within: 5_000, every: 5 });
+  await eventually(() => expect(existsSync(piece)).toBe(false), soon);
 
   bench.agent.ask({ kind: "retry" });
   await back.untilRestart();
@@ -284,12 +286,56 @@ test("a committed slot that no longer starts is told once, until somebody has se
   expect(fallback).toMatchObject({ from: "1.1", to: "1.0", outcome: "rescued", check: "slot.unverified" });
   // What failed is the disk: the release may come again.
   expect(failed).toEqual([]);
-  await eventually(() => expect(existsSync(note)).toBe(false), { within: 5_000, every: 5 });
+  await eventually(() => expect(existsSync(note)).toBe(false), soon);
   await rescued.stop();
   // Power failed before the slot was left.
   left("a");
   const again = await bench.start();
   const report = await again.untilReport(({ fallback }) => fallback !== undefined);
   expect(report.history).toHaveLength(1);
-  await eventually(() => expect(existsSync(note)).toBe(false), { within: 5_000, every: 5 });
+  await eventually(() => expect(existsSync(note)).toBe(false), soon);
+});
+
+const loseArmed = () => {
+  for (const name of ["armed.json", "armed.json.copy"]) rmSync(join(bench.stateFolder, name));
+};
+
+test("a trial whose record is lost ends in the old slot, each time, until the release has failed", async () => {
+  bench.publish("1.1", { from: bench.first });
+  const old = await bench.start();
+  bench.agent.ask({ kind: "now" });
+  await old.untilRestart();
+  for (let count = 1; count <= 4; count++) {
+    loseArmed();
+    const trial = await bench.start({ kind: "reboot" });
+    expect(trial.version).toBe("1.1");
+    await trial.untilRestart();
+    const back = await bench.start({ kind: "reboot" });
+    expect(back.version).toBe("1.0");
+    if (count < 4) await back.untilRestart();
+    else {
+      const { history, failed } = await back.untilReport((report) => report.history.length === 4);
+      expect(history.map(({ outcome }) => outcome)).toEqual(["failed", "void", "void", "void"]);
+      expect(new Set(history.map(({ check }) => check))).toEqual(new Set(["trial.recordLost"]));
+      expect(failed).toEqual(["1.1"]);
+    }
+  }
+});
+
+test("a trial that was staged in an earlier boot does not start before its slot is verified again", async () => {
+  const first = await bench.start();
+  const armed: Armed = {
+    ...{ from: { slot: "a", version: "1.0" }, to: { slot: "b", version: "1.1" }, rootHash: "aa", bootId: "earlier" },
+    ...{ atMs: 5, failedUnits: [], alive: [], hadMesh: false, hadTelemetry: false },
+  };
+  for (const known of [armed, undefined]) {
+    await stateIn(bench.stateFolder).write("armed.json", known);
+    await first.control.stage("b", await bench.boot.writeSlot("b", "1.1"));
+    const again = await first.again();
+    await eventually(() => expect(readdirSync(bench.boot.folder)).toContain("hamlet_1.1+0.efi"), soon);
+    expect(await again.control.current()).toMatchObject({ phase: "reverted", because: "markedBad" });
+    expect(existsSync(join(bench.stateFolder, "armed.json"))).toBe(false);
+    await again.stop();
+  }
+  expect(await bench.start()).toMatchObject({ slot: "a", version: "1.0" });
 });
