@@ -1,6 +1,6 @@
 # A package of our programs with their units and udev rules, for `systemd.packages` and `services.udev.packages`.
 # The unit files are those of the Debian images, with their paths changed to this package's and nixpkgs'.
-{ runCommand, nodejs, systemd, coreutils, openssh, programs }:
+{ runCommand, nodejs, systemd, coreutils, dosfstools, openssh, programs }:
 { name, folders, scripts ? [ ] }:
 runCommand name
 {
@@ -13,6 +13,7 @@ runCommand name
     "/usr/lib/systemd/:${systemd}/lib/systemd/"
     "/usr/bin/stty:${coreutils}/bin/stty"
     "=/bin/rm :=${coreutils}/bin/rm "
+    "/usr/sbin/fsck.vfat:${dosfstools}/bin/fsck.vfat"
     "/usr/sbin/sshd:${openssh}/bin/sshd"
   ];
 }

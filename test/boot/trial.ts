@@ -119,13 +119,13 @@ async function hang(lab: TestLab): Promise<void> {
   await lab.on("attic", "kill", "-SEGV", "1").catch(() => {});
 }
 
-/** The kernel panics. Replaces `hang` where no watchdog can be armed. */
-export async function crash(lab: TestLab): Promise<void> {
+/** Replaces `hang` where no watchdog can be armed. */
+async function crash(lab: TestLab): Promise<void> {
   await lab.on("attic", "sh", "-c", "echo c >/proc/sysrq-trigger").catch(() => {});
 }
 
 /** Waits until the device is up in a boot other than `before` and returns its state. */
-export async function stateAfter(lab: TestLab, before: string): Promise<{ state: BootState; boot: string }> {
+async function stateAfter(lab: TestLab, before: string): Promise<{ state: BootState; boot: string }> {
   return eventually(
     async () => {
       const boot = await lab.on("attic", "cat", "/proc/sys/kernel/random/boot_id");
@@ -133,12 +133,12 @@ export async function stateAfter(lab: TestLab, before: string): Promise<{ state:
       const { code, stdout } = await lab.on("attic", "hamlet", "boot", "status", "--json");
       return code === 0 && { state: JSON.parse(stdout) as BootState, boot: boot.stdout };
     },
-    { within: 600_000, every: 1_000 },
+    { within: 300_000, every: 1_000 },
   );
 }
 
 /** Only a command that restarts the device may lose its connection before it reports success. */
-export async function hamletBoot(lab: TestLab, ...argv: string[]): Promise<void> {
+async function hamletBoot(lab: TestLab, ...argv: string[]): Promise<void> {
   const restarts = argv[0] === "try" || argv.includes("--restart");
   const ended = await lab.on("attic", "hamlet", "boot", ...argv).catch((error) => {
     if (restarts && error instanceof HamletError && isLost(error)) return { code: 0, stderr: "" };

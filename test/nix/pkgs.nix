@@ -31,6 +31,7 @@ let
     linuxPackages.kernel = runCommand "linux" { file = "bzImage"; } "mkdir -p $out; echo kernel >$out/bzImage; exit 0";
     linux-firmware = program "linux-firmware";
     coreutils = programs "coreutils" [ "rm" "stty" ];
+    dosfstools = programs "dosfstools" [ "fsck.vfat" ];
     linuxPackagesFor = kernel: { inherit kernel; };
     symlinkJoin = { name, paths }: runCommand name { inherit paths; } "mkdir -p $out; cp -rs $paths/. $out/; exit 0";
     pkgsStatic.busybox = copyOf "busybox";
