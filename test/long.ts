@@ -14,6 +14,8 @@ import { bootLab, deviceOf } from "./boot/lab.ts";
 import { proveStates } from "./boot/power/proof.ts";
 import { openRecording } from "./boot/power/recording.ts";
 import { rebuild } from "./boot/rebuild.ts";
+import { provePanics, proveUnverified } from "./boot/rescue.ts";
+import { proveSettled } from "./boot/settled.ts";
 import { proveTrial } from "./boot/trial.ts";
 import { proveWoken } from "./boot/woken.ts";
 import { fuzz } from "./fuzz/fuzz.ts";
@@ -54,6 +56,9 @@ const cases: Case[] = [
   ...seeds.map((seed) => ({ name: "boot/power", seed, run: () => cutPower(seed) })),
   ...seeds.map((seed) => ({ name: "ota/power", seed, run: () => cutUpdate(seed) })),
   { name: "boot/woken", seed: 0, run: proveWoken },
+  { name: "boot/settled", seed: 0, run: proveSettled },
+  { name: "boot/rescue-unverified", seed: 0, run: proveUnverified },
+  { name: "boot/rescue-panics", seed: 0, run: provePanics },
   ...boardNames
     .filter((board) => boardNamed(board).builders.includes("debian"))
     .map((board) => ({ name: `boards/rebuild-${board}`, seed: 0, run: () => buildTwice(board) })),

@@ -16,6 +16,8 @@ export type Bench = {
   writeSlot(slot: Slot, version: string): Promise<Parameters<BootControl["stage"]>[1]>;
   /** Whether the slot holds all of this version: what whoever goes back has to verify. */
   holds(slot: Slot, version: string): boolean;
+  /** All that the firmware and the loader read, names and counters included. */
+  bootFiles(): string;
   /** Makes the system in the slot panic from now on. */
   breakSlot(slot: Slot): void;
   dispose(): void;

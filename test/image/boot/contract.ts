@@ -42,6 +42,26 @@ export function bootControlContract(
     }
   });
 
+  test("five power cuts while a settled device starts change neither slot nor counter", async () => {
+    const { bench, first } = await newDevice();
+    for (const version of [undefined, "1.1"]) {
+      const settled = version === undefined ? first : await startTrial(bench, first, version);
+      await settled.control.commit();
+      const before = bench.bootFiles();
+      for (let count = 0; count < 5; count++) {
+        const { control, slot } = await bench.start({ kind: "power" });
+        expect(slot).toBe(settled.slot);
+        // All that a start asks of boot control: nothing is written that power could cut off.
+        await control.begin();
+        await control.earlier();
+        expect(await control.rollbackReason()).toBeUndefined();
+        expect(await control.current()).toMatchObject({ phase: "settled" });
+        expect(bench.power.writes()).toBe(0);
+        expect(bench.bootFiles()).toBe(before);
+      }
+    }
+  });
+
   test("successive updates alternate between the slots", async () => {
     const { bench, first } = await newDevice();
     let running = first;

@@ -1,4 +1,5 @@
 // A Raspberry Pi with a card in memory and the lab's firmware emulator.
+import { hash } from "node:crypto";
 import type { Slot } from "../../../../image/boot/boot-control.ts";
 import { autobootSector, bootPartitions } from "../../../../image/boot/rpi/autoboot.ts";
 import type { Sector } from "../../../../image/boot/rpi/doors.ts";
@@ -88,6 +89,7 @@ export async function rpiBench(name: string, { isVendorKernel = true } = {}): Pr
       return { version };
     },
     holds: system.holds,
+    bootFiles: () => hash("sha256", card.bytes),
     breakSlot(slot) {
       system.slots[slot]!.isBroken = true;
     },

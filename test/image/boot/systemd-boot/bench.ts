@@ -1,6 +1,7 @@
 // A UEFI device: its EFI partition is a folder, its firmware a model of systemd-boot 252 made from the documentation:
 // entries without tries sort last, the others by version, newest first; the loader counts the chosen one down by renaming it
 // before it starts.
+import { hash } from "node:crypto";
 import {
   copyFileSync,
   mkdirSync,
@@ -84,6 +85,10 @@ export async function systemdBootBench({ freeBytes = 1 << 30 } = {}): Promise<Sy
       return { version, kernel: streamOf(makeKernel(slot, version)) };
     },
     holds: system.holds,
+    bootFiles: () =>
+      readdirSync(folder)
+        .map((file) => `${file} ${hash("sha256", readFileSync(join(folder, file)))}`)
+        .join("\n"),
     breakSlot(slot) {
       system.slots[slot]!.isBroken = true;
     },
