@@ -3,7 +3,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { UpdateEnd } from "../../provisioning/handover/update.ts";
+import { UpdateEnd, VerdictSeconds } from "../../provisioning/handover/update.ts";
 import { copyOf, keep, readKept } from "../../system/kept.ts";
 import { Floors } from "./floors.ts";
 
@@ -21,6 +21,7 @@ export const Armed = z.object({
   alive: z.array(z.string().max(64)).max(64),
   hadMesh: z.boolean(),
   hadTelemetry: z.boolean(),
+  verdictSeconds: VerdictSeconds.exactOptional().describe("how long the trial may take"),
 });
 export type Armed = z.infer<typeof Armed>;
 

@@ -54,7 +54,7 @@ async function start(): Promise<void> {
   const evidence = () => Promise.reject(new Error("nobody asks"));
   update = await startUpdate({
     repositories: [],
-    settings: { metered: false },
+    settings: { metered: false, verdictSeconds: 180 },
     evidence,
     warnings,
     clock: systemClock,
