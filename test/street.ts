@@ -1,7 +1,7 @@
 // A neighborhood built step by step: keys, tokens and devices whose records a test can alter before signing them.
 import type { TokenFile } from "../provisioning/neighborhood/issue-token.ts";
 import { signAdmission } from "../provisioning/trust/admission.ts";
-import { generateSigningKey, generateWireguardKeyPair, type SigningKey, seedOf } from "../provisioning/trust/keys.ts";
+import { generateSigningKey, type SigningKey, seedOf } from "../provisioning/trust/keys.ts";
 import { signMemberCertificate } from "../provisioning/trust/member-certificate.ts";
 import { deviceIdOf } from "../provisioning/trust/names.ts";
 import { foundedBy, type NeighborhoodKeys } from "../provisioning/trust/neighborhood-keys.ts";
@@ -53,8 +53,12 @@ export async function makeTokenFile(street: Street, change: Partial<TokenCertifi
   return { v: 1, neighborhood, token: jws, tokenKey: seedOf(key) };
 }
 
-export async function makeDevice({ keys }: Pick<Street, "keys">, token: Token, name = "attic"): Promise<Device> {
-  const key = generateSigningKey();
+export async function makeDevice(
+  { keys }: Pick<Street, "keys">,
+  token: Token,
+  name = "attic",
+  key = generateSigningKey(),
+): Promise<Device> {
   const id = deviceIdOf(key.publicKey);
   const member = await signMemberCertificate(
     { neighborhood: keys.id, token: token.certificate.id, deviceKey: key.publicKey },
@@ -68,7 +72,6 @@ export async function makeDevice({ keys }: Pick<Street, "keys">, token: Token, n
     board: "nuc",
     release: "0.1.0",
     deviceKey: key.publicKey,
-    wireguardKey: generateWireguardKeyPair().publicKey,
     endpoints: ["192.168.1.7:51820", "[fe80::1]:51820"],
     bootId: "7d4c9f66-6a0e-4a7c-9a0e-0d6c1f0f1e11",
     number: 1,

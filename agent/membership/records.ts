@@ -3,6 +3,7 @@
 import { meshAddress } from "../../provisioning/trust/names.ts";
 import type { Judgement } from "../../provisioning/trust/record.ts";
 import type { TokenCertificate } from "../../provisioning/trust/token.ts";
+import { wireguardKeyOf } from "../../provisioning/trust/wireguard-key.ts";
 import { takeVouchers } from "./admissions.ts";
 import { nameFor } from "./names.ts";
 import { wait } from "./pending.ts";
@@ -52,6 +53,7 @@ export function keepRecord(state: State, { record, token, firm }: Accepted, jws:
     jws,
     name: known?.record.name === record.name ? known.name : nameFor(state, record),
     address: meshAddress(state.self.neighborhood.id, record.deviceKey),
+    wireguardKey: wireguardKeyOf(record.deviceKey)!,
     firm: firm || known?.firm === true,
     tokenId: token.id,
     tokenIssuedAt: token.issuedAt,

@@ -13,7 +13,9 @@ export type Member = {
   record: MemberRecord;
   jws: string;
   name: string;
+  /** Both follow from its device key. */
   address: string;
+  wireguardKey: string;
   /** False for a member that this device accepted without judging dates, because it knew no member yet. */
   firm: boolean;
   tokenId: string;

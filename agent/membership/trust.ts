@@ -19,7 +19,7 @@ export function trustOf(state: State, wallMs: number): Trust {
   for (const member of state.members.values()) {
     members.set(member.record.id, member.record.deviceKey);
     if (member.firm) firm.add(member.record.id);
-    held.set(member.record.wireguardKey, member.record.id).set(member.address, member.record.id);
+    held.set(member.wireguardKey, member.record.id).set(member.address, member.record.id);
     admittedByToken.set(member.tokenId, (admittedByToken.get(member.tokenId) ?? 0) + 1);
   }
   return {

@@ -2,12 +2,11 @@
 import { z } from "zod";
 import { isWithin, parseAddress, prefixOf } from "../../system/address.ts";
 import { parseEndpoint } from "../../system/endpoint.ts";
-import { isPublicKey, isWireguardKey } from "./keys.ts";
+import { isPublicKey } from "./keys.ts";
 import { isId } from "./names.ts";
 
 export const Id = z.string().length(26).refine(isId, "is not an id");
 export const PublicKey = z.string().length(43).refine(isPublicKey, "is not an Ed25519 key in base64url");
-export const WireguardKey = z.string().length(44).refine(isWireguardKey, "is not a WireGuard key in base64");
 
 /** One label of a host name (RFC 1123 2.1) that has no other meaning. */
 export const DeviceName = z

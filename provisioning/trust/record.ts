@@ -4,7 +4,7 @@ import { z } from "zod";
 import { HamletError } from "../../system/error.ts";
 import { admittedBy } from "./admission.ts";
 import { type Adoption, verifyAdoption } from "./adoption.ts";
-import { BoardName, DeviceName, Endpoint, Id, Jws, PublicKey, WireguardKey } from "./fields.ts";
+import { BoardName, DeviceName, Endpoint, Id, Jws, PublicKey } from "./fields.ts";
 import { readUnverified, sign, verify } from "./jws.ts";
 import type { SigningKey } from "./keys.ts";
 import { verifyMemberCertificate } from "./member-certificate.ts";
@@ -13,6 +13,7 @@ import type { NeighborhoodKeys } from "./neighborhood-keys.ts";
 import { Refusal, type RefusalCode } from "./refusal.ts";
 import type { Revocations } from "./revocation.ts";
 import { type TokenCertificate, verifyToken } from "./token.ts";
+import { wireguardKeyOf } from "./wireguard-key.ts";
 
 /** A record travels in one hello beside others and through gossip to everyone. */
 export const maxRecordChars = 3 << 10;
@@ -25,7 +26,6 @@ export const MemberRecord = z.object({
   board: BoardName,
   release: z.string().regex(/^[0-9A-Za-z][0-9A-Za-z.+~_-]{0,63}$/, "is not a version"),
   deviceKey: PublicKey,
-  wireguardKey: WireguardKey,
   endpoints: z.array(Endpoint).max(8),
   boardIdentity: z
     .string()
@@ -99,6 +99,8 @@ export async function readRecord(jws: string): Promise<MemberRecord> {
   const record = await verify("hamlet-record", jws, deviceKey, MemberRecord);
   if (deviceIdOf(deviceKey) !== record.id)
     throw new Refusal("idMismatch", "the id is not the hash of the device's key");
+  if (wireguardKeyOf(deviceKey) === undefined)
+    throw new Refusal("badContent", "the device's key gives no WireGuard key");
   return record;
 }
 
@@ -151,7 +153,9 @@ async function judge(jws: string, trust: Trust): Promise<Judgement> {
 /** No two devices share an address or a WireGuard key: a second holder would receive the first one's traffic. */
 function refuseHeldByOthers(record: MemberRecord, { held, neighborhood }: Trust): void {
   const isOthers = (what: string) => (held?.get(what) ?? record.id) !== record.id;
-  if (isOthers(record.wireguardKey)) throw new Refusal("keyHeld", "another member holds this WireGuard key");
+  // Two device keys that differ only in the sign of x have one WireGuard key, and one owner.
+  if (isOthers(wireguardKeyOf(record.deviceKey)!))
+    throw new Refusal("keyHeld", "another member holds this WireGuard key");
   if (isOthers(meshAddress(neighborhood.id, record.deviceKey))) {
     throw new Refusal("addressHeld", "another member holds this address");
   }

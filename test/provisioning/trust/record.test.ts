@@ -14,6 +14,7 @@ import {
   signRevocation,
 } from "../../../provisioning/trust/revocation.ts";
 import { signToken } from "../../../provisioning/trust/token.ts";
+import { wireguardKeyOf } from "../../../provisioning/trust/wireguard-key.ts";
 import { admit, type Device, day, makeDevice, makeStreet, makeToken, monday, recordOf, trustOf } from "../../street.ts";
 
 const elm = makeStreet();
@@ -208,7 +209,6 @@ test("every refusal occurs", async () => {
     ["badContent", await bend({ endpoints: ["[ff02::1]:51820"] })],
     ["badContent", await bend({ endpoints: ["10.0.0.1:70000"] })],
     ["badContent", await bend({ endpoints: Array(9).fill("10.0.0.1:1") })],
-    ["badContent", await bend({ wireguardKey: Buffer.alloc(32).toString("base64") })],
     ["badContent", await bend({ number: -1 })],
     ["idMismatch", await bend({ id: cellar.id })],
     ["wrongNeighborhood", await recordOf(await makeDevice(oak, foreignToken))],
@@ -225,13 +225,15 @@ test("every refusal occurs", async () => {
       { ...trust, revocations: await revoke({ kind: "token", token: token.certificate.id, stays: [] }) },
     ],
     ["tokenClosed", jws, { ...trust, revocations: await revoke(closed) }],
-    ["keyHeld", jws, heldBy(attic.record.wireguardKey)],
+    ["keyHeld", jws, heldBy(wireguardKeyOf(attic.record.deviceKey)!)],
     ["addressHeld", jws, heldBy(meshAddress(elm.keys.id, attic.key.publicKey))],
   ];
   for (const [code, bytes, trusted = trust] of cases) expect(await judge(bytes, trusted)).toBe(`refused ${code}`);
   expect(new Set(cases.map(([code]) => code))).toEqual(new Set(refusalCodes));
   // A device's own state does not get in its way.
-  expect(await judge(jws, { ...trust, held: new Map([[attic.record.wireguardKey, attic.id]]) })).toBe("member+");
+  expect(await judge(jws, { ...trust, held: new Map([[wireguardKeyOf(attic.record.deviceKey)!, attic.id]]) })).toBe(
+    "member+",
+  );
 });
 
 test("a record of a neighborhood with the same root but another successor is refused, because the id covers both keys", async () => {
