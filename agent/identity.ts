@@ -120,7 +120,7 @@ export class Identity {
     this.board = board;
     this.#file = file;
     const { number, name, admissions, replaces } = standing;
-    this.#own = { number, name, admissions, replaces, endpoints: [], revocation: 0 };
+    this.#own = { number, name, admissions, replaces, endpoints: [] };
     this.key = key;
     this.deviceKey = this.key.publicKey;
     this.id = deviceIdOf(this.deviceKey);
@@ -199,7 +199,6 @@ export class Identity {
         token: this.#file.provision.token,
         member: this.#file.member,
         admissions: [...own.admissions],
-        revocation: own.revocation,
       },
       this.key,
     );

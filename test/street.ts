@@ -1,11 +1,12 @@
 // A neighborhood built step by step: keys, tokens and devices whose records a test can alter before signing them.
 import type { TokenFile } from "../provisioning/neighborhood/issue-token.ts";
 import { signAdmission } from "../provisioning/trust/admission.ts";
+import type { Trust } from "../provisioning/trust/judge.ts";
 import { generateSigningKey, type SigningKey, seedOf } from "../provisioning/trust/keys.ts";
 import { signMemberCertificate } from "../provisioning/trust/member-certificate.ts";
 import { deviceIdOf } from "../provisioning/trust/names.ts";
 import { foundedBy, type NeighborhoodKeys } from "../provisioning/trust/neighborhood-keys.ts";
-import { type MemberRecord, signRecord, type Trust } from "../provisioning/trust/record.ts";
+import { type MemberRecord, signRecord } from "../provisioning/trust/record.ts";
 import { noRevocations } from "../provisioning/trust/revocation.ts";
 import { signToken, type TokenCertificate } from "../provisioning/trust/token.ts";
 
@@ -78,7 +79,6 @@ export async function makeDevice(
     token: token.jws,
     member,
     admissions: [],
-    revocation: 0,
   };
   return { id, key, token, record };
 }
@@ -97,7 +97,7 @@ export function trustOf(keys: NeighborhoodKeys, members: Device[] = [], change: 
     neighborhood: keys,
     revocations: noRevocations,
     members: new Map(members.map(({ id, key }) => [id, key.publicKey])),
-    firm: new Set(members.map(({ id }) => id)),
+    bases: new Map(members.map(({ id }) => [id, "judged"])),
     knowsNobody: members.length === 0,
     admittedByToken: counts,
     now: monday + day,

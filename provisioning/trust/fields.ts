@@ -50,6 +50,8 @@ export const Label = z
   .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u, "has unprintable characters");
 export const Tag = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,31}$/, "is not a tag: a-z, 0-9, . _ -, at most 32");
 export const EpochMs = z.int().min(0).describe("ms since 1970");
+/** sha256 in base64url. */
+export const Digest = z.string().regex(/^[\w-]{43}$/, "is not a digest");
 /** 16 hex digits, enough that no two tokens share one by chance. */
 export const TokenId = z.string().regex(/^[0-9a-f]{16}$/, "is not a token's id");
 export const Jws = z
