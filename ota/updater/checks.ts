@@ -19,3 +19,4 @@ export const checks = {
   "slot.panics": "four of its starts ended in a kernel panic",
 } as const;
 export type CheckCode = keyof typeof checks;
+export const checkCodes = Object.keys(checks) as [CheckCode, ...CheckCode[]];

@@ -65,6 +65,7 @@ export function makeInstallation(parts: UpdaterParts, known: Knowledge, teller: 
         alive: evidence.alive.slice(0, 64),
         hadMesh: evidence.hasMesh,
         hadTelemetry: evidence.telemetry === "up",
+        ...(evidence.verdictSeconds !== undefined && { verdictSeconds: evidence.verdictSeconds }),
       };
       // Those of an earlier release in this slot.
       await parts.marks.forgetPanics(slot);

@@ -1,4 +1,5 @@
 // The trial of this boot, from the updater's start to its verdict.
+import { verdictSeconds } from "../../provisioning/handover/update.ts";
 import type { DiskTurn } from "./disk-turn.ts";
 import type { History } from "./history.ts";
 import type { UpdaterParts } from "./parts.ts";
@@ -6,6 +7,9 @@ import type { Knowledge } from "./report.ts";
 import type { Armed } from "./state.ts";
 import type { Teller } from "./teller.ts";
 import { runTrial } from "./trial.ts";
+
+/** As long as the release that armed the trial gave it. */
+export const verdictMsOf = (armed: Armed): number => (armed.verdictSeconds ?? verdictSeconds.usual) * 1000;
 
 /**
  * True once the release is committed, false when the device restarts into the old one. Throws if the verdict cannot be carried out:
@@ -19,7 +23,7 @@ export async function tryOut(
 ): Promise<boolean> {
   const { clock } = parts;
   await turn.tryToTake();
-  const deadlineMs = await parts.trialDeadlineMs();
+  const deadlineMs = await parts.trialDeadlineMs(verdictMsOf(armed));
   try {
     const isCommitted = await runTrial(armed, { ...parts, now: clock.monotonic, deadlineMs }, (leftMs, waitsFor) => {
       known.trial = { leftMs, waitsFor };

@@ -32,5 +32,5 @@ export type UpdaterParts = {
   /** The folder that the owner has named to update from: once for each time. */
   namedFolder(): Promise<string | undefined>;
   /** When the trial of this boot ends, on the monotonic clock. */
-  trialDeadlineMs(): Promise<number>;
+  trialDeadlineMs(verdictMs: number): Promise<number>;
 };

@@ -9,12 +9,12 @@ import { makeHistory } from "./history.ts";
 import { makeInstallation } from "./installation.ts";
 import { tryOut } from "./own-trial.ts";
 import type { UpdaterParts } from "./parts.ts";
-import { concludeTrial } from "./past-trial.ts";
+import { makePastTrial, type Next } from "./past-trial.ts";
 import type { Knowledge } from "./report.ts";
 import { takeRequests } from "./requests.ts";
 import { tellRescue } from "./rescue.ts";
 import { type Found, makeSearch, type Place } from "./search.ts";
-import { type Armed, noHistory, type State } from "./state.ts";
+import { noHistory, type State } from "./state.ts";
 import { dueAtMs, type Effect, type Event, step } from "./step.ts";
 import { makeTeller } from "./teller.ts";
 import { makeWayBack } from "./way-back.ts";
@@ -49,6 +49,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   const turn = makeDiskTurn(parts);
   const history = makeHistory(parts, known, teller);
   const search = makeSearch(parts, known);
+  const pastTrial = makePastTrial(parts, known, history);
   const installation = makeInstallation(parts, known, teller, turn);
   const wayBack = makeWayBack(parts, known, teller, turn, history);
   const alarm = makeAlarm(
@@ -124,16 +125,17 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
       });
   }
 
-  async function runTrial(armed: Armed, signal: AbortSignal): Promise<void> {
-    if (!(await tryOut(armed, parts, { known, teller, turn, history }, signal))) return;
-    await wayBack.look();
+  async function judgeTrial(next: Exclude<Next, string>, signal: AbortSignal): Promise<void> {
+    if ("inDoubt" in next) await pastTrial.resolve(next.inDoubt, signal);
+    else if (await tryOut(next.trial, parts, { known, teller, turn, history }, signal)) await wayBack.look();
+    else return;
     void teller.now();
     alarm.lookAgain();
   }
 
   return {
     async run(signal) {
-      const next = await concludeTrial(past.trial, parts, known, history);
+      const next = await pastTrial.conclude(past.trial);
       if (next === "restarts" || !(await wayBack.conclude(past.return))) return;
       await tellRescue(parts, known, history);
       await wayBack.look();
@@ -143,7 +145,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
       await Promise.all([
         takeRequests(parts, teller, (request) => dispatch({ kind: "asked", request }), signal),
         alarm.run(signal),
-        next === "asUsual" ? undefined : runTrial(next.trial, signal),
+        next === "asUsual" ? undefined : judgeTrial(next, signal),
       ]);
     },
   };

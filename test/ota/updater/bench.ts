@@ -134,7 +134,7 @@ export async function makeBench() {
         bench.namedFolder = undefined;
         return named;
       },
-      trialDeadlineMs: async () => clock.monotonic() + 180_000,
+      trialDeadlineMs: async (verdictMs) => clock.monotonic() + verdictMs,
       ...bench.parts,
     });
     const ended = updater.run(over.signal);
