@@ -34,6 +34,14 @@ test("a fallback is a warning until somebody has seen it, on the public page and
   expect(codes()).toEqual([]);
 });
 
+test("a committed slot that no longer starts is told as what it is", () => {
+  const rescued = { ...fallback, from: "0.2.0", to: "0.1.0", outcome: "rescued" as const, check: "slot.unverified" };
+  warn(reportOf({ fallback: rescued }));
+  expect(warnings.list()[0]?.message).toBe(
+    "the slot of release 0.2.0 no longer starts (slot.unverified), and this device runs 0.1.0 again",
+  );
+});
+
 test("a trial without a verdict is told apart from one that failed, and one that is still in doubt is no warning", () => {
   warn(reportOf({ activity: { ...waiting("trial.noGossip"), againAtMs: now + 60_000 } }));
   expect(codes()).toEqual([]);
