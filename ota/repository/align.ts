@@ -8,9 +8,10 @@ export type Align = (bytes: Uint8Array) => Piece[];
 
 /** What two places must have in common to be compared. */
 const seedBytes = 8;
-const tableBits = 18;
 /** Places with the same seed that are compared: the nearest to the end first. Zeros and tables have thousands. */
 const maxTries = 24;
+/** After so many bytes like nothing in the older ones every second place is tried, then every third: compressed bytes have none. */
+const patienceBytes = 256;
 /** So many more equal bytes make another place better: a piece costs about as much. */
 const margin = 8;
 /** After so many equal bytes in a row the place is right, and no other one is looked for. */
@@ -57,9 +58,11 @@ function findBetter(
 ): Piece | { resumeAt: number } {
   const shift = open ? open.from - open.at : Number.NaN;
   let equalInRow = 0;
-  for (let at = start; at < bytes.length; at++) {
+  let lastFoundAt = start;
+  for (let at = start; at < bytes.length; at += 1 + Math.floor((at - lastFoundAt) / patienceBytes)) {
     const found = find(bytes, at);
     if (found.length > 0) {
+      lastFoundAt = at;
       const isOpen = found.from - at === shift;
       const score = isOpen ? found.length : countEqual(older, bytes, at, found.length, shift);
       if (found.length > score + margin) return { at, ...found };
@@ -127,10 +130,11 @@ type Find = (bytes: Uint8Array, at: number) => { from: number; length: number };
 
 /** Finds the longest of the stretches that begin with the same seed. */
 function indexOf(older: Uint8Array): Find {
-  const last = new Int32Array(1 << tableBits).fill(-1);
+  const tableBits = Math.max(10, Math.ceil(Math.log2(older.length + 1)));
+  const last = new Int32Array(2 ** tableBits).fill(-1);
   const before = new Int32Array(older.length);
   for (let at = 0; at + seedBytes <= older.length; at++) {
-    const key = keyAt(older, at);
+    const key = keyAt(older, at) >>> (32 - tableBits);
     before[at] = last[key]!;
     last[key] = at;
   }
@@ -138,7 +142,7 @@ function indexOf(older: Uint8Array): Find {
   return (bytes, at) => {
     if (at + seedBytes > bytes.length) return none;
     let [from, length] = [0, seedBytes - 1];
-    for (let place = last[keyAt(bytes, at)]!, tries = maxTries; place >= 0 && tries > 0; tries--) {
+    for (let place = last[keyAt(bytes, at) >>> (32 - tableBits)]!, tries = maxTries; place >= 0 && tries > 0; tries--) {
       // A longer one has the next byte, too.
       if (older[place + length] === bytes[at + length]) {
         const equal = endOfEqual(older, bytes, at, place - at) - at;
@@ -153,5 +157,5 @@ function indexOf(older: Uint8Array): Find {
 function keyAt(bytes: Uint8Array, at: number): number {
   const low = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
   const high = bytes[at + 4]! | (bytes[at + 5]! << 8) | (bytes[at + 6]! << 16) | (bytes[at + 7]! << 24);
-  return (Math.imul(low, 0x9e3779b1) ^ Math.imul(high, 0x85ebca6b)) >>> (32 - tableBits);
+  return Math.imul(low, 0x9e3779b1) ^ Math.imul(high, 0x85ebca6b);
 }
