@@ -1,6 +1,6 @@
 // Lends the updater, which has no network, the bytes that it names: files as they are, objects and frames of packs unpacked.
 import { objectPath } from "../../ota/format/names.ts";
-import { maxFrameBytes, unpackObject } from "../../ota/format/unpack.ts";
+import { maxFrameBytes, unpackObject, unpackPatch } from "../../ota/format/unpack.ts";
 import type { BytesRequest, PackedRequest } from "../../provisioning/handover/update.ts";
 import { free } from "../../system/free.ts";
 import { makeQueue } from "../../system/queue.ts";
@@ -40,7 +40,7 @@ export function makeLend({ repositories, packs, checkCost, lanes = 4 }: LendOpti
       checkCost();
       if (request.kind === "packed") {
         const { dictionary } = request;
-        const accept = (bytes: Buffer) => unpackObject(bytes, request, dictionary).finally(() => free(bytes));
+        const accept = (bytes: Buffer) => unpackPatch(bytes, request, dictionary).finally(() => free(bytes));
         return packs.frame(request, how, accept).finally(() => free(dictionary));
       }
       return repositories.fetch(objectPath(request.sha256), {

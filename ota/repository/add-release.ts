@@ -31,8 +31,6 @@ type Tools = {
 
 /** So many chunks are compressed and written at once: two cores, and the disk flushes several files in the time of one. */
 const atOnce = 8;
-/** Most devices have the release before the new one, so the update from it gets the most work. */
-const [nextLevel, otherLevel] = [19, 9];
 
 /** `older`: the releases that get a recipe of their own. */
 export async function addRelease(image: ImageRelease, older: readonly Release[], tools: Tools): Promise<Added> {
@@ -58,8 +56,7 @@ export async function addRelease(image: ImageRelease, older: readonly Release[],
   };
   for (const { manifest } of older) {
     if (recipes.some(({ from }) => from === manifest.verity.rootHash)) continue;
-    const level = recipes.length === 0 ? nextLevel : otherLevel;
-    const { recipe, pack } = await makeDelta(await openOlder(objects, manifest), chunks, { ...tools, readNew, level });
+    const { recipe, pack } = await makeDelta(await openOlder(objects, manifest), chunks, { ...tools, readNew });
     if (recipe.pack) await objects.putPack(recipe.pack.sha256, pack);
     await add(recipe, { rootHash: manifest.verity.rootHash, version: manifest.version });
   }

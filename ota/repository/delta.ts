@@ -1,30 +1,31 @@
-// Makes the recipe for a device with an older release: copies, and for what that release lacks a pack of zstd frames, each with the
-// bytes around its place in the older release as dictionary. Where that saves nothing, plain chunks.
+// Makes the recipe for a device with an older release: copies, and for what that release lacks a pack of patches to what is most like
+// it there. Where that saves nothing, plain chunks.
 import { hash } from "node:crypto";
 import { promisify } from "node:util";
-import { constants, zstdCompress, zstdDecompress } from "node:zlib";
+import { constants, zstdCompress } from "node:zlib";
 import { makeCrew } from "../../system/crew.ts";
-import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
 import type { PartName } from "../format/manifest.ts";
+import { encodePatch, maxPatchBytes } from "../format/patch.ts";
 import type { Recipe, Step } from "../format/recipe.ts";
+import { unpackPatch } from "../format/unpack.ts";
+import { alignerTo } from "./align.ts";
 import type { Objects } from "./objects.ts";
 import type { OlderRelease } from "./older-release.ts";
-import { type Chunk, dictionaryAt, type Planned, planDelta } from "./recipes.ts";
+import { type Chunk, type Copied, joinPatches, type Likeness, type Patched, planDelta } from "./recipes.ts";
+import { makeSimilar, type Similar } from "./similar.ts";
 
 export type Range = { part: PartName; offset: number; length: number };
 export type DeltaTools = {
   objects: Objects;
   /** Bytes of the new release. */
   readNew(range: Range): Promise<Buffer>;
-  /** Of zstd. 19 saves a tenth more than 9 and takes ten times as long; nothing between them saves anything. */
-  level: number;
   progress: Progress;
   signal: AbortSignal | undefined;
 };
 
-/** To compare two dictionaries. */
-const quickLevel = 3;
+/** Patches are small, so the best level costs little: 9 sends a tenth more. */
+const level = 19;
 /** Of a step with a pack, more than of a plain one. */
 const stepBytes = 21;
 const atOnce = 4;
@@ -34,26 +35,55 @@ export async function makeDelta(
   chunks: readonly Chunk[],
   tools: DeltaTools,
 ): Promise<{ recipe: Recipe; pack: Buffer }> {
-  const { progress, signal } = tools;
+  const { progress, signal, readNew } = tools;
   const plan = planDelta(older.chunks, chunks);
   const freshBytes = plan.reduce((sum, { kind, length }) => sum + (kind === "fresh" ? length : 0), 0);
   progress.stage(`making the update from ${older.version}`, freshBytes);
-  const made = new Map<Planned, Made>();
+  const similar = await similarIn(older, chunks, signal);
+  const fresh: Likeness[] = [];
+  for (const one of plan) {
+    if (one.kind === "copy") continue;
+    signal?.throwIfAborted();
+    const [chunk] = one.chunks;
+    const guess = { part: one.near.part, from: one.near.offset, to: one.near.offset + one.length };
+    fresh.push({ chunk: chunk!, span: similar.find(await readNew(chunk!)) ?? guess });
+  }
+  const patches = joinPatches(fresh, older.sizeOf);
+  const all = [...plan.filter((one) => one.kind === "copy"), ...patches];
+  const made = new Map<Chunk, Made>();
   const crew = makeCrew(atOnce);
   let doneBytes = 0;
   try {
-    for (const one of plan) {
+    for (const one of all) {
       await crew.begin(async () => {
         signal?.throwIfAborted();
-        made.set(one, one.kind === "copy" ? await copyStep(one, tools) : await freshSteps(one, older, tools));
-        if (one.kind === "fresh") doneBytes += one.length;
+        const [first] = one.chunks;
+        made.set(first!, one.kind === "copy" ? await copyStep(one, tools) : await patchStep(one, older, tools));
+        if (one.kind === "patch") doneBytes += one.length;
         progress.at(doneBytes);
       });
     }
   } finally {
     await crew.end();
   }
-  return assemble(plan.map((one) => made.get(one)!));
+  // In the order of the new release's bytes.
+  return assemble(chunks.flatMap((chunk) => made.get(chunk) ?? []));
+}
+
+/** Knows what of the older release is no longer in the new one. */
+async function similarIn(
+  older: OlderRelease,
+  chunks: readonly Chunk[],
+  signal: AbortSignal | undefined,
+): Promise<Similar> {
+  const kept = new Set(chunks.map(({ sha256 }) => sha256));
+  const gone = older.chunks.filter(({ sha256 }) => !kept.has(sha256));
+  const similar = makeSimilar(gone.reduce((sum, { length }) => sum + length, 0));
+  for (const chunk of gone) {
+    signal?.throwIfAborted();
+    similar.add(chunk.part, chunk.offset, await older.read(chunk));
+  }
+  return similar;
 }
 
 /** Steps, or one whose frame gets its place in the pack when all are made. */
@@ -77,61 +107,32 @@ function assemble(made: readonly Made[]): { recipe: Recipe; pack: Buffer } {
   return { recipe: { steps, ...named }, pack };
 }
 
-async function copyStep(
-  { chunks, part, offset, length, from }: Planned & { kind: "copy" },
-  { readNew }: DeltaTools,
-): Promise<Made> {
+async function copyStep({ chunks, part, offset, length, from }: Copied, { readNew }: DeltaTools): Promise<Made> {
   const single = chunks.length === 1 ? chunks[0] : undefined;
   const sha256 = single?.sha256 ?? hash("sha256", await readNew({ part, offset, length }));
   return { steps: [{ kind: "copy", length, sha256, from: { ...from, length } }] };
 }
 
-async function freshSteps(
-  run: Planned & { kind: "fresh" },
+async function patchStep(
+  { chunks, part, offset, length, from }: Patched,
   older: OlderRelease,
-  { objects, readNew, level }: DeltaTools,
+  { objects, readNew }: DeltaTools,
 ): Promise<Made> {
-  const { chunks, part, offset, length } = run;
   const plain: Made = { steps: chunks.map((one): Step => ({ kind: "chunk", length: one.length, sha256: one.sha256 })) };
+  if (from.length === 0) return plain;
   const content = await readNew({ part, offset, length });
-  const best = await bestDictionary(content, run, older);
-  if (!best) return plain;
-  const frame = await compress(content, level, best.bytes);
+  const dictionary = await older.read(from);
+  const patch = encodePatch(dictionary, content, alignerTo(dictionary)(content));
+  if (patch.length > maxPatchBytes(length)) return plain;
+  const frame = await promisify(zstdCompress)(patch, {
+    params: { [constants.ZSTD_c_compressionLevel]: level },
+    pledgedSrcSize: patch.length,
+  });
   let plainBytes = 0;
   for (const { sha256 } of chunks) plainBytes += (await objects.frameBytes(sha256)) ?? 0;
   if (frame.length + stepBytes >= plainBytes) return plain;
-  // A wrong dictionary gives wrong bytes, and no error.
-  const back = await promisify(zstdDecompress)(frame, { dictionary: best.bytes, maxOutputLength: length });
-  if (!back.equals(content)) throw new HamletError("ota.damaged", `a frame of ${older.version} does not unpack again`);
-  return { frame, step: { length, sha256: hash("sha256", content), from: best.from } };
+  const sha256 = hash("sha256", content);
+  // What a device could not unpack must not be published.
+  await unpackPatch(frame, { sha256, sizeBytes: length }, dictionary);
+  return { frame, step: { length, sha256, from } };
 }
-
-async function bestDictionary(
-  content: Buffer,
-  { near }: Planned & { kind: "fresh" },
-  older: OlderRelease,
-): Promise<{ from: Range; bytes: Buffer } | undefined> {
-  const found: { from: Range; bytes: Buffer }[] = [];
-  for (const place of near) {
-    const range = dictionaryAt(place, content.length, older.sizeOf(place.part));
-    if (range) found.push(withoutMagic(range, await older.read(range)));
-  }
-  if (found.length <= 1) return found[0];
-  const sizes = await Promise.all(found.map(async ({ bytes }) => (await compress(content, quickLevel, bytes)).length));
-  return found[sizes.indexOf(Math.min(...sizes))];
-}
-
-const dictionaryMagic = 0xec30a437;
-
-/** What begins with this number is no plain dictionary to zstd (RFC 8878 5), and does not load. */
-export function withoutMagic(from: Range, bytes: Buffer): { from: Range; bytes: Buffer } {
-  if (bytes.readUInt32LE(0) !== dictionaryMagic) return { from, bytes };
-  return { from: { ...from, offset: from.offset + 1, length: from.length - 1 }, bytes: bytes.subarray(1) };
-}
-
-const compress = (content: Buffer, level: number, dictionary: Buffer): Promise<Buffer> =>
-  promisify(zstdCompress)(content, {
-    dictionary,
-    params: { [constants.ZSTD_c_compressionLevel]: level },
-    pledgedSrcSize: content.length,
-  });

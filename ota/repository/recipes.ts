@@ -1,7 +1,8 @@
 // Plans recipes: the whole one of a release, and for a device with an older release the one that copies what both have.
 // Pure.
 import type { Part, PartName } from "../format/manifest.ts";
-import { maxStepBytes, type Recipe, type Step } from "../format/recipe.ts";
+import { maxDictionaryBytes, maxStepBytes, type Recipe, type Step } from "../format/recipe.ts";
+import type { Span } from "./similar.ts";
 
 /** A chunk, and where it lies in its release. */
 export type Chunk = { part: PartName; offset: number; length: number; sha256: string };
@@ -27,13 +28,11 @@ export function chunksOfRecipe({ steps }: Recipe, parts: readonly Pick<Part, "na
 
 /** Chunks that are neighbors in the new release, made by one step or left single. */
 type Run = Place & { length: number; chunks: Chunk[] };
+export type Copied = Run & { kind: "copy"; from: Place };
 export type Planned =
-  | (Run & { kind: "copy"; from: Place })
-  /** `near`: where in the older release something like it may be. */
-  | (Run & { kind: "fresh"; near: Place[] });
-
-/** More in one step would save little: half of the bytes of a small update's recipe, a hundredth of all. */
-const maxFreshBytes = 256 << 10;
+  | Copied
+  /** A single chunk. `near`: the place in the older release that the chunks around it suggest. */
+  | (Run & { kind: "fresh"; near: Place });
 
 /** Copies what the older release has, neighbors that are neighbors there too in one step. */
 export function planDelta(older: readonly Chunk[], chunks: readonly Chunk[]): Planned[] {
@@ -49,48 +48,62 @@ export function planDelta(older: readonly Chunk[], chunks: readonly Chunk[]): Pl
     }
     const { part, offset, length } = chunk;
     const run: Run = { part, offset, length, chunks: [chunk] };
-    if (!found) plan.push({ ...run, kind: "fresh", near: [] });
-    else plan.push({ ...run, kind: "copy", from: { part: found[0]!.part, offset: found[0]!.offset } });
+    if (found) plan.push({ ...run, kind: "copy", from: { part: found[0]!.part, offset: found[0]!.offset } });
+    else plan.push({ ...run, kind: "fresh", near: nearTo(chunk, last) });
   }
-  findNear(plan);
   return plan;
 }
 
 function canJoin(last: Planned, { part, length }: Chunk, found: readonly Chunk[] | undefined): boolean {
-  if (last.part !== part) return false;
-  if (last.kind === "fresh") return !found && last.length + length <= maxFreshBytes;
+  if (last.part !== part || last.kind === "fresh") return false;
   const end = last.from.offset + last.length;
   const isNext = found?.some((one) => one.part === last.from.part && one.offset === end) ?? false;
   return isNext && last.length + length <= maxStepBytes;
 }
 
-/** What changed lies most likely where the chunks around it lie: shifted as the last copy before it, or the first behind it. */
-function findNear(plan: readonly Planned[]): void {
-  for (const order of [plan, plan.toReversed()]) {
-    let shift: { at: Place; from: Place } | undefined;
-    for (const one of order) {
-      if (one.kind === "copy") shift = { at: one, from: one.from };
-      else {
-        const isHere = shift?.at.part === one.part;
-        const offset = isHere ? one.offset + shift!.from.offset - shift!.at.offset : one.offset;
-        const near = { part: isHere ? shift!.from.part : one.part, offset };
-        if (!one.near.some((other) => other.part === near.part && other.offset === near.offset)) one.near.push(near);
-      }
-    }
-  }
+/** Behind what the chunk before it has in the older release. */
+function nearTo({ part, offset }: Chunk, last: Planned | undefined): Place {
+  if (last?.part !== part) return { part, offset };
+  const from = last.kind === "copy" ? last.from : last.near;
+  return { part: from.part, offset: from.offset + last.length };
 }
 
-const aroundBytes = 128 << 10;
-/** A smaller dictionary saves nothing worth a step. */
-const minDictionaryBytes = 4096;
+/** What one patch makes of the older bytes `from`. */
+export type Patched = Run & { kind: "patch"; from: Place & { length: number } };
+/** A chunk that the older release lacks, and the part of it that is most like it. */
+export type Likeness = { chunk: Chunk; span: Span };
 
-/** The dictionary for `length` bytes near `place`, in an older part of `sizeBytes`; undefined if the part has nothing there. */
-export function dictionaryAt(
-  { part, offset }: Place,
-  length: number,
-  sizeBytes: number,
-): (Place & { length: number }) | undefined {
-  const from = Math.max(0, offset - aroundBytes);
-  const end = Math.min(sizeBytes, offset + length + aroundBytes);
-  return end - from < minDictionaryBytes ? undefined : { part, offset: from, length: end - from };
+/** More in one step saves a hundredth, and costs the agent memory. */
+const maxPatchedBytes = 512 << 10;
+/** What moves within a program moves less than this. */
+const aroundBytes = 128 << 10;
+/** Fewer older bytes save nothing worth a step. */
+const minFromBytes = 4096;
+
+/** Joins neighbors whose older bytes are neighbors too. `sizeOf`: bytes of the older release's part. */
+export function joinPatches(fresh: readonly Likeness[], sizeOf: (part: PartName) => number): Patched[] {
+  const groups: { chunks: Chunk[]; length: number; span: Span }[] = [];
+  for (const { chunk, span } of fresh) {
+    const last = groups.at(-1);
+    const end = last && last.chunks[0]!.offset + last.length;
+    const isNext = last && last.chunks[0]!.part === chunk.part && end === chunk.offset && last.span.part === span.part;
+    const joined = isNext && {
+      ...span,
+      from: Math.min(last.span.from, span.from),
+      to: Math.max(last.span.to, span.to),
+    };
+    const isSmall = joined && joined.to - joined.from + 2 * aroundBytes <= maxDictionaryBytes;
+    if (isSmall && last!.length + chunk.length <= maxPatchedBytes) {
+      last!.chunks.push(chunk);
+      last!.length += chunk.length;
+      last!.span = joined;
+    } else groups.push({ chunks: [chunk], length: chunk.length, span });
+  }
+  return groups.map(({ chunks, length, span }) => {
+    const { part, offset } = chunks[0]!;
+    const first = Math.max(0, Math.min(span.from, sizeOf(span.part)) - aroundBytes);
+    const end = Math.min(sizeOf(span.part), span.to + aroundBytes, first + maxDictionaryBytes);
+    const from = { part: span.part, offset: first, length: end - first < minFromBytes ? 0 : end - first };
+    return { kind: "patch", part, offset, length, chunks, from };
+  });
 }

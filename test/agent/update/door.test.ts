@@ -24,6 +24,7 @@ import {
 import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import { eventually } from "../../eventually.ts";
+import { patchFrame } from "../../ota/patch-frame.ts";
 import { type FakeUpdater, fakeUpdater, reportOf } from "./updater.ts";
 import { serveWeb, type Web } from "./web.ts";
 
@@ -206,7 +207,7 @@ test("garbage and floods are refused; the page answers everything else", async (
 const old = Buffer.from("a chunk of the older root filesystem");
 /** A pack with one frame, for the chunk. */
 function onePack(dictionary = old) {
-  const frame = zstdCompressSync(content, { dictionary });
+  const frame = patchFrame(dictionary, content);
   const pack = { sha256: hash("sha256", frame), sizeBytes: frame.length };
   web.files.set(packPath(pack.sha256), frame);
   const { sha256, sizeBytes } = chunk;

@@ -2,11 +2,12 @@
 import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { zstdDecompressSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { parseManifest } from "../../../ota/format/manifest.ts";
+import { applyPatch, encodePatch } from "../../../ota/format/patch.ts";
 import { clearPlaces, fillPlaces } from "../../../ota/format/places.ts";
 import { decodeRecipe, encodeRecipe } from "../../../ota/format/recipe.ts";
+import { unpackPatch } from "../../../ota/format/unpack.ts";
 import { chunkLength, gear } from "../../../ota/repository/chunker.ts";
 
 const document = readFileSync(join(import.meta.dirname, "../../../ota/format.md"), "utf8");
@@ -45,10 +46,14 @@ test("a recipe's bytes are its steps, and the other way round", () => {
   expect(encodeRecipe(recipe).equals(bytes)).toBe(true);
 });
 
-test("a frame unpacks with its dictionary", () => {
-  const { hex, content } = vector("frame");
-  const dictionary = Buffer.alloc(4096, "a");
-  expect(zstdDecompressSync(Buffer.from(hex, "hex"), { dictionary }).toString()).toBe(content);
+test("a patch is its pieces, and makes the new bytes of its dictionary, packed or not", async () => {
+  const { dictionary, content, pieces, hex, frame } = vector("patch");
+  const [old, bytes] = [Buffer.from(dictionary), Buffer.from(content)];
+  const patch = Buffer.from(hex.join(""), "hex");
+  expect(encodePatch(old, bytes, pieces).equals(patch)).toBe(true);
+  expect(applyPatch(patch, old, bytes.length).equals(bytes)).toBe(true);
+  const name = { sha256: hash("sha256", bytes), sizeBytes: bytes.length };
+  expect((await unpackPatch(Buffer.from(frame, "hex"), name, old)).equals(bytes)).toBe(true);
 });
 
 test("places are cleared and filled in", () => {

@@ -8,6 +8,7 @@ import { zstdDecompressSync } from "node:zlib";
 import { Updater } from "tuf-js";
 import { type Manifest, parseManifest, recipeFor } from "../../../ota/format/manifest.ts";
 import { newestName, objectPath, packPath } from "../../../ota/format/names.ts";
+import { applyPatch } from "../../../ota/format/patch.ts";
 import { decodeRecipe } from "../../../ota/format/recipe.ts";
 
 /** Serves the folder as it is on disk at each request. */
@@ -72,7 +73,7 @@ export async function make(
       packed: async () => {
         if (step.kind !== "packed") return Buffer.alloc(0);
         const frame = packed!.subarray(step.pack.offset, step.pack.offset + step.pack.length);
-        return zstdDecompressSync(frame, { dictionary: range(step.from), maxOutputLength: step.length });
+        return applyPatch(zstdDecompressSync(frame), range(step.from), step.length);
       },
     }[step.kind];
     pieces.push(checked(await content(), step.sha256));

@@ -1,7 +1,6 @@
-import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { expect, test } from "vitest";
-import { withoutMagic } from "../../../ota/repository/delta.ts";
-import { type Chunk, chunksOfRecipe, dictionaryAt, planDelta, wholeRecipe } from "../../../ota/repository/recipes.ts";
+import { maxDictionaryBytes } from "../../../ota/format/recipe.ts";
+import { type Chunk, chunksOfRecipe, joinPatches, planDelta, wholeRecipe } from "../../../ota/repository/recipes.ts";
 
 const kib = 1 << 10;
 /** Chunks of 64 KiB, one for each letter. */
@@ -11,40 +10,40 @@ const plan = (older: Chunk[], newer: Chunk[]) =>
   planDelta(older, newer).map((one) => ({
     kind: one.kind,
     letters: one.chunks.map(({ sha256 }) => sha256).join(""),
-    from: one.kind === "copy" ? [one.from] : one.near,
+    from: one.kind === "copy" ? one.from : one.near,
   }));
 const root = (chunk: number) => ({ part: "root" as const, offset: chunk * 64 * kib });
 
 test("what both have is copied in long steps, from where it lies in the older release", () => {
   expect(plan(chunks("abcdef"), chunks("abXcdf"))).toEqual([
-    { kind: "copy", letters: "ab", from: [root(0)] },
-    { kind: "fresh", letters: "X", from: [root(2), root(1)] },
-    { kind: "copy", letters: "cd", from: [root(2)] },
-    { kind: "copy", letters: "f", from: [root(5)] },
+    { kind: "copy", letters: "ab", from: root(0) },
+    { kind: "fresh", letters: "X", from: root(2) },
+    { kind: "copy", letters: "cd", from: root(2) },
+    { kind: "copy", letters: "f", from: root(5) },
   ]);
 });
 
 test("a chunk that repeats is copied along with the one before it", () => {
   expect(plan(chunks("0a0b"), chunks("a0b0"))).toEqual([
-    { kind: "copy", letters: "a0b", from: [root(1)] },
-    { kind: "copy", letters: "0", from: [root(0)] },
+    { kind: "copy", letters: "a0b", from: root(1) },
+    { kind: "copy", letters: "0", from: root(0) },
   ]);
 });
 
-test("a copy makes at most 1 MiB, and what is new at most 256 KiB in one step", () => {
+test("a copy makes at most 1 MiB in one step, and what is new is planned chunk by chunk", () => {
   const many = "abcdefghijklmnopqrstuvwxyz";
   expect(plan(chunks(many), chunks(many)).map(({ letters }) => letters.length)).toEqual([16, 10]);
-  expect(plan([], chunks(many)).map(({ letters }) => letters.length)).toEqual([4, 4, 4, 4, 4, 4, 2]);
+  expect(plan([], chunks(many))).toHaveLength(26);
 });
 
 test("no step reaches from one part into the next", () => {
   const both = [...chunks("ab"), ...chunks("cd", "kernel")];
   expect(plan(both, both).map(({ letters }) => letters)).toEqual(["ab", "cd"]);
-  expect(plan([], both).map(({ letters }) => letters)).toEqual(["ab", "cd"]);
   // The shift of one part says nothing of the other.
-  expect(plan(chunks("xab"), [...chunks("ab"), ...chunks("c", "kernel")]).at(-1)!.from).toEqual([
-    { part: "kernel", offset: 0 },
-  ]);
+  expect(plan(chunks("xab"), [...chunks("ab"), ...chunks("c", "kernel")]).at(-1)!.from).toEqual({
+    part: "kernel",
+    offset: 0,
+  });
 });
 
 test("the whole recipe tells the chunks of its release again", () => {
@@ -56,24 +55,41 @@ test("the whole recipe tells the chunks of its release again", () => {
   expect(chunksOfRecipe(wholeRecipe(both), parts)).toEqual(both);
 });
 
-test("a dictionary reaches 128 KiB to either side, as far as the older part goes", () => {
-  const sizeBytes = 1000 * kib;
-  expect(dictionaryAt(root(5), 64 * kib, sizeBytes)).toEqual({ part: "root", offset: 192 * kib, length: 320 * kib });
-  expect(dictionaryAt(root(0), 64 * kib, sizeBytes)).toEqual({ part: "root", offset: 0, length: 192 * kib });
-  expect(dictionaryAt(root(17), 64 * kib, sizeBytes)).toEqual({ part: "root", offset: 960 * kib, length: 40 * kib });
-  expect(dictionaryAt(root(100), 64 * kib, sizeBytes)).toBeUndefined();
-  expect(dictionaryAt(root(0), 64 * kib, 0)).toBeUndefined();
+const unlimited = () => 2 ** 30;
+const like = (chunk: Chunk, offset: number, part: Chunk["part"] = "root") => ({
+  chunk,
+  span: { part, from: offset, to: offset + chunk.length },
 });
 
-test("a dictionary that begins with zstd's own number would not load, so its start moves", () => {
-  const bytes = Buffer.alloc(8192, "some text of the older release");
-  const from = { part: "root" as const, offset: 100, length: bytes.length };
-  expect(withoutMagic(from, bytes)).toEqual({ from, bytes });
-  Buffer.from("37a430ec", "hex").copy(bytes);
-  const content = Buffer.alloc(8192, "some text of the new release");
-  expect(() => zstdCompressSync(content, { dictionary: bytes })).toThrow();
-  const moved = withoutMagic(from, bytes);
-  expect(moved.from).toEqual({ part: "root", offset: 101, length: bytes.length - 1 });
-  const frame = zstdCompressSync(content, { dictionary: moved.bytes });
-  expect(zstdDecompressSync(frame, { dictionary: moved.bytes }).equals(content)).toBe(true);
+test("neighbors that are like neighbors get one patch, of at most 512 KiB, to the bytes around those", () => {
+  const many = chunks("abcdefghij");
+  const joined = joinPatches(
+    many.map((chunk) => like(chunk, chunk.offset + 10_000 * kib)),
+    unlimited,
+  );
+  expect(joined.map((one) => one.chunks.map(({ sha256 }) => sha256).join(""))).toEqual(["abcdefgh", "ij"]);
+  expect(joined[0]!.from).toEqual({ part: "root", offset: (10_000 - 128) * kib, length: (512 + 256) * kib });
+  expect(joined[0]!.length).toBe(512 * kib);
+});
+
+test("no patch joins chunks that are like places far apart, lie in two parts, or are no neighbors", () => {
+  const [a, b, , d] = chunks("abcd") as [Chunk, Chunk, Chunk, Chunk];
+  const [kernel] = chunks("k", "kernel") as [Chunk];
+  const far = joinPatches([like(a, 0), like(b, 2 ** 24), like(d, 2 ** 24), like(kernel, 0, "kernel")], unlimited);
+  expect(far.map((one) => [one.part, one.chunks.map(({ sha256 }) => sha256).join("")])).toEqual([
+    ["root", "a"],
+    ["root", "b"],
+    ["root", "d"],
+    ["kernel", "k"],
+  ]);
+  for (const { from } of far) expect(from.length).toBeLessThanOrEqual(maxDictionaryBytes);
+});
+
+test("a patch takes no bytes from beyond the older part, and none where it has too few", () => {
+  const [a] = chunks("a") as [Chunk];
+  const of = (offset: number, sizeBytes: number) => joinPatches([like(a, offset)], () => sizeBytes)[0]!.from;
+  expect(of(0, 1000 * kib)).toEqual({ part: "root", offset: 0, length: 192 * kib });
+  expect(of(950 * kib, 1000 * kib)).toEqual({ part: "root", offset: 822 * kib, length: 178 * kib });
+  expect(of(0, 1000).length).toBe(0);
+  expect(of(0, 0).length).toBe(0);
 });

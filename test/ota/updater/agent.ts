@@ -2,7 +2,7 @@
 import { createServer, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { packPath } from "../../../ota/format/names.ts";
-import { unpackObject } from "../../../ota/format/unpack.ts";
+import { unpackPatch } from "../../../ota/format/unpack.ts";
 import {
   BytesRequest,
   carriedHeader,
@@ -83,7 +83,7 @@ export async function startAgent(folder: string, repository: Pick<Repository, "f
     const bytes = agent.repository.files.get(packPath(request.pack.sha256));
     if (!bytes) throw new HamletError("update.notThere", "the repository has no such file");
     const { offset, length } = request.frame;
-    return unpackObject(bytes.subarray(offset, offset + length), request, dictionary);
+    return unpackPatch(bytes.subarray(offset, offset + length), request, dictionary);
   }
 
   const server = createServer(async (request, response) => {

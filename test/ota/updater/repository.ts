@@ -1,6 +1,5 @@
 // An update repository in memory, signed as a publisher signs it, with releases made of random bytes.
 import { createCipheriv, generateKeyPairSync, hash, type KeyObject, sign } from "node:crypto";
-import { zstdCompressSync } from "node:zlib";
 import { canonicalize } from "@tufjs/canonical-json";
 import { Key, Metadata, MetaFile, Root, Signature, Snapshot, TargetFile, Targets, Timestamp } from "@tufjs/models";
 import type { Slot, Verity } from "../../../image/boot/boot-control.ts";
@@ -9,6 +8,7 @@ import { packPath } from "../../../ota/format/names.ts";
 import { encodeRecipe, type Step } from "../../../ota/format/recipe.ts";
 import { makeTree } from "../../../ota/format/verity.ts";
 import { makeKernel } from "../../image/boot/systemd-boot/bench.ts";
+import { patchFrame } from "../patch-frame.ts";
 
 export const sha256 = (bytes: Buffer): string => hash("sha256", bytes, "hex");
 
@@ -193,7 +193,7 @@ export function makeRepository() {
     /** Its dictionary is the same place of the older release, and some bytes around it. */
     const pack = (part: "root" | "kernel", at: number, chunk: Buffer) => {
       const [first, end] = [Math.max(0, at - 1_000), Math.min(from![part].length, at + chunk.length + 1_000)];
-      const frame = zstdCompressSync(chunk, { dictionary: from![part].subarray(first, end) });
+      const frame = patchFrame(from![part].subarray(first, end), chunk);
       frames.push(frame);
       const offset = packBytes;
       packBytes += frame.length;
