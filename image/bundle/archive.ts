@@ -18,7 +18,7 @@ export const folder = (path: string, mode = 0o755): Entry => ({ kind: "folder", 
 export const link = (path: string, target: string): Entry => ({ kind: "link", path, target, mode: 0o777 });
 
 /** POSIX ustar (POSIX.1-1988), ending in two empty blocks. Paths without a leading slash. */
-export function* tar(entries: Entry[], mtimeS: number): Generator<Buffer> {
+export function* tar(entries: Iterable<Entry>, mtimeS: number): Generator<Buffer> {
   for (const entry of entries) {
     const content = entry.kind === "file" ? entry.content : Buffer.alloc(0);
     const header = Buffer.alloc(512);

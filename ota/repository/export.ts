@@ -1,7 +1,13 @@
-// Copies what one release needs into a folder, for a device without a network: a repository of its own, with nothing else in it.
-import { copyFile, mkdir } from "node:fs/promises";
+// Copies what one release needs into a folder or one file, for a device without a network: a repository of its own, with nothing else in it.
+import { randomBytes } from "node:crypto";
+import { createWriteStream, readFileSync } from "node:fs";
+import { copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { type Entry, file, tar } from "../../image/bundle/archive.ts";
 import { HamletError } from "../../system/error.ts";
+import { syncPath } from "../../system/files.ts";
 import { makeFolder, refuseExisting } from "../../system/new-folder.ts";
 import { manifestName, metadataFolder, newestName, objectPath, packPath } from "../format/names.ts";
 import { filesIn } from "./files.ts";
@@ -11,7 +17,7 @@ import { readReleases, targetPath } from "./releases.ts";
 
 export type Exported = { version: string; files: number };
 
-/** `version`: or `newest`. Complete or not at all. Throws `ota.exists`, `ota.notFound` or `ota.damaged`. */
+/** `version`: or `newest`. `out`: a folder, or a file if its name ends in `.tar`. Complete or not at all. Throws `ota.exists`, `ota.notFound` or `ota.damaged`. */
 export async function exportRelease(
   folder: string,
   { board, version, out }: { board: string; version: string; out: string },
@@ -43,7 +49,13 @@ export async function exportRelease(
     "timestamp.json",
   ].map((name) => `${metadataFolder}/${name}`);
   paths.push(...names.map((name) => targetPath(targets[name]!)));
-  paths.push(...[...objects.keys()].map(objectPath), ...[...packs.keys()].map(packPath));
+  // In this order a device finds an object by its name.
+  paths.push(...[...objects.keys()].sort().map(objectPath));
+  if (isFile(out)) {
+    await writeArchive(repositoryFolder(folder), paths, release.manifest.builtS, out);
+    return { version: release.manifest.version, files: paths.length };
+  }
+  paths.push(...[...packs.keys()].map(packPath));
   await makeFolder(out, exists, async (partial) => {
     for (const path of paths) {
       await mkdir(dirname(join(partial, path)), { recursive: true });
@@ -53,8 +65,28 @@ export async function exportRelease(
   return { version: release.manifest.version, files: paths.length };
 }
 
+const isFile = (out: string): boolean => out.endsWith(".tar");
+
+/** Without the packs, which only save bytes of a network. */
+async function writeArchive(from: string, paths: string[], builtS: number, out: string): Promise<void> {
+  const entries = function* (): Generator<Entry> {
+    for (const path of paths) yield file(path, readFileSync(join(from, path)));
+  };
+  const partial = `${out}.${randomBytes(4).toString("hex")}.partial`;
+  await mkdir(dirname(out), { recursive: true });
+  try {
+    await pipeline(Readable.from(tar(entries(), builtS)), createWriteStream(partial, { flags: "wx", flush: true }));
+    await refuseExisting(out, exists);
+    await rename(partial, out);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+  await syncPath(dirname(out));
+}
+
 const exists = (folder: string): HamletError =>
   new HamletError("ota.exists", `${folder} exists already; nothing was changed`, {
-    hint: "name a folder that does not exist yet: export creates it",
+    hint: "name a folder or file that does not exist yet: export creates it",
     exitCode: 3,
   });

@@ -1,36 +1,37 @@
-// A release in a folder, on a stick for example: what `hamlet ota export` wrote, with the layout of a repository. The updater reads it
-// itself, without agent or network, and believes nothing in it that is not signed or named by something signed.
+// A release in a folder or a file, on a stick for example: what `hamlet ota export` wrote, with the layout of a repository. The updater
+// reads it itself, without agent or network, and believes nothing in it that is not signed or named by something signed.
 import { join } from "node:path";
 import { compareVersions } from "../../image/boot/versions.ts";
-import { readFrom } from "../../provisioning/handover/files.ts";
-import { Folder } from "../../provisioning/handover/folder.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import { manifestName, newestName, objectPath, targetsFolder } from "../format/names.ts";
 import { maxFrameBytes, unpackObject } from "../format/unpack.ts";
 import type { AgentDoor } from "./agent-door.ts";
+import { filesInArchive, filesInFolder, type ReleaseFiles } from "./release-files.ts";
 
 export type FolderDoor = Pick<AgentDoor, "file" | "object" | "packed"> & {
   /** TUF's name of the newest manifest for the board that the folder holds. Throws `update.notThere` or `update.wrongBoard`. */
   target(board: string): Promise<string>;
 };
 
-/** Nobody puts more releases on a stick. */
-const maxNames = 10_000;
+/** Throws `ota.damaged` for a file of another form. */
+export async function openNamedDoor(path: string): Promise<FolderDoor> {
+  const files = await filesInArchive(path).catch((cause: unknown) => {
+    throw damagedAt(path, cause);
+  });
+  return files ? makeDoor(path, files) : openFolderDoor(path);
+}
 
-export function openFolderDoor(folder: string): FolderDoor {
+export const openFolderDoor = (folder: string): FolderDoor => makeDoor(folder, filesInFolder(folder));
+
+function makeDoor(folder: string, files: ReleaseFiles): FolderDoor {
   const notThere = (path: string) =>
     new HamletError("update.notThere", `${join(folder, path)} is not there`, {
-      hint: "name a folder that `hamlet ota export` wrote, below /mnt or /media: the updater sees neither /tmp nor /home nor /root",
+      hint: "name what `hamlet ota export` wrote, below /mnt or /media: the updater sees neither /tmp nor /home nor /root",
       exitCode: 3,
     });
-  const damaged = (path: string, cause: unknown) =>
-    new HamletError("ota.damaged", `${join(folder, path)} cannot be used: ${describeError(cause)}`, {
-      hint: "export the release again: hamlet ota export",
-      exitCode: 3,
-      cause,
-    });
+  const damaged = (path: string, cause: unknown) => damagedAt(join(folder, path), cause);
   const read = async (path: string, maxBytes: number): Promise<Buffer> => {
-    const bytes = await readFrom(join(folder, path), maxBytes).catch((cause: unknown) => {
+    const bytes = await files.read(path, maxBytes).catch((cause: unknown) => {
       throw damaged(path, cause);
     });
     if (bytes) return bytes;
@@ -50,11 +51,11 @@ export function openFolderDoor(folder: string): FolderDoor {
       throw new HamletError("update.noRanges", "a folder is read chunk by chunk");
     },
     async target(board) {
-      const versions = await releasesIn(join(folder, targetsFolder, board));
+      const versions = (await files.names(`${targetsFolder}/${board}`)).flatMap(versionIn);
       const [newest] = versions.toSorted((a, b) => -compareVersions(a, b));
       if (versions.includes("newest")) return newestName(board);
       if (newest !== undefined) return manifestName(board, newest);
-      const others = await namesIn(join(folder, targetsFolder));
+      const others = await files.names(targetsFolder);
       if (others.length === 0) throw notThere(targetsFolder);
       throw new HamletError("update.wrongBoard", `${folder} has releases for ${others.join(", ")}, not for ${board}`, {
         hint: `export one with: hamlet ota export newest --board ${board}`,
@@ -64,13 +65,11 @@ export function openFolderDoor(folder: string): FolderDoor {
   };
 }
 
-const releasesIn = async (path: string): Promise<string[]> =>
-  (await namesIn(path)).flatMap((name) => /^[0-9a-f]{64}\.(.{1,64})\.json$/.exec(name)?.[1] ?? []);
+const versionIn = (name: string): string[] => /^[0-9a-f]{64}\.(.{1,64})\.json$/.exec(name)?.slice(1, 2) ?? [];
 
-/** Nothing for what is no folder. */
-async function namesIn(path: string): Promise<string[]> {
-  await using folder = await Folder.open(path).catch(() => undefined);
-  const names: string[] = [];
-  for await (const { name } of folder?.entries() ?? []) if (names.push(name) === maxNames) break;
-  return names;
-}
+const damagedAt = (path: string, cause: unknown) =>
+  new HamletError("ota.damaged", `${path} cannot be used: ${describeError(cause)}`, {
+    hint: "export the release again: hamlet ota export",
+    exitCode: 3,
+    cause,
+  });

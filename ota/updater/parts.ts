@@ -29,7 +29,7 @@ export type UpdaterParts = {
   /** A folder in memory. */
   workIn: string;
   pace: { firstCheckMs: number; checkEveryMs: number };
-  /** The folder that the owner has named to update from: once for each time. */
+  /** The folder or file that the owner has named to update from: once for each time. */
   namedFolder(): Promise<string | undefined>;
   /** When the trial of this boot ends, on the monotonic clock. */
   trialDeadlineMs(verdictMs: number): Promise<number>;

@@ -1,10 +1,10 @@
-// Looks for the newest release: in the repositories that the agent fetches from, or in the folder that somebody named.
+// Looks for the newest release: in the repositories that the agent fetches from, or in the folder or file that somebody named.
 import { hash } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
 import type { Manifest } from "../format/manifest.ts";
 import type { AgentDoor } from "./agent-door.ts";
 import { raiseFloors } from "./floors.ts";
-import { type FolderDoor, openFolderDoor } from "./folder-door.ts";
+import { type FolderDoor, openNamedDoor } from "./folder-door.ts";
 import type { UpdaterParts } from "./parts.ts";
 import { refusalOf } from "./refusals.ts";
 import type { Knowledge } from "./report.ts";
@@ -22,7 +22,7 @@ export type Place = "repository" | "folder" | "again";
 
 export function makeSearch(parts: UpdaterParts, known: Knowledge) {
   const { door, state, device, clock } = parts;
-  /** The folder that the last search looked in. */
+  /** What somebody named, if the last search looked there. */
   let folder: FolderDoor | undefined;
 
   return async (place: Place): Promise<Found> => {
@@ -31,7 +31,7 @@ export function makeSearch(parts: UpdaterParts, known: Knowledge) {
         folder = undefined;
         return await find();
       case "folder":
-        folder = openFolderDoor(await nameOf(parts));
+        folder = await openNamedDoor(await nameOf(parts));
         return await find().catch((error: unknown) => {
           // Reading it again changes nothing.
           throw error instanceof HamletError ? asFinal(error) : error;
@@ -78,8 +78,8 @@ export function makeSearch(parts: UpdaterParts, known: Knowledge) {
 async function nameOf({ namedFolder }: UpdaterParts): Promise<string> {
   const path = await namedFolder();
   if (path !== undefined) return path;
-  throw new HamletError("update.notThere", "nobody has named a folder to update from", {
-    hint: "as root on the device: hamlet update install <folder>",
+  throw new HamletError("update.notThere", "nobody has named a folder or file to update from", {
+    hint: "as root on the device: hamlet update install <path>",
     exitCode: 3,
   });
 }

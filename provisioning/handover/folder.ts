@@ -13,6 +13,9 @@ const guarded = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 export type Owner = { uid: number; gid: number };
 export type NewFile = { mode?: number; owner?: Owner | undefined };
 
+/** `read` returns less only at the file's end. */
+export type Pieces = { sizeBytes: number; read(offset: number, length: number): Promise<Buffer> };
+
 export class Folder implements AsyncDisposable {
   readonly path: string;
   readonly #handle: FileHandle;
@@ -96,13 +99,21 @@ export class Folder implements AsyncDisposable {
       const facts = await file.stat();
       if (facts.size > maxBytes) throw refused(join(this.path, name), `is longer than ${maxBytes} bytes`);
       // One byte extra, to notice a file that grows meanwhile.
-      const buffer = Buffer.alloc(facts.size + 1);
-      let length = 0;
-      for (let got = -1; got !== 0 && length < buffer.length; length += got) {
-        got = (await file.read(buffer, length, buffer.length - length, length)).bytesRead;
-      }
-      if (length > facts.size) throw refused(join(this.path, name), "grows while it is read");
-      return { content: buffer.subarray(0, length), facts };
+      const content = await readAt(file, 0, facts.size + 1);
+      if (content.length > facts.size) throw refused(join(this.path, name), "grows while it is read");
+      return { content, facts };
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Lets `use` read pieces of file `name`; undefined if there is none. Throws `handover.refused` for all but a regular file. */
+  async inPieces<T>(name: string, use: (file: Pieces) => Promise<T>): Promise<T | undefined> {
+    const file = await this.#openFile(name, O_RDONLY);
+    if (!file) return undefined;
+    try {
+      const { size: sizeBytes } = await file.stat();
+      return await use({ sizeBytes, read: (offset, length) => readAt(file, offset, length) });
     } finally {
       await file.close();
     }
@@ -256,4 +267,13 @@ export const refused = (path: string, what: string): HamletError =>
 
 function ifGone(error: unknown): undefined {
   if (errnoOf(error) !== "ENOENT") throw error;
+}
+
+async function readAt(file: FileHandle, offset: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length);
+  let done = 0;
+  for (let got = -1; got !== 0 && done < length; done += got) {
+    got = (await file.read(buffer, done, length - done, offset + done)).bytesRead;
+  }
+  return buffer.subarray(0, done);
 }

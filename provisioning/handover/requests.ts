@@ -1,4 +1,4 @@
-// What root does on a device because its owner asked for it: install, reset, update from a folder. The owner is root there, and leaves the request in root's
+// What root does on a device because its owner asked for it: install, reset, update from a stick. The owner is root there, and leaves the request in root's
 // own folder, which no other user can write to, once the agent has agreed.
 import { z } from "zod";
 import { isThere, readRootsOwn, removeFile } from "./files.ts";
@@ -12,7 +12,7 @@ const InstallRequest = z.strictObject({
 
 const UpdateRequest = z.strictObject({
   v: z.literal(1),
-  folder: z.string().min(1).max(4096).startsWith("/").describe("a folder that `hamlet ota export` wrote"),
+  folder: z.string().min(1).max(4096).startsWith("/").describe("a folder or file that `hamlet ota export` wrote"),
 });
 
 /** The content of each file. */
@@ -29,7 +29,7 @@ export async function takeInstallRequest(path: string): Promise<string | undefin
   return request?.disk;
 }
 
-/** The folder to update from, if one was named. As for an install. */
+/** The folder or file to update from, if one was named. As for an install. */
 export async function takeUpdateRequest(path: string): Promise<string | undefined> {
   const request = await readRootsOwn(path, UpdateRequest).catch(() => undefined);
   await removeFile(path);

@@ -90,7 +90,9 @@ export const UpdateRequest = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("retry") }),
   z.object({ kind: z.literal("seen") }),
   z.object({ kind: z.literal("back") }),
-  z.object({ kind: z.literal("install") }).describe("from the folder that root's own request names (requests.ts)"),
+  z
+    .object({ kind: z.literal("install") })
+    .describe("from the folder or file that root's own request names (requests.ts)"),
 ]);
 export type UpdateRequest = z.infer<typeof UpdateRequest>;
 

@@ -1,4 +1,4 @@
-// Requests that root carries out on a device: install, reset, update from a folder. The sender is root there and, once the agent has
+// Requests that root carries out on a device: install, reset, update from a stick. The sender is root there and, once the agent has
 // agreed, puts the request into root's own folder, where no other user can write.
 import { constants } from "node:os";
 import type { SendRequest } from "../../../agent/api/client.ts";
@@ -23,7 +23,7 @@ const drop = `${inFolder}rm -f "$2.asked"`;
 /** `send` sends a request to the agent, or throws its refusal; root acts only after that. */
 export function withRootRequest(send: SendRequest, exec: Exec, root = ""): SendRequest {
   return async (path, body) => {
-    if (path === "/v1/update" && "folder" in body) return await updateFrom(String(body.folder), send, exec, root);
+    if (path === "/v1/update" && "path" in body) return await updateFrom(String(body.path), send, exec, root);
     const wanted = requestOf[path];
     if (!wanted) return await send(path, body);
     const { kind, text } = wanted;
@@ -57,18 +57,18 @@ export function withRootRequest(send: SendRequest, exec: Exec, root = ""): SendR
 }
 
 const noFolder = 65;
-// $4: the folder. The updater takes the request as soon as the agent passes on that there is one.
-const name = `[ -f "$4/metadata/timestamp.json" ] || exit ${noFolder}; ${write} && mv "$2.asked" "$2" && sync .`;
+// $4: the folder or file. The updater takes the request as soon as the agent passes on that there is one.
+const name = `[ -f "$4/metadata/timestamp.json" ] || [ -f "$4" ] || exit ${noFolder}; ${write} && mv "$2.asked" "$2" && sync .`;
 const withdraw = `${inFolder}rm -f "$2" "$2.asked"`;
 
-async function updateFrom(folder: string, send: SendRequest, exec: Exec, root: string): Promise<void> {
-  const text = requestText.update(folder);
-  const sh = (script: string) => exec(["sh", "-c", script, "sh", root, requestNames.update, text, folder]);
+async function updateFrom(from: string, send: SendRequest, exec: Exec, root: string): Promise<void> {
+  const text = requestText.update(from);
+  const sh = (script: string) => exec(["sh", "-c", script, "sh", root, requestNames.update, text, from]);
   switch (await sh(name)) {
     case 0:
       break;
     case noFolder:
-      throw new HamletError("update.notThere", `${folder} on the device is no folder with a release`, {
+      throw new HamletError("update.notThere", `${from} on the device is no folder or file with a release`, {
         hint: "write one with: hamlet ota export newest --board <board> --repository <folder> -o <folder>",
         exitCode: 3,
       });

@@ -18,7 +18,7 @@ export const watchOption: Record<"watch", Option> = {
   },
 };
 
-type Asked = { kind: Extract<UpdateRequest["kind"], "check" | "now" | "retry"> } | { kind: "install"; folder: string };
+type Asked = { kind: Extract<UpdateRequest["kind"], "check" | "now" | "retry"> } | { kind: "install"; path: string };
 
 export async function requestUpdate(asked: Asked, values: Values, context: Context): Promise<number> {
   const { print, progress } = context;
@@ -27,7 +27,7 @@ export async function requestUpdate(asked: Asked, values: Values, context: Conte
     const status = await device.status();
     const before = updateOf(status);
     const { name } = status.self;
-    progress.stage(asked.kind === "install" ? `reading ${asked.folder}` : `checking for a release for ${name}`);
+    progress.stage(asked.kind === "install" ? `reading ${asked.path}` : `checking for a release for ${name}`);
     await device.request("/v1/update", asked);
     const update = await awaitCheck(device, before);
     progress.end();
@@ -40,7 +40,7 @@ export async function requestUpdate(asked: Asked, values: Values, context: Conte
         `the update of ${name}${"version" in activity ? ` to ${activity.version}` : ""} has begun; follow it: hamlet update status --watch`,
       );
     } else if (asked.kind === "install") {
-      throw new HamletError("update.notNewer", `${name} runs ${running.version}, and the folder has ${newest}`, {
+      throw new HamletError("update.notNewer", `${name} runs ${running.version}, and ${asked.path} has ${newest}`, {
         hint: "nothing to do",
         exitCode: 3,
       });

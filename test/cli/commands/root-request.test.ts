@@ -79,19 +79,22 @@ test("a restart that cuts off the answer is no failure, and a request that canno
   ).rejects.toThrow("unexpected");
 });
 
-test("a folder to update from is named in root's folder before the agent hears of it, and the agent does not learn which", async () => {
+test("a folder or file to update from is named in root's folder before the agent hears of it, and the agent does not learn which", async () => {
   const stick = join(root, "mnt/update");
   await mkdir(join(stick, "metadata"), { recursive: true });
-  await expect(request("/v1/update", { kind: "install", folder: stick })).rejects.toMatchObject({
+  await expect(request("/v1/update", { kind: "install", path: stick })).rejects.toMatchObject({
     code: "update.notThere",
     hint: expect.stringContaining("ota export"),
   });
   expect(asked).toEqual([]);
   await writeFile(join(stick, "metadata/timestamp.json"), "{}");
-  await request("/v1/update", { kind: "install", folder: stick });
+  await request("/v1/update", { kind: "install", path: stick });
   expect(asked).toEqual(["/v1/update with update.json"]);
   expect(sent.at(-1)).toEqual({ kind: "install" });
   expect(await takeUpdateRequest(join(folder, "update.json"))).toBe(stick);
+  await writeFile(`${stick}.tar`, "a release");
+  await request("/v1/update", { kind: "install", path: `${stick}.tar` });
+  expect(await takeUpdateRequest(join(folder, "update.json"))).toBe(`${stick}.tar`);
 });
 
 test("a folder that the device refuses, or that cannot be named there, leaves nothing for root", async () => {
@@ -102,16 +105,16 @@ test("a folder that the device refuses, or that cannot be named there, leaves no
     () => Promise.reject(new HamletError("update.busy", "it writes")),
     (argv) => runThrough(localDoors.exec({ argv: argv.map((word) => (word === "" ? root : word)) })),
   );
-  await expect(refusing("/v1/update", { kind: "install", folder: stick })).rejects.toMatchObject({
+  await expect(refusing("/v1/update", { kind: "install", path: stick })).rejects.toMatchObject({
     code: "update.busy",
   });
   expect(await readdir(folder)).toEqual([]);
   await rm(folder, { recursive: true });
-  await expect(request("/v1/update", { kind: "install", folder: stick })).rejects.toMatchObject({
+  await expect(request("/v1/update", { kind: "install", path: stick })).rejects.toMatchObject({
     code: "device.needsRoot",
   });
   await rm(join(root, "run/hamlet-disk"), { recursive: true });
-  await expect(request("/v1/update", { kind: "install", folder: stick })).rejects.toMatchObject({
+  await expect(request("/v1/update", { kind: "install", path: stick })).rejects.toMatchObject({
     code: "boot.unsupported",
   });
 });

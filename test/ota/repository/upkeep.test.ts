@@ -17,7 +17,7 @@ import { rotateKey } from "../../../ota/repository/rotate.ts";
 import { signRepository } from "../../../ota/repository/sign.ts";
 import { repositoryStatus } from "../../../ota/repository/status.ts";
 import { compareRemote, verifyRepository } from "../../../ota/repository/verify.ts";
-import { openFolderDoor } from "../../../ota/updater/folder-door.ts";
+import { openNamedDoor } from "../../../ota/updater/folder-door.ts";
 import { findNewest } from "../../../ota/updater/metadata.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import { check, make, serve } from "./device.ts";
@@ -334,13 +334,20 @@ test("what waits for a signature is not removed", async () => {
   expect(await seen(one)).toBe("0.2.0");
 });
 
-test("a device's updater reads every release that was exported, the newest or not, straight from the folder", async () => {
+test("a device's updater reads every release that was exported, the newest or not, straight from the folder or file", async () => {
   const one = await fresh();
   await publishImage(one.repository, images[1]!, { now: Date.now() });
-  for (const version of ["0.1.0", "newest"]) {
-    const out = join(publisher.work, `stick-${version}`);
+  for (const [version, name] of [
+    ["0.1.0", "stick-0.1.0"],
+    ["newest", "stick-newest"],
+    ["newest", "stick.tar"],
+  ] as const) {
+    const out = join(publisher.work, name);
     await exportRelease(one.folder, { board: "nuc", version, out });
-    const door = openFolderDoor(out);
+    await expect(exportRelease(one.folder, { board: "nuc", version, out })).rejects.toMatchObject({
+      code: "ota.exists",
+    });
+    const door = await openNamedDoor(out);
     const { manifest } = await findNewest({
       ...{ board: "nuc", door, target: await door.target("nuc"), kept: undefined, floors: {} },
       // A device without a clock takes the date of its own release.

@@ -111,7 +111,7 @@ test("a request that no root has left is refused", async () => {
   bench.agent.ask({ kind: "install" });
   expect(await refused(running)).toMatchObject({
     code: "update.notThere",
-    message: "nobody has named a folder to update from",
+    message: "nobody has named a folder or file to update from",
   });
 });
 
