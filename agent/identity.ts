@@ -201,6 +201,7 @@ export class Identity {
         token: this.#file.provision.token,
         member: this.#file.member,
         admissions: [...own.admissions],
+        ...(own.adoption && { adoption: own.adoption }),
         revocation: own.revocation,
       },
       this.key,

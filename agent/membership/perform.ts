@@ -33,9 +33,13 @@ export async function perform(effect: Effect, state: State, doors: Doors): Promi
   }
 }
 
-async function save(file: "roster" | "revocations", state: State, { store, warnings }: Doors): Promise<void> {
+async function save(
+  file: (Effect & { kind: "save" })["file"],
+  state: State,
+  { store, warnings }: Doors,
+): Promise<void> {
   try {
-    await (file === "roster" ? store.saveRoster(state) : store.saveRevocations(state));
+    await store.save(file, state);
     warnings.clear("state.full");
   } catch (error) {
     warnings.raise(

@@ -11,13 +11,20 @@ const RosterFile = z.object({
   firm: z.array(z.string()).describe("ids of the members that were not accepted on faith alone"),
   revocations: z.array(z.string()).describe("for earlier releases, which know of no other place"),
 });
-const RevocationsFile = z.object({ v: z.literal(1), documents: z.array(z.string()) });
+const DocumentsFile = z.object({ v: z.literal(1), documents: z.array(z.string()) });
 
-export type KeptDocuments = { records: string[]; firm: string[]; revocations: string[]; damages: Damage[] };
+export type KeptDocuments = {
+  records: string[];
+  firm: string[];
+  revocations: string[];
+  adoptions: string[];
+  damages: Damage[];
+};
 
 export class Store {
   readonly #roster: string;
   readonly #revocations: string;
+  readonly #adoptions: string;
   /** How many revocations their file holds. */
   #savedRevocations = 0;
 
@@ -25,12 +32,14 @@ export class Store {
     const files = agentFilesIn(stateFolder);
     this.#roster = files.roster;
     this.#revocations = files.revocations;
+    this.#adoptions = files.adoptions;
   }
 
   async load(): Promise<KeptDocuments> {
     const roster = await readKept(this.#roster, RosterFile);
-    const revocations = await readKept(this.#revocations, RevocationsFile);
-    const damages = [roster.damage, revocations.damage].filter((damage) => damage !== undefined);
+    const revocations = await readKept(this.#revocations, DocumentsFile);
+    const adoptions = await readKept(this.#adoptions, DocumentsFile);
+    const damages = [roster.damage, revocations.damage, adoptions.damage].filter((damage) => damage !== undefined);
     // Each document proves itself: a whole one counts, whatever has become of the file around it.
     const found = damages.flatMap(({ texts }) => texts.flatMap(documentsIn));
     const foundRecords = roster.damage?.isLost ? found.filter(isOfType("hamlet-record")) : [];
@@ -43,11 +52,17 @@ export class Store {
         ...(roster.value?.revocations ?? []),
         ...found.filter(isOfType("hamlet-revocation")),
       ],
+      adoptions: [...(adoptions.value?.documents ?? []), ...found.filter(isOfType("hamlet-adoption"))],
       damages,
     };
   }
 
   /** Throws `file.full` or the system's error. */
+  save(file: "roster" | "revocations" | "adoptions", state: State): Promise<void> {
+    if (file === "roster") return this.saveRoster(state);
+    return file === "revocations" ? this.saveRevocations(state) : this.saveAdoptions(state);
+  }
+
   async saveRoster(state: State): Promise<void> {
     await this.saveRevocations(state);
     const members = [...state.members.values()];
@@ -64,7 +79,12 @@ export class Store {
   async saveRevocations({ revocations }: State): Promise<void> {
     const documents = revocations.documents.map(({ jws }) => jws);
     if (documents.length <= this.#savedRevocations) return;
-    await keep(this.#revocations, { v: 1, documents } satisfies z.infer<typeof RevocationsFile>);
+    await keep(this.#revocations, { v: 1, documents } satisfies z.infer<typeof DocumentsFile>);
     this.#savedRevocations = documents.length;
+  }
+
+  async saveAdoptions({ adoptions }: State): Promise<void> {
+    const documents = [...adoptions.values()].map(({ jws }) => jws);
+    await keep(this.#adoptions, { v: 1, documents } satisfies z.infer<typeof DocumentsFile>);
   }
 }
