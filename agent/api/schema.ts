@@ -57,6 +57,8 @@ export const MemberStatus = z.object({
   board: z.string(),
   release: z.string(),
   isSelf: z.boolean(),
+  tokenId: z.string().exactOptional().describe("the token that it joined with; releases before 0.2 do not send it"),
+  admittedBy: z.array(z.string()).exactOptional().describe("ids of the members that let it in"),
   endpoint: z.string().optional().describe("where WireGuard reaches this member now"),
   handshakeAgeS: z.number().min(0).optional(),
   rxBytes: Bytes.optional(),

@@ -29,6 +29,10 @@ export function takeVouchers(state: State, vouchers: readonly Voucher[]): Step {
   );
 }
 
+/** The members whose word for this device its record has. */
+export const admittersOf = (admissions: readonly string[]): string[] =>
+  admissions.map(voucherOf).filter((by) => by !== undefined);
+
 /** Admissions are verified before they are kept. */
 function voucherOf(jws: string): string | undefined {
   try {

@@ -28,7 +28,7 @@ test("a device reports each other member: kind of path, age of the handshake, ro
 });
 
 test("a status holds this device's own peers and those that living members report", () => {
-  const identity = { id: attic, name: "attic", address: "fd12::a" };
+  const identity = { id: attic, name: "attic", address: "fd12::a", token: { id: "t1" }, admissions: [] };
   const config = { board: "nuc", release: "1" };
   const said = new Map([cellar, kitchen].map((id) => [id, [{ id: attic, handshakeAgeS: 9 }]]));
   const statuses = memberStatuses({ ...reach, identity, config, metrics: new Map(), peers: said });

@@ -1,0 +1,26 @@
+// What the owner signs about who is in: adoptions, and revocations, which the folder numbers and keeps, because every later token and
+// card carries them.
+import { join } from "node:path";
+import { writeJson } from "../../system/files.ts";
+import { signAdoption } from "../trust/adoption.ts";
+import { addRevocation, type Revocation, signRevocation } from "../trust/revocation.ts";
+import type { Neighborhood, NeighborhoodFile, OpenNeighborhood } from "./neighborhood.ts";
+
+/** The document that lets this one device in, whatever its token says. Devices keep it; the folder does not need it. */
+export const adopt = ({ keys, root, revocations }: OpenNeighborhood, deviceKey: string, now: number): Promise<string> =>
+  signAdoption({ v: 1, neighborhood: keys.id, deviceKey, issuedAt: now, revocation: revocations.number }, root);
+
+/** Signs the next revocation and keeps it in the folder before anybody sees it: a number must never be given twice. */
+export async function revoke(
+  neighborhood: OpenNeighborhood,
+  revoked: Revocation["revoke"],
+  now: number,
+): Promise<Neighborhood> {
+  const { folder, file, keys, root, revocations } = neighborhood;
+  // The highest that was ever given: a gap in a restored folder is no free number.
+  const number = Math.max(0, ...revocations.documents.map((document) => document.number)) + 1;
+  const jws = await signRevocation({ v: 1, neighborhood: keys.id, number, issuedAt: now, revoke: revoked }, root);
+  const next: NeighborhoodFile = { ...file, revocations: [...file.revocations, jws] };
+  await writeJson(join(folder, "neighborhood.json"), next, { mode: 0o644 });
+  return { ...neighborhood, file: next, revocations: await addRevocation(revocations, jws, keys) };
+}
