@@ -1,11 +1,10 @@
 // The kinds of documents that members pass on: how each is verified and kept, and how long it may be.
-import { maxDocumentChars } from "../../provisioning/trust/jws.ts";
+import { maxDocumentChars, digestOf as wholeDigestOf } from "../../provisioning/trust/jws.ts";
 import { maxRecordChars } from "../../provisioning/trust/record.ts";
 import { Refusal } from "../../provisioning/trust/refusal.ts";
 import type { DocumentKind } from "../cluster/documents.ts";
 import type { Identity } from "../identity.ts";
 import type { Membership } from "./membership.ts";
-import { digestOf } from "./orders.ts";
 
 /** A member's own word about itself. */
 export const recordKind = (membership: Membership, identity: Identity): DocumentKind => ({
@@ -53,3 +52,6 @@ export const adoptionKind = (membership: Membership): DocumentKind => ({
     }
   },
 });
+
+/** By which members compare what they hold: long enough for that, and short in a datagram. */
+export const digestOf = (jws: string): string => wholeDigestOf(jws).slice(0, 22);

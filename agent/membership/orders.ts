@@ -1,9 +1,9 @@
 // Orders of the owner, whose computer is no member: documents that the root has signed, handed to any device on the link. Each proves
 // itself, so it makes no difference who brings it or how often.
-import { createHash } from "node:crypto";
 import { type DocumentType, maxDocumentChars } from "../../provisioning/trust/jws.ts";
 import { Refusal } from "../../provisioning/trust/refusal.ts";
 import type { DocumentKind } from "../cluster/documents.ts";
+import { digestOf } from "./documents.ts";
 import type { Membership } from "./membership.ts";
 import { isOfType } from "./salvage.ts";
 
@@ -55,6 +55,3 @@ function kindOf(jws: string): Ordered["kind"] {
   if (order) return order.kind;
   throw new Refusal("wrongType", "this is no order: a device takes adoptions and revocations");
 }
-
-/** By which members compare what they hold. */
-export const digestOf = (jws: string): string => createHash("sha256").update(jws).digest("base64url").slice(0, 22);

@@ -5,7 +5,7 @@ import type { Warnings } from "../health/warnings.ts";
 import type { Effect, State, Task } from "./state.ts";
 import type { Store } from "./store.ts";
 
-type Doors = { store: Store; warnings: Warnings; log: Log; hand(task: Task): void };
+type Doors = { store: Store; warnings: Warnings; log: Log; monotonicMs: number; hand(task: Task): void };
 
 /** `state` is what the step led to. */
 export async function perform(effect: Effect, state: State, doors: Doors): Promise<void> {
@@ -15,7 +15,7 @@ export async function perform(effect: Effect, state: State, doors: Doors): Promi
     case "countersign":
       break;
     case "save":
-      await save(effect.file, state, doors);
+      await saving(doors, (store) => store.save(effect.file, state, doors.monotonicMs));
       break;
     case "warn": {
       const { code, message, hint, kind: _, ...options } = effect;
@@ -33,13 +33,13 @@ export async function perform(effect: Effect, state: State, doors: Doors): Promi
   }
 }
 
-async function save(
-  file: (Effect & { kind: "save" })["file"],
-  state: State,
-  { store, warnings }: Doors,
+/** A full disk ends as a warning. */
+export async function saving(
+  { store, warnings }: Pick<Doors, "store" | "warnings">,
+  save: (store: Store) => Promise<void>,
 ): Promise<void> {
   try {
-    await store.save(file, state);
+    await save(store);
     warnings.clear("state.full");
   } catch (error) {
     warnings.raise(

@@ -4,9 +4,9 @@ import { takeLiveness } from "./absence.ts";
 import { letIn, turnedAway } from "./admissions.ts";
 import { carryOwn, takeAdoptions } from "./adoptions.ts";
 import { rename, yieldName } from "./names.ts";
-import { keepRecord, takeRecord } from "./records.ts";
+import { judgeAgain, keepRecord, takeRecord } from "./records.ts";
 import { applyReplacements } from "./replacements.ts";
-import { takeRevocations, tellProgress } from "./revocations.ts";
+import { takeRevocations } from "./revocations.ts";
 import { chain, type Effect, type Event, type Now, renew, type State, type Step } from "./state.ts";
 
 export function step(state: State, event: Event, now: Now): Step {
@@ -20,6 +20,8 @@ function take(state: State, event: Event, now: Now): Step {
       return load(state, event);
     case "record":
       return takeRecord(state, event, now);
+    case "judgedAgain":
+      return judgeAgain(state, event, now);
     case "revocations":
       return takeRevocations(state, event);
     case "adoptions":
@@ -42,7 +44,6 @@ function load(state: State, { revocations, adoptions, records, endpoints }: Even
   return chain(
     { ...state, revocations, adoptions },
     (before) => [before, [{ kind: "save", file: "revocations" }]],
-    tellProgress,
     carryOwn,
     ...records.map(({ judgement, jws }) => (before: State): Step => {
       return judgement.kind === "member" ? keepRecord(before, judgement, jws) : [before, []];
