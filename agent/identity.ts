@@ -199,6 +199,7 @@ export class Identity {
         token: this.#file.provision.token,
         member: this.#file.member,
         admissions: [...own.admissions],
+        ...(own.adoption && { adoption: own.adoption }),
       },
       this.key,
     );

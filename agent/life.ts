@@ -14,6 +14,7 @@ import { endpointOf, endpointsOf, hostOf } from "./discovery/own-endpoints.ts";
 import { Journal } from "./kernel/journal.ts";
 import { openKernel } from "./kernel/kernel.ts";
 import { Membership } from "./membership/membership.ts";
+import type { TakeOrders } from "./membership/orders.ts";
 import type { Member, Task } from "./membership/state.ts";
 import type { Paths } from "./mesh/paths.ts";
 import { joinCluster } from "./parts/cluster.ts";
@@ -30,6 +31,8 @@ export type MemberLife = {
   evidence(): Pick<Evidence, "handshakes" | "alive" | "telemetry">;
   /** For good. Throws `name.taken` or `file.full`. */
   rename(name: string): Promise<void>;
+  /** Takes in what the root has signed. Throws `document.refused`. */
+  order: TakeOrders;
   /** Says goodbye to the others; stop afterwards. */
   leave(): Promise<void>;
   stop(): Promise<void>;
@@ -73,12 +76,12 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
     warnings,
     endpoints: endpoints(),
   });
-  const cluster = await joinCluster(scope, membership, complain);
+  const { cluster, order } = await joinCluster(scope, membership, complain);
   const alive = () => [...cluster.liveness()].filter(([, { state }]) => state === "alive").map(([id]) => id);
   const isCommonName = () => alive().every((other) => identity.id <= other);
   const memberAddresses = new Set<string>();
   const isMemberAt = (address: string) => memberAddresses.has(address);
-  const link = await meetNeighbors(scope, { membership, isCommonName, isMemberAt });
+  const link = await meetNeighbors(scope, { membership, order, isCommonName, isMemberAt });
   const parts = { ...link, membership, cluster, paths, memberAddresses };
   const performing = performAll(scope, parts);
   ended.push(async () => {
@@ -102,6 +105,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
   return {
     isPending: () => membership.isWaiting(),
     rename: (to) => membership.rename(to),
+    order,
     leave() {
       telemetry.withdraw();
       return cluster.leave();
@@ -159,6 +163,8 @@ async function perform({ config, identity }: Scope, parts: Parts, task: Task): P
       return discovery.rename(identity.name);
     case "greetAll":
       return greeter.again();
+    case "welcome":
+      return greeter.welcome(task.id);
     case "met": {
       // A hello just came from there; WireGuard listens at the same address, on the port that the record names.
       const port = membership.members().get(task.id)?.record.endpoints[0]?.split(":").at(-1) ?? config.mesh.listenPort;

@@ -21,6 +21,8 @@ export const commands: Record<string, () => Promise<Command>> = {
   flash: async () => (await import("./commands/card/flash.ts")).flash,
   install: async () => (await import("./commands/device/install.ts")).install,
   "token create": async () => (await import("./commands/neighborhood/token-create.ts")).tokenCreate,
+  adopt: async () => (await import("./commands/neighborhood/adopt.ts")).adopt,
+  revoke: async () => (await import("./commands/neighborhood/revoke.ts")).revoke,
   open: async () => (await import("./commands/device/open.ts")).open,
   status: async () => (await import("./commands/device/status.ts")).status,
   "net explain": async () => (await import("./commands/device/net-explain.ts")).netExplain,

@@ -5,6 +5,7 @@ import { explainIssues, parseJson } from "../../system/files.ts";
 import { errorIn } from "../../system/http/answer.ts";
 import { type Answer, ask, type Where } from "../../system/http/ask.ts";
 import { noAnswer, otherVersion, publicPageOnly } from "./errors.ts";
+import { OrdersTaken, ordersPath } from "./orders.ts";
 import { handOverWithinMs, PublicStatus, type RequestPath, reportPath, Status } from "./schema.ts";
 
 /** Sends a request; throws `device.noAnswer` or the device's refusal. */
@@ -12,6 +13,10 @@ export type SendRequest = (path: RequestPath, body: object) => Promise<void>;
 export type AgentClient = {
   /** Throws `device.noAnswer`. */
   status(): Promise<Status>;
+  /** The status, or what strangers see of it, by what this way to the device leads to. Throws `device.noAnswer`. */
+  look(): Promise<Status | PublicStatus>;
+  /** Hands in what the root has signed. Throws `device.noAnswer` or `document.refused`. */
+  order(documents: readonly string[]): Promise<OrdersTaken["taken"]>;
   /** The whole report of the updater, by the device's own socket only. Throws `update.noUpdater` or `device.noAnswer`. */
   updateReport(): Promise<UpdateReport>;
   request: SendRequest;
@@ -38,11 +43,27 @@ export function agentClient({ who, where, deadlineMs: usualMs = 5_000 }: ClientO
       throw noAnswer(who, isLate ? `has not answered for ${deadlineMs / 1000} s` : undefined, cause);
     }
   };
+  const readPage = async (): Promise<unknown> => {
+    const { status, body } = await exchange("/v1/status");
+    if (status !== 200) throw noAnswer(who, `answers with HTTP ${status}`);
+    return parseJson(body);
+  };
+  /** The body of an answer 200; throws the device's refusal otherwise. */
+  const send = async (path: RequestPath, body: object): Promise<unknown> => {
+    const answer = await exchange(path, body);
+    if (answer.status === 200) return parseJson(answer.body);
+    throw errorIn(parseJson(answer.body)) ?? noAnswer(who, `answers with HTTP ${answer.status}`);
+  };
   return {
-    async status() {
-      const { status, body } = await exchange("/v1/status");
-      if (status !== 200) throw noAnswer(who, `answers with HTTP ${status}`);
-      return readStatus(who, parseJson(body));
+    status: async () => readStatus(who, await readPage()),
+    async look() {
+      const json = await readPage();
+      return PublicStatus.safeParse(json).data ?? readStatus(who, json);
+    },
+    async order(documents) {
+      const parsed = OrdersTaken.safeParse(await send(ordersPath, { documents }));
+      if (!parsed.success) throw otherVersion(explainIssues(parsed.error));
+      return parsed.data.taken;
     },
     async updateReport() {
       const { status, body } = await exchange(reportPath);
@@ -53,9 +74,7 @@ export function agentClient({ who, where, deadlineMs: usualMs = 5_000 }: ClientO
       return parsed.data;
     },
     async request(path, body) {
-      const answer = await exchange(path, body);
-      if (answer.status === 200) return;
-      throw errorIn(parseJson(answer.body)) ?? noAnswer(who, `answers with HTTP ${answer.status}`);
+      await send(path, body);
     },
   };
 }

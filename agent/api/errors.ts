@@ -6,6 +6,15 @@ export const noMember = (): HamletError =>
     hint: "name it in its provision file: hamlet provision <card> --neighborhood <folder> --name <name>",
   });
 
+export const noMesh = (): HamletError =>
+  new HamletError(
+    "api.refused",
+    "this device takes no orders: it belongs to no neighborhood, or its mesh has not started",
+    {
+      hint: "see what its page says, or give the order to another device: --device <address>",
+    },
+  );
+
 export const notFromImage = (stateFolder: string): HamletError =>
   new HamletError("reset.refused", "this machine was not started from a Hamlet image", {
     hint: `stop its agent, then remove ${stateFolder}`,

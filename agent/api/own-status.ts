@@ -37,7 +37,7 @@ export function makeOwnStatus(options: OwnStatusOptions): StatusSource {
           neighborhood: { id: now.identity.neighborhood.id, name: now.identity.neighborhoodName },
         }),
         self: {
-          ...{ id: deviceIdOf(deviceKey), name: nameIn(now), board, release, code, uptimeS: uptimeS() },
+          ...{ id: deviceIdOf(deviceKey), name: nameIn(now), board, release, code, deviceKey, uptimeS: uptimeS() },
           ...(now.phase !== "unprovisioned" && { address: now.identity.address }),
         },
         ...{ members: [], pending: [], neighbors: [], tuning: [] },
@@ -50,7 +50,7 @@ export function makeOwnStatus(options: OwnStatusOptions): StatusSource {
     publicStatus() {
       const now = phase();
       const open = options.publicWarnings().map(({ since: _, ...warning }) => warning);
-      return { v: 1, phase: now.phase, name: nameIn(now), board, release, code, warnings: open };
+      return { v: 1, phase: now.phase, name: nameIn(now), board, release, code, deviceKey, warnings: open };
     },
   };
 }

@@ -7,7 +7,9 @@ import { isUpdating, type UpdateActivity, type UpdateRequest } from "../../provi
 import { explainIssues, parseJson } from "../../system/files.ts";
 import { errorAnswer, sendJson } from "../../system/http/answer.ts";
 import { readAll, TooLong } from "../../system/read-all.ts";
-import { badRequest, noMember, notFromImage, otherDevice, otherDisk, updateBusy } from "./errors.ts";
+import type { TakeOrders } from "../membership/orders.ts";
+import { badRequest, noMember, noMesh, notFromImage, otherDevice, otherDisk, updateBusy } from "./errors.ts";
+import { ordersPath } from "./orders.ts";
 import { type RequestAnswer, type RequestBody, type RequestPath, requests } from "./schema.ts";
 import type { Handler } from "./server.ts";
 
@@ -20,6 +22,8 @@ export type Device = {
         rename(name: string): Promise<void>;
         /** Tells the other members that this device leaves. */
         leave(): Promise<void>;
+        /** Throws `document.refused`. */
+        order: TakeOrders;
       }
     | undefined;
   stateFolder: string;
@@ -33,7 +37,8 @@ export type Device = {
   updateActivity(): UpdateActivity | undefined;
 };
 
-const maxBodyBytes = 4 << 10;
+/** Orders are as long as a hello may be. */
+const maxBytesOf = (path: RequestPath): number => (path === ordersPath ? 64 << 10 : 4 << 10);
 
 /** Serves the requests; `otherwise` serves everything else. */
 export function serveRequests(device: Device, otherwise: Handler): Handler {
@@ -41,6 +46,11 @@ export function serveRequests(device: Device, otherwise: Handler): Handler {
     "/v1/rename": (body) => rename(device, body),
     "/v1/reset": (body) => reset(device, body),
     "/v1/install": (body) => install(device, body),
+    [ordersPath]: async ({ documents }) => {
+      const running = device.life();
+      if (!running) throw noMesh();
+      return { taken: await running.order(documents) };
+    },
     "/v1/update": async (body) => {
       // They need the other slot as it is. Any other request is carried out with the update under way, or after it.
       if (body.kind === "back" || body.kind === "install") refuseDuringUpdate(device);
@@ -79,8 +89,9 @@ export async function answerRequest<Path extends RequestPath>(
 }
 
 async function readBody<Path extends RequestPath>(request: IncomingMessage, path: Path): Promise<RequestBody<Path>> {
-  const text = await readAll(request, maxBodyBytes).catch((cause: unknown) => {
-    throw cause instanceof TooLong ? badRequest(`a request has at most ${maxBodyBytes} bytes`) : cause;
+  const maxBytes = maxBytesOf(path);
+  const text = await readAll(request, maxBytes).catch((cause: unknown) => {
+    throw cause instanceof TooLong ? badRequest(`a request has at most ${maxBytes} bytes`) : cause;
   });
   const parsed = requests[path].body.safeParse(parseJson(text));
   if (!parsed.success) throw badRequest(explainIssues(parsed.error));

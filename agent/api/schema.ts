@@ -3,7 +3,8 @@
 import { z } from "zod";
 import { MetricsPayload, PeersPayload } from "../../ota/fleet/topics.ts";
 import { UpdateEnd, UpdateReport, UpdateRequest } from "../../provisioning/handover/update.ts";
-import { DeviceName, Id } from "../../provisioning/trust/fields.ts";
+import { DeviceName, Id, PublicKey } from "../../provisioning/trust/fields.ts";
+import { Orders, OrdersTaken, ordersPath } from "./orders.ts";
 
 const Bytes = z.int().min(0);
 const EpochMs = z.number().min(0);
@@ -56,6 +57,8 @@ export const MemberStatus = z.object({
   board: z.string(),
   release: z.string(),
   isSelf: z.boolean(),
+  tokenId: z.string().exactOptional().describe("the token that it joined with; releases before 0.2 do not send it"),
+  admittedBy: z.array(z.string()).exactOptional().describe("ids of the members that let it in"),
   endpoint: z.string().optional().describe("where WireGuard reaches this member now"),
   handshakeAgeS: z.number().min(0).optional(),
   rxBytes: Bytes.optional(),
@@ -70,6 +73,7 @@ export type MemberStatus = z.infer<typeof MemberStatus>;
 export const PendingStatus = z.object({
   id: z.string(),
   name: z.string(),
+  deviceKey: PublicKey.describe("what an adoption names"),
   code: z.string().describe("adoption code, as abcd-efgh-ijkl"),
   because: z.string(),
 });
@@ -102,6 +106,7 @@ export const Status = z.object({
     release: z.string(),
     address: z.ipv6().optional(),
     code: z.string().describe("adoption code, as abcd-efgh-ijkl"),
+    deviceKey: PublicKey.exactOptional().describe("releases before 0.2 do not send it"),
     uptimeS: z.number().min(0).describe("of the agent"),
   }),
   members: z.array(MemberStatus),
@@ -126,6 +131,7 @@ export const PublicStatus = z.object({
   board: z.string(),
   release: z.string(),
   code: z.string(),
+  deviceKey: PublicKey.exactOptional().describe("what an adoption names; releases before 0.2 do not send it"),
   warnings: z.array(WarningShape.omit({ since: true })),
 });
 export type PublicStatus = z.infer<typeof PublicStatus>;
@@ -140,6 +146,7 @@ export const requests = {
     body: Confirmed.extend({ disk: z.string().describe("path of the disk whose content is given up") }),
     answer: z.object({ id: Id, disk: z.string() }),
   },
+  [ordersPath]: { body: Orders, answer: OrdersTaken },
   /** Answered once the updater has taken it, and refused if none does. */
   "/v1/update": { body: UpdateRequest, answer: UpdateRequest },
 } as const;

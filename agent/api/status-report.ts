@@ -4,13 +4,14 @@ import type { PeersPayload } from "../../ota/fleet/topics.ts";
 import type { Liveness } from "../cluster/cluster.ts";
 import type { AgentConfig } from "../config.ts";
 import type { Identity } from "../identity.ts";
+import { admittersOf } from "../membership/admissions.ts";
 import type { Member } from "../membership/state.ts";
 import type { Paths } from "../mesh/paths.ts";
 import type { MemberStatus, Metrics } from "./schema.ts";
 
 type Peers = PeersPayload["peers"];
 export type Known = {
-  identity: Pick<Identity, "id" | "name" | "address">;
+  identity: Pick<Identity, "id" | "name" | "address" | "admissions"> & { token: { id: string } };
   config: Pick<AgentConfig, "board" | "release">;
   members: readonly Member[];
   liveness: ReadonlyMap<string, Liveness>;
@@ -25,7 +26,7 @@ export type Known = {
 /** This device first, then the others by name. */
 export function memberStatuses(known: Known): MemberStatus[] {
   const { identity, config, metrics, peers } = known;
-  const { id, name, address } = identity;
+  const { id, name, address, token, admissions } = identity;
   const { board, release } = config;
   const own = metrics.get(id);
   const others = reached(known).map((member): MemberStatus => {
@@ -34,7 +35,8 @@ export function memberStatuses(known: Known): MemberStatus[] {
     const said = member.state === "alive" ? peers.get(member.id) : undefined;
     return { ...member, ...(heard && { metrics: heard }), ...(said && { peers: said }) };
   });
-  const self = { id, name, state: "alive", address, board, release, isSelf: true } as const;
+  const joined = { tokenId: token.id, admittedBy: admittersOf(admissions) };
+  const self = { id, name, state: "alive", address, board, release, isSelf: true, ...joined } as const;
   return [{ ...self, ...(own && { metrics: own }), peers: peersOf(known) }, ...others];
 }
 
@@ -53,7 +55,7 @@ export const peersOf = (known: Reach): Peers =>
 export type Reach = Pick<Known, "members" | "liveness" | "paths" | "now">;
 function reached({ members, liveness, paths, now }: Reach): MemberStatus[] {
   const peers = new Map(paths.status().map((peer) => [peer.wireguardKey, peer]));
-  const statuses = members.map(({ record, name, address, wireguardKey }): MemberStatus => {
+  const statuses = members.map(({ record, name, address, wireguardKey, tokenId }): MemberStatus => {
     const { id, board, release } = record;
     const peer = peers.get(wireguardKey);
     const live = liveness.get(id);
@@ -61,6 +63,7 @@ function reached({ members, liveness, paths, now }: Reach): MemberStatus[] {
     return {
       // A member counts as alive only after it has signed that it is.
       ...{ id, name, state: live?.state ?? "suspect", address, board, release, isSelf: false },
+      ...{ tokenId, admittedBy: admittersOf(record.admissions) },
       ...(peer?.endpoint && { endpoint: peer.endpoint }),
       ...(peer?.latestHandshakeMs && { handshakeAgeS: Math.max(0, (now - peer.latestHandshakeMs) / 1000) }),
       ...(peer && { rxBytes: peer.rxBytes, txBytes: peer.txBytes }),

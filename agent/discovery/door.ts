@@ -9,6 +9,8 @@ import { isLocalHost } from "../../system/http/visitor.ts";
 import type { Log } from "../../system/log.ts";
 import { readAll, TooLong } from "../../system/read-all.ts";
 import { remoteAddressOf } from "../../system/remote-address.ts";
+import { Orders, ordersPath } from "../api/orders.ts";
+import type { TakeOrders } from "../membership/orders.ts";
 import type { Acquaintances } from "./acquaintances.ts";
 import { Hello, maxHelloBytes, refusalOf } from "./hello.ts";
 
@@ -18,6 +20,8 @@ type Answer = { status: number; headers: Record<string, string>; body: string | 
 export type DoorOptions = {
   /** Resolves to the answer for a device that proved to be a member; rejects for any other. */
   onHello(hello: Hello, address: string): Promise<Hello>;
+  /** Takes in what the owner has signed; rejects, with nothing taken, if it proves nothing. */
+  onOrders: TakeOrders;
   page: ServePage;
   acquaintances: Acquaintances;
   log: Log;
@@ -38,6 +42,14 @@ const pages = {
   maxSources: 1_024,
 };
 
+// An owner's command brings a few; each document costs us a signature.
+const orders = {
+  perSource: { burst: 10, perSecond: 1 },
+  perNetwork: { burst: 40, perSecond: 4 },
+  known: { burst: 40, perSecond: 4 },
+  maxSources: 1_024,
+};
+
 const strict = {
   "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   "x-content-type-options": "nosniff",
@@ -45,8 +57,9 @@ const strict = {
   "cache-control": "no-store",
 };
 
-export function makeDoor({ onHello, page, log, clock, acquaintances }: DoorOptions) {
+export function makeDoor({ onHello, onOrders, page, log, clock, acquaintances }: DoorOptions) {
   const helloBucket = new FairBucket(hellos);
+  const orderBucket = new FairBucket(orders);
   const pageBucket = new FairBucket(pages);
   const mayCome = (bucket: FairBucket, address: string) =>
     bucket.admits(sourceOf(address), clock.monotonic(), acquaintances.knows(address));
@@ -61,11 +74,18 @@ export function makeDoor({ onHello, page, log, clock, acquaintances }: DoorOptio
       // Only a page in a browser sends Origin, and no page may say hello.
       if (headers.origin !== undefined) return failure(403, "api.refused", "hello is not for browsers");
       if (!mayCome(helloBucket, address)) return failure(429, "hello.busy", "too many hellos");
-      const hello = Hello.safeParse(parseJson(await readHello(request)));
+      const hello = Hello.safeParse(parseJson(await readBody(request)));
       if (!hello.success) return failure(400, "hello.invalid", explainIssues(hello.error).slice(0, 300));
       const answered = await onHello(hello.data, address);
       acquaintances.met(address);
       return json(200, answered);
+    }
+    if (method === "POST" && url === ordersPath) {
+      if (headers.origin !== undefined) return failure(403, "api.refused", "orders are not for browsers");
+      if (!mayCome(orderBucket, address)) return failure(429, "hello.busy", "too many orders");
+      const asked = Orders.safeParse(parseJson(await readBody(request)));
+      if (!asked.success) return failure(400, "api.refused", explainIssues(asked.error).slice(0, 300));
+      return json(200, { taken: await onOrders(asked.data.documents) });
     }
     if (method !== "GET" && method !== "HEAD")
       return failure(405, "api.refused", "method not allowed: use GET or HEAD");
@@ -101,12 +121,12 @@ export function makeDoor({ onHello, page, log, clock, acquaintances }: DoorOptio
   };
 }
 
-async function readHello(request: IncomingMessage): Promise<string> {
+async function readBody(request: IncomingMessage): Promise<string> {
   try {
     return await readAll(request, maxHelloBytes);
   } catch (cause) {
-    // A hello that ended early is no fault of ours to log.
-    const why = cause instanceof TooLong ? `a hello has at most ${maxHelloBytes} bytes` : "the hello ended early";
+    // A request that ended early is no fault of ours to log.
+    const why = cause instanceof TooLong ? `a request has at most ${maxHelloBytes} bytes` : "the request ended early";
     throw new HamletError("hello.invalid", why, { cause });
   }
 }

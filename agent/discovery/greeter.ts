@@ -10,6 +10,8 @@ export type Greeter = {
   hint(neighbor: Neighbor): void;
   /** Greets the device with this id again, or all. */
   again(id?: string): void;
+  /** Greets the device with this id at once, or all, also those that have not answered yet. */
+  welcome(id?: string): void;
   stop(): void;
 };
 export type GreeterOptions = {
@@ -52,6 +54,7 @@ export function startGreeter({ greet, clock = systemClock, ...options }: Greeter
   );
   return {
     hint: (neighbor) => happen({ kind: "hint", neighbor }),
+    welcome: (key) => happen(key === undefined ? { kind: "welcome" } : { kind: "welcome", key }),
     again: (key) => happen(key === undefined ? { kind: "again" } : { kind: "again", key }),
     stop() {
       isStopped = true;

@@ -36,6 +36,8 @@ export type Event =
   | { kind: "answered" | "failed"; key: string; place?: { address: string; port: number } }
   /** Greet again all devices that were met, or the one with this key: our own record changed, or a member went silent. */
   | { kind: "again"; key?: string }
+  /** Greet now, without the wait after a failure: the root has let somebody in. */
+  | { kind: "welcome"; key?: string }
   | { kind: "tick" };
 export type Effect = { kind: "greet"; key: string; address: string; port: number };
 
@@ -80,7 +82,7 @@ export function step(contacts: Contacts, event: Event, now: number, random: numb
         ...contact,
         phase: "waiting",
         failures,
-        retryAt: now + backoffMs(retries, contact.failures, random),
+        retryAt: contact.isAgain ? now : now + backoffMs(retries, contact.failures, random),
       });
       for (const other of siblings(next, contact))
         if (other.phase === "spare") put(next, { ...other, phase: "waiting" });
@@ -89,6 +91,13 @@ export function step(contacts: Contacts, event: Event, now: number, random: numb
     case "again":
       for (const contact of next.values()) {
         if (event.key === undefined || contact.key === event.key) greetAgain(next, contact, now);
+      }
+      break;
+    case "welcome":
+      for (const contact of next.values()) {
+        if (event.key !== undefined && contact.key !== event.key) continue;
+        if (contact.phase === "greeting") put(next, { ...contact, isAgain: true });
+        else if (contact.phase === "waiting") put(next, { ...contact, failures: 0, retryAt: now });
       }
       break;
     case "tick":

@@ -11,9 +11,12 @@ export function makePublicDoor({
   const onHello = async () => {
     throw new HamletError("hello.refused", "this device is not a member of a neighborhood");
   };
+  const onOrders = async () => {
+    throw new HamletError("document.refused", "this device is not a member of a neighborhood, so it takes no orders");
+  };
   return {
     async open() {
-      if (port !== 0) doorstep ??= await startDoorstep({ ...options, ports: [port], onHello });
+      if (port !== 0) doorstep ??= await startDoorstep({ ...options, ports: [port], onHello, onOrders });
     },
     async close() {
       await doorstep?.stop();

@@ -140,7 +140,7 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   "waiting.pending": {
     severity: "info",
     cause: "The device asks to join, and no member has admitted it yet.",
-    next: "Adopt it, or wait until a member answers.",
+    next: "Compare its code, then let it in: `hamlet adopt <name> --neighborhood <folder>`.",
     follows: ["clock.behind", "network.down"],
   },
   "waiting.unprovisioned": {

@@ -27,6 +27,9 @@ export function takeAdmissions(state: State, admissions: readonly string[]): Ste
   );
 }
 
+/** The members whose word for this device its record has. */
+export const admittersOf = (admissions: readonly string[]): string[] => admissions.map(voucherOf);
+
 export const letIn = (state: State): Step => [
   { ...state, isWaiting: false },
   [
@@ -38,7 +41,8 @@ export const letIn = (state: State): Step => [
 /** Only others can tell that a token has expired: this device's own clock may show any date. */
 export function turnedAway(state: State, because: string): Step {
   if (state.own.admissions.length > 0) return [state, []];
-  const hint = provisionAgain(state.own.name);
+  const { name } = state.own;
+  const hint = `let it in: hamlet adopt ${name} --neighborhood <folder>; or ${provisionAgain(name)}`;
   const isExpired = because.includes(tokenExpired);
   const day = new Date(state.self.token.notAfter).toISOString().slice(0, 10);
   const effects: Effect[] = isExpired

@@ -1,7 +1,7 @@
 // The kinds of documents that members pass on: how each is verified and kept, and how long it may be.
-import { createHash } from "node:crypto";
-import { maxDocumentChars } from "../../provisioning/trust/jws.ts";
+import { maxDocumentChars, digestOf as wholeDigestOf } from "../../provisioning/trust/jws.ts";
 import { maxRecordChars } from "../../provisioning/trust/record.ts";
+import { Refusal } from "../../provisioning/trust/refusal.ts";
 import type { DocumentKind } from "../cluster/documents.ts";
 import type { Identity } from "../identity.ts";
 import type { Membership } from "./membership.ts";
@@ -34,4 +34,24 @@ export const revocationKind = (membership: Membership): DocumentKind => ({
   offer: async (jws) => ((await membership.revoke([jws])) ? "new" : "known"),
 });
 
-const digestOf = (jws: string): string => createHash("sha256").update(jws).digest("base64url").slice(0, 22);
+/** The root's word about who is in, by the device's id. */
+export const adoptionKind = (membership: Membership): DocumentKind => ({
+  kind: "adoption",
+  maxChars: 4 << 10,
+  summaries: () =>
+    [...membership.adoptions()].map(([id, { adoption, jws }]) => ({
+      ...{ id, number: adoption.issuedAt, digest: digestOf(jws) },
+    })),
+  get: (id) => membership.adoptions().get(id)?.jws,
+  async offer(jws) {
+    try {
+      return (await membership.adopt(jws)) ? "new" : "known";
+    } catch (error) {
+      if (error instanceof Refusal) return "refused";
+      throw error;
+    }
+  },
+});
+
+/** By which members compare what they hold: long enough for that, and short in a datagram. */
+export const digestOf = (jws: string): string => wholeDigestOf(jws).slice(0, 22);

@@ -1,6 +1,6 @@
 // The shell around step(): one event after another, each verified first; then it signs, saves and warns, and hands on what other parts
 // have to do.
-import { noRevocations, revocationsBeyond } from "../../provisioning/trust/revocation.ts";
+import { addRevocation, noRevocations, revocationsBeyond } from "../../provisioning/trust/revocation.ts";
 import type { Clock } from "../../system/clock.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
@@ -8,6 +8,7 @@ import { makeQueue } from "../../system/queue.ts";
 import { warnOfDamage } from "../health/damage.ts";
 import type { Warnings } from "../health/warnings.ts";
 import type { Identity } from "../identity.ts";
+import { addAdoptions } from "./adoptions.ts";
 import { holderOf } from "./names.ts";
 import { waiting } from "./pending.ts";
 import { perform, saving } from "./perform.ts";
@@ -15,7 +16,15 @@ import type { Effect, Event, Member, Now, Pending, State, Task } from "./state.t
 import { step } from "./step.ts";
 import { Store } from "./store.ts";
 import { isClockBehind } from "./trust.ts";
-import { verifyAgain, verifyKept, verifyRecord, verifyRevocations, verifyVouchers } from "./verify.ts";
+import {
+  verifyAdopted,
+  verifyAgain,
+  verifyKept,
+  verifyKeptAdoptions,
+  verifyRecord,
+  verifyRevocations,
+  verifyVouchers,
+} from "./verify.ts";
 
 export type MembershipOptions = {
   identity: Identity;
@@ -64,6 +73,7 @@ export class Membership {
       members: new Map(),
       pending: new Map(),
       revocations: noRevocations,
+      adoptions: new Map(),
       liveness: new Map(),
       isWaiting: false,
     };
@@ -83,8 +93,11 @@ export class Membership {
     const known = [...kept.revocations, ...(identity.provision.revocations ?? [])];
     const { revocations, forged } = await verifyRevocations(this.#state, known, this.#now().wallMs);
     if (forged[0]) log.warn(`refused ${forged.length} revocations: ${forged[0]}`);
-    const judged = await verifyKept(this.#state, { members, revocations }, this.#now().wallMs);
-    await this.#take({ kind: "loaded", revocations, records: judged, endpoints: endpoints.slice(0, maxEndpoints) });
+    const adoptions = addAdoptions(new Map(), await verifyKeptAdoptions(this.#state, kept.adoptions));
+    const judged = await verifyKept(this.#state, { members, revocations, adoptions }, this.#now().wallMs);
+    await this.#take({
+      ...{ kind: "loaded", revocations, adoptions, records: judged, endpoints: endpoints.slice(0, maxEndpoints) },
+    });
   }
 
   /**
@@ -98,6 +111,21 @@ export class Membership {
   /** Drops at once the members that these revocations name, and never takes them back. Resolves to true if one was new. */
   revoke(documents: readonly string[]): Promise<boolean> {
     return this.#inTurn(() => this.#revoke(documents));
+  }
+
+  /** Throws `Refusal` unless the root signed this for this neighborhood. */
+  async check(kind: "adoption" | "revocation", jws: string): Promise<void> {
+    if (kind === "adoption") await verifyAdopted(this.#state, jws);
+    else await addRevocation(this.#state.revocations, jws, this.#o.identity.neighborhood);
+  }
+
+  /** Keeps the root's word that a device is in. Resolves to true if it was new; throws `Refusal`. */
+  adopt(jws: string): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const before = this.#state.adoptions;
+      await this.#take({ kind: "adoptions", adopted: [await verifyAdopted(this.#state, jws)] });
+      return this.#state.adoptions !== before;
+    });
   }
 
   /** Takes another name for good. Throws `name.taken`, or `file.full` with nothing changed. */
@@ -140,6 +168,10 @@ export class Membership {
   /** Whether a member said that this device waits for adoption, and no member has admitted it since. */
   isWaiting(): boolean {
     return this.#state.isWaiting;
+  }
+
+  adoptions(): State["adoptions"] {
+    return this.#state.adoptions;
   }
 
   revocations(): State["revocations"] {

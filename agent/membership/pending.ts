@@ -19,6 +19,6 @@ export function wait(state: State, { record, because }: Judgement & { kind: "pen
   const others = all.filter((other) => other.id !== id);
   const isTwin = others.some((other) => other.name === name || other.code === code);
   const hasRoom = !isTwin && others.length < maxPending;
-  const kept = hasRoom ? [...others, { id, name, code, because, since: now.monotonicMs }] : all;
+  const kept = hasRoom ? [...others, { id, name, deviceKey, code, because, since: now.monotonicMs }] : all;
   return [{ ...state, pending: new Map(kept.map((one) => [one.id, one])) }, []];
 }

@@ -15,9 +15,7 @@ export async function perform(effect: Effect, state: State, doors: Doors): Promi
     case "countersign":
       break;
     case "save":
-      await saving(doors, (store) =>
-        effect.file === "roster" ? store.saveRoster(state, doors.monotonicMs) : store.saveRevocations(state),
-      );
+      await saving(doors, (store) => store.save(effect.file, state, doors.monotonicMs));
       break;
     case "warn": {
       const { code, message, hint, kind: _, ...options } = effect;

@@ -1,6 +1,8 @@
 // What this device knows about its neighborhood, and what can happen to that.
 // Pure: types, and the two ways to build a step from smaller ones.
+
 import type { BoardFacts } from "../../provisioning/handover/board.ts";
+import type { Adoption } from "../../provisioning/trust/adoption.ts";
 import type { Basis, Judgement } from "../../provisioning/trust/judge.ts";
 import type { NeighborhoodKeys } from "../../provisioning/trust/neighborhood-keys.ts";
 import type { MemberRecord } from "../../provisioning/trust/record.ts";
@@ -22,7 +24,10 @@ export type Member = {
   /** ms since 1970, by the root's clock. */
   tokenIssuedAt: number;
 };
-export type Pending = { id: string; name: string; code: string; because: string; since: number };
+export type Pending = { id: string; name: string; deviceKey: string; code: string; because: string; since: number };
+
+/** A verified adoption, and the bytes that the root signed. */
+export type Adopted = { adoption: Adoption; jws: string };
 
 /** What never changes about this device. */
 export type Self = {
@@ -40,6 +45,8 @@ export type Own = {
   readonly number: number;
   readonly name: string;
   readonly admissions: readonly string[];
+  /** The root's word that it has adopted this device. */
+  readonly adoption?: string | undefined;
   /** A former identity of this very board, whose name this device takes over. */
   readonly replaces?: string | undefined;
   readonly endpoints: readonly string[];
@@ -51,6 +58,8 @@ export type State = {
   readonly members: ReadonlyMap<string, Member>;
   readonly pending: ReadonlyMap<string, Pending>;
   readonly revocations: Revocations;
+  /** By the device's id. */
+  readonly adoptions: ReadonlyMap<string, Adopted>;
   readonly liveness: ReadonlyMap<string, Liveness>;
   /** A member said that this device waits for adoption, and no member has admitted it since. */
   readonly isWaiting: boolean;
@@ -60,7 +69,14 @@ export type Now = { wallMs: number; monotonicMs: number };
 
 export type JudgedRecord = { jws: string; judgement: Judgement };
 export type Event =
-  | { kind: "loaded"; revocations: Revocations; records: readonly JudgedRecord[]; endpoints: readonly string[] }
+  | {
+      kind: "loaded";
+      revocations: Revocations;
+      adoptions: ReadonlyMap<string, Adopted>;
+      records: readonly JudgedRecord[];
+      endpoints: readonly string[];
+    }
+  | { kind: "adoptions"; adopted: readonly Adopted[] }
   /** `admissions`: verified ones of this device. `from`: the address that said hello; undefined for a record that came by gossip. */
   | ({ kind: "record"; admissions: readonly string[]; from?: string } & JudgedRecord)
   /** Of a member that was taken in while the clock was behind. */
@@ -81,6 +97,8 @@ export type Task =
   /** This device's own record has changed: tell the neighborhood. */
   | { kind: "publish" }
   | { kind: "greetAll" }
+  /** Greet it now, or all, although it has not answered before. */
+  | { kind: "welcome"; id?: string }
   | { kind: "met"; id: string; from: string }
   | { kind: "doubt"; id: string };
 export type Effect =
@@ -88,7 +106,7 @@ export type Effect =
   /** Sign this device's own record anew, and keep what it says. */
   | { kind: "sign" }
   | { kind: "countersign"; record: MemberRecord; token: TokenCertificate }
-  | { kind: "save"; file: "roster" | "revocations" }
+  | { kind: "save"; file: "roster" | "revocations" | "adoptions" }
   | { kind: "warn"; code: WarningCode; message: string; hint: string; subject?: string; forMs?: number }
   | { kind: "clear"; code: WarningCode; subject?: string }
   | { kind: "log"; level: "info" | "warn"; text: string };

@@ -2,6 +2,7 @@
 // Pure: signatures are verified before an event is made (verify.ts), and the effects are performed by membership.ts.
 import { takeLiveness } from "./absence.ts";
 import { letIn, turnedAway } from "./admissions.ts";
+import { carryOwn, takeAdoptions } from "./adoptions.ts";
 import { rename, yieldName } from "./names.ts";
 import { judgeAgain, keepRecord, takeRecord } from "./records.ts";
 import { applyReplacements } from "./replacements.ts";
@@ -23,6 +24,8 @@ function take(state: State, event: Event, now: Now): Step {
       return judgeAgain(state, event, now);
     case "revocations":
       return takeRevocations(state, event);
+    case "adoptions":
+      return takeAdoptions(state, event.adopted);
     case "liveness":
       return takeLiveness(state, event.states);
     case "turnedAway":
@@ -37,10 +40,11 @@ function take(state: State, event: Event, now: Now): Step {
 }
 
 /** What was kept, as it was judged at the start. */
-function load(state: State, { revocations, records, endpoints }: Event & { kind: "loaded" }): Step {
+function load(state: State, { revocations, adoptions, records, endpoints }: Event & { kind: "loaded" }): Step {
   return chain(
-    { ...state, revocations },
+    { ...state, revocations, adoptions },
     (before) => [before, [{ kind: "save", file: "revocations" }]],
+    carryOwn,
     ...records.map(({ judgement, jws }) => (before: State): Step => {
       return judgement.kind === "member" ? keepRecord(before, judgement, jws) : [before, []];
     }),

@@ -13,10 +13,10 @@ const RosterFile = z.object({
   members: z.array(z.object({ record: z.string(), basis: z.enum(["judged", "vouched", "faith", "clock"]) })),
   revocations: z.array(z.string()).describe("once more, should their own file be lost"),
 });
-const RevocationsFile = z.object({ v: z.literal(1), documents: z.array(z.string()) });
+const DocumentsFile = z.object({ v: z.literal(1), documents: z.array(z.string()) });
 
 export type KeptMember = { record: string; basis: Basis };
-export type KeptDocuments = { members: KeptMember[]; revocations: string[]; damages: Damage[] };
+export type KeptDocuments = { members: KeptMember[]; revocations: string[]; adoptions: string[]; damages: Damage[] };
 
 /** Design 11: under 5 MB a day; with a full bucket at its beginning, a day has twice this, and one roster more. */
 const bytesADay = 2_000_000;
@@ -24,6 +24,7 @@ const bytesADay = 2_000_000;
 export class Store {
   readonly #roster: string;
   readonly #revocations: string;
+  readonly #adoptions: string;
   /** How many revocations their file holds. */
   #savedRevocations = 0;
   readonly #bytes = new Bucket({ burst: bytesADay, perSecond: bytesADay / 86_400 });
@@ -34,12 +35,14 @@ export class Store {
     const files = agentFilesIn(stateFolder);
     this.#roster = files.roster;
     this.#revocations = files.revocations;
+    this.#adoptions = files.adoptions;
   }
 
   async load(): Promise<KeptDocuments> {
     const roster = await readKept(this.#roster, RosterFile);
-    const revocations = await readKept(this.#revocations, RevocationsFile);
-    const damages = [roster.damage, revocations.damage].filter((damage) => damage !== undefined);
+    const revocations = await readKept(this.#revocations, DocumentsFile);
+    const adoptions = await readKept(this.#adoptions, DocumentsFile);
+    const damages = [roster.damage, revocations.damage, adoptions.damage].filter((damage) => damage !== undefined);
     // Each document proves itself: a whole one counts, whatever has become of the file around it.
     const found = damages.flatMap(({ texts }) => texts.flatMap(documentsIn));
     const foundRecords = roster.damage?.isLost ? found.filter(isOfType("hamlet-record")) : [];
@@ -54,11 +57,17 @@ export class Store {
         ...(roster.value?.revocations ?? []),
         ...found.filter(isOfType("hamlet-revocation")),
       ],
+      adoptions: [...(adoptions.value?.documents ?? []), ...found.filter(isOfType("hamlet-adoption"))],
       damages,
     };
   }
 
-  /** Writes now, or later if too much has been written lately. `monotonicMs` only grows. Throws `file.full` or the system's error. */
+  /** The roster now, or later if too much has been written lately. `monotonicMs` only grows. Throws `file.full` or the system's error. */
+  save(file: "roster" | "revocations" | "adoptions", state: State, monotonicMs: number): Promise<void> {
+    if (file === "roster") return this.saveRoster(state, monotonicMs);
+    return file === "revocations" ? this.saveRevocations(state) : this.saveAdoptions(state);
+  }
+
   async saveRoster(state: State, monotonicMs: number): Promise<void> {
     this.#isOwing = true;
     await this.settle(state, monotonicMs);
@@ -90,7 +99,12 @@ export class Store {
   async saveRevocations({ revocations }: State): Promise<void> {
     const documents = revocations.documents.map(({ jws }) => jws);
     if (documents.length <= this.#savedRevocations) return;
-    await keep(this.#revocations, { v: 1, documents } satisfies z.infer<typeof RevocationsFile>);
+    await keep(this.#revocations, { v: 1, documents } satisfies z.infer<typeof DocumentsFile>);
     this.#savedRevocations = documents.length;
+  }
+
+  async saveAdoptions({ adoptions }: State): Promise<void> {
+    const documents = [...adoptions.values()].map(({ jws }) => jws);
+    await keep(this.#adoptions, { v: 1, documents } satisfies z.infer<typeof DocumentsFile>);
   }
 }

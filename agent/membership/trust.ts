@@ -4,8 +4,12 @@ import type { Basis, Trust } from "../../provisioning/trust/judge.ts";
 import type { Effect, State } from "./state.ts";
 
 /** The newest date that the root has signed: whatever the clock says, it is not earlier than this. */
-export const clockFloor = ({ self, members }: State): number =>
-  Math.max(self.token.issuedAt, ...[...members.values()].map((member) => member.tokenIssuedAt));
+export const clockFloor = ({ self, members, adoptions }: State): number =>
+  Math.max(
+    self.token.issuedAt,
+    ...[...members.values()].map((member) => member.tokenIssuedAt),
+    ...[...adoptions.values()].map(({ adoption }) => adoption.issuedAt),
+  );
 
 export function trustOf(state: State, wallMs: number): Trust {
   const { id, deviceKey, neighborhood, wireguard, address, token } = state.self;
@@ -29,6 +33,7 @@ export function trustOf(state: State, wallMs: number): Trust {
     bases,
     knowsNobody: state.members.size === 0,
     admittedByToken,
+    adoptions: new Map([...state.adoptions].map(([of, { adoption }]) => [of, adoption])),
     held,
     now: Math.max(wallMs, clockFloor(state)),
     isClockBehind: isClockBehind(state, wallMs),

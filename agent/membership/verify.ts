@@ -1,10 +1,12 @@
 // From bytes to events: what each document proves, by what this device knows now.
 // Pure, and asynchronous only because Web Crypto is.
 import { admittedBy } from "../../provisioning/trust/admission.ts";
+import { verifyAdoption } from "../../provisioning/trust/adoption.ts";
 import { type Basis, type Judgement, judgeRecord } from "../../provisioning/trust/judge.ts";
 import { type MemberRecord, readRecord } from "../../provisioning/trust/record.ts";
+import { Refusal } from "../../provisioning/trust/refusal.ts";
 import { addRevocations, type Revocations } from "../../provisioning/trust/revocation.ts";
-import type { Event, JudgedRecord, Member, State } from "./state.ts";
+import type { Adopted, Event, JudgedRecord, Member, State } from "./state.ts";
 import { trustOf } from "./trust.ts";
 
 export const verifyRecord = (state: State, jws: string, wallMs: number): Promise<Judgement> =>
@@ -27,6 +29,25 @@ export async function verifyRevocations(
     }
   }
   return { kind: "revocations", revocations, out, forged };
+}
+
+/** Throws `Refusal` unless the present root signed it for this neighborhood. */
+export const verifyAdopted = async ({ self }: Pick<State, "self">, jws: string): Promise<Adopted> => ({
+  adoption: await verifyAdoption(jws, self.neighborhood),
+  jws,
+});
+
+/** The adoptions that were kept. One by a root that has been replaced since no longer counts. */
+export async function verifyKeptAdoptions(state: State, documents: readonly string[]): Promise<Adopted[]> {
+  const adopted = await Promise.all(
+    documents.map((jws) =>
+      verifyAdopted(state, jws).catch((error: unknown) => {
+        if (error instanceof Refusal) return undefined;
+        throw error;
+      }),
+    ),
+  );
+  return adopted.filter((one) => one !== undefined);
 }
 
 /** Whom this device took in while its clock was behind, judged again as the newcomer that it was. */
@@ -54,10 +75,14 @@ export async function verifyVouchers(
 /** The records that were kept. They vouch for each other, so all their keys count before the first is judged. */
 export async function verifyKept(
   state: State,
-  kept: { members: readonly { record: string; basis: Basis }[]; revocations: Revocations },
+  kept: {
+    members: readonly { record: string; basis: Basis }[];
+    revocations: Revocations;
+    adoptions: State["adoptions"];
+  },
   wallMs: number,
 ): Promise<JudgedRecord[]> {
-  const trust = trustOf({ ...state, revocations: kept.revocations }, wallMs);
+  const trust = trustOf({ ...state, revocations: kept.revocations, adoptions: kept.adoptions }, wallMs);
   const members = new Map(trust.members);
   const bases = new Map(trust.bases);
   for (const { record: jws, basis } of kept.members) {

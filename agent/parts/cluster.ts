@@ -2,16 +2,18 @@
 import { makeLog } from "../../system/log.ts";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 import { livenessSigner } from "../cluster/proofs.ts";
-import { recordKind, revocationKind } from "../membership/documents.ts";
+import { adoptionKind, recordKind, revocationKind } from "../membership/documents.ts";
 import type { Membership } from "../membership/membership.ts";
+import { makeOrders, type TakeOrders } from "../membership/orders.ts";
 import type { Scope } from "./scope.ts";
 
-/** Throws `port.taken` or `cluster.failed`. */
+/** The cluster, and what takes in the owner's orders for it. Throws `port.taken` or `cluster.failed`. */
 export async function joinCluster(
   { config, identity, clock, ended }: Scope,
   membership: Membership,
   complain: (error: unknown) => void,
-): Promise<Cluster> {
+): Promise<{ cluster: Cluster; order: TakeOrders }> {
+  const documents = [recordKind(membership, identity), revocationKind(membership), adoptionKind(membership)];
   const cluster = await startCluster({
     self: { id: identity.id, signLiveness: livenessSigner(identity.key.privateKey) },
     address: identity.address,
@@ -20,7 +22,7 @@ export async function joinCluster(
       new Map(
         [...membership.members()].map(([id, { address, record }]) => [id, { address, deviceKey: record.deviceKey }]),
       ),
-    documents: [recordKind(membership, identity), revocationKind(membership)],
+    documents,
     clock,
     log: makeLog("cluster"),
     onChange(liveness) {
@@ -29,5 +31,5 @@ export async function joinCluster(
     },
   });
   ended.push(() => cluster.stop());
-  return cluster;
+  return { cluster, order: makeOrders(membership, documents, cluster.publish) };
 }

@@ -7,6 +7,7 @@ import { startDoorstep } from "../discovery/doorstep.ts";
 import { type Greeter, startGreeter } from "../discovery/greeter.ts";
 import { makeMeeting } from "../discovery/meeting.ts";
 import type { Membership } from "../membership/membership.ts";
+import type { TakeOrders } from "../membership/orders.ts";
 import type { Scope } from "./scope.ts";
 
 export type Link = { greeter: Greeter; discovery: Discovery };
@@ -16,9 +17,10 @@ export async function meetNeighbors(
   { config, identity, page, warnings, ended }: Scope,
   {
     membership,
+    order,
     isCommonName,
     isMemberAt,
-  }: { membership: Membership; isCommonName(): boolean; isMemberAt(address: string): boolean },
+  }: { membership: Membership; order: TakeOrders; isCommonName(): boolean; isMemberAt(address: string): boolean },
 ): Promise<Link> {
   const acquaintances = new Acquaintances(isMemberAt);
   const meeting = makeMeeting({ identity, membership });
@@ -27,6 +29,7 @@ export async function meetNeighbors(
   const doorstep = await startDoorstep({
     ports: [config.link.helloPort, ...(config.link.pagePort ? [config.link.pagePort] : [])],
     onHello: meeting.answer,
+    onOrders: order,
     page,
     acquaintances,
     log: makeLog("doorstep"),

@@ -10,7 +10,7 @@ import { withRootRequest } from "../commands/device/root-request.ts";
 import type { Option, Values } from "./command.ts";
 import { text } from "./command.ts";
 
-export type Device = Pick<AgentClient, "status"> &
+export type Device = Pick<AgentClient, "status" | "look" | "order"> &
   Partial<Pick<AgentClient, "updateReport">> & {
     /** How it was found, for people. */
     found: string;
@@ -64,10 +64,10 @@ const answers = (device: Device): Promise<boolean> =>
 
 function onSocket(socketPath: string): Device {
   const who = `the agent at ${socketPath}`;
-  const { status, updateReport, request } = agentClient({ who, where: () => ({ socketPath }) });
+  const { request, ...client } = agentClient({ who, where: () => ({ socketPath }) });
   return {
     found: who,
-    ...{ status, updateReport },
+    ...client,
     request: withRootRequest(request, (argv) => runThrough(localDoors.exec({ argv }))),
     close() {},
   };
@@ -86,7 +86,8 @@ function atAddress(address: string): Device {
     });
   }
   const where = { host: url.hostname.replace(/^\[|\]$/g, ""), port: url.port || 80 };
-  return { found: address, status: agentClient({ who: address, where: () => where }).status, close() {} };
+  const { status, look, order } = agentClient({ who: address, where: () => where });
+  return { found: address, status, look, order, close() {} };
 }
 
 /**
@@ -125,7 +126,7 @@ async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device
     const open = await channel;
     return { createConnection: () => open.connect(agentSocket) };
   };
-  const { status, updateReport, request } = agentClient({ who: name, where, deadlineMs: labDeadlineMs });
+  const { status, look, order, updateReport, request } = agentClient({ who: name, where, deadlineMs: labDeadlineMs });
   /** The machine may have lost power and started again: opens another channel for the next call. */
   const reopening =
     <T>(asked: () => Promise<T>) =>
@@ -137,7 +138,7 @@ async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device
       });
   return {
     found: `${name} in the lab`,
-    status: reopening(status),
+    ...{ look, order, status: reopening(status) },
     updateReport: reopening(updateReport),
     request: withRootRequest(request, async (argv) => runThrough((await channel).exec({ argv }))),
     exec: async (argv, stdout) => runThrough((await channel).exec({ argv }), stdout),

@@ -97,8 +97,8 @@ const Pending = ({ pending }: { pending: Status["pending"] }) => (
       ))}
     </ul>
     <p class="hint">
-      If this code matches the one on the device's own page, provision its card again with a token that lets it in:{" "}
-      <code>hamlet provision &lt;card&gt; --neighborhood &lt;folder&gt; --name &lt;name&gt;</code>
+      If this code is the one on the device's own page or console, its owner lets it in:{" "}
+      <code>hamlet adopt &lt;name&gt; --neighborhood &lt;folder&gt;</code>
     </p>
   </Section>
 );

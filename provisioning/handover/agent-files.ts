@@ -11,6 +11,8 @@ export const agentFilesIn = (folder: string) => ({
   roster: join(folder, "roster.json"),
   /** Who is out; the agent's alone. */
   revocations: join(folder, "revocations.json"),
+  /** Whom the root has adopted; the agent's alone. */
+  adoptions: join(folder, "adoptions.json"),
   /** From root: what to make an identity of (provision.ts). */
   provision: join(folder, "provision.json"),
   /** From root: what it could not do (problems.ts). */

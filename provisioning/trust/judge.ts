@@ -27,6 +27,8 @@ export type Trust = {
   knowsNobody: boolean;
   /** Token id -> number of known members admitted by it, including this device. */
   admittedByToken: ReadonlyMap<string, number>;
+  /** Verified adoptions by device id; a record may also carry its own. */
+  adoptions?: ReadonlyMap<DeviceId, Adoption>;
   /** WireGuard keys and mesh addresses in use -> their holder. */
   held?: ReadonlyMap<string, DeviceId>;
   /** ms since 1970. */
@@ -133,6 +135,8 @@ function refuseClosed(
 }
 
 async function adoptionOf(record: MemberRecord, trust: Trust): Promise<Adoption | undefined> {
+  const known = trust.adoptions?.get(record.id);
+  if (known?.deviceKey === record.deviceKey) return known;
   if (record.adoption === undefined) return undefined;
   const carried = await verifyAdoption(record.adoption, trust.neighborhood).catch((error: unknown) => {
     // By a former root, or forged: it proves nothing, but the record's other proofs still count.

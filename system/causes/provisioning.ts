@@ -7,6 +7,8 @@ export const provisioningCauses: Record<
     ErrorCode,
     | `neighborhood.${string}`
     | `document.${string}`
+    | `adoption.${string}`
+    | `revocation.${string}`
     | `provision.${string}`
     | `handover.${string}`
     | `imager.${string}`
@@ -33,6 +35,26 @@ export const provisioningCauses: Record<
   "neighborhood.noPassphrase": {
     cause: "The passphrase is needed, and there is no terminal to ask for it, or the two that were typed differ.",
     next: "Set HAMLET_PASSPHRASE or give --passphrase-file, or type the same passphrase twice.",
+  },
+  "adoption.notWaiting": {
+    cause: "No device of that name or code waits at the device that was asked. One waits for ten minutes after it was last heard.",
+    next: "See who waits with `hamlet status`, or ask the new device itself: `hamlet adopt --device <its address>`.",
+  },
+  "adoption.ambiguous": {
+    cause: "More than one waiting device fits, and only one can be meant.",
+    next: "Name it by the code on its own page or console.",
+  },
+  "adoption.wrongCode": {
+    cause: "The code that was given is not the waiting device's: it may be another device under the same name.",
+    next: "Compare the code with the one on the device's own page or console. Adopt it only if they are equal.",
+  },
+  "revocation.unknown": {
+    cause: "No member, token or operator has that name or id.",
+    next: "List the members with `hamlet status`, and tokens and operators with `hamlet revoke --list`.",
+  },
+  "revocation.stays": {
+    cause: "A revocation closes a token, so it must say which of the other members that joined with it stay.",
+    next: "Give --stays all, --stays none, or the names that stay.",
   },
   "document.refused": {
     cause: "A signed document (token, record, revocation) was refused.",

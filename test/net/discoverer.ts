@@ -26,6 +26,7 @@ const doorstep = await startDoorstep({
     say(`heard ${record.split(".")[0]} ${from}`);
     return hello;
   },
+  onOrders: async () => [],
   page: (_request, response) => response.end(name),
   ...{ log, warnings },
 });

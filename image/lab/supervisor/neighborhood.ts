@@ -14,16 +14,22 @@ import { writeToDisk } from "../machine/disk.ts";
 const dayMs = 86_400_000;
 const neighborhoodNames = { folder: "neighborhood", passphrase: "neighborhood.passphrase" };
 
+/** Where a lab in `folder` has its neighborhood's folder, and the file with its passphrase. */
+export const labNeighborhoodIn = (folder: string) => ({
+  folder: join(folder, neighborhoodNames.folder),
+  passphrase: join(folder, neighborhoodNames.passphrase),
+});
+
 /** Makes the neighborhood in `folder`; returns a function that fills the provision block on a device's disk with `image`. */
 export async function makeLabNeighborhood(
   run: Run,
   folder: string,
   now: number,
 ): Promise<(device: LabDevice, image: string) => Promise<void>> {
-  const home = join(folder, neighborhoodNames.folder);
+  const { folder: home, passphrase: passphraseFile } = labNeighborhoodIn(folder);
   // Stored beside the keys, which are of value only to this lab and to those that resume from it.
   const passphrase = randomBytes(24).toString("base64url");
-  await writeFileAtomic(join(folder, neighborhoodNames.passphrase), passphrase);
+  await writeFileAtomic(passphraseFile, passphrase);
   await initNeighborhood(home, { name: "Lab Street", passphrase, now });
   const neighborhood = await openNeighborhood(home, passphrase);
   const terms = { validMs: 7 * dayMs, maxDevices: deviceNames.length, tags: [], adopt: "auto" as const };

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Device, serveRequests } from "../../../agent/api/requests.ts";
 import { startApi } from "../../../agent/api/server.ts";
 import type { UpdateActivity } from "../../../provisioning/handover/update.ts";
+import { Refusal } from "../../../provisioning/trust/refusal.ts";
 import { HamletError } from "../../../system/error.ts";
 
 const id = "a".repeat(26);
@@ -28,6 +29,10 @@ beforeEach(async () => {
     },
     async leave() {
       told.push("left");
+    },
+    async order(documents) {
+      if (documents.includes("aa.forged.cc")) throw new Refusal("badSignature", "the root did not sign this");
+      return documents.map(() => ({ kind: "adoption", outcome: "new" }));
     },
   };
   const update: Device["update"] = async ({ kind }) => {
@@ -166,4 +171,18 @@ test("update: a request goes to the updater, and its refusal comes back", async 
   expect(await post("/v1/update", { kind: "retry" })).toMatchObject({ status: 409, code: "update.busy" });
   expect(await post("/v1/update", { kind: "never" })).toMatchObject({ status: 409, code: "usage.invalid" });
   expect(told).toEqual(["now"]);
+});
+
+test("orders: what the root has signed is taken, what it has not is refused by its code", async () => {
+  expect(await post("/v1/orders", { documents: ["aa.bb.cc"] })).toMatchObject({
+    ...{ status: 200, taken: [{ kind: "adoption", outcome: "new" }] },
+  });
+  expect(await post("/v1/orders", { documents: ["aa.forged.cc"] })).toMatchObject({
+    ...{ status: 409, code: "document.refused" },
+  });
+  for (const documents of [[], ["no document"], Array(65).fill("aa.bb.cc")]) {
+    expect(await post("/v1/orders", { documents })).toMatchObject({ status: 409, code: "usage.invalid" });
+  }
+  device.life = () => undefined;
+  expect(await post("/v1/orders", { documents: ["aa.bb.cc"] })).toMatchObject({ code: "api.refused" });
 });

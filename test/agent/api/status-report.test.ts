@@ -4,7 +4,7 @@ import type { Member } from "../../../agent/membership/state.ts";
 
 const [attic, cellar, kitchen] = ["a", "c", "k"].map((letter) => letter.repeat(26)) as [string, string, string];
 const member = (id: string, name: string) =>
-  ({ name, address: `fd12::${name.length}`, wireguardKey: id, record: { id, board: "nuc", release: "1" } }) as Member;
+  ({ name, address: `fd12::${name.length}`, wireguardKey: id, tokenId: "t1", record: { id, board: "nuc", release: "1", admissions: [] } }) as unknown as Member;
 const path = (endpoint: string) => ({
   inUse: { endpoint, since: 0 },
   isFailing: false,
@@ -28,7 +28,7 @@ test("a device reports each other member: kind of path, age of the handshake, ro
 });
 
 test("a status holds this device's own peers and those that living members report", () => {
-  const identity = { id: attic, name: "attic", address: "fd12::a" };
+  const identity = { id: attic, name: "attic", address: "fd12::a", token: { id: "t1" }, admissions: [] };
   const config = { board: "nuc", release: "1" };
   const said = new Map([cellar, kitchen].map((id) => [id, [{ id: attic, handshakeAgeS: 9 }]]));
   const statuses = memberStatuses({ ...reach, identity, config, metrics: new Map(), peers: said });

@@ -14,6 +14,7 @@ import { eventually } from "../../eventually.ts";
 
 const hello: Hello = { record: "aa.bb.cc", known: [], revocations: [] };
 const answer: Hello = { record: "dd.ee.ff", known: [], revocations: ["a.b.c"] };
+const onOrders = async () => [];
 const open: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0)) await close();
@@ -37,6 +38,7 @@ async function makeDoorstep(
   const doorstep: Doorstep = await startDoorstep({
     ports: [port],
     onHello,
+    onOrders,
     page,
     log: silentLog,
     warnings,
@@ -333,6 +335,7 @@ test("a taken port causes a coded warning and does not end the process", async (
   const second = await startDoorstep({
     ports: [port],
     onHello: async () => answer,
+    onOrders,
     page,
     log: silentLog,
     warnings,
@@ -400,4 +403,23 @@ test("a sender over its limit is told to wait, by code, before its hello is read
   expect(new Set(codes)).toEqual(new Set(["hello.invalid", "hello.busy"]));
   expect(told.find((text) => text.includes("hello.busy"))).toMatch(/^HTTP\/1.1 429/);
   expect(heard).toBe(0);
+});
+
+test("orders: documents go to the device, and its refusal comes back; browsers and floods are refused", async () => {
+  const order = (body: string, headers = "") => post(body, headers).replace("/v1/hello", "/v1/orders");
+  const onOrders = async ([jws]: readonly string[]) => {
+    if (jws === "aa.forged.cc") throw new HamletError("document.refused", "the root did not sign this");
+    return [{ kind: "adoption", outcome: "new" } as const];
+  };
+  const { port } = await makeDoorstep(undefined, { onOrders });
+  const sent = (...documents: string[]) => order(JSON.stringify({ documents }));
+  expect(await exchange(port, sent("aa.bb.cc"))).toMatch(/200 OK.*"taken":\[\{"kind":"adoption","outcome":"new"\}\]/s);
+  const forged = await exchange(port, sent("aa.forged.cc"));
+  expect([forged.slice(9, 12), codeOf(forged)]).toEqual(["403", "document.refused"]);
+  for (const body of ["orders?", "{}", '{"documents":[]}', '{"documents":["<script>"]}']) {
+    expect(await exchange(port, order(body))).toMatch(/ 400 /);
+  }
+  expect(await exchange(port, order('{"documents":["aa.bb.cc"]}', "Origin: http://evil.example\r\n"))).toMatch(/ 403 /);
+  const told = await Promise.all(Array.from({ length: 30 }, () => exchange(port, sent("aa.bb.cc"))));
+  expect(told.some((answer) => answer.includes(" 429 "))).toBe(true);
 });

@@ -58,6 +58,17 @@ test("retries a silent neighbor ever more rarely, and at another address at once
   expect(greeted.slice(2)).toEqual(["375 a fe80::1%eth0", "775 a fe80::1%eth0", "1125 a 192.0.2.1"]);
 });
 
+test("whoever the root has let in is greeted at once, although it refused before, also if a greeting is under way", () => {
+  const refused: [number, Event][] = [
+    [0, hint("a")],
+    [1, failed("a")],
+  ];
+  expect(play(...refused, [2, { kind: "welcome", key: "a" }]).greeted.slice(1)).toEqual(["2 a 192.0.2.1"]);
+  expect(play(...refused, [2, { kind: "welcome", key: "b" }]).greeted.slice(1)).toEqual([]);
+  const underWay = play([0, hint("a")], [1, { kind: "welcome" }], [2, failed("a")]);
+  expect(underWay.greeted.slice(1)).toEqual(["2 a 192.0.2.1"]);
+});
+
 test("waits at most a minute between retries", () => {
   let contacts: Contacts = new Map();
   [contacts] = step(contacts, hint("a"), 0, 0.999);

@@ -19,6 +19,7 @@ const attic: State = {
   members: new Map(),
   pending: new Map(),
   revocations: noRevocations,
+  adoptions: new Map(),
   liveness: new Map(),
   isWaiting: false,
 };

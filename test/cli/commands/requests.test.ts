@@ -27,6 +27,7 @@ beforeEach(async () => {
       source.state.self.name = name;
     },
     leave: async () => {},
+    order: async () => [],
   };
   const device = {
     id: source.state.self.id,

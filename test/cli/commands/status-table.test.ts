@@ -20,7 +20,9 @@ test("a status is printed as a table, with warnings and next steps", async () =>
     },
     { code: "wifi.refused", severity: "error", message: "no Wi-Fi", hint: "check the filter", since: now - 90_000 },
   ];
-  source.state.pending = [{ id: "s", name: "shed", code: "k7m2-qx4t-abcd", because: "tokenExpired" }];
+  source.state.pending = [
+    { id: "s", name: "shed", deviceKey: "k".repeat(43), code: "k7m2-qx4t-abcd", because: "tokenExpired" },
+  ];
   expect(statusText(await source.status(), now).join("\n")).toBe(
     `
 Elm Street, seen from attic (nuc, release 0.1.0, agent up 1 h 12 min)

@@ -1,0 +1,75 @@
+// `adopt <device>`: lets a waiting device into the neighborhood, by a document that the root signs.
+import { adopt as signAdoption } from "../../../provisioning/neighborhood/orders.ts";
+import { sleep, systemClock } from "../../../system/clock.ts";
+import { type Command, type Context, text, usageError } from "../../terminal/command.ts";
+import { confirm } from "../../terminal/confirm.ts";
+import { type Device, deviceOption, findDevice } from "../../terminal/device.ts";
+import { ownedNeighborhood, ownerOptions } from "./owner.ts";
+import { choose, waitingAt } from "./waiting.ts";
+
+/** A device that was refused tries again within a minute, and whoever takes the order greets it at once. */
+const [joinsWithinMs, pollMs] = [60_000, 1_000];
+
+export const adopt: Command = {
+  usage: "adopt [<device>] [--code <code>] [--neighborhood <folder>]",
+  summary: "let a device that waits into the neighborhood",
+  example: "hamlet adopt porch --neighborhood elm-street --device attic.local",
+  details: `
+A device waits if its token has expired or is full, or asks for confirmation (hamlet token create --adopt confirm).
+Compare the code with the one on the device's own page or console: the same code always means the same device.
+--device names any member, or the new device itself. Without a terminal --yes is needed, and --code with it.`,
+  options: {
+    ...deviceOption,
+    code: { type: "string", argument: "code", describe: "the adoption code that the device shows: refuses any other" },
+    json: { type: "boolean", describe: "print the result as JSON" },
+    ...ownerOptions,
+    yes: { type: "boolean", short: "y", describe: "ask nothing; needs --code" },
+  },
+  async run({ positionals: [wanted], values }, context) {
+    const { print, progress } = context;
+    const code = text(values, "code");
+    if (values["yes"] === true && code === undefined) throw usageError(adopt, "--yes needs --code");
+    const owned = await ownedNeighborhood(values);
+    const device = await findDevice(values);
+    try {
+      progress.stage("asking who waits");
+      const found = await device.look();
+      const chosen = choose(waitingAt(found), wanted, code, device.found);
+      progress.end();
+      if (values["yes"] !== true) {
+        await confirm(adopt, {
+          lost: `${chosen.name} has the code ${chosen.code}. Adopt it only if its own page or console shows the same code.`,
+          question: `Type 'yes' to let it into ${owned.file.name}`,
+          answer: "yes",
+          otherwise: "nothing was signed; the device still waits",
+        });
+      }
+      const order = await signAdoption(await owned.open(), chosen.deviceKey, systemClock.now());
+      await device.order([order]);
+      const isIn = "self" in found ? await joins(device, chosen.name, context) : undefined;
+      if (values["json"]) print(JSON.stringify({ name: chosen.name, code: chosen.code, isMember: isIn ?? null }));
+      else if (isIn === true) print(`${chosen.name} is a member of ${owned.file.name}`);
+      else print(`${chosen.name} is adopted: it becomes a member as soon as it meets one that has heard of it`);
+      return 0;
+    } finally {
+      device.close();
+    }
+  },
+};
+
+/** Whether the device becomes a member while we look. */
+async function joins(device: Device, name: string, { progress }: Context): Promise<boolean> {
+  progress.stage(`waiting until ${name} is a member`);
+  const deadline = performance.now() + joinsWithinMs;
+  try {
+    while (performance.now() < deadline) {
+      const { phase, self, members } = await device.status();
+      const isIn = self.name === name ? phase === "member" : members.some((member) => member.name === name);
+      if (isIn) return true;
+      await sleep(pollMs);
+    }
+    return false;
+  } finally {
+    progress.end();
+  }
+}

@@ -1,0 +1,56 @@
+// Whose neighborhood a command of the owner is about: the folder that it names, this folder, or that of the running lab.
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { findLab } from "../../../image/lab/supervisor/client.ts";
+import { labNeighborhoodIn } from "../../../image/lab/supervisor/neighborhood.ts";
+import {
+  type Neighborhood,
+  type OpenNeighborhood,
+  openNeighborhood,
+  readNeighborhood,
+} from "../../../provisioning/neighborhood/neighborhood.ts";
+import { HamletError } from "../../../system/error.ts";
+import { type Option, text, type Values } from "../../terminal/command.ts";
+import { askPassphrase, passphraseOptions } from "./passphrase.ts";
+
+export const ownerOptions: Record<string, Option> = {
+  neighborhood: {
+    type: "string",
+    argument: "folder",
+    describe: "the folder that hamlet init made (default: this folder, or the running lab's)",
+  },
+  ...passphraseOptions,
+};
+
+/** A neighborhood, and how to open its root key: that asks for the passphrase. */
+export type Owned = Neighborhood & { open(): Promise<OpenNeighborhood> };
+
+/** Throws `neighborhood.notFound`. */
+export async function ownedNeighborhood(values: Values): Promise<Owned> {
+  const named = text(values, "neighborhood");
+  const folder = named ?? ".";
+  if (named === undefined && !existsSync(join(folder, "neighborhood.json"))) {
+    const lab = await labsOwn();
+    if (lab) return lab;
+  }
+  return {
+    ...(await readNeighborhood(folder)),
+    open: async () => openNeighborhood(folder, await askPassphrase(values)),
+  };
+}
+
+async function labsOwn(): Promise<Owned | undefined> {
+  const lab = await findLab().catch((error: unknown) => {
+    if (error instanceof HamletError && error.code === "lab.notRunning") return undefined;
+    throw error;
+  });
+  if (!lab) return undefined;
+  const { folder, passphrase } = labNeighborhoodIn(lab.folder);
+  // A lab of devices without a neighborhood has none.
+  if (!existsSync(folder)) return undefined;
+  return {
+    ...(await readNeighborhood(folder)),
+    open: async () => openNeighborhood(folder, await readFile(passphrase, "utf8")),
+  };
+}

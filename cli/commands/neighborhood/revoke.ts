@@ -1,0 +1,166 @@
+// `revoke <device|token|operator>`: puts somebody out for good, by a document that the root signs and every member keeps.
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { revoke as signRevocation } from "../../../provisioning/neighborhood/orders.ts";
+import type { Revocation, Revocations } from "../../../provisioning/trust/revocation.ts";
+import { type TokenCertificate, verifyToken } from "../../../provisioning/trust/token.ts";
+import { systemClock } from "../../../system/clock.ts";
+import { HamletError } from "../../../system/error.ts";
+import { type Command, required, text, type Values } from "../../terminal/command.ts";
+import { confirm } from "../../terminal/confirm.ts";
+import { deviceOption, findDevice } from "../../terminal/device.ts";
+import { filledTable } from "../../terminal/table.ts";
+import { type Owned, ownedNeighborhood, ownerOptions } from "./owner.ts";
+import { findRevoked, type Members, type Revoked, readStays } from "./revoked.ts";
+
+/** As many as a device takes at once. */
+const maxDocuments = 64;
+
+export const revoke: Command = {
+  usage: "revoke <device|token|operator> [--stays all|none|<names>] [--neighborhood <folder>] | --list",
+  summary: "put a device, a token or an operator out of the neighborhood, for good",
+  example: "hamlet revoke cellar --neighborhood elm-street --stays all",
+  details: `
+Members drop a revoked device within seconds of hearing it, and never take its key back. Its token lets nobody in any more, so
+that a thief who has the token gains nothing: of the other devices that joined with it only those stay that you name.
+The folder keeps the revocation, and every later token and card carries it.`,
+  options: {
+    ...deviceOption,
+    stays: {
+      type: "string",
+      argument: "all|none|names",
+      describe: "which other devices with the same token stay: all, none, or names with commas (default: ask)",
+    },
+    list: { type: "boolean", describe: "list tokens and operators, and what is revoked" },
+    json: { type: "boolean", describe: "print the result as JSON" },
+    ...ownerOptions,
+  },
+  async run(input, { print, note, progress }) {
+    const { values } = input;
+    const owned = await ownedNeighborhood(values);
+    if (values["list"] === true) {
+      for (const line of await describeOwned(owned, values["json"] === true)) print(line);
+      return 0;
+    }
+    const wanted = required(revoke, input, 0, "a device, token or operator");
+    const device = await findDevice(values);
+    try {
+      progress.stage("asking who is a member");
+      const members = (await device.status()).members;
+      progress.end();
+      const found = findRevoked(wanted, { members, tokens: await tokensOf(owned), operators: owned.file.operators });
+      const stays = found.kind === "operator" ? [] : await whoStays(found, members, values);
+      await agree(found, stays, members, values);
+      const isSigned = isRevoked(owned.revocations, found);
+      const { file } = isSigned
+        ? owned
+        : await signRevocation(await owned.open(), documentOf(found, stays), systemClock.now());
+      // With those before it, which the device may lack.
+      await device.order(file.revocations.slice(-maxDocuments)).catch((error: unknown) => {
+        note(`${owned.folder} keeps the revocation, but no member has it yet: repeat the command to hand it out`);
+        throw error;
+      });
+      if (values["json"]) print(JSON.stringify({ kind: found.kind, name: found.name, stays }));
+      else print(`${found.name} is out of ${owned.file.name}`);
+      if (found.kind === "device")
+        note("a card with its token can join no more; give the others new tokens as you need them");
+      return 0;
+    } finally {
+      device.close();
+    }
+  },
+};
+
+/** Signed before, by a command that reached no device. */
+function isRevoked({ devices, closures, operators }: Revocations, found: Revoked): boolean {
+  switch (found.kind) {
+    case "device":
+      return devices.has(found.id);
+    case "token":
+      return closures.get(found.id)?.some(({ because }) => because === "tokenRevoked") ?? false;
+    case "operator":
+      return operators.has(found.key);
+  }
+}
+
+function documentOf(found: Revoked, stays: string[]): Revocation["revoke"] {
+  switch (found.kind) {
+    case "device":
+      return { kind: "device", device: found.id, token: found.token, stays };
+    case "token":
+      return { kind: "token", token: found.id, stays };
+    case "operator":
+      return { kind: "operator", key: found.key };
+  }
+}
+
+/** Ids of the devices with the same token that stay. */
+async function whoStays(found: Revoked & { token: string }, members: Members, values: Values): Promise<string[]> {
+  const others = members.filter(
+    ({ tokenId, id }) => tokenId === found.token && !(found.kind === "device" && id === found.id),
+  );
+  const given = text(values, "stays");
+  if (given !== undefined || others.length === 0) return readStays(given ?? "all", others);
+  throw new HamletError(
+    "revocation.stays",
+    `${others.length} other devices joined with the same token: ${others.map((one) => describeOther(one, found)).join(", ")}`,
+    { hint: "say who stays: --stays all, --stays none, or --stays with their names", exitCode: 2 },
+  );
+}
+
+const describeOther = ({ name, admittedBy = [] }: Members[number], found: Revoked): string =>
+  found.kind === "device" && admittedBy.includes(found.id) ? `${name} (let in by ${found.name})` : name;
+
+async function agree(found: Revoked, stays: string[], members: Members, values: Values): Promise<void> {
+  if (values["yes"] === true) return;
+  const gone = members.filter(
+    ({ id, tokenId }) => found.kind !== "operator" && tokenId === found.token && !stays.includes(id) && id !== found.id,
+  );
+  const also =
+    gone.length === 0 ? "" : ` So are ${gone.map(({ name }) => name).join(", ")}, which joined with the same token.`;
+  await confirm(revoke, {
+    lost: `${found.name} will be out for good.${also}`,
+    question: `Type '${found.name}' to go on`,
+    answer: found.name,
+    otherwise: "nothing was signed",
+  });
+}
+
+/** The tokens that this folder has issued. */
+async function tokensOf({ folder, keys }: Owned): Promise<TokenCertificate[]> {
+  const names = await readdir(join(folder, "tokens")).catch(() => []);
+  const all = await Promise.all(
+    names.filter((name) => name.endsWith(".jws")).map((name) => readFile(join(folder, "tokens", name), "utf8")),
+  );
+  return Promise.all(all.map(async (jws) => (await verifyToken(jws.trim(), keys)).certificate));
+}
+
+async function describeOwned(owned: Owned, isJson: boolean): Promise<string[]> {
+  const { file, revocations } = owned;
+  const tokens = (await tokensOf(owned)).map(({ id, notAfter, maxDevices }) => ({
+    ...{ id, expires: new Date(notAfter).toISOString(), maxDevices },
+    state: stateOf(revocations, id),
+  }));
+  const operators = file.operators.map(({ name, key }) => ({ name, key, isRevoked: revocations.operators.has(key) }));
+  const devices = [...revocations.devices];
+  if (isJson) return [JSON.stringify({ tokens, operators, revokedDevices: devices })];
+  return [
+    ...filledTable(
+      ["token", "expires", "devices", "state"],
+      tokens.map(({ id, expires, maxDevices, state }) => [id, expires, String(maxDevices), state]),
+    ),
+    "",
+    ...filledTable(
+      ["operator", "key", "state"],
+      operators.map(({ name, key, isRevoked }) => [name, key, isRevoked ? "revoked" : ""]),
+    ),
+    "",
+    devices.length === 0 ? "no device is revoked" : `revoked devices: ${devices.join(", ")}`,
+  ];
+}
+
+const stateOf = ({ closures }: Revocations, token: string): string => {
+  const all = closures.get(token) ?? [];
+  if (all.length === 0) return "";
+  return all.some(({ because }) => because === "tokenRevoked") ? "revoked" : "closed";
+};

@@ -1,0 +1,179 @@
+// The owner's orders: what the root has signed counts at once, whoever brings it, and nothing else does.
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Warnings } from "../../../agent/health/warnings.ts";
+import type { Identity } from "../../../agent/identity.ts";
+import { adoptionKind, revocationKind } from "../../../agent/membership/documents.ts";
+import { Membership } from "../../../agent/membership/membership.ts";
+import { makeOrders } from "../../../agent/membership/orders.ts";
+import { signAdoption } from "../../../provisioning/trust/adoption.ts";
+import { generateSigningKey, type SigningKey } from "../../../provisioning/trust/keys.ts";
+import { readRecord } from "../../../provisioning/trust/record.ts";
+import { signRevocation } from "../../../provisioning/trust/revocation.ts";
+import { silentLog } from "../../../system/log.ts";
+import { bootDevice, makeNeighborhood, type TestNeighborhood } from "../../neighborhood.ts";
+
+let folder: string;
+let hood: TestNeighborhood;
+let now: number;
+let attic: Identity;
+let cellar: Identity;
+let porch: Identity;
+const clock = { now: () => now, monotonic: () => now };
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hamlet-orders-"));
+  now = Date.now();
+  hood = await makeNeighborhood();
+  const confirm = await hood.token({ adopt: "confirm" });
+  attic = await boot("attic");
+  cellar = await boot("cellar");
+  porch = await boot("porch", hood.provision({ ...confirm, name: "porch" }));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const stateOf = (name: string) => join(folder, name, "state");
+const boot = (name: string, provision = hood.provision({ name })) => bootDevice(stateOf(name), provision);
+
+/** A device with what it was told to do; it knows cellar, unless it is cellar. */
+async function open(identity: Identity) {
+  const warnings = new Warnings(clock, silentLog);
+  const stateFolder = stateOf(identity.name);
+  const membership = await Membership.open({ identity, stateFolder, clock, log: silentLog, warnings });
+  const published: string[] = [];
+  const kinds = [revocationKind(membership), adoptionKind(membership)];
+  const order = makeOrders(membership, kinds, (kind) => void published.push(kind));
+  const tasks = async () => {
+    await membership.stop();
+    const done: string[] = [];
+    for await (const task of membership.tasks)
+      done.push("id" in task && task.id ? `${task.kind} ${task.id}` : task.kind);
+    return done;
+  };
+  return { membership, order, published, tasks, warnings };
+}
+const knowingCellar = async (identity: Identity) => {
+  const opened = await open(identity);
+  await opened.membership.receive({ record: cellar.jws });
+  return opened;
+};
+const adoptionOf = (
+  { deviceKey }: Pick<Identity, "deviceKey">,
+  { by = hood.root, issuedAt = now, revocation = 0 } = {},
+) => signAdoption({ v: 1, neighborhood: attic.neighborhood.id, deviceKey, issuedAt, revocation }, by);
+const revocationOf = (device: Identity, number = 1, by: SigningKey = hood.root) =>
+  signRevocation(
+    {
+      ...{ v: 1, neighborhood: attic.neighborhood.id, number, issuedAt: now },
+      revoke: { kind: "device", device: device.id, token: device.token.id, stays: [] },
+    },
+    by,
+  );
+
+test("a device that waits is a member as soon as its adoption comes, is greeted at once, and stays one after a restart", async () => {
+  const { membership, order, published, tasks } = await knowingCellar(attic);
+  expect(await membership.receive({ record: porch.jws })).toEqual({ kind: "pending", because: "needsConfirmation" });
+  expect(membership.pending()).toMatchObject([{ name: "porch", deviceKey: porch.deviceKey }]);
+  expect(await order([await adoptionOf(porch)])).toEqual([{ kind: "adoption", outcome: "new" }]);
+  expect(published).toEqual(["adoption"]);
+  expect(await membership.receive({ record: porch.jws })).toMatchObject({
+    kind: "member",
+    admission: expect.any(String),
+  });
+  expect(membership.pending()).toEqual([]);
+  expect(await tasks()).toContain(`welcome ${porch.id}`);
+
+  const { membership: again } = await open(attic);
+  expect([...again.members().keys()].sort()).toEqual([cellar.id, porch.id].sort());
+  expect(again.adoptions().get(porch.id)?.adoption.deviceKey).toBe(porch.deviceKey);
+});
+
+test("a device takes its own adoption, carries it in its record, and is a member to one that never heard of it", async () => {
+  const { order, tasks } = await open(porch);
+  const adoption = await adoptionOf(porch);
+  expect(await order([adoption])).toEqual([{ kind: "adoption", outcome: "new" }]);
+  expect((await readRecord(porch.jws)).adoption).toBe(adoption);
+  expect(await tasks()).toEqual(["members", "publish", "welcome"]);
+  const { membership } = await knowingCellar(attic);
+  expect(await membership.receive({ record: porch.jws })).toMatchObject({ kind: "member" });
+
+  await boot("porch"); // it has an identity already, and keeps it
+  const { membership: restarted } = await open(porch);
+  expect(restarted.adoptions().get(porch.id)?.jws).toBe(adoption);
+});
+
+test("an adoption beats an expired token, a full one and one that is closed, but never the revocation of the device", async () => {
+  const late = await hood.token({ notAfter: now + 1_000 });
+  const shed = await boot("shed", hood.provision({ ...late, name: "shed" }));
+  const { membership, order } = await knowingCellar(attic);
+  now += 2_000;
+  expect(await membership.receive({ record: shed.jws })).toMatchObject({ kind: "pending", because: "tokenExpired" });
+  await order([await adoptionOf(shed)]);
+  expect(await membership.receive({ record: shed.jws })).toMatchObject({ kind: "member" });
+  await order([await revocationOf(shed)]);
+  expect(membership.members().has(shed.id)).toBe(false);
+  await order([await adoptionOf(shed, { issuedAt: now + 1, revocation: 1 })]);
+  expect(await membership.receive({ record: shed.jws })).toEqual({ kind: "refused", because: "deviceRevoked" });
+});
+
+test("who brings an order, how often and in which order makes no difference", async () => {
+  const { membership, order, published } = await knowingCellar(attic);
+  const [older, newer] = [await adoptionOf(porch), await adoptionOf(porch, { issuedAt: now + 5 })];
+  expect(await order([newer, older])).toEqual([
+    { kind: "adoption", outcome: "new" },
+    { kind: "adoption", outcome: "known" },
+  ]);
+  expect(await order([older, newer])).toMatchObject([{ outcome: "known" }, { outcome: "known" }]);
+  expect(membership.adoptions().get(porch.id)?.jws).toBe(newer);
+  expect(published).toEqual(["adoption"]);
+});
+
+test("who is out goes before who is in, whatever their order", async () => {
+  const { order } = await knowingCellar(attic);
+  expect(await order([await adoptionOf(porch), await revocationOf(cellar)])).toEqual([
+    { kind: "revocation", outcome: "new" },
+    { kind: "adoption", outcome: "new" },
+  ]);
+});
+
+test("a forged document, one by a member or of another neighborhood: all of the order is refused, nothing of it counts", async () => {
+  const { membership, order, published } = await knowingCellar(attic);
+  const elsewhere = await makeNeighborhood();
+  const bad = [
+    await adoptionOf(porch, { by: generateSigningKey() }),
+    await adoptionOf(porch, { by: cellar.key }),
+    await adoptionOf(porch, { by: elsewhere.root }),
+    await revocationOf(cellar, 1, attic.key),
+    attic.jws,
+    "aa.bb.cc",
+  ];
+  for (const jws of bad) {
+    await expect(order([await revocationOf(cellar), jws])).rejects.toMatchObject({ code: "document.refused" });
+  }
+  expect(membership.members().has(cellar.id)).toBe(true);
+  expect(membership.adoptions().size).toBe(0);
+  expect(published).toEqual([]);
+});
+
+test("gossip brings adoptions too; a forged one is refused, and asked for no more", async () => {
+  const { membership } = await knowingCellar(attic);
+  const kind = adoptionKind(membership);
+  expect(await kind.offer(await adoptionOf(porch, { by: cellar.key }))).toBe("refused");
+  const adoption = await adoptionOf(porch);
+  expect([await kind.offer(adoption), await kind.offer(adoption)]).toEqual(["new", "known"]);
+  expect(kind.summaries()).toMatchObject([{ id: porch.id, number: now }]);
+  expect(kind.get(porch.id)).toBe(adoption);
+});
+
+test("damage to the file of adoptions costs none that its copy or its text still holds", async () => {
+  const { order } = await knowingCellar(attic);
+  await order([await adoptionOf(porch)]);
+  const path = join(stateOf("attic"), "adoptions.json");
+  const text = await readFile(path, "utf8");
+  for (const file of [path, `${path}.copy`]) await writeFile(file, text.replace('"v": 1', '"v": 9'));
+  const { membership, warnings } = await open(attic);
+  expect([...membership.adoptions().keys()]).toEqual([porch.id]);
+  expect(warnings.list().map(({ code }) => code)).toContain("state.damaged");
+});

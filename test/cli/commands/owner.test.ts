@@ -1,0 +1,197 @@
+// The owner says who is in and who is out: real commands and a real folder, against the socket of a device whose membership is real.
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { serveRequests } from "../../../agent/api/requests.ts";
+import { startApi } from "../../../agent/api/server.ts";
+import { Warnings } from "../../../agent/health/warnings.ts";
+import type { Identity } from "../../../agent/identity.ts";
+import { admittersOf } from "../../../agent/membership/admissions.ts";
+import { adoptionKind, revocationKind } from "../../../agent/membership/documents.ts";
+import { Membership } from "../../../agent/membership/membership.ts";
+import { makeOrders } from "../../../agent/membership/orders.ts";
+import { adopt } from "../../../cli/commands/neighborhood/adopt.ts";
+import { revoke } from "../../../cli/commands/neighborhood/revoke.ts";
+import { type Command, parseInput } from "../../../cli/terminal/command.ts";
+import { makePageHandler } from "../../../dashboard/api/handler.ts";
+import { encodeProvisionFile } from "../../../provisioning/file/provision-file.ts";
+import { issueToken, type TokenFile } from "../../../provisioning/neighborhood/issue-token.ts";
+import {
+  initNeighborhood,
+  openNeighborhood,
+  readNeighborhood,
+  toProvision,
+} from "../../../provisioning/neighborhood/neighborhood.ts";
+import { systemClock } from "../../../system/clock.ts";
+import { HamletError } from "../../../system/error.ts";
+import { silentLog } from "../../../system/log.ts";
+import { silentProgress } from "../../../system/progress.ts";
+import { makeStatusSource } from "../../dashboard/api/status-source.ts";
+import { bootDevice } from "../../neighborhood.ts";
+
+const passphrase = "correct horse battery";
+const openToMany = { validMs: 3_600_000, maxDevices: 9, tags: [] };
+let made: string;
+let folder: string;
+let home: string;
+let socket: string;
+let api: { stop(): Promise<void> };
+let membership: Membership;
+let tokens: { auto: TokenFile; confirm: TokenFile };
+let isFailing = false;
+let devices: Record<"attic" | "cellar" | "shed" | "porch" | "guest", Identity>;
+
+beforeAll(async () => {
+  process.env["HAMLET_PASSPHRASE"] = passphrase;
+  made = await mkdtemp(join(tmpdir(), "hamlet-owner-"));
+  await initNeighborhood(join(made, "elm"), { name: "Elm Street", passphrase, now: Date.now() - 3_600_000 });
+  const owner = await openNeighborhood(join(made, "elm"), passphrase);
+  const issue = async (adopt: "auto" | "confirm") =>
+    (await issueToken(owner, { ...openToMany, adopt, now: Date.now() - 3_000_000 })).file;
+  tokens = { auto: await issue("auto"), confirm: await issue("confirm") };
+});
+afterAll(async () => {
+  delete process.env["HAMLET_PASSPHRASE"];
+  await rm(made, { recursive: true });
+});
+
+/** attic is asked; it knows cellar and shed, which have one token, and porch and guest wait. */
+beforeEach(async () => {
+  folder = await mkdtemp(join(made, "case-"));
+  home = join(folder, "elm");
+  await cp(join(made, "elm"), home, { recursive: true });
+  const { auto, confirm } = tokens;
+  const boot = (name: string, token = auto) => bootDevice(join(folder, name), encodeProvisionFile({ ...token, name }));
+  devices = {
+    attic: await boot("attic"),
+    cellar: await boot("cellar"),
+    shed: await boot("shed"),
+    porch: await boot("porch", confirm),
+    guest: await boot("guest", confirm),
+  };
+  const { attic, ...others } = devices;
+  const warnings = new Warnings(systemClock, silentLog);
+  const doors = { clock: systemClock, log: silentLog, warnings };
+  membership = await Membership.open({ identity: attic, stateFolder: join(folder, "attic"), ...doors });
+  for (const { jws } of Object.values(others)) await membership.receive({ record: jws });
+
+  const source = makeStatusSource();
+  const { status } = source;
+  source.status = async () => {
+    const shown = await status();
+    const [own, ...rest] = shown.members;
+    const members = [...membership.members().values()].map(({ record, name, tokenId }) => ({
+      ...{ ...rest[0]!, id: record.id, name, tokenId, admittedBy: admittersOf(record.admissions) },
+    }));
+    return { ...shown, members: [{ ...own!, tokenId: attic.token.id }, ...members], pending: membership.pending() };
+  };
+  const take = makeOrders(membership, [revocationKind(membership), adoptionKind(membership)], () => {});
+  isFailing = false;
+  const order: typeof take = async (documents) => {
+    if (isFailing) throw new HamletError("device.noAnswer", "it lost its power just now");
+    return take(documents);
+  };
+  const life = { rename: async () => {}, leave: async () => {}, order };
+  const device = { id: attic.id, life: () => life, stateFolder: folder, isImage: true };
+  const rest = { internalDisk: async () => undefined, update: async () => {}, updateActivity: () => undefined };
+  socket = join(folder, "agent.sock");
+  api = await startApi(socket, serveRequests({ ...device, ...rest }, makePageHandler(source, "full")));
+});
+afterEach(() => api.stop());
+
+async function hamlet(command: Command, ...argv: string[]): Promise<string[]> {
+  const lines: string[] = [];
+  const context = { print: (line: string) => void lines.push(line), note: () => {}, progress: silentProgress };
+  await command.run(parseInput(command, [...argv, "--device", socket, "--neighborhood", home], {}), context);
+  return lines;
+}
+const waiting = () => membership.pending().map(({ name }) => name);
+const codeOf = (name: string) => membership.pending().find((one) => one.name === name)!.code;
+/** What the device does by itself: it says hello again. */
+const knocks = async (name: keyof typeof devices) => membership.receive({ record: devices[name].jws });
+
+test("adopt: the device that shows the code becomes a member, and nobody else does", async () => {
+  expect(waiting()).toEqual(["porch", "guest"]);
+  const adopting = hamlet(adopt, "porch", "--code", codeOf("porch"), "--yes");
+  const knocking = setInterval(() => void knocks("porch"), 50);
+  expect(await adopting).toEqual(["porch is a member of Elm Street"]);
+  clearInterval(knocking);
+  expect(waiting()).toEqual(["guest"]);
+  expect(await knocks("guest")).toMatchObject({ kind: "pending" });
+});
+
+test("adopt: a code names a device too, however it is written", async () => {
+  const code = codeOf("guest").replaceAll("-", "").toUpperCase();
+  const adopting = hamlet(adopt, code, "--code", code, "--yes", "--json");
+  const knocking = setInterval(() => void knocks("guest"), 50);
+  expect(JSON.parse((await adopting)[0]!)).toMatchObject({ name: "guest", isMember: true });
+  clearInterval(knocking);
+});
+
+test("adopt signs nothing for a wrong code, an unknown name, without a choice, or without the code that --yes needs", async () => {
+  const yes = ["--yes", "--code"];
+  const cases: [argv: string[], refusal: object][] = [
+    [["porch", ...yes, codeOf("guest")], { code: "adoption.wrongCode", exitCode: 3 }],
+    [["nobody", ...yes, codeOf("guest")], { code: "adoption.notWaiting", exitCode: 1 }],
+    [["cellar", ...yes, codeOf("guest")], { code: "adoption.notWaiting" }],
+    [["porch", "--yes"], { code: "usage.invalid", exitCode: 2 }],
+    // Two wait, and there is no terminal to ask on.
+    [[], { code: "adoption.ambiguous", exitCode: 3 }],
+    [["porch"], { code: "usage.invalid", exitCode: 2 }],
+  ];
+  for (const [argv, refusal] of cases) await expect(hamlet(adopt, ...argv)).rejects.toMatchObject(refusal);
+  expect(membership.adoptions().size).toBe(0);
+});
+
+test("revoke: a device is out at once and for good, the folder keeps it, and every later token carries it", async () => {
+  expect(await hamlet(revoke, "cellar", "--stays", "all", "--yes")).toEqual(["cellar is out of Elm Street"]);
+  const names = () => [...membership.members().values()].map(({ name }) => name);
+  expect(names()).toEqual(["shed"]);
+  expect(await knocks("cellar")).toEqual({ kind: "refused", because: "deviceRevoked" });
+  const { file, revocations } = await readNeighborhood(home);
+  expect([...revocations.devices]).toEqual([devices.cellar.id]);
+  expect(toProvision(await readNeighborhood(home)).revocations).toEqual(file.revocations);
+});
+
+test("revoke: only those stay whom the owner names, and another card with the token gains nothing", async () => {
+  await hamlet(revoke, "cellar", "--stays", "none", "--yes");
+  expect(membership.members().size).toBe(0);
+  expect(await knocks("shed")).toEqual({ kind: "refused", because: "tokenClosed" });
+});
+
+test("revoke asks who stays, and takes no name that did not join with the token", async () => {
+  await expect(hamlet(revoke, "cellar", "--yes")).rejects.toMatchObject({
+    ...{ code: "revocation.stays", exitCode: 2, message: expect.stringContaining("shed") },
+  });
+  await expect(hamlet(revoke, "cellar", "--stays", "porch", "--yes")).rejects.toMatchObject({
+    code: "revocation.stays",
+  });
+  await expect(hamlet(revoke, "nobody", "--yes")).rejects.toMatchObject({ code: "revocation.unknown" });
+  await expect(hamlet(revoke, "cellar", "--stays", "all")).rejects.toMatchObject({ code: "usage.invalid" });
+  expect((await readNeighborhood(home)).file.revocations).toEqual([]);
+  expect(membership.members().size).toBe(2);
+});
+
+test("revoke: what was signed but reached nobody is handed out by the same command, and signed once", async () => {
+  isFailing = true;
+  const again = () => hamlet(revoke, "cellar", "--stays", "all", "--yes");
+  await expect(again()).rejects.toMatchObject({ code: "device.noAnswer" });
+  expect(membership.members().has(devices.cellar.id)).toBe(true);
+  isFailing = false;
+  expect(await again()).toEqual(["cellar is out of Elm Street"]);
+  expect(membership.members().has(devices.cellar.id)).toBe(false);
+  expect((await readNeighborhood(home)).file.revocations).toHaveLength(1);
+});
+
+test("revoke: an operator and a token, and the list that names them", async () => {
+  const [token] = (JSON.parse((await hamlet(revoke, "--list", "--json"))[0]!) as { tokens: { id: string }[] }).tokens;
+  expect(await hamlet(revoke, "owner", "--yes")).toEqual(["owner is out of Elm Street"]);
+  expect(await hamlet(revoke, "owner", "--yes")).toEqual(["owner is out of Elm Street"]);
+  expect((await readNeighborhood(home)).file.revocations).toHaveLength(1);
+  expect(membership.revocations().operators.size).toBe(1);
+  await hamlet(revoke, token!.id, "--stays", "all", "--yes");
+  const listed = (await hamlet(revoke, "--list")).join("\n");
+  expect(listed).toMatch(/owner .*revoked/);
+  expect(listed).toMatch(new RegExp(`${token!.id}.*revoked`));
+});
