@@ -18,7 +18,13 @@ module.exports = {
         // HAMLET_CONFIG may name another file; agent/config.ts describes the settings.
         ...["--config", resolve(process.env.HAMLET_CONFIG || "/etc/hamlet/agent.json")],
       ],
-      env: { MALLOC_ARENA_MAX: "1", UV_THREADPOOL_SIZE: "2" },
+      env: {
+        MALLOC_ARENA_MAX: "1",
+        MALLOC_TRIM_THRESHOLD_: "65536",
+        MALLOC_TOP_PAD_: "16384",
+        MALLOC_MMAP_THRESHOLD_: "65536",
+        UV_THREADPOOL_SIZE: "2",
+      },
       // fork: one agent per machine, which holds the sockets itself.
       exec_mode: "fork",
       kill_timeout: 6000,

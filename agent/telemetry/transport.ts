@@ -1,6 +1,6 @@
 // A socket to a broker: in clear to a mesh address, because WireGuard encrypts; to an external broker as its URL says.
 import { connect as connectClear, isIP, type Socket } from "node:net";
-import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import type { ConnectionOptions } from "node:tls";
 import { HamletError } from "../../system/error.ts";
 import { parseBrokerUrl } from "./broker-url.ts";
 
@@ -25,7 +25,7 @@ export function targetOf(where: string, meshPort: number): Target {
 /** Starts to connect to `target`; writes wait until the socket is connected. */
 export function openSocket(
   { host, port, transport }: Target,
-  { ownAddress, tls }: { ownAddress: string; tls?: Pick<ConnectionOptions, "ca"> | undefined },
+  { ownAddress, tls: trusted }: { ownAddress: string; tls?: Pick<ConnectionOptions, "ca"> | undefined },
 ): Socket {
   switch (transport) {
     case "mesh":
@@ -35,7 +35,9 @@ export function openSocket(
       return connectClear({ host, port });
     case "tls": {
       // RFC 6066 3: a literal address is not a server name; Node checks the certificate against it all the same.
-      const socket = connectTls({ host, port, ...(!isIP(host) && { servername: host }), ...tls });
+      // Loaded only for an external broker: it takes memory.
+      const tls = process.getBuiltinModule("node:tls");
+      const socket = tls.connect({ host, port, ...(!isIP(host) && { servername: host }), ...trusted });
       // The first packet holds the password: keep it back until the certificate has been verified.
       socket.cork();
       socket.once("secureConnect", () => socket.uncork());

@@ -25,6 +25,15 @@ export type Home = Lan & {
   meshAddress(name: string): Promise<string>;
 };
 
+/** As in agent/units. */
+const unitEnvironment = {
+  MALLOC_ARENA_MAX: "1",
+  MALLOC_TRIM_THRESHOLD_: "65536",
+  MALLOC_TOP_PAD_: "16384",
+  MALLOC_MMAP_THRESHOLD_: "65536",
+  UV_THREADPOOL_SIZE: "2",
+};
+
 export async function makeNeighborhood(names: string[], options: HostOptions = {}): Promise<Home> {
   const lan = await makeLan(names, options);
   const street = makeStreet();
@@ -51,7 +60,7 @@ export async function makeNeighborhood(names: string[], options: HostOptions = {
         "--config",
         join(folder, "agent.json"),
       ] as const;
-      const agent = lan.spawn(name, argv, { env: { MALLOC_ARENA_MAX: "1", UV_THREADPOOL_SIZE: "2", ...env } });
+      const agent = lan.spawn(name, argv, { env: { ...unitEnvironment, ...env } });
       agents.set(name, agent);
       return agent;
     },

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -53,6 +53,14 @@ test("the agent contains no package that it never runs, since a device would par
   for (const used of ["zod", "jose", "mqtt", "aedes", "bonjour-service"]) expect(packages).toContain(used);
   for (const idle of ["ws", "socks", "event-target-shim", "systeminformation"]) expect(packages).not.toContain(idle);
 });
+
+test.each(["agent/main.ts", "ota/updater/main.ts", "provisioning/firstboot/main.ts"])(
+  "%s is plain ASCII when built, since Node keeps any other program in two bytes a character",
+  async (entry) => {
+    await bundleProgram(entry, join(folder, "plain.mjs"), "<p>\u00b0</p>");
+    expect(await readFile(join(folder, "plain.mjs"), "latin1")).not.toMatch(/[^\0-\x7f]/);
+  },
+);
 
 test("a built program contains only the parts of zod that it uses, with their messages", async () => {
   const text = "console.log(z.strictObject({ name: z.string() }).safeParse({ name: 5 }).error?.issues[0]?.message);";
