@@ -18,19 +18,21 @@ export type Watch = AsyncDisposable & {
 type Answer = { sequence: number; atMs: number };
 type Page = { endedMs: number; failure?: string };
 
+/** Each page takes an emulated device a good part of a second, which the updater then lacks. */
+const pageEveryMs = 3_000;
 /** A loaded computer lets an emulated device wait. */
 const pageWithinMs = 30_000;
 
 /** `address` is the device's in the mesh. */
 export async function watchDevice(peer: Peer, { address, page }: { address: string; page: string }): Promise<Watch> {
-  const ping = peer.spawn(["ping", "-D", "-n", "-i", "0.25", address]);
+  const ping = peer.spawn(["ping", "-D", "-n", "-i", "0.5", address]);
   const over = new AbortController();
   const pages: Page[] = [];
   const looking = (async () => {
     while (!over.signal.aborted) {
       const failure = await lookAt(page);
       pages.push({ endedMs: Date.now(), ...(failure !== undefined && { failure }) });
-      await sleep(250);
+      await sleep(pageEveryMs);
     }
   })();
   const answers = (): Answer[] =>

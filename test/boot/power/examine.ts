@@ -1,6 +1,6 @@
 // Looks at a state of a disk as a boot would: file systems are checked by their own programs, the trial record is read, and the
 // updater recovers from what it finds.
-import { mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TrialRecord } from "../../../image/boot/trial-record.ts";
@@ -45,7 +45,7 @@ export function openExaminer(promises: Promises, folder: string): Examiner {
         try {
           return [...problems, ...(await inspect(shell, own, promises, isChecked))];
         } finally {
-          rmSync(own, { recursive: true, force: true });
+          await shell.run('rm -rf "$1"', own);
         }
       };
     },
