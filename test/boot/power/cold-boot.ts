@@ -3,9 +3,8 @@ import assert from "node:assert/strict";
 import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { repositoryFolder } from "../../../ota/repository/folder.ts";
 import { eventually } from "../../eventually.ts";
-import { testPublisher } from "../image.ts";
+import { publisherIn } from "../image.ts";
 import { bootLab, deviceOf, type TestLab } from "../lab.ts";
 import { hasMet, startPeer } from "../peer.ts";
 import { testReleases } from "../releases.ts";
@@ -28,9 +27,8 @@ export async function proveColdBoot(recording: Recording, seed: number): Promise
   try {
     const disk = join(folder, "cut.img");
     const { first } = await layState(recording, seed, disk);
-    const publisher = { ...(await testPublisher(join(folder, "unused"))), folder: join(folder, "ota") };
+    const publisher = publisherIn(join(folder, "ota"));
     await cp(recording.around.publisher, publisher.folder, { recursive: true });
-    publisher.served = repositoryFolder(publisher.folder);
     const releases = await testReleases(folder, publisher);
     await releases.publish(await releases.build(finish));
     // The disk has an identity.
