@@ -11,12 +11,14 @@ import { isWhole } from "../image/lab/supervisor/whole.ts";
 import { proveClosed } from "./boot/closed.ts";
 import { testImage } from "./boot/image.ts";
 import { bootLab, deviceOf } from "./boot/lab.ts";
+import { proveColdBoot } from "./boot/power/cold-boot.ts";
 import { proveStates } from "./boot/power/proof.ts";
-import { openRecording } from "./boot/power/recording.ts";
+import { openRecording, type Recording } from "./boot/power/recording.ts";
 import { rebuild } from "./boot/rebuild.ts";
 import { provePanics, proveUnverified } from "./boot/rescue.ts";
 import { proveSettled } from "./boot/settled.ts";
 import { proveTrial } from "./boot/trial.ts";
+import { proveBack, proveCut, proveInstall, proveWebCut } from "./boot/update-cases.ts";
 import { proveWoken } from "./boot/woken.ts";
 import { fuzz } from "./fuzz/fuzz.ts";
 import type { Reader } from "./fuzz/reader.ts";
@@ -55,6 +57,11 @@ const cases: Case[] = [
   ),
   ...seeds.map((seed) => ({ name: "boot/power", seed, run: () => cutPower(seed) })),
   ...seeds.map((seed) => ({ name: "ota/power", seed, run: () => cutUpdate(seed) })),
+  { name: "ota/back", seed: 0, run: proveBack },
+  { name: "ota/install", seed: 0, run: proveInstall },
+  ...seeds.map((seed) => ({ name: "ota/cut", seed, run: () => proveCut(seed) })),
+  ...seeds.map((seed) => ({ name: "ota/web", seed, run: () => proveWebCut(seed) })),
+  ...seeds.map((seed) => ({ name: "ota/powercut", seed, run: async () => proveColdBoot(await recorded(), seed) })),
   { name: "boot/woken", seed: 0, run: proveWoken },
   { name: "boot/settled", seed: 0, run: proveSettled },
   { name: "boot/rescue-unverified", seed: 0, run: proveUnverified },
@@ -158,11 +165,15 @@ async function cutPower(seed: number): Promise<void> {
 
 /** 1,000 disks that a power cut during an update may leave, 50 of them looked at as a boot would. */
 async function cutUpdate(seed: number): Promise<number> {
-  const recording = await openRecording();
-  if (!recording) throw new Error("no update is recorded on this computer: run test/boot/update.test.ts once");
-  const { states, problems } = await proveStates(recording, { count: 1_000, seed, examined: 50 });
+  const { states, problems } = await proveStates(await recorded(), { count: 1_000, seed, recovered: 500, checked: 50 });
   require(problems.length === 0, problems.slice(0, 5).join("; "));
   return states;
+}
+
+async function recorded(): Promise<Recording> {
+  const recording = await openRecording();
+  if (!recording) throw new Error("no update is recorded on this computer: run test/boot/update.test.ts once");
+  return recording;
 }
 
 /** The same packages give the same image, byte for byte. */

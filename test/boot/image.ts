@@ -37,5 +37,12 @@ export async function testPublisher(folder: string): Promise<TestPublisher> {
   await cp(unused(), folder, { recursive: true });
   // It may have been made long ago.
   await signRepository(await openRepository(folder, passphrase), Date.now());
-  return { folder, served: repositoryFolder(folder), passphrase };
+  return publisherIn(folder);
 }
+
+/** One that was made before, or a copy of it. */
+export const publisherIn = (folder: string): TestPublisher => ({
+  folder,
+  served: repositoryFolder(folder),
+  passphrase,
+});

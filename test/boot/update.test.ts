@@ -1,62 +1,57 @@
 // One device of two updates itself: the new release is written beside the old one, tried, and kept; a release whose mesh does not
 // come up is tried, and the old one comes back.
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+// Beside the one machine its neighborhood has a member without one, which pings it through the mesh all the time.
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { programsFor } from "../../cli/package/programs.ts";
+import { isReached } from "../../image/lab/power/moment.ts";
 import { LabStatus } from "../../image/lab/supervisor/status.ts";
-import { isWhole } from "../../image/lab/supervisor/whole.ts";
 import { eventually } from "../eventually.ts";
-import { type TestPublisher, testImage, testPublisher, testUpdates } from "./image.ts";
-import { bootLab, deviceOf, runHamlet, type TestLab } from "./lab.ts";
+import { testImage } from "./image.ts";
+import { bootLab, deviceOf, type TestLab } from "./lab.ts";
+import { joinPeer, type Peer } from "./peer.ts";
 import { keepRecording, openRecording } from "./power/recording.ts";
 import { testPowerCuts } from "./power/tests.ts";
+import { type Releases, testReleases } from "./releases.ts";
+import { countLosses, type Watch, watchDevice } from "./watch.ts";
 
 /** `lab status` shows what a device said last, which may be some seconds old. */
 const soon = { within: 60_000, every: 1_000 };
+/** No ping is lost, and the page answers. */
+const unharmed = { answered: expect.toSatisfy(isSome), lost: 0, pages: expect.toSatisfy(isSome), pageFailures: [] };
 let folder = "";
-let publisher: TestPublisher;
+let releases: Releases;
 let lab: TestLab;
+let peer: Peer;
+let watch: Watch;
 const images = { good: "", bad: "" };
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "hamlet-update-"));
-  publisher = await testPublisher(join(folder, "ota"));
+  releases = await testReleases(folder);
   const first = await testImage();
-  images.good = await build("0.2.0");
-  images.bad = await build("0.2.1", "--agent", await agentWithoutMesh());
-  lab = await bootLab({ images: [first], devices: 2, web: publisher.served });
-  await lab.until(isWhole);
-  await publish(first);
+  const building = buildReleases(first);
+  // It is awaited below; a lab that does not start must not leave it unheard.
+  building.catch(() => {});
+  lab = await bootLab({ images: [first], devices: 1, web: releases.publisher.served, from: "state" });
+  peer = await joinPeer(lab, "cellar");
+  const { address, page } = deviceOf(await lab.status(), "attic");
+  watch = await watchDevice(peer, { address: address!, page });
+  await building;
 });
 afterAll(async () => {
+  await watch?.[Symbol.asyncDispose]();
+  await peer?.[Symbol.asyncDispose]();
   await lab?.[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 });
 
-async function hamlet(...argv: string[]): Promise<string> {
-  const { code, stdout, stderr } = await runHamlet(argv, { HAMLET_PASSPHRASE: publisher.passphrase });
-  expect([code, stderr], argv.join(" ")).toEqual([0, expect.any(String)]);
-  return stdout;
+async function buildReleases(first: string): Promise<void> {
+  await releases.publish(first);
+  images.good = await releases.build("0.2.0");
+  images.bad = await releases.buildWithoutMesh("0.2.1");
 }
-
-async function build(version: string, ...options: string[]): Promise<string> {
-  const { repository, releaseRoot } = await testUpdates();
-  const updates = ["--repository", repository, "--release-root", releaseRoot];
-  const to = ["--board", "nuc", "--version", version, "-o", folder, "--json"];
-  return JSON.parse(await hamlet("image", "build", ...to, ...updates, ...options)).path;
-}
-
-/** It starts and shows its page, but finds none of the programs that set up a mesh. */
-async function agentWithoutMesh(): Promise<string> {
-  const { programs } = await programsFor(join(folder));
-  const path = join(folder, "bad-agent.mjs");
-  await writeFile(path, `process.env.PATH = "/nowhere";\n${await readFile(programs.get("agent.mjs")!, "utf8")}`);
-  return path;
-}
-
-const publish = (image: string) => hamlet("ota", "publish", image, "--repository", publisher.folder);
 
 const attic = async () => {
   const { stdout } = await lab.hamlet("lab", "status", "--json");
@@ -72,6 +67,25 @@ const fetchedBytes = async () => {
   counted = total;
   return news;
 };
+/** When the system that runs on the attic was started. */
+const bootedMs = async () => {
+  const { stdout } = await lab.on("attic", "cat", "/proc/uptime");
+  return Date.now() - Number.parseFloat(stdout) * 1_000;
+};
+const pidOfUpdater = async () => {
+  const { stdout } = await lab.on("attic", "systemctl", "show", "hamlet-updater", "-p", "MainPID", "--value");
+  return stdout.trim();
+};
+function isSome(count: unknown): boolean {
+  return Number(count) > 0;
+}
+
+test("pings that an update loses are told from those that its restart loses", () => {
+  const answers = [1, 2, 4, 5, 20, 22].map((sequence) => ({ sequence, atMs: sequence * 10 }));
+  expect(countLosses(answers, 150)).toEqual({ answered: 4, lost: 1, lastMs: 50 });
+  expect(countLosses(answers, 35)).toEqual({ answered: 2, lost: 0, lastMs: 20 });
+  expect(countLosses(answers, Number.POSITIVE_INFINITY)).toEqual({ answered: 6, lost: 16, lastMs: 220 });
+});
 
 test("a device that runs the newest release says so, and fetches next to nothing", async () => {
   const { code, stdout } = await lab.hamlet("update", "check", "--device", "attic");
@@ -79,24 +93,37 @@ test("a device that runs the newest release says so, and fetches next to nothing
   expect(await fetchedBytes()).toBeLessThan(100_000);
 });
 
-test("a device updates to a newer release, fetches only what changed, and stays the same member", async () => {
+test("a device updates to a newer release although its updater was killed, fetches only what changed, and stays the same member", async () => {
   const before = await attic();
   expect(before).toMatchObject({ release: "0.1.0", slot: "a" });
-  await publish(images.good);
-  const { code, stdout, stderr } = await lab.hamlet("update", "now", "--watch", "--device", "attic");
+  await releases.publish(images.good);
+  const place = await watch.now();
+  const update = lab.hamlet("update", "now", "--watch", "--device", "attic");
+  await eventually(
+    async () => isReached({ phase: "writing", share: 0.2 }, deviceOf(await lab.status(), "attic").update),
+    {
+      within: 120_000,
+    },
+  );
+  await lab.on("attic", "kill", "-KILL", await pidOfUpdater());
+  const { code, stdout, stderr } = await update;
   expect([code, stdout, stderr]).toEqual([0, expect.stringContaining("0.2.0"), expect.any(String)]);
+  expect(await watch.since(place, await bootedMs())).toEqual(unharmed);
   await eventually(async () => expect(await attic()).toEqual({ id: before.id, release: "0.2.0", slot: "b" }), soon);
   expect(await fetchedBytes()).toBeLessThan(5_000_000);
   const { stdout: history } = await lab.hamlet("update", "history", "--json", "--device", "attic");
   expect(JSON.parse(history).history).toEqual([
     expect.objectContaining({ from: "0.1.0", to: "0.2.0", outcome: "committed" }),
   ]);
+  expect(JSON.parse(history).history[0]).not.toHaveProperty("isAlone");
 });
 
 test("a release whose mesh does not come up is tried, and the old one comes back and says why", async () => {
-  await publish(images.bad);
+  await releases.publish(images.bad);
+  const place = await watch.now();
   const { code, stdout, stderr } = await lab.hamlet("update", "now", "--watch", "--device", "attic");
   expect([code, stdout, stderr]).toEqual([4, expect.stringContaining("0.2.1"), expect.any(String)]);
+  expect(await watch.since(place, await bootedMs())).toEqual(unharmed);
   await eventually(async () => expect(await attic()).toMatchObject({ release: "0.2.0", slot: "b" }), soon);
   const { stdout: history } = await lab.hamlet("update", "history", "--json", "--device", "attic");
   const { history: [latest] = [], fallback } = JSON.parse(history);
@@ -106,15 +133,19 @@ test("a release whose mesh does not come up is tried, and the old one comes back
 });
 
 test("a release that failed waits until someone asks for it again, and a fallback warns until it is seen", async () => {
+  const place = await watch.now();
   const { stderr } = await lab.hamlet("update", "now", "--device", "attic");
   expect(stderr).toContain("update.failedBefore");
   expect((await lab.hamlet("update", "seen", "--device", "attic")).code).toBe(0);
   expect((await lab.statusOf("attic")).warnings.map((one) => one.code)).not.toContain("update.fallback");
+  expect(await watch.since(place)).toEqual(unharmed);
 });
 
 // The log of all that, on a computer without a lab that runs.
 testPowerCuts(async () => {
-  await keepRecording(lab.folder, "attic", await testImage());
+  await keepRecording(lab.folder, "attic", { peer: peer.state, publisher: releases.publisher.folder });
+  await watch[Symbol.asyncDispose]();
+  await peer[Symbol.asyncDispose]();
   await lab.down();
   return (await openRecording())!;
 });

@@ -1,46 +1,77 @@
 // Looks at a state of a disk as a boot would: file systems are checked by their own programs, the trial record is read, and the
 // updater recovers from what it finds.
-import { mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TrialRecord } from "../../../image/boot/trial-record.ts";
 import { findFatFile, listFatFolder } from "../../../image/disk/fat.ts";
-import { run } from "../../../system/command.ts";
 import { healthy } from "../../ota/updater/agent.ts";
 import { kernelAt, maxKernelBytes } from "./loader.ts";
 import type { LoggedDisk } from "./logged-disk.ts";
-import type { Promises } from "./promises.ts";
-import { partitionsOf } from "./promises.ts";
+import { type Mirror, openMirror } from "./mirror.ts";
+import { type Promises, partitionsOf, type Range } from "./promises.ts";
 import { recover } from "./recover.ts";
+import { openShell, type Shell } from "./shell.ts";
 
-export type Examination = { problems: string[]; recovered: { slot: string; version: string } | undefined };
+/** Takes what it needs of the disk as it is now; what it returns finds the problems later, beside others. */
+export type Examiner = {
+  take(disk: LoggedDisk, options: { isChecked: boolean }): Promise<() => Promise<string[]>>;
+  close(): void;
+};
 
-/** `folder` is its own, and is emptied. */
-export async function examine(disk: LoggedDisk, promises: Promises, folder: string): Promise<Examination> {
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  const problems: string[] = [];
-  // The first start lets the last partition grow.
-  const { esp, data } = partitionsOf(disk) ?? promises.partitions;
-  const [espFile, dataFile] = [join(folder, "esp"), join(folder, "data")];
-  disk.copyTo(espFile, esp);
-  disk.copyTo(dataFile, data);
-  problems.push(...(await checkEsp(espFile)), ...(await checkData(dataFile)));
-  await run(["debugfs", "-R", `rdump /root ${folder}`, dataFile]);
+/** `folder` is its own. `isChecked`: also the file systems, by their own programs. */
+export function openExaminer(promises: Promises, folder: string): Examiner {
+  let count = 0;
+  const shells = Array.from({ length: shellsAtOnce }, openShell);
+  const mirrors = new Map<string, Mirror>();
+  const renewed = (disk: LoggedDisk, name: string, range: Range): string => {
+    // The first start lets the last partition grow.
+    const path = join(folder, `${name}-${range.length}`);
+    const mirror = mirrors.get(path) ?? openMirror(disk, path, range);
+    mirrors.set(path, mirror);
+    mirror.renew();
+    return path;
+  };
+  return {
+    async take(disk, { isChecked }) {
+      const own = join(folder, `state-${count}`);
+      const shell = shells[count++ % shells.length]!;
+      mkdirSync(own);
+      const { esp, data } = partitionsOf(disk) ?? promises.partitions;
+      const problems = isChecked ? await checkEsp(shell, renewed(disk, "esp", esp)) : [];
+      await shell.run('cp --sparse=always "$1" "$2"', renewed(disk, "data", data), join(own, "data"));
+      await layEntries(disk, esp.offset, promises, join(own, "entries"));
+      return async () => {
+        try {
+          return [...problems, ...(await inspect(shell, own, promises, isChecked))];
+        } finally {
+          await shell.run('rm -rf "$1"', own);
+        }
+      };
+    },
+    close() {
+      for (const { close } of [...mirrors.values(), ...shells]) close();
+    },
+  };
+}
+
+/** Programs that run beside each other. */
+const shellsAtOnce = 3;
+
+async function inspect(shell: Shell, folder: string, promises: Promises, isChecked: boolean): Promise<string[]> {
+  const problems = await readData(shell, folder, isChecked);
   const root = join(folder, "root");
   mkdirSync(join(root, "update"), { recursive: true });
   problems.push(...(await checkRecord(root)));
-  const entries = join(folder, "entries");
-  await layEntries(disk, esp.offset, promises, entries);
   const bad = promises.badVersion;
   const recovered = await recover({
-    entries,
+    entries: join(folder, "entries"),
     root,
     evidenceOf: (version) => (version === bad ? undefined : healthy),
     rootHashOf: (version) => promises.rootHashes.get(version),
   }).catch((error: Error) => void problems.push(`the updater does not recover: ${error.message}`));
   if (recovered?.version === bad) problems.push(`the bad release ${bad} was kept`);
-  return { problems, recovered: recovered ?? undefined };
+  return problems;
 }
 
 /**
@@ -60,9 +91,8 @@ const expected = [
   /Leaving filesystem unchanged|^\s*$|: \d+ files, \d+\/\d+ clusters/,
 ];
 
-async function checkEsp(path: string): Promise<string[]> {
-  // It ends with 1 for the expected too.
-  const text = await run(["sh", "-c", 'fsck.vfat -n "$1" 2>&1; true', "sh", path]);
+async function checkEsp(shell: Shell, path: string): Promise<string[]> {
+  const text = await shell.run('fsck.vfat -n "$1"', path);
   const left = text.split("\n").filter((line) => !expected.some((one) => one.test(line)));
   return left.length === 0 ? [] : [`fsck.vfat: ${left.join(" / ")}`];
 }
@@ -71,14 +101,16 @@ async function checkEsp(path: string): Promise<string[]> {
  * After its journal nothing is left to mend. Only where power tore the superblock, which the kernel refuses, more is: by the words of the
  * initrd.
  */
-const mend = `
-if dumpe2fs -h "$1"; then e2fsck -E journal_only -y "$1"
-else for words in -y -fy; do e2fsck $words "$1" && break; done
+const mend = `cd "$1"
+if dumpe2fs -h data; then e2fsck -E journal_only -y data
+else for words in -y -fy; do e2fsck $words data && break; done
 fi >/dev/null 2>&1
-e2fsck -fn "$1" 2>&1 || echo "exit code $?"`;
+[ "$2" = no ] || e2fsck -fn data || echo "exit code $?"
+debugfs -R "rdump /root ." data >/dev/null 2>&1`;
 
-async function checkData(path: string): Promise<string[]> {
-  const text = await run(["sh", "-c", mend, "sh", path]);
+/** Lays root's folder of `data` beside it. */
+async function readData(shell: Shell, folder: string, isChecked: boolean): Promise<string[]> {
+  const text = await shell.run(mend, folder, isChecked ? "check" : "no");
   return text.includes("exit code") ? [`e2fsck: ${text.trim().replaceAll(/\n+/g, " / ")}`] : [];
 }
 

@@ -27,7 +27,7 @@ export type Kernels = Map<string, Kernel>;
 const entriesFolder = "EFI/Linux";
 export const maxKernelBytes = 256 << 20;
 /** Its sections up to the command line; the kernel itself comes after. */
-const headBytes = 1 << 20;
+export const headBytes = 1 << 20;
 
 export async function chooseStart(disk: LoggedDisk, esp: number, kernels: Kernels): Promise<Choice | undefined> {
   const names = (await listFatFolder(disk.readAt, esp, entriesFolder)) ?? [];

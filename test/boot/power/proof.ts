@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { examine } from "./examine.ts";
+import { openExaminer } from "./examine.ts";
 import { judgeStates, type Verdict } from "./judge.ts";
 import type { Numbered } from "./log.ts";
 import { type Promises, quotasOf, readPromises } from "./promises.ts";
@@ -15,32 +15,46 @@ export type Proof = {
   critical: number;
   /** Of the bad release. */
   second: number;
-  examined: number;
+  /** From those the updater recovered. */
+  recovered: number;
+  /** Of those the file systems were checked. */
+  checked: number;
   problems: string[];
   /** The slowest state but one in a hundred. */
   slowMs: number;
 };
 
-/** `examined`: how many of the states are looked at as a boot would. */
+/** Recoveries that run beside each other: they mostly wait. */
+const atOnce = 4;
+
+/** From `recovered` of the states the updater recovers, and of `checked` of those the file systems are checked. */
 export async function proveStates(
   recording: Recording,
-  { count, seed, examined }: { count: number; seed: number; examined: number },
+  { count, seed, recovered, checked }: { count: number; seed: number; recovered: number; checked: number },
 ): Promise<Proof> {
   const promises = await readPromises(recording);
   const { entries } = recording;
   const states = chooseStates(entries, quotasOf(recording, promises), count, seed);
   const folder = await mkdtemp(join(tmpdir(), "hamlet-power-"));
+  const examiner = openExaminer(promises, folder);
   const problems: string[] = [];
-  let [seen, done] = [0, 0];
+  const [isRecovered, isChecked] = [spread(recovered, count), spread(checked, recovered)];
+  const done = { recovered: 0, checked: 0 };
+  const running = new Set<Promise<void>>();
   try {
     const verdicts = await judgeStates(recording, promises, entries, states, async (disk, verdict) => {
       if (verdict.problem) problems.push(told(verdict, verdict.problem));
-      // Spread over all states.
-      if (Math.ceil((++seen * examined) / count) <= done) return;
-      done++;
-      const { problems: more } = await examine(disk, promises, join(folder, "state"));
-      problems.push(...more.map((problem) => told(verdict, problem)));
+      if (!isRecovered()) return;
+      const taken = { isChecked: isChecked() };
+      done.recovered++;
+      done.checked += Number(taken.isChecked);
+      if (running.size >= atOnce) await Promise.race(running);
+      const find = await examiner.take(disk, taken);
+      const one = find().then((more) => void problems.push(...more.map((problem) => told(verdict, problem))));
+      const over = one.finally(() => void running.delete(over));
+      running.add(over);
     });
+    await Promise.all(running);
     const { critical, second } = quotasOf(recording, promises);
     const isCritical = ({ index }: Verdict) => critical.some(({ from, until }) => index >= from && index <= until);
     const ms = verdicts.map((one) => one.ms).sort((a, b) => a - b);
@@ -48,13 +62,25 @@ export async function proveStates(
       states: verdicts.length,
       critical: verdicts.filter(isCritical).length,
       second: verdicts.filter(({ index }) => index >= second).length,
-      examined: done,
+      ...done,
       problems,
       slowMs: ms[Math.floor(ms.length * 0.99)]!,
     };
   } finally {
+    await Promise.allSettled(running);
+    examiner.close();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Answers yes `wanted` times in `count` questions, evenly. */
+function spread(wanted: number, count: number): () => boolean {
+  let [asked, yes] = [0, 0];
+  return () => {
+    if (Math.ceil((++asked * wanted) / count) <= yes) return false;
+    yes++;
+    return true;
+  };
 }
 
 /** What is wrong with states of the log of a worse updater, half of them `near` the place where it is worse. */

@@ -1,6 +1,6 @@
 // Starts a device from what a power cut left on its EFI partition and its `data`, and lets the real boot control and the real updater
 // go on, until nothing is left to do. Its agent has no network.
-import { readdirSync, readFileSync, renameSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, readSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { startMarksIn } from "../../../image/boot/start-marks.ts";
 import { entryFolderAt } from "../../../image/boot/systemd-boot/entry-folder.ts";
@@ -13,6 +13,7 @@ import { sleep } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import { silentLog } from "../../../system/log.ts";
 import { chooseEntry } from "../../image/boot/systemd-boot/bench.ts";
+import { headBytes } from "./loader.ts";
 
 export type Device = {
   /** EFI/Linux. */
@@ -45,7 +46,7 @@ async function runOnce(
 ): Promise<Recovered | "restart"> {
   const chosen = chooseEntry(
     readdirSync(entries),
-    (file) => readFileSync(join(entries, file)),
+    (file) => readHead(join(entries, file)),
     (from, to) => renameSync(join(entries, from), join(entries, to)),
   );
   if (!chosen) throw new Error("the loader finds nothing to start");
@@ -127,6 +128,18 @@ async function runOnce(
   } finally {
     over.abort();
     await doors.close();
+  }
+}
+
+/** A kernel's sections, whose rest is long and holds nothing here. */
+function readHead(path: string): Buffer {
+  const file = openSync(path, "r");
+  try {
+    const bytes = Buffer.alloc(Math.min(headBytes, fstatSync(file).size));
+    readSync(file, bytes);
+    return bytes;
+  } finally {
+    closeSync(file);
   }
 }
 
