@@ -34,4 +34,14 @@ export const revocationKind = (membership: Membership): DocumentKind => ({
   offer: async (jws) => ((await membership.revoke([jws])) ? "new" : "known"),
 });
 
-const digestOf = (jws: string): string => createHash("sha256").update(jws).digest("base64url").slice(0, 22);
+/** Every full sync and every summary that is heard asks for the digests of all documents. */
+const digests = new Map<string, string>();
+
+function digestOf(jws: string): string {
+  const known = digests.get(jws);
+  if (known !== undefined) return known;
+  if (digests.size >= 4_096) digests.clear();
+  const digest = createHash("sha256").update(jws).digest("base64url").slice(0, 22);
+  digests.set(jws, digest);
+  return digest;
+}

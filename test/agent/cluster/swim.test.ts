@@ -1,7 +1,7 @@
 // What members believe about one another, and when.
 import { expect, test } from "vitest";
 import type { Message } from "../../../agent/cluster/messages.ts";
-import type { News } from "../../../agent/cluster/news.ts";
+import type { News, Proofs } from "../../../agent/cluster/news.ts";
 import { begin, step } from "../../../agent/cluster/swim.ts";
 import { ink } from "../../sim/ink.ts";
 import { after, among, attic, cellar, gossip, kitchen, news, pass, porch, sent, shed } from "./folks.ts";
@@ -258,4 +258,19 @@ test("a helper pings on another's behalf, passes on the answer, and reports if t
   expect(sent(pass(helping, 400)[1])).toContainEqual(
     expect.objectContaining({ to: cellar, message: expect.objectContaining({ type: "nack", sequence: 77 }) }),
   );
+});
+
+test("of a message, one forged signature is checked; of one member's claims in it, the first", () => {
+  const start = among([cellar, kitchen]);
+  let checks = 0;
+  const counting: Proofs = {
+    ...ink,
+    verify: (statement, signature) => ++checks > 0 && ink.verify(statement, signature),
+  };
+  const claims = Array.from({ length: 30 }, (_, index) => news(cellar, "alive", index + 2));
+  const forged = claims.map((claim) => ({ ...claim, signature: "A".repeat(86) }));
+  step(start, gossip(kitchen, ...forged, ...forged.map((one) => ({ ...one, id: kitchen }))), 0, counting);
+  expect(checks).toBe(1);
+  step(start, gossip(kitchen, ...claims), 0, counting);
+  expect(checks).toBe(2);
 });
