@@ -1,4 +1,5 @@
 // The shell around SWIM: turns sockets and timers into events and effects into datagrams, and decides nothing.
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { plainAddress } from "../../system/address.ts";
 import { FairBucket, type Rate } from "../../system/bucket.ts";
 import type { Clock } from "../../system/clock.ts";
@@ -7,7 +8,7 @@ import type { Log } from "../../system/log.ts";
 import { Courier } from "./courier.ts";
 import { type DocumentKind, Documents } from "./documents.ts";
 import { type Exchange, makeExchange } from "./exchange.ts";
-import { decodeMessage, encodeMessage } from "./messages.ts";
+import { decodeMessage, encodeMessage, type Freight } from "./messages.ts";
 import type { State } from "./news.ts";
 import { makeProofs, type SignLiveness } from "./proofs.ts";
 import { begin, type Event, step } from "./swim.ts";
@@ -53,6 +54,8 @@ const GOODBYE_MS = 500; // two rounds of gossip
 const DATAGRAMS = { perSecond: 100, burst: 400 };
 const WARNINGS = { perSecond: 1 / 60, burst: 3 };
 const REQUESTS = { perSecond: 50, burst: 500 };
+/** An honest member asks one other every 30 s, and newcomers once more. */
+const SYNCS = { perSecond: 0.2, burst: 5 };
 
 /** Throws `port.taken`, and `cluster.failed` if the address does not appear in time. */
 export async function startCluster(o: ClusterOptions): Promise<Cluster> {
@@ -72,6 +75,9 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
   const mayDatagram = makeRate(DATAGRAMS);
   const mayWarn = makeRate(WARNINGS);
   const mayRequest = makeRate(REQUESTS);
+  const maySync = makeRate(SYNCS);
+  /** Members whose full sync is being taken in. */
+  const digesting = new Set<string>();
 
   const transport: Transport = await openTransport({
     address: o.address,
@@ -88,14 +94,15 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
     async onRequest(request) {
       const from = ids.get(request.from);
       if (from === undefined) return { status: 403, body: "" };
-      return mayRequest(from) ? exchange.answer(from, request) : { status: 429, body: "" };
+      const may = request.method === "POST" ? maySync(from) && !digesting.has(from) : mayRequest(from);
+      return may ? exchange.answer(from, request) : { status: 429, body: "" };
     },
   });
   const exchange: Exchange = makeExchange({
     documents,
     news: () => allNews(view),
     ask: (member, question) => transport.ask(addresses.get(member) ?? "", question),
-    onSync: (from, freight) => dispatch({ kind: "synced", from, freight }),
+    onSync: (from, slices) => void digest(from, slices),
   });
   const courier = new Courier({
     documents,
@@ -105,23 +112,38 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
     fetch: exchange.fetch,
   });
 
-  function dispatch(event: Event): void {
-    if (isStopped) return;
+  /** Returns whether all that came was signed. */
+  function dispatch(event: Event): boolean {
+    if (isStopped) return false;
     try {
-      advance(event);
+      const effects = advance(event);
       wakeIn(view.dueAt - monotonic());
+      return !effects.some(({ kind }) => kind === "forged");
     } catch (error) {
       // What a member sends must not end the agent, even if it meets a fault of ours; the view stays as it was.
       log.error(`${event.kind}: ${describeError(error)}`);
       wakeIn(event.kind === "tick" ? AFTER_FAULT_MS : view.dueAt - monotonic());
+      return false;
     }
   }
 
-  function advance(event: Event): void {
+  function advance(event: Event): Effect[] {
     const [next, effects] = step(view, event, monotonic(), proofs);
     view = next;
     for (const effect of effects) perform(effect);
     if (effects.some(({ kind }) => kind === "changed")) o.onChange(liveness());
+    return effects;
+  }
+
+  /** Takes in a full sync a slice a turn, so that no member keeps the others waiting, and none of it after a forgery. */
+  async function digest(from: string, slices: Iterable<Freight>): Promise<void> {
+    if (digesting.has(from)) return;
+    digesting.add(from);
+    for (const freight of slices) {
+      if (!dispatch({ kind: "synced", from, freight })) break;
+      await nextTurn();
+    }
+    digesting.delete(from);
   }
 
   function wakeIn(ms: number): void {
@@ -149,8 +171,7 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
         if (view.members.get(effect.id)?.incarnation !== 0) log.info(`${effect.id} is ${effect.state}`);
         break;
       case "forged":
-        if (mayWarn(effect.from))
-          log.warn(`${effect.from} sent a claim about ${effect.id} that ${effect.id} never signed`);
+        if (mayWarn(effect.from)) log.warn(`${effect.from} sent news of ${effect.id} with a forged signature`);
         break;
     }
   }

@@ -8,8 +8,8 @@ export type ExchangeOptions = {
   documents: Pick<Documents, "summaries" | "get">;
   news(): News[];
   ask(member: string, question: Question): Promise<Buffer>;
-  /** Called with what the other side of a full sync holds. */
-  onSync(from: string, freight: Freight): void;
+  /** Called with what the other side of a full sync holds, a slice at a time. */
+  onSync(from: string, slices: Iterable<Freight>): void;
 };
 export type Exchange = {
   /** Compares everything with `member`: each learns what the other holds. */
@@ -25,9 +25,9 @@ export function makeExchange(o: ExchangeOptions): Exchange {
   const own = () => syncText({ news: o.news(), documents: o.documents.summaries() });
 
   function take(from: string, bytes: Uint8Array): boolean {
-    const freight = decodeSync(bytes);
-    if (freight) o.onSync(from, freight);
-    return freight !== undefined;
+    const slices = decodeSync(bytes);
+    if (slices) o.onSync(from, slices);
+    return slices !== undefined;
   }
 
   return {

@@ -1,122 +1,116 @@
-// How a piece of news changes a view: it counts if it outranks what is known and its subject signed it.
+// How a piece of news changes a view. A claim counts if it is newer and its subject signed it; what an accuser says goes to
+// accuse.ts, once both have signed.
 // Pure.
-import { type News, outranks } from "./news.ts";
+import { charge, isWorthHearing } from "./accuse.ts";
+import { spend } from "./allowance.ts";
+import { type ChargeNews, type ClaimNews, claimOf, isCharge, type News } from "./news.ts";
 import { addNews, forget } from "./rumours.ts";
-import { confirmationsWanted, healthAfter, suspicionMs } from "./suspicion.ts";
-import { type Belief, jittered, type Knock, proclaim, type Turn, verifies, writable } from "./view.ts";
+import { healthAfter } from "./suspicion.ts";
+import { type Belief, type Knock, proclaim, syncSoon, type Turn, writable } from "./view.ts";
 
-export const PROBE_MS = 1_000;
 const FIRST_KNOCK_MS = 250; // a newcomer's tunnel comes up any moment
-const DEAD_KNOCK_MS = 1_000;
-const LAST_KNOCK_MS = 60_000;
-const SYNC_PAUSE_MS = 1_000;
 const PATIENCE_MS = 10_000; // for a member that was never heard: time for two WireGuard handshakes, the second after 5 s
 
-/** Returns whether the sender should hear our own claim at once. */
-export function hear(turn: Turn, from: string, news: News): boolean {
-  if (news.id === turn.view.self.id) return hearOfSelf(turn, from, news);
-  const known = turn.view.members.get(news.id);
-  if (!known) return false;
-  if (!outranks(news, known)) {
-    if (news.state === "suspect") confirm(turn, news.id, news.incarnation, news.by);
-    return from === news.id && outranks(known, news);
+/** What follows for the sender: a forger is not heard further; who knows too little is told our own claim at once. */
+export type Heard = "forged" | "introduce" | "nothing";
+
+export function hear(turn: Turn, from: string, news: News): Heard {
+  const { view } = turn;
+  if (news.id === view.self.id) return hearOfSelf(turn, from, news);
+  const known = view.members.get(news.id);
+  if (!known) return "nothing";
+  const isNewClaim = news.incarnation > known.incarnation || isFarewell(known, news);
+  if (!isNewClaim && !isWorthHearing(known, news)) {
+    const isBehind = news.incarnation < known.incarnation || known.state !== "alive";
+    return from === news.id && isBehind ? "introduce" : "nothing";
   }
-  const isNewClaim = news.incarnation !== known.incarnation || news.state === "left";
-  if (isNewClaim && !verifies(turn, news)) {
-    turn.effects.push({ kind: "forged", id: news.id, from });
-    return false;
-  }
-  believe(turn, isNewClaim ? news : { ...news, signature: known.signature }, from);
-  return false;
+  if (isCharge(news) && !mayAccuse(turn, news)) return "nothing";
+  if (isNewClaim && !turn.proofs.verify(claimOf(news), news.signature)) return forged(turn, from, news);
+  if (isCharge(news) && !turn.proofs.verify(news, news.proof)) return forged(turn, from, news);
+  if (isNewClaim) adopt(turn, from, news);
+  if (isCharge(news)) charge(turn, news);
+  return "nothing";
+}
+
+const isFarewell = (known: Belief, news: News): boolean =>
+  news.state === "left" && known.state !== "left" && news.incarnation === known.incarnation;
+
+const mayAccuse = ({ view }: Turn, { id, by }: ChargeNews): boolean => by !== id && view.members.has(by);
+
+function forged(turn: Turn, from: string, { id }: News): Heard {
+  turn.effects.push({ kind: "forged", id, from });
+  return "forged";
 }
 
 /** No other member may declare us gone: our higher incarnation outranks the rumour, and our former life, everywhere. */
-function hearOfSelf(turn: Turn, from: string, news: News): boolean {
-  const { self } = turn.view;
-  if (self.state === "left" || !outranks(news, self)) return false;
-  if (!verifies(turn, news)) {
-    turn.effects.push({ kind: "forged", id: news.id, from });
-    return false;
+function hearOfSelf(turn: Turn, from: string, news: News): Heard {
+  const { view } = turn;
+  if (view.self.state === "left") return "nothing";
+  if (news.incarnation < view.self.incarnation || news.state === "alive") {
+    if (news.incarnation > view.self.incarnation) return outlive(turn, from, news);
+    // The sender holds an old claim of ours.
+    return news.incarnation < view.self.incarnation && (news.state === "left" || (isCharge(news) && news.by === from))
+      ? "introduce"
+      : "nothing";
   }
-  if (news.state === "suspect" || news.state === "dead") turn.view.health = healthAfter(turn.view.health, 1);
+  if (!isCharge(news) || news.incarnation > view.self.incarnation) return outlive(turn, from, news);
+  return refute(turn, from, news);
+}
+
+/** A claim of our former life. */
+function outlive(turn: Turn, from: string, news: News): Heard {
+  if (!turn.proofs.verify(claimOf(news), news.signature)) return forged(turn, from, news);
   proclaim(turn, news.incarnation + 1, "alive");
-  return true;
+  return "introduce";
 }
 
-/** Each further accuser shortens the suspect's time. */
-function confirm(turn: Turn, id: string, incarnation: number, by: string): void {
-  const known = turn.view.members.get(id);
-  if (known?.state !== "suspect" || known.incarnation !== incarnation || known.accusers.includes(by)) return;
-  if (by !== turn.view.self.id && !turn.view.members.has(by)) return;
-  const size = turn.view.size;
-  if (known.accusers.length > confirmationsWanted(size)) return;
-  const accusers = [...known.accusers, by];
-  const deadline = known.since + suspicionMs(size, accusers.length - 1, PROBE_MS);
-  writable(turn).set(id, { ...known, accusers, deadline });
-  const { signature } = known;
-  turn.view.rumours = addNews(turn.view.rumours, { id, incarnation, state: "suspect", signature, by });
+function refute(turn: Turn, from: string, news: ChargeNews): Heard {
+  const accuser = turn.view.members.get(news.by);
+  const allowance = accuser && spend(accuser.allowance, turn.now);
+  if (!allowance) return "nothing";
+  if (!turn.proofs.verify(news, news.proof)) return forged(turn, from, news);
+  writable(turn).set(news.by, { ...accuser, allowance });
+  turn.view.health = healthAfter(turn.view.health, 1);
+  proclaim(turn, news.incarnation + 1, "alive");
+  return "introduce";
 }
 
-function believe(turn: Turn, news: News, from: string): void {
-  const before = turn.view.members.get(news.id)!;
-  const isSame = before.state === news.state && before.incarnation > 0;
-  const { incarnation, signature, id } = news;
-  const base = {
-    incarnation,
-    signature,
-    since: isSame ? before.since : turn.now,
-    ...(before.rttMs === undefined ? {} : { rttMs: before.rttMs }),
-  };
-  writable(turn).set(id, after(turn, base, news));
-  turn.view.rumours = addNews(turn.view.rumours, news);
-  if (!isSame) turn.effects.push({ kind: "changed", id, state: news.state });
-  // A member speaks for the first time, or after it was dead: time for a full sync, at most once a second.
-  const wasAway = before.incarnation === 0 || before.state === "dead" || before.state === "left";
-  if (wasAway && news.state === "alive" && from === id) {
-    turn.view.syncAt = Math.min(turn.view.syncAt, Math.max(turn.now, turn.view.syncedAt + SYNC_PAUSE_MS));
-  }
-}
-
-function after(turn: Turn, base: Pick<Belief, "incarnation" | "signature" | "since" | "rttMs">, news: News): Belief {
-  switch (news.state) {
-    case "alive":
-    case "left":
-      return { ...base, state: news.state };
-    case "suspect": {
-      const deadline = turn.now + suspicionMs(turn.view.size, 0, PROBE_MS);
-      return { ...base, since: turn.now, state: "suspect", accusers: [news.by], deadline };
-    }
-    case "dead":
-      return { ...base, state: "dead", by: news.by, knock: { at: turn.now + DEAD_KNOCK_MS, everyMs: DEAD_KNOCK_MS } };
-  }
-}
-
-/** A member did not answer us: it becomes suspect, or we join its accusers. */
-export function accuse(turn: Turn, id: string): void {
-  const known = turn.view.members.get(id);
-  const by = turn.view.self.id;
-  if (known?.state === "suspect") confirm(turn, id, known.incarnation, by);
-  if (known?.state !== "alive") return;
-  const { incarnation, signature } = known;
-  believe(turn, { id, incarnation, signature, state: "suspect", by }, by);
-}
-
-/** A suspect's time is up. If it was never heard of, it is dead to us alone: we have nothing signed to tell. */
-export function bury(turn: Turn, id: string): void {
-  const known = turn.view.members.get(id);
-  if (known?.state !== "suspect") return;
-  const { incarnation, signature, knock } = known;
-  const by = turn.view.self.id;
-  if (incarnation > 0) {
-    believe(turn, { id, incarnation, signature, state: "dead", by }, by);
+/** Holds the subject's newest claim. Whoever accused the one before may accuse again. */
+function adopt(turn: Turn, from: string, news: News): void {
+  const { id, incarnation, signature } = news;
+  const before = turn.view.members.get(id)!;
+  // An accuser may tell of a member that this one never reached: that is no reason to take it for alive.
+  if (before.incarnation === 0 && isCharge(news)) {
+    writable(turn).set(id, { ...before, incarnation, signature });
     return;
   }
-  const since = turn.now;
-  writable(turn).set(id, { incarnation, signature, since, state: "dead", by, knock: knock ?? firstKnock(turn) });
-  turn.effects.push({ kind: "changed", id, state: "dead" });
+  const claim: ClaimNews = { ...claimOf(news), signature };
+  const { state } = claim;
+  const isSame = before.state === state && before.incarnation > 0;
+  const { rttMs, allowance } = before;
+  const kept = { ...(rttMs !== undefined && { rttMs }), ...(allowance && { allowance }) };
+  const since = isSame ? before.since : turn.now;
+  writable(turn).set(id, { ...kept, incarnation, signature, state, since, accusers: new Map(), hearsay: 0 });
+  if (!isSame) turn.effects.push({ kind: "changed", id, state });
+  if (isCharge(news)) return;
+  passOn(turn, claim, id);
+  const wasAway = before.incarnation === 0 || before.state === "dead" || before.state === "left";
+  if (wasAway && state === "alive" && from === id) syncSoon(turn);
 }
 
-const firstKnock = (turn: Turn): Knock => ({ at: turn.now, everyMs: FIRST_KNOCK_MS });
+/** Tells the others, unless `speaker` has caused too much of that. */
+function passOn(turn: Turn, news: News, speaker: string): void {
+  const member = turn.view.members.get(speaker)!;
+  const allowance = spend(member.allowance, turn.now);
+  if (!allowance) {
+    turn.view.rumours = forget(turn.view.rumours, news.id);
+    return;
+  }
+  writable(turn).set(speaker, { ...member, allowance });
+  turn.view.rumours = addNews(turn.view.rumours, news);
+}
+
+export const firstKnock = (now: number): Knock => ({ at: now, everyMs: FIRST_KNOCK_MS });
 
 /** The set of members changed: knock at newcomers, forget those that left the set. */
 export function enroll(turn: Turn, ids: readonly string[]): void {
@@ -127,32 +121,19 @@ export function enroll(turn: Turn, ids: readonly string[]): void {
     writable(turn).delete(id);
     turn.view.rumours = forget(turn.view.rumours, id);
     turn.view.errands = turn.view.errands.filter((errand) => errand.asker !== id && errand.target !== id);
-    if (turn.view.probe?.target === id) turn.view.probe = undefined;
+    turn.view.probes = turn.view.probes.filter(({ target }) => target !== id);
   }
   for (const id of wanted) {
     if (turn.view.members.has(id)) continue;
+    const stranger = { incarnation: 0, signature: "", since: turn.now, accusers: new Map(), hearsay: 0 };
     const deadline = turn.now + PATIENCE_MS;
-    const stranger = { incarnation: 0, signature: "", since: turn.now, accusers: [turn.view.self.id], deadline };
-    writable(turn).set(id, { ...stranger, state: "suspect", knock: firstKnock(turn) });
+    writable(turn).set(id, {
+      ...stranger,
+      state: "suspect",
+      accusedAt: turn.now,
+      deadline,
+      knock: firstKnock(turn.now),
+    });
     turn.effects.push({ kind: "changed", id, state: "suspect" });
   }
-}
-
-export const knockOf = (member: Belief): Knock | undefined => ("knock" in member ? member.knock : undefined);
-
-export function rescheduleKnock(turn: Turn, id: string): void {
-  const member = turn.view.members.get(id);
-  const knock = member && knockOf(member);
-  if (!member || !knock) return;
-  const next = { at: turn.now + jittered(turn, knock.everyMs), everyMs: Math.min(LAST_KNOCK_MS, knock.everyMs * 2) };
-  writable(turn).set(id, { ...member, knock: next } as Belief);
-}
-
-/** A member that we took for dead has just spoken: answer soon, at most four times a second. */
-export function hasten(turn: Turn, id: string): void {
-  const member = turn.view.members.get(id);
-  const knock = member && knockOf(member);
-  const at = turn.now + FIRST_KNOCK_MS;
-  if (member && knock && knock.at > at)
-    writable(turn).set(id, { ...member, knock: { at, everyMs: FIRST_KNOCK_MS } } as Belief);
 }

@@ -1,14 +1,17 @@
 // The datagrams that members exchange, as JSON of at most 1,200 bytes, and the bodies of a full sync.
 // Pure. A datagram names no sender: inside WireGuard its source address proves one.
 import { z } from "zod";
-import type { News } from "./news.ts";
+import { isCharge, type News } from "./news.ts";
 
 /** 1,280 is the least MTU of IPv6; 40 for its header and 8 for UDP leave 1,232. */
 export const DATAGRAM_BYTES = 1_200;
-export const SYNC_BYTES = 1 << 20;
+/** Everything of a thousand members fits. More is not read: a longer body stops the receiver's loop while it is parsed. */
+export const SYNC_BYTES = 256 << 10;
 export const DOCUMENT_BYTES = 64 << 10;
 /** The most news and summaries, together, in a message or a full sync. */
-export const ELEMENTS = 8_192;
+export const ELEMENTS = 2_048;
+/** A full sync is taken in slices of this many elements, so that each turn checks at most twice as many signatures. */
+export const SLICE = 32;
 
 const Id = z.string().regex(/^[a-z2-7]{26}$/);
 const Count = z.int().min(0).max(0xffff_ffff);
@@ -21,7 +24,7 @@ const Signature = z.string().regex(/^[A-Za-z0-9_-]{86}$/);
 const states = ["alive", "left", "suspect", "dead"];
 const WireNews = z.union([
   z.tuple([z.enum(["alive", "left"]), Id, Incarnation, Signature]),
-  z.tuple([z.enum(["suspect", "dead"]), Id, Incarnation, Signature, Id]),
+  z.tuple([z.enum(["suspect", "dead"]), Id, Incarnation, Signature, Id, Signature]),
 ]);
 
 /** Names one edition of a signed document: `number` grows with each, `digest` identifies the bytes. */
@@ -98,9 +101,15 @@ export function decodeMessage(bytes: Uint8Array): Message | undefined {
 
 export const encodeSync = (freight: Freight): string => JSON.stringify({ v: 1, g: elementsOf(freight) });
 
-export function decodeSync(bytes: Uint8Array): Freight | undefined {
+/** A full sync in slices, each parsed when it is asked for; undefined if the bytes are none. */
+export function decodeSync(bytes: Uint8Array): Iterable<Freight> | undefined {
+  if (bytes.length > SYNC_BYTES) return undefined;
   const parsed = Sync.safeParse(jsonOf(bytes));
-  return parsed.success ? freightOf(parsed.data.g) : undefined;
+  return parsed.success ? slices(parsed.data.g) : undefined;
+}
+
+function* slices(elements: unknown[]): Iterable<Freight> {
+  for (let at = 0; at < elements.length; at += SLICE) yield freightOf(elements.slice(at, at + SLICE));
 }
 
 /** How many bytes this freight adds to a message, commas included. */
@@ -111,7 +120,7 @@ export function weigh(freight: Partial<Freight>): number {
 function elementsOf({ news, documents }: Freight): unknown[] {
   const accounts = news.map((n) => {
     const claim = [n.state, n.id, n.incarnation, n.signature];
-    return "by" in n ? [...claim, n.by] : claim;
+    return isCharge(n) ? [...claim, n.by, n.proof] : claim;
   });
   return [...accounts, ...documents.map(({ kind, id, number, digest }) => ["doc", kind, id, number, digest])];
 }
@@ -129,9 +138,9 @@ function freightOf(elements: unknown[]): Freight {
     } else if (states.includes(kindOf)) {
       const news = WireNews.safeParse(element);
       if (!news.success) continue;
-      const [state, id, incarnation, signature, by] = news.data;
-      if (by === undefined) freight.news.push({ state, id, incarnation, signature } as News);
-      else freight.news.push({ state, id, incarnation, signature, by } as News);
+      const [state, id, incarnation, signature, by, proof] = news.data;
+      const charge = by === undefined ? {} : { by, proof };
+      freight.news.push({ state, id, incarnation, signature, ...charge } as News);
     }
   }
   return freight;

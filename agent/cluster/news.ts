@@ -1,33 +1,37 @@
-// What members say about one another, and which of two claims counts.
-// Pure. The order is total: members that heard the same news in any sequence believe the same.
+// What members say about one another, and in whose name.
+// Pure. Claims of a subject about itself are ordered: members that heard the same ones in any sequence hold the same one.
 
 export type State = "alive" | "suspect" | "dead" | "left";
 
 /** What a member says about itself, under its own signature. Incarnations start at 1. */
 export type Claim = { id: string; incarnation: number; state: "alive" | "left" };
 
-/** A claim as it travels, perhaps doubted by member `by`. `signature` is always the subject's own. */
-export type News =
-  | { id: string; incarnation: number; state: "alive" | "left"; signature: string }
-  | { id: string; incarnation: number; state: "suspect" | "dead"; signature: string; by: string };
+/** What member `by` says about another, under the accuser's signature: a reason to look, not a proof. */
+export type Charge = { id: string; incarnation: number; state: "suspect" | "dead"; by: string };
 
-/** Signs for this member and verifies the others' claims. Ed25519 is deterministic, so step() stays pure. */
-export type Proofs = { sign(claim: Claim): string; verify(claim: Claim, signature: string): boolean };
+/** `signature` is the subject's own: an accuser must show that the incarnation is real. `proof` is the accuser's. */
+export type ClaimNews = Claim & { signature: string };
+export type ChargeNews = Charge & { signature: string; proof: string };
+export type News = ClaimNews | ChargeNews;
 
-const rank: Record<State, number> = { alive: 0, suspect: 1, dead: 2, left: 3 };
+/** Signs in this member's name and verifies the others. Ed25519 is deterministic, so step() stays pure. */
+export type Proofs = {
+  sign(statement: Claim | Charge): string;
+  verify(statement: Claim | Charge, signature: string): boolean;
+};
 
-type Ranked = { incarnation: number; state: State };
+export const isCharge = <T extends Claim | Charge>(news: T): news is Extract<T, Charge> => "by" in news;
 
-export function outranks(a: Ranked, b: Ranked): boolean {
-  return a.incarnation > b.incarnation || (a.incarnation === b.incarnation && rank[a.state] > rank[b.state]);
-}
+/** The part of `news` that its subject signed. */
+export const claimOf = ({ id, incarnation, state }: News): Claim => ({
+  id,
+  incarnation,
+  state: state === "left" ? "left" : "alive",
+});
 
-/** The part of `news` that its subject signed: an accuser must show that the incarnation is real. */
-export function claimOf({ id, incarnation, state }: News): Claim {
-  return { id, incarnation, state: state === "left" ? "left" : "alive" };
-}
+/** Who signs this statement. */
+export const speakerOf = (statement: Claim | Charge): string => (isCharge(statement) ? statement.by : statement.id);
 
-/** The exact bytes that are signed. No JWS starts like this, so neither can pass for the other. */
-export function claimText({ id, incarnation, state }: Claim): string {
-  return `hamlet-liveness\n${id}\n${incarnation}\n${state}`;
-}
+/** The exact bytes that are signed. No JWS starts like this, and no claim like a charge, so none can pass for another. */
+export const statementText = (statement: Claim | Charge): string =>
+  `hamlet-${isCharge(statement) ? "accusation" : "liveness"}\n${statement.id}\n${statement.incarnation}\n${statement.state}`;

@@ -1,64 +1,126 @@
-// Pings one member a second. If it is silent, asks three others to try; if they fail too, accuses it.
+// Pings a member. If it is silent, pings again and asks three others to try; if they fail too, accuses it.
 // Pure.
 
 import { sample, shuffled } from "../../system/random.ts";
-import { accuse, hasten, PROBE_MS } from "./hear.ts";
+import { accuse, acquit, PROBE_MS } from "./accuse.ts";
 import { healthAfter } from "./suspicion.ts";
-import { type Errand, type Probe, reachable, send, type Turn, writable } from "./view.ts";
+import { type Belief, isReachable, type Probe, reachable, send, type Turn, writable } from "./view.ts";
 
 const TIMEOUT_MS = 500;
+const AGAIN_MS = 250;
 const HELPERS = 3;
-const NACK_MS = 400; // a helper answers before the asker's second half is over: TIMEOUT_MS less the way back
-const MOST_ERRANDS = 64;
+/** After this many probes that only helpers say were answered, the member itself must refute: a helper may lie. */
+const MOST_HEARSAY = 3;
 
 /** Probes each member once a round, in a new order each round: no member waits longer than two rounds. */
-export function startProbe(turn: Turn): void {
+export function startTurn(turn: Turn): void {
+  const { view, now } = turn;
+  view.probeAt = now + PROBE_MS * (view.health + 1);
+  const isWorthIt = (id: string) => {
+    const member = view.members.get(id);
+    return member !== undefined && isReachable(member) && !view.probes.some(({ target }) => target === id);
+  };
+  let at = view.round.findIndex(isWorthIt);
+  if (at === -1) {
+    view.round = shuffled(turn.random, reachable(view));
+    at = view.round.findIndex(isWorthIt);
+  }
+  const target = view.round[at];
+  view.round = view.round.slice(at + 1);
+  if (target !== undefined) startProbe(turn, target);
+}
+
+export function startProbe(turn: Turn, target: string): void {
   const { view, now } = turn;
   const patience = view.health + 1;
-  view.probeAt = now + PROBE_MS * patience;
-  let [target, ...rest] = view.round.filter((id) => isWorthIt(turn, id));
-  if (target === undefined) [target, ...rest] = shuffled(turn.random, reachable(view));
-  view.round = rest;
-  if (target === undefined) return;
   const sequence = nextSequence(turn);
-  const times = { sentAt: now, askAt: now + TIMEOUT_MS * patience, endsAt: now + PROBE_MS * patience };
-  view.probe = { target, sequence, ...times, helpers: [], nacks: [], hasAsked: false };
+  const times = {
+    sentAt: now,
+    pingAt: now + AGAIN_MS,
+    askAt: now + TIMEOUT_MS * patience,
+    endsAt: now + PROBE_MS * patience,
+  };
+  view.probes = [...view.probes, { target, sequence, ...times, helpers: [], acks: [], nacks: [], hasAsked: false }];
   send(turn, target, { type: "ping", sequence });
 }
 
-function isWorthIt(turn: Turn, id: string): boolean {
-  const member = turn.view.members.get(id);
-  return member !== undefined && member.incarnation > 0 && (member.state === "alive" || member.state === "suspect");
+/** Whatever is due of the probes under way. */
+export function followProbes(turn: Turn): void {
+  const { now } = turn;
+  for (const probe of turn.view.probes) {
+    if (now < probeDueAt(probe)) continue;
+    if (now >= probe.endsAt) {
+      endProbe(turn, probe);
+      continue;
+    }
+    const next = { ...probe };
+    if (now >= probe.pingAt) {
+      next.pingAt = now + AGAIN_MS;
+      send(turn, probe.target, { type: "ping", sequence: probe.sequence });
+    }
+    if (!probe.hasAsked && now >= probe.askAt) {
+      next.hasAsked = true;
+      next.helpers = askOthers(turn, probe);
+    }
+    replace(turn, probe, next);
+  }
 }
 
-export function askOthers(turn: Turn, probe: Probe): void {
-  const { target, sequence } = probe;
+export const probeDueAt = ({ pingAt, askAt, endsAt, hasAsked }: Probe): number =>
+  Math.min(pingAt, endsAt, hasAsked ? endsAt : askAt);
+
+function replace(turn: Turn, probe: Probe, ...by: Probe[]): void {
+  turn.view.probes = turn.view.probes.flatMap((one) => (one.sequence === probe.sequence ? by : [one]));
+}
+
+function askOthers(turn: Turn, { target, sequence }: Probe): string[] {
   const able = reachable(turn.view).filter((id) => id !== target && turn.view.members.get(id)?.state === "alive");
   const helpers = sample(turn.random, able, HELPERS);
-  turn.view.probe = { ...probe, hasAsked: true, helpers };
   for (const helper of helpers) send(turn, helper, { type: "ask", sequence, target });
+  return helpers;
 }
 
 /** Helpers that could not reach it either confirm us; helpers that stay silent suggest that the fault is ours. */
-export function failProbe(turn: Turn, probe: Probe): void {
-  turn.view.probe = undefined;
-  const silent = probe.helpers.length - probe.nacks.length;
-  turn.view.health = healthAfter(turn.view.health, probe.helpers.length === 0 ? 1 : silent);
-  accuse(turn, probe.target);
+function endProbe(turn: Turn, probe: Probe): void {
+  const { target, helpers, acks, nacks } = probe;
+  replace(turn, probe);
+  const known = turn.view.members.get(target);
+  if (known && acks.length > nacks.length && known.hearsay < MOST_HEARSAY) {
+    const { lookAt: _, accusedAt: __, ...rest } = known as Belief & { state: "alive" };
+    const next = known.state === "alive" ? rest : known;
+    writable(turn).set(target, { ...next, hearsay: known.hearsay + 1 });
+    return;
+  }
+  const silent = helpers.length - acks.length - nacks.length;
+  turn.view.health = healthAfter(turn.view.health, helpers.length === 0 ? 1 : silent);
+  accuse(turn, target);
 }
 
 export function hearAck(turn: Turn, from: string, sequence: number): void {
-  const { probe, errands } = turn.view;
-  if (probe?.sequence === sequence && (probe.target === from || probe.helpers.includes(from))) {
-    turn.view.probe = undefined;
+  // It answers something that we sent: the way is open in both directions.
+  acquit(turn, from);
+  const probe = turn.view.probes.find((one) => one.sequence === sequence);
+  if (probe?.target === from) {
+    replace(turn, probe);
     turn.view.health = healthAfter(turn.view.health, -1);
-    if (probe.target === from && !probe.hasAsked) noteRtt(turn, from, turn.now - probe.sentAt);
-    return;
+    if (turn.now < probe.sentAt + AGAIN_MS) noteRtt(turn, from, turn.now - probe.sentAt);
+  } else if (probe) {
+    hearHelper(turn, probe, from, "acks");
+  } else {
+    passAck(turn, from, sequence);
   }
-  const errand = errands.find((known) => known.sequence === sequence && known.target === from);
-  if (!errand) return;
-  turn.view.errands = errands.filter((known) => known !== errand);
-  send(turn, errand.asker, { type: "ack", sequence: errand.asked });
+}
+
+export function hearNack(turn: Turn, from: string, sequence: number): void {
+  acquit(turn, from);
+  const probe = turn.view.probes.find((one) => one.sequence === sequence);
+  if (probe) hearHelper(turn, probe, from, "nacks");
+}
+
+/** A helper's first answer counts. */
+function hearHelper(turn: Turn, probe: Probe, from: string, kind: "acks" | "nacks"): void {
+  if (!probe.helpers.includes(from) || probe.acks.includes(from) || probe.nacks.includes(from)) return;
+  replace(turn, probe, { ...probe, [kind]: [...probe[kind], from] });
 }
 
 /** Smoothed like TCP's (RFC 6298: an eighth of each new sample). */
@@ -69,35 +131,12 @@ function noteRtt(turn: Turn, id: string, sampleMs: number): void {
   writable(turn).set(id, { ...member, rttMs });
 }
 
-export function hearNack(turn: Turn, from: string, sequence: number): void {
-  const { probe } = turn.view;
-  if (probe?.sequence !== sequence || !probe.helpers.includes(from) || probe.nacks.includes(from)) return;
-  turn.view.probe = { ...probe, nacks: [...probe.nacks, from] };
-}
-
-export function runErrand(turn: Turn, asker: string, asked: number, target: string): void {
-  if (!turn.view.members.has(target) || turn.view.errands.length >= MOST_ERRANDS) return;
-  const sequence = nextSequence(turn);
-  const errand: Errand = { asker, asked, target, sequence, nackAt: turn.now + NACK_MS };
-  turn.view.errands = [...turn.view.errands, errand];
-  send(turn, target, { type: "ping", sequence });
-}
-
-export function endErrands(turn: Turn): void {
-  const over = turn.view.errands.filter((errand) => errand.nackAt <= turn.now);
-  if (over.length === 0) return;
-  turn.view.errands = turn.view.errands.filter((errand) => errand.nackAt > turn.now);
-  for (const { asker, asked } of over) send(turn, asker, { type: "nack", sequence: asked });
-}
-
-/** A ping without a deadline: a member that hears it answers when it can. */
-export function knockAt(turn: Turn, id: string): void {
-  send(turn, id, { type: "ping", sequence: nextSequence(turn) });
-}
-
-export function answerPing(turn: Turn, from: string, sequence: number, introduce: boolean): void {
-  send(turn, from, { type: "ack", sequence }, { introduce });
-  hasten(turn, from);
+/** We probed on behalf of another member. */
+function passAck(turn: Turn, from: string, sequence: number): void {
+  const errand = turn.view.errands.find((known) => known.sequence === sequence && known.target === from);
+  if (!errand) return;
+  turn.view.errands = turn.view.errands.filter((known) => known !== errand);
+  send(turn, errand.asker, { type: "ack", sequence: errand.asked });
 }
 
 export function nextSequence(turn: Turn): number {

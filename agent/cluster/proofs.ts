@@ -1,16 +1,16 @@
-// Signatures of members' claims about themselves: raw Ed25519, 86 characters, over exact bytes.
+// Signatures of members' statements about themselves and others: raw Ed25519, 86 characters, over exact bytes.
 import { type KeyObject, sign, verify } from "node:crypto";
 import { publicKeyObject } from "../../provisioning/trust/keys.ts";
-import { type Claim, claimText, type Proofs } from "./news.ts";
+import { type Charge, type Claim, type Proofs, speakerOf, statementText } from "./news.ts";
 
-export type SignLiveness = (claim: Claim) => string;
+export type SignLiveness = (statement: Claim | Charge) => string;
 
 export const livenessSigner =
   (privateKey: KeyObject): SignLiveness =>
-  (claim) =>
-    sign(null, Buffer.from(claimText(claim)), privateKey).toString("base64url");
+  (statement) =>
+    sign(null, Buffer.from(statementText(statement)), privateKey).toString("base64url");
 
-/** `deviceKeyOf` returns undefined for a device that is no member; its claims never verify. */
+/** `deviceKeyOf` returns undefined for a device that is no member; its statements never verify. */
 export function makeProofs(
   self: { id: string; signLiveness: SignLiveness },
   deviceKeyOf: (id: string) => string | undefined,
@@ -26,12 +26,13 @@ export function makeProofs(
   };
   return {
     sign: self.signLiveness,
-    verify(claim, signature) {
-      // Ed25519 is deterministic: to check our own claim, sign it again.
-      if (claim.id === self.id) return self.signLiveness(claim) === signature;
-      const deviceKey = deviceKeyOf(claim.id);
+    verify(statement, signature) {
+      const speaker = speakerOf(statement);
+      // Ed25519 is deterministic: to check our own statement, sign it again.
+      if (speaker === self.id) return self.signLiveness(statement) === signature;
+      const deviceKey = deviceKeyOf(speaker);
       if (deviceKey === undefined) return false;
-      return verify(null, Buffer.from(claimText(claim)), keyOf(deviceKey), Buffer.from(signature, "base64url"));
+      return verify(null, Buffer.from(statementText(statement)), keyOf(deviceKey), Buffer.from(signature, "base64url"));
     },
   };
 }

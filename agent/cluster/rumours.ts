@@ -1,44 +1,77 @@
-// News and documents that still have to spread: each rides on a bounded number of datagrams, the least told first.
+// News and documents that still have to spread: each rides on a bounded number of datagrams. Documents that cannot wait go
+// before all else, then the least told.
 // Pure.
 import { DATAGRAM_BYTES, type Freight, type Summary, weigh } from "./messages.ts";
-import type { News } from "./news.ts";
+import { isCharge, type News } from "./news.ts";
 
-export type Rumour = { about: string; told: number; sizeBytes: number } & ({ news: News } | { document: Summary });
+/** Those of the lowest `order` go first: how often it was told, far less for what cannot wait. */
+export type Rumour = { about: string; told: number; order: number; sizeBytes: number } & (
+  | { news: News }
+  | { document: Summary }
+);
 export type Rumours = readonly Rumour[];
 
 const MOST = 4_096; // more than this waits for the next full sync
 const ENVELOPE_BYTES = 96; // type, sequence and target of a message
+/** Kinds of documents that no other may delay. */
+export const urgentKinds: ReadonlySet<string> = new Set(["revocation"]);
+const URGENT = -1_000;
 const LEAST_BYTES = 60; // a document with a short id: less room than this holds nothing more
 
 /** How often to tell a rumour so that it almost certainly reaches all `clusterSize` members (memberlist). */
 export const tellings = (clusterSize: number): number => 4 * Math.ceil(Math.log10(clusterSize + 1));
 
-export const addNews = (rumours: Rumours, news: News): Rumours =>
-  add(rumours, { about: news.id, told: 0, sizeBytes: weigh({ news: [news] }), news });
+/** A claim ends whatever was told of its subject; each accuser's word stands beside the others'. */
+export function addNews(rumours: Rumours, news: News): Rumours {
+  const others = isCharge(news) ? rumours : forget(rumours, news.id);
+  return add(others, { about: nameOf(news), told: 0, order: 0, sizeBytes: weigh({ news: [news] }), news });
+}
+
+const nameOf = (news: News): string => (isCharge(news) ? `${news.id} ${news.by}` : news.id);
 
 export const addDocument = (rumours: Rumours, document: Summary): Rumours =>
   add(rumours, {
     about: `${document.kind} ${document.id}`,
     told: 0,
+    order: urgentKinds.has(document.kind) ? URGENT : 0,
     sizeBytes: weigh({ documents: [document] }),
     document,
   });
 
-export const forget = (rumours: Rumours, about: string): Rumours => rumours.filter((rumour) => rumour.about !== about);
+/** Without what was told of member `id`. */
+export const forget = (rumours: Rumours, id: string): Rumours =>
+  rumours.some((rumour) => "news" in rumour && rumour.news.id === id)
+    ? rumours.filter((rumour) => !("news" in rumour) || rumour.news.id !== id)
+    : rumours;
 
-/** A newer rumour replaces an older one about the same subject. The list stays sorted by how often each was told. */
+/** Without what member `by` said of `id`. */
+export const dropCharge = (rumours: Rumours, id: string, by: string): Rumours =>
+  rumours.filter(({ about }) => about !== `${id} ${by}`);
+
+/** A newer rumour replaces the older one of its name. The list stays sorted. */
 function add(rumours: Rumours, rumour: Rumour): Rumours {
-  return [rumour, ...forget(rumours, rumour.about)].slice(0, MOST);
+  const result: Rumour[] = [];
+  let isIn = false;
+  for (const other of rumours) {
+    if (!isIn && other.order >= rumour.order) {
+      result.push(rumour);
+      isIn = true;
+    }
+    if (other.about !== rumour.about && result.length < MOST) result.push(other);
+  }
+  if (!isIn) result.push(rumour);
+  return result;
 }
 
 /** `first` and as many rumours as fit into one datagram, and the rumours that remain. */
 export function load(rumours: Rumours, first: readonly News[], clusterSize: number): [Freight, Rumours] {
   const freight: Freight = { news: [...first], documents: [] };
   if (rumours.length === 0) return [freight, rumours];
-  const aboard = new Set(first.map((news) => news.id));
+  const aboard = new Set(first.map(nameOf));
   let roomBytes = DATAGRAM_BYTES - ENVELOPE_BYTES - weigh({ news: [...first] });
   const taken: Rumour[] = [];
   const left: Rumour[] = [];
+  const most = tellings(clusterSize);
   let looked = 0;
   for (const rumour of rumours) {
     if (roomBytes < LEAST_BYTES) break;
@@ -53,7 +86,19 @@ export function load(rumours: Rumours, first: readonly News[], clusterSize: numb
       if ("news" in rumour) freight.news.push(rumour.news);
       else freight.documents.push(rumour.document);
     }
-    if (rumour.told + 1 < tellings(clusterSize)) taken.push({ ...rumour, told: rumour.told + 1 });
+    if (rumour.told + 1 < most) taken.push({ ...rumour, told: rumour.told + 1, order: rumour.order + 1 });
   }
-  return [freight, left.concat(rumours.slice(looked), taken).sort((a, b) => a.told - b.told)];
+  return [freight, merge(left.concat(rumours.slice(looked)), taken)];
+}
+
+/** Two sorted lists as one. */
+function merge(some: readonly Rumour[], others: readonly Rumour[]): Rumours {
+  const result: Rumour[] = [];
+  let at = 0;
+  for (const other of others) {
+    while (at < some.length && some[at]!.order <= other.order) result.push(some[at++]!);
+    result.push(other);
+  }
+  while (at < some.length) result.push(some[at++]!);
+  return result;
 }

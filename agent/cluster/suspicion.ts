@@ -10,13 +10,17 @@ export function confirmationsWanted(clusterSize: number): number {
   return clusterSize - 2 < MULTIPLIER - 2 ? 0 : MULTIPLIER - 2;
 }
 
+/** The least time that a suspect has. */
+export const shortestMs = (clusterSize: number, probeMs: number): number =>
+  MULTIPLIER * Math.max(1, Math.log10(Math.max(1, clusterSize))) * probeMs;
+
 /** How long a suspect may take to refute, in ms, after `confirmations` members joined the first accuser. */
 export function suspicionMs(clusterSize: number, confirmations: number, probeMs: number): number {
-  const shortest = MULTIPLIER * Math.max(1, Math.log10(Math.max(1, clusterSize))) * probeMs;
+  const shortest = shortestMs(clusterSize, probeMs);
   const wanted = confirmationsWanted(clusterSize);
   if (wanted === 0) return shortest;
   const longest = LONGEST * shortest;
-  const progress = Math.log(confirmations + 1) / Math.log(wanted + 1);
+  const progress = Math.min(1, Math.log(confirmations + 1) / Math.log(wanted + 1));
   return Math.max(shortest, longest - progress * (longest - shortest));
 }
 

@@ -2,20 +2,10 @@
 // Pure: messages and time come in as events, datagrams and changes go out as effects.
 
 import { sample } from "../../system/random.ts";
-import { bury, enroll, hear, knockOf, rescheduleKnock } from "./hear.ts";
+import { enroll, hear } from "./hear.ts";
 import type { Freight, Message, Summary } from "./messages.ts";
-import type { Proofs } from "./news.ts";
-import {
-  answerPing,
-  askOthers,
-  endErrands,
-  failProbe,
-  hearAck,
-  hearNack,
-  knockAt,
-  runErrand,
-  startProbe,
-} from "./probe.ts";
+import { isCharge, type Proofs } from "./news.ts";
+import { followProbes, hearAck, hearNack, probeDueAt, startTurn } from "./probe.ts";
 import { addDocument } from "./rumours.ts";
 import { healthAfter } from "./suspicion.ts";
 import {
@@ -30,6 +20,7 @@ import {
   type View,
   writable,
 } from "./view.ts";
+import { endErrands, hasten, memberDueAt, runErrand, visit } from "./visit.ts";
 
 export type Event =
   | { kind: "tick" }
@@ -43,8 +34,6 @@ const GOSSIP_MS = 200;
 const GOSSIP_TO = 3;
 const SYNC_MS = 30_000;
 const SYNC_SCALE = 32; // beyond this many members each doubling adds one interval between full syncs (memberlist)
-const KNOCKS_AT_ONCE = 8;
-const VISIT_MS = 50;
 const STALL_MS = 250; // a busy processor, not the network, delayed a step that is this late
 
 /** The view of a member that knows no other. `seed` is the only source of chance. */
@@ -94,7 +83,7 @@ function heard(turn: Turn, from: string, message: Message): void {
   switch (message.type) {
     case "ping":
       // Answer an introduction by an introduction: a member that names itself may know no other.
-      answerPing(turn, from, message.sequence, introduce || message.news.some((news) => news.id === from));
+      answer(turn, from, message.sequence, introduce || message.news.some((news) => news.id === from));
       return;
     case "ack":
       hearAck(turn, from, message.sequence);
@@ -115,10 +104,26 @@ function synced(turn: Turn, from: string, freight: Freight): void {
   if (carry(turn, from, freight)) send(turn, from, { type: "gossip" }, { introduce: true });
 }
 
-/** Takes in what rides on a message; returns whether the sender should hear our own claim at once. */
+function answer(turn: Turn, from: string, sequence: number, introduce: boolean): void {
+  send(turn, from, { type: "ack", sequence }, { introduce });
+  hasten(turn, from);
+}
+
+/**
+ * Takes in what rides on a message, up to its first forgery; returns whether the sender should hear our own claim at once. Of
+ * several statements of one member about another the first counts: else one message cost as many signatures as it has room.
+ */
 function carry(turn: Turn, from: string, { news, documents }: Freight): boolean {
   let introduce = false;
-  for (const item of news) introduce = hear(turn, from, item) || introduce;
+  const heard = new Set<string>();
+  for (const item of news) {
+    const name = isCharge(item) ? `${item.id} ${item.by}` : item.id;
+    if (heard.has(name)) continue;
+    heard.add(name);
+    const outcome = hear(turn, from, item);
+    if (outcome === "forged") return introduce;
+    if (outcome === "introduce") introduce = true;
+  }
   if (documents.length > 0) turn.effects.push({ kind: "documents", from, documents });
   return introduce;
 }
@@ -139,25 +144,9 @@ function tick(turn: Turn): void {
 
 function watch(turn: Turn): void {
   const { view, now } = turn;
-  if (view.probe && now >= view.probe.endsAt) failProbe(turn, view.probe);
-  else if (view.probe && !view.probe.hasAsked && now >= view.probe.askAt) askOthers(turn, view.probe);
-  if (now >= view.probeAt && !view.probe) startProbe(turn);
+  followProbes(turn);
+  if (now >= view.probeAt) startTurn(turn);
   if (now >= Math.max(view.memberAt, view.visitAt)) visit(turn);
-}
-
-/** Buries suspects whose time is up and knocks at the silent, a few at a time in a large neighborhood. */
-function visit(turn: Turn): void {
-  const { view, now } = turn;
-  let knocks = 0;
-  for (const [id, member] of view.members) {
-    if (member.state === "suspect" && now >= member.deadline) bury(turn, id);
-    const knock = knockOf(member);
-    if (!knock || now < knock.at || knocks === KNOCKS_AT_ONCE) continue;
-    knocks++;
-    knockAt(turn, id);
-    rescheduleKnock(turn, id);
-  }
-  view.visitAt = now + VISIT_MS;
 }
 
 function gossip(turn: Turn): void {
@@ -171,7 +160,7 @@ function gossip(turn: Turn): void {
 function leave(turn: Turn): void {
   if (turn.view.self.state === "left") return;
   proclaim(turn, turn.view.self.incarnation, "left");
-  turn.view.probe = undefined;
+  turn.view.probes = [];
   gossip(turn);
 }
 
@@ -181,12 +170,22 @@ function excuse(turn: Turn, lateMs: number): void {
   const { view } = turn;
   view.health = healthAfter(view.health, 1);
   view.probeAt += lateMs;
-  const { probe } = view;
-  if (probe) view.probe = { ...probe, askAt: probe.askAt + lateMs, endsAt: probe.endsAt + lateMs };
+  view.probes = view.probes.map((probe) => ({
+    ...probe,
+    pingAt: probe.pingAt + lateMs,
+    askAt: probe.askAt + lateMs,
+    endsAt: probe.endsAt + lateMs,
+  }));
   view.errands = view.errands.map((errand) => ({ ...errand, nackAt: errand.nackAt + lateMs }));
   for (const [id, member] of view.members) {
-    if (member.state !== "suspect") continue;
-    writable(turn).set(id, { ...member, since: member.since + lateMs, deadline: member.deadline + lateMs });
+    if (member.state === "suspect") {
+      const { since, accusedAt, deadline } = member;
+      const moved = { since: since + lateMs, accusedAt: accusedAt + lateMs, deadline: deadline + lateMs };
+      writable(turn).set(id, { ...member, ...moved });
+    } else if (member.state === "alive" && member.lookAt !== undefined) {
+      const { accusedAt = turn.now, lookAt } = member;
+      writable(turn).set(id, { ...member, accusedAt: accusedAt + lateMs, lookAt: lookAt + lateMs });
+    }
   }
 }
 
@@ -198,22 +197,17 @@ function sizeOf(members: ReadonlyMap<string, Belief>): number {
 
 function earliest(members: ReadonlyMap<string, Belief>): number {
   let at = Number.POSITIVE_INFINITY;
-  for (const member of members.values()) {
-    if (member.state === "suspect") at = Math.min(at, member.deadline);
-    at = Math.min(at, knockOf(member)?.at ?? at);
-  }
+  for (const member of members.values()) at = Math.min(at, memberDueAt(member));
   return at;
 }
 
 /** When the next tick is due: never, for a member that is alone. */
 function dueAt(view: View): number {
   if (view.members.size === 0) return Number.POSITIVE_INFINITY;
-  const watching = view.self.state === "alive" ? [probeDueAt(view), Math.max(view.memberAt, view.visitAt)] : [];
-  const telling = view.rumours.length > 0 ? [view.gossipAt] : [];
-  return Math.min(view.syncAt, ...watching, ...telling, ...view.errands.map((errand) => errand.nackAt));
-}
-
-function probeDueAt({ probe, probeAt }: View): number {
-  if (!probe) return probeAt;
-  return probe.hasAsked ? probe.endsAt : probe.askAt;
+  let at = view.syncAt;
+  if (view.self.state === "alive") at = Math.min(at, view.probeAt, Math.max(view.memberAt, view.visitAt));
+  if (view.self.state === "alive") for (const probe of view.probes) at = Math.min(at, probeDueAt(probe));
+  if (view.rumours.length > 0) at = Math.min(at, view.gossipAt);
+  for (const { nackAt } of view.errands) at = Math.min(at, nackAt);
+  return at;
 }

@@ -1,13 +1,14 @@
 // Datagrams by UDP, full syncs and documents by HTTP, both bound to the mesh address alone.
-import { createSocket, type Socket } from "node:dgram";
+import { createSocket, type Socket as Datagrams } from "node:dgram";
 import { Agent, createServer, type IncomingMessage, request, type Server } from "node:http";
-import { isIPv6 } from "node:net";
+import { isIPv6, type Socket } from "node:net";
 import { sleep } from "../../system/clock.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import { readBytes } from "../../system/read-all.ts";
 import { remoteAddressOf } from "../../system/remote-address.ts";
 import { SYNC_BYTES } from "./messages.ts";
+import { OF_ONE, Places } from "./places.ts";
 
 export type Request = { from: string; method: string; path: string; body: Buffer };
 export type Answer = { status: number; body: string };
@@ -39,7 +40,7 @@ export async function openTransport(o: TransportOptions): Promise<Transport> {
     socket.close();
     throw error;
   });
-  const agent = new Agent({ keepAlive: true, maxSockets: 4, maxFreeSockets: 1, timeout: ASK_MS });
+  const agent = new Agent({ keepAlive: true, maxSockets: OF_ONE, maxFreeSockets: 1, timeout: ASK_MS });
   return {
     send(to, text) {
       socket.send(text, o.port, to, (error) => {
@@ -77,7 +78,7 @@ async function whenThere<T>(o: TransportOptions, open: () => Promise<T>): Promis
   }
 }
 
-async function bindUdp(o: TransportOptions): Promise<Socket> {
+async function bindUdp(o: TransportOptions): Promise<Datagrams> {
   const socket = createSocket({ type: isIPv6(o.address) ? "udp6" : "udp4" });
   await new Promise<void>((resolve, reject) => {
     socket.once("error", reject);
@@ -97,9 +98,15 @@ async function bindUdp(o: TransportOptions): Promise<Socket> {
 async function listenTcp(o: TransportOptions): Promise<Server> {
   const limits = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 2_000 };
   const server = createServer({ ...limits, keepAliveTimeout: 5_000 });
-  server.maxConnections = 64;
-  server.on("connection", (connection) => {
-    if (!o.isMember(remoteAddressOf(connection) ?? "")) connection.destroy();
+  const places = new Places<Socket>((connection) => connection.destroy());
+  server.on("connection", (connection: Socket) => {
+    const from = remoteAddressOf(connection) ?? "";
+    if (!o.isMember(from)) {
+      connection.destroy();
+      return;
+    }
+    places.take(from, connection);
+    connection.once("close", () => places.free(from, connection));
   });
   server.on("clientError", (_error, connection) => connection.destroy());
   server.on("request", async (incoming, outgoing) => {

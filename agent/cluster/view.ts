@@ -2,32 +2,53 @@
 // Pure: a Turn is a private copy that never leaves step().
 
 import { draw, type Random } from "../../system/random.ts";
+import type { Allowance } from "./allowance.ts";
 import type { Freight, Message, Summary } from "./messages.ts";
-import { claimOf, type News, type Proofs, type State } from "./news.ts";
+import type { ChargeNews, ClaimNews, News, Proofs, State } from "./news.ts";
 import { addNews, load, type Rumours } from "./rumours.ts";
+
+const SYNC_PAUSE_MS = 1_000;
 
 /** Pings to a member that does not answer: ever more rarely, but for ever. */
 export type Knock = { at: number; everyMs: number };
 
-type Known = { incarnation: number; signature: string; since: number; rttMs?: number };
+/** What accusers said of the known incarnation, each in its own name. */
+export type Accusers = ReadonlyMap<string, Pick<ChargeNews, "state" | "proof">>;
+
+type Known = {
+  incarnation: number;
+  signature: string;
+  /** When this state began. */
+  since: number;
+  rttMs?: number;
+  accusers: Accusers;
+  /** What this member's own word may still cause. */
+  allowance?: Allowance;
+  /** Probes in a row that were answered through helpers only. */
+  hearsay: number;
+};
 /** Incarnation 0: nothing signed was heard of this member yet. It is suspect at first, and dead if it stays silent. */
 export type Belief = Known &
   (
-    | { state: "alive" }
-    | { state: "suspect"; accusers: readonly string[]; deadline: number; knock?: Knock }
-    | { state: "dead"; by: string; knock: Knock }
+    | { state: "alive"; accusedAt?: number; lookAt?: number }
+    // Suspect and dead are what this member found itself, or what a majority says: never the word of one other.
+    | { state: "suspect"; accusedAt: number; deadline: number; knock: Knock }
+    | { state: "dead"; knock: Knock }
     | { state: "left" }
   );
 
-/** The one member being probed, from ping to result. */
+/** A probe from ping to result. */
 export type Probe = {
   target: string;
   sequence: number;
   sentAt: number;
+  /** When to ping again: a lost datagram is no lost member. */
+  pingAt: number;
   askAt: number;
   endsAt: number;
-  /** Members that were asked to try, and those that reported in time that they could not reach it. */
+  /** Members that were asked to try, and those that reported in time that they could or could not reach it. */
   helpers: readonly string[];
+  acks: readonly string[];
   nacks: readonly string[];
   hasAsked: boolean;
 };
@@ -38,7 +59,7 @@ export type View = {
   readonly self: { id: string; incarnation: number; state: "alive" | "left"; signature: string; since: number };
   readonly members: ReadonlyMap<string, Belief>;
   readonly round: readonly string[];
-  readonly probe: Probe | undefined;
+  readonly probes: readonly Probe[];
   readonly probeAt: number;
   readonly errands: readonly Errand[];
   readonly rumours: Rumours;
@@ -50,10 +71,12 @@ export type View = {
   readonly seed: number;
   /** Members not known to be gone, this one included, as of the last step. */
   readonly size: number;
-  /** Earliest deadline or knock of any member. */
+  /** Earliest deadline, knock or look of any member. */
   readonly memberAt: number;
-  /** No suspect is buried and no member knocked at before this. */
+  /** No suspect is buried and no member visited before this. */
   readonly visitAt: number;
+  /** No member is looked at before this, beside the probe of each second. */
+  readonly lookAt: number;
   /** When the next tick is due. A step much later than this means that this process slept, not that the others are silent. */
   readonly dueAt: number;
 };
@@ -80,7 +103,7 @@ export function emptyView(id: string, seed: number, now: number, proofs: Proofs)
     self: { id, incarnation: 1, state: "alive", signature, since: now },
     members: new Map(),
     round: [],
-    probe: undefined,
+    probes: [],
     probeAt: now,
     errands: [],
     rumours: [],
@@ -93,6 +116,7 @@ export function emptyView(id: string, seed: number, now: number, proofs: Proofs)
     size: 1,
     memberAt: Number.POSITIVE_INFINITY,
     visitAt: now,
+    lookAt: now,
     dueAt: Number.POSITIVE_INFINITY,
   };
 }
@@ -107,12 +131,16 @@ export function writable(turn: Turn): Map<string, Belief> {
 }
 
 /** Members worth probing and telling: heard of, and not known to be gone. */
-export const reachable = (view: Pick<View, "members">): string[] =>
-  [...view.members]
-    .filter(([, m]) => m.incarnation > 0 && (m.state === "alive" || m.state === "suspect"))
-    .map(([id]) => id);
+export const isReachable = (member: Belief): boolean =>
+  member.incarnation > 0 && (member.state === "alive" || member.state === "suspect");
 
-export const ownNews = ({ self }: Pick<View, "self">): News => ({
+export function reachable({ members }: Pick<View, "members">): string[] {
+  const ids: string[] = [];
+  for (const [id, member] of members) if (isReachable(member)) ids.push(id);
+  return ids;
+}
+
+export const ownNews = ({ self }: Pick<View, "self">): ClaimNews => ({
   id: self.id,
   incarnation: self.incarnation,
   state: self.state,
@@ -124,9 +152,21 @@ export function newsOf(view: Pick<View, "members" | "self">, id: string): News |
   const member = view.members.get(id);
   if (!member || member.incarnation === 0) return undefined;
   const { incarnation, signature, state } = member;
-  if (state === "suspect") return { id, incarnation, signature, state, by: member.accusers[0] ?? view.self.id };
-  if (state === "dead") return { id, incarnation, signature, state, by: member.by };
-  return { id, incarnation, signature, state };
+  if (state === "left") return { id, incarnation, signature, state };
+  const claim: ClaimNews = { id, incarnation, signature, state: "alive" };
+  return state === "alive" ? claim : (chargeAgainst(view, id) ?? claim);
+}
+
+/** An accusation of `id`: our own if we made one, else the newest that we heard. */
+export function chargeAgainst(view: Pick<View, "members" | "self">, id: string): ChargeNews | undefined {
+  const member = view.members.get(id);
+  if (!member || member.incarnation === 0 || member.accusers.size === 0) return undefined;
+  const { incarnation, signature, accusers } = member;
+  const own = accusers.get(view.self.id);
+  if (own) return { id, incarnation, signature, ...own, by: view.self.id };
+  const all = [...accusers];
+  const [by, charge] = all.findLast(([, { state }]) => state === "dead") ?? all.at(-1)!;
+  return { id, incarnation, signature, ...charge, by };
 }
 
 /** Everything that this member can tell, for a full sync. */
@@ -138,35 +178,36 @@ export const allNews = (view: View): News[] => [
 type Bare<M> = M extends unknown ? Omit<M, keyof Freight> : never;
 
 /**
- * Sends a message with as many rumours as fit. A member that we do not take for alive hears that first, with our own claim:
- * it can refute at once, and one that lost its memory learns who we are.
+ * Sends a message with as many rumours as fit. A member that is accused hears that first, with our own claim: it can refute
+ * at once (Lifeguard's buddy system), and one that lost its memory learns who we are.
  */
 export function send(turn: Turn, to: string, message: Bare<Message>, { introduce = false } = {}): void {
+  const { view } = turn;
   const first: News[] = [];
-  const isDoubted = turn.view.members.get(to)?.state !== "alive";
-  if (isDoubted || introduce) first.push(ownNews(turn.view));
-  const about = newsOf(turn.view, to);
+  const member = view.members.get(to);
+  const isDoubted = member?.state !== "alive" || member.accusers.size > 0;
+  if (isDoubted || introduce) first.push(ownNews(view));
+  const about = chargeAgainst(view, to) ?? newsOf(view, to);
   if (about && (isDoubted || introduce)) first.push(about);
-  const [freight, rumours] = load(turn.view.rumours, first, turn.view.size);
-  turn.view.rumours = rumours;
+  const [freight, rumours] = load(view.rumours, first, view.size);
+  view.rumours = rumours;
   turn.effects.push({ kind: "send", to, message: { ...message, ...freight } });
 }
 
 /** Signs our own claim in a new incarnation and spreads it. */
 export function proclaim(turn: Turn, incarnation: number, state: "alive" | "left"): void {
-  const { id } = turn.view.self;
+  const { view } = turn;
+  const { id } = view.self;
   const signature = turn.proofs.sign({ id, incarnation, state });
-  turn.view.self = {
-    id,
-    incarnation,
-    state,
-    signature,
-    since: state === turn.view.self.state ? turn.view.self.since : turn.now,
-  };
-  turn.view.rumours = addNews(turn.view.rumours, ownNews(turn.view));
+  const since = state === view.self.state ? view.self.since : turn.now;
+  view.self = { id, incarnation, state, signature, since };
+  view.rumours = addNews(view.rumours, ownNews(view));
 }
 
-export const verifies = (turn: Turn, news: News): boolean => turn.proofs.verify(claimOf(news), news.signature);
+/** A member speaks for the first time, or after it was dead: time for a full sync, at most once a second. */
+export function syncSoon({ view, now }: Turn): void {
+  view.syncAt = Math.min(view.syncAt, Math.max(now, view.syncedAt + SYNC_PAUSE_MS));
+}
 
 /** `ms` plus or minus a fifth, so that members do not act in step. */
 export const jittered = (turn: Turn, ms: number): number => ms * (0.8 + 0.4 * draw(turn.random));

@@ -53,5 +53,15 @@ export const adoptionKind = (membership: Membership): DocumentKind => ({
   },
 });
 
+/** Every full sync and every summary that is heard asks for the digests of all documents. */
+const digests = new Map<string, string>();
+
 /** By which members compare what they hold: long enough for that, and short in a datagram. */
-export const digestOf = (jws: string): string => wholeDigestOf(jws).slice(0, 22);
+export function digestOf(jws: string): string {
+  const known = digests.get(jws);
+  if (known !== undefined) return known;
+  if (digests.size >= 4_096) digests.clear();
+  const digest = wholeDigestOf(jws).slice(0, 22);
+  digests.set(jws, digest);
+  return digest;
+}

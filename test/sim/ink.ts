@@ -1,14 +1,15 @@
-// Signatures that cost nothing: as long as real ones and different for each text. Nothing in a simulation forges them.
-import { type Claim, claimText, type Proofs } from "../../agent/cluster/news.ts";
+// Signatures that cost nothing: as long as real ones and different for each speaker and text. A simulated forger signs as itself.
+import { type Charge, type Claim, type Proofs, speakerOf, statementText } from "../../agent/cluster/news.ts";
 
 export const ink: Proofs = {
-  sign: (claim) => inkOf(claim),
-  verify: (claim, signature) => inkOf(claim) === signature,
+  sign: (statement) => inkOf(statement),
+  verify: (statement, signature) => inkOf(statement) === signature,
 };
 
-function inkOf(claim: Claim): string {
+/** What `speaker` would sign, whatever name the statement bears. */
+export function inkOf(statement: Claim | Charge, speaker = speakerOf(statement)): string {
   let hash = 0x811c9dc5; // FNV-1a
-  for (const letter of claimText(claim)) hash = Math.imul(hash ^ letter.charCodeAt(0), 0x01000193);
+  for (const letter of speaker + statementText(statement)) hash = Math.imul(hash ^ letter.charCodeAt(0), 0x01000193);
   return (hash >>> 0).toString(36).padStart(86, "-");
 }
 

@@ -8,11 +8,36 @@ import { draw } from "../../system/random.ts";
 import { Agenda } from "./agenda.ts";
 import { idOf, ink } from "./ink.ts";
 
-export type SimOptions = { size: number; seed: number; loss?: number; delayMs?: [least: number, most: number] };
+export type SimOptions = {
+  size: number;
+  seed: number;
+  loss?: number;
+  delayMs?: [least: number, most: number];
+  /** Another core to compare with. */
+  step?: typeof step;
+};
 type Happening =
   | { kind: "tick"; life: number; member: number }
-  | { kind: "arrival"; from: number; to: number; event: Event };
-type Body = { view: View; life: number; isUp: boolean; stalledUntil: number; peers: Set<number>; side: number };
+  | { kind: "arrival"; from: number; to: number; event: Event }
+  | { kind: "mischief"; member: number };
+type Body = {
+  view: View;
+  life: number;
+  isUp: boolean;
+  stalledUntil: number;
+  /** How far its monotonic clock is ahead. */
+  aheadMs: number;
+  peers: Set<number>;
+  side: number;
+  malice?: Malice;
+};
+/** What a hostile member does beside taking part. */
+export type Malice = {
+  everyMs: number;
+  act(town: Neighborhood, self: number): void;
+  /** Returns whether it deals with the message instead of its honest core. */
+  hear?(town: Neighborhood, self: number, from: number, message: Message): boolean;
+};
 
 export class Neighborhood {
   now = 0;
@@ -20,6 +45,8 @@ export class Neighborhood {
   datagrams = 0;
   bytes = 0;
   largestBytes = 0;
+  /** Bytes that each member has sent. */
+  readonly sentBy: number[] = [];
   /** Members that were declared dead while running and reachable. */
   readonly falseDeaths: { at: number; of: number; by: number }[] = [];
   readonly bodies: Body[] = [];
@@ -29,17 +56,27 @@ export class Neighborhood {
   readonly #o: Required<SimOptions>;
 
   constructor(o: SimOptions) {
-    this.#o = { loss: 0, delayMs: [1, 5], ...o };
+    this.#o = { loss: 0, delayMs: [1, 5], step, ...o };
     this.#random = { seed: o.seed };
     for (let index = 0; index < o.size; index++) {
       this.#indexOf.set(idOf(index), index);
       const view = this.#birth(index);
-      this.bodies.push({ view, life: 0, isUp: true, stalledUntil: 0, peers: new Set(), side: 0 });
+      this.bodies.push({ view, life: 0, isUp: true, stalledUntil: 0, aheadMs: 0, peers: new Set(), side: 0 });
     }
   }
 
   #birth(index: number): View {
-    return begin(idOf(index), Math.floor(draw(this.#random) * 2 ** 32), this.now, ink);
+    const now = this.now + (this.bodies[index]?.aheadMs ?? 0);
+    return begin(idOf(index), Math.floor(draw(this.#random) * 2 ** 32), now, ink);
+  }
+
+  /** Chance for scenarios, from the same seed. */
+  draw(): number {
+    return draw(this.#random);
+  }
+
+  indexOf(id: string): number {
+    return this.#indexOf.get(id)!;
   }
 
   /** Makes all members of `group` (default: all) peers of each other. */
@@ -77,6 +114,17 @@ export class Neighborhood {
 
   stall(index: number, ms: number): void {
     this.bodies[index]!.stalledUntil = this.now + ms;
+  }
+
+  /** Its clock jumps ahead, as after a suspend that other clocks do not count. */
+  leap(index: number, ms: number): void {
+    this.bodies[index]!.aheadMs += ms;
+    this.#wake(index);
+  }
+
+  corrupt(index: number, malice: Malice): void {
+    this.bodies[index]!.malice = malice;
+    this.#agenda.add(this.now, { kind: "mischief", member: index });
   }
 
   /** Lets only members of the same side reach each other, until `heal`. */
@@ -127,7 +175,7 @@ export class Neighborhood {
   }
 
   #happen(what: Happening): void {
-    const index = what.kind === "tick" ? what.member : what.to;
+    const index = what.kind === "arrival" ? what.to : what.member;
     const body = this.bodies[index]!;
     if (this.now < body.stalledUntil) {
       // A stalled member's datagrams and timers wait, then all arrive at once, in order.
@@ -135,10 +183,19 @@ export class Neighborhood {
       return;
     }
     if (what.kind === "arrival") {
-      if (this.#isLinked(what.from, what.to)) this.#dispatch(what.to, what.event);
-    } else if (body.isUp && body.life === what.life && body.view.dueAt <= this.now) {
+      if (this.#isLinked(what.from, what.to)) this.#arrive(what);
+    } else if (what.kind === "mischief") {
+      if (body.isUp) body.malice?.act(this, index);
+      this.#agenda.add(this.now + body.malice!.everyMs, what);
+    } else if (body.isUp && body.life === what.life && body.view.dueAt <= this.now + body.aheadMs) {
       this.#dispatch(index, { kind: "tick" });
     }
+  }
+
+  #arrive({ from, to, event }: Happening & { kind: "arrival" }): void {
+    const { malice } = this.bodies[to]!;
+    if (event.kind === "heard" && malice?.hear?.(this, to, from, event.message)) return;
+    this.#dispatch(to, event);
   }
 
   #isLinked(from: number, to: number): boolean {
@@ -150,17 +207,20 @@ export class Neighborhood {
     const body = this.bodies[index]!;
     const before = body.view.dueAt;
     this.steps++;
-    const [view, effects] = step(body.view, event, this.now, ink);
+    const [view, effects] = this.#o.step(body.view, event, this.now + body.aheadMs, ink);
     body.view = view;
     for (const effect of effects) this.#perform(index, effect);
-    if (view.dueAt !== before || event.kind === "tick" || event.kind === "members") {
-      const tick = { kind: "tick", life: body.life, member: index } as const;
-      if (Number.isFinite(view.dueAt)) this.#agenda.add(Math.max(this.now, view.dueAt), tick);
-    }
+    if (view.dueAt !== before || event.kind === "tick" || event.kind === "members") this.#wake(index);
+  }
+
+  #wake(index: number): void {
+    const { view, life, aheadMs } = this.bodies[index]!;
+    const tick = { kind: "tick", life, member: index } as const;
+    if (Number.isFinite(view.dueAt)) this.#agenda.add(Math.max(this.now, view.dueAt - aheadMs), tick);
   }
 
   #perform(index: number, effect: Effect): void {
-    if (effect.kind === "send") this.#post(index, this.#indexOf.get(effect.to)!, effect.message);
+    if (effect.kind === "send") this.post(index, this.#indexOf.get(effect.to)!, effect.message);
     if (effect.kind === "sync") this.#sync(index, this.#indexOf.get(effect.with)!);
     if (effect.kind === "changed" && effect.state === "dead") {
       const of = this.#indexOf.get(effect.id)!;
@@ -168,10 +228,12 @@ export class Neighborhood {
     }
   }
 
-  #post(from: number, to: number, message: Message): void {
+  /** Sends any datagram, also one that no honest member would send. */
+  post(from: number, to: number, message: Message): void {
     const sizeBytes = encodeMessage(message).length;
     this.datagrams++;
     this.bytes += sizeBytes;
+    this.sentBy[from] = (this.sentBy[from] ?? 0) + sizeBytes;
     this.largestBytes = Math.max(this.largestBytes, sizeBytes);
     if (draw(this.#random) < this.#o.loss) return;
     const event: Event = { kind: "heard", from: idOf(from), message };

@@ -17,7 +17,7 @@ export const [attic, cellar, kitchen, porch, shed] = [0, 1, 2, 3, 4].map(idOf) a
 export function news(id: string, state: State, incarnation: number, by = kitchen): News {
   const signature = ink.sign({ id, incarnation, state: state === "left" ? "left" : "alive" });
   if (state === "alive" || state === "left") return { id, state, incarnation, signature };
-  return { id, state, incarnation, signature, by };
+  return { id, state, incarnation, signature, by, proof: ink.sign({ id, state, incarnation, by }) };
 }
 
 export const gossip = (from: string, ...items: News[]): Event => ({

@@ -20,14 +20,14 @@ export const rollOf = (people: readonly Person[]): Map<string, { address: string
 
 export const digestOf = (text: string): string => createHash("sha256").update(text).digest("base64url");
 
-/** Documents of two kinds, which accept every text that does not begin with "bad". */
+/** Documents of three kinds, which accept every text that does not begin with "bad". */
 export function fakeStore() {
   const held = new Map<string, { summary: Summary; text: string }>();
   const put = (kind: string, id: string, number: number, text: string): void => {
     held.set(`${kind} ${id}`, { summary: { kind, id, number, digest: digestOf(text) }, text });
   };
   const all = () => [...held.values()].map(({ summary }) => summary);
-  const kinds = ["record", "rollout"].map(
+  const kinds = ["record", "rollout", "revocation"].map(
     (kind): DocumentKind => ({
       kind,
       maxChars: 1_000,

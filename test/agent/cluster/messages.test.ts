@@ -5,6 +5,8 @@ import {
   decodeSync,
   encodeMessage,
   encodeSync,
+  SLICE,
+  SYNC_BYTES,
   weigh,
 } from "../../../agent/cluster/messages.ts";
 import { attic, cellar, news } from "./folks.ts";
@@ -50,6 +52,7 @@ test.each([
 test.each([
   ["incarnation zero", ["alive", attic, 0, "A".repeat(86)]],
   ["an accusation without accuser", ["dead", attic, 1, "A".repeat(86)]],
+  ["an accusation that its accuser did not sign", ["dead", attic, 1, "A".repeat(86), cellar]],
   ["a short signature", ["alive", attic, 1, "A".repeat(85)]],
   ["an id that is a path", ["doc", "record", "../passwd", 1, "d".repeat(43)]],
 ])("news with %s is passed over", (_, element) => {
@@ -58,6 +61,13 @@ test.each([
 
 test("a full sync reads back; one of another version is refused", () => {
   const freight = { news: [news(attic, "left", 3)], documents: [record] };
-  expect(decodeSync(Buffer.from(encodeSync(freight)))).toEqual(freight);
+  expect([...decodeSync(Buffer.from(encodeSync(freight)))!]).toEqual([freight]);
   expect(decodeSync(bytesOf({ v: 2, g: [] }))).toBeUndefined();
+});
+
+test("a full sync comes in slices, and a longer one than the limit is not parsed", () => {
+  const all = { news: Array.from({ length: SLICE + 1 }, () => news(attic, "alive", 3)), documents: [] };
+  const slices = [...decodeSync(Buffer.from(encodeSync(all)))!];
+  expect(slices.map((slice) => slice.news.length)).toEqual([SLICE, 1]);
+  expect(decodeSync(Buffer.from(encodeSync({ news: [], documents: [] }).padEnd(SYNC_BYTES + 1)))).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { addDocument, addNews, load, type Rumours, tellings } from "../../../agent/cluster/rumours.ts";
 import { idOf } from "../../sim/ink.ts";
-import { attic, cellar, news } from "./folks.ts";
+import { attic, cellar, kitchen, news } from "./folks.ts";
 
 test("tells a rumour 4 times the decimal logarithm of the cluster's size, then never again", () => {
   expect([3, 9, 10, 100].map(tellings)).toEqual([4, 4, 8, 12]);
@@ -14,11 +14,24 @@ test("tells a rumour 4 times the decimal logarithm of the cluster's size, then n
   expect(rumours).toEqual([]);
 });
 
-test("newer news of a member replaces the older and counts as untold", () => {
+test("a newer claim replaces the older and every accusation, and counts as untold", () => {
   const told = load(addNews([], news(cellar, "alive", 1)), [], 3)[1];
-  expect(addNews(told, news(cellar, "suspect", 1))).toMatchObject([
-    { about: cellar, told: 0, news: { state: "suspect" } },
+  const accused = [attic, kitchen].reduce((all, by) => addNews(all, news(cellar, "suspect", 1, by)), told);
+  expect(accused).toHaveLength(3);
+  expect(addNews(accused, news(cellar, "alive", 2))).toMatchObject([
+    { about: cellar, told: 0, news: { state: "alive" } },
   ]);
+});
+
+test("a revocation goes before all else, however often it was told", () => {
+  const document = { kind: "revocation", id: "r", number: 1, digest: "d".repeat(22) };
+  let rumours = addDocument([], document);
+  for (let telling = 0; telling < 3; telling++) {
+    for (let index = 0; index < 20; index++) rumours = addNews(rumours, news(idOf(index), "alive", telling + 1));
+    const [freight, left] = load(rumours, [], 1_000);
+    expect(freight.documents).toEqual([document]);
+    rumours = left;
+  }
 });
 
 test("the least told goes first, and what does not fit waits", () => {
