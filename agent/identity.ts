@@ -171,7 +171,7 @@ export class Identity {
   }
 
   /** Our word that this device is admitted. */
-  admit({ id }: Pick<MemberRecord, "id">, token: TokenCertificate): Promise<string> {
+  admit({ id }: Pick<MemberRecord, "id">, token: TokenCertificate): string {
     return signAdmission({ neighborhood: this.neighborhood.id, device: id, token: token.id }, this.key);
   }
 

@@ -3,7 +3,7 @@
 import { request } from "node:http";
 import { z } from "zod";
 import { Admission } from "../../provisioning/trust/admission.ts";
-import { Digest, Jws } from "../../provisioning/trust/fields.ts";
+import { DeviceName, Digest, Jws } from "../../provisioning/trust/fields.ts";
 import { bracketed } from "../../system/address.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
@@ -21,6 +21,7 @@ export const Hello = z.object({
   known: z.array(Digest).max(maxKnown).describe("the revocations that the sender knows"),
   revocations: z.array(Jws).max(256).describe("those that the other lacks"),
   admission: Admission.optional().describe("the sender's word for the other"),
+  called: DeviceName.optional().describe("how the sender knows the other, if that has another name"),
 });
 export type Hello = z.infer<typeof Hello>;
 

@@ -29,8 +29,8 @@ export function makeMeeting({ identity, membership }: MeetingOptions): Meeting {
 
   /** `isOwed`: the other has earned an admission or lacks revocations. */
   const take = async (hello: Hello, from: string): Promise<{ id: string; answer: Hello; isOwed: boolean }> => {
-    const { record, revocations, admission } = hello;
-    const introduction = { record, revocations, ...(admission && { admissions: [admission] }) };
+    const { record, revocations, admission, called } = hello;
+    const introduction = { record, revocations, called, ...(admission && { admissions: [admission] }) };
     const outcome = await membership.receive(introduction, from);
     switch (outcome.kind) {
       case "refused":
@@ -40,10 +40,16 @@ export function makeMeeting({ identity, membership }: MeetingOptions): Meeting {
       case "self":
         throw new HamletError("hello.refused", "this is my own record");
       case "member": {
-        const { id } = outcome.member.record;
+        const { id, name } = outcome.member.record;
+        // Of two newcomers none knows who was first.
+        const isRenamed = identity.admissions.length > 0 && outcome.member.name !== name;
         const { admission } = outcome;
-        const answer = { ...ownHello(hello.known), ...(admission && { admission }) };
-        return { id, answer, isOwed: admission !== undefined || answer.revocations.length > 0 };
+        const answer = {
+          ...ownHello(hello.known),
+          ...(admission && { admission }),
+          ...(isRenamed && { called: outcome.member.name }),
+        };
+        return { id, answer, isOwed: isRenamed || admission !== undefined || answer.revocations.length > 0 };
       }
     }
   };

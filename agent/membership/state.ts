@@ -17,6 +17,10 @@ export type Member = {
   /** Both follow from its device key. */
   address: string;
   wireguardKey: string;
+  /** A former member whose board it proved to run on. */
+  replaces?: string | undefined;
+  /** How long it has been gone, as far as this device has noticed. */
+  absentMs: number;
   basis: Basis;
   tokenId: string;
   /** ms since 1970, by the root's clock. */
@@ -40,7 +44,7 @@ export type Own = {
   readonly number: number;
   readonly name: string;
   readonly admissions: readonly string[];
-  /** A former identity of this very board, whose name this device takes over. */
+  /** Proof that a former identity was on this very board; this device takes over its name. */
   readonly replaces?: string | undefined;
   readonly endpoints: readonly string[];
 };
@@ -54,15 +58,20 @@ export type State = {
   readonly liveness: ReadonlyMap<string, Liveness>;
   /** A member said that this device waits for adoption, and no member has admitted it since. */
   readonly isWaiting: boolean;
+  /** When absences were last counted, by the clock that only grows. */
+  readonly countedAt?: number;
 };
 /** `wallMs` is ms since 1970; `monotonicMs` only grows. */
 export type Now = { wallMs: number; monotonicMs: number };
 
 export type JudgedRecord = { jws: string; judgement: Judgement };
+/** A member as it was kept. */
+export type KeptRecord = JudgedRecord & { name?: string | undefined; absentMs: number };
 export type Event =
-  | { kind: "loaded"; revocations: Revocations; records: readonly JudgedRecord[]; endpoints: readonly string[] }
-  /** `admissions`: verified ones of this device. `from`: the address that said hello; undefined for a record that came by gossip. */
-  | ({ kind: "record"; admissions: readonly string[]; from?: string } & JudgedRecord)
+  | { kind: "loaded"; revocations: Revocations; records: readonly KeptRecord[]; endpoints: readonly string[] }
+  /** `admissions`: verified ones of this device. `from`: the address that said hello; undefined for a record that came by gossip.
+   * `called`: the name by which its device knows this one. */
+  | ({ kind: "record"; admissions: readonly string[]; from?: string; called?: string } & JudgedRecord)
   /** Of a member that was taken in while the clock was behind. */
   | ({ kind: "judgedAgain"; id: string } & JudgedRecord)
   /** `out`: the members that these revocations put out, and why. `forged`: why others did not count. */

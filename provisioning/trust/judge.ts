@@ -78,7 +78,7 @@ async function judge(jws: string, trust: Trust): Promise<Judgement> {
 
   // A member stays a member: for it, dates decide only whether we countersign.
   const byRoot = isNamed || adoption !== undefined;
-  const vouchers = await knownVouchers(record, token, trust);
+  const vouchers = knownVouchers(record, token, trust);
   const needsRoot = byFormerRoot || token.adopt === "confirm";
   const mayJoin = !needsRoot && !trust.isClockBehind && now <= token.notAfter;
   const known = trust.bases.get(record.id);
@@ -143,11 +143,11 @@ async function adoptionOf(record: MemberRecord, trust: Trust): Promise<Adoption 
 }
 
 /** The known, unrevoked members whose admission of this device by this token is in the record. */
-async function knownVouchers(record: MemberRecord, token: TokenCertificate, trust: Trust): Promise<DeviceId[]> {
+function knownVouchers(record: MemberRecord, token: TokenCertificate, trust: Trust): DeviceId[] {
   const wanted = { neighborhood: trust.neighborhood.id, device: record.id, token: token.id };
   const vouchers: DeviceId[] = [];
   for (const admission of record.admissions) {
-    const by = await admittedBy(admission, wanted, trust.members);
+    const by = admittedBy(admission, wanted, trust.members);
     if (by !== undefined && !trust.revocations.devices.has(by)) vouchers.push(by);
   }
   return vouchers;

@@ -9,7 +9,7 @@ import { makeMeeting } from "../../../agent/discovery/meeting.ts";
 import { Warnings } from "../../../agent/health/warnings.ts";
 import type { Identity } from "../../../agent/identity.ts";
 import { Membership } from "../../../agent/membership/membership.ts";
-import { isOwnPast } from "../../../agent/membership/replacements.ts";
+import { ownReplacement } from "../../../agent/membership/replacements.ts";
 import type { Task } from "../../../agent/membership/state.ts";
 import { readRecord } from "../../../provisioning/trust/record.ts";
 import { signRevocation } from "../../../provisioning/trust/revocation.ts";
@@ -163,7 +163,10 @@ test("a new card in the old board takes the old card's name; the others call it 
   await heir.membership.receive({ record: old.identity.jws });
   await heir.membership.receive({ record: cellar.identity.jws });
   expect([heir.identity.name, heir.warnings.list()]).toEqual(["attic", []]);
-  expect(await readRecord(heir.identity.jws)).toMatchObject({ name: "attic", replaces: old.identity.id });
+  expect(await readRecord(heir.identity.jws)).toMatchObject({
+    name: "attic",
+    replaces: expect.stringMatching(new RegExp(`^${old.identity.id}\\.`)),
+  });
 
   await cellar.answer(hello(heir), "192.168.1.1");
   const called = (id: string) => cellar.membership.members().get(id)?.name;
@@ -172,12 +175,35 @@ test("a new card in the old board takes the old card's name; the others call it 
   expect([called(old.identity.id), called(heir.identity.id)]).toEqual(["attic-2", "attic"]);
 });
 
+test("a forerunner that lives has its name back, and nobody inherits from it meanwhile", async () => {
+  const [old, heir] = [await device("attic", {}, "g6bn1234"), await device("attic", {}, "g6bn1234")];
+  await heir.membership.receive({ record: old.identity.jws });
+  // Whichever of the two the cellar hears first.
+  for (const order of [
+    [old, heir],
+    [heir, old],
+  ]) {
+    const shed = await device("shed");
+    for (const one of order) await shed.answer(hello(one), "192.168.1.1");
+    const called = () => [old, heir].map(({ identity }) => shed.membership.members().get(identity.id)?.name);
+    const say = (state: "alive" | "dead") =>
+      shed.membership.happen({ kind: "liveness", states: new Map([[old.identity.id, state]]) });
+    await say("alive");
+    expect(called()).toEqual(["attic", "attic-2"]);
+    await say("dead");
+    expect(called()).toEqual(["attic-2", "attic"]);
+    expect(shed.warnings.list().map(({ code }) => code)).not.toContain("member.dead");
+    await say("alive");
+    expect(called()).toEqual(["attic", "attic-2"]);
+  }
+});
+
 test("a device on another board, or on one without a serial number, is no heir", async () => {
   const old = await device("attic", {}, "g6bn1234");
   for (const serial of ["g6bn9999", "Default string", undefined]) {
     const other = await device("attic", {}, serial);
     const record = await readRecord(old.identity.jws);
-    expect([serial, isOwnPast(other.identity, record)]).toEqual([serial, false]);
+    expect([serial, ownReplacement(other.identity, record)]).toEqual([serial, undefined]);
   }
-  expect(isOwnPast(old.identity, await readRecord(old.identity.jws))).toBe(false);
+  expect(ownReplacement(old.identity, await readRecord(old.identity.jws))).toBeUndefined();
 });
