@@ -121,7 +121,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
       return {
         members: memberStatuses({ identity, config, ...reach(), ...said }),
         pending: membership.pending().map(({ since: _, ...pending }) => pending),
-        neighbors: link.discovery.neighbors().map(({ name: _, epoch: __, ...neighbor }) => neighbor),
+        neighbors: link.discovery.neighbors().map(({ name: _, epoch: __, wireguardKey: ___, ...neighbor }) => neighbor),
         broker: broker.id(),
         tuning: tuning.applied(),
       };

@@ -137,7 +137,7 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Discove
     Promise.all(
       seeds.map(async (seed) => {
         for (const address of await resolveSeed(seed)) {
-          const neighbor = neighbors.addSeed(address, seed.port, now());
+          const neighbor = neighbors.addSeed(address, seed.port, now(), seed.wireguardKey);
           if (neighbor) onNeighbor(neighbor);
         }
       }),

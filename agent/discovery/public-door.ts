@@ -8,12 +8,12 @@ export function makePublicDoor({
   ...options
 }: Pick<DoorstepOptions, "page" | "log" | "warnings"> & { port: number }) {
   let doorstep: Doorstep | undefined;
-  const onHello = async () => {
+  const hear = async () => {
     throw new HamletError("hello.refused", "this device is not a member of a neighborhood");
   };
   return {
     async open() {
-      if (port !== 0) doorstep ??= await startDoorstep({ ...options, ports: [port], onHello });
+      if (port !== 0) doorstep ??= await startDoorstep({ ...options, ports: [port], hear });
     },
     async close() {
       await doorstep?.stop();

@@ -14,6 +14,7 @@ export type DocumentType =
   | "hamlet-admission"
   | "hamlet-adoption"
   | "hamlet-replacement"
+  | "hamlet-presence"
   | "hamlet-revocation"
   | "hamlet-succession"
   | "hamlet-operator"
