@@ -68,6 +68,7 @@ export class Membership {
       revocations: noRevocations,
       liveness: new Map(),
       isWaiting: false,
+      climbs: 0,
     };
   }
 

@@ -6,10 +6,11 @@ import { meshAddress } from "../../provisioning/trust/names.ts";
 import type { TokenCertificate } from "../../provisioning/trust/token.ts";
 import { wireguardKeyOf } from "../../provisioning/trust/wireguard-key.ts";
 import { takeAdmissions } from "./admissions.ts";
+import { takeOwn } from "./clones.ts";
 import { call, nameFor, yieldName } from "./names.ts";
 import { wait } from "./pending.ts";
 import { provenFormer } from "./replacements.ts";
-import { chain, type Effect, type Event, type Member, type Now, renew, type State, type Step } from "./state.ts";
+import { chain, type Effect, type Event, type Member, type Now, type State, type Step } from "./state.ts";
 import { judgeClock, trustOf } from "./trust.ts";
 
 type Accepted = Judgement & { kind: "member" };
@@ -20,8 +21,7 @@ const refusedForMs = 10 * 60_000;
 export function takeRecord(state: State, event: Event & { kind: "record" }, now: Now): Step {
   const { judgement, jws, from } = event;
   if (judgement.kind === "refused") return [state, [warnOfRefusal(judgement.because)]];
-  // Our own past, from before a restore or a lost write: we speak with a higher number than anything out there.
-  if (judgement.record.id === state.self.id) return goAbove(state, judgement.record.number);
+  if (judgement.record.id === state.self.id) return takeOwn(state, judgement.record, from);
   if (judgement.kind === "pending") {
     return chain(
       state,
@@ -125,9 +125,6 @@ function disputeOf({ members }: State, { vouchers, record, token }: Judgement & 
   const hint = "adopt the device if it is yours; if not, revoke the token and keep your own devices";
   return [{ kind: "warn", code: "token.disputed", message, hint, subject: record.id, forMs: refusedForMs }];
 }
-
-const goAbove = (state: State, number: number): Step =>
-  number >= state.own.number ? renew(state, { number }) : [state, []];
 
 /** Two sides that admit devices apart can exceed the token's maximum together: all of them stay, and the owner is told. */
 function surplusOf(state: State, { id, maxDevices }: TokenCertificate): Effect[] {

@@ -38,6 +38,11 @@ export type Self = {
   readonly token: TokenCertificate;
   /** Undefined if firmware and network cards identify no particular board. */
   readonly board?: BoardFacts | undefined;
+  /** What its record says of that board, and of the one on which the identity was made. */
+  readonly boardIdentity?: string | undefined;
+  readonly madeOn?: string | undefined;
+  /** Another one each time that the system starts. */
+  readonly bootId: string;
 };
 /** What this device's own record says and may change. */
 export type Own = {
@@ -58,6 +63,8 @@ export type State = {
   readonly liveness: ReadonlyMap<string, Liveness>;
   /** A member said that this device waits for adoption, and no member has admitted it since. */
   readonly isWaiting: boolean;
+  /** How often this device has gone above a number of its own that another boot signed. */
+  readonly climbs: number;
   /** When absences were last counted, by the clock that only grows. */
   readonly countedAt?: number;
 };
@@ -91,7 +98,9 @@ export type Task =
   | { kind: "publish" }
   | { kind: "greetAll" }
   | { kind: "met"; id: string; from: string }
-  | { kind: "doubt"; id: string };
+  | { kind: "doubt"; id: string }
+  /** This device is the copy: it gives its identity up. */
+  | { kind: "yield" };
 export type Effect =
   | Task
   /** Sign this device's own record anew, and keep what it says. */

@@ -1,8 +1,8 @@
 // What a record proves. Pure: the same bytes, trust and time give the same result on every device, without asking anyone.
 import { admittedBy } from "./admission.ts";
 import { type Adoption, verifyAdoption } from "./adoption.ts";
-import { verifyMemberCertificate } from "./member-certificate.ts";
-import { type DeviceId, meshAddress } from "./names.ts";
+import { verifyMembership } from "./member-certificate.ts";
+import { type DeviceId, deviceIdOf, meshAddress } from "./names.ts";
 import type { NeighborhoodKeys } from "./neighborhood-keys.ts";
 import { type MemberRecord, readRecord } from "./record.ts";
 import { Refusal, type RefusalCode } from "./refusal.ts";
@@ -67,7 +67,10 @@ async function judge(jws: string, trust: Trust): Promise<Judgement> {
   if (record.neighborhood !== keys.id) throw new Refusal("wrongNeighborhood", "a record of another neighborhood");
   if (trust.revocations.devices.has(record.id)) throw new Refusal("deviceRevoked", "this device is revoked");
   const { certificate: token, byFormerRoot } = await verifyToken(record.token, keys);
-  await verifyMemberCertificate(record.member, token.key, {
+  if (record.origin && trust.revocations.devices.has(deviceIdOf(record.origin.deviceKey))) {
+    throw new Refusal("deviceRevoked", "this device was a copy of one that is revoked");
+  }
+  await verifyMembership(record, token.key, {
     neighborhood: keys.id,
     token: token.id,
     deviceKey: record.deviceKey,
@@ -79,7 +82,7 @@ async function judge(jws: string, trust: Trust): Promise<Judgement> {
   // A member stays a member: for it, dates decide only whether we countersign.
   const byRoot = isNamed || adoption !== undefined;
   const vouchers = knownVouchers(record, token, trust);
-  const needsRoot = byFormerRoot || token.adopt === "confirm";
+  const needsRoot = byFormerRoot || token.adopt === "confirm" || record.origin !== undefined;
   const mayJoin = !needsRoot && !trust.isClockBehind && now <= token.notAfter;
   const known = trust.bases.get(record.id);
   const member = (otherwise: Basis): Judgement => {

@@ -5,6 +5,7 @@ import { Admission } from "./admission.ts";
 import { BoardName, DeviceName, Endpoint, Id, Jws, PublicKey } from "./fields.ts";
 import { readUnverified, sign, verify } from "./jws.ts";
 import type { SigningKey } from "./keys.ts";
+import { Origin } from "./member-certificate.ts";
 import { deviceIdOf } from "./names.ts";
 import { Refusal } from "./refusal.ts";
 import { Replacement } from "./replacement.ts";
@@ -30,7 +31,8 @@ export const MemberRecord = z.object({
   bootId: z.string().regex(/^[0-9A-Za-z-]{1,64}$/, "is not a boot id"),
   number: z.int().min(0).describe("sequence number: of two records of one device the higher is valid"),
   token: Jws.describe("hamlet-token, by the root"),
-  member: Jws.describe("hamlet-member, by the token's key over the device's"),
+  member: Jws.describe("hamlet-member, by the token's key or the origin's over the device's"),
+  origin: Origin.optional(),
   admissions: z.array(Admission).max(maxAdmissions).describe("by members"),
   adoption: Jws.optional().describe("hamlet-adoption, by the root"),
 });

@@ -221,7 +221,8 @@ test.skipIf(skip)(
     await using home = await makeNeighborhood(["attic", "stranger"]);
     await home.startAgents("attic");
     await home.provision("stranger", await makeTokenFile(makeStreet()));
-    await home.startAgent("stranger", { seeds: [`${home.address("attic")}:7780`] });
+    const seeds = [`${home.address("attic")}:7780`];
+    await home.startAgent("stranger", { seeds }, { HAMLET_LOG: "debug" });
     await eventually(() => expect(home.agent("stranger").output()).toContain("does not know this neighborhood"));
     await eventually(async () => {
       for (const name of ["attic", "stranger"]) {

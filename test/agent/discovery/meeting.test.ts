@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,12 +9,14 @@ import { makeHearing } from "../../../agent/discovery/hearing.ts";
 import type { Hello } from "../../../agent/discovery/hello.ts";
 import { makeMeeting } from "../../../agent/discovery/meeting.ts";
 import { Warnings } from "../../../agent/health/warnings.ts";
-import type { Identity } from "../../../agent/identity.ts";
+import { type Identity, loadIdentity } from "../../../agent/identity.ts";
 import { Membership } from "../../../agent/membership/membership.ts";
 import { ownReplacement } from "../../../agent/membership/replacements.ts";
 import type { Task } from "../../../agent/membership/state.ts";
+import { agentFilesIn } from "../../../provisioning/handover/agent-files.ts";
+import { yieldIdentity } from "../../../provisioning/handover/identity.ts";
 import { signPart } from "../../../provisioning/trust/jws.ts";
-import { readRecord } from "../../../provisioning/trust/record.ts";
+import { readRecord, signRecord } from "../../../provisioning/trust/record.ts";
 import { signRevocation } from "../../../provisioning/trust/revocation.ts";
 import type { TokenCertificate } from "../../../provisioning/trust/token.ts";
 import { silentLog } from "../../../system/log.ts";
@@ -33,6 +35,7 @@ type Device = {
   identity: Identity;
   membership: Membership;
   warnings: Warnings;
+  stateFolder: string;
   port: number;
   /** What was said to it, as bytes, and what it answered. */
   overheard: { asked: string; answered: string }[];
@@ -40,9 +43,25 @@ type Device = {
 async function device(name: string, token: Partial<TokenCertificate> = {}, serial?: string): Promise<Device> {
   const stateFolder = join(folder, `device-${count++}`);
   await mkdir(stateFolder, { recursive: true });
-  if (serial) await writeFile(join(stateFolder, "board.json"), JSON.stringify({ serials: [serial], macs: [] }));
+  await setBoard(stateFolder, serial);
   const own = Object.keys(token).length > 0 ? await hood.token(token) : {};
-  const identity = await bootDevice(stateFolder, hood.provision({ ...own, name }));
+  return run(stateFolder, await bootDevice(stateFolder, hood.provision({ ...own, name })));
+}
+const setBoard = async (stateFolder: string, serial?: string) => {
+  if (serial) await writeFile(join(stateFolder, "board.json"), JSON.stringify({ serials: [serial], macs: [] }));
+};
+/** The device whose disk is a copy of this one's, in a board with this serial number. */
+async function copyOf({ stateFolder }: Device, serial?: string): Promise<Device> {
+  const copy = join(folder, `device-${count++}`);
+  await cp(stateFolder, copy, { recursive: true });
+  await setBoard(copy, serial);
+  return start(copy);
+}
+const start = async (stateFolder: string) => {
+  const self = { board: "nuc", release: "1.0.0", bootId: `boot-of-${stateFolder.split("/").at(-1)}`, stateFolder };
+  return run(stateFolder, (await loadIdentity(self, "/nonexistent"))!);
+};
+async function run(stateFolder: string, identity: Identity): Promise<Device> {
   const clock = { now: Date.now, monotonic: () => performance.now() };
   const warnings = new Warnings(clock, silentLog);
   const membership = await Membership.open({ identity, stateFolder, clock, log: silentLog, warnings });
@@ -63,7 +82,7 @@ async function device(name: string, token: Partial<TokenCertificate> = {}, seria
   await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", resolve));
   doors.push(door);
   const { port } = door.address() as AddressInfo;
-  return { identity, membership, warnings, port, overheard, ...meeting };
+  return { identity, membership, warnings, stateFolder, port, overheard, ...meeting };
 }
 const doors: ReturnType<typeof createServer>[] = [];
 afterEach(() => {
@@ -315,5 +334,85 @@ test("beyond the link a hello is for the seed's key alone: nobody on the way see
   await expect(cellar.greet({ ...place, wireguardKey: keyOf(cellar) })).rejects.toMatchObject({
     code: "hello.refused",
     message: expect.stringContaining("hello.invalid"),
+  });
+});
+
+describe("t15-clones: two devices with one identity", () => {
+  const codes = ({ warnings }: Device) => warnings.list().map(({ code }) => code);
+  const yields = async (one: Device) => (await tasksOf(one)).some(({ kind }) => kind === "yield");
+
+  test("on one board, or on boards that tell nothing: a warning names them, and they do not fight", async () => {
+    const copy = await copyOf(attic);
+    const numbers = () => [attic, copy].map(({ identity }) => identity.number);
+    const before = numbers();
+    // Each hears of the other through members.
+    for (let round = 0; round < 50; round++) {
+      await attic.membership.receive({ record: copy.identity.jws });
+      await copy.membership.receive({ record: attic.identity.jws });
+    }
+    const written = numbers().map((number, index) => number - before[index]!);
+    // A state file for each climb. 200 were written for these 50 rounds.
+    expect(Math.max(...written)).toBeLessThanOrEqual(8);
+    expect([codes(attic), codes(copy)]).toEqual([["identity.cloned"], ["identity.cloned"]]);
+    expect([await yields(attic), await yields(copy)]).toEqual([false, false]);
+  });
+
+  test("that greet each other know it at once", async () => {
+    const copy = await copyOf(attic);
+    await expect(meet(copy, attic)).rejects.toMatchObject({ code: "hello.refused" });
+    expect(codes(attic)).toEqual(["identity.cloned"]);
+    await expect(meet(attic, copy)).rejects.toMatchObject({ code: "hello.refused" });
+    expect(codes(copy)).toEqual(["identity.cloned"]);
+    expect(attic.warnings.list()[0]?.message).toContain("at 127.0.0.1");
+  });
+
+  test("a disk restored from yesterday goes above what its own past has told, and is no clone", async () => {
+    const restored = await copyOf(attic);
+    await attic.identity.sign({ ...attic.identity.own, number: attic.identity.number + 7 });
+    await restored.membership.receive({ record: attic.identity.jws });
+    expect([restored.identity.number, codes(restored)]).toEqual([attic.identity.number + 1, []]);
+  });
+
+  test("a member that says another's old record again makes nobody believe in a clone", async () => {
+    const past = attic.identity.jws;
+    const rebooted = await start(attic.stateFolder);
+    await expect(say(cellar, rebooted, { record: past })).rejects.toMatchObject({ code: "hello.refused" });
+    await rebooted.membership.receive({ record: past });
+    expect(codes(rebooted)).toEqual([]);
+  });
+
+  test("on two boards: the copy gives the identity up and waits as a new device; the other stays who it is", async () => {
+    const original = await device("attic", {}, "g6bn1234");
+    await meet(original, cellar);
+    const copy = await copyOf(original, "g6bn9999");
+    await expect(meet(copy, original)).rejects.toMatchObject({ code: "hello.refused" });
+    await expect(meet(original, copy)).rejects.toMatchObject({ code: "hello.refused" });
+    expect([await yields(copy), await yields(original)]).toEqual([true, false]);
+    await yieldIdentity(agentFilesIn(copy.stateFolder), () => undefined);
+    const fresh = await start(copy.stateFolder);
+    expect([original, copy].map(({ identity }) => identity.id)).not.toContain(fresh.identity.id);
+    expect(fresh.identity.wireguard.publicKey).not.toBe(original.identity.wireguard.publicKey);
+    await expect(meet(fresh, cellar)).rejects.toMatchObject({ code: "hello.pending" });
+    expect(cellar.membership.pending()).toMatchObject([{ id: fresh.identity.id, because: "needsConfirmation" }]);
+    expect([...cellar.membership.members().keys()]).toEqual([original.identity.id]);
+    // A member's word does not let it in either, and with the original it is out.
+    const admissions = [cellar.identity.admit(fresh.identity, fresh.identity.token)];
+    const vouched = await signRecord({ ...(await readRecord(fresh.identity.jws)), admissions }, fresh.identity.key);
+    expect(await attic.membership.receive({ record: cellar.identity.jws })).toMatchObject({ kind: "member" });
+    expect(await attic.membership.receive({ record: vouched })).toMatchObject({ kind: "pending" });
+    await expect(yieldIdentity(agentFilesIn(copy.stateFolder), () => undefined)).rejects.toMatchObject({
+      code: "identity.invalid",
+    });
+    const { neighborhood, token } = original.identity;
+    const revoke = { kind: "device" as const, device: original.identity.id, token: token.id, stays: [] };
+    const out = { v: 1 as const, neighborhood: neighborhood.id, number: 1, issuedAt: Date.now(), revoke };
+    await attic.membership.revoke([await signRevocation(out, hood.root)]);
+    expect(await attic.membership.receive({ record: vouched })).toMatchObject({ because: "deviceRevoked" });
+  });
+
+  test("a disk that was moved to another board stays who it is", async () => {
+    const moved = await copyOf(await device("attic", {}, "g6bn1234"), "g6bn9999");
+    await meet(moved, cellar);
+    expect([codes(moved), await yields(moved)]).toEqual([[], false]);
   });
 });

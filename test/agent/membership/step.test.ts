@@ -16,6 +16,7 @@ const attic: State = {
     deviceKey: "attic-key",
     wireguard: { publicKey: "attic-wg" },
     address: "fd00::1",
+    bootId: "boot",
     neighborhood: { id: "a".repeat(26) } as State["self"]["neighborhood"],
     token,
   },
@@ -25,6 +26,7 @@ const attic: State = {
   revocations: noRevocations,
   liveness: new Map(),
   isWaiting: false,
+  climbs: 0,
 };
 const record = (name: string, more: Partial<MemberRecord> = {}) =>
   ({ id: `${name}-id`, name, deviceKey: `${name}-key`, number: 1, admissions: [], ...more }) as MemberRecord;
