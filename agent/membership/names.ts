@@ -46,8 +46,9 @@ export const rename = (state: State, name: string): Step =>
  */
 export function yieldName(state: State, other: MemberRecord, called: string | undefined): Step {
   const { own, self, members } = state;
-  const proof = other.name === own.name ? ownReplacement(self, other) : undefined;
-  if (proof !== undefined) return replace(state, proof);
+  const wanted = state.gaveWay ?? own.name;
+  const proof = other.name === wanted ? ownReplacement(self, other) : undefined;
+  if (proof !== undefined) return replace(state, proof, wanted);
   if (own.admissions.length > 0) return [state, []];
   const isLater = other.name === own.name && other.admissions.length === 0 && other.id < self.id;
   const taken = new Set([own.name, ...[...members.values()].map(({ record }) => record.name)]);
@@ -56,7 +57,7 @@ export function yieldName(state: State, other: MemberRecord, called: string | un
   const message = `another member is called ${own.name}: this device is now ${name}`;
   const hint = "to choose names yourself, provision each device with its own";
   return chain(
-    state,
+    { ...state, gaveWay: own.name },
     (before) => takeName(before, name),
     (after) => [after, [{ kind: "warn", code: "member.nameTaken", message, hint }]],
   );
@@ -68,15 +69,19 @@ const isNumbered = (name: string | undefined, wanted: string): name is string =>
   return name?.startsWith(stem) === true && /^[1-9][0-9]{0,3}$/.test(name.slice(stem.length));
 };
 
-/** It can not be running, for we run on its board: we keep the name, and the others see that once it is dead to them. */
-const replace = (state: State, replaces: string): Step =>
-  state.own.replaces === replaces
-    ? [state, []]
-    : chain(
-        state,
-        (before) => renew(before, { replaces }),
-        (after) => [after, [{ kind: "publish" }]],
-      );
+/**
+ * The other can not be running, for we run on its board: we keep the name, or take it back if we gave way before we knew, and the others see
+ * that once it is dead to them.
+ */
+function replace({ gaveWay: _, ...state }: State, replaces: string, name: string): Step {
+  if (state.own.replaces === replaces && state.own.name === name) return [state, []];
+  return chain(
+    state,
+    (before) => (before.own.name === name ? [before, []] : rename(before, name)),
+    (before) => renew(before, { replaces }),
+    (after) => [after, [{ kind: "publish" }]],
+  );
+}
 
 function takeName(state: State, name: string): Step {
   return chain(

@@ -63,6 +63,8 @@ export type State = {
   readonly liveness: ReadonlyMap<string, Liveness>;
   /** A member said that this device waits for adoption, and no member has admitted it since. */
   readonly isWaiting: boolean;
+  /** The name that this device gave up for a number, since it started. */
+  readonly gaveWay?: string;
   /** How often this device has gone above a number of its own that another boot signed. */
   readonly climbs: number;
   /** When absences were last counted, by the clock that only grows. */

@@ -230,6 +230,22 @@ test("a new card in the old board takes the old card's name; the others call it 
   expect([called(old.identity.id), called(heir.identity.id)]).toEqual(["attic-2", "attic"]);
 });
 
+test("a new card that first meets who still calls the dead device by its name takes that name back", async () => {
+  const [old, heir] = [await device("attic", {}, "g6bn1234"), await device("attic", {}, "g6bn1234")];
+  const shed = await device("shed");
+  await meet(shed, cellar);
+  await meet(old, cellar);
+  await cellar.membership.happen({ kind: "liveness", states: new Map([[old.identity.id, "dead"]]) });
+  await meet(heir, cellar);
+  expect(heir.identity.name).toBe("attic-2");
+  // Gossip brings the old record.
+  await heir.membership.receive({ record: old.identity.jws });
+  expect([heir.identity.name, heir.warnings.list()]).toEqual(["attic", []]);
+  await cellar.membership.receive({ record: heir.identity.jws });
+  const called = [old, heir].map(({ identity }) => cellar.membership.members().get(identity.id)?.name);
+  expect(called).toEqual(["attic-2", "attic"]);
+});
+
 test("a forerunner that lives has its name back, and nobody inherits from it meanwhile", async () => {
   const [old, heir] = [await device("attic", {}, "g6bn1234"), await device("attic", {}, "g6bn1234")];
   await heir.membership.receive({ record: old.identity.jws });
