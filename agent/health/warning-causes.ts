@@ -128,8 +128,8 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   "update.fallback": {
     severity: "error",
     cause:
-      "A new release failed its checks, and the device returned to the one before. It works, but without the update.",
-    next: "See which check failed: `hamlet update history --log`. Then publish a better release, or acknowledge it: `hamlet update seen`.",
+      "A new release failed its checks, or its trial ended without a verdict, and the device returned to the one before. It works, but without the update.",
+    next: "See which: `hamlet update history --log`. A trial without a verdict is repeated by itself, up to three times. For a failed release publish a better one, or acknowledge it: `hamlet update seen`.",
   },
   "update.noUpdater": {
     severity: "error",
