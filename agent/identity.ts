@@ -61,7 +61,7 @@ export async function loadIdentity(
   if (!identity) {
     const provision = await readProvision(provisionPath, self.board);
     if (!provision) return undefined;
-    identity = await makeIdentity(provision);
+    identity = await makeIdentity(provision, await readBoardFacts(agentFilesIn(self.stateFolder).boardFacts));
     await keepIdentity(path, identity.file);
   }
   // Wipe the token's secret only once the keys are safe on disk; after a power cut between the two, at the next start.
@@ -103,6 +103,10 @@ export class Identity {
   readonly damages: readonly Damage[];
   /** What root read from this board; undefined where root's one-shot does not run. */
   readonly board: BoardFacts | undefined;
+  readonly boardIdentity: string | undefined;
+  /** The board on which this identity was made, if that is known. */
+  readonly madeOn: string | undefined;
+  readonly bootId: string;
   readonly #self: Self;
   readonly #file: IdentityFile;
   #own: Own;
@@ -129,6 +133,9 @@ export class Identity {
     this.neighborhoodName = file.provision.neighborhood.name;
     this.token = token;
     this.provision = file.provision;
+    this.boardIdentity = board && boardIdentityOf(board, this.deviceKey);
+    this.madeOn = file.madeOn;
+    this.bootId = self.bootId;
     this.address = meshAddress(this.neighborhood.id, this.deviceKey);
     this.prefix = meshPrefix(this.neighborhood.id);
   }
@@ -171,7 +178,7 @@ export class Identity {
   }
 
   /** Our word that this device is admitted. */
-  admit({ id }: Pick<MemberRecord, "id">, token: TokenCertificate): Promise<string> {
+  admit({ id }: Pick<MemberRecord, "id">, token: TokenCertificate): string {
     return signAdmission({ neighborhood: this.neighborhood.id, device: id, token: token.id }, this.key);
   }
 
@@ -181,7 +188,7 @@ export class Identity {
    */
   async sign(own: Own, { mustKeep = false } = {}): Promise<void> {
     const { board, release, bootId, stateFolder } = this.#self;
-    const boardIdentity = this.board && boardIdentityOf(this.board, this.deviceKey);
+    const { boardIdentity } = this;
     const jws = await signRecord(
       {
         v: 1,
@@ -198,6 +205,7 @@ export class Identity {
         number: own.number,
         token: this.#file.provision.token,
         member: this.#file.member,
+        ...(this.#file.origin && { origin: this.#file.origin }),
         admissions: [...own.admissions],
         ...(own.adoption && { adoption: own.adoption }),
       },
@@ -215,12 +223,17 @@ export class Identity {
   }
 }
 
-async function makeIdentity({ file, keys, token }: Provision): Promise<VerifiedIdentity> {
+async function makeIdentity(
+  { file, keys, token }: Provision,
+  board: BoardFacts | undefined,
+): Promise<VerifiedIdentity> {
   const { tokenKey, network: _, sshKeys: __, ...provision } = file;
   const key = generateSigningKey();
   const member = await signMemberCertificate(
     { neighborhood: keys.id, token: token.id, deviceKey: key.publicKey },
     signingKeyFromSeed(tokenKey),
   );
-  return { file: { v: 1, deviceKey: exportSigningKey(key), member, provision }, key, keys, token };
+  const madeOn = board && boardIdentityOf(board, key.publicKey);
+  const made = { v: 1 as const, deviceKey: exportSigningKey(key), member, ...(madeOn && { madeOn }), provision };
+  return { file: made, key, keys, token };
 }

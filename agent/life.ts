@@ -1,6 +1,9 @@
 // The life of a device that has an identity: its parts start in the order in which each protects the next, and one loop hands them what
 // membership wants done.
 import { join } from "node:path";
+import { agentFilesIn } from "../provisioning/handover/agent-files.ts";
+import { boardIdentityOf } from "../provisioning/handover/board.ts";
+import { yieldIdentity } from "../provisioning/handover/identity.ts";
 import type { Evidence } from "../provisioning/handover/update.ts";
 import { every } from "../system/clock.ts";
 import { run } from "../system/command.ts";
@@ -125,7 +128,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
       return {
         members: memberStatuses({ identity, config, ...reach(), ...said }),
         pending: membership.pending().map(({ since: _, ...pending }) => pending),
-        neighbors: link.discovery.neighbors().map(({ name: _, epoch: __, ...neighbor }) => neighbor),
+        neighbors: link.discovery.neighbors().map(({ name: _, epoch: __, wireguardKey: ___, ...neighbor }) => neighbor),
         broker: broker.id(),
         tuning: tuning.applied(),
       };
@@ -173,6 +176,13 @@ async function perform({ config, identity }: Scope, parts: Parts, task: Task): P
     }
     case "doubt":
       return paths.doubt(task.id);
+    case "yield": {
+      const { board } = identity;
+      await yieldIdentity(agentFilesIn(config.stateFolder), (key) => board && boardIdentityOf(board, key));
+      log.warn("this device is a copy of another: it has a new identity from now on, and waits for adoption");
+      // systemd starts it again, as who it is now.
+      return void process.kill(process.pid, "SIGTERM");
+    }
   }
 }
 

@@ -87,7 +87,7 @@ export async function makeDevice(
 export const recordOf = ({ record, key }: Device, change: Partial<MemberRecord> = {}): Promise<string> =>
   signRecord({ ...record, ...change }, key);
 
-export const admit = (keys: NeighborhoodKeys, newcomer: Device, by: Device): Promise<string> =>
+export const admit = (keys: NeighborhoodKeys, newcomer: Device, by: Device): string =>
   signAdmission({ neighborhood: keys.id, device: newcomer.id, token: newcomer.token.certificate.id }, by.key);
 
 /** The trust of a device that knows `members` and has verified them fully. */

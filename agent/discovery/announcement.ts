@@ -1,5 +1,5 @@
 // What a device announces by mDNS, and what it reads from other announcements. Pure.
-// `_hamlet._udp`, TXT: v (version), n (neighborhood, 8 hex digits), id (device), p (hello port), e (epoch: changes when the
+// `_hamlet._udp`, TXT: v (version), n (8 hex digits of a hash of the neighborhood's id), id (device), p (hello port), e (epoch: changes when the
 // device, its addresses or its links did).
 import { z } from "zod";
 

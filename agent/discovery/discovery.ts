@@ -1,6 +1,7 @@
 // Finds neighbors on the link: hints where a device may be, never whether it is alive.
 // Runs one mDNS instance per link and address family, rebuilt when the link changes, and asks seeds where multicast does not reach.
 import { randomBytes } from "node:crypto";
+import { plainAddress } from "../../system/address.ts";
 import { type Clock, every, systemClock } from "../../system/clock.ts";
 import { limitLog } from "../../system/limited-log.ts";
 import type { Log } from "../../system/log.ts";
@@ -57,6 +58,7 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Discove
   const neighbors = new Neighbors();
   const stations = new Map<string, Station>();
   let isStopped = false;
+  let ownAddresses: ReadonlySet<string> = new Set();
   /** Names of the links on which multicast was heard, and of those on which unicast was answered. */
   const heard = new Set<string>();
   const answered = new Set<string>();
@@ -83,7 +85,9 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Discove
         onResponse(packet, address) {
           for (const sighting of readSightings(packet)) {
             // Devices of another neighborhood take no room.
-            if (sighting.id === self.id || sighting.n !== self.hint) continue;
+            if (sighting.n !== self.hint) continue;
+            // Our own voice. From elsewhere it is a copy of this device: a hello finds out.
+            if (sighting.id === self.id && ownAddresses.has(plainAddress(address))) continue;
             const neighbor = neighbors.sight(sighting, address, now());
             if (neighbor) onNeighbor(neighbor);
           }
@@ -110,6 +114,7 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Discove
   };
   const watch = async () => {
     const found = links(options.interfaces);
+    ownAddresses = new Set(found.flatMap(({ addresses }) => addresses.map((one) => plainAddress(one.address))));
     for (const station of [...stations.values()]) {
       const same = found.some((link) => link.name === station.link.name && keyOf(link) === station.key);
       if (same && !(station.hasFailed && now() - station.sinceMs > rebuildFailedMs)) continue;
@@ -137,7 +142,7 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Discove
     Promise.all(
       seeds.map(async (seed) => {
         for (const address of await resolveSeed(seed)) {
-          const neighbor = neighbors.addSeed(address, seed.port, now());
+          const neighbor = neighbors.addSeed(address, seed.port, now(), seed.wireguardKey);
           if (neighbor) onNeighbor(neighbor);
         }
       }),

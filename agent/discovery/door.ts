@@ -5,6 +5,7 @@ import { FairBucket } from "../../system/bucket.ts";
 import type { Clock } from "../../system/clock.ts";
 import { describeError, type ErrorCode, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
+import { errorAnswer } from "../../system/http/answer.ts";
 import { isLocalHost } from "../../system/http/visitor.ts";
 import type { Log } from "../../system/log.ts";
 import { readAll, TooLong } from "../../system/read-all.ts";
@@ -12,14 +13,14 @@ import { remoteAddressOf } from "../../system/remote-address.ts";
 import { Orders, ordersPath } from "../api/orders.ts";
 import type { TakeOrders } from "../membership/orders.ts";
 import type { Acquaintances } from "./acquaintances.ts";
-import { Hello, maxHelloBytes, refusalOf } from "./hello.ts";
+import type { Hear } from "./hearing.ts";
+import { maxHelloBytes } from "./post.ts";
 
 /** Answers GET or HEAD. The address asked decides which page: a request to the mesh address came through the mesh. */
 export type ServePage = (request: IncomingMessage, response: ServerResponse) => void;
 type Answer = { status: number; headers: Record<string, string>; body: string | Buffer };
 export type DoorOptions = {
-  /** Resolves to the answer for a device that proved to be a member; rejects for any other. */
-  onHello(hello: Hello, address: string): Promise<Hello>;
+  hear: Hear;
   /** Takes in what the owner has signed; rejects, with nothing taken, if it proves nothing. */
   onOrders: TakeOrders;
   page: ServePage;
@@ -28,11 +29,11 @@ export type DoorOptions = {
   clock: Clock;
 };
 
-// Thirty devices that are switched on together greet within seconds, each from its own address.
+// Thirty devices that are switched on together greet within seconds, each from its own address. A hello is two requests.
 const hellos = {
-  perSource: { burst: 20, perSecond: 1 },
-  perNetwork: { burst: 120, perSecond: 10 },
-  known: { burst: 120, perSecond: 20 },
+  perSource: { burst: 40, perSecond: 2 },
+  perNetwork: { burst: 240, perSecond: 20 },
+  known: { burst: 240, perSecond: 40 },
   maxSources: 1_024,
 };
 const pages = {
@@ -57,7 +58,7 @@ const strict = {
   "cache-control": "no-store",
 };
 
-export function makeDoor({ onHello, onOrders, page, log, clock, acquaintances }: DoorOptions) {
+export function makeDoor({ hear, onOrders, page, log, clock, acquaintances }: DoorOptions) {
   const helloBucket = new FairBucket(hellos);
   const orderBucket = new FairBucket(orders);
   const pageBucket = new FairBucket(pages);
@@ -74,11 +75,9 @@ export function makeDoor({ onHello, onOrders, page, log, clock, acquaintances }:
       // Only a page in a browser sends Origin, and no page may say hello.
       if (headers.origin !== undefined) return failure(403, "api.refused", "hello is not for browsers");
       if (!mayCome(helloBucket, address)) return failure(429, "hello.busy", "too many hellos");
-      const hello = Hello.safeParse(parseJson(await readBody(request)));
-      if (!hello.success) return failure(400, "hello.invalid", explainIssues(hello.error).slice(0, 300));
-      const answered = await onHello(hello.data, address);
-      acquaintances.met(address);
-      return json(200, answered);
+      const heard = await hear(parseJson(await readBody(request)), address);
+      if (heard.isMember) acquaintances.met(address);
+      return json(200, heard.answer);
     }
     if (method === "POST" && url === ordersPath) {
       if (headers.origin !== undefined) return failure(403, "api.refused", "orders are not for browsers");
@@ -137,4 +136,4 @@ const json = (status: number, value: unknown): Answer => ({
   body: JSON.stringify(value),
 });
 export const failure = (status: number, code: ErrorCode, message: string): Answer =>
-  json(status, refusalOf(new HamletError(code, message)));
+  json(status, errorAnswer(new HamletError(code, message)));

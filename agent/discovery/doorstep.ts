@@ -12,7 +12,7 @@ import { Acquaintances } from "./acquaintances.ts";
 import { Connections } from "./connections.ts";
 import { type DoorOptions, failure, makeDoor } from "./door.ts";
 
-export type DoorstepOptions = Pick<DoorOptions, "onHello" | "onOrders" | "page"> & {
+export type DoorstepOptions = Pick<DoorOptions, "hear" | "onOrders" | "page"> & {
   /** Ports to listen on, at all addresses: for hello, and for the page if wanted. */
   ports: readonly number[];
   /** Addresses whose hellos and connections have room of their own. A device that was answered becomes one of them. */

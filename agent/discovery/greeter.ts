@@ -4,6 +4,7 @@ import { describeError } from "../../system/error.ts";
 import { limitLog } from "../../system/limited-log.ts";
 import type { Log } from "../../system/log.ts";
 import { type Contacts, type Event, isIdKey, step } from "./greeting.ts";
+import type { Place } from "./hello.ts";
 import type { Neighbor } from "./neighbors.ts";
 
 export type Greeter = {
@@ -16,7 +17,7 @@ export type Greeter = {
 };
 export type GreeterOptions = {
   /** Says hello there and takes in the answer; resolves to the id of the device that gave it, if known. Rejects if none came or it was refused. */
-  greet(place: { address: string; port: number }, id: string): Promise<string | undefined>;
+  greet(place: Place, id: string): Promise<string | undefined>;
   log: Log;
   clock?: Clock;
 };
@@ -31,8 +32,8 @@ export function startGreeter({ greet, clock = systemClock, ...options }: Greeter
     if (isStopped) return;
     const [next, effects] = step(contacts, event, clock.monotonic(), Math.random());
     contacts = next;
-    for (const { key, address, port } of effects) {
-      greet({ address, port }, key).then(
+    for (const { key, address, port, wireguardKey } of effects) {
+      greet({ address, port, wireguardKey }, key).then(
         // A forger may claim any number of ids for an address where a member answers.
         (id) =>
           happen({

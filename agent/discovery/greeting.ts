@@ -16,6 +16,8 @@ type Common = {
   address: string;
   port: number;
   epoch: string | undefined;
+  /** The key in a seed. */
+  wireguardKey: string | undefined;
   /** How often a hint named it. The lot, drawn at each hint, decides between contacts that are otherwise equal. */
   hints: number;
   hintedAt: number;
@@ -39,7 +41,13 @@ export type Event =
   /** Greet now, without the wait after a failure: the root has let somebody in. */
   | { kind: "welcome"; key?: string }
   | { kind: "tick" };
-export type Effect = { kind: "greet"; key: string; address: string; port: number };
+export type Effect = {
+  kind: "greet";
+  key: string;
+  address: string;
+  port: number;
+  wireguardKey?: string;
+};
 
 const maxContacts = 256;
 const maxPerAddress = 4; // one computer may run a few agents
@@ -109,7 +117,7 @@ export function step(contacts: Contacts, event: Event, now: number, random: numb
 }
 
 function takeHint(contacts: Map<string, Contact>, neighbor: Neighbor, now: number, lot: number): void {
-  const { address, port, epoch } = neighbor;
+  const { address, port, epoch, wireguardKey } = neighbor;
   const key = keyOf(neighbor);
   const known = contacts.get(slotOf(key, neighbor));
   if (known) {
@@ -121,7 +129,8 @@ function takeHint(contacts: Map<string, Contact>, neighbor: Neighbor, now: numbe
   }
   if (!makeRoom(contacts, address)) return;
   const isTrusted = neighbor.via === "seed";
-  const fresh = { key, address, port, epoch, hints: 1, hintedAt: now, lot, failures: 0, retryAt: now, isTrusted };
+  const common = { key, address, port, epoch, wireguardKey, isTrusted };
+  const fresh = { ...common, hints: 1, hintedAt: now, lot, failures: 0, retryAt: now };
   const met = siblings(contacts, fresh).find(({ phase }) => phase === "met");
   put(contacts, { ...fresh, phase: met ? "spare" : "waiting" });
   // A second address of a device already met is no news; another epoch is.
@@ -169,13 +178,13 @@ function greetDue(contacts: Map<string, Contact>, now: number): [Contacts, Effec
   due.sort((one, other) => Number(other.isTrusted) - Number(one.isTrusted) || byWorth(one, other));
   const effects: Effect[] = [];
   for (const contact of due) {
-    const { key, address, port, isTrusted } = contact;
+    const { key, address, port, isTrusted, wireguardKey } = contact;
     const here = perAddress.get(address) ?? 0;
     if (all >= maxGreeting.all) break;
     if (begun.has(key)) continue;
     if (!hasSlot(contact) || (!isTrusted && here >= maxGreeting.perAddress)) continue;
     put(contacts, { ...contact, phase: "greeting", startedAt: now, isAgain: false });
-    effects.push({ kind: "greet", key, address, port });
+    effects.push({ kind: "greet", key, address, port, ...(wireguardKey && { wireguardKey }) });
     begun.add(key);
     perAddress.set(address, here + 1);
     all += 1;

@@ -10,6 +10,8 @@ export type Neighbor = {
   address: string;
   port: number;
   via: "mdns" | "seed";
+  /** The seed's, for hellos beyond the link. */
+  wireguardKey?: string;
   /** A new value means that the device restarted or its links changed. */
   epoch?: string;
 };
@@ -40,8 +42,9 @@ export class Neighbors {
     return this.#put(key, neighbor, now);
   }
 
-  addSeed(address: string, port: number, now: number): Neighbor | undefined {
-    return this.#put(`seed ${address} ${port}`, { address, port, via: "seed" }, now);
+  addSeed(address: string, port: number, now: number, wireguardKey?: string): Neighbor | undefined {
+    const neighbor: Neighbor = { address, port, via: "seed", ...(wireguardKey && { wireguardKey }) };
+    return this.#put(`seed ${address} ${port}`, neighbor, now);
   }
 
   /** A hello got through between us and `address`. */

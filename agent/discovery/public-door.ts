@@ -8,7 +8,7 @@ export function makePublicDoor({
   ...options
 }: Pick<DoorstepOptions, "page" | "log" | "warnings"> & { port: number }) {
   let doorstep: Doorstep | undefined;
-  const onHello = async () => {
+  const hear = async () => {
     throw new HamletError("hello.refused", "this device is not a member of a neighborhood");
   };
   const onOrders = async () => {
@@ -16,7 +16,7 @@ export function makePublicDoor({
   };
   return {
     async open() {
-      if (port !== 0) doorstep ??= await startDoorstep({ ...options, ports: [port], onHello, onOrders });
+      if (port !== 0) doorstep ??= await startDoorstep({ ...options, ports: [port], hear, onOrders });
     },
     async close() {
       await doorstep?.stop();

@@ -41,6 +41,11 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
     cause: "The first-boot program could not apply everything in the provision file.",
     next: "Follow the code in the message, such as `hamlet explain provision.wrongBoard`.",
   },
+  "identity.cloned": {
+    severity: "error",
+    cause: "Two devices run with one identity: a card was copied after its first boot, or a disk was restored.",
+    next: "Decide which of the two stays; on the other one type `hamlet reset` and provision it again.",
+  },
   "install.available": {
     severity: "info",
     cause: "The device runs from a stick and has an internal disk that could take it.",

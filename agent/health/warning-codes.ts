@@ -6,6 +6,7 @@ export type WarningCode =
   | "discovery.multicastBlocked"
   | "discovery.failed"
   | "firstboot.failed"
+  | "identity.cloned"
   | "install.available"
   | "mesh.userspace"
   | "member.dead"

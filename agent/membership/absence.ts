@@ -1,13 +1,42 @@
-// Members that do not answer: the owner is told of the dead, and the mesh looks for another way to those in doubt.
+// Members that do not answer: the owner is told of the dead, the mesh looks for another way to those in doubt, and whoever is away for
+// too long loses its name to the next who wants it.
 // Pure.
 import type { State as Liveness } from "../cluster/news.ts";
 import { replaced } from "./replacements.ts";
-import type { Effect, State, Step } from "./state.ts";
+import type { Effect, Member, Now, State, Step } from "./state.ts";
+
+const dayMs = 86_400_000;
+const nameKeptMs = 30 * dayMs;
+const countEveryMs = 10 * 60_000;
+
+export const absentTooLong = ({ absentMs }: Pick<Member, "absentMs">): boolean => absentMs >= nameKeptMs;
+
+/**
+ * Counts how long each has been gone, by the clock that only grows, and only while this device hears somebody: a device that was away
+ * itself, or whose clock jumps, takes nobody for absent.
+ */
+export function countAbsence(state: State, { monotonicMs }: Now): Step {
+  const { countedAt, liveness } = state;
+  if (countedAt !== undefined && monotonicMs - countedAt < countEveryMs) return [state, []];
+  const next = { ...state, countedAt: monotonicMs };
+  if (countedAt === undefined || ![...liveness.values()].includes("alive")) return [next, []];
+  const members = new Map<string, Member>();
+  let isNewDay = false;
+  for (const [id, member] of state.members) {
+    const is = liveness.get(id);
+    // A sleeping computer's clock may jump: one count is worth twice its time at most.
+    const more = is === "dead" || is === "left" ? Math.min(monotonicMs - countedAt, 2 * countEveryMs) : 0;
+    const absentMs = is === "alive" ? 0 : member.absentMs + more;
+    isNewDay ||= Math.floor(absentMs / dayMs) !== Math.floor(member.absentMs / dayMs);
+    members.set(id, absentMs === member.absentMs ? member : { ...member, absentMs });
+  }
+  return [{ ...next, members }, isNewDay ? [{ kind: "save", file: "roster" }] : []];
+}
 
 export function takeLiveness(state: State, states: ReadonlyMap<string, Liveness>): Step {
   const effects: Effect[] = [];
   const before = state.liveness;
-  const isReplaced = replaced(state);
+  const isReplaced = replaced({ ...state, liveness: states });
   for (const [id, was] of before) {
     if (was === "dead" && states.get(id) !== "dead") effects.push({ kind: "clear", code: "member.dead", subject: id });
   }

@@ -40,6 +40,8 @@ export type Introduction = {
   record: string;
   revocations?: readonly string[];
   admissions?: readonly string[] | undefined;
+  /** The name by which the sender knows this device. */
+  called?: string | undefined;
 };
 export type Outcome =
   /** `admission`: our word that we admit it, for it to carry. */
@@ -76,6 +78,7 @@ export class Membership {
       adoptions: new Map(),
       liveness: new Map(),
       isWaiting: false,
+      climbs: 0,
     };
   }
 
@@ -192,7 +195,10 @@ export class Membership {
     });
   }
 
-  async #receive({ record: jws, revocations = [], admissions = [] }: Introduction, from?: string): Promise<Outcome> {
+  async #receive(
+    { record: jws, revocations = [], admissions = [], called }: Introduction,
+    from?: string,
+  ): Promise<Outcome> {
     await this.#judgeAgain();
     const judge = () => verifyRecord(this.#state, jws, this.#now().wallMs);
     let judgement = await judge();
@@ -200,10 +206,14 @@ export class Membership {
       judgement = await judge();
     }
     if (judgement.kind !== "refused" && jws === this.#o.identity.jws) return { kind: "self" };
-    const own = judgement.kind === "member" ? await verifyVouchers(this.#state, admissions, judgement.record) : [];
+    const own = judgement.kind === "member" ? verifyVouchers(this.#state, admissions, judgement.record) : [];
     const { members } = this.#state;
     const event = { kind: "record" as const, jws, judgement, admissions: own };
-    const effects = await this.#take({ ...event, ...(from !== undefined && { from }) });
+    const effects = await this.#take({
+      ...event,
+      ...(from !== undefined && { from }),
+      ...(called !== undefined && { called }),
+    });
     if (judgement.kind === "refused") return { kind: "refused", because: judgement.because };
     const { id } = judgement.record;
     if (id === this.#o.identity.id) return { kind: "self" };
@@ -213,7 +223,7 @@ export class Membership {
     }
     const member = this.#state.members.get(id)!;
     const vouching = effects.find((effect) => effect.kind === "countersign");
-    const admission = vouching && (await this.#o.identity.admit(vouching.record, vouching.token));
+    const admission = vouching && this.#o.identity.admit(vouching.record, vouching.token);
     const isNews = member.record !== members.get(id)?.record;
     return { kind: "member", member, isNews, ...(admission && { admission }) };
   }

@@ -1,30 +1,36 @@
-// Names: which of two devices with one name takes another, and by which name this device knows each member.
+// Names: by which name this device knows each member, and by which it goes itself. A name belongs to whom this device knew first, until
+// the root, a replacement on the same board or a long absence frees it: nothing that a member says about itself moves another's.
 // Pure.
 import type { MemberRecord } from "../../provisioning/trust/record.ts";
+import { absentTooLong } from "./absence.ts";
 import { freeName } from "./free-name.ts";
-import { isOwnPast } from "./replacements.ts";
-import { chain, renew, type State, type Step } from "./state.ts";
+import { ownReplacement } from "./replacements.ts";
+import { chain, type Member, renew, type State, type Step } from "./state.ts";
 
-type Named = { id: string; name: string; admissions: readonly string[] };
-
-/** The name that `own` must take because `other` keeps the one that both have; undefined if `own` keeps its name. */
-export function newName(own: Named, other: Named, taken: readonly string[]): string | undefined {
-  if (own.name !== other.name || own.id === other.id) return undefined;
-  // A device that a member has admitted was here first; of two newcomers the one with the lower id keeps the name.
-  const [isNew, isOtherNew] = [own.admissions.length === 0, other.admissions.length === 0];
-  if (isNew === isOtherNew ? own.id < other.id : isOtherNew) return undefined;
-  return freeName(own.name, new Set(taken));
-}
+type Named = Pick<MemberRecord, "id" | "name">;
 
 /** The member known first keeps a name; the next becomes `attic-2`. */
-export function nameFor({ own, members }: State, { id, name }: Pick<MemberRecord, "id" | "name">): string {
-  const others = [...members.values()].filter(({ record }) => record.id !== id);
+export function nameFor({ own, members }: State, { id, name }: Named): string {
+  const others = [...members.values()].filter((other) => other.record.id !== id && !absentTooLong(other));
   return freeName(name, new Set([own.name, ...others.map((other) => other.name)]));
 }
 
+/** Calls this member so. Whoever had the name and was away for too long gets another. */
+export function call(state: State, id: string, name: string): State {
+  const members = new Map(state.members).set(id, { ...state.members.get(id)!, name });
+  for (const [other, member] of members) {
+    if (other === id || member.name !== name) continue;
+    const taken = new Set([state.own.name, ...[...members.values()].map((one) => one.name)]);
+    members.set(other, { ...member, name: freeName(name, taken) });
+  }
+  return { ...state, members };
+}
+
 /** The member that goes by this name, here or by its own word. */
-export const holderOf = ({ members }: State, name: string) =>
-  [...members.values()].find((member) => member.name === name || member.record.name === name);
+export const holderOf = ({ members }: State, name: string): Member | undefined =>
+  [...members.values()].find(
+    (member) => !absentTooLong(member) && (member.name === name || member.record.name === name),
+  );
 
 /** The owner gives this device another name. */
 export const rename = (state: State, name: string): Step =>
@@ -34,38 +40,48 @@ export const rename = (state: State, name: string): Step =>
     (after) => [after, [{ kind: "clear", code: "member.nameTaken" }]],
   );
 
-/** Of two devices with one name one takes another. */
-export function yieldName(state: State): Step {
-  const records = [...state.members.values()].map(({ record }) => record);
-  const taken = records.map(({ name }) => name);
+/**
+ * A device that no member has admitted yet is known to nobody, and takes another name where its own has an owner: `called` is how a member
+ * that greets it knows it. Of two such devices the one with the lower id keeps the name. Once it is admitted, its name is its own.
+ */
+export function yieldName(state: State, other: MemberRecord, called: string | undefined): Step {
+  const { own, self, members } = state;
+  const wanted = state.gaveWay ?? own.name;
+  const proof = other.name === wanted ? ownReplacement(self, other) : undefined;
+  if (proof !== undefined) return replace(state, proof, wanted);
+  if (own.admissions.length > 0) return [state, []];
+  const isLater = other.name === own.name && other.admissions.length === 0 && other.id < self.id;
+  const taken = new Set([own.name, ...[...members.values()].map(({ record }) => record.name)]);
+  const name = isLater ? freeName(own.name, taken) : isNumbered(called, own.name) ? called : undefined;
+  if (name === undefined) return [state, []];
+  const message = `another member is called ${own.name}: this device is now ${name}`;
+  const hint = "to choose names yourself, provision each device with its own";
   return chain(
-    state,
-    ...records.map((other) => (before: State): Step => {
-      const { own, self } = before;
-      if (other.name !== own.name) return [before, []];
-      if (isOwnPast(self, other)) return replace(before, other.id);
-      const name = newName({ ...own, id: self.id }, other, taken);
-      if (name === undefined) return [before, []];
-      const message = `another member is called ${own.name}: this device is now ${name}`;
-      const hint = "to choose names yourself, provision each device with its own";
-      return chain(
-        before,
-        (now) => takeName(now, name),
-        (now) => [now, [{ kind: "warn", code: "member.nameTaken", message, hint }]],
-      );
-    }),
+    { ...state, gaveWay: own.name },
+    (before) => takeName(before, name),
+    (after) => [after, [{ kind: "warn", code: "member.nameTaken", message, hint }]],
   );
 }
 
-/** It can not be running, for we run on its board: we keep the name, and the others see that once it is dead to them. */
-const replace = (state: State, id: string): Step =>
-  state.own.replaces === id
-    ? [state, []]
-    : chain(
-        state,
-        (before) => renew(before, { replaces: id }),
-        (after) => [after, [{ kind: "publish" }]],
-      );
+/** Whether `name` is what `freeName` makes of `wanted`: nobody gives this device any other. */
+const isNumbered = (name: string | undefined, wanted: string): name is string => {
+  const stem = `${wanted.slice(0, 58)}-`;
+  return name?.startsWith(stem) === true && /^[1-9][0-9]{0,3}$/.test(name.slice(stem.length));
+};
+
+/**
+ * The other can not be running, for we run on its board: we keep the name, or take it back if we gave way before we knew, and the others see
+ * that once it is dead to them.
+ */
+function replace({ gaveWay: _, ...state }: State, replaces: string, name: string): Step {
+  if (state.own.replaces === replaces && state.own.name === name) return [state, []];
+  return chain(
+    state,
+    (before) => (before.own.name === name ? [before, []] : rename(before, name)),
+    (before) => renew(before, { replaces }),
+    (after) => [after, [{ kind: "publish" }]],
+  );
+}
 
 function takeName(state: State, name: string): Step {
   return chain(
@@ -76,13 +92,12 @@ function takeName(state: State, name: string): Step {
   );
 }
 
-/** Our own name has changed: a member that had to give way to it may go by its own again. */
+/** Our own name has changed: a member that had to give way to it may go by its own again, and one that had the new name gives way. */
 function restoreNames(state: State): Step {
   let next = state;
   for (const [id, member] of state.members) {
-    if (member.name === member.record.name) continue;
-    const name = nameFor(next, member.record);
-    next = { ...next, members: new Map(next.members).set(id, { ...member, name }) };
+    if (member.name === member.record.name && member.name !== state.own.name) continue;
+    next = call(next, id, nameFor(next, member.record));
   }
   return [next, []];
 }

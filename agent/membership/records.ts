@@ -6,9 +6,11 @@ import { meshAddress } from "../../provisioning/trust/names.ts";
 import type { TokenCertificate } from "../../provisioning/trust/token.ts";
 import { wireguardKeyOf } from "../../provisioning/trust/wireguard-key.ts";
 import { takeAdmissions } from "./admissions.ts";
-import { nameFor } from "./names.ts";
+import { takeOwn } from "./clones.ts";
+import { call, nameFor, yieldName } from "./names.ts";
 import { wait } from "./pending.ts";
-import { chain, type Effect, type Event, type Now, renew, type State, type Step } from "./state.ts";
+import { provenFormer } from "./replacements.ts";
+import { chain, type Effect, type Event, type Member, type Now, type State, type Step } from "./state.ts";
 import { judgeClock, trustOf } from "./trust.ts";
 
 type Accepted = Judgement & { kind: "member" };
@@ -19,8 +21,7 @@ const refusedForMs = 10 * 60_000;
 export function takeRecord(state: State, event: Event & { kind: "record" }, now: Now): Step {
   const { judgement, jws, from } = event;
   if (judgement.kind === "refused") return [state, [warnOfRefusal(judgement.because)]];
-  // Our own past, from before a restore or a lost write: we speak with a higher number than anything out there.
-  if (judgement.record.id === state.self.id) return goAbove(state, judgement.record.number);
+  if (judgement.record.id === state.self.id) return takeOwn(state, judgement.record, from);
   if (judgement.kind === "pending") {
     return chain(
       state,
@@ -34,13 +35,14 @@ export function takeRecord(state: State, event: Event & { kind: "record" }, now:
     state,
     (before) => (isNews ? accept(before, judgement, jws) : [before, []]),
     (after) => [after, countersign(after, judgement, now)],
+    (after) => yieldName(after, judgement.record, event.called),
     (after) => takeAdmissions(after, event.admissions),
     (after) => [after, from === undefined ? [] : [{ kind: "met", id: judgement.record.id, from }]],
   );
 }
 
 function accept(state: State, judgement: Accepted, jws: string): Step {
-  const { id, replaces } = judgement.record;
+  const { id } = judgement.record;
   const known = state.members.get(id);
   const [next, effects] = keepRecord(state, judgement, jws);
   const pending = new Map(next.pending);
@@ -50,25 +52,44 @@ function accept(state: State, judgement: Accepted, jws: string): Step {
   if (known?.basis !== judgement.basis) effects.push({ kind: "save", file: "roster" });
   effects.push({ kind: "members" });
   if (!known) effects.push({ kind: "log", level: "info", text: `${name} (${id}) is a member` });
-  // The record may say so long after the replaced device was seen dead.
-  if (replaces !== undefined) effects.push({ kind: "clear", code: "member.dead", subject: replaces });
   return [{ ...next, pending }, effects];
 }
 
-export function keepRecord(state: State, { record, token, basis }: Accepted, jws: string): Step {
-  const known = state.members.get(record.id);
-  const member = {
+/** `kept`: what was known of it before a restart. */
+export function keepRecord(
+  state: State,
+  { record, token, basis }: Accepted,
+  jws: string,
+  kept: { name?: string | undefined; absentMs?: number } = {},
+): Step {
+  const { id } = record;
+  const known = state.members.get(id);
+  const wants = nameFor(state, record);
+  const member: Member = {
     record,
     jws,
-    name: known?.record.name === record.name ? known.name : nameFor(state, record),
+    name: wants,
     address: meshAddress(state.self.neighborhood.id, record.deviceKey),
     wireguardKey: wireguardKeyOf(record.deviceKey)!,
+    replaces: provenFormer(state, record),
+    absentMs: known?.absentMs ?? kept.absentMs ?? 0,
     basis,
     tokenId: token.id,
     tokenIssuedAt: token.issuedAt,
   };
-  const next = { ...state, members: new Map(state.members).set(record.id, member) };
-  return [next, surplusOf(next, token)];
+  const named = known?.record.name === record.name ? known.name : (kept.name ?? wants);
+  const next = call({ ...state, members: new Map(state.members).set(id, member) }, id, named);
+  return [proveHeirs(next, id), surplusOf(next, token)];
+}
+
+/** Whoever said to replace this member, before this device knew it, is its heir from now on. */
+function proveHeirs(state: State, former: string): State {
+  const members = new Map(state.members);
+  for (const [id, member] of members) {
+    if (member.replaces !== undefined || !member.record.replaces?.startsWith(former)) continue;
+    members.set(id, { ...member, replaces: provenFormer(state, member.record) });
+  }
+  return { ...state, members };
 }
 
 /** Our word counts for ever and everywhere. */
@@ -104,9 +125,6 @@ function disputeOf({ members }: State, { vouchers, record, token }: Judgement & 
   const hint = "adopt the device if it is yours; if not, revoke the token and keep your own devices";
   return [{ kind: "warn", code: "token.disputed", message, hint, subject: record.id, forMs: refusedForMs }];
 }
-
-const goAbove = (state: State, number: number): Step =>
-  number >= state.own.number ? renew(state, { number }) : [state, []];
 
 /** Two sides that admit devices apart can exceed the token's maximum together: all of them stay, and the owner is told. */
 function surplusOf(state: State, { id, maxDevices }: TokenCertificate): Effect[] {

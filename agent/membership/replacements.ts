@@ -1,58 +1,88 @@
-// A device that replaces another: a new card in the same board takes over the old card's name once the old device is gone.
+// A device that replaces another: a new card in the same board takes over the old card's name while the old device is gone.
 // Pure.
-import { boardIdentityOf } from "../../provisioning/handover/board.ts";
+import { boardKeyOf } from "../../provisioning/handover/board.ts";
 import type { MemberRecord } from "../../provisioning/trust/record.ts";
+import { formerOf, isReplacement, signReplacement } from "../../provisioning/trust/replacement.ts";
 import { freeName } from "./free-name.ts";
-import type { Self, State, Step } from "./state.ts";
+import type { Effect, Member, Self, State, Step } from "./state.ts";
 
-type Holder = { id: string; name: string; record: { name: string; replaces?: string | undefined } };
+type Holder = Pick<Member, "name" | "replaces"> & { record: Pick<MemberRecord, "id" | "name"> };
+type Lives = "gone" | "alive" | undefined;
 
-/** Whether `record` is of this very board under another key: of a card that was in it before. */
-export function isOwnPast(
-  self: Pick<Self, "id" | "board">,
-  { id, deviceKey, boardIdentity }: Pick<MemberRecord, "id" | "deviceKey" | "boardIdentity">,
-): boolean {
-  if (id === self.id || boardIdentity === undefined || !self.board) return false;
-  return boardIdentityOf(self.board, deviceKey) === boardIdentity;
+/** Proves that `record` is of this very board under another key: of a card that was in it before. Undefined if it is not. */
+export function ownReplacement(
+  { id: heir, board, neighborhood }: Pick<Self, "id" | "board" | "neighborhood">,
+  { id: former, deviceKey, boardIdentity }: Pick<MemberRecord, "id" | "deviceKey" | "boardIdentity">,
+): string | undefined {
+  if (former === heir || boardIdentity === undefined || !board) return undefined;
+  const key = boardKeyOf(board, deviceKey);
+  if (key?.publicKey !== boardIdentity) return undefined;
+  return signReplacement({ neighborhood: neighborhood.id, former, heir }, key);
 }
 
-/** The members that others say to have replaced. */
-export const replaced = ({ members }: State): Set<string> =>
-  new Set([...members.values()].flatMap(({ record }) => record.replaces ?? []));
+/** The id of the member that `record` proves to replace. */
+export function provenFormer({ self, members }: State, record: MemberRecord): string | undefined {
+  if (record.replaces === undefined) return undefined;
+  const former = members.get(formerOf(record.replaces))?.record;
+  if (former?.boardIdentity === undefined || former.id === record.id) return undefined;
+  const replaced = { neighborhood: self.neighborhood.id, heir: record.id };
+  return isReplacement(record.replaces, replaced, former.boardIdentity) ? former.id : undefined;
+}
+
+/** The members whose name a living heir has taken over. */
+export const replaced = ({ members, liveness }: State): Set<string> =>
+  new Set(
+    [...members.values()].flatMap(({ record, name, replaces }) =>
+      replaces !== undefined && name === record.name && livesOf(liveness, record.id) !== "gone" ? replaces : [],
+    ),
+  );
+
+const livesOf = (liveness: State["liveness"], id: string): Lives => {
+  const state = liveness.get(id);
+  return state === "dead" || state === "left" ? "gone" : state === "alive" ? "alive" : undefined;
+};
 
 export function applyReplacements(state: State): Step {
-  const holders = [...state.members.values()].map(({ record, name }) => ({ id: record.id, name, record }));
-  const isGone = (id: string) => ["dead", "left"].includes(state.liveness.get(id) ?? "");
-  const changed = namesAfterReplacement(holders, state.own.name, isGone);
+  const changed = namesAfterReplacement([...state.members.values()], state.own.name, (id) =>
+    livesOf(state.liveness, id),
+  );
   if (changed.size === 0) return [state, []];
   const members = new Map(state.members);
   for (const [id, name] of changed) members.set(id, { ...members.get(id)!, name });
-  return [{ ...state, members }, [{ kind: "members" }]];
+  const next = { ...state, members };
+  const cleared = [...replaced(next)].map((subject): Effect => ({ kind: "clear", code: "member.dead", subject }));
+  return [next, [{ kind: "save", file: "roster" }, { kind: "members" }, ...cleared]];
 }
 
 /**
- * Of two members with one name, this device knows the one it met first by that name. If the other replaces the first and the first is
- * gone, they swap. Returns the names that change, by id.
+ * A former device that is gone leaves its name to its heir, and has it back when it lives. Whatever is neither gone nor alive changes
+ * nothing. Returns the names that change, by id.
  */
 export function namesAfterReplacement(
   holders: readonly Holder[],
   own: string,
-  isGone: (id: string) => boolean,
+  lives: (id: string) => Lives,
 ): ReadonlyMap<string, string> {
-  const names = new Map(holders.map(({ id, name }) => [id, name]));
+  const byId = new Map(holders.map((holder) => [holder.record.id, holder]));
+  const names = new Map(holders.map(({ record, name }) => [record.id, name]));
   const changed = new Map<string, string>();
   const call = (id: string, name: string) => {
     names.set(id, name);
     changed.set(id, name);
   };
-  for (const heir of holders) {
-    const wanted = heir.record.name;
-    const { replaces } = heir.record;
-    if (replaces === undefined || names.get(heir.id) === wanted || names.get(replaces) !== wanted) continue;
-    if (!isGone(replaces) || isGone(heir.id)) continue;
-    call(heir.id, wanted);
-    names.delete(replaces);
-    call(replaces, freeName(wanted, new Set([own, ...names.values()])));
+  const swap = (from: string, to: string, name: string) => {
+    names.delete(from);
+    call(to, name);
+    call(from, freeName(name, new Set([own, ...names.values()])));
+  };
+  for (const { record: heir, replaces } of holders) {
+    const former = replaces === undefined ? undefined : byId.get(replaces)?.record;
+    // One name is at stake: that which both have.
+    if (!former || former.name !== heir.name) continue;
+    const isHeirs = names.get(heir.id) === heir.name;
+    const isFormers = names.get(former.id) === heir.name;
+    if (isFormers && lives(former.id) === "gone" && lives(heir.id) !== "gone") swap(former.id, heir.id, heir.name);
+    if (isHeirs && lives(former.id) === "alive") swap(heir.id, former.id, heir.name);
   }
   return changed;
 }

@@ -19,6 +19,10 @@ export type Member = {
   /** Both follow from its device key. */
   address: string;
   wireguardKey: string;
+  /** A former member whose board it proved to run on. */
+  replaces?: string | undefined;
+  /** How long it has been gone, as far as this device has noticed. */
+  absentMs: number;
   basis: Basis;
   tokenId: string;
   /** ms since 1970, by the root's clock. */
@@ -39,6 +43,11 @@ export type Self = {
   readonly token: TokenCertificate;
   /** Undefined if firmware and network cards identify no particular board. */
   readonly board?: BoardFacts | undefined;
+  /** What its record says of that board, and of the one on which the identity was made. */
+  readonly boardIdentity?: string | undefined;
+  readonly madeOn?: string | undefined;
+  /** Another one each time that the system starts. */
+  readonly bootId: string;
 };
 /** What this device's own record says and may change. */
 export type Own = {
@@ -47,7 +56,7 @@ export type Own = {
   readonly admissions: readonly string[];
   /** The root's word that it has adopted this device. */
   readonly adoption?: string | undefined;
-  /** A former identity of this very board, whose name this device takes over. */
+  /** Proof that a former identity was on this very board; this device takes over its name. */
   readonly replaces?: string | undefined;
   readonly endpoints: readonly string[];
 };
@@ -63,22 +72,31 @@ export type State = {
   readonly liveness: ReadonlyMap<string, Liveness>;
   /** A member said that this device waits for adoption, and no member has admitted it since. */
   readonly isWaiting: boolean;
+  /** The name that this device gave up for a number, since it started. */
+  readonly gaveWay?: string;
+  /** How often this device has gone above a number of its own that another boot signed. */
+  readonly climbs: number;
+  /** When absences were last counted, by the clock that only grows. */
+  readonly countedAt?: number;
 };
 /** `wallMs` is ms since 1970; `monotonicMs` only grows. */
 export type Now = { wallMs: number; monotonicMs: number };
 
 export type JudgedRecord = { jws: string; judgement: Judgement };
+/** A member as it was kept. */
+export type KeptRecord = JudgedRecord & { name?: string | undefined; absentMs: number };
 export type Event =
   | {
       kind: "loaded";
       revocations: Revocations;
       adoptions: ReadonlyMap<string, Adopted>;
-      records: readonly JudgedRecord[];
+      records: readonly KeptRecord[];
       endpoints: readonly string[];
     }
   | { kind: "adoptions"; adopted: readonly Adopted[] }
-  /** `admissions`: verified ones of this device. `from`: the address that said hello; undefined for a record that came by gossip. */
-  | ({ kind: "record"; admissions: readonly string[]; from?: string } & JudgedRecord)
+  /** `admissions`: verified ones of this device. `from`: the address that said hello; undefined for a record that came by gossip.
+   * `called`: the name by which its device knows this one. */
+  | ({ kind: "record"; admissions: readonly string[]; from?: string; called?: string } & JudgedRecord)
   /** Of a member that was taken in while the clock was behind. */
   | ({ kind: "judgedAgain"; id: string } & JudgedRecord)
   /** `out`: the members that these revocations put out, and why. `forged`: why others did not count. */
@@ -100,7 +118,9 @@ export type Task =
   /** Greet it now, or all, although it has not answered before. */
   | { kind: "welcome"; id?: string }
   | { kind: "met"; id: string; from: string }
-  | { kind: "doubt"; id: string };
+  | { kind: "doubt"; id: string }
+  /** This device is the copy: it gives its identity up. */
+  | { kind: "yield" };
 export type Effect =
   | Task
   /** Sign this device's own record anew, and keep what it says. */

@@ -1,16 +1,21 @@
 // Who is in the neighborhood, as this device knows it: what happened and the time go in, what to do about it comes out.
 // Pure: signatures are verified before an event is made (verify.ts), and the effects are performed by membership.ts.
-import { takeLiveness } from "./absence.ts";
+import { countAbsence, takeLiveness } from "./absence.ts";
 import { letIn, turnedAway } from "./admissions.ts";
 import { carryOwn, takeAdoptions } from "./adoptions.ts";
-import { rename, yieldName } from "./names.ts";
+import { rename } from "./names.ts";
 import { judgeAgain, keepRecord, takeRecord } from "./records.ts";
 import { applyReplacements } from "./replacements.ts";
 import { takeRevocations } from "./revocations.ts";
 import { chain, type Effect, type Event, type Now, renew, type State, type Step } from "./state.ts";
 
 export function step(state: State, event: Event, now: Now): Step {
-  const [next, effects] = chain(state, (before) => take(before, event, now), applyReplacements, yieldName);
+  const [next, effects] = chain(
+    state,
+    (before) => countAbsence(before, now),
+    (before) => take(before, event, now),
+    applyReplacements,
+  );
   return [next, once(effects)];
 }
 
@@ -45,8 +50,8 @@ function load(state: State, { revocations, adoptions, records, endpoints }: Even
     { ...state, revocations, adoptions },
     (before) => [before, [{ kind: "save", file: "revocations" }]],
     carryOwn,
-    ...records.map(({ judgement, jws }) => (before: State): Step => {
-      return judgement.kind === "member" ? keepRecord(before, judgement, jws) : [before, []];
+    ...records.map(({ judgement, jws, ...kept }) => (before: State): Step => {
+      return judgement.kind === "member" ? keepRecord(before, judgement, jws, kept) : [before, []];
     }),
     (before) => (isSame(before, endpoints) ? [before, []] : renew(before, { endpoints })),
     (after) => [after, [{ kind: "members" }]],

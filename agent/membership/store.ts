@@ -10,12 +10,19 @@ import type { State } from "./state.ts";
 
 const RosterFile = z.object({
   v: z.literal(1),
-  members: z.array(z.object({ record: z.string(), basis: z.enum(["judged", "vouched", "faith", "clock"]) })),
+  members: z.array(
+    z.object({
+      record: z.string(),
+      basis: z.enum(["judged", "vouched", "faith", "clock"]),
+      name: z.string().optional().describe("by which this device knows it; that in the record is what it wants"),
+      absentMs: z.number().min(0).default(0),
+    }),
+  ),
   revocations: z.array(z.string()).describe("once more, should their own file be lost"),
 });
 const DocumentsFile = z.object({ v: z.literal(1), documents: z.array(z.string()) });
 
-export type KeptMember = { record: string; basis: Basis };
+export type KeptMember = { record: string; basis: Basis; name?: string | undefined; absentMs: number };
 export type KeptDocuments = { members: KeptMember[]; revocations: string[]; adoptions: string[]; damages: Damage[] };
 
 /** Design 11: under 5 MB a day; with a full bucket at its beginning, a day has twice this, and one roster more. */
@@ -50,7 +57,7 @@ export class Store {
     return {
       members: [
         ...(roster.value?.members ?? []),
-        ...[...new Set(foundRecords)].map((record): KeptMember => ({ record, basis: "faith" })),
+        ...[...new Set(foundRecords)].map((record): KeptMember => ({ record, basis: "faith", absentMs: 0 })),
       ],
       revocations: [
         ...(revocations.value?.documents ?? []),
@@ -83,7 +90,10 @@ export class Store {
   async flush(state: State): Promise<void> {
     if (!this.#isOwing) return;
     await this.saveRevocations(state);
-    const members = [...state.members.values()].map(({ jws, basis }): KeptMember => ({ record: jws, basis }));
+    const members = [...state.members.values()].map(({ jws, ...member }): KeptMember => {
+      const { basis, name, absentMs } = member;
+      return { record: jws, basis, name, absentMs };
+    });
     const content: z.infer<typeof RosterFile> = {
       v: 1,
       members,

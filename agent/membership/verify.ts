@@ -2,11 +2,12 @@
 // Pure, and asynchronous only because Web Crypto is.
 import { admittedBy } from "../../provisioning/trust/admission.ts";
 import { verifyAdoption } from "../../provisioning/trust/adoption.ts";
-import { type Basis, type Judgement, judgeRecord } from "../../provisioning/trust/judge.ts";
+import { type Judgement, judgeRecord } from "../../provisioning/trust/judge.ts";
 import { type MemberRecord, readRecord } from "../../provisioning/trust/record.ts";
 import { Refusal } from "../../provisioning/trust/refusal.ts";
 import { addRevocations, type Revocations } from "../../provisioning/trust/revocation.ts";
 import type { Adopted, Event, JudgedRecord, Member, State } from "./state.ts";
+import type { KeptMember } from "./store.ts";
 import { trustOf } from "./trust.ts";
 
 export const verifyRecord = (state: State, jws: string, wallMs: number): Promise<Judgement> =>
@@ -57,31 +58,23 @@ export function verifyAgain(state: State, { record, jws }: Member, wallMs: numbe
 }
 
 /** The admissions of this device that its members, or the one that has just become a member, really signed. */
-export async function verifyVouchers(
+export function verifyVouchers(
   { self, members }: State,
   admissions: readonly string[],
   { id, deviceKey }: Pick<MemberRecord, "id" | "deviceKey">,
-): Promise<string[]> {
+): string[] {
   const wanted = { neighborhood: self.neighborhood.id, device: self.id, token: self.token.id };
   const keys = new Map([...members.values()].map(({ record }) => [record.id, record.deviceKey]));
   keys.set(id, deviceKey);
-  const verified: string[] = [];
-  for (const admission of admissions) {
-    if ((await admittedBy(admission, wanted, keys)) !== undefined) verified.push(admission);
-  }
-  return verified;
+  return admissions.filter((admission) => admittedBy(admission, wanted, keys) !== undefined);
 }
 
 /** The records that were kept. They vouch for each other, so all their keys count before the first is judged. */
 export async function verifyKept(
   state: State,
-  kept: {
-    members: readonly { record: string; basis: Basis }[];
-    revocations: Revocations;
-    adoptions: State["adoptions"];
-  },
+  kept: { members: readonly KeptMember[]; revocations: Revocations; adoptions: State["adoptions"] },
   wallMs: number,
-): Promise<JudgedRecord[]> {
+): Promise<(JudgedRecord & KeptMember)[]> {
   const trust = trustOf({ ...state, revocations: kept.revocations, adoptions: kept.adoptions }, wallMs);
   const members = new Map(trust.members);
   const bases = new Map(trust.bases);
@@ -92,9 +85,10 @@ export async function verifyKept(
     bases.set(record.id, basis);
   }
   return Promise.all(
-    kept.members.map(async ({ record: jws }) => ({
-      jws,
-      judgement: await judgeRecord(jws, { ...trust, members, bases }),
+    kept.members.map(async (member) => ({
+      ...member,
+      jws: member.record,
+      judgement: await judgeRecord(member.record, { ...trust, members, bases }),
     })),
   );
 }

@@ -5,6 +5,7 @@ import { Acquaintances } from "../discovery/acquaintances.ts";
 import { type Discovery, startDiscovery } from "../discovery/discovery.ts";
 import { startDoorstep } from "../discovery/doorstep.ts";
 import { type Greeter, startGreeter } from "../discovery/greeter.ts";
+import { makeHearing } from "../discovery/hearing.ts";
 import { makeMeeting } from "../discovery/meeting.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { TakeOrders } from "../membership/orders.ts";
@@ -14,7 +15,7 @@ export type Link = { greeter: Greeter; discovery: Discovery };
 
 /** Everything that meets devices on the link: greetings, the door that strangers knock at, and mDNS. */
 export async function meetNeighbors(
-  { config, identity, page, warnings, ended }: Scope,
+  { config, identity, page, warnings, clock, ended }: Scope,
   {
     membership,
     order,
@@ -23,12 +24,13 @@ export async function meetNeighbors(
   }: { membership: Membership; order: TakeOrders; isCommonName(): boolean; isMemberAt(address: string): boolean },
 ): Promise<Link> {
   const acquaintances = new Acquaintances(isMemberAt);
+  const speaker = { id: identity.id, neighborhood: identity.neighborhood.id };
   const meeting = makeMeeting({ identity, membership });
-  const greeter = startGreeter({ log: makeLog("hello"), greet: ({ address, port }) => meeting.greet(address, port) });
+  const greeter = startGreeter({ log: makeLog("hello"), greet: (place) => meeting.greet(place) });
   ended.push(() => greeter.stop());
   const doorstep = await startDoorstep({
     ports: [config.link.helloPort, ...(config.link.pagePort ? [config.link.pagePort] : [])],
-    onHello: meeting.answer,
+    hear: makeHearing({ ...speaker, wireguardKey: identity.wireguard.privateKey, clock, onHello: meeting.answer }),
     onOrders: order,
     page,
     acquaintances,

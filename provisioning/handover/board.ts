@@ -1,7 +1,8 @@
 // Identifies the piece of hardware by what its firmware and network cards report, without values that every such board has in common.
-// Two devices with one identity on two boards are copies of one card. The hash tells them apart and reveals no serial number.
+// Two devices with one identity on two boards are copies of one card. The key tells them apart and reveals no serial number.
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { type SigningKey, signingKeyFromSeed } from "../trust/keys.ts";
 import { giveJson, readJsonFrom } from "./files.ts";
 import type { Owner } from "./folder.ts";
 
@@ -42,13 +43,19 @@ export function sortFacts(raw: BoardFacts): BoardFacts {
   return { serials, ...(uuid && { uuid }), macs };
 }
 
-/** 43 characters, salted with the device's key; undefined for a board that reports nothing unique. */
-export function boardIdentityOf(facts: BoardFacts, deviceKey: string): string | undefined {
+/**
+ * A key that only this board can make, salted with the device's key; undefined for a board that reports nothing unique. Its public half
+ * identifies the board in the device's record.
+ */
+export function boardKeyOf(facts: BoardFacts, deviceKey: string): SigningKey | undefined {
   const { serials, uuid, macs } = sortFacts(facts);
   if (serials.length === 0 && uuid === undefined && macs.length === 0) return undefined;
   const text = JSON.stringify(["hamlet board", deviceKey, serials, uuid ?? null, macs]);
-  return createHash("sha256").update(text).digest("base64url");
+  return signingKeyFromSeed(createHash("sha256").update(text).digest("base64url"));
 }
+
+export const boardIdentityOf = (facts: BoardFacts, deviceKey: string): string | undefined =>
+  boardKeyOf(facts, deviceKey)?.publicKey;
 
 function tidy(values: readonly string[]): string[] {
   // Strings in a device tree end with a NUL.

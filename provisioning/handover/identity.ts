@@ -1,15 +1,16 @@
 // Who this device is: `identity.json` in the agent's folder. The agent makes it and keeps it for life; root reads in it what the device
 // was provisioned with, before it takes anything from a card.
 import { z } from "zod";
+import { HamletError } from "../../system/error.ts";
 import { type Damage, keep, readKept } from "../../system/kept.ts";
 import { verifyChain } from "../file/provision.ts";
 import { ProvisionFile } from "../file/provision-file.ts";
-import { Id, Jws } from "../trust/fields.ts";
-import { importSigningKey, type SigningKey } from "../trust/keys.ts";
-import { verifyMemberCertificate } from "../trust/member-certificate.ts";
+import { Id, Jws, PublicKey } from "../trust/fields.ts";
+import { exportSigningKey, generateSigningKey, importSigningKey, type SigningKey } from "../trust/keys.ts";
+import { Origin, signMemberCertificate, verifyMembership } from "../trust/member-certificate.ts";
 import type { NeighborhoodKeys } from "../trust/neighborhood-keys.ts";
 import type { TokenCertificate } from "../trust/token.ts";
-import { readKeptFrom } from "./files.ts";
+import { readKeptFrom, removeKept } from "./files.ts";
 
 /** All of the provision file but the token's secret and what stays with root. */
 const Provisioned = z.object(ProvisionFile.shape).omit({ tokenKey: true, network: true, sshKeys: true, update: true });
@@ -19,6 +20,8 @@ export const IdentityFile = z.object({
   v: z.literal(1),
   deviceKey: z.string().max(4096).describe("PKCS8 PEM"),
   member: Jws,
+  origin: Origin.optional(),
+  madeOn: PublicKey.optional().describe("identifies the board on which this identity was made"),
   provision: Provisioned,
 });
 export type IdentityFile = z.infer<typeof IdentityFile>;
@@ -30,7 +33,7 @@ export type VerifiedIdentity = { file: IdentityFile; key: SigningKey; keys: Neig
 export async function verifyIdentity(file: IdentityFile): Promise<VerifiedIdentity> {
   const { keys, certificate: token } = await verifyChain(file.provision);
   const key = importSigningKey(file.deviceKey);
-  await verifyMemberCertificate(file.member, token.key, {
+  await verifyMembership(file, token.key, {
     neighborhood: keys.id,
     token: token.id,
     deviceKey: key.publicKey,
@@ -54,6 +57,33 @@ export async function readIdentity(
 }
 
 export const keepIdentity = (path: string, file: IdentityFile): Promise<void> => keep(path, file);
+
+/**
+ * Gives the identity up for a new one, whose device waits for adoption: the old key signs for it, because the token's secret is gone.
+ * A copy of a copy can not. Throws `identity.invalid`.
+ */
+export async function yieldIdentity(
+  files: { identity: string; roster: string; standing: string },
+  madeOn: (deviceKey: string) => string | undefined,
+): Promise<void> {
+  const { identity } = await readIdentity(files.identity);
+  if (!identity || identity.file.origin) {
+    throw new HamletError("identity.invalid", "this device can not give up its identity: it is a copy already", {
+      hint: "on the device, type: hamlet reset; then provision it again, as a new device",
+    });
+  }
+  const { file, key: old, keys, token } = identity;
+  const key = generateSigningKey();
+  const member = await signMemberCertificate({ neighborhood: keys.id, token: token.id, deviceKey: key.publicKey }, old);
+  const board = madeOn(key.publicKey);
+  // What the old device knew and who admitted it says nothing about the new one. Before the new key: with the old one it yields again.
+  for (const path of [files.roster, files.standing]) await removeKept(path);
+  await keepIdentity(files.identity, {
+    ...{ v: 1, deviceKey: exportSigningKey(key), member, provision: file.provision },
+    origin: { deviceKey: old.publicKey, member: file.member },
+    ...(board && { madeOn: board }),
+  });
+}
 
 /** What root needs of it, and no more: where it could not read the rest, it would take the device for unreadable. */
 const ForRoot = z.object({

@@ -3,8 +3,9 @@
 import { z } from "zod";
 import { type Kept, keep, readKept } from "../../system/kept.ts";
 import { Admission } from "../trust/admission.ts";
-import { DeviceName, Id } from "../trust/fields.ts";
+import { DeviceName } from "../trust/fields.ts";
 import { maxAdmissions } from "../trust/record.ts";
+import { Replacement } from "../trust/replacement.ts";
 import { readKeptFrom } from "./files.ts";
 
 export const Standing = z.object({
@@ -12,7 +13,7 @@ export const Standing = z.object({
   number: z.int().min(0).describe("of the last record signed"),
   name: DeviceName,
   admissions: z.array(Admission).max(maxAdmissions).describe("by members, the newest last"),
-  replaces: Id.optional().describe("the former identity of this board whose name was taken over"),
+  replaces: Replacement.optional().describe("the former identity of this board whose name was taken over"),
 });
 export type Standing = z.infer<typeof Standing>;
 

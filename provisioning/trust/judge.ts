@@ -1,8 +1,8 @@
 // What a record proves. Pure: the same bytes, trust and time give the same result on every device, without asking anyone.
 import { admittedBy } from "./admission.ts";
 import { type Adoption, verifyAdoption } from "./adoption.ts";
-import { verifyMemberCertificate } from "./member-certificate.ts";
-import { type DeviceId, meshAddress } from "./names.ts";
+import { verifyMembership } from "./member-certificate.ts";
+import { type DeviceId, deviceIdOf, meshAddress } from "./names.ts";
 import type { NeighborhoodKeys } from "./neighborhood-keys.ts";
 import { type MemberRecord, readRecord } from "./record.ts";
 import { Refusal, type RefusalCode } from "./refusal.ts";
@@ -69,7 +69,10 @@ async function judge(jws: string, trust: Trust): Promise<Judgement> {
   if (record.neighborhood !== keys.id) throw new Refusal("wrongNeighborhood", "a record of another neighborhood");
   if (trust.revocations.devices.has(record.id)) throw new Refusal("deviceRevoked", "this device is revoked");
   const { certificate: token, byFormerRoot } = await verifyToken(record.token, keys);
-  await verifyMemberCertificate(record.member, token.key, {
+  if (record.origin && trust.revocations.devices.has(deviceIdOf(record.origin.deviceKey))) {
+    throw new Refusal("deviceRevoked", "this device was a copy of one that is revoked");
+  }
+  await verifyMembership(record, token.key, {
     neighborhood: keys.id,
     token: token.id,
     deviceKey: record.deviceKey,
@@ -80,8 +83,8 @@ async function judge(jws: string, trust: Trust): Promise<Judgement> {
 
   // A member stays a member: for it, dates decide only whether we countersign.
   const byRoot = isNamed || adoption !== undefined;
-  const vouchers = await knownVouchers(record, token, trust);
-  const needsRoot = byFormerRoot || token.adopt === "confirm";
+  const vouchers = knownVouchers(record, token, trust);
+  const needsRoot = byFormerRoot || token.adopt === "confirm" || record.origin !== undefined;
   const mayJoin = !needsRoot && !trust.isClockBehind && now <= token.notAfter;
   const known = trust.bases.get(record.id);
   const member = (otherwise: Basis): Judgement => {
@@ -147,11 +150,11 @@ async function adoptionOf(record: MemberRecord, trust: Trust): Promise<Adoption 
 }
 
 /** The known, unrevoked members whose admission of this device by this token is in the record. */
-async function knownVouchers(record: MemberRecord, token: TokenCertificate, trust: Trust): Promise<DeviceId[]> {
+function knownVouchers(record: MemberRecord, token: TokenCertificate, trust: Trust): DeviceId[] {
   const wanted = { neighborhood: trust.neighborhood.id, device: record.id, token: token.id };
   const vouchers: DeviceId[] = [];
   for (const admission of record.admissions) {
-    const by = await admittedBy(admission, wanted, trust.members);
+    const by = admittedBy(admission, wanted, trust.members);
     if (by !== undefined && !trust.revocations.devices.has(by)) vouchers.push(by);
   }
   return vouchers;

@@ -1,10 +1,10 @@
 // Every signed document is a compact JWS (RFC 7515) with two header fields, `alg` EdDSA and `typ`, and both are checked.
 // The string itself is the document: it is stored, compared and forwarded byte for byte, so only one spelling of it is valid.
-import { createHash } from "node:crypto";
+import { createHash, sign as signBytes, verify as verifyBytes } from "node:crypto";
 import { CompactSign, compactVerify } from "jose";
 import { z } from "zod";
 import { explainIssues, parseJson } from "../../system/files.ts";
-import { publicKeyObject, type SigningKey } from "./keys.ts";
+import { isPublicKey, publicKeyObject, type SigningKey } from "./keys.ts";
 import { Refusal } from "./refusal.ts";
 
 export type DocumentType =
@@ -13,6 +13,8 @@ export type DocumentType =
   | "hamlet-record"
   | "hamlet-admission"
   | "hamlet-adoption"
+  | "hamlet-replacement"
+  | "hamlet-presence"
   | "hamlet-revocation"
   | "hamlet-succession"
   | "hamlet-operator"
@@ -27,10 +29,15 @@ export const digestOf = (jws: string): string => createHash("sha256").update(jws
 const encoded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
 const headerOf = (typ: DocumentType): string => encoded({ alg: "EdDSA", typ });
 
-/** A document whose content both sides know travels as its signature alone. */
-export const signatureOf = (jws: string): string => jws.slice(jws.lastIndexOf(".") + 1);
-export const attached = (typ: DocumentType, payload: unknown, signature: string): string =>
-  `${headerOf(typ)}.${encoded(payload)}.${signature}`;
+/** A document whose content both sides know travels as its third part alone, the signature. */
+export const signPart = (typ: DocumentType, payload: unknown, key: SigningKey): string =>
+  signBytes(null, Buffer.from(`${headerOf(typ)}.${encoded(payload)}`), key.privateKey).toString("base64url");
+
+export function signedBy(typ: DocumentType, payload: unknown, signature: string, publicKey: string): boolean {
+  const bytes = decodeExactly(signature);
+  if (bytes?.length !== 64 || !isPublicKey(publicKey)) return false;
+  return verifyBytes(null, Buffer.from(`${headerOf(typ)}.${encoded(payload)}`), publicKeyObject(publicKey), bytes);
+}
 
 export function sign(typ: DocumentType, payload: unknown, key: SigningKey): Promise<string> {
   return new CompactSign(Buffer.from(JSON.stringify(payload)))

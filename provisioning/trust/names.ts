@@ -19,8 +19,9 @@ export const neighborhoodIdOf = (rootKey: string, successorKey: string): Neighbo
 
 export const isId = (text: string): boolean => decodeBase32(text)?.length === idBytes;
 
-/** What mDNS announces of the neighborhood: 8 hex digits, enough to skip strangers and too few to prove anything. */
-export const neighborhoodHint = (id: NeighborhoodId): string => bytesOf(id).subarray(0, 4).toString("hex");
+/** What mDNS announces of the neighborhood: 8 digits of a hash, enough to skip strangers. The id itself is never on the link. */
+export const neighborhoodHint = (id: NeighborhoodId): string =>
+  sha256(Buffer.from("hamlet hint"), bytesOf(id)).subarray(0, 4).toString("hex");
 
 /** `fd12:3456:789a::/48` (RFC 4193: fd, then 40 pseudorandom bits). */
 export function meshPrefix(id: NeighborhoodId): string {

@@ -5,8 +5,10 @@ import { Admission } from "./admission.ts";
 import { BoardName, DeviceName, Endpoint, Id, Jws, PublicKey } from "./fields.ts";
 import { readUnverified, sign, verify } from "./jws.ts";
 import type { SigningKey } from "./keys.ts";
+import { Origin } from "./member-certificate.ts";
 import { deviceIdOf } from "./names.ts";
 import { Refusal } from "./refusal.ts";
+import { Replacement } from "./replacement.ts";
 import { wireguardKeyOf } from "./wireguard-key.ts";
 
 /** A record travels in one hello beside others and through gossip to everyone. */
@@ -22,18 +24,15 @@ export const MemberRecord = z.object({
   release: z.string().regex(/^[0-9A-Za-z][0-9A-Za-z.+~_-]{0,63}$/, "is not a version"),
   deviceKey: PublicKey,
   endpoints: z.array(Endpoint).max(8),
-  boardIdentity: z
-    .string()
-    .regex(/^[\w-]{43}$/, "is not a board's identity")
-    .optional()
-    .describe("hash of the hardware, salted with the device's key"),
-  replaces: Id.optional().describe(
+  boardIdentity: PublicKey.optional().describe("of a key that follows from the hardware and the device's key"),
+  replaces: Replacement.optional().describe(
     "a former identity of this board whose card is gone: this record takes over its name",
   ),
   bootId: z.string().regex(/^[0-9A-Za-z-]{1,64}$/, "is not a boot id"),
   number: z.int().min(0).describe("sequence number: of two records of one device the higher is valid"),
   token: Jws.describe("hamlet-token, by the root"),
-  member: Jws.describe("hamlet-member, by the token's key over the device's"),
+  member: Jws.describe("hamlet-member, by the token's key or the origin's over the device's"),
+  origin: Origin.optional(),
   admissions: z.array(Admission).max(maxAdmissions).describe("by members"),
   adoption: Jws.optional().describe("hamlet-adoption, by the root"),
 });

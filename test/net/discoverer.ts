@@ -3,7 +3,11 @@
 import { startDiscovery } from "../../agent/discovery/discovery.ts";
 import { startDoorstep } from "../../agent/discovery/doorstep.ts";
 import { startGreeter } from "../../agent/discovery/greeter.ts";
+import { makeHearing } from "../../agent/discovery/hearing.ts";
 import { sayHello } from "../../agent/discovery/hello.ts";
+import { signingKeyFromSeed } from "../../provisioning/trust/keys.ts";
+import { deviceIdOf } from "../../provisioning/trust/names.ts";
+import { wireguardPrivateKeyOf } from "../../provisioning/trust/wireguard-key.ts";
 import { makeLog } from "../../system/log.ts";
 
 const [name = "attic", ...seeds] = process.argv.slice(2);
@@ -13,27 +17,32 @@ const warnings = {
   raise: (code: string, _message: string, _hint: string, subject = "") => say(`warning ${code} ${subject}`),
   clear: () => {},
 };
-// A base32 id of 26 characters, derived from the name.
-const id = `${Buffer.from(name)
-  .toString("hex")
-  .replaceAll(/[0189]/g, "z")}${"a".repeat(26)}`.slice(0, 26);
+const key = signingKeyFromSeed(Buffer.from(name.padEnd(32)).toString("base64url"));
+const speaker = { id: deviceIdOf(key.publicKey), neighborhood: "elm" };
+const { id } = speaker;
 const helloPort = 7780;
-const hello = { record: `${name}.b.c`, known: [], revocations: [] };
+const hello = { record: `${name}.b.c`, presence: "p".repeat(86), known: [], revocations: [] };
 
 const doorstep = await startDoorstep({
   ports: [helloPort],
-  onHello: async ({ record }, from) => {
-    say(`heard ${record.split(".")[0]} ${from}`);
-    return hello;
-  },
+  hear: makeHearing({
+    ...speaker,
+    wireguardKey: wireguardPrivateKeyOf(key),
+    clock: { monotonic: () => performance.now() },
+    onHello: async ({ record }, _talk, from) => {
+      say(`heard ${record.split(".")[0]} ${from}`);
+      return hello;
+    },
+  }),
   onOrders: async () => [],
   page: (_request, response) => response.end(name),
   ...{ log, warnings },
 });
 const greeter = startGreeter({
-  async greet({ address, port }) {
-    const answer = await sayHello(address, port, hello);
-    say(`greeted ${answer.record.split(".")[0]} ${address}`);
+  async greet(place) {
+    const { address } = place;
+    const answer = await sayHello(place, speaker, () => hello);
+    say(`greeted ${answer.hello.record.split(".")[0]} ${address}`);
     discovery.answered(address);
     return undefined;
   },

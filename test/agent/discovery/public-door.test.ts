@@ -3,6 +3,8 @@ import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import { sayHello } from "../../../agent/discovery/hello.ts";
 import { makePublicDoor } from "../../../agent/discovery/public-door.ts";
+import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
+import { deviceIdOf } from "../../../provisioning/trust/names.ts";
 import { silentLog } from "../../../system/log.ts";
 
 async function freePort(): Promise<number> {
@@ -13,6 +15,11 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+const speaker = { id: deviceIdOf(generateSigningKey().publicKey), neighborhood: "elm" };
+const unheard = () => {
+  throw new Error("nothing is said to a device that does not prove itself");
+};
+
 test("a device that is not a member shows its page and refuses hellos, until its door is closed", async () => {
   const port = await freePort();
   const warnings = { raise: () => {}, clear: () => {} };
@@ -20,7 +27,7 @@ test("a device that is not a member shows its page and refuses hellos, until its
   await door.open();
   await door.open();
   expect(await fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text())).toBe("a page");
-  await expect(sayHello("127.0.0.1", port, { record: "a.b.c", known: [], revocations: [] })).rejects.toMatchObject({
+  await expect(sayHello({ address: "127.0.0.1", port }, speaker, unheard)).rejects.toMatchObject({
     code: "hello.refused",
     message: expect.stringContaining("not a member"),
   });

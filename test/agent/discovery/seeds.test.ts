@@ -7,6 +7,8 @@ test.each([
   ["192.0.2.1:7781", { host: "192.0.2.1", port: 7781 }],
   ["[2001:db8::1]:7781", { host: "2001:db8::1", port: 7781 }],
   ["[fe80::1%eth0]", { host: "fe80::1%eth0", port: 7780 }],
+  [`[2001:db8::1]:7781#${"k".repeat(43)}`, { host: "2001:db8::1", port: 7781, wireguardKey: "k".repeat(43) }],
+  ["attic#short", undefined],
   ["attic:0", undefined],
   ["attic:70000", undefined],
   ["http://attic/", undefined],

@@ -5,9 +5,12 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { signAdmission } from "../../../provisioning/trust/admission.ts";
 import { sign } from "../../../provisioning/trust/jws.ts";
+import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
+import { deviceIdOf } from "../../../provisioning/trust/names.ts";
 import { readRecord } from "../../../provisioning/trust/record.ts";
+import { signReplacement } from "../../../provisioning/trust/replacement.ts";
 import { day, makeTokenFile } from "../../street.ts";
-import { type Evil, makeWorld, verdict, type World } from "./world.ts";
+import { type Evil, makeWorld, namesIn, verdict, type World } from "./world.ts";
 
 const vouch = ({ street, shared: _ }: World, by: Evil, { id, token }: Evil) =>
   signAdmission({ neighborhood: street.keys.id, device: id, token: token.certificate.id }, by.key);
@@ -170,6 +173,46 @@ test("t4-big-admission: nobody's admission displaces another's, and a record tha
   const { membership: restarted } = await world.know(victim);
   await restarted.receive({ record: cellar.jws, admissions: [heard.admission!] });
   expect((await readRecord(victim.jws)).admissions).toContain(heard.admission);
+});
+
+test("t5-names: a member with a lower id and junk for admissions moves nobody's name, and renaming away and back wins none", async () => {
+  await using world = await makeWorld();
+  const [victim, cellar] = [await world.device("attic"), await world.device("cellar")];
+  const { membership: atVictim } = await world.know(victim);
+  const { membership: atCellar } = await world.know(cellar);
+  await atCellar.receive({ record: victim.jws });
+  await atVictim.receive({ record: cellar.jws, admissions: [cellar.admit(victim, victim.token)] });
+  let key = generateSigningKey();
+  while (deviceIdOf(key.publicKey) >= victim.id) key = generateSigningKey();
+  const mallory = await world.evil("attic", world.shared, key);
+  const junk = `${cellar.id}.${"a".repeat(86)}`;
+  const record = await mallory.say({ admissions: [junk] });
+  await atVictim.receive({ record, called: "attic-2" });
+  expect([victim.name, namesIn(atVictim)[mallory.id]]).toEqual(["attic", "attic-2"]);
+  await atCellar.receive({ record: victim.jws });
+  for (const name of ["attic", "x", "attic"]) {
+    await atCellar.receive({ record: await mallory.say({ name, number: world.now++, admissions: [junk] }) });
+  }
+  expect(namesIn(atCellar)).toEqual({ [victim.id]: "attic", [mallory.id]: "attic-2" });
+  // What a name means outlives a restart.
+  await atCellar.stop();
+  expect(namesIn((await world.know(cellar)).membership)).toEqual({ [victim.id]: "attic", [mallory.id]: "attic-2" });
+});
+
+test("t5-names: who only says to replace a member takes no name, dead or not, and silences no warning", async () => {
+  await using world = await makeWorld();
+  const [victim, cellar] = [await world.device("attic"), await world.device("cellar")];
+  const { membership, codes } = await world.know(cellar);
+  await membership.receive({ record: victim.jws });
+  const mallory = await world.evil("attic");
+  const replaced = { neighborhood: world.street.keys.id, former: victim.id, heir: mallory.id };
+  const replaces = signReplacement(replaced, generateSigningKey());
+  await membership.receive({ record: await mallory.say({ replaces }) });
+  for (const state of ["alive", "dead", "alive"] as const) {
+    await membership.happen({ kind: "liveness", states: new Map([[victim.id, state]]) });
+    expect(namesIn(membership)).toEqual({ [victim.id]: "attic", [mallory.id]: "attic-2" });
+    expect(codes().includes("member.dead")).toBe(state === "dead");
+  }
 });
 
 test("t2-wireguard-key: a member that claims another's WireGuard key keeps nobody out", async () => {

@@ -1,26 +1,45 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { freeName } from "../../../agent/membership/free-name.ts";
-import { newName } from "../../../agent/membership/names.ts";
+import { yieldName } from "../../../agent/membership/names.ts";
+import type { State } from "../../../agent/membership/state.ts";
+import type { MemberRecord } from "../../../provisioning/trust/record.ts";
 
-const attic = { id: "a", name: "attic", admissions: ["jws"] };
+const state = (id: string, admissions: string[] = []) =>
+  ({
+    self: { id },
+    own: { number: 1, name: "attic", admissions, endpoints: [] },
+    members: new Map(),
+    liveness: new Map(),
+  }) as unknown as State;
+const other = (id: string, admissions: string[] = [], name = "attic") => ({ id, name, admissions }) as MemberRecord;
+const nameAfter = (own: State, record: MemberRecord, called?: string) => yieldName(own, record, called)[0].own.name;
 
-test("a newcomer takes the next free name; the device that was here first keeps its own", () => {
-  const newcomer = { ...attic, id: "0", admissions: [] };
-  expect(newName(newcomer, attic, ["attic", "attic-2"])).toBe("attic-3");
-  expect(newName(attic, newcomer, ["attic"])).toBeUndefined();
+describe("a device that nobody has admitted yet", () => {
+  test("takes the number that the member which greets it knows it by, and no other name", () => {
+    expect(nameAfter(state("b"), other("a", ["word"], "cellar"), "attic-3")).toBe("attic-3");
+    for (const called of ["pantry", "attic", "attic-", "attic-0", "attic-x2", "attic-99999", undefined]) {
+      expect(nameAfter(state("b"), other("a", ["word"], "cellar"), called)).toBe("attic");
+    }
+    const longest = { ...state("b"), own: { ...state("b").own, name: "x".repeat(63) } };
+    expect(nameAfter(longest, other("a"), freeName("x".repeat(63), new Set(["x".repeat(63)])))).toBe(
+      `${"x".repeat(58)}-2`,
+    );
+  });
+
+  test("gives way to another such device of one name with a lower id", () => {
+    expect([nameAfter(state("b"), other("a")), nameAfter(state("a"), other("b"))]).toEqual(["attic-2", "attic"]);
+    expect(nameAfter(state("b"), other("a", [], "cellar"))).toBe("attic");
+  });
+
+  test("gives way to nobody because of admissions that it can not verify", () => {
+    expect(nameAfter(state("b"), other("a", ["junk"]))).toBe("attic");
+  });
 });
 
-test("of two newcomers, the one with the higher id takes another name", () => {
-  const [low, high] = [
-    { ...attic, id: "a", admissions: [] },
-    { ...attic, id: "b", admissions: [] },
-  ];
-  expect([newName(low, high, ["attic"]), newName(high, low, ["attic"])]).toEqual([undefined, "attic-2"]);
-});
-
-test("a different name, or this device itself, changes nothing", () => {
-  expect(newName(attic, { ...attic, id: "b", name: "cellar" }, [])).toBeUndefined();
-  expect(newName(attic, attic, ["attic"])).toBeUndefined();
+test("a device that was admitted keeps its name, whatever others say", () => {
+  for (const record of [other("a"), other("a", ["junk"])]) {
+    expect(nameAfter(state("b", ["word"]), record, "attic-2")).toBe("attic");
+  }
 });
 
 test("a name of 63 characters stays a DNS label", () => {

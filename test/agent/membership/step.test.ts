@@ -1,17 +1,22 @@
 import { describe, expect, test } from "vitest";
 import type { Effect, Event, State } from "../../../agent/membership/state.ts";
 import { step } from "../../../agent/membership/step.ts";
+import { boardIdentityOf, boardKeyOf } from "../../../provisioning/handover/board.ts";
+import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
+import { deviceIdOf } from "../../../provisioning/trust/names.ts";
 import type { MemberRecord } from "../../../provisioning/trust/record.ts";
+import { signReplacement } from "../../../provisioning/trust/replacement.ts";
 import { noRevocations } from "../../../provisioning/trust/revocation.ts";
 import type { TokenCertificate } from "../../../provisioning/trust/token.ts";
 
-const token = { id: "t", issuedAt: 1_000, notAfter: 9_000, maxDevices: 2 } as TokenCertificate;
+const token = { id: "t", issuedAt: 1_000, notAfter: 9_000, maxDevices: 3 } as TokenCertificate;
 const attic: State = {
   self: {
     id: "attic-id",
     deviceKey: "attic-key",
     wireguard: { publicKey: "attic-wg" },
     address: "fd00::1",
+    bootId: "boot",
     neighborhood: { id: "a".repeat(26) } as State["self"]["neighborhood"],
     token,
   },
@@ -22,6 +27,7 @@ const attic: State = {
   adoptions: new Map(),
   liveness: new Map(),
   isWaiting: false,
+  climbs: 0,
 };
 const record = (name: string, more: Partial<MemberRecord> = {}) =>
   ({ id: `${name}-id`, name, deviceKey: `${name}-key`, number: 1, admissions: [], ...more }) as MemberRecord;
@@ -45,7 +51,6 @@ function play(state: State, ...events: Event[]): [State, Effect[]] {
   for (const event of events) [state, effects] = step(state, event, now);
   return [state, effects];
 }
-const dead = (...ids: string[]): Event => ({ kind: "liveness", states: new Map(ids.map((id) => [id, "dead"])) });
 
 test("a new member is saved, told to the other parts and admitted, in this order", () => {
   const [state, effects] = play(attic, heard(member(record("cellar"))));
@@ -75,11 +80,23 @@ describe("of two devices with one name", () => {
     expect(kinds(effects)).toContain("warn member.nameTaken");
   });
 
+  const facts = { serials: ["g6bn1234"], macs: [] };
+  const [old, heir] = (() => {
+    const keys = [generateSigningKey().publicKey, generateSigningKey().publicKey] as const;
+    const [former, id] = keys.map(deviceIdOf) as [string, string];
+    const proof = { neighborhood: attic.self.neighborhood.id, former, heir: id };
+    const replaces = signReplacement(proof, boardKeyOf(facts, keys[0])!);
+    return [
+      record("porch", { id: former, deviceKey: keys[0], boardIdentity: boardIdentityOf(facts, keys[0]) }),
+      record("porch", { id, deviceKey: keys[1], replaces }),
+    ];
+  })();
+  const lives = (is: "dead" | "alive"): Event => ({ kind: "liveness", states: new Map([[old!.id, is]]) });
+
   test("the mesh hears of a newcomer before its endpoint, whether we yield our name or it inherits one", () => {
     const [, yielding] = play(attic, heard(member(record("attic", { id: "aaa" }))));
-    const [before] = play(attic, heard(member(record("porch"))), dead("porch-id"));
-    const heir = record("porch", { id: "heir-id", deviceKey: "heir-key", replaces: "porch-id" });
-    const [, inheriting] = play(before, heard(member(heir)));
+    const [before] = play(attic, heard(member(old!)), lives("dead"));
+    const [, inheriting] = play(before, heard(member(heir!)));
     for (const effects of [yielding, inheriting]) {
       expect(kinds(effects)).toContain("members");
       expect(kinds(effects).indexOf("met")).toBe(effects.length - 1);
@@ -87,15 +104,35 @@ describe("of two devices with one name", () => {
   });
 
   test("the heir of a dead member takes its name, and nobody is warned of the dead any more", () => {
-    const [old, heir] = [
-      record("porch"),
-      record("porch", { id: "heir-id", deviceKey: "heir-key", replaces: "porch-id" }),
-    ];
-    const [before] = play(attic, heard(member(old)), dead("porch-id"));
-    const [state, effects] = play(before, heard(member(heir)));
+    const [before] = play(attic, heard(member(old!)), lives("dead"));
+    const [state, effects] = play(before, heard(member(heir!)));
     expect([...state.members.values()].map(({ name }) => name)).toEqual(["porch-2", "porch"]);
     expect(kinds(effects)).toContain("clear member.dead");
-    expect(play(state, dead("porch-id"))[1]).toEqual([]);
+    expect(play(state, lives("dead"))[1]).toEqual([]);
+    const [back] = play(state, lives("alive"));
+    expect([...back.members.values()].map(({ name }) => name)).toEqual(["porch", "porch-2"]);
+  });
+
+  test("a name whose owner is gone for 30 days goes to the next who wants it; a day less, or time alone, frees none", () => {
+    const kept = (days: number, is: "dead" | "alive", witness: "dead" | "alive" = "alive"): State => {
+      let [state] = play(attic, heard(member(record("porch"))), heard(member(record("cellar"))));
+      const states = new Map([["porch-id", is] as const, ["cellar-id", witness] as const]);
+      [state] = play(state, { kind: "liveness", states });
+      for (let minutes = 0; minutes <= days * 1_440; minutes += 15) {
+        [state] = step(state, { kind: "letIn" }, { wallMs: 5_000, monotonicMs: minutes * 60_000 });
+      }
+      return state;
+    };
+    const namesWith = (state: State) => {
+      const heirless = heard(member(record("porch", { id: "next-id", deviceKey: "next-key" })));
+      const [next] = step(state, heirless, { wallMs: 5_000, monotonicMs: 0 });
+      return ["porch-id", "next-id"].map((id) => next.members.get(id)?.name);
+    };
+    expect(namesWith(kept(30.1, "dead"))).toEqual(["porch-2", "porch"]);
+    expect(namesWith(kept(29.9, "dead"))).toEqual(["porch", "porch-2"]);
+    expect(namesWith(kept(40, "alive"))).toEqual(["porch", "porch-2"]);
+    // We are the one that is cut off.
+    expect(namesWith(kept(40, "dead", "dead"))).toEqual(["porch", "porch-2"]);
   });
 });
 
