@@ -1,0 +1,131 @@
+// Benchmarks the cluster at sizes that no lab has, in the simulator: how soon news and deaths are known, what an idle member
+// sends, whom stalled and hostile members make dead; and how long a full sync stops the loop of a real one.
+import { accuser, hostile, shouter } from "../sim/malice.ts";
+import { Neighborhood, type SimOptions } from "../sim/neighborhood.ts";
+import { plainStep } from "../sim/plain-swim.ts";
+import { longestStopMs } from "./cluster/loop.ts";
+import { type Figure, median, printFigures } from "./figures.ts";
+
+const delayMs: [number, number] = [1, 5];
+const minute = 60_000;
+const seeds = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
+
+function settled(o: SimOptions): Neighborhood {
+  const town = new Neighborhood({ delayMs, ...o });
+  town.acquaint();
+  town.run(5_000);
+  return town;
+}
+
+/** How long until 99 % of the others know that one has left. */
+function spreadS(size: number, loss: number, seed: number): number {
+  const town = settled({ size, loss, seed });
+  const wanted = Math.ceil(0.99 * (size - 1));
+  const startedAt = town.now;
+  town.leave(0);
+  let known = 0;
+  while (known < wanted && town.now - startedAt < minute) {
+    town.run(10);
+    known = 0;
+    for (let index = 1; index < size; index++) if (town.belief(index, 0) === "left") known++;
+  }
+  return (town.now - startedAt) / 1_000;
+}
+
+/** The published model of gossip's spread (serf's convergence simulator): rounds of 0.2 s, each to three members. */
+function modelS(size: number, loss: number): number {
+  const [fanout, roundS, wanted] = [3, 0.2, 0.99];
+  const rounds = Math.log(((size + 1) * wanted) / (1 - wanted)) / (fanout * 0.5 * (1 - loss));
+  return Math.ceil(rounds) * roundS;
+}
+
+function crashS(size: number, seed: number): number {
+  const town = settled({ size, seed });
+  town.run(1_000 * town.draw());
+  town.kill(0);
+  return (town.runUntil(() => town.agree(0, "dead"), 5 * minute) ?? Number.POSITIVE_INFINITY) / 1_000;
+}
+
+function idleBytes(size: number, loss: number): number {
+  const town = settled({ size, loss, seed: 1 });
+  const before = town.bytes;
+  town.run(minute);
+  return (town.bytes - before) / 60 / size;
+}
+
+/** Times that a member that never stalled was declared dead by another, in five minutes with a tenth stalling again and again. */
+function falseDeaths(size: number, seed: number, more: Partial<SimOptions> = {}): number {
+  const town = settled({ size, seed, delayMs: [10, 40], ...more });
+  const stalling = [...town.bodies.keys()].slice(0, size / 10);
+  const wakesAt = stalling.map(() => town.now);
+  for (const ends = town.now + 5 * minute; town.now < ends; town.run(10)) {
+    for (const [at, index] of stalling.entries()) {
+      if (town.now < wakesAt[at]!) continue;
+      // As in Lifeguard's experiments: long stalls, and moments awake in which a probe begins and is not ended.
+      const stallMs = 2_000 + 20_000 * town.draw();
+      town.stall(index, stallMs);
+      wakesAt[at] = town.now + stallMs + 10 + 90 * town.draw();
+    }
+  }
+  return town.falseDeaths.filter(({ of }) => !stalling.includes(of)).length;
+}
+
+/** How long a living member was dead to an honest one at the longest, in ten minutes with one hostile in ten. */
+function hostileS(size: number, seed: number): { count: number; longestS: number } {
+  const town = settled({ size, seed, loss: 0.05, delayMs: [1, 40] });
+  const all = [...town.bodies.keys()];
+  for (const index of all.slice(0, size / 10)) town.corrupt(index, hostile(1_000, accuser(all.slice(-3)), shouter));
+  town.run(10 * minute);
+  const count = town.falseDeaths.filter(({ by }) => by >= size / 10).length;
+  return { count, longestS: town.longestFalse() / 1_000 };
+}
+
+printFigures("Liveness, simulated", [
+  {
+    name: "power cut to death known by all of 100",
+    value: median(seeds(5).map((s) => crashS(100, s))),
+    unit: "s",
+    runs: 5,
+  },
+  { name: "the same of 30", value: median(seeds(9).map((s) => crashS(30, s))), unit: "s", runs: 9 },
+  { name: "each of 200 sends, idle", value: idleBytes(200, 0), unit: "B/s", runs: 1 },
+  { name: "each of 200 sends, idle, 5 % loss", value: idleBytes(200, 0.05), unit: "B/s", runs: 1 },
+]);
+const [guarded, plain] = [{}, { step: plainStep }].map((more) =>
+  seeds(3).reduce((sum, seed) => sum + falseDeaths(100, seed, more), 0),
+);
+const attacked = seeds(3).map((seed) => hostileS(10, seed));
+printFigures("False deaths, simulated", [
+  {
+    name: "10 of 100 stall, three times 5 min",
+    value: guarded!,
+    unit: "",
+    runs: 1,
+    peer: { name: "plain SWIM", value: plain! },
+  },
+  {
+    name: "1 of 10 hostile, three times 10 min",
+    value: attacked.reduce((sum, { count }) => sum + count, 0),
+    unit: "",
+    runs: 1,
+  },
+  { name: "the longest of them", value: Math.max(...attacked.map(({ longestS }) => longestS)), unit: "s", runs: 1 },
+]);
+printFigures("Full sync of a real member", [
+  {
+    name: "the loop stops, 256 KiB of new claims, at the longest",
+    value: await longestStopMs("signed"),
+    unit: "ms",
+    runs: 1,
+  },
+  { name: "the same, forged", value: await longestStopMs("forged"), unit: "ms", runs: 1 },
+]);
+const figures: Figure[] = [];
+for (const size of [10, 100, 1_000])
+  for (const loss of [0, 0.05, 0.25]) {
+    const runs = size === 1_000 ? 1 : 5;
+    const value = median(seeds(runs).map((seed) => spreadS(size, loss, seed)));
+    const name = `news to 99 % of ${size}, ${loss * 100} % loss`;
+    figures.push({ name, value, unit: "s", runs, peer: { name: "model", value: modelS(size, loss) } });
+  }
+printFigures("Spread of news, simulated", figures);
