@@ -13,7 +13,7 @@ const seeds = (count: number) => Array.from({ length: count }, (_, index) => ind
 function settled(o: SimOptions): Neighborhood {
   const town = new Neighborhood({ delayMs, ...o });
   town.acquaint();
-  town.run(5_000);
+  town.run(2_000);
   return town;
 }
 
@@ -53,12 +53,12 @@ function idleBytes(size: number, loss: number): number {
   return (town.bytes - before) / 60 / size;
 }
 
-/** Times that a member that never stalled was declared dead by another, in five minutes with a tenth stalling again and again. */
+/** Times that a member that never stalled was declared dead by another, in three minutes with a tenth stalling again and again. */
 function falseDeaths(size: number, seed: number, more: Partial<SimOptions> = {}): number {
   const town = settled({ size, seed, delayMs: [10, 40], ...more });
   const stalling = [...town.bodies.keys()].slice(0, size / 10);
   const wakesAt = stalling.map(() => town.now);
-  for (const ends = town.now + 5 * minute; town.now < ends; town.run(10)) {
+  for (const ends = town.now + 3 * minute; town.now < ends; town.run(10)) {
     for (const [at, index] of stalling.entries()) {
       if (town.now < wakesAt[at]!) continue;
       // As in Lifeguard's experiments: long stalls, and moments awake in which a probe begins and is not ended.
@@ -70,62 +70,64 @@ function falseDeaths(size: number, seed: number, more: Partial<SimOptions> = {})
   return town.falseDeaths.filter(({ of }) => !stalling.includes(of)).length;
 }
 
-/** How long a living member was dead to an honest one at the longest, in ten minutes with one hostile in ten. */
+/** How long a living member was dead to an honest one at the longest, in five minutes with one hostile in ten. */
 function hostileS(size: number, seed: number): { count: number; longestS: number } {
   const town = settled({ size, seed, loss: 0.05, delayMs: [1, 40] });
   const all = [...town.bodies.keys()];
   for (const index of all.slice(0, size / 10)) town.corrupt(index, hostile(1_000, accuser(all.slice(-3)), shouter));
-  town.run(10 * minute);
+  town.run(5 * minute);
   const count = town.falseDeaths.filter(({ by }) => by >= size / 10).length;
   return { count, longestS: town.longestFalse() / 1_000 };
 }
 
-printFigures("Liveness, simulated", [
-  {
-    name: "power cut to death known by all of 100",
-    value: median(seeds(5).map((s) => crashS(100, s))),
-    unit: "s",
-    runs: 5,
-  },
-  { name: "the same of 30", value: median(seeds(9).map((s) => crashS(30, s))), unit: "s", runs: 9 },
-  { name: "each of 200 sends, idle", value: idleBytes(200, 0), unit: "B/s", runs: 1 },
-  { name: "each of 200 sends, idle, 5 % loss", value: idleBytes(200, 0.05), unit: "B/s", runs: 1 },
-]);
-const [guarded, plain] = [{}, { step: plainStep }].map((more) =>
-  seeds(3).reduce((sum, seed) => sum + falseDeaths(100, seed, more), 0),
-);
-const attacked = seeds(3).map((seed) => hostileS(10, seed));
-printFigures("False deaths, simulated", [
-  {
-    name: "10 of 100 stall, three times 5 min",
-    value: guarded!,
-    unit: "",
-    runs: 1,
-    peer: { name: "plain SWIM", value: plain! },
-  },
-  {
-    name: "1 of 10 hostile, three times 10 min",
-    value: attacked.reduce((sum, { count }) => sum + count, 0),
-    unit: "",
-    runs: 1,
-  },
-  { name: "the longest of them", value: Math.max(...attacked.map(({ longestS }) => longestS)), unit: "s", runs: 1 },
-]);
-printFigures("Full sync of a real member", [
-  {
-    name: "the loop stops, 256 KiB of new claims, at the longest",
-    value: await longestStopMs("signed"),
-    unit: "ms",
-    runs: 1,
-  },
-  { name: "the same, forged", value: await longestStopMs("forged"), unit: "ms", runs: 1 },
-]);
-const figures: Figure[] = [];
-for (const size of [10, 100, 1_000])
-  for (const loss of [0, 0.05, 0.25]) {
-    const runs = size === 1_000 ? 1 : 5;
-    const value = median(seeds(runs).map((seed) => spreadS(size, loss, seed)));
-    const name = `news to 99 % of ${size}, ${loss * 100} % loss`;
-    figures.push({ name, value, unit: "s", runs, peer: { name: "model", value: modelS(size, loss) } });
-  }
-printFigures("Spread of news, simulated", figures);
+function liveness(): Figure[] {
+  const crashes = (size: number) => median(seeds(5).map((seed) => crashS(size, seed)));
+  return [
+    { name: "power cut to death known by all of 100", value: crashes(100), unit: "s", runs: 5 },
+    { name: "the same of 30", value: crashes(30), unit: "s", runs: 5 },
+    { name: "each of 200 sends, idle", value: idleBytes(200, 0), unit: "B/s", runs: 1 },
+    { name: "each of 200 sends, idle, 5 % loss", value: idleBytes(200, 0.05), unit: "B/s", runs: 1 },
+  ];
+}
+
+function stalls(): Figure[] {
+  const [value, plain] = [falseDeaths(50, 1), falseDeaths(50, 1, { step: plainStep })];
+  const peer = { name: "plain SWIM", value: plain };
+  return [{ name: "false deaths, 5 of 50 stall, three minutes", value, unit: "", runs: 1, peer }];
+}
+
+function attack(): Figure[] {
+  const attacked = seeds(3).map((seed) => hostileS(10, seed));
+  const count = attacked.reduce((sum, one) => sum + one.count, 0);
+  const longestS = Math.max(...attacked.map((one) => one.longestS));
+  return [
+    { name: "false deaths, 1 of 10 hostile, three times five minutes", value: count, unit: "", runs: 1 },
+    { name: "the longest of them", value: longestS, unit: "s", runs: 1 },
+  ];
+}
+
+async function sync(): Promise<Figure[]> {
+  const [signed, forged] = [await longestStopMs("signed"), await longestStopMs("forged")];
+  return [
+    { name: "the loop of a real member stops, 256 KiB of new claims", value: signed, unit: "ms", runs: 1 },
+    { name: "the same, forged", value: forged, unit: "ms", runs: 1 },
+  ];
+}
+
+/** The largest once: each run of it takes a minute. */
+function spread(): Figure[] {
+  return [10, 100, 1_000].flatMap((size) =>
+    [0, 0.05, 0.25].map((loss): Figure => {
+      const runs = size === 1_000 ? 1 : 5;
+      const value = median(seeds(runs).map((seed) => spreadS(size, loss, seed)));
+      const name = `news to 99 % of ${size}, ${loss * 100} % loss`;
+      return { name, value, unit: "s", runs, peer: { name: "model", value: modelS(size, loss) } };
+    }),
+  );
+}
+
+// `node test/bench/cluster.ts [part...]`: all parts, or those named.
+const parts = { liveness, stalls, attack, sync, spread };
+for (const [name, measure] of Object.entries(parts)) {
+  if (process.argv.length === 2 || process.argv.includes(name)) printFigures(`Cluster: ${name}`, await measure());
+}
