@@ -24,6 +24,7 @@ import { fuzz } from "./fuzz/fuzz.ts";
 import type { Reader } from "./fuzz/reader.ts";
 import { readers } from "./fuzz/readers.ts";
 import { Neighborhood } from "./sim/neighborhood.ts";
+import { commandOf, runWorld, type WorldOptions } from "./sim/world.ts";
 
 /** `run` may return the number of inputs it tried. */
 type Case = { name: string; seed: number; run(): Promise<unknown> };
@@ -54,6 +55,17 @@ const cases: Case[] = [
   ),
   ...[3, 10, 100].flatMap((size) =>
     seeds.map((seed) => ({ name: `sim/churn-${size}`, seed, run: async () => churn(size, seed) })),
+  ),
+  ...[
+    { members: 10, loss: 0.05 },
+    { members: 30, loss: 0.25 },
+    { members: 100, loss: 0.05 },
+  ].flatMap((of) =>
+    seeds.map((seed) => ({
+      name: `sim/world-${of.members}`,
+      seed,
+      run: async () => endure({ ...of, seed, hostile: of.members / 10, minutes: 9 }),
+    })),
   ),
   ...seeds.map((seed) => ({ name: "boot/power", seed, run: () => cutPower(seed) })),
   ...seeds.map((seed) => ({ name: "ota/power", seed, run: () => cutUpdate(seed) })),
@@ -149,6 +161,12 @@ function churn(size: number, seed: number): void {
     town.heal();
     require(town.runUntil(() => town.isWhole(), 180_000) !== undefined, `not whole after round ${round}`);
   }
+}
+
+/** Everything that goes wrong at once, one member in ten hostile. */
+function endure(options: WorldOptions): void {
+  const { problems } = runWorld(options);
+  require(problems.length === 0, `${problems.join("; ")}; again: ${commandOf(options)}`);
 }
 
 /** Cuts a device's power at a moment that the seed chooses, even during first boot: it keeps its identity if it had one. */

@@ -2,6 +2,7 @@
 import type { Documents } from "./documents.ts";
 import { DOCUMENT_BYTES, decodeSync, ELEMENTS, encodeSync, type Freight, SYNC_BYTES } from "./messages.ts";
 import type { News } from "./news.ts";
+import { urgentKinds } from "./rumours.ts";
 import type { Answer, Question, Request } from "./transport.ts";
 
 export type ExchangeOptions = {
@@ -51,10 +52,12 @@ export function makeExchange(o: ExchangeOptions): Exchange {
   };
 }
 
-/** As much as the other side will read, chosen by chance; the rest travels with another sync or by gossip. */
+/** As much as the other side will read: what cannot wait, and of the rest as much as fits, chosen by chance for each sync. */
 function syncText({ news, documents }: Freight): string {
+  const urgent = documents.filter(({ kind }) => urgentKinds.has(kind));
+  const others = documents.filter(({ kind }) => !urgentKinds.has(kind));
   for (let share = 1; ; share /= 2) {
-    const part = { news: some(news, share), documents: some(documents, share) };
+    const part = { news: some(news, share), documents: [...urgent.slice(0, ELEMENTS / 2), ...some(others, share)] };
     if (part.news.length + part.documents.length > ELEMENTS) continue;
     const text = encodeSync(part);
     if (text.length <= SYNC_BYTES) return text;

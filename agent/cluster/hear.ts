@@ -44,17 +44,14 @@ function forged(turn: Turn, from: string, { id }: News): Heard {
 
 /** No other member may declare us gone: our higher incarnation outranks the rumour, and our former life, everywhere. */
 function hearOfSelf(turn: Turn, from: string, news: News): Heard {
-  const { view } = turn;
-  if (view.self.state === "left") return "nothing";
-  if (news.incarnation < view.self.incarnation || news.state === "alive") {
-    if (news.incarnation > view.self.incarnation) return outlive(turn, from, news);
-    // The sender holds an old claim of ours.
-    return news.incarnation < view.self.incarnation && (news.state === "left" || (isCharge(news) && news.by === from))
-      ? "introduce"
-      : "nothing";
-  }
-  if (!isCharge(news) || news.incarnation > view.self.incarnation) return outlive(turn, from, news);
-  return refute(turn, from, news);
+  const { incarnation, state } = turn.view.self;
+  if (state === "left") return "nothing";
+  if (news.incarnation > incarnation) return outlive(turn, from, news);
+  // The sender itself holds an older claim than our newest.
+  const isBehind = news.state === "left" || (isCharge(news) && news.by === from);
+  if (news.incarnation < incarnation) return isBehind ? "introduce" : "nothing";
+  if (isCharge(news)) return refute(turn, from, news);
+  return news.state === "left" ? outlive(turn, from, news) : "nothing";
 }
 
 /** A claim of our former life. */

@@ -122,7 +122,8 @@ function elementsOf({ news, documents }: Freight): unknown[] {
     const claim = [n.state, n.id, n.incarnation, n.signature];
     return isCharge(n) ? [...claim, n.by, n.proof] : claim;
   });
-  return [...accounts, ...documents.map(({ kind, id, number, digest }) => ["doc", kind, id, number, digest])];
+  // A full sync is taken in slices: what the owner has signed comes first.
+  return [...documents.map(({ kind, id, number, digest }) => ["doc", kind, id, number, digest]), ...accounts];
 }
 
 function freightOf(elements: unknown[]): Freight {

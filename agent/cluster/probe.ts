@@ -103,7 +103,7 @@ export function hearAck(turn: Turn, from: string, sequence: number): void {
   if (probe?.target === from) {
     replace(turn, probe);
     turn.view.health = healthAfter(turn.view.health, -1);
-    if (turn.now < probe.sentAt + AGAIN_MS) noteRtt(turn, from, turn.now - probe.sentAt);
+    if (!probe.hasAsked) noteRtt(turn, from, turn.now - probe.sentAt);
   } else if (probe) {
     hearHelper(turn, probe, from, "acks");
   } else {
@@ -123,10 +123,10 @@ function hearHelper(turn: Turn, probe: Probe, from: string, kind: "acks" | "nack
   replace(turn, probe, { ...probe, [kind]: [...probe[kind], from] });
 }
 
-/** Smoothed like TCP's (RFC 6298: an eighth of each new sample). */
+/** Smoothed like TCP's (RFC 6298: an eighth of each new sample). An answer to the second ping would pass for a slow first one. */
 function noteRtt(turn: Turn, id: string, sampleMs: number): void {
   const member = turn.view.members.get(id);
-  if (!member) return;
+  if (!member || (sampleMs >= AGAIN_MS && (member.rttMs ?? AGAIN_MS) < AGAIN_MS)) return;
   const rttMs = member.rttMs === undefined ? sampleMs : member.rttMs + (sampleMs - member.rttMs) / 8;
   writable(turn).set(id, { ...member, rttMs });
 }

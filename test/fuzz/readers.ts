@@ -1,6 +1,7 @@
 // Every reader of untrusted input, for `npm test` (fuzz.test.ts) and `npm run test:long -- --cases fuzz`.
+import { clusterReaders } from "./cluster-readers.ts";
 import { fileReaders } from "./file-readers.ts";
 import { imageReaders } from "./image-readers.ts";
 import type { Reader } from "./reader.ts";
 
-export const readers: Reader[] = [...imageReaders, ...fileReaders];
+export const readers: Reader[] = [...imageReaders, ...fileReaders, ...clusterReaders];

@@ -13,8 +13,15 @@ export function inkOf(statement: Claim | Charge, speaker = speakerOf(statement))
   return (hash >>> 0).toString(36).padStart(86, "-");
 }
 
+const ids: string[] = [];
+
 /** The id of simulated member `index`. */
 export function idOf(index: number): string {
+  ids[index] ??= makeId(index);
+  return ids[index];
+}
+
+function makeId(index: number): string {
   let id = "";
   for (let rest = index; id.length < 26; rest = Math.floor(rest / 32))
     id = "abcdefghijklmnopqrstuvwxyz234567"[rest % 32] + id;

@@ -3,7 +3,7 @@
 import { encodeMessage, type Freight, type Message } from "../../agent/cluster/messages.ts";
 import type { State } from "../../agent/cluster/news.ts";
 import { begin, type Event, step } from "../../agent/cluster/swim.ts";
-import { allNews, type Effect, type View } from "../../agent/cluster/view.ts";
+import { allNews, type Belief, type Effect, type View } from "../../agent/cluster/view.ts";
 import { draw } from "../../system/random.ts";
 import { Agenda } from "./agenda.ts";
 import { idOf, ink } from "./ink.ts";
@@ -49,6 +49,9 @@ export class Neighborhood {
   readonly sentBy: number[] = [];
   /** Members that were declared dead while running and reachable. */
   readonly falseDeaths: { at: number; of: number; by: number }[] = [];
+  /** Those of members that did not stall: by observer and subject, since when. */
+  readonly #wrong = new Map<number, number>();
+  longestFalseMs = 0;
   readonly bodies: Body[] = [];
   readonly #indexOf = new Map<string, number>();
   readonly #agenda = new Agenda<Happening>();
@@ -87,6 +90,30 @@ export class Neighborhood {
     }
   }
 
+  /** As `meet` for everybody, and a while later: each has heard of all others. */
+  acquaint(): void {
+    const everybody = new Map<string, Belief>();
+    for (const { view } of this.bodies) {
+      const { id, incarnation, signature, since } = view.self;
+      everybody.set(id, { state: "alive", incarnation, signature, since, accusers: new Map(), hearsay: 0 });
+    }
+    for (const [index, body] of this.bodies.entries()) {
+      for (const other of this.bodies.keys()) if (other !== index) body.peers.add(other);
+      const members = new Map(everybody);
+      members.delete(body.view.self.id);
+      const [probeAt, syncAt] = [this.now + 1_000 * this.draw(), this.now + 30_000 * this.draw()];
+      body.view = {
+        ...body.view,
+        members,
+        size: this.bodies.length,
+        probeAt,
+        syncAt,
+        dueAt: Math.min(probeAt, syncAt),
+      };
+      this.#wake(index);
+    }
+  }
+
   #enroll(index: number): void {
     const ids = [...this.bodies[index]!.peers].map(idOf);
     this.#dispatch(index, { kind: "members", ids });
@@ -96,6 +123,7 @@ export class Neighborhood {
     const body = this.bodies[index]!;
     body.isUp = false;
     body.life++;
+    for (const by of this.bodies.keys()) this.#end(by, index);
   }
 
   /** Restarts a member with only its key and its roster. */
@@ -169,6 +197,20 @@ export class Neighborhood {
     );
   }
 
+  isStalled(index: number): boolean {
+    return this.now < this.bodies[index]!.stalledUntil;
+  }
+
+  /** Whether none of `group` who runs is dead to another who runs. */
+  isCalm(group: readonly number[]): boolean {
+    const up = group.filter((index) => this.bodies[index]!.isUp);
+    const ids = new Set(up.map((index) => this.bodies[index]!.view.self.id));
+    return up.every((index) => {
+      for (const [id, { state }] of this.bodies[index]!.view.members) if (state === "dead" && ids.has(id)) return false;
+      return true;
+    });
+  }
+
   /** Whether every running member holds every running member for alive. */
   isWhole(): boolean {
     return this.bodies.every(({ isUp }, index) => !isUp || this.agree(index, "alive"));
@@ -178,8 +220,8 @@ export class Neighborhood {
     const index = what.kind === "arrival" ? what.to : what.member;
     const body = this.bodies[index]!;
     if (this.now < body.stalledUntil) {
-      // A stalled member's datagrams and timers wait, then all arrive at once, in order.
-      this.#agenda.add(body.stalledUntil, what);
+      // What came meanwhile waits. As in Node, the timers are served first, then the sockets, in order.
+      this.#agenda.add(body.stalledUntil + (what.kind === "arrival" ? 1 : 0), what);
       return;
     }
     if (what.kind === "arrival") {
@@ -222,10 +264,30 @@ export class Neighborhood {
   #perform(index: number, effect: Effect): void {
     if (effect.kind === "send") this.post(index, this.#indexOf.get(effect.to)!, effect.message);
     if (effect.kind === "sync") this.#sync(index, this.#indexOf.get(effect.with)!);
-    if (effect.kind === "changed" && effect.state === "dead") {
+    if (effect.kind === "changed") {
       const of = this.#indexOf.get(effect.id)!;
-      if (this.bodies[of]!.isUp && this.#isLinked(of, index)) this.falseDeaths.push({ at: this.now, of, by: index });
+      this.#end(index, of);
+      if (effect.state === "dead" && this.bodies[of]!.isUp && this.#isLinked(of, index)) {
+        this.falseDeaths.push({ at: this.now, of, by: index });
+        if (!this.isStalled(of)) this.#wrong.set(index * this.bodies.length + of, this.now);
+      }
     }
+  }
+
+  /** A false death is over when its observer changes its mind, or when it is true. */
+  #end(by: number, of: number): void {
+    const name = by * this.bodies.length + of;
+    const since = this.#wrong.get(name);
+    if (since === undefined) return;
+    this.#wrong.delete(name);
+    this.longestFalseMs = Math.max(this.longestFalseMs, this.now - since);
+  }
+
+  /** How long the longest false death took of a member that did not stall, those included that last. */
+  longestFalse(): number {
+    let longest = this.longestFalseMs;
+    for (const since of this.#wrong.values()) longest = Math.max(longest, this.now - since);
+    return longest;
   }
 
   /** Sends any datagram, also one that no honest member would send. */

@@ -68,3 +68,12 @@ test("documents of a kind that this release does not know are neither listed nor
   expect(decoded(body).documents.map(({ kind }) => kind)).toEqual(["rollout"]);
   expect(it.answer(cellar, request("GET", "/v1/documents/waves/spring"))).toEqual({ status: 404, body: "" });
 });
+
+test("however much there is to tell, a full sync begins with the revocations", () => {
+  const { it, documents } = exchange(20_000);
+  for (let index = 0; index < 3_000; index++) documents.put("record", `r${index}`, 1, `r${index} 1`);
+  documents.put("revocation", "rev", 1, "rev 1");
+  const { body } = it.answer(cellar, request("POST", "/v1/sync", JSON.stringify({ v: 1, g: [] })));
+  const [first] = decodeSync(Buffer.from(body))!;
+  expect(first?.documents[0]).toMatchObject({ kind: "revocation", id: "rev" });
+});

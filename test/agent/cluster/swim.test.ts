@@ -2,8 +2,8 @@
 import { expect, test } from "vitest";
 import type { Message } from "../../../agent/cluster/messages.ts";
 import type { News, Proofs } from "../../../agent/cluster/news.ts";
-import { begin, step } from "../../../agent/cluster/swim.ts";
-import { ink } from "../../sim/ink.ts";
+import { begin, type Event, step } from "../../../agent/cluster/swim.ts";
+import { idOf, ink } from "../../sim/ink.ts";
 import { after, among, attic, cellar, gossip, kitchen, news, pass, porch, sent, shed } from "./folks.ts";
 
 test("pings a member never heard at once and with growing pauses, and takes it for dead after ten seconds", () => {
@@ -273,4 +273,25 @@ test("of a message, one forged signature is checked; of one member's claims in i
   expect(checks).toBe(1);
   step(start, gossip(kitchen, ...claims), 0, counting);
   expect(checks).toBe(2);
+});
+
+test("with half of a thousand members lost, our own probes are ten a second at most", () => {
+  const ids = Array.from({ length: 999 }, (_, index) => idOf(index + 1));
+  const told = (items: News[]): Event => ({ kind: "synced", from: ids[0]!, freight: { news: items, documents: [] } });
+  const claims = ids.map((id) => news(id, "alive", 1));
+  const charges = ids.slice(0, 500).map((id, index) => news(id, "suspect", 1, ids[500 + (index % 400)]));
+  const members: Event = { kind: "members", ids };
+  let [view] = after(begin(attic, 7, 0, ink), 0, members, told(claims), told(charges));
+  const startedAt = new Map<number, number>();
+  while (view.dueAt <= 30_000) {
+    const now = view.dueAt;
+    const [next, effects] = step(view, { kind: "tick" }, now, ink);
+    view = next;
+    for (const { message } of sent(effects))
+      if (message.type === "ping" && !startedAt.has(message.sequence)) startedAt.set(message.sequence, now);
+  }
+  const starts = [...startedAt.values()];
+  expect(starts.length).toBeGreaterThan(200);
+  for (const start of starts)
+    expect(starts.filter((at) => at >= start && at < start + 1_000).length).toBeLessThanOrEqual(10);
 });

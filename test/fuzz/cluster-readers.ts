@@ -1,0 +1,65 @@
+// Readers of what members send: datagrams and full syncs, and the core that takes them in.
+import { decodeMessage, decodeSync, encodeMessage, encodeSync, type Freight } from "../../agent/cluster/messages.ts";
+import type { ChargeNews, ClaimNews } from "../../agent/cluster/news.ts";
+import { begin, type Event, step } from "../../agent/cluster/swim.ts";
+import type { View } from "../../agent/cluster/view.ts";
+import { HamletError } from "../../system/error.ts";
+import { idOf, ink } from "../sim/ink.ts";
+import { mutateText } from "./mutate.ts";
+import type { Reader } from "./reader.ts";
+
+const [self, cellar, kitchen, porch] = [0, 1, 2, 3].map(idOf) as [string, string, string, string];
+const claim = (id: string): ClaimNews => {
+  const statement = { id, incarnation: 2, state: "alive" } as const;
+  return { ...statement, signature: ink.sign(statement) };
+};
+const charge = (id: string, by: string): ChargeNews => {
+  const statement = { id, incarnation: 2, state: "suspect", by } as const;
+  return { ...statement, signature: claim(id).signature, proof: ink.sign(statement) };
+};
+const freight: Freight = {
+  news: [claim(cellar), charge(kitchen, cellar), charge(self, porch)],
+  documents: [{ kind: "record", id: cellar, number: 3, digest: "d".repeat(22) }],
+};
+
+/** A member with three others takes it in, and goes on for a while. */
+function live(...events: Event[]): View {
+  let view = begin(self, 1, 0, ink);
+  for (const event of [{ kind: "members", ids: [cellar, kitchen, porch] } as const, ...events])
+    view = step(view, event, 0, ink)[0];
+  for (let ticks = 0; ticks < 20; ticks++) view = step(view, { kind: "tick" }, view.dueAt, ink)[0];
+  return view;
+}
+
+const refused = (what: string) => new HamletError("usage.invalid", `this is no ${what}`);
+
+const datagram: Reader = {
+  name: "cluster-datagram",
+  inputs: 4_000,
+  samples: async () =>
+    [
+      { type: "ping", sequence: 7, ...freight } as const,
+      { type: "ask", sequence: 8, target: kitchen, ...freight } as const,
+      { type: "gossip", ...freight } as const,
+    ].map((message) => Buffer.from(encodeMessage(message))),
+  change: mutateText,
+  async read(input) {
+    const message = decodeMessage(input);
+    if (!message) throw refused("datagram");
+    return live({ kind: "heard", from: cellar, message });
+  },
+};
+
+const sync: Reader = {
+  name: "cluster-sync",
+  inputs: 4_000,
+  samples: async () => [Buffer.from(encodeSync(freight))],
+  change: mutateText,
+  async read(input) {
+    const slices = decodeSync(input);
+    if (!slices) throw refused("full sync");
+    return live(...[...slices].map((slice): Event => ({ kind: "synced", from: cellar, freight: slice })));
+  },
+};
+
+export const clusterReaders: Reader[] = [datagram, sync];
