@@ -2,5 +2,6 @@
 import { fileReaders } from "./file-readers.ts";
 import { imageReaders } from "./image-readers.ts";
 import type { Reader } from "./reader.ts";
+import { trustReaders } from "./trust-readers.ts";
 
-export const readers: Reader[] = [...imageReaders, ...fileReaders];
+export const readers: Reader[] = [...imageReaders, ...fileReaders, ...trustReaders];
