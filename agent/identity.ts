@@ -106,7 +106,6 @@ export class Identity {
   readonly boardIdentity: string | undefined;
   /** The board on which this identity was made, if that is known. */
   readonly madeOn: string | undefined;
-  readonly bootId: string;
   readonly #self: Self;
   readonly #file: IdentityFile;
   #own: Own;
@@ -135,7 +134,6 @@ export class Identity {
     this.provision = file.provision;
     this.boardIdentity = board && boardIdentityOf(board, this.deviceKey);
     this.madeOn = file.madeOn;
-    this.bootId = self.bootId;
     this.address = meshAddress(this.neighborhood.id, this.deviceKey);
     this.prefix = meshPrefix(this.neighborhood.id);
   }

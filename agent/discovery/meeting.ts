@@ -17,6 +17,8 @@ export type Meeting = {
 };
 
 export function makeMeeting({ identity, membership }: MeetingOptions): Meeting {
+  /** Nonces of our own hellos on their way: one that arrives here was said to ourselves, by an address that we did not know for ours. */
+  const spoken = new Set<string>();
   /** `theirs`: the revocations that the other knows. What it lacks goes along, as much as one hello holds. */
   const ownHello = (talk: Talk, theirs?: readonly string[]): Hello => {
     const revocations: string[] = [];
@@ -45,7 +47,7 @@ export function makeMeeting({ identity, membership }: MeetingOptions): Meeting {
       case "pending":
         throw new HamletError("hello.pending", `waiting for adoption: ${outcome.because}`);
       case "self":
-        throw new HamletError("hello.refused", "this is my own record");
+        throw new HamletError("hello.refused", "this is a record of my own: one of us is a copy");
       case "member": {
         // Of two newcomers none knows who was first.
         const isRenamed = identity.admissions.length > 0 && outcome.member.name !== outcome.member.record.name;
@@ -62,12 +64,20 @@ export function makeMeeting({ identity, membership }: MeetingOptions): Meeting {
   return {
     async greet(place) {
       const self = { id: identity.id, neighborhood: identity.neighborhood.id };
-      const { hello, talk } = await sayHello(place, self, ownHello).catch(async (error: unknown) => {
-        if (error instanceof HamletError && error.code === "hello.pending") {
-          await membership.happen({ kind: "turnedAway", because: error.message });
-        }
-        throw error;
+      let nonce = "";
+      const saying = sayHello(place, self, (talk) => {
+        nonce = talk.askerNonce;
+        spoken.add(nonce);
+        return ownHello(talk);
       });
+      const { hello, talk } = await saying
+        .catch(async (error: unknown) => {
+          if (error instanceof HamletError && error.code === "hello.pending") {
+            await membership.happen({ kind: "turnedAway", because: error.message });
+          }
+          throw error;
+        })
+        .finally(() => spoken.delete(nonce));
       const more = await take(hello, talk.answerer, talk, place.address);
       // Strangers get no answer, so a member that answers has admitted us. That we know the member proves no such thing.
       await membership.happen({ kind: "letIn" });
@@ -75,6 +85,7 @@ export function makeMeeting({ identity, membership }: MeetingOptions): Meeting {
       return talk.answerer;
     },
     async answer(hello, talk, from) {
+      if (spoken.has(talk.askerNonce)) throw new HamletError("hello.refused", "this is my own hello");
       const more = await take(hello, talk.asker, talk, from);
       return { ...ownHello(talk, hello.known), ...more };
     },

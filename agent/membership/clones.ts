@@ -9,13 +9,12 @@ import { chain, type Effect, renew, type State, type Step } from "./state.ts";
  */
 const maxClimbs = 3;
 
-/** A record of this device's own that it did not sign just now. `from`: its device says it itself, from there. */
+/** A record of this device's own. `from`: a device says it itself, from there, and it is not this one. */
 export function takeOwn(state: State, record: MemberRecord, from: string | undefined): Step {
-  const isOther = record.bootId !== state.self.bootId;
-  if (isOther && from !== undefined) return warnOfClone(state, record, from);
+  if (from !== undefined) return warnOfClone(state, record, from);
   // Our own past, from before a restore or a lost write: we speak with a higher number than anything out there.
   if (record.number < state.own.number) return [state, []];
-  const climbs = state.climbs + Number(isOther);
+  const climbs = state.climbs + 1;
   return chain(
     state,
     (before) => (climbs > maxClimbs ? [before, []] : renew(before, { number: record.number })),
@@ -39,7 +38,6 @@ function warnOfClone(state: State, other: MemberRecord, from: string | undefined
     hint: isTheirs
       ? "the other device runs on another board and gives the identity up; adopt it as a new device"
       : "decide which of the two stays; on the other one type: hamlet reset",
-    subject: other.bootId,
   };
   return [state, isOurs ? [warning, { kind: "yield" }] : [warning]];
 }

@@ -205,7 +205,7 @@ export class Membership {
     if (judgement.kind !== "refused" && revocations.length > 0 && (await this.#revoke(revocations))) {
       judgement = await judge();
     }
-    if (judgement.kind !== "refused" && jws === this.#o.identity.jws) return { kind: "self" };
+    if (judgement.kind !== "refused" && jws === this.#o.identity.jws && from === undefined) return { kind: "self" };
     const own = judgement.kind === "member" ? verifyVouchers(this.#state, admissions, judgement.record) : [];
     const { members } = this.#state;
     const event = { kind: "record" as const, jws, judgement, admissions: own };

@@ -46,8 +46,6 @@ export type Self = {
   /** What its record says of that board, and of the one on which the identity was made. */
   readonly boardIdentity?: string | undefined;
   readonly madeOn?: string | undefined;
-  /** Another one each time that the system starts. */
-  readonly bootId: string;
 };
 /** What this device's own record says and may change. */
 export type Own = {
@@ -74,7 +72,7 @@ export type State = {
   readonly isWaiting: boolean;
   /** The name that this device gave up for a number, since it started. */
   readonly gaveWay?: string;
-  /** How often this device has gone above a number of its own that another boot signed. */
+  /** How often this device has gone above a number of its own since it started. */
   readonly climbs: number;
   /** When absences were last counted, by the clock that only grows. */
   readonly countedAt?: number;

@@ -1,6 +1,6 @@
 // A device's WireGuard key follows from its device key, so a record names none and nobody can claim another's: who signs a record with
 // the device key holds the WireGuard key too. Both are points of one curve, in two forms (RFC 7748 4.1: u = (1 + y) / (1 - y)).
-// Pure.
+// Pure but for a table of what it has computed.
 import { createHash } from "node:crypto";
 import { type SigningKey, seedOf } from "./keys.ts";
 
@@ -14,8 +14,20 @@ const smallOrder = new Set([
   39382357235489614581723060781553021112529911719440698176882885853963445705823n,
 ]);
 
+// A key costs as much as a signature, and each record asks for its key three times.
+const known = new Map<string, string | undefined>();
+const maxKnown = 1_024;
+
 /** In base64, as `wg` prints it. Undefined for 32 bytes that are no key of a device: `wg` would refuse them, or everybody could sign. */
 export function wireguardKeyOf(devicePublicKey: string): string | undefined {
+  if (known.has(devicePublicKey)) return known.get(devicePublicKey);
+  if (known.size >= maxKnown) known.delete(known.keys().next().value!);
+  const key = computed(devicePublicKey);
+  known.set(devicePublicKey, key);
+  return key;
+}
+
+function computed(devicePublicKey: string): string | undefined {
   const bytes = Buffer.from(devicePublicKey, "base64url");
   if (bytes.length !== 32) return undefined;
   // RFC 8032 5.1.2: y in little endian; the highest bit is the sign of x, which u does not have.

@@ -382,6 +382,11 @@ describe("t15-clones: two devices with one identity", () => {
     expect(attic.warnings.list()[0]?.message).toContain("at 127.0.0.1");
   });
 
+  test("a device that greets itself, at an address that it did not know for its own, is no clone", async () => {
+    await expect(meet(attic, attic)).rejects.toMatchObject({ code: "hello.refused" });
+    expect(codes(attic)).toEqual([]);
+  });
+
   test("a disk restored from yesterday goes above what its own past has told, and is no clone", async () => {
     const restored = await copyOf(attic);
     await attic.identity.sign({ ...attic.identity.own, number: attic.identity.number + 7 });

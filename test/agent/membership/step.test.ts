@@ -16,7 +16,6 @@ const attic: State = {
     deviceKey: "attic-key",
     wireguard: { publicKey: "attic-wg" },
     address: "fd00::1",
-    bootId: "boot",
     neighborhood: { id: "a".repeat(26) } as State["self"]["neighborhood"],
     token,
   },

@@ -1,0 +1,135 @@
+// Readers of what other devices and members say: signed documents, whose content is damaged and then signed again, and hellos, whose content
+// is damaged and then sealed again.
+import { sign as signBytes } from "node:crypto";
+import { disclose, enclose } from "../../agent/discovery/envelope.ts";
+import { makeHearing } from "../../agent/discovery/hearing.ts";
+import { Proof } from "../../agent/discovery/hello.ts";
+import { seal } from "../../agent/discovery/seal.ts";
+import { parseSeed } from "../../agent/discovery/seeds.ts";
+import { admittedBy } from "../../provisioning/trust/admission.ts";
+import { verifyAdoption } from "../../provisioning/trust/adoption.ts";
+import { judgeRecord } from "../../provisioning/trust/judge.ts";
+import { type DocumentType, digestOf } from "../../provisioning/trust/jws.ts";
+import { generateSigningKey, type SigningKey } from "../../provisioning/trust/keys.ts";
+import { signMemberCertificate } from "../../provisioning/trust/member-certificate.ts";
+import { signSuccession, succeed } from "../../provisioning/trust/neighborhood-keys.ts";
+import { verifyOperator } from "../../provisioning/trust/operator.ts";
+import { isReplacement, signReplacement } from "../../provisioning/trust/replacement.ts";
+import { addRevocation, noRevocations, type Revocation } from "../../provisioning/trust/revocation.ts";
+import { wireguardKeyOf, wireguardPrivateKeyOf } from "../../provisioning/trust/wireguard-key.ts";
+import { parseJson } from "../../system/files.ts";
+import { admit, makeDevice, makeStreet, makeToken, monday, recordOf, trustOf } from "../street.ts";
+import { mutateText } from "./mutate.ts";
+import type { Reader } from "./reader.ts";
+
+const elm = makeStreet();
+const token = await makeToken(elm);
+const [attic, cellar] = [await makeDevice(elm, token, "attic"), await makeDevice(elm, token, "cellar")];
+const board = generateSigningKey();
+const replaced = { neighborhood: elm.keys.id, former: cellar.id, heir: attic.id };
+const replaces = signReplacement(replaced, board);
+const admissions = [admit(elm.keys, attic, cellar)];
+const origin = { deviceKey: cellar.key.publicKey, member: cellar.record.member };
+const byOrigin = await signMemberCertificate(
+  { neighborhood: elm.keys.id, token: token.certificate.id, deviceKey: attic.key.publicKey },
+  cellar.key,
+);
+
+/** A JWS over exactly this text. */
+function signed(typ: DocumentType, text: string, { privateKey }: SigningKey): string {
+  const encoded = (part: string) => Buffer.from(part).toString("base64url");
+  const content = `${encoded(JSON.stringify({ alg: "EdDSA", typ }))}.${encoded(text)}`;
+  return `${content}.${signBytes(null, Buffer.from(content), privateKey).toString("base64url")}`;
+}
+const reader = (
+  name: string,
+  inputs: number,
+  samples: readonly (object | string)[],
+  read: (text: string) => unknown,
+): Reader => ({
+  ...{ name: `trust/${name}`, inputs },
+  samples: async () => samples.map((one) => Buffer.from(typeof one === "string" ? one : JSON.stringify(one))),
+  change: mutateText,
+  read: async (input) => await read(input.toString("utf8")),
+});
+
+const common = { v: 1 as const, neighborhood: elm.keys.id, issuedAt: monday };
+const revocation = (revoke: Revocation["revoke"]): Revocation => ({ ...common, number: monday, revoke });
+const closes = { token: token.certificate.id, stays: [attic.id] };
+const payloadOf = (jws: string): string => Buffer.from(jws.split(".")[1]!, "base64url").toString();
+const next = { successorKey: generateSigningKey().publicKey, stays: [attic.id], issuedAt: monday };
+const succession = await signSuccession(elm.keys, elm.successor, { ...next, revocations: [digestOf("a")] });
+
+const documents: Reader[] = [
+  reader(
+    "record",
+    1_500,
+    [
+      { ...attic.record, admissions, replaces, boardIdentity: board.publicKey },
+      { ...attic.record, origin, member: byOrigin },
+    ],
+    (text) => judgeRecord(signed("hamlet-record", text, attic.key), trustOf(elm.keys, [cellar])),
+  ),
+  reader("adoption", 1_500, [{ ...common, deviceKey: attic.key.publicKey, revocation: 3 }], (text) =>
+    verifyAdoption(signed("hamlet-adoption", text, elm.root), elm.keys),
+  ),
+  reader(
+    "revocation",
+    1_500,
+    [
+      revocation({ kind: "device", device: cellar.id, ...closes }),
+      revocation({ kind: "token", ...closes }),
+      revocation({ kind: "operator", key: attic.key.publicKey }),
+    ],
+    (text) => addRevocation(noRevocations, signed("hamlet-revocation", text, elm.root), elm.keys),
+  ),
+  reader("succession", 1_500, [payloadOf(succession)], (text) =>
+    succeed(elm.keys, [signed("hamlet-succession", text, elm.successor)]),
+  ),
+  reader("operator", 1_500, [{ ...common, key: attic.key.publicKey, name: "owner" }], (text) =>
+    verifyOperator(signed("hamlet-operator", text, elm.root), elm.keys, noRevocations),
+  ),
+  reader("words", 3_000, [admissions[0]!, replaces, `[fe80::1%eth0]:7780#${"k".repeat(43)}`], (text) => [
+    admittedBy(text, { neighborhood: elm.keys.id, device: attic.id, token: token.certificate.id }, new Map()),
+    admittedBy(
+      text,
+      { neighborhood: elm.keys.id, device: attic.id, token: token.certificate.id },
+      new Map([[cellar.id, cellar.key.publicKey]]),
+    ),
+    isReplacement(text, replaced, board.publicKey),
+    parseSeed(text, 7780),
+  ]),
+];
+
+const hear = makeHearing({
+  ...{ id: attic.id, neighborhood: elm.keys.id, wireguardKey: wireguardPrivateKeyOf(attic.key) },
+  clock: { monotonic: () => 0 },
+  onHello: async (hello) => hello,
+});
+const question = { id: cellar.id, nonce: "n".repeat(22) };
+const hello = {
+  ...{ record: await recordOf(cellar), presence: "p".repeat(86), known: [digestOf("a")], revocations: [succession] },
+  ...{ admission: admissions[0]!, called: "attic-2" },
+};
+const seedKey = Buffer.from(wireguardKeyOf(attic.key.publicKey)!, "base64").toString("base64url");
+let askers = 0;
+
+const hellos: Reader[] = [
+  reader("question", 3_000, [question, { ...question, other: 1 }], (text) => hear(parseJson(text), "127.0.0.1")),
+  reader("hello", 1_500, [hello], async (text) => {
+    // A nonce counts once.
+    const asked = { ...question, nonce: `${askers++}`.padStart(22, "n") };
+    const { nonce: answererNonce } = Proof.parse((await hear(asked, "127.0.0.1")).answer);
+    const talk = { neighborhood: elm.keys.id, asker: cellar.id, askerNonce: asked.nonce };
+    const sealed = seal({ ...talk, answerer: attic.id, answererNonce }, "asker", parseJson(text) ?? text);
+    return await hear({ ...asked, answererNonce, sealed }, "127.0.0.1");
+  }),
+  reader("envelope", 500, [question], async (text) => {
+    const { envelope, open } = await enclose(parseJson(text) ?? text, seedKey);
+    const { message, answer } = await disclose(envelope, wireguardPrivateKeyOf(attic.key));
+    return await open(await answer((await hear(message, "127.0.0.1")).answer));
+  }),
+  reader("jwe", 1_000, [(await enclose(question, seedKey)).envelope], (text) => hear(parseJson(text), "127.0.0.1")),
+];
+
+export const trustReaders: Reader[] = [...documents, ...hellos];
