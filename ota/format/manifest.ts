@@ -13,8 +13,11 @@ export const Hex32 = z.string().regex(/^[0-9a-f]{64}$/);
 export const maxManifestBytes = 64 << 10;
 /** What a slot of nix/layout.json can hold, and any kernel or boot partition. */
 export const maxPartBytes = 4 * 2 ** 30;
-/** A recipe of 4 GiB in chunks of 64 KiB, with what deltas need of each. */
-export const maxRecipeBytes = 16 << 20;
+/**
+ * All that a slot of nix/layout.json holds, in chunks of the shortest length with what deltas need of each, are 4.1 MiB. A device keeps
+ * two recipes in memory beside the heap of its updater.
+ */
+export const maxRecipeBytes = 5 << 20;
 
 /** Bytes of a part that differ from device to device. Digests are over zeros there. */
 export const Place = z.object({
