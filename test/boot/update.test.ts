@@ -56,7 +56,7 @@ async function agentWithoutMesh(): Promise<string> {
   return path;
 }
 
-const publish = (image: string) => hamlet("ota", "publish", image, "--repository", publisher.folder);
+const publish = (image: string) => hamlet("ota", "publish", image, "--folder", publisher.folder);
 
 const attic = async () => {
   const { stdout } = await lab.hamlet("lab", "status", "--json");
