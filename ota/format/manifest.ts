@@ -3,6 +3,7 @@
 // Pure.
 import { z } from "zod";
 import { BuiltS, Version } from "../../image/bundle/bundle.ts";
+import { blockBytes } from "../../image/disk/block.ts";
 import { HamletError } from "../../system/error.ts";
 import { explainIssues } from "../../system/files.ts";
 import { parseJsonBytes } from "../../system/json-file.ts";
@@ -62,7 +63,7 @@ export const Manifest = z
   .refine(({ parts }) => new Set(parts.map(({ name }) => name)).size === parts.length, "a part is named twice")
   .refine(({ parts }) => parts.some(({ name }) => name === "root"), "there is no part root")
   .refine(
-    ({ parts, verity }) => parts.find(({ name }) => name === "root")?.sizeBytes === verity.dataBlocks * 4096,
+    ({ parts, verity }) => parts.find(({ name }) => name === "root")?.sizeBytes === verity.dataBlocks * blockBytes,
     "the size of root is not that of its hash tree",
   )
   .refine(
