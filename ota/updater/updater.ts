@@ -115,6 +115,8 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
       .then(act)
       .catch(async (error: unknown) => {
         await turn.end();
+        // What failed before it wrote has left the way back.
+        await wayBack.look();
         log.warn(describeError(error));
         const isFinal = error instanceof HamletError && error.exitCode === 3;
         dispatch({ kind: "failed", trouble: troubleOf(error), isFinal, hasAdvanced: hasAdvanced() });
