@@ -105,6 +105,11 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
     next: "Provision it again with a new token.",
     follows: ["clock.behind"],
   },
+  "token.disputed": {
+    severity: "warning",
+    cause: "A device is a member to some and waits at others: more devices joined with its token than it allows.",
+    next: "Adopt the device if it is yours; if not, revoke the token and keep your own devices.",
+  },
   "token.surplus": {
     severity: "warning",
     cause: "More devices than a token allows have joined with it, admitted by members that could not see each other.",
