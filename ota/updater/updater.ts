@@ -82,7 +82,11 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
         break;
       case "install":
         attempt(async () => {
-          await installation.write(found!);
+          await installation.write(found!).catch(async (error: unknown) => {
+            // What failed before it wrote has left the way back.
+            await wayBack.look();
+            throw error;
+          });
           dispatch({ kind: "installed" });
         }, installation.hasAdvanced);
         break;
@@ -115,8 +119,6 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
       .then(act)
       .catch(async (error: unknown) => {
         await turn.end();
-        // What failed before it wrote has left the way back.
-        await wayBack.look();
         log.warn(describeError(error));
         const isFinal = error instanceof HamletError && error.exitCode === 3;
         dispatch({ kind: "failed", trouble: troubleOf(error), isFinal, hasAdvanced: hasAdvanced() });
