@@ -23,6 +23,8 @@ import { proveWoken } from "./boot/woken.ts";
 import { fuzz } from "./fuzz/fuzz.ts";
 import type { Reader } from "./fuzz/reader.ts";
 import { readers } from "./fuzz/readers.ts";
+import { buildProgram } from "./ota/updater/process/device.ts";
+import { killUpdates } from "./ota/updater/process/kills.ts";
 import { Neighborhood } from "./sim/neighborhood.ts";
 import { commandOf, runWorld, type WorldOptions } from "./sim/world.ts";
 
@@ -74,6 +76,8 @@ const cases: Case[] = [
   ...seeds.map((seed) => ({ name: "ota/cut", seed, run: () => proveCut(seed) })),
   ...seeds.map((seed) => ({ name: "ota/web", seed, run: () => proveWebCut(seed) })),
   ...seeds.map((seed) => ({ name: "ota/powercut", seed, run: async () => proveColdBoot(await recorded(), seed) })),
+  // Three minutes a seed: an hour with the usual number of seeds.
+  ...seeds.map((seed) => ({ name: "ota/kill", seed, run: () => killFor(seed, 180_000) })),
   { name: "boot/woken", seed: 0, run: proveWoken },
   { name: "boot/settled", seed: 0, run: proveSettled },
   { name: "boot/rescue-unverified", seed: 0, run: proveUnverified },
@@ -132,6 +136,13 @@ function results(): Result[] {
 function fuzzFor(reader: Reader, seed: number, ms: number): Promise<number> {
   const endsAt = performance.now() + ms;
   return fuzz(reader, seed, () => performance.now() >= endsAt);
+}
+
+/** Kills real updaters at random moments; returns how many. */
+async function killFor(seed: number, ms: number): Promise<number> {
+  using program = await buildProgram();
+  const endsAt = performance.now() + ms;
+  return (await killUpdates(program.path, seed, () => performance.now() >= endsAt)).kills;
 }
 
 /** In three simulated hours at 5 % loss, no live member is declared dead. */

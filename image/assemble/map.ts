@@ -1,9 +1,10 @@
 // Makes the map of a new image: the ranges that a card must hold, with their hashes.
 import { hash } from "node:crypto";
 import { findProvisionBlock } from "../card/provision.ts";
+import { blockBytes } from "../disk/block.ts";
 import type { Bmap, MappedRange } from "../disk/bmap.ts";
 import { type Extent, Needed } from "../flash/needed.ts";
-import { blockBytes, pieceBytes, roundUp } from "../flash/pieces.ts";
+import { pieceBytes, roundUp } from "../flash/pieces.ts";
 import { openImage } from "../flash/source.ts";
 
 /**

@@ -2,14 +2,15 @@
 // bmaptool (version 2.0), so that either tool can use it. As with bmaptool, unmapped blocks keep their old content on the card;
 // `flash/needed.ts` leaves a block unmapped only if nothing ever reads it.
 // Pure.
+
 import { createHash } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
+import { blockBytes } from "./block.ts";
 
 /** In bytes; `sha256` is hex, and missing for the provision block, whose content may change. */
 export type MappedRange = { offset: number; length: number; sha256?: string | undefined };
 export type Bmap = { imageBytes: number; ranges: MappedRange[] };
 
-const blockBytes = 4096;
 const noChecksum = "0".repeat(64);
 /** 40,000 ranges: an image of 160 GB in pieces of 4 MiB. */
 export const maxBmapBytes = 4 << 20;

@@ -2,12 +2,12 @@
 
 import { HamletError } from "../../system/error.ts";
 import { type ImageJson, imageJsonPath, parseImageJson } from "../assemble/image-json.ts";
+import { blockBytes } from "../disk/block.ts";
 import { readFatFile } from "../disk/fat.ts";
 import { sectorBytes } from "../disk/gpt.ts";
 import type { ReadAt } from "../disk/read-at.ts";
 import { readTable } from "../disk/table.ts";
 import type { Region } from "./needed.ts";
-import { blockBytes } from "./pieces.ts";
 
 export type ImageHead = { image: ImageJson; regions: Region[] };
 

@@ -2,9 +2,11 @@
 // system, an empty slot, the free clusters of a FAT. Zeros that something reads are needed like other bytes: in a FAT a zero
 // means "free", in a journal "no older entry", and under dm-verity any other byte stops the machine.
 // Pure.
+
+import { blockBytes } from "../disk/block.ts";
 import { readErofsSuperblock, superblockOffset } from "../disk/erofs-superblock.ts";
 import { isZero } from "../disk/holes.ts";
-import { blockBytes, roundUp } from "./pieces.ts";
+import { roundUp } from "./pieces.ts";
 
 /** A part of the disk that is examined by itself: a partition, or a gap between two. */
 export type Region = { offset: number; sizeBytes: number };

@@ -2,8 +2,6 @@
 
 /** Large enough for cards and SSDs to work without waiting, small enough to stop quickly. */
 export const pieceBytes = 4 << 20;
-/** Direct I/O needs memory, offsets and lengths in whole blocks; no drive has larger ones. */
-export const blockBytes = 4096;
 
 /** A part of the image; its buffer is reused after `release`. */
 export type Piece = { offset: number; bytes: Buffer; release(): void };

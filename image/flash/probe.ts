@@ -1,8 +1,9 @@
 // Detects a drive that lies about its size before it is used. Such a card accepts writes beyond its end and drops them or
 // overwrites other data with them.
 import { HamletError } from "../../system/error.ts";
+import { blockBytes } from "../disk/block.ts";
 import type { BlockDevice } from "./block-device.ts";
-import { alignedBuffer, blockBytes } from "./pieces.ts";
+import { alignedBuffer } from "./pieces.ts";
 
 const mib = 1 << 20;
 

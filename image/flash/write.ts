@@ -4,11 +4,12 @@
 import { hash } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
+import { blockBytes } from "../disk/block.ts";
 import type { Bmap } from "../disk/bmap.ts";
 import type { BlockDevice } from "./block-device.ts";
 import { damaged, MapCheck } from "./map-check.ts";
 import { type Extent, Needed } from "./needed.ts";
-import { alignedBuffer, blockBytes, type Piece, pieceBytes } from "./pieces.ts";
+import { alignedBuffer, type Piece, pieceBytes } from "./pieces.ts";
 import { probeSize } from "./probe.ts";
 import type { ImageSource } from "./source.ts";
 import { verify, type Written } from "./verify.ts";

@@ -3,6 +3,7 @@
 
 import { hash } from "node:crypto";
 import { zstdCompressSync } from "node:zlib";
+import { blockBytes } from "../disk/block.ts";
 import type { ReadAt } from "../disk/read-at.ts";
 
 type Partition = { label: string; firstByte: number; sizeBytes: number };
@@ -11,7 +12,6 @@ export type BlockChange = { label: string; blocks: number; changedBlocks: number
 /** Bytes in blocks that occur nowhere in the same partition of the older image, plain and compressed by zstd. */
 export type UpdateSize = { newBytes: number; packedBytes: number };
 
-export const blockBytes = 4096;
 const chunkBytes = 1 << 20;
 
 export async function diffBlocks(

@@ -20,7 +20,8 @@ import { giveProblems, problemOf } from "../../provisioning/handover/problems.ts
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
-import { alignedBuffer, blockBytes, pieceBytes, roundUp } from "../flash/pieces.ts";
+import { blockBytes } from "../disk/block.ts";
+import { alignedBuffer, pieceBytes, roundUp } from "../flash/pieces.ts";
 import type { ImageSource } from "../flash/source.ts";
 import { copyOf, planDisk } from "./copy.ts";
 import type { OwnDisk } from "./own-disk.ts";

@@ -4,12 +4,13 @@ import { type FileHandle, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { HamletError } from "../../system/error.ts";
 import { type ImageJson, imageJsonPath, parseImageJson } from "../assemble/image-json.ts";
+import { blockBytes } from "../disk/block.ts";
 import { openDirect } from "../disk/direct.ts";
 import { readFatFile } from "../disk/fat.ts";
 import { type Gpt, headSectors, readGpt, sectorBytes } from "../disk/gpt.ts";
 import { type ReadAt, readFully } from "../disk/read-at.ts";
 import { usedBytes } from "../flash/needed.ts";
-import { alignedBuffer, blockBytes, pieceBytes, roundUp } from "../flash/pieces.ts";
+import { alignedBuffer, pieceBytes, roundUp } from "../flash/pieces.ts";
 
 export type OwnDisk = {
   path: string;

@@ -3,6 +3,7 @@
 // Pure.
 import { z } from "zod";
 import { BuiltS, Version } from "../../image/bundle/bundle.ts";
+import { blockBytes } from "../../image/disk/block.ts";
 import { HamletError } from "../../system/error.ts";
 import { explainIssues } from "../../system/files.ts";
 import { parseJsonBytes } from "../../system/json-file.ts";
@@ -13,8 +14,11 @@ export const Hex32 = z.string().regex(/^[0-9a-f]{64}$/);
 export const maxManifestBytes = 64 << 10;
 /** What a slot of nix/layout.json can hold, and any kernel or boot partition. */
 export const maxPartBytes = 4 * 2 ** 30;
-/** A recipe of 4 GiB in chunks of 64 KiB, with what deltas need of each. */
-export const maxRecipeBytes = 16 << 20;
+/**
+ * All that a slot of nix/layout.json holds, in chunks of the shortest length with what deltas need of each, are 4.1 MiB. A device keeps
+ * two recipes in memory beside the heap of its updater.
+ */
+export const maxRecipeBytes = 5 << 20;
 
 /** Bytes of a part that differ from device to device. Digests are over zeros there. */
 export const Place = z.object({
@@ -59,7 +63,7 @@ export const Manifest = z
   .refine(({ parts }) => new Set(parts.map(({ name }) => name)).size === parts.length, "a part is named twice")
   .refine(({ parts }) => parts.some(({ name }) => name === "root"), "there is no part root")
   .refine(
-    ({ parts, verity }) => parts.find(({ name }) => name === "root")?.sizeBytes === verity.dataBlocks * 4096,
+    ({ parts, verity }) => parts.find(({ name }) => name === "root")?.sizeBytes === verity.dataBlocks * blockBytes,
     "the size of root is not that of its hash tree",
   )
   .refine(

@@ -22,6 +22,8 @@ export type Step = { length: number; sha256: string } & (
   | { kind: "packed"; pack: { offset: number; length: number }; from: OldRange }
 );
 export type Recipe = { steps: Step[]; pack?: { sha256: string; sizeBytes: number } };
+/** Steps are read from its bytes one at a time: all at once would take a device's heap twelve times as much. */
+export type OpenRecipe = { steps: Pick<readonly Step[], "length" | "at">; pack?: Recipe["pack"] };
 
 const magic = Buffer.from("hamlet recipe 1\n");
 const kinds = ["chunk", "copy", "packed"] as const;
@@ -54,8 +56,13 @@ function encodeStep(step: Step): Buffer {
   return bytes;
 }
 
-/** Throws `update.badRecipe` for anything that does not make exactly `parts`, or would need more memory than a step may. */
 export function decodeRecipe(bytes: Buffer, parts: Pick<Part, "name" | "sizeBytes">[]): Recipe {
+  const { steps, ...rest } = openRecipe(bytes, parts);
+  return { steps: Array.from({ length: steps.length }, (_, index) => steps.at(index)!), ...rest };
+}
+
+/** Throws `update.badRecipe` for anything that does not make exactly `parts`, or would need more memory than a step may. */
+export function openRecipe(bytes: Buffer, parts: Pick<Part, "name" | "sizeBytes">[]): OpenRecipe {
   const refuse = (why: string) => new HamletError("update.badRecipe", `the recipe ${why}`);
   if (bytes.length > maxRecipeBytes) throw refuse("is too large");
   if (!bytes.subarray(0, magic.length).equals(magic)) throw refuse("has an unknown format");
@@ -65,13 +72,13 @@ export function decodeRecipe(bytes: Buffer, parts: Pick<Part, "name" | "sizeByte
     sha256: bytes.toString("hex", magic.length, magic.length + 32),
     sizeBytes: Number(bytes.readBigUInt64LE(magic.length + 32)),
   };
-  const steps: Step[] = [];
+  const places = new Uint32Array(Math.ceil(bytes.length / sizeOf.chunk));
+  let count = 0;
   const ends = partEnds(parts);
   let made = 0;
   while (at < bytes.length) {
-    const kind = kinds[bytes.readUInt8(at)];
-    if (!kind || at + sizeOf[kind] > bytes.length) throw refuse(`has a bad step at byte ${at}`);
-    const step = decodeStep(kind, bytes.subarray(at, at + sizeOf[kind]));
+    const step = stepAt(bytes, at);
+    if (!step) throw refuse(`has a bad step at byte ${at}`);
     const isSane =
       step.length > 0 &&
       step.length <= maxStepBytes &&
@@ -81,14 +88,19 @@ export function decodeRecipe(bytes: Buffer, parts: Pick<Part, "name" | "sizeByte
     const end = ends.find((one) => one > made);
     made += step.length;
     if (end === undefined || made > end) throw refuse("makes more than its parts hold");
-    steps.push(step);
-    at += sizeOf[kind];
+    places[count++] = at;
+    at += sizeOf[step.kind];
   }
   if (made !== ends.at(-1)) throw refuse("makes less than its parts hold");
+  const steps = { length: count, at: (index: number) => stepAt(bytes, places[index]!) };
   return pack.sizeBytes > 0 ? { steps, pack } : { steps };
 }
 
-function decodeStep(kind: (typeof kinds)[number], bytes: Buffer): Step {
+/** Undefined if there is no whole step. */
+function stepAt(all: Buffer, at: number): Step | undefined {
+  const kind = kinds[all.readUInt8(at)];
+  if (!kind || at + sizeOf[kind] > all.length) return undefined;
+  const bytes = all.subarray(at, at + sizeOf[kind]);
   const length = bytes.readUInt32LE(1);
   const common = { length, sha256: bytes.toString("hex", 5, 37) };
   if (kind === "chunk") return { ...common, kind };

@@ -1,10 +1,11 @@
 // The dm-verity hash tree of a root filesystem, byte for byte as `veritysetup format` writes it: one superblock, then the levels,
 // the highest first. Pure: blocks come in, the tree goes out.
 // Linux, Documentation/admin-guide/device-mapper/verity.rst; cryptsetup, lib/verity/verity.c.
+
 import { hash } from "node:crypto";
+import { blockBytes } from "../../image/disk/block.ts";
 import constants from "../../nix/constants.json" with { type: "json" };
 
-export const blockBytes = 4096;
 const digestBytes = 32;
 const digestsInBlock = blockBytes / digestBytes;
 

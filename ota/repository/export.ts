@@ -31,7 +31,7 @@ export async function exportRelease(
   if (!document || !release) {
     const known = releases.map((one) => one.manifest.version).join(", ");
     throw new HamletError("ota.notFound", `${folder} has no release ${version} of ${board}`, {
-      hint: known ? `it has ${known}` : "publish one: hamlet ota publish <image> --repository <folder>",
+      hint: known ? `it has ${known}` : "publish one: hamlet ota publish <image> --folder <folder>",
     });
   }
   const { targets } = document.signed;

@@ -1,6 +1,8 @@
 // Finds in an image the parts that a device gets by an update, and in them the places that differ from device to device.
+
 import { findSections } from "../../image/assemble/uki.ts";
 import { boardNamed } from "../../image/boards.ts";
+import { blockBytes } from "../../image/disk/block.ts";
 import { type FoundFile, findFatFile } from "../../image/disk/fat.ts";
 import { type ReadAt, readExtents } from "../../image/disk/read-at.ts";
 import type { ImageFacts } from "../../image/inspect/inspect.ts";
@@ -11,7 +13,6 @@ import type { Part, Place } from "../format/manifest.ts";
 export type SourcePart = Pick<Part, "name" | "sizeBytes" | "places"> & { extents: FoundFile["extents"] };
 export type Verity = { rootHash: string; dataBlocks: number };
 
-export const blockBytes = 4096;
 const maxKernelBytes = 256 << 20;
 const maxCommandLineBytes = 16 << 10;
 

@@ -117,7 +117,7 @@ async function releasesOf({ folder, current }: Repository, change: Change, board
   const document = change.get(board) ?? current.boards.get(board);
   if (!document || !("targets" in document.signed)) {
     throw new HamletError("ota.noKey", `the repository has no key for the board ${board}`, {
-      hint: `add one: hamlet ota rotate ${board} --repository ${shellWord(folder)}`,
+      hint: `add one: hamlet ota rotate ${board} --folder ${shellWord(folder)}`,
     });
   }
   return await readReleases(filesIn(repositoryFolder(folder)), board, document as Parameters<typeof readReleases>[2]);

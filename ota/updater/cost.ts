@@ -1,6 +1,7 @@
 // What an update costs the network: what it carried so far, and by estimate what it will have carried at the end.
 // Pure.
 import type { Step } from "../format/recipe.ts";
+import type { PlacedStep } from "./plan.ts";
 
 /** Of a root filesystem's chunks, by zstd. */
 const usualRatio = 0.4;
@@ -9,13 +10,15 @@ const usualBytes = 1 << 20;
 /** Heads of a request and its answer. */
 const exchangeBytes = 500;
 
+type Placed = Step & Pick<PlacedStep, "at">;
 export type Cost = ReturnType<typeof countCost>;
 
 /** `ratio`: of what the network carries for chunks to their contents, if the manifest says how much that is. */
 export function countCost(ratio = usualRatio) {
   let carriedBytes = 0;
   const came = { carriedBytes: ratio * usualBytes, contentBytes: usualBytes };
-  const toDo = new Set<Step>();
+  /** Their places. */
+  const toDo = new Set<number>();
   /** Contents of the steps that are still to be made, and frames of their packs. */
   const left = { chunkBytes: 0, packedBytes: 0, frameBytes: 0, frames: 0 };
   /** `here`: the agent has all of it. `lost`: chunks instead. */
@@ -47,15 +50,15 @@ export function countCost(ratio = usualRatio) {
       came.contentBytes += contentBytes;
       came.carriedBytes += carried;
     },
-    expect(steps: Step[]) {
+    expect(steps: Iterable<Placed>) {
       for (const step of steps) {
-        toDo.add(step);
+        toDo.add(step.at);
         count(step, 1);
       }
     },
     /** The step is made, or was there already. */
-    done(step: Step) {
-      if (toDo.delete(step)) count(step, -1);
+    done(step: Placed) {
+      if (toDo.delete(step.at)) count(step, -1);
     },
     packIs(now: "here" | "lost") {
       pack = now;

@@ -1,7 +1,8 @@
 // Goes back to the release in the other slot, which ran before: verifies it, notes the intention, and makes its slot the default.
 import type { BootControl, Earlier } from "../../image/boot/boot-control.ts";
+import { blockBytes } from "../../image/disk/block.ts";
 import { HamletError } from "../../system/error.ts";
-import { blockBytes, makeTree, treeBytes } from "../format/verity.ts";
+import { makeTree, treeBytes } from "../format/verity.ts";
 import type { InstallDoors } from "./install.ts";
 import type { OnProgress } from "./progress.ts";
 import type { SlotPart } from "./slot-part.ts";

@@ -4,7 +4,7 @@ import { type BootControl, type Candidate, otherSlot, type Slot, unjudged } from
 import { HamletError } from "../../system/error.ts";
 import { type Manifest, recipeFor } from "../format/manifest.ts";
 import type { PlaceValues } from "../format/places.ts";
-import { decodeRecipe, type Recipe } from "../format/recipe.ts";
+import { type OpenRecipe, openRecipe } from "../format/recipe.ts";
 import { treeBytes } from "../format/verity.ts";
 import type { AgentDoor, ObjectRef } from "./agent-door.ts";
 import { type Cost, countCost } from "./cost.ts";
@@ -12,7 +12,7 @@ import { makeStep, patiently, type Sources } from "./making.ts";
 import { kernelOf } from "./new-kernel.ts";
 import type { OldRelease } from "./old-release.ts";
 import { makeUnpack } from "./packed-step.ts";
-import { type PartPlan, type PlacedStep, planParts } from "./plan.ts";
+import { type PartPlan, type PlacedStep, planParts, stepsCovering } from "./plan.ts";
 import { countProgress, type OnProgress } from "./progress.ts";
 import type { SlotPart } from "./slot-part.ts";
 import { finishPart, verifyPart, verifyRoot, writePart } from "./slot-writer.ts";
@@ -58,7 +58,7 @@ export async function install(manifest: Manifest, doors: InstallDoors, onProgres
       cost.done(step);
       return bytes;
     };
-    cost.expect(plans.flatMap(({ steps }) => steps));
+    for (const { steps } of plans) cost.expect(steps);
     // The agent knows the forecast before it fetches the first byte.
     await progress.begin();
     let candidate: Candidate = { version: manifest.version };
@@ -67,7 +67,7 @@ export async function install(manifest: Manifest, doors: InstallDoors, onProgres
       candidate = { ...candidate, kernel: kernelOf(plan, values, make, progress.onWritten(plan.part)) };
       await control.prepare(slot, candidate);
       // It may have been there already.
-      plan.steps.forEach(cost.done);
+      for (const step of plan.steps) cost.done(step);
       progress.onWritten(plan.part)(plan.part.sizeBytes);
     }
     for (const plan of plans.filter(({ part }) => part.name !== "kernel")) {
@@ -133,14 +133,14 @@ async function fetchRecipe(
   from: string | undefined,
   { door, ...patience }: InstallDoors,
   cost: Cost,
-): Promise<Recipe> {
+): Promise<OpenRecipe> {
   const bytes = await patiently(() => door.object(recipeFor(manifest, from), cost.carried), patience);
-  return decodeRecipe(bytes, manifest.parts);
+  return openRecipe(bytes, manifest.parts);
 }
 
 function sourcesOf(
   manifest: Manifest,
-  pack: Recipe["pack"],
+  pack: OpenRecipe["pack"],
   doors: InstallDoors,
   { read: readOld }: OldRelease,
   cost: Cost,
@@ -155,9 +155,8 @@ function sourcesOf(
     });
     return { content, carriedBytes };
   };
-  let whole: Promise<PlacedStep[]> | undefined;
-  const readWhole = async () =>
-    planParts(manifest.parts, await fetchRecipe(manifest, undefined, doors, cost)).flatMap(({ steps }) => steps);
+  let whole: Promise<PartPlan[]> | undefined;
+  const readWhole = async () => planParts(manifest.parts, await fetchRecipe(manifest, undefined, doors, cost));
   return {
     ...{ readOld, sleep, random },
     async fetch(ref: ObjectRef) {
@@ -173,13 +172,13 @@ function sourcesOf(
         return content;
       },
     }),
-    wholeSteps() {
+    async wholeSteps(at, length) {
       whole ??= readWhole();
       // A failure is not for ever.
       whole.catch(() => {
         whole = undefined;
       });
-      return whole;
+      return stepsCovering(await whole, at, length);
     },
   };
 }

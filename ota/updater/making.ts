@@ -8,15 +8,15 @@ import type { OldPart } from "../format/recipe.ts";
 import type { ObjectRef } from "./agent-door.ts";
 import { readCleared } from "./own-places.ts";
 import type { Unpack } from "./packed-step.ts";
-import { type PlacedStep, stepsCovering } from "./plan.ts";
+import type { PlacedStep } from "./plan.ts";
 
 export type Sources = {
   /** Bytes of the running release, fewer at the end of its part; undefined if they do not read. */
   readOld(part: OldPart, offset: number, length: number): Promise<Buffer | undefined>;
   fetch(ref: ObjectRef): Promise<Buffer>;
   unpack: Unpack;
-  /** The recipe of whole chunks, placed like the one in use. */
-  wholeSteps(): Promise<PlacedStep[]>;
+  /** The steps of the recipe of whole chunks that make these bytes; `at` counts through all parts. */
+  wholeSteps(at: number, length: number): Promise<PlacedStep[]>;
 } & Patience;
 export type Patience = { sleep(ms: number): Promise<void>; random(): number };
 
@@ -60,7 +60,7 @@ async function copyOld(step: PlacedStep & { kind: "copy" }, sources: Sources): P
 /** From the chunks of the recipe that needs no older release. */
 async function fetchRange(step: PlacedStep, sources: Sources): Promise<Buffer> {
   const bytes = Buffer.alloc(step.length);
-  for (const chunk of stepsCovering(await sources.wholeSteps(), step.at, step.length)) {
+  for (const chunk of await sources.wholeSteps(step.at, step.length)) {
     if (chunk.kind !== "chunk") throw unmakeable("its recipe for any release needs an older one");
     const content = await fetchChunk(chunk, sources);
     const from = Math.max(step.at, chunk.at);

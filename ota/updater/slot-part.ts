@@ -2,12 +2,12 @@
 // the medium, which count.
 import { type FileHandle, open, readFile, readlink, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { blockBytes } from "../../image/disk/block.ts";
 import { openDirect } from "../../image/disk/direct.ts";
 import { readFully } from "../../image/disk/read-at.ts";
 import { alignedBuffer, roundUp } from "../../image/flash/pieces.ts";
 import { HamletError } from "../../system/error.ts";
 import { maxStepBytes } from "../format/recipe.ts";
-import { blockBytes } from "../format/verity.ts";
 
 export type SlotPart = {
   /** What fits into it. */

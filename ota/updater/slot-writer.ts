@@ -1,12 +1,14 @@
 // Writes a part of the other slot and verifies it by reading back. The first block is written last, so that a part that is not whole
 // never mounts. What the slot already holds, of an attempt cut off or of an older release, is neither fetched nor written again:
 // its digest says so, and no mark on the disk has to be believed.
+
+import { blockBytes } from "../../image/disk/block.ts";
 import { HamletError } from "../../system/error.ts";
 import { free } from "../../system/free.ts";
 import type { Manifest, Part } from "../format/manifest.ts";
 import { fillPlaces, type PlaceValues } from "../format/places.ts";
 import { maxStepBytes } from "../format/recipe.ts";
-import { blockBytes, makeTree } from "../format/verity.ts";
+import { makeTree } from "../format/verity.ts";
 import { makeAhead } from "./making.ts";
 import { isPart, isStep } from "./part-content.ts";
 import type { PartPlan, PlacedStep } from "./plan.ts";

@@ -8,7 +8,7 @@ export type Teller = {
   report(): UpdateReport;
   /** Ends when the agent has the report, or cannot be reached. */
   now(): Promise<void>;
-  /** Unless the agent was told less than a second ago. */
+  /** Unless the agent was told less than a second ago, or is being told. */
   progress(): void;
 };
 
@@ -16,14 +16,17 @@ const progressEveryMs = 1_000;
 
 export function makeTeller({ door, clock, log }: UpdaterParts, known: Knowledge): Teller {
   let toldAtMs = Number.NEGATIVE_INFINITY;
+  let underWay = 0;
   const teller: Teller = {
     report: () => reportOf({ ...known, epochMs: clock.now() - clock.monotonic() }),
     async now() {
       toldAtMs = clock.monotonic();
+      underWay += 1;
       await door.report(teller.report()).catch((error: unknown) => log.debug(`no report: ${describeError(error)}`));
+      underWay -= 1;
     },
     progress() {
-      if (clock.monotonic() - toldAtMs >= progressEveryMs) void teller.now();
+      if (underWay === 0 && clock.monotonic() - toldAtMs >= progressEveryMs) void teller.now();
     },
   };
   return teller;

@@ -86,7 +86,11 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
         break;
       case "install":
         attempt(async () => {
-          await installation.write(found!);
+          await installation.write(found!).catch(async (error: unknown) => {
+            // What failed before it wrote has left the way back.
+            await wayBack.look();
+            throw error;
+          });
           dispatch({ kind: "installed" });
         }, installation.hasAdvanced);
         break;

@@ -39,7 +39,7 @@ export async function testReleases(folder: string, publisher?: TestPublisher): P
       await writeFile(path, `process.env.PATH = "/nowhere";\n${await readFile(programs.get("agent.mjs")!, "utf8")}`);
       return await build(version, "--agent", path);
     },
-    publish: async (image) => void (await hamlet("ota", "publish", image, "--repository", by.folder)),
+    publish: async (image) => void (await hamlet("ota", "publish", image, "--folder", by.folder)),
     hamlet,
   };
 }

@@ -75,7 +75,7 @@ export const proveBack = (): Promise<void> =>
 export const proveInstall = (): Promise<void> =>
   withUpdate({ isAlone: true }, async ({ lab, releases, folder }) => {
     const stick = join(folder, "stick");
-    const from = ["--board", "nuc", "--repository", releases.publisher.folder];
+    const from = ["--board", "nuc", "--folder", releases.publisher.folder];
     await releases.hamlet("ota", "export", "newest", ...from, "-o", stick);
     await onAttic(lab, "mkdir -p /var/lib/hamlet/stick && mount --bind /var/lib/hamlet/stick /mnt");
     await sendFolder(lab, releases.publisher, stick, "/mnt");

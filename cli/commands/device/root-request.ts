@@ -69,7 +69,7 @@ async function updateFrom(from: string, send: SendRequest, exec: Exec, root: str
       break;
     case noFolder:
       throw new HamletError("update.notThere", `${from} on the device is no folder or file with a release`, {
-        hint: "write one with: hamlet ota export newest --board <board> --repository <folder> -o <folder>",
+        hint: "write one with: hamlet ota export newest --board <board> --folder <folder> -o <folder>",
         exitCode: 3,
       });
     case noImage:

@@ -2,17 +2,17 @@
 import { boardNames } from "../../../image/boards.ts";
 import { exportRelease } from "../../../ota/repository/export.ts";
 import { type Command, required, text, usageError } from "../../terminal/command.ts";
-import { folderOf, repositoryOption } from "./repository.ts";
+import { folderOf, folderOption } from "./repository.ts";
 
 export const otaExport: Command = {
-  usage: "ota export <version> --board <board> --repository <folder> -o <folder|file.tar>",
+  usage: "ota export <version> --board <board> --folder <folder> -o <folder|file.tar>",
   summary: "copy one release into a folder or file, on a stick for example, for a device without a network",
-  example: "hamlet ota export newest --board nuc --repository ota/ -o /media/stick/update",
+  example: "hamlet ota export newest --board nuc --folder ota/ -o /media/stick/update",
   details: `
 <version> is a published one, or newest. The folder holds all that a device with any other release needs, and can itself be
 served by a web server. With -o <name>.tar it is one file for \`hamlet update install\` instead.`,
   options: {
-    ...repositoryOption,
+    ...folderOption,
     board: { type: "string", argument: "board", choices: boardNames, describe: "the board whose release to copy" },
     out: {
       type: "string",

@@ -2,16 +2,16 @@
 import { collectGarbage } from "../../../ota/repository/gc.ts";
 import { systemClock } from "../../../system/clock.ts";
 import type { Command } from "../../terminal/command.ts";
-import { folderOf, repositoryOption } from "./repository.ts";
+import { folderOf, folderOption } from "./repository.ts";
 
 export const otaGc: Command = {
-  usage: "ota gc --repository <folder> [--dry-run]",
+  usage: "ota gc --folder <folder> [--dry-run]",
   summary: "remove files that no device can ask for any more",
-  example: "hamlet ota gc --repository ota/",
+  example: "hamlet ota gc --folder ota/",
   details: `
 Keeps what any manifest of the last 30 days needs, and the last four releases of each board.`,
   options: {
-    ...repositoryOption,
+    ...folderOption,
     "dry-run": { type: "boolean", describe: "only say what it would remove" },
     json: { type: "boolean", describe: "print the result as JSON" },
   },

@@ -12,7 +12,7 @@ export const otaInit: Command = {
   details: `
 Makes <folder>/keys, which is yours alone, and <folder>/repository, which goes to any web server.
 Then build images that trust it: hamlet image build --board nuc --release-root <folder>/repository/metadata/1.root.json
---repository <url of the web server> -o out/, and publish them: hamlet ota publish out/*.img --repository <folder>.
+--repository <url of the web server> -o out/, and publish them: hamlet ota publish out/*.img --folder <folder>.
 Keep a copy of the folder: without the keys every device has to be flashed again. The root keys (root-1 to root-3, two of them
 sign) and the key "targets" are rarely needed: move them to another computer or a stick.`,
   options: { json: { type: "boolean", describe: "print the result as JSON" }, ...passphraseOptions },

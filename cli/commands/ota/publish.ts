@@ -9,9 +9,9 @@ import { catchStop } from "../../terminal/stop.ts";
 import { noteLacking, open, openOptions } from "./repository.ts";
 
 export const otaPublish: Command = {
-  usage: "ota publish <image>... --repository <folder>",
+  usage: "ota publish <image>... --folder <folder>",
   summary: "publish images as releases that devices fetch as updates",
-  example: "hamlet ota publish out/*.img --repository ota/",
+  example: "hamlet ota publish out/*.img --folder ota/",
   details: `
 Takes images as hamlet image build made them with --release-root of this repository. Writes chunks, recipes and manifests, then
 the signed metadata; a device sees the old state or the new one. Prints how many bytes a device fetches, by the release it has.

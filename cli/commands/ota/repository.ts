@@ -7,19 +7,20 @@ import { type Command, type Option, text, usageError, type Values } from "../../
 import { keptPublisher } from "../lab/publisher.ts";
 import { askPassphrase, passphraseOptions } from "../neighborhood/passphrase.ts";
 
-export const repositoryOption: Record<string, Option> = {
-  repository: {
+export const folderOption: Record<string, Option> = {
+  folder: {
     type: "string",
     argument: "folder",
     describe: "the folder that hamlet ota init made (default: that of the lab, once a lab was started)",
   },
 };
-export const openOptions: Record<string, Option> = { ...repositoryOption, ...passphraseOptions };
+export const openOptions: Record<string, Option> = { ...folderOption, ...passphraseOptions };
 
 export function folderOf(command: Command, values: Values): string {
-  const folder = text(values, "repository") ?? keptPublisher()?.folder;
-  if (folder === undefined) throw usageError(command, "--repository is missing: the folder that hamlet ota init made");
-  if (/^https?:/.test(folder)) throw usageError(command, `--repository is the publisher's folder, not '${folder}'`);
+  const folder = text(values, "folder") ?? keptPublisher()?.folder;
+  if (folder === undefined) throw usageError(command, "--folder is missing: the one that hamlet ota init made");
+  if (/^https?:/.test(folder))
+    throw usageError(command, `--folder is the folder that hamlet ota init made, not '${folder}'`);
   return folder;
 }
 
@@ -28,7 +29,7 @@ export async function open(command: Command, values: Values): Promise<Repository
 }
 
 export async function passphraseOf(values: Values): Promise<string> {
-  const lab = text(values, "repository") === undefined ? keptPublisher() : undefined;
+  const lab = text(values, "folder") === undefined ? keptPublisher() : undefined;
   return lab ? await readTextFile(lab.passphraseFile) : await askPassphrase(values);
 }
 
@@ -36,6 +37,6 @@ export async function passphraseOf(values: Values): Promise<string> {
 export function noteLacking(lacking: readonly Lacking[], values: Values, note: (line: string) => void): void {
   if (lacking.length === 0) return;
   for (const { role, signatures } of lacking) note(`${role} needs ${signatures} more signature(s)`);
-  const folder = shellWord(text(values, "repository") ?? keptPublisher()?.folder ?? "");
-  note(`devices see nothing of it yet: where the keys are, type hamlet ota sign --repository ${folder}`);
+  const folder = shellWord(text(values, "folder") ?? keptPublisher()?.folder ?? "");
+  note(`devices see nothing of it yet: where the keys are, type hamlet ota sign --folder ${folder}`);
 }

@@ -7,9 +7,9 @@ import { type Command, required } from "../../terminal/command.ts";
 import { folderOf, noteLacking, openOptions, passphraseOf } from "./repository.ts";
 
 export const otaRotate: Command = {
-  usage: "ota rotate <key> --repository <folder>",
+  usage: "ota rotate <key> --folder <folder>",
   summary: "replace a key of a repository",
-  example: "hamlet ota rotate timestamp --repository ota/",
+  example: "hamlet ota rotate timestamp --folder ota/",
   details: `
 Keys: ${allKeys().join(", ")}. A key of TUF's roles is replaced by a new version of the root, which two root keys sign; a
 board's by the key "targets". Devices follow without a visit, those as well that were off for long.`,

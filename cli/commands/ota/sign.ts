@@ -5,9 +5,9 @@ import type { Command } from "../../terminal/command.ts";
 import { noteLacking, open, openOptions } from "./repository.ts";
 
 export const otaSign: Command = {
-  usage: "ota sign --repository <folder>",
+  usage: "ota sign --folder <folder>",
   summary: "sign metadata that waits for signatures or expires soon",
-  example: "hamlet ota sign --repository ota/",
+  example: "hamlet ota sign --folder ota/",
   details: `
 Signs the timestamp anew, and whatever is past half of its time and has its key in this folder. Run it once a week, by cron
 for example, with HAMLET_PASSPHRASE or --passphrase-file; then copy the folder repository/ to the web server.

@@ -4,18 +4,18 @@ import { systemClock } from "../../../system/clock.ts";
 import { shellWord } from "../../../system/shell-word.ts";
 import type { Command } from "../../terminal/command.ts";
 import { filledTable } from "../../terminal/table.ts";
-import { folderOf, repositoryOption } from "./repository.ts";
+import { folderOf, folderOption } from "./repository.ts";
 
 const dayMs = 86_400_000;
 
 export const otaStatus: Command = {
-  usage: "ota status --repository <folder>",
+  usage: "ota status --folder <folder>",
   summary: "show what of a repository expires when, and what waits for signatures",
-  example: "hamlet ota status --repository ota/",
+  example: "hamlet ota status --folder ota/",
   details: `
 Devices take no update from metadata that has expired. What is past half of its time is to be signed: hamlet ota sign.
 "key" tells whether this folder has the key for it.`,
-  options: { json: { type: "boolean", describe: "print the result as JSON" }, ...repositoryOption },
+  options: { json: { type: "boolean", describe: "print the result as JSON" }, ...folderOption },
   async run({ values }, { print, note }) {
     const folder = folderOf(otaStatus, values);
     const now = systemClock.now();
@@ -35,7 +35,7 @@ Devices take no update from metadata that has expired. What is past half of its 
     for (const { board, newest, releases } of status.boards) {
       if (newest !== undefined) print(`${board}: ${newest}, ${releases} release(s)`);
     }
-    const sign = `hamlet ota sign --repository ${shellWord(folder)}`;
+    const sign = `hamlet ota sign --folder ${shellWord(folder)}`;
     for (const { role, signatures } of status.staged) {
       if (signatures > 0) note(`${role} waits for ${signatures} signature(s): where the keys are, type ${sign}`);
     }

@@ -4,16 +4,16 @@ import { readPublished, repositoryFolder } from "../../../ota/repository/folder.
 import { compareRemote, verifyRepository } from "../../../ota/repository/verify.ts";
 import { HamletError } from "../../../system/error.ts";
 import { type Command, text } from "../../terminal/command.ts";
-import { folderOf, repositoryOption } from "./repository.ts";
+import { folderOf, folderOption } from "./repository.ts";
 
 export const otaVerify: Command = {
-  usage: "ota verify --repository <folder> [--remote <url>]",
+  usage: "ota verify --folder <folder> [--remote <url>]",
   summary: "check that every file of a repository is there and is what the signed metadata names",
-  example: "hamlet ota verify --repository ota/ --remote https://updates.example.org/",
+  example: "hamlet ota verify --folder ota/ --remote https://updates.example.org/",
   details: `
 With --remote it fetches everything from the web server that devices use, and compares its state with the folder's.`,
   options: {
-    ...repositoryOption,
+    ...folderOption,
     remote: { type: "string", argument: "url", describe: "check what this web server serves, instead of the folder" },
   },
   async run({ values }, { print, note, progress }) {

@@ -1,8 +1,9 @@
 // Whether a slot of a logged disk verifies, as dm-verity would find at each block. Only blocks whose content changed since the last
 // question are looked at, and the digest of each content is made once.
 import { hash } from "node:crypto";
+import { blockBytes } from "../../../image/disk/block.ts";
 import constants from "../../../nix/constants.json" with { type: "json" };
-import { blockBytes } from "../../../ota/format/verity.ts";
+
 import { type LoggedDisk, sectorBytes } from "./logged-disk.ts";
 
 const digestBytes = 32;

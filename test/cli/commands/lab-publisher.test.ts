@@ -42,7 +42,7 @@ test("images trust its release root and get updates from the lab's web; only its
   expect((await stat(passphraseFile)).mode & 0o777).toBe(0o600);
 });
 
-test("ota commands without --repository work on it once a lab was started, and need no passphrase", async () => {
+test("ota commands without --folder work on it once a lab was started, and need no passphrase", async () => {
   await expect(open(otaPublish, {})).rejects.toMatchObject({ code: "usage.invalid" });
   const { folder } = await labPublisher();
   const { keys, ...opened } = await open(otaPublish, {});

@@ -33,7 +33,7 @@ async function run(command: Command, ...argv: string[]): Promise<{ out: string; 
   expect(await command.run(parseInput(command, [...argv, ...withPassphrase], {}), context)).toBe(0);
   return { out: out.join("\n"), notes: notes.join("\n") };
 }
-const on = (...argv: string[]) => [...argv, "--repository", ota];
+const on = (...argv: string[]) => [...argv, "--folder", ota];
 
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), "hamlet-ota-commands-"));
@@ -100,14 +100,14 @@ test("a release is copied to a stick", async () => {
 
 test.each<[Command, string[], string]>([
   [otaInit, [], "the folder is missing"],
-  [otaPublish, ["--repository", "ota"], "the image is missing"],
-  [otaPublish, ["x.img", "--repository", "https://example.org"], "--repository is the publisher's folder"],
-  [otaPublish, ["x.img", "--repository", "ota", "--install-from", "1_0"], "is not a version"],
-  [otaExport, ["newest", "--repository", "ota", "-o", "x"], "--board is missing"],
-  [otaExport, ["newest", "--repository", "ota", "--board", "nuc"], "-o <folder> is missing"],
-  [otaRotate, ["--repository", "ota"], "the key is missing"],
+  [otaPublish, ["--folder", "ota"], "the image is missing"],
+  [otaPublish, ["x.img", "--folder", "https://example.org"], "--folder is the folder"],
+  [otaPublish, ["x.img", "--folder", "ota", "--install-from", "1_0"], "is not a version"],
+  [otaExport, ["newest", "--folder", "ota", "-o", "x"], "--board is missing"],
+  [otaExport, ["newest", "--folder", "ota", "--board", "nuc"], "-o <folder|file.tar> is missing"],
+  [otaRotate, ["--folder", "ota"], "the key is missing"],
 ])("%# a command without what it needs names it", async (command, argv, message) => {
-  const used = ["--repository", "ota"].every((word) => argv.includes(word));
+  const used = ["--folder", "ota"].every((word) => argv.includes(word));
   const there = used ? argv.map((word) => (word === "ota" ? ota : word)) : argv;
   const wrong = expect.objectContaining({
     code: "usage.invalid",

@@ -174,7 +174,7 @@ test("a publisher that was interrupted publishes the same again", async () => {
 test("a publisher that is killed at any moment leaves the old state or the new one, and goes on", async () => {
   const one = await fresh();
   await publishImage(one.repository, images.get("one")!, { now: Date.now() });
-  const argv = ["cli/hamlet.ts", "ota", "publish", images.get("two")!, "--repository", one.folder];
+  const argv = ["cli/hamlet.ts", "ota", "publish", images.get("two")!, "--folder", one.folder];
   const env = { ...process.env, HAMLET_PASSPHRASE: passphrase };
   const cwd = join(import.meta.dirname, "../../..");
   const outcomes = new Set<string | undefined>();

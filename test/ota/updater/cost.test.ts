@@ -5,9 +5,11 @@ import { countCost } from "../../../ota/updater/cost.ts";
 
 const sha256 = "";
 const from = { part: "root", offset: 0, length: 1_000_000 } as const;
-const chunk = (): Step => ({ kind: "chunk", sha256, length: 1_000_000 });
-const copy = (): Step => ({ kind: "copy", sha256, length: 1_000_000, from });
-const packed = (): Step => ({ kind: "packed", sha256, length: 1_000_000, from, pack: { offset: 0, length: 10_000 } });
+let at = 0;
+const placed = (step: Step) => ({ ...step, at: at++ });
+const chunk = () => placed({ kind: "chunk", sha256, length: 1_000_000 });
+const copy = () => placed({ kind: "copy", sha256, length: 1_000_000, from });
+const packed = () => placed({ kind: "packed", sha256, length: 1_000_000, from, pack: { offset: 0, length: 10_000 } });
 
 test("copies cost nothing, and a frame costs its length and the exchange", () => {
   const cost = countCost();

@@ -4,7 +4,7 @@ import type { Part } from "../../../ota/format/manifest.ts";
 import type { Step } from "../../../ota/format/recipe.ts";
 import type { ObjectRef } from "../../../ota/updater/agent-door.ts";
 import { makeAhead, makeStep, type Sources } from "../../../ota/updater/making.ts";
-import { type PlacedStep, planParts } from "../../../ota/updater/plan.ts";
+import { type PlacedStep, planParts, stepsCovering } from "../../../ota/updater/plan.ts";
 import { HamletError } from "../../../system/error.ts";
 import { noise, sha256 } from "./repository.ts";
 
@@ -16,9 +16,10 @@ const chunk = (bytes: Buffer): Step => {
 };
 const part: Part = { name: "root", sizeBytes: content.length, sha256: sha256(content), places: [] };
 /** Chunks end elsewhere than the steps below. */
-const whole = planParts([part], {
+const plans = planParts([part], {
   steps: [0, 15_000, 30_000, 45_000].map((at) => chunk(content.subarray(at, Math.min(at + 15_000, content.length)))),
-})[0]!.steps;
+});
+const [firstChunk] = plans[0]!.steps;
 
 let fetched: string[] = [];
 let slept: number[] = [];
@@ -32,7 +33,7 @@ const sources: Sources = {
     fetched.push(name);
     return Buffer.from(objects.get(name)!);
   },
-  wholeSteps: async () => whole,
+  wholeSteps: async (at, length) => stepsCovering(plans, at, length),
   sleep: async (ms) => void slept.push(ms),
   random: () => 0.5,
   unpack: {
@@ -71,7 +72,7 @@ test.each([
 ])("an older release that %s is replaced by the chunks that cover the step", async (_, seed) => {
   old = seed();
   expect((await makeStep(copy, sources)).equals(wanted)).toBe(true);
-  expect(fetched).toEqual(whole.slice(0, 3).map(({ sha256: name }) => name));
+  expect(fetched).toEqual([...plans[0]!.steps].slice(0, 3).map(({ sha256: name }) => name));
 });
 
 test("a packed step whose pack is lost is made of chunks", async () => {
@@ -84,7 +85,7 @@ test("a packed step whose pack is lost is made of chunks", async () => {
   };
   const without = { ...sources, unpack: { make: async () => undefined, giveUp() {} } };
   expect((await makeStep(packed, without)).equals(wanted)).toBe(true);
-  expect(fetched).toEqual(whole.slice(0, 3).map(({ sha256: name }) => name));
+  expect(fetched).toEqual([...plans[0]!.steps].slice(0, 3).map(({ sha256: name }) => name));
 });
 
 test("places of the older release are cleared, whatever slot it ran in", async () => {
@@ -107,7 +108,7 @@ test("recipes that contradict each other are refused", async () => {
 });
 
 test("failures that pass are waited for, longer each time; others end the attempt", async () => {
-  const [step] = whole;
+  const step = firstChunk;
   failures = ["update.unreachable", "update.agentSilent", "update.badObject"].map(
     (code) => new HamletError(code as "update.unreachable", ""),
   );
@@ -131,7 +132,7 @@ test("a few steps are made at a time, and come in order", async () => {
     underWay -= 1;
     return Buffer.from(String(offset));
   };
-  const steps = Array.from({ length: 12 }, (_, offset): PlacedStep => ({ ...whole[0]!, offset }));
+  const steps = Array.from({ length: 12 }, (_, offset): PlacedStep => ({ ...firstChunk!, offset }));
   const order: string[] = [];
   for await (const { bytes } of makeAhead(steps, make)) order.push(bytes.toString());
   expect(order).toEqual(steps.map(({ offset }) => String(offset)));
