@@ -28,18 +28,24 @@ export type Objects = {
 export function objectsIn(folder: string): Objects {
   const pathOf = (sha256: string) => join(repositoryFolder(folder), objectPath(sha256));
   const unflushed = new Set<string>();
+  /** Nobody removes an object while it is in use here. */
+  const sizes = new Map<string, number>();
   const write = async (path: string, content: Uint8Array) => {
-    await mkdir(dirname(path), { recursive: true });
+    if (!unflushed.has(dirname(path))) await mkdir(dirname(path), { recursive: true });
     await replaceFile(path, (file) => file.writeFile(content), { mode: 0o644, isNameLater: true });
     unflushed.add(dirname(path));
   };
   return {
-    frameBytes: (sha256) =>
-      stat(pathOf(sha256)).then(
-        ({ size }) => size,
-        () => undefined,
-      ),
-    put: async (sha256, content) => write(pathOf(sha256), await compress(content)),
+    async frameBytes(sha256) {
+      const known = sizes.get(sha256) ?? (await stat(pathOf(sha256)).catch(() => undefined))?.size;
+      if (known !== undefined) sizes.set(sha256, known);
+      return known;
+    },
+    async put(sha256, content) {
+      const frame = await compress(content);
+      await write(pathOf(sha256), frame);
+      sizes.set(sha256, frame.length);
+    },
     putPack: (sha256, frames) => write(join(repositoryFolder(folder), packPath(sha256)), frames),
     async flush() {
       if (unflushed.size === 0) return;

@@ -11,7 +11,7 @@ import { cacheFolder } from "../../system/paths.ts";
 import { type Figure, median, printFigures } from "./figures.ts";
 import { bundleBoth, bytesToWrite, extractParts, type PartFiles, type Programs, startDevice } from "./ota/device.ts";
 import { makePairs, type Pair, passphrase, publisherFolder } from "./ota/images.ts";
-import { fullZstd, milliseconds, openCasync, patchFrom, xdelta, zchunk } from "./ota/peers.ts";
+import { fullZstd, milliseconds, openCasync, patchFrom, raucModel, xdelta, zchunk } from "./ota/peers.ts";
 import { webWithoutRanges, webWithRanges } from "./ota/web.ts";
 import type { Wire } from "./ota/wire.ts";
 
@@ -78,6 +78,7 @@ async function measure(pair: Pair, programs: Programs, keys: Repository["keys"])
     times.extract.push(extracted.ms);
     theirs = extracted.carried;
   }
+  const again = await updateTwice(await webWithRanges(repositoryFolder(after)), older, newer, programs, folder);
   const whole = await updateFrom(await webWithoutRanges(repositoryFolder(after)), older, newer, programs, folder);
   const bytes = median(updates.map(({ carried }) => carried.bytes));
   const single = (name: string, value: number, unit: string, count = runs): Figure => ({
@@ -99,6 +100,7 @@ async function measure(pair: Pair, programs: Programs, keys: Repository["keys"])
       medianOf((one) => one.writtenBytes) / bytesToWrite(newer.release),
       "",
     ),
+    single("the same after an abort at half of them", again, "", 1),
     single(
       "warm check",
       ofChecks(({ ms }) => ms),
@@ -142,6 +144,7 @@ async function compareBytes({ pair, folder, older, newer, bytes, wholeBytes }: M
   printFigures(`Bytes of an update beside whole ones, ${pair.name}`, [
     size(fetched, bytes, "full, zstd -19", full),
     size(withoutRanges, wholeBytes, "full, zstd -19", full),
+    size(fetched, bytes, "RAUC block-hash-index, modelled", await raucModel(older, newer)),
     size(fetched, bytes, "zchunk", await zchunk(folder, older, newer)),
     size(fetched, bytes, "xdelta3 -9", await xdelta(folder, older, newer)),
     size(fetched, bytes, "zstd -19 --patch-from", await patchFrom(folder, older, newer)),
@@ -160,6 +163,18 @@ async function measureChecks(publisher: string, older: PartFiles, programs: Prog
       checks.push({ ms, ...web.take() });
     }
     return checks;
+  } finally {
+    await device.close();
+    await web.close();
+  }
+}
+
+/** Bytes that an updater writes, of all, after another one was killed when half was written. */
+async function updateTwice(web: Wire, older: PartFiles, newer: PartFiles, programs: Programs, folder: string) {
+  const device = await startDevice(join(folder, "device"), older, firstRootPath(publisherFolder), web.url, programs);
+  const all = bytesToWrite(newer.release);
+  try {
+    return (await device.updateAgain(all / 2)) / all;
   } finally {
     await device.close();
     await web.close();

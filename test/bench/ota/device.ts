@@ -10,6 +10,7 @@ import { readerOf } from "../../../image/disk/read-at.ts";
 import { fillPlaces } from "../../../ota/format/places.ts";
 import { treeBytes } from "../../../ota/format/verity.ts";
 import { type ImageRelease, readImage, readPart } from "../../../ota/repository/read-image.ts";
+import { sleep } from "../../../system/clock.ts";
 import { packageFolder } from "../../../system/package.ts";
 import { board } from "./images.ts";
 
@@ -47,6 +48,8 @@ export type Device = {
   check(): Promise<Told<"check">>;
   /** From the end of the check that finds it until the device would start the new release. */
   update(): Promise<Told<"restart"> & { applyMs: number; agentGrowthBytes: number }>;
+  /** Kills the updater when it has written so much, and updates again; the bytes that the second updater writes. */
+  updateAgain(killAtBytes: number): Promise<number>;
   /** Path of what slot b holds. */
   slotB: string;
   close(): Promise<void>;
@@ -83,10 +86,10 @@ export async function startDevice(
   const agent = await startAs("agent/units/hamlet-agent.service", [programs.agent, socket, url, join(folder, "agent")]);
   const agentLines = linesOf(agent);
   await agentLines.next();
-  const updater = await startAs("ota/updater/units/hamlet-updater.service", [
-    ...[programs.updater, folder, join(folder, "device.json")],
-  ]);
-  const lines = linesOf(updater);
+  const startUpdater = () =>
+    startAs("ota/updater/units/hamlet-updater.service", [programs.updater, folder, join(folder, "device.json")]);
+  let updater = await startUpdater();
+  let lines = linesOf(updater);
   const orphaned = new Promise<never>((_, reject) => {
     agent.once("close", () => reject(new Error("the agent has ended")));
   });
@@ -122,12 +125,18 @@ export async function startDevice(
       const agentGrowthBytes = Math.max(0, (await rssOf(agent, "VmHWM")) - before);
       return { ...end, applyMs: end.atMs - atMs, agentGrowthBytes };
     },
+    async updateAgain(killAtBytes) {
+      agent.stdin!.write("now\n");
+      await told("check");
+      while ((await writtenBy(updater)) < killAtBytes) await sleep(2);
+      await killed(updater);
+      updater = await startUpdater();
+      lines = linesOf(updater);
+      agent.stdin!.write("now\n");
+      return (await told("restart")).writtenBytes;
+    },
     async close() {
-      for (const one of [updater, agent]) {
-        const ended = one.exitCode !== null ? undefined : new Promise((resolve) => one.once("close", resolve));
-        one.kill("SIGKILL");
-        await ended;
-      }
+      for (const one of [updater, agent]) await killed(one);
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -145,6 +154,16 @@ async function startAs(unit: string, argv: string[]): Promise<ChildProcess> {
 
 const linesOf = (child: ChildProcess): AsyncIterator<string, undefined> =>
   createInterface({ input: child.stdout! })[Symbol.asyncIterator]() as AsyncIterator<string, undefined>;
+
+async function killed(child: ChildProcess): Promise<void> {
+  const ended = child.exitCode !== null ? undefined : new Promise((resolve) => child.once("close", resolve));
+  child.kill("SIGKILL");
+  await ended;
+}
+
+async function writtenBy({ pid }: ChildProcess): Promise<number> {
+  return Number(/^write_bytes: (\d+)/m.exec(await readFile(`/proc/${pid}/io`, "utf8"))?.[1]);
+}
 
 async function rssOf({ pid }: ChildProcess, name: "VmRSS" | "VmHWM"): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");

@@ -1,6 +1,9 @@
 // What other programs make of the same two releases: the bytes that a device would fetch, and their times.
+import { hash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { cp, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { constants, zstdCompressSync } from "node:zlib";
 import { run } from "../../../system/command.ts";
 import type { PartFiles } from "./device.ts";
 import { webWithRanges } from "./web.ts";
@@ -50,6 +53,44 @@ export async function zchunk(work: string, older: PartFiles, newer: PartFiles): 
     await rm(to);
   }
   return bytes;
+}
+
+/**
+ * RAUC 1.8's adaptive method `block-hash-index`, modelled: the index has a sha256 for each block of 4 KiB, and blocks that the older
+ * slot lacks come from the bundle's squashfs, whose blocks are counted only as far as they are wanted.
+ */
+export async function raucModel(older: PartFiles, newer: PartFiles): Promise<number> {
+  let bytes = 0;
+  for (const part of parts) {
+    const had = new Set<string>();
+    for await (const block of blocksOf(older[part])) had.add(hash("sha256", block));
+    let wanted: Buffer[] = [];
+    const fetchWanted = () => {
+      if (wanted.length > 0) bytes += zstdCompressSync(Buffer.concat(wanted), bestLevel).length;
+      wanted = [];
+    };
+    let count = 0;
+    for await (const block of blocksOf(newer[part])) {
+      const name = hash("sha256", block);
+      if (!had.has(name)) wanted.push(Buffer.from(block));
+      had.add(name);
+      count += 1;
+      if (count % blocksOfSquashfs === 0) fetchWanted();
+    }
+    fetchWanted();
+    bytes += 32 * count;
+  }
+  return bytes;
+}
+
+const blockBytes = 4096;
+const blocksOfSquashfs = (128 << 10) / blockBytes;
+const bestLevel = { params: { [constants.ZSTD_c_compressionLevel]: 19 } };
+
+async function* blocksOf(path: string): AsyncGenerator<Buffer> {
+  for await (const piece of createReadStream(path, { highWaterMark: 256 * blockBytes }) as AsyncIterable<Buffer>) {
+    for (let at = 0; at < piece.length; at += blockBytes) yield piece.subarray(at, at + blockBytes);
+  }
 }
 
 export type Casync = {
