@@ -10,6 +10,7 @@ import { Folder, type Owner } from "../handover/folder.ts";
 import { type Problem, problemOf } from "../handover/problems.ts";
 import { probeBoard } from "./board-facts.ts";
 import { printOnConsoles } from "./consoles.ts";
+import { settle, settleLinks } from "./drivers.ts";
 import { agentOwner, isDataLost, readImage, setKernelHostname } from "./machine.ts";
 import { finishMove, isMoving, problemOfMove } from "./move.ts";
 import type { Paths } from "./paths.ts";
@@ -21,7 +22,7 @@ import { tellProblems } from "./tell-problems.ts";
 type Parts = { run: Run; log: Log; now: number };
 
 /** The bus, by which networkd is reached, starts later than this. 20 s is several times the slowest seen. */
-const [reloadTries, reloadPauseMs] = [100, 200];
+const [reloadTries, reloadPauseMs] = [50, 400];
 
 export async function firstBoot(paths: Paths, { run, log, now }: Parts): Promise<void> {
   const agent = await agentOwner(paths.passwd);
@@ -116,15 +117,17 @@ async function reload(run: Run, triesLeft: number): Promise<void> {
 
 /** A card whose driver is still loading is no reason to be another board. Mostly nothing is missing, and this does not wait. */
 async function wholeBoard(paths: Paths, run: Run): Promise<BoardFacts> {
-  const [known, found] = await Promise.all([readBoardFacts(paths.boardFacts), probeBoard(paths)]);
-  if (JSON.stringify(known) === JSON.stringify(found)) return found;
-  await settle(run);
-  return probeBoard(paths);
+  const known = await readBoardFacts(paths.boardFacts);
+  let found = await probeBoard(paths);
+  if (isSame(known, found)) return found;
+  await settleLinks(paths, run);
+  // A link that udev renames at this moment is not found by its old name.
+  for (let before: BoardFacts | undefined; !isSame(before, found); ) [before, found] = [found, await probeBoard(paths)];
+  return found;
 }
 
-/** Waits until the drivers of the hardware found so far are loaded. What takes longer than 20 s counts as missing. */
-const settle = (run: Run): Promise<string> =>
-  run(["udevadm", "settle", "--timeout=20"], { timeoutMs: 30_000 }).catch(() => "");
+const isSame = (one: BoardFacts | undefined, other: BoardFacts): boolean =>
+  JSON.stringify(one) === JSON.stringify(other);
 
 const dataLost = (): HamletError =>
   new HamletError("state.lost", "the data partition does not mount: this device has lost its identity", {

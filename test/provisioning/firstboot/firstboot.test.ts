@@ -39,7 +39,7 @@ let root: string;
 let paths: Paths;
 let ran: Argv[];
 /** What a program that the device runs does; a test may replace it. */
-let perform: (argv: Argv) => Promise<unknown>;
+let perform: (argv: Argv, signal?: AbortSignal) => Promise<unknown>;
 const settle: Argv = ["udevadm", "settle", "--timeout=20"];
 // Stands for the agent's user: anyone but root, or the user who runs the test.
 const uid = process.getuid?.() || 990;
@@ -78,9 +78,9 @@ const boot = () =>
   firstBoot(paths, {
     log: silentLog,
     now: monday,
-    run: async (argv) => {
+    run: async (argv, { signal } = {}) => {
       ran.push(argv);
-      await perform(argv);
+      await perform(argv, signal);
       return "";
     },
   });
@@ -127,6 +127,22 @@ test("a network card whose driver still loads belongs to the board, and a board 
   await boot();
   expect(ran).not.toContainEqual(settle);
   await rm(join(paths.links, "eno2"), { recursive: true });
+  await boot();
+  expect((await json(paths.boardFacts)).macs).toContain(late);
+});
+
+test("the agent waits for the drivers of network cards, not for all others", async () => {
+  const card = join(paths.pciDevices, "0000:00:03.0");
+  await put(join(card, "class"), "0x020000\n");
+  await mkdir(join(card, "virtio2"));
+  const late = "1c:69:7a:01:02:04";
+  perform = async ([program], signal) => {
+    if (program !== "udevadm") return;
+    await link("eno2", "pci", late, "0");
+    await mkdir(join(card, "virtio2/net"));
+    // Some driver takes for ever.
+    await new Promise((resolve) => signal?.addEventListener("abort", resolve));
+  };
   await boot();
   expect((await json(paths.boardFacts)).macs).toContain(late);
 });
