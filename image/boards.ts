@@ -11,7 +11,11 @@ const common = {
   nixSystem: z.enum(["x86_64-linux", "aarch64-linux"]),
   builders: z.array(z.enum(["debian", "nixos"])).min(1),
   bootTries: z.int().min(1).describe("boots of a new slot before the firmware gives up on it"),
-  kernelArguments: z.array(z.string()),
+  kernelArguments: z
+    .array(z.string())
+    .describe(
+      "cryptomgr.notests: Debian's kernel tests its ciphers at each boot, which took half of its start in QEMU",
+    ),
 };
 export const Board = z.discriminatedUnion("layout", [
   z.strictObject({

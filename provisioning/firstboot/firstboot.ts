@@ -1,16 +1,18 @@
 // Root's one-shot, which runs before the agent at each boot. On the first boot it moves the provision file to `data`; on every boot it puts
 // network settings where systemd-networkd reads them, and tells the agent which board this is. It listens to nothing and ends by itself.
+import { sleep } from "../../system/clock.ts";
 import type { Run } from "../../system/command.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
-import { giveBoardFacts } from "../handover/board.ts";
+import { type BoardFacts, giveBoardFacts, readBoardFacts } from "../handover/board.ts";
 import { removeFile } from "../handover/files.ts";
 import { Folder, type Owner } from "../handover/folder.ts";
 import { type Problem, problemOf } from "../handover/problems.ts";
 import { probeBoard } from "./board-facts.ts";
 import { printOnConsoles } from "./consoles.ts";
+import { settle, settleLinks } from "./drivers.ts";
 import { agentOwner, isDataLost, readImage, setKernelHostname } from "./machine.ts";
-import { finishMove, problemOfMove } from "./move.ts";
+import { finishMove, isMoving, problemOfMove } from "./move.ts";
 import type { Paths } from "./paths.ts";
 import { resetIfRequested } from "./reset.ts";
 import { takeFromImager } from "./take-imager.ts";
@@ -18,6 +20,9 @@ import { type Taken, takeProvision } from "./take-provision.ts";
 import { tellProblems } from "./tell-problems.ts";
 
 type Parts = { run: Run; log: Log; now: number };
+
+/** The bus, by which networkd is reached, starts later than this. 20 s is several times the slowest seen. */
+const [reloadTries, reloadPauseMs] = [50, 400];
 
 export async function firstBoot(paths: Paths, { run, log, now }: Parts): Promise<void> {
   const agent = await agentOwner(paths.passwd);
@@ -27,7 +32,7 @@ export async function firstBoot(paths: Paths, { run, log, now }: Parts): Promise
   if (await isDataLost(paths)) problems.push(problemOf(dataLost(), now));
   let taken: Taken | undefined;
   try {
-    taken = await takeAll(paths, board, agent, problems, log, now);
+    taken = await takeAll(paths, board, agent, problems, { run, log, now });
   } catch (error) {
     problems.push(problemOf(error, now));
   }
@@ -35,7 +40,7 @@ export async function firstBoot(paths: Paths, { run, log, now }: Parts): Promise
   const steps: [what: string, step: () => Promise<unknown>][] = [
     ["hostname", () => applyHostname(paths, taken)],
     ["network", () => applyNetwork(paths, run)],
-    ["board facts", async () => giveBoardFacts(paths.boardFacts, await probeBoard(paths), agent)],
+    ["board facts", async () => giveBoardFacts(paths.boardFacts, await wholeBoard(paths, run), agent)],
     ["report", () => tellProblems(paths, problems, { board, release, agent, log })],
   ];
   for (const [what, step] of steps) {
@@ -49,10 +54,10 @@ async function takeAll(
   board: string,
   agent: Owner,
   problems: Problem[],
-  log: Log,
-  now: number,
+  { run, log, now }: Parts,
 ): Promise<Taken> {
   // Before anything else reads the identity: it may have moved to another disk.
+  if (await isMoving(paths)) await settle(run);
   const move = await finishMove(paths, agent);
   if (move !== "none") log.info(`the move to another disk: ${move}`);
   const moved = problemOfMove(move);
@@ -96,9 +101,33 @@ async function applyNetwork(paths: Paths, run: Run): Promise<void> {
     if (content) await target.put(name, content, { mode: 0o644 });
     isAny = true;
   }
-  // networkd may not run yet: then it reads them when it starts.
-  if (isAny) await run(["networkctl", "reload"]).catch(() => "");
+  if (isAny) await reload(run, reloadTries);
 }
+
+/** networkd may have started just before the files were there. */
+async function reload(run: Run, triesLeft: number): Promise<void> {
+  try {
+    await run(["networkctl", "reload"]);
+  } catch (error) {
+    if (triesLeft <= 1) throw error;
+    await sleep(reloadPauseMs);
+    await reload(run, triesLeft - 1);
+  }
+}
+
+/** A card whose driver is still loading is no reason to be another board. Mostly nothing is missing, and this does not wait. */
+async function wholeBoard(paths: Paths, run: Run): Promise<BoardFacts> {
+  const known = await readBoardFacts(paths.boardFacts);
+  let found = await probeBoard(paths);
+  if (isSame(known, found)) return found;
+  await settleLinks(paths, run);
+  // A link that udev renames at this moment is not found by its old name.
+  for (let before: BoardFacts | undefined; !isSame(before, found); ) [before, found] = [found, await probeBoard(paths)];
+  return found;
+}
+
+const isSame = (one: BoardFacts | undefined, other: BoardFacts): boolean =>
+  JSON.stringify(one) === JSON.stringify(other);
 
 const dataLost = (): HamletError =>
   new HamletError("state.lost", "the data partition does not mount: this device has lost its identity", {

@@ -43,6 +43,10 @@ export async function hideIdentity(paths: Paths): Promise<void> {
   await moveFolder(paths.agentFolder, paths.hiddenAgent);
 }
 
+/** Whether `finishMove` will look for the other disk. */
+export const isMoving = async ({ moving }: Paths): Promise<boolean> =>
+  (await isThere(moving)) || (await isThere(copyOf(moving)));
+
 /** Can be repeated after a power cut at any line. */
 export async function finishMove(paths: Paths, agent: Owner): Promise<MoveOutcome> {
   const mark = await readKeptFrom(paths.moving, MoveMark).catch(() => "damaged" as const);

@@ -61,4 +61,5 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   dmi: join(root, "/sys/class/dmi/id"),
   deviceTree: join(root, "/proc/device-tree"),
   links: join(root, "/sys/class/net"),
+  pciDevices: join(root, "/sys/bus/pci/devices"),
 });

@@ -1,5 +1,6 @@
 // Benchmarks emulated devices booted from their images: one of each board from power to its page; three from power to the mesh,
-// with the idle agent's memory; both by stage. `node test/bench/boot.ts [board|mesh|state...]` selects some.
+// with the idle agent's memory; both by stage. `node test/bench/boot.ts [board|mesh|state|counted...]` selects some; `counted` is
+// one nuc whose clock counts its instructions: slower, and the same on a busy computer.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -20,6 +21,7 @@ const asked = process.argv.slice(2);
 for (const what of asked.length > 0 ? asked : [...labBoardNames, "mesh", "state"]) {
   if (what === "mesh") await measureMesh();
   else if (what === "state") await measureState();
+  else if (what === "counted") await measureCounted();
   else await measureBoard(what);
 }
 
@@ -48,6 +50,12 @@ async function measureBoard(board: string): Promise<void> {
     ...processor,
   ]);
   printStages(`One ${board}, by stage`, await stagesOf(lab, [(await only()).name]));
+}
+
+async function measureCounted(): Promise<void> {
+  await using lab = await bootLab({ images: [await testImage()], devices: 1, accelerator: "tcg", isCounted: true });
+  await lab.until(({ devices }) => devices[0]?.reached.agent !== undefined);
+  printStages("One nuc, by stage, in counted instructions at 2 ns", await stagesOf(lab, names.slice(0, 1), true));
 }
 
 function printStages(title: string, stages: Stage[]): void {

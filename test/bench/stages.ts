@@ -1,4 +1,5 @@
 // Splits the time from power to mesh into stages, by the devices' own timestamps: kernel, systemd and the agent's journal.
+// With `isCounted` the devices' clocks count instructions: then only their own stamps count, from the kernel's start on.
 // Also measures QEMU's processor time, which other programs on the computer affect little.
 import { readdirSync, readFileSync } from "node:fs";
 import type { Milestone } from "../../image/lab/supervisor/status.ts";
@@ -20,16 +21,16 @@ echo "link $(journalctl -u hamlet-agent -o short-monotonic | sed -n 's/^\\[ *\\(
 `;
 
 /** Seconds that each device spent in each stage, in order, until the lab saw the last milestone. */
-export async function stagesOf(lab: TestLab, names: string[]): Promise<Stage[]> {
+export async function stagesOf(lab: TestLab, names: string[], isCounted = false): Promise<Stage[]> {
   const byDevice: Map<string, number>[] = [];
-  for (const name of names) byDevice.push(await stagesOfDevice(lab, name));
+  for (const name of names) byDevice.push(await stagesOfDevice(lab, name, isCounted));
   return [...byDevice[0]!.keys()].map((name) => ({
     name,
     seconds: byDevice.flatMap((stages) => stages.get(name) ?? []),
   }));
 }
 
-async function stagesOfDevice(lab: TestLab, name: string): Promise<Map<string, number>> {
+async function stagesOfDevice(lab: TestLab, name: string, isCounted: boolean): Promise<Map<string, number>> {
   const { stdout } = await lab.on(name, "sh", "-c", script);
   const { elapsedS, devices } = await lab.status();
   const { reached } = devices.find((device) => device.name === name)!;
@@ -38,7 +39,7 @@ async function stagesOfDevice(lab: TestLab, name: string): Promise<Map<string, n
     const told = Number(new RegExp(`^${key} ([\\d.]+)$`, "m").exec(stdout)?.[1]);
     return told > 10_000 ? told / 1e6 : told;
   };
-  const kernelAt = elapsedS - stamp("uptime") - power;
+  const kernelAt = isCounted ? 0 : elapsedS - stamp("uptime") - power;
   const seen = (milestone: Milestone) => (reached[milestone] ?? Number.NaN) - power;
   // Each entry ends a stage and begins the next.
   const ends: [stage: string, at: number][] = [
@@ -52,7 +53,8 @@ async function stagesOfDevice(lab: TestLab, name: string): Promise<Map<string, n
     ["agent: neighbors met (hello), WireGuard's handshake", seen("handshake")],
     ["agent: telemetry of others", seen("telemetry")],
   ];
-  const found = ends.filter(([, at]) => Number.isFinite(at));
+  const own = isCounted ? ends.slice(1, -2) : ends;
+  const found = own.filter(([, at]) => Number.isFinite(at));
   return new Map(found.map(([stage, at], index) => [stage, at - (found[index - 1]?.[1] ?? 0)]));
 }
 

@@ -21,6 +21,8 @@ export type MachineSpec = {
   pagePort: number;
   /** Writes go to the session over the disk, and into its log. Not on a Raspberry Pi, whose firmware reads the card too. */
   hasSession?: boolean;
+  /** Its clock counts its instructions, so that what it times does not depend on other programs. Not with KVM, nor on a Raspberry Pi. */
+  isCounted?: boolean;
   /** Without it the machine is like a user's: no virtio-serial port, no way in. */
   hasLabPort: boolean;
 };
@@ -61,6 +63,8 @@ export function machineArgv(spec: MachineSpec): Argv {
     ...["-cpu", isNative ? "host" : machine.cpu],
     // One core is fastest without KVM, and is the smallest device we support.
     ...["-smp", "1", "-m", String(spec.memoryMb)],
+    // 2 ns an instruction, about what emulation takes.
+    ...(spec.isCounted && !isNative ? ["-icount", "shift=1"] : []),
     ...argument("drive", "if=pflash", "format=raw", "unit=0", "readonly=on", `file=${machine.firmware.code}`),
     ...argument("drive", "if=pflash", "format=raw", "unit=1", `file=${files.vars}`),
     // By this name a system on a board without CPUID recognises a virtual machine.

@@ -33,6 +33,7 @@ type LabOptions = {
   nic: NicKind;
   memoryMb: number;
   hasLabPort: boolean;
+  isCounted?: boolean;
   /** The folder that the web serves, if there is one. */
   web?: string | undefined;
   /** Fills the provision block on a device's new disk. */
@@ -68,7 +69,21 @@ const maxEvents = 10_000;
 const joinPort = "join.lan";
 
 export async function makeLab(options: LabOptions): Promise<Lab> {
-  const { folder, clock, log, run, images, provision, accelerator, disk, nic, memoryMb, hasLabPort, past } = options;
+  const {
+    folder,
+    clock,
+    log,
+    run,
+    images,
+    provision,
+    accelerator,
+    disk,
+    nic,
+    memoryMb,
+    hasLabPort,
+    isCounted = false,
+    past,
+  } = options;
   const startedMs = clock.monotonic();
   const nowS = () => Math.round(clock.monotonic() - startedMs) / 1000;
   const described = labDevices(
@@ -129,7 +144,17 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
   const hub = makeLan(described.map(({ lanMac }) => lanMac));
   for (const device of described) {
     await hub.openPort(device.name, machineFiles(device.name).lan);
-    const spec = { device, folder, accelerator, disk, nic, memoryMb, hasLabPort, pagePort: await freePort() };
+    const spec = {
+      device,
+      folder,
+      accelerator,
+      disk,
+      nic,
+      memoryMb,
+      hasLabPort,
+      isCounted,
+      pagePort: await freePort(),
+    };
     devices.set(
       device.name,
       makeVirtualDevice(spec, (finding) => find(device.name, finding), clock.now, run),

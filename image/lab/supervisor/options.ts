@@ -17,6 +17,7 @@ export const SupervisorOptions = z.strictObject({
   nic: z.enum(["virtio", "e1000e"]).default("virtio"),
   memoryMb: z.int().min(128).default(512),
   hasLabPort: z.boolean().default(true).describe("false: no exec, no console, a machine as a user's"),
+  isCounted: z.boolean().default(false).describe("true: the devices' clocks count instructions, for measuring"),
   web: z.string().optional().describe("folder that http://10.77.0.2/ serves; default: the LAN has no such host"),
   states: z
     .strictObject({

@@ -38,6 +38,9 @@ const block = encodeProvisionFile(file);
 let root: string;
 let paths: Paths;
 let ran: Argv[];
+/** What a program that the device runs does; a test may replace it. */
+let perform: (argv: Argv, signal?: AbortSignal) => Promise<unknown>;
+const settle: Argv = ["udevadm", "settle", "--timeout=20"];
 // Stands for the agent's user: anyone but root, or the user who runs the test.
 const uid = process.getuid?.() || 990;
 const gid = process.getgid?.() || 990;
@@ -46,6 +49,7 @@ beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "hamlet-firstboot-"));
   paths = pathsUnder(root);
   ran = [];
+  perform = async () => {};
   await put(paths.passwd, `root:x:0:0::/root:/bin/sh\nhamlet:x:${uid}:${gid}::/nonexistent:/usr/sbin/nologin\n`);
   await put(paths.agentConfig, '{"board":"nuc","release":"0.1.0"}');
   await put(paths.kernelHostname, "hamlet");
@@ -74,8 +78,9 @@ const boot = () =>
   firstBoot(paths, {
     log: silentLog,
     now: monday,
-    run: async (argv) => {
+    run: async (argv, { signal } = {}) => {
       ran.push(argv);
+      await perform(argv, signal);
       return "";
     },
   });
@@ -97,7 +102,7 @@ test("the provision file moves to data, split between agent and root, and leaves
   const network = join(paths.runtimeNetwork, "70-hamlet-static.network");
   expect(await text(network)).toContain("Address=192.168.1.5/24");
   expect(await modeOf(network)).toBe(0o644); // systemd-networkd is not root
-  expect(ran).toEqual([["networkctl", "reload"]]);
+  expect(ran).toEqual([["networkctl", "reload"], settle]);
   expect(await isBlank()).toBe(true);
   expect((await readFile(paths.provisionFile)).length).toBe(64 << 10);
 });
@@ -109,6 +114,47 @@ test("the agent learns which board this is from files that only root may read", 
   const before = await stat(paths.boardFacts);
   await boot();
   expect((await stat(paths.boardFacts)).ino).toBe(before.ino); // unchanged facts are not written again
+});
+
+test("a network card whose driver still loads belongs to the board, and a board that is complete is not waited for", async () => {
+  const late = "1c:69:7a:01:02:04";
+  perform = async ([program]) => {
+    if (program === "udevadm") await link("eno2", "pci", late, "0");
+  };
+  await boot();
+  expect((await json(paths.boardFacts)).macs).toContain(late);
+  ran = [];
+  await boot();
+  expect(ran).not.toContainEqual(settle);
+  await rm(join(paths.links, "eno2"), { recursive: true });
+  await boot();
+  expect((await json(paths.boardFacts)).macs).toContain(late);
+});
+
+test("the agent waits for the drivers of network cards, not for all others", async () => {
+  const card = join(paths.pciDevices, "0000:00:03.0");
+  await put(join(card, "class"), "0x020000\n");
+  await mkdir(join(card, "virtio2"));
+  const late = "1c:69:7a:01:02:04";
+  perform = async ([program], signal) => {
+    if (program !== "udevadm") return;
+    await link("eno2", "pci", late, "0");
+    await mkdir(join(card, "virtio2/net"));
+    // Some driver takes for ever.
+    await new Promise((resolve) => signal?.addEventListener("abort", resolve));
+  };
+  await boot();
+  expect((await json(paths.boardFacts)).macs).toContain(late);
+});
+
+test("network settings reach a networkd that is not heard yet", async () => {
+  let failures = 2;
+  perform = async ([program]) => {
+    if (program === "networkctl" && failures-- > 0) throw new Error("the bus is not there yet");
+  };
+  await boot();
+  expect(ran.filter(([program]) => program === "networkctl")).toHaveLength(3);
+  expect(await json(paths.problems)).toBeNull();
 });
 
 test("a later boot restores the network settings and changes nothing else", async () => {

@@ -31,6 +31,11 @@ test("a machine without the lab's port has no serial bus for it", () => {
   expect(words({ hasLabPort: false })).not.toMatch(/virtserialport|virtio-serial/);
 });
 
+test("a machine counts its instructions only where it is asked to and emulated", () => {
+  expect(words()).not.toContain("-icount");
+  expect(words({ isCounted: true })).toContain("-icount shift=1");
+});
+
 test("each kind of disk and network card is bootable", () => {
   expect(words({ disk: "nvme" })).toContain("nvme,drive=disk,serial=lab,bootindex=0");
   expect(words({ disk: "usb" })).toContain("qemu-xhci -device usb-storage,drive=disk,bootindex=0");
