@@ -77,6 +77,8 @@ export const proveInstall = (): Promise<void> =>
     const stick = join(folder, "stick");
     const from = ["--board", "nuc", "--folder", releases.publisher.folder];
     await releases.hamlet("ota", "export", "newest", ...from, "-o", stick);
+    // The data partition grows at the end of the first start.
+    await onAttic(lab, "systemctl start hamlet-grow.service");
     await onAttic(lab, "mkdir -p /var/lib/hamlet/stick && mount --bind /var/lib/hamlet/stick /mnt");
     await sendFolder(lab, releases.publisher, stick, "/mnt");
     await lab.partition("attic");

@@ -1,5 +1,6 @@
 // Starts a whole device from a disk that a power cut during a recorded update may have left, under the real firmware.
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,6 +24,10 @@ const finish = "0.2.2";
  * device says which it runs, and that it goes on to the newest release. Throws otherwise.
  */
 export async function proveColdBoot(recording: Recording, seed: number): Promise<void> {
+  assert.ok(
+    existsSync(recording.around.publisher),
+    "the recording is an older one: run test/boot/update.test.ts again",
+  );
   const folder = await mkdtemp(join(tmpdir(), "hamlet-cold-"));
   try {
     const disk = join(folder, "cut.img");
