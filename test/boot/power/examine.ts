@@ -5,9 +5,10 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TrialRecord } from "../../../image/boot/trial-record.ts";
 import { findFatFile, listFatFolder } from "../../../image/disk/fat.ts";
+import { readExtents, withReader } from "../../../image/disk/read-at.ts";
 import { run } from "../../../system/command.ts";
 import { healthy } from "../../ota/updater/agent.ts";
-import { kernelAt, maxKernelBytes } from "./loader.ts";
+import { chooseStart, headBytes, maxKernelBytes } from "./loader.ts";
 import type { LoggedDisk } from "./logged-disk.ts";
 import type { Promises } from "./promises.ts";
 import { partitionsOf } from "./promises.ts";
@@ -25,13 +26,14 @@ export async function examine(disk: LoggedDisk, promises: Promises, folder: stri
   const [espFile, dataFile] = [join(folder, "esp"), join(folder, "data")];
   disk.copyTo(espFile, esp);
   disk.copyTo(dataFile, data);
-  problems.push(...(await checkEsp(espFile)), ...(await checkData(dataFile)));
+  problems.push(...(await checkEsp(espFile, expected)), ...(await checkData(dataFile)));
+  problems.push(...(await repairEsp(espFile, promises)));
   await run(["debugfs", "-R", `rdump /root ${folder}`, dataFile]);
   const root = join(folder, "root");
   mkdirSync(join(root, "update"), { recursive: true });
   problems.push(...(await checkRecord(root)));
   const entries = join(folder, "entries");
-  await layEntries(disk, esp.offset, promises, entries);
+  await layEntries(espFile, entries);
   const bad = promises.badVersion;
   const recovered = await recover({
     entries,
@@ -56,11 +58,18 @@ const expected = [
   /Reclaimed \d+ unused clusters?/,
   / share clusters\.$|^ {2}Truncating (second|file) to \d+ bytes\.|^\/EFI\/Linux\/hamlet_\S+( {2}and)?$|^ {2}File size is \d+ bytes/,
   /^ {2}Contains a free cluster \(\d+\)\. Assuming EOF\.$|^Orphaned long file name part|^ {2}Auto-deleting/,
+  // Both names may have one short form, and then the repair sets the second aside.
+  /Duplicate directory entry\.$|^ {2}(First|Second) +Size \d+ bytes, date|Auto-renaming second|^ {2}Renamed to FSCK\d+\.\d+$|^\/EFI\/Linux\/FSCK\d+\.\d+( {2}and)?$/,
   /^FATs differ but appear to be intact|^ {2}Using first FAT/,
   /Leaving filesystem unchanged|^\s*$|: \d+ files, \d+\/\d+ clusters/,
 ];
 
-async function checkEsp(path: string): Promise<string[]> {
+/** The dirty bit goes with the repair; the second boot sector keeps it, and is of no use to anybody. */
+const repaired = expected.filter(
+  (one) => !/share clusters|free cluster \\\(|FATs differ|summary|Reclaimed|Duplicate/.test(one.source),
+);
+
+async function checkEsp(path: string, expected: readonly RegExp[]): Promise<string[]> {
   // It ends with 1 for the expected too.
   const text = await run(["sh", "-c", 'fsck.vfat -n "$1" 2>&1; true', "sh", path]);
   const left = text.split("\n").filter((line) => !expected.some((one) => one.test(line)));
@@ -93,14 +102,28 @@ async function checkRecord(root: string): Promise<string[]> {
   return read.every(Boolean) ? [] : ["the record of the trial does not read"];
 }
 
+/** As the device does before it mounts the partition (hamlet-efi-check.service). */
+async function repairEsp(path: string, { kernelSums }: Promises): Promise<string[]> {
+  await run(["sh", "-c", 'fsck.vfat -a "$1" 2>&1; true', "sh", path]);
+  const problems = await checkEsp(path, repaired);
+  const choice = await withReader(path, (readAt) =>
+    chooseStart({ readAt, placesIn: () => Buffer.alloc(0) }, 0, new Map()),
+  );
+  const { version, kernelSha256 } = choice?.first ?? {};
+  if (version === undefined) return [...problems, "the loader finds nothing to start once the partition is repaired"];
+  if (kernelSums.get(version) === kernelSha256) return problems;
+  return [...problems, `the kernel of ${version} is not whole once the partition is repaired`];
+}
+
 /** EFI/Linux as files. Of a kernel only what boot control reads is there. */
-async function layEntries(disk: LoggedDisk, esp: number, promises: Promises, folder: string): Promise<void> {
+async function layEntries(esp: string, folder: string): Promise<void> {
   mkdirSync(folder);
-  for (const name of (await listFatFolder(disk.readAt, esp, "EFI/Linux")) ?? []) {
-    const path = join(folder, name);
-    const file = await findFatFile(disk.readAt, esp, `EFI/Linux/${name}`, maxKernelBytes);
-    const kernel = await kernelAt(disk, esp, name, promises.kernels);
-    writeFileSync(path, kernel?.head ?? "");
-    if (file) truncateSync(path, file.sizeBytes);
-  }
+  await withReader(esp, async (readAt) => {
+    for (const name of (await listFatFolder(readAt, 0, "EFI/Linux")) ?? []) {
+      const file = await findFatFile(readAt, 0, `EFI/Linux/${name}`, maxKernelBytes);
+      const path = join(folder, name);
+      writeFileSync(path, file ? (await readExtents(readAt, file.extents)).subarray(0, headBytes) : "");
+      if (file) truncateSync(path, file.sizeBytes);
+    }
+  });
 }
