@@ -5,8 +5,9 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TrialRecord } from "../../../image/boot/trial-record.ts";
 import { findFatFile, listFatFolder } from "../../../image/disk/fat.ts";
+import { withReader } from "../../../image/disk/read-at.ts";
 import { healthy } from "../../ota/updater/agent.ts";
-import { kernelAt, maxKernelBytes } from "./loader.ts";
+import { chooseStart, kernelAt, maxKernelBytes } from "./loader.ts";
 import type { LoggedDisk } from "./logged-disk.ts";
 import { type Mirror, openMirror } from "./mirror.ts";
 import { type Promises, partitionsOf, type Range } from "./promises.ts";
@@ -38,7 +39,7 @@ export function openExaminer(promises: Promises, folder: string): Examiner {
       const shell = shells[count++ % shells.length]!;
       mkdirSync(own);
       const { esp, data } = partitionsOf(disk) ?? promises.partitions;
-      const problems = isChecked ? await checkEsp(shell, renewed(disk, "esp", esp)) : [];
+      const problems = isChecked ? await examineEsp(shell, renewed(disk, "esp", esp), own, promises) : [];
       await shell.run('cp --sparse=always "$1" "$2"', renewed(disk, "data", data), join(own, "data"));
       await layEntries(disk, esp.offset, promises, join(own, "entries"));
       return async () => {
@@ -87,11 +88,18 @@ const expected = [
   /Reclaimed \d+ unused clusters?/,
   / share clusters\.$|^ {2}Truncating (second|file) to \d+ bytes\.|^\/EFI\/Linux\/hamlet_\S+( {2}and)?$|^ {2}File size is \d+ bytes/,
   /^ {2}Contains a free cluster \(\d+\)\. Assuming EOF\.$|^Orphaned long file name part|^ {2}Auto-deleting/,
+  // Both names may have one short form, and then the repair sets the second aside.
+  /Duplicate directory entry\.$|^ {2}(First|Second) +Size \d+ bytes, date|Auto-renaming second|^ {2}Renamed to FSCK\d+\.\d+$|^\/EFI\/Linux\/FSCK\d+\.\d+( {2}and)?$/,
   /^FATs differ but appear to be intact|^ {2}Using first FAT/,
   /Leaving filesystem unchanged|^\s*$|: \d+ files, \d+\/\d+ clusters/,
 ];
 
-async function checkEsp(shell: Shell, path: string): Promise<string[]> {
+/** The dirty bit goes with the repair; the second boot sector keeps it, and is of no use to anybody. */
+const repaired = expected.filter(
+  (one) => !/share clusters|free cluster \\\(|FATs differ|summary|Reclaimed|Duplicate/.test(one.source),
+);
+
+async function checkEsp(shell: Shell, path: string, expected: readonly RegExp[]): Promise<string[]> {
   const text = await shell.run('fsck.vfat -n "$1"', path);
   const left = text.split("\n").filter((line) => !expected.some((one) => one.test(line)));
   return left.length === 0 ? [] : [`fsck.vfat: ${left.join(" / ")}`];
@@ -123,6 +131,21 @@ async function checkRecord(root: string): Promise<string[]> {
       .map((one) => one.catch(() => false)),
   );
   return read.every(Boolean) ? [] : ["the record of the trial does not read"];
+}
+
+/** As it is, and as the device repairs it before it mounts it (hamlet-efi-check.service). */
+async function examineEsp(shell: Shell, path: string, folder: string, { kernelSums }: Promises): Promise<string[]> {
+  const copy = join(folder, "esp");
+  const problems = await checkEsp(shell, path, expected);
+  await shell.run('cp --sparse=always "$1" "$2" && { fsck.vfat -a "$2"; true; }', path, copy);
+  problems.push(...(await checkEsp(shell, copy, repaired)));
+  const choice = await withReader(copy, (readAt) =>
+    chooseStart({ readAt, placesIn: () => Buffer.alloc(0) }, 0, new Map()),
+  );
+  const { version, kernelSha256 } = choice?.first ?? {};
+  if (version === undefined) return [...problems, "the loader finds nothing to start once the partition is repaired"];
+  if (kernelSums.get(version) === kernelSha256) return problems;
+  return [...problems, `the kernel of ${version} is not whole once the partition is repaired`];
 }
 
 /** EFI/Linux as files. Of a kernel only what boot control reads is there. */

@@ -21,6 +21,8 @@ export type Start = {
 export type Choice = { first: Start; next: Start | undefined };
 
 type Kernel = { head: Buffer; sha256: string; rootHash: string };
+/** `placesIn` tells apart what one place has held. */
+type Readable = Pick<LoggedDisk, "readAt" | "placesIn">;
 /** By where their bytes are. */
 export type Kernels = Map<string, Kernel>;
 
@@ -29,7 +31,7 @@ export const maxKernelBytes = 256 << 20;
 /** Its sections up to the command line; the kernel itself comes after. */
 export const headBytes = 1 << 20;
 
-export async function chooseStart(disk: LoggedDisk, esp: number, kernels: Kernels): Promise<Choice | undefined> {
+export async function chooseStart(disk: Readable, esp: number, kernels: Kernels): Promise<Choice | undefined> {
   const names = (await listFatFolder(disk.readAt, esp, entriesFolder)) ?? [];
   const found = new Map<string, Kernel>();
   for (const name of names.filter((one) => /\.efi$/i.test(one))) {
@@ -66,7 +68,7 @@ function choose(names: string[], kernels: Map<string, Kernel>): Start | undefine
 const isCounted = /\+\d+(-\d+)?\.efi$/i;
 
 export async function kernelAt(
-  disk: LoggedDisk,
+  disk: Readable,
   esp: number,
   name: string,
   kernels: Kernels,
