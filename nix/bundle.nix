@@ -29,7 +29,7 @@ runCommand "hamlet-bundle-${board}-${version}"
   inherit (constants) rootUuid veritySalt verityUuid;
   components = lib.removeSuffix "]" (lib.removePrefix "[" (builtins.toJSON components));
   serialNumber = "urn:uuid:${uuidOf "hamlet sbom ${inputs}"}";
-  kernelArguments = about.kernelArguments;
+  kernelArguments = about.kernelArguments ++ lib.optional (rpi != null) "console=${about.kernels.vendor.console}";
   parts = lib.mapAttrsToList (name: path: "${name}=${path}") parts;
   exportReferencesGraph = [ "closure" root ];
 } // lib.optionalAttrs (efi != null) {
@@ -37,6 +37,6 @@ runCommand "hamlet-bundle-${board}-${version}"
 } // lib.optionalAttrs (rpi != null) {
   inherit (rpi) configTxt firmware deviceTrees;
   firmwareFiles = about.firmware;
-  deviceTreeFiles = about.deviceTrees;
+  deviceTreeFiles = about.kernels.vendor.deviceTrees;
 })
   (builtins.readFile ./bundle.sh)

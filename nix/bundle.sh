@@ -4,14 +4,22 @@ mkdir -p "$out"
 
 # The root filesystem is the tree plus every store path that it reaches. "closure" lists for each path: the path, its deriver,
 # the number of its references, and the references.
-cp -R --no-dereference "$root" tree
+copy() { cp -R --no-dereference --preserve=mode,timestamps "$@"; }
+copy "$root" tree
 chmod -R u+w tree
 store=${root%/*}
 mkdir -p "tree$store"
 awk '{ print; getline; getline count; while (count-- > 0) getline }' closure | grep -vxF "$root" | LC_ALL=C sort -u >paths
+# Not `cp -a`: it keeps hard links, which an optimised store has and another has not.
 while read -r path; do
-  cp -a "$path" "tree$store/"
+  copy "$path" "tree$store/"
 done <paths
+while read -r mode path; do
+  chmod "$mode" "tree/$path"
+  # The builder is not root and must be able to read it.
+  chmod u+r "tree/$path"
+done <tree/.modes
+rm tree/.modes
 
 # The bill of materials (CycloneDX 1.6) lists our own components and every store path in the image. Name and version are split as
 # Nix splits them: before the first "-" that a digit follows.
@@ -35,7 +43,10 @@ for path in $outside; do echo "$path"; done | LC_ALL=C sort -u - paths >packages
 } >"$out/sbom.cdx.json"
 cp "$out/sbom.cdx.json" tree/usr/share/hamlet/sbom.cdx.json
 size() { du -sb --apparent-size "$1" | cut -f1; }
-mkfs.erofs --quiet -Enoinline_data -x-1 --all-root -T"$builtS" -U"$rootUuid" "$out/root.erofs" tree >&2
+# The default is the build machine's page size since erofs-utils 1.6, and always 4096 before.
+blockSize=
+if mkfs.erofs --help 2>&1 | grep -q -e '^ *-b#'; then blockSize=-b4096; fi
+mkfs.erofs --quiet $blockSize -Enoinline_data -x-1 --all-root -T"$builtS" -U"$rootUuid" "$out/root.erofs" tree >&2
 chmod -R u+w tree && rm -rf tree
 
 veritysetup format --salt="$veritySalt" --uuid="$verityUuid" "$out/root.erofs" "$out/verity.img" >told

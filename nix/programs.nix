@@ -18,7 +18,9 @@ let
     packages = lib.mapAttrs (path: entry: if entry ? integrity then entry // { resolved = address path entry; } else entry) lock.packages;
   };
 in
-if builtins.pathExists ./programs then builtins.path { path = ./programs; name = "hamlet-programs"; }
+if builtins.pathExists ./programs then
+  # A flake's packages must be derivations.
+  pkgs.runCommand "hamlet-programs" { src = ./programs; } "cp -R $src $out; exit 0"
 else if registry == "" then throw "building the programs from source needs an npm registry: set npm_config_registry and pass --impure, or run `hamlet image build --base nixos`"
 else pkgs.buildNpmPackage {
   pname = "hamlet-programs";

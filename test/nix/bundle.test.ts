@@ -9,7 +9,7 @@ import { basename, delimiter, dirname, join } from "node:path";
 import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { assembleImage } from "../../image/assemble/assemble.ts";
-import { boardNamed } from "../../image/boards.ts";
+import { boardNamed, kernelArgumentsOf } from "../../image/boards.ts";
 import { type Bundle, readBundle } from "../../image/bundle/bundle.ts";
 import { buildNixosBundle } from "../../image/bundle/nixos/nixos.ts";
 import { npmPackages } from "../../image/bundle/sbom/npm.ts";
@@ -88,7 +88,7 @@ async function build(board: string, version = "1.2.3"): Promise<Bundle> {
 /** The root filesystem's files, unpacked into a folder of their own. */
 async function unpackRoot(bundle: Bundle): Promise<string> {
   const root = await mkdtemp(join(folder, "root-"));
-  await run(["fsck.erofs", `--extract=${root}`, "--overwrite", join(bundle.folder, "root.erofs")]);
+  await run(["fsck.erofs", `--extract=${root}`, "--overwrite", "--preserve-perms", join(bundle.folder, "root.erofs")]);
   return root;
 }
 
@@ -113,7 +113,7 @@ test.skipIf(needs)("a Nix bundle for a UEFI board becomes a disk image", async (
   ]);
   expect(told).not.toContain("failed");
   expect(await readFile(join(nuc.folder, "cmdline"), "utf8")).toBe(
-    `${boardNamed("nuc").kernelArguments.join(" ")} hamlet.verity=${nuc.verity.rootHash} hamlet.blocks=${nuc.verity.dataBlocks}`,
+    `${kernelArgumentsOf(boardNamed("nuc"), "nixos").join(" ")} hamlet.verity=${nuc.verity.rootHash} hamlet.blocks=${nuc.verity.dataBlocks}`,
   );
 });
 
@@ -121,11 +121,15 @@ test.skipIf(needs)(
   "a Nix bundle for a Raspberry Pi becomes a disk image with firmware, device trees and overlays",
   async () => {
     const bundle = await build("rpi4");
+    // The vendor's kernel has names of its own.
+    expect(await readFile(join(bundle.folder, "cmdline"), "utf8")).toContain("console=ttyS0,115200");
+    expect(await readFile(join(bundle.folder, "config.txt"), "utf8")).not.toContain("cm4-io");
     expect(Object.keys(bundle.files)).toEqual(
       expect.arrayContaining([
         "config.txt",
         "boot/start4.elf",
         "boot/bcm2711-rpi-4-b.dtb",
+        "boot/bcm2711-rpi-cm4.dtb",
         "boot/overlays/disable-bt.dtbo",
       ]),
     );
@@ -222,14 +226,66 @@ function within(root: string, name: string): string {
   return place;
 }
 
-test.skipIf(needs)("the same input gives the same bytes, from an empty store", async () => {
+test.skipIf(needs)("the root has the modes that a Debian root has, which the store does not keep", async () => {
+  const modes: Record<string, string> = {};
+  const root = await unpackRoot(nuc);
+  for (const path of ["tmp", "root", "etc/shadow", "etc/sudoers", "etc/passwd"]) {
+    modes[path] = (lstatSync(join(root, path)).mode & 0o7777).toString(8);
+  }
+  // Debian's shadow is 0640 root:shadow; here root alone reads it.
+  expect(modes).toEqual({
+    tmp: "1777",
+    root: "700",
+    "etc/shadow": "400",
+    "etc/sudoers": "440",
+    "etc/passwd": "644",
+  });
+});
+
+test.skipIf(needs)("root has no password, but is not locked: sshd lets it log in by key", async () => {
+  const root = await unpackRoot(nuc);
+  const shadow = await readFile(within(root, "etc/shadow"), "utf8");
+  expect(shadow).toMatch(/^root:\*:/m);
+  expect(shadow).toMatch(/^hamlet:!/m);
+  expect(await readFile(within(root, "etc/passwd"), "utf8")).toMatch(/^hamlet:x:990:990:/m);
+});
+
+test.skipIf(needs)(
+  "the root has the firmware that its drivers ask for, or an older version, and no other",
+  async () => {
+    const root = await unpackRoot(nuc);
+    const found = await readdir(within(root, "usr/lib/firmware"), { recursive: true, withFileTypes: true });
+    expect(
+      found
+        .filter((one) => one.isFile())
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual([
+      // Of the Raspberry Pis', by name.
+      "brcmfmac43455-sdio.bin",
+      // The newest below the 89 that the driver asks for, and its companion.
+      "iwlwifi-ty-a0-gf-a0-77.ucode.zst",
+      "iwlwifi-ty-a0-gf-a0.pnvm.zst",
+      "rtl8168g-2.fw",
+    ]);
+    const store = await readdir(join(root, folder, "store"));
+    expect(store.filter((name) => /^.{32}-(firmware|linux-firmware)$/.test(name))).toEqual([]);
+  },
+);
+
+test.skipIf(needs)("the same input gives the same bytes, from an empty store that shares equal files", async () => {
   const digests = (bundle: Bundle) =>
     Object.fromEntries(Object.entries(bundle.files).map(([name, { sha256 }]) => [name, sha256]));
   const before = digests(nuc);
   await makeWritable(folder);
   await rm(join(folder, "store"), { recursive: true });
   await rm(join(folder, "var"), { recursive: true });
+  const script = join(folder, "bin/nix");
+  const plain = await readFile(script, "utf8");
+  await writeFile(script, plain.replace("substitute = false", "substitute = false\nauto-optimise-store = true"));
   const again = await build("nuc");
+  await writeFile(script, plain);
+  expect((await readdir(join(folder, "store/.links"))).length).toBeGreaterThan(1);
   expect(again.inputs).toBe(nuc.inputs);
   expect(digests(again)).toEqual(before);
 });
