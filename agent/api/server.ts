@@ -1,16 +1,16 @@
 // The agent's own socket: HTTP for root and the group `hamlet`. Every user who may open the socket may read and change everything.
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { connect } from "node:net";
 import { dirname } from "node:path";
 import { HamletError } from "../../system/error.ts";
+import { isListening } from "../../system/unix-socket.ts";
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** Listens on `path` (mode 0660). Replaces a socket that a killed agent left; throws `port.taken` if another agent answers there. */
 export async function startApi(path: string, handler: Handler): Promise<{ stop(): Promise<void> }> {
   await mkdir(dirname(path), { recursive: true });
-  if (await answers(path)) {
+  if (await isListening(path)) {
     throw new HamletError("port.taken", `another agent answers on ${path}`, {
       hint: "stop it first, or give this one its own runtimeFolder",
     });
@@ -28,17 +28,4 @@ export async function startApi(path: string, handler: Handler): Promise<{ stop()
       await new Promise((resolve) => server.close(resolve));
     },
   };
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    const end = (result: boolean) => {
-      socket.destroy();
-      resolve(result);
-    };
-    socket.setTimeout(1_000, () => end(false));
-    socket.once("connect", () => end(true));
-    socket.once("error", () => end(false));
-  });
 }

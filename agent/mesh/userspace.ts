@@ -1,10 +1,10 @@
 // wireguard-go, where the kernel has no WireGuard: a child process that is the interface, and dies with the agent.
-import { access } from "node:fs/promises";
 import { sleep } from "../../system/clock.ts";
 import { run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import { startDaemon } from "../../system/program.ts";
+import { isListening } from "../../system/unix-socket.ts";
 
 export type Userspace = { stop(): Promise<void> };
 
@@ -44,16 +44,10 @@ async function untilGone(link: string): Promise<void> {
   for (let tries = 0; tries < 100 && (await isThere(link)); tries++) await sleep(20);
 }
 
-const isReady = async (link: string) => (await isThere(link)) && (await exists(`/run/wireguard/${link}.sock`));
+const isReady = async (link: string) => (await isThere(link)) && (await isListening(`/run/wireguard/${link}.sock`));
 // Not by /sys: in a network namespace that may still show another one's interfaces.
 const isThere = (link: string) =>
   run(["ip", "link", "show", "dev", link]).then(
-    () => true,
-    () => false,
-  );
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
     () => true,
     () => false,
   );

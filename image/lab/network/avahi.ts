@@ -1,11 +1,11 @@
 // Starts a private D-Bus and Avahi for a joined host, on a private /run, so that avahi-browse and similar programs see the lab's
 // LAN, not the computer's.
-import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { sleep } from "../../../system/clock.ts";
 import { run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
 import { type Argv, startDaemon, startProgram } from "../../../system/program.ts";
+import { isListening } from "../../../system/unix-socket.ts";
 
 const busSocket = "/run/dbus/system_bus_socket";
 const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -57,9 +57,9 @@ export async function startAvahi(card: string): Promise<void> {
   browse.kill();
 }
 
-/** Starts a daemon and resolves when its socket exists. */
+/** Starts a daemon and resolves when it listens. */
 async function start(argv: Argv, socket: string): Promise<void> {
-  await startDaemon(argv, { isReady: () => existsSync(socket) }).catch((cause: Error) => {
+  await startDaemon(argv, { isReady: () => isListening(socket) }).catch((cause: Error) => {
     throw new HamletError("lab.joinFailed", cause.message, {
       hint: "install avahi-daemon and dbus; the lab runs its own instances",
       cause,

@@ -1,12 +1,11 @@
 // Writes to a disk image of any format: QEMU's own server opens it, and we speak its protocol (NBD, doc/proto.md of the nbd project).
-import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeError, HamletError } from "../../../system/error.ts";
 import { startDaemon } from "../../../system/program.ts";
+import { connectTo } from "../../../system/unix-socket.ts";
 
 export type DiskWriter = {
   write(offset: number, bytes: Buffer): Promise<void>;
@@ -35,17 +34,21 @@ export async function openDisk(disk: string): Promise<DiskWriter> {
 
 async function openWith(disk: string, socket: string): Promise<DiskWriter> {
   // No cache mode that waits for this computer's own disk: a power cut of this computer ends the lab anyway.
+  let connected: Socket | undefined;
   const server = await startDaemon(["qemu-nbd", "--format=qcow2", "--cache=unsafe", `--socket=${socket}`, disk], {
-    isReady: () => existsSync(socket),
+    // It serves one client only, so the connection that shows that it listens is the one to use.
+    async isReady() {
+      connected = await connectTo(socket);
+      return connected !== undefined;
+    },
     onOurDeath: "KILL",
   }).catch((cause: Error) => {
     throw refused(`cannot be opened: ${cause.message}`, cause);
   });
-  const connection = connect(socket);
+  const connection = connected!;
   const read = reader(connection);
   try {
     // It listens before it has opened the image.
-    await once(connection, "connect");
     await shakeHands(connection, read);
   } catch (cause) {
     await server.stop();
