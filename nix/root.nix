@@ -18,6 +18,7 @@ runCommand "hamlet-root"
     "usr/lib/hamlet/system/etc=${etc}/etc"
     "usr/lib/hamlet/system/kernel-modules=${modules}"
     "etc/os-release=../usr/lib/os-release"
+    "etc/mtab=../proc/self/mounts"
     "etc/hostname=/var/lib/hamlet/system/hostname"
   ];
   packages = [ agent appliance ];

@@ -28,6 +28,10 @@ let
     "systemd-tpm2-setup.service"
     "systemd-tpm2-setup-early.service"
     "systemd-hibernate-clear.service"
+    "systemd-pstore.service"
+    "mount-pstore.service"
+    # It runs a program to turn off the auditing that journald.conf.d turns off.
+    "audit.service"
     "autovt@.service"
   ];
   # ssh: it would open sockets for sshd of its own. The others look for what a device never has.
@@ -86,6 +90,15 @@ in
       "d /var/lib/hamlet/system 0755 root root -"
       "d /var/lib/hamlet/root 0700 root root -"
     ];
+    # A Debian image has none of these.
+    boot.bcache.enable = false;
+    console.enable = false;
+    programs.nano.enable = false;
+    security.sudo.enable = false;
+    services.lvm.enable = false;
+    systemd.coredump.enable = false;
+    systemd.network.wait-online.enable = false;
+    systemd.oomd.enable = false;
     systemd.generators = genAttrs maskedGenerators (_: "/dev/null");
     # It copies the system into memory at shutdown, to unmount a root that needs no unmounting.
     systemd.shutdownRamfs.enable = false;

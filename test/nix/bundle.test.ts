@@ -72,7 +72,7 @@ exec nix "$@" --override-input nixpkgs path:${doubles} --override-input nixos-ha
   await chmod(join(folder, "bin/nix"), 0o755);
 }
 
-async function build(board: string, version = "1.2.3"): Promise<Bundle> {
+async function build(board: string, version = "1.2.3", project = projectFolder): Promise<Bundle> {
   const extras = ["agent", "firstboot", "hamlet", "lab-guest", "updater"].map((name) => ({
     path: join(testFolder, "programs", `${name}.mjs`),
     target: `usr/lib/hamlet/${name}.mjs`,
@@ -82,7 +82,11 @@ async function build(board: string, version = "1.2.3"): Promise<Bundle> {
     await writeFile(path, `${name} of ${board}`);
     extras.push({ path, target: `usr/lib/hamlet/${name}` });
   }
-  return buildNixosBundle({ board: boardNamed(board), version, extras, npm, projectFolder }, run, silentProgress);
+  return buildNixosBundle(
+    { board: boardNamed(board), version, extras, npm, projectFolder: project },
+    run,
+    silentProgress,
+  );
 }
 
 /** The root filesystem's files, unpacked into a folder of their own. */
@@ -289,6 +293,42 @@ test.skipIf(needs)("the same input gives the same bytes, from an empty store tha
   expect(again.inputs).toBe(nuc.inputs);
   expect(digests(again)).toEqual(before);
 });
+
+test.skipIf(needs)(
+  "a root that does not fit its slot is compressed, and refused with sizes if that is not enough",
+  async () => {
+    const bytes = nuc.files["root.erofs"]!.sizeBytes;
+    const project = join(folder, "project");
+    for (const part of ["nix", "image", "agent/units", "provisioning/firstboot", "ota/updater/units", "package.json"]) {
+      await cp(join(projectFolder, part), join(project, part), { recursive: true });
+    }
+    const path = join(project, "nix/layout.json");
+    const layout = await readFile(path, "utf8");
+    const withSlotOf = async (slotBytes: number) => {
+      const sizeMiB = slotBytes / (1 << 20);
+      await writeFile(path, layout.replaceAll(/("label": "root-[ab]", "sizeMiB": )1024/g, `$1${sizeMiB}`));
+      return build("nuc", "1.2.3", project);
+    };
+    expect(nuc.compression).toBeUndefined();
+    const packed = await withSlotOf(bytes - 4096);
+    expect(packed.compression).toBe("lz4hc");
+    expect(packed.files["root.erofs"]!.sizeBytes).toBeLessThan(bytes);
+    // The table of what is in it, largest first.
+    const rows = (await readFile(join(packed.folder, "sizes.tsv"), "utf8"))
+      .trim()
+      .split("\n")
+      .map((row) => row.split("\t"));
+    expect(rows.map(([size]) => Number(size))).toEqual(rows.map(([size]) => Number(size)).sort((a, b) => b - a));
+    expect(rows.map(([, name]) => name!.slice(33))).toContain("systemd");
+    await expect(withSlotOf(65_536)).rejects.toMatchObject({
+      code: "build.failed",
+      message: expect.stringMatching(
+        /^the root filesystem has \d+ MiB compressed; a slot of nuc holds 1 MiB.*\n +\d+ MiB {2}systemd/,
+      ),
+      hint: expect.stringContaining("nix/layout.json"),
+    });
+  },
+);
 
 test.skipIf(needs)("a different version changes the digest of the inputs", async () => {
   const newer = await build("nuc", "1.2.4");

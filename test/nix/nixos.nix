@@ -22,11 +22,13 @@ in
 {
   options = {
     assertions = optionOr [ ] (types.listOf types.anything);
+    boot.bcache.enable = optionOr true types.bool;
     boot.kernel.sysctl = optionOr { } (types.attrsOf (types.either types.int types.str));
     boot.kernelModules = strings;
     boot.kernelPackages = optionOr pkgs.linuxPackages types.raw;
     boot.tmp.useTmpfs = bool;
     boot.loader.grub.enable = optionOr true types.bool;
+    console.enable = optionOr true types.bool;
     documentation.enable = optionOr true types.bool;
     environment.etc = many file;
     environment.systemPackages = packages;
@@ -45,6 +47,9 @@ in
     networking.useDHCP = optionOr true types.bool;
     networking.useNetworkd = bool;
     nix.enable = optionOr true types.bool;
+    programs.nano.enable = optionOr true types.bool;
+    security.sudo.enable = optionOr true types.bool;
+    services.lvm.enable = optionOr true types.bool;
     services.k3s = {
       enable = bool;
       role = optionOr "server" (types.enum [ "server" "agent" ]);
@@ -67,6 +72,9 @@ in
     system.build.etc = optionOr (pkgs.etcOf config.environment.etc config.users.users config.users.groups) types.package;
     system.path = optionOr (pkgs.pathOf config.environment.systemPackages) types.package;
     system.stateVersion = option types.str;
+    systemd.coredump.enable = optionOr true types.bool;
+    systemd.network.wait-online.enable = optionOr true types.bool;
+    systemd.oomd.enable = optionOr true types.bool;
     systemd.generators = optionOr { } (types.attrsOf types.path);
     systemd.shutdownRamfs.enable = optionOr true types.bool;
     systemd.enableEmergencyMode = optionOr true types.bool;
