@@ -167,7 +167,13 @@ test.skipIf(needs)("the root has every file where the initrd and the units look 
   const root = await unpackRoot(nuc);
   for (const name of [
     ...["usr/lib/systemd/systemd", "usr/sbin/e2fsck", "bin/sh", "etc/machine-id", "etc/passwd", "usr/lib/os-release"],
-    ...["usr/lib/hamlet/node", "usr/lib/hamlet/agent.mjs", "usr/lib/hamlet/grow-data", "usr/bin/hamlet"],
+    ...[
+      "usr/lib/hamlet/node",
+      "usr/lib/hamlet/agent.mjs",
+      "usr/lib/hamlet/updater.mjs",
+      "usr/lib/hamlet/grow-data",
+      "usr/bin/hamlet",
+    ],
     ...["lib/modules/6.0/dm-mod.ko", "etc/systemd/system.conf.d/hamlet.conf", "usr/lib/hamlet/system/sw/bin/hamlet"],
   ]) {
     expect((await stat(within(root, name))).isFile(), name).toBe(true);
@@ -191,6 +197,8 @@ test.skipIf(needs)("the root has every file where the initrd and the units look 
   }
   // The root has every program that a unit names.
   const units = execFileSync("find", [root, "-name", "hamlet-*.service"]).toString().trim().split("\n");
+  const timers = execFileSync("find", [root, "-name", "hamlet-*.timer"]).toString();
+  expect([...units, timers].join("\n")).toMatch(/hamlet-updater\.service[\s\S]*hamlet-verdict\.timer/);
   expect(units.length).toBeGreaterThan(4);
   for (const unit of units) {
     const [, program = ""] = /^ExecStart=(\S+)/m.exec(await readFile(unit, "utf8"))!;

@@ -72,6 +72,11 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
       await cp(join(root, part), join(source, part), { recursive: true });
     }
     await cp(join(root, "package.json"), join(source, "package.json"));
+    // Without programs a checkout evaluates too: they are then built from source, if a registry is given.
+    const drvPath = (pick: string) =>
+      nix.evaluate(`(import ${testFolder}/outputs.nix { source = ${source}; }).packages.x86_64-linux.${pick}.drvPath`);
+    expect(await drvPath("agent")).toMatch(/-hamlet-programs\.drv$/);
+    expect(await drvPath("bundle-nuc")).toMatch(/-hamlet-bundle-nuc-.*\.drv$/);
     await cp(join(testFolder, "programs"), join(source, "nix/programs"), { recursive: true });
     const outputs = await nix.evaluate(`
       let outputs = import ${testFolder}/outputs.nix { source = ${source}; }; in {

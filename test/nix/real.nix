@@ -1,6 +1,6 @@
 # Facts about Hamlet's configurations as a real NixOS module tree evaluates them. `tree` is a checkout of nixpkgs, or a folder with
-# its lib/ and nixos/ and a pkgs.nix ({ lib, system }) in place of its packages; nixos-hardware lies beside them or inside.
-{ tree, source }:
+# its lib/ and nixos/ and a pkgs.nix ({ lib, system }) in place of its packages.
+{ tree, hardware ? tree + "/nixos-hardware", source }:
 let
   lib = import (tree + "/lib");
   pkgsFor = system: if builtins.pathExists (tree + "/pkgs.nix") then import (tree + "/pkgs.nix") { inherit lib system; } else import tree { inherit system; };
@@ -10,16 +10,15 @@ let
     modules = modules ++ [ { nixpkgs.pkgs = pkgsFor system; } ];
   };
   nixpkgs = { lib = lib // { inherit nixosSystem; }; legacyPackages = lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] pkgsFor; };
-  nixos-hardware = tree + "/nixos-hardware";
   flake = import (source + "/nix/flake.nix");
-  self = flake.outputs { inherit self nixpkgs nixos-hardware; };
+  self = flake.outputs { inherit self nixpkgs; nixos-hardware = hardware; };
   boards = lib.importJSON (source + "/nix/boards.json");
 
   failedOf = config: map (one: one.message) (builtins.filter (one: !one.assertion) config.assertions);
   enabled = lib.filterAttrs (_: entry: entry.enable);
   appliance = (nixosSystem {
     system = "x86_64-linux";
-    modules = [ self.nixosModules.appliance { services.hamlet = { board = "nuc"; version = "1.2.3"; hardware = nixos-hardware; }; } ];
+    modules = [ self.nixosModules.appliance { services.hamlet = { board = "nuc"; version = "1.2.3"; inherit hardware; }; } ];
   }).config;
   machine = module: (nixosSystem {
     system = "x86_64-linux";
@@ -42,7 +41,7 @@ in
 {
   boards = builtins.mapAttrs (name: about: builtins.unsafeDiscardStringContext self.packages.${about.nixSystem}."bundle-${name}".drvPath) boards;
   machines = { default = builds with'; k3s = builds k3s; }
-    // builtins.mapAttrs (_: test: lib.concatMap builds (builtins.attrValues (test.machines or { }))) self.checks.x86_64-linux;
+    // builtins.mapAttrs (_: test: lib.concatMap builds (builtins.attrValues (test.machines or test.nodes))) self.checks.x86_64-linux;
   appliance = {
     inherit (appliance) warnings;
     started = lib.mapAttrs (_: unit: unit.wantedBy ++ unit.requiredBy) (lib.filterAttrs (_: unit: unit.wantedBy ++ unit.requiredBy != [ ]) (enabled appliance.systemd.units));

@@ -11,6 +11,8 @@ import { makeNix, nixFolder, testFolder } from "./nix.ts";
 
 const root = join(nixFolder, "..");
 const tree = process.env["HAMLET_NIXPKGS"];
+/** Without it, the folder nixos-hardware in the tree. */
+const hardware = process.env["HAMLET_NIXOS_HARDWARE"];
 const needs = lacks("nix-instantiate") || (tree ? "" : "needs HAMLET_NIXPKGS: unproven on a real NixOS tree");
 
 type Facts = {
@@ -43,7 +45,9 @@ let facts: Facts;
 beforeAll(async () => {
   if (needs) return;
   await using nix = await makeNix();
-  facts = (await nix.evaluate(`import ${testFolder}/real.nix { tree = ${tree}; source = ${root}; }`)) as Facts;
+  facts = (await nix.evaluate(
+    `import ${testFolder}/real.nix { tree = ${tree}; ${hardware ? `hardware = ${hardware};` : ""} source = ${root}; }`,
+  )) as Facts;
   // Nine configurations of 2,980 modules.
 }, 600_000);
 
