@@ -1,5 +1,6 @@
 // Declares every setting of the agent once: type, default, unit, meaning. The file is JSON; missing settings get their defaults.
 import { z } from "zod";
+import { VerdictSeconds, verdictSeconds } from "../provisioning/handover/update.ts";
 import { DeviceName } from "../provisioning/trust/fields.ts";
 import { HamletError } from "../system/error.ts";
 import { explainIssues } from "../system/files.ts";
@@ -116,6 +117,9 @@ export const AgentConfig = z.strictObject({
         .min(0)
         .optional()
         .describe("bytes that an update may fetch unless somebody asks for it by `hamlet update now`; by default any"),
+      verdictSeconds: VerdictSeconds.default(verdictSeconds.usual).describe(
+        "how long a new release may take to show that it works, before the device returns to the one before",
+      ),
     })
     .prefault({}),
 });

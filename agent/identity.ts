@@ -20,7 +20,6 @@ import { DeviceName } from "../provisioning/trust/fields.ts";
 import {
   exportSigningKey,
   generateSigningKey,
-  generateWireguardKeyPair,
   type SigningKey,
   signingKeyFromSeed,
 } from "../provisioning/trust/keys.ts";
@@ -29,11 +28,11 @@ import { deviceIdOf, meshAddress, meshPrefix } from "../provisioning/trust/names
 import type { NeighborhoodKeys } from "../provisioning/trust/neighborhood-keys.ts";
 import { type MemberRecord, signRecord } from "../provisioning/trust/record.ts";
 import type { TokenCertificate } from "../provisioning/trust/token.ts";
+import { wireguardKeyOf, wireguardPrivateKeyOf } from "../provisioning/trust/wireguard-key.ts";
 import { describeError, errnoOf, HamletError } from "../system/error.ts";
 import { type Damage, markLost } from "../system/kept.ts";
 import { type Log, silentLog } from "../system/log.ts";
 import type { Own } from "./membership/state.ts";
-import { wireguardPublicKey } from "./mesh/key.ts";
 
 export type Self = {
   board: string;
@@ -121,11 +120,11 @@ export class Identity {
     this.board = board;
     this.#file = file;
     const { number, name, admissions, replaces } = standing;
-    this.#own = { number, name, admissions, replaces, endpoints: [], revocation: 0 };
+    this.#own = { number, name, admissions, replaces, endpoints: [] };
     this.key = key;
     this.deviceKey = this.key.publicKey;
     this.id = deviceIdOf(this.deviceKey);
-    this.wireguard = { privateKey: file.wireguardKey, publicKey: wireguardPublicKey(file.wireguardKey) };
+    this.wireguard = { privateKey: wireguardPrivateKeyOf(key), publicKey: wireguardKeyOf(key.publicKey)! };
     this.neighborhood = keys;
     this.neighborhoodName = file.provision.neighborhood.name;
     this.token = token;
@@ -192,7 +191,6 @@ export class Identity {
         board,
         release,
         deviceKey: this.deviceKey,
-        wireguardKey: this.wireguard.publicKey,
         endpoints: [...own.endpoints],
         ...(boardIdentity && { boardIdentity }),
         ...(own.replaces && { replaces: own.replaces }),
@@ -201,7 +199,6 @@ export class Identity {
         token: this.#file.provision.token,
         member: this.#file.member,
         admissions: [...own.admissions],
-        revocation: own.revocation,
       },
       this.key,
     );
@@ -224,6 +221,5 @@ async function makeIdentity({ file, keys, token }: Provision): Promise<VerifiedI
     { neighborhood: keys.id, token: token.id, deviceKey: key.publicKey },
     signingKeyFromSeed(tokenKey),
   );
-  const wireguardKey = generateWireguardKeyPair().privateKey;
-  return { file: { v: 1, deviceKey: exportSigningKey(key), wireguardKey, member, provision }, key, keys, token };
+  return { file: { v: 1, deviceKey: exportSigningKey(key), member, provision }, key, keys, token };
 }

@@ -110,7 +110,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
       const shaken = new Set(paths.status().flatMap((peer) => (peer.latestHandshakeMs ? [peer.wireguardKey] : [])));
       return {
         // WireGuard's interface is as old as this boot at most, so every handshake that it knows is.
-        handshakes: members().flatMap(({ record }) => (shaken.has(record.wireguardKey) ? [record.id] : [])),
+        handshakes: members().flatMap(({ record, wireguardKey }) => (shaken.has(wireguardKey) ? [record.id] : [])),
         alive: alive().filter((other) => other !== id),
         telemetry: broker.address() === undefined ? "none" : telemetry.isConnected() ? "up" : "down",
       };
@@ -170,10 +170,10 @@ async function perform({ config, identity }: Scope, parts: Parts, task: Task): P
   }
 }
 
-const peerOf = ({ record, name, address }: Member, keepaliveSeconds: number) => ({
+const peerOf = ({ record, name, address, wireguardKey }: Member, keepaliveSeconds: number) => ({
   id: record.id,
   name,
-  wireguardKey: record.wireguardKey,
+  wireguardKey,
   address,
   endpoints: record.endpoints,
   keepaliveSeconds,

@@ -13,7 +13,7 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 start_packages="mmdebstrap uidmap debian-archive-keyring erofs-utils mtools dosfstools e2fsprogs cryptsetup-bin busybox-static systemd-boot-efi binutils zstd kmod cpio xz-utils
 qemu-system-x86 qemu-system-arm qemu-user-static qemu-utils ovmf qemu-efi-aarch64 iproute2 wireguard-tools avahi-utils avahi-daemon dbus ca-certificates"
 # For tests: tools for namespaces, a second implementation of each protocol, a browser.
-test_packages="$start_packages fdisk device-tree-compiler nix-bin bmap-tools nftables wireguard-go mosquitto-clients iputils-ping procps tcpdump openssl openssh-client chromium zsh fish"
+test_packages="$start_packages fdisk device-tree-compiler nix-bin bmap-tools nftables wireguard-go mosquitto-clients iputils-ping procps tcpdump openssl openssh-client chromium zsh fish nginx-light python3"
 # Other systems that the benchmarks compare with.
 bench_packages="$test_packages genimage serf nebula tinc casync xdelta3 zchunk"
 case $job in
@@ -64,4 +64,6 @@ apt() { $as_root apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@
 apt update
 # Without recommended packages: they would pull in a desktop.
 apt install -y --no-install-recommends $missing
+# Tests start their own; the package would serve this computer's port 80.
+case $missing in *nginx*) $as_root systemctl disable --now nginx >/dev/null 2>&1 || true ;; esac
 say "ready"

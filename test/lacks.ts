@@ -4,11 +4,13 @@ import { delimiter, join } from "node:path";
 
 const programs = [
   ...["apt-get", "avahi-browse", "avahi-daemon", "bmaptool", "chromium", "dbus-daemon", "dtc", "fish", "ip", "losetup"],
-  ...["mcopy", "mke2fs", "mkfs.erofs", "mkfs.vfat", "mosquitto_sub", "nft", "nix-build", "nix-instantiate", "nsenter"],
+  ...["mcopy", "mke2fs", "mkfs.erofs", "mkfs.vfat", "mosquitto_sub", "nft", "nginx", "nix-build", "nix-instantiate"],
   ...[
+    "nsenter",
     "openssl",
     "perl",
     "ping",
+    "python3",
     "qemu-img",
     "qemu-io",
     "qemu-nbd",

@@ -1,11 +1,12 @@
 // A neighborhood built step by step: keys, tokens and devices whose records a test can alter before signing them.
 import type { TokenFile } from "../provisioning/neighborhood/issue-token.ts";
 import { signAdmission } from "../provisioning/trust/admission.ts";
-import { generateSigningKey, generateWireguardKeyPair, type SigningKey, seedOf } from "../provisioning/trust/keys.ts";
+import type { Trust } from "../provisioning/trust/judge.ts";
+import { generateSigningKey, type SigningKey, seedOf } from "../provisioning/trust/keys.ts";
 import { signMemberCertificate } from "../provisioning/trust/member-certificate.ts";
 import { deviceIdOf } from "../provisioning/trust/names.ts";
 import { foundedBy, type NeighborhoodKeys } from "../provisioning/trust/neighborhood-keys.ts";
-import { type MemberRecord, signRecord, type Trust } from "../provisioning/trust/record.ts";
+import { type MemberRecord, signRecord } from "../provisioning/trust/record.ts";
 import { noRevocations } from "../provisioning/trust/revocation.ts";
 import { signToken, type TokenCertificate } from "../provisioning/trust/token.ts";
 
@@ -53,8 +54,12 @@ export async function makeTokenFile(street: Street, change: Partial<TokenCertifi
   return { v: 1, neighborhood, token: jws, tokenKey: seedOf(key) };
 }
 
-export async function makeDevice({ keys }: Pick<Street, "keys">, token: Token, name = "attic"): Promise<Device> {
-  const key = generateSigningKey();
+export async function makeDevice(
+  { keys }: Pick<Street, "keys">,
+  token: Token,
+  name = "attic",
+  key = generateSigningKey(),
+): Promise<Device> {
   const id = deviceIdOf(key.publicKey);
   const member = await signMemberCertificate(
     { neighborhood: keys.id, token: token.certificate.id, deviceKey: key.publicKey },
@@ -68,14 +73,12 @@ export async function makeDevice({ keys }: Pick<Street, "keys">, token: Token, n
     board: "nuc",
     release: "0.1.0",
     deviceKey: key.publicKey,
-    wireguardKey: generateWireguardKeyPair().publicKey,
     endpoints: ["192.168.1.7:51820", "[fe80::1]:51820"],
     bootId: "7d4c9f66-6a0e-4a7c-9a0e-0d6c1f0f1e11",
     number: 1,
     token: token.jws,
     member,
     admissions: [],
-    revocation: 0,
   };
   return { id, key, token, record };
 }
@@ -94,7 +97,7 @@ export function trustOf(keys: NeighborhoodKeys, members: Device[] = [], change: 
     neighborhood: keys,
     revocations: noRevocations,
     members: new Map(members.map(({ id, key }) => [id, key.publicKey])),
-    firm: new Set(members.map(({ id }) => id)),
+    bases: new Map(members.map(({ id }) => [id, "judged"])),
     knowsNobody: members.length === 0,
     admittedByToken: counts,
     now: monday + day,

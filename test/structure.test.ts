@@ -171,7 +171,7 @@ test("a file that calls itself pure does no I/O and uses neither clock nor rando
       "agent/cluster/swim.ts",
       "agent/telemetry/proc.ts",
       "image/bundle/sbom/sbom.ts",
-      "provisioning/trust/record.ts",
+      "provisioning/trust/judge.ts",
     ]),
   );
   const wrong = pureFiles.flatMap((file) => [

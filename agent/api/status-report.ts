@@ -53,9 +53,9 @@ export const peersOf = (known: Reach): Peers =>
 export type Reach = Pick<Known, "members" | "liveness" | "paths" | "now">;
 function reached({ members, liveness, paths, now }: Reach): MemberStatus[] {
   const peers = new Map(paths.status().map((peer) => [peer.wireguardKey, peer]));
-  const statuses = members.map(({ record, name, address }): MemberStatus => {
+  const statuses = members.map(({ record, name, address, wireguardKey }): MemberStatus => {
     const { id, board, release } = record;
-    const peer = peers.get(record.wireguardKey);
+    const peer = peers.get(wireguardKey);
     const live = liveness.get(id);
     const path = paths.explain(id);
     return {

@@ -2,6 +2,8 @@
 // signed and proves itself, and a device that is no member gets no answer.
 import { request } from "node:http";
 import { z } from "zod";
+import { Admission } from "../../provisioning/trust/admission.ts";
+import { Digest, Jws } from "../../provisioning/trust/fields.ts";
 import { bracketed } from "../../system/address.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
@@ -9,18 +11,16 @@ import { ErrorAnswer, errorAnswer } from "../../system/http/answer.ts";
 import { readAll, TooLong } from "../../system/read-all.ts";
 
 export const maxHelloBytes = 64 << 10;
+export const maxKnown = 256;
 /** A reachable computer accepts a connection within milliseconds; on a bad link at the second try, after a second. */
 const connectMs = 2_500;
 
-const Jws = z
-  .string()
-  .max(16 << 10)
-  .regex(/^[\w-]+\.[\w-]+\.[\w-]+$/);
 // Unknown keys are dropped, not refused: a later release may say more.
 export const Hello = z.object({
   record: Jws,
-  revocations: z.array(Jws).max(256),
-  documents: z.array(Jws).max(64).optional(),
+  known: z.array(Digest).max(maxKnown).describe("the revocations that the sender knows"),
+  revocations: z.array(Jws).max(256).describe("those that the other lacks"),
+  admission: Admission.optional().describe("the sender's word for the other"),
 });
 export type Hello = z.infer<typeof Hello>;
 

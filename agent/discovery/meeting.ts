@@ -2,7 +2,7 @@
 import { HamletError } from "../../system/error.ts";
 import type { Identity } from "../identity.ts";
 import type { Membership } from "../membership/membership.ts";
-import { type Hello, maxHelloBytes, sayHello } from "./hello.ts";
+import { type Hello, maxHelloBytes, maxKnown, sayHello } from "./hello.ts";
 
 export type MeetingOptions = { identity: Identity; membership: Membership };
 export type Meeting = {
@@ -13,21 +13,25 @@ export type Meeting = {
 };
 
 export function makeMeeting({ identity, membership }: MeetingOptions): Meeting {
-  /** `seen`: how far the other has seen the revocations. What it lacks goes along, as much as one hello holds. */
-  const ownHello = (seen = Number.POSITIVE_INFINITY): Hello => {
+  /** `theirs`: the revocations that the other knows. What it lacks goes along, as much as one hello holds. */
+  const ownHello = (theirs?: readonly string[]): Hello => {
     const revocations: string[] = [];
     let length = 0;
-    for (const jws of membership.revocationsAfter(seen)) {
+    for (const jws of theirs ? membership.revocationsBeyond(theirs) : []) {
       length += jws.length;
       if (length > maxHelloBytes / 2) break;
       revocations.push(jws);
     }
-    return { record: identity.jws, revocations };
+    // A set of more than one hello holds differs at its newest end, if at all.
+    const known = membership.revocations().documents.map(({ digest }) => digest);
+    return { record: identity.jws, known: known.slice(-maxKnown), revocations };
   };
 
   /** `isOwed`: the other has earned an admission or lacks revocations. */
   const take = async (hello: Hello, from: string): Promise<{ id: string; answer: Hello; isOwed: boolean }> => {
-    const outcome = await membership.receive(hello, from);
+    const { record, revocations, admission } = hello;
+    const introduction = { record, revocations, ...(admission && { admissions: [admission] }) };
+    const outcome = await membership.receive(introduction, from);
     switch (outcome.kind) {
       case "refused":
         throw new HamletError("hello.refused", `this record is refused here: ${outcome.because}`);
@@ -36,10 +40,10 @@ export function makeMeeting({ identity, membership }: MeetingOptions): Meeting {
       case "self":
         throw new HamletError("hello.refused", "this is my own record");
       case "member": {
-        const { id, revocation } = outcome.member.record;
-        const documents = outcome.admission ? [outcome.admission] : [];
-        const answer = { ...ownHello(revocation), documents };
-        return { id, answer, isOwed: documents.length > 0 || answer.revocations.length > 0 };
+        const { id } = outcome.member.record;
+        const { admission } = outcome;
+        const answer = { ...ownHello(hello.known), ...(admission && { admission }) };
+        return { id, answer, isOwed: admission !== undefined || answer.revocations.length > 0 };
       }
     }
   };

@@ -105,6 +105,11 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
     next: "Provision it again with a new token.",
     follows: ["clock.behind"],
   },
+  "token.disputed": {
+    severity: "warning",
+    cause: "A device is a member to some and waits at others: more devices joined with its token than it allows.",
+    next: "Adopt the device if it is yours; if not, revoke the token and keep your own devices.",
+  },
   "token.surplus": {
     severity: "warning",
     cause: "More devices than a token allows have joined with it, admitted by members that could not see each other.",
@@ -118,8 +123,8 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   "update.fallback": {
     severity: "error",
     cause:
-      "A new release failed its checks, and the device returned to the one before. It works, but without the update.",
-    next: "See which check failed: `hamlet update history --log`. Then publish a better release, or acknowledge it: `hamlet update seen`.",
+      "A new release failed its checks, or its trial ended without a verdict, and the device returned to the one before. It works, but without the update.",
+    next: "See which: `hamlet update history --log`. A trial without a verdict is repeated by itself, up to three times. For a failed release publish a better one, or acknowledge it: `hamlet update seen`.",
   },
   "update.noUpdater": {
     severity: "error",

@@ -17,6 +17,7 @@ export type WarningCode =
   | "start.failed"
   | "state.damaged"
   | "state.full"
+  | "token.disputed"
   | "token.expired"
   | "token.surplus"
   | "tuning.failed"

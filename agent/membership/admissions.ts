@@ -1,41 +1,30 @@
 // Members' admissions of this device, and what it tells its owner while it has none.
 // Pure.
-import { z } from "zod";
 import { provisionAgain } from "../../provisioning/neighborhood/provision-device.ts";
-import { readUnverified } from "../../provisioning/trust/jws.ts";
-import type { PendingReason } from "../../provisioning/trust/record.ts";
-import { chain, type Effect, renew, type State, type Step, type Voucher } from "./state.ts";
+import { voucherOf } from "../../provisioning/trust/admission.ts";
+import type { PendingReason } from "../../provisioning/trust/judge.ts";
+import { maxAdmissions } from "../../provisioning/trust/record.ts";
+import { chain, type Effect, renew, type State, type Step } from "./state.ts";
 
-// The newest four: the member that vouched first may be long gone.
-const maxAdmissions = 4;
 /** The reason that a member gives to a device that comes too late. */
 const tokenExpired: PendingReason = "tokenExpired";
 
-/** Keeps one admission of each member. */
-export function takeVouchers(state: State, vouchers: readonly Voucher[]): Step {
-  const known = new Set(state.own.admissions.map(voucherOf));
-  const fresh: string[] = [];
-  for (const { by, jws } of vouchers) {
-    if (known.has(by)) continue;
-    known.add(by);
-    fresh.push(jws);
+/** Keeps one admission of each member. A new one takes a free place, or that of a voucher that is no member any more, and no other. */
+export function takeAdmissions(state: State, admissions: readonly string[]): Step {
+  let kept = state.own.admissions;
+  for (const admission of admissions) {
+    if (kept.some((other) => voucherOf(other) === voucherOf(admission))) continue;
+    const gone = kept.length < maxAdmissions ? undefined : kept.find((other) => !state.members.has(voucherOf(other)));
+    if (kept.length >= maxAdmissions && gone === undefined) break;
+    kept = [...kept.filter((other) => other !== gone), admission];
   }
-  if (fresh.length === 0) return [state, []];
+  if (kept === state.own.admissions) return [state, []];
   return chain(
     state,
-    (before) => renew(before, { admissions: [...before.own.admissions, ...fresh].slice(-maxAdmissions) }),
+    (before) => renew(before, { admissions: kept }),
     letIn,
     (after) => [after, [{ kind: "publish" }]],
   );
-}
-
-/** Admissions are verified before they are kept. */
-function voucherOf(jws: string): string | undefined {
-  try {
-    return readUnverified("hamlet-admission", jws, z.object({ by: z.string() })).by;
-  } catch {
-    return undefined;
-  }
 }
 
 export const letIn = (state: State): Step => [

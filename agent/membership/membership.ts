@@ -1,6 +1,6 @@
 // The shell around step(): one event after another, each verified first; then it signs, saves and warns, and hands on what other parts
 // have to do.
-import { noRevocations, revocationsAfter } from "../../provisioning/trust/revocation.ts";
+import { noRevocations, revocationsBeyond } from "../../provisioning/trust/revocation.ts";
 import type { Clock } from "../../system/clock.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
@@ -10,11 +10,12 @@ import type { Warnings } from "../health/warnings.ts";
 import type { Identity } from "../identity.ts";
 import { holderOf } from "./names.ts";
 import { waiting } from "./pending.ts";
-import { perform } from "./perform.ts";
+import { perform, saving } from "./perform.ts";
 import type { Effect, Event, Member, Now, Pending, State, Task } from "./state.ts";
 import { step } from "./step.ts";
 import { Store } from "./store.ts";
-import { verifyKept, verifyRecord, verifyRevocations, verifyVouchers } from "./verify.ts";
+import { isClockBehind } from "./trust.ts";
+import { verifyAgain, verifyKept, verifyRecord, verifyRevocations, verifyVouchers } from "./verify.ts";
 
 export type MembershipOptions = {
   identity: Identity;
@@ -29,7 +30,7 @@ export type MembershipOptions = {
 export type Introduction = {
   record: string;
   revocations?: readonly string[];
-  documents?: readonly string[] | undefined;
+  admissions?: readonly string[] | undefined;
 };
 export type Outcome =
   /** `admission`: our word that we admit it, for it to carry. */
@@ -77,12 +78,12 @@ export class Membership {
 
   async #load(): Promise<void> {
     const { identity, warnings, log, endpoints = identity.own.endpoints } = this.#o;
-    const { damages, records, firm, ...kept } = await this.#store.load();
+    const { damages, members, ...kept } = await this.#store.load();
     for (const damage of [...identity.damages, ...damages]) warnOfDamage(warnings, damage);
     const known = [...kept.revocations, ...(identity.provision.revocations ?? [])];
     const { revocations, forged } = await verifyRevocations(this.#state, known, this.#now().wallMs);
     if (forged[0]) log.warn(`refused ${forged.length} revocations: ${forged[0]}`);
-    const judged = await verifyKept(this.#state, { records, firm, revocations }, this.#now().wallMs);
+    const judged = await verifyKept(this.#state, { members, revocations }, this.#now().wallMs);
     await this.#take({ kind: "loaded", revocations, records: judged, endpoints: endpoints.slice(0, maxEndpoints) });
   }
 
@@ -118,7 +119,14 @@ export class Membership {
   }
 
   async happen(event: Event & { kind: "liveness" | "turnedAway" | "letIn" | "endpoints" }): Promise<void> {
-    await this.#inTurn(() => this.#take(event));
+    await this.#inTurn(async () => {
+      await this.#judgeAgain();
+      await this.#take(event);
+      const { monotonicMs } = this.#now();
+      await saving({ store: this.#store, warnings: this.#o.warnings }, (store) =>
+        store.settle(this.#state, monotonicMs),
+      );
+    });
   }
 
   members(): ReadonlyMap<string, Member> {
@@ -138,9 +146,9 @@ export class Membership {
     return this.#state.revocations;
   }
 
-  /** What a device that knows the revocations up to `number` lacks. */
-  revocationsAfter(number: number): string[] {
-    return revocationsAfter(this.#state.revocations, number);
+  /** What a device that knows the revocations with these digests lacks. */
+  revocationsBeyond(digests: readonly string[]): string[] {
+    return revocationsBeyond(this.#state.revocations, digests);
   }
 
   /** Ends `tasks`. Later events still count, but cause no task. */
@@ -148,19 +156,22 @@ export class Membership {
     await this.#inTurn(async () => {
       this.#isStopped = true;
       this.#hand.close();
+      await saving({ store: this.#store, warnings: this.#o.warnings }, (store) => store.flush(this.#state));
     });
   }
 
-  async #receive({ record: jws, revocations = [], documents = [] }: Introduction, from?: string): Promise<Outcome> {
+  async #receive({ record: jws, revocations = [], admissions = [] }: Introduction, from?: string): Promise<Outcome> {
+    await this.#judgeAgain();
     const judge = () => verifyRecord(this.#state, jws, this.#now().wallMs);
     let judgement = await judge();
     if (judgement.kind !== "refused" && revocations.length > 0 && (await this.#revoke(revocations))) {
       judgement = await judge();
     }
     if (judgement.kind !== "refused" && jws === this.#o.identity.jws) return { kind: "self" };
-    const vouchers = judgement.kind === "member" ? await verifyVouchers(this.#state, documents, judgement.record) : [];
+    const own = judgement.kind === "member" ? await verifyVouchers(this.#state, admissions, judgement.record) : [];
     const { members } = this.#state;
-    const effects = await this.#take({ kind: "record", jws, judgement, vouchers, ...(from !== undefined && { from }) });
+    const event = { kind: "record" as const, jws, judgement, admissions: own };
+    const effects = await this.#take({ ...event, ...(from !== undefined && { from }) });
     if (judgement.kind === "refused") return { kind: "refused", because: judgement.because };
     const { id } = judgement.record;
     if (id === this.#o.identity.id) return { kind: "self" };
@@ -173,6 +184,16 @@ export class Membership {
     const admission = vouching && (await this.#o.identity.admit(vouching.record, vouching.token));
     const isNews = member.record !== members.get(id)?.record;
     return { kind: "member", member, isNews, ...(admission && { admission }) };
+  }
+
+  /** Once the clock is right, nobody stays that came in only because it was behind. */
+  async #judgeAgain(): Promise<void> {
+    const { wallMs } = this.#now();
+    if (isClockBehind(this.#state, wallMs)) return;
+    for (const member of [...this.#state.members.values()].filter(({ basis }) => basis === "clock")) {
+      const judgement = await verifyAgain(this.#state, member, wallMs);
+      await this.#take({ kind: "judgedAgain", id: member.record.id, jws: member.jws, judgement });
+    }
   }
 
   async #revoke(documents: readonly string[]): Promise<boolean> {
@@ -190,7 +211,9 @@ export class Membership {
     this.#state = next;
     const { warnings, log } = this.#o;
     const hand = (task: Task) => !this.#isStopped && this.#hand.enqueue(task);
-    for (const effect of effects) await perform(effect, next, { store: this.#store, warnings, log, hand });
+    for (const effect of effects) {
+      await perform(effect, next, { store: this.#store, warnings, log, monotonicMs: this.#now().monotonicMs, hand });
+    }
     return effects;
   }
 

@@ -1,7 +1,7 @@
 // Devices that wait for adoption.
 // Pure.
 import { adoptionCodeOf } from "../../provisioning/trust/adoption-code.ts";
-import type { Judgement } from "../../provisioning/trust/record.ts";
+import type { Judgement } from "../../provisioning/trust/judge.ts";
 import type { Now, Pending, State, Step } from "./state.ts";
 
 const pendingForMs = 10 * 60_000;

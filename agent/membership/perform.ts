@@ -5,7 +5,7 @@ import type { Warnings } from "../health/warnings.ts";
 import type { Effect, State, Task } from "./state.ts";
 import type { Store } from "./store.ts";
 
-type Doors = { store: Store; warnings: Warnings; log: Log; hand(task: Task): void };
+type Doors = { store: Store; warnings: Warnings; log: Log; monotonicMs: number; hand(task: Task): void };
 
 /** `state` is what the step led to. */
 export async function perform(effect: Effect, state: State, doors: Doors): Promise<void> {
@@ -15,7 +15,9 @@ export async function perform(effect: Effect, state: State, doors: Doors): Promi
     case "countersign":
       break;
     case "save":
-      await save(effect.file, state, doors);
+      await saving(doors, (store) =>
+        effect.file === "roster" ? store.saveRoster(state, doors.monotonicMs) : store.saveRevocations(state),
+      );
       break;
     case "warn": {
       const { code, message, hint, kind: _, ...options } = effect;
@@ -33,9 +35,13 @@ export async function perform(effect: Effect, state: State, doors: Doors): Promi
   }
 }
 
-async function save(file: "roster" | "revocations", state: State, { store, warnings }: Doors): Promise<void> {
+/** A full disk ends as a warning. */
+export async function saving(
+  { store, warnings }: Pick<Doors, "store" | "warnings">,
+  save: (store: Store) => Promise<void>,
+): Promise<void> {
   try {
-    await (file === "roster" ? store.saveRoster(state) : store.saveRevocations(state));
+    await save(store);
     warnings.clear("state.full");
   } catch (error) {
     warnings.raise(

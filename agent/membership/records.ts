@@ -1,9 +1,11 @@
 // A judged record: its device becomes a member, waits, or is refused; a newer record of a member replaces the older.
 // Pure.
+
+import type { Judgement } from "../../provisioning/trust/judge.ts";
 import { meshAddress } from "../../provisioning/trust/names.ts";
-import type { Judgement } from "../../provisioning/trust/record.ts";
 import type { TokenCertificate } from "../../provisioning/trust/token.ts";
-import { takeVouchers } from "./admissions.ts";
+import { wireguardKeyOf } from "../../provisioning/trust/wireguard-key.ts";
+import { takeAdmissions } from "./admissions.ts";
 import { nameFor } from "./names.ts";
 import { wait } from "./pending.ts";
 import { chain, type Effect, type Event, type Now, renew, type State, type Step } from "./state.ts";
@@ -19,40 +21,49 @@ export function takeRecord(state: State, event: Event & { kind: "record" }, now:
   if (judgement.kind === "refused") return [state, [warnOfRefusal(judgement.because)]];
   // Our own past, from before a restore or a lost write: we speak with a higher number than anything out there.
   if (judgement.record.id === state.self.id) return goAbove(state, judgement.record.number);
-  if (judgement.kind === "pending") return wait(state, judgement, now);
+  if (judgement.kind === "pending") {
+    return chain(
+      state,
+      (before) => wait(before, judgement, now),
+      (after) => [after, disputeOf(after, judgement)],
+    );
+  }
   const known = state.members.get(judgement.record.id);
   const isNews = !known || judgement.record.number > known.record.number;
   return chain(
     state,
     (before) => (isNews ? accept(before, judgement, jws) : [before, []]),
     (after) => [after, countersign(after, judgement, now)],
-    (after) => takeVouchers(after, event.vouchers),
+    (after) => takeAdmissions(after, event.admissions),
     (after) => [after, from === undefined ? [] : [{ kind: "met", id: judgement.record.id, from }]],
   );
 }
 
 function accept(state: State, judgement: Accepted, jws: string): Step {
   const { id, replaces } = judgement.record;
-  const isNew = !state.members.has(id);
+  const known = state.members.get(id);
   const [next, effects] = keepRecord(state, judgement, jws);
   const pending = new Map(next.pending);
   pending.delete(id);
   const name = next.members.get(id)!.name;
-  effects.push({ kind: "save", file: "roster" }, { kind: "members" });
-  if (isNew) effects.push({ kind: "log", level: "info", text: `${name} (${id}) is a member` });
+  // A new number, or other endpoints, are not worth a write: the others tell them again.
+  if (known?.basis !== judgement.basis) effects.push({ kind: "save", file: "roster" });
+  effects.push({ kind: "members" });
+  if (!known) effects.push({ kind: "log", level: "info", text: `${name} (${id}) is a member` });
   // The record may say so long after the replaced device was seen dead.
   if (replaces !== undefined) effects.push({ kind: "clear", code: "member.dead", subject: replaces });
   return [{ ...next, pending }, effects];
 }
 
-export function keepRecord(state: State, { record, token, firm }: Accepted, jws: string): Step {
+export function keepRecord(state: State, { record, token, basis }: Accepted, jws: string): Step {
   const known = state.members.get(record.id);
   const member = {
     record,
     jws,
     name: known?.record.name === record.name ? known.name : nameFor(state, record),
     address: meshAddress(state.self.neighborhood.id, record.deviceKey),
-    firm: firm || known?.firm === true,
+    wireguardKey: wireguardKeyOf(record.deviceKey)!,
+    basis,
     tokenId: token.id,
     tokenIssuedAt: token.issuedAt,
   };
@@ -60,11 +71,38 @@ export function keepRecord(state: State, { record, token, firm }: Accepted, jws:
   return [next, surplusOf(next, token)];
 }
 
-/** Our word counts for ever and everywhere: we give it only while the clock may be right. */
-function countersign(state: State, { countersign: isWanted, record, token }: Accepted, now: Now): Effect[] {
-  if (!isWanted) return [];
-  const { isBehind, effects } = judgeClock(state, now.wallMs);
-  return isBehind ? effects : [...effects, { kind: "countersign", record, token }];
+/** Our word counts for ever and everywhere. */
+function countersign(state: State, { countersign: isWanted, basis, record, token }: Accepted, now: Now): Effect[] {
+  const told = isWanted || basis === "clock" || basis === "faith" ? [judgeClock(state, now.wallMs)] : [];
+  return isWanted ? [...told, { kind: "countersign", record, token }] : told;
+}
+
+/** Whom this device took in while its clock was behind stays, waits or is refused, like a newcomer that comes now. */
+export function judgeAgain(state: State, { id, jws, judgement }: Event & { kind: "judgedAgain" }, now: Now): Step {
+  const told: Effect[] = [judgeClock(state, now.wallMs), { kind: "save", file: "roster" }];
+  if (judgement.kind === "member") {
+    const [next, effects] = keepRecord(state, judgement, jws);
+    return [next, [...effects, ...told]];
+  }
+  const members = new Map(state.members);
+  const name = members.get(id)?.name;
+  members.delete(id);
+  const text = `${name} (${id}) is no member, now that the clock is right: ${judgement.because}`;
+  const out: Step = [{ ...state, members }, [...told, { kind: "members" }, { kind: "log", level: "warn", text }]];
+  return chain(
+    state,
+    () => out,
+    (after) => (judgement.kind === "pending" ? wait(after, judgement, now) : [after, []]),
+  );
+}
+
+/** A member vouches for a device that waits here: what each side counts differs, and only the owner can settle that. */
+function disputeOf({ members }: State, { vouchers, record, token }: Judgement & { kind: "pending" }): Effect[] {
+  const by = vouchers.map((id) => members.get(id)?.name ?? id).join(", ");
+  if (by === "") return [];
+  const message = `${record.name} (${record.id}) is a member to ${by} and waits here: too many devices joined with token ${token.id}`;
+  const hint = "adopt the device if it is yours; if not, revoke the token and keep your own devices";
+  return [{ kind: "warn", code: "token.disputed", message, hint, subject: record.id, forMs: refusedForMs }];
 }
 
 const goAbove = (state: State, number: number): Step =>
@@ -74,7 +112,8 @@ const goAbove = (state: State, number: number): Step =>
 function surplusOf(state: State, { id, maxDevices }: TokenCertificate): Effect[] {
   const count = trustOf(state, 0).admittedByToken.get(id) ?? 0;
   if (count <= maxDevices) return [];
-  const message = `${count} devices joined with token ${id}, which admits ${maxDevices}`;
+  const names = [...state.members.values()].filter(({ tokenId }) => tokenId === id).map(({ name }) => name);
+  const message = `${count} devices joined with token ${id}, which admits ${maxDevices}: ${names.slice(0, 16).join(", ")}`;
   const hint = "look through the members and revoke those that are not yours";
   return [{ kind: "warn", code: "token.surplus", message, hint, subject: id }];
 }

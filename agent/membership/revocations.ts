@@ -1,6 +1,6 @@
 // Who is out: verified revocations drop the members that they name.
 // Pure.
-import { chain, type Effect, type Event, renew, type State, type Step } from "./state.ts";
+import type { Effect, Event, State, Step } from "./state.ts";
 
 export function takeRevocations(state: State, event: Event & { kind: "revocations" }): Step {
   const effects: Effect[] = [];
@@ -19,11 +19,5 @@ export function takeRevocations(state: State, event: Event & { kind: "revocation
   }
   const next = { ...state, members, revocations: event.revocations };
   effects.push({ kind: "save", file: "roster" }, { kind: "members" });
-  return chain(next, (after) => [after, effects], tellProgress);
-}
-
-/** Our record says how far we have seen the revocations, so that others see who is behind. */
-export function tellProgress(state: State): Step {
-  const { number } = state.revocations;
-  return number === state.own.revocation ? [state, []] : renew(state, { revocation: number });
+  return [next, effects];
 }

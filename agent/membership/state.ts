@@ -1,8 +1,9 @@
 // What this device knows about its neighborhood, and what can happen to that.
 // Pure: types, and the two ways to build a step from smaller ones.
 import type { BoardFacts } from "../../provisioning/handover/board.ts";
+import type { Basis, Judgement } from "../../provisioning/trust/judge.ts";
 import type { NeighborhoodKeys } from "../../provisioning/trust/neighborhood-keys.ts";
-import type { Judgement, MemberRecord } from "../../provisioning/trust/record.ts";
+import type { MemberRecord } from "../../provisioning/trust/record.ts";
 import type { Revocations } from "../../provisioning/trust/revocation.ts";
 import type { TokenCertificate } from "../../provisioning/trust/token.ts";
 import type { State as Liveness } from "../cluster/news.ts";
@@ -13,9 +14,10 @@ export type Member = {
   record: MemberRecord;
   jws: string;
   name: string;
+  /** Both follow from its device key. */
   address: string;
-  /** False for a member that this device accepted without judging dates, because it knew no member yet. */
-  firm: boolean;
+  wireguardKey: string;
+  basis: Basis;
   tokenId: string;
   /** ms since 1970, by the root's clock. */
   tokenIssuedAt: number;
@@ -41,8 +43,6 @@ export type Own = {
   /** A former identity of this very board, whose name this device takes over. */
   readonly replaces?: string | undefined;
   readonly endpoints: readonly string[];
-  /** How far it has seen the revocations. */
-  readonly revocation: number;
 };
 
 export type State = {
@@ -59,12 +59,12 @@ export type State = {
 export type Now = { wallMs: number; monotonicMs: number };
 
 export type JudgedRecord = { jws: string; judgement: Judgement };
-/** A verified admission of this device. */
-export type Voucher = { by: string; jws: string };
 export type Event =
   | { kind: "loaded"; revocations: Revocations; records: readonly JudgedRecord[]; endpoints: readonly string[] }
-  /** `from`: the address that said hello; undefined for a record that came by gossip. */
-  | ({ kind: "record"; vouchers: readonly Voucher[]; from?: string } & JudgedRecord)
+  /** `admissions`: verified ones of this device. `from`: the address that said hello; undefined for a record that came by gossip. */
+  | ({ kind: "record"; admissions: readonly string[]; from?: string } & JudgedRecord)
+  /** Of a member that was taken in while the clock was behind. */
+  | ({ kind: "judgedAgain"; id: string } & JudgedRecord)
   /** `out`: the members that these revocations put out, and why. `forged`: why others did not count. */
   | { kind: "revocations"; revocations: Revocations; out: ReadonlyMap<string, string>; forged: readonly string[] }
   | { kind: "liveness"; states: ReadonlyMap<string, Liveness> }

@@ -3,9 +3,9 @@
 import { takeLiveness } from "./absence.ts";
 import { letIn, turnedAway } from "./admissions.ts";
 import { rename, yieldName } from "./names.ts";
-import { keepRecord, takeRecord } from "./records.ts";
+import { judgeAgain, keepRecord, takeRecord } from "./records.ts";
 import { applyReplacements } from "./replacements.ts";
-import { takeRevocations, tellProgress } from "./revocations.ts";
+import { takeRevocations } from "./revocations.ts";
 import { chain, type Effect, type Event, type Now, renew, type State, type Step } from "./state.ts";
 
 export function step(state: State, event: Event, now: Now): Step {
@@ -19,6 +19,8 @@ function take(state: State, event: Event, now: Now): Step {
       return load(state, event);
     case "record":
       return takeRecord(state, event, now);
+    case "judgedAgain":
+      return judgeAgain(state, event, now);
     case "revocations":
       return takeRevocations(state, event);
     case "liveness":
@@ -39,7 +41,6 @@ function load(state: State, { revocations, records, endpoints }: Event & { kind:
   return chain(
     { ...state, revocations },
     (before) => [before, [{ kind: "save", file: "revocations" }]],
-    tellProgress,
     ...records.map(({ judgement, jws }) => (before: State): Step => {
       return judgement.kind === "member" ? keepRecord(before, judgement, jws) : [before, []];
     }),

@@ -1,25 +1,34 @@
 // The files that outlive a restart: the members, and the revocations in a file of their own, for who is out stays out.
+// Members can say something new as often as they like, and each newcomer makes the roster longer: what is written for them is bounded.
 import { z } from "zod";
 import { agentFilesIn } from "../../provisioning/handover/agent-files.ts";
+import type { Basis } from "../../provisioning/trust/judge.ts";
+import { Bucket } from "../../system/bucket.ts";
 import { type Damage, keep, readKept } from "../../system/kept.ts";
 import { documentsIn, isOfType } from "./salvage.ts";
 import type { State } from "./state.ts";
 
 const RosterFile = z.object({
   v: z.literal(1),
-  records: z.array(z.string()),
-  firm: z.array(z.string()).describe("ids of the members that were not accepted on faith alone"),
-  revocations: z.array(z.string()).describe("for earlier releases, which know of no other place"),
+  members: z.array(z.object({ record: z.string(), basis: z.enum(["judged", "vouched", "faith", "clock"]) })),
+  revocations: z.array(z.string()).describe("once more, should their own file be lost"),
 });
 const RevocationsFile = z.object({ v: z.literal(1), documents: z.array(z.string()) });
 
-export type KeptDocuments = { records: string[]; firm: string[]; revocations: string[]; damages: Damage[] };
+export type KeptMember = { record: string; basis: Basis };
+export type KeptDocuments = { members: KeptMember[]; revocations: string[]; damages: Damage[] };
+
+/** Design 11: under 5 MB a day; with a full bucket at its beginning, a day has twice this, and one roster more. */
+const bytesADay = 2_000_000;
 
 export class Store {
   readonly #roster: string;
   readonly #revocations: string;
   /** How many revocations their file holds. */
   #savedRevocations = 0;
+  readonly #bytes = new Bucket({ burst: bytesADay, perSecond: bytesADay / 86_400 });
+  /** Whether the roster on disk is older than what is known. */
+  #isOwing = false;
 
   constructor(stateFolder: string) {
     const files = agentFilesIn(stateFolder);
@@ -36,8 +45,10 @@ export class Store {
     const foundRecords = roster.damage?.isLost ? found.filter(isOfType("hamlet-record")) : [];
     this.#savedRevocations = revocations.value?.documents.length ?? 0;
     return {
-      records: [...new Set([...(roster.value?.records ?? []), ...foundRecords])],
-      firm: roster.value?.firm ?? [],
+      members: [
+        ...(roster.value?.members ?? []),
+        ...[...new Set(foundRecords)].map((record): KeptMember => ({ record, basis: "faith" })),
+      ],
       revocations: [
         ...(revocations.value?.documents ?? []),
         ...(roster.value?.revocations ?? []),
@@ -47,17 +58,32 @@ export class Store {
     };
   }
 
-  /** Throws `file.full` or the system's error. */
-  async saveRoster(state: State): Promise<void> {
+  /** Writes now, or later if too much has been written lately. `monotonicMs` only grows. Throws `file.full` or the system's error. */
+  async saveRoster(state: State, monotonicMs: number): Promise<void> {
+    this.#isOwing = true;
+    await this.settle(state, monotonicMs);
+  }
+
+  /** Writes what is owed, if it may. */
+  async settle(state: State, monotonicMs: number): Promise<void> {
+    if (!this.#isOwing || this.#bytes.level(monotonicMs) <= 0) return;
+    await this.flush(state);
+  }
+
+  /** Writes what is owed, before the agent ends. */
+  async flush(state: State): Promise<void> {
+    if (!this.#isOwing) return;
     await this.saveRevocations(state);
-    const members = [...state.members.values()];
+    const members = [...state.members.values()].map(({ jws, basis }): KeptMember => ({ record: jws, basis }));
     const content: z.infer<typeof RosterFile> = {
       v: 1,
-      records: members.map(({ jws }) => jws),
-      firm: members.filter(({ firm }) => firm).map(({ record }) => record.id),
+      members,
       revocations: state.revocations.documents.map(({ jws }) => jws),
     };
+    // The file and its copy; a sum and line breaks are some per cent more.
+    this.#bytes.take(2.2 * JSON.stringify(content).length);
     await keep(this.#roster, content);
+    this.#isOwing = false;
   }
 
   /** Writes only what the file lacks: the set never shrinks. */

@@ -1,6 +1,6 @@
 // What a record is judged by: the keys, revocations and dates that this device believes.
 // Pure.
-import type { Trust } from "../../provisioning/trust/record.ts";
+import type { Basis, Trust } from "../../provisioning/trust/judge.ts";
 import type { Effect, State } from "./state.ts";
 
 /** The newest date that the root has signed: whatever the clock says, it is not earlier than this. */
@@ -14,38 +14,37 @@ export function trustOf(state: State, wallMs: number): Trust {
     [wireguard.publicKey, id],
     [address, id],
   ]);
-  const firm = new Set([id]);
+  const bases = new Map<string, Basis>([[id, "judged"]]);
   const admittedByToken = new Map([[token.id, 1]]);
   for (const member of state.members.values()) {
     members.set(member.record.id, member.record.deviceKey);
-    if (member.firm) firm.add(member.record.id);
-    held.set(member.record.wireguardKey, member.record.id).set(member.address, member.record.id);
+    bases.set(member.record.id, member.basis);
+    held.set(member.wireguardKey, member.record.id).set(member.address, member.record.id);
     admittedByToken.set(member.tokenId, (admittedByToken.get(member.tokenId) ?? 0) + 1);
   }
   return {
     neighborhood,
     revocations: state.revocations,
     members,
-    firm,
+    bases,
     knowsNobody: state.members.size === 0,
     admittedByToken,
     held,
     now: Math.max(wallMs, clockFloor(state)),
+    isClockBehind: isClockBehind(state, wallMs),
   };
 }
 
-/** Whether the clock may be right, and what to tell the owner about it. */
-export function judgeClock(state: State, wallMs: number): { isBehind: boolean; effects: Effect[] } {
-  if (wallMs >= clockFloor(state)) return { isBehind: false, effects: [{ kind: "clear", code: "clock.behind" }] };
-  return {
-    isBehind: true,
-    effects: [
-      {
+/** Otherwise it may be right. */
+export const isClockBehind = (state: State, wallMs: number): boolean => wallMs < clockFloor(state);
+
+/** What to tell the owner about the clock. */
+export const judgeClock = (state: State, wallMs: number): Effect =>
+  isClockBehind(state, wallMs)
+    ? {
         kind: "warn",
         code: "clock.behind",
         message: "this device's clock is earlier than a date that the root has signed",
         hint: "let it reach a time server (NTP); until then it admits no device on its own word",
-      },
-    ],
-  };
-}
+      }
+    : { kind: "clear", code: "clock.behind" };

@@ -1,9 +1,10 @@
 // From bytes to events: what each document proves, by what this device knows now.
 // Pure, and asynchronous only because Web Crypto is.
 import { admittedBy } from "../../provisioning/trust/admission.ts";
-import { type Judgement, judgeRecord, type MemberRecord, readRecord } from "../../provisioning/trust/record.ts";
+import { type Basis, type Judgement, judgeRecord } from "../../provisioning/trust/judge.ts";
+import { type MemberRecord, readRecord } from "../../provisioning/trust/record.ts";
 import { addRevocations, type Revocations } from "../../provisioning/trust/revocation.ts";
-import type { Event, JudgedRecord, State, Voucher } from "./state.ts";
+import type { Event, JudgedRecord, Member, State } from "./state.ts";
 import { trustOf } from "./trust.ts";
 
 export const verifyRecord = (state: State, jws: string, wallMs: number): Promise<Judgement> =>
@@ -28,38 +29,47 @@ export async function verifyRevocations(
   return { kind: "revocations", revocations, out, forged };
 }
 
-// A member sends its own admission; whatever else comes along is not worth our time.
-const maxVouchers = 4;
+/** Whom this device took in while its clock was behind, judged again as the newcomer that it was. */
+export function verifyAgain(state: State, { record, jws }: Member, wallMs: number): Promise<Judgement> {
+  const members = new Map([...state.members].filter(([id, { basis }]) => basis !== "clock" && id !== record.id));
+  return judgeRecord(jws, { ...trustOf({ ...state, members }, wallMs), knowsNobody: false });
+}
 
 /** The admissions of this device that its members, or the one that has just become a member, really signed. */
 export async function verifyVouchers(
   { self, members }: State,
-  documents: readonly string[],
+  admissions: readonly string[],
   { id, deviceKey }: Pick<MemberRecord, "id" | "deviceKey">,
-): Promise<Voucher[]> {
+): Promise<string[]> {
   const wanted = { neighborhood: self.neighborhood.id, device: self.id, token: self.token.id };
   const keys = new Map([...members.values()].map(({ record }) => [record.id, record.deviceKey]));
   keys.set(id, deviceKey);
-  const vouchers: Voucher[] = [];
-  for (const jws of documents.slice(0, maxVouchers)) {
-    const by = await admittedBy(jws, wanted, keys);
-    if (by !== undefined) vouchers.push({ by, jws });
+  const verified: string[] = [];
+  for (const admission of admissions) {
+    if ((await admittedBy(admission, wanted, keys)) !== undefined) verified.push(admission);
   }
-  return vouchers;
+  return verified;
 }
 
 /** The records that were kept. They vouch for each other, so all their keys count before the first is judged. */
 export async function verifyKept(
   state: State,
-  kept: { records: readonly string[]; firm: readonly string[]; revocations: Revocations },
+  kept: { members: readonly { record: string; basis: Basis }[]; revocations: Revocations },
   wallMs: number,
 ): Promise<JudgedRecord[]> {
   const trust = trustOf({ ...state, revocations: kept.revocations }, wallMs);
   const members = new Map(trust.members);
-  const saved = await Promise.all(kept.records.map((jws) => readRecord(jws).catch(() => undefined)));
-  for (const record of saved) if (record) members.set(record.id, record.deviceKey);
-  const firm = new Set([...(trust.firm ?? []), ...kept.firm]);
+  const bases = new Map(trust.bases);
+  for (const { record: jws, basis } of kept.members) {
+    const record = await readRecord(jws).catch(() => undefined);
+    if (!record) continue;
+    members.set(record.id, record.deviceKey);
+    bases.set(record.id, basis);
+  }
   return Promise.all(
-    kept.records.map(async (jws) => ({ jws, judgement: await judgeRecord(jws, { ...trust, members, firm }) })),
+    kept.members.map(async ({ record: jws }) => ({
+      jws,
+      judgement: await judgeRecord(jws, { ...trust, members, bases }),
+    })),
   );
 }

@@ -76,7 +76,9 @@ const entities: Record<string, Entity> = {
       name: "Release",
       device_class: "firmware",
       value_template: [
-        "{% set summary = 'The update to ' ~ value_json.fallback.to ~ ' failed.' if value_json.fallback is defined else '' %}",
+        "{% set outcomes = {'failed': ' failed.', 'void': ' ended without a verdict and is tried again.'} %}",
+        "{% set summary = 'The update to ' ~ value_json.fallback.to ~ outcomes[value_json.fallback.outcome]",
+        " if value_json.fallback is defined else '' %}",
         "{{ {'installed_version': value_json.installed, 'latest_version': value_json.newest | default(value_json.installed),",
         " 'in_progress': value_json.phase in ['writing', 'verifying', 'restarting', 'trying'],",
         " 'update_percentage': value_json.percent | default(none), 'release_summary': summary} | to_json }}",

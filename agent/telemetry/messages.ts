@@ -50,8 +50,8 @@ export function updateOf({ running, newest, activity, fallback }: UpdateReport):
     ...("version" in activity && activity.version !== undefined && { target: activity.version }),
     ...("totalBytes" in activity && { percent: percentOf(activity) }),
     ...(activity.phase === "waiting" && { because: activity.because.code }),
-    ...(fallback?.outcome === "failed" && {
-      fallback: { to: fallback.to, ...(fallback.check && { check: fallback.check }) },
+    ...((fallback?.outcome === "failed" || fallback?.outcome === "void") && {
+      fallback: { to: fallback.to, outcome: fallback.outcome, ...(fallback.check && { check: fallback.check }) },
     }),
   };
 }

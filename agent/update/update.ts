@@ -46,7 +46,7 @@ const Asked = z.object({ isAsked: z.boolean() });
 
 export async function startUpdate(options: UpdateOptions): Promise<Update> {
   const { settings, evidence, warnings, clock, hasUpdater, log } = options;
-  const { rate, window, metered, maxBytes } = settings;
+  const { rate, window, metered, maxBytes, verdictSeconds } = settings;
   const askedPath = join(options.stateFolder, "update.json");
   const complain = (error: unknown) => log.warn(describeError(error));
   const saving = makeQueue();
@@ -76,7 +76,8 @@ export async function startUpdate(options: UpdateOptions): Promise<Update> {
   });
   const listening = every(listenMs, () => hasUpdater && warnOfSilence(warnings, desk.silentForMs()), complain);
   return {
-    serve: (otherwise) => serveUpdater({ desk, lend, evidence }, otherwise),
+    serve: (otherwise) =>
+      serveUpdater({ desk, lend, evidence: async () => ({ ...(await evidence()), verdictSeconds }) }, otherwise),
     ask: (request) => desk.ask(request),
     report: () => desk.report(),
     async stop() {

@@ -98,9 +98,13 @@ export const UpdatePayload = z.object({
   percent: z.int().min(0).max(100).optional().describe("of writing or verifying"),
   because: Short.optional().describe("code of what the update waits for"),
   fallback: z
-    .object({ to: Name, check: Short.optional() })
+    .object({
+      to: Name,
+      outcome: z.enum(["failed", "void"]).describe("void: no verdict on the release; it is tried again"),
+      check: Short.optional(),
+    })
     .optional()
-    .describe("an update that failed, until somebody has acknowledged it"),
+    .describe("an update from which the device returned, until somebody has acknowledged it"),
 });
 export type UpdatePayload = z.infer<typeof UpdatePayload>;
 

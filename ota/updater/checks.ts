@@ -15,3 +15,4 @@ export const checks = {
   "trial.neverStarted": "nothing shows that the new slot ever started",
 } as const;
 export type CheckCode = keyof typeof checks;
+export const checkCodes = Object.keys(checks) as [CheckCode, ...CheckCode[]];

@@ -53,7 +53,7 @@ try {
     workIn: "/tmp",
     pace: { firstCheckMs: hourMs / 6, checkEveryMs: 6 * hourMs },
     namedFolder: () => takeUpdateRequest(updateRequest),
-    trialDeadlineMs: () => deadlineIn("/run/hamlet-updater", device.bootId, clock.monotonic()),
+    trialDeadlineMs: (verdictMs) => deadlineIn("/run/hamlet-updater", device.bootId, clock.monotonic(), verdictMs),
   });
   await updater.run(new AbortController().signal);
 } catch (error) {

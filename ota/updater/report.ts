@@ -79,6 +79,10 @@ function activityOf({ life, progress, trial, epochMs, running, earlier }: Knowle
         againAtMs: Math.max(0, Math.round(againAtMs + epochMs)),
       };
     }
+    case "doubting": {
+      const { release: version, because, untilMs } = life;
+      return { phase: "waiting", version, because, againAtMs: Math.max(0, Math.round(untilMs + epochMs)) };
+    }
     case "refused":
       return { phase: "waiting", ...(life.release !== undefined && { version: life.release }), because: life.because };
   }

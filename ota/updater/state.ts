@@ -3,12 +3,20 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { UpdateEnd } from "../../provisioning/handover/update.ts";
+import { UpdateEnd, VerdictSeconds } from "../../provisioning/handover/update.ts";
 import { copyOf, keep, readKept } from "../../system/kept.ts";
+import { checkCodes } from "./checks.ts";
 import { Floors } from "./floors.ts";
 
 const Version = z.string().min(1).max(64);
 const Running = z.object({ slot: z.enum(["a", "b"]), version: Version });
+
+/** What a trial still waited for at its end, and the last lines of its log. */
+const Doubt = z.object({
+  missing: z.array(z.enum(checkCodes)).min(1).max(16),
+  log: z.array(z.string().max(400)).max(200),
+});
+export type Doubt = z.infer<typeof Doubt>;
 
 /** A trial that was armed: what the release that armed it saw, for the one that judges. */
 export const Armed = z.object({
@@ -21,6 +29,10 @@ export const Armed = z.object({
   alive: z.array(z.string().max(64)).max(64),
   hadMesh: z.boolean(),
   hadTelemetry: z.boolean(),
+  verdictSeconds: VerdictSeconds.exactOptional().describe("how long the trial may take"),
+  doubt: Doubt.exactOptional().describe(
+    "the trial failed for want of others alone: the old release looks for them too",
+  ),
 });
 export type Armed = z.infer<typeof Armed>;
 

@@ -18,7 +18,9 @@ export type Life =
   | { phase: "waiting"; wish: Wish; because: UpdateTrouble; failures: number; againAtMs: number; release?: string }
   /** A refusal: only a newer release or a person changes it. */
   | { phase: "refused"; because: UpdateTrouble; checkAtMs: number; release?: string }
-  | { phase: "trying"; release: string };
+  | { phase: "trying"; release: string }
+  /** The release before is back, and looks for the members that its successor missed. */
+  | { phase: "doubting"; release: string; because: UpdateTrouble; untilMs: number };
 
 export type Event =
   | { kind: "tick" }
@@ -84,6 +86,7 @@ export function dueAtMs(life: Life): number | undefined {
     case "restarting":
     case "returning":
     case "trying":
+    case "doubting":
       return undefined;
   }
 }
@@ -124,6 +127,7 @@ function beginNext(life: Life, next: Next): [Life, Effect[]] {
     case "restarting":
     case "returning":
     case "trying":
+    case "doubting":
       return [life, []];
     case "idle":
     case "refused":
@@ -142,6 +146,7 @@ function begin(life: Life, wish: Wish, before: Effect[]): [Life, Effect[]] {
     case "restarting":
     case "returning":
     case "trying":
+    case "doubting":
       return [life, []];
     case "idle":
     case "refused":

@@ -5,10 +5,8 @@ import { z } from "zod";
 import { readJson, writeJson } from "../../system/files.ts";
 
 const Deadline = z.object({ bootId: z.string(), deadlineMs: z.number() });
-/** Design: a verdict within three minutes. */
-export const verdictMs = 180_000;
 
-export async function deadlineIn(folder: string, bootId: string, now: number): Promise<number> {
+export async function deadlineIn(folder: string, bootId: string, now: number, verdictMs: number): Promise<number> {
   const path = join(folder, "trial.json");
   const kept = await readJson(path, Deadline).catch(() => undefined);
   if (kept?.bootId === bootId) return kept.deadlineMs;

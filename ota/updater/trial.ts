@@ -6,6 +6,7 @@ import type { AgentDoor } from "./agent-door.ts";
 import type { CheckCode } from "./checks.ts";
 import { endOf, withEnd } from "./conclude.ts";
 import type { Device } from "./device.ts";
+import { isDoubtful } from "./doubt.ts";
 import { judge, type Watch, weigh } from "./judge.ts";
 import { type Armed, noHistory, type State } from "./state.ts";
 
@@ -23,7 +24,7 @@ export type TrialDoors = {
 };
 export type OnWaiting = (leftMs: number, waitsFor: CheckCode[]) => void;
 
-const pollMs = 2_000;
+export const pollMs = 2_000;
 
 /** True once the release is committed; false when the device restarts into the old one. */
 export async function runTrial(armed: Armed, doors: TrialDoors, onWaiting: OnWaiting): Promise<boolean> {
@@ -40,8 +41,8 @@ export async function runTrial(armed: Armed, doors: TrialDoors, onWaiting: OnWai
       return true;
     }
     if (verdict !== "wait") {
-      log.error(`release ${armed.to.version} failed its trial: ${verdict.failed}`);
-      await fail(armed, verdict.failed, doors);
+      log.error(`release ${armed.to.version} failed its trial: ${waitsFor.join(", ")}`);
+      await fail(armed, verdict.failed, waitsFor, doors);
       return false;
     }
     onWaiting(watch.deadlineMs - now(), waitsFor);
@@ -78,12 +79,21 @@ export async function settle(armed: Armed, state: State): Promise<void> {
   await state.write("armed.json", undefined);
 }
 
-async function fail(armed: Armed, check: CheckCode, { control, state, device, log }: TrialDoors): Promise<void> {
+async function fail(
+  armed: Armed,
+  check: CheckCode,
+  missing: CheckCode[],
+  { control, state, device, log }: TrialDoors,
+): Promise<void> {
   // First of all: whatever restarts the device now, the old slot comes back.
   await control.markBad();
   try {
-    const end = endOf(armed, "failed", check, await device.lastWords());
-    await state.write("history.json", withEnd((await state.read("history.json")) ?? noHistory, end));
+    const lastWords = await device.lastWords();
+    if (isDoubtful(missing)) await state.write("armed.json", { ...armed, doubt: { missing, log: lastWords } });
+    else {
+      const end = endOf(armed, "failed", check, lastWords);
+      await state.write("history.json", withEnd((await state.read("history.json")) ?? noHistory, end));
+    }
   } catch (error) {
     log.error(`the reason is not kept: ${describeError(error)}`);
   }

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { type Damage, keep, readKept } from "../../system/kept.ts";
 import { verifyChain } from "../file/provision.ts";
 import { ProvisionFile } from "../file/provision-file.ts";
-import { Id, Jws, WireguardKey } from "../trust/fields.ts";
+import { Id, Jws } from "../trust/fields.ts";
 import { importSigningKey, type SigningKey } from "../trust/keys.ts";
 import { verifyMemberCertificate } from "../trust/member-certificate.ts";
 import type { NeighborhoodKeys } from "../trust/neighborhood-keys.ts";
@@ -18,7 +18,6 @@ export type Provisioned = z.infer<typeof Provisioned>;
 export const IdentityFile = z.object({
   v: z.literal(1),
   deviceKey: z.string().max(4096).describe("PKCS8 PEM"),
-  wireguardKey: WireguardKey.describe("private"),
   member: Jws,
   provision: Provisioned,
 });

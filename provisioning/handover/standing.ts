@@ -2,14 +2,16 @@
 // it whether any member ever admitted this device.
 import { z } from "zod";
 import { type Kept, keep, readKept } from "../../system/kept.ts";
-import { DeviceName, Id, Jws } from "../trust/fields.ts";
+import { Admission } from "../trust/admission.ts";
+import { DeviceName, Id } from "../trust/fields.ts";
+import { maxAdmissions } from "../trust/record.ts";
 import { readKeptFrom } from "./files.ts";
 
 export const Standing = z.object({
   v: z.literal(1),
   number: z.int().min(0).describe("of the last record signed"),
   name: DeviceName,
-  admissions: z.array(Jws).max(4).describe("by members, the newest last"),
+  admissions: z.array(Admission).max(maxAdmissions).describe("by members, the newest last"),
   replaces: Id.optional().describe("the former identity of this board whose name was taken over"),
 });
 export type Standing = z.infer<typeof Standing>;

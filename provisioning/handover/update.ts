@@ -141,6 +141,13 @@ export const PackedRequest = z
   .refine(({ pack, frame }) => frame.offset + frame.length <= pack.sizeBytes, "the frame lies outside of the pack");
 export type PackedRequest = z.infer<typeof PackedRequest>;
 
+/**
+ * How long a release on trial may take to show that it works. A device goes back by itself ten minutes after its start even if no
+ * updater runs (hamlet-verdict.timer), so the updater's own verdict has to come before that.
+ */
+export const verdictSeconds = { min: 60, usual: 180, max: 480 } as const;
+export const VerdictSeconds = z.int().min(verdictSeconds.min).max(verdictSeconds.max);
+
 /** The updater keeps some of them for the verdict (ota/updater/state.ts). */
 const MemberId = z.string().max(64);
 
@@ -152,6 +159,9 @@ export const Evidence = z.object({
   handshakes: z.array(MemberId).max(4096).describe("ids of members with a WireGuard handshake in this boot"),
   alive: z.array(MemberId).max(4096).describe("ids of other members that gossip says are alive"),
   telemetry: z.enum(["none", "down", "up"]).describe("none: there is no broker"),
+  verdictSeconds: VerdictSeconds.exactOptional().describe(
+    "the owner's setting; only the release that arms a trial is asked for it, never the one on trial",
+  ),
 });
 export type Evidence = z.infer<typeof Evidence>;
 

@@ -14,7 +14,9 @@ export const Adoption = z.object({
   revocation: z
     .int()
     .min(0)
-    .describe("newest revocation that the owner knew: overrules older ones of the device's token"),
+    .describe(
+      "overrules revocations of the device's token up to this number: the newest that the owner knew, or the time in ms",
+    ),
 });
 export type Adoption = z.infer<typeof Adoption>;
 

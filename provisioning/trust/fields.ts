@@ -2,12 +2,11 @@
 import { z } from "zod";
 import { isWithin, parseAddress, prefixOf } from "../../system/address.ts";
 import { parseEndpoint } from "../../system/endpoint.ts";
-import { isPublicKey, isWireguardKey } from "./keys.ts";
+import { isPublicKey } from "./keys.ts";
 import { isId } from "./names.ts";
 
 export const Id = z.string().length(26).refine(isId, "is not an id");
 export const PublicKey = z.string().length(43).refine(isPublicKey, "is not an Ed25519 key in base64url");
-export const WireguardKey = z.string().length(44).refine(isWireguardKey, "is not a WireGuard key in base64");
 
 /** One label of a host name (RFC 1123 2.1) that has no other meaning. */
 export const DeviceName = z
@@ -51,6 +50,8 @@ export const Label = z
   .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u, "has unprintable characters");
 export const Tag = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,31}$/, "is not a tag: a-z, 0-9, . _ -, at most 32");
 export const EpochMs = z.int().min(0).describe("ms since 1970");
+/** sha256 in base64url. */
+export const Digest = z.string().regex(/^[\w-]{43}$/, "is not a digest");
 /** 16 hex digits, enough that no two tokens share one by chance. */
 export const TokenId = z.string().regex(/^[0-9a-f]{16}$/, "is not a token's id");
 export const Jws = z

@@ -1,5 +1,6 @@
 // Every signed document is a compact JWS (RFC 7515) with two header fields, `alg` EdDSA and `typ`, and both are checked.
 // The string itself is the document: it is stored, compared and forwarded byte for byte, so only one spelling of it is valid.
+import { createHash } from "node:crypto";
 import { CompactSign, compactVerify } from "jose";
 import { z } from "zod";
 import { explainIssues, parseJson } from "../../system/files.ts";
@@ -19,6 +20,17 @@ export type DocumentType =
 
 /** No signed document is longer: a sender of more wastes our time. */
 export const maxDocumentChars = 64 << 10;
+
+/** Names a document, and no other: sha256 in base64url. */
+export const digestOf = (jws: string): string => createHash("sha256").update(jws).digest("base64url");
+
+const encoded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+const headerOf = (typ: DocumentType): string => encoded({ alg: "EdDSA", typ });
+
+/** A document whose content both sides know travels as its signature alone. */
+export const signatureOf = (jws: string): string => jws.slice(jws.lastIndexOf(".") + 1);
+export const attached = (typ: DocumentType, payload: unknown, signature: string): string =>
+  `${headerOf(typ)}.${encoded(payload)}.${signature}`;
 
 export function sign(typ: DocumentType, payload: unknown, key: SigningKey): Promise<string> {
   return new CompactSign(Buffer.from(JSON.stringify(payload)))
@@ -56,6 +68,7 @@ export function readUnverified<T extends z.ZodType>(typ: DocumentType, jws: stri
   if (!parsed.success) throw new Refusal("malformed", `header of this ${typ}: ${explainIssues(parsed.error)}`);
   if (parsed.data.alg !== "EdDSA") throw new Refusal("wrongAlgorithm", "signed by an algorithm other than EdDSA");
   if (parsed.data.typ !== typ) throw new Refusal("wrongType", `not a ${typ}`);
+  if (parts[0] !== headerOf(typ)) throw new Refusal("malformed", `header of this ${typ}: another spelling`);
   const content = schema.safeParse(parseJson(payload.toString("utf8")));
   if (!content.success) throw new Refusal("badContent", `this ${typ}: ${explainIssues(content.error)}`);
   return content.data;

@@ -1,4 +1,4 @@
-// Keys: Ed25519 for signatures, X25519 for WireGuard. In JSON the first are base64url, the second standard base64 as `wg` prints them.
+// Ed25519 keys, which sign; base64url in JSON.
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type JsonWebKey, type KeyObject } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
 
@@ -47,21 +47,9 @@ export function publicKeyObject(publicKey: string): KeyObject {
 }
 
 /** 32 bytes in canonical base64url. */
-export const isPublicKey = (text: string): boolean => isCanonical(text, "base64url");
-
-export function generateWireguardKeyPair(): { publicKey: string; privateKey: string } {
-  const { x, d } = generateKeyPairSync("x25519").privateKey.export({ format: "jwk" });
-  const base64 = (part: string | undefined) => Buffer.from(String(part), "base64url").toString("base64");
-  return { publicKey: base64(x), privateKey: base64(d) };
-}
-
-/** 32 bytes in standard base64, not all zero: to WireGuard zero means "no key". */
-export const isWireguardKey = (text: string): boolean =>
-  isCanonical(text, "base64") && Buffer.from(text, "base64").some((byte) => byte !== 0);
-
-function isCanonical(text: string, encoding: "base64" | "base64url"): boolean {
-  const bytes = Buffer.from(text, encoding);
-  return bytes.length === 32 && bytes.toString(encoding) === text;
+export function isPublicKey(text: string): boolean {
+  const bytes = Buffer.from(text, "base64url");
+  return bytes.length === 32 && bytes.toString("base64url") === text;
 }
 
 function withPublicKey(privateKey: KeyObject): SigningKey {

@@ -1,22 +1,22 @@
 // Which keys are valid in a neighborhood: the founding keys, then each change of root, signed by the successor of its time.
 import { z } from "zod";
-import { EpochMs, Id, PublicKey } from "./fields.ts";
+import { Digest, EpochMs, Id, PublicKey } from "./fields.ts";
 import { readUnverified, sign, verify } from "./jws.ts";
 import type { SigningKey } from "./keys.ts";
 import { type DeviceId, type NeighborhoodId, neighborhoodIdOf } from "./names.ts";
 import { Refusal } from "./refusal.ts";
 
-/** The keys that are valid now. A signature by one of `formerRoots` counts only where a member vouches for it. */
+/** The keys that are valid now. A token by one of `formerRoots` lets nobody in: only who is a member, or whom the root names, stays. */
 export type NeighborhoodKeys = {
   id: NeighborhoodId;
   rootKey: string;
   successorKey: string;
-  formerRoots?: readonly FormerRoot[];
+  formerRoots?: readonly string[];
+  /** Digests of the revocations by former roots that count, so that a stolen root revokes nobody once it is replaced. */
+  revocations?: ReadonlySet<string>;
   /** Members by tokens of former roots that the present root keeps by name, so that newcomers accept them too. */
   stays?: ReadonlySet<DeviceId>;
 };
-/** `lastRevocation`: the highest revocation by this root that is valid, so that a stolen root revokes nobody afterwards. */
-export type FormerRoot = { rootKey: string; lastRevocation: number };
 
 export const Succession = z.object({
   v: z.literal(1),
@@ -24,7 +24,7 @@ export const Succession = z.object({
   number: z.int().min(1).describe("1 for the first change of root, then one more each"),
   rootKey: PublicKey.describe("the new root, which is the successor that signs this"),
   successorKey: PublicKey.describe("the next successor"),
-  lastRevocation: z.int().min(0).describe("revocations by the previous root are valid up to here"),
+  revocations: z.array(Digest).max(256).describe("digests of the revocations by previous roots that count"),
   stays: z.array(Id).max(500).describe("members that the owner knows"),
   issuedAt: EpochMs,
 });
@@ -40,7 +40,7 @@ export const foundedBy = (rootKey: string, successorKey: string): NeighborhoodKe
 export function signSuccession(
   keys: NeighborhoodKeys,
   successor: SigningKey,
-  next: Pick<Succession, "successorKey" | "lastRevocation" | "stays" | "issuedAt">,
+  next: Pick<Succession, "successorKey" | "revocations" | "stays" | "issuedAt">,
 ): Promise<string> {
   const number = (keys.formerRoots?.length ?? 0) + 1;
   const content: Succession = { v: 1, neighborhood: keys.id, number, rootKey: successor.publicKey, ...next };
@@ -67,7 +67,8 @@ export async function succeed(keys: NeighborhoodKeys, successions: readonly stri
       id: keys.id,
       rootKey: succession.rootKey,
       successorKey: succession.successorKey,
-      formerRoots: [...formerRoots, { rootKey: current.rootKey, lastRevocation: succession.lastRevocation }],
+      formerRoots: [...formerRoots, current.rootKey],
+      revocations: new Set([...(current.revocations ?? []), ...succession.revocations]),
       stays: new Set(succession.stays),
     };
   }

@@ -1,8 +1,8 @@
-// The revocations: a set that only grows. The root numbers them 1, 2, 3, ... Each takes effect when a device sees it, in any order.
-// `number` is the number up to which a device has seen all of them; two devices compare it in a hello.
+// The revocations: a set that only grows. Each takes effect when a device sees it, in any order. Two devices compare their sets by the
+// digests of the documents: a number may have been used twice, or by a thief.
 import { z } from "zod";
 import { EpochMs, Id, PublicKey, TokenId } from "./fields.ts";
-import { readUnverified, sign, verify } from "./jws.ts";
+import { digestOf, readUnverified, sign, verify } from "./jws.ts";
 import type { SigningKey } from "./keys.ts";
 import type { DeviceId } from "./names.ts";
 import type { NeighborhoodKeys } from "./neighborhood-keys.ts";
@@ -11,14 +11,14 @@ import { Refusal } from "./refusal.ts";
 export const Revocation = z.object({
   v: z.literal(1),
   neighborhood: Id,
-  number: z.int().min(1),
+  number: z.int().min(1).describe("higher than any that the owner knew, and at least the time in ms"),
   issuedAt: EpochMs,
   revoke: z.discriminatedUnion("kind", [
     z.object({
       kind: z.literal("device"),
       device: Id,
-      token: TokenId.describe("admits no new device from now on"),
-      stays: z.array(Id).max(500).describe("members by that token that the owner knows, which are no newcomers"),
+      token: TokenId.describe("keeps only the devices that stay, and those that the root adopted"),
+      stays: z.array(Id).max(500).describe("devices by that token that the owner keeps"),
     }),
     z.object({ kind: z.literal("token"), token: TokenId, stays: z.array(Id).max(500) }),
     z.object({ kind: z.literal("operator"), key: PublicKey }),
@@ -26,27 +26,35 @@ export const Revocation = z.object({
 });
 export type Revocation = z.infer<typeof Revocation>;
 
+/** What a revocation says about a token: only these devices by it stay, and those that the root adopted (after it, if it is revoked). */
+export type Closure = {
+  digest: string;
+  number: number;
+  because: "tokenClosed" | "tokenRevoked";
+  stays: ReadonlySet<DeviceId>;
+};
+
 export type Revocations = {
-  /** All revocations up to this number are known. */
+  /** The newest. */
   number: number;
   devices: ReadonlySet<DeviceId>;
-  /** Token ids that admit no new device, because one of their devices was revoked -> members by them that the owner named. */
-  closedTokens: ReadonlyMap<string, ReadonlySet<DeviceId>>;
-  /** Token id -> number of its newest revocation, and the devices that all of its revocations let stay. */
-  tokens: ReadonlyMap<string, { number: number; stays: ReadonlySet<DeviceId> }>;
+  /** By token id. A device has to pass all of them. */
+  closures: ReadonlyMap<string, readonly Closure[]>;
   operators: ReadonlySet<string>;
-  /** The documents, ordered by number, then by string: stored on disk, and sent to members that are behind. */
-  documents: readonly { number: number; jws: string }[];
+  /** The documents, ordered by number, then by string: stored on disk, and sent to members that lack them. */
+  documents: readonly { digest: string; number: number; jws: string }[];
 };
 
 export const noRevocations: Revocations = {
   number: 0,
   devices: new Set(),
-  closedTokens: new Map(),
-  tokens: new Map(),
+  closures: new Map(),
   operators: new Set(),
   documents: [],
 };
+
+/** For the next revocation. By the clock, so that a neighborhood recovered from paper, which knows none, does not begin again at 1. */
+export const nextNumber = ({ number }: Revocations, nowMs: number): number => Math.max(number + 1, nowMs);
 
 export const signRevocation = (revocation: Revocation, root: SigningKey): Promise<string> =>
   sign("hamlet-revocation", revocation, root);
@@ -54,11 +62,10 @@ export const signRevocation = (revocation: Revocation, root: SigningKey): Promis
 /** The set with one more document; the same set if it was known. Throws `Refusal`. */
 export async function addRevocation(known: Revocations, jws: string, keys: NeighborhoodKeys): Promise<Revocations> {
   if (known.documents.some((document) => document.jws === jws)) return known;
-  const revocation = await verifyRevocation(jws, keys);
-  const documents = [...known.documents, { number: revocation.number, jws }].sort(
-    (a, b) => a.number - b.number || (a.jws < b.jws ? -1 : 1),
-  );
-  return { ...apply(known, revocation), documents, number: lastWithoutGap(documents) };
+  const digest = digestOf(jws);
+  const revocation = await verifyRevocation(jws, digest, keys);
+  const documents = [...known.documents, { digest, number: revocation.number, jws }].sort(byNumber);
+  return { ...apply(known, revocation, digest), documents, number: documents.at(-1)!.number };
 }
 
 /** Adds the valid documents, in any order, and returns the refusals of the others. */
@@ -80,15 +87,20 @@ export async function addRevocations(
   return { revocations, refused };
 }
 
-/** The documents that a device lacks if it has seen all up to `number`. */
-export const revocationsAfter = (known: Revocations, number: number): string[] =>
-  known.documents.filter((document) => document.number > number).map((document) => document.jws);
+const byNumber = (a: { number: number; digest: string }, b: { number: number; digest: string }) =>
+  a.number - b.number || (a.digest < b.digest ? -1 : 1);
 
-async function verifyRevocation(jws: string, keys: NeighborhoodKeys): Promise<Revocation> {
-  const claimed = readUnverified("hamlet-revocation", jws, Revocation);
-  // Revocations by a replaced root are valid up to the number fixed at its replacement; later ones can only be by a thief.
-  const roots = (keys.formerRoots ?? []).filter((former) => claimed.number <= former.lastRevocation);
-  for (const root of [keys.rootKey, ...roots.map((former) => former.rootKey)]) {
+/** The documents that a device lacks if it knows those with these digests. */
+export function revocationsBeyond(known: Revocations, digests: readonly string[]): string[] {
+  const theirs = new Set(digests);
+  return known.documents.filter(({ digest }) => !theirs.has(digest)).map(({ jws }) => jws);
+}
+
+async function verifyRevocation(jws: string, digest: string, keys: NeighborhoodKeys): Promise<Revocation> {
+  readUnverified("hamlet-revocation", jws, Revocation);
+  // Of a replaced root those count that the owner named when it was replaced; any other can only be by a thief.
+  const formerRoots = keys.revocations?.has(digest) ? (keys.formerRoots ?? []) : [];
+  for (const root of [keys.rootKey, ...formerRoots]) {
     const revocation = await verify("hamlet-revocation", jws, root, Revocation).catch((error: unknown) => {
       if (error instanceof Refusal && error.refusal === "badSignature") return undefined;
       throw error;
@@ -101,30 +113,20 @@ async function verifyRevocation(jws: string, keys: NeighborhoodKeys): Promise<Re
   throw new Refusal("badSignature", "no root with that right signed this revocation");
 }
 
-function apply(known: Revocations, { number, revoke }: Revocation): Revocations {
+function apply(known: Revocations, { number, revoke }: Revocation, digest: string): Revocations {
+  const closed = (because: Closure["because"], token: string, stays: readonly DeviceId[]) => {
+    const closure: Closure = { digest, number, because, stays: new Set(stays) };
+    const all = [...(known.closures.get(token) ?? []), closure].sort(byNumber);
+    return new Map(known.closures).set(token, all);
+  };
   switch (revoke.kind) {
     case "device": {
-      const stays = new Set([...(known.closedTokens.get(revoke.token) ?? []), ...revoke.stays]);
-      return {
-        ...known,
-        devices: new Set([...known.devices, revoke.device]),
-        closedTokens: new Map([...known.closedTokens, [revoke.token, stays]]),
-      };
+      const devices = new Set([...known.devices, revoke.device]);
+      return { ...known, devices, closures: closed("tokenClosed", revoke.token, revoke.stays) };
     }
-    case "token": {
-      const before = known.tokens.get(revoke.token);
-      // A device that one revocation excludes stays excluded: lists are intersected, so the order of arrival makes no difference.
-      const stays = new Set(before ? revoke.stays.filter((id) => before.stays.has(id)) : revoke.stays);
-      const entry = { number: Math.max(number, before?.number ?? 0), stays };
-      return { ...known, tokens: new Map([...known.tokens, [revoke.token, entry]]) };
-    }
+    case "token":
+      return { ...known, closures: closed("tokenRevoked", revoke.token, revoke.stays) };
     case "operator":
       return { ...known, operators: new Set([...known.operators, revoke.key]) };
   }
-}
-
-function lastWithoutGap(documents: Revocations["documents"]): number {
-  let last = 0;
-  for (const { number } of documents) if (number === last + 1) last = number;
-  return last;
 }

@@ -29,7 +29,7 @@ export type VerifiedToken = { certificate: TokenCertificate; byFormerRoot: boole
 
 /** Throws `Refusal`, `tokenForged` if no root of this neighborhood signed it. Judges no date. */
 export async function verifyToken(jws: string, keys: NeighborhoodKeys): Promise<VerifiedToken> {
-  const roots = [keys.rootKey, ...(keys.formerRoots ?? []).map((former) => former.rootKey)];
+  const roots = [keys.rootKey, ...(keys.formerRoots ?? [])];
   for (const [index, root] of roots.entries()) {
     const certificate = await verify("hamlet-token", jws, root, TokenCertificate).catch((error: unknown) => {
       if (error instanceof Refusal && error.refusal === "badSignature") return undefined;

@@ -18,7 +18,7 @@ const id = `${Buffer.from(name)
   .toString("hex")
   .replaceAll(/[0189]/g, "z")}${"a".repeat(26)}`.slice(0, 26);
 const helloPort = 7780;
-const hello = { record: `${name}.b.c`, revocations: [] };
+const hello = { record: `${name}.b.c`, known: [], revocations: [] };
 
 const doorstep = await startDoorstep({
   ports: [helloPort],

@@ -5,6 +5,8 @@ import { gzipSync } from "node:zlib";
 import { passwordsIn } from "../../../agent/telemetry/broker-url.ts";
 import { file, tar } from "../../../image/bundle/archive.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
+import { importSigningKey } from "../../../provisioning/trust/keys.ts";
+import { wireguardPrivateKeyOf } from "../../../provisioning/trust/wireguard-key.ts";
 import type { Argv, Run } from "../../../system/command.ts";
 import { describeError, errnoOf, HamletError } from "../../../system/error.ts";
 import { parseJson } from "../../../system/files.ts";
@@ -67,7 +69,10 @@ export async function makeLogArchive(options: {
 /** Every secret on this device. */
 async function secretsOn(paths: Paths): Promise<string[]> {
   const json = async (path: string) => parseJson((await secret(path)) ?? "null");
-  const identity = strings(await json(paths.identity), ["deviceKey", "wireguardKey"]);
+  const identity = strings(await json(paths.identity), ["deviceKey"]).flatMap((pem) => [
+    pem,
+    ...wireguardSecretOf(pem),
+  ]);
   const waiting = strings(await json(paths.provision), ["tokenKey", "password", "psk"]);
   const card = strings(parseJson((await secret(paths.provisionFile)) ?? "null"), ["tokenKey", "password", "psk"]);
   const wifi = [...((await secret(paths.wpaSupplicant)) ?? "").matchAll(/^\s*(?:psk|sae_password|password)=(.*)$/gm)];
@@ -82,6 +87,15 @@ async function secretsOn(paths: Paths): Promise<string[]> {
     ...(await Promise.all(hostKeys.map(async (name) => (await secret(join(ssh, name))) ?? ""))),
     ...brokers,
   ];
+}
+
+/** `wg` prints it. None for a damaged key. */
+function wireguardSecretOf(deviceKey: string): string[] {
+  try {
+    return [wireguardPrivateKeyOf(importSigningKey(deviceKey))];
+  } catch {
+    return [];
+  }
 }
 
 async function secret(path: string): Promise<string | undefined> {

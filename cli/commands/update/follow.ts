@@ -48,9 +48,15 @@ export async function awaitCheck(device: Followed, before: UpdateStatus, { pollM
   }
 }
 
-function waitingError({ because: { code, message, hint } }: UpdateActivity & { phase: "waiting" }): HamletError {
-  return new HamletError(code as ErrorCode, message, { hint: hint ?? nextOf(code) });
+function waitingError({ because, againAtMs }: UpdateActivity & { phase: "waiting" }): HamletError {
+  const { code, message, hint } = because;
+  // What is not tried again by itself is a refusal.
+  const exitCode = isOfTrial(code) ? 4 : againAtMs === undefined ? 3 : 1;
+  return new HamletError(code as ErrorCode, message, { hint: hint ?? nextOf(code), exitCode });
 }
+
+/** The device came back from a trial. */
+const isOfTrial = (code: string): boolean => code.startsWith("trial.");
 
 /** Waits until the device restarts into the release before. Throws why it does not. */
 export async function awaitReturn(
@@ -74,9 +80,9 @@ export async function awaitReturn(
 
 /** The updater's checks explain themselves. */
 const nextOf = (code: string): string =>
-  code.startsWith("trial.") ? "see how updates ended: hamlet update history --log" : `hamlet explain ${code}`;
+  isOfTrial(code) ? "see how updates ended: hamlet update history --log" : `hamlet explain ${code}`;
 
-/** Resolves to the exit code: 0 committed or nothing to do, 4 fallen back. Throws what an update waits for that only people can end. */
+/** Resolves to the exit code: 0 committed or nothing to do, 4 fallen back. Throws, with exit code 3, what only people can end. */
 export async function followUpdate(
   device: Followed,
   before: UpdateStatus,
@@ -136,7 +142,7 @@ function stageOf(activity: Exclude<UpdateActivity, { phase: "idle" }>): Stage {
       return [`writing ${version}`, { done, total, more: fetchedText(activity) }];
     }
     case "verifying":
-      if (activity.totalBytes === 0) return [activityText(activity, 0)];
+      if (activity.totalBytes === 0) return [`preparing ${activity.version}`];
       return [`verifying ${activity.version}`, { done: activity.doneBytes, total: activity.totalBytes }];
     case "trying": {
       const { version, waitsFor } = activity;

@@ -14,7 +14,7 @@ export const watchOption: Record<"watch", Option> = {
   watch: {
     type: "boolean",
     short: "w",
-    describe: "follow the update until it ends; exit code 4 if the device fell back",
+    describe: "follow the update until it ends; exit code 3 if the device refuses it, 4 if it fell back",
   },
 };
 

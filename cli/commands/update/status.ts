@@ -14,7 +14,7 @@ export const updateStatus: Command = {
   example: "hamlet update status --device attic --watch",
   details: `
 With --watch it follows an update through the device's restart until it ends: exit code 0 if the device keeps the new release,
-4 if it fell back to the one before.`,
+3 if it refuses it, 4 if it fell back to the one before.`,
   options: {
     ...deviceOption,
     watch: { type: "boolean", short: "w", describe: "follow an update until it ends" },

@@ -4,7 +4,7 @@ import type { Member } from "../../../agent/membership/state.ts";
 
 const [attic, cellar, kitchen] = ["a", "c", "k"].map((letter) => letter.repeat(26)) as [string, string, string];
 const member = (id: string, name: string) =>
-  ({ name, address: `fd12::${name.length}`, record: { id, wireguardKey: id, board: "nuc", release: "1" } }) as Member;
+  ({ name, address: `fd12::${name.length}`, wireguardKey: id, record: { id, board: "nuc", release: "1" } }) as Member;
 const path = (endpoint: string) => ({
   inUse: { endpoint, since: 0 },
   isFailing: false,

@@ -12,8 +12,8 @@ import { HamletError } from "../../../system/error.ts";
 import { silentLog } from "../../../system/log.ts";
 import { eventually } from "../../eventually.ts";
 
-const hello: Hello = { record: "aa.bb.cc", revocations: [] };
-const answer: Hello = { record: "dd.ee.ff", revocations: ["a.b.c"], documents: ["g.h.i"] };
+const hello: Hello = { record: "aa.bb.cc", known: [], revocations: [] };
+const answer: Hello = { record: "dd.ee.ff", known: [], revocations: ["a.b.c"] };
 const open: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0)) await close();

@@ -20,7 +20,7 @@ test("a device that is not a member shows its page and refuses hellos, until its
   await door.open();
   await door.open();
   expect(await fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text())).toBe("a page");
-  await expect(sayHello("127.0.0.1", port, { record: "a.b.c", revocations: [] })).rejects.toMatchObject({
+  await expect(sayHello("127.0.0.1", port, { record: "a.b.c", known: [], revocations: [] })).rejects.toMatchObject({
     code: "hello.refused",
     message: expect.stringContaining("not a member"),
   });

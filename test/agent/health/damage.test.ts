@@ -59,7 +59,7 @@ beforeAll(async () => {
   cellar = await bootDevice(join(folder, "cellar"), hood.provision({ name: "cellar" }));
   mallory = await bootDevice(join(folder, "mallory"), hood.provision({ name: "mallory" }));
   const { membership } = await membershipOf(attic);
-  await membership.receive({ record: cellar.jws, documents: [await cellar.admit(attic, attic.token)] });
+  await membership.receive({ record: cellar.jws, admissions: [await cellar.admit(attic, attic.token)] });
   await membership.receive({ record: mallory.jws });
   await membership.rename("porch");
   const device = { kind: "device" as const, device: mallory.id, token: mallory.token.id, stays: [attic.id, cellar.id] };

@@ -130,6 +130,11 @@ test("templates of the other entities read fields that the messages have", () =>
   }
 });
 
+test("the update entity has words for each way in which an update came back", () => {
+  const outcomes = topics.update.payload.shape.fallback.unwrap().shape.outcome.options;
+  for (const outcome of outcomes) expect(byKey().get("release").value_template).toContain(`'${outcome}': ' `);
+});
+
 test("an update entity shows and cannot install: nothing that comes over MQTT is an order", () => {
   const release = byKey().get("release");
   expect(release).toMatchObject({ device_class: "firmware", default_entity_id: "update.attic_release" });
@@ -152,7 +157,12 @@ test.each<[string, Partial<UpdateReport>, Partial<UpdatePayload>]>([
   [
     "a fallback, without its log",
     { fallback: { atMs: 1, from: "0.1.0", to: "0.2.0", outcome: "failed", check: "trial.mesh", log: ["secret"] } },
-    { fallback: { to: "0.2.0", check: "trial.mesh" } },
+    { fallback: { to: "0.2.0", outcome: "failed", check: "trial.mesh" } },
+  ],
+  [
+    "a trial without a verdict apart from one that failed",
+    { fallback: { atMs: 1, from: "0.1.0", to: "0.2.0", outcome: "void", check: "trial.noGossip" } },
+    { fallback: { to: "0.2.0", outcome: "void", check: "trial.noGossip" } },
   ],
 ])("the message about updates tells %s", (_, report, said) => {
   const message = updateOf(reportOf(report));

@@ -1,10 +1,18 @@
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { startApi } from "../../../agent/api/server.ts";
 import type { Identity } from "../../../agent/identity.ts";
 import type { MemberLife } from "../../../agent/life.ts";
 import { phaseOf } from "../../../agent/phase.ts";
 import { collectEvidence } from "../../../agent/update/evidence.ts";
+import { startUpdate } from "../../../agent/update/update.ts";
+import { systemClock } from "../../../system/clock.ts";
+import { silentLog } from "../../../system/log.ts";
+import { fakeUpdater } from "./updater.ts";
 
 const life = {
   isPending: () => false,
@@ -52,4 +60,29 @@ test("a member whose mesh does not start has none, though it has an identity", a
     phase: "pending",
     hasMesh: false,
   });
+});
+
+test("the evidence says how long the owner lets a trial take", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "hamlet-evidence-"));
+  const update = await startUpdate({
+    repositories: [],
+    settings: { metered: false, verdictSeconds: 240 },
+    stateFolder: folder,
+    evidence: () => collectEvidence(phaseOf(undefined, undefined), 0),
+    warnings: { raise() {}, clear() {} },
+    clock: systemClock,
+    hasUpdater: false,
+    log: silentLog,
+  });
+  const socket = join(folder, "agent.sock");
+  const api = await startApi(
+    socket,
+    update.serve((_, response) => response.end()),
+  );
+  const updater = fakeUpdater(socket);
+  expect(await updater.evidence()).toMatchObject({ hasPage: true, verdictSeconds: 240 });
+  updater.stop();
+  await update.stop();
+  await api.stop();
+  await rm(folder, { recursive: true });
 });

@@ -12,7 +12,10 @@ import { eventually } from "../../eventually.ts";
 import { breakAfter, serveWeb, type Web } from "./web.ts";
 
 const ended: AsyncDisposable[] = [];
+/** Long, for a busy machine; a test of a server that falls silent makes it short. */
+let stallMs = 10_000;
 afterEach(async () => {
+  stallMs = 10_000;
   for (const end of ended.splice(0)) await end[Symbol.asyncDispose]();
 });
 
@@ -30,7 +33,7 @@ async function web(files: Record<string, Buffer> = { [path]: frame }): Promise<W
 /** A device that knows these repositories. */
 function device(...webs: (Web | string)[]) {
   const urls = webs.map((one) => (typeof one === "string" ? one : one.url));
-  const repositories = openRepositories({ urls, clock: systemClock, random: () => 0, stallMs: 200, pauseMs: 1 });
+  const repositories = openRepositories({ urls, clock: systemClock, random: () => 0, stallMs, pauseMs: 1 });
   const packs = makePacks({ repositories, path: "/dev/null/pack" });
   const lend = makeLend({ repositories, packs, checkCost() {} });
   let carried = 0;
@@ -173,6 +176,7 @@ test.each<[string, Web["behave"]]>([
 ])("a repository that %s is unreachable, and the next one is asked", async (_, behave) => {
   const [bad, good] = [await web(), await web({ [timestamp.path]: Buffer.from("{}") })];
   bad.behave = behave;
+  stallMs = 200;
   await expect(device(bad).fetch(timestamp)).rejects.toMatchObject({ code: "update.unreachable" });
   const { fetch } = device(bad, good);
   expect((await fetch(timestamp)).toString()).toBe("{}");

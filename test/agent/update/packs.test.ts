@@ -14,6 +14,8 @@ import { systemClock } from "../../../system/clock.ts";
 import { breakAfter, serveWeb, type Web } from "./web.ts";
 
 const ended: AsyncDisposable[] = [];
+/** Long, for a busy machine; a test of a server that falls silent makes it short. */
+const stallMs = 10_000;
 let folder: string;
 let keptPath: string;
 beforeEach(() => {
@@ -65,7 +67,7 @@ type Device = {
 };
 function device(webs: Web[], path = keptPath): Device {
   const urls = webs.map(({ url }) => url);
-  const repositories = openRepositories({ urls, clock: systemClock, random: () => 0, stallMs: 200, pauseMs: 1 });
+  const repositories = openRepositories({ urls, clock: systemClock, random: () => 0, stallMs, pauseMs: 1 });
   const packs = makePacks({ repositories, path });
   const lend = makeLend({ repositories, packs, checkCost() {} });
   let carried = 0;

@@ -89,7 +89,7 @@ test("on a metered line chunks come once somebody asks for the update, and metad
   const start = async () => {
     const update = await startUpdate({
       repositories: [web.url],
-      settings: { metered: true, rate: 10_000 },
+      settings: { metered: true, verdictSeconds: 240, rate: 10_000 },
       stateFolder: folder,
       evidence: () => Promise.reject(new Error("nobody asks")),
       warnings: { raise() {}, clear() {} },

@@ -34,6 +34,15 @@ test("a fallback is a warning until somebody has seen it, on the public page and
   expect(codes()).toEqual([]);
 });
 
+test("a trial without a verdict is told apart from one that failed, and one that is still in doubt is no warning", () => {
+  warn(reportOf({ activity: { ...waiting("trial.noGossip"), againAtMs: now + 60_000 } }));
+  expect(codes()).toEqual([]);
+  warn(reportOf({ fallback: { ...fallback, outcome: "void", check: "trial.noGossip" } }));
+  expect(warnings.list()[0]?.message).toBe(
+    "the update to 0.2.0 ended without a verdict (trial.noGossip), and this device runs 0.1.0 again",
+  );
+});
+
 test.each([
   "update.noRoom",
   "update.tooOld",

@@ -10,7 +10,7 @@ import { makeLog } from "../../../system/log.ts";
 const [, , socket = "", url = "", stateFolder = ""] = process.argv;
 const update = await startUpdate({
   repositories: [url],
-  settings: { metered: false },
+  settings: { metered: false, verdictSeconds: 180 },
   hasUpdater: true,
   stateFolder,
   log: makeLog("update"),

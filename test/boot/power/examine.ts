@@ -67,12 +67,19 @@ async function checkEsp(path: string): Promise<string[]> {
   return left.length === 0 ? [] : [`fsck.vfat: ${left.join(" / ")}`];
 }
 
+/**
+ * After its journal nothing is left to mend. Only where power tore the superblock, which the kernel refuses, more is: by the words of the
+ * initrd.
+ */
+const mend = `
+if dumpe2fs -h "$1"; then e2fsck -E journal_only -y "$1"
+else for words in -y -fy; do e2fsck $words "$1" && break; done
+fi >/dev/null 2>&1
+e2fsck -fn "$1" 2>&1 || echo "exit code $?"`;
+
 async function checkData(path: string): Promise<string[]> {
-  await run(["sh", "-c", 'e2fsck -E journal_only -y "$1" 2>&1; true', "sh", path]);
-  return run(["sh", "-c", 'e2fsck -fn "$1" 2>&1', "sh", path]).then(
-    () => [],
-    (error: Error) => [`e2fsck: ${error.message}`],
-  );
+  const text = await run(["sh", "-c", mend, "sh", path]);
+  return text.includes("exit code") ? [`e2fsck: ${text.trim().replaceAll(/\n+/g, " / ")}`] : [];
 }
 
 /** It is kept twice, and each file is whole before it has its name. */

@@ -10,12 +10,8 @@ import { journalOf } from "../../../cli/commands/device/logs.ts";
 import { wpaSupplicantConf } from "../../../provisioning/file/network-files.ts";
 import { encodeProvisionFile } from "../../../provisioning/file/provision-file.ts";
 import { type Paths, pathsUnder } from "../../../provisioning/firstboot/paths.ts";
-import {
-  exportSigningKey,
-  generateSigningKey,
-  generateWireguardKeyPair,
-  seedOf,
-} from "../../../provisioning/trust/keys.ts";
+import { exportSigningKey, generateSigningKey, seedOf } from "../../../provisioning/trust/keys.ts";
+import { wireguardPrivateKeyOf } from "../../../provisioning/trust/wireguard-key.ts";
 import { HamletError } from "../../../system/error.ts";
 import { makeNeighborhood } from "../../neighborhood.ts";
 import { makeStreet, makeTokenFile, monday } from "../../street.ts";
@@ -53,7 +49,7 @@ async function plant(): Promise<void> {
   );
   const sshKey = exportSigningKey(generateSigningKey());
   await put(join(paths.rootFolder, "ssh/ssh_host_ed25519_key"), sshKey);
-  const preshared = generateWireguardKeyPair().privateKey;
+  const preshared = wireguardPrivateKeyOf(generateSigningKey());
   const deviceSeed = seedOf(identity.key);
   const bytes = (key: string) => Buffer.from(key, "base64");
   const pem = exportSigningKey(identity.key);

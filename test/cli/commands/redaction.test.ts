@@ -1,12 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { makeRedaction, removed } from "../../../cli/commands/device/redaction.ts";
-import {
-  exportSigningKey,
-  generateSigningKey,
-  generateWireguardKeyPair,
-  seedOf,
-} from "../../../provisioning/trust/keys.ts";
+import { exportSigningKey, generateSigningKey, seedOf } from "../../../provisioning/trust/keys.ts";
+import { wireguardKeyOf, wireguardPrivateKeyOf } from "../../../provisioning/trust/wireguard-key.ts";
 
 test("a key is redacted in every encoding: PEM, its lines, base64, base64url, hex, JWK", () => {
   const key = generateSigningKey();
@@ -24,7 +20,8 @@ test("a key is redacted in every encoding: PEM, its lines, base64, base64url, he
 });
 
 test("a WireGuard key is redacted with and without its padding; the public key stays", () => {
-  const { privateKey, publicKey } = generateWireguardKeyPair();
+  const key = generateSigningKey();
+  const [privateKey, publicKey] = [wireguardPrivateKeyOf(key), wireguardKeyOf(key.publicKey)!];
   const redact = makeRedaction([privateKey]);
   const text = redact(`hamlet0\t${privateKey}\t${publicKey} ${privateKey.slice(0, -1)}`);
   expect(text).toBe(`hamlet0\t${removed}\t${publicKey} ${removed}`);

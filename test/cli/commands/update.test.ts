@@ -54,7 +54,7 @@ async function start(): Promise<void> {
   const evidence = () => Promise.reject(new Error("nobody asks"));
   update = await startUpdate({
     repositories: [],
-    settings: { metered: false },
+    settings: { metered: false, verdictSeconds: 180 },
     evidence,
     warnings,
     clock: systemClock,
@@ -134,6 +134,29 @@ test.each([
   await working;
 });
 
+test.each<[string, Partial<UpdateActivity & { phase: "waiting" }>, number]>([
+  ["what passes by itself is a failure", { because: { code: "update.unreachable", message: "x" }, againAtMs: 9 }, 1],
+  ["what the device refuses for good is a refusal", { because: { code: "update.tooOld", message: "x" } }, 3],
+  ["a release that failed before is refused", { because: { code: "update.failedBefore", message: "x" } }, 3],
+  [
+    "a trial in doubt or to be repeated has rolled back",
+    { because: { code: "trial.noGossip", message: "x" }, againAtMs: 9 },
+    4,
+  ],
+])("exit codes of update now, retry and check: %s", async (_, waits, exitCode) => {
+  const activity = { phase: "waiting", version: "0.2.0", ...waits } as UpdateActivity;
+  for (const [kind, command] of [
+    ["now", updateNow],
+    ["retry", updateRetry],
+    ["check", updateCheck],
+  ] as const) {
+    await updater.tell({ phase: "idle" });
+    const working = work(kind, [{ phase: "checking" }], [activity]);
+    await expect(hamlet(command)).rejects.toMatchObject({ code: waits.because!.code, exitCode });
+    await working;
+  }
+});
+
 test("update check names a newer release and begins nothing", async () => {
   await updater.tell({ phase: "idle" });
   const working = work("check", [{ phase: "idle" }, found]);
@@ -207,10 +230,20 @@ test("update back fails with what the updater finds, and while an update writes"
   await updater.tell({ phase: "idle" }, { earlier: "0.1.0" });
   const because = { code: "update.nothingBack", message: "slot a no longer holds all of 0.1.0" };
   const working = work("back", [{ phase: "waiting", because }]);
-  await expect(hamlet(updateBack, "--yes")).rejects.toMatchObject({ ...because, exitCode: 1 });
+  await expect(hamlet(updateBack, "--yes")).rejects.toMatchObject({ ...because, exitCode: 3 });
   await working;
   await updater.tell(writing(1e6), { earlier: "0.1.0" });
   await expect(hamlet(updateBack, "--yes")).rejects.toMatchObject({ code: "update.busy", exitCode: 3 });
+});
+
+test("each stage of going back is told once", async () => {
+  const verifying = (doneBytes: number, totalBytes: number) =>
+    on({ phase: "verifying", version: "0.1.0", doneBytes, totalBytes });
+  const { stages } = await follow([
+    ...[verifying(0, 0), verifying(0, 2), verifying(1, 2)],
+    ...[on({ phase: "restarting", version: "0.1.0" }), on({ phase: "idle" })],
+  ]);
+  expect(stages).toEqual(["preparing 0.1.0", "verifying 0.1.0", "restarting into 0.1.0"]);
 });
 
 test("a watch ends with 0 when the device has gone back as asked", async () => {
@@ -368,7 +401,7 @@ test("a trial that power ended is told, and the watch goes on until there is a v
 
 test("a watch ends with an error when only people can help", async () => {
   const because = { code: "update.noRoom", message: "the EFI partition is full", hint: "remove files from it" };
-  await expect(follow([on({ phase: "waiting", because })])).rejects.toMatchObject(because);
+  await expect(follow([on({ phase: "waiting", because })])).rejects.toMatchObject({ ...because, exitCode: 3 });
 });
 
 test("a watch ends when a device stays silent, or without an updater", async () => {

@@ -8,9 +8,10 @@ import { openAgentDoor } from "../../../ota/updater/agent-door.ts";
 import type { Device } from "../../../ota/updater/device.ts";
 import { findNewest } from "../../../ota/updater/metadata.ts";
 import { openOldRelease } from "../../../ota/updater/old-release.ts";
+import type { UpdaterParts } from "../../../ota/updater/parts.ts";
 import { openSlotPart } from "../../../ota/updater/slot-part.ts";
 import { stateIn } from "../../../ota/updater/state.ts";
-import { makeUpdater, type UpdaterParts } from "../../../ota/updater/updater.ts";
+import { makeUpdater } from "../../../ota/updater/updater.ts";
 import { sleep } from "../../../system/clock.ts";
 import { silentLog } from "../../../system/log.ts";
 import { takeTurn } from "../../../system/turn.ts";
@@ -131,7 +132,7 @@ export async function makeBench() {
         bench.namedFolder = undefined;
         return named;
       },
-      trialDeadlineMs: async () => clock.monotonic() + 180_000,
+      trialDeadlineMs: async (verdictMs) => clock.monotonic() + verdictMs,
       ...bench.parts,
     });
     const ended = updater.run(over.signal);

@@ -308,7 +308,7 @@ export function makeModel(releases: Release[], repository: Repository, random: R
       workIn: "/nowhere",
       pace: { firstCheckMs: 30 * 24 * 3600_000, checkEveryMs: 30 * 24 * 3600_000 },
       namedFolder: async () => undefined,
-      trialDeadlineMs: async () => now + 180_000,
+      trialDeadlineMs: async (verdictMs) => now + verdictMs,
     });
     updater.then(
       (one) => one.run(new AbortController().signal),

@@ -15,11 +15,12 @@ beforeAll(() => {
   releases = [first, repository.makeRelease("1.1", { from: first, rootBytes: 8 * 4096 })];
 });
 
+type EvidenceOf = (version: string, model: Model) => Evidence | undefined;
 type Cut = { at: number; outcome: Outcome };
 /** Runs an update with power cuts: the first counts from the request, each other one from the restart. Whether all of them happened. */
-async function updateWith(cuts: Cut[], evidenceOf: (version: string) => Evidence | undefined, seed: number) {
+async function updateWith(cuts: Cut[], evidenceOf: EvidenceOf, seed: number) {
   const model = makeModel(releases, repository, randomFrom(seed));
-  model.evidenceOf = evidenceOf;
+  model.evidenceOf = (version) => evidenceOf(version, model);
   model.ask({ kind: "now" });
   for (const { at, outcome } of cuts) {
     model.power.restore();
@@ -114,6 +115,33 @@ describe.each([
     }
     expect(runs).toBeGreaterThan(300);
   });
+});
+
+test("a trial that meets nobody, with a power cut at every write, is repeated, or failed if power took its reason away", async () => {
+  const company: Evidence = { ...healthy, handshakes: ["cellar"], alive: ["cellar"] };
+  // The other member is away from the restart until the end of the first trial.
+  const lonely: EvidenceOf = (_, { kept }) => (kept.has("armed.json") && !kept.has("history.json") ? healthy : company);
+  const outcomesSeen = new Map<string, number>();
+  let at = 0;
+  for (let isCut = true; isCut; at++) {
+    for (const outcome of outcomes) {
+      const run = await updateWith([{ at, outcome }], lonely, at);
+      isCut = run.isCut;
+      run.model.ask({ kind: "now" });
+      const { version } = await run.model.settle();
+      const { history, failed } = run.model.last!;
+      if (version === "1.1") expect(history[0]).toMatchObject({ outcome: "committed" });
+      else {
+        expect(failed).toEqual(["1.1"]);
+        // Between the bad mark and its reason, or between a second trial's record and its entry, the mark is all that is left.
+        expect(history[0]).toMatchObject({ outcome: "failed", check: "trial.ended" });
+      }
+      const seen = `${version} after ${history.at(-1)!.outcome}`;
+      outcomesSeen.set(seen, (outcomesSeen.get(seen) ?? 0) + 1);
+    }
+  }
+  expect(at).toBeGreaterThan(30);
+  expect(outcomesSeen.get("1.1 after void")).toBeGreaterThan(60);
 });
 
 describe("going back", () => {

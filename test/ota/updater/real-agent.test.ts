@@ -1,6 +1,6 @@
 // Whole updates with the real agent between the updater and a web server.
-import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startApi } from "../../../agent/api/server.ts";
@@ -13,9 +13,11 @@ import { systemClock } from "../../../system/clock.ts";
 import { silentLog } from "../../../system/log.ts";
 import { serveWeb, type Web } from "../../agent/update/web.ts";
 import { eventually } from "../../eventually.ts";
+import { lacks } from "../../lacks.ts";
 import { healthy } from "./agent.ts";
 import { type Bench, makeBench } from "./bench.ts";
 import type { Release } from "./repository.ts";
+import { startNginx, startPython } from "./servers.ts";
 
 let bench: Bench;
 let web: Web;
@@ -41,9 +43,9 @@ afterEach(async () => {
   await bench.close();
 });
 
-async function startAgent(settings: object = {}) {
+async function startAgent(settings: object = {}, url = web.url) {
   update = await startUpdate({
-    repositories: [web.url],
+    repositories: [url],
     settings: AgentConfig.parse({ name: "attic", update: settings }).update,
     evidence: async () => healthy,
     warnings: { raise() {}, clear() {} },
@@ -90,6 +92,32 @@ test.each([true, false])("an update by a pack, with a server that has ranges: %s
   expect(trial).toMatchObject({ slot: "b", version: "1.1" });
   await isReported(({ activity, history }) => activity.phase === "idle" && history[0]?.outcome === "committed");
   await eventually(() => !existsSync(join(agentFolder, "pack")), { every: 5 });
+  await trial.stop();
+});
+
+test.skipIf(lacks("nginx", "python3")).each([
+  ["nginx", startNginx, Array.from({ length: 5 }, () => 206)],
+  // The first one was asked for a range.
+  ["python3 -m http.server", startPython, [200, 200]],
+])("the same folder of files behind %s serves the same update", async (_, startServer, packs) => {
+  const [served, work] = [join(bench.folder, "served"), join(bench.folder, "server")];
+  mkdirSync(work);
+  for (const [path, bytes] of web.files) {
+    mkdirSync(dirname(join(served, path)), { recursive: true });
+    writeFileSync(join(served, path), bytes);
+  }
+  await using server = await startServer(served, work);
+  await startAgent({}, server.url);
+  const old = await bench.start();
+  await isReported(({ activity }) => activity.phase === "idle");
+  await update.ask({ kind: "now" });
+  await old.untilRestart();
+  expect(bench.slot("root-b").subarray(0, next.root.length).equals(next.root)).toBe(true);
+  await eventually(() => expect(server.statuses("/packs/")).toEqual(packs));
+  expect(server.statuses("/objects/")).toEqual([200]);
+  const trial = await bench.start({ kind: "reboot" });
+  expect(trial).toMatchObject({ slot: "b", version: "1.1" });
+  await isReported(({ activity, history }) => activity.phase === "idle" && history[0]?.outcome === "committed");
   await trial.stop();
 });
 

@@ -6,7 +6,7 @@ import { makeStreet, makeToken, monday } from "../../street.ts";
 
 const elm = makeStreet();
 const [third, fourth] = [generateSigningKey(), generateSigningKey()];
-const next = (key: SigningKey) => ({ successorKey: key.publicKey, lastRevocation: 0, stays: [], issuedAt: monday });
+const next = (key: SigningKey) => ({ successorKey: key.publicKey, revocations: [], stays: [], issuedAt: monday });
 const first = await signSuccession(elm.keys, elm.successor, next(third));
 const afterFirst = await succeed(elm.keys, [first]);
 const second = await signSuccession(afterFirst, third, next(fourth));

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { judgeRecord } from "../../../provisioning/trust/judge.ts";
 import { sign } from "../../../provisioning/trust/jws.ts";
 import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
-import { judgeRecord } from "../../../provisioning/trust/record.ts";
 import { refusalCodes } from "../../../provisioning/trust/refusal.ts";
 import { makeDevice, makeStreet, makeToken, recordOf, trustOf } from "../../street.ts";
 

@@ -1,0 +1,100 @@
+// What the last trial leaves to do once the device runs again.
+import type { UpdateEnd } from "../../provisioning/handover/update.ts";
+import { describeError } from "../../system/error.ts";
+import { checks } from "./checks.ts";
+import { afterVoid, type Conclusion, endOf, voidPausesMs, withEnd } from "./conclude.ts";
+import { endOfDoubt, lookAround } from "./doubt.ts";
+import type { History } from "./history.ts";
+import { verdictMsOf } from "./own-trial.ts";
+import type { UpdaterParts } from "./parts.ts";
+import type { Knowledge } from "./report.ts";
+import type { Armed, Doubt } from "./state.ts";
+import type { Life } from "./step.ts";
+import { pollMs, settle } from "./trial.ts";
+
+type InDoubt = { armed: Armed; doubt: Doubt; untilMs: number };
+/** How this boot goes on. */
+export type Next = "asUsual" | "restarts" | { trial: Armed } | { inDoubt: InDoubt };
+
+export function makePastTrial(parts: UpdaterParts, known: Knowledge, history: History) {
+  const { control, state, device, door, clock, log } = parts;
+
+  /** Notes how a trial ended. One that is void is repeated later, unless it has been too often. */
+  async function end(armed: Armed, outcome: "failed" | "void", endAs: (as: "failed" | "void") => UpdateEnd) {
+    const again = outcome === "void" ? afterVoid(await state.read("wanted.json"), armed.to.version) : undefined;
+    const noted = endAs(again ? "void" : "failed");
+    await state.write("history.json", withEnd(known.history, noted));
+    await state.write("wanted.json", again);
+    await state.write("armed.json", undefined);
+    // Whoever hears of the end hears what comes next, too.
+    await history.readAgain();
+    known.life = again ? repeatOf(noted, again.voids!.count) : idle();
+  }
+
+  const idle = (): Life => ({ phase: "idle", checkAtMs: clock.monotonic() + parts.pace.firstCheckMs });
+  const repeatOf = ({ to: release, check, message }: UpdateEnd, count: number): Life => ({
+    ...{ phase: "waiting", wish: "install", because: { code: check!, message: message! }, failures: 0, release },
+    againAtMs: clock.monotonic() + voidPausesMs[count - 1]!,
+  });
+
+  return {
+    async conclude(past: Conclusion): Promise<Next> {
+      switch (past.kind) {
+        case "none":
+          return "asUsual";
+        case "handMade":
+          // Without its state the device cannot know whose trial this is.
+          if (!device.isDataLost) return "asUsual";
+          await control.markBad();
+          await control.reboot();
+          return "restarts";
+        case "trying":
+          known.life = { phase: "trying", release: past.armed.to.version };
+          return { trial: past.armed };
+        case "restart":
+          known.life = { phase: "restarting", release: past.armed.to.version };
+          await control.reboot();
+          return "restarts";
+        case "notArmed":
+          await state.write("armed.json", undefined);
+          return "asUsual";
+        case "committed":
+          // Power may have failed in the middle of it.
+          await control.commit();
+          await settle(past.armed, state);
+          await history.readAgain();
+          return "asUsual";
+        case "failed": {
+          const { armed, check } = past;
+          if (armed.doubt) return { inDoubt: await doubt(armed, armed.doubt) };
+          await end(armed, "failed", (as) => endOf(armed, as, check));
+          return "asUsual";
+        }
+        case "void":
+          await end(past.armed, "void", (as) => endOf(past.armed, as, past.check));
+          return "asUsual";
+      }
+    },
+    /** Ends when it is known whether the release failed, or nobody was there. */
+    async resolve({ untilMs, ...inDoubt }: InDoubt, signal: AbortSignal): Promise<void> {
+      for (;;) {
+        const evidence = await door.evidence().catch((error: unknown) => log.debug(describeError(error)));
+        const look = lookAround(inDoubt, evidence ?? undefined, clock.monotonic() >= untilMs);
+        if (signal.aborted) return;
+        if (look === "looking") {
+          await parts.sleep(pollMs);
+          continue;
+        }
+        return await end(inDoubt.armed, look, (as) => endOfDoubt(inDoubt, as));
+      }
+    },
+  };
+
+  async function doubt(armed: Armed, of: Doubt): Promise<InDoubt> {
+    const untilMs = await parts.trialDeadlineMs(verdictMsOf(armed));
+    const code = of.missing[0]!;
+    const message = `${checks[code]}; ${armed.from.version} has time to do better`;
+    known.life = { phase: "doubting", release: armed.to.version, because: { code, message }, untilMs };
+    return { armed, doubt: of, untilMs };
+  }
+}
