@@ -79,7 +79,12 @@ let
         gids = idsOf groups "gid";
         inherit (builtins) attrNames toFile;
         linesOf = f: accounts: lib.concatMapStringsSep "" (name: f name + "\n") (attrNames accounts);
-        sourceOf = name: entry: if entry.text != null then toFile (builtins.replaceStrings [ "/" ] [ "-" ] name) entry.text else "${entry.source}";
+        sourceOf = path: entry:
+          let name = builtins.replaceStrings [ "/" ] [ "-" ] path; in
+          if entry.text == null then "${entry.source}"
+          # Quicker, but it may refer to no package.
+          else if !builtins.hasContext entry.text then toFile name entry.text
+          else "${runCommand name { inherit (entry) text; } "printf %s \"$text\" >$out; exit 0"}";
       in
       runCommand "etc"
         {
