@@ -5,7 +5,7 @@ runCommand "hamlet-firmware"
 {
   nativeBuildInputs = [ kmod ];
   inherit modules firmware;
-  # Beginnings of names. Of Broadcom's firmware only the Raspberry Pis' is taken, whatever the driver asks for.
+  # Beginnings of names, one word each. Of Broadcom's firmware only the Raspberry Pis' is taken, whatever the driver asks for.
   byName = (lib.importJSON ./kernel-modules.json).firmware;
 }
   (builtins.readFile ./firmware.sh)

@@ -13,7 +13,7 @@ import { commandsDocument } from "../commands/help/reference.ts";
 /** Paths in this project with their text. */
 export async function documents(): Promise<[path: string, text: string][]> {
   const schema = agentSchema();
-  const modules = { initrd: initrdModules, root: rootModules, firmware: firmwareByName };
+  const modules = { initrd: initrdModules, root: rootModules, firmware: firmwareByName.join(" ") };
   const piBoards = boardNames.map(boardNamed).filter((board) => board.layout === "rpi");
   const configs = Object.fromEntries(
     piBoards.map((board) => [board.name, configTxt(piKernelOf(board, "nixos").deviceTrees)]),
