@@ -4,6 +4,10 @@ import boardsJson from "../nix/boards.json" with { type: "json" };
 import layoutJson from "../nix/layout.json" with { type: "json" };
 import { HamletError } from "../system/error.ts";
 
+const PiKernel = z.strictObject({
+  console: z.string().describe("its name for the serial port on the header"),
+  deviceTrees: z.array(z.string()),
+});
 const common = {
   describe: z.string(),
   debianArchitecture: z.enum(["amd64", "arm64"]),
@@ -27,7 +31,9 @@ export const Board = z.discriminatedUnion("layout", [
     ...common,
     layout: z.literal("rpi"),
     firmware: z.array(z.string()).describe("files that the board's boot ROM or EEPROM starts; a Pi 5 has them inside"),
-    deviceTrees: z.array(z.string()),
+    kernels: z
+      .strictObject({ mainline: PiKernel.optional(), vendor: PiKernel.optional() })
+      .describe("kernel.org's, which Debian packages, and the Raspberry Pi's own, which NixOS bundles use"),
     imagerDevices: z.array(z.string()).describe("tags of Raspberry Pi Imager's device list"),
   }),
 ]);
@@ -67,6 +73,18 @@ export function boardNamed(name: string): Board {
     hint: `known boards: ${boardNames.join(", ")}`,
     exitCode: 2,
   });
+}
+
+export type Builder = Board["builders"][number];
+/** What a Raspberry Pi has with the kernel of this builder's bundles. */
+export function piKernelOf(board: RpiBoard, builder: Builder): z.infer<typeof PiKernel> {
+  const kernel = builder === "debian" ? board.kernels.mainline : board.kernels.vendor;
+  if (kernel) return kernel;
+  throw new HamletError("build.failed", `the ${builder} builder has no kernel for ${board.describe}`);
+}
+export function kernelArgumentsOf(board: Board, builder: Builder): string[] {
+  const serial = board.layout === "rpi" ? [`console=${piKernelOf(board, builder).console}`] : [];
+  return [...board.kernelArguments, ...serial];
 }
 
 export const layoutOf = (board: Pick<Board, "layout">): Layout => layouts[board.layout];

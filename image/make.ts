@@ -51,6 +51,7 @@ type MadeImage = {
   /** The image already existed, made from the same inputs. */
   isUnchanged: boolean;
   relocked: Bundle["relocked"];
+  compression: Bundle["compression"];
   /** Why the packages are those of an earlier build. */
   staleBecause?: HamletError | undefined;
 };
@@ -72,8 +73,8 @@ export async function makeImage(request: ImageRequest, doors: Doors): Promise<Ma
     signal.throwIfAborted();
     await completeImage(bundle, path, progress);
     const { size, blocks } = await stat(path);
-    const { relocked, staleBecause } = bundle;
-    return { path, sizeBytes: size, storedBytes: blocks * 512, isUnchanged, relocked, staleBecause };
+    const { relocked, compression, staleBecause } = bundle;
+    return { path, sizeBytes: size, storedBytes: blocks * 512, isUnchanged, relocked, compression, staleBecause };
   } catch (error) {
     if (!signal.aborted) throw error;
     throw stoppedBuild(path, isBuilt);

@@ -18,21 +18,26 @@ let
 
   kernel = config.boot.kernelPackages.kernel;
   kernelModules = kernel.modules or kernel;
-  # NixOS merges the list into one package.
+  # NixOS merges the list into one package, all of linux-firmware on a NUC.
   kernelFirmware = config.hardware.firmware;
-  modules = pkgs.makeModulesClosure {
+  modulesOf = rootModules: pkgs.makeModulesClosure {
+    inherit rootModules;
     kernel = kernelModules;
-    firmware = kernelFirmware;
-    rootModules = (lib.importJSON ./kernel-modules.json).root ++ config.boot.kernelModules;
+    # Another program copies the firmware.
+    firmware = pkgs.runCommand "no-firmware" { } "mkdir -p $out/lib/firmware; exit 0";
+    # A kernel may have some of these built in, or not have them at all.
     allowMissing = true;
   };
+  listed = lib.importJSON ./kernel-modules.json;
+  modules = modulesOf (listed.root ++ config.boot.kernelModules);
+  firmware = pkgs.callPackage ./firmware.nix { inherit modules; firmware = kernelFirmware; };
   systemd = config.systemd.package;
   nodejs = pkgs.nodejs-slim_24;
   osRelease = import ./os-release.nix { inherit board version; };
   efiFolder = "${systemd}/lib/systemd/boot/efi";
 
   root = import ./root.nix {
-    inherit lib modules nodejs systemd builtS osRelease;
+    inherit lib modules firmware kernelFirmware nodejs systemd builtS osRelease;
     # `hamlet image build` puts the release root and the repositories there.
     update = if builtins.pathExists ./update then ./update else null;
     inherit (pkgs) runCommand;
@@ -43,8 +48,9 @@ let
     about = { inherit board version; };
   };
   initrd = import ./initrd.nix {
-    inherit lib constants kernelModules kernelFirmware;
-    inherit (pkgs) runCommand makeInitrdNG makeModulesClosure cpio zstd xz;
+    inherit lib constants;
+    modules = modulesOf (listed.initrd ++ lib.splitString " " listed.rescue);
+    inherit (pkgs) runCommand makeInitrdNG cpio zstd xz;
     busybox = "${pkgs.pkgsStatic.busybox}/bin/busybox";
     dmsetup = "${lib.getBin pkgs.lvm2}/bin/dmsetup";
   };
@@ -68,5 +74,5 @@ else makeBundle {
     deviceTrees = "${kernel}/dtbs";
   } else null;
   outside = [ kernel pkgs.pkgsStatic.busybox (lib.getBin pkgs.lvm2) ] ++ lib.optional (about.layout == "rpi") pkgs.raspberrypifw;
-  parts = { hamlet = programs; node = nodejs; inherit modules; };
+  parts = { hamlet = programs; node = nodejs; inherit modules firmware; };
 }

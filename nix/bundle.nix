@@ -15,9 +15,10 @@
 }:
 let
   about = (lib.importJSON ./boards.json).${board};
+  slot = builtins.head (builtins.filter (one: one.label == "root-a") (lib.importJSON ./layout.json).${about.layout}.partitions);
   # Equal inputs give equal bytes: a store path's name is a digest of everything it was built from.
   inputs = builtins.hashString "sha256" (builtins.unsafeDiscardStringContext (builtins.toJSON
-    [ board version builtS "${root}" "${kernel}" "${initrd}" osRelease (if efi == null then null else "${efi.stub}") about constants ]));
+    [ board version builtS "${root}" "${kernel}" "${initrd}" osRelease (if efi == null then null else "${efi.stub}") about constants slot ]));
   uuidOf = text:
     let part = builtins.substring; digest = builtins.hashString "sha256" text; in
     lib.concatStringsSep "-" [ (part 0 8 digest) (part 8 4 digest) (part 12 4 digest) (part 16 4 digest) (part 20 12 digest) ];
@@ -29,7 +30,8 @@ runCommand "hamlet-bundle-${board}-${version}"
   inherit (constants) rootUuid veritySalt verityUuid;
   components = lib.removeSuffix "]" (lib.removePrefix "[" (builtins.toJSON components));
   serialNumber = "urn:uuid:${uuidOf "hamlet sbom ${inputs}"}";
-  kernelArguments = about.kernelArguments;
+  kernelArguments = about.kernelArguments ++ lib.optional (rpi != null) "console=${about.kernels.vendor.console}";
+  slotBytes = builtins.floor (slot.sizeMiB * 1048576);
   parts = lib.mapAttrsToList (name: path: "${name}=${path}") parts;
   exportReferencesGraph = [ "closure" root ];
 } // lib.optionalAttrs (efi != null) {
@@ -37,6 +39,6 @@ runCommand "hamlet-bundle-${board}-${version}"
 } // lib.optionalAttrs (rpi != null) {
   inherit (rpi) configTxt firmware deviceTrees;
   firmwareFiles = about.firmware;
-  deviceTreeFiles = about.deviceTrees;
+  deviceTreeFiles = about.kernels.vendor.deviceTrees;
 })
   (builtins.readFile ./bundle.sh)

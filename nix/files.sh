@@ -24,7 +24,8 @@ for folder in $folders; do
     esac
   done
 done
-printf '#!/bin/sh\nexec %s %s/lib/hamlet/hamlet.mjs "$@"\n' "$node" "$out" >"$out/bin/hamlet"
+# The caller's programs come first.
+printf '#!/bin/sh\nPATH=$PATH:%s exec %s %s/lib/hamlet/hamlet.mjs "$@"\n' "$commandPath" "$node" "$out" >"$out/bin/hamlet"
 chmod 755 "$out/bin/hamlet"
 
 find "$units" "$out/lib/udev" -type f | while read -r file; do

@@ -44,7 +44,7 @@
         boards = ./modules/boards.nix;
         boot-health = ./modules/boot-health.nix;
         k3s = ./modules/k3s.nix;
-        default = { imports = [ (withPrograms ./modules/agent.nix) ./modules/network.nix ]; };
+        default = withPrograms ./modules/machine.nix;
       };
 
       checks = eachSystem (pkgs: import ./tests { inherit pkgs; modules = self.nixosModules; });

@@ -1,15 +1,8 @@
 # The Debian images' initrd built from nixpkgs: the same scripts, busybox, dmsetup and the kernel modules needed to reach the disk.
 # It is two archives, which the kernel unpacks in turn: ours, then dmsetup with its libraries.
-{ lib, runCommand, busybox, dmsetup, makeInitrdNG, makeModulesClosure, cpio, zstd, xz, kernelModules, kernelFirmware, constants }:
+{ lib, runCommand, busybox, dmsetup, makeInitrdNG, cpio, zstd, xz, modules, constants }:
 let
   names = lib.importJSON ./kernel-modules.json;
-  closure = makeModulesClosure {
-    kernel = kernelModules;
-    firmware = kernelFirmware;
-    rootModules = names.initrd ++ lib.splitString " " names.rescue;
-    # A kernel may have some of these built in, or not have them at all.
-    allowMissing = true;
-  };
   withLibraries = makeInitrdNG {
     name = "hamlet-initrd-dmsetup";
     compressor = "zstd";
@@ -23,9 +16,8 @@ runCommand "hamlet-initrd"
   rescue = ../image/bundle/initrd/rescue;
   # Loaded only to lead to the other slot, with all that nothing else needs.
   inRescue = "${names.rescue} fat";
-  modules = closure;
   applets = "sh cat chmod chroot cp dd echo grep hexdump insmod ln mkdir mount mv reboot rm sed sleep switch_root sync tail tr umount wc";
   inherit (constants) veritySalt;
-  inherit busybox withLibraries;
+  inherit busybox modules withLibraries;
 }
   (builtins.readFile ./initrd.sh)

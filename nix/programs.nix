@@ -18,8 +18,16 @@ let
     packages = lib.mapAttrs (path: entry: if entry ? integrity then entry // { resolved = address path entry; } else entry) lock.packages;
   };
 in
-if builtins.pathExists ./programs then builtins.path { path = ./programs; name = "hamlet-programs"; }
-else if registry == "" then throw "building the programs from source needs an npm registry: set npm_config_registry and pass --impure, or run `hamlet image build --base nixos`"
+if builtins.pathExists ./programs then
+  # A flake's packages must be derivations.
+  pkgs.runCommand "hamlet-programs" { src = ./programs; } "cp -R $src $out; exit 0"
+else if registry == "" then
+  # Evaluation must not fail: `nix flake check` evaluates every package.
+  pkgs.runCommand "hamlet-programs" { } ''
+    echo "hamlet: building the programs from source needs an npm registry" >&2
+    echo "hamlet: hint: set npm_config_registry and pass --impure, or run hamlet image build --base nixos" >&2
+    exit 1
+  ''
 else pkgs.buildNpmPackage {
   pname = "hamlet-programs";
   inherit version;

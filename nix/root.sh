@@ -1,22 +1,32 @@
 # The build script of root.nix.
 set -eu
 mkdir -p "$out/usr/lib/hamlet/system" "$out/tmp"
-for folder in dev efi proc run sys var nix; do mkdir "$out/$folder"; done
-chmod 1777 "$out/tmp"
+for folder in dev efi proc root run sys var nix; do mkdir "$out/$folder"; done
+# The store keeps no modes: whoever makes the filesystem sets these.
+printf '%s\n' "1777 tmp" "0700 root" >"$out/.modes"
 
 cp -R --no-dereference "$etc" "$out/etc"
 chmod -R u+w "$out/etc"
-# NixOS writes a file's mode, uid and gid into files beside it. Such an entry must be a file, not a link; its owner is always root here.
-find "$out/etc" -name '*.mode' | while read -r note; do
+# NixOS writes a file's mode, uid and gid into files beside it. Such an entry must be a file, not a link.
+find "$out/etc" -name '*.mode' | LC_ALL=C sort | while read -r note; do
   entry=${note%.mode}
   mode=$(cat "$note")
+  for id in uid gid; do
+    case $(cat "$entry.$id") in 0 | +0 | root) ;; *)
+      echo "hamlet: ${entry#"$out"} must belong to another than root, but root owns everything in the image" >&2
+      exit 1
+      ;;
+    esac
+  done
   rm -f "$note" "$entry.uid" "$entry.gid"
   [ "$mode" != direct-symlink ] || continue
   cp -L "$entry" "$entry.copy"
   mv "$entry.copy" "$entry"
-  # The builder is not root and must be able to read it; root owns everything in the image.
-  chmod "$mode" "$entry"
-  chmod u+r "$entry"
+  echo "$mode ${entry#"$out/"}" >>"$out/.modes"
+done
+for file in passwd group; do
+  twice=$(cut -d : -f 3 "$out/etc/$file" | sort | uniq -d)
+  [ -z "$twice" ] || { echo "hamlet: two entries of /etc/$file have the id $twice" >&2; exit 1; }
 done
 # machine-id(5): the initrd bind-mounts over this empty file.
 rm -f "$out/etc/machine-id"

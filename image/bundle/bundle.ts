@@ -57,6 +57,7 @@ export const BundleJson = z.strictObject({
   verity: z.strictObject({ rootHash: Hex32, dataBlocks: z.int().positive() }),
   parts: z.record(z.string(), z.int().nonnegative()).describe("bytes in the root filesystem by origin"),
   files: z.record(FileName, FileFacts),
+  compression: z.literal("lz4hc").optional().describe("the root filesystem's, where it does not fit the slot without"),
   relocked: z.array(Difference).min(1).optional().describe("what was not as locked; absent where all was"),
 });
 export type BundleJson = z.infer<typeof BundleJson>;

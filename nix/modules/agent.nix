@@ -4,13 +4,13 @@ let
   inherit (lib) mkEnableOption mkIf mkOption types;
   cfg = config.services.hamlet;
   schema = import ../schema-options.nix { inherit lib; };
-  constants = lib.importJSON ../constants.json;
   files = pkgs.callPackage ../files.nix {
     inherit (cfg) programs;
     nodejs = pkgs.nodejs-slim_24;
     systemd = config.systemd.package;
   };
   folders = map (folder: ../.. + "/${folder}") (lib.importJSON ../units.json).agent;
+  spawned = import ../spawned.nix { inherit lib pkgs; systemd = config.systemd.package; };
 in
 {
   options.services.hamlet = {
@@ -37,27 +37,20 @@ in
   };
 
   config = mkIf cfg.enable {
+    # NixOS chooses the ids, counting down from 999; an appliance fixes them.
     users.users.hamlet = {
       isSystemUser = true;
-      uid = constants.agentUserId;
       group = "hamlet";
       description = "Hamlet agent";
     };
-    users.groups.hamlet.gid = constants.agentUserId;
+    users.groups.hamlet = { };
 
     environment.etc."hamlet/agent.json".text = builtins.toJSON (schema.written cfg.settings);
     environment.systemPackages = [ cfg.package ];
     systemd.packages = [ cfg.package ];
     services.udev.packages = [ cfg.package ];
     systemd.units = import ../install-sections.nix { inherit lib; } folders;
-    # util-linux: setpriv, which lets wireguard-go die with the agent.
-    systemd.services.hamlet-agent.path = [
-      pkgs.iproute2
-      pkgs.nftables
-      pkgs.util-linux
-      pkgs.wireguard-go
-      pkgs.wireguard-tools
-    ];
+    systemd.services.hamlet-agent.path = spawned.packagesOf [ "hamlet-agent" ];
     systemd.tmpfiles.rules = [
       "d /var/lib/hamlet 0755 root root -"
       "d ${cfg.settings.stateFolder} 0700 hamlet hamlet -"

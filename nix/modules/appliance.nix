@@ -2,7 +2,7 @@
 # same files. image/bundle/initrd/init starts systemd; NixOS's own initrd and activation are not used.
 { config, lib, modulesPath, pkgs, ... }:
 let
-  inherit (lib) filter hasInfix hasPrefix listToAttrs mkForce mkOption nameValuePair removePrefix types;
+  inherit (lib) filter genAttrs hasPrefix listToAttrs mkForce mkOption nameValuePair removePrefix types;
   cfg = config.services.hamlet;
   shared = ../../image/bundle/root;
   files = pkgs.callPackage ../files.nix {
@@ -13,9 +13,29 @@ let
   folders = filter builtins.pathExists
     ([ (shared + "/usr/lib/systemd/system") ] ++ map (folder: ../.. + "/${folder}") (lib.importJSON ../units.json).appliance);
 
-  # Drop-ins and networks are copied unchanged, except sshd's, which NixOS writes itself, and the resolver's, which network.nix adds.
-  etcFiles = filter (path: !(hasPrefix "ssh/" path || hasInfix "resolved.conf.d" path))
+  # Drop-ins and networks are copied unchanged, except sshd's, which NixOS writes itself.
+  etcFiles = filter (path: !(hasPrefix "ssh/" path))
     (map (path: removePrefix "${toString shared}/etc/" (toString path)) (lib.filesystem.listFilesRecursive (shared + "/etc")));
+  inherit (lib.importJSON ../constants.json) agentUserId;
+
+  # What a Debian image masks, but for NixOS's own ways: it loads its firewall by a unit, and modules by name.
+  masked = lib.importJSON ../masked.json;
+  maskedUnits = lib.subtractLists [ "nftables.service" "systemd-modules-load.service" ] masked.units ++ [
+    # The same units under the names of newer versions of systemd, and newer units of the same kind.
+    "systemd-boot-random-seed.service"
+    "systemd-pcrmachine.service"
+    "systemd-pcrphase-initrd.service"
+    "systemd-tpm2-setup.service"
+    "systemd-tpm2-setup-early.service"
+    "systemd-hibernate-clear.service"
+    "systemd-pstore.service"
+    "mount-pstore.service"
+    # It runs a program to turn off the auditing that journald.conf.d turns off.
+    "audit.service"
+    "autovt@.service"
+  ];
+  # ssh: it would open sockets for sshd of its own. The others look for what a device never has.
+  maskedGenerators = masked.generators ++ map (name: "systemd-${name}-generator") [ "ssh" "tpm2" "import" "factory-reset" ];
 in
 {
   imports = [
@@ -24,6 +44,7 @@ in
     ./network.nix
     ./boot-health.nix
     ./boards.nix
+    ./recent.nix
   ];
 
   options.services.hamlet = {
@@ -50,11 +71,17 @@ in
     environment.etc = listToAttrs (map (path: nameValuePair path { source = shared + "/etc/${path}"; }) etcFiles) // {
       # The initrd has already mounted everything.
       fstab.text = mkForce "";
+      # It names all firmware that there is. The kernel looks in /lib/firmware, where root.nix puts the part that the drivers ask for.
+      "modprobe.d/firmware.conf".enable = mkForce false;
     };
-    environment.systemPackages = [ pkgs.e2fsprogs pkgs.util-linux pkgs.wpa_supplicant pkgs.iw pkgs.ethtool ];
+    environment.systemPackages = (import ../spawned.nix { inherit lib pkgs; systemd = config.systemd.package; }).all
+      ++ [ pkgs.iw pkgs.ethtool ];
     systemd.packages = [ cfg.appliancePackage ];
     services.udev.packages = [ cfg.appliancePackage ];
-    systemd.units = import ../install-sections.nix { inherit lib; } folders;
+    systemd.units = lib.mkMerge [
+      (import ../install-sections.nix { inherit lib; } folders)
+      (genAttrs maskedUnits (_: { enable = mkForce false; }))
+    ];
     # Some of these services are scripts that expect the usual programs of a Debian system.
     systemd.services = lib.genAttrs
       (map (lib.removeSuffix ".service") (filter (lib.hasSuffix ".service") (lib.concatMap (folder: builtins.attrNames (builtins.readDir folder)) folders)))
@@ -63,8 +90,19 @@ in
       "d /var/lib/hamlet/system 0755 root root -"
       "d /var/lib/hamlet/root 0700 root root -"
     ];
-    # No logins at a console.
-    systemd.suppressedSystemUnits = [ "getty@.service" "serial-getty@.service" "autovt@.service" "console-getty.service" ];
+    # A Debian image has none of these.
+    boot.bcache.enable = false;
+    console.enable = false;
+    programs.nano.enable = false;
+    security.sudo.enable = false;
+    services.lvm.enable = false;
+    systemd.coredump.enable = false;
+    systemd.network.wait-online.enable = false;
+    systemd.oomd.enable = false;
+    systemd.generators = genAttrs maskedGenerators (_: "/dev/null");
+    # It copies the system into memory at shutdown, to unmount a root that needs no unmounting.
+    systemd.shutdownRamfs.enable = false;
+    boot.tmp.useTmpfs = true;
 
     services.openssh = {
       enable = true;
@@ -80,9 +118,19 @@ in
       };
     };
 
-    # Users are static files in the image: nothing creates them at boot.
-    services.userborn = { enable = true; static = true; };
+    services.userborn.enable = true;
+    # Files on `data` keep their owner across updates.
+    users.users.hamlet.uid = agentUserId;
+    users.groups.hamlet.gid = agentUserId;
+    # No password opens it. Without this the entry would be "!*", which sshd without PAM takes for a locked account even with a key.
+    users.users.root.hashedPassword = "*";
     users.allowNoPasswordLogin = true;
+
+    networking.useNetworkd = true;
+    networking.nftables.enable = true;
+    # Rules that log would wear out the journal, and need a module that the image has not.
+    networking.firewall.logRefusedConnections = false;
+    services.resolved.enable = true;
     # The hostname comes from the provision file: root.nix links /etc/hostname to it.
     networking.hostName = "";
     networking.useDHCP = false;

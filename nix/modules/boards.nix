@@ -28,8 +28,5 @@ in
       then [ (pkgs.callPackage (cfg.hardware + "/raspberry-pi/common/raspberry-pi-wireless-firmware.nix") { }) ]
       else [ pkgs.linux-firmware ];
     hardware.wirelessRegulatoryDatabase = true;
-    # Unfree but redistributable firmware.
-    nixpkgs.config.allowUnfreePredicate = package:
-      builtins.elem (lib.getName package) [ "raspberrypi-wireless-firmware" "raspberrypifw" "linux-firmware" ];
   };
 }

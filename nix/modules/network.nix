@@ -1,4 +1,4 @@
-# The network settings that the agent needs: open ports on the link, the members' ports on the mesh only, and name resolution.
+# The ports that the agent needs: some open on every link, the members' on the mesh only.
 { config, lib, ... }:
 let
   cfg = config.services.hamlet;
@@ -7,8 +7,6 @@ let
 in
 {
   config = lib.mkIf cfg.enable {
-    networking.useNetworkd = lib.mkDefault true;
-    networking.nftables.enable = true;
     networking.firewall = {
       allowedTCPPorts = [ settings.link.helloPort ] ++ page;
       # 5353: RFC 6762, multicast DNS.
@@ -18,8 +16,5 @@ in
         allowedUDPPorts = [ settings.cluster.port ];
       };
     };
-    # The agent answers for hamlet.internal and is the machine's only multicast DNS responder.
-    services.resolved.enable = true;
-    environment.etc."systemd/resolved.conf.d/hamlet.conf".source = ../../image/bundle/root/etc/systemd/resolved.conf.d/hamlet.conf;
   };
 }

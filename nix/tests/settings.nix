@@ -4,7 +4,7 @@
   name = "hamlet-settings";
 
   nodes.machine = {
-    imports = [ modules.agent modules.network ];
+    imports = [ modules.default ];
     services.hamlet = {
       enable = true;
       settings = { name = "porch"; mesh.mtu = 1380; link.pagePort = 8080; telemetry.homeAssistant = false; };

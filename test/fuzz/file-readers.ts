@@ -4,6 +4,7 @@ import { drivesTable } from "../../cli/commands/card/drives.ts";
 import { isDataAsMade } from "../../image/assemble/data-volume.ts";
 import { parseImageJson } from "../../image/assemble/image-json.ts";
 import { appendSections, findSections } from "../../image/assemble/uki.ts";
+import { piKernelOf } from "../../image/boards.ts";
 import { autobootBytes, autobootSector, defaultSlot } from "../../image/boot/rpi/autoboot.ts";
 import { configTxt } from "../../image/boot/rpi/config.ts";
 import { BundleJson } from "../../image/bundle/bundle.ts";
@@ -163,7 +164,7 @@ const bundle = {
   ...{ parts: { node: 1 }, files: { kernel: { sha256: digest, sizeBytes: 1 } } },
 };
 const stanza = `Package: attic\nVersion: 1\nArchitecture: amd64\nSize: 12\nSHA256: ${digest}\nFilename: pool/a.deb\nDepends: b`;
-const config = configTxt(rpi("rpi3"));
+const config = configTxt(piKernelOf(rpi("rpi3"), "debian").deviceTrees);
 
 export const fileReaders: Reader[] = [
   bmap,

@@ -9,7 +9,7 @@ import { basename, delimiter, dirname, join } from "node:path";
 import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { assembleImage } from "../../image/assemble/assemble.ts";
-import { boardNamed } from "../../image/boards.ts";
+import { boardNamed, kernelArgumentsOf } from "../../image/boards.ts";
 import { type Bundle, readBundle } from "../../image/bundle/bundle.ts";
 import { buildNixosBundle } from "../../image/bundle/nixos/nixos.ts";
 import { npmPackages } from "../../image/bundle/sbom/npm.ts";
@@ -72,7 +72,7 @@ exec nix "$@" --override-input nixpkgs path:${doubles} --override-input nixos-ha
   await chmod(join(folder, "bin/nix"), 0o755);
 }
 
-async function build(board: string, version = "1.2.3"): Promise<Bundle> {
+async function build(board: string, version = "1.2.3", project = projectFolder): Promise<Bundle> {
   const extras = ["agent", "firstboot", "hamlet", "lab-guest", "updater"].map((name) => ({
     path: join(testFolder, "programs", `${name}.mjs`),
     target: `usr/lib/hamlet/${name}.mjs`,
@@ -82,13 +82,17 @@ async function build(board: string, version = "1.2.3"): Promise<Bundle> {
     await writeFile(path, `${name} of ${board}`);
     extras.push({ path, target: `usr/lib/hamlet/${name}` });
   }
-  return buildNixosBundle({ board: boardNamed(board), version, extras, npm, projectFolder }, run, silentProgress);
+  return buildNixosBundle(
+    { board: boardNamed(board), version, extras, npm, projectFolder: project },
+    run,
+    silentProgress,
+  );
 }
 
 /** The root filesystem's files, unpacked into a folder of their own. */
 async function unpackRoot(bundle: Bundle): Promise<string> {
   const root = await mkdtemp(join(folder, "root-"));
-  await run(["fsck.erofs", `--extract=${root}`, "--overwrite", join(bundle.folder, "root.erofs")]);
+  await run(["fsck.erofs", `--extract=${root}`, "--overwrite", "--preserve-perms", join(bundle.folder, "root.erofs")]);
   return root;
 }
 
@@ -113,7 +117,7 @@ test.skipIf(needs)("a Nix bundle for a UEFI board becomes a disk image", async (
   ]);
   expect(told).not.toContain("failed");
   expect(await readFile(join(nuc.folder, "cmdline"), "utf8")).toBe(
-    `${boardNamed("nuc").kernelArguments.join(" ")} hamlet.verity=${nuc.verity.rootHash} hamlet.blocks=${nuc.verity.dataBlocks}`,
+    `${kernelArgumentsOf(boardNamed("nuc"), "nixos").join(" ")} hamlet.verity=${nuc.verity.rootHash} hamlet.blocks=${nuc.verity.dataBlocks}`,
   );
 });
 
@@ -121,11 +125,15 @@ test.skipIf(needs)(
   "a Nix bundle for a Raspberry Pi becomes a disk image with firmware, device trees and overlays",
   async () => {
     const bundle = await build("rpi4");
+    // The vendor's kernel has names of its own.
+    expect(await readFile(join(bundle.folder, "cmdline"), "utf8")).toContain("console=ttyS0,115200");
+    expect(await readFile(join(bundle.folder, "config.txt"), "utf8")).not.toContain("cm4-io");
     expect(Object.keys(bundle.files)).toEqual(
       expect.arrayContaining([
         "config.txt",
         "boot/start4.elf",
         "boot/bcm2711-rpi-4-b.dtb",
+        "boot/bcm2711-rpi-cm4.dtb",
         "boot/overlays/disable-bt.dtbo",
       ]),
     );
@@ -159,7 +167,13 @@ test.skipIf(needs)("the root has every file where the initrd and the units look 
   const root = await unpackRoot(nuc);
   for (const name of [
     ...["usr/lib/systemd/systemd", "usr/sbin/e2fsck", "bin/sh", "etc/machine-id", "etc/passwd", "usr/lib/os-release"],
-    ...["usr/lib/hamlet/node", "usr/lib/hamlet/agent.mjs", "usr/lib/hamlet/grow-data", "usr/bin/hamlet"],
+    ...[
+      "usr/lib/hamlet/node",
+      "usr/lib/hamlet/agent.mjs",
+      "usr/lib/hamlet/updater.mjs",
+      "usr/lib/hamlet/grow-data",
+      "usr/bin/hamlet",
+    ],
     ...["lib/modules/6.0/dm-mod.ko", "etc/systemd/system.conf.d/hamlet.conf", "usr/lib/hamlet/system/sw/bin/hamlet"],
   ]) {
     expect((await stat(within(root, name))).isFile(), name).toBe(true);
@@ -183,9 +197,11 @@ test.skipIf(needs)("the root has every file where the initrd and the units look 
   }
   // The root has every program that a unit names.
   const units = execFileSync("find", [root, "-name", "hamlet-*.service"]).toString().trim().split("\n");
+  const timers = execFileSync("find", [root, "-name", "hamlet-*.timer"]).toString();
+  expect([...units, timers].join("\n")).toMatch(/hamlet-updater\.service[\s\S]*hamlet-verdict\.timer/);
   expect(units.length).toBeGreaterThan(4);
   for (const unit of units) {
-    const [, program = ""] = /^ExecStart=(\S+)/m.exec(await readFile(unit, "utf8"))!;
+    const [, program = ""] = /^ExecStart=-?(\S+)/m.exec(await readFile(unit, "utf8"))!;
     expect((await stat(within(root, program))).isFile(), `${unit}: ${program}`).toBe(true);
   }
 });
@@ -222,17 +238,105 @@ function within(root: string, name: string): string {
   return place;
 }
 
-test.skipIf(needs)("the same input gives the same bytes, from an empty store", async () => {
+test.skipIf(needs)("the root has the modes that a Debian root has, which the store does not keep", async () => {
+  const modes: Record<string, string> = {};
+  const root = await unpackRoot(nuc);
+  for (const path of ["tmp", "root", "etc/shadow", "etc/sudoers", "etc/passwd"]) {
+    modes[path] = (lstatSync(join(root, path)).mode & 0o7777).toString(8);
+  }
+  // Debian's shadow is 0640 root:shadow; here root alone reads it.
+  expect(modes).toEqual({
+    tmp: "1777",
+    root: "700",
+    "etc/shadow": "400",
+    "etc/sudoers": "440",
+    "etc/passwd": "644",
+  });
+});
+
+test.skipIf(needs)("root has no password, but is not locked: sshd lets it log in by key", async () => {
+  const root = await unpackRoot(nuc);
+  const shadow = await readFile(within(root, "etc/shadow"), "utf8");
+  expect(shadow).toMatch(/^root:\*:/m);
+  expect(shadow).toMatch(/^hamlet:!/m);
+  expect(await readFile(within(root, "etc/passwd"), "utf8")).toMatch(/^hamlet:x:990:990:/m);
+});
+
+test.skipIf(needs)(
+  "the root has the firmware that its drivers ask for, or an older version, and no other",
+  async () => {
+    const root = await unpackRoot(nuc);
+    const found = await readdir(within(root, "usr/lib/firmware"), { recursive: true, withFileTypes: true });
+    expect(
+      found
+        .filter((one) => one.isFile())
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual([
+      // Of the Raspberry Pis', by name.
+      "brcmfmac43455-sdio.bin",
+      // The newest below the 89 that the driver asks for, and its companion.
+      "iwlwifi-ty-a0-gf-a0-77.ucode.zst",
+      "iwlwifi-ty-a0-gf-a0.pnvm.zst",
+      "rtl8168g-2.fw",
+    ]);
+    const store = await readdir(join(root, folder, "store"));
+    expect(store.filter((name) => /^.{32}-(firmware|linux-firmware)$/.test(name))).toEqual([]);
+  },
+);
+
+test.skipIf(needs)("the same input gives the same bytes, from an empty store that shares equal files", async () => {
   const digests = (bundle: Bundle) =>
     Object.fromEntries(Object.entries(bundle.files).map(([name, { sha256 }]) => [name, sha256]));
   const before = digests(nuc);
   await makeWritable(folder);
   await rm(join(folder, "store"), { recursive: true });
   await rm(join(folder, "var"), { recursive: true });
+  const script = join(folder, "bin/nix");
+  const plain = await readFile(script, "utf8");
+  await writeFile(script, plain.replace("substitute = false", "substitute = false\nauto-optimise-store = true"));
   const again = await build("nuc");
+  await writeFile(script, plain);
+  expect((await readdir(join(folder, "store/.links"))).length).toBeGreaterThan(1);
   expect(again.inputs).toBe(nuc.inputs);
   expect(digests(again)).toEqual(before);
 });
+
+test.skipIf(needs)(
+  "a root that does not fit its slot is compressed, and refused with sizes if that is not enough",
+  async () => {
+    const bytes = nuc.files["root.erofs"]!.sizeBytes;
+    const project = join(folder, "project");
+    for (const part of ["nix", "image", "agent/units", "provisioning/firstboot", "ota/updater/units", "package.json"]) {
+      await cp(join(projectFolder, part), join(project, part), { recursive: true });
+    }
+    const path = join(project, "nix/layout.json");
+    const layout = await readFile(path, "utf8");
+    const withSlotOf = async (slotBytes: number) => {
+      const sizeMiB = slotBytes / (1 << 20);
+      await writeFile(path, layout.replaceAll(/("label": "root-[ab]", "sizeMiB": )1024/g, `$1${sizeMiB}`));
+      return build("nuc", "1.2.3", project);
+    };
+    expect(nuc.compression).toBeUndefined();
+    const packed = await withSlotOf(bytes - 4096);
+    expect(packed.compression).toBe("lz4hc");
+    expect(packed.files["root.erofs"]!.sizeBytes).toBeLessThan(bytes);
+    // The table of what is in it, largest first.
+    const rows = (await readFile(join(packed.folder, "sizes.tsv"), "utf8"))
+      .trim()
+      .split("\n")
+      .map((row) => row.split("\t"));
+    expect(rows.map(([size]) => Number(size))).toEqual(rows.map(([size]) => Number(size)).sort((a, b) => b - a));
+    expect(rows.map(([, name]) => name!.slice(33))).toContain("systemd");
+    await expect(withSlotOf(65_536)).rejects.toMatchObject({
+      code: "build.failed",
+      message: expect.stringMatching(
+        /^the root filesystem has \d+ MiB compressed; a slot of nuc holds 1 MiB.*\n +\d+ MiB {2}systemd/,
+      ),
+      hint: expect.stringContaining("nix/layout.json"),
+    });
+  },
+);
 
 test.skipIf(needs)("a different version changes the digest of the inputs", async () => {
   const newer = await build("nuc", "1.2.4");

@@ -22,11 +22,14 @@ rec {
     let escaped = replaceStrings [ "\\" "[" "]" "(" ")" "." "*" "+" "?" "^" "$" "|" "{" "}" ] [ "\\\\" "\\[" "]" "\\(" "\\)" "\\." "\\*" "\\+" "\\?" "\\^" "\\$" "\\|" "\\{" "\\}" ] sep; in
     filter isString (builtins.split escaped text);
   last = list: elemAt list (length list - 1);
+  optionalString = condition: text: if condition then text else "";
   optional = condition: value: if condition then [ value ] else [ ];
   optionals = condition: list: if condition then list else [ ];
   optionalAttrs = condition: attrs: if condition then attrs else { };
   subtractLists = without: filter (value: !(elem value without));
   toInt = text: builtins.fromJSON text;
+  unique = foldl' (kept: value: if elem value kept then kept else kept ++ [ value ]) [ ];
+  makeBinPath = packages: concatStringsSep ":" (map (package: "${package}/bin") packages);
 
   # attribute sets
   nameValuePair = name: value: { inherit name value; };
@@ -36,6 +39,9 @@ rec {
     builtins.mapAttrs (_: value: if isAttrs value then filterAttrsRecursive keep value else value) (filterAttrs keep attrs);
   mapAttrs' = f: attrs: listToAttrs (map (name: f name attrs.${name}) (attrNames attrs));
   mapAttrsToList = f: attrs: map (name: f name attrs.${name}) (attrNames attrs);
+
+  hasAttrByPath = path: attrs: path == [ ] || (attrs ? ${head path} && hasAttrByPath (tail path) attrs.${head path});
+  setAttrByPath = path: value: if path == [ ] then value else { ${head path} = setAttrByPath (tail path) value; };
 
   importJSON = path: builtins.fromJSON (readFile path);
   getBin = package: package.bin or package;
@@ -139,12 +145,12 @@ rec {
     let
       loaded = if isPath module || (isString module && hasPrefix "/" module) then import module else module;
       body = if isFunction loaded then loaded args else loaded;
-      isLong = body ? options || body ? config || body ? imports;
+      isLong = body ? options || body ? config;
     in
     {
       imports = body.imports or [ ];
       options = body.options or { };
-      config = body.config or (if isLong then { } else body);
+      config = body.config or (if isLong then { } else removeAttrs body [ "imports" ]);
     };
   collect = args: modules:
     concatMap (module: let one = unify args module; in collect args one.imports ++ [ one ]) modules;

@@ -9,7 +9,7 @@ in
       inherit pkgs;
       inherit (lib.evalModules {
         specialArgs = { inherit pkgs; modulesPath = ./nixos; };
-        modules = [ ./nixos.nix ] ++ modules;
+        modules = [ ./nixos.nix ./nixos-recent.nix ] ++ modules;
       }) config;
     };
   };

@@ -75,6 +75,7 @@ those of the lab, if one is running, or else gets no updates.`,
         note("relocked: some locked packages or tools are not available, so this image differs from the lock:");
         for (const one of made.relocked) note(`  ${describeDifference(one)}`);
       }
+      if (made.compression) note("the root filesystem fits its slot only compressed: updates will cost more to fetch");
       if (made.isUnchanged) note(`nothing changed since ${made.path} was built`);
       const { path, sizeBytes, storedBytes } = made;
       if (values["json"]) print(JSON.stringify({ path, board: board.name, version: version.data, sizeBytes }));

@@ -1,6 +1,5 @@
 // config.txt of a Raspberry Pi's boot partition: the kernel, initrd, command line and device tree that the firmware loads.
 // Pure.
-import type { RpiBoard } from "../../boards.ts";
 
 /**
  * Models whose device tree has another name at kernel.org than in the downstream kernel, by the type in their revision
@@ -21,7 +20,7 @@ const renamed: { boardType: number; upstream: string; downstream: string }[] = [
  * firmware use one name. Write the same text as `tryboot.txt`: start*.elf older than October 2022, which Debian 12 has, reads
  * that file during a trial whatever `tryboot_a_b` says.
  */
-export function configTxt(board: RpiBoard, deviceTrees: readonly string[] = board.deviceTrees): string {
+export function configTxt(deviceTrees: readonly string[]): string {
   const named = renamed.filter(
     ({ upstream, downstream }) => deviceTrees.includes(upstream) && !deviceTrees.includes(downstream),
   );

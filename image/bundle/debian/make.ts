@@ -7,7 +7,7 @@ import { digestFile } from "../../../system/digest.ts";
 import { HamletError } from "../../../system/error.ts";
 import { writeJson } from "../../../system/files.ts";
 import type { Progress } from "../../../system/progress.ts";
-import type { RpiBoard, UefiBoard } from "../../boards.ts";
+import { kernelArgumentsOf, piKernelOf, type RpiBoard, type UefiBoard } from "../../boards.ts";
 import { configTxt } from "../../boot/rpi/config.ts";
 import { BundleJson, requiredFiles } from "../bundle.ts";
 import { readLicences } from "../sbom/copyrights.ts";
@@ -49,7 +49,8 @@ export async function makeBundle(
   const verity = await makeVerity(at("root.erofs"), at("verity.img"), run);
   await copyFile(await packedInitrd(base, kernel, projectFolder, run, progress), at("initrd"));
   await copyFile(kernel.image, at("kernel"));
-  const words = [...board.kernelArguments, `hamlet.verity=${verity.rootHash}`, `hamlet.blocks=${verity.dataBlocks}`];
+  const places = [`hamlet.verity=${verity.rootHash}`, `hamlet.blocks=${verity.dataBlocks}`];
+  const words = [...kernelArgumentsOf(board, "debian"), ...places];
   await writeFile(at("cmdline"), words.join(" "));
   await writeFile(at("os-release"), osRelease(board, version));
   const ofFirmware =
@@ -88,9 +89,10 @@ async function copyLoader(base: Base, { efi }: UefiBoard, folder: string, run: R
 
 /** Copies the board's firmware and device trees, and writes the settings that name them. Throws `build.failed`. */
 async function copyPiFirmware(kernel: Kernel, board: RpiBoard, folder: string): Promise<string[]> {
-  await writeFile(join(folder, "config.txt"), configTxt(board));
+  const { deviceTrees } = piKernelOf(board, "debian");
+  await writeFile(join(folder, "config.txt"), configTxt(deviceTrees));
   await mkdir(join(folder, "boot"));
-  const wanted = [...board.firmware, ...board.deviceTrees];
+  const wanted = [...board.firmware, ...deviceTrees];
   for (const name of wanted) {
     await copyFile(join(kernel.pi, name), join(folder, "boot", name)).catch((cause) => {
       throw new HamletError("build.failed", `Debian ${suite} has no ${name} for ${board.describe}`, {

@@ -11,7 +11,7 @@ const enabled: [target: string, unit: string][] = [
 ];
 
 /** Units that would write to the read-only root, index missing files, ask for a login, or mount unused file systems. */
-const masked = [
+export const masked = [
   "apt-daily.service",
   "apt-daily-upgrade.service",
   "console-getty.service",
@@ -68,7 +68,7 @@ const masked = [
   "systemd-update-utmp-runlevel.service",
 ];
 /** Generators delay every boot; the files and kernel arguments that these look for never exist here. */
-const maskedGenerators = [
+export const maskedGenerators = [
   "systemd-bless-boot-generator",
   "systemd-cryptsetup-generator",
   "systemd-debug-generator",

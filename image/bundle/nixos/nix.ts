@@ -103,8 +103,28 @@ function explainNix(lines: string[], nixSystem: string, cause: unknown): unknown
   if (!(cause instanceof HamletError) || cause.code !== "command.failed") return cause;
   // A failed derivation names its log.
   const [log] = lines.flatMap((line) => /nix log (\/\S+\.drv)/.exec(line)?.[1] ?? []);
+  const own = saidByScript(lines);
+  if (own)
+    return new HamletError("build.failed", own.message, { cause, ...(own.hint !== undefined && { hint: own.hint }) });
   return new HamletError("build.failed", "Nix could not build the system bundle", {
     cause,
     hint: log ? `the whole log: nix log ${log}` : "the cause has Nix's last lines",
   });
 }
+
+/**
+ * The complaint of a build script in nix/: `hamlet: <message>`, lines that belong to it, and `hamlet: hint: <text>`. Nix quotes the
+ * last ten lines of a failed builder.
+ */
+function saidByScript(lines: string[]): { message: string; hint?: string } | undefined {
+  const quoted = lines.flatMap((line) => /^\s*> ?(.*)$/.exec(line)?.[1] ?? []);
+  const at = quoted.findLastIndex((line) => line.startsWith("hamlet: ") && !line.startsWith(hintMark));
+  if (at < 0) return undefined;
+  const end = quoted.findIndex((line, index) => index > at && line.startsWith(hintMark));
+  const message = quoted
+    .slice(at, end < 0 ? at + 1 : end)
+    .join("\n")
+    .replace(/^hamlet: /, "");
+  return { message, ...(end >= 0 && { hint: quoted[end]!.slice(hintMark.length) }) };
+}
+const hintMark = "hamlet: hint: ";

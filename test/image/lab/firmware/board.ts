@@ -1,5 +1,5 @@
 // The smallest boot partition that the emulated firmware starts.
-import { boardNamed, type RpiBoard } from "../../../../image/boards.ts";
+import { boardNamed, piKernelOf, type RpiBoard } from "../../../../image/boards.ts";
 import { configTxt } from "../../../../image/boot/rpi/config.ts";
 import { setProperty, writeFdt } from "../../../../image/lab/firmware/fdt.ts";
 import type { FileTree } from "../../card/card.ts";
@@ -16,11 +16,12 @@ export function smallTree(model = "Small"): Buffer {
 /** Like an image's boot partition; the kernel's content names its slot. */
 export function bootFiles(board: RpiBoard, slot: "a" | "b", more: FileTree = {}): FileTree {
   const firmware = board.firmware.filter((name) => name !== "bootcode.bin").map((name) => [name, `${name} of ${slot}`]);
-  const trees = board.deviceTrees.map((name) => [name, smallTree(name)]);
+  const { deviceTrees } = piKernelOf(board, board.builders[0]!);
+  const trees = deviceTrees.map((name) => [name, smallTree(name)]);
   return {
     ...Object.fromEntries(firmware),
     ...Object.fromEntries(trees),
-    "config.txt": configTxt(board),
+    "config.txt": configTxt(deviceTrees),
     "cmdline.txt": `quiet hamlet.slot=${slot}\n`,
     kernel: `kernel of ${slot}`,
     initrd: `initrd of ${slot}`,

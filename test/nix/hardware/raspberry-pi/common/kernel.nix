@@ -1,7 +1,7 @@
 # A double of nixos-hardware's file: a kernel with the device trees that the board needs.
 { runCommand, boards, rpiVersion }:
 let about = boards."rpi${toString rpiVersion}"; in
-runCommand "linux-rpi" { trees = about.deviceTrees; file = "Image"; } ''
+runCommand "linux-rpi" { trees = about.kernels.vendor.deviceTrees; file = "Image"; } ''
   mkdir -p $out/dtbs/broadcom $out/dtbs/overlays
   echo kernel >$out/Image
   for tree in $trees; do echo $tree >$out/dtbs/broadcom/$tree; done
