@@ -16,6 +16,7 @@ const ENVELOPE_BYTES = 96; // type, sequence and target of a message
 /** Kinds of documents that no other may delay. */
 export const urgentKinds: ReadonlySet<string> = new Set(["revocation"]);
 const URGENT = -1_000;
+const LATER = 4; // an accusation is only a reason to look: what a member says of itself goes first
 const LEAST_BYTES = 60; // a document with a short id: less room than this holds nothing more
 
 /** How often to tell a rumour so that it almost certainly reaches all `clusterSize` members (memberlist). */
@@ -24,7 +25,13 @@ export const tellings = (clusterSize: number): number => 4 * Math.ceil(Math.log1
 /** A claim ends whatever was told of its subject; each accuser's word stands beside the others'. */
 export function addNews(rumours: Rumours, news: News): Rumours {
   const others = isCharge(news) ? rumours : forget(rumours, news.id);
-  return add(others, { about: nameOf(news), told: 0, order: 0, sizeBytes: weigh({ news: [news] }), news });
+  return add(others, {
+    about: nameOf(news),
+    told: 0,
+    order: isCharge(news) ? LATER : 0,
+    sizeBytes: weigh({ news: [news] }),
+    news,
+  });
 }
 
 const nameOf = (news: News): string => (isCharge(news) ? `${news.id} ${news.by}` : news.id);
