@@ -108,6 +108,7 @@ export type ErrorCode =
   | "lab.alreadyRunning"
   | "lab.notRunning"
   | "lab.deviceUnknown"
+  | "lab.deviceExists"
   | "lab.bootFailed"
   | "lab.execFailed"
   | "lab.joinFailed"

@@ -12,6 +12,10 @@ export const labCauses: Record<Extract<ErrorCode, `lab.${string}`>, Cause> = {
     cause: "The lab has no device with that name.",
     next: "See the names with `hamlet lab status`.",
   },
+  "lab.deviceExists": {
+    cause: "The lab has a device of that name already; its devices have fixed names.",
+    next: "Take a name that is free: the message lists them.",
+  },
   "lab.bootFailed": {
     cause: "A machine of the lab ended, or did not come up in time.",
     next: "Read what it printed, in the file that the message names.",

@@ -37,7 +37,8 @@ export const provisioningCauses: Record<
     next: "Set HAMLET_PASSPHRASE or give --passphrase-file, or type the same passphrase twice.",
   },
   "adoption.notWaiting": {
-    cause: "No device of that name or code waits at the device that was asked. One waits for ten minutes after it was last heard.",
+    cause:
+      "No device of that name or code waits at the device that was asked. One waits for ten minutes after it was last heard.",
     next: "See who waits with `hamlet status`, or ask the new device itself: `hamlet adopt --device <its address>`.",
   },
   "adoption.ambiguous": {

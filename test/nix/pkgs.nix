@@ -155,7 +155,7 @@ let
     wireguard-tools = [ "wg" ];
     wpa_supplicant = [ "wpa_supplicant" ];
   } // lib.genAttrs
-    [ "cpio" "cryptsetup" "dosfstools" "mtools" "nixfmt-tree" "nodejs_24" "qemu" "ethtool" "iw" "wireguard-go" "xz" "zstd" ]
+    [ "cpio" "cryptsetup" "mtools" "nixfmt-tree" "nodejs_24" "qemu" "ethtool" "iw" "wireguard-go" "xz" "zstd" ]
     program;
 in
 pkgs

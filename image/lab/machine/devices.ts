@@ -37,6 +37,13 @@ export const labDevices = (count: number, boards: readonly string[] = ["nuc"]): 
     };
   });
 
+export function deviceExists(name: string, free: string[]): HamletError {
+  return new HamletError("lab.deviceExists", `the lab has ${name} already`, {
+    hint: free.length > 0 ? `it can still have ${free.join(", ")}` : "it has all the devices that it can have",
+    exitCode: 3,
+  });
+}
+
 export function unknownDevice(name: string, known: string[]): HamletError {
   return new HamletError("lab.deviceUnknown", `the lab has no device called ${name}`, {
     hint: `it has ${known.join(", ")}`,

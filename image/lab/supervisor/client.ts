@@ -25,6 +25,8 @@ export type LabClient = {
   /** Without `seed` the disk keeps all that the device handed over. */
   cut(name: string, seed?: number): Promise<CutReport>;
   restore(name: string): Promise<void>;
+  /** Plugs in one more device. */
+  add(name: string, adopt: "auto" | "confirm"): Promise<void>;
   partition(name: string): Promise<void>;
   heal(name?: string): Promise<void>;
   /** Puts a device at the end of a bad line; `heal` ends it. */
@@ -80,6 +82,7 @@ export function labClient(folder: string): LabClient {
         asked.end();
       }),
     cut: async (name, seed) => CutReport.parse(await ask("POST", `/v1/machines/${name}/cut`, { seed })),
+    add: (name, adopt) => post(`/v1/machines/${name}/add`, { adopt }),
     restore: (name) => post(`/v1/machines/${name}/restore`),
     partition: (name) => post(`/v1/machines/${name}/partition`),
     heal: (name) => post(name === undefined ? "/v1/heal" : `/v1/machines/${name}/heal`),

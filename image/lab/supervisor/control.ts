@@ -13,6 +13,7 @@ import type { Lab } from "./lab.ts";
 
 /** Without `seed` the disk keeps all. */
 const CutRequest = z.object({ seed: z.int().min(0).optional() });
+const AddRequest = z.object({ adopt: z.enum(["auto", "confirm"]) });
 const maxBodyBytes = 64 << 10;
 
 export const controlSocket = "control.sock";
@@ -46,6 +47,10 @@ export async function serveControl(path: string, lab: Lab, down: (why: string) =
       return lab.cut(name, seed);
     },
     "POST /v1/machines/*/restore": (name) => lab.restore(name),
+    "POST /v1/machines/*/add": async (name, request) => {
+      const { adopt } = AddRequest.parse(parseJson(await readAll(request, maxBodyBytes)));
+      return lab.add(name, adopt);
+    },
     "POST /v1/machines/*/partition": (name) => lab.setPartitioned(name, true),
     "POST /v1/machines/*/heal": (name) => heal(name),
     "POST /v1/machines/*/link": async (name, request) => {

@@ -6,7 +6,7 @@ import type { Doors } from "../../../system/doors.ts";
 import { describeError } from "../../../system/error.ts";
 import type { Log } from "../../../system/log.ts";
 import type { Accelerator } from "../machine/accelerator.ts";
-import { type LabDevice, labDevices, unknownDevice } from "../machine/devices.ts";
+import { deviceExists, deviceNames, type LabDevice, labDevices, unknownDevice } from "../machine/devices.ts";
 import { layDisk, makeDisk } from "../machine/disk.ts";
 import { type DiskKind, freePort, machineFiles, type NicKind } from "../machine/machine.ts";
 import { makeVirtualDevice, type VirtualDevice } from "../machine/virtual-device.ts";
@@ -19,6 +19,7 @@ import { makeSaver } from "../saved/saver.ts";
 import { saveTogether, wakeTogether } from "../saved/together.ts";
 import { type LabWeb, noWeb, startWeb } from "../web/web.ts";
 import { deviceStatuses } from "./device-status.ts";
+import type { Adopt, ProvisionDevice } from "./neighborhood.ts";
 import { type Finding, type Observed, observe, unobserved } from "./observed.ts";
 import type { CutReport, LabEvent, LabStart, LabStatus } from "./status.ts";
 
@@ -37,7 +38,7 @@ type LabOptions = {
   /** The folder that the web serves, if there is one. */
   web?: string | undefined;
   /** Fills the provision block on a device's new disk. */
-  provision: (device: LabDevice, image: string) => Promise<void>;
+  provision: ProvisionDevice;
   past: Past;
   run: Run;
   log: Log;
@@ -51,6 +52,8 @@ export type Lab = {
   /** See VirtualDevice.cut. */
   cut(name: string, seed?: number): Promise<CutReport>;
   restore(name: string): Promise<void>;
+  /** Plugs in one more device, whose name is one that the lab has for it. Throws `lab.deviceExists` or `lab.deviceUnknown`. */
+  add(name: string, adopt: Adopt): Promise<void>;
   setPartitioned(name: string, isPartitioned: boolean): void;
   /** Puts a device at the end of a bad line; without `terms`, of a good one again. */
   setLine(name: string, terms?: LineTerms): void;
@@ -86,11 +89,13 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
   } = options;
   const startedMs = clock.monotonic();
   const nowS = () => Math.round(clock.monotonic() - startedMs) / 1000;
-  const described = labDevices(
-    options.devices,
+  /** All that this lab can have; it begins with the first ones. */
+  const known = labDevices(
+    deviceNames.length,
     images.map(({ board }) => board),
   );
-  const imageOf = (device: LabDevice): string => images[described.indexOf(device) % images.length]!.path;
+  const described = known.slice(0, options.devices);
+  const imageOf = (device: LabDevice): string => images[known.indexOf(device) % images.length]!.path;
   const devices = new Map<string, VirtualDevice>();
   const listeners = new Set<(event: LabEvent) => void>();
   const events: LabEvent[] = [];
@@ -141,25 +146,16 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
     return device;
   };
 
-  const hub = makeLan(described.map(({ lanMac }) => lanMac));
-  for (const device of described) {
+  const hub = makeLan(known.map(({ lanMac }) => lanMac));
+  const plugIn = async (device: LabDevice): Promise<VirtualDevice> => {
     await hub.openPort(device.name, machineFiles(device.name).lan);
-    const spec = {
-      device,
-      folder,
-      accelerator,
-      disk,
-      nic,
-      memoryMb,
-      hasLabPort,
-      isCounted,
-      pagePort: await freePort(),
-    };
-    devices.set(
-      device.name,
-      makeVirtualDevice(spec, (finding) => find(device.name, finding), clock.now, run),
-    );
-  }
+    const machine = { accelerator, disk, nic, memoryMb, hasLabPort, isCounted };
+    const spec = { device, folder, ...machine, pagePort: await freePort() };
+    const made = makeVirtualDevice(spec, (finding) => find(device.name, finding), clock.now, run);
+    devices.set(device.name, made);
+    return made;
+  };
+  for (const device of described) await plugIn(device);
   await hub.openPort("join", joinPort);
   if (options.web !== undefined) web = await startWeb(hub, folder, options.web, log);
   // The first frame shows that a device's kernel is up; later ones add nothing.
@@ -187,18 +183,20 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
   const isUpdating = (name: string) =>
     isUnderWay(observed.find((device) => device.name === name)?.last?.gist.update?.activity);
   const isSettled = () => observed.every(({ reached }) => reached.telemetry !== undefined);
-  const watches = [...devices].map(([name, device]) => {
+  const watch = ([name, device]: [string, VirtualDevice]) => {
     let looks = 0;
     const look = async () => {
       if (!isSettled() || isUpdating(name) || ++looks % settledLooks === 0) await device.look();
     };
     return every(lookMs, look, (error) => log.debug(`${name}: ${String(error)}`));
-  });
+  };
+  const watches = [...devices].map(watch);
+  const layNew = async (device: LabDevice, adopt: Adopt) => {
+    await makeDisk(run, folder, device, imageOf(device));
+    await provision(device, imageOf(device), adopt);
+  };
   if (!(await isAwake())) {
-    for (const device of described) {
-      await makeDisk(run, folder, device, imageOf(device));
-      await provision(device, imageOf(device));
-    }
+    for (const device of described) await layNew(device, "auto");
     await Promise.all([...devices.values()].map((device) => device.powerOn()));
   }
 
@@ -211,6 +209,25 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
     },
     cut: (name, seed) => touched(name, "lost power").cut(seed),
     restore: (name) => touched(name, "was given power").powerOn(),
+    async add(name, adopt) {
+      const device = known.find((one) => one.name === name);
+      if (!device)
+        throw unknownDevice(
+          name,
+          known.map((one) => one.name),
+        );
+      if (devices.has(name))
+        throw deviceExists(
+          name,
+          known.map((one) => one.name).filter((one) => !devices.has(one)),
+        );
+      saver.touch(`${name} was added`);
+      const made = await plugIn(device);
+      observed = [...observed, unobserved(name)];
+      await layNew(device, adopt);
+      await made.powerOn();
+      watches.push(watch([name, made]));
+    },
     setPartitioned(name, isPartitioned) {
       touched(name, "lost its cable");
       hub.setCut(name, isPartitioned);

@@ -1,9 +1,10 @@
 // Makes a temporary neighborhood for the lab's devices and provisions them, by the same code that a user runs.
 import { randomBytes } from "node:crypto";
-import { cp, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { encodeProvisionFile } from "../../../provisioning/file/provision-file.ts";
-import { issueToken } from "../../../provisioning/neighborhood/issue-token.ts";
+import { issueToken, type TokenFile } from "../../../provisioning/neighborhood/issue-token.ts";
 import { initNeighborhood, openNeighborhood } from "../../../provisioning/neighborhood/neighborhood.ts";
 import type { Run } from "../../../system/command.ts";
 import { writeFileAtomic } from "../../../system/files.ts";
@@ -20,24 +21,32 @@ export const labNeighborhoodIn = (folder: string) => ({
   passphrase: join(folder, neighborhoodNames.passphrase),
 });
 
-/** Makes the neighborhood in `folder`; returns a function that fills the provision block on a device's disk with `image`. */
-export async function makeLabNeighborhood(
-  run: Run,
-  folder: string,
-  now: number,
-): Promise<(device: LabDevice, image: string) => Promise<void>> {
+/** `confirm`: the device waits until its owner adopts it. */
+export type Adopt = "auto" | "confirm";
+export type ProvisionDevice = (device: LabDevice, image: string, adopt?: Adopt) => Promise<void>;
+
+/** Makes the neighborhood in `folder`, or goes on with one that is there; returns what fills the provision block on a device's disk. */
+export async function makeLabNeighborhood(run: Run, folder: string, now: number): Promise<ProvisionDevice> {
   const { folder: home, passphrase: passphraseFile } = labNeighborhoodIn(folder);
-  // Stored beside the keys, which are of value only to this lab and to those that resume from it.
-  const passphrase = randomBytes(24).toString("base64url");
-  await writeFileAtomic(passphraseFile, passphrase);
-  await initNeighborhood(home, { name: "Lab Street", passphrase, now });
-  const neighborhood = await openNeighborhood(home, passphrase);
-  const terms = { validMs: 7 * dayMs, maxDevices: deviceNames.length, tags: [], adopt: "auto" as const };
-  const { file } = await issueToken(neighborhood, { ...terms, now });
-  return async (device, image) => {
+  if (!existsSync(passphraseFile)) {
+    // Stored beside the keys, which are of value only to this lab and to those that resume from it.
+    const passphrase = randomBytes(24).toString("base64url");
+    await writeFileAtomic(passphraseFile, passphrase);
+    await initNeighborhood(home, { name: "Lab Street", passphrase, now });
+  }
+  const neighborhood = await openNeighborhood(home, await readFile(passphraseFile, "utf8"));
+  const terms = { validMs: 7 * dayMs, maxDevices: deviceNames.length, tags: [] };
+  const tokens = new Map<Adopt, Promise<TokenFile>>();
+  const tokenOf = (adopt: Adopt): Promise<TokenFile> => {
+    const token = tokens.get(adopt) ?? issueToken(neighborhood, { ...terms, adopt, now }).then(({ file }) => file);
+    tokens.set(adopt, token);
+    return token;
+  };
+  return async (device, image, adopt = "auto") => {
     const { name } = device;
     const block = await findProvisionBlock(image);
     const source = `${name}.provision`;
+    const file = await tokenOf(adopt);
     await writeFile(join(folder, source), encodeProvisionFile({ ...file, name }), { mode: 0o600 });
     try {
       await writeToDisk(run, folder, device, { source, ...block });

@@ -12,12 +12,12 @@ import { makeLog } from "../../../system/log.ts";
 import { findProvisionBlock } from "../../card/provision.ts";
 import { type Accelerator, chooseAccelerator } from "../machine/accelerator.ts";
 import { labBoard } from "../machine/boards.ts";
-import { type LabDevice, labDevices } from "../machine/devices.ts";
+import { labDevices } from "../machine/devices.ts";
 import { findPast, type Past } from "../saved/past.ts";
 import { controlSocket, serveControl } from "./control.ts";
 import { type Lab, makeLab } from "./lab.ts";
 import { alreadyRunning, takeLock } from "./lock.ts";
-import { makeLabNeighborhood } from "./neighborhood.ts";
+import { makeLabNeighborhood, type ProvisionDevice } from "./neighborhood.ts";
 import { lockName, logName, SupervisorOptions } from "./options.ts";
 
 const log = makeLog("lab");
@@ -58,10 +58,10 @@ async function start(options: SupervisorOptions): Promise<void> {
   const past = await findPastOf(options, images, accelerator);
   // A lab that resumes takes its neighborhood from the state.
   let neighborhood: ReturnType<typeof makeLabNeighborhood> | undefined;
-  const provision = async (device: LabDevice, image: string) => {
+  const provision: ProvisionDevice = async (device, image, adopt) => {
     if (!options.isProvisioned) return;
     neighborhood ??= makeLabNeighborhood(run, folder, systemClock.now());
-    await (await neighborhood)(device, image);
+    await (await neighborhood)(device, image, adopt);
   };
   log.info(`starting ${options.devices} devices from ${options.images.join(", ")} with ${accelerator}`);
   lab = await makeLab({ ...options, images, accelerator, provision, past, run, log, clock: systemClock });
