@@ -167,6 +167,11 @@ test("a second lab is refused and does not harm the first", async () => {
   await lab.until(isWhole);
 });
 
+test("a device that the lab has is not added again", async () => {
+  const { code, stderr } = await lab.hamlet("lab", "add", "attic");
+  expect([code, stderr]).toEqual([3, expect.stringContaining("lab.deviceExists")]);
+});
+
 test("exec passes on input, both outputs and the exit code; for an unknown device it names the known ones", async () => {
   expect(await lab.hamlet("lab", "exec", "attic", "--", "sh", "-c", "echo out; echo err >&2; exit 5")).toEqual({
     code: 5,

@@ -3,7 +3,10 @@ import { readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { agentClient } from "../../agent/api/client.ts";
 import type { Status } from "../../agent/api/schema.ts";
+import { signAdoption } from "../../provisioning/trust/adoption.ts";
+import { signRevocation } from "../../provisioning/trust/revocation.ts";
 import { fakeUpdater } from "../agent/update/updater.ts";
 import { eventually } from "../eventually.ts";
 import { lacks } from "../lacks.ts";
@@ -156,6 +159,49 @@ test.skipIf(skip)("the next member runs the broker when its host dies", async ()
     { within: 45_000, every: 500 },
   );
 });
+
+test.skipIf(skip)(
+  "the owner adopts a device that waits and revokes a member, each by a word to one device",
+  async () => {
+    const names = ["attic", "cellar", "porch"];
+    await using home = await makeNeighborhood(names);
+    const { root, keys } = home.street;
+    await home.startAgents("attic", "cellar");
+    await home.provision("porch", await makeTokenFile(home.street, { adopt: "confirm" }));
+    await home.startAgent("porch");
+    await allAlive(home, ["attic", "cellar"]);
+    await eventually(async () => {
+      for (const name of ["attic", "cellar"])
+        expect((await home.status(name)).pending).toMatchObject([{ name: "porch" }]);
+    });
+    const order = (name: string, document: string) => {
+      const socketPath = join(home.folder(name), "run/agent.sock");
+      return agentClient({ who: name, where: () => ({ socketPath }) }).order([document]);
+    };
+    const { deviceKey } = (await home.status("attic")).pending[0]!;
+    const terms = { v: 1, neighborhood: keys.id, issuedAt: Date.now() } as const;
+    await order("attic", await signAdoption({ ...terms, deviceKey, revocation: 0 }, root));
+    await allAlive(home, names);
+    expect((await home.status("cellar")).pending).toEqual([]);
+    await ping(home, "porch", "cellar");
+
+    // The word about cellar is given to porch alone.
+    const { id, tokenId } = (await home.status("attic")).members.find(({ name }) => name === "cellar")!;
+    const stays = (await home.status("attic")).members.filter((one) => one.name !== "cellar").map((one) => one.id);
+    const device = { kind: "device", device: id, token: tokenId!, stays } as const;
+    await order("porch", await signRevocation({ ...terms, number: Date.now(), revoke: device }, root));
+    await eventually(async () => {
+      for (const name of ["attic", "porch"]) {
+        expect(others(await home.status(name)).map((one) => one.name)).toEqual([name === "attic" ? "porch" : "attic"]);
+        expect((await home.on(name)(["wg", "show", "hamlet0", "peers"])).trim().split("\n")).toHaveLength(1);
+      }
+    });
+    await home.agent("cellar").kill("SIGKILL");
+    await home.startAgent("cellar");
+    await refuses(home, "attic", "record.refused");
+    expect(others(await home.status("attic")).map((one) => one.name)).toEqual(["porch"]);
+  },
+);
 
 test.skipIf(skip)("a device with a wrong token is not admitted, and both sides say why", async () => {
   await using home = await makeNeighborhood(["attic", "cellar", "late", "forger", "cutoff"]);

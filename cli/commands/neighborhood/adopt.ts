@@ -13,11 +13,11 @@ const [joinsWithinMs, pollMs] = [60_000, 1_000];
 export const adopt: Command = {
   usage: "adopt [<device>] [--code <code>] [--neighborhood <folder>]",
   summary: "let a device that waits into the neighborhood",
-  example: "hamlet adopt porch --neighborhood elm-street --device attic.local",
+  example: "hamlet adopt porch --neighborhood elm-street --device porch.local",
   details: `
 A device waits if its token has expired or is full, or asks for confirmation (hamlet token create --adopt confirm).
 Compare the code with the one on the device's own page or console: the same code always means the same device.
---device names any member, or the new device itself. Without a terminal --yes is needed, and --code with it.`,
+--device names the new device itself; a member tells only its own socket, its mesh and the lab who waits. Without a terminal --yes is needed, and --code with it.`,
   options: {
     ...deviceOption,
     code: { type: "string", argument: "code", describe: "the adoption code that the device shows: refuses any other" },

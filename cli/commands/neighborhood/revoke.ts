@@ -23,6 +23,8 @@ export const revoke: Command = {
   details: `
 Members drop a revoked device within seconds of hearing it, and never take its key back. Its token lets nobody in any more, so
 that a thief who has the token gains nothing: of the other devices that joined with it only those stay that you name.
+Only a member knows the others: from a computer that is none, lead its socket here and name that with --device:
+ssh -fNL /tmp/attic.sock:/run/hamlet/agent.sock root@attic
 The folder keeps the revocation, and every later token and card carries it.`,
   options: {
     ...deviceOption,
