@@ -45,11 +45,13 @@ export class Courier {
   /** Fetches from member `from` those of the documents that this member lacks. */
   collect(from: string, summaries: readonly Summary[]): void {
     const source = this.#sources.get(from) ?? { lanes: [makeLane(true), makeLane(false)], refused: new Map() };
-    if (this.#isRejected(source)) return;
+    const isRejected = this.#isRejected(source);
     const held = new Map(this.#o.documents.summaries().map((summary) => [subjectOf(summary), summary]));
     for (const summary of summaries) {
       const name = nameOf(summary);
       const lane = source.lanes[urgentKinds.has(summary.kind) ? 0 : 1];
+      // Another's documents may be refused here for reasons that are no fault of this source: revocations are always heard.
+      if (isRejected && !lane.isUrgent) continue;
       const room = lane.isUrgent ? MOST_URGENT : MOST_WAITING;
       if (lane.waiting.size >= room || this.#isRefused(source, name)) continue;
       if (!this.#o.documents.knows(summary.kind) || !isNews(summary, held.get(subjectOf(summary)))) continue;
@@ -103,7 +105,7 @@ export class Courier {
       // Bytes that the summary does not name say nothing about the document that it names.
       if (outcome !== "new" && digestOf(text).startsWith(digest)) this.#note(this.#refused, name, MOST_REFUSED);
       if (outcome !== "new") this.#note(source.refused, name, MOST_REFUSED_OF_ONE);
-      if (this.#isRejected(source)) lane.waiting.clear();
+      if (this.#isRejected(source) && !lane.isUrgent) lane.waiting.clear();
     } catch (error) {
       log.debug(`${kind} ${id} from ${from}: ${error instanceof Error ? error.message : error}`);
     } finally {

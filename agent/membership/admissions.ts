@@ -42,7 +42,7 @@ export const letIn = (state: State): Step => [
 export function turnedAway(state: State, because: string): Step {
   if (state.own.admissions.length > 0) return [state, []];
   const { name } = state.own;
-  const hint = `let it in: hamlet adopt ${name} --neighborhood <folder>; or ${provisionAgain(name)}`;
+  const hint = `let it in: hamlet adopt ${name} --neighborhood <folder> --device ${name}.local; or ${provisionAgain(name)}`;
   const isExpired = because.includes(tokenExpired);
   const day = new Date(state.self.token.notAfter).toISOString().slice(0, 10);
   const effects: Effect[] = isExpired

@@ -219,7 +219,8 @@ export class Membership {
     if (id === this.#o.identity.id) return { kind: "self" };
     if (judgement.kind === "pending") {
       const waits = this.#state.pending.has(id);
-      return waits ? { kind: "pending", because: judgement.because } : { kind: "refused", because: "pendingTwin" };
+      // It waits all the same, and says so: its owner may adopt it by its own page.
+      return { kind: "pending", because: waits ? judgement.because : "pendingTwin" };
     }
     const member = this.#state.members.get(id)!;
     const vouching = effects.find((effect) => effect.kind === "countersign");

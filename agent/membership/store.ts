@@ -37,6 +37,7 @@ export class Store {
   readonly #bytes = new Bucket({ burst: bytesADay, perSecond: bytesADay / 86_400 });
   /** Whether the roster on disk is older than what is known. */
   #isOwing = false;
+  #isOwingAdoptions = false;
 
   constructor(stateFolder: string) {
     const files = agentFilesIn(stateFolder);
@@ -88,6 +89,7 @@ export class Store {
 
   /** Writes what is owed, before the agent ends. */
   async flush(state: State): Promise<void> {
+    if (this.#isOwingAdoptions) await this.saveAdoptions(state);
     if (!this.#isOwing) return;
     await this.saveRevocations(state);
     const members = [...state.members.values()].map(({ jws, ...member }): KeptMember => {
@@ -113,8 +115,11 @@ export class Store {
     this.#savedRevocations = documents.length;
   }
 
+  /** Tried again with the roster, should the disk be full. */
   async saveAdoptions({ adoptions }: State): Promise<void> {
+    this.#isOwingAdoptions = true;
     const documents = [...adoptions.values()].map(({ jws }) => jws);
     await keep(this.#adoptions, { v: 1, documents } satisfies z.infer<typeof DocumentsFile>);
+    this.#isOwingAdoptions = false;
   }
 }

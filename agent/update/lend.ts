@@ -1,4 +1,5 @@
 // Lends the updater, which has no network, the bytes that it names: files as they are, objects and frames of packs unpacked.
+import { maxRecipeBytes } from "../../ota/format/manifest.ts";
 import { objectPath } from "../../ota/format/names.ts";
 import { maxFrameBytes, unpackObject, unpackPatch } from "../../ota/format/unpack.ts";
 import type { BytesRequest, PackedRequest } from "../../provisioning/handover/update.ts";
@@ -15,8 +16,8 @@ export type Lend = (
   how: { signal: AbortSignal; onCarried(bytes: number): void },
 ) => Promise<Buffer>;
 
-/** The largest recipe (ota/format/manifest.ts): whatever the updater names, this agent holds no more. */
-const mostBytes = 16 << 20;
+/** Whatever the updater names, this agent holds no more at once: the largest recipe. */
+const mostBytes = maxRecipeBytes;
 export type LendOptions = {
   repositories: Repositories;
   packs: Packs;

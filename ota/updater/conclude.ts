@@ -107,6 +107,8 @@ export function withEnd(history: History, end: UpdateEnd): History {
   const failed = history.failed.filter((version) => version !== end.to);
   if (end.outcome === "failed") failed.unshift(end.to);
   if (end.outcome === "left") failed.unshift(end.from);
+  // Its disk may be whole: the release itself panics, and installing it again would come to the same.
+  if (end.outcome === "rescued" && end.check === "slot.panics") failed.unshift(end.from);
   const isAsIntended = end.outcome === "committed" || end.outcome === "left";
   return { ends, failed: [...new Set(failed)].slice(0, maxFailed), isSeen: isAsIntended };
 }

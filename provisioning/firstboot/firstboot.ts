@@ -107,7 +107,7 @@ async function applyNetwork(paths: Paths, run: Run): Promise<void> {
 /** networkd may have started just before the files were there. */
 async function reload(run: Run, triesLeft: number): Promise<void> {
   try {
-    await run(["networkctl", "reload"]);
+    await run(["networkctl", "reload"], { timeoutMs: 2_000 });
   } catch (error) {
     if (triesLeft <= 1) throw error;
     await sleep(reloadPauseMs);
@@ -122,7 +122,13 @@ async function wholeBoard(paths: Paths, run: Run): Promise<BoardFacts> {
   if (isSame(known, found)) return found;
   await settleLinks(paths, run);
   // A link that udev renames at this moment is not found by its old name.
-  for (let before: BoardFacts | undefined; !isSame(before, found); ) [before, found] = [found, await probeBoard(paths)];
+  for (
+    let [before, probes] = [undefined as BoardFacts | undefined, 0];
+    !isSame(before, found) && probes < 10;
+    probes++
+  ) {
+    [before, found] = [found, await probeBoard(paths)];
+  }
   return found;
 }
 

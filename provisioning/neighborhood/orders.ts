@@ -22,7 +22,9 @@ export async function revoke(
   const { folder, file, keys, root, revocations } = neighborhood;
   const number = nextNumber(revocations, now);
   const jws = await signRevocation({ v: 1, neighborhood: keys.id, number, issuedAt: now, revoke: revoked }, root);
+  // As every device will read it: what none would accept must not be kept.
+  const known = await addRevocation(revocations, jws, keys);
   const next: NeighborhoodFile = { ...file, revocations: [...file.revocations, jws] };
   await writeJson(join(folder, "neighborhood.json"), next, { mode: 0o644 });
-  return { ...neighborhood, file: next, revocations: await addRevocation(revocations, jws, keys) };
+  return { ...neighborhood, file: next, revocations: known };
 }

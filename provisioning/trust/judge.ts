@@ -129,7 +129,8 @@ function refuseClosed(
 ): boolean {
   const closures = revocations.closures.get(token.id) ?? [];
   for (const { number, because, stays } of closures) {
-    const isAdopted = adoption && (because === "tokenClosed" || adoption.revocation >= number);
+    // An adoption counts against what the owner knew when signing it. Whom a later word does not name is out, adopted or not.
+    const isAdopted = adoption !== undefined && adoption.revocation >= number;
     if (stays.has(id) || isAdopted) continue;
     const why = because === "tokenRevoked" ? "is revoked" : "admits nobody new, because one of its devices was revoked";
     throw new Refusal(because, `the token of this device ${why}`);

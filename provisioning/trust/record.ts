@@ -39,16 +39,19 @@ export const MemberRecord = z.object({
 export type MemberRecord = z.infer<typeof MemberRecord>;
 
 /**
- * A record that would be too long goes without its last endpoints, then without its last admissions. Throws `identity.invalid` if it is
- * too long without any.
+ * A record that would be too long goes without its last endpoints, then without its last admissions; with an adoption, which proves more,
+ * first without admissions. Throws `identity.invalid` if it is too long without any.
  */
 export async function signRecord(record: MemberRecord, deviceKey: SigningKey): Promise<string> {
-  const { endpoints, admissions } = record;
-  for (let dropped = 0; dropped <= endpoints.length + admissions.length; dropped++) {
-    const left = {
-      endpoints: endpoints.slice(0, Math.max(0, endpoints.length - dropped)),
-      admissions: admissions.slice(0, Math.min(admissions.length, endpoints.length + admissions.length - dropped)),
-    };
+  const { endpoints, admissions, adoption } = record;
+  const [first, last] = adoption === undefined ? [endpoints, admissions] : [admissions, endpoints];
+  for (let dropped = 0; dropped <= first.length + last.length; dropped++) {
+    const firstLeft = first.slice(0, Math.max(0, first.length - dropped));
+    const lastLeft = last.slice(0, Math.min(last.length, first.length + last.length - dropped));
+    const left =
+      adoption === undefined
+        ? { endpoints: firstLeft, admissions: lastLeft }
+        : { endpoints: lastLeft, admissions: firstLeft };
     const jws = await sign("hamlet-record", { ...record, ...left }, deviceKey);
     if (jws.length <= maxRecordChars) return jws;
   }

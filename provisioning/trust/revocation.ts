@@ -17,7 +17,7 @@ export const Revocation = z.object({
     z.object({
       kind: z.literal("device"),
       device: Id,
-      token: TokenId.describe("keeps only the devices that stay, and those that the root adopted"),
+      token: TokenId.describe("keeps only the devices that stay, and those that the root adopts later"),
       stays: z.array(Id).max(500).describe("devices by that token that the owner keeps"),
     }),
     z.object({ kind: z.literal("token"), token: TokenId, stays: z.array(Id).max(500) }),
@@ -26,7 +26,7 @@ export const Revocation = z.object({
 });
 export type Revocation = z.infer<typeof Revocation>;
 
-/** What a revocation says about a token: only these devices by it stay, and those that the root adopted (after it, if it is revoked). */
+/** What a revocation says about a token: only these devices by it stay, and those that the root adopts later. */
 export type Closure = {
   digest: string;
   number: number;

@@ -46,7 +46,11 @@ export function refusal(request: IncomingMessage, names: () => string[]): Hamlet
 export function isLocalHost(host: string | undefined): boolean {
   const name = hostName((host ?? "").toLowerCase());
   if (name === undefined) return false;
-  return isIP(plainAddress(name)) > 0 || /^[a-z0-9-]{1,63}(\.local|\.hamlet\.internal)?$/.test(name);
+  if (isIP(plainAddress(name)) > 0) return true;
+  const parts = /^[a-z0-9-]{1,63}(?:\.(.+))?$/.exec(name);
+  if (!parts) return false;
+  const [, domain] = parts;
+  return domain === undefined || ["local", "hamlet.internal", ...homeDomains].includes(domain);
 }
 
 /** URLs that lead here for sure: nothing in them comes from the request. */

@@ -1,5 +1,6 @@
 // `adopt <device>`: lets a waiting device into the neighborhood, by a document that the root signs.
 import { adopt as signAdoption } from "../../../provisioning/neighborhood/orders.ts";
+import { deviceIdOf } from "../../../provisioning/trust/names.ts";
 import { sleep, systemClock } from "../../../system/clock.ts";
 import { type Command, type Context, text, usageError } from "../../terminal/command.ts";
 import { confirm } from "../../terminal/confirm.ts";
@@ -17,7 +18,7 @@ export const adopt: Command = {
   details: `
 A device waits if its token has expired or is full, or asks for confirmation (hamlet token create --adopt confirm).
 Compare the code with the one on the device's own page or console: the same code always means the same device.
---device names the new device itself; a member tells only its own socket, its mesh and the lab who waits. Without a terminal --yes is needed, and --code with it.`,
+--device names the new device. A member says who waits too, but only on its own socket, in the mesh and in the lab. Without a terminal --yes is needed, and --code with it.`,
   options: {
     ...deviceOption,
     code: { type: "string", argument: "code", describe: "the adoption code that the device shows: refuses any other" },
@@ -46,7 +47,8 @@ Compare the code with the one on the device's own page or console: the same code
       }
       const order = await signAdoption(await owned.open(), chosen.deviceKey, systemClock.now());
       await device.order([order]);
-      const isIn = "self" in found ? await joins(device, chosen.name, context) : undefined;
+      const isIn =
+        "self" in found ? await joins(device, deviceIdOf(chosen.deviceKey), chosen.name, context) : undefined;
       if (values["json"]) print(JSON.stringify({ name: chosen.name, code: chosen.code, isMember: isIn ?? null }));
       else if (isIn === true) print(`${chosen.name} is a member of ${owned.file.name}`);
       else print(`${chosen.name} is adopted: it becomes a member as soon as it meets one that has heard of it`);
@@ -57,15 +59,16 @@ Compare the code with the one on the device's own page or console: the same code
   },
 };
 
-/** Whether the device becomes a member while we look. */
-async function joins(device: Device, name: string, { progress }: Context): Promise<boolean> {
+/** Whether others list the device with this id as a member while we look. */
+async function joins(device: Device, id: string, name: string, { progress }: Context): Promise<boolean> {
   progress.stage(`waiting until ${name} is a member`);
   const deadline = performance.now() + joinsWithinMs;
   try {
     while (performance.now() < deadline) {
-      const { phase, self, members } = await device.status();
-      const isIn = self.name === name ? phase === "member" : members.some((member) => member.name === name);
-      if (isIn) return true;
+      // A device under load misses a question now and then; the order is with it.
+      const seen = await device.status().catch(() => undefined);
+      const others = seen?.members.filter(({ isSelf }) => !isSelf) ?? [];
+      if (seen?.self.id === id ? others.length > 0 : others.some((member) => member.id === id)) return true;
       await sleep(pollMs);
     }
     return false;

@@ -13,8 +13,8 @@ import { filledTable } from "../../terminal/table.ts";
 import { type Owned, ownedNeighborhood, ownerOptions } from "./owner.ts";
 import { findRevoked, type Members, type Revoked, readStays } from "./revoked.ts";
 
-/** As many as a device takes at once. */
-const maxDocuments = 64;
+/** A device takes 64 documents of 64 KiB in all at once; the rest reaches it by its neighbors. */
+const most = { documents: 60, chars: 48 << 10 };
 
 export const revoke: Command = {
   usage: "revoke <device|token|operator> [--stays all|none|<names>] [--neighborhood <folder>] | --list",
@@ -31,7 +31,8 @@ The folder keeps the revocation, and every later token and card carries it.`,
     stays: {
       type: "string",
       argument: "all|none|names",
-      describe: "which other devices with the same token stay: all, none, or names with commas (default: ask)",
+      describe:
+        "which other devices with the same token stay: all, none, or names with commas (needed if there are any)",
     },
     list: { type: "boolean", describe: "list tokens and operators, and what is revoked" },
     json: { type: "boolean", describe: "print the result as JSON" },
@@ -48,24 +49,31 @@ The folder keeps the revocation, and every later token and card carries it.`,
     const device = await findDevice(values);
     try {
       progress.stage("asking who is a member");
-      const members = (await device.status()).members;
+      const { members, neighborhood } = await device.status();
       progress.end();
+      if (neighborhood && neighborhood.id !== owned.keys.id) {
+        throw new HamletError("provision.otherNeighborhood", `${device.found} belongs to ${neighborhood.name}`, {
+          hint: "name that neighborhood's folder with --neighborhood",
+          exitCode: 3,
+        });
+      }
       const found = findRevoked(wanted, { members, tokens: await tokensOf(owned), operators: owned.file.operators });
       const stays = found.kind === "operator" ? [] : await whoStays(found, members, values);
       await agree(found, stays, members, values);
-      const isSigned = isRevoked(owned.revocations, found);
+      const isSigned = isRevoked(owned.revocations, found, stays);
       const { file } = isSigned
         ? owned
         : await signRevocation(await owned.open(), documentOf(found, stays), systemClock.now());
       // With those before it, which the device may lack.
-      await device.order(file.revocations.slice(-maxDocuments)).catch((error: unknown) => {
-        note(`${owned.folder} keeps the revocation, but no member has it yet: repeat the command to hand it out`);
+      await device.order(newest(file.revocations)).catch((error: unknown) => {
+        note(
+          `${owned.folder} keeps the revocation, but perhaps no member has it yet: repeat the command to hand it out`,
+        );
         throw error;
       });
       if (values["json"]) print(JSON.stringify({ kind: found.kind, name: found.name, stays }));
       else print(`${found.name} is out of ${owned.file.name}`);
-      if (found.kind === "device")
-        note("a card with its token can join no more; give the others new tokens as you need them");
+      if (found.kind === "device") note("a card with its token can join no more; make new tokens for new devices");
       return 0;
     } finally {
       device.close();
@@ -73,16 +81,33 @@ The folder keeps the revocation, and every later token and card carries it.`,
   },
 };
 
-/** Signed before, by a command that reached no device. */
-function isRevoked({ devices, closures, operators }: Revocations, found: Revoked): boolean {
+/** Signed before in these words, by a command that may have reached no device. */
+function isRevoked({ devices, closures, operators }: Revocations, found: Revoked, stays: string[]): boolean {
+  const isClosed = (token: string, because: "tokenClosed" | "tokenRevoked") =>
+    closures.get(token)?.some((one) => one.because === because && isSame(one.stays, stays)) ?? false;
   switch (found.kind) {
     case "device":
-      return devices.has(found.id);
+      return devices.has(found.id) && isClosed(found.token, "tokenClosed");
     case "token":
-      return closures.get(found.id)?.some(({ because }) => because === "tokenRevoked") ?? false;
+      return isClosed(found.id, "tokenRevoked");
     case "operator":
       return operators.has(found.key);
   }
+}
+
+const isSame = (one: ReadonlySet<string>, other: readonly string[]): boolean =>
+  one.size === other.length && other.every((id) => one.has(id));
+
+/** As many of the last as one order holds. */
+function newest(documents: readonly string[]): string[] {
+  const fit: string[] = [];
+  let chars = 0;
+  for (const jws of documents.toReversed()) {
+    chars += jws.length;
+    if (chars > most.chars || fit.length === most.documents) break;
+    fit.unshift(jws);
+  }
+  return fit;
 }
 
 function documentOf(found: Revoked, stays: string[]): Revocation["revoke"] {

@@ -1,17 +1,22 @@
 // Which waiting device a person means.
 // Pure.
 import type { PublicStatus, Status } from "../../../agent/api/schema.ts";
-import { parseAdoptionCode } from "../../../provisioning/trust/adoption-code.ts";
+import { adoptionCodeOf, parseAdoptionCode } from "../../../provisioning/trust/adoption-code.ts";
 import { HamletError } from "../../../system/error.ts";
 
 export type Waiting = { name: string; code: string; deviceKey: string };
 
-/** Those that the asked device knows of: the pending that it has heard, or itself. */
+/**
+ * Those that the asked device knows of: the pending that it has heard, or itself. Anyone may have answered in its place: the code that a
+ * person compares is that of the key which will be signed, whatever the answer calls it.
+ */
 export function waitingAt(found: Status | PublicStatus): Waiting[] {
-  const { name, code, deviceKey } = "self" in found ? found.self : found;
+  const { name, deviceKey } = "self" in found ? found.self : found;
   const others = "self" in found ? found.pending : [];
-  const itself = found.phase === "pending" && deviceKey !== undefined ? [{ name, code, deviceKey }] : [];
-  return [...others, ...itself];
+  const itself = found.phase === "pending" && deviceKey !== undefined ? [{ name, deviceKey }] : [];
+  return [...others, ...itself].map((one) => ({
+    ...{ name: one.name, deviceKey: one.deviceKey, code: adoptionCodeOf(one.deviceKey) },
+  }));
 }
 
 /**

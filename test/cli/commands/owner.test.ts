@@ -13,6 +13,7 @@ import { Membership } from "../../../agent/membership/membership.ts";
 import { makeOrders } from "../../../agent/membership/orders.ts";
 import { adopt } from "../../../cli/commands/neighborhood/adopt.ts";
 import { revoke } from "../../../cli/commands/neighborhood/revoke.ts";
+import { choose, waitingAt } from "../../../cli/commands/neighborhood/waiting.ts";
 import { type Command, parseInput } from "../../../cli/terminal/command.ts";
 import { makePageHandler } from "../../../dashboard/api/handler.ts";
 import { encodeProvisionFile } from "../../../provisioning/file/provision-file.ts";
@@ -31,6 +32,7 @@ import { makeStatusSource } from "../../dashboard/api/status-source.ts";
 import { bootDevice } from "../../neighborhood.ts";
 
 const passphrase = "correct horse battery";
+const empty = makeStatusSource().state;
 const openToMany = { validMs: 3_600_000, maxDevices: 9, tags: [] };
 let made: string;
 let folder: string;
@@ -40,6 +42,7 @@ let api: { stop(): Promise<void> };
 let membership: Membership;
 let tokens: { auto: TokenFile; confirm: TokenFile };
 let isFailing = false;
+let neighborhood = { id: "", name: "" };
 let devices: Record<"attic" | "cellar" | "shed" | "porch" | "guest", Identity>;
 
 beforeAll(async () => {
@@ -78,8 +81,9 @@ beforeEach(async () => {
 
   const source = makeStatusSource();
   const { status } = source;
+  neighborhood = { id: attic.neighborhood.id, name: "Elm Street" };
   source.status = async () => {
-    const shown = await status();
+    const shown = { ...(await status()), neighborhood };
     const [own, ...rest] = shown.members;
     const members = [...membership.members().values()].map(({ record, name, tokenId }) => ({
       ...{ ...rest[0]!, id: record.id, name, tokenId, admittedBy: admittersOf(record.admissions) },
@@ -106,6 +110,8 @@ async function hamlet(command: Command, ...argv: string[]): Promise<string[]> {
   await command.run(parseInput(command, [...argv, "--device", socket, "--neighborhood", home], {}), context);
   return lines;
 }
+/** Of the token for all, and of the one that asks for confirmation. */
+const tokenIds = async (): Promise<string[]> => [devices.cellar.token.id, devices.porch.token.id];
 const waiting = () => membership.pending().map(({ name }) => name);
 const codeOf = (name: string) => membership.pending().find((one) => one.name === name)!.code;
 /** What the device does by itself: it says hello again. */
@@ -127,6 +133,17 @@ test("adopt: a code names a device too, however it is written", async () => {
   const knocking = setInterval(() => void knocks("guest"), 50);
   expect(JSON.parse((await adopting)[0]!)).toMatchObject({ name: "guest", isMember: true });
   clearInterval(knocking);
+});
+
+test("adopt shows the code of the key that it signs, whatever code the answer claims", () => {
+  const [porch, guest] = membership.pending();
+  const lie = { ...porch!, deviceKey: guest!.deviceKey };
+  expect(waitingAt({ ...empty, pending: [lie] })).toEqual([
+    { name: "porch", deviceKey: lie.deviceKey, code: guest!.code },
+  ]);
+  expect(() => choose(waitingAt({ ...empty, pending: [lie] }), "porch", porch!.code, "attic")).toThrow(
+    /the code is not/,
+  );
 });
 
 test("adopt signs nothing for a wrong code, an unknown name, without a choice, or without the code that --yes needs", async () => {
@@ -173,6 +190,28 @@ test("revoke asks who stays, and takes no name that did not join with the token"
   expect(membership.members().size).toBe(2);
 });
 
+test("revoke signs nothing with the key of another neighborhood than the device's", async () => {
+  neighborhood = { id: "o".repeat(26), name: "Oak Street" };
+  await expect(hamlet(revoke, "cellar", "--stays", "all", "--yes")).rejects.toMatchObject({
+    ...{ code: "provision.otherNeighborhood", exitCode: 3, message: expect.stringContaining("Oak Street") },
+  });
+  expect((await readNeighborhood(home)).file.revocations).toEqual([]);
+});
+
+test("revoke: a later word about who stays is signed too, and puts out whom it does not name, adopted or not", async () => {
+  const order = (name: keyof typeof devices) => hamlet(adopt, name, "--code", codeOf(name), "--yes");
+  const adopting = order("porch");
+  const knocking = setInterval(() => void knocks("porch"), 50);
+  await adopting;
+  clearInterval(knocking);
+  const [, confirm] = await tokenIds();
+  await hamlet(revoke, confirm!, "--stays", "all", "--yes");
+  expect(await knocks("porch")).toMatchObject({ kind: "member" });
+  await hamlet(revoke, confirm!, "--stays", "none", "--yes");
+  expect(await knocks("porch")).toMatchObject({ kind: "refused" });
+  expect((await readNeighborhood(home)).file.revocations).toHaveLength(2);
+});
+
 test("revoke: what was signed but reached nobody is handed out by the same command, and signed once", async () => {
   isFailing = true;
   const again = () => hamlet(revoke, "cellar", "--stays", "all", "--yes");
@@ -185,13 +224,13 @@ test("revoke: what was signed but reached nobody is handed out by the same comma
 });
 
 test("revoke: an operator and a token, and the list that names them", async () => {
-  const [token] = (JSON.parse((await hamlet(revoke, "--list", "--json"))[0]!) as { tokens: { id: string }[] }).tokens;
+  const [token] = await tokenIds();
   expect(await hamlet(revoke, "owner", "--yes")).toEqual(["owner is out of Elm Street"]);
   expect(await hamlet(revoke, "owner", "--yes")).toEqual(["owner is out of Elm Street"]);
   expect((await readNeighborhood(home)).file.revocations).toHaveLength(1);
   expect(membership.revocations().operators.size).toBe(1);
-  await hamlet(revoke, token!.id, "--stays", "all", "--yes");
+  await hamlet(revoke, token!, "--stays", "all", "--yes");
   const listed = (await hamlet(revoke, "--list")).join("\n");
   expect(listed).toMatch(/owner .*revoked/);
-  expect(listed).toMatch(new RegExp(`${token!.id}.*revoked`));
+  expect(listed).toMatch(new RegExp(`${token!}.*revoked`));
 });

@@ -14,6 +14,7 @@ const otherDoors: Record<string, string> = {
   "provisioning/handover/folder.ts": "the guarded folder itself",
   "provisioning/firstboot/board-facts.ts": "/sys and the device tree",
   "provisioning/firstboot/disks.ts": "/sys and the disks",
+  "provisioning/firstboot/drivers.ts": "/sys",
   "provisioning/firstboot/machine.ts": "the image's own files and /proc",
   "provisioning/firstboot/card-report.ts": "the report on the boot partition",
   "provisioning/firstboot/consoles.ts": "consoles",
