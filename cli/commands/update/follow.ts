@@ -1,7 +1,8 @@
 // Follows an update on a device until it ends, through the device's restart.
 import type { Status, UpdateStatus } from "../../../agent/api/schema.ts";
 import { activityText, endText, fetchedText } from "../../../dashboard/update-words.ts";
-import type { UpdateActivity } from "../../../provisioning/handover/update.ts";
+import { compareVersions } from "../../../image/boot/versions.ts";
+import type { UpdateActivity, UpdateRequest } from "../../../provisioning/handover/update.ts";
 import { sleep } from "../../../system/clock.ts";
 import { type ErrorCode, HamletError } from "../../../system/error.ts";
 import type { Progress } from "../../../system/progress.ts";
@@ -37,16 +38,26 @@ export async function awaitUpdater(device: Followed, { pollMs, checkMs } = usual
 }
 
 /** Waits until the check that a request has begun is over. Throws what the update waits for. */
-export async function awaitCheck(device: Followed, before: UpdateStatus, { pollMs, checkMs } = usualPace) {
+export async function awaitCheck(
+  device: Followed,
+  before: UpdateStatus,
+  kind: UpdateRequest["kind"],
+  { pollMs, checkMs } = usualPace,
+) {
   for (let waitedMs = 0; ; waitedMs += pollMs) {
     const update = updateOf(await device.status());
     const { phase } = update.activity;
     if (phase === "waiting") throw waitingError(update.activity);
-    const isOver = phase === "idle" ? update.checkedAtMs !== before.checkedAtMs : phase !== "checking";
+    const isOver =
+      phase === "idle" ? update.checkedAtMs !== before.checkedAtMs && !isEarlier(update, kind) : phase !== "checking";
     if (isOver || waitedMs >= checkMs) return update;
     await sleep(pollMs);
   }
 }
+
+/** The end of a check that the updater had begun by itself: after ours it would install the newer release, or say why it does not. */
+const isEarlier = ({ newest, running }: UpdateStatus, kind: UpdateRequest["kind"]): boolean =>
+  (kind === "now" || kind === "retry") && newest !== undefined && compareVersions(newest, running.version) > 0;
 
 function waitingError({ because, againAtMs }: UpdateActivity & { phase: "waiting" }): HamletError {
   const { code, message, hint } = because;

@@ -29,7 +29,7 @@ export async function requestUpdate(asked: Asked, values: Values, context: Conte
     const { name } = status.self;
     progress.stage(asked.kind === "install" ? `reading ${asked.path}` : `checking for a release for ${name}`);
     await device.request("/v1/update", asked);
-    const update = await awaitCheck(device, before);
+    const update = await awaitCheck(device, before, asked.kind);
     progress.end();
     const { running, newest, activity } = update;
     if (values["watch"] && activity.phase !== "idle") return await followUpdate(device, before, context);

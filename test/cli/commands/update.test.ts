@@ -10,7 +10,7 @@ import { startApi } from "../../../agent/api/server.ts";
 import { startUpdate, type Update } from "../../../agent/update/update.ts";
 import { confirmReturn, updateBack } from "../../../cli/commands/update/back.ts";
 import { updateCheck } from "../../../cli/commands/update/check.ts";
-import { awaitUpdater, followUpdate, usualPace } from "../../../cli/commands/update/follow.ts";
+import { awaitCheck, awaitUpdater, followUpdate, usualPace } from "../../../cli/commands/update/follow.ts";
 import { updateHistory } from "../../../cli/commands/update/history.ts";
 import { updateInstall } from "../../../cli/commands/update/install.ts";
 import { updateNow } from "../../../cli/commands/update/now.ts";
@@ -423,4 +423,19 @@ test("to follow an update, the command waits for the updater of a device that ha
   expect(await awaitUpdater(device, { ...usualPace, pollMs: 1 })).toEqual(reported);
   const absent = awaitUpdater({ status: async () => started }, { ...usualPace, pollMs: 1, checkMs: 3 });
   await expect(absent).rejects.toMatchObject({ code: "update.noUpdater" });
+});
+
+test("update now does not take the end of a check that the updater had begun before for its own", async () => {
+  const because = { code: "update.failedBefore", message: "0.2.0 failed on this device" };
+  const earlier = reportOf({ activity: { phase: "idle" }, newest: "0.2.0", checkedAtMs: 5 });
+  const ours = reportOf({ activity: { phase: "waiting", version: "0.2.0", because }, newest: "0.2.0", checkedAtMs: 6 });
+  const asked = async (kind: "now" | "retry" | "check") => {
+    const answers = [earlier, earlier, ours].map(updateStatusOf);
+    const device = { status: async () => ({ ...source.state, update: answers.shift() ?? updateStatusOf(ours) }) };
+    return awaitCheck(device, updateStatusOf(reportOf()), kind, { ...usualPace, pollMs: 1 });
+  };
+  for (const kind of ["now", "retry"] as const) {
+    await expect(asked(kind)).rejects.toMatchObject({ code: "update.failedBefore", exitCode: 3 });
+  }
+  expect(await asked("check")).toMatchObject({ newest: "0.2.0", checkedAtMs: 5 });
 });
