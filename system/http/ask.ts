@@ -1,6 +1,7 @@
 // One HTTP exchange with a program that may be slow, gone or hostile: bounded in time and in size.
 import { type Agent, type IncomingHttpHeaders, request } from "node:http";
 import type { Duplex } from "node:stream";
+import { errnoOf } from "../error.ts";
 import { free } from "../free.ts";
 import { readBytes } from "../read-all.ts";
 
@@ -58,10 +59,21 @@ export function askForBytes(where: Where, question: Question): Promise<BytesAnsw
     // With `agent: false` Node ignores createConnection and connects to port 80 of this computer.
     const agent = "createConnection" in where || "agent" in where ? {} : ({ agent: false } as const);
     const asked = request({ ...where, path, method, headers, ...agent, signal });
+    let [isSent, isAnswered] = [false, false];
     asked.on("close", () => clearTimeout(timer));
-    asked.on("error", reject);
-    if (question.onSent) asked.on("finish", question.onSent);
+    asked.on("error", (error) => {
+      // A connection that was kept open may be closed by the other side just as we write: it has read nothing of this.
+      const isStale = asked.reusedSocket && ["EPIPE", "ECONNRESET"].includes(errnoOf(error) ?? "");
+      const mayRepeat = isStale && !isAnswered && !(isSent && question.onSent) && !signal.aborted;
+      if (mayRepeat) resolve(askForBytes(where, question));
+      else reject(error);
+    });
+    asked.on("finish", () => {
+      isSent = true;
+      question.onSent?.();
+    });
     asked.on("response", (response) => {
+      isAnswered = true;
       readBytes(response, maxBytes, free).then(
         (bytes) => {
           // A channel into a machine stays open until somebody closes it.
