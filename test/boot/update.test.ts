@@ -35,6 +35,7 @@ beforeAll(async () => {
   // It is awaited below; a lab that does not start must not leave it unheard.
   building.catch(() => {});
   lab = await bootLab({ images: [first], devices: 1, web: releases.publisher.served, from: "state" });
+  await lab.until(hasUpdater);
   peer = await joinPeer(lab, "cellar");
   const { address, page } = deviceOf(await lab.status(), "attic");
   watch = await watchDevice(peer, { address: address!, page });
@@ -46,6 +47,9 @@ afterAll(async () => {
   await lab?.[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 });
+
+/** It comes up after the agent, and tells the slot. */
+const hasUpdater = (status: LabStatus): boolean => deviceOf(status, "attic").slot !== undefined;
 
 async function buildReleases(first: string): Promise<void> {
   await releases.publish(first);
