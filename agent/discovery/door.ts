@@ -1,4 +1,4 @@
-// What a request at the doorstep gets: the answer to a hello, the page, or a coded error.
+// What a request at the doorstep gets: the answer to a hello or to orders, the page, or a coded error.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { sourceOf, withoutMapping } from "../../system/address.ts";
 import { FairBucket } from "../../system/bucket.ts";
@@ -43,7 +43,7 @@ const pages = {
   maxSources: 1_024,
 };
 
-// An owner's command brings a few; each document costs us a signature.
+// An owner's command brings a few; each document costs us a verification.
 const orders = {
   perSource: { burst: 10, perSecond: 1 },
   perNetwork: { burst: 40, perSecond: 4 },

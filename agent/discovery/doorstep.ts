@@ -1,4 +1,5 @@
-// The one HTTP server that strangers on the link can reach: it serves hello and the public page, nothing else.
+// The one HTTP server that strangers on the link can reach: it serves hello, the owner's orders and the public
+// page, nothing else.
 // Bounds everything that arrives in size, time and number before reading it.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";

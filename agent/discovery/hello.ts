@@ -30,7 +30,7 @@ export const Question = z.object({ id: Id, nonce: Nonce });
 export const Proof = z.object({ id: Id, nonce: Nonce, proof: z.string().length(43) });
 export const Said = z.object({ id: Id, nonce: Nonce, answererNonce: Nonce, sealed: Sealed });
 export const Answered = z.object({ sealed: Sealed });
-/** What a device answers that refuses a record. Sealed like an answer, so that no stranger can say it. */
+/** The answer to a record that is refused. Sealed like any answer, so that no stranger can give it. */
 export const Refused = z.object({ refused: z.enum(["pending", "refused"]), because: z.string().max(300) });
 const Reply = z.union([Hello, Refused]);
 

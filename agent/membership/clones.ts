@@ -23,7 +23,7 @@ export function takeOwn(state: State, record: MemberRecord, from: string | undef
   );
 }
 
-/** The one whose board is not that on which the identity was made gives it up. If that is neither or both, a person has to decide. */
+/** An identity belongs to the board that made it, so the device on another board gives it up. If neither or both are, a person decides. */
 function warnOfClone(state: State, other: MemberRecord, from: string | undefined): Step {
   const { self, own } = state;
   const made = self.madeOn;

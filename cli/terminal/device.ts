@@ -92,7 +92,7 @@ function atAddress(address: string): Device {
 
 /**
  * A device that takes requests: through this computer's own socket or the lab. Throws `device.takesNoRequests`: over the network a
- * device accepts only signed orders, and none of this kind exist yet.
+ * device accepts only what the root has signed, and no such document asks for this.
  */
 export async function findDeviceForRequests(values: Values): Promise<Device & Required<Pick<Device, "request">>> {
   const { request, ...device } = await findDevice(values);
