@@ -121,6 +121,7 @@ export type ErrorCode =
   | "ota.notFound"
   | "ota.noKey"
   | "ota.foreignRoot"
+  | "ota.longVersion"
   | "ota.notNewer"
   | "ota.damaged"
   | "ota.signFailed"

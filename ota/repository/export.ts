@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { createWriteStream, readFileSync } from "node:fs";
 import { copyFile, mkdir, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type Entry, file, tar } from "../../image/bundle/archive.ts";
@@ -17,7 +17,7 @@ import { readReleases, targetPath } from "./releases.ts";
 
 export type Exported = { version: string; files: number };
 
-/** `version`: or `newest`. `out`: a folder, or a file if its name ends in `.tar`. Complete or not at all. Throws `ota.exists`, `ota.notFound` or `ota.damaged`. */
+/** `version`: or `newest`. `out`: a folder, or a file if its name ends in `.tar`. Complete or not at all. Throws `ota.exists`, `ota.notFound`, `ota.longVersion` or `ota.damaged`. */
 export async function exportRelease(
   folder: string,
   { board, version, out }: { board: string; version: string; out: string },
@@ -52,6 +52,7 @@ export async function exportRelease(
   // In this order a device finds an object by its name.
   paths.push(...[...objects.keys()].sort().map(objectPath));
   if (isFile(out)) {
+    if (paths.some((path) => basename(path).length > maxTarNameChars)) throw longVersion(release.manifest.version);
     await writeArchive(repositoryFolder(folder), paths, release.manifest.builtS, out);
     return { version: release.manifest.version, files: paths.length };
   }
@@ -64,6 +65,9 @@ export async function exportRelease(
   });
   return { version: release.manifest.version, files: paths.length };
 }
+
+/** Of ustar, for what is behind the last slash. */
+const maxTarNameChars = 100;
 
 const isFile = (out: string): boolean => out.endsWith(".tar");
 
@@ -84,6 +88,11 @@ async function writeArchive(from: string, paths: string[], builtS: number, out: 
   }
   await syncPath(dirname(out));
 }
+
+const longVersion = (version: string): HamletError =>
+  new HamletError("ota.longVersion", `the version ${version} is too long for a file name in a tar archive`, {
+    hint: "export into a folder: -o stick/",
+  });
 
 const exists = (folder: string): HamletError =>
   new HamletError("ota.exists", `${folder} exists already; nothing was changed`, {

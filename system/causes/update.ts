@@ -27,6 +27,10 @@ export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.$
     cause: "The version does not sort after the newest one published for the board, so no device would install it.",
     next: "Build the image with a higher `--version`.",
   },
+  "ota.longVersion": {
+    cause: "The version is too long for a file name in a tar archive.",
+    next: "Export the release into a folder: a name that does not end in `.tar`.",
+  },
   "ota.damaged": {
     cause: "A file of the repository is missing or differs from what the signed metadata names.",
     next: "Publish again, or restore the file from a copy.",

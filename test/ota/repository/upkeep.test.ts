@@ -334,6 +334,19 @@ test("what waits for a signature is not removed", async () => {
   expect(await seen(one)).toBe("0.2.0");
 });
 
+test("a version too long for tar is refused with another way, and a folder takes it", async () => {
+  const version = `0.2.0-${"long".repeat(10)}`;
+  const one = await fresh();
+  await publishImage(one.repository, await publisher.image({ version, files: {} }), { now: Date.now() });
+  const file = join(publisher.work, "long.tar");
+  await expect(exportRelease(one.folder, { board: "nuc", version, out: file })).rejects.toMatchObject({
+    code: "ota.longVersion",
+    hint: expect.stringContaining("folder"),
+  });
+  expect(await readdir(publisher.work)).not.toContain("long.tar");
+  await exportRelease(one.folder, { board: "nuc", version, out: join(publisher.work, "long") });
+});
+
 test("a device's updater reads every release that was exported, the newest or not, straight from the folder or file", async () => {
   const one = await fresh();
   await publishImage(one.repository, images[1]!, { now: Date.now() });
