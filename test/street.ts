@@ -6,8 +6,11 @@ import { generateSigningKey, type SigningKey, seedOf } from "../provisioning/tru
 import { signMemberCertificate } from "../provisioning/trust/member-certificate.ts";
 import { deviceIdOf } from "../provisioning/trust/names.ts";
 import { foundedBy, type NeighborhoodKeys } from "../provisioning/trust/neighborhood-keys.ts";
+import { signOperator } from "../provisioning/trust/operator.ts";
+import { type Operator, signatureOf } from "../provisioning/trust/order.ts";
 import { type MemberRecord, signRecord } from "../provisioning/trust/record.ts";
 import { noRevocations } from "../provisioning/trust/revocation.ts";
+import type { Rollout } from "../provisioning/trust/rollout.ts";
 import { signToken, type TokenCertificate } from "../provisioning/trust/token.ts";
 
 export const day = 86_400_000;
@@ -105,3 +108,29 @@ export function trustOf(keys: NeighborhoodKeys, members: Device[] = [], change: 
     ...change,
   };
 }
+
+export async function makeOperator(
+  { root, keys }: Pick<Street, "root" | "keys">,
+  name = "owner",
+  key = generateSigningKey(),
+): Promise<Operator> {
+  const content = { v: 1 as const, neighborhood: keys.id, key: key.publicKey, name, issuedAt: monday };
+  return { key, certificate: await signOperator(content, root) };
+}
+
+/** The first document of a rollout of 1.4.0 to all. */
+export const rolloutBy = (keys: NeighborhoodKeys, operator: Operator, change: Partial<Rollout> = {}): Rollout => ({
+  ...signatureOf(keys.id, operator),
+  rollout: "r".repeat(22),
+  number: 1,
+  issuedAt: monday,
+  startedAt: monday,
+  state: "running",
+  promoted: 0,
+  release: "1.4.0",
+  waves: ["canary", 50, 100],
+  soakSeconds: 60,
+  successPercent: 95,
+  maxUnavailable: 1,
+  ...change,
+});

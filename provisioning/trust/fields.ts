@@ -48,6 +48,11 @@ export const Label = z
   .min(1)
   .max(64)
   .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u, "has unprintable characters");
+/** The version of a release, as the image builder allows it. */
+export const ReleaseVersion = z
+  .string()
+  .max(64)
+  .regex(/^[0-9A-Za-z][0-9A-Za-z.~+-]*$/, "is not the version of a release");
 export const Tag = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,31}$/, "is not a tag: a-z, 0-9, . _ -, at most 32");
 export const EpochMs = z.int().min(0).describe("ms since 1970");
 /** sha256 in base64url. */

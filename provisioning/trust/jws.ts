@@ -18,6 +18,9 @@ export type DocumentType =
   | "hamlet-revocation"
   | "hamlet-succession"
   | "hamlet-operator"
+  | "hamlet-rollout"
+  | "hamlet-hold"
+  | "hamlet-forget"
   | "hamlet-liveness";
 
 /** No signed document is longer: a sender of more wastes our time. */

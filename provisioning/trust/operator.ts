@@ -3,6 +3,7 @@ import { z } from "zod";
 import { EpochMs, Id, Label, PublicKey } from "./fields.ts";
 import { sign, verify } from "./jws.ts";
 import type { SigningKey } from "./keys.ts";
+import { deviceIdOf } from "./names.ts";
 import type { NeighborhoodKeys } from "./neighborhood-keys.ts";
 import { Refusal } from "./refusal.ts";
 import type { Revocations } from "./revocation.ts";
@@ -16,6 +17,9 @@ export const OperatorCertificate = z.object({
 });
 export type OperatorCertificate = z.infer<typeof OperatorCertificate>;
 
+/** By which orders name the key: the first 16 bytes of its hash, like the id of a device. */
+export const operatorIdOf = (publicKey: string): string => deviceIdOf(publicKey);
+
 export const signOperator = (certificate: OperatorCertificate, root: SigningKey): Promise<string> =>
   sign("hamlet-operator", certificate, root);
 
@@ -28,6 +32,6 @@ export async function verifyOperator(
   const certificate = await verify("hamlet-operator", jws, keys.rootKey, OperatorCertificate);
   if (certificate.neighborhood !== keys.id)
     throw new Refusal("wrongNeighborhood", "an operator of another neighborhood");
-  if (revocations.operators.has(certificate.key)) throw new Refusal("deviceRevoked", "this operator key is revoked");
+  if (revocations.operators.has(certificate.key)) throw new Refusal("operatorRevoked", "this operator key is revoked");
   return certificate;
 }

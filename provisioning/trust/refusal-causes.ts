@@ -41,7 +41,7 @@ export const refusalCauses: Record<RefusalCode, Cause> = {
     next: "Reset the device and provision it again.",
   },
   deviceRevoked: {
-    cause: "The device, or the operator's key, is revoked for good.",
+    cause: "The device is revoked for good.",
     next: "Reset the device and provision it again: it becomes a new device.",
   },
   tokenRevoked: {
@@ -59,5 +59,13 @@ export const refusalCauses: Record<RefusalCode, Cause> = {
   addressHeld: {
     cause: "Another member holds the same address.",
     next: "Reset one of the two devices and provision it again.",
+  },
+  operatorUnknown: {
+    cause: "No certificate of the root for this operator's key came with the order, and none is known here.",
+    next: "Give the order again with a folder that `hamlet operator add` or `hamlet init` made.",
+  },
+  operatorRevoked: {
+    cause: "The root has revoked the operator's key that signed this.",
+    next: "Have another operator give the order, or make a new key with `hamlet operator add`.",
   },
 };

@@ -1,7 +1,8 @@
 // Why a signed document is refused: a closed set, so that every reason can be counted, shown and tested.
 import { HamletError } from "../../system/error.ts";
 
-export const refusalCodes = [
+/** Of a device's record, and of what the root signs. */
+export const recordRefusalCodes = [
   "tooLarge",
   "malformed",
   "wrongAlgorithm",
@@ -18,6 +19,9 @@ export const refusalCodes = [
   "keyHeld",
   "addressHeld",
 ] as const;
+/** Of what an operator signs. */
+export const orderRefusalCodes = ["operatorUnknown", "operatorRevoked"] as const;
+export const refusalCodes = [...recordRefusalCodes, ...orderRefusalCodes] as const;
 export type RefusalCode = (typeof refusalCodes)[number];
 
 /** Thrown by every function that verifies a signed document. `refusal` is the reason, `code` always document.refused. */

@@ -8,17 +8,32 @@ import { seal } from "../../agent/discovery/seal.ts";
 import { parseSeed } from "../../agent/discovery/seeds.ts";
 import { admittedBy } from "../../provisioning/trust/admission.ts";
 import { verifyAdoption } from "../../provisioning/trust/adoption.ts";
+import { verifyForget } from "../../provisioning/trust/forget.ts";
+import { verifyHold } from "../../provisioning/trust/hold.ts";
 import { judgeRecord } from "../../provisioning/trust/judge.ts";
 import { type DocumentType, digestOf } from "../../provisioning/trust/jws.ts";
 import { generateSigningKey, type SigningKey } from "../../provisioning/trust/keys.ts";
 import { signMemberCertificate } from "../../provisioning/trust/member-certificate.ts";
 import { signSuccession, succeed } from "../../provisioning/trust/neighborhood-keys.ts";
 import { verifyOperator } from "../../provisioning/trust/operator.ts";
+import { signatureOf } from "../../provisioning/trust/order.ts";
 import { isReplacement, signReplacement } from "../../provisioning/trust/replacement.ts";
 import { addRevocation, noRevocations, type Revocation } from "../../provisioning/trust/revocation.ts";
+import { verifyRollout } from "../../provisioning/trust/rollout.ts";
+import { addRollout, rolloutOrders } from "../../provisioning/trust/rollout-orders.ts";
 import { wireguardKeyOf, wireguardPrivateKeyOf } from "../../provisioning/trust/wireguard-key.ts";
 import { parseJson } from "../../system/files.ts";
-import { admit, makeDevice, makeStreet, makeToken, monday, recordOf, trustOf } from "../street.ts";
+import {
+  admit,
+  makeDevice,
+  makeOperator,
+  makeStreet,
+  makeToken,
+  monday,
+  recordOf,
+  rolloutBy,
+  trustOf,
+} from "../street.ts";
 import { mutateText } from "./mutate.ts";
 import type { Reader } from "./reader.ts";
 
@@ -60,6 +75,10 @@ const payloadOf = (jws: string): string => Buffer.from(jws.split(".")[1]!, "base
 const next = { successorKey: generateSigningKey().publicKey, stays: [attic.id], issuedAt: monday };
 const succession = await signSuccession(elm.keys, elm.successor, { ...next, revocations: [digestOf("a")] });
 
+const operator = await makeOperator(elm);
+const authority = { neighborhood: elm.keys, revocations: noRevocations, known: new Map() };
+const order = { ...signatureOf(elm.keys.id, operator), number: 1, issuedAt: monday };
+
 const documents: Reader[] = [
   reader(
     "record",
@@ -88,6 +107,21 @@ const documents: Reader[] = [
   ),
   reader("operator", 1_500, [{ ...common, key: attic.key.publicKey, name: "owner" }], (text) =>
     verifyOperator(signed("hamlet-operator", text, elm.root), elm.keys, noRevocations),
+  ),
+  reader(
+    "rollout",
+    1_500,
+    [rolloutBy(elm.keys, operator, { maxFailures: 1, window: "02:00-05:00", tag: "home" })],
+    async (text) => {
+      const read = await verifyRollout(signed("hamlet-rollout", text, operator.key), authority);
+      return rolloutOrders(addRollout(new Map(), read), noRevocations);
+    },
+  ),
+  reader("hold", 1_500, [{ ...order, device: attic.id, until: monday, reason: "film" }], (text) =>
+    verifyHold(signed("hamlet-hold", text, operator.key), authority),
+  ),
+  reader("forget", 1_500, [{ ...order, device: attic.id }], (text) =>
+    verifyForget(signed("hamlet-forget", text, operator.key), authority),
   ),
   reader("words", 3_000, [admissions[0]!, replaces, `[fe80::1%eth0]:7780#${"k".repeat(43)}`], (text) => [
     admittedBy(text, { neighborhood: elm.keys.id, device: attic.id, token: token.certificate.id }, new Map()),

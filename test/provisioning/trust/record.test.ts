@@ -6,7 +6,7 @@ import { signMemberCertificate } from "../../../provisioning/trust/member-certif
 import { meshAddress } from "../../../provisioning/trust/names.ts";
 import { foundedBy, signSuccession, succeed } from "../../../provisioning/trust/neighborhood-keys.ts";
 import { type MemberRecord, maxRecordChars, readRecord } from "../../../provisioning/trust/record.ts";
-import { type RefusalCode, refusalCodes } from "../../../provisioning/trust/refusal.ts";
+import { type RefusalCode, recordRefusalCodes } from "../../../provisioning/trust/refusal.ts";
 import {
   addRevocations,
   noRevocations,
@@ -198,7 +198,7 @@ test("after a change of root, the old root's tokens stay valid for members and n
   expect(await judge(await recordOf(fresh), trustOf(keys, [cellar]))).toBe("member+");
 });
 
-test("every refusal occurs", async () => {
+test("every refusal of a record occurs", async () => {
   const oak = makeStreet();
   const foreignToken = await makeToken(oak);
   const trust = trustOf(elm.keys, [cellar]);
@@ -255,7 +255,7 @@ test("every refusal occurs", async () => {
     ["addressHeld", jws, heldBy(meshAddress(elm.keys.id, attic.key.publicKey))],
   ];
   for (const [code, bytes, trusted = trust] of cases) expect(await judge(bytes, trusted)).toBe(`refused ${code}`);
-  expect(new Set(cases.map(([code]) => code))).toEqual(new Set(refusalCodes));
+  expect(new Set(cases.map(([code]) => code))).toEqual(new Set(recordRefusalCodes));
   // A device's own state does not get in its way.
   expect(await judge(jws, { ...trust, held: new Map([[wireguardKeyOf(attic.record.deviceKey)!, attic.id]]) })).toBe(
     "member+",

@@ -143,7 +143,7 @@ test("an operator key is valid if this neighborhood's root has certified it and 
     await numbered(1, { kind: "operator", key: operator.publicKey }),
     elm.keys,
   );
-  await expect(verifyOperator(certificate, elm.keys, gone)).rejects.toMatchObject({ refusal: "deviceRevoked" });
+  await expect(verifyOperator(certificate, elm.keys, gone)).rejects.toMatchObject({ refusal: "operatorRevoked" });
   await expect(verifyOperator(certificate, makeStreet().keys, noRevocations)).rejects.toMatchObject({
     refusal: "badSignature",
   });
