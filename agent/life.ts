@@ -9,6 +9,7 @@ import { every } from "../system/clock.ts";
 import { run } from "../system/command.ts";
 import { describeError } from "../system/error.ts";
 import { makeLog } from "../system/log.ts";
+import { ordersStatusOf } from "./api/orders.ts";
 import type { Status } from "./api/schema.ts";
 import { memberStatuses, peersOf } from "./api/status-report.ts";
 import type { Cluster } from "./cluster/cluster.ts";
@@ -20,13 +21,14 @@ import { Membership } from "./membership/membership.ts";
 import type { TakeOrders } from "./membership/orders.ts";
 import type { Member, Task } from "./membership/state.ts";
 import type { Paths } from "./mesh/paths.ts";
+import { Orders } from "./orders/orders.ts";
 import { joinCluster } from "./parts/cluster.ts";
 import { type Link, meetNeighbors } from "./parts/link.ts";
 import { startReports, tune } from "./parts/reports.ts";
 import type { MemberOptions, Scope } from "./parts/scope.ts";
 import { serveNames, startGuard, startTunnel } from "./parts/tunnel.ts";
 
-export type MemberReport = Pick<Status, "members" | "pending" | "neighbors" | "broker" | "tuning">;
+export type MemberReport = Pick<Status, "members" | "pending" | "neighbors" | "broker" | "tuning" | "orders">;
 export type MemberLife = {
   isPending(): boolean;
   report(): Promise<MemberReport>;
@@ -34,7 +36,7 @@ export type MemberLife = {
   evidence(): Pick<Evidence, "handshakes" | "alive" | "telemetry">;
   /** For good. Throws `name.taken` or `file.full`. */
   rename(name: string): Promise<void>;
-  /** Takes in what the root has signed. Throws `document.refused`. */
+  /** Takes in what the root or an operator has signed. Throws `document.refused`. */
   order: TakeOrders;
   /** Says goodbye to the others; stop afterwards. */
   leave(): Promise<void>;
@@ -79,13 +81,20 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
     warnings,
     endpoints: endpoints(),
   });
-  const { cluster, order } = await joinCluster(scope, membership, complain);
+  const orders = await Orders.open({
+    neighborhood: identity.neighborhood,
+    stateFolder: config.stateFolder,
+    revocations: () => membership.revocations(),
+    log: makeLog("orders"),
+    warnings,
+  });
+  const { cluster, order } = await joinCluster(scope, { membership, orders }, complain);
   const alive = () => [...cluster.liveness()].filter(([, { state }]) => state === "alive").map(([id]) => id);
   const isCommonName = () => alive().every((other) => identity.id <= other);
   const memberAddresses = new Set<string>();
   const isMemberAt = (address: string) => memberAddresses.has(address);
   const link = await meetNeighbors(scope, { membership, order, isCommonName, isMemberAt });
-  const parts = { ...link, membership, cluster, paths, memberAddresses };
+  const parts = { ...link, membership, orders, cluster, paths, memberAddresses };
   const performing = performAll(scope, parts);
   ended.push(async () => {
     await membership.stop();
@@ -131,6 +140,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
         neighbors: link.discovery.neighbors().map(({ name: _, epoch: __, wireguardKey: ___, ...neighbor }) => neighbor),
         broker: broker.id(),
         tuning: tuning.applied(),
+        orders: ordersStatusOf(orders),
       };
     },
   };
@@ -138,6 +148,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
 
 type Parts = Link & {
   membership: Membership;
+  orders: Orders;
   cluster: Cluster;
   paths: Paths;
   /** Mesh addresses, which no other device can use, and the addresses in members' records. */
@@ -155,6 +166,8 @@ async function perform({ config, identity }: Scope, parts: Parts, task: Task): P
     case "members": {
       const members = [...membership.members().values()];
       cluster.membersChanged();
+      // A revocation comes as a change of members too, of an operator's key as well.
+      parts.orders.changed();
       memberAddresses.clear();
       for (const { address, record } of members) {
         for (const at of [address, ...record.endpoints.map(hostOf)]) memberAddresses.add(at);

@@ -1,11 +1,48 @@
-// The owner's orders as they travel: documents that the root has signed, by POST to any device on the link or to its own socket.
+// Orders as they travel: documents that the root or an operator has signed, by POST to any device on the link or to its own socket.
 // Pure.
 import { z } from "zod";
 import { Jws } from "../../provisioning/trust/fields.ts";
+import { Forget } from "../../provisioning/trust/forget.ts";
+import { Hold } from "../../provisioning/trust/hold.ts";
+import { Rollout } from "../../provisioning/trust/rollout.ts";
+import type { Orders as HeldOrders } from "../orders/orders.ts";
 
 export const ordersPath = "/v1/orders";
 export const Orders = z.strictObject({ documents: z.array(Jws).min(1).max(64) });
 export const OrdersTaken = z.object({
-  taken: z.array(z.object({ kind: z.enum(["adoption", "revocation"]), outcome: z.enum(["new", "known"]) })),
+  taken: z.array(z.object({ kind: z.string(), outcome: z.enum(["new", "known"]) })),
 });
 export type OrdersTaken = z.infer<typeof OrdersTaken>;
+
+const by = z.string().describe("name of the operator who signed it");
+/** What operators have ordered, as this device heard it. */
+export const OrdersStatus = z.object({
+  rollouts: z
+    .array(
+      z.object({
+        rollout: Rollout.omit({ certificate: true }).describe("as it was signed last"),
+        state: Rollout.shape.state.describe("what counts"),
+        because: z.enum(["operatorsDisagree", "operatorRevoked"]).exactOptional().describe("why it is paused anyway"),
+        operators: z.array(z.string()).describe("names of who signed it: two if they disagree"),
+      }),
+    )
+    .describe("the one that started first in front"),
+  holds: z.array(z.object({ hold: Hold.omit({ certificate: true }), operator: by })),
+  forgets: z.array(z.object({ forget: Forget.omit({ certificate: true }), operator: by })),
+  operators: z.array(z.object({ name: z.string(), key: z.string(), isRevoked: z.boolean() })),
+});
+export type OrdersStatus = z.infer<typeof OrdersStatus>;
+
+export const ordersStatusOf = (
+  orders: Pick<HeldOrders, "rollouts" | "holds" | "forgets" | "operators">,
+): OrdersStatus => ({
+  rollouts: orders
+    .rollouts()
+    .map((order) => ({ ...order, rollout: bare(order.rollout), operators: [...order.operators] })),
+  holds: orders.holds().map(({ hold, operator }) => ({ hold: bare(hold), operator })),
+  forgets: orders.forgets().map(({ forget, operator }) => ({ forget: bare(forget), operator })),
+  operators: orders.operators(),
+});
+
+/** Nobody reads a certificate. */
+const bare = <T extends { certificate?: string }>({ certificate: _, ...content }: T): Omit<T, "certificate"> => content;

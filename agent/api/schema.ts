@@ -4,7 +4,7 @@ import { z } from "zod";
 import { MetricsPayload, PeersPayload } from "../../ota/fleet/topics.ts";
 import { UpdateEnd, UpdateReport, UpdateRequest } from "../../provisioning/handover/update.ts";
 import { DeviceName, Id, PublicKey } from "../../provisioning/trust/fields.ts";
-import { Orders, OrdersTaken, ordersPath } from "./orders.ts";
+import { Orders, OrdersStatus, OrdersTaken, ordersPath } from "./orders.ts";
 
 const Bytes = z.int().min(0);
 const EpochMs = z.number().min(0);
@@ -119,6 +119,7 @@ export const Status = z.object({
     .optional()
     .describe("the internal disk that this device could move to, while it runs from a USB stick"),
   update: UpdateStatus.optional().describe("absent where no updater runs"),
+  orders: OrdersStatus.exactOptional().describe("what operators have ordered; absent while there is no mesh"),
   warnings: z.array(WarningShape),
 });
 export type Status = z.infer<typeof Status>;

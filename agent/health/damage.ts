@@ -7,6 +7,7 @@ import type { Warnings } from "./warnings.ts";
 const losses: Record<string, string> = {
   "standing.json": "its last name and the proof that members admitted it",
   "roster.json": "the members that it knew; it learns them again from its neighbors",
+  "orders.json": "rollouts, holds and operators; its neighbors send them again",
   "revocations.json": "revocations that no other file records; its neighbors send them again",
 };
 

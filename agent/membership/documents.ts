@@ -1,7 +1,6 @@
-// The kinds of documents that members pass on: how each is verified and kept, and how long it may be.
-import { maxDocumentChars, digestOf as wholeDigestOf } from "../../provisioning/trust/jws.ts";
+// The kind of document that each member signs about itself, and how members compare documents.
+import { digestOf as wholeDigestOf } from "../../provisioning/trust/jws.ts";
 import { maxRecordChars } from "../../provisioning/trust/record.ts";
-import { Refusal } from "../../provisioning/trust/refusal.ts";
 import type { DocumentKind } from "../cluster/documents.ts";
 import type { Identity } from "../identity.ts";
 import type { Membership } from "./membership.ts";
@@ -21,35 +20,6 @@ export const recordKind = (membership: Membership, identity: Identity): Document
     if (outcome.kind === "self") return "known";
     if (outcome.kind !== "member") return "refused";
     return outcome.isNews ? "new" : "known";
-  },
-});
-
-/** The root's word about who is out. Each is named by its digest. */
-export const revocationKind = (membership: Membership): DocumentKind => ({
-  kind: "revocation",
-  maxChars: maxDocumentChars,
-  summaries: () =>
-    membership.revocations().documents.map(({ number, jws }) => ({ id: digestOf(jws), number, digest: digestOf(jws) })),
-  get: (id) => membership.revocations().documents.find(({ jws }) => digestOf(jws) === id)?.jws,
-  offer: async (jws) => ((await membership.revoke([jws])) ? "new" : "known"),
-});
-
-/** The root's word about who is in, by the device's id. */
-export const adoptionKind = (membership: Membership): DocumentKind => ({
-  kind: "adoption",
-  maxChars: 4 << 10,
-  summaries: () =>
-    [...membership.adoptions()].map(([id, { adoption, jws }]) => ({
-      ...{ id, number: adoption.issuedAt, digest: digestOf(jws) },
-    })),
-  get: (id) => membership.adoptions().get(id)?.jws,
-  async offer(jws) {
-    try {
-      return (await membership.adopt(jws)) ? "new" : "known";
-    } catch (error) {
-      if (error instanceof Refusal) return "refused";
-      throw error;
-    }
   },
 });
 

@@ -1,57 +1,63 @@
-// Orders of the owner, whose computer is no member: documents that the root has signed, handed to any device on the link. Each proves
-// itself, so it makes no difference who brings it or how often.
+// Orders: documents signed by the root or an operator, handed to any device by somebody who need not be a member. Each proves itself, so
+// it makes no difference who brings it or how often.
 import { type DocumentType, maxDocumentChars } from "../../provisioning/trust/jws.ts";
 import { Refusal } from "../../provisioning/trust/refusal.ts";
 import type { DocumentKind } from "../cluster/documents.ts";
 import { digestOf } from "./documents.ts";
-import type { Membership } from "./membership.ts";
 import { isOfType } from "./salvage.ts";
 
+/** A kind of document that counts whoever brings it. */
+export type OrderKind = DocumentKind & {
+  type: DocumentType;
+  /** Throws `Refusal` unless it would be taken. */
+  check(jws: string): Promise<void>;
+  /** Keeps it; resolves to whether it was new. Throws `Refusal`. */
+  take(jws: string): Promise<boolean>;
+};
+
+/** With what members' gossip needs: there a refusal is an answer. */
+export const orderKind = (kind: Omit<OrderKind, "offer">): OrderKind => ({
+  ...kind,
+  async offer(jws) {
+    try {
+      return (await kind.take(jws)) ? "new" : "known";
+    } catch (error) {
+      if (error instanceof Refusal) return "refused";
+      throw error;
+    }
+  },
+});
+
 /** What became of one document. */
-export type Ordered = { kind: "adoption" | "revocation"; outcome: "new" | "known" };
+export type Ordered = { kind: string; outcome: "new" | "known" };
 export type TakeOrders = (documents: readonly string[]) => Promise<Ordered[]>;
 
-type Order = { kind: Ordered["kind"]; type: DocumentType };
-const orders: readonly Order[] = [
-  { kind: "revocation", type: "hamlet-revocation" },
-  { kind: "adoption", type: "hamlet-adoption" },
-];
-
 /**
- * Takes all of the documents or none: throws `Refusal` for the first that the root has not signed. `publish` tells the neighborhood
- * of one that was new.
+ * Takes all of the documents or none: throws `Refusal` for the first that does not count. `kinds`: in the order in which they are taken.
+ * `publish` tells the neighborhood of one that was new.
  */
-export function makeOrders(
-  membership: Pick<Membership, "check" | "adopt" | "revoke">,
-  kinds: readonly DocumentKind[],
-  publish: (kind: string, id: string) => void,
-): TakeOrders {
-  const take = { adoption: membership.adopt, revocation: (jws: string) => membership.revoke([jws]) };
+export function makeOrders(kinds: readonly OrderKind[], publish: (kind: string, id: string) => void): TakeOrders {
   return async (documents) => {
-    const asked = documents.map((jws) => ({ jws, kind: kindOf(jws) }));
-    // Who is out goes before who is in.
-    asked.sort((one, other) => rank(one.kind) - rank(other.kind));
-    for (const { jws, kind } of asked) await membership.check(kind, jws);
+    const asked = documents.map((jws) => ({ jws, of: kindOf(kinds, jws) }));
+    asked.sort((one, other) => kinds.indexOf(one.of) - kinds.indexOf(other.of));
+    for (const { jws, of } of asked) await of.check(jws);
     const done: Ordered[] = [];
-    for (const { jws, kind } of asked) {
-      const isNew = await take[kind].call(membership, jws);
-      done.push({ kind, outcome: isNew ? "new" : "known" });
+    for (const { jws, of } of asked) {
+      const isNew = await of.take(jws);
+      done.push({ kind: of.kind, outcome: isNew ? "new" : "known" });
       const digest = digestOf(jws);
-      const kept = kinds
-        .find((of) => of.kind === kind)
-        ?.summaries()
-        .find((summary) => summary.digest === digest);
-      if (isNew && kept) publish(kind, kept.id);
+      const kept = of.summaries().find((summary) => summary.digest === digest);
+      if (isNew && kept) publish(of.kind, kept.id);
     }
     return done;
   };
 }
 
-const rank = (kind: Ordered["kind"]): number => orders.findIndex((order) => order.kind === kind);
-
-function kindOf(jws: string): Ordered["kind"] {
+function kindOf(kinds: readonly OrderKind[], jws: string): OrderKind {
   if (jws.length > maxDocumentChars) throw new Refusal("tooLarge", `a document of ${jws.length} characters`);
-  const order = orders.find(({ type }) => isOfType(type)(jws));
-  if (order) return order.kind;
-  throw new Refusal("wrongType", "this is no order: a device takes adoptions and revocations");
+  const kind = kinds.find(({ type }) => isOfType(type)(jws));
+  if (!kind)
+    throw new Refusal("wrongType", `this is no order: a device takes ${kinds.map((of) => of.kind).join(", ")}`);
+  if (jws.length > kind.maxChars) throw new Refusal("tooLarge", `a ${kind.kind} of ${jws.length} characters`);
+  return kind;
 }

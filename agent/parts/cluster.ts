@@ -2,18 +2,22 @@
 import { makeLog } from "../../system/log.ts";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 import { livenessSigner } from "../cluster/proofs.ts";
-import { adoptionKind, recordKind, revocationKind } from "../membership/documents.ts";
+import { recordKind } from "../membership/documents.ts";
 import type { Membership } from "../membership/membership.ts";
 import { makeOrders, type TakeOrders } from "../membership/orders.ts";
+import { adoptionKind, revocationKind } from "../membership/root-orders.ts";
+import { operatorOrderKinds } from "../orders/kinds.ts";
+import type { Orders } from "../orders/orders.ts";
 import type { Scope } from "./scope.ts";
 
 /** The cluster, and what takes in the owner's orders for it. Throws `port.taken` or `cluster.failed`. */
 export async function joinCluster(
   { config, identity, clock, ended }: Scope,
-  membership: Membership,
+  { membership, orders }: { membership: Membership; orders: Orders },
   complain: (error: unknown) => void,
 ): Promise<{ cluster: Cluster; order: TakeOrders }> {
-  const documents = [recordKind(membership, identity), revocationKind(membership), adoptionKind(membership)];
+  // Who is out goes before who is in, and who may order before what is ordered.
+  const orderKinds = [revocationKind(membership), adoptionKind(membership), ...operatorOrderKinds(orders)];
   const cluster = await startCluster({
     self: { id: identity.id, signLiveness: livenessSigner(identity.key.privateKey) },
     address: identity.address,
@@ -22,7 +26,7 @@ export async function joinCluster(
       new Map(
         [...membership.members()].map(([id, { address, record }]) => [id, { address, deviceKey: record.deviceKey }]),
       ),
-    documents,
+    documents: [recordKind(membership, identity), ...orderKinds],
     clock,
     log: makeLog("cluster"),
     onChange(liveness) {
@@ -31,5 +35,5 @@ export async function joinCluster(
     },
   });
   ended.push(() => cluster.stop());
-  return { cluster, order: makeOrders(membership, documents, cluster.publish) };
+  return { cluster, order: makeOrders(orderKinds, cluster.publish) };
 }

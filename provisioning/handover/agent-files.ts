@@ -13,6 +13,8 @@ export const agentFilesIn = (folder: string) => ({
   revocations: join(folder, "revocations.json"),
   /** Whom the root has adopted; the agent's alone. */
   adoptions: join(folder, "adoptions.json"),
+  /** What operators have signed; the agent's alone. */
+  orders: join(folder, "orders.json"),
   /** From root: what to make an identity of (provision.ts). */
   provision: join(folder, "provision.json"),
   /** From root: what it could not do (problems.ts). */

@@ -68,4 +68,8 @@ export const refusalCauses: Record<RefusalCode, Cause> = {
     cause: "The root has revoked the operator's key that signed this.",
     next: "Have another operator give the order, or make a new key with `hamlet operator add`.",
   },
+  outdated: {
+    cause: "The order is older than all that the device keeps: it may have ended before and been forgotten.",
+    next: "Give a new order.",
+  },
 };

@@ -20,7 +20,7 @@ export const recordRefusalCodes = [
   "addressHeld",
 ] as const;
 /** Of what an operator signs. */
-export const orderRefusalCodes = ["operatorUnknown", "operatorRevoked"] as const;
+export const orderRefusalCodes = ["operatorUnknown", "operatorRevoked", "outdated"] as const;
 export const refusalCodes = [...recordRefusalCodes, ...orderRefusalCodes] as const;
 export type RefusalCode = (typeof refusalCodes)[number];
 

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Warnings } from "../../../agent/health/warnings.ts";
 import type { Identity } from "../../../agent/identity.ts";
-import { adoptionKind, revocationKind } from "../../../agent/membership/documents.ts";
 import { Membership } from "../../../agent/membership/membership.ts";
 import { makeOrders } from "../../../agent/membership/orders.ts";
+import { adoptionKind, revocationKind } from "../../../agent/membership/root-orders.ts";
 import { signAdoption } from "../../../provisioning/trust/adoption.ts";
 import { generateSigningKey, type SigningKey } from "../../../provisioning/trust/keys.ts";
 import { readRecord } from "../../../provisioning/trust/record.ts";
@@ -44,7 +44,7 @@ async function open(identity: Identity) {
   const membership = await Membership.open({ identity, stateFolder, clock, log: silentLog, warnings });
   const published: string[] = [];
   const kinds = [revocationKind(membership), adoptionKind(membership)];
-  const order = makeOrders(membership, kinds, (kind) => void published.push(kind));
+  const order = makeOrders(kinds, (kind) => void published.push(kind));
   const tasks = async () => {
     await membership.stop();
     const done: string[] = [];

@@ -8,9 +8,9 @@ import { startApi } from "../../../agent/api/server.ts";
 import { Warnings } from "../../../agent/health/warnings.ts";
 import type { Identity } from "../../../agent/identity.ts";
 import { admittersOf } from "../../../agent/membership/admissions.ts";
-import { adoptionKind, revocationKind } from "../../../agent/membership/documents.ts";
 import { Membership } from "../../../agent/membership/membership.ts";
 import { makeOrders } from "../../../agent/membership/orders.ts";
+import { adoptionKind, revocationKind } from "../../../agent/membership/root-orders.ts";
 import { adopt } from "../../../cli/commands/neighborhood/adopt.ts";
 import { revoke } from "../../../cli/commands/neighborhood/revoke.ts";
 import { choose, waitingAt } from "../../../cli/commands/neighborhood/waiting.ts";
@@ -90,7 +90,7 @@ beforeEach(async () => {
     }));
     return { ...shown, members: [{ ...own!, tokenId: attic.token.id }, ...members], pending: membership.pending() };
   };
-  const take = makeOrders(membership, [revocationKind(membership), adoptionKind(membership)], () => {});
+  const take = makeOrders([revocationKind(membership), adoptionKind(membership)], () => {});
   isFailing = false;
   const order: typeof take = async (documents) => {
     if (isFailing) throw new HamletError("device.noAnswer", "it lost its power just now");

@@ -1,0 +1,109 @@
+// What this device holds of what operators have signed.
+// Pure.
+import type { Forget } from "../../provisioning/trust/forget.ts";
+import type { Hold } from "../../provisioning/trust/hold.ts";
+import type { OperatorCertificate } from "../../provisioning/trust/operator.ts";
+import { operatorIdOf } from "../../provisioning/trust/operator.ts";
+import type { Signed } from "../../provisioning/trust/order.ts";
+import type { Rollout } from "../../provisioning/trust/rollout.ts";
+import { addRollout as addDocument } from "../../provisioning/trust/rollout-orders.ts";
+import { addLatest, type Latest, none, type Rule, refuseOutdated, withinBounds } from "./latest.ts";
+
+export type Certified = { content: OperatorCertificate; jws: string; digest: string };
+export type Held = {
+  operators: Latest<Certified>;
+  /** Of each rollout the documents that count. */
+  rollouts: Latest<readonly Signed<Rollout>[]>;
+  holds: Latest<Signed<Hold>>;
+  forgets: Latest<Signed<Forget>>;
+};
+export const nothingHeld: Held = { operators: none, rollouts: none, holds: none, forgets: none };
+
+const mostRollouts = 16;
+const mostDevices = 256;
+const mostOperators = 64;
+
+const signedAt = ({ content }: { content: { issuedAt: number } }) => content.issuedAt;
+/** By number; of equal ones every device chooses the same. */
+const hasHigherNumber = <T extends { number: number }>(one: Named<T>, other: Named<T>): boolean =>
+  one.content.number > other.content.number ||
+  (one.content.number === other.content.number && one.digest < other.digest);
+type Named<T> = { content: T; digest: string };
+
+const operatorRule: Rule<Certified> = {
+  most: mostOperators,
+  subjectOf: ({ content }) => operatorIdOf(content.key),
+  ageOf: signedAt,
+  isAbove: (one, other) =>
+    signedAt(one) > signedAt(other) || (signedAt(one) === signedAt(other) && one.digest < other.digest),
+};
+const holdRule: Rule<Signed<Hold>> = {
+  most: mostDevices,
+  subjectOf: ({ content }) => content.device,
+  ageOf: signedAt,
+  // Of two operators who disagree the more careful one counts.
+  isAbove: (one, other) =>
+    one.content.number === other.content.number && one.content.until !== other.content.until
+      ? one.content.until > other.content.until
+      : hasHigherNumber(one, other),
+};
+const forgetRule: Rule<Signed<Forget>> = {
+  most: mostDevices,
+  subjectOf: ({ content }) => content.device,
+  ageOf: signedAt,
+  isAbove: hasHigherNumber,
+};
+
+export const addOperator = (held: Held, added: Certified): Held =>
+  put(held, "operators", addLatest(held.operators, added, operatorRule));
+export const addHold = (held: Held, added: Signed<Hold>): Held =>
+  put(held, "holds", addLatest(held.holds, added, holdRule));
+export const addForget = (held: Held, added: Signed<Forget>): Held =>
+  put(held, "forgets", addLatest(held.forgets, added, forgetRule));
+
+/** Throws `Refusal` if it started before one that was forgotten here. */
+export function addRollout(held: Held, added: Signed<Rollout>): Held {
+  const { documents, floorMs } = held.rollouts;
+  const { rollout, startedAt } = added.content;
+  if (!documents.has(rollout)) refuseOutdated(startedAt, floorMs);
+  const next = addDocument(documents, added);
+  if (next === documents) return held;
+  const rollouts = withinBounds({ documents: next, floorMs }, rollout, {
+    most: mostRollouts,
+    ageOf: (all) => all[0]!.content.startedAt,
+    hasEnded: (all) => all[0]!.content.state === "aborted",
+  });
+  return { ...held, rollouts };
+}
+
+/** Without what revoked operators signed. `revoked`: their keys. */
+export function withoutRevoked({ operators, rollouts, holds, forgets }: Held, revoked: ReadonlySet<string>): Held {
+  const bySomebody = ({ operator }: { operator: OperatorCertificate }) => !revoked.has(operator.key);
+  return {
+    operators: some(operators, ({ content }) => !revoked.has(content.key)),
+    rollouts: {
+      ...rollouts,
+      documents: new Map([...rollouts.documents].map(([id, all]) => [id, all.filter(bySomebody)])),
+    },
+    holds: some(holds, bySomebody),
+    forgets: some(forgets, bySomebody),
+  };
+}
+
+const some = <T>({ documents, floorMs }: Latest<T>, is: (document: T) => boolean): Latest<T> => ({
+  ...{ documents: new Map([...documents].filter(([, document]) => is(document))), floorMs },
+});
+
+export type Floors = Record<keyof Held, number>;
+
+/** What was above the floor when it came stays, wherever the floor is now. */
+export const withFloors = ({ operators, rollouts, holds, forgets }: Held, floorsMs: Floors): Held => ({
+  operators: { ...operators, floorMs: floorsMs.operators },
+  rollouts: { ...rollouts, floorMs: floorsMs.rollouts },
+  holds: { ...holds, floorMs: floorsMs.holds },
+  forgets: { ...forgets, floorMs: floorsMs.forgets },
+});
+
+function put<Kind extends keyof Held>(held: Held, kind: Kind, latest: Held[Kind]): Held {
+  return latest === held[kind] ? held : { ...held, [kind]: latest };
+}

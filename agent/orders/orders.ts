@@ -1,0 +1,147 @@
+// What operators have ordered, as this device heard it: verified, on disk before it counts, and handed on.
+import type { Forget } from "../../provisioning/trust/forget.ts";
+import type { Hold } from "../../provisioning/trust/hold.ts";
+import type { NeighborhoodKeys } from "../../provisioning/trust/neighborhood-keys.ts";
+import type { Authority } from "../../provisioning/trust/order.ts";
+import { Refusal } from "../../provisioning/trust/refusal.ts";
+import { noRevocations, type Revocations } from "../../provisioning/trust/revocation.ts";
+import { type RolloutOrder, rolloutOrders } from "../../provisioning/trust/rollout-orders.ts";
+import { describeError } from "../../system/error.ts";
+import type { Log } from "../../system/log.ts";
+import { makeQueue } from "../../system/queue.ts";
+import { warnOfDamage } from "../health/damage.ts";
+import type { Warnings } from "../health/warnings.ts";
+import { type Held, nothingHeld, withFloors, withoutRevoked } from "./held.ts";
+import { type OrderName, type Reading, readings } from "./readings.ts";
+import { OrdersStore } from "./store.ts";
+
+export type OrdersOptions = {
+  neighborhood: NeighborhoodKeys;
+  stateFolder: string;
+  /** Those that are known now: what a revoked operator signed no longer counts. */
+  revocations(): Revocations;
+  log: Log;
+  warnings: Warnings;
+};
+/** `operator`: the name of who signed it. */
+export type HoldOrder = { hold: Hold; operator: string };
+export type ForgetOrder = { forget: Forget; operator: string };
+export type KnownOperator = { name: string; key: string; isRevoked: boolean };
+
+export class Orders {
+  readonly #o: OrdersOptions;
+  readonly #store: OrdersStore;
+  readonly #inTurn = makeQueue();
+  readonly #listeners = new Set<() => void>();
+  #held: Held = nothingHeld;
+
+  private constructor(o: OrdersOptions) {
+    this.#o = o;
+    this.#store = new OrdersStore(o.stateFolder);
+  }
+
+  /** Reads back what was kept. What no longer verifies is left out. */
+  static async open(o: OrdersOptions): Promise<Orders> {
+    const orders = new Orders(o);
+    const { damage, floorsMs, operators, rollouts, holds, forgets } = await orders.#store.load();
+    if (damage) warnOfDamage(o.warnings, damage);
+    for (const jws of operators) await orders.#readBack(readings.operator, jws);
+    for (const jws of rollouts) await orders.#readBack(readings.rollout, jws);
+    for (const jws of holds) await orders.#readBack(readings.hold, jws);
+    for (const jws of forgets) await orders.#readBack(readings.forget, jws);
+    orders.#held = withFloors(orders.#held, floorsMs);
+    return orders;
+  }
+
+  /** Whatever was revoked since: what a revoked operator signed must still be known, so that it stays stopped. */
+  async #readBack(read: Reading, jws: string): Promise<void> {
+    try {
+      const add = await read(jws, { ...this.authority(), revocations: noRevocations });
+      this.#held = add(this.#held);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.#o.log.warn(`left out an order that was kept: ${error.message}`);
+    }
+  }
+
+  /** Throws `Refusal` unless it would be taken. */
+  async check(name: OrderName, jws: string): Promise<void> {
+    (await readings[name](jws, this.authority()))(this.#held);
+  }
+
+  /** Keeps an order. Resolves to whether it changes something; throws `Refusal`, and `file.full` if it could not be kept. */
+  take(name: OrderName, jws: string): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const add = await readings[name](jws, this.authority());
+      const next = add(this.#held);
+      if (next === this.#held) return false;
+      await this.#keep(next);
+      this.#held = next;
+      this.changed();
+      return true;
+    });
+  }
+
+  /** Who may order, as far as this device knows. */
+  authority(): Authority {
+    const { neighborhood, revocations } = this.#o;
+    const known = new Map([...this.#held.operators.documents].map(([id, { content }]) => [id, content]));
+    return { neighborhood, revocations: revocations(), known };
+  }
+
+  /** The one that started first in front. */
+  rollouts(): RolloutOrder[] {
+    return rolloutOrders(this.#held.rollouts.documents, this.#o.revocations());
+  }
+
+  holds(): HoldOrder[] {
+    const { holds } = this.valid();
+    return [...holds.documents.values()].map(({ content, operator }) => ({ hold: content, operator: operator.name }));
+  }
+
+  forgets(): ForgetOrder[] {
+    const { forgets } = this.valid();
+    return [...forgets.documents.values()].map(({ content, operator }) => ({
+      ...{ forget: content, operator: operator.name },
+    }));
+  }
+
+  operators(): KnownOperator[] {
+    const { operators } = this.#o.revocations();
+    return [...this.#held.operators.documents.values()].map(({ content: { name, key } }) => ({
+      ...{ name, key, isRevoked: operators.has(key) },
+    }));
+  }
+
+  /** What is handed on: others would refuse what a revoked operator signed. */
+  valid(): Held {
+    return withoutRevoked(this.#held, this.#o.revocations().operators);
+  }
+
+  /** Calls `listener` whenever what counts may have changed; returns what ends that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** To be called when the revocations have changed too. */
+  changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  async #keep(next: Held): Promise<void> {
+    const { warnings } = this.#o;
+    try {
+      await this.#store.save(next);
+      warnings.clear("state.full", "orders");
+    } catch (error) {
+      warnings.raise(
+        "state.full",
+        `this device could not keep an order: ${describeError(error)}`,
+        "free space on the data partition; the order counts here once it is kept",
+        { subject: "orders" },
+      );
+      throw error;
+    }
+  }
+}

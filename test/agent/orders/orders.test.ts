@@ -1,0 +1,228 @@
+// What a device keeps of operators' orders: on disk before it counts, bounded, and stopped when the operator is revoked.
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Warnings } from "../../../agent/health/warnings.ts";
+import { makeOrders } from "../../../agent/membership/orders.ts";
+import { operatorOrderKinds } from "../../../agent/orders/kinds.ts";
+import { Orders } from "../../../agent/orders/orders.ts";
+import { signForget } from "../../../provisioning/trust/forget.ts";
+import { type Hold, signHold } from "../../../provisioning/trust/hold.ts";
+import { type Operator, signatureOf } from "../../../provisioning/trust/order.ts";
+import { addRevocation, noRevocations, signRevocation } from "../../../provisioning/trust/revocation.ts";
+import { type Rollout, signRollout } from "../../../provisioning/trust/rollout.ts";
+import { silentLog } from "../../../system/log.ts";
+import { makeDevice, makeOperator, makeStreet, makeToken, monday, rolloutBy } from "../../street.ts";
+
+const elm = makeStreet();
+const [owner, alice] = [await makeOperator(elm, "owner"), await makeOperator(elm, "alice")];
+const attic = await makeDevice(elm, await makeToken(elm));
+const clock = { now: () => monday, monotonic: () => 0 };
+
+let folder: string;
+let revocations = noRevocations;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hamlet-orders-"));
+  revocations = noRevocations;
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+async function open() {
+  const warnings = new Warnings(clock, silentLog);
+  const orders = await Orders.open({
+    ...{ neighborhood: elm.keys, stateFolder: folder, revocations: () => revocations, log: silentLog, warnings },
+  });
+  const kinds = operatorOrderKinds(orders);
+  const published: string[] = [];
+  const order = makeOrders(kinds, (kind, id) => void published.push(`${kind} ${id}`));
+  const kind = (name: string) => kinds.find((one) => one.kind === name)!;
+  return { orders, order, kind, published, warnings };
+}
+const idOf = (at: number) => `${at}`.padStart(22, "r");
+const rollout = (change: Partial<Rollout> = {}, by: Operator = owner) =>
+  signRollout(rolloutBy(elm.keys, by, change), by.key);
+const hold = (change: Partial<Hold> = {}, by: Operator = owner) =>
+  signHold(
+    {
+      ...{ ...signatureOf(elm.keys.id, by), number: 1, issuedAt: monday },
+      ...{ device: attic.id, until: monday + 100, reason: "film", ...change },
+    },
+    by.key,
+  );
+const revokeAlice = async () => {
+  const revoke = { kind: "operator", key: alice.key.publicKey } as const;
+  const jws = await signRevocation(
+    { v: 1, neighborhood: elm.keys.id, number: monday, issuedAt: monday, revoke },
+    elm.root,
+  );
+  revocations = await addRevocation(revocations, jws, elm.keys);
+};
+
+test("an order counts once it is on disk, is told to the others, and is there after a restart", async () => {
+  const { orders, order, published } = await open();
+  let changes = 0;
+  const end = orders.onChange(() => changes++);
+  const forget = await signForget(
+    { ...signatureOf(elm.keys.id, owner), number: 1, issuedAt: monday, device: attic.id },
+    owner.key,
+  );
+  expect(await order([await rollout(), await hold(), forget])).toEqual(
+    ["rollout", "hold", "forget"].map((kind) => ({ kind, outcome: "new" })),
+  );
+  expect(changes).toBe(3);
+  expect(published).toEqual([`rollout ${"r".repeat(22)}`, `hold ${attic.id}`, `forget ${attic.id}`]);
+  expect(await order([await rollout(), await hold()])).toMatchObject([{ outcome: "known" }, { outcome: "known" }]);
+  end();
+  await order([await rollout({ number: 2 })]);
+  expect(changes).toBe(3);
+
+  const { orders: again } = await open();
+  expect(again.rollouts()).toMatchObject([{ state: "running", operators: ["owner"], rollout: { number: 2 } }]);
+  expect(again.holds()).toMatchObject([{ operator: "owner", hold: { device: attic.id, reason: "film" } }]);
+  expect(again.forgets()).toMatchObject([{ forget: { device: attic.id } }]);
+  expect(again.operators()).toEqual([{ name: "owner", key: owner.key.publicKey, isRevoked: false }]);
+});
+
+test("an order that could not be kept does not count, and warns", async () => {
+  const { orders, kind, order, warnings } = await open();
+  await rm(folder, { recursive: true });
+  await writeFile(folder, "no folder");
+  await expect(order([await rollout()])).rejects.toThrow();
+  await expect(kind("rollout").offer(await rollout())).rejects.toThrow();
+  expect(orders.rollouts()).toEqual([]);
+  expect(warnings.list().map(({ code }) => code)).toEqual(["state.full"]);
+  await rm(folder);
+  await mkdir(folder);
+  await order([await rollout()]);
+  expect(orders.rollouts()).toHaveLength(1);
+  expect(warnings.list()).toEqual([]);
+});
+
+test("revoking an operator stops what it signed, here, after a restart, and for whoever asks", async () => {
+  const { orders, order, kind } = await open();
+  await order([await rollout({}, alice), await hold({}, alice), await hold({ device: "all" })]);
+  await revokeAlice();
+  for (const { orders: one } of [{ orders }, await open()]) {
+    expect(one.rollouts()).toMatchObject([{ state: "paused", because: "operatorRevoked" }]);
+    expect(one.holds()).toMatchObject([{ hold: { device: "all" } }]);
+    expect(one.operators()).toContainEqual({ name: "alice", key: alice.key.publicKey, isRevoked: true });
+  }
+  expect(kind("rollout").summaries()).toEqual([]);
+  expect(kind("operator").summaries()).toHaveLength(1);
+  expect(await kind("rollout").offer(await rollout({ number: 2 }, alice))).toBe("refused");
+  await expect(order([await rollout({ number: 2 }, alice)])).rejects.toMatchObject({ refusal: "operatorRevoked" });
+  await order([await rollout({ number: 2 })]);
+  expect(orders.rollouts()).toMatchObject([{ state: "running", operators: ["owner"] }]);
+});
+
+test("both documents of operators who disagree reach the others, and end with the next number", async () => {
+  const [one, other] = [await open(), await open()];
+  await one.order([await rollout({ promoted: 1 })]);
+  await other.orders.take("rollout", await rollout({ promoted: 2 }, alice));
+  // As gossip does it: whoever hears of a number and digest that it lacks asks for that id.
+  for (const [from, to] of [
+    [one, other],
+    [other, one],
+  ] as const) {
+    for (const { id } of from.kind("rollout").summaries()) {
+      await to.kind("rollout").offer(from.kind("rollout").get(id)!);
+    }
+  }
+  expect(one.orders.rollouts()).toEqual(other.orders.rollouts());
+  expect(one.orders.rollouts()).toMatchObject([{ state: "paused", because: "operatorsDisagree" }]);
+  expect(one.kind("rollout").summaries()).toEqual(other.kind("rollout").summaries());
+  expect(one.kind("rollout").summaries()).toHaveLength(2);
+  expect(one.kind("rollout").get("unknown")).toBeUndefined();
+  await one.order([await rollout({ number: 2 })]);
+  expect(one.kind("rollout").summaries()).toHaveLength(1);
+});
+
+test("an abort that others hear of is news to whoever holds a higher number", async () => {
+  const { orders, kind } = await open();
+  await orders.take("rollout", await rollout({ number: 9 }));
+  const [held] = kind("rollout").summaries();
+  await orders.take("rollout", await rollout({ number: 2, state: "aborted" }));
+  expect(kind("rollout").summaries()[0]!.number).toBeGreaterThan(held!.number);
+  expect(orders.rollouts()).toMatchObject([{ state: "aborted" }]);
+});
+
+test("sixteen rollouts are kept: the oldest aborted goes first, then the oldest, and none comes back", async () => {
+  const { orders, order } = await open();
+  for (let at = 0; at < 16; at++) await order([await rollout({ rollout: idOf(at), startedAt: monday + at })]);
+  const aborted = await rollout({ rollout: idOf(5), startedAt: monday + 5, number: 2, state: "aborted" });
+  await order([aborted]);
+  await order([await rollout({ rollout: idOf(16), startedAt: monday + 16 })]);
+  expect(orders.rollouts().map(({ rollout: { rollout: id } }) => id)).toEqual(
+    Array.from({ length: 17 }, (_, at) => idOf(at)).filter((id) => id !== idOf(5)),
+  );
+  for (const { order: ask } of [{ order }, await open()]) {
+    const replayed = ask([await rollout({ rollout: idOf(5), startedAt: monday + 5 })]);
+    await expect(replayed).rejects.toMatchObject({ refusal: "outdated" });
+  }
+  await order([await rollout({ rollout: idOf(17), startedAt: monday + 17 })]);
+  expect(orders.rollouts()).toHaveLength(16);
+  expect(orders.rollouts()[0]!.rollout.rollout).toBe(idOf(1));
+  // Those that are kept still take their next number, however old they are, after a restart too.
+  const { order: again } = await open();
+  expect(await again([await rollout({ rollout: idOf(1), startedAt: monday + 1, number: 2 })])).toMatchObject([
+    { outcome: "new" },
+  ]);
+});
+
+test("ten thousand documents of a member that replays and forges change nothing and are not written", async () => {
+  const { orders, order, kind } = await open();
+  const old = await rollout();
+  await order([old, await rollout({ number: 2, state: "paused" })]);
+  const before = await readFile(join(folder, "orders.json"), "utf8");
+  const forged = [
+    old.slice(0, -4),
+    await rollout({ number: 3 }, { ...owner, key: attic.key }),
+    await rollout({ neighborhood: makeStreet().keys.id, number: 3 }),
+  ];
+  for (let at = 0; at < 10_000; at++) {
+    if (at % 100 === 0) await kind("rollout").offer(old);
+    else
+      expect(await kind("rollout").offer(forged[at % forged.length]!.slice(0, at % 7 ? undefined : at))).toBe(
+        "refused",
+      );
+  }
+  expect(orders.rollouts()).toMatchObject([{ state: "paused" }]);
+  expect(await readFile(join(folder, "orders.json"), "utf8")).toBe(before);
+});
+
+test("of two holds the higher number counts, and of equal numbers the longer", async () => {
+  const { orders, kind } = await open();
+  const [film, end] = [await hold(), await hold({ number: 2, until: 0 })];
+  for (const jws of [end, film]) await kind("hold").offer(jws);
+  expect(orders.holds()).toMatchObject([{ hold: { until: 0 } }]);
+  await kind("hold").offer(await hold({ number: 2, until: monday + 50 }, alice));
+  expect(orders.holds()).toMatchObject([{ operator: "alice", hold: { until: monday + 50 } }]);
+  expect(await kind("hold").offer(end)).toBe("known");
+});
+
+test("damage to the file costs no order that its copy or its text still holds", async () => {
+  const { order } = await open();
+  await order([await rollout(), await hold()]);
+  const path = join(folder, "orders.json");
+  const text = await readFile(path, "utf8");
+  await writeFile(path, text.slice(0, -9));
+  const copied = await open();
+  expect(copied.orders.rollouts()).toHaveLength(1);
+  for (const file of [path, `${path}.copy`]) await writeFile(file, text.replace('"v": 1', '"v": 9'));
+  const { orders, warnings } = await open();
+  expect([orders.rollouts().length, orders.holds().length]).toEqual([1, 1]);
+  expect(warnings.list().map(({ code }) => code)).toContain("state.damaged");
+  expect((await readdir(folder)).some((name) => name.startsWith("orders.json."))).toBe(true);
+});
+
+test("what was kept and no longer verifies is left out", async () => {
+  const { order } = await open();
+  await order([await rollout()]);
+  const elsewhere = makeStreet();
+  const orders = await Orders.open({
+    ...{ neighborhood: elsewhere.keys, stateFolder: folder, revocations: () => noRevocations },
+    ...{ log: silentLog, warnings: new Warnings(clock, silentLog) },
+  });
+  expect(orders.rollouts()).toEqual([]);
+});
