@@ -21,9 +21,17 @@ export function shuffled<T>(random: Random, items: readonly T[]): T[] {
 }
 
 /** Up to `count` different items. */
-export function sample<T>(random: Random, items: readonly T[], count: number): T[] {
-  if (items.length <= count) return shuffled(random, items);
+export const sample = <T>(random: Random, items: readonly T[], count: number): T[] =>
+  pick(random, items.length, count).map((index) => items[index]!);
+
+/** Up to `count` different numbers below `below`. */
+export function pick(random: Random, below: number, count: number): number[] {
+  if (below <= count)
+    return shuffled(
+      random,
+      Array.from({ length: below }, (_, index) => index),
+    );
   const picked = new Set<number>();
-  while (picked.size < count) picked.add(Math.floor(draw(random) * items.length));
-  return [...picked].map((index) => items[index]!);
+  while (picked.size < count) picked.add(Math.floor(draw(random) * below));
+  return [...picked];
 }

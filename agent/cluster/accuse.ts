@@ -3,10 +3,11 @@
 // Pure.
 import { draw } from "../../system/random.ts";
 import { spend } from "./allowance.ts";
+import type { Accusers, Belief } from "./beliefs.ts";
 import { type ChargeNews, isCharge, type News } from "./news.ts";
 import { addNews, dropCharge } from "./rumours.ts";
 import { confirmationsWanted, shortestMs, suspicionMs } from "./suspicion.ts";
-import { type Accusers, type Belief, syncSoon, type Turn, writable } from "./view.ts";
+import { believe, syncSoon, type Turn } from "./view.ts";
 
 export const PROBE_MS = 1_000;
 const DEAD_KNOCK_MS = 1_000;
@@ -36,12 +37,12 @@ export function charge(turn: Turn, news: ChargeNews): void {
     die(turn, id, accusers);
   } else if (known.state === "suspect") {
     const deadline = accusers.has(turn.view.self.id) ? deadlineOf(turn, known, accusers) : known.deadline;
-    writable(turn).set(id, { ...known, accusers, deadline });
+    believe(turn, id, { ...known, accusers, deadline });
   } else if (isOpen || !mayCause) {
-    writable(turn).set(id, { ...known, accusers });
+    believe(turn, id, { ...known, accusers });
   } else {
     const lookAt = turn.now + draw(turn.random) * Math.max(0, shortestMs(turn.view.size, PROBE_MS) / 2 - PROBE_MS);
-    writable(turn).set(id, { ...known, accusers, accusedAt: turn.now, lookAt });
+    believe(turn, id, { ...known, accusers, accusedAt: turn.now, lookAt });
   }
   if (mayCause && isWanted(turn, accusers, by, state)) turn.view.rumours = addNews(turn.view.rumours, news);
 }
@@ -49,7 +50,7 @@ export function charge(turn: Turn, news: ChargeNews): void {
 function spendFor(turn: Turn, by: string): boolean {
   const accuser = turn.view.members.get(by)!;
   const allowance = spend(accuser.allowance, turn.now);
-  if (allowance) writable(turn).set(by, { ...accuser, allowance });
+  if (allowance) believe(turn, by, { ...accuser, allowance });
   return allowance !== undefined;
 }
 
@@ -81,7 +82,7 @@ export function accuse(turn: Turn, id: string): void {
   const everyMs = shortestMs(turn.view.size, PROBE_MS) / SUSPECT_KNOCKS;
   const deadline = deadlineOf(turn, open, accusers);
   const knock = { at: since + everyMs, everyMs };
-  writable(turn).set(id, { ...rest, ...open, accusers, state: "suspect", deadline, knock });
+  believe(turn, id, { ...rest, ...open, accusers, state: "suspect", deadline, knock });
   turn.effects.push({ kind: "changed", id, state: "suspect" });
 }
 
@@ -109,7 +110,7 @@ export function bury(turn: Turn, id: string): void {
   const hasOwn = known.accusers.has(turn.view.self.id);
   if (hasOwn) die(turn, id, withOwn(turn, id, known, "dead"));
   else {
-    writable(turn).set(id, { ...withoutCase(known), state: "dead", since: turn.now, knock: known.knock });
+    believe(turn, id, { ...withoutCase(known), state: "dead", since: turn.now, knock: known.knock });
     turn.effects.push({ kind: "changed", id, state: "dead" });
   }
 }
@@ -117,7 +118,7 @@ export function bury(turn: Turn, id: string): void {
 function die(turn: Turn, id: string, accusers: Accusers): void {
   const known = turn.view.members.get(id)!;
   const knock = { at: turn.now + DEAD_KNOCK_MS, everyMs: DEAD_KNOCK_MS };
-  writable(turn).set(id, { ...withoutCase(known), accusers, state: "dead", since: turn.now, knock });
+  believe(turn, id, { ...withoutCase(known), accusers, state: "dead", since: turn.now, knock });
   turn.effects.push({ kind: "changed", id, state: "dead" });
 }
 
@@ -127,12 +128,12 @@ export function acquit(turn: Turn, id: string): void {
   if (!known || known.incarnation === 0 || known.state === "left") return;
   if (known.state === "alive") {
     if (known.hearsay > 0 || known.accusedAt !== undefined || known.lookAt !== undefined)
-      writable(turn).set(id, { ...withoutCase(known), state: "alive", hearsay: 0 });
+      believe(turn, id, { ...withoutCase(known), state: "alive", hearsay: 0 });
     return;
   }
   const accusers = new Map(known.accusers);
   accusers.delete(turn.view.self.id);
-  writable(turn).set(id, { ...withoutCase(known), state: "alive", since: turn.now, accusers, hearsay: 0 });
+  believe(turn, id, { ...withoutCase(known), state: "alive", since: turn.now, accusers, hearsay: 0 });
   turn.view.rumours = dropCharge(turn.view.rumours, id, turn.view.self.id);
   turn.effects.push({ kind: "changed", id, state: "alive" });
   if (known.state === "dead") syncSoon(turn);

@@ -3,10 +3,11 @@
 // Pure.
 import { charge, isWorthHearing } from "./accuse.ts";
 import { spend } from "./allowance.ts";
+import { type Belief, Beliefs, type Knock, nobody } from "./beliefs.ts";
 import { type ChargeNews, type ClaimNews, claimOf, isCharge, type News } from "./news.ts";
 import { addNews, forget } from "./rumours.ts";
 import { healthAfter } from "./suspicion.ts";
-import { type Belief, type Knock, proclaim, syncSoon, type Turn, writable } from "./view.ts";
+import { believe, proclaim, syncSoon, type Turn } from "./view.ts";
 
 const FIRST_KNOCK_MS = 250; // a newcomer's tunnel comes up any moment
 const PATIENCE_MS = 10_000; // for a member that was never heard: time for two WireGuard handshakes, the second after 5 s
@@ -66,7 +67,7 @@ function refute(turn: Turn, from: string, news: ChargeNews): Heard {
   const allowance = accuser && spend(accuser.allowance, turn.now);
   if (!allowance) return "nothing";
   if (!turn.proofs.verify(news, news.proof)) return forged(turn, from, news);
-  writable(turn).set(news.by, { ...accuser, allowance });
+  believe(turn, news.by, { ...accuser, allowance });
   turn.view.health = healthAfter(turn.view.health, 1);
   proclaim(turn, news.incarnation + 1, "alive");
   return "introduce";
@@ -78,7 +79,7 @@ function adopt(turn: Turn, from: string, news: News): void {
   const before = turn.view.members.get(id)!;
   // An accuser may tell of a member that this one never reached: that is no reason to take it for alive.
   if (before.incarnation === 0 && isCharge(news)) {
-    writable(turn).set(id, { ...before, incarnation, signature });
+    believe(turn, id, { ...before, incarnation, signature });
     return;
   }
   const claim: ClaimNews = { ...claimOf(news), signature };
@@ -87,7 +88,7 @@ function adopt(turn: Turn, from: string, news: News): void {
   const { rttMs, allowance } = before;
   const kept = { ...(rttMs !== undefined && { rttMs }), ...(allowance && { allowance }) };
   const since = isSame ? before.since : turn.now;
-  writable(turn).set(id, { ...kept, incarnation, signature, state, since, accusers: new Map(), hearsay: 0 });
+  believe(turn, id, { ...kept, incarnation, signature, state, since, accusers: nobody, hearsay: 0 });
   if (!isSame) turn.effects.push({ kind: "changed", id, state });
   if (isCharge(news)) return;
   passOn(turn, claim, id);
@@ -103,7 +104,7 @@ function passOn(turn: Turn, news: News, speaker: string): void {
     turn.view.rumours = forget(turn.view.rumours, news.id);
     return;
   }
-  writable(turn).set(speaker, { ...member, allowance });
+  believe(turn, speaker, { ...member, allowance });
   turn.view.rumours = addNews(turn.view.rumours, news);
 }
 
@@ -113,24 +114,20 @@ export const firstKnock = (now: number): Knock => ({ at: now, everyMs: FIRST_KNO
 export function enroll(turn: Turn, ids: readonly string[]): void {
   const wanted = new Set(ids);
   wanted.delete(turn.view.self.id);
-  for (const id of turn.view.members.keys()) {
+  for (const [id] of turn.view.members) {
     if (wanted.has(id)) continue;
-    writable(turn).delete(id);
+    turn.view.members = turn.view.members.without(id);
     turn.view.rumours = forget(turn.view.rumours, id);
     turn.view.errands = turn.view.errands.filter((errand) => errand.asker !== id && errand.target !== id);
     turn.view.probes = turn.view.probes.filter(({ target }) => target !== id);
   }
-  for (const id of wanted) {
-    if (turn.view.members.has(id)) continue;
-    const stranger = { incarnation: 0, signature: "", since: turn.now, accusers: new Map(), hearsay: 0 };
-    const deadline = turn.now + PATIENCE_MS;
-    writable(turn).set(id, {
-      ...stranger,
-      state: "suspect",
-      accusedAt: turn.now,
-      deadline,
-      knock: firstKnock(turn.now),
-    });
-    turn.effects.push({ kind: "changed", id, state: "suspect" });
-  }
+  const newcomers = [...wanted].filter((id) => !turn.view.members.has(id));
+  if (newcomers.length === 0) return;
+  const stranger: Belief = {
+    ...{ state: "suspect", incarnation: 0, signature: "", since: turn.now, accusers: nobody, hearsay: 0 },
+    ...{ accusedAt: turn.now, deadline: turn.now + PATIENCE_MS, knock: firstKnock(turn.now) },
+  };
+  const strangers = newcomers.map((id) => [id, stranger] as const);
+  turn.view.members = Beliefs.of([...turn.view.members, ...strangers]);
+  for (const id of newcomers) turn.effects.push({ kind: "changed", id, state: "suspect" });
 }

@@ -3,8 +3,9 @@
 
 import { sample, shuffled } from "../../system/random.ts";
 import { accuse, acquit, PROBE_MS } from "./accuse.ts";
+import { type Belief, isReachable } from "./beliefs.ts";
 import { healthAfter } from "./suspicion.ts";
-import { type Belief, isReachable, type Probe, reachable, send, type Turn, writable } from "./view.ts";
+import { believe, type Probe, reachable, send, type Turn } from "./view.ts";
 
 const TIMEOUT_MS = 500;
 const AGAIN_MS = 250;
@@ -88,7 +89,7 @@ function endProbe(turn: Turn, probe: Probe): void {
   if (known && acks.length > nacks.length && known.hearsay < MOST_HEARSAY) {
     const { lookAt: _, accusedAt: __, ...rest } = known as Belief & { state: "alive" };
     const next = known.state === "alive" ? rest : known;
-    writable(turn).set(target, { ...next, hearsay: known.hearsay + 1 });
+    believe(turn, target, { ...next, hearsay: known.hearsay + 1 });
     return;
   }
   const silent = helpers.length - acks.length - nacks.length;
@@ -128,7 +129,7 @@ function noteRtt(turn: Turn, id: string, sampleMs: number): void {
   const member = turn.view.members.get(id);
   if (!member || (sampleMs >= AGAIN_MS && (member.rttMs ?? AGAIN_MS) < AGAIN_MS)) return;
   const rttMs = member.rttMs === undefined ? sampleMs : member.rttMs + (sampleMs - member.rttMs) / 8;
-  writable(turn).set(id, { ...member, rttMs });
+  believe(turn, id, { ...member, rttMs });
 }
 
 /** We probed on behalf of another member. */

@@ -1,26 +1,14 @@
 // Which members are alive, and how sure we are: SWIM with Lifeguard's corrections.
 // Pure: messages and time come in as events, datagrams and changes go out as effects.
 
-import { sample } from "../../system/random.ts";
 import { enroll, hear } from "./hear.ts";
 import type { Freight, Message, Summary } from "./messages.ts";
 import { isCharge, type Proofs } from "./news.ts";
 import { followProbes, hearAck, hearNack, probeDueAt, startTurn } from "./probe.ts";
 import { addDocument } from "./rumours.ts";
 import { healthAfter } from "./suspicion.ts";
-import {
-  type Belief,
-  type Effect,
-  emptyView,
-  jittered,
-  proclaim,
-  reachable,
-  send,
-  type Turn,
-  type View,
-  writable,
-} from "./view.ts";
-import { endErrands, hasten, memberDueAt, runErrand, visit } from "./visit.ts";
+import { believe, type Effect, emptyView, jittered, proclaim, send, type Turn, type View } from "./view.ts";
+import { endErrands, hasten, runErrand, visit, visitDueAt } from "./visit.ts";
 
 export type Event =
   | { kind: "tick" }
@@ -42,13 +30,10 @@ export function begin(id: string, seed: number, now: number, proofs: Proofs): Vi
 }
 
 export function step(view: View, event: Event, now: number, proofs: Proofs): [View, Effect[]] {
-  const turn: Turn = { view: { ...view }, members: undefined, random: { seed: view.seed }, effects: [], now, proofs };
+  const turn: Turn = { view: { ...view }, random: { seed: view.seed }, effects: [], now, proofs };
   excuse(turn, now - view.dueAt);
   take(turn, event);
-  if (turn.members) {
-    turn.view.size = sizeOf(turn.members);
-    turn.view.memberAt = earliest(turn.members);
-  }
+  turn.view.size = 1 + turn.view.members.present;
   turn.view.seed = turn.random.seed;
   // Never in the past: a tick that just became due is not late.
   turn.view.dueAt = Math.max(now, dueAt(turn.view));
@@ -135,7 +120,7 @@ function tick(turn: Turn): void {
   if (now >= view.gossipAt && view.rumours.length > 0) gossip(turn);
   if (now >= view.syncAt) {
     view.syncAt = now + jittered(turn, SYNC_MS) * Math.max(1, 1 + Math.ceil(Math.log2(view.size / SYNC_SCALE)));
-    const [partner] = sample(turn.random, reachable(view), 1);
+    const [partner] = view.members.sample(turn.random, 1);
     if (partner === undefined) return;
     view.syncedAt = now;
     turn.effects.push({ kind: "sync", with: partner });
@@ -146,12 +131,12 @@ function watch(turn: Turn): void {
   const { view, now } = turn;
   followProbes(turn);
   if (now >= view.probeAt) startTurn(turn);
-  if (now >= Math.max(view.memberAt, view.visitAt)) visit(turn);
+  if (now >= visitDueAt(view)) visit(turn);
 }
 
 function gossip(turn: Turn): void {
   turn.view.gossipAt = turn.now + GOSSIP_MS;
-  for (const id of sample(turn.random, reachable(turn.view), GOSSIP_TO)) {
+  for (const id of turn.view.members.sample(turn.random, GOSSIP_TO)) {
     if (turn.view.rumours.length > 0) send(turn, id, { type: "gossip" });
   }
 }
@@ -181,31 +166,19 @@ function excuse(turn: Turn, lateMs: number): void {
     if (member.state === "suspect") {
       const { since, accusedAt, deadline } = member;
       const moved = { since: since + lateMs, accusedAt: accusedAt + lateMs, deadline: deadline + lateMs };
-      writable(turn).set(id, { ...member, ...moved });
+      believe(turn, id, { ...member, ...moved });
     } else if (member.state === "alive" && member.lookAt !== undefined) {
       const { accusedAt = turn.now, lookAt } = member;
-      writable(turn).set(id, { ...member, accusedAt: accusedAt + lateMs, lookAt: lookAt + lateMs });
+      believe(turn, id, { ...member, accusedAt: accusedAt + lateMs, lookAt: lookAt + lateMs });
     }
   }
-}
-
-function sizeOf(members: ReadonlyMap<string, Belief>): number {
-  let size = 1;
-  for (const { state } of members.values()) if (state === "alive" || state === "suspect") size++;
-  return size;
-}
-
-function earliest(members: ReadonlyMap<string, Belief>): number {
-  let at = Number.POSITIVE_INFINITY;
-  for (const member of members.values()) at = Math.min(at, memberDueAt(member));
-  return at;
 }
 
 /** When the next tick is due: never, for a member that is alone. */
 function dueAt(view: View): number {
   if (view.members.size === 0) return Number.POSITIVE_INFINITY;
   let at = view.syncAt;
-  if (view.self.state === "alive") at = Math.min(at, view.probeAt, Math.max(view.memberAt, view.visitAt));
+  if (view.self.state === "alive") at = Math.min(at, view.probeAt, visitDueAt(view));
   if (view.self.state === "alive") for (const probe of view.probes) at = Math.min(at, probeDueAt(probe));
   if (view.rumours.length > 0) at = Math.min(at, view.gossipAt);
   for (const { nackAt } of view.errands) at = Math.min(at, nackAt);

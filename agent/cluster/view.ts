@@ -2,40 +2,12 @@
 // Pure: a Turn is a private copy that never leaves step().
 
 import { draw, type Random } from "../../system/random.ts";
-import type { Allowance } from "./allowance.ts";
+import { type Belief, Beliefs, isReachable } from "./beliefs.ts";
 import type { Freight, Message, Summary } from "./messages.ts";
 import type { ChargeNews, ClaimNews, News, Proofs, State } from "./news.ts";
 import { addNews, load, type Rumours } from "./rumours.ts";
 
 const SYNC_PAUSE_MS = 1_000;
-
-/** Pings to a member that does not answer: ever more rarely, but for ever. */
-export type Knock = { at: number; everyMs: number };
-
-/** What accusers said of the known incarnation, each in its own name. */
-export type Accusers = ReadonlyMap<string, Pick<ChargeNews, "state" | "proof">>;
-
-type Known = {
-  incarnation: number;
-  signature: string;
-  /** When this state began. */
-  since: number;
-  rttMs?: number;
-  accusers: Accusers;
-  /** What this member's own word may still cause. */
-  allowance?: Allowance;
-  /** Probes in a row that were answered through helpers only. */
-  hearsay: number;
-};
-/** Incarnation 0: nothing signed was heard of this member yet. It is suspect at first, and dead if it stays silent. */
-export type Belief = Known &
-  (
-    | { state: "alive"; accusedAt?: number; lookAt?: number }
-    // Suspect and dead are what this member found itself, or what a majority says: never the word of one other.
-    | { state: "suspect"; accusedAt: number; deadline: number; knock: Knock }
-    | { state: "dead"; knock: Knock }
-    | { state: "left" }
-  );
 
 /** A probe from ping to result. */
 export type Probe = {
@@ -57,7 +29,7 @@ export type Errand = { asker: string; asked: number; target: string; sequence: n
 
 export type View = {
   readonly self: { id: string; incarnation: number; state: "alive" | "left"; signature: string; since: number };
-  readonly members: ReadonlyMap<string, Belief>;
+  readonly members: Beliefs;
   readonly round: readonly string[];
   readonly probes: readonly Probe[];
   readonly probeAt: number;
@@ -71,8 +43,6 @@ export type View = {
   readonly seed: number;
   /** Members not known to be gone, this one included, as of the last step. */
   readonly size: number;
-  /** Earliest deadline, knock or look of any member. */
-  readonly memberAt: number;
   /** No suspect is buried and no member visited before this. */
   readonly visitAt: number;
   /** No member is looked at before this, beside the probe of each second. */
@@ -90,7 +60,6 @@ export type Effect =
 
 export type Turn = {
   view: { -readonly [Key in keyof View]: View[Key] };
-  members: Map<string, Belief> | undefined;
   random: Random;
   effects: Effect[];
   readonly now: number;
@@ -101,7 +70,7 @@ export function emptyView(id: string, seed: number, now: number, proofs: Proofs)
   const signature = proofs.sign({ id, incarnation: 1, state: "alive" });
   return {
     self: { id, incarnation: 1, state: "alive", signature, since: now },
-    members: new Map(),
+    members: Beliefs.of([]),
     round: [],
     probes: [],
     probeAt: now,
@@ -114,25 +83,16 @@ export function emptyView(id: string, seed: number, now: number, proofs: Proofs)
     sequence: 0,
     seed,
     size: 1,
-    memberAt: Number.POSITIVE_INFINITY,
     visitAt: now,
     lookAt: now,
     dueAt: Number.POSITIVE_INFINITY,
   };
 }
 
-/** The map of members, which this turn may change. */
-export function writable(turn: Turn): Map<string, Belief> {
-  if (!turn.members) {
-    turn.members = new Map(turn.view.members);
-    turn.view.members = turn.members;
-  }
-  return turn.members;
+/** From now on this member believes `belief` about `id`. */
+export function believe({ view }: Turn, id: string, belief: Belief): void {
+  view.members = view.members.with(id, belief);
 }
-
-/** Members worth probing and telling: heard of, and not known to be gone. */
-export const isReachable = (member: Belief): boolean =>
-  member.incarnation > 0 && (member.state === "alive" || member.state === "suspect");
 
 export function reachable({ members }: Pick<View, "members">): string[] {
   const ids: string[] = [];
@@ -172,7 +132,7 @@ export function chargeAgainst(view: Pick<View, "members" | "self">, id: string):
 /** Everything that this member can tell, for a full sync. */
 export const allNews = (view: View): News[] => [
   ownNews(view),
-  ...[...view.members.keys()].flatMap((id) => newsOf(view, id) ?? []),
+  ...[...view.members].flatMap(([id]) => newsOf(view, id) ?? []),
 ];
 
 type Bare<M> = M extends unknown ? Omit<M, keyof Freight> : never;

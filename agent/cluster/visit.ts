@@ -1,9 +1,10 @@
 // What is due with single members: a look at the accused, a knock at the silent, a burial; and probes for other members.
 // Pure.
 import { bury } from "./accuse.ts";
+import type { Belief, Knock } from "./beliefs.ts";
 import { firstKnock } from "./hear.ts";
 import { nextSequence, startProbe } from "./probe.ts";
-import { type Belief, type Errand, jittered, type Knock, send, type Turn, writable } from "./view.ts";
+import { believe, type Errand, jittered, send, type Turn, type View } from "./view.ts";
 
 const LAST_KNOCK_MS = 60_000;
 const GREETINGS_AT_ONCE = 8;
@@ -15,37 +16,30 @@ const MOST_ERRANDS_EACH = 32;
 
 export const knockOf = (member: Belief): Knock | undefined => ("knock" in member ? member.knock : undefined);
 
-/** When something is due with this member. */
-export function memberDueAt(member: Belief): number {
-  if (member.state === "suspect") return Math.min(member.deadline, member.knock.at);
-  if (member.state === "dead") return member.knock.at;
-  return (member.state === "alive" && member.lookAt) || Number.POSITIVE_INFINITY;
-}
-
 /** Buries suspects whose time is up, greets newcomers, and looks at whoever has waited longest of the others. */
 export function visit(turn: Turn): void {
   const { view, now } = turn;
   view.visitAt = now + VISIT_MS;
   let greetings = 0;
-  let [next, nextAt] = ["", Number.POSITIVE_INFINITY];
-  for (const [id, member] of view.members) {
-    if (now < memberDueAt(member)) continue;
+  for (const [id, member] of view.members.urgent(now)) {
     if (member.state === "suspect" && now >= member.deadline) bury(turn, id);
-    const at = knockOf(member)?.at ?? memberDueAt(member);
-    if (now < at) continue;
-    const isStranger = member.incarnation === 0 && member.state === "suspect";
-    if (isStranger && greetings++ < GREETINGS_AT_ONCE) knockAt(turn, id);
-    else if (!isStranger && at < nextAt) [next, nextAt] = [id, at];
+    else if (greetings++ < GREETINGS_AT_ONCE) knockAt(turn, id);
   }
-  if (next === "" || now < view.lookAt) return;
+  if (now < view.lookAt) return;
+  const next = view.members.nextCall(now);
+  if (!next) return;
   view.lookAt = now + LOOK_MS;
-  const member = view.members.get(next)!;
-  if (member.state === "alive") look(turn, next, member);
-  else knockAt(turn, next);
+  const [id, member] = next;
+  if (member.state === "alive") look(turn, id, member);
+  else knockAt(turn, id);
 }
 
+/** When the next visit is due. */
+export const visitDueAt = ({ members, visitAt, lookAt }: View): number =>
+  Math.max(visitAt, Math.min(members.urgentAt, Math.max(members.callAt, lookAt)));
+
 function look(turn: Turn, id: string, member: Belief & { state: "alive" }): void {
-  writable(turn).set(id, { ...member, lookAt: Number.POSITIVE_INFINITY });
+  believe(turn, id, { ...member, lookAt: Number.POSITIVE_INFINITY });
   if (!turn.view.probes.some(({ target }) => target === id)) startProbe(turn, id);
 }
 
@@ -57,7 +51,7 @@ function knockAt(turn: Turn, id: string): void {
   if (!member || !knock) return;
   const everyMs = Math.min(LAST_KNOCK_MS, knock.everyMs * 2);
   const next = { at: turn.now + jittered(turn, knock.everyMs), everyMs };
-  writable(turn).set(id, { ...member, knock: next } as Belief);
+  believe(turn, id, { ...member, knock: next } as Belief);
 }
 
 /** A member that we took for dead has just spoken: answer soon, at most four times a second. */
@@ -66,7 +60,7 @@ export function hasten(turn: Turn, id: string): void {
   const knock = member && knockOf(member);
   const { at, everyMs } = firstKnock(turn.now);
   if (member && knock && knock.at > at + everyMs)
-    writable(turn).set(id, { ...member, knock: { at: at + everyMs, everyMs } } as Belief);
+    believe(turn, id, { ...member, knock: { at: at + everyMs, everyMs } } as Belief);
 }
 
 export function runErrand(turn: Turn, asker: string, asked: number, target: string): void {

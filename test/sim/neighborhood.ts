@@ -1,9 +1,10 @@
 // A neighborhood simulated in one process: real SWIM cores, a simulated network and clock, one seed for all randomness.
 // As with WireGuard, a datagram passes only between members that are each other's peers.
+import { type Belief, Beliefs, nobody } from "../../agent/cluster/beliefs.ts";
 import { encodeMessage, type Freight, type Message } from "../../agent/cluster/messages.ts";
 import type { State } from "../../agent/cluster/news.ts";
 import { begin, type Event, step } from "../../agent/cluster/swim.ts";
-import { allNews, type Belief, type Effect, type View } from "../../agent/cluster/view.ts";
+import { allNews, type Effect, type View } from "../../agent/cluster/view.ts";
 import { draw } from "../../system/random.ts";
 import { Agenda } from "./agenda.ts";
 import { idOf, ink } from "./ink.ts";
@@ -95,12 +96,12 @@ export class Neighborhood {
     const everybody = new Map<string, Belief>();
     for (const { view } of this.bodies) {
       const { id, incarnation, signature, since } = view.self;
-      everybody.set(id, { state: "alive", incarnation, signature, since, accusers: new Map(), hearsay: 0 });
+      everybody.set(id, { state: "alive", incarnation, signature, since, accusers: nobody, hearsay: 0 });
     }
+    const all = Beliefs.of(everybody);
     for (const [index, body] of this.bodies.entries()) {
       for (const other of this.bodies.keys()) if (other !== index) body.peers.add(other);
-      const members = new Map(everybody);
-      members.delete(body.view.self.id);
+      const members = all.without(body.view.self.id);
       const [probeAt, syncAt] = [this.now + 1_000 * this.draw(), this.now + 30_000 * this.draw()];
       body.view = {
         ...body.view,

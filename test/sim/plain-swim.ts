@@ -1,26 +1,27 @@
 // SWIM without Lifeguard's corrections and without a second look, to compare with: what others say is believed, a suspect has
 // the shortest time whoever accuses it, no member doubts itself, and only a new incarnation refutes.
 import { PROBE_MS } from "../../agent/cluster/accuse.ts";
+import type { Belief } from "../../agent/cluster/beliefs.ts";
 import { shortestMs } from "../../agent/cluster/suspicion.ts";
 import { step } from "../../agent/cluster/swim.ts";
-import type { Belief, Effect, View } from "../../agent/cluster/view.ts";
+import type { Effect, View } from "../../agent/cluster/view.ts";
 
 export const plainStep: typeof step = (view, event, now, proofs) => {
   const [next, effects] = step({ ...view, health: 0, dueAt: Math.max(view.dueAt, now) }, event, now, proofs);
   if (next.members === view.members) return [next, effects];
-  const members = new Map(next.members);
+  let { members } = next;
   const changes: Effect[] = [];
-  let dueAt = next.memberAt;
+  let { dueAt } = next;
   for (const [id, known] of next.members) {
     const before = view.members.get(id);
     if (known === before) continue;
     const belief = credulous(before, known, next, now);
-    members.set(id, belief);
+    members = members.with(id, belief);
     if (belief.state !== before?.state) changes.push({ kind: "changed", id, state: belief.state });
     if (belief.state === "suspect") dueAt = Math.min(dueAt, belief.deadline);
   }
   const others = effects.filter(({ kind }) => kind !== "changed");
-  return [{ ...next, members, memberAt: dueAt, dueAt: Math.min(next.dueAt, dueAt) }, [...others, ...changes]];
+  return [{ ...next, members, dueAt }, [...others, ...changes]];
 };
 
 function credulous(before: Belief | undefined, known: Belief, view: View, now: number): Belief {
