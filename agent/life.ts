@@ -13,6 +13,7 @@ import { ordersStatusOf } from "./api/orders.ts";
 import type { Status } from "./api/schema.ts";
 import { memberStatuses, peersOf } from "./api/status-report.ts";
 import type { Cluster } from "./cluster/cluster.ts";
+import type { LeaseOffice } from "./cluster/leases/leases.ts";
 import { readLinks } from "./discovery/links.ts";
 import { endpointOf, endpointsOf, hostOf } from "./discovery/own-endpoints.ts";
 import { Journal } from "./kernel/journal.ts";
@@ -88,13 +89,13 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
     log: makeLog("orders"),
     warnings,
   });
-  const { cluster, order } = await joinCluster(scope, { membership, orders }, complain);
+  const { cluster, leases, order } = await joinCluster(scope, { membership, orders }, complain);
   const alive = () => [...cluster.liveness()].filter(([, { state }]) => state === "alive").map(([id]) => id);
   const isCommonName = () => alive().every((other) => identity.id <= other);
   const memberAddresses = new Set<string>();
   const isMemberAt = (address: string) => memberAddresses.has(address);
   const link = await meetNeighbors(scope, { membership, order, isCommonName, isMemberAt });
-  const parts = { ...link, membership, orders, cluster, paths, memberAddresses };
+  const parts = { ...link, membership, orders, cluster, leases, paths, memberAddresses };
   const performing = performAll(scope, parts);
   ended.push(async () => {
     await membership.stop();
@@ -150,6 +151,7 @@ type Parts = Link & {
   membership: Membership;
   orders: Orders;
   cluster: Cluster;
+  leases: LeaseOffice;
   paths: Paths;
   /** Mesh addresses, which no other device can use, and the addresses in members' records. */
   memberAddresses: Set<string>;
@@ -161,13 +163,14 @@ async function performAll(scope: Scope, parts: Parts): Promise<void> {
 }
 
 async function perform({ config, identity }: Scope, parts: Parts, task: Task): Promise<void> {
-  const { membership, cluster, paths, greeter, discovery, memberAddresses } = parts;
+  const { membership, cluster, leases, paths, greeter, discovery, memberAddresses } = parts;
   switch (task.kind) {
     case "members": {
       const members = [...membership.members().values()];
       cluster.membersChanged();
       // A revocation comes as a change of members too, of an operator's key as well.
       parts.orders.changed();
+      leases.membersChanged();
       memberAddresses.clear();
       for (const { address, record } of members) {
         for (const at of [address, ...record.endpoints.map(hostOf)]) memberAddresses.add(at);

@@ -1,7 +1,21 @@
 // The system's time. Composition roots hand it on as an argument; cores never read it themselves.
 
+import { existsSync, readFileSync } from "node:fs";
+
+const uptimePath = "/proc/uptime";
+const hasUptime = existsSync(uptimePath);
+
 /** `now` is wall time in ms since 1970 and may jump; `monotonic` is ms since an arbitrary start and never goes back. */
 export type Clock = { now(): number; monotonic(): number };
+
+/**
+ * ms since the system started. `monotonic` stands still while the device sleeps, this does not; only Linux has it.
+ * A claim that ends by itself must go by this: others do not sleep meanwhile.
+ */
+export function sinceBootMs(): number {
+  if (!hasUptime) return performance.now();
+  return 1_000 * Number(readFileSync(uptimePath, "utf8").split(" ")[0]);
+}
 
 export const systemClock: Clock = { now: Date.now, monotonic: () => performance.now() };
 

@@ -29,6 +29,8 @@ export type ClusterOptions = {
   clock: Clock;
   log: Log;
   onChange(liveness: Map<string, Liveness>): void;
+  /** A member's datagram that is not about liveness: leases share the port. */
+  onOther?(from: string, bytes: Uint8Array): void;
   /** How long to wait for `address` to appear; default 10 s. */
   deadlineMs?: number;
   /** The seed of this member's choices; random by default. */
@@ -42,6 +44,8 @@ export type Cluster = {
   membersChanged(): void;
   /** Tells the neighborhood of a document that this member holds. */
   publish(kind: string, id: string): void;
+  /** A datagram to a member; lost if it is none, or on the way. */
+  send(id: string, text: string): void;
   /** Says goodbye, so that the others know this member as `left`. Stop afterwards. */
   leave(): Promise<void>;
   stop(): Promise<void>;
@@ -90,6 +94,7 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
       if (from === undefined || !mayDatagram(from)) return;
       const message = decodeMessage(bytes);
       if (message) dispatch({ kind: "heard", from, message });
+      else o.onOther?.(from, bytes);
     },
     async onRequest(request) {
       const from = ids.get(request.from);
@@ -200,6 +205,10 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
     publish(kind, id) {
       const document = documents.summaryOf(kind, id);
       if (document) dispatch({ kind: "publish", document });
+    },
+    send(id, text) {
+      const to = addresses.get(id);
+      if (to) transport.send(to, text);
     },
     async leave() {
       dispatch({ kind: "leave" });

@@ -1,7 +1,11 @@
-// The cluster as this device joins it: its members are those of membership, which hears of their liveness.
+// The cluster as this device joins it: its members are those of membership, which hears of their liveness. Leases share its port.
+import { sinceBootMs } from "../../system/clock.ts";
 import { makeLog } from "../../system/log.ts";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
+import { type LeaseOffice, startLeases } from "../cluster/leases/leases.ts";
+import { LeaseStore } from "../cluster/leases/store.ts";
 import { livenessSigner } from "../cluster/proofs.ts";
+import { warnOfDamage } from "../health/damage.ts";
 import { recordKind } from "../membership/documents.ts";
 import type { Membership } from "../membership/membership.ts";
 import { makeOrders, type TakeOrders } from "../membership/orders.ts";
@@ -10,15 +14,32 @@ import { operatorOrderKinds } from "../orders/kinds.ts";
 import type { Orders } from "../orders/orders.ts";
 import type { Scope } from "./scope.ts";
 
-/** The cluster, and what takes in the owner's orders for it. Throws `port.taken` or `cluster.failed`. */
+/** The cluster, its leases, and what takes in the owner's orders for it. Throws `port.taken` or `cluster.failed`. */
 export async function joinCluster(
-  { config, identity, clock, ended }: Scope,
+  { config, identity, clock, warnings, ended }: Scope,
   { membership, orders }: { membership: Membership; orders: Orders },
   complain: (error: unknown) => void,
-): Promise<{ cluster: Cluster; order: TakeOrders }> {
+): Promise<{ cluster: Cluster; leases: LeaseOffice; order: TakeOrders }> {
   // Who is out goes before who is in, and who may order before what is ordered.
   const orderKinds = [revocationKind(membership), adoptionKind(membership), ...operatorOrderKinds(orders)];
-  const cluster = await startCluster({
+  let cluster: Cluster | undefined;
+  const leases = await startLeases({
+    self: identity.id,
+    store: new LeaseStore(config.stateFolder, identity.id),
+    clock,
+    sinceBootMs,
+    log: makeLog("leases"),
+    send: (to, text) => cluster?.send(to, text),
+    members: () => membership.members().keys(),
+    onDamage: (damage) => warnOfDamage(warnings, damage),
+  });
+  const endVoters = () => {
+    const forgotten = orders.forgets().map(({ forget }) => forget.device);
+    leases.ended([...membership.revocations().devices, ...forgotten]);
+  };
+  endVoters();
+  ended.push(orders.onChange(endVoters), () => leases.stop());
+  const joined = await startCluster({
     self: { id: identity.id, signLiveness: livenessSigner(identity.key.privateKey) },
     address: identity.address,
     port: config.cluster.port,
@@ -31,9 +52,12 @@ export async function joinCluster(
     log: makeLog("cluster"),
     onChange(liveness) {
       const states = new Map([...liveness].map(([member, { state }]) => [member, state]));
+      leases.livenessChanged(states);
       membership.happen({ kind: "liveness", states }).catch(complain);
     },
+    onOther: leases.hear,
   });
-  ended.push(() => cluster.stop());
-  return { cluster, order: makeOrders(orderKinds, cluster.publish) };
+  cluster = joined;
+  ended.push(() => joined.stop());
+  return { cluster, leases, order: makeOrders(orderKinds, joined.publish) };
 }

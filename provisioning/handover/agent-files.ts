@@ -15,6 +15,8 @@ export const agentFilesIn = (folder: string) => ({
   adoptions: join(folder, "adoptions.json"),
   /** What operators have signed; the agent's alone. */
   orders: join(folder, "orders.json"),
+  /** The voters it knows, and what it has granted as one; the agent's alone. */
+  leases: join(folder, "leases.json"),
   /** From root: what to make an identity of (provision.ts). */
   provision: join(folder, "provision.json"),
   /** From root: what it could not do (problems.ts). */

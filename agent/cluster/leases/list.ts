@@ -1,0 +1,36 @@
+// The numbered list of voters: who decides about leases, and which of two lists counts.
+// Pure.
+
+/** `founder` tells apart lists that began without knowing of each other. */
+export type VoterList = { readonly founder: string; readonly number: number; readonly voters: readonly string[] };
+export type Change = { readonly op: "add" | "remove"; readonly id: string };
+
+/** More voters make nothing safer, and a state of so many fits into a datagram. */
+export const mostVoters = 15;
+
+export const foundedBy = (id: string): VoterList => ({ founder: id, number: 1, voters: [id] });
+
+export const majorityOf = (count: number): number => Math.floor(count / 2) + 1;
+
+export function changed({ founder, number, voters }: VoterList, { op, id }: Change): VoterList {
+  const others = voters.filter((voter) => voter !== id);
+  return { founder, number: number + 1, voters: op === "add" ? [...others, id].sort() : others };
+}
+
+/** Whether the change makes a list that may exist. */
+export function isSound({ voters }: VoterList, { op, id }: Change): boolean {
+  return op === "add" ? !voters.includes(id) && voters.length < mostVoters : voters.includes(id) && voters.length > 1;
+}
+
+export const isSameList = (a: VoterList, b: VoterList): boolean =>
+  a.founder === b.founder && a.number === b.number && a.voters.join() === b.voters.join();
+
+/**
+ * Whether `a` counts where both are known. Between lists of different founders the order never changes, else two groups that meet
+ * could each give way to the other: a list that nobody has joined yet comes last, then the founder's id decides.
+ */
+export function outranks(a: VoterList, b: VoterList): boolean {
+  if (a.founder === b.founder) return a.number > b.number;
+  const [isFreshA, isFreshB] = [a.number === 1, b.number === 1];
+  return isFreshA === isFreshB ? a.founder < b.founder : isFreshB;
+}
