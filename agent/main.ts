@@ -17,6 +17,7 @@ import { settingOf } from "../system/environment.ts";
 import { describeError, HamletError } from "../system/error.ts";
 import { makeLog } from "../system/log.ts";
 import { backoffMs } from "../system/retry.ts";
+import { makeAnswer } from "./api/answers.ts";
 import { makeOwnStatus } from "./api/own-status.ts";
 import { serveRequests } from "./api/requests.ts";
 import { startApi } from "./api/server.ts";
@@ -127,6 +128,7 @@ async function main(): Promise<void> {
     updateActivity: () => update.report()?.activity,
   };
   const api = await startApi(join(runtimeFolder, "agent.sock"), serveRequests(device, update.serve(full)));
+  const answer = makeAnswer({ status: () => source.status() });
   const door = makePublicDoor({ port: config.link.pagePort, page, log, warnings });
   const stopping = new AbortController();
   const stop = async () => {
@@ -154,7 +156,7 @@ async function main(): Promise<void> {
   for (let failures = 0; identity && !life && !stopping.signal.aborted; failures++) {
     await door.close();
     try {
-      life = await startMember({ config, identity, clock, warnings, page, updateReport: update.report });
+      life = await startMember({ config, identity, clock, warnings, page, answer, updateReport: update.report });
       warnings.clear("start.failed");
     } catch (error) {
       const hint = error instanceof HamletError ? error.hint : undefined;

@@ -6,6 +6,7 @@ import { errorIn } from "../../system/http/answer.ts";
 import { type Answer, ask, type Where } from "../../system/http/ask.ts";
 import { noAnswer, otherVersion, publicPageOnly } from "./errors.ts";
 import { OrdersTaken, ordersPath } from "./orders.ts";
+import { questionsPath } from "./questions.ts";
 import { handOverWithinMs, PublicStatus, type RequestPath, reportPath, Status } from "./schema.ts";
 
 /** Sends a request; throws `device.noAnswer` or the device's refusal. */
@@ -20,6 +21,8 @@ export type AgentClient = {
   /** The whole report of the updater, by the device's own socket only. Throws `update.noUpdater` or `device.noAnswer`. */
   updateReport(): Promise<UpdateReport>;
   request: SendRequest;
+  /** Posts a step of a question; resolves to the body of an answer 200. Throws `device.noAnswer` or the device's refusal. */
+  question(path: typeof questionsPath, body: object): Promise<unknown>;
 };
 type ClientOptions = {
   /** The name of the device in messages. */
@@ -33,7 +36,8 @@ const handingOverMs = handOverWithinMs + 5_000;
 
 export function agentClient({ who, where, deadlineMs: usualMs = 5_000 }: ClientOptions): AgentClient {
   const exchange = async (path: string, body?: object): Promise<Answer> => {
-    const deadlineMs = path === "/v1/update" && body ? Math.max(usualMs, handingOverMs) : usualMs;
+    const mayHandOver = (path === "/v1/update" || path === questionsPath) && body;
+    const deadlineMs = mayHandOver ? Math.max(usualMs, handingOverMs) : usualMs;
     const asking = async () => ask(await where(), { path, deadlineMs, ...(body && { body: JSON.stringify(body) }) });
     try {
       return await within(deadlineMs, asking());
@@ -49,7 +53,7 @@ export function agentClient({ who, where, deadlineMs: usualMs = 5_000 }: ClientO
     return parseJson(body);
   };
   /** The body of an answer 200; throws the device's refusal otherwise. */
-  const send = async (path: RequestPath, body: object): Promise<unknown> => {
+  const send = async (path: RequestPath | typeof questionsPath, body: object): Promise<unknown> => {
     const answer = await exchange(path, body);
     if (answer.status === 200) return parseJson(answer.body);
     throw errorIn(parseJson(answer.body)) ?? noAnswer(who, `answers with HTTP ${answer.status}`);
@@ -76,10 +80,12 @@ export function agentClient({ who, where, deadlineMs: usualMs = 5_000 }: ClientO
     async request(path, body) {
       await send(path, body);
     },
+    question: send,
   };
 }
 
-function readStatus(who: string, json: unknown): Status {
+/** Throws `device.noAnswer`. */
+export function readStatus(who: string, json: unknown): Status {
   const parsed = Status.safeParse(json);
   if (parsed.success) return parsed.data;
   throw PublicStatus.safeParse(json).success ? publicPageOnly(who) : otherVersion(explainIssues(parsed.error));

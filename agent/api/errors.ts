@@ -35,6 +35,11 @@ export const otherDisk = (path: string): HamletError =>
 
 export const badRequest = (why: string): HamletError => new HamletError("usage.invalid", why, { exitCode: 2 });
 
+export const unknownQuestion = (kind: string): HamletError =>
+  new HamletError("api.refused", `this device's release knows no question of the kind ${kind}`, {
+    hint: "update the device, or run the command on it",
+  });
+
 export const noAnswer = (who: string, why = "does not answer", cause?: unknown): HamletError =>
   new HamletError("device.noAnswer", `${who} ${why}`, {
     cause,
@@ -43,7 +48,7 @@ export const noAnswer = (who: string, why = "does not answer", cause?: unknown):
 
 export const publicPageOnly = (who: string): HamletError =>
   new HamletError("device.noAnswer", `${who} shows only its public page there, which names no members`, {
-    hint: "ask by its mesh address from a member, or on the device itself",
+    hint: "as its owner: --neighborhood <folder>; otherwise ask by its mesh address from a member, or on the device itself",
   });
 
 export const otherVersion = (why: string): HamletError =>

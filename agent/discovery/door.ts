@@ -1,4 +1,4 @@
-// What a request at the doorstep gets: the answer to a hello or to orders, the page, or a coded error.
+// What a request at the doorstep gets: the answer to a hello, to orders or to a question, the page, or a coded error.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { sourceOf, withoutMapping } from "../../system/address.ts";
 import { FairBucket } from "../../system/bucket.ts";
@@ -11,8 +11,10 @@ import type { Log } from "../../system/log.ts";
 import { readAll, TooLong } from "../../system/read-all.ts";
 import { remoteAddressOf } from "../../system/remote-address.ts";
 import { Orders, ordersPath } from "../api/orders.ts";
+import { questionsPath } from "../api/questions.ts";
 import type { TakeOrders } from "../membership/orders.ts";
 import type { Acquaintances } from "./acquaintances.ts";
+import type { TakeQuestion } from "./answering.ts";
 import type { Hear } from "./hearing.ts";
 import { maxHelloBytes } from "./post.ts";
 
@@ -23,6 +25,8 @@ export type DoorOptions = {
   hear: Hear;
   /** Takes in what the owner has signed; rejects, with nothing taken, if it proves nothing. */
   onOrders: TakeOrders;
+  /** Gives out nonces, and answers what the owner has signed; rejects, with nothing done, if it proves nothing. */
+  onQuestion: TakeQuestion;
   page: ServePage;
   acquaintances: Acquaintances;
   log: Log;
@@ -51,6 +55,14 @@ const orders = {
   maxSources: 1_024,
 };
 
+// A question is two requests, and a command that waits for something asks once a second.
+const questions = {
+  perSource: { burst: 30, perSecond: 4 },
+  perNetwork: { burst: 120, perSecond: 16 },
+  known: { burst: 120, perSecond: 16 },
+  maxSources: 1_024,
+};
+
 const strict = {
   "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   "x-content-type-options": "nosniff",
@@ -58,9 +70,10 @@ const strict = {
   "cache-control": "no-store",
 };
 
-export function makeDoor({ hear, onOrders, page, log, clock, acquaintances }: DoorOptions) {
+export function makeDoor({ hear, onOrders, onQuestion, page, log, clock, acquaintances }: DoorOptions) {
   const helloBucket = new FairBucket(hellos);
   const orderBucket = new FairBucket(orders);
+  const questionBucket = new FairBucket(questions);
   const pageBucket = new FairBucket(pages);
   const mayCome = (bucket: FairBucket, address: string) =>
     bucket.admits(sourceOf(address), clock.monotonic(), acquaintances.knows(address));
@@ -85,6 +98,11 @@ export function makeDoor({ hear, onOrders, page, log, clock, acquaintances }: Do
       const asked = Orders.safeParse(parseJson(await readBody(request)));
       if (!asked.success) return failure(400, "api.refused", explainIssues(asked.error).slice(0, 300));
       return json(200, { taken: await onOrders(asked.data.documents) });
+    }
+    if (method === "POST" && url === questionsPath) {
+      if (headers.origin !== undefined) return failure(403, "api.refused", "questions are not for browsers");
+      if (!mayCome(questionBucket, address)) return failure(429, "hello.busy", "too many questions");
+      return json(200, await onQuestion(parseJson(await readBody(request)), address));
     }
     if (method !== "GET" && method !== "HEAD")
       return failure(405, "api.refused", "method not allowed: use GET or HEAD");

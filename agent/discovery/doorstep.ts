@@ -1,5 +1,5 @@
-// The one HTTP server that strangers on the link can reach: it serves hello, the owner's orders and the public
-// page, nothing else.
+// The one HTTP server that strangers on the link can reach: it serves hello, the owner's orders and
+// questions, and the public page, nothing else.
 // Bounds everything that arrives in size, time and number before reading it.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
@@ -13,7 +13,7 @@ import { Acquaintances } from "./acquaintances.ts";
 import { Connections } from "./connections.ts";
 import { type DoorOptions, failure, makeDoor } from "./door.ts";
 
-export type DoorstepOptions = Pick<DoorOptions, "hear" | "onOrders" | "page"> & {
+export type DoorstepOptions = Pick<DoorOptions, "hear" | "onOrders" | "onQuestion" | "page"> & {
   /** Ports to listen on, at all addresses: for hello, and for the page if wanted. */
   ports: readonly number[];
   /** Addresses whose hellos and connections have room of their own. A device that was answered becomes one of them. */

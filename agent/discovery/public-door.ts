@@ -14,9 +14,12 @@ export function makePublicDoor({
   const onOrders = async () => {
     throw new HamletError("document.refused", "this device is not a member of a neighborhood, so it takes no orders");
   };
+  const onQuestion = async () => {
+    throw new HamletError("document.refused", "this device is not a member of a neighborhood, so it answers no owner");
+  };
   return {
     async open() {
-      if (port !== 0) doorstep ??= await startDoorstep({ ...options, ports: [port], hear, onOrders });
+      if (port !== 0) doorstep ??= await startDoorstep({ ...options, ports: [port], hear, onOrders, onQuestion });
     },
     async close() {
       await doorstep?.stop();

@@ -2,6 +2,7 @@
 import { neighborhoodHint } from "../../provisioning/trust/names.ts";
 import { makeLog } from "../../system/log.ts";
 import { Acquaintances } from "../discovery/acquaintances.ts";
+import { makeAnswering } from "../discovery/answering.ts";
 import { type Discovery, startDiscovery } from "../discovery/discovery.ts";
 import { startDoorstep } from "../discovery/doorstep.ts";
 import { type Greeter, startGreeter } from "../discovery/greeter.ts";
@@ -15,7 +16,7 @@ export type Link = { greeter: Greeter; discovery: Discovery };
 
 /** Everything that meets devices on the link: greetings, the door that strangers knock at, and mDNS. */
 export async function meetNeighbors(
-  { config, identity, page, warnings, clock, ended }: Scope,
+  { config, identity, page, answer, warnings, clock, ended }: Scope,
   {
     membership,
     order,
@@ -32,6 +33,7 @@ export async function meetNeighbors(
     ports: [config.link.helloPort, ...(config.link.pagePort ? [config.link.pagePort] : [])],
     hear: makeHearing({ ...speaker, wireguardKey: identity.wireguard.privateKey, clock, onHello: meeting.answer }),
     onOrders: order,
+    onQuestion: makeAnswering({ identity, answer, clock, revocations: () => membership.revocations() }),
     page,
     acquaintances,
     log: makeLog("doorstep"),

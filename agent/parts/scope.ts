@@ -1,6 +1,7 @@
 // What every part of a member's life is started with, and where it leaves its stop. Pure: types.
 import type { UpdateReport } from "../../provisioning/handover/update.ts";
 import type { Clock } from "../../system/clock.ts";
+import type { Answer } from "../api/answers.ts";
 import type { AgentConfig } from "../config.ts";
 import type { ServePage } from "../discovery/door.ts";
 import type { Warnings } from "../health/warnings.ts";
@@ -12,6 +13,8 @@ export type MemberOptions = {
   clock: Clock;
   warnings: Warnings;
   page: ServePage;
+  /** Answers a question that the owner has signed. */
+  answer: Answer;
   /** Undefined while no updater is heard. */
   updateReport(): UpdateReport | undefined;
 };

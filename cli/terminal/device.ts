@@ -9,6 +9,7 @@ import { printableStream } from "../../system/printable-stream.ts";
 import { withRootRequest } from "../commands/device/root-request.ts";
 import type { Option, Values } from "./command.ts";
 import { text } from "./command.ts";
+import { linkedDevice } from "./linked-device.ts";
 
 export type Device = Pick<AgentClient, "status" | "look" | "order"> &
   Partial<Pick<AgentClient, "updateReport">> & {
@@ -37,7 +38,7 @@ const labDeadlineMs = 20_000;
 export async function findDevice(values: Values): Promise<Device> {
   const wanted = text(values, "device");
   if (wanted?.includes("/") && !wanted.includes("://")) return onSocket(wanted);
-  if (wanted && /[.:]/.test(wanted)) return atAddress(wanted);
+  if (wanted && /[.:]/.test(wanted)) return atAddress(wanted, values);
   if (wanted === undefined) {
     const local = localDevice();
     if (await answers(local)) return local;
@@ -76,7 +77,7 @@ function onSocket(socketPath: string): Device {
 /** The agent on this computer. */
 export const localDevice = (): Device => onSocket(agentSocket);
 
-function atAddress(address: string): Device {
+function atAddress(address: string, values: Values): Device {
   const bare = address.split(":").length > 2 && !address.startsWith("[") ? `[${address}]` : address;
   const url = URL.parse("/v1/status", bare.includes("://") ? bare : `http://${bare}`);
   if (!url) {
@@ -86,8 +87,7 @@ function atAddress(address: string): Device {
     });
   }
   const where = { host: url.hostname.replace(/^\[|\]$/g, ""), port: url.port || 80 };
-  const { status, look, order } = agentClient({ who: address, where: () => where });
-  return { found: address, status, look, order, close() {} };
+  return linkedDevice(address, where, values);
 }
 
 /**

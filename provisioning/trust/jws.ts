@@ -21,7 +21,9 @@ export type DocumentType =
   | "hamlet-rollout"
   | "hamlet-hold"
   | "hamlet-forget"
-  | "hamlet-liveness";
+  | "hamlet-liveness"
+  | "hamlet-question"
+  | "hamlet-answer";
 
 /** No signed document is longer: a sender of more wastes our time. */
 export const maxDocumentChars = 64 << 10;

@@ -72,4 +72,12 @@ export const refusalCauses: Record<RefusalCode, Cause> = {
     cause: "The order is older than all that the device keeps: it may have ended before and been forgotten.",
     next: "Give a new order.",
   },
+  wrongDevice: {
+    cause: "The question names another device, or another device gave the answer.",
+    next: "Run the command again; if it repeats, something on the link passes on what is not for it.",
+  },
+  staleNonce: {
+    cause: "The question came too late, came twice, or was not asked from where the device gave out its nonce.",
+    next: "Run the command again; on a network that changes addresses, name the device by its address.",
+  },
 };

@@ -21,7 +21,9 @@ export const recordRefusalCodes = [
 ] as const;
 /** Of what an operator signs. */
 export const orderRefusalCodes = ["operatorUnknown", "operatorRevoked", "outdated"] as const;
-export const refusalCodes = [...recordRefusalCodes, ...orderRefusalCodes] as const;
+/** Of a question of the owner and its answer. */
+export const questionRefusalCodes = ["wrongDevice", "staleNonce"] as const;
+export const refusalCodes = [...recordRefusalCodes, ...orderRefusalCodes, ...questionRefusalCodes] as const;
 export type RefusalCode = (typeof refusalCodes)[number];
 
 /** Thrown by every function that verifies a signed document. `refusal` is the reason, `code` always document.refused. */

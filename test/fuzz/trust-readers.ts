@@ -1,6 +1,9 @@
 // Readers of what other devices and members say: signed documents, whose content is damaged and then signed again, and hellos, whose content
 // is damaged and then sealed again.
 import { sign as signBytes } from "node:crypto";
+import { makeAnswer } from "../../agent/api/answers.ts";
+import { NonceGiven } from "../../agent/api/questions.ts";
+import { makeAnswering } from "../../agent/discovery/answering.ts";
 import { disclose, enclose } from "../../agent/discovery/envelope.ts";
 import { makeHearing } from "../../agent/discovery/hearing.ts";
 import { Proof } from "../../agent/discovery/hello.ts";
@@ -8,6 +11,7 @@ import { seal } from "../../agent/discovery/seal.ts";
 import { parseSeed } from "../../agent/discovery/seeds.ts";
 import { admittedBy } from "../../provisioning/trust/admission.ts";
 import { verifyAdoption } from "../../provisioning/trust/adoption.ts";
+import { SignedAnswer, signAnswer, verifyAnswer } from "../../provisioning/trust/answer.ts";
 import { verifyForget } from "../../provisioning/trust/forget.ts";
 import { verifyHold } from "../../provisioning/trust/hold.ts";
 import { judgeRecord } from "../../provisioning/trust/judge.ts";
@@ -21,6 +25,7 @@ import { isReplacement, signReplacement } from "../../provisioning/trust/replace
 import { addRevocation, noRevocations, type Revocation } from "../../provisioning/trust/revocation.ts";
 import { verifyRollout } from "../../provisioning/trust/rollout.ts";
 import { addRollout, rolloutOrders } from "../../provisioning/trust/rollout-orders.ts";
+import { generateBoxKey, sealTo } from "../../provisioning/trust/sealed-box.ts";
 import { wireguardKeyOf, wireguardPrivateKeyOf } from "../../provisioning/trust/wireguard-key.ts";
 import { parseJson } from "../../system/files.ts";
 import {
@@ -148,6 +153,45 @@ const hello = {
 const seedKey = Buffer.from(wireguardKeyOf(attic.key.publicKey)!, "base64").toString("base64url");
 let askers = 0;
 
+const [noNonce, noQuestion] = ["n".repeat(32), "the question"];
+const asked = {
+  ...{ v: 1, neighborhood: elm.keys.id, device: attic.id, nonce: noNonce, issuedAt: monday },
+  ...{ replyKey: generateBoxKey().publicKey, kind: "status", with: {} },
+};
+let questionMs = 0;
+const takeQuestion = makeAnswering({
+  identity: {
+    ...{ id: attic.id, key: attic.key, jws: await recordOf(attic), neighborhood: elm.keys },
+    wireguard: { privateKey: wireguardPrivateKeyOf(attic.key), publicKey: wireguardKeyOf(attic.key.publicKey)! },
+  },
+  // A nonce counts once, and each millisecond has another.
+  ...{ revocations: () => noRevocations, clock: { monotonic: () => questionMs++ } },
+  answer: makeAnswer({ status: async () => ({}) }),
+});
+/** The text with a nonce that was given out just now, signed. */
+async function askedNow(text: string): Promise<string> {
+  const { nonce } = NonceGiven.parse(await takeQuestion({ replyKey: asked.replyKey }, "127.0.0.1"));
+  return signed("hamlet-question", text.replaceAll(noNonce, nonce), operator.key);
+}
+const takeSealed = async (value: unknown) => takeQuestion({ box: await sealTo(seedKey, value) }, "127.0.0.1");
+const answered = signAnswer("{}", await recordOf(attic), "a.b.c", attic.key);
+
+const questions: Reader[] = [
+  reader("nonce-asked", 3_000, [{ replyKey: asked.replyKey }], (text) => takeQuestion(parseJson(text), "127.0.0.1")),
+  reader("owner-question", 700, [asked], async (text) =>
+    takeSealed({ question: await askedNow(text), certificate: operator.certificate }),
+  ),
+  reader("sealed-question", 700, [{ question: noQuestion, certificate: operator.certificate }], async (text) => {
+    const now = text.replaceAll(noQuestion, await askedNow(JSON.stringify(asked)));
+    return await takeSealed(parseJson(now) ?? now);
+  }),
+  reader("answer", 1_000, [answered], async (text) => {
+    const answer = SignedAnswer.safeParse(parseJson(text));
+    const wanted = { question: "a.b.c", device: attic.id, trust: trustOf(elm.keys) };
+    return answer.success && (await verifyAnswer(answer.data, wanted));
+  }),
+];
+
 const hellos: Reader[] = [
   reader("question", 3_000, [question, { ...question, other: 1 }], (text) => hear(parseJson(text), "127.0.0.1")),
   reader("hello", 1_500, [hello], async (text) => {
@@ -166,4 +210,4 @@ const hellos: Reader[] = [
   reader("jwe", 1_000, [(await enclose(question, seedKey)).envelope], (text) => hear(parseJson(text), "127.0.0.1")),
 ];
 
-export const trustReaders: Reader[] = [...documents, ...hellos];
+export const trustReaders: Reader[] = [...documents, ...hellos, ...questions];

@@ -35,6 +35,7 @@ const doorstep = await startDoorstep({
     },
   }),
   onOrders: async () => [],
+  onQuestion: async () => ({}),
   page: (_request, response) => response.end(name),
   ...{ log, warnings },
 });

@@ -4,12 +4,14 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findLab } from "../../../image/lab/supervisor/client.ts";
 import { labNeighborhoodIn } from "../../../image/lab/supervisor/neighborhood.ts";
+import { openAsker } from "../../../provisioning/neighborhood/asker.ts";
 import {
   type Neighborhood,
   type OpenNeighborhood,
   openNeighborhood,
   readNeighborhood,
 } from "../../../provisioning/neighborhood/neighborhood.ts";
+import type { Asker } from "../../../provisioning/trust/question.ts";
 import { HamletError } from "../../../system/error.ts";
 import { type Option, text, type Values } from "../../terminal/command.ts";
 import { askPassphrase, passphraseOptions } from "./passphrase.ts";
@@ -23,8 +25,8 @@ export const ownerOptions: Record<string, Option> = {
   ...passphraseOptions,
 };
 
-/** A neighborhood, and how to open its root key: that asks for the passphrase. */
-export type Owned = Neighborhood & { open(): Promise<OpenNeighborhood> };
+/** A neighborhood, and how to open its root key, or the key that signs questions: that asks for the passphrase. */
+export type Owned = Neighborhood & { open(): Promise<OpenNeighborhood>; asker(): Promise<Asker> };
 
 /** Throws `neighborhood.notFound`. */
 export async function ownedNeighborhood(values: Values): Promise<Owned> {
@@ -34,10 +36,7 @@ export async function ownedNeighborhood(values: Values): Promise<Owned> {
     const lab = await labsOwn();
     if (lab) return lab;
   }
-  return {
-    ...(await readNeighborhood(folder)),
-    open: async () => openNeighborhood(folder, await askPassphrase(values)),
-  };
+  return await ownedIn(folder, () => askPassphrase(values));
 }
 
 async function labsOwn(): Promise<Owned | undefined> {
@@ -49,8 +48,14 @@ async function labsOwn(): Promise<Owned | undefined> {
   const { folder, passphrase } = labNeighborhoodIn(lab.folder);
   // A lab of devices without a neighborhood has none.
   if (!existsSync(folder)) return undefined;
+  return await ownedIn(folder, () => readFile(passphrase, "utf8"));
+}
+
+async function ownedIn(folder: string, passphrase: () => Promise<string>): Promise<Owned> {
+  const neighborhood = await readNeighborhood(folder);
   return {
-    ...(await readNeighborhood(folder)),
-    open: async () => openNeighborhood(folder, await readFile(passphrase, "utf8")),
+    ...neighborhood,
+    open: async () => openNeighborhood(folder, await passphrase()),
+    asker: async () => openAsker(neighborhood, await passphrase()),
   };
 }

@@ -26,6 +26,7 @@ const greet = async (address: string, port: number, options: { timeoutMs?: numbe
   return (await sayHello({ address, port }, self, () => hello, options)).hello;
 };
 const onOrders = async () => [];
+const onQuestion = async () => ({});
 const open: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0)) await close();
@@ -54,6 +55,7 @@ async function makeDoorstep(
       onHello: (heard, _talk, from) => onHello(heard, from),
     }),
     onOrders,
+    onQuestion,
     page,
     log: silentLog,
     warnings,
@@ -332,6 +334,7 @@ test("a taken port causes a coded warning and does not end the process", async (
     ports: [port],
     hear: async () => ({ answer, isMember: true }),
     onOrders,
+    onQuestion,
     page,
     log: silentLog,
     warnings,

@@ -1,0 +1,22 @@
+// Questions of the owner's computer as they travel, by POST to any device on the link: first for a nonce, then sealed to the device.
+// Pure.
+import { z } from "zod";
+import { PublicKey } from "../../provisioning/trust/fields.ts";
+import { SealedBox } from "../../provisioning/trust/sealed-box.ts";
+import { ErrorAnswer } from "../../system/http/answer.ts";
+
+export const questionsPath = "/v1/questions";
+/** `replyKey`: as the question will name it, so that the nonce is good for that question alone. */
+export const NonceAsked = z.strictObject({ replyKey: PublicKey });
+export const NonceGiven = z.object({ nonce: z.string().max(64) });
+/** A `SignedQuestion` to the device's WireGuard key, and a `SignedAnswer` to the question's reply key. */
+export const Boxed = z.strictObject({ box: SealedBox });
+/** The text of an answer, as JSON. */
+export const Outcome = z.union([z.strictObject({ answer: z.unknown() }), z.strictObject({ refused: ErrorAnswer })]);
+export type Outcome = z.infer<typeof Outcome>;
+
+/** What each kind of question takes. */
+export const questions = { status: z.strictObject({}) } as const;
+export type QuestionKind = keyof typeof questions;
+export type Taken<Kind extends QuestionKind> = z.infer<(typeof questions)[Kind]>;
+export const isQuestionKind = (kind: string): kind is QuestionKind => Object.hasOwn(questions, kind);

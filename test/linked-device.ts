@@ -1,0 +1,87 @@
+// A device with a real identity and a real door on loopback, and its owner's folder: what a computer on the link meets.
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Answerers, makeAnswer } from "../agent/api/answers.ts";
+import { makeAnswering } from "../agent/discovery/answering.ts";
+import { startDoorstep } from "../agent/discovery/doorstep.ts";
+import { makePageHandler } from "../dashboard/api/handler.ts";
+import { encodeProvisionFile } from "../provisioning/file/provision-file.ts";
+import { openAsker } from "../provisioning/neighborhood/asker.ts";
+import { issueToken } from "../provisioning/neighborhood/issue-token.ts";
+import {
+  initNeighborhood,
+  type OpenNeighborhood,
+  openNeighborhood,
+} from "../provisioning/neighborhood/neighborhood.ts";
+import type { Asker } from "../provisioning/trust/question.ts";
+import { noRevocations, type Revocations } from "../provisioning/trust/revocation.ts";
+import { silentLog } from "../system/log.ts";
+import { makeStatusSource } from "./dashboard/api/status-source.ts";
+import { bootDevice } from "./neighborhood.ts";
+
+export const passphrase = "correct horse battery";
+
+export type OwnersFolder = OpenNeighborhood & { operator: Asker; remove(): Promise<void> };
+
+/** The slow part, once for all tests of a file: a neighborhood's folder. */
+export async function makeOwnersFolder(): Promise<OwnersFolder> {
+  const above = await mkdtemp(join(tmpdir(), "hamlet-linked-"));
+  const folder = join(above, "elm");
+  await initNeighborhood(folder, { name: "Elm Street", passphrase, now: Date.now() - 3_600_000 });
+  const owner = await openNeighborhood(folder, passphrase);
+  return { ...owner, operator: await openAsker(owner, passphrase), remove: () => rm(above, { recursive: true }) };
+}
+
+export type LinkedDevice = Awaited<ReturnType<typeof startLinkedDevice>>;
+
+export async function startLinkedDevice(owner: OwnersFolder, answerers: Partial<Answerers> = {}) {
+  const folder = await mkdtemp(join(tmpdir(), "hamlet-linked-"));
+  const terms = { validMs: 3_600_000, maxDevices: 9, tags: [], now: Date.now() - 1_800_000, adopt: "auto" as const };
+  const token = (await issueToken(owner, terms)).file;
+  const identity = await bootDevice(join(folder, "attic"), encodeProvisionFile({ ...token, name: "attic" }));
+  const source = makeStatusSource();
+  Object.assign(source.state.self, { id: identity.id, deviceKey: identity.deviceKey });
+  source.state.neighborhood = { id: identity.neighborhood.id, name: "Elm Street" };
+  const publicStatus = () => ({ ...source.publicStatus(), deviceKey: identity.deviceKey });
+  let revocations: Revocations = noRevocations;
+  let now = 0;
+  const answer = makeAnswer({ status: source.status, ...answerers } as Answerers);
+  const page = makePageHandler({ ...source, publicStatus }, "public", { html: "<!doctype html>" });
+  const port = await freePort();
+  const doorstep = await startDoorstep({
+    ports: [port],
+    hear: () => Promise.reject(new Error("nobody says hello here")),
+    onOrders: async () => [],
+    onQuestion: makeAnswering({
+      ...{ identity, answer, revocations: () => revocations },
+      clock: { monotonic: () => performance.now() + now },
+    }),
+    page,
+    log: silentLog,
+    warnings: { raise() {}, clear() {} },
+  });
+  return {
+    ...{ address: `127.0.0.1:${port}`, port, owner, identity, source },
+    revoke(known: Revocations) {
+      revocations = known;
+    },
+    wait(ms: number) {
+      now += ms;
+    },
+    async [Symbol.asyncDispose]() {
+      page.close();
+      await doorstep.stop();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "::", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
