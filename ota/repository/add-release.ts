@@ -49,8 +49,8 @@ export async function addRelease(image: ImageRelease, older: readonly Release[],
     // What a device would refuse must not be published.
     decodeRecipe(content, parts);
     const sha256 = hash("sha256", content);
-    if ((await objects.frameBytes(sha256)) === undefined) await objects.put(sha256, content);
-    const bytes = await bytesToFetch(recipe, sha256, objects);
+    if (objects.frameBytes(sha256) === undefined) await objects.put(sha256, content);
+    const bytes = bytesToFetch(recipe, sha256, objects);
     recipes.push({ ...(from && { from: from.rootHash }), sha256, sizeBytes: content.length, fetchBytes: bytes });
     updates.push({ ...(from && { from: from.version }), bytes });
   };
@@ -102,7 +102,7 @@ async function addChunks(
         offset += content.length;
         doneBytes += content.length;
         progress.at(doneBytes);
-        if (seen.has(sha256) || (await objects.frameBytes(sha256)) !== undefined) continue;
+        if (seen.has(sha256) || objects.frameBytes(sha256) !== undefined) continue;
         seen.add(sha256);
         await writers.begin(() => objects.put(sha256, content));
       }
@@ -135,9 +135,9 @@ async function* checkedPart(readAt: ReadAt, part: SourcePart, { path, verity }: 
 }
 
 /** The recipe, and each chunk once. */
-async function bytesToFetch({ steps, pack }: Recipe, recipe: string, objects: Objects): Promise<number> {
+function bytesToFetch({ steps, pack }: Recipe, recipe: string, objects: Objects): number {
   const names = new Set([recipe, ...steps.flatMap(({ kind, sha256 }) => (kind === "chunk" ? [sha256] : []))]);
   let bytes = pack?.sizeBytes ?? 0;
-  for (const sha256 of names) bytes += (await objects.frameBytes(sha256)) ?? 0;
+  for (const sha256 of names) bytes += objects.frameBytes(sha256) ?? 0;
   return bytes;
 }

@@ -3,8 +3,8 @@
 // Pure.
 import type { Piece } from "../format/patch.ts";
 
-/** Aligns new bytes to the older ones that it was made for. */
-export type Align = (bytes: Uint8Array) => Piece[];
+/** Aligns new bytes to older ones. */
+export type Align = (older: Uint8Array, bytes: Uint8Array) => Piece[];
 
 /** What two places must have in common to be compared. */
 const seedBytes = 8;
@@ -17,9 +17,11 @@ const margin = 8;
 /** After so many equal bytes in a row the place is right, and no other one is looked for. */
 const settledBytes = 16;
 
-export function alignerTo(older: Uint8Array): Align {
-  const find = indexOf(older);
-  return (bytes) => {
+/** One that keeps its tables for the next bytes: a release has hundreds of patches, and fresh memory costs more than the work. */
+export function makeAligner(): Align {
+  const index = makeIndex();
+  return (older, bytes) => {
+    const find = index(older);
     const pieces: Piece[] = [];
     let open: Piece | undefined;
     let at = 0;
@@ -128,21 +130,41 @@ function bestCut(
 
 type Find = (bytes: Uint8Array, at: number) => { from: number; length: number };
 
-/** Finds the longest of the stretches that begin with the same seed. */
-function indexOf(older: Uint8Array): Find {
-  const tableBits = Math.max(10, Math.ceil(Math.log2(older.length + 1)));
-  const last = new Int32Array(2 ** tableBits).fill(-1);
-  const before = new Int32Array(older.length);
-  for (let at = 0; at + seedBytes <= older.length; at++) {
-    const key = keyAt(older, at) >>> (32 - tableBits);
-    before[at] = last[key]!;
-    last[key] = at;
-  }
+/** Finds the longest of the stretches that begin with the same seed. Valid until the next older bytes are indexed. */
+function makeIndex(): (older: Uint8Array) => Find {
+  let lasts = new Int32Array(0);
+  let befores = new Int32Array(0);
+  return (older) => {
+    const tableBits = Math.max(10, Math.ceil(Math.log2(older.length + 1)));
+    if (lasts.length < 2 ** tableBits) lasts = new Int32Array(2 ** tableBits);
+    if (befores.length < older.length) befores = new Int32Array(2 ** tableBits);
+    const last = lasts.subarray(0, 2 ** tableBits).fill(-1);
+    const before = befores;
+    const drop = 32 - tableBits;
+    // The eight bytes before each place, moved on by one: the first time from those before the first.
+    let low = wordAt(older, 0) << 8;
+    let high = (wordAt(older, 4) << 8) | older[3]!;
+    for (let at = 0; at + seedBytes <= older.length; at++) {
+      low = (low >>> 8) | (older[at + 3]! << 24);
+      high = (high >>> 8) | (older[at + 7]! << 24);
+      const key = keyOf(low, high) >>> drop;
+      before[at] = last[key]!;
+      last[key] = at;
+    }
+    return finder(older, last, before, drop);
+  };
+}
+
+function finder(older: Uint8Array, last: Int32Array, before: Int32Array, drop: number): Find {
   const none = { from: 0, length: 0 };
   return (bytes, at) => {
     if (at + seedBytes > bytes.length) return none;
     let [from, length] = [0, seedBytes - 1];
-    for (let place = last[keyAt(bytes, at) >>> (32 - tableBits)]!, tries = maxTries; place >= 0 && tries > 0; tries--) {
+    for (
+      let place = last[keyOf(wordAt(bytes, at), wordAt(bytes, at + 4)) >>> drop]!, tries = maxTries;
+      place >= 0 && tries > 0;
+      tries--
+    ) {
       // A longer one has the next byte, too.
       if (older[place + length] === bytes[at + length]) {
         const equal = endOfEqual(older, bytes, at, place - at) - at;
@@ -154,8 +176,7 @@ function indexOf(older: Uint8Array): Find {
   };
 }
 
-function keyAt(bytes: Uint8Array, at: number): number {
-  const low = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
-  const high = bytes[at + 4]! | (bytes[at + 5]! << 8) | (bytes[at + 6]! << 16) | (bytes[at + 7]! << 24);
-  return Math.imul(low, 0x9e3779b1) ^ Math.imul(high, 0x85ebca6b);
-}
+const keyOf = (low: number, high: number): number => Math.imul(low, 0x9e3779b1) ^ Math.imul(high, 0x85ebca6b);
+
+const wordAt = (bytes: Uint8Array, at: number): number =>
+  bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);

@@ -64,10 +64,13 @@ export async function* chunksOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerat
   let waiting: Uint8Array[] = [];
   let waitingBytes = 0;
   for await (const piece of pieces) {
-    // A copy: whoever reads may use its buffer again.
-    waiting.push(Uint8Array.from(piece));
     waitingBytes += piece.length;
-    if (waitingBytes < maxChunkBytes) continue;
+    if (waitingBytes < maxChunkBytes) {
+      // A copy: whoever reads may use its buffer again.
+      waiting.push(Uint8Array.from(piece));
+      continue;
+    }
+    waiting.push(piece);
     const bytes = Buffer.concat(waiting);
     let at = 0;
     while (bytes.length - at >= maxChunkBytes) {

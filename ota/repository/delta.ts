@@ -9,7 +9,7 @@ import type { PartName } from "../format/manifest.ts";
 import { encodePatch, maxPatchBytes } from "../format/patch.ts";
 import type { Recipe, Step } from "../format/recipe.ts";
 import { unpackPatch } from "../format/unpack.ts";
-import { alignerTo } from "./align.ts";
+import { type Align, makeAligner } from "./align.ts";
 import type { Objects } from "./objects.ts";
 import type { OlderRelease } from "./older-release.ts";
 import { type Chunk, type Copied, joinPatches, type Likeness, type Patched, planDelta } from "./recipes.ts";
@@ -51,6 +51,7 @@ export async function makeDelta(
   const patches = joinPatches(fresh, older.sizeOf);
   const all = [...plan.filter((one) => one.kind === "copy"), ...patches];
   const made = new Map<Chunk, Made>();
+  const align = makeAligner();
   const crew = makeCrew(atOnce);
   let doneBytes = 0;
   try {
@@ -58,7 +59,7 @@ export async function makeDelta(
       await crew.begin(async () => {
         signal?.throwIfAborted();
         const [first] = one.chunks;
-        made.set(first!, one.kind === "copy" ? await copyStep(one, tools) : await patchStep(one, older, tools));
+        made.set(first!, one.kind === "copy" ? await copyStep(one, tools) : await patchStep(one, older, align, tools));
         if (one.kind === "patch") doneBytes += one.length;
         progress.at(doneBytes);
       });
@@ -116,20 +117,21 @@ async function copyStep({ chunks, part, offset, length, from }: Copied, { readNe
 async function patchStep(
   { chunks, part, offset, length, from }: Patched,
   older: OlderRelease,
+  align: Align,
   { objects, readNew }: DeltaTools,
 ): Promise<Made> {
   const plain: Made = { steps: chunks.map((one): Step => ({ kind: "chunk", length: one.length, sha256: one.sha256 })) };
   if (from.length === 0) return plain;
   const content = await readNew({ part, offset, length });
   const dictionary = await older.read(from);
-  const patch = encodePatch(dictionary, content, alignerTo(dictionary)(content));
+  const patch = encodePatch(dictionary, content, align(dictionary, content));
   if (patch.length > maxPatchBytes(length)) return plain;
   const frame = await promisify(zstdCompress)(patch, {
     params: { [constants.ZSTD_c_compressionLevel]: level },
     pledgedSrcSize: patch.length,
   });
   let plainBytes = 0;
-  for (const { sha256 } of chunks) plainBytes += (await objects.frameBytes(sha256)) ?? 0;
+  for (const { sha256 } of chunks) plainBytes += objects.frameBytes(sha256) ?? 0;
   if (frame.length + stepBytes >= plainBytes) return plain;
   const sha256 = hash("sha256", content);
   // What a device could not unpack must not be published.

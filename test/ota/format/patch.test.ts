@@ -3,8 +3,9 @@ import { constants, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { applyPatch, encodePatch, maxPatchBytes } from "../../../ota/format/patch.ts";
-import { alignerTo } from "../../../ota/repository/align.ts";
+import { makeAligner } from "../../../ota/repository/align.ts";
 
+const align = makeAligner();
 const text = "Every device knows what is in its slot by the root hash, and never cuts anything into chunks. ";
 const older = Buffer.from(Array.from({ length: 200 }, (_, index) => `${index * 7919} ${text}`).join(""));
 
@@ -34,7 +35,7 @@ test("whatever an edit does, the patch makes the new bytes", () => {
   fc.assert(
     fc.property(fc.array(edit, { maxLength: 6 }), (edits) => {
       const bytes = edited(edits);
-      const pieces = alignerTo(older)(bytes);
+      const pieces = align(older, bytes);
       let end = 0;
       for (const { at, from, length } of pieces) {
         expect(at >= end && length > 0 && from >= 0 && from + length <= older.length).toBe(true);
@@ -56,7 +57,7 @@ test("a program whose addresses have moved costs a quarter of what zstd's dictio
     return bytes;
   };
   const [before, after] = [program(0), Buffer.concat([Buffer.alloc(500, "new code "), program(500)])];
-  const frame = zstdCompressSync(encodePatch(before, after, alignerTo(before)(after)), options(19));
+  const frame = zstdCompressSync(encodePatch(before, after, align(before, after)), options(19));
   const byDictionary = zstdCompressSync(after, { ...options(19), dictionary: before });
   expect(frame.length).toBeLessThan(byDictionary.length / 4);
 });
@@ -65,11 +66,11 @@ const options = (level: number) => ({ params: { [constants.ZSTD_c_compressionLev
 
 test("bytes that are like nothing in the dictionary make a patch that is hardly longer", () => {
   for (const bytes of [Buffer.from("other"), Buffer.alloc(0), Buffer.alloc(100_000, 255)]) {
-    const patch = encodePatch(older, bytes, alignerTo(older)(bytes));
+    const patch = encodePatch(older, bytes, align(older, bytes));
     expect(patch.length).toBeLessThanOrEqual(maxPatchBytes(bytes.length));
     expect(applyPatch(patch, older, bytes.length).equals(bytes)).toBe(true);
   }
-  expect(alignerTo(Buffer.alloc(0))(older)).toEqual([]);
+  expect(align(Buffer.alloc(0), older)).toEqual([]);
 });
 
 const good = encodePatch(older, older.subarray(100, 300), [{ at: 0, from: 100, length: 200 }]);
