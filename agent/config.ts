@@ -117,6 +117,7 @@ export const AgentConfig = z.strictObject({
         .min(0)
         .optional()
         .describe("bytes that an update may fetch unless somebody asks for it by `hamlet update now`; by default any"),
+      lendPort: Port.default(7947).describe("TCP port where members lend each other releases, on the mesh only"),
       verdictSeconds: VerdictSeconds.default(verdictSeconds.usual).describe(
         "how long a new release may take to show that it works, before the device returns to the one before",
       ),

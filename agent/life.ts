@@ -27,6 +27,7 @@ import { joinCluster } from "./parts/cluster.ts";
 import { type Link, meetNeighbors } from "./parts/link.ts";
 import { startReports, tune } from "./parts/reports.ts";
 import type { MemberOptions, Scope } from "./parts/scope.ts";
+import { joinSwarm } from "./parts/swarm.ts";
 import { serveNames, startGuard, startTunnel } from "./parts/tunnel.ts";
 
 export type MemberReport = Pick<Status, "members" | "pending" | "neighbors" | "broker" | "tuning" | "orders">;
@@ -105,6 +106,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
   const members = () => [...membership.members().values()];
   const reach = () => ({ members: members(), liveness: cluster.liveness(), paths, now: clock.now() });
   const { broker, telemetry } = startReports(scope, { membership, alive, peers: () => peersOf(reach()) });
+  await joinSwarm(scope, { membership, alive });
   const tuning = await tune(scope, journal, kernel);
   const reconcile = async () => {
     await broker.keep();

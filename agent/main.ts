@@ -156,7 +156,8 @@ async function main(): Promise<void> {
   for (let failures = 0; identity && !life && !stopping.signal.aborted; failures++) {
     await door.close();
     try {
-      life = await startMember({ config, identity, clock, warnings, page, answer, updateReport: update.report });
+      const { report: updateReport, swarm } = update;
+      life = await startMember({ config, identity, clock, warnings, page, answer, updateReport, swarm });
       warnings.clear("start.failed");
     } catch (error) {
       const hint = error instanceof HamletError ? error.hint : undefined;

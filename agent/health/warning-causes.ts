@@ -62,6 +62,11 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
     cause: "Another member had this device's name first, so this device took another one.",
     next: "Give it a name with `hamlet rename`.",
   },
+  "member.wrongBytes": {
+    severity: "warning",
+    cause: "A member lent bytes of a release that are not what the release's signed files name. They were thrown away.",
+    next: "Check that member's card or disk. If it does so again, somebody may hold it: take it out with `hamlet revoke`.",
+  },
   "mesh.userspace": {
     severity: "warning",
     cause: "The kernel has no WireGuard, so the mesh uses wireguard-go, which is slower.",

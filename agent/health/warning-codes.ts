@@ -11,6 +11,7 @@ export type WarningCode =
   | "mesh.userspace"
   | "member.dead"
   | "member.nameTaken"
+  | "member.wrongBytes"
   | "names.unavailable"
   | "network.down"
   | "port.taken"

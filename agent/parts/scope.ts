@@ -6,6 +6,7 @@ import type { AgentConfig } from "../config.ts";
 import type { ServePage } from "../discovery/door.ts";
 import type { Warnings } from "../health/warnings.ts";
 import type { Identity } from "../identity.ts";
+import type { Update } from "../update/update.ts";
 
 export type MemberOptions = {
   config: AgentConfig;
@@ -17,6 +18,7 @@ export type MemberOptions = {
   answer: Answer;
   /** Undefined while no updater is heard. */
   updateReport(): UpdateReport | undefined;
+  swarm: Update["swarm"];
 };
 /** `ended`: how each part stops, in the order in which they started. */
 export type Scope = MemberOptions & { ended: (() => unknown)[] };

@@ -18,7 +18,7 @@ export async function startGuard({ config, identity, ended }: Scope, journal: Jo
     interface: config.mesh.interface,
     prefix: identity.prefix,
     agentUid: process.getuid!(),
-    privatePorts: [config.cluster.port, config.telemetry.port],
+    privatePorts: [config.cluster.port, config.telemetry.port, config.update.lendPort],
     pagePort: config.link.pagePort || 80,
   });
   const firewall = await startFirewall({ run, log: makeLog("firewall"), journal }, [guard]);

@@ -3,9 +3,9 @@
 import { type Clock, sleep } from "../../system/clock.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import { free } from "../../system/free.ts";
+import type { Pacer } from "../../system/pacer.ts";
 import { backoffMs } from "../../system/retry.ts";
 import { nothingHeld } from "./held.ts";
-import type { Pacer } from "./pacer.ts";
 import { urlBelow } from "./repositories.ts";
 import { type TransferOptions, transfer } from "./transfer.ts";
 

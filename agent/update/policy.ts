@@ -28,15 +28,24 @@ export function parseWindow(text: string): NonNullable<Policy["window"]> {
   return { fromMinute, toMinute };
 }
 
-/** Why no chunk may be fetched now: `update.metered`, `update.outsideWindow` or `update.tooDear`; undefined if it may. */
-export function costRefusal(policy: Policy, { activity, isAsked, minute }: Moment): HamletError | undefined {
+/**
+ * Why no chunk may be fetched now: `update.metered`, `update.outsideWindow` or `update.tooDear`; undefined if it may. What other members
+ * bring costs nothing, but an update is for the time of day that the owner has set, as it ends with a restart.
+ */
+export function costRefusal(
+  policy: Policy,
+  { activity, isAsked, minute }: Moment,
+  from: "members" | "web" = "web",
+): HamletError | undefined {
   // Whoever asks for an update wants it now, whatever it costs.
   if (isAsked) return undefined;
   const hint = "to update it now all the same: hamlet update now";
-  if (policy.isMetered) return new HamletError("update.metered", "this device's line is metered", { hint });
+  if (policy.isMetered && from === "web")
+    return new HamletError("update.metered", "this device's line is metered", { hint });
   if (policy.window && !isInside(policy.window, minute)) {
     return new HamletError("update.outsideWindow", "it is not the time of day for updates", { hint });
   }
+  if (from === "members") return undefined;
   const forecast = activity?.phase === "writing" ? activity.forecastBytes : 0;
   if (policy.maxBytes !== undefined && forecast > policy.maxBytes) {
     const why = `the update would fetch ${forecast} bytes, and ${policy.maxBytes} are allowed`;
@@ -44,6 +53,10 @@ export function costRefusal(policy: Policy, { activity, isAsked, minute }: Momen
   }
   return undefined;
 }
+
+/** Whether other members may use this device's line. */
+export const mayServeOthers = ({ window, isMetered, maxBytes }: Policy, minute: number): boolean =>
+  !isMetered && maxBytes === undefined && (window === undefined || isInside(window, minute));
 
 const isInside = ({ fromMinute, toMinute }: NonNullable<Policy["window"]>, minute: number): boolean =>
   fromMinute <= toMinute ? minute >= fromMinute && minute < toMinute : minute >= fromMinute || minute < toMinute;

@@ -1,8 +1,8 @@
 // One HTTP exchange with a repository. A connection that breaks leaves what has arrived, and the next exchange asks for the rest.
 import { Agent, type IncomingMessage, type RequestOptions, request as requestPlain } from "node:http";
 import type { Socket } from "node:net";
+import type { Pacer } from "../../system/pacer.ts";
 import { askFor, type Held, takeHead, tooLong, unreachable, type Wanted } from "./held.ts";
-import type { Pacer } from "./pacer.ts";
 
 export type TransferOptions = Wanted & {
   signal: AbortSignal;

@@ -6,24 +6,29 @@ import { type Clock, every } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import { readJson, writeJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
+import { makePacer } from "../../system/pacer.ts";
 import { makeQueue } from "../../system/queue.ts";
 import type { Handler } from "../api/server.ts";
 import type { AgentConfig } from "../config.ts";
 import type { Warnings } from "../health/warnings.ts";
+import type { Lending } from "../swarm/lending.ts";
+import type { Swarm } from "../swarm/swarm.ts";
 import { makeDesk } from "./desk.ts";
 import { serveUpdater } from "./door.ts";
 import { openRepositories } from "./fetch.ts";
 import { makeLend } from "./lend.ts";
-import { makePacer } from "./pacer.ts";
 import { makePacks } from "./packs.ts";
-import { costRefusal, parseWindow } from "./policy.ts";
+import { costRefusal, mayServeOthers, parseWindow } from "./policy.ts";
+import { startSwarm } from "./swarm.ts";
 import { makeWarnOfUpdate, warnOfSilence } from "./warn.ts";
+import { makeWeb } from "./web.ts";
 
 const listenMs = 60_000;
+const tidyMs = 6 * 3600_000;
 
 export type UpdateOptions = {
   repositories: readonly string[];
-  settings: Omit<AgentConfig["update"], "repositories">;
+  settings: Omit<AgentConfig["update"], "repositories" | "lendPort">;
   evidence(): Promise<Evidence>;
   warnings: Pick<Warnings, "raise" | "clear">;
   clock: Clock;
@@ -38,6 +43,8 @@ export type Update = {
   /** Throws `update.noUpdater` or `update.busy`. */
   ask(request: UpdateRequest): Promise<void>;
   report(): UpdateReport | undefined;
+  /** Through which members lend each other what they fetched. */
+  swarm: Pick<Swarm, "join" | "leave"> & { lending: Lending };
   stop(): Promise<void>;
 };
 
@@ -64,23 +71,37 @@ export async function startUpdate(options: UpdateOptions): Promise<Update> {
     onAsked: (isAsked) => void saving(() => writeJson(askedPath, { isAsked })).catch(complain),
   });
   const policy = { window: window === undefined ? undefined : parseWindow(window), isMetered: metered, maxBytes };
+  const minuteNow = () => {
+    const time = new Date(clock.now());
+    return time.getHours() * 60 + time.getMinutes();
+  };
+  const { swarm, lending, tidy } = await startSwarm({
+    ...{ web: makeWeb({ repositories, packs }), stateFolder: options.stateFolder, clock, warnings },
+    release() {
+      const activity = desk.report()?.activity;
+      return activity?.phase === "writing" ? activity.version : "";
+    },
+    mayFetchForOthers: () => options.repositories.length > 0 && mayServeOthers(policy, minuteNow()),
+  });
   const lend = makeLend({
-    ...{ repositories, packs },
-    checkCost() {
-      const time = new Date(clock.now());
-      const minute = time.getHours() * 60 + time.getMinutes();
-      const refusal = costRefusal(policy, { activity: desk.report()?.activity, isAsked: desk.isAsked(), minute });
+    swarm,
+    checkCost(from) {
+      const moment = { activity: desk.report()?.activity, isAsked: desk.isAsked(), minute: minuteNow() };
+      const refusal = costRefusal(policy, moment, from);
       if (refusal) throw refusal;
     },
     ...(pace && { lanes: 1 }),
   });
+  const tidying = every(tidyMs, tidy, complain, 0.1);
   const listening = every(listenMs, () => hasUpdater && warnOfSilence(warnings, desk.silentForMs()), complain);
   return {
     serve: (otherwise) =>
       serveUpdater({ desk, lend, evidence: async () => ({ ...(await evidence()), verdictSeconds }) }, otherwise),
     ask: (request) => desk.ask(request),
     report: () => desk.report(),
+    swarm: { join: swarm.join, leave: swarm.leave, lending },
     async stop() {
+      tidying.stop();
       listening.stop();
       await saving(() => {});
     },

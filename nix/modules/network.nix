@@ -12,7 +12,7 @@ in
       # 5353: RFC 6762, multicast DNS.
       allowedUDPPorts = [ settings.mesh.listenPort 5353 ];
       interfaces.${settings.mesh.interface} = {
-        allowedTCPPorts = [ settings.cluster.port settings.telemetry.port ];
+        allowedTCPPorts = [ settings.cluster.port settings.telemetry.port settings.update.lendPort ];
         allowedUDPPorts = [ settings.cluster.port ];
       };
     };

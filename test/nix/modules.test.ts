@@ -208,7 +208,7 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
       agent: { name: "attic", link: { helloPort: 7780, pagePort: 0 }, mesh: { listenPort: 4242 } },
       tcp: [7780],
       udp: [4242, 5353],
-      mesh: [7946, 1883],
+      mesh: [7946, 1883, 7947],
     });
   });
 

@@ -11,7 +11,6 @@ import { startApi } from "../../../agent/api/server.ts";
 import { type Desk, makeDesk } from "../../../agent/update/desk.ts";
 import { serveUpdater } from "../../../agent/update/door.ts";
 import { openRepositories } from "../../../agent/update/fetch.ts";
-import { makeLend } from "../../../agent/update/lend.ts";
 import { makePacks } from "../../../agent/update/packs.ts";
 import { objectPath, packPath } from "../../../ota/format/names.ts";
 import { maxDictionaryBytes, maxStepBytes } from "../../../ota/format/recipe.ts";
@@ -25,6 +24,7 @@ import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import { eventually } from "../../eventually.ts";
 import { patchFrame } from "../../ota/patch-frame.ts";
+import { lendFromWeb } from "./from-web.ts";
 import { type FakeUpdater, fakeUpdater, reportOf } from "./updater.ts";
 import { serveWeb, type Web } from "./web.ts";
 
@@ -56,7 +56,7 @@ beforeEach(async () => {
   desk = makeDesk({ clock, onReport: (report) => reports.push(report), takenWithinMs: 150 });
   const repositories = openRepositories({ urls: [web.url], clock: systemClock, random: () => 0, pauseMs: 1 });
   const packs = makePacks({ repositories, path: join(socketPath, "../pack") });
-  const lend = makeLend({ repositories, packs, checkCost: () => checkCost() });
+  const lend = lendFromWeb({ repositories, packs, checkCost: () => checkCost() });
   const door = { desk, lend, evidence: async () => health, holdMs: 300 };
   api = await startApi(
     socketPath,

@@ -4,11 +4,11 @@ import { zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import { openRepositories } from "../../../agent/update/fetch.ts";
-import { makeLend } from "../../../agent/update/lend.ts";
 import { makePacks } from "../../../agent/update/packs.ts";
 import { objectPath } from "../../../ota/format/names.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { eventually } from "../../eventually.ts";
+import { lendFromWeb } from "./from-web.ts";
 import { breakAfter, serveWeb, type Web } from "./web.ts";
 
 const ended: AsyncDisposable[] = [];
@@ -35,7 +35,7 @@ function device(...webs: (Web | string)[]) {
   const urls = webs.map((one) => (typeof one === "string" ? one : one.url));
   const repositories = openRepositories({ urls, clock: systemClock, random: () => 0, stallMs, pauseMs: 1 });
   const packs = makePacks({ repositories, path: "/dev/null/pack" });
-  const lend = makeLend({ repositories, packs, checkCost() {} });
+  const lend = lendFromWeb({ repositories, packs });
   let carried = 0;
   const onCarried = (bytes: number) => {
     carried += bytes;

@@ -7,11 +7,12 @@ import { zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openRepositories } from "../../../agent/update/fetch.ts";
-import { makeLend, type Unpack } from "../../../agent/update/lend.ts";
+import type { Unpack } from "../../../agent/update/lend.ts";
 import { makePacks, type Packs } from "../../../agent/update/packs.ts";
 import { packPath } from "../../../ota/format/names.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { patchFrame } from "../../ota/patch-frame.ts";
+import { lendFromWeb } from "./from-web.ts";
 import { breakAfter, serveWeb, type Web } from "./web.ts";
 
 const ended: AsyncDisposable[] = [];
@@ -70,7 +71,7 @@ function device(webs: Web[], path = keptPath): Device {
   const urls = webs.map(({ url }) => url);
   const repositories = openRepositories({ urls, clock: systemClock, random: () => 0, stallMs, pauseMs: 1 });
   const packs = makePacks({ repositories, path });
-  const lend = makeLend({ repositories, packs, checkCost() {} });
+  const lend = lendFromWeb({ repositories, packs });
   let carried = 0;
   const how = {
     signal: new AbortController().signal,

@@ -8,13 +8,13 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { startApi } from "../../../agent/api/server.ts";
 import { AgentConfig } from "../../../agent/config.ts";
-import { makePacer } from "../../../agent/update/pacer.ts";
 import { costRefusal, type Moment, type Policy, parseWindow } from "../../../agent/update/policy.ts";
 import { startUpdate } from "../../../agent/update/update.ts";
 import { objectPath } from "../../../ota/format/names.ts";
 import type { UpdateActivity } from "../../../provisioning/handover/update.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { silentLog } from "../../../system/log.ts";
+import { makePacer } from "../../../system/pacer.ts";
 import { fakeUpdater } from "./updater.ts";
 import { serveWeb } from "./web.ts";
 

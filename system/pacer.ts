@@ -1,5 +1,5 @@
 // Spreads what is read over time, so that an update leaves the line to people.
-import { type Clock, sleep } from "../../system/clock.ts";
+import { type Clock, sleep } from "./clock.ts";
 
 /** Call it after each piece: it resolves when the next one may be read. */
 export type Pacer = (bytes: number, signal: AbortSignal) => Promise<void>;

@@ -1,0 +1,102 @@
+// What this device does for other members: it lends what it keeps, and, as the downloader, fetches on their behalf. Bounded and fair:
+// four at a time, each member in turn, and for each no more bytes from the web than the largest releases take.
+import { Bucket } from "../../system/bucket.ts";
+import type { Clock } from "../../system/clock.ts";
+import type { Reply } from "./counter.ts";
+import { isNamed, isNextRoot, keyOf, type Question, type Wanted } from "./question.ts";
+import { isCode, type Store, verify } from "./store.ts";
+import { makeTurns } from "./turns.ts";
+
+export type LendingOptions = {
+  store: Store;
+  clock: Clock;
+  /** Whether the owner's settings leave this device's line to others, and it knows a repository. */
+  mayFetch(): boolean;
+};
+/** Answers a member's question. Throws for what the connection does not survive. */
+export type Lending = (from: string, question: Question, reply: Reply, signal: AbortSignal) => Promise<void>;
+
+const queue = { atOnce: 4, maxWaiting: 256, maxWaitingEach: 8 };
+/** A whole system has 70 MB; two of them and a few small updates a day. */
+const webBytes = { burst: 192 << 20, perSecond: (192 << 20) / (24 * 3600) };
+/** A request that brings nothing costs something too. */
+const leastCost = 1_000;
+const maxSources = 4_096;
+/** Several members look for news one after the other. */
+const freshMs = 60_000;
+
+export function makeLending({ store, clock, mayFetch }: LendingOptions): Lending {
+  const { shelf, downloads } = store;
+  const sending = makeTurns(queue);
+  const fetching = makeTurns(queue);
+  const budgets = new Map<string, Bucket>();
+  /** When a file that may change was fetched. */
+  const fetchedAt = new Map<string, number>();
+
+  function budgetOf(from: string): Bucket {
+    const budget = budgets.get(from) ?? new Bucket(webBytes);
+    budgets.delete(from);
+    if (budgets.size >= maxSources) budgets.delete(budgets.keys().next().value!);
+    budgets.set(from, budget);
+    return budget;
+  }
+
+  async function sendKept(from: string, key: string, reply: Reply): Promise<void> {
+    const sent = sending.take(from, async () => {
+      const bytes = await shelf.get(key);
+      if (bytes) await reply.bytes(bytes);
+      else reply.none("notKept");
+    });
+    await (sent ?? reply.none("busy"));
+  }
+
+  function fetchFor(from: string, wanted: Wanted, signal: AbortSignal): Promise<Buffer> {
+    const budget = budgetOf(from);
+    const key = keyOf(wanted);
+    const fetched = fetching.take(from, async () => {
+      let carriedBytes = 0;
+      const onCarried = (bytes: number) => {
+        carriedBytes += bytes;
+      };
+      try {
+        return await store.fetch(wanted, { signal, onCarried }, async (bytes) => {
+          await verify(wanted, bytes);
+          await shelf.put(key, bytes);
+          if (!isNamed(wanted)) fetchedAt.set(key, clock.monotonic());
+          return bytes;
+        });
+      } finally {
+        budget.take(Math.max(leastCost, carriedBytes));
+      }
+    });
+    return fetched ?? Promise.reject(new Busy());
+  }
+
+  return async (from, { how, wanted }, reply, signal) => {
+    const key = keyOf(wanted);
+    const isFresh = isNamed(wanted) || clock.monotonic() - (fetchedAt.get(key) ?? Number.NEGATIVE_INFINITY) < freshMs;
+    const isKept = shelf.has(key);
+    if (isKept && (how === "kept" || isFresh)) return sendKept(from, key, reply);
+    if (how === "kept") return reply.none("notKept");
+    const isAllowed = mayFetch() && store.isOnline() && budgetOf(from).level(clock.monotonic()) > 0;
+    if (!isAllowed) return isKept ? sendKept(from, key, reply) : reply.none("noWay");
+    try {
+      await downloads.use(
+        key,
+        () => fetchFor(from, wanted, signal),
+        async (bytes) => {
+          await (sending.take(from, () => reply.bytes(bytes)) ?? reply.none("busy"));
+        },
+      );
+    } catch (error) {
+      if (signal.aborted) return;
+      if (isCode(error, "update.notThere")) return reply.none("notThere");
+      if (error instanceof Busy) return reply.none("busy");
+      // What it has is better than nothing, except for the next root: there may be one.
+      if (isKept && !isNextRoot(wanted)) return sendKept(from, key, reply);
+      reply.none("noWay");
+    }
+  };
+}
+
+class Busy extends Error {}

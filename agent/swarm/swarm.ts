@@ -1,0 +1,260 @@
+// Brings the pieces of a release: what is kept here, then what other members keep, then by the neighborhood's downloader, and from this
+// device's own line only if it is the downloader itself, or nobody brings anything. Bytes from members cost time if they are wrong, slow
+// or missing, and nothing else.
+import { hash } from "node:crypto";
+import type { Clock } from "../../system/clock.ts";
+import { HamletError } from "../../system/error.ts";
+import { free } from "../../system/free.ts";
+import type { Answer, Borrower, Patience } from "./borrower.ts";
+import { Lenders, ranked } from "./lenders.ts";
+import { isNamed, isNextRoot, keyOf, type Question, type Wanted } from "./question.ts";
+import { type How, isCode, type Store } from "./store.ts";
+
+export type Neighborhood = {
+  self: string;
+  /** Other members that are alive. */
+  others(): { id: string; name: string; address: string }[];
+  borrower: Borrower;
+};
+export type SwarmOptions = {
+  store: Store;
+  clock: Clock;
+  random(): number;
+  /** The release that this device fetches; empty while it looks for one. */
+  release(): string;
+  /** A member has sent what is not what it was asked for. */
+  onLie(lender: { id: string; name: string }, release: string): void;
+  /** It no longer counts: another release is fetched. */
+  onForgiven(id: string): void;
+  patience?: { kept: Patience; fetched: Patience };
+};
+export type Need = How & {
+  /** Throws if the owner's settings forbid it now to fetch this from the web. */
+  checkCost(): void;
+};
+/** Makes the content of the bytes. Throws `update.badObject` for wrong ones. It may not keep them. */
+type Open<T> = (bytes: Buffer) => Promise<T>;
+type Lender = { id: string; name: string; address: string };
+type Suspect = { lender: Lender; digest: string };
+/** What a member brought; undefined if it brought nothing of use. */
+type Got<T> = { value: T } | undefined;
+
+/** The updater waits for 300 s: after these the web still has time. */
+const usualPatience = {
+  kept: { stallMs: 10_000, deadlineMs: 30_000 },
+  fetched: { stallMs: 60_000, deadlineMs: 120_000 },
+};
+const maxKeepers = 3;
+const maxDownloaders = 3;
+/** A lender that answers sooner costs nothing. */
+const usualWaitMs = 2_000;
+const membersMs = 150_000;
+
+export type Swarm = ReturnType<typeof makeSwarm>;
+
+export function makeSwarm(o: SwarmOptions) {
+  const { store, clock, patience = usualPatience } = o;
+  const { shelf, downloads } = store;
+  const lenders = new Lenders();
+  let neighborhood: Neighborhood | undefined;
+  /** Which member is asked first for metadata: another one at each check, as any of them may hold something back. */
+  let checks = 0;
+  let wasRoot = false;
+
+  const now = clock.monotonic;
+  const others = (): Lender[] => neighborhood?.others() ?? [];
+
+  async function keep(key: string, bytes: Buffer): Promise<void> {
+    // A device alone writes nothing that nobody will ask for.
+    if (others().length > 0) await shelf.put(key, bytes);
+  }
+
+  async function fromShelf<T>(key: string, open: Open<T>): Promise<Got<T>> {
+    const bytes = await shelf.get(key);
+    if (!bytes) return undefined;
+    try {
+      return { value: await open(bytes) };
+    } catch (error) {
+      if (!isCode(error, "update.badObject")) throw error;
+      await shelf.remove(key);
+      return undefined;
+    }
+  }
+
+  async function fromWeb<T>(wanted: Wanted, need: Need, open: Open<T>): Promise<T> {
+    need.checkCost();
+    const key = keyOf(wanted);
+    let opened: Got<T>;
+    const fetch = () =>
+      store.fetch(wanted, need, async (bytes) => {
+        opened = { value: await open(bytes) };
+        await keep(key, bytes);
+        return bytes;
+      });
+    return downloads.use(key, fetch, async (bytes) => (opened ? opened.value : open(bytes)));
+  }
+
+  async function askOne(
+    lender: Lender,
+    how: Question["how"],
+    wanted: Wanted,
+    signal: AbortSignal,
+  ): Promise<Answer | undefined> {
+    const startedAt = now();
+    const isAlive = () => others().some(({ id }) => id === lender.id);
+    try {
+      return await neighborhood?.borrower.ask(lender, { how, wanted }, { ...patience[how], signal, isAlive });
+    } catch {
+      signal.throwIfAborted();
+      if (how === "kept") lenders.keepsSilent(lender.id, now());
+      else lenders.failed(lender.id, now());
+      return undefined;
+    } finally {
+      lenders.waited(lender.id, Math.max(0, now() - startedAt - usualWaitMs));
+    }
+  }
+
+  /** `suspects`: who has sent what could not be used, without proof that it is to blame. */
+  async function fromMember<T>(
+    lender: Lender,
+    how: Question["how"],
+    wanted: Wanted,
+    { signal, open, suspects }: { signal: AbortSignal; open: Open<T>; suspects: Suspect[] },
+  ): Promise<Got<T>> {
+    const answer = await askOne(lender, how, wanted, signal);
+    switch (answer?.kind) {
+      case "bytes":
+        return take(lender, wanted, answer.bytes, open, suspects).finally(() => free(answer.bytes));
+      case "notKept":
+      case "notThere":
+        lenders.hadNot(lender.id, now());
+        return undefined;
+      case "busy":
+      case "noWay":
+        lenders.hasNoWay(lender.id, now());
+        return undefined;
+      case undefined:
+        return undefined;
+    }
+  }
+
+  async function take<T>(
+    lender: Lender,
+    wanted: Wanted,
+    bytes: Buffer,
+    open: Open<T>,
+    suspects: Suspect[],
+  ): Promise<Got<T>> {
+    const digest = hash("sha256", bytes, "hex");
+    try {
+      const value = await open(bytes);
+      lenders.had(lender.id, now());
+      blame(suspects, digest);
+      await keep(keyOf(wanted), bytes);
+      return { value };
+    } catch (error) {
+      if (!isCode(error, "update.badObject")) throw error;
+      // A frame of a pack may be right, and the slot that it is unpacked with damaged.
+      if (wanted.kind === "packed") suspects.push({ lender, digest });
+      else condemn(lender);
+      return undefined;
+    }
+  }
+
+  /** Others had the right bytes, whose digest this is. */
+  function blame(suspects: Suspect[], digest: string): void {
+    for (const suspect of suspects) if (suspect.digest !== digest) condemn(suspect.lender);
+  }
+
+  function condemn(lender: Lender): void {
+    if (lenders.lied(lender.id)) o.onLie(lender, o.release());
+  }
+
+  async function named<T>(wanted: Wanted, need: Need, open: Open<T>): Promise<T> {
+    const kept = await fromShelf(keyOf(wanted), open);
+    if (kept) return kept.value;
+    const suspects: Suspect[] = [];
+    let refusal: unknown;
+    const untilMs = now() + membersMs;
+    const how = { signal: need.signal, open, suspects };
+    const order = ranked([neighborhood?.self ?? "", ...others().map(({ id }) => id)], o.release());
+    const downloader = order.find((id) => id === neighborhood?.self || lenders.mayFetch(id, now()));
+    const byId = new Map(others().map((one) => [one.id, one]));
+
+    const spread = [...byId.keys()].filter((id) => id !== downloader).toSorted(() => o.random() - 0.5);
+    for (const id of lenders.keepers(spread, now()).slice(0, maxKeepers)) {
+      const got = await fromMember(byId.get(id)!, "kept", wanted, how);
+      if (got) return got.value;
+    }
+    let asked = 0;
+    const own = (bytes: Buffer) => {
+      blame(suspects, hash("sha256", bytes, "hex"));
+      return open(bytes);
+    };
+    for (const id of order) {
+      if (id === neighborhood?.self && store.isOnline()) {
+        try {
+          return await fromWeb(wanted, need, own);
+        } catch (error) {
+          need.signal.throwIfAborted();
+          if (!isCode(error, "update.unreachable", "update.metered", "update.tooDear")) throw error;
+          refusal = error;
+        }
+      }
+      const lender = byId.get(id);
+      if (!lender || !lenders.mayFetch(id, now()) || asked === maxDownloaders || now() > untilMs) continue;
+      asked += 1;
+      const got = await fromMember(lender, "fetched", wanted, how);
+      if (got) return got.value;
+    }
+    if (refusal) throw refusal;
+    return fromWeb(wanted, need, own);
+  }
+
+  /** Metadata: each member looks itself, so that no other can hide a release from it; who cannot asks the others. */
+  async function news<T>(wanted: Wanted, need: Need, open: Open<T>): Promise<T> {
+    const isRoot = isNextRoot(wanted);
+    if (isRoot && !wasRoot) checks += 1;
+    wasRoot = isRoot;
+    let refusal: unknown;
+    if (store.isOnline()) {
+      try {
+        return await fromWeb(wanted, need, open);
+      } catch (error) {
+        need.signal.throwIfAborted();
+        if (!isCode(error, "update.unreachable")) throw error;
+        refusal = error;
+      }
+    }
+    let isMissing = false;
+    const all = others();
+    for (let index = 0; index < Math.min(maxKeepers, all.length); index++) {
+      const lender = all[(checks + index) % all.length]!;
+      const answer = await askOne(lender, "fetched", wanted, need.signal);
+      if (answer?.kind === "bytes") {
+        const value = await open(answer.bytes);
+        await keep(keyOf(wanted), answer.bytes);
+        return value;
+      }
+      isMissing ||= answer?.kind === "notThere" || (isRoot && answer?.kind === "noWay");
+    }
+    if (isMissing) throw new HamletError("update.notThere", "no member knows of such a file");
+    if (refusal) throw refusal;
+    return fromWeb(wanted, need, open);
+  }
+
+  return {
+    /** Throws what the repositories throw, what `open` and `checkCost` throw, and the signal's reason. */
+    async obtain<T>(wanted: Wanted, need: Need, open: Open<T>): Promise<T> {
+      if (!neighborhood) return fromWeb(wanted, need, open);
+      for (const id of lenders.begin(o.release())) o.onForgiven(id);
+      return isNamed(wanted) ? named(wanted, need, open) : news(wanted, need, open);
+    },
+    join(joined: Neighborhood): void {
+      neighborhood = joined;
+    },
+    leave(): void {
+      neighborhood = undefined;
+    },
+  };
+}

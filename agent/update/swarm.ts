@@ -1,0 +1,36 @@
+// The swarm as updates use it: the same pieces for this device's updater and for the other members, under the owner's settings.
+import { join } from "node:path";
+import type { Clock } from "../../system/clock.ts";
+import type { Warnings } from "../health/warnings.ts";
+import { type Lending, makeLending } from "../swarm/lending.ts";
+import { openShelf } from "../swarm/shelf.ts";
+import type { Web } from "../swarm/store.ts";
+import { Store } from "../swarm/store.ts";
+import { makeSwarm, type Swarm } from "../swarm/swarm.ts";
+
+export type SwarmOptions = {
+  web: Web;
+  stateFolder: string;
+  clock: Clock;
+  warnings: Pick<Warnings, "raise" | "clear">;
+  release(): string;
+  mayFetchForOthers(): boolean;
+};
+
+const toldForMs = 7 * 24 * 3600_000;
+
+export async function startSwarm(o: SwarmOptions): Promise<{ swarm: Swarm; lending: Lending; tidy(): Promise<void> }> {
+  const { web, clock, warnings, release } = o;
+  const shelf = await openShelf({ folder: join(o.stateFolder, "pieces"), now: clock.now });
+  const store = new Store({ shelf, web, clock });
+  const swarm = makeSwarm({
+    ...{ store, clock, release, random: Math.random },
+    onLie({ id, name }, of) {
+      const what = `${name} lent wrong bytes of release ${of || "files"}; this device asks others for the rest of it`;
+      const hint = `check the card or disk of ${name}; if it goes on, take it out: hamlet revoke ${name}`;
+      warnings.raise("member.wrongBytes", what, hint, { subject: id, forMs: toldForMs });
+    },
+    onForgiven: (id) => warnings.clear("member.wrongBytes", id),
+  });
+  return { swarm, lending: makeLending({ store, clock, mayFetch: o.mayFetchForOthers }), tidy: shelf.tidy };
+}

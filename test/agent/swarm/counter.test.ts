@@ -1,0 +1,110 @@
+// The counter where members ask, in front of members that misbehave and of strangers.
+import { hash } from "node:crypto";
+import { type ClientRequest, request } from "node:http";
+import { connect } from "node:net";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type Counter, openCounter } from "../../../agent/swarm/counter.ts";
+import { makeLending } from "../../../agent/swarm/lending.ts";
+import { keyOf, lendPath } from "../../../agent/swarm/question.ts";
+import { Store } from "../../../agent/swarm/store.ts";
+import { systemClock as clock } from "../../../system/clock.ts";
+import { HamletError } from "../../../system/error.ts";
+import { silentLog } from "../../../system/log.ts";
+import { eventually } from "../../eventually.ts";
+import { freePort } from "./home.ts";
+import { memoryShelf } from "./shelf.ts";
+
+const wanted = { kind: "object" as const, sha256: hash("sha256", "x"), sizeBytes: 4 << 20 };
+const kept = Buffer.alloc(4 << 20, 7);
+let counter: Counter;
+let port: number;
+let fetched: string[];
+beforeEach(async () => {
+  const shelf = memoryShelf();
+  shelf.pieces.set(keyOf(wanted), kept);
+  fetched = [];
+  const store = new Store({
+    ...{ shelf, clock },
+    async web(asked) {
+      fetched.push(keyOf(asked));
+      throw new HamletError("update.notThere", "no such file");
+    },
+  });
+  port = await freePort();
+  counter = await openCounter({
+    ...{ address: "127.0.2.1", port, clock, log: silentLog, bytesPerS: 1_000_000_000 },
+    memberAt: (address) => (address.startsWith("127.0.2.") ? address : undefined),
+    serve: makeLending({ store, clock, mayFetch: () => true }),
+  });
+});
+afterEach(() => counter.close());
+
+type Said = { status: number; bytes: number };
+function say(body: string, localAddress = "127.0.2.2", path = lendPath): Promise<Said> {
+  return new Promise((resolve, reject) => {
+    request({ host: "127.0.2.1", port, localAddress, path, method: "POST", agent: false }, (response) => {
+      let bytes = 0;
+      response.on("data", (piece) => (bytes += piece.length));
+      response.on("end", () => resolve({ status: response.statusCode!, bytes }));
+      response.on("error", reject);
+    })
+      .on("error", reject)
+      .end(body);
+  });
+}
+const ask = (how: string, what: object = wanted) => say(JSON.stringify({ how, wanted: what }));
+
+test("a member gets what is kept, and word of what is not", async () => {
+  expect(await ask("kept")).toEqual({ status: 200, bytes: kept.length });
+  expect(await ask("kept", { ...wanted, sha256: "0".repeat(64) })).toEqual({ status: 204, bytes: 0 });
+  expect(await ask("fetched", { ...wanted, sha256: "0".repeat(64) })).toEqual({ status: 404, bytes: 0 });
+  expect(fetched).toHaveLength(1);
+});
+
+test("a stranger's connection is closed, and so is one that asks for something else", async () => {
+  await expect(say(JSON.stringify({ how: "kept", wanted }), "127.0.3.1")).rejects.toThrow();
+  await expect(say("{}", "127.0.2.2", "/v1/status")).rejects.toThrow();
+});
+
+test.each([
+  ["no JSON", "{"],
+  [
+    "a path out of the repository",
+    JSON.stringify({ how: "kept", wanted: { kind: "file", path: "metadata/../../etc/passwd", maxBytes: 9 } }),
+  ],
+  ["another host", JSON.stringify({ how: "fetched", wanted: { kind: "file", path: "http://10.0.0.1/", maxBytes: 9 } })],
+  ["a kind that nobody knows", JSON.stringify({ how: "kept", wanted: { kind: "everything" } })],
+])("%s is refused, and nothing is fetched for it", async (_, body) => {
+  expect((await say(body)).status).toBe(400);
+  expect(fetched).toEqual([]);
+});
+
+test("a question that is too long ends the connection", async () => {
+  await expect(say(`{"how":"kept","more":"${"x".repeat(8_000)}"}`)).rejects.toThrow();
+});
+
+test("readers that never read keep nobody else waiting for long", async () => {
+  const idle: ClientRequest[] = [];
+  for (let index = 0; index < 12; index++) {
+    const asked = request({
+      ...{ host: "127.0.2.1", port, localAddress: `127.0.2.${10 + (index % 3)}`, agent: false },
+      ...{ path: lendPath, method: "POST" },
+    });
+    asked.on("response", (response) => response.pause()).on("error", () => {});
+    asked.end(JSON.stringify({ how: "kept", wanted }));
+    idle.push(asked);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const startedAt = performance.now();
+  expect((await ask("kept")).status).toBe(200);
+  expect(performance.now() - startedAt).toBeLessThan(15_000);
+  for (const asked of idle) asked.destroy();
+}, 30_000);
+
+test("connections beyond a member's share close its oldest, and another member is served", async () => {
+  const opened = Array.from({ length: 40 }, () => connect({ host: "127.0.2.1", port, localAddress: "127.0.2.3" }));
+  for (const socket of opened) socket.on("error", () => {});
+  await eventually(() => expect(opened.filter(({ closed }) => closed)).toHaveLength(36));
+  expect((await ask("kept")).status).toBe(200);
+  for (const socket of opened) socket.destroy();
+});
