@@ -31,6 +31,8 @@ export const commands: Record<string, () => Promise<Command>> = {
   "update now": async () => (await import("./commands/update/now.ts")).updateNow,
   "update install": async () => (await import("./commands/update/install.ts")).updateInstall,
   "update history": async () => (await import("./commands/update/history.ts")).updateHistory,
+  "update prepare": async () => (await import("./commands/update/prepare.ts")).updatePrepare,
+  "update restart": async () => (await import("./commands/update/restart.ts")).updateRestart,
   "update retry": async () => (await import("./commands/update/retry.ts")).updateRetry,
   "update back": async () => (await import("./commands/update/back.ts")).updateBack,
   "update seen": async () => (await import("./commands/update/seen.ts")).updateSeen,

@@ -15,6 +15,10 @@ export function activityText(activity: UpdateActivity, now: number): string {
         : `writing ${activity.version}: ${percent(share(activity))} (${activity.part}), ${fetchedText(activity)}`;
     case "verifying":
       return `verifying ${activity.version}: ${percent(share(activity))}`;
+    case "ready": {
+      const why = activity.because ? `; it did not start: ${activity.because.message} (${activity.because.code})` : "";
+      return `${activity.version} is ready, and starts when somebody asks for it${why}`;
+    }
     case "restarting":
       return `restarting into ${activity.version}`;
     case "trying": {

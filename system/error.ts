@@ -141,6 +141,7 @@ export type ErrorCode =
   | "update.noUpdater"
   | "update.notNewer"
   | "update.nothingBack"
+  | "update.notReady"
   | "update.notThere"
   | "update.outsideWindow"
   | "update.tooDear"

@@ -56,6 +56,12 @@ export const otherVersion = (why: string): HamletError =>
     hint: "use the hamlet of the device's own release",
   });
 
+export const notReady = (): HamletError =>
+  new HamletError("update.notReady", "no release is ready to be started", {
+    hint: "hamlet update prepare",
+    exitCode: 3,
+  });
+
 export const updateBusy = (version: string): HamletError =>
   new HamletError("update.busy", `the update to ${version} writes or tries the other slot`, {
     hint: "wait until it ends: hamlet update status --watch",

@@ -8,7 +8,7 @@ import { explainIssues, parseJson } from "../../system/files.ts";
 import { errorAnswer, sendJson } from "../../system/http/answer.ts";
 import { readAll, TooLong } from "../../system/read-all.ts";
 import type { TakeOrders } from "../membership/orders.ts";
-import { badRequest, noMember, noMesh, notFromImage, otherDevice, otherDisk, updateBusy } from "./errors.ts";
+import { badRequest, noMember, noMesh, notFromImage, notReady, otherDevice, otherDisk, updateBusy } from "./errors.ts";
 import { ordersPath } from "./orders.ts";
 import { type RequestAnswer, type RequestBody, type RequestPath, requests } from "./schema.ts";
 import type { Handler } from "./server.ts";
@@ -54,6 +54,7 @@ export function serveRequests(device: Device, otherwise: Handler): Handler {
     "/v1/update": async (body) => {
       // They need the other slot as it is. Any other request is carried out with the update under way, or after it.
       if (body.kind === "back" || body.kind === "install") refuseDuringUpdate(device);
+      if (body.kind === "restart") refuseUnlessReady(device);
       await device.update(body);
       return body;
     },
@@ -122,6 +123,12 @@ async function install(device: Device, asked: RequestBody<"/v1/install">): Promi
   const disk = await internalDisk();
   if (disk?.path !== asked.disk) throw otherDisk(asked.disk);
   return asked;
+}
+
+/** Throws `update.notReady`. During a check something may be ready: then the updater judges. */
+function refuseUnlessReady({ updateActivity }: Device): void {
+  const phase = updateActivity()?.phase;
+  if (phase !== undefined && phase !== "ready" && phase !== "checking") throw notReady();
 }
 
 /** Throws `update.busy` while an update writes or tries a slot. */

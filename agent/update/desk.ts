@@ -1,6 +1,6 @@
 // Where people leave requests for the updater and the updater leaves its report.
 // It waits here for what people ask, and takes one request at a time.
-import type { UpdateReport, UpdateRequest } from "../../provisioning/handover/update.ts";
+import { isAtRest, type UpdateReport, type UpdateRequest } from "../../provisioning/handover/update.ts";
 import type { Clock } from "../../system/clock.ts";
 import { HamletError } from "../../system/error.ts";
 import { handOverWithinMs } from "../api/schema.ts";
@@ -77,7 +77,7 @@ export function makeDesk(options: DeskOptions): Desk {
       heardAt = clock.monotonic();
       if (!report) return;
       latest = report;
-      if (report.activity.phase === "idle") become(false);
+      if (isAtRest(report.activity)) become(false);
       onReport(report);
       for (const asked of queue.filter(({ state }) => state === "taken")) asked.done();
     },

@@ -1,7 +1,7 @@
 // The agent's side of updates: it fetches, reports and passes on what people ask. Root's updater decides.
 import { join } from "node:path";
 import { z } from "zod";
-import type { Evidence, UpdateReport, UpdateRequest } from "../../provisioning/handover/update.ts";
+import { type Evidence, isAtRest, type UpdateReport, type UpdateRequest } from "../../provisioning/handover/update.ts";
 import { type Clock, every } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import { readJson, writeJson } from "../../system/files.ts";
@@ -65,7 +65,7 @@ export async function startUpdate(options: UpdateOptions): Promise<Update> {
     clock,
     onReport(report) {
       warn(report);
-      if (report.activity.phase === "idle") packs.forget().catch(complain);
+      if (isAtRest(report.activity)) packs.forget().catch(complain);
     },
     wasAsked: (await readJson(askedPath, Asked).catch(complain))?.isAsked ?? false,
     onAsked: (isAsked) => void saving(() => writeJson(askedPath, { isAsked })).catch(complain),

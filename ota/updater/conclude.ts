@@ -130,5 +130,5 @@ export const voidPausesMs = [10 * 60_000, 60 * 60_000, 6 * 60 * 60_000];
 /** The wish after a trial that ended without a verdict; undefined if the release has had its chances. */
 export function afterVoid(wanted: Wanted | undefined, version: string): Wanted | undefined {
   const before = wanted?.voids?.version === version ? wanted.voids.count : 0;
-  return before < voidPausesMs.length ? { voids: { version, count: before + 1 } } : undefined;
+  return before < voidPausesMs.length ? { ...wanted, voids: { version, count: before + 1 } } : undefined;
 }

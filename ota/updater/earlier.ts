@@ -31,10 +31,10 @@ export async function verifyEarlier(
 }
 
 /** Whether the medium has the root filesystem and the hash tree that the kernel names. */
-async function isWhole(
+export async function isWhole(
   root: SlotPart,
   tree: SlotPart,
-  { verity: { rootHash, dataBlocks } }: Earlier,
+  { verity: { rootHash, dataBlocks } }: Pick<Earlier, "verity">,
   onProgress: OnProgress,
 ): Promise<boolean> {
   const totalBytes = dataBlocks * blockBytes;

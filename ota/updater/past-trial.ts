@@ -5,11 +5,11 @@ import { checks } from "./checks.ts";
 import { afterVoid, type Conclusion, endOf, voidPausesMs, withEnd } from "./conclude.ts";
 import { endOfDoubt, lookAround } from "./doubt.ts";
 import type { History } from "./history.ts";
+import type { Life } from "./life.ts";
 import { verdictMsOf } from "./own-trial.ts";
 import type { UpdaterParts } from "./parts.ts";
 import type { Knowledge } from "./report.ts";
-import type { Armed, Doubt } from "./state.ts";
-import type { Life } from "./step.ts";
+import { type Armed, type Doubt, forgetPrepared, type Wanted } from "./state.ts";
 import { pollMs, settle } from "./trial.ts";
 
 type InDoubt = { armed: Armed; doubt: Doubt; untilMs: number };
@@ -25,17 +25,19 @@ export function makePastTrial(parts: UpdaterParts, known: Knowledge, history: Hi
     const noted = endAs(again ? "void" : "failed");
     await state.write("history.json", withEnd(known.history, noted));
     await state.write("wanted.json", again);
+    await forgetPrepared(state);
     await state.write("armed.json", undefined);
     await marks.forgetPanics(armed.to.slot);
     // Whoever hears of the end hears what comes next, too.
     await history.readAgain();
-    known.life = again ? repeatOf(noted, again.voids!.count) : idle();
+    known.life = again ? repeatOf(noted, again) : idle();
   }
 
   const idle = (): Life => ({ phase: "idle", checkAtMs: clock.monotonic() + parts.pace.firstCheckMs });
-  const repeatOf = ({ to: release, check, message }: UpdateEnd, count: number): Life => ({
-    ...{ phase: "waiting", wish: "install", because: { code: check!, message: message! }, failures: 0, release },
-    againAtMs: clock.monotonic() + voidPausesMs[count - 1]!,
+  const repeatOf = ({ to: release, check, message }: UpdateEnd, { until, version, voids }: Wanted): Life => ({
+    ...{ phase: "waiting", wish: until === "ready" ? "prepare" : "install", ...(version !== undefined && { version }) },
+    ...{ because: { code: check!, message: message! }, failures: 0, release },
+    againAtMs: clock.monotonic() + voidPausesMs[voids!.count - 1]!,
   });
 
   return {
@@ -103,6 +105,7 @@ export function makePastTrial(parts: UpdaterParts, known: Knowledge, history: Hi
   async function noteLost(version: string): Promise<void> {
     const again = afterVoid(await state.read("wanted.json"), version);
     await state.write("wanted.json", again);
+    await forgetPrepared(state);
     const from = (await state.read("floors.json"))?.release ?? "unknown";
     const check = "trial.recordLost";
     const lost = { atMs: Math.max(0, clock.now()), from, to: version, check, message: checks[check] };

@@ -3,9 +3,9 @@
 import type { Slot } from "../../image/boot/boot-control.ts";
 import type { UpdateActivity, UpdateReport } from "../../provisioning/handover/update.ts";
 import type { CheckCode } from "./checks.ts";
+import type { Life } from "./life.ts";
 import type { Progress } from "./progress.ts";
 import type { History } from "./state.ts";
-import type { Life } from "./step.ts";
 
 export type Knowledge = {
   running: { slot: Slot; version: string };
@@ -56,12 +56,15 @@ function activityOf({ life, progress, trial, epochMs, running, earlier }: Knowle
         forecastBytes: 0,
       };
     }
+    case "verifying":
+      return { phase: "verifying", version: life.release, ...doneOf(progress) };
+    case "ready":
+      return { phase: "ready", version: life.release, ...(life.because && { because: life.because }) };
     case "restarting":
       return { phase: "restarting", version: life.release };
     case "returning": {
       if (life.to !== undefined) return { phase: "restarting", version: life.to };
-      const { doneBytes, totalBytes } = progress ?? { doneBytes: 0, totalBytes: 0 };
-      return { phase: "verifying", version: earlier ?? running.version, doneBytes, totalBytes };
+      return { phase: "verifying", version: earlier ?? running.version, ...doneOf(progress) };
     }
     case "trying":
       return {
@@ -87,3 +90,8 @@ function activityOf({ life, progress, trial, epochMs, running, earlier }: Knowle
       return { phase: "waiting", ...(life.release !== undefined && { version: life.release }), because: life.because };
   }
 }
+
+const doneOf = (progress: Progress | undefined) => {
+  const { doneBytes, totalBytes } = progress ?? { doneBytes: 0, totalBytes: 0 };
+  return { doneBytes, totalBytes };
+};

@@ -2,6 +2,7 @@
 import { hash } from "node:crypto";
 import { HamletError } from "../../system/error.ts";
 import type { Manifest } from "../format/manifest.ts";
+import { manifestName } from "../format/names.ts";
 import type { AgentDoor } from "./agent-door.ts";
 import { raiseFloors } from "./floors.ts";
 import { type FolderDoor, openNamedDoor } from "./folder-door.ts";
@@ -25,23 +26,27 @@ export function makeSearch(parts: UpdaterParts, known: Knowledge) {
   /** What somebody named, if the last search looked there. */
   let folder: FolderDoor | undefined;
 
-  return async (place: Place): Promise<Found> => {
+  const targetOf = async (version: string | undefined) =>
+    folder ? folder.target(device.board) : version && manifestName(device.board, version);
+
+  /** `version`: the release to look for in the repository; by default the newest. */
+  return async (place: Place, version?: string): Promise<Found> => {
     switch (place) {
       case "repository":
         folder = undefined;
-        return await find();
+        return await find(version);
       case "folder":
         folder = await openNamedDoor(await nameOf(parts));
-        return await find().catch((error: unknown) => {
+        return await find(undefined).catch((error: unknown) => {
           // Reading it again changes nothing.
           throw error instanceof HamletError ? asFinal(error) : error;
         });
       case "again":
-        return await find();
+        return await find(version);
     }
   };
 
-  async function find(): Promise<Found> {
+  async function find(version: string | undefined): Promise<Found> {
     const { firstRoot, workIn } = parts;
     const floors = (await state.read("floors.json")) ?? { roles: {} };
     const clockS = Math.max(device.builtS, floors.clockS ?? 0);
@@ -51,7 +56,7 @@ export function makeSearch(parts: UpdaterParts, known: Knowledge) {
     const metadata = await state.read("metadata.json");
     // A device that was given another release root begins anew.
     const kept = metadata?.from === from ? metadata.files : undefined;
-    const where = { door: folder ?? door, target: await folder?.target(device.board) };
+    const where = { door: folder ?? door, target: await targetOf(version) };
     const how = { kept, firstRoot, floors: floors.roles, nowMs, workIn };
     const found = await parts.findNewest({ board: device.board, ...where, ...how });
     const next = { from, files: found.files };
@@ -64,7 +69,8 @@ export function makeSearch(parts: UpdaterParts, known: Knowledge) {
     };
     if (JSON.stringify(raised) !== JSON.stringify(floors)) await state.write("floors.json", raised);
     known.checkedAtMs = clock.now();
-    known.newest = manifest.version;
+    if (version === undefined) known.newest = manifest.version;
+    else if (manifest.version !== version) throw misnamed(version, manifest.version);
     const refusal = refusalOf(manifest, {
       version: device.version,
       floor: floors.release,
@@ -74,6 +80,11 @@ export function makeSearch(parts: UpdaterParts, known: Knowledge) {
     return { manifest, door: folder ?? door, refusal };
   }
 }
+
+const misnamed = (version: string, found: string) =>
+  new HamletError("update.badManifest", `the manifest of release ${version} says ${found}`, {
+    hint: "the publisher has to publish the release again",
+  });
 
 async function nameOf({ namedFolder }: UpdaterParts): Promise<string> {
   const path = await namedFolder();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { UpdateEnd, VerdictSeconds } from "../../provisioning/handover/update.ts";
 import { copyOf, keep, readKept } from "../../system/kept.ts";
+import { Manifest } from "../format/manifest.ts";
 import { checkCodes } from "./checks.ts";
 import { Floors } from "./floors.ts";
 
@@ -44,12 +45,21 @@ export type HandMade = z.infer<typeof HandMade>;
 export const Leaving = z.object({ from: Running, to: Running, atMs: z.number() });
 export type Leaving = z.infer<typeof Leaving>;
 
-/** Somebody wants the newest release installed. It outlives a power cut. */
+/** Somebody wants a release installed. It outlives a power cut. */
 export const Wanted = z.object({
+  until: z.literal("ready").exactOptional().describe("no more than prepared: somebody else says when to restart"),
+  version: Version.exactOptional().describe("the release to prepare; absent: the newest"),
   /** Trials of this release that ended without a verdict. */
   voids: z.object({ version: Version, count: z.int().min(1).max(16) }).exactOptional(),
 });
 export type Wanted = z.infer<typeof Wanted>;
+
+/** A release that was written to the other slot and verified there, and waits to be started. */
+export const Prepared = z.object({
+  manifest: Manifest,
+  bootId: z.string().max(64).describe("the boot in which it was verified"),
+});
+export type Prepared = z.infer<typeof Prepared>;
 
 export const History = z.object({
   ends: z.array(UpdateEnd).max(20).describe("the newest first"),
@@ -70,6 +80,7 @@ const files = {
   "handMade.json": HandMade,
   "leaving.json": Leaving,
   "wanted.json": Wanted,
+  "prepared.json": Prepared,
   "history.json": History,
 } as const;
 type Files = { [K in keyof typeof files]: z.infer<(typeof files)[K]> };
@@ -93,3 +104,8 @@ export const stateIn = (folder: string): State => ({
 });
 
 export const noHistory: History = { ends: [], failed: [], isSeen: true };
+
+/** Before anything of the other slot changes, and once its release has been tried. */
+export async function forgetPrepared(state: State): Promise<void> {
+  if (await state.read("prepared.json")) await state.write("prepared.json", undefined);
+}

@@ -1,45 +1,9 @@
 // What the updater does next.
 // Pure: events come in, the new phase and effects for updater.ts go out. Times are monotonic ms.
-import type { UpdateRequest, UpdateTrouble } from "../../provisioning/handover/update.ts";
+import type { UpdateTrouble } from "../../provisioning/handover/update.ts";
 import { backoffMs } from "../../system/retry.ts";
-
-/** What somebody asked for during a check, which comes first: to go back, or to install from a folder. */
-type Next = "back" | "folder";
-/** look: find out what the newest release is. install: install it too. */
-export type Wish = "look" | "install";
-export type Life =
-  | { phase: "idle"; checkAtMs: number }
-  | { phase: "checking"; wish: Wish; failures: number; next?: Next }
-  | { phase: "installing"; release: string; failures: number }
-  | { phase: "restarting"; release: string }
-  /** Verifies the release in the other slot, and restarts into it: `to`, once it is verified. */
-  | { phase: "returning"; to?: string }
-  /** A failure that passes by itself. */
-  | { phase: "waiting"; wish: Wish; because: UpdateTrouble; failures: number; againAtMs: number; release?: string }
-  /** A refusal: only a newer release or a person changes it. */
-  | { phase: "refused"; because: UpdateTrouble; checkAtMs: number; release?: string }
-  | { phase: "trying"; release: string }
-  /** The release before is back, and looks for the members that its successor missed. */
-  | { phase: "doubting"; release: string; because: UpdateTrouble; untilMs: number };
-
-export type Event =
-  | { kind: "tick" }
-  | { kind: "asked"; request: UpdateRequest }
-  | { kind: "found"; release: string; refusal?: UpdateTrouble }
-  /** `isFinal`: trying again would change nothing. `hasAdvanced`: something was written since the last failure. */
-  | { kind: "failed"; trouble: UpdateTrouble; isFinal: boolean; hasAdvanced: boolean }
-  | { kind: "installed" };
-
-export type Effect =
-  /** In the folder that somebody named, or where the last check looked. */
-  | { kind: "check"; in?: "folder" }
-  | { kind: "install" }
-  | { kind: "restart" }
-  | { kind: "goBack" }
-  /** Remember over a restart that somebody wants an installation, or that it is over. */
-  | { kind: "want"; isWanted: boolean }
-  | { kind: "forgetFailures" }
-  | { kind: "acknowledge" };
+import { asked, begin, beginNext, checking, more, versionOf } from "./asked.ts";
+import type { Effect, Event, Life, Wished } from "./life.ts";
 
 export type Pace = { checkEveryMs: number };
 /** From a minute up to an hour. */
@@ -67,9 +31,17 @@ export function step(life: Life, event: Event, pace: Pace, moment: Moment): [Lif
     case "failed":
       return failed(life, event, pace, moment);
     case "installed":
-      return life.phase === "installing"
-        ? [{ phase: "restarting", release: life.release }, [{ kind: "restart" }]]
-        : [life, []];
+      if (life.phase !== "installing") return [life, []];
+      return life.wish === "prepare" ? readyWith(life.release, pace, moment) : restarting(life.release);
+    case "prepared":
+      if (life.phase !== "idle") return [life, []];
+      if (event.isVerified) return readyWith(event.release, pace, moment);
+      return [{ phase: "verifying", release: event.release }, [{ kind: "verify" }]];
+    case "verified":
+      if (life.phase !== "verifying") return [life, []];
+      return life.asked
+        ? begin(readyWith(life.release, pace, moment)[0], life.asked, [])
+        : readyWith(life.release, pace, moment);
   }
 }
 
@@ -77,12 +49,14 @@ export function step(life: Life, event: Event, pace: Pace, moment: Moment): [Lif
 export function dueAtMs(life: Life): number | undefined {
   switch (life.phase) {
     case "idle":
+    case "ready":
     case "refused":
       return life.checkAtMs;
     case "waiting":
       return life.againAtMs;
     case "checking":
     case "installing":
+    case "verifying":
     case "restarting":
     case "returning":
     case "trying":
@@ -91,91 +65,48 @@ export function dueAtMs(life: Life): number | undefined {
   }
 }
 
-const checking = (wish: Wish, failures = 0): [Life, Effect[]] => [
-  { phase: "checking", wish, failures },
-  [{ kind: "check" }],
+const restarting = (release: string): [Life, Effect[]] => [{ phase: "restarting", release }, [{ kind: "restart" }]];
+
+const readyWith = (release: string, pace: Pace, moment: Moment, because?: UpdateTrouble): [Life, Effect[]] => [
+  { phase: "ready", release, checkAtMs: nextCheckMs(pace, moment), ...(because && { because }) },
+  [],
 ];
 
 function tick(life: Life, now: number): [Life, Effect[]] {
   const due = dueAtMs(life);
   if (due === undefined || now < due) return [life, []];
-  return life.phase === "waiting" ? checking(life.wish, life.failures) : checking("look");
-}
-
-function asked(life: Life, request: UpdateRequest): [Life, Effect[]] {
-  switch (request.kind) {
-    case "seen":
-      return [life, [{ kind: "acknowledge" }]];
-    case "check":
-      return begin(life, "look", []);
-    case "now":
-      return begin(life, "install", [{ kind: "want", isWanted: true }]);
-    case "retry":
-      return begin(life, "install", [{ kind: "forgetFailures" }, { kind: "want", isWanted: true }]);
-    case "back":
-    case "install":
-      return beginNext(life, request.kind === "back" ? "back" : "folder");
-  }
-}
-
-/** Ends what waits: whoever goes back or comes with a folder wants nothing else. */
-function beginNext(life: Life, next: Next): [Life, Effect[]] {
-  switch (life.phase) {
-    case "checking":
-      return [{ ...life, next }, []];
-    case "installing":
-    case "restarting":
-    case "returning":
-    case "trying":
-    case "doubting":
-      return [life, []];
-    case "idle":
-    case "refused":
-    case "waiting":
-      return next === "back"
-        ? [{ phase: "returning" }, [{ kind: "want", isWanted: false }, { kind: "goBack" }]]
-        : [{ phase: "checking", wish: "install", failures: 0 }, [{ kind: "check", in: "folder" }]];
-  }
-}
-
-function begin(life: Life, wish: Wish, before: Effect[]): [Life, Effect[]] {
-  switch (life.phase) {
-    case "checking":
-      return [{ ...life, wish: wish === "install" ? wish : life.wish }, before];
-    case "installing":
-    case "restarting":
-    case "returning":
-    case "trying":
-    case "doubting":
-      return [life, []];
-    case "idle":
-    case "refused":
-    case "waiting": {
-      const wanted = life.phase === "waiting" && life.wish === "install" ? "install" : wish;
-      const [next, effects] = checking(wanted);
-      return [next, [...before, ...effects]];
-    }
-  }
+  if (life.phase === "waiting") return checking(life, life.failures);
+  return checking({ wish: "look" }, 0, life.phase === "ready" ? life.release : undefined);
 }
 
 /** Devices that were switched on together do not ask together. */
 const nextCheckMs = ({ checkEveryMs }: Pace, { now, random }: Moment): number =>
   now + checkEveryMs * (0.75 + random / 2);
 
+/** What a device does that waits for nothing but the next check. */
+const atRest = ({ ready }: { ready?: string }, pace: Pace, moment: Moment, because?: UpdateTrouble): Life =>
+  ready === undefined
+    ? { phase: "idle", checkAtMs: nextCheckMs(pace, moment) }
+    : readyWith(ready, pace, moment, because)[0];
+
 function found(
   life: Life,
-  { release, refusal }: Extract<Event, { kind: "found" }>,
+  { release, named, refusal }: Extract<Event, { kind: "found" }>,
   pace: Pace,
   moment: Moment,
 ): [Life, Effect[]] {
   if (life.phase !== "checking") return [life, []];
-  const checkAtMs = nextCheckMs(pace, moment);
-  if (life.next) return beginNext({ phase: "idle", checkAtMs }, life.next);
-  if (life.wish === "look") return [{ phase: "idle", checkAtMs }, []];
-  if (!refusal) return [{ phase: "installing", release, failures: life.failures }, [{ kind: "install" }]];
+  const { failures, ready } = life;
+  if (life.next) return beginNext(atRest(life, pace, moment), life.next);
+  if (life.wish === "look") return [atRest(life, pace, moment), []];
+  // Somebody asked for another one meanwhile.
+  if (named !== life.version) return checking(life, failures, ready);
   const over: Effect[] = [{ kind: "want", isWanted: false }];
-  if (refusal.code === "update.notNewer") return [{ phase: "idle", checkAtMs }, over];
-  return [{ phase: "refused", because: refusal, checkAtMs, release }, over];
+  const checkAtMs = nextCheckMs(pace, moment);
+  if (refusal?.code === "update.notNewer") return [{ phase: "idle", checkAtMs }, over];
+  if (refusal) return [{ phase: "refused", because: refusal, checkAtMs, release }, over];
+  if (release === ready) return life.wish === "prepare" ? readyWith(release, pace, moment) : restarting(release);
+  return [{ phase: "installing", wish: life.wish, ...versionOf(life), release, failures }, [{ kind: "install" }]];
 }
 
 function failed(
@@ -184,25 +115,45 @@ function failed(
   pace: Pace,
   moment: Moment,
 ): [Life, Effect[]] {
-  if (life.phase === "returning") {
-    return [{ phase: "refused", because: trouble, checkAtMs: nextCheckMs(pace, moment) }, []];
+  switch (life.phase) {
+    case "returning":
+      return [{ phase: "refused", because: trouble, checkAtMs: nextCheckMs(pace, moment) }, []];
+    case "verifying":
+      return checking(more({ wish: "prepare", version: life.release }, life.asked ?? { wish: "look" }));
+    case "checking":
+      if (life.next) return beginNext(atRest(life, pace, moment), life.next);
+      if (life.ready !== undefined && life.wish !== "install" && !isFinal) {
+        return [atRest(life, pace, moment, life.wish === "prepare" ? trouble : undefined), []];
+      }
+      break;
+    case "restarting":
+      if (!life.wasReady) break;
+      // What boot control refuses is not as it was when it was verified.
+      return trouble.code.startsWith("boot.")
+        ? checking({ wish: "prepare", version: life.release })
+        : readyWith(life.release, pace, moment, trouble);
+    case "installing":
+      break;
+    case "idle":
+    case "ready":
+    case "waiting":
+    case "refused":
+    case "trying":
+    case "doubting":
+      return [life, []];
   }
-  if (life.phase !== "checking" && life.phase !== "installing" && life.phase !== "restarting") return [life, []];
-  if (life.phase === "checking" && life.next) {
-    return beginNext({ phase: "idle", checkAtMs: nextCheckMs(pace, moment) }, life.next);
-  }
-  const wish = life.phase === "checking" ? life.wish : "install";
+  const wished: Wished = life.phase === "restarting" ? { wish: "install" } : { wish: life.wish, ...versionOf(life) };
   const release = life.phase === "checking" ? {} : { release: life.release };
   if (isFinal) {
     const refused: Life = { phase: "refused", because: trouble, checkAtMs: nextCheckMs(pace, moment), ...release };
-    return [refused, wish === "install" ? [{ kind: "want", isWanted: false }] : []];
+    return [refused, wished.wish === "look" ? [] : [{ kind: "want", isWanted: false }]];
   }
   const costPauseMs = costPausesMs[trouble.code];
   if (costPauseMs !== undefined) {
     const againAtMs = moment.now + costPauseMs * (0.75 + moment.random / 2);
-    return [{ phase: "waiting", wish, because: trouble, failures: 0, againAtMs, ...release }, []];
+    return [{ phase: "waiting", ...wished, because: trouble, failures: 0, againAtMs, ...release }, []];
   }
   const before = life.phase === "restarting" || hasAdvanced ? 0 : life.failures;
   const againAtMs = moment.now + backoffMs(pauses, before, moment.random);
-  return [{ phase: "waiting", wish, because: trouble, failures: before + 1, againAtMs, ...release }, []];
+  return [{ phase: "waiting", ...wished, because: trouble, failures: before + 1, againAtMs, ...release }, []];
 }

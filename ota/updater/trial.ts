@@ -8,7 +8,7 @@ import { endOf, withEnd } from "./conclude.ts";
 import type { Device } from "./device.ts";
 import { isDoubtful } from "./doubt.ts";
 import { judge, type Watch, weigh } from "./judge.ts";
-import { type Armed, noHistory, type State } from "./state.ts";
+import { type Armed, forgetPrepared, noHistory, type State } from "./state.ts";
 
 export type TrialDoors = {
   control: BootControl;
@@ -76,6 +76,7 @@ export async function settle(armed: Armed, state: State): Promise<void> {
     withEnd((await state.read("history.json")) ?? noHistory, endOf(armed, "committed")),
   );
   await state.write("wanted.json", undefined);
+  await forgetPrepared(state);
   await state.write("armed.json", undefined);
 }
 

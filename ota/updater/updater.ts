@@ -7,6 +7,7 @@ import { conclude, concludeReturn } from "./conclude.ts";
 import { makeDiskTurn } from "./disk-turn.ts";
 import { makeHistory } from "./history.ts";
 import { makeInstallation } from "./installation.ts";
+import type { Effect, Event } from "./life.ts";
 import { tryOut } from "./own-trial.ts";
 import type { UpdaterParts } from "./parts.ts";
 import { makePastTrial, type Next } from "./past-trial.ts";
@@ -14,8 +15,8 @@ import type { Knowledge } from "./report.ts";
 import { takeRequests } from "./requests.ts";
 import { tellRescue } from "./rescue.ts";
 import { type Found, makeSearch, type Place } from "./search.ts";
-import { noHistory, type State } from "./state.ts";
-import { dueAtMs, type Effect, type Event, step } from "./step.ts";
+import { forgetPrepared, noHistory, type State } from "./state.ts";
+import { dueAtMs, step } from "./step.ts";
 import { makeTeller } from "./teller.ts";
 import { makeWayBack } from "./way-back.ts";
 
@@ -79,9 +80,14 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     switch (effect.kind) {
       case "check":
         attempt(async () => {
-          found = await search(effect.in ?? usual);
+          const { version: named } = effect;
+          found = await search(effect.in ?? usual, named);
           const { manifest, refusal } = found;
-          dispatch({ kind: "found", release: manifest.version, ...(refusal && { refusal: troubleOf(refusal) }) });
+          dispatch({
+            ...{ kind: "found", release: manifest.version },
+            ...(named !== undefined && { named }),
+            ...(refusal && { refusal: troubleOf(refusal) }),
+          });
         });
         break;
       case "install":
@@ -91,8 +97,15 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
             await wayBack.look();
             throw error;
           });
+          if (known.life.phase === "installing" && known.life.wish === "prepare") await installation.keepReady();
           dispatch({ kind: "installed" });
         }, installation.hasAdvanced);
+        break;
+      case "verify":
+        attempt(async () => {
+          await installation.verify();
+          dispatch({ kind: "verified" });
+        });
         break;
       case "restart":
         attempt(installation.restart);
@@ -101,7 +114,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
         attempt(wayBack.go);
         break;
       case "want":
-        later(effect.isWanted ? wishes.keep : wishes.forget);
+        later(() => (effect.isWanted ? wishes.keep(effect.prepare) : wishes.forget()));
         break;
       case "forgetFailures":
         later(wishes.forget);
@@ -137,15 +150,25 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     alarm.lookAgain();
   }
 
+  /** Goes on with what power or a restart of the updater cut off. */
+  async function goOn(): Promise<void> {
+    const wanted = await state.read("wanted.json");
+    if (wanted && wanted.until !== "ready") return dispatch({ kind: "asked", request: { kind: "now" } });
+    const prepared = await state.read("prepared.json");
+    if (prepared) {
+      const isVerified = prepared.bootId === device.bootId;
+      return dispatch({ kind: "prepared", release: prepared.manifest.version, isVerified });
+    }
+    if (wanted) dispatch({ kind: "asked", request: { kind: "prepare", ...versionIn(wanted) } });
+  }
+
   return {
     async run(signal) {
       const next = await pastTrial.conclude(past.trial);
       if (next === "restarts" || !(await wayBack.conclude(past.return))) return;
       await tellRescue(parts, known, history);
       await wayBack.look();
-      // An installation that power or a restart of the updater cut off goes on.
-      if (known.life.phase === "idle" && (await wishes.isThere()))
-        dispatch({ kind: "asked", request: { kind: "now" } });
+      if (known.life.phase === "idle") await goOn();
       await Promise.all([
         takeRequests(parts, teller, (request) => dispatch({ kind: "asked", request }), signal),
         alarm.run(signal),
@@ -155,12 +178,22 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   };
 }
 
+const versionIn = ({ version }: { version?: string }) => (version === undefined ? {} : { version });
+
 /** Somebody's wish for an update, which outlives a restart. */
 const keepWishes = (state: State) => ({
-  isThere: async () => (await state.read("wanted.json")) !== undefined,
-  // A wish that is there already has the count of trials without a verdict.
-  keep: async () => state.write("wanted.json", (await state.read("wanted.json")) ?? {}),
-  forget: () => state.write("wanted.json", undefined),
+  /** Whoever wants no more than preparation does not end the wish for an installation. */
+  async keep(prepare?: { version?: string }) {
+    const wanted = await state.read("wanted.json");
+    // The count of trials without a verdict stays.
+    const { until, version: _, ...count } = wanted ?? {};
+    const isInstall = !prepare || (wanted && until !== "ready");
+    await state.write("wanted.json", isInstall ? count : { ...count, until: "ready", ...versionIn(prepare) });
+  },
+  async forget() {
+    await state.write("wanted.json", undefined);
+    await forgetPrepared(state);
+  },
 });
 
 function troubleOf(error: unknown): UpdateTrouble {

@@ -42,6 +42,9 @@ export const UpdateActivity = z.discriminatedUnion("phase", [
     forecastBytes: Bytes.describe("what the network will have carried at the end"),
   }),
   z.object({ phase: z.literal("verifying"), version: Version, doneBytes: Bytes, totalBytes: Bytes }),
+  z
+    .object({ phase: z.literal("ready"), version: Version, because: Trouble.exactOptional() })
+    .describe("verified in the other slot, and not started before somebody asks for it; because: why it did not start"),
   z.object({ phase: z.literal("restarting"), version: Version }),
   z.object({
     phase: z.literal("trying"),
@@ -63,6 +66,9 @@ export const isUpdating = (
   activity: UpdateActivity,
 ): activity is Extract<UpdateActivity, { phase: "writing" | "verifying" | "restarting" | "trying" }> =>
   ["writing", "verifying", "restarting", "trying"].includes(activity.phase);
+
+/** Whether nothing is left to fetch. */
+export const isAtRest = ({ phase }: UpdateActivity): boolean => phase === "idle" || phase === "ready";
 
 export const UpdateReport = z.object({
   v: z.literal(1),
@@ -87,6 +93,10 @@ export type UpdateReport = z.infer<typeof UpdateReport>;
 export const UpdateRequest = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("check") }),
   z.object({ kind: z.literal("now") }),
+  z
+    .object({ kind: z.literal("prepare"), version: Version.exactOptional() })
+    .describe("write and verify the newest release, or the one that is named, and stay until somebody says restart"),
+  z.object({ kind: z.literal("restart") }).describe("into what is ready"),
   z.object({ kind: z.literal("retry") }),
   z.object({ kind: z.literal("seen") }),
   z.object({ kind: z.literal("back") }),

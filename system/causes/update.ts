@@ -105,6 +105,10 @@ export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.$
       "The other slot holds no earlier release that is whole: it is empty, failed its trial, or a newer release was written over it.",
     next: "Nothing was changed. The device stays on its release; publish a newer one to replace it.",
   },
+  "update.notReady": {
+    cause: "No release is written and verified in the other slot, so there is nothing to restart into.",
+    next: "Prepare one with `hamlet update prepare`, or do both at once with `hamlet update now`.",
+  },
   "update.notThere": {
     cause: "The repository has no such file.",
     next: "Check the repository with `hamlet ota verify --remote <url>`.",

@@ -57,7 +57,9 @@ export async function awaitCheck(
 
 /** The end of a check that the updater had begun by itself: after ours it would install the newer release, or say why it does not. */
 const isEarlier = ({ newest, running }: UpdateStatus, kind: UpdateRequest["kind"]): boolean =>
-  (kind === "now" || kind === "retry") && newest !== undefined && compareVersions(newest, running.version) > 0;
+  (kind === "now" || kind === "retry" || kind === "prepare") &&
+  newest !== undefined &&
+  compareVersions(newest, running.version) > 0;
 
 function waitingError({ because, againAtMs }: UpdateActivity & { phase: "waiting" }): HamletError {
   const { code, message, hint } = because;
@@ -84,7 +86,7 @@ export async function awaitReturn(
     });
     if (update?.activity.phase === "waiting") throw waitingError(update.activity);
     if (!update || update.activity.phase === "restarting" || update.running.version === earlier) return;
-    if (update.activity.phase !== "idle") show(...stageOf(update.activity));
+    if (update.activity.phase !== "idle" && update.activity.phase !== "ready") show(...stageOf(update.activity));
     await sleep(pollMs);
   }
 }
@@ -135,6 +137,13 @@ export async function followUpdate(
       print(`${name} runs ${update.running.version}; no update is under way`);
       return 0;
     }
+    if (activity.phase === "ready") {
+      progress.end();
+      if (activity.because)
+        throw waitingError({ ...activity, phase: "waiting", because: activity.because, againAtMs: 0 });
+      print(`${name}: ${activityText(activity, 0)}`);
+      return 0;
+    }
     if (activity.phase === "waiting" && activity.againAtMs === undefined) throw waitingError(activity);
     show(...stageOf(activity));
   }
@@ -144,7 +153,7 @@ const isSilence = (error: unknown): boolean =>
   error instanceof HamletError && ["device.noAnswer", "lab.execFailed"].includes(error.code);
 
 type Stage = [name: string, size?: { done: number; total: number; more?: string }];
-function stageOf(activity: Exclude<UpdateActivity, { phase: "idle" }>): Stage {
+function stageOf(activity: Exclude<UpdateActivity, { phase: "idle" | "ready" }>): Stage {
   switch (activity.phase) {
     case "writing": {
       const { version, doneBytes: done, totalBytes: total } = activity;

@@ -1,4 +1,5 @@
 // What `check`, `now` and `retry` share: they ask the updater for a check, and say what came of it.
+import { activityText } from "../../../dashboard/update-words.ts";
 import type { UpdateRequest } from "../../../provisioning/handover/update.ts";
 import { HamletError } from "../../../system/error.ts";
 import type { Context, Option, Values } from "../../terminal/command.ts";
@@ -18,7 +19,10 @@ export const watchOption: Record<"watch", Option> = {
   },
 };
 
-type Asked = { kind: Extract<UpdateRequest["kind"], "check" | "now" | "retry"> } | { kind: "install"; path: string };
+type Asked =
+  | { kind: Extract<UpdateRequest["kind"], "check" | "now" | "retry"> }
+  | { kind: "prepare"; version?: string }
+  | { kind: "install"; path: string };
 
 export async function requestUpdate(asked: Asked, values: Values, context: Context): Promise<number> {
   const { print, progress } = context;
@@ -35,6 +39,7 @@ export async function requestUpdate(asked: Asked, values: Values, context: Conte
     if (values["watch"] && activity.phase !== "idle") return await followUpdate(device, before, context);
     if (values["json"]) print(...jsonLines({ device: name, ...update }));
     else if (activity.phase === "checking") print(`${name} is still checking; see: hamlet update status`);
+    else if (activity.phase === "ready") print(`${name}: ${activityText(activity, 0)}: hamlet update restart`);
     else if (activity.phase !== "idle") {
       print(
         `the update of ${name}${"version" in activity ? ` to ${activity.version}` : ""} has begun; follow it: hamlet update status --watch`,

@@ -160,6 +160,16 @@ test("while an update writes or tries a slot, nothing else that needs the slots 
   expect(await post("/v1/reset", { id })).toMatchObject({ status: 200 });
 });
 
+test("a restart into a release is passed on only if one may be ready", async () => {
+  const restart = () => post("/v1/update", { kind: "restart" });
+  for (activity of [{ phase: "idle" }, { phase: "restarting", version: "0.2.0" }] as UpdateActivity[]) {
+    expect(await restart()).toMatchObject({ status: 409, code: "update.notReady", exitCode: 3 });
+  }
+  expect(told).toEqual([]);
+  activity = { phase: "ready", version: "0.2.0" };
+  expect(await restart()).toMatchObject({ status: 200 });
+});
+
 test("garbage and floods are refused; the page answers everything else", async () => {
   expect(await send("/v1/reset", "{")).toMatchObject({ status: 409 });
   expect(await send("/v1/rename", `{"name":"${"x".repeat(10_000)}"}`)).toMatchObject({ status: 409 });

@@ -63,6 +63,8 @@ export function makeModel(releases: Release[], repository: Repository, random: R
     /** What the agent of each release says in a trial; undefined: it is silent. */
     evidenceOf: (_: string): Evidence | undefined => undefined,
     ask: (request: UpdateRequest) => requests.push(request),
+    /** How many objects the updater has asked for. */
+    fetched: 0,
     last: undefined as UpdateReport | undefined,
     boot,
     verifies,
@@ -279,7 +281,10 @@ export function makeModel(releases: Release[], repository: Repository, random: R
       },
       door: {
         file: () => never,
-        object: async ({ sha256 }: ObjectRef) => Buffer.from(repository.objects.get(sha256)!),
+        async object({ sha256 }: ObjectRef) {
+          model.fetched += 1;
+          return Buffer.from(repository.objects.get(sha256)!);
+        },
         packed: () => never,
         async wait(report) {
           model.last = report;

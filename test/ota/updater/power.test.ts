@@ -198,3 +198,74 @@ describe("going back", () => {
     expect(runs).toBeGreaterThan(12);
   });
 });
+
+describe("a release that is prepared, and started later", () => {
+  /** Prepared, then asked to start, with power cuts: the first counts from the request, each other one from the restart. */
+  async function prepareAndStart(cuts: Cut[], isStarted: boolean, seed: number) {
+    const model = makeModel(releases, repository, randomFrom(seed));
+    model.evidenceOf = good;
+    model.ask({ kind: "prepare" });
+    if (isStarted) {
+      await model.settle();
+      expect(model.last).toMatchObject({ activity: { phase: "ready", version: "1.1" }, running: { version: "1.0" } });
+      model.ask({ kind: "restart" });
+    }
+    for (const { at, outcome } of cuts) {
+      model.power.restore();
+      model.power.cutAt(at, outcome);
+      let ended = (await model.boot()).ended;
+      while (ended === "restart") ended = (await model.boot()).ended;
+      model.power.restore();
+      if (ended === "quiet") return { model, isCut: false };
+    }
+    return { model, isCut: true };
+  }
+
+  async function isReady(model: Model): Promise<void> {
+    expect(model.last).toMatchObject({ activity: { phase: "ready", version: "1.1" }, running: { version: "1.0" } });
+    expect(model.verifies("b", "1.1")).toBe(true);
+  }
+
+  test("never starts by itself, whenever power fails, and is ready again without a byte from the network", async () => {
+    let at = 0;
+    for (let isCut = true; isCut; at++) {
+      for (const outcome of outcomes) {
+        const { model, ...run } = await prepareAndStart([{ at, outcome }], false, at);
+        isCut = run.isCut;
+        // Power may have failed before the request was kept.
+        model.ask({ kind: "prepare" });
+        expect(await model.settle()).toEqual({ slot: "a", version: "1.0" });
+        await isReady(model);
+        const fetched = model.fetched;
+        await model.settle();
+        await isReady(model);
+        expect(model.fetched).toBe(fetched);
+      }
+    }
+    expect(at).toBeGreaterThan(12);
+  });
+
+  test("is on trial, kept, or ready still, whenever power fails after the request to start", async () => {
+    const seen = new Map<string, number>();
+    for (let at = 0, isFirstCut = true; isFirstCut; at++) {
+      for (let again = 0, isCut = true; isCut; again++) {
+        const cuts = [
+          { at, outcome: outcomes[at % 3]! },
+          { at: again, outcome: outcomes[(at + again) % 3]! },
+        ];
+        const { model, ...run } = await prepareAndStart(cuts, true, at * 1000 + again);
+        isCut = run.isCut;
+        const { version } = await model.settle();
+        seen.set(version, (seen.get(version) ?? 0) + 1);
+        if (version === "1.0") {
+          await isReady(model);
+          model.ask({ kind: "restart" });
+        }
+        await isUpdated(model);
+      }
+      isFirstCut = (await prepareAndStart([{ at, outcome: "all" }], true, at)).isCut;
+    }
+    expect(seen.get("1.0")).toBeGreaterThan(1);
+    expect(seen.get("1.1")).toBeGreaterThan(3);
+  });
+});

@@ -1,7 +1,8 @@
 // What the updater does next.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { dueAtMs, type Event, type Life, step } from "../../../ota/updater/step.ts";
+import type { Event, Life } from "../../../ota/updater/life.ts";
+import { dueAtMs, step } from "../../../ota/updater/step.ts";
 
 const pace = { checkEveryMs: 6 * 3600_000 };
 const at = (now: number, random = 0.5) => ({ now, random });
@@ -66,7 +67,7 @@ test("a refusal waits for a newer release or a person, and is told", () => {
 });
 
 test("no number of failures ends an installation: the pauses grow to an hour, and progress shortens them again", () => {
-  let life: Life = { phase: "installing", release: "0.2.0", failures: 0 };
+  let life: Life = { phase: "installing", wish: "install", release: "0.2.0", failures: 0 };
   let longest = 0;
   for (let failures = 0; failures < 40; failures++) {
     const [waiting] = step(life, { kind: "failed", trouble, isFinal: false, hasAdvanced: false }, pace, at(0, 0.999));
@@ -90,12 +91,12 @@ test("a request for a check does not end an installation that waits", () => {
 
 test("an installation, a restart and a trial are not disturbed by requests", () => {
   const busy: Life[] = [
-    { phase: "installing", release: "0.2.0", failures: 0 },
+    { phase: "installing", wish: "install", release: "0.2.0", failures: 0 },
     { phase: "restarting", release: "0.2.0" },
     { phase: "trying", release: "0.2.0" },
   ];
   for (const life of busy) {
-    for (const kind of ["check", "now", "retry", "back", "install"] as const) {
+    for (const kind of ["check", "now", "prepare", "restart", "retry", "back", "install"] as const) {
       expect(step(life, { kind: "asked", request: { kind } }, pace, at(0))).toEqual([life, []]);
     }
     expect(step(life, { kind: "asked", request: { kind: "seen" } }, pace, at(0))).toEqual([
@@ -109,8 +110,11 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   fc.constant<Event>({ kind: "tick" }),
   fc.constant<Event>({ kind: "installed" }),
   fc
-    .constantFrom("check", "now", "retry", "seen", "back", "install")
+    .constantFrom("check", "now", "prepare", "restart", "retry", "seen", "back", "install")
     .map((kind): Event => ({ kind: "asked", request: { kind } as never })),
+  fc.constantFrom("0.2.0", "0.3.0").map((version): Event => ({ kind: "asked", request: { kind: "prepare", version } })),
+  fc.boolean().map((isVerified): Event => ({ kind: "prepared", release: "0.2.0", isVerified })),
+  fc.constant<Event>({ kind: "verified" }),
   fc.constantFrom(undefined, "update.notNewer", "update.failedBefore").map(
     (code): Event => ({
       kind: "found",
@@ -133,14 +137,15 @@ test("after any events exactly one thing is under way, or a time is set for the 
         let now = 0;
         for (const [one, passed, random] of events) {
           now += passed;
-          const answersWork = one.kind === "found" || one.kind === "failed" || one.kind === "installed";
+          const answersWork = ["found", "failed", "installed", "verified"].includes(one.kind);
           if (answersWork && underWay === 0) continue;
           if (one.kind === "found" && life.phase !== "checking") continue;
           if (one.kind === "installed" && life.phase !== "installing") continue;
+          if (one.kind === "verified" && life.phase !== "verifying") continue;
           if (answersWork) underWay -= 1;
           const [next, effects] = step(life, one, pace, { now, random });
           life = next;
-          const works = ["check", "install", "restart", "goBack"];
+          const works = ["check", "install", "verify", "restart", "goBack"];
           underWay += effects.filter(({ kind }) => works.includes(kind)).length;
           expect(underWay).toBe(dueAtMs(life) === undefined ? 1 : 0);
           expect(dueAtMs(life) ?? 0).toBeLessThanOrEqual(now + 1.25 * pace.checkEveryMs);
@@ -151,7 +156,7 @@ test("after any events exactly one thing is under way, or a time is set for the 
 });
 
 test("what the owner's settings forbid for now is tried again after a time that fits the reason, and never counts as a failure", () => {
-  const installing: Life = { phase: "installing", release: "0.2.0", failures: 5 };
+  const installing: Life = { phase: "installing", wish: "install", release: "0.2.0", failures: 5 };
   const minutes = ["update.outsideWindow", "update.metered", "update.tooDear"].map((code) => {
     const because = { code, message: "" };
     const failed: Event = { kind: "failed", trouble: because, isFinal: false, hasAdvanced: false };
@@ -198,4 +203,106 @@ test("a request to go back, or from a folder, during a check is carried out when
     ];
     for (const end of ends) expect(step(checking, end, pace, at(0))[1]).toContainEqual(effect);
   }
+});
+
+const ready: Life = { phase: "ready", release: "0.2.0", checkAtMs: 9_000 };
+const prepare = (version?: string): Event => ({
+  kind: "asked",
+  request: { kind: "prepare", ...(version !== undefined && { version }) },
+});
+const restart: Event = { kind: "asked", request: { kind: "restart" } };
+
+test("what was asked to be prepared is installed as far as it goes without a restart, and starts when somebody says so", () => {
+  const [checking, effects] = step(idle, prepare("0.2.0"), pace, at(0));
+  expect(effects).toEqual([
+    { kind: "want", isWanted: true, prepare: { version: "0.2.0" } },
+    { kind: "check", version: "0.2.0" },
+  ]);
+  const [installing] = step(checking, { kind: "found", release: "0.2.0", named: "0.2.0" }, pace, at(0));
+  const [life, none] = step(installing, { kind: "installed" }, pace, at(0));
+  expect(life).toMatchObject({ phase: "ready", release: "0.2.0" });
+  expect(none).toEqual([]);
+  const [restarting, last] = step(life, restart, pace, at(0));
+  expect(restarting).toMatchObject({ phase: "restarting", release: "0.2.0" });
+  // Not the wish for an installation: after a power cut nothing restarts by itself.
+  expect(last).toEqual([{ kind: "want", isWanted: true, prepare: { version: "0.2.0" } }, { kind: "restart" }]);
+});
+
+test("a restart that fails leaves the release ready and says why, or prepares it again if boot control refuses its slot", () => {
+  const [restarting] = step(ready, restart, pace, at(0));
+  const failed = (code: string): Event => ({
+    kind: "failed",
+    trouble: { code, message: "" },
+    isFinal: true,
+    hasAdvanced: false,
+  });
+  const [still] = step(restarting, failed("update.busy"), pace, at(0));
+  expect(still).toMatchObject({ phase: "ready", release: "0.2.0", because: { code: "update.busy" } });
+  const [again, effects] = step(restarting, failed("boot.slotNotReady"), pace, at(0));
+  expect(again).toMatchObject({ phase: "checking", wish: "prepare", version: "0.2.0" });
+  expect(effects).toEqual([{ kind: "check", version: "0.2.0" }]);
+});
+
+test("a restart into nothing is refused, and disturbs nothing that is under way or waits", () => {
+  const [refused, effects] = step(idle, restart, pace, at(0));
+  expect(refused).toMatchObject({ phase: "refused", because: { code: "update.notReady", hint: expect.any(String) } });
+  expect(effects).toEqual([]);
+  const waiting: Life = { phase: "waiting", wish: "install", because: trouble, failures: 3, againAtMs: 9_000 };
+  expect(step(waiting, restart, pace, at(0))).toEqual([waiting, []]);
+  const checking: Life = { phase: "checking", wish: "install", failures: 0 };
+  expect(step(checking, restart, pace, at(0))).toEqual([checking, []]);
+});
+
+test("a check while something is ready changes nothing, and a restart that is asked for meanwhile follows it", () => {
+  const found: Event = { kind: "found", release: "0.3.0" };
+  const failed: Event = { kind: "failed", trouble, isFinal: false, hasAdvanced: false };
+  for (const end of [found, failed]) {
+    const [checking] = step(ready, { kind: "tick" }, pace, at(9_000));
+    expect(checking).toMatchObject({ phase: "checking", wish: "look" });
+    expect(step(checking, end, pace, at(0))[0]).toMatchObject({ phase: "ready", release: "0.2.0" });
+    const [asked] = step(checking, restart, pace, at(0));
+    expect(step(asked, end, pace, at(0))[1]).toContainEqual({ kind: "restart" });
+  }
+});
+
+test("preparing what is ready needs no check, the newest one a check, and another one is written", () => {
+  expect(step(ready, prepare("0.2.0"), pace, at(0))[0]).toBe(ready);
+  const [checking] = step(ready, prepare(), pace, at(0));
+  expect(step(checking, { kind: "found", release: "0.2.0" }, pace, at(0))[0]).toMatchObject({ phase: "ready" });
+  expect(step(checking, { kind: "found", release: "0.3.0" }, pace, at(0))[1]).toEqual([{ kind: "install" }]);
+  const [now] = step(ready, { kind: "asked", request: { kind: "now" } }, pace, at(0));
+  expect(step(now, { kind: "found", release: "0.2.0" }, pace, at(0))[1]).toEqual([{ kind: "restart" }]);
+});
+
+test("who names another release during a check gets that one", () => {
+  const [one] = step(idle, prepare("0.2.0"), pace, at(0));
+  const [other] = step(one, prepare("0.3.0"), pace, at(0));
+  const [again, effects] = step(other, { kind: "found", release: "0.2.0", named: "0.2.0" }, pace, at(0));
+  expect(effects).toEqual([{ kind: "check", version: "0.3.0" }]);
+  expect(step(again, { kind: "found", release: "0.3.0", named: "0.3.0" }, pace, at(0))[0]).toMatchObject({
+    phase: "installing",
+    release: "0.3.0",
+  });
+});
+
+test("somebody who wants an update now gets the restart as well, and preparing does not take it away", () => {
+  const preparing: Life = { phase: "installing", wish: "prepare", release: "0.2.0", failures: 0 };
+  const [installing] = step(preparing, { kind: "asked", request: { kind: "now" } }, pace, at(0));
+  expect(step(installing, { kind: "installed" }, pace, at(0))[1]).toEqual([{ kind: "restart" }]);
+  const waiting: Life = { phase: "waiting", wish: "install", because: trouble, failures: 3, againAtMs: 9_000 };
+  expect(step(waiting, prepare("0.2.0"), pace, at(0))[0]).toMatchObject({ phase: "checking", wish: "install" });
+});
+
+test("what an earlier boot made ready is verified first, and prepared again if it is not whole", () => {
+  const prepared = (isVerified: boolean): Event => ({ kind: "prepared", release: "0.2.0", isVerified });
+  expect(step(idle, prepared(true), pace, at(0))[0]).toMatchObject({ phase: "ready", release: "0.2.0" });
+  const [verifying, effects] = step(idle, prepared(false), pace, at(0));
+  expect(effects).toEqual([{ kind: "verify" }]);
+  expect(step(verifying, restart, pace, at(0))).toEqual([verifying, []]);
+  expect(step(verifying, { kind: "verified" }, pace, at(0))[0]).toMatchObject({ phase: "ready", release: "0.2.0" });
+  const [asked, wanted] = step(verifying, { kind: "asked", request: { kind: "now" } }, pace, at(0));
+  expect(wanted).toEqual([{ kind: "want", isWanted: true }]);
+  expect(step(asked, { kind: "verified" }, pace, at(0))[0]).toMatchObject({ phase: "checking", wish: "install" });
+  const damaged: Event = { kind: "failed", trouble, isFinal: false, hasAdvanced: false };
+  expect(step(verifying, damaged, pace, at(0))[1]).toEqual([{ kind: "check", version: "0.2.0" }]);
 });

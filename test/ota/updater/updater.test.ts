@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync }
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Armed, stateIn } from "../../../ota/updater/state.ts";
-import type { UpdateActivity } from "../../../provisioning/handover/update.ts";
+import type { UpdateActivity, UpdateReport } from "../../../provisioning/handover/update.ts";
 import { HamletError } from "../../../system/error.ts";
 import { eventually } from "../../eventually.ts";
 import { verifyTree } from "../format/veritysetup.ts";
@@ -71,6 +71,74 @@ test("a release whose agent does not answer goes back, says which check failed, 
   bench.agent.ask({ kind: "retry" });
   await back.untilRestart();
   expect(await bench.start({ kind: "reboot" })).toMatchObject({ slot: "b", version: "1.1" });
+});
+
+test("a release is prepared while the device runs, stays ready over restarts of updater and device, and starts when asked", async () => {
+  const next = bench.publish("1.1", { from: bench.first });
+  bench.publish("1.2", { from: bench.first });
+  const isReady = ({ activity }: UpdateReport) => activity.phase === "ready" && activity.version === "1.1";
+  const running = await bench.start();
+  bench.agent.ask({ kind: "prepare", version: "1.1" });
+  await running.untilReport(isReady);
+  expect(running.restarted()).toBe(false);
+  // Without the network: nothing is fetched any more.
+  bench.agent.mischief = (_, response) => {
+    response.destroy();
+    return true;
+  };
+  bench.agent.asked.length = 0;
+  bench.agent.reports.length = 0;
+  const again = await running.again();
+  await again.untilReport(isReady);
+  expect(bench.agent.reports.map(({ activity }) => activity.phase)).not.toContain("verifying");
+  await again.stop();
+  bench.agent.reports.length = 0;
+  const rebooted = await bench.start();
+  expect(rebooted.version).toBe("1.0");
+  const wasVerified = ({ activity }: UpdateReport) => activity.phase === "verifying";
+  await eventually(() => bench.agent.reports.some(wasVerified), soon);
+  await rebooted.untilReport(isReady);
+  expect(bench.agent.asked).toEqual([]);
+  bench.agent.ask({ kind: "restart" });
+  await rebooted.untilRestart();
+  expect(bench.slot("root-b").subarray(0, next.root.length).equals(next.root)).toBe(true);
+  const trial = await bench.start({ kind: "reboot" });
+  expect(trial).toMatchObject({ slot: "b", version: "1.1" });
+  await trial.untilReport(({ history }) => history[0]?.outcome === "committed");
+  expect(await stateIn(bench.stateFolder).read("prepared.json")).toBeUndefined();
+});
+
+test("what is ready and changes on the disk is found after a restart, and written again before it may start", async () => {
+  const next = bench.publish("1.1", { from: bench.first });
+  const isReady = ({ activity }: UpdateReport) => activity.phase === "ready";
+  const running = await bench.start();
+  bench.agent.ask({ kind: "prepare" });
+  await running.untilReport(isReady);
+  await running.stop();
+  const root = bench.slot("root-b");
+  root.writeUInt8(root.readUInt8(9_000) ^ 1, 9_000);
+  writeFileSync(join(bench.disk, "root-b"), root);
+  bench.agent.reports.length = 0;
+  const again = await bench.start();
+  await again.untilReport(isReady);
+  expect(bench.slot("root-b").subarray(0, next.root.length).equals(next.root)).toBe(true);
+  bench.agent.ask({ kind: "restart" });
+  await again.untilRestart();
+});
+
+test("a restart is refused while nothing is ready, and one beside the owner's own request leaves the release ready", async () => {
+  bench.publish("1.1", { from: bench.first });
+  const running = await bench.start();
+  bench.agent.ask({ kind: "restart" });
+  const { activity } = await running.untilReport((one) => one.activity.phase === "waiting");
+  expect(activity).toMatchObject({ because: { code: "update.notReady" } });
+  bench.agent.ask({ kind: "prepare" });
+  await running.untilReport((one) => one.activity.phase === "ready");
+  bench.ownerAsked = "reset";
+  bench.agent.ask({ kind: "restart" });
+  const report = await running.untilReport((one) => one.activity.phase === "ready" && "because" in one.activity);
+  expect(report.activity).toMatchObject({ version: "1.1", because: { code: "update.busy" } });
+  expect(running.restarted()).toBe(false);
 });
 
 test("after any number of power cuts the update goes on by itself, from where it was", async () => {
