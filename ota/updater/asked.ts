@@ -31,11 +31,12 @@ function restart(life: Life): [Life, Effect[]] {
       return restartReady(life.release);
     case "checking":
       return [life.ready === undefined ? life : { ...life, next: "restart" }, []];
+    case "verifying":
+      return [{ ...life, next: "restart" }, []];
     case "idle":
     case "refused":
       return [{ phase: "refused", because: notReady, checkAtMs: life.checkAtMs }, []];
     case "installing":
-    case "verifying":
     case "restarting":
     case "returning":
     case "waiting":

@@ -12,8 +12,8 @@ export type Life =
   /** `ready`: what the other slot holds meanwhile, verified in this boot. */
   | ({ phase: "checking"; failures: number; next?: Next; ready?: string } & Wished)
   | ({ phase: "installing"; release: string; failures: number } & Wished)
-  /** An earlier boot made it ready: whether it still is. `asked`: what somebody asked for meanwhile. */
-  | { phase: "verifying"; release: string; asked?: Wished }
+  /** An earlier boot made it ready: whether it still is. `asked`, `next`: what somebody asked for meanwhile. */
+  | { phase: "verifying"; release: string; asked?: Wished; next?: "restart" }
   /** Verified in this boot. `because`: why it did not start when somebody asked. */
   | { phase: "ready"; release: string; checkAtMs: number; because?: UpdateTrouble }
   | { phase: "restarting"; release: string; wasReady?: true }

@@ -39,6 +39,7 @@ export function step(life: Life, event: Event, pace: Pace, moment: Moment): [Lif
       return [{ phase: "verifying", release: event.release }, [{ kind: "verify" }]];
     case "verified":
       if (life.phase !== "verifying") return [life, []];
+      if (life.next) return beginNext(readyWith(life.release, pace, moment)[0], life.next);
       return life.asked
         ? begin(readyWith(life.release, pace, moment)[0], life.asked, [])
         : readyWith(life.release, pace, moment);

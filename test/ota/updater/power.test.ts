@@ -265,7 +265,7 @@ describe("a release that is prepared, and started later", () => {
       }
       isFirstCut = (await prepareAndStart([{ at, outcome: "all" }], true, at)).isCut;
     }
-    expect(seen.get("1.0")).toBeGreaterThan(1);
+    expect(seen.get("1.0") ?? 0).toBeGreaterThan(3);
     expect(seen.get("1.1")).toBeGreaterThan(3);
   });
 });
