@@ -73,8 +73,11 @@ export class Orders {
   take(name: OrderName, jws: string): Promise<boolean> {
     return this.#inTurn(async () => {
       const add = await readings[name](jws, this.authority());
-      const next = add(this.#held);
-      if (next === this.#held) return false;
+      // What a revoked operator said of a device is in nobody's way. Of a rollout its word stays: it is what stopped it.
+      const { holds, forgets } = this.valid();
+      const before = { ...this.#held, holds, forgets };
+      const next = add(before);
+      if (next === before) return false;
       await this.#keep(next);
       this.#held = next;
       this.changed();

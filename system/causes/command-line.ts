@@ -12,6 +12,7 @@ export const commandLineCauses: Record<
     | `device.${string}`
     | `node.${string}`
     | `output.${string}`
+    | `rollout.${string}`
   >,
   Cause
 > = {
@@ -66,6 +67,22 @@ export const commandLineCauses: Record<
   "device.takesNoRequests": {
     cause: "A device changes itself only for a request on its own socket or in the lab, not for one over the network.",
     next: "Run the command on the device itself, for example through `ssh root@<address>`.",
+  },
+  "device.unknown": {
+    cause: "The device that was asked knows no member of that name or id.",
+    next: "List the members with `hamlet status`.",
+  },
+  "rollout.unknown": {
+    cause: "The device that was asked has heard of no such rollout.",
+    next: "See which there are with `hamlet status --json`, or start one with `hamlet rollout start`.",
+  },
+  "rollout.ambiguous": {
+    cause: "More than one rollout fits, and only one can be meant.",
+    next: "Name it by its release, or by the first characters of its id.",
+  },
+  "rollout.over": {
+    cause: "The rollout is aborted, which is final, or no higher number is left for it.",
+    next: "Start another one with `hamlet rollout start`.",
   },
   "node.tooOld": {
     cause: "The Node.js that runs this program is too old for it.",

@@ -9,6 +9,7 @@ export const provisioningCauses: Record<
     | `document.${string}`
     | `adoption.${string}`
     | `revocation.${string}`
+    | `operator.${string}`
     | `provision.${string}`
     | `handover.${string}`
     | `imager.${string}`
@@ -17,7 +18,8 @@ export const provisioningCauses: Record<
   Cause
 > = {
   "neighborhood.exists": {
-    cause: "`hamlet init` makes a new folder, and that folder exists already. Nothing was changed.",
+    cause:
+      "`hamlet init` and `hamlet operator add` make a new folder, and that folder exists already. Nothing was changed.",
     next: "Name a folder that does not exist yet.",
   },
   "neighborhood.notFound": {
@@ -56,6 +58,15 @@ export const provisioningCauses: Record<
   "revocation.stays": {
     cause: "A revocation closes a token, so it must say which of the other members that joined with it stay.",
     next: "Give --stays all, --stays none, or the names that stay.",
+  },
+  "operator.exists": {
+    cause: "Another operator has that name, and its key is valid.",
+    next: "Choose another name, or revoke the other operator first with `hamlet revoke <name>`.",
+  },
+  "operator.revoked": {
+    cause:
+      "The operator key in this folder is revoked, or the root has never certified it: no device follows what it signs.",
+    next: "Ask the owner for another folder: `hamlet operator add <name> --to <folder>`.",
   },
   "document.refused": {
     cause: "A signed document (token, record, revocation) was refused.",

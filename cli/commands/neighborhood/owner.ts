@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Status } from "../../../agent/api/schema.ts";
 import { findLab } from "../../../image/lab/supervisor/client.ts";
 import { labNeighborhoodIn } from "../../../image/lab/supervisor/neighborhood.ts";
 import { openAsker } from "../../../provisioning/neighborhood/asker.ts";
@@ -11,6 +12,8 @@ import {
   openNeighborhood,
   readNeighborhood,
 } from "../../../provisioning/neighborhood/neighborhood.ts";
+import { openOperator } from "../../../provisioning/neighborhood/operators.ts";
+import type { Operator } from "../../../provisioning/trust/order.ts";
 import type { Asker } from "../../../provisioning/trust/question.ts";
 import { HamletError } from "../../../system/error.ts";
 import { type Option, text, type Values } from "../../terminal/command.ts";
@@ -25,8 +28,12 @@ export const ownerOptions: Record<string, Option> = {
   ...passphraseOptions,
 };
 
-/** A neighborhood, and how to open its root key, or the key that signs questions: that asks for the passphrase. */
-export type Owned = Neighborhood & { open(): Promise<OpenNeighborhood>; asker(): Promise<Asker> };
+/** A neighborhood, and how to open its root key, the key that signs questions, or the operator key: that asks for the passphrase. */
+export type Owned = Neighborhood & {
+  open(): Promise<OpenNeighborhood>;
+  asker(): Promise<Asker>;
+  operator(): Promise<Operator>;
+};
 
 /** Throws `neighborhood.notFound`. */
 export async function ownedNeighborhood(values: Values): Promise<Owned> {
@@ -57,5 +64,19 @@ async function ownedIn(folder: string, passphrase: () => Promise<string>): Promi
     ...neighborhood,
     open: async () => openNeighborhood(folder, await passphrase()),
     asker: async () => openAsker(neighborhood, await passphrase()),
+    operator: async () => openOperator(neighborhood, await passphrase()),
   };
+}
+
+/** Throws `provision.otherNeighborhood` if the device belongs to another one. */
+export function refuseOtherNeighborhood(
+  { keys }: Pick<Owned, "keys">,
+  { neighborhood }: Pick<Status, "neighborhood">,
+  found: string,
+): void {
+  if (!neighborhood || neighborhood.id === keys.id) return;
+  throw new HamletError("provision.otherNeighborhood", `${found} belongs to ${neighborhood.name}`, {
+    hint: "name that neighborhood's folder with --neighborhood",
+    exitCode: 3,
+  });
 }

@@ -16,19 +16,34 @@ export const passphraseOptions: Record<string, Option> = {
   },
 };
 
-/** `isNew`: asks twice, because a slip could not be noticed later. Throws `neighborhood.noPassphrase`. */
-export async function askPassphrase(values: Values, { isNew = false } = {}): Promise<string> {
-  const file = text(values, "passphrase-file");
+/** `isNew`: asks twice, because a slip could not be noticed later. `of`: another person's, who has another. */
+type Wanted = { isNew?: boolean; of?: { whose: string; option: string } };
+
+const asked = new WeakMap<Values, Promise<string>>();
+
+/** Asks once a command. Throws `neighborhood.noPassphrase`. */
+export function askPassphrase(values: Values, wanted: Wanted = {}): Promise<string> {
+  if (wanted.of !== undefined) return ask(values, wanted);
+  const asking = asked.get(values) ?? ask(values, wanted);
+  asked.set(values, asking);
+  return asking;
+}
+
+async function ask(values: Values, { isNew = false, of }: Wanted): Promise<string> {
+  const option = of?.option ?? "passphrase-file";
+  const file = text(values, option);
   if (file !== undefined) return withoutLineEnd(await readTextFile(file));
-  const given = process.env["HAMLET_PASSPHRASE"];
+  const given = of ? undefined : process.env["HAMLET_PASSPHRASE"];
   if (given !== undefined && given !== "") return given;
+  const whose = of ? `${of.whose} ` : "";
   if (values["yes"] === true || !process.stdin.isTTY) {
-    throw new HamletError("neighborhood.noPassphrase", "the passphrase is needed, but there is no terminal to ask on", {
-      hint: "set HAMLET_PASSPHRASE or give --passphrase-file",
+    const message = `${of ? whose : "the "}passphrase is needed, but there is no terminal to ask on`;
+    throw new HamletError("neighborhood.noPassphrase", message, {
+      hint: of ? `give --${option}` : "set HAMLET_PASSPHRASE or give --passphrase-file",
       exitCode: 2,
     });
   }
-  const first = await readHidden(isNew ? "New passphrase: " : "Passphrase: ");
+  const first = await readHidden(isNew ? `New ${whose}passphrase: ` : "Passphrase: ");
   if (isNew && first !== (await readHidden("The same again: "))) {
     throw new HamletError("neighborhood.noPassphrase", "the two passphrases differ; nothing was made", { exitCode: 2 });
   }

@@ -10,7 +10,7 @@ import { type Command, required, text, type Values } from "../../terminal/comman
 import { confirm } from "../../terminal/confirm.ts";
 import { deviceOption, findDevice } from "../../terminal/device.ts";
 import { filledTable } from "../../terminal/table.ts";
-import { type Owned, ownedNeighborhood, ownerOptions } from "./owner.ts";
+import { type Owned, ownedNeighborhood, ownerOptions, refuseOtherNeighborhood } from "./owner.ts";
 import { findRevoked, type Members, type Revoked, readStays } from "./revoked.ts";
 
 /** A device takes 64 documents of 64 KiB in all at once; the rest reaches it by its neighbors. */
@@ -49,14 +49,10 @@ The folder keeps the revocation, and every later token and card carries it.`,
     const device = await findDevice(values);
     try {
       progress.stage("asking who is a member");
-      const { members, neighborhood } = await device.status();
+      const status = await device.status();
       progress.end();
-      if (neighborhood && neighborhood.id !== owned.keys.id) {
-        throw new HamletError("provision.otherNeighborhood", `${device.found} belongs to ${neighborhood.name}`, {
-          hint: "name that neighborhood's folder with --neighborhood",
-          exitCode: 3,
-        });
-      }
+      refuseOtherNeighborhood(owned, status, device.found);
+      const { members } = status;
       const found = findRevoked(wanted, { members, tokens: await tokensOf(owned), operators: owned.file.operators });
       const stays = found.kind === "operator" ? [] : await whoStays(found, members, values);
       await agree(found, stays, members, values);

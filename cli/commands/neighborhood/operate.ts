@@ -1,0 +1,52 @@
+// What every command of an operator does: it asks a device what has been ordered, signs the next order, and hands it over.
+import type { OrdersStatus } from "../../../agent/api/orders.ts";
+import type { Status } from "../../../agent/api/schema.ts";
+import type { Operator } from "../../../provisioning/trust/order.ts";
+import { HamletError } from "../../../system/error.ts";
+import type { Context, Values } from "../../terminal/command.ts";
+import { findDevice } from "../../terminal/device.ts";
+import { type Owned, ownedNeighborhood, refuseOtherNeighborhood } from "./owner.ts";
+
+export type Operating = {
+  owned: Owned;
+  members: Status["members"];
+  orders: OrdersStatus;
+  /** Opens the operator key, which asks for the passphrase. */
+  operator(): Promise<Operator>;
+  hand(document: string): Promise<void>;
+};
+
+/** Throws `provision.otherNeighborhood` for a device of another one. */
+export async function operate(
+  values: Values,
+  { progress }: Context,
+  act: (operating: Operating) => Promise<void>,
+): Promise<number> {
+  const owned = await ownedNeighborhood(values);
+  const device = await findDevice(values);
+  try {
+    progress.stage("asking what has been ordered");
+    const status = await device.status();
+    progress.end();
+    refuseOtherNeighborhood(owned, status, device.found);
+    const { members, orders = { rollouts: [], holds: [], forgets: [], operators: [] } } = status;
+    await act({
+      ...{ owned, members, orders, operator: owned.operator },
+      async hand(document) {
+        await device.order([document]);
+      },
+    });
+    return 0;
+  } finally {
+    device.close();
+  }
+}
+
+/** The member of this name or id. Throws `device.unknown`. */
+export function memberNamed(members: Status["members"], wanted: string): Status["members"][number] {
+  const member = members.find(({ id, name }) => id === wanted || name === wanted);
+  if (member) return member;
+  throw new HamletError("device.unknown", `there is no member ${wanted}`, {
+    hint: `those that are: ${members.map(({ name }) => name).join(", ")}`,
+  });
+}

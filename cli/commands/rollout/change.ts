@@ -1,0 +1,49 @@
+// What the commands that change a rollout have in common: the whole order is signed again under the next number.
+import { signatureOf } from "../../../provisioning/trust/order.ts";
+import { Rollout, signRollout } from "../../../provisioning/trust/rollout.ts";
+import { systemClock } from "../../../system/clock.ts";
+import { HamletError } from "../../../system/error.ts";
+import type { Context, Input, Option } from "../../terminal/command.ts";
+import { deviceOption } from "../../terminal/device.ts";
+import { operate } from "../neighborhood/operate.ts";
+import { ownerOptions } from "../neighborhood/owner.ts";
+import { rolloutNamed, shortId } from "./named.ts";
+
+export type Change = {
+  to: (rollout: Omit<Rollout, "certificate">) => Pick<Rollout, "state" | "promoted">;
+  /** What is done, as in "paused the rollout". */
+  done: (changed: Rollout) => string;
+  /** Before anything is signed. */
+  ask?: (rollout: Omit<Rollout, "certificate">) => Promise<void>;
+};
+
+export const changeOptions: Record<string, Option> = {
+  ...deviceOption,
+  json: { type: "boolean", describe: "print the result as JSON" },
+  ...ownerOptions,
+};
+
+/** Throws `rollout.unknown`, `rollout.ambiguous` or `rollout.over`. */
+export function changeRollout({ positionals: [wanted], values }: Input, context: Context, change: Change) {
+  return operate(values, context, async ({ owned, orders, operator, hand }) => {
+    const { rollout, state } = rolloutNamed(orders.rollouts, wanted);
+    const over = (because: string) =>
+      new HamletError("rollout.over", `rollout ${shortId(rollout)} of ${rollout.release} ${because}`, {
+        hint: `start it again: hamlet rollout start --release ${rollout.release}`,
+        exitCode: 3,
+      });
+    if (state === "aborted") throw over("is aborted");
+    await change.ask?.(rollout);
+    const by = await operator();
+    const next = Rollout.safeParse({
+      ...{ ...rollout, ...signatureOf(owned.keys.id, by), ...change.to(rollout) },
+      ...{ number: rollout.number + 1, issuedAt: systemClock.now() },
+    });
+    if (!next.success) throw over("has no higher number left");
+    await hand(await signRollout(next.data, by.key));
+    const { rollout: id, number, state: is, promoted } = next.data;
+    if (values["json"])
+      context.print(JSON.stringify({ rollout: id, release: rollout.release, number, state: is, promoted }));
+    else context.print(`rollout ${shortId(rollout)} of ${rollout.release} ${change.done(next.data)}`);
+  });
+}

@@ -1,0 +1,20 @@
+// `rollout promote [<rollout>]`: the next wave begins without waiting for soak and threshold of the one before.
+import type { Command } from "../../terminal/command.ts";
+import { changeOptions, changeRollout } from "./change.ts";
+import { waveText } from "./terms.ts";
+
+export const rolloutPromote: Command = {
+  usage: "rollout promote [<rollout>]",
+  summary: "let a wave end without soak and threshold",
+  example: "hamlet rollout promote 1.4.0",
+  details: `
+The first wave that is not promoted yet needs no soak and no threshold any more; repeat it for the next one. A paused rollout stays
+paused. Name it by its release or the first characters of its id, if there is more than one.`,
+  options: changeOptions,
+  run: (input, context) =>
+    changeRollout(input, context, {
+      to: ({ state, promoted, waves }) => ({ state, promoted: Math.min(waves.length, promoted + 1) }),
+      done: ({ promoted, waves }) =>
+        `does not wait for soak and threshold of wave ${promoted} (${waveText(waves[promoted - 1]!)}) and those before it`,
+    }),
+};

@@ -1,0 +1,288 @@
+// What operators type: real commands and real folders, against the socket of a device whose membership and orders are real.
+import { cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { ordersStatusOf } from "../../../agent/api/orders.ts";
+import { serveRequests } from "../../../agent/api/requests.ts";
+import { startApi } from "../../../agent/api/server.ts";
+import { Warnings } from "../../../agent/health/warnings.ts";
+import type { Identity } from "../../../agent/identity.ts";
+import { Membership } from "../../../agent/membership/membership.ts";
+import { makeOrders } from "../../../agent/membership/orders.ts";
+import { revocationKind } from "../../../agent/membership/root-orders.ts";
+import { operatorOrderKinds } from "../../../agent/orders/kinds.ts";
+import { Orders } from "../../../agent/orders/orders.ts";
+import { forget } from "../../../cli/commands/neighborhood/forget.ts";
+import { hold } from "../../../cli/commands/neighborhood/hold.ts";
+import { operatorAdd } from "../../../cli/commands/neighborhood/operator-add.ts";
+import { operatorList } from "../../../cli/commands/neighborhood/operator-list.ts";
+import { revoke } from "../../../cli/commands/neighborhood/revoke.ts";
+import { rolloutAbort } from "../../../cli/commands/rollout/abort.ts";
+import { rolloutPause } from "../../../cli/commands/rollout/pause.ts";
+import { rolloutPromote } from "../../../cli/commands/rollout/promote.ts";
+import { rolloutResume } from "../../../cli/commands/rollout/resume.ts";
+import { rolloutStart } from "../../../cli/commands/rollout/start.ts";
+import { type Command, parseInput } from "../../../cli/terminal/command.ts";
+import { makePageHandler } from "../../../dashboard/api/handler.ts";
+import { encodeProvisionFile } from "../../../provisioning/file/provision-file.ts";
+import { issueToken, type TokenFile } from "../../../provisioning/neighborhood/issue-token.ts";
+import {
+  initNeighborhood,
+  openNeighborhood,
+  readNeighborhood,
+} from "../../../provisioning/neighborhood/neighborhood.ts";
+import { openOperator } from "../../../provisioning/neighborhood/operators.ts";
+import { signRollout } from "../../../provisioning/trust/rollout.ts";
+import { systemClock } from "../../../system/clock.ts";
+import { silentLog } from "../../../system/log.ts";
+import { silentProgress } from "../../../system/progress.ts";
+import { makeStatusSource } from "../../dashboard/api/status-source.ts";
+import { bootDevice } from "../../neighborhood.ts";
+
+const passphrase = "correct horse battery";
+let made: string;
+let token: TokenFile;
+let folder: string;
+let home: string;
+let socket: string;
+let api: { stop(): Promise<void> };
+let orders: Orders;
+let cellar: Identity;
+let belongsTo: string;
+
+beforeAll(async () => {
+  process.env["HAMLET_PASSPHRASE"] = passphrase;
+  made = await mkdtemp(join(tmpdir(), "hamlet-operators-"));
+  const now = Date.now() - 3_600_000;
+  await initNeighborhood(join(made, "elm"), { name: "Elm Street", passphrase, now });
+  const owner = await openNeighborhood(join(made, "elm"), passphrase);
+  ({ file: token } = await issueToken(owner, { validMs: 86_400_000, maxDevices: 9, tags: [], adopt: "auto", now }));
+});
+afterAll(async () => {
+  delete process.env["HAMLET_PASSPHRASE"];
+  await rm(made, { recursive: true });
+});
+
+/** attic is asked; it knows cellar. */
+beforeEach(async () => {
+  folder = await mkdtemp(join(made, "case-"));
+  home = join(folder, "elm");
+  await cp(join(made, "elm"), home, { recursive: true });
+  const boot = (name: string) => bootDevice(join(folder, name), encodeProvisionFile({ ...token, name }));
+  const attic = await boot("attic");
+  cellar = await boot("cellar");
+  const doors = { log: silentLog, warnings: new Warnings(systemClock, silentLog) };
+  const stateFolder = join(folder, "attic");
+  const membership = await Membership.open({ identity: attic, stateFolder, clock: systemClock, ...doors });
+  await membership.receive({ record: cellar.jws });
+  const { neighborhood } = attic;
+  orders = await Orders.open({ neighborhood, stateFolder, revocations: () => membership.revocations(), ...doors });
+
+  belongsTo = neighborhood.id;
+  const source = makeStatusSource();
+  const { status } = source;
+  source.status = async () => {
+    const shown = await status();
+    const member = { ...shown.members[1]!, id: cellar.id, name: "cellar" };
+    const seen = { members: [shown.members[0]!, member], orders: ordersStatusOf(orders) };
+    return { ...shown, ...seen, neighborhood: { id: belongsTo, name: "Elm Street" } };
+  };
+  const order = makeOrders([revocationKind(membership), ...operatorOrderKinds(orders)], () => {});
+  const life = { rename: async () => {}, leave: async () => {}, order };
+  const device = { id: attic.id, life: () => life, stateFolder: folder, isImage: true };
+  const rest = { internalDisk: async () => undefined, update: async () => {}, updateActivity: () => undefined };
+  socket = join(folder, "agent.sock");
+  api = await startApi(socket, serveRequests({ ...device, ...rest }, makePageHandler(source, "full")));
+});
+afterEach(() => api.stop());
+
+async function hamlet(command: Command, ...argv: string[]): Promise<string> {
+  const lines: string[] = [];
+  const say = (...more: string[]) => void lines.push(...more);
+  const from = argv.includes("--neighborhood") ? [] : ["--neighborhood", home];
+  const input = parseInput(command, [...argv, ...from, ...(command === operatorList ? [] : ["--device", socket])], {});
+  await command.run(input, { print: say, note: say, progress: silentProgress });
+  return lines.join("\n");
+}
+const start = (...more: string[]) => hamlet(rolloutStart, "--release", "1.4.0", ...more);
+const standing = () =>
+  orders
+    .rollouts()
+    .map(({ state, rollout: { number, release, promoted } }) => ({ ...{ state, number, release, promoted } }));
+
+test("rollout start says the terms that are signed, and the device has them", async () => {
+  const said = await start(
+    ...[
+      "--waves",
+      "canary,25%,100%",
+      "--soak",
+      "90s",
+      "--success",
+      "90%",
+      "--max-failures",
+      "2",
+      "--max-unavailable",
+      "3",
+    ],
+    ...["--window", "02:00-05:00", "--tag", "home"],
+  );
+  expect(said).toMatch(
+    /^rollout [\w-]{8} of 1\.4\.0 has started: waves canary, 25 %, 100 %; soak 90 s; success 90 %; stops at failure 2; 3 away at most; only 02:00-05:00; only tag home$/,
+  );
+  expect(orders.rollouts()).toMatchObject([
+    {
+      ...{ state: "running", operators: ["owner"] },
+      rollout: { waves: ["canary", 25, 100], soakSeconds: 90, maxFailures: 2, window: "02:00-05:00", tag: "home" },
+    },
+  ]);
+  expect(await start("--soak", "2h")).toContain("; soak 2 h; ");
+  expect(await start()).toMatch(/it waits until those before it are done or aborted: 1\.4\.0 \([\w-]{8}\), 1\.4\.0/);
+});
+
+test("rollout start takes no term that no device would follow", async () => {
+  const wrong = [
+    ["--waves", "100%,canary"],
+    ["--waves", "10%,5%"],
+    ["--waves", "0.5%"],
+    ["--soak", "soon"],
+    ["--success", "101%"],
+    ["--max-failures", "-1"],
+    ["--max-unavailable", "0"],
+    ["--window", "2-5"],
+    ["--tag", "Home!"],
+    ["--release", "../1"],
+  ];
+  for (const [option, value] of wrong) {
+    const argv = ["--release", "1.4.0"].filter(() => option !== "--release");
+    await expect(hamlet(rolloutStart, ...argv, `${option}=${value}`)).rejects.toMatchObject({
+      ...{ code: "usage.invalid", exitCode: 2, message: expect.stringContaining(`${option} ${value} `) },
+    });
+  }
+  await expect(hamlet(rolloutStart)).rejects.toMatchObject({ message: "--release is missing" });
+  expect(orders.rollouts()).toEqual([]);
+});
+
+test("pause, promote, resume and abort each sign the next number; what is aborted stays so", async () => {
+  await start();
+  expect(await hamlet(rolloutPause)).toMatch(/of 1\.4\.0 is paused$/);
+  expect(await hamlet(rolloutPromote)).toContain("soak and threshold of wave 1 (canary)");
+  expect(standing()).toEqual([{ state: "paused", number: 3, release: "1.4.0", promoted: 1 }]);
+  expect(JSON.parse(await hamlet(rolloutResume, "1.4.0", "--json"))).toMatchObject({ number: 4, state: "running" });
+  await expect(hamlet(rolloutAbort)).rejects.toMatchObject({ code: "usage.invalid" });
+  expect(await hamlet(rolloutAbort, "--yes")).toMatch(/is aborted$/);
+  expect(standing()).toEqual([{ state: "aborted", number: 5, release: "1.4.0", promoted: 1 }]);
+  await expect(hamlet(rolloutResume, "1.4.0")).rejects.toMatchObject({ code: "rollout.over", exitCode: 3 });
+  await expect(hamlet(rolloutResume)).rejects.toMatchObject({ code: "rollout.unknown" });
+});
+
+test("a rollout is named by its release or its id where there are several", async () => {
+  await start();
+  await hamlet(rolloutStart, "--release", "1.5.0");
+  await expect(hamlet(rolloutPause)).rejects.toMatchObject({ code: "rollout.ambiguous", exitCode: 3 });
+  await expect(hamlet(rolloutPause, "2.0.0")).rejects.toMatchObject({
+    ...{ code: "rollout.unknown", hint: expect.stringContaining("1.5.0") },
+  });
+  const [first] = orders.rollouts();
+  await hamlet(rolloutPause, first!.rollout.rollout.slice(0, 8));
+  expect(standing()).toMatchObject([{ state: "paused" }, { state: "running" }]);
+});
+
+test("a rollout whose numbers are used up is over", async () => {
+  await start();
+  const owner = await openOperator(await readNeighborhood(home), passphrase);
+  const [{ rollout }] = orders.rollouts() as [ReturnType<typeof orders.rollouts>[number]];
+  await orders.take("rollout", await signRollout({ ...rollout, number: 2 ** 40 }, owner.key));
+  await expect(hamlet(rolloutPause)).rejects.toMatchObject({ code: "rollout.over" });
+});
+
+test("hold: a device or all take no update until then, or until it is ended", async () => {
+  expect(await hamlet(hold, "cellar", "--for", "24h", "--reason", "film")).toMatch(
+    /^cellar takes no update until 2\d{3}-.*: film$/,
+  );
+  expect(orders.holds()).toMatchObject([{ operator: "owner", hold: { device: cellar.id, number: 1, reason: "film" } }]);
+  expect(await hamlet(hold, "cellar", "--end")).toBe("cellar is held no longer");
+  expect(orders.holds()).toMatchObject([{ hold: { number: 2, until: 0 } }]);
+  expect(JSON.parse(await hamlet(hold, "--all", "--for", "7d", "--reason", "away", "--json"))).toMatchObject({
+    ...{ device: "all", reason: "away" },
+  });
+  expect(orders.holds()).toHaveLength(2);
+});
+
+test("hold signs nothing without a device, a time and a reason", async () => {
+  const full = ["--for", "24h", "--reason", "film"];
+  const cases: [argv: string[], refusal: object][] = [
+    [["nobody", ...full], { code: "device.unknown", hint: expect.stringContaining("cellar") }],
+    [full, { code: "usage.invalid", exitCode: 2 }],
+    [["cellar", "--reason", "film"], { message: "--for is missing" }],
+    [["cellar", "--for", "soon", "--reason", "film"], { message: "--for soon is no time such as 24h" }],
+    [["cellar", "--for", "24h"], { message: "--reason is missing" }],
+    [["cellar", "--for", "24h", "--reason", "x".repeat(121)], { code: "usage.invalid" }],
+    [["cellar", "--for", "24h", "--end"], { code: "usage.invalid" }],
+    [["cellar", "--all", ...full], { code: "usage.invalid" }],
+  ];
+  for (const [argv, refusal] of cases) await expect(hamlet(hold, ...argv)).rejects.toMatchObject(refusal);
+  expect(orders.holds()).toEqual([]);
+});
+
+test("forget: nobody waits for a member that is gone", async () => {
+  await expect(hamlet(forget, "cellar")).rejects.toMatchObject({ code: "usage.invalid" });
+  expect(await hamlet(forget, "cellar", "--yes")).toBe("nobody waits for cellar any more");
+  expect(JSON.parse(await hamlet(forget, cellar.id, "--yes", "--json"))).toEqual({ device: cellar.id, name: "cellar" });
+  expect(orders.forgets()).toMatchObject([{ forget: { device: cellar.id, number: 2 } }]);
+});
+
+test("an operator has a folder of its own, and what it signed stops when the owner revokes it", async () => {
+  const alice = join(folder, "alice");
+  const secret = join(folder, "secret");
+  await writeFile(secret, "battery staple horse\n");
+  const add = (...argv: string[]) => hamlet(operatorAdd, ...argv, "--operator-passphrase-file", secret);
+  expect(await add("alice", "--to", alice)).toContain("alice is an operator of Elm Street");
+  expect((await readdir(alice)).sort()).toEqual(["neighborhood.json", "operator.key"]);
+  expect(orders.operators().map(({ name }) => name)).toEqual(["alice"]);
+  await expect(add("alice", "--to", join(folder, "other"))).rejects.toMatchObject({
+    code: "operator.exists",
+    exitCode: 3,
+  });
+  await expect(add("bob", "--to", alice)).rejects.toMatchObject({ code: "neighborhood.exists" });
+  await expect(add("bob")).rejects.toMatchObject({ code: "usage.invalid" });
+  await expect(hamlet(operatorAdd, "bob", "--to", join(folder, "bob"), "--yes")).rejects.toMatchObject({
+    code: "neighborhood.noPassphrase",
+  });
+  await expect(add("two\nlines", "--to", join(folder, "bob"))).rejects.toMatchObject({ code: "usage.invalid" });
+  expect(await readdir(folder)).not.toContain("bob");
+
+  const asAlice = ["--neighborhood", alice, "--passphrase-file", secret];
+  await start(...asAlice);
+  expect(orders.rollouts()).toMatchObject([{ state: "running", operators: ["alice"] }]);
+  expect(await hamlet(revoke, "alice", "--yes")).toBe("alice is out of Elm Street");
+  expect(orders.rollouts()).toMatchObject([{ state: "paused", because: "operatorRevoked" }]);
+  expect(await hamlet(operatorList)).toMatch(/owner .*\n +alice .* revoked/);
+  expect(JSON.parse(await hamlet(operatorList, "--json"))).toMatchObject([{ isRevoked: false }, { isRevoked: true }]);
+  // Her folder does not know yet: every device does.
+  await expect(hamlet(rolloutResume, ...asAlice)).rejects.toMatchObject({ code: "document.refused" });
+  await hamlet(rolloutResume);
+  expect(standing()).toMatchObject([{ state: "running", number: 2 }]);
+});
+
+test("a revoked operator key in the folder itself signs nothing", async () => {
+  await hamlet(revoke, "owner", "--yes");
+  await expect(start()).rejects.toMatchObject({ code: "operator.revoked", exitCode: 3 });
+  await expect(hamlet(hold, "cellar", "--end")).rejects.toMatchObject({ code: "operator.revoked" });
+});
+
+test("a key signs nothing for a device of another neighborhood", async () => {
+  belongsTo = "o".repeat(26);
+  await expect(start()).rejects.toMatchObject({ code: "provision.otherNeighborhood", exitCode: 3 });
+  expect(orders.rollouts()).toEqual([]);
+});
+
+test("an operator that no device has heard of yet is added all the same", async () => {
+  await api.stop();
+  const secret = join(folder, "secret");
+  await writeFile(secret, "battery staple horse");
+  const said = await hamlet(operatorAdd, "alice", "--to", join(folder, "alice"), "--operator-passphrase-file", secret);
+  expect(said).toContain("no device has heard of alice yet");
+  expect(await hamlet(operatorList)).toContain("alice");
+  api = await startApi(socket, (_, response) => void response.end());
+});
