@@ -19,7 +19,7 @@ import { makeLog } from "../system/log.ts";
 import { backoffMs } from "../system/retry.ts";
 import { makeAnswer } from "./api/answers.ts";
 import { makeOwnStatus } from "./api/own-status.ts";
-import { serveRequests } from "./api/requests.ts";
+import { actionsOf, serveRequests } from "./api/requests.ts";
 import { startApi } from "./api/server.ts";
 import { type AgentConfig, overlayConfig, readConfig } from "./config.ts";
 import type { ServePage } from "./discovery/door.ts";
@@ -35,6 +35,7 @@ import { watchWifi } from "./health/wifi-watch.ts";
 import { type Identity, loadIdentity } from "./identity.ts";
 import { type MemberLife, startMember } from "./life.ts";
 import { phaseOf } from "./phase.ts";
+import { noUpdater } from "./update/desk.ts";
 import { collectEvidence } from "./update/evidence.ts";
 import { findRepositories } from "./update/repositories.ts";
 import { startUpdate } from "./update/update.ts";
@@ -128,7 +129,17 @@ async function main(): Promise<void> {
     updateActivity: () => update.report()?.activity,
   };
   const api = await startApi(join(runtimeFolder, "agent.sock"), serveRequests(device, update.serve(full)));
-  const answer = makeAnswer({ status: () => source.status() });
+  const actions = actionsOf(device);
+  const answer = makeAnswer({
+    status: () => source.status(),
+    async updateReport() {
+      const report = update.report();
+      if (!report) throw noUpdater();
+      return report;
+    },
+    rename: actions["/v1/rename"],
+    update: actions["/v1/update"],
+  });
   const door = makePublicDoor({ port: config.link.pagePort, page, log, warnings });
   const stopping = new AbortController();
   const stop = async () => {

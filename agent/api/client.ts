@@ -73,9 +73,7 @@ export function agentClient({ who, where, deadlineMs: usualMs = 5_000 }: ClientO
       const { status, body } = await exchange(reportPath);
       const json = parseJson(body);
       if (status !== 200) throw errorIn(json) ?? noAnswer(who, `answers with HTTP ${status}`);
-      const parsed = UpdateReport.safeParse(json);
-      if (!parsed.success) throw otherVersion(explainIssues(parsed.error));
-      return parsed.data;
+      return readUpdateReport(json);
     },
     async request(path, body) {
       await send(path, body);
@@ -89,6 +87,13 @@ export function readStatus(who: string, json: unknown): Status {
   const parsed = Status.safeParse(json);
   if (parsed.success) return parsed.data;
   throw PublicStatus.safeParse(json).success ? publicPageOnly(who) : otherVersion(explainIssues(parsed.error));
+}
+
+/** Throws `device.noAnswer`. */
+export function readUpdateReport(json: unknown): UpdateReport {
+  const parsed = UpdateReport.safeParse(json);
+  if (!parsed.success) throw otherVersion(explainIssues(parsed.error));
+  return parsed.data;
 }
 
 class Late extends Error {}

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { PublicKey } from "../../provisioning/trust/fields.ts";
 import { SealedBox } from "../../provisioning/trust/sealed-box.ts";
 import { ErrorAnswer } from "../../system/http/answer.ts";
+import { type RequestPath, requests } from "./schema.ts";
 
 export const questionsPath = "/v1/questions";
 /** `replyKey`: as the question will name it, so that the nonce is good for that question alone. */
@@ -16,7 +17,18 @@ export const Outcome = z.union([z.strictObject({ answer: z.unknown() }), z.stric
 export type Outcome = z.infer<typeof Outcome>;
 
 /** What each kind of question takes. */
-export const questions = { status: z.strictObject({}) } as const;
+export const questions = {
+  status: z.strictObject({}),
+  updateReport: z.strictObject({}),
+  rename: requests["/v1/rename"].body,
+  update: requests["/v1/update"].body.refine(({ kind }) => kind !== "install", "needs root on the device"),
+} as const;
 export type QuestionKind = keyof typeof questions;
 export type Taken<Kind extends QuestionKind> = z.infer<(typeof questions)[Kind]>;
 export const isQuestionKind = (kind: string): kind is QuestionKind => Object.hasOwn(questions, kind);
+
+/** The questions that ask for what a request on the device's own socket asks for, with the same words. */
+export const questionFor: Partial<Record<RequestPath, QuestionKind>> = {
+  "/v1/rename": "rename",
+  "/v1/update": "update",
+};

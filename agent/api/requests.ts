@@ -1,5 +1,5 @@
 // Requests that change this device for good, by POST on the agent's own socket: every user who may open the socket may send them.
-// Nothing else accepts them; from the link a device accepts only signed documents. The agent only agrees to and prepares a request that
+// From the link the owner asks for some of them by signed questions (answers.ts). The agent only agrees to and prepares a request that
 // needs root: root acts on the copy that the owner leaves in root's own folder, which the agent cannot write.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { InternalDisk } from "../../image/install/available.ts";
@@ -40,9 +40,9 @@ export type Device = {
 /** Orders are as long as a hello may be. */
 const maxBytesOf = (path: RequestPath): number => (path === ordersPath ? 64 << 10 : 4 << 10);
 
-/** Serves the requests; `otherwise` serves everything else. */
-export function serveRequests(device: Device, otherwise: Handler): Handler {
-  const actions: { [Path in RequestPath]: (body: RequestBody<Path>) => Promise<RequestAnswer<Path>> } = {
+export type Actions = { [Path in RequestPath]: (body: RequestBody<Path>) => Promise<RequestAnswer<Path>> };
+export function actionsOf(device: Device): Actions {
+  return {
     "/v1/rename": (body) => rename(device, body),
     "/v1/reset": (body) => reset(device, body),
     "/v1/install": (body) => install(device, body),
@@ -59,6 +59,11 @@ export function serveRequests(device: Device, otherwise: Handler): Handler {
       return body;
     },
   };
+}
+
+/** Serves the requests; `otherwise` serves everything else. */
+export function serveRequests(device: Device, otherwise: Handler): Handler {
+  const actions = actionsOf(device);
   const serve = <Path extends RequestPath>(path: Path, request: IncomingMessage, response: ServerResponse) =>
     answerRequest(request, response, path, actions[path]);
   return (request, response) => {

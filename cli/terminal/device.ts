@@ -1,15 +1,17 @@
-// Which device a command talks to: --device, else the agent on this computer, else the running lab.
+// Which device a command talks to: --device (in the lab, on the link or by its socket), else the agent on this computer, else the running lab.
+import { lookup } from "node:dns/promises";
 import { pipeline } from "node:stream";
 import { finished } from "node:stream/promises";
 import { type AgentClient, agentClient, type SendRequest } from "../../agent/api/client.ts";
 import { findLab, type LabClient } from "../../image/lab/supervisor/client.ts";
+import { DeviceName } from "../../provisioning/trust/fields.ts";
 import { agentSocket, type Exec, localDoors } from "../../system/doors.ts";
 import { HamletError } from "../../system/error.ts";
 import { printableStream } from "../../system/printable-stream.ts";
 import { withRootRequest } from "../commands/device/root-request.ts";
 import type { Option, Values } from "./command.ts";
 import { text } from "./command.ts";
-import { linkedDevice } from "./linked-device.ts";
+import { linkedDevice, takesNoRequests } from "./linked-device.ts";
 
 export type Device = Pick<AgentClient, "status" | "look" | "order"> &
   Partial<Pick<AgentClient, "updateReport">> & {
@@ -27,7 +29,7 @@ export const deviceOption: Record<"device", Option> = {
     type: "string",
     argument: "address",
     describe:
-      "a device's name in the lab, a mesh address, or the path of an agent's socket (default: the first that answers)",
+      "a device's name in the lab or on the link, an address, or the path of an agent's socket (default: the first that answers)",
   },
 };
 
@@ -48,13 +50,25 @@ export async function findDevice(values: Values): Promise<Device> {
     throw error;
   });
   if (lab) return inLab(lab, wanted);
+  const linked = wanted === undefined ? undefined : await addressOnLink(wanted);
+  if (linked !== undefined) return atAddress(linked, values);
   throw wanted === undefined
     ? new HamletError("device.notFound", "no device answers: no agent on this computer, and no lab is running", {
         hint: "name one with --device <address>, or start a virtual neighborhood with: hamlet lab up --devices 3",
       })
-    : new HamletError("device.notFound", `no lab is running, so there is no device ${wanted}`, {
-        hint: "start one with: hamlet lab up --devices 3, or give --device an address",
+    : new HamletError("device.notFound", `no device on the link is called ${wanted}, and no lab is running`, {
+        hint: "give --device its address, or start a lab with: hamlet lab up --devices 3",
       });
+}
+
+/** `<name>.local`, if this computer's resolver finds it by mDNS. */
+async function addressOnLink(name: string): Promise<string | undefined> {
+  if (!DeviceName.safeParse(name).success) return undefined;
+  const host = `${name}.local`;
+  return await lookup(host).then(
+    () => host,
+    () => undefined,
+  );
 }
 
 const answers = (device: Device): Promise<boolean> =>
@@ -77,7 +91,7 @@ function onSocket(socketPath: string): Device {
 /** The agent on this computer. */
 export const localDevice = (): Device => onSocket(agentSocket);
 
-function atAddress(address: string, values: Values): Device {
+function atAddress(address: string, values: Values): Promise<Device> {
   const bare = address.split(":").length > 2 && !address.startsWith("[") ? `[${address}]` : address;
   const url = URL.parse("/v1/status", bare.includes("://") ? bare : `http://${bare}`);
   if (!url) {
@@ -90,21 +104,13 @@ function atAddress(address: string, values: Values): Device {
   return linkedDevice(address, where, values);
 }
 
-/**
- * A device that takes requests: through this computer's own socket or the lab. Throws `device.takesNoRequests`: over the network a
- * device accepts only what the root has signed, and no such document asks for this.
- */
+/** A device that takes requests: through this computer's own socket, in the lab, or by its owner's signature. Throws `device.takesNoRequests`. */
 export async function findDeviceForRequests(values: Values): Promise<Device & Required<Pick<Device, "request">>> {
   const { request, ...device } = await findDevice(values);
   if (request) return { ...device, request };
   device.close();
   throw takesNoRequests(device.found);
 }
-
-export const takesNoRequests = (found: string): HamletError =>
-  new HamletError("device.takesNoRequests", `${found} does not accept this request over the network`, {
-    hint: "run the command on the device itself; with your SSH key on it: ssh root@<address> hamlet ...",
-  });
 
 async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device> {
   const { devices } = await lab.status();

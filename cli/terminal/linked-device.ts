@@ -1,47 +1,68 @@
 // A device on the link, asked by a computer that may be no member: it shows strangers its public page, and answers its owner's signed questions.
 import { type AskQuestion, makeAsker } from "../../agent/api/asker.ts";
-import { agentClient, readStatus } from "../../agent/api/client.ts";
+import { agentClient, readStatus, readUpdateReport, type SendRequest } from "../../agent/api/client.ts";
 import { publicPageOnly } from "../../agent/api/errors.ts";
+import { questionFor } from "../../agent/api/questions.ts";
 import type { PublicStatus, Status } from "../../agent/api/schema.ts";
-import { systemClock } from "../../system/clock.ts";
+import type { UpdateReport } from "../../provisioning/handover/update.ts";
+import { sleep, systemClock } from "../../system/clock.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Where } from "../../system/http/ask.ts";
 import { type Owned, ownedNeighborhood } from "../commands/neighborhood/owner.ts";
 import type { Values } from "./command.ts";
 
-export function linkedDevice(address: string, where: Where, values: Values) {
+/** A device bounds how often one source asks. */
+const pauseMs = 1_000;
+
+/** Its requests and report are there for its owner alone. Throws `neighborhood.notFound` if the folder that is named is none. */
+export async function linkedDevice(address: string, where: Where, values: Values) {
   const { look, order, question } = agentClient({ who: address, where: () => where });
-  let asking: Promise<AskQuestion> | undefined;
-  /** Asks for the passphrase, once. */
-  const askerOf = (seen: Status | PublicStatus): Promise<AskQuestion> => (asking ??= openAsker(seen));
-  const openAsker = async (seen: Status | PublicStatus): Promise<AskQuestion> => {
+  const owned = await ownedBy(values);
+  const open = async (owner: Owned, seen: Status | PublicStatus): Promise<AskQuestion> => {
     const { deviceKey } = "self" in seen ? seen.self : seen;
     if (deviceKey === undefined) throw publicPageOnly(address);
-    const { keys, revocations, asker } = await ownerAsked(values, address);
     return makeAsker({
-      ...{ who: address, deviceKey, post: question, neighborhood: keys, revocations },
-      ...{ asker: await asker(), clock: systemClock },
+      ...{ who: address, deviceKey, post: question, neighborhood: owner.keys, revocations: owner.revocations },
+      ...{ asker: await owner.asker(), clock: systemClock },
     });
   };
-  return {
-    found: address,
-    ...{ look, order },
-    async status(): Promise<Status> {
-      const seen = asking ? undefined : await look();
-      if (seen && "members" in seen) return seen;
-      const ask = await (seen ? askerOf(seen) : asking!);
-      return readStatus(address, await ask("status", {}));
-    },
-    close() {},
+  let asking: Promise<AskQuestion> | undefined;
+  /** Asks for the passphrase, once. */
+  const asker = (owner: Owned, seen?: Status | PublicStatus) =>
+    (asking ??= (async () => open(owner, seen ?? (await look())))());
+  let askedAt = Number.NEGATIVE_INFINITY;
+  const status = async (): Promise<Status> => {
+    const seen = asking ? undefined : await look();
+    if (seen && "members" in seen) return seen;
+    if (!owned) throw publicPageOnly(address);
+    await sleep(Math.max(0, askedAt + pauseMs - performance.now()));
+    askedAt = performance.now();
+    return readStatus(address, await (await asker(owned, seen))("status", {}));
   };
+  const device = { found: address, look, order, status, close() {} };
+  if (!owned) return device;
+  const request: SendRequest = async (path, body) => {
+    const kind = questionFor[path];
+    if (!kind || ("kind" in body && body.kind === "install")) throw takesNoRequests(address);
+    await (await asker(owned))(kind, body as never);
+  };
+  const updateReport = async (): Promise<UpdateReport> =>
+    readUpdateReport(await (await asker(owned))("updateReport", {}));
+  return { ...device, request, updateReport };
 }
 
-/** Throws `device.noAnswer` for a computer that has no neighborhood's keys. */
-async function ownerAsked(values: Values, who: string): Promise<Owned> {
+export const takesNoRequests = (found: string): HamletError =>
+  new HamletError("device.takesNoRequests", `${found} does not accept this request over the network`, {
+    hint: "as its owner name your folder, --neighborhood <folder>, if the command takes it; else run it on the device: ssh root@<address> hamlet ...",
+  });
+
+/** Undefined on a computer that has no neighborhood's keys. */
+async function ownedBy(values: Values): Promise<Owned | undefined> {
   try {
     return await ownedNeighborhood(values);
   } catch (error) {
     const isNone = error instanceof HamletError && error.code === "neighborhood.notFound";
-    throw isNone && values["neighborhood"] === undefined ? publicPageOnly(who) : error;
+    if (isNone && values["neighborhood"] === undefined) return undefined;
+    throw error;
   }
 }

@@ -53,7 +53,8 @@ export const commandLineCauses: Record<
     next: "Run the command again and type exactly that word, or use --yes if nobody can answer.",
   },
   "device.notFound": {
-    cause: "No device answers: no agent runs on this computer, no lab is running, or the lab has no such device.",
+    cause:
+      "No device answers: no agent runs on this computer, no lab is running, or neither the lab nor the link has such a device.",
     next: "Name a device with --device <address>, or start a lab with `hamlet lab up`.",
   },
   "device.noAnswer": {
@@ -65,8 +66,9 @@ export const commandLineCauses: Record<
     next: "Run the command as root on the device: `ssh root@<device>`.",
   },
   "device.takesNoRequests": {
-    cause: "A device changes itself only for a request on its own socket or in the lab, not for one over the network.",
-    next: "Run the command on the device itself, for example through `ssh root@<address>`.",
+    cause:
+      "A device changes itself for a request on its own socket, in the lab, or signed by its owner, not for one that anybody on the network sends.",
+    next: "Name your neighborhood's folder with --neighborhood, or run the command on the device: `ssh root@<address>`.",
   },
   "device.unknown": {
     cause: "The device that was asked knows no member of that name or id.",

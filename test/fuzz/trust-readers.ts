@@ -159,6 +159,7 @@ const asked = {
   ...{ replyKey: generateBoxKey().publicKey, kind: "status", with: {} },
 };
 let questionMs = 0;
+const nothing = async () => ({});
 const takeQuestion = makeAnswering({
   identity: {
     ...{ id: attic.id, key: attic.key, jws: await recordOf(attic), neighborhood: elm.keys },
@@ -166,7 +167,7 @@ const takeQuestion = makeAnswering({
   },
   // A nonce counts once, and each millisecond has another.
   ...{ revocations: () => noRevocations, clock: { monotonic: () => questionMs++ } },
-  answer: makeAnswer({ status: async () => ({}) }),
+  answer: makeAnswer({ status: nothing, updateReport: nothing, rename: nothing, update: nothing }),
 });
 /** The text with a nonce that was given out just now, signed. */
 async function askedNow(text: string): Promise<string> {

@@ -11,14 +11,8 @@ import { localDoors } from "../../../system/doors.ts";
 import { errnoOf, HamletError } from "../../../system/error.ts";
 import { replaceFile } from "../../../system/files.ts";
 import { type Command, text, usageError } from "../../terminal/command.ts";
-import {
-  type Device,
-  deviceOption,
-  findDevice,
-  localDevice,
-  runThrough,
-  takesNoRequests,
-} from "../../terminal/device.ts";
+import { type Device, deviceOption, findDevice, localDevice, runThrough } from "../../terminal/device.ts";
+import { takesNoRequests } from "../../terminal/linked-device.ts";
 import { makeLogArchive } from "./log-archive.ts";
 
 export const logs: Command = {

@@ -3,15 +3,16 @@ import type { MemberPath, MemberStatus, Status } from "../../../agent/api/schema
 import { bytes, duration, milliseconds } from "../../../dashboard/words.ts";
 import { HamletError } from "../../../system/error.ts";
 import { type Command, required } from "../../terminal/command.ts";
-import { deviceOption, findDevice } from "../../terminal/device.ts";
+import { findDevice } from "../../terminal/device.ts";
 import { jsonLines } from "../../terminal/output.ts";
 import { filledTable } from "../../terminal/table.ts";
+import { ownedDeviceOptions } from "./owned.ts";
 
 export const netExplain: Command = {
   usage: "net explain <member>",
   summary: "show how a device reaches a member, what it tried, and why a link is slow or down",
   example: "hamlet net explain cellar",
-  options: { ...deviceOption, json: { type: "boolean", describe: "print JSON" } },
+  options: { ...ownedDeviceOptions, json: { type: "boolean", describe: "print JSON" } },
   async run(input, { print }) {
     const name = required(netExplain, input, 0, "the member's name");
     const device = await findDevice(input.values);

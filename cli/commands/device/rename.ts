@@ -1,7 +1,8 @@
 // `rename <name>`: renames a device permanently.
 import { DeviceName } from "../../../provisioning/trust/fields.ts";
 import { type Command, required, usageError } from "../../terminal/command.ts";
-import { deviceOption, findDeviceForRequests } from "../../terminal/device.ts";
+import { findDeviceForRequests } from "../../terminal/device.ts";
+import { ownedDeviceOptions, whereItWorks } from "./owned.ts";
 
 export const rename: Command = {
   usage: "rename <name>",
@@ -9,8 +10,8 @@ export const rename: Command = {
   example: "hamlet rename pantry --device attic",
   details: `
 Name, hostname and <name>.hamlet.internal change at once and survive a restart; id and address stay.
-Works on the device itself and in the lab. A device does not accept this request over the network.`,
-  options: { ...deviceOption, json: { type: "boolean", describe: "print the result as JSON" } },
+${whereItWorks}`,
+  options: { ...ownedDeviceOptions, json: { type: "boolean", describe: "print the result as JSON" } },
   async run(input, { print }) {
     const name = required(rename, input, 0, "the new name");
     const parsed = DeviceName.safeParse(name);

@@ -4,9 +4,9 @@ import { Status } from "../../../agent/api/schema.ts";
 import { sleep } from "../../../system/clock.ts";
 import { describeError } from "../../../system/error.ts";
 import type { Command } from "../../terminal/command.ts";
-import { deviceOption, findDevice } from "../../terminal/device.ts";
+import { findDevice } from "../../terminal/device.ts";
 import { jsonLines } from "../../terminal/output.ts";
-import { ownerOptions } from "../neighborhood/owner.ts";
+import { ownedDeviceOptions } from "./owned.ts";
 import { statusText } from "./status-table.ts";
 
 const watchMs = 2_000;
@@ -20,8 +20,7 @@ Asks the agent on this computer, else the running lab. In the table * marks the 
 A device on the link shows strangers its public page only. To its owner it tells all: with --neighborhood the question is signed with
 the operator key in that folder, which asks for the passphrase, and only this computer can read the answer.`,
   options: {
-    ...deviceOption,
-    ...ownerOptions,
+    ...ownedDeviceOptions,
     json: { type: "boolean", describe: "print JSON; with --watch one line each time" },
     watch: { type: "boolean", short: "w", describe: "print it every 2 seconds until Ctrl-C" },
     schema: { type: "boolean", aloneBut: ["json"], describe: "print the JSON Schema of --json instead" },

@@ -5,6 +5,7 @@ import type { Command } from "../../terminal/command.ts";
 import { confirm, type Terminal } from "../../terminal/confirm.ts";
 import { findDeviceForRequests } from "../../terminal/device.ts";
 import { jsonLines } from "../../terminal/output.ts";
+import { whereItWorks } from "../device/owned.ts";
 import { awaitReturn, followUpdate, updateOf } from "./follow.ts";
 import { requestOptions, watchOption } from "./request.ts";
 
@@ -15,7 +16,7 @@ export const updateBack: Command = {
   details: `
 The other slot still has it, until the next update begins to write there. The device verifies it, and restarts into it.
 What it leaves counts as failed: it is installed again only by \`hamlet update retry\`, or when a newer release is there.
-Works on the device itself and in the lab.`,
+${whereItWorks}`,
   options: {
     ...requestOptions,
     ...watchOption,

@@ -1,8 +1,10 @@
 // `update history [--log]`: how the last updates of a device ended, and what a fallback left.
 import { endText } from "../../../dashboard/update-words.ts";
 import type { Command } from "../../terminal/command.ts";
-import { deviceOption, findDevice, takesNoRequests } from "../../terminal/device.ts";
+import { findDevice } from "../../terminal/device.ts";
+import { takesNoRequests } from "../../terminal/linked-device.ts";
 import { jsonLines } from "../../terminal/output.ts";
+import { ownedDeviceOptions } from "../device/owned.ts";
 import { historyTable } from "./words.ts";
 
 export const updateHistory: Command = {
@@ -11,9 +13,9 @@ export const updateHistory: Command = {
   example: "hamlet update history --device attic --log",
   details: `
 --log adds the last log lines of the release that failed; the device keeps them until \`hamlet update seen\`.
-Works on the device itself and in the lab, because a log may name other devices.`,
+Because a log may name other devices, it is told on the device itself, in the lab and to the owner: --neighborhood <folder>.`,
   options: {
-    ...deviceOption,
+    ...ownedDeviceOptions,
     log: { type: "boolean", describe: "add the last log lines of a fallback that nobody has acknowledged" },
     json: { type: "boolean", describe: "print it as JSON, log included" },
   },

@@ -1,5 +1,6 @@
 // `update now`: updates a device to the newest release, or goes on with an update that was cut off.
 import type { Command } from "../../terminal/command.ts";
+import { whereItWorks } from "../device/owned.ts";
 import { requestOptions, requestUpdate, watchOption } from "./request.ts";
 
 export const updateNow: Command = {
@@ -9,7 +10,7 @@ export const updateNow: Command = {
   details: `
 Returns once the update has begun; --watch follows it until it ends. An update that was cut off goes on where it was.
 The device writes its other slot, restarts into it, and returns by itself if the new release does not pass its checks.
-Works on the device itself and in the lab.`,
+${whereItWorks}`,
   options: { ...requestOptions, ...watchOption },
   run: ({ values }, context) => requestUpdate({ kind: "now" }, values, context),
 };

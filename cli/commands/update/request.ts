@@ -3,14 +3,13 @@ import { activityText } from "../../../dashboard/update-words.ts";
 import type { UpdateRequest } from "../../../provisioning/handover/update.ts";
 import { HamletError } from "../../../system/error.ts";
 import type { Context, Option, Values } from "../../terminal/command.ts";
-import { deviceOption, findDeviceForRequests } from "../../terminal/device.ts";
+import { findDeviceForRequests } from "../../terminal/device.ts";
 import { jsonLines } from "../../terminal/output.ts";
+import { ownedDeviceOptions } from "../device/owned.ts";
 import { awaitCheck, followUpdate, updateOf } from "./follow.ts";
 
-export const requestOptions: Record<string, Option> = {
-  ...deviceOption,
-  json: { type: "boolean", describe: "print the result as JSON" },
-};
+export const jsonOption: Record<"json", Option> = { json: { type: "boolean", describe: "print the result as JSON" } };
+export const requestOptions: Record<string, Option> = { ...ownedDeviceOptions, ...jsonOption };
 export const watchOption: Record<"watch", Option> = {
   watch: {
     type: "boolean",

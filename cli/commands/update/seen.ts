@@ -1,15 +1,18 @@
 // `update seen`: acknowledges a fallback, so that the device no longer warns of it.
 import { endText } from "../../../dashboard/update-words.ts";
 import type { Command } from "../../terminal/command.ts";
-import { deviceOption, findDeviceForRequests } from "../../terminal/device.ts";
+import { findDeviceForRequests } from "../../terminal/device.ts";
+import { ownedDeviceOptions, whereItWorks } from "../device/owned.ts";
 import { updateOf } from "./follow.ts";
 
 export const updateSeen: Command = {
   usage: "update seen",
   summary: "acknowledge a fallback, so that the device no longer warns of it",
   example: "hamlet update seen --device attic",
-  details: "The history keeps the fallback. Works on the device itself and in the lab.",
-  options: deviceOption,
+  details: `
+The history keeps the fallback.
+${whereItWorks}`,
+  options: ownedDeviceOptions,
   async run({ values }, { print }) {
     const device = await findDeviceForRequests(values);
     try {

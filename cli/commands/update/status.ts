@@ -3,8 +3,9 @@ import { z } from "zod";
 import { UpdateStatus } from "../../../agent/api/schema.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import type { Command, Context } from "../../terminal/command.ts";
-import { type Device, deviceOption, findDevice } from "../../terminal/device.ts";
+import { type Device, findDevice } from "../../terminal/device.ts";
 import { jsonLines } from "../../terminal/output.ts";
+import { ownedDeviceOptions } from "../device/owned.ts";
 import { awaitUpdater, followUpdate, updateOf } from "./follow.ts";
 import { updateText } from "./words.ts";
 
@@ -16,7 +17,7 @@ export const updateStatus: Command = {
 With --watch it follows an update through the device's restart until it ends: exit code 0 if the device keeps the new release,
 3 if it refuses it, 4 if it fell back to the one before.`,
   options: {
-    ...deviceOption,
+    ...ownedDeviceOptions,
     watch: { type: "boolean", short: "w", describe: "follow an update until it ends" },
     json: { type: "boolean", describe: "print JSON; with --watch one line for each change" },
     schema: { type: "boolean", aloneBut: ["json"], describe: "print the JSON Schema of --json instead" },

@@ -1,8 +1,17 @@
 // Commands to a device on the link from its owner's computer, which is no member: they are questions that the operator key signs.
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { updateStatusOf } from "../../../agent/api/own-status.ts";
+import { netExplain } from "../../../cli/commands/device/net-explain.ts";
+import { rename } from "../../../cli/commands/device/rename.ts";
 import { status } from "../../../cli/commands/device/status.ts";
+import { updateCheck } from "../../../cli/commands/update/check.ts";
+import { updateHistory } from "../../../cli/commands/update/history.ts";
+import { updateInstall } from "../../../cli/commands/update/install.ts";
+import { updateSeen } from "../../../cli/commands/update/seen.ts";
 import { type Command, parseInput } from "../../../cli/terminal/command.ts";
+import { HamletError } from "../../../system/error.ts";
 import { silentProgress } from "../../../system/progress.ts";
+import { reportOf } from "../../agent/update/updater.ts";
 import {
   type LinkedDevice,
   makeOwnersFolder,
@@ -17,9 +26,26 @@ beforeAll(async () => {
   elm = await makeOwnersFolder();
 });
 afterAll(() => elm.remove());
+let asked: object[];
 beforeEach(async () => {
   process.env["HAMLET_PASSPHRASE"] = passphrase;
-  device = await startLinkedDevice(elm);
+  asked = [];
+  let report = reportOf({ checkedAtMs: 1, newest: "0.1.0" });
+  device = await startLinkedDevice(elm, {
+    async rename({ name }) {
+      if (name === "cellar") throw new HamletError("name.taken", "another member is called cellar", { exitCode: 3 });
+      device.source.state.self.name = name;
+      return { name };
+    },
+    async update(request) {
+      asked.push(request);
+      report = { ...report, checkedAtMs: report.checkedAtMs! + 1 };
+      device.source.state.update = updateStatusOf(report);
+      return request;
+    },
+    updateReport: async () => report,
+  });
+  device.source.state.update = updateStatusOf(report);
 });
 afterEach(async () => {
   delete process.env["HAMLET_PASSPHRASE"];
@@ -49,4 +75,26 @@ test("status: to its owner a device on the link tells all, to another computer i
   await expect(hamlet(status, "--neighborhood", "/no/such/folder")).rejects.toMatchObject({
     code: "neighborhood.notFound",
   });
+});
+
+test("net explain, rename and the update commands reach the device, and its refusals come back", async () => {
+  expect((await owned(netExplain, "cellar"))[0]).toMatch(/^cellar /);
+  expect(await owned(rename, "pantry")).toEqual(["attic is now pantry"]);
+  await expect(owned(rename, "cellar")).rejects.toMatchObject({ code: "name.taken", exitCode: 3 });
+  expect(await owned(updateCheck)).toEqual(["pantry runs 0.1.0, the newest release"]);
+  expect(await owned(updateSeen)).toEqual(["there was nothing to acknowledge"]);
+  expect(asked).toEqual([{ kind: "check" }, { kind: "seen" }]);
+  expect(await owned(updateHistory)).toEqual(["no update has ended yet"]);
+});
+
+test("what needs root or the owner's keys is refused, with the way that works", async () => {
+  const refused = { code: "device.takesNoRequests", hint: expect.stringContaining("ssh root@") };
+  const commands: [Command, ...string[]][] = [
+    [rename, "pantry"],
+    [updateCheck],
+    [updateHistory],
+    [updateInstall, "/mnt"],
+  ];
+  for (const [command, ...argv] of commands) await expect(hamlet(command, ...argv)).rejects.toMatchObject(refused);
+  expect(asked).toEqual([]);
 });
