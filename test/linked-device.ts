@@ -8,14 +8,14 @@ import { makeAnswering } from "../agent/discovery/answering.ts";
 import { startDoorstep } from "../agent/discovery/doorstep.ts";
 import { makePageHandler } from "../dashboard/api/handler.ts";
 import { encodeProvisionFile } from "../provisioning/file/provision-file.ts";
-import { openAsker } from "../provisioning/neighborhood/asker.ts";
 import { issueToken } from "../provisioning/neighborhood/issue-token.ts";
 import {
   initNeighborhood,
   type OpenNeighborhood,
   openNeighborhood,
 } from "../provisioning/neighborhood/neighborhood.ts";
-import type { Asker } from "../provisioning/trust/question.ts";
+import { openOperator } from "../provisioning/neighborhood/operators.ts";
+import type { Operator } from "../provisioning/trust/order.ts";
 import { noRevocations, type Revocations } from "../provisioning/trust/revocation.ts";
 import { silentLog } from "../system/log.ts";
 import { makeStatusSource } from "./dashboard/api/status-source.ts";
@@ -23,7 +23,7 @@ import { bootDevice } from "./neighborhood.ts";
 
 export const passphrase = "correct horse battery";
 
-export type OwnersFolder = OpenNeighborhood & { operator: Asker; remove(): Promise<void> };
+export type OwnersFolder = OpenNeighborhood & { operator: Operator; remove(): Promise<void> };
 
 /** The slow part, once for all tests of a file: a neighborhood's folder. */
 export async function makeOwnersFolder(): Promise<OwnersFolder> {
@@ -31,7 +31,7 @@ export async function makeOwnersFolder(): Promise<OwnersFolder> {
   const folder = join(above, "elm");
   await initNeighborhood(folder, { name: "Elm Street", passphrase, now: Date.now() - 3_600_000 });
   const owner = await openNeighborhood(folder, passphrase);
-  return { ...owner, operator: await openAsker(owner, passphrase), remove: () => rm(above, { recursive: true }) };
+  return { ...owner, operator: await openOperator(owner, passphrase), remove: () => rm(above, { recursive: true }) };
 }
 
 export type LinkedDevice = Awaited<ReturnType<typeof startLinkedDevice>>;

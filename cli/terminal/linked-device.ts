@@ -23,7 +23,7 @@ export async function linkedDevice(address: string, where: Where, values: Values
     if (deviceKey === undefined) throw publicPageOnly(address);
     return makeAsker({
       ...{ who: address, deviceKey, post: question, neighborhood: owner.keys, revocations: owner.revocations },
-      ...{ asker: await owner.asker(), clock: systemClock },
+      ...{ asker: await owner.operator(), clock: systemClock },
     });
   };
   let asking: Promise<AskQuestion> | undefined;

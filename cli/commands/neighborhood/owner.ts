@@ -5,7 +5,6 @@ import { join } from "node:path";
 import type { Status } from "../../../agent/api/schema.ts";
 import { findLab } from "../../../image/lab/supervisor/client.ts";
 import { labNeighborhoodIn } from "../../../image/lab/supervisor/neighborhood.ts";
-import { openAsker } from "../../../provisioning/neighborhood/asker.ts";
 import {
   type Neighborhood,
   type OpenNeighborhood,
@@ -14,7 +13,6 @@ import {
 } from "../../../provisioning/neighborhood/neighborhood.ts";
 import { openOperator } from "../../../provisioning/neighborhood/operators.ts";
 import type { Operator } from "../../../provisioning/trust/order.ts";
-import type { Asker } from "../../../provisioning/trust/question.ts";
 import { HamletError } from "../../../system/error.ts";
 import { type Option, text, type Values } from "../../terminal/command.ts";
 import { askPassphrase, passphraseOptions } from "./passphrase.ts";
@@ -28,10 +26,9 @@ export const ownerOptions: Record<string, Option> = {
   ...passphraseOptions,
 };
 
-/** A neighborhood, and how to open its root key, the key that signs questions, or the operator key: that asks for the passphrase. */
+/** A neighborhood, and how to open its root key, or the operator key: that asks for the passphrase. */
 export type Owned = Neighborhood & {
   open(): Promise<OpenNeighborhood>;
-  asker(): Promise<Asker>;
   operator(): Promise<Operator>;
 };
 
@@ -63,7 +60,6 @@ async function ownedIn(folder: string, passphrase: () => Promise<string>): Promi
   return {
     ...neighborhood,
     open: async () => openNeighborhood(folder, await passphrase()),
-    asker: async () => openAsker(neighborhood, await passphrase()),
     operator: async () => openOperator(neighborhood, await passphrase()),
   };
 }
