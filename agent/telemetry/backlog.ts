@@ -25,9 +25,9 @@ export class Backlog {
     if (this.#waiting.push(metrics) > Backlog.limit) this.#dropped += this.#waiting.splice(0, 1).length;
   }
 
-  /** The broker counts anew for a new connection. */
+  /** The broker counts by device: another connection brings no new tokens. */
   connected(): void {
-    this.#bucket = new Bucket(Backlog.rate);
+    this.#bucket ??= new Bucket(Backlog.rate);
   }
 
   /** Takes out what may be sent now, oldest first. */

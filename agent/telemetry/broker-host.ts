@@ -1,9 +1,11 @@
 // Where the neighborhood's broker runs: on the member with the lowest live id. Each member works that out by itself,
 // and that member starts the broker.
 import type { Broker } from "../../ota/fleet/broker.ts";
+import type { Kept } from "../../ota/fleet/inherit.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import type { Warnings } from "../health/warnings.ts";
+import { copyRetained, Standby } from "./standby.ts";
 
 export type BrokerHostOptions = {
   self: { id: string; neighborhood: string; address: string };
@@ -18,15 +20,28 @@ export type BrokerHostOptions = {
   idOf(address: string): string | undefined;
   log: Log;
   warnings: Warnings;
+  /** How long a broker that gives way to another can still be copied from; 15 s by default. */
+  lingerMs?: number;
 };
+
+/** The next in line keep what the host retains: more than one, since two devices may share a plug. */
+const STANDBYS = 2;
+const LINGER_MS = 15_000;
 
 export class BrokerHost {
   readonly #options: BrokerHostOptions;
+  readonly #standby: Standby;
   #broker: Broker | undefined;
+  /** Until when a broker that is no longer wanted may be copied from by the one that replaces it. */
+  #lingersUntil = Number.NEGATIVE_INFINITY;
+  /** When each other member was last alive to us, by performance.now. */
+  readonly #aliveAt = new Map<string, number>();
+  #present: ReadonlySet<string> = new Set();
   #isStopped = false;
 
   constructor(options: BrokerHostOptions) {
     this.#options = options;
+    this.#standby = new Standby(options);
   }
 
   /** The member that runs it; undefined if the broker is external, and while the device still looks for others. */
@@ -46,14 +61,17 @@ export class BrokerHost {
 
   /** Starts or stops our own broker as needed; called every second. */
   async keep(): Promise<void> {
-    const { self, port, idOf, log, warnings } = this.#options;
-    const isOurs = this.id() === self.id;
-    if (!isOurs) {
-      // We no longer need the port.
-      warnings.clear("broker.unreachable", warned);
-      return this.#end();
-    }
-    if (this.#broker) return;
+    const isOurs = this.id() === this.#options.self.id;
+    const returned = this.#returned();
+    this.#standby.follow(this.#isNext() ? this.address() : undefined);
+    if (!isOurs) return this.#yield();
+    this.#lingersUntil = performance.now() + (this.#options.lingerMs ?? LINGER_MS);
+    if (this.#broker) for (const [id, before] of returned) void this.#copy(id, before);
+    else await this.#start();
+  }
+
+  async #start(): Promise<void> {
+    const { self, port, idOf, alive, log, warnings } = this.#options;
     const deviceOfAddress = (source: string) => (source === self.address ? self.id : idOf(source));
     try {
       // Only the member that hosts the broker loads it; the others save the time and the memory.
@@ -66,6 +84,9 @@ export class BrokerHost {
         log,
       });
       warnings.clear("broker.unreachable", warned);
+      this.#inherit(this.#standby.messages(), performance.now());
+      // One of them may be the host that gives way to us.
+      for (const id of alive()) void this.#copy(id, performance.now());
     } catch (error) {
       const hint = "free the port, or set telemetry.port on every device";
       warnings.raise("broker.unreachable", describeError(error), hint, warned);
@@ -74,8 +95,50 @@ export class BrokerHost {
     if (this.#isStopped) await this.#end();
   }
 
+  /** Another hosts the broker now. Ours may be copied from for a while: it knows devices that are gone. */
+  async #yield(): Promise<void> {
+    this.#options.warnings.clear("broker.unreachable", warned);
+    if (performance.now() >= this.#lingersUntil) await this.#end();
+  }
+
+  /** Whether this member would host the broker soon, if those before it died. */
+  #isNext(): boolean {
+    const { self, external, alive } = this.#options;
+    if (external !== undefined) return false;
+    const before = alive().filter((id) => id < self.id).length;
+    return before > 0 && before <= STANDBYS;
+  }
+
+  /** Members that were away and are alive again, and when they were last here: each may have hosted a broker meanwhile. */
+  #returned(): [id: string, before: number][] {
+    const now = performance.now();
+    const returned: [string, number][] = [];
+    const present = new Set(this.#options.alive());
+    for (const id of present) {
+      const at = this.#aliveAt.get(id);
+      if (at === undefined || !this.#present.has(id)) returned.push([id, at ?? Number.NEGATIVE_INFINITY]);
+      this.#aliveAt.set(id, now);
+    }
+    this.#present = present;
+    for (const id of this.#aliveAt.keys()) if (!this.#options.addressOf(id)) this.#aliveAt.delete(id);
+    return returned;
+  }
+
+  async #copy(id: string, before: number): Promise<void> {
+    const { self, addressOf } = this.#options;
+    const address = addressOf(id);
+    if (id === self.id || address === undefined) return;
+    this.#inherit(await copyRetained(this.#options, address), before);
+  }
+
+  #inherit(messages: readonly Kept[], before: number): void {
+    const { self, addressOf } = this.#options;
+    this.#broker?.inherit(messages, { isMember: (id) => id === self.id || addressOf(id) !== undefined, before });
+  }
+
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#standby.stop();
     this.#options.warnings.clear("broker.unreachable", warned);
     await this.#end();
   }

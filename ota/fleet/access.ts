@@ -27,11 +27,14 @@ export const brokerLimits = {
   queuedPackets: 42,
   inflight: 32,
   keepaliveSeconds: 300,
+  /** Of a device, whatever the number of its connections. */
   messagesPerSecond: 20,
   burst: 200,
   /** Retained topics of a device, which stay in memory. */
   retained: 64,
   subscriptions: 32,
+  /** How long a device whose state was inherited may take to connect; then it is said to be offline. */
+  returnMs: 30_000,
 };
 
 /** A device may have several connections: the agent's is `<id>.agent`; other programs use the id alone or with another such suffix. */
@@ -49,7 +52,7 @@ export type Publication = {
   /** The payload as JSON, parsed when asked for. */
   json(): unknown;
   /** Topics that this device has retained already. */
-  kept: ReadonlySet<string>;
+  kept: { has(topic: string): boolean; readonly size: number };
   limits: BrokerLimits;
 };
 

@@ -5,12 +5,13 @@ import type { EventEmitter } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { Aedes, type AuthenticateError, type Client } from "aedes";
 import { plainAddress } from "../../system/address.ts";
-import { Bucket } from "../../system/bucket.ts";
+import { FairBucket } from "../../system/bucket.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
 import { remoteAddressOf } from "../../system/remote-address.ts";
 import { type BrokerLimits, brokerLimits, type Denial, mayConnect, mayPublish, maySubscribe } from "./access.ts";
+import { type Heir, heritageOf, type Kept, willOf } from "./inherit.ts";
 import { limitPackets } from "./packets.ts";
 
 export type BrokerOptions = {
@@ -25,17 +26,29 @@ export type BrokerOptions = {
 export type Broker = {
   readonly port: number;
   counts(): { clients: number; refused: number };
+  /**
+   * Takes over what another broker retained, of members that are not connected here. What this one has kept since `before`
+   * (by performance.now) is newer.
+   */
+  inherit(messages: readonly Kept[], of: { isMember(device: string): boolean; before: number }): void;
   stop(): Promise<void>;
 };
 
-type Session = { device: string; from: string; subscriptions: Set<string>; bucket: Bucket };
+type Session = { device: string; from: string; subscriptions: Set<string> };
 
 /** Throws `port.taken` or `broker.failed`. */
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const { address, port, neighborhood, deviceOfAddress, log } = options;
   const limits = { ...brokerLimits, ...options.limits };
   const sessions = new WeakMap<Client, Session>();
-  const retained = new Map<string, Set<string>>();
+  const rate = new FairBucket({
+    perSource: { burst: limits.burst, perSecond: limits.messagesPerSecond },
+    maxSources: limits.connections,
+  });
+  const mayTalk = (device: string) => rate.admits({ key: device, network: "local" }, performance.now());
+  /** Topics that are retained for each device, and when each came. */
+  const retained = new Map<string, Map<string, number>>();
+  const connections = new Map<string, number>();
   let refused = 0;
 
   const refuse = (who: string, because: Denial): Error => {
@@ -70,25 +83,21 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
         });
         return done(error as AuthenticateError, false);
       }
-      sessions.set(client, {
-        device: device!,
-        from,
-        subscriptions: new Set(),
-        bucket: new Bucket({ burst: limits.burst, perSecond: limits.messagesPerSecond }),
-      });
+      sessions.set(client, { device: device!, from, subscriptions: new Set() });
       done(null, true);
     },
     authorizePublish(client, packet, done) {
       const session = client && sessions.get(client);
       if (!session || !isStill(session)) return done(refuse("an unknown client", "source.unknown"));
-      const kept = retained.get(session.device) ?? new Set<string>();
+      const kept = retained.get(session.device) ?? new Map<string, number>();
       // The last will of a device that was disconnected for its rate still counts.
       const because =
-        client.closed || session.bucket.admits(performance.now())
+        client.closed || mayTalk(session.device)
           ? mayPublish({ neighborhood, device: session.device, packet, json: parseOnce(packet.payload), kept, limits })
           : "rate.tooHigh";
       if (because) return done(refuse(`${session.device} on ${packet.topic}`, because));
-      if (packet.retain && packet.payload.length > 0) retained.set(session.device, kept.add(packet.topic));
+      if (packet.retain && packet.payload.length > 0)
+        retained.set(session.device, kept.set(packet.topic, performance.now()));
       else if (packet.retain) kept.delete(packet.topic);
       done(null);
     },
@@ -117,6 +126,37 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   aedes.on("unsubscribe", (topics, client) => {
     for (const topic of topics) sessions.get(client)?.subscriptions.delete(topic);
   });
+
+  const count = (client: Client, by: 1 | -1) => {
+    const device = sessions.get(client)?.device;
+    if (device !== undefined) connections.set(device, (connections.get(device) ?? 0) + by);
+  };
+  aedes.on("client", (client) => count(client, 1));
+  aedes.on("clientDisconnect", (client) => count(client, -1));
+  const isConnected = (device: string) => (connections.get(device) ?? 0) > 0;
+
+  /** Wills of devices that are said to be online and have yet to say so themselves. */
+  const wills = new Set<NodeJS.Timeout>();
+  const publish = (device: string, { topic, payload, qos }: Kept) => {
+    retained.set(device, (retained.get(device) ?? new Map<string, number>()).set(topic, performance.now()));
+    aedes.publish({ cmd: "publish", topic, payload, qos, retain: true, dup: false }, () => {});
+  };
+  const inherit: Broker["inherit"] = (messages, { isMember, before }) => {
+    const keptOf = (device: string) => retained.get(device) ?? new Map<string, number>();
+    const heir: Heir = { neighborhood, isMember, isConnected, keptOf, limits };
+    for (const kept of messages) {
+      const device = heritageOf(heir, kept, before);
+      if (device === undefined) continue;
+      publish(device, kept);
+      const will = willOf(neighborhood, kept);
+      if (will === undefined) continue;
+      const timer = setTimeout(() => {
+        wills.delete(timer);
+        if (!isConnected(device)) publish(device, { ...kept, payload: Buffer.from(will) });
+      }, limits.returnMs);
+      wills.add(timer);
+    }
+  };
 
   const sockets = new Map<Socket, string>();
   const server = createServer((socket) => {
@@ -147,7 +187,9 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   return {
     port: portOf(server),
     counts: () => ({ clients: aedes.connectedClients, refused }),
+    inherit,
     async stop() {
+      for (const timer of wills) clearTimeout(timer);
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       await new Promise<void>((resolve) => aedes.close(resolve));
       for (const socket of sockets.keys()) socket.destroy();

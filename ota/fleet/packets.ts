@@ -20,6 +20,10 @@ type MayBegin = (firstByte: number) => boolean;
 export const isForSubscriber: MayBegin = (firstByte) =>
   firstByte >> 4 === 3 ? (firstByte & 0b0110) === 0 : [2, 4, 9, 11, 13].includes(firstByte >> 4);
 
+/** The same for one that takes QoS 1: aedes sends what is retained with the QoS with which it was published. */
+export const isForFollower: MayBegin = (firstByte) =>
+  firstByte >> 4 === 3 ? (firstByte & 0b0100) === 0 : isForSubscriber(firstByte);
+
 /** Watches a stream of MQTT packets. `feed` returns false once one is longer than `maxBytes` or has a forbidden first byte. */
 export function makeLengthWatch(
   maxBytes: number,

@@ -38,7 +38,7 @@ function member(id: string, alive: () => string[], external?: string, hasLooked 
   const warnings = new Warnings(systemClock, silentLog);
   const host = new BrokerHost({
     self: { id, neighborhood: "n".repeat(26), address: addresses[id]! },
-    ...{ port, external, alive, hasLooked, idOf, log: silentLog, warnings },
+    ...{ port, external, alive, hasLooked, idOf, log: silentLog, warnings, lingerMs: 0 },
     addressOf: (other) => addresses[other],
   });
   ended.push(() => host.stop());

@@ -24,7 +24,7 @@ beforeEach(async () => {
     neighborhood: hood,
     deviceOfAddress: (address) => members.get(address),
     log: silentLog,
-    limits: { connectionsPerDevice: 3, retained: 2, subscriptions: 2, burst: 10, messagesPerSecond: 1 },
+    limits: { connectionsPerDevice: 3, retained: 2, subscriptions: 2, burst: 10, messagesPerSecond: 1, returnMs: 300 },
   });
 });
 afterEach(async () => {
@@ -158,6 +158,57 @@ test("the broker limits subscriptions, retained topics, connections and messages
 
   for (const name of ["a", "b"]) await connectFrom("127.0.0.3", `${cellar}.${name}`);
   await expect(connectFrom("127.0.0.3", `${cellar}.c`)).rejects.toThrow();
+});
+
+test("the rate is a device's, however many connections it has and however often it connects", async () => {
+  const publish = (client: MqttClient) => client.publish(`hamlet/${hood}/${attic}/one`, "1");
+  const [first, second] = await Promise.all([connectFrom("127.0.0.2", attic), connectFrom("127.0.0.2", `${attic}.b`)]);
+  const tooFast = closed(second);
+  for (let sent = 0; sent < 6; sent++) publish(first);
+  for (let sent = 0; sent < 6; sent++) publish(second);
+  await tooFast;
+  const again = await connectFrom("127.0.0.2", `${attic}.b`);
+  const stillTooFast = closed(again);
+  for (let sent = 0; sent < 3; sent++) publish(again);
+  await stillTooFast;
+});
+
+const kept = (device: string, more: object = {}) => ({
+  topic: topicOf(hood, device, "state"),
+  payload: Buffer.from(JSON.stringify({ ...state, ...more })),
+  qos: 1 as const,
+});
+const inherit = (messages: ReturnType<typeof kept>[], before = performance.now()) =>
+  broker.inherit(messages, { isMember: (device) => [...members.values()].includes(device), before });
+async function states(): Promise<string[]> {
+  const reader = await connectFrom("127.0.0.3", `${cellar}.reader`);
+  const found: string[] = [];
+  reader.on("message", (topic, payload) => found.push(`${topic.split("/")[2]} ${JSON.parse(String(payload)).state}`));
+  await reader.subscribeAsync(`hamlet/${hood}/+/state`);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await reader.endAsync();
+  return found;
+}
+
+test("a device whose state was inherited and that does not connect in time is said to be offline", async () => {
+  inherit([kept(attic)]);
+  expect(await states()).toEqual([`${attic} online`]);
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  expect(await states()).toEqual([`${attic} offline`]);
+});
+
+test("nothing is inherited of a stranger, of a device that is connected, in a wrong form or against newer word", async () => {
+  inherit([kept("x".repeat(26)), { ...kept(attic), payload: Buffer.from("{") }]);
+  inherit([{ ...kept(attic), topic: `$SYS/${hood}/${attic}/state` }]);
+  expect(await states()).toEqual([]);
+  const before = performance.now();
+  const speaker = await connectFrom("127.0.0.2", attic);
+  const topic = topicOf(hood, attic, "state");
+  await speaker.publishAsync(topic, JSON.stringify({ ...state, state: "offline" }), { qos: 1, retain: true });
+  inherit([kept(attic)], performance.now() + 1_000);
+  await speaker.endAsync();
+  inherit([kept(attic)], before);
+  expect(await states()).toEqual([`${attic} offline`]);
 });
 
 test("a device that is no longer a member can neither publish nor receive on its open connection", async () => {
