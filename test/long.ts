@@ -26,6 +26,11 @@ import { readers } from "./fuzz/readers.ts";
 import { buildProgram } from "./ota/updater/process/device.ts";
 import { killUpdates } from "./ota/updater/process/kills.ts";
 import { Neighborhood } from "./sim/neighborhood.ts";
+import {
+  type CaseName as RolloutCase,
+  cases as rolloutCases,
+  commandOf as rolloutCommandOf,
+} from "./sim/rollout-cases.ts";
 import { commandOf, runWorld, type WorldOptions } from "./sim/world.ts";
 
 /** `run` may return the number of inputs it tried. */
@@ -69,6 +74,12 @@ const cases: Case[] = [
       run: async () => endure({ ...of, seed, hostile: of.members / 10, minutes: 9 }),
     })),
   ),
+  ...seeds.flatMap((seed) => [
+    ...(["good", "bad"] as const).flatMap((of) =>
+      [5, 200].map((size) => ({ name: `sim/rollout-${of}-${size}`, seed, run: async () => rollOut(of, size, seed) })),
+    ),
+    { name: "sim/rollout-rare-200", seed, run: async () => rollOut("rare", 200, seed) },
+  ]),
   ...seeds.map((seed) => ({ name: "boot/power", seed, run: () => cutPower(seed) })),
   ...seeds.map((seed) => ({ name: "ota/power", seed, run: () => cutUpdate(seed) })),
   { name: "ota/back", seed: 0, run: proveBack },
@@ -182,6 +193,11 @@ function churn(size: number, seed: number): void {
 function endure(options: WorldOptions): void {
   const { problems } = runWorld(options);
   require(problems.length === 0, `${problems.join("; ")}; again: ${commandOf(options)}`);
+}
+
+function rollOut(of: RolloutCase, size: number, seed: number): void {
+  const { problems } = rolloutCases[of](size, seed);
+  require(problems.length === 0, `${problems.join("; ")}; again: ${rolloutCommandOf(of, size, seed)}`);
 }
 
 /** Cuts a device's power at a moment that the seed chooses, even during first boot: it keeps its identity if it had one. */

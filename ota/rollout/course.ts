@@ -1,0 +1,71 @@
+// How far a rollout is: which one is current, which of its waves has ended, and whether it may go on.
+// Pure.
+
+import type { Place, Ranking } from "./ranking.ts";
+import type { KnownOrder } from "./view.ts";
+import { noProgress, type Order, type Progress, type View } from "./view.ts";
+
+export const progressOf = (view: View, rollout: string, nowMs: number): Progress =>
+  view.progress.get(rollout) ?? noProgress(nowMs);
+
+/**
+ * The oldest that is not finished: a newer one waits for it. With all finished, the newest of them is still there for whoever was away
+ * or held.
+ */
+export function currentOf({ orders, progress }: View): KnownOrder | undefined {
+  const alive = orders.filter(({ order }) => order.state !== "aborted").toSorted((a, b) => byAge(a.order, b.order));
+  return alive.find(({ order }) => !progress.get(order.rollout)?.isFinished) ?? alive.at(-1);
+}
+
+const byAge = (a: Order, b: Order) => a.startedAt - b.startedAt || (a.rollout < b.rollout ? -1 : 1);
+
+/** Failures that count. A resumed rollout has a higher number: what failed before is known to whoever resumed it. */
+export const failuresOf = (places: readonly Place[], { number }: Order): Place[] =>
+  places.filter(({ standing }) => standing.kind === "failed" && standing.order >= number);
+
+/**
+ * Those whose failure crosses a threshold; undefined while none is crossed. `failed`: the failures to go by.
+ */
+export function crossedBy(
+  { sizes }: Ranking,
+  order: Order,
+  wave: number,
+  failed: readonly Place[],
+): readonly Place[] | undefined {
+  if (failed.length === 0) return undefined;
+  if (order.maxFailures !== undefined && failed.length >= Math.max(1, order.maxFailures)) return failed;
+  if (wave < order.promoted) return undefined;
+  const at = Math.min(wave, sizes.length - 1);
+  const inWave = failed.filter((place) => place.wave !== undefined && place.wave <= at);
+  const size = sizes[at] ?? 0;
+  return (size - inWave.length) * 100 < order.successPercent * size ? inWave : undefined;
+}
+
+/** What a wave still lacks. */
+export type Lack =
+  | { kind: "devices"; places: Place[] }
+  /** Everybody is done, and the release has yet to prove itself. */
+  | { kind: "soak"; sinceMs: number; untilMs: number }
+  | { kind: "threshold" };
+
+/** Undefined if the wave has ended. */
+export function lackOf({ places, sizes }: Ranking, order: Order, wave: number, nowMs: number): Lack | undefined {
+  const [size = 0, before = 0] = [sizes[wave], sizes[wave - 1]];
+  if (size === before || wave < order.promoted) return undefined;
+  const inWave = places.slice(0, size);
+  const open = inWave.filter(({ standing }) => standing.kind !== "updated" && standing.kind !== "failed");
+  if (open.length > 0) return { kind: "devices", places: open };
+  const successes = inWave.flatMap(({ standing }) => (standing.kind === "updated" ? [standing.sinceMs] : []));
+  const failures = failuresOf(inWave, order).length;
+  if (successes.length * 100 < order.successPercent * (successes.length + failures)) return { kind: "threshold" };
+  const sinceMs = Math.max(...successes, Number.NEGATIVE_INFINITY);
+  const untilMs = sinceMs + order.soakSeconds * 1000;
+  return nowMs < untilMs ? { kind: "soak", sinceMs, untilMs } : undefined;
+}
+
+/** The progress after this wave, if it has ended by now. */
+export function advance(before: Progress, ranking: Ranking, order: Order, nowMs: number): Progress {
+  if (before.wave >= order.waves.length || lackOf(ranking, order, before.wave, nowMs)) return before;
+  const wave = before.wave + 1;
+  return { ...before, wave, waveSinceMs: nowMs, isFinished: wave >= order.waves.length };
+}

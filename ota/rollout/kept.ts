@@ -1,0 +1,83 @@
+// What of the view outlives a restart. Monotonic times end with the boot, so how long ago each was is kept instead.
+// Pure.
+import { z } from "zod";
+import { emptyView, type HeardResult, type Own, type View } from "./view.ts";
+
+const Id = z.string().max(64);
+const Version = z.string().min(1).max(64);
+const AgoMs = z.number().min(0);
+const KeptResult = z.object({
+  device: Id,
+  said: z.int().min(1),
+  rollout: Id,
+  order: z.int().min(0),
+  release: Version,
+  outcome: z.enum(["began", "updated", "failed", "fellBack", "stayed", "unfit"]),
+  check: z.string().max(64).exactOptional(),
+  trialSeconds: z.int().min(0).exactOptional(),
+  agoMs: AgoMs,
+});
+const KeptAway = z.object({
+  step: z.literal("away"),
+  rollout: Id,
+  order: z.int().min(0),
+  release: Version,
+  trialSeconds: z.int().min(0),
+  lastEndWallMs: z.number(),
+  isUnderWay: z.boolean(),
+  agoMs: AgoMs,
+});
+export const KeptView = z.object({
+  own: KeptAway.exactOptional().describe("this device has begun its own update"),
+  progress: z
+    .array(
+      z.object({
+        rollout: Id,
+        wave: z.int().min(0),
+        isFinished: z.boolean(),
+        pausedAt: z.int().min(0).exactOptional(),
+        delayedMs: z.number().min(0),
+        agoMs: AgoMs,
+      }),
+    )
+    .max(64),
+  results: z.array(KeptResult).max(4096),
+});
+export type KeptView = z.infer<typeof KeptView>;
+
+export function keptOf({ own, progress, results }: View, nowMs: number): KeptView {
+  const ago = (atMs: number) => Math.max(0, nowMs - atMs);
+  const away = own.step === "away" && own;
+  return {
+    ...(away && { own: withoutTime(away) }),
+    progress: [...progress].map(([rollout, { waveSinceMs, pausedAt, ...rest }]) => ({
+      ...{ rollout, ...rest, agoMs: ago(waveSinceMs) },
+      ...(pausedAt !== undefined && { pausedAt }),
+    })),
+    results: [...results.values()].map(({ heardAtMs, check, trialSeconds, ...result }) => ({
+      ...{ ...result, agoMs: ago(heardAtMs) },
+      ...(check !== undefined && { check }),
+      ...(trialSeconds !== undefined && { trialSeconds }),
+    })),
+  };
+  function withoutTime({ sinceMs, ...rest }: Extract<Own, { step: "away" }>) {
+    return { ...rest, agoMs: ago(sinceMs) };
+  }
+}
+
+/** The view of a device that has just started. The time that it was off counts for nothing, so a soak only gets longer by it. */
+export function restored(kept: KeptView, self: string, trialSeconds: number, nowMs: number): View {
+  const results = kept.results.map(({ agoMs, ...result }): [string, HeardResult] => [
+    result.device,
+    { ...result, heardAtMs: nowMs - agoMs },
+  ]);
+  const { agoMs = 0, ...away } = kept.own ?? {};
+  return {
+    ...emptyView(self, trialSeconds, nowMs),
+    results: new Map(results),
+    progress: new Map(
+      kept.progress.map(({ rollout, agoMs, ...rest }) => [rollout, { ...rest, waveSinceMs: nowMs - agoMs }]),
+    ),
+    ...(kept.own && { own: { ...(away as Omit<typeof kept.own, "agoMs">), sinceMs: nowMs - agoMs } }),
+  };
+}

@@ -1,0 +1,77 @@
+// What became of this device's own update: its word, once it is back, or once it sees that it cannot begin.
+// Pure.
+import { compareVersions } from "../../image/boot/versions.ts";
+import { currentOf } from "./course.ts";
+import { type Effect, type Outcome, type Own, say, type View, type Word } from "./view.ts";
+
+type Step = [View, Effect[]];
+type Away = Extract<Own, { step: "away" }>;
+
+/** The updater does not take the restart within this time, or forgets it. */
+export const takenMs = 2 * 60_000;
+const unfitCodes = new Set(["update.tooOld", "update.notNewer", "update.otherBoard"]);
+
+export function endOwn(view: View, nowMs: number): Step {
+  const { own } = view;
+  if (own.step === "away") return endAway(view, own, nowMs);
+  return own.step === "resting" ? tellRest(view, nowMs) : [view, []];
+}
+
+function endAway(view: View, own: Away, nowMs: number): Step {
+  const { updater, ended } = view;
+  if (ended && ended.atWallMs !== own.lastEndWallMs && (ended.to === own.release || ended.from === own.release)) {
+    switch (ended.outcome) {
+      case "committed":
+        return report(view, own, nowMs, "updated");
+      case "failed":
+        return report(view, own, nowMs, "failed", ended.check);
+      case "void":
+        return report(view, own, nowMs, "stayed", ended.check);
+      case "left":
+      case "rescued":
+        return report(view, own, nowMs, "fellBack", ended.check);
+    }
+  }
+  const isAtIt = (updater.phase === "restarting" || updater.phase === "trying") && updater.release === own.release;
+  if (isAtIt) return own.isUnderWay ? [view, []] : [{ ...view, own: { ...own, isUnderWay: true } }, []];
+  if (own.isUnderWay || nowMs - own.sinceMs < takenMs || updater.phase === "silent") return [view, []];
+  return report(view, own, nowMs, "stayed", updater.phase === "refusing" ? updater.code : undefined);
+}
+
+function report(view: View, { rollout, release, order }: Away, nowMs: number, outcome: Outcome, check?: string): Step {
+  const number = view.orders.find((known) => known.order.rollout === rollout)?.order.number ?? order;
+  const result = { rollout, order: number, release, outcome, ...(check !== undefined && { check }) };
+  const [said, publish] = say(view, result, nowMs);
+  return [{ ...said, own: { step: "resting" }, preparedAtMs: undefined }, [publish, { kind: "releaseLease" }]];
+}
+
+/** What a device that is not about to restart has to say: it left the release again, or the release is not for it. */
+function tellRest(view: View, nowMs: number): Step {
+  const { self, results, ended, updater } = view;
+  const said = results.get(self);
+  const isLeft = ended?.outcome === "left" || ended?.outcome === "rescued";
+  const tell = (result: Word): Step => {
+    const [next, publish] = say(view, result, nowMs);
+    return [next, [publish]];
+  };
+  if (said?.outcome === "updated" && isLeft && ended.from === said.release) {
+    const { rollout, order, release } = said;
+    return tell({ rollout, order, release, outcome: "fellBack", check: ended.check });
+  }
+  const order = currentOf(view)?.order;
+  const member = view.members.get(self);
+  if (!order || !member || compareVersions(member.release, order.release) >= 0) return [view, []];
+  const isTold = said?.rollout === order.rollout && (said.outcome === "unfit" || said.outcome === "failed");
+  const unfit = isTold ? undefined : unfitness(updater, order.release);
+  if (!unfit) return [view, []];
+  const { rollout, number, release } = order;
+  return tell({ rollout, order: number, release, ...unfit });
+}
+
+function unfitness(updater: View["updater"], release: string): Pick<Word, "outcome" | "check"> | undefined {
+  if (updater.phase === "none") return { outcome: "unfit", check: "update.noUpdater" };
+  if (updater.phase !== "refusing" || updater.release !== release) return undefined;
+  const { code: check } = updater;
+  if (unfitCodes.has(check)) return { outcome: "unfit", check };
+  return check === "update.failedBefore" ? { outcome: "failed", check } : undefined;
+}

@@ -1,0 +1,182 @@
+// Who is in which wave of a rollout, and how each one stands.
+// Pure. Every member computes the same from the same documents, so nobody has to hand out numbers.
+import { createHash } from "node:crypto";
+import { compareVersions } from "../../image/boot/versions.ts";
+import type { Member, Order, View } from "./view.ts";
+
+const minuteMs = 60_000;
+export const dayMs = 24 * 60 * minuteMs;
+/** A device may take this much longer to come back than its trial may take. */
+const returnMs = 10 * minuteMs;
+/** A device tells of its success before its new record reaches everybody. */
+const contradictionMs = 10 * minuteMs;
+/** All absences together delay a rollout by so much at most. */
+export const maxDelayMs = 7 * dayMs;
+
+export type Standing =
+  /** `untilMs`: when it counts as failed unless it is back. */
+  | { kind: "updating"; sinceMs: number; untilMs: number }
+  | { kind: "updated"; sinceMs: number }
+  /** `order`: under which number it failed. `isSaid`: by its own word, which it does not take back; else it has not given one in time. */
+  | { kind: "failed"; sinceMs: number; order: number; check: string; isSaid: boolean }
+  | { kind: "unfit"; check: string }
+  | { kind: "held"; untilWallMs: number; reason: string }
+  /** Away for a day, said goodbye, or absences have delayed the rollout for long enough. */
+  | { kind: "passedOver"; sinceMs: number }
+  | { kind: "absent"; sinceMs: number }
+  | { kind: "waiting" };
+/** `wave`: undefined beyond the last wave. */
+export type Place = { id: string; member: Member; standing: Standing; wave: number | undefined };
+export type Ranking = {
+  /** Those who count, in the order in which they take turns. */
+  places: readonly Place[];
+  /** Those who do not count, each with the reason. */
+  aside: readonly Place[];
+  /** How many of `places` are in this wave or an earlier one. */
+  sizes: readonly number[];
+};
+
+/** The last answer: one step asks several times. */
+let latest: { of: readonly unknown[]; ranking: Ranking } | undefined;
+
+export function rank(view: View, order: Order, nowMs: number): Ranking {
+  const isPatient = (view.progress.get(order.rollout)?.delayedMs ?? 0) < maxDelayMs;
+  const of = [view.members, view.results, view.holds, view.clock, order, isPatient, nowMs];
+  if (latest?.of.every((one, at) => one === of[at])) return latest.ranking;
+  const begun: Omit<Place, "wave">[] = [];
+  const others: Omit<Place, "wave">[] = [];
+  const aside: Place[] = [];
+  for (const member of inOrder(view.members, order.rollout)) {
+    const standing = standingOf(view, order, member, nowMs, isPatient);
+    if (!standing) continue;
+    const place = { id: member.id, member, standing };
+    if (isAside(standing)) aside.push({ ...place, wave: undefined });
+    // Who has begun stays in front, so that the canary is fixed and nobody joins a wave that has ended.
+    else (hasBegun(standing) ? begun : others).push(place);
+  }
+  const counted = [...begun, ...others];
+  const sizes = sizesOf(order, counted.length);
+  const places = counted.map((place, at) => {
+    const wave = sizes.findIndex((size) => at < size);
+    return { ...place, wave: wave === -1 ? undefined : wave };
+  });
+  const ranking = { places, aside, sizes };
+  latest = { of, ranking };
+  return ranking;
+}
+
+const compared = new Map<string, boolean>();
+
+/** Each step asks for every member. */
+export function isOlderThan(one: string, other: string): boolean {
+  if (one === other) return false;
+  const text = `${one} ${other}`;
+  const known = compared.get(text);
+  if (known !== undefined) return known;
+  if (compared.size >= 1_024) compared.clear();
+  const isOlder = compareVersions(one, other) < 0;
+  compared.set(text, isOlder);
+  return isOlder;
+}
+
+const hasBegun = ({ kind }: Standing) => kind === "updating" || kind === "updated" || kind === "failed";
+
+const orders = new WeakMap<ReadonlyMap<string, Member>, { rollout: string; members: readonly Member[] }>();
+
+/** Who relays for others or leads to the web comes after those who do not. */
+function inOrder(members: ReadonlyMap<string, Member>, rollout: string): readonly Member[] {
+  const known = orders.get(members);
+  if (known?.rollout === rollout) return known.members;
+  const keyed = [...members.values()].map((member) => ({
+    member,
+    weight: weightOf(member.duties),
+    hash: hashOf(rollout, member.id),
+  }));
+  keyed.sort((a, b) => a.weight - b.weight || (a.hash < b.hash ? -1 : 1));
+  const sorted = keyed.map(({ member }) => member);
+  orders.set(members, { rollout, members: sorted });
+  return sorted;
+}
+
+/** Whether this member is away, and not for so long that nobody waits for it any more. */
+export const blocks = ({ absentSinceMs, hasLeft }: Member, nowMs: number): boolean =>
+  absentSinceMs !== undefined && !hasLeft && nowMs - absentSinceMs < dayMs;
+
+const isAside = ({ kind }: Standing) => kind === "unfit" || kind === "held" || kind === "passedOver";
+
+/** Undefined for a member that the rollout is not about. */
+function standingOf(
+  { results, holds, clock, self }: View,
+  order: Order,
+  member: Member,
+  nowMs: number,
+  isPatient: boolean,
+): Standing | undefined {
+  const heard = results.get(member.id);
+  const result = heard?.rollout === order.rollout && heard.release === order.release ? heard : undefined;
+  const isOlder = isOlderThan(member.release, order.release);
+  const { absentSinceMs } = member;
+  switch (result?.outcome) {
+    case "updated": {
+      if (!isOlder) return { kind: "updated", sinceMs: result.heardAtMs };
+      // It says that it runs the release, and its record that it does not.
+      const sinceMs = result.heardAtMs + contradictionMs;
+      const isLate = nowMs >= sinceMs && absentSinceMs === undefined;
+      if (!isLate) return { kind: "updating", sinceMs: result.heardAtMs, untilMs: Math.max(sinceMs, nowMs) };
+      return { kind: "failed", sinceMs, order: result.order, check: "rollout.contradiction", isSaid: false };
+    }
+    case "began": {
+      const untilMs = result.heardAtMs + (result.trialSeconds ?? 0) * 1000 + returnMs;
+      if (nowMs < untilMs) return { kind: "updating", sinceMs: result.heardAtMs, untilMs };
+      return { kind: "failed", sinceMs: untilMs, order: result.order, check: "rollout.notBack", isSaid: false };
+    }
+    case "failed":
+    case "fellBack":
+      return {
+        ...{ kind: "failed", sinceMs: result.heardAtMs, order: result.order, isSaid: true },
+        check: result.check ?? result.outcome,
+      };
+    case "unfit":
+      return { kind: "unfit", check: result.check ?? "" };
+    case "stayed":
+    case undefined:
+      break;
+  }
+  if (!isOlder || (order.tag !== undefined && !member.tags.includes(order.tag))) return undefined;
+  const wallMs = clock.wallMs + (nowMs - clock.atMs);
+  const hold = holds.find(
+    ({ device, untilWallMs }) => (device === "all" || device === member.id) && untilWallMs > wallMs,
+  );
+  if (hold) return { kind: "held", untilWallMs: hold.untilWallMs, reason: hold.reason };
+  if (member.id === self || absentSinceMs === undefined) return { kind: "waiting" };
+  return { kind: isPatient && blocks(member, nowMs) ? "absent" : "passedOver", sinceMs: absentSinceMs };
+}
+
+export const weightOf = (duties: Member["duties"]): number =>
+  duties.includes("uplink") ? 3 : duties.includes("gateway") ? 2 : duties.includes("relay") ? 1 : 0;
+
+const hashes = new Map<string, Map<string, string>>();
+
+/** The rank of a device in a rollout: another one in each, so that nobody is always the canary. */
+export function hashOf(rollout: string, device: string): string {
+  let known = hashes.get(rollout);
+  if (!known) {
+    if (hashes.size >= 64) hashes.clear();
+    known = new Map();
+    hashes.set(rollout, known);
+  }
+  const before = known.get(device);
+  if (before !== undefined) return before;
+  const hash = createHash("sha256").update(`${rollout}:${device}`).digest("hex");
+  known.set(device, hash);
+  return hash;
+}
+
+/** A wave never has fewer than the one before. */
+function sizesOf({ waves }: Order, count: number): number[] {
+  let size = 0;
+  return waves.map((wave) => {
+    size = Math.max(size, wave === "canary" ? Math.min(1, count) : Math.ceil((wave * count) / 100));
+    return size;
+  });
+}

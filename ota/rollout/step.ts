@@ -1,0 +1,184 @@
+// What this device does next about rollouts.
+// Pure: what it hears and the monotonic time go in; what it knows then, and what agent/rollout/ has to do, come out.
+import { advance, crossedBy, currentOf, failuresOf, progressOf } from "./course.ts";
+import { endOwn, takenMs } from "./own.ts";
+import { blocks, type Place, type Ranking, rank } from "./ranking.ts";
+import {
+  type Effect,
+  type Event,
+  type KnownOrder,
+  type Member,
+  type Order,
+  type Progress,
+  say,
+  type View,
+} from "./view.ts";
+import { outerWait, ownWait, stopOf, waveWait } from "./wait.ts";
+
+export type Step = [View, Effect[]];
+
+/** A request that the updater did not take is repeated, and a lease that was denied asked for again. */
+const againMs = 60_000;
+const askAgainMs = 10_000;
+/** A device that slept counts no more than that at once. */
+const maxCountMs = 10 * 60_000;
+
+export function step(view: View, event: Event, nowMs: number): Step {
+  const [heard, first] = hear(view, event, nowMs);
+  const [ended, second] = endOwn(heard, nowMs);
+  const [judged, third] = judge(ended, nowMs);
+  const [acted, fourth] = act(judged, nowMs);
+  return [acted, [...first, ...second, ...third, ...fourth]];
+}
+
+/** When a tick changes something; undefined if only news can. */
+export function dueAtMs(view: View, nowMs: number): number | undefined {
+  const known = currentOf(view);
+  if (!known) return undefined;
+  const { own, listenUntilMs, preparedAtMs } = view;
+  const deadlines = rank(view, known.order, nowMs).places.flatMap(({ standing }) =>
+    standing.kind === "updating" ? [standing.untilMs] : [],
+  );
+  const wait = ownWait(view, nowMs);
+  const whole = waitOfWhole(view, known, nowMs);
+  const times = [
+    ...deadlines,
+    ...[wait?.untilMs, whole?.untilMs, preparedAtMs === undefined ? undefined : preparedAtMs + againMs],
+    ...[nowMs < listenUntilMs ? listenUntilMs : undefined, own.step === "away" ? own.sinceMs + takenMs : undefined],
+  ];
+  const due = times.flatMap((time) => (time !== undefined && time > nowMs ? [time] : []));
+  return due.length === 0 ? undefined : Math.min(...due);
+}
+
+const waitOfWhole = (view: View, known: KnownOrder, nowMs: number) => {
+  const progress = progressOf(view, known.order.rollout, nowMs);
+  return waveWait(known, rank(view, known.order, nowMs), progress.wave, nowMs, progress.waveSinceMs);
+};
+
+function hear(view: View, event: Event, nowMs: number): Step {
+  switch (event.kind) {
+    case "orders":
+      return [{ ...view, orders: event.orders, holds: event.holds }, []];
+    case "members":
+      return [hearMembers(view, event.members, nowMs), []];
+    case "result": {
+      if ((view.results.get(event.result.device)?.said ?? 0) >= event.result.said) return [view, []];
+      const results = new Map(view.results).set(event.result.device, { ...event.result, heardAtMs: nowMs });
+      return [{ ...view, results, movedAtMs: nowMs }, []];
+    }
+    case "granted":
+      return granted(view, nowMs);
+    case "denied": {
+      const { by, holder, untilMs } = event;
+      if (view.own.step !== "asking") return [view, []];
+      const sinceMs = view.denial?.by === by && view.denial.holder === holder ? view.denial.sinceMs : nowMs;
+      const denial = { by, holder, untilMs, sinceMs, askAgainAtMs: nowMs + askAgainMs };
+      return [{ ...view, denial, own: { step: "resting" } }, []];
+    }
+    case "leaseLost":
+      return [view.own.step === "asking" ? { ...view, own: { step: "resting" } } : view, []];
+    case "updater":
+      return [{ ...view, updater: event.updater, ended: event.ended }, []];
+    case "busy":
+      return [{ ...view, busy: event.busy }, []];
+    case "clock":
+      return [{ ...view, clock: event.moment }, []];
+    case "tick":
+      return [view, []];
+  }
+}
+
+function hearMembers(view: View, all: readonly Member[], nowMs: number): View {
+  const members = new Map(all.map((member) => [member.id, member]));
+  const isSame = (member: Member) => {
+    const before = view.members.get(member.id);
+    return before !== undefined && (before.absentSinceMs === undefined) === (member.absentSinceMs === undefined);
+  };
+  const hasMoved = all.length !== view.members.size || !all.every(isSame);
+  return { ...view, members, ...(hasMoved && { movedAtMs: nowMs }) };
+}
+
+/** Under the lease everything is judged again: between asking and holding it others may have gone or come. */
+function granted(view: View, nowMs: number): Step {
+  const known = currentOf(view);
+  const isMine = view.own.step === "asking" && known?.order.rollout === view.own.rollout;
+  if (!isMine || ownWait(view, nowMs, true)) {
+    return [view.own.step === "asking" ? { ...view, own: { step: "resting" } } : view, [{ kind: "releaseLease" }]];
+  }
+  const { rollout, number: order, release } = known.order;
+  const { trialSeconds } = view;
+  const lastEndWallMs = view.ended?.atWallMs ?? 0;
+  const own: View["own"] = {
+    step: "away",
+    ...{ rollout, order, release, trialSeconds, lastEndWallMs, sinceMs: nowMs, isUnderWay: false },
+  };
+  const [said, publish] = say(view, { rollout, order, release, outcome: "began", trialSeconds }, nowMs);
+  return [{ ...said, own, denial: undefined }, [publish, { kind: "restart", release }]];
+}
+
+/** How far each rollout is, and whether a threshold is crossed. */
+function judge(view: View, nowMs: number): Step {
+  const countedMs = Math.min(nowMs - (view.countedAtMs ?? nowMs), maxCountMs);
+  const isListening = nowMs < view.listenUntilMs;
+  const known = currentOf(view);
+  const kept = new Map([...view.progress].filter(([id]) => view.orders.some(({ order }) => order.rollout === id)));
+  const next = { ...view, countedAtMs: nowMs, progress: kept.size === view.progress.size ? view.progress : kept };
+  if (!known || isListening) return [next, []];
+  const { order } = known;
+  const ranking = rank(next, order, nowMs);
+  const before = progressOf(next, order.rollout, nowMs);
+  const isDelayed = !before.isFinished && [...next.members.values()].some((member) => blocks(member, nowMs));
+  const counted = isDelayed && countedMs > 0 ? { ...before, delayedMs: before.delayedMs + countedMs } : before;
+  let judged = put(next, order.rollout, counted);
+  for (;;) {
+    const progress = progressOf(judged, order.rollout, nowMs);
+    const stopped = stopOf(judged, known, ranking, nowMs);
+    const after = stopped ? pause(progress, order, ranking) : advance(progress, ranking, order, nowMs);
+    if (after === progress) return [judged, []];
+    judged = put(judged, order.rollout, after);
+  }
+}
+
+/** For good under this number, if devices have said themselves that they failed. */
+function pause(progress: Progress, order: Order, ranking: Ranking): Progress {
+  if (order.state !== "running" || progress.pausedAt === order.number) return progress;
+  const isSaid = ({ standing }: Place) => standing.kind === "failed" && standing.isSaid;
+  const said = failuresOf(ranking.places, order).filter(isSaid);
+  return crossedBy(ranking, order, progress.wave, said) ? { ...progress, pausedAt: order.number } : progress;
+}
+
+function put(view: View, rollout: string, progress: Progress): View {
+  if (view.progress.get(rollout) === progress) return view;
+  return { ...view, progress: new Map(view.progress).set(rollout, progress) };
+}
+
+/** Prepares the release once its wave has come, and asks for the lease once nothing else is in the way. */
+function act(view: View, nowMs: number): Step {
+  const known = currentOf(view);
+  if (!known || view.own.step !== "resting" || nowMs < view.listenUntilMs) return [view, []];
+  const ranking = rank(view, known.order, nowMs);
+  const own = ranking.places.find(({ id }) => id === view.self);
+  if (own?.standing.kind !== "waiting" || outerWait(view, known, ranking, own, nowMs)) return [view, []];
+  const { release, rollout } = known.order;
+  if (needsPreparation(view, release, nowMs)) return [{ ...view, preparedAtMs: nowMs }, [{ kind: "prepare", release }]];
+  if (ownWait(view, nowMs)) return [view, []];
+  return [{ ...view, own: { step: "asking", rollout, sinceMs: nowMs } }, [{ kind: "askLease" }]];
+}
+
+function needsPreparation({ updater, preparedAtMs }: View, release: string, nowMs: number): boolean {
+  const isRecent = preparedAtMs !== undefined && nowMs - preparedAtMs < againMs;
+  switch (updater.phase) {
+    case "free":
+    case "refusing":
+      return !isRecent;
+    case "ready":
+      return updater.release !== release && !isRecent;
+    case "none":
+    case "silent":
+    case "busy":
+    case "preparing":
+    case "restarting":
+    case "trying":
+      return false;
+  }
+}

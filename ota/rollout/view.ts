@@ -1,0 +1,213 @@
+// What one device knows of rollouts, and what can happen to that.
+// Pure: types, and the view that knows nothing. Times named `...AtMs` and `...SinceMs` are monotonic unless they say wall.
+
+/** A wave holds this share of the devices, in percent, or the one that goes first. */
+export type Wave = "canary" | number;
+
+/** What an operator has signed. The whole document comes again with each number. */
+export type Order = {
+  readonly rollout: string;
+  readonly number: number;
+  readonly state: "running" | "paused" | "aborted";
+  /** Waves that need no soak and no threshold any more. */
+  readonly promoted: number;
+  readonly release: string;
+  readonly waves: readonly Wave[];
+  readonly soakSeconds: number;
+  readonly successPercent: number;
+  readonly maxFailures?: number | undefined;
+  readonly maxUnavailable: number;
+  /** `02:00-05:00` by the device's own time. */
+  readonly window?: string | undefined;
+  readonly tag?: string | undefined;
+  /** ms since 1970: when its first document was signed. */
+  readonly startedAt: number;
+};
+/** `operators`: the names of who signed it, two if they disagree. `because`: why it is paused although its document may say otherwise. */
+export type KnownOrder = {
+  readonly order: Order;
+  readonly operators: readonly string[];
+  readonly because?: "operatorsDisagree" | "operatorRevoked" | undefined;
+};
+export type Hold = { readonly device: string | "all"; readonly untilWallMs: number; readonly reason: string };
+
+export type Duty = "relay" | "gateway" | "uplink";
+export type Member = {
+  readonly id: string;
+  readonly release: string;
+  readonly tags: readonly string[];
+  readonly duties: readonly Duty[];
+  /** Since when it does not answer; undefined while it does. */
+  readonly absentSinceMs?: number | undefined;
+  /** It has said goodbye, or an operator has given it up, so nobody waits for it. */
+  readonly hasLeft?: boolean | undefined;
+};
+
+/**
+ * A device's signed word about itself. `began`: it has the lease and restarts. `unfit`: the release is not for it. `fellBack`: it had
+ * committed the release, and runs another again. `stayed`: it began, and still runs the release before, for a reason that says nothing of this one.
+ */
+export type Outcome = "began" | "updated" | "failed" | "fellBack" | "stayed" | "unfit";
+export type Result = {
+  readonly device: string;
+  /** Counts this device's words: a higher one takes the place of all before. */
+  readonly said: number;
+  readonly rollout: string;
+  /** Number of the order under which the device acted. */
+  readonly order: number;
+  readonly release: string;
+  readonly outcome: Outcome;
+  /** Code of the check that failed, or of why the release is not for it. */
+  readonly check?: string | undefined;
+  /** How long the trial may take, of one that began. */
+  readonly trialSeconds?: number | undefined;
+};
+export type HeardResult = Result & { readonly heardAtMs: number };
+
+/** What this device's updater does. */
+export type Updater =
+  /** `none`: this machine runs no image, so nothing can be installed. */
+  | { readonly phase: "none" | "silent" | "free" | "busy" }
+  | { readonly phase: "preparing"; readonly release: string; readonly doneBytes: number; readonly totalBytes: number }
+  | { readonly phase: "ready" | "restarting" | "trying"; readonly release: string }
+  /** `isFinal`: it does not try again by itself. */
+  | {
+      readonly phase: "refusing";
+      readonly release?: string | undefined;
+      readonly code: string;
+      readonly isFinal: boolean;
+    };
+/** How the last update of this device ended. */
+export type Ended = {
+  readonly from: string;
+  readonly to: string;
+  readonly outcome: "committed" | "failed" | "void" | "left" | "rescued";
+  readonly check?: string | undefined;
+  /** ms since 1970, by which one end is told from another. */
+  readonly atWallMs: number;
+};
+
+/** Where this device stands in its own update. */
+export type Own =
+  | { readonly step: "resting" }
+  | { readonly step: "asking"; readonly rollout: string; readonly sinceMs: number }
+  /** It has the lease and has asked its updater for the restart. On disk, so that it goes on after the restart. */
+  | {
+      readonly step: "away";
+      readonly rollout: string;
+      readonly order: number;
+      readonly release: string;
+      readonly sinceMs: number;
+      readonly trialSeconds: number;
+      /** The end that was the last before. */
+      readonly lastEndWallMs: number;
+      /** Whether the updater has been seen at it; while it has not, an order that it did not take is given again. */
+      readonly isUnderWay: boolean;
+    };
+
+/** `held`: somebody else has the lease. `noMajority`: too few voters answer. `settling`: a voter has just restarted. */
+export type Denial = {
+  readonly by: "held" | "noMajority" | "settling";
+  readonly holder?: string | undefined;
+  readonly sinceMs: number;
+  readonly untilMs?: number | undefined;
+  readonly askAgainAtMs: number;
+};
+/** Somebody is at work on this device. */
+export type Busy = { readonly what: "session" | "install" | "inhibitor"; readonly sinceMs: number };
+
+/** What this device has concluded of one rollout and never takes back. On disk. */
+export type Progress = {
+  /** Waves before this one have ended. */
+  readonly wave: number;
+  readonly waveSinceMs: number;
+  readonly isFinished: boolean;
+  /** A threshold was crossed under the order of this number. */
+  readonly pausedAt?: number | undefined;
+  /** How long absences have delayed it so far. */
+  readonly delayedMs: number;
+};
+
+export type View = {
+  readonly self: string;
+  readonly orders: readonly KnownOrder[];
+  readonly holds: readonly Hold[];
+  readonly members: ReadonlyMap<string, Member>;
+  /** The newest of each device. */
+  readonly results: ReadonlyMap<string, HeardResult>;
+  readonly progress: ReadonlyMap<string, Progress>;
+  readonly own: Own;
+  readonly updater: Updater;
+  readonly ended?: Ended | undefined;
+  readonly busy?: Busy | undefined;
+  readonly denial?: Denial | undefined;
+  readonly clock: Moment;
+  /** When this device last counted how long others are away, and saw a member come, go or report. */
+  readonly countedAtMs?: number | undefined;
+  readonly movedAtMs: number;
+  readonly preparedAtMs?: number | undefined;
+  /** Until then this device only listens: it has just started. */
+  readonly listenUntilMs: number;
+  /** How long a trial may take on this device. */
+  readonly trialSeconds: number;
+};
+
+/** `minute` of the day and `wallMs` by the device's clock; `unsyncedSinceMs`: since when no time server has answered. */
+export type Moment = {
+  readonly atMs: number;
+  readonly wallMs: number;
+  readonly minute: number;
+  readonly unsyncedSinceMs?: number | undefined;
+};
+
+export type Event =
+  | { readonly kind: "orders"; readonly orders: readonly KnownOrder[]; readonly holds: readonly Hold[] }
+  /** Everybody whom this device knows, itself included. */
+  | { readonly kind: "members"; readonly members: readonly Member[] }
+  /** Verified. */
+  | { readonly kind: "result"; readonly result: Result }
+  | { readonly kind: "granted" }
+  | { readonly kind: "denied"; readonly by: Denial["by"]; readonly holder?: string; readonly untilMs?: number }
+  | { readonly kind: "leaseLost" }
+  | { readonly kind: "updater"; readonly updater: Updater; readonly ended?: Ended | undefined }
+  | { readonly kind: "busy"; readonly busy: Busy | undefined }
+  | { readonly kind: "clock"; readonly moment: Moment }
+  | { readonly kind: "tick" };
+
+export type Effect =
+  /** Write the other slot and verify it, without a restart. */
+  | { readonly kind: "prepare"; readonly release: string }
+  | { readonly kind: "askLease" }
+  | { readonly kind: "restart"; readonly release: string }
+  | { readonly kind: "releaseLease" }
+  | { readonly kind: "publish"; readonly result: Result };
+
+/** What happened while a device was away reaches it by then: members exchange all they have every 30 s. */
+export const listenMs = 35_000;
+
+export const emptyView = (self: string, trialSeconds: number, nowMs: number): View => ({
+  ...{ self, trialSeconds },
+  ...{ orders: [], holds: [], members: new Map(), results: new Map(), progress: new Map() },
+  own: { step: "resting" },
+  updater: { phase: "silent" },
+  clock: { atMs: nowMs, wallMs: 0, minute: 0 },
+  movedAtMs: nowMs,
+  listenUntilMs: nowMs + listenMs,
+});
+
+/** What a device says, before it is numbered. */
+export type Word = Omit<Result, "device" | "said">;
+
+/** This device's own word counts from the moment at which it is given. */
+export function say(view: View, word: Word, nowMs: number): [View, Effect] {
+  const result = { ...word, device: view.self, said: (view.results.get(view.self)?.said ?? 0) + 1 };
+  const results = new Map(view.results).set(view.self, { ...result, heardAtMs: nowMs });
+  return [
+    { ...view, results, movedAtMs: nowMs },
+    { kind: "publish", result },
+  ];
+}
+
+export const noProgress = (nowMs: number): Progress => ({
+  ...{ wave: 0, waveSinceMs: nowMs, isFinished: false, delayedMs: 0 },
+});

@@ -1,0 +1,194 @@
+// Why a device does not restart yet: on what it waits, since when and, where that is known, until when.
+// Pure. Times are monotonic.
+import { crossedBy, currentOf, failuresOf, lackOf, progressOf } from "./course.ts";
+import { blocks, dayMs, maxDelayMs, type Place, type Ranking, rank, weightOf } from "./ranking.ts";
+import type { Busy, Denial, KnownOrder, View } from "./view.ts";
+import { hoursOf } from "./window.ts";
+
+type Times = { sinceMs: number; untilMs?: number | undefined };
+export type Wait = Times &
+  (
+    | { on: "rollout"; rollout: string }
+    | { on: "operator"; operators: readonly string[]; because?: KnownOrder["because"] }
+    | { on: "failures"; devices: readonly string[] }
+    /** The devices of an earlier wave, which is not over. */
+    | { on: "wave"; wave: number; devices: readonly string[] }
+    | { on: "soak"; wave: number }
+    | { on: "hold"; reason: string }
+    | { on: "window"; window: string }
+    | { on: "absence"; device: string }
+    | { on: "restart"; device: string }
+    | { on: "turn"; device: string }
+    | { on: "lease"; holder?: string | undefined; because: Denial["by"] }
+    | { on: "bytes"; doneBytes: number; totalBytes: number }
+    | { on: "updater"; code: string }
+    | { on: "people"; what: Busy["what"] }
+    /** The device has just started, and has yet to hear what happened meanwhile. */
+    | { on: "news" }
+  );
+
+/** A device whose turn it is may need a moment before it asks for the lease; then the next one may. */
+const patienceMs = 20_000;
+/** Somebody at work delays a restart by so much at most. */
+const maxBusyMs = dayMs;
+
+/**
+ * Why nobody may go on; undefined while the rollout runs. Who has not come back in time stops it too, until its word comes after all: it
+ * may be this device that hears nobody.
+ */
+export function stopOf(
+  view: View,
+  { order, operators, because }: KnownOrder,
+  ranking: Ranking,
+  nowMs: number,
+): Wait | undefined {
+  const progress = progressOf(view, order.rollout, nowMs);
+  const sinceMs = progress.waveSinceMs;
+  if (because || order.state === "paused") return { on: "operator", operators, because, sinceMs };
+  const failed = failuresOf(ranking.places, order);
+  const crossed = crossedBy(ranking, order, progress.wave, failed);
+  if (!crossed && progress.pausedAt !== order.number) return undefined;
+  const devices = crossed ?? failed;
+  const since = devices.flatMap(({ standing }) => (standing.kind === "failed" ? [standing.sinceMs] : []));
+  return { on: "failures", devices: devices.map(({ id }) => id), sinceMs: Math.min(...since, nowMs) };
+}
+
+/** Why this wave has not ended. */
+export function waveWait(
+  known: KnownOrder,
+  ranking: Ranking,
+  wave: number,
+  nowMs: number,
+  sinceMs: number,
+): Wait | undefined {
+  const lack = lackOf(ranking, known.order, wave, nowMs);
+  switch (lack?.kind) {
+    case undefined:
+      return undefined;
+    case "devices":
+      return { on: "wave", wave, devices: lack.places.map(({ id }) => id), sinceMs };
+    case "threshold":
+      return { on: "failures", devices: failuresOf(ranking.places, known.order).map(({ id }) => id), sinceMs };
+    case "soak":
+      return { on: "soak", wave, sinceMs: lack.sinceMs, untilMs: lack.untilMs };
+  }
+}
+
+/** Why the device at this place has to wait, as far as any member can tell. */
+export function outerWait(
+  view: View,
+  known: KnownOrder,
+  ranking: Ranking,
+  place: Place,
+  nowMs: number,
+): Wait | undefined {
+  const { order } = known;
+  const progress = progressOf(view, order.rollout, nowMs);
+  const { standing } = place;
+  if (standing.kind === "held") {
+    const untilMs = nowMs + standing.untilWallMs - (view.clock.wallMs + nowMs - view.clock.atMs);
+    return { on: "hold", reason: standing.reason, sinceMs: progress.waveSinceMs, untilMs };
+  }
+  if (standing.kind === "absent" || standing.kind === "passedOver") {
+    return { on: "absence", device: place.id, sinceMs: standing.sinceMs, untilMs: standing.sinceMs + dayMs };
+  }
+  const stop = stopOf(view, known, ranking, nowMs);
+  if (stop) return stop;
+  if (place.wave === undefined)
+    return { on: "wave", wave: order.waves.length, devices: [], sinceMs: progress.waveSinceMs };
+  if (place.wave > progress.wave) return waveWait(known, ranking, progress.wave, nowMs, progress.waveSinceMs);
+  return undefined;
+}
+
+/** Nobody restarts while others are away, for whatever reason. */
+export function outageWait(view: View, { order }: KnownOrder, ranking: Ranking, nowMs: number): Wait | undefined {
+  const { members, self } = view;
+  const updating = ranking.places.flatMap(({ id, standing }): Wait[] =>
+    id !== self && standing.kind === "updating"
+      ? [{ on: "restart", device: id, sinceMs: standing.sinceMs, untilMs: standing.untilMs }]
+      : [],
+  );
+  const isUpdating = (id: string) => updating.some((wait) => wait.on === "restart" && wait.device === id);
+  const isPatient = progressOf(view, order.rollout, nowMs).delayedMs < maxDelayMs;
+  const away = [...members.values()].flatMap((member): Wait[] => {
+    const { id, absentSinceMs: sinceMs } = member;
+    if (id === self || sinceMs === undefined || !isPatient || !blocks(member, nowMs) || isUpdating(id)) return [];
+    return [{ on: "absence", device: id, sinceMs, untilMs: sinceMs + dayMs }];
+  });
+  const [first, ...more] = [...updating, ...away];
+  return first && 1 + more.length >= order.maxUnavailable ? first : undefined;
+}
+
+/** Undefined if this device may restart, or ask for the lease if it has none. */
+export function ownWait(view: View, nowMs: number, hasLease = false): Wait | undefined {
+  const known = currentOf(view);
+  if (!known) return undefined;
+  const ranking = rank(view, known.order, nowMs);
+  const own = [...ranking.places, ...ranking.aside].find(({ id }) => id === view.self);
+  if (!own) return undefined;
+  return (
+    outerWait(view, known, ranking, own, nowMs) ??
+    preparationWait(view, known, nowMs) ??
+    outageWait(view, known, ranking, nowMs) ??
+    hoursWait(view, known, nowMs) ??
+    peopleWait(view, nowMs) ??
+    (nowMs < view.listenUntilMs ? { on: "news", sinceMs: nowMs, untilMs: view.listenUntilMs } : undefined) ??
+    (hasLease ? undefined : (turnWait(view, known, ranking, nowMs) ?? leaseWait(view, nowMs)))
+  );
+}
+
+function preparationWait(
+  { updater, preparedAtMs: sinceMs = 0 }: View,
+  { order }: KnownOrder,
+  nowMs: number,
+): Wait | undefined {
+  switch (updater.phase) {
+    case "ready":
+      if (updater.release === order.release) return undefined;
+      break;
+    case "preparing":
+      return { on: "bytes", doneBytes: updater.doneBytes, totalBytes: updater.totalBytes, sinceMs };
+    case "refusing":
+      return { on: "updater", code: updater.code, sinceMs };
+    case "none":
+    case "silent":
+      return { on: "updater", code: "update.noUpdater", sinceMs: nowMs };
+    case "free":
+    case "busy":
+    case "restarting":
+    case "trying":
+      break;
+  }
+  return { on: "bytes", doneBytes: 0, totalBytes: 0, sinceMs: sinceMs || nowMs };
+}
+
+function hoursWait({ clock }: View, { order: { window } }: KnownOrder, nowMs: number): Wait | undefined {
+  const hours = hoursOf(window, clock, nowMs);
+  return hours.isOpen ? undefined : { on: "window", window: window!, sinceMs: nowMs, untilMs: hours.untilMs };
+}
+
+function peopleWait({ busy }: View, nowMs: number): Wait | undefined {
+  if (!busy || nowMs - busy.sinceMs >= maxBusyMs) return undefined;
+  return { on: "people", what: busy.what, sinceMs: busy.sinceMs, untilMs: busy.sinceMs + maxBusyMs };
+}
+
+/** In order of rank, but nobody waits long for one who does not ask; whoever others depend on waits until those are done. */
+function turnWait(view: View, { order }: KnownOrder, { places }: Ranking, nowMs: number): Wait | undefined {
+  const { wave } = progressOf(view, order.rollout, nowMs);
+  const at = places.findIndex(({ id }) => id === view.self);
+  const open = ({ standing }: Place) => standing.kind === "waiting" || standing.kind === "absent";
+  const before = places.slice(0, at).filter((place) => open(place) && (place.wave ?? Number.POSITIVE_INFINITY) <= wave);
+  const [first] = before;
+  if (!first) return undefined;
+  const weight = weightOf(places[at]!.member.duties);
+  const lighter = before.find(({ member }) => weightOf(member.duties) < weight);
+  if (lighter) return { on: "turn", device: lighter.id, sinceMs: view.movedAtMs };
+  const untilMs = view.movedAtMs + before.length * patienceMs;
+  return nowMs < untilMs ? { on: "turn", device: first.id, sinceMs: view.movedAtMs, untilMs } : undefined;
+}
+
+function leaseWait({ denial }: View, nowMs: number): Wait | undefined {
+  if (!denial || nowMs >= denial.askAgainAtMs) return undefined;
+  const { by: because, holder, sinceMs, untilMs } = denial;
+  return { on: "lease", because, holder, sinceMs, untilMs };
+}

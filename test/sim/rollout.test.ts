@@ -1,0 +1,46 @@
+// Rollouts in simulated neighborhoods, with lost messages, partitions and power cuts: `npm run test:long -- --cases sim/rollout` has more.
+import { expect, test } from "vitest";
+import { type CaseName, cases, commandOf, type Outcome } from "./rollout-cases.ts";
+import { minuteMs, RolloutTown } from "./rollout-town.ts";
+
+const seeds = Array.from({ length: 50 }, (_, at) => at + 1);
+
+function prove(name: CaseName, size: number, seed: number): Outcome {
+  const outcome = cases[name](size, seed);
+  expect(outcome.problems, `again: ${commandOf(name, size, seed)}`).toEqual([]);
+  return outcome;
+}
+
+test.each([1, 2, 3, 5, 12])("a good release reaches all of %i, never two down, whatever else happens", (size) => {
+  for (const seed of seeds) prove("good", size, seed);
+});
+
+test.each([2, 3, 5])(
+  "a release that fails on every third device reaches nobody after the pause, in a home of %i",
+  (size) => {
+    for (const seed of seeds) prove("bad", size, seed);
+  },
+);
+
+test("in a neighborhood of 200 a release that fails on every third device stops before 5 % have it", () => {
+  for (const seed of seeds.slice(0, 3)) prove("bad", 200, seed);
+});
+
+test("a neighborhood of 40 is done soon after its soaks and one restart after the other allow", () => {
+  const { tookMs, boundMs } = prove("rare", 40, 3);
+  expect(tookMs).toBeLessThan(boundMs * 1.2);
+});
+
+test("the check for two that are down at once fires", () => {
+  const town = new RolloutTown({
+    size: 3,
+    seed: 1,
+    loss: 0,
+    order: { waves: [100] },
+    fails: () => false,
+    isBlind: true,
+  });
+  town.order();
+  town.run(60 * minuteMs);
+  expect(town.problems[0]).toContain("restarts while");
+});
