@@ -175,6 +175,10 @@ export class Identity {
     return this.#own.admissions;
   }
 
+  get bootId(): string {
+    return this.#self.bootId;
+  }
+
   /** Our word that this device is admitted. */
   admit({ id }: Pick<MemberRecord, "id">, token: TokenCertificate): string {
     return signAdmission({ neighborhood: this.neighborhood.id, device: id, token: token.id }, this.key);

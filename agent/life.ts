@@ -26,11 +26,16 @@ import { Orders } from "./orders/orders.ts";
 import { joinCluster } from "./parts/cluster.ts";
 import { type Link, meetNeighbors } from "./parts/link.ts";
 import { startReports, tune } from "./parts/reports.ts";
+import { openResults, startRollouts } from "./parts/rollouts.ts";
 import type { MemberOptions, Scope } from "./parts/scope.ts";
 import { joinSwarm } from "./parts/swarm.ts";
 import { serveNames, startGuard, startTunnel } from "./parts/tunnel.ts";
+import type { Rollouts } from "./rollout/rollouts.ts";
 
-export type MemberReport = Pick<Status, "members" | "pending" | "neighbors" | "broker" | "tuning" | "orders">;
+export type MemberReport = Pick<
+  Status,
+  "members" | "pending" | "neighbors" | "broker" | "tuning" | "orders" | "rollout"
+>;
 export type MemberLife = {
   isPending(): boolean;
   report(): Promise<MemberReport>;
@@ -90,7 +95,12 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
     log: makeLog("orders"),
     warnings,
   });
-  const { cluster, leases, order } = await joinCluster(scope, { membership, orders }, complain);
+  const { results, kept } = await openResults(scope, membership);
+  let rollouts: Rollouts | undefined;
+  const isUpdating = (member: string) => rollouts?.updating().has(member) ?? false;
+  const joined = await joinCluster(scope, { membership, orders, results, isUpdating }, complain);
+  const { cluster, leases, order } = joined;
+  rollouts = startRollouts(scope, { ...joined, membership, orders, results, kept });
   const alive = () => [...cluster.liveness()].filter(([, { state }]) => state === "alive").map(([id]) => id);
   const isCommonName = () => alive().every((other) => identity.id <= other);
   const memberAddresses = new Set<string>();
@@ -136,7 +146,8 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
     },
     async report() {
       await telemetry.look();
-      const said = { metrics: telemetry.latest(), peers: telemetry.peers() };
+      const said = { metrics: telemetry.latest(), peers: telemetry.peers(), updating: rollouts.updating() };
+      const rollout = rollouts.status();
       return {
         members: memberStatuses({ identity, config, ...reach(), ...said }),
         pending: membership.pending().map(({ since: _, ...pending }) => pending),
@@ -144,6 +155,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
         broker: broker.id(),
         tuning: tuning.applied(),
         orders: ordersStatusOf(orders),
+        ...(rollout && { rollout }),
       };
     },
   };

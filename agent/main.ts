@@ -167,8 +167,9 @@ async function main(): Promise<void> {
   for (let failures = 0; identity && !life && !stopping.signal.aborted; failures++) {
     await door.close();
     try {
-      const { report: updateReport, swarm } = update;
-      life = await startMember({ config, identity, clock, warnings, page, answer, updateReport, swarm });
+      const { report: updateReport, ask: askUpdater, swarm } = update;
+      const updating = { updateReport, askUpdater, hasUpdater: isImage, swarm };
+      life = await startMember({ config, identity, clock, warnings, page, answer, ...updating });
       warnings.clear("start.failed");
     } catch (error) {
       const hint = error instanceof HamletError ? error.hint : undefined;

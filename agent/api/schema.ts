@@ -2,6 +2,7 @@
 // The page, the command line and the lab read the same shapes; system/http/answer.ts has the shape of an error.
 import { z } from "zod";
 import { MetricsPayload, PeersPayload } from "../../ota/fleet/topics.ts";
+import { RolloutStatus } from "../../ota/rollout/report.ts";
 import { UpdateEnd, UpdateReport, UpdateRequest } from "../../provisioning/handover/update.ts";
 import { DeviceName, Id, PublicKey } from "../../provisioning/trust/fields.ts";
 import { Orders, OrdersStatus, OrdersTaken, ordersPath } from "./orders.ts";
@@ -59,6 +60,9 @@ export const MemberStatus = z.object({
   isSelf: z.boolean(),
   tokenId: z.string().exactOptional().describe("the token that it joined with; releases before 0.2 do not send it"),
   admittedBy: z.array(z.string()).exactOptional().describe("ids of the members that let it in"),
+  updatingUntil: EpochMs.exactOptional().describe(
+    "it restarts under a lease of the rollout, and is away for no other reason before this time",
+  ),
   endpoint: z.string().optional().describe("where WireGuard reaches this member now"),
   handshakeAgeS: z.number().min(0).optional(),
   rxBytes: Bytes.optional(),
@@ -119,6 +123,7 @@ export const Status = z.object({
     .optional()
     .describe("the internal disk that this device could move to, while it runs from a USB stick"),
   update: UpdateStatus.optional().describe("absent where no updater runs"),
+  rollout: RolloutStatus.exactOptional().describe("how the rollout stands that is under way, or was the last"),
   orders: OrdersStatus.exactOptional().describe("what operators have ordered; absent while there is no mesh"),
   warnings: z.array(WarningShape),
 });

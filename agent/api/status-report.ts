@@ -19,13 +19,15 @@ export type Known = {
   /** The newest message of each device, by id. */
   metrics: ReadonlyMap<string, Metrics>;
   peers: ReadonlyMap<string, Peers>;
+  /** Until when each member that restarts under a lease may be away, in ms since 1970. */
+  updating: ReadonlyMap<string, number>;
   /** ms since 1970. */
   now: number;
 };
 
 /** This device first, then the others by name. */
 export function memberStatuses(known: Known): MemberStatus[] {
-  const { identity, config, metrics, peers } = known;
+  const { identity, config, metrics, peers, updating } = known;
   const { id, name, address, token, admissions } = identity;
   const { board, release } = config;
   const own = metrics.get(id);
@@ -33,7 +35,13 @@ export function memberStatuses(known: Known): MemberStatus[] {
     const heard = metrics.get(member.id);
     // The broker keeps the last report of a member that is gone.
     const said = member.state === "alive" ? peers.get(member.id) : undefined;
-    return { ...member, ...(heard && { metrics: heard }), ...(said && { peers: said }) };
+    const until = updating.get(member.id);
+    return {
+      ...member,
+      ...(until !== undefined && { updatingUntil: until }),
+      ...(heard && { metrics: heard }),
+      ...(said && { peers: said }),
+    };
   });
   const joined = { tokenId: token.id, admittedBy: admittersOf(admissions) };
   const self = { id, name, state: "alive", address, board, release, isSelf: true, ...joined } as const;

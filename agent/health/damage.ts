@@ -8,6 +8,7 @@ const losses: Record<string, string> = {
   "standing.json": "its last name and the proof that members admitted it",
   "roster.json": "the members that it knew; it learns them again from its neighbors",
   "orders.json": "rollouts, holds and operators; its neighbors send them again",
+  "rollouts.json": "how rollouts went so far; its neighbors send their own words again",
   "leases.json": "who decides about restarts, and its own word in that; it asks its neighbors before it decides again",
   "revocations.json": "revocations that no other file records; its neighbors send them again",
 };

@@ -93,6 +93,18 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
     cause: "A device on the link sent a record that this device does not accept.",
     next: "Follow the reason in the message, such as `hamlet explain tokenRevoked`. If the device is not yours, nothing is wrong.",
   },
+  "rollout.noHours": {
+    severity: "warning",
+    cause:
+      "No time server has answered for a day, so the hours in which a rollout may restart devices mean nothing here.",
+    next: "Let the device reach a time server (NTP); until then it restarts at any hour.",
+    follows: ["network.down"],
+  },
+  "rollout.paused": {
+    severity: "error",
+    cause: "More devices failed than the rollout allows, so no further one takes the release.",
+    next: "See which failed and why with hamlet rollout status, then abort the rollout, or resume it.",
+  },
   "start.failed": {
     severity: "error",
     cause: "The mesh does not start. The agent keeps trying.",

@@ -16,6 +16,8 @@ export type WarningCode =
   | "network.down"
   | "port.taken"
   | "record.refused"
+  | "rollout.noHours"
+  | "rollout.paused"
   | "start.failed"
   | "state.damaged"
   | "state.full"

@@ -1,7 +1,7 @@
 // The cluster as this device joins it: its members are those of membership, which hears of their liveness. Leases share its port.
 import { sinceBootMs } from "../../system/clock.ts";
 import { makeLog } from "../../system/log.ts";
-import { type Cluster, startCluster } from "../cluster/cluster.ts";
+import { type Cluster, type Liveness, startCluster } from "../cluster/cluster.ts";
 import { type LeaseOffice, startLeases } from "../cluster/leases/leases.ts";
 import { LeaseStore } from "../cluster/leases/store.ts";
 import { livenessSigner } from "../cluster/proofs.ts";
@@ -12,16 +12,38 @@ import { makeOrders, type TakeOrders } from "../membership/orders.ts";
 import { adoptionKind, revocationKind } from "../membership/root-orders.ts";
 import { operatorOrderKinds } from "../orders/kinds.ts";
 import type { Orders } from "../orders/orders.ts";
+import type { Results } from "../rollout/results.ts";
 import type { Scope } from "./scope.ts";
+
+export type Joined = {
+  cluster: Cluster;
+  leases: LeaseOffice;
+  order: TakeOrders;
+  /** Tells membership again who is alive: what `isUpdating` says has changed. */
+  tellLiveness(): void;
+};
 
 /** The cluster, its leases, and what takes in the owner's orders for it. Throws `port.taken` or `cluster.failed`. */
 export async function joinCluster(
   { config, identity, clock, warnings, ended }: Scope,
-  { membership, orders }: { membership: Membership; orders: Orders },
+  {
+    membership,
+    orders,
+    results,
+    isUpdating,
+  }: { membership: Membership; orders: Orders; results: Results; isUpdating(id: string): boolean },
   complain: (error: unknown) => void,
-): Promise<{ cluster: Cluster; leases: LeaseOffice; order: TakeOrders }> {
+): Promise<Joined> {
   // Who is out goes before who is in, and who may order before what is ordered.
   const orderKinds = [revocationKind(membership), adoptionKind(membership), ...operatorOrderKinds(orders)];
+  const tell = (liveness: ReadonlyMap<string, Liveness>) => {
+    // A device that restarts under a lease is away, but nobody has to look for it.
+    const told = ([id, { state }]: [string, Liveness]): [string, Liveness["state"]] => [
+      id,
+      state === "dead" && isUpdating(id) ? "suspect" : state,
+    ];
+    membership.happen({ kind: "liveness", states: new Map([...liveness].map(told)) }).catch(complain);
+  };
   let cluster: Cluster | undefined;
   const leases = await startLeases({
     self: identity.id,
@@ -47,17 +69,20 @@ export async function joinCluster(
       new Map(
         [...membership.members()].map(([id, { address, record }]) => [id, { address, deviceKey: record.deviceKey }]),
       ),
-    documents: [recordKind(membership, identity), ...orderKinds],
+    documents: [recordKind(membership, identity), ...orderKinds, results.kind],
     clock,
     log: makeLog("cluster"),
     onChange(liveness) {
       const states = new Map([...liveness].map(([member, { state }]) => [member, state]));
       leases.livenessChanged(states);
-      membership.happen({ kind: "liveness", states }).catch(complain);
+      tell(liveness);
     },
     onOther: leases.hear,
   });
   cluster = joined;
   ended.push(() => joined.stop());
-  return { cluster, leases, order: makeOrders(orderKinds, joined.publish) };
+  return {
+    ...{ cluster, leases, order: makeOrders(orderKinds, joined.publish) },
+    tellLiveness: () => tell(joined.liveness()),
+  };
 }

@@ -1,5 +1,5 @@
 // What every part of a member's life is started with, and where it leaves its stop. Pure: types.
-import type { UpdateReport } from "../../provisioning/handover/update.ts";
+import type { UpdateReport, UpdateRequest } from "../../provisioning/handover/update.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { Answer } from "../api/answers.ts";
 import type { AgentConfig } from "../config.ts";
@@ -18,6 +18,10 @@ export type MemberOptions = {
   answer: Answer;
   /** Undefined while no updater is heard. */
   updateReport(): UpdateReport | undefined;
+  /** Throws `update.noUpdater` or `update.busy`. */
+  askUpdater(request: UpdateRequest): Promise<void>;
+  /** This machine was started from a Hamlet image. */
+  hasUpdater: boolean;
   swarm: Update["swarm"];
 };
 /** `ended`: how each part stops, in the order in which they started. */

@@ -15,6 +15,8 @@ export const agentFilesIn = (folder: string) => ({
   adoptions: join(folder, "adoptions.json"),
   /** What operators have signed; the agent's alone. */
   orders: join(folder, "orders.json"),
+  /** How rollouts went for it and the others, and its own update under way; the agent's alone. */
+  rollouts: join(folder, "rollouts.json"),
   /** The voters it knows, and what it has granted as one; the agent's alone. */
   leases: join(folder, "leases.json"),
   /** From root: what to make an identity of (provision.ts). */

@@ -21,6 +21,7 @@ export type DocumentType =
   | "hamlet-rollout"
   | "hamlet-hold"
   | "hamlet-forget"
+  | "hamlet-result"
   | "hamlet-liveness"
   | "hamlet-question"
   | "hamlet-answer";

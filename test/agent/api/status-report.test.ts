@@ -37,10 +37,12 @@ test("a status holds this device's own peers and those that living members repor
   const identity = { id: attic, name: "attic", address: "fd12::a", token: { id: "t1" }, admissions: [] };
   const config = { board: "nuc", release: "1" };
   const said = new Map([cellar, kitchen].map((id) => [id, [{ id: attic, handshakeAgeS: 9 }]]));
-  const statuses = memberStatuses({ ...reach, identity, config, metrics: new Map(), peers: said });
+  const updating = new Map([[kitchen, 99_000]]);
+  const statuses = memberStatuses({ ...reach, identity, config, metrics: new Map(), peers: said, updating });
   expect(statuses.map(({ name, peers }) => [name, peers])).toEqual([
     ["attic", peersOf(reach)],
     ["cellar", said.get(cellar)],
     ["kitchen", undefined],
   ]);
+  expect(statuses.map(({ updatingUntil }) => updatingUntil)).toEqual([undefined, undefined, 99_000]);
 });

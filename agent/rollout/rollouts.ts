@@ -1,0 +1,216 @@
+// Carries out what the core of a rollout decides on this device: it tells the core what the rest of the agent knows, asks for the lease,
+// has the updater prepare and restart, and gives this device's word. It decides nothing, and goes on after a restart in the middle.
+import { keptOf, restored } from "../../ota/rollout/kept.ts";
+import { type RolloutStatus, statusOf, updatingOf } from "../../ota/rollout/report.ts";
+import { dueAtMs, step } from "../../ota/rollout/step.ts";
+import type { Busy, Effect, Event, KnownOrder, Member, Result, View } from "../../ota/rollout/view.ts";
+import type { UpdateReport, UpdateRequest } from "../../provisioning/handover/update.ts";
+import type { SigningKey } from "../../provisioning/trust/keys.ts";
+import { signResult } from "../../provisioning/trust/result.ts";
+import { type Clock, every, sleep } from "../../system/clock.ts";
+import { describeError } from "../../system/error.ts";
+import type { Log } from "../../system/log.ts";
+import { makeQueue } from "../../system/queue.ts";
+import type { Leases } from "../cluster/leases/leases.ts";
+import { Claim } from "./lease.ts";
+import { endedOf, type holdsOf, updaterOf } from "./readings.ts";
+import type { Results } from "./results.ts";
+import type { KeptRollouts } from "./store.ts";
+import type { WarnOfRollout } from "./warn.ts";
+
+export type RolloutsOptions = {
+  self: { id: string; neighborhood: string; key: SigningKey; bootId: string };
+  clock: Clock;
+  log: Log;
+  store: { save(kept: KeptRollouts): Promise<void> };
+  kept: KeptRollouts;
+  results: Results;
+  trialSeconds: number;
+  orders(): { orders: readonly KnownOrder[]; holds: ReturnType<typeof holdsOf> };
+  /** This device included. */
+  members(): Member[];
+  leases: Pick<Leases, "ask">;
+  /** Tells the neighborhood of this device's word. */
+  publish(id: string): void;
+  /** This machine was started from a Hamlet image. */
+  hasUpdater: boolean;
+  updateReport(): UpdateReport | undefined;
+  askUpdater(request: UpdateRequest): Promise<void>;
+  rootHash(): Promise<string | undefined>;
+  /** Who is at work on this device, and since when by `clock.monotonic`. */
+  people(): Promise<Busy | undefined>;
+  /** Since when no time server has answered, by `clock.monotonic`. */
+  unsyncedSince(): Promise<number | undefined>;
+  warn: WarnOfRollout;
+  /** Members began or ended to restart under a lease. */
+  onUpdating(): void;
+  /** How often the rest of the agent is looked at, and how to wait; tests have less time. */
+  lookMs?: number;
+  pause?(ms: number, signal: AbortSignal): Promise<void>;
+};
+
+const usualLookMs = 1_000;
+const clockMs = 30_000;
+/** So long a word needs to be everywhere: others take this device for dead otherwise. */
+const tellMs = 2_000;
+/** A soak that a restart interrupts loses this much at most. */
+const saveMs = 10 * 60_000;
+
+export class Rollouts {
+  readonly #o: RolloutsOptions;
+  readonly #claim: Claim;
+  readonly #inTurn = makeQueue();
+  readonly #saving = makeQueue();
+  readonly #stopping = new AbortController();
+  readonly #looking: { stop(): void };
+  #view: View;
+  #savedAt: number;
+  #toldClockAt = Number.NEGATIVE_INFINITY;
+  #dueAt: number | undefined;
+  #shown = { members: "", updater: "", updating: "", people: "" };
+
+  constructor(o: RolloutsOptions) {
+    this.#o = o;
+    const now = o.clock.monotonic();
+    this.#savedAt = now;
+    this.#view = restored(o.kept.view, o.self.id, o.trialSeconds, now);
+    this.#claim = new Claim(o.leases, (ms) => this.#pause(ms).catch(() => {}));
+    o.results.listen(({ v: _, neighborhood: __, bootId: ___, rootHash: ____, number: said, ...result }) => {
+      this.#happen({ kind: "result", result: { ...result, said } });
+    });
+    // A restart under a lease is over only once this device has said how it went.
+    if (this.#view.own.step === "away") void this.#claim.resume(1).catch(this.#complain);
+    this.#looking = every(o.lookMs ?? usualLookMs, () => this.#look(), this.#complain);
+  }
+
+  readonly #pause = (ms: number) => (this.#o.pause ?? sleep)(ms, this.#stopping.signal);
+  readonly #complain = (error: unknown) => this.#o.log.warn(describeError(error));
+
+  /** Undefined while no operator has ordered a rollout. */
+  status(): RolloutStatus | undefined {
+    return statusOf(this.#view, this.#o.clock.monotonic());
+  }
+
+  /** Until when each member that restarts under a lease may be away, in ms since 1970. */
+  updating(): ReadonlyMap<string, number> {
+    const { clock } = this.#o;
+    const toEpoch = clock.now() - clock.monotonic();
+    return new Map([...updatingOf(this.#view, clock.monotonic())].map(([id, untilMs]) => [id, untilMs + toEpoch]));
+  }
+
+  /** What operators have ordered has changed. */
+  ordersChanged(): void {
+    this.#happen({ kind: "orders", ...this.#o.orders() });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#looking.stop();
+    this.#o.results.listen(() => {});
+    await this.#save();
+  }
+
+  /** Tells the core what has changed since the last look. */
+  async #look(): Promise<void> {
+    const { clock, members, updateReport, hasUpdater, people, unsyncedSince } = this.#o;
+    const now = clock.monotonic();
+    if (now - this.#toldClockAt >= clockMs) {
+      const date = new Date(clock.now());
+      const minute = date.getHours() * 60 + date.getMinutes() + date.getSeconds() / 60;
+      const unsyncedSinceMs = await unsyncedSince();
+      this.#toldClockAt = now;
+      this.#happen({ kind: "clock", moment: { atMs: now, wallMs: clock.now(), minute, unsyncedSinceMs } });
+      this.ordersChanged();
+    }
+    const all = members();
+    // An absence is measured anew each time, so that it differs by a few milliseconds.
+    const seen = JSON.stringify(all.map(({ absentSinceMs, ...rest }) => [rest, absentSinceMs !== undefined]));
+    if (this.#isNew("members", seen)) this.#happen({ kind: "members", members: all });
+    const busy = await people();
+    if (this.#isNew("people", JSON.stringify(busy) ?? "")) this.#happen({ kind: "busy", busy });
+    const report = updateReport();
+    const updater = updaterOf(report, hasUpdater);
+    const ended = endedOf(report);
+    if (this.#isNew("updater", JSON.stringify([updater, ended]))) this.#happen({ kind: "updater", updater, ended });
+    if (this.#dueAt !== undefined && now >= this.#dueAt) this.#happen({ kind: "tick" });
+    if (now - this.#savedAt >= saveMs && this.#view.orders.length > 0) await this.#save();
+  }
+
+  #isNew(what: "members" | "updater" | "updating" | "people", text: string): boolean {
+    if (this.#shown[what] === text) return false;
+    this.#shown[what] = text;
+    return true;
+  }
+
+  #happen(event: Event): void {
+    if (this.#stopping.signal.aborted) return;
+    const now = this.#o.clock.monotonic();
+    const before = this.#view;
+    const [view, effects] = step(before, event, now);
+    this.#view = view;
+    this.#dueAt = dueAtMs(view, now);
+    const isKept = view.own === before.own && view.progress === before.progress && view.results === before.results;
+    const saved = isKept ? undefined : this.#save();
+    for (const effect of effects) void this.#inTurn(() => this.#perform(effect, saved)).catch(this.#complain);
+    this.#o.warn(statusOf(view, now));
+    if (this.#isNew("updating", [...updatingOf(view, now).keys()].join())) this.#o.onUpdating();
+  }
+
+  async #perform(effect: Effect, saved: Promise<void> | undefined): Promise<void> {
+    // What this device says and does is on disk first: after a restart it must know.
+    await saved;
+    const { askUpdater, log } = this.#o;
+    switch (effect.kind) {
+      case "prepare":
+        log.info(`the rollout wants ${effect.release} prepared`);
+        return void askUpdater({ kind: "prepare", version: effect.release }).catch(this.#complain);
+      case "askLease":
+        return void this.#ask();
+      case "releaseLease":
+        return void this.#claim.release().catch(this.#complain);
+      case "publish":
+        return this.#publish(effect.result);
+      case "restart":
+        log.info(`restarting into ${effect.release} under the lease`);
+        await this.#pause(tellMs);
+        return void askUpdater({ kind: "restart" }).catch(this.#complain);
+    }
+  }
+
+  async #ask(): Promise<void> {
+    const most = Math.max(1, ...this.#view.orders.map(({ order }) => order.maxUnavailable));
+    const answer = await this.#claim.ask(most, () => this.#happen({ kind: "leaseLost" })).catch(this.#complain);
+    if (!answer) return this.#happen({ kind: "denied", by: "noMajority" });
+    if (answer.kind === "granted") return this.#happen({ kind: "granted" });
+    const { kind: _, untilMs: untilWallMs, ...denial } = answer;
+    const { clock } = this.#o;
+    const untilMs = untilWallMs === undefined ? {} : { untilMs: untilWallMs - clock.now() + clock.monotonic() };
+    this.#happen({ kind: "denied", ...denial, ...untilMs });
+  }
+
+  async #publish({ said: number, device, ...word }: Result): Promise<void> {
+    const { self, results, publish, rootHash, log } = this.#o;
+    const { check, trialSeconds, ...rest } = word;
+    const hash = await rootHash();
+    const jws = await signResult(
+      {
+        ...{ v: 1, neighborhood: self.neighborhood, device, number, bootId: self.bootId, ...rest },
+        ...(check !== undefined && { check }),
+        ...(trialSeconds !== undefined && { trialSeconds }),
+        ...(hash !== undefined && { rootHash: hash }),
+      },
+      self.key,
+    );
+    log.info(`rollout ${word.rollout}: ${word.outcome}${check === undefined ? "" : ` (${check})`}`);
+    await results.take(jws);
+    await this.#save();
+    publish(device);
+  }
+
+  #save(): Promise<void> {
+    const now = this.#o.clock.monotonic();
+    this.#savedAt = now;
+    const view = keptOf(this.#view, now);
+    return this.#saving(() => this.#o.store.save({ view, results: this.#o.results.documents() })).catch(this.#complain);
+  }
+}

@@ -1,0 +1,47 @@
+// Three devices update one after the other, each through its own restart, and stop at a bad release.
+import { expect, test } from "vitest";
+import { eventually } from "../../eventually.ts";
+import { after, before, Home } from "./home.ts";
+
+test("three devices update one after the other, each goes on after its restart and gives the lease back", async () => {
+  await using home = new Home(3);
+  home.order();
+  await eventually(
+    () => expect(home.devices.map(({ rollouts }) => rollouts?.status()?.state)).toEqual(Array(3).fill("finished")),
+    {
+      within: 20_000,
+    },
+  );
+  expect(home.devices.map(({ release }) => release)).toEqual([after, after, after]);
+  expect(home.problems).toEqual([]);
+  expect(home.asked.filter((what) => what.endsWith(" restart"))).toHaveLength(3);
+  for (const { id, rollouts } of home.devices) {
+    expect(home.asked).toContain(`${id} releases`);
+    expect(rollouts?.status()).toMatchObject({ updated: 3, failed: 0, total: 3 });
+  }
+});
+
+test("a release that fails stops at the canary, everybody says so, and an aborted rollout makes way", async () => {
+  await using home = new Home(3, () => true);
+  home.order();
+  await eventually(
+    () => expect(home.devices.map(({ rollouts }) => rollouts?.status()?.state)).toEqual(Array(3).fill("paused")),
+    {
+      within: 20_000,
+    },
+  );
+  expect(home.devices.map(({ release }) => release)).toEqual([before, before, before]);
+  const restarted = home.asked.filter((what) => what.endsWith(" restart"));
+  expect(restarted).toHaveLength(1);
+  const [canary = ""] = restarted[0]!.split(" ");
+  // The others have not even been asked to write it.
+  expect(home.asked.filter((what) => what.endsWith(" prepare"))).toEqual([`${canary} prepare`]);
+  for (const { rollouts } of home.devices) {
+    expect(rollouts?.status()?.waits).toMatchObject({ on: "failures", devices: [canary] });
+    expect(rollouts?.status()?.members[0]).toMatchObject({ id: canary, standing: "failed", check: "trial.meshDown" });
+  }
+  home.order({ number: 2, state: "aborted" });
+  await eventually(() =>
+    expect(home.devices.map(({ rollouts }) => rollouts?.status()?.state)).toEqual(Array(3).fill("aborted")),
+  );
+});
