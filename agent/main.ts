@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { makePageHandler } from "../dashboard/api/handler.ts";
 import { internalDisk } from "../image/install/available.ts";
 import { agentFilesIn } from "../provisioning/handover/agent-files.ts";
+import { giveAskedReset } from "../provisioning/handover/asked-reset.ts";
 import { readProblems } from "../provisioning/handover/problems.ts";
 import { provisionAgain } from "../provisioning/neighborhood/provision-device.ts";
 import { generateSigningKey } from "../provisioning/trust/keys.ts";
@@ -139,6 +140,7 @@ async function main(): Promise<void> {
     },
     rename: actions["/v1/rename"],
     update: actions["/v1/update"],
+    reset: (body, signed) => giveAskedReset(files.askedReset, signed, () => actions["/v1/reset"](body)),
   });
   const door = makePublicDoor({ port: config.link.pagePort, page, log, warnings });
   const stopping = new AbortController();

@@ -5,6 +5,7 @@ import type { SendRequest } from "../agent/api/client.ts";
 import type { StatusSource } from "../agent/api/own-status.ts";
 import { prometheusText } from "../agent/telemetry/prometheus.ts";
 import { errnoOf, HamletError } from "../system/error.ts";
+import type { Buttons } from "./api/buttons.ts";
 import { servePage } from "./api/handler.ts";
 import { bundledPage, loadPage } from "./api/page.ts";
 
@@ -14,20 +15,31 @@ export type OpenPageOptions = {
   port?: number;
   /** Sends a request to the device, if it takes any. */
   request?: SendRequest | undefined;
+  /** Lets a waiting device in, if this computer has the root's keys. */
+  adopt?: ((deviceKey: string) => Promise<unknown>) | undefined;
 };
 
 /** Serves until `close`. Port 0 takes a free one. Throws `port.taken`. */
 export async function serveOpenPage(
   source: Pick<StatusSource, "status">,
-  { port = 0, request }: OpenPageOptions = {},
+  { port = 0, request, adopt }: OpenPageOptions = {},
 ): Promise<OpenPage> {
   const key = randomBytes(16).toString("base64url");
+  const hasButtons = request !== undefined || adopt !== undefined;
+  const press: Buttons["press"] = {
+    ...(request && {
+      "/v1/install": (body) => request("/v1/install", body),
+      "/v1/rename": (body) => request("/v1/rename", body),
+      "/v1/update": (body) => request("/v1/update", body),
+    }),
+    ...(adopt && { "/v1/adopt": ({ deviceKey }) => adopt(deviceKey) }),
+  };
   const handler = servePage({
     read: () => source.status(),
     metrics: async () => prometheusText(await source.status()),
     names: () => [],
     html: await freshPage(),
-    ...(request && { buttons: { key, paths: ["/v1/install"], send: request } }),
+    ...(hasButtons && { buttons: { key, press } }),
   });
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, handler);
   await new Promise<void>((resolve, reject) => {
@@ -48,7 +60,7 @@ export async function serveOpenPage(
   if (typeof bound !== "object" || !bound) throw new Error("no address");
   return {
     // A browser keeps the fragment to itself; the page reads it.
-    url: `http://127.0.0.1:${bound.port}/${request ? `#${key}` : ""}`,
+    url: `http://127.0.0.1:${bound.port}/${hasButtons ? `#${key}` : ""}`,
     async close() {
       handler.close();
       server.closeAllConnections();

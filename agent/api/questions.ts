@@ -21,6 +21,7 @@ export const questions = {
   status: z.strictObject({}),
   updateReport: z.strictObject({}),
   rename: requests["/v1/rename"].body,
+  reset: requests["/v1/reset"].body,
   update: requests["/v1/update"].body.refine(({ kind }) => kind !== "install", "needs root on the device"),
 } as const;
 export type QuestionKind = keyof typeof questions;
@@ -30,5 +31,6 @@ export const isQuestionKind = (kind: string): kind is QuestionKind => Object.has
 /** The questions that ask for what a request on the device's own socket asks for, with the same words. */
 export const questionFor: Partial<Record<RequestPath, QuestionKind>> = {
   "/v1/rename": "rename",
+  "/v1/reset": "reset",
   "/v1/update": "update",
 };

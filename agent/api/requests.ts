@@ -2,6 +2,7 @@
 // From the link the owner asks for some of them by signed questions (answers.ts). The agent only agrees to and prepares a request that
 // needs root: root acts on the copy that the owner leaves in root's own folder, which the agent cannot write.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { z } from "zod";
 import type { InternalDisk } from "../../image/install/available.ts";
 import { isUpdating, type UpdateActivity, type UpdateRequest } from "../../provisioning/handover/update.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
@@ -37,8 +38,9 @@ export type Device = {
   updateActivity(): UpdateActivity | undefined;
 };
 
+const usualBytes = 4 << 10;
 /** Orders are as long as a hello may be. */
-const maxBytesOf = (path: RequestPath): number => (path === ordersPath ? 64 << 10 : 4 << 10);
+const maxBytesOf = (path: RequestPath): number => (path === ordersPath ? 64 << 10 : usualBytes);
 
 export type Actions = { [Path in RequestPath]: (body: RequestBody<Path>) => Promise<RequestAnswer<Path>> };
 export function actionsOf(device: Device): Actions {
@@ -65,7 +67,9 @@ export function actionsOf(device: Device): Actions {
 export function serveRequests(device: Device, otherwise: Handler): Handler {
   const actions = actionsOf(device);
   const serve = <Path extends RequestPath>(path: Path, request: IncomingMessage, response: ServerResponse) =>
-    answerRequest(request, response, path, actions[path]);
+    answerRequest(request, response, { schema: requests[path].body, maxBytes: maxBytesOf(path) }, (body) =>
+      actions[path](body as RequestBody<Path>),
+    );
   return (request, response) => {
     const path = request.method === "POST" && isRequestPath(request.url) ? request.url : undefined;
     if (path) void serve(path, request, response);
@@ -73,19 +77,19 @@ export function serveRequests(device: Device, otherwise: Handler): Handler {
   };
 }
 
-export const isRequestPath = (path = ""): path is RequestPath => Object.hasOwn(requests, path);
+const isRequestPath = (path = ""): path is RequestPath => Object.hasOwn(requests, path);
 
 /** Answers with the result of `act`, or with 409 and the code of what it throws. */
-export async function answerRequest<Path extends RequestPath>(
+export async function answerRequest<Schema extends z.ZodType>(
   request: IncomingMessage,
   response: ServerResponse,
-  path: Path,
-  act: (body: RequestBody<Path>) => Promise<object>,
+  wanted: { schema: Schema; maxBytes?: number },
+  act: (body: z.infer<Schema>) => Promise<object>,
 ): Promise<void> {
   request.on("error", () => {});
   response.on("error", () => {});
   try {
-    const answer = await readBody(request, path).then(act);
+    const answer = await readBody(request, wanted).then(act);
     sendJson(response, 200, answer);
   } catch (error) {
     // Node would parse the unread rest of the body as the next request.
@@ -94,14 +98,16 @@ export async function answerRequest<Path extends RequestPath>(
   }
 }
 
-async function readBody<Path extends RequestPath>(request: IncomingMessage, path: Path): Promise<RequestBody<Path>> {
-  const maxBytes = maxBytesOf(path);
+async function readBody<Schema extends z.ZodType>(
+  request: IncomingMessage,
+  { schema, maxBytes = usualBytes }: { schema: Schema; maxBytes?: number },
+): Promise<z.infer<Schema>> {
   const text = await readAll(request, maxBytes).catch((cause: unknown) => {
     throw cause instanceof TooLong ? badRequest(`a request has at most ${maxBytes} bytes`) : cause;
   });
-  const parsed = requests[path].body.safeParse(parseJson(text));
+  const parsed = schema.safeParse(parseJson(text));
   if (!parsed.success) throw badRequest(explainIssues(parsed.error));
-  return parsed.data as RequestBody<Path>;
+  return parsed.data;
 }
 
 async function rename({ life }: Device, { name }: RequestBody<"/v1/rename">): Promise<{ name: string }> {

@@ -42,7 +42,7 @@ export function makeAnswering({ identity, revocations, answer, clock }: Answerin
         return isFresh;
       },
     });
-    const text = JSON.stringify(await answer(kind, question.with ?? {}));
+    const text = JSON.stringify(await answer(kind, question.with ?? {}, signed));
     return { box: await sealTo(replyKey, signAnswer(text, identity.jws, signed.question, identity.key)) };
   };
 }

@@ -9,6 +9,7 @@ import { agentSocket, type Exec, localDoors } from "../../system/doors.ts";
 import { HamletError } from "../../system/error.ts";
 import { printableStream } from "../../system/printable-stream.ts";
 import { withRootRequest } from "../commands/device/root-request.ts";
+import type { Owned } from "../commands/neighborhood/owner.ts";
 import type { Option, Values } from "./command.ts";
 import { text } from "./command.ts";
 import { linkedDevice, takesNoRequests } from "./linked-device.ts";
@@ -19,6 +20,8 @@ export type Device = Pick<AgentClient, "status" | "look" | "order"> &
     found: string;
     /** Sends a request that changes the device; absent if it takes none. Throws `device.noAnswer` or the device's refusal. */
     request?: SendRequest;
+    /** Whose keys sign what is asked of it; absent if no signature is needed, or there is none. */
+    owner?: Owned;
     /** Runs a program on the device as root, if one can be started; its output goes to `stdout`, by default ours. */
     exec?(argv: string[], stdout?: NodeJS.WritableStream): Promise<number>;
     close(): void;

@@ -8,7 +8,7 @@ import type { UpdateReport } from "../../provisioning/handover/update.ts";
 import { sleep, systemClock } from "../../system/clock.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Where } from "../../system/http/ask.ts";
-import { type Owned, ownedNeighborhood } from "../commands/neighborhood/owner.ts";
+import { type Owned, ownedIfAny } from "../commands/neighborhood/owner.ts";
 import type { Values } from "./command.ts";
 
 /** A device bounds how often one source asks. */
@@ -17,7 +17,7 @@ const pauseMs = 1_000;
 /** Its requests and report are there for its owner alone. Throws `neighborhood.notFound` if the folder that is named is none. */
 export async function linkedDevice(address: string, where: Where, values: Values) {
   const { look, order, question } = agentClient({ who: address, where: () => where });
-  const owned = await ownedBy(values);
+  const owned = await ownedIfAny(values);
   const open = async (owner: Owned, seen: Status | PublicStatus): Promise<AskQuestion> => {
     const { deviceKey } = "self" in seen ? seen.self : seen;
     if (deviceKey === undefined) throw publicPageOnly(address);
@@ -48,21 +48,10 @@ export async function linkedDevice(address: string, where: Where, values: Values
   };
   const updateReport = async (): Promise<UpdateReport> =>
     readUpdateReport(await (await asker(owned))("updateReport", {}));
-  return { ...device, request, updateReport };
+  return { ...device, owner: owned, request, updateReport };
 }
 
 export const takesNoRequests = (found: string): HamletError =>
   new HamletError("device.takesNoRequests", `${found} does not accept this request over the network`, {
     hint: "as its owner name your folder, --neighborhood <folder>, if the command takes it; else run it on the device: ssh root@<address> hamlet ...",
   });
-
-/** Undefined on a computer that has no neighborhood's keys. */
-async function ownedBy(values: Values): Promise<Owned | undefined> {
-  try {
-    return await ownedNeighborhood(values);
-  } catch (error) {
-    const isNone = error instanceof HamletError && error.code === "neighborhood.notFound";
-    if (isNone && values["neighborhood"] === undefined) return undefined;
-    throw error;
-  }
-}

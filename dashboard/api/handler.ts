@@ -1,16 +1,14 @@
 // Serves the page and its API, read-only: GET / (the page), /v1/status, /v1/events (live), /metrics.
 // There are two kinds: the public page for strangers on the link, the full page for the mesh, for localhost and for the agent's
-// own socket. Only the page of `hamlet open` also passes requests on, by POST with its key.
-import { hash, timingSafeEqual } from "node:crypto";
+// own socket. Only the page of `hamlet open` also has buttons (buttons.ts).
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { SendRequest } from "../../agent/api/client.ts";
 import type { StatusSource } from "../../agent/api/own-status.ts";
-import { answerRequest, isRequestPath } from "../../agent/api/requests.ts";
-import type { PublicStatus, RequestPath, Status } from "../../agent/api/schema.ts";
+import type { PublicStatus, Status } from "../../agent/api/schema.ts";
 import { prometheusText } from "../../agent/telemetry/prometheus.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import { errorAnswer, send, sendJson } from "../../system/http/answer.ts";
 import { namesAtHome, refusal } from "../../system/http/visitor.ts";
+import { answerButton, type Buttons } from "./buttons.ts";
 import { makeEvents } from "./events.ts";
 import { loadPage, policyOf } from "./page.ts";
 import { refusalPage, wantsHtml } from "./refusal-page.ts";
@@ -32,8 +30,6 @@ export type PageOptions = {
   eventsEveryMs?: number;
   buttons?: Buttons;
 };
-/** The requests that the page may pass on to its device, for a browser that sends `key` in the header `x-hamlet-key`. */
-export type Buttons = { key: string; paths: RequestPath[]; send: SendRequest };
 
 /** The page of a device: `public` for the link, `full` for what came through the mesh or the agent's own socket. */
 export function makePageHandler(
@@ -85,13 +81,7 @@ export function servePage({ read, metrics, names, buttons, ...options }: PageOpt
       const because = refusal(request, names);
       if (because) return sendError(response, 403, because);
       const path = (request.url ?? "/").split("?")[0] ?? "/";
-      if (request.method === "POST" && isRequestPath(path) && buttons?.paths.includes(path)) {
-        if (!hasKey(request, buttons.key)) return sendError(response, 403, new HamletError("api.refused", wrongKey));
-        return await answerRequest(request, response, path, async (body) => {
-          await buttons.send(path, body);
-          return body;
-        });
-      }
+      if (buttons && (await answerButton(request, response, path, buttons).catch(refuse(response)))) return;
       const route = routes[path];
       if (!route) return sendError(response, 404, new HamletError("api.refused", "no such page"));
       if (request.method !== "GET" && request.method !== "HEAD") {
@@ -114,12 +104,12 @@ export function servePage({ read, metrics, names, buttons, ...options }: PageOpt
   );
 }
 
-const wrongKey = "this needs the page's key: open the address that `hamlet open` printed";
-
-function hasKey({ headers }: IncomingMessage, key: string): boolean {
-  const [given, wanted] = [headers["x-hamlet-key"] ?? "", key].map((text) => hash("sha256", String(text), "buffer"));
-  return timingSafeEqual(given!, wanted!);
-}
+/** Answers with 403. */
+const refuse = (response: ServerResponse) => (error: unknown) => {
+  if (!(error instanceof HamletError)) throw error;
+  sendError(response, 403, error);
+  return true;
+};
 
 function sendError(response: ServerResponse, status: number, error: HamletError): void {
   response.setHeader("vary", "accept");

@@ -8,10 +8,13 @@ import { Members } from "./members.tsx";
 import { MeshGraph } from "./mesh-graph.tsx";
 import { MetricsTable } from "./metrics.tsx";
 import { Facts, LinkMark, Section, WarningList } from "./parts.tsx";
+import { Pending, waitingIn } from "./pending.tsx";
+import { Rename } from "./rename.tsx";
 import { Updates } from "./updates.tsx";
 
 export function FullPage({ status, news }: { status: Status; news: News }) {
-  const { self, members, pending, warnings } = status;
+  const { self, members, warnings } = status;
+  const waiting = waitingIn(status);
   const origins = originsOf(warnings);
   const alive = members.filter(({ state }) => state === "alive").length;
   const broker = members.find(({ id }) => id === status.broker);
@@ -36,7 +39,7 @@ export function FullPage({ status, news }: { status: Status; news: News }) {
           what={origins.length === 1 ? "warning" : "warnings"}
           isBad={origins.length > 0}
         />
-        <Tile value={String(pending.length)} what="waiting for adoption" isBad={pending.length > 0} />
+        <Tile value={String(waiting.length)} what="waiting for adoption" isBad={waiting.length > 0} />
         <Tile value={broker?.name ?? "none"} what="runs the MQTT broker" isBad={!broker} />
       </ul>
       <div class="beside">
@@ -45,7 +48,7 @@ export function FullPage({ status, news }: { status: Status; news: News }) {
             <WarningList warnings={warnings} now={now} />
           </Section>
           {status.internalDisk && <Install self={self} disk={status.internalDisk} />}
-          {pending.length > 0 && <Pending pending={pending} />}
+          {waiting.length > 0 && <Pending waiting={waiting} />}
           <Section title="This device" id="self">
             <Facts
               facts={{
@@ -58,6 +61,7 @@ export function FullPage({ status, news }: { status: Status; news: News }) {
                 "Adoption code": <code>{self.code}</code>,
               }}
             />
+            <Rename name={self.name} />
           </Section>
           {status.update && <Updates update={status.update} now={now} />}
         </div>
@@ -79,26 +83,4 @@ const Tile = ({ value, what, isBad }: { value: string; what: string; isBad: bool
   <li class={isBad ? "tile bad" : "tile"}>
     <b>{value}</b> <span>{what}</span>
   </li>
-);
-
-const reasons: Record<string, string> = {
-  tokenExpired: "its token has expired",
-  overMaximum: "its token has already admitted its maximum of devices",
-  needsConfirmation: "its token requires the owner's confirmation",
-};
-
-const Pending = ({ pending }: { pending: Status["pending"] }) => (
-  <Section title="Waiting for adoption" id="pending">
-    <ul class="plain">
-      {pending.map(({ id, name, code, because }) => (
-        <li key={id}>
-          <b>{name}</b> <code>{code}</code> <span class="meta">{reasons[because] ?? because}</span>
-        </li>
-      ))}
-    </ul>
-    <p class="hint">
-      If this code is the one on the device's own page or console, its owner lets it in:{" "}
-      <code>hamlet adopt &lt;name&gt; --neighborhood &lt;folder&gt;</code>
-    </p>
-  </Section>
 );

@@ -1,19 +1,21 @@
 // The button that moves a device from its USB stick to its internal disk; root on the device does it.
 import { useState } from "preact/hooks";
-import type { RequestBody, Status } from "../../agent/api/schema.ts";
+import type { Status } from "../../agent/api/schema.ts";
 import { bytes, count } from "../words.ts";
+import { press, RefusalText, useIsOffered } from "./buttons.tsx";
 import { Section } from "./parts.tsx";
 
-type Refusal = { message: string; hint?: string };
-type Answer = { refusal: Refusal } | { uptimeS: number };
+type Answer = { refusal: NonNullable<Awaited<ReturnType<typeof press>>> } | { uptimeS: number };
 
 export function Install({ self, disk }: { self: Status["self"]; disk: NonNullable<Status["internalDisk"]> }) {
   const [typed, setTyped] = useState("");
   const [answer, setAnswer] = useState<Answer>();
-  // The fragment of the address that `hamlet open` prints.
-  const key = location.hash.slice(1);
+  const mayMove = useIsOffered("/v1/install");
   const what = [disk.model, bytes(disk.sizeBytes), count(disk.partitions, "partition")].filter(Boolean).join(", ");
-  const move = async () => setAnswer(await requestInstall(key, { id: self.id, disk: disk.path }, self.uptimeS));
+  const move = async () => {
+    const refusal = await press("/v1/install", { id: self.id, disk: disk.path });
+    setAnswer(refusal ? { refusal } : { uptimeS: self.uptimeS });
+  };
   // An agent that has started since then knows the outcome, and warns of a failure.
   if (answer && "uptimeS" in answer && self.uptimeS >= answer.uptimeS) {
     return (
@@ -32,7 +34,7 @@ export function Install({ self, disk }: { self: Status["self"]; disk: NonNullabl
         <code>{disk.path}</code> ({what}). <b>This erases everything on that disk</b>, and {self.name} leaves the mesh
         for some minutes.
       </p>
-      {key ? (
+      {mayMove ? (
         <form
           onSubmit={(event) => {
             event.preventDefault();
@@ -53,21 +55,7 @@ export function Install({ self, disk }: { self: Status["self"]; disk: NonNullabl
           <code>hamlet install</code> as root on the device.
         </p>
       )}
-      {answer && "refusal" in answer && (
-        <p class="refusal" role="alert">
-          {answer.refusal.message}. {answer.refusal.hint && <>Next: {answer.refusal.hint}</>}
-        </p>
-      )}
+      <RefusalText refusal={answer && "refusal" in answer ? answer.refusal : undefined} />
     </Section>
   );
-}
-
-async function requestInstall(key: string, body: RequestBody<"/v1/install">, uptimeS: number): Promise<Answer> {
-  try {
-    const headers = { "content-type": "application/json", "x-hamlet-key": key };
-    const response = await fetch("/v1/install", { method: "POST", headers, body: JSON.stringify(body) });
-    return response.ok ? { uptimeS } : { refusal: (await response.json()) as Refusal };
-  } catch {
-    return { refusal: { message: "hamlet open does not answer", hint: "start it again" } };
-  }
 }

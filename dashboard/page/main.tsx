@@ -2,6 +2,7 @@
 /// <reference types="vite/client" />
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { OfferedButtons, useOffered } from "./buttons.tsx";
 import { FullPage } from "./full.tsx";
 import { listen, type News } from "./live.ts";
 import { PublicPage } from "./public.tsx";
@@ -9,6 +10,7 @@ import "./style.css";
 
 function Page() {
   const [news, setNews] = useState<News>({ link: "connecting", histories: new Map() });
+  const offered = useOffered();
   useEffect(() => listen(setNews), []);
   const { status } = news;
   useEffect(() => {
@@ -27,7 +29,13 @@ function Page() {
       </main>
     );
   }
-  return "members" in status ? <FullPage status={status} news={news} /> : <PublicPage status={status} news={news} />;
+  return "members" in status ? (
+    <OfferedButtons value={offered}>
+      <FullPage status={status} news={news} />
+    </OfferedButtons>
+  ) : (
+    <PublicPage status={status} news={news} />
+  );
 }
 
 render(<Page />, document.getElementById("page")!);

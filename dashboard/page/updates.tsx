@@ -1,7 +1,8 @@
-// What the device runs, what is newer, and how far an update is. People begin one with `hamlet update now`.
+// What the device runs, what is newer, and how far an update is. People begin one here, on the page of `hamlet open`, or with `hamlet update now`.
 import type { UpdateStatus } from "../../agent/api/schema.ts";
 import { activityText, endText, share } from "../update-words.ts";
 import { duration } from "../words.ts";
+import { Press } from "./buttons.tsx";
 import { Facts, Section } from "./parts.tsx";
 
 export function Updates({ update, now }: { update: UpdateStatus; now: number }) {
@@ -21,6 +22,15 @@ export function Updates({ update, now }: { update: UpdateStatus; now: number }) 
           ...(failed.length > 0 && { "Failed releases": failed.join(", ") }),
         }}
       />
+      {activity.phase === "idle" && (
+        <Press
+          path="/v1/update"
+          body={{ kind: "now" }}
+          label="Update now"
+          confirm="The device restarts once it has written the release: update"
+          done="asked: the device looks for a release"
+        />
+      )}
     </Section>
   );
 }

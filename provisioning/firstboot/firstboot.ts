@@ -14,7 +14,7 @@ import { settle, settleLinks } from "./drivers.ts";
 import { agentOwner, isDataLost, readImage, setKernelHostname } from "./machine.ts";
 import { finishMove, isMoving, problemOfMove } from "./move.ts";
 import type { Paths } from "./paths.ts";
-import { resetIfRequested } from "./reset.ts";
+import { requestIfAsked, resetIfRequested } from "./reset.ts";
 import { takeFromImager } from "./take-imager.ts";
 import { type Taken, takeProvision } from "./take-provision.ts";
 import { tellProblems } from "./tell-problems.ts";
@@ -64,6 +64,8 @@ async function takeAll(
   if (moved) problems.push(problemOf(moved, now));
   // Whoever requested an install before a restart has stopped waiting for it.
   await removeFile(paths.installRequest);
+  // One that power cut off.
+  await requestIfAsked(paths, log);
   if (await resetIfRequested(paths)) log.info("this device was reset: it belongs to no neighborhood");
   const imager = await takeFromImager(paths, log);
   if (imager.problem) problems.push(problemOf(imager.problem, now));

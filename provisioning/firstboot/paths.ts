@@ -34,6 +34,8 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   resetRequest: join(root, rootFolder, requestNames.reset),
   installRequest: join(root, rootFolder, requestNames.install),
   updateRequest: join(root, rootFolder, requestNames.update),
+  /** The neighborhood of the provision file. */
+  owner: join(root, rootFolder, "neighborhood.json"),
   authorizedKeys: join(root, rootFolder, "ssh/authorized_keys"),
   imager: join(root, rootFolder, "imager.json"),
   /** The updater's state. */

@@ -10,6 +10,7 @@ import {
   type ProvisionFile,
   provisionBlockBytes,
 } from "../file/provision-file.ts";
+import { keepOwner } from "../handover/asked-reset.ts";
 import { overwriteFile, readFrom, removeFile, removeKept } from "../handover/files.ts";
 import type { Owner } from "../handover/folder.ts";
 import { configFor, giveProvision } from "../handover/provision.ts";
@@ -54,6 +55,7 @@ export async function takeProvision(
   }
   const file = { ...defaults, ...given, network: { ...defaults.network, ...given.network } };
   await applyAll(paths, file);
+  await keepOwner(paths.owner, file.neighborhood);
   // Last, because the agent makes an identity of it.
   await giveProvision(paths.provision, file, agent);
   await removeFile(paths.problems);

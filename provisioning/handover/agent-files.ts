@@ -19,6 +19,8 @@ export const agentFilesIn = (folder: string) => ({
   rollouts: join(folder, "rollouts.json"),
   /** The voters it knows, and what it has granted as one; the agent's alone. */
   leases: join(folder, "leases.json"),
+  /** To root: the owner's question that asks for a reset (asked-reset.ts). */
+  askedReset: join(folder, "reset.json"),
   /** From root: what to make an identity of (provision.ts). */
   provision: join(folder, "provision.json"),
   /** From root: what it could not do (problems.ts). */

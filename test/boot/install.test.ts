@@ -105,7 +105,8 @@ test("a device moves from its stick to its disk when asked on its page", async (
     const page = await serveOpenPage(stick, { request: stick.request });
     const [url, key = ""] = page.url.split("#");
     const asked = JSON.stringify({ id: before.self.id, disk: "/dev/nvme0n1" });
-    const answer = await fetch(`${url}v1/install`, { method: "POST", headers: { "x-hamlet-key": key }, body: asked });
+    const headers = { "x-hamlet-key": key, origin: new URL(page.url).origin };
+    const answer = await fetch(`${url}v1/install`, { method: "POST", headers, body: asked });
     expect(answer.status, await answer.text()).toBe(200);
     const left = await eventually(
       async () => {

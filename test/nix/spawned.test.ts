@@ -25,7 +25,7 @@ const runs: Record<keyof typeof spawned.starts, string> = {
   "hamlet-wifi@": "provisioning/firstboot/wifi",
 };
 /** These start nothing but the program in their ExecStart. */
-const startNothing = ["hamlet-efi-check", "hamlet-reset", "hamlet-stayed-up", "hamlet-sysctl"];
+const startNothing = ["hamlet-asked", "hamlet-efi-check", "hamlet-reset", "hamlet-stayed-up", "hamlet-sysctl"];
 /** Debian's packages that mmdebstrap installs as essential, or as dependencies of those in `installed`. */
 const alwaysThere = ["coreutils", "dash", "grep", "sed", "util-linux"];
 

@@ -191,6 +191,89 @@ test("a button moves a device from its stick to its disk once its name is typed"
   }
 });
 
+test("the owner adopts, renames and updates by buttons, which only the page with the key has", async () => {
+  const porch = { id: "p".repeat(26), name: "porch", deviceKey: `${"k".repeat(42)}A`, code: "mnop-qrst-uvwx" };
+  source.state.pending = [{ ...porch, because: "needsConfirmation" }];
+  source.state.update = {
+    ...{ v: 1, running: { slot: "a", version: "0.1.0" }, newest: "0.2.0", failed: [], activity: { phase: "idle" } },
+  };
+  const asked: unknown[] = [];
+  const page = await serveOpenPage(source, {
+    async request(path, body) {
+      if ("name" in body && body.name === "cellar") throw new HamletError("name.taken", "cellar is taken");
+      if ("name" in body) source.state.self.name = String(body.name);
+      asked.push([path, body]);
+    },
+    async adopt(deviceKey) {
+      asked.push(["adopt", deviceKey]);
+      source.state.pending = [];
+    },
+  });
+  try {
+    const [url, key] = page.url.split("#");
+    for (const address of [url!, `${url}#another-key`]) {
+      const looker = await browser.open(address);
+      await looker.until(`${text("section:has(#pending)")}.includes("hamlet adopt")`);
+      expect(await looker.evaluate("document.querySelectorAll('button').length")).toBe(0);
+    }
+    const tab = await browser.open(page.url);
+    const button = (label: string) =>
+      `[...document.querySelectorAll("button")].find((one) => one.innerText.includes(${JSON.stringify(label)}))`;
+    const click = async (label: string) => {
+      await tab.until(`${button(label)} && !${button(label)}.disabled`);
+      await tab.evaluate(`${button(label)}.click()`);
+    };
+    await tab.until(button("Adopt porch"));
+    expect(await tab.evaluate(text("section:has(#pending)"))).toContain("mnop-qrst-uvwx");
+    expect(await tab.evaluate<string[]>(lowContrast)).toEqual([]);
+    // A first press only asks, and names the code.
+    await click("Adopt porch");
+    await click("Cancel");
+    expect(asked).toEqual([]);
+    await click("Adopt porch");
+    await click("mnop-qrst-uvwx");
+    await tab.until(`document.querySelector("#pending") === null`);
+    await click("Update now");
+    await click("restarts");
+    await tab.until(`${text("section:has(#updates)")}.includes("looks for a release")`);
+    const type = (name: string) =>
+      tab.evaluate(`(() => {
+      const input = document.querySelector("#rename input");
+      input.value = ${JSON.stringify(name)};
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+    })()`);
+    await type("cellar");
+    await click("Rename");
+    await tab.until(`${text("#rename [role=alert]")}.includes("cellar is taken")`);
+    await type("pantry");
+    await click("Rename");
+    await tab.until(`${text("main")}.includes("seen from pantry")`);
+    expect(asked).toEqual([
+      ["adopt", porch.deviceKey],
+      ["/v1/update", { kind: "now" }],
+      ["/v1/rename", { name: "pantry" }],
+    ]);
+    expect(tab.requests.every((request) => !request.includes(key!))).toBe(true);
+    expect(tab.problems.filter((problem) => !problem.includes("409"))).toEqual([]);
+
+    // Another site knows the address and even the key: the browser does not let it ask.
+    const other = createServer((_, response) => response.setHeader("content-type", "text/html").end("<p>another site"));
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    const foreign = await browser.open(`http://127.0.0.1:${(other.address() as AddressInfo).port}/`);
+    await foreign.until(text("p"));
+    const sent = await foreign.evaluate(`Promise.allSettled([
+      fetch("${url}v1/rename", { method: "POST", body: '{"name":"owned"}', headers: { "x-hamlet-key": "${key}" } }),
+      fetch("${url}v1/rename", { method: "POST", body: '{"name":"owned"}', mode: "no-cors" }),
+    ]).then((all) => all.map(({ status }) => status))`);
+    expect(sent).toEqual(["rejected", "rejected"]);
+    expect(asked).toHaveLength(3);
+    other.closeAllConnections();
+    await new Promise((resolve) => other.close(resolve));
+  } finally {
+    await page.close();
+  }
+});
+
 test("the page shows how far an update is and how the last one ended", async () => {
   const { url } = await serve("full");
   const tab = await browser.open(url);

@@ -1,18 +1,27 @@
 // `open`: serves the neighborhood's page on this computer and opens it in the browser.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { serveOpenPage } from "../../../dashboard/open.ts";
+import { adopt as signAdoption } from "../../../provisioning/neighborhood/orders.ts";
+import { systemClock } from "../../../system/clock.ts";
 import { run } from "../../../system/command.ts";
-import { type Command, text, usageError } from "../../terminal/command.ts";
-import { deviceOption, findDevice } from "../../terminal/device.ts";
+import { HamletError } from "../../../system/error.ts";
+import { type Command, text, usageError, type Values } from "../../terminal/command.ts";
+import { type Device, findDevice } from "../../terminal/device.ts";
+import { ownedIfAny, refuseOtherNeighborhood } from "../neighborhood/owner.ts";
+import { waitingAt } from "../neighborhood/waiting.ts";
+import { ownedDeviceOptions } from "./owned.ts";
 
 export const open: Command = {
   usage: "open [--no-browser] [--port <number>]",
   summary: "show the neighborhood's page in the browser",
   example: "hamlet open --device cellar",
   details: `
-Serves the page of the agent on this computer, or of the running lab, on 127.0.0.1 only, until Ctrl-C.
-For a device elsewhere, use SSH: ssh -t -L 8080:127.0.0.1:8080 root@attic hamlet open --port 8080`,
+Serves the page of the agent on this computer, of the running lab or, for the owner, of a device on the link, on 127.0.0.1 only, until
+Ctrl-C. With --neighborhood <folder> the page has a button that lets a waiting device in, and this program signs for the owner: no key and
+no session ever gets to a device or to the browser.`,
   options: {
-    ...deviceOption,
+    ...ownedDeviceOptions,
     "no-browser": { type: "boolean", describe: "only print the address" },
     port: { type: "string", argument: "number", describe: "port on 127.0.0.1 (default: a free one)" },
   },
@@ -21,11 +30,11 @@ For a device elsewhere, use SSH: ssh -t -L 8080:127.0.0.1:8080 root@attic hamlet
     if (!Number.isInteger(port) || port < 0 || port > 65535)
       throw usageError(open, "--port must be a number up to 65535");
     const device = await findDevice(values);
-    const page = await serveOpenPage(device, { port, request: device.request });
+    const adopt = await adopterAt(device, values);
+    const page = await serveOpenPage(device, { port, request: device.request, adopt });
     print(page.url);
-    note(
-      `the page of ${device.found}${device.request ? "; keep its address secret: it has buttons" : ""}; Ctrl-C ends it`,
-    );
+    const hasButtons = device.request || adopt;
+    note(`the page of ${device.found}${hasButtons ? "; keep its address secret: it has buttons" : ""}; Ctrl-C ends it`);
     const hasDisplay = Boolean(process.env["DISPLAY"] || process.env["WAYLAND_DISPLAY"]);
     if (hasDisplay && !values["no-browser"]) {
       // Without the key, because other users can read it in the list of processes.
@@ -41,3 +50,25 @@ For a device elsewhere, use SSH: ssh -t -L 8080:127.0.0.1:8080 root@attic hamlet
     return 0;
   },
 };
+
+/** Signs the adoption of a device that waits; undefined on a computer without the root key, or without its passphrase. */
+export async function adopterAt(
+  device: Device,
+  values: Values,
+): Promise<((deviceKey: string) => Promise<void>) | undefined> {
+  const owned = device.owner ?? (await ownedIfAny(values));
+  if (!owned || !existsSync(join(owned.folder, "root.key"))) return undefined;
+  const open = await owned.open().catch((error: unknown) => {
+    const isUnasked = error instanceof HamletError && error.code === "neighborhood.noPassphrase";
+    if (!isUnasked || values["neighborhood"] !== undefined) throw error;
+  });
+  if (!open) return undefined;
+  return async (deviceKey) => {
+    const status = await device.status();
+    refuseOtherNeighborhood(open, status, device.found);
+    if (!waitingAt(status).some((one) => one.deviceKey === deviceKey)) {
+      throw new HamletError("adoption.notWaiting", "this device no longer waits", { hint: "load the page again" });
+    }
+    await device.order([await signAdoption(open, deviceKey, systemClock.now())]);
+  };
+}

@@ -2,7 +2,8 @@
 import type { Status } from "../../../agent/api/schema.ts";
 import type { Command } from "../../terminal/command.ts";
 import { confirm, type Terminal } from "../../terminal/confirm.ts";
-import { deviceOption, findDeviceForRequests } from "../../terminal/device.ts";
+import { findDeviceForRequests } from "../../terminal/device.ts";
+import { ownedDeviceOptions, whereItWorks } from "./owned.ts";
 
 export const reset: Command = {
   usage: "reset [--yes]",
@@ -10,9 +11,10 @@ export const reset: Command = {
   example: "hamlet reset --device attic",
   details: `
 The device leaves its neighborhood, restarts without an identity, and then reads its card's provision file like a new device.
-Its old identity does not come back: provisioned again, it is a new device. Works on the device itself and in the lab.`,
+Its old identity does not come back: provisioned again, it is a new device.
+${whereItWorks}`,
   options: {
-    ...deviceOption,
+    ...ownedDeviceOptions,
     yes: { type: "boolean", short: "y", describe: "do not ask" },
     json: { type: "boolean", describe: "print the result as JSON" },
   },

@@ -43,6 +43,17 @@ export async function ownedNeighborhood(values: Values): Promise<Owned> {
   return await ownedIn(folder, () => askPassphrase(values));
 }
 
+/** Undefined on a computer that has no neighborhood's keys, if no folder is named. Throws `neighborhood.notFound` for one that is none. */
+export async function ownedIfAny(values: Values): Promise<Owned | undefined> {
+  try {
+    return await ownedNeighborhood(values);
+  } catch (error) {
+    const isNone = error instanceof HamletError && error.code === "neighborhood.notFound";
+    if (isNone && values["neighborhood"] === undefined) return undefined;
+    throw error;
+  }
+}
+
 async function labsOwn(): Promise<Owned | undefined> {
   const lab = await findLab().catch((error: unknown) => {
     if (error instanceof HamletError && error.code === "lab.notRunning") return undefined;
@@ -55,8 +66,10 @@ async function labsOwn(): Promise<Owned | undefined> {
   return await ownedIn(folder, () => readFile(passphrase, "utf8"));
 }
 
-async function ownedIn(folder: string, passphrase: () => Promise<string>): Promise<Owned> {
+async function ownedIn(folder: string, ask: () => Promise<string>): Promise<Owned> {
   const neighborhood = await readNeighborhood(folder);
+  let asked: Promise<string> | undefined;
+  const passphrase = () => (asked ??= ask());
   return {
     ...neighborhood,
     open: async () => openNeighborhood(folder, await passphrase()),

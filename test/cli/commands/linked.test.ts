@@ -3,12 +3,15 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 import { updateStatusOf } from "../../../agent/api/own-status.ts";
 import { netExplain } from "../../../cli/commands/device/net-explain.ts";
 import { rename } from "../../../cli/commands/device/rename.ts";
+import { reset } from "../../../cli/commands/device/reset.ts";
 import { status } from "../../../cli/commands/device/status.ts";
 import { updateCheck } from "../../../cli/commands/update/check.ts";
 import { updateHistory } from "../../../cli/commands/update/history.ts";
 import { updateInstall } from "../../../cli/commands/update/install.ts";
 import { updateSeen } from "../../../cli/commands/update/seen.ts";
 import { type Command, parseInput } from "../../../cli/terminal/command.ts";
+import { readUnverified } from "../../../provisioning/trust/jws.ts";
+import { Question } from "../../../provisioning/trust/question.ts";
 import { HamletError } from "../../../system/error.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import { reportOf } from "../../agent/update/updater.ts";
@@ -42,6 +45,10 @@ beforeEach(async () => {
       report = { ...report, checkedAtMs: report.checkedAtMs! + 1 };
       device.source.state.update = updateStatusOf(report);
       return request;
+    },
+    async reset(body, { question }) {
+      asked.push([body, readUnverified("hamlet-question", question, Question).kind]);
+      return body;
     },
     updateReport: async () => report,
   });
@@ -87,12 +94,18 @@ test("net explain, rename and the update commands reach the device, and its refu
   expect(await owned(updateHistory)).toEqual(["no update has ended yet"]);
 });
 
+test("reset hands the device the owner's signed question itself: root on the device believes nothing less", async () => {
+  expect(await owned(reset, "--yes")).toEqual(["attic restarts without a neighborhood"]);
+  expect(asked).toEqual([[{ id: device.identity.id }, "reset"]]);
+});
+
 test("what needs root or the owner's keys is refused, with the way that works", async () => {
   const refused = { code: "device.takesNoRequests", hint: expect.stringContaining("ssh root@") };
   const commands: [Command, ...string[]][] = [
     [rename, "pantry"],
     [updateCheck],
     [updateHistory],
+    [reset, "--yes"],
     [updateInstall, "/mnt"],
   ];
   for (const [command, ...argv] of commands) await expect(hamlet(command, ...argv)).rejects.toMatchObject(refused);

@@ -11,10 +11,12 @@ import { admittersOf } from "../../../agent/membership/admissions.ts";
 import { Membership } from "../../../agent/membership/membership.ts";
 import { makeOrders } from "../../../agent/membership/orders.ts";
 import { adoptionKind, revocationKind } from "../../../agent/membership/root-orders.ts";
+import { adopterAt } from "../../../cli/commands/device/open.ts";
 import { adopt } from "../../../cli/commands/neighborhood/adopt.ts";
 import { revoke } from "../../../cli/commands/neighborhood/revoke.ts";
 import { choose, waitingAt } from "../../../cli/commands/neighborhood/waiting.ts";
 import { type Command, parseInput } from "../../../cli/terminal/command.ts";
+import { findDevice } from "../../../cli/terminal/device.ts";
 import { makePageHandler } from "../../../dashboard/api/handler.ts";
 import { encodeProvisionFile } from "../../../provisioning/file/provision-file.ts";
 import { issueToken, type TokenFile } from "../../../provisioning/neighborhood/issue-token.ts";
@@ -116,6 +118,18 @@ const waiting = () => membership.pending().map(({ name }) => name);
 const codeOf = (name: string) => membership.pending().find((one) => one.name === name)!.code;
 /** What the device does by itself: it says hello again. */
 const knocks = async (name: keyof typeof devices) => membership.receive({ record: devices[name].jws });
+
+test("the button of hamlet open adopts a device that waits, and no other", async () => {
+  const values = { device: socket, neighborhood: home };
+  const device = await findDevice(values);
+  const adoptBy = (await adopterAt(device, values))!;
+  await expect(adoptBy(devices.shed.deviceKey)).rejects.toMatchObject({ code: "adoption.notWaiting" });
+  await adoptBy(devices.porch.deviceKey);
+  await knocks("porch");
+  expect(waiting()).toEqual(["guest"]);
+  await rm(join(home, "root.key"));
+  expect(await adopterAt(device, values)).toBeUndefined();
+});
 
 test("adopt: the device that shows the code becomes a member, and nobody else does", async () => {
   expect(waiting()).toEqual(["porch", "guest"]);

@@ -270,16 +270,34 @@ test("hamlet open's page accepts a request only with its key, and refuses other 
   };
   const install = (disk: string) => JSON.stringify({ id: "a".repeat(26), disk });
   const wish = install("/dev/nvme0n1");
+  const origin = url!.slice(0, -1);
+  const own = { "x-hamlet-key": key, origin };
   expect(await post(wish, {})).toEqual([403, "api.refused"]);
-  expect(await post(wish, { "x-hamlet-key": `${key}x` })).toEqual([403, "api.refused"]);
+  expect(await post(wish, { origin })).toEqual([403, "api.refused"]);
+  expect(await post(wish, { "x-hamlet-key": key })).toEqual([403, "api.refused"]);
+  expect(await post(wish, { "x-hamlet-key": `${key}x`, origin })).toEqual([403, "api.refused"]);
   const elsewhere = { "x-hamlet-key": key, origin: "http://evil.example" };
   expect(await post(wish, elsewhere)).toEqual([403, "api.refused"]);
-  expect(await post(wish, { "x-hamlet-key": key }, "v1/reset")).toEqual([404, "api.refused"]);
+  expect(await post(wish, own, "v1/reset")).toEqual([404, "api.refused"]);
+  // No key of the root is here, so nobody is let in.
+  expect(await post(JSON.stringify({ deviceKey: "k".repeat(43) }), own, "v1/adopt")).toEqual([404, "api.refused"]);
+  const offered = (headers: Record<string, string>) => fetch(`${url}v1/buttons`, { headers });
+  expect((await offered({})).status).toBe(403);
+  expect(await (await offered(own)).json()).toEqual({ buttons: ["/v1/install", "/v1/rename", "/v1/update"] });
   for (const bad of ["[]", "{", '{"disk":"/dev/nvme0n1"}', install("x".repeat(10_000))]) {
-    expect(await post(bad, { "x-hamlet-key": key })).toEqual([409, "usage.invalid"]);
+    expect(await post(bad, own)).toEqual([409, "usage.invalid"]);
   }
-  expect(await post(install("/dev/sda"), { "x-hamlet-key": key })).toEqual([409, "install.noDisk"]);
+  expect(await post(install("/dev/sda"), own)).toEqual([409, "install.noDisk"]);
   expect(taken).toEqual([]);
-  expect(await post(wish, { "x-hamlet-key": key })).toEqual([200, undefined]);
+  expect(await post(wish, own)).toEqual([200, undefined]);
   expect(taken).toEqual([["/v1/install", JSON.parse(wish)]]);
+});
+
+test("a device has no buttons, whoever asks", async () => {
+  const port = await serve("full");
+  const headers = { "x-hamlet-key": "", origin: `http://127.0.0.1:${port}` };
+  for (const path of ["v1/buttons", "v1/adopt", "v1/rename", "v1/update", "v1/install"]) {
+    const method = path === "v1/buttons" ? "GET" : "POST";
+    expect((await fetch(`http://127.0.0.1:${port}/${path}`, { method, headers })).status).toBe(404);
+  }
 });

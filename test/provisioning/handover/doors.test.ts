@@ -25,6 +25,7 @@ const otherDoors: Record<string, string> = {
 };
 /** Where a message's file has functions for the agent too: these open without the guard, and root calls none of them. */
 const forTheAgent: Record<string, string[]> = {
+  "provisioning/handover/asked-reset.ts": ["giveAskedReset"],
   "provisioning/handover/identity.ts": ["readIdentity", "keepIdentity"],
   "provisioning/handover/notices.ts": ["writeNotices"],
   "provisioning/handover/provision.ts": ["readProvision"],
@@ -61,13 +62,13 @@ test("root's programs call none of the functions that read and write for the age
   }
 });
 
-test("no unit of root's watches or writes files that the agent's user can change, except the notices", () => {
+test("no unit of root's watches or writes files that the agent's user can change, except the notices and a signed question", () => {
   const units = [...rooms, "agent/units", "image/bundle/root/usr/lib/systemd/system"].flatMap(under);
   const agents = /\/var\/lib\/hamlet\/agent|\/run\/hamlet\b(?!-)/;
   const wrong = units
     .filter((path) => /\.(service|path|mount)$/.test(path) && !/^User=hamlet$/m.test(read(path)))
     .filter((path) => agents.test(read(path)));
-  expect(wrong).toEqual(["provisioning/firstboot/hamlet-tell.path"]);
+  expect(wrong).toEqual(["provisioning/firstboot/hamlet-asked.path", "provisioning/firstboot/hamlet-tell.path"]);
 });
 
 test("the one script that reads the agent's notices follows no link, waits for no pipe and limits the length", () => {
