@@ -12,6 +12,8 @@ export type LendingOptions = {
   clock: Clock;
   /** Whether the owner's settings leave this device's line to others, and it knows a repository. */
   mayFetch(): boolean;
+  /** Something is fetched for another member. */
+  onFetch?(): void;
 };
 /** Answers a member's question. Throws for what the connection does not survive. */
 export type Lending = (from: string, question: Question, reply: Reply, signal: AbortSignal) => Promise<void>;
@@ -25,7 +27,7 @@ const maxSources = 4_096;
 /** Several members look for news one after the other. */
 const freshMs = 60_000;
 
-export function makeLending({ store, clock, mayFetch }: LendingOptions): Lending {
+export function makeLending({ store, clock, mayFetch, onFetch }: LendingOptions): Lending {
   const { shelf, downloads } = store;
   const sending = makeTurns(queue);
   const fetching = makeTurns(queue);
@@ -80,6 +82,7 @@ export function makeLending({ store, clock, mayFetch }: LendingOptions): Lending
     if (how === "kept") return reply.none("notKept");
     const isAllowed = mayFetch() && store.isOnline() && budgetOf(from).level(clock.monotonic()) > 0;
     if (!isAllowed) return isKept ? sendKept(from, key, reply) : reply.none("noWay");
+    onFetch?.();
     try {
       await downloads.use(
         key,

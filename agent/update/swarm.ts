@@ -19,7 +19,16 @@ export type SwarmOptions = {
 
 const toldForMs = 7 * 24 * 3600_000;
 
-export async function startSwarm(o: SwarmOptions): Promise<{ swarm: Swarm; lending: Lending; tidy(): Promise<void> }> {
+/** Members that write slowly ask again within this time. */
+const betweenMs = 600_000;
+
+export async function startSwarm(o: SwarmOptions): Promise<{
+  swarm: Swarm;
+  lending: Lending;
+  /** Whether this device has lately fetched something for another one. */
+  isFetchingForOthers(): boolean;
+  tidy(): Promise<void>;
+}> {
   const { web, clock, warnings, release } = o;
   const shelf = await openShelf({ folder: join(o.stateFolder, "pieces"), now: clock.now });
   const store = new Store({ shelf, web, clock });
@@ -32,5 +41,12 @@ export async function startSwarm(o: SwarmOptions): Promise<{ swarm: Swarm; lendi
     },
     onForgiven: (id) => warnings.clear("member.wrongBytes", id),
   });
-  return { swarm, lending: makeLending({ store, clock, mayFetch: o.mayFetchForOthers }), tidy: shelf.tidy };
+  let fetchedAt = Number.NEGATIVE_INFINITY;
+  const onFetch = () => {
+    fetchedAt = clock.monotonic();
+  };
+  return {
+    ...{ swarm, lending: makeLending({ store, clock, mayFetch: o.mayFetchForOthers, onFetch }), tidy: shelf.tidy },
+    isFetchingForOthers: () => clock.monotonic() - fetchedAt < betweenMs,
+  };
 }

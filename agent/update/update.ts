@@ -65,7 +65,7 @@ export async function startUpdate(options: UpdateOptions): Promise<Update> {
     clock,
     onReport(report) {
       warn(report);
-      if (isAtRest(report.activity)) packs.forget().catch(complain);
+      if (isAtRest(report.activity) && !isFetchingForOthers()) packs.forget().catch(complain);
     },
     wasAsked: (await readJson(askedPath, Asked).catch(complain))?.isAsked ?? false,
     onAsked: (isAsked) => void saving(() => writeJson(askedPath, { isAsked })).catch(complain),
@@ -75,7 +75,7 @@ export async function startUpdate(options: UpdateOptions): Promise<Update> {
     const time = new Date(clock.now());
     return time.getHours() * 60 + time.getMinutes();
   };
-  const { swarm, lending, tidy } = await startSwarm({
+  const { swarm, lending, isFetchingForOthers, tidy } = await startSwarm({
     ...{ web: makeWeb({ repositories, packs }), stateFolder: options.stateFolder, clock, warnings },
     release() {
       const activity = desk.report()?.activity;

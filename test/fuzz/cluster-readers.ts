@@ -3,7 +3,9 @@ import { decodeMessage, decodeSync, encodeMessage, encodeSync, type Freight } fr
 import type { ChargeNews, ClaimNews } from "../../agent/cluster/news.ts";
 import { begin, type Event, step } from "../../agent/cluster/swim.ts";
 import type { View } from "../../agent/cluster/view.ts";
+import { isNextRoot, keyOf, mostBytes, Question } from "../../agent/swarm/question.ts";
 import { HamletError } from "../../system/error.ts";
+import { parseJson } from "../../system/files.ts";
 import { idOf, ink } from "../sim/ink.ts";
 import { mutateText } from "./mutate.ts";
 import type { Reader } from "./reader.ts";
@@ -62,4 +64,29 @@ const sync: Reader = {
   },
 };
 
-export const clusterReaders: Reader[] = [datagram, sync];
+/** What a member asks another for, down to the name under which the lender looks for it. */
+const question: Reader = {
+  name: "swarm-question",
+  inputs: 4_000,
+  samples: async () => {
+    const sha256 = "d".repeat(64);
+    const frame = { pack: { sha256, sizeBytes: 9_000 }, frame: { offset: 10, length: 90 }, sha256, sizeBytes: 500 };
+    return [
+      { how: "kept", wanted: { kind: "object", sha256, sizeBytes: 5_000 } },
+      { how: "fetched", wanted: { kind: "file", path: `targets/nuc/${sha256}.newest.json`, maxBytes: 900 } },
+      { how: "fetched", wanted: { kind: "packed", ...frame, insteadBytes: 5_000 } },
+    ].map((one) => Buffer.from(JSON.stringify(one)));
+  },
+  change: mutateText,
+  async read(input) {
+    const asked = Question.safeParse(parseJson(input.toString("utf8")));
+    if (!asked.success) throw refused("question");
+    const { wanted } = asked.data;
+    const [key, most] = [keyOf(wanted), mostBytes(wanted)];
+    // A name that leaves the shelf's folder, or an answer without end, would be a fault.
+    if (!/^[fop]-[0-9a-f-]+$/.test(key) || !(most > 0 && most < 8 << 20)) throw new Error(`${key} of ${most} bytes`);
+    return isNextRoot(wanted);
+  },
+};
+
+export const clusterReaders: Reader[] = [datagram, sync, question];

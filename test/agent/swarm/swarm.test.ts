@@ -141,6 +141,20 @@ test("a downloader that fetches wrong bytes from its repository lends none of th
   expect(member.liars).toEqual([]);
 });
 
+test("metadata comes from the web where there is a way; where there is none, another member is asked at the next check", async () => {
+  await using home = await makeHome();
+  await home.add(downloader, { mischief: (_, response) => void response.end("old") });
+  web.files.set("metadata/timestamp.json", Buffer.from("new"));
+  const open = await home.add(second, { urls: [web.url] });
+  const cut = await home.add(third, { urls: [dark] });
+  const check = async (member: Member) => {
+    await member.get({ kind: "file", path: "metadata/2.root.json", maxBytes: 9 }).catch(() => {});
+    return (await member.get({ kind: "file", path: "metadata/timestamp.json", maxBytes: 9 })).toString();
+  };
+  for (let count = 0; count < 3; count++) expect(await check(open)).toBe("new");
+  expect(new Set([await check(cut), await check(cut)])).toEqual(new Set(["old", "new"]));
+});
+
 test("a frame of a pack comes from members too, and who serves another than the repository is named", async () => {
   await using home = await makeHome();
   const dictionary = randomBytes(20_000);
