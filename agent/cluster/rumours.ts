@@ -11,7 +11,8 @@ export type Rumour = { about: string; told: number; order: number; sizeBytes: nu
 );
 export type Rumours = readonly Rumour[];
 
-const MOST = 4_096; // more than this waits for the next full sync
+/** More waits for the next full sync: a member tells about ten rumours a second, so what is further back comes too late. */
+const MOST = 512;
 const ENVELOPE_BYTES = 96; // type, sequence and target of a message
 /** Kinds of documents that no other may delay. */
 export const urgentKinds: ReadonlySet<string> = new Set(["revocation"]);

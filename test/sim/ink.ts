@@ -22,8 +22,9 @@ export function idOf(index: number): string {
 }
 
 function makeId(index: number): string {
+  // Like real ids, they differ in their first letters.
   let id = "";
   for (let rest = index; id.length < 26; rest = Math.floor(rest / 32))
-    id = "abcdefghijklmnopqrstuvwxyz234567"[rest % 32] + id;
+    id += "abcdefghijklmnopqrstuvwxyz234567"[rest % 32];
   return id;
 }
