@@ -10,6 +10,7 @@ import { Folder, type Owner } from "../handover/folder.ts";
 import { type Problem, problemOf } from "../handover/problems.ts";
 import { probeBoard } from "./board-facts.ts";
 import { printOnConsoles } from "./consoles.ts";
+import { renewIfCopied } from "./copied.ts";
 import { settle, settleLinks } from "./drivers.ts";
 import { agentOwner, isDataLost, readImage, setKernelHostname } from "./machine.ts";
 import { finishMove, isMoving, problemOfMove } from "./move.ts";
@@ -38,6 +39,7 @@ export async function firstBoot(paths: Paths, { run, log, now }: Parts): Promise
   }
   // Each step runs whatever happened to the others: any of them may be the way by which people still reach the device.
   const steps: [what: string, step: () => Promise<unknown>][] = [
+    ["copy", () => renewCopy(paths, log)],
     ["hostname", () => applyHostname(paths, taken)],
     ["network", () => applyNetwork(paths, run)],
     ["board facts", async () => giveBoardFacts(paths.boardFacts, await wholeBoard(paths, run), agent)],
@@ -84,6 +86,11 @@ async function takeAll(
   }
   if (provision.outcome === "updated" && provision.refused) problems.push(problemOf(provision.refused, now));
   return provision;
+}
+
+async function renewCopy(paths: Paths, log: Log): Promise<void> {
+  if (await renewIfCopied(paths))
+    log.info("this device was a copy: it gets a new SSH host key, and a new machine-id at its next start");
 }
 
 /** systemd sets a name that an earlier boot stored; this is for the boot that brought it. */

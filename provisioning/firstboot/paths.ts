@@ -37,6 +37,9 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   /** The neighborhood of the provision file. */
   owner: join(root, rootFolder, "neighborhood.json"),
   authorizedKeys: join(root, rootFolder, "ssh/authorized_keys"),
+  sshHostKey: join(root, rootFolder, "ssh/ssh_host_ed25519_key"),
+  /** Of which device this one was a copy, once what it had of that one's is gone. */
+  copied: join(root, rootFolder, "copied.json"),
   imager: join(root, rootFolder, "imager.json"),
   /** The updater's state. */
   updateFolder: join(root, rootFolder, "update"),

@@ -85,6 +85,15 @@ export async function yieldIdentity(
   });
 }
 
+/**
+ * For root: the key of the device of which this one is a copy. Only what that device's own key and the token have signed shows it, so the
+ * agent's user can say it once at most. Undefined if this is no copy. Throws `Refusal`, `handover.refused`, `file.invalid` or `identity.invalid`.
+ */
+export async function readOriginal(path: string): Promise<string | undefined> {
+  const file = await readKeptFrom(path, IdentityFile);
+  return file?.origin && (await verifyIdentity(file)).file.origin?.deviceKey;
+}
+
 /** What root needs of it, and no more: where it could not read the rest, it would take the device for unreadable. */
 const ForRoot = z.object({
   provision: Provisioned.pick({ token: true, name: true, seeds: true, config: true }).extend({
