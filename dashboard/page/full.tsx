@@ -10,6 +10,7 @@ import { MetricsTable } from "./metrics.tsx";
 import { Facts, LinkMark, Section, WarningList } from "./parts.tsx";
 import { Pending, waitingIn } from "./pending.tsx";
 import { Rename } from "./rename.tsx";
+import { Rollout } from "./rollout.tsx";
 import { Updates } from "./updates.tsx";
 
 export function FullPage({ status, news }: { status: Status; news: News }) {
@@ -63,6 +64,7 @@ export function FullPage({ status, news }: { status: Status; news: News }) {
             />
             <Rename name={self.name} />
           </Section>
+          {status.rollout && <Rollout rollout={status.rollout} members={status.members} now={now} />}
           {status.update && <Updates update={status.update} now={now} />}
         </div>
         <Section title="Mesh" id="mesh">

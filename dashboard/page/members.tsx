@@ -1,6 +1,7 @@
 // The table of members: name, state and tunnel. On a phone each row becomes a card.
 import type { ComponentChildren } from "preact";
 import type { MemberStatus } from "../../agent/api/schema.ts";
+import { shownState } from "../rollout-words.ts";
 import { bytes, duration, milliseconds } from "../words.ts";
 import { Scroll, StateMark } from "./parts.tsx";
 
@@ -28,7 +29,7 @@ export const Members = ({ members }: { members: MemberStatus[] }) => (
               <code class="address">{member.address}</code>
             </th>
             <Cell label="State">
-              <StateMark state={member.state} />
+              <StateMark state={shownState(member)} />
             </Cell>
             <Cell label="Handshake">
               {member.isSelf

@@ -5,8 +5,8 @@ import { consequencesOf, originsOf } from "../../agent/health/consequences.ts";
 import { duration } from "../words.ts";
 import type { News } from "./live.ts";
 
-type State = Status["members"][number]["state"];
-const signs: Record<State, string> = { alive: "●", suspect: "◐", dead: "○", left: "–" };
+type State = Status["members"][number]["state"] | "updating";
+const signs: Record<State, string> = { alive: "●", suspect: "◐", dead: "○", left: "–", updating: "↻" };
 
 /** Shows a state as a sign and a word; the color only repeats them. */
 export const StateMark = ({ state }: { state: State }) => (

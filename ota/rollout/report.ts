@@ -48,6 +48,7 @@ export const RolloutMember = z.object({
   until: EpochMs.exactOptional().describe("when a device that is updating counts as failed"),
   waits: WaitShape.exactOptional(),
 });
+export type RolloutMember = z.infer<typeof RolloutMember>;
 export const RolloutStatus = z.object({
   rollout: z.string(),
   number: z.int(),
@@ -128,7 +129,7 @@ function memberOf(
   { id, standing, wave }: Place,
   waits: WaitShape | undefined,
   toEpoch: (ms: number) => number,
-): z.infer<typeof RolloutMember> {
+): RolloutMember {
   return {
     ...{ id, standing: standing.kind },
     ...(wave !== undefined && { wave }),

@@ -2,6 +2,7 @@
 // Pure.
 import type { MemberStatus, Status } from "../../../agent/api/schema.ts";
 import { consequencesOf, originsOf } from "../../../agent/health/consequences.ts";
+import { shownState } from "../../../dashboard/rollout-words.ts";
 import { bytes, duration, milliseconds, percent } from "../../../dashboard/words.ts";
 import { filledTable } from "../../terminal/table.ts";
 
@@ -46,7 +47,7 @@ const count = (number: number, what: string): string => `${number} ${what}${numb
 function memberTable(members: MemberStatus[]): string[] {
   const rows = members.map((member) => [
     member.isSelf ? `${member.name} *` : member.name,
-    member.state,
+    shownState(member),
     member.isSelf ? "" : member.handshakeAgeS === undefined ? "never" : `${duration(member.handshakeAgeS)} ago`,
     milliseconds(member.rttMs),
     bytes(member.rxBytes),

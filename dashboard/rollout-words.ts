@@ -1,0 +1,120 @@
+// Says in words how a rollout stands and on what each device waits, on the page and in the terminal.
+// Pure.
+import type { RolloutMember, RolloutStatus, WaitShape } from "../ota/rollout/report.ts";
+import { bytes, count, duration } from "./words.ts";
+
+/** What people call a device. */
+export type NameOf = (id: string) => string;
+
+export const namesFrom = (members: readonly { id: string; name: string }[]): NameOf => {
+  const names = new Map(members.map(({ id, name }) => [id, name]));
+  return (id) => names.get(id) ?? id;
+};
+
+/** A member that restarts under a lease is updating: that it does not answer meanwhile is no trouble. */
+export const shownState = <State extends string>({
+  state,
+  updatingUntil,
+}: {
+  state: State;
+  updatingUntil?: number;
+}): State | "updating" => (updatingUntil !== undefined && state !== "alive" ? "updating" : state);
+
+export function headline(status: RolloutStatus, nameOf: NameOf, now: number): string {
+  const { release, state, waves, wave, updated, failed, total, waits, next } = status;
+  const of = `${updated} of ${count(total, "device")} updated${failed > 0 ? `, ${failed} failed` : ""}`;
+  const where = waves[wave] === undefined ? "" : `, wave ${wave + 1} of ${waves.length} (${waveName(waves[wave])})`;
+  const why = waits ? `: ${waitText(waits, nameOf, now)}` : next === undefined ? "" : `: next is ${nameOf(next)}`;
+  return `${release} ${states[state]}${state === "running" || state === "paused" ? where : ""}; ${of}${why}`;
+}
+
+const states: Record<RolloutStatus["state"], string> = {
+  running: "rolls out",
+  paused: "is paused",
+  finished: "has rolled out",
+  aborted: "was aborted",
+};
+
+export const waveName = (wave: RolloutStatus["waves"][number]): string => (wave === "canary" ? "canary" : `${wave} %`);
+
+/** On what, since when and until when. */
+export function waitText(wait: WaitShape, nameOf: NameOf, now: number): string {
+  const since = `for ${duration((now - wait.since) / 1000)}`;
+  const until = wait.until === undefined || wait.until <= now ? "" : `, ${duration((wait.until - now) / 1000)} at most`;
+  return `${reasonText(wait, nameOf, now)} (${since}${wait.on === "soak" || wait.on === "window" ? "" : until})`;
+}
+
+function reasonText(wait: WaitShape, nameOf: NameOf, now: number): string {
+  const names = (ids: readonly string[]) => ids.map(nameOf).join(", ");
+  switch (wait.on) {
+    case "rollout":
+      return `waits for rollout ${wait.rollout}`;
+    case "operator":
+      return pauses[wait.because ?? "asked"](wait.operators.join(" and "));
+    case "failures":
+      return `stopped, because it failed on ${names(wait.devices) || "too many devices"}`;
+    case "wave":
+      return wait.devices.length > 0 ? `waits for the wave before: ${names(wait.devices)}` : "is in no wave yet";
+    case "soak":
+      return `the wave has to be well for ${duration(((wait.until ?? now) - now) / 1000)} more`;
+    case "hold":
+      return `held back: ${wait.reason}`;
+    case "window":
+      return `waits for ${wait.window}, in ${duration(((wait.until ?? now) - now) / 1000)}`;
+    case "absence":
+      return `waits for ${nameOf(wait.device)}, which is away`;
+    case "restart":
+      return `waits for ${nameOf(wait.device)}, which restarts`;
+    case "turn":
+      return `comes after ${nameOf(wait.device)}`;
+    case "lease":
+      return wait.holder === undefined ? leases[wait.because] : `${nameOf(wait.holder)} has the lease`;
+    case "bytes":
+      return wait.totalBytes === 0
+        ? "prepares the release"
+        : `writes the release: ${bytes(wait.doneBytes)} of ${bytes(wait.totalBytes)}`;
+    case "updater":
+      return `its updater waits (${wait.code})`;
+    case "people":
+      return people[wait.what];
+    case "news":
+      return "has just started, and listens first";
+  }
+}
+
+const pauses = {
+  asked: (by: string) => `paused by ${by}`,
+  operatorsDisagree: (by: string) => `paused, because ${by} ordered different things under one number`,
+  operatorRevoked: (by: string) => `paused, because the key of ${by} was revoked`,
+};
+const leases = {
+  held: "another device has the lease",
+  noMajority: "too few members answer to grant a lease",
+  settling: "members that have just started do not grant a lease yet",
+};
+const people = {
+  session: "somebody works on it over SSH",
+  install: "it is being moved to its disk",
+  inhibitor: "a program on it asked not to restart",
+};
+
+/** How one device stands. */
+export function memberText({ standing, check, until, waits }: RolloutMember, nameOf: NameOf, now: number): string {
+  const why = check === undefined ? "" : ` (${check})`;
+  switch (standing) {
+    case "updated":
+      return "updated";
+    case "updating":
+      return `restarts and is tried${until === undefined ? "" : `, ${duration((until - now) / 1000)} at most`}`;
+    case "failed":
+      return `failed${why}`;
+    case "unfit":
+      return `passed over: the release is not for it${why}`;
+    case "passedOver":
+      return "passed over: it is away";
+    case "held":
+    case "absent":
+    case "waiting":
+      return waits ? waitText(waits, nameOf, now) : "is next";
+  }
+}

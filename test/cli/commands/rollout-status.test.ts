@@ -1,0 +1,100 @@
+// `hamlet rollout status`: what people read, and how it follows a rollout to its end.
+import { expect, test } from "vitest";
+import type { Status } from "../../../agent/api/schema.ts";
+import { followRollout, rolloutText } from "../../../cli/commands/rollout/status.ts";
+import type { RolloutStatus, WaitShape } from "../../../ota/rollout/report.ts";
+import { HamletError } from "../../../system/error.ts";
+
+const now = 1_000_000_000;
+const members = [
+  { id: "a", name: "attic" },
+  { id: "b", name: "cellar" },
+  { id: "c", name: "kitchen" },
+] as Status["members"];
+const running: RolloutStatus = {
+  ...{ rollout: "r".repeat(22), number: 1, release: "1.4.0", operators: ["owner"], state: "running" },
+  ...{ waves: ["canary", 100], wave: 0, updated: 1, failed: 0, total: 3, isWindowIgnored: false, later: [] },
+  waits: { on: "soak", wave: 0, since: now - 10_000, until: now + 20_000 },
+  members: [
+    { id: "a", standing: "updated", wave: 0 },
+    { id: "b", standing: "updating", wave: 1, until: now + 120_000 },
+    {
+      id: "c",
+      standing: "waiting",
+      wave: 1,
+      waits: { on: "restart", device: "b", since: now - 5_000, until: now + 120_000 },
+    },
+  ],
+};
+
+test("it says how far the rollout is and on what each device waits, by name", () => {
+  expect(rolloutText(running, members, now)).toEqual([
+    "1.4.0 rolls out, wave 1 of 2 (canary); 1 of 3 devices updated: the wave has to be well for 20 s more (for 10 s)",
+    "",
+    "  DEVICE   WAVE    STATE",
+    "  attic    canary  updated",
+    "  cellar   100 %   restarts and is tried, 2 min at most",
+    "  kitchen  100 %   waits for cellar, which restarts (for 5 s, 2 min at most)",
+  ]);
+});
+
+const since = now - 60_000;
+test.each<[WaitShape, string]>([
+  [{ on: "operator", operators: ["owner"], since }, "paused by owner"],
+  [
+    { on: "operator", operators: ["ann", "bob"], because: "operatorsDisagree", since },
+    "ann and bob ordered different things",
+  ],
+  [{ on: "operator", operators: ["ann"], because: "operatorRevoked", since }, "the key of ann was revoked"],
+  [{ on: "failures", devices: ["a"], since }, "it failed on attic"],
+  [{ on: "wave", wave: 0, devices: ["a"], since }, "waits for the wave before: attic"],
+  [{ on: "hold", reason: "film", since, until: now + 3_600_000 }, "held back: film (for 1 min, 1 h 0 min at most)"],
+  [{ on: "window", window: "02:00-05:00", since, until: now + 7_200_000 }, "waits for 02:00-05:00, in 2 h 0 min"],
+  [{ on: "absence", device: "b", since, until: now + 60_000 }, "waits for cellar, which is away"],
+  [{ on: "turn", device: "b", since }, "comes after cellar"],
+  [{ on: "lease", because: "held", holder: "b", since }, "cellar has the lease"],
+  [{ on: "lease", because: "noMajority", since }, "too few members answer"],
+  [{ on: "lease", because: "settling", since }, "do not grant a lease yet"],
+  [{ on: "bytes", doneBytes: 1_000_000, totalBytes: 2_000_000, since }, "1.0 MB of 2.0 MB"],
+  [{ on: "updater", code: "update.unreachable", since }, "update.unreachable"],
+  [{ on: "people", what: "session", since, until: now + 60_000 }, "over SSH"],
+  [{ on: "people", what: "inhibitor", since }, "asked not to restart"],
+  [{ on: "news", since }, "listens first"],
+])("%j is put into words", (waits, text) => {
+  const status: RolloutStatus = { ...running, waits, members: [] };
+  expect(rolloutText(status, members, now)[0]).toContain(text);
+});
+
+function follow(...found: (RolloutStatus | undefined | Error)[]) {
+  const printed: string[] = [];
+  const notes: string[] = [];
+  const status = async () => {
+    const next = found.length > 1 ? found.shift() : found[0];
+    if (next instanceof Error) throw next;
+    return { members, ...(next && { rollout: next }) } as Status;
+  };
+  const context = { print: (...lines: string[]) => printed.push(...lines), note: (line: string) => notes.push(line) };
+  return { done: followRollout({ status }, context, true, { pollMs: 1, silentMs: 5_000 }), printed, notes };
+}
+const silence = new HamletError("device.noAnswer", "attic does not answer");
+
+test("watching goes on while the device that is asked restarts, and ends with 0 once all have the release", async () => {
+  const { done, printed, notes } = follow(running, running, silence, silence, undefined, {
+    ...running,
+    state: "finished",
+  });
+  expect(await done).toBe(0);
+  expect(notes).toHaveLength(1);
+  expect(printed.map((line) => JSON.parse(line).state)).toEqual(["running", "finished"]);
+});
+
+test("watching ends with 4 when devices failed, with 1 when the rollout was aborted, and goes on while an operator pauses it", async () => {
+  const failed: RolloutStatus = { ...running, state: "paused", waits: { on: "failures", devices: ["a"], since } };
+  expect(await follow(running, failed).done).toBe(4);
+  const paused: RolloutStatus = { ...running, state: "paused", waits: { on: "operator", operators: ["owner"], since } };
+  expect(await follow(paused, { ...running, state: "aborted" }).done).toBe(1);
+});
+
+test("without a rollout there is nothing to watch", async () => {
+  await expect(follow(undefined).done).rejects.toMatchObject({ code: "rollout.unknown" });
+});
