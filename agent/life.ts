@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { agentFilesIn } from "../provisioning/handover/agent-files.ts";
 import { boardIdentityOf } from "../provisioning/handover/board.ts";
 import { yieldIdentity } from "../provisioning/handover/identity.ts";
-import type { Evidence } from "../provisioning/handover/update.ts";
+import type { Evidence, EvidenceRequest } from "../provisioning/handover/update.ts";
 import { every } from "../system/clock.ts";
 import { run } from "../system/command.ts";
 import { describeError } from "../system/error.ts";
@@ -30,6 +30,7 @@ import { openResults, startRollouts } from "./parts/rollouts.ts";
 import type { MemberOptions, Scope } from "./parts/scope.ts";
 import { joinSwarm } from "./parts/swarm.ts";
 import { serveNames, startGuard, startTunnel } from "./parts/tunnel.ts";
+import { makeWitnessing } from "./parts/witness.ts";
 import type { Rollouts } from "./rollout/rollouts.ts";
 
 export type MemberReport = Pick<
@@ -40,7 +41,7 @@ export type MemberLife = {
   isPending(): boolean;
   report(): Promise<MemberReport>;
   /** For the verdict on a new release. */
-  evidence(): Pick<Evidence, "handshakes" | "alive" | "telemetry">;
+  evidence(request: EvidenceRequest): Promise<Omit<Evidence, "phase" | "hasPage" | "hasMesh">>;
   /** For good. Throws `name.taken` or `file.full`. */
   rename(name: string): Promise<void>;
   /** Takes in what the root or an operator has signed. Throws `document.refused`. */
@@ -96,10 +97,13 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
     warnings,
   });
   const { results, kept } = await openResults(scope, membership);
-  let rollouts: Rollouts | undefined;
+  let [rollouts, reached]: [Rollouts?, Cluster?] = [];
   const isUpdating = (member: string) => rollouts?.updating().has(member) ?? false;
-  const joined = await joinCluster(scope, { membership, orders, results, isUpdating }, complain);
+  const witnessing = makeWitnessing(scope, { membership, paths, cluster: () => reached });
+  const { services } = witnessing;
+  const joined = await joinCluster(scope, { membership, orders, results, isUpdating, services }, complain);
   const { cluster, leases, order } = joined;
+  reached = cluster;
   rollouts = startRollouts(scope, { ...joined, membership, orders, results, kept });
   const alive = () => [...cluster.liveness()].filter(([, { state }]) => state === "alive").map(([id]) => id);
   const isCommonName = () => alive().every((other) => identity.id <= other);
@@ -135,13 +139,14 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
       telemetry.withdraw();
       return cluster.leave();
     },
-    evidence() {
+    async evidence({ witness }) {
       const shaken = new Set(paths.status().flatMap((peer) => (peer.latestHandshakeMs ? [peer.wireguardKey] : [])));
       return {
         // WireGuard's interface is as old as this boot at most, so every handshake that it knows is.
         handshakes: members().flatMap(({ record, wireguardKey }) => (shaken.has(wireguardKey) ? [record.id] : [])),
         alive: alive().filter((other) => other !== id),
         telemetry: broker.address() === undefined ? "none" : telemetry.isConnected() ? "up" : "down",
+        ...(await witnessing.collect(witness)),
       };
     },
     async report() {

@@ -81,7 +81,7 @@ async function main(): Promise<void> {
     hasUpdater: isImage,
     stateFolder: config.stateFolder,
     log: makeLog("update"),
-    evidence: () => collectEvidence(phaseOf(identity, life), config.link.pagePort),
+    evidence: (request) => collectEvidence(phaseOf(identity, life), config.link.pagePort, request),
     warnings,
     clock,
   });

@@ -42,12 +42,19 @@ export const fetchedText = ({ fetchedBytes, forecastBytes }: { fetchedBytes: num
 
 /** Without the log, which only the device itself shows. */
 export type End = Omit<UpdateEnd, "log">;
-export const endText = ({ from, to, outcome, check, message, isAlone }: End): string =>
+export const endText = ({ from, to, outcome, check, message, isAlone, isUnwitnessed, witnesses }: End): string =>
   [
     `${from} -> ${to} ${outcomes[outcome]}`,
     ...(check === undefined ? [] : [` (${check}${message === undefined ? "" : `: ${message}`})`]),
     ...(isAlone ? [", judged alone: no other member was alive"] : []),
+    ...(isUnwitnessed ? [", without witnesses: no member that was alive could be one"] : []),
+    ...(witnesses ? [`, ${witnessesText(witnesses)}`] : []),
   ].join("");
+
+export function witnessesText(witnesses: NonNullable<End["witnesses"]>): string {
+  const full = witnesses.filter(({ handshake, gossip, connection }) => handshake && gossip && connection);
+  return `${full.length} of ${witnesses.length} witness${witnesses.length === 1 ? "" : "es"} confirmed it`;
+}
 
 const outcomes: Record<UpdateEnd["outcome"], string> = {
   committed: "committed",

@@ -12,11 +12,13 @@ import { decodeMessage, encodeMessage, type Freight } from "./messages.ts";
 import type { State } from "./news.ts";
 import { makeProofs, type SignLiveness } from "./proofs.ts";
 import { begin, type Event, step } from "./swim.ts";
-import { openTransport, type Transport } from "./transport.ts";
+import { type Answer, openTransport, type Question, type Transport } from "./transport.ts";
 import { allNews, type Effect } from "./view.ts";
 
 /** `since` is ms since 1970; `rttMs` is smoothed over the probes of this member. */
 export type Liveness = { state: State; since: number; incarnation: number; rttMs?: number };
+
+export type Service = (from: string, body: Uint8Array) => Promise<Answer>;
 
 export type ClusterOptions = {
   self: { id: string; signLiveness: SignLiveness };
@@ -31,6 +33,8 @@ export type ClusterOptions = {
   onChange(liveness: Map<string, Liveness>): void;
   /** A member's datagram that is not about liveness: leases share the port. */
   onOther?(from: string, bytes: Uint8Array): void;
+  /** What members may ask besides, by the path of their POST. */
+  services?: ReadonlyMap<string, Service>;
   /** How long to wait for `address` to appear; default 10 s. */
   deadlineMs?: number;
   /** The seed of this member's choices; random by default. */
@@ -46,6 +50,8 @@ export type Cluster = {
   publish(kind: string, id: string): void;
   /** A datagram to a member; lost if it is none, or on the way. */
   send(id: string, text: string): void;
+  /** Asks a member by HTTP. Throws for anything but an answer of 200. */
+  ask(id: string, question: Question): Promise<Buffer>;
   /** Says goodbye, so that the others know this member as `left`. Stop afterwards. */
   leave(): Promise<void>;
   stop(): Promise<void>;
@@ -99,6 +105,8 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
     async onRequest(request) {
       const from = ids.get(request.from);
       if (from === undefined) return { status: 403, body: "" };
+      const service = request.method === "POST" ? o.services?.get(request.path) : undefined;
+      if (service) return mayRequest(from) ? service(from, request.body) : { status: 429, body: "" };
       const may = request.method === "POST" ? maySync(from) && !digesting.has(from) : mayRequest(from);
       return may ? exchange.answer(from, request) : { status: 429, body: "" };
     },
@@ -209,6 +217,11 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
     send(id, text) {
       const to = addresses.get(id);
       if (to) transport.send(to, text);
+    },
+    async ask(id, question) {
+      const to = addresses.get(id);
+      if (to === undefined) throw new Error(`${id} is no member`);
+      return transport.ask(to, question);
     },
     async leave() {
       dispatch({ kind: "leave" });

@@ -1,7 +1,7 @@
 // The cluster as this device joins it: its members are those of membership, which hears of their liveness. Leases share its port.
 import { sinceBootMs } from "../../system/clock.ts";
 import { makeLog } from "../../system/log.ts";
-import { type Cluster, type Liveness, startCluster } from "../cluster/cluster.ts";
+import { type Cluster, type Liveness, type Service, startCluster } from "../cluster/cluster.ts";
 import { type LeaseOffice, startLeases } from "../cluster/leases/leases.ts";
 import { LeaseStore } from "../cluster/leases/store.ts";
 import { livenessSigner } from "../cluster/proofs.ts";
@@ -31,7 +31,14 @@ export async function joinCluster(
     orders,
     results,
     isUpdating,
-  }: { membership: Membership; orders: Orders; results: Results; isUpdating(id: string): boolean },
+    services,
+  }: {
+    membership: Membership;
+    orders: Orders;
+    results: Results;
+    isUpdating(id: string): boolean;
+    services: ReadonlyMap<string, Service>;
+  },
   complain: (error: unknown) => void,
 ): Promise<Joined> {
   // Who is out goes before who is in, and who may order before what is ordered.
@@ -78,6 +85,7 @@ export async function joinCluster(
       tell(liveness);
     },
     onOther: leases.hear,
+    services,
   });
   cluster = joined;
   ended.push(() => joined.stop());

@@ -5,6 +5,7 @@ import {
   BytesRequest,
   carriedHeader,
   type Evidence,
+  EvidenceRequest,
   maxPackedBodyBytes,
   PackedRequest,
   packedHeader,
@@ -23,7 +24,12 @@ import type { Handler } from "../api/server.ts";
 import { type Desk, noUpdater } from "./desk.ts";
 import type { Lend, Unpack } from "./lend.ts";
 
-export type UpdaterDoorOptions = { desk: Desk; lend: Lend; evidence(): Promise<Evidence>; holdMs?: number };
+export type UpdaterDoorOptions = {
+  desk: Desk;
+  lend: Lend;
+  evidence(request: EvidenceRequest): Promise<Evidence>;
+  holdMs?: number;
+};
 
 /** A report with 200 lines of log and 20 ends has 100 kB. */
 const maxBodyBytes = 256 << 10;
@@ -58,9 +64,9 @@ export function serveUpdater(
       const dictionary = await readBytes(request, maxPackedBodyBytes, free).catch(unreadable);
       await sendLent({ ...wanted, kind: "packed", dictionary }, response);
     },
-    async [updaterPaths.evidence](_, response) {
+    async [updaterPaths.evidence](request, response) {
       desk.heard();
-      sendJson(response, 200, await evidence());
+      sendJson(response, 200, await evidence(await read(EvidenceRequest, request)));
     },
   };
   async function sendLent(wanted: BytesRequest | Unpack, response: ServerResponse): Promise<void> {

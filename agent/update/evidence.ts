@@ -1,12 +1,12 @@
 // What this agent knows of its device's health, for the updater's verdict.
-import type { Evidence } from "../../provisioning/handover/update.ts";
+import type { Evidence, EvidenceRequest } from "../../provisioning/handover/update.ts";
 import { ask } from "../../system/http/ask.ts";
 import type { Phase } from "../phase.ts";
 
 /** `pagePort` 0: the page is turned off, so nothing is missing. */
-export async function collectEvidence(now: Phase, pagePort: number): Promise<Evidence> {
-  const known = now.phase === "unprovisioned" ? undefined : now.life?.evidence();
-  const hasPage = pagePort === 0 || (await pageAnswers(pagePort));
+export async function collectEvidence(now: Phase, pagePort: number, request: EvidenceRequest = {}): Promise<Evidence> {
+  const life = now.phase === "unprovisioned" ? undefined : now.life;
+  const [known, hasPage] = await Promise.all([life?.evidence(request), pagePort === 0 || pageAnswers(pagePort)]);
   return {
     phase: now.phase,
     hasPage,

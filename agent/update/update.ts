@@ -1,7 +1,13 @@
 // The agent's side of updates: it fetches, reports and passes on what people ask. Root's updater decides.
 import { join } from "node:path";
 import { z } from "zod";
-import { type Evidence, isAtRest, type UpdateReport, type UpdateRequest } from "../../provisioning/handover/update.ts";
+import {
+  type Evidence,
+  type EvidenceRequest,
+  isAtRest,
+  type UpdateReport,
+  type UpdateRequest,
+} from "../../provisioning/handover/update.ts";
 import { type Clock, every } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import { readJson, writeJson } from "../../system/files.ts";
@@ -29,7 +35,7 @@ const tidyMs = 6 * 3600_000;
 export type UpdateOptions = {
   repositories: readonly string[];
   settings: Omit<AgentConfig["update"], "repositories" | "lendPort">;
-  evidence(): Promise<Evidence>;
+  evidence(request: EvidenceRequest): Promise<Evidence>;
   warnings: Pick<Warnings, "raise" | "clear">;
   clock: Clock;
   /** The device is from a Hamlet image, so an updater runs. */
@@ -96,7 +102,10 @@ export async function startUpdate(options: UpdateOptions): Promise<Update> {
   const listening = every(listenMs, () => hasUpdater && warnOfSilence(warnings, desk.silentForMs()), complain);
   return {
     serve: (otherwise) =>
-      serveUpdater({ desk, lend, evidence: async () => ({ ...(await evidence()), verdictSeconds }) }, otherwise),
+      serveUpdater(
+        { desk, lend, evidence: async (request) => ({ ...(await evidence(request)), verdictSeconds }) },
+        otherwise,
+      ),
     ask: (request) => desk.ask(request),
     report: () => desk.report(),
     swarm: { join: swarm.join, leave: swarm.leave, lending },

@@ -6,6 +6,7 @@ import {
   type BytesRequest,
   carriedHeader,
   Evidence,
+  type EvidenceRequest,
   type PackedRequest,
   packedHeader,
   type UpdateReport,
@@ -33,7 +34,7 @@ export type AgentDoor = {
   /** What somebody asked for; undefined if nobody did for a while. */
   wait(report: UpdateReport): Promise<UpdateRequest | undefined>;
   report(report: UpdateReport): Promise<void>;
-  evidence(): Promise<Evidence>;
+  evidence(request?: EvidenceRequest): Promise<Evidence>;
 };
 
 /** A megabyte takes half a minute at 256 kbit/s, and the agent goes on after an interruption. */
@@ -81,8 +82,8 @@ export function openAgentDoor(socketPath: string, { deadlineMs = bytesDeadlineMs
     async report(report) {
       await json(updaterPaths.report, { report }, answerDeadlineMs);
     },
-    async evidence() {
-      const evidence = Evidence.safeParse(await json(updaterPaths.evidence, {}, answerDeadlineMs));
+    async evidence(request = {}) {
+      const evidence = Evidence.safeParse(await json(updaterPaths.evidence, request, answerDeadlineMs));
       if (evidence.success) return evidence.data;
       throw silent("its evidence is not valid");
     },

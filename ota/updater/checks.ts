@@ -10,6 +10,7 @@ export const checks = {
   "trial.meshDown": "the mesh does not start",
   "trial.noHandshake": "no WireGuard handshake with a member that was alive before",
   "trial.noGossip": "no gossip from a member that was alive before",
+  "trial.noWitness": "no member that was alive before confirms that it reaches this device",
   "trial.noTelemetry": "telemetry does not reach the broker as it did before",
   "trial.ended": "the trial ended without a verdict: a crash, a hang or a power cut",
   "trial.recordLost": "the record of the trial is lost, so nobody can judge it",

@@ -1,7 +1,7 @@
 // What became of the last trial, seen from the system that runs now.
 // Pure.
 import type { BootState, Slot } from "../../image/boot/boot-control.ts";
-import type { UpdateEnd } from "../../provisioning/handover/update.ts";
+import type { Confirmation, UpdateEnd } from "../../provisioning/handover/update.ts";
 import { type CheckCode, checks } from "./checks.ts";
 import type { Armed, HandMade, History, Leaving, Wanted } from "./state.ts";
 
@@ -114,13 +114,22 @@ export function withEnd(history: History, end: UpdateEnd): History {
 }
 
 /** `armed.atMs` names the trial. */
-export const endOf = (armed: Armed, outcome: UpdateEnd["outcome"], check?: CheckCode, log?: string[]): UpdateEnd => ({
+export const endOf = (
+  armed: Armed,
+  outcome: UpdateEnd["outcome"],
+  {
+    check,
+    log,
+    confirmations = [],
+  }: { check?: CheckCode | undefined; log?: string[] | undefined; confirmations?: Confirmation[] } = {},
+): UpdateEnd => ({
   atMs: armed.atMs,
   from: armed.from.version,
   to: armed.to.version,
   outcome,
   ...(check && { check, message: checks[check] }),
-  ...(armed.alive.length === 0 && { isAlone: true }),
+  ...(armed.alive.length === 0 ? { isAlone: true } : armed.witnesses === undefined && { isUnwitnessed: true }),
+  ...(confirmations.length > 0 && { witnesses: confirmations }),
   ...(log && { log }),
 });
 

@@ -1,17 +1,19 @@
 // Whether a release failed, or only met nobody: once it is back, the release before looks for the same members for as long.
 // Pure: time and evidence come in.
-import type { Evidence } from "../../provisioning/handover/update.ts";
+import type { Confirmation, Evidence } from "../../provisioning/handover/update.ts";
 import { type CheckCode, checks } from "./checks.ts";
 import { endOf } from "./conclude.ts";
 import { judge } from "./judge.ts";
 import type { Armed, Doubt } from "./state.ts";
 
 /** What others have a part in. That the mesh starts is up to this device alone. */
-const outward: readonly CheckCode[] = ["trial.noHandshake", "trial.noGossip", "trial.noTelemetry"];
+const outward: readonly CheckCode[] = ["trial.noHandshake", "trial.noGossip", "trial.noWitness", "trial.noTelemetry"];
 
-/** Whether all that a trial waited for may be missing because others are away. */
-export const isDoubtful = (missing: CheckCode[]): boolean =>
-  missing.length > 0 && missing.every((code) => outward.includes(code));
+/** Whether all that a trial waited for may be missing because others are away. A witness that answers is there. */
+export const isDoubtful = (missing: CheckCode[], confirmations: Confirmation[]): boolean =>
+  missing.length > 0 &&
+  missing.every((code) => outward.includes(code)) &&
+  !(missing.includes("trial.noWitness") && confirmations.length > 0);
 
 /**
  * looking: the old release may still reach somebody. failed: it reached what the new one did not, or its own agent or mesh says
@@ -22,11 +24,12 @@ export type Look = "looking" | "failed" | "void";
 export function lookAround(
   { armed, doubt }: { armed: Armed; doubt: Doubt },
   evidence: Evidence | undefined,
+  confirmations: Confirmation[],
   isOver: boolean,
 ): Look {
   if (evidence?.hasMesh === true) {
     const system = { rootHash: armed.rootHash, isDataLost: false, failedUnits: [] };
-    const missing = judge(armed, { ...system, evidence });
+    const missing = judge(armed, { ...system, evidence, confirmations });
     if (!doubt.missing.every((code) => missing.includes(code))) return "failed";
     return isOver ? "void" : "looking";
   }
@@ -36,7 +39,7 @@ export function lookAround(
 /** How a trial in doubt ended. */
 export function endOfDoubt({ armed, doubt }: { armed: Armed; doubt: Doubt }, outcome: "failed" | "void") {
   const check = doubt.missing[0]!;
-  const end = endOf(armed, outcome, check, doubt.log);
+  const end = endOf(armed, outcome, { check, log: doubt.log, confirmations: doubt.confirmations ?? [] });
   if (outcome === "failed") return end;
   return { ...end, message: `${checks[check]}; ${armed.from.version} did no better` };
 }

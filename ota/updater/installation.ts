@@ -12,6 +12,7 @@ import type { Knowledge } from "./report.ts";
 import type { Found } from "./search.ts";
 import { type Armed, forgetPrepared } from "./state.ts";
 import type { Teller } from "./teller.ts";
+import { askNow, witnessesIn } from "./witnesses.ts";
 
 export type Installation = {
   write(found: Found): Promise<void>;
@@ -87,7 +88,9 @@ export function makeInstallation(parts: UpdaterParts, known: Knowledge, teller: 
       ready ??= await readPrepared();
       const { manifest, installed } = ready;
       const { slot, candidate } = installed;
-      const evidence = await parts.door.evidence();
+      const question = askNow(parts);
+      const evidence = await parts.door.evidence({ witness: { nonce: question.nonce } });
+      const witnesses = witnessesIn(evidence, question);
       const armed: Armed = {
         from: known.running,
         to: { slot, version: candidate.version },
@@ -98,6 +101,7 @@ export function makeInstallation(parts: UpdaterParts, known: Knowledge, teller: 
         alive: evidence.alive.slice(0, 64),
         hadMesh: evidence.hasMesh,
         hadTelemetry: evidence.telemetry === "up",
+        ...(witnesses && { witnesses }),
         ...(evidence.verdictSeconds !== undefined && { verdictSeconds: evidence.verdictSeconds }),
       };
       // Those of an earlier release in this slot.

@@ -1,8 +1,9 @@
 // Judges a release on trial by what the device was before and what it is now. Silence is failure: nobody can repair a device that
 // cannot report.
 // Pure: time and evidence come in.
-import type { Evidence } from "../../provisioning/handover/update.ts";
+import type { Confirmation, Evidence } from "../../provisioning/handover/update.ts";
 import type { CheckCode } from "./checks.ts";
+import { isFull, type Witnesses } from "./witnesses.ts";
 
 /** What the release that armed the trial saw, and what it signed for. */
 export type Expected = {
@@ -12,6 +13,8 @@ export type Expected = {
   alive: string[];
   hadMesh: boolean;
   hadTelemetry: boolean;
+  /** Members that confirmed then that they reach this device. Undefined: its own view of them decides. */
+  witnesses?: Witnesses;
 };
 export type Observed = {
   rootHash: string | undefined;
@@ -20,10 +23,13 @@ export type Observed = {
   failedUnits: string[] | undefined;
   /** Undefined while the agent does not answer. */
   evidence: Evidence | undefined;
+  /** By witnesses, in this boot. */
+  confirmations: Confirmation[];
 };
 
 /** The checks that have not passed, the gravest first. */
-export function judge(expected: Expected, { rootHash, isDataLost, failedUnits, evidence }: Observed): CheckCode[] {
+export function judge(expected: Expected, observed: Observed): CheckCode[] {
+  const { rootHash, isDataLost, failedUnits, evidence, confirmations } = observed;
   const wasAlive = new Set(expected.alive);
   const isMet = (ids: string[] | undefined) => wasAlive.size === 0 || (ids ?? []).some((id) => wasAlive.has(id));
   const failed: [CheckCode, boolean][] = [
@@ -35,6 +41,7 @@ export function judge(expected: Expected, { rootHash, isDataLost, failedUnits, e
     ["trial.meshDown", expected.hadMesh && evidence?.hasMesh !== true],
     ["trial.noHandshake", !isMet(evidence?.handshakes)],
     ["trial.noGossip", !isMet(evidence?.alive)],
+    ["trial.noWitness", expected.witnesses !== undefined && !confirmations.some(isFull)],
     ["trial.noTelemetry", expected.hadTelemetry && evidence?.telemetry !== "up"],
   ];
   return failed.flatMap(([code, hasFailed]) => (hasFailed ? [code] : []));

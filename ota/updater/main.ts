@@ -1,4 +1,5 @@
 // Composition root of root's updater: `node updater.mjs`.
+import { randomBytes } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { uptime } from "node:os";
 import { join } from "node:path";
@@ -50,6 +51,7 @@ try {
     clock,
     log,
     random: Math.random,
+    nonce: () => randomBytes(16).toString("base64url"),
     sleep,
     takeTurn: () => takeTurn(slotsTurn),
     workIn: "/tmp",

@@ -25,7 +25,7 @@ export async function tryOut(
   await turn.tryToTake();
   const deadlineMs = await parts.trialDeadlineMs(verdictMsOf(armed));
   try {
-    const isCommitted = await runTrial(armed, { ...parts, now: clock.monotonic, deadlineMs }, (leftMs, waitsFor) => {
+    const isCommitted = await runTrial(armed, { ...parts, deadlineMs }, (leftMs, waitsFor) => {
       known.trial = { leftMs, waitsFor };
       signal.throwIfAborted();
       teller.progress();

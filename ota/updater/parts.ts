@@ -23,6 +23,8 @@ export type UpdaterParts = {
   clock: Clock;
   log: Log;
   random(): number;
+  /** 16 bytes that nobody can guess, in base64url. */
+  nonce(): string;
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Undefined while another program of root's works on the disk. */
   takeTurn(): Promise<Turn | undefined>;

@@ -11,13 +11,14 @@ import type { UpdaterParts } from "./parts.ts";
 import type { Knowledge } from "./report.ts";
 import { type Armed, type Doubt, forgetPrepared, type Wanted } from "./state.ts";
 import { pollMs, settle } from "./trial.ts";
+import { watchWitnesses } from "./witness-watch.ts";
 
 type InDoubt = { armed: Armed; doubt: Doubt; untilMs: number };
 /** How this boot goes on. */
 export type Next = "asUsual" | "restarts" | { trial: Armed } | { inDoubt: InDoubt };
 
 export function makePastTrial(parts: UpdaterParts, known: Knowledge, history: History) {
-  const { control, state, marks, door, clock, log } = parts;
+  const { control, state, marks, clock, log } = parts;
 
   /** Notes how a trial ended. One that is void is repeated later, unless it has been too often. */
   async function end(armed: Armed, outcome: "failed" | "void", endAs: (as: "failed" | "void") => UpdateEnd) {
@@ -78,19 +79,25 @@ export function makePastTrial(parts: UpdaterParts, known: Knowledge, history: Hi
           const { armed, check } = past;
           if (armed.doubt) return { inDoubt: await doubt(armed, armed.doubt) };
           const panic = check === "trial.panicked" ? await marks.panicOf(armed.to.slot) : undefined;
-          await end(armed, "failed", (as) => endOf(armed, as, check, panic));
+          await end(armed, "failed", (as) => endOf(armed, as, { check, log: panic }));
           return "asUsual";
         }
         case "void":
-          await end(past.armed, "void", (as) => endOf(past.armed, as, past.check));
+          await end(past.armed, "void", (as) => endOf(past.armed, as, { check: past.check }));
           return "asUsual";
       }
     },
     /** Ends when it is known whether the release failed, or nobody was there. */
     async resolve({ untilMs, ...inDoubt }: InDoubt, signal: AbortSignal): Promise<void> {
+      const witnesses = watchWitnesses(inDoubt.armed, parts);
       for (;;) {
-        const evidence = await door.evidence().catch((error: unknown) => log.debug(describeError(error)));
-        const look = lookAround(inDoubt, evidence ?? undefined, clock.monotonic() >= untilMs);
+        const evidence = await witnesses.evidence().catch((error: unknown) => log.debug(describeError(error)));
+        const look = lookAround(
+          inDoubt,
+          evidence ?? undefined,
+          witnesses.confirmations(),
+          clock.monotonic() >= untilMs,
+        );
         if (signal.aborted) return;
         if (look === "looking") {
           await parts.sleep(pollMs);

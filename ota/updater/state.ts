@@ -3,7 +3,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { UpdateEnd, VerdictSeconds } from "../../provisioning/handover/update.ts";
+import { Confirmation, maxWitnesses, UpdateEnd, VerdictSeconds } from "../../provisioning/handover/update.ts";
 import { copyOf, keep, readKept } from "../../system/kept.ts";
 import { Manifest } from "../format/manifest.ts";
 import { checkCodes } from "./checks.ts";
@@ -16,6 +16,7 @@ const Running = z.object({ slot: z.enum(["a", "b"]), version: Version });
 const Doubt = z.object({
   missing: z.array(z.enum(checkCodes)).min(1).max(16),
   log: z.array(z.string().max(400)).max(200),
+  confirmations: z.array(Confirmation).max(16).exactOptional(),
 });
 export type Doubt = z.infer<typeof Doubt>;
 
@@ -30,6 +31,16 @@ export const Armed = z.object({
   alive: z.array(z.string().max(64)).max(64),
   hadMesh: z.boolean(),
   hadTelemetry: z.boolean(),
+  witnesses: z
+    .object({
+      self: z.string().max(64).describe("this device's id"),
+      members: z
+        .array(z.object({ id: z.string().max(64), key: z.string().max(64) }))
+        .min(1)
+        .max(maxWitnesses),
+    })
+    .exactOptional()
+    .describe("members that confirmed before the trial that they reach this device, with their device keys"),
   verdictSeconds: VerdictSeconds.exactOptional().describe("how long the trial may take"),
   doubt: Doubt.exactOptional().describe(
     "the trial failed for want of others alone: the old release looks for them too",

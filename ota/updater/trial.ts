@@ -1,5 +1,7 @@
 // Runs the trial of the release that runs: gathers evidence, and commits or goes back. It alone restarts the device.
 import type { BootControl } from "../../image/boot/boot-control.ts";
+import type { Confirmation } from "../../provisioning/handover/update.ts";
+import type { Clock } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import type { AgentDoor } from "./agent-door.ts";
@@ -9,6 +11,7 @@ import type { Device } from "./device.ts";
 import { isDoubtful } from "./doubt.ts";
 import { judge, type Watch, weigh } from "./judge.ts";
 import { type Armed, forgetPrepared, noHistory, type State } from "./state.ts";
+import { type WitnessWatch, watchWitnesses } from "./witness-watch.ts";
 
 export type TrialDoors = {
   control: BootControl;
@@ -16,8 +19,9 @@ export type TrialDoors = {
   state: State;
   device: Device;
   log: Log;
-  /** Monotonic, and the same clock after a restart of the updater. */
-  now(): number;
+  /** The same after a restart of the updater. */
+  clock: Pick<Clock, "monotonic">;
+  nonce(): string;
   sleep(ms: number): Promise<void>;
   /** When silence becomes failure: the same for a restarted updater. */
   deadlineMs: number;
@@ -28,21 +32,24 @@ export const pollMs = 2_000;
 
 /** True once the release is committed; false when the device restarts into the old one. */
 export async function runTrial(armed: Armed, doors: TrialDoors, onWaiting: OnWaiting): Promise<boolean> {
-  const { control, log, now, sleep } = doors;
+  const { control, log, clock, sleep } = doors;
+  const now = clock.monotonic;
   await control.begin();
+  const witnesses = watchWitnesses(armed, doors);
   let watch: Watch = { deadlineMs: doors.deadlineMs, passedSinceMs: undefined };
   for (;;) {
-    const waitsFor = judge(armed, await observe(doors));
+    const observed = await observe(doors, witnesses);
+    const waitsFor = judge(armed, observed);
     const [next, verdict] = weigh(watch, waitsFor, now());
     watch = next;
     if (verdict === "commit") {
-      await commit(armed, doors);
+      await commit(armed, observed.confirmations, doors);
       log.info(`release ${armed.to.version} is committed`);
       return true;
     }
     if (verdict !== "wait") {
       log.error(`release ${armed.to.version} failed its trial: ${waitsFor.join(", ")}`);
-      await fail(armed, verdict.failed, waitsFor, doors);
+      await fail(armed, verdict.failed, waitsFor, observed.confirmations, doors);
       return false;
     }
     onWaiting(watch.deadlineMs - now(), waitsFor);
@@ -50,30 +57,31 @@ export async function runTrial(armed: Armed, doors: TrialDoors, onWaiting: OnWai
   }
 }
 
-async function observe({ door, device, log }: TrialDoors) {
+async function observe({ device, log }: TrialDoors, witnesses: WitnessWatch) {
   const quiet = (what: string) => (error: unknown) => {
     log.debug(`${what}: ${describeError(error)}`);
     return undefined;
   };
   const [evidence, failedUnits] = await Promise.all([
-    door.evidence().catch(quiet("no evidence")),
+    witnesses.evidence().catch(quiet("no evidence")),
     device.failedUnits().catch(quiet("no list of units")),
   ]);
-  return { rootHash: device.rootHash, isDataLost: device.isDataLost, failedUnits, evidence };
+  const { rootHash, isDataLost } = device;
+  return { rootHash, isDataLost, failedUnits, evidence, confirmations: witnesses.confirmations() };
 }
 
-async function commit(armed: Armed, { control, state }: TrialDoors): Promise<void> {
+async function commit(armed: Armed, confirmations: Confirmation[], { control, state }: TrialDoors): Promise<void> {
   await control.commit();
-  await settle(armed, state);
+  await settle(armed, state, confirmations);
 }
 
 /** After a commit, whoever notices it. Nothing here leads back. */
-export async function settle(armed: Armed, state: State): Promise<void> {
+export async function settle(armed: Armed, state: State, confirmations: Confirmation[] = []): Promise<void> {
   const floors = (await state.read("floors.json")) ?? { roles: {} };
   await state.write("floors.json", { ...floors, release: armed.to.version });
   await state.write(
     "history.json",
-    withEnd((await state.read("history.json")) ?? noHistory, endOf(armed, "committed")),
+    withEnd((await state.read("history.json")) ?? noHistory, endOf(armed, "committed", { confirmations })),
   );
   await state.write("wanted.json", undefined);
   await forgetPrepared(state);
@@ -84,15 +92,17 @@ async function fail(
   armed: Armed,
   check: CheckCode,
   missing: CheckCode[],
+  confirmations: Confirmation[],
   { control, state, device, log }: TrialDoors,
 ): Promise<void> {
   // First of all: whatever restarts the device now, the old slot comes back.
   await control.markBad();
   try {
     const lastWords = await device.lastWords();
-    if (isDoubtful(missing)) await state.write("armed.json", { ...armed, doubt: { missing, log: lastWords } });
+    if (isDoubtful(missing, confirmations))
+      await state.write("armed.json", { ...armed, doubt: { missing, log: lastWords, confirmations } });
     else {
-      const end = endOf(armed, "failed", check, lastWords);
+      const end = endOf(armed, "failed", { check, log: lastWords, confirmations });
       await state.write("history.json", withEnd((await state.read("history.json")) ?? noHistory, end));
     }
   } catch (error) {

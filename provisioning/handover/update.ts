@@ -1,12 +1,22 @@
 // What passes between the agent and root's updater. The updater has no network: it asks on the agent's socket, and the agent
 // fetches, reports and passes on what people asked for. Each message has one schema, read and written by both.
 import { z } from "zod";
+import { maxWitnessChars, WitnessNonce } from "../trust/witness.ts";
 
 const EpochMs = z.number().min(0);
 const Bytes = z.int().min(0);
 const Version = z.string().min(1).max(64);
 const Code = z.string().max(64);
 const Text = z.string().max(500);
+
+/** What a witness confirmed of a device on trial, as the updater judged it. */
+export const Confirmation = z.object({
+  by: z.string().max(64).describe("id of the member"),
+  handshake: z.boolean().describe("a WireGuard handshake younger than the trial's boot"),
+  gossip: z.boolean().describe("gossip of the trial's boot"),
+  connection: z.boolean().describe("its own connection to the device, in the trial's boot"),
+});
+export type Confirmation = z.infer<typeof Confirmation>;
 
 /** How an update ended. */
 export const UpdateEnd = z.object({
@@ -21,6 +31,13 @@ export const UpdateEnd = z.object({
   check: Code.exactOptional().describe("code of the check that failed"),
   message: Text.exactOptional(),
   isAlone: z.boolean().exactOptional().describe("no other member was alive, so only local checks judged"),
+  isUnwitnessed: z
+    .boolean()
+    .exactOptional()
+    .describe(
+      "others were alive, and none could be a witness: their release knows none, or they did not reach this device",
+    ),
+  witnesses: z.array(Confirmation).max(16).exactOptional().describe("what members said of the trial, signed"),
   log: z.array(z.string().max(400)).max(200).exactOptional().describe("the last lines before the restart"),
 });
 export type UpdateEnd = z.infer<typeof UpdateEnd>;
@@ -163,6 +180,17 @@ export const VerdictSeconds = z.int().min(verdictSeconds.min).max(verdictSeconds
 /** The updater keeps some of them for the verdict (ota/updater/state.ts). */
 const MemberId = z.string().max(64);
 
+/** The most members that are asked to be witnesses. */
+export const maxWitnesses = 64;
+/** `from`: whom to ask; by default whoever is alive. */
+export const EvidenceRequest = z.object({
+  witness: z
+    .object({ nonce: WitnessNonce, from: z.array(MemberId).max(maxWitnesses).exactOptional() })
+    .exactOptional()
+    .describe("ask members for signed statements about this device"),
+});
+export type EvidenceRequest = z.infer<typeof EvidenceRequest>;
+
 /** What an agent knows of its device's health; the updater judges it. */
 export const Evidence = z.object({
   phase: z.enum(["unprovisioned", "pending", "member"]),
@@ -171,6 +199,17 @@ export const Evidence = z.object({
   handshakes: z.array(MemberId).max(4096).describe("ids of members with a WireGuard handshake in this boot"),
   alive: z.array(MemberId).max(4096).describe("ids of other members that gossip says are alive"),
   telemetry: z.enum(["none", "down", "up"]).describe("none: there is no broker"),
+  self: MemberId.exactOptional().describe("this device's id"),
+  members: z
+    .array(z.object({ id: MemberId, key: z.string().max(64) }))
+    .max(maxWitnesses)
+    .exactOptional()
+    .describe("the members that were asked, with their device keys"),
+  statements: z
+    .array(z.string().max(maxWitnessChars))
+    .max(maxWitnesses)
+    .exactOptional()
+    .describe("hamlet-witness, each by a member"),
   verdictSeconds: VerdictSeconds.exactOptional().describe(
     "the owner's setting; only the release that arms a trial is asked for it, never the one on trial",
   ),
@@ -186,7 +225,7 @@ export const updaterPaths = {
   bytes: "/v1/updater/bytes",
   /** Header `packedHeader` PackedRequest, body the dictionary; answers as `bytes`. `update.noRanges`: the pack cannot be had in parts. */
   packed: "/v1/updater/packed",
-  /** Body `{}`; answers Evidence. */
+  /** Body EvidenceRequest; answers Evidence. */
   evidence: "/v1/updater/evidence",
 } as const;
 export const packedHeader = "hamlet-packed";

@@ -9,6 +9,8 @@ import { makeHearing } from "../../agent/discovery/hearing.ts";
 import { Proof } from "../../agent/discovery/hello.ts";
 import { seal } from "../../agent/discovery/seal.ts";
 import { parseSeed } from "../../agent/discovery/seeds.ts";
+import { askWitnesses } from "../../agent/witness/ask.ts";
+import { makeWitness } from "../../agent/witness/witness.ts";
 import { admittedBy } from "../../provisioning/trust/admission.ts";
 import { verifyAdoption } from "../../provisioning/trust/adoption.ts";
 import { SignedAnswer, signAnswer, verifyAnswer } from "../../provisioning/trust/answer.ts";
@@ -27,6 +29,7 @@ import { verifyRollout } from "../../provisioning/trust/rollout.ts";
 import { addRollout, rolloutOrders } from "../../provisioning/trust/rollout-orders.ts";
 import { generateBoxKey, sealTo } from "../../provisioning/trust/sealed-box.ts";
 import { wireguardKeyOf, wireguardPrivateKeyOf } from "../../provisioning/trust/wireguard-key.ts";
+import { verifyStatement } from "../../provisioning/trust/witness.ts";
 import { parseJson } from "../../system/files.ts";
 import {
   admit,
@@ -84,6 +87,15 @@ const operator = await makeOperator(elm);
 const authority = { neighborhood: elm.keys, revocations: noRevocations, known: new Map() };
 const order = { ...signatureOf(elm.keys.id, operator), number: 1, issuedAt: monday };
 
+let questionMs = 0;
+const witnessed = { by: cellar.id, key: cellar.key.publicKey, device: attic.id, nonce: "n".repeat(22) };
+const seen = { handshakeS: 3, gossip: "boot-2", connection: "boot-2", duties: ["relay"] };
+const witness = makeWitness({
+  ...{ self: { id: cellar.id, key: cellar.key }, sight: () => ({ isAlive: true }), fetchRecord: async () => "" },
+  // Nobody asks more than once a minute.
+  clock: { now: () => 0, monotonic: () => 60_000 * questionMs++ },
+});
+
 const documents: Reader[] = [
   reader(
     "record",
@@ -128,6 +140,17 @@ const documents: Reader[] = [
   reader("forget", 1_500, [{ ...order, device: attic.id }], (text) =>
     verifyForget(signed("hamlet-forget", text, operator.key), authority),
   ),
+  reader("witness", 1_500, [{ v: 1, by: cellar.id, device: attic.id, nonce: witnessed.nonce, ...seen }], (text) =>
+    verifyStatement(signed("hamlet-witness", text, cellar.key), witnessed),
+  ),
+  reader("witness-asked", 1_500, [{ v: 1, nonce: witnessed.nonce }], (text) => witness(attic.id, Buffer.from(text))),
+  reader("witness-answer", 1_500, [{ v: 1, statement: "a.b.c" }], (text) =>
+    askWitnesses({
+      nonce: witnessed.nonce,
+      members: [witnessed].map(({ by: id, key }) => ({ id, key })),
+      ask: async () => Buffer.from(text),
+    }),
+  ),
   reader("words", 3_000, [admissions[0]!, replaces, `[fe80::1%eth0]:7780#${"k".repeat(43)}`], (text) => [
     admittedBy(text, { neighborhood: elm.keys.id, device: attic.id, token: token.certificate.id }, new Map()),
     admittedBy(
@@ -158,7 +181,6 @@ const asked = {
   ...{ v: 1, neighborhood: elm.keys.id, device: attic.id, nonce: noNonce, issuedAt: monday },
   ...{ replyKey: generateBoxKey().publicKey, kind: "status", with: {} },
 };
-let questionMs = 0;
 const nothing = async () => ({});
 const takeQuestion = makeAnswering({
   identity: {

@@ -1,7 +1,7 @@
 // Formats what an updater reports for a terminal.
 // Pure.
 import type { UpdateStatus } from "../../../agent/api/schema.ts";
-import { activityText, type End, endText } from "../../../dashboard/update-words.ts";
+import { activityText, type End, endText, witnessesText } from "../../../dashboard/update-words.ts";
 import { duration } from "../../../dashboard/words.ts";
 import { filledTable } from "../../terminal/table.ts";
 
@@ -22,9 +22,10 @@ export function updateText(name: string, update: UpdateStatus, now: number): str
 /** The newest first. */
 export const historyTable = (history: readonly End[]): string[] =>
   filledTable(
-    ["when", "from", "to", "outcome", "check", "message"],
-    history.map(({ atMs, from, to, outcome, check = "", message = "", isAlone }) => [
+    ["when", "from", "to", "outcome", "witnesses", "check", "message"],
+    history.map(({ atMs, from, to, outcome, check = "", message = "", isAlone, isUnwitnessed, witnesses }) => [
       new Date(atMs).toISOString().slice(0, 16).replace("T", " "),
-      ...[from, to, isAlone ? `${outcome}, alone` : outcome, check, message],
+      ...[from, to, isAlone ? `${outcome}, alone` : outcome],
+      ...[witnesses ? witnessesText(witnesses) : isUnwitnessed ? "none" : "", check, message],
     ]),
   );

@@ -5,6 +5,7 @@ import {
   type BytesRequest,
   carriedHeader,
   Evidence,
+  type EvidenceRequest,
   type PackedRequest,
   packedHeader,
   type UpdateActivity,
@@ -31,7 +32,7 @@ export type FakeUpdater = {
   tell(activity: UpdateActivity, change?: Partial<UpdateReport>): Promise<void>;
   bytes(wanted: BytesRequest): Promise<{ bytes: Buffer; carried: number }>;
   packed(wanted: PackedRequest, dictionary: Buffer): Promise<{ bytes: Buffer; carried: number }>;
-  evidence(): Promise<Evidence>;
+  evidence(request?: EvidenceRequest): Promise<Evidence>;
   stop(): void;
 };
 
@@ -63,7 +64,7 @@ export function fakeUpdater(socketPath: string, report = reportOf()): FakeUpdate
     bytes: (wanted) => post(updaterPaths.bytes, wanted),
     packed: (wanted, dictionary) =>
       post(updaterPaths.packed, dictionary, undefined, { [packedHeader]: JSON.stringify(wanted) }),
-    evidence: async () => Evidence.parse(await json(updaterPaths.evidence, {})),
+    evidence: async (request = {}) => Evidence.parse(await json(updaterPaths.evidence, request)),
     stop: () => agent.destroy(),
   };
   return updater;

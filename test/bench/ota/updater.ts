@@ -78,6 +78,7 @@ const updater = await makeUpdater({
     },
   },
   random: Math.random,
+  nonce: () => "n".repeat(22),
   sleep,
   takeTurn: async () => ({ done: async () => {} }),
   workIn: folder,

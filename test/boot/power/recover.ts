@@ -111,6 +111,7 @@ async function runOnce(
     clock: { now: () => nowMs, monotonic: () => nowMs },
     log: silentLog,
     random: () => 0.5,
+    nonce: () => "n".repeat(22),
     async sleep(ms, signal) {
       const dueMs = nowMs + ms;
       // Nothing happens in a week.

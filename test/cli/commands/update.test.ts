@@ -271,6 +271,24 @@ test("update history lists how updates ended; --log adds what the fallback left"
   expect(json).toEqual({ history: [failed], fallback: end("failed", failed.atMs) });
 });
 
+test("update history shows what witnesses said of each update", async () => {
+  const by = { handshake: true, gossip: true, connection: true };
+  const kept: UpdateEnd = {
+    ...end("committed", 9),
+    witnesses: [
+      { by: "b", ...by },
+      { by: "c", ...by, gossip: false },
+    ],
+  };
+  const alone: UpdateEnd = { ...end("committed", 8), isUnwitnessed: true };
+  await updater.tell({ phase: "idle" }, { history: [kept, alone] });
+  const { lines } = await hamlet(updateHistory);
+  expect(lines[1]).toMatch(/committed +1 of 2 witnesses confirmed it$/);
+  expect(lines[2]).toMatch(/committed +none$/);
+  const json = JSON.parse((await hamlet(updateHistory, "--json")).lines.join("\n"));
+  expect(json.history[0].witnesses).toEqual(kept.witnesses);
+});
+
 test("update status names the release that the device can go back to", async () => {
   await updater.tell({ phase: "idle" }, { running: { slot: "b", version: "0.2.0" }, earlier: "0.1.0" });
   expect((await hamlet(updateStatus)).lines).toContain("the release before: 0.1.0; go back to it: hamlet update back");

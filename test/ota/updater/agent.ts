@@ -7,6 +7,7 @@ import {
   BytesRequest,
   carriedHeader,
   type Evidence,
+  EvidenceRequest,
   PackedRequest,
   packedHeader,
   type UpdateReport,
@@ -45,6 +46,10 @@ export async function startAgent(folder: string, repository: Pick<Repository, "f
     packed,
     repository,
     evidence: healthy as Evidence | undefined,
+    /** What it adds when it is to ask witnesses. */
+    witness: (async () => ({})) as (
+      request: NonNullable<EvidenceRequest["witness"]>,
+    ) => Promise<Pick<Evidence, "self" | "members" | "statements">>,
     mischief: (() => false) as Mischief,
     /** Makes the answer to a request for a frame something else. */
     unpack: unpackFrame,
@@ -71,6 +76,8 @@ export async function startAgent(folder: string, repository: Pick<Repository, "f
     held.delete(response);
     sendJson(response, 200, { request });
   }
+
+  const witnessed = async ({ witness }: EvidenceRequest) => (witness ? agent.witness(witness) : {});
 
   function bytesFor(request: BytesRequest): Buffer {
     const found =
@@ -107,7 +114,7 @@ export async function startAgent(folder: string, repository: Pick<Repository, "f
           return sendJson(response, 200, {});
         case updaterPaths.evidence:
           if (!agent.evidence) throw new HamletError("api.refused", "no");
-          return sendJson(response, 200, agent.evidence);
+          return sendJson(response, 200, { ...agent.evidence, ...(await witnessed(EvidenceRequest.parse(body))) });
         case updaterPaths.bytes: {
           const wanted = BytesRequest.parse(body);
           asked.push(wanted);

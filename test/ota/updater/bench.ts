@@ -125,6 +125,7 @@ export async function makeBench() {
       clock,
       log: silentLog,
       random: Math.random,
+      nonce: () => "n".repeat(22),
       sleep: (ms, signal) => sleep(Math.min(ms / speed, 2 ** 31 - 1), signal),
       takeTurn: () => takeTurn(join(folder, "turn")),
       workIn: folder,

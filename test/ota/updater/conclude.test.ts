@@ -58,14 +58,14 @@ test("a trial that a person began is left to that person", () => {
 });
 
 test("an end is noted once, and counts as seen only after a commit", () => {
-  const failed = endOf(armed, "failed", "trial.agentDown", ["a line"]);
+  const failed = endOf(armed, "failed", { check: "trial.agentDown", log: ["a line"] });
   const once = withEnd(noHistory, failed);
   expect(once).toMatchObject({
     failed: ["0.2.0"],
     isSeen: false,
     ends: [{ check: "trial.agentDown", log: ["a line"] }],
   });
-  expect(withEnd(once, endOf(armed, "failed", "trial.ended"))).toEqual(once);
+  expect(withEnd(once, endOf(armed, "failed", { check: "trial.ended" }))).toEqual(once);
   const committed = withEnd(once, { ...endOf({ ...armed, atMs: 6 }, "committed") });
   expect(committed).toMatchObject({ failed: [], isSeen: true });
 });
@@ -74,7 +74,10 @@ test("the history is bounded, and logs are kept of the newest ends alone", () =>
   let history = noHistory;
   for (let count = 0; count < 50; count++) {
     const to = { ...next, version: `0.${count}.0` };
-    history = withEnd(history, endOf({ ...armed, to, atMs: count }, "failed", "trial.agentDown", ["a line"]));
+    history = withEnd(
+      history,
+      endOf({ ...armed, to, atMs: count }, "failed", { check: "trial.agentDown", log: ["a line"] }),
+    );
   }
   expect(history.ends).toHaveLength(20);
   expect(history.failed).toHaveLength(16);

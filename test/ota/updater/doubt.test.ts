@@ -21,11 +21,27 @@ const company: Evidence = {
 const nobody: Evidence = { ...healthy, telemetry: "down" };
 
 test("only what others have a part in leaves a doubt", () => {
-  expect(isDoubtful(["trial.noHandshake", "trial.noGossip", "trial.noTelemetry"])).toBe(true);
-  expect(isDoubtful(["trial.noTelemetry"])).toBe(true);
-  expect(isDoubtful(["trial.meshDown", "trial.noHandshake", "trial.noGossip"])).toBe(false);
-  expect(isDoubtful(["trial.agentDown", "trial.noGossip"])).toBe(false);
-  expect(isDoubtful([])).toBe(false);
+  expect(isDoubtful(["trial.noHandshake", "trial.noGossip", "trial.noTelemetry"], [])).toBe(true);
+  expect(isDoubtful(["trial.noTelemetry"], [])).toBe(true);
+  expect(isDoubtful(["trial.meshDown", "trial.noHandshake", "trial.noGossip"], [])).toBe(false);
+  expect(isDoubtful(["trial.agentDown", "trial.noGossip"], [])).toBe(false);
+  expect(isDoubtful([], [])).toBe(false);
+});
+
+const confirmation = { by: "cellar", handshake: true, gossip: false, connection: true };
+test("a witness that answers and does not confirm leaves no doubt, and one that is gone does", () => {
+  expect(isDoubtful(["trial.noGossip", "trial.noWitness"], [confirmation])).toBe(false);
+  expect(isDoubtful(["trial.noGossip", "trial.noWitness"], [])).toBe(true);
+  expect(isDoubtful(["trial.noTelemetry"], [{ ...confirmation, gossip: true }])).toBe(true);
+});
+
+test("the release before fails the trial by a witness that confirms it, and only by one that confirms all", () => {
+  const one = doubtOf("trial.noWitness");
+  const watched = { ...one, armed: { ...armed, witnesses: { self: "attic", members: [{ id: "cellar", key: "" }] } } };
+  expect(lookAround(watched, company, [{ ...confirmation, gossip: true }], false)).toBe("failed");
+  expect(lookAround(watched, company, [confirmation], false)).toBe("looking");
+  expect(lookAround(watched, company, [confirmation], true)).toBe("void");
+  expect(lookAround(watched, company, [], true)).toBe("void");
 });
 
 test.each<[string, Evidence | undefined, "failed" | "void"]>([
@@ -37,15 +53,15 @@ test.each<[string, Evidence | undefined, "failed" | "void"]>([
   ["says nothing", undefined, "failed"],
 ])("if the release before %s, the trial is over as it should be", (_, evidence, outcome) => {
   const one = doubtOf("trial.noHandshake", "trial.noGossip");
-  expect(lookAround(one, evidence, true)).toBe(outcome);
+  expect(lookAround(one, evidence, [], true)).toBe(outcome);
   // Only a member that is reached ends it before its time.
-  expect(["looking", "failed"]).toContain(lookAround(one, evidence, false));
-  if (outcome === "void") expect(lookAround(one, evidence, false)).toBe("looking");
+  expect(["looking", "failed"]).toContain(lookAround(one, evidence, [], false));
+  if (outcome === "void") expect(lookAround(one, evidence, [], false)).toBe("looking");
 });
 
 test("a broker that the release before does not reach either excuses missing telemetry, and nothing else does", () => {
-  expect(lookAround(doubtOf("trial.noTelemetry"), { ...company, telemetry: "down" }, true)).toBe("void");
-  expect(lookAround(doubtOf("trial.noTelemetry"), { ...nobody, telemetry: "up" }, false)).toBe("failed");
+  expect(lookAround(doubtOf("trial.noTelemetry"), { ...company, telemetry: "down" }, [], true)).toBe("void");
+  expect(lookAround(doubtOf("trial.noTelemetry"), { ...nobody, telemetry: "up" }, [], false)).toBe("failed");
 });
 
 test("the end keeps the trial's log, and says whose fault it was not", () => {

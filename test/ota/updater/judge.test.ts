@@ -12,6 +12,7 @@ const expected: Expected = {
 const good: Observed = {
   ...{ rootHash: "aa", isDataLost: false, failedUnits: ["old.service"] },
   evidence: { phase: "member", hasPage: true, hasMesh: true, handshakes: ["m2"], alive: ["m2", "m9"], telemetry: "up" },
+  confirmations: [],
 };
 const evidence = good.evidence!;
 
@@ -35,6 +36,25 @@ test.each([
   ["trial.noTelemetry", { evidence: { ...evidence, telemetry: "none" as const } }],
 ])("%s fires", (code, change) => {
   expect(judge(expected, { ...good, ...change })).toEqual([code]);
+});
+
+const witnesses = { self: "m0", members: [{ id: "m1", key: "" }] };
+const full = { by: "m1", handshake: true, gossip: true, connection: true };
+test("if witnesses confirmed the release before, one of them must confirm all of it again", () => {
+  const watched = { ...expected, witnesses };
+  expect(judge(watched, { ...good, confirmations: [full] })).toEqual([]);
+  expect(judge(watched, good)).toEqual(["trial.noWitness"]);
+  const halves = [
+    { ...full, handshake: false },
+    { ...full, connection: false },
+  ];
+  expect(judge(watched, { ...good, confirmations: halves })).toEqual(["trial.noWitness"]);
+  // A witness replaces none of the other checks.
+  const lonely = { ...evidence, handshakes: [], alive: [] };
+  expect(judge(watched, { ...good, evidence: lonely, confirmations: [full] })).toEqual([
+    "trial.noHandshake",
+    "trial.noGossip",
+  ]);
 });
 
 test("an agent that is silent fails every check that it answers", () => {

@@ -314,6 +314,7 @@ export function makeModel(releases: Release[], repository: Repository, random: R
       clock: { now: () => now + boots, monotonic: () => now },
       log: silentLog,
       random,
+      nonce: () => "n".repeat(22),
       sleep,
       takeTurn: async () => ({ done: async () => {} }),
       workIn: "/nowhere",

@@ -1,0 +1,17 @@
+// Members that answer an updater's question as witnesses, with real keys.
+import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
+import { deviceIdOf } from "../../../provisioning/trust/names.ts";
+import { signStatement, type WitnessStatement } from "../../../provisioning/trust/witness.ts";
+
+export const attic = deviceIdOf(generateSigningKey().publicKey);
+export type Witness = ReturnType<typeof makeMember>;
+export function makeMember() {
+  const key = generateSigningKey();
+  const id = deviceIdOf(key.publicKey);
+  return {
+    ...{ id, key: key.publicKey },
+    /** Says what it is told to, of the device `attic`. */
+    says: (nonce: string, seen: Partial<WitnessStatement>) =>
+      signStatement({ v: 1, by: id, device: attic, nonce, duties: [], ...seen }, key),
+  };
+}
