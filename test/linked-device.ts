@@ -45,6 +45,7 @@ export async function startLinkedDevice(owner: OwnersFolder, answerers: Partial<
   Object.assign(source.state.self, { id: identity.id, deviceKey: identity.deviceKey });
   source.state.neighborhood = { id: identity.neighborhood.id, name: "Elm Street" };
   const publicStatus = () => ({ ...source.publicStatus(), deviceKey: identity.deviceKey });
+  const orders: string[] = [];
   let revocations: Revocations = noRevocations;
   let now = 0;
   const answer = makeAnswer({ status: source.status, ...answerers } as Answerers);
@@ -53,7 +54,10 @@ export async function startLinkedDevice(owner: OwnersFolder, answerers: Partial<
   const doorstep = await startDoorstep({
     ports: [port],
     hear: () => Promise.reject(new Error("nobody says hello here")),
-    onOrders: async () => [],
+    async onOrders(documents) {
+      orders.push(...documents);
+      return [];
+    },
     onQuestion: makeAnswering({
       ...{ identity, answer, revocations: () => revocations },
       clock: { monotonic: () => performance.now() + now },
@@ -63,7 +67,7 @@ export async function startLinkedDevice(owner: OwnersFolder, answerers: Partial<
     warnings: { raise() {}, clear() {} },
   });
   return {
-    ...{ address: `127.0.0.1:${port}`, port, owner, identity, source },
+    ...{ address: `127.0.0.1:${port}`, port, owner, identity, source, orders },
     revoke(known: Revocations) {
       revocations = known;
     },

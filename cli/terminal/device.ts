@@ -9,7 +9,7 @@ import { agentSocket, type Exec, localDoors } from "../../system/doors.ts";
 import { HamletError } from "../../system/error.ts";
 import { printableStream } from "../../system/printable-stream.ts";
 import { withRootRequest } from "../commands/device/root-request.ts";
-import type { Owned } from "../commands/neighborhood/owner.ts";
+import { type Owned, ownedIfAny } from "../commands/neighborhood/owner.ts";
 import type { Option, Values } from "./command.ts";
 import { text } from "./command.ts";
 import { linkedDevice, takesNoRequests } from "./linked-device.ts";
@@ -39,11 +39,11 @@ export const deviceOption: Record<"device", Option> = {
 /** An emulated device under load takes seconds for what takes milliseconds on real hardware. */
 const labDeadlineMs = 20_000;
 
-/** Throws `device.notFound` or `device.noAnswer`. */
-export async function findDevice(values: Values): Promise<Device> {
+/** `owned`: whose keys sign for a device on the link, if they are known already. Throws `device.notFound` or `device.noAnswer`. */
+export async function findDevice(values: Values, owned?: Owned): Promise<Device> {
   const wanted = text(values, "device");
   if (wanted?.includes("/") && !wanted.includes("://")) return onSocket(wanted);
-  if (wanted && /[.:]/.test(wanted)) return atAddress(wanted, values);
+  if (wanted && /[.:]/.test(wanted)) return atAddress(wanted, values, owned);
   if (wanted === undefined) {
     const local = localDevice();
     if (await answers(local)) return local;
@@ -54,7 +54,7 @@ export async function findDevice(values: Values): Promise<Device> {
   });
   if (lab) return inLab(lab, wanted);
   const linked = wanted === undefined ? undefined : await addressOnLink(wanted);
-  if (linked !== undefined) return atAddress(linked, values);
+  if (linked !== undefined) return atAddress(linked, values, owned);
   throw wanted === undefined
     ? new HamletError("device.notFound", "no device answers: no agent on this computer, and no lab is running", {
         hint: "name one with --device <address>, or start a virtual neighborhood with: hamlet lab up --devices 3",
@@ -94,7 +94,7 @@ function onSocket(socketPath: string): Device {
 /** The agent on this computer. */
 export const localDevice = (): Device => onSocket(agentSocket);
 
-function atAddress(address: string, values: Values): Promise<Device> {
+async function atAddress(address: string, values: Values, owned?: Owned): Promise<Device> {
   const bare = address.split(":").length > 2 && !address.startsWith("[") ? `[${address}]` : address;
   const url = URL.parse("/v1/status", bare.includes("://") ? bare : `http://${bare}`);
   if (!url) {
@@ -104,7 +104,7 @@ function atAddress(address: string, values: Values): Promise<Device> {
     });
   }
   const where = { host: url.hostname.replace(/^\[|\]$/g, ""), port: url.port || 80 };
-  return linkedDevice(address, where, values);
+  return linkedDevice(address, where, owned ?? (await ownedIfAny(values)));
 }
 
 /** A device that takes requests: through this computer's own socket, in the lab, or by its owner's signature. Throws `device.takesNoRequests`. */

@@ -8,16 +8,14 @@ import type { UpdateReport } from "../../provisioning/handover/update.ts";
 import { sleep, systemClock } from "../../system/clock.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Where } from "../../system/http/ask.ts";
-import { type Owned, ownedIfAny } from "../commands/neighborhood/owner.ts";
-import type { Values } from "./command.ts";
+import type { Owned } from "../commands/neighborhood/owner.ts";
 
 /** A device bounds how often one source asks. */
 const pauseMs = 1_000;
 
-/** Its requests and report are there for its owner alone. Throws `neighborhood.notFound` if the folder that is named is none. */
-export async function linkedDevice(address: string, where: Where, values: Values) {
+/** Its requests and report are there for its owner alone. */
+export function linkedDevice(address: string, where: Where, owned: Owned | undefined) {
   const { look, order, question } = agentClient({ who: address, where: () => where });
-  const owned = await ownedIfAny(values);
   const open = async (owner: Owned, seen: Status | PublicStatus): Promise<AskQuestion> => {
     const { deviceKey } = "self" in seen ? seen.self : seen;
     if (deviceKey === undefined) throw publicPageOnly(address);

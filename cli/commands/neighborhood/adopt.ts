@@ -18,7 +18,7 @@ export const adopt: Command = {
   details: `
 A device waits if its token has expired or is full, or asks for confirmation (hamlet token create --adopt confirm).
 Compare the code with the one on the device's own page or console: the same code always means the same device.
---device names the new device. A member says who waits too, but only on its own socket, in the mesh and in the lab. Without a terminal --yes is needed, and --code with it.`,
+--device names the new device, or a member, which says who waits: on the link a question signed with the operator key. Without a terminal --yes is needed, and --code with it.`,
   options: {
     ...deviceOption,
     code: { type: "string", argument: "code", describe: "the adoption code that the device shows: refuses any other" },
@@ -31,10 +31,13 @@ Compare the code with the one on the device's own page or console: the same code
     const code = text(values, "code");
     if (values["yes"] === true && code === undefined) throw usageError(adopt, "--yes needs --code");
     const owned = await ownedNeighborhood(values);
-    const device = await findDevice(values);
+    const device = await findDevice(values, owned);
     try {
-      progress.stage("asking who waits");
-      const found = await device.look();
+      // A device on the link asks for the passphrase first.
+      if (!device.owner) progress.stage("asking who waits");
+      const looked = await device.look();
+      // One that waits says on its public page all that an adoption needs.
+      const found = "self" in looked || looked.phase !== "member" ? looked : await device.status();
       const chosen = choose(waitingAt(found), wanted, code, device.found);
       progress.end();
       if (values["yes"] !== true) {

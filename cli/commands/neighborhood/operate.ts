@@ -23,9 +23,10 @@ export async function operate(
   act: (operating: Operating) => Promise<void>,
 ): Promise<number> {
   const owned = await ownedNeighborhood(values);
-  const device = await findDevice(values);
+  const device = await findDevice(values, owned);
   try {
-    progress.stage("asking what has been ordered");
+    // A device on the link asks for the passphrase first.
+    if (!device.owner) progress.stage("asking what has been ordered");
     const status = await device.status();
     progress.end();
     refuseOtherNeighborhood(owned, status, device.found);

@@ -23,8 +23,7 @@ export const revoke: Command = {
   details: `
 Members drop a revoked device within seconds of hearing it, and never take its key back. Its token lets nobody in any more, so
 that a thief who has the token gains nothing: of the other devices that joined with it only those stay that you name.
-Only a member knows the others: from a computer that is none, lead its socket here and name that with --device:
-ssh -fNL /tmp/attic.sock:/run/hamlet/agent.sock root@attic
+Only a member knows the others: --device names one, in the lab, in the mesh or on this computer's link.
 The folder keeps the revocation, and every later token and card carries it.`,
   options: {
     ...deviceOption,
@@ -46,9 +45,10 @@ The folder keeps the revocation, and every later token and card carries it.`,
       return 0;
     }
     const wanted = required(revoke, input, 0, "a device, token or operator");
-    const device = await findDevice(values);
+    const device = await findDevice(values, owned);
     try {
-      progress.stage("asking who is a member");
+      // A device on the link asks for the passphrase first.
+      if (!device.owner) progress.stage("asking who is a member");
       const status = await device.status();
       progress.end();
       refuseOtherNeighborhood(owned, status, device.found);

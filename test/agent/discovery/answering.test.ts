@@ -1,4 +1,5 @@
 // Questions of the owner at a device's door, and what anybody else gets there.
+import { request } from "node:http";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { makeAsker } from "../../../agent/api/asker.ts";
 import { agentClient } from "../../../agent/api/client.ts";
@@ -135,6 +136,13 @@ test("an unknown kind, and what a kind does not take, are answers with a code", 
   await expect(ask("status", { of: "cellar" })).rejects.toMatchObject({ code: "usage.invalid", exitCode: 2 });
 });
 
+const askFrom = (localAddress: string, { port }: LinkedDevice, body: object) =>
+  new Promise<number | undefined>((resolve, reject) => {
+    const asking = request({ host: "127.0.0.1", port, localAddress, method: "POST", path: questionsPath });
+    asking.on("response", (response) => resolve(response.resume().statusCode)).on("error", reject);
+    asking.end(JSON.stringify(body));
+  });
+
 test("a flood of questions from one source ends at its own limit, and no page may ask", async () => {
   await using device = await startLinkedDevice(elm);
   const { question } = clientOf(device);
@@ -149,6 +157,8 @@ test("a flood of questions from one source ends at its own limit, and no page ma
   );
   expect(codes.filter((code) => code === "given").length).toBeLessThanOrEqual(40);
   expect(codes).toContain("hello.busy");
+  // Another source finds room.
+  expect(await askFrom("127.0.0.2", device, { replyKey })).toBe(200);
   const url = `http://${device.address}${questionsPath}`;
   const answer = await fetch(url, { method: "POST", body: "{}", headers: { origin: "http://evil.example" } });
   expect(answer.status).toBe(403);

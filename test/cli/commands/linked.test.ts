@@ -5,16 +5,22 @@ import { netExplain } from "../../../cli/commands/device/net-explain.ts";
 import { rename } from "../../../cli/commands/device/rename.ts";
 import { reset } from "../../../cli/commands/device/reset.ts";
 import { status } from "../../../cli/commands/device/status.ts";
+import { adopt } from "../../../cli/commands/neighborhood/adopt.ts";
 import { updateCheck } from "../../../cli/commands/update/check.ts";
 import { updateHistory } from "../../../cli/commands/update/history.ts";
 import { updateInstall } from "../../../cli/commands/update/install.ts";
 import { updateSeen } from "../../../cli/commands/update/seen.ts";
 import { type Command, parseInput } from "../../../cli/terminal/command.ts";
+import { verifyAdoption } from "../../../provisioning/trust/adoption.ts";
+import { adoptionCodeOf } from "../../../provisioning/trust/adoption-code.ts";
 import { readUnverified } from "../../../provisioning/trust/jws.ts";
+import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
+import { deviceIdOf } from "../../../provisioning/trust/names.ts";
 import { Question } from "../../../provisioning/trust/question.ts";
 import { HamletError } from "../../../system/error.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import { reportOf } from "../../agent/update/updater.ts";
+import { eventually } from "../../eventually.ts";
 import {
   type LinkedDevice,
   makeOwnersFolder,
@@ -92,6 +98,18 @@ test("net explain, rename and the update commands reach the device, and its refu
   expect(await owned(updateSeen)).toEqual(["there was nothing to acknowledge"]);
   expect(asked).toEqual([{ kind: "check" }, { kind: "seen" }]);
   expect(await owned(updateHistory)).toEqual(["no update has ended yet"]);
+});
+
+test("adopt asks a member who waits, and hands it the root's word", async () => {
+  const { publicKey: deviceKey } = generateSigningKey();
+  const [id, code] = [deviceIdOf(deviceKey), adoptionCodeOf(deviceKey)];
+  const { source, orders } = device;
+  source.state.pending = [{ id, name: "porch", deviceKey, code, because: "needsConfirmation" }];
+  const adopting = owned(adopt, "porch", "--yes", "--code", code);
+  await eventually(() => expect(orders).toHaveLength(1), { within: 20_000 });
+  source.state.members.push({ ...source.member("cellar"), id, name: "porch" });
+  expect(await adopting).toEqual(["porch is a member of Elm Street"]);
+  expect(await verifyAdoption(orders[0]!, elm.keys)).toMatchObject({ deviceKey });
 });
 
 test("reset hands the device the owner's signed question itself: root on the device believes nothing less", async () => {
