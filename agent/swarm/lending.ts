@@ -19,8 +19,11 @@ export type LendingOptions = {
 export type Lending = (from: string, question: Question, reply: Reply, signal: AbortSignal) => Promise<void>;
 
 const queue = { atOnce: 4, maxWaiting: 256, maxWaitingEach: 8 };
-/** A whole system has 70 MB; two of them and a few small updates a day. */
-const webBytes = { burst: 192 << 20, perSecond: (192 << 20) / (24 * 3600) };
+/**
+ * A whole system has 70 MB, a large update 13. All of it is written to this device's card as well. A member that wants more has its own
+ * line.
+ */
+const webBytes = { burst: 128 << 20, perSecond: (16 << 20) / (24 * 3600) };
 /** A request that brings nothing costs something too. */
 const leastCost = 1_000;
 const maxSources = 4_096;
@@ -80,7 +83,7 @@ export function makeLending({ store, clock, mayFetch, onFetch }: LendingOptions)
     const isKept = shelf.has(key);
     if (isKept && (how === "kept" || isFresh)) return sendKept(from, key, reply);
     if (how === "kept") return reply.none("notKept");
-    const isAllowed = mayFetch() && store.isOnline() && budgetOf(from).level(clock.monotonic()) > 0;
+    const isAllowed = mayFetch() && budgetOf(from).level(clock.monotonic()) > 0 && store.mayFetch();
     if (!isAllowed) return isKept ? sendKept(from, key, reply) : reply.none("noWay");
     onFetch?.();
     try {

@@ -24,8 +24,9 @@ export class Store {
     this.#clock = clock;
   }
 
-  isOnline(): boolean {
-    return this.way.isWorking(this.#clock.monotonic());
+  /** Whether to fetch from the web now: whoever is told yes does so. */
+  mayFetch(): boolean {
+    return this.way.mayTry(this.#clock.monotonic());
   }
 
   /** From the web, noting whether the way to it works. */

@@ -192,7 +192,7 @@ export function makeSwarm(o: SwarmOptions) {
       return open(bytes);
     };
     for (const id of order) {
-      if (id === neighborhood?.self && store.isOnline()) {
+      if (id === neighborhood?.self && store.mayFetch()) {
         try {
           return await fromWeb(wanted, need, own);
         } catch (error) {
@@ -217,7 +217,7 @@ export function makeSwarm(o: SwarmOptions) {
     if (isRoot && !wasRoot) checks += 1;
     wasRoot = isRoot;
     let refusal: unknown;
-    if (store.isOnline()) {
+    if (store.mayFetch()) {
       try {
         return await fromWeb(wanted, need, open);
       } catch (error) {

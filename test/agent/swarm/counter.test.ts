@@ -19,13 +19,15 @@ const kept = Buffer.alloc(4 << 20, 7);
 let counter: Counter;
 let port: number;
 let fetched: string[];
+let carries: number;
 beforeEach(async () => {
   const shelf = memoryShelf();
   shelf.pieces.set(keyOf(wanted), kept);
-  fetched = [];
+  [fetched, carries] = [[], 0];
   const store = new Store({
     ...{ shelf, clock },
-    async web(asked) {
+    async web(asked, { onCarried }) {
+      onCarried(carries);
       fetched.push(keyOf(asked));
       throw new HamletError("update.notThere", "no such file");
     },
@@ -59,6 +61,16 @@ test("a member gets what is kept, and word of what is not", async () => {
   expect(await ask("kept", { ...wanted, sha256: "0".repeat(64) })).toEqual({ status: 204, bytes: 0 });
   expect(await ask("fetched", { ...wanted, sha256: "0".repeat(64) })).toEqual({ status: 404, bytes: 0 });
   expect(fetched).toHaveLength(1);
+});
+
+test("a member that has had 128 MB fetched for it gets no more from this line, and another one does", async () => {
+  carries = 130 << 20;
+  const other = (digit: number) => ({ ...wanted, sha256: `${digit}`.repeat(64) });
+  expect((await ask("fetched", other(1))).status).toBe(404);
+  expect((await ask("fetched", other(2))).status).toBe(503);
+  expect((await ask("kept")).status).toBe(200);
+  expect((await say(JSON.stringify({ how: "fetched", wanted: other(3) }), "127.0.2.4")).status).toBe(404);
+  expect(fetched).toHaveLength(2);
 });
 
 test("a stranger's connection is closed, and so is one that asks for something else", async () => {

@@ -70,12 +70,13 @@ test("a way to the web that broke is tried again after a minute, then after two,
   way.broke(0);
   // Requests at the same time find it out together.
   way.broke(10);
-  expect([way.isWorking(minuteMs - 1), way.isWorking(minuteMs)]).toEqual([false, true]);
+  // One tries, and the others do not wait for it.
+  expect([minuteMs - 1, minuteMs, minuteMs].map((now) => way.mayTry(now))).toEqual([false, true, false]);
   way.broke(minuteMs);
-  expect([way.isWorking(3 * minuteMs - 1), way.isWorking(3 * minuteMs)]).toEqual([false, true]);
+  expect([3 * minuteMs - 1, 3 * minuteMs, 4 * minuteMs].map((now) => way.mayTry(now))).toEqual([false, true, true]);
   for (let now = 3 * minuteMs; now < 10 * hourMs; now += 10 * minuteMs) way.broke(now);
-  expect(way.isWorking(10 * hourMs + 10 * minuteMs)).toBe(true);
+  expect(way.mayTry(10 * hourMs + 10 * minuteMs)).toBe(true);
   way.broke(11 * hourMs);
   way.worked();
-  expect(way.isWorking(11 * hourMs)).toBe(true);
+  expect([way.mayTry(11 * hourMs), way.mayTry(11 * hourMs)]).toEqual([true, true]);
 });
