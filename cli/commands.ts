@@ -22,6 +22,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   install: async () => (await import("./commands/device/install.ts")).install,
   "token create": async () => (await import("./commands/neighborhood/token-create.ts")).tokenCreate,
   adopt: async () => (await import("./commands/neighborhood/adopt.ts")).adopt,
+  reject: async () => (await import("./commands/neighborhood/reject.ts")).reject,
   revoke: async () => (await import("./commands/neighborhood/revoke.ts")).revoke,
   "operator add": async () => (await import("./commands/neighborhood/operator-add.ts")).operatorAdd,
   "operator list": async () => (await import("./commands/neighborhood/operator-list.ts")).operatorList,

@@ -10,6 +10,7 @@ const losses: Record<string, string> = {
   "orders.json": "rollouts, holds and operators; its neighbors send them again",
   "rollouts.json": "how rollouts went so far; its neighbors send their own words again",
   "leases.json": "who decides about restarts, and its own word in that; it asks its neighbors before it decides again",
+  "rejections.json": "whom the owner turned away today; its neighbors send that again",
   "revocations.json": "revocations that no other file records; its neighbors send them again",
 };
 

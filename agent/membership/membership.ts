@@ -12,6 +12,7 @@ import { addAdoptions } from "./adoptions.ts";
 import { holderOf } from "./names.ts";
 import { waiting } from "./pending.ts";
 import { perform, saving } from "./perform.ts";
+import { addRejections } from "./rejections.ts";
 import type { Effect, Event, Member, Now, Pending, State, Task } from "./state.ts";
 import { step } from "./step.ts";
 import { Store } from "./store.ts";
@@ -20,10 +21,11 @@ import {
   verifyAdopted,
   verifyAgain,
   verifyKept,
-  verifyKeptAdoptions,
   verifyRecord,
+  verifyRejected,
   verifyRevocations,
   verifyVouchers,
+  whole,
 } from "./verify.ts";
 
 export type MembershipOptions = {
@@ -76,6 +78,7 @@ export class Membership {
       pending: new Map(),
       revocations: noRevocations,
       adoptions: new Map(),
+      rejections: new Map(),
       liveness: new Map(),
       isWaiting: false,
       climbs: 0,
@@ -96,10 +99,14 @@ export class Membership {
     const known = [...kept.revocations, ...(identity.provision.revocations ?? [])];
     const { revocations, forged } = await verifyRevocations(this.#state, known, this.#now().wallMs);
     if (forged[0]) log.warn(`refused ${forged.length} revocations: ${forged[0]}`);
-    const adoptions = addAdoptions(new Map(), await verifyKeptAdoptions(this.#state, kept.adoptions));
+    const adopted = await whole(kept.adoptions, (jws) => verifyAdopted(this.#state, jws));
+    const rejected = await whole(kept.rejections, (jws) => verifyRejected(this.#state, jws));
+    const adoptions = addAdoptions(new Map(), adopted);
+    const rejections = addRejections(new Map(), rejected, this.#now().wallMs);
     const judged = await verifyKept(this.#state, { members, revocations, adoptions }, this.#now().wallMs);
     await this.#take({
-      ...{ kind: "loaded", revocations, adoptions, records: judged, endpoints: endpoints.slice(0, maxEndpoints) },
+      ...{ kind: "loaded", revocations, adoptions, rejections },
+      ...{ records: judged, endpoints: endpoints.slice(0, maxEndpoints) },
     });
   }
 
@@ -117,8 +124,9 @@ export class Membership {
   }
 
   /** Throws `Refusal` unless the root signed this for this neighborhood. */
-  async check(kind: "adoption" | "revocation", jws: string): Promise<void> {
+  async check(kind: "adoption" | "rejection" | "revocation", jws: string): Promise<void> {
     if (kind === "adoption") await verifyAdopted(this.#state, jws);
+    else if (kind === "rejection") await verifyRejected(this.#state, jws);
     else await addRevocation(this.#state.revocations, jws, this.#o.identity.neighborhood);
   }
 
@@ -128,6 +136,15 @@ export class Membership {
       const before = this.#state.adoptions;
       await this.#take({ kind: "adoptions", adopted: [await verifyAdopted(this.#state, jws)] });
       return this.#state.adoptions !== before;
+    });
+  }
+
+  /** Turns a device away that is no member. Resolves to true if that was new; throws `Refusal`. */
+  reject(jws: string): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const before = this.#state.rejections;
+      await this.#take({ kind: "rejections", rejected: [await verifyRejected(this.#state, jws)] });
+      return this.#state.rejections !== before;
     });
   }
 
@@ -175,6 +192,10 @@ export class Membership {
 
   adoptions(): State["adoptions"] {
     return this.#state.adoptions;
+  }
+
+  rejections(): State["rejections"] {
+    return this.#state.rejections;
   }
 
   revocations(): State["revocations"] {

@@ -3,6 +3,7 @@
 
 import type { Judgement } from "../../provisioning/trust/judge.ts";
 import { meshAddress } from "../../provisioning/trust/names.ts";
+import type { RefusalCode } from "../../provisioning/trust/refusal.ts";
 import type { TokenCertificate } from "../../provisioning/trust/token.ts";
 import { wireguardKeyOf } from "../../provisioning/trust/wireguard-key.ts";
 import { takeAdmissions } from "./admissions.ts";
@@ -20,7 +21,7 @@ const refusedForMs = 10 * 60_000;
 
 export function takeRecord(state: State, event: Event & { kind: "record" }, now: Now): Step {
   const { judgement, jws, from } = event;
-  if (judgement.kind === "refused") return [state, [warnOfRefusal(judgement.because)]];
+  if (judgement.kind === "refused") return [state, warnOfRefusal(judgement.because)];
   if (judgement.record.id === state.self.id) return takeOwn(state, judgement.record, from);
   if (judgement.kind === "pending") {
     return chain(
@@ -136,11 +137,10 @@ function surplusOf(state: State, { id, maxDevices }: TokenCertificate): Effect[]
   return [{ kind: "warn", code: "token.surplus", message, hint, subject: id }];
 }
 
-const warnOfRefusal = (because: string): Effect => ({
-  kind: "warn",
-  code: "record.refused",
-  message: `this device refused a record on the link: ${because}`,
-  hint: "if that device is yours, provision it again from this neighborhood's folder",
-  subject: because,
-  forMs: refusedForMs,
-});
+function warnOfRefusal(because: RefusalCode): Effect[] {
+  // The owner wanted that.
+  if (because === "deviceRejected") return [];
+  const message = `this device refused a record on the link: ${because}`;
+  const hint = "if that device is yours, provision it again from this neighborhood's folder";
+  return [{ kind: "warn", code: "record.refused", message, hint, subject: because, forMs: refusedForMs }];
+}

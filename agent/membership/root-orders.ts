@@ -33,3 +33,18 @@ export const adoptionKind = (membership: Membership): OrderKind =>
     check: (jws) => membership.check("adoption", jws),
     take: (jws) => membership.adopt(jws),
   });
+
+/** Who is turned away for a day, by the device's id. */
+export const rejectionKind = (membership: Membership): OrderKind =>
+  orderKind({
+    kind: "rejection",
+    type: "hamlet-rejection",
+    maxChars: 4 << 10,
+    summaries: () =>
+      [...membership.rejections()].map(([id, { rejection, jws }]) => ({
+        ...{ id, number: rejection.issuedAt, digest: digestOf(jws) },
+      })),
+    get: (id) => membership.rejections().get(id)?.jws,
+    check: (jws) => membership.check("rejection", jws),
+    take: (jws) => membership.reject(jws),
+  });

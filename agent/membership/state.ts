@@ -6,6 +6,7 @@ import type { Adoption } from "../../provisioning/trust/adoption.ts";
 import type { Basis, Judgement } from "../../provisioning/trust/judge.ts";
 import type { NeighborhoodKeys } from "../../provisioning/trust/neighborhood-keys.ts";
 import type { MemberRecord } from "../../provisioning/trust/record.ts";
+import type { Rejection } from "../../provisioning/trust/rejection.ts";
 import type { Revocations } from "../../provisioning/trust/revocation.ts";
 import type { TokenCertificate } from "../../provisioning/trust/token.ts";
 import type { State as Liveness } from "../cluster/news.ts";
@@ -32,6 +33,9 @@ export type Pending = { id: string; name: string; deviceKey: string; code: strin
 
 /** A verified adoption, and the bytes that the root signed. */
 export type Adopted = { adoption: Adoption; jws: string };
+
+/** A verified rejection, and the bytes that the root signed. */
+export type Rejected = { rejection: Rejection; jws: string };
 
 /** What never changes about this device. */
 export type Self = {
@@ -67,6 +71,8 @@ export type State = {
   readonly revocations: Revocations;
   /** By the device's id. */
   readonly adoptions: ReadonlyMap<string, Adopted>;
+  /** By the device's id. */
+  readonly rejections: ReadonlyMap<string, Rejected>;
   readonly liveness: ReadonlyMap<string, Liveness>;
   /** A member said that this device waits for adoption, and no member has admitted it since. */
   readonly isWaiting: boolean;
@@ -88,10 +94,12 @@ export type Event =
       kind: "loaded";
       revocations: Revocations;
       adoptions: ReadonlyMap<string, Adopted>;
+      rejections: ReadonlyMap<string, Rejected>;
       records: readonly KeptRecord[];
       endpoints: readonly string[];
     }
   | { kind: "adoptions"; adopted: readonly Adopted[] }
+  | { kind: "rejections"; rejected: readonly Rejected[] }
   /** `admissions`: verified ones of this device. `from`: the address that said hello; undefined for a record that came by gossip.
    * `called`: the name by which its device knows this one. */
   | ({ kind: "record"; admissions: readonly string[]; from?: string; called?: string } & JudgedRecord)
@@ -119,12 +127,13 @@ export type Task =
   | { kind: "doubt"; id: string }
   /** This device is the copy: it gives its identity up. */
   | { kind: "yield" };
+export type StateFile = "roster" | "revocations" | "adoptions" | "rejections";
 export type Effect =
   | Task
   /** Sign this device's own record anew, and keep what it says. */
   | { kind: "sign" }
   | { kind: "countersign"; record: MemberRecord; token: TokenCertificate }
-  | { kind: "save"; file: "roster" | "revocations" | "adoptions" }
+  | { kind: "save"; file: StateFile }
   | { kind: "warn"; code: WarningCode; message: string; hint: string; subject?: string; forMs?: number }
   | { kind: "clear"; code: WarningCode; subject?: string }
   | { kind: "log"; level: "info" | "warn"; text: string };

@@ -5,9 +5,11 @@ import { letIn, turnedAway } from "./admissions.ts";
 import { carryOwn, takeAdoptions } from "./adoptions.ts";
 import { rename } from "./names.ts";
 import { judgeAgain, keepRecord, takeRecord } from "./records.ts";
+import { takeRejections } from "./rejections.ts";
 import { applyReplacements } from "./replacements.ts";
 import { takeRevocations } from "./revocations.ts";
 import { chain, type Effect, type Event, type Now, renew, type State, type Step } from "./state.ts";
+import { dateOf } from "./trust.ts";
 
 export function step(state: State, event: Event, now: Now): Step {
   const [next, effects] = chain(
@@ -31,6 +33,8 @@ function take(state: State, event: Event, now: Now): Step {
       return takeRevocations(state, event);
     case "adoptions":
       return takeAdoptions(state, event.adopted);
+    case "rejections":
+      return takeRejections(state, event.rejected, dateOf(state, now.wallMs));
     case "liveness":
       return takeLiveness(state, event.states);
     case "turnedAway":
@@ -45,9 +49,12 @@ function take(state: State, event: Event, now: Now): Step {
 }
 
 /** What was kept, as it was judged at the start. */
-function load(state: State, { revocations, adoptions, records, endpoints }: Event & { kind: "loaded" }): Step {
+function load(
+  state: State,
+  { revocations, adoptions, rejections, records, endpoints }: Event & { kind: "loaded" },
+): Step {
   return chain(
-    { ...state, revocations, adoptions },
+    { ...state, revocations, adoptions, rejections },
     (before) => [before, [{ kind: "save", file: "revocations" }]],
     carryOwn,
     ...records.map(({ judgement, jws, ...kept }) => (before: State): Step => {

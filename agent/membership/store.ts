@@ -6,7 +6,7 @@ import type { Basis } from "../../provisioning/trust/judge.ts";
 import { Bucket } from "../../system/bucket.ts";
 import { type Damage, keep, readKept } from "../../system/kept.ts";
 import { documentsIn, isOfType } from "./salvage.ts";
-import type { State } from "./state.ts";
+import type { State, StateFile } from "./state.ts";
 
 const RosterFile = z.object({
   v: z.literal(1),
@@ -23,7 +23,13 @@ const RosterFile = z.object({
 const DocumentsFile = z.object({ v: z.literal(1), documents: z.array(z.string()) });
 
 export type KeptMember = { record: string; basis: Basis; name?: string | undefined; absentMs: number };
-export type KeptDocuments = { members: KeptMember[]; revocations: string[]; adoptions: string[]; damages: Damage[] };
+export type KeptDocuments = {
+  members: KeptMember[];
+  revocations: string[];
+  adoptions: string[];
+  rejections: string[];
+  damages: Damage[];
+};
 
 /** Design 11: under 5 MB a day; with a full bucket at its beginning, a day has twice this, and one roster more. */
 const bytesADay = 2_000_000;
@@ -32,6 +38,7 @@ export class Store {
   readonly #roster: string;
   readonly #revocations: string;
   readonly #adoptions: string;
+  readonly #rejections: string;
   /** How many revocations their file holds. */
   #savedRevocations = 0;
   readonly #bytes = new Bucket({ burst: bytesADay, perSecond: bytesADay / 86_400 });
@@ -44,13 +51,17 @@ export class Store {
     this.#roster = files.roster;
     this.#revocations = files.revocations;
     this.#adoptions = files.adoptions;
+    this.#rejections = files.rejections;
   }
 
   async load(): Promise<KeptDocuments> {
     const roster = await readKept(this.#roster, RosterFile);
     const revocations = await readKept(this.#revocations, DocumentsFile);
     const adoptions = await readKept(this.#adoptions, DocumentsFile);
-    const damages = [roster.damage, revocations.damage, adoptions.damage].filter((damage) => damage !== undefined);
+    const rejections = await readKept(this.#rejections, DocumentsFile);
+    const damages = [roster, revocations, adoptions, rejections]
+      .map(({ damage }) => damage)
+      .filter((damage) => damage !== undefined);
     // Each document proves itself: a whole one counts, whatever has become of the file around it.
     const found = damages.flatMap(({ texts }) => texts.flatMap(documentsIn));
     const foundRecords = roster.damage?.isLost ? found.filter(isOfType("hamlet-record")) : [];
@@ -66,14 +77,23 @@ export class Store {
         ...found.filter(isOfType("hamlet-revocation")),
       ],
       adoptions: [...(adoptions.value?.documents ?? []), ...found.filter(isOfType("hamlet-adoption"))],
+      rejections: [...(rejections.value?.documents ?? []), ...found.filter(isOfType("hamlet-rejection"))],
       damages,
     };
   }
 
   /** The roster now, or later if too much has been written lately. `monotonicMs` only grows. Throws `file.full` or the system's error. */
-  save(file: "roster" | "revocations" | "adoptions", state: State, monotonicMs: number): Promise<void> {
-    if (file === "roster") return this.saveRoster(state, monotonicMs);
-    return file === "revocations" ? this.saveRevocations(state) : this.saveAdoptions(state);
+  save(file: StateFile, state: State, monotonicMs: number): Promise<void> {
+    switch (file) {
+      case "roster":
+        return this.saveRoster(state, monotonicMs);
+      case "revocations":
+        return this.saveRevocations(state);
+      case "adoptions":
+        return this.saveAdoptions(state);
+      case "rejections":
+        return this.saveRejections(state);
+    }
   }
 
   async saveRoster(state: State, monotonicMs: number): Promise<void> {
@@ -121,5 +141,10 @@ export class Store {
     const documents = [...adoptions.values()].map(({ jws }) => jws);
     await keep(this.#adoptions, { v: 1, documents } satisfies z.infer<typeof DocumentsFile>);
     this.#isOwingAdoptions = false;
+  }
+
+  async saveRejections({ rejections }: State): Promise<void> {
+    const documents = [...rejections.values()].map(({ jws }) => jws);
+    await keep(this.#rejections, { v: 1, documents } satisfies z.infer<typeof DocumentsFile>);
   }
 }

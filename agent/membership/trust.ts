@@ -1,15 +1,20 @@
 // What a record is judged by: the keys, revocations and dates that this device believes.
 // Pure.
 import type { Basis, Trust } from "../../provisioning/trust/judge.ts";
+import { rejectedAt } from "./rejections.ts";
 import type { Effect, State } from "./state.ts";
 
 /** The newest date that the root has signed: whatever the clock says, it is not earlier than this. */
-export const clockFloor = ({ self, members, adoptions }: State): number =>
+export const clockFloor = ({ self, members, adoptions, rejections }: State): number =>
   Math.max(
     self.token.issuedAt,
     ...[...members.values()].map((member) => member.tokenIssuedAt),
     ...[...adoptions.values()].map(({ adoption }) => adoption.issuedAt),
+    ...[...rejections.values()].map(({ rejection }) => rejection.issuedAt),
   );
+
+/** ms since 1970, and never earlier than a date that the root has signed. */
+export const dateOf = (state: State, wallMs: number): number => Math.max(wallMs, clockFloor(state));
 
 export function trustOf(state: State, wallMs: number): Trust {
   const { id, deviceKey, neighborhood, wireguard, address, token } = state.self;
@@ -34,8 +39,9 @@ export function trustOf(state: State, wallMs: number): Trust {
     knowsNobody: state.members.size === 0,
     admittedByToken,
     adoptions: new Map([...state.adoptions].map(([of, { adoption }]) => [of, adoption])),
+    rejections: rejectedAt(state.rejections, dateOf(state, wallMs)),
     held,
-    now: Math.max(wallMs, clockFloor(state)),
+    now: dateOf(state, wallMs),
     isClockBehind: isClockBehind(state, wallMs),
   };
 }

@@ -5,8 +5,9 @@ import { verifyAdoption } from "../../provisioning/trust/adoption.ts";
 import { type Judgement, judgeRecord } from "../../provisioning/trust/judge.ts";
 import { type MemberRecord, readRecord } from "../../provisioning/trust/record.ts";
 import { Refusal } from "../../provisioning/trust/refusal.ts";
+import { verifyRejection } from "../../provisioning/trust/rejection.ts";
 import { addRevocations, type Revocations } from "../../provisioning/trust/revocation.ts";
-import type { Adopted, Event, JudgedRecord, Member, State } from "./state.ts";
+import type { Adopted, Event, JudgedRecord, Member, Rejected, State } from "./state.ts";
 import type { KeptMember } from "./store.ts";
 import { trustOf } from "./trust.ts";
 
@@ -38,17 +39,23 @@ export const verifyAdopted = async ({ self }: Pick<State, "self">, jws: string):
   jws,
 });
 
-/** The adoptions that were kept. One by a root that has been replaced since no longer counts. */
-export async function verifyKeptAdoptions(state: State, documents: readonly string[]): Promise<Adopted[]> {
-  const adopted = await Promise.all(
+/** Throws `Refusal` unless the present root signed it for this neighborhood. */
+export const verifyRejected = async ({ self }: Pick<State, "self">, jws: string): Promise<Rejected> => ({
+  rejection: await verifyRejection(jws, self.neighborhood),
+  jws,
+});
+
+/** Those of the documents that were kept that still verify: one by a root that has been replaced since no longer counts. */
+export async function whole<T>(documents: readonly string[], verifyOne: (jws: string) => Promise<T>): Promise<T[]> {
+  const found = await Promise.all(
     documents.map((jws) =>
-      verifyAdopted(state, jws).catch((error: unknown) => {
+      verifyOne(jws).catch((error: unknown) => {
         if (error instanceof Refusal) return undefined;
         throw error;
       }),
     ),
   );
-  return adopted.filter((one) => one !== undefined);
+  return found.filter((one) => one !== undefined);
 }
 
 /** Whom this device took in while its clock was behind, judged again as the newcomer that it was. */

@@ -9,7 +9,7 @@ import { warnOfDamage } from "../health/damage.ts";
 import { recordKind } from "../membership/documents.ts";
 import type { Membership } from "../membership/membership.ts";
 import { makeOrders, type TakeOrders } from "../membership/orders.ts";
-import { adoptionKind, revocationKind } from "../membership/root-orders.ts";
+import { adoptionKind, rejectionKind, revocationKind } from "../membership/root-orders.ts";
 import { operatorOrderKinds } from "../orders/kinds.ts";
 import type { Orders } from "../orders/orders.ts";
 import type { Results } from "../rollout/results.ts";
@@ -42,7 +42,12 @@ export async function joinCluster(
   complain: (error: unknown) => void,
 ): Promise<Joined> {
   // Who is out goes before who is in, and who may order before what is ordered.
-  const orderKinds = [revocationKind(membership), adoptionKind(membership), ...operatorOrderKinds(orders)];
+  const orderKinds = [
+    revocationKind(membership),
+    rejectionKind(membership),
+    adoptionKind(membership),
+    ...operatorOrderKinds(orders),
+  ];
   const tell = (liveness: ReadonlyMap<string, Liveness>) => {
     // A device that restarts under a lease is away, but nobody has to look for it.
     const told = ([id, { state }]: [string, Liveness]): [string, Liveness["state"]] => [

@@ -13,6 +13,8 @@ export const agentFilesIn = (folder: string) => ({
   revocations: join(folder, "revocations.json"),
   /** Whom the root has adopted; the agent's alone. */
   adoptions: join(folder, "adoptions.json"),
+  /** Whom the root has turned away for a day; the agent's alone. */
+  rejections: join(folder, "rejections.json"),
   /** What operators have signed; the agent's alone. */
   orders: join(folder, "orders.json"),
   /** How rollouts went for it and the others, and its own update under way; the agent's alone. */

@@ -1,8 +1,9 @@
-// What the owner signs about who is in: adoptions, and revocations, which the folder numbers and keeps, because every later token and
+// What the owner signs about who is in: adoptions, rejections, and revocations, which the folder numbers and keeps, because every later token and
 // card carries them.
 import { join } from "node:path";
 import { writeJson } from "../../system/files.ts";
 import { signAdoption } from "../trust/adoption.ts";
+import { signRejection } from "../trust/rejection.ts";
 import { addRevocation, nextNumber, type Revocation, signRevocation } from "../trust/revocation.ts";
 import type { Neighborhood, NeighborhoodFile, OpenNeighborhood } from "./neighborhood.ts";
 
@@ -12,6 +13,10 @@ export function adopt({ keys, root, revocations }: OpenNeighborhood, deviceKey: 
   const revocation = Math.max(revocations.number, now);
   return signAdoption({ v: 1, neighborhood: keys.id, deviceKey, issuedAt: now, revocation }, root);
 }
+
+/** The document that turns this one device away for a day. */
+export const reject = ({ keys, root }: OpenNeighborhood, deviceKey: string, now: number): Promise<string> =>
+  signRejection({ v: 1, neighborhood: keys.id, deviceKey, issuedAt: now }, root);
 
 /** Signs the next revocation and keeps it in the folder before anybody sees it: a number must never be given twice. */
 export async function revoke(

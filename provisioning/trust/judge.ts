@@ -29,6 +29,8 @@ export type Trust = {
   admittedByToken: ReadonlyMap<string, number>;
   /** Verified adoptions by device id; a record may also carry its own. */
   adoptions?: ReadonlyMap<DeviceId, Adoption>;
+  /** Whom the root turns away now, by device id: when it signed that, ms since 1970. */
+  rejections?: ReadonlyMap<DeviceId, number>;
   /** WireGuard keys and mesh addresses in use -> their holder. */
   held?: ReadonlyMap<string, DeviceId>;
   /** ms since 1970. */
@@ -79,6 +81,7 @@ async function judge(jws: string, trust: Trust): Promise<Judgement> {
   });
   refuseHeldByOthers(record, trust);
   const adoption = await adoptionOf(record, trust);
+  refuseRejected(record, adoption, trust);
   const isNamed = refuseClosed(record, token, adoption, trust) || (byFormerRoot && keys.stays?.has(record.id) === true);
 
   // A member stays a member: for it, dates decide only whether we countersign.
@@ -118,6 +121,13 @@ function refuseHeldByOthers(record: MemberRecord, { held, neighborhood }: Trust)
   if (isOthers(meshAddress(neighborhood.id, record.deviceKey))) {
     throw new Refusal("addressHeld", "another member holds this address");
   }
+}
+
+/** Members stay, and who is adopted later comes in. */
+function refuseRejected({ id }: MemberRecord, adoption: Adoption | undefined, { rejections, bases }: Trust): void {
+  const at = rejections?.get(id);
+  if (at === undefined || bases.has(id) || (adoption && adoption.issuedAt > at)) return;
+  throw new Refusal("deviceRejected", "the root has turned this device away");
 }
 
 /** True if revocations of its token name the device as one that stays. Whom one of them does not name is out, whoever vouches for it. */

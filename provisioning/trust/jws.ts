@@ -13,6 +13,7 @@ export type DocumentType =
   | "hamlet-record"
   | "hamlet-admission"
   | "hamlet-adoption"
+  | "hamlet-rejection"
   | "hamlet-replacement"
   | "hamlet-presence"
   | "hamlet-revocation"

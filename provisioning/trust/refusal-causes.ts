@@ -44,6 +44,10 @@ export const refusalCauses: Record<RefusalCode, Cause> = {
     cause: "The device is revoked for good.",
     next: "Reset the device and provision it again: it becomes a new device.",
   },
+  deviceRejected: {
+    cause: "The owner has turned this device away for 24 hours.",
+    next: "Wait until they are over, or let it in after all with `hamlet adopt`.",
+  },
   tokenRevoked: {
     cause: "The token that the device joined with is revoked.",
     next: "Provision the device again with a new token.",

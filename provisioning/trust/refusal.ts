@@ -14,6 +14,7 @@ export const recordRefusalCodes = [
   "tokenForged",
   "memberForged",
   "deviceRevoked",
+  "deviceRejected",
   "tokenRevoked",
   "tokenClosed",
   "keyHeld",

@@ -23,6 +23,7 @@ import { signMemberCertificate } from "../../provisioning/trust/member-certifica
 import { signSuccession, succeed } from "../../provisioning/trust/neighborhood-keys.ts";
 import { verifyOperator } from "../../provisioning/trust/operator.ts";
 import { signatureOf } from "../../provisioning/trust/order.ts";
+import { verifyRejection } from "../../provisioning/trust/rejection.ts";
 import { isReplacement, signReplacement } from "../../provisioning/trust/replacement.ts";
 import { addRevocation, noRevocations, type Revocation } from "../../provisioning/trust/revocation.ts";
 import { verifyRollout } from "../../provisioning/trust/rollout.ts";
@@ -108,6 +109,9 @@ const documents: Reader[] = [
   ),
   reader("adoption", 1_500, [{ ...common, deviceKey: attic.key.publicKey, revocation: 3 }], (text) =>
     verifyAdoption(signed("hamlet-adoption", text, elm.root), elm.keys),
+  ),
+  reader("rejection", 1_500, [{ ...common, deviceKey: attic.key.publicKey }], (text) =>
+    verifyRejection(signed("hamlet-rejection", text, elm.root), elm.keys),
   ),
   reader(
     "revocation",

@@ -7,10 +7,11 @@ import { Warnings } from "../../../agent/health/warnings.ts";
 import type { Identity } from "../../../agent/identity.ts";
 import { Membership } from "../../../agent/membership/membership.ts";
 import { makeOrders } from "../../../agent/membership/orders.ts";
-import { adoptionKind, revocationKind } from "../../../agent/membership/root-orders.ts";
+import { adoptionKind, rejectionKind, revocationKind } from "../../../agent/membership/root-orders.ts";
 import { signAdoption } from "../../../provisioning/trust/adoption.ts";
 import { generateSigningKey, type SigningKey } from "../../../provisioning/trust/keys.ts";
 import { readRecord } from "../../../provisioning/trust/record.ts";
+import { signRejection } from "../../../provisioning/trust/rejection.ts";
 import { signRevocation } from "../../../provisioning/trust/revocation.ts";
 import { silentLog } from "../../../system/log.ts";
 import { bootDevice, makeNeighborhood, type TestNeighborhood } from "../../neighborhood.ts";
@@ -43,7 +44,7 @@ async function open(identity: Identity) {
   const stateFolder = stateOf(identity.name);
   const membership = await Membership.open({ identity, stateFolder, clock, log: silentLog, warnings });
   const published: string[] = [];
-  const kinds = [revocationKind(membership), adoptionKind(membership)];
+  const kinds = [revocationKind(membership), rejectionKind(membership), adoptionKind(membership)];
   const order = makeOrders(kinds, (kind) => void published.push(kind));
   const tasks = async () => {
     await membership.stop();
@@ -155,6 +156,62 @@ test("a forged document, one by a member or of another neighborhood: all of the 
   expect(membership.members().has(cellar.id)).toBe(true);
   expect(membership.adoptions().size).toBe(0);
   expect(published).toEqual([]);
+});
+
+const rejectionOf = ({ deviceKey }: Pick<Identity, "deviceKey">, issuedAt = now, by = hood.root) =>
+  signRejection({ v: 1, neighborhood: attic.neighborhood.id, deviceKey, issuedAt }, by);
+
+test("a device that the root turns away neither waits nor comes in for a day, by its token or by a member's word", async () => {
+  const { membership, order, published, warnings } = await knowingCellar(attic);
+  const shed = await boot("shed");
+  await membership.receive({ record: porch.jws });
+  expect(await order([await rejectionOf(porch), await rejectionOf(shed)])).toMatchObject([
+    { kind: "rejection", outcome: "new" },
+    { kind: "rejection", outcome: "new" },
+  ]);
+  expect(published).toEqual(["rejection", "rejection"]);
+  expect(membership.pending()).toEqual([]);
+  const refused = { kind: "refused", because: "deviceRejected" };
+  expect(await membership.receive({ record: porch.jws })).toEqual(refused);
+  expect(await membership.receive({ record: shed.jws })).toEqual(refused);
+  // The owner wanted that: no warning.
+  expect(warnings.list()).toEqual([]);
+  const { membership: again } = await knowingCellar(attic);
+  expect(await again.receive({ record: shed.jws })).toEqual(refused);
+  now += 86_400_000;
+  expect(await membership.receive({ record: shed.jws })).toMatchObject({ kind: "member" });
+  expect(await membership.receive({ record: porch.jws })).toMatchObject({ kind: "pending" });
+});
+
+test("a rejection puts no member out, and a later adoption lets the device in", async () => {
+  const { membership, order } = await knowingCellar(attic);
+  await order([await rejectionOf(cellar), await rejectionOf(porch)]);
+  expect(await membership.receive({ record: cellar.jws })).toMatchObject({ kind: "member" });
+  await order([await adoptionOf(porch)]);
+  expect(await membership.receive({ record: porch.jws })).toEqual({ kind: "refused", because: "deviceRejected" });
+  await order([await adoptionOf(porch, { issuedAt: now + 1 })]);
+  expect(await membership.receive({ record: porch.jws })).toMatchObject({ kind: "member" });
+});
+
+test("rejections spread by gossip, forged ones are refused, old and surplus ones are not kept", async () => {
+  const { membership } = await knowingCellar(attic);
+  const kind = rejectionKind(membership);
+  expect(await kind.offer(await rejectionOf(porch, now, cellar.key))).toBe("refused");
+  const elsewhere = await signRejection(
+    { v: 1, neighborhood: cellar.id, deviceKey: porch.deviceKey, issuedAt: now },
+    hood.root,
+  );
+  expect(await kind.offer(elsewhere)).toBe("refused");
+  expect(await kind.offer(await rejectionOf(porch, now - 86_400_000))).toBe("known");
+  const rejection = await rejectionOf(porch);
+  expect([await kind.offer(rejection), await kind.offer(rejection)]).toEqual(["new", "known"]);
+  expect(kind.summaries()).toMatchObject([{ id: porch.id, number: now }]);
+  expect(kind.get(porch.id)).toBe(rejection);
+  for (let at = 1; at <= 70; at++) {
+    await kind.offer(await rejectionOf({ deviceKey: generateSigningKey().publicKey }, now + at));
+  }
+  expect(kind.summaries()).toHaveLength(64);
+  expect(kind.get(porch.id)).toBeUndefined();
 });
 
 test("gossip brings adoptions too; a forged one is refused, and asked for no more", async () => {

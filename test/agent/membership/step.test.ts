@@ -24,6 +24,7 @@ const attic: State = {
   pending: new Map(),
   revocations: noRevocations,
   adoptions: new Map(),
+  rejections: new Map(),
   liveness: new Map(),
   isWaiting: false,
   climbs: 0,

@@ -10,9 +10,10 @@ import type { Identity } from "../../../agent/identity.ts";
 import { admittersOf } from "../../../agent/membership/admissions.ts";
 import { Membership } from "../../../agent/membership/membership.ts";
 import { makeOrders } from "../../../agent/membership/orders.ts";
-import { adoptionKind, revocationKind } from "../../../agent/membership/root-orders.ts";
+import { adoptionKind, rejectionKind, revocationKind } from "../../../agent/membership/root-orders.ts";
 import { adopterAt } from "../../../cli/commands/device/open.ts";
 import { adopt } from "../../../cli/commands/neighborhood/adopt.ts";
+import { reject } from "../../../cli/commands/neighborhood/reject.ts";
 import { revoke } from "../../../cli/commands/neighborhood/revoke.ts";
 import { choose, waitingAt } from "../../../cli/commands/neighborhood/waiting.ts";
 import { type Command, parseInput } from "../../../cli/terminal/command.ts";
@@ -26,6 +27,7 @@ import {
   readNeighborhood,
   toProvision,
 } from "../../../provisioning/neighborhood/neighborhood.ts";
+import { adopt as signAdoption } from "../../../provisioning/neighborhood/orders.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import { silentLog } from "../../../system/log.ts";
@@ -92,7 +94,7 @@ beforeEach(async () => {
     }));
     return { ...shown, members: [{ ...own!, tokenId: attic.token.id }, ...members], pending: membership.pending() };
   };
-  const take = makeOrders([revocationKind(membership), adoptionKind(membership)], () => {});
+  const take = makeOrders([revocationKind(membership), rejectionKind(membership), adoptionKind(membership)], () => {});
   isFailing = false;
   const order: typeof take = async (documents) => {
     if (isFailing) throw new HamletError("device.noAnswer", "it lost its power just now");
@@ -173,6 +175,27 @@ test("adopt signs nothing for a wrong code, an unknown name, without a choice, o
   ];
   for (const [argv, refusal] of cases) await expect(hamlet(adopt, ...argv)).rejects.toMatchObject(refusal);
   expect(membership.adoptions().size).toBe(0);
+});
+
+test("reject: a device waits no more, whatever it says, until the owner adopts it after all", async () => {
+  const { deviceKey } = membership.pending().find(({ name }) => name === "porch")!;
+  expect(await hamlet(reject, "porch", "--yes")).toEqual(["porch is turned away for 24 hours"]);
+  expect(waiting()).toEqual(["guest"]);
+  expect(await knocks("porch")).toEqual({ kind: "refused", because: "deviceRejected" });
+  expect(await knocks("guest")).toMatchObject({ kind: "pending" });
+  expect(JSON.parse((await hamlet(reject, codeOf("guest"), "--yes", "--json"))[0]!)).toMatchObject({ name: "guest" });
+  const owner = await openNeighborhood(home, passphrase);
+  await membership.adopt(await signAdoption(owner, deviceKey, Date.now() + 1));
+  expect(await knocks("porch")).toMatchObject({ kind: "member" });
+});
+
+test("reject signs nothing for a member, a wrong code, or without an answer", async () => {
+  await expect(hamlet(reject, "cellar", "--yes")).rejects.toMatchObject({ code: "adoption.notWaiting" });
+  await expect(hamlet(reject, "porch", "--code", codeOf("guest"), "--yes")).rejects.toMatchObject({
+    code: "adoption.wrongCode",
+  });
+  await expect(hamlet(reject, "porch")).rejects.toMatchObject({ code: "usage.invalid" });
+  expect(waiting()).toEqual(["porch", "guest"]);
 });
 
 test("revoke: a device is out at once and for good, the folder keeps it, and every later token carries it", async () => {

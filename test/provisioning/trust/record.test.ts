@@ -245,6 +245,7 @@ test("every refusal of a record occurs", async () => {
     ["memberForged", await bend({ member: otherSecret })],
     ["memberForged", await bend({ member: token.jws })],
     ["deviceRevoked", jws, trustOf(elm.keys, [attic], { revocations: await revoke({ ...closed, device: attic.id }) })],
+    ["deviceRejected", jws, { ...trust, rejections: new Map([[attic.id, monday]]) }],
     [
       "tokenRevoked",
       jws,

@@ -1,0 +1,47 @@
+// `reject <device>`: turns a waiting device away for a day, by a document that the root signs.
+import { reject as signRejection } from "../../../provisioning/neighborhood/orders.ts";
+import { systemClock } from "../../../system/clock.ts";
+import { type Command, text } from "../../terminal/command.ts";
+import { confirm } from "../../terminal/confirm.ts";
+import { deviceOption, findDevice } from "../../terminal/device.ts";
+import { ownedNeighborhood, ownerOptions } from "./owner.ts";
+import { choose, waitingAt } from "./waiting.ts";
+
+export const reject: Command = {
+  usage: "reject [<device>] [--code <code>] [--neighborhood <folder>]",
+  summary: "turn a device that waits away for 24 hours",
+  example: "hamlet reject porch --neighborhood elm-street",
+  details: `
+No member lists it, greets it or takes it in until then, unless you adopt it after all. It is told that it was turned away. A member
+is put out by hamlet revoke.`,
+  options: {
+    ...deviceOption,
+    code: { type: "string", argument: "code", describe: "the adoption code of the device: refuses any other" },
+    json: { type: "boolean", describe: "print the result as JSON" },
+    ...ownerOptions,
+  },
+  async run({ positionals: [wanted], values }, { print, progress }) {
+    const owned = await ownedNeighborhood(values);
+    const device = await findDevice(values);
+    try {
+      progress.stage("asking who waits");
+      const found = await device.look();
+      const chosen = choose(waitingAt(found), wanted, text(values, "code"), device.found);
+      progress.end();
+      if (values["yes"] !== true) {
+        await confirm(reject, {
+          lost: `${chosen.name} with the code ${chosen.code} will be refused everywhere for 24 hours.`,
+          question: "Type 'yes' to turn it away",
+          answer: "yes",
+          otherwise: "nothing was signed; the device still waits",
+        });
+      }
+      await device.order([await signRejection(await owned.open(), chosen.deviceKey, systemClock.now())]);
+      if (values["json"]) print(JSON.stringify({ name: chosen.name, code: chosen.code }));
+      else print(`${chosen.name} is turned away for 24 hours`);
+      return 0;
+    } finally {
+      device.close();
+    }
+  },
+};
