@@ -2,12 +2,15 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Busy } from "../../ota/rollout/view.ts";
+import { makeSshWatch } from "./ssh.ts";
 
 /** `root` is the root folder of the device's files, for tests. systemd-logind writes a file of `NAME=value` lines for each. */
 export function makePeople(monotonic: () => number, root = "/"): () => Promise<Busy | undefined> {
+  const sshLooks = makeSshWatch(monotonic, root);
   let found: Busy | undefined;
   return async () => {
-    const what = await whatIn(join(root, "run/systemd"));
+    const isLoggedIn = await sshLooks();
+    const what = isLoggedIn ? "session" : await whatIn(join(root, "run/systemd"));
     if (what === undefined) found = undefined;
     else if (found?.what !== what) found = { what, sinceMs: monotonic() };
     return found;

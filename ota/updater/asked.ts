@@ -103,13 +103,20 @@ export function begin(life: Life, wished: Wished, before: Effect[]): [Life, Effe
     case "doubting":
       return [life, []];
     case "ready": {
-      if (wished.wish === "prepare" && wished.version === life.release) return [life, before];
+      if (wished.wish === "prepare" && wished.version === life.release) {
+        const { because: _, ...still } = life;
+        return [still, before];
+      }
       const [next, effects] = checking(wished, 0, life.release);
       return [next, [...before, ...effects]];
     }
     case "idle":
     case "refused":
     case "waiting": {
+      // After a trial without a verdict only somebody who wants the update now shortens the pause.
+      if (life.phase === "waiting" && life.because.code.startsWith("trial.") && wished.wish === "prepare") {
+        return [{ ...life, ...more(life, wished) }, before];
+      }
       const [next, effects] = checking(life.phase === "waiting" ? more(life, wished) : wished);
       return [next, [...before, ...effects]];
     }

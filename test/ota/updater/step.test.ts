@@ -266,12 +266,22 @@ test("a check while something is ready changes nothing, and a restart that is as
 });
 
 test("preparing what is ready needs no check, the newest one a check, and another one is written", () => {
-  expect(step(ready, prepare("0.2.0"), pace, at(0))[0]).toBe(ready);
+  const refused: Life = { ...ready, because: { code: "update.busy", message: "" } };
+  for (const life of [ready, refused]) expect(step(life, prepare("0.2.0"), pace, at(0))[0]).toEqual(ready);
   const [checking] = step(ready, prepare(), pace, at(0));
   expect(step(checking, { kind: "found", release: "0.2.0" }, pace, at(0))[0]).toMatchObject({ phase: "ready" });
   expect(step(checking, { kind: "found", release: "0.3.0" }, pace, at(0))[1]).toEqual([{ kind: "install" }]);
   const [now] = step(ready, { kind: "asked", request: { kind: "now" } }, pace, at(0));
   expect(step(now, { kind: "found", release: "0.2.0" }, pace, at(0))[1]).toEqual([{ kind: "restart" }]);
+});
+
+test("preparing does not shorten the pause after a trial without a verdict, and who wants the update now does", () => {
+  const because = { code: "trial.noGossip", message: "" };
+  const waiting: Life = { phase: "waiting", wish: "prepare", version: "0.2.0", because, failures: 0, againAtMs: 9_000 };
+  expect(step(waiting, prepare("0.2.0"), pace, at(0))[0]).toEqual(waiting);
+  expect(step(waiting, { kind: "asked", request: { kind: "now" } }, pace, at(0))[0]).toMatchObject({
+    phase: "checking",
+  });
 });
 
 test("who names another release during a check gets that one", () => {
