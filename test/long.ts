@@ -25,6 +25,7 @@ import type { Reader } from "./fuzz/reader.ts";
 import { readers } from "./fuzz/readers.ts";
 import { buildProgram } from "./ota/updater/process/device.ts";
 import { killUpdates } from "./ota/updater/process/kills.ts";
+import { commandOf as leaseCommandOf, runLeases } from "./sim/leases/world.ts";
 import { Neighborhood } from "./sim/neighborhood.ts";
 import {
   type CaseName as RolloutCase,
@@ -80,6 +81,7 @@ const cases: Case[] = [
     ),
     { name: "sim/rollout-rare-200", seed, run: async () => rollOut("rare", 200, seed) },
   ]),
+  ...seeds.map((seed) => ({ name: "sim/leases", seed, run: async () => lease(seed) })),
   ...seeds.map((seed) => ({ name: "boot/power", seed, run: () => cutPower(seed) })),
   ...seeds.map((seed) => ({ name: "ota/power", seed, run: () => cutUpdate(seed) })),
   { name: "ota/back", seed: 0, run: proveBack },
@@ -198,6 +200,16 @@ function endure(options: WorldOptions): void {
 function rollOut(of: RolloutCase, size: number, seed: number): void {
   const { problems } = rolloutCases[of](size, seed);
   require(problems.length === 0, `${problems.join("; ")}; again: ${rolloutCommandOf(of, size, seed)}`);
+}
+
+/** Fifty homes each, so that twenty cases are a thousand. Returns the homes tried. */
+function lease(part: number): number {
+  const homes = 50;
+  for (let seed = (part - 1) * homes + 1; seed <= part * homes; seed++) {
+    const { problems } = runLeases({ seed });
+    require(problems.length === 0, `${problems.join("; ")}; again: ${leaseCommandOf(seed)}`);
+  }
+  return homes;
 }
 
 /** Cuts a device's power at a moment that the seed chooses, even during first boot: it keeps its identity if it had one. */

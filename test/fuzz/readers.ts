@@ -2,7 +2,8 @@
 import { clusterReaders } from "./cluster-readers.ts";
 import { fileReaders } from "./file-readers.ts";
 import { imageReaders } from "./image-readers.ts";
+import { leaseReaders } from "./lease-readers.ts";
 import type { Reader } from "./reader.ts";
 import { trustReaders } from "./trust-readers.ts";
 
-export const readers: Reader[] = [...imageReaders, ...fileReaders, ...clusterReaders, ...trustReaders];
+export const readers: Reader[] = [...imageReaders, ...fileReaders, ...clusterReaders, ...leaseReaders, ...trustReaders];

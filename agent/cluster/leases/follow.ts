@@ -2,7 +2,7 @@
 // Pure.
 import { changed, isSameList, isSound, majorityOf, outranks, type VoterList } from "./list.ts";
 import type { LeaseMessage } from "./messages.ts";
-import { activeGrants, type Heard, isAlive, send, type Turn, type View } from "./state.ts";
+import { activeGrants, type Heard, isAlive, isVoter, send, type Turn, type View } from "./state.ts";
 import { type Ballot, compareBallots, dayMs, settleMs } from "./terms.ts";
 import { freshMs, stateOf } from "./voter.ts";
 
@@ -21,6 +21,7 @@ export function hearState(turn: Turn, from: string, told: Told): void {
   noteFounder(turn, from, list);
   follow(turn, from, list);
   decide(turn);
+  noteAhead(turn, from);
   if (isQuestion || outranks(view.list, list)) send(turn, from, stateOf(view, now));
 }
 
@@ -33,6 +34,14 @@ function noteFounder({ view, now }: Turn, from: string, { founder }: VoterList):
   else if (!isForeign && since !== undefined && now - since >= dayMs) foreign.delete(from);
   else return;
   view.foreign = foreign;
+}
+
+function noteAhead({ view, now }: Turn, from: string): void {
+  if (view.ahead.size === 0 && !outranks(view.heard.get(from)!.list, view.list)) return;
+  const ids = [...view.heard].flatMap(([id, said]) =>
+    isFresh(said, now) && outranks(said.list, view.list) ? [id] : [],
+  );
+  view.ahead = new Map(ids.map((id) => [id, view.ahead.get(id) ?? now]));
 }
 
 function follow(turn: Turn, from: string, list: VoterList): void {
@@ -97,6 +106,8 @@ function voteOf(view: View, id: string, now: number): { next: VoterList; ballot?
 /** Makes `list` this member's own, and tells everybody. */
 export function takeOver(turn: Turn, list: VoterList): void {
   const { view, now } = turn;
+  // What happened by lists that it missed it must hear from others, as after a restart.
+  if (!isVoter(view) || list.number !== view.list.number + 1) view.isReady = false;
   view.list = list;
   view.promised = undefined;
   view.accepted = undefined;

@@ -81,6 +81,8 @@ export type View = {
   readonly heard: ReadonlyMap<string, Heard>;
   /** Since when a member has told of another founder's list. */
   readonly foreign: ReadonlyMap<string, number>;
+  /** Since when a member has told of a list that counts more than ours. */
+  readonly ahead: ReadonlyMap<string, number>;
   readonly claim?: Claim | undefined;
   readonly freeing: readonly Freeing[];
   readonly proposal?: Proposal | undefined;

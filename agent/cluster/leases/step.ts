@@ -19,11 +19,12 @@ import {
   type View,
 } from "./state.ts";
 import { leaseMs, settleMs } from "./terms.ts";
-import { hearAsk, hearFree, settle, stateOf, unheard } from "./voter.ts";
+import { hearAsk, hearFree, settle, silent, stateOf, unheard } from "./voter.ts";
 
 const workMs = 5_000;
 const announceMs = 30_000;
 const announceTo = 3;
+const mostQuestions = 8;
 /** Own messages to oneself lead to few others; more would be a fault. */
 const mostOwn = 100;
 
@@ -34,7 +35,14 @@ export function begin(self: string, kept: Kept | undefined, seed: number, now: n
     ...{ self, list, promised, accepted },
     grants: grants.map((grant) => ({ ...grant, sinceMs: now, untilMs: now + leaseMs })),
     ...{ freed: [], startedMs: now, settleFrom: now + settleMs, isReady: false },
-    ...{ members: new Set(), liveness: new Map(), ended: new Set(), heard: new Map(), foreign: new Map() },
+    ...{
+      members: new Set(),
+      liveness: new Map(),
+      ended: new Set(),
+      heard: new Map(),
+      foreign: new Map(),
+      ahead: new Map(),
+    },
     ...{ freeing: [], seed, announceAt: now, queryAt: now, workAt: now, changeAt: now, dueAt: now },
   };
 }
@@ -46,9 +54,15 @@ export function step(before: View, event: Event, now: number): [View, Effect[]] 
   const { view } = turn;
   view.seed = turn.random.seed;
   view.dueAt = Math.min(view.workAt, claimDueAt(view), view.proposal?.sendAt ?? Number.POSITIVE_INFINITY);
-  const kept = keptOf(view);
-  const isSaved = JSON.stringify(kept) === JSON.stringify(keptOf(before));
-  return [view, isSaved ? turn.effects : [{ kind: "save", kept }, ...turn.effects]];
+  return [view, isKept(before, view) ? turn.effects : [{ kind: "save", kept: keptOf(view) }, ...turn.effects]];
+}
+
+/** Whether what is on disk is still right. A renewal changes times alone, which are not on it. */
+function isKept(before: View, view: View): boolean {
+  const { list, promised, accepted, grants } = before;
+  const isSame =
+    view.list === list && view.promised === promised && view.accepted === accepted && view.grants === grants;
+  return isSame || JSON.stringify(keptOf(view)) === JSON.stringify(keptOf(before));
 }
 
 function take(turn: Turn, event: Event): void {
@@ -61,6 +75,7 @@ function take(turn: Turn, event: Event): void {
       view.members = new Set(event.ids.filter((id) => id !== view.self));
       view.heard = only(view.heard, view.members);
       view.foreign = only(view.foreign, view.members);
+      view.ahead = only(view.ahead, view.members);
       break;
     case "liveness": {
       const liveness = new Map(view.liveness);
@@ -122,8 +137,9 @@ function tick(turn: Turn): void {
   view.workAt = now + workMs;
   view.grants = activeGrants(view, now);
   settle(turn);
-  if (!view.isReady && isVoter(view) && now >= view.settleFrom)
-    for (const id of unheard(view, now)) if (view.members.has(id)) send(turn, id, stateOf(view, now, true));
+  const isSettling = !view.isReady && isVoter(view) && now >= view.settleFrom;
+  const asked = [...silent(view, now).slice(0, mostQuestions), ...(isSettling ? unheard(view, now) : [])];
+  for (const id of new Set(asked)) if (view.members.has(id)) send(turn, id, stateOf(view, now, true));
   workOnList(turn);
   if (now < view.announceAt) return;
   view.announceAt = now + announceMs;

@@ -11,7 +11,7 @@ const mostHeldMs = 6 * leaseMs;
 const mostFreed = 64;
 /** What a member said counts as long as it is still said: states come every 30 s. */
 export const freshMs = 5 * 60_000;
-/** How long a voter waits for a group of another founder to give way; a member that insists stops nobody longer. */
+/** How long a voter waits until it and a member that goes by another list agree; one that insists stops nobody longer. */
 const mergeMs = mostHeldMs;
 
 export function hearAsk(turn: Turn, from: string, { list, claim, round, slot }: Asked): void {
@@ -51,14 +51,25 @@ function awayFrom(view: View, asker: string, now: number): string[] {
   return ids.slice(0, mostAway);
 }
 
-/** Whether a group that began apart is here and has not given way yet: it may have a holder of its own. */
+/** Whether a group that began apart may be here and has not given way yet: it may have a holder of its own. */
 function isMerging(view: View, now: number): boolean {
+  if (silent(view, now).length > 0) return true;
   for (const [id, sinceMs] of view.foreign) {
     const said = view.heard.get(id);
     const isCurrent = said && said.list.founder !== view.list.founder && now - said.atMs < freshMs;
     if (isCurrent && now - sinceMs < mergeMs) return true;
   }
   return false;
+}
+
+/** Members that have just come and not told by which list they go. One that never tells is of an earlier release, and stops nobody for long. */
+export function silent(view: View, now: number): string[] {
+  const ids: string[] = [];
+  for (const [id, { state, sinceMs }] of view.liveness) {
+    if (state !== "alive" || now - sinceMs >= freshMs || !view.members.has(id)) continue;
+    if ((view.heard.get(id)?.atMs ?? Number.NEGATIVE_INFINITY) < sinceMs) ids.push(id);
+  }
+  return ids;
 }
 
 export function hearFree(turn: Turn, from: string, claim: string): void {
@@ -102,12 +113,11 @@ export function settle(turn: Turn): void {
   const heard = others.filter((id) => isHeard(view, id, now));
   if (heard.length < Math.min(others.length, size - majorityOf(size) + 1)) return;
   if (view.list.number === 1 && !knowsOthers(view, now)) return;
+  // It is behind: the list that it lacks comes first.
+  for (const sinceMs of view.ahead.values()) if (now - sinceMs < mergeMs) return;
   for (const id of heard) {
     const said = view.heard.get(id);
-    if (!said || said.list.founder !== view.list.founder) continue;
-    // It is behind: the list that it lacks comes first.
-    if (said.list.number > view.list.number) return;
-    if (said.list.number < view.list.number) continue;
+    if (!said || said.list.founder !== view.list.founder || said.list.number !== view.list.number) continue;
     if (compareBallots(said.accepted?.ballot, view.accepted?.ballot) > 0) view.accepted = said.accepted;
     if (compareBallots(said.promised, view.promised) > 0) view.promised = said.promised;
   }
