@@ -11,7 +11,7 @@ import { describeError } from "../system/error.ts";
 import { makeLog } from "../system/log.ts";
 import { ordersStatusOf } from "./api/orders.ts";
 import type { Status } from "./api/schema.ts";
-import { memberStatuses, peersOf } from "./api/status-report.ts";
+import { leaseStatusOf, memberStatuses, peersOf } from "./api/status-report.ts";
 import type { Cluster } from "./cluster/cluster.ts";
 import type { LeaseOffice } from "./cluster/leases/leases.ts";
 import { readLinks } from "./discovery/links.ts";
@@ -35,7 +35,7 @@ import type { Rollouts } from "./rollout/rollouts.ts";
 
 export type MemberReport = Pick<
   Status,
-  "members" | "pending" | "neighbors" | "broker" | "tuning" | "orders" | "rollout"
+  "members" | "pending" | "neighbors" | "broker" | "lease" | "tuning" | "orders" | "rollout"
 >;
 export type MemberLife = {
   isPending(): boolean;
@@ -158,6 +158,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
         pending: membership.pending().map(({ since: _, ...pending }) => pending),
         neighbors: link.discovery.neighbors().map(({ name: _, epoch: __, wireguardKey: ___, ...neighbor }) => neighbor),
         broker: broker.id(),
+        lease: leaseStatusOf(leases),
         tuning: tuning.applied(),
         orders: ordersStatusOf(orders),
         ...(rollout && { rollout }),

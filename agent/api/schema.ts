@@ -99,6 +99,12 @@ export const reportPath = "/v1/update";
 /** How long the agent waits until the updater takes a request: it does so as soon as it is free, and a check takes seconds. */
 export const handOverWithinMs = 20_000;
 
+export const LeaseStatus = z.object({
+  holder: z.string().exactOptional().describe("id of the member that may restart now"),
+  since: z.number().exactOptional().describe("when it got the lease, in ms since 1970"),
+  voters: z.array(z.string()).describe("ids of the members whose majority grants it"),
+});
+
 export const Status = z.object({
   v: z.literal(1),
   phase: z.enum(["unprovisioned", "pending", "member"]),
@@ -117,6 +123,7 @@ export const Status = z.object({
   pending: z.array(PendingStatus),
   neighbors: z.array(NeighborStatus),
   broker: z.string().optional().describe("id of the member that runs the broker"),
+  lease: LeaseStatus.exactOptional().describe("who may restart; absent while there is no mesh"),
   tuning: z.array(TuningStatus),
   internalDisk: z
     .object({ path: z.string(), sizeBytes: Bytes, model: z.string(), partitions: z.int().min(0) })

@@ -2,12 +2,13 @@
 // Pure.
 import type { PeersPayload } from "../../ota/fleet/topics.ts";
 import type { Liveness } from "../cluster/cluster.ts";
+import type { Leases } from "../cluster/leases/leases.ts";
 import type { AgentConfig } from "../config.ts";
 import type { Identity } from "../identity.ts";
 import { admittersOf } from "../membership/admissions.ts";
 import type { Member } from "../membership/state.ts";
 import type { Paths } from "../mesh/paths.ts";
-import type { MemberStatus, Metrics } from "./schema.ts";
+import type { MemberStatus, Metrics, Status } from "./schema.ts";
 
 type Peers = PeersPayload["peers"];
 export type Known = {
@@ -59,6 +60,11 @@ export const peersOf = (known: Reach): Peers =>
       ...(rttMs !== undefined && { rttMs: Math.round(rttMs * 10) / 10 }),
     };
   });
+
+export function leaseStatusOf(leases: Pick<Leases, "holder" | "voters">): NonNullable<Status["lease"]> {
+  const held = leases.holder();
+  return { ...(held && { holder: held.device, since: held.sinceMs }), voters: [...leases.voters()] };
+}
 
 export type Reach = Pick<Known, "members" | "liveness" | "paths" | "now">;
 function reached({ members, liveness, paths, now }: Reach): MemberStatus[] {

@@ -1,6 +1,6 @@
 // What members say of their lists, and when this one takes a list over from them.
 // Pure.
-import { changed, isSameList, isSound, majorityOf, outranks, type VoterList } from "./list.ts";
+import { changed, isSameList, isSmall, isSound, majorityOf, outranks, type VoterList } from "./list.ts";
 import type { LeaseMessage } from "./messages.ts";
 import { activeGrants, type Heard, isAlive, isVoter, send, type Turn, type View } from "./state.ts";
 import { type Ballot, compareBallots, dayMs, settleMs } from "./terms.ts";
@@ -52,7 +52,7 @@ function follow(turn: Turn, from: string, list: VoterList): void {
     if (activeGrants(view, now).length > 0 || view.claim) return;
     const sayers = [...view.heard].filter(([, said]) => said.list.founder === list.founder && isFresh(said, now));
     // One member's word moves no group of three.
-    if (view.list.voters.length >= 3 && sayers.length < 2) return;
+    if (!isSmall(view.list.voters) && sayers.length < 2) return;
     takeOver(turn, list);
     view.foreign = new Map();
     view.isReady = false;
@@ -60,12 +60,19 @@ function follow(turn: Turn, from: string, list: VoterList): void {
     return;
   }
   const sayers = list.voters.filter((id) => says(view, id, list, now));
-  const isSmall = view.list.voters.length <= 2 && view.list.voters.includes(from);
-  if (isSmall || sayers.length >= majorityOf(list.voters.length)) takeOver(turn, list);
+  const needed = Math.max(majorityOf(list.voters.length), isSmall(view.list.voters) ? 1 : 2);
+  if (isLastOther(view, from, now) || sayers.length >= needed) takeOver(turn, list);
   else if (now >= view.queryAt) {
     view.queryAt = now + queryMs;
     for (const id of list.voters) if (view.members.has(id)) send(turn, id, stateOf(view, now, true));
   }
+}
+
+/** Whether `from` is the other of two voters, or no third has been heard of for a day: nobody else can say how the list went on. */
+function isLastOther(view: View, from: string, now: number): boolean {
+  const { self, list, ended, heard, startedMs } = view;
+  const isGone = (id: string) => ended.has(id) || now - Math.max(startedMs, heard.get(id)?.atMs ?? 0) >= dayMs;
+  return list.voters.includes(from) && list.voters.every((id) => id === from || id === self || isGone(id));
 }
 
 const isFresh = (said: Heard, now: number): boolean => now - said.atMs < freshMs;

@@ -26,11 +26,16 @@ export const isSameList = (a: VoterList, b: VoterList): boolean =>
   a.founder === b.founder && a.number === b.number && a.voters.join() === b.voters.join();
 
 /**
- * Whether `a` counts where both are known. Between lists of different founders the order never changes, else two groups that meet
- * could each give way to the other: a list that nobody has joined yet comes last, then the founder's id decides.
+ * Whether `a` counts where both are known. Of lists of different founders one that nobody has joined yet comes last, before it one of
+ * two, for one member's word moves no more than that; then the founder's id decides, so that no two groups each give way to the other.
  */
 export function outranks(a: VoterList, b: VoterList): boolean {
   if (a.founder === b.founder) return a.number > b.number;
-  const [isFreshA, isFreshB] = [a.number === 1, b.number === 1];
-  return isFreshA === isFreshB ? a.founder < b.founder : isFreshB;
+  const [rankA, rankB] = [rankOf(a), rankOf(b)];
+  return rankA === rankB ? a.founder < b.founder : rankA > rankB;
 }
+
+const rankOf = ({ number, voters }: VoterList): number => (number === 1 ? 0 : isSmall(voters) ? 1 : 2);
+
+/** Of so few each may stop all the others anyway. */
+export const isSmall = (voters: readonly string[]): boolean => voters.length <= 2;

@@ -15,6 +15,7 @@ export function statusText(status: Status, now: number): string[] {
     "",
     ...(members.length > 0 ? [...memberTable(members), ""] : []),
     `${broker === undefined ? "no telemetry broker" : `telemetry broker: ${broker}`}; ${count(neighbors.length, "neighbor")} on the link; ${count(status.tuning.length, "kernel setting")} tuned`,
+    ...(status.lease ? [leaseLine(status.lease, members, now)] : []),
     ...(pending.length > 0
       ? ["", "waiting for adoption:", ...pending.map(({ name, code, because }) => `  ${name}  ${code}  ${because}`)]
       : []),
@@ -40,6 +41,14 @@ function warningLines(warnings: Status["warnings"], now: number): string[] {
       `    next: ${hint}`,
     ]),
   ];
+}
+
+function leaseLine(lease: NonNullable<Status["lease"]>, members: MemberStatus[], now: number): string {
+  const { holder, since = now, voters } = lease;
+  const name = members.find(({ id }) => id === holder)?.name ?? holder;
+  const who =
+    name === undefined ? "nobody holds the lease" : `${name} holds the lease (for ${duration((now - since) / 1000)})`;
+  return `restarts: ${who}; ${count(voters.length, "voter")}`;
 }
 
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;

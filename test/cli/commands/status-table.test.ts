@@ -45,6 +45,15 @@ waiting for adoption:
   );
 });
 
+test("a status says who holds the lease, and how many decide that", async () => {
+  const source = makeStatusSource(now);
+  const { id } = source.member("kitchen");
+  Object.assign(source.state, { lease: { holder: id, since: now - 180_000, voters: [id, "b".repeat(26)] } });
+  expect(statusText(await source.status(), now)).toContain("restarts: kitchen holds the lease (for 3 min); 2 voters");
+  Object.assign(source.state, { lease: { voters: [id] } });
+  expect(statusText(await source.status(), now)).toContain("restarts: nobody holds the lease; 1 voter");
+});
+
 test("a device without a neighborhood shows its adoption code and what it waits for", async () => {
   const source = makeStatusSource(now);
   Object.assign(source.state, { phase: "pending", members: [] });

@@ -1,0 +1,230 @@
+// Rules of the core that take days, or a member that lies.
+import { expect, test } from "vitest";
+import type { LeaseMessage } from "../../../../agent/cluster/leases/messages.ts";
+import type { Effect, Event, Kept, View } from "../../../../agent/cluster/leases/state.ts";
+import { begin, step } from "../../../../agent/cluster/leases/step.ts";
+import { dayMs, leaseMs } from "../../../../agent/cluster/leases/terms.ts";
+import type { State } from "../../../../agent/cluster/news.ts";
+import { idOf } from "../../../sim/ink.ts";
+
+const [attic, cellar, kitchen, porch, shed] = [0, 1, 2, 3, 4].map(idOf) as [string, string, string, string, string];
+const minute = 60_000;
+const claim = (number: number) => `${number}`.padStart(11, "0");
+
+/** One member's core and its clock. */
+class Core {
+  view: View;
+  now = 0;
+  effects: Effect[] = [];
+
+  constructor(self: string, kept: Kept | undefined, members: string[]) {
+    this.view = begin(self, kept, 1, 0);
+    this.do({ kind: "members", ids: members });
+  }
+
+  do(event: Event): Effect[] {
+    const [view, effects] = step(this.view, event, this.now);
+    this.view = view;
+    this.effects.push(...effects);
+    return effects;
+  }
+
+  hear(from: string, message: LeaseMessage): Effect[] {
+    return this.do({ kind: "heard", from, message });
+  }
+
+  see(state: State, ...ids: string[]): void {
+    this.do({ kind: "liveness", states: new Map(ids.map((id) => [id, state])) });
+  }
+
+  run(ms: number): void {
+    for (const ends = this.now + ms; this.now < ends; ) {
+      this.now = Math.min(ends, Math.max(this.now + 1, this.view.dueAt));
+      this.do({ kind: "tick" });
+    }
+  }
+
+  ask(number: number, most = 1): void {
+    this.do({ kind: "ask", claim: claim(number), most });
+  }
+
+  outcomes(): string[] {
+    return this.effects.flatMap((effect) =>
+      effect.kind === "granted" || effect.kind === "lost" ? [effect.kind] : effect.kind === "denied" ? [effect.by] : [],
+    );
+  }
+}
+
+const kept = (...voters: string[]): Kept => ({
+  list: { founder: attic, number: voters.length, voters: voters.sort() },
+  grants: [],
+});
+const told = (list: Kept["list"], more: Partial<LeaseMessage & { type: "state" }> = {}): LeaseMessage => ({
+  ...{ type: "state", list, grants: [], isQuestion: false },
+  ...more,
+});
+const answers = (effects: Effect[]) => effects.flatMap((one) => (one.kind === "send" ? [one.message] : []));
+const askOf = (list: Kept["list"], number: number): LeaseMessage => ({
+  ...{ type: "ask", claim: claim(number), round: 1, slot: 0 },
+  list: { founder: list.founder, number: list.number },
+});
+
+test("of two voters one that has been alone for a day goes on alone, and not before", () => {
+  const core = new Core(attic, kept(attic, cellar), [cellar]);
+  core.see("dead", cellar);
+  core.run(dayMs - minute);
+  core.ask(1);
+  core.run(minute / 2);
+  expect(core.view.list.voters).toEqual([attic, cellar]);
+  expect(core.outcomes()).toEqual(["noMajority"]);
+  core.run(2 * minute);
+  expect(core.view.list).toEqual({ founder: attic, number: 3, voters: [attic] });
+  core.ask(2);
+  expect(core.outcomes().at(-1)).toBe("granted");
+});
+
+test("of two voters one goes on at once if an operator has forgotten the other", () => {
+  const core = new Core(attic, kept(attic, cellar), [cellar]);
+  core.see("dead", cellar);
+  core.do({ kind: "ended", ids: [cellar] });
+  core.run(2 * minute);
+  core.ask(1);
+  expect(core.view.list.voters).toEqual([attic]);
+  expect(core.outcomes()).toEqual(["granted"]);
+});
+
+test("of three voters one alone never goes on, until an operator has forgotten both others", () => {
+  const core = new Core(attic, kept(attic, cellar, kitchen), [cellar, kitchen]);
+  core.see("dead", cellar, kitchen);
+  core.run(3 * dayMs);
+  expect(core.view.list.voters).toHaveLength(3);
+  core.do({ kind: "ended", ids: [cellar, kitchen] });
+  core.run(5 * minute);
+  expect(core.view.list.voters).toEqual([attic]);
+});
+
+test("a voter that has restarted asks the others before it grants, and takes over what they have granted", () => {
+  const { list } = kept(attic, cellar, kitchen);
+  const core = new Core(attic, { list, grants: [] }, [cellar, kitchen]);
+  core.see("alive", cellar, kitchen);
+  core.now = minute;
+  const grants = [{ slot: 0, holder: kitchen, claim: claim(9), heldMs: 0, leftMs: 10 * minute }];
+  core.hear(cellar, told(list, { grants }));
+  expect(answers(core.hear(cellar, askOf(list, 1)))).toMatchObject([{ type: "deny", why: "settling" }]);
+  core.hear(kitchen, told(list));
+  expect(answers(core.hear(cellar, askOf(list, 2)))).toMatchObject([{ type: "deny", why: "held", holder: kitchen }]);
+  expect(answers(core.hear(kitchen, askOf(list, 3)))).toMatchObject([{ type: "grant" }]);
+});
+
+function readyVoter(): Core {
+  const { list } = kept(attic, cellar, kitchen);
+  const core = new Core(attic, { list, grants: [] }, [cellar, kitchen, porch, shed]);
+  core.see("alive", cellar, kitchen);
+  core.now = minute;
+  for (const other of [cellar, kitchen]) core.hear(other, told(list));
+  return core;
+}
+
+test("a voter writes its grant before it answers, and a renewal costs no write", () => {
+  const core = readyVoter();
+  const { list } = core.view;
+  expect(core.hear(cellar, askOf(list, 1)).map(({ kind }) => kind)).toEqual(["save", "send"]);
+  expect(core.hear(cellar, { ...askOf(list, 1), round: 2 } as LeaseMessage).map(({ kind }) => kind)).toEqual(["send"]);
+});
+
+test("a late asking of a claim that was given back is not granted", () => {
+  const core = readyVoter();
+  const { list } = core.view;
+  core.hear(cellar, { type: "free", claim: claim(1) });
+  expect(core.hear(cellar, askOf(list, 1))).toEqual([]);
+  expect(core.view.grants).toEqual([]);
+});
+
+test("only its holder gives a lease back", () => {
+  const core = readyVoter();
+  core.hear(cellar, askOf(core.view.list, 1));
+  core.hear(kitchen, { type: "free", claim: claim(1) });
+  expect(core.view.grants).toHaveLength(1);
+});
+
+test("a member that never gives its lease back keeps it for two hours at most", () => {
+  const core = readyVoter();
+  const { list } = core.view;
+  const ends = core.now + 6 * leaseMs;
+  for (let round = 1; core.now <= ends; round++, core.now += 10 * minute)
+    expect(answers(core.hear(cellar, { ...askOf(list, 1), round } as LeaseMessage))).toMatchObject([{ type: "grant" }]);
+  core.now += minute;
+  expect(answers(core.hear(cellar, askOf(list, 1)))).toMatchObject([{ type: "deny", why: "held" }]);
+});
+
+test("a voter grants nothing while a list that it accepted is undecided, and accepts none while a lease lasts", () => {
+  const core = readyVoter();
+  const { list } = core.view;
+  const named = { founder: list.founder, number: list.number };
+  const accept = { type: "accept", list: named, ballot: [1, cellar], change: { op: "add", id: porch } } as const;
+  core.hear(kitchen, askOf(list, 1));
+  expect(core.hear(cellar, accept)).toEqual([]);
+  core.hear(kitchen, { type: "free", claim: claim(1) });
+  core.hear(cellar, accept);
+  expect(core.view.accepted?.change.id).toBe(porch);
+  expect(answers(core.hear(kitchen, askOf(list, 2)))).toMatchObject([{ type: "deny", why: "settling" }]);
+});
+
+test("one member's word moves no list of three, and stops a voter no longer than two hours", () => {
+  const core = readyVoter();
+  const { list } = core.view;
+  core.see("alive", porch);
+  const lie = told({ founder: idOf(9), number: 50, voters: [porch] });
+  const higher = told({ ...list, number: 50, voters: [porch] });
+  expect(idOf(9) > list.founder).toBe(true);
+  core.hear(porch, told({ founder: attic, number: 50, voters: [attic, porch, shed] }));
+  expect(core.view.list).toEqual(list);
+  core.hear(porch, lie);
+  expect(answers(core.hear(cellar, askOf(list, 1)))).toMatchObject([{ type: "deny", why: "settling" }]);
+  for (let minutes = 0; minutes < 121; minutes++) {
+    core.now += minute;
+    core.hear(porch, lie);
+  }
+  expect(answers(core.hear(cellar, askOf(list, 2)))).toMatchObject([{ type: "grant" }]);
+  core.hear(porch, higher);
+  expect(core.view.list).toEqual(list);
+});
+
+test("who is no voter's member is not heard", () => {
+  const core = readyVoter();
+  expect(core.hear(idOf(20), askOf(core.view.list, 1))).toEqual([]);
+});
+
+test("two may hold a lease at once where a rollout allows two, and a third may not", () => {
+  const cores = [attic, cellar, kitchen].map((self) => {
+    const { list } = kept(attic, cellar, kitchen);
+    const core = new Core(
+      self,
+      { list, grants: [] },
+      [attic, cellar, kitchen].filter((id) => id !== self),
+    );
+    core.view = { ...core.view, isReady: true };
+    return core;
+  });
+  const deliver = () => {
+    for (let rounds = 0; rounds < 20; rounds++) {
+      for (const core of cores) {
+        for (const effect of core.effects.splice(0)) {
+          if (effect.kind === "send")
+            cores.find(({ view }) => view.self === effect.to)?.hear(core.view.self, effect.message);
+          else if (effect.kind !== "save") results.push([core.view.self, effect.kind]);
+        }
+      }
+    }
+  };
+  const results: string[][] = [];
+  for (const [index, core] of cores.entries()) {
+    core.ask(index + 1, 2);
+    deliver();
+  }
+  expect(results).toEqual([
+    [attic, "granted"],
+    [cellar, "granted"],
+    [kitchen, "denied"],
+  ]);
+});
