@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Answerers, makeAnswer } from "../agent/api/answers.ts";
-import { makeAnswering } from "../agent/discovery/answering.ts";
+import { makeAnswering, makeUnseal } from "../agent/discovery/answering.ts";
 import { startDoorstep } from "../agent/discovery/doorstep.ts";
 import { makePageHandler } from "../dashboard/api/handler.ts";
 import { encodeProvisionFile } from "../provisioning/file/provision-file.ts";
@@ -58,6 +58,7 @@ export async function startLinkedDevice(owner: OwnersFolder, answerers: Partial<
       orders.push(...documents);
       return [];
     },
+    unseal: makeUnseal(identity.wireguard.privateKey),
     onQuestion: makeAnswering({
       ...{ identity, answer, revocations: () => revocations },
       clock: { monotonic: () => performance.now() + now },

@@ -5,7 +5,7 @@ import type { NeighborhoodKeys } from "../../provisioning/trust/neighborhood-key
 import { type Asker, signQuestion } from "../../provisioning/trust/question.ts";
 import type { Revocations } from "../../provisioning/trust/revocation.ts";
 import { generateBoxKey, openBox, sealTo } from "../../provisioning/trust/sealed-box.ts";
-import { wireguardKeyOf } from "../../provisioning/trust/wireguard-key.ts";
+import { boxKeyOfDevice } from "../../provisioning/trust/wireguard-key.ts";
 import type { Clock } from "../../system/clock.ts";
 import { HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
@@ -32,15 +32,14 @@ export function makeAsker(options: AskerOptions): AskQuestion {
   const { who, deviceKey, post, neighborhood, revocations, asker, clock } = options;
   const device = deviceIdOf(deviceKey);
   return async (kind, taken) => {
-    const wireguardKey = wireguardKeyOf(deviceKey);
-    if (wireguardKey === undefined) throw noAnswer(who, "shows a device key that is none");
+    const boxKey = boxKeyOfDevice(deviceKey);
     const reply = generateBoxKey();
     const given = NonceGiven.safeParse(await post(questionsPath, { replyKey: reply.publicKey }));
     if (!given.success) throw otherVersion("it gives out no nonce");
     const { nonce } = given.data;
     const common = { v: 1 as const, neighborhood: neighborhood.id, device, nonce, replyKey: reply.publicKey };
     const signed = await signQuestion({ ...common, issuedAt: clock.now(), kind, with: taken }, asker);
-    const box = await sealTo(Buffer.from(wireguardKey, "base64").toString("base64url"), signed);
+    const box = await sealTo(boxKey, signed);
     const boxed = Boxed.safeParse(await post(questionsPath, { box }));
     const inside = boxed.success ? await openBox(boxed.data.box, reply.privateKey).catch(() => undefined) : undefined;
     const answer = SignedAnswer.safeParse(inside);

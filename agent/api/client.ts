@@ -21,8 +21,8 @@ export type AgentClient = {
   /** The whole report of the updater, by the device's own socket only. Throws `update.noUpdater` or `device.noAnswer`. */
   updateReport(): Promise<UpdateReport>;
   request: SendRequest;
-  /** Posts a step of a question; resolves to the body of an answer 200. Throws `device.noAnswer` or the device's refusal. */
-  question(path: typeof questionsPath, body: object): Promise<unknown>;
+  /** Posts what is sealed to the device; resolves to the body of an answer 200. Throws `device.noAnswer` or the device's refusal. */
+  post(path: typeof questionsPath | typeof ordersPath, body: object): Promise<unknown>;
 };
 type ClientOptions = {
   /** The name of the device in messages. */
@@ -78,7 +78,7 @@ export function agentClient({ who, where, deadlineMs: usualMs = 5_000 }: ClientO
     async request(path, body) {
       await send(path, body);
     },
-    question: send,
+    post: send,
   };
 }
 

@@ -8,7 +8,8 @@ import { Rollout } from "../../provisioning/trust/rollout.ts";
 import type { Orders as HeldOrders } from "../orders/orders.ts";
 
 export const ordersPath = "/v1/orders";
-export const Orders = z.strictObject({ documents: z.array(Jws).min(1).max(64) });
+export const maxOrders = 64;
+export const Orders = z.strictObject({ documents: z.array(Jws).min(1).max(maxOrders) });
 export const OrdersTaken = z.object({
   taken: z.array(z.object({ kind: z.string(), outcome: z.enum(["new", "known"]) })),
 });

@@ -14,6 +14,8 @@ import { Boxed, NonceAsked } from "../api/questions.ts";
 import type { Identity } from "../identity.ts";
 import { Nonces } from "./nonces.ts";
 
+/** Opens what is sealed to this device. Throws `Refusal`. */
+export type Unseal = (box: string) => Promise<unknown>;
 /** Takes in what came to the door from `address`. Throws `hello.invalid`, or `Refusal` with nothing done. */
 export type TakeQuestion = (body: unknown, address: string) => Promise<object>;
 
@@ -26,13 +28,13 @@ export type AnsweringOptions = {
 
 export function makeAnswering({ identity, revocations, answer, clock }: AnsweringOptions): TakeQuestion {
   const nonces = new Nonces(randomBytes(32));
-  const own = boxKeyOf(identity.wireguard.privateKey);
+  const unseal = makeUnseal(identity.wireguard.privateKey);
 
   return async (body, address) => {
     const source = sourceOf(address).key;
     const wanted = NonceAsked.safeParse(body);
     if (wanted.success) return { nonce: nonces.give(source, wanted.data.replyKey, clock.monotonic()) };
-    const signed = await signedIn(body, own);
+    const signed = await signedIn(body, unseal);
     const { kind, replyKey, ...question } = await verifyQuestion(signed, {
       ...{ device: identity.id, neighborhood: identity.neighborhood, revocations: revocations() },
       spend(nonce, to) {
@@ -47,13 +49,19 @@ export function makeAnswering({ identity, revocations, answer, clock }: Answerin
   };
 }
 
-async function signedIn(body: unknown, own: Parameters<typeof openBox>[1]): Promise<SignedQuestion> {
+/** `wireguardKey`: private, in standard base64. */
+export function makeUnseal(wireguardKey: string): Unseal {
+  const own = boxKeyOf(wireguardKey);
+  return (box) =>
+    openBox(box, own).catch((cause: unknown) => {
+      throw new Refusal("wrongDevice", "this is not sealed to this device", cause);
+    });
+}
+
+async function signedIn(body: unknown, unseal: Unseal): Promise<SignedQuestion> {
   const boxed = Boxed.safeParse(body);
   if (!boxed.success) throw new HamletError("hello.invalid", explainIssues(boxed.error).slice(0, 300));
-  const inside = await openBox(boxed.data.box, own).catch((cause: unknown) => {
-    throw new Refusal("wrongDevice", "this question is not sealed to this device", cause);
-  });
-  const signed = SignedQuestion.safeParse(inside);
+  const signed = SignedQuestion.safeParse(await unseal(boxed.data.box));
   if (!signed.success) throw new Refusal("badContent", `this is no question: ${explainIssues(signed.error)}`);
   return signed.data;
 }

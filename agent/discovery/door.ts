@@ -11,10 +11,10 @@ import type { Log } from "../../system/log.ts";
 import { readAll, TooLong } from "../../system/read-all.ts";
 import { remoteAddressOf } from "../../system/remote-address.ts";
 import { Orders, ordersPath } from "../api/orders.ts";
-import { questionsPath } from "../api/questions.ts";
+import { Boxed, questionsPath } from "../api/questions.ts";
 import type { TakeOrders } from "../membership/orders.ts";
 import type { Acquaintances } from "./acquaintances.ts";
-import type { TakeQuestion } from "./answering.ts";
+import type { TakeQuestion, Unseal } from "./answering.ts";
 import type { Hear } from "./hearing.ts";
 import { maxHelloBytes } from "./post.ts";
 
@@ -25,6 +25,8 @@ export type DoorOptions = {
   hear: Hear;
   /** Takes in what the owner has signed; rejects, with nothing taken, if it proves nothing. */
   onOrders: TakeOrders;
+  /** For orders that are sealed to this device; one without an identity has no key. */
+  unseal?: Unseal;
   /** Gives out nonces, and answers what the owner has signed; rejects, with nothing done, if it proves nothing. */
   onQuestion: TakeQuestion;
   page: ServePage;
@@ -70,7 +72,7 @@ const strict = {
   "cache-control": "no-store",
 };
 
-export function makeDoor({ hear, onOrders, onQuestion, page, log, clock, acquaintances }: DoorOptions) {
+export function makeDoor({ hear, onOrders, unseal, onQuestion, page, log, clock, acquaintances }: DoorOptions) {
   const helloBucket = new FairBucket(hellos);
   const orderBucket = new FairBucket(orders);
   const questionBucket = new FairBucket(questions);
@@ -95,7 +97,9 @@ export function makeDoor({ hear, onOrders, onQuestion, page, log, clock, acquain
     if (method === "POST" && url === ordersPath) {
       if (headers.origin !== undefined) return failure(403, "api.refused", "orders are not for browsers");
       if (!mayCome(orderBucket, address)) return failure(429, "hello.busy", "too many orders");
-      const asked = Orders.safeParse(parseJson(await readBody(request)));
+      const body = parseJson(await readBody(request));
+      const sealed = Boxed.safeParse(body);
+      const asked = Orders.safeParse(sealed.success ? await unseal?.(sealed.data.box) : body);
       if (!asked.success) return failure(400, "api.refused", explainIssues(asked.error).slice(0, 300));
       return json(200, { taken: await onOrders(asked.data.documents) });
     }

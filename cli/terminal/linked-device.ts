@@ -1,9 +1,16 @@
 // A device on the link, asked by a computer that may be no member: it shows strangers its public page, and answers its owner's signed questions.
 import { type AskQuestion, makeAsker } from "../../agent/api/asker.ts";
-import { agentClient, readStatus, readUpdateReport, type SendRequest } from "../../agent/api/client.ts";
+import {
+  type AgentClient,
+  agentClient,
+  readStatus,
+  readUpdateReport,
+  type SendRequest,
+} from "../../agent/api/client.ts";
 import { publicPageOnly } from "../../agent/api/errors.ts";
 import { questionFor } from "../../agent/api/questions.ts";
 import type { PublicStatus, Status } from "../../agent/api/schema.ts";
+import { orderSealed } from "../../agent/api/sealed-orders.ts";
 import type { UpdateReport } from "../../provisioning/handover/update.ts";
 import { sleep, systemClock } from "../../system/clock.ts";
 import { HamletError } from "../../system/error.ts";
@@ -15,14 +22,21 @@ const pauseMs = 1_000;
 
 /** Its requests and report are there for its owner alone. */
 export function linkedDevice(address: string, where: Where, owned: Owned | undefined) {
-  const { look, order, question } = agentClient({ who: address, where: () => where });
+  const { look, post } = agentClient({ who: address, where: () => where });
   const open = async (owner: Owned, seen: Status | PublicStatus): Promise<AskQuestion> => {
-    const { deviceKey } = "self" in seen ? seen.self : seen;
-    if (deviceKey === undefined) throw publicPageOnly(address);
     return makeAsker({
-      ...{ who: address, deviceKey, post: question, neighborhood: owner.keys, revocations: owner.revocations },
+      ...{
+        who: address,
+        deviceKey: keyIn(seen, address),
+        post,
+        neighborhood: owner.keys,
+        revocations: owner.revocations,
+      },
       ...{ asker: await owner.operator(), clock: systemClock },
     });
+  };
+  const order: AgentClient["order"] = async (documents) => {
+    return await orderSealed(keyIn(await look(), address), documents, post);
   };
   let asking: Promise<AskQuestion> | undefined;
   /** Asks for the passphrase, once. */
@@ -47,6 +61,13 @@ export function linkedDevice(address: string, where: Where, owned: Owned | undef
   const updateReport = async (): Promise<UpdateReport> =>
     readUpdateReport(await (await asker(owned))("updateReport", {}));
   return { ...device, owner: owned, request, updateReport };
+}
+
+/** Throws `device.noAnswer` for a device of a release that does not show it. */
+function keyIn(seen: Status | PublicStatus, who: string): string {
+  const { deviceKey } = "self" in seen ? seen.self : seen;
+  if (deviceKey === undefined) throw publicPageOnly(who);
+  return deviceKey;
 }
 
 export const takesNoRequests = (found: string): HamletError =>

@@ -2,6 +2,7 @@
 // the device key holds the WireGuard key too. Both are points of one curve, in two forms (RFC 7748 4.1: u = (1 + y) / (1 - y)).
 // Pure but for a table of what it has computed.
 import { createHash } from "node:crypto";
+import { HamletError } from "../../system/error.ts";
 import { type SigningKey, seedOf } from "./keys.ts";
 
 const p = 2n ** 255n - 19n;
@@ -25,6 +26,13 @@ export function wireguardKeyOf(devicePublicKey: string): string | undefined {
   const key = computed(devicePublicKey);
   known.set(devicePublicKey, key);
   return key;
+}
+
+/** The same in base64url, by which a box is sealed to a device. Throws `identity.invalid` for what is no device's key. */
+export function boxKeyOfDevice(devicePublicKey: string): string {
+  const key = wireguardKeyOf(devicePublicKey);
+  if (key === undefined) throw new HamletError("identity.invalid", "this is no device's key");
+  return Buffer.from(key, "base64").toString("base64url");
 }
 
 function computed(devicePublicKey: string): string | undefined {

@@ -6,9 +6,10 @@ import { RolloutStatus } from "../../../ota/rollout/report.ts";
 import { sleep } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import type { Command, Context } from "../../terminal/command.ts";
-import { type Device, deviceOption, findDevice } from "../../terminal/device.ts";
+import { type Device, findDevice } from "../../terminal/device.ts";
 import { jsonLines } from "../../terminal/output.ts";
 import { filledTable } from "../../terminal/table.ts";
+import { ownedDeviceOptions } from "../device/owned.ts";
 
 export type Pace = {
   pollMs: number;
@@ -22,10 +23,10 @@ export const rolloutStatus: Command = {
   summary: "show how far a rollout is, and on what each device waits",
   example: "hamlet rollout status --watch",
   details: `
-Any member tells, and none needs a key for it. With --watch it follows the rollout until it ends, also while the device that it asks
+Any member tells; one on the link tells its owner and operators, with --neighborhood <folder>. With --watch it follows the rollout until it ends, also while the device that it asks
 restarts: exit code 0 if all devices have the release, 4 if the rollout has stopped because devices failed, 1 if it was aborted.`,
   options: {
-    ...deviceOption,
+    ...ownedDeviceOptions,
     watch: { type: "boolean", short: "w", describe: "follow the rollout until it ends" },
     json: { type: "boolean", describe: "print JSON; with --watch one line for each change" },
     schema: { type: "boolean", aloneBut: ["json"], describe: "print the JSON Schema of --json instead" },

@@ -4,6 +4,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { makeAsker } from "../../../agent/api/asker.ts";
 import { agentClient } from "../../../agent/api/client.ts";
 import { questionsPath } from "../../../agent/api/questions.ts";
+import { orderSealed } from "../../../agent/api/sealed-orders.ts";
+import { signAdoption } from "../../../provisioning/trust/adoption.ts";
 import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
 import type { Asker } from "../../../provisioning/trust/question.ts";
 import { addRevocation, noRevocations, signRevocation } from "../../../provisioning/trust/revocation.ts";
@@ -19,7 +21,7 @@ afterAll(() => elm.remove());
 
 const clientOf = ({ port }: LinkedDevice) => agentClient({ who: "attic", where: () => ({ host: "127.0.0.1", port }) });
 function askerOf(device: LinkedDevice, asker: Asker, seen: (body: unknown) => void = () => {}) {
-  const { question } = clientOf(device);
+  const { post: question } = clientOf(device);
   const { keys, revocations } = device.owner;
   return makeAsker({
     ...{
@@ -60,7 +62,7 @@ test("a question counts once, for ten seconds, and for the key that it was given
   const bodies: object[] = [];
   const asker = device.owner.operator;
   await askerOf(device, asker, (body) => bodies.push(body as object))("status", {});
-  const { question } = clientOf(device);
+  const { post: question } = clientOf(device);
   const stale = { code: "document.refused", message: expect.stringContaining("nonce") };
   await expect(question(questionsPath, bodies[2]!)).rejects.toMatchObject(stale);
   const slow = makeAsker({
@@ -76,7 +78,7 @@ test("a question counts once, for ten seconds, and for the key that it was given
 
 test("nobody but the owner is answered", async () => {
   await using device = await startLinkedDevice(elm);
-  const { question, look } = clientOf(device);
+  const { post: question, look } = clientOf(device);
   const operator = device.owner.operator;
   const refused = { code: "document.refused" };
   await expect(askerOf(device, { key: generateSigningKey() })("status", {})).rejects.toMatchObject(refused);
@@ -104,6 +106,24 @@ test("nobody but the owner is answered", async () => {
   expect(await askerOf(device, { key: device.owner.root })("status", {})).toBeDefined();
 });
 
+test("orders sealed to the device arrive, however many, and name the neighborhood to nobody on the link", async () => {
+  await using device = await startLinkedDevice(elm);
+  const { post } = clientOf(device);
+  const wire: string[] = [];
+  const terms = { v: 1, neighborhood: device.owner.keys.id, issuedAt: 1, revocation: 0 } as const;
+  const adoption = await signAdoption({ ...terms, deviceKey: generateSigningKey().publicKey }, device.owner.root);
+  const documents = Array.from({ length: 150 }, () => adoption);
+  await orderSealed(device.identity.deviceKey, documents, async (path, body) => {
+    wire.push(JSON.stringify(body));
+    return await post(path, body);
+  });
+  expect(device.orders).toEqual(documents);
+  expect(wire.length).toBeGreaterThan(1);
+  expect(wire.join()).not.toContain(adoption.split(".")[1]);
+  const toAnother = orderSealed(generateSigningKey().publicKey, [adoption], post);
+  await expect(toAnother).rejects.toMatchObject({ code: "document.refused" });
+});
+
 test("another device's answer, or one that a stranger gives in its place, is no answer", async () => {
   await using device = await startLinkedDevice(elm);
   const asker = device.owner.operator;
@@ -121,7 +141,7 @@ test("another device's answer, or one that a stranger gives in its place, is no 
   });
   await expect(posing("status", {})).rejects.toMatchObject({ code: "device.noAnswer" });
   // It names the other in the question, and passes it on.
-  const { question } = clientOf(device);
+  const { post: question } = clientOf(device);
   const passedOn = makeAsker({ ...common, deviceKey: generateSigningKey().publicKey, post: question });
   await expect(passedOn("status", {})).rejects.toMatchObject({ code: "document.refused" });
 });
@@ -145,7 +165,7 @@ const askFrom = (localAddress: string, { port }: LinkedDevice, body: object) =>
 
 test("a flood of questions from one source ends at its own limit, and no page may ask", async () => {
   await using device = await startLinkedDevice(elm);
-  const { question } = clientOf(device);
+  const { post: question } = clientOf(device);
   const { publicKey: replyKey } = generateBoxKey();
   const codes = await Promise.all(
     Array.from({ length: 60 }, () =>
