@@ -119,7 +119,8 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
   if (config.mesh.dnsPort) await serveNames(scope, membership);
   const members = () => [...membership.members().values()];
   const reach = () => ({ members: members(), liveness: cluster.liveness(), paths, now: clock.now() });
-  const { broker, telemetry } = startReports(scope, { membership, alive, peers: () => peersOf(reach()) });
+  const rollout = () => rollouts.status();
+  const { broker, telemetry } = startReports(scope, { membership, alive, peers: () => peersOf(reach()), rollout });
   await joinSwarm(scope, { membership, alive });
   const tuning = await tune(scope, journal, kernel);
   const reconcile = async () => {
@@ -152,7 +153,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
     async report() {
       await telemetry.look();
       const said = { metrics: telemetry.latest(), peers: telemetry.peers(), updating: rollouts.updating() };
-      const rollout = rollouts.status();
+      const standing = rollout();
       return {
         members: memberStatuses({ identity, config, ...reach(), ...said }),
         pending: membership.pending().map(({ since: _, ...pending }) => pending),
@@ -161,7 +162,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
         lease: leaseStatusOf(leases),
         tuning: tuning.applied(),
         orders: ordersStatusOf(orders),
-        ...(rollout && { rollout }),
+        ...(standing && { rollout: standing }),
       };
     },
   };

@@ -1,5 +1,6 @@
 // What this device measures, tunes and reports, each with its share of the settings.
 import { join } from "node:path";
+import type { RolloutStatus } from "../../ota/rollout/report.ts";
 import { run } from "../../system/command.ts";
 import { makeLog } from "../../system/log.ts";
 import type { Journal } from "../kernel/journal.ts";
@@ -7,7 +8,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { Membership } from "../membership/membership.ts";
 import { BrokerHost } from "../telemetry/broker-host.ts";
 import { collectInventory } from "../telemetry/inventory.ts";
-import { updateOf } from "../telemetry/messages.ts";
+import { rolloutOf, updateOf } from "../telemetry/messages.ts";
 import { startTelemetry, type Telemetry, type TelemetryOptions } from "../telemetry/publisher.ts";
 import { makeSampler } from "../telemetry/sampler.ts";
 import { importOldJournal } from "../tuning/old-journal.ts";
@@ -20,7 +21,17 @@ const lookMs = 10_000;
 /** The broker that one member hosts, and this device's reports to it. */
 export function startReports(
   { config, identity, clock, warnings, updateReport, ended }: Scope,
-  { membership, alive, peers }: { membership: Membership; alive(): string[]; peers: TelemetryOptions["peers"] },
+  {
+    membership,
+    alive,
+    peers,
+    rollout,
+  }: {
+    membership: Membership;
+    alive(): string[];
+    peers: TelemetryOptions["peers"];
+    rollout(): RolloutStatus | undefined;
+  },
 ): { broker: BrokerHost; telemetry: Telemetry } {
   const { id, address } = identity;
   const neighborhood = identity.neighborhood.id;
@@ -47,7 +58,8 @@ export function startReports(
     inventory: () => collectInventory(run),
     update() {
       const report = updateReport();
-      return report && updateOf(report);
+      const status = rollout();
+      return report && updateOf(report, status && rolloutOf(status, id));
     },
     warnings,
     homeAssistant: config.telemetry.homeAssistant,

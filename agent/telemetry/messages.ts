@@ -9,6 +9,7 @@ import {
   topics,
   type UpdatePayload,
 } from "../../ota/fleet/topics.ts";
+import type { RolloutStatus } from "../../ota/rollout/report.ts";
 import type { UpdateReport } from "../../provisioning/handover/update.ts";
 import type { Warning } from "../health/warnings.ts";
 
@@ -43,7 +44,10 @@ export function warningsOf(current: readonly Warning[]): Payload<"warnings"> {
 }
 
 /** Without what changes every second, so that an update does not fill the broker. */
-export function updateOf({ running, newest, activity, fallback }: UpdateReport): UpdatePayload {
+export function updateOf(
+  { running, newest, activity, fallback }: UpdateReport,
+  rollout?: UpdatePayload["rollout"],
+): UpdatePayload {
   return {
     ...{ v: 1, installed: running.version, phase: activity.phase },
     ...(newest !== undefined && { newest }),
@@ -53,6 +57,19 @@ export function updateOf({ running, newest, activity, fallback }: UpdateReport):
     ...((fallback?.outcome === "failed" || fallback?.outcome === "void") && {
       fallback: { to: fallback.to, outcome: fallback.outcome, ...(fallback.check && { check: fallback.check }) },
     }),
+    ...(rollout && { rollout }),
+  };
+}
+
+/** What of the neighborhood's rollout matters to one device. */
+export function rolloutOf(status: RolloutStatus, self: string): UpdatePayload["rollout"] {
+  const { release, state, updated, failed, total, members } = status;
+  const own = members.find(({ id }) => id === self);
+  const waits = own?.waits?.on ?? status.waits?.on;
+  return {
+    ...{ release, state, updated, failed, total },
+    ...(own && { standing: own.standing }),
+    ...(waits !== undefined && { waits }),
   };
 }
 

@@ -105,6 +105,20 @@ export const UpdatePayload = z.object({
     })
     .optional()
     .describe("an update from which the device returned, until somebody has acknowledged it"),
+  rollout: z
+    .object({
+      release: Name,
+      state: z.enum(["running", "paused", "finished", "aborted"]),
+      standing: z.string().max(16).optional().describe("of this device; absent if the rollout is not about it"),
+      waits: z
+        .string()
+        .max(16)
+        .optional()
+        .describe("on what this device waits, else the rollout: wave, soak, window ..."),
+      ...{ updated: z.int().min(0), failed: z.int().min(0), total: z.int().min(0) },
+    })
+    .optional()
+    .describe("the neighborhood's rollout, as this device knows it"),
 });
 export type UpdatePayload = z.infer<typeof UpdatePayload>;
 

@@ -9,6 +9,7 @@ import { makeHearing } from "../../agent/discovery/hearing.ts";
 import { Proof } from "../../agent/discovery/hello.ts";
 import { seal } from "../../agent/discovery/seal.ts";
 import { parseSeed } from "../../agent/discovery/seeds.ts";
+import { Results } from "../../agent/rollout/results.ts";
 import { askWitnesses } from "../../agent/witness/ask.ts";
 import { makeWitness } from "../../agent/witness/witness.ts";
 import { admittedBy } from "../../provisioning/trust/admission.ts";
@@ -96,8 +97,24 @@ const witness = makeWitness({
   // Nobody asks more than once a minute.
   clock: { now: () => 0, monotonic: () => 60_000 * questionMs++ },
 });
+const word = {
+  ...common,
+  device: attic.id,
+  number: 1,
+  rollout: "r".repeat(22),
+  order: 1,
+  release: "0.2.0",
+  bootId: "b",
+};
+const words = [
+  { ...word, outcome: "began", trialSeconds: 180 },
+  { ...word, outcome: "failed", check: "trial.meshDown", rootHash: "a".repeat(64) },
+];
+const results = () =>
+  new Results({ neighborhood: elm.keys.id, deviceKey: (id) => (id === attic.id ? attic.key.publicKey : undefined) });
 
 const documents: Reader[] = [
+  reader("result", 500, words, (text) => results().kind.offer(signed("hamlet-result", text, attic.key))),
   reader(
     "record",
     1_500,

@@ -1,10 +1,11 @@
 // What is announced to Home Assistant.
 import { expect, test } from "vitest";
 import { announcements } from "../../../agent/telemetry/homeassistant.ts";
-import { updateOf } from "../../../agent/telemetry/messages.ts";
+import { rolloutOf, updateOf } from "../../../agent/telemetry/messages.ts";
 import { makeStartedAt } from "../../../agent/telemetry/started-at.ts";
 import { brokerLimits, mayPublish } from "../../../ota/fleet/access.ts";
 import { type TopicName, topicOf, topics, type UpdatePayload } from "../../../ota/fleet/topics.ts";
+import type { RolloutStatus } from "../../../ota/rollout/report.ts";
 import type { UpdateReport } from "../../../provisioning/handover/update.ts";
 import { reportOf } from "../update/updater.ts";
 
@@ -139,6 +140,20 @@ test("an update entity shows and cannot install: nothing that comes over MQTT is
   const release = byKey().get("release");
   expect(release).toMatchObject({ device_class: "firmware", default_entity_id: "update.attic_release" });
   expect(Object.keys(release).filter((key) => key.includes("command") || key === "payload_install")).toEqual([]);
+});
+
+test("the message about updates tells how the rollout stands, for the device and for all, and Home Assistant sums it up", () => {
+  const status: RolloutStatus = {
+    ...{ rollout: "r".repeat(22), number: 1, release: "0.2.0", operators: ["owner"], state: "running", waves: [100] },
+    ...{ wave: 0, updated: 1, failed: 0, total: 3, isWindowIgnored: false, later: [] },
+    members: [{ id: self.id, standing: "waiting", waits: { on: "restart", device: "other", since: 5 } }],
+  };
+  const message = updateOf(reportOf({}), rolloutOf(status, self.id));
+  expect(topics.update.payload.parse(message).rollout).toEqual({
+    ...{ release: "0.2.0", state: "running", updated: 1, failed: 0, total: 3, standing: "waiting", waits: "restart" },
+  });
+  const [, announced = ""] = announcements(self).find(([topic]) => topic.includes("/update/"))!;
+  expect(JSON.parse(announced).value_template).toContain("rollout.updated ~ ' of ' ~ rollout.total");
 });
 
 test.each<[string, Partial<UpdateReport>, Partial<UpdatePayload>]>([
