@@ -73,7 +73,7 @@ export function makeMeeting({ identity, membership }: MeetingOptions): Meeting {
       const { hello, talk } = await saying
         .catch(async (error: unknown) => {
           if (error instanceof HamletError && error.code === "hello.pending") {
-            await membership.happen({ kind: "turnedAway", because: error.message });
+            await membership.happen({ kind: "turnedAway", because: error.message, at: place.address });
           }
           throw error;
         })

@@ -109,7 +109,8 @@ export type Event =
   | { kind: "revocations"; revocations: Revocations; out: ReadonlyMap<string, string>; forged: readonly string[] }
   | { kind: "liveness"; states: ReadonlyMap<string, Liveness> }
   /** A member refused to greet this device until it is adopted. */
-  | { kind: "turnedAway"; because: string }
+  /** A member at `at` said that this device waits for adoption there. */
+  | { kind: "turnedAway"; because: string; at: string }
   | { kind: "letIn" }
   | { kind: "rename"; name: string }
   | { kind: "endpoints"; endpoints: readonly string[] };

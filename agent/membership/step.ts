@@ -38,7 +38,7 @@ function take(state: State, event: Event, now: Now): Step {
     case "liveness":
       return takeLiveness(state, event.states);
     case "turnedAway":
-      return turnedAway(state, event.because);
+      return turnedAway(state, event);
     case "letIn":
       return letIn(state);
     case "rename":

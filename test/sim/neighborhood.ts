@@ -5,7 +5,7 @@ import { encodeMessage, type Freight, type Message } from "../../agent/cluster/m
 import type { State } from "../../agent/cluster/news.ts";
 import { begin, type Event, step } from "../../agent/cluster/swim.ts";
 import { allNews, type Effect, type View } from "../../agent/cluster/view.ts";
-import { draw } from "../../system/random.ts";
+import { draw, sample } from "../../system/random.ts";
 import { Agenda } from "./agenda.ts";
 import { idOf, ink } from "./ink.ts";
 
@@ -91,26 +91,27 @@ export class Neighborhood {
     }
   }
 
-  /** As `meet` for everybody, and a while later: each has heard of all others. */
+  /** As `meet` for everybody, and a while later: each has heard of all others. They share what they believe until that changes. */
   acquaint(): void {
     const everybody = new Map<string, Belief>();
     for (const { view } of this.bodies) {
       const { id, incarnation, signature, since } = view.self;
       everybody.set(id, { state: "alive", incarnation, signature, since, accusers: nobody, hearsay: 0 });
     }
+    const size = this.bodies.length;
     const all = Beliefs.of(everybody);
+    const ids = [...everybody.keys()];
+    const peers = new Set(this.bodies.keys());
+    const isLarge = size > 1_000;
+    // Ten thousand members have full syncs every five minutes, not 30 s, and no room for a whole round each.
+    const syncMs = isLarge ? 300_000 : 30_000;
     for (const [index, body] of this.bodies.entries()) {
-      for (const other of this.bodies.keys()) if (other !== index) body.peers.add(other);
-      const members = all.without(body.view.self.id);
-      const [probeAt, syncAt] = [this.now + 1_000 * this.draw(), this.now + 30_000 * this.draw()];
-      body.view = {
-        ...body.view,
-        members,
-        size: this.bodies.length,
-        probeAt,
-        syncAt,
-        dueAt: Math.min(probeAt, syncAt),
-      };
+      body.peers = peers;
+      const { id } = body.view.self;
+      const members = all.without(id);
+      const [probeAt, syncAt] = [this.now + 1_000 * this.draw(), this.now + syncMs * this.draw()];
+      const round = isLarge ? sample(this.#random, ids, 16).filter((other) => other !== id) : [];
+      body.view = { ...body.view, members, round, size, probeAt, syncAt, dueAt: Math.min(probeAt, syncAt) };
       this.#wake(index);
     }
   }

@@ -165,13 +165,18 @@ test("at most sixteen devices wait, and those heard last ten minutes ago make ro
 });
 
 test("turned away, a device waits until a member vouches for it", () => {
-  const [waits, effects] = play(attic, { kind: "turnedAway", because: "tokenExpired" });
+  const [waits, effects] = play(attic, { kind: "turnedAway", because: "tokenExpired", at: "192.168.1.9" });
   expect([waits.isWaiting, kinds(effects)]).toEqual([true, ["clear waiting.pending", "warn token.expired"]]);
   const vouched = { ...heard(member(record("cellar"), false)), admissions: ["word"] } as Event;
   const [state, more] = play(waits, vouched);
   expect([state.isWaiting, state.own.admissions]).toEqual([false, ["word"]]);
   expect(kinds(more)).toEqual(expect.arrayContaining(["sign", "clear token.expired", "publish"]));
-  expect(play(state, { kind: "turnedAway", because: "tokenExpired" })[1]).toEqual([]);
+  expect(play(state, { kind: "turnedAway", because: "tokenExpired", at: "192.168.1.9" })[1]).toEqual([]);
+  const [disputed, warnings] = play(state, { kind: "turnedAway", because: "overMaximum", at: "192.168.1.9" });
+  expect([disputed.isWaiting, kinds(warnings)]).toEqual([false, ["warn token.disputed"]]);
+  expect(warnings[0]).toMatchObject({
+    message: expect.stringMatching(/is a member to .* and waits at 192\.168\.1\.9/),
+  });
 });
 
 test("revocations put their members out", () => {
