@@ -15,24 +15,29 @@ export type OpenPageOptions = {
   port?: number;
   /** Sends a request to the device, if it takes any. */
   request?: SendRequest | undefined;
-  /** Lets a waiting device in, if this computer has the root's keys. */
-  adopt?: ((deviceKey: string) => Promise<unknown>) | undefined;
+  /** Absent on a computer without the root's keys. */
+  owner?: OwnersButtons | undefined;
 };
+/** What becomes of a device that waits. */
+export type OwnersButtons = Record<"adopt" | "reject", (deviceKey: string) => Promise<unknown>>;
 
 /** Serves until `close`. Port 0 takes a free one. Throws `port.taken`. */
 export async function serveOpenPage(
   source: Pick<StatusSource, "status">,
-  { port = 0, request, adopt }: OpenPageOptions = {},
+  { port = 0, request, owner }: OpenPageOptions = {},
 ): Promise<OpenPage> {
   const key = randomBytes(16).toString("base64url");
-  const hasButtons = request !== undefined || adopt !== undefined;
+  const hasButtons = request !== undefined || owner !== undefined;
   const press: Buttons["press"] = {
     ...(request && {
       "/v1/install": (body) => request("/v1/install", body),
       "/v1/rename": (body) => request("/v1/rename", body),
       "/v1/update": (body) => request("/v1/update", body),
     }),
-    ...(adopt && { "/v1/adopt": ({ deviceKey }) => adopt(deviceKey) }),
+    ...(owner && {
+      "/v1/adopt": ({ deviceKey }) => owner.adopt(deviceKey),
+      "/v1/reject": ({ deviceKey }) => owner.reject(deviceKey),
+    }),
   };
   const handler = servePage({
     read: () => source.status(),

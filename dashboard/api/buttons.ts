@@ -15,6 +15,7 @@ export const buttonBodies = {
   "/v1/rename": requests["/v1/rename"].body,
   "/v1/update": requests["/v1/update"].body,
   "/v1/adopt": z.strictObject({ deviceKey: PublicKey }),
+  "/v1/reject": z.strictObject({ deviceKey: PublicKey }),
 } as const;
 export type ButtonPath = keyof typeof buttonBodies;
 export type ButtonBody<Path extends ButtonPath> = z.infer<(typeof buttonBodies)[Path]>;

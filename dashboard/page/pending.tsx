@@ -33,6 +33,13 @@ export function Pending({ waiting }: { waiting: ReturnType<typeof waitingIn> }) 
               label={`Adopt ${name}`}
               confirm={`${name} shows ${code}: let it in`}
               done="adopted: it becomes a member as soon as it meets one"
+            />{" "}
+            <Press
+              path="/v1/reject"
+              body={{ deviceKey }}
+              label={`Reject ${name}`}
+              confirm={`Turn ${name} away for 24 hours`}
+              done="turned away"
             />
           </li>
         ))}

@@ -193,7 +193,8 @@ test("a button moves a device from its stick to its disk once its name is typed"
 
 test("the owner adopts, renames and updates by buttons, which only the page with the key has", async () => {
   const porch = { id: "p".repeat(26), name: "porch", deviceKey: `${"k".repeat(42)}A`, code: "mnop-qrst-uvwx" };
-  source.state.pending = [{ ...porch, because: "needsConfirmation" }];
+  const thief = { id: "t".repeat(26), name: "thief", deviceKey: `${"t".repeat(42)}A`, code: "aaaa-bbbb-cccc" };
+  source.state.pending = [porch, thief].map((one) => ({ ...one, because: "needsConfirmation" }));
   source.state.update = {
     ...{ v: 1, running: { slot: "a", version: "0.1.0" }, newest: "0.2.0", failed: [], activity: { phase: "idle" } },
   };
@@ -204,9 +205,15 @@ test("the owner adopts, renames and updates by buttons, which only the page with
       if ("name" in body) source.state.self.name = String(body.name);
       asked.push([path, body]);
     },
-    async adopt(deviceKey) {
-      asked.push(["adopt", deviceKey]);
-      source.state.pending = [];
+    owner: {
+      async adopt(deviceKey) {
+        asked.push(["adopt", deviceKey]);
+        source.state.pending = [];
+      },
+      async reject(deviceKey) {
+        asked.push(["reject", deviceKey]);
+        source.state.pending = [{ ...porch, because: "needsConfirmation" }];
+      },
     },
   });
   try {
@@ -230,6 +237,9 @@ test("the owner adopts, renames and updates by buttons, which only the page with
     await click("Adopt porch");
     await click("Cancel");
     expect(asked).toEqual([]);
+    await click("Reject thief");
+    await click("24 hours");
+    await tab.until(`!${text("section:has(#pending)")}.includes("thief")`);
     await click("Adopt porch");
     await click("mnop-qrst-uvwx");
     await tab.until(`document.querySelector("#pending") === null`);
@@ -249,6 +259,7 @@ test("the owner adopts, renames and updates by buttons, which only the page with
     await click("Rename");
     await tab.until(`${text("main")}.includes("seen from pantry")`);
     expect(asked).toEqual([
+      ["reject", thief.deviceKey],
       ["adopt", porch.deviceKey],
       ["/v1/update", { kind: "now" }],
       ["/v1/rename", { name: "pantry" }],
@@ -266,7 +277,7 @@ test("the owner adopts, renames and updates by buttons, which only the page with
       fetch("${url}v1/rename", { method: "POST", body: '{"name":"owned"}', mode: "no-cors" }),
     ]).then((all) => all.map(({ status }) => status))`);
     expect(sent).toEqual(["rejected", "rejected"]);
-    expect(asked).toHaveLength(3);
+    expect(asked).toHaveLength(4);
     other.closeAllConnections();
     await new Promise((resolve) => other.close(resolve));
   } finally {

@@ -1,8 +1,8 @@
 // `open`: serves the neighborhood's page on this computer and opens it in the browser.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { serveOpenPage } from "../../../dashboard/open.ts";
-import { adopt as signAdoption } from "../../../provisioning/neighborhood/orders.ts";
+import { type OwnersButtons, serveOpenPage } from "../../../dashboard/open.ts";
+import { adopt as signAdoption, reject as signRejection } from "../../../provisioning/neighborhood/orders.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
@@ -18,7 +18,7 @@ export const open: Command = {
   example: "hamlet open --device cellar",
   details: `
 Serves the page of the agent on this computer, of the running lab or, for the owner, of a device on the link, on 127.0.0.1 only, until
-Ctrl-C. With --neighborhood <folder> the page has a button that lets a waiting device in, and this program signs for the owner: no key and
+Ctrl-C. With --neighborhood <folder> the page has buttons that let a waiting device in or turn it away, and this program signs for the owner: no key and
 no session ever gets to a device or to the browser.`,
   options: {
     ...ownedDeviceOptions,
@@ -30,10 +30,10 @@ no session ever gets to a device or to the browser.`,
     if (!Number.isInteger(port) || port < 0 || port > 65535)
       throw usageError(open, "--port must be a number up to 65535");
     const device = await findDevice(values);
-    const adopt = await adopterAt(device, values);
-    const page = await serveOpenPage(device, { port, request: device.request, adopt });
+    const owner = await ownerAt(device, values);
+    const page = await serveOpenPage(device, { port, request: device.request, owner });
     print(page.url);
-    const hasButtons = device.request || adopt;
+    const hasButtons = device.request || owner;
     note(`the page of ${device.found}${hasButtons ? "; keep its address secret: it has buttons" : ""}; Ctrl-C ends it`);
     const hasDisplay = Boolean(process.env["DISPLAY"] || process.env["WAYLAND_DISPLAY"]);
     if (hasDisplay && !values["no-browser"]) {
@@ -51,11 +51,8 @@ no session ever gets to a device or to the browser.`,
   },
 };
 
-/** Signs the adoption of a device that waits; undefined on a computer without the root key, or without its passphrase. */
-export async function adopterAt(
-  device: Device,
-  values: Values,
-): Promise<((deviceKey: string) => Promise<void>) | undefined> {
+/** Signs what becomes of a device that waits; undefined on a computer without the root key, or without its passphrase. */
+export async function ownerAt(device: Device, values: Values): Promise<OwnersButtons | undefined> {
   const owned = device.owner ?? (await ownedIfAny(values));
   if (!owned || !existsSync(join(owned.folder, "root.key"))) return undefined;
   const open = await owned.open().catch((error: unknown) => {
@@ -63,12 +60,13 @@ export async function adopterAt(
     if (!isUnasked || values["neighborhood"] !== undefined) throw error;
   });
   if (!open) return undefined;
-  return async (deviceKey) => {
+  const order = (sign: typeof signAdoption) => async (deviceKey: string) => {
     const status = await device.status();
     refuseOtherNeighborhood(open, status, device.found);
     if (!waitingAt(status).some((one) => one.deviceKey === deviceKey)) {
       throw new HamletError("adoption.notWaiting", "this device no longer waits", { hint: "load the page again" });
     }
-    await device.order([await signAdoption(open, deviceKey, systemClock.now())]);
+    await device.order([await sign(open, deviceKey, systemClock.now())]);
   };
+  return { adopt: order(signAdoption), reject: order(signRejection) };
 }

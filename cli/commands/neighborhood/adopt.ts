@@ -7,6 +7,7 @@ import { confirm } from "../../terminal/confirm.ts";
 import { type Device, deviceOption, findDevice } from "../../terminal/device.ts";
 import { ownedNeighborhood, ownerOptions } from "./owner.ts";
 import { choose, waitingAt } from "./waiting.ts";
+import { askWhoWaits } from "./who-waits.ts";
 
 /** A device that was refused tries again within a minute, and whoever takes the order greets it at once. */
 const [joinsWithinMs, pollMs] = [60_000, 1_000];
@@ -27,19 +28,14 @@ Compare the code with the one on the device's own page or console: the same code
     yes: { type: "boolean", short: "y", describe: "ask nothing; needs --code" },
   },
   async run({ positionals: [wanted], values }, context) {
-    const { print, progress } = context;
+    const { print } = context;
     const code = text(values, "code");
     if (values["yes"] === true && code === undefined) throw usageError(adopt, "--yes needs --code");
     const owned = await ownedNeighborhood(values);
     const device = await findDevice(values, owned);
     try {
-      // A device on the link asks for the passphrase first.
-      if (!device.owner) progress.stage("asking who waits");
-      const looked = await device.look();
-      // One that waits says on its public page all that an adoption needs.
-      const found = "self" in looked || looked.phase !== "member" ? looked : await device.status();
+      const found = await askWhoWaits(device, context);
       const chosen = choose(waitingAt(found), wanted, code, device.found);
-      progress.end();
       if (values["yes"] !== true) {
         await confirm(adopt, {
           lost: `${chosen.name} has the code ${chosen.code}. Adopt it only if its own page or console shows the same code.`,

@@ -6,6 +6,7 @@ import { confirm } from "../../terminal/confirm.ts";
 import { deviceOption, findDevice } from "../../terminal/device.ts";
 import { ownedNeighborhood, ownerOptions } from "./owner.ts";
 import { choose, waitingAt } from "./waiting.ts";
+import { askWhoWaits } from "./who-waits.ts";
 
 export const reject: Command = {
   usage: "reject [<device>] [--code <code>] [--neighborhood <folder>]",
@@ -20,14 +21,12 @@ is put out by hamlet revoke.`,
     json: { type: "boolean", describe: "print the result as JSON" },
     ...ownerOptions,
   },
-  async run({ positionals: [wanted], values }, { print, progress }) {
+  async run({ positionals: [wanted], values }, context) {
     const owned = await ownedNeighborhood(values);
-    const device = await findDevice(values);
+    const device = await findDevice(values, owned);
     try {
-      progress.stage("asking who waits");
-      const found = await device.look();
+      const found = await askWhoWaits(device, context);
       const chosen = choose(waitingAt(found), wanted, text(values, "code"), device.found);
-      progress.end();
       if (values["yes"] !== true) {
         await confirm(reject, {
           lost: `${chosen.name} with the code ${chosen.code} will be refused everywhere for 24 hours.`,
@@ -37,8 +36,8 @@ is put out by hamlet revoke.`,
         });
       }
       await device.order([await signRejection(await owned.open(), chosen.deviceKey, systemClock.now())]);
-      if (values["json"]) print(JSON.stringify({ name: chosen.name, code: chosen.code }));
-      else print(`${chosen.name} is turned away for 24 hours`);
+      if (values["json"]) context.print(JSON.stringify({ name: chosen.name, code: chosen.code }));
+      else context.print(`${chosen.name} is turned away for 24 hours`);
       return 0;
     } finally {
       device.close();

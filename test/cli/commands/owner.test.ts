@@ -11,7 +11,7 @@ import { admittersOf } from "../../../agent/membership/admissions.ts";
 import { Membership } from "../../../agent/membership/membership.ts";
 import { makeOrders } from "../../../agent/membership/orders.ts";
 import { adoptionKind, rejectionKind, revocationKind } from "../../../agent/membership/root-orders.ts";
-import { adopterAt } from "../../../cli/commands/device/open.ts";
+import { ownerAt } from "../../../cli/commands/device/open.ts";
 import { adopt } from "../../../cli/commands/neighborhood/adopt.ts";
 import { reject } from "../../../cli/commands/neighborhood/reject.ts";
 import { revoke } from "../../../cli/commands/neighborhood/revoke.ts";
@@ -121,16 +121,19 @@ const codeOf = (name: string) => membership.pending().find((one) => one.name ===
 /** What the device does by itself: it says hello again. */
 const knocks = async (name: keyof typeof devices) => membership.receive({ record: devices[name].jws });
 
-test("the button of hamlet open adopts a device that waits, and no other", async () => {
+test("the buttons of hamlet open adopt or reject a device that waits, and no other", async () => {
   const values = { device: socket, neighborhood: home };
   const device = await findDevice(values);
-  const adoptBy = (await adopterAt(device, values))!;
-  await expect(adoptBy(devices.shed.deviceKey)).rejects.toMatchObject({ code: "adoption.notWaiting" });
-  await adoptBy(devices.porch.deviceKey);
+  const buttons = (await ownerAt(device, values))!;
+  await expect(buttons.adopt(devices.shed.deviceKey)).rejects.toMatchObject({ code: "adoption.notWaiting" });
+  await buttons.adopt(devices.porch.deviceKey);
   await knocks("porch");
   expect(waiting()).toEqual(["guest"]);
+  await buttons.reject(devices.guest.deviceKey);
+  await knocks("guest");
+  expect(waiting()).toEqual([]);
   await rm(join(home, "root.key"));
-  expect(await adopterAt(device, values)).toBeUndefined();
+  expect(await ownerAt(device, values)).toBeUndefined();
 });
 
 test("adopt: the device that shows the code becomes a member, and nobody else does", async () => {
