@@ -48,7 +48,7 @@ const rowOf = (name: string) =>
 test("the page builds reproducibly into one file that refers to no other server", async () => {
   expect(await buildPage()).toBe(html);
   expect(html.match(/https?:\/\/[^"'`\s)]+/g)?.filter((url) => !url.startsWith("http://www.w3.org/"))).toEqual([]);
-  expect(Buffer.byteLength(html)).toBeLessThan(40_000);
+  expect(Buffer.byteLength(html)).toBeLessThan(48_000);
 });
 
 test("the full page shows each member and follows its changes", async () => {
