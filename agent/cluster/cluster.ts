@@ -48,6 +48,8 @@ export type Cluster = {
   membersChanged(): void;
   /** Tells the neighborhood of a document that this member holds. */
   publish(kind: string, id: string): void;
+  /** Compares everything with the members that answer, up to a few, at once: what they know and this one does not is on its way then. */
+  catchUp(withinMs: number): Promise<void>;
   /** A datagram to a member; lost if it is none, or on the way. */
   send(id: string, text: string): void;
   /** Asks a member by HTTP. Throws for anything but an answer of 200. */
@@ -59,6 +61,8 @@ export type Cluster = {
 
 const LONGEST_SLEEP_MS = 60_000;
 const AFTER_FAULT_MS = 1_000;
+/** More know no more: what one of them has heard, the others have within seconds. */
+const MOST_TO_CATCH_UP = 16;
 const GOODBYE_MS = 500; // two rounds of gossip
 /** A member that sends more is broken: in a neighborhood of a hundred each sends about ten a second. */
 const DATAGRAMS = { perSecond: 100, burst: 400 };
@@ -213,6 +217,14 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
     publish(kind, id) {
       const document = documents.summaryOf(kind, id);
       if (document) dispatch({ kind: "publish", document });
+    },
+    async catchUp(withinMs) {
+      const alive = [...liveness()].flatMap(([id, { state }]) => (state === "alive" && id !== o.self.id ? [id] : []));
+      const syncing = alive.slice(0, MOST_TO_CATCH_UP).map((id) => exchange.sync(id));
+      await Promise.race([
+        Promise.allSettled(syncing),
+        new Promise((resolve) => setTimeout(resolve, withinMs).unref()),
+      ]);
     },
     send(id, text) {
       const to = addresses.get(id);

@@ -16,6 +16,8 @@ import { makeWarnOfRollout } from "../rollout/warn.ts";
 import type { Joined } from "./cluster.ts";
 import type { Scope } from "./scope.ts";
 
+const catchUpMs = 5_000;
+
 /** What is on disk of earlier rollouts: the words of all devices are a kind of document, which the cluster needs first. */
 export async function openResults(
   { config, identity, warnings }: Scope,
@@ -61,6 +63,7 @@ export function startRollouts(
         forgotten: new Set(orders.forgets().map(({ forget }) => forget.device)),
         ...{ openedAtMs, nowMs: clock.monotonic(), wallMs: clock.now() },
       }),
+    catchUp: () => cluster.catchUp(catchUpMs),
     publish: (device) => cluster.publish("result", device),
     // The root file system runs whose hash tree the kernel was started with.
     rootHash: async () =>

@@ -30,6 +30,8 @@ export type RolloutsOptions = {
   /** This device included. */
   members(): Member[];
   leases: Pick<Leases, "ask">;
+  /** Asks the others what this device has not heard yet. */
+  catchUp(): Promise<void>;
   /** Tells the neighborhood of this device's word. */
   publish(id: string): void;
   /** This machine was started from a Hamlet image. */
@@ -181,7 +183,12 @@ export class Rollouts {
     const most = Math.max(1, ...this.#view.orders.map(({ order }) => order.maxUnavailable));
     const answer = await this.#claim.ask(most, () => this.#happen({ kind: "leaseLost" })).catch(this.#complain);
     if (!answer) return this.#happen({ kind: "denied", by: "noMajority" });
-    if (answer.kind === "granted") return this.#happen({ kind: "granted" });
+    if (answer.kind === "granted") {
+      // An order or a failure that has not come here yet must count before this device restarts.
+      await this.#o.catchUp().catch(this.#complain);
+      await this.#pause(tellMs);
+      return this.#happen({ kind: "granted" });
+    }
     const { kind: _, untilMs: untilWallMs, ...denial } = answer;
     const { clock } = this.#o;
     const untilMs = untilWallMs === undefined ? {} : { untilMs: untilWallMs - clock.now() + clock.monotonic() };

@@ -49,6 +49,18 @@ test("a member that appears later is greeted when the others learn of it, and sa
   await eventually(() => expect(first.liveness().get(cellar.id)?.state).toBe("left"));
 });
 
+test("a member that catches up gets at once what was never told", async () => {
+  const people = [person(16), person(17)];
+  const stores = people.map(() => fakeStore());
+  const clusters = await Promise.all(
+    people.map((one, at) => start(one, () => people, { documents: stores[at]!.kinds })),
+  );
+  await eventually(() => expect(states(clusters[0]!)).toEqual(["alive", "alive"]));
+  stores[1]!.put("rollout", "spring", 3, "spring rollout 3");
+  await clusters[0]!.catchUp(5_000);
+  await eventually(() => expect(stores[0]!.get("rollout", "spring")).toBe("spring rollout 3"));
+});
+
 test("a member fetches a document that a summary names, keeps it and tells the others", async () => {
   const people = [person(6), person(7), person(8)];
   const stores = people.map(() => fakeStore());

@@ -102,6 +102,10 @@ export class Home {
           ...(!one.isUp && one !== device && { absentSinceMs: clock.monotonic() }),
         })),
       leases: { ask: async () => this.#ask(id) },
+      catchUp: async () => {
+        this.asked.push(`${id} catches up`);
+        for (const other of this.devices) if (other.isUp) await this.#gossip(other);
+      },
       publish: () => void this.#gossip(device),
       updateReport: () => ({
         ...{ v: 1, running: { slot: "a", version: device.release }, activity: device.activity, failed: [] },
