@@ -27,6 +27,8 @@ const webBytes = { burst: 128 << 20, perSecond: (16 << 20) / (24 * 3600) };
 /** A request that brings nothing costs something too. */
 const leastCost = 1_000;
 const maxSources = 4_096;
+/** The largest recipe on a line of 200 kbit/s. */
+const longestMs = 240_000;
 /** Several members look for news one after the other. */
 const freshMs = 60_000;
 
@@ -55,22 +57,26 @@ export function makeLending({ store, clock, mayFetch, onFetch }: LendingOptions)
     await (sent ?? reply.none("busy"));
   }
 
-  function fetchFor(from: string, wanted: Wanted, signal: AbortSignal): Promise<Buffer> {
+  /** Goes on if who asked hangs up: on a slow line the next member would begin anew. */
+  function fetchFor(from: string, wanted: Wanted): Promise<Buffer> {
     const budget = budgetOf(from);
     const key = keyOf(wanted);
     const fetched = fetching.take(from, async () => {
       let carriedBytes = 0;
+      const late = new AbortController();
+      const timer = setTimeout(() => late.abort(new Error(`not within ${longestMs / 1000} s`)), longestMs);
       const onCarried = (bytes: number) => {
         carriedBytes += bytes;
       };
       try {
-        return await store.fetch(wanted, { signal, onCarried }, async (bytes) => {
+        return await store.fetch(wanted, { signal: late.signal, onCarried }, async (bytes) => {
           await verify(wanted, bytes);
           await shelf.put(key, bytes);
           if (!isNamed(wanted)) fetchedAt.set(key, clock.monotonic());
           return bytes;
         });
       } finally {
+        clearTimeout(timer);
         budget.take(Math.max(leastCost, carriedBytes));
       }
     });
@@ -89,7 +95,7 @@ export function makeLending({ store, clock, mayFetch, onFetch }: LendingOptions)
     try {
       await downloads.use(
         key,
-        () => fetchFor(from, wanted, signal),
+        () => fetchFor(from, wanted),
         async (bytes) => {
           await (sending.take(from, () => reply.bytes(bytes)) ?? reply.none("busy"));
         },
