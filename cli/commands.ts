@@ -62,6 +62,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   "lab join": async () => (await import("./commands/lab/join.ts")).labJoin,
   "lab cut": async () => (await import("./commands/lab/cut.ts")).labCut,
   "lab add": async () => (await import("./commands/lab/add.ts")).labAdd,
+  "lab clone": async () => (await import("./commands/lab/clone.ts")).labClone,
   "lab power": async () => (await import("./commands/lab/power.ts")).labPower,
   "lab partition": async () => (await import("./commands/lab/partition.ts")).labPartition,
   "lab link": async () => (await import("./commands/lab/link.ts")).labLink,

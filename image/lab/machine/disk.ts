@@ -45,6 +45,17 @@ export async function layDisk(
   await keepSession(run, folder, name);
 }
 
+/** Gives `to` the disk of `from` that was saved in the folder `saved`, with what its session wrote, and its firmware variables. */
+export async function cloneDisk(run: Run, saved: string, from: string, folder: string, to: string): Promise<void> {
+  await keepSession(run, saved, from);
+  await forgetSession(folder, to);
+  const [source, target] = [machineFiles(from), machineFiles(to)];
+  for (const kind of ["overlay", "vars"] as const) {
+    const words = ["--reflink=auto", "--sparse=always", join(saved, source[kind]), join(folder, target[kind])];
+    await run(["cp", ...words], { timeoutMs: 120_000 });
+  }
+}
+
 /** Saves a disk's differences from its image, with those of the session, and the firmware variables. The machine must be paused. */
 export async function copyDisk(run: Run, from: string, to: string, name: string): Promise<void> {
   const { overlay, session, vars } = machineFiles(name);

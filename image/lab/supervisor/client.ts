@@ -27,6 +27,8 @@ export type LabClient = {
   restore(name: string): Promise<void>;
   /** Plugs in one more device. */
   add(name: string, adopt: "auto" | "confirm"): Promise<void>;
+  /** Plugs in one more device with a copy of this one's disk; returns its name. */
+  clone(name: string): Promise<string>;
   partition(name: string): Promise<void>;
   heal(name?: string): Promise<void>;
   /** Puts a device at the end of a bad line; `heal` ends it. */
@@ -43,6 +45,7 @@ export type LabClient = {
 
 /** Three devices with all their milestones take 5 kB. */
 const maxAnswerBytes = 1 << 20;
+const Cloned = z.object({ name: z.string() });
 const Joined = z.object({ socket: z.string(), address: z.string() });
 
 /** The running lab. Throws `lab.notRunning`. */
@@ -82,6 +85,7 @@ export function labClient(folder: string): LabClient {
         asked.end();
       }),
     cut: async (name, seed) => CutReport.parse(await ask("POST", `/v1/machines/${name}/cut`, { seed })),
+    clone: async (name) => Cloned.parse(await ask("POST", `/v1/machines/${name}/clone`)).name,
     add: (name, adopt) => post(`/v1/machines/${name}/add`, { adopt }),
     restore: (name) => post(`/v1/machines/${name}/restore`),
     partition: (name) => post(`/v1/machines/${name}/partition`),

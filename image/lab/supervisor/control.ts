@@ -51,6 +51,7 @@ export async function serveControl(path: string, lab: Lab, down: (why: string) =
       const { adopt } = AddRequest.parse(parseJson(await readAll(request, maxBodyBytes)));
       return lab.add(name, adopt);
     },
+    "POST /v1/machines/*/clone": async (name) => ({ name: await lab.clone(name) }),
     "POST /v1/machines/*/partition": (name) => lab.setPartitioned(name, true),
     "POST /v1/machines/*/heal": (name) => heal(name),
     "POST /v1/machines/*/link": async (name, request) => {

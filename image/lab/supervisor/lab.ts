@@ -1,4 +1,5 @@
 // A virtual neighborhood: devices on one LAN, their power and cables, and their status.
+import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, every } from "../../../system/clock.ts";
 import type { Run } from "../../../system/command.ts";
@@ -7,7 +8,7 @@ import { describeError } from "../../../system/error.ts";
 import type { Log } from "../../../system/log.ts";
 import type { Accelerator } from "../machine/accelerator.ts";
 import { deviceExists, deviceNames, type LabDevice, labDevices, unknownDevice } from "../machine/devices.ts";
-import { layDisk, makeDisk } from "../machine/disk.ts";
+import { cloneDisk, layDisk, makeDisk } from "../machine/disk.ts";
 import { type DiskKind, freePort, machineFiles, type NicKind } from "../machine/machine.ts";
 import { makeVirtualDevice, type VirtualDevice } from "../machine/virtual-device.ts";
 import { labLan } from "../network/dhcp.ts";
@@ -54,6 +55,11 @@ export type Lab = {
   restore(name: string): Promise<void>;
   /** Plugs in one more device, whose name is one that the lab has for it. Throws `lab.deviceExists` or `lab.deviceUnknown`. */
   add(name: string, adopt: Adopt): Promise<void>;
+  /**
+   * Plugs in one more device, with a copy of this one's disk; returns its name. Throws `lab.deviceExists` if the lab has no place for it,
+   * and `lab.machineRefused` for a device that is off.
+   */
+  clone(name: string): Promise<string>;
   setPartitioned(name: string, isPartitioned: boolean): void;
   /** Puts a device at the end of a bad line; without `terms`, of a good one again. */
   setLine(name: string, terms?: LineTerms): void;
@@ -195,6 +201,14 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
     await makeDisk(run, folder, device, imageOf(device));
     await provision(device, imageOf(device), adopt);
   };
+  /** One more device, with the disk that `lay` makes. */
+  const begin = async (device: LabDevice, lay: () => Promise<void>) => {
+    const made = await plugIn(device);
+    observed = [...observed, unobserved(device.name)];
+    await lay();
+    await made.powerOn();
+    watches.push(watch([device.name, made]));
+  };
   if (!(await isAwake())) {
     for (const device of described) await layNew(device, "auto");
     await Promise.all([...devices.values()].map((device) => device.powerOn()));
@@ -222,11 +236,27 @@ export async function makeLab(options: LabOptions): Promise<Lab> {
           known.map((one) => one.name).filter((one) => !devices.has(one)),
         );
       saver.touch(`${name} was added`);
-      const made = await plugIn(device);
-      observed = [...observed, unobserved(name)];
-      await layNew(device, adopt);
-      await made.powerOn();
-      watches.push(watch([name, made]));
+      await begin(device, () => layNew(device, adopt));
+    },
+    async clone(name) {
+      const source = touched(name, "was copied");
+      const { board } = source.spec.device;
+      const free = known.filter((one) => !devices.has(one.name) && imageOf(one) === imageOf(source.spec.device));
+      const [copy] = free;
+      if (!copy) throw deviceExists(`all its ${board} devices`, []);
+      const saved = await mkdtemp(join(folder, "copy-"));
+      try {
+        await source.standStill();
+        try {
+          await source.save(run, saved);
+        } finally {
+          await source.go();
+        }
+        await begin(copy, () => cloneDisk(run, saved, name, folder, copy.name));
+      } finally {
+        await rm(saved, { recursive: true, force: true });
+      }
+      return copy.name;
     },
     setPartitioned(name, isPartitioned) {
       touched(name, "lost its cable");
