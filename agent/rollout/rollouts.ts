@@ -175,7 +175,7 @@ export class Rollouts {
       case "restart":
         log.info(`restarting into ${effect.release} under the lease`);
         await this.#pause(tellMs);
-        return void askUpdater({ kind: "restart" }).catch(this.#complain);
+        return void askUpdater({ kind: "restart", version: effect.release }).catch(this.#complain);
     }
   }
 

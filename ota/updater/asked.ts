@@ -18,21 +18,22 @@ export function asked(life: Life, request: UpdateRequest): [Life, Effect[]] {
     case "retry":
       return begin(life, { wish: "install" }, [{ kind: "forgetFailures" }, { kind: "want", isWanted: true }]);
     case "restart":
-      return restart(life);
+      return restart(life, request.version);
     case "back":
     case "install":
       return beginNext(life, request.kind === "back" ? "back" : "folder");
   }
 }
 
-function restart(life: Life): [Life, Effect[]] {
+function restart(life: Life, version?: string): [Life, Effect[]] {
+  const isMeant = (release: string | undefined) => release !== undefined && (version ?? release) === release;
   switch (life.phase) {
     case "ready":
-      return restartReady(life.release);
+      return isMeant(life.release) ? restartReady(life.release) : [{ ...life, because: notReady }, []];
     case "checking":
-      return [life.ready === undefined ? life : { ...life, next: "restart" }, []];
+      return [isMeant(life.ready) ? { ...life, next: "restart" } : life, []];
     case "verifying":
-      return [{ ...life, next: "restart" }, []];
+      return [isMeant(life.release) ? { ...life, next: "restart" } : life, []];
     case "idle":
     case "refused":
       return [{ phase: "refused", because: notReady, checkAtMs: life.checkAtMs }, []];

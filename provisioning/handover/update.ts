@@ -113,7 +113,9 @@ export const UpdateRequest = z.discriminatedUnion("kind", [
   z
     .object({ kind: z.literal("prepare"), version: Version.exactOptional() })
     .describe("write and verify the newest release, or the one that is named, and stay until somebody says restart"),
-  z.object({ kind: z.literal("restart") }).describe("into what is ready"),
+  z
+    .object({ kind: z.literal("restart"), version: Version.exactOptional() })
+    .describe("into what is ready; refused if that is another release than the named one"),
   z.object({ kind: z.literal("retry") }),
   z.object({ kind: z.literal("seen") }),
   z.object({ kind: z.literal("back") }),

@@ -253,6 +253,18 @@ test("a restart into nothing is refused, and disturbs nothing that is under way 
   expect(step(checking, restart, pace, at(0))).toEqual([checking, []]);
 });
 
+test("a restart into another release than the one that is ready is refused, and changes nothing", () => {
+  const into = (version: string): Event => ({ kind: "asked", request: { kind: "restart", version } });
+  expect(step(ready, into("0.2.0"), pace, at(0))[1]).toContainEqual({ kind: "restart" });
+  const [still, effects] = step(ready, into("0.3.0"), pace, at(0));
+  expect(still).toMatchObject({ phase: "ready", release: "0.2.0", because: { code: "update.notReady" } });
+  expect(effects).toEqual([]);
+  const [checking] = step(ready, { kind: "tick" }, pace, at(9_000));
+  expect(step(checking, into("0.3.0"), pace, at(0))).toEqual([checking, []]);
+  const verifying: Life = { phase: "verifying", release: "0.2.0" };
+  expect(step(verifying, into("0.3.0"), pace, at(0))).toEqual([verifying, []]);
+});
+
 test("a check while something is ready changes nothing, and a restart that is asked for meanwhile follows it", () => {
   const found: Event = { kind: "found", release: "0.3.0" };
   const failed: Event = { kind: "failed", trouble, isFinal: false, hasAdvanced: false };
