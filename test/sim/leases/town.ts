@@ -37,6 +37,8 @@ export type Body = {
   yesterday: Kept | undefined;
   isUp: boolean;
   life: number;
+  /** By true time, as `now`. */
+  startedAt: number;
   stalledUntil: number;
   side: number;
   /** Its clock: ms of true time count `rate`, from `zero` on. */
@@ -74,6 +76,7 @@ export class Town {
         yesterday: undefined,
         isUp: false,
         life: 0,
+        startedAt: 0,
         stalledUntil: 0,
         side: 0,
         sleptMs: 0,
@@ -114,7 +117,13 @@ export class Town {
     this.kill(index);
     const body = this.bodies[index]!;
     if (yesterday) body.disk = body.yesterday;
-    Object.assign(body, { isUp: true, stalledUntil: 0, sleptMs: 0, zero: this.now - 1_000 * this.draw() });
+    Object.assign(body, {
+      isUp: true,
+      startedAt: this.now,
+      stalledUntil: 0,
+      sleptMs: 0,
+      zero: this.now - 1_000 * this.draw(),
+    });
     const view = begin(idOf(index), body.disk, Math.floor(this.draw() * 2 ** 32), this.#clock(body));
     body.view = this.#o.fault === "unsettled" ? { ...view, isReady: true } : view;
     const ids = this.bodies.map((_, other) => idOf(other)).filter((id) => id !== idOf(index));

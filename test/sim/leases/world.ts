@@ -128,7 +128,10 @@ const isCalm = (town: Town): boolean => town.bodies.every(({ isUp, view }) => is
 function checkMajority(town: Town, member: number, report: (text: string) => void): void {
   const { claim } = town.bodies[member]!.view;
   const { voters } = claim!.list;
-  const granted = town.bodies.filter(({ view }) => view.grants.some((grant) => grant.claim === claim!.id));
+  // One that has just restarted may have forgotten its word already.
+  const granted = town.bodies.filter(
+    ({ view, startedAt }) => town.now - startedAt < roundMs || view.grants.some((grant) => grant.claim === claim!.id),
+  );
   if (granted.filter(({ view }) => voters.includes(view.self)).length < majorityOf(voters.length))
     report(`${member} has the lease without a majority of ${voters.length}`);
   if (town.now - town.sidesSince < roundMs) return;
