@@ -38,6 +38,8 @@ export function hearAsk(turn: Turn, from: string, { list, claim, round, slot }: 
   if (other || isUndecided || isTooLong) return;
   const grant: Grant = { slot, holder: from, claim, sinceMs: own?.sinceMs ?? now, untilMs: now + leaseMs };
   view.grants = [...held.filter((one) => one !== own), grant];
+  // Whoever looks at any member sees it soon.
+  if (!own) view.announceAt = now;
   send(turn, from, { type: "grant", claim, round, away: awayFrom(view, from, now) });
 }
 
@@ -73,7 +75,8 @@ export function silent(view: View, now: number): string[] {
 }
 
 export function hearFree(turn: Turn, from: string, claim: string): void {
-  const { view } = turn;
+  const { view, now } = turn;
+  if (view.grants.some((grant) => grant.claim === claim)) view.announceAt = now;
   view.freed = [...view.freed.filter((one) => one !== claim), claim].slice(-mostFreed);
   view.grants = view.grants.filter((grant) => grant.claim !== claim || grant.holder !== from);
 }
