@@ -11,6 +11,8 @@ export type Operating = {
   owned: Owned;
   members: Status["members"];
   orders: OrdersStatus;
+  /** How the rollout stands that is under way, or was the last. */
+  rollout: Status["rollout"];
   /** Opens the operator key, which asks for the passphrase. */
   operator(): Promise<Operator>;
   hand(document: string): Promise<void>;
@@ -30,9 +32,9 @@ export async function operate(
     const status = await device.status();
     progress.end();
     refuseOtherNeighborhood(owned, status, device.found);
-    const { members, orders = { rollouts: [], holds: [], forgets: [], operators: [] } } = status;
+    const { members, rollout, orders = { rollouts: [], holds: [], forgets: [], operators: [] } } = status;
     await act({
-      ...{ owned, members, orders, operator: owned.operator },
+      ...{ owned, members, orders, rollout, operator: owned.operator },
       async hand(document) {
         await device.order([document]);
       },

@@ -10,7 +10,8 @@ import { ownerOptions } from "../neighborhood/owner.ts";
 import { rolloutNamed, shortId } from "./named.ts";
 
 export type Change = {
-  to: (rollout: Omit<Rollout, "certificate">) => Pick<Rollout, "state" | "promoted">;
+  /** `wave`: index of the wave that is under way; 0 if the rollout has not begun. */
+  to: (rollout: Omit<Rollout, "certificate">, wave: number) => Pick<Rollout, "state" | "promoted">;
   /** What is done, as in "paused the rollout". */
   done: (changed: Rollout) => string;
   /** Before anything is signed. */
@@ -25,8 +26,8 @@ export const changeOptions: Record<string, Option> = {
 
 /** Throws `rollout.unknown`, `rollout.ambiguous` or `rollout.over`. */
 export function changeRollout({ positionals: [wanted], values }: Input, context: Context, change: Change) {
-  return operate(values, context, async ({ owned, orders, operator, hand }) => {
-    const { rollout, state } = rolloutNamed(orders.rollouts, wanted);
+  return operate(values, context, async ({ owned, orders, rollout: standing, operator, hand }) => {
+    const { rollout, state } = rolloutNamed(orders.rollouts, wanted, standing);
     const over = (because: string) =>
       new HamletError("rollout.over", `rollout ${shortId(rollout)} of ${rollout.release} ${because}`, {
         hint: `start it again: hamlet rollout start --release ${rollout.release}`,
@@ -34,9 +35,10 @@ export function changeRollout({ positionals: [wanted], values }: Input, context:
       });
     if (state === "aborted") throw over("is aborted");
     await change.ask?.(rollout);
+    const wave = standing?.rollout === rollout.rollout ? standing.wave : 0;
     const by = await operator();
     const next = Rollout.safeParse({
-      ...{ ...rollout, ...signatureOf(owned.keys.id, by), ...change.to(rollout) },
+      ...{ ...rollout, ...signatureOf(owned.keys.id, by), ...change.to(rollout, wave) },
       ...{ number: rollout.number + 1, issuedAt: systemClock.now() },
     });
     if (!next.success) throw over("has no higher number left");

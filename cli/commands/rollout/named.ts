@@ -1,6 +1,7 @@
 // Which rollout a person means.
 // Pure.
 import type { OrdersStatus } from "../../../agent/api/orders.ts";
+import type { Status } from "../../../agent/api/schema.ts";
 import { HamletError } from "../../../system/error.ts";
 
 type Known = OrdersStatus["rollouts"][number];
@@ -8,19 +9,30 @@ type Known = OrdersStatus["rollouts"][number];
 /** As people see it: enough to tell the few that a device keeps apart. */
 export const shortId = ({ rollout }: { rollout: string }): string => rollout.slice(0, 8);
 
+/** Those that are neither aborted nor done. `standing`: how the one stands that is under way, or was the last. */
+export function openRollouts(known: readonly Known[], standing: Status["rollout"]): Known[] {
+  const alive = known.filter(({ state }) => state !== "aborted");
+  if (!standing) return alive;
+  const isOpen = standing.state === "running" || standing.state === "paused";
+  const open = [...(isOpen ? [standing] : []), ...standing.later].map(({ rollout }) => rollout);
+  return alive.filter(({ rollout }) => open.includes(rollout.rollout));
+}
+
 /**
- * By release or the first characters of its id; the only one that is not aborted if nothing is given. Throws `rollout.unknown` or
+ * By release or the first characters of its id; the only one that is open if nothing is given. Throws `rollout.unknown` or
  * `rollout.ambiguous`.
  */
-export function rolloutNamed(known: readonly Known[], wanted: string | undefined): Known {
-  const fits = known.filter(({ rollout, state }) =>
-    wanted === undefined
-      ? state !== "aborted"
-      : rollout.release === wanted || (wanted.length >= 4 && rollout.rollout.startsWith(wanted)),
-  );
-  // A release that was aborted and started again: the last one is meant.
-  const alive = fits.filter(({ state }) => state !== "aborted");
-  const chosen = alive.length > 0 ? alive : fits.slice(-1);
+export function rolloutNamed(
+  known: readonly Known[],
+  wanted: string | undefined,
+  standing: Status["rollout"] = undefined,
+): Known {
+  const isMeant = ({ rollout }: Known) =>
+    wanted === undefined || rollout.release === wanted || (wanted.length >= 4 && rollout.rollout.startsWith(wanted));
+  const open = openRollouts(known, standing).filter(isMeant);
+  // Of those of a release that are over the last one is meant.
+  const over = wanted === undefined ? [] : known.filter(isMeant).slice(-1);
+  const chosen = open.length > 0 ? open : over;
   const all = (some: readonly Known[]) =>
     some.map(({ rollout }) => `${rollout.release} (${shortId(rollout)})`).join(", ");
   if (chosen.length === 1) return chosen[0]!;

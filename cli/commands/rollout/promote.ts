@@ -8,12 +8,14 @@ export const rolloutPromote: Command = {
   summary: "let a wave end without soak and threshold",
   example: "hamlet rollout promote 1.4.0",
   details: `
-The first wave that is not promoted yet needs no soak and no threshold any more; repeat it for the next one. A paused rollout stays
-paused. Name it by its release or the first characters of its id, if there is more than one.`,
+The wave that is under way needs no soak and no threshold any more; repeat it for the next one. A paused rollout stays paused. Name it by its release or the first characters of its id, if there is more than one.`,
   options: changeOptions,
   run: (input, context) =>
     changeRollout(input, context, {
-      to: ({ state, promoted, waves }) => ({ state, promoted: Math.min(waves.length, promoted + 1) }),
+      to: ({ state, promoted, waves }, wave) => ({
+        state,
+        promoted: Math.min(waves.length, Math.max(promoted, wave) + 1),
+      }),
       done: ({ promoted, waves }) =>
         `does not wait for soak and threshold of wave ${promoted} (${waveText(waves[promoted - 1]!)}) and those before it`,
     }),

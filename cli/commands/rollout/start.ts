@@ -7,7 +7,7 @@ import type { Command } from "../../terminal/command.ts";
 import { deviceOption } from "../../terminal/device.ts";
 import { operate } from "../neighborhood/operate.ts";
 import { ownerOptions } from "../neighborhood/owner.ts";
-import { shortId } from "./named.ts";
+import { openRollouts, shortId } from "./named.ts";
 import { describeTerms, readTerms } from "./terms.ts";
 
 export const rolloutStart: Command = {
@@ -42,7 +42,7 @@ Each device finds its own wave, asks the others before it restarts, and says how
     ...ownerOptions,
   },
   run: ({ values }, context) =>
-    operate(values, context, async ({ owned, orders, operator, hand }) => {
+    operate(values, context, async ({ owned, orders, rollout: standing, operator, hand }) => {
       const terms = readTerms(rolloutStart, values);
       const by = await operator();
       const issuedAt = systemClock.now();
@@ -55,7 +55,7 @@ Each device finds its own wave, asks the others before it restarts, and says how
       const { print, note } = context;
       if (values["json"]) print(JSON.stringify({ rollout: rollout.rollout, ...terms }));
       else print(`rollout ${shortId(rollout)} of ${terms.release} has started: ${describeTerms(terms)}`);
-      const others = orders.rollouts.filter(({ state }) => state !== "aborted").map((one) => one.rollout);
+      const others = openRollouts(orders.rollouts, standing).map((one) => one.rollout);
       if (others.length > 0) {
         const named = others.map((one) => `${one.release} (${shortId(one)})`).join(", ");
         note(`it waits until those before it are done or aborted: ${named}`);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { ordersStatusOf } from "../../../agent/api/orders.ts";
 import { serveRequests } from "../../../agent/api/requests.ts";
+import type { Status } from "../../../agent/api/schema.ts";
 import { startApi } from "../../../agent/api/server.ts";
 import { Warnings } from "../../../agent/health/warnings.ts";
 import type { Identity } from "../../../agent/identity.ts";
@@ -50,6 +51,7 @@ let api: { stop(): Promise<void> };
 let orders: Orders;
 let cellar: Identity;
 let belongsTo: string;
+let underWay: Status["rollout"];
 
 beforeAll(async () => {
   process.env["HAMLET_PASSPHRASE"] = passphrase;
@@ -80,13 +82,15 @@ beforeEach(async () => {
   orders = await Orders.open({ neighborhood, stateFolder, revocations: () => membership.revocations(), ...doors });
 
   belongsTo = neighborhood.id;
+  underWay = undefined;
   const source = makeStatusSource();
   const { status } = source;
   source.status = async () => {
     const shown = await status();
     const member = { ...shown.members[1]!, id: cellar.id, name: "cellar" };
     const seen = { members: [shown.members[0]!, member], orders: ordersStatusOf(orders) };
-    return { ...shown, ...seen, neighborhood: { id: belongsTo, name: "Elm Street" } };
+    const rollout = underWay && { rollout: underWay };
+    return { ...shown, ...seen, ...rollout, neighborhood: { id: belongsTo, name: "Elm Street" } };
   };
   const order = makeOrders([revocationKind(membership), ...operatorOrderKinds(orders)], () => {});
   const life = { rename: async () => {}, leave: async () => {}, order };
@@ -186,6 +190,28 @@ test("a rollout is named by its release or its id where there are several", asyn
   const [first] = orders.rollouts();
   await hamlet(rolloutPause, first!.rollout.rollout.slice(0, 8));
   expect(standing()).toMatchObject([{ state: "paused" }, { state: "running" }]);
+});
+
+test("a rollout that is done is not meant, and the wave that is under way is promoted", async () => {
+  await start();
+  await hamlet(rolloutStart, "--release", "1.5.0");
+  const [done, next] = orders.rollouts().map(({ rollout }) => rollout);
+  const facts = {
+    number: 1,
+    operators: ["owner"],
+    updated: 1,
+    failed: 0,
+    total: 3,
+    isWindowIgnored: false,
+    members: [],
+  };
+  const { rollout, release, waves } = next!;
+  underWay = { ...facts, rollout, release, waves, state: "running", wave: 2, later: [] };
+  expect(await hamlet(rolloutPromote)).toMatch(/of 1\.5\.0 .* of wave 3 \(50 %\)/);
+  expect(standing()).toMatchObject([{ promoted: 0 }, { promoted: 3 }]);
+  expect(await start()).toMatch(/it waits until those before it are done or aborted: 1\.5\.0 \([\w-]{8}\)$/);
+  underWay = { ...underWay, rollout: done!.rollout, release: done!.release, state: "finished" };
+  await expect(hamlet(rolloutPause)).rejects.toMatchObject({ code: "rollout.unknown" });
 });
 
 test("a rollout whose numbers are used up is over", async () => {
