@@ -167,7 +167,7 @@ export class Rollouts {
         log.info(`the rollout wants ${effect.release} prepared`);
         return void askUpdater({ kind: "prepare", version: effect.release }).catch(this.#complain);
       case "askLease":
-        return void this.#ask();
+        return void this.#ask().catch(this.#complain);
       case "releaseLease":
         return void this.#claim.release().catch(this.#complain);
       case "publish":
