@@ -16,6 +16,7 @@ import { proveStates } from "./boot/power/proof.ts";
 import { openRecording, type Recording } from "./boot/power/recording.ts";
 import { rebuild } from "./boot/rebuild.ts";
 import { provePanics, proveUnverified } from "./boot/rescue.ts";
+import { proveRollout } from "./boot/rollout-cases.ts";
 import { proveSettled } from "./boot/settled.ts";
 import { proveTrial } from "./boot/trial.ts";
 import { proveBack, proveCut, proveInstall, proveWebCut } from "./boot/update-cases.ts";
@@ -84,6 +85,7 @@ const cases: Case[] = [
   ...seeds.map((seed) => ({ name: "sim/leases", seed, run: async () => lease(seed) })),
   ...seeds.map((seed) => ({ name: "boot/power", seed, run: () => cutPower(seed) })),
   ...seeds.map((seed) => ({ name: "ota/power", seed, run: () => cutUpdate(seed) })),
+  { name: "ota/rollout", seed: 0, run: proveRollout },
   { name: "ota/back", seed: 0, run: proveBack },
   { name: "ota/install", seed: 0, run: proveInstall },
   ...seeds.map((seed) => ({ name: "ota/cut", seed, run: () => proveCut(seed) })),
