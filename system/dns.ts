@@ -1,9 +1,10 @@
 // Reads DNS messages (RFC 1035) from anybody in bounded time: a message that claims more than it holds is refused before it is decoded.
 // Pure.
+import { addressOf } from "./address.ts";
 
 export type DnsQuestion = { name: string; type: string };
-/** `data`: the strings of a TXT record. The data of other types is skipped. */
-export type DnsRecord = { name: string; type: string; ttl: number; data?: Buffer[] };
+/** `data`: the strings of a TXT record. `address`: of an A record. The data of other types is skipped. */
+export type DnsRecord = { name: string; type: string; ttl: number; data?: Buffer[]; address?: string };
 export type DnsMessage = {
   isResponse: boolean;
   questions: DnsQuestion[];
@@ -24,7 +25,15 @@ const maxLabels = 1_024;
 const maxStrings = 32;
 
 const types: Record<number, string> = { 1: "A", 12: "PTR", 16: "TXT", 28: "AAAA", 33: "SRV", 41: "OPT", 255: "ANY" };
-const txt = 16;
+const [a, txt] = [1, 16];
+
+/** A question for the A records of a name of plain labels. */
+export function makeQuery(name: string): Buffer {
+  const header = Buffer.alloc(headerBytes);
+  header.writeUInt16BE(1, 4);
+  const labels = name.split(".").flatMap((label) => [Buffer.of(label.length), Buffer.from(label, "latin1")]);
+  return Buffer.concat([header, ...labels, Buffer.of(0, 0, a, 0, 1)]);
+}
 
 /** Whether a message is long enough for the questions and records that its header claims. Reads twelve bytes. */
 export function holdsWhatItClaims(message: Uint8Array): boolean {
@@ -73,6 +82,7 @@ function readRecord(cursor: Cursor): DnsRecord {
   const length = uint16(bytes, at + 8);
   const start = take(cursor, length);
   const record = { name, type: types[type] ?? String(type), ttl };
+  if (type === a && length === 4) return { ...record, address: addressOf(bytes.subarray(start, start + length)) };
   return type === txt ? { ...record, data: readStrings(bytes, start, start + length) } : record;
 }
 

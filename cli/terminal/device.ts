@@ -3,6 +3,7 @@ import { lookup } from "node:dns/promises";
 import { pipeline } from "node:stream";
 import { finished } from "node:stream/promises";
 import { type AgentClient, agentClient, type SendRequest } from "../../agent/api/client.ts";
+import { lookUpByMdns } from "../../agent/discovery/lookup.ts";
 import { findLab, type LabClient } from "../../image/lab/supervisor/client.ts";
 import { DeviceName } from "../../provisioning/trust/fields.ts";
 import { agentSocket, type Exec, localDoors } from "../../system/doors.ts";
@@ -43,7 +44,10 @@ const labDeadlineMs = 20_000;
 export async function findDevice(values: Values, owned?: Owned): Promise<Device> {
   const wanted = text(values, "device");
   if (wanted?.includes("/") && !wanted.includes("://")) return onSocket(wanted);
-  if (wanted && /[.:]/.test(wanted)) return atAddress(wanted, values, owned);
+  const localName = /^([a-z0-9-]+)\.local$/.exec(wanted ?? "")?.[1];
+  if (wanted && /[.:]/.test(wanted)) {
+    return atAddress((localName && (await addressOnLink(localName))) || wanted, values, owned);
+  }
   if (wanted === undefined) {
     const local = localDevice();
     if (await answers(local)) return local;
@@ -64,14 +68,12 @@ export async function findDevice(values: Values, owned?: Owned): Promise<Device>
       });
 }
 
-/** `<name>.local`, if this computer's resolver finds it by mDNS. */
+/** `<name>.local`, if this computer's resolver finds it by mDNS; else its address, if the device answers our own question. */
 async function addressOnLink(name: string): Promise<string | undefined> {
   if (!DeviceName.safeParse(name).success) return undefined;
   const host = `${name}.local`;
-  return await lookup(host).then(
-    () => host,
-    () => undefined,
-  );
+  const byMdns = lookUpByMdns(host).then((address) => address ?? Promise.reject(new Error("nobody answers")));
+  return await Promise.any([lookup(host).then(() => host), byMdns]).catch(() => undefined);
 }
 
 const answers = (device: Device): Promise<boolean> =>

@@ -28,13 +28,14 @@ test.skipIf(lacks("namespaces", "wireguard", "nft", "tcpdump"))(
       expect(members.map(({ name, state }) => `${name} ${state}`)).toContain("cellar alive");
     });
 
-    const hamlet = async (...argv: string[]) => {
+    const at = async (device: string, ...argv: string[]) => {
       const env = { HAMLET_PASSPHRASE: passphrase, XDG_STATE_HOME: folder, XDG_CACHE_HOME: folder };
-      const all = [process.execPath, hamletPath, ...argv, "--device", home.address("attic")] as const;
+      const all = [process.execPath, hamletPath, ...argv, "--device", device] as const;
       const child = home.spawn("laptop", [...all], { env, cwd: "/" });
       const { code } = await child.ended;
       return { code, output: child.output() };
     };
+    const hamlet = (...argv: string[]) => at(home.address("attic"), ...argv);
     const asOwner = (...argv: string[]) => hamlet(...argv, "--neighborhood", join(folder, "elm"));
     const capture = join(folder, "link.pcap");
     const listener = home.spawn("laptop", ["tcpdump", "-i", "eth0", "-s", "0", "-U", "-w", capture, "tcp"]);
@@ -59,6 +60,13 @@ test.skipIf(lacks("namespaces", "wireguard", "nft", "tcpdump"))(
     expect(heard).toContain("POST /v1/questions");
     // "eyJhbGciOiJFZERTQSI" begins each signed document: {"alg":"EdDSA".
     for (const secret of ["cellar", street.keys.id, "eyJhbGciOiJFZERTQSI"]) expect(heard).not.toContain(secret);
+
+    // Nothing on the laptop resolves names by mDNS; the old name is gone.
+    for (const name of ["cellar", "pantry.local"]) {
+      const byName = await at(name, "status", "--neighborhood", join(folder, "elm"));
+      expect(byName).toMatchObject({ code: 0, output: expect.stringContaining("pantry") });
+    }
+    expect(await at("attic", "status")).toMatchObject({ code: 1, output: expect.stringContaining("device.notFound") });
 
     const stranger = await hamlet("status", "--neighborhood", join(folder, "oak"));
     expect(stranger).toMatchObject({ code: 1, output: expect.stringContaining("document.refused") });

@@ -1,7 +1,7 @@
 import dns from "dns-packet";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { holdsWhatItClaims, readDns } from "../../system/dns.ts";
+import { holdsWhatItClaims, makeQuery, readDns } from "../../system/dns.ts";
 
 type Sections = { questions?: object[]; answers?: object[]; authorities?: object[]; additionals?: object[] };
 const encode = (type: "query" | "response", sections: Sections) =>
@@ -55,6 +55,14 @@ test("the answers of a well-behaved responder are read, even with compressed nam
     { name: "_hamlet._udp.local", type: "PTR" },
     { name: "attic.local", type: "ANY" },
   ]);
+});
+
+test("a question of ours is one that a responder reads, and its answer has an address", () => {
+  const question = { name: "attic.local", type: "A" };
+  expect(readDns(makeQuery("attic.local"))).toMatchObject({ isResponse: false, questions: [question], answers: [] });
+  const answer = { ...question, ttl: 120, data: "192.168.1.7" } as const;
+  const heard = readDns(encode("response", { answers: [answer] }));
+  expect(heard?.answers).toMatchObject([{ name: "attic.local", type: "A", address: "192.168.1.7" }]);
 });
 
 test("a dot inside a label does not split it", () => {
