@@ -1,7 +1,7 @@
 // A neighborhood simulated in one process: real SWIM cores, a simulated network and clock, one seed for all randomness.
 // As with WireGuard, a datagram passes only between members that are each other's peers.
 import { type Belief, Beliefs, nobody } from "../../agent/cluster/beliefs.ts";
-import { encodeMessage, type Freight, type Message } from "../../agent/cluster/messages.ts";
+import { decodeMessage, encodeMessage, type Freight, type Message } from "../../agent/cluster/messages.ts";
 import type { State } from "../../agent/cluster/news.ts";
 import { begin, type Event, step } from "../../agent/cluster/swim.ts";
 import { allNews, type Effect, type View } from "../../agent/cluster/view.ts";
@@ -16,6 +16,16 @@ export type SimOptions = {
   delayMs?: [least: number, most: number];
   /** Another core to compare with. */
   step?: typeof step;
+  /** The core of this member, if it runs another release: its messages cross as the bytes of the wire. */
+  core?(index: number): Core | undefined;
+};
+/** What a release has of liveness. */
+export type Core = {
+  begin: typeof begin;
+  step: typeof step;
+  allNews: typeof allNews;
+  encodeMessage: typeof encodeMessage;
+  decodeMessage: typeof decodeMessage;
 };
 type Happening =
   | { kind: "tick"; life: number; member: number }
@@ -60,7 +70,7 @@ export class Neighborhood {
   readonly #o: Required<SimOptions>;
 
   constructor(o: SimOptions) {
-    this.#o = { loss: 0, delayMs: [1, 5], step, ...o };
+    this.#o = { loss: 0, delayMs: [1, 5], step, core: () => undefined, ...o };
     this.#random = { seed: o.seed };
     for (let index = 0; index < o.size; index++) {
       this.#indexOf.set(idOf(index), index);
@@ -71,7 +81,11 @@ export class Neighborhood {
 
   #birth(index: number): View {
     const now = this.now + (this.bodies[index]?.aheadMs ?? 0);
-    return begin(idOf(index), Math.floor(draw(this.#random) * 2 ** 32), now, ink);
+    return this.#coreOf(index).begin(idOf(index), Math.floor(draw(this.#random) * 2 ** 32), now, ink);
+  }
+
+  #coreOf(index: number): Core {
+    return this.#o.core(index) ?? { begin, step: this.#o.step, allNews, encodeMessage, decodeMessage };
   }
 
   /** Chance for scenarios, from the same seed. */
@@ -251,7 +265,7 @@ export class Neighborhood {
     const body = this.bodies[index]!;
     const before = body.view.dueAt;
     this.steps++;
-    const [view, effects] = this.#o.step(body.view, event, this.now + body.aheadMs, ink);
+    const [view, effects] = this.#coreOf(index).step(body.view, event, this.now + body.aheadMs, ink);
     body.view = view;
     for (const effect of effects) this.#perform(index, effect);
     if (view.dueAt !== before || event.kind === "tick" || event.kind === "members") this.#wake(index);
@@ -300,14 +314,26 @@ export class Neighborhood {
     this.sentBy[from] = (this.sentBy[from] ?? 0) + sizeBytes;
     this.largestBytes = Math.max(this.largestBytes, sizeBytes);
     if (draw(this.#random) < this.#o.loss) return;
-    const event: Event = { kind: "heard", from: idOf(from), message };
+    const [speaks, hears] = [this.#o.core(from), this.#o.core(to)];
+    const crossed = speaks === hears ? message : this.#cross(message, this.#coreOf(from), this.#coreOf(to));
+    const event: Event = { kind: "heard", from: idOf(from), message: crossed };
     this.#agenda.add(this.now + this.#delay(), { kind: "arrival", from, to, event });
+  }
+
+  /** Throws if the other release cannot read it. */
+  #cross(message: Message, { encodeMessage: encode }: Core, { decodeMessage: decode }: Core): Message {
+    const read = decode(Buffer.from(encode(message)));
+    if (!read) throw new Error(`the other release cannot read ${encode(message)}`);
+    return read;
   }
 
   /** TCP hides loss; each side receives what the other held when it sent. */
   #sync(from: number, to: number): void {
     if (!this.#isLinked(from, to)) return;
-    const all = (member: number): Freight => ({ news: allNews(this.bodies[member]!.view), documents: [] });
+    const all = (member: number): Freight => ({
+      news: this.#coreOf(member).allNews(this.bodies[member]!.view),
+      documents: [],
+    });
     const request: Event = { kind: "synced", from: idOf(from), freight: all(from) };
     const answer: Event = { kind: "synced", from: idOf(to), freight: all(to) };
     const there = this.now + 2 * this.#delay();
