@@ -4,18 +4,12 @@
 import { hash } from "node:crypto";
 import type { Clock } from "../../system/clock.ts";
 import { HamletError } from "../../system/error.ts";
-import { free } from "../../system/free.ts";
-import type { Answer, Borrower, Patience } from "./borrower.ts";
+import { type Got, type Lender, makeAsking, type Neighborhood, type Open, type Suspect } from "./asking.ts";
+import type { Patience } from "./borrower.ts";
 import { Lenders, ranked } from "./lenders.ts";
-import { isNamed, isNextRoot, keyOf, type Question, type Wanted } from "./question.ts";
+import { isNamed, isNextRoot, keyOf, type Wanted } from "./question.ts";
 import { type How, isCode, type Store } from "./store.ts";
 
-export type Neighborhood = {
-  self: string;
-  /** Other members that are alive. */
-  others(): { id: string; name: string; address: string }[];
-  borrower: Borrower;
-};
 export type SwarmOptions = {
   store: Store;
   clock: Clock;
@@ -32,28 +26,14 @@ export type Need = How & {
   /** Throws if the owner's settings forbid it now to fetch this from the web. */
   checkCost(): void;
 };
-/** Makes the content of the bytes. Throws `update.badObject` for wrong ones. It may not keep them. */
-type Open<T> = (bytes: Buffer) => Promise<T>;
-type Lender = { id: string; name: string; address: string };
-type Suspect = { lender: Lender; digest: string };
-/** What a member brought; undefined if it brought nothing of use. */
-type Got<T> = { value: T } | undefined;
-
-/** The updater waits for 300 s: after these the web still has time. */
-const usualPatience = {
-  kept: { stallMs: 10_000, deadlineMs: 30_000 },
-  fetched: { stallMs: 60_000, deadlineMs: 120_000 },
-};
 const maxKeepers = 3;
 const maxDownloaders = 3;
-/** A lender that answers sooner costs nothing. */
-const usualWaitMs = 2_000;
 const membersMs = 150_000;
 
 export type Swarm = ReturnType<typeof makeSwarm>;
 
 export function makeSwarm(o: SwarmOptions) {
-  const { store, clock, patience = usualPatience } = o;
+  const { store, clock } = o;
   const { shelf, downloads } = store;
   const lenders = new Lenders();
   let neighborhood: Neighborhood | undefined;
@@ -69,6 +49,12 @@ export function makeSwarm(o: SwarmOptions) {
     if (others().length > 0) await shelf.put(key, bytes);
   }
 
+  const { askOne, fromMember, blame } = makeAsking({
+    ...{ lenders, clock, keep, neighborhood: () => neighborhood },
+    onLie: (lender) => o.onLie(lender, o.release()),
+    ...(o.patience && { patience: o.patience }),
+  });
+
   async function fromShelf<T>(key: string, open: Open<T>): Promise<Got<T>> {
     const bytes = await shelf.get(key);
     if (!bytes) return undefined;
@@ -82,8 +68,11 @@ export function makeSwarm(o: SwarmOptions) {
   }
 
   async function fromWeb<T>(wanted: Wanted, need: Need, open: Open<T>): Promise<T> {
-    need.checkCost();
     const key = keyOf(wanted);
+    // It may have come for another member while this device asked around.
+    const kept = isNamed(wanted) && shelf.has(key) ? await fromShelf(key, open) : undefined;
+    if (kept) return kept.value;
+    need.checkCost();
     let opened: Got<T>;
     const fetch = () =>
       store.fetch(wanted, need, async (bytes) => {
@@ -92,82 +81,6 @@ export function makeSwarm(o: SwarmOptions) {
         return bytes;
       });
     return downloads.use(key, fetch, async (bytes) => (opened ? opened.value : open(bytes)));
-  }
-
-  async function askOne(
-    lender: Lender,
-    how: Question["how"],
-    wanted: Wanted,
-    signal: AbortSignal,
-  ): Promise<Answer | undefined> {
-    const startedAt = now();
-    const isAlive = () => others().some(({ id }) => id === lender.id);
-    try {
-      return await neighborhood?.borrower.ask(lender, { how, wanted }, { ...patience[how], signal, isAlive });
-    } catch {
-      signal.throwIfAborted();
-      if (how === "kept") lenders.keepsSilent(lender.id, now());
-      else lenders.failed(lender.id, now());
-      return undefined;
-    } finally {
-      lenders.waited(lender.id, Math.max(0, now() - startedAt - usualWaitMs));
-    }
-  }
-
-  /** `suspects`: who has sent what could not be used, without proof that it is to blame. */
-  async function fromMember<T>(
-    lender: Lender,
-    how: Question["how"],
-    wanted: Wanted,
-    { signal, open, suspects }: { signal: AbortSignal; open: Open<T>; suspects: Suspect[] },
-  ): Promise<Got<T>> {
-    const answer = await askOne(lender, how, wanted, signal);
-    switch (answer?.kind) {
-      case "bytes":
-        return take(lender, wanted, answer.bytes, open, suspects).finally(() => free(answer.bytes));
-      case "notKept":
-      case "notThere":
-        lenders.hadNot(lender.id, now());
-        return undefined;
-      case "busy":
-      case "noWay":
-        lenders.hasNoWay(lender.id, now());
-        return undefined;
-      case undefined:
-        return undefined;
-    }
-  }
-
-  async function take<T>(
-    lender: Lender,
-    wanted: Wanted,
-    bytes: Buffer,
-    open: Open<T>,
-    suspects: Suspect[],
-  ): Promise<Got<T>> {
-    const digest = hash("sha256", bytes, "hex");
-    try {
-      const value = await open(bytes);
-      lenders.had(lender.id, now());
-      blame(suspects, digest);
-      await keep(keyOf(wanted), bytes);
-      return { value };
-    } catch (error) {
-      if (!isCode(error, "update.badObject")) throw error;
-      // A frame of a pack may be right, and the slot that it is unpacked with damaged.
-      if (wanted.kind === "packed") suspects.push({ lender, digest });
-      else condemn(lender);
-      return undefined;
-    }
-  }
-
-  /** Others had the right bytes, whose digest this is. */
-  function blame(suspects: Suspect[], digest: string): void {
-    for (const suspect of suspects) if (suspect.digest !== digest) condemn(suspect.lender);
-  }
-
-  function condemn(lender: Lender): void {
-    if (lenders.lied(lender.id)) o.onLie(lender, o.release());
   }
 
   async function named<T>(wanted: Wanted, need: Need, open: Open<T>): Promise<T> {
