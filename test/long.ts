@@ -24,6 +24,7 @@ import { proveWoken } from "./boot/woken.ts";
 import { fuzz } from "./fuzz/fuzz.ts";
 import type { Reader } from "./fuzz/reader.ts";
 import { readers } from "./fuzz/readers.ts";
+import { proveNixos } from "./nix/boot.ts";
 import { buildProgram } from "./ota/updater/process/device.ts";
 import { killUpdates } from "./ota/updater/process/kills.ts";
 import { commandOf as leaseCommandOf, runLeases } from "./sim/leases/world.ts";
@@ -35,7 +36,7 @@ import {
 } from "./sim/rollout-cases.ts";
 import { commandOf, runWorld, type WorldOptions } from "./sim/world.ts";
 
-/** `run` may return the number of inputs it tried. */
+/** `run` may return the number of inputs it tried, or what its result is about. */
 type Case = { name: string; seed: number; run(): Promise<unknown> };
 type Result = {
   name: string;
@@ -46,6 +47,7 @@ type Result = {
   date: string;
   why?: string;
   inputs?: number;
+  about?: string;
 };
 
 const { values } = parseArgs({
@@ -93,6 +95,7 @@ const cases: Case[] = [
   ...seeds.map((seed) => ({ name: "ota/powercut", seed, run: async () => proveColdBoot(await recorded(), seed) })),
   // Three minutes a seed: an hour with the usual number of seeds.
   ...seeds.map((seed) => ({ name: "ota/kill", seed, run: () => killFor(seed, 180_000) })),
+  ...(process.env["HAMLET_NIXPKGS"] ? [{ name: "nixos/boot", seed: 0, run: proveNixos }] : []),
   { name: "boot/woken", seed: 0, run: proveWoken },
   { name: "boot/settled", seed: 0, run: proveSettled },
   { name: "boot/rescue-unverified", seed: 0, run: proveUnverified },
@@ -124,21 +127,25 @@ for (const { name, seed, run } of cases) {
   const startedAt = performance.now();
   let why: string | undefined;
   let inputs: number | undefined;
+  let about: string | undefined;
   try {
     const told = await run();
     if (typeof told === "number") inputs = told;
+    if (typeof told === "string") about = told;
   } catch (error) {
     why = error instanceof Error ? error.message : String(error);
     failed++;
   }
   const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
   const date = new Date().toISOString();
-  const more = { ...(inputs !== undefined && { inputs }), ...(why && { why }) };
+  const more = { ...(inputs !== undefined && { inputs }), ...(about && { about }), ...(why && { why }) };
   const result: Result = { name, seed, passed: why === undefined, seconds, commit, date, ...more };
   appendFileSync(path, `${JSON.stringify(result)}\n`);
   console.log(`${why === undefined ? "passed" : "FAILED"}  ${name} seed ${seed}  ${seconds} s${why ? `  ${why}` : ""}`);
 }
 process.exitCode = failed === 0 ? 0 : 1;
+if (!process.env["HAMLET_NIXPKGS"] && isAsked("nixos/boot"))
+  console.log("unproven  nixos/boot: needs HAMLET_NIXPKGS (nix/README.md)");
 for (const { name } of readers) {
   const runs = results().filter((result) => result.name === `fuzz/${name}`);
   const hours = runs.reduce((sum, { seconds }) => sum + seconds, 0) / 3600;

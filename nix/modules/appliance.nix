@@ -30,6 +30,10 @@ let
     "systemd-hibernate-clear.service"
     "systemd-pstore.service"
     "mount-pstore.service"
+    "systemd-networkd-varlink-metrics.socket"
+    # Nobody logs in but root, whose logins the journal has.
+    "lastlog2-import.service"
+    "linger-users.service"
     # It runs a program to turn off the auditing that journald.conf.d turns off.
     "audit.service"
     "autovt@.service"
@@ -93,11 +97,16 @@ in
     # A Debian image has none of these.
     boot.bcache.enable = false;
     console.enable = false;
+    fonts.fontconfig.enable = false;
+    powerManagement.enable = false;
     programs.nano.enable = false;
+    # Setuid programs: nobody but root logs in, and no service may gain privileges.
+    security.enableWrappers = false;
     security.sudo.enable = false;
     services.lvm.enable = false;
     systemd.coredump.enable = false;
     systemd.network.wait-online.enable = false;
+    services.fstrim.enable = false;
     systemd.oomd.enable = false;
     systemd.generators = genAttrs maskedGenerators (_: "/dev/null");
     # It copies the system into memory at shutdown, to unmount a root that needs no unmounting.

@@ -174,6 +174,17 @@ describe.skipIf(lacks("nix-instantiate"))("the modules", () => {
     expect([...new Set(guards)]).toEqual(["recent.nix"]);
   });
 
+  test("an appliance has no setuid programs, fonts, trim timer or services around sleep, as a Debian image", async () => {
+    const pick =
+      "{ wrappers = config.security.enableWrappers; fonts = config.fonts.fontconfig.enable; trim = config.services.fstrim.enable; sleep = config.powerManagement.enable; }";
+    expect(await configured([appliance], device, pick)).toEqual({
+      wrappers: false,
+      fonts: false,
+      trim: false,
+      sleep: false,
+    });
+  });
+
   test("the targets in [Install] sections start the units, as in a Debian image", async () => {
     const folders = [...Object.values(unitsJson).flat(), "image/bundle/root/usr/lib/systemd/system"];
     const links = [];

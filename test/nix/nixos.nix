@@ -33,6 +33,7 @@ in
     environment.etc = many file;
     environment.systemPackages = packages;
     fileSystems = many { device = option types.str; fsType = option types.str; options = strings; };
+    fonts.fontconfig.enable = optionOr true types.bool;
     hardware.firmware = packages // { apply = list: pkgs.symlinkJoin { name = "firmware"; paths = list; }; };
     hardware.wirelessRegulatoryDatabase = bool;
     networking.defaultGateway = optionOr null (types.nullOr types.str);
@@ -47,8 +48,11 @@ in
     networking.useDHCP = optionOr true types.bool;
     networking.useNetworkd = bool;
     nix.enable = optionOr true types.bool;
+    powerManagement.enable = optionOr true types.bool;
     programs.nano.enable = optionOr true types.bool;
+    security.enableWrappers = optionOr true types.bool;
     security.sudo.enable = optionOr true types.bool;
+    services.fstrim.enable = optionOr true types.bool;
     services.lvm.enable = optionOr true types.bool;
     services.k3s = {
       enable = bool;

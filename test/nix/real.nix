@@ -1,15 +1,9 @@
-# Facts about Hamlet's configurations as a real NixOS module tree evaluates them. `tree` is a checkout of nixpkgs, or a folder with
-# its lib/ and nixos/ and a pkgs.nix ({ lib, system }) in place of its packages.
+# Facts about Hamlet's configurations as a real NixOS module tree evaluates them. `tree`: see tree.nix.
 { tree, hardware ? tree + "/nixos-hardware", source }:
 let
-  lib = import (tree + "/lib");
-  pkgsFor = system: if builtins.pathExists (tree + "/pkgs.nix") then import (tree + "/pkgs.nix") { inherit lib system; } else import tree { inherit system; };
-  nixosSystem = { system, modules }: import (tree + "/nixos/lib/eval-config.nix") {
-    inherit lib;
-    system = null;
-    modules = modules ++ [ { nixpkgs.pkgs = pkgsFor system; } ];
-  };
-  nixpkgs = { lib = lib // { inherit nixosSystem; }; legacyPackages = lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] pkgsFor; };
+  nixpkgs = import ./tree.nix tree;
+  inherit (nixpkgs) lib;
+  inherit (lib) nixosSystem;
   flake = import (source + "/nix/flake.nix");
   self = flake.outputs { inherit self nixpkgs; nixos-hardware = hardware; };
   boards = lib.importJSON (source + "/nix/boards.json");
@@ -45,7 +39,7 @@ in
   appliance = {
     inherit (appliance) warnings;
     started = lib.mapAttrs (_: unit: unit.wantedBy ++ unit.requiredBy) (lib.filterAttrs (_: unit: unit.wantedBy ++ unit.requiredBy != [ ]) (enabled appliance.systemd.units));
-    sockets = namesOf appliance.systemd.sockets;
+    sockets = namesOf (lib.filterAttrs (name: socket: socket.wantedBy != [ ] && appliance.systemd.units."${name}.socket".enable) appliance.systemd.sockets);
     masked = namesOf (lib.filterAttrs (_: unit: !unit.enable) appliance.systemd.units);
     generators = appliance.systemd.generators;
     modes = lib.filterAttrs (_: mode: mode != "symlink" && mode != "direct-symlink") (builtins.mapAttrs (_: entry: entry.mode) (enabled appliance.environment.etc));

@@ -65,13 +65,12 @@ const startedToo: Record<string, string> = {
   "network-online.target": "nothing waits for it",
   "nftables.service": "loads NixOS's firewall; on Debian the agent's rules stand alone",
   "nscd.service": "glibc of NixOS finds systemd-resolved through it",
+  "prepare-kexec.service": "nothing starts another kernel",
   "save-hwclock.service": "sets the clock of a board that has one, at shutdown",
-  "suid-sgid-wrappers.service": "the store holds no setuid programs",
   "systemd-modules-load.service": "NixOS loads modules by name",
   "systemd-sysctl.service": "Debian's package starts it by itself",
   "systemd-tmpfiles-resetup.service": "NixOS starts it for a new configuration, which never comes",
 };
-const afterSleep = ["post-resume.target", "pre-sleep.service", "prepare-kexec.service"];
 
 test.skipIf(needs)("a device starts what a Debian device starts, and what is listed here with its reason", async () => {
   const own: string[] = [];
@@ -89,7 +88,7 @@ test.skipIf(needs)("a device starts what a Debian device starts, and what is lis
     "systemd-resolved.service",
     "systemd-timesyncd.service",
   ];
-  const expected = [...own, ...both, "sshd.service", ...Object.keys(startedToo), ...afterSleep];
+  const expected = [...own, ...both, "sshd.service", ...Object.keys(startedToo)];
   expect(Object.keys(facts.appliance.started).filter((name) => !expected.includes(name))).toEqual([]);
   for (const name of [...own, ...both, "sshd.service"]) expect(Object.keys(facts.appliance.started)).toContain(name);
   // systemd's own sockets are the same on both; these two are masked on both.
@@ -112,7 +111,7 @@ test.skipIf(needs)("a device's files, firewall and paths are as they must be", (
   expect(appliance.rules).toContain("tcp dport { 22, 80, 7780 } accept");
   expect(appliance.rules).not.toMatch(/\blog\b/);
   for (const name of ["bash", "wireguard-tools", "iproute2", "nftables", "util-linux"]) {
-    expect(appliance.agentPath).toMatch(new RegExp(`-${name}/bin`));
+    expect(appliance.agentPath).toMatch(new RegExp(`-${name}[^/]*/bin`));
   }
 });
 
