@@ -12,7 +12,7 @@ import type { Device } from "../../../ota/updater/device.ts";
 import type { SlotPart } from "../../../ota/updater/slot-part.ts";
 import type { State } from "../../../ota/updater/state.ts";
 import { makeUpdater } from "../../../ota/updater/updater.ts";
-import type { Evidence, UpdateReport, UpdateRequest } from "../../../provisioning/handover/update.ts";
+import type { Evidence, EvidenceRequest, UpdateReport, UpdateRequest } from "../../../provisioning/handover/update.ts";
 import { HamletError } from "../../../system/error.ts";
 import { silentLog } from "../../../system/log.ts";
 import { sectionsOf } from "../../image/assemble/stub.ts";
@@ -62,9 +62,13 @@ export function makeModel(releases: Release[], repository: Repository, random: R
     isSyncing: true,
     /** What the agent of each release says in a trial; undefined: it is silent. */
     evidenceOf: (_: string): Evidence | undefined => undefined,
+    /** What other members say of the boot that runs. */
+    witness: async (_: EvidenceRequest["witness"], __: string): Promise<Partial<Evidence>> => ({}),
     ask: (request: UpdateRequest) => requests.push(request),
     /** How many objects the updater has asked for. */
     fetched: 0,
+    /** The release that runs. */
+    running: first.version,
     last: undefined as UpdateReport | undefined,
     boot,
     verifies,
@@ -219,6 +223,7 @@ export function makeModel(releases: Release[], repository: Repository, random: R
     const { slot, version, countPath } = chosen;
     if (!verifies(slot, version)) throw new Error(`slot ${slot} starts and is not ${version}`);
     boots += 1;
+    model.running = version;
     system.nextBoot();
     sleepers.length = 0;
     let ended: Ended | undefined;
@@ -294,9 +299,9 @@ export function makeModel(releases: Release[], repository: Repository, random: R
         async report(report) {
           model.last = report;
         },
-        async evidence() {
+        async evidence(request = {}) {
           const evidence = model.evidenceOf(version);
-          if (evidence) return evidence;
+          if (evidence) return { ...evidence, ...(await model.witness(request.witness, await system.bootId())) };
           await sleep(10_000);
           throw new HamletError("update.agentSilent", "the agent does not answer");
         },

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { Evidence } from "../../../provisioning/handover/update.ts";
 import { outcomes } from "../../image/boot/power.ts";
 import { healthy } from "./agent.ts";
+import { attic, makeMember } from "./company.ts";
 import { type Model, makeModel, type Outcome, randomFrom } from "./model.ts";
 import { makeRepository, type Release, type Repository } from "./repository.ts";
 
@@ -18,8 +19,14 @@ beforeAll(() => {
 type EvidenceOf = (version: string, model: Model) => Evidence | undefined;
 type Cut = { at: number; outcome: Outcome };
 /** Runs an update with power cuts: the first counts from the request, each other one from the restart. Whether all of them happened. */
-async function updateWith(cuts: Cut[], evidenceOf: EvidenceOf, seed: number) {
+async function updateWith(
+  cuts: Cut[],
+  evidenceOf: EvidenceOf,
+  seed: number,
+  prepare: (model: Model) => void = () => {},
+) {
   const model = makeModel(releases, repository, randomFrom(seed));
+  prepare(model);
   model.evidenceOf = (version) => evidenceOf(version, model);
   model.ask({ kind: "now" });
   for (const { at, outcome } of cuts) {
@@ -142,6 +149,45 @@ test("a trial that meets nobody, with a power cut at every write, is repeated, o
   }
   expect(at).toBeGreaterThan(30);
   expect(outcomesSeen.get("1.1 after void")).toBeGreaterThan(60);
+});
+
+describe("a release that another member must confirm", () => {
+  const cellar = makeMember();
+  const members = [{ id: cellar.id, key: cellar.key }];
+  const company: Evidence = { ...healthy, handshakes: [cellar.id], alive: [cellar.id] };
+
+  test.each<[string, (version: string) => boolean, (model: Model) => Promise<void>]>([
+    ["is kept", () => true, isUpdated],
+    ["and that nobody hears goes back", (version) => version === "1.0", isUnheard],
+  ])("%s, whenever power fails", async (_, isHeard, check) => {
+    let at = 0;
+    for (let isCut = true; isCut; at++) {
+      const cut = { at, outcome: outcomes[at % 3]! };
+      const run = await updateWith(
+        [cut],
+        () => company,
+        at,
+        (model) => {
+          model.witness = async (request, bootId) => {
+            const seen = isHeard(model.running) ? { gossip: bootId, connection: bootId } : {};
+            const statement = request && cellar.saysAtOnce(request.nonce, { handshakeS: 0, ...seen });
+            return statement === undefined ? {} : { self: attic, members, statements: [statement] };
+          };
+        },
+      );
+      isCut = run.isCut;
+      await check(run.model);
+    }
+    expect(at).toBeGreaterThan(20);
+  });
+
+  /** Never kept: power takes a verdict away at most, and its repetition comes to the same. */
+  async function isUnheard(model: Model): Promise<void> {
+    model.ask({ kind: "now" });
+    expect(await model.settle()).toEqual({ slot: "a", version: "1.0" });
+    expect(model.last).toMatchObject({ running: { version: "1.0" }, failed: ["1.1"] });
+    expect(["trial.noWitness", "trial.ended"]).toContain(model.last!.fallback!.check);
+  }
 });
 
 describe("going back", () => {
