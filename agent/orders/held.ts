@@ -61,8 +61,8 @@ export const addHold = (held: Held, added: Signed<Hold>): Held =>
 export const addForget = (held: Held, added: Signed<Forget>): Held =>
   put(held, "forgets", addLatest(held.forgets, added, forgetRule));
 
-/** Throws `Refusal` if it started before one that was forgotten here. */
-export function addRollout(held: Held, added: Signed<Rollout>): Held {
+/** Throws `Refusal` if it started before one that was forgotten here. `isDone`: whether every device has the release. */
+export function addRollout(held: Held, added: Signed<Rollout>, isDone: (rollout: string) => boolean): Held {
   const { documents, floorMs } = held.rollouts;
   const { rollout, startedAt } = added.content;
   if (!documents.has(rollout)) refuseOutdated(startedAt, floorMs);
@@ -71,7 +71,7 @@ export function addRollout(held: Held, added: Signed<Rollout>): Held {
   const rollouts = withinBounds({ documents: next, floorMs }, rollout, {
     most: mostRollouts,
     ageOf: (all) => all[0]!.content.startedAt,
-    hasEnded: (all) => all[0]!.content.state === "aborted",
+    hasEnded: (all) => all[0]!.content.state === "aborted" || isDone(all[0]!.content.rollout),
   });
   return { ...held, rollouts };
 }

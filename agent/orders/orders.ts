@@ -34,6 +34,8 @@ export class Orders {
   readonly #inTurn = makeQueue();
   readonly #listeners = new Set<() => void>();
   #held: Held = nothingHeld;
+  /** Whether every device has the release of a rollout: such a one is the first to be forgotten. */
+  isDone: (rollout: string) => boolean = () => false;
 
   private constructor(o: OrdersOptions) {
     this.#o = o;
@@ -56,7 +58,7 @@ export class Orders {
   /** Whatever was revoked since: what a revoked operator signed must still be known, so that it stays stopped. */
   async #readBack(read: Reading, jws: string): Promise<void> {
     try {
-      const add = await read(jws, { ...this.authority(), revocations: noRevocations });
+      const add = await read(jws, { ...this.authority(), revocations: noRevocations }, this.isDone);
       this.#held = add(this.#held);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -66,13 +68,13 @@ export class Orders {
 
   /** Throws `Refusal` unless it would be taken. */
   async check(name: OrderName, jws: string): Promise<void> {
-    (await readings[name](jws, this.authority()))(this.#held);
+    (await readings[name](jws, this.authority(), this.isDone))(this.#held);
   }
 
   /** Keeps an order. Resolves to whether it changes something; throws `Refusal`, and `file.full` if it could not be kept. */
   take(name: OrderName, jws: string): Promise<boolean> {
     return this.#inTurn(async () => {
-      const add = await readings[name](jws, this.authority());
+      const add = await readings[name](jws, this.authority(), this.isDone);
       // What a revoked operator said of a device is in nobody's way. Of a rollout its word stays: it is what stopped it.
       const { holds, forgets } = this.valid();
       const before = { ...this.#held, holds, forgets };

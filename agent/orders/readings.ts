@@ -10,16 +10,20 @@ import { addForget, addHold, addOperator, addRollout, type Held } from "./held.t
 export type OrderName = "operator" | "rollout" | "hold" | "forget";
 
 /** Throws `Refusal`; so may what it returns. */
-export type Reading = (jws: string, authority: Authority) => Promise<(held: Held) => Held>;
+export type Reading = (
+  jws: string,
+  authority: Authority,
+  isDone: (rollout: string) => boolean,
+) => Promise<(held: Held) => Held>;
 
 export const readings: Record<OrderName, Reading> = {
   async operator(jws, { neighborhood, revocations }) {
     const content = await verifyOperator(jws, neighborhood, revocations);
     return (held) => addOperator(held, { content, jws, digest: digestOf(jws) });
   },
-  async rollout(jws, authority) {
+  async rollout(jws, authority, isDone) {
     const order = await verifyRollout(jws, authority);
-    return (held) => withOperator(addRollout(held, order), order);
+    return (held) => withOperator(addRollout(held, order, isDone), order);
   },
   async hold(jws, authority) {
     const order = await verifyHold(jws, authority);

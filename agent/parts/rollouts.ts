@@ -73,6 +73,7 @@ export function startRollouts(
     warn: makeWarnOfRollout(warnings, nameOf),
     onUpdating: parts.tellLiveness,
   });
+  orders.isDone = (rollout) => rollouts.isDone(rollout);
   ended.push(
     orders.onChange(() => rollouts.ordersChanged()),
     () => rollouts.stop(),

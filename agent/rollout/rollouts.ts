@@ -93,6 +93,11 @@ export class Rollouts {
     return statusOf(this.#view, this.#o.clock.monotonic());
   }
 
+  /** Every device that takes part has the release. */
+  isDone(rollout: string): boolean {
+    return this.#view.progress.get(rollout)?.isFinished === true;
+  }
+
   /** Until when each member that restarts under a lease may be away, in ms since 1970. */
   updating(): ReadonlyMap<string, number> {
     const { clock } = this.#o;

@@ -147,6 +147,19 @@ test("an abort that others hear of is news to whoever holds a higher number", as
   expect(orders.rollouts()).toMatchObject([{ state: "aborted" }]);
 });
 
+test("a rollout that every device is done with goes before an older one that is under way", async () => {
+  const { orders, order } = await open();
+  orders.isDone = (id) => id === idOf(7) || id === idOf(9);
+  for (let at = 0; at < 17; at++) await order([await rollout({ rollout: idOf(at), startedAt: monday + at })]);
+  const ids = orders.rollouts().map(({ rollout: { rollout: id } }) => id);
+  expect([ids.length, ids.includes(idOf(0)), ids.includes(idOf(7)), ids.includes(idOf(9))]).toEqual([
+    16,
+    true,
+    false,
+    true,
+  ]);
+});
+
 test("sixteen rollouts are kept: the oldest aborted goes first, then the oldest, and none comes back", async () => {
   const { orders, order } = await open();
   for (let at = 0; at < 16; at++) await order([await rollout({ rollout: idOf(at), startedAt: monday + at })]);
