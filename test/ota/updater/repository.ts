@@ -36,7 +36,7 @@ export type Release = {
 };
 
 export const board = "nuc";
-const usualChunkBytes = 8 << 10;
+const chunkBytes = 8 << 10;
 
 /** Bytes that look random and follow from `seed`. */
 export function noise(seed: string, length: number): Buffer {
@@ -66,7 +66,6 @@ export type ReleaseOptions = {
   rootBytes?: number;
   from?: Release;
   copies?: boolean;
-  chunkBytes?: number;
   /** The root is the one of `from` with other bytes at these places, and comes as a pack. */
   edits?: number[];
 };
@@ -153,7 +152,7 @@ export function makeRepository() {
   }
 
   function makeRelease(version: string, options: ReleaseOptions = {}): Release {
-    const { from, rootBytes = 40 * 4096, copies = true, edits, chunkBytes = usualChunkBytes } = options;
+    const { from, rootBytes = 40 * 4096, copies = true, edits } = options;
     const fresh = noise(`root ${version}`, rootBytes);
     // Most of it is the older release's, at another place.
     const root = edits
@@ -175,8 +174,8 @@ export function makeRepository() {
       },
     ];
     const contents = { root, kernel };
-    const whole = recipeOf(contents, chunkBytes);
-    const delta = from && copies ? recipeOf(contents, chunkBytes, from, edits !== undefined) : undefined;
+    const whole = recipeOf(contents);
+    const delta = from && copies ? recipeOf(contents, from, edits !== undefined) : undefined;
     const manifest = Manifest.parse({
       ...{ format: 1, board: options.board ?? board, version, builtS: options.builtS ?? 1_700_000_000 },
       ...(options.installFrom !== undefined && { installFrom: options.installFrom }),
@@ -187,7 +186,7 @@ export function makeRepository() {
     return { version, root, kernel, rootHash, manifest, manifestBytes: Buffer.from(JSON.stringify(manifest)) };
   }
 
-  function recipeOf(contents: { root: Buffer; kernel: Buffer }, chunkBytes: number, from?: Release, isPacked = false) {
+  function recipeOf(contents: { root: Buffer; kernel: Buffer }, from?: Release, isPacked = false) {
     const steps: Step[] = [];
     const frames: Buffer[] = [];
     let packBytes = 0;
