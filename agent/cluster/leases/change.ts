@@ -81,8 +81,10 @@ const isLeaseKnown = (view: View, now: number): boolean =>
 
 /** Who is gone for good goes first, then who has been away for a day; then newcomers come in. */
 function wanted(view: View, now: number): Change | undefined {
-  const { list, liveness, ended, heard } = view;
+  const { list, liveness, ended, heard, members, startedMs } = view;
   const isGone = (id: string) => {
+    // Another device is on its board now, or it was away for so long that it is forgotten.
+    if (!members.has(id)) return now - startedMs >= dayMs;
     const known = liveness.get(id);
     return known?.state === "left" || (known?.state === "dead" && now - known.sinceMs >= dayMs);
   };

@@ -73,6 +73,7 @@ function take(turn: Turn, event: Event): void {
       break;
     case "members":
       view.members = new Set(event.ids.filter((id) => id !== view.self));
+      view.liveness = only(view.liveness, view.members);
       view.heard = only(view.heard, view.members);
       view.foreign = only(view.foreign, view.members);
       view.ahead = only(view.ahead, view.members);

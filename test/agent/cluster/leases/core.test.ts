@@ -103,6 +103,21 @@ test("of three voters one alone never goes on, until an operator has forgotten b
   expect(core.view.list.voters).toEqual([attic]);
 });
 
+test("a voter whose board has another device now is voted out, but not by a device that may have lost its roster", () => {
+  const early = new Core(attic, kept(attic, cellar, kitchen), [cellar]);
+  const core = new Core(attic, kept(attic, cellar, kitchen), [cellar]);
+  for (const one of [early, core]) {
+    one.see("alive", cellar);
+    one.now = one === core ? dayMs : minute;
+    one.view = { ...one.view, isReady: true };
+    one.effects = [];
+    one.run(minute);
+  }
+  const proposed = ({ effects }: Core) => answers(effects).filter(({ type }) => type === "prepare").length;
+  expect(proposed(early)).toBe(0);
+  expect(proposed(core)).toBeGreaterThan(0);
+});
+
 test("a voter that has restarted asks the others before it grants, and takes over what they have granted", () => {
   const { list } = kept(attic, cellar, kitchen);
   const core = new Core(attic, { list, grants: [] }, [cellar, kitchen]);
