@@ -62,3 +62,7 @@ export async function predecessorCore(): Promise<Core> {
   });
   return await import(pathToFileURL(path).href);
 }
+
+/** Its whole agent. */
+export const predecessorAgent = (): Promise<string> =>
+  bundled("agent", async (folder) => join(folder, "agent/main.ts"));

@@ -22,6 +22,8 @@ export type Home = Lan & {
   startAgents(...names: string[]): Promise<Map<string, Child>>;
   agent(name: string): Child;
   status(name: string): Promise<Status>;
+  /** As the agent says it, whatever its release. */
+  rawStatus(name: string): Promise<unknown>;
   meshAddress(name: string): Promise<string>;
 };
 
@@ -34,7 +36,13 @@ const unitEnvironment = {
   UV_THREADPOOL_SIZE: "2",
 };
 
-export async function makeNeighborhood(names: string[], options: HostOptions = {}): Promise<Home> {
+export async function makeNeighborhood(
+  names: string[],
+  {
+    agents: others = {},
+    ...options
+  }: HostOptions & { /** Hosts with another agent than this one. */ agents?: Record<string, string> } = {},
+): Promise<Home> {
   const lan = await makeLan(names, options);
   const street = makeStreet();
   const token = await makeTokenFile(street);
@@ -56,7 +64,7 @@ export async function makeNeighborhood(names: string[], options: HostOptions = {
       const argv = [
         process.execPath,
         ...["--max-semi-space-size=1", "--optimize-for-size", "--lite-mode"], // as in agent/units
-        bundle,
+        others[name] ?? bundle,
         "--config",
         join(folder, "agent.json"),
       ] as const;
@@ -74,7 +82,8 @@ export async function makeNeighborhood(names: string[], options: HostOptions = {
       if (!agent) throw new Error(`no agent on ${name}`);
       return agent;
     },
-    status: async (name) => Status.parse(JSON.parse(await get(join(lan.folder(name), "run/agent.sock"), "/v1/status"))),
+    status: async (name) => Status.parse(await home.rawStatus(name)),
+    rawStatus: async (name) => JSON.parse(await get(join(lan.folder(name), "run/agent.sock"), "/v1/status")),
     meshAddress: async (name) => (await home.status(name)).self.address ?? "",
     async [Symbol.asyncDispose]() {
       if (process.env["HAMLET_TEST_LOGS"]) {
