@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Answerers, makeAnswer } from "../agent/api/answers.ts";
-import { makeAnswering, makeUnseal } from "../agent/discovery/answering.ts";
+import { makeAnswering, makeSealedOrders } from "../agent/discovery/answering.ts";
 import { startDoorstep } from "../agent/discovery/doorstep.ts";
 import { makePageHandler } from "../dashboard/api/handler.ts";
 import { encodeProvisionFile } from "../provisioning/file/provision-file.ts";
@@ -48,17 +48,18 @@ export async function startLinkedDevice(owner: OwnersFolder, answerers: Partial<
   const orders: string[] = [];
   let revocations: Revocations = noRevocations;
   let now = 0;
+  const onOrders = async (documents: readonly string[]) => {
+    orders.push(...documents);
+    return documents.map(() => ({ kind: "adoption", outcome: "new" as const }));
+  };
   const answer = makeAnswer({ status: source.status, ...answerers } as Answerers);
   const page = makePageHandler({ ...source, publicStatus }, "public", { html: "<!doctype html>" });
   const port = await freePort();
   const doorstep = await startDoorstep({
     ports: [port],
     hear: () => Promise.reject(new Error("nobody says hello here")),
-    async onOrders(documents) {
-      orders.push(...documents);
-      return [];
-    },
-    unseal: makeUnseal(identity.wireguard.privateKey),
+    onOrders,
+    onSealedOrders: makeSealedOrders(identity, onOrders),
     onQuestion: makeAnswering({
       ...{ identity, answer, revocations: () => revocations },
       clock: { monotonic: () => performance.now() + now },

@@ -46,6 +46,11 @@ export const noAnswer = (who: string, why = "does not answer", cause?: unknown):
     hint: "is its agent running? On the device: systemctl status hamlet-agent",
   });
 
+export const notOfNeighborhood = (who: string): HamletError =>
+  new HamletError("device.noAnswer", `${who} does not prove that it belongs to this neighborhood`, {
+    hint: "name the device's own neighborhood: --neighborhood <folder>; if it is this one, another computer answers in the device's place: ask by its address",
+  });
+
 export const publicPageOnly = (who: string): HamletError =>
   new HamletError("device.noAnswer", `${who} shows only its public page there, which names no members`, {
     hint: "as its owner: --neighborhood <folder>; otherwise ask by its mesh address from a member, or on the device itself",

@@ -1,7 +1,7 @@
 // Orders as they travel: documents that the root or an operator has signed, by POST to any device on the link or to its own socket.
 // Pure.
 import { z } from "zod";
-import { Jws } from "../../provisioning/trust/fields.ts";
+import { Jws, PublicKey } from "../../provisioning/trust/fields.ts";
 import { Forget } from "../../provisioning/trust/forget.ts";
 import { Hold } from "../../provisioning/trust/hold.ts";
 import { Rollout } from "../../provisioning/trust/rollout.ts";
@@ -10,6 +10,8 @@ import type { Orders as HeldOrders } from "../orders/orders.ts";
 export const ordersPath = "/v1/orders";
 export const maxOrders = 64;
 export const Orders = z.strictObject({ documents: z.array(Jws).min(1).max(maxOrders) });
+/** In the box of those that come sealed to the device. `replyKey`: X25519, what its receipt is sealed to. */
+export const SealedOrders = Orders.extend({ replyKey: PublicKey });
 export const OrdersTaken = z.object({
   taken: z.array(z.object({ kind: z.string(), outcome: z.enum(["new", "known"]) })),
 });

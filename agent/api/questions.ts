@@ -9,7 +9,10 @@ import { type RequestPath, requests } from "./schema.ts";
 export const questionsPath = "/v1/questions";
 /** `replyKey`: as the question will name it, so that the nonce is good for that question alone. */
 export const NonceAsked = z.strictObject({ replyKey: PublicKey });
-export const NonceGiven = z.object({ nonce: z.string().max(64) });
+export const NonceGiven = z.object({
+  nonce: z.string().max(64),
+  proof: z.string().length(43).describe("that the device knows the neighborhood's id"),
+});
 /** A `SignedQuestion` to the device's WireGuard key, and a `SignedAnswer` to the question's reply key. */
 export const Boxed = z.strictObject({ box: SealedBox });
 /** The text of an answer, as JSON. */

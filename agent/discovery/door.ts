@@ -14,7 +14,7 @@ import { Orders, ordersPath } from "../api/orders.ts";
 import { Boxed, questionsPath } from "../api/questions.ts";
 import type { TakeOrders } from "../membership/orders.ts";
 import type { Acquaintances } from "./acquaintances.ts";
-import type { TakeQuestion, Unseal } from "./answering.ts";
+import type { TakeQuestion, TakeSealedOrders } from "./answering.ts";
 import type { Hear } from "./hearing.ts";
 import { maxHelloBytes } from "./post.ts";
 
@@ -26,7 +26,7 @@ export type DoorOptions = {
   /** Takes in what the owner has signed; rejects, with nothing taken, if it proves nothing. */
   onOrders: TakeOrders;
   /** For orders that are sealed to this device; one without an identity has no key. */
-  unseal?: Unseal;
+  onSealedOrders?: TakeSealedOrders;
   /** Gives out nonces, and answers what the owner has signed; rejects, with nothing done, if it proves nothing. */
   onQuestion: TakeQuestion;
   page: ServePage;
@@ -72,7 +72,7 @@ const strict = {
   "cache-control": "no-store",
 };
 
-export function makeDoor({ hear, onOrders, unseal, onQuestion, page, log, clock, acquaintances }: DoorOptions) {
+export function makeDoor({ hear, onOrders, onSealedOrders, onQuestion, page, log, clock, acquaintances }: DoorOptions) {
   const helloBucket = new FairBucket(hellos);
   const orderBucket = new FairBucket(orders);
   const questionBucket = new FairBucket(questions);
@@ -99,7 +99,8 @@ export function makeDoor({ hear, onOrders, unseal, onQuestion, page, log, clock,
       if (!mayCome(orderBucket, address)) return failure(429, "hello.busy", "too many orders");
       const body = parseJson(await readBody(request));
       const sealed = Boxed.safeParse(body);
-      const asked = Orders.safeParse(sealed.success ? await unseal?.(sealed.data.box) : body);
+      if (sealed.success && onSealedOrders) return json(200, await onSealedOrders(sealed.data.box));
+      const asked = Orders.safeParse(body);
       if (!asked.success) return failure(400, "api.refused", explainIssues(asked.error).slice(0, 300));
       return json(200, { taken: await onOrders(asked.data.documents) });
     }

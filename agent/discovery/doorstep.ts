@@ -13,7 +13,7 @@ import { Acquaintances } from "./acquaintances.ts";
 import { Connections } from "./connections.ts";
 import { type DoorOptions, failure, makeDoor } from "./door.ts";
 
-export type DoorstepOptions = Pick<DoorOptions, "hear" | "onOrders" | "unseal" | "onQuestion" | "page"> & {
+export type DoorstepOptions = Pick<DoorOptions, "hear" | "onOrders" | "onSealedOrders" | "onQuestion" | "page"> & {
   /** Ports to listen on, at all addresses: for hello, and for the page if wanted. */
   ports: readonly number[];
   /** Addresses whose hellos and connections have room of their own. A device that was answered becomes one of them. */

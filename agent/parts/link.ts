@@ -2,7 +2,7 @@
 import { neighborhoodHint } from "../../provisioning/trust/names.ts";
 import { makeLog } from "../../system/log.ts";
 import { Acquaintances } from "../discovery/acquaintances.ts";
-import { makeAnswering, makeUnseal } from "../discovery/answering.ts";
+import { makeAnswering, makeSealedOrders } from "../discovery/answering.ts";
 import { type Discovery, startDiscovery } from "../discovery/discovery.ts";
 import { startDoorstep } from "../discovery/doorstep.ts";
 import { type Greeter, startGreeter } from "../discovery/greeter.ts";
@@ -33,7 +33,7 @@ export async function meetNeighbors(
     ports: [config.link.helloPort, ...(config.link.pagePort ? [config.link.pagePort] : [])],
     hear: makeHearing({ ...speaker, wireguardKey: identity.wireguard.privateKey, clock, onHello: meeting.answer }),
     onOrders: order,
-    unseal: makeUnseal(identity.wireguard.privateKey),
+    onSealedOrders: makeSealedOrders(identity, order),
     onQuestion: makeAnswering({ identity, answer, clock, revocations: () => membership.revocations() }),
     page,
     acquaintances,

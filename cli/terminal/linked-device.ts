@@ -1,4 +1,5 @@
 // A device on the link, asked by a computer that may be no member: it shows strangers its public page, and answers its owner's signed questions.
+import type { AskedDevice } from "../../agent/api/asked-device.ts";
 import { type AskQuestion, makeAsker } from "../../agent/api/asker.ts";
 import {
   type AgentClient,
@@ -23,20 +24,15 @@ const pauseMs = 1_000;
 /** Its requests and report are there for its owner alone. */
 export function linkedDevice(address: string, where: Where, owned: Owned | undefined) {
   const { look, post } = agentClient({ who: address, where: () => where });
-  const open = async (owner: Owned, seen: Status | PublicStatus): Promise<AskQuestion> => {
-    return makeAsker({
-      ...{
-        who: address,
-        deviceKey: keyIn(seen, address),
-        post,
-        neighborhood: owner.keys,
-        revocations: owner.revocations,
-      },
-      ...{ asker: await owner.operator(), clock: systemClock },
-    });
-  };
+  const asked = (owner: Owned, seen: Status | PublicStatus): AskedDevice => ({
+    ...{ who: address, deviceKey: keyIn(seen, address), post },
+    ...{ neighborhood: owner.keys, revocations: owner.revocations, clock: systemClock },
+  });
+  const open = async (owner: Owned, seen: Status | PublicStatus): Promise<AskQuestion> =>
+    makeAsker(asked(owner, seen), await owner.operator());
   const order: AgentClient["order"] = async (documents) => {
-    return await orderSealed(keyIn(await look(), address), documents, post);
+    if (!owned) throw publicPageOnly(address);
+    return await orderSealed(asked(owned, await look()), documents);
   };
   let asking: Promise<AskQuestion> | undefined;
   /** Asks for the passphrase, once. */

@@ -3,7 +3,7 @@
 import { sign as signBytes } from "node:crypto";
 import { makeAnswer } from "../../agent/api/answers.ts";
 import { NonceGiven } from "../../agent/api/questions.ts";
-import { makeAnswering } from "../../agent/discovery/answering.ts";
+import { makeAnswering, makeSealedOrders } from "../../agent/discovery/answering.ts";
 import { disclose, enclose } from "../../agent/discovery/envelope.ts";
 import { makeHearing } from "../../agent/discovery/hearing.ts";
 import { Proof } from "../../agent/discovery/hello.ts";
@@ -203,11 +203,13 @@ const asked = {
   ...{ replyKey: generateBoxKey().publicKey, kind: "status", with: {} },
 };
 const nothing = async () => ({});
+const atticsOwn = {
+  ...{ id: attic.id, key: attic.key, jws: await recordOf(attic), neighborhood: elm.keys },
+  wireguard: { privateKey: wireguardPrivateKeyOf(attic.key), publicKey: wireguardKeyOf(attic.key.publicKey)! },
+};
+const takeSealedOrders = makeSealedOrders(atticsOwn, async () => []);
 const takeQuestion = makeAnswering({
-  identity: {
-    ...{ id: attic.id, key: attic.key, jws: await recordOf(attic), neighborhood: elm.keys },
-    wireguard: { privateKey: wireguardPrivateKeyOf(attic.key), publicKey: wireguardKeyOf(attic.key.publicKey)! },
-  },
+  identity: atticsOwn,
   // A nonce counts once, and each millisecond has another.
   ...{ revocations: () => noRevocations, clock: { monotonic: () => questionMs++ } },
   answer: makeAnswer({ status: nothing, updateReport: nothing, rename: nothing, reset: nothing, update: nothing }),
@@ -229,6 +231,9 @@ const questions: Reader[] = [
     const now = text.replaceAll(noQuestion, await askedNow(JSON.stringify(asked)));
     return await takeSealed(parseJson(now) ?? now);
   }),
+  reader("sealed-orders", 700, [{ documents: ["a.b.c"], replyKey: asked.replyKey }], async (text) =>
+    takeSealedOrders(await sealTo(seedKey, parseJson(text) ?? text)),
+  ),
   reader("answer", 1_000, [answered], async (text) => {
     const answer = SignedAnswer.safeParse(parseJson(text));
     const wanted = { question: "a.b.c", device: attic.id, trust: trustOf(elm.keys) };
