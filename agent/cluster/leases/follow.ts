@@ -1,13 +1,16 @@
 // What members say of their lists, and when this one takes a list over from them.
 // Pure.
-import { changed, isSameList, isSmall, isSound, majorityOf, outranks, type VoterList } from "./list.ts";
+import { changed, foundedBy, isSameList, isSmall, isSound, majorityOf, outranks, type VoterList } from "./list.ts";
 import type { LeaseMessage } from "./messages.ts";
 import { activeGrants, type Heard, isAlive, isVoter, send, type Turn, type View } from "./state.ts";
-import { type Ballot, compareBallots, dayMs, settleMs } from "./terms.ts";
+import { type Ballot, compareBallots, dayMs, leaseMs, settleMs } from "./terms.ts";
 import { freshMs, stateOf } from "./voter.ts";
 
 type Told = LeaseMessage & { type: "state" };
 const queryMs = 5_000;
+/** The furthest that a list may be ahead: one with the last number there is could never change again. */
+const mostAhead = 1_000;
+const mostFirst = 2 ** 32;
 
 export function hearState(turn: Turn, from: string, told: Told): void {
   const { view, now } = turn;
@@ -37,16 +40,29 @@ function noteFounder({ view, now }: Turn, from: string, { founder }: VoterList):
 }
 
 function noteAhead({ view, now }: Turn, from: string): void {
-  if (view.ahead.size === 0 && !outranks(view.heard.get(from)!.list, view.list)) return;
-  const ids = [...view.heard].flatMap(([id, said]) =>
-    isFresh(said, now) && outranks(said.list, view.list) ? [id] : [],
-  );
+  if (view.ahead.size === 0 && !countsMore(view, view.heard.get(from)!.list)) return;
+  const ids = [...view.heard].flatMap(([id, said]) => (isFresh(said, now) && countsMore(view, said.list) ? [id] : []));
   view.ahead = new Map(ids.map((id) => [id, view.ahead.get(id) ?? now]));
+}
+
+/** Whether `list` may take the place of ours: one whose voters are all gone for good decides nothing any more. */
+function countsMore({ list: own, ended }: View, list: VoterList): boolean {
+  const most = list.founder === own.founder ? own.number + mostAhead : mostFirst;
+  return outranks(list, own) && list.number <= most && !list.voters.every((id) => ended.has(id));
+}
+
+/** Once all voters are gone for good, whoever is left begins anew, after the last lease that those may have granted. */
+export function foundAnew(turn: Turn): void {
+  const { view, now } = turn;
+  const { list, ended, self } = view;
+  if (ended.has(self) || !list.voters.every((id) => ended.has(id))) return;
+  takeOver(turn, foundedBy(self));
+  view.settleFrom = now + leaseMs;
 }
 
 function follow(turn: Turn, from: string, list: VoterList): void {
   const { view, now } = turn;
-  if (!outranks(list, view.list)) return;
+  if (!countsMore(view, list)) return;
   if (list.founder !== view.list.founder) {
     // Whoever holds a lease by the old list keeps it to its end.
     if (activeGrants(view, now).length > 0 || view.claim) return;

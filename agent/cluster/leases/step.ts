@@ -2,7 +2,7 @@
 // Pure.
 import { sample } from "../../../system/random.ts";
 import { hearAccept, hearPrepare, hearPromise, workOnList } from "./change.ts";
-import { hearState } from "./follow.ts";
+import { foundAnew, hearState } from "./follow.ts";
 import { ask, claimDueAt, hearAnswer, release, workOnClaim } from "./holder.ts";
 import { foundedBy } from "./list.ts";
 import type { LeaseMessage } from "./messages.ts";
@@ -87,6 +87,7 @@ function take(turn: Turn, event: Event): void {
     }
     case "ended":
       view.ended = new Set(event.ids);
+      foundAnew(turn);
       break;
     case "ask":
       ask(turn, event.claim, event.most);

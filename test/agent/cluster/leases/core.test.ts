@@ -243,3 +243,34 @@ test("two may hold a lease at once where a rollout allows two, and a third may n
     [kitchen, "denied"],
   ]);
 });
+
+test("a member that made itself the only voter stops nobody once it is revoked, also where others still tell of its list", () => {
+  const core = new Core(attic, kept(attic, cellar), [cellar, kitchen]);
+  core.see("alive", cellar, kitchen);
+  const taken = { founder: attic, number: 3, voters: [cellar] };
+  core.hear(cellar, told(taken));
+  expect(core.view.list).toEqual(taken);
+  core.do({ kind: "ended", ids: [cellar] });
+  core.do({ kind: "members", ids: [kitchen] });
+  const anew = { founder: attic, number: 1, voters: [attic] };
+  expect(core.view.list).toEqual(anew);
+  core.hear(kitchen, told(taken));
+  expect(core.view.list).toEqual(anew);
+  core.run(leaseMs - minute);
+  core.hear(kitchen, told(anew));
+  core.ask(1);
+  core.run(minute / 2);
+  core.run(2 * minute);
+  core.hear(kitchen, told(anew));
+  core.ask(2);
+  expect(core.outcomes()).toEqual(["settling", "granted"]);
+});
+
+test("no list is followed whose number leaves no room for changes", () => {
+  const core = new Core(attic, kept(attic, cellar), [cellar]);
+  core.see("alive", cellar);
+  for (const founder of [attic, cellar]) core.hear(cellar, told({ founder, number: 2 ** 48, voters: [attic, cellar] }));
+  expect(core.view.list.number).toBe(2);
+  core.hear(cellar, told({ founder: attic, number: 900, voters: [attic, cellar] }));
+  expect(core.view.list.number).toBe(900);
+});
