@@ -21,6 +21,7 @@ export function hearState(turn: Turn, from: string, told: Told): void {
   }));
   const heard: Heard = { atMs: now, list, promised, accepted, grants };
   view.heard = new Map(view.heard).set(from, heard);
+  if (view.silence.has(from)) view.silence = new Map([...view.silence].filter(([id]) => id !== from));
   noteFounder(turn, from, list);
   follow(turn, from, list);
   decide(turn);

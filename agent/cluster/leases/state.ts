@@ -79,6 +79,8 @@ export type View = {
   /** Revoked, or forgotten by an operator. */
   readonly ended: ReadonlySet<string>;
   readonly heard: ReadonlyMap<string, Heard>;
+  /** For how long in all a member has been alive and told nothing before, since it last told. */
+  readonly silence: ReadonlyMap<string, number>;
   /** Since when a member has told of another founder's list. */
   readonly foreign: ReadonlyMap<string, number>;
   /** Since when a member has told of a list that counts more than ours. */

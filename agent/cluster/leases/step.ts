@@ -19,7 +19,7 @@ import {
   type View,
 } from "./state.ts";
 import { leaseMs, settleMs } from "./terms.ts";
-import { hearAsk, hearFree, settle, silent, stateOf, unheard } from "./voter.ts";
+import { hearAsk, hearFree, noteLiveness, settle, silent, stateOf, unheard } from "./voter.ts";
 
 const workMs = 5_000;
 const announceMs = 30_000;
@@ -40,6 +40,7 @@ export function begin(self: string, kept: Kept | undefined, seed: number, now: n
       liveness: new Map(),
       ended: new Set(),
       heard: new Map(),
+      silence: new Map(),
       foreign: new Map(),
       ahead: new Map(),
     },
@@ -66,7 +67,7 @@ function isKept(before: View, view: View): boolean {
 }
 
 function take(turn: Turn, event: Event): void {
-  const { view, now } = turn;
+  const { view } = turn;
   switch (event.kind) {
     case "heard":
       if (view.members.has(event.from)) hear(turn, event.from, event.message);
@@ -75,16 +76,13 @@ function take(turn: Turn, event: Event): void {
       view.members = new Set(event.ids.filter((id) => id !== view.self));
       view.liveness = only(view.liveness, view.members);
       view.heard = only(view.heard, view.members);
+      view.silence = only(view.silence, view.members);
       view.foreign = only(view.foreign, view.members);
       view.ahead = only(view.ahead, view.members);
       break;
-    case "liveness": {
-      const liveness = new Map(view.liveness);
-      for (const [id, state] of event.states)
-        if (liveness.get(id)?.state !== state) liveness.set(id, { state, sinceMs: now });
-      view.liveness = liveness;
+    case "liveness":
+      noteLiveness(turn, event.states);
       break;
-    }
     case "ended":
       view.ended = new Set(event.ids);
       foundAnew(turn);

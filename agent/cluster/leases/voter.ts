@@ -1,5 +1,6 @@
 // A voter: grants leases, and says nothing after a restart until it knows what it may have forgotten.
 // Pure.
+import type { State as Liveness } from "../news.ts";
 import { majorityOf } from "./list.ts";
 import { type LeaseMessage, mostAway } from "./messages.ts";
 import { activeGrants, type Grant, isVoter, send, type Turn, type View } from "./state.ts";
@@ -65,13 +66,32 @@ function isMerging(view: View, now: number): boolean {
 }
 
 /** Members that have just come and not told by which list they go. One that never tells is of an earlier release, and stops nobody for long. */
-export function silent(view: View, now: number): string[] {
-  const ids: string[] = [];
-  for (const [id, { state, sinceMs }] of view.liveness) {
-    if (state !== "alive" || now - sinceMs >= freshMs || !view.members.has(id)) continue;
-    if ((view.heard.get(id)?.atMs ?? Number.NEGATIVE_INFINITY) < sinceMs) ids.push(id);
+export const silent = (view: View, now: number): string[] =>
+  [...view.members].filter((id) => {
+    const spentMs = silentMs(view, id, now);
+    return spentMs !== undefined && spentMs < freshMs;
+  });
+
+/** How long a member that is alive and has not told since it came has been so, earlier times included. */
+function silentMs({ liveness, heard, silence }: View, id: string, now: number): number | undefined {
+  const { state, sinceMs } = liveness.get(id) ?? {};
+  if (state !== "alive" || sinceMs === undefined || (heard.get(id)?.atMs ?? Number.NEGATIVE_INFINITY) >= sinceMs)
+    return undefined;
+  return (silence.get(id) ?? 0) + now - sinceMs;
+}
+
+export function noteLiveness({ view, now }: Turn, states: ReadonlyMap<string, Liveness>): void {
+  const liveness = new Map(view.liveness);
+  const silence = new Map(view.silence);
+  for (const [id, state] of states) {
+    if (liveness.get(id)?.state === state) continue;
+    // Else a member that comes and goes would begin anew each time.
+    const spentMs = silentMs(view, id, now);
+    if (spentMs !== undefined && view.members.has(id)) silence.set(id, spentMs);
+    liveness.set(id, { state, sinceMs: now });
   }
-  return ids;
+  view.liveness = liveness;
+  view.silence = silence;
 }
 
 export function hearFree(turn: Turn, from: string, claim: string): void {

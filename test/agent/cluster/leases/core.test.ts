@@ -274,3 +274,31 @@ test("no list is followed whose number leaves no room for changes", () => {
   core.hear(cellar, told({ founder: attic, number: 900, voters: [attic, cellar] }));
   expect(core.view.list.number).toBe(900);
 });
+
+test("a member that comes and goes and never tells of its list stops nobody for longer than one that stays, until it has told", () => {
+  const core = readyVoter();
+  const { list } = core.view;
+  let number = 0;
+  const isSettling = () => {
+    core.hear(cellar, told(list));
+    const [answer] = answers(core.hear(cellar, askOf(list, ++number)));
+    core.hear(cellar, { type: "free", claim: claim(number) });
+    return answer?.type === "deny";
+  };
+  const comeAndGo = () => {
+    core.see("suspect", porch);
+    core.now += 1_000;
+    core.see("alive", porch);
+    core.now += 2 * minute;
+  };
+  comeAndGo();
+  expect(isSettling()).toBe(true);
+  for (let times = 0; times < 2; times++) comeAndGo();
+  for (let times = 0; times < 20; times++) {
+    expect(isSettling()).toBe(false);
+    comeAndGo();
+  }
+  core.hear(porch, told(list));
+  comeAndGo();
+  expect(isSettling()).toBe(true);
+});
