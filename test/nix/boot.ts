@@ -15,6 +15,7 @@ import { testFolder } from "./nix.ts";
 const Doubles = z.strictObject({
   from: z.string().describe("whose files they are"),
   packages: z.array(z.string()).describe("names in nixpkgs"),
+  standIns: z.record(z.string(), z.string()).default({}).describe("packages of which these are not the files either"),
   cannotStart: z.record(z.string(), z.string()).default({}).describe("units that therefore fail, each with the reason"),
 });
 type Doubles = z.infer<typeof Doubles>;
@@ -37,9 +38,16 @@ export async function proveNixos(): Promise<string> {
 
 function describe(doubles: Doubles | undefined, failed: string[]): string {
   if (!doubles) return "modules and packages of nixpkgs";
-  const reasons = failed.map((unit) => `${unit}: ${doubles.cannotStart[unit]}`);
-  const lost = reasons.length > 0 ? `; failed: ${reasons.join(", ")}` : "";
-  return `modules of NixOS; ${doubles.from}: ${doubles.packages.join(", ")}${lost}`;
+  const list = (entries: [string, string | undefined][]) =>
+    entries.map(([name, what]) => `${name}: ${what}`).join(", ");
+  return [
+    "modules of NixOS",
+    `${doubles.from}: ${doubles.packages.join(", ")}`,
+    list(Object.entries(doubles.standIns)),
+    list(failed.map((unit) => [unit, `failed, ${doubles.cannotStart[unit]}`])),
+  ]
+    .filter(Boolean)
+    .join("; ");
 }
 
 /** Builds the image as a user would, with a `nix` that takes the tree in place of the flake's inputs. */
