@@ -4,6 +4,7 @@ import { keptOf, restored } from "../../ota/rollout/kept.ts";
 import { type RolloutStatus, statusOf, updatingOf } from "../../ota/rollout/report.ts";
 import { dueAtMs, step } from "../../ota/rollout/step.ts";
 import type { Busy, Effect, Event, KnownOrder, Member, Result, View } from "../../ota/rollout/view.ts";
+import { leasesAtOnce } from "../../ota/rollout/wait.ts";
 import type { UpdateReport, UpdateRequest } from "../../provisioning/handover/update.ts";
 import type { SigningKey } from "../../provisioning/trust/keys.ts";
 import { signResult } from "../../provisioning/trust/result.ts";
@@ -12,6 +13,7 @@ import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import { makeQueue } from "../../system/queue.ts";
 import type { Leases } from "../cluster/leases/leases.ts";
+import { mostSlots } from "../cluster/leases/terms.ts";
 import { Claim } from "./lease.ts";
 import { endedOf, type holdsOf, updaterOf } from "./readings.ts";
 import type { Results } from "./results.ts";
@@ -185,7 +187,7 @@ export class Rollouts {
   }
 
   async #ask(): Promise<void> {
-    const most = Math.max(1, ...this.#view.orders.map(({ order }) => order.maxUnavailable));
+    const most = Math.min(mostSlots, leasesAtOnce(this.#view, this.#o.clock.monotonic()));
     const answer = await this.#claim.ask(most, () => this.#happen({ kind: "leaseLost" })).catch(this.#complain);
     if (!answer) return this.#happen({ kind: "denied", by: "noMajority" });
     if (answer.kind === "granted") {

@@ -101,22 +101,41 @@ export function outerWait(
 }
 
 /** Nobody restarts while others are away, for whatever reason. */
-export function outageWait(view: View, { order }: KnownOrder, ranking: Ranking, nowMs: number): Wait | undefined {
+export function outageWait(view: View, known: KnownOrder, ranking: Ranking, nowMs: number): Wait | undefined {
+  const { updating, away } = outagesOf(view, known, ranking, nowMs);
+  const [first, ...more] = [...updating, ...away];
+  return first && 1 + more.length >= known.order.maxUnavailable ? first : undefined;
+}
+
+/** How many devices may hold the lease at once. Whoever is away without one leaves that much fewer: two that ask together count it alike. */
+export function leasesAtOnce(view: View, nowMs: number): number {
+  const known = currentOf(view);
+  if (!known) return 1;
+  const { away } = outagesOf(view, known, rank(view, known.order, nowMs), nowMs);
+  return Math.max(1, known.order.maxUnavailable - away.length);
+}
+
+/** The others that are not there. `updating`: under a lease of their own. */
+function outagesOf(
+  view: View,
+  { order }: KnownOrder,
+  ranking: Ranking,
+  nowMs: number,
+): { updating: Wait[]; away: Wait[] } {
   const { members, self } = view;
-  const updating = ranking.places.flatMap(({ id, standing }): Wait[] =>
+  const updating = ranking.places.flatMap(({ id, standing }): (Wait & { device: string })[] =>
     id !== self && standing.kind === "updating"
       ? [{ on: "restart", device: id, sinceMs: standing.sinceMs, untilMs: standing.untilMs }]
       : [],
   );
-  const isUpdating = (id: string) => updating.some((wait) => wait.on === "restart" && wait.device === id);
+  const isUpdating = (id: string) => updating.some(({ device }) => device === id);
   const isPatient = progressOf(view, order.rollout, nowMs).delayedMs < maxDelayMs;
   const away = [...members.values()].flatMap((member): Wait[] => {
     const { id, absentSinceMs: sinceMs } = member;
     if (id === self || sinceMs === undefined || !isPatient || !blocks(member, nowMs) || isUpdating(id)) return [];
     return [{ on: "absence", device: id, sinceMs, untilMs: sinceMs + dayMs }];
   });
-  const [first, ...more] = [...updating, ...away];
-  return first && 1 + more.length >= order.maxUnavailable ? first : undefined;
+  return { updating, away };
 }
 
 /** Undefined if this device may restart, or ask for the lease if it has none. */

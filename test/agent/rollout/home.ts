@@ -38,6 +38,8 @@ export class Home {
   readonly devices: Device[];
   readonly asked: string[] = [];
   readonly problems: string[] = [];
+  /** How many holders of the lease each question allowed. */
+  readonly allowed: number[] = [];
   #orders: readonly KnownOrder[] = [];
   #holder: string | undefined;
   readonly #fails: (id: string) => boolean;
@@ -60,7 +62,7 @@ export class Home {
     for (const device of this.devices) this.#start(device);
   }
 
-  order(change: Partial<Order> = {}): void {
+  order(change: Partial<Order> = {}, earlier: Partial<Order>[] = []): void {
     const order: Order = {
       ...{
         rollout: rolloutId,
@@ -73,7 +75,10 @@ export class Home {
       },
       ...{ waves: ["canary", 100], successPercent: 100, maxUnavailable: 1, ...change },
     };
-    this.#orders = [{ order, operators: ["owner"] }];
+    this.#orders = [...earlier.map((one) => ({ ...order, ...one })), order].map((one) => ({
+      order: one,
+      operators: ["owner"],
+    }));
     for (const { rollouts } of this.devices) rollouts?.ordersChanged();
   }
 
@@ -101,7 +106,12 @@ export class Home {
           ...{ id: one.id, release: one.release, tags: [], duties: [] },
           ...(!one.isUp && one !== device && { absentSinceMs: clock.monotonic() }),
         })),
-      leases: { ask: async () => this.#ask(id) },
+      leases: {
+        ask: async (_, __, most = 1) => {
+          this.allowed.push(most);
+          return this.#ask(id);
+        },
+      },
       catchUp: async () => {
         this.asked.push(`${id} catches up`);
         for (const other of this.devices) if (other.isUp) await this.#gossip(other);

@@ -1,5 +1,6 @@
 // Three devices update one after the other, each through its own restart, and stop at a bad release.
 import { expect, test } from "vitest";
+import { mostSlots } from "../../../agent/cluster/leases/terms.ts";
 import { eventually } from "../../eventually.ts";
 import { after, before, Home } from "./home.ts";
 
@@ -47,4 +48,16 @@ test("a release that fails stops at the canary, everybody says so, and an aborte
   await eventually(() =>
     expect(home.devices.map(({ rollouts }) => rollouts?.status()?.state)).toEqual(Array(3).fill("aborted")),
   );
+});
+
+test("only the rollout that is under way says how many may restart at once, and never more than there are leases", async () => {
+  const aborted = { rollout: "o".repeat(22), state: "aborted", maxUnavailable: 4, startedAt: 0 } as const;
+  await using one = new Home(2);
+  one.order({}, [aborted]);
+  await eventually(() => expect(one.allowed).toContain(1));
+  expect(Math.max(...one.allowed)).toBe(1);
+  await using many = new Home(2);
+  many.order({ maxUnavailable: 9 });
+  await eventually(() => expect(many.allowed).toContain(mostSlots));
+  expect(Math.max(...many.allowed)).toBe(mostSlots);
 });

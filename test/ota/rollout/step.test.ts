@@ -1,6 +1,7 @@
 // What a device does in a rollout, and on what it waits.
 import { expect, test } from "vitest";
 import { keptOf, restored } from "../../../ota/rollout/kept.ts";
+import { leasesAtOnce } from "../../../ota/rollout/wait.ts";
 import { after, before, hourMs, idsOf, minuteMs, orderOf, rolloutId, Stage } from "./stage.ts";
 
 const ids = idsOf(4);
@@ -160,6 +161,16 @@ test("nobody restarts while anybody is away, whether the rollout is about it or 
   expect(stage.wait()).toMatchObject({ on: "absence", device: last, untilMs: stage.now + 24 * hourMs });
   stage.change({ [last]: { hasLeft: true } });
   expect(stage.effects.at(-1)).toEqual(ask);
+});
+
+test("who is away leaves fewer leases for those who ask together", () => {
+  const stage = new Stage(canary, ids, { maxUnavailable: 2 });
+  expect(leasesAtOnce(stage.view, stage.now)).toBe(2);
+  stage.change({ [last]: { absentSinceMs: stage.now } });
+  expect(leasesAtOnce(stage.view, stage.now)).toBe(1);
+  // One that restarts has a lease itself.
+  stage.says(last, "began");
+  expect(leasesAtOnce(stage.view, stage.now)).toBe(2);
 });
 
 test("what changed between asking and holding the lease counts: it gives the lease back", () => {
