@@ -24,7 +24,6 @@ const KeptAway = z.object({
   release: Version,
   trialSeconds: z.int().min(0),
   lastEndWallMs: z.number(),
-  isUnderWay: z.boolean(),
   agoMs: AgoMs,
 });
 export const KeptView = z.object({

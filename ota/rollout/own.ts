@@ -7,7 +7,7 @@ import { type Effect, type Outcome, type Own, say, type View, type Word } from "
 type Step = [View, Effect[]];
 type Away = Extract<Own, { step: "away" }>;
 
-/** The updater does not take the restart within this time, or forgets it. */
+/** An updater that has not been at the restart for this time has not taken it, or has given it up. */
 export const takenMs = 2 * 60_000;
 const unfitCodes = new Set(["update.tooOld", "update.notNewer", "update.otherBoard"]);
 
@@ -32,10 +32,28 @@ function endAway(view: View, own: Away, nowMs: number): Step {
         return report(view, own, nowMs, "fellBack", ended.check);
     }
   }
-  const isAtIt = (updater.phase === "restarting" || updater.phase === "trying") && updater.release === own.release;
-  if (isAtIt) return own.isUnderWay ? [view, []] : [{ ...view, own: { ...own, isUnderWay: true } }, []];
-  if (own.isUnderWay || nowMs - own.sinceMs < takenMs || updater.phase === "silent") return [view, []];
+  // The restart may fail, or power before the trial is armed: then no end is told of, and the updater no longer is at it.
+  if (isAtIt(updater, own.release)) return [{ ...view, own: { ...own, sinceMs: nowMs } }, []];
+  if (nowMs - own.sinceMs < takenMs || updater.phase === "silent") return [view, []];
   return report(view, own, nowMs, "stayed", updater.phase === "refusing" ? updater.code : undefined);
+}
+
+function isAtIt(updater: View["updater"], release: string): boolean {
+  switch (updater.phase) {
+    case "restarting":
+    case "trying":
+      return updater.release === release;
+    case "refusing":
+      // Whether the trial has failed is still open.
+      return updater.release === release && updater.code.startsWith("trial.") && !updater.isFinal;
+    case "none":
+    case "silent":
+    case "free":
+    case "busy":
+    case "preparing":
+    case "ready":
+      return false;
+  }
 }
 
 function report(view: View, { rollout, release, order }: Away, nowMs: number, outcome: Outcome, check?: string): Step {

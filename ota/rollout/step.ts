@@ -110,7 +110,7 @@ function granted(view: View, nowMs: number): Step {
   const lastEndWallMs = view.ended?.atWallMs ?? 0;
   const own: View["own"] = {
     step: "away",
-    ...{ rollout, order, release, trialSeconds, lastEndWallMs, sinceMs: nowMs, isUnderWay: false },
+    ...{ rollout, order, release, trialSeconds, lastEndWallMs, sinceMs: nowMs },
   };
   const [said, publish] = say(view, { rollout, order, release, outcome: "began", trialSeconds }, nowMs);
   return [{ ...said, own, denial: undefined }, [publish, { kind: "restart", release }]];

@@ -97,12 +97,11 @@ export type Own =
       readonly rollout: string;
       readonly order: number;
       readonly release: string;
+      /** When the updater was last seen at it; before that, when it was asked. */
       readonly sinceMs: number;
       readonly trialSeconds: number;
       /** The end that was the last before. */
       readonly lastEndWallMs: number;
-      /** Whether the updater has been seen at it; while it has not, an order that it did not take is given again. */
-      readonly isUnderWay: boolean;
     };
 
 /** `held`: somebody else has the lease. `noMajority`: too few voters answer. `settling`: a voter has just restarted. */

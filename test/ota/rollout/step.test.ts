@@ -332,6 +332,35 @@ test("an updater that does not take the restart makes no failure", () => {
   ]);
 });
 
+test.each([
+  ["fails", { phase: "ready", release: after } as const],
+  ["ends with the power before the trial is armed", { phase: "free" } as const],
+])("a restart that %s is given up, and asked for again", (_, updater) => {
+  const stage = new Stage(canary, ids, {});
+  stage.prepare();
+  stage.happen({ kind: "granted" });
+  stage.now += minuteMs;
+  stage.happen({ kind: "updater", updater: { phase: "restarting", release: after } });
+  stage.now += minuteMs;
+  expect(stage.happen({ kind: "updater", updater })).toEqual([]);
+  expect(stage.after(minuteMs - 1)).toEqual([]);
+  expect(stage.after(1)).toMatchObject([
+    { kind: "publish", result: { outcome: "stayed" } },
+    { kind: "releaseLease" },
+    { kind: updater.phase === "ready" ? "askLease" : "prepare" },
+  ]);
+});
+
+test("a trial in doubt is still one", () => {
+  const stage = new Stage(canary, ids, {});
+  stage.prepare();
+  stage.happen({ kind: "granted" });
+  const updater = { phase: "refusing", release: after, code: "trial.meshDown", isFinal: false } as const;
+  stage.happen({ kind: "updater", updater });
+  expect(stage.after(9 * minuteMs)).toEqual([]);
+  expect(stage.view.own.step).toBe("away");
+});
+
 test("a device that has just started listens first", () => {
   const stage = new Stage(canary, ids);
   stage.view = { ...stage.view, listenUntilMs: stage.now + 35_000 };
