@@ -43,6 +43,10 @@ export class Home {
   #orders: readonly KnownOrder[] = [];
   #holder: string | undefined;
   readonly #fails: (id: string) => boolean;
+  /** What one missed comes with the next full exchange, as members make it every 30 s. */
+  readonly #exchanging = setInterval(() => {
+    for (const device of this.devices) if (device.isUp) void this.#gossip(device);
+  }, 30_000 / speed);
 
   constructor(size: number, fails: (id: string) => boolean = () => false) {
     this.#fails = fails;
@@ -83,6 +87,7 @@ export class Home {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#exchanging);
     for (const { rollouts } of this.devices) await rollouts?.stop();
   }
 
