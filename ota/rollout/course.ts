@@ -65,7 +65,8 @@ export function lackOf({ places, sizes }: Ranking, order: Order, wave: number, n
 
 /** The progress after this wave, if it has ended by now. */
 export function advance(before: Progress, ranking: Ranking, order: Order, nowMs: number): Progress {
-  if (before.wave >= order.waves.length || lackOf(ranking, order, before.wave, nowMs)) return before;
+  if (before.wave >= order.waves.length || ranking.heldBack || lackOf(ranking, order, before.wave, nowMs))
+    return before;
   const wave = before.wave + 1;
   return { ...before, wave, waveSinceMs: nowMs, isFinished: wave >= order.waves.length };
 }

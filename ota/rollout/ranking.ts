@@ -20,11 +20,12 @@ export type Standing =
   /** `order`: under which number it failed. `isSaid`: by its own word, which it does not take back; else it has not given one in time. */
   | { kind: "failed"; sinceMs: number; order: number; check: string; isSaid: boolean }
   | { kind: "unfit"; check: string }
-  | { kind: "held"; untilWallMs: number; reason: string }
+  | Held
   /** Away for a day, said goodbye, or absences have delayed the rollout for long enough. */
   | { kind: "passedOver"; sinceMs: number }
   | { kind: "absent"; sinceMs: number }
   | { kind: "waiting" };
+export type Held = { kind: "held"; untilWallMs: number; reason: string };
 /** `wave`: undefined beyond the last wave. */
 export type Place = { id: string; member: Member; standing: Standing; wave: number | undefined };
 export type Ranking = {
@@ -34,6 +35,8 @@ export type Ranking = {
   aside: readonly Place[];
   /** How many of `places` are in this wave or an earlier one. */
   sizes: readonly number[];
+  /** Why no wave ends meanwhile: everybody is held, so that waves would end without anybody in them. */
+  heldBack: Held | undefined;
 };
 
 /** The last answer: one step asks several times. */
@@ -60,7 +63,9 @@ export function rank(view: View, order: Order, nowMs: number): Ranking {
     const wave = sizes.findIndex((size) => at < size);
     return { ...place, wave: wave === -1 ? undefined : wave };
   });
-  const ranking = { places, aside, sizes };
+  const held = aside.flatMap(({ standing }) => (standing.kind === "held" ? [standing] : []));
+  const heldBack = holdOf(view, "all", nowMs) ?? (places.length === 0 ? held[0] : undefined);
+  const ranking = { places, aside, sizes, heldBack };
   latest = { of, ranking };
   return ranking;
 }
@@ -105,13 +110,8 @@ export const blocks = ({ absentSinceMs, hasLeft }: Member, nowMs: number): boole
 const isAside = ({ kind }: Standing) => kind === "unfit" || kind === "held" || kind === "passedOver";
 
 /** Undefined for a member that the rollout is not about. */
-function standingOf(
-  { results, holds, clock, self }: View,
-  order: Order,
-  member: Member,
-  nowMs: number,
-  isPatient: boolean,
-): Standing | undefined {
+function standingOf(view: View, order: Order, member: Member, nowMs: number, isPatient: boolean): Standing | undefined {
+  const { results, self } = view;
   const heard = results.get(member.id);
   const result = heard?.rollout === order.rollout && heard.release === order.release ? heard : undefined;
   const isOlder = isOlderThan(member.release, order.release);
@@ -143,13 +143,16 @@ function standingOf(
       break;
   }
   if (!isOlder || (order.tag !== undefined && !member.tags.includes(order.tag))) return undefined;
-  const wallMs = clock.wallMs + (nowMs - clock.atMs);
-  const hold = holds.find(
-    ({ device, untilWallMs }) => (device === "all" || device === member.id) && untilWallMs > wallMs,
-  );
-  if (hold) return { kind: "held", untilWallMs: hold.untilWallMs, reason: hold.reason };
+  const hold = holdOf(view, member.id, nowMs);
+  if (hold) return hold;
   if (member.id === self || absentSinceMs === undefined) return { kind: "waiting" };
   return { kind: isPatient && blocks(member, nowMs) ? "absent" : "passedOver", sinceMs: absentSinceMs };
+}
+
+function holdOf({ holds, clock }: View, device: string, nowMs: number): Held | undefined {
+  const wallMs = clock.wallMs + (nowMs - clock.atMs);
+  const hold = holds.find((one) => (one.device === "all" || one.device === device) && one.untilWallMs > wallMs);
+  return hold && { kind: "held", untilWallMs: hold.untilWallMs, reason: hold.reason };
 }
 
 export const weightOf = (duties: Member["duties"]): number =>

@@ -84,9 +84,7 @@ export function statusOf(view: View, nowMs: number): RolloutStatus | undefined {
   const whole =
     state !== "running" && state !== "paused"
       ? undefined
-      : (stop ??
-        outageWait(view, known, ranking, nowMs) ??
-        (next ? undefined : waveWait(known, ranking, progress.wave, nowMs, progress.waveSinceMs)));
+      : (stop ?? outageWait(view, known, ranking, nowMs) ?? (next ? undefined : waveWait(view, known, ranking, nowMs)));
   const toEpoch = (ms: number) => Math.round(view.clock.wallMs + (ms - view.clock.atMs));
   const isUnder = (kind: Place["standing"]["kind"]) => ranking.places.filter(({ standing }) => standing.kind === kind);
   return {

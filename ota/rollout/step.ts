@@ -3,16 +3,7 @@
 import { advance, crossedBy, currentOf, failuresOf, progressOf } from "./course.ts";
 import { endOwn, takenMs } from "./own.ts";
 import { blocks, type Place, type Ranking, rank } from "./ranking.ts";
-import {
-  type Effect,
-  type Event,
-  type KnownOrder,
-  type Member,
-  type Order,
-  type Progress,
-  say,
-  type View,
-} from "./view.ts";
+import { type Effect, type Event, type Member, type Order, type Progress, say, type View } from "./view.ts";
 import { outerWait, ownWait, stopOf, waveWait } from "./wait.ts";
 
 export type Step = [View, Effect[]];
@@ -36,11 +27,10 @@ export function dueAtMs(view: View, nowMs: number): number | undefined {
   const known = currentOf(view);
   if (!known) return undefined;
   const { own, listenUntilMs, preparedAtMs } = view;
-  const deadlines = rank(view, known.order, nowMs).places.flatMap(({ standing }) =>
-    standing.kind === "updating" ? [standing.untilMs] : [],
-  );
+  const ranking = rank(view, known.order, nowMs);
+  const deadlines = ranking.places.flatMap(({ standing }) => (standing.kind === "updating" ? [standing.untilMs] : []));
   const wait = ownWait(view, nowMs);
-  const whole = waitOfWhole(view, known, nowMs);
+  const whole = waveWait(view, known, ranking, nowMs);
   const times = [
     ...deadlines,
     ...[wait?.untilMs, whole?.untilMs, preparedAtMs === undefined ? undefined : preparedAtMs + againMs],
@@ -49,11 +39,6 @@ export function dueAtMs(view: View, nowMs: number): number | undefined {
   const due = times.flatMap((time) => (time !== undefined && time > nowMs ? [time] : []));
   return due.length === 0 ? undefined : Math.min(...due);
 }
-
-const waitOfWhole = (view: View, known: KnownOrder, nowMs: number) => {
-  const progress = progressOf(view, known.order.rollout, nowMs);
-  return waveWait(known, rank(view, known.order, nowMs), progress.wave, nowMs, progress.waveSinceMs);
-};
 
 function hear(view: View, event: Event, nowMs: number): Step {
   switch (event.kind) {

@@ -1,7 +1,7 @@
 // Why a device does not restart yet: on what it waits, since when and, where that is known, until when.
 // Pure. Times are monotonic.
 import { crossedBy, currentOf, failuresOf, lackOf, progressOf } from "./course.ts";
-import { blocks, dayMs, maxDelayMs, type Place, type Ranking, rank, weightOf } from "./ranking.ts";
+import { blocks, dayMs, type Held, maxDelayMs, type Place, type Ranking, rank, weightOf } from "./ranking.ts";
 import type { Busy, Denial, KnownOrder, View } from "./view.ts";
 import { hoursOf } from "./window.ts";
 
@@ -53,25 +53,25 @@ export function stopOf(
   return { on: "failures", devices: devices.map(({ id }) => id), sinceMs: Math.min(...since, nowMs) };
 }
 
-/** Why this wave has not ended. */
-export function waveWait(
-  known: KnownOrder,
-  ranking: Ranking,
-  wave: number,
-  nowMs: number,
-  sinceMs: number,
-): Wait | undefined {
-  const lack = lackOf(ranking, known.order, wave, nowMs);
+/** Why the wave that is under way has not ended. */
+export function waveWait(view: View, { order }: KnownOrder, ranking: Ranking, nowMs: number): Wait | undefined {
+  const { wave, waveSinceMs: sinceMs } = progressOf(view, order.rollout, nowMs);
+  if (ranking.heldBack) return holdWait(view, ranking.heldBack, nowMs, sinceMs);
+  const lack = lackOf(ranking, order, wave, nowMs);
   switch (lack?.kind) {
     case undefined:
       return undefined;
     case "devices":
       return { on: "wave", wave, devices: lack.places.map(({ id }) => id), sinceMs };
     case "threshold":
-      return { on: "failures", devices: failuresOf(ranking.places, known.order).map(({ id }) => id), sinceMs };
+      return { on: "failures", devices: failuresOf(ranking.places, order).map(({ id }) => id), sinceMs };
     case "soak":
       return { on: "soak", wave, sinceMs: lack.sinceMs, untilMs: lack.untilMs };
   }
+}
+
+function holdWait({ clock }: View, { untilWallMs, reason }: Held, nowMs: number, sinceMs: number): Wait {
+  return { on: "hold", reason, sinceMs, untilMs: nowMs + untilWallMs - (clock.wallMs + nowMs - clock.atMs) };
 }
 
 /** Why the device at this place has to wait, as far as any member can tell. */
@@ -85,10 +85,7 @@ export function outerWait(
   const { order } = known;
   const progress = progressOf(view, order.rollout, nowMs);
   const { standing } = place;
-  if (standing.kind === "held") {
-    const untilMs = nowMs + standing.untilWallMs - (view.clock.wallMs + nowMs - view.clock.atMs);
-    return { on: "hold", reason: standing.reason, sinceMs: progress.waveSinceMs, untilMs };
-  }
+  if (standing.kind === "held") return holdWait(view, standing, nowMs, progress.waveSinceMs);
   if (standing.kind === "absent" || standing.kind === "passedOver") {
     return { on: "absence", device: place.id, sinceMs: standing.sinceMs, untilMs: standing.sinceMs + dayMs };
   }
@@ -96,7 +93,7 @@ export function outerWait(
   if (stop) return stop;
   if (place.wave === undefined)
     return { on: "wave", wave: order.waves.length, devices: [], sinceMs: progress.waveSinceMs };
-  if (place.wave > progress.wave) return waveWait(known, ranking, progress.wave, nowMs, progress.waveSinceMs);
+  if (place.wave > progress.wave) return waveWait(view, known, ranking, nowMs);
   return undefined;
 }
 

@@ -200,10 +200,27 @@ test("a held device is passed over by name, and updated once the hold is over", 
   expect(stage.after(minuteMs)).toEqual([{ kind: "prepare", release: after }]);
 });
 
-test("a hold of all holds everybody", () => {
+test.each([
+  ["a hold of all", ["all"]],
+  ["a hold of each", ids],
+])("%s holds the waves too: the canary is still to come when it is over", (_, devices) => {
   const stage = new Stage(canary, ids);
-  stage.order({}, {}, [{ device: "all", untilWallMs: hourMs, reason: "guests" }]);
+  stage.happen({ kind: "clock", moment: { atMs: stage.now, wallMs: 0, minute: 0 } });
+  const holds = devices.map((device) => ({ device, untilWallMs: hourMs, reason: "guests" }));
+  stage.order({}, {}, holds);
+  expect(stage.status()).toMatchObject({ state: "running", wave: 0, waits: { on: "hold", reason: "guests" } });
   expect(stage.status().members.map(({ standing }) => standing)).toEqual(["held", "held", "held", "held"]);
+  expect(stage.after(hourMs)).toEqual([{ kind: "prepare", release: after }]);
+  expect(stage.status()).toMatchObject({ state: "running", wave: 0, next: canary });
+});
+
+test("a hold of all in the middle does not end the waves that are left", () => {
+  const stage = new Stage(last, ids, {});
+  stage.happen({ kind: "clock", moment: { atMs: stage.now, wallMs: 0, minute: 0 } });
+  for (const id of [canary, second]) stage.says(id, "updated");
+  stage.order({}, {}, [{ device: "all", untilWallMs: hourMs, reason: "guests" }]);
+  stage.after(hourMs - 1);
+  expect(stage.status()).toMatchObject({ state: "running", wave: 0 });
 });
 
 test("it restarts in the hours alone, and at any hour once no time server has answered for a day", () => {
