@@ -36,6 +36,7 @@ export type ErrorCode =
   | "operator.revoked"
   | "rollout.ambiguous"
   | "rollout.over"
+  | "rollout.paused"
   | "rollout.unknown"
   | "provision.invalid"
   | "provision.tooLarge"

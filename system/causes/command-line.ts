@@ -86,6 +86,11 @@ export const commandLineCauses: Record<
     cause: "The rollout is aborted, which is final, or no higher number is left for it.",
     next: "Start another one with `hamlet rollout start`.",
   },
+  "rollout.paused": {
+    cause:
+      "The rollout is paused although its last order says that it runs: devices failed, operators disagree, or who signed it is revoked.",
+    next: "See why with `hamlet rollout status`, then go on with `hamlet rollout resume`.",
+  },
   "node.tooOld": {
     cause: "The Node.js that runs this program is too old for it.",
     next: "Install Node.js 22.15 or newer.",

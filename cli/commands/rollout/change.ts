@@ -14,8 +14,8 @@ export type Change = {
   to: (rollout: Omit<Rollout, "certificate">, wave: number) => Pick<Rollout, "state" | "promoted">;
   /** What is done, as in "paused the rollout". */
   done: (changed: Rollout) => string;
-  /** Before anything is signed. */
-  ask?: (rollout: Omit<Rollout, "certificate">) => Promise<void>;
+  /** Before anything is signed. `isStopped`: it is paused, although its document says that it runs. */
+  ask?: (rollout: Omit<Rollout, "certificate">, isStopped: boolean) => Promise<void>;
 };
 
 export const changeOptions: Record<string, Option> = {
@@ -34,8 +34,9 @@ export function changeRollout({ positionals: [wanted], values }: Input, context:
         exitCode: 3,
       });
     if (state === "aborted") throw over("is aborted");
-    await change.ask?.(rollout);
-    const wave = standing?.rollout === rollout.rollout ? standing.wave : 0;
+    const its = standing?.rollout === rollout.rollout ? standing : undefined;
+    await change.ask?.(rollout, rollout.state === "running" && (state === "paused" || its?.state === "paused"));
+    const wave = its?.wave ?? 0;
     const by = await operator();
     const next = Rollout.safeParse({
       ...{ ...rollout, ...signatureOf(owned.keys.id, by), ...change.to(rollout, wave) },

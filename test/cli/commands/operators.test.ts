@@ -214,6 +214,21 @@ test("a rollout that is done is not meant, and the wave that is under way is pro
   await expect(hamlet(rolloutPause)).rejects.toMatchObject({ code: "rollout.unknown" });
 });
 
+test("promote does not go on with a rollout that failures or a disagreement have stopped", async () => {
+  await start();
+  const [{ rollout }] = orders.rollouts() as [ReturnType<typeof orders.rollouts>[number]];
+  const { rollout: id, release, waves } = rollout;
+  const facts = { number: 1, operators: ["owner"], updated: 0, failed: 1, total: 3, isWindowIgnored: false };
+  underWay = { ...facts, rollout: id, release, waves, state: "paused", wave: 0, members: [], later: [] };
+  const refusal = { code: "rollout.paused", hint: expect.stringContaining("hamlet rollout resume"), exitCode: 3 };
+  await expect(hamlet(rolloutPromote)).rejects.toMatchObject(refusal);
+  underWay = undefined;
+  const owner = await openOperator(await readNeighborhood(home), passphrase);
+  await orders.take("rollout", await signRollout({ ...rollout, promoted: 1 }, owner.key));
+  await expect(hamlet(rolloutPromote)).rejects.toMatchObject(refusal);
+  expect(orders.rollouts()).toMatchObject([{ state: "paused", rollout: { number: 1 } }]);
+});
+
 test("a rollout whose numbers are used up is over", async () => {
   await start();
   const owner = await openOperator(await readNeighborhood(home), passphrase);
