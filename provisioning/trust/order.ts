@@ -9,7 +9,7 @@ import { Refusal } from "./refusal.ts";
 import type { Revocations } from "./revocation.ts";
 
 /** Room below 2^53 for what a reader adds to order the documents. */
-const maxNumber = 2 ** 40;
+export const maxNumber = 2 ** 40;
 
 export const orderFields = {
   v: z.literal(1),

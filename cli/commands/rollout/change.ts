@@ -1,5 +1,5 @@
 // What the commands that change a rollout have in common: the whole order is signed again under the next number.
-import { signatureOf } from "../../../provisioning/trust/order.ts";
+import { maxNumber, signatureOf } from "../../../provisioning/trust/order.ts";
 import { Rollout, signRollout } from "../../../provisioning/trust/rollout.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
@@ -38,9 +38,12 @@ export function changeRollout({ positionals: [wanted], values }: Input, context:
     await change.ask?.(rollout, rollout.state === "running" && (state === "paused" || its?.state === "paused"));
     const wave = its?.wave ?? 0;
     const by = await operator();
+    const to = change.to(rollout, wave);
     const next = Rollout.safeParse({
-      ...{ ...rollout, ...signatureOf(owned.keys.id, by), ...change.to(rollout, wave) },
-      ...{ number: rollout.number + 1, issuedAt: systemClock.now() },
+      ...{ ...rollout, ...signatureOf(owned.keys.id, by), ...to },
+      // An abort is above every other number, so it may carry the last one too.
+      number: to.state === "aborted" ? Math.min(rollout.number + 1, maxNumber) : rollout.number + 1,
+      issuedAt: systemClock.now(),
     });
     if (!next.success) throw over("has no higher number left");
     await hand(await signRollout(next.data, by.key));

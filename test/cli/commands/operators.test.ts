@@ -229,12 +229,14 @@ test("promote does not go on with a rollout that failures or a disagreement have
   expect(orders.rollouts()).toMatchObject([{ state: "paused", rollout: { number: 1 } }]);
 });
 
-test("a rollout whose numbers are used up is over", async () => {
+test("a rollout whose numbers are used up takes no change but an abort, so that it blocks no other", async () => {
   await start();
   const owner = await openOperator(await readNeighborhood(home), passphrase);
   const [{ rollout }] = orders.rollouts() as [ReturnType<typeof orders.rollouts>[number]];
   await orders.take("rollout", await signRollout({ ...rollout, number: 2 ** 40 }, owner.key));
   await expect(hamlet(rolloutPause)).rejects.toMatchObject({ code: "rollout.over" });
+  await hamlet(rolloutAbort, "--yes");
+  expect(standing()).toMatchObject([{ state: "aborted", number: 2 ** 40 }]);
 });
 
 test("hold: a device or all take no update until then, or until it is ended", async () => {
