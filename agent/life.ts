@@ -93,6 +93,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
     neighborhood: identity.neighborhood,
     stateFolder: config.stateFolder,
     revocations: () => membership.revocations(),
+    clock,
     log: makeLog("orders"),
     warnings,
   });

@@ -7,7 +7,7 @@ import { operatorIdOf } from "../../provisioning/trust/operator.ts";
 import type { Signed } from "../../provisioning/trust/order.ts";
 import type { Rollout } from "../../provisioning/trust/rollout.ts";
 import { addRollout as addDocument } from "../../provisioning/trust/rollout-orders.ts";
-import { addLatest, type Latest, none, type Rule, refuseOutdated, withinBounds } from "./latest.ts";
+import { addLatest, type Latest, type Moment, none, type Rule, refuseOutdated, withinBounds } from "./latest.ts";
 
 export type Certified = { content: OperatorCertificate; jws: string; digest: string };
 export type Held = {
@@ -23,6 +23,7 @@ const mostRollouts = 16;
 const mostDevices = 256;
 const mostOperators = 64;
 
+const signerOf = ({ operator }: { operator: OperatorCertificate }) => [operator.key];
 const signedAt = ({ content }: { content: { issuedAt: number } }) => content.issuedAt;
 /** By number; of equal ones every device chooses the same. */
 const hasHigherNumber = <T extends { number: number }>(one: Named<T>, other: Named<T>): boolean =>
@@ -34,6 +35,7 @@ const operatorRule: Rule<Certified> = {
   most: mostOperators,
   subjectOf: ({ content }) => operatorIdOf(content.key),
   ageOf: signedAt,
+  signersOf: ({ content }) => [content.key],
   isAbove: (one, other) =>
     signedAt(one) > signedAt(other) || (signedAt(one) === signedAt(other) && one.digest < other.digest),
 };
@@ -41,6 +43,7 @@ const holdRule: Rule<Signed<Hold>> = {
   most: mostDevices,
   subjectOf: ({ content }) => content.device,
   ageOf: signedAt,
+  signersOf: signerOf,
   // Of two operators who disagree the more careful one counts.
   isAbove: (one, other) =>
     one.content.number === other.content.number && one.content.until !== other.content.until
@@ -51,29 +54,35 @@ const forgetRule: Rule<Signed<Forget>> = {
   most: mostDevices,
   subjectOf: ({ content }) => content.device,
   ageOf: signedAt,
+  signersOf: signerOf,
   isAbove: hasHigherNumber,
 };
 
-export const addOperator = (held: Held, added: Certified): Held =>
-  put(held, "operators", addLatest(held.operators, added, operatorRule));
-export const addHold = (held: Held, added: Signed<Hold>): Held =>
-  put(held, "holds", addLatest(held.holds, added, holdRule));
-export const addForget = (held: Held, added: Signed<Forget>): Held =>
-  put(held, "forgets", addLatest(held.forgets, added, forgetRule));
+export const addOperator = (held: Held, added: Certified, moment: Moment): Held =>
+  put(held, "operators", addLatest(held.operators, added, operatorRule, moment));
+export const addHold = (held: Held, added: Signed<Hold>, moment: Moment): Held =>
+  put(held, "holds", addLatest(held.holds, added, holdRule, moment));
+export const addForget = (held: Held, added: Signed<Forget>, moment: Moment): Held =>
+  put(held, "forgets", addLatest(held.forgets, added, forgetRule, moment));
 
-/** Throws `Refusal` if it started before one that was forgotten here. `isDone`: whether every device has the release. */
-export function addRollout(held: Held, added: Signed<Rollout>, isDone: (rollout: string) => boolean): Held {
+/** `isDone`: whether every device has the release. */
+export type Bounds = Moment & { isDone(rollout: string): boolean };
+
+/** Throws `Refusal` if it started before one that was forgotten here. */
+export function addRollout(held: Held, added: Signed<Rollout>, { isDone, ...moment }: Bounds): Held {
   const { documents, floorMs } = held.rollouts;
   const { rollout, startedAt } = added.content;
   if (!documents.has(rollout)) refuseOutdated(startedAt, floorMs);
   const next = addDocument(documents, added);
   if (next === documents) return held;
-  const rollouts = withinBounds({ documents: next, floorMs }, rollout, {
+  const rule = {
     most: mostRollouts,
-    ageOf: (all) => all[0]!.content.startedAt,
-    hasEnded: (all) => all[0]!.content.state === "aborted" || isDone(all[0]!.content.rollout),
-  });
-  return { ...held, rollouts };
+    ageOf: (all: readonly Signed<Rollout>[]) => all[0]!.content.startedAt,
+    signersOf: (all: readonly Signed<Rollout>[]) => all.flatMap(signerOf),
+    hasEnded: (all: readonly Signed<Rollout>[]) =>
+      all[0]!.content.state === "aborted" || isDone(all[0]!.content.rollout),
+  };
+  return { ...held, rollouts: withinBounds({ documents: next, floorMs }, rollout, rule, moment) };
 }
 
 /** Without what revoked operators signed. `revoked`: their keys. */

@@ -13,21 +13,26 @@ export type Rule<Document> = {
   ageOf(document: Document): number;
   /** Of two about one subject. */
   isAbove(one: Document, other: Document): boolean;
-  /** These go before all others. */
+  /** The keys of those whose word it is. */
+  signersOf(document: Document): readonly string[];
+  /** These go before all others but those of revoked operators. */
   hasEnded?(document: Document): boolean;
 };
+/** `revoked`: the keys of operators whose documents make room first. */
+export type Moment = { nowMs: number; revoked: ReadonlySet<string> };
 
 /** With one more document; the same if it changes nothing. Throws `Refusal`. */
 export function addLatest<Document>(
   held: Latest<Document>,
   added: Document,
   { subjectOf, isAbove, ...rule }: Rule<Document>,
+  moment: Moment,
 ): Latest<Document> {
   const subject = subjectOf(added);
   const known = held.documents.get(subject);
   if (known !== undefined && !isAbove(added, known)) return held;
   if (known === undefined) refuseOutdated(rule.ageOf(added), held.floorMs);
-  return withinBounds({ ...held, documents: new Map(held.documents).set(subject, added) }, subject, rule);
+  return withinBounds({ ...held, documents: new Map(held.documents).set(subject, added) }, subject, rule, moment);
 }
 
 /** Throws `Refusal` if what was signed then may have ended and been forgotten. */
@@ -39,17 +44,22 @@ export function refuseOutdated(signedAt: number, floorMs: number): void {
 export function withinBounds<Document>(
   { documents, floorMs }: Latest<Document>,
   added: string,
-  { most, ageOf, hasEnded = () => false }: Pick<Rule<Document>, "most" | "ageOf" | "hasEnded">,
+  { most, ageOf, signersOf, hasEnded = () => false }: Omit<Rule<Document>, "subjectOf" | "isAbove">,
+  { nowMs, revoked }: Moment,
 ): Latest<Document> {
   if (documents.size <= most) return { documents, floorMs };
+  const isRevoked = (document: Document) => signersOf(document).every((key) => revoked.has(key));
+  const weightOf = (document: Document) => (isRevoked(document) ? 2 : hasEnded(document) ? 1 : 0);
   const [gone, document] = [...documents].reduce((one, other) => {
-    const endedFirst = Number(hasEnded(other[1])) - Number(hasEnded(one[1]));
-    return endedFirst > 0 || (endedFirst === 0 && ageOf(other[1]) < ageOf(one[1])) ? other : one;
+    const goesFirst = weightOf(other[1]) - weightOf(one[1]);
+    return goesFirst > 0 || (goesFirst === 0 && ageOf(other[1]) < ageOf(one[1])) ? other : one;
   });
   if (gone === added) throw outdated();
   const left = new Map(documents);
   left.delete(gone);
-  return { documents: left, floorMs: Math.max(floorMs, ageOf(document)) };
+  // Whoever signs chooses the date: one in the future would keep out every later order, and one who is revoked keeps out nothing.
+  const raisedMs = isRevoked(document) ? 0 : Math.min(ageOf(document), nowMs);
+  return { documents: left, floorMs: Math.max(floorMs, raisedMs) };
 }
 
 const outdated = () => new Refusal("outdated", "an order older than all that are kept here");

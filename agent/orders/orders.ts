@@ -6,12 +6,13 @@ import type { Authority } from "../../provisioning/trust/order.ts";
 import { Refusal } from "../../provisioning/trust/refusal.ts";
 import { noRevocations, type Revocations } from "../../provisioning/trust/revocation.ts";
 import { type RolloutOrder, rolloutOrders } from "../../provisioning/trust/rollout-orders.ts";
+import type { Clock } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import { makeQueue } from "../../system/queue.ts";
 import { warnOfDamage } from "../health/damage.ts";
 import type { Warnings } from "../health/warnings.ts";
-import { type Held, nothingHeld, withFloors, withoutRevoked } from "./held.ts";
+import { type Bounds, type Held, nothingHeld, withFloors, withoutRevoked } from "./held.ts";
 import { type OrderName, type Reading, readings } from "./readings.ts";
 import { OrdersStore } from "./store.ts";
 
@@ -20,6 +21,7 @@ export type OrdersOptions = {
   stateFolder: string;
   /** Those that are known now: what a revoked operator signed no longer counts. */
   revocations(): Revocations;
+  clock: Pick<Clock, "now">;
   log: Log;
   warnings: Warnings;
 };
@@ -58,7 +60,7 @@ export class Orders {
   /** Whatever was revoked since: what a revoked operator signed must still be known, so that it stays stopped. */
   async #readBack(read: Reading, jws: string): Promise<void> {
     try {
-      const add = await read(jws, { ...this.authority(), revocations: noRevocations }, this.isDone);
+      const add = await read(jws, { ...this.authority(), revocations: noRevocations }, this.#bounds());
       this.#held = add(this.#held);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -68,13 +70,13 @@ export class Orders {
 
   /** Throws `Refusal` unless it would be taken. */
   async check(name: OrderName, jws: string): Promise<void> {
-    (await readings[name](jws, this.authority(), this.isDone))(this.#held);
+    (await readings[name](jws, this.authority(), this.#bounds()))(this.#held);
   }
 
   /** Keeps an order. Resolves to whether it changes something; throws `Refusal`, and `file.full` if it could not be kept. */
   take(name: OrderName, jws: string): Promise<boolean> {
     return this.#inTurn(async () => {
-      const add = await readings[name](jws, this.authority(), this.isDone);
+      const add = await readings[name](jws, this.authority(), this.#bounds());
       // What a revoked operator said of a device is in nobody's way. Of a rollout its word stays: it is what stopped it.
       const { holds, forgets } = this.valid();
       const before = { ...this.#held, holds, forgets };
@@ -92,6 +94,11 @@ export class Orders {
     const { neighborhood, revocations } = this.#o;
     const known = new Map([...this.#held.operators.documents].map(([id, { content }]) => [id, content]));
     return { neighborhood, revocations: revocations(), known };
+  }
+
+  #bounds(): Bounds {
+    const { clock, revocations } = this.#o;
+    return { nowMs: clock.now(), revoked: revocations().operators, isDone: this.isDone };
   }
 
   /** The one that started first in front. */

@@ -9,6 +9,7 @@ import { operatorOrderKinds } from "../../../agent/orders/kinds.ts";
 import { Orders } from "../../../agent/orders/orders.ts";
 import { signForget } from "../../../provisioning/trust/forget.ts";
 import { type Hold, signHold } from "../../../provisioning/trust/hold.ts";
+import { deviceIdOf } from "../../../provisioning/trust/names.ts";
 import { type Operator, signatureOf } from "../../../provisioning/trust/order.ts";
 import { addRevocation, noRevocations, signRevocation } from "../../../provisioning/trust/revocation.ts";
 import { type Rollout, signRollout } from "../../../provisioning/trust/rollout.ts";
@@ -18,7 +19,8 @@ import { makeDevice, makeOperator, makeStreet, makeToken, monday, rolloutBy } fr
 const elm = makeStreet();
 const [owner, alice] = [await makeOperator(elm, "owner"), await makeOperator(elm, "alice")];
 const attic = await makeDevice(elm, await makeToken(elm));
-const clock = { now: () => monday, monotonic: () => 0 };
+const hourMs = 3_600_000;
+const clock = { now: () => monday + hourMs, monotonic: () => 0 };
 
 let folder: string;
 let revocations = noRevocations;
@@ -31,7 +33,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 async function open() {
   const warnings = new Warnings(clock, silentLog);
   const orders = await Orders.open({
-    ...{ neighborhood: elm.keys, stateFolder: folder, revocations: () => revocations, log: silentLog, warnings },
+    ...{ neighborhood: elm.keys, stateFolder: folder, revocations: () => revocations, clock, log: silentLog, warnings },
   });
   const kinds = operatorOrderKinds(orders);
   const published: string[] = [];
@@ -183,6 +185,28 @@ test("sixteen rollouts are kept: the oldest aborted goes first, then the oldest,
   ]);
 });
 
+test("an operator who dates its orders far ahead keeps nobody's order out once it is revoked", async () => {
+  const { order } = await open();
+  await order([await rollout({ rollout: idOf(0) }), await hold()]);
+  for (let at = 1; at <= 34; at++) {
+    await order([await rollout({ rollout: idOf(at), startedAt: 2 ** 53 - 100 + at }, alice)]);
+  }
+  for (let at = 1; at <= 257; at++) {
+    const device = deviceIdOf(`${at}`.padStart(43, "a"));
+    await order([await hold({ device, issuedAt: 2 ** 53 - 1_000 + at }, alice)]);
+  }
+  await revokeAlice();
+  const { orders, order: ask } = await open();
+  const startedAt = clock.now() + 1;
+  // As many as there is room for: those of the revoked one go first, and do not move the date.
+  for (let at = 0; at < 16; at++) await ask([await rollout({ rollout: idOf(50 + at), startedAt: startedAt + at })]);
+  await ask([await hold({ issuedAt: startedAt, number: 9 })]);
+  expect(orders.rollouts().map(({ operators, state }) => `${operators} ${state}`)).toEqual(
+    Array(16).fill("owner running"),
+  );
+  expect(orders.holds()).toMatchObject([{ operator: "owner", hold: { number: 9 } }]);
+});
+
 test("ten thousand documents of a member that replays and forges change nothing and are not written", async () => {
   const { orders, order, kind } = await open();
   const old = await rollout();
@@ -235,7 +259,7 @@ test("what was kept and no longer verifies is left out", async () => {
   const elsewhere = makeStreet();
   const orders = await Orders.open({
     ...{ neighborhood: elsewhere.keys, stateFolder: folder, revocations: () => noRevocations },
-    ...{ log: silentLog, warnings: new Warnings(clock, silentLog) },
+    ...{ clock, log: silentLog, warnings: new Warnings(clock, silentLog) },
   });
   expect(orders.rollouts()).toEqual([]);
 });

@@ -79,7 +79,8 @@ beforeEach(async () => {
   const membership = await Membership.open({ identity: attic, stateFolder, clock: systemClock, ...doors });
   await membership.receive({ record: cellar.jws });
   const { neighborhood } = attic;
-  orders = await Orders.open({ neighborhood, stateFolder, revocations: () => membership.revocations(), ...doors });
+  const revocations = () => membership.revocations();
+  orders = await Orders.open({ neighborhood, stateFolder, revocations, clock: systemClock, ...doors });
 
   belongsTo = neighborhood.id;
   underWay = undefined;
