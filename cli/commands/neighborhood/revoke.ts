@@ -2,7 +2,9 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { revoke as signRevocation } from "../../../provisioning/neighborhood/orders.ts";
+import type { Operator } from "../../../provisioning/trust/order.ts";
 import type { Revocation, Revocations } from "../../../provisioning/trust/revocation.ts";
+import { signRollout } from "../../../provisioning/trust/rollout.ts";
 import { type TokenCertificate, verifyToken } from "../../../provisioning/trust/token.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
@@ -10,6 +12,8 @@ import { type Command, required, text, type Values } from "../../terminal/comman
 import { confirm } from "../../terminal/confirm.ts";
 import { deviceOption, findDevice } from "../../terminal/device.ts";
 import { filledTable } from "../../terminal/table.ts";
+import { nextOf, type Stopped, stoppedWith } from "../rollout/again.ts";
+import { shortId } from "../rollout/named.ts";
 import { type Owned, ownedNeighborhood, ownerOptions, refuseOtherNeighborhood } from "./owner.ts";
 import { findRevoked, type Members, type Revoked, readStays } from "./revoked.ts";
 
@@ -52,7 +56,7 @@ The folder keeps the revocation, and every later token and card carries it.`,
       const status = await device.status();
       progress.end();
       refuseOtherNeighborhood(owned, status, device.found);
-      const { members } = status;
+      const { members, orders = { rollouts: [] }, rollout } = status;
       const found = findRevoked(wanted, { members, tokens: await tokensOf(owned), operators: owned.file.operators });
       const stays = found.kind === "operator" ? [] : await whoStays(found, members, values);
       await agree(found, stays, members, values);
@@ -67,8 +71,17 @@ The folder keeps the revocation, and every later token and card carries it.`,
         );
         throw error;
       });
+      const now = systemClock.now();
+      const key = found.kind === "operator" ? found.key : undefined;
+      const stopped = key === undefined ? [] : stoppedWith(key, orders, rollout, now);
+      const by = stopped.length > 0 ? await otherOperator(owned, key) : undefined;
+      if (by) {
+        const next = stopped.map(({ rollout, change }) => nextOf(rollout, by, change, now));
+        await device.order(await Promise.all(next.map((one) => signRollout(one, by.key))));
+      }
       if (values["json"]) print(JSON.stringify({ kind: found.kind, name: found.name, stays }));
       else print(`${found.name} is out of ${owned.file.name}`);
+      for (const one of stopped) note(describeStopped(one, by !== undefined));
       if (found.kind === "device") note("a card with its token can join no more; make new tokens for new devices");
       return 0;
     } finally {
@@ -115,6 +128,27 @@ function documentOf(found: Revoked, stays: string[]): Revocation["revoke"] {
     case "operator":
       return { kind: "operator", key: found.key };
   }
+}
+
+/** The operator key of this folder, unless it is the revoked one or there is none. */
+async function otherOperator(owned: Owned, revoked: string | undefined): Promise<Operator | undefined> {
+  try {
+    const operator = await owned.operator();
+    return operator.key.publicKey === revoked ? undefined : operator;
+  } catch (error) {
+    const isNone = error instanceof HamletError && ["operator.revoked", "neighborhood.notFound"].includes(error.code);
+    if (isNone) return undefined;
+    throw error;
+  }
+}
+
+function describeStopped({ rollout, change }: Stopped, isSigned: boolean): string {
+  const [named, isAborted] = [`rollout ${shortId(rollout)} of ${rollout.release}`, change.state === "aborted"];
+  if (!isSigned) {
+    const again = isAborted ? "abort" : "pause";
+    return `${named}: a device that was away may go on with it; with another operator key run hamlet rollout ${again} ${shortId(rollout)}`;
+  }
+  return isAborted ? `${named} stays aborted` : `${named} is paused: hamlet rollout resume goes on with it`;
 }
 
 /** Ids of the devices with the same token that stay. */

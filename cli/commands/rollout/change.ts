@@ -1,12 +1,13 @@
 // What the commands that change a rollout have in common: the whole order is signed again under the next number.
-import { maxNumber, signatureOf } from "../../../provisioning/trust/order.ts";
-import { Rollout, signRollout } from "../../../provisioning/trust/rollout.ts";
+import { maxNumber } from "../../../provisioning/trust/order.ts";
+import { type Rollout, signRollout } from "../../../provisioning/trust/rollout.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import type { Context, Input, Option } from "../../terminal/command.ts";
 import { deviceOption } from "../../terminal/device.ts";
 import { operate } from "../neighborhood/operate.ts";
 import { ownerOptions } from "../neighborhood/owner.ts";
+import { nextOf } from "./again.ts";
 import { rolloutNamed, shortId } from "./named.ts";
 
 export type Change = {
@@ -26,30 +27,25 @@ export const changeOptions: Record<string, Option> = {
 
 /** Throws `rollout.unknown`, `rollout.ambiguous` or `rollout.over`. */
 export function changeRollout({ positionals: [wanted], values }: Input, context: Context, change: Change) {
-  return operate(values, context, async ({ owned, orders, rollout: standing, operator, hand }) => {
+  return operate(values, context, async ({ orders, rollout: standing, operator, hand }) => {
     const { rollout, state } = rolloutNamed(orders.rollouts, wanted, standing);
     const over = (because: string) =>
       new HamletError("rollout.over", `rollout ${shortId(rollout)} of ${rollout.release} ${because}`, {
         hint: `start it again: hamlet rollout start --release ${rollout.release}`,
         exitCode: 3,
       });
-    if (state === "aborted") throw over("is aborted");
     const its = standing?.rollout === rollout.rollout ? standing : undefined;
+    const to = change.to(rollout, its?.wave ?? 0);
+    // An abort may be given again: it outlives a revoked operator only in another one's words.
+    if (state === "aborted" && to.state !== "aborted") throw over("is aborted");
     await change.ask?.(rollout, rollout.state === "running" && (state === "paused" || its?.state === "paused"));
-    const wave = its?.wave ?? 0;
     const by = await operator();
-    const to = change.to(rollout, wave);
-    const next = Rollout.safeParse({
-      ...{ ...rollout, ...signatureOf(owned.keys.id, by), ...to },
-      // An abort is above every other number, so it may carry the last one too.
-      number: to.state === "aborted" ? Math.min(rollout.number + 1, maxNumber) : rollout.number + 1,
-      issuedAt: systemClock.now(),
-    });
-    if (!next.success) throw over("has no higher number left");
-    await hand(await signRollout(next.data, by.key));
-    const { rollout: id, number, state: is, promoted } = next.data;
+    if (rollout.number === maxNumber && to.state !== "aborted") throw over("has no higher number left");
+    const next = nextOf(rollout, by, to, systemClock.now());
+    await hand(await signRollout(next, by.key));
+    const { rollout: id, number, state: is, promoted } = next;
     if (values["json"])
       context.print(JSON.stringify({ rollout: id, release: rollout.release, number, state: is, promoted }));
-    else context.print(`rollout ${shortId(rollout)} of ${rollout.release} ${change.done(next.data)}`);
+    else context.print(`rollout ${shortId(rollout)} of ${rollout.release} ${change.done(next)}`);
   });
 }

@@ -10,7 +10,7 @@ import { startApi } from "../../../agent/api/server.ts";
 import { Warnings } from "../../../agent/health/warnings.ts";
 import type { Identity } from "../../../agent/identity.ts";
 import { Membership } from "../../../agent/membership/membership.ts";
-import { makeOrders } from "../../../agent/membership/orders.ts";
+import { makeOrders, type OrderKind } from "../../../agent/membership/orders.ts";
 import { revocationKind } from "../../../agent/membership/root-orders.ts";
 import { operatorOrderKinds } from "../../../agent/orders/kinds.ts";
 import { Orders } from "../../../agent/orders/orders.ts";
@@ -49,6 +49,8 @@ let home: string;
 let socket: string;
 let api: { stop(): Promise<void> };
 let orders: Orders;
+let membership: Membership;
+let orderKind: (kind: string) => OrderKind;
 let cellar: Identity;
 let belongsTo: string;
 let underWay: Status["rollout"];
@@ -76,7 +78,7 @@ beforeEach(async () => {
   cellar = await boot("cellar");
   const doors = { log: silentLog, warnings: new Warnings(systemClock, silentLog) };
   const stateFolder = join(folder, "attic");
-  const membership = await Membership.open({ identity: attic, stateFolder, clock: systemClock, ...doors });
+  membership = await Membership.open({ identity: attic, stateFolder, clock: systemClock, ...doors });
   await membership.receive({ record: cellar.jws });
   const { neighborhood } = attic;
   const revocations = () => membership.revocations();
@@ -93,7 +95,9 @@ beforeEach(async () => {
     const rollout = underWay && { rollout: underWay };
     return { ...shown, ...seen, ...rollout, neighborhood: { id: belongsTo, name: "Elm Street" } };
   };
-  const order = makeOrders([revocationKind(membership), ...operatorOrderKinds(orders)], () => {});
+  const kinds = operatorOrderKinds(orders);
+  orderKind = (wanted) => kinds.find(({ kind }) => kind === wanted)!;
+  const order = makeOrders([revocationKind(membership), ...kinds], () => {});
   const life = { rename: async () => {}, leave: async () => {}, order };
   const device = { id: attic.id, life: () => life, stateFolder: folder, isImage: true };
   const rest = { internalDisk: async () => undefined, update: async () => {}, updateActivity: () => undefined };
@@ -299,14 +303,51 @@ test("an operator has a folder of its own, and what it signed stops when the own
   const asAlice = ["--neighborhood", alice, "--passphrase-file", secret];
   await start(...asAlice);
   expect(orders.rollouts()).toMatchObject([{ state: "running", operators: ["alice"] }]);
-  expect(await hamlet(revoke, "alice", "--yes")).toBe("alice is out of Elm Street");
-  expect(orders.rollouts()).toMatchObject([{ state: "paused", because: "operatorRevoked" }]);
+  expect(await hamlet(revoke, "alice", "--yes")).toMatch(/^alice is out of Elm Street\n.* of 1\.4\.0 is paused/);
+  expect(orders.rollouts()).toMatchObject([{ state: "paused", operators: ["owner"] }]);
   expect(await hamlet(operatorList)).toMatch(/owner .*\n +alice .* revoked/);
   expect(JSON.parse(await hamlet(operatorList, "--json"))).toMatchObject([{ isRevoked: false }, { isRevoked: true }]);
   // Her folder does not know yet: every device does.
   await expect(hamlet(rolloutResume, ...asAlice)).rejects.toMatchObject({ code: "document.refused" });
   await hamlet(rolloutResume);
-  expect(standing()).toMatchObject([{ state: "running", number: 2 }]);
+  expect(standing()).toMatchObject([{ state: "running", number: 3 }]);
+});
+
+test("what a revoked operator stopped stays so for who was away, and an abort may be given again", async () => {
+  const alice = join(folder, "alice");
+  const secret = join(folder, "secret");
+  await writeFile(secret, "battery staple horse\n");
+  await hamlet(operatorAdd, "alice", "--to", alice, "--operator-passphrase-file", secret);
+  const asAlice = ["--neighborhood", alice, "--passphrase-file", secret];
+  const summaries = () => orderKind("rollout").summaries();
+  const handedOn = () => summaries().map(({ id }) => orderKind("rollout").get(id)!);
+  await start();
+  await hamlet(rolloutStart, "--release", "1.5.0");
+  const before = handedOn();
+  await hamlet(rolloutAbort, "1.4.0", "--yes", ...asAlice);
+  await hamlet(rolloutPromote, "1.5.0", ...asAlice);
+  const said = await hamlet(revoke, "alice", "--yes");
+  expect(said).toMatch(/of 1\.4\.0 stays aborted\n.* of 1\.5\.0 is paused: hamlet rollout resume/);
+
+  // It was away meanwhile, and hears of the revocation first.
+  const doors = { log: silentLog, warnings: new Warnings(systemClock, silentLog), clock: systemClock };
+  const stateFolder = await mkdtemp(join(folder, "away-"));
+  const { neighborhood } = cellar;
+  const away = await Orders.open({ neighborhood, stateFolder, revocations: () => membership.revocations(), ...doors });
+  for (const jws of [...before, ...handedOn()]) await away.take("rollout", jws);
+  for (const one of [orders, away]) {
+    expect(one.rollouts()).toMatchObject([
+      { state: "aborted", operators: ["owner"] },
+      { state: "paused", operators: ["owner"], rollout: { promoted: 1 } },
+    ]);
+  }
+  expect(await hamlet(revoke, "alice", "--yes")).toBe("alice is out of Elm Street");
+  expect(await hamlet(rolloutAbort, "1.4.0", "--yes")).toMatch(/is aborted$/);
+
+  expect(await hamlet(revoke, "owner", "--yes")).toMatch(
+    /of 1\.5\.0: a device that was away may go on with it; with another operator key run hamlet rollout pause [\w-]{8}$/,
+  );
+  expect(orders.rollouts()).toMatchObject([{ state: "aborted" }, { because: "operatorRevoked" }]);
 });
 
 test("a revoked operator key in the folder itself signs nothing", async () => {
