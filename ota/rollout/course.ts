@@ -19,9 +19,9 @@ export function currentOf({ orders, progress }: View): KnownOrder | undefined {
 
 const byAge = (a: Order, b: Order) => a.startedAt - b.startedAt || (a.rollout < b.rollout ? -1 : 1);
 
-/** Failures that count. A resumed rollout has a higher number: what failed before is known to whoever resumed it. */
-export const failuresOf = (places: readonly Place[], { number }: Order): Place[] =>
-  places.filter(({ standing }) => standing.kind === "failed" && standing.order >= number);
+/** Failures that count: those from before the rollout was resumed have no place any more. */
+export const failuresOf = (places: readonly Place[]): Place[] =>
+  places.filter(({ standing }) => standing.kind === "failed");
 
 /**
  * Those whose failure crosses a threshold; undefined while none is crossed. `failed`: the failures to go by.
@@ -56,7 +56,7 @@ export function lackOf({ places, sizes }: Ranking, order: Order, wave: number, n
   const open = inWave.filter(({ standing }) => standing.kind !== "updated" && standing.kind !== "failed");
   if (open.length > 0) return { kind: "devices", places: open };
   const successes = inWave.flatMap(({ standing }) => (standing.kind === "updated" ? [standing.sinceMs] : []));
-  const failures = failuresOf(inWave, order).length;
+  const failures = failuresOf(inWave).length;
   if (successes.length * 100 < order.successPercent * (successes.length + failures)) return { kind: "threshold" };
   const sinceMs = Math.max(...successes, Number.NEGATIVE_INFINITY);
   const untilMs = sinceMs + order.soakSeconds * 1000;

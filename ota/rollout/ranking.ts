@@ -53,7 +53,7 @@ export function rank(view: View, order: Order, nowMs: number): Ranking {
     const standing = standingOf(view, order, member, nowMs, isPatient);
     if (!standing) continue;
     const place = { id: member.id, member, standing };
-    if (isAside(standing)) aside.push({ ...place, wave: undefined });
+    if (isAside(standing, order)) aside.push({ ...place, wave: undefined });
     // Who has begun stays in front, so that the canary is fixed and nobody joins a wave that has ended.
     else (hasBegun(standing) ? begun : others).push(place);
   }
@@ -107,7 +107,9 @@ function inOrder(members: ReadonlyMap<string, Member>, rollout: string): readonl
 export const blocks = ({ absentSinceMs, hasLeft }: Member, nowMs: number): boolean =>
   absentSinceMs !== undefined && !hasLeft && nowMs - absentSinceMs < dayMs;
 
-const isAside = ({ kind }: Standing) => kind === "unfit" || kind === "held" || kind === "passedOver";
+/** A resumed rollout has a higher number: whoever resumed it knows of earlier failures, and their places go to the next in rank. */
+const isAside = (standing: Standing, { number }: Order) =>
+  ["unfit", "held", "passedOver"].includes(standing.kind) || (standing.kind === "failed" && standing.order < number);
 
 /** Undefined for a member that the rollout is not about. */
 function standingOf(view: View, order: Order, member: Member, nowMs: number, isPatient: boolean): Standing | undefined {

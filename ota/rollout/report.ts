@@ -86,7 +86,8 @@ export function statusOf(view: View, nowMs: number): RolloutStatus | undefined {
       ? undefined
       : (stop ?? outageWait(view, known, ranking, nowMs) ?? (next ? undefined : waveWait(view, known, ranking, nowMs)));
   const toEpoch = (ms: number) => Math.round(view.clock.wallMs + (ms - view.clock.atMs));
-  const isUnder = (kind: Place["standing"]["kind"]) => ranking.places.filter(({ standing }) => standing.kind === kind);
+  const all = [...ranking.places, ...ranking.aside];
+  const isUnder = (kind: Place["standing"]["kind"]) => all.filter(({ standing }) => standing.kind === kind);
   return {
     ...{ rollout: order.rollout, number: order.number, release: order.release, operators: [...known.operators], state },
     ...{ waves: [...order.waves], wave: progress.wave },
@@ -96,7 +97,7 @@ export function statusOf(view: View, nowMs: number): RolloutStatus | undefined {
     isWindowIgnored: hoursOf(order.window, view.clock, nowMs).isIgnored,
     members: isAborted
       ? []
-      : [...ranking.places, ...ranking.aside].map((place) => {
+      : all.map((place) => {
           const waits =
             place.standing.kind === "waiting" || isTold(place) ? waitOf(view, known, ranking, place, nowMs) : undefined;
           return memberOf(place, waits && shapeOf(waits, toEpoch), toEpoch);

@@ -128,7 +128,7 @@ function judge(view: View, nowMs: number): Step {
 function pause(progress: Progress, order: Order, ranking: Ranking): Progress {
   if (order.state !== "running" || progress.pausedAt === order.number) return progress;
   const isSaid = ({ standing }: Place) => standing.kind === "failed" && standing.isSaid;
-  const said = failuresOf(ranking.places, order).filter(isSaid);
+  const said = failuresOf(ranking.places).filter(isSaid);
   return crossedBy(ranking, order, progress.wave, said) ? { ...progress, pausedAt: order.number } : progress;
 }
 

@@ -45,7 +45,7 @@ export function stopOf(
   const progress = progressOf(view, order.rollout, nowMs);
   const sinceMs = progress.waveSinceMs;
   if (because || order.state === "paused") return { on: "operator", operators, because, sinceMs };
-  const failed = failuresOf(ranking.places, order);
+  const failed = failuresOf(ranking.places);
   const crossed = crossedBy(ranking, order, progress.wave, failed);
   if (!crossed && progress.pausedAt !== order.number) return undefined;
   const devices = crossed ?? failed;
@@ -64,7 +64,7 @@ export function waveWait(view: View, { order }: KnownOrder, ranking: Ranking, no
     case "devices":
       return { on: "wave", wave, devices: lack.places.map(({ id }) => id), sinceMs };
     case "threshold":
-      return { on: "failures", devices: failuresOf(ranking.places, order).map(({ id }) => id), sinceMs };
+      return { on: "failures", devices: failuresOf(ranking.places).map(({ id }) => id), sinceMs };
     case "soak":
       return { on: "soak", wave, sinceMs: lack.sinceMs, untilMs: lack.untilMs };
   }

@@ -64,8 +64,19 @@ test("a failure that the wave cannot make up for stops it for good, until an ope
   expect(stage.after(1_000 * hourMs)).toEqual([]);
   // Whoever resumes it knows of this failure.
   stage.order({ number: 3 });
-  expect(stage.status().state).toBe("running");
+  expect(stage.status()).toMatchObject({ state: "running", failed: 1 });
   expect(stage.effects.at(-1)).toEqual({ kind: "prepare", release: after });
+});
+
+test("after a resume the next in rank is the canary, and the others wait for it as they waited for the first", () => {
+  const stage = new Stage(third, ids, {});
+  stage.says(canary, "failed", { check: "trial.meshDown" });
+  stage.order({ number: 2 });
+  expect(stage.status()).toMatchObject({ state: "running", wave: 0, next: second });
+  expect(stage.wait()).toMatchObject({ on: "wave", wave: 0, devices: [second] });
+  stage.says(second, "updated", { order: 2 });
+  expect(stage.wait()).toMatchObject({ on: "soak", wave: 0 });
+  expect(stage.after(10 * minuteMs)).toEqual([{ kind: "prepare", release: after }]);
 });
 
 test("with --max-failures the failure of that number stops it, although the share would allow more", () => {
