@@ -46,11 +46,13 @@ function isAtIt(updater: View["updater"], release: string): boolean {
     case "refusing":
       // Whether the trial has failed is still open.
       return updater.release === release && updater.code.startsWith("trial.") && !updater.isFinal;
+    case "busy":
+    case "preparing":
+      // A restart that was asked for meanwhile comes when it is done.
+      return true;
     case "none":
     case "silent":
     case "free":
-    case "busy":
-    case "preparing":
     case "ready":
       return false;
   }

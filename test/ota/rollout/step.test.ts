@@ -379,6 +379,24 @@ test.each([
   ]);
 });
 
+test.each([
+  { phase: "busy" } as const,
+  { phase: "preparing", release: after, doneBytes: 1, totalBytes: 2 } as const,
+])("an updater that is $phase may restart once it is done, so the lease stays", (updater) => {
+  const stage = new Stage(canary, ids, {});
+  stage.prepare();
+  stage.happen({ kind: "granted" });
+  stage.now += minuteMs;
+  stage.happen({ kind: "updater", updater });
+  expect(stage.after(9 * minuteMs)).toEqual([]);
+  expect(stage.prepare()).toEqual([]);
+  expect(stage.after(2 * minuteMs)).toMatchObject([
+    { kind: "publish", result: { outcome: "stayed" } },
+    { kind: "releaseLease" },
+    ask,
+  ]);
+});
+
 test("a trial in doubt is still one", () => {
   const stage = new Stage(canary, ids, {});
   stage.prepare();
