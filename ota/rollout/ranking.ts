@@ -123,7 +123,8 @@ function standingOf(view: View, order: Order, member: Member, nowMs: number, isP
       if (!isOlder) return { kind: "updated", sinceMs: result.heardAtMs };
       // It says that it runs the release, and its record that it does not.
       const sinceMs = result.heardAtMs + contradictionMs;
-      const isLate = nowMs >= sinceMs && absentSinceMs === undefined;
+      // Whoever is away may have no way to bring its record, but nobody waits for it for ever.
+      const isLate = nowMs >= sinceMs && !blocks(member, nowMs);
       if (!isLate) return { kind: "updating", sinceMs: result.heardAtMs, untilMs: Math.max(sinceMs, nowMs) };
       return { kind: "failed", sinceMs, order: result.order, check: "rollout.contradiction", isSaid: false };
     }

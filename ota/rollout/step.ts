@@ -3,7 +3,16 @@
 import { advance, crossedBy, currentOf, failuresOf, progressOf } from "./course.ts";
 import { endOwn, takenMs } from "./own.ts";
 import { blocks, type Place, type Ranking, rank } from "./ranking.ts";
-import { type Effect, type Event, type Member, type Order, type Progress, say, type View } from "./view.ts";
+import {
+  type Effect,
+  type Event,
+  type Member,
+  type Order,
+  type Progress,
+  type Result,
+  say,
+  type View,
+} from "./view.ts";
 import { outerWait, ownWait, stopOf, waveWait } from "./wait.ts";
 
 export type Step = [View, Effect[]];
@@ -47,8 +56,11 @@ function hear(view: View, event: Event, nowMs: number): Step {
     case "members":
       return [hearMembers(view, event.members, nowMs), []];
     case "result": {
-      if ((view.results.get(event.result.device)?.said ?? 0) >= event.result.said) return [view, []];
-      const results = new Map(view.results).set(event.result.device, { ...event.result, heardAtMs: nowMs });
+      const { result } = event;
+      const before = view.results.get(result.device);
+      if (before && before.said >= result.said) return [view, []];
+      const heardAtMs = before && isSameStart(before, result) ? before.heardAtMs : nowMs;
+      const results = new Map(view.results).set(result.device, { ...result, heardAtMs });
       return [{ ...view, results, movedAtMs: nowMs }, []];
     }
     case "granted":
@@ -72,6 +84,14 @@ function hear(view: View, event: Event, nowMs: number): Step {
       return [view, []];
   }
 }
+
+/** Whoever says again that it has begun gets no more time to come back. */
+const isSameStart = (one: Result, other: Result) =>
+  one.outcome === "began" &&
+  other.outcome === "began" &&
+  one.rollout === other.rollout &&
+  one.order === other.order &&
+  one.release === other.release;
 
 function hearMembers(view: View, all: readonly Member[], nowMs: number): View {
   const members = new Map(all.map((member) => [member.id, member]));

@@ -116,6 +116,28 @@ test("a device that says done and runs the old release has failed", () => {
   expect(stage.status().members[0]).toMatchObject({ standing: "failed", check: "rollout.contradiction" });
 });
 
+test.each([
+  ["goes for a day", {}, 24 * hourMs],
+  ["leaves", { hasLeft: true }, 10 * minuteMs],
+])("a device that says done, shows the old release and %s has failed", (_, change, afterMs) => {
+  const stage = new Stage(second, ids, {});
+  stage.says(canary, "updated");
+  stage.change({ [canary]: { release: before, absentSinceMs: stage.now, ...change } });
+  stage.after(afterMs - 1);
+  expect(stage.status().members[0]).toMatchObject({ standing: "updating" });
+  stage.after(1);
+  expect(stage.status().members[0]).toMatchObject({ standing: "failed", check: "rollout.contradiction" });
+});
+
+test("a device that says again and again that it has begun gets no more time", () => {
+  const stage = new Stage(second, ids, {});
+  stage.says(canary, "began");
+  stage.after(12 * minuteMs);
+  stage.says(canary, "began");
+  stage.after(minuteMs);
+  expect(stage.status().members[0]).toMatchObject({ standing: "failed", check: "rollout.notBack" });
+});
+
 test("a fallback takes a success back", () => {
   const stage = new Stage(second, ids, {});
   stage.says(canary, "updated");
@@ -379,23 +401,23 @@ test.each([
   ]);
 });
 
-test.each([
-  { phase: "busy" } as const,
-  { phase: "preparing", release: after, doneBytes: 1, totalBytes: 2 } as const,
-])("an updater that is $phase may restart once it is done, so the lease stays", (updater) => {
-  const stage = new Stage(canary, ids, {});
-  stage.prepare();
-  stage.happen({ kind: "granted" });
-  stage.now += minuteMs;
-  stage.happen({ kind: "updater", updater });
-  expect(stage.after(9 * minuteMs)).toEqual([]);
-  expect(stage.prepare()).toEqual([]);
-  expect(stage.after(2 * minuteMs)).toMatchObject([
-    { kind: "publish", result: { outcome: "stayed" } },
-    { kind: "releaseLease" },
-    ask,
-  ]);
-});
+test.each([{ phase: "busy" } as const, { phase: "preparing", release: after, doneBytes: 1, totalBytes: 2 } as const])(
+  "an updater that is $phase may restart once it is done, so the lease stays",
+  (updater) => {
+    const stage = new Stage(canary, ids, {});
+    stage.prepare();
+    stage.happen({ kind: "granted" });
+    stage.now += minuteMs;
+    stage.happen({ kind: "updater", updater });
+    expect(stage.after(9 * minuteMs)).toEqual([]);
+    expect(stage.prepare()).toEqual([]);
+    expect(stage.after(2 * minuteMs)).toMatchObject([
+      { kind: "publish", result: { outcome: "stayed" } },
+      { kind: "releaseLease" },
+      ask,
+    ]);
+  },
+);
 
 test("a trial in doubt is still one", () => {
   const stage = new Stage(canary, ids, {});
