@@ -1,6 +1,6 @@
 // Carries out what the core of a rollout decides on this device: it tells the core what the rest of the agent knows, asks for the lease,
 // has the updater prepare and restart, and gives this device's word. It decides nothing, and goes on after a restart in the middle.
-import { keptOf, restored } from "../../ota/rollout/kept.ts";
+import { isKeptAlike, keptOf, restored } from "../../ota/rollout/kept.ts";
 import { type RolloutStatus, statusOf, updatingOf } from "../../ota/rollout/report.ts";
 import { dueAtMs, step } from "../../ota/rollout/step.ts";
 import type { Busy, Effect, Event, KnownOrder, Member, Result, View } from "../../ota/rollout/view.ts";
@@ -158,8 +158,7 @@ export class Rollouts {
     const [view, effects] = step(before, event, now);
     this.#view = view;
     this.#dueAt = dueAtMs(view, now);
-    const isKept = view.own === before.own && view.progress === before.progress && view.results === before.results;
-    const saved = isKept ? undefined : this.#save();
+    const saved = isKeptAlike(view, before) ? undefined : this.#save();
     for (const effect of effects) void this.#inTurn(() => this.#perform(effect, saved)).catch(this.#complain);
     this.#o.warn(statusOf(view, now));
     if (this.#isNew("updating", [...updatingOf(view, now).keys()].join())) this.#o.onUpdating();

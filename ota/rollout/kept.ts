@@ -64,6 +64,21 @@ export function keptOf({ own, progress, results }: View, nowMs: number): KeptVie
   }
 }
 
+/** Whether there is nothing to save. How long absences have lasted grows all the time, and may be some minutes old. */
+export const isKeptAlike = (one: View, other: View): boolean =>
+  one.own === other.own && one.results === other.results && isCourseAlike(one.progress, other.progress);
+
+function isCourseAlike(one: View["progress"], other: View["progress"]): boolean {
+  if (one === other) return true;
+  return (
+    one.size === other.size &&
+    [...one].every(([rollout, { wave, isFinished, pausedAt }]) => {
+      const same = other.get(rollout);
+      return same?.wave === wave && same.isFinished === isFinished && same.pausedAt === pausedAt;
+    })
+  );
+}
+
 /** The view of a device that has just started. The time that it was off counts for nothing, so a soak only gets longer by it. */
 export function restored(kept: KeptView, self: string, trialSeconds: number, nowMs: number): View {
   const results = kept.results.map(({ agoMs, ...result }): [string, HeardResult] => [

@@ -2,7 +2,7 @@
 // Pure: what it hears and the monotonic time go in; what it knows then, and what agent/rollout/ has to do, come out.
 import { advance, crossedBy, currentOf, failuresOf, progressOf } from "./course.ts";
 import { endOwn, takenMs } from "./own.ts";
-import { blocks, type Place, type Ranking, rank } from "./ranking.ts";
+import { blocks, maxDelayMs, type Place, type Ranking, rank } from "./ranking.ts";
 import {
   type Effect,
   type Event,
@@ -132,7 +132,8 @@ function judge(view: View, nowMs: number): Step {
   const { order } = known;
   const ranking = rank(next, order, nowMs);
   const before = progressOf(next, order.rollout, nowMs);
-  const isDelayed = !before.isFinished && [...next.members.values()].some((member) => blocks(member, nowMs));
+  const isDelaying = !before.isFinished && before.delayedMs < maxDelayMs && !stopOf(next, known, ranking, nowMs);
+  const isDelayed = isDelaying && [...next.members.values()].some((member) => blocks(member, nowMs));
   const counted = isDelayed && countedMs > 0 ? { ...before, delayedMs: before.delayedMs + countedMs } : before;
   let judged = put(next, order.rollout, counted);
   for (;;) {

@@ -1,7 +1,7 @@
 // A neighborhood that updates itself, in simulated time: each device runs the real core of a rollout on its own view, and hears of the
 // others late, in any order, or only after a partition has healed.
 // A run depends on nothing but its options.
-import { keptOf, restored } from "../../ota/rollout/kept.ts";
+import { isKeptAlike, keptOf, restored } from "../../ota/rollout/kept.ts";
 import { dueAtMs, step } from "../../ota/rollout/step.ts";
 import {
   type Effect,
@@ -365,11 +365,7 @@ export class RolloutTown {
     const was = device.view;
     const [view, effects] = step(was, event, this.now);
     device.view = view;
-    const isKept =
-      view.own === was.own &&
-      view.progress === was.progress &&
-      view.results === was.results &&
-      view.orders === was.orders;
+    const isKept = isKeptAlike(view, was) && view.orders === was.orders;
     if (!isKept) device.disk = { view, atMs: this.now };
     for (const effect of effects) this.#perform(at, effect);
     const due = dueAtMs(device.view, this.now);

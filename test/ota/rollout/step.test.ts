@@ -1,6 +1,6 @@
 // What a device does in a rollout, and on what it waits.
 import { expect, test } from "vitest";
-import { keptOf, restored } from "../../../ota/rollout/kept.ts";
+import { isKeptAlike, keptOf, restored } from "../../../ota/rollout/kept.ts";
 import { leasesAtOnce } from "../../../ota/rollout/wait.ts";
 import { after, before, hourMs, idsOf, minuteMs, orderOf, rolloutId, Stage } from "./stage.ts";
 
@@ -454,4 +454,20 @@ test("own step, waves, pauses and soaks outlive a restart; the time off only mak
   away.happen({ kind: "granted" });
   const again = restored(JSON.parse(JSON.stringify(keptOf(away.view, away.now))), canary, 180, 5);
   expect(again.own).toMatchObject({ step: "away", rollout: rolloutId, release: after });
+});
+
+test("an absence alone is nothing to save, and delays a rollout only while that runs", () => {
+  const stage = new Stage(second, ids, {});
+  stage.change({ [last]: { absentSinceMs: stage.now } });
+  stage.after(minuteMs);
+  const delayed = () => stage.view.progress.get(rolloutId)?.delayedMs;
+  const [earlier, before] = [stage.view, delayed()];
+  stage.after(minuteMs);
+  expect(delayed()).toBe(before! + minuteMs);
+  expect(isKeptAlike(stage.view, earlier)).toBe(true);
+  stage.says(canary, "updated");
+  expect(isKeptAlike(stage.view, earlier)).toBe(false);
+  stage.order({ number: 2, state: "paused" });
+  stage.after(minuteMs);
+  expect(delayed()).toBe(before! + minuteMs);
 });
