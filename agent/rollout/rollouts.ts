@@ -164,9 +164,9 @@ export class Rollouts {
     if (this.#isNew("updating", [...updatingOf(view, now).keys()].join())) this.#o.onUpdating();
   }
 
-  async #perform(effect: Effect, saved: Promise<void> | undefined): Promise<void> {
+  async #perform(effect: Effect, saved: Promise<boolean> | undefined): Promise<void> {
     // What this device says and does is on disk first: after a restart it must know.
-    await saved;
+    const isKept = (await saved) ?? true;
     const { askUpdater, log } = this.#o;
     switch (effect.kind) {
       case "prepare":
@@ -179,6 +179,8 @@ export class Rollouts {
       case "publish":
         return this.#publish(effect.result);
       case "restart":
+        // It would not know afterwards that it had begun. Unasked, its updater stays, and after a while the device says so and tries again.
+        if (!isKept) return this.#claim.release();
         log.info(`restarting into ${effect.release} under the lease`);
         await this.#pause(tellMs);
         return void askUpdater({ kind: "restart", version: effect.release }).catch(this.#complain);
@@ -220,10 +222,18 @@ export class Rollouts {
     publish(device);
   }
 
-  #save(): Promise<void> {
+  /** Whether it is on disk now. */
+  #save(): Promise<boolean> {
     const now = this.#o.clock.monotonic();
     this.#savedAt = now;
     const view = keptOf(this.#view, now);
-    return this.#saving(() => this.#o.store.save({ view, results: this.#o.results.documents() })).catch(this.#complain);
+    const saving = this.#saving(() => this.#o.store.save({ view, results: this.#o.results.documents() }));
+    return saving.then(
+      () => true,
+      (error) => {
+        this.#complain(error);
+        return false;
+      },
+    );
   }
 }

@@ -8,6 +8,7 @@ import type { UpdateReport, UpdateRequest } from "../../../provisioning/handover
 import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
 import { deviceIdOf } from "../../../provisioning/trust/names.ts";
 import { sleep } from "../../../system/clock.ts";
+import { HamletError } from "../../../system/error.ts";
 import { silentLog } from "../../../system/log.ts";
 
 const speed = 400;
@@ -38,6 +39,8 @@ export class Home {
   readonly devices: Device[];
   readonly asked: string[] = [];
   readonly problems: string[] = [];
+  /** Nothing more can be written. */
+  isFull = false;
   /** How many holders of the lease each question allowed. */
   readonly allowed: number[] = [];
   #orders: readonly KnownOrder[] = [];
@@ -102,6 +105,7 @@ export class Home {
       ...{ clock, log: silentLog, kept: device.kept, results, trialSeconds: 180, hasUpdater: true },
       store: {
         save: async (kept) => {
+          if (this.isFull) throw new HamletError("file.full", "the disk is full");
           device.kept = JSON.parse(JSON.stringify(kept));
         },
       },

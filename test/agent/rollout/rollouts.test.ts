@@ -61,3 +61,13 @@ test("only the rollout that is under way says how many may restart at once, and 
   await eventually(() => expect(many.allowed).toContain(mostSlots));
   expect(Math.max(...many.allowed)).toBe(mostSlots);
 });
+
+test("a device that cannot write down that it has begun gives the lease back, and restarts once it can", async () => {
+  await using home = new Home(2);
+  home.isFull = true;
+  home.order();
+  await eventually(() => expect(home.asked.filter((what) => what.endsWith(" releases")).length).toBeGreaterThan(1));
+  expect(home.asked.filter((what) => what.endsWith(" restart"))).toEqual([]);
+  home.isFull = false;
+  await eventually(() => expect(home.asked.filter((what) => what.endsWith(" restart"))).not.toEqual([]));
+});
