@@ -65,7 +65,7 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   "member.wrongBytes": {
     severity: "warning",
     cause: "A member lent bytes of a release that are not what the release's signed files name. They were thrown away.",
-    next: "Check that member's card or disk. If it does so again, somebody may hold it: take it out with `hamlet revoke`.",
+    next: "A damaged copy of the repository looks the same: `hamlet ota verify --remote <url>` tells. If it is whole, check that member's card or disk.",
   },
   "mesh.userspace": {
     severity: "warning",

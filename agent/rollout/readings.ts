@@ -32,7 +32,9 @@ export function updaterOf(report: UpdateReport | undefined, hasUpdater: boolean)
     }
     case "ready": {
       const { version: release, because } = activity;
-      return because ? { phase: "refusing", release, code: because.code, isFinal: false } : { phase: "ready", release };
+      return because
+        ? { phase: "refusing", release, code: because.code, isFinal: true, isReady: true }
+        : { phase: "ready", release };
     }
     case "restarting":
     case "trying":

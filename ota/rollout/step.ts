@@ -19,6 +19,8 @@ export type Step = [View, Effect[]];
 
 /** A request that the updater did not take is repeated, and a lease that was denied asked for again. */
 const againMs = 60_000;
+/** An updater that has refused has its own pauses, and asking it again ends them: each time it looks anew and writes to the card. */
+const refusedAgainMs = 60 * 60_000;
 const askAgainMs = 10_000;
 /** A device that slept counts no more than that at once. */
 const maxCountMs = 10 * 60_000;
@@ -35,14 +37,15 @@ export function step(view: View, event: Event, nowMs: number): Step {
 export function dueAtMs(view: View, nowMs: number): number | undefined {
   const known = currentOf(view);
   if (!known) return undefined;
-  const { own, listenUntilMs, preparedAtMs } = view;
+  const { own, listenUntilMs, preparedAtMs, updater } = view;
+  const pauseMs = pauseOf(updater, known.order.release);
   const ranking = rank(view, known.order, nowMs);
   const deadlines = ranking.places.flatMap(({ standing }) => (standing.kind === "updating" ? [standing.untilMs] : []));
   const wait = ownWait(view, nowMs);
   const whole = waveWait(view, known, ranking, nowMs);
   const times = [
     ...deadlines,
-    ...[wait?.untilMs, whole?.untilMs, preparedAtMs === undefined ? undefined : preparedAtMs + againMs],
+    ...[wait?.untilMs, whole?.untilMs, preparedAtMs === undefined ? undefined : preparedAtMs + pauseMs],
     ...[nowMs < listenUntilMs ? listenUntilMs : undefined, own.step === "away" ? own.sinceMs + takenMs : undefined],
   ];
   const due = times.flatMap((time) => (time !== undefined && time > nowMs ? [time] : []));
@@ -172,7 +175,7 @@ function act(view: View, nowMs: number): Step {
 }
 
 function needsPreparation({ updater, preparedAtMs }: View, release: string, nowMs: number): boolean {
-  const isRecent = preparedAtMs !== undefined && nowMs - preparedAtMs < againMs;
+  const isRecent = preparedAtMs !== undefined && nowMs - preparedAtMs < pauseOf(updater, release);
   switch (updater.phase) {
     case "free":
     case "refusing":
@@ -187,4 +190,11 @@ function needsPreparation({ updater, preparedAtMs }: View, release: string, nowM
     case "trying":
       return false;
   }
+}
+
+/** Between two requests to prepare a release. */
+function pauseOf(updater: View["updater"], release: string): number {
+  if (updater.phase !== "refusing" || updater.isReady) return againMs;
+  const isAnother = updater.release !== undefined && updater.release !== release;
+  return isAnother ? againMs : refusedAgainMs;
 }

@@ -70,12 +70,13 @@ export type Updater =
   | { readonly phase: "none" | "silent" | "free" | "busy" }
   | { readonly phase: "preparing"; readonly release: string; readonly doneBytes: number; readonly totalBytes: number }
   | { readonly phase: "ready" | "restarting" | "trying"; readonly release: string }
-  /** `isFinal`: it does not try again by itself. */
+  /** `isFinal`: it does not try again by itself. `isReady`: it has the release, and only the restart was refused. */
   | {
       readonly phase: "refusing";
       readonly release?: string | undefined;
       readonly code: string;
       readonly isFinal: boolean;
+      readonly isReady?: boolean;
     };
 /** How the last update of this device ended. */
 export type Ended = {

@@ -104,7 +104,8 @@ function found(
   if (named !== life.version) return checking(life, failures, ready);
   const over: Effect[] = [{ kind: "want", isWanted: false }];
   const checkAtMs = nextCheckMs(pace, moment);
-  if (refusal?.code === "update.notNewer") return [{ phase: "idle", checkAtMs }, over];
+  // Whoever named a release hears why it is not installed; nobody else is told that there is nothing new.
+  if (refusal?.code === "update.notNewer" && named === undefined) return [{ phase: "idle", checkAtMs }, over];
   if (refusal) return [{ phase: "refused", because: refusal, checkAtMs, release }, over];
   if (release === ready) return life.wish === "prepare" ? readyWith(release, pace, moment) : restarting(release);
   return [{ phase: "installing", wish: life.wish, ...versionOf(life), release, failures }, [{ kind: "install" }]];

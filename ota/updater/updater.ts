@@ -1,4 +1,5 @@
 // The updater: takes requests and time to step.ts, and has done what it decides.
+import { isDeepStrictEqual } from "node:util";
 import type { UpdateTrouble } from "../../provisioning/handover/update.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import { makeQueue } from "../../system/queue.ts";
@@ -15,7 +16,7 @@ import type { Knowledge } from "./report.ts";
 import { takeRequests } from "./requests.ts";
 import { tellRescue } from "./rescue.ts";
 import { type Found, makeSearch, type Place } from "./search.ts";
-import { forgetPrepared, noHistory, type State } from "./state.ts";
+import { forgetPrepared, noHistory, type State, type Wanted } from "./state.ts";
 import { dueAtMs, step } from "./step.ts";
 import { makeTeller } from "./teller.ts";
 import { makeWayBack } from "./way-back.ts";
@@ -188,7 +189,9 @@ const keepWishes = (state: State) => ({
     // The count of trials without a verdict stays.
     const { until, version: _, ...count } = wanted ?? {};
     const isInstall = !prepare || (wanted && until !== "ready");
-    await state.write("wanted.json", isInstall ? count : { ...count, until: "ready", ...versionIn(prepare) });
+    const next: Wanted = isInstall ? count : { ...count, until: "ready", ...versionIn(prepare) };
+    // A rollout asks again and again, and each write wears the card.
+    if (!isDeepStrictEqual(next, wanted)) await state.write("wanted.json", next);
   },
   async forget() {
     await state.write("wanted.json", undefined);

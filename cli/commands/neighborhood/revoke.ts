@@ -145,8 +145,8 @@ async function otherOperator(owned: Owned, revoked: string | undefined): Promise
 function describeStopped({ rollout, change }: Stopped, isSigned: boolean): string {
   const [named, isAborted] = [`rollout ${shortId(rollout)} of ${rollout.release}`, change.state === "aborted"];
   if (!isSigned) {
-    const again = isAborted ? "abort" : "pause";
-    return `${named}: a device that was away may go on with it; with another operator key run hamlet rollout ${again} ${shortId(rollout)}`;
+    const again = isAborted ? "hamlet rollout abort" : "hamlet rollout pause";
+    return `${named}: a device that was away may go on with it; with another operator key run ${again} ${shortId(rollout)}`;
   }
   return isAborted ? `${named} stays aborted` : `${named} is paused: hamlet rollout resume goes on with it`;
 }

@@ -1,6 +1,7 @@
 // What a device does in a rollout, and on what it waits.
 import { expect, test } from "vitest";
 import { isKeptAlike, keptOf, restored } from "../../../ota/rollout/kept.ts";
+import type { Updater } from "../../../ota/rollout/view.ts";
 import { leasesAtOnce } from "../../../ota/rollout/wait.ts";
 import { after, before, hourMs, idsOf, minuteMs, orderOf, rolloutId, Stage } from "./stage.ts";
 
@@ -343,6 +344,23 @@ test("promoted waves need neither soak nor threshold", () => {
 test("an aborted rollout asks nobody for anything", () => {
   const stage = new Stage(canary, ids, { state: "aborted" });
   expect([stage.effects, stage.status().state]).toEqual([[], "aborted"]);
+});
+
+test("an updater that has refused is left to its own pauses, and asked anew each hour at most", () => {
+  const minuteByMinute = (updater: Updater): number => {
+    const stage = new Stage(canary, ids, {});
+    stage.happen({ kind: "updater", updater });
+    let asked = 0;
+    for (let minute = 0; minute < 120; minute++)
+      asked += stage.after(minuteMs).filter(({ kind }) => kind === "prepare").length;
+    return asked;
+  };
+  const refusing = { phase: "refusing", code: "update.tooDear", isFinal: false } as const;
+  expect(minuteByMinute({ ...refusing, release: after })).toBe(2);
+  expect(minuteByMinute(refusing)).toBe(2);
+  // What refuses another release, or only the restart, says nothing of this one.
+  expect(minuteByMinute({ ...refusing, release: "9.9.9" })).toBe(120);
+  expect(minuteByMinute({ ...refusing, release: after, isReady: true })).toBe(120);
 });
 
 test("a release that is not for a device, or a machine without slots, passes it over by its own word", () => {

@@ -212,6 +212,13 @@ const prepare = (version?: string): Event => ({
 });
 const restart: Event = { kind: "asked", request: { kind: "restart" } };
 
+test("whoever names a release that is not newer hears so", () => {
+  const [checking] = step(idle, prepare("0.1.0"), pace, at(0));
+  const refusal = { code: "update.notNewer", message: "" };
+  const [next] = step(checking, { kind: "found", release: "0.1.0", named: "0.1.0", refusal }, pace, at(0));
+  expect(next).toMatchObject({ phase: "refused", because: refusal, release: "0.1.0" });
+});
+
 test("what was asked to be prepared is installed as far as it goes without a restart, and starts when somebody says so", () => {
   const [checking, effects] = step(idle, prepare("0.2.0"), pace, at(0));
   expect(effects).toEqual([
