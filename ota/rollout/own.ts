@@ -80,6 +80,12 @@ function tellRest(view: View, nowMs: number): Step {
   }
   const order = currentOf(view)?.order;
   const member = view.members.get(self);
+  // It had given the restart up, and the restart came all the same.
+  const isOpen = said !== undefined && (said.outcome === "stayed" || said.outcome === "began");
+  if (isOpen && ended?.outcome === "committed" && ended.to === said.release && member?.release === said.release) {
+    const { rollout, order: number, release } = said;
+    return tell({ rollout, order: number, release, outcome: "updated" });
+  }
   if (!order || !member || compareVersions(member.release, order.release) >= 0) return [view, []];
   const isTold = said?.rollout === order.rollout && (said.outcome === "unfit" || said.outcome === "failed");
   const unfit = isTold ? undefined : unfitness(updater, order.release);

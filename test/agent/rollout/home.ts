@@ -1,5 +1,5 @@
-// A home of devices that run the real driver of rollouts. Leases, gossip and updaters are doubles that keep state, and time passes 400
-// times as fast.
+// A home of devices that run the real driver of rollouts. Leases, gossip and updaters are doubles that keep state, and time passes 60
+// times as fast: any faster, and a computer that is busy for a third of a second makes a device give its restart up.
 import { Results } from "../../../agent/rollout/results.ts";
 import { Rollouts, type RolloutsOptions } from "../../../agent/rollout/rollouts.ts";
 import type { KeptRollouts } from "../../../agent/rollout/store.ts";
@@ -11,7 +11,7 @@ import { sleep } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import { silentLog } from "../../../system/log.ts";
 
-const speed = 400;
+const speed = 60;
 const startedAt = performance.now();
 const clock = {
   now: () => 1_700_000_000_000 + clock.monotonic(),

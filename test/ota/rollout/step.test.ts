@@ -437,6 +437,20 @@ test.each([{ phase: "busy" } as const, { phase: "preparing", release: after, don
   },
 );
 
+test("a restart that was given up and comes all the same counts", () => {
+  const stage = new Stage(canary, ids, {});
+  stage.prepare();
+  stage.happen({ kind: "granted" });
+  stage.happen({ kind: "updater", updater: { phase: "free" } });
+  expect(stage.after(2 * minuteMs)[0]).toMatchObject({ kind: "publish", result: { outcome: "stayed" } });
+  stage.change({ [canary]: { release: after } });
+  const ended = { from: before, to: after, outcome: "committed", atWallMs: 1 } as const;
+  expect(stage.happen({ kind: "updater", updater: { phase: "free" }, ended })).toMatchObject([
+    { kind: "publish", result: { outcome: "updated", release: after } },
+  ]);
+  expect(stage.status()).toMatchObject({ updated: 1, total: ids.length });
+});
+
 test("a trial in doubt is still one", () => {
   const stage = new Stage(canary, ids, {});
   stage.prepare();
