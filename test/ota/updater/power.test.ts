@@ -18,6 +18,22 @@ beforeAll(() => {
 
 type EvidenceOf = (version: string, model: Model) => Evidence | undefined;
 type Cut = { at: number; outcome: Outcome };
+
+/** Each cut during the boots after the one before it. False once a cut did not happen. */
+async function bootWith(cuts: readonly Cut[], model: Model): Promise<boolean> {
+  for (const { at, outcome } of cuts) {
+    model.power.restore();
+    model.power.cutAt(at, outcome);
+    let ended = (await model.boot()).ended;
+    // Writes are counted over restarts that the update makes itself.
+    while (ended === "restart") ended = (await model.boot()).ended;
+    // A cut that did not happen must not come later.
+    model.power.restore();
+    if (ended === "quiet") return false;
+  }
+  return true;
+}
+
 /** Runs an update with power cuts: the first counts from the request, each other one from the restart. Whether all of them happened. */
 async function updateWith(
   cuts: Cut[],
@@ -29,17 +45,9 @@ async function updateWith(
   prepare(model);
   model.evidenceOf = (version) => evidenceOf(version, model);
   model.ask({ kind: "now" });
-  for (const { at, outcome } of cuts) {
-    model.power.restore();
-    model.power.cutAt(at, outcome);
-    let ended = (await model.boot()).ended;
-    // Writes are counted over restarts that the update makes itself.
-    while (ended === "restart") ended = (await model.boot()).ended;
-    if (ended === "quiet") return { model, isCut: false };
-  }
-  model.power.restore();
-  await model.settle();
-  return { model, isCut: true };
+  const isCut = await bootWith(cuts, model);
+  if (isCut) await model.settle();
+  return { model, isCut };
 }
 
 async function isUpdated(model: Model): Promise<void> {
@@ -196,17 +204,9 @@ describe("going back", () => {
     const { model } = await updateWith([], good, seed);
     await model.settle();
     model.ask({ kind: "back" });
-    for (const { at, outcome } of cuts) {
-      model.power.restore();
-      model.power.cutAt(at, outcome);
-      let ended = (await model.boot()).ended;
-      while (ended === "restart") ended = (await model.boot()).ended;
-      // A cut that did not happen must not come later.
-      model.power.restore();
-      if (ended === "quiet") return { model, isCut: false };
-    }
-    await model.settle();
-    return { model, isCut: true };
+    const isCut = await bootWith(cuts, model);
+    if (isCut) await model.settle();
+    return { model, isCut };
   }
 
   /** It is on 1.0 and says why, or on 1.1 and knows of nothing; asked again, it goes. */
@@ -256,15 +256,7 @@ describe("a release that is prepared, and started later", () => {
       expect(model.last).toMatchObject({ activity: { phase: "ready", version: "1.1" }, running: { version: "1.0" } });
       model.ask({ kind: "restart" });
     }
-    for (const { at, outcome } of cuts) {
-      model.power.restore();
-      model.power.cutAt(at, outcome);
-      let ended = (await model.boot()).ended;
-      while (ended === "restart") ended = (await model.boot()).ended;
-      model.power.restore();
-      if (ended === "quiet") return { model, isCut: false };
-    }
-    return { model, isCut: true };
+    return { model, isCut: await bootWith(cuts, model) };
   }
 
   async function isReady(model: Model): Promise<void> {
