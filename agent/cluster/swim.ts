@@ -8,7 +8,7 @@ import { followProbes, hearAck, hearNack, probeDueAt, startTurn } from "./probe.
 import { addDocument } from "./rumours.ts";
 import { healthAfter } from "./suspicion.ts";
 import { believe, type Effect, emptyView, jittered, proclaim, send, type Turn, type View } from "./view.ts";
-import { endErrands, hasten, runErrand, visit, visitDueAt } from "./visit.ts";
+import { errandDueAt, followErrands, hasten, runErrand, visit, visitDueAt } from "./visit.ts";
 
 export type Event =
   | { kind: "tick" }
@@ -116,7 +116,7 @@ function carry(turn: Turn, from: string, { news, documents }: Freight): boolean 
 function tick(turn: Turn): void {
   const { view, now } = turn;
   if (view.self.state === "alive") watch(turn);
-  endErrands(turn);
+  followErrands(turn);
   if (now >= view.gossipAt && view.rumours.length > 0) gossip(turn);
   if (now >= view.syncAt) {
     view.syncAt = now + jittered(turn, SYNC_MS) * Math.max(1, 1 + Math.ceil(Math.log2(view.size / SYNC_SCALE)));
@@ -161,7 +161,11 @@ function excuse(turn: Turn, lateMs: number): void {
     askAt: probe.askAt + lateMs,
     endsAt: probe.endsAt + lateMs,
   }));
-  view.errands = view.errands.map((errand) => ({ ...errand, nackAt: errand.nackAt + lateMs }));
+  view.errands = view.errands.map((errand) => ({
+    ...errand,
+    pingAt: errand.pingAt + lateMs,
+    nackAt: errand.nackAt + lateMs,
+  }));
   for (const [id, member] of view.members) {
     if (member.state === "suspect") {
       const { since, accusedAt, deadline } = member;
@@ -181,6 +185,6 @@ function dueAt(view: View): number {
   if (view.self.state === "alive") at = Math.min(at, view.probeAt, visitDueAt(view));
   if (view.self.state === "alive") for (const probe of view.probes) at = Math.min(at, probeDueAt(probe));
   if (view.rumours.length > 0) at = Math.min(at, view.gossipAt);
-  for (const { nackAt } of view.errands) at = Math.min(at, nackAt);
+  for (const errand of view.errands) at = Math.min(at, errandDueAt(errand));
   return at;
 }

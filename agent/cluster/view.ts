@@ -14,18 +14,20 @@ export type Probe = {
   target: string;
   sequence: number;
   sentAt: number;
-  /** When to ping again: a lost datagram is no lost member. */
+  /** When to ping again, and how often from then on: a lost datagram is no lost member. */
   pingAt: number;
+  everyMs: number;
   askAt: number;
   endsAt: number;
   /** Members that were asked to try, and those that reported in time that they could or could not reach it. */
   helpers: readonly string[];
   acks: readonly string[];
   nacks: readonly string[];
-  hasAsked: boolean;
+  /** How often the helpers were asked. */
+  asked: number;
 };
 /** A probe on behalf of another member. */
-export type Errand = { asker: string; asked: number; target: string; sequence: number; nackAt: number };
+export type Errand = { asker: string; asked: number; target: string; sequence: number; pingAt: number; nackAt: number };
 
 export type View = {
   readonly self: { id: string; incarnation: number; state: "alive" | "left"; signature: string; since: number };
@@ -139,9 +141,15 @@ type Bare<M> = M extends unknown ? Omit<M, keyof Freight> : never;
 
 /**
  * Sends a message with as many rumours as fit. A member that is accused hears that first, with our own claim: it can refute
- * at once (Lifeguard's buddy system), and one that lost its memory learns who we are.
+ * at once (Lifeguard's buddy system), and one that lost its memory learns who we are. A light message has no rumours: told to
+ * a member that is silent they would count as told, in a large datagram.
  */
-export function send(turn: Turn, to: string, message: Bare<Message>, { introduce = false } = {}): void {
+export function send(
+  turn: Turn,
+  to: string,
+  message: Bare<Message>,
+  { introduce = false, isLight = false } = {},
+): void {
   const { view } = turn;
   const first: News[] = [];
   const member = view.members.get(to);
@@ -149,7 +157,9 @@ export function send(turn: Turn, to: string, message: Bare<Message>, { introduce
   if (isDoubted || introduce) first.push(ownNews(view));
   const about = chargeAgainst(view, to) ?? newsOf(view, to);
   if (about && (isDoubted || introduce)) first.push(about);
-  const [freight, rumours] = load(view.rumours, first, view.size);
+  const [freight, rumours] = isLight
+    ? [{ news: first, documents: [] }, view.rumours]
+    : load(view.rumours, first, view.size);
   view.rumours = rumours;
   turn.effects.push({ kind: "send", to, message: { ...message, ...freight } });
 }

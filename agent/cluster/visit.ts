@@ -3,7 +3,7 @@
 import { bury } from "./accuse.ts";
 import type { Belief, Knock } from "./beliefs.ts";
 import { firstKnock } from "./hear.ts";
-import { nextSequence, startProbe } from "./probe.ts";
+import { MORE_MS, nextSequence, startProbe } from "./probe.ts";
 import { believe, type Errand, jittered, send, type Turn, type View } from "./view.ts";
 
 const LAST_KNOCK_MS = 60_000;
@@ -12,7 +12,7 @@ const VISIT_MS = 50;
 const LOOK_MS = 112; // nine a second: with the probe of each second, ten
 const NACK_MS = 400; // a helper answers before the asker's second half is over: half a second less the way back
 const MOST_ERRANDS = 256;
-const MOST_ERRANDS_EACH = 32;
+const MOST_ERRANDS_EACH = 16;
 
 export const knockOf = (member: Belief): Knock | undefined => ("knock" in member ? member.knock : undefined);
 
@@ -45,7 +45,8 @@ function look(turn: Turn, id: string, member: Belief & { state: "alive" }): void
 
 /** A ping without a deadline: a member that hears it answers when it can. */
 function knockAt(turn: Turn, id: string): void {
-  send(turn, id, { type: "ping", sequence: nextSequence(turn) });
+  const isLight = turn.view.members.get(id)?.state === "dead";
+  send(turn, id, { type: "ping", sequence: nextSequence(turn) }, { isLight });
   const member = turn.view.members.get(id);
   const knock = member && knockOf(member);
   if (!member || !knock) return;
@@ -65,17 +66,28 @@ export function hasten(turn: Turn, id: string): void {
 
 export function runErrand(turn: Turn, asker: string, asked: number, target: string): void {
   const { errands, members } = turn.view;
+  // Asked once more: we are at it.
+  if (errands.some((errand) => errand.asker === asker && errand.asked === asked)) return;
   const own = errands.filter((errand) => errand.asker === asker).length;
   if (!members.has(target) || errands.length >= MOST_ERRANDS || own >= MOST_ERRANDS_EACH) return;
   const sequence = nextSequence(turn);
-  const errand: Errand = { asker, asked, target, sequence, nackAt: turn.now + NACK_MS };
+  const times = { pingAt: turn.now + MORE_MS, nackAt: turn.now + NACK_MS };
+  const errand: Errand = { asker, asked, target, sequence, ...times };
   turn.view.errands = [...errands, errand];
   send(turn, target, { type: "ping", sequence });
 }
 
-export function endErrands(turn: Turn): void {
-  const over = turn.view.errands.filter((errand) => errand.nackAt <= turn.now);
-  if (over.length === 0) return;
-  turn.view.errands = turn.view.errands.filter((errand) => errand.nackAt > turn.now);
+/** Pings again for whoever asked, and says so if nobody answered in time. */
+export function followErrands(turn: Turn): void {
+  const { view, now } = turn;
+  if (!view.errands.some((errand) => now >= errandDueAt(errand))) return;
+  const over = view.errands.filter(({ nackAt }) => now >= nackAt);
+  const silent = view.errands.filter(({ pingAt, nackAt }) => now >= pingAt && now < nackAt);
+  view.errands = view.errands
+    .filter(({ nackAt }) => now < nackAt)
+    .map((errand) => (now >= errand.pingAt ? { ...errand, pingAt: now + MORE_MS } : errand));
+  for (const { target, sequence } of silent) send(turn, target, { type: "ping", sequence }, { isLight: true });
   for (const { asker, asked } of over) send(turn, asker, { type: "nack", sequence: asked });
 }
+
+export const errandDueAt = ({ pingAt, nackAt }: Errand): number => Math.min(pingAt, nackAt);

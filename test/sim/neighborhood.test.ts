@@ -142,6 +142,15 @@ test("each of ten idle members sends less than 100 bytes a second", () => {
   expect((town.bytes - before) / 60 / 10).toBeLessThan(100);
 });
 
+test("where a quarter of all datagrams is lost, 200 members accuse nobody, and each sends less than 1 kB a second", () => {
+  const town = new Neighborhood({ size: 200, seed: 7, loss: 0.25, delayMs: [1, 40] });
+  town.acquaint();
+  town.run(60_000);
+  expect(town.falseDeaths).toEqual([]);
+  expect(town.bodies.filter(({ view }) => view.self.incarnation > 1)).toEqual([]);
+  expect(town.bytes / 60 / 200).toBeLessThan(1_000);
+});
+
 test("the same seed gives the same history", () => {
   const history = () => {
     const town = settled(10, { loss: 0.1, seed: 9 });

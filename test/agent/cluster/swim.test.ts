@@ -194,7 +194,8 @@ test("a leaving member says so, signed, is no longer probed, and does not refute
 });
 
 test("pings the dead ever more rarely, but still once a minute", () => {
-  const [start] = pass(among([cellar]), 5_000);
+  // A probe was under way when it died: that has ended, too.
+  const [start] = pass(among([cellar]), 6_000);
   expect(start.members.get(cellar)?.state).toBe("dead");
   const knocks = (view: typeof start, until: number) =>
     sent(pass(view, until)[1]).filter(({ message }) => message.type === "ping");
@@ -243,7 +244,8 @@ test("helpers that report failure confirm our probe; silent helpers put it in do
   expect(helpers).toHaveLength(3);
   const nack: Message = { type: "nack", sequence, news: [], documents: [] };
   const nacks = [...helpers, helpers[0]!].map((from) => ({ kind: "heard", from, message: nack }) as const);
-  expect(pass(after(asking, 900, ...nacks)[0], endsAt)[0].health).toBe(0);
+  const [waiting] = pass(asking, 900);
+  expect(pass(after(waiting, 900, ...nacks)[0], endsAt)[0].health).toBe(0);
   expect(pass(asking, endsAt)[0].health).toBe(3);
 });
 
@@ -258,6 +260,40 @@ test("a helper pings on another's behalf, passes on the answer, and reports if t
   expect(sent(pass(helping, 400)[1])).toContainEqual(
     expect.objectContaining({ to: cellar, message: expect.objectContaining({ type: "nack", sequence: 77 }) }),
   );
+});
+
+test("a silent member is pinged nine times in a second, and helpers that are silent too are asked twice", () => {
+  const [asking, first] = pass(among([cellar, kitchen, porch, shed]), 500);
+  const { target, sequence, helpers, endsAt } = asking.probes[0]!;
+  const nack: Message = { type: "nack", sequence, news: [], documents: [] };
+  const [answered, second] = after(pass(asking, 600)[0], 600, { kind: "heard", from: helpers[0]!, message: nack });
+  const all = sent([...first, ...pass(asking, 600)[1], ...second, ...pass(answered, endsAt)[1]]);
+  const those = (type: Message["type"]) =>
+    all.filter(({ message }) => message.type === type && "sequence" in message && message.sequence === sequence);
+  expect(those("ping").map(({ to }) => to)).toEqual(Array(9).fill(target));
+  expect(those("ask").map(({ to }) => to)).toEqual([...helpers, ...helpers.slice(1)]);
+});
+
+test("news is not wasted on a member that does not answer: only the first ping to it carries any", () => {
+  const document = { kind: "record", id: "kitchen", number: 1, digest: "A".repeat(43) };
+  const [view] = after(among([cellar]), 0, { kind: "publish", document });
+  const pings = (effects: Parameters<typeof sent>[0]) => sent(effects).filter(({ message }) => message.type === "ping");
+  const carried = (effects: Parameters<typeof sent>[0]) => pings(effects).map(({ message }) => message.documents);
+  const [probing, first] = step({ ...view, probes: [], probeAt: 10, dueAt: 10 }, { kind: "tick" }, 10, ink);
+  expect(carried(first)).toEqual([[document]]);
+  expect(carried(step(probing, { kind: "tick" }, 260, ink)[1])).toEqual([[]]);
+});
+
+test("a helper pings a silent member every tenth of a second until it reports, however often it is asked", () => {
+  const ask: Message = { type: "ask", sequence: 77, target: kitchen, news: [], documents: [] };
+  const asked = { kind: "heard", from: cellar, message: ask } as const;
+  const [helping, effects] = after(among([cellar, kitchen]), 0, asked, asked);
+  const { sequence } = helping.errands[0]!;
+  expect(helping.errands).toHaveLength(1);
+  const all = sent([...effects, ...pass(helping, 400)[1]]);
+  const pings = all.filter(({ message }) => message.type === "ping" && message.sequence === sequence);
+  expect(pings.map(({ to }) => to)).toEqual(Array(4).fill(kitchen));
+  expect(all.filter(({ message }) => message.type === "nack")).toHaveLength(1);
 });
 
 test("of a message, one forged signature is checked; of one member's claims in it, the first", () => {
