@@ -37,8 +37,12 @@ restarts: exit code 0 if all devices have the release, 4 if the rollout has stop
       return 0;
     }
     const device = await findDevice(values);
+    if (values["watch"]) {
+      // Any member tells, so unless one was named the watch goes on with another while this one is away.
+      const another = values["device"] === undefined ? () => findDevice(values) : undefined;
+      return await followRollout(device, context, { isJson: values["json"] === true, another });
+    }
     try {
-      if (values["watch"]) return await followRollout(device, context, values["json"] === true);
       const status = await device.status();
       const rollout = rolloutOf(status);
       if (values["json"]) context.print(...jsonLines(rollout));
@@ -72,22 +76,47 @@ export function rolloutText(rollout: RolloutStatus, members: Status["members"], 
   ];
 }
 
-/** Resolves to the exit code. */
+type Teller = Pick<Device, "status" | "found" | "close">;
+type FollowOptions = {
+  isJson: boolean;
+  /** A device that answers. Throws `device.noAnswer`. */
+  another?: (() => Promise<Teller>) | undefined;
+  pace?: Pace;
+};
+
+/** Resolves to the exit code; closes each device that it asks. */
 export async function followRollout(
-  { status }: Pick<Device, "status">,
+  first: Teller,
   { print, note }: Pick<Context, "print" | "note">,
-  isJson: boolean,
-  { pollMs, silentMs } = usualPace,
+  options: FollowOptions,
+): Promise<number> {
+  const asked = { teller: first };
+  try {
+    return await follow(asked, { print, note }, options);
+  } finally {
+    asked.teller.close();
+  }
+}
+
+async function follow(
+  asked: { teller: Teller },
+  { print, note }: Pick<Context, "print" | "note">,
+  { isJson, another, pace: { pollMs, silentMs } = usualPace }: FollowOptions,
 ): Promise<number> {
   let [shown, silentSince, isSilent] = ["", performance.now(), false];
   for (; ; await sleep(pollMs)) {
     let found: Status;
     try {
-      found = await status();
+      found = await asked.teller.status();
     } catch (error) {
       if (performance.now() - silentSince >= silentMs || !isSilence(error)) throw error;
-      if (!isSilent) note("the device does not answer: it may be its own turn");
+      if (!isSilent) note(`${asked.teller.found} does not answer: it may be its own turn`);
       isSilent = true;
+      const next = await another?.().catch(() => undefined);
+      if (next) {
+        asked.teller.close();
+        asked.teller = next;
+      }
       continue;
     }
     // The mesh of a device that has just started is not there yet.

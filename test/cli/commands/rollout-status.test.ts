@@ -65,17 +65,33 @@ test.each<[WaitShape, string]>([
   expect(rolloutText(status, members, now)[0]).toContain(text);
 });
 
-function follow(...found: (RolloutStatus | undefined | Error)[]) {
-  const printed: string[] = [];
-  const notes: string[] = [];
+type Answer = RolloutStatus | undefined | Error;
+
+/** A device that gives these answers, the last one again and again. */
+function teller(found: string, ...answers: Answer[]) {
   const status = async () => {
-    const next = found.length > 1 ? found.shift() : found[0];
+    const next = answers.length > 1 ? answers.shift() : answers[0];
     if (next instanceof Error) throw next;
     return { members, ...(next && { rollout: next }) } as Status;
   };
-  const context = { print: (...lines: string[]) => printed.push(...lines), note: (line: string) => notes.push(line) };
-  return { done: followRollout({ status }, context, true, { pollMs: 1, silentMs: 5_000 }), printed, notes };
+  return {
+    found,
+    status,
+    isClosed: false,
+    close: function () {
+      this.isClosed = true;
+    },
+  };
 }
+
+function watch(first: ReturnType<typeof teller>, another?: () => Promise<ReturnType<typeof teller>>) {
+  const printed: string[] = [];
+  const notes: string[] = [];
+  const context = { print: (...lines: string[]) => printed.push(...lines), note: (line: string) => notes.push(line) };
+  const pace = { pollMs: 1, silentMs: 5_000 };
+  return { done: followRollout(first, context, { isJson: true, another, pace }), printed, notes };
+}
+const follow = (...answers: Answer[]) => watch(teller("attic in the lab", ...answers));
 const silence = new HamletError("device.noAnswer", "attic does not answer");
 
 test("watching goes on while the device that is asked restarts, and ends with 0 once all have the release", async () => {
@@ -86,6 +102,21 @@ test("watching goes on while the device that is asked restarts, and ends with 0 
   expect(await done).toBe(0);
   expect(notes).toHaveLength(1);
   expect(printed.map((line) => JSON.parse(line).state)).toEqual(["running", "finished"]);
+});
+
+test("unless a device was named, watching goes on with another one while the first is away, and closes both", async () => {
+  const attic = teller("attic in the lab", running, silence);
+  const cellar = teller("cellar in the lab", {
+    ...running,
+    state: "paused",
+    waits: { on: "failures", devices: ["a"], since },
+  });
+  let asked = 0;
+  const another = async () => (asked++ < 2 ? Promise.reject(silence) : cellar);
+  const { done, notes } = watch(attic, another);
+  expect(await done).toBe(4);
+  expect(notes).toEqual(["attic in the lab does not answer: it may be its own turn"]);
+  expect([attic.isClosed, cellar.isClosed]).toEqual([true, true]);
 });
 
 test("watching ends with 4 when devices failed, with 1 when the rollout was aborted, and goes on while an operator pauses it", async () => {
