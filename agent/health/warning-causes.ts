@@ -65,7 +65,7 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   "member.wrongBytes": {
     severity: "warning",
     cause: "A member lent bytes of a release that are not what the release's signed files name. They were thrown away.",
-    next: "A damaged copy of the repository looks the same: `hamlet ota verify --remote <url>` tells. If it is whole, check that member's card or disk.",
+    next: "A member checks what it lends, so a damaged repository does not look like this. Check that member's card, disk and memory; if it may be in other hands, `hamlet revoke <device>`.",
   },
   "mesh.userspace": {
     severity: "warning",

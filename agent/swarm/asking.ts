@@ -16,7 +16,8 @@ export type Neighborhood = {
 };
 /** Makes the content of the bytes. Throws `update.badObject` for wrong ones. It may not keep them. */
 export type Open<T> = (bytes: Buffer) => Promise<T>;
-export type Suspect = { lender: Lender; digest: string };
+/** `isProven`: it says that it has unpacked what it sent. */
+export type Suspect = { lender: Lender; digest: string; isProven: boolean };
 /** What somebody brought; undefined if it was nothing of use. */
 export type Got<T> = { value: T } | undefined;
 export type AskingOptions = {
@@ -77,7 +78,7 @@ export function makeAsking(o: AskingOptions) {
     const answer = await askOne(lender, how, wanted, signal);
     switch (answer?.kind) {
       case "bytes":
-        return take(lender, wanted, answer.bytes, open, suspects).finally(() => free(answer.bytes));
+        return take(lender, wanted, answer, { open, suspects }).finally(() => free(answer.bytes));
       case "notKept":
       case "notThere":
         lenders.hadNot(lender.id, now());
@@ -94,9 +95,8 @@ export function makeAsking(o: AskingOptions) {
   async function take<T>(
     lender: Lender,
     wanted: Wanted,
-    bytes: Buffer,
-    open: Open<T>,
-    suspects: Suspect[],
+    { bytes, isProven }: Extract<Answer, { kind: "bytes" }>,
+    { open, suspects }: { open: Open<T>; suspects: Suspect[] },
   ): Promise<Got<T>> {
     const digest = hash("sha256", bytes, "hex");
     try {
@@ -108,7 +108,7 @@ export function makeAsking(o: AskingOptions) {
     } catch (error) {
       if (!isCode(error, "update.badObject")) throw error;
       // A frame of a pack may be right, and the slot that it is unpacked with damaged.
-      if (wanted.kind === "packed") suspects.push({ lender, digest });
+      if (wanted.kind === "packed") suspects.push({ lender, digest, isProven });
       else condemn(lender);
       return undefined;
     }
@@ -116,7 +116,11 @@ export function makeAsking(o: AskingOptions) {
 
   /** Others had the right bytes, whose digest this is. */
   function blame(suspects: Suspect[], digest: string): void {
-    for (const suspect of suspects) if (suspect.digest !== digest) condemn(suspect.lender);
+    for (const { lender, isProven } of suspects.filter((suspect) => suspect.digest !== digest)) {
+      if (isProven) condemn(lender);
+      // It has passed on what its repository sent, and could not tell that the pack there is damaged.
+      else lenders.hasWrongFrames(lender.id);
+    }
   }
 
   function condemn(lender: Lender): void {

@@ -4,9 +4,9 @@ import type { Clock } from "../../system/clock.ts";
 import { HamletError } from "../../system/error.ts";
 import { free } from "../../system/free.ts";
 import { readBytes } from "../../system/read-all.ts";
-import { answers, lendPath, mostBytes, type Question } from "./question.ts";
+import { answers, lendPath, mostBytes, provenHeader, type Question } from "./question.ts";
 
-export type Answer = { kind: "bytes"; bytes: Buffer } | { kind: keyof typeof answers };
+export type Answer = { kind: "bytes"; bytes: Buffer; isProven: boolean } | { kind: keyof typeof answers };
 export type Patience = { stallMs: number; deadlineMs: number };
 export type Borrower = {
   /** Throws if the lender brings nothing for `stallMs`, has not done within `deadlineMs`, or is no longer alive. */
@@ -41,7 +41,7 @@ export function openBorrower({ localAddress, port, clock }: BorrowerOptions): Bo
     response.on("data", note);
     try {
       const bytes = await readBytes(response, mostBytes(question.wanted), free);
-      if (response.statusCode === 200) return { kind: "bytes", bytes };
+      if (response.statusCode === 200) return { kind: "bytes", bytes, isProven: provenHeader in response.headers };
     } catch (error) {
       response.destroy();
       throw error;

@@ -11,11 +11,11 @@ import { makePacer } from "../../system/pacer.ts";
 import { readAll } from "../../system/read-all.ts";
 import { remoteAddressOf } from "../../system/remote-address.ts";
 import { Places } from "../cluster/places.ts";
-import { answers, lendPath, maxQuestionBytes, Question } from "./question.ts";
+import { answers, lendPath, maxQuestionBytes, provenHeader, Question } from "./question.ts";
 
 export type Reply = {
   /** Resolves when they are on their way, or when who asked has gone. */
-  bytes(bytes: Buffer): Promise<void>;
+  bytes(bytes: Buffer, isProven: boolean): Promise<void>;
   none(kind: keyof typeof answers): void;
 };
 export type CounterOptions = {
@@ -71,7 +71,10 @@ export async function openCounter(o: CounterOptions): Promise<Counter> {
     const gone = new AbortController();
     response.once("close", () => gone.abort(new Error("it has hung up")));
     const reply: Reply = {
-      bytes: (bytes) => sendSlowly(bytes, response, gone.signal),
+      bytes(bytes, isProven) {
+        if (isProven) response.setHeader(provenHeader, "1");
+        return sendSlowly(bytes, response, gone.signal);
+      },
       none: (kind) => void response.writeHead(answers[kind]).end(),
     };
     await o.serve(from, asked.data, reply, gone.signal);

@@ -6,6 +6,8 @@ import { hash } from "node:crypto";
 /** What this device knows of a member as a lender of one release. */
 type Lender = {
   isLiar: boolean;
+  /** Those that it has not unpacked itself are of a damaged pack. */
+  hasWrongFrames: boolean;
   /** Not asked at all until then. */
   restsUntil: number;
   failures: number;
@@ -44,8 +46,8 @@ export class Lenders {
 
   #of(id: string): Lender {
     const known = this.#known.get(id) ?? {
-      ...{ isLiar: false, restsUntil: never, failures: 0, noWayUntil: never, hasNothingUntil: never, hadAt: never },
-      waitedMs: 0,
+      ...{ isLiar: false, hasWrongFrames: false, restsUntil: never, failures: 0, noWayUntil: never },
+      ...{ hasNothingUntil: never, hadAt: never, waitedMs: 0 },
     };
     this.#known.set(id, known);
     return known;
@@ -65,14 +67,15 @@ export class Lenders {
     return !isLiar && restsUntil <= now && waitedMs < mostWaitedMs;
   }
 
-  mayFetch(id: string, now: number): boolean {
-    return this.mayAsk(id, now) && this.#of(id).noWayUntil <= now;
+  mayFetch(id: string, now: number, { isFrame = false } = {}): boolean {
+    return this.mayAsk(id, now) && this.#of(id).noWayUntil <= now && !(isFrame && this.#of(id).hasWrongFrames);
   }
 
   /** Those that may have it: whoever had the last one first, and the others as they come. */
-  keepers(ids: readonly string[], now: number): string[] {
+  keepers(ids: readonly string[], now: number, { isFrame = false } = {}): string[] {
     return ids
       .filter((id) => this.mayAsk(id, now) && this.#of(id).hasNothingUntil <= now)
+      .filter((id) => !(isFrame && this.#of(id).hasWrongFrames))
       .toSorted((a, b) => (this.#of(a).hadAt === this.#of(b).hadAt ? 0 : this.#of(b).hadAt - this.#of(a).hadAt));
   }
 
@@ -96,6 +99,10 @@ export class Lenders {
     const lender = this.#of(id);
     lender.restsUntil = now + Math.min(rest.longestMs, rest.firstMs * 2 ** lender.failures);
     lender.failures += 1;
+  }
+
+  hasWrongFrames(id: string): void {
+    this.#of(id).hasWrongFrames = true;
   }
 
   waited(id: string, ms: number): void {

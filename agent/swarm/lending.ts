@@ -51,7 +51,7 @@ export function makeLending({ store, clock, mayFetch, onFetch }: LendingOptions)
   async function sendKept(from: string, key: string, reply: Reply): Promise<void> {
     const sent = sending.take(from, async () => {
       const bytes = await shelf.get(key);
-      if (bytes) await reply.bytes(bytes);
+      if (bytes) await reply.bytes(bytes, shelf.isProven(key));
       else reply.none("notKept");
     });
     await (sent ?? reply.none("busy"));
@@ -97,7 +97,7 @@ export function makeLending({ store, clock, mayFetch, onFetch }: LendingOptions)
         key,
         () => fetchFor(from, wanted),
         async (bytes) => {
-          await (sending.take(from, () => reply.bytes(bytes)) ?? reply.none("busy"));
+          await (sending.take(from, () => reply.bytes(bytes, shelf.isProven(key))) ?? reply.none("busy"));
         },
       );
     } catch (error) {

@@ -19,6 +19,8 @@ export const Question = z.object({
 export type Question = z.infer<typeof Question>;
 
 export const lendPath = "/v1/lend";
+/** Of an answer: the lender has unpacked this frame of a pack and found what it should hold. */
+export const provenHeader = "hamlet-proven";
 /** A question takes 500 bytes. */
 export const maxQuestionBytes = 4 << 10;
 /** How a lender answers without bytes. */

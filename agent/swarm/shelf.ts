@@ -11,6 +11,9 @@ export type Shelf = {
   get(key: string): Promise<Buffer | undefined>;
   /** Keeps a copy, if there is room. Never throws: a disk that takes nothing holds up no update. */
   put(key: string, bytes: Buffer): Promise<void>;
+  /** The piece has been unpacked, and was right. Forgotten at a restart. */
+  prove(key: string): void;
+  isProven(key: string): boolean;
   remove(key: string): Promise<void>;
   /** Removes what has lain there for too long. */
   tidy(): Promise<void>;
@@ -38,12 +41,14 @@ export async function openShelf(options: ShelfOptions): Promise<Shelf> {
   const { folder, now, maxBytes = usualMaxBytes, maxPieces = usualMaxPieces, spareBytes = usualSpareBytes } = options;
   /** Sizes by key; the one that was not used for longest is the first. */
   const sizes = new Map<string, number>();
+  const proven = new Set<string>();
   const inTurn = makeQueue();
   let totalBytes = 0;
   const pathOf = (key: string) => join(folder, key);
   const forget = async (key: string) => {
     totalBytes -= sizes.get(key) ?? 0;
     sizes.delete(key);
+    proven.delete(key);
     await rm(pathOf(key), { force: true });
   };
   const use = (key: string, sizeBytes: number) => {
@@ -95,6 +100,8 @@ export async function openShelf(options: ShelfOptions): Promise<Shelf> {
         const file = Buffer.concat([hash("sha256", bytes, "buffer"), bytes]);
         await writeFile(pathOf(key), file, { mode: 0o600 }).catch(() => forget(key));
       }),
+    prove: (key) => void (sizes.has(key) && proven.add(key)),
+    isProven: (key) => proven.has(key),
     remove: (key) => inTurn(() => forget(key)),
     tidy: () =>
       inTurn(async () => {

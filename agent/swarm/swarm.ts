@@ -30,6 +30,9 @@ const maxKeepers = 3;
 const maxDownloaders = 3;
 const membersMs = 150_000;
 
+/** This device's own line brings nothing now. */
+const isRefusal = (error: unknown) => isCode(error, "update.unreachable", "update.metered", "update.tooDear");
+
 export type Swarm = ReturnType<typeof makeSwarm>;
 
 export function makeSwarm(o: SwarmOptions) {
@@ -46,7 +49,9 @@ export function makeSwarm(o: SwarmOptions) {
 
   async function keep(key: string, bytes: Buffer): Promise<void> {
     // A device alone writes nothing that nobody will ask for.
-    if (others().length > 0) await shelf.put(key, bytes);
+    if (others().length === 0) return;
+    await shelf.put(key, bytes);
+    shelf.prove(key);
   }
 
   const { askOne, fromMember, blame } = makeAsking({
@@ -59,7 +64,9 @@ export function makeSwarm(o: SwarmOptions) {
     const bytes = await shelf.get(key);
     if (!bytes) return undefined;
     try {
-      return { value: await open(bytes) };
+      const value = await open(bytes);
+      shelf.prove(key);
+      return { value };
     } catch (error) {
       if (!isCode(error, "update.badObject")) throw error;
       await shelf.remove(key);
@@ -89,13 +96,14 @@ export function makeSwarm(o: SwarmOptions) {
     const suspects: Suspect[] = [];
     let refusal: unknown;
     const untilMs = now() + membersMs;
+    const what = { isFrame: wanted.kind === "packed" };
     const how = { signal: need.signal, open, suspects };
     const order = ranked([neighborhood?.self ?? "", ...others().map(({ id }) => id)], o.release());
-    const downloader = order.find((id) => id === neighborhood?.self || lenders.mayFetch(id, now()));
+    const downloader = order.find((id) => id === neighborhood?.self || lenders.mayFetch(id, now(), what));
     const byId = new Map(others().map((one) => [one.id, one]));
 
     const spread = [...byId.keys()].filter((id) => id !== downloader).toSorted(() => o.random() - 0.5);
-    for (const id of lenders.keepers(spread, now()).slice(0, maxKeepers)) {
+    for (const id of lenders.keepers(spread, now(), what).slice(0, maxKeepers)) {
       const got = await fromMember(byId.get(id)!, "kept", wanted, how);
       if (got) return got.value;
     }
@@ -110,18 +118,24 @@ export function makeSwarm(o: SwarmOptions) {
           return await fromWeb(wanted, need, own);
         } catch (error) {
           need.signal.throwIfAborted();
-          if (!isCode(error, "update.unreachable", "update.metered", "update.tooDear")) throw error;
+          if (!isRefusal(error)) throw error;
           refusal = error;
         }
       }
       const lender = byId.get(id);
-      if (!lender || !lenders.mayFetch(id, now()) || asked === maxDownloaders || now() > untilMs) continue;
+      if (!lender || !lenders.mayFetch(id, now(), what) || asked === maxDownloaders || now() > untilMs) continue;
       asked += 1;
       const got = await fromMember(lender, "fetched", wanted, how);
       if (got) return got.value;
     }
-    if (refusal) throw refusal;
-    return fromWeb(wanted, need, own);
+    try {
+      if (refusal) throw refusal;
+      return await fromWeb(wanted, need, own);
+    } catch (error) {
+      if (suspects.length === 0 || !isRefusal(error)) throw error;
+      // The pack at the members' repository is damaged, or this device's slot: they may still have the chunks.
+      throw new HamletError("update.badObject", "members lend a frame that does not fit the running slot");
+    }
   }
 
   /** Metadata: each member looks itself, so that no other can hide a release from it; who cannot asks the others. */

@@ -36,7 +36,7 @@ export async function startSwarm(o: SwarmOptions): Promise<{
     ...{ store, clock, release, random: Math.random },
     onLie({ id, name }, of) {
       const what = `${name} lent wrong bytes of release ${of || "files"}; this device asks others for the rest of it`;
-      const hint = `see whether the repository is whole: hamlet ota verify --remote <url>; if it is, check the card or disk of ${name}`;
+      const hint = `check the card, disk and memory of ${name}; if it may be in other hands: hamlet revoke ${name}`;
       warnings.raise("member.wrongBytes", what, hint, { subject: id, forMs: toldForMs });
     },
     onForgiven: (id) => warnings.clear("member.wrongBytes", id),

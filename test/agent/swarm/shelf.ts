@@ -3,6 +3,7 @@ import type { Shelf } from "../../../agent/swarm/shelf.ts";
 
 export function memoryShelf(): Shelf & { pieces: Map<string, Buffer> } {
   const pieces = new Map<string, Buffer>();
+  const proven = new Set<string>();
   return {
     pieces,
     has: (key) => pieces.has(key),
@@ -13,7 +14,10 @@ export function memoryShelf(): Shelf & { pieces: Map<string, Buffer> } {
     async put(key, bytes) {
       pieces.set(key, Buffer.from(bytes));
     },
+    prove: (key) => void proven.add(key),
+    isProven: (key) => proven.has(key),
     async remove(key) {
+      proven.delete(key);
       pieces.delete(key);
     },
     async tidy() {},

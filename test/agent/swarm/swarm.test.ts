@@ -3,8 +3,11 @@ import { hash, randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { openBorrower } from "../../../agent/swarm/borrower.ts";
 import { ranked } from "../../../agent/swarm/lenders.ts";
+import { provenHeader } from "../../../agent/swarm/question.ts";
 import { objectPath, packPath } from "../../../ota/format/names.ts";
+import { systemClock } from "../../../system/clock.ts";
 import { readAll } from "../../../system/read-all.ts";
 import { patchFrame } from "../../ota/patch-frame.ts";
 import { serveWeb, type Web } from "../update/web.ts";
@@ -155,8 +158,8 @@ test("metadata comes from the web where there is a way; where there is none, ano
   expect(new Set([await check(cut), await check(cut)])).toEqual(new Set(["old", "new"]));
 });
 
-test("a frame of a pack comes from members too, and who serves another than the repository is named", async () => {
-  await using home = await makeHome();
+/** A pack of one frame, on the web, and what to ask for. */
+function publishPack() {
   const dictionary = randomBytes(20_000);
   const content = Buffer.concat([dictionary.subarray(0, 9_000), randomBytes(500)]);
   const frame = patchFrame(dictionary, content);
@@ -167,10 +170,16 @@ test("a frame of a pack comes from members too, and who serves another than the 
     frame: { offset: 0, length: frame.length },
     ...{ sha256: hash("sha256", content), sizeBytes: content.length, dictionary: Buffer.from(dictionary) },
   });
+  return { content, frame, path: packPath(sha256), request };
+}
+
+test("a frame of a pack comes from members too, and who says that a wrong one is proven is named", async () => {
+  await using home = await makeHome();
+  const { content, frame, request } = publishPack();
   await home.add(downloader, {
     mischief: async (incoming, response) => {
       const asksToFetch = JSON.parse(await readAll(incoming, 9_000)).how === "fetched";
-      if (asksToFetch) response.end(randomBytes(frame.length));
+      if (asksToFetch) response.setHeader(provenHeader, "1").end(randomBytes(frame.length));
       else response.writeHead(204).end();
     },
   });
@@ -182,8 +191,46 @@ test("a frame of a pack comes from members too, and who serves another than the 
   // A damaged slot makes a wrong dictionary, for which no lender is to blame.
   await expect(
     cut.get({ ...request(), frame: { offset: 0, length: frame.length }, dictionary: randomBytes(20_000) }),
-  ).rejects.toMatchObject({ code: "update.unreachable" });
+  ).rejects.toMatchObject({ code: "update.badObject" });
   expect(cut.liars).toEqual([downloader]);
+});
+
+test("a member whose repository has a damaged pack is no liar: the frame comes from others, and chunks still come from it", async () => {
+  await using home = await makeHome();
+  await using broken = await serveWeb();
+  const [{ content, request, path }, later] = [publishPack(), publishPack()];
+  for (const one of [{ path }, later]) broken.files.set(one.path, randomBytes(web.files.get(one.path)!.length));
+  await home.add(downloader, { urls: [broken.url, web.url] });
+  const cut = await home.add(second, { urls: [dark] });
+  // The next step of an update that cannot unpack a frame is the chunk.
+  await expect(cut.get(request())).rejects.toMatchObject({ code: "update.badObject" });
+  expect((await cut.get(objects[0]!)).equals(contents[0]!)).toBe(true);
+
+  await home.add(third, { urls: [web.url] });
+  expect((await cut.get(request())).equals(content)).toBe(true);
+  expect(cut.liars).toEqual([]);
+  // It is not asked for the next frame.
+  expect((await cut.get(later.request())).equals(later.content)).toBe(true);
+  expect(broken.asked.some((asked) => asked.startsWith(`/${path}`))).toBe(true);
+  expect(broken.asked.some((asked) => asked.startsWith(`/${later.path}`))).toBe(false);
+  expect((await cut.get(objects[1]!)).equals(contents[1]!)).toBe(true);
+});
+
+test("a member says of a frame that it is proven once it has unpacked it itself", async () => {
+  await using home = await makeHome();
+  const { request } = publishPack();
+  const lender = await home.add(downloader, { urls: [web.url] });
+  const cut = await home.add(second, { urls: [dark] });
+  const borrower = openBorrower({ localAddress: cut.address, port: home.port, clock: systemClock });
+  const { dictionary: _, ...wanted } = request();
+  const until = { stallMs: 5_000, deadlineMs: 5_000, signal: new AbortController().signal, isAlive: () => true };
+  const ask = (how: "kept" | "fetched") => borrower.ask(lender, { how, wanted }, until);
+  expect(await ask("kept")).toEqual({ kind: "notKept" });
+  expect(await ask("fetched")).toMatchObject({ kind: "bytes", isProven: false });
+  expect(await ask("kept")).toMatchObject({ kind: "bytes", isProven: false });
+  await lender.get(request());
+  expect(await ask("kept")).toMatchObject({ kind: "bytes", isProven: true });
+  borrower.close();
 });
 
 test("a device whose line is metered takes from others, and its line serves nobody", async () => {

@@ -22,7 +22,11 @@ test("a warning names the member that lent wrong bytes, until another release is
       throw new HamletError("update.unreachable", "no repository answers");
     },
   });
-  const wrong = async () => ({ kind: "bytes" as const, bytes: zstdCompressSync(Buffer.from("wrong")) });
+  const wrong = async () => ({
+    kind: "bytes" as const,
+    bytes: zstdCompressSync(Buffer.from("wrong")),
+    isProven: false,
+  });
   const others = () => [{ id: "cellarcellar", name: "cellar", address: "fd00::2" }];
   swarm.join({ self: "atticattic", others, borrower: { ask: wrong, close() {} } });
   const ref = { kind: "object" as const, sha256: "0".repeat(64), sizeBytes: 5 };
