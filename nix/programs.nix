@@ -38,5 +38,5 @@ else pkgs.buildNpmPackage {
   # The npm package `node` downloads a runtime on installation; nixpkgs already has one.
   npmFlags = [ "--ignore-scripts" ];
   buildPhase = "node cli/package/build.ts";
-  installPhase = "mkdir -p $out && cp dist/*.mjs $out/ && rm $out/supervisor.mjs $out/join-inside.mjs $out/lab-web.mjs";
+  installPhase = "mkdir -p $out && cp dist/*.mjs $out/ && rm $out/supervisor.mjs $out/join-inside.mjs $out/lab-web.mjs $out/publish-thread.mjs";
 }

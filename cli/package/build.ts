@@ -7,7 +7,7 @@ import { describePrograms, type Programs } from "../../image/bundle/programs.ts"
 import { licenceTexts, npmPackages } from "../../image/bundle/sbom/npm.ts";
 import { writeFileAtomic } from "../../system/files.ts";
 import { packageFolder } from "../../system/package.ts";
-import { bundlePrograms, devicePrograms, labPrograms } from "./bundle.ts";
+import { bundlePrograms, devicePrograms, ownPrograms } from "./bundle.ts";
 
 /** Builds the programs that go into an image, and the page, into `folder`. */
 export async function buildDevicePrograms(folder: string): Promise<Programs> {
@@ -28,11 +28,11 @@ export async function buildPage(folder: string): Promise<{ page: string; sources
 if (import.meta.main) {
   const dist = join(packageFolder, "dist");
   const device = await buildDevicePrograms(dist);
-  const lab = await bundlePrograms(labPrograms, packageFolder, dist, "");
+  const own = await bundlePrograms(ownPrograms, packageFolder, dist, "");
   await describePrograms(device, dist);
-  const npm = await npmPackages([...lab.sources, ...device.npm.map(({ folder }) => `${folder}/`)], packageFolder);
+  const npm = await npmPackages([...own.sources, ...device.npm.map(({ folder }) => `${folder}/`)], packageFolder);
   await writeFile(join(dist, "npm-licences.txt"), licenceTexts(npm));
-  for (const [name, path] of [...device.programs, ...lab.programs]) {
+  for (const [name, path] of [...device.programs, ...own.programs]) {
     await chmod(path, 0o755);
     console.log(`dist/${name}  ${((await stat(path)).size / 1e6).toFixed(2)} MB`);
   }

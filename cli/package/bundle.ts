@@ -21,11 +21,12 @@ export const devicePrograms: readonly Program[] = [
   { name: "lab-guest.mjs", entry: "image/lab/guest/main.ts" },
   { name: "hamlet.mjs", entry: "cli/hamlet.ts", oldestNode: anyNode },
 ];
-/** The programs that the command starts on the computer where the lab runs. */
-export const labPrograms: readonly Program[] = [
+/** The programs that the command starts on a computer that is no device. */
+export const ownPrograms: readonly Program[] = [
   { name: "supervisor.mjs", entry: "image/lab/supervisor/supervisor.ts", oldestNode: anyNode },
   { name: "join-inside.mjs", entry: "image/lab/network/join-inside.ts", oldestNode: anyNode },
   { name: "lab-web.mjs", entry: "image/lab/web/main.ts", oldestNode: anyNode },
+  { name: "publish-thread.mjs", entry: "ota/repository/threads/thread.ts", oldestNode: anyNode },
 ];
 
 /** Programs by name, and the source files that are in them, including those of packages. */

@@ -11,7 +11,9 @@ const digestsInBlock = blockBytes / digestBytes;
 
 export type Tree = {
   /** Takes the next blocks, in order. */
-  add(blocks: Buffer): void;
+  add(blocks: Uint8Array): void;
+  /** The same for blocks whose digests, one behind the other, somebody else has made. */
+  addDigests(digests: Uint8Array): void;
   /** After the last block. */
   finish(): { tree: Buffer; rootHash: string };
 };
@@ -37,35 +39,41 @@ export function makeTree(dataBlocks: number): Tree {
   const starts = levels.map(
     (_, level) => (1 + levels.slice(level + 1).reduce((sum, one) => sum + one, 0)) * blockBytes,
   );
-  // Format 1 hashes the salt before the block.
-  const salted = Buffer.concat([Buffer.from(constants.veritySalt, "hex"), Buffer.alloc(blockBytes)]);
-  const digest = (block: Buffer): Buffer => {
-    block.copy(salted, salted.length - blockBytes);
-    return hash("sha256", salted, "buffer");
-  };
   let added = 0;
+  const addDigests = (digests: Uint8Array) => {
+    const count = digests.length / digestBytes;
+    if (added + count > dataBlocks) throw new RangeError("more blocks than announced");
+    tree.set(digests, starts[0]! + added * digestBytes);
+    added += count;
+  };
   return {
-    add(blocks) {
-      if (blocks.length % blockBytes !== 0) throw new RangeError("not whole blocks");
-      for (let at = 0; at < blocks.length; at += blockBytes) {
-        if (added === dataBlocks) throw new RangeError("more blocks than announced");
-        digest(blocks.subarray(at, at + blockBytes)).copy(tree, starts[0]! + added * digestBytes);
-        added += 1;
-      }
-    },
+    add: (blocks) => addDigests(digestBlocks(blocks)),
+    addDigests,
     finish() {
       if (added !== dataBlocks) throw new RangeError("fewer blocks than announced");
-      const blockAt = (level: number, index: number) =>
-        tree.subarray(starts[level]! + index * blockBytes, starts[level]! + (index + 1) * blockBytes);
+      const blocksOf = (level: number, count: number) =>
+        tree.subarray(starts[level]!, starts[level]! + count * blockBytes);
       levels.forEach((count, level) => {
         if (level + 1 === levels.length) return;
-        for (let index = 0; index < count; index++) {
-          digest(blockAt(level, index)).copy(tree, starts[level + 1]! + index * digestBytes);
-        }
+        tree.set(digestBlocks(blocksOf(level, count)), starts[level + 1]!);
       });
-      return { tree, rootHash: digest(blockAt(levels.length - 1, 0)).toString("hex") };
+      return { tree, rootHash: digestBlocks(blocksOf(levels.length - 1, 1)).toString("hex") };
     },
   };
+}
+
+/** Format 1 hashes the salt before the block. */
+const salted = Buffer.concat([Buffer.from(constants.veritySalt, "hex"), Buffer.alloc(blockBytes)]);
+
+/** The digest of each block, one behind the other. */
+export function digestBlocks(blocks: Uint8Array): Buffer {
+  if (blocks.length % blockBytes !== 0) throw new RangeError("not whole blocks");
+  const digests = Buffer.alloc((blocks.length / blockBytes) * digestBytes);
+  for (let at = 0; at < blocks.length; at += blockBytes) {
+    salted.set(blocks.subarray(at, at + blockBytes), salted.length - blockBytes);
+    digests.set(hash("sha256", salted, "buffer"), (at / blockBytes) * digestBytes);
+  }
+  return digests;
 }
 
 function superblock(dataBlocks: number): Buffer {

@@ -1,22 +1,21 @@
 // Puts an image's parts into the repository as chunks, with recipes for devices with an older release and for all others, and makes
 // the manifest that names them. Nothing refers to any of it before the metadata does.
-import { createHash, hash } from "node:crypto";
-import { open } from "node:fs/promises";
-import { type ReadAt, readerOf } from "../../image/disk/read-at.ts";
+import { hash } from "node:crypto";
+import { type FileHandle, open } from "node:fs/promises";
 import { makeCrew } from "../../system/crew.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
-import { type Manifest, type Part, parseManifest } from "../format/manifest.ts";
+import { type Manifest, type Part, type PartName, parseManifest } from "../format/manifest.ts";
 import { decodeRecipe, encodeRecipe, type Recipe } from "../format/recipe.ts";
-import { makeTree } from "../format/verity.ts";
-import { chunksOf } from "./chunker.ts";
+import { makeTree, type Tree } from "../format/verity.ts";
+import { cutPart } from "./cut.ts";
 import { makeDelta, type Range } from "./delta.ts";
-import type { SourcePart } from "./image-parts.ts";
 import type { Objects } from "./objects.ts";
 import { openOlder } from "./older-release.ts";
-import { type ImageRelease, readPart, readRange } from "./read-image.ts";
-import { type Chunk, wholeRecipe } from "./recipes.ts";
+import { type ImageRelease, readInto, readRange } from "./read-image.ts";
+import { type Chunk, type Place, wholeRecipe } from "./recipes.ts";
 import type { Release } from "./releases.ts";
+import { startThreads, type Threads } from "./threads/threads.ts";
 
 /** `from`: version of the older release; without it, the update is for devices with any other. */
 export type UpdateSize = { from?: string; bytes: number };
@@ -36,12 +35,12 @@ const atOnce = 8;
 export async function addRelease(image: ImageRelease, older: readonly Release[], tools: Tools): Promise<Added> {
   const { objects } = tools;
   await using file = await open(image.path, "r");
-  const readAt = readerOf(file);
-  const { parts, chunks } = await addChunks(readAt, image, tools);
-  const readNew = ({ part, ...range }: Range) => {
-    const source = image.parts.find(({ name }) => name === part)!;
-    return readRange(readAt, source, range, image.path);
-  };
+  await using threads = startThreads();
+  const { parts, chunks } = await addChunks(file, image, { ...tools, threads });
+  const sourceOf = (part: PartName) => image.parts.find(({ name }) => name === part)!;
+  const readNew = ({ part, ...range }: Range) => readRange(file, sourceOf(part), range, image.path);
+  const readNewInto = (bytes: Buffer, { part, offset }: Place) =>
+    readInto(bytes, file, sourceOf(part), offset, image.path);
   const recipes: Manifest["recipes"] = [];
   const updates: UpdateSize[] = [];
   const add = async (recipe: Recipe, from?: { rootHash: string; version: string }) => {
@@ -56,7 +55,9 @@ export async function addRelease(image: ImageRelease, older: readonly Release[],
   };
   for (const { manifest } of older) {
     if (recipes.some(({ from }) => from === manifest.verity.rootHash)) continue;
-    const { recipe, pack } = await makeDelta(await openOlder(objects, manifest), chunks, { ...tools, readNew });
+    const { recipe, pack } = await makeDelta(await openOlder(objects, manifest), chunks, {
+      ...{ ...tools, threads, readNew, readNewInto },
+    });
     if (recipe.pack) await objects.putPack(recipe.pack.sha256, pack);
     await add(recipe, { rootHash: manifest.verity.rootHash, version: manifest.version });
   }
@@ -79,9 +80,9 @@ export async function addRelease(image: ImageRelease, older: readonly Release[],
 }
 
 async function addChunks(
-  readAt: ReadAt,
+  file: FileHandle,
   image: ImageRelease,
-  { objects, progress, signal }: Tools,
+  { objects, progress, signal, threads }: Tools & { threads: Threads },
 ): Promise<{ parts: Part[]; chunks: Chunk[] }> {
   const totalBytes = image.parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   progress.stage(`cutting ${image.board} ${image.version} into chunks`, totalBytes);
@@ -92,22 +93,24 @@ async function addChunks(
   let doneBytes = 0;
   try {
     for (const part of image.parts) {
-      const whole = createHash("sha256");
-      let offset = 0;
-      for await (const content of chunksOf(checkedPart(readAt, part, image))) {
+      const tree = part.name === "root" ? makeTree(image.verity.dataBlocks) : undefined;
+      const cuts = cutPart(file, part, image.path, { threads, tree });
+      let cut = await cuts.next();
+      for (; !cut.done; cut = await cuts.next()) {
         signal?.throwIfAborted();
-        whole.update(content);
-        const sha256 = hash("sha256", content);
-        chunks.push({ part: part.name, offset, length: content.length, sha256 });
-        offset += content.length;
-        doneBytes += content.length;
+        const { chunk, content } = cut.value;
+        const { sha256 } = chunk;
+        chunks.push(chunk);
+        doneBytes += chunk.length;
         progress.at(doneBytes);
         if (seen.has(sha256) || objects.frameBytes(sha256) !== undefined) continue;
         seen.add(sha256);
-        await writers.begin(() => objects.put(sha256, content));
+        const kept = Buffer.from(content);
+        await writers.begin(() => objects.put(sha256, kept));
       }
+      if (tree) refuseDamaged(tree, image);
       const { name, sizeBytes, places } = part;
-      parts.push({ name, sizeBytes, sha256: whole.digest("hex"), places });
+      parts.push({ name, sizeBytes, sha256: cut.value, places });
     }
   } finally {
     // Also after an error: nothing of ours still writes when the caller goes on.
@@ -116,22 +119,12 @@ async function addChunks(
   return { parts, chunks };
 }
 
-/** The bytes of a part. Throws `image.damaged` if those of `root` are not what the kernel's hash tree was made from. */
-async function* checkedPart(readAt: ReadAt, part: SourcePart, { path, verity }: ImageRelease): AsyncGenerator<Buffer> {
-  const tree = part.name === "root" ? makeTree(verity.dataBlocks) : undefined;
-  for await (const bytes of readPart(readAt, part, path)) {
-    tree?.add(bytes);
-    yield bytes;
-  }
-  if (tree && tree.finish().rootHash !== verity.rootHash) {
-    throw new HamletError(
-      "image.damaged",
-      `the root filesystem of ${path} has another root hash than its kernel names`,
-      {
-        hint: "no device would start it: build the image again",
-      },
-    );
-  }
+/** Throws `image.damaged` if the bytes of `root` are not what the kernel's hash tree was made from. */
+function refuseDamaged(tree: Tree, { path, verity }: ImageRelease): void {
+  if (tree.finish().rootHash === verity.rootHash) return;
+  throw new HamletError("image.damaged", `the root filesystem of ${path} has another root hash than its kernel names`, {
+    hint: "no device would start it: build the image again",
+  });
 }
 
 /** The recipe, and each chunk once. */

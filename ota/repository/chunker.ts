@@ -59,32 +59,11 @@ function sumBefore(bytes: Uint8Array, end: number): number {
   return sum;
 }
 
-/** The chunks of what streams by, each in memory that nobody reuses. */
-export async function* chunksOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  let waiting: Uint8Array[] = [];
-  let waitingBytes = 0;
-  for await (const piece of pieces) {
-    waitingBytes += piece.length;
-    if (waitingBytes < maxChunkBytes) {
-      // A copy: whoever reads may use its buffer again.
-      waiting.push(Uint8Array.from(piece));
-      continue;
-    }
-    waiting.push(piece);
-    const bytes = Buffer.concat(waiting);
-    let at = 0;
-    while (bytes.length - at >= maxChunkBytes) {
-      const length = chunkLength(bytes, at);
-      yield bytes.subarray(at, at + length);
-      at += length;
-    }
-    waiting = [bytes.subarray(at)];
-    waitingBytes = bytes.length - at;
+/** The lengths of the chunks that `bytes` begin with: of all that further bytes would not change, and of the rest if `isEnd`. */
+export function chunkLengths(bytes: Uint8Array, isEnd: boolean): number[] {
+  const lengths: number[] = [];
+  for (let at = 0; bytes.length - at >= (isEnd ? 1 : maxChunkBytes); at += lengths.at(-1)!) {
+    lengths.push(chunkLength(bytes, at));
   }
-  const bytes = Buffer.concat(waiting);
-  for (let at = 0; at < bytes.length; ) {
-    const length = chunkLength(bytes, at);
-    yield bytes.subarray(at, at + length);
-    at += length;
-  }
+  return lengths;
 }

@@ -1,31 +1,37 @@
 // Makes the recipe for a device with an older release: copies, and for what that release lacks a pack of patches to what is most like
 // it there. Where that saves nothing, plain chunks.
 import { hash } from "node:crypto";
-import { promisify } from "node:util";
-import { constants, zstdCompress } from "node:zlib";
 import { makeCrew } from "../../system/crew.ts";
 import type { Progress } from "../../system/progress.ts";
 import type { PartName } from "../format/manifest.ts";
-import { encodePatch, maxPatchBytes } from "../format/patch.ts";
-import type { Recipe, Step } from "../format/recipe.ts";
+import { maxStepBytes, type Recipe, type Step } from "../format/recipe.ts";
 import { unpackPatch } from "../format/unpack.ts";
-import { type Align, makeAligner } from "./align.ts";
 import type { Objects } from "./objects.ts";
 import type { OlderRelease } from "./older-release.ts";
-import { type Chunk, type Copied, joinPatches, type Likeness, type Patched, planDelta } from "./recipes.ts";
+import {
+  type Chunk,
+  joinPatches,
+  type Likeness,
+  type Patched,
+  type Place,
+  type Planned,
+  planDelta,
+} from "./recipes.ts";
 import { makeSimilar, type Similar } from "./similar.ts";
+import type { Threads } from "./threads/threads.ts";
 
 export type Range = { part: PartName; offset: number; length: number };
 export type DeltaTools = {
   objects: Objects;
+  threads: Threads;
   /** Bytes of the new release. */
   readNew(range: Range): Promise<Buffer>;
+  /** Fills `bytes` with those at that place. */
+  readNewInto(bytes: Buffer, place: Place): Promise<void>;
   progress: Progress;
   signal: AbortSignal | undefined;
 };
 
-/** Patches are small, so the best level costs little: 9 sends a tenth more. */
-const level = 19;
 /** Of a step with a pack, more than of a plain one. */
 const stepBytes = 21;
 const atOnce = 4;
@@ -39,36 +45,40 @@ export async function makeDelta(
   const plan = planDelta(older.chunks, chunks);
   const freshBytes = plan.reduce((sum, { kind, length }) => sum + (kind === "fresh" ? length : 0), 0);
   progress.stage(`making the update from ${older.version}`, freshBytes);
-  const similar = await similarIn(older, chunks, signal);
-  const fresh: Likeness[] = [];
-  for (const one of plan) {
-    if (one.kind === "copy") continue;
-    signal?.throwIfAborted();
-    const [chunk] = one.chunks;
-    const guess = { part: one.near.part, from: one.near.offset, to: one.near.offset + one.length };
-    fresh.push({ chunk: chunk!, span: similar.find(await readNew(chunk!)) ?? guess });
-  }
-  const patches = joinPatches(fresh, older.sizeOf);
-  const all = [...plan.filter((one) => one.kind === "copy"), ...patches];
   const made = new Map<Chunk, Made>();
-  const align = makeAligner();
-  const crew = makeCrew(atOnce);
-  let doneBytes = 0;
+  const copies = copySteps(plan, made, tools);
   try {
-    for (const one of all) {
-      await crew.begin(async () => {
-        signal?.throwIfAborted();
-        const [first] = one.chunks;
-        made.set(first!, one.kind === "copy" ? await copyStep(one, tools) : await patchStep(one, older, align, tools));
-        if (one.kind === "patch") doneBytes += one.length;
-        progress.at(doneBytes);
-      });
+    const similar = await similarIn(older, chunks, signal);
+    const fresh: Likeness[] = [];
+    for (const one of plan) {
+      if (one.kind === "copy") continue;
+      signal?.throwIfAborted();
+      const [chunk] = one.chunks;
+      const guess = { part: one.near.part, from: one.near.offset, to: one.near.offset + one.length };
+      fresh.push({ chunk: chunk!, span: similar.find(await readNew(chunk!)) ?? guess });
     }
+    let doneBytes = 0;
+    await sideBySide(joinPatches(fresh, older.sizeOf), async (one) => {
+      signal?.throwIfAborted();
+      made.set(one.chunks[0]!, await patchStep(one, older, tools));
+      doneBytes += one.length;
+      progress.at(doneBytes);
+    });
+  } finally {
+    await Promise.allSettled([copies]);
+  }
+  await copies;
+  // In the order of the new release's bytes.
+  return assemble(chunks.flatMap((chunk) => made.get(chunk) ?? []));
+}
+
+async function sideBySide<T>(all: readonly T[], task: (one: T) => Promise<void>): Promise<void> {
+  const crew = makeCrew(atOnce);
+  try {
+    for (const one of all) await crew.begin(() => task(one));
   } finally {
     await crew.end();
   }
-  // In the order of the new release's bytes.
-  return assemble(chunks.flatMap((chunk) => made.get(chunk) ?? []));
 }
 
 /** Knows what of the older release is no longer in the new one. */
@@ -108,33 +118,45 @@ function assemble(made: readonly Made[]): { recipe: Recipe; pack: Buffer } {
   return { recipe: { steps, ...named }, pack };
 }
 
-async function copyStep({ chunks, part, offset, length, from }: Copied, { readNew }: DeltaTools): Promise<Made> {
-  const single = chunks.length === 1 ? chunks[0] : undefined;
-  const sha256 = single?.sha256 ?? hash("sha256", await readNew({ part, offset, length }));
-  return { steps: [{ kind: "copy", length, sha256, from: { ...from, length } }] };
+async function copySteps(
+  plan: readonly Planned[],
+  made: Map<Chunk, Made>,
+  { threads, readNewInto, signal }: DeltaTools,
+): Promise<void> {
+  const unused: Buffer[] = [];
+  await sideBySide(plan, async (one) => {
+    if (one.kind !== "copy") return;
+    signal?.throwIfAborted();
+    const { chunks, length, from } = one;
+    let [sha256] = chunks.length === 1 ? [chunks[0]!.sha256] : [];
+    if (sha256 === undefined) {
+      const buffer = unused.pop() ?? Buffer.from(new SharedArrayBuffer(maxStepBytes));
+      const bytes = buffer.subarray(0, length);
+      await readNewInto(bytes, one);
+      [sha256] = (await threads.digest({ bytes, lengths: [length] })).sha256;
+      unused.push(buffer);
+    }
+    made.set(chunks[0]!, { steps: [{ kind: "copy", length, sha256: sha256!, from: { ...from, length } }] });
+  });
 }
 
 async function patchStep(
   { chunks, part, offset, length, from }: Patched,
   older: OlderRelease,
-  align: Align,
-  { objects, readNew }: DeltaTools,
+  { objects, threads, readNew }: DeltaTools,
 ): Promise<Made> {
   const plain: Made = { steps: chunks.map((one): Step => ({ kind: "chunk", length: one.length, sha256: one.sha256 })) };
   if (from.length === 0) return plain;
   const content = await readNew({ part, offset, length });
   const dictionary = await older.read(from);
-  const patch = encodePatch(dictionary, content, align(dictionary, content));
-  if (patch.length > maxPatchBytes(length)) return plain;
-  const frame = await promisify(zstdCompress)(patch, {
-    params: { [constants.ZSTD_c_compressionLevel]: level },
-    pledgedSrcSize: patch.length,
-  });
+  const frame = await threads.patch({ older: dictionary, content });
+  if (!frame) return plain;
   let plainBytes = 0;
   for (const { sha256 } of chunks) plainBytes += objects.frameBytes(sha256) ?? 0;
   if (frame.length + stepBytes >= plainBytes) return plain;
   const sha256 = hash("sha256", content);
+  const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
   // What a device could not unpack must not be published.
-  await unpackPatch(frame, { sha256, sizeBytes: length }, dictionary);
-  return { frame, step: { length, sha256, from } };
+  await unpackPatch(bytes, { sha256, sizeBytes: length }, dictionary);
+  return { frame: bytes, step: { length, sha256, from } };
 }

@@ -1,9 +1,9 @@
 // Reads an image that `hamlet image build` made as a release: what it says of itself, and the bytes that devices get of it.
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { z } from "zod";
 import { BuiltS, Version } from "../../image/bundle/bundle.ts";
 import { openErofs, readErofsFile } from "../../image/disk/erofs.ts";
-import { type ReadAt, readExtents, readerOf } from "../../image/disk/read-at.ts";
+import { readerOf, readFully } from "../../image/disk/read-at.ts";
 import { inspectImage } from "../../image/inspect/inspect.ts";
 import { refuseUsed } from "../../image/publish/sources.ts";
 import { HamletError } from "../../system/error.ts";
@@ -51,26 +51,44 @@ export async function readImage(path: string): Promise<ImageRelease> {
 }
 
 const pieceBytes = 1 << 20;
+type Readable = Pick<FileHandle, "read">;
 
 /** The bytes of a part with zeros in its places. Throws `image.truncated`. */
-export async function* readPart(readAt: ReadAt, part: SourcePart, path: string): AsyncGenerator<Buffer> {
+export async function* readPart(file: Readable, part: SourcePart, path: string): AsyncGenerator<Buffer> {
   for (let at = 0; at < part.sizeBytes; at += pieceBytes) {
-    yield await readRange(readAt, part, { offset: at, length: Math.min(pieceBytes, part.sizeBytes - at) }, path);
+    yield await readRange(file, part, { offset: at, length: Math.min(pieceBytes, part.sizeBytes - at) }, path);
   }
 }
 
 export async function readRange(
-  readAt: ReadAt,
+  file: Readable,
   part: SourcePart,
   { offset, length }: { offset: number; length: number },
   path: string,
 ): Promise<Buffer> {
-  const bytes = await readExtents(readAt, sliceExtents(part.extents, offset, length));
-  if (bytes.length < length) {
+  const bytes = Buffer.alloc(length);
+  await readInto(bytes, file, part, offset, path);
+  return bytes;
+}
+
+/** Fills `bytes` with what lies at `offset` of the part. */
+export async function readInto(
+  bytes: Buffer,
+  file: Readable,
+  part: SourcePart,
+  offset: number,
+  path: string,
+): Promise<void> {
+  let at = 0;
+  for (const extent of sliceExtents(part.extents, offset, bytes.length)) {
+    const piece = await readFully(file, bytes.subarray(at, at + extent.length), extent.offset);
+    at += piece.length;
+    if (piece.length < extent.length) break;
+  }
+  if (at < bytes.length) {
     throw new HamletError("image.truncated", `${path} ends within its part ${part.name}`, {
       hint: "copy or build the image again",
     });
   }
   clearPlaces(bytes, offset, part.places);
-  return bytes;
 }

@@ -6,7 +6,6 @@ import { createInterface } from "node:readline";
 import { z } from "zod";
 import { bundleProgram } from "../../../cli/package/bundle.ts";
 import { layoutOf } from "../../../image/boards.ts";
-import { readerOf } from "../../../image/disk/read-at.ts";
 import { fillPlaces } from "../../../ota/format/places.ts";
 import { treeBytes } from "../../../ota/format/verity.ts";
 import { type ImageRelease, readImage, readPart } from "../../../ota/repository/read-image.ts";
@@ -33,7 +32,7 @@ export async function extractParts(image: string, folder: string): Promise<PartF
   await using file = await open(image, "r");
   for (const part of release.parts) {
     await using to = await open(made[part.name as "root" | "kernel"], "w");
-    for await (const piece of readPart(readerOf(file), part, image)) await to.writeFile(piece);
+    for await (const piece of readPart(file, part, image)) await to.writeFile(piece);
   }
   return made;
 }

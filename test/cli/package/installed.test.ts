@@ -119,8 +119,8 @@ test("the package contains everything that an image is built from: programs, uni
   }
 });
 
-test("the package contains the lab's programs and installs no other package", async () => {
-  for (const name of ["supervisor.mjs", "join-inside.mjs", "lab-web.mjs", "npm-licences.txt"]) {
+test("the package contains the programs of the lab and of publishing, and installs no other package", async () => {
+  for (const name of ["supervisor.mjs", "join-inside.mjs", "lab-web.mjs", "publish-thread.mjs", "npm-licences.txt"]) {
     expect((await readFile(join(installed, "dist", name))).length).toBeGreaterThan(0);
   }
   const found = await run(["find", installed, "-name", "node_modules", "-o", "-name", "*.ts", "-o", "-name", "*.tsx"]);

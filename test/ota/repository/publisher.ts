@@ -3,7 +3,6 @@
 import { cp, mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readerOf } from "../../../image/disk/read-at.ts";
 import { type Repository, readPublished, repositoryFolder } from "../../../ota/repository/folder.ts";
 import { firstRootPath, initRepository } from "../../../ota/repository/init.ts";
 import { readSealed } from "../../../ota/repository/keys.ts";
@@ -70,7 +69,7 @@ export async function partsOf(path: string): Promise<Parts> {
   const parts: Parts = {};
   for (const part of (await readImage(path)).parts) {
     const pieces: Buffer[] = [];
-    for await (const piece of readPart(readerOf(file), part, path)) pieces.push(piece);
+    for await (const piece of readPart(file, part, path)) pieces.push(piece);
     parts[part.name] = Buffer.concat(pieces);
   }
   return parts;

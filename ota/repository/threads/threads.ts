@@ -1,0 +1,52 @@
+// The threads of a publisher: they use the cores that its own thread leaves idle.
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { programFile } from "../../../system/package.ts";
+import type { Digests, DigestTask, PatchFrame, PatchTask, Task } from "./tasks.ts";
+
+export type Threads = AsyncDisposable & {
+  digest(task: Omit<DigestTask, "kind">): Promise<Digests>;
+  patch(task: Omit<PatchTask, "kind">): Promise<PatchFrame>;
+};
+
+/** More would wait for whoever reads. Each takes about 40 MB. */
+const mostThreads = 4;
+
+type Thread = { worker: Worker; running: Map<number, PromiseWithResolvers<unknown>>; ended?: unknown };
+
+export function startThreads(count = Math.min(mostThreads, Math.max(2, availableParallelism()))): Threads {
+  const threads = Array.from({ length: count }, start);
+  let lastId = 0;
+  const run = async (task: Task): Promise<unknown> => {
+    const thread = threads.reduce((least, one) => (one.running.size < least.running.size ? one : least));
+    if (thread.ended !== undefined) throw thread.ended;
+    const answer = Promise.withResolvers<unknown>();
+    thread.running.set(++lastId, answer);
+    thread.worker.postMessage({ id: lastId, task });
+    return await answer.promise;
+  };
+  return {
+    digest: (task) => run({ kind: "digest", ...task }) as Promise<Digests>,
+    patch: (task) => run({ kind: "patch", ...task }) as Promise<PatchFrame>,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(threads.map(({ worker }) => worker.terminate()));
+    },
+  };
+}
+
+function start(): Thread {
+  const worker = new Worker(programFile("publish-thread.mjs", "ota/repository/threads/thread.ts"));
+  const thread: Thread = { worker, running: new Map() };
+  worker.on("message", ({ id, result }: { id: number; result: unknown }) => {
+    thread.running.get(id)?.resolve(result);
+    thread.running.delete(id);
+  });
+  const end = (because: unknown) => {
+    thread.ended ??= because;
+    for (const { reject } of thread.running.values()) reject(thread.ended);
+    thread.running.clear();
+  };
+  worker.on("error", end);
+  worker.on("exit", () => end(new Error("a thread of the publisher has ended")));
+  return thread;
+}
