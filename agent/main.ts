@@ -7,8 +7,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { makePageHandler } from "../dashboard/api/handler.ts";
 import { internalDisk } from "../image/install/available.ts";
-import { agentFilesIn } from "../provisioning/handover/agent-files.ts";
-import { giveAskedReset } from "../provisioning/handover/asked-reset.ts";
+import { agentFilesIn, resetFilesFor } from "../provisioning/handover/agent-files.ts";
 import { readProblems } from "../provisioning/handover/problems.ts";
 import { provisionAgain } from "../provisioning/neighborhood/provision-device.ts";
 import { generateSigningKey } from "../provisioning/trust/keys.ts";
@@ -19,6 +18,7 @@ import { describeError, HamletError } from "../system/error.ts";
 import { makeLog } from "../system/log.ts";
 import { backoffMs } from "../system/retry.ts";
 import { makeAnswer } from "./api/answers.ts";
+import { makeAskedReset } from "./api/asked-reset.ts";
 import { makeOwnStatus } from "./api/own-status.ts";
 import { actionsOf, serveRequests } from "./api/requests.ts";
 import { startApi } from "./api/server.ts";
@@ -140,7 +140,7 @@ async function main(): Promise<void> {
     },
     rename: actions["/v1/rename"],
     update: actions["/v1/update"],
-    reset: (body, signed) => giveAskedReset(files.askedReset, signed, () => actions["/v1/reset"](body)),
+    ...makeAskedReset(device, resetFilesFor(runtimeFolder)),
   });
   const door = makePublicDoor({ port: config.link.pagePort, page, log, warnings });
   const stopping = new AbortController();

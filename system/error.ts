@@ -172,6 +172,9 @@ export type ErrorCode =
   | "telemetry.invalid"
   | "name.taken"
   | "reset.refused"
+  | "reset.ownerUnknown"
+  | "reset.stale"
+  | "reset.noRoot"
   | "api.refused";
 
 export type ErrorOptions = { hint?: string; cause?: unknown; exitCode?: number };

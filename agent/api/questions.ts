@@ -24,11 +24,13 @@ export const questions = {
   status: z.strictObject({}),
   updateReport: z.strictObject({}),
   rename: requests["/v1/rename"].body,
-  reset: requests["/v1/reset"].body,
+  resetNonce: requests["/v1/reset"].body,
+  reset: requests["/v1/reset"].body.extend({ nonce: z.string().max(64).optional().describe("root's") }),
   update: requests["/v1/update"].body.refine(({ kind }) => kind !== "install", "needs root on the device"),
 } as const;
 export type QuestionKind = keyof typeof questions;
 export type Taken<Kind extends QuestionKind> = z.infer<(typeof questions)[Kind]>;
+export const ResetNonce = z.object({ nonce: z.string().max(64) });
 export const isQuestionKind = (kind: string): kind is QuestionKind => Object.hasOwn(questions, kind);
 
 /** The questions that ask for what a request on the device's own socket asks for, with the same words. */

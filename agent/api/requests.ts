@@ -118,12 +118,16 @@ async function rename({ life }: Device, { name }: RequestBody<"/v1/rename">): Pr
 }
 
 async function reset(device: Device, asked: RequestBody<"/v1/reset">): Promise<{ id: string }> {
-  const { id, life, stateFolder, isImage } = device;
-  if (asked.id !== id) throw otherDevice("reset");
-  if (!isImage) throw notFromImage(stateFolder);
+  refuseReset(device, asked);
+  await device.life()?.leave();
+  return { id: device.id };
+}
+
+/** Throws `reset.refused` or `update.busy`. */
+export function refuseReset(device: Device, asked: RequestBody<"/v1/reset">): void {
+  if (asked.id !== device.id) throw otherDevice("reset");
+  if (!device.isImage) throw notFromImage(device.stateFolder);
   refuseDuringUpdate(device);
-  await life()?.leave();
-  return { id };
 }
 
 /** Root's hamlet-install checks again when it takes the request. */

@@ -8,13 +8,14 @@ import {
   readUpdateReport,
   type SendRequest,
 } from "../../agent/api/client.ts";
-import { publicPageOnly } from "../../agent/api/errors.ts";
-import { questionFor } from "../../agent/api/questions.ts";
+import { otherVersion, publicPageOnly } from "../../agent/api/errors.ts";
+import { questionFor, ResetNonce, type Taken } from "../../agent/api/questions.ts";
 import type { PublicStatus, Status } from "../../agent/api/schema.ts";
 import { orderSealed } from "../../agent/api/sealed-orders.ts";
 import type { UpdateReport } from "../../provisioning/handover/update.ts";
 import { sleep, systemClock } from "../../system/clock.ts";
 import { HamletError } from "../../system/error.ts";
+import { explainIssues } from "../../system/files.ts";
 import type { Where } from "../../system/http/ask.ts";
 import type { Owned } from "../commands/neighborhood/owner.ts";
 
@@ -52,11 +53,24 @@ export function linkedDevice(address: string, where: Where, owned: Owned | undef
   const request: SendRequest = async (path, body) => {
     const kind = questionFor[path];
     if (!kind || ("kind" in body && body.kind === "install")) throw takesNoRequests(address);
-    await (await asker(owned))(kind, body as never);
+    const ask = await asker(owned);
+    await ask(kind, (kind === "reset" ? { ...body, ...(await resetNonce(ask, body)) } : body) as never);
   };
   const updateReport = async (): Promise<UpdateReport> =>
     readUpdateReport(await (await asker(owned))("updateReport", {}));
   return { ...device, owner: owned, request, updateReport };
+}
+
+/** What root on the device gives out for a reset. The release before knows no such question, and resets without. */
+async function resetNonce(ask: AskQuestion, body: object): Promise<{ nonce?: string }> {
+  try {
+    const given = ResetNonce.safeParse(await ask("resetNonce", body as Taken<"resetNonce">));
+    if (!given.success) throw otherVersion(explainIssues(given.error));
+    return given.data;
+  } catch (error) {
+    if (error instanceof HamletError && error.code === "api.refused") return {};
+    throw error;
+  }
 }
 
 /** Throws `device.noAnswer` for a device of a release that does not show it. */

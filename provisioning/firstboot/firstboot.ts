@@ -14,8 +14,9 @@ import { renewIfCopied } from "./copied.ts";
 import { settle, settleLinks } from "./drivers.ts";
 import { agentOwner, isDataLost, readImage, setKernelHostname } from "./machine.ts";
 import { finishMove, isMoving, problemOfMove } from "./move.ts";
+import { pinOwnId } from "./owner.ts";
 import type { Paths } from "./paths.ts";
-import { requestIfAsked, resetIfRequested } from "./reset.ts";
+import { resetIfRequested } from "./reset.ts";
 import { takeFromImager } from "./take-imager.ts";
 import { type Taken, takeProvision } from "./take-provision.ts";
 import { tellProblems } from "./tell-problems.ts";
@@ -40,6 +41,7 @@ export async function firstBoot(paths: Paths, { run, log, now }: Parts): Promise
   // Each step runs whatever happened to the others: any of them may be the way by which people still reach the device.
   const steps: [what: string, step: () => Promise<unknown>][] = [
     ["copy", () => renewCopy(paths, log)],
+    ["own id", () => pinOwnId(paths)],
     ["hostname", () => applyHostname(paths, taken)],
     ["network", () => applyNetwork(paths, run)],
     ["board facts", async () => giveBoardFacts(paths.boardFacts, await wholeBoard(paths, run), agent)],
@@ -66,8 +68,6 @@ async function takeAll(
   if (moved) problems.push(problemOf(moved, now));
   // Whoever requested an install before a restart has stopped waiting for it.
   await removeFile(paths.installRequest);
-  // One that power cut off.
-  await requestIfAsked(paths, log);
   if (await resetIfRequested(paths)) log.info("this device was reset: it belongs to no neighborhood");
   const imager = await takeFromImager(paths, log);
   if (imager.problem) problems.push(problemOf(imager.problem, now));

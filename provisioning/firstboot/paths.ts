@@ -1,7 +1,7 @@
 // Where root's programs find and leave things on a device. Tests pass a folder of their own as `root`.
 import { dirname, join } from "node:path";
 import { updateFiles } from "../file/update-source.ts";
-import { agentFilesIn } from "../handover/agent-files.ts";
+import { agentFilesIn, resetFilesFor } from "../handover/agent-files.ts";
 import { requestNames } from "../handover/requests.ts";
 
 /** Root's own folder on a device. */
@@ -34,8 +34,12 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   resetRequest: join(root, rootFolder, requestNames.reset),
   installRequest: join(root, rootFolder, requestNames.install),
   updateRequest: join(root, rootFolder, requestNames.update),
-  /** The neighborhood of the provision file. */
+  /** The neighborhood of the provision file, and the id by which this device is known since (owner.ts). */
   owner: join(root, rootFolder, "neighborhood.json"),
+  ownId: join(root, rootFolder, "own-id.json"),
+  /** Of a reset over the link (asked.ts): gone after a restart, as is the time by which root judges it. */
+  reset: resetFilesFor(join(root, "/run/hamlet"), root),
+  resetNonce: join(root, "/run/hamlet-reset/nonce.json"),
   authorizedKeys: join(root, rootFolder, "ssh/authorized_keys"),
   sshHostKey: join(root, rootFolder, "ssh/ssh_host_ed25519_key"),
   /** Of which device this one was a copy, once what it had of that one's is gone. */

@@ -10,12 +10,12 @@ import {
   type ProvisionFile,
   provisionBlockBytes,
 } from "../file/provision-file.ts";
-import { keepOwner } from "../handover/asked-reset.ts";
 import { overwriteFile, readFrom, removeFile, removeKept } from "../handover/files.ts";
 import type { Owner } from "../handover/folder.ts";
 import { configFor, giveProvision } from "../handover/provision.ts";
 import { applyAll, applyGiven, isOwnReleaseRoot } from "./apply.ts";
 import { type DeviceState, readDeviceState, requireNeighborhood } from "./device-state.ts";
+import { learnOwner, setOwner } from "./owner.ts";
 import type { Paths } from "./paths.ts";
 
 export type Taken =
@@ -50,12 +50,13 @@ export async function takeProvision(
   if (state.phase === "member" || (state.phase === "pending" && state.token === given.token)) {
     requireNeighborhood(given, state.neighborhood);
     const taken = await applyGiven(paths, given);
+    await learnOwner(paths, given.neighborhood);
     await overwriteFile(paths.provisionFile, blankProvisionBlock());
     return { outcome: "updated", taken, refused: await whatIsRefused(paths, given, state) };
   }
   const file = { ...defaults, ...given, network: { ...defaults.network, ...given.network } };
   await applyAll(paths, file);
-  await keepOwner(paths.owner, file.neighborhood);
+  await setOwner(paths, file.neighborhood);
   // Last, because the agent makes an identity of it.
   await giveProvision(paths.provision, file, agent);
   await removeFile(paths.problems);

@@ -21,12 +21,16 @@ export const agentFilesIn = (folder: string) => ({
   rollouts: join(folder, "rollouts.json"),
   /** The voters it knows, and what it has granted as one; the agent's alone. */
   leases: join(folder, "leases.json"),
-  /** To root: the owner's question that asks for a reset (asked-reset.ts). */
-  askedReset: join(folder, "reset.json"),
   /** From root: what to make an identity of (provision.ts). */
   provision: join(folder, "provision.json"),
   /** From root: what it could not do (problems.ts). */
   problems: join(folder, "firstboot.json"),
   /** From root: which board this is (board.ts). */
   boardFacts: join(folder, "board.json"),
+});
+
+/** Of a reset over the link (asked-reset.ts): what the agent wants, in its own folder, and root's answer. Gone after a restart. */
+export const resetFilesFor = (runtimeFolder: string, root = "/") => ({
+  wish: join(runtimeFolder, "reset.json"),
+  answer: join(root, "run/hamlet-reset/answer.json"),
 });

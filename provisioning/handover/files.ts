@@ -73,7 +73,8 @@ export async function putFile(path: string, content: string | Uint8Array, how: N
   await folder.put(basename(path), content, how);
 }
 
-export const putJson = (path: string, value: unknown): Promise<void> => putFile(path, textOf(value));
+export const putJson = (path: string, value: unknown, how: NewFile = {}): Promise<void> =>
+  putFile(path, textOf(value), how);
 
 /** With a checksum and a copy, for `readKeptFrom`. */
 export async function keepJson(path: string, value: object): Promise<void> {

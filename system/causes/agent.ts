@@ -74,6 +74,20 @@ export const agentCauses: Record<
     cause: "The device cannot be reset: it was not started from a Hamlet image, or the request could not be stored.",
     next: "On another system stop the agent and remove its state folder; on a device free space on the data partition.",
   },
+  "reset.ownerUnknown": {
+    cause: "The device was provisioned by a release that kept no owner's keys for root, which resets for nobody else.",
+    next: "Log in as root and run `hamlet reset` there, or start the device from its card provisioned again: then root knows its owner.",
+  },
+  "reset.stale": {
+    cause:
+      "Root gave out no nonce like the one in the signed question, gave it out over ten minutes ago, or has used it.",
+    next: "Run the command again, with a hamlet of the device's own release or a newer one.",
+  },
+  "reset.noRoot": {
+    cause:
+      "The part of the device that runs as root has not answered the agent in time, so whether it resets is not known.",
+    next: "See whether the device restarts. If not, run the command again, or look on it with `journalctl -u hamlet-asked`.",
+  },
   "api.refused": {
     cause: "The agent cannot do what was asked of it in its present state.",
     next: "Read the message: it names what must be done first.",

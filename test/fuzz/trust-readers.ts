@@ -212,7 +212,14 @@ const takeQuestion = makeAnswering({
   identity: atticsOwn,
   // A nonce counts once, and each millisecond has another.
   ...{ revocations: () => noRevocations, clock: { monotonic: () => questionMs++ } },
-  answer: makeAnswer({ status: nothing, updateReport: nothing, rename: nothing, reset: nothing, update: nothing }),
+  answer: makeAnswer({
+    status: nothing,
+    updateReport: nothing,
+    rename: nothing,
+    resetNonce: nothing,
+    reset: nothing,
+    update: nothing,
+  }),
 });
 /** The text with a nonce that was given out just now, signed. */
 async function askedNow(text: string): Promise<string> {

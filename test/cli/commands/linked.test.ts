@@ -1,5 +1,6 @@
 // Commands to a device on the link from its owner's computer, which is no member: they are questions that the operator key signs.
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { unknownQuestion } from "../../../agent/api/errors.ts";
 import { updateStatusOf } from "../../../agent/api/own-status.ts";
 import { netExplain } from "../../../cli/commands/device/net-explain.ts";
 import { rename } from "../../../cli/commands/device/rename.ts";
@@ -36,6 +37,7 @@ beforeAll(async () => {
 });
 afterAll(() => elm.remove());
 let asked: object[];
+let isOlder = false;
 beforeEach(async () => {
   process.env["HAMLET_PASSPHRASE"] = passphrase;
   asked = [];
@@ -51,6 +53,10 @@ beforeEach(async () => {
       report = { ...report, checkedAtMs: report.checkedAtMs! + 1 };
       device.source.state.update = updateStatusOf(report);
       return request;
+    },
+    async resetNonce() {
+      if (isOlder) throw unknownQuestion("resetNonce");
+      return { nonce: "roots" };
     },
     async reset(body, { question }) {
       asked.push([body, readUnverified("hamlet-question", question, Question).kind]);
@@ -112,9 +118,14 @@ test("adopt asks a member who waits, and hands it the root's word", async () => 
   expect(await verifyAdoption(orders[0]!, elm.keys)).toMatchObject({ deviceKey });
 });
 
-test("reset hands the device the owner's signed question itself: root on the device believes nothing less", async () => {
+test("reset signs a nonce of root's on the device, and none for a device of the release before, which has none", async () => {
   expect(await owned(reset, "--yes")).toEqual(["attic restarts without a neighborhood"]);
-  expect(asked).toEqual([[{ id: device.identity.id }, "reset"]]);
+  const { id } = device.identity;
+  expect(asked).toEqual([[{ id, nonce: "roots" }, "reset"]]);
+  isOlder = true;
+  expect(await owned(reset, "--yes")).toEqual(["attic restarts without a neighborhood"]);
+  expect(asked[1]).toEqual([{ id }, "reset"]);
+  isOlder = false;
 });
 
 test("what needs root or the owner's keys is refused, with the way that works", async () => {

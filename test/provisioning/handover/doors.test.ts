@@ -25,7 +25,7 @@ const otherDoors: Record<string, string> = {
 };
 /** Where a message's file has functions for the agent too: these open without the guard, and root calls none of them. */
 const forTheAgent: Record<string, string[]> = {
-  "provisioning/handover/asked-reset.ts": ["giveAskedReset"],
+  "provisioning/handover/asked-reset.ts": ["askRoot"],
   "provisioning/handover/identity.ts": ["readIdentity", "keepIdentity"],
   "provisioning/handover/notices.ts": ["writeNotices"],
   "provisioning/handover/provision.ts": ["readProvision"],
