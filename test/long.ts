@@ -16,6 +16,7 @@ import { proveStates } from "./boot/power/proof.ts";
 import { openRecording, type Recording } from "./boot/power/recording.ts";
 import { rebuild } from "./boot/rebuild.ts";
 import { provePanics, proveUnverified } from "./boot/rescue.ts";
+import { proveReset } from "./boot/reset-cases.ts";
 import { proveRollout } from "./boot/rollout-cases.ts";
 import { proveSettled } from "./boot/settled.ts";
 import { proveTrial } from "./boot/trial.ts";
@@ -97,6 +98,7 @@ const cases: Case[] = [
   ...seeds.map((seed) => ({ name: "ota/kill", seed, run: () => killFor(seed, 180_000) })),
   ...(process.env["HAMLET_NIXPKGS"] ? [{ name: "nixos/boot", seed: 0, run: proveNixos }] : []),
   { name: "boot/woken", seed: 0, run: proveWoken },
+  { name: "boot/reset", seed: 0, run: proveReset },
   { name: "boot/settled", seed: 0, run: proveSettled },
   { name: "boot/rescue-unverified", seed: 0, run: proveUnverified },
   { name: "boot/rescue-panics", seed: 0, run: provePanics },

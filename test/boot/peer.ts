@@ -80,7 +80,7 @@ export async function startPeer(lab: LabClient, fill: (state: string) => Promise
 }
 
 /** A token of the lab's own neighborhood. */
-async function tokenOf({ folder }: LabClient) {
+export async function tokenOf({ folder }: LabClient) {
   const passphrase = await readFile(join(folder, "neighborhood.passphrase"), "utf8");
   const neighborhood = await openNeighborhood(join(folder, "neighborhood"), passphrase);
   const terms = { validMs: dayMs, maxDevices: 1, tags: [], adopt: "auto" as const, now: Date.now() };
