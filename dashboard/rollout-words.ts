@@ -76,7 +76,7 @@ function reasonText(wait: WaitShape, nameOf: NameOf, now: number): string {
     case "updater":
       return `its updater waits (${wait.code})`;
     case "people":
-      return people[wait.what];
+      return `somebody is at work: ${people[wait.what](wait.who)}`;
     case "news":
       return "has just started, and listens first";
   }
@@ -93,9 +93,9 @@ const leases = {
   settling: "members that have just started do not grant a lease yet",
 };
 const people = {
-  session: "somebody works on it over SSH",
-  install: "it is being moved to its disk",
-  inhibitor: "a program on it asked not to restart",
+  session: () => "an SSH session",
+  install: () => "hamlet install",
+  inhibitor: (who = "a program") => `${who} has asked systemd not to restart`,
 };
 
 /** How one device stands. */

@@ -2,7 +2,7 @@
 import type { Granted, Leases } from "../cluster/leases/leases.ts";
 
 type Answer =
-  | { kind: "granted" }
+  | { kind: "granted"; slot: number }
   | { kind: "denied"; by: "held" | "noMajority" | "settling"; holder?: string; untilMs?: number };
 
 const againMs = 5_000;

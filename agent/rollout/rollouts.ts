@@ -188,14 +188,17 @@ export class Rollouts {
   }
 
   async #ask(): Promise<void> {
-    const most = Math.min(mostSlots, leasesAtOnce(this.#view, this.#o.clock.monotonic()));
-    const answer = await this.#claim.ask(most, () => this.#happen({ kind: "leaseLost" })).catch(this.#complain);
+    const most = () => Math.min(mostSlots, leasesAtOnce(this.#view, this.#o.clock.monotonic()));
+    const answer = await this.#claim.ask(most(), () => this.#happen({ kind: "leaseLost" })).catch(this.#complain);
     if (!answer) return this.#happen({ kind: "denied", by: "noMajority" });
     if (answer.kind === "granted") {
       // An order or a failure that has not come here yet must count before this device restarts.
       await this.#o.catchUp().catch(this.#complain);
       await this.#pause(tellMs);
-      return this.#happen({ kind: "granted" });
+      if (answer.slot < most()) return this.#happen({ kind: "granted" });
+      // Somebody has gone away since it asked, and others who ask by now count that: this lease is one too many.
+      await this.#claim.release();
+      return this.#happen({ kind: "denied", by: "held" });
     }
     const { kind: _, untilMs: untilWallMs, ...denial } = answer;
     const { clock } = this.#o;

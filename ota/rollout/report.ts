@@ -35,7 +35,12 @@ export const WaitShape = z.discriminatedUnion("on", [
   }),
   z.object({ on: z.literal("bytes"), doneBytes: z.number(), totalBytes: z.number(), ...times }),
   z.object({ on: z.literal("updater"), code: Text, ...times }),
-  z.object({ on: z.literal("people"), what: z.enum(["session", "install", "inhibitor"]), ...times }),
+  z.object({
+    on: z.literal("people"),
+    what: z.enum(["session", "install", "inhibitor"]),
+    who: Text.exactOptional().describe("name of the program that asked systemd not to restart"),
+    ...times,
+  }),
   z.object({ on: z.literal("news"), ...times }),
 ]);
 export type WaitShape = z.infer<typeof WaitShape>;

@@ -113,8 +113,12 @@ export type Denial = {
   readonly untilMs?: number | undefined;
   readonly askAgainAtMs: number;
 };
-/** Somebody is at work on this device. */
-export type Busy = { readonly what: "session" | "install" | "inhibitor"; readonly sinceMs: number };
+/** Somebody is at work on this device. `who`: the name of a program that asked systemd not to restart. */
+export type Busy = {
+  readonly what: "session" | "install" | "inhibitor";
+  readonly who?: string | undefined;
+  readonly sinceMs: number;
+};
 
 /** What this device has concluded of one rollout and never takes back. On disk. */
 export type Progress = {

@@ -22,7 +22,7 @@ export type Wait = Times &
     | { on: "lease"; holder?: string | undefined; because: Denial["by"] }
     | { on: "bytes"; doneBytes: number; totalBytes: number }
     | { on: "updater"; code: string }
-    | { on: "people"; what: Busy["what"] }
+    | { on: "people"; what: Busy["what"]; who?: string | undefined }
     /** The device has just started, and has yet to hear what happened meanwhile. */
     | { on: "news" }
   );
@@ -104,7 +104,11 @@ export function outageWait(view: View, known: KnownOrder, ranking: Ranking, nowM
   return first && 1 + more.length >= known.order.maxUnavailable ? first : undefined;
 }
 
-/** How many devices may hold the lease at once. Whoever is away without one leaves that much fewer: two that ask together count it alike. */
+/**
+ * How many devices may hold the lease at once. Whoever is away without one leaves that much fewer: two that ask together count it alike.
+ * Who went away with a lease and said nothing yet counts twice until that lease ends, 20 min at most: this device does not know all
+ * holders, and a place that it counted free too early might be taken twice.
+ */
 export function leasesAtOnce(view: View, nowMs: number): number {
   const known = currentOf(view);
   if (!known) return 1;
@@ -185,7 +189,7 @@ function hoursWait({ clock }: View, { order: { window } }: KnownOrder, nowMs: nu
 
 function peopleWait({ busy }: View, nowMs: number): Wait | undefined {
   if (!busy || nowMs - busy.sinceMs >= maxBusyMs) return undefined;
-  return { on: "people", what: busy.what, sinceMs: busy.sinceMs, untilMs: busy.sinceMs + maxBusyMs };
+  return { on: "people", what: busy.what, who: busy.who, sinceMs: busy.sinceMs, untilMs: busy.sinceMs + maxBusyMs };
 }
 
 /** In order of rank, but nobody waits long for one who does not ask; whoever others depend on waits until those are done. */

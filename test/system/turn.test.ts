@@ -1,11 +1,11 @@
 // One process at a time, and none for ever.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { takeTurn } from "../../system/turn.ts";
+import { readTurn, takeTurn } from "../../system/turn.ts";
 
 let folder = "";
 let path = "";
@@ -18,7 +18,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 test("while one process has its turn no other gets it, then it does", async () => {
   const other = spawn("sleep", ["60"]);
   try {
-    const first = await takeTurn(path, other.pid);
+    const first = await takeTurn(path, { pid: other.pid });
     expect(first).toBeDefined();
     expect(await takeTurn(path)).toBeUndefined();
     await first!.done();
@@ -30,7 +30,7 @@ test("while one process has its turn no other gets it, then it does", async () =
 
 test("a process that is gone has no turn, and neither has another one with its number", async () => {
   const other = spawn("sleep", ["60"]);
-  await takeTurn(path, other.pid);
+  await takeTurn(path, { pid: other.pid });
   other.kill("SIGKILL");
   await once(other, "close");
   expect(await takeTurn(path)).toBeDefined();
@@ -66,3 +66,34 @@ test("the time at which a process started tells it from any other", async () => 
   expect(execFileSync("cat", [path]).toString()).toMatch(new RegExp(`^${process.pid} \\d+\n$`));
   await first!.done();
 });
+
+test("others may read what the process does whose turn it is, for as long as it is there", async () => {
+  const other = spawn("sleep", ["60"]);
+  const umask = process.umask(0o077);
+  try {
+    expect(await readTurn(path)).toBeUndefined();
+    const first = await takeTurn(path, { doing: "install", pid: other.pid });
+    expect(statSync(path).mode & 0o777).toBe(0o644);
+    expect(await readTurn(path)).toBe("install");
+    expect(await takeTurn(path)).toBeUndefined();
+    await first!.done();
+    expect(await readTurn(path)).toBeUndefined();
+    await takeTurn(path, { doing: "install", pid: other.pid });
+  } finally {
+    process.umask(umask);
+    other.kill("SIGKILL");
+    await once(other, "close");
+  }
+  expect(await readTurn(path)).toBeUndefined();
+  // A turn that says nothing is nobody's to explain.
+  await takeTurn(path);
+  expect(await readTurn(path)).toBeUndefined();
+});
+
+test.each(["", "garbage", "0 1 install", "-1 1 install", "x 1 install"])(
+  "%j tells of nobody's work",
+  async (content) => {
+    writeFileSync(path, content);
+    expect(await readTurn(path)).toBeUndefined();
+  },
+);

@@ -46,10 +46,15 @@ function noteAhead({ view, now }: Turn, from: string): void {
   view.ahead = new Map(ids.map((id) => [id, view.ahead.get(id) ?? now]));
 }
 
-/** Whether `list` may take the place of ours: one whose voters are all gone for good decides nothing any more. */
-function countsMore({ list: own, ended }: View, list: VoterList): boolean {
+/**
+ * Whether `list` may take the place of ours: one whose voters are all gone for good decides nothing any more, nor does one by which members
+ * have no majority. So few as two follow one member's word: in a home of two nobody else could tell, and of three each is a voter within
+ * seconds. Names that nobody knows would outlast whoever made them up.
+ */
+function countsMore({ self, list: own, ended, members }: View, list: VoterList): boolean {
   const most = list.founder === own.founder ? own.number + mostAhead : mostFirst;
-  return outranks(list, own) && list.number <= most && !list.voters.every((id) => ended.has(id));
+  if (!outranks(list, own) || list.number > most || list.voters.every((id) => ended.has(id))) return false;
+  return list.voters.filter((id) => id === self || members.has(id)).length >= majorityOf(list.voters.length);
 }
 
 /** Once all voters are gone for good, whoever is left begins anew, after the last lease that those may have granted. */

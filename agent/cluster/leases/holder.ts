@@ -58,7 +58,8 @@ function judge(turn: Turn, claim: Claim): void {
     const untilMs = claim.sentAt + holderMs;
     view.claim = { ...claim, untilMs, sendAt: Number.POSITIVE_INFINITY };
     const away = [...new Set(yes.flatMap((answer) => answer.away))].sort();
-    if (claim.untilMs === undefined) turn.effects.push({ kind: "granted", claim: claim.id, untilMs, away });
+    const { id, slot } = claim;
+    if (claim.untilMs === undefined) turn.effects.push({ kind: "granted", claim: id, slot, untilMs, away });
   } else if (claim.untilMs === undefined && claim.list.voters.length - (answers.length - yes.length) < needed) {
     refuse(turn, claim);
   }

@@ -19,6 +19,8 @@ export type Granted = {
   readonly untilMonotonicMs: number;
   /** Members that voters know to be away, for less than a day. */
   away: readonly string[];
+  /** Which of those that may be held at once, from 0. */
+  slot: number;
   release(): Promise<void>;
 };
 export type Denied = {
@@ -151,7 +153,7 @@ export async function startLeases(o: LeasesOptions): Promise<LeaseOffice> {
     if (outcome.kind === "denied") askings.delete(claim);
   }
 
-  function granted({ claim, away }: Effect & { kind: "granted" }): Granted {
+  function granted({ claim, slot, away }: Effect & { kind: "granted" }): Granted {
     return {
       kind: "granted",
       get untilMonotonicMs() {
@@ -159,6 +161,7 @@ export async function startLeases(o: LeasesOptions): Promise<LeaseOffice> {
         return clock.monotonic() + untilMs - now();
       },
       away,
+      slot,
       release() {
         askings.delete(claim);
         return run({ kind: "release", claim });

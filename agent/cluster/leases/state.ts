@@ -114,7 +114,7 @@ export type Effect =
   /** Before any message that follows. */
   | { kind: "save"; kept: Kept }
   | { kind: "send"; to: string; message: LeaseMessage }
-  | { kind: "granted"; claim: string; untilMs: number; away: readonly string[] }
+  | { kind: "granted"; claim: string; slot: number; untilMs: number; away: readonly string[] }
   | ({ kind: "denied"; claim: string } & Denial)
   | { kind: "lost"; claim: string }
   | { kind: "listed"; list: VoterList };

@@ -65,7 +65,7 @@ export const installAsRequested: Command = {
 
 async function move(wanted: string | undefined, values: Input["values"], context: Context): Promise<number> {
   const { print, note, progress } = context;
-  const turn = await takeTurn(slotsTurn);
+  const turn = await takeTurn(slotsTurn, { doing: "install" });
   if (!turn) {
     throw new HamletError("update.busy", "an update writes or tries a slot of this device", {
       hint: "run it again when it is over: hamlet update status --watch",

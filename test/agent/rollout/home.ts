@@ -43,6 +43,9 @@ export class Home {
   isFull = false;
   /** How many holders of the lease each question allowed. */
   readonly allowed: number[] = [];
+  /** Which lease is granted, and what happens before the device that has it hears the news. */
+  slot = 0;
+  meanwhile: (id: string) => void = () => {};
   #orders: readonly KnownOrder[] = [];
   #holder: string | undefined;
   readonly #fails: (id: string) => boolean;
@@ -123,6 +126,7 @@ export class Home {
       },
       catchUp: async () => {
         this.asked.push(`${id} catches up`);
+        this.meanwhile(id);
         for (const other of this.devices) if (other.isUp) await this.#gossip(other);
       },
       publish: () => void this.#gossip(device),
@@ -147,7 +151,7 @@ export class Home {
       this.asked.push(`${id} releases`);
       if (this.#holder === id) this.#holder = undefined;
     };
-    return { kind: "granted", untilMonotonicMs: Number.POSITIVE_INFINITY, away: [], release };
+    return { kind: "granted", untilMonotonicMs: Number.POSITIVE_INFINITY, away: [], slot: this.slot, release };
   }
 
   /** Everybody up gets everything. */

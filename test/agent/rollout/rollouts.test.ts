@@ -62,6 +62,27 @@ test("only the rollout that is under way says how many may restart at once, and 
   expect(Math.max(...many.allowed)).toBe(mostSlots);
 });
 
+test("a lease that is one too many because somebody has gone away since is given back", async () => {
+  await using home = new Home(3);
+  let away: string | undefined;
+  home.slot = 1;
+  home.meanwhile = (id) => {
+    if (away !== undefined) return;
+    const gone = home.devices.find((device) => device.id !== id)!;
+    gone.isUp = false;
+    away = gone.id;
+  };
+  home.order({ waves: [100], maxUnavailable: 2 });
+  const restarts = () => home.asked.filter((what) => what.endsWith(" restart"));
+  await eventually(() => expect(home.asked.filter((what) => what.endsWith(" releases")).length).toBeGreaterThan(1));
+  expect(home.allowed[0]).toBe(2);
+  expect(home.allowed.at(-1)).toBe(1);
+  expect(restarts()).toEqual([]);
+  // The first of the leases is left to others.
+  home.slot = 0;
+  await eventually(() => expect(restarts()).not.toEqual([]));
+});
+
 test("a device that cannot write down that it has begun gives the lease back, and restarts once it can", async () => {
   await using home = new Home(2);
   home.isFull = true;

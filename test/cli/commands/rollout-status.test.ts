@@ -57,8 +57,11 @@ test.each<[WaitShape, string]>([
   [{ on: "lease", because: "settling", since }, "do not grant a lease yet"],
   [{ on: "bytes", doneBytes: 1_000_000, totalBytes: 2_000_000, since }, "1.0 MB of 2.0 MB"],
   [{ on: "updater", code: "update.unreachable", since }, "update.unreachable"],
-  [{ on: "people", what: "session", since, until: now + 60_000 }, "over SSH"],
-  [{ on: "people", what: "inhibitor", since }, "asked not to restart"],
+  [
+    { on: "people", what: "session", since, until: now + 60_000 },
+    "somebody is at work: an SSH session (for 1 min, 1 min at most)",
+  ],
+  [{ on: "people", what: "inhibitor", since }, "asked systemd not to restart"],
   [{ on: "news", since }, "listens first"],
 ])("%j is put into words", (waits, text) => {
   const status: RolloutStatus = { ...running, waits, members: [] };

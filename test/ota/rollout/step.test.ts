@@ -280,13 +280,29 @@ test("hours over midnight", () => {
   expect(stage.prepare()).toEqual([ask]);
 });
 
-test("somebody at work delays the restart for a day at most", () => {
+test.each([{ what: "session" }, { what: "install" }, { what: "inhibitor", who: "backup" }] as const)(
+  "somebody at work delays the restart for a day at most, and is named: $what",
+  (work) => {
+    const stage = new Stage(canary, ids);
+    stage.happen({ kind: "busy", busy: { ...work, sinceMs: stage.now } });
+    stage.order({});
+    expect(stage.prepare()).toEqual([]);
+    expect(stage.wait()).toMatchObject({ on: "people", ...work, untilMs: stage.now + 24 * hourMs });
+    const { waits } = stage.status().members.find(({ id }) => id === canary)!;
+    expect(waits).toMatchObject({ on: "people", ...work });
+    expect(waits!.until! - waits!.since).toBe(24 * hourMs);
+    expect(stage.after(24 * hourMs - 1)).toEqual([]);
+    expect(stage.after(1)).toEqual([ask]);
+  },
+);
+
+test("somebody who comes to work after the lease was granted delays the restart too", () => {
   const stage = new Stage(canary, ids);
-  stage.happen({ kind: "busy", busy: { what: "session", sinceMs: stage.now } });
   stage.order({});
-  expect(stage.prepare()).toEqual([]);
-  expect(stage.wait()).toMatchObject({ on: "people", what: "session", untilMs: stage.now + 24 * hourMs });
-  expect(stage.after(24 * hourMs)).toEqual([ask]);
+  expect(stage.prepare()).toEqual([ask]);
+  stage.happen({ kind: "busy", busy: { what: "install", sinceMs: stage.now } });
+  stage.happen({ kind: "granted" });
+  expect(stage.effects).not.toContainEqual(expect.objectContaining({ kind: "restart" }));
 });
 
 test("who relays for others or leads to the web comes last, and not before the others are done", () => {

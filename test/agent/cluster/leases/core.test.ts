@@ -227,19 +227,20 @@ test("two may hold a lease at once where a rollout allows two, and a third may n
         for (const effect of core.effects.splice(0)) {
           if (effect.kind === "send")
             cores.find(({ view }) => view.self === effect.to)?.hear(core.view.self, effect.message);
+          else if (effect.kind === "granted") results.push([core.view.self, effect.kind, effect.slot]);
           else if (effect.kind !== "save") results.push([core.view.self, effect.kind]);
         }
       }
     }
   };
-  const results: string[][] = [];
+  const results: (string | number)[][] = [];
   for (const [index, core] of cores.entries()) {
     core.ask(index + 1, 2);
     deliver();
   }
   expect(results).toEqual([
-    [attic, "granted"],
-    [cellar, "granted"],
+    [attic, "granted", 0],
+    [cellar, "granted", 1],
     [kitchen, "denied"],
   ]);
 });
@@ -264,6 +265,16 @@ test("a member that made itself the only voter stops nobody once it is revoked, 
   core.hear(kitchen, told(anew));
   core.ask(2);
   expect(core.outcomes()).toEqual(["settling", "granted"]);
+});
+
+test("nobody follows voters that nobody knows: they would outlast the member that made them up", () => {
+  for (const list of [kept(attic).list, kept(attic, cellar).list]) {
+    const core = new Core(attic, { list, grants: [] }, [cellar, kitchen]);
+    core.see("alive", cellar, kitchen);
+    const madeUp = [kitchen, idOf(20), idOf(21)];
+    for (const founder of [attic, idOf(9)]) core.hear(kitchen, told({ founder, number: 50, voters: madeUp }));
+    expect(core.view.list).toEqual(list);
+  }
 });
 
 test("no list is followed whose number leaves no room for changes", () => {
