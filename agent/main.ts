@@ -79,6 +79,8 @@ async function main(): Promise<void> {
     }),
     settings: config.update,
     hasUpdater: isImage,
+    board: config.board,
+    slots: isImage ? ["/run/hamlet-disk/root-a", "/run/hamlet-disk/root-b"] : [],
     stateFolder: config.stateFolder,
     log: makeLog("update"),
     evidence: (request) => collectEvidence(phaseOf(identity, life), config.link.pagePort, request),

@@ -17,7 +17,7 @@ runCommand "hamlet-initrd"
   # Loaded only to lead to the other slot, with all that nothing else needs.
   inRescue = "${names.rescue} fat";
   applets = "sh cat chmod chroot cp dd echo grep hexdump insmod ln mkdir mount mv reboot rm sed sleep switch_root sync tail tr umount wc";
-  inherit (constants) veritySalt;
+  inherit (constants) veritySalt agentUserId;
   inherit busybox modules withLibraries;
 }
   (builtins.readFile ./initrd.sh)

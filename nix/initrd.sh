@@ -9,6 +9,7 @@ cp "$busybox" bin/busybox
 chmod 755 init bin/busybox
 for applet in $applets; do ln -s busybox "bin/$applet"; done
 echo "$veritySalt" >etc/verity-salt
+echo "$agentUserId" >etc/agent-group
 : >modules/order
 : >modules/rescue
 # Keep modprobe's load order, and unpack the modules here so that busybox need not know the compression.

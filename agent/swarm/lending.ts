@@ -1,7 +1,8 @@
-// What this device does for other members: it lends what it keeps, and, as the downloader, fetches on their behalf. Bounded and fair:
+// What this device does for other members: it lends what it keeps and what its slots hold, and, as the downloader, fetches on their behalf. Bounded and fair:
 // four at a time, each member in turn, and for each no more bytes from the web than the largest releases take.
 import { Bucket } from "../../system/bucket.ts";
 import type { Clock } from "../../system/clock.ts";
+import { free } from "../../system/free.ts";
 import type { Reply } from "./counter.ts";
 import { isNamed, isNextRoot, keyOf, type Question, type Wanted } from "./question.ts";
 import { isCode, type Store, verify } from "./store.ts";
@@ -57,6 +58,19 @@ export function makeLending({ store, clock, mayFetch, onFetch }: LendingOptions)
     await (sent ?? reply.none("busy"));
   }
 
+  /** Returns whether it has answered. */
+  async function sendFromSlot(from: string, wanted: Wanted, reply: Reply): Promise<boolean> {
+    const { slots } = store;
+    if (wanted.kind !== "object" || !slots) return false;
+    const sent = sending.take(from, async () => {
+      const bytes = await slots.chunk(wanted);
+      if (bytes) await reply.bytes(bytes, true).finally(() => free(bytes));
+      return bytes !== undefined;
+    });
+    if (!sent) reply.none("busy");
+    return sent ?? true;
+  }
+
   /** Goes on if who asked hangs up: on a slow line the next member would begin anew. */
   function fetchFor(from: string, wanted: Wanted): Promise<Buffer> {
     const budget = budgetOf(from);
@@ -88,6 +102,7 @@ export function makeLending({ store, clock, mayFetch, onFetch }: LendingOptions)
     const isFresh = isNamed(wanted) || clock.monotonic() - (fetchedAt.get(key) ?? Number.NEGATIVE_INFINITY) < freshMs;
     const isKept = shelf.has(key);
     if (isKept && (how === "kept" || isFresh)) return sendKept(from, key, reply);
+    if (await sendFromSlot(from, wanted, reply)) return;
     if (how === "kept") return reply.none("notKept");
     const isAllowed = mayFetch() && budgetOf(from).level(clock.monotonic()) > 0 && store.mayFetch();
     if (!isAllowed) return isKept ? sendKept(from, key, reply) : reply.none("noWay");

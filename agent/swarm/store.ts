@@ -5,6 +5,7 @@ import { HamletError } from "../../system/error.ts";
 import { Downloads } from "./downloads.ts";
 import { isRightFile, type Wanted } from "./question.ts";
 import type { Shelf } from "./shelf.ts";
+import type { Slots } from "./slots.ts";
 import { Way } from "./way.ts";
 
 export type How = { signal: AbortSignal; onCarried(bytes: number): void };
@@ -13,13 +14,15 @@ export type Web = <T>(wanted: Wanted, how: How, accept: (bytes: Buffer) => Promi
 
 export class Store {
   readonly shelf: Shelf;
+  readonly slots: Slots | undefined;
   readonly way = new Way();
   readonly downloads = new Downloads();
   readonly #web: Web;
   readonly #clock: Clock;
 
-  constructor({ shelf, web, clock }: { shelf: Shelf; web: Web; clock: Clock }) {
+  constructor({ shelf, slots, web, clock }: { shelf: Shelf; slots?: Slots; web: Web; clock: Clock }) {
     this.shelf = shelf;
+    this.slots = slots;
     this.#web = web;
     this.#clock = clock;
   }

@@ -20,18 +20,24 @@ export type LendOptions = {
   swarm: Pick<Swarm, "obtain">;
   /** Throws if the owner's settings forbid it now to fetch chunks from there. */
   checkCost(from: "members" | "web"): void;
+  /** The updater is given a file. It may empty the bytes. */
+  onFile?(path: string, bytes: Buffer): void;
   /** Each lane holds the bytes of one request. Four hide the way to the repository; on a line with a limit one is as fast. */
   lanes?: number;
 };
 
-export function makeLend({ swarm, checkCost, lanes = 4 }: LendOptions): Lend {
+export function makeLend({ swarm, checkCost, onFile, lanes = 4 }: LendOptions): Lend {
   const queues = Array.from({ length: lanes }, makeQueue);
   let turn = 0;
   return (request, how) => {
     turn = (turn + 1) % lanes;
     return queues[turn]!(async () => {
       how.signal.throwIfAborted();
-      if (request.kind === "file") return swarm.obtain(request, { ...how, checkCost() {} }, openFile(request.path));
+      if (request.kind === "file") {
+        const bytes = await swarm.obtain(request, { ...how, checkCost() {} }, openFile(request.path));
+        onFile?.(request.path, bytes);
+        return bytes;
+      }
       checkCost("members");
       const { wanted, open } = opening(request);
       const done = () => request.kind === "packed" && free(request.dictionary);

@@ -1,12 +1,16 @@
 // The swarm as updates use it: the same pieces for this device's updater and for the other members, under the owner's settings.
 import { join } from "node:path";
 import type { Clock } from "../../system/clock.ts";
+import { HamletError } from "../../system/error.ts";
+import type { Log } from "../../system/log.ts";
 import type { Warnings } from "../health/warnings.ts";
 import { type Lending, makeLending } from "../swarm/lending.ts";
 import { openShelf } from "../swarm/shelf.ts";
+import { makeSlots } from "../swarm/slots.ts";
 import type { Web } from "../swarm/store.ts";
 import { Store } from "../swarm/store.ts";
 import { makeSwarm, type Swarm } from "../swarm/swarm.ts";
+import { openSlotRecipe } from "./slot-recipe.ts";
 
 export type SwarmOptions = {
   web: Web;
@@ -15,6 +19,9 @@ export type SwarmOptions = {
   warnings: Pick<Warnings, "raise" | "clear">;
   release(): string;
   mayFetchForOthers(): boolean;
+  /** The root partitions of the slots, which others take chunks from. */
+  slots: { paths: readonly string[]; board: string };
+  log: Log;
 };
 
 const toldForMs = 7 * 24 * 3600_000;
@@ -28,11 +35,21 @@ export async function startSwarm(o: SwarmOptions): Promise<{
   /** Whether this device has lately fetched something for another one. */
   isFetchingForOthers(): boolean;
   tidy(): Promise<void>;
+  /** The updater has been given a file. */
+  saw(path: string, bytes: Buffer): void;
 }> {
   const { web, clock, warnings, release } = o;
+  const recipe = openSlotRecipe({
+    ...{ folder: o.stateFolder, board: o.slots.board, clock, log: o.log },
+    obtain: (...args) => swarm.obtain(...args),
+    checkCost() {
+      if (!o.mayFetchForOthers()) throw new HamletError("update.metered", "this device's line is not for others");
+    },
+  });
+  const slots = makeSlots({ paths: o.slots.paths, places: recipe.places, clock });
   const shelf = await openShelf({ folder: join(o.stateFolder, "pieces"), now: clock.now });
-  const store = new Store({ shelf, web, clock });
-  const swarm = makeSwarm({
+  const store = new Store({ shelf, slots, web, clock });
+  const swarm: Swarm = makeSwarm({
     ...{ store, clock, release, random: Math.random },
     onLie({ id, name }, of) {
       const what = `${name} lent wrong bytes of release ${of || "files"}; this device asks others for the rest of it`;
@@ -46,7 +63,15 @@ export async function startSwarm(o: SwarmOptions): Promise<{
     fetchedAt = clock.monotonic();
   };
   return {
-    ...{ swarm, lending: makeLending({ store, clock, mayFetch: o.mayFetchForOthers, onFetch }), tidy: shelf.tidy },
+    ...{ swarm, lending: makeLending({ store, clock, mayFetch: o.mayFetchForOthers, onFetch }) },
+    saw(path, bytes) {
+      // A device without slots lends from none.
+      if (o.slots.paths.length > 0) recipe.saw(path, bytes);
+    },
+    async tidy() {
+      recipe.rest();
+      await shelf.tidy();
+    },
     isFetchingForOthers: () => clock.monotonic() - fetchedAt < betweenMs,
   };
 }

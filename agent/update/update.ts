@@ -42,6 +42,9 @@ export type UpdateOptions = {
   hasUpdater: boolean;
   log: Log;
   stateFolder: string;
+  board: string;
+  /** The root partitions of the slots; none without an image. */
+  slots: readonly string[];
 };
 export type Update = {
   /** Serves the updater and the whole report; `otherwise` serves everything else. */
@@ -81,8 +84,9 @@ export async function startUpdate(options: UpdateOptions): Promise<Update> {
     const time = new Date(clock.now());
     return time.getHours() * 60 + time.getMinutes();
   };
-  const { swarm, lending, isFetchingForOthers, tidy } = await startSwarm({
-    ...{ web: makeWeb({ repositories, packs }), stateFolder: options.stateFolder, clock, warnings },
+  const { swarm, lending, isFetchingForOthers, tidy, saw } = await startSwarm({
+    ...{ web: makeWeb({ repositories, packs }), stateFolder: options.stateFolder, clock, warnings, log },
+    slots: { paths: options.slots, board: options.board },
     release() {
       const activity = desk.report()?.activity;
       return activity?.phase === "writing" ? activity.version : "";
@@ -90,7 +94,7 @@ export async function startUpdate(options: UpdateOptions): Promise<Update> {
     mayFetchForOthers: () => options.repositories.length > 0 && mayServeOthers(policy, minuteNow()),
   });
   const lend = makeLend({
-    swarm,
+    ...{ swarm, onFile: saw },
     checkCost(from) {
       const moment = { activity: desk.report()?.activity, isAsked: desk.isAsked(), minute: minuteNow() };
       const refusal = costRefusal(policy, moment, from);

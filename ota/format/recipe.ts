@@ -29,9 +29,14 @@ const magic = Buffer.from("hamlet recipe 1\n");
 const kinds = ["chunk", "copy", "packed"] as const;
 const sizeOf = { chunk: 37, copy: 46, packed: 58 } as const;
 const packBytes = 40;
+/** Before the first step. */
+export const recipeHeadBytes = magic.length + packBytes;
+export const chunkStepBytes = sizeOf.chunk;
+/** In a step. */
+export const digestAt = 5;
 
 export function encodeRecipe({ steps, pack }: Recipe): Buffer {
-  const head = Buffer.alloc(magic.length + packBytes);
+  const head = Buffer.alloc(recipeHeadBytes);
   magic.copy(head);
   if (pack) {
     head.write(pack.sha256, magic.length, "hex");
@@ -66,7 +71,7 @@ export function openRecipe(bytes: Buffer, parts: Pick<Part, "name" | "sizeBytes"
   const refuse = (why: string) => new HamletError("update.badRecipe", `the recipe ${why}`);
   if (bytes.length > maxRecipeBytes) throw refuse("is too large");
   if (!bytes.subarray(0, magic.length).equals(magic)) throw refuse("has an unknown format");
-  let at = magic.length + packBytes;
+  let at = recipeHeadBytes;
   if (bytes.length < at) throw refuse("is truncated");
   const pack = {
     sha256: bytes.toString("hex", magic.length, magic.length + 32),

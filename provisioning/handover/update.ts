@@ -152,7 +152,7 @@ export const BytesRequest = z.discriminatedUnion("kind", [
 export type BytesRequest = z.infer<typeof BytesRequest>;
 
 /**
- * A frame of a pack that the agent fetches and unpacks. The dictionary, bytes of the running release, which the agent cannot read, comes
+ * A frame of a pack that the agent fetches and unpacks. The dictionary, bytes of the running release that the updater has read, comes
  * with the request.
  */
 export const PackedRequest = z

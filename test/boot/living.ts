@@ -53,6 +53,18 @@ export function tellOfThemselves(home: Home): void {
     expect(left).toBe("0\n");
   });
 
+  test("the agent's user may read the slots and nothing else of the disk, also after somebody has opened one to write", async () => {
+    // udev then looks at it again.
+    await home.lab.on("attic", "sh", "-c", ": >>/run/hamlet-disk/root-b; udevadm settle");
+    const asAgent = "setpriv --reuid=hamlet --regid=hamlet --clear-groups";
+    const tryAll = (act: string) =>
+      `cd /run/hamlet-disk; for one in disk esp root-a verity-a root-b verity-b data; do ${asAgent} ${act} 2>/dev/null && echo $one; done; true`;
+    const { stdout: readable } = await home.lab.on("attic", "sh", "-c", tryAll('sh -c "head -c1 $one >/dev/null"'));
+    expect(readable).toBe("root-a\nroot-b\n");
+    const { stdout: writable } = await home.lab.on("attic", "sh", "-c", tryAll('sh -c ": >>$one"'));
+    expect(writable).toBe("");
+  });
+
   test("the card's report says that all is well", async () => {
     await eventually(
       async () => {

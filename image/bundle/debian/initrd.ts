@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import constants from "../../../nix/constants.json" with { type: "json" };
 import type { Run } from "../../../system/command.ts";
 import type { Progress } from "../../../system/progress.ts";
 import { cpio, type Entry, file, folder, link } from "../archive.ts";
@@ -19,7 +20,7 @@ export const applets =
 const folders = ["bin", "dev", "etc", "modules", "proc", "root", "run", "sys", "usr", "usr/lib", "usr/lib64", "lib64"];
 
 /** Increased when this file makes another initrd from the same inputs. */
-const version = 2;
+const version = 3;
 
 /** The path of the initrd. */
 export async function packedInitrd(
@@ -30,7 +31,7 @@ export async function packedInitrd(
   progress: Progress,
 ): Promise<string> {
   const scripts = await Promise.all(scriptsIn(projectFolder).map((path) => readFile(path, "utf8")));
-  const recipe = [version, applets, folders, initrdModules, rescueModules, veritySalt, kernel.version, scripts];
+  const recipe = [version, applets, folders, initrdModules, rescueModules, constants, kernel.version, scripts];
   const name = `initrd-${createHash("sha256").update(JSON.stringify(recipe)).digest("hex").slice(0, 12)}`;
   const find = async (packed: string) =>
     (await readdir(packed)).includes("initrd") ? join(packed, "initrd") : undefined;
@@ -60,6 +61,7 @@ async function makeInitrd(base: Base, kernel: Kernel, projectFolder: string, run
     ...(await programs(base, run)),
     ...applets.split(" ").map((name) => link(`bin/${name}`, "busybox")),
     file("etc/verity-salt", `${veritySalt}\n`),
+    file("etc/agent-group", `${constants.agentUserId}\n`),
     file("modules/order", orderOf(paths)),
     file("modules/rescue", orderOf(inRescue)),
   ];

@@ -65,6 +65,7 @@ test("a member whose mesh does not start has none, though it has an identity", a
 test("the evidence says how long the owner lets a trial take", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-evidence-"));
   const update = await startUpdate({
+    ...{ board: "nuc", slots: [] },
     repositories: [],
     settings: { metered: false, verdictSeconds: 240 },
     stateFolder: folder,

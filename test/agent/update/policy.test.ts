@@ -88,6 +88,7 @@ test("on a metered line chunks come once somebody asks for the update, and metad
   const folder = await mkdtemp(join(tmpdir(), "hamlet-policy-"));
   const start = async () => {
     const update = await startUpdate({
+      ...{ board: "nuc", slots: [] },
       repositories: [web.url],
       settings: { metered: true, verdictSeconds: 240, rate: 10_000 },
       stateFolder: folder,

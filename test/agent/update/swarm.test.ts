@@ -18,6 +18,7 @@ test("a warning names the member that lent wrong bytes, until another release is
   let release = "1.4.0";
   const { swarm } = await startSwarm({
     ...{ stateFolder, clock, warnings, release: () => release, mayFetchForOthers: () => true },
+    ...{ slots: { paths: [], board: "nuc" }, log: silentLog },
     web: async () => {
       throw new HamletError("update.unreachable", "no repository answers");
     },

@@ -9,6 +9,7 @@ import { makeLog } from "../../../system/log.ts";
 
 const [, , socket = "", url = "", stateFolder = ""] = process.argv;
 const update = await startUpdate({
+  ...{ board: "nuc", slots: [] },
   repositories: [url],
   settings: { metered: false, verdictSeconds: 180 },
   hasUpdater: true,

@@ -53,6 +53,7 @@ async function start(): Promise<void> {
   const warnings = { raise() {}, clear() {} };
   const evidence = () => Promise.reject(new Error("nobody asks"));
   update = await startUpdate({
+    ...{ board: "nuc", slots: [] },
     repositories: [],
     settings: { metered: false, verdictSeconds: 180 },
     evidence,

@@ -45,6 +45,7 @@ afterEach(async () => {
 
 async function startAgent(settings: object = {}, url = web.url) {
   update = await startUpdate({
+    ...{ board: "nuc", slots: [] },
     repositories: [url],
     settings: AgentConfig.parse({ name: "attic", update: settings }).update,
     evidence: async () => healthy,

@@ -32,6 +32,17 @@ test("the initrd looks for its disk as soon as a driver may provide it, with the
   for (const later of ["nvme.ko", "ahci.ko", "xhci_pci.ko"]) expect(first).not.toContain(later);
 });
 
+test("the agent's group may read the root partitions of both slots, and no other partition", async () => {
+  const init = await readFile("image/bundle/initrd/init", "utf8");
+  const [words = ""] = /^readable_slots\(\) \{[\s\S]*?^\}$/m.exec(init) ?? [];
+  const script = `partition() { echo "/dev/mmcblk0-$1"; }\n${words}\nreadable_slots 990`;
+  expect(execFileSync("sh", ["-c", script], { encoding: "utf8" })).toBe(
+    ["root-a", "root-b"]
+      .map((role) => `SUBSYSTEM=="block", KERNEL=="mmcblk0-${role}", GROUP="990", MODE="0640"\n`)
+      .join(""),
+  );
+});
+
 test("without the disk, the initrd finally loads every driver, once and in order", async () => {
   expect(await loaded(20)).toEqual(initrdModules.map((name) => `${moduleName(name)}.ko`));
 });

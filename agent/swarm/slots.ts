@@ -1,0 +1,57 @@
+// What the slots hold, as a source for other members: a chunk is read at the place that the recipe of its release gives it, in whichever
+// slot has it there. Its digest is checked before it is lent, so it does not matter which release a slot holds or how far one is written.
+import { hash } from "node:crypto";
+import { withReader } from "../../image/disk/read-at.ts";
+import type { ChunkPlaces } from "../../ota/format/chunk-places.ts";
+import type { ObjectName } from "../../ota/format/unpack.ts";
+import { Bucket } from "../../system/bucket.ts";
+import type { Clock } from "../../system/clock.ts";
+import { free } from "../../system/free.ts";
+
+export type Slots = {
+  /** The chunk as a repository has it, one zstd frame; undefined if no slot has it. Never throws. */
+  chunk(name: ObjectName): Promise<Buffer | undefined>;
+};
+export type SlotsOptions = {
+  /** Of the slots' root partitions. */
+  paths: readonly string[];
+  /** Of the release that other members want; undefined as long as this device does not know them. */
+  places(): Promise<ChunkPlaces | undefined>;
+  clock: Clock;
+};
+
+/** Reading what is not there keeps the disk busy for nothing, as often as somebody asks. */
+const misses = { burst: 64, perSecond: 4 };
+/** What the mesh saves costs processor time on a device that has other things to do. */
+const level = 1;
+
+export function makeSlots({ paths, places, clock }: SlotsOptions): Slots {
+  let inOrder = [...paths];
+  const missing = new Bucket(misses);
+
+  async function read({ sha256, sizeBytes }: ObjectName, offset: number): Promise<Buffer | undefined> {
+    for (const path of inOrder) {
+      const bytes = await withReader(path, (readAt) => readAt(offset, sizeBytes)).catch(() => undefined);
+      if (bytes?.length === sizeBytes && hash("sha256", bytes) === sha256) {
+        inOrder = [path, ...inOrder.filter((one) => one !== path)];
+        return bytes;
+      }
+      if (bytes) free(bytes);
+    }
+    missing.take(1);
+    return undefined;
+  }
+
+  return {
+    async chunk(name) {
+      if (inOrder.length === 0 || missing.level(clock.monotonic()) < 1) return undefined;
+      const offset = (await places())?.(name.sha256, name.sizeBytes);
+      const bytes = offset === undefined ? undefined : await read(name, offset);
+      if (!bytes) return undefined;
+      const { constants, zstdCompressSync } = await import("node:zlib");
+      const frame = zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level } });
+      free(bytes);
+      return frame;
+    },
+  };
+}
