@@ -3,7 +3,19 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 const programs = [
-  ...["apt-get", "avahi-browse", "avahi-daemon", "bmaptool", "chromium", "dbus-daemon", "dtc", "fish", "ip", "losetup"],
+  ...[
+    "apt-get",
+    "avahi-browse",
+    "avahi-daemon",
+    "bmaptool",
+    "chromium",
+    "dbus-daemon",
+    "dtc",
+    "fish",
+    "ionice",
+    "ip",
+    "losetup",
+  ],
   ...["mcopy", "mke2fs", "mkfs.erofs", "mkfs.vfat", "mosquitto_sub", "nft", "nginx", "nix-build", "nix-instantiate"],
   ...[
     "nsenter",

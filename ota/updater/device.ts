@@ -22,6 +22,11 @@ export type Device = {
   lastWords(): Promise<string[]>;
   /** Whether a time server has set the clock. */
   isClockSet(): Promise<boolean>;
+  /**
+   * Lets the rest of the device use the disk first, by an I/O class of which the kernel's schedulers for disks and cards know; on an NVMe
+   * disk none runs. A device that is started or judged needs its updater in time, so it is for writing and verifying only.
+   */
+  giveWay(isGivingWay: boolean): Promise<void>;
   /** What the owner has asked of root that an update would interfere with. */
   ownerAsked(): Promise<"install" | "reset" | undefined>;
 };
@@ -60,6 +65,12 @@ export async function readDevice(run: Run, root = "/"): Promise<Device> {
         .map((line) => line.slice(0, maxLineChars));
     },
     isClockSet: () => isThere("run/systemd/timesync/synchronized"),
+    async giveWay(isGivingWay) {
+      // All threads of a process have one group, and a service has one of its own. Others may be in a program's that people started.
+      const [, group] = /^.*\) \S \d+ (\d+) /s.exec(await readFile(at("proc/self/stat"), "utf8")) ?? [];
+      if (group !== String(process.pid)) return;
+      await run(["ionice", "-c", isGivingWay ? "3" : "0", "-P", group]);
+    },
     async ownerAsked() {
       const { resetRequest, installRequest, moving } = pathsUnder(root);
       if (await isThereAt(resetRequest)) return "reset";

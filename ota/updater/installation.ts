@@ -1,7 +1,7 @@
 // The installation under way: writes a release into the other slot, then arms its trial and restarts into it.
 
 import { otherSlot } from "../../image/boot/boot-control.ts";
-import { HamletError } from "../../system/error.ts";
+import { describeError, HamletError } from "../../system/error.ts";
 import type { Manifest } from "../format/manifest.ts";
 import type { DiskTurn } from "./disk-turn.ts";
 import { type Installed, install } from "./install.ts";
@@ -44,6 +44,12 @@ export function makeInstallation(parts: UpdaterParts, known: Knowledge, teller: 
     teller.progress();
   }
 
+  async function idly<T>(task: () => Promise<T>): Promise<T> {
+    const giveWay = (is: boolean) => device.giveWay(is).catch((error) => log.debug(describeError(error)));
+    await giveWay(true);
+    return task().finally(() => giveWay(false));
+  }
+
   async function readPrepared() {
     const prepared = await parts.state.read("prepared.json");
     if (!prepared) throw new HamletError("update.verifyFailed", "the record of what is ready is lost");
@@ -67,7 +73,7 @@ export function makeInstallation(parts: UpdaterParts, known: Knowledge, teller: 
       const { disk, sleep, random } = parts;
       const { rootHash, diskSignature } = device;
       const doors = { control, ...disk, rootHash, diskSignature, sleep, random, door: found.door };
-      ready = { manifest: found.manifest, installed: await install(found.manifest, doors, onProgress) };
+      ready = { manifest: found.manifest, installed: await idly(() => install(found.manifest, doors, onProgress)) };
     },
     async keepReady() {
       await parts.state.write("prepared.json", { manifest: ready!.manifest, bootId: device.bootId });
@@ -79,7 +85,7 @@ export function makeInstallation(parts: UpdaterParts, known: Knowledge, teller: 
       ready = await readPrepared();
       const { manifest, installed } = ready;
       const doors = { control, openPart: parts.disk.openPart, diskSignature: device.diskSignature };
-      await verifyPrepared(manifest, installed.slot, doors, onProgress);
+      await idly(() => verifyPrepared(manifest, installed.slot, doors, onProgress));
       await this.keepReady();
     },
     async restart() {

@@ -151,7 +151,7 @@ let
     iproute2 = [ "ip" ];
     nftables = [ "nft" ];
     openssh = [ "sshd" "ssh-keygen" ];
-    util-linux = [ "lsblk" "partx" "prlimit" "setpriv" "sfdisk" ];
+    util-linux = [ "ionice" "lsblk" "partx" "prlimit" "setpriv" "sfdisk" ];
     wireguard-tools = [ "wg" ];
     wpa_supplicant = [ "wpa_supplicant" ];
   } // lib.genAttrs

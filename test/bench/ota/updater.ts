@@ -52,6 +52,7 @@ const updater = await makeUpdater({
     ...{ bootId: "bench", diskSignature: undefined, isDataLost: false },
     ...facts,
     failedUnits: async () => [],
+    giveWay: async () => {},
     lastWords: async () => [],
     isClockSet: async () => true,
     ownerAsked: async () => undefined,

@@ -82,6 +82,7 @@ async function runOnce(
       ...{ board: "nuc", version, builtS: 1, bootId, rootHash: rootHashOf(version), diskSignature: undefined },
       isDataLost: false,
       failedUnits: async () => [],
+      giveWay: async () => {},
       lastWords: async () => ["the last words"],
       isClockSet: async () => false,
       ownerAsked: async () => undefined,

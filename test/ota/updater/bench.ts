@@ -110,6 +110,7 @@ export async function makeBench() {
         ...{ board, version, builtS: 1_600_000_000, bootId, diskSignature: undefined, isDataLost: false },
         rootHash: releases.get(version)!.rootHash,
         failedUnits: async () => [],
+        giveWay: async () => {},
         lastWords: async () => ["the last words"],
         isClockSet: async () => bench.isClockSet,
         ownerAsked: async () => bench.ownerAsked,

@@ -1,10 +1,14 @@
 // What the updater finds on the system that it runs on.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { readDevice } from "../../../ota/updater/device.ts";
 import { pathsUnder } from "../../../provisioning/firstboot/paths.ts";
+import { run } from "../../../system/command.ts";
+import { lacks } from "../../lacks.ts";
 
 let root: string;
 const put = (path: string, content: string) => {
@@ -27,6 +31,39 @@ test("the device is what its release and its command line say", async () => {
   });
   rmSync(join(root, "usr/lib/hamlet/release.json"));
   await expect(device()).rejects.toMatchObject({ code: "boot.unsupported" });
+});
+
+test("all threads of the updater give way to whatever else uses the disk, unless it shares its group with others", async () => {
+  const ran: string[] = [];
+  const { giveWay } = await readDevice(async (argv) => {
+    ran.push(argv.join(" "));
+    return "";
+  }, root);
+  put(join(root, "proc/self/stat"), `${process.pid} (node) 1) S 1 ${process.pid} ${process.pid} 0 -1`);
+  await giveWay(true);
+  await giveWay(false);
+  expect(ran).toEqual([`ionice -c 3 -P ${process.pid}`, `ionice -c 0 -P ${process.pid}`]);
+  put(join(root, "proc/self/stat"), `${process.pid} (node) S 1 ${process.pid - 1} ${process.pid} 0 -1`);
+  await giveWay(true);
+  expect(ran).toHaveLength(2);
+});
+
+test.skipIf(lacks("ionice"))("the kernel gives the class to each thread of such a group", async () => {
+  const script =
+    'require("node:fs").readFile("/proc/self/stat", () => console.log("ready")); setInterval(() => {}, 1000)';
+  const child = spawn(process.execPath, ["-e", script], { detached: true, stdio: ["ignore", "pipe", "ignore"] });
+  try {
+    await once(child.stdout, "data");
+    const threads = readdirSync(`/proc/${child.pid}/task`);
+    const classes = async () =>
+      new Set(await Promise.all(threads.map(async (id) => (await run(["ionice", "-p", id])).trim())));
+    await run(["ionice", "-c", "3", "-P", String(child.pid)]);
+    expect(await classes()).toEqual(new Set(["idle"]));
+    await run(["ionice", "-c", "0", "-P", String(child.pid)]);
+    expect([...(await classes())].join()).toMatch(/^none/);
+  } finally {
+    child.kill("SIGKILL");
+  }
 });
 
 test("what the owner has asked of root is seen as long as it is not done", async () => {

@@ -268,6 +268,7 @@ export function makeModel(releases: Release[], repository: Repository, random: R
       ...{
         isDataLost: false,
         failedUnits: async () => [],
+        giveWay: async () => {},
         lastWords: async () => ["words"],
         isClockSet: async () => false,
         ownerAsked: async () => undefined,

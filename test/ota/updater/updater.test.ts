@@ -108,6 +108,29 @@ test("a release is prepared while the device runs, stays ready over restarts of 
   expect(await stateIn(bench.stateFolder).read("prepared.json")).toBeUndefined();
 });
 
+test("an update gives way to others on the disk while it writes and verifies, and not while it is judged", async () => {
+  bench.publish("1.1", { from: bench.first });
+  const gaveWay: [boolean, string | undefined][] = [];
+  bench.facts = { giveWay: async (is) => void gaveWay.push([is, bench.agent.last()?.activity.phase]) };
+  const old = await bench.start();
+  bench.agent.ask({ kind: "now" });
+  await old.untilRestart();
+  expect(gaveWay.map(([is]) => is)).toEqual([true, false]);
+  expect(gaveWay[1]![1]).not.toBe("restarting");
+  const trial = await bench.start({ kind: "reboot" });
+  await trial.untilReport(({ history }) => history[0]?.outcome === "committed");
+  expect(gaveWay).toHaveLength(2);
+});
+
+test("an update goes on at its usual class if the system has no other", async () => {
+  bench.publish("1.1", { from: bench.first });
+  bench.facts = { giveWay: () => Promise.reject(new Error("no ionice")) };
+  const running = await bench.start();
+  bench.agent.ask({ kind: "now" });
+  await running.untilRestart();
+  expect(running.restarted()).toBe(true);
+});
+
 test("what is ready and changes on the disk is found after a restart, and written again before it may start", async () => {
   const next = bench.publish("1.1", { from: bench.first });
   const isReady = ({ activity }: UpdateReport) => activity.phase === "ready";

@@ -59,6 +59,7 @@ const updater = await makeUpdater({
   device: {
     ...{ board: "nuc", version, builtS: 1_600_000_000, bootId, rootHash, diskSignature: undefined, isDataLost: false },
     failedUnits: async () => [],
+    giveWay: async () => {},
     lastWords: async () => ["the last words"],
     isClockSet: async () => false,
     ownerAsked: async () => undefined,
