@@ -34,6 +34,8 @@ export type ErrorCode =
   | "revocation.stays"
   | "operator.exists"
   | "operator.revoked"
+  | "order.overtaken"
+  | "order.toItself"
   | "rollout.ambiguous"
   | "rollout.over"
   | "rollout.paused"

@@ -50,7 +50,7 @@ export async function startLinkedDevice(owner: OwnersFolder, answerers: Partial<
   let now = 0;
   const onOrders = async (documents: readonly string[]) => {
     orders.push(...documents);
-    return documents.map(() => ({ kind: "adoption", outcome: "new" as const }));
+    return documents.map(() => ({ kind: "adoption", outcome: "new" as const, counts: true }));
   };
   const answer = makeAnswer({ status: source.status, ...answerers } as Answerers);
   const page = makePageHandler({ ...source, publicStatus }, "public", { html: "<!doctype html>" });

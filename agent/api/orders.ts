@@ -13,7 +13,13 @@ export const Orders = z.strictObject({ documents: z.array(Jws).min(1).max(maxOrd
 /** In the box of those that come sealed to the device. `replyKey`: X25519, what its receipt is sealed to. */
 export const SealedOrders = Orders.extend({ replyKey: PublicKey });
 export const OrdersTaken = z.object({
-  taken: z.array(z.object({ kind: z.string(), outcome: z.enum(["new", "known"]) })),
+  taken: z.array(
+    z.object({
+      kind: z.string(),
+      outcome: z.enum(["new", "known"]),
+      counts: z.boolean().exactOptional().describe("it has the say at this device; absent if that does not tell"),
+    }),
+  ),
 });
 export type OrdersTaken = z.infer<typeof OrdersTaken>;
 

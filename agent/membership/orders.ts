@@ -13,6 +13,8 @@ export type OrderKind = DocumentKind & {
   check(jws: string): Promise<void>;
   /** Keeps it; resolves to whether it was new. Throws `Refusal`. */
   take(jws: string): Promise<boolean>;
+  /** Whether one that is kept, by its id, has the say here; absent if each has. */
+  counts?(id: string): boolean;
 };
 
 /** With what members' gossip needs: there a refusal is an answer. */
@@ -28,8 +30,8 @@ export const orderKind = (kind: Omit<OrderKind, "offer">): OrderKind => ({
   },
 });
 
-/** What became of one document. */
-export type Ordered = { kind: string; outcome: "new" | "known" };
+/** What became of one document. `counts`: it has the say here now, and no later one about the same thing. */
+export type Ordered = { kind: string; outcome: "new" | "known"; counts: boolean };
 export type TakeOrders = (documents: readonly string[]) => Promise<Ordered[]>;
 
 /**
@@ -44,9 +46,10 @@ export function makeOrders(kinds: readonly OrderKind[], publish: (kind: string, 
     const done: Ordered[] = [];
     for (const { jws, of } of asked) {
       const isNew = await of.take(jws);
-      done.push({ kind: of.kind, outcome: isNew ? "new" : "known" });
       const digest = digestOf(jws);
       const kept = of.summaries().find((summary) => summary.digest === digest);
+      const counts = kept !== undefined && (of.counts?.(kept.id) ?? true);
+      done.push({ kind: of.kind, outcome: isNew ? "new" : "known", counts });
       if (isNew && kept) publish(of.kind, kept.id);
     }
     return done;

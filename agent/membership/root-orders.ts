@@ -32,7 +32,15 @@ export const adoptionKind = (membership: Membership): OrderKind =>
     get: (id) => membership.adoptions().get(id)?.jws,
     check: (jws) => membership.check("adoption", jws),
     take: (jws) => membership.adopt(jws),
+    counts: (id) => isIn(membership, id),
   });
+
+/** Unless the root has turned the device away since. */
+function isIn(membership: Membership, id: string): boolean {
+  const [adopted, rejected] = [membership.adoptions().get(id), membership.rejections().get(id)];
+  const isLater = adopted && rejected ? adopted.adoption.issuedAt > rejected.rejection.issuedAt : true;
+  return isLater || membership.members().has(id);
+}
 
 /** Who is turned away for a day, by the device's id. */
 export const rejectionKind = (membership: Membership): OrderKind =>
@@ -47,4 +55,5 @@ export const rejectionKind = (membership: Membership): OrderKind =>
     get: (id) => membership.rejections().get(id)?.jws,
     check: (jws) => membership.check("rejection", jws),
     take: (jws) => membership.reject(jws),
+    counts: (id) => !membership.members().has(id),
   });

@@ -38,6 +38,8 @@ const rolloutKind = (orders: Orders): OrderKind =>
       const { documents } = orders.valid().rollouts;
       return (documents.get(id)?.[0] ?? documents.get(id.slice(0, -2))?.[1])?.jws;
     },
+    // Of operators who disagree nobody has the say.
+    counts: (id) => orders.valid().rollouts.documents.get(id)?.length === 1,
   });
 
 /** Of two operators who disagree both documents are handed on. */

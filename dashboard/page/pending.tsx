@@ -14,9 +14,9 @@ export function waitingIn({ phase, self, pending }: Status) {
   const { id, name, code, deviceKey } = self;
   const itself =
     phase === "pending" && deviceKey !== undefined
-      ? [{ id, name, code, deviceKey, because: "this device itself" }]
+      ? [{ id, name, code, deviceKey, because: "this device itself", isItself: true }]
       : [];
-  return [...pending, ...itself];
+  return [...pending.map((one) => ({ ...one, isItself: false })), ...itself];
 }
 
 export function Pending({ waiting }: { waiting: ReturnType<typeof waitingIn> }) {
@@ -24,7 +24,7 @@ export function Pending({ waiting }: { waiting: ReturnType<typeof waitingIn> }) 
   return (
     <Section title="Waiting for adoption" id="pending">
       <ul class="plain">
-        {waiting.map(({ id, name, code, deviceKey, because }) => (
+        {waiting.map(({ id, name, code, deviceKey, because, isItself }) => (
           <li key={id}>
             <b>{name}</b> <code>{code}</code> <span class="meta">{reasons[because] ?? because}</span>{" "}
             <Press
@@ -34,13 +34,16 @@ export function Pending({ waiting }: { waiting: ReturnType<typeof waitingIn> }) 
               confirm={`${name} shows ${code}: let it in`}
               done="adopted: it becomes a member as soon as it meets one"
             />{" "}
-            <Press
-              path="/v1/reject"
-              body={{ deviceKey }}
-              label={`Reject ${name}`}
-              confirm={`Turn ${name} away for 24 hours`}
-              done="turned away"
-            />
+            {/* It need not tell the others that it is turned away. */}
+            {!isItself && (
+              <Press
+                path="/v1/reject"
+                body={{ deviceKey }}
+                label={`Reject ${name}`}
+                confirm={`Turn ${name} away for 24 hours`}
+                done="turned away"
+              />
+            )}
           </li>
         ))}
       </ul>

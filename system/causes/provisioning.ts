@@ -10,6 +10,7 @@ export const provisioningCauses: Record<
     | `adoption.${string}`
     | `revocation.${string}`
     | `operator.${string}`
+    | `order.${string}`
     | `provision.${string}`
     | `handover.${string}`
     | `imager.${string}`
@@ -62,6 +63,16 @@ export const provisioningCauses: Record<
   "operator.exists": {
     cause: "Another operator has that name, and its key is valid.",
     next: "Choose another name, or revoke the other operator first with `hamlet revoke <name>`.",
+  },
+  "order.overtaken": {
+    cause:
+      "Another order about the same thing came first, so that this one changes nothing at the device, or two operators now disagree.",
+    next: "See how it stands with `hamlet status` or `hamlet rollout status`, then run the command again if you still mean it.",
+  },
+  "order.toItself": {
+    cause:
+      "The device that was asked is the one to be turned away or put out, or goes with it. It need not tell the others, so nothing was signed.",
+    next: "Name a member that stays: `--device <member>`.",
   },
   "operator.revoked": {
     cause:

@@ -43,7 +43,7 @@ test.skipIf(lacks("namespaces", "wireguard", "nft"))(
     const startedAt = performance.now();
     const start = await signRollout(rolloutBy(keys, alice), alice.key);
     expect(await orderByLink(home, "kitchen", "attic", start)).toEqual({
-      taken: [{ kind: "rollout", outcome: "new" }],
+      taken: [{ kind: "rollout", outcome: "new", counts: true }],
     });
     const running = { state: "running", operators: ["alice"], rollout: { release: "1.4.0", number: 1 } };
     await eventually(async () => {
@@ -72,7 +72,7 @@ test.skipIf(lacks("namespaces", "wireguard", "nft"))(
       { within: 30_000 },
     );
     // A replayed document changes nothing.
-    expect(await order(home, "kitchen", start)).toEqual([{ kind: "rollout", outcome: "known" }]);
+    expect(await order(home, "kitchen", start)).toEqual([{ kind: "rollout", outcome: "known", counts: true }]);
     expect((await ordersAt(home, ["kitchen"]))[0]!.rollouts).toMatchObject([{ state: "paused" }]);
 
     const resume = rolloutBy(keys, alice, { number: 3 });

@@ -8,8 +8,10 @@ import { run } from "../../../system/command.ts";
 import { HamletError } from "../../../system/error.ts";
 import { type Command, text, usageError, type Values } from "../../terminal/command.ts";
 import { type Device, findDevice } from "../../terminal/device.ts";
+import { hand, refuseItself } from "../neighborhood/hand.ts";
 import { ownedIfAny, refuseOtherNeighborhood } from "../neighborhood/owner.ts";
-import { waitingAt } from "../neighborhood/waiting.ts";
+import { rejectedMeanwhile } from "../neighborhood/reject.ts";
+import { isItself, waitingAt } from "../neighborhood/waiting.ts";
 import { ownedDeviceOptions } from "./owned.ts";
 
 export const open: Command = {
@@ -60,13 +62,24 @@ export async function ownerAt(device: Device, values: Values): Promise<OwnersBut
     if (!isUnasked || values["neighborhood"] !== undefined) throw error;
   });
   if (!open) return undefined;
-  const order = (sign: typeof signAdoption) => async (deviceKey: string) => {
+  const find = async (deviceKey: string) => {
     const status = await device.status();
     refuseOtherNeighborhood(open, status, device.found);
-    if (!waitingAt(status).some((one) => one.deviceKey === deviceKey)) {
-      throw new HamletError("adoption.notWaiting", "this device no longer waits", { hint: "load the page again" });
-    }
-    await device.order([await sign(open, deviceKey, systemClock.now())]);
+    const found = waitingAt(status).find((one) => one.deviceKey === deviceKey);
+    if (found) return { ...found, isItself: isItself(status, found) };
+    throw new HamletError("adoption.notWaiting", "this device no longer waits", { hint: "load the page again" });
   };
-  return { adopt: order(signAdoption), reject: order(signRejection) };
+  return {
+    async adopt(deviceKey) {
+      await find(deviceKey);
+      const document = await signAdoption(open, deviceKey, systemClock.now());
+      await hand(device, [document], { hint: "load the page again", isSameByAnyone: true });
+    },
+    async reject(deviceKey) {
+      const found = await find(deviceKey);
+      if (found.isItself) refuseItself(device.found);
+      const document = await signRejection(open, deviceKey, systemClock.now());
+      await hand(device, [document], { hint: rejectedMeanwhile });
+    },
+  };
 }

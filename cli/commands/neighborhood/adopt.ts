@@ -5,6 +5,7 @@ import { sleep, systemClock } from "../../../system/clock.ts";
 import { type Command, type Context, text, usageError } from "../../terminal/command.ts";
 import { confirm } from "../../terminal/confirm.ts";
 import { type Device, deviceOption, findDevice } from "../../terminal/device.ts";
+import { hand } from "./hand.ts";
 import { ownedNeighborhood, ownerOptions } from "./owner.ts";
 import { choose, waitingAt } from "./waiting.ts";
 import { askWhoWaits } from "./who-waits.ts";
@@ -45,12 +46,15 @@ Compare the code with the one on the device's own page or console: the same code
         });
       }
       const order = await signAdoption(await owned.open(), chosen.deviceKey, systemClock.now());
-      await device.order([order]);
+      const handed = await hand(device, [order], { hint: "see with hamlet status who waits", isSameByAnyone: true });
       const isIn =
         "self" in found ? await joins(device, deviceIdOf(chosen.deviceKey), chosen.name, context) : undefined;
       if (values["json"]) print(JSON.stringify({ name: chosen.name, code: chosen.code, isMember: isIn ?? null }));
       else if (isIn === true) print(`${chosen.name} is a member of ${owned.file.name}`);
-      else print(`${chosen.name} is adopted: it becomes a member as soon as it meets one that has heard of it`);
+      else
+        print(
+          `${chosen.name} is adopted${handed === "already" ? " already" : ""}: it becomes a member as soon as it meets one that has heard of it`,
+        );
       return 0;
     } finally {
       device.close();

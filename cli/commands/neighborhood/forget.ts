@@ -38,8 +38,9 @@ part again if it does; to put it out for good use hamlet revoke.`,
         ...signatureOf(owned.keys.id, by),
         ...{ number: (known?.forget.number ?? 0) + 1, issuedAt: systemClock.now(), device: gone.id },
       };
-      await hand(await signForget(order, by.key));
+      const handed = await hand(await signForget(order, by.key), { isSameByAnyone: true });
+      const already = handed === "already" ? ": somebody else has said so already" : "";
       if (input.values["json"]) context.print(JSON.stringify({ device: gone.id, name: gone.name }));
-      else context.print(`nobody waits for ${gone.name} any more`);
+      else context.print(`nobody waits for ${gone.name} any more${already}`);
     }),
 };

@@ -5,6 +5,7 @@ import type { Operator } from "../../../provisioning/trust/order.ts";
 import { HamletError } from "../../../system/error.ts";
 import type { Context, Values } from "../../terminal/command.ts";
 import { findDevice } from "../../terminal/device.ts";
+import { type Handed, type Handing, hand } from "./hand.ts";
 import { type Owned, ownedNeighborhood, refuseOtherNeighborhood } from "./owner.ts";
 
 export type Operating = {
@@ -15,8 +16,11 @@ export type Operating = {
   rollout: Status["rollout"];
   /** Opens the operator key, which asks for the passphrase. */
   operator(): Promise<Operator>;
-  hand(document: string): Promise<void>;
+  /** Throws `order.overtaken`. */
+  hand(document: string, handing?: Partial<Handing>): Promise<Handed>;
 };
+
+const again = "see how it stands with hamlet status, and run the command again if you still mean it";
 
 /** Throws `provision.otherNeighborhood` for a device of another one. */
 export async function operate(
@@ -35,9 +39,7 @@ export async function operate(
     const { members, rollout, orders = { rollouts: [], holds: [], forgets: [], operators: [] } } = status;
     await act({
       ...{ owned, members, orders, rollout, operator: owned.operator },
-      async hand(document) {
-        await device.order([document]);
-      },
+      hand: (document, handing) => hand(device, [document], { hint: again, ...handing }),
     });
     return 0;
   } finally {

@@ -14,6 +14,7 @@ import { deviceOption, findDevice } from "../../terminal/device.ts";
 import { filledTable } from "../../terminal/table.ts";
 import { nextOf, type Stopped, stoppedWith } from "../rollout/again.ts";
 import { shortId } from "../rollout/named.ts";
+import { hand, hasTheSay, refuseItself } from "./hand.ts";
 import { type Owned, ownedNeighborhood, ownerOptions, refuseOtherNeighborhood } from "./owner.ts";
 import { findRevoked, type Members, type Revoked, readStays } from "./revoked.ts";
 
@@ -59,13 +60,17 @@ The folder keeps the revocation, and every later token and card carries it.`,
       const { members, orders = { rollouts: [] }, rollout } = status;
       const found = findRevoked(wanted, { members, tokens: await tokensOf(owned), operators: owned.file.operators });
       const stays = found.kind === "operator" ? [] : await whoStays(found, members, values);
+      const [asked, others] = [members.filter(({ isSelf }) => isSelf), members.filter(({ isSelf }) => !isSelf)];
+      const isOut = asked.some((one) => isPutOut(one, found, stays));
+      if (isOut && !others.every((one) => isPutOut(one, found, stays))) refuseItself(device.found);
       await agree(found, stays, members, values);
       const isSigned = isRevoked(owned.revocations, found, stays);
       const { file } = isSigned
         ? owned
         : await signRevocation(await owned.open(), documentOf(found, stays), systemClock.now());
       // With those before it, which the device may lack.
-      await device.order(newest(file.revocations)).catch((error: unknown) => {
+      const hint = "see with hamlet revoke --list what is revoked, and repeat the command";
+      const handed = await hand(device, newest(file.revocations), { hint }).catch((error: unknown) => {
         note(
           `${owned.folder} keeps the revocation, but perhaps no member has it yet: repeat the command to hand it out`,
         );
@@ -75,13 +80,19 @@ The folder keeps the revocation, and every later token and card carries it.`,
       const key = found.kind === "operator" ? found.key : undefined;
       const stopped = key === undefined ? [] : stoppedWith(key, orders, rollout, now);
       const by = stopped.length > 0 ? await otherOperator(owned, key) : undefined;
+      const overtaken = new Set<Stopped>();
       if (by) {
         const next = stopped.map(({ rollout, change }) => nextOf(rollout, by, change, now));
-        await device.order(await Promise.all(next.map((one) => signRollout(one, by.key))));
+        const taken = await device.order(await Promise.all(next.map((one) => signRollout(one, by.key))));
+        for (const [at, one] of stopped.entries()) if (!hasTheSay(taken[at]!)) overtaken.add(one);
       }
+      const already = isSigned && handed === "already" ? " already" : "";
       if (values["json"]) print(JSON.stringify({ kind: found.kind, name: found.name, stays }));
-      else print(`${found.name} is out of ${owned.file.name}`);
-      for (const one of stopped) note(describeStopped(one, by !== undefined));
+      else print(`${found.name} is out of ${owned.file.name}${already}`);
+      for (const one of stopped)
+        note(overtaken.has(one) ? describeOvertaken(one) : describeStopped(one, by !== undefined));
+      if (isOut)
+        note("no member that stays has heard of it: if there is one, repeat the command with --device <member>");
       if (found.kind === "device") note("a card with its token can join no more; make new tokens for new devices");
       return 0;
     } finally {
@@ -151,6 +162,9 @@ function describeStopped({ rollout, change }: Stopped, isSigned: boolean): strin
   return isAborted ? `${named} stays aborted` : `${named} is paused: hamlet rollout resume goes on with it`;
 }
 
+const describeOvertaken = ({ rollout }: Stopped): string =>
+  `somebody else has ordered about rollout ${shortId(rollout)} of ${rollout.release} meanwhile: see hamlet rollout status`;
+
 /** Ids of the devices with the same token that stay. */
 async function whoStays(found: Revoked & { token: string }, members: Members, values: Values): Promise<string[]> {
   const others = members.filter(
@@ -168,10 +182,13 @@ async function whoStays(found: Revoked & { token: string }, members: Members, va
 const describeOther = ({ name, admittedBy = [] }: Members[number], found: Revoked): string =>
   found.kind === "device" && admittedBy.includes(found.id) ? `${name} (let in by ${found.name})` : name;
 
+const isPutOut = ({ id, tokenId }: Members[number], found: Revoked, stays: string[]): boolean =>
+  found.kind !== "operator" && (id === found.id || (tokenId === found.token && !stays.includes(id)));
+
 async function agree(found: Revoked, stays: string[], members: Members, values: Values): Promise<void> {
   if (values["yes"] === true) return;
   const gone = members.filter(
-    ({ id, tokenId }) => found.kind !== "operator" && tokenId === found.token && !stays.includes(id) && id !== found.id,
+    (one) => isPutOut(one, found, stays) && !(found.kind === "device" && one.id === found.id),
   );
   const also =
     gone.length === 0 ? "" : ` So are ${gone.map(({ name }) => name).join(", ")}, which joined with the same token.`;

@@ -19,6 +19,10 @@ export function waitingAt(found: Status | PublicStatus): Waiting[] {
   }));
 }
 
+/** Whether the device that was asked is the one. */
+export const isItself = (found: Status | PublicStatus, { deviceKey }: Pick<Waiting, "deviceKey">): boolean =>
+  ("self" in found ? found.self : found).deviceKey === deviceKey;
+
 /**
  * The one that `wanted` (a name, a code, or nothing if only one waits) and `code` mean. Throws `adoption.notWaiting`,
  * `adoption.ambiguous` or `adoption.wrongCode`.

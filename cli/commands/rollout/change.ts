@@ -13,7 +13,7 @@ import { rolloutNamed, shortId } from "./named.ts";
 export type Change = {
   /** `wave`: index of the wave that is under way; 0 if the rollout has not begun. */
   to: (rollout: Omit<Rollout, "certificate">, wave: number) => Pick<Rollout, "state" | "promoted">;
-  /** What is done, as in "paused the rollout". */
+  /** What the rollout does or is now, as in "is paused". */
   done: (changed: Rollout) => string;
   /** Before anything is signed. `isStopped`: it is paused, although its document says that it runs. */
   ask?: (rollout: Omit<Rollout, "certificate">, isStopped: boolean) => Promise<void>;
@@ -42,10 +42,15 @@ export function changeRollout({ positionals: [wanted], values }: Input, context:
     const by = await operator();
     if (rollout.number === maxNumber && to.state !== "aborted") throw over("has no higher number left");
     const next = nextOf(rollout, by, to, systemClock.now());
-    await hand(await signRollout(next, by.key));
+    const handed = await hand(await signRollout(next, by.key), {
+      hint: "see how it stands with hamlet rollout status, and run the command again if you still mean it",
+      isSameByAnyone: to.state === "aborted",
+    });
+    const isSo = to.state === "aborted" && (state === "aborted" || handed === "already");
     const { rollout: id, number, state: is, promoted } = next;
     if (values["json"])
       context.print(JSON.stringify({ rollout: id, release: rollout.release, number, state: is, promoted }));
-    else context.print(`rollout ${shortId(rollout)} of ${rollout.release} ${change.done(next)}`);
+    else
+      context.print(`rollout ${shortId(rollout)} of ${rollout.release} ${change.done(next)}${isSo ? " already" : ""}`);
   });
 }

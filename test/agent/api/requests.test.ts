@@ -32,7 +32,7 @@ beforeEach(async () => {
     },
     async order(documents) {
       if (documents.includes("aa.forged.cc")) throw new Refusal("badSignature", "the root did not sign this");
-      return documents.map(() => ({ kind: "adoption", outcome: "new" }));
+      return documents.map(() => ({ kind: "adoption", outcome: "new", counts: true }));
     },
   };
   const update: Device["update"] = async ({ kind }) => {
@@ -185,7 +185,7 @@ test("update: a request goes to the updater, and its refusal comes back", async 
 
 test("orders: what the root has signed is taken, what it has not is refused by its code", async () => {
   expect(await post("/v1/orders", { documents: ["aa.bb.cc"] })).toMatchObject({
-    ...{ status: 200, taken: [{ kind: "adoption", outcome: "new" }] },
+    ...{ status: 200, taken: [{ kind: "adoption", outcome: "new", counts: true }] },
   });
   expect(await post("/v1/orders", { documents: ["aa.forged.cc"] })).toMatchObject({
     ...{ status: 409, code: "document.refused" },

@@ -401,11 +401,13 @@ test("orders: documents go to the device, and its refusal comes back; browsers a
   const order = (body: string, headers = "") => post(body, headers).replace("/v1/hello", "/v1/orders");
   const onOrders = async ([jws]: readonly string[]) => {
     if (jws === "aa.forged.cc") throw new HamletError("document.refused", "the root did not sign this");
-    return [{ kind: "adoption", outcome: "new" } as const];
+    return [{ kind: "adoption", outcome: "new", counts: true } as const];
   };
   const { port } = await makeDoorstep(undefined, { onOrders });
   const sent = (...documents: string[]) => order(JSON.stringify({ documents }));
-  expect(await exchange(port, sent("aa.bb.cc"))).toMatch(/200 OK.*"taken":\[\{"kind":"adoption","outcome":"new"\}\]/s);
+  expect(await exchange(port, sent("aa.bb.cc"))).toMatch(
+    /200 OK.*"taken":\[\{"kind":"adoption","outcome":"new","counts":true\}\]/s,
+  );
   const forged = await exchange(port, sent("aa.forged.cc"));
   expect([forged.slice(9, 12), codeOf(forged)]).toEqual(["403", "document.refused"]);
   for (const body of ["orders?", "{}", '{"documents":[]}', '{"documents":["<script>"]}']) {

@@ -70,7 +70,7 @@ test("an order counts once it is on disk, is told to the others, and is there af
     owner.key,
   );
   expect(await order([await rollout(), await hold(), forget])).toEqual(
-    ["rollout", "hold", "forget"].map((kind) => ({ kind, outcome: "new" })),
+    ["rollout", "hold", "forget"].map((kind) => ({ kind, outcome: "new", counts: true })),
   );
   expect(changes).toBe(3);
   expect(published).toEqual([`rollout ${"r".repeat(22)}`, `hold ${attic.id}`, `forget ${attic.id}`]);

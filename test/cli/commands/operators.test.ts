@@ -10,7 +10,7 @@ import { startApi } from "../../../agent/api/server.ts";
 import { Warnings } from "../../../agent/health/warnings.ts";
 import type { Identity } from "../../../agent/identity.ts";
 import { Membership } from "../../../agent/membership/membership.ts";
-import { makeOrders, type OrderKind } from "../../../agent/membership/orders.ts";
+import { makeOrders, type OrderKind, type TakeOrders } from "../../../agent/membership/orders.ts";
 import { revocationKind } from "../../../agent/membership/root-orders.ts";
 import { operatorOrderKinds } from "../../../agent/orders/kinds.ts";
 import { Orders } from "../../../agent/orders/orders.ts";
@@ -34,6 +34,9 @@ import {
   readNeighborhood,
 } from "../../../provisioning/neighborhood/neighborhood.ts";
 import { openOperator } from "../../../provisioning/neighborhood/operators.ts";
+import { signForget } from "../../../provisioning/trust/forget.ts";
+import { signHold } from "../../../provisioning/trust/hold.ts";
+import { signatureOf } from "../../../provisioning/trust/order.ts";
 import { signRollout } from "../../../provisioning/trust/rollout.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { silentLog } from "../../../system/log.ts";
@@ -53,7 +56,10 @@ let membership: Membership;
 let orderKind: (kind: string) => OrderKind;
 let cellar: Identity;
 let belongsTo: string;
+let life: { rename(): Promise<void>; leave(): Promise<void>; order: TakeOrders };
 let underWay: Status["rollout"];
+/** What happens after the device was asked, and before it is handed an order. */
+let meanwhile: () => Promise<unknown> = async () => {};
 
 beforeAll(async () => {
   process.env["HAMLET_PASSPHRASE"] = passphrase;
@@ -85,6 +91,7 @@ beforeEach(async () => {
   orders = await Orders.open({ neighborhood, stateFolder, revocations, clock: systemClock, ...doors });
 
   belongsTo = neighborhood.id;
+  meanwhile = async () => {};
   underWay = undefined;
   const source = makeStatusSource();
   const { status } = source;
@@ -97,8 +104,12 @@ beforeEach(async () => {
   };
   const kinds = operatorOrderKinds(orders);
   orderKind = (wanted) => kinds.find(({ kind }) => kind === wanted)!;
-  const order = makeOrders([revocationKind(membership), ...kinds], () => {});
-  const life = { rename: async () => {}, leave: async () => {}, order };
+  const take = makeOrders([revocationKind(membership), ...kinds], () => {});
+  const order: typeof take = async (documents) => {
+    await meanwhile();
+    return take(documents);
+  };
+  life = { rename: async () => {}, leave: async () => {}, order };
   const device = { id: attic.id, life: () => life, stateFolder: folder, isImage: true };
   const rest = { internalDisk: async () => undefined, update: async () => {}, updateActivity: () => undefined };
   socket = join(folder, "agent.sock");
@@ -234,6 +245,49 @@ test("promote does not go on with a rollout that failures or a disagreement have
   expect(orders.rollouts()).toMatchObject([{ state: "paused", rollout: { number: 1 } }]);
 });
 
+test("who is overtaken by another operator hears so, and nothing is said to be done", async () => {
+  await start();
+  const owner = await openOperator(await readNeighborhood(home), passphrase);
+  const [{ rollout }] = orders.rollouts() as [ReturnType<typeof orders.rollouts>[number]];
+  const overtake = (number: number, state: "running" | "paused" | "aborted" = "running", promoted = 2) => {
+    meanwhile = async () =>
+      void (await orders.take("rollout", await signRollout({ ...rollout, number, state, promoted }, owner.key)));
+  };
+  const overtaken = { code: "order.overtaken", exitCode: 3, hint: expect.stringContaining("hamlet rollout status") };
+  overtake(3);
+  await expect(hamlet(rolloutPause)).rejects.toMatchObject(overtaken);
+  expect(standing()).toMatchObject([{ state: "running", number: 3 }]);
+  // Under one number two say different things: nobody goes on.
+  overtake(4, "paused");
+  await expect(hamlet(rolloutResume)).rejects.toMatchObject(overtaken);
+  expect(orders.rollouts()).toMatchObject([{ state: "paused", because: "operatorsDisagree" }]);
+  overtake(6, "aborted");
+  await expect(hamlet(rolloutPromote, "1.4.0")).rejects.toMatchObject({ code: "rollout.paused" });
+  expect(await hamlet(rolloutAbort, "1.4.0", "--yes")).toMatch(/is aborted already$/);
+
+  const film = { ...signatureOf(rollout.neighborhood, owner), device: cellar.id, issuedAt: Date.now() };
+  meanwhile = async () =>
+    void (await orders.take(
+      "hold",
+      await signHold({ ...film, number: 2, until: Date.now() + 9, reason: "x" }, owner.key),
+    ));
+  await expect(hamlet(hold, "cellar", "--end")).rejects.toMatchObject({
+    ...{ code: "order.overtaken", exitCode: 3, hint: expect.stringContaining("run the command again") },
+  });
+  meanwhile = async () => void (await orders.take("forget", await signForget({ ...film, number: 5 }, owner.key)));
+  expect(await hamlet(forget, "cellar", "--yes")).toMatch(/^nobody waits for cellar any more: .*already$/);
+});
+
+test("a device that has the very order already is no other's word", async () => {
+  const { order } = life;
+  life.order = async (documents) => {
+    await order(documents);
+    return order(documents);
+  };
+  expect(await start()).toContain("has started");
+  expect(await hamlet(rolloutPause)).toMatch(/is paused$/);
+});
+
 test("a rollout whose numbers are used up takes no change but an abort, so that it blocks no other", async () => {
   await start();
   const owner = await openOperator(await readNeighborhood(home), passphrase);
@@ -341,8 +395,8 @@ test("what a revoked operator stopped stays so for who was away, and an abort ma
       { state: "paused", operators: ["owner"], rollout: { promoted: 1 } },
     ]);
   }
-  expect(await hamlet(revoke, "alice", "--yes")).toBe("alice is out of Elm Street");
-  expect(await hamlet(rolloutAbort, "1.4.0", "--yes")).toMatch(/is aborted$/);
+  expect(await hamlet(revoke, "alice", "--yes")).toBe("alice is out of Elm Street already");
+  expect(await hamlet(rolloutAbort, "1.4.0", "--yes")).toMatch(/is aborted already$/);
 
   expect(await hamlet(revoke, "owner", "--yes")).toMatch(
     /of 1\.5\.0: a device that was away may go on with it; with another operator key run hamlet rollout pause [\w-]{8}$/,

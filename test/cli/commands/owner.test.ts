@@ -27,7 +27,7 @@ import {
   readNeighborhood,
   toProvision,
 } from "../../../provisioning/neighborhood/neighborhood.ts";
-import { adopt as signAdoption } from "../../../provisioning/neighborhood/orders.ts";
+import { adopt as signAdoption, reject as signRejection } from "../../../provisioning/neighborhood/orders.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import { silentLog } from "../../../system/log.ts";
@@ -46,6 +46,10 @@ let api: { stop(): Promise<void> };
 let membership: Membership;
 let tokens: { auto: TokenFile; confirm: TokenFile };
 let isFailing = false;
+/** What happens after the device was asked, and before it is handed an order. */
+let meanwhile: () => Promise<unknown> = async () => {};
+/** Asked instead of attic: it waits itself. */
+let waits: Identity | undefined;
 let neighborhood = { id: "", name: "" };
 let devices: Record<"attic" | "cellar" | "shed" | "porch" | "guest", Identity>;
 
@@ -92,12 +96,23 @@ beforeEach(async () => {
     const members = [...membership.members().values()].map(({ record, name, tokenId }) => ({
       ...{ ...rest[0]!, id: record.id, name, tokenId, admittedBy: admittersOf(record.admissions) },
     }));
-    return { ...shown, members: [{ ...own!, tokenId: attic.token.id }, ...members], pending: membership.pending() };
+    const { deviceKey } = waits ?? attic;
+    const self = { ...shown.self, id: attic.id, name: "attic", deviceKey };
+    if (waits) return { ...shown, phase: "pending", self: { ...self, name: "porch" }, members: [], pending: [] };
+    return {
+      ...shown,
+      self,
+      members: [{ ...own!, id: attic.id, tokenId: attic.token.id }, ...members],
+      pending: membership.pending(),
+    };
   };
   const take = makeOrders([revocationKind(membership), rejectionKind(membership), adoptionKind(membership)], () => {});
   isFailing = false;
+  meanwhile = async () => {};
+  waits = undefined;
   const order: typeof take = async (documents) => {
     if (isFailing) throw new HamletError("device.noAnswer", "it lost its power just now");
+    await meanwhile();
     return take(documents);
   };
   const life = { rename: async () => {}, leave: async () => {}, order };
@@ -108,9 +123,12 @@ beforeEach(async () => {
 });
 afterEach(() => api.stop());
 
+let noted: string[];
+const note = (line: string) => void noted.push(line);
 async function hamlet(command: Command, ...argv: string[]): Promise<string[]> {
   const lines: string[] = [];
-  const context = { print: (line: string) => void lines.push(line), note: () => {}, progress: silentProgress };
+  const context = { print: (line: string) => void lines.push(line), note, progress: silentProgress };
+  noted = [];
   await command.run(parseInput(command, [...argv, "--device", socket, "--neighborhood", home], {}), context);
   return lines;
 }
@@ -192,6 +210,56 @@ test("reject: a device waits no more, whatever it says, until the owner adopts i
   expect(await knocks("porch")).toMatchObject({ kind: "member" });
 });
 
+test("reject and its button say so when somebody else has let the device in meanwhile", async () => {
+  const owner = await openNeighborhood(home, passphrase);
+  const adoptFirst = (name: "porch" | "guest") => async () => {
+    await membership.adopt(await signAdoption(owner, devices[name].deviceKey, Date.now()));
+    await knocks(name);
+  };
+  const overtaken = { code: "order.overtaken", exitCode: 3, hint: expect.stringContaining("hamlet revoke") };
+  meanwhile = adoptFirst("porch");
+  await expect(hamlet(reject, "porch", "--yes")).rejects.toMatchObject(overtaken);
+  meanwhile = adoptFirst("guest");
+  const values = { device: socket, neighborhood: home };
+  const { reject: press } = (await ownerAt(await findDevice(values), values))!;
+  await expect(press(devices.guest.deviceKey)).rejects.toMatchObject(overtaken);
+  expect([...membership.members().values()].map(({ name }) => name)).toEqual(["cellar", "shed", "porch", "guest"]);
+});
+
+test("adopt: who was adopted meanwhile is in, and who was turned away meanwhile is not", async () => {
+  const owner = await openNeighborhood(home, passphrase);
+  meanwhile = async () => {
+    await membership.adopt(await signAdoption(owner, devices.porch.deviceKey, Date.now() + 5));
+    await knocks("porch");
+  };
+  expect(await hamlet(adopt, "porch", "--code", codeOf("porch"), "--yes")).toEqual(["porch is a member of Elm Street"]);
+  meanwhile = async () =>
+    void (await membership.reject(await signRejection(owner, devices.guest.deviceKey, Date.now() + 5_000)));
+  await expect(hamlet(adopt, "guest", "--code", codeOf("guest"), "--yes")).rejects.toMatchObject({
+    ...{ code: "order.overtaken", exitCode: 3 },
+  });
+});
+
+test("reject hands nothing to the device that is turned away, neither by the command nor by its button", async () => {
+  waits = devices.porch;
+  const refusal = { code: "order.toItself", exitCode: 3, hint: expect.stringContaining("--device <member>") };
+  await expect(hamlet(reject, "porch", "--yes")).rejects.toMatchObject(refusal);
+  const values = { device: socket, neighborhood: home };
+  const buttons = (await ownerAt(await findDevice(values), values))!;
+  await expect(buttons.reject(devices.porch.deviceKey)).rejects.toMatchObject(refusal);
+  expect(membership.rejections().size).toBe(0);
+  await buttons.adopt(devices.porch.deviceKey);
+  expect(membership.adoptions().size).toBe(1);
+});
+
+test("revoke hands nothing to a device that it puts out, by its key or by its token", async () => {
+  const refusal = { code: "order.toItself", exitCode: 3, hint: expect.stringContaining("--device <member>") };
+  await expect(hamlet(revoke, "attic", "--stays", "all", "--yes")).rejects.toMatchObject(refusal);
+  await expect(hamlet(revoke, "cellar", "--stays", "shed", "--yes")).rejects.toMatchObject(refusal);
+  expect((await readNeighborhood(home)).file.revocations).toEqual([]);
+  expect(membership.revocations().documents).toEqual([]);
+});
+
 test("reject signs nothing for a member, a wrong code, or without an answer", async () => {
   await expect(hamlet(reject, "cellar", "--yes")).rejects.toMatchObject({ code: "adoption.notWaiting" });
   await expect(hamlet(reject, "porch", "--code", codeOf("guest"), "--yes")).rejects.toMatchObject({
@@ -214,6 +282,8 @@ test("revoke: a device is out at once and for good, the folder keeps it, and eve
 test("revoke: only those stay whom the owner names, and another card with the token gains nothing", async () => {
   await hamlet(revoke, "cellar", "--stays", "none", "--yes");
   expect(membership.members().size).toBe(0);
+  // The asked device goes too, and knows nobody who stays.
+  expect(noted[0]).toContain("no member that stays has heard of it");
   expect(await knocks("shed")).toEqual({ kind: "refused", because: "tokenClosed" });
 });
 
@@ -266,7 +336,7 @@ test("revoke: what was signed but reached nobody is handed out by the same comma
 test("revoke: an operator and a token, and the list that names them", async () => {
   const [token] = await tokenIds();
   expect(await hamlet(revoke, "owner", "--yes")).toEqual(["owner is out of Elm Street"]);
-  expect(await hamlet(revoke, "owner", "--yes")).toEqual(["owner is out of Elm Street"]);
+  expect(await hamlet(revoke, "owner", "--yes")).toEqual(["owner is out of Elm Street already"]);
   expect((await readNeighborhood(home)).file.revocations).toHaveLength(1);
   expect(membership.revocations().operators.size).toBe(1);
   await hamlet(revoke, token!, "--stays", "all", "--yes");
