@@ -12,11 +12,11 @@ import { addAdoptions } from "./adoptions.ts";
 import { holderOf } from "./names.ts";
 import { waiting } from "./pending.ts";
 import { perform, saving } from "./perform.ts";
-import { addRejections } from "./rejections.ts";
+import { addRejections, lasting } from "./rejections.ts";
 import type { Effect, Event, Member, Now, Pending, State, Task } from "./state.ts";
 import { step } from "./step.ts";
 import { Store } from "./store.ts";
-import { isClockBehind } from "./trust.ts";
+import { dateOf, isClockBehind } from "./trust.ts";
 import {
   verifyAdopted,
   verifyAgain,
@@ -194,8 +194,9 @@ export class Membership {
     return this.#state.adoptions;
   }
 
+  /** Those whose day is not over. */
   rejections(): State["rejections"] {
-    return this.#state.rejections;
+    return lasting(this.#state.rejections, dateOf(this.#state, this.#now().wallMs));
   }
 
   revocations(): State["revocations"] {

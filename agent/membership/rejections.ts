@@ -25,18 +25,18 @@ export function addRejections(
     if (isRejectedAt(one.rejection, nowMs) && (!before || isLater(one, before))) all.set(id, one);
   }
   if ([...all].every(([id, { jws }]) => known.get(id)?.jws === jws)) return known;
-  const latest = [...all].filter(([, { rejection }]) => isRejectedAt(rejection, nowMs));
+  const latest = [...lasting(all, nowMs)];
   latest.sort(([, one], [, other]) => (isLater(one, other) ? -1 : 1));
   return new Map(latest.slice(0, mostRejections));
 }
 
+/** Without those whose day is over. */
+export const lasting = (rejections: State["rejections"], nowMs: number): State["rejections"] =>
+  new Map([...rejections].filter(([, { rejection }]) => isRejectedAt(rejection, nowMs)));
+
 /** What counts now, when the root signed it, by the device's id. */
 export const rejectedAt = (rejections: State["rejections"], nowMs: number): ReadonlyMap<string, number> =>
-  new Map(
-    [...rejections].flatMap(([id, { rejection }]) =>
-      isRejectedAt(rejection, nowMs) ? [[id, rejection.issuedAt] as const] : [],
-    ),
-  );
+  new Map([...lasting(rejections, nowMs)].map(([id, { rejection }]) => [id, rejection.issuedAt]));
 
 export function takeRejections(state: State, rejected: readonly Rejected[], nowMs: number): Step {
   const rejections = addRejections(state.rejections, rejected, nowMs);

@@ -220,6 +220,23 @@ test("rejections spread by gossip, forged ones are refused, old and surplus ones
   expect(kind.get(porch.id)).toBeUndefined();
 });
 
+test("a rejection is told of and handed on until its day is over, and no longer, whatever the device's clock says then", async () => {
+  const { membership, order } = await knowingCellar(attic);
+  const kind = rejectionKind(membership);
+  const rejection = await rejectionOf(porch);
+  await order([rejection]);
+  now += 86_399_999;
+  expect(kind.summaries()).toHaveLength(1);
+  now += 1;
+  expect(kind.summaries()).toEqual([]);
+  expect(kind.get(porch.id)).toBeUndefined();
+  expect(await order([rejection])).toMatchObject([{ outcome: "known", counts: false }]);
+  // The root has signed a later date: a clock that falls behind it brings no rejection back.
+  await order([await adoptionOf(porch)]);
+  now -= 3_600_000;
+  expect(kind.summaries()).toEqual([]);
+});
+
 test("gossip brings adoptions too; a forged one is refused, and asked for no more", async () => {
   const { membership } = await knowingCellar(attic);
   const kind = adoptionKind(membership);
