@@ -37,7 +37,13 @@ export const OrdersStatus = z.object({
     )
     .describe("the one that started first in front"),
   holds: z.array(z.object({ hold: Hold.omit({ certificate: true }), operator: by })),
-  forgets: z.array(z.object({ forget: Forget.omit({ certificate: true }), operator: by })),
+  forgets: z.array(
+    z.object({
+      forget: Forget.omit({ certificate: true }),
+      operator: by,
+      isBack: z.boolean().exactOptional().describe("the device has come back since, so that it counts as any other"),
+    }),
+  ),
   operators: z.array(z.object({ name: z.string(), key: z.string(), isRevoked: z.boolean() })),
 });
 export type OrdersStatus = z.infer<typeof OrdersStatus>;
@@ -49,7 +55,7 @@ export const ordersStatusOf = (
     .rollouts()
     .map((order) => ({ ...order, rollout: bare(order.rollout), operators: [...order.operators] })),
   holds: orders.holds().map(({ hold, operator }) => ({ hold: bare(hold), operator })),
-  forgets: orders.forgets().map(({ forget, operator }) => ({ forget: bare(forget), operator })),
+  forgets: orders.forgets().map(({ forget, operator, isBack }) => ({ forget: bare(forget), operator, isBack })),
   operators: orders.operators(),
 });
 

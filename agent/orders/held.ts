@@ -7,6 +7,7 @@ import { operatorIdOf } from "../../provisioning/trust/operator.ts";
 import type { Signed } from "../../provisioning/trust/order.ts";
 import type { Rollout } from "../../provisioning/trust/rollout.ts";
 import { addRollout as addDocument } from "../../provisioning/trust/rollout-orders.ts";
+import type { Comebacks } from "./comebacks.ts";
 import { addLatest, type Latest, type Moment, none, type Rule, refuseOutdated, withinBounds } from "./latest.ts";
 
 export type Certified = { content: OperatorCertificate; jws: string; digest: string };
@@ -16,8 +17,12 @@ export type Held = {
   rollouts: Latest<readonly Signed<Rollout>[]>;
   holds: Latest<Signed<Hold>>;
   forgets: Latest<Signed<Forget>>;
+  comebacks: Comebacks;
 };
-export const nothingHeld: Held = { operators: none, rollouts: none, holds: none, forgets: none };
+export const nothingHeld: Held = {
+  ...{ operators: none, rollouts: none, holds: none, forgets: none },
+  comebacks: new Map(),
+};
 
 const mostRollouts = 16;
 const mostDevices = 256;
@@ -86,9 +91,11 @@ export function addRollout(held: Held, added: Signed<Rollout>, { isDone, ...mome
 }
 
 /** Without what revoked operators signed. `revoked`: their keys. */
-export function withoutRevoked({ operators, rollouts, holds, forgets }: Held, revoked: ReadonlySet<string>): Held {
+export function withoutRevoked(held: Held, revoked: ReadonlySet<string>): Held {
+  const { operators, rollouts, holds, forgets } = held;
   const bySomebody = ({ operator }: { operator: OperatorCertificate }) => !revoked.has(operator.key);
   return {
+    ...held,
     operators: some(operators, ({ content }) => !revoked.has(content.key)),
     rollouts: {
       ...rollouts,
@@ -103,10 +110,11 @@ const some = <T>({ documents, floorMs }: Latest<T>, is: (document: T) => boolean
   ...{ documents: new Map([...documents].filter(([, document]) => is(document))), floorMs },
 });
 
-export type Floors = Record<keyof Held, number>;
+export type Floors = Record<Exclude<keyof Held, "comebacks">, number>;
 
 /** What was above the floor when it came stays, wherever the floor is now. */
-export const withFloors = ({ operators, rollouts, holds, forgets }: Held, floorsMs: Floors): Held => ({
+export const withFloors = ({ operators, rollouts, holds, forgets, comebacks }: Held, floorsMs: Floors): Held => ({
+  comebacks,
   operators: { ...operators, floorMs: floorsMs.operators },
   rollouts: { ...rollouts, floorMs: floorsMs.rollouts },
   holds: { ...holds, floorMs: floorsMs.holds },

@@ -1,10 +1,12 @@
 // The kinds of documents that operators sign, as members pass them on.
+import { maxComebackChars } from "../../provisioning/trust/comeback.ts";
 import { maxForgetChars } from "../../provisioning/trust/forget.ts";
 import { maxHoldChars } from "../../provisioning/trust/hold.ts";
 import { maxRolloutChars } from "../../provisioning/trust/rollout.ts";
 import { rankOf } from "../../provisioning/trust/rollout-orders.ts";
 import { digestOf } from "../membership/documents.ts";
 import { type OrderKind, orderKind } from "../membership/orders.ts";
+import { standing } from "./comebacks.ts";
 import type { Orders } from "./orders.ts";
 import type { OrderName } from "./readings.ts";
 
@@ -63,9 +65,24 @@ const forgetKind = (orders: Orders): OrderKind =>
     get: (id) => orders.valid().forgets.documents.get(id)?.jws,
   });
 
+/** The devices' own word, which ends an order. */
+const comebackKind = (orders: Orders): OrderKind =>
+  orderKind({
+    ...takenBy(orders, "comeback"),
+    type: "hamlet-comeback",
+    maxChars: maxComebackChars,
+    // Of the forget's number, so that a later one needs a later word.
+    summaries() {
+      const held = orders.valid();
+      return [...standing(held)].map(([id, of]) => summaryOf(id, held.forgets.documents.get(id)!.content.number, of));
+    },
+    get: (id) => standing(orders.valid()).get(id)?.jws,
+  });
+
 export const operatorOrderKinds = (orders: Orders): OrderKind[] => [
   operatorKind(orders),
   rolloutKind(orders),
   holdKind(orders),
   forgetKind(orders),
+  comebackKind(orders),
 ];

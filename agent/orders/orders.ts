@@ -12,6 +12,7 @@ import type { Log } from "../../system/log.ts";
 import { makeQueue } from "../../system/queue.ts";
 import { warnOfDamage } from "../health/damage.ts";
 import type { Warnings } from "../health/warnings.ts";
+import { isBack } from "./comebacks.ts";
 import { type Bounds, type Held, nothingHeld, withFloors, withoutRevoked } from "./held.ts";
 import { type OrderName, type Reading, readings } from "./readings.ts";
 import { OrdersStore } from "./store.ts";
@@ -27,7 +28,8 @@ export type OrdersOptions = {
 };
 /** `operator`: the name of who signed it. */
 export type HoldOrder = { hold: Hold; operator: string };
-export type ForgetOrder = { forget: Forget; operator: string };
+/** `isBack`: the device has heard of it since, so that it counts as any other. */
+export type ForgetOrder = { forget: Forget; operator: string; digest: string; isBack: boolean };
 export type KnownOperator = { name: string; key: string; isRevoked: boolean };
 
 export class Orders {
@@ -47,12 +49,13 @@ export class Orders {
   /** Reads back what was kept. What no longer verifies is left out. */
   static async open(o: OrdersOptions): Promise<Orders> {
     const orders = new Orders(o);
-    const { damage, floorsMs, operators, rollouts, holds, forgets } = await orders.#store.load();
+    const { damage, floorsMs, operators, rollouts, holds, forgets, comebacks } = await orders.#store.load();
     if (damage) warnOfDamage(o.warnings, damage);
     for (const jws of operators) await orders.#readBack(readings.operator, jws);
     for (const jws of rollouts) await orders.#readBack(readings.rollout, jws);
     for (const jws of holds) await orders.#readBack(readings.hold, jws);
     for (const jws of forgets) await orders.#readBack(readings.forget, jws);
+    for (const jws of comebacks) await orders.#readBack(readings.comeback, jws);
     orders.#held = withFloors(orders.#held, floorsMs);
     return orders;
   }
@@ -112,10 +115,15 @@ export class Orders {
   }
 
   forgets(): ForgetOrder[] {
-    const { forgets } = this.valid();
-    return [...forgets.documents.values()].map(({ content, operator }) => ({
-      ...{ forget: content, operator: operator.name },
+    const held = this.valid();
+    return [...held.forgets.documents.values()].map(({ content, operator, digest }) => ({
+      ...{ forget: content, operator: operator.name, digest, isBack: isBack(held, content.device) },
     }));
+  }
+
+  /** The devices for which nobody waits. */
+  forgotten(): string[] {
+    return this.forgets().flatMap(({ forget, isBack: is }) => (is ? [] : [forget.device]));
   }
 
   operators(): KnownOperator[] {

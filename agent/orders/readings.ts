@@ -1,13 +1,15 @@
 // How each kind of order is verified, and what it adds to what is held.
+import { verifyComeback } from "../../provisioning/trust/comeback.ts";
 import { verifyForget } from "../../provisioning/trust/forget.ts";
 import { verifyHold } from "../../provisioning/trust/hold.ts";
 import { digestOf } from "../../provisioning/trust/jws.ts";
 import { verifyOperator } from "../../provisioning/trust/operator.ts";
 import type { Authority, OrderFields, Signed } from "../../provisioning/trust/order.ts";
 import { verifyRollout } from "../../provisioning/trust/rollout.ts";
+import { addComeback } from "./comebacks.ts";
 import { addForget, addHold, addOperator, addRollout, type Bounds, type Held } from "./held.ts";
 
-export type OrderName = "operator" | "rollout" | "hold" | "forget";
+export type OrderName = "operator" | "rollout" | "hold" | "forget" | "comeback";
 
 /** Throws `Refusal`; so may what it returns. */
 export type Reading = (jws: string, authority: Authority, bounds: Bounds) => Promise<(held: Held) => Held>;
@@ -28,6 +30,10 @@ export const readings: Record<OrderName, Reading> = {
   async forget(jws, authority, bounds) {
     const order = await verifyForget(jws, authority);
     return (held) => withOperator(addForget(held, order, bounds), order, bounds);
+  },
+  async comeback(jws, { neighborhood }) {
+    const { device, forget } = await verifyComeback(jws, neighborhood.id);
+    return (held) => addComeback(held, device, { forget, jws });
   },
 };
 

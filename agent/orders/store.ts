@@ -3,6 +3,7 @@ import { z } from "zod";
 import { agentFilesIn } from "../../provisioning/handover/agent-files.ts";
 import { type Damage, keep, readKept } from "../../system/kept.ts";
 import { documentsIn, isOfType } from "../membership/salvage.ts";
+import { standing } from "./comebacks.ts";
 import type { Floors, Held } from "./held.ts";
 
 const Floor = z.number().min(0);
@@ -12,6 +13,7 @@ const OrdersFile = z.object({
   rollouts: z.array(z.string()),
   holds: z.array(z.string()),
   forgets: z.array(z.string()),
+  comebacks: z.array(z.string()).default([]),
   floorsMs: z.object({ operators: Floor, rollouts: Floor, holds: Floor, forgets: Floor }),
 });
 export type KeptOrders = Omit<z.infer<typeof OrdersFile>, "v"> & { damage?: Damage };
@@ -32,13 +34,14 @@ export class OrdersStore {
       rollouts: value?.rollouts ?? found.filter(isOfType("hamlet-rollout")),
       holds: value?.holds ?? found.filter(isOfType("hamlet-hold")),
       forgets: value?.forgets ?? found.filter(isOfType("hamlet-forget")),
+      comebacks: value?.comebacks ?? found.filter(isOfType("hamlet-comeback")),
       floorsMs: value?.floorsMs ?? { operators: 0, rollouts: 0, holds: 0, forgets: 0 },
       ...(damage && { damage }),
     };
   }
 
   /** Throws `file.full` or the system's error. */
-  async save({ operators, rollouts, holds, forgets }: Held): Promise<void> {
+  async save({ operators, rollouts, holds, forgets, comebacks }: Held): Promise<void> {
     const texts = (documents: Iterable<{ jws: string }>) => [...documents].map(({ jws }) => jws);
     const content: z.infer<typeof OrdersFile> = {
       v: 1,
@@ -46,6 +49,7 @@ export class OrdersStore {
       rollouts: texts([...rollouts.documents.values()].flat()),
       holds: texts(holds.documents.values()),
       forgets: texts(forgets.documents.values()),
+      comebacks: texts(standing({ forgets, comebacks }).values()),
       floorsMs: {
         ...{ operators: operators.floorMs, rollouts: rollouts.floorMs },
         ...{ holds: holds.floorMs, forgets: forgets.floorMs },

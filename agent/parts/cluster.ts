@@ -12,6 +12,7 @@ import { makeOrders, type TakeOrders } from "../membership/orders.ts";
 import { adoptionKind, rejectionKind, revocationKind } from "../membership/root-orders.ts";
 import { operatorOrderKinds } from "../orders/kinds.ts";
 import type { Orders } from "../orders/orders.ts";
+import { comeBack as sayBack } from "../orders/own-comeback.ts";
 import type { Results } from "../rollout/results.ts";
 import type { Scope } from "./scope.ts";
 
@@ -57,6 +58,12 @@ export async function joinCluster(
     membership.happen({ kind: "liveness", states: new Map([...liveness].map(told)) }).catch(complain);
   };
   let cluster: Cluster | undefined;
+  const comeBack = () => {
+    if (!cluster) return;
+    const { publish } = cluster;
+    const log = makeLog("orders");
+    sayBack({ identity, orders, voters: leases.voters, ended: gone, publish, log }).catch(complain);
+  };
   const leases = await startLeases({
     self: identity.id,
     store: new LeaseStore(config.stateFolder, identity.id),
@@ -65,14 +72,16 @@ export async function joinCluster(
     log: makeLog("leases"),
     send: (to, text) => cluster?.send(to, text),
     members: () => membership.members().keys(),
+    onListed: () => comeBack(),
     onDamage: (damage) => warnOfDamage(warnings, damage),
   });
-  const endVoters = () => {
-    const forgotten = orders.forgets().map(({ forget }) => forget.device);
-    leases.ended([...membership.revocations().devices, ...forgotten]);
+  const gone = () => [...membership.revocations().devices, ...orders.forgotten()];
+  const ordersChanged = () => {
+    leases.ended(gone());
+    comeBack();
   };
-  endVoters();
-  ended.push(orders.onChange(endVoters), () => leases.stop());
+  leases.ended(gone());
+  ended.push(orders.onChange(ordersChanged), () => leases.stop());
   const joined = await startCluster({
     self: { id: identity.id, signLiveness: livenessSigner(identity.key.privateKey) },
     address: identity.address,
@@ -93,6 +102,7 @@ export async function joinCluster(
     services,
   });
   cluster = joined;
+  comeBack();
   ended.push(() => joined.stop());
   return {
     ...{ cluster, leases, order: makeOrders(orderKinds, joined.publish) },

@@ -60,7 +60,7 @@ export function startRollouts(
         self: { id, release: config.release, tags: token.tags },
         members: membership.members().values(),
         liveness: cluster.liveness(),
-        forgotten: new Set(orders.forgets().map(({ forget }) => forget.device)),
+        forgotten: new Set(orders.forgotten()),
         ...{ openedAtMs, nowMs: clock.monotonic(), wallMs: clock.now() },
       }),
     catchUp: () => cluster.catchUp(catchUpMs),

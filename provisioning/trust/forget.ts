@@ -1,4 +1,5 @@
-// A forget: the operator's word that nobody shall wait for a device that is gone. It stays a member, and takes part again if it comes back.
+// A forget: the operator's word that nobody shall wait for a device that is gone. It stays a member; the forget ends when the device has
+// heard of it (comeback.ts).
 import { z } from "zod";
 import { Id } from "./fields.ts";
 import type { SigningKey } from "./keys.ts";

@@ -22,6 +22,7 @@ export type DocumentType =
   | "hamlet-rollout"
   | "hamlet-hold"
   | "hamlet-forget"
+  | "hamlet-comeback"
   | "hamlet-result"
   | "hamlet-liveness"
   | "hamlet-question"

@@ -15,6 +15,7 @@ import { makeWitness } from "../../agent/witness/witness.ts";
 import { admittedBy } from "../../provisioning/trust/admission.ts";
 import { verifyAdoption } from "../../provisioning/trust/adoption.ts";
 import { SignedAnswer, signAnswer, verifyAnswer } from "../../provisioning/trust/answer.ts";
+import { verifyComeback } from "../../provisioning/trust/comeback.ts";
 import { verifyForget } from "../../provisioning/trust/forget.ts";
 import { verifyHold } from "../../provisioning/trust/hold.ts";
 import { judgeRecord } from "../../provisioning/trust/judge.ts";
@@ -160,6 +161,12 @@ const documents: Reader[] = [
   ),
   reader("forget", 1_500, [{ ...order, device: attic.id }], (text) =>
     verifyForget(signed("hamlet-forget", text, operator.key), authority),
+  ),
+  reader(
+    "comeback",
+    1_000,
+    [{ v: 1, neighborhood: elm.keys.id, deviceKey: attic.key.publicKey, forget: "f".repeat(43) }],
+    (text) => verifyComeback(signed("hamlet-comeback", text, attic.key), elm.keys.id),
   ),
   reader("witness", 1_500, [{ v: 1, by: cellar.id, device: attic.id, nonce: witnessed.nonce, ...seen }], (text) =>
     verifyStatement(signed("hamlet-witness", text, cellar.key), witnessed),

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { agentClient } from "../../agent/api/client.ts";
+import { signForget } from "../../provisioning/trust/forget.ts";
 import { signHold } from "../../provisioning/trust/hold.ts";
 import { signatureOf } from "../../provisioning/trust/order.ts";
 import { signRevocation } from "../../provisioning/trust/revocation.ts";
@@ -92,5 +93,37 @@ test.skipIf(lacks("namespaces", "wireguard", "nft"))(
     await expect(order(home, "attic", await signRollout({ ...resume, number: 4 }, alice.key))).rejects.toMatchObject({
       code: "document.refused",
     });
+  },
+);
+
+test.skipIf(lacks("namespaces", "wireguard", "nft"))(
+  "a forget ends for all once the forgotten device is back and has heard of it, also for who was away meanwhile",
+  async () => {
+    await using home = await makeNeighborhood(names);
+    const owner = await makeOperator(home.street, "owner");
+    await home.startAgents(...names);
+    await eventually(async () => expect(await Promise.all(names.map((at) => aliveAt(home, at)))).toEqual([3, 3, 3]), {
+      within: 20_000,
+    });
+    const device = (await home.status("kitchen")).self.id;
+    await home.agent("kitchen").kill("SIGKILL");
+    const forget = { ...signatureOf(home.street.keys.id, owner), number: 1, issuedAt: Date.now(), device };
+    await order(home, "attic", await signForget(forget, owner.key));
+    const forgotten = (isBack: boolean, ...at: string[]) =>
+      eventually(
+        async () => {
+          for (const { forgets } of await ordersAt(home, at))
+            expect(forgets).toMatchObject([{ forget: { device }, isBack }]);
+        },
+        { within: 60_000 },
+      );
+    await forgotten(false, "attic", "cellar");
+    await home.agent("cellar").kill("SIGKILL");
+    await home.startAgent("kitchen");
+    await forgotten(true, "attic", "kitchen");
+    // It is gone again before cellar, which knows of the forget alone, can hear its word from it.
+    await home.agent("kitchen").kill("SIGKILL");
+    await home.startAgent("cellar");
+    await forgotten(true, "attic", "cellar");
   },
 );

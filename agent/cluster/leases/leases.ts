@@ -50,6 +50,8 @@ export type LeasesOptions = {
   log: Log;
   send(to: string, text: string): void;
   members(): Iterable<string>;
+  /** The voters have changed. */
+  onListed?(): void;
   onDamage?(damage: NonNullable<Awaited<ReturnType<LeaseStore["load"]>>["damage"]>): void;
 };
 export type LeaseOffice = Leases & {
@@ -144,6 +146,7 @@ export async function startLeases(o: LeasesOptions): Promise<LeaseOffice> {
       }
       case "listed":
         log.info(`voters ${effect.list.number}: ${effect.list.voters.join(", ")}`);
+        o.onListed?.();
         break;
     }
   }

@@ -37,5 +37,12 @@ export function outranks(a: VoterList, b: VoterList): boolean {
 
 const rankOf = ({ number, voters }: VoterList): number => (number === 1 ? 0 : isSmall(voters) ? 1 : 2);
 
+/**
+ * Whether a voter that was given up may count again. If it was the only one, every majority of the list without it shares a voter with
+ * every majority of the list with it; of two, the others must first vote one out.
+ */
+export const mayCountAgain = (voters: readonly string[], id: string, ended: ReadonlySet<string>): boolean =>
+  !voters.includes(id) || !voters.some((other) => other !== id && ended.has(other));
+
 /** Of so few each may stop all the others anyway. */
 export const isSmall = (voters: readonly string[]): boolean => voters.length <= 2;

@@ -13,8 +13,8 @@ export const forget: Command = {
   summary: "wait no more for a device that is gone",
   example: "hamlet forget cellar --yes",
   details: `
-A device that is off blocks a rollout, and has a vote on who may restart. Forget one that will not come back soon. It stays a member, and takes
-part again if it does; to put it out for good use hamlet revoke.`,
+A device that is off blocks a rollout, and has a vote on who may restart. Forget one that will not come back soon. It stays a member, and the
+forget ends for all as soon as the device is back and has heard of it; to put it out for good use hamlet revoke.`,
   options: {
     ...deviceOption,
     json: { type: "boolean", describe: "print the result as JSON" },
@@ -24,7 +24,7 @@ part again if it does; to put it out for good use hamlet revoke.`,
     operate(input.values, context, async ({ owned, members, orders, operator, hand }) => {
       const gone = memberNamed(members, required(forget, input, 0, "the device"));
       if (input.values["yes"] !== true) {
-        const alive = gone.state === "alive" ? " It answers now!" : "";
+        const alive = gone.state === "alive" ? " It answers now, so that it will count again at once." : "";
         await confirm(forget, {
           lost: `Nobody will wait for ${gone.name} any more, and it has no vote until it is back.${alive}`,
           question: `Type '${gone.name}' to go on`,

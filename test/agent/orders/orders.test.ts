@@ -7,8 +7,11 @@ import { Warnings } from "../../../agent/health/warnings.ts";
 import { makeOrders } from "../../../agent/membership/orders.ts";
 import { operatorOrderKinds } from "../../../agent/orders/kinds.ts";
 import { Orders } from "../../../agent/orders/orders.ts";
+import { comeBack } from "../../../agent/orders/own-comeback.ts";
+import { signComeback } from "../../../provisioning/trust/comeback.ts";
 import { signForget } from "../../../provisioning/trust/forget.ts";
 import { type Hold, signHold } from "../../../provisioning/trust/hold.ts";
+import { digestOf, sign } from "../../../provisioning/trust/jws.ts";
 import { deviceIdOf } from "../../../provisioning/trust/names.ts";
 import { type Operator, signatureOf } from "../../../provisioning/trust/order.ts";
 import { addRevocation, noRevocations, signRevocation } from "../../../provisioning/trust/revocation.ts";
@@ -236,6 +239,109 @@ test("of two holds the higher number counts, and of equal numbers the longer", a
   await kind("hold").offer(await hold({ number: 2, until: monday + 50 }, alice));
   expect(orders.holds()).toMatchObject([{ operator: "alice", hold: { until: monday + 50 } }]);
   expect(await kind("hold").offer(end)).toBe("known");
+});
+
+const forgetOf = (number = 1, by = owner) =>
+  signForget({ ...signatureOf(elm.keys.id, by), number, issuedAt: monday, device: attic.id }, by.key);
+const comebackOf = (forget: string, { device = attic, neighborhood = elm.keys.id } = {}) =>
+  signComeback(neighborhood, digestOf(forget), device.key);
+
+test("a forget ends for whoever hears the device's own word that it has heard of it, and after a restart", async () => {
+  const { orders, order, kind, published } = await open();
+  const forget = await forgetOf();
+  await order([forget]);
+  expect(orders.forgotten()).toEqual([attic.id]);
+  const comeback = await comebackOf(forget);
+  expect(await kind("comeback").offer(comeback)).toBe("new");
+  expect(await order([comeback])).toMatchObject([{ outcome: "known", counts: true }]);
+  for (const { orders: one, kind: told } of [{ orders, kind }, await open()]) {
+    expect(one.forgotten()).toEqual([]);
+    expect(one.forgets()).toMatchObject([{ forget: { device: attic.id }, isBack: true }]);
+    expect(told("comeback").summaries()).toMatchObject([{ id: attic.id, number: 1 }]);
+    expect(told("comeback").get(attic.id)).toBe(comeback);
+  }
+  // Forgotten again, it has to come back again: what it said before ends nothing.
+  await order([await forgetOf(2)]);
+  expect(orders.forgotten()).toEqual([attic.id]);
+  expect(kind("comeback").summaries()).toEqual([]);
+  expect(await kind("comeback").offer(comeback)).toBe("refused");
+  expect((await open()).orders.forgotten()).toEqual([attic.id]);
+  expect(published).toEqual([`forget ${attic.id}`, `forget ${attic.id}`]);
+});
+
+test("nobody ends a forget in the device's place, ahead of time, or for another neighborhood", async () => {
+  const { orders, order, kind } = await open();
+  const forget = await forgetOf();
+  // It may come before the forget that it is about, and counts once that is here.
+  const early = await comebackOf(forget);
+  expect(await kind("comeback").offer(early)).toBe("refused");
+  await order([forget]);
+  const liar = await makeDevice(elm, await makeToken(elm));
+  const claim = { v: 1, neighborhood: elm.keys.id, deviceKey: attic.key.publicKey, forget: digestOf(forget) };
+  const refused = [
+    await comebackOf(forget, { device: liar }),
+    await sign("hamlet-comeback", claim, liar.key),
+    await comebackOf(forget, { neighborhood: makeStreet().keys.id }),
+    await comebackOf(await forgetOf(2)),
+    await sign("hamlet-comeback", { ...claim, until: monday }, attic.key),
+    early.slice(0, -4),
+  ];
+  for (const jws of refused) expect(await kind("comeback").offer(jws)).toBe("refused");
+  expect(orders.forgotten()).toEqual([attic.id]);
+  expect(await kind("comeback").offer(early)).toBe("new");
+  expect(orders.forgotten()).toEqual([]);
+});
+
+test("two operators forget under one number: the device comes back from the one that counts, and from both in the end", async () => {
+  const { orders, kind } = await open();
+  const both = [await forgetOf(), await forgetOf(1, alice)];
+  const [first, second] = digestOf(both[0]!) > digestOf(both[1]!) ? both : both.toReversed();
+  await kind("forget").offer(first!);
+  await kind("comeback").offer(await comebackOf(first!));
+  await kind("forget").offer(second!);
+  expect(orders.forgotten()).toEqual([attic.id]);
+  await kind("comeback").offer(await comebackOf(second!));
+  expect(orders.forgotten()).toEqual([]);
+});
+
+test("a device that was forgotten says that it is back once it has heard of it, once, and no other does", async () => {
+  const { orders, order } = await open();
+  const published: string[] = [];
+  let voters: string[] = [];
+  let ended: string[] = [attic.id];
+  const back = (id = attic.id) =>
+    comeBack({
+      ...{ identity: { id, key: attic.key, neighborhood: elm.keys }, orders, log: silentLog },
+      ...{ voters: () => voters, ended: () => ended },
+      publish: (kind, of) => void published.push(`${kind} ${of}`),
+    });
+  await back();
+  await order([await forgetOf()]);
+  await back(deviceIdOf(alice.key.publicKey));
+  expect(orders.forgotten()).toEqual([attic.id]);
+  // Two voters were given up, and neither is voted out yet: majorities with and without both might not meet.
+  voters = [attic.id, "b", "c", "d", "e"];
+  ended = [attic.id, "b"];
+  await back();
+  expect(published).toEqual([]);
+  ended = [attic.id];
+  await Promise.all([back(), back()]);
+  await back();
+  expect([orders.forgotten(), published]).toEqual([[], [`comeback ${attic.id}`]]);
+  await order([await forgetOf(2)]);
+  await back();
+  expect([orders.forgotten(), published.length]).toEqual([[], 2]);
+});
+
+test("a revoked operator's forget is gone, and with it what ended it", async () => {
+  const { orders, order, kind } = await open();
+  const forget = await forgetOf(1, alice);
+  await order([forget]);
+  await kind("comeback").offer(await comebackOf(forget));
+  await revokeAlice();
+  expect([orders.forgets(), kind("comeback").summaries()]).toEqual([[], []]);
+  await order([await forgetOf()]);
+  expect(orders.forgotten()).toEqual([attic.id]);
 });
 
 test("damage to the file costs no order that its copy or its text still holds", async () => {

@@ -262,7 +262,6 @@ test("who is overtaken by another operator hears so, and nothing is said to be d
   await expect(hamlet(rolloutResume)).rejects.toMatchObject(overtaken);
   expect(orders.rollouts()).toMatchObject([{ state: "paused", because: "operatorsDisagree" }]);
   overtake(6, "aborted");
-  await expect(hamlet(rolloutPromote, "1.4.0")).rejects.toMatchObject({ code: "rollout.paused" });
   expect(await hamlet(rolloutAbort, "1.4.0", "--yes")).toMatch(/is aborted already$/);
 
   const film = { ...signatureOf(rollout.neighborhood, owner), device: cellar.id, issuedAt: Date.now() };

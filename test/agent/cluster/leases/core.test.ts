@@ -1,5 +1,6 @@
 // Rules of the core that take days, or a member that lies.
 import { expect, test } from "vitest";
+import { majorityOf, mayCountAgain } from "../../../../agent/cluster/leases/list.ts";
 import type { LeaseMessage } from "../../../../agent/cluster/leases/messages.ts";
 import type { Effect, Event, Kept, View } from "../../../../agent/cluster/leases/state.ts";
 import { begin, step } from "../../../../agent/cluster/leases/step.ts";
@@ -313,3 +314,25 @@ test("a member that comes and goes and never tells of its list stops nobody for 
   comeAndGo();
   expect(isSettling()).toBe(true);
 });
+
+test("a voter that was given up counts again only where each majority without it meets each majority with it", () => {
+  const majorities = (all: string[], from: string[]) =>
+    subsetsOf(from).filter(({ length }) => length >= majorityOf(all.length));
+  const meet = (one: string[], other: string[]) => one.some((id) => other.includes(id));
+  for (let size = 1; size <= 6; size++) {
+    const voters = Array.from({ length: size }, (_, at) => idOf(at));
+    for (const gone of subsetsOf(voters).filter((some) => some.includes(attic))) {
+      const without = voters.filter((id) => !gone.includes(id));
+      const withIt = [...without, attic];
+      const areSafe = majorities(without, without).every((one) =>
+        majorities(withIt, withIt).every((other) => meet(one, other)),
+      );
+      if (mayCountAgain(voters, attic, new Set(gone))) expect(areSafe).toBe(true);
+      expect(mayCountAgain(voters, attic, new Set(gone))).toBe(gone.length === 1);
+    }
+    expect(mayCountAgain(voters, idOf(9), new Set(voters))).toBe(true);
+  }
+});
+
+const subsetsOf = (ids: string[]): string[][] =>
+  Array.from({ length: 2 ** ids.length }, (_, bits) => ids.filter((__, at) => (bits >> at) & 1));
