@@ -114,7 +114,7 @@ function isOnlyAbout(value: unknown, own: Own, depth = 0): boolean {
 export function maySubscribe(
   neighborhood: string,
   filter: string,
-  held: ReadonlySet<string>,
+  held: Pick<ReadonlyMap<string, unknown>, "has" | "size">,
   limits: BrokerLimits,
 ): Denial | undefined {
   if (filter.length > 256) return "payload.tooLarge";
@@ -123,6 +123,19 @@ export function maySubscribe(
   const [root, owner] = filter.split("/");
   const isOurs = root === "#" || root === "homeassistant" || (root === topicRoot && matches(owner, neighborhood));
   return isOurs ? undefined : "topic.hidden";
+}
+
+/** The highest QoS with which one of the subscriptions asks for `topic` (MQTT 3.1.1, 3.3.5); 0 if none does. */
+export const qosFor = <QoS extends number>(subscriptions: ReadonlyMap<string, QoS>, topic: string): QoS =>
+  Math.max(0, ...[...subscriptions].flatMap(([filter, qos]) => (covers(filter, topic) ? [qos] : []))) as QoS;
+
+function covers(filter: string, topic: string): boolean {
+  const [wanted, levels] = [filter.split("/"), topic.split("/")];
+  for (const [at, level] of wanted.entries()) {
+    if (level === "#") return true;
+    if (level !== "+" && level !== levels[at]) return false;
+  }
+  return wanted.length === levels.length;
 }
 
 const matches = (level: string | undefined, name: string): boolean => level === name || level === "+" || level === "#";

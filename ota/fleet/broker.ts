@@ -3,14 +3,22 @@
 
 import type { EventEmitter } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
-import { Aedes, type AuthenticateError, type Client } from "aedes";
+import { Aedes, type AuthenticateError, type Client, type Subscription } from "aedes";
 import { plainAddress } from "../../system/address.ts";
 import { FairBucket } from "../../system/bucket.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
 import { remoteAddressOf } from "../../system/remote-address.ts";
-import { type BrokerLimits, brokerLimits, type Denial, mayConnect, mayPublish, maySubscribe } from "./access.ts";
+import {
+  type BrokerLimits,
+  brokerLimits,
+  type Denial,
+  mayConnect,
+  mayPublish,
+  maySubscribe,
+  qosFor,
+} from "./access.ts";
 import { type Heir, heritageOf, type Kept, willOf } from "./inherit.ts";
 import { limitPackets } from "./packets.ts";
 
@@ -34,7 +42,9 @@ export type Broker = {
   stop(): Promise<void>;
 };
 
-type Session = { device: string; from: string; subscriptions: Set<string> };
+type QoS = Subscription["qos"];
+/** `subscriptions`: the QoS of each, by its filter. */
+type Session = { device: string; from: string; subscriptions: Map<string, QoS> };
 
 /** Throws `port.taken` or `broker.failed`. */
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
@@ -83,7 +93,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
         });
         return done(error as AuthenticateError, false);
       }
-      sessions.set(client, { device: device!, from, subscriptions: new Set() });
+      sessions.set(client, { device: device!, from, subscriptions: new Map() });
       done(null, true);
     },
     authorizePublish(client, packet, done) {
@@ -110,12 +120,15 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
         refuse(`${client.id} to ${subscription.topic}`, because ?? "source.unknown");
         return done(null, null); // answered with 128, "failure", and the connection stays (3.9.3)
       }
-      session.subscriptions.add(subscription.topic);
+      session.subscriptions.set(subscription.topic, subscription.qos);
       done(null, subscription);
     },
     authorizeForward(client, packet) {
       const session = sessions.get(client);
-      return session && isStill(session) ? packet : null;
+      if (!session || !isStill(session)) return null;
+      // aedes sends what is retained with its publisher's QoS; whoever asked for less may take the rest for a fault (3.8.4).
+      const asked = packet.retain ? qosFor(session.subscriptions, packet.topic) : packet.qos;
+      return asked < packet.qos ? { ...packet, qos: asked } : packet;
     },
   });
   aedes.on("clientError", (client, error) => log.debug(`${client?.id ?? "client"}: ${error.message}`));

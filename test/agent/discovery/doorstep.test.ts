@@ -384,12 +384,16 @@ describe("the sender of a hello is careful too", () => {
   });
 });
 
+/** No limit is refilled, however busy this computer is. */
+const standing = { now: Date.now, monotonic: () => 0 };
+
 test("a sender over its limit is told to wait, by code, before its hello is read", async () => {
   let heard = 0;
-  const { port } = await makeDoorstep(async () => {
+  const onHello = async () => {
     heard++;
     return answer;
-  });
+  };
+  const { port } = await makeDoorstep(onHello, { clock: standing });
   const told = await Promise.all(Array.from({ length: 60 }, () => exchange(port, post("no hello at all"))));
   const codes = told.filter((text) => text.includes("{")).map(codeOf);
   expect(new Set(codes)).toEqual(new Set(["hello.invalid", "hello.busy"]));
@@ -403,7 +407,7 @@ test("orders: documents go to the device, and its refusal comes back; browsers a
     if (jws === "aa.forged.cc") throw new HamletError("document.refused", "the root did not sign this");
     return [{ kind: "adoption", outcome: "new", counts: true } as const];
   };
-  const { port } = await makeDoorstep(undefined, { onOrders });
+  const { port } = await makeDoorstep(undefined, { onOrders, clock: standing });
   const sent = (...documents: string[]) => order(JSON.stringify({ documents }));
   expect(await exchange(port, sent("aa.bb.cc"))).toMatch(
     /200 OK.*"taken":\[\{"kind":"adoption","outcome":"new","counts":true\}\]/s,

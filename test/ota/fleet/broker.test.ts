@@ -70,6 +70,22 @@ test("a member publishes below its own topic, and another receives it at once an
   expect((await retained)[1]).toBe(JSON.stringify(state));
 });
 
+test("what is retained comes with no higher QoS than a subscription asks for, by a filter as by a name", async () => {
+  const [publisher, careless] = await Promise.all([connectFrom("127.0.0.2", attic), connectFrom("127.0.0.3", cellar)]);
+  await publisher.publishAsync(topicOf(hood, attic, "state"), JSON.stringify(state), { qos: 1, retain: true });
+  const qosOf = (client: MqttClient) =>
+    new Promise((resolve) => client.once("message", (_topic, _payload, { qos }) => resolve(qos)));
+  const [none, one] = [qosOf(careless), qosOf(publisher)];
+  await careless.subscribeAsync(`hamlet/${hood}/#`, { qos: 0 });
+  expect(await none).toBe(0);
+  await publisher.subscribeAsync(`hamlet/${hood}/+/state`, { qos: 1 });
+  expect(await one).toBe(1);
+  // Of two subscriptions the higher counts.
+  const again = qosOf(careless);
+  await careless.subscribeAsync(topicOf(hood, attic, "state"), { qos: 1 });
+  expect(await again).toBe(1);
+});
+
 test("a source that is not a member gets no answer at all", async () => {
   await expect(connectFrom("127.0.0.9", attic)).rejects.toThrow();
   expect(broker.counts()).toEqual({ clients: 0, refused: 1 });
