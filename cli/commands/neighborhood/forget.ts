@@ -39,8 +39,13 @@ forget ends for all as soon as the device is back and has heard of it; to put it
         ...{ number: (known?.forget.number ?? 0) + 1, issuedAt: systemClock.now(), device: gone.id },
       };
       const handed = await hand(await signForget(order, by.key), { isSameByAnyone: true });
+      const isBackAtOnce = gone.state === "alive";
+      if (input.values["json"]) {
+        context.print(JSON.stringify({ device: gone.id, name: gone.name, isBackAtOnce }));
+        return;
+      }
       const already = handed === "already" ? ": somebody else has said so already" : "";
-      if (input.values["json"]) context.print(JSON.stringify({ device: gone.id, name: gone.name }));
-      else context.print(`nobody waits for ${gone.name} any more${already}`);
+      context.print(`nobody waits for ${gone.name} any more${already}`);
+      if (isBackAtOnce) context.note(`${gone.name} answers: it counts again as soon as it hears of this`);
     }),
 };

@@ -55,6 +55,7 @@ let orders: Orders;
 let membership: Membership;
 let orderKind: (kind: string) => OrderKind;
 let cellar: Identity;
+let cellarState: "alive" | "dead";
 let belongsTo: string;
 let life: { rename(): Promise<void>; leave(): Promise<void>; order: TakeOrders };
 let underWay: Status["rollout"];
@@ -92,12 +93,13 @@ beforeEach(async () => {
 
   belongsTo = neighborhood.id;
   meanwhile = async () => {};
+  cellarState = "alive";
   underWay = undefined;
   const source = makeStatusSource();
   const { status } = source;
   source.status = async () => {
     const shown = await status();
-    const member = { ...shown.members[1]!, id: cellar.id, name: "cellar" };
+    const member = { ...shown.members[1]!, id: cellar.id, name: "cellar", state: cellarState };
     const seen = { members: [shown.members[0]!, member], orders: ordersStatusOf(orders) };
     const rollout = underWay && { rollout: underWay };
     return { ...shown, ...seen, ...rollout, neighborhood: { id: belongsTo, name: "Elm Street" } };
@@ -274,7 +276,7 @@ test("who is overtaken by another operator hears so, and nothing is said to be d
     ...{ code: "order.overtaken", exitCode: 3, hint: expect.stringContaining("run the command again") },
   });
   meanwhile = async () => void (await orders.take("forget", await signForget({ ...film, number: 5 }, owner.key)));
-  expect(await hamlet(forget, "cellar", "--yes")).toMatch(/^nobody waits for cellar any more: .*already$/);
+  expect(await hamlet(forget, "cellar", "--yes")).toMatch(/^nobody waits for cellar any more: .*already\n/);
 });
 
 test("a device that has the very order already is no other's word", async () => {
@@ -328,8 +330,13 @@ test("hold signs nothing without a device, a time and a reason", async () => {
 
 test("forget: nobody waits for a member that is gone", async () => {
   await expect(hamlet(forget, "cellar")).rejects.toMatchObject({ code: "usage.invalid" });
-  expect(await hamlet(forget, "cellar", "--yes")).toBe("nobody waits for cellar any more");
-  expect(JSON.parse(await hamlet(forget, cellar.id, "--yes", "--json"))).toEqual({ device: cellar.id, name: "cellar" });
+  expect(await hamlet(forget, "cellar", "--yes")).toBe(
+    "nobody waits for cellar any more\ncellar answers: it counts again as soon as it hears of this",
+  );
+  cellarState = "dead";
+  expect(JSON.parse(await hamlet(forget, cellar.id, "--yes", "--json"))).toEqual({
+    ...{ device: cellar.id, name: "cellar", isBackAtOnce: false },
+  });
   expect(orders.forgets()).toMatchObject([{ forget: { device: cellar.id, number: 2 } }]);
 });
 
