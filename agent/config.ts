@@ -108,6 +108,12 @@ export const AgentConfig = z.strictObject({
         .regex(windowPattern)
         .optional()
         .describe("time of day, as 02:00-05:30 by the device's clock, in which releases are fetched; by default any"),
+      auto: z
+        .boolean()
+        .default(true)
+        .describe(
+          "false: in a neighborhood without an operator this device takes no release by itself, although its publisher lets homes take it",
+        ),
       metered: z
         .boolean()
         .default(false)

@@ -97,7 +97,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
     log: makeLog("orders"),
     warnings,
   });
-  const { results, kept } = await openResults(scope, membership);
+  const { results, ...known } = await openResults(scope, membership);
   let [rollouts, reached]: [Rollouts?, Cluster?] = [];
   const isUpdating = (member: string) => rollouts?.updating().has(member) ?? false;
   const witnessing = makeWitnessing(scope, { membership, paths, cluster: () => reached });
@@ -105,7 +105,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
   const joined = await joinCluster(scope, { membership, orders, results, isUpdating, services }, complain);
   const { cluster, leases, order } = joined;
   reached = cluster;
-  rollouts = startRollouts(scope, { ...joined, membership, orders, results, kept });
+  rollouts = startRollouts(scope, { ...joined, membership, orders, results, ...known });
   const alive = () => [...cluster.liveness()].filter(([, { state }]) => state === "alive").map(([id]) => id);
   const isCommonName = () => alive().every((other) => identity.id <= other);
   const memberAddresses = new Set<string>();

@@ -1,6 +1,8 @@
 // Says in words how a rollout stands and on what each device waits, on the page and in the terminal.
 // Pure.
+
 import type { RolloutMember, RolloutStatus, WaitShape } from "../ota/rollout/report.ts";
+import { autoOff } from "../ota/rollout/view.ts";
 import { bytes, count, duration } from "./words.ts";
 
 /** What people call a device. */
@@ -21,11 +23,12 @@ export const shownState = <State extends string>({
 }): State | "updating" => (updatingUntil !== undefined && state !== "alive" ? "updating" : state);
 
 export function headline(status: RolloutStatus, nameOf: NameOf, now: number): string {
-  const { release, state, waves, wave, updated, failed, total, waits, next } = status;
+  const { release, auto, state, waves, wave, updated, failed, total, waits, next } = status;
   const of = `${updated} of ${count(total, "device")} updated${failed > 0 ? `, ${failed} failed` : ""}`;
   const where = waves[wave] === undefined ? "" : `, wave ${wave + 1} of ${waves.length} (${waveName(waves[wave])})`;
   const why = waits ? `: ${waitText(waits, nameOf, now)}` : next === undefined ? "" : `: next is ${nameOf(next)}`;
-  return `${release} ${states[state]}${state === "running" || state === "paused" ? where : ""}; ${of}${why}`;
+  const by = auto === undefined ? "" : ` (auto, by the publisher of ${auto.publisher.slice(0, 8)})`;
+  return `${release}${by} ${states[state]}${state === "running" || state === "paused" ? where : ""}; ${of}${why}`;
 }
 
 const states: Record<RolloutStatus["state"], string> = {
@@ -63,6 +66,8 @@ function reasonText(wait: WaitShape, nameOf: NameOf, now: number): string {
       return `waits for ${wait.window}, in ${duration(((wait.until ?? now) - now) / 1000)}`;
     case "absence":
       return `waits for ${nameOf(wait.device)}, which is away`;
+    case "word":
+      return `waits for ${nameOf(wait.device)}, which has said nothing of it`;
     case "restart":
       return `waits for ${nameOf(wait.device)}, which restarts`;
     case "turn":
@@ -109,9 +114,12 @@ export function memberText({ standing, check, until, waits }: RolloutMember, nam
     case "failed":
       return `failed${why}`;
     case "unfit":
+      if (check === autoOff) return "takes no release by itself: its owner does not want it";
       return `passed over: the release is not for it${why}`;
     case "passedOver":
       return "passed over: it is away";
+    case "silent":
+      return "passed over: it has said nothing, and may not have seen the release";
     case "held":
     case "absent":
     case "waiting":

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { bundleProgram } from "../cli/package/bundle.ts";
+import type { Question } from "../ota/updater/metadata.ts";
 import type { Core } from "./sim/neighborhood.ts";
 
 const run = promisify(execFile);
@@ -58,6 +59,22 @@ export async function predecessorCore(): Promise<Core> {
   const path = await bundled("core", async (folder) => {
     const entry = join(folder, "core.ts");
     await writeFile(entry, parts.join("\n"));
+    return entry;
+  });
+  return await import(pathToFileURL(path).href);
+}
+
+type Search = {
+  findNewest(question: Question): Promise<{ manifest: { version: string } }>;
+  HamletError: new (code: "update.notThere", message: string) => Error;
+};
+
+/** How its updater finds the newest release, and the errors that it knows. */
+export async function predecessorSearch(): Promise<Search> {
+  const path = await bundled("search", async (folder) => {
+    const entry = join(folder, "search.ts");
+    const parts = ['{ findNewest } from "./ota/updater/metadata.ts"', '{ HamletError } from "./system/error.ts"'];
+    await writeFile(entry, parts.map((part) => `export ${part};`).join("\n"));
     return entry;
   });
   return await import(pathToFileURL(path).href);

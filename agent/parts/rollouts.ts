@@ -1,6 +1,7 @@
 // Rollouts as this device takes part in them: it hears of members, orders and its updater, and restarts under a lease.
 import { readFile } from "node:fs/promises";
 import { verityOnCommandLine } from "../../image/boot/running.ts";
+import { withAuto } from "../../ota/rollout/auto.ts";
 import { verdictSeconds } from "../../provisioning/handover/update.ts";
 import { makeLog } from "../../system/log.ts";
 import { warnOfDamage } from "../health/damage.ts";
@@ -13,6 +14,7 @@ import { Rollouts } from "../rollout/rollouts.ts";
 import { type KeptRollouts, RolloutStore } from "../rollout/store.ts";
 import { makeUnsyncedSince } from "../rollout/time.ts";
 import { makeWarnOfRollout } from "../rollout/warn.ts";
+import { knowsZone } from "../rollout/zone.ts";
 import type { Joined } from "./cluster.ts";
 import type { Scope } from "./scope.ts";
 
@@ -22,14 +24,14 @@ const catchUpMs = 5_000;
 export async function openResults(
   { config, identity, warnings }: Scope,
   membership: Membership,
-): Promise<{ results: Results; kept: KeptRollouts }> {
+): Promise<{ results: Results; kept: KeptRollouts; hasZone: boolean }> {
   const { damage, ...kept } = await new RolloutStore(config.stateFolder).load();
   if (damage) warnOfDamage(warnings, damage);
   const deviceKey = (id: string) =>
     id === identity.id ? identity.deviceKey : membership.members().get(id)?.record.deviceKey;
   const results = new Results({ neighborhood: identity.neighborhood.id, deviceKey });
   await results.load(kept.results);
-  return { results, kept };
+  return { results, kept, hasZone: await knowsZone() };
 }
 
 export function startRollouts(
@@ -39,10 +41,11 @@ export function startRollouts(
     orders: Orders;
     results: Results;
     kept: KeptRollouts;
+    hasZone: boolean;
   },
 ): Rollouts {
   const { config, identity, clock, warnings, hasUpdater, updateReport, askUpdater, ended } = scope;
-  const { membership, orders, cluster, leases, results, kept } = parts;
+  const { membership, orders, cluster, leases, results, kept, hasZone } = parts;
   const { id, token, bootId } = identity;
   const openedAtMs = clock.monotonic();
   const nameOf = (device: string) =>
@@ -54,7 +57,10 @@ export function startRollouts(
     store: new RolloutStore(config.stateFolder),
     ...{ kept, results, leases, hasUpdater, updateReport, askUpdater },
     trialSeconds: config.update.verdictSeconds ?? verdictSeconds.usual,
-    orders: () => ({ orders: ordersOf(orders.rollouts()), holds: holdsOf(orders.holds()) }),
+    orders: (auto) => ({
+      orders: withAuto(ordersOf(orders.rollouts()), auto, { isRefused: !config.update.auto, hasZone }),
+      holds: holdsOf(orders.holds()),
+    }),
     members: () =>
       membersOf({
         self: { id, release: config.release, tags: token.tags },

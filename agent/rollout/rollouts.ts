@@ -8,12 +8,14 @@ import { leasesAtOnce } from "../../ota/rollout/wait.ts";
 import type { UpdateReport, UpdateRequest } from "../../provisioning/handover/update.ts";
 import type { SigningKey } from "../../provisioning/trust/keys.ts";
 import { signResult } from "../../provisioning/trust/result.ts";
+import type { AutoRelease } from "../../provisioning/trust/rollout-policy.ts";
 import { type Clock, every, sleep } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import { makeQueue } from "../../system/queue.ts";
 import type { Leases } from "../cluster/leases/leases.ts";
 import { mostSlots } from "../cluster/leases/terms.ts";
+import { autoAfter } from "./auto.ts";
 import { Claim } from "./lease.ts";
 import { endedOf, type holdsOf, updaterOf } from "./readings.ts";
 import type { Results } from "./results.ts";
@@ -28,7 +30,8 @@ export type RolloutsOptions = {
   kept: KeptRollouts;
   results: Results;
   trialSeconds: number;
-  orders(): { orders: readonly KnownOrder[]; holds: ReturnType<typeof holdsOf> };
+  /** `auto`: the release that takes itself to homes without an operator. */
+  orders(auto: AutoRelease | undefined): { orders: readonly KnownOrder[]; holds: ReturnType<typeof holdsOf> };
   /** This device included. */
   members(): Member[];
   leases: Pick<Leases, "ask">;
@@ -68,6 +71,7 @@ export class Rollouts {
   readonly #stopping = new AbortController();
   readonly #looking: { stop(): void };
   #view: View;
+  #auto: AutoRelease | undefined;
   #savedAt: number;
   #toldClockAt = Number.NEGATIVE_INFINITY;
   #dueAt: number | undefined;
@@ -77,6 +81,7 @@ export class Rollouts {
     this.#o = o;
     const now = o.clock.monotonic();
     this.#savedAt = now;
+    this.#auto = o.kept.auto;
     this.#view = restored(o.kept.view, o.self.id, o.trialSeconds, now);
     this.#claim = new Claim(o.leases, (ms) => this.#pause(ms).catch(() => {}));
     o.results.listen(({ v: _, neighborhood: __, bootId: ___, rootHash: ____, number: said, ...result }) => {
@@ -90,7 +95,7 @@ export class Rollouts {
   readonly #pause = (ms: number) => (this.#o.pause ?? sleep)(ms, this.#stopping.signal);
   readonly #complain = (error: unknown) => this.#o.log.warn(describeError(error));
 
-  /** Undefined while no operator has ordered a rollout. */
+  /** Undefined while no operator has ordered a rollout, and no release brings one. */
   status(): RolloutStatus | undefined {
     return statusOf(this.#view, this.#o.clock.monotonic());
   }
@@ -109,7 +114,7 @@ export class Rollouts {
 
   /** What operators have ordered has changed. */
   ordersChanged(): void {
-    this.#happen({ kind: "orders", ...this.#o.orders() });
+    this.#happen({ kind: "orders", ...this.#o.orders(this.#auto) });
   }
 
   async stop(): Promise<void> {
@@ -138,11 +143,21 @@ export class Rollouts {
     const busy = await people();
     if (this.#isNew("people", JSON.stringify(busy) ?? "")) this.#happen({ kind: "busy", busy });
     const report = updateReport();
+    await this.#learnOf(report);
     const updater = updaterOf(report, hasUpdater);
     const ended = endedOf(report);
     if (this.#isNew("updater", JSON.stringify([updater, ended]))) this.#happen({ kind: "updater", updater, ended });
     if (this.#dueAt !== undefined && now >= this.#dueAt) this.#happen({ kind: "tick" });
     if (now - this.#savedAt >= saveMs && this.#view.orders.length > 0) await this.#save();
+  }
+
+  /** On disk before it counts: the updater knows of it again only some time after a restart. */
+  async #learnOf(report: UpdateReport | undefined): Promise<void> {
+    const before = this.#auto;
+    this.#auto = autoAfter(report, before);
+    if (this.#auto === before) return;
+    if (await this.#save()) this.ordersChanged();
+    else this.#auto = before;
   }
 
   #isNew(what: "members" | "updater" | "updating" | "people", text: string): boolean {
@@ -230,7 +245,8 @@ export class Rollouts {
     const now = this.#o.clock.monotonic();
     this.#savedAt = now;
     const view = keptOf(this.#view, now);
-    const saving = this.#saving(() => this.#o.store.save({ view, results: this.#o.results.documents() }));
+    const auto = this.#auto;
+    const saving = this.#saving(() => this.#o.store.save({ view, results: this.#o.results.documents(), auto }));
     return saving.then(
       () => true,
       (error) => {

@@ -2,11 +2,17 @@
 import { z } from "zod";
 import { KeptView } from "../../ota/rollout/kept.ts";
 import { agentFilesIn } from "../../provisioning/handover/agent-files.ts";
+import { AutoRelease } from "../../provisioning/trust/rollout-policy.ts";
 import { type Damage, keep, readKept } from "../../system/kept.ts";
 import { documentsIn, isOfType } from "../membership/salvage.ts";
 
-const RolloutsFile = z.object({ v: z.literal(1), view: KeptView, results: z.array(z.string()).max(4096) });
-export type KeptRollouts = { view: KeptView; results: readonly string[] };
+const RolloutsFile = z.object({
+  v: z.literal(1),
+  view: KeptView,
+  results: z.array(z.string()).max(4096),
+  auto: z.unknown().exactOptional().describe("AutoRelease; one that this release does not understand is none"),
+});
+export type KeptRollouts = { view: KeptView; results: readonly string[]; auto?: AutoRelease | undefined };
 
 const nothing: KeptView = { progress: [], results: [] };
 
@@ -21,11 +27,17 @@ export class RolloutStore {
     const { value, damage } = await readKept(this.#path, RolloutsFile);
     // Each word proves itself, whatever has become of the file around it.
     const found = damage?.isLost ? damage.texts.flatMap(documentsIn).filter(isOfType("hamlet-result")) : [];
-    return { view: value?.view ?? nothing, results: value?.results ?? found, ...(damage && { damage }) };
+    return {
+      view: value?.view ?? nothing,
+      results: value?.results ?? found,
+      auto: AutoRelease.safeParse(value?.auto).data,
+      ...(damage && { damage }),
+    };
   }
 
   /** Throws `file.full` or the system's error. */
-  save({ view, results }: KeptRollouts): Promise<void> {
-    return keep(this.#path, { v: 1, view, results: [...results] } satisfies z.infer<typeof RolloutsFile>);
+  save({ view, results, auto }: KeptRollouts): Promise<void> {
+    const content: z.infer<typeof RolloutsFile> = { v: 1, view, results: [...results], ...(auto && { auto }) };
+    return keep(this.#path, content);
   }
 }

@@ -34,7 +34,7 @@ const tidyMs = 6 * 3600_000;
 
 export type UpdateOptions = {
   repositories: readonly string[];
-  settings: Omit<AgentConfig["update"], "repositories" | "lendPort">;
+  settings: Omit<AgentConfig["update"], "repositories" | "lendPort" | "auto">;
   evidence(request: EvidenceRequest): Promise<Evidence>;
   warnings: Pick<Warnings, "raise" | "clear">;
   clock: Clock;

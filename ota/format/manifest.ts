@@ -4,6 +4,7 @@
 import { z } from "zod";
 import { BuiltS, Version } from "../../image/bundle/bundle.ts";
 import { blockBytes } from "../../image/disk/block.ts";
+import { RolloutPolicy } from "../../provisioning/trust/rollout-policy.ts";
 import { HamletError } from "../../system/error.ts";
 import { explainIssues } from "../../system/files.ts";
 import { parseJsonBytes } from "../../system/json-file.ts";
@@ -47,6 +48,10 @@ export const Manifest = z
     version: Version,
     installFrom: Version.optional().describe("the oldest release that may install this one; absent: any"),
     builtS: BuiltS,
+    // One that this device does not understand is none: then the release waits until somebody asks for it.
+    rollout: RolloutPolicy.optional()
+      .catch(undefined)
+      .describe("how homes without an operator take it by themselves; absent: not"),
     verity: z.object({ rootHash: Hex32, dataBlocks: z.int().positive() }),
     parts: z.array(Part).min(1).max(4).describe("in the order in which a recipe makes them"),
     recipes: z

@@ -2,6 +2,7 @@
 // the manifest that names them. Nothing refers to any of it before the metadata does.
 import { hash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
+import type { RolloutPolicy } from "../../provisioning/trust/rollout-policy.ts";
 import { makeCrew } from "../../system/crew.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
@@ -24,6 +25,8 @@ type Tools = {
   objects: Objects;
   /** The oldest release that may install this one. */
   installFrom: string | undefined;
+  /** How homes without an operator take it by themselves. */
+  rollout: RolloutPolicy | undefined;
   progress: Progress;
   signal: AbortSignal | undefined;
 };
@@ -63,13 +66,14 @@ export async function addRelease(image: ImageRelease, older: readonly Release[],
   }
   await add(wholeRecipe(chunks));
   const { board, version, builtS, verity } = image;
-  const { installFrom } = tools;
+  const { installFrom, rollout } = tools;
   const made: Manifest = {
     format: 1,
     board,
     version,
     ...(installFrom && { installFrom }),
     builtS,
+    ...(rollout && { rollout }),
     verity,
     parts,
     recipes,

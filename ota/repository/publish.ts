@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { TargetFile } from "@tufjs/models";
 import { compareVersions } from "../../image/boot/versions.ts";
+import type { RolloutPolicy } from "../../provisioning/trust/rollout-policy.ts";
 import { HamletError } from "../../system/error.ts";
 import { writeFileAtomic } from "../../system/files.ts";
 import { type Progress, silentProgress } from "../../system/progress.ts";
@@ -27,6 +28,8 @@ export type PublishOptions = {
   now: number;
   /** The oldest release that may install these; default: any. */
   installFrom?: string | undefined;
+  /** How homes without an operator take them by themselves; default: they wait until somebody asks. */
+  rollout?: RolloutPolicy | undefined;
   progress?: Progress;
   signal?: AbortSignal;
 };
@@ -57,7 +60,7 @@ export async function publishImages(
 async function publishAll(
   repository: Repository,
   paths: readonly string[],
-  { now, installFrom, progress = silentProgress, signal }: PublishOptions,
+  { now, installFrom, rollout, progress = silentProgress, signal }: PublishOptions,
 ): Promise<Published> {
   const { folder, current } = repository;
   const images: ImageRelease[] = [];
@@ -79,7 +82,7 @@ async function publishAll(
     const { board, version, verity } = image;
     const before = known.get(board)!;
     const { manifest, updates } = await addRelease(image, before.slice(0, deltas), {
-      ...{ objects, installFrom, progress, signal },
+      ...{ objects, installFrom, rollout, progress, signal },
     });
     const publishedS = Math.floor(now / 1000);
     const targets = [manifestName(board, version), newestName(board)].map((name) =>

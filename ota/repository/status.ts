@@ -1,5 +1,6 @@
 // What a publisher wants to know of a repository: what expires when, what waits for signatures, and the newest releases.
 
+import type { RolloutPolicy } from "../../provisioning/trust/rollout-policy.ts";
 import { documentsOf, type Expiry, expiryOf } from "./expiry.ts";
 import { filesIn } from "./files.ts";
 import { readPublished, repositoryFolder } from "./folder.ts";
@@ -13,7 +14,8 @@ export type RepositoryStatus = {
   /** The first to expire comes first. */
   roles: (Expiry & { hasKey: boolean })[];
   staged: Lacking[];
-  boards: { board: string; newest?: string; releases: number }[];
+  /** `rollout`: how homes without an operator take the newest by themselves. */
+  boards: { board: string; newest?: string; rollout?: RolloutPolicy; releases: number }[];
 };
 
 /** Needs no passphrase. Throws `ota.notFound` or `ota.damaged`. */
@@ -28,8 +30,12 @@ export async function repositoryStatus(folder: string, now: number): Promise<Rep
   const boards = [];
   for (const [board, document] of current.boards) {
     const releases = await readReleases(filesIn(repositoryFolder(folder)), board, document);
-    const newest = releases[0]?.manifest.version;
-    boards.push({ board, ...(newest !== undefined && { newest }), releases: releases.length });
+    const { version: newest, rollout } = releases[0]?.manifest ?? {};
+    boards.push({
+      ...{ board, releases: releases.length },
+      ...(newest !== undefined && { newest }),
+      ...(rollout && { rollout }),
+    });
   }
   return {
     roles: roles.sort((a, b) => a.expiresMs - b.expiresMs),

@@ -9,12 +9,15 @@ export const progressOf = (view: View, rollout: string, nowMs: number): Progress
   view.progress.get(rollout) ?? noProgress(nowMs);
 
 /**
- * The oldest that is not finished: a newer one waits for it. With all finished, the newest of them is still there for whoever was away
- * or held.
+ * The oldest that goes on: a newer one waits for it. If none does, the newest of them is still there for whoever was away or held.
  */
 export function currentOf({ orders, progress }: View): KnownOrder | undefined {
   const alive = orders.filter(({ order }) => order.state !== "aborted").toSorted((a, b) => byAge(a.order, b.order));
-  return alive.find(({ order }) => !progress.get(order.rollout)?.isFinished) ?? alive.at(-1);
+  const goesOn = ({ order }: KnownOrder) => {
+    const { isFinished = false, hasNobody = false } = progress.get(order.rollout) ?? {};
+    return !isFinished && !hasNobody;
+  };
+  return alive.find(goesOn) ?? alive.at(-1);
 }
 
 const byAge = (a: Order, b: Order) => a.startedAt - b.startedAt || (a.rollout < b.rollout ? -1 : 1);
@@ -65,8 +68,17 @@ export function lackOf({ places, sizes }: Ranking, order: Order, wave: number, n
 
 /** The progress after this wave, if it has ended by now. */
 export function advance(before: Progress, ranking: Ranking, order: Order, nowMs: number): Progress {
+  // Waves that end without anybody would leave none for those who come back.
+  if (isDeserted(before, ranking)) return before.hasNobody ? before : { ...before, hasNobody: true };
+  if (before.hasNobody) return { ...before, hasNobody: undefined, waveSinceMs: nowMs };
   if (before.wave >= order.waves.length || ranking.heldBack || lackOf(ranking, order, before.wave, nowMs))
     return before;
   const wave = before.wave + 1;
   return { ...before, wave, waveSinceMs: nowMs, isFinished: wave >= order.waves.length };
 }
+
+/** Nobody takes part, and some may yet: they are away, or know nothing of it so far. */
+export const isDeserted = ({ isFinished }: Progress, { places, aside }: Ranking): boolean =>
+  !isFinished &&
+  places.length === 0 &&
+  aside.some(({ standing: { kind } }) => kind === "passedOver" || kind === "silent");

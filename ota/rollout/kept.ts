@@ -34,6 +34,8 @@ export const KeptView = z.object({
         rollout: Id,
         wave: z.int().min(0),
         isFinished: z.boolean(),
+        hasNobody: z.literal(true).exactOptional(),
+        quietForMs: AgoMs.exactOptional(),
         pausedAt: z.int().min(0).exactOptional(),
         delayedMs: z.number().min(0),
         agoMs: AgoMs,
@@ -49,8 +51,10 @@ export function keptOf({ own, progress, results }: View, nowMs: number): KeptVie
   const away = own.step === "away" && own;
   return {
     ...(away && { own: withoutTime(away) }),
-    progress: [...progress].map(([rollout, { waveSinceMs, pausedAt, ...rest }]) => ({
+    progress: [...progress].map(([rollout, { waveSinceMs, pausedAt, hasNobody, quietSinceMs, ...rest }]) => ({
       ...{ rollout, ...rest, agoMs: ago(waveSinceMs) },
+      ...(hasNobody && { hasNobody }),
+      ...(quietSinceMs !== undefined && { quietForMs: ago(quietSinceMs) }),
       ...(pausedAt !== undefined && { pausedAt }),
     })),
     results: [...results.values()].map(({ heardAtMs, check, trialSeconds, ...result }) => ({
@@ -72,9 +76,10 @@ function isCourseAlike(one: View["progress"], other: View["progress"]): boolean 
   if (one === other) return true;
   return (
     one.size === other.size &&
-    [...one].every(([rollout, { wave, isFinished, pausedAt }]) => {
+    [...one].every(([rollout, { wave, isFinished, hasNobody, pausedAt }]) => {
       const same = other.get(rollout);
-      return same?.wave === wave && same.isFinished === isFinished && same.pausedAt === pausedAt;
+      const isAlike = same?.isFinished === isFinished && same.hasNobody === hasNobody;
+      return isAlike && same.wave === wave && same.pausedAt === pausedAt;
     })
   );
 }
@@ -90,7 +95,10 @@ export function restored(kept: KeptView, self: string, trialSeconds: number, now
     ...emptyView(self, trialSeconds, nowMs),
     results: new Map(results),
     progress: new Map(
-      kept.progress.map(({ rollout, agoMs, ...rest }) => [rollout, { ...rest, waveSinceMs: nowMs - agoMs }]),
+      kept.progress.map(({ rollout, agoMs, quietForMs, ...rest }) => {
+        const quietSinceMs = quietForMs === undefined ? {} : { quietSinceMs: nowMs - quietForMs };
+        return [rollout, { ...rest, ...quietSinceMs, waveSinceMs: nowMs - agoMs }];
+      }),
     ),
     ...(kept.own && { own: { ...(away as Omit<typeof kept.own, "agoMs">), sinceMs: nowMs - agoMs } }),
   };

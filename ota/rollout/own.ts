@@ -2,7 +2,7 @@
 // Pure.
 import { compareVersions } from "../../image/boot/versions.ts";
 import { currentOf } from "./course.ts";
-import { type Effect, type Outcome, type Own, say, type View, type Word } from "./view.ts";
+import { autoOff, type Effect, type Order, type Outcome, type Own, say, type View, type Word } from "./view.ts";
 
 type Step = [View, Effect[]];
 type Away = Extract<Own, { step: "away" }>;
@@ -88,13 +88,16 @@ function tellRest(view: View, nowMs: number): Step {
   }
   if (!order || !member || compareVersions(member.release, order.release) >= 0) return [view, []];
   const isTold = said?.rollout === order.rollout && (said.outcome === "unfit" || said.outcome === "failed");
-  const unfit = isTold ? undefined : unfitness(updater, order.release);
+  // Its owner's setting counts for as long as it is set.
+  const isUnset = said?.check === autoOff && !order.auto?.isRefused;
+  const unfit = isTold && !isUnset ? undefined : unfitness(updater, order);
   if (!unfit) return [view, []];
   const { rollout, number, release } = order;
   return tell({ rollout, order: number, release, ...unfit });
 }
 
-function unfitness(updater: View["updater"], release: string): Pick<Word, "outcome" | "check"> | undefined {
+function unfitness(updater: View["updater"], { release, auto }: Order): Pick<Word, "outcome" | "check"> | undefined {
+  if (auto?.isRefused) return { outcome: "unfit", check: autoOff };
   if (updater.phase === "none") return { outcome: "unfit", check: "update.noUpdater" };
   if (updater.phase !== "refusing" || updater.release !== release) return undefined;
   const { code: check } = updater;

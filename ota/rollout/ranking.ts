@@ -2,7 +2,7 @@
 // Pure. Every member computes the same from the same documents, so nobody has to hand out numbers.
 import { createHash } from "node:crypto";
 import { compareVersions } from "../../image/boot/versions.ts";
-import type { Member, Order, View } from "./view.ts";
+import { autoOff, type Member, type Order, type View } from "./view.ts";
 
 const minuteMs = 60_000;
 export const dayMs = 24 * 60 * minuteMs;
@@ -12,6 +12,8 @@ const returnMs = 10 * minuteMs;
 const contradictionMs = 10 * minuteMs;
 /** All absences together delay a rollout by so much at most. */
 export const maxDelayMs = 7 * dayMs;
+/** The longest that a device needs to learn of a release and to come to its hours, and a day to spare. */
+export const silenceMs = 2 * dayMs;
 
 export type Standing =
   /** `untilMs`: when it counts as failed unless it is back. */
@@ -23,6 +25,8 @@ export type Standing =
   | Held
   /** Away for a day, said goodbye, or absences have delayed the rollout for long enough. */
   | { kind: "passedOver"; sinceMs: number }
+  /** It is there, its turn has come long ago, and it has said nothing: it may know nothing of a rollout that nobody handed to it. */
+  | { kind: "silent"; sinceMs: number }
   | { kind: "absent"; sinceMs: number }
   | { kind: "waiting" };
 export type Held = { kind: "held"; untilWallMs: number; reason: string };
@@ -44,13 +48,14 @@ let latest: { of: readonly unknown[]; ranking: Ranking } | undefined;
 
 export function rank(view: View, order: Order, nowMs: number): Ranking {
   const isPatient = (view.progress.get(order.rollout)?.delayedMs ?? 0) < maxDelayMs;
-  const of = [view.members, view.results, view.holds, view.clock, order, isPatient, nowMs];
+  const of = [view.members, view.results, view.holds, view.clock, view.progress, order, isPatient, nowMs];
   if (latest?.of.every((one, at) => one === of[at])) return latest.ranking;
   const begun: Omit<Place, "wave">[] = [];
   const others: Omit<Place, "wave">[] = [];
   const aside: Place[] = [];
+  const silentAtMs = order.auto && silentAt(view, order);
   for (const member of inOrder(view.members, order.rollout)) {
-    const standing = standingOf(view, order, member, nowMs, isPatient);
+    const standing = standingOf(view, order, member, nowMs, { isPatient, silentAtMs });
     if (!standing) continue;
     const place = { id: member.id, member, standing };
     if (isAside(standing, order)) aside.push({ ...place, wave: undefined });
@@ -109,10 +114,17 @@ export const blocks = ({ absentSinceMs, hasLeft }: Member, nowMs: number): boole
 
 /** A resumed rollout has a higher number: whoever resumed it knows of earlier failures, and their places go to the next in rank. */
 const isAside = (standing: Standing, { number }: Order) =>
-  ["unfit", "held", "passedOver"].includes(standing.kind) || (standing.kind === "failed" && standing.order < number);
+  ["unfit", "held", "passedOver", "silent"].includes(standing.kind) ||
+  (standing.kind === "failed" && standing.order < number);
 
 /** Undefined for a member that the rollout is not about. */
-function standingOf(view: View, order: Order, member: Member, nowMs: number, isPatient: boolean): Standing | undefined {
+function standingOf(
+  view: View,
+  order: Order,
+  member: Member,
+  nowMs: number,
+  { isPatient, silentAtMs }: { isPatient: boolean; silentAtMs: number | undefined },
+): Standing | undefined {
   const { results, self } = view;
   const heard = results.get(member.id);
   const result = heard?.rollout === order.rollout && heard.release === order.release ? heard : undefined;
@@ -140,6 +152,8 @@ function standingOf(view: View, order: Order, member: Member, nowMs: number, isP
         check: result.check ?? result.outcome,
       };
     case "unfit":
+      // Its owner wants no release there unasked; an operator asks, and its own setting may have changed since.
+      if (result.check === autoOff && (!order.auto || (member.id === self && !order.auto.isRefused))) break;
       return { kind: "unfit", check: result.check ?? "" };
     case "stayed":
     case undefined:
@@ -148,8 +162,20 @@ function standingOf(view: View, order: Order, member: Member, nowMs: number, isP
   if (!isOlder || (order.tag !== undefined && !member.tags.includes(order.tag))) return undefined;
   const hold = holdOf(view, member.id, nowMs);
   if (hold) return hold;
-  if (member.id === self || absentSinceMs === undefined) return { kind: "waiting" };
+  if (member.id === self) return { kind: "waiting" };
+  if (absentSinceMs === undefined) {
+    const isSilent = silentAtMs !== undefined && !result && nowMs >= silentAtMs;
+    return isSilent ? { kind: "silent", sinceMs: silentAtMs - silenceMs } : { kind: "waiting" };
+  }
   return { kind: isPatient && blocks(member, nowMs) ? "absent" : "passedOver", sinceMs: absentSinceMs };
+}
+
+/** When those who have given no word are passed over: nobody has had anything to say for so long, although the rollout goes on. */
+export function silentAt({ progress, results }: View, { rollout }: Order): number | undefined {
+  const { waveSinceMs, quietSinceMs = waveSinceMs } = progress.get(rollout) ?? {};
+  if (waveSinceMs === undefined || quietSinceMs === undefined) return undefined;
+  const words = [...results.values()].flatMap((one) => (one.rollout === rollout ? [one.heardAtMs] : []));
+  return Math.max(waveSinceMs, quietSinceMs, ...words) + silenceMs;
 }
 
 function holdOf({ holds, clock }: View, device: string, nowMs: number): Held | undefined {

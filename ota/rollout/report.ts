@@ -2,9 +2,10 @@
 // Pure. Times are ms since 1970.
 import { z } from "zod";
 import { compareVersions } from "../../image/boot/versions.ts";
+import { RolloutPolicy } from "../../provisioning/trust/rollout-policy.ts";
 import { currentOf, progressOf } from "./course.ts";
 import { type Place, rank } from "./ranking.ts";
-import type { KnownOrder, View } from "./view.ts";
+import type { KnownOrder, Order, View } from "./view.ts";
 import { outageWait, outerWait, ownWait, stopOf, type Wait, waveWait } from "./wait.ts";
 import { hoursOf } from "./window.ts";
 
@@ -25,6 +26,7 @@ export const WaitShape = z.discriminatedUnion("on", [
   z.object({ on: z.literal("hold"), reason: Text, ...times }),
   z.object({ on: z.literal("window"), window: Text, ...times }),
   z.object({ on: z.literal("absence"), device: Text, ...times }),
+  z.object({ on: z.literal("word"), device: Text, ...times }),
   z.object({ on: z.literal("restart"), device: Text, ...times }),
   z.object({ on: z.literal("turn"), device: Text, ...times }),
   z.object({
@@ -47,18 +49,25 @@ export type WaitShape = z.infer<typeof WaitShape>;
 
 export const RolloutMember = z.object({
   id: z.string(),
-  standing: z.enum(["waiting", "updating", "updated", "failed", "unfit", "held", "absent", "passedOver"]),
+  standing: z.enum(["waiting", "updating", "updated", "failed", "unfit", "held", "absent", "passedOver", "silent"]),
   wave: z.int().exactOptional(),
   check: Text.exactOptional().describe("code of the check that failed, or of why the release is not for it"),
   until: EpochMs.exactOptional().describe("when a device that is updating counts as failed"),
   waits: WaitShape.exactOptional(),
 });
 export type RolloutMember = z.infer<typeof RolloutMember>;
+const { waves, soakSeconds, successPercent, maxFailures, window } = RolloutPolicy.shape;
+const AutoTerms = z.object({
+  publisher: Text.describe("digest of the keys of the release root"),
+  ...{ waves, soakSeconds, successPercent, maxFailures, window },
+  hasZone: z.boolean().describe("the reporting device knows its time zone; without, it is free at any hour"),
+});
 export const RolloutStatus = z.object({
   rollout: z.string(),
   number: z.int(),
   release: z.string(),
   operators: z.array(z.string()).describe("names of who signed it"),
+  auto: AutoTerms.exactOptional().describe("no operator ordered it: the publisher's policy for homes that have none"),
   state: z.enum(["running", "paused", "finished", "aborted"]),
   waves: z.array(z.union([z.literal("canary"), z.int()])),
   wave: z.int().describe("index of the wave that is under way; the number of waves once all have ended"),
@@ -95,6 +104,7 @@ export function statusOf(view: View, nowMs: number): RolloutStatus | undefined {
   const isUnder = (kind: Place["standing"]["kind"]) => all.filter(({ standing }) => standing.kind === kind);
   return {
     ...{ rollout: order.rollout, number: order.number, release: order.release, operators: [...known.operators], state },
+    ...(order.auto && { auto: termsOf(order, order.auto) }),
     ...{ waves: [...order.waves], wave: progress.wave },
     ...{ updated: isUnder("updated").length, failed: isUnder("failed").length, total: ranking.places.length },
     ...(whole && { waits: shapeOf(whole, toEpoch) }),
@@ -115,7 +125,19 @@ export function statusOf(view: View, nowMs: number): RolloutStatus | undefined {
   };
 }
 
-const isTold = ({ standing: { kind } }: Place) => kind === "held" || kind === "absent" || kind === "passedOver";
+function termsOf(
+  { waves, soakSeconds, successPercent, maxFailures, window: here }: Order,
+  auto: NonNullable<Order["auto"]>,
+) {
+  const { publisher, window } = auto;
+  return {
+    ...{ publisher, waves: [...waves], soakSeconds, successPercent, hasZone: window === here },
+    ...(maxFailures !== undefined && { maxFailures }),
+    ...(window !== undefined && { window }),
+  };
+}
+
+const isTold = ({ standing: { kind } }: Place) => ["held", "absent", "passedOver", "silent"].includes(kind);
 
 /** This device knows of itself what it cannot know of others: bytes, people at work, the lease. */
 function waitOf(

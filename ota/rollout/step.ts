@@ -2,7 +2,7 @@
 // Pure: what it hears and the monotonic time go in; what it knows then, and what agent/rollout/ has to do, come out.
 import { advance, crossedBy, currentOf, failuresOf, progressOf } from "./course.ts";
 import { endOwn, takenMs } from "./own.ts";
-import { blocks, maxDelayMs, type Place, type Ranking, rank } from "./ranking.ts";
+import { blocks, maxDelayMs, type Place, type Ranking, rank, silentAt } from "./ranking.ts";
 import {
   type Effect,
   type Event,
@@ -45,7 +45,12 @@ export function dueAtMs(view: View, nowMs: number): number | undefined {
   const whole = waveWait(view, known, ranking, nowMs);
   const times = [
     ...deadlines,
-    ...[wait?.untilMs, whole?.untilMs, preparedAtMs === undefined ? undefined : preparedAtMs + pauseMs],
+    ...[
+      known.order.auto && silentAt(view, known.order),
+      wait?.untilMs,
+      whole?.untilMs,
+      preparedAtMs === undefined ? undefined : preparedAtMs + pauseMs,
+    ],
     ...[nowMs < listenUntilMs ? listenUntilMs : undefined, own.step === "away" ? own.sinceMs + takenMs : undefined],
   ];
   const due = times.flatMap((time) => (time !== undefined && time > nowMs ? [time] : []));
@@ -135,10 +140,12 @@ function judge(view: View, nowMs: number): Step {
   const { order } = known;
   const ranking = rank(next, order, nowMs);
   const before = progressOf(next, order.rollout, nowMs);
-  const isDelaying = !before.isFinished && before.delayedMs < maxDelayMs && !stopOf(next, known, ranking, nowMs);
+  const isStopped = stopOf(next, known, ranking, nowMs) !== undefined;
+  const isDelaying = !before.isFinished && before.delayedMs < maxDelayMs && !isStopped;
   const isDelayed = isDelaying && [...next.members.values()].some((member) => blocks(member, nowMs));
   const counted = isDelayed && countedMs > 0 ? { ...before, delayedMs: before.delayedMs + countedMs } : before;
-  let judged = put(next, order.rollout, counted);
+  const isHushed = order.auto !== undefined && (isStopped || ranking.heldBack !== undefined);
+  let judged = put(next, order.rollout, isHushed ? { ...counted, quietSinceMs: nowMs } : counted);
   for (;;) {
     const progress = progressOf(judged, order.rollout, nowMs);
     const stopped = stopOf(judged, known, ranking, nowMs);

@@ -22,6 +22,8 @@ export type Order = {
   readonly tag?: string | undefined;
   /** ms since 1970: when its first document was signed. */
   readonly startedAt: number;
+  /** No operator ordered it. `window`: what the publisher wanted, whether or not this device knows the hour. */
+  readonly auto?: { readonly publisher: string; readonly isRefused: boolean; readonly window?: string };
 };
 /** `operators`: the names of who signed it, two if they disagree. `because`: why it is paused although its document may say otherwise. */
 export type KnownOrder = {
@@ -42,6 +44,9 @@ export type Member = {
   /** It has said goodbye, or an operator has given it up, so nobody waits for it. */
   readonly hasLeft?: boolean | undefined;
 };
+
+/** A device says so of an automatic rollout that its owner does not want there. */
+export const autoOff = "update.autoOff";
 
 /**
  * A device's signed word about itself. `began`: it has the lease and restarts. `unfit`: the release is not for it. `fellBack`: it had
@@ -126,8 +131,12 @@ export type Progress = {
   readonly wave: number;
   readonly waveSinceMs: number;
   readonly isFinished: boolean;
+  /** Nobody is left to begin with: it has not ended, and stands in the way of no newer one. */
+  readonly hasNobody?: true | undefined;
   /** A threshold was crossed under the order of this number. */
   readonly pausedAt?: number | undefined;
+  /** Until then it was stopped or held back, so that nobody had anything to say. */
+  readonly quietSinceMs?: number | undefined;
   /** How long absences have delayed it so far. */
   readonly delayedMs: number;
 };

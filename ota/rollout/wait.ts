@@ -17,6 +17,8 @@ export type Wait = Times &
     | { on: "hold"; reason: string }
     | { on: "window"; window: string }
     | { on: "absence"; device: string }
+    /** There, and has said nothing of the rollout: it may not know of it. */
+    | { on: "word"; device: string }
     | { on: "restart"; device: string }
     | { on: "turn"; device: string }
     | { on: "lease"; holder?: string | undefined; because: Denial["by"] }
@@ -57,6 +59,7 @@ export function stopOf(
 export function waveWait(view: View, { order }: KnownOrder, ranking: Ranking, nowMs: number): Wait | undefined {
   const { wave, waveSinceMs: sinceMs } = progressOf(view, order.rollout, nowMs);
   if (ranking.heldBack) return holdWait(view, ranking.heldBack, nowMs, sinceMs);
+  if (progressOf(view, order.rollout, nowMs).hasNobody) return nobodyWait(ranking, sinceMs);
   const lack = lackOf(ranking, order, wave, nowMs);
   switch (lack?.kind) {
     case undefined:
@@ -68,6 +71,13 @@ export function waveWait(view: View, { order }: KnownOrder, ranking: Ranking, no
     case "soak":
       return { on: "soak", wave, sinceMs: lack.sinceMs, untilMs: lack.untilMs };
   }
+}
+
+/** Those who lack the release are away for long: the first of them that is back is the canary. */
+function nobodyWait({ aside }: Ranking, sinceMs: number): Wait | undefined {
+  const away = aside.find(({ standing }) => standing.kind === "passedOver");
+  const first = away ?? aside.find(({ standing }) => standing.kind === "silent");
+  return first && { on: away ? "absence" : "word", device: first.id, sinceMs };
 }
 
 function holdWait({ clock }: View, { untilWallMs, reason }: Held, nowMs: number, sinceMs: number): Wait {
@@ -85,6 +95,7 @@ export function outerWait(
   const { order } = known;
   const progress = progressOf(view, order.rollout, nowMs);
   const { standing } = place;
+  if (standing.kind === "silent") return { on: "word", device: place.id, sinceMs: standing.sinceMs };
   if (standing.kind === "held") return holdWait(view, standing, nowMs, progress.waveSinceMs);
   if (standing.kind === "absent" || standing.kind === "passedOver") {
     return { on: "absence", device: place.id, sinceMs: standing.sinceMs, untilMs: standing.sinceMs + dayMs };

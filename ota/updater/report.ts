@@ -2,6 +2,7 @@
 // Pure.
 import type { Slot } from "../../image/boot/boot-control.ts";
 import type { UpdateActivity, UpdateReport } from "../../provisioning/handover/update.ts";
+import type { AutoRelease } from "../../provisioning/trust/rollout-policy.ts";
 import type { CheckCode } from "./checks.ts";
 import type { Life } from "./life.ts";
 import type { Progress } from "./progress.ts";
@@ -15,6 +16,8 @@ export type Knowledge = {
   history: History;
   checkedAtMs: number | undefined;
   newest: string | undefined;
+  /** The newest, if homes without an operator take it by themselves. */
+  auto: AutoRelease | undefined;
   /** The release to which this device can go back. */
   earlier: string | undefined;
   /** Wall clock minus monotonic clock. */
@@ -22,7 +25,7 @@ export type Knowledge = {
 };
 
 export function reportOf(known: Knowledge): UpdateReport {
-  const { running, history, checkedAtMs, newest, earlier } = known;
+  const { running, history, checkedAtMs, newest, auto, earlier } = known;
   const [last] = history.ends;
   return {
     v: 1,
@@ -30,6 +33,7 @@ export function reportOf(known: Knowledge): UpdateReport {
     activity: activityOf(known),
     ...(checkedAtMs !== undefined && { checkedAtMs }),
     ...(newest !== undefined && { newest }),
+    ...(auto && { auto }),
     ...(earlier !== undefined && { earlier }),
     failed: history.failed,
     ...(last && last.outcome !== "committed" && !history.isSeen && { fallback: last }),

@@ -6,6 +6,7 @@ import { manifestName } from "../format/names.ts";
 import type { AgentDoor } from "./agent-door.ts";
 import { raiseFloors } from "./floors.ts";
 import { type FolderDoor, openNamedDoor } from "./folder-door.ts";
+import type { Answer } from "./metadata.ts";
 import type { UpdaterParts } from "./parts.ts";
 import { refusalOf } from "./refusals.ts";
 import type { Knowledge } from "./report.ts";
@@ -69,7 +70,7 @@ export function makeSearch(parts: UpdaterParts, known: Knowledge) {
     };
     if (JSON.stringify(raised) !== JSON.stringify(floors)) await state.write("floors.json", raised);
     known.checkedAtMs = clock.now();
-    if (version === undefined) known.newest = manifest.version;
+    if (version === undefined) learnNewest(known, found);
     else if (manifest.version !== version) throw misnamed(version, manifest.version);
     const refusal = refusalOf(manifest, {
       version: device.version,
@@ -79,6 +80,11 @@ export function makeSearch(parts: UpdaterParts, known: Knowledge) {
     });
     return { manifest, door: folder ?? door, refusal };
   }
+}
+
+function learnNewest(known: Knowledge, { manifest: { version: release, rollout: policy }, roles }: Answer): void {
+  known.newest = release;
+  known.auto = policy && { release, policy, publisher: roles["root"]!.keys };
 }
 
 const misnamed = (version: string, found: string) =>

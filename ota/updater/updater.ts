@@ -44,6 +44,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     history: (await state.read("history.json")) ?? noHistory,
     checkedAtMs: undefined,
     newest: undefined,
+    auto: undefined,
     earlier: undefined,
     epochMs: 0,
   };

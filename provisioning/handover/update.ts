@@ -1,6 +1,7 @@
 // What passes between the agent and root's updater. The updater has no network: it asks on the agent's socket, and the agent
 // fetches, reports and passes on what people asked for. Each message has one schema, read and written by both.
 import { z } from "zod";
+import { AutoRelease } from "../trust/rollout-policy.ts";
 import { maxWitnessChars, WitnessNonce } from "../trust/witness.ts";
 
 const EpochMs = z.number().min(0);
@@ -93,6 +94,7 @@ export const UpdateReport = z.object({
   activity: UpdateActivity,
   checkedAtMs: EpochMs.exactOptional().describe("the last check that the repository answered"),
   newest: Version.exactOptional().describe("the newest release in the repository"),
+  auto: AutoRelease.exactOptional().describe("the newest release, if homes without an operator take it by themselves"),
   earlier: Version.exactOptional().describe("the release in the other slot, to which the device can go back"),
   failed: z
     .array(Version)

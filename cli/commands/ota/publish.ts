@@ -6,6 +6,7 @@ import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import { type Command, required, text, usageError, type Values } from "../../terminal/command.ts";
 import { catchStop } from "../../terminal/stop.ts";
+import { describePolicy, readPolicy } from "../rollout/terms.ts";
 import { noteLacking, open, openOptions } from "./repository.ts";
 
 export const otaPublish: Command = {
@@ -15,6 +16,9 @@ export const otaPublish: Command = {
   details: `
 Takes images as hamlet image build made them with --release-root of this repository. Writes chunks, recipes and manifests, then
 the signed metadata; a device sees the old state or the new one. Prints how many bytes a device fetches, by the release it has.
+With --rollout auto the manifest says, signed, how a neighborhood that has no operator takes the release by itself: one device after the
+other, in waves, at night. A device that nobody has told its time zone does not know the night, and restarts at any hour. An operator's
+order takes the place of it, and a newer release published without --rollout ends it.
 A version must sort after the last one as the boot loader sorts: 0.2.0~rc1 comes before 0.2.0, 0.2.0-rc1 after it.
 Copy the folder repository/ to the web server afterwards, timestamp.json last: rsync -a --exclude timestamp.json, then the rest.
 If a key is elsewhere, devices see nothing yet: copy the folder to the computer that has the key and type hamlet ota sign there.`,
@@ -25,22 +29,55 @@ If a key is elsewhere, devices see nothing yet: copy the folder to the computer 
       argument: "version",
       describe: "the oldest release that may install it: older devices need one in between (default: any)",
     },
+    rollout: {
+      type: "string",
+      argument: "auto",
+      describe: "homes without an operator take it by themselves (default: they wait until somebody asks)",
+    },
+    waves: {
+      type: "string",
+      argument: "list",
+      describe: "with --rollout: one device first, then shares of all (default: canary,100%)",
+    },
+    soak: {
+      type: "string",
+      argument: "12h",
+      describe: "with --rollout: how long a wave must have been well (default: 12h)",
+    },
+    success: {
+      type: "string",
+      argument: "95%",
+      describe: "with --rollout: pause when fewer of a wave succeed (default: 95%)",
+    },
+    "max-failures": {
+      type: "string",
+      argument: "n",
+      describe: "with --rollout: pause at this failure, whatever the share (default: 1)",
+    },
+    window: {
+      type: "string",
+      argument: "02:00-05:00",
+      describe:
+        "with --rollout: restart only at these times by the device's own time zone; none: at any (default: 02:00-05:00)",
+    },
     json: { type: "boolean", describe: "print the result as JSON" },
   },
   async run(input, { print, note, progress }) {
     const { values, positionals } = input;
     required(otaPublish, input, 0, "the image");
+    const rollout = readPolicy(otaPublish, values);
     const repository = await open(otaPublish, values);
     const now = systemClock.now();
     const { signal, exitCode } = catchStop();
     try {
-      const options = { now, installFrom: readInstallFrom(values), progress, signal };
+      const options = { now, installFrom: readInstallFrom(values), rollout, progress, signal };
       const { releases, lacking } = await publishImages(repository, positionals, options);
       if (values["json"]) {
-        print(JSON.stringify({ releases, lacking }));
+        print(JSON.stringify({ releases, ...(rollout && { rollout }), lacking }));
         return 0;
       }
       for (const release of releases) print(...describe(release));
+      if (rollout) print(`homes without an operator take it by themselves: ${describePolicy(rollout)}`);
       noteLacking(lacking, values, note);
       for (const { version } of releases) {
         if (version.includes("-")) note(`${version} sorts after ${version.split("-")[0]}; a pre-release has a ~`);

@@ -4,6 +4,7 @@ import { systemClock } from "../../../system/clock.ts";
 import { shellWord } from "../../../system/shell-word.ts";
 import type { Command } from "../../terminal/command.ts";
 import { filledTable } from "../../terminal/table.ts";
+import { describePolicy } from "../rollout/terms.ts";
 import { folderOf, folderOption } from "./repository.ts";
 
 const dayMs = 86_400_000;
@@ -32,8 +33,10 @@ Devices take no update from metadata that has expired. What is past half of its 
       hasKey ? "here" : "elsewhere",
     ]);
     print(...filledTable(["role", "version", "expires", "", "key"], rows));
-    for (const { board, newest, releases } of status.boards) {
-      if (newest !== undefined) print(`${board}: ${newest}, ${releases} release(s)`);
+    for (const { board, newest, rollout, releases } of status.boards) {
+      if (newest === undefined) continue;
+      print(`${board}: ${newest}, ${releases} release(s)`);
+      print(`  without an operator: ${rollout ? describePolicy(rollout) : "waits until somebody asks for it"}`);
     }
     const sign = `hamlet ota sign --folder ${shellWord(folder)}`;
     for (const { role, signatures } of status.staged) {

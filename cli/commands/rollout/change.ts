@@ -8,7 +8,7 @@ import { deviceOption } from "../../terminal/device.ts";
 import { operate } from "../neighborhood/operate.ts";
 import { ownerOptions } from "../neighborhood/owner.ts";
 import { nextOf } from "./again.ts";
-import { rolloutNamed, shortId } from "./named.ts";
+import { rolloutNamed, shortId, withAutomatic } from "./named.ts";
 
 export type Change = {
   /** `wave`: index of the wave that is under way; 0 if the rollout has not begun. */
@@ -27,8 +27,9 @@ export const changeOptions: Record<string, Option> = {
 
 /** Throws `rollout.unknown`, `rollout.ambiguous` or `rollout.over`. */
 export function changeRollout({ positionals: [wanted], values }: Input, context: Context, change: Change) {
-  return operate(values, context, async ({ orders, rollout: standing, operator, hand }) => {
-    const { rollout, state } = rolloutNamed(orders.rollouts, wanted, standing);
+  return operate(values, context, async ({ owned, orders, rollout: standing, operator, hand }) => {
+    const known = withAutomatic(orders.rollouts, standing, owned.keys.id, systemClock.now());
+    const { rollout, state } = rolloutNamed(known, wanted, standing);
     const over = (because: string) =>
       new HamletError("rollout.over", `rollout ${shortId(rollout)} of ${rollout.release} ${because}`, {
         hint: `start it again: hamlet rollout start --release ${rollout.release}`,

@@ -9,6 +9,26 @@ type Known = OrdersStatus["rollouts"][number];
 /** As people see it: enough to tell the few that a device keeps apart. */
 export const shortId = ({ rollout }: { rollout: string }): string => rollout.slice(0, 8);
 
+/**
+ * With the one that came by itself, as an operator would have ordered it: whoever changes it signs it, and takes it over from its publisher.
+ * `standing`: how the rollout stands that is under way.
+ */
+export function withAutomatic(
+  known: readonly Known[],
+  standing: Status["rollout"],
+  neighborhood: string,
+  nowMs: number,
+): readonly Known[] {
+  if (!standing?.auto) return known;
+  const { rollout, number, release, auto } = standing;
+  const { publisher, hasZone: _, ...terms } = auto;
+  const order = {
+    ...{ v: 1 as const, neighborhood, operator: publisher, number, issuedAt: nowMs, rollout, startedAt: nowMs },
+    ...{ state: "running" as const, promoted: 0, release, ...terms, maxUnavailable: 1 },
+  };
+  return [...known, { rollout: order, state: "running", operators: [] }];
+}
+
 /** Those that are neither aborted nor done. `standing`: how the one stands that is under way, or was the last. */
 export function openRollouts(known: readonly Known[], standing: Status["rollout"]): Known[] {
   const alive = known.filter(({ state }) => state !== "aborted");

@@ -1,6 +1,8 @@
 // What a person types about a rollout, as the document says it.
 // Pure.
+import type { z } from "zod";
 import { Rollout, type Wave } from "../../../provisioning/trust/rollout.ts";
+import { RolloutPolicy } from "../../../provisioning/trust/rollout-policy.ts";
 import { parseDuration } from "../../../provisioning/trust/token.ts";
 import { type Command, text, usageError, type Values } from "../../terminal/command.ts";
 
@@ -19,16 +21,43 @@ const optionOf: Partial<Record<PropertyKey, string>> = {
 /** Throws `usage.invalid`, which names the option. */
 export function readTerms(command: Command, values: Values): Terms {
   const given = (name: string) => text(values, name);
-  const parsed = Terms.safeParse({
+  return readAs(Terms, command, values, {
+    ...courseIn(given),
     release: given("release"),
-    waves: (given("waves") ?? "").split(",").map(readWave),
-    soakSeconds: readSeconds(given("soak") ?? ""),
-    successPercent: readPercent(given("success") ?? ""),
     maxUnavailable: readCount(given("max-unavailable") ?? ""),
-    ...(given("max-failures") !== undefined && { maxFailures: readCount(given("max-failures")!) }),
-    ...(given("window") !== undefined && { window: given("window") }),
     ...(given("tag") !== undefined && { tag: given("tag") }),
   });
+}
+
+/** What a home wants that nobody looks after: one device goes first and proves itself for a night, and the first failure stops it. */
+const forHomes = { waves: "canary,100%", soak: "12h", success: "95%", "max-failures": "1", window: "02:00-05:00" };
+
+/** The policy of `ota publish --rollout auto`. Throws `usage.invalid`, which names the option. */
+export function readPolicy(command: Command, values: Values): RolloutPolicy | undefined {
+  const kind = text(values, "rollout");
+  if (kind === undefined) {
+    const useless = Object.keys(forHomes).find((name) => values[name] !== undefined);
+    if (useless === undefined) return undefined;
+    throw usageError(command, `--${useless} goes with --rollout auto`);
+  }
+  if (kind !== "auto") throw usageError(command, `--rollout ${kind} is not known; it takes: auto`);
+  const said = Object.entries(values).filter(([, value]) => value !== undefined);
+  const all: Values = { ...forHomes, ...Object.fromEntries(said) };
+  const given = (name: string) => (text(all, name) === "none" && name === "window" ? undefined : text(all, name));
+  return readAs(RolloutPolicy, command, all, { kind, ...courseIn(given) });
+}
+
+const courseIn = (given: (name: string) => string | undefined) => ({
+  waves: (given("waves") ?? "").split(",").map(readWave),
+  soakSeconds: readSeconds(given("soak") ?? ""),
+  successPercent: readPercent(given("success") ?? ""),
+  ...(given("max-failures") !== undefined && { maxFailures: readCount(given("max-failures")!) }),
+  ...(given("window") !== undefined && { window: given("window") }),
+});
+
+function readAs<T extends z.ZodType>(shape: T, command: Command, values: Values, read: object): z.infer<T> {
+  const given = (name: string) => text(values, name);
+  const parsed = shape.safeParse(read);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const field = issue?.path[0] ?? "release";
@@ -62,7 +91,11 @@ function readSeconds(given: string): number {
 export const waveText = (wave: Wave): string => (wave === "canary" ? "canary" : `${wave} %`);
 
 /** In one line. */
-export function describeTerms(terms: Terms): string {
+export const describePolicy = (policy: RolloutPolicy): string =>
+  `${describeTerms({ ...policy, maxUnavailable: 1 })}${policy.window === undefined ? "" : " of a device that has a time zone"}`;
+
+/** In one line. */
+export function describeTerms(terms: Omit<Terms, "release">): string {
   const { waves, soakSeconds, successPercent, maxFailures, maxUnavailable, window, tag } = terms;
   return [
     `waves ${waves.map(waveText).join(", ")}`,

@@ -3,7 +3,8 @@
 import { Results } from "../../../agent/rollout/results.ts";
 import { Rollouts, type RolloutsOptions } from "../../../agent/rollout/rollouts.ts";
 import type { KeptRollouts } from "../../../agent/rollout/store.ts";
-import type { KnownOrder, Order } from "../../../ota/rollout/view.ts";
+import { withAuto } from "../../../ota/rollout/auto.ts";
+import { type Hold, type KnownOrder, listenMs, type Order } from "../../../ota/rollout/view.ts";
 import type { UpdateReport, UpdateRequest } from "../../../provisioning/handover/update.ts";
 import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
 import { deviceIdOf } from "../../../provisioning/trust/names.ts";
@@ -31,6 +32,9 @@ type Device = {
   kept: KeptRollouts;
   results?: Results;
   rollouts?: Rollouts;
+  /** What its updater has verified of the newest release since it started. */
+  found: Pick<UpdateReport, "newest" | "auto">;
+  isRefusing: boolean;
   /** While it restarts nobody runs here. */
   isUp: boolean;
 };
@@ -46,6 +50,7 @@ export class Home {
   /** Which lease is granted, and what happens before the device that has it hears the news. */
   slot = 0;
   meanwhile: (id: string) => void = () => {};
+  holds: Hold[] = [];
   #orders: readonly KnownOrder[] = [];
   #holder: string | undefined;
   readonly #fails: (id: string) => boolean;
@@ -66,6 +71,8 @@ export class Home {
         activity: { phase: "idle" },
         history: [],
         kept,
+        found: {},
+        isRefusing: false,
         isUp: false,
       };
     });
@@ -92,6 +99,11 @@ export class Home {
     for (const { rollouts } of this.devices) rollouts?.ordersChanged();
   }
 
+  /** Every device has listened for long enough, and has looked at what it knows again and again. */
+  async settled(): Promise<void> {
+    await pause(2 * listenMs);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#exchanging);
     for (const { rollouts } of this.devices) await rollouts?.stop();
@@ -112,7 +124,10 @@ export class Home {
           device.kept = JSON.parse(JSON.stringify(kept));
         },
       },
-      orders: () => ({ orders: this.#orders, holds: [] }),
+      orders: (auto) => ({
+        orders: withAuto(this.#orders, auto, { isRefused: device.isRefusing, hasZone: false }),
+        holds: this.holds,
+      }),
       members: () =>
         this.devices.map((one) => ({
           ...{ id: one.id, release: one.release, tags: [], duties: [] },
@@ -133,6 +148,7 @@ export class Home {
       updateReport: () => ({
         ...{ v: 1, running: { slot: "a", version: device.release }, activity: device.activity, failed: [] },
         history: device.history,
+        ...device.found,
       }),
       askUpdater: (request) => this.#update(device, request),
       rootHash: async () => "a".repeat(64),
@@ -182,6 +198,8 @@ export class Home {
     const outcome = isBad ? ("failed" as const) : ("committed" as const);
     const end = { from: before, to: after, outcome, atMs: clock.now() };
     device.history = [{ ...end, ...(isBad && { check: "trial.meshDown" }) }, ...device.history];
+    // The updater looks for releases only some time after the start.
+    device.found = {};
     this.#start(device);
   }
 }

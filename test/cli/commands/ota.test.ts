@@ -56,12 +56,22 @@ afterAll(() => rm(home, { recursive: true, force: true }));
 test("images are published with the size of each update, and what a version means is said", async () => {
   const first = await run(otaPublish, ...on(images[0]!));
   expect(first.out).toMatch(/^published nuc 0\.1\.0\n {2}from any other: \d+\.\d+ MB$/);
-  const second = await run(otaPublish, ...on(images[1]!));
+  const waits = await run(otaStatus, ...on());
+  expect(waits.out).toContain("without an operator: waits until somebody asks for it");
+  const second = await run(otaPublish, ...on(images[1]!, "--rollout", "auto"));
+  const course = "waves canary, 100 %; soak 12 h; success 95 %; stops at failure 1; 1 away at most";
+  const hours = "only 02:00-05:00 of a device that has a time zone";
+  expect(second.out).toContain(`homes without an operator take it by themselves: ${course}; ${hours}`);
   expect(second.out).toMatch(/published nuc 0\.2\.0-rc1\n {2}from 0\.1\.0: 0\.\d+ MB\n {2}from any other/);
   expect(second.notes).toContain("0.2.0-rc1 sorts after 0.2.0");
   const status = await run(otaStatus, ...on());
   expect(status.out).toMatch(/timestamp +3 +\d{4}-\d\d-\d\d +1[34] days left +here/);
-  expect(status.out).toContain("nuc: 0.2.0-rc1, 2 release(s)");
+  expect(status.out).toContain(`nuc: 0.2.0-rc1, 2 release(s)\n  without an operator: ${course}; ${hours}`);
+  const { boards } = JSON.parse((await run(otaStatus, ...on("--json"))).out);
+  expect(boards.find(({ board }: { board: string }) => board === "nuc").rollout).toEqual({
+    ...{ kind: "auto", waves: ["canary", 100], soakSeconds: 43_200, successPercent: 95, maxFailures: 1 },
+    window: "02:00-05:00",
+  });
   expect(status.notes).toBe("");
 });
 
@@ -103,6 +113,10 @@ test.each<[Command, string[], string]>([
   [otaPublish, ["--folder", "ota"], "the image is missing"],
   [otaPublish, ["x.img", "--folder", "https://example.org"], "--folder is the folder"],
   [otaPublish, ["x.img", "--folder", "ota", "--install-from", "1_0"], "is not a version"],
+  [otaPublish, ["x.img", "--folder", "ota", "--rollout", "later"], "--rollout later is not known; it takes: auto"],
+  [otaPublish, ["x.img", "--folder", "ota", "--soak", "1h"], "--soak goes with --rollout auto"],
+  [otaPublish, ["x.img", "--folder", "ota", "--rollout", "auto", "--waves", "50%,10%"], "--waves 50%,10% is no list"],
+  [otaPublish, ["x.img", "--folder", "ota", "--rollout", "auto", "--window", "night"], "--window night is not a time"],
   [otaExport, ["newest", "--folder", "ota", "-o", "x"], "--board is missing"],
   [otaExport, ["newest", "--folder", "ota", "--board", "nuc"], "-o <folder|file.tar> is missing"],
   [otaRotate, ["--folder", "ota"], "the key is missing"],

@@ -9,6 +9,8 @@ import { clearPlaces, fillPlaces } from "../../../ota/format/places.ts";
 import { decodeRecipe, encodeRecipe } from "../../../ota/format/recipe.ts";
 import { unpackPatch } from "../../../ota/format/unpack.ts";
 import { chunkLength, gear } from "../../../ota/repository/chunker.ts";
+import { autoId } from "../../../ota/rollout/auto.ts";
+import { RolloutPolicy } from "../../../provisioning/trust/rollout-policy.ts";
 
 const document = readFileSync(join(import.meta.dirname, "../../../ota/format.md"), "utf8");
 const vector = (name: string) =>
@@ -63,6 +65,26 @@ test("places are cleared and filled in", () => {
   expect(bytes.toString("hex")).toBe(cleared);
   fillPlaces(bytes, 0, places, values);
   expect(bytes.toString()).toBe(filled);
+});
+
+test("the rollout has the id on which members of all releases agree", () => {
+  const { id, ...rollout } = vector("rollout");
+  expect(autoId(rollout)).toBe(id);
+  expect(RolloutPolicy.parse(rollout.policy)).toEqual(rollout.policy);
+});
+
+test.each([
+  ["another kind", { kind: "later" }],
+  ["a word that no release knows yet", { restarts: "twice" }],
+  ["waves that fall", { waves: [50, "canary"] }],
+  ["no time of day", { window: "night" }],
+])("of a rollout with %s a device takes the release only when somebody asks", (_, change) => {
+  const manifest = vector("manifest");
+  const parsed = parseManifest(
+    Buffer.from(JSON.stringify({ ...manifest, rollout: { ...manifest.rollout, ...change } })),
+  );
+  expect(parsed.rollout).toBeUndefined();
+  expect(parsed.version).toBe(manifest.version);
 });
 
 test("the manifest is valid as it stands", () => {

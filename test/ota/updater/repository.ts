@@ -7,6 +7,7 @@ import { Manifest, type Part } from "../../../ota/format/manifest.ts";
 import { packPath } from "../../../ota/format/names.ts";
 import { encodeRecipe, type Step } from "../../../ota/format/recipe.ts";
 import { makeTree } from "../../../ota/format/verity.ts";
+import type { RolloutPolicy } from "../../../provisioning/trust/rollout-policy.ts";
 import { makeKernel } from "../../image/boot/systemd-boot/bench.ts";
 import { patchFrame } from "../patch-frame.ts";
 
@@ -63,6 +64,7 @@ export type ReleaseOptions = {
   installFrom?: string;
   board?: string;
   builtS?: number;
+  rollout?: RolloutPolicy;
   rootBytes?: number;
   from?: Release;
   copies?: boolean;
@@ -179,6 +181,7 @@ export function makeRepository() {
     const manifest = Manifest.parse({
       ...{ format: 1, board: options.board ?? board, version, builtS: options.builtS ?? 1_700_000_000 },
       ...(options.installFrom !== undefined && { installFrom: options.installFrom }),
+      ...(options.rollout && { rollout: options.rollout }),
       verity: { rootHash, dataBlocks: root.length / 4096 },
       parts,
       recipes: [whole, ...(delta ? [{ ...delta, from: from!.rootHash }] : [])],
