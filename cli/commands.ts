@@ -27,6 +27,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   "operator add": async () => (await import("./commands/neighborhood/operator-add.ts")).operatorAdd,
   "operator list": async () => (await import("./commands/neighborhood/operator-list.ts")).operatorList,
   "rollout start": async () => (await import("./commands/rollout/start.ts")).rolloutStart,
+  "rollout rehearse": async () => (await import("./commands/rollout/rehearse.ts")).rolloutRehearse,
   "rollout status": async () => (await import("./commands/rollout/status.ts")).rolloutStatus,
   "rollout pause": async () => (await import("./commands/rollout/pause.ts")).rolloutPause,
   "rollout resume": async () => (await import("./commands/rollout/resume.ts")).rolloutResume,

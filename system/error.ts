@@ -114,6 +114,8 @@ export type ErrorCode =
   | "install.tooMuchState"
   | "install.unclear"
   // image/lab
+  | "rehearsal.noImage"
+  | "rehearsal.notNewest"
   | "lab.alreadyRunning"
   | "lab.notRunning"
   | "lab.deviceUnknown"

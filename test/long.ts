@@ -15,6 +15,7 @@ import { proveColdBoot } from "./boot/power/cold-boot.ts";
 import { proveStates } from "./boot/power/proof.ts";
 import { openRecording, type Recording } from "./boot/power/recording.ts";
 import { rebuild } from "./boot/rebuild.ts";
+import { proveRehearsal } from "./boot/rehearse-cases.ts";
 import { provePanics, proveUnverified } from "./boot/rescue.ts";
 import { proveReset } from "./boot/reset-cases.ts";
 import { proveRollout } from "./boot/rollout-cases.ts";
@@ -89,6 +90,7 @@ const cases: Case[] = [
   ...seeds.map((seed) => ({ name: "boot/power", seed, run: () => cutPower(seed) })),
   ...seeds.map((seed) => ({ name: "ota/power", seed, run: () => cutUpdate(seed) })),
   { name: "ota/rollout", seed: 0, run: proveRollout },
+  ...(["bad", "good"] as const).map((of) => ({ name: `ota/rehearse-${of}`, seed: 0, run: () => proveRehearsal(of) })),
   { name: "ota/back", seed: 0, run: proveBack },
   { name: "ota/install", seed: 0, run: proveInstall },
   ...seeds.map((seed) => ({ name: "ota/cut", seed, run: () => proveCut(seed) })),

@@ -56,7 +56,7 @@ export async function findDevice(values: Values, owned?: Owned): Promise<Device>
     if (error instanceof HamletError && error.code === "lab.notRunning") return undefined;
     throw error;
   });
-  if (lab) return inLab(lab, wanted);
+  if (lab) return findLabDevice(lab, wanted);
   const linked = wanted === undefined ? undefined : await addressOnLink(wanted);
   if (linked !== undefined) return atAddress(linked, values, owned);
   throw wanted === undefined
@@ -117,7 +117,8 @@ export async function findDeviceForRequests(values: Values): Promise<Device & Re
   throw takesNoRequests(device.found);
 }
 
-async function inLab(lab: LabClient, wanted: string | undefined): Promise<Device> {
+/** A device of this lab; by default the first with an agent. Throws `device.noAnswer`. */
+export async function findLabDevice(lab: LabClient, wanted?: string): Promise<Device> {
   const { devices } = await lab.status();
   // The first with an agent; devices that are off or booting cannot answer.
   const ready = devices.find(({ state }) => !["off", "booting", "silent"].includes(state));

@@ -2,7 +2,17 @@
 import type { ErrorCode } from "../error.ts";
 import type { Cause } from "./cause.ts";
 
-export const labCauses: Record<Extract<ErrorCode, `lab.${string}`>, Cause> = {
+export const labCauses: Record<Extract<ErrorCode, `lab.${string}` | `rehearsal.${string}`>, Cause> = {
+  "rehearsal.noImage": {
+    cause:
+      "A rehearsal starts devices of the release that the neighborhood runs, and no unused image of just that release is there.",
+    next: "Name the image file from which the devices were made: `--image`; if it is gone, build that version again.",
+  },
+  "rehearsal.notNewest": {
+    cause:
+      "The repository has a newer release for the board. Devices take the newest, so the named one would not be rehearsed.",
+    next: "Rehearse the newest release.",
+  },
   "lab.alreadyRunning": {
     cause: "A lab is running already.",
     next: "See it with `hamlet lab status`, or end it with `hamlet lab down`.",

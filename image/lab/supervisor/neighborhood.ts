@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { encodeProvisionFile } from "../../../provisioning/file/provision-file.ts";
+import { encodeProvisionFile, type ProvisionFile } from "../../../provisioning/file/provision-file.ts";
 import { issueToken, type TokenFile } from "../../../provisioning/neighborhood/issue-token.ts";
 import { initNeighborhood, openNeighborhood } from "../../../provisioning/neighborhood/neighborhood.ts";
 import type { Run } from "../../../system/command.ts";
@@ -26,7 +26,12 @@ export type Adopt = "auto" | "confirm";
 export type ProvisionDevice = (device: LabDevice, image: string, adopt?: Adopt) => Promise<void>;
 
 /** Makes the neighborhood in `folder`, or goes on with one that is there; returns what fills the provision block on a device's disk. */
-export async function makeLabNeighborhood(run: Run, folder: string, now: number): Promise<ProvisionDevice> {
+export async function makeLabNeighborhood(
+  run: Run,
+  folder: string,
+  now: number,
+  update?: ProvisionFile["update"],
+): Promise<ProvisionDevice> {
   const { folder: home, passphrase: passphraseFile } = labNeighborhoodIn(folder);
   if (!existsSync(passphraseFile)) {
     // Stored beside the keys, which are of value only to this lab and to those that resume from it.
@@ -47,7 +52,9 @@ export async function makeLabNeighborhood(run: Run, folder: string, now: number)
     const block = await findProvisionBlock(image);
     const source = `${name}.provision`;
     const file = await tokenOf(adopt);
-    await writeFile(join(folder, source), encodeProvisionFile({ ...file, name }), { mode: 0o600 });
+    await writeFile(join(folder, source), encodeProvisionFile({ ...file, name, ...(update && { update }) }), {
+      mode: 0o600,
+    });
     try {
       await writeToDisk(run, folder, device, { source, ...block });
     } finally {

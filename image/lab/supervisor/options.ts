@@ -1,6 +1,7 @@
 // The options of a supervisor, and the names of its files.
 import { join } from "node:path";
 import { z } from "zod";
+import { ReleaseRoot, Repositories } from "../../../provisioning/file/update-source.ts";
 import { stateFolder } from "../../../system/paths.ts";
 import { deviceNames } from "../machine/devices.ts";
 
@@ -19,6 +20,10 @@ export const SupervisorOptions = z.strictObject({
   hasLabPort: z.boolean().default(true).describe("false: no exec, no console, a machine as a user's"),
   isCounted: z.boolean().default(false).describe("true: the devices' clocks count instructions, for measuring"),
   web: z.string().optional().describe("folder that http://10.77.0.2/ serves; default: the LAN has no such host"),
+  updates: z
+    .strictObject({ repositories: Repositories, releaseRoot: ReleaseRoot })
+    .optional()
+    .describe("where the devices get their updates; default: as their image says"),
   states: z
     .strictObject({
       folder: z.string(),

@@ -60,7 +60,7 @@ async function start(options: SupervisorOptions): Promise<void> {
   let neighborhood: ReturnType<typeof makeLabNeighborhood> | undefined;
   const provision: ProvisionDevice = async (device, image, adopt) => {
     if (!options.isProvisioned) return;
-    neighborhood ??= makeLabNeighborhood(run, folder, systemClock.now());
+    neighborhood ??= makeLabNeighborhood(run, folder, systemClock.now(), options.updates);
     await (await neighborhood)(device, image, adopt);
   };
   log.info(`starting ${options.devices} devices from ${options.images.join(", ")} with ${accelerator}`);
@@ -69,11 +69,12 @@ async function start(options: SupervisorOptions): Promise<void> {
 }
 
 async function findPastOf(
-  { states, isProvisioned, ...options }: SupervisorOptions,
+  { states, isProvisioned, updates, ...options }: SupervisorOptions,
   images: { path: string; board: string }[],
   accelerator: Accelerator,
 ): Promise<Past> {
-  if (!states) return {};
+  // A saved lab would take its updates from where its own devices did.
+  if (!states || updates) return {};
   const boards = images.map(({ board }) => board);
   const machines = labDevices(options.devices, boards).map((device) => ({ ...options, device, accelerator }));
   return findPast(states, { run, machines, images: images.map(({ path }) => path), isProvisioned });
