@@ -1,34 +1,23 @@
 // `rollout rehearse --release <version>`: updates lab devices first, with power cuts, a bad line and a way back. Go or no-go.
 import { randomInt } from "node:crypto";
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { imageName } from "../../../image/assemble/assemble.ts";
 import { boardNames } from "../../../image/boards.ts";
-import { findLab } from "../../../image/lab/supervisor/client.ts";
 import { webUrl } from "../../../image/lab/web/web.ts";
 import { repositoryFolder } from "../../../ota/repository/folder.ts";
 import { firstRootPath } from "../../../ota/repository/init.ts";
 import { readReleaseRoot } from "../../../provisioning/file/update-source.ts";
 import { systemClock } from "../../../system/clock.ts";
-import { HamletError } from "../../../system/error.ts";
-import { cacheFolder, stateFolder } from "../../../system/paths.ts";
+import { stateFolder } from "../../../system/paths.ts";
 import { shellWord } from "../../../system/shell-word.ts";
 import { type Command, text, usageError, type Values } from "../../terminal/command.ts";
-import { findDevice } from "../../terminal/device.ts";
 import { jsonLines } from "../../terminal/output.ts";
 import { catchStop } from "../../terminal/stop.ts";
 import { ownedDeviceOptions } from "../device/owned.ts";
 import { folderOf, folderOption } from "../ota/repository.ts";
+import { openLabStage } from "./rehearsal/lab-stage.ts";
+import { candidateImages, runningReleases } from "./rehearsal/neighborhood.ts";
 import { type Plays, rehearse } from "./rehearsal/rehearse.ts";
-import { openStage } from "./rehearsal/stage.ts";
-import {
-  chooseSubjects,
-  findImage,
-  neededBytes,
-  readRepository,
-  requireRoom,
-  type Wanted,
-} from "./rehearsal/subject.ts";
+import { chooseSubjects, findImage, neededBytes, readRepository, requireRoom } from "./rehearsal/subject.ts";
 import { exitCodes, rehearsalText } from "./rehearsal/verdict.ts";
 
 export const rolloutRehearse: Command = {
@@ -87,13 +76,13 @@ is slow, so a check that ran out of time may say more of the computer than of th
     const subjects = chooseSubjects(releases, release, wanted, folder);
     await mkdir(stateFolder(), { recursive: true, mode: 0o700 });
     const updates = { repositories: [webUrl], releaseRoot: await readReleaseRoot(firstRootPath(folder)) };
-    const named = await candidateImages(values);
+    const named = await candidateImages(listOf(values, "image"));
     const plays: Plays = {
       async open(subject) {
         const image = await findImage(subject, named(subject));
         await requireRoom(stateFolder(), neededBytes(devices, subject.manifest));
         const onStage = (what: string) => progress.stage(`${subject.board} ${subject.from}: ${what}`);
-        return await openStage({ image, served: repositoryFolder(folder), devices, updates }, onStage, signal);
+        return await openLabStage({ image, served: repositoryFolder(folder), devices, updates }, onStage, signal);
       },
       onStage: (what) => progress.stage(what),
     };
@@ -101,6 +90,7 @@ is slow, so a check that ran out of time may say more of the computer than of th
       const chosen = seed ?? randomInt(1, 1_000_000);
       const again = commandOf(values, release, chosen);
       const rehearsal = await rehearse(plays, subjects, { release, seed: chosen, again });
+      signal.throwIfAborted();
       progress.end();
       if (values["json"]) print(...jsonLines(rehearsal));
       else print(...rehearsalText(rehearsal));
@@ -113,37 +103,6 @@ is slow, so a check that ran out of time may say more of the computer than of th
     }
   },
 };
-
-/** What each board of the neighborhood runs, by any member. Throws `device.notFound`. */
-async function runningReleases(values: Values): Promise<Wanted[]> {
-  const device = await findDevice(values);
-  try {
-    const { self, members } = await device.status();
-    const all: Pick<typeof self, "name" | "board" | "release">[] = members.length > 0 ? members : [self];
-    const byKind = Map.groupBy(all, ({ board, release }) => `${board} ${release}`);
-    return [...byKind.values()].map((some) => ({
-      ...{ board: some[0]!.board, from: some[0]!.release },
-      devices: some.map(({ name }) => name),
-    }));
-  } finally {
-    device.close();
-  }
-}
-
-/** Those that were named, or that of the lab that runs and the last one that a lab built. */
-async function candidateImages(values: Values): Promise<(subject: Wanted) => string[]> {
-  const named = listOf(values, "image");
-  if (named.length > 0) return () => named;
-  const lab = await findLab().catch((error: unknown) => {
-    if (error instanceof HamletError && error.code === "lab.notRunning") return undefined;
-    throw error;
-  });
-  const devices = (await lab?.status())?.devices ?? [];
-  return ({ board, from }) => [
-    ...new Set(devices.filter((one) => one.board === board).map(({ image }) => image)),
-    join(cacheFolder(), "image", imageName(board, from)),
-  ];
-}
 
 const listOf = (values: Values, option: string): string[] => {
   const given = values[option];

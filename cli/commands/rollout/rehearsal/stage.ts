@@ -1,113 +1,46 @@
-// The stage of a rehearsal: a lab of its own in a folder of its own, with its own neighborhood. Its web serves the publisher's repository,
-// which nothing writes. Whatever ends this process ends the lab.
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
-import type { LabClient } from "../../../../image/lab/supervisor/client.ts";
-import { lockHolder } from "../../../../image/lab/supervisor/lock.ts";
-import { lockName, type SupervisorOptions } from "../../../../image/lab/supervisor/options.ts";
-import { startLab } from "../../../../image/lab/supervisor/start.ts";
-import type { LabStatus } from "../../../../image/lab/supervisor/status.ts";
-import { waitForLab } from "../../../../image/lab/supervisor/wait.ts";
-import { isWhole } from "../../../../image/lab/supervisor/whole.ts";
-import { sleep } from "../../../../system/clock.ts";
+// What a rehearsal needs of its devices and of time: lab-stage.ts has real ones.
+import type { UpdateStatus } from "../../../../agent/api/schema.ts";
+import type { LineTerms } from "../../../../image/lab/network/line.ts";
 import { HamletError } from "../../../../system/error.ts";
-import { stateFolder } from "../../../../system/paths.ts";
-import type { Device } from "../../../terminal/device.ts";
-import { findLabDevice } from "../../../terminal/device.ts";
-import { isSilence, type Stage } from "./scenario.ts";
 
-const folderName = /^rehearsal-[A-Za-z0-9]{6}$/;
-/** Longer than a lab takes to lock its folder. */
-const abandonedAfterMs = 10 * 60_000;
-
+export type DeviceReport = { id: string; update: UpdateStatus };
+/** The devices that play, and the time that passes for them. */
+export type Stage = {
+  /** Undefined while the device or its updater is silent. Throws if its machine has ended. */
+  report(device: string): Promise<DeviceReport | undefined>;
+  ask(device: string, kind: "now" | "retry" | "back"): Promise<void>;
+  /** Who is not well, in words; undefined if every device reaches every other. */
+  trouble(): Promise<string | undefined>;
+  setLine(device: string, line: LineTerms): Promise<void>;
+  heal(device: string): Promise<void>;
+  cut(device: string, seed: number): Promise<void>;
+  restore(device: string): Promise<void>;
+  /** The last lines of the device before it came back by itself. */
+  lastLines(device: string): Promise<string[]>;
+  now(): number;
+  /** Throws when the rehearsal is stopped. */
+  pause(ms: number): Promise<void>;
+};
 export type OpenStage = Stage & { devices: string[]; close(): Promise<void> };
-export type StageOptions = Pick<SupervisorOptions, "devices" | "updates"> & { image: string; served: string };
 
-/** Resolves when the devices reach each other and have an updater. Throws `lab.bootFailed`, or what stops `signal`. */
-export async function openStage(
-  { image, served, devices, updates }: StageOptions,
-  onStage: (text: string) => void,
-  signal: AbortSignal,
-): Promise<OpenStage> {
-  const parent = stateFolder();
-  await removeAbandoned(parent, Date.now());
-  const folder = await mkdtemp(join(parent, "rehearsal-"));
-  let lab: LabClient | undefined;
-  const close = async () => {
-    await lab?.down().catch(() => {});
-    await rm(folder, { recursive: true, force: true });
-  };
-  try {
-    lab = await startLab({ folder, images: [image], devices, updates, web: served });
-    await lab.own();
-    onStage("starting the devices");
-    const { devices: started } = await waitForLab(lab, isReady, refuseDeadWeb, signal);
-    return { ...play(lab, signal), devices: started.map(({ name }) => name), close };
-  } catch (error) {
-    await close();
-    throw error;
+export const second = 1_000;
+export const pollMs = 500;
+export const wellWithinMs = 10 * 60 * second;
+
+export async function awaitReport(stage: Stage, device: string): Promise<DeviceReport> {
+  const deadline = stage.now() + wellWithinMs;
+  for (; stage.now() < deadline; await stage.pause(pollMs)) {
+    const report = await stage.report(device);
+    if (report) return report;
   }
+  throw new HamletError("device.noAnswer", `${device} does not answer`);
 }
 
-/** Folders of rehearsals that were killed. */
-export async function removeAbandoned(parent: string, now: number): Promise<void> {
-  for (const name of await readdir(parent).catch(() => [])) {
-    if (!folderName.test(name)) continue;
-    const folder = join(parent, name);
-    const { mtimeMs = now } = (await stat(folder).catch(() => undefined)) ?? {};
-    const isInUse = now - mtimeMs < abandonedAfterMs || (await lockHolder(join(folder, lockName))) !== undefined;
-    if (!isInUse) await rm(folder, { recursive: true, force: true });
-  }
+/** A device that does not answer now is asked again later. */
+export async function ask(stage: Stage, device: string, kind: "now" | "retry" | "back"): Promise<void> {
+  await stage.ask(device, kind).catch((error: unknown) => {
+    if (!(error instanceof HamletError) || !isSilence(error)) throw error;
+  });
 }
 
-const isReady = (status: LabStatus): boolean =>
-  isWhole(status) && status.web?.state === "up" && status.devices.every(({ slot }) => slot !== undefined);
-
-function refuseDeadWeb({ web }: LabStatus): void {
-  if (web?.state === "down") throw new HamletError("lab.joinFailed", `the lab's web is down: ${web.problem}`);
-}
-
-function play(lab: LabClient, signal: AbortSignal): Stage {
-  const open = new Map<string, Promise<Device>>();
-  const on = (name: string) => {
-    const device = open.get(name) ?? findLabDevice(lab, name);
-    open.set(name, device);
-    return device;
-  };
-  return {
-    async report(name) {
-      try {
-        const { self, update } = await (await on(name)).status();
-        return update && { id: self.id, update };
-      } catch (error) {
-        if (!(error instanceof HamletError) || !isSilence(error)) throw error;
-        await refuseBroken(lab, name);
-        return undefined;
-      }
-    },
-    ask: async (name, kind) => void (await (await on(name)).request!("/v1/update", { kind })),
-    async trouble() {
-      const status = await lab.status();
-      const away = status.devices
-        .filter(({ state }) => state !== "alive")
-        .map(({ name, state }) => `${name} is ${state}`);
-      return away.length > 0 ? away.join(", ") : isWhole(status) ? undefined : "a device has no handshake with another";
-    },
-    setLine: (name, line) => lab.link(name, line),
-    heal: (name) => lab.heal(name),
-    cut: async (name, seed) => void (await lab.cut(name, seed)),
-    restore: (name) => lab.restore(name),
-    async lastLines(name) {
-      const report = await (await on(name)).updateReport?.().catch(() => undefined);
-      return report?.fallback?.log ?? [];
-    },
-    now: () => performance.now(),
-    pause: (ms) => sleep(ms, signal),
-  };
-}
-
-async function refuseBroken(lab: LabClient, name: string): Promise<void> {
-  const device = (await lab.status()).devices.find((one) => one.name === name);
-  if (device?.problem === undefined) return;
-  throw new HamletError("lab.bootFailed", `${name}'s machine ended: ${device.problem}`);
-}
+export const isSilence = ({ code }: HamletError): boolean => ["device.noAnswer", "lab.execFailed"].includes(code);
