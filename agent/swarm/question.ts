@@ -2,7 +2,7 @@
 // Pure.
 import { hash } from "node:crypto";
 import { z } from "zod";
-import { maxRecipeBytes } from "../../ota/format/manifest.ts";
+import { maxRecipeBytes } from "../../ota/format/limits.ts";
 import { metadataFolder, targetsFolder } from "../../ota/format/names.ts";
 import { maxFrameBytes } from "../../ota/format/unpack.ts";
 import { BytesRequest, PackedRequest } from "../../provisioning/handover/update.ts";

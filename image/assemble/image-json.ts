@@ -3,7 +3,8 @@ import { z } from "zod";
 import { HamletError } from "../../system/error.ts";
 import { explainIssues } from "../../system/files.ts";
 import { parseJsonBytes } from "../../system/json-file.ts";
-import { BuiltS, BundleJson } from "../bundle/bundle.ts";
+import { BundleJson } from "../bundle/bundle.ts";
+import { BuiltS } from "../bundle/version.ts";
 
 export const imageJsonPath = "hamlet/image.json";
 export const provisionPath = "hamlet/provision.json";

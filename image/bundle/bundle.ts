@@ -21,15 +21,9 @@ import { explainIssues } from "../../system/files.ts";
 import { readJsonFile } from "../../system/json-file.ts";
 import { boardNamed } from "../boards.ts";
 import { Difference } from "./lock/lock.ts";
+import { BuiltS, Version } from "./version.ts";
 
 const Hex32 = z.string().regex(/^[0-9a-f]{64}$/);
-export const Version = z
-  .string()
-  .max(64)
-  .regex(/^[0-9A-Za-z][0-9A-Za-z.~+-]*$/)
-  // The loader would read `hamlet_1+3.efi` as version 1 with three tries left.
-  .regex(/^(?!.*\+\d+(-\d+)?$)/, "must not end like a count of tries: +3")
-  .describe("as in a file name of the boot loader: no underscore, no space");
 
 const commonFiles = ["root.erofs", "verity.img", "kernel", "initrd", "cmdline", "os-release"] as const;
 const filesOfLayout = { uefi: ["stub.efi", "loader.efi"], rpi: ["config.txt"] } as const;
@@ -43,9 +37,6 @@ const FileFacts = z.strictObject({ sha256: Hex32, sizeBytes: z.int().nonnegative
 
 /** A path inside the bundle; it must not lead out of the folder. */
 const FileName = z.string().regex(/^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/+-]*$/);
-
-/** Up to the last date with a four-digit year: ISO writes later ones differently. */
-export const BuiltS = z.int().positive().max(253_402_300_799);
 
 export const BundleJson = z.strictObject({
   format: z.literal(2),

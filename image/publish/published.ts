@@ -2,7 +2,7 @@
 // Pure.
 import { z } from "zod";
 import { boardNames } from "../boards.ts";
-import { BuiltS } from "../bundle/bundle.ts";
+import { BuiltS } from "../bundle/version.ts";
 
 const FileName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._~+-]*$/, "is not a plain file name");
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);

@@ -5,7 +5,7 @@ import { type Digest, digestFile } from "../../system/digest.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
 import { imageName } from "../assemble/assemble.ts";
-import { Version } from "../bundle/bundle.ts";
+import { Version } from "../bundle/version.ts";
 import { inspectImage } from "../inspect/inspect.ts";
 import type { PublishedImage } from "./published.ts";
 

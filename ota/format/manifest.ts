@@ -2,24 +2,15 @@
 // `ota/format.md` describes the format; a change there strands devices in the field.
 // Pure.
 import { z } from "zod";
-import { BuiltS, Version } from "../../image/bundle/bundle.ts";
+import { BuiltS, Version } from "../../image/bundle/version.ts";
 import { blockBytes } from "../../image/disk/block.ts";
 import { RolloutPolicy } from "../../provisioning/trust/rollout-policy.ts";
 import { HamletError } from "../../system/error.ts";
 import { explainIssues } from "../../system/files.ts";
 import { parseJsonBytes } from "../../system/json-file.ts";
+import { maxPartBytes, maxRecipeBytes } from "./limits.ts";
 
 export const Hex32 = z.string().regex(/^[0-9a-f]{64}$/);
-
-/** Larger than any real one: with ten recipes and five parts a manifest has about 3 kB. */
-export const maxManifestBytes = 64 << 10;
-/** What a slot of nix/layout.json can hold, and any kernel or boot partition. */
-export const maxPartBytes = 4 * 2 ** 30;
-/**
- * All that a slot of nix/layout.json holds, in chunks of the shortest length with what deltas need of each, are 4.1 MiB. A device keeps
- * two recipes in memory beside the heap of its updater.
- */
-export const maxRecipeBytes = 5 << 20;
 
 /** Bytes of a part that differ from device to device. Digests are over zeros there. */
 export const Place = z.object({

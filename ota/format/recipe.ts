@@ -1,7 +1,8 @@
 // A recipe: how to make the parts of a release from chunks, one step after the other. Binary, because most of it is digests.
 // Pure. `ota/format.md` has the layout and test vectors.
 import { HamletError } from "../../system/error.ts";
-import { maxRecipeBytes, type Part } from "./manifest.ts";
+import { maxRecipeBytes } from "./limits.ts";
+import type { Part } from "./manifest.ts";
 
 /** A step writes at most this much, so that the device needs one buffer of this size. */
 export const maxStepBytes = 1 << 20;

@@ -1,7 +1,7 @@
 // Reads an image that `hamlet image build` made as a release: what it says of itself, and the bytes that devices get of it.
 import { type FileHandle, open } from "node:fs/promises";
 import { z } from "zod";
-import { BuiltS, Version } from "../../image/bundle/bundle.ts";
+import { BuiltS, Version } from "../../image/bundle/version.ts";
 import { openErofs, readErofsFile } from "../../image/disk/erofs.ts";
 import { readerOf, readFully } from "../../image/disk/read-at.ts";
 import { inspectImage } from "../../image/inspect/inspect.ts";

@@ -2,7 +2,7 @@
 import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { BuiltS, Version } from "../../image/bundle/bundle.ts";
+import { BuiltS, Version } from "../../image/bundle/version.ts";
 import { pathsUnder } from "../../provisioning/firstboot/paths.ts";
 import type { Run } from "../../system/command.ts";
 import { HamletError } from "../../system/error.ts";

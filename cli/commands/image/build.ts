@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Board, boardNamed, boardNames } from "../../../image/boards.ts";
-import { Version } from "../../../image/bundle/bundle.ts";
 import { describeDifference } from "../../../image/bundle/lock/lock.ts";
+import { Version } from "../../../image/bundle/version.ts";
 import { findLab } from "../../../image/lab/supervisor/client.ts";
 import { makeImage } from "../../../image/make.ts";
 import { metadataFolder } from "../../../ota/format/names.ts";

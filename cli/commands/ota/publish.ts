@@ -1,5 +1,5 @@
 // `ota publish <image>...`: publishes images as releases, for devices to fetch.
-import { Version } from "../../../image/bundle/bundle.ts";
+import { Version } from "../../../image/bundle/version.ts";
 import { documentsOf, expiryOf } from "../../../ota/repository/expiry.ts";
 import { type PublishedRelease, publishImages } from "../../../ota/repository/publish.ts";
 import { systemClock } from "../../../system/clock.ts";

@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type BundleJson, readBundle, requiredFiles, Version } from "../../../image/bundle/bundle.ts";
+import { type BundleJson, readBundle, requiredFiles } from "../../../image/bundle/bundle.ts";
+import { Version } from "../../../image/bundle/version.ts";
 import { digestFile } from "../../../system/digest.ts";
 
 const bundleFiles = [...requiredFiles("uefi"), "boot/extra.dtb"];

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { entryName, looksCounted, parseEntryName } from "../../../../image/boot/systemd-boot/entries.ts";
-import { Version } from "../../../../image/bundle/bundle.ts";
+import { Version } from "../../../../image/bundle/version.ts";
 
 test.each([
   ["hamlet_1.2.3.efi", { stem: "hamlet_1.2.3", version: "1.2.3", triesDone: 0 }],

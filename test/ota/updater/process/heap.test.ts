@@ -2,7 +2,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { Manifest, maxManifestBytes, maxRecipeBytes } from "../../../../ota/format/manifest.ts";
+import { maxManifestBytes, maxRecipeBytes } from "../../../../ota/format/limits.ts";
+import { Manifest } from "../../../../ota/format/manifest.ts";
 import { encodeRecipe, type Step } from "../../../../ota/format/recipe.ts";
 import { HamletError } from "../../../../system/error.ts";
 import { healthy } from "../agent.ts";
