@@ -22,7 +22,7 @@ module.exports = {
         MALLOC_ARENA_MAX: "1",
         MALLOC_TRIM_THRESHOLD_: "65536",
         MALLOC_TOP_PAD_: "16384",
-        MALLOC_MMAP_THRESHOLD_: "65536",
+        MALLOC_MMAP_THRESHOLD_: "32768",
         UV_THREADPOOL_SIZE: "2",
       },
       // fork: one agent per machine, which holds the sockets itself.
