@@ -50,12 +50,13 @@ export async function makeDelta(
   try {
     const similar = await similarIn(older, chunks, signal);
     const fresh: Likeness[] = [];
-    for (const one of plan) {
-      if (one.kind === "copy") continue;
+    for await (const [one, bytes] of readAhead(
+      plan.filter((one) => one.kind === "fresh"),
+      readNew,
+    )) {
       signal?.throwIfAborted();
-      const [chunk] = one.chunks;
       const guess = { part: one.near.part, from: one.near.offset, to: one.near.offset + one.length };
-      fresh.push({ chunk: chunk!, span: similar.find(await readNew(chunk!)) ?? guess });
+      fresh.push({ chunk: one.chunks[0]!, span: similar.find(bytes) ?? guess });
     }
     let doneBytes = 0;
     await sideBySide(joinPatches(fresh, older.sizeOf), async (one) => {
@@ -90,11 +91,28 @@ async function similarIn(
   const kept = new Set(chunks.map(({ sha256 }) => sha256));
   const gone = older.chunks.filter(({ sha256 }) => !kept.has(sha256));
   const similar = makeSimilar(gone.reduce((sum, { length }) => sum + length, 0));
-  for (const chunk of gone) {
+  for await (const [chunk, bytes] of readAhead(gone, older.read)) {
     signal?.throwIfAborted();
-    similar.add(chunk.part, chunk.offset, await older.read(chunk));
+    similar.add(chunk.part, chunk.offset, bytes);
   }
   return similar;
+}
+
+/** Each with its bytes, in order, the next ones being read meanwhile. */
+async function* readAhead<R extends Range>(
+  ranges: readonly R[],
+  read: (range: Range) => Promise<Buffer>,
+): AsyncGenerator<[R, Buffer]> {
+  const reading: Promise<Buffer>[] = [];
+  for (const [index, range] of ranges.entries()) {
+    for (const next of ranges.slice(index + reading.length, index + atOnce)) {
+      const bytes = read(next);
+      // Whoever waits for it hears of it; until then nobody does.
+      bytes.catch(() => {});
+      reading.push(bytes);
+    }
+    yield [range, await reading.shift()!];
+  }
 }
 
 /** Steps, or one whose frame gets its place in the pack when all are made. */

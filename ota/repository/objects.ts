@@ -85,7 +85,8 @@ const compress = (content: Uint8Array): Promise<Buffer> =>
   });
 
 const decompress = (frame: Buffer, sizeBytes: number): Promise<Buffer> =>
-  promisify(zstdDecompress)(frame, { maxOutputLength: sizeBytes });
+  // One buffer of the right size: each smaller one is a turn of its own through Node's threads.
+  promisify(zstdDecompress)(frame, { maxOutputLength: sizeBytes, chunkSize: Math.max(64, sizeBytes) });
 
 export const damaged = (path: string, why: string, cause?: unknown): HamletError =>
   new HamletError("ota.damaged", `${path} ${why}`, { hint: "restore it from a copy of the repository", cause });
