@@ -91,6 +91,48 @@ function rare(size: number, seed: number): Outcome {
   return outcome;
 }
 
-export const cases = { good, bad, rare };
+const policy = { waves: ["canary" as const, 100], soakSeconds: 3_600, successPercent: 95, maxFailures: 1 };
+
+/** A home without an operator, whose updaters find the release at different times; in every third one a device takes none by itself. */
+function home(size: number, seed: number, isGood: boolean): Outcome {
+  const isOut = (at: number) => seed % 3 === 0 && at === size - 1 && size > 1;
+  const town = new RolloutTown({ size, seed, loss: (seed % 4) / 10, order: {}, fails: () => !isGood });
+  const rollout = town.publish(policy, (at) => ({ isRefused: isOut(at) }));
+  trouble(town);
+  const isFinished = ({ isUp, view }: (typeof town.devices)[number], at: number) =>
+    isUp && (isOut(at) || view.progress.get(rollout)?.isFinished === true);
+  const tookMs = town.runUntil(() => town.isPaused() || town.devices.every(isFinished), 14 * dayMs);
+  const problems = [...town.problems, ...(tookMs === undefined ? ["it has not ended after 14 days"] : [])];
+  const wanted = isGood ? town.devices.filter((_, at) => !isOut(at)).length : 0;
+  if (!isGood) town.run(dayMs);
+  if (town.updated() !== wanted) problems.push(`${town.updated()} of ${size} have the release at the end`);
+  const canaries = new Set(town.tried).size;
+  if (!isGood && canaries > 1) problems.push(`${canaries} devices have tried the bad release`);
+  const boundMs = 6 * 60 * minuteMs + policy.soakSeconds * 2_000 + size * 3.5 * minuteMs;
+  const { length: tried } = town.tried;
+  return { problems, tookMs: tookMs ?? dayMs, boundMs, updated: town.updated(), tried, failed: town.failed };
+}
+const homes = (size: number, seed: number) => home(size, seed, true);
+const badHomes = (size: number, seed: number) => home(size, seed, false);
+
+/** Everybody who lacks the release is away for two days, and comes back at about the same time. */
+function deserted(size: number, seed: number): Outcome {
+  const town = new RolloutTown({ size, seed, loss: 0, order: {}, alreadyThere: 1, fails: () => false });
+  const others = [...town.devices.keys()].slice(1);
+  for (const at of others) town.cut(at);
+  const order = town.order();
+  town.run(2 * dayMs);
+  const problems = town.devices[0]!.view.progress.get(order.rollout)?.isFinished
+    ? ["it has ended without anybody"]
+    : [];
+  for (const at of others) town.after(town.draw() * 60 * minuteMs, () => town.restore(at));
+  const isDone = () => town.updated() === size && town.devices.every(({ isUp }) => isUp);
+  const tookMs = town.runUntil(isDone, 14 * dayMs) ?? Number.POSITIVE_INFINITY;
+  problems.push(...town.problems, ...(tookMs === Number.POSITIVE_INFINITY ? ["not all have the release"] : []));
+  const { length: tried } = town.tried;
+  return { problems, tookMs, boundMs: Number.POSITIVE_INFINITY, updated: town.updated(), tried, failed: 0 };
+}
+
+export const cases = { good, bad, rare, home: homes, badHome: badHomes, deserted };
 export const commandOf = (name: CaseName, size: number, seed: number): string =>
   `npm run sim:rollout -- --case ${name} --size ${size} --seed ${seed}`;

@@ -1,6 +1,7 @@
 // A neighborhood that updates itself, in simulated time: each device runs the real core of a rollout on its own view, and hears of the
 // others late, in any order, or only after a partition has healed.
 // A run depends on nothing but its options.
+import { type Here, withAuto } from "../../ota/rollout/auto.ts";
 import { isKeptAlike, keptOf, restored } from "../../ota/rollout/kept.ts";
 import { dueAtMs, step } from "../../ota/rollout/step.ts";
 import {
@@ -14,6 +15,7 @@ import {
   type Updater,
   type View,
 } from "../../ota/rollout/view.ts";
+import type { AutoRelease, RolloutPolicy } from "../../provisioning/trust/rollout-policy.ts";
 import { draw, type Random } from "../../system/random.ts";
 import { Agenda } from "./agenda.ts";
 
@@ -26,6 +28,10 @@ export type TownOptions = {
   order: Partial<Order>;
   /** Whether the release fails on the device that tries it as number `turn`, from 0. */
   fails(turn: number, random: Random): boolean;
+  /** How many have the release from the beginning. */
+  alreadyThere?: number;
+  /** Whether one must prove the release before the others; by default as the order says. */
+  needsCanary?: boolean;
   /** For a test of the checks: nobody hears of others' restarts, and everybody gets the lease. */
   isBlind?: boolean;
 };
@@ -75,6 +81,8 @@ export class RolloutTown {
   /** Devices that have begun, in order, and how many of those failed. */
   readonly tried: string[] = [];
   failed = 0;
+  /** The first that tried the release, unless power ended its trial; and when it kept it. */
+  canary: { id: string; keptAtMs?: number } | undefined;
   readonly #o: TownOptions;
   readonly #random: Random;
   readonly #agenda = new Agenda<Happening>();
@@ -88,10 +96,22 @@ export class RolloutTown {
     const ids = Array.from({ length: o.size }, (_, at) => `device-${o.seed}-${at}`);
     this.devices = ids.map((id) => {
       const view = emptyView(id, trialSeconds, 0);
-      const known = new Map(ids.map((other): [string, Member] => [other, plain(other, before)]));
+      const releaseOf = (at: number) => (at < (o.alreadyThere ?? 0) ? after : before);
+      const known = new Map(ids.map((other, at): [string, Member] => [other, plain(other, releaseOf(at))]));
       const disk = { view, atMs: 0 };
       return {
-        ...{ id, isUp: true, group: 0, release: before, view, disk, known, ended: undefined, wakeAtMs: 0, boot: 0 },
+        ...{
+          id,
+          isUp: true,
+          group: 0,
+          release: known.get(id)!.release,
+          view,
+          disk,
+          known,
+          ended: undefined,
+          wakeAtMs: 0,
+          boot: 0,
+        },
         updater: { phase: "free" },
       };
     });
@@ -118,6 +138,22 @@ export class RolloutTown {
     this.#tell(up, { orders: [{ order, operators: ["ops"] }] });
     this.#hear(up, { orders: [{ order, operators: ["ops"] }] });
     return order;
+  }
+
+  /**
+   * Publishes the release for homes without an operator: each device's own updater finds it at its next check, within 6 hours, and no
+   * device hears of it from another. Returns the rollout's id.
+   */
+  publish(policy: Omit<RolloutPolicy, "kind">, here: (at: number) => Partial<Here> = () => ({})): string {
+    const auto: AutoRelease = { release: after, policy: { kind: "auto", ...policy }, publisher: "5f" };
+    const orders = (at: number) => withAuto([], auto, { isRefused: false, hasZone: false, ...here(at) });
+    const learn = (at: number) => {
+      const { isUp, view } = this.devices[at]!;
+      if (isUp) this.#step(at, { kind: "orders", orders: orders(at), holds: view.holds });
+      else this.after(10 * minuteMs, () => learn(at));
+    };
+    for (const at of this.devices.keys()) this.after(this.#upTo(6 * 60 * minuteMs), () => learn(at));
+    return orders(0)[0]!.order.rollout;
   }
 
   run(ms: number): void {
@@ -153,6 +189,7 @@ export class RolloutTown {
     this.#down(at);
     // Power that ends a trial says nothing of the release: the old one starts again, and the update is void.
     if (this.#restarting.delete(device.id)) {
+      if (this.canary?.id === device.id) this.canary = undefined;
       device.release = before;
       device.ended = { from: before, to: after, outcome: "void", check: "trial.ended", atWallMs: this.now };
     }
@@ -236,6 +273,7 @@ export class RolloutTown {
     this.#restarting.delete(device.id);
     const outcome = isGood ? "committed" : "failed";
     if (!isGood) this.failed++;
+    else if (this.canary?.id === device.id) this.canary.keptAtMs ??= this.now;
     device.ended = {
       from: before,
       to: after,
@@ -316,8 +354,9 @@ export class RolloutTown {
     const other = others[Math.floor(this.draw() * others.length)];
     if (other !== undefined) {
       const [one, two] = [this.devices[at]!.view, this.devices[other]!.view];
-      this.#hear(at, { orders: two.orders, results: [...two.results.values()] });
-      this.#hear(other, { orders: one.orders, results: [...one.results.values()] });
+      const signed = ({ orders }: View) => orders.filter(({ order }) => !order.auto);
+      this.#hear(at, { orders: signed(two), results: [...two.results.values()] });
+      this.#hear(other, { orders: signed(one), results: [...one.results.values()] });
     }
     const more = again > 0 ? syncMs : rareSyncMs;
     this.#agenda.add(this.now + more, { kind: "sync", device: at, boot, again: Math.max(0, again - 1) });
@@ -356,6 +395,10 @@ export class RolloutTown {
     }
     if (!device.isUp) return;
     this.#lease = { device: at, untilMs: this.now + leaseMs };
+    // Under the lease a device asks the others what it has not heard.
+    for (const [other, { view }] of this.devices.entries()) {
+      if (other !== at && this.#hears(at, other)) this.#hear(at, { results: [...view.results.values()] });
+    }
     this.#step(at, { kind: "granted" });
   }
 
@@ -398,11 +441,23 @@ export class RolloutTown {
         return void this.#tell(at, { results: [effect.result] });
       case "restart":
         this.#checkAlone(at);
+        this.#checkCanary(at);
         this.tried.push(device.id);
         this.#restarting.add(device.id);
         this.#agenda.add(this.now + 1_000, { kind: "down", device: at, boot });
         return;
     }
+  }
+
+  /** Nobody begins after the first one before that has kept the release and the soak is over. */
+  #checkCanary(at: number): void {
+    const { id, view } = this.devices[at]!;
+    const order = view.orders[0]?.order;
+    this.canary ??= { id };
+    const { id: canary, keptAtMs = this.now } = this.canary;
+    const { needsCanary = order?.waves[0] === "canary" } = this.#o;
+    if (!order || !needsCanary || canary === id || this.now - keptAtMs >= order.soakSeconds * 1000) return;
+    this.problems.push(`at ${this.now} ${id} begins before the canary ${canary} has proved the release`);
   }
 
   /** Never two of one neighborhood down, as far as anybody could know. */

@@ -5,6 +5,8 @@ import { minuteMs, RolloutTown } from "./rollout-town.ts";
 
 const seeds = Array.from({ length: 50 }, (_, at) => at + 1);
 
+const few = seeds.slice(0, 20);
+
 function prove(name: CaseName, size: number, seed: number): Outcome {
   const outcome = cases[name](size, seed);
   expect(outcome.problems, `again: ${commandOf(name, size, seed)}`).toEqual([]);
@@ -21,6 +23,21 @@ test.each([2, 3, 5])(
     for (const seed of seeds) prove("bad", size, seed);
   },
 );
+
+test.each([1, 2, 3, 5])(
+  "in a home of %i without an operator a good release reaches all whose owner wants it, the canary first",
+  (size) => {
+    for (const seed of few) prove("home", size, seed);
+  },
+);
+
+test.each([1, 2, 3, 5])("in a home of %i without an operator a bad release is tried by one device alone", (size) => {
+  for (const seed of few) prove("badHome", size, seed);
+});
+
+test.each([2, 3, 6])("of %i those who lack the release are away for days: the first one back is the canary", (size) => {
+  for (const seed of few) prove("deserted", size, seed);
+});
 
 test("in a neighborhood of 200 a release that fails on every third device stops before 5 % have it", () => {
   for (const seed of seeds.slice(0, 3)) prove("bad", 200, seed);
@@ -43,4 +60,12 @@ test("the check for two that are down at once fires", () => {
   town.order();
   town.run(60 * minuteMs);
   expect(town.problems[0]).toContain("restarts while");
+});
+
+test("the check for a skipped canary fires", () => {
+  const order = { waves: [100] };
+  const town = new RolloutTown({ size: 3, seed: 1, loss: 0, order, fails: () => false, needsCanary: true });
+  town.order();
+  town.run(60 * minuteMs);
+  expect(town.problems.join()).toContain("before the canary");
 });
