@@ -109,6 +109,7 @@ export const UpdatePayload = z.object({
     .object({
       release: Name,
       state: z.enum(["running", "paused", "finished", "aborted"]),
+      auto: Short.optional().describe("no operator ordered it: digest of the keys of the publisher's release root"),
       standing: z.string().max(16).optional().describe("of this device; absent if the rollout is not about it"),
       waits: z
         .string()

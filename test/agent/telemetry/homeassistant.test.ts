@@ -154,6 +154,11 @@ test("the message about updates tells how the rollout stands, for the device and
   });
   const [, announced = ""] = announcements(self).find(([topic]) => topic.includes("/update/"))!;
   expect(JSON.parse(announced).value_template).toContain("rollout.updated ~ ' of ' ~ rollout.total");
+  const publisher = "5f".repeat(16);
+  const auto = { publisher, waves: [100], soakSeconds: 0, successPercent: 95, hasZone: false };
+  const byItself = updateOf(reportOf({}), rolloutOf({ ...status, operators: [], auto }, self.id));
+  expect(topics.update.payload.parse(byItself).rollout).toMatchObject({ auto: publisher });
+  expect(JSON.parse(announced).value_template).toContain("(auto, by the publisher of ' ~ rollout.auto[:8]");
 });
 
 test.each<[string, Partial<UpdateReport>, Partial<UpdatePayload>]>([

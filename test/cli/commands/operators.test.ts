@@ -26,6 +26,7 @@ import { rolloutResume } from "../../../cli/commands/rollout/resume.ts";
 import { rolloutStart } from "../../../cli/commands/rollout/start.ts";
 import { type Command, parseInput } from "../../../cli/terminal/command.ts";
 import { makePageHandler } from "../../../dashboard/api/handler.ts";
+import { autoId } from "../../../ota/rollout/auto.ts";
 import { encodeProvisionFile } from "../../../provisioning/file/provision-file.ts";
 import { issueToken, type TokenFile } from "../../../provisioning/neighborhood/issue-token.ts";
 import {
@@ -430,4 +431,31 @@ test("an operator that no device has heard of yet is added all the same", async 
   expect(said).toContain("no device has heard of alice yet");
   expect(await hamlet(operatorList)).toContain("alice");
   api = await startApi(socket, (_, response) => void response.end());
+});
+
+test.each<[Command, string, number]>([
+  [rolloutPause, "paused", 0],
+  [rolloutResume, "running", 0],
+  [rolloutAbort, "aborted", 0],
+  [rolloutPromote, "running", 1],
+])("a rollout that came by itself is an operator's once one has changed it: %#", async (command, state, promoted) => {
+  const policy = { waves: ["canary" as const, 100], soakSeconds: 600, successPercent: 95, window: "02:00-05:00" };
+  const rollout = autoId({ release: "1.4.0", policy: { kind: "auto", ...policy } });
+  underWay = {
+    ...{ rollout, number: 1, release: "1.4.0", operators: [], state: "running", waves: [...policy.waves], wave: 0 },
+    ...{ updated: 0, failed: 0, total: 2, isWindowIgnored: false, members: [], later: [] },
+    auto: { ...policy, publisher: "5f".repeat(16), hasZone: false },
+  };
+  await hamlet(command, ...(command === rolloutAbort ? ["1.4.0", "--yes"] : []));
+  const [known, ...more] = orders.rollouts();
+  expect(more).toEqual([]);
+  expect(known).toMatchObject({ state, operators: ["owner"] });
+  expect(known?.rollout).toMatchObject({
+    rollout,
+    number: 2,
+    release: "1.4.0",
+    promoted,
+    maxUnavailable: 1,
+    ...policy,
+  });
 });

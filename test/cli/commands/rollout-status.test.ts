@@ -132,3 +132,15 @@ test("watching ends with 4 when devices failed, with 1 when the rollout was abor
 test("without a rollout there is nothing to watch", async () => {
   await expect(follow(undefined).done).rejects.toMatchObject({ code: "rollout.unknown" });
 });
+
+test("a rollout that nobody ordered names whose release it is, and who takes no part", () => {
+  const auto = { publisher: "5f".repeat(16), waves: [100], soakSeconds: 0, successPercent: 95, hasZone: false };
+  const members: RolloutStatus["members"] = [
+    { id: "a", standing: "unfit", check: "update.autoOff" },
+    { id: "b", standing: "silent" },
+  ];
+  const shown = rolloutText({ ...running, operators: [], auto, members }, [], since).join("\n");
+  expect(shown).toMatch(/^\S+ \(auto, by the publisher of 5f5f5f5f\) rolls out/);
+  expect(shown).toContain("takes no release by itself: its owner does not want it");
+  expect(shown).toContain("passed over: it has said nothing");
+});
