@@ -70,18 +70,23 @@ export const exitCodes: Record<Verdict, number> = { go: 0, "no-go": 4, "not rehe
 export function rehearsalText({ release, verdict, boards, again }: Rehearsal): string[] {
   const lines = boards.flatMap((board) => [
     `${board.board}${board.from === undefined ? "" : `, ${board.from} -> ${release}`}: ${board.verdict}${board.reason === undefined ? "" : `, ${board.reason}`}`,
-    ...filledTable(
-      ["SCENARIO", "DEVICE", "SEED", "SECONDS", "RESULT", "WHY"],
-      board.scenarios.map(({ name, device, seed, seconds, outcome }) => [
-        ...[name, device, seed === undefined ? "" : String(seed), seconds === 0 ? "" : seconds.toFixed(0)],
-        ...[outcome.verdict, whyOf(outcome)],
-      ]),
-    ),
+    ...tableOf(board.scenarios),
     ...board.scenarios.flatMap(({ outcome }) => (outcome.verdict === "failed" ? logOf(outcome) : [])),
     "",
   ]);
   return [...lines, `${release}: ${verdict}`, `see it again: ${again}`];
 }
+
+const tableOf = (scenarios: readonly ScenarioResult[]): string[] =>
+  scenarios.length === 0
+    ? []
+    : filledTable(
+        ["SCENARIO", "DEVICE", "SEED", "SECONDS", "RESULT", "WHY"],
+        scenarios.map(({ name, device, seed, seconds, outcome }) => [
+          ...[name, device, seed === undefined ? "" : String(seed), seconds === 0 ? "" : seconds.toFixed(0)],
+          ...[outcome.verdict, whyOf(outcome)],
+        ]),
+      );
 
 function whyOf(outcome: Outcome): string {
   switch (outcome.verdict) {

@@ -105,7 +105,12 @@ test("a lab that does not start is not rehearsed, with code and next step", asyn
     throw new HamletError("command.missing", "qemu-system-x86_64 is not installed", { hint: "install it" });
   };
   const rehearsal = await rehearse({ open, onStage() {} }, [subject("nuc")], about);
-  expect(rehearsal.verdict).toBe("not rehearsed");
+  expect(rehearsalText(rehearsal)).toEqual([
+    "nuc, 0.1.0 -> 0.2.0: not rehearsed, command.missing: qemu-system-x86_64 is not installed (install it)",
+    "",
+    "0.2.0: not rehearsed",
+    "see it again: hamlet rollout rehearse --release 0.2.0 --seed 7",
+  ]);
   expect(rehearsal.boards[0]).toMatchObject({
     reason: "command.missing: qemu-system-x86_64 is not installed (install it)",
     scenarios: [],
