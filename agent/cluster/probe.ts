@@ -3,11 +3,11 @@
 // quarter of all datagrams is lost, a few small pings more are far cheaper.
 // Pure.
 
-import { sample, shuffled } from "../../system/random.ts";
+import { shuffled } from "../../system/random.ts";
 import { accuse, acquit, PROBE_MS } from "./accuse.ts";
 import { type Belief, isReachable } from "./beliefs.ts";
 import { healthAfter } from "./suspicion.ts";
-import { believe, type Probe, reachable, send, type Turn } from "./view.ts";
+import { believe, type Probe, type Riders, reachable, send, type Turn } from "./view.ts";
 
 const TIMEOUT_MS = 500;
 const AGAIN_MS = 250;
@@ -38,7 +38,7 @@ export function startTurn(turn: Turn): void {
   if (target !== undefined) startProbe(turn, target);
 }
 
-export function startProbe(turn: Turn, target: string): void {
+export function startProbe(turn: Turn, target: string, riders: Riders = "all"): void {
   const { view, now } = turn;
   const patience = view.health + 1;
   const sequence = nextSequence(turn);
@@ -50,7 +50,7 @@ export function startProbe(turn: Turn, target: string): void {
     endsAt: now + PROBE_MS * patience,
   };
   view.probes = [...view.probes, { target, sequence, ...times, helpers: [], acks: [], nacks: [], asked: 0 }];
-  send(turn, target, { type: "ping", sequence });
+  send(turn, target, { type: "ping", sequence }, { riders });
 }
 
 /** Whatever is due of the probes under way. */
@@ -65,7 +65,7 @@ export function followProbes(turn: Turn): void {
     const next = { ...probe };
     if (now >= probe.pingAt) {
       next.pingAt = now + probe.everyMs;
-      send(turn, probe.target, { type: "ping", sequence: probe.sequence }, { isLight: true });
+      send(turn, probe.target, { type: "ping", sequence: probe.sequence }, { riders: "none" });
     }
     if (now >= probe.askAt) {
       next.asked++;
@@ -83,15 +83,15 @@ function replace(turn: Turn, probe: Probe, ...by: Probe[]): void {
   turn.view.probes = turn.view.probes.flatMap((one) => (one.sequence === probe.sequence ? by : [one]));
 }
 
-function helpersOf(turn: Turn, target: string): string[] {
-  const able = reachable(turn.view).filter((id) => id !== target && turn.view.members.get(id)?.state === "alive");
-  return sample(turn.random, able, HELPERS);
+function helpersOf({ view, random }: Turn, target: string): string[] {
+  const some = view.members.sample(random, 4 * HELPERS);
+  return some.filter((id) => id !== target && view.members.get(id)?.state === "alive").slice(0, HELPERS);
 }
 
 function askAll(turn: Turn, { target, sequence, helpers, acks, nacks }: Probe): void {
   for (const helper of helpers) {
     if (acks.includes(helper) || nacks.includes(helper)) continue;
-    send(turn, helper, { type: "ask", sequence, target });
+    send(turn, helper, { type: "ask", sequence, target }, { riders: "own" });
   }
 }
 
@@ -151,7 +151,7 @@ function passAck(turn: Turn, from: string, sequence: number): void {
   const errand = turn.view.errands.find((known) => known.sequence === sequence && known.target === from);
   if (!errand) return;
   turn.view.errands = turn.view.errands.filter((known) => known !== errand);
-  send(turn, errand.asker, { type: "ack", sequence: errand.asked });
+  send(turn, errand.asker, { type: "ack", sequence: errand.asked }, { riders: "own" });
 }
 
 export function nextSequence(turn: Turn): number {

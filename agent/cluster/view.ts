@@ -139,29 +139,33 @@ export const allNews = (view: View): News[] => [
 
 type Bare<M> = M extends unknown ? Omit<M, keyof Freight> : never;
 
+/** What rides on a message: whatever we have to tell, only what concerns its receiver, or nothing. */
+export type Riders = "all" | "own" | "none";
+
 /**
- * Sends a message with as many rumours as fit. A member that is accused hears that first, with our own claim: it can refute
- * at once (Lifeguard's buddy system), and one that lost its memory learns who we are. A light message has no rumours: told to
- * a member that is silent they would count as told, in a large datagram.
+ * Sends a message. A member that is accused hears that first, with our own claim: it can refute at once (Lifeguard's buddy
+ * system), and one that lost its memory learns who we are. Rumours go to members that we expect to answer: told to a silent one
+ * they would count as told, and a thousand silent ones would fill the line.
  */
 export function send(
   turn: Turn,
   to: string,
   message: Bare<Message>,
-  { introduce = false, isLight = false } = {},
+  { introduce = false, riders = "all" }: { introduce?: boolean; riders?: Riders } = {},
 ): void {
   const { view } = turn;
-  const first: News[] = [];
-  const member = view.members.get(to);
-  const isDoubted = member?.state !== "alive" || member.accusers.size > 0;
-  if (isDoubted || introduce) first.push(ownNews(view));
-  const about = chargeAgainst(view, to) ?? newsOf(view, to);
-  if (about && (isDoubted || introduce)) first.push(about);
-  const [freight, rumours] = isLight
-    ? [{ news: first, documents: [] }, view.rumours]
-    : load(view.rumours, first, view.size);
+  const first = riders === "none" ? [] : concerning(view, to, introduce);
+  const [freight, rumours] =
+    riders === "all" ? load(view.rumours, first, view.size) : [{ news: first, documents: [] }, view.rumours];
   view.rumours = rumours;
   turn.effects.push({ kind: "send", to, message: { ...message, ...freight } });
+}
+
+function concerning(view: Pick<View, "members" | "self">, to: string, introduce: boolean): News[] {
+  const member = view.members.get(to);
+  if (!introduce && member?.state === "alive" && member.accusers.size === 0) return [];
+  const about = chargeAgainst(view, to) ?? newsOf(view, to);
+  return about ? [ownNews(view), about] : [ownNews(view)];
 }
 
 /** Signs our own claim in a new incarnation and spreads it. */

@@ -40,13 +40,12 @@ export const visitDueAt = ({ members, visitAt, lookAt }: View): number =>
 
 function look(turn: Turn, id: string, member: Belief & { state: "alive" }): void {
   believe(turn, id, { ...member, lookAt: Number.POSITIVE_INFINITY });
-  if (!turn.view.probes.some(({ target }) => target === id)) startProbe(turn, id);
+  if (!turn.view.probes.some(({ target }) => target === id)) startProbe(turn, id, "own");
 }
 
 /** A ping without a deadline: a member that hears it answers when it can. */
 function knockAt(turn: Turn, id: string): void {
-  const isLight = turn.view.members.get(id)?.state === "dead";
-  send(turn, id, { type: "ping", sequence: nextSequence(turn) }, { isLight });
+  send(turn, id, { type: "ping", sequence: nextSequence(turn) }, { riders: "own" });
   const member = turn.view.members.get(id);
   const knock = member && knockOf(member);
   if (!member || !knock) return;
@@ -74,7 +73,7 @@ export function runErrand(turn: Turn, asker: string, asked: number, target: stri
   const times = { pingAt: turn.now + MORE_MS, nackAt: turn.now + NACK_MS };
   const errand: Errand = { asker, asked, target, sequence, ...times };
   turn.view.errands = [...errands, errand];
-  send(turn, target, { type: "ping", sequence });
+  send(turn, target, { type: "ping", sequence }, { riders: "own" });
 }
 
 /** Pings again for whoever asked, and says so if nobody answered in time. */
@@ -86,8 +85,8 @@ export function followErrands(turn: Turn): void {
   view.errands = view.errands
     .filter(({ nackAt }) => now < nackAt)
     .map((errand) => (now >= errand.pingAt ? { ...errand, pingAt: now + MORE_MS } : errand));
-  for (const { target, sequence } of silent) send(turn, target, { type: "ping", sequence }, { isLight: true });
-  for (const { asker, asked } of over) send(turn, asker, { type: "nack", sequence: asked });
+  for (const { target, sequence } of silent) send(turn, target, { type: "ping", sequence }, { riders: "none" });
+  for (const { asker, asked } of over) send(turn, asker, { type: "nack", sequence: asked }, { riders: "own" });
 }
 
 export const errandDueAt = ({ pingAt, nackAt }: Errand): number => Math.min(pingAt, nackAt);

@@ -1,8 +1,10 @@
 // Benchmarks the cluster at sizes that no lab has, in the simulator: how soon news and deaths are known, what an idle member
-// sends, whom stalled and hostile members make dead; and how long a full sync stops the loop of a real one.
+// sends, whom stalled and hostile members make dead; how long a full sync stops the loop of a real one; and thirty real agents
+// beside thirty of serf.
 import { accuser, hostile, shouter } from "../sim/malice.ts";
 import { Neighborhood, type SimOptions } from "../sim/neighborhood.ts";
 import { plainStep } from "../sim/plain-swim.ts";
+import { besideSerf } from "./cluster/beside-serf.ts";
 import { longestStopMs } from "./cluster/loop.ts";
 import { type Figure, median, printFigures } from "./figures.ts";
 
@@ -129,7 +131,7 @@ function spread(): Figure[] {
 }
 
 // `node test/bench/cluster.ts [part...]`: all parts, or those named.
-const parts = { liveness, stalls, attack, sync, spread };
+const parts = { liveness, stalls, attack, sync, spread, real: () => besideSerf(30) };
 for (const [name, measure] of Object.entries(parts)) {
   if (process.argv.length === 2 || process.argv.includes(name)) printFigures(`Cluster: ${name}`, await measure());
 }

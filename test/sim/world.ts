@@ -31,6 +31,8 @@ const DELAY_MS: [number, number] = [1, 40];
 /** The dead are knocked at once a minute at least. */
 const LASTING_MS = 75_000;
 const CALM_MS = 180_000;
+const LOOK_MS = 250;
+const TELL_MS = 10_000;
 
 export const commandOf = ({ members, loss, seed, hostile: bad, minutes }: WorldOptions): string =>
   `npm run sim -- --members ${members} --loss ${loss} --seed ${seed} --hostile ${bad} --minutes ${minutes}`;
@@ -39,36 +41,72 @@ export function runWorld(o: WorldOptions, tell: (line: string) => void = () => {
   const town = new Neighborhood({ size: o.members, seed: o.seed, loss: o.loss, delayMs: DELAY_MS });
   const random = { seed: o.seed };
   const honest = [...town.bodies.keys()].slice(o.hostile);
+  const pass = passing(town, tell);
   town.acquaint();
   for (let index = 0; index < o.hostile; index++) {
     town.corrupt(index, hostile(1_000, accuser(sample(random, honest, 2)), shouter));
   }
-  town.run(MINUTE_MS / 2);
+  pass(MINUTE_MS / 2);
   const [before, startedAt] = [town.bytes, town.now];
   const deathsMs: number[] = [];
   const problems: string[] = [];
+  const isDead = (victim: number) => () => {
+    const awake = honest.filter((index) => !town.isStalled(index));
+    return town.agree(victim, "dead", awake);
+  };
   for (let minute = 1; minute <= o.minutes; minute++) {
     const [victim = 0, stalled = 0, leaping = 0] = sample(random, honest, 3);
     town.kill(victim);
     if (o.members > 3) town.stall(stalled, 2_000 + 20_000 * town.draw());
     if (o.members > 3) town.leap(leaping, MINUTE_MS);
-    if (minute % 3 === 0) partition(town, random);
-    const deathMs = minute % 3 === 0 ? undefined : waitForDeath(town, victim, honest);
-    if (deathMs !== undefined) deathsMs.push(deathMs);
-    else if (minute % 3 !== 0) problems.push(`minute ${minute}: the death of member ${victim} is not known to all`);
-    tell(`minute ${minute}: ${deathMs === undefined ? "a partition" : `a death known after ${deathMs / 1_000} s`}`);
-    if (minute % 3 === 0) town.run(PARTITION_MS);
+    const isParted = minute % 3 === 0;
+    if (isParted) {
+      tell(`minute ${minute}: a partition`);
+      partition(town, random);
+      pass(PARTITION_MS);
+    } else {
+      const deathMs = passUntil(town, pass, isDead(victim), 2 * MINUTE_MS);
+      if (deathMs !== undefined) deathsMs.push(deathMs);
+      else problems.push(`minute ${minute}: the death of member ${victim} is not known to all`);
+      tell(
+        `minute ${minute}: a death ${deathMs === undefined ? "not known to all" : `known after ${deathMs / 1_000} s`}`,
+      );
+    }
     town.heal();
     town.restart(victim);
-    town.run(Math.max(0, startedAt + minute * MINUTE_MS - town.now));
+    pass(Math.max(0, startedAt + minute * MINUTE_MS - town.now));
   }
   const bytesPerSecond = ((town.bytes - before) / (town.now - startedAt)) * (1_000 / o.members);
-  const calmAfterMs = town.runUntil(() => town.isCalm(honest), CALM_MS);
+  const calmAfterMs = passUntil(town, pass, () => town.isCalm(honest), CALM_MS);
   if (calmAfterMs === undefined) problems.push("members who run are dead to others at the end");
   const longestFalseMs = town.longestFalse();
   if (longestFalseMs > LASTING_MS) problems.push(`a member that answered was dead to another for ${longestFalseMs} ms`);
   const { steps, falseDeaths } = town;
   return { deathsMs, falseDeaths: falseDeaths.length, longestFalseMs, calmAfterMs, bytesPerSecond, steps, problems };
+}
+
+type Pass = (ms: number) => void;
+
+/** Lets time pass, and tells of every tenth second: a large neighborhood takes minutes. */
+function passing(town: Neighborhood, tell: (line: string) => void): Pass {
+  let [tellAt, bytes] = [TELL_MS, 0];
+  return (ms) => {
+    for (const until = town.now + ms; town.now < until; ) {
+      town.run(Math.min(until, tellAt) - town.now);
+      if (town.now < tellAt) continue;
+      const each = (town.bytes - bytes) / town.bodies.length / (TELL_MS / 1_000);
+      tell(`${town.now / 1_000} s simulated: ${town.steps} steps, each sends ${each.toFixed(0)} bytes a second`);
+      [tellAt, bytes] = [town.now + TELL_MS, town.bytes];
+    }
+  };
+}
+
+/** Returns how long that took, or undefined after `withinMs`. */
+function passUntil(town: Neighborhood, pass: Pass, done: () => boolean, withinMs: number): number | undefined {
+  for (const startedAt = town.now; ; pass(LOOK_MS)) {
+    if (done()) return town.now - startedAt;
+    if (town.now - startedAt >= withinMs) return undefined;
+  }
 }
 
 function partition(town: Neighborhood, random: { seed: number }): void {
@@ -78,14 +116,4 @@ function partition(town: Neighborhood, random: { seed: number }): void {
     [...left],
     all.filter((index) => !left.has(index)),
   );
-}
-
-function waitForDeath(town: Neighborhood, victim: number, honest: readonly number[]): number | undefined {
-  const startedAt = town.now;
-  while (town.now - startedAt < 2 * MINUTE_MS) {
-    town.run(250);
-    const awake = honest.filter((index) => !town.isStalled(index));
-    if (town.agree(victim, "dead", awake)) return town.now - startedAt;
-  }
-  return undefined;
 }
