@@ -99,6 +99,8 @@ export class Lenders {
     const lender = this.#of(id);
     lender.restsUntil = now + Math.min(rest.longestMs, rest.firstMs * 2 ** lender.failures);
     lender.failures += 1;
+    // What it has brought the others need not be fetched again: they are asked once more, but for those that say nothing.
+    for (const other of this.#known.values()) if (other.hasNothingUntil <= now + missMs) other.hasNothingUntil = never;
   }
 
   hasWrongFrames(id: string): void {

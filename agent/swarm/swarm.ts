@@ -27,6 +27,8 @@ export type Need = How & {
   checkCost(): void;
 };
 const maxKeepers = 3;
+/** A home has no more members that update at once. */
+const mostRescuers = 16;
 const maxDownloaders = 3;
 const membersMs = 150_000;
 
@@ -103,15 +105,22 @@ export function makeSwarm(o: SwarmOptions) {
     const byId = new Map(others().map((one) => [one.id, one]));
 
     const spread = [...byId.keys()].filter((id) => id !== downloader).toSorted(() => o.random() - 0.5);
-    for (const id of lenders.keepers(spread, now(), what).slice(0, maxKeepers)) {
-      const got = await fromMember(byId.get(id)!, "kept", wanted, how);
-      if (got) return got.value;
-    }
+    const fromKeepers = async (most: number): Promise<Got<T>> => {
+      for (const id of lenders.keepers(spread, now(), what).slice(0, most)) {
+        const got = now() > untilMs ? undefined : await fromMember(byId.get(id)!, "kept", wanted, how);
+        if (got) return got;
+      }
+      return undefined;
+    };
+    const atHand = await fromKeepers(maxKeepers);
+    if (atHand) return atHand.value;
     let asked = 0;
     const own = (bytes: Buffer) => {
       blame(suspects, hash("sha256", bytes, "hex"));
       return open(bytes);
     };
+    /** From whoever had it of a downloader that has just failed. */
+    const rescued = async (id: string) => (lenders.mayAsk(id, now()) ? undefined : fromKeepers(mostRescuers));
     for (const id of order) {
       if (id === neighborhood?.self && store.mayFetch()) {
         try {
@@ -125,7 +134,7 @@ export function makeSwarm(o: SwarmOptions) {
       const lender = byId.get(id);
       if (!lender || !lenders.mayFetch(id, now(), what) || asked === maxDownloaders || now() > untilMs) continue;
       asked += 1;
-      const got = await fromMember(lender, "fetched", wanted, how);
+      const got = (await fromMember(lender, "fetched", wanted, how)) ?? (await rescued(id));
       if (got) return got.value;
     }
     try {

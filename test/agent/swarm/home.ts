@@ -24,7 +24,7 @@ export type Member = {
   carried(): number;
   get: (request: Parameters<Lend>[0]) => Promise<Buffer>;
   /** Ends at once, as if its plug were pulled. */
-  die(): Promise<void>;
+  die(how?: { isNoticed: boolean }): Promise<void>;
 };
 export type MemberOptions = {
   urls?: string[];
@@ -91,8 +91,8 @@ export async function makeHome({ release = "1.1", patience = patient } = {}) {
       const member = {
         ...{ id, address, isAlive: true, liars, carried: () => carried, close },
         get: (request: Parameters<Lend>[0]) => lend(request, { signal: AbortSignal.timeout(20_000), onCarried }),
-        async die() {
-          member.isAlive = false;
+        async die({ isNoticed } = { isNoticed: true }) {
+          member.isAlive = !isNoticed;
           await close();
         },
       };

@@ -81,6 +81,21 @@ test("members go on from what they have if the downloader dies in the middle, an
   expect(countOf("objects/")).toBe(contents.length);
 });
 
+test("what the downloader brought to any member before it died is not fetched again, whoever had lacked something before", async () => {
+  await using home = await makeHome();
+  const all = [...names, "porch", "shed"];
+  const [first = "", next = ""] = ranked(all, "1.1");
+  const members = new Map<string, Member>();
+  for (const name of all) members.set(name, await home.add(name, { urls: [web.url] }));
+  const [ahead, ...behind] = all.filter((name) => name !== first && name !== next).map((name) => members.get(name)!);
+  // All ask each other in vain, and do not ask again for a while.
+  for (const one of [members.get(next)!, ahead!, ...behind]) await one.get(objects[29]!);
+  await Promise.all(objects.slice(0, 20).map((object) => ahead!.get(object)));
+  await members.get(first)!.die({ isNoticed: false });
+  await Promise.all([members.get(next)!, ahead!, ...behind].map((one) => getAll(one)));
+  expect(countOf("objects/")).toBeLessThanOrEqual(contents.length + 4);
+});
+
 const mischief: Record<string, (request: IncomingMessage, response: ServerResponse) => void> = {
   nothing: () => {},
   "bytes without end": (_, response) => {
