@@ -1,10 +1,7 @@
 // Which forgets have ended: the device has heard of it and says so itself. Its word is kept as long as that forget stands.
 // Pure.
 import { Refusal } from "../../provisioning/trust/refusal.ts";
-import type { Held } from "./held.ts";
-
-/** By the device's id. `forget`: the digest of the one that it ends. */
-export type Comebacks = ReadonlyMap<string, { forget: string; jws: string }>;
+import type { Comebacks, Held } from "./held.ts";
 
 /** Throws `Refusal` unless it ends the forget that stands. */
 export function addComeback(held: Held, device: string, { forget, jws }: { forget: string; jws: string }): Held {

@@ -7,10 +7,11 @@ import { operatorIdOf } from "../../provisioning/trust/operator.ts";
 import type { Signed } from "../../provisioning/trust/order.ts";
 import type { Rollout } from "../../provisioning/trust/rollout.ts";
 import { addRollout as addDocument } from "../../provisioning/trust/rollout-orders.ts";
-import type { Comebacks } from "./comebacks.ts";
 import { addLatest, type Latest, type Moment, none, type Rule, refuseOutdated, withinBounds } from "./latest.ts";
 
 export type Certified = { content: OperatorCertificate; jws: string; digest: string };
+/** By the device's id. `forget`: the digest of the one that it ends. */
+export type Comebacks = ReadonlyMap<string, { forget: string; jws: string }>;
 export type Held = {
   operators: Latest<Certified>;
   /** Of each rollout the documents that count. */
