@@ -52,10 +52,8 @@ test("the agent contains no package that it never runs, since a device would par
   const packages = new Set(sources.flatMap((source) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? []));
   for (const used of ["zod", "jose", "mqtt", "aedes", "bonjour-service"]) expect(packages).toContain(used);
   for (const idle of ["ws", "socks", "event-target-shim", "systeminformation"]) expect(packages).not.toContain(idle);
-  // Its swarm lends files of releases, and neither reads their manifests nor builds bundles.
-  for (const builder of ["ota/format/manifest.ts", "image/bundle/bundle.ts", "image/boards.ts"]) {
-    expect(sources).not.toContain(builder);
-  }
+  // It reads manifests of releases, and neither builds bundles nor writes images.
+  for (const builder of ["image/bundle/bundle.ts", "image/boards.ts"]) expect(sources).not.toContain(builder);
 });
 
 test.each(["agent/main.ts", "ota/updater/main.ts", "provisioning/firstboot/main.ts"])(
