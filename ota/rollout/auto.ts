@@ -23,7 +23,7 @@ export function autoId({ release, policy }: Pick<AutoRelease, "release" | "polic
   return (
     prefix +
     createHash("sha256")
-      .update(`hamlet rollout 1: ${said}`)
+      .update(`hamlet-rollout 1: ${said}`)
       .digest("base64url")
       .slice(0, 22 - prefix.length)
   );
