@@ -1,9 +1,8 @@
 // How far a rollout is: which one is current, which of its waves has ended, and whether it may go on.
 // Pure.
 
-import type { Place, Ranking } from "./ranking.ts";
-import type { KnownOrder } from "./view.ts";
-import { noProgress, type Order, type Progress, type View } from "./view.ts";
+import type { Place, Ranking, Standing } from "./ranking.ts";
+import { autoOff, type KnownOrder, noProgress, type Order, type Progress, type View } from "./view.ts";
 
 export const progressOf = (view: View, rollout: string, nowMs: number): Progress =>
   view.progress.get(rollout) ?? noProgress(nowMs);
@@ -77,8 +76,11 @@ export function advance(before: Progress, ranking: Ranking, order: Order, nowMs:
   return { ...before, wave, waveSinceMs: nowMs, isFinished: wave >= order.waves.length };
 }
 
-/** Nobody takes part, and some may yet: they are away, or know nothing of it so far. */
+/** Nobody takes part, and some may yet: they are away, know nothing of it so far, or want nothing unasked and an operator may ask. */
 export const isDeserted = ({ isFinished }: Progress, { places, aside }: Ranking): boolean =>
-  !isFinished &&
-  places.length === 0 &&
-  aside.some(({ standing: { kind } }) => kind === "passedOver" || kind === "silent");
+  !isFinished && places.length === 0 && aside.some(({ standing }) => mayCome(standing));
+
+const mayCome = (standing: Standing): boolean =>
+  standing.kind === "passedOver" ||
+  standing.kind === "silent" ||
+  (standing.kind === "unfit" && standing.check === autoOff);

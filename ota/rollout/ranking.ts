@@ -25,7 +25,7 @@ export type Standing =
   | Held
   /** Away for a day, said goodbye, or absences have delayed the rollout for long enough. */
   | { kind: "passedOver"; sinceMs: number }
-  /** It is there, its turn has come long ago, and it has said nothing: it may know nothing of a rollout that nobody handed to it. */
+  /** It is there, its turn has come long ago, and it has not begun: it may know nothing of a rollout that nobody handed to it. */
   | { kind: "silent"; sinceMs: number }
   | { kind: "absent"; sinceMs: number }
   | { kind: "waiting" };
@@ -63,7 +63,9 @@ export function rank(view: View, order: Order, nowMs: number): Ranking {
     else (hasBegun(standing) ? begun : others).push(place);
   }
   const counted = [...begun, ...others];
-  const sizes = sizesOf(order, counted.length);
+  // Who is passed over in silence leaves its place in a wave to another, and the waves as large as they were.
+  const silent = aside.filter(({ standing }) => standing.kind === "silent").length;
+  const sizes = sizesOf(order, counted.length + silent);
   const places = counted.map((place, at) => {
     const wave = sizes.findIndex((size) => at < size);
     return { ...place, wave: wave === -1 ? undefined : wave };
@@ -164,17 +166,23 @@ function standingOf(
   if (hold) return hold;
   if (member.id === self) return { kind: "waiting" };
   if (absentSinceMs === undefined) {
-    const isSilent = silentAtMs !== undefined && !result && nowMs >= silentAtMs;
+    const hasWord = result && result.outcome !== "stayed";
+    const isSilent = silentAtMs !== undefined && !hasWord && nowMs >= silentAtMs;
     return isSilent ? { kind: "silent", sinceMs: silentAtMs - silenceMs } : { kind: "waiting" };
   }
   return { kind: isPatient && blocks(member, nowMs) ? "absent" : "passedOver", sinceMs: absentSinceMs };
 }
 
-/** When those who have given no word are passed over: nobody has had anything to say for so long, although the rollout goes on. */
+/**
+ * When those who have given no word are passed over: nobody has had anything to say for so long, although the rollout goes on. That a
+ * device has stayed where it was is no word: it could be said for ever.
+ */
 export function silentAt({ progress, results }: View, { rollout }: Order): number | undefined {
   const { waveSinceMs, quietSinceMs = waveSinceMs } = progress.get(rollout) ?? {};
   if (waveSinceMs === undefined || quietSinceMs === undefined) return undefined;
-  const words = [...results.values()].flatMap((one) => (one.rollout === rollout ? [one.heardAtMs] : []));
+  const words = [...results.values()].flatMap((one) =>
+    one.rollout === rollout && one.outcome !== "stayed" ? [one.heardAtMs] : [],
+  );
   return Math.max(waveSinceMs, quietSinceMs, ...words) + silenceMs;
 }
 

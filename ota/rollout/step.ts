@@ -1,6 +1,6 @@
 // What this device does next about rollouts.
 // Pure: what it hears and the monotonic time go in; what it knows then, and what agent/rollout/ has to do, come out.
-import { advance, crossedBy, currentOf, failuresOf, progressOf } from "./course.ts";
+import { advance, crossedBy, currentOf, failuresOf, lackOf, progressOf } from "./course.ts";
 import { endOwn, takenMs } from "./own.ts";
 import { blocks, maxDelayMs, type Place, type Ranking, rank, silentAt } from "./ranking.ts";
 import {
@@ -135,7 +135,9 @@ function judge(view: View, nowMs: number): Step {
   const isListening = nowMs < view.listenUntilMs;
   const known = currentOf(view);
   const kept = new Map([...view.progress].filter(([id]) => view.orders.some(({ order }) => order.rollout === id)));
-  const next = { ...view, countedAtMs: nowMs, progress: kept.size === view.progress.size ? view.progress : kept };
+  // A device that has just started has yet to hear what was ordered.
+  const isSame = isListening || kept.size === view.progress.size;
+  const next = { ...view, countedAtMs: nowMs, progress: isSame ? view.progress : kept };
   if (!known || isListening) return [next, []];
   const { order } = known;
   const ranking = rank(next, order, nowMs);
@@ -144,7 +146,8 @@ function judge(view: View, nowMs: number): Step {
   const isDelaying = !before.isFinished && before.delayedMs < maxDelayMs && !isStopped;
   const isDelayed = isDelaying && [...next.members.values()].some((member) => blocks(member, nowMs));
   const counted = isDelayed && countedMs > 0 ? { ...before, delayedMs: before.delayedMs + countedMs } : before;
-  const isHushed = order.auto !== undefined && (isStopped || ranking.heldBack !== undefined);
+  const isSoaking = lackOf(ranking, order, before.wave, nowMs)?.kind === "soak";
+  const isHushed = order.auto !== undefined && (isStopped || isSoaking || ranking.heldBack !== undefined);
   let judged = put(next, order.rollout, isHushed ? { ...counted, quietSinceMs: nowMs } : counted);
   for (;;) {
     const progress = progressOf(judged, order.rollout, nowMs);

@@ -142,3 +142,49 @@ test("without a release that takes itself there, what operators have ordered is 
   expect(withAuto(ordered, undefined, taking)).toBe(ordered);
   expect(withAuto([], undefined, taking)).toEqual([]);
 });
+
+test("who is passed over in silence leaves the waves as large as they were, and nobody is silent while a wave soaks", () => {
+  const many = byRank(20);
+  const wide = {
+    ...auto,
+    policy: { ...policy, waves: ["canary", 10, 50, 100], soakSeconds: 4 * 86_400 },
+  } as AutoRelease;
+  const order = autoOrder(wide, taking);
+  const ranked = [...many].sort((a, b) => (hashOf(order.order.rollout, a) < hashOf(order.order.rollout, b) ? -1 : 1));
+  const stage = new Stage(ranked[15]!, ranked);
+  stage.happen({ kind: "orders", orders: [order], holds: [] });
+  stage.says(ranked[0]!, "updated", { rollout: order.order.rollout });
+  for (let hours = 0; hours < 90; hours++) stage.after(hourMs);
+  expect(stage.status().members.map(({ standing }) => standing)).not.toContain("silent");
+  for (let hours = 0; hours < 60; hours++) stage.after(hourMs);
+  // The second of the ten percent says nothing, so another takes its place: one, and then the wave soaks.
+  expect(stage.status().wave).toBe(1);
+  const other = ranked[18]!;
+  stage.says(other, "updated", { rollout: order.order.rollout });
+  stage.effects = [];
+  for (let hours = 0; hours < 90; hours++) stage.after(hourMs);
+  expect(stage.status().wave).toBe(1);
+  expect(stage.effects.filter(({ kind }) => kind === "askLease")).toEqual([]);
+});
+
+test("a device that only ever says that it has stayed is passed over too", () => {
+  const stage = new Stage(second, ids);
+  takes(stage);
+  for (let days = 0; days < 3; days++) {
+    stage.says(canary, "stayed", word);
+    stage.after(24 * hourMs);
+  }
+  expect(stage.status().members.find(({ id }) => id === canary)).toMatchObject({ standing: "silent" });
+  expect(stage.effects).toContainEqual({ kind: "prepare", release: after });
+});
+
+test("where nobody wants a release unasked no wave ends, so that an operator who takes it over begins with a canary", () => {
+  const stage = new Stage(second, ids);
+  takes(stage, refusing);
+  for (const id of ids) stage.says(id, "unfit", { ...word, check: "update.autoOff" });
+  stage.after(hourMs);
+  const { auto: _, ...taken } = autoOrder(auto, refusing).order;
+  stage.happen({ kind: "orders", orders: [{ order: { ...taken, number: 2 }, operators: ["owner"] }], holds: [] });
+  stage.says(canary, "updated", { ...word, order: 2 });
+  expect(stage.status()).toMatchObject({ state: "running", wave: 0, waits: { on: "soak" } });
+});

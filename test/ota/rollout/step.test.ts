@@ -391,3 +391,17 @@ test("a release that is not for a device, or a machine without slots, passes it 
     { kind: "publish", result: { outcome: "unfit", check: "update.noUpdater" } },
   ]);
 });
+
+test("a device that has just started forgets no pause before it hears again what was ordered", () => {
+  const [canary = "", second = ""] = idsOf(3);
+  const stage = new Stage(second, idsOf(3), { maxFailures: 1 });
+  stage.says(canary, "failed", { check: "trial.meshDown" });
+  const { progress } = stage.view;
+  expect(progress.get(rolloutId)).toMatchObject({ pausedAt: 1 });
+  const again = new Stage(second, idsOf(3));
+  again.view = { ...again.view, progress, listenUntilMs: again.now + minuteMs };
+  again.happen({ kind: "clock", moment: { atMs: again.now, wallMs: 5, minute: 0 } });
+  again.order({ maxFailures: 1 });
+  again.after(2 * minuteMs);
+  expect(again.status()).toMatchObject({ state: "paused" });
+});
