@@ -14,8 +14,8 @@ import { Places } from "../cluster/places.ts";
 import { answers, lendPath, maxQuestionBytes, provenHeader, Question } from "./question.ts";
 
 export type Reply = {
-  /** Resolves when they are on their way, or when who asked has gone. */
-  bytes(bytes: Buffer, isProven: boolean): Promise<void>;
+  /** Resolves when they are on their way, or when who asked has gone. `costBytes`: what they were made from, if that is more. */
+  bytes(bytes: Buffer, isProven: boolean, costBytes?: number): Promise<void>;
   none(kind: keyof typeof answers): void;
 };
 export type CounterOptions = {
@@ -71,23 +71,28 @@ export async function openCounter(o: CounterOptions): Promise<Counter> {
     const gone = new AbortController();
     response.once("close", () => gone.abort(new Error("it has hung up")));
     const reply: Reply = {
-      bytes(bytes, isProven) {
+      bytes(bytes, isProven, costBytes = 0) {
         if (isProven) response.setHeader(provenHeader, "1");
-        return sendSlowly(bytes, response, gone.signal);
+        return sendSlowly(bytes, Math.max(leastBytes, costBytes), response, gone.signal);
       },
       none: (kind) => void response.writeHead(answers[kind]).end(),
     };
     await o.serve(from, asked.data, reply, gone.signal);
   }
 
-  async function sendSlowly(bytes: Buffer, response: ServerResponse, gone: AbortSignal): Promise<void> {
+  async function sendSlowly(
+    bytes: Buffer,
+    costBytes: number,
+    response: ServerResponse,
+    gone: AbortSignal,
+  ): Promise<void> {
     if (response.destroyed) return;
     const limitMs = slowest.extraMs + (1000 * bytes.length) / slowest.bytesPerS;
     const late = setTimeout(() => response.destroy(), limitMs);
     const closed = new Promise<void>((resolve) => response.once("close", resolve));
     try {
       response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes.length });
-      await pace(Math.max(0, leastBytes - bytes.length), gone);
+      await pace(Math.max(0, costBytes - bytes.length), gone);
       for (let at = 0; at < bytes.length; at += pieceBytes) {
         // A copy: who lends frees the bytes, and the system may not have taken them yet.
         const piece = Buffer.from(bytes.subarray(at, at + pieceBytes));

@@ -64,7 +64,8 @@ export function makeLending({ store, clock, mayFetch, onFetch }: LendingOptions)
     if (wanted.kind !== "object" || !slots) return false;
     const sent = sending.take(from, async () => {
       const bytes = await slots.chunk(wanted);
-      if (bytes) await reply.bytes(bytes, true).finally(() => free(bytes));
+      // It was read, hashed and compressed for them, however few bytes that makes.
+      if (bytes) await reply.bytes(bytes, true, wanted.sizeBytes).finally(() => free(bytes));
       return bytes !== undefined;
     });
     if (!sent) reply.none("busy");
