@@ -136,6 +136,7 @@ export type ErrorCode =
   | "ota.notNewer"
   | "ota.damaged"
   | "ota.signFailed"
+  | "ota.threadFailed"
   | "update.agentSilent"
   | "update.badManifest"
   | "update.badMetadata"

@@ -47,6 +47,7 @@ export async function makeDelta(
   progress.stage(`making the update from ${older.version}`, freshBytes);
   const made = new Map<Chunk, Made>();
   const copies = copySteps(plan, made, tools);
+  copies.catch(() => {}); // awaited below
   try {
     const similar = await similarIn(older, chunks, signal);
     const fresh: Likeness[] = [];

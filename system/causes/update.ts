@@ -39,6 +39,10 @@ export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.$
     cause: "The metadata does not have enough valid signatures.",
     next: "Sign it with the missing keys: `hamlet ota status` names them.",
   },
+  "ota.threadFailed": {
+    cause: "A thread that helps to publish has ended: memory ran out, or its program is missing, as it is in an image.",
+    next: "Publish on a computer that has all of Hamlet's package and 500 MB of free memory.",
+  },
   "update.agentSilent": {
     cause: "The updater cannot reach the agent, which fetches for it.",
     next: "Nothing to do: it tries again. `systemctl status hamlet-agent` shows whether the agent runs.",

@@ -1,6 +1,7 @@
 // The threads of a publisher: they use the cores that its own thread leaves idle.
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import { HamletError } from "../../../system/error.ts";
 import { programFile } from "../../../system/package.ts";
 import type { Digests, DigestTask, PatchFrame, PatchTask, Task } from "./tasks.ts";
 
@@ -41,12 +42,15 @@ function start(): Thread {
     thread.running.get(id)?.resolve(result);
     thread.running.delete(id);
   });
-  const end = (because: unknown) => {
-    thread.ended ??= because;
+  const end = (cause?: unknown) => {
+    thread.ended ??= new HamletError("ota.threadFailed", "a thread that helps to publish has ended", {
+      hint: "publish on a computer that has all of Hamlet's package and 500 MB of free memory",
+      cause,
+    });
     for (const { reject } of thread.running.values()) reject(thread.ended);
     thread.running.clear();
   };
   worker.on("error", end);
-  worker.on("exit", () => end(new Error("a thread of the publisher has ended")));
+  worker.on("exit", () => end());
   return thread;
 }

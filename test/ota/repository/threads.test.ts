@@ -73,7 +73,8 @@ test("when a thread fails, what it was asked fails too, and so does what it is a
   await using one = startThreads(1);
   const wrong = one.patch({ older: Buffer.alloc(10), content: null as unknown as Buffer });
   const behind = one.digest({ bytes: Buffer.alloc(10), lengths: [10] });
-  await expect(wrong).rejects.toThrow(TypeError);
-  await expect(behind).rejects.toThrow(TypeError);
-  await expect(one.digest({ bytes: Buffer.alloc(10), lengths: [10] })).rejects.toThrow(TypeError);
+  const ended = { code: "ota.threadFailed", cause: expect.any(TypeError) };
+  await expect(wrong).rejects.toMatchObject(ended);
+  await expect(behind).rejects.toMatchObject(ended);
+  await expect(one.digest({ bytes: Buffer.alloc(10), lengths: [10] })).rejects.toMatchObject(ended);
 });
