@@ -6,6 +6,7 @@ import { isNonceProof } from "../../provisioning/trust/nonce-proof.ts";
 import type { Revocations } from "../../provisioning/trust/revocation.ts";
 import { type BoxKey, generateBoxKey, openBox } from "../../provisioning/trust/sealed-box.ts";
 import type { Clock } from "../../system/clock.ts";
+import type { Patience } from "./client.ts";
 import { noAnswer, notOfNeighborhood, otherVersion } from "./errors.ts";
 import type { ordersPath } from "./orders.ts";
 import { Boxed, NonceGiven, questionsPath } from "./questions.ts";
@@ -16,7 +17,7 @@ export type AskedDevice = {
   /** As its public page shows it: what is sealed to it no other can read. */
   deviceKey: string;
   /** Posts to the device; resolves to the body of an answer 200, and throws the device's refusal. */
-  post(path: typeof questionsPath | typeof ordersPath, body: object): Promise<unknown>;
+  post(path: typeof questionsPath | typeof ordersPath, body: object, patience?: Patience): Promise<unknown>;
   neighborhood: NeighborhoodKeys;
   revocations: Revocations;
   clock: Pick<Clock, "now">;

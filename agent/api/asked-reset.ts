@@ -3,11 +3,11 @@ import { askRoot, type ResetFiles } from "../../provisioning/handover/asked-rese
 import { makeQueue } from "../../system/queue.ts";
 import type { Answerers } from "./answers.ts";
 import { type Device, refuseReset } from "./requests.ts";
-import { handOverWithinMs } from "./schema.ts";
+import { rootWithinMs } from "./schema.ts";
 
 export function makeAskedReset(device: Device, files: ResetFiles): Pick<Answerers, "resetNonce" | "reset"> {
   const inTurn = makeQueue();
-  const patience = { withinMs: handOverWithinMs };
+  const patience = { withinMs: rootWithinMs };
   return {
     resetNonce: async (asked) => {
       refuseReset(device, asked);

@@ -9,6 +9,7 @@ import { errorIn } from "../../system/http/answer.ts";
 import { type AskedDevice, meet, readSealed } from "./asked-device.ts";
 import { otherVersion } from "./errors.ts";
 import { Outcome, type QuestionKind, questionsPath, type Taken } from "./questions.ts";
+import { rootWithinMs } from "./schema.ts";
 
 /** Throws `device.noAnswer`, `document.refused` or the device's refusal. */
 export type AskQuestion = <Kind extends QuestionKind>(kind: Kind, taken: Taken<Kind>) => Promise<unknown>;
@@ -21,7 +22,9 @@ export function makeAsker(asked: AskedDevice, asker: Asker): AskQuestion {
     const { nonce, reply } = await meet(asked);
     const common = { v: 1 as const, neighborhood: neighborhood.id, device, nonce, replyKey: reply.publicKey };
     const signed = await signQuestion({ ...common, issuedAt: clock.now(), kind, with: taken }, asker);
-    const body = await post(questionsPath, { box: await sealTo(boxKey, signed) });
+    const isForRoot = kind === "resetNonce" || kind === "reset";
+    const patience = isForRoot ? { withinMs: rootWithinMs + 5_000 } : undefined;
+    const body = await post(questionsPath, { box: await sealTo(boxKey, signed) }, patience);
     const text = await readSealed(asked, body, { to: signed.question, reply });
     const outcome = Outcome.safeParse(parseJson(text));
     if (!outcome.success) throw otherVersion("its answer has another form");

@@ -22,8 +22,10 @@ export type AgentClient = {
   updateReport(): Promise<UpdateReport>;
   request: SendRequest;
   /** Posts what is sealed to the device; resolves to the body of an answer 200. Throws `device.noAnswer` or the device's refusal. */
-  post(path: typeof questionsPath | typeof ordersPath, body: object): Promise<unknown>;
+  post(path: typeof questionsPath | typeof ordersPath, body: object, patience?: Patience): Promise<unknown>;
 };
+/** How long the device may take to answer, if that is longer than usual. */
+export type Patience = { withinMs: number };
 type ClientOptions = {
   /** The name of the device in messages. */
   who: string;
@@ -35,9 +37,9 @@ type ClientOptions = {
 const handingOverMs = handOverWithinMs + 5_000;
 
 export function agentClient({ who, where, deadlineMs: usualMs = 5_000 }: ClientOptions): AgentClient {
-  const exchange = async (path: string, body?: object): Promise<Answer> => {
+  const exchange = async (path: string, body?: object, { withinMs = 0 }: Partial<Patience> = {}): Promise<Answer> => {
     const mayHandOver = (path === "/v1/update" || path === questionsPath) && body;
-    const deadlineMs = mayHandOver ? Math.max(usualMs, handingOverMs) : usualMs;
+    const deadlineMs = Math.max(usualMs, mayHandOver ? handingOverMs : 0, withinMs);
     const asking = async () => ask(await where(), { path, deadlineMs, ...(body && { body: JSON.stringify(body) }) });
     try {
       return await within(deadlineMs, asking());
@@ -53,8 +55,12 @@ export function agentClient({ who, where, deadlineMs: usualMs = 5_000 }: ClientO
     return parseJson(body);
   };
   /** The body of an answer 200; throws the device's refusal otherwise. */
-  const send = async (path: RequestPath | typeof questionsPath, body: object): Promise<unknown> => {
-    const answer = await exchange(path, body);
+  const send = async (
+    path: RequestPath | typeof questionsPath,
+    body: object,
+    patience?: Patience,
+  ): Promise<unknown> => {
+    const answer = await exchange(path, body, patience);
     if (answer.status === 200) return parseJson(answer.body);
     throw errorIn(parseJson(answer.body)) ?? noAnswer(who, `answers with HTTP ${answer.status}`);
   };

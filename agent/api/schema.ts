@@ -98,6 +98,8 @@ export type UpdateStatus = z.infer<typeof UpdateStatus>;
 export const reportPath = "/v1/update";
 /** How long the agent waits until the updater takes a request: it does so as soon as it is free, and a check takes seconds. */
 export const handOverWithinMs = 20_000;
+/** How long it waits for root's answer about a reset: systemd starts a program for it, which takes a busy board many seconds. */
+export const rootWithinMs = 60_000;
 
 export const LeaseStatus = z.object({
   holder: z.string().exactOptional().describe("id of the member that may restart now"),
