@@ -31,8 +31,15 @@ test.skipIf(lacks("namespaces", "wireguard", "nft"))(
     try {
       await pm2("start", join(project, "agent/ecosystem.config.cjs"));
       await eventually(async () => expect(isMember(await home.status("attic"))).toBe(true), { within: 20_000 });
-      const before = await pm2("pid", "hamlet");
-      await home.on("attic")(["kill", "-9", before.trim()]);
+      let before = "";
+      await eventually(
+        async () => {
+          before = await pm2("pid", "hamlet");
+          // On a busy machine pm2 may just have started another one.
+          await home.on("attic")(["kill", "-9", before.trim()]);
+        },
+        { within: 20_000, every: 500 },
+      );
       await eventually(
         async () => {
           expect((await pm2("pid", "hamlet")).trim()).not.toBe(before.trim());
@@ -40,6 +47,9 @@ test.skipIf(lacks("namespaces", "wireguard", "nft"))(
         },
         { within: 20_000, every: 500 },
       );
+    } catch (cause) {
+      const told = await pm2("logs", "hamlet", "--nostream", "--lines", "60").catch(String);
+      throw new Error(`pm2 told:\n${told}`, { cause });
     } finally {
       await pm2("kill").catch(() => {});
     }
