@@ -1,15 +1,10 @@
-// By how much to multiply limits on this machine.
+// How much slower this machine is now than the one on which the limits were chosen, at least 1. Multiply limits by it.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
 /** Time of the loop below on one idle core of the machine where the limits were chosen, ms. */
 const referenceMs = 110;
-/**
- * A machine that QEMU emulates slows down more than the loop shows: where the loop took 1.3 times as long, devices took three times as
- * long to start. A limit only ends what hangs.
- */
-const margin = 2.5;
 
 export function measureSlowness(): number {
   const block = Buffer.alloc(64 << 10, 1);
@@ -24,10 +19,10 @@ export function measureSlowness(): number {
     if (sum === 0.5) throw new Error("never: keeps the loop from being optimised away");
     best = Math.min(best, performance.now() - startedAt);
   }
-  return margin * Math.max(1, best / referenceMs);
+  return Math.max(1, best / referenceMs);
 }
 
-/** What was measured when the test run began. */
+/** The slowness measured when the test run began. */
 export const slowness = (): number => Number(process.env["HAMLET_TEST_SLOWNESS"] ?? 1);
 
 /** How many programs want each core now, at least 1: everything takes that much longer than on an idle machine. */
