@@ -79,11 +79,52 @@ function reasonText(wait: WaitShape, nameOf: NameOf, now: number): string {
         ? "prepares the release"
         : `writes the release: ${bytes(wait.doneBytes)} of ${bytes(wait.totalBytes)}`;
     case "updater":
-      return `its updater waits (${wait.code})`;
+      return wait.device === undefined
+        ? `its updater waits (${wait.code})`
+        : `waits for ${nameOf(wait.device)}, whose updater waits (${wait.code})`;
     case "people":
-      return `somebody is at work: ${people[wait.what](wait.who)}`;
+      return wait.device === undefined
+        ? `somebody is at work: ${people[wait.what](wait.who)}`
+        : `waits for ${nameOf(wait.device)}, where somebody is at work: ${people[wait.what](wait.who)}`;
     case "news":
       return "has just started, and listens first";
+  }
+}
+
+/** What people can do about what a rollout waits for; what goes on by itself needs nothing. */
+export function nextSteps({ waits, members }: Pick<RolloutStatus, "waits" | "members">, nameOf: NameOf): string[] {
+  const all = [waits, ...members.map((member) => member.waits)].flatMap((wait) => (wait ? [wait] : []));
+  return [...new Set(all.flatMap((wait) => nextStep(wait, nameOf)))];
+}
+
+function nextStep(wait: WaitShape, nameOf: NameOf): string[] {
+  switch (wait.on) {
+    case "operator":
+      return ["to go on with it: hamlet rollout resume; to end it: hamlet rollout abort"];
+    case "failures":
+      return ["see why it failed: hamlet update history on the device; then hamlet rollout resume, or abort"];
+    case "absence":
+      return [`bring ${nameOf(wait.device)} back, or give it up: hamlet forget ${nameOf(wait.device)}`];
+    case "word":
+      return [`see what ${nameOf(wait.device)} does: hamlet status --device ${nameOf(wait.device)}`];
+    case "lease":
+      if (wait.because !== "noMajority") return [];
+      return ["bring members back; of one that is gone for good: hamlet forget <device>"];
+    case "updater":
+      return [
+        `why ${wait.device === undefined ? "its updater" : `that of ${nameOf(wait.device)}`} waits: hamlet explain ${wait.code}`,
+      ];
+    case "rollout":
+    case "wave":
+    case "soak":
+    case "hold":
+    case "window":
+    case "restart":
+    case "turn":
+    case "bytes":
+    case "people":
+    case "news":
+      return [];
   }
 }
 
@@ -117,6 +158,7 @@ export function memberText({ standing, check, until, waits }: RolloutMember, nam
       if (check === autoOff) return "takes no release by itself: its owner does not want it";
       return `passed over: the release is not for it${why}`;
     case "passedOver":
+      if (waits?.on === "updater" || waits?.on === "people") return `passed over: ${waitText(waits, nameOf, now)}`;
       return "passed over: it is away";
     case "silent":
       return "passed over: it has said nothing, and may not have seen the release";

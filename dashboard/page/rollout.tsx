@@ -1,7 +1,7 @@
 // The rollout: how far it is, who is next, and on what each device waits.
 import type { MemberStatus } from "../../agent/api/schema.ts";
 import type { RolloutStatus } from "../../ota/rollout/report.ts";
-import { headline, memberText, namesFrom, waveName } from "../rollout-words.ts";
+import { headline, memberText, namesFrom, nextSteps, waveName } from "../rollout-words.ts";
 import { Cell } from "./members.tsx";
 import { Scroll, Section } from "./parts.tsx";
 
@@ -35,6 +35,9 @@ export function Rollout({ rollout, members, now }: { rollout: RolloutStatus; mem
           </table>
         </Scroll>
       )}
+      {nextSteps(rollout, nameOf).map((step) => (
+        <p key={step}>{step}</p>
+      ))}
       {rollout.later.map(({ rollout: id, release }) => (
         <p key={id}>{release} waits until this one is done or aborted.</p>
       ))}

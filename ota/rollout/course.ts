@@ -76,11 +76,12 @@ export function advance(before: Progress, ranking: Ranking, order: Order, nowMs:
   return { ...before, wave, waveSinceMs: nowMs, isFinished: wave >= order.waves.length };
 }
 
-/** Nobody takes part, and some may yet: they are away, know nothing of it so far, or want nothing unasked and an operator may ask. */
+/** Nobody takes part, and some may yet: they are away, cannot begin or know nothing of it so far, or an operator may ask who is not asked. */
 export const isDeserted = ({ isFinished }: Progress, { places, aside }: Ranking): boolean =>
   !isFinished && places.length === 0 && aside.some(({ standing }) => mayCome(standing));
 
 const mayCome = (standing: Standing): boolean =>
   standing.kind === "passedOver" ||
   standing.kind === "silent" ||
+  standing.kind === "stuck" ||
   (standing.kind === "unfit" && standing.check === autoOff);

@@ -2,14 +2,27 @@
 // Pure.
 import { compareVersions } from "../../image/boot/versions.ts";
 import { currentOf } from "./course.ts";
-import { autoOff, type Effect, type Order, type Outcome, type Own, say, type View, type Word } from "./view.ts";
+import { rank } from "./ranking.ts";
+import { ownTrouble, troubleDueAtMs } from "./trouble.ts";
+import {
+  autoOff,
+  type Effect,
+  isStuck,
+  type Order,
+  type Outcome,
+  type Own,
+  say,
+  type View,
+  type Word,
+} from "./view.ts";
+import { outerWait } from "./wait.ts";
 
 type Step = [View, Effect[]];
 type Away = Extract<Own, { step: "away" }>;
 
 /** An updater that has not been at the restart for this time has not taken it, or has given it up. */
 export const takenMs = 2 * 60_000;
-const unfitCodes = new Set(["update.tooOld", "update.notNewer", "update.otherBoard"]);
+const unfitCodes = new Set(["update.tooOld", "update.notNewer"]);
 
 export function endOwn(view: View, nowMs: number): Step {
   const { own } = view;
@@ -91,9 +104,29 @@ function tellRest(view: View, nowMs: number): Step {
   // Its owner's setting counts for as long as it is set.
   const isUnset = said?.check === autoOff && !order.auto?.isRefused;
   const unfit = isTold && !isUnset ? undefined : unfitness(updater, order);
-  if (!unfit) return [view, []];
   const { rollout, number, release } = order;
-  return tell({ rollout, order: number, release, ...unfit });
+  if (unfit) return tell({ rollout, order: number, release, ...unfit });
+  const stuck = isTold ? undefined : stuckWord(view, order, nowMs);
+  if (!stuck) return [view, []];
+  const [told, effects] = tell({ rollout, order: number, release, ...stuck });
+  return [{ ...told, toldAtMs: nowMs }, effects];
+}
+
+/** What keeps this device although its turn has come; or, if it has said so, that nothing does any more. */
+function stuckWord(view: View, order: Order, nowMs: number): Pick<Word, "outcome" | "check"> | undefined {
+  const said = view.results.get(view.self);
+  const isSaid = said?.rollout === order.rollout && said.release === order.release && isStuck(said);
+  const trouble = ownTrouble(view, order, nowMs);
+  if (!trouble) {
+    const isReady = view.updater.phase === "ready" && view.updater.release === order.release;
+    return isSaid && isReady ? { outcome: "stayed" } : undefined;
+  }
+  if ((isSaid && said.check === trouble.check) || nowMs < troubleDueAtMs(view, order, nowMs)!) return undefined;
+  const known = currentOf(view)!;
+  const ranking = rank(view, order, nowMs);
+  const own = ranking.places.find(({ id }) => id === view.self);
+  if (own?.standing.kind !== "waiting" || outerWait(view, known, ranking, own, nowMs)) return undefined;
+  return { outcome: "stayed", check: trouble.check };
 }
 
 function unfitness(updater: View["updater"], { release, auto }: Order): Pick<Word, "outcome" | "check"> | undefined {

@@ -2,7 +2,7 @@
 // Pure. Every member computes the same from the same documents, so nobody has to hand out numbers.
 import { createHash } from "node:crypto";
 import { compareVersions } from "../../image/boot/versions.ts";
-import { autoOff, type Member, type Order, type View } from "./view.ts";
+import { autoOff, type HeardResult, isStuck, type Member, type Order, type View } from "./view.ts";
 
 const minuteMs = 60_000;
 export const dayMs = 24 * 60 * minuteMs;
@@ -10,7 +10,7 @@ export const dayMs = 24 * 60 * minuteMs;
 const returnMs = 10 * minuteMs;
 /** A device tells of its success before its new record reaches everybody. */
 const contradictionMs = 10 * minuteMs;
-/** All absences together delay a rollout by so much at most. */
+/** All absences, and all who are there and cannot begin, delay a rollout by so much together at most. */
 export const maxDelayMs = 7 * dayMs;
 /** The longest that a device needs to learn of a release and to come to its hours, and a day to spare. */
 export const silenceMs = 2 * dayMs;
@@ -28,7 +28,10 @@ export type Standing =
   /** It is there, its turn has come long ago, and it has not begun: it may know nothing of a rollout that nobody handed to it. */
   | { kind: "silent"; sinceMs: number }
   | { kind: "absent"; sinceMs: number }
+  /** There, and kept from beginning, by its own word. As with an absence, nobody waits for it longer than a day. */
+  | Stuck
   | { kind: "waiting" };
+export type Stuck = { kind: "stuck"; sinceMs: number; check: string; isPassedOver: boolean };
 export type Held = { kind: "held"; untilWallMs: number; reason: string };
 /** `wave`: undefined beyond the last wave. */
 export type Place = { id: string; member: Member; standing: Standing; wave: number | undefined };
@@ -48,12 +51,12 @@ let latest: { of: readonly unknown[]; ranking: Ranking } | undefined;
 
 export function rank(view: View, order: Order, nowMs: number): Ranking {
   const isPatient = (view.progress.get(order.rollout)?.delayedMs ?? 0) < maxDelayMs;
-  const of = [view.members, view.results, view.holds, view.clock, view.progress, order, isPatient, nowMs];
+  const of = [view.members, view.results, view.holds, view.clock, view.progress, view.trouble, order, isPatient, nowMs];
   if (latest?.of.every((one, at) => one === of[at])) return latest.ranking;
   const begun: Omit<Place, "wave">[] = [];
   const others: Omit<Place, "wave">[] = [];
   const aside: Place[] = [];
-  const silentAtMs = order.auto && silentAt(view, order);
+  const silentAtMs = silentAt(view, order);
   for (const member of inOrder(view.members, order.rollout)) {
     const standing = standingOf(view, order, member, nowMs, { isPatient, silentAtMs });
     if (!standing) continue;
@@ -63,9 +66,9 @@ export function rank(view: View, order: Order, nowMs: number): Ranking {
     else (hasBegun(standing) ? begun : others).push(place);
   }
   const counted = [...begun, ...others];
-  // Who is passed over in silence leaves its place in a wave to another, and the waves as large as they were.
-  const silent = aside.filter(({ standing }) => standing.kind === "silent").length;
-  const sizes = sizesOf(order, counted.length + silent);
+  // Who is there and is passed over leaves its place in a wave to another, and the waves as large as they were.
+  const left = aside.filter(({ standing }) => standing.kind === "silent" || standing.kind === "stuck").length;
+  const sizes = sizesOf(order, counted.length + left);
   const places = counted.map((place, at) => {
     const wave = sizes.findIndex((size) => at < size);
     return { ...place, wave: wave === -1 ? undefined : wave };
@@ -117,6 +120,7 @@ export const blocks = ({ absentSinceMs, hasLeft }: Member, nowMs: number): boole
 /** A resumed rollout has a higher number: whoever resumed it knows of earlier failures, and their places go to the next in rank. */
 const isAside = (standing: Standing, { number }: Order) =>
   ["unfit", "held", "passedOver", "silent"].includes(standing.kind) ||
+  (standing.kind === "stuck" && standing.isPassedOver) ||
   (standing.kind === "failed" && standing.order < number);
 
 /** Undefined for a member that the rollout is not about. */
@@ -164,14 +168,21 @@ function standingOf(
   if (!isOlder || (order.tag !== undefined && !member.tags.includes(order.tag))) return undefined;
   const hold = holdOf(view, member.id, nowMs);
   if (hold) return hold;
-  if (member.id === self) return { kind: "waiting" };
+  const stuck = result && isStuck(result) ? stuckBy(result, isPatient, nowMs) : undefined;
+  if (member.id === self) return view.trouble && stuck?.isPassedOver ? stuck : { kind: "waiting" };
   if (absentSinceMs === undefined) {
+    if (stuck) return stuck;
     const hasWord = result && result.outcome !== "stayed";
     const isSilent = silentAtMs !== undefined && !hasWord && nowMs >= silentAtMs;
     return isSilent ? { kind: "silent", sinceMs: silentAtMs - silenceMs } : { kind: "waiting" };
   }
   return { kind: isPatient && blocks(member, nowMs) ? "absent" : "passedOver", sinceMs: absentSinceMs };
 }
+
+const stuckBy = ({ heardAtMs, check }: HeardResult & { check: string }, isPatient: boolean, nowMs: number): Stuck => ({
+  ...{ kind: "stuck", sinceMs: heardAtMs, check },
+  isPassedOver: !isPatient || nowMs - heardAtMs >= dayMs,
+});
 
 /**
  * When those who have given no word are passed over: nobody has had anything to say for so long, although the rollout goes on. That a

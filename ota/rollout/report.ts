@@ -11,6 +11,7 @@ import { hoursOf } from "./window.ts";
 
 const EpochMs = z.number();
 const Text = z.string().max(256);
+const device = z.string().max(256).exactOptional().describe("one that has told so; absent for the reporting one");
 const times = { since: EpochMs, until: EpochMs.exactOptional().describe("absent where nobody can know it") };
 export const WaitShape = z.discriminatedUnion("on", [
   z.object({ on: z.literal("rollout"), rollout: Text, ...times }),
@@ -36,9 +37,10 @@ export const WaitShape = z.discriminatedUnion("on", [
     ...times,
   }),
   z.object({ on: z.literal("bytes"), doneBytes: z.number(), totalBytes: z.number(), ...times }),
-  z.object({ on: z.literal("updater"), code: Text, ...times }),
+  z.object({ on: z.literal("updater"), code: Text, device, ...times }),
   z.object({
     on: z.literal("people"),
+    device,
     what: z.enum(["session", "install", "inhibitor"]),
     who: Text.exactOptional().describe("name of the program that asked systemd not to restart"),
     ...times,
@@ -137,7 +139,7 @@ function termsOf(
   };
 }
 
-const isTold = ({ standing: { kind } }: Place) => ["held", "absent", "passedOver", "silent"].includes(kind);
+const isTold = ({ standing: { kind } }: Place) => ["held", "absent", "passedOver", "silent", "stuck"].includes(kind);
 
 /** This device knows of itself what it cannot know of others: bytes, people at work, the lease. */
 function waitOf(
@@ -157,12 +159,17 @@ function memberOf(
   toEpoch: (ms: number) => number,
 ): RolloutMember {
   return {
-    ...{ id, standing: standing.kind },
+    ...{ id, standing: shownStanding(standing) },
     ...(wave !== undefined && { wave }),
     ...("check" in standing && { check: standing.check }),
     ...(standing.kind === "updating" && { until: toEpoch(standing.untilMs) }),
     ...(waits && { waits }),
   };
+}
+
+function shownStanding(standing: Place["standing"]): RolloutMember["standing"] {
+  if (standing.kind !== "stuck") return standing.kind;
+  return standing.isPassedOver ? "passedOver" : "waiting";
 }
 
 function shapeOf({ sinceMs, untilMs, ...wait }: Wait, toEpoch: (ms: number) => number): WaitShape {

@@ -2,14 +2,16 @@
 // Pure: what it hears and the monotonic time go in; what it knows then, and what agent/rollout/ has to do, come out.
 import { advance, crossedBy, currentOf, failuresOf, lackOf, progressOf } from "./course.ts";
 import { endOwn, takenMs } from "./own.ts";
-import { blocks, maxDelayMs, type Place, type Ranking, rank, silentAt } from "./ranking.ts";
+import { blocks, dayMs, maxDelayMs, type Place, type Ranking, rank, silentAt } from "./ranking.ts";
+import { troubleAfter, troubleDueAtMs } from "./trouble.ts";
 import {
   type Effect,
   type Event,
+  heardAt,
+  isStuck,
   type Member,
   type Order,
   type Progress,
-  type Result,
   say,
   type View,
 } from "./view.ts";
@@ -37,16 +39,22 @@ export function step(view: View, event: Event, nowMs: number): Step {
 export function dueAtMs(view: View, nowMs: number): number | undefined {
   const known = currentOf(view);
   if (!known) return undefined;
-  const { own, listenUntilMs, preparedAtMs, updater } = view;
+  const { own, listenUntilMs, preparedAtMs, updater, results, self } = view;
+  const said = results.get(self);
   const pauseMs = pauseOf(updater, known.order.release);
   const ranking = rank(view, known.order, nowMs);
-  const deadlines = ranking.places.flatMap(({ standing }) => (standing.kind === "updating" ? [standing.untilMs] : []));
+  const deadlines = ranking.places.flatMap(({ standing }) => {
+    if (standing.kind === "updating") return [standing.untilMs];
+    return standing.kind === "stuck" ? [standing.sinceMs + dayMs] : [];
+  });
   const wait = ownWait(view, nowMs);
   const whole = waveWait(view, known, ranking, nowMs);
   const times = [
     ...deadlines,
     ...[
-      known.order.auto && silentAt(view, known.order),
+      silentAt(view, known.order),
+      troubleDueAtMs(view, known.order, nowMs),
+      said && isStuck(said) ? said.heardAtMs + dayMs : undefined,
       wait?.untilMs,
       whole?.untilMs,
       preparedAtMs === undefined ? undefined : preparedAtMs + pauseMs,
@@ -67,7 +75,7 @@ function hear(view: View, event: Event, nowMs: number): Step {
       const { result } = event;
       const before = view.results.get(result.device);
       if (before && before.said >= result.said) return [view, []];
-      const heardAtMs = before && isSameStart(before, result) ? before.heardAtMs : nowMs;
+      const heardAtMs = heardAt(before, result, nowMs);
       const results = new Map(view.results).set(result.device, { ...result, heardAtMs });
       return [{ ...view, results, movedAtMs: nowMs }, []];
     }
@@ -83,7 +91,15 @@ function hear(view: View, event: Event, nowMs: number): Step {
     case "leaseLost":
       return [view.own.step === "asking" ? { ...view, own: { step: "resting" } } : view, []];
     case "updater":
-      return [{ ...view, updater: event.updater, ended: event.ended }, []];
+      return [
+        {
+          ...view,
+          updater: event.updater,
+          ended: event.ended,
+          trouble: troubleAfter(view.trouble, event.updater, nowMs),
+        },
+        [],
+      ];
     case "busy":
       return [{ ...view, busy: event.busy }, []];
     case "clock":
@@ -92,14 +108,6 @@ function hear(view: View, event: Event, nowMs: number): Step {
       return [view, []];
   }
 }
-
-/** Whoever says again that it has begun gets no more time to come back. */
-const isSameStart = (one: Result, other: Result) =>
-  one.outcome === "began" &&
-  other.outcome === "began" &&
-  one.rollout === other.rollout &&
-  one.order === other.order &&
-  one.release === other.release;
 
 function hearMembers(view: View, all: readonly Member[], nowMs: number): View {
   const members = new Map(all.map((member) => [member.id, member]));
@@ -144,10 +152,12 @@ function judge(view: View, nowMs: number): Step {
   const before = progressOf(next, order.rollout, nowMs);
   const isStopped = stopOf(next, known, ranking, nowMs) !== undefined;
   const isDelaying = !before.isFinished && before.delayedMs < maxDelayMs && !isStopped;
-  const isDelayed = isDelaying && [...next.members.values()].some((member) => blocks(member, nowMs));
+  const isAway = isDelaying && [...next.members.values()].some((member) => blocks(member, nowMs));
+  const isDelayed = isAway || (isDelaying && ranking.places.some(({ standing }) => standing.kind === "stuck"));
   const counted = isDelayed && countedMs > 0 ? { ...before, delayedMs: before.delayedMs + countedMs } : before;
   const isSoaking = lackOf(ranking, order, before.wave, nowMs)?.kind === "soak";
-  const isHushed = order.auto !== undefined && (isStopped || isSoaking || ranking.heldBack !== undefined);
+  // Nobody restarts then, so nobody has anything to say.
+  const isHushed = isStopped || isSoaking || isAway || ranking.heldBack !== undefined;
   let judged = put(next, order.rollout, isHushed ? { ...counted, quietSinceMs: nowMs } : counted);
   for (;;) {
     const progress = progressOf(judged, order.rollout, nowMs);
@@ -176,8 +186,12 @@ function act(view: View, nowMs: number): Step {
   const known = currentOf(view);
   if (!known || view.own.step !== "resting" || nowMs < view.listenUntilMs) return [view, []];
   const ranking = rank(view, known.order, nowMs);
-  const own = ranking.places.find(({ id }) => id === view.self);
-  if (own?.standing.kind !== "waiting" || outerWait(view, known, ranking, own, nowMs)) return [view, []];
+  const own = [...ranking.places, ...ranking.aside].find(({ id }) => id === view.self);
+  const kind = own?.standing.kind;
+  if (!own || (kind !== "waiting" && kind !== "stuck")) return [view, []];
+  // The others have gone on, and it still tries.
+  const inTheWay = kind === "stuck" ? stopOf(view, known, ranking, nowMs) : outerWait(view, known, ranking, own, nowMs);
+  if (inTheWay) return [view, []];
   const { release, rollout } = known.order;
   if (needsPreparation(view, release, nowMs)) return [{ ...view, preparedAtMs: nowMs }, [{ kind: "prepare", release }]];
   if (ownWait(view, nowMs)) return [view, []];

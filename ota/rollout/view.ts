@@ -50,7 +50,8 @@ export const autoOff = "update.autoOff";
 
 /**
  * A device's signed word about itself. `began`: it has the lease and restarts. `unfit`: the release is not for it. `fellBack`: it had
- * committed the release, and runs another again. `stayed`: it began, and still runs the release before, for a reason that says nothing of this one.
+ * committed the release, and runs another again. `stayed`: it began or is to begin, and still runs the release before, for a reason that
+ * says nothing of this one; without a check, that reason is gone.
  */
 export type Outcome = "began" | "updated" | "failed" | "fellBack" | "stayed" | "unfit";
 export type Result = {
@@ -83,6 +84,8 @@ export type Updater =
       readonly isFinal: boolean;
       readonly isReady?: boolean;
     };
+/** Why this device's updater does not go on, since it last did: a check begins and ends many times while the same trouble lasts. */
+export type Trouble = { readonly code: string; readonly release?: string | undefined; readonly sinceMs: number };
 /** How the last update of this device ended. */
 export type Ended = {
   readonly from: string;
@@ -152,6 +155,7 @@ export type View = {
   readonly own: Own;
   readonly updater: Updater;
   readonly ended?: Ended | undefined;
+  readonly trouble?: Trouble | undefined;
   readonly busy?: Busy | undefined;
   readonly denial?: Denial | undefined;
   readonly clock: Moment;
@@ -159,6 +163,8 @@ export type View = {
   readonly countedAtMs?: number | undefined;
   readonly movedAtMs: number;
   readonly preparedAtMs?: number | undefined;
+  /** When this device last told the others what keeps it. */
+  readonly toldAtMs?: number | undefined;
   /** Until then this device only listens: it has just started. */
   readonly listenUntilMs: number;
   /** How long a trial may take on this device. */
@@ -213,13 +219,26 @@ export type Word = Omit<Result, "device" | "said">;
 
 /** This device's own word counts from the moment at which it is given. */
 export function say(view: View, word: Word, nowMs: number): [View, Effect] {
-  const result = { ...word, device: view.self, said: (view.results.get(view.self)?.said ?? 0) + 1 };
-  const results = new Map(view.results).set(view.self, { ...result, heardAtMs: nowMs });
+  const before = view.results.get(view.self);
+  const result = { ...word, device: view.self, said: (before?.said ?? 0) + 1 };
+  const results = new Map(view.results).set(view.self, { ...result, heardAtMs: heardAt(before, result, nowMs) });
   return [
     { ...view, results, movedAtMs: nowMs },
     { kind: "publish", result },
   ];
 }
+
+/** Whoever says again that it has begun, or that something keeps it, gets no more time by that. */
+export function heardAt(before: HeardResult | undefined, result: Result, nowMs: number): number {
+  const isSame = before?.rollout === result.rollout && before.release === result.release;
+  if (!isSame) return nowMs;
+  const beganAgain = before.outcome === "began" && result.outcome === "began" && before.order === result.order;
+  return beganAgain || (isStuck(before) && isStuck(result)) ? before.heardAtMs : nowMs;
+}
+
+/** Something keeps the device from beginning. */
+export const isStuck = <One extends Pick<Result, "outcome" | "check">>(word: One): word is One & { check: string } =>
+  word.outcome === "stayed" && word.check !== undefined;
 
 export const noProgress = (nowMs: number): Progress => ({
   ...{ wave: 0, waveSinceMs: nowMs, isFinished: false, delayedMs: 0 },

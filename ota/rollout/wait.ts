@@ -1,7 +1,18 @@
 // Why a device does not restart yet: on what it waits, since when and, where that is known, until when.
 // Pure. Times are monotonic.
 import { crossedBy, currentOf, failuresOf, lackOf, progressOf } from "./course.ts";
-import { blocks, dayMs, type Held, maxDelayMs, type Place, type Ranking, rank, weightOf } from "./ranking.ts";
+import {
+  blocks,
+  dayMs,
+  type Held,
+  maxDelayMs,
+  type Place,
+  type Ranking,
+  rank,
+  type Stuck,
+  weightOf,
+} from "./ranking.ts";
+import { maxBusyMs, troubleTimes, workOf } from "./trouble.ts";
 import type { Busy, Denial, KnownOrder, View } from "./view.ts";
 import { hoursOf } from "./window.ts";
 
@@ -23,16 +34,15 @@ export type Wait = Times &
     | { on: "turn"; device: string }
     | { on: "lease"; holder?: string | undefined; because: Denial["by"] }
     | { on: "bytes"; doneBytes: number; totalBytes: number }
-    | { on: "updater"; code: string }
-    | { on: "people"; what: Busy["what"]; who?: string | undefined }
+    /** `device`: one that has told so; undefined for this one. */
+    | { on: "updater"; code: string; device?: string }
+    | { on: "people"; what: Busy["what"]; who?: string | undefined; device?: string }
     /** The device has just started, and has yet to hear what happened meanwhile. */
     | { on: "news" }
   );
 
 /** A device whose turn it is may need a moment before it asks for the lease; then the next one may. */
 const patienceMs = 20_000;
-/** Somebody at work delays a restart by so much at most. */
-const maxBusyMs = dayMs;
 
 /**
  * Why nobody may go on; undefined while the rollout runs. Who has not come back in time stops it too, until its word comes after all: it
@@ -64,8 +74,12 @@ export function waveWait(view: View, { order }: KnownOrder, ranking: Ranking, no
   switch (lack?.kind) {
     case undefined:
       return undefined;
-    case "devices":
+    case "devices": {
+      const [first] = lack.places;
+      const areStuck = lack.places.every(({ standing }) => standing.kind === "stuck");
+      if (areStuck && first?.standing.kind === "stuck") return stuckWait(first.id, first.standing);
       return { on: "wave", wave, devices: lack.places.map(({ id }) => id), sinceMs };
+    }
     case "threshold":
       return { on: "failures", devices: failuresOf(ranking.places).map(({ id }) => id), sinceMs };
     case "soak":
@@ -73,8 +87,9 @@ export function waveWait(view: View, { order }: KnownOrder, ranking: Ranking, no
   }
 }
 
-/** Those who lack the release are away for long: the first of them that is back is the canary. */
+/** Those who lack the release are away for long, or cannot begin: the first of them that is back is the canary. */
 function nobodyWait({ aside }: Ranking, sinceMs: number): Wait | undefined {
+  for (const { id, standing } of aside) if (standing.kind === "stuck") return stuckWait(id, standing);
   const away = aside.find(({ standing }) => standing.kind === "passedOver");
   const first = away ?? aside.find(({ standing }) => standing.kind === "silent");
   return first && { on: away ? "absence" : "word", device: first.id, sinceMs };
@@ -82,6 +97,12 @@ function nobodyWait({ aside }: Ranking, sinceMs: number): Wait | undefined {
 
 function holdWait({ clock }: View, { untilWallMs, reason }: Held, nowMs: number, sinceMs: number): Wait {
   return { on: "hold", reason, sinceMs, untilMs: nowMs + untilWallMs - (clock.wallMs + nowMs - clock.atMs) };
+}
+
+function stuckWait(device: string, { check, sinceMs, isPassedOver }: Stuck): Wait {
+  const times = { sinceMs, ...(!isPassedOver && { untilMs: sinceMs + dayMs }) };
+  const what = workOf(check);
+  return what ? { on: "people", what, device, ...times } : { on: "updater", code: check, device, ...times };
 }
 
 /** Why the device at this place has to wait, as far as any member can tell. */
@@ -96,6 +117,7 @@ export function outerWait(
   const progress = progressOf(view, order.rollout, nowMs);
   const { standing } = place;
   if (standing.kind === "silent") return { on: "word", device: place.id, sinceMs: standing.sinceMs };
+  if (standing.kind === "stuck") return stuckWait(place.id, standing);
   if (standing.kind === "held") return holdWait(view, standing, nowMs, progress.waveSinceMs);
   if (standing.kind === "absent" || standing.kind === "passedOver") {
     return { on: "absence", device: place.id, sinceMs: standing.sinceMs, untilMs: standing.sinceMs + dayMs };
@@ -123,8 +145,11 @@ export function outageWait(view: View, known: KnownOrder, ranking: Ranking, nowM
 export function leasesAtOnce(view: View, nowMs: number): number {
   const known = currentOf(view);
   if (!known) return 1;
-  const { away } = outagesOf(view, known, rank(view, known.order, nowMs), nowMs);
-  return Math.max(1, known.order.maxUnavailable - away.length);
+  const { order } = known;
+  // Each of two that cannot hear of one another may take itself for the canary.
+  if (order.waves[progressOf(view, order.rollout, nowMs).wave] === "canary") return 1;
+  const { away } = outagesOf(view, known, rank(view, order, nowMs), nowMs);
+  return Math.max(1, order.maxUnavailable - away.length);
 }
 
 /** The others that are not there. `updating`: under a lease of their own. */
@@ -168,11 +193,8 @@ export function ownWait(view: View, nowMs: number, hasLease = false): Wait | und
   );
 }
 
-function preparationWait(
-  { updater, preparedAtMs: sinceMs = 0 }: View,
-  { order }: KnownOrder,
-  nowMs: number,
-): Wait | undefined {
+function preparationWait(view: View, { order }: KnownOrder, nowMs: number): Wait | undefined {
+  const { updater, preparedAtMs: sinceMs = 0 } = view;
   switch (updater.phase) {
     case "ready":
       if (updater.release === order.release) return undefined;
@@ -180,10 +202,10 @@ function preparationWait(
     case "preparing":
       return { on: "bytes", doneBytes: updater.doneBytes, totalBytes: updater.totalBytes, sinceMs };
     case "refusing":
-      return { on: "updater", code: updater.code, sinceMs };
+      return { on: "updater", code: updater.code, ...troubleTimes(view, order, nowMs) };
     case "none":
     case "silent":
-      return { on: "updater", code: "update.noUpdater", sinceMs: nowMs };
+      return { on: "updater", code: "update.noUpdater", ...troubleTimes(view, order, nowMs) };
     case "free":
     case "busy":
     case "restarting":
@@ -207,7 +229,7 @@ function peopleWait({ busy }: View, nowMs: number): Wait | undefined {
 function turnWait(view: View, { order }: KnownOrder, { places }: Ranking, nowMs: number): Wait | undefined {
   const { wave } = progressOf(view, order.rollout, nowMs);
   const at = places.findIndex(({ id }) => id === view.self);
-  const open = ({ standing }: Place) => standing.kind === "waiting" || standing.kind === "absent";
+  const open = ({ standing }: Place) => ["waiting", "absent", "stuck"].includes(standing.kind);
   const before = places.slice(0, at).filter((place) => open(place) && (place.wave ?? Number.POSITIVE_INFINITY) <= wave);
   const [first] = before;
   if (!first) return undefined;

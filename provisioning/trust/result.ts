@@ -19,8 +19,14 @@ export const RolloutResult = z.object({
   release: ReleaseVersion,
   outcome: z
     .enum(["began", "updated", "failed", "fellBack", "stayed", "unfit"])
-    .describe("stayed: it began, and runs the release before for a reason that says nothing of this one"),
-  check: z.string().max(64).exactOptional().describe("code of the check that failed, or of why the release is unfit"),
+    .describe(
+      "stayed: it began or is to begin, and runs the release before for a reason that says nothing of this one",
+    ),
+  check: z
+    .string()
+    .max(64)
+    .exactOptional()
+    .describe("code of the check that failed, of why the release is unfit, or of what keeps the device"),
   trialSeconds: z.int().min(60).max(480).exactOptional().describe("of one that began: how long its trial may take"),
   bootId: z.string().max(64),
   rootHash: z

@@ -1,4 +1,5 @@
 // What must hold of a rollout, whatever happens meanwhile: one seed is one run, and says what went wrong in it.
+import { statusOf } from "../../ota/rollout/report.ts";
 import { minuteMs, RolloutTown, type TownOptions } from "./rollout-town.ts";
 
 const dayMs = 24 * 60 * minuteMs;
@@ -133,6 +134,41 @@ function deserted(size: number, seed: number): Outcome {
   return { problems, tookMs, boundMs: Number.POSITIVE_INFINITY, updated: town.updated(), tried, failed: 0 };
 }
 
-export const cases = { good, bad, rare, home: homes, badHome: badHomes, deserted };
+/**
+ * Some are there and cannot prepare the release, for hours, for days or for good: the others name them and go on without them, and who can
+ * in the end follows, the canary first in any case.
+ */
+function stuck(size: number, seed: number): Outcome {
+  const kind = (at: number) => (seed * 7 + at * 5) % 4;
+  const untilMs = (at: number) => [0, 5 * 60 * minuteMs, 4 * dayMs, Number.POSITIVE_INFINITY][kind(at)]!;
+  const canEnd = (at: number) => untilMs(at) < Number.POSITIVE_INFINITY;
+  const options = { size, seed, loss: (seed % 4) / 10, order: {}, fails: () => false, refusesUntilMs: untilMs };
+  const town = new RolloutTown(options);
+  const order = town.order();
+  if (seed % 2 === 0) trouble(town);
+  const wanted = [...town.devices.keys()].filter(canEnd).length;
+  const isOver = () => town.updated() === wanted && town.devices.every(({ isUp }) => isUp) && town.now > 5 * dayMs;
+  const tookMs = town.runUntil(isOver, 14 * dayMs) ?? Number.POSITIVE_INFINITY;
+  const problems = [...town.problems];
+  if (tookMs === Number.POSITIVE_INFINITY) problems.push(`${town.updated()} of ${wanted} who can have the release`);
+  // Whoever restarts gets a moment to hear the others again.
+  town.run(2 * dayMs);
+  for (const [at, { id, isUp, view }] of town.devices.entries()) {
+    if (!isUp) continue;
+    const rows = statusOf(view, town.now)?.members ?? [];
+    for (const [other, { id: of }] of town.devices.entries()) {
+      const row = rows.find((one) => one.id === of);
+      if (canEnd(other) || at === other || row?.waits?.on === "absence") continue;
+      const isNamed = row?.standing === "passedOver" && row.waits?.on === "updater";
+      if (!isNamed) problems.push(`${id} shows ${of} as ${row?.standing} (${row?.waits?.on})`);
+    }
+    const { isFinished, hasNobody } = view.progress.get(order.rollout) ?? {};
+    if (!isFinished && !hasNobody) problems.push(`${id} still waits in wave ${view.progress.get(order.rollout)?.wave}`);
+  }
+  const { length: tried } = town.tried;
+  return { problems, tookMs, boundMs: Number.POSITIVE_INFINITY, updated: town.updated(), tried, failed: 0 };
+}
+
+export const cases = { good, bad, rare, home: homes, badHome: badHomes, deserted, stuck };
 export const commandOf = (name: CaseName, size: number, seed: number): string =>
   `npm run sim:rollout -- --case ${name} --size ${size} --seed ${seed}`;

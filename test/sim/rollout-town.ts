@@ -30,6 +30,8 @@ export type TownOptions = {
   fails(turn: number, random: Random): boolean;
   /** How many have the release from the beginning. */
   alreadyThere?: number;
+  /** Until when a device's updater refuses to prepare the release. */
+  refusesUntilMs?(at: number): number;
   /** Whether one must prove the release before the others; by default as the order says. */
   needsCanary?: boolean;
   /** For a test of the checks: nobody hears of others' restarts, and everybody gets the lease. */
@@ -68,6 +70,7 @@ const [before, after] = ["1.0.0", "1.1.0"];
 const trialSeconds = 180;
 const leaseMs = 30 * minuteMs;
 const syncMs = 30_000;
+const saveMs = 10 * minuteMs;
 /** A message gets lost only while its receiver is away: the syncs after it is back bring it, and later ones nothing new. */
 const rareSyncMs = 10 * minuteMs;
 /** An outage is known to everybody within this time. */
@@ -289,6 +292,8 @@ export class RolloutTown {
 
   #down(at: number): void {
     const device = this.devices[at]!;
+    // How long things have lasted is saved now and then too.
+    device.disk = { view: device.view, atMs: Math.max(device.disk.atMs, this.now - saveMs) };
     device.isUp = false;
     device.boot++;
     for (const by of this.devices.keys())
@@ -422,6 +427,11 @@ export class RolloutTown {
     const { boot } = device;
     switch (effect.kind) {
       case "prepare":
+        if (this.now < (this.#o.refusesUntilMs?.(at) ?? 0)) {
+          device.updater = { phase: "refusing", code: "update.notThere", isFinal: false };
+          this.#agenda.add(this.now + 1_000, { kind: "updater", device: at, boot, updater: device.updater });
+          return;
+        }
         device.updater = { phase: "preparing", release: after, doneBytes: 0, totalBytes: 1 };
         this.#agenda.add(this.now, { kind: "updater", device: at, boot, updater: device.updater });
         this.#agenda.add(this.now + this.#upTo(2 * minuteMs), {

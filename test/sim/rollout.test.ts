@@ -39,6 +39,13 @@ test.each([2, 3, 6])("of %i those who lack the release are away for days: the fi
   for (const seed of few) prove("deserted", size, seed);
 });
 
+test.each([1, 2, 3, 5, 8])(
+  "of %i some are there and cannot prepare it: all others name them, no wave waits for ever, who can in the end follows",
+  (size) => {
+    for (const seed of few) prove("stuck", size, seed);
+  },
+);
+
 test("in a neighborhood of 200 a release that fails on every third device stops before 5 % have it", () => {
   for (const seed of seeds.slice(0, 3)) prove("bad", 200, seed);
 });

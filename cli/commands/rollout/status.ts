@@ -1,7 +1,7 @@
 // `rollout status [--watch]`: how far a rollout is, and on what each device waits.
 import { z } from "zod";
 import type { Status } from "../../../agent/api/schema.ts";
-import { headline, memberText, namesFrom, waveName } from "../../../dashboard/rollout-words.ts";
+import { headline, memberText, namesFrom, nextSteps, waveName } from "../../../dashboard/rollout-words.ts";
 import { RolloutStatus } from "../../../ota/rollout/report.ts";
 import { sleep } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
@@ -72,6 +72,7 @@ export function rolloutText(rollout: RolloutStatus, members: Status["members"], 
     headline(rollout, nameOf, now),
     ...(rollout.isWindowIgnored ? ["no time server has answered for a day, so the hours are ignored here"] : []),
     ...(rows.length > 0 ? ["", ...filledTable(["DEVICE", "WAVE", "STATE"], rows)] : []),
+    ...nextSteps(rollout, nameOf),
     ...rollout.later.map(({ release }) => `${release} waits until this one is done or aborted`),
   ];
 }

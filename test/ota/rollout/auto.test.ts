@@ -105,7 +105,7 @@ test("who has not seen the release is waited for, and passed over once nobody ha
   });
 });
 
-test("the two days begin anew with each word and when a hold ends, and nobody who was ordered is ever silent", () => {
+test("the two days begin anew with each word and when a hold ends, and count for whoever was ordered as well", () => {
   const stage = new Stage(third, ids);
   takes(stage);
   stage.after(40 * hourMs);
@@ -118,8 +118,10 @@ test("the two days begin anew with each word and when a hold ends, and nobody wh
   takes(stage);
   expect(stage.status().members.map(({ standing }) => standing)).not.toContain("silent");
   const ordered = new Stage(third, ids, { rollout });
-  ordered.after(100 * hourMs);
+  ordered.after(47 * hourMs);
   expect(ordered.status().members.map(({ standing }) => standing)).not.toContain("silent");
+  ordered.after(hourMs);
+  expect(ordered.status().members.map(({ standing }) => standing)).toContain("silent");
 });
 
 test("where an operator has ever started a rollout nothing comes by itself", () => {
