@@ -36,6 +36,7 @@ import { watchWifi } from "./health/wifi-watch.ts";
 import { type Identity, loadIdentity } from "./identity.ts";
 import { type MemberLife, startMember } from "./life.ts";
 import { phaseOf } from "./phase.ts";
+import { findZone } from "./rollout/zone.ts";
 import { noUpdater } from "./update/desk.ts";
 import { collectEvidence } from "./update/evidence.ts";
 import { findRepositories } from "./update/repositories.ts";
@@ -53,6 +54,8 @@ async function main(): Promise<void> {
       config: { type: "string", default: settingOf(process.env, "HAMLET_CONFIG") ?? "/etc/hamlet/agent.json" },
     },
   });
+  const zone = process.env["TZ"] || (await findZone());
+  if (zone !== undefined) process.env["TZ"] = zone;
   const base = await readConfig(values.config);
   const files = agentFilesIn(base.stateFolder);
   const isImage = existsSync("/run/hamlet-disk");
@@ -172,7 +175,7 @@ async function main(): Promise<void> {
     await door.close();
     try {
       const { report: updateReport, ask: askUpdater, swarm } = update;
-      const updating = { updateReport, askUpdater, hasUpdater: isImage, swarm };
+      const updating = { updateReport, askUpdater, hasUpdater: isImage, zone, swarm };
       life = await startMember({ config, identity, clock, warnings, page, answer, ...updating });
       warnings.clear("start.failed");
     } catch (error) {

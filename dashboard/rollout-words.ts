@@ -63,7 +63,7 @@ function reasonText(wait: WaitShape, nameOf: NameOf, now: number): string {
     case "hold":
       return `held back: ${wait.reason}`;
     case "window":
-      return `waits for ${wait.window}, in ${duration(((wait.until ?? now) - now) / 1000)}`;
+      return `waits for ${wait.window}${wait.zone === undefined ? " UTC" : ` (${wait.zone})`}, in ${duration(((wait.until ?? now) - now) / 1000)}`;
     case "absence":
       return `waits for ${nameOf(wait.device)}, which is away`;
     case "word":
@@ -89,6 +89,17 @@ function reasonText(wait: WaitShape, nameOf: NameOf, now: number): string {
     case "news":
       return "has just started, and listens first";
   }
+}
+
+const tellZone = "to set one: hamlet provision <card> --timezone Europe/Berlin";
+
+/** What is to be said of the hours in which the asked device may restart. */
+export function hoursText({ auto, hours, isWindowIgnored }: RolloutStatus): string | undefined {
+  if (isWindowIgnored) return "no time server has answered for a day, so the hours are ignored here";
+  if (auto?.window !== undefined && !auto.hasZone)
+    return `no time zone is set here, so ${auto.window} of its publisher does not count; ${tellZone}`;
+  if (hours && hours.zone === undefined) return `no time zone is set here, so ${hours.window} is UTC; ${tellZone}`;
+  return undefined;
 }
 
 /** What people can do about what a rollout waits for; what goes on by itself needs nothing. */

@@ -14,7 +14,6 @@ import { Rollouts } from "../rollout/rollouts.ts";
 import { type KeptRollouts, RolloutStore } from "../rollout/store.ts";
 import { makeUnsyncedSince } from "../rollout/time.ts";
 import { makeWarnOfRollout } from "../rollout/warn.ts";
-import { knowsZone } from "../rollout/zone.ts";
 import type { Joined } from "./cluster.ts";
 import type { Scope } from "./scope.ts";
 
@@ -24,14 +23,14 @@ const catchUpMs = 5_000;
 export async function openResults(
   { config, identity, warnings }: Scope,
   membership: Membership,
-): Promise<{ results: Results; kept: KeptRollouts; hasZone: boolean }> {
+): Promise<{ results: Results; kept: KeptRollouts }> {
   const { damage, ...kept } = await new RolloutStore(config.stateFolder).load();
   if (damage) warnOfDamage(warnings, damage);
   const deviceKey = (id: string) =>
     id === identity.id ? identity.deviceKey : membership.members().get(id)?.record.deviceKey;
   const results = new Results({ neighborhood: identity.neighborhood.id, deviceKey });
   await results.load(kept.results);
-  return { results, kept, hasZone: await knowsZone() };
+  return { results, kept };
 }
 
 export function startRollouts(
@@ -41,11 +40,10 @@ export function startRollouts(
     orders: Orders;
     results: Results;
     kept: KeptRollouts;
-    hasZone: boolean;
   },
 ): Rollouts {
-  const { config, identity, clock, warnings, hasUpdater, updateReport, askUpdater, ended } = scope;
-  const { membership, orders, cluster, leases, results, kept, hasZone } = parts;
+  const { config, identity, clock, warnings, hasUpdater, updateReport, askUpdater, zone, ended } = scope;
+  const { membership, orders, cluster, leases, results, kept } = parts;
   const { id, token, bootId } = identity;
   const openedAtMs = clock.monotonic();
   const nameOf = (device: string) =>
@@ -55,10 +53,13 @@ export function startRollouts(
     clock,
     log: makeLog("rollout"),
     store: new RolloutStore(config.stateFolder),
-    ...{ kept, results, leases, hasUpdater, updateReport, askUpdater },
+    ...{ kept, results, leases, hasUpdater, updateReport, askUpdater, zone },
     trialSeconds: config.update.verdictSeconds ?? verdictSeconds.usual,
     orders: (auto) => ({
-      orders: withAuto(ordersOf(orders.rollouts()), auto, { isRefused: !config.update.auto, hasZone }),
+      orders: withAuto(ordersOf(orders.rollouts()), auto, {
+        isRefused: !config.update.auto,
+        hasZone: zone !== undefined,
+      }),
       holds: holdsOf(orders.holds()),
     }),
     members: () =>

@@ -22,6 +22,8 @@ export type MemberOptions = {
   askUpdater(request: UpdateRequest): Promise<void>;
   /** This machine was started from a Hamlet image. */
   hasUpdater: boolean;
+  /** This device's time zone; undefined if nobody has told it. */
+  zone: string | undefined;
   swarm: Update["swarm"];
 };
 /** `ended`: how each part stops, in the order in which they started. */

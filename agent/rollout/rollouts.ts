@@ -21,6 +21,7 @@ import { endedOf, type holdsOf, updaterOf } from "./readings.ts";
 import type { Results } from "./results.ts";
 import type { KeptRollouts } from "./store.ts";
 import type { WarnOfRollout } from "./warn.ts";
+import { minuteOfDay } from "./zone.ts";
 
 export type RolloutsOptions = {
   self: { id: string; neighborhood: string; key: SigningKey; bootId: string };
@@ -48,6 +49,8 @@ export type RolloutsOptions = {
   people(): Promise<Busy | undefined>;
   /** Since when no time server has answered, by `clock.monotonic`. */
   unsyncedSince(): Promise<number | undefined>;
+  /** Its time zone; undefined if nobody has told it. */
+  zone: string | undefined;
   warn: WarnOfRollout;
   /** Members began or ended to restart under a lease. */
   onUpdating(): void;
@@ -126,14 +129,13 @@ export class Rollouts {
 
   /** Tells the core what has changed since the last look. */
   async #look(): Promise<void> {
-    const { clock, members, updateReport, hasUpdater, people, unsyncedSince } = this.#o;
+    const { clock, members, updateReport, hasUpdater, people, unsyncedSince, zone } = this.#o;
     const now = clock.monotonic();
     if (now - this.#toldClockAt >= clockMs) {
-      const date = new Date(clock.now());
-      const minute = date.getHours() * 60 + date.getMinutes() + date.getSeconds() / 60;
+      const minute = minuteOfDay(clock.now());
       const unsyncedSinceMs = await unsyncedSince();
       this.#toldClockAt = now;
-      this.#happen({ kind: "clock", moment: { atMs: now, wallMs: clock.now(), minute, unsyncedSinceMs } });
+      this.#happen({ kind: "clock", moment: { atMs: now, wallMs: clock.now(), minute, unsyncedSinceMs, zone } });
       this.ordersChanged();
     }
     const all = members();

@@ -1,4 +1,5 @@
 // The agent's side of updates: it fetches, reports and passes on what people ask. Root's updater decides.
+
 import { join } from "node:path";
 import { z } from "zod";
 import {
@@ -17,6 +18,7 @@ import { makeQueue } from "../../system/queue.ts";
 import type { Handler } from "../api/server.ts";
 import type { AgentConfig } from "../config.ts";
 import type { Warnings } from "../health/warnings.ts";
+import { minuteOfDay } from "../rollout/zone.ts";
 import type { Lending } from "../swarm/lending.ts";
 import type { Swarm } from "../swarm/swarm.ts";
 import { makeDesk } from "./desk.ts";
@@ -80,10 +82,7 @@ export async function startUpdate(options: UpdateOptions): Promise<Update> {
     onAsked: (isAsked) => void saving(() => writeJson(askedPath, { isAsked })).catch(complain),
   });
   const policy = { window: window === undefined ? undefined : parseWindow(window), isMetered: metered, maxBytes };
-  const minuteNow = () => {
-    const time = new Date(clock.now());
-    return time.getHours() * 60 + time.getMinutes();
-  };
+  const minuteNow = () => Math.floor(minuteOfDay(clock.now()));
   const { swarm, lending, isFetchingForOthers, tidy, saw } = await startSwarm({
     ...{ web: makeWeb({ repositories, packs }), stateFolder: options.stateFolder, clock, warnings, log },
     slots: { paths: options.slots, board: options.board },

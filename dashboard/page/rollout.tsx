@@ -1,7 +1,7 @@
 // The rollout: how far it is, who is next, and on what each device waits.
 import type { MemberStatus } from "../../agent/api/schema.ts";
 import type { RolloutStatus } from "../../ota/rollout/report.ts";
-import { headline, memberText, namesFrom, nextSteps, waveName } from "../rollout-words.ts";
+import { headline, hoursText, memberText, namesFrom, nextSteps, waveName } from "../rollout-words.ts";
 import { Cell } from "./members.tsx";
 import { Scroll, Section } from "./parts.tsx";
 
@@ -10,6 +10,7 @@ export function Rollout({ rollout, members, now }: { rollout: RolloutStatus; mem
   return (
     <Section title="Rollout" id="rollout">
       <p role="status">{headline(rollout, nameOf, now)}</p>
+      {hoursText(rollout) !== undefined && <p>{hoursText(rollout)}</p>}
       {rollout.state !== "aborted" && (
         <progress aria-label="Rollout" value={rollout.updated} max={rollout.total || 1} />
       )}

@@ -25,7 +25,7 @@ export const WaitShape = z.discriminatedUnion("on", [
   z.object({ on: z.literal("wave"), wave: z.int(), devices: z.array(Text), ...times }),
   z.object({ on: z.literal("soak"), wave: z.int(), ...times }),
   z.object({ on: z.literal("hold"), reason: Text, ...times }),
-  z.object({ on: z.literal("window"), window: Text, ...times }),
+  z.object({ on: z.literal("window"), window: Text, zone: Text.exactOptional(), ...times }),
   z.object({ on: z.literal("absence"), device: Text, ...times }),
   z.object({ on: z.literal("word"), device: Text, ...times }),
   z.object({ on: z.literal("restart"), device: Text, ...times }),
@@ -78,6 +78,13 @@ export const RolloutStatus = z.object({
   total: z.int(),
   waits: WaitShape.exactOptional().describe("on what the whole rollout waits"),
   next: z.string().exactOptional().describe("id of the device whose turn it is"),
+  hours: z
+    .object({
+      window: Text,
+      zone: Text.exactOptional().describe("of the reporting device; absent if nobody told it one"),
+    })
+    .exactOptional()
+    .describe("in which devices may restart"),
   isWindowIgnored: z.boolean().describe("no time server has answered the reporting device for a day"),
   members: z.array(RolloutMember).describe("in the order of their turns"),
   later: z.array(z.object({ rollout: z.string(), release: z.string() })).describe("rollouts that wait for this one"),
@@ -111,6 +118,9 @@ export function statusOf(view: View, nowMs: number): RolloutStatus | undefined {
     ...{ updated: isUnder("updated").length, failed: isUnder("failed").length, total: ranking.places.length },
     ...(whole && { waits: shapeOf(whole, toEpoch) }),
     ...(next && state === "running" && { next: next.id }),
+    ...(order.window !== undefined && {
+      hours: { window: order.window, ...(view.clock.zone !== undefined && { zone: view.clock.zone }) },
+    }),
     isWindowIgnored: hoursOf(order.window, view.clock, nowMs).isIgnored,
     members: isAborted
       ? []

@@ -177,6 +177,8 @@ export type Moment = {
   readonly wallMs: number;
   readonly minute: number;
   readonly unsyncedSinceMs?: number | undefined;
+  /** Time zone of `minute`; undefined if nobody has told this device one. */
+  readonly zone?: string | undefined;
 };
 
 export type Event =

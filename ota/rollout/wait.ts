@@ -26,7 +26,7 @@ export type Wait = Times &
     | { on: "wave"; wave: number; devices: readonly string[] }
     | { on: "soak"; wave: number }
     | { on: "hold"; reason: string }
-    | { on: "window"; window: string }
+    | { on: "window"; window: string; zone?: string | undefined }
     | { on: "absence"; device: string }
     /** There, and has said nothing of the rollout: it may not know of it. */
     | { on: "word"; device: string }
@@ -217,7 +217,8 @@ function preparationWait(view: View, { order }: KnownOrder, nowMs: number): Wait
 
 function hoursWait({ clock }: View, { order: { window } }: KnownOrder, nowMs: number): Wait | undefined {
   const hours = hoursOf(window, clock, nowMs);
-  return hours.isOpen ? undefined : { on: "window", window: window!, sinceMs: nowMs, untilMs: hours.untilMs };
+  const { zone } = clock;
+  return hours.isOpen ? undefined : { on: "window", window: window!, zone, sinceMs: nowMs, untilMs: hours.untilMs };
 }
 
 function peopleWait({ busy }: View, nowMs: number): Wait | undefined {

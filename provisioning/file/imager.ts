@@ -12,6 +12,7 @@ import { DeviceName } from "../trust/fields.ts";
 import type { ImagerSettings } from "./imager-settings.ts";
 import { maxSshKeys, Network } from "./provision-file.ts";
 import { parseSshKey, type SshKeyLine } from "./ssh-key.ts";
+import { zoneTrouble } from "./time-zone.ts";
 import { parseYaml } from "./yaml.ts";
 
 /** `warnings`: what the owner set and does not get. `notes`: what has no meaning on this system. */
@@ -27,6 +28,7 @@ const User = z.looseObject({
 });
 const UserData = z.looseObject({
   hostname: z.string().optional(),
+  timezone: z.string().optional(),
   user: z.union([User, z.string()]).optional(),
   users: z.array(z.union([User, z.string()])).optional(),
   ssh_authorized_keys: z.array(z.string()).optional(),
@@ -71,6 +73,10 @@ function readUserData(text: string): ImagerFindings {
   const name = hostname === undefined ? undefined : DeviceName.safeParse(hostname);
   if (name && !name.success) warnings.push(`the hostname '${data.hostname}' ${name.error.issues[0]?.message}`);
 
+  const { timezone } = data;
+  const trouble = timezone && zoneTrouble(timezone);
+  if (trouble) warnings.push(`the time zone '${timezone}' ${trouble}`);
+
   const given = [...(data.ssh_authorized_keys ?? []), ...users.flatMap((user) => user.ssh_authorized_keys ?? [])];
   const lines = [...new Set(given.flatMap((text) => text.split(/[\r\n]+/)).filter((line) => line.trim() !== ""))];
   const parsed = lines.map(parseSshKey).filter((key): key is SshKeyLine => !("trouble" in key));
@@ -84,9 +90,13 @@ function readUserData(text: string): ImagerFindings {
   const hasPassword = users.some((user) => user.passwd ?? user.plain_text_passwd ?? user.hashed_passwd);
   // With a key, the password would only be a second way to log in.
   if (hasPassword && good.length === 0) warnings.push("passwords are not supported: give an SSH key");
-  const notes = ["timezone", "keyboard", "locale", "write_files", "rpi"].filter((key) => key in data);
+  const notes = ["keyboard", "locale", "write_files", "rpi"].filter((key) => key in data);
   return {
-    settings: { ...(name?.success && { name: name.data }), ...(good.length > 0 && { sshKeys: good }) },
+    settings: {
+      ...(name?.success && { name: name.data }),
+      ...(good.length > 0 && { sshKeys: good }),
+      ...(timezone && !trouble && { timezone }),
+    },
     warnings,
     notes: [
       ...notes.map((key) => `${key}: has no meaning on this system`),

@@ -11,6 +11,7 @@ import { BoardName, DeviceName, Id, Jws, Label, PublicKey } from "../trust/field
 import { foundedBy } from "../trust/neighborhood-keys.ts";
 import { parseSshKey } from "./ssh-key.ts";
 import { staticAddressProblems } from "./static-address.ts";
+import { TimeZone } from "./time-zone.ts";
 import { ReleaseRoot, Repositories } from "./update-source.ts";
 
 export const provisionBlockBytes = 64 << 10;
@@ -108,7 +109,8 @@ export const ProvisionFile = z.strictObject({
   sshKeys: z.array(SshKey).max(maxSshKeys).optional().describe("sshd starts only if there is one"),
   seeds: z.array(Seed).max(16).optional(),
   config: z.record(z.string(), z.unknown()).optional().describe("settings of the agent, which checks them itself"),
-  // A release before 0.2 refuses a file with this key, so it is written only if somebody asks for it.
+  // A release before 0.2 refuses a file with one of these keys, so they are written only if somebody asks for it.
+  timezone: TimeZone.optional().describe("IANA name, such as Europe/Berlin: hours of the night are by it"),
   update: z
     .strictObject({ repositories: Repositories.optional(), releaseRoot: ReleaseRoot.optional() })
     .optional()

@@ -1,4 +1,4 @@
-// Applies what root itself needs of a card's settings: hostname, SSH keys, Wi-Fi, network settings and the release root, on `data`.
+// Applies what root itself needs of a card's settings: hostname, time zone, SSH keys, Wi-Fi, network settings and the release root, on `data`.
 import { basename, dirname, join } from "node:path";
 import type { ImagerSettings } from "../file/imager-settings.ts";
 import { networkdFiles, wpaSupplicantConf } from "../file/network-files.ts";
@@ -6,14 +6,16 @@ import type { Network, ProvisionFile } from "../file/provision-file.ts";
 import type { ReleaseRoot } from "../file/update-source.ts";
 import { putFile, readTextFrom, removeFile } from "../handover/files.ts";
 import { Folder } from "../handover/folder.ts";
+import { timeZoneText } from "../handover/time-zone.ts";
 import type { Paths } from "./paths.ts";
 
 /** For a new device: removes what an earlier, different card left. */
 export async function applyAll(
   paths: Paths,
-  { name, sshKeys, network = {}, update }: ImagerSettings & Pick<ProvisionFile, "update">,
+  { name, timezone, sshKeys, network = {}, update }: ImagerSettings & Pick<ProvisionFile, "update">,
 ): Promise<void> {
   await putOrRemove(paths.hostname, name && `${name}\n`, 0o644);
+  await putOrRemove(paths.timezone, timezone && timeZoneText(timezone), 0o644);
   await putOrRemove(paths.authorizedKeys, sshKeys && `${sshKeys.join("\n")}\n`);
   await putOrRemove(paths.wpaSupplicant, wpaSupplicantConf(network));
   await applyNetwork(paths, network);
@@ -27,7 +29,8 @@ export const isOwnReleaseRoot = async (paths: Paths, root: ReleaseRoot): Promise
   (await readTextFrom(paths.releaseRoot)) === releaseRootText(root);
 
 /** For a device that has an identity: changes only what is given, so that new Wi-Fi costs no SSH keys. Returns what it was, for people. */
-export async function applyGiven(paths: Paths, { sshKeys, network = {} }: ImagerSettings): Promise<string[]> {
+export async function applyGiven(paths: Paths, { timezone, sshKeys, network = {} }: ImagerSettings): Promise<string[]> {
+  if (timezone) await putOrRemove(paths.timezone, timeZoneText(timezone), 0o644);
   if (sshKeys) await putOrRemove(paths.authorizedKeys, `${sshKeys.join("\n")}\n`);
   if (network.wifi) await putOrRemove(paths.wpaSupplicant, wpaSupplicantConf(network));
   if (network.staticAddress) await applyNetwork(paths, network);
@@ -35,6 +38,7 @@ export async function applyGiven(paths: Paths, { sshKeys, network = {} }: Imager
     ...(sshKeys ? ["SSH keys"] : []),
     ...(network.wifi ? ["Wi-Fi"] : []),
     ...(network.staticAddress ? ["static address"] : []),
+    ...(timezone ? ["time zone"] : []),
   ];
 }
 

@@ -12,5 +12,6 @@ export async function forgetDevice(paths: Paths, spared: readonly string[]): Pro
   await wipeInside(paths.updateFolder, [paths.updateFloors, copyOf(paths.updateFloors)]);
   await wipeInside(paths.rootFolder, [...spared, paths.updateFolder]);
   await removeFile(paths.hostname);
+  await removeFile(paths.timezone);
   await wipeInside(paths.agentFolder);
 }

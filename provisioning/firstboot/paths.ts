@@ -27,6 +27,7 @@ export const pathsUnder = (root: string, provisionFile = "/efi/hamlet/provision.
   systemFolder: join(root, systemFolder),
   /** systemd takes it at each boot by the link /etc/hostname. */
   hostname: join(root, systemFolder, "hostname"),
+  timezone: join(root, systemFolder, "timezone"),
   machineId: join(root, systemFolder, "machine-id"),
   kernelHostname: join(root, "/proc/sys/kernel/hostname"),
 

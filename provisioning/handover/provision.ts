@@ -6,9 +6,9 @@ import { type ProvisionFile, provisionBlockBytes } from "../file/provision-file.
 import { giveJson } from "./files.ts";
 import type { Owner } from "./folder.ts";
 
-/** For root. Wi-Fi password, SSH keys and the release root stay with it. */
+/** For root. Wi-Fi password, SSH keys, time zone and the release root stay with it. */
 export async function giveProvision(path: string, file: ProvisionFile, agent: Owner): Promise<void> {
-  const { network: _, sshKeys: __, update: ___, ...agents } = file;
+  const { network: _, sshKeys: __, update: ___, timezone: ____, ...agents } = file;
   const config = configFor(file);
   await giveJson(path, { ...agents, ...(config && { config }) }, agent);
 }

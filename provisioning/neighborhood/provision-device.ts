@@ -11,6 +11,7 @@ export const DeviceSettings = ProvisionFile.pick({
   board: true,
   network: true,
   sshKeys: true,
+  timezone: true,
   seeds: true,
   config: true,
   update: true,

@@ -97,7 +97,8 @@ export function networkNotes({ wifi, staticAddress }: Network): string[] {
 
 /** Replaces the names of fields by the flags that set them. */
 export const byFlag = (issues: string): string =>
-  issues.replaceAll(
-    /\bnetwork\.(staticAddress\.|wifi\.)(address|gateway|dns|ssid|password|country)\b/g,
-    (_, part, name) => (part === "wifi." ? `--wifi-${name}` : `--${name}`),
-  );
+  issues
+    .replaceAll(/\btimezone\b/g, "--timezone")
+    .replaceAll(/\bnetwork\.(staticAddress\.|wifi\.)(address|gateway|dns|ssid|password|country)\b/g, (_, part, name) =>
+      part === "wifi." ? `--wifi-${name}` : `--${name}`,
+    );

@@ -37,7 +37,7 @@ export const provision: Command = {
 Writes one file of 64 KiB in place; needs no root and takes no longer for a larger image. Without --token it makes
 a token for one device, valid for 7 days. A provisioned image holds that secret until the device has read it.
 With -o the image stays as it was built, and a copy of it, with the same holes, becomes the device.
---repository and --release-root replace those of the image; an image of a release before 0.2 refuses such a file.`,
+--repository and --release-root replace those of the image. An image of a release before 0.2 refuses a file with one of them or --timezone.`,
   options: {
     out: {
       type: "string",
@@ -65,6 +65,11 @@ With -o the image stays as it was built, and a copy of it, with the same holes, 
       describe: "public key that may log in; may be repeated",
     },
     ...networkOptions,
+    timezone: {
+      type: "string",
+      argument: "Europe/Berlin",
+      describe: "time zone by which the device knows its night (default: none, and hours are those of UTC)",
+    },
     seed: {
       type: "string",
       multiple: true,
@@ -180,10 +185,12 @@ async function readSettings(values: Values, note: Context["note"]): Promise<Devi
   const network = await readNetwork(provision, values);
   const update = await readUpdateSettings(provision, values);
   const [name, board, seeds] = [text(values, "name"), text(values, "board"), list("seed")];
+  const timezone = text(values, "timezone");
   const settings = DeviceSettings.safeParse({
     name,
     board,
     network,
+    timezone,
     seeds,
     config,
     update,

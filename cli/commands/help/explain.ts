@@ -1,7 +1,7 @@
 // `explain <code>`: the cause and the next step of an error, a warning or a refusal.
 import { HamletError } from "../../../system/error.ts";
+import { nearest } from "../../../system/nearest.ts";
 import type { Command } from "../../terminal/command.ts";
-import { nearest } from "../../terminal/nearest.ts";
 import { table } from "../../terminal/table.ts";
 import { explainedCodes } from "./codes.ts";
 

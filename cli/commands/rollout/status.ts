@@ -1,7 +1,7 @@
 // `rollout status [--watch]`: how far a rollout is, and on what each device waits.
 import { z } from "zod";
 import type { Status } from "../../../agent/api/schema.ts";
-import { headline, memberText, namesFrom, nextSteps, waveName } from "../../../dashboard/rollout-words.ts";
+import { headline, hoursText, memberText, namesFrom, nextSteps, waveName } from "../../../dashboard/rollout-words.ts";
 import { RolloutStatus } from "../../../ota/rollout/report.ts";
 import { sleep } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
@@ -68,9 +68,10 @@ export function rolloutText(rollout: RolloutStatus, members: Status["members"], 
     const wave = member.wave === undefined ? undefined : rollout.waves[member.wave];
     return [nameOf(member.id), wave === undefined ? "" : waveName(wave), memberText(member, nameOf, now)];
   });
+  const about = hoursText(rollout);
   return [
     headline(rollout, nameOf, now),
-    ...(rollout.isWindowIgnored ? ["no time server has answered for a day, so the hours are ignored here"] : []),
+    ...(about === undefined ? [] : [about]),
     ...(rows.length > 0 ? ["", ...filledTable(["DEVICE", "WAVE", "STATE"], rows)] : []),
     ...nextSteps(rollout, nameOf),
     ...rollout.later.map(({ release }) => `${release} waits until this one is done or aborted`),

@@ -1,12 +1,11 @@
 // Homes without an operator: three devices take a release that their updaters have verified, through their own restarts, and keep what they
 // know of it.
-import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { autoAfter } from "../../../agent/rollout/auto.ts";
 import { RolloutStore } from "../../../agent/rollout/store.ts";
-import { knowsZone } from "../../../agent/rollout/zone.ts";
 import { agentFilesIn } from "../../../provisioning/handover/agent-files.ts";
 import type { UpdateReport } from "../../../provisioning/handover/update.ts";
 import type { AutoRelease } from "../../../provisioning/trust/rollout-policy.ts";
@@ -108,22 +107,5 @@ test("it is on disk, and one that this release does not understand is none and h
     expect(await store.load()).toMatchObject({ results: ["a.b.c"], auto: undefined });
   } finally {
     await rm(folder, { recursive: true });
-  }
-});
-
-test.each([
-  ["Europe/Prague", true],
-  ["Atlantic/Reykjavik", true],
-  ["Etc/UTC", false],
-  ["UTC", false],
-])("a device with the time zone %s knows its hours: %s", async (zone, isKnown) => {
-  const root = await mkdtemp(join(tmpdir(), "hamlet-zone-"));
-  try {
-    expect(await knowsZone(root)).toBe(false);
-    await mkdir(join(root, "etc"));
-    await symlink(`/usr/share/zoneinfo/${zone}`, join(root, "etc/localtime"));
-    expect(await knowsZone(root)).toBe(isKnown);
-  } finally {
-    await rm(root, { recursive: true });
   }
 });

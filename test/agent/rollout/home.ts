@@ -117,7 +117,7 @@ export class Home {
     });
     const options: RolloutsOptions = {
       self: { id, neighborhood, key, bootId: "boot" },
-      ...{ clock, log: silentLog, kept: device.kept, results, trialSeconds: 180, hasUpdater: true },
+      ...{ clock, log: silentLog, kept: device.kept, results, trialSeconds: 180, hasUpdater: true, zone: undefined },
       store: {
         save: async (kept) => {
           if (this.isFull) throw new HamletError("file.full", "the disk is full");

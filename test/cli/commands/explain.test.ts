@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { explainedCodes } from "../../../cli/commands/help/codes.ts";
 import { explain } from "../../../cli/commands/help/explain.ts";
-import { nearest } from "../../../cli/terminal/nearest.ts";
+import { nearest } from "../../../system/nearest.ts";
 import { silentProgress } from "../../../system/progress.ts";
 
 async function explained(code?: string, values = {}): Promise<string[]> {

@@ -128,6 +128,8 @@ test("provision makes a card a device, says that it holds a secret, and writes t
     join(home, "key.pub"),
     "--seed",
     "10.0.0.1:7780",
+    "--timezone",
+    "Europe/Berlin",
   ];
   const wifi = ["--wifi-ssid", "home", "--wifi-password-file", join(home, "wifi")];
   const { out, notes } = await run(provision, [...words, ...wifi, "--json"]);
@@ -144,6 +146,7 @@ test("provision makes a card a device, says that it holds a secret, and writes t
     neighborhood: { name: "Elm Street" },
     sshKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsxJtkGDeJ7D4gJxKJ5Lw1CeTtJyRyfvRmHN9k4wkNn me@home"],
     seeds: ["10.0.0.1:7780"],
+    timezone: "Europe/Berlin",
     network: { wifi: { ssid: "home", password: "password of the house" } },
   });
   const first = await block();
@@ -173,6 +176,7 @@ test("provision refuses wrong input before it writes anything", async () => {
     [[...base, "--name", "attic", "--ssh-key", join(home, "wifi")], "usage.invalid"],
     [[...base, "--name", "attic", "--ssh-key", join(home, "none")], "file.unreadable"],
     [[...base, "--name", "attic", "--gateway", "10.0.0.1"], "usage.invalid"],
+    [[...base, "--name", "attic", "--timezone", "Berlin"], "usage.invalid"],
     [[...base, "--name", "attic", "--config", join(home, "config.json")], "usage.invalid"],
     [[card, "--name", "attic"], "usage.invalid"],
     [[card, "--neighborhood", join(home, "nowhere"), "--name", "attic"], "neighborhood.notFound"],
@@ -181,6 +185,12 @@ test("provision refuses wrong input before it writes anything", async () => {
   ];
   for (const [argv, code] of cases) await expect(run(provision, argv)).rejects.toMatchObject({ code });
   expect((await block()).equals(before)).toBe(true);
+});
+
+test("a time zone that does not exist is refused with the one that was probably meant", async () => {
+  const refused = run(provision, [card, "--neighborhood", elm, "--name", "attic", "--timezone", "Berlin"]);
+  const message = "--timezone: is not a time zone; did you mean Europe/Berlin?";
+  await expect(refused).rejects.toMatchObject({ code: "usage.invalid", exitCode: 2, message });
 });
 
 test("provision does not overwrite a card of another neighborhood without --force", async () => {

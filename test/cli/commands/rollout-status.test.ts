@@ -49,7 +49,11 @@ test.each<[WaitShape, string]>([
   [{ on: "failures", devices: ["a"], since }, "it failed on attic"],
   [{ on: "wave", wave: 0, devices: ["a"], since }, "waits for the wave before: attic"],
   [{ on: "hold", reason: "film", since, until: now + 3_600_000 }, "held back: film (for 1 min, 1 h 0 min at most)"],
-  [{ on: "window", window: "02:00-05:00", since, until: now + 7_200_000 }, "waits for 02:00-05:00, in 2 h 0 min"],
+  [{ on: "window", window: "02:00-05:00", since, until: now + 7_200_000 }, "waits for 02:00-05:00 UTC, in 2 h 0 min"],
+  [
+    { on: "window", window: "02:00-05:00", zone: "Asia/Kolkata", since, until: now + 7_200_000 },
+    "waits for 02:00-05:00 (Asia/Kolkata), in 2 h 0 min",
+  ],
   [{ on: "absence", device: "b", since, until: now + 60_000 }, "waits for cellar, which is away"],
   [{ on: "turn", device: "b", since }, "comes after cellar"],
   [{ on: "lease", because: "held", holder: "b", since }, "cellar has the lease"],
@@ -66,6 +70,19 @@ test.each<[WaitShape, string]>([
 ])("%j is put into words", (waits, text) => {
   const status: RolloutStatus = { ...running, waits, members: [] };
   expect(rolloutText(status, members, now)[0]).toContain(text);
+});
+
+test("a device without a time zone says so where there are hours, and what to do", () => {
+  const hours = { window: "02:00-05:00" };
+  const step = "to set one: hamlet provision <card> --timezone Europe/Berlin";
+  expect(rolloutText({ ...running, hours }, members, now)[1]).toBe(
+    `no time zone is set here, so 02:00-05:00 is UTC; ${step}`,
+  );
+  expect(rolloutText({ ...running, hours: { ...hours, zone: "Europe/Rome" } }, members, now)[1]).toBe("");
+  const terms = { publisher: "5f".repeat(16), waves: [100], soakSeconds: 0, successPercent: 95, ...hours };
+  const auto = { ...terms, hasZone: false };
+  expect(rolloutText({ ...running, auto }, members, now)[1]).toContain("of its publisher does not count; to set one");
+  expect(rolloutText({ ...running, hours, isWindowIgnored: true }, members, now)[1]).toContain("no time server");
 });
 
 type Answer = RolloutStatus | undefined | Error;

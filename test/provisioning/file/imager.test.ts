@@ -71,10 +71,16 @@ test("a user with a password and no key gets a warning to give a key; the rest a
     timezone: "Europe/Prague",
     keyboard: "cz",
   });
-  expect(said.settings).toEqual({ name: "attic" });
+  expect(said.settings).toEqual({ name: "attic", timezone: "Europe/Prague" });
   expect(said.warnings).toEqual(["passwords are not supported: give an SSH key"]);
-  expect(said.notes).toEqual(["timezone: has no meaning on this system", "keyboard: has no meaning on this system"]);
+  expect(said.notes).toEqual(["keyboard: has no meaning on this system"]);
   expect(read({ user: "pi", passwordHash: "$5$x", sshKeys: [plainKey] }).warnings).toEqual([]);
+});
+
+test("a time zone that nobody knows becomes a warning with the one that was probably meant, and the rest applies", () => {
+  const { settings, warnings } = read({ hostname: "attic", timezone: "Europe/Pragu" });
+  expect(settings).toEqual({ name: "attic" });
+  expect(warnings).toEqual(["the time zone 'Europe/Pragu' is not a time zone; did you mean Europe/Prague?"]);
 });
 
 test.each<[string, Settings, RegExp]>([

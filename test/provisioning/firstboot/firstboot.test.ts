@@ -32,6 +32,7 @@ const file: ProvisionFile = {
     staticAddress: { interface: "e*", address: "192.168.1.5/24" },
   },
   seeds: ["192.168.1.7:7780"],
+  timezone: "Europe/Berlin",
 };
 const block = encodeProvisionFile(file);
 
@@ -91,7 +92,7 @@ const isBlank = async () => (await readFile(paths.provisionFile)).equals(blankPr
 
 test("the provision file moves to data, split between agent and root, and leaves a blank block behind", async () => {
   await boot();
-  const { network: _, sshKeys: __, ...agents } = file;
+  const { network: _, sshKeys: __, timezone: ___, ...agents } = file;
   expect(await json(paths.provision)).toEqual(agents);
   expect((await stat(paths.provision)).uid).toBe(uid);
   expect(await modeOf(paths.provision)).toBe(0o600);
@@ -99,6 +100,7 @@ test("the provision file moves to data, split between agent and root, and leaves
   expect(await text(paths.wpaSupplicant)).toContain("a secret of the house");
   expect([await modeOf(paths.wpaSupplicant), await modeOf(paths.authorizedKeys)]).toEqual([0o600, 0o600]);
   expect([await text(paths.hostname), await text(paths.kernelHostname)]).toEqual(["attic\n", "attic"]);
+  expect([await text(paths.timezone), await modeOf(paths.timezone)]).toEqual(["Europe/Berlin\n", 0o644]);
   const network = join(paths.runtimeNetwork, "70-hamlet-static.network");
   expect(await text(network)).toContain("Address=192.168.1.5/24");
   expect(await modeOf(network)).toBe(0o644); // systemd-networkd is not root
@@ -405,6 +407,7 @@ test("after a power cut at any point of a reset, the next boot finishes it and r
     await boot();
     expect(await readdir(dirname(paths.identity))).toEqual(["board.json"]);
     expect([await text(paths.wpaSupplicant), await text(paths.hostname)]).toEqual([undefined, undefined]);
+    expect(await text(paths.timezone)).toBeUndefined();
   }
 });
 
@@ -467,8 +470,8 @@ test("an unprovisioned image boots without a problem, and so does one without th
 
 test("a second file replaces an unused first one completely", async () => {
   await boot();
-  const { name, sshKeys, network, ...bare } = file;
-  expect([name, sshKeys, network]).not.toContain(undefined);
+  const { name, sshKeys, network, timezone, ...bare } = file;
+  expect([name, sshKeys, network, timezone]).not.toContain(undefined);
   await put(paths.provisionFile, encodeProvisionFile(bare));
   await boot();
   expect([await text(paths.hostname), await text(paths.authorizedKeys), await text(paths.wpaSupplicant)]).toEqual([
@@ -476,6 +479,7 @@ test("a second file replaces an unused first one completely", async () => {
     undefined,
     undefined,
   ]);
+  expect(await text(paths.timezone)).toBeUndefined();
   expect(await json(paths.provision)).toEqual(JSON.parse(JSON.stringify({ ...bare })));
 });
 

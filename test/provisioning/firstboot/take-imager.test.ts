@@ -67,10 +67,11 @@ async function treeOf(folder: string): Promise<Record<string, string>> {
   );
 }
 
-test("hostname, SSH key and Wi-Fi apply without a token, and leave nothing on the card", async () => {
+test("hostname, time zone, SSH key and Wi-Fi apply without a token, and leave nothing on the card", async () => {
   await writeCard(full);
   await boot();
   expect([await text(paths.hostname), await text(paths.kernelHostname)]).toEqual(["attic\n", "attic"]);
+  expect(await text(paths.timezone)).toBe("Europe/Prague\n");
   expect(await text(paths.authorizedKeys)).toBe(`${key}\n`);
   const conf = await text(paths.wpaSupplicant);
   expect(conf).toContain(`ssid=${Buffer.from(ssid).toString("hex")}\n`);
@@ -109,8 +110,9 @@ test("for a user with a password and no key, the page says what to give instead;
 
 test("the provision file overrides Imager's settings and leaves the others", async () => {
   await writeCard(full);
-  await put(paths.provisionFile, encodeProvisionFile({ ...bare, name: "cellar" }));
+  await put(paths.provisionFile, encodeProvisionFile({ ...bare, name: "cellar", timezone: "Asia/Kolkata" }));
   await boot();
+  expect(await text(paths.timezone)).toBe("Asia/Kolkata\n");
   expect(await text(paths.hostname)).toBe("cellar\n");
   expect(await json(paths.provision)).toMatchObject({ name: "cellar", token: bare.token });
   expect(await text(paths.wpaSupplicant)).toContain(pskOf(password, ssid));
@@ -216,7 +218,8 @@ describe("the card of a device that has its identity", () => {
         "hamlet",
         before,
       ]);
-      expect(await told()).toContain("taken from the card: SSH keys, Wi-Fi");
+      expect(await told()).toContain("taken from the card: SSH keys, Wi-Fi, time zone");
+      expect(await text(paths.timezone)).toBe("Europe/Prague\n");
       const hint = "type on the device: hamlet rename attic";
       expect(await json(paths.problems)).toMatchObject({
         code: "imager.refused",

@@ -30,6 +30,7 @@ const forTheAgent: Record<string, string[]> = {
   "provisioning/handover/notices.ts": ["writeNotices"],
   "provisioning/handover/provision.ts": ["readProvision"],
   "provisioning/handover/standing.ts": ["readStanding", "keepStanding"],
+  "provisioning/handover/time-zone.ts": ["readTimeZone"],
   "provisioning/handover/wifi-events.ts": ["readWifiEvents"],
 };
 const opens = /from "node:fs(\/promises)?"|\b(readJson|readKept|readSmallFile|writeJson|writeFileAtomic|replaceFile)\b/;
