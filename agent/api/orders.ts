@@ -1,7 +1,7 @@
 // Orders as they travel: documents that the root or an operator has signed, by POST to any device on the link or to its own socket.
 // Pure.
 import { z } from "zod";
-import { Jws, PublicKey } from "../../provisioning/trust/fields.ts";
+import { Digest, Jws, PublicKey } from "../../provisioning/trust/fields.ts";
 import { Forget } from "../../provisioning/trust/forget.ts";
 import { Hold } from "../../provisioning/trust/hold.ts";
 import { Rollout } from "../../provisioning/trust/rollout.ts";
@@ -36,6 +36,10 @@ export const OrdersStatus = z.object({
       }),
     )
     .describe("the one that started first in front"),
+  digests: z
+    .array(z.object({ operator: PublicKey, digest: Digest }))
+    .default([])
+    .describe("of the signed rollouts: what the revocation of their operator names"),
   holds: z.array(z.object({ hold: Hold.omit({ certificate: true }), operator: by })),
   forgets: z.array(
     z.object({
@@ -49,11 +53,12 @@ export const OrdersStatus = z.object({
 export type OrdersStatus = z.infer<typeof OrdersStatus>;
 
 export const ordersStatusOf = (
-  orders: Pick<HeldOrders, "rollouts" | "holds" | "forgets" | "operators">,
+  orders: Pick<HeldOrders, "rollouts" | "rolloutDigests" | "holds" | "forgets" | "operators">,
 ): OrdersStatus => ({
   rollouts: orders
     .rollouts()
     .map((order) => ({ ...order, rollout: bare(order.rollout), operators: [...order.operators] })),
+  digests: orders.rolloutDigests(),
   holds: orders.holds().map(({ hold, operator }) => ({ hold: bare(hold), operator })),
   forgets: orders.forgets().map(({ forget, operator, isBack }) => ({ forget: bare(forget), operator, isBack })),
   operators: orders.operators(),

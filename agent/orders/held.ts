@@ -5,6 +5,7 @@ import type { Hold } from "../../provisioning/trust/hold.ts";
 import type { OperatorCertificate } from "../../provisioning/trust/operator.ts";
 import { operatorIdOf } from "../../provisioning/trust/operator.ts";
 import type { Signed } from "../../provisioning/trust/order.ts";
+import type { Revocations } from "../../provisioning/trust/revocation.ts";
 import type { Rollout } from "../../provisioning/trust/rollout.ts";
 import { addRollout as addDocument } from "../../provisioning/trust/rollout-orders.ts";
 import { addLatest, type Latest, type Moment, none, type Rule, refuseOutdated, withinBounds } from "./latest.ts";
@@ -91,16 +92,17 @@ export function addRollout(held: Held, added: Signed<Rollout>, { isDone, ...mome
   return { ...held, rollouts: withinBounds({ documents: next, floorMs }, rollout, rule, moment) };
 }
 
-/** Without what revoked operators signed. `revoked`: their keys. */
-export function withoutRevoked(held: Held, revoked: ReadonlySet<string>): Held {
+/** Without what revoked operators signed, except the rollouts that the root named when it revoked them. */
+export function withoutRevoked(held: Held, { operators: revoked, stopped }: Revocations): Held {
   const { operators, rollouts, holds, forgets } = held;
   const bySomebody = ({ operator }: { operator: OperatorCertificate }) => !revoked.has(operator.key);
+  const counts = (one: Signed<Rollout>) => bySomebody(one) || stopped.has(one.digest);
   return {
     ...held,
     operators: some(operators, ({ content }) => !revoked.has(content.key)),
     rollouts: {
       ...rollouts,
-      documents: new Map([...rollouts.documents].map(([id, all]) => [id, all.filter(bySomebody)])),
+      documents: new Map([...rollouts.documents].map(([id, all]) => [id, all.filter(counts)])),
     },
     holds: some(holds, bySomebody),
     forgets: some(forgets, bySomebody),

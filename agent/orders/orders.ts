@@ -109,6 +109,12 @@ export class Orders {
     return rolloutOrders(this.#held.rollouts.documents, this.#o.revocations());
   }
 
+  /** Digests of what each operator, by its key, has signed of rollouts and is held here. */
+  rolloutDigests(): { operator: string; digest: string }[] {
+    const all = [...this.#held.rollouts.documents.values()].flat();
+    return all.map(({ operator, digest }) => ({ operator: operator.key, digest }));
+  }
+
   holds(): HoldOrder[] {
     const { holds } = this.valid();
     return [...holds.documents.values()].map(({ content, operator }) => ({ hold: content, operator: operator.name }));
@@ -133,9 +139,9 @@ export class Orders {
     }));
   }
 
-  /** What is handed on: others would refuse what a revoked operator signed. */
+  /** What is handed on: others would refuse what a revoked operator signed and the root did not name. */
   valid(): Held {
-    return withoutRevoked(this.#held, this.#o.revocations().operators);
+    return withoutRevoked(this.#held, this.#o.revocations());
   }
 
   /** Calls `listener` whenever what counts may have changed; returns what ends that. */

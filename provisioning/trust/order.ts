@@ -49,7 +49,7 @@ export const signatureOf = (neighborhood: string, { key, certificate }: Operator
 export const signOrder = (typ: DocumentType, content: OrderFields, key: SigningKey): Promise<string> =>
   sign(typ, content, key);
 
-/** Throws `Refusal` unless an operator of this neighborhood, certified and not revoked, signed it. */
+/** Throws `Refusal` unless an operator of this neighborhood signed it, certified and not revoked, or the root named it when it revoked them. */
 export async function verifyOrder<T extends z.ZodType<OrderFields>>(
   typ: DocumentType,
   jws: string,
@@ -59,14 +59,16 @@ export async function verifyOrder<T extends z.ZodType<OrderFields>>(
   const claimed = readUnverified(typ, jws, schema);
   if (claimed.neighborhood !== neighborhood.id)
     throw new Refusal("wrongNeighborhood", "an order for another neighborhood");
+  const digest = digestOf(jws);
+  const counting = revocations.stopped.has(digest) ? { ...revocations, operators: new Set<string>() } : revocations;
   const operator =
     claimed.certificate === undefined
       ? known.get(claimed.operator)
-      : await verifyOperator(claimed.certificate, neighborhood, revocations);
+      : await verifyOperator(claimed.certificate, neighborhood, counting);
   if (!operator) throw new Refusal("operatorUnknown", `no certificate of operator ${claimed.operator} is known`);
   if (operatorIdOf(operator.key) !== claimed.operator)
     throw new Refusal("idMismatch", "the certificate is for another operator's key");
   const content = await verify(typ, jws, operator.key, schema);
-  if (revocations.operators.has(operator.key)) throw new Refusal("operatorRevoked", "this operator key is revoked");
-  return { content, operator, jws, digest: digestOf(jws) };
+  if (counting.operators.has(operator.key)) throw new Refusal("operatorRevoked", "this operator key is revoked");
+  return { content, operator, jws, digest };
 }

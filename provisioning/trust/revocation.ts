@@ -1,12 +1,15 @@
 // The revocations: a set that only grows. Each takes effect when a device sees it, in any order. Two devices compare their sets by the
 // digests of the documents: a number may have been used twice, or by a thief.
 import { z } from "zod";
-import { EpochMs, Id, PublicKey, TokenId } from "./fields.ts";
+import { Digest, EpochMs, Id, PublicKey, TokenId } from "./fields.ts";
 import { digestOf, readUnverified, sign, verify } from "./jws.ts";
 import type { SigningKey } from "./keys.ts";
 import type { DeviceId } from "./names.ts";
 import type { NeighborhoodKeys } from "./neighborhood-keys.ts";
 import { Refusal } from "./refusal.ts";
+
+/** Of each of the rollouts that a device keeps two documents, if operators disagree. */
+export const mostStopped = 32;
 
 export const Revocation = z.object({
   v: z.literal(1),
@@ -21,7 +24,15 @@ export const Revocation = z.object({
       stays: z.array(Id).max(500).describe("devices by that token that the owner keeps"),
     }),
     z.object({ kind: z.literal("token"), token: TokenId, stays: z.array(Id).max(500) }),
-    z.object({ kind: z.literal("operator"), key: PublicKey }),
+    z.object({
+      kind: z.literal("operator"),
+      key: PublicKey,
+      stopped: z
+        .array(Digest)
+        .max(mostStopped)
+        .exactOptional()
+        .describe("digests of its rollouts, which stay stopped: whoever comes later hears of these too"),
+    }),
   ]),
 });
 export type Revocation = z.infer<typeof Revocation>;
@@ -41,6 +52,8 @@ export type Revocations = {
   /** By token id. A device has to pass all of them. */
   closures: ReadonlyMap<string, readonly Closure[]>;
   operators: ReadonlySet<string>;
+  /** Digests of what these had ordered of rollouts, as the owner knew it: no revoked key can add to it. */
+  stopped: ReadonlySet<string>;
   /** The documents, ordered by number, then by string: stored on disk, and sent to members that lack them. */
   documents: readonly { digest: string; number: number; jws: string }[];
 };
@@ -50,6 +63,7 @@ export const noRevocations: Revocations = {
   devices: new Set(),
   closures: new Map(),
   operators: new Set(),
+  stopped: new Set(),
   documents: [],
 };
 
@@ -127,6 +141,10 @@ function apply(known: Revocations, { number, revoke }: Revocation, digest: strin
     case "token":
       return { ...known, closures: closed("tokenRevoked", revoke.token, revoke.stays) };
     case "operator":
-      return { ...known, operators: new Set([...known.operators, revoke.key]) };
+      return {
+        ...known,
+        operators: new Set([...known.operators, revoke.key]),
+        stopped: new Set([...known.stopped, ...(revoke.stopped ?? [])]),
+      };
   }
 }

@@ -36,7 +36,7 @@ export async function operate(
     const status = await device.status();
     progress.end();
     refuseOtherNeighborhood(owned, status, device.found);
-    const { members, rollout, orders = { rollouts: [], holds: [], forgets: [], operators: [] } } = status;
+    const { members, rollout, orders = { rollouts: [], digests: [], holds: [], forgets: [], operators: [] } } = status;
     await act({
       ...{ owned, members, orders, rollout, operator: owned.operator },
       hand: (document, handing) => hand(device, [document], { hint: again, ...handing }),

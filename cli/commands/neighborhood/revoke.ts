@@ -3,7 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { revoke as signRevocation } from "../../../provisioning/neighborhood/orders.ts";
 import type { Operator } from "../../../provisioning/trust/order.ts";
-import type { Revocation, Revocations } from "../../../provisioning/trust/revocation.ts";
+import { mostStopped, type Revocation, type Revocations } from "../../../provisioning/trust/revocation.ts";
 import { signRollout } from "../../../provisioning/trust/rollout.ts";
 import { type TokenCertificate, verifyToken } from "../../../provisioning/trust/token.ts";
 import { systemClock } from "../../../system/clock.ts";
@@ -57,17 +57,22 @@ The folder keeps the revocation, and every later token and card carries it.`,
       const status = await device.status();
       progress.end();
       refuseOtherNeighborhood(owned, status, device.found);
-      const { members, orders = { rollouts: [] }, rollout } = status;
+      const { members, orders = { rollouts: [], digests: [] }, rollout } = status;
       const found = findRevoked(wanted, { members, tokens: await tokensOf(owned), operators: owned.file.operators });
       const stays = found.kind === "operator" ? [] : await whoStays(found, members, values);
       const [asked, others] = [members.filter(({ isSelf }) => isSelf), members.filter(({ isSelf }) => !isSelf)];
       const isOut = asked.some((one) => isPutOut(one, found, stays));
       if (isOut && !others.every((one) => isPutOut(one, found, stays))) refuseItself(device.found);
       await agree(found, stays, members, values);
-      const isSigned = isRevoked(owned.revocations, found, stays);
+      const isBySame = ({ operator }: { operator: string }) => found.kind === "operator" && operator === found.key;
+      const digests = orders.digests
+        .filter(isBySame)
+        .map(({ digest }) => digest)
+        .slice(0, mostStopped);
+      const isSigned = isRevoked(owned.revocations, found, stays, digests);
       const { file } = isSigned
         ? owned
-        : await signRevocation(await owned.open(), documentOf(found, stays), systemClock.now());
+        : await signRevocation(await owned.open(), documentOf(found, stays, digests), systemClock.now());
       // With those before it, which the device may lack.
       const hint = "see with hamlet revoke --list what is revoked, and repeat the command";
       const handed = await hand(device, newest(file.revocations), { hint }).catch((error: unknown) => {
@@ -102,7 +107,12 @@ The folder keeps the revocation, and every later token and card carries it.`,
 };
 
 /** Signed before in these words, by a command that may have reached no device. */
-function isRevoked({ devices, closures, operators }: Revocations, found: Revoked, stays: string[]): boolean {
+function isRevoked(
+  { devices, closures, operators, stopped }: Revocations,
+  found: Revoked,
+  stays: string[],
+  digests: string[],
+): boolean {
   const isClosed = (token: string, because: "tokenClosed" | "tokenRevoked") =>
     closures.get(token)?.some((one) => one.because === because && isSame(one.stays, stays)) ?? false;
   switch (found.kind) {
@@ -111,7 +121,7 @@ function isRevoked({ devices, closures, operators }: Revocations, found: Revoked
     case "token":
       return isClosed(found.id, "tokenRevoked");
     case "operator":
-      return operators.has(found.key);
+      return operators.has(found.key) && digests.every((digest) => stopped.has(digest));
   }
 }
 
@@ -130,14 +140,14 @@ function newest(documents: readonly string[]): string[] {
   return fit;
 }
 
-function documentOf(found: Revoked, stays: string[]): Revocation["revoke"] {
+function documentOf(found: Revoked, stays: string[], digests: string[]): Revocation["revoke"] {
   switch (found.kind) {
     case "device":
       return { kind: "device", device: found.id, token: found.token, stays };
     case "token":
       return { kind: "token", token: found.id, stays };
     case "operator":
-      return { kind: "operator", key: found.key };
+      return { kind: "operator", key: found.key, ...(digests.length > 0 && { stopped: digests }) };
   }
 }
 
@@ -155,11 +165,9 @@ async function otherOperator(owned: Owned, revoked: string | undefined): Promise
 
 function describeStopped({ rollout, change }: Stopped, isSigned: boolean): string {
   const [named, isAborted] = [`rollout ${shortId(rollout)} of ${rollout.release}`, change.state === "aborted"];
-  if (!isSigned) {
-    const again = isAborted ? "hamlet rollout abort" : "hamlet rollout pause";
-    return `${named}: a device that was away may go on with it; with another operator key run ${again} ${shortId(rollout)}`;
-  }
-  return isAborted ? `${named} stays aborted` : `${named} is paused: hamlet rollout resume goes on with it`;
+  if (isAborted) return `${named} stays aborted`;
+  const who = isSigned ? "" : "of another operator ";
+  return `${named} is paused: hamlet rollout resume ${who}goes on with it`;
 }
 
 const describeOvertaken = ({ rollout }: Stopped): string =>

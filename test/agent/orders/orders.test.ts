@@ -8,6 +8,8 @@ import { makeOrders } from "../../../agent/membership/orders.ts";
 import { operatorOrderKinds } from "../../../agent/orders/kinds.ts";
 import { Orders } from "../../../agent/orders/orders.ts";
 import { comeBack } from "../../../agent/orders/own-comeback.ts";
+import { ordersOf } from "../../../agent/rollout/readings.ts";
+import { withAuto } from "../../../ota/rollout/auto.ts";
 import { signComeback } from "../../../provisioning/trust/comeback.ts";
 import { signForget } from "../../../provisioning/trust/forget.ts";
 import { type Hold, signHold } from "../../../provisioning/trust/hold.ts";
@@ -55,8 +57,11 @@ const hold = (change: Partial<Hold> = {}, by: Operator = owner) =>
     },
     by.key,
   );
-const revokeAlice = async () => {
-  const revoke = { kind: "operator", key: alice.key.publicKey } as const;
+const revokeAlice = async (...stopped: string[]) => {
+  const revoke = {
+    ...{ kind: "operator" as const, key: alice.key.publicKey },
+    ...(stopped.length > 0 && { stopped: stopped.map(digestOf) }),
+  };
   const jws = await signRevocation(
     { v: 1, neighborhood: elm.keys.id, number: monday, issuedAt: monday, revoke },
     elm.root,
@@ -102,6 +107,40 @@ test("an order that could not be kept does not count, and warns", async () => {
   await order([await rollout()]);
   expect(orders.rollouts()).toHaveLength(1);
   expect(warnings.list()).toEqual([]);
+});
+
+test("who comes after an operator was revoked hears of what the root named of it, takes no release by itself, and nothing else of it counts", async () => {
+  const { orders, order, kind } = await open();
+  const abort = await rollout({ number: 2, state: "aborted", release: "1.4.0" }, alice);
+  const running = await rollout({ rollout: idOf(2), release: "1.5.0", startedAt: monday + 1 }, alice);
+  await order([abort, running]);
+  const digests = [abort, running].map((jws) => ({ operator: alice.key.publicKey, digest: digestOf(jws) }));
+  expect(orders.rolloutDigests()).toEqual(digests);
+  await revokeAlice();
+  expect(kind("rollout").summaries()).toEqual([]);
+  await revokeAlice(abort, running);
+
+  folder = await mkdtemp(join(tmpdir(), "hamlet-orders-"));
+  const policy = { kind: "auto" as const, waves: [100], soakSeconds: 0, successPercent: 95 };
+  const auto = { release: "1.6.0", policy, publisher: "5f" };
+  const newcomer = await open();
+  const handOver = async () => {
+    for (const { id } of kind("rollout").summaries())
+      await newcomer.kind("rollout").offer(kind("rollout").get(id) ?? "");
+    return withAuto(ordersOf(newcomer.orders.rollouts()), auto, { isRefused: false, hasZone: false });
+  };
+  expect(await handOver()).toMatchObject([
+    { order: { release: "1.4.0", state: "aborted" } },
+    { order: { release: "1.5.0", state: "paused" }, because: "operatorRevoked" },
+  ]);
+  // It hands them on itself, also after a restart; and what the root did not name is refused, an abort too.
+  expect((await open()).kind("rollout").summaries()).toHaveLength(2);
+  const forged = [await rollout({ number: 9, state: "aborted" }, alice), await rollout({ rollout: idOf(3) }, alice)];
+  for (const jws of forged) expect(await newcomer.kind("rollout").offer(jws)).toBe("refused");
+  expect(await newcomer.kind("hold").offer(await hold({}, alice))).toBe("refused");
+  // Another operator goes on with what was paused.
+  await newcomer.order([await rollout({ rollout: idOf(2), release: "1.5.0", startedAt: monday + 1, number: 2 })]);
+  expect(newcomer.orders.rollouts()).toMatchObject([{ state: "aborted" }, { state: "running", operators: ["owner"] }]);
 });
 
 test("revoking an operator stops what it signed, here, after a restart, and for whoever asks", async () => {
