@@ -32,6 +32,7 @@ import { killUpdates } from "./ota/updater/process/kills.ts";
 import { commandOf as leaseCommandOf, runLeases } from "./sim/leases/world.ts";
 import { Neighborhood } from "./sim/neighborhood.ts";
 import {
+  manyHomes,
   type CaseName as RolloutCase,
   cases as rolloutCases,
   commandOf as rolloutCommandOf,
@@ -84,6 +85,11 @@ const cases: Case[] = [
     ...(["good", "bad"] as const).flatMap((of) =>
       [5, 200].map((size) => ({ name: `sim/rollout-${of}-${size}`, seed, run: async () => rollOut(of, size, seed) })),
     ),
+    ...(["good", "bad", "night", "stuck"] as const).map((of) => ({
+      name: `sim/rollout-homes-${of}`,
+      seed,
+      run: async () => rollOutInHomes(of, seed),
+    })),
     { name: "sim/rollout-rare-200", seed, run: async () => rollOut("rare", 200, seed) },
   ]),
   ...seeds.map((seed) => ({ name: "sim/leases", seed, run: async () => lease(seed) })),
@@ -213,6 +219,14 @@ function endure(options: WorldOptions): void {
 function rollOut(of: RolloutCase, size: number, seed: number): void {
   const { problems } = rolloutCases[of](size, seed);
   require(problems.length === 0, `${problems.join("; ")}; again: ${rolloutCommandOf(of, size, seed)}`);
+}
+
+/** In 200 neighborhoods of 5. Returns the homes tried. */
+function rollOutInHomes(of: keyof typeof rolloutCases, part: number): number {
+  const homes = 200;
+  for (const { seed, problems } of manyHomes(of, { homes, size: 5, seed: (part - 1) * homes + 1 }))
+    require(problems.length === 0, `${problems.join("; ")}; again: ${rolloutCommandOf(of, 5, seed)}`);
+  return homes;
 }
 
 /** Fifty homes each, so that twenty cases are a thousand. Returns the homes tried. */

@@ -1,5 +1,6 @@
 // What must hold of a rollout, whatever happens meanwhile: one seed is one run, and says what went wrong in it.
 import { statusOf } from "../../ota/rollout/report.ts";
+import type { Order } from "../../ota/rollout/view.ts";
 import { minuteMs, RolloutTown, type TownOptions } from "./rollout-town.ts";
 
 const dayMs = 24 * 60 * minuteMs;
@@ -42,15 +43,34 @@ function run(
   const tookMs = town.runUntil(isOver, 14 * dayMs) ?? Number.POSITIVE_INFINITY;
   const problems = [...town.problems];
   if (tookMs === Number.POSITIVE_INFINITY) problems.push("it has not ended after 14 days");
-  // Each wave soaks once, and each device is away once.
-  const boundMs = order.waves.length * order.soakSeconds * 1000 + town.devices.length * 3.5 * minuteMs;
+  const boundMs = boundOf(order, town.devices.length);
   return [town, { problems, tookMs, boundMs, updated: town.updated(), tried: town.tried.length, failed: town.failed }];
 }
+
+/** Each wave soaks once, and each device is away once; where there are hours, in as many nights as that takes. */
+function boundOf({ waves, soakSeconds, window }: Order, size: number): number {
+  const workMs = waves.length * soakSeconds * 1000 + size * 3.5 * minuteMs;
+  if (window === undefined) return workMs;
+  const [fromMs, toMs] = [night.fromMs, night.toMs];
+  const nights = Math.floor(workMs / (toMs - fromMs));
+  return fromMs + nights * dayMs + (workMs - nights * (toMs - fromMs));
+}
+
+const night = { window: "02:00-05:00", fromMs: 120 * minuteMs, toMs: 300 * minuteMs };
 
 const everyThird = (seed: number) => (turn: number) => (turn + seed) % 3 === 2;
 
 function good(size: number, seed: number): Outcome {
   const [town, outcome] = run({ size, seed, loss: (seed % 4) / 10, isTroubled: true, fails: () => false });
+  if (town.updated() !== size) outcome.problems.push(`${town.updated()} of ${size} have the release at the end`);
+  return outcome;
+}
+
+/** Only at night, from the first midnight on. */
+function nightly(size: number, seed: number): Outcome {
+  const order = { window: night.window };
+  const isTroubled = seed % 2 === 0;
+  const [town, outcome] = run({ size, seed, loss: (seed % 4) / 10, isTroubled, fails: () => false, order });
   if (town.updated() !== size) outcome.problems.push(`${town.updated()} of ${size} have the release at the end`);
   return outcome;
 }
@@ -169,6 +189,11 @@ function stuck(size: number, seed: number): Outcome {
   return { problems, tookMs, boundMs: Number.POSITIVE_INFINITY, updated: town.updated(), tried, failed: 0 };
 }
 
-export const cases = { good, bad, rare, home: homes, badHome: badHomes, deserted, stuck };
+export const cases = { good, bad, rare, home: homes, badHome: badHomes, deserted, stuck, night: nightly };
+/** Many neighborhoods, each with a seed of its own: `seed` is that of the first. `outcomes` says what became of each. */
+export function manyHomes(name: CaseName, { homes, size, seed }: { homes: number; size: number; seed: number }) {
+  return Array.from({ length: homes }, (_, at) => ({ seed: seed + at, ...cases[name](size, seed + at) }));
+}
+
 export const commandOf = (name: CaseName, size: number, seed: number): string =>
   `npm run sim:rollout -- --case ${name} --size ${size} --seed ${seed}`;

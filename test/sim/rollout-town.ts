@@ -15,6 +15,7 @@ import {
   type Updater,
   type View,
 } from "../../ota/rollout/view.ts";
+import { hoursOf } from "../../ota/rollout/window.ts";
 import type { AutoRelease, RolloutPolicy } from "../../provisioning/trust/rollout-policy.ts";
 import { draw, type Random } from "../../system/random.ts";
 import { Agenda } from "./agenda.ts";
@@ -322,7 +323,7 @@ export class RolloutTown {
     const device = this.devices[at]!;
     const own = device.known.get(device.id)!;
     device.known.set(device.id, { ...own, release: device.release });
-    this.#step(at, { kind: "clock", moment: { atMs: this.now, wallMs: this.now, minute: 0 } });
+    this.#step(at, { kind: "clock", moment: { atMs: this.now, wallMs: this.now, minute: this.now / minuteMs } });
     this.#step(at, { kind: "members", members: [...device.known.values()] });
     this.#step(at, { kind: "updater", updater: device.updater, ended: device.ended });
     this.#agenda.add(this.now + this.#upTo(syncMs), { kind: "sync", device: at, boot: device.boot, again: 3 });
@@ -452,6 +453,7 @@ export class RolloutTown {
       case "restart":
         this.#checkAlone(at);
         this.#checkCanary(at);
+        this.#checkHours(at);
         this.tried.push(device.id);
         this.#restarting.add(device.id);
         this.#agenda.add(this.now + 1_000, { kind: "down", device: at, boot });
@@ -468,6 +470,14 @@ export class RolloutTown {
     const { needsCanary = order?.waves[0] === "canary" } = this.#o;
     if (!order || !needsCanary || canary === id || this.now - keptAtMs >= order.soakSeconds * 1000) return;
     this.problems.push(`at ${this.now} ${id} begins before the canary ${canary} has proved the release`);
+  }
+
+  /** The simulated time begins at midnight. A device may have asked for the restart in the last moment. */
+  #checkHours(at: number): void {
+    const { id, view } = this.devices[at]!;
+    const window = view.orders[0]?.order.window;
+    const clock = { atMs: this.now, wallMs: this.now, minute: (this.now / minuteMs) % (24 * 60) };
+    if (!hoursOf(window, clock, this.now).isOpen) this.problems.push(`at ${this.now} ${id} restarts outside ${window}`);
   }
 
   /** Never two of one neighborhood down, as far as anybody could know. */

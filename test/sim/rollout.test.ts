@@ -39,12 +39,32 @@ test.each([2, 3, 6])("of %i those who lack the release are away for days: the fi
   for (const seed of few) prove("deserted", size, seed);
 });
 
-test.each([1, 2, 3, 5, 8])(
+test.each([1, 2, 3, 5])(
   "of %i some are there and cannot prepare it: all others name them, no wave waits for ever, who can in the end follows",
   (size) => {
-    for (const seed of few) prove("stuck", size, seed);
+    for (const seed of few.slice(0, 12)) prove("stuck", size, seed);
   },
 );
+
+test.each([2, 5])(
+  "with hours of the night nobody of %i restarts outside of them, and all have it in the end",
+  (size) => {
+    for (const seed of few) prove("night", size, seed);
+  },
+);
+
+test("the check for a restart outside the hours fires", () => {
+  const town = new RolloutTown({ size: 1, seed: 1, loss: 0, order: {}, fails: () => false, needsCanary: false });
+  town.order();
+  for (const device of town.devices) {
+    const [known] = device.view.orders;
+    device.view = { ...device.view, orders: [{ ...known!, order: { ...known!.order, window: "02:00-05:00" } }] };
+    // It takes the first minute of the day for two in the morning.
+    device.view = { ...device.view, clock: { ...device.view.clock, minute: 120 } };
+  }
+  town.run(60 * minuteMs);
+  expect(town.problems.join()).toContain("restarts outside 02:00-05:00");
+});
 
 test("in a neighborhood of 200 a release that fails on every third device stops before 5 % have it", () => {
   for (const seed of seeds.slice(0, 3)) prove("bad", 200, seed);

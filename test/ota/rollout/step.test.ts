@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { Updater } from "../../../ota/rollout/view.ts";
 import { leasesAtOnce } from "../../../ota/rollout/wait.ts";
+import { hoursOf } from "../../../ota/rollout/window.ts";
 import { after, before, hourMs, idsOf, minuteMs, orderOf, rolloutId, Stage } from "./stage.ts";
 
 const ids = idsOf(4);
@@ -279,6 +280,15 @@ test("it restarts in the hours alone, and at any hour once no time server has an
   stage.after(20 * hourMs);
   expect(stage.status().isWindowIgnored).toBe(true);
   expect(stage.wait()?.on).not.toBe("window");
+});
+
+test("whatever fraction of a millisecond it is, the hours have begun at the moment that is told for their beginning", () => {
+  for (let at = 0; at < 1_000; at++) {
+    const nowMs = 1_000 + at / 7;
+    const clock = { atMs: at / 3, wallMs: 0, minute: at / 11 };
+    const { untilMs, isOpen } = hoursOf("02:00-05:00", clock, nowMs);
+    expect([isOpen, untilMs > nowMs, hoursOf("02:00-05:00", clock, untilMs).isOpen]).toEqual([false, true, true]);
+  }
 });
 
 test("hours over midnight", () => {
