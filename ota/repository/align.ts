@@ -20,7 +20,9 @@ const settledBytes = 16;
 /** One that keeps its tables for the next bytes: a release has hundreds of patches, and fresh memory costs more than the work. */
 export function makeAligner(): Align {
   const index = makeIndex();
-  return (older, bytes) => {
+  return (anyOlder, anyBytes) => {
+    // Of one class, whatever the caller has: code for several is half as fast.
+    const [older, bytes] = [plain(anyOlder), plain(anyBytes)];
     const find = index(older);
     const pieces: Piece[] = [];
     let open: Piece | undefined;
@@ -41,6 +43,8 @@ export function makeAligner(): Align {
     return pieces;
   };
 }
+
+const plain = ({ buffer, byteOffset, length }: Uint8Array): Uint8Array => new Uint8Array(buffer, byteOffset, length);
 
 const endOf = (piece: Piece | undefined): number => (piece ? piece.at + piece.length : 0);
 
@@ -98,11 +102,7 @@ function extendBack(older: Uint8Array, bytes: Uint8Array, { at, from, length }: 
 function closeInto(pieces: Piece[], older: Uint8Array, bytes: Uint8Array, open: Piece, next: Piece | undefined): void {
   const shift = open.from - open.at;
   const limit = Math.min(next ? next.at + next.length : bytes.length, older.length - shift);
-  let [score, best, end] = [0, 0, open.at];
-  for (let at = open.at; at < limit; at++) {
-    score += older[at + shift] === bytes[at] ? 1 : -1;
-    if (score > best) [best, end] = [score, at + 1];
-  }
+  let end = bestEnd(older, bytes, open.at, limit, shift);
   if (next && end > next.at) {
     const cut = bestCut(older, bytes, { from: next.at, to: end }, shift, next.from - next.at);
     next.length -= cut - next.at;
@@ -111,6 +111,18 @@ function closeInto(pieces: Piece[], older: Uint8Array, bytes: Uint8Array, open: 
     end = cut;
   }
   if (end > open.at) pieces.push({ ...open, length: end - open.at });
+}
+
+function bestEnd(older: Uint8Array, bytes: Uint8Array, start: number, limit: number, shift: number): number {
+  let [score, best, end] = [0, 0, start];
+  for (let at = start; at < limit; at++) {
+    score += older[at + shift] === bytes[at] ? 1 : -1;
+    if (score > best) {
+      best = score;
+      end = at + 1;
+    }
+  }
+  return end;
 }
 
 function bestCut(
@@ -139,20 +151,24 @@ function makeIndex(): (older: Uint8Array) => Find {
     if (lasts.length < 2 ** tableBits) lasts = new Int32Array(2 ** tableBits);
     if (befores.length < older.length) befores = new Int32Array(2 ** tableBits);
     const last = lasts.subarray(0, 2 ** tableBits).fill(-1);
-    const before = befores;
     const drop = 32 - tableBits;
-    // The eight bytes before each place, moved on by one: the first time from those before the first.
-    let low = wordAt(older, 0) << 8;
-    let high = (wordAt(older, 4) << 8) | older[3]!;
-    for (let at = 0; at + seedBytes <= older.length; at++) {
-      low = (low >>> 8) | (older[at + 3]! << 24);
-      high = (high >>> 8) | (older[at + 7]! << 24);
-      const key = keyOf(low, high) >>> drop;
-      before[at] = last[key]!;
-      last[key] = at;
-    }
-    return finder(older, last, before, drop);
+    chainSeeds(older, last, befores, drop);
+    return finder(older, last, befores, drop);
   };
+}
+
+/** `last`: where each seed was last; `before`: where the seed of a place was before that. */
+function chainSeeds(older: Uint8Array, last: Int32Array, before: Int32Array, drop: number): void {
+  // The eight bytes before each place, moved on by one: the first time from those before the first.
+  let low = wordAt(older, 0) << 8;
+  let high = (wordAt(older, 4) << 8) | older[3]!;
+  for (let at = 0; at + seedBytes <= older.length; at++) {
+    low = (low >>> 8) | (older[at + 3]! << 24);
+    high = (high >>> 8) | (older[at + 7]! << 24);
+    const key = keyOf(low, high) >>> drop;
+    before[at] = last[key]!;
+    last[key] = at;
+  }
 }
 
 function finder(older: Uint8Array, last: Int32Array, before: Int32Array, drop: number): Find {
