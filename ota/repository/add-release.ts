@@ -6,16 +6,18 @@ import type { RolloutPolicy } from "../../provisioning/trust/rollout-policy.ts";
 import { makeCrew } from "../../system/crew.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
-import { type Manifest, type Part, type PartName, parseManifest } from "../format/manifest.ts";
+import { type Manifest, type Part, parseManifest } from "../format/manifest.ts";
 import { decodeRecipe, encodeRecipe, type Recipe } from "../format/recipe.ts";
 import { makeTree, type Tree } from "../format/verity.ts";
 import { cutPart } from "./cut.ts";
 import { makeDelta, type Range } from "./delta.ts";
+import { sliceExtents } from "./image-parts.ts";
 import type { Objects } from "./objects.ts";
 import { openOlder } from "./older-release.ts";
-import { type ImageRelease, readInto, readRange } from "./read-image.ts";
-import { type Chunk, type Place, wholeRecipe } from "./recipes.ts";
+import type { ImageRelease } from "./read-image.ts";
+import { type Chunk, wholeRecipe } from "./recipes.ts";
 import type { Release } from "./releases.ts";
+import type { Source } from "./source.ts";
 import { startThreads, type Threads } from "./threads/threads.ts";
 
 /** `from`: version of the older release; without it, the update is for devices with any other. */
@@ -40,10 +42,14 @@ export async function addRelease(image: ImageRelease, older: readonly Release[],
   await using file = await open(image.path, "r");
   await using threads = startThreads();
   const { parts, chunks } = await addChunks(file, image, { ...tools, threads });
-  const sourceOf = (part: PartName) => image.parts.find(({ name }) => name === part)!;
-  const readNew = ({ part, ...range }: Range) => readRange(file, sourceOf(part), range, image.path);
-  const readNewInto = (bytes: Buffer, { part, offset }: Place) =>
-    readInto(bytes, file, sourceOf(part), offset, image.path);
+  const sourceOf = ({ part: name, offset, length }: Range): Source => {
+    const { places, extents } = image.parts.find((one) => one.name === name)!;
+    const slice = sliceExtents(extents, offset, length);
+    return {
+      ...{ kind: "image", path: image.path, descriptor: file.fd },
+      ...{ part: name, places, extents: slice, offset, length },
+    };
+  };
   const recipes: Manifest["recipes"] = [];
   const updates: UpdateSize[] = [];
   const add = async (recipe: Recipe, from?: { rootHash: string; version: string }) => {
@@ -59,7 +65,7 @@ export async function addRelease(image: ImageRelease, older: readonly Release[],
   for (const { manifest } of older) {
     if (recipes.some(({ from }) => from === manifest.verity.rootHash)) continue;
     const { recipe, pack } = await makeDelta(await openOlder(objects, manifest), chunks, {
-      ...{ ...tools, threads, readNew, readNewInto },
+      ...{ ...tools, threads, sourceOf },
     });
     if (recipe.pack) await objects.putPack(recipe.pack.sha256, pack);
     await add(recipe, { rootHash: manifest.verity.rootHash, version: manifest.version });

@@ -1,33 +1,24 @@
 // Makes the recipe for a device with an older release: copies, and for what that release lacks a pack of patches to what is most like
 // it there. Where that saves nothing, plain chunks.
 import { hash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { makeCrew } from "../../system/crew.ts";
 import type { Progress } from "../../system/progress.ts";
 import type { PartName } from "../format/manifest.ts";
-import { maxStepBytes, type Recipe, type Step } from "../format/recipe.ts";
-import { unpackPatch } from "../format/unpack.ts";
+import type { Recipe, Step } from "../format/recipe.ts";
 import type { Objects } from "./objects.ts";
 import type { OlderRelease } from "./older-release.ts";
-import {
-  type Chunk,
-  joinPatches,
-  type Likeness,
-  type Patched,
-  type Place,
-  type Planned,
-  planDelta,
-} from "./recipes.ts";
+import { type Chunk, joinPatches, type Likeness, type Patched, type Planned, planDelta } from "./recipes.ts";
 import { makeSimilar, type Similar } from "./similar.ts";
+import { makeReader, type Source } from "./source.ts";
 import type { Threads } from "./threads/threads.ts";
 
 export type Range = { part: PartName; offset: number; length: number };
 export type DeltaTools = {
   objects: Objects;
   threads: Threads;
-  /** Bytes of the new release. */
-  readNew(range: Range): Promise<Buffer>;
-  /** Fills `bytes` with those at that place. */
-  readNewInto(bytes: Buffer, place: Place): Promise<void>;
+  /** Where bytes of the new release lie. */
+  sourceOf(range: Range): Source;
   progress: Progress;
   signal: AbortSignal | undefined;
 };
@@ -41,7 +32,7 @@ export async function makeDelta(
   chunks: readonly Chunk[],
   tools: DeltaTools,
 ): Promise<{ recipe: Recipe; pack: Buffer }> {
-  const { progress, signal, readNew } = tools;
+  const { progress, signal, sourceOf } = tools;
   const plan = planDelta(older.chunks, chunks);
   const freshBytes = plan.reduce((sum, { kind, length }) => sum + (kind === "fresh" ? length : 0), 0);
   progress.stage(`making the update from ${older.version}`, freshBytes);
@@ -49,15 +40,14 @@ export async function makeDelta(
   const copies = copySteps(plan, made, tools);
   copies.catch(() => {}); // awaited below
   try {
+    const read = makeReader();
     const similar = await similarIn(older, chunks, signal);
     const fresh: Likeness[] = [];
-    for await (const [one, bytes] of readAhead(
-      plan.filter((one) => one.kind === "fresh"),
-      readNew,
-    )) {
-      signal?.throwIfAborted();
+    for (const one of plan) {
+      if (one.kind !== "fresh") continue;
+      await takeTurns(signal);
       const guess = { part: one.near.part, from: one.near.offset, to: one.near.offset + one.length };
-      fresh.push({ chunk: one.chunks[0]!, span: similar.find(bytes) ?? guess });
+      fresh.push({ chunk: one.chunks[0]!, span: similar.find(read(sourceOf(one))) ?? guess });
     }
     let doneBytes = 0;
     await sideBySide(joinPatches(fresh, older.sizeOf), async (one) => {
@@ -92,28 +82,18 @@ async function similarIn(
   const kept = new Set(chunks.map(({ sha256 }) => sha256));
   const gone = older.chunks.filter(({ sha256 }) => !kept.has(sha256));
   const similar = makeSimilar(gone.reduce((sum, { length }) => sum + length, 0));
-  for await (const [chunk, bytes] of readAhead(gone, older.read)) {
-    signal?.throwIfAborted();
-    similar.add(chunk.part, chunk.offset, bytes);
+  const read = makeReader();
+  for (const chunk of gone) {
+    await takeTurns(signal);
+    similar.add(chunk.part, chunk.offset, read(older.sourceOf(chunk)));
   }
   return similar;
 }
 
-/** Each with its bytes, in order, the next ones being read meanwhile. */
-async function* readAhead<R extends Range>(
-  ranges: readonly R[],
-  read: (range: Range) => Promise<Buffer>,
-): AsyncGenerator<[R, Buffer]> {
-  const reading: Promise<Buffer>[] = [];
-  for (const [index, range] of ranges.entries()) {
-    for (const next of ranges.slice(index + reading.length, index + atOnce)) {
-      const bytes = read(next);
-      // Whoever waits for it hears of it; until then nobody does.
-      bytes.catch(() => {});
-      reading.push(bytes);
-    }
-    yield [range, await reading.shift()!];
-  }
+/** Lets the threads get their next tasks, and whoever wants this to stop say so. */
+async function takeTurns(signal: AbortSignal | undefined): Promise<void> {
+  await setImmediate();
+  signal?.throwIfAborted();
 }
 
 /** Steps, or one whose frame gets its place in the pack when all are made. */
@@ -140,42 +120,26 @@ function assemble(made: readonly Made[]): { recipe: Recipe; pack: Buffer } {
 async function copySteps(
   plan: readonly Planned[],
   made: Map<Chunk, Made>,
-  { threads, readNewInto, signal }: DeltaTools,
+  { threads, sourceOf, signal }: DeltaTools,
 ): Promise<void> {
-  const unused: Buffer[] = [];
   await sideBySide(plan, async (one) => {
     if (one.kind !== "copy") return;
     signal?.throwIfAborted();
     const { chunks, length, from } = one;
-    let [sha256] = chunks.length === 1 ? [chunks[0]!.sha256] : [];
-    if (sha256 === undefined) {
-      const buffer = unused.pop() ?? Buffer.from(new SharedArrayBuffer(maxStepBytes));
-      const bytes = buffer.subarray(0, length);
-      await readNewInto(bytes, one);
-      [sha256] = (await threads.digest({ bytes, lengths: [length] })).sha256;
-      unused.push(buffer);
-    }
-    made.set(chunks[0]!, { steps: [{ kind: "copy", length, sha256: sha256!, from: { ...from, length } }] });
+    const sha256 = chunks.length === 1 ? chunks[0]!.sha256 : await threads.digestOf(sourceOf(one));
+    made.set(chunks[0]!, { steps: [{ kind: "copy", length, sha256, from: { ...from, length } }] });
   });
 }
 
-async function patchStep(
-  { chunks, part, offset, length, from }: Patched,
-  older: OlderRelease,
-  { objects, threads, readNew }: DeltaTools,
-): Promise<Made> {
+async function patchStep(one: Patched, older: OlderRelease, { objects, threads, sourceOf }: DeltaTools): Promise<Made> {
+  const { chunks, length, from } = one;
   const plain: Made = { steps: chunks.map((one): Step => ({ kind: "chunk", length: one.length, sha256: one.sha256 })) };
   if (from.length === 0) return plain;
-  const content = await readNew({ part, offset, length });
-  const dictionary = await older.read(from);
-  const frame = await threads.patch({ older: dictionary, content });
-  if (!frame) return plain;
+  const patch = await threads.patch({ older: older.sourceOf(from), content: sourceOf(one) });
+  if (!patch) return plain;
   let plainBytes = 0;
   for (const { sha256 } of chunks) plainBytes += objects.frameBytes(sha256) ?? 0;
-  if (frame.length + stepBytes >= plainBytes) return plain;
-  const sha256 = hash("sha256", content);
-  const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
-  // What a device could not unpack must not be published.
-  await unpackPatch(bytes, { sha256, sizeBytes: length }, dictionary);
-  return { frame: bytes, step: { length, sha256, from } };
+  if (patch.frame.length + stepBytes >= plainBytes) return plain;
+  const frame = Buffer.from(patch.frame.buffer, patch.frame.byteOffset, patch.frame.length);
+  return { frame, step: { length, sha256: patch.sha256, from } };
 }

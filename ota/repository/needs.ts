@@ -3,7 +3,7 @@ import type { Manifest } from "../format/manifest.ts";
 import { objectPath } from "../format/names.ts";
 import { decodeRecipe } from "../format/recipe.ts";
 import type { Files } from "./files.ts";
-import { openFrame } from "./objects.ts";
+import { openFrame } from "./open-frame.ts";
 
 /** Digests with the length of the content, of a pack that of the file. */
 export type Needs = { objects: Map<string, number>; packs: Map<string, number> };

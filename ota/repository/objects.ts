@@ -1,15 +1,14 @@
 // The objects of a repository: chunks and recipes, each a zstd frame under the digest of its content; and packs.
-import { hash } from "node:crypto";
 import { statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { constants, zstdCompress, zstdDecompress } from "node:zlib";
-import { HamletError } from "../../system/error.ts";
+import { constants, zstdCompress } from "node:zlib";
 import { replaceFile, syncPath } from "../../system/files.ts";
 import { objectPath, packPath } from "../format/names.ts";
 import { readIfThere } from "./files.ts";
 import { repositoryFolder } from "./folder.ts";
+import { openFrame } from "./open-frame.ts";
 
 /** Level 9 saves 2 % more and takes twice as long. */
 export const compressionLevel = 6;
@@ -24,6 +23,7 @@ export type Objects = {
   flush(): Promise<void>;
   /** Throws `ota.damaged`. */
   read(sha256: string, sizeBytes: number): Promise<Buffer>;
+  pathOf(sha256: string): string;
 };
 
 export function objectsIn(folder: string): Objects {
@@ -37,6 +37,7 @@ export function objectsIn(folder: string): Objects {
     unflushed.add(dirname(path));
   };
   return {
+    pathOf,
     frameBytes(sha256) {
       // Thousands in a row: waiting for each would take longer than all of them.
       const known = sizes.get(sha256) ?? statSync(pathOf(sha256), { throwIfNoEntry: false })?.size;
@@ -62,31 +63,9 @@ export function objectsIn(folder: string): Objects {
   };
 }
 
-/** The content of an object. Throws `ota.damaged` unless it is what its name and length say. */
-export async function openFrame(
-  frame: Buffer | undefined,
-  sha256: string,
-  sizeBytes: number,
-  name: string,
-): Promise<Buffer> {
-  if (!frame) throw damaged(name, "is missing");
-  const content = await decompress(frame, sizeBytes).catch((cause: unknown) => {
-    throw damaged(name, "is no zstd frame of its length", cause);
-  });
-  if (content.length !== sizeBytes || hash("sha256", content) !== sha256) throw damaged(name, "has other content");
-  return content;
-}
-
 const compress = (content: Uint8Array): Promise<Buffer> =>
   promisify(zstdCompress)(content, {
     params: { [constants.ZSTD_c_compressionLevel]: compressionLevel },
     // So that the frame tells the length of its content.
     pledgedSrcSize: content.length,
   });
-
-const decompress = (frame: Buffer, sizeBytes: number): Promise<Buffer> =>
-  // One buffer of the right size: each smaller one is a turn of its own through Node's threads.
-  promisify(zstdDecompress)(frame, { maxOutputLength: sizeBytes, chunkSize: Math.max(64, sizeBytes) });
-
-export const damaged = (path: string, why: string, cause?: unknown): HamletError =>
-  new HamletError("ota.damaged", `${path} ${why}`, { hint: "restore it from a copy of the repository", cause });

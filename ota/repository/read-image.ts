@@ -6,10 +6,10 @@ import { openErofs, readErofsFile } from "../../image/disk/erofs.ts";
 import { readerOf, readFully } from "../../image/disk/read-at.ts";
 import { inspectImage } from "../../image/inspect/inspect.ts";
 import { refuseUsed } from "../../image/publish/sources.ts";
-import { HamletError } from "../../system/error.ts";
 import { parseJsonBytes } from "../../system/json-file.ts";
 import { clearPlaces } from "../format/places.ts";
 import { findParts, refusal, type SourcePart, sliceExtents, type Verity } from "./image-parts.ts";
+import { truncated } from "./source.ts";
 
 /** Where an image has the TUF root metadata that its devices trust, and what it says of itself. */
 export const releaseRootPath = "usr/lib/hamlet/release-root.json";
@@ -85,10 +85,6 @@ export async function readInto(
     at += piece.length;
     if (piece.length < extent.length) break;
   }
-  if (at < bytes.length) {
-    throw new HamletError("image.truncated", `${path} ends within its part ${part.name}`, {
-      hint: "copy or build the image again",
-    });
-  }
+  if (at < bytes.length) throw truncated(path, part.name);
   clearPlaces(bytes, offset, part.places);
 }

@@ -7,7 +7,8 @@ import { type Manifest, parseManifest, recipeFor } from "../format/manifest.ts";
 import { newestName, targetsFolder } from "../format/names.ts";
 import { decodeRecipe } from "../format/recipe.ts";
 import type { Files } from "./files.ts";
-import { damaged, type Objects } from "./objects.ts";
+import type { Objects } from "./objects.ts";
+import { damaged } from "./open-frame.ts";
 import { type Chunk, chunksOfRecipe } from "./recipes.ts";
 
 export type Release = { manifest: Manifest; target: TargetFile; publishedS: number };

@@ -7,7 +7,7 @@ import { newestName, objectPath, packPath } from "../format/names.ts";
 import { type Current, readCurrent } from "./current.ts";
 import type { Files } from "./files.ts";
 import { type Needs, needsOf } from "./needs.ts";
-import { openFrame } from "./objects.ts";
+import { openFrame } from "./open-frame.ts";
 import { readRelease } from "./releases.ts";
 
 const atOnce = 4;

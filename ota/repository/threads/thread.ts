@@ -1,8 +1,22 @@
-// The program of one thread: answers each task in turn.
+// The program of one thread: does each task when the one before is done, because they share buffers, and answers.
 import { parentPort } from "node:worker_threads";
-import { digest, patch, type Task } from "./tasks.ts";
+import { HamletError } from "../../../system/error.ts";
+import { digest, digestOf, patch, type Task } from "./tasks.ts";
 
+let last = Promise.resolve();
 parentPort!.on("message", ({ id, task }: { id: number; task: Task }) => {
-  const result = task.kind === "digest" ? digest(task) : patch(task);
-  parentPort!.postMessage({ id, result });
+  last = last.then(async () => parentPort!.postMessage({ id, ...(await answer(task)) }));
 });
+
+async function answer(task: Task): Promise<{ result: unknown } | { refusal: object }> {
+  try {
+    return {
+      result: await (task.kind === "digest" ? digest(task) : task.kind === "patch" ? patch(task) : digestOf(task)),
+    };
+  } catch (error) {
+    if (!(error instanceof HamletError)) throw error;
+    // Copied to the other thread it would lose its code.
+    const { code, message, hint, exitCode } = error;
+    return { refusal: { code, message, hint, exitCode } };
+  }
+}

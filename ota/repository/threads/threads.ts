@@ -1,18 +1,22 @@
 // The threads of a publisher: they use the cores that its own thread leaves idle.
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import { HamletError } from "../../../system/error.ts";
+import { type ErrorCode, HamletError } from "../../../system/error.ts";
 import { programFile } from "../../../system/package.ts";
+import type { Source } from "../source.ts";
 import type { Digests, DigestTask, PatchFrame, PatchTask, Task } from "./tasks.ts";
 
 export type Threads = AsyncDisposable & {
   digest(task: Omit<DigestTask, "kind">): Promise<Digests>;
+  digestOf(source: Source): Promise<string>;
   patch(task: Omit<PatchTask, "kind">): Promise<PatchFrame>;
 };
 
 /** More would wait for whoever reads. Each takes about 40 MB. */
 const mostThreads = 4;
 
+type Refusal = Pick<HamletError, "message" | "exitCode"> & { code: ErrorCode; hint?: string };
+type Answer = { id: number; result?: unknown; refusal?: Refusal };
 type Thread = { worker: Worker; running: Map<number, PromiseWithResolvers<unknown>>; ended?: unknown };
 
 export function startThreads(count = Math.min(mostThreads, Math.max(2, availableParallelism()))): Threads {
@@ -28,6 +32,7 @@ export function startThreads(count = Math.min(mostThreads, Math.max(2, available
   };
   return {
     digest: (task) => run({ kind: "digest", ...task }) as Promise<Digests>,
+    digestOf: (source) => run({ kind: "digestOf", source }) as Promise<string>,
     patch: (task) => run({ kind: "patch", ...task }) as Promise<PatchFrame>,
     async [Symbol.asyncDispose]() {
       await Promise.all(threads.map(({ worker }) => worker.terminate()));
@@ -38,9 +43,11 @@ export function startThreads(count = Math.min(mostThreads, Math.max(2, available
 function start(): Thread {
   const worker = new Worker(programFile("publish-thread.mjs", "ota/repository/threads/thread.ts"));
   const thread: Thread = { worker, running: new Map() };
-  worker.on("message", ({ id, result }: { id: number; result: unknown }) => {
-    thread.running.get(id)?.resolve(result);
+  worker.on("message", ({ id, result, refusal }: Answer) => {
+    const waiting = thread.running.get(id);
     thread.running.delete(id);
+    if (refusal) waiting?.reject(new HamletError(refusal.code, refusal.message, refusal));
+    else waiting?.resolve(result);
   });
   const end = (cause?: unknown) => {
     thread.ended ??= new HamletError("ota.threadFailed", "a thread that helps to publish has ended", {

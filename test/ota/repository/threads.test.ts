@@ -2,19 +2,27 @@ import { hash } from "node:crypto";
 import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { unpackPatch } from "../../../ota/format/unpack.ts";
 import { makeTree } from "../../../ota/format/verity.ts";
 import { chunkLengths } from "../../../ota/repository/chunker.ts";
 import { cutPart } from "../../../ota/repository/cut.ts";
+import type { Source } from "../../../ota/repository/source.ts";
 import { startThreads, type Threads } from "../../../ota/repository/threads/threads.ts";
 import { noise } from "./image.ts";
 
 let threads: Threads;
-beforeAll(() => {
+let work: string;
+let count = 0;
+beforeAll(async () => {
   threads = startThreads(2);
+  work = await mkdtemp(join(tmpdir(), "hamlet-threads-"));
 });
-afterAll(() => threads[Symbol.asyncDispose]());
+afterAll(async () => {
+  await threads[Symbol.asyncDispose]();
+  await rm(work, { recursive: true });
+});
 
 /** The chunks of a part, each as it was when it came, and the digest of the whole. */
 async function cut(bytes: Buffer, sizeBytes = bytes.length) {
@@ -59,19 +67,103 @@ test("a part that ends early is refused", async () => {
   await expect(cut(noise(4096 * 700, 9), 4096 * 800)).rejects.toMatchObject({ code: "image.truncated" });
 });
 
-test("a patch made by a thread makes the new bytes of the older ones", async () => {
+/** A file that holds `bytes` in two pieces, the second one before the first, with others around them. */
+async function sourceOf(bytes: Buffer): Promise<Source & AsyncDisposable> {
+  const path = join(work, `image-${count++}`);
+  const half = bytes.length >> 1;
+  await writeFile(path, Buffer.concat([noise(100, 8), bytes.subarray(half), noise(52, 8), bytes.subarray(0, half)]));
+  const file = await open(path, "r");
+  const second = { offset: 100, length: bytes.length - half };
+  const extents = [{ offset: 152 + second.length, length: half }, second];
+  const image = { kind: "image", path, descriptor: file.fd, part: "root" } as const;
+  const place = { offset: 0, length: bytes.length };
+  return { ...image, places: [], extents, ...place, [Symbol.asyncDispose]: () => file.close() };
+}
+
+/** Objects of the repository, of which the first and the last have bytes beside the `bytes`. */
+async function objectsOf(bytes: Buffer): Promise<Source & { kind: "objects" }> {
+  const all = Buffer.concat([noise(700, 8), bytes, noise(300, 9)]);
+  const objects: { path: string; sha256: string; length: number }[] = [];
+  for (let at = 0; at < all.length; at += 100_000) {
+    const content = all.subarray(at, at + 100_000);
+    const path = join(work, `object-${count++}`);
+    await writeFile(path, zstdCompressSync(content));
+    objects.push({ path, sha256: hash("sha256", content), length: content.length });
+  }
+  return { kind: "objects", objects, offset: 700, length: bytes.length };
+}
+
+/** Without what cannot be sent to a thread. */
+const plain = ({ [Symbol.asyncDispose]: _, ...source }: Source & AsyncDisposable) => source as Source;
+
+test("a patch made by a thread, of what it reads itself, makes the new bytes of the older ones", async () => {
   const older = noise(300_000, 1);
   const content = Buffer.concat([older.subarray(1000, 150_000), noise(500, 2), older.subarray(150_000)]);
-  const frame = (await threads.patch({ older, content }))!;
+  await using image = await sourceOf(content);
+  const { frame, sha256 } = (await threads.patch({ older: await objectsOf(older), content: plain(image) }))!;
   expect(frame.length).toBeLessThan(2000);
-  const sha256 = hash("sha256", content);
+  expect(sha256).toBe(hash("sha256", content));
   const made = await unpackPatch(Buffer.from(frame), { sha256, sizeBytes: content.length }, older);
   expect(made.equals(content)).toBe(true);
 });
 
+test("patches do not depend on the number of threads, nor on what each has made before", async () => {
+  const older = Array.from({ length: 12 }, (_, index) => noise(20_000 * (1 + ((index * 5) % 12)), index));
+  const tasks = await Promise.all(
+    older.map(async (bytes, index) => ({
+      older: await objectsOf(bytes),
+      content: await objectsOf(Buffer.concat([bytes.subarray(7000), noise(3000, index + 50), bytes.subarray(0, 9000)])),
+    })),
+  );
+  const madeBy = async (few: Threads) => (await Promise.all(tasks.map((task) => few.patch(task)))).map((one) => one!);
+  const [one, three] = [startThreads(1), startThreads(3)];
+  await using _ = one;
+  await using __ = three;
+  expect(await madeBy(three)).toEqual(await madeBy(one));
+});
+
+test("places of a part are zeros in what a thread reads", async () => {
+  const bytes = noise(5000, 3);
+  await using image = await sourceOf(bytes);
+  // Read is the part from byte 1000 on.
+  const places = [{ name: "slot" as const, offset: 3000, sizeBytes: 1 }];
+  const source = { ...plain(image), offset: 1000, places } as Source;
+  const expected = Buffer.from(bytes);
+  expected[2000] = 0;
+  expect(await threads.digestOf(source)).toBe(hash("sha256", expected));
+});
+
+test("what a thread cannot read is refused, and it goes on", async () => {
+  await using image = await sourceOf(noise(9000, 1));
+  const source = plain(image) as Source & { kind: "image" };
+  const beyond = { ...source, extents: source.extents.map((one) => ({ ...one, offset: one.offset + 200 })) };
+  await expect(threads.digestOf(beyond)).rejects.toMatchObject({
+    code: "image.truncated",
+    hint: expect.stringMatching(/copy/),
+  });
+  const objects = await objectsOf(noise(9000, 1));
+  const [object] = objects.objects;
+  const missing = { ...objects, objects: [{ ...object!, path: join(work, "none") }] };
+  await expect(threads.digestOf(missing)).rejects.toMatchObject({
+    code: "ota.damaged",
+    message: expect.stringMatching(/is missing/),
+  });
+  const other = { ...objects, objects: [{ ...object!, sha256: "0".repeat(64) }] };
+  await expect(threads.digestOf(other)).rejects.toMatchObject({
+    code: "ota.damaged",
+    message: expect.stringMatching(/has other content/),
+  });
+  await writeFile(object!.path, "no frame");
+  await expect(threads.digestOf(objects)).rejects.toMatchObject({
+    code: "ota.damaged",
+    message: expect.stringMatching(/no zstd frame/),
+  });
+  expect(await threads.digestOf(source)).toBe(hash("sha256", noise(9000, 1)));
+});
+
 test("when a thread fails, what it was asked fails too, and so does what it is asked later", async () => {
   await using one = startThreads(1);
-  const wrong = one.patch({ older: Buffer.alloc(10), content: null as unknown as Buffer });
+  const wrong = one.digestOf(null as unknown as Source);
   const behind = one.digest({ bytes: Buffer.alloc(10), lengths: [10] });
   const ended = { code: "ota.threadFailed", cause: expect.any(TypeError) };
   await expect(wrong).rejects.toMatchObject(ended);
