@@ -14,8 +14,8 @@ export const maxPatchBytes = (sizeBytes: number): number => sizeBytes + 64;
 
 /** `pieces` in the order of the new bytes, without overlap there. */
 export function encodePatch(dictionary: Uint8Array, bytes: Uint8Array, pieces: readonly Piece[]): Buffer {
-  const columns: number[][] = Array.from({ length: columnCount }, () => []);
-  const [skips, lengths, moves, gaps, changes] = columns as [number[], number[], number[], number[], number[]];
+  const columns = Array.from({ length: columnCount }, makeColumn);
+  const [skips, lengths, moves, gaps, changes] = columns as [Column, Column, Column, Column, Column];
   const fresh: Uint8Array[] = [];
   let [at, from, gap] = [0, 0, 0];
   for (const piece of pieces) {
@@ -23,23 +23,37 @@ export function encodePatch(dictionary: Uint8Array, bytes: Uint8Array, pieces: r
     addNumber(lengths, piece.length);
     addNumber(moves, folded(piece.from - from));
     fresh.push(bytes.subarray(at, piece.at));
-    for (let index = 0; index < piece.length; index++) {
-      const change = (bytes[piece.at + index]! - dictionary[piece.from + index]!) & 0xff;
-      if (change === 0) {
-        gap++;
-        continue;
-      }
-      addNumber(gaps, gap);
-      changes.push(change);
-      gap = 0;
-    }
+    gap = addChanges(dictionary, bytes, piece, gaps, changes, gap);
     at = piece.at + piece.length;
     from = piece.from + piece.length;
   }
   fresh.push(bytes.subarray(at));
   const head = Buffer.alloc(headBytes);
   for (const [index, { length }] of columns.entries()) head.writeUInt32LE(length, 4 * index);
-  return Buffer.concat([head, ...columns.map((column) => Buffer.from(column)), ...fresh]);
+  return Buffer.concat([head, ...columns.map((column) => column.bytes.subarray(0, column.length)), ...fresh]);
+}
+
+/** `gap`: the bytes since the last change. Returns those since this piece's last one. */
+function addChanges(
+  dictionary: Uint8Array,
+  bytes: Uint8Array,
+  { at, from, length }: Piece,
+  gaps: Column,
+  changes: Column,
+  gap: number,
+): number {
+  let since = gap;
+  for (let index = 0; index < length; index++) {
+    const change = (bytes[at + index]! - dictionary[from + index]!) & 0xff;
+    if (change === 0) {
+      since++;
+      continue;
+    }
+    addNumber(gaps, since);
+    addByte(changes, change);
+    since = 0;
+  }
+  return since;
 }
 
 /** Throws `update.badObject` for anything that does not make exactly `sizeBytes`, or reaches out of the dictionary. */
@@ -91,11 +105,23 @@ export function applyPatch(patch: Buffer, dictionary: Buffer, sizeBytes: number)
 const folded = (value: number): number => (value < 0 ? -2 * value - 1 : 2 * value);
 const unfolded = (value: number): number => (value % 2 === 0 ? value / 2 : -(value + 1) / 2);
 
+type Column = { bytes: Uint8Array; length: number };
+const makeColumn = (): Column => ({ bytes: new Uint8Array(1024), length: 0 });
+
+function addByte(to: Column, byte: number): void {
+  if (to.length === to.bytes.length) {
+    const longer = new Uint8Array(2 * to.length);
+    longer.set(to.bytes);
+    to.bytes = longer;
+  }
+  to.bytes[to.length++] = byte;
+}
+
 /** LEB128: seven bits a byte, the lowest first, and the top bit says that more follow. */
-function addNumber(to: number[], value: number): void {
+function addNumber(to: Column, value: number): void {
   let rest = value;
-  for (; rest > 0x7f; rest >>>= 7) to.push((rest & 0x7f) | 0x80);
-  to.push(rest);
+  for (; rest > 0x7f; rest >>>= 7) addByte(to, (rest & 0x7f) | 0x80);
+  addByte(to, rest);
 }
 
 type Numbers = { next(): number; isAtEnd(): boolean };
