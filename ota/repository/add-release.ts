@@ -13,9 +13,9 @@ import { cutPart } from "./cut.ts";
 import { makeDelta, type Range } from "./delta.ts";
 import { sliceExtents } from "./image-parts.ts";
 import type { Objects } from "./objects.ts";
-import { openOlder } from "./older-release.ts";
+import { type OlderRelease, openOlder } from "./older-release.ts";
 import type { ImageRelease } from "./read-image.ts";
-import { type Chunk, wholeRecipe } from "./recipes.ts";
+import { type Chunk, foreseeFrom, wholeRecipe } from "./recipes.ts";
 import type { Release } from "./releases.ts";
 import type { Source } from "./source.ts";
 import { startThreads, type Threads } from "./threads/threads.ts";
@@ -41,7 +41,12 @@ export async function addRelease(image: ImageRelease, older: readonly Release[],
   const { objects } = tools;
   await using file = await open(image.path, "r");
   await using threads = startThreads();
-  const { parts, chunks } = await addChunks(file, image, { ...tools, threads });
+  const olders: OlderRelease[] = [];
+  for (const { manifest } of older) {
+    if (!olders.some(({ rootHash }) => rootHash === manifest.verity.rootHash))
+      olders.push(await openOlder(objects, manifest));
+  }
+  const { parts, chunks } = await addChunks(file, image, { ...tools, threads, newest: olders[0] });
   const sourceOf = ({ part: name, offset, length }: Range): Source => {
     const { places, extents } = image.parts.find((one) => one.name === name)!;
     const slice = sliceExtents(extents, offset, length);
@@ -62,13 +67,10 @@ export async function addRelease(image: ImageRelease, older: readonly Release[],
     recipes.push({ ...(from && { from: from.rootHash }), sha256, sizeBytes: content.length, fetchBytes: bytes });
     updates.push({ ...(from && { from: from.version }), bytes });
   };
-  for (const { manifest } of older) {
-    if (recipes.some(({ from }) => from === manifest.verity.rootHash)) continue;
-    const { recipe, pack } = await makeDelta(await openOlder(objects, manifest), chunks, {
-      ...{ ...tools, threads, sourceOf },
-    });
+  for (const one of olders) {
+    const { recipe, pack } = await makeDelta(one, chunks, { ...tools, threads, sourceOf });
     if (recipe.pack) await objects.putPack(recipe.pack.sha256, pack);
-    await add(recipe, { rootHash: manifest.verity.rootHash, version: manifest.version });
+    await add(recipe, one);
   }
   await add(wholeRecipe(chunks));
   const { board, version, builtS, verity } = image;
@@ -92,7 +94,7 @@ export async function addRelease(image: ImageRelease, older: readonly Release[],
 async function addChunks(
   file: FileHandle,
   image: ImageRelease,
-  { objects, progress, signal, threads }: Tools & { threads: Threads },
+  { objects, progress, signal, threads, newest }: Tools & { threads: Threads; newest: OlderRelease | undefined },
 ): Promise<{ parts: Part[]; chunks: Chunk[] }> {
   const totalBytes = image.parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   progress.stage(`cutting ${image.board} ${image.version} into chunks`, totalBytes);
@@ -104,7 +106,11 @@ async function addChunks(
   try {
     for (const part of image.parts) {
       const tree = part.name === "root" ? makeTree(image.verity.dataBlocks) : undefined;
-      const cuts = cutPart(file, part, image.path, { threads, tree });
+      const cuts = cutPart(file, part, image.path, {
+        threads,
+        tree,
+        foresee: foreseeFrom(newest?.chunks ?? [], part.name),
+      });
       let cut = await cuts.next();
       for (; !cut.done; cut = await cuts.next()) {
         signal?.throwIfAborted();

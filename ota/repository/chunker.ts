@@ -59,11 +59,39 @@ function sumBefore(bytes: Uint8Array, end: number): number {
   return sum;
 }
 
-/** The lengths of the chunks that `bytes` begin with: of all that further bytes would not change, and of the rest if `isEnd`. */
-export function chunkLengths(bytes: Uint8Array, isEnd: boolean): number[] {
-  const lengths: number[] = [];
-  for (let at = 0; bytes.length - at >= (isEnd ? 1 : maxChunkBytes); at += lengths.at(-1)!) {
-    lengths.push(chunkLength(bytes, at));
+export type Cut = { length: number; sha256: string };
+/** A chunk that may come next. `isLast`: it ended where its part did, not where its content says. */
+export type Guess = Cut & { isLast: boolean };
+/** `before`: the digest of the chunk before; undefined at the beginning of a part. */
+export type Foresee = (before: string | undefined) => Guess | undefined;
+
+/**
+ * The chunks that `bytes` begin with, `before` being the one before them: all that further bytes would not change, and the rest if
+ * `isEnd`. A guess that proves right saves looking for the cut, and changes nothing: where a chunk ends, its own bytes say.
+ */
+export function cutChunks(bytes: Uint8Array, isEnd: boolean, foresee: Foresee, before?: string): Cut[] {
+  const cuts: Cut[] = [];
+  let last = before;
+  for (let at = 0; bytes.length - at >= (isEnd ? 1 : maxChunkBytes); at += cuts.at(-1)!.length) {
+    const cut = provedRight(foresee(last), bytes, at, isEnd) ?? cutAt(bytes, at, chunkLength(bytes, at));
+    cuts.push(cut);
+    last = cut.sha256;
   }
-  return lengths;
+  return cuts;
+}
+
+const cutAt = (bytes: Uint8Array, at: number, length: number): Cut => ({
+  length,
+  sha256: hash("sha256", bytes.subarray(at, at + length)),
+});
+
+function provedRight(guess: Guess | undefined, bytes: Uint8Array, at: number, isEnd: boolean): Cut | undefined {
+  if (!guess) return undefined;
+  const left = bytes.length - at;
+  const isPossible = guess.isLast
+    ? isEnd && guess.length === left
+    : guess.length > minChunkBytes && guess.length <= Math.min(left, maxChunkBytes);
+  if (!isPossible) return undefined;
+  const cut = cutAt(bytes, at, guess.length);
+  return cut.sha256 === guess.sha256 ? cut : undefined;
 }

@@ -126,7 +126,7 @@ async function copySteps(
     if (one.kind !== "copy") return;
     signal?.throwIfAborted();
     const { chunks, length, from } = one;
-    const sha256 = chunks.length === 1 ? chunks[0]!.sha256 : await threads.digestOf(sourceOf(one));
+    const sha256 = chunks.length === 1 ? chunks[0]!.sha256 : await threads.digest(sourceOf(one));
     made.set(chunks[0]!, { steps: [{ kind: "copy", length, sha256, from: { ...from, length } }] });
   });
 }

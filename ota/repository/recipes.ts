@@ -2,6 +2,7 @@
 // Pure.
 import type { Part, PartName } from "../format/manifest.ts";
 import { maxDictionaryBytes, maxStepBytes, type Recipe, type Step } from "../format/recipe.ts";
+import type { Foresee, Guess } from "./chunker.ts";
 import type { Span } from "./similar.ts";
 
 /** A chunk, and where it lies in its release. */
@@ -24,6 +25,17 @@ export function chunksOfRecipe({ steps }: Recipe, parts: readonly Pick<Part, "na
     if (offset === part.sizeBytes) [index, offset] = [index + 1, 0];
   }
   return chunks;
+}
+
+/** Foresees that behind a chunk of `older` comes the one that comes there, and first the one that is first there. */
+export function foreseeFrom(older: readonly Chunk[], part: PartName): Foresee {
+  const guesses = new Map<string | undefined, Guess>();
+  for (const [index, { part: own, offset, length, sha256 }] of older.entries()) {
+    const before = offset === 0 ? undefined : older[index - 1]!.sha256;
+    if (offset === 0 ? own !== part : guesses.has(before)) continue;
+    guesses.set(before, { length, sha256, isLast: older[index + 1]?.part !== own });
+  }
+  return (before) => guesses.get(before);
 }
 
 /** Chunks that are neighbors in the new release, made by one step or left single. */

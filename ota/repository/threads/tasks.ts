@@ -7,19 +7,12 @@ import { digestBlocks } from "../../format/verity.ts";
 import { makeAligner } from "../align.ts";
 import { makeReader, type Source } from "../source.ts";
 
-export type DigestTask = {
-  kind: "digest";
-  bytes: Uint8Array;
-  /** Of the stretches that get a digest each, one behind the other from the beginning of `bytes`. */
-  lengths: readonly number[];
-  /** Where in `bytes` the blocks begin whose digests the hash tree needs. */
-  blocksFrom?: number;
-};
-export type DigestOfTask = { kind: "digestOf"; source: Source };
+/** The digests that the hash tree needs of `blocks`. */
+export type DigestBlocksTask = { kind: "digestBlocks"; blocks: Uint8Array };
+export type DigestTask = { kind: "digest"; source: Source };
 export type PatchTask = { kind: "patch"; older: Source; content: Source };
-export type Task = DigestTask | DigestOfTask | PatchTask;
+export type Task = DigestBlocksTask | DigestTask | PatchTask;
 
-export type Digests = { sha256: string[]; blocks?: Uint8Array };
 /** A zstd frame and the digest of the content, or nothing if the patch is longer than a device takes. */
 export type PatchFrame = { frame: Uint8Array; sha256: string } | undefined;
 
@@ -28,19 +21,18 @@ const level = 19;
 const align = makeAligner();
 const [readOlder, readContent] = [makeReader(), makeReader()];
 
-export function digest({ bytes, lengths, blocksFrom }: DigestTask): Digests {
-  const sha256: string[] = [];
-  let at = 0;
-  for (const length of lengths) {
-    sha256.push(hash("sha256", bytes.subarray(at, at + length)));
-    at += length;
+export async function perform(task: Task): Promise<Uint8Array | string | PatchFrame> {
+  switch (task.kind) {
+    case "digestBlocks":
+      return digestBlocks(task.blocks);
+    case "digest":
+      return hash("sha256", readContent(task.source));
+    case "patch":
+      return await patch(task);
   }
-  return { sha256, ...(blocksFrom !== undefined && { blocks: digestBlocks(bytes.subarray(blocksFrom)) }) };
 }
 
-export const digestOf = ({ source }: DigestOfTask): string => hash("sha256", readContent(source));
-
-export async function patch(task: PatchTask): Promise<PatchFrame> {
+async function patch(task: PatchTask): Promise<PatchFrame> {
   const [older, content] = [readOlder(task.older), readContent(task.content)];
   const encoded = encodePatch(older, content, align(older, content));
   if (encoded.length > maxPatchBytes(content.length)) return undefined;

@@ -1,7 +1,7 @@
 // The program of one thread: does each task when the one before is done, because they share buffers, and answers.
 import { parentPort } from "node:worker_threads";
 import { HamletError } from "../../../system/error.ts";
-import { digest, digestOf, patch, type Task } from "./tasks.ts";
+import { perform, type Task } from "./tasks.ts";
 
 let last = Promise.resolve();
 parentPort!.on("message", ({ id, task }: { id: number; task: Task }) => {
@@ -10,9 +10,7 @@ parentPort!.on("message", ({ id, task }: { id: number; task: Task }) => {
 
 async function answer(task: Task): Promise<{ result: unknown } | { refusal: object }> {
   try {
-    return {
-      result: await (task.kind === "digest" ? digest(task) : task.kind === "patch" ? patch(task) : digestOf(task)),
-    };
+    return { result: await perform(task) };
   } catch (error) {
     if (!(error instanceof HamletError)) throw error;
     // Copied to the other thread it would lose its code.

@@ -4,11 +4,12 @@ import { Worker } from "node:worker_threads";
 import { type ErrorCode, HamletError } from "../../../system/error.ts";
 import { programFile } from "../../../system/package.ts";
 import type { Source } from "../source.ts";
-import type { Digests, DigestTask, PatchFrame, PatchTask, Task } from "./tasks.ts";
+import type { PatchFrame, PatchTask, Task } from "./tasks.ts";
 
 export type Threads = AsyncDisposable & {
-  digest(task: Omit<DigestTask, "kind">): Promise<Digests>;
-  digestOf(source: Source): Promise<string>;
+  /** As `digestBlocks` does. `blocks` should be shared memory. */
+  digestBlocks(blocks: Uint8Array): Promise<Uint8Array>;
+  digest(source: Source): Promise<string>;
   patch(task: Omit<PatchTask, "kind">): Promise<PatchFrame>;
 };
 
@@ -31,8 +32,8 @@ export function startThreads(count = Math.min(mostThreads, Math.max(2, available
     return await answer.promise;
   };
   return {
-    digest: (task) => run({ kind: "digest", ...task }) as Promise<Digests>,
-    digestOf: (source) => run({ kind: "digestOf", source }) as Promise<string>,
+    digestBlocks: (blocks) => run({ kind: "digestBlocks", blocks }) as Promise<Uint8Array>,
+    digest: (source) => run({ kind: "digest", source }) as Promise<string>,
     patch: (task) => run({ kind: "patch", ...task }) as Promise<PatchFrame>,
     async [Symbol.asyncDispose]() {
       await Promise.all(threads.map(({ worker }) => worker.terminate()));

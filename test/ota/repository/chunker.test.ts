@@ -3,8 +3,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   averageChunkBytes,
+  type Cut,
   chunkLength,
-  chunkLengths,
+  cutChunks,
+  type Guess,
   maxChunkBytes,
   minChunkBytes,
 } from "../../../ota/repository/chunker.ts";
@@ -24,7 +26,7 @@ function cut(bytes: Buffer, pieceBytes = 1 << 20): Buffer[] {
   const chunks: Buffer[] = [];
   let start = 0;
   for (let end = Math.min(pieceBytes, bytes.length); ; end = Math.min(end + pieceBytes, bytes.length)) {
-    for (const length of chunkLengths(bytes.subarray(start, end), end === bytes.length)) {
+    for (const { length } of cutChunks(bytes.subarray(start, end), end === bytes.length, () => undefined)) {
       chunks.push(bytes.subarray(start, start + length));
       start += length;
     }
@@ -87,4 +89,54 @@ test("an insertion changes the chunks around it and no others", () => {
   const fresh = cut(changed).filter((chunk) => !before.has(digest(chunk)));
   expect(fresh.length).toBeGreaterThan(0);
   expect(fresh.length).toBeLessThanOrEqual(3);
+});
+
+const nothing = () => undefined;
+/** Foresees `cuts` in their order. */
+function following(cuts: readonly Cut[]) {
+  const next = new Map<string | undefined, Guess>();
+  for (const [index, cut] of cuts.entries()) {
+    next.set(cuts[index - 1]?.sha256, { ...cut, isLast: index + 1 === cuts.length });
+  }
+  return (before: string | undefined) => next.get(before);
+}
+
+test("what an older release tells of its chunks changes no cut, whatever has changed since", () => {
+  const older = noise(3_000_000, 5);
+  const foresee = following(cutChunks(older, true, nothing));
+  const news = [
+    older,
+    Buffer.concat([older.subarray(0, 1_000_000), Buffer.from("inserted"), older.subarray(1_000_000)]),
+    // Its last chunk is in the middle now, or its end is missing.
+    Buffer.concat([older, noise(400_000, 6)]),
+    older.subarray(0, 2_500_001),
+    Buffer.concat([older.subarray(2_000_000), older]),
+    noise(1_000_000, 9),
+    older.subarray(0, 10_000),
+  ];
+  for (const bytes of news) {
+    expect(cutChunks(bytes, true, foresee)).toEqual(cutChunks(bytes, true, nothing));
+    expect(cutChunks(bytes, false, foresee)).toEqual(cutChunks(bytes, false, nothing));
+  }
+});
+
+test("a guess that proves right is taken, and one that is wrong or impossible is not", () => {
+  const bytes = noise(1_000_000, 5);
+  const cuts = cutChunks(bytes, true, nothing);
+  const digest = (length: number) => createHash("sha256").update(bytes.subarray(0, length)).digest("hex");
+  const first = (guess: Guess, isEnd = true) => cutChunks(bytes, isEnd, (before) => (before ? undefined : guess))[0];
+  // No release has such a chunk: that it is taken shows that nothing was looked for.
+  const other = cuts[0]!.length + 1000;
+  expect(first({ length: other, sha256: digest(other), isLast: false })).toEqual({
+    length: other,
+    sha256: digest(other),
+  });
+  expect(first({ length: other, sha256: digest(other - 1), isLast: false })).toEqual(cuts[0]);
+  for (const length of [0, 1, minChunkBytes, maxChunkBytes + 1, 2_000_000]) {
+    expect(first({ length, sha256: digest(length), isLast: false })).toEqual(cuts[0]);
+  }
+  expect(first({ length: other, sha256: digest(other), isLast: true })).toEqual(cuts[0]);
+  const whole = { length: bytes.length, sha256: digest(bytes.length), isLast: true };
+  expect(first(whole)).toEqual({ length: whole.length, sha256: whole.sha256 });
+  expect(first(whole, false)).toEqual(cuts[0]);
 });

@@ -1,6 +1,13 @@
 import { expect, test } from "vitest";
 import { maxDictionaryBytes } from "../../../ota/format/recipe.ts";
-import { type Chunk, chunksOfRecipe, joinPatches, planDelta, wholeRecipe } from "../../../ota/repository/recipes.ts";
+import {
+  type Chunk,
+  chunksOfRecipe,
+  foreseeFrom,
+  joinPatches,
+  planDelta,
+  wholeRecipe,
+} from "../../../ota/repository/recipes.ts";
 
 const kib = 1 << 10;
 /** Chunks of 64 KiB, one for each letter. */
@@ -92,4 +99,21 @@ test("a patch takes no bytes from beyond the older part, and none where it has t
   expect(of(950 * kib, 1000 * kib)).toEqual({ part: "root", offset: 822 * kib, length: 178 * kib });
   expect(of(0, 1000).length).toBe(0);
   expect(of(0, 0).length).toBe(0);
+});
+
+test("behind a chunk the one is foreseen that was behind it first, and in a part's beginning its first", () => {
+  const older = [...chunks("abac"), ...chunks("de", "kernel")];
+  const inRoot = foreseeFrom(older, "root");
+  const guess = (sha256: string, isLast = false) => ({ sha256, length: 64 * kib, isLast });
+  expect([undefined, "a", "b", "c", "x"].map(inRoot)).toEqual([
+    guess("a"),
+    guess("b"),
+    guess("a"),
+    undefined,
+    undefined,
+  ]);
+  expect(foreseeFrom(older, "kernel")(undefined)).toEqual(guess("d"));
+  expect(inRoot("d")).toEqual(guess("e", true));
+  expect(foreseeFrom(chunks("a"), "root")(undefined)).toEqual(guess("a", true));
+  expect(foreseeFrom([], "root")(undefined)).toBeUndefined();
 });

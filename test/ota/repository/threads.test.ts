@@ -6,8 +6,9 @@ import { zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { unpackPatch } from "../../../ota/format/unpack.ts";
 import { makeTree } from "../../../ota/format/verity.ts";
-import { chunkLengths } from "../../../ota/repository/chunker.ts";
+import { cutChunks, type Foresee } from "../../../ota/repository/chunker.ts";
 import { cutPart } from "../../../ota/repository/cut.ts";
+import { foreseeFrom } from "../../../ota/repository/recipes.ts";
 import type { Source } from "../../../ota/repository/source.ts";
 import { startThreads, type Threads } from "../../../ota/repository/threads/threads.ts";
 import { noise } from "./image.ts";
@@ -25,7 +26,7 @@ afterAll(async () => {
 });
 
 /** The chunks of a part, each as it was when it came, and the digest of the whole. */
-async function cut(bytes: Buffer, sizeBytes = bytes.length) {
+async function cut(bytes: Buffer, sizeBytes = bytes.length, foresee: Foresee = () => undefined) {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-cut-"));
   try {
     const path = join(folder, "part");
@@ -33,7 +34,7 @@ async function cut(bytes: Buffer, sizeBytes = bytes.length) {
     await using file = await open(path, "r");
     const tree = makeTree(sizeBytes / 4096);
     const part = { name: "root" as const, sizeBytes, places: [], extents: [{ offset: 0, length: sizeBytes }] };
-    const cuts = cutPart(file, part, path, { threads, tree });
+    const cuts = cutPart(file, part, path, { threads, tree, foresee });
     const chunks: { offset: number; sha256: string; content: Buffer }[] = [];
     let next = await cuts.next();
     for (; !next.done; next = await cuts.next()) {
@@ -49,7 +50,9 @@ async function cut(bytes: Buffer, sizeBytes = bytes.length) {
 test("a part longer than all buffers is cut as in one piece, and its digests are those of its bytes", async () => {
   const bytes = noise(4096 * 5000, 9);
   const { chunks, whole, rootHash } = await cut(bytes);
-  expect(chunks.map(({ content }) => content.length)).toEqual(chunkLengths(bytes, true));
+  expect(chunks.map(({ content }) => content.length)).toEqual(
+    cutChunks(bytes, true, () => undefined).map(({ length }) => length),
+  );
   let offset = 0;
   for (const chunk of chunks) {
     expect(chunk.offset).toBe(offset);
@@ -61,6 +64,19 @@ test("a part longer than all buffers is cut as in one piece, and its digests are
   const own = makeTree(5000);
   own.add(bytes);
   expect(rootHash).toBe(own.finish().rootHash);
+});
+
+test("a part is cut the same when an older release tells what may come, across all pieces", async () => {
+  const older = noise(4096 * 5000, 9);
+  const chunks = cutChunks(older, true, () => undefined).map((one) => ({ part: "root" as const, offset: 0, ...one }));
+  for (let at = 0, index = 0; index < chunks.length; at += chunks[index++]!.length) chunks[index]!.offset = at;
+  const bytes = Buffer.concat([older.subarray(0, 4096 * 2000), noise(4096, 2), older.subarray(4096 * 2000)]);
+  const digests = async (foresee?: Foresee) => {
+    const { chunks, ...rest } = await cut(bytes, bytes.length, foresee);
+    // Comparing the content would take longer than cutting it.
+    return { ...rest, chunks: chunks.map(({ offset, content }) => `${offset} ${hash("sha256", content)}`) };
+  };
+  expect(await digests(foreseeFrom(chunks, "root"))).toEqual(await digests());
 });
 
 test("a part that ends early is refused", async () => {
@@ -130,43 +146,43 @@ test("places of a part are zeros in what a thread reads", async () => {
   const source = { ...plain(image), offset: 1000, places } as Source;
   const expected = Buffer.from(bytes);
   expected[2000] = 0;
-  expect(await threads.digestOf(source)).toBe(hash("sha256", expected));
+  expect(await threads.digest(source)).toBe(hash("sha256", expected));
 });
 
 test("what a thread cannot read is refused, and it goes on", async () => {
   await using image = await sourceOf(noise(9000, 1));
   const source = plain(image) as Source & { kind: "image" };
   const beyond = { ...source, extents: source.extents.map((one) => ({ ...one, offset: one.offset + 200 })) };
-  await expect(threads.digestOf(beyond)).rejects.toMatchObject({
+  await expect(threads.digest(beyond)).rejects.toMatchObject({
     code: "image.truncated",
     hint: expect.stringMatching(/copy/),
   });
   const objects = await objectsOf(noise(9000, 1));
   const [object] = objects.objects;
   const missing = { ...objects, objects: [{ ...object!, path: join(work, "none") }] };
-  await expect(threads.digestOf(missing)).rejects.toMatchObject({
+  await expect(threads.digest(missing)).rejects.toMatchObject({
     code: "ota.damaged",
     message: expect.stringMatching(/is missing/),
   });
   const other = { ...objects, objects: [{ ...object!, sha256: "0".repeat(64) }] };
-  await expect(threads.digestOf(other)).rejects.toMatchObject({
+  await expect(threads.digest(other)).rejects.toMatchObject({
     code: "ota.damaged",
     message: expect.stringMatching(/has other content/),
   });
   await writeFile(object!.path, "no frame");
-  await expect(threads.digestOf(objects)).rejects.toMatchObject({
+  await expect(threads.digest(objects)).rejects.toMatchObject({
     code: "ota.damaged",
     message: expect.stringMatching(/no zstd frame/),
   });
-  expect(await threads.digestOf(source)).toBe(hash("sha256", noise(9000, 1)));
+  expect(await threads.digest(source)).toBe(hash("sha256", noise(9000, 1)));
 });
 
 test("when a thread fails, what it was asked fails too, and so does what it is asked later", async () => {
   await using one = startThreads(1);
-  const wrong = one.digestOf(null as unknown as Source);
-  const behind = one.digest({ bytes: Buffer.alloc(10), lengths: [10] });
+  const wrong = one.digest(null as unknown as Source);
+  const behind = one.digestBlocks(Buffer.alloc(4096));
   const ended = { code: "ota.threadFailed", cause: expect.any(TypeError) };
   await expect(wrong).rejects.toMatchObject(ended);
   await expect(behind).rejects.toMatchObject(ended);
-  await expect(one.digest({ bytes: Buffer.alloc(10), lengths: [10] })).rejects.toMatchObject(ended);
+  await expect(one.digestBlocks(Buffer.alloc(4096))).rejects.toMatchObject(ended);
 });
