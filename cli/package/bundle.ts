@@ -102,20 +102,32 @@ export async function bundleProgram(
   }
 }
 
-/** Loads Node's own modules when the program runs: one that an old Node lacks must not fail before the check. */
+/**
+ * Loads Node's own modules when the program runs: one that an old Node lacks must not fail before the check. All files share one
+ * variable for each name that they import; a copy of the module for each file would take the agent 1 MB of memory.
+ */
 const lateBuiltins: Plugin = {
   name: "late-builtins",
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^[a-z]/ }, ({ path, namespace }) => {
+    onResolve({ filter: /^[a-z]/ }, ({ path, namespace, kind }) => {
       const name = path.replace(/^node:/, "");
       const isBuiltin = path !== name || builtinModules.includes(name);
       if (!isBuiltin) return undefined;
-      if (namespace === "builtin") return { path, external: true };
+      if (kind !== "import-statement" || namespace === "builtin") return { path: `node:${name}`, external: true };
       return { path: `node:${name}`, namespace: "builtin" };
     });
-    onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
-      contents: `module.exports = require(${JSON.stringify(path)});`,
-    }));
+    onLoad({ filter: /.*/, namespace: "builtin" }, async ({ path }) => {
+      const names = Object.keys(await import(path)).filter((name) => name !== "default" && name !== "module.exports");
+      return {
+        contents: [
+          `const all = /* @__PURE__ */ require(${JSON.stringify(path)});`,
+          "const take = (name) => all[name];",
+          "export { all as default };",
+          // Marked as pure, so that only what is imported somewhere is left.
+          ...names.map((name) => `export const ${name} = /* @__PURE__ */ take(${JSON.stringify(name)});`),
+        ].join("\n"),
+      };
+    });
   },
 };
 

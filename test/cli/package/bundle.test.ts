@@ -13,13 +13,17 @@ beforeAll(async () => {
     `#!/usr/bin/env node
      import { readFileSync } from "node:fs";
      import fs from "fs";
-     import { zstdCompressSync, notThereAtAll } from "node:zlib";
+     import { zstdCompressSync } from "node:zlib";
      declare const HAMLET_PAGE: string;
      { using thing = { [Symbol.dispose]() { console.log("disposed"); } }; void thing; }
      console.log(await Promise.resolve(typeof readFileSync), fs.readFileSync === readFileSync, typeof zstdCompressSync, HAMLET_PAGE);`,
   );
   await bundleProgram(join(folder, "program.ts"), join(folder, "program.mjs"), "<p>page</p>");
-  await writeFile(join(folder, "old.cjs"), 'Object.defineProperty(process.versions, "node", { value: "18.0.0" });');
+  await writeFile(
+    join(folder, "old.cjs"),
+    `Object.defineProperty(process.versions, "node", { value: "18.0.0" });
+     delete require("node:zlib").zstdCompressSync;`,
+  );
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -39,6 +43,22 @@ test("an older Node gets a one-line error and exit code 2", async () => {
   const { code, stdout, stderr } = await start("--require", join(folder, "old.cjs"), join(folder, "program.mjs"));
   expect(stderr).toBe("hamlet: node.tooOld: this is Node.js 18.0.0; 24.0 or newer is needed\n");
   expect([code, stdout]).toEqual([2, ""]);
+});
+
+test("files that import the same module of Node share it, since a copy for each would cost a device memory", async () => {
+  const text =
+    'import { createHash } from "node:crypto"; export const hash = (text) => createHash("md5").update(text).digest("hex");';
+  await writeFile(join(folder, "one.js"), text);
+  await writeFile(join(folder, "two.js"), text);
+  const both =
+    'import * as one from "./one.js"; import * as two from "./two.js"; console.log(one.hash("x") === two.hash("x"));';
+  await writeFile(join(folder, "both.js"), both);
+  await bundleProgram(join(folder, "both.js"), join(folder, "both.mjs"), "");
+  const built = await readFile(join(folder, "both.mjs"), "utf8");
+  // What esbuild copies a module's properties with.
+  expect(built).not.toContain("getOwnPropertyDescriptor");
+  expect(built.match(/"node:crypto"/g)).toHaveLength(1);
+  expect((await start(join(folder, "both.mjs"))).stdout).toBe("true\n");
 });
 
 test("a program that does not compile gives a coded error that names the position", async () => {
