@@ -61,6 +61,13 @@ test("files that import the same module of Node share it, since a copy for each 
   expect((await start(join(folder, "both.mjs"))).stdout).toBe("true\n");
 });
 
+test("a stack trace of a built program names the functions, without a second name for each", async () => {
+  await writeFile(join(folder, "fails.ts"), 'const failHere = () => console.log(new Error("x").stack); failHere();');
+  await bundleProgram(join(folder, "fails.ts"), join(folder, "fails.mjs"), "");
+  expect((await start(join(folder, "fails.mjs"))).stdout).toContain("at failHere");
+  expect(await readFile(join(folder, "fails.mjs"), "utf8")).not.toContain("defineProperty");
+});
+
 test("a program that does not compile gives a coded error that names the position", async () => {
   await writeFile(join(folder, "bad.ts"), "export const x = ;");
   const building = bundleProgram(join(folder, "bad.ts"), join(folder, "bad.mjs"), "");
