@@ -97,8 +97,8 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   const complain = (what: string) => (error: unknown) => log.warn(`${what}: ${describeError(error)}`);
   const timers = [
     every(intervalMs, report, complain("metrics"), 0.05),
-    // A device that has just started has better things to do.
-    every(Math.min(30_000, intervalMs * 3), takeInventory, complain("inventory"), 0.2),
+    // Another Node and a dozen commands: not while a device that has just started, on one slow core, still meets the others.
+    every(Math.min(120_000, intervalMs * 12), takeInventory, complain("inventory"), 0.2),
   ];
   void report().catch(complain("metrics"));
 
