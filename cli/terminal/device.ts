@@ -117,12 +117,12 @@ export async function findDeviceForRequests(values: Values): Promise<Device & Re
   throw takesNoRequests(device.found);
 }
 
-/** A device of this lab; by default the first with an agent. Throws `device.noAnswer`. */
+/** A device of this lab; by default one that is in touch with others, else the first with an agent. Throws `device.noAnswer`. */
 export async function findLabDevice(lab: LabClient, wanted?: string): Promise<Device> {
   const { devices } = await lab.status();
-  // The first with an agent; devices that are off or booting cannot answer.
-  const ready = devices.find(({ state }) => !["off", "booting", "silent"].includes(state));
-  const name = wanted ?? ready?.name;
+  // A device that has just started tells little and takes no orders yet; one that is off or booting cannot answer.
+  const answering = devices.filter(({ state }) => !["off", "booting", "silent"].includes(state));
+  const name = wanted ?? (answering.find(({ state }) => state === "alive") ?? answering[0])?.name;
   if (name === undefined) {
     throw new HamletError("device.noAnswer", "no device of the lab has an agent yet", {
       hint: "see how far they are with: hamlet lab status",

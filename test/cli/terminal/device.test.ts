@@ -7,8 +7,9 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { Status } from "../../../agent/api/schema.ts";
-import { findDevice } from "../../../cli/terminal/device.ts";
+import { findDevice, findLabDevice } from "../../../cli/terminal/device.ts";
 import { makePageHandler, type PageKind } from "../../../dashboard/api/handler.ts";
+import type { LabClient } from "../../../image/lab/supervisor/client.ts";
 import { makeStatusSource } from "../../dashboard/api/status-source.ts";
 import { eventually } from "../../eventually.ts";
 
@@ -124,4 +125,18 @@ test("without a device, the error says how to get one", async () => {
   const lost = hamlet("net", "explain", "cellar");
   expect(await lost.exit).toBe(1);
   expect(lost.errors.join("\n")).toMatch(/device\.notFound.*hamlet lab up --devices 3/);
+});
+
+test("in the lab a device that has just started is not asked while another is in touch with its neighbors", async () => {
+  const labOf = (...states: string[]) =>
+    ({
+      status: async () => ({ devices: states.map((state, index) => ({ name: ["attic", "cellar"][index], state })) }),
+      channel: () => Promise.reject(new Error("this test asks nothing")),
+    }) as unknown as LabClient;
+  const foundIn = async (...states: string[]) => (await findLabDevice(labOf(...states))).found;
+
+  expect(await foundIn("joining", "alive")).toBe("cellar in the lab");
+  expect(await foundIn("joining", "booting")).toBe("attic in the lab");
+  expect(await foundIn("apart", "joining")).toBe("attic in the lab");
+  await expect(foundIn("off", "booting")).rejects.toMatchObject({ code: "device.noAnswer" });
 });
