@@ -11,11 +11,9 @@ export type Kernel = {
   undo(change: Change): Promise<void>;
 };
 
-const timeoutMs = 10_000;
-
 export function openKernel(run: Run, sysctls: Sysctls = kernelSysctls()): Kernel {
   const succeeds = (argv: Argv) =>
-    run(argv, { timeoutMs }).then(
+    run(argv).then(
       () => true,
       () => false,
     );
@@ -23,7 +21,7 @@ export function openKernel(run: Run, sysctls: Sysctls = kernelSysctls()): Kernel
     if (kind === "interface") return succeeds(["ip", "link", "show", "dev", key]);
     if (kind === "table") return succeeds(["nft", "list", "table", ...key.split(" ")]);
     const [, prefix = "", , metric = ""] = key.split(" ");
-    const routes = await run(["ip", "-6", "route", "show", "root", prefix], { timeoutMs }).catch(() => "");
+    const routes = await run(["ip", "-6", "route", "show", "root", prefix]).catch(() => "");
     return routes
       .split("\n")
       .some((line) => line.startsWith(`unreachable ${prefix} `) && line.includes(` metric ${metric}`));
@@ -41,7 +39,7 @@ export function openKernel(run: Run, sysctls: Sysctls = kernelSysctls()): Kernel
       return (await isPresent(place)) ? "present" : "absent";
     },
     async undo(change) {
-      if (change.kind !== "sysctl") await run(removal(change), { timeoutMs });
+      if (change.kind !== "sysctl") await run(removal(change));
       else {
         await sysctls.write(change.key, change.was);
         if (!isSame((await sysctls.read(change.key)) ?? "", change.was))

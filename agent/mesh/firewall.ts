@@ -17,8 +17,6 @@ export type Firewall = {
   stop(): void;
 };
 
-const timeoutMs = 10_000;
-
 /** Throws `guard.failed`: without these parts no socket may be opened. */
 export async function startFirewall(
   { run, log, journal, everyMs = 10_000 }: FirewallOptions,
@@ -52,7 +50,7 @@ export async function startFirewall(
 
 /** Whether every chain of every part stands: false also when the table cannot be read. */
 export const isComplete = (run: Run, parts: readonly Part[]): Promise<boolean> =>
-  run(["nft", "list", "table", "inet", "hamlet"], { timeoutMs }).then(
+  run(["nft", "list", "table", "inet", "hamlet"]).then(
     (table) =>
       parts.every(({ owner, chains }) =>
         chains.every(({ name }) => table.includes(`chain ${chainName(owner, name)} {`)),
@@ -63,7 +61,7 @@ export const isComplete = (run: Run, parts: readonly Part[]): Promise<boolean> =
 async function apply(run: Run, parts: readonly Part[]): Promise<void> {
   const input = tableText(parts);
   try {
-    await run(["nft", "-f", "-"], { input, timeoutMs });
+    await run(["nft", "-f", "-"], { input });
   } catch (cause) {
     const message = `cannot set the packet filter that guards the mesh: ${describeError(cause)}`;
     throw new HamletError("guard.failed", message, { hint: hintFor(cause), cause });

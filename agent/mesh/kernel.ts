@@ -7,9 +7,6 @@ import { parseJson } from "../../system/files.ts";
 import type { Current, CurrentInterface, Route } from "./plan.ts";
 import { parseDump } from "./status.ts";
 
-// Each command answers in milliseconds; one that does not is stuck, and must not hold up the queue.
-export const timeoutMs = 5_000;
-
 const Links = z.array(
   z.object({
     ifname: z.string(),
@@ -61,7 +58,7 @@ async function readInterface(run: Run, found: z.infer<typeof Links>[number]): Pr
   const addresses = found.addr_info
     .filter(({ family }) => family === "inet6")
     .map(({ local, prefixlen }) => `${canonicalIpv6(local) ?? local}/${prefixlen}`);
-  const device = parseDump(await run(["wg", "show", link, "dump"], { timeoutMs }));
+  const device = parseDump(await run(["wg", "show", link, "dump"]));
   return {
     kind,
     mtu: found.mtu,
@@ -83,7 +80,7 @@ async function readRoutes(run: Run, prefix: string): Promise<Route[]> {
 }
 
 async function ask<T extends z.ZodType>(run: Run, argv: Parameters<Run>[0], schema: T): Promise<z.infer<T>> {
-  const text = await run(argv, { timeoutMs });
+  const text = await run(argv);
   const parsed = schema.safeParse(text.trim() === "" ? [] : parseJson(text));
   if (parsed.success) return parsed.data;
   throw new HamletError("mesh.failed", `${argv.join(" ")} printed something unexpected`, {

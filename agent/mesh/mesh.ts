@@ -8,7 +8,7 @@ import { makeQueue } from "../../system/queue.ts";
 import type { Warnings } from "../health/warnings.ts";
 import { isSamePlace, type Place } from "../kernel/changes.ts";
 import type { Journal } from "../kernel/journal.ts";
-import { readCurrent, timeoutMs } from "./kernel.ts";
+import { readCurrent } from "./kernel.ts";
 import { wireguardPublicKey } from "./key.ts";
 import { acceptable, madeFor, planMesh, printPlan, type Step, type WantedInterface, type WantedPeer } from "./plan.ts";
 import { type PeerStatus, parseDump } from "./status.ts";
@@ -87,7 +87,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   const act = async ({ argv, input, makes }: Step) => {
     if (makes) await journal.recordMade("mesh", makes, log);
     try {
-      await run(argv, { timeoutMs, ...(input !== undefined && { input }) });
+      await run(argv, input === undefined ? {} : { input });
     } catch (cause) {
       throw explained(cause, options);
     }
@@ -114,7 +114,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   const remove = async (link: string) => {
     const running = userspace.get(link);
     if (running) return running.stop();
-    await run(["ip", "link", "del", "dev", link], { timeoutMs }).catch((error) =>
+    await run(["ip", "link", "del", "dev", link]).catch((error) =>
       log.warn(`cannot remove ${link}: ${describeError(error)}`),
     );
   };
@@ -152,7 +152,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     status: () =>
       inTurn(async () => {
         if (isStopped) return [];
-        const show = async () => parseDump(await run(["wg", "show", name, "dump"], { timeoutMs })).peers;
+        const show = async () => parseDump(await run(["wg", "show", name, "dump"])).peers;
         if (clock.monotonic() - appliedAt >= reconcileMs) await apply({ wasApplied: true });
         const peers = await show().catch(async () => {
           await apply({ wasApplied: true });
