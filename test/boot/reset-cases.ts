@@ -48,7 +48,9 @@ export async function proveReset(): Promise<string> {
   const unprovisioned = seconds();
 
   const card = gzipSync(encodeProvisionFile({ ...(await tokenOf(lab)), name: "attic" })).toString("base64");
-  await onAttic(lab, `echo ${card} | base64 -d | gzip -d >/efi/hamlet/provision.json && sync && systemctl reboot`);
+  await onAttic(lab, `echo ${card} | base64 -d | gzip -d >/efi/hamlet/provision.json && sync`);
+  // Later, so that the answer of this command is not cut off by what it does.
+  await onAttic(lab, "systemd-run --quiet --on-active=2s systemctl reboot");
   await eventually(async () => {
     const { phase, self, members } = await lab.statusOf("attic");
     assert.deepEqual([phase, self.name, self.id === id], ["member", "attic", false]);
