@@ -1,6 +1,7 @@
 // A long-running program: collects its output and exit status, and signals the program itself rather than nsenter.
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Argv } from "../../system/command.ts";
 import { eventually } from "../eventually.ts";
 
@@ -14,6 +15,9 @@ export type Child = {
   kill(signal?: NodeJS.Signals): Promise<void>;
   ended: Promise<{ code: number | null; signal: string | null }>;
 };
+
+/** How long nsenter may take to start the program. */
+const forkMs = 5_000;
 
 export function spawnIn(argv: Argv, { env, cwd }: { env?: Record<string, string>; cwd?: string } = {}): Child {
   const [file, ...args] = argv;
@@ -41,10 +45,15 @@ export function spawnIn(argv: Argv, { env, cwd }: { env?: Record<string, string>
       resolve({ code, signal });
     });
   });
-  const innerPid = (): number => {
+  const startedAt = performance.now();
+  const findInner = (): number | undefined => {
     const inner = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ")[0];
-    if (!inner) throw new Error(`${argv.join(" ")} has no process`);
-    return Number(inner);
+    return inner ? Number(inner) : undefined;
+  };
+  const innerPid = (): number => {
+    const inner = findInner();
+    if (inner === undefined) throw new Error(`${argv.join(" ")} has no process`);
+    return inner;
   };
   return {
     pid: innerPid,
@@ -63,11 +72,13 @@ export function spawnIn(argv: Argv, { env, cwd }: { env?: Record<string, string>
       return heard.match;
     },
     async kill(signal = "SIGTERM") {
+      // If nsenter were killed while it starts the program, the program would run on, unseen.
+      while (!hasEnded && !findInner() && performance.now() - startedAt < forkMs) await sleep(10);
       if (hasEnded) return;
       try {
         process.kill(innerPid(), signal);
       } catch {
-        child.kill("SIGKILL"); // nsenter never started the program
+        child.kill("SIGKILL"); // it is the program itself, without nsenter
       }
       await ended;
     },

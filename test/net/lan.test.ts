@@ -35,6 +35,16 @@ test.skipIf(skip)("no process and no folder of a LAN outlives it, even if the te
   await expect(readFile(`/proc/${pid}/comm`)).rejects.toThrow();
 });
 
+test.skipIf(skip)(
+  "a program that is ended as soon as it was started gets the signal itself, and does not run on unseen",
+  async () => {
+    await using lan = await makeLan(["attic"]);
+    const program = lan.spawn("attic", ["sleep", "1000"]);
+    await program.kill("SIGTERM");
+    expect(await program.ended).toEqual({ code: null, signal: "SIGTERM" });
+  },
+);
+
 test.skipIf(skip)("a timeout outside the namespaces ends the program inside", async () => {
   await using lan = await makeLan(["attic"]);
   await expect(lan.on("attic")(["sleep", "1000"], { timeoutMs: 200 })).rejects.toMatchObject({

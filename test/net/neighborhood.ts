@@ -16,6 +16,8 @@ export type Home = Lan & {
   street: Street;
   /** Writes a provision file for a device without an identity; by default with the neighborhood's own token. */
   provision(name: string, over?: Partial<ProvisionFile>): Promise<void>;
+  /** Writes the config of a host's agent; returns its path. */
+  configure(name: string, config?: DeepPartial<AgentConfig>): Promise<string>;
   /** Starts or restarts a host's agent with the state in its folder. */
   startAgent(name: string, config?: DeepPartial<AgentConfig>, env?: Record<string, string>): Promise<Child>;
   /** Provisions these hosts and starts their agents. */
@@ -56,17 +58,22 @@ export async function makeNeighborhood(
       await mkdir(join(lan.folder(name), "state"), { recursive: true });
       await writeFile(join(lan.folder(name), "state/provision.json"), encodeProvisionFile(file));
     },
-    async startAgent(name, config = {}, env = {}) {
+    async configure(name, config = {}) {
       const folder = lan.folder(name);
+      const path = join(folder, "agent.json");
       await mkdir(folder, { recursive: true });
       const full = { ...config, stateFolder: join(folder, "state"), runtimeFolder: join(folder, "run") };
-      await writeFile(join(folder, "agent.json"), JSON.stringify(full));
+      await writeFile(path, JSON.stringify(full));
+      return path;
+    },
+    async startAgent(name, config = {}, env = {}) {
+      const path = await home.configure(name, config);
       const argv = [
         process.execPath,
         ...["--max-semi-space-size=1", "--optimize-for-size", "--lite-mode"], // as in agent/units
         others[name] ?? bundle,
         "--config",
-        join(folder, "agent.json"),
+        path,
       ] as const;
       const agent = lan.spawn(name, argv, { env: { ...unitEnvironment, ...env } });
       agents.set(name, agent);

@@ -21,25 +21,16 @@ test.skipIf(lacks("namespaces", "wireguard", "nft"))(
     await using home = await makeNeighborhood(["attic", "cellar"]);
     await home.startAgents("cellar");
     await home.provision("attic");
-    // Starting the agent once writes attic's config; from here on pm2 runs it with that config.
-    await (await home.startAgent("attic")).kill("SIGKILL");
     const folder = home.folder("attic");
-    const env = { PM2_HOME: join(folder, "pm2"), HAMLET_CONFIG: join(folder, "agent.json"), HOME: folder };
+    const env = { PM2_HOME: join(folder, "pm2"), HAMLET_CONFIG: await home.configure("attic"), HOME: folder };
     const pm2 = (...args: string[]) =>
       home.on("attic")([process.execPath, bin("pm2"), ...args], { env, timeoutMs: 60_000 });
     const isMember = (status: Status) => status.members.filter(({ state }) => state === "alive").length === 2;
     try {
       await pm2("start", join(project, "agent/ecosystem.config.cjs"));
       await eventually(async () => expect(isMember(await home.status("attic"))).toBe(true), { within: 20_000 });
-      let before = "";
-      await eventually(
-        async () => {
-          before = await pm2("pid", "hamlet");
-          // On a busy machine pm2 may just have started another one.
-          await home.on("attic")(["kill", "-9", before.trim()]);
-        },
-        { within: 20_000, every: 500 },
-      );
+      const before = await pm2("pid", "hamlet");
+      await home.on("attic")(["kill", "-9", before.trim()]);
       await eventually(
         async () => {
           expect((await pm2("pid", "hamlet")).trim()).not.toBe(before.trim());
