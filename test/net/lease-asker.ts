@@ -1,9 +1,11 @@
 // Preloaded into an agent that runs from source: it asks for leases when a test says so, and its clock goes ahead. `ask` and `later`,
-// written into the folder that HAMLET_TEST_LEASES names, are read and removed; the answers go to the output.
+// written into the folder that HAMLET_TEST_LEASES names, are read and removed; the answers go to the output, and so do the leases that
+// this agent grants as a voter.
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { registerHooks } from "node:module";
 import { join } from "node:path";
 import type { LeaseOffice, LeasesOptions } from "../../agent/cluster/leases/leases.ts";
+import { decodeLeaseMessage } from "../../agent/cluster/leases/messages.ts";
 
 const folder = process.env["HAMLET_TEST_LEASES"]!;
 let laterMs = 0;
@@ -11,7 +13,11 @@ let laterMs = 0;
 /** Called by the agent's own module, as changed below. */
 export function overhear(start: (o: LeasesOptions) => Promise<LeaseOffice>) {
   return async (o: LeasesOptions): Promise<LeaseOffice> => {
-    const leases = await start({ ...o, sinceBootMs: () => o.sinceBootMs() + laterMs });
+    const send = (to: string, text: string) => {
+      if (decodeLeaseMessage(Buffer.from(text))?.type === "grant") console.log(`lease granted to ${to}`);
+      o.send(to, text);
+    };
+    const leases = await start({ ...o, send, sinceBootMs: () => o.sinceBootMs() + laterMs });
     const look = () => {
       laterMs += Number(take("later") ?? 0);
       const number = take("ask");
