@@ -1,4 +1,4 @@
-// `npm run test:long [--cases <prefix>] [--seeds <n>]`: test matrices that take hours. Each case has a seed and is independent of
+// `npm run test:long [--cases <prefix>] [--seeds <n>] [--first <seed>]`: test matrices that take hours. Each case has a seed and is independent of
 // the others. Cases that passed on this commit are skipped, so an interrupted run resumes. Results: test/long-results.jsonl.
 import { execFileSync } from "node:child_process";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
@@ -54,14 +54,19 @@ type Result = {
 };
 
 const { values } = parseArgs({
-  options: { cases: { type: "string", default: "" }, seeds: { type: "string", default: "20" } },
+  options: {
+    cases: { type: "string", default: "" },
+    seeds: { type: "string", default: "20" },
+    // So that two processes can share the work.
+    first: { type: "string", default: "1" },
+  },
 });
 const path = join(import.meta.dirname, "long-results.jsonl");
 const git = (...args: string[]) => execFileSync("git", args, { cwd: import.meta.dirname, encoding: "utf8" }).trim();
 const commit =
   git("rev-parse", "--short", "HEAD") +
   (git("status", "--porcelain", "--", ":/", ":(top,exclude)test/long-results.jsonl") ? "+" : "");
-const seeds = Array.from({ length: Number(values.seeds) }, (_, index) => index + 1);
+const seeds = Array.from({ length: Number(values.seeds) }, (_, index) => index + Number(values.first));
 
 const cases: Case[] = [
   ...[3, 10, 30].flatMap((size) =>
