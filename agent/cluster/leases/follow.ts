@@ -4,7 +4,7 @@ import { changed, foundedBy, isSameList, isSmall, isSound, majorityOf, outranks,
 import type { LeaseMessage } from "./messages.ts";
 import { activeGrants, type Heard, isAlive, isVoter, send, type Turn, type View } from "./state.ts";
 import { type Ballot, compareBallots, dayMs, leaseMs, settleMs } from "./terms.ts";
-import { freshMs, stateOf } from "./voter.ts";
+import { freshMs, giveBackOlder, stateOf } from "./voter.ts";
 
 type Told = LeaseMessage & { type: "state" };
 const queryMs = 5_000;
@@ -22,6 +22,7 @@ export function hearState(turn: Turn, from: string, told: Told): void {
   const heard: Heard = { atMs: now, list, promised, accepted, grants };
   view.heard = new Map(view.heard).set(from, heard);
   if (view.silence.has(from)) view.silence = new Map([...view.silence].filter(([id]) => id !== from));
+  giveBackOlder(turn, from, grants);
   noteFounder(turn, from, list);
   follow(turn, from, list);
   decide(turn);

@@ -10,6 +10,8 @@ type Asked = LeaseMessage & { type: "ask" };
 /** A holder that is never done must let others have their turn: six times what a restart takes. */
 const mostHeldMs = 6 * leaseMs;
 const mostFreed = 64;
+/** As many askings of one holder may stand beside each other. */
+const mostClaims = 3;
 /** What a member said counts as long as it is still said: states come every 30 s. */
 export const freshMs = 5 * 60_000;
 /** How long a voter waits until it and a member that goes by another list agree; one that insists stops nobody longer. */
@@ -19,7 +21,8 @@ export function hearAsk(turn: Turn, from: string, { list, claim, round, slot }: 
   const { view, now } = turn;
   if (view.freed.includes(claim)) return;
   const held = activeGrants(view, now);
-  const own = held.find((grant) => grant.holder === from && grant.slot === slot);
+  const before = held.filter((grant) => grant.holder === from && grant.slot === slot);
+  const own = before[0];
   const other = held.find((grant) => grant.holder !== from && grant.slot === slot);
   const deny = (why: "held" | "settling", by?: Grant) =>
     send(turn, from, {
@@ -32,16 +35,21 @@ export function hearAsk(turn: Turn, from: string, { list, claim, round, slot }: 
     return;
   }
   const isUndecided = !view.isReady || view.accepted !== undefined || (!own && isMerging(view, now));
-  const isTooLong = own !== undefined && now - own.sinceMs > mostHeldMs;
+  const sinceMs = Math.min(now, ...before.map((grant) => grant.sinceMs));
+  const isTooLong = now - sinceMs > mostHeldMs;
+  // An asking that comes late must not take the place of a newer one: the end of it would end both. Which is newer its holder knows.
+  const stays = from === view.self ? [] : before.filter((grant) => grant.claim !== claim);
+  const isTooMany = stays.length >= mostClaims;
   if (other) deny("held", other);
   else if (isUndecided) deny("settling");
-  else if (isTooLong) deny("held", own);
-  if (other || isUndecided || isTooLong) return;
-  const grant: Grant = { slot, holder: from, claim, sinceMs: own?.sinceMs ?? now, untilMs: now + leaseMs };
-  view.grants = [...held.filter((one) => one !== own), grant];
+  else if (isTooLong || isTooMany) deny("held", own);
+  if (other || isUndecided || isTooLong || isTooMany) return;
+  const grant: Grant = { slot, holder: from, claim, sinceMs, untilMs: now + leaseMs };
+  view.grants = [...held.filter((one) => !before.includes(one)), grant, ...stays];
   // Whoever looks at any member sees it soon.
   if (!own) view.announceAt = now;
   send(turn, from, { type: "grant", claim, round, away: awayFrom(view, from, now) });
+  if (stays.length > 0) send(turn, from, stateOf(view, now));
 }
 
 /** Members that have been gone for less than a day. */
@@ -101,6 +109,15 @@ export function hearFree(turn: Turn, from: string, claim: string): void {
   view.grants = view.grants.filter((grant) => grant.claim !== claim || grant.holder !== from);
 }
 
+/** After a restart under a lease, and after an asking that came late: what a voter still holds for this member by an older claim. */
+export function giveBackOlder(turn: Turn, from: string, told: readonly Grant[]): void {
+  const { view } = turn;
+  const own = told.filter(({ holder }) => holder === view.self);
+  const current = own.find((grant) => grant.claim === view.claim?.id);
+  for (const { slot, claim } of own)
+    if (current && current.slot === slot && current.claim !== claim) send(turn, from, { type: "free", claim });
+}
+
 export function stateOf(view: View, now: number, isQuestion = false): LeaseMessage {
   const { list, promised, accepted } = view;
   const grants = activeGrants(view, now).map(({ slot, holder, claim, sinceMs, untilMs }) => ({
@@ -108,7 +125,10 @@ export function stateOf(view: View, now: number, isQuestion = false): LeaseMessa
     heldMs: Math.floor(now - sinceMs),
     leftMs: Math.ceil(Math.min(leaseMs, untilMs - now)),
   }));
-  return { type: "state", list, promised, accepted, grants: grants.slice(0, mostSlots), isQuestion };
+  // Each slot first: the others must hear who has one.
+  const firsts = grants.filter(({ slot }, at) => grants.findIndex((one) => one.slot === slot) === at);
+  const shown = [...firsts, ...grants.filter((grant) => !firsts.includes(grant))].slice(0, mostSlots);
+  return { type: "state", list, promised, accepted, grants: shown, isQuestion };
 }
 
 /** Of whom a voter that may have forgotten something has not heard enough. */
@@ -156,7 +176,9 @@ function knowsOthers(view: View, now: number): boolean {
 
 function adopt({ view, now }: Turn, grant: Grant): void {
   if (grant.untilMs <= now) return;
-  const own = view.grants.find(({ slot, holder }) => slot === grant.slot && holder === grant.holder);
+  const own = view.grants.find(
+    ({ slot, holder, claim }) => slot === grant.slot && holder === grant.holder && claim === grant.claim,
+  );
   const longer = { ...grant, untilMs: Math.max(grant.untilMs, own?.untilMs ?? 0) };
   view.grants = [...view.grants.filter((one) => one !== own), longer].slice(0, 2 * mostSlots);
 }

@@ -81,8 +81,8 @@ test("a group of one and a group of three that began apart become one, and a lea
 });
 
 test("a run that fails prints what failed and the command that repeats it", async () => {
-  const args = [join(import.meta.dirname, "run.ts"), "--seed", "1", "--fault", "unsaved"];
+  const args = [join(import.meta.dirname, "run.ts"), "--seed", "2", "--fault", "unsaved"];
   const failed = await promisify(execFile)(process.execPath, args).catch((error) => error);
-  expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining(`again: ${commandOf(1)} --fault unsaved`) });
-  expect(failed.stderr).toContain(runLeases({ seed: 1, fault: "unsaved" }).problems[0]);
+  expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining(`again: ${commandOf(2)} --fault unsaved`) });
+  expect(failed.stderr).toContain(runLeases({ seed: 2, fault: "unsaved" }).problems[0]);
 });

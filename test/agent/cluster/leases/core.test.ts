@@ -129,7 +129,7 @@ test("a voter that has restarted asks the others before it grants, and takes ove
   expect(answers(core.hear(cellar, askOf(list, 1)))).toMatchObject([{ type: "deny", why: "settling" }]);
   core.hear(kitchen, told(list));
   expect(answers(core.hear(cellar, askOf(list, 2)))).toMatchObject([{ type: "deny", why: "held", holder: kitchen }]);
-  expect(answers(core.hear(kitchen, askOf(list, 3)))).toMatchObject([{ type: "grant" }]);
+  expect(answers(core.hear(kitchen, askOf(list, 3)))).toMatchObject([{ type: "grant" }, { type: "state" }]);
 });
 
 function readyVoter(): Core {
@@ -154,6 +154,41 @@ test("a late asking of a claim that was given back is not granted", () => {
   core.hear(cellar, { type: "free", claim: claim(1) });
   expect(core.hear(cellar, askOf(list, 1))).toEqual([]);
   expect(core.view.grants).toEqual([]);
+});
+
+test("an asking that comes late, and its end, take nothing from a newer claim of the same holder", () => {
+  const core = readyVoter();
+  const { list } = core.view;
+  const granted = (effects: Effect[]) => answers(effects).map(({ type }) => type);
+  expect(granted(core.hear(cellar, askOf(list, 2)))).toContain("grant");
+  core.hear(cellar, askOf(list, 1));
+  core.hear(cellar, { type: "free", claim: claim(1) });
+  expect(granted(core.hear(kitchen, askOf(list, 3)))).toEqual(["deny"]);
+  core.hear(cellar, { type: "free", claim: claim(2) });
+  expect(granted(core.hear(kitchen, askOf(list, 4)))).toContain("grant");
+});
+
+test("a holder that asks anew after a restart hears which older claim a voter keeps for it, and gives that back", () => {
+  const voter = readyVoter();
+  const { list } = voter.view;
+  voter.hear(cellar, askOf(list, 1));
+  const holder = new Core(cellar, { list, grants: [] }, [attic, kitchen]);
+  const stateIn = (effects: Effect[]) => answers(effects).find(({ type }) => type === "state")!;
+  const freedIn = (effects: Effect[]) => answers(effects).filter(({ type }) => type === "free");
+  // Before it asks, it gives nothing back: it is away under that lease.
+  expect(freedIn(holder.hear(attic, stateIn(voter.hear(cellar, told(list, { isQuestion: true })))))).toEqual([]);
+  holder.ask(2);
+  const freed = freedIn(holder.hear(attic, stateIn(voter.hear(cellar, askOf(list, 2)))));
+  expect(freed).toEqual([{ type: "free", claim: claim(1) }]);
+  for (const message of freed) voter.hear(cellar, message);
+  expect(voter.view.grants.map((grant) => grant.claim)).toEqual([claim(2)]);
+});
+
+test("a holder that asks with ever new claims takes up a bounded number", () => {
+  const core = readyVoter();
+  const { list } = core.view;
+  for (let number = 1; number < 50; number++) core.hear(cellar, askOf(list, number));
+  expect(core.view.grants).toHaveLength(3);
 });
 
 test("only its holder gives a lease back", () => {
