@@ -21,13 +21,18 @@ const installed = (name: string): string => {
 test.each([
   ["agent/discovery/multicast.ts", ["bonjour-service", "multicast-dns"]],
   ["ota/fleet/packets.ts", ["aedes", "mqtt", "mqtt-packet"]],
+  ["ota/fleet/session-persistence.ts", ["aedes", "aedes-persistence"]],
 ])("%s was reviewed with the installed versions of what it reaches into", (file, names) => {
   expect(reviewedIn(file)).toEqual(names.map(installed));
 });
 
 test("no other file claims a review, which nothing would check", () => {
   const found = execFileSync("git", ["grep", "-l", "^// Reviewed with ", "--", "*.ts"], { cwd: root }).toString();
-  expect(found.trim().split("\n")).toEqual(["agent/discovery/multicast.ts", "ota/fleet/packets.ts"]);
+  expect(found.trim().split("\n")).toEqual([
+    "agent/discovery/multicast.ts",
+    "ota/fleet/packets.ts",
+    "ota/fleet/session-persistence.ts",
+  ]);
 });
 
 test("bonjour-service announces with an array and answers with an object, through `server.mdns.respond`", async () => {

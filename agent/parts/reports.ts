@@ -1,6 +1,7 @@
 // What this device measures, tunes and reports, each with its share of the settings.
 import { join } from "node:path";
 import type { RolloutStatus } from "../../ota/rollout/report.ts";
+import { agentFilesIn } from "../../provisioning/handover/agent-files.ts";
 import { run } from "../../system/command.ts";
 import { makeLog } from "../../system/log.ts";
 import type { Journal } from "../kernel/journal.ts";
@@ -11,6 +12,7 @@ import { collectInventory } from "../telemetry/inventory.ts";
 import { rolloutOf, updateOf } from "../telemetry/messages.ts";
 import { startTelemetry, type Telemetry, type TelemetryOptions } from "../telemetry/publisher.ts";
 import { makeSampler } from "../telemetry/sampler.ts";
+import { SessionFile } from "../telemetry/session-file.ts";
 import { importOldJournal } from "../tuning/old-journal.ts";
 import { startTuning, type Tuning } from "../tuning/tuning.ts";
 import type { Scope } from "./scope.ts";
@@ -46,6 +48,7 @@ export function startReports(
     idOf: (source) => [...membership.members().values()].find((member) => member.address === source)?.record.id,
     log: makeLog("broker"),
     warnings,
+    sessionFile: new SessionFile(agentFilesIn(config.stateFolder).sessions, makeLog("broker")),
   });
   ended.push(() => broker.stop());
   const sampler = makeSampler({ clock, dataFolder: config.stateFolder, meshInterface: config.mesh.interface });

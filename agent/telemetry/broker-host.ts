@@ -1,11 +1,15 @@
 // Where the neighborhood's broker runs: on the member with the lowest live id. Each member works that out by itself,
 // and that member starts the broker.
+
+import { brokerLimits } from "../../ota/fleet/access.ts";
 import type { Broker } from "../../ota/fleet/broker.ts";
-import type { Kept } from "../../ota/fleet/inherit.ts";
+import { doorOf, type Kept } from "../../ota/fleet/inherit.ts";
+import { Sessions } from "../../ota/fleet/sessions.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import type { Warnings } from "../health/warnings.ts";
-import { copyRetained, Standby } from "./standby.ts";
+import type { SessionFile } from "./session-file.ts";
+import { copyBroker, Standby } from "./standby.ts";
 
 export type BrokerHostOptions = {
   self: { id: string; neighborhood: string; address: string };
@@ -22,6 +26,8 @@ export type BrokerHostOptions = {
   warnings: Warnings;
   /** How long a broker that gives way to another can still be copied from; 15 s by default. */
   lingerMs?: number;
+  /** Where sessions outlive a restart of this device; nowhere by default. */
+  sessionFile?: SessionFile;
 };
 
 /** The next in line keep what the host retains: more than one, since two devices may share a plug. */
@@ -38,11 +44,25 @@ export class BrokerHost {
   readonly #aliveAt = new Map<string, number>();
   #present: ReadonlySet<string> = new Set();
   #isStopped = false;
+  /** Of our broker, or of the one after which we are next in line. */
+  readonly #sessions = new Sessions();
+  #hasRead = false;
 
   constructor(options: BrokerHostOptions) {
     this.#options = options;
-    this.#standby = new Standby(options);
+    this.#standby = new Standby(options, this.#hearSessions);
   }
+
+  readonly #isMember = (id: string): boolean => {
+    const { self, addressOf } = this.#options;
+    return id === self.id || addressOf(id) !== undefined;
+  };
+
+  readonly #hearSessions = (news: Uint8Array): void => {
+    const { neighborhood } = this.#options.self;
+    const door = doorOf({ neighborhood, isMember: this.#isMember, limits: brokerLimits });
+    this.#sessions.hear(news, door, performance.now());
+  };
 
   /** The member that runs it; undefined if the broker is external, and while the device still looks for others. */
   id(): string | undefined {
@@ -61,6 +81,7 @@ export class BrokerHost {
 
   /** Starts or stops our own broker as needed; called every second. */
   async keep(): Promise<void> {
+    await this.#read();
     const isOurs = this.id() === this.#options.self.id;
     const returned = this.#returned();
     this.#standby.follow(this.#isNext() ? this.address() : undefined);
@@ -68,6 +89,13 @@ export class BrokerHost {
     this.#lingersUntil = performance.now() + (this.#options.lingerMs ?? LINGER_MS);
     if (this.#broker) for (const [id, before] of returned) void this.#copy(id, before);
     else await this.#start();
+    if (this.#broker) await this.#options.sessionFile?.save(this.#sessions, performance.now());
+  }
+
+  async #read(): Promise<void> {
+    if (this.#hasRead) return;
+    this.#hasRead = true;
+    for (const news of (await this.#options.sessionFile?.load()) ?? []) this.#hearSessions(news);
   }
 
   async #start(): Promise<void> {
@@ -81,6 +109,8 @@ export class BrokerHost {
         port,
         neighborhood: self.neighborhood,
         deviceOfAddress,
+        isMember: this.#isMember,
+        sessions: this.#sessions,
         log,
       });
       warnings.clear("broker.unreachable", warned);
@@ -98,7 +128,11 @@ export class BrokerHost {
   /** Another hosts the broker now. Ours may be copied from for a while: it knows devices that are gone. */
   async #yield(): Promise<void> {
     this.#options.warnings.clear("broker.unreachable", warned);
-    if (performance.now() >= this.#lingersUntil) await this.#end();
+    if (performance.now() < this.#lingersUntil) return;
+    await this.#end();
+    this.#sessions.expire(performance.now(), this.#isMember);
+    // The host has copied them. Here they would only grow old.
+    if (this.id() !== undefined) await this.#options.sessionFile?.remove();
   }
 
   /** Whether this member would host the broker soon, if those before it died. */
@@ -128,19 +162,20 @@ export class BrokerHost {
     const { self, addressOf } = this.#options;
     const address = addressOf(id);
     if (id === self.id || address === undefined) return;
-    this.#inherit(await copyRetained(this.#options, address), before);
+    this.#inherit(await copyBroker(this.#options, address, this.#hearSessions), before);
   }
 
   #inherit(messages: readonly Kept[], before: number): void {
-    const { self, addressOf } = this.#options;
-    this.#broker?.inherit(messages, { isMember: (id) => id === self.id || addressOf(id) !== undefined, before });
+    this.#broker?.inherit(messages, { isMember: this.#isMember, before });
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#standby.stop();
     this.#options.warnings.clear("broker.unreachable", warned);
+    const isHost = this.#broker !== undefined;
     await this.#end();
+    if (isHost) await this.#options.sessionFile?.save(this.#sessions, performance.now(), { isLast: true });
   }
 
   async #end(): Promise<void> {

@@ -4,10 +4,12 @@ import { MqttClient } from "mqtt";
 import { brokerLimits } from "../../ota/fleet/access.ts";
 import type { Kept } from "../../ota/fleet/inherit.ts";
 import { isForFollower, limitPackets } from "../../ota/fleet/packets.ts";
-import { homeAssistantRoot, type TopicName, topicRoot, topics } from "../../ota/fleet/topics.ts";
+import { homeAssistantRoot, sessionsTopic, type TopicName, topicRoot, topics } from "../../ota/fleet/topics.ts";
 import { openSocket } from "./transport.ts";
 
 export type StandbyOptions = { self: { id: string; neighborhood: string; address: string }; port: number };
+/** Takes in what a broker tells of its sessions. */
+type HearSessions = (news: Uint8Array) => void;
 
 const RETRY_MS = 5_000;
 const SNAPSHOT_MS = 600_000;
@@ -32,9 +34,11 @@ export class Standby {
   #client: MqttClient | undefined;
   #retryAt = Number.NEGATIVE_INFINITY;
   #snapshotAt = Number.NEGATIVE_INFINITY;
+  readonly #hearSessions: HearSessions;
 
-  constructor(o: StandbyOptions) {
+  constructor(o: StandbyOptions, hearSessions: HearSessions) {
     this.#o = o;
+    this.#hearSessions = hearSessions;
   }
 
   /** Called every second. Without an address it follows nobody, and keeps what it has. */
@@ -62,11 +66,13 @@ export class Standby {
 
   #open(address: string): MqttClient {
     const client = openReader(this.#o, address, "standby");
-    client.on("message", (topic, payload, { qos, retain }) =>
-      this.#kept.put({ topic, payload, qos: qos ? 1 : 0 }, retain),
-    );
+    client.on("message", (topic, payload, { qos, retain }) => {
+      if (topic === sessionsTopic) this.#hearSessions(payload);
+      else this.#kept.put({ topic, payload, qos: qos ? 1 : 0 }, retain);
+    });
     client.once("connect", () => {
       this.#snapshotAt = Number.NEGATIVE_INFINITY;
+      void subscribeToSessions(client);
       client.subscribe(followed(this.#o.self.neighborhood), { qos: 1 });
     });
     client.once("close", () => {
@@ -83,12 +89,15 @@ export class Standby {
   }
 }
 
-/** What the broker at `address` retains; nothing if none answers there. */
-export async function copyRetained(o: StandbyOptions, address: string): Promise<Kept[]> {
+/** What the broker at `address` retains, and its sessions; nothing if none answers there. */
+export async function copyBroker(o: StandbyOptions, address: string, hearSessions: HearSessions): Promise<Kept[]> {
   const shelf = new Shelf();
   const client = openReader(o, address, "copy");
+  const allTold = Promise.withResolvers<void>();
   client.on("message", (topic, payload, { qos, retain }) => {
-    if (retain) shelf.put({ topic, payload, qos: qos ? 1 : 0 }, true);
+    if (topic === sessionsTopic && payload.length === 0) allTold.resolve();
+    else if (topic === sessionsTopic) hearSessions(payload);
+    else if (retain) shelf.put({ topic, payload, qos: qos ? 1 : 0 }, true);
   });
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
@@ -96,13 +105,26 @@ export async function copyRetained(o: StandbyOptions, address: string): Promise<
   });
   const gone = new Promise<void>((resolve) => client.once("close", resolve));
   const copied = new Promise<void>((resolve) => {
-    client.once("connect", () => snapshot(client, o.self.neighborhood).then(resolve, () => {}));
+    client.once("connect", async () => {
+      const telling = subscribeToSessions(client).then((isTold) => (isTold ? allTold.promise : undefined));
+      await Promise.all([snapshot(client, o.self.neighborhood), telling]).then(
+        () => resolve(),
+        () => {},
+      );
+    });
   });
   await Promise.race([late, gone, copied]);
   clearTimeout(timer);
   client.end(true);
   return shelf.all();
 }
+
+/** Whether the broker tells of sessions: one of an earlier release refuses. */
+const subscribeToSessions = (client: MqttClient): Promise<boolean> =>
+  client.subscribeAsync(sessionsTopic, { qos: 0 }).then(
+    () => true,
+    () => false,
+  );
 
 /** A subscription brings what is retained; ended at once, it brings nothing more. */
 async function snapshot(client: MqttClient, neighborhood: string): Promise<void> {

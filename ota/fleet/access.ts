@@ -1,6 +1,6 @@
 // Who may do what at the broker: the decision for each packet, and the limits. Pure; broker.ts enforces it.
 import { z } from "zod";
-import { isOwnTopic, maxPayloadBytes, parseTopic, topicRoot, topics } from "./topics.ts";
+import { isOwnTopic, maxPayloadBytes, parseTopic, sessionsTopic, topicRoot, topics } from "./topics.ts";
 
 export type Denial =
   | "source.unknown"
@@ -33,6 +33,17 @@ export const brokerLimits = {
   /** Retained topics of a device, which stay in memory. */
   retained: 64,
   subscriptions: 32,
+  /** Sessions that outlive their connections. */
+  sessions: 64,
+  sessionsPerDevice: 2,
+  /** What waits for one such client, and for all of them. */
+  waiting: 1_000,
+  waitingBytes: 512 << 10,
+  waitingBytesInAll: 4 << 20,
+  /** How long a client may be away. */
+  awayMs: 7 * 86_400_000,
+  /** How long what changes in sessions waits until the next in line hear of it: what is acknowledged until then is not told. */
+  newsMs: 1_000,
   /** How long a device whose state was inherited may take to connect; then it is said to be offline. */
   returnMs: 30_000,
 };
@@ -119,6 +130,7 @@ export function maySubscribe(
 ): Denial | undefined {
   if (filter.length > 256) return "payload.tooLarge";
   if (!held.has(filter) && held.size >= limits.subscriptions) return "subscriptions.tooMany";
+  if (filter === sessionsTopic) return undefined;
   // The broker's own $SYS and other neighborhoods' topics are hidden.
   const [root, owner] = filter.split("/");
   const isOurs = root === "#" || root === "homeassistant" || (root === topicRoot && matches(owner, neighborhood));
@@ -129,7 +141,7 @@ export function maySubscribe(
 export const qosFor = <QoS extends number>(subscriptions: ReadonlyMap<string, QoS>, topic: string): QoS =>
   Math.max(0, ...[...subscriptions].flatMap(([filter, qos]) => (covers(filter, topic) ? [qos] : []))) as QoS;
 
-function covers(filter: string, topic: string): boolean {
+export function covers(filter: string, topic: string): boolean {
   const [wanted, levels] = [filter.split("/"), topic.split("/")];
   for (const [at, level] of wanted.entries()) {
     if (level === "#") return true;

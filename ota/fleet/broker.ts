@@ -1,6 +1,7 @@
 // The neighborhood's MQTT broker. It listens on the mesh address only, where a source address proves who the client is:
 // a client is the device of its address, publishes below that device's topics only, and may read the whole neighborhood.
 
+import { randomBytes } from "node:crypto";
 import type { EventEmitter } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { Aedes, type AuthenticateError, type Client, type Subscription } from "aedes";
@@ -9,6 +10,7 @@ import { FairBucket } from "../../system/bucket.ts";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
+import { makeQueue, type Queue } from "../../system/queue.ts";
 import { remoteAddressOf } from "../../system/remote-address.ts";
 import {
   type BrokerLimits,
@@ -21,6 +23,9 @@ import {
 } from "./access.ts";
 import { type Heir, heritageOf, type Kept, willOf } from "./inherit.ts";
 import { limitPackets } from "./packets.ts";
+import { makePersistence } from "./session-persistence.ts";
+import { Sessions } from "./sessions.ts";
+import { sessionsTopic } from "./topics.ts";
 
 export type BrokerOptions = {
   address: string;
@@ -28,8 +33,12 @@ export type BrokerOptions = {
   neighborhood: string;
   /** The member with this source address; undefined if there is none. */
   deviceOfAddress(address: string): string | undefined;
+  /** Whether the device is still a member; every device by default. */
+  isMember?(device: string): boolean;
   log: Log;
   limits?: Partial<BrokerLimits>;
+  /** Those that outlive this broker. */
+  sessions?: Sessions;
 };
 export type Broker = {
   readonly port: number;
@@ -51,6 +60,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const { address, port, neighborhood, deviceOfAddress, log } = options;
   const limits = { ...brokerLimits, ...options.limits };
   const sessions = new WeakMap<Client, Session>();
+  const inherited = new WeakSet<Buffer>();
+  const lasting = options.sessions ?? new Sessions(limits);
   const rate = new FairBucket({
     perSource: { burst: limits.burst, perSecond: limits.messagesPerSecond },
     maxSources: limits.connections,
@@ -71,15 +82,23 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const isStill = ({ device, from }: Session): boolean => deviceOfAddress(from) === device;
 
   const aedes = await Aedes.createBroker({
+    // Short: it is part of the key of each message that waits.
+    id: randomBytes(6).toString("base64url"),
+    persistence: makePersistence(lasting, {
+      isGranted: (client, filter) => Boolean(sessions.get(client as Client)?.subscriptions.has(filter)),
+      isOld: (payload) => inherited.has(payload),
+    }),
     drainTimeout: limits.drainTimeoutMs,
     connectTimeout: limits.connectTimeoutMs,
     queueLimit: limits.queuedPackets,
     keepaliveLimit: limits.keepaliveSeconds,
     maxInflightInbound: limits.inflight,
     maxTopicLevels: 8,
-    preConnect(_client, packet, done) {
-      // A session that outlives its connection would queue messages in our memory for a client that may never return.
-      packet.clean = true;
+    preConnect(client, packet, done) {
+      const device = deviceOfAddress(plainAddress(remoteAddressOf(client.conn as Socket) ?? ""));
+      const mayLast = mayConnect(device, packet.clientId) === undefined && lasting.mayKeep(packet.clientId);
+      // The answer to CONNECT says that there was no session.
+      packet.clean = packet.clean || !mayLast;
       done(null, true);
     },
     authenticate(client, _username, _password, done) {
@@ -127,7 +146,9 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       const session = sessions.get(client);
       if (!session || !isStill(session)) return null;
       // aedes sends what is retained with its publisher's QoS; whoever asked for less may take the rest for a fault (3.8.4).
-      const asked = packet.retain ? qosFor(session.subscriptions, packet.topic) : packet.qos;
+      // What waits for a client that is away is kept with QoS 1.
+      const most = client.clean ? packet.qos : (Math.min(packet.qos, 1) as QoS);
+      const asked = packet.retain ? qosFor(session.subscriptions, packet.topic) : most;
       return asked < packet.qos ? { ...packet, qos: asked } : packet;
     },
   });
@@ -144,8 +165,46 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     const device = sessions.get(client)?.device;
     if (device !== undefined) connections.set(device, (connections.get(device) ?? 0) + by);
   };
-  aedes.on("client", (client) => count(client, 1));
-  aedes.on("clientDisconnect", (client) => count(client, -1));
+  aedes.on("client", (client) => {
+    count(client, 1);
+    if (!client.clean) lasting.attend(client.id, true, performance.now());
+  });
+  aedes.on("clientDisconnect", (client) => {
+    count(client, -1);
+    followers.delete(client);
+    if (!client.clean) lasting.attend(client.id, false, performance.now());
+  });
+
+  /** Members that are next in line hear of sessions and of what waits, each in turn: a message means nothing without its session. */
+  const followers = new Map<Client, Queue>();
+  const tell = (packets: readonly Buffer[], to: Iterable<[Client, Queue]> = followers) => {
+    for (const [client, inTurn] of to)
+      void inTurn(async () => {
+        for (const payload of packets) {
+          if (client.closed) return;
+          const message = { cmd: "publish", topic: sessionsTopic, payload, qos: 0, retain: false, dup: false } as const;
+          await new Promise<void>((told) => client.publish(message, () => told()));
+        }
+      });
+  };
+  aedes.on("subscribe", (subscriptions, client) => {
+    if (!subscriptions.some(({ topic, qos }) => topic === sessionsTopic && qos <= 2) || followers.has(client)) return;
+    const now = performance.now();
+    tell(lasting.news(now));
+    const inTurn = makeQueue();
+    tell([...lasting.all(now), endOfSessions], [[client, inTurn]]);
+    followers.set(client, inTurn);
+  });
+  let expireAt = 0;
+  const telling = setInterval(() => {
+    const now = performance.now();
+    if (now >= expireAt) {
+      expireAt = now + 60_000;
+      lasting.expire(now, options.isMember ?? (() => true));
+    }
+    tell(lasting.news(now));
+  }, limits.newsMs);
+  telling.unref();
   const isConnected = (device: string) => (connections.get(device) ?? 0) > 0;
 
   /** Wills of devices that are said to be online and have yet to say so themselves. */
@@ -160,6 +219,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     for (const kept of messages) {
       const device = heritageOf(heir, kept, before);
       if (device === undefined) continue;
+      inherited.add(kept.payload);
       publish(device, kept);
       const will = willOf(neighborhood, kept);
       if (will === undefined) continue;
@@ -202,14 +262,19 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     counts: () => ({ clients: aedes.connectedClients, refused }),
     inherit,
     async stop() {
+      clearInterval(telling);
       for (const timer of wills) clearTimeout(timer);
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       await new Promise<void>((resolve) => aedes.close(resolve));
       for (const socket of sockets.keys()) socket.destroy();
       await closed;
+      lasting.allAway(performance.now());
     },
   };
 }
+
+/** Follows the last of all sessions. */
+export const endOfSessions = Buffer.alloc(0);
 
 const parseOnce = (payload: string | Buffer | undefined) => () => parseJson(String(payload ?? ""));
 

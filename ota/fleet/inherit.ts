@@ -1,7 +1,8 @@
 // What a broker takes over from another: what that one retained of devices that do not speak to this one themselves.
 // Pure; broker.ts keeps and publishes it.
 import { parseJson } from "../../system/files.ts";
-import { type BrokerLimits, mayPublish } from "./access.ts";
+import { type BrokerLimits, mayPublish, maySubscribe } from "./access.ts";
+import type { Door } from "./sessions.ts";
 import { homeAssistantRoot, parseTopic, StatePayload, topicRoot } from "./topics.ts";
 
 export type Kept = { topic: string; payload: Buffer; qos: 0 | 1 };
@@ -27,6 +28,22 @@ export function heritageOf(heir: Heir, { topic, payload }: Kept, before: number)
   const json = () => parseJson(payload.toString());
   const because = mayPublish({ neighborhood, device, packet: { topic, payload, retain: true }, json, kept, limits });
   return because ? undefined : device;
+}
+
+/** What is believed of the sessions that another broker, or a file, tells of. */
+export function doorOf({ neighborhood, isMember, limits }: Pick<Heir, "neighborhood" | "isMember" | "limits">): Door {
+  const none = new Map();
+  return {
+    isMember,
+    mayRead: (filter) => maySubscribe(neighborhood, filter, none, limits) === undefined,
+    maySay(topic, payload) {
+      const device = deviceOf(neighborhood, topic);
+      if (device === undefined || !isMember(device)) return false;
+      const packet = { topic, payload, retain: false };
+      const json = () => parseJson(payload.toString());
+      return mayPublish({ neighborhood, device, packet, json, kept: none, limits }) === undefined;
+    },
+  };
 }
 
 /** What a device's last will says, if `kept` says that it is online. Its own will died with the broker that held it. */

@@ -168,6 +168,8 @@ export const topics = {
 export const maxPayloadBytes = 16 << 10;
 
 export const topicRoot = "hamlet";
+/** On it a broker tells the next in line of its sessions. No wildcard covers it (MQTT 3.1.1, 4.7.2), and nobody else can publish on it. */
+export const sessionsTopic = "$hamlet/sessions";
 export const homeAssistantRoot = "homeassistant";
 export const topicOf = (neighborhood: string, device: string, name: TopicName): string =>
   `${topicRoot}/${neighborhood}/${device}/${name}`;

@@ -21,6 +21,8 @@ export const agentFilesIn = (folder: string) => ({
   rollouts: join(folder, "rollouts.json"),
   /** The voters it knows, and what it has granted as one; the agent's alone. */
   leases: join(folder, "leases.json"),
+  /** What waits at its broker for programs that are away; the agent's alone. */
+  sessions: join(folder, "broker-sessions.json"),
   /** From root: what to make an identity of (provision.ts). */
   provision: join(folder, "provision.json"),
   /** From root: what it could not do (problems.ts). */
