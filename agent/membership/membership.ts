@@ -15,7 +15,7 @@ import { perform, saving } from "./perform.ts";
 import { addRejections, lasting } from "./rejections.ts";
 import type { Effect, Event, Member, Now, Pending, State, Task } from "./state.ts";
 import { step } from "./step.ts";
-import { Store } from "./store.ts";
+import { type SignedFile, Store } from "./store.ts";
 import { dateOf, isClockBehind } from "./trust.ts";
 import {
   verifyAdopted,
@@ -130,7 +130,26 @@ export class Membership {
     else await addRevocation(this.#state.revocations, jws, this.#o.identity.neighborhood);
   }
 
-  /** Keeps the root's word that a device is in. Resolves to true if it was new; throws `Refusal`. */
+  /**
+   * Throws `file.full`, or the system's error, unless what the root has signed of this kind is on disk. It counts either way, and is
+   * written once there is room.
+   */
+  kept(file: SignedFile): Promise<void> {
+    return this.#inTurn(async () => {
+      if (!this.#store.owes(file)) return;
+      try {
+        await this.#store.save(file, this.#state, this.#now().monotonicMs);
+      } catch (cause) {
+        if (!(cause instanceof HamletError)) throw cause;
+        throw new HamletError(cause.code, "this order counts, but the device could not save it", {
+          cause,
+          hint: "free space on the device's data partition, and hand the order to another device: until it is saved, a restart forgets it",
+        });
+      }
+    });
+  }
+
+  /** Takes the root's word that a device is in. Resolves to true if it was new; throws `Refusal`. */
   adopt(jws: string): Promise<boolean> {
     return this.#inTurn(async () => {
       const before = this.#state.adoptions;
@@ -213,7 +232,9 @@ export class Membership {
     await this.#inTurn(async () => {
       this.#isStopped = true;
       this.#hand.close();
-      await saving({ store: this.#store, warnings: this.#o.warnings }, (store) => store.flush(this.#state));
+      await saving({ store: this.#store, warnings: this.#o.warnings }, (store) =>
+        store.flush(this.#state, this.#now().monotonicMs),
+      );
     });
   }
 

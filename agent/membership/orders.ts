@@ -11,8 +11,10 @@ export type OrderKind = DocumentKind & {
   type: DocumentType;
   /** Throws `Refusal` unless it would be taken. */
   check(jws: string): Promise<void>;
-  /** Keeps it; resolves to whether it was new. Throws `Refusal`. */
+  /** Resolves to whether it was new. Throws `Refusal`, or `file.full` if it counts only once it is on disk. */
   take(jws: string): Promise<boolean>;
+  /** Throws `file.full` unless all that were taken are on disk; absent if `take` does. */
+  kept?(): Promise<void>;
   /** Whether one that is kept, by its id, has the say here; absent if each has. */
   counts?(id: string): boolean;
 };
@@ -52,6 +54,7 @@ export function makeOrders(kinds: readonly OrderKind[], publish: (kind: string, 
       done.push({ kind: of.kind, outcome: isNew ? "new" : "known", counts });
       if (isNew && kept) publish(of.kind, kept.id);
     }
+    for (const of of new Set(asked.map((one) => one.of))) await of.kept?.();
     return done;
   };
 }

@@ -40,7 +40,7 @@ export async function saving(
 ): Promise<void> {
   try {
     await save(store);
-    warnings.clear("state.full");
+    if (!store.owes()) warnings.clear("state.full");
   } catch (error) {
     warnings.raise(
       "state.full",

@@ -24,10 +24,11 @@ export function addRejections(
     const before = all.get(id);
     if (isRejectedAt(one.rejection, nowMs) && (!before || isLater(one, before))) all.set(id, one);
   }
-  if ([...all].every(([id, { jws }]) => known.get(id)?.jws === jws)) return known;
   const latest = [...lasting(all, nowMs)];
   latest.sort(([, one], [, other]) => (isLater(one, other) ? -1 : 1));
-  return new Map(latest.slice(0, mostRejections));
+  const kept = latest.slice(0, mostRejections);
+  // One that finds no room is no news, however often somebody tells of it.
+  return kept.every(([id, { jws }]) => known.get(id)?.jws === jws) ? known : new Map(kept);
 }
 
 /** Without those whose day is over. */

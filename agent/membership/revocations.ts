@@ -18,6 +18,7 @@ export function takeRevocations(state: State, event: Event & { kind: "revocation
     if (members.delete(id)) effects.push({ kind: "log", level: "warn", text: `${name} (${id}) is out: ${because}` });
   }
   const next = { ...state, members, revocations: event.revocations };
-  effects.push({ kind: "save", file: "roster" }, { kind: "members" });
+  // First: a roster may have to wait, for members decide how often it changes.
+  effects.push({ kind: "save", file: "revocations" }, { kind: "save", file: "roster" }, { kind: "members" });
   return [next, effects];
 }

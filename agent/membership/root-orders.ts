@@ -17,6 +17,7 @@ export const revocationKind = (membership: Membership): OrderKind =>
     get: (id) => membership.revocations().documents.find(({ jws }) => digestOf(jws) === id)?.jws,
     check: (jws) => membership.check("revocation", jws),
     take: (jws) => membership.revoke([jws]),
+    kept: () => membership.kept("revocations"),
   });
 
 /** Who is in, by the device's id. */
@@ -32,6 +33,7 @@ export const adoptionKind = (membership: Membership): OrderKind =>
     get: (id) => membership.adoptions().get(id)?.jws,
     check: (jws) => membership.check("adoption", jws),
     take: (jws) => membership.adopt(jws),
+    kept: () => membership.kept("adoptions"),
     counts: (id) => isIn(membership, id),
   });
 
@@ -55,5 +57,6 @@ export const rejectionKind = (membership: Membership): OrderKind =>
     get: (id) => membership.rejections().get(id)?.jws,
     check: (jws) => membership.check("rejection", jws),
     take: (jws) => membership.reject(jws),
+    kept: () => membership.kept("rejections"),
     counts: (id) => !membership.members().has(id),
   });

@@ -48,6 +48,8 @@ function take(state: State, event: Event, now: Now): Step {
   }
 }
 
+const signedFiles = ["revocations", "adoptions", "rejections"] as const;
+
 /** What was kept, as it was judged at the start. */
 function load(
   state: State,
@@ -55,7 +57,8 @@ function load(
 ): Step {
   return chain(
     { ...state, revocations, adoptions, rejections },
-    (before) => [before, [{ kind: "save", file: "revocations" }]],
+    // What came by another way than its own file: with the provision file, or out of a damaged one.
+    (before) => [before, signedFiles.map((file) => ({ kind: "save", file }))],
     carryOwn,
     ...records.map(({ judgement, jws, ...kept }) => (before: State): Step => {
       return judgement.kind === "member" ? keepRecord(before, judgement, jws, kept) : [before, []];

@@ -57,6 +57,8 @@ export class Orders {
     for (const jws of forgets) await orders.#readBack(readings.forget, jws);
     for (const jws of comebacks) await orders.#readBack(readings.comeback, jws);
     orders.#held = withFloors(orders.#held, floorsMs);
+    // What was found in a damaged file is in none by now. On a full disk it still counts until the next start.
+    if (damage?.isLost) await orders.#keep(orders.#held).catch(() => {});
     return orders;
   }
 

@@ -3,12 +3,15 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { makeOrders } from "../../../agent/membership/orders.ts";
+import { revocationKind } from "../../../agent/membership/root-orders.ts";
 import { signAdmission } from "../../../provisioning/trust/admission.ts";
-import { sign } from "../../../provisioning/trust/jws.ts";
+import { readUnverified, sign } from "../../../provisioning/trust/jws.ts";
 import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
 import { deviceIdOf } from "../../../provisioning/trust/names.ts";
 import { readRecord } from "../../../provisioning/trust/record.ts";
 import { signReplacement } from "../../../provisioning/trust/replacement.ts";
+import { TokenCertificate } from "../../../provisioning/trust/token.ts";
 import { day, makeTokenFile } from "../../street.ts";
 import { type Evil, makeWorld, namesIn, verdict, type World } from "./world.ts";
 
@@ -127,6 +130,40 @@ test("t3-sybils: whatever members say, at most 5 MB a day are written for them, 
   expect(bytes).toBeLessThan(5_000_000);
   const { membership: again } = await world.know(attic);
   expect(again.members().size).toBe(100);
+}, 60_000);
+
+test("no member that uses up what may be written delays a word of the root, nor undoes it by a power cut", async () => {
+  await using world = await makeWorld({ maxDevices: 60 });
+  const attic = await world.device("attic");
+  const { membership } = await world.know(attic);
+  // A roster of this length may be written some ten times more.
+  for (let n = 0; n < 30; n++) await membership.receive({ record: await (await world.evil(`s${n}`)).say() });
+  const [former, heir] = [await world.evil("mallory"), await world.evil("mallory")];
+  const board = generateSigningKey();
+  const replaces = signReplacement({ neighborhood: world.street.keys.id, former: former.id, heir: heir.id }, board);
+  await membership.receive({ record: await former.say({ boardIdentity: board.publicKey }) });
+  await membership.receive({ record: await heir.say({ replaces }) });
+  const roster = join(world.stateOf("attic"), "roster.json");
+  const writtenAt = async () => (await stat(roster, { bigint: true })).mtimeNs;
+  // By its own signed word one of the two leaves and comes back, and their name goes from one to the other.
+  let before = 0n;
+  for (let flips = 0; (await writtenAt()) !== before; flips += 2) {
+    before = await writtenAt();
+    for (const is of ["left", "alive"] as const) {
+      await membership.happen({
+        kind: "liveness",
+        states: new Map([[former.id, is] as const, [heir.id, "alive"] as const]),
+      });
+    }
+    expect(flips).toBeLessThan(200);
+  }
+  const { id: token } = readUnverified("hamlet-token", world.shared.token, TokenCertificate);
+  const order = makeOrders([revocationKind(membership)], () => {});
+  const revoked = { kind: "device" as const, device: heir.id, token, stays: [attic.id] };
+  expect(await order([await world.revocation(1, revoked)])).toMatchObject([{ outcome: "new", counts: true }]);
+  const { membership: again } = await world.know(attic);
+  expect([...again.members().keys()]).toEqual([]);
+  expect(verdict(await again.receive({ record: await heir.say({ number: 2 }) }))).toBe("refused deviceRevoked");
 }, 60_000);
 
 test("t4-big-admission: nobody's admission displaces another's, and a record that lost them gets them again", async () => {

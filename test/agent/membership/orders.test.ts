@@ -1,5 +1,5 @@
 // The owner's orders: what the root has signed counts at once, whoever brings it, and nothing else does.
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -161,6 +161,43 @@ test("a forged document, one by a member or of another neighborhood: all of the 
   expect(published).toEqual([]);
 });
 
+test("what the root says counts at once, but is acknowledged only once it is on disk, and written as soon as it may", async () => {
+  const { membership, order, published, warnings } = await knowingCellar(attic);
+  const shed = await boot("shed");
+  await membership.receive({ record: porch.jws });
+  const documents = [await revocationOf(cellar), await rejectionOf(shed), await adoptionOf(porch)];
+  const codes = () => warnings.list().map(({ code }) => code);
+  await rename(stateOf("attic"), `${stateOf("attic")}.away`);
+  await writeFile(stateOf("attic"), "no folder");
+  for (const jws of documents) await expect(order([jws])).rejects.toThrow();
+  await expect(order(documents)).rejects.toThrow();
+  expect(published).toEqual(["revocation", "rejection", "adoption"]);
+  expect([...membership.members().keys()]).toEqual([]);
+  expect(await membership.receive({ record: porch.jws })).toMatchObject({ kind: "member" });
+  expect(codes()).toEqual(["state.full"]);
+  // By gossip too: whoever hears of it from us must not wait.
+  const next = await revocationOf(shed, 2);
+  expect(await revocationKind(membership).offer(next)).toBe("new");
+
+  await rm(stateOf("attic"));
+  await rename(`${stateOf("attic")}.away`, stateOf("attic"));
+  await membership.happen({ kind: "letIn" });
+  expect(codes()).toEqual(["state.full"]);
+  now += 60_000;
+  await membership.happen({ kind: "letIn" });
+  expect(codes()).toEqual([]);
+  expect(await order(documents)).toMatchObject(documents.map(() => ({ outcome: "known", counts: true })));
+  const { membership: again } = await open(attic);
+  expect(
+    again
+      .revocations()
+      .documents.map(({ jws }) => jws)
+      .sort(),
+  ).toEqual([documents[0], next].sort());
+  expect([...again.members().keys()]).toEqual([porch.id]);
+  expect([...again.rejections().keys()]).toEqual([shed.id]);
+});
+
 const rejectionOf = ({ deviceKey }: Pick<Identity, "deviceKey">, issuedAt = now, by = hood.root) =>
   signRejection({ v: 1, neighborhood: attic.neighborhood.id, deviceKey, issuedAt }, by);
 
@@ -218,6 +255,8 @@ test("rejections spread by gossip, forged ones are refused, old and surplus ones
   }
   expect(kind.summaries()).toHaveLength(64);
   expect(kind.get(porch.id)).toBeUndefined();
+  // Else whoever kept it could make this device write as often as it likes.
+  expect(await kind.offer(rejection)).toBe("known");
 });
 
 test("a rejection is told of and handed on until its day is over, and no longer, whatever the device's clock says then", async () => {
@@ -247,13 +286,33 @@ test("gossip brings adoptions too; a forged one is refused, and asked for no mor
   expect(kind.get(porch.id)).toBe(adoption);
 });
 
+test("a revocation is kept beside others in the file that no longer count", async () => {
+  const { order } = await knowingCellar(attic);
+  await order([await revocationOf(cellar)]);
+  const path = join(stateOf("attic"), "revocations.json");
+  const { documents } = JSON.parse(await readFile(path, "utf8")) as { documents: string[] };
+  const byThief = await revocationOf(porch, 2, generateSigningKey());
+  for (const file of [path, `${path}.copy`]) {
+    await writeFile(file, JSON.stringify({ v: 1, documents: [...documents, byThief] }));
+  }
+  const { order: later } = await open(attic);
+  const shed = await boot("shed");
+  await later([await revocationOf(shed, 3)]);
+  // It has them too, but perhaps those of yesterday.
+  for (const file of ["roster.json", "roster.json.copy"]) await rm(join(stateOf("attic"), file));
+  const { membership } = await open(attic);
+  expect([...membership.revocations().devices].sort()).toEqual([cellar.id, shed.id].sort());
+});
+
 test("damage to the file of adoptions costs none that its copy or its text still holds", async () => {
   const { order } = await knowingCellar(attic);
   await order([await adoptionOf(porch)]);
   const path = join(stateOf("attic"), "adoptions.json");
   const text = await readFile(path, "utf8");
   for (const file of [path, `${path}.copy`]) await writeFile(file, text.replace('"v": 1', '"v": 9'));
-  const { membership, warnings } = await open(attic);
-  expect([...membership.adoptions().keys()]).toEqual([porch.id]);
-  expect(warnings.list().map(({ code }) => code)).toContain("state.damaged");
+  for (let start = 0; start < 2; start++) {
+    const { membership, warnings } = await open(attic);
+    expect([...membership.adoptions().keys()]).toEqual([porch.id]);
+    expect(warnings.list().map(({ code }) => code)).toContain("state.damaged");
+  }
 });

@@ -185,7 +185,11 @@ test("revocations put their members out", () => {
   const out = new Map([["cellar-id", "deviceRevoked"]]);
   const [next, effects] = play(state, { kind: "revocations", revocations, out, forged: [] });
   expect([...next.members.keys()]).toEqual(["porch-id"]);
-  expect(kinds(effects)).toEqual(["log", "save", "members"]);
+  expect(kinds(effects)).toEqual(["log", "save", "save", "members"]);
+  expect(effects.filter(({ kind }) => kind === "save")).toEqual([
+    { kind: "save", file: "revocations" },
+    { kind: "save", file: "roster" },
+  ]);
   const again: Event = { kind: "revocations", revocations, out: new Map(), forged: ["not signed by the root"] };
   expect(kinds(play(next, again)[1])).toEqual(["log"]);
 });

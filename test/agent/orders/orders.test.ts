@@ -392,9 +392,11 @@ test("damage to the file costs no order that its copy or its text still holds", 
   const copied = await open();
   expect(copied.orders.rollouts()).toHaveLength(1);
   for (const file of [path, `${path}.copy`]) await writeFile(file, text.replace('"v": 1', '"v": 9'));
-  const { orders, warnings } = await open();
-  expect([orders.rollouts().length, orders.holds().length]).toEqual([1, 1]);
-  expect(warnings.list().map(({ code }) => code)).toContain("state.damaged");
+  for (let start = 0; start < 2; start++) {
+    const { orders, warnings } = await open();
+    expect([orders.rollouts().length, orders.holds().length]).toEqual([1, 1]);
+    expect(warnings.list().map(({ code }) => code)).toContain("state.damaged");
+  }
   expect((await readdir(folder)).some((name) => name.startsWith("orders.json."))).toBe(true);
 });
 
