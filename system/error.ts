@@ -21,6 +21,7 @@ export type ErrorCode =
   | "node.tooOld"
   | "output.failed"
   // provisioning
+  | "neighborhood.busy"
   | "neighborhood.exists"
   | "neighborhood.notFound"
   | "neighborhood.wrongPassphrase"

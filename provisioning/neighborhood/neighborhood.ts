@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { HamletError } from "../../system/error.ts";
 import { readJson, writeFileAtomic, writeJson } from "../../system/files.ts";
+import { withLock } from "../../system/lock.ts";
 import { makeFolder, refuseExisting } from "../../system/new-folder.ts";
 import { shellWord } from "../../system/shell-word.ts";
 import type { ProvisionFile } from "../file/provision-file.ts";
@@ -56,7 +57,7 @@ export async function recoverNeighborhood(
 
 /** Throws `neighborhood.notFound` or `file.invalid`. */
 export async function readNeighborhood(folder: string): Promise<Neighborhood> {
-  const file = await readJson(join(folder, "neighborhood.json"), NeighborhoodFile, { hint: fromSheet });
+  const file = await readJson(fileIn(folder), NeighborhoodFile, { hint: fromSheet });
   if (!file) {
     // `init` refuses a folder that exists.
     const isFree = (await lstat(folder).catch(() => undefined)) === undefined;
@@ -69,10 +70,36 @@ export async function readNeighborhood(folder: string): Promise<Neighborhood> {
   const keys = await succeed(foundedBy(file.rootKey, file.successorKey), file.successions);
   const { revocations } = await addRevocations(noRevocations, file.revocations, keys);
   if (keys.id !== file.id) {
-    throw new HamletError("file.invalid", `${join(folder, "neighborhood.json")}: the id does not match these keys`);
+    throw new HamletError("file.invalid", `${fileIn(folder)}: the id does not match these keys`);
   }
   return { folder, file, keys, revocations };
 }
+
+/** Writing takes milliseconds: whoever waits longer waits for one that is elsewhere, or that was killed there. */
+const turnWithinMs = 10_000;
+
+/**
+ * Replaces `neighborhood.json` by what `change` makes of it as it is now: another command may have added to it since it was read. One at a
+ * time. Throws `neighborhood.busy`, and what `readNeighborhood` throws.
+ */
+export async function changeNeighborhood(
+  folder: string,
+  change: (now: Neighborhood) => Promise<NeighborhoodFile>,
+  waitMs = turnWithinMs,
+): Promise<Neighborhood> {
+  const path = join(folder, "lock");
+  const busy = () =>
+    new HamletError("neighborhood.busy", `another command writes to ${folder}`, {
+      hint: `wait until it ends; if none runs, on no computer: rm ${shellWord(path)}`,
+      exitCode: 3,
+    });
+  return await withLock(path, { waitMs, busy }, async () => {
+    await writeJson(fileIn(folder), await change(await readNeighborhood(folder)), { mode: 0o644 });
+    return await readNeighborhood(folder);
+  });
+}
+
+const fileIn = (folder: string): string => join(folder, "neighborhood.json");
 
 /** Opens the root key too. Throws `neighborhood.notFound`, `neighborhood.wrongPassphrase` or `file.invalid`. */
 export async function openNeighborhood(folder: string, passphrase: string): Promise<OpenNeighborhood> {
@@ -158,7 +185,7 @@ async function createFolder(
   const sheet = printRecoverySheet({ name, id: keys.id, root, successor });
   await makeFolder(folder, exists, async (partial) => {
     for (const key of sealed) await writeJson(join(partial, `${key.role}.key`), key);
-    await writeJson(join(partial, "neighborhood.json"), file, { mode: 0o644 });
+    await writeJson(fileIn(partial), file, { mode: 0o644 });
     await writeFileAtomic(join(partial, "recovery.txt"), sheet);
   });
   return { folder, file, keys, revocations: noRevocations };

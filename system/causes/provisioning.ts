@@ -18,6 +18,10 @@ export const provisioningCauses: Record<
   >,
   Cause
 > = {
+  "neighborhood.busy": {
+    cause: "Another command writes to the neighborhood's folder.",
+    next: "Wait until it ends. If none runs any more, on no computer: remove the file `lock` in the folder.",
+  },
   "neighborhood.exists": {
     cause:
       "`hamlet init` and `hamlet operator add` make a new folder, and that folder exists already. Nothing was changed.",

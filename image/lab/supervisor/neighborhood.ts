@@ -5,7 +5,12 @@ import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { encodeProvisionFile, type ProvisionFile } from "../../../provisioning/file/provision-file.ts";
 import { issueToken, type TokenFile } from "../../../provisioning/neighborhood/issue-token.ts";
-import { initNeighborhood, openNeighborhood } from "../../../provisioning/neighborhood/neighborhood.ts";
+import {
+  initNeighborhood,
+  type OpenNeighborhood,
+  openNeighborhood,
+  readNeighborhood,
+} from "../../../provisioning/neighborhood/neighborhood.ts";
 import type { Run } from "../../../system/command.ts";
 import { writeFileAtomic } from "../../../system/files.ts";
 import { findProvisionBlock } from "../../card/provision.ts";
@@ -39,14 +44,7 @@ export async function makeLabNeighborhood(
     await writeFileAtomic(passphraseFile, passphrase);
     await initNeighborhood(home, { name: "Lab Street", passphrase, now });
   }
-  const neighborhood = await openNeighborhood(home, await readFile(passphraseFile, "utf8"));
-  const terms = { validMs: 7 * dayMs, maxDevices: deviceNames.length, tags: [] };
-  const tokens = new Map<Adopt, Promise<TokenFile>>();
-  const tokenOf = (adopt: Adopt): Promise<TokenFile> => {
-    const token = tokens.get(adopt) ?? issueToken(neighborhood, { ...terms, adopt, now }).then(({ file }) => file);
-    tokens.set(adopt, token);
-    return token;
-  };
+  const tokenOf = makeLabTokens(await openNeighborhood(home, await readFile(passphraseFile, "utf8")), now);
   return async (device, image, adopt = "auto") => {
     const { name } = device;
     const block = await findProvisionBlock(image);
@@ -61,6 +59,19 @@ export async function makeLabNeighborhood(
       // It contains the token's secret.
       await rm(join(folder, source), { force: true });
     }
+  };
+}
+
+/** One token for all devices, until somebody is revoked: that may close it, and later tokens carry it. */
+export function makeLabTokens({ folder, root }: OpenNeighborhood, now: number): (adopt: Adopt) => Promise<TokenFile> {
+  const terms = { validMs: 7 * dayMs, maxDevices: deviceNames.length, tags: [] };
+  const tokens = new Map<string, Promise<TokenFile>>();
+  return async (adopt) => {
+    const neighborhood = { ...(await readNeighborhood(folder)), root };
+    const which = `${adopt} ${neighborhood.revocations.number}`;
+    const token = tokens.get(which) ?? issueToken(neighborhood, { ...terms, adopt, now }).then(({ file }) => file);
+    tokens.set(which, token);
+    return await token;
   };
 }
 

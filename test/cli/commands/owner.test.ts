@@ -333,6 +333,17 @@ test("revoke: what was signed but reached nobody is handed out by the same comma
   expect((await readNeighborhood(home)).file.revocations).toHaveLength(1);
 });
 
+test("revoke: of two at once the folder keeps both, and so does the device", async () => {
+  const said = await Promise.all([
+    hamlet(revoke, "cellar", "--stays", "all", "--yes"),
+    hamlet(revoke, "owner", "--yes"),
+  ]);
+  expect(said).toEqual([["cellar is out of Elm Street"], ["owner is out of Elm Street"]]);
+  const { revocations } = await readNeighborhood(home);
+  expect([revocations.devices.size, revocations.operators.size]).toEqual([1, 1]);
+  expect(membership.revocations().documents).toHaveLength(2);
+});
+
 test("revoke: an operator and a token, and the list that names them", async () => {
   const [token] = await tokenIds();
   expect(await hamlet(revoke, "owner", "--yes")).toEqual(["owner is out of Elm Street"]);

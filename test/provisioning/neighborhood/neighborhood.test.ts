@@ -6,12 +6,15 @@ import { verifyProvision } from "../../../provisioning/file/provision.ts";
 import { decodeProvisionFile, encodeProvisionFile } from "../../../provisioning/file/provision-file.ts";
 import { issueToken, readTokenFile } from "../../../provisioning/neighborhood/issue-token.ts";
 import {
+  changeNeighborhood,
   initNeighborhood,
   openKey,
   openNeighborhood,
   readNeighborhood,
   recoverNeighborhood,
 } from "../../../provisioning/neighborhood/neighborhood.ts";
+import { addOperator } from "../../../provisioning/neighborhood/operators.ts";
+import { revoke } from "../../../provisioning/neighborhood/orders.ts";
 import { planProvision, reusableToken } from "../../../provisioning/neighborhood/provision-device.ts";
 import { verifyOperator } from "../../../provisioning/trust/operator.ts";
 import { noRevocations } from "../../../provisioning/trust/revocation.ts";
@@ -133,4 +136,41 @@ test("an issued token is recorded without its secret and gives a provision file 
     await reusableToken(plan, { ...opened, revocations: { ...noRevocations, number: 1 } }, "attic", monday),
   ).toBeUndefined();
   expect(await reusableToken(undefined, opened, "attic", monday)).toBeUndefined();
+});
+
+test("what several commands sign at once is all kept in the folder, and later tokens carry it", async () => {
+  const folder = join(home, "busy");
+  await initNeighborhood(folder, { name: "Elm Street", passphrase, now: monday });
+  // Each read the folder before the others wrote: one asks for a second passphrase in between.
+  const opened = await openNeighborhood(folder, passphrase);
+  const add = (name: string, to: string) =>
+    addOperator(opened, { name, folder: join(home, to), passphrase, now: monday });
+  const closed = (token: string) => revoke(opened, { kind: "token", token, stays: [] }, monday);
+  await Promise.all([closed("a".repeat(16)), closed("b".repeat(16)), add("alice", "alice"), add("bob", "bob")]);
+  const { file, revocations } = await readNeighborhood(folder);
+  expect([...revocations.closures.keys()].sort()).toEqual(["a".repeat(16), "b".repeat(16)]);
+  expect(new Set(revocations.documents.map(({ number }) => number)).size).toBe(2);
+  expect(file.operators.map(({ name }) => name).sort()).toEqual(["alice", "bob", "owner"]);
+  // Two of one name: one is refused, and leaves no folder.
+  const twins = await Promise.allSettled([add("carol", "carol"), add("carol", "caroline")]);
+  expect(twins.flatMap((one) => (one.status === "rejected" ? one.reason : []))).toMatchObject([
+    { code: "operator.exists" },
+  ]);
+  expect((await readdir(home)).filter((name) => name.startsWith("carol"))).toHaveLength(1);
+  expect(await readdir(folder)).not.toContain("lock");
+  const terms = { validMs: day, maxDevices: 3, tags: [], adopt: "auto" as const, now: monday };
+  const token = await issueToken(await openNeighborhood(folder, passphrase), terms);
+  expect(token.file.revocations).toHaveLength(2);
+});
+
+test("while another computer writes to the folder nothing is written, and the hint names the lock", async () => {
+  const folder = join(home, "shared");
+  await initNeighborhood(folder, { name: "Elm Street", passphrase, now: monday });
+  await writeFile(join(folder, "lock"), "other-computer/boot/pid:[1] 7 0123456789abcdef");
+  const rename = changeNeighborhood(folder, async ({ file }) => ({ ...file, name: "Oak Street" }), 0);
+  await expect(rename).rejects.toMatchObject({
+    ...{ code: "neighborhood.busy", exitCode: 3, hint: expect.stringContaining(`rm ${join(folder, "lock")}`) },
+  });
+  expect((await readNeighborhood(folder)).file.name).toBe("Elm Street");
+  expect(await readdir(folder)).toContain("lock");
 });

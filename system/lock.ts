@@ -1,0 +1,75 @@
+// One command at a time writes to a folder: a file in it names the process that does. The folder may be on a disk that several computers
+// or containers share, where a process number says nothing: only a lock of this very place is taken over, once its process is gone.
+import { randomBytes } from "node:crypto";
+import { link, open, readFile, readlink, rename, rm } from "node:fs/promises";
+import { hostname } from "node:os";
+import { sleep } from "./clock.ts";
+import { errnoOf } from "./error.ts";
+
+const pollMs = 50;
+
+/** `waitMs`: how long others may take. `busy`: what to throw then. */
+export type Locking = { waitMs: number; busy(): Error };
+
+export async function withLock<T>(path: string, { waitMs, busy }: Locking, work: () => Promise<T>): Promise<T> {
+  const place = await thisPlace();
+  // The last word makes each lock another, so that nobody removes one that is not its own.
+  const own = `${place} ${process.pid} ${randomBytes(8).toString("hex")}`;
+  const deadline = performance.now() + waitMs;
+  while (!(await take(path, own, place))) {
+    if (performance.now() >= deadline) throw busy();
+    await sleep(pollMs);
+  }
+  try {
+    return await work();
+  } finally {
+    if ((await textOf(path)) === own) await rm(path, { force: true });
+  }
+}
+
+async function take(path: string, own: string, place: string): Promise<boolean> {
+  try {
+    await using file = await open(path, "wx", 0o644);
+    await file.writeFile(own);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) !== "EEXIST") throw error;
+  }
+  const found = await textOf(path);
+  if (found !== undefined && isLeft(found, place)) await putAside(path, found);
+  return false;
+}
+
+/** Of two that find it left, one may have put it aside already, and what is there now is a lock. */
+async function putAside(path: string, left: string): Promise<void> {
+  const aside = `${path}.${randomBytes(4).toString("hex")}`;
+  try {
+    await rename(path, aside);
+    if ((await textOf(aside)) !== left) await link(aside, path);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT" && errnoOf(error) !== "EEXIST") throw error;
+  } finally {
+    await rm(aside, { force: true });
+  }
+}
+
+/** Whether its process was in this place and is gone. An empty one is being written. */
+function isLeft(lock: string, place: string): boolean {
+  const [where, pid] = lock.split(" ");
+  if (where !== place || !/^[1-9][0-9]*$/.test(pid ?? "")) return false;
+  try {
+    process.kill(Number(pid), 0);
+    return false;
+  } catch (error) {
+    return errnoOf(error) === "ESRCH";
+  }
+}
+
+/** This computer since it started, and which processes it numbers: those of a container have numbers of their own. */
+async function thisPlace(): Promise<string> {
+  const boot = await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "");
+  const numbering = await readlink("/proc/self/ns/pid").catch(() => "");
+  return [hostname(), boot.trim(), numbering].join("/").replaceAll(/\s/g, "-");
+}
+
+const textOf = (path: string): Promise<string | undefined> => readFile(path, "utf8").catch(() => undefined);

@@ -1,0 +1,84 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { withLock } from "../../system/lock.ts";
+
+let folder: string;
+let path: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hamlet-lock-"));
+  path = join(folder, "lock");
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const busy = () => new Error("busy");
+const atOnce = { waitMs: 0, busy };
+const patient = { waitMs: 30_000, busy };
+/** What a lock of this process says. */
+const ours = () => withLock(path, atOnce, () => readFile(path, "utf8"));
+async function goneProcess(): Promise<number> {
+  const child = spawn("true");
+  await once(child, "exit");
+  return child.pid!;
+}
+
+test("one at a time works, the others wait for their turn, and nothing is left", async () => {
+  let [inside, most, done] = [0, 0, 0];
+  const work = async () => {
+    most = Math.max(most, ++inside);
+    await readdir(folder);
+    inside--;
+    done++;
+  };
+  await Promise.all(Array.from({ length: 5 }, () => withLock(path, patient, work)));
+  expect([most, done, await readdir(folder)]).toEqual([1, 5, []]);
+});
+
+test("who finds no turn in time throws, and takes nobody's lock away", async () => {
+  await withLock(path, atOnce, async () => {
+    const held = await readFile(path, "utf8");
+    await expect(withLock(path, atOnce, async () => {})).rejects.toThrow("busy");
+    expect(await readFile(path, "utf8")).toBe(held);
+  });
+});
+
+test("work that fails leaves no lock", async () => {
+  await expect(withLock(path, atOnce, () => Promise.reject(new Error("no")))).rejects.toThrow("no");
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test("the lock of a process that is gone is taken over, by one of many", async () => {
+  const [place, , last] = (await ours()).split(" ");
+  await writeFile(path, `${place} ${await goneProcess()} ${last}`);
+  let [inside, most] = [0, 0];
+  const work = async () => {
+    most = Math.max(most, ++inside);
+    await readdir(folder);
+    inside--;
+  };
+  await Promise.all(Array.from({ length: 8 }, () => withLock(path, patient, work)));
+  expect([most, await readdir(folder)]).toEqual([1, []]);
+});
+
+test("a lock of another computer or container stays, whatever its process number: it says nothing here", async () => {
+  const [place, , last] = (await ours()).split(" ");
+  for (const elsewhere of [`other${place}`, `${place}0`]) {
+    const lock = `${elsewhere} ${await goneProcess()} ${last}`;
+    await writeFile(path, lock);
+    await expect(withLock(path, atOnce, async () => {})).rejects.toThrow("busy");
+    expect(await readFile(path, "utf8")).toBe(lock);
+  }
+  // Being written.
+  await writeFile(path, "");
+  await expect(withLock(path, atOnce, async () => {})).rejects.toThrow("busy");
+});
+
+test("who was robbed of its lock removes no other's at its end", async () => {
+  await withLock(path, atOnce, async () => {
+    await writeFile(path, "somebody else's");
+  });
+  expect(await readFile(path, "utf8")).toBe("somebody else's");
+});
