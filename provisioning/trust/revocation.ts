@@ -1,7 +1,7 @@
 // The revocations: a set that only grows. Each takes effect when a device sees it, in any order. Two devices compare their sets by the
 // digests of the documents: a number may have been used twice, or by a thief.
 import { z } from "zod";
-import { Digest, EpochMs, Id, PublicKey, TokenId } from "./fields.ts";
+import { DeviceName, Digest, EpochMs, Id, PublicKey, TokenId } from "./fields.ts";
 import { digestOf, readUnverified, sign, verify } from "./jws.ts";
 import type { SigningKey } from "./keys.ts";
 import type { DeviceId } from "./names.ts";
@@ -20,6 +20,7 @@ export const Revocation = z.object({
     z.object({
       kind: z.literal("device"),
       device: Id,
+      name: DeviceName.exactOptional().describe("what the owner called it, who may say it again"),
       token: TokenId.describe("keeps only the devices that stay, and those that the root adopts later"),
       stays: z.array(Id).max(500).describe("devices by that token that the owner keeps"),
     }),
@@ -100,6 +101,16 @@ export async function addRevocations(
   }
   return { revocations, refused };
 }
+
+export type RevokedDevice = Revocation["revoke"] & { kind: "device" };
+
+/** The last first. */
+export const revokedDevices = ({ documents }: Pick<Revocations, "documents">): RevokedDevice[] =>
+  documents.toReversed().flatMap(({ jws }) => {
+    // Verified when it was added.
+    const { revoke } = readUnverified("hamlet-revocation", jws, Revocation);
+    return revoke.kind === "device" ? revoke : [];
+  });
 
 const byNumber = (a: { number: number; digest: string }, b: { number: number; digest: string }) =>
   a.number - b.number || (a.digest < b.digest ? -1 : 1);

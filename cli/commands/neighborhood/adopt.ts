@@ -7,7 +7,7 @@ import { confirm } from "../../terminal/confirm.ts";
 import { type Device, deviceOption, findDevice } from "../../terminal/device.ts";
 import { hand } from "./hand.ts";
 import { ownedNeighborhood, ownerOptions } from "./owner.ts";
-import { choose, waitingAt } from "./waiting.ts";
+import { choose, membersAt, waitingAt } from "./waiting.ts";
 import { askWhoWaits } from "./who-waits.ts";
 
 /** A device that was refused tries again within a minute, and whoever takes the order greets it at once. */
@@ -36,7 +36,7 @@ Compare the code with the one on the device's own page or console: the same code
     const device = await findDevice(values, owned);
     try {
       const found = await askWhoWaits(device, context);
-      const chosen = choose(waitingAt(found), wanted, code, device.found);
+      const chosen = choose(waitingAt(found), wanted, code, device.found, membersAt(found));
       if (values["yes"] !== true) {
         await confirm(adopt, {
           lost: `${chosen.name} has the code ${chosen.code}. Adopt it only if its own page or console shows the same code.`,

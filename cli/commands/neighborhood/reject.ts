@@ -6,7 +6,7 @@ import { confirm } from "../../terminal/confirm.ts";
 import { deviceOption, findDevice } from "../../terminal/device.ts";
 import { hand, refuseItself } from "./hand.ts";
 import { ownedNeighborhood, ownerOptions } from "./owner.ts";
-import { choose, isItself, waitingAt } from "./waiting.ts";
+import { choose, isItself, membersAt, waitingAt } from "./waiting.ts";
 import { askWhoWaits } from "./who-waits.ts";
 
 /** Why a rejection may not count. */
@@ -31,7 +31,7 @@ a member, never the device that is turned away: it need not pass that on. A memb
     const device = await findDevice(values, owned);
     try {
       const found = await askWhoWaits(device, context);
-      const chosen = choose(waitingAt(found), wanted, text(values, "code"), device.found);
+      const chosen = choose(waitingAt(found), wanted, text(values, "code"), device.found, membersAt(found));
       if (isItself(found, chosen)) refuseItself(device.found);
       if (values["yes"] !== true) {
         await confirm(reject, {

@@ -2,8 +2,14 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { revoke as signRevocation } from "../../../provisioning/neighborhood/orders.ts";
+import { DeviceName } from "../../../provisioning/trust/fields.ts";
 import type { Operator } from "../../../provisioning/trust/order.ts";
-import { mostStopped, type Revocation, type Revocations } from "../../../provisioning/trust/revocation.ts";
+import {
+  mostStopped,
+  type Revocation,
+  type Revocations,
+  revokedDevices,
+} from "../../../provisioning/trust/revocation.ts";
 import { signRollout } from "../../../provisioning/trust/rollout.ts";
 import { type TokenCertificate, verifyToken } from "../../../provisioning/trust/token.ts";
 import { systemClock } from "../../../system/clock.ts";
@@ -58,7 +64,9 @@ The folder keeps the revocation, and every later token and card carries it.`,
       progress.end();
       refuseOtherNeighborhood(owned, status, device.found);
       const { members, orders = { rollouts: [], digests: [] }, rollout } = status;
-      const found = findRevoked(wanted, { members, tokens: await tokensOf(owned), operators: owned.file.operators });
+      const { operators } = owned.file;
+      const revoked = revokedDevices(owned.revocations);
+      const found = findRevoked(wanted, { members, tokens: await tokensOf(owned), operators, revoked });
       const stays = found.kind === "operator" ? [] : await whoStays(found, members, values);
       const [asked, others] = [members.filter(({ isSelf }) => isSelf), members.filter(({ isSelf }) => !isSelf)];
       const isOut = asked.some((one) => isPutOut(one, found, stays));
@@ -142,8 +150,10 @@ function newest(documents: readonly string[]): string[] {
 
 function documentOf(found: Revoked, stays: string[], digests: string[]): Revocation["revoke"] {
   switch (found.kind) {
-    case "device":
-      return { kind: "device", device: found.id, token: found.token, stays };
+    case "device": {
+      const name = DeviceName.safeParse(found.name).data;
+      return { kind: "device", device: found.id, ...(name !== undefined && { name }), token: found.token, stays };
+    }
     case "token":
       return { kind: "token", token: found.id, stays };
     case "operator":
@@ -179,6 +189,8 @@ async function whoStays(found: Revoked & { token: string }, members: Members, va
     ({ tokenId, id }) => tokenId === found.token && !(found.kind === "device" && id === found.id),
   );
   const given = text(values, "stays");
+  // Not all whom the asked device knows: it may know fewer.
+  if (found.kind === "device" && found.stayed && (given ?? "all") === "all") return [...found.stayed];
   if (given !== undefined || others.length === 0) return readStays(given ?? "all", others);
   throw new HamletError(
     "revocation.stays",
@@ -225,6 +237,8 @@ async function describeOwned(owned: Owned, isJson: boolean): Promise<string[]> {
   }));
   const operators = file.operators.map(({ name, key }) => ({ name, key, isRevoked: revocations.operators.has(key) }));
   const devices = [...revocations.devices];
+  const names = new Map(revokedDevices(revocations).map(({ device, name }) => [device, name]));
+  const named = devices.map((id) => (names.get(id) === undefined ? id : `${names.get(id)} (${id})`));
   if (isJson) return [JSON.stringify({ tokens, operators, revokedDevices: devices })];
   return [
     ...filledTable(
@@ -237,7 +251,7 @@ async function describeOwned(owned: Owned, isJson: boolean): Promise<string[]> {
       operators.map(({ name, key, isRevoked }) => [name, key, isRevoked ? "revoked" : ""]),
     ),
     "",
-    devices.length === 0 ? "no device is revoked" : `revoked devices: ${devices.join(", ")}`,
+    devices.length === 0 ? "no device is revoked" : `revoked devices: ${named.join(", ")}`,
   ];
 }
 

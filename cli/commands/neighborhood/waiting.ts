@@ -23,6 +23,10 @@ export function waitingAt(found: Status | PublicStatus): Waiting[] {
 export const isItself = (found: Status | PublicStatus, { deviceKey }: Pick<Waiting, "deviceKey">): boolean =>
   ("self" in found ? found.self : found).deviceKey === deviceKey;
 
+/** The names of those that are in already. */
+export const membersAt = (found: Status | PublicStatus): string[] =>
+  "self" in found ? found.members.map(({ name }) => name) : [];
+
 /**
  * The one that `wanted` (a name, a code, or nothing if only one waits) and `code` mean. Throws `adoption.notWaiting`,
  * `adoption.ambiguous` or `adoption.wrongCode`.
@@ -32,6 +36,7 @@ export function choose(
   wanted: string | undefined,
   code: string | undefined,
   asked: string,
+  members: readonly string[] = [],
 ): Waiting {
   const wantedCode = parseAdoptionCode(wanted ?? "");
   const fits = waiting.filter((one) => wanted === undefined || one.name === wanted || one.code === wantedCode);
@@ -40,7 +45,7 @@ export function choose(
     throw new HamletError(
       "adoption.notWaiting",
       `${wanted ?? "no device"} ${wanted ? "does not wait" : "waits"} for adoption at ${asked}`,
-      { hint: others ? `those that wait: ${others}` : "if it is plugged in, ask it itself: --device <its address>" },
+      { hint: hintOf(wanted, members, others) },
     );
   }
   const chosen = code === undefined ? fits : fits.filter((one) => one.code === parseAdoptionCode(code));
@@ -59,4 +64,10 @@ export function choose(
     );
   }
   return chosen[0]!;
+}
+
+function hintOf(wanted: string | undefined, members: readonly string[], others: string): string {
+  // As after an adoption whose answer was lost.
+  if (wanted !== undefined && members.includes(wanted)) return `a member is called ${wanted}: see hamlet status`;
+  return others ? `those that wait: ${others}` : "if it is plugged in, ask it itself: --device <its address>";
 }

@@ -46,6 +46,7 @@ let api: { stop(): Promise<void> };
 let membership: Membership;
 let tokens: { auto: TokenFile; confirm: TokenFile };
 let isFailing = false;
+let losesAnswers = false;
 /** What happens after the device was asked, and before it is handed an order. */
 let meanwhile: () => Promise<unknown> = async () => {};
 /** Asked instead of attic: it waits itself. */
@@ -108,12 +109,15 @@ beforeEach(async () => {
   };
   const take = makeOrders([revocationKind(membership), rejectionKind(membership), adoptionKind(membership)], () => {});
   isFailing = false;
+  losesAnswers = false;
   meanwhile = async () => {};
   waits = undefined;
   const order: typeof take = async (documents) => {
     if (isFailing) throw new HamletError("device.noAnswer", "it lost its power just now");
     await meanwhile();
-    return take(documents);
+    const taken = await take(documents);
+    if (losesAnswers) throw new HamletError("device.noAnswer", "it took it, and lost its power just then");
+    return taken;
   };
   const life = { rename: async () => {}, leave: async () => {}, order };
   const device = { id: attic.id, life: () => life, stateFolder: folder, isImage: true };
@@ -188,7 +192,10 @@ test("adopt signs nothing for a wrong code, an unknown name, without a choice, o
   const cases: [argv: string[], refusal: object][] = [
     [["porch", ...yes, codeOf("guest")], { code: "adoption.wrongCode", exitCode: 3 }],
     [["nobody", ...yes, codeOf("guest")], { code: "adoption.notWaiting", exitCode: 1 }],
-    [["cellar", ...yes, codeOf("guest")], { code: "adoption.notWaiting" }],
+    [
+      ["cellar", ...yes, codeOf("guest")],
+      { code: "adoption.notWaiting", hint: "a member is called cellar: see hamlet status" },
+    ],
     [["porch", "--yes"], { code: "usage.invalid", exitCode: 2 }],
     // Two wait, and there is no terminal to ask on.
     [[], { code: "adoption.ambiguous", exitCode: 3 }],
@@ -331,6 +338,23 @@ test("revoke: what was signed but reached nobody is handed out by the same comma
   expect(await again()).toEqual(["cellar is out of Elm Street"]);
   expect(membership.members().has(devices.cellar.id)).toBe(false);
   expect((await readNeighborhood(home)).file.revocations).toHaveLength(1);
+});
+
+test("revoke: a device that took it and whose answer was lost is out already, by name and by id, and nothing is signed twice", async () => {
+  losesAnswers = true;
+  await expect(hamlet(revoke, "cellar", "--stays", "all", "--yes")).rejects.toMatchObject({ code: "device.noAnswer" });
+  expect(noted.join()).toContain("repeat the command");
+  losesAnswers = false;
+  // It answers for the device only: an operator of that name stays.
+  const { cellar } = devices;
+  for (const argv of [["cellar", "--stays", "all"], ["cellar"], [cellar.id], ["cellar", "--stays", "attic,shed"]]) {
+    expect(await hamlet(revoke, ...argv, "--yes")).toEqual(["cellar is out of Elm Street already"]);
+  }
+  expect((await readNeighborhood(home)).file.revocations).toHaveLength(1);
+  expect((await hamlet(revoke, "--list")).join("\n")).toContain(`revoked devices: cellar (${cellar.id})`);
+  // Who stays may still be said otherwise.
+  await hamlet(revoke, "cellar", "--stays", "attic", "--yes");
+  expect(membership.members().size).toBe(0);
 });
 
 test("revoke: of two at once the folder keeps both, and so does the device", async () => {
