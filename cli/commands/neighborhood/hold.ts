@@ -1,4 +1,5 @@
 // `hold <device> --for 24h --reason <text>`: a device takes no update for a while.
+import type { Status } from "../../../agent/api/schema.ts";
 import { type Hold, signHold } from "../../../provisioning/trust/hold.ts";
 import { Reason, signatureOf } from "../../../provisioning/trust/order.ts";
 import { parseDuration } from "../../../provisioning/trust/token.ts";
@@ -41,11 +42,37 @@ for the whole neighborhood, and a hold of one device stands beside it: the longe
       };
       await hand(await signHold(order, by.key));
       const name = held?.name ?? "every device";
-      if (values["json"]) context.print(JSON.stringify({ device, name, until: terms.until, reason: terms.reason }));
-      else if (terms.until === 0) context.print(`${name} is held no longer`);
-      else context.print(`${name} takes no update until ${new Date(terms.until).toISOString()}: ${terms.reason}`);
+      const others = orders.holds.map((one) => one.hold).filter((one) => one.device !== device);
+      const standing = besides(others, { device, ...terms }, now).map((one) => ({
+        ...{ device: one.device, name: nameOf(one.device, members), until: one.until, reason: one.reason },
+      }));
+      if (values["json"]) {
+        context.print(JSON.stringify({ device, name, until: terms.until, reason: terms.reason, standing }));
+        return;
+      }
+      const also = standing.map((one) => `${one.name} until ${describe(one)}`).join(", and ");
+      if (terms.until !== 0) context.print(`${name} takes no update until ${describe(terms)}`);
+      else if (also === "") context.print(`${name} is held no longer`);
+      else context.print(`the hold of ${name} has ended, but another one stands: ${also}`);
+      if (terms.until !== 0 && also !== "") context.note(`a longer hold stands beside it: ${also}`);
     }),
 };
+
+/** The other holds that keep a device of this one from updating longer than this one does. */
+function besides<T extends Pick<Hold, "device" | "until">>(
+  others: readonly T[],
+  { device, until }: Pick<Hold, "device" | "until">,
+  now: number,
+): T[] {
+  const concerned = device === "all" ? others : others.filter((one) => one.device === "all");
+  return concerned.filter((one) => one.until > Math.max(now, until));
+}
+
+const nameOf = (device: string, members: Status["members"]): string =>
+  device === "all" ? "every device" : (members.find(({ id }) => id === device)?.name ?? device);
+
+const describe = ({ until, reason }: Pick<Hold, "until" | "reason">): string =>
+  `${new Date(until).toISOString()}: ${reason}`;
 
 function readTerms(values: Values, now: number): Pick<Hold, "until" | "reason"> {
   const [given, reason] = [text(values, "for"), text(values, "reason")];

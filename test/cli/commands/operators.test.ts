@@ -313,6 +313,28 @@ test("hold: a device or all take no update until then, or until it is ended", as
   expect(orders.holds()).toHaveLength(2);
 });
 
+test("hold --end names what holds the device still, and a shorter hold the longer one beside it", async () => {
+  const forHours = (hours: number, reason: string) => ["--for", `${hours}h`, "--reason", reason];
+  await hamlet(hold, "--all", ...forHours(24, "away"));
+  expect(await hamlet(hold, "cellar", ...forHours(2, "film"))).toMatch(
+    /^cellar takes no update until .*: film\na longer hold stands beside it: every device until \d{4}-.*: away$/,
+  );
+  expect(await hamlet(hold, "cellar", "--end")).toMatch(
+    /^the hold of cellar has ended, but another one stands: every device until \d{4}-.*: away$/,
+  );
+  await hamlet(hold, "cellar", ...forHours(48, "film"));
+  const [allUntil, until] = orders.holds().map((one) => one.hold.until);
+  expect(until).toBeGreaterThan(allUntil!);
+  expect(JSON.parse(await hamlet(hold, "--all", "--end", "--json"))).toMatchObject({
+    ...{ device: "all", until: 0, standing: [{ device: cellar.id, name: "cellar", until, reason: "film" }] },
+  });
+  expect(await hamlet(hold, "--all", "--end")).toMatch(
+    /^the hold of every device has ended, .*: cellar until .*: film$/,
+  );
+  // It is over: no other stands.
+  expect(await hamlet(hold, "cellar", "--end")).toBe("cellar is held no longer");
+});
+
 test("hold signs nothing without a device, a time and a reason", async () => {
   const full = ["--for", "24h", "--reason", "film"];
   const cases: [argv: string[], refusal: object][] = [
