@@ -32,13 +32,17 @@ export const orderKind = (kind: Omit<OrderKind, "offer">): OrderKind => ({
   },
 });
 
-/** What became of one document. `counts`: it has the say here now, and no later one about the same thing. */
+/**
+ * What became of one document. `counts`: it has the say here now, and no later one about the same thing, nor one that puts out who signed
+ * it.
+ */
 export type Ordered = { kind: string; outcome: "new" | "known"; counts: boolean };
 export type TakeOrders = (documents: readonly string[]) => Promise<Ordered[]>;
 
 /**
- * Takes all of the documents or none: throws `Refusal` for the first that does not count. `kinds`: in the order in which they are taken.
- * `publish` tells the neighborhood of one that was new.
+ * Takes none of the documents and throws `Refusal` if one of them would not count by what is known. Else each is taken by itself: one that
+ * another has overtaken, of these or of what comes meanwhile, does not count, and the answer says so. `kinds`: in the order in which they
+ * are taken. `publish` tells the neighborhood of one that was new. Throws `file.full` if one could not be kept: those before it are taken.
  */
 export function makeOrders(kinds: readonly OrderKind[], publish: (kind: string, id: string) => void): TakeOrders {
   return async (documents) => {
@@ -47,7 +51,7 @@ export function makeOrders(kinds: readonly OrderKind[], publish: (kind: string, 
     for (const { jws, of } of asked) await of.check(jws);
     const done: Ordered[] = [];
     for (const { jws, of } of asked) {
-      const isNew = await of.take(jws);
+      const isNew = await takeOne(of, jws);
       const digest = digestOf(jws);
       const kept = of.summaries().find((summary) => summary.digest === digest);
       const counts = kept !== undefined && (of.counts?.(kept.id) ?? true);
@@ -57,6 +61,16 @@ export function makeOrders(kinds: readonly OrderKind[], publish: (kind: string, 
     for (const of of new Set(asked.map((one) => one.of))) await of.kept?.();
     return done;
   };
+}
+
+/** It was checked: whatever refuses it now came since. */
+async function takeOne(of: OrderKind, jws: string): Promise<boolean> {
+  try {
+    return await of.take(jws);
+  } catch (error) {
+    if (error instanceof Refusal) return false;
+    throw error;
+  }
 }
 
 function kindOf(kinds: readonly OrderKind[], jws: string): OrderKind {

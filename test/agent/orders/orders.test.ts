@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Warnings } from "../../../agent/health/warnings.ts";
-import { makeOrders } from "../../../agent/membership/orders.ts";
+import { digestOf as shortDigestOf } from "../../../agent/membership/documents.ts";
+import { makeOrders, type OrderKind, orderKind } from "../../../agent/membership/orders.ts";
 import { operatorOrderKinds } from "../../../agent/orders/kinds.ts";
 import { Orders } from "../../../agent/orders/orders.ts";
 import { comeBack } from "../../../agent/orders/own-comeback.ts";
@@ -57,16 +58,15 @@ const hold = (change: Partial<Hold> = {}, by: Operator = owner) =>
     },
     by.key,
   );
-const revokeAlice = async (...stopped: string[]) => {
+const revocationOf = ({ key }: Operator, ...stopped: string[]) => {
   const revoke = {
-    ...{ kind: "operator" as const, key: alice.key.publicKey },
+    ...{ kind: "operator" as const, key: key.publicKey },
     ...(stopped.length > 0 && { stopped: stopped.map(digestOf) }),
   };
-  const jws = await signRevocation(
-    { v: 1, neighborhood: elm.keys.id, number: monday, issuedAt: monday, revoke },
-    elm.root,
-  );
-  revocations = await addRevocation(revocations, jws, elm.keys);
+  return signRevocation({ v: 1, neighborhood: elm.keys.id, number: monday, issuedAt: monday, revoke }, elm.root);
+};
+const revokeAlice = async (...stopped: string[]) => {
+  revocations = await addRevocation(revocations, await revocationOf(alice, ...stopped), elm.keys);
 };
 
 test("an order counts once it is on disk, is told to the others, and is there after a restart", async () => {
@@ -158,6 +158,35 @@ test("revoking an operator stops what it signed, here, after a restart, and for 
   await expect(order([await rollout({ number: 2 }, alice)])).rejects.toMatchObject({ refusal: "operatorRevoked" });
   await order([await rollout({ number: 2 })]);
   expect(orders.rollouts()).toMatchObject([{ state: "running", operators: ["owner"] }]);
+});
+
+test("of orders that come together, one that another puts an end to does not count, and the answer says so of each", async () => {
+  const { orders, kind } = await open();
+  const revocation: OrderKind = orderKind({
+    ...{ kind: "revocation", type: "hamlet-revocation", maxChars: 4 << 10, check: async () => {} },
+    summaries: () =>
+      revocations.documents.map(({ jws, number, digest }) => ({ id: digest, number, digest: shortDigestOf(jws) })),
+    get: () => undefined,
+    async take(jws) {
+      revocations = await addRevocation(revocations, jws, elm.keys);
+      return true;
+    },
+  });
+  const published: string[] = [];
+  const order = makeOrders([revocation, kind("rollout"), kind("hold")], (of) => void published.push(of));
+  const all = [await hold({}, alice), await rollout(), await revocationOf(alice)];
+  // Each would count by itself.
+  await kind("hold").check(all[0]!);
+  expect(await order(all)).toEqual([
+    { kind: "revocation", outcome: "new", counts: true },
+    { kind: "rollout", outcome: "new", counts: true },
+    { kind: "hold", outcome: "known", counts: false },
+  ]);
+  expect(published).toEqual(["revocation", "rollout"]);
+  expect([orders.holds(), orders.rollouts().length]).toEqual([[], 1]);
+  // Known to be refused: nothing of it is taken.
+  await expect(order([await rollout({ number: 2 }), all[0]!])).rejects.toMatchObject({ refusal: "operatorRevoked" });
+  expect(orders.rollouts()).toMatchObject([{ rollout: { number: 1 } }]);
 });
 
 test("both documents of operators who disagree reach the others, and end with the next number", async () => {
