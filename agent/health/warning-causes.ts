@@ -118,8 +118,8 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   },
   "state.full": {
     severity: "error",
-    cause: "The data partition is full, so the list of members could not be saved.",
-    next: "Free space on it.",
+    cause: "The data partition is full, so the list of members, or an order, could not be saved.",
+    next: "Free space on it, and give an order that was not taken again.",
   },
   "token.expired": {
     severity: "error",
