@@ -9,9 +9,9 @@ import { readPublished, repositoryFolder } from "./folder.ts";
 import { withLock } from "./lock.ts";
 import { decodeDocument } from "./metadata.ts";
 import { needsOf } from "./needs.ts";
-import { readStaged } from "./place.ts";
 import { readRelease, targetPath } from "./releases.ts";
 import { isTopRole } from "./roles.ts";
+import { readStaged } from "./staged.ts";
 
 export type Removed = { files: number; bytes: number };
 

@@ -15,9 +15,11 @@ import { metadataPath, type Repository, repositoryFolder } from "./folder.ts";
 import { locked } from "./lock.ts";
 import { decodeDocument, encodeDocument, makeBoard, makeTarget } from "./metadata.ts";
 import { objectsIn } from "./objects.ts";
-import { type Change, type Lacking, place, readStaged } from "./place.ts";
+import { place } from "./place.ts";
 import { type ImageRelease, readImage } from "./read-image.ts";
 import { type Release, readReleases, targetPath } from "./releases.ts";
+import type { Lacking } from "./signatures.ts";
+import { type Change, readStaged } from "./staged.ts";
 
 /** Releases for which a new one has a recipe of its own: whoever is further behind fetches the whole. */
 const deltas = 3;
@@ -40,7 +42,7 @@ export type PublishedRelease = {
   /** What a device fetches, by the release that it has. */
   updates: UpdateSize[];
 };
-/** `lacking`: the metadata waits for signatures of keys that are elsewhere, and devices see nothing yet. */
+/** `lacking`: roles whose new metadata waits for signatures of keys that are elsewhere; devices see nothing of it yet. */
 export type Published = { releases: PublishedRelease[]; lacking: Lacking[] };
 
 /** Throws `ota.foreignRoot` and `ota.notNewer` (exit code 3), `ota.damaged`, and the errors of reading an image. */
@@ -103,7 +105,7 @@ async function publishAll(
   await objects.flush();
   // Do not stop from here on: it takes a moment.
   signal?.throwIfAborted();
-  const lacking = await place(repository, change, now);
+  const { lacking } = await place(repository, change, now);
   progress.end();
   return { releases: releases.map((one) => withMetadata(one, current, manifestBytes.get(one.board)!)), lacking };
 }

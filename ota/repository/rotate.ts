@@ -7,8 +7,10 @@ import type { Repository } from "./folder.ts";
 import { readSealed, writeNextKey } from "./keys.ts";
 import { locked } from "./lock.ts";
 import { keyIdOf, makeBoard, renewed, withBoard, withKey } from "./metadata.ts";
-import { type Change, type Lacking, place } from "./place.ts";
+import { place } from "./place.ts";
 import { allKeys } from "./roles.ts";
+import type { Lacking } from "./signatures.ts";
+import type { Change } from "./staged.ts";
 
 /** `name`: of the key's file. Throws `ota.noKey` if there is no such key in this folder. */
 export async function rotateKey(
@@ -34,7 +36,7 @@ export async function rotateKey(
       change.set(name, board ? renewed(name, board, now) : makeBoard(name, [], 1, now));
     }
     await writeNextKey(folder, name, key, passphrase);
-    return await place({ ...repository, keys: [...repository.keys, key] }, change, now);
+    return (await place({ ...repository, keys: [...repository.keys, key] }, change, now)).lacking;
   });
 }
 

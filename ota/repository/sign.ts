@@ -5,16 +5,19 @@ import { documentsOf, expiryOf } from "./expiry.ts";
 import type { Repository } from "./folder.ts";
 import { locked } from "./lock.ts";
 import { renewed } from "./metadata.ts";
-import { type Change, canSign, type Lacking, place, readStaged } from "./place.ts";
+import { type Placed, place } from "./place.ts";
+import { canSign, missingSignatures } from "./signatures.ts";
+import { type Change, readStaged } from "./staged.ts";
 
-/** `placed`: what devices see now in a new version; empty as long as something is lacking. */
-export type Signed = { placed: string[]; lacking: Lacking[] };
+/** `signed`: what lacked a signature of this folder's keys, and has it now; it may lack others. */
+export type Signed = Placed & { signed: string[] };
 
 /** The timestamp is renewed each time. Throws `ota.signFailed` if this folder has no key for anything that needs one. */
 export async function signRepository(repository: Repository, now: number): Promise<Signed> {
   return await locked(repository, async () => {
     const { folder, current } = repository;
     const change: Change = await readStaged(folder, current);
+    const before = new Map(missingSignatures(current, change).map(({ role, signatures }) => [role, signatures]));
     for (const [role, document] of documentsOf(current)) {
       // `place` makes these anyway.
       if (role === "snapshot" || role === "timestamp" || change.has(role)) continue;
@@ -28,7 +31,9 @@ export async function signRepository(repository: Repository, now: number): Promi
         hint: "run it on the computer that has the keys, with a copy of this folder",
       });
     }
-    const lacking = await place(repository, change, now);
-    return { placed: lacking.length > 0 ? [] : [...change.keys(), "timestamp"], lacking };
+    const { placed, lacking } = await place(repository, change, now);
+    const lacks = (role: string) => lacking.find((one) => one.role === role)?.signatures ?? 0;
+    const signed = [...change.keys()].filter((role) => lacks(role) < (before.get(role) ?? Number.POSITIVE_INFINITY));
+    return { placed, signed, lacking };
   });
 }

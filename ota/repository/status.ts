@@ -6,9 +6,10 @@ import { filesIn } from "./files.ts";
 import { readPublished, repositoryFolder } from "./folder.ts";
 import { readSealed } from "./keys.ts";
 import { authorityOf, keyIdOf } from "./metadata.ts";
-import { type Lacking, missingSignatures, readStaged } from "./place.ts";
 import { readReleases } from "./releases.ts";
 import { isTopRole } from "./roles.ts";
+import { type Lacking, missingSignatures } from "./signatures.ts";
+import { readStaged } from "./staged.ts";
 
 export type RepositoryStatus = {
   /** The first to expire comes first. */

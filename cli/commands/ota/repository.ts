@@ -1,6 +1,6 @@
 // How a command is told which repository it works on, and how it opens it.
 import { openRepository, type Repository } from "../../../ota/repository/folder.ts";
-import type { Lacking } from "../../../ota/repository/place.ts";
+import type { Lacking } from "../../../ota/repository/signatures.ts";
 import { readTextFile } from "../../../system/json-file.ts";
 import { shellWord } from "../../../system/shell-word.ts";
 import { type Command, type Option, text, usageError, type Values } from "../../terminal/command.ts";

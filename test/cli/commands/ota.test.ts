@@ -1,5 +1,5 @@
 // What a publisher types: from nothing to a release, and what there is to do afterwards.
-import { mkdir, mkdtemp, readdir, readFile, rm, unlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, test as everywhere, expect } from "vitest";
@@ -23,6 +23,11 @@ const images: string[] = [];
 
 /** What the command printed, its notes apart. */
 async function run(command: Command, ...argv: string[]): Promise<{ out: string; notes: string }> {
+  const { code, ...said } = await runFor(command, ...argv);
+  expect(code).toBe(0);
+  return said;
+}
+async function runFor(command: Command, ...argv: string[]) {
   const [out, notes]: [string[], string[]] = [[], []];
   const context = {
     print: (...lines: string[]) => out.push(...lines),
@@ -30,8 +35,8 @@ async function run(command: Command, ...argv: string[]): Promise<{ out: string; 
     progress: silentProgress,
   };
   const withPassphrase = command.options?.["passphrase-file"] ? ["--passphrase-file", join(home, "passphrase")] : [];
-  expect(await command.run(parseInput(command, [...argv, ...withPassphrase], {}), context)).toBe(0);
-  return { out: out.join("\n"), notes: notes.join("\n") };
+  const code = await command.run(parseInput(command, [...argv, ...withPassphrase], {}), context);
+  return { code, out: out.join("\n"), notes: notes.join("\n") };
 }
 const on = (...argv: string[]) => [...argv, "--folder", ota];
 
@@ -89,6 +94,33 @@ test("a repository is signed, cleaned, and verified here and on its web server",
   const damaged = expect.objectContaining({ code: "ota.damaged", exitCode: 1 });
   for (const argv of [on(), on("--remote", web.url)]) await expect(run(otaVerify, ...argv)).rejects.toThrow(damaged);
   await web.close();
+});
+
+test("signing says what it signed, what waits, and by its exit code that it could do nothing", async () => {
+  const elsewhere = join(home, "elsewhere");
+  const only = async (...names: string[]) => {
+    await cp(join(ota, "keys"), elsewhere, { recursive: true });
+    for (const name of await readdir(elsewhere)) {
+      if (!names.includes(name.slice(0, -".key".length))) await rm(join(ota, "keys", name), { force: true });
+    }
+    for (const name of names) await cp(join(elsewhere, `${name}.key`), join(ota, "keys", `${name}.key`));
+  };
+  const folder = join(home, "0.3.0");
+  await mkdir(folder);
+  const releaseRoot = await readFile(join(ota, "repository/metadata/1.root.json"));
+  const image = await makeReleaseImage(folder, { version: "0.3.0", releaseRoot, files: { own: noise(50_000, 9) } });
+  await only("snapshot", "timestamp");
+  await run(otaPublish, ...on(image));
+  const waits = await run(otaSign, ...on());
+  expect(waits.out).toBe("signed timestamp");
+  expect(waits.notes).toContain("nuc needs 1 more signature(s)");
+  await only("nuc");
+  expect((await run(otaSign, ...on())).out).toBe("added a signature to nuc");
+  const again = await runFor(otaSign, ...on());
+  expect(again).toMatchObject({ code: 1, out: "", notes: expect.stringContaining("nothing was signed") });
+  await only("nuc", "snapshot", "timestamp");
+  expect((await run(otaSign, ...on())).out).toBe("signed nuc, timestamp");
+  await cp(elsewhere, join(ota, "keys"), { recursive: true });
 });
 
 test("a key is replaced, and one that is elsewhere is named", async () => {

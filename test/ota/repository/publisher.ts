@@ -1,6 +1,6 @@
 // A publisher for tests: one set of keys and images, and a fresh copy of the repository for each test, because sealing keys is slow
 // on purpose.
-import { cp, mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Repository, readPublished, repositoryFolder } from "../../../ota/repository/folder.ts";
@@ -73,4 +73,15 @@ export async function partsOf(path: string): Promise<Parts> {
     parts[part.name] = Buffer.concat(pieces);
   }
   return parts;
+}
+
+/** Moves keys away, as to another computer. */
+export async function without({ folder }: Published, names: readonly string[]): Promise<void> {
+  await mkdir(join(folder, "elsewhere"), { recursive: true });
+  for (const name of names) await rename(join(folder, `keys/${name}.key`), join(folder, `elsewhere/${name}.key`));
+}
+export async function withOnly({ folder }: Published, names: readonly string[]): Promise<void> {
+  for (const file of await readdir(join(folder, "keys")))
+    await rename(join(folder, "keys", file), join(folder, "elsewhere", file));
+  for (const name of names) await rename(join(folder, `elsewhere/${name}.key`), join(folder, `keys/${name}.key`));
 }

@@ -22,7 +22,16 @@ import { findNewest } from "../../../ota/updater/metadata.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import { check, make, serve } from "./device.ts";
 import { lacksImages, noise } from "./image.ts";
-import { makePublisher, type Published, type Publisher, partsOf, passphrase, seen } from "./publisher.ts";
+import {
+  makePublisher,
+  type Published,
+  type Publisher,
+  partsOf,
+  passphrase,
+  seen,
+  withOnly,
+  without,
+} from "./publisher.ts";
 
 const skipped = lacksImages();
 const test = everywhere.skipIf(skipped);
@@ -96,17 +105,6 @@ test("a device takes nothing from what has expired, and goes on when it is signe
   await old[Symbol.asyncDispose]();
 });
 
-/** Moves keys away, as to another computer. */
-async function without({ folder }: Published, names: string[]): Promise<void> {
-  await mkdir(join(folder, "elsewhere"), { recursive: true });
-  for (const name of names) await rename(join(folder, `keys/${name}.key`), join(folder, `elsewhere/${name}.key`));
-}
-async function withOnly({ folder }: Published, names: string[]): Promise<void> {
-  for (const file of await readdir(join(folder, "keys")))
-    await rename(join(folder, "keys", file), join(folder, "elsewhere", file));
-  for (const name of names) await rename(join(folder, `elsewhere/${name}.key`), join(folder, `keys/${name}.key`));
-}
-
 test("a board's key on another computer: devices see a release when it is signed there", async () => {
   const one = await fresh();
   await without(one, ["nuc"]);
@@ -118,7 +116,7 @@ test("a board's key on another computer: devices see a release when it is signed
   await withOnly(one, ["nuc"]);
   const there = await signRepository(await open(one), Date.now());
   expect(there).toEqual({
-    placed: [],
+    ...{ placed: [], signed: ["nuc"] },
     lacking: [
       { role: "snapshot", signatures: 1 },
       { role: "timestamp", signatures: 1 },
