@@ -78,15 +78,16 @@ export function makeTargets(boardKeys: Record<string, string>, version: number, 
   );
 }
 
-/** The same in a new version that also delegates to a new board. */
+/** The same, to be signed, with a delegation to a new board. */
 export function withBoard(
   document: Metadata<Targets>,
   board: string,
   publicKey: string,
   now: number,
 ): Metadata<Targets> {
-  const next = renewed("targets", document, now);
-  const added = makeTargets({ [board]: publicKey }, 1, now).signed.delegations!;
+  const { version } = document.signed;
+  const next = renewed("targets", document, now, version);
+  const added = makeTargets({ [board]: publicKey }, version, now).signed.delegations!;
   Object.assign(next.signed.delegations!.keys, added.keys);
   Object.assign(next.signed.delegations!.roles!, added.roles);
   return next;
@@ -168,13 +169,18 @@ export function decodeDocument<R extends string>(role: R, bytes: Uint8Array, nam
   }
 }
 
-/** The same in a new version, to be signed. */
-export function renewed<D extends Document>(role: string, document: D, now: number): D {
-  const signed = { ...document.signed.toJSON(), ...common(role, document.signed.version + 1, now) };
+/** The same, to be signed, in the next version or the one that is given. */
+export function renewed<D extends Document>(
+  role: string,
+  document: D,
+  now: number,
+  version = document.signed.version + 1,
+): D {
+  const signed = { ...document.signed.toJSON(), ...common(role, version, now) };
   return decodeDocument(role, Buffer.from(JSON.stringify({ signatures: [], signed })), role) as Document as D;
 }
 
-/** The same in a new version with `to` in the place of the key `from`, wherever it signs. */
+/** The same, to be signed, with `to` in the place of the key with the id `from`, wherever it signs. */
 export function withKey<D extends Metadata<Root> | Metadata<Targets>>(
   role: "root" | "targets",
   document: D,
@@ -182,11 +188,12 @@ export function withKey<D extends Metadata<Root> | Metadata<Targets>>(
   to: string,
   now: number,
 ): D {
-  const next = JSON.stringify(renewed(role, document, now).toJSON());
+  const next = renewed(role, document, now, document.signed.version);
+  const keys = "keys" in next.signed ? next.signed.keys : next.signed.delegations?.keys;
   // A key's id occurs as a whole word only; its public half once, in its own entry.
-  const text = next
-    .replaceAll(keyIdOf(from), keyIdOf(to))
-    .replaceAll(keyJson(from).keyval.public, keyJson(to).keyval.public);
+  const text = JSON.stringify(next.toJSON())
+    .replaceAll(from, keyIdOf(to))
+    .replaceAll(keys![from]!.keyVal["public"]!, keyJson(to).keyval.public);
   return decodeDocument(role, Buffer.from(text), role) as Document as D;
 }
 

@@ -45,7 +45,8 @@ export async function place(repository: Repository, change: Change, now: number)
   return { placed: [...part.keys(), "timestamp"], lacking };
 }
 
-const isInForce = ({ root, targets }: Current, keyId: string): boolean =>
+/** Whether the metadata that devices see names the key. */
+export const isInForce = ({ root, targets }: Current, keyId: string): boolean =>
   keyId in root.signed.keys || keyId in (targets.signed.delegations?.keys ?? {});
 
 /** What leads devices to `part`. */

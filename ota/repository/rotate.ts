@@ -1,47 +1,67 @@
 // Replaces a key, or makes that of a new board. Until the metadata that names the new one is placed, both are there: the new one signs beside the old.
+import type { Metadata, Root, Targets } from "@tufjs/models";
 import { boardNames } from "../../image/boards.ts";
 import { generateSigningKey } from "../../provisioning/trust/keys.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Current } from "./current.ts";
 import type { Repository } from "./folder.ts";
-import { readSealed, writeNextKey } from "./keys.ts";
+import { writeNextKey } from "./keys.ts";
 import { locked } from "./lock.ts";
 import { keyIdOf, makeBoard, renewed, withBoard, withKey } from "./metadata.ts";
-import { place } from "./place.ts";
-import { allKeys } from "./roles.ts";
-import type { Lacking } from "./signatures.ts";
-import type { Change } from "./staged.ts";
+import { isInForce, place } from "./place.ts";
+import { allKeys, rootKeys } from "./roles.ts";
+import { after, type Lacking } from "./signatures.ts";
+import { readStaged } from "./staged.ts";
 
-/** `name`: of the key's file. Throws `ota.noKey` if there is no such key in this folder. */
+/** `isReplaced`: devices see the new key. `lacking`: also what had waited before. */
+export type Rotated = { isReplaced: boolean; lacking: Lacking[] };
+
+/** `name`: of the key's file, which may be lost. Throws `ota.noKey` if the repository names no such key. */
 export async function rotateKey(
   repository: Repository,
   name: string,
   { passphrase, now }: { passphrase: string; now: number },
-): Promise<Lacking[]> {
+): Promise<Rotated> {
   return await locked(repository, async () => {
     const { folder, current } = repository;
-    const old = (await readSealed(folder)).find((one) => one.name === name && !one.isNext)?.sealed.publicKey;
+    // What waits for signatures goes on from there, or a second key would undo the replacement of the first.
+    const change = await readStaged(folder, current);
+    const { root, targets } = after(current, change);
+    const next = <D extends Metadata<Root> | Metadata<Targets>>(role: string, document: D): D =>
+      change.has(role) ? document : renewed(role, document, now);
     const key = generateSigningKey();
-    const change: Change = new Map();
-    if (old !== undefined && keyIdOf(old) in current.root.signed.keys) {
-      change.set("root", withKey("root", current.root, old, key.publicKey, now));
-      if (name === "targets") change.set("targets", renewed("targets", current.targets, now));
+    const rootKey = keyInRoot(root, name);
+    if (rootKey !== undefined) {
+      change.set("root", withKey("root", next("root", root), rootKey, key.publicKey, now));
+      if (name === "targets") change.set("targets", next("targets", targets));
     } else {
-      const board = current.boards.get(name);
-      if (board ? !isNamed(current, old) : !boardNames.includes(name)) throw unknown(folder, name);
-      const { targets } = current;
+      const boardKey = targets.signed.delegations?.roles?.[name]?.keyIDs[0];
       // A board that this Hamlet knows and the one that made the repository did not gets its first key.
-      if (board) change.set("targets", withKey("targets", targets, old!, key.publicKey, now));
-      else change.set("targets", withBoard(targets, name, key.publicKey, now));
-      change.set(name, board ? renewed(name, board, now) : makeBoard(name, [], 1, now));
+      if (boardKey === undefined && !boardNames.includes(name)) throw unknown(folder, name);
+      const draft = next("targets", targets);
+      const named = boardKey
+        ? withKey("targets", draft, boardKey, key.publicKey, now)
+        : withBoard(draft, name, key.publicKey, now);
+      change.set("targets", named);
+      change.set(name, change.get(name) ?? nextBoard(current, name, now));
     }
     await writeNextKey(folder, name, key, passphrase);
-    return (await place({ ...repository, keys: [...repository.keys, key] }, change, now)).lacking;
+    const { lacking } = await place({ ...repository, keys: [...repository.keys, key] }, change, now);
+    return { isReplaced: isInForce(current, keyIdOf(key.publicKey)), lacking };
   });
 }
 
-const isNamed = ({ targets }: Current, publicKey: string | undefined): boolean =>
-  publicKey !== undefined && keyIdOf(publicKey) in (targets.signed.delegations?.keys ?? {});
+/** The id of the key of that name: the root's own keep their order, and the other roles have one each. */
+function keyInRoot({ signed }: Metadata<Root>, name: string): string | undefined {
+  const index = (rootKeys as readonly string[]).indexOf(name);
+  if (index >= 0) return signed.roles["root"]?.keyIDs[index];
+  return name === "root" ? undefined : signed.roles[name]?.keyIDs[0];
+}
+
+function nextBoard({ boards }: Current, name: string, now: number): Metadata<Targets> {
+  const board = boards.get(name);
+  return board ? renewed(name, board, now) : makeBoard(name, [], 1, now);
+}
 
 const unknown = (folder: string, name: string): HamletError =>
   new HamletError("ota.noKey", `${folder} has no key ${name} that the repository names`, {

@@ -12,7 +12,8 @@ export const otaRotate: Command = {
   example: "hamlet ota rotate timestamp --folder ota/",
   details: `
 Keys: ${allKeys().join(", ")}. A key of TUF's roles is replaced by a new version of the root, which two root keys sign; a
-board's by the key "targets". Devices follow without a visit, those as well that were off for long.`,
+board's by the key "targets". A key that is lost is replaced all the same: it signs nothing.
+Devices follow without a visit, those as well that were off for long.`,
   options: { ...openOptions },
   choices: allKeys,
   async run(input, { print, note }) {
@@ -21,12 +22,8 @@ board's by the key "targets". Devices follow without a visit, those as well that
     const folder = folderOf(otaRotate, values);
     const passphrase = await passphraseOf(values);
     const repository = await openRepository(folder, passphrase);
-    const lacking = await rotateKey(repository, name, { passphrase, now: systemClock.now() });
-    print(
-      lacking.length === 0
-        ? `replaced the key ${name}`
-        : `made a new key ${name}; the old one stays until all is signed`,
-    );
+    const { isReplaced, lacking } = await rotateKey(repository, name, { passphrase, now: systemClock.now() });
+    print(isReplaced ? `replaced the key ${name}` : `made a new key ${name}; the old one stays until all is signed`);
     noteLacking(lacking, values, note);
     return 0;
   },

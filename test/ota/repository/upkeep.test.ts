@@ -166,7 +166,7 @@ test.each(["root-1", "targets", "snapshot", "timestamp", "nuc"])(
     expect(await seen(one)).toBe("0.1.0");
     const old = await readFile(join(one.folder, `keys/${name}.key`), "utf8");
     const now = Date.now();
-    expect(await rotateKey(one.repository, name, { passphrase, now })).toEqual([]);
+    expect(await rotateKey(one.repository, name, { passphrase, now })).toEqual({ isReplaced: true, lacking: [] });
     expect(await readdir(join(one.folder, "keys"))).not.toContain(`${name}.next.key`);
     expect(await readFile(join(one.folder, `keys/${name}.key`), "utf8")).not.toBe(old);
     expect(await seen(one)).toBe("0.1.0");
@@ -188,8 +188,8 @@ test("a key is replaced when the root keys elsewhere have signed; until then the
   const one = await fresh();
   await without(one, ["root-1", "root-2", "root-3"]);
   const now = Date.now();
-  const lacking = await rotateKey(await open(one), "timestamp", { passphrase, now });
-  expect(lacking).toEqual([{ role: "root", signatures: 2 }]);
+  const rotated = await rotateKey(await open(one), "timestamp", { passphrase, now });
+  expect(rotated).toEqual({ isReplaced: false, lacking: [{ role: "root", signatures: 2 }] });
   expect(await readdir(join(one.folder, "keys"))).toContain("timestamp.next.key");
   expect(await seen(one)).toBe("0.1.0");
   for (const root of ["root-1", "root-3"]) {
@@ -233,7 +233,8 @@ test("a board that is newer than the repository gets a key, and devices find its
   const pi = await publisher.image({ board: "rpi4", version: "0.1.0" });
   const unknown = expect.objectContaining({ code: "ota.noKey", hint: expect.stringContaining("ota rotate rpi4") });
   await expect(publishImage(await open(one), pi, { now: Date.now() })).rejects.toThrow(unknown);
-  expect(await rotateKey(await open(one), "rpi4", { passphrase, now: Date.now() })).toEqual([]);
+  const rotated = await rotateKey(await open(one), "rpi4", { passphrase, now: Date.now() });
+  expect(rotated).toEqual({ isReplaced: true, lacking: [] });
   await publishImage(await openRepository(one.folder, passphrase), pi, { now: Date.now() });
   expect(await seen(one, "rpi4")).toBe("0.1.0");
   expect(await seen(one, "nuc")).toBe("0.1.0");
