@@ -5,7 +5,7 @@ import { generateSigningKey } from "../../provisioning/trust/keys.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Current } from "./current.ts";
 import type { Repository } from "./folder.ts";
-import { writeNextKey } from "./keys.ts";
+import { settleKeys, writeNextKey } from "./keys.ts";
 import { locked } from "./lock.ts";
 import { keyIdOf, makeBoard, renewed, withBoard, withKey } from "./metadata.ts";
 import { isInForce, place } from "./place.ts";
@@ -24,6 +24,8 @@ export async function rotateKey(
 ): Promise<Rotated> {
   return await locked(repository, async () => {
     const { folder, current } = repository;
+    // One that is in force already, if a command was killed at its end, must not be overwritten.
+    await settleKeys(folder, (publicKey) => isInForce(current, keyIdOf(publicKey)));
     // What waits for signatures goes on from there, or a second key would undo the replacement of the first.
     const change = await readStaged(folder, current);
     const { root, targets } = after(current, change);

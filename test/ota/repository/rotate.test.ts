@@ -1,5 +1,5 @@
 // Replacing keys: while something waits for a signature, of keys that are lost, and after a command that was killed.
-import { readdir, readFile, rename } from "node:fs/promises";
+import { readdir, readFile, rename, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, test as everywhere, expect } from "vitest";
 import { openRepository, readPublished } from "../../../ota/repository/folder.ts";
@@ -78,4 +78,43 @@ test("of a board whose release waits, the key is replaced, and the release waits
   await rename(join(one.folder, "elsewhere/snapshot.key"), join(one.folder, "keys/snapshot.key"));
   expect((await signRepository(await openRepository(one.folder, passphrase), now)).lacking).toEqual([]);
   expect(await seen(one)).toBe("0.2.0");
+});
+
+test.each(["root-2", "targets", "snapshot", "timestamp", "nuc"])(
+  "the key %s is replaced although it is lost",
+  async (name) => {
+    const one = await fresh();
+    const lost = await keyOf(one, name);
+    await unlink(join(one.folder, `keys/${name}.key`));
+    expect(await rotateKey(await open(one), name, { passphrase, now })).toEqual({ isReplaced: true, lacking: [] });
+    expect(await names(one, lost)).toBe(false);
+    expect(await names(one, await keyOf(one, name))).toBe(true);
+    expect(await seen(one)).toBe("0.1.0");
+  },
+);
+
+test("both of two root keys elsewhere are replaced by their names", async () => {
+  const one = await fresh();
+  await without(one, ["root-1", "root-3"]);
+  const old = JSON.parse(await readFile(join(one.folder, "elsewhere/root-3.key"), "utf8")).publicKey;
+  const { lacking } = await rotateKey(await open(one), "root-3", { passphrase, now });
+  expect(lacking).toEqual([{ role: "root", signatures: 1 }]);
+  await rename(join(one.folder, "elsewhere/root-1.key"), join(one.folder, "keys/root-1.key"));
+  expect((await signRepository(await openRepository(one.folder, passphrase), now)).lacking).toEqual([]);
+  expect(await names(one, old)).toBe(false);
+  expect(await names(one, await keyOf(one, "root-1"))).toBe(true);
+});
+
+test("a command that was killed before the new key got its old one's name: the next one finishes it", async () => {
+  const one = await fresh();
+  const key = join(one.folder, "keys/timestamp.key");
+  const old = await readFile(key);
+  await rotateKey(await open(one), "timestamp", { passphrase, now });
+  await rename(key, join(one.folder, "keys/timestamp.next.key"));
+  await writeFile(key, old);
+  const first = await keyOf(one, "timestamp.next");
+  const reopened = await openRepository(one.folder, passphrase);
+  expect(await rotateKey(reopened, "timestamp", { passphrase, now })).toEqual({ isReplaced: true, lacking: [] });
+  expect([await names(one, first), await names(one, await keyOf(one, "timestamp"))]).toEqual([false, true]);
+  expect(await seen(one)).toBe("0.1.0");
 });
