@@ -77,7 +77,7 @@ export function makeDesk(options: DeskOptions): Desk {
       heardAt = clock.monotonic();
       if (!report) return;
       latest = report;
-      if (isAtRest(report.activity)) become(false);
+      if (isAtRest(report.activity) || isRefusal(report.activity)) become(false);
       onReport(report);
       for (const asked of queue.filter(({ state }) => state === "taken")) asked.done();
     },
@@ -127,6 +127,10 @@ export function makeDesk(options: DeskOptions): Desk {
     isAsked: () => isAsked,
   };
 }
+
+/** Nothing is tried again by itself: what comes next somebody else has asked for. */
+const isRefusal = (activity: UpdateReport["activity"]): boolean =>
+  activity.phase === "waiting" && activity.againAtMs === undefined;
 
 export const noUpdater = (): HamletError =>
   new HamletError("update.noUpdater", "no updater has asked this agent for work for a minute", {

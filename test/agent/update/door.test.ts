@@ -93,6 +93,27 @@ test("what people ask reaches the updater that waits, and they hear once it has 
   expect(desk.report()?.activity).toEqual({ phase: "checking" });
 });
 
+test("a wish lasts until the update rests or is refused, and while it only waits for its next attempt", async () => {
+  await updater.tell({ phase: "idle" });
+  const ask = async () => {
+    const asking = desk.ask({ kind: "now" });
+    await updater.wait();
+    await updater.tell({ phase: "checking" });
+    await asking;
+  };
+  const because = { code: "update.unreachable", message: "no repository answers" };
+  await ask();
+  await updater.tell({ phase: "waiting", because, againAtMs: 9 });
+  expect(desk.isAsked()).toBe(true);
+  // Refused: the next release that somebody else prepares is not the one that was asked for.
+  await updater.tell({ phase: "waiting", version: "0.2.1", because: { ...because, code: "update.failedBefore" } });
+  expect(desk.isAsked()).toBe(false);
+  await ask();
+  expect(desk.isAsked()).toBe(true);
+  await updater.tell({ phase: "idle" });
+  expect(desk.isAsked()).toBe(false);
+});
+
 test("a request that comes while the updater is at work waits until it is free", async () => {
   await updater.tell({ phase: "checking" });
   const asking = desk.ask({ kind: "seen" });
