@@ -128,7 +128,7 @@ export async function followUpdate(
       else {
         progress.end();
         print(`${name}: ${endText(update.last)}`);
-        return outcome === "failed" ? 4 : 0;
+        return outcome === "failed" || outcome === "rescued" ? 4 : 0;
       }
     }
     const { activity } = update;

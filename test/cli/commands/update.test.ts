@@ -406,6 +406,11 @@ test("a watch ends with 4 when the device fell back, and names the check", async
   expect([code, lines]).toEqual([4, [expect.stringContaining("failed, and the device returned (trial.mesh")]]);
 });
 
+test("a watch ends with 4 when the slot no longer started and the device returned", async () => {
+  const { code, lines } = await follow([on(trying()), "silent", on({ phase: "idle" }, [end("rescued")])]);
+  expect([code, lines]).toEqual([4, [expect.stringContaining("the slot no longer started")]]);
+});
+
 test("a trial that power ended is told, and the watch goes on until there is a verdict", async () => {
   const because = { code: "update.unreachable", message: "no repository answers" };
   const [first, second] = [end("void", 1), end("committed", 2)];
