@@ -23,7 +23,8 @@ export async function readIfThere(path: string): Promise<Buffer | undefined> {
   });
 }
 
-const timeoutMs = 60_000;
+/** A slow line may take as long as it needs, while bytes come. */
+const stallMs = 60_000;
 /** A pack is the largest: what a whole release needs, compressed. */
 const maxBytes = 1 << 30;
 
@@ -33,17 +34,32 @@ export function filesAt(url: string): Files {
   return {
     nameOf,
     async read(path) {
+      const stalled = new AbortController();
+      const timer = setTimeout(() => stalled.abort(new Error(`no byte for ${stallMs / 1000} s`)), stallMs);
       try {
-        const answer = await fetch(nameOf(path), { signal: AbortSignal.timeout(timeoutMs), cache: "no-store" });
+        const answer = await fetch(nameOf(path), { signal: stalled.signal, cache: "no-store" });
+        timer.refresh();
         if (answer.status === 404 || answer.status === 403) return undefined;
         if (!answer.ok || !answer.body) throw new Error(`status ${answer.status}`);
-        return await readBytes(answer.body, maxBytes);
+        return await readBytes(
+          watched(answer.body, () => timer.refresh()),
+          maxBytes,
+        );
       } catch (cause) {
         throw new HamletError("update.unreachable", `cannot fetch ${nameOf(path)}`, {
           hint: "check the address, and that the web server serves the folder repository/",
           cause,
         });
+      } finally {
+        clearTimeout(timer);
       }
     },
   };
+}
+
+async function* watched(stream: AsyncIterable<Uint8Array>, onPiece: () => void): AsyncGenerator<Uint8Array> {
+  for await (const piece of stream) {
+    onPiece();
+    yield piece;
+  }
 }
