@@ -1,7 +1,8 @@
-// Makes a folder with its content: complete or not there.
+// Makes a folder with its content: complete or not there, also after a power cut.
 import { randomBytes } from "node:crypto";
-import { lstat, mkdir, rename, rm } from "node:fs/promises";
+import { lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { makeCrew } from "./crew.ts";
 import { errnoOf, type HamletError } from "./error.ts";
 import { syncPath } from "./files.ts";
 
@@ -29,6 +30,7 @@ export async function makeFolder(
   try {
     await mkdir(partial, { mode: 0o700 });
     await fill(partial);
+    await syncTree(partial);
     await rename(partial, folder);
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
@@ -36,4 +38,21 @@ export async function makeFolder(
     throw error;
   }
   await syncPath(parent);
+}
+
+/** The disk flushes several files in the time of one. */
+const atOnce = 8;
+
+async function syncTree(folder: string): Promise<void> {
+  const crew = makeCrew(atOnce);
+  try {
+    for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+      const path = join(entry.parentPath, entry.name);
+      if (entry.isFile() || entry.isDirectory()) await crew.begin(() => syncPath(path));
+    }
+  } finally {
+    // Also after an error: nothing of ours has a file open when the caller removes the folder.
+    await crew.end();
+  }
+  await syncPath(folder);
 }
