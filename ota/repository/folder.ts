@@ -11,6 +11,7 @@ import { metadataFolder } from "../format/names.ts";
 import { type Current, readCurrent } from "./current.ts";
 import { filesIn, readIfThere } from "./files.ts";
 import { openKeys } from "./keys.ts";
+import { decodeDocument } from "./metadata.ts";
 
 export const repositoryFolder = (folder: string): string => join(folder, "repository");
 export const metadataPath = (folder: string, name: string): string => join(folder, "repository", metadataFolder, name);
@@ -25,7 +26,7 @@ export type Repository = {
 
 /** Throws `ota.notFound`, `ota.noKey` for a wrong passphrase, `ota.damaged` or `file.invalid`. */
 export async function openRepository(folder: string, passphrase: string): Promise<Repository> {
-  const current = await readPublished(folder);
+  const { current } = await readUnfinished(folder);
   return { folder, keys: await openKeys(folder, passphrase), current };
 }
 
@@ -36,5 +37,42 @@ export async function readPublished(folder: string): Promise<Current> {
       hint: `name the folder that hamlet ota init made, or make one: hamlet ota init ${shellWord(folder)}`,
     });
   }
-  return await readCurrent(filesIn(repositoryFolder(folder)));
+  try {
+    return await readCurrent(filesIn(repositoryFolder(folder)));
+  } catch (cause) {
+    if (!(await readWithStagedRoot(folder))) throw cause;
+    throw new HamletError("ota.damaged", `a command in ${folder} was stopped before it wrote the new root`, {
+      hint: `finish it: hamlet ota sign --folder ${shellWord(folder)}`,
+      cause,
+    });
+  }
+}
+
+/** `root`: the new one, still to be written, without which nobody can check the rest: the old key was lost and has signed nothing of it. */
+export type Unfinished = { current: Current; root?: { name: string; bytes: Buffer } };
+
+/** As `readPublished`, also after a command that was killed in the middle of replacing a lost key. */
+export async function readUnfinished(folder: string): Promise<Unfinished> {
+  try {
+    return { current: await readPublished(folder) };
+  } catch (error) {
+    const unfinished = await readWithStagedRoot(folder);
+    if (!unfinished) throw error;
+    return unfinished;
+  }
+}
+
+/** Undefined unless the staged root has all its signatures and leads to the rest. */
+async function readWithStagedRoot(folder: string): Promise<Unfinished | undefined> {
+  const bytes = await readIfThere(stagedPath(folder, "root"));
+  if (!bytes) return undefined;
+  const files = filesIn(repositoryFolder(folder));
+  try {
+    const name = `${decodeDocument("root", bytes, "the staged root").signed.version}.root.json`;
+    const read = async (path: string) =>
+      (await files.read(path)) ?? (path === `${metadataFolder}/${name}` ? bytes : undefined);
+    return { current: await readCurrent({ ...files, read }), root: { name, bytes } };
+  } catch {
+    return undefined;
+  }
 }

@@ -2,12 +2,15 @@
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, HamletError } from "../../system/error.ts";
-import { type Repository, readPublished } from "./folder.ts";
+import { writeFileAtomic } from "../../system/files.ts";
+import { metadataPath, type Repository, readUnfinished } from "./folder.ts";
 
 /** Runs `work` on the newest metadata: another command may have written since it was opened. Throws `ota.busy`. */
 export async function locked<T>(repository: Repository, work: () => Promise<T>): Promise<T> {
   return await withLock(repository.folder, async () => {
-    Object.assign(repository.current, await readPublished(repository.folder));
+    const { current, root } = await readUnfinished(repository.folder);
+    if (root) await writeFileAtomic(metadataPath(repository.folder, root.name), root.bytes, { mode: 0o644 });
+    Object.assign(repository.current, current);
     return await work();
   });
 }

@@ -1,8 +1,8 @@
 // Replacing keys: while something waits for a signature, of keys that are lost, and after a command that was killed.
-import { readdir, readFile, rename, unlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, test as everywhere, expect } from "vitest";
-import { openRepository, readPublished } from "../../../ota/repository/folder.ts";
+import { openRepository, readPublished, repositoryFolder } from "../../../ota/repository/folder.ts";
 import { collectGarbage } from "../../../ota/repository/gc.ts";
 import { publishImage } from "../../../ota/repository/publish.ts";
 import { rotateKey } from "../../../ota/repository/rotate.ts";
@@ -24,6 +24,8 @@ beforeAll(async () => {
   const image = (version: string, seed: number) =>
     publisher.image({ version, files: { "usr/lib/own": noise(100_000, seed) } });
   base = await publisher.fresh();
+  // Each key takes its time to open.
+  for (const board of ["virt-arm64", "rpi3", "rpi4", "rpi5"]) await unlink(join(base.folder, `keys/${board}.key`));
   await publishImage(base.repository, await image("0.1.0", 1), { now });
   update = await image("0.2.0", 2);
 });
@@ -117,4 +119,31 @@ test("a command that was killed before the new key got its old one's name: the n
   expect(await rotateKey(reopened, "timestamp", { passphrase, now })).toEqual({ isReplaced: true, lacking: [] });
   expect([await names(one, first), await names(one, await keyOf(one, "timestamp"))]).toEqual([false, true]);
   expect(await seen(one)).toBe("0.1.0");
+});
+
+test("a publisher that is killed before the new root goes on, although the old key is lost", async () => {
+  const one = await fresh();
+  await unlink(join(one.folder, "keys/timestamp.key"));
+  await rotateKey(await open(one), "timestamp", { passphrase, now });
+  // As it was two steps before the end.
+  const root = join(repositoryFolder(one.folder), "metadata/2.root.json");
+  await rename(join(one.folder, "keys/timestamp.key"), join(one.folder, "keys/timestamp.next.key"));
+  await mkdir(join(one.folder, "staged"));
+  await rename(root, join(one.folder, "staged/root.json"));
+  const unfinished = { code: "ota.damaged", hint: expect.stringContaining("hamlet ota sign") };
+  await expect(readPublished(one.folder)).rejects.toMatchObject(unfinished);
+  const reopened = await openRepository(one.folder, passphrase);
+  expect((await signRepository(reopened, now)).lacking).toEqual([]);
+  expect((await readPublished(one.folder)).root.signed.version).toBe(2);
+  expect(await seen(one)).toBe("0.1.0");
+  expect(await readdir(join(one.folder, "keys"))).not.toContain("timestamp.next.key");
+});
+
+test("a staged root that lacks a signature is not taken for one whose writing was cut off", async () => {
+  const one = await fresh();
+  await without(one, ["root-1", "root-2"]);
+  await rotateKey(await open(one), "timestamp", { passphrase, now });
+  await rm(join(repositoryFolder(one.folder), "metadata/timestamp.json"));
+  const damaged = { code: "ota.damaged", hint: expect.stringContaining("restore it") };
+  await expect(openRepository(one.folder, passphrase)).rejects.toMatchObject(damaged);
 });
