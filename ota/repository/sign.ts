@@ -18,6 +18,11 @@ export async function signRepository(repository: Repository, now: number): Promi
     const { folder, current } = repository;
     const change: Change = await readStaged(folder, current);
     const before = new Map(missingSignatures(current, change).map(({ role, signatures }) => [role, signatures]));
+    for (const [role, document] of change) {
+      // It may have waited for most of its time.
+      if (expiryOf(role, document, now).state !== "fresh" && canSign(repository, role))
+        change.set(role, renewed(role, document, now, document.signed.version));
+    }
     for (const [role, document] of documentsOf(current)) {
       // `place` makes these anyway.
       if (role === "snapshot" || role === "timestamp" || change.has(role)) continue;

@@ -63,6 +63,18 @@ test("a release that waits for its board's key does not keep the timestamp from 
   expect(await seen(one)).toBe("0.2.0");
 });
 
+test("what has waited for long is dated when it is signed", async () => {
+  const one = await fresh();
+  await without(one, ["nuc"]);
+  await publishImage(await open(one), images[1]!, { now: Date.now() });
+  await withOnly(one, ["nuc", "snapshot", "timestamp"]);
+  const later = Date.now() + 60 * dayMs;
+  await signRepository(await open(one), later);
+  const { roles } = await repositoryStatus(one.folder, later);
+  expect(roles.find(({ role }) => role === "nuc")).toMatchObject({ version: 3, state: "fresh" });
+  expect(await seen(one)).toBe("0.2.0");
+});
+
 test("a computer with one root key renews what it can, and the root waits for another key", async () => {
   const one = await fresh();
   await without(one, ["root-2", "root-3"]);
