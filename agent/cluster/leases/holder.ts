@@ -2,7 +2,7 @@
 // Pure.
 import { majorityOf } from "./list.ts";
 import { type Answer, type Claim, type Denial, send, type Turn } from "./state.ts";
-import { holderMs, renewMs, roundMs } from "./terms.ts";
+import { holderMs, leaseMs, renewMs, roundMs } from "./terms.ts";
 
 const resendMs = 1_000;
 /** A voter that hears none of these keeps its grant to the end. */
@@ -12,29 +12,44 @@ export function ask(turn: Turn, id: string, most: number): void {
   const { view, now } = turn;
   if (view.claim) {
     const { id: before, untilMs } = view.claim;
-    giveBack(turn);
+    end(turn);
     turn.effects.push(
       untilMs === undefined ? { kind: "denied", claim: before, by: "held" } : { kind: "lost", claim: before },
     );
   }
-  view.claim = begin(view.list, now, { id, most, slot: 0, round: 1 });
+  const { held, startedMs } = view;
+  // Later the lease from before the restart has ended.
+  const isResumed = held !== undefined && now - startedMs < leaseMs;
+  const slot = isResumed ? held.slot : 0;
+  view.claim = begin(view.list, now, { id, most, slot, round: 1, isResumed });
   pushClaim(turn);
 }
 
 const begin = (
   list: Claim["list"],
   now: number,
-  what: Pick<Claim, "id" | "most" | "slot" | "round"> & Pick<Claim, "untilMs">,
+  what: Pick<Claim, "id" | "most" | "slot" | "round" | "untilMs" | "isResumed">,
 ): Claim => ({ ...what, sentAt: now, sendAt: now, list, answers: new Map() });
 
 export function release(turn: Turn, id: string): void {
-  if (turn.view.claim?.id === id) giveBack(turn);
+  if (turn.view.claim?.id === id) end(turn);
+}
+
+/**
+ * Gives back what was granted of it, but for a lease from before a restart that too few have granted again: the voters that have would
+ * give it to others, while this device is still away under it.
+ */
+function end(turn: Turn): void {
+  const { isResumed, untilMs } = turn.view.claim!;
+  if (isResumed && untilMs === undefined) turn.view.claim = undefined;
+  else giveBack(turn);
 }
 
 function giveBack(turn: Turn): void {
   const { view, now } = turn;
   const claim = view.claim!;
   view.claim = undefined;
+  view.held = undefined;
   view.freeing = [...view.freeing, { claim: claim.id, left: farewells, sendAt: now }].slice(-8);
   pushFarewells(turn);
 }
@@ -59,7 +74,9 @@ function judge(turn: Turn, claim: Claim): void {
     view.claim = { ...claim, untilMs, sendAt: Number.POSITIVE_INFINITY };
     const away = [...new Set(yes.flatMap((answer) => answer.away))].sort();
     const { id, slot } = claim;
-    if (claim.untilMs === undefined) turn.effects.push({ kind: "granted", claim: id, slot, untilMs, away });
+    if (claim.untilMs !== undefined) return;
+    view.held = { slot, claim: id };
+    turn.effects.push({ kind: "granted", claim: id, slot, untilMs, away });
   } else if (claim.untilMs === undefined && claim.list.voters.length - (answers.length - yes.length) < needed) {
     refuse(turn, claim);
   }
@@ -70,12 +87,12 @@ function refuse(turn: Turn, claim: Claim): void {
   const denials = [...claim.answers.values()].filter((answer) => answer.kind === "no");
   const held = denials.find(({ why }) => why === "held");
   if (held && claim.slot + 1 < claim.most) {
-    const { id, most, slot, round } = claim;
-    view.claim = begin(view.list, now, { id, most, slot: slot + 1, round: round + 1 });
+    const { id, most, slot, round, isResumed } = claim;
+    view.claim = begin(view.list, now, { id, most, slot: slot + 1, round: round + 1, isResumed });
     pushClaim(turn);
     return;
   }
-  giveBack(turn);
+  end(turn);
   turn.effects.push({ kind: "denied", claim: claim.id, ...reasonOf(claim, now) });
 }
 
@@ -102,8 +119,8 @@ export function workOnClaim(turn: Turn): void {
   } else if (claim.untilMs === undefined) {
     refuse(turn, claim);
   } else if (claim.sendAt !== Number.POSITIVE_INFINITY || now - claim.sentAt >= renewMs) {
-    const { id, most, slot, round, untilMs } = claim;
-    view.claim = begin(view.list, now, { id, most, slot, round: round + 1, untilMs });
+    const { id, most, slot, round, untilMs, isResumed } = claim;
+    view.claim = begin(view.list, now, { id, most, slot, round: round + 1, untilMs, isResumed });
     pushClaim(turn);
   }
 }

@@ -40,6 +40,8 @@ export type Claim = {
   readonly answers: ReadonlyMap<string, Answer>;
   /** Undefined while it is asked for the first time. */
   readonly untilMs?: number | undefined;
+  /** It goes on with a lease from before a restart: who grants it has granted that one. */
+  readonly isResumed: boolean;
 };
 export type Freeing = { readonly claim: string; readonly left: number; readonly sendAt: number };
 /** An attempt to change the list. */
@@ -58,7 +60,10 @@ export type Kept = {
   readonly promised?: Ballot | undefined;
   readonly accepted?: Accepted | undefined;
   readonly grants: readonly Pick<Grant, "slot" | "holder" | "claim">[];
+  readonly held?: Held | undefined;
 };
+/** The lease that this member holds itself. */
+export type Held = Pick<Grant, "slot" | "claim">;
 
 export type View = {
   readonly self: string;
@@ -86,6 +91,8 @@ export type View = {
   /** Since when a member has told of a list that counts more than ours. */
   readonly ahead: ReadonlyMap<string, number>;
   readonly claim?: Claim | undefined;
+  /** Granted, and neither given back nor lost: after a restart the one from before it. */
+  readonly held?: Held | undefined;
   readonly freeing: readonly Freeing[];
   readonly proposal?: Proposal | undefined;
   readonly seed: number;
@@ -128,11 +135,12 @@ export type Turn = {
   readonly own: LeaseMessage[];
 };
 
-export const keptOf = ({ list, promised, accepted, grants }: View): Kept => ({
+export const keptOf = ({ list, promised, accepted, grants, held }: View): Kept => ({
   list,
   ...(promised && { promised }),
   ...(accepted && { accepted }),
   grants: grants.map(({ slot, holder, claim }) => ({ slot, holder, claim })),
+  ...(held && { held }),
 });
 
 export function send(turn: Turn, to: string, message: LeaseMessage): void {

@@ -30,9 +30,9 @@ const mostOwn = 100;
 
 /** `kept`: what is on disk; undefined for a device that has never been in a neighborhood. */
 export function begin(self: string, kept: Kept | undefined, seed: number, now: number): View {
-  const { list = foundedBy(self), promised, accepted, grants = [] } = kept ?? {};
+  const { list = foundedBy(self), promised, accepted, grants = [], held } = kept ?? {};
   return {
-    ...{ self, list, promised, accepted },
+    ...{ self, list, promised, accepted, held },
     grants: grants.map((grant) => ({ ...grant, sinceMs: now, untilMs: now + leaseMs })),
     ...{ freed: [], startedMs: now, settleFrom: now + settleMs, isReady: false },
     ...{
@@ -60,10 +60,10 @@ export function step(before: View, event: Event, now: number): [View, Effect[]] 
 
 /** Whether what is on disk is still right. A renewal changes times alone, which are not on it. */
 function isKept(before: View, view: View): boolean {
-  const { list, promised, accepted, grants } = before;
-  const isSame =
-    view.list === list && view.promised === promised && view.accepted === accepted && view.grants === grants;
-  return isSame || JSON.stringify(keptOf(view)) === JSON.stringify(keptOf(before));
+  const keys = ["list", "promised", "accepted", "grants", "held"] as const;
+  return (
+    keys.every((key) => view[key] === before[key]) || JSON.stringify(keptOf(view)) === JSON.stringify(keptOf(before))
+  );
 }
 
 function take(turn: Turn, event: Event): void {

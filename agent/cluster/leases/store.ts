@@ -7,6 +7,10 @@ import type { Kept } from "./state.ts";
 import { mostSlots } from "./terms.ts";
 
 const Ballot = z.tuple([z.int().min(1), z.string()]);
+const Slot = z
+  .int()
+  .min(0)
+  .max(mostSlots - 1);
 const LeasesFile = z.object({
   v: z.literal(1),
   device: z.string().describe("whose promises these are: a device that gave up its identity begins anew"),
@@ -19,16 +23,8 @@ const LeasesFile = z.object({
   accepted: z
     .object({ ballot: Ballot, change: z.object({ op: z.enum(["add", "remove"]), id: z.string() }) })
     .optional(),
-  grants: z.array(
-    z.object({
-      slot: z
-        .int()
-        .min(0)
-        .max(mostSlots - 1),
-      holder: z.string(),
-      claim: z.string(),
-    }),
-  ),
+  grants: z.array(z.object({ slot: Slot, holder: z.string(), claim: z.string() })),
+  held: z.object({ slot: Slot, claim: z.string() }).optional().describe("the lease that this device holds itself"),
 });
 
 export class LeaseStore {

@@ -18,6 +18,8 @@ export const faults = [
   "unsettled",
   /** Holders go on for a while after their deadline. */
   "late",
+  /** Holders do not know after a restart that they are some. */
+  "oblivious",
   /** Clocks stand still while a device sleeps. */
   "sleepingClock",
 ] as const;
@@ -253,7 +255,8 @@ export class Town {
     const body = this.bodies[index]!;
     switch (effect.kind) {
       case "save":
-        if (this.#o.fault !== "unsaved") body.disk = effect.kept;
+        if (this.#o.fault === "oblivious") body.disk = { ...effect.kept, held: undefined };
+        else if (this.#o.fault !== "unsaved") body.disk = effect.kept;
         break;
       case "send":
         this.#post(index, effect.to, effect.message);

@@ -51,15 +51,16 @@ export function runLeases({ seed, fault }: LeaseWorldOptions): LeaseOutcome {
         is(() => town.release(member)),
       );
     else if (fate < 0.8) {
-      // It restarts under the lease, comes back, and goes on with it.
+      // It restarts under the lease, comes back, and asks for it again until it has it.
       town.at(
         town.now + chance(1_000, minute),
         is(() => town.kill(member)),
       );
-      town.at(
-        town.now + chance(2 * minute, 10 * minute),
-        () => isOver || town.bodies[member]!.isUp || town.restart(member),
-      );
+      town.at(town.now + chance(2 * minute, 10 * minute), () => {
+        if (isOver || town.bodies[member]!.isUp) return;
+        town.restart(member);
+        resume(member, town.bodies[member]!.life);
+      });
     } else if (fate < 0.9)
       town.at(
         town.now + chance(0, minute),
@@ -70,6 +71,13 @@ export function runLeases({ seed, fault }: LeaseWorldOptions): LeaseOutcome {
         town.now + chance(0, minute),
         is(() => town.kill(member)),
       );
+  };
+
+  const resume = (member: number, life: number): void => {
+    const { isUp, life: now, view } = town.bodies[member]!;
+    if (isOver || !isUp || now !== life || view.claim?.untilMs !== undefined) return;
+    if (!view.claim) town.ask(member);
+    town.at(town.now + 5_000, () => resume(member, life));
   };
 
   // Half of the runs begin with strangers, who have to become voters first.

@@ -68,6 +68,10 @@ export async function makeHome(size: number) {
       for (const index of indexes) cut.add(ids[index]!);
       tell();
     },
+    cutNone() {
+      cut.clear();
+      tell();
+    },
     run: (ms: number) => vi.advanceTimersByTimeAsync(ms),
     async [Symbol.asyncDispose]() {
       for (const { office } of rooms.values()) await office.stop();

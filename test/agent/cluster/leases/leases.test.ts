@@ -89,6 +89,37 @@ test("a holder that restarts goes on with its lease, and gives it back afterward
   await take(home, 1);
 });
 
+test("a holder that restarts and is answered by too few keeps what was granted to it, until it gives it back", async () => {
+  await using home = await settled(3);
+  home.cut(2);
+  await take(home, 0);
+  await home.stop(0);
+  await home.run(minute);
+  await home.restart(0);
+  expect(await ask(home, 0)).toMatchObject({ kind: "denied", by: "settling" });
+  home.cutNone();
+  await home.run(minute);
+  expect(await ask(home, 2)).toMatchObject({ kind: "denied", by: "held", holder: home.room(0).id });
+  const again = await take(home, 0);
+  await again.release();
+  await home.run(minute);
+  await take(home, 2);
+});
+
+test("a device whose lease has ended since it restarted gives back what too few grant it", async () => {
+  await using home = await settled(4);
+  await take(home, 0);
+  await home.stop(0);
+  await home.restart(0);
+  await home.run(leaseMs + minute);
+  home.cut(2, 3);
+  expect(await ask(home, 0)).toMatchObject({ kind: "denied", by: "noMajority" });
+  home.cutNone();
+  home.cut(0);
+  await home.run(minute);
+  await take(home, 2);
+});
+
 test("a voter that can not save its word does not give it", async () => {
   await using home = await settled(3);
   for (const index of [1, 2]) home.room(index).disk.isFull = true;
