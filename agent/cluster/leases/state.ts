@@ -73,8 +73,8 @@ export type View = {
   readonly accepted?: Accepted | undefined;
   /** As a voter. */
   readonly grants: readonly Grant[];
-  /** Claims that were given back: an asking that was under way then comes too late. */
-  readonly freed: readonly string[];
+  /** Claims that each member has given back: an asking that was under way then comes too late. */
+  readonly freed: ReadonlyMap<string, readonly string[]>;
   readonly startedMs: number;
   /** Since when what others say shows what this voter may have forgotten. */
   readonly settleFrom: number;

@@ -34,7 +34,7 @@ export function begin(self: string, kept: Kept | undefined, seed: number, now: n
   return {
     ...{ self, list, promised, accepted, held },
     grants: grants.map((grant) => ({ ...grant, sinceMs: now, untilMs: now + leaseMs })),
-    ...{ freed: [], startedMs: now, settleFrom: now + settleMs, isReady: false },
+    ...{ freed: new Map(), startedMs: now, settleFrom: now + settleMs, isReady: false },
     ...{
       members: new Set(),
       liveness: new Map(),
@@ -74,6 +74,7 @@ function take(turn: Turn, event: Event): void {
       break;
     case "members":
       view.members = new Set(event.ids.filter((id) => id !== view.self));
+      view.freed = only(view.freed, new Set([...view.members, view.self]));
       view.liveness = only(view.liveness, view.members);
       view.heard = only(view.heard, view.members);
       view.silence = only(view.silence, view.members);

@@ -9,7 +9,8 @@ import { compareBallots, dayMs, leaseMs, mostSlots } from "./terms.ts";
 type Asked = LeaseMessage & { type: "ask" };
 /** A holder that is never done must let others have their turn: six times what a restart takes. */
 const mostHeldMs = 6 * leaseMs;
-const mostFreed = 64;
+/** Of each member, which asks for one at a time. */
+const mostFreed = 8;
 /** As many askings of one holder may stand beside each other. */
 const mostClaims = 3;
 /** What a member said counts as long as it is still said: states come every 30 s. */
@@ -19,7 +20,7 @@ const mergeMs = mostHeldMs;
 
 export function hearAsk(turn: Turn, from: string, { list, claim, round, slot }: Asked): void {
   const { view, now } = turn;
-  if (view.freed.includes(claim)) return;
+  if (view.freed.get(from)?.includes(claim)) return;
   const held = activeGrants(view, now);
   const before = held.filter((grant) => grant.holder === from && grant.slot === slot);
   const own = before[0];
@@ -104,9 +105,11 @@ export function noteLiveness({ view, now }: Turn, states: ReadonlyMap<string, Li
 
 export function hearFree(turn: Turn, from: string, claim: string): void {
   const { view, now } = turn;
-  if (view.grants.some((grant) => grant.claim === claim)) view.announceAt = now;
-  view.freed = [...view.freed.filter((one) => one !== claim), claim].slice(-mostFreed);
-  view.grants = view.grants.filter((grant) => grant.claim !== claim || grant.holder !== from);
+  const isIt = (grant: Grant) => grant.claim === claim && grant.holder === from;
+  if (view.grants.some(isIt)) view.announceAt = now;
+  const before = view.freed.get(from) ?? [];
+  view.freed = new Map(view.freed).set(from, [...before.filter((one) => one !== claim), claim].slice(-mostFreed));
+  view.grants = view.grants.filter((grant) => !isIt(grant));
 }
 
 /** After a restart under a lease, and after an asking that came late: what a voter still holds for this member by an older claim. */

@@ -191,6 +191,19 @@ test("a holder that asks with ever new claims takes up a bounded number", () => 
   expect(core.view.grants).toHaveLength(3);
 });
 
+test("a lease that another gave back in its holder's name is renewed all the same, also after a flood of such words", () => {
+  const core = readyVoter();
+  const { list } = core.view;
+  core.hear(cellar, askOf(list, 1));
+  core.hear(kitchen, { type: "free", claim: claim(1) });
+  expect(answers(core.hear(cellar, { ...askOf(list, 1), round: 2 } as LeaseMessage))).toMatchObject([
+    { type: "grant" },
+  ]);
+  core.hear(cellar, { type: "free", claim: claim(1) });
+  for (let number = 2; number < 200; number++) core.hear(kitchen, { type: "free", claim: claim(number) });
+  expect(core.hear(cellar, askOf(list, 1))).toEqual([]);
+});
+
 test("only its holder gives a lease back", () => {
   const core = readyVoter();
   core.hear(cellar, askOf(core.view.list, 1));
