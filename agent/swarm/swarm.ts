@@ -115,9 +115,11 @@ export function makeSwarm(o: SwarmOptions) {
     const atHand = await fromKeepers(maxKeepers);
     if (atHand) return atHand.value;
     let asked = 0;
-    const own = (bytes: Buffer) => {
-      blame(suspects, hash("sha256", bytes, "hex"));
-      return open(bytes);
+    const own = async (bytes: Buffer) => {
+      const digest = hash("sha256", bytes, "hex");
+      const value = await open(bytes);
+      blame(suspects, digest);
+      return value;
     };
     /** From whoever had it of a downloader that has just failed. */
     const rescued = async (id: string) => (lenders.mayAsk(id, now()) ? undefined : fromKeepers(mostRescuers));

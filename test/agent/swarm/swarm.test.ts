@@ -231,6 +231,21 @@ test("a member whose repository has a damaged pack is no liar: the frame comes f
   expect((await cut.get(objects[1]!)).equals(contents[1]!)).toBe(true);
 });
 
+test("nobody is blamed for a frame by bytes of the web that are wrong themselves", async () => {
+  await using home = await makeHome();
+  await using broken = await serveWeb();
+  const { content, request, path } = publishPack();
+  broken.files.set(path, randomBytes(web.files.get(path)!.length));
+  const honest = await home.add(downloader, { urls: [web.url] });
+  const other = await home.add(second, { urls: [broken.url] });
+  expect((await honest.get(request())).equals(content)).toBe(true);
+  // The slot of the other one is damaged as well.
+  await expect(other.get({ ...request(), dictionary: randomBytes(20_000) })).rejects.toMatchObject({
+    code: "update.badObject",
+  });
+  expect(other.liars).toEqual([]);
+});
+
 test("a member says of a frame that it is proven once it has unpacked it itself", async () => {
   await using home = await makeHome();
   const { request } = publishPack();
