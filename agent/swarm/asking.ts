@@ -68,20 +68,24 @@ export function makeAsking(o: AskingOptions) {
     }
   }
 
-  /** `suspects`: who has sent what could not be used, without proof that it is to blame. */
+  /**
+   * `suspects`: who has sent what could not be used, without proof that it is to blame. `lacking`: who has looked for it in its repository
+   * in vain.
+   */
   async function fromMember<T>(
     lender: Lender,
     how: Question["how"],
     wanted: Wanted,
-    { signal, open, suspects }: { signal: AbortSignal; open: Open<T>; suspects: Suspect[] },
+    need: { signal: AbortSignal; open: Open<T>; suspects: Suspect[]; lacking: string[] },
   ): Promise<Got<T>> {
-    const answer = await askOne(lender, how, wanted, signal);
+    const answer = await askOne(lender, how, wanted, need.signal);
     switch (answer?.kind) {
       case "bytes":
-        return take(lender, wanted, answer, { open, suspects }).finally(() => free(answer.bytes));
+        return take(lender, wanted, answer, need).finally(() => free(answer.bytes));
       case "notKept":
       case "notThere":
         lenders.hadNot(lender.id, now());
+        if (how === "fetched") need.lacking.push(lender.id);
         return undefined;
       case "busy":
       case "noWay":

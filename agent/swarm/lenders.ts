@@ -95,6 +95,11 @@ export class Lenders {
     this.#of(id).noWayUntil = now + noWayMs;
   }
 
+  /** Their repositories lack what another has. */
+  lack(ids: readonly string[], now: number): void {
+    for (const id of ids) this.hasNoWay(id, now);
+  }
+
   failed(id: string, now: number): void {
     const lender = this.#of(id);
     lender.restsUntil = now + Math.min(rest.longestMs, rest.firstMs * 2 ** lender.failures);

@@ -29,7 +29,6 @@ export type Need = How & {
 const maxKeepers = 3;
 /** A home has no more members that update at once. */
 const mostRescuers = 16;
-const maxDownloaders = 3;
 const membersMs = 150_000;
 
 /** This device's own line brings nothing now. */
@@ -96,10 +95,11 @@ export function makeSwarm(o: SwarmOptions) {
     const kept = await fromShelf(keyOf(wanted), open);
     if (kept) return kept.value;
     const suspects: Suspect[] = [];
+    const lacking: string[] = [];
     let refusal: unknown;
     const untilMs = now() + membersMs;
     const what = { isFrame: wanted.kind === "packed" };
-    const how = { signal: need.signal, open, suspects };
+    const how = { signal: need.signal, open, suspects, lacking };
     const order = ranked([neighborhood?.self ?? "", ...others().map(({ id }) => id)], o.release());
     const downloader = order.find((id) => id === neighborhood?.self || lenders.mayFetch(id, now(), what));
     const byId = new Map(others().map((one) => [one.id, one]));
@@ -114,11 +114,13 @@ export function makeSwarm(o: SwarmOptions) {
     };
     const atHand = await fromKeepers(maxKeepers);
     if (atHand) return atHand.value;
-    let asked = 0;
+    /** It is somewhere: whoever's repository lacks it is likely to lack the rest of the release too. */
+    const found = () => lenders.lack(lacking, now());
     const own = async (bytes: Buffer) => {
       const digest = hash("sha256", bytes, "hex");
       const value = await open(bytes);
       blame(suspects, digest);
+      found();
       return value;
     };
     /** From whoever had it of a downloader that has just failed. */
@@ -129,15 +131,17 @@ export function makeSwarm(o: SwarmOptions) {
           return await fromWeb(wanted, need, own);
         } catch (error) {
           need.signal.throwIfAborted();
-          if (!isRefusal(error)) throw error;
+          // Another member may know a repository that is further.
+          if (!isRefusal(error) && !isCode(error, "update.notThere")) throw error;
           refusal = error;
         }
       }
       const lender = byId.get(id);
-      if (!lender || !lenders.mayFetch(id, now(), what) || asked === maxDownloaders || now() > untilMs) continue;
-      asked += 1;
+      if (!lender || !lenders.mayFetch(id, now(), what) || now() > untilMs) continue;
       const got = (await fromMember(lender, "fetched", wanted, how)) ?? (await rescued(id));
-      if (got) return got.value;
+      if (!got) continue;
+      found();
+      return got.value;
     }
     try {
       if (refusal) throw refusal;

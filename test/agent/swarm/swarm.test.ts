@@ -69,6 +69,33 @@ test("a member without a way to the web gets everything, metadata too", async ()
   await getAll(late);
 });
 
+test("members whose repository lacks the release are passed over, however many, and not asked for each chunk", async () => {
+  await using home = await makeHome();
+  await using other = await serveWeb();
+  const order = ranked(["attic", "cellar", "kitchen", "porch", "shed", "stable"], "1.1");
+  const [cut = "", good = ""] = order.splice(-2).toReversed();
+  for (const id of order) await home.add(id, { urls: [other.url] });
+  await home.add(good, { urls: [web.url] });
+  const member = await home.add(cut, { urls: [dark] });
+  expect((await member.get(objects[0]!)).equals(contents[0]!)).toBe(true);
+  expect(other.asked).toHaveLength(order.length);
+  await getAll(member, 1);
+  expect(other.asked).toHaveLength(order.length);
+
+  // A chunk that nobody has says nothing of anybody.
+  await expect(member.get({ ...objects[0]!, sha256: hash("sha256", "nowhere") })).rejects.toThrow();
+  expect((await member.get(objects[1]!)).equals(contents[1]!)).toBe(true);
+});
+
+test("a member whose own repository lacks a chunk gets it from one whose repository has it", async () => {
+  await using home = await makeHome();
+  await using other = await serveWeb();
+  const first = await home.add(downloader, { urls: [other.url] });
+  await expect(first.get(objects[0]!)).rejects.toMatchObject({ code: "update.notThere" });
+  await home.add(second, { urls: [web.url] });
+  await getAll(first);
+});
+
 test("members go on from what they have if the downloader dies in the middle, and fetch little twice", async () => {
   await using home = await makeHome();
   const members = await Promise.all(names.map((name) => home.add(name, { urls: [web.url] })));
