@@ -6,6 +6,7 @@ import { draw } from "../../../system/random.ts";
 import { decide, takeOver } from "./follow.ts";
 import { type Change, isSameList, isSound, majorityOf, mostVoters } from "./list.ts";
 import type { LeaseMessage } from "./messages.ts";
+import { isOut } from "./silence.ts";
 import { activeGrants, isAlive, isVoter, type Proposal, send, type Turn, type View } from "./state.ts";
 import { compareBallots, dayMs, settleMs } from "./terms.ts";
 import { stateOf } from "./voter.ts";
@@ -81,10 +82,10 @@ const isLeaseKnown = (view: View, now: number): boolean =>
 
 /** Who is gone for good goes first, then who has been away for a day; then newcomers come in. */
 function wanted(view: View, now: number): Change | undefined {
-  const { list, liveness, ended, heard, members, startedMs } = view;
+  const { list, liveness, ended, heard, members } = view;
   const isGone = (id: string) => {
     // Another device is on its board now, or it was away for so long that it is forgotten.
-    if (!members.has(id)) return now - startedMs >= dayMs;
+    if (!members.has(id)) return isOut(view, id, now);
     const known = liveness.get(id);
     return known?.state === "left" || (known?.state === "dead" && now - known.sinceMs >= dayMs);
   };
@@ -136,12 +137,8 @@ function goOnAlone(turn: Turn): void {
   const { voters, number } = view.list;
   const other = voters.find((id) => id !== view.self);
   if (voters.length !== 2 || !isVoter(view) || other === undefined || isAlive(view, other)) return;
-  const silentSince = Math.max(
-    view.startedMs,
-    view.heard.get(other)?.atMs ?? 0,
-    view.liveness.get(other)?.sinceMs ?? 0,
-  );
-  const isOver = view.ended.has(other) || now - silentSince >= dayMs;
+  const goneSince = view.liveness.get(other)?.sinceMs ?? Number.NEGATIVE_INFINITY;
+  const isOver = view.ended.has(other) || (isOut(view, other, now) && now - goneSince >= dayMs);
   if (!isOver || activeGrants(view, now).some(({ holder }) => holder === other)) return;
   takeOver(turn, { founder: view.self, number: number + 1, voters: [view.self] });
   view.settleFrom = Math.max(view.settleFrom, now + settleMs);

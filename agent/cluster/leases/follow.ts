@@ -2,6 +2,7 @@
 // Pure.
 import { changed, foundedBy, isSameList, isSmall, isSound, majorityOf, outranks, type VoterList } from "./list.ts";
 import type { LeaseMessage } from "./messages.ts";
+import { isOut } from "./silence.ts";
 import { activeGrants, type Heard, isAlive, isVoter, send, type Turn, type View } from "./state.ts";
 import { type Ballot, compareBallots, dayMs, leaseMs, settleMs } from "./terms.ts";
 import { freshMs, giveBackOlder, stateOf } from "./voter.ts";
@@ -93,8 +94,8 @@ function follow(turn: Turn, from: string, list: VoterList): void {
 
 /** Whether `from` is the other of two voters, or no third has been heard of for a day: nobody else can say how the list went on. */
 function isLastOther(view: View, from: string, now: number): boolean {
-  const { self, list, ended, heard, startedMs } = view;
-  const isGone = (id: string) => ended.has(id) || now - Math.max(startedMs, heard.get(id)?.atMs ?? 0) >= dayMs;
+  const { self, list, ended } = view;
+  const isGone = (id: string) => ended.has(id) || isOut(view, id, now);
   return list.voters.includes(from) && list.voters.every((id) => id === from || id === self || isGone(id));
 }
 

@@ -100,7 +100,14 @@ function reasonOf({ answers, list }: Claim, now: number): Denial {
   if (answers.size < majorityOf(list.voters.length)) return { by: "noMajority" };
   const denials = [...answers.values()].filter((answer) => answer.kind === "no");
   const held = denials.find(({ why }) => why === "held");
-  if (!held) return { by: denials.length > 0 ? "settling" : "noMajority" };
+  if (!held) {
+    if (denials.length === 0) return { by: "noMajority" };
+    // As soon as so many of them are ready as it takes.
+    const lacking = majorityOf(list.voters.length) - (answers.size - denials.length);
+    const waits = denials.flatMap(({ awaits, waitsMs }) => (waitsMs === undefined ? [] : [{ awaits, waitsMs }]));
+    const last = waits.toSorted((a, b) => a.waitsMs - b.waitsMs)[lacking - 1];
+    return { by: "settling", ...(last && { awaits: last.awaits, untilMs: now + last.waitsMs }) };
+  }
   const { holder, leftMs } = held;
   return { by: "held", holder, ...(leftMs !== undefined && { untilMs: now + leftMs }) };
 }

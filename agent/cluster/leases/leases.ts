@@ -28,6 +28,8 @@ export type Denied = {
   /** Another has it; too few voters answer; or voters do not know yet what they have granted before. */
   by: Denial["by"];
   holder?: string;
+  /** The member on whom voters that have restarted wait: it may know what they have forgotten. */
+  awaits?: string;
   /** ms since 1970. */
   untilMs?: number;
 };
@@ -132,9 +134,10 @@ export async function startLeases(o: LeasesOptions): Promise<LeaseOffice> {
         }
         break;
       case "denied": {
-        const { by, holder, untilMs } = effect;
+        const { by, holder, awaits, untilMs } = effect;
         const until = untilMs === undefined ? {} : { untilMs: clock.now() + untilMs - now() };
-        settle(effect.claim, { kind: "denied", by, ...(holder !== undefined && { holder }), ...until });
+        const whom = { ...(holder !== undefined && { holder }), ...(awaits !== undefined && { awaits }) };
+        settle(effect.claim, { kind: "denied", by, ...whom, ...until });
         break;
       }
       case "lost": {

@@ -4,7 +4,7 @@
 import { z } from "zod";
 import { DATAGRAM_BYTES } from "../messages.ts";
 import { type Change, mostVoters, type VoterList } from "./list.ts";
-import { type Accepted, type Ballot, leaseMs, mostSlots, type Refusal } from "./terms.ts";
+import { type Accepted, type Ballot, dayMs, leaseMs, mostSlots, type Reason } from "./terms.ts";
 
 type Named = Pick<VoterList, "founder" | "number">;
 export type ToldGrant = { slot: number; holder: string; claim: string; heldMs: number; leftMs: number };
@@ -20,14 +20,7 @@ export type LeaseMessage =
     }
   | ({ type: "ask"; claim: string; round: number; slot: number } & { list: Named })
   | { type: "grant"; claim: string; round: number; away: readonly string[] }
-  | {
-      type: "deny";
-      claim: string;
-      round: number;
-      why: Refusal;
-      holder?: string | undefined;
-      leftMs?: number | undefined;
-    }
+  | ({ type: "deny"; claim: string; round: number } & Reason)
   | { type: "free"; claim: string }
   | { type: "prepare"; list: Named; ballot: Ballot }
   | { type: "accept"; list: Named; ballot: Ballot; change: Change };
@@ -82,6 +75,8 @@ const Wire = z.discriminatedUnion("t", [
     y: z.enum(["held", "settling"]),
     h: Id.optional(),
     m: Ms.optional(),
+    f: Id.optional(),
+    u: z.int().min(0).max(dayMs).optional(),
   }),
   z.object({ t: z.literal("lease-free"), c: Claim }),
   z.object({ t: z.literal("lease-prepare"), ...named, b: WireBallot }),
@@ -110,8 +105,8 @@ function wireOf(message: LeaseMessage): Wire {
     case "grant":
       return { t: "lease-grant", c: message.claim, k: message.round, w: [...message.away] };
     case "deny": {
-      const { claim, round, why, holder, leftMs } = message;
-      return { t: "lease-deny", c: claim, k: round, y: why, h: holder, m: leftMs };
+      const { claim, round, why, holder, leftMs, awaits, waitsMs } = message;
+      return { t: "lease-deny", c: claim, k: round, y: why, h: holder, m: leftMs, f: awaits, u: waitsMs };
     }
     case "free":
       return { t: "lease-free", c: message.claim };
@@ -149,7 +144,10 @@ export function decodeLeaseMessage(bytes: Uint8Array): LeaseMessage | undefined 
     case "lease-grant":
       return { type: "grant", claim: wire.c, round: wire.k, away: wire.w };
     case "lease-deny":
-      return { type: "deny", claim: wire.c, round: wire.k, why: wire.y, holder: wire.h, leftMs: wire.m };
+      return {
+        ...{ type: "deny", claim: wire.c, round: wire.k, why: wire.y },
+        ...{ holder: wire.h, leftMs: wire.m, awaits: wire.f, waitsMs: wire.u },
+      };
     case "lease-free":
       return { type: "free", claim: wire.c };
     case "lease-prepare":

@@ -4,7 +4,7 @@ import type { Random } from "../../../system/random.ts";
 import type { State as Liveness } from "../news.ts";
 import type { Change, VoterList } from "./list.ts";
 import type { LeaseMessage } from "./messages.ts";
-import type { Accepted, Ballot, Refusal } from "./terms.ts";
+import type { Accepted, Ballot, Reason } from "./terms.ts";
 
 /** `claim` names one asking, so that a late release ends no newer lease. */
 export type Grant = {
@@ -24,9 +24,7 @@ export type Heard = {
   readonly grants: readonly Grant[];
 };
 
-export type Answer =
-  | { kind: "yes"; away: readonly string[] }
-  | { kind: "no"; why: Refusal; holder?: string | undefined; leftMs?: number | undefined };
+export type Answer = { kind: "yes"; away: readonly string[] } | ({ kind: "no" } & Reason);
 /** Own asking for a lease. */
 export type Claim = {
   readonly id: string;
@@ -54,13 +52,15 @@ export type Proposal = {
   readonly endsAt: number;
 };
 
-/** What outlives a restart. Times do not: a grant that is read back lasts a whole lease more. */
+/** What outlives a restart. Ends do not: a grant that is read back lasts a whole lease more. */
 export type Kept = {
   readonly list: VoterList;
   readonly promised?: Ballot | undefined;
   readonly accepted?: Accepted | undefined;
   readonly grants: readonly Pick<Grant, "slot" | "holder" | "claim">[];
   readonly held?: Held | undefined;
+  /** For how many whole hours others had said nothing. */
+  readonly silentHours?: Readonly<Record<string, number>> | undefined;
 };
 /** The lease that this member holds itself. */
 export type Held = Pick<Grant, "slot" | "claim">;
@@ -86,6 +86,11 @@ export type View = {
   readonly heard: ReadonlyMap<string, Heard>;
   /** For how long in all a member has been alive and told nothing before, since it last told. */
   readonly silence: ReadonlyMap<string, number>;
+  /** When others were last heard before this device started, if it was off for no time; until they are seen alive. */
+  readonly heardBefore: ReadonlyMap<string, number>;
+  /** As on disk. */
+  readonly silentHours: ReadonlyMap<string, number>;
+  readonly silenceAt: number;
   /** Since when a member has told of another founder's list. */
   readonly foreign: ReadonlyMap<string, number>;
   /** Since when a member has told of a list that counts more than ours. */
@@ -115,6 +120,8 @@ export type Event =
 export type Denial = {
   by: "held" | "noMajority" | "settling";
   holder?: string | undefined;
+  /** On whom voters that have restarted wait. */
+  awaits?: string | undefined;
   untilMs?: number | undefined;
 };
 export type Effect =
@@ -135,12 +142,13 @@ export type Turn = {
   readonly own: LeaseMessage[];
 };
 
-export const keptOf = ({ list, promised, accepted, grants, held }: View): Kept => ({
+export const keptOf = ({ list, promised, accepted, grants, held, silentHours }: View): Kept => ({
   list,
   ...(promised && { promised }),
   ...(accepted && { accepted }),
   grants: grants.map(({ slot, holder, claim }) => ({ slot, holder, claim })),
   ...(held && { held }),
+  ...(silentHours.size > 0 && { silentHours: Object.fromEntries(silentHours) }),
 });
 
 export function send(turn: Turn, to: string, message: LeaseMessage): void {

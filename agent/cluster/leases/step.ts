@@ -6,6 +6,8 @@ import { foundAnew, hearState } from "./follow.ts";
 import { ask, claimDueAt, hearAnswer, release, workOnClaim } from "./holder.ts";
 import { foundedBy } from "./list.ts";
 import type { LeaseMessage } from "./messages.ts";
+import { settle, unheard } from "./settle.ts";
+import { noteSilence } from "./silence.ts";
 import {
   activeGrants,
   type Effect,
@@ -18,8 +20,8 @@ import {
   type Turn,
   type View,
 } from "./state.ts";
-import { leaseMs, settleMs } from "./terms.ts";
-import { hearAsk, hearFree, noteLiveness, settle, silent, stateOf, unheard } from "./voter.ts";
+import { hourMs, leaseMs, settleMs } from "./terms.ts";
+import { hearAsk, hearFree, noteLiveness, silent, stateOf } from "./voter.ts";
 
 const workMs = 5_000;
 const announceMs = 30_000;
@@ -30,7 +32,8 @@ const mostOwn = 100;
 
 /** `kept`: what is on disk; undefined for a device that has never been in a neighborhood. */
 export function begin(self: string, kept: Kept | undefined, seed: number, now: number): View {
-  const { list = foundedBy(self), promised, accepted, grants = [], held } = kept ?? {};
+  const { list = foundedBy(self), promised, accepted, grants = [], held, silentHours = {} } = kept ?? {};
+  const silent = Object.entries(silentHours);
   return {
     ...{ self, list, promised, accepted, held },
     grants: grants.map((grant) => ({ ...grant, sinceMs: now, untilMs: now + leaseMs })),
@@ -41,6 +44,9 @@ export function begin(self: string, kept: Kept | undefined, seed: number, now: n
       ended: new Set(),
       heard: new Map(),
       silence: new Map(),
+      heardBefore: new Map(silent.map(([id, hours]) => [id, now - hours * hourMs])),
+      silentHours: new Map(silent),
+      silenceAt: now + hourMs,
       foreign: new Map(),
       ahead: new Map(),
     },
@@ -60,7 +66,7 @@ export function step(before: View, event: Event, now: number): [View, Effect[]] 
 
 /** Whether what is on disk is still right. A renewal changes times alone, which are not on it. */
 function isKept(before: View, view: View): boolean {
-  const keys = ["list", "promised", "accepted", "grants", "held"] as const;
+  const keys = ["list", "promised", "accepted", "grants", "held", "silentHours"] as const;
   return (
     keys.every((key) => view[key] === before[key]) || JSON.stringify(keptOf(view)) === JSON.stringify(keptOf(before))
   );
@@ -114,8 +120,8 @@ function hear(turn: Turn, from: string, message: LeaseMessage): void {
       hearAnswer(turn, from, message.claim, message.round, { kind: "yes", away: message.away });
       break;
     case "deny": {
-      const { claim, round, why, holder, leftMs } = message;
-      hearAnswer(turn, from, claim, round, { kind: "no", why, holder, leftMs });
+      const { type: _, claim, round, ...reason } = message;
+      hearAnswer(turn, from, claim, round, { kind: "no", ...reason });
       break;
     }
     case "free":
@@ -137,6 +143,7 @@ function tick(turn: Turn): void {
   if (now < view.workAt) return;
   view.workAt = now + workMs;
   view.grants = activeGrants(view, now);
+  noteSilence(turn);
   settle(turn);
   const isSettling = !view.isReady && isVoter(view) && now >= view.settleFrom;
   const asked = [...silent(view, now).slice(0, mostQuestions), ...(isSettling ? unheard(view, now) : [])];

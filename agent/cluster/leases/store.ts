@@ -3,6 +3,7 @@ import { z } from "zod";
 import { agentFilesIn } from "../../../provisioning/handover/agent-files.ts";
 import { type Damage, keep, readKept } from "../../../system/kept.ts";
 import { mostVoters } from "./list.ts";
+import { mostSilentHours } from "./silence.ts";
 import type { Kept } from "./state.ts";
 import { mostSlots } from "./terms.ts";
 
@@ -24,6 +25,10 @@ const LeasesFile = z.object({
     .object({ ballot: Ballot, change: z.object({ op: z.enum(["add", "remove"]), id: z.string() }) })
     .optional(),
   grants: z.array(z.object({ slot: Slot, holder: z.string(), claim: z.string() })),
+  silentHours: z
+    .record(z.string(), z.int().min(1).max(mostSilentHours))
+    .optional()
+    .describe("for how long others had said nothing while this device ran"),
   held: z.object({ slot: Slot, claim: z.string() }).optional().describe("the lease that this device holds itself"),
 });
 

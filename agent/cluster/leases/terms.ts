@@ -14,12 +14,25 @@ export const renewMs = 150_000;
 export const roundMs = 10_000;
 /** How long a voter says nothing after a restart, before it asks the others what it may have forgotten. */
 export const settleMs = 30_000;
-export const dayMs = 86_400_000;
+/** A holder that is never done must let others have their turn: six times what a restart takes. */
+export const mostHeldMs = 6 * leaseMs;
+/** How long a voter waits until it and a member that goes by another list agree; one that insists stops nobody longer. */
+export const mergeMs = mostHeldMs;
+export const hourMs = 3_600_000;
+export const dayMs = 24 * hourMs;
 /** As many may hold a lease at once, if a rollout allows it. */
 export const mostSlots = 4;
 
 /** Why a voter grants nothing: to another, or not yet. */
 export type Refusal = "held" | "settling";
+/** Why a voter grants nothing: who holds it and for how long, or who it waits for itself and how long at most. */
+export type Reason = {
+  why: Refusal;
+  holder?: string | undefined;
+  leftMs?: number | undefined;
+  awaits?: string | undefined;
+  waitsMs?: number | undefined;
+};
 /** Higher rounds win, then higher ids. */
 export type Ballot = readonly [round: number, id: string];
 export type Accepted = { readonly ballot: Ballot; readonly change: Change };

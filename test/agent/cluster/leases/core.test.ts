@@ -132,6 +132,91 @@ test("a voter that has restarted asks the others before it grants, and takes ove
   expect(answers(core.hear(kitchen, askOf(list, 3)))).toMatchObject([{ type: "grant" }, { type: "state" }]);
 });
 
+const hour = 60 * minute;
+const savesOf = ({ effects }: Core) => effects.flatMap((effect) => (effect.kind === "save" ? [effect.kept] : []));
+/** Its device starts again, with what is on its disk and a clock that begins anew. */
+function restarted(before: Core): Core {
+  const core = new Core(before.view.self, savesOf(before).at(-1), [...before.view.members]);
+  core.see("suspect", ...before.view.members);
+  return core;
+}
+
+test("a voter that restarts beside one that is dead is ready once that one was silent for a day in all, and says until when it waits", () => {
+  const { list } = kept(attic, cellar, kitchen);
+  let core = readyVoter();
+  core.see("dead", cellar);
+  for (let hours = 0; hours < 22; hours++) {
+    core.run(hour);
+    core.hear(kitchen, told(list));
+  }
+  core = restarted(core);
+  core.see("dead", cellar);
+  core.see("alive", kitchen);
+  core.run(minute);
+  core.hear(kitchen, told(list));
+  const [denial] = answers(core.hear(kitchen, askOf(list, 1)));
+  expect(denial).toMatchObject({ type: "deny", why: "settling", awaits: cellar });
+  const { waitsMs = 0 } = denial as LeaseMessage & { type: "deny" };
+  expect(waitsMs).toBeGreaterThan(hour);
+  expect(waitsMs).toBeLessThan(3 * hour);
+  core.run(waitsMs - minute);
+  core.hear(kitchen, told(list));
+  expect(core.view.isReady).toBe(false);
+  core.run(2 * minute);
+  core.hear(kitchen, told(list));
+  expect(answers(core.hear(kitchen, askOf(list, 2)))).toMatchObject([{ type: "grant" }]);
+  // The dead one was away before: it no longer counts as one that may come back soon, and is voted out.
+  expect(answers(core.hear(kitchen, { ...askOf(list, 2), round: 2 } as LeaseMessage))).toMatchObject([{ away: [] }]);
+});
+
+test("however long another was silent, an hour of the day must pass after a start, for the disk may be of yesterday", () => {
+  const core = new Core(attic, { ...kept(attic, cellar), silentHours: { [cellar]: 23 } }, [cellar]);
+  core.see("dead", cellar);
+  core.run(hour - minute);
+  expect(core.view.list.voters).toEqual([attic, cellar]);
+  core.run(2 * minute);
+  expect(core.view.list.voters).toEqual([attic]);
+});
+
+test("of two voters one that restarts each day goes on alone all the same", () => {
+  let core = new Core(attic, kept(attic, cellar), [cellar]);
+  core.see("dead", cellar);
+  for (let times = 0; times < 3 && core.view.list.voters.length > 1; times++) {
+    core.run(20 * hour);
+    if (core.view.list.voters.length > 1) core = restarted(core);
+    core.see("dead", cellar);
+  }
+  expect(core.view.list.voters).toEqual([attic]);
+});
+
+test("a voter that heard another only before it was settled waits no longer than a day for it", () => {
+  const { list } = kept(attic, cellar, kitchen);
+  const core = new Core(attic, { list, grants: [] }, [cellar, kitchen]);
+  core.hear(cellar, told(list));
+  core.see("dead", cellar);
+  core.see("alive", kitchen);
+  for (let hours = 0; hours < 25; hours++) {
+    core.run(hour);
+    core.hear(kitchen, told(list));
+  }
+  expect(core.view.isReady).toBe(true);
+});
+
+test("who asks hears on whom the voters wait that it still needs, and until when", () => {
+  const voters = [attic, cellar, kitchen, porch, shed];
+  const { list } = kept(...voters);
+  const core = new Core(attic, { list, grants: [] }, voters.slice(1));
+  core.view = { ...core.view, isReady: true };
+  core.ask(1);
+  const deny = { type: "deny", claim: claim(1), round: 1, why: "settling" } as const;
+  core.hear(cellar, { ...deny, awaits: shed, waitsMs: 3 * hour });
+  core.hear(kitchen, { ...deny, awaits: porch, waitsMs: 2 * hour });
+  core.hear(porch, { type: "deny", claim: claim(1), round: 1, why: "settling" });
+  expect(core.effects.filter(({ kind }) => kind === "denied")).toMatchObject([
+    { by: "settling", awaits: shed, untilMs: 3 * hour },
+  ]);
+});
+
 function readyVoter(): Core {
   const { list } = kept(attic, cellar, kitchen);
   const core = new Core(attic, { list, grants: [] }, [cellar, kitchen, porch, shed]);

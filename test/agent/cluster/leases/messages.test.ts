@@ -6,7 +6,7 @@ import {
   type LeaseMessage,
   mostAway,
 } from "../../../../agent/cluster/leases/messages.ts";
-import { leaseMs, mostSlots } from "../../../../agent/cluster/leases/terms.ts";
+import { dayMs, leaseMs, mostSlots } from "../../../../agent/cluster/leases/terms.ts";
 import { DATAGRAM_BYTES, decodeMessage } from "../../../../agent/cluster/messages.ts";
 import { idOf } from "../../../sim/ink.ts";
 
@@ -30,6 +30,7 @@ const most: LeaseMessage[] = [
   { type: "free", claim },
   { type: "prepare", list: named, ballot: [7, ids[1]!] },
   { type: "accept", list: named, ballot: [7, ids[1]!], change: { op: "add", id: ids[2]! } },
+  { type: "deny", claim, round: 7, why: "settling", awaits: ids[3]!, waitsMs: dayMs },
 ];
 
 test.each(most.map((message) => [message.type, message] as const))(
@@ -60,6 +61,7 @@ test.each([
   ["no voters", bent(0, { v: [] })],
   ["too many voters", bent(0, { v: [...ids, `z${ids[0]!.slice(1)}`] })],
   ["a lease that lasts longer than any", bent(3, { m: leaseMs + 1 })],
+  ["a wait that is longer than a day", bent(7, { u: dayMs + 1 })],
   ["a slot that does not exist", bent(1, { s: mostSlots })],
   ["a claim of another length", bent(4, { c: "short" })],
 ])("%s is no message", (_, text) => {
