@@ -50,7 +50,7 @@ export function workOnList(turn: Turn): void {
     push(turn, view.proposal);
     return;
   }
-  if (now < view.changeAt || !mayVote(view, now)) return;
+  if (now < view.changeAt || !mayVote(view, now) || !isMajorityHere(view)) return;
   const change = view.accepted?.change ?? (isFirst(view) ? wanted(view, now) : undefined);
   if (!change || isLeaseKnown(view, now)) return;
   const round = Math.max(
@@ -69,6 +69,12 @@ export function workOnList(turn: Turn): void {
 function postpone({ view, now, random }: Turn): void {
   view.proposal = undefined;
   view.changeAt = now + pauseMs * (1 + draw(random));
+}
+
+/** Else each attempt would be a promise to write down, and come to nothing. */
+function isMajorityHere(view: View): boolean {
+  const voters = view.list.voters.filter((id) => !view.ended.has(id));
+  return voters.filter((id) => isAlive(view, id)).length >= majorityOf(voters.length);
 }
 
 /** Of the voters that are here the one with the lowest id proposes, so that no two disturb each other. */

@@ -189,6 +189,21 @@ test("of two voters one that restarts each day goes on alone all the same", () =
   expect(core.view.list.voters).toEqual([attic]);
 });
 
+test("that another is silent costs a save an hour, for a day, and is forgotten once it is back", () => {
+  const core = readyVoter();
+  core.effects = [];
+  core.run(12 * hour);
+  core.see("dead", cellar, kitchen);
+  core.effects = [];
+  core.run(3 * dayMs);
+  expect(savesOf(core).length).toBeGreaterThan(10);
+  expect(savesOf(core).length).toBeLessThanOrEqual(25);
+  core.see("alive", cellar, kitchen);
+  for (const id of [cellar, kitchen]) core.hear(id, told(core.view.list));
+  core.run(minute);
+  expect(Object.keys(savesOf(core).at(-1)?.silentHours ?? {})).not.toContain(cellar);
+});
+
 test("a voter that heard another only before it was settled waits no longer than a day for it", () => {
   const { list } = kept(attic, cellar, kitchen);
   const core = new Core(attic, { list, grants: [] }, [cellar, kitchen]);
