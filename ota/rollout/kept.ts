@@ -38,6 +38,7 @@ export const KeptView = z.object({
         quietForMs: AgoMs.exactOptional(),
         pausedAt: z.int().min(0).exactOptional(),
         delayedMs: z.number().min(0),
+        heard: z.object({ number: z.int().min(0), agoMs: AgoMs }).exactOptional(),
         agoMs: AgoMs,
       }),
     )
@@ -51,11 +52,12 @@ export function keptOf({ own, progress, results }: View, nowMs: number): KeptVie
   const away = own.step === "away" && own;
   return {
     ...(away && { own: withoutTime(away) }),
-    progress: [...progress].map(([rollout, { waveSinceMs, pausedAt, hasNobody, quietSinceMs, ...rest }]) => ({
+    progress: [...progress].map(([rollout, { waveSinceMs, pausedAt, hasNobody, quietSinceMs, heard, ...rest }]) => ({
       ...{ rollout, ...rest, agoMs: ago(waveSinceMs) },
       ...(hasNobody && { hasNobody }),
       ...(quietSinceMs !== undefined && { quietForMs: ago(quietSinceMs) }),
       ...(pausedAt !== undefined && { pausedAt }),
+      ...(heard && { heard: { number: heard.number, agoMs: ago(heard.sinceMs) } }),
     })),
     results: [...results.values()].map(({ heardAtMs, check, trialSeconds, ...result }) => ({
       ...{ ...result, agoMs: ago(heardAtMs) },
@@ -76,9 +78,10 @@ function isCourseAlike(one: View["progress"], other: View["progress"]): boolean 
   if (one === other) return true;
   return (
     one.size === other.size &&
-    [...one].every(([rollout, { wave, isFinished, hasNobody, pausedAt }]) => {
+    [...one].every(([rollout, { wave, isFinished, hasNobody, pausedAt, heard }]) => {
       const same = other.get(rollout);
-      const isAlike = same?.isFinished === isFinished && same.hasNobody === hasNobody;
+      const isAlike =
+        same?.isFinished === isFinished && same.hasNobody === hasNobody && same.heard?.number === heard?.number;
       return isAlike && same.wave === wave && same.pausedAt === pausedAt;
     })
   );
@@ -95,9 +98,12 @@ export function restored(kept: KeptView, self: string, trialSeconds: number, now
     ...emptyView(self, trialSeconds, nowMs),
     results: new Map(results),
     progress: new Map(
-      kept.progress.map(({ rollout, agoMs, quietForMs, ...rest }) => {
-        const quietSinceMs = quietForMs === undefined ? {} : { quietSinceMs: nowMs - quietForMs };
-        return [rollout, { ...rest, ...quietSinceMs, waveSinceMs: nowMs - agoMs }];
+      kept.progress.map(({ rollout, agoMs, quietForMs, heard, ...rest }) => {
+        const times = {
+          ...(quietForMs !== undefined && { quietSinceMs: nowMs - quietForMs }),
+          ...(heard && { heard: { number: heard.number, sinceMs: nowMs - heard.agoMs } }),
+        };
+        return [rollout, { ...rest, ...times, waveSinceMs: nowMs - agoMs }];
       }),
     ),
     ...(kept.own && { own: { ...(away as Omit<typeof kept.own, "agoMs">), sinceMs: nowMs - agoMs } }),

@@ -37,12 +37,12 @@ function endAway(view: View, own: Away, nowMs: number): Step {
       case "committed":
         return report(view, own, nowMs, "updated");
       case "failed":
-        return report(view, own, nowMs, "failed", ended.check);
+        return nowMs < view.listenUntilMs ? [view, []] : report(view, own, nowMs, "failed", ended.check);
       case "void":
         return report(view, own, nowMs, "stayed", ended.check);
       case "left":
       case "rescued":
-        return report(view, own, nowMs, "fellBack", ended.check);
+        return nowMs < view.listenUntilMs ? [view, []] : report(view, own, nowMs, "fellBack", ended.check);
     }
   }
   // The restart may fail, or power before the trial is armed: then no end is told of, and the updater no longer is at it.
@@ -71,15 +71,23 @@ function isAtIt(updater: View["updater"], release: string): boolean {
   }
 }
 
-function report(view: View, { rollout, release, order }: Away, nowMs: number, outcome: Outcome, check?: string): Step {
-  const number = view.orders.find((known) => known.order.rollout === rollout)?.order.number ?? order;
-  const result = { rollout, order: number, release, outcome, ...(check !== undefined && { check }) };
+function report(view: View, own: Away, nowMs: number, outcome: Outcome, check?: string): Step {
+  const { rollout, release } = own;
+  const result = { rollout, order: numberNow(view, own), release, outcome, ...(check !== undefined && { check }) };
   const [said, publish] = say(view, result, nowMs);
   return [{ ...said, own: { step: "resting" }, preparedAtMs: undefined }, [publish, { kind: "releaseLease" }]];
 }
 
+/**
+ * A failure counts under the newest number, whatever the device began under: whoever signed that number may not have known of it. So a
+ * device that has just started tells of none before it has heard what was ordered meanwhile.
+ */
+const numberNow = ({ orders }: View, { rollout, order }: Pick<Word, "rollout" | "order">): number =>
+  orders.find((known) => known.order.rollout === rollout)?.order.number ?? order;
+
 /** What a device that is not about to restart has to say: it left the release again, or the release is not for it. */
 function tellRest(view: View, nowMs: number): Step {
+  if (nowMs < view.listenUntilMs) return [view, []];
   const { self, results, ended, updater } = view;
   const said = results.get(self);
   const isLeft = ended?.outcome === "left" || ended?.outcome === "rescued";
@@ -88,8 +96,8 @@ function tellRest(view: View, nowMs: number): Step {
     return [next, [publish]];
   };
   if (said?.outcome === "updated" && isLeft && ended.from === said.release) {
-    const { rollout, order, release } = said;
-    return tell({ rollout, order, release, outcome: "fellBack", check: ended.check });
+    const { rollout, release } = said;
+    return tell({ rollout, order: numberNow(view, said), release, outcome: "fellBack", check: ended.check });
   }
   const order = currentOf(view)?.order;
   const member = view.members.get(self);

@@ -2,7 +2,7 @@
 // Pure. Every member computes the same from the same documents, so nobody has to hand out numbers.
 import { createHash } from "node:crypto";
 import { compareVersions } from "../../image/boot/versions.ts";
-import { autoOff, type HeardResult, isStuck, type Member, type Order, type View } from "./view.ts";
+import { autoOff, type HeardResult, isStuck, type Member, type Order, type Progress, type View } from "./view.ts";
 
 const minuteMs = 60_000;
 export const dayMs = 24 * 60 * minuteMs;
@@ -50,7 +50,8 @@ export type Ranking = {
 let latest: { of: readonly unknown[]; ranking: Ranking } | undefined;
 
 export function rank(view: View, order: Order, nowMs: number): Ranking {
-  const isPatient = (view.progress.get(order.rollout)?.delayedMs ?? 0) < maxDelayMs;
+  const { delayedMs = 0, heard } = view.progress.get(order.rollout) ?? {};
+  const isPatient = delayedMs < maxDelayMs;
   const of = [view.members, view.results, view.holds, view.clock, view.progress, view.trouble, order, isPatient, nowMs];
   if (latest?.of.every((one, at) => one === of[at])) return latest.ranking;
   const begun: Omit<Place, "wave">[] = [];
@@ -61,7 +62,7 @@ export function rank(view: View, order: Order, nowMs: number): Ranking {
     const standing = standingOf(view, order, member, nowMs, { isPatient, silentAtMs });
     if (!standing) continue;
     const place = { id: member.id, member, standing };
-    if (isAside(standing, order)) aside.push({ ...place, wave: undefined });
+    if (isAside(standing, order, heard)) aside.push({ ...place, wave: undefined });
     // Who has begun stays in front, so that the canary is fixed and nobody joins a wave that has ended.
     else (hasBegun(standing) ? begun : others).push(place);
   }
@@ -117,11 +118,16 @@ function inOrder(members: ReadonlyMap<string, Member>, rollout: string): readonl
 export const blocks = ({ absentSinceMs, hasLeft }: Member, nowMs: number): boolean =>
   absentSinceMs !== undefined && !hasLeft && nowMs - absentSinceMs < dayMs;
 
-/** A resumed rollout has a higher number: whoever resumed it knows of earlier failures, and their places go to the next in rank. */
-const isAside = (standing: Standing, { number }: Order) =>
+/**
+ * A resumed rollout has a higher number: whoever resumed it knows of earlier failures, and their places go to the next in rank. A failure
+ * under an earlier number that this device learned of after the newer number was known to nobody then.
+ */
+const isAside = (standing: Standing, { number }: Order, heard: Progress["heard"]) =>
   ["unfit", "held", "passedOver", "silent"].includes(standing.kind) ||
   (standing.kind === "stuck" && standing.isPassedOver) ||
-  (standing.kind === "failed" && standing.order < number);
+  (standing.kind === "failed" &&
+    standing.order < number &&
+    (heard?.number !== number || standing.sinceMs <= heard.sinceMs));
 
 /** Undefined for a member that the rollout is not about. */
 function standingOf(

@@ -145,9 +145,10 @@ function judge(view: View, nowMs: number): Step {
   const kept = new Map([...view.progress].filter(([id]) => view.orders.some(({ order }) => order.rollout === id)));
   // A device that has just started has yet to hear what was ordered.
   const isSame = isListening || kept.size === view.progress.size;
-  const next = { ...view, countedAtMs: nowMs, progress: isSame ? view.progress : kept };
-  if (!known || isListening) return [next, []];
+  const counting = { ...view, countedAtMs: nowMs, progress: isSame ? view.progress : kept };
+  if (!known || isListening) return [counting, []];
   const { order } = known;
+  const next = hearNumbers(counting, order, nowMs);
   const ranking = rank(next, order, nowMs);
   const before = progressOf(next, order.rollout, nowMs);
   const isStopped = stopOf(next, known, ranking, nowMs) !== undefined;
@@ -166,6 +167,15 @@ function judge(view: View, nowMs: number): Step {
     if (after === progress) return [judged, []];
     judged = put(judged, order.rollout, after);
   }
+}
+
+/** What this device heard while it only listened it has heard by now. */
+function hearNumbers(view: View, current: Order, nowMs: number): View {
+  return view.orders.reduce((heard, { order: { rollout, number } }) => {
+    const progress = rollout === current.rollout ? progressOf(heard, rollout, nowMs) : heard.progress.get(rollout);
+    if (!progress || progress.heard?.number === number) return heard;
+    return put(heard, rollout, { ...progress, heard: { number, sinceMs: nowMs } });
+  }, view);
 }
 
 /** For good under this number, if devices have said themselves that they failed. */

@@ -142,6 +142,8 @@ export type Progress = {
   readonly quietSinceMs?: number | undefined;
   /** How long absences have delayed it so far. */
   readonly delayedMs: number;
+  /** The newest number that this device has heard, and since when it has: failures from before were there to be seen. */
+  readonly heard?: { readonly number: number; readonly sinceMs: number } | undefined;
 };
 
 export type View = {
