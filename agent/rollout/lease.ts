@@ -1,9 +1,7 @@
 // This device's claim to the restart, over its own restarts: it comes back to the lease that it had, and gives it back.
-import type { Granted, Leases } from "../cluster/leases/leases.ts";
+import type { Denied, Granted, Leases } from "../cluster/leases/leases.ts";
 
-type Answer =
-  | { kind: "granted"; slot: number }
-  | { kind: "denied"; by: "held" | "noMajority" | "settling"; holder?: string; untilMs?: number };
+type Answer = Granted | Denied;
 
 const againMs = 5_000;
 /** Longer than any lease lasts. */
@@ -31,6 +29,11 @@ export class Claim {
     }
     if (outcome.kind === "granted") this.#granted = outcome;
     return outcome;
+  }
+
+  /** Nothing may begin under the lease otherwise: a device that slept or hung may have lost it without hearing of that. */
+  isHeld(nowMs: number): boolean {
+    return this.#granted !== undefined && nowMs < this.#granted.untilMonotonicMs;
   }
 
   /** Takes up a lease from before a restart of this device, so that it is renewed until it is given back. */

@@ -200,6 +200,10 @@ export class Rollouts {
         if (!isKept) return this.#claim.release();
         log.info(`restarting into ${effect.release} under the lease`);
         await this.#pause(tellMs);
+        if (!this.#claim.isHeld(this.#o.clock.monotonic())) {
+          log.warn("the lease ended before the restart, which has to wait for another one");
+          return this.#happen({ kind: "unasked" });
+        }
         return void askUpdater({ kind: "restart", version: effect.release }).catch(this.#complain);
     }
   }
@@ -212,10 +216,11 @@ export class Rollouts {
       // An order or a failure that has not come here yet must count before this device restarts.
       await this.#o.catchUp().catch(this.#complain);
       await this.#pause(tellMs);
-      if (answer.slot < most()) return this.#happen({ kind: "granted" });
-      // Somebody has gone away since it asked, and others who ask by now count that: this lease is one too many.
+      const isOver = this.#o.clock.monotonic() >= answer.untilMonotonicMs;
+      if (!isOver && answer.slot < most()) return this.#happen({ kind: "granted" });
+      // It has ended meanwhile, or somebody has gone away since it asked: others who ask by now count that, and this lease is one too many.
       await this.#claim.release();
-      return this.#happen({ kind: "denied", by: "held" });
+      return this.#happen({ kind: "denied", by: isOver ? "noMajority" : "held" });
     }
     const { kind: _, untilMs: untilWallMs, ...denial } = answer;
     const { clock } = this.#o;

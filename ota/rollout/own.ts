@@ -51,6 +51,10 @@ function endAway(view: View, own: Away, nowMs: number): Step {
   return report(view, own, nowMs, "stayed", updater.phase === "refusing" ? updater.code : undefined);
 }
 
+/** It has not asked for the restart, and comes to its turn again. */
+export const giveUp = (view: View, nowMs: number): Step =>
+  view.own.step === "away" ? report(view, view.own, nowMs, "stayed") : [view, []];
+
 function isAtIt(updater: View["updater"], release: string): boolean {
   switch (updater.phase) {
     case "restarting":

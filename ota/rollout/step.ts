@@ -1,7 +1,7 @@
 // What this device does next about rollouts.
 // Pure: what it hears and the monotonic time go in; what it knows then, and what agent/rollout/ has to do, come out.
 import { advance, crossedBy, currentOf, failuresOf, lackOf, progressOf } from "./course.ts";
-import { endOwn, takenMs } from "./own.ts";
+import { endOwn, giveUp, takenMs } from "./own.ts";
 import { blocks, dayMs, maxDelayMs, type Place, type Ranking, rank, silentAt } from "./ranking.ts";
 import { troubleAfter, troubleDueAtMs } from "./trouble.ts";
 import {
@@ -90,6 +90,8 @@ function hear(view: View, event: Event, nowMs: number): Step {
     }
     case "leaseLost":
       return [view.own.step === "asking" ? { ...view, own: { step: "resting" } } : view, []];
+    case "unasked":
+      return giveUp(view, nowMs);
     case "updater":
       return [
         {

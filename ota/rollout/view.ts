@@ -192,6 +192,8 @@ export type Event =
   | { readonly kind: "granted" }
   | { readonly kind: "denied"; readonly by: Denial["by"]; readonly holder?: string; readonly untilMs?: number }
   | { readonly kind: "leaseLost" }
+  /** The lease ended before the updater was asked for the restart, so it has not been. */
+  | { readonly kind: "unasked" }
   | { readonly kind: "updater"; readonly updater: Updater; readonly ended?: Ended | undefined }
   | { readonly kind: "busy"; readonly busy: Busy | undefined }
   | { readonly kind: "clock"; readonly moment: Moment }

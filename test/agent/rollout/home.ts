@@ -50,6 +50,9 @@ export class Home {
   /** Which lease is granted, and what happens before the device that has it hears the news. */
   slot = 0;
   meanwhile: (id: string) => void = () => {};
+  /** What happens when a device tells of its word; and whether every lease has ended, as after a long sleep. */
+  onWord: (id: string) => void = () => {};
+  hasLeaseEnded = false;
   holds: Hold[] = [];
   #orders: readonly KnownOrder[] = [];
   #holder: string | undefined;
@@ -144,7 +147,10 @@ export class Home {
         this.meanwhile(id);
         for (const other of this.devices) if (other.isUp) await this.#gossip(other);
       },
-      publish: () => void this.#gossip(device),
+      publish: () => {
+        this.onWord(id);
+        void this.#gossip(device);
+      },
       updateReport: () => ({
         ...{ v: 1, running: { slot: "a", version: device.release }, activity: device.activity, failed: [] },
         history: device.history,
@@ -167,7 +173,13 @@ export class Home {
       this.asked.push(`${id} releases`);
       if (this.#holder === id) this.#holder = undefined;
     };
-    return { kind: "granted", untilMonotonicMs: Number.POSITIVE_INFINITY, away: [], slot: this.slot, release };
+    const isOver = () => this.hasLeaseEnded;
+    return {
+      ...{ kind: "granted", away: [], slot: this.slot, release },
+      get untilMonotonicMs() {
+        return isOver() ? clock.monotonic() - 1 : Number.POSITIVE_INFINITY;
+      },
+    };
   }
 
   /** Everybody up gets everything. */

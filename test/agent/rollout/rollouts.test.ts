@@ -93,3 +93,29 @@ test("a device that cannot write down that it has begun gives the lease back, an
   home.isFull = false;
   await eventually(() => expect(home.asked.filter((what) => what.endsWith(" restart"))).not.toEqual([]));
 });
+
+test.each(["hears the news", "tells that it begins"])(
+  "a device whose lease ends while it %s does not restart, and says that it stayed",
+  async (when) => {
+    await using home = new Home(2);
+    const words = new Map<string, number>();
+    home.meanwhile = () => {
+      home.hasLeaseEnded = when === "hears the news";
+    };
+    home.onWord = (id) => {
+      words.set(id, (words.get(id) ?? 0) + 1);
+      home.hasLeaseEnded = true;
+    };
+    home.order();
+    await eventually(() => expect(home.asked.filter((what) => what.endsWith(" releases")).length).toBeGreaterThan(1));
+    expect(home.asked.filter((what) => what.endsWith(" restart"))).toEqual([]);
+    // Nobody was told that it begins where that could be seen in time; else that it has not.
+    if (when === "hears the news") expect([...words.keys()]).toEqual([]);
+    else expect(Math.min(...words.values())).toBeGreaterThan(1);
+    home.meanwhile = () => {
+      home.hasLeaseEnded = false;
+    };
+    home.onWord = () => {};
+    await eventually(() => expect(home.asked.filter((what) => what.endsWith(" restart"))).not.toEqual([]));
+  },
+);

@@ -30,6 +30,19 @@ test("an updater that does not take the restart makes no failure", () => {
   ]);
 });
 
+test("a restart that was not asked for in time is given up at once; once asked for, the end of the lease changes nothing", () => {
+  const stage = new Stage(canary, ids, {});
+  stage.prepare();
+  stage.happen({ kind: "granted" });
+  expect(stage.happen({ kind: "leaseLost" })).toEqual([]);
+  expect(stage.happen({ kind: "unasked" })).toMatchObject([
+    { kind: "publish", result: { outcome: "stayed" } },
+    { kind: "releaseLease" },
+    ask,
+  ]);
+  expect(stage.happen({ kind: "unasked" })).toEqual([]);
+});
+
 test.each([
   ["fails", { phase: "ready", release: after } as const],
   ["ends with the power before the trial is armed", { phase: "free" } as const],
