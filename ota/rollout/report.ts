@@ -100,7 +100,9 @@ export function statusOf(view: View, nowMs: number): RolloutStatus | undefined {
   const progress = progressOf(view, order.rollout, nowMs);
   const isAborted = order.state === "aborted";
   const stop = isAborted ? undefined : stopOf(view, known, ranking, nowMs);
-  const state = isAborted ? "aborted" : progress.isFinished ? "finished" : stop ? "paused" : "running";
+  // A failure after the end stops whoever comes later.
+  const hasEnded = progress.isFinished && stop?.on !== "failures";
+  const state = isAborted ? "aborted" : hasEnded ? "finished" : stop ? "paused" : "running";
   const next = ranking.places.find(
     ({ standing, wave }) => standing.kind === "waiting" && wave !== undefined && wave <= progress.wave,
   );

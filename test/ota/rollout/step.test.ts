@@ -147,6 +147,25 @@ test("a fallback takes a success back", () => {
   expect(stage.status()).toMatchObject({ state: "paused", updated: 0, failed: 1 });
 });
 
+test("a failure after the end is told: whoever comes later is stopped by it", () => {
+  const terms = { waves: [100], soakSeconds: 0, maxFailures: 1 };
+  const stage = new Stage(third, ids);
+  stage.order(terms, {}, [{ device: canary, untilWallMs: 10 ** 15, reason: "film" }]);
+  for (const id of ids.slice(1)) stage.says(id, "updated");
+  stage.after(1_000);
+  expect(stage.status()).toMatchObject({ state: "finished" });
+  stage.order(terms);
+  expect(stage.status()).toMatchObject({ state: "finished" });
+  stage.says(canary, "failed", { check: "trial.meshDown" });
+  expect(stage.status()).toMatchObject({ state: "paused", waits: { on: "failures", devices: [canary] } });
+  // What an operator says of a rollout that has ended does not begin it anew.
+  stage.after(1_000);
+  stage.order({ ...terms, number: 2 });
+  expect(stage.status()).toMatchObject({ state: "finished", failed: 1 });
+  stage.order({ ...terms, number: 3, state: "paused" });
+  expect(stage.status()).toMatchObject({ state: "finished" });
+});
+
 test("this device tells of its own fallback", () => {
   const stage = new Stage(canary, ids, {});
   stage.says(canary, "updated");
