@@ -49,5 +49,18 @@ export function takeLiveness(state: State, states: ReadonlyMap<string, Liveness>
     // Once each time: until it is heard again there is nothing new to look for.
     if (is === "suspect" && before.get(id) === "alive") effects.push({ kind: "doubt", id });
   }
-  return [{ ...state, liveness: states }, effects];
+  const [members, isNewDay] = withoutAbsence(state.members, states);
+  if (isNewDay) effects.push({ kind: "save", file: "roster" });
+  return [{ ...state, members, liveness: states }, effects];
+}
+
+/** Whoever is heard is there, also if it is gone again before the next count. Whether days of absence end with that. */
+function withoutAbsence(
+  members: State["members"],
+  states: ReadonlyMap<string, Liveness>,
+): [members: State["members"], isNewDay: boolean] {
+  const back = [...members].filter(([id, { absentMs }]) => absentMs > 0 && states.get(id) === "alive");
+  if (back.length === 0) return [members, false];
+  const present = back.map(([id, member]): [string, Member] => [id, { ...member, absentMs: 0 }]);
+  return [new Map([...members, ...present]), back.some(([, { absentMs }]) => absentMs >= dayMs)];
 }
