@@ -20,9 +20,10 @@ export class Results {
     this.#o = o;
   }
 
-  /** Calls `onNew` with each that counts from now on. */
+  /** Calls `onNew` with each that counts so far, and with each that counts from now on. */
   listen(onNew: (result: RolloutResult) => void): void {
     this.#onNew = onNew;
+    for (const { result } of this.#known.values()) onNew(result);
   }
 
   /** Keeps the word if it is newer than what is known of its device. Throws `Refusal`. */

@@ -87,6 +87,7 @@ export class Rollouts {
     this.#auto = o.kept.auto;
     this.#view = restored(o.kept.view, o.self.id, o.trialSeconds, now);
     this.#claim = new Claim(o.leases, (ms) => this.#pause(ms).catch(() => {}));
+    // First those that were read from disk: where the rest of that file was lost, they are all that is left.
     o.results.listen(({ v: _, neighborhood: __, bootId: ___, rootHash: ____, number: said, ...result }) => {
       this.#happen({ kind: "result", result: { ...result, said } });
     });

@@ -1,0 +1,87 @@
+// The signed words of devices and what the core knows of them: neither is ahead of the other for long, on disk or after a restart.
+import { expect, onTestFinished, test } from "vitest";
+import { Results } from "../../../agent/rollout/results.ts";
+import { Rollouts, type RolloutsOptions } from "../../../agent/rollout/rollouts.ts";
+import type { KeptRollouts } from "../../../agent/rollout/store.ts";
+import { listenMs } from "../../../ota/rollout/view.ts";
+import { readUnverified } from "../../../provisioning/trust/jws.ts";
+import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
+import { deviceIdOf } from "../../../provisioning/trust/names.ts";
+import { RolloutResult, signResult } from "../../../provisioning/trust/result.ts";
+import { sleep } from "../../../system/clock.ts";
+import { silentLog } from "../../../system/log.ts";
+import { eventually } from "../../eventually.ts";
+
+const neighborhood = deviceIdOf(generateSigningKey().publicKey);
+const rollout = "r".repeat(22);
+const [before, after] = ["1.0.0", "1.1.0"];
+const makeDevice = () => {
+  const key = generateSigningKey();
+  return { key, id: deviceIdOf(key.publicKey) };
+};
+type Device = ReturnType<typeof makeDevice>;
+const [own, canary, third] = [makeDevice(), makeDevice(), makeDevice()];
+const nothing: KeptRollouts = { view: { progress: [], results: [] }, results: [] };
+
+const word = (device: Device, number: number, outcome: RolloutResult["outcome"], more: Partial<RolloutResult> = {}) =>
+  signResult(
+    {
+      ...{ v: 1, neighborhood, device: device.id, number, rollout, order: 1, release: after, outcome, bootId: "b" },
+      ...more,
+    },
+    device.key,
+  );
+
+/** One device's driver, over what is on its disk. */
+async function start(kept: KeptRollouts, releases: Record<string, string>, more: Partial<RolloutsOptions> = {}) {
+  const state = { asked: [] as string[], saved: [] as KeptRollouts[], passedMs: 0 };
+  const clock = { now: () => 1e12 + clock.monotonic(), monotonic: () => performance.now() + state.passedMs };
+  const results = new Results({
+    neighborhood,
+    deviceKey: (id) => [own, canary, third].find((device) => device.id === id)?.key.publicKey,
+  });
+  await results.load(kept.results);
+  const order = {
+    ...{ rollout, number: 1, state: "running", promoted: 0, release: after, startedAt: 1, soakSeconds: 20 },
+    ...{ waves: ["canary", 100], successPercent: 100, maxUnavailable: 1 },
+  } as const;
+  const rollouts = new Rollouts({
+    self: { id: own.id, neighborhood, key: own.key, bootId: "boot" },
+    ...{ clock, log: silentLog, kept, results, trialSeconds: 180, hasUpdater: true, zone: undefined },
+    store: {
+      save: async (content) => {
+        state.saved.push(JSON.parse(JSON.stringify(content)));
+        await sleep(1);
+      },
+    },
+    orders: () => ({ orders: [{ order, operators: ["owner"] }], holds: [] }),
+    members: () => Object.entries(releases).map(([id, release]) => ({ id, release, tags: [], duties: [] })),
+    leases: { ask: async () => ({ kind: "denied", by: "noMajority" }) },
+    catchUp: async () => {},
+    publish: (id) => state.asked.push(`publish ${id}`),
+    updateReport: () => ({
+      ...{ v: 1, running: { slot: "a", version: releases[own.id]! }, activity: { phase: "idle" } },
+      ...{ failed: [], history: [] },
+    }),
+    askUpdater: async ({ kind }) => void state.asked.push(kind),
+    rootHash: async () => "a".repeat(64),
+    people: async () => undefined,
+    unsyncedSince: async () => undefined,
+    ...{ warn() {}, onUpdating() {}, lookMs: 2, pause: () => sleep(2), ...more },
+  });
+  onTestFinished(() => rollouts.stop());
+  return { rollouts, results, state };
+}
+const outcomesIn = ({ results }: KeptRollouts) =>
+  results.map((jws) => readUnverified("hamlet-result", jws, RolloutResult).outcome);
+const releases = { [canary.id]: before, [own.id]: before, [third.id]: before };
+
+test("words that are all that is left of the file count, this device's own as well", async () => {
+  const failed = await word(canary, 2, "failed", { check: "trial.meshDown" });
+  const results = [failed, await word(own, 5, "stayed")];
+  const { rollouts, state } = await start({ ...nothing, results }, releases);
+  state.passedMs += listenMs;
+  await eventually(() => expect(rollouts.status()).toMatchObject({ state: "paused", failed: 1 }));
+  expect(state.asked).toEqual([]);
+  expect(state.saved.at(-1)?.view.results).toContainEqual(expect.objectContaining({ device: own.id, said: 5 }));
+});
