@@ -26,6 +26,11 @@ export class Results {
     for (const { result } of this.#known.values()) onNew(result);
   }
 
+  /** Of the newest word of this device; 0 if there is none. */
+  numberOf(device: string): number {
+    return this.#known.get(device)?.result.number ?? 0;
+  }
+
   /** Keeps the word if it is newer than what is known of its device. Throws `Refusal`. */
   async take(jws: string): Promise<boolean> {
     const { neighborhood, deviceKey } = this.#o;

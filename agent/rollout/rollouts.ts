@@ -91,9 +91,18 @@ export class Rollouts {
     o.results.listen(({ v: _, neighborhood: __, bootId: ___, rootHash: ____, number: said, ...result }) => {
       this.#happen({ kind: "result", result: { ...result, said } });
     });
+    this.#tellAgain();
     // A restart under a lease is over only once this device has said how it went.
     if (this.#view.own.step === "away") void this.#claim.resume(1).catch(this.#complain);
     this.#looking = every(o.lookMs ?? usualLookMs, () => this.#look(), this.#complain);
+  }
+
+  /** Power may have failed after this device's word was on disk, and before the word was signed. */
+  #tellAgain(): void {
+    const said = this.#view.results.get(this.#o.self.id);
+    if (said === undefined || said.said <= this.#o.results.numberOf(said.device)) return;
+    const { heardAtMs: _, ...result } = said;
+    void this.#inTurn(() => this.#publish(result)).catch(this.#complain);
   }
 
   readonly #pause = (ms: number) => (this.#o.pause ?? sleep)(ms, this.#stopping.signal);

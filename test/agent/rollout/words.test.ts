@@ -85,3 +85,32 @@ test("words that are all that is left of the file count, this device's own as we
   expect(state.asked).toEqual([]);
   expect(state.saved.at(-1)?.view.results).toContainEqual(expect.objectContaining({ device: own.id, said: 5 }));
 });
+
+test("a word that was on disk before its signature was is signed and told after the restart", async () => {
+  const began = await word(own, 1, "began", { trialSeconds: 180 });
+  const said = { device: own.id, rollout, order: 1, release: after };
+  const away = { step: "away", rollout, order: 1, release: after, trialSeconds: 180, lastEndWallMs: 0, agoMs: 0 } as const;
+  const kept = {
+    view: { own: away, progress: [], results: [{ ...said, said: 1, outcome: "began" as const, agoMs: 0 }] },
+    results: [began],
+  };
+  const updated = { ...releases, [own.id]: after };
+  const end = { from: before, to: after, outcome: "committed", atMs: 5 } as const;
+  const updateReport = () => ({
+    ...{ v: 1, running: { slot: "b", version: after }, activity: { phase: "idle" } } as const,
+    ...{ failed: [], history: [end] },
+  });
+  // Power fails before the word is signed.
+  const cut = await start(kept, updated, { updateReport, rootHash: () => new Promise(() => {}) });
+  await eventually(() => expect(cut.state.saved.at(-1)?.view.results[0]).toMatchObject({ outcome: "updated", said: 2 }));
+  const disk = cut.state.saved.at(-1)!;
+  expect(outcomesIn(disk)).toEqual(["began"]);
+  const again = await start(disk, updated, { updateReport });
+  await eventually(() => expect(again.state.asked).toEqual([`publish ${own.id}`]));
+  expect(outcomesIn(again.state.saved.at(-1)!)).toEqual(["updated"]);
+  // Once is enough.
+  const third = await start(again.state.saved.at(-1)!, updated, { updateReport });
+  third.state.passedMs += listenMs;
+  await eventually(() => expect(third.rollouts.status()).toMatchObject({ updated: 1 }));
+  expect(third.state.asked).toEqual([]);
+});
