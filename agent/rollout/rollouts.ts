@@ -9,6 +9,7 @@ import type { UpdateReport, UpdateRequest } from "../../provisioning/handover/up
 import type { SigningKey } from "../../provisioning/trust/keys.ts";
 import { signResult } from "../../provisioning/trust/result.ts";
 import type { AutoRelease } from "../../provisioning/trust/rollout-policy.ts";
+import { FairBucket } from "../../system/bucket.ts";
 import { type Clock, every, sleep } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
@@ -66,6 +67,9 @@ const tellMs = 2_000;
 /** A soak that a restart interrupts loses this much at most. */
 const saveMs = 10 * 60_000;
 
+/** What another device's words may make this one write: an update needs three, and 5 MB a day are allowed in all. */
+const wordSaves = { burst: 20, perSecond: 1 / (20 * 60) };
+
 export class Rollouts {
   readonly #o: RolloutsOptions;
   readonly #claim: Claim;
@@ -76,6 +80,11 @@ export class Rollouts {
   #view: View;
   #auto: AutoRelease | undefined;
   #savedAt: number;
+  /** The save that has yet to begin. */
+  #nextSave: Promise<boolean> | undefined;
+  /** A word has come that no save was begun for. */
+  #isOwing = false;
+  readonly #wordSaves = new FairBucket({ perSource: wordSaves, maxSources: 4_096 });
   #toldClockAt = Number.NEGATIVE_INFINITY;
   #dueAt: number | undefined;
   #shown = { members: "", updater: "", updating: "", people: "" };
@@ -160,7 +169,8 @@ export class Rollouts {
     const ended = endedOf(report);
     if (this.#isNew("updater", JSON.stringify([updater, ended]))) this.#happen({ kind: "updater", updater, ended });
     if (this.#dueAt !== undefined && now >= this.#dueAt) this.#happen({ kind: "tick" });
-    if (now - this.#savedAt >= saveMs && this.#view.orders.length > 0) await this.#save();
+    const isDue = this.#isOwing || this.#view.orders.length > 0;
+    if (isDue && now - this.#savedAt >= saveMs) await this.#save();
   }
 
   /** On disk before it counts: the updater knows of it again only some time after a restart. */
@@ -185,10 +195,19 @@ export class Rollouts {
     const [view, effects] = step(before, event, now);
     this.#view = view;
     this.#dueAt = dueAtMs(view, now);
-    const saved = isKeptAlike(view, before) ? undefined : this.#save();
+    const isSaved = isKeptAlike(view, before) || (effects.length === 0 && this.#mayWait(event, now));
+    const saved = isSaved ? undefined : this.#save();
     for (const effect of effects) void this.#inTurn(() => this.#perform(effect, saved)).catch(this.#complain);
     this.#o.warn(statusOf(view, now));
     if (this.#isNew("updating", [...updatingOf(view, now).keys()].join())) this.#o.onUpdating();
+  }
+
+  /** Another device has given so many words that this one is saved with whatever is saved next. */
+  #mayWait(event: Event, now: number): boolean {
+    if (event.kind !== "result" || event.result.device === this.#o.self.id) return false;
+    const mayWait = !this.#wordSaves.admits({ key: event.result.device, network: "local" }, now);
+    this.#isOwing ||= mayWait;
+    return mayWait;
   }
 
   async #perform(effect: Effect, saved: Promise<boolean> | undefined): Promise<void> {
@@ -257,19 +276,22 @@ export class Rollouts {
     publish(device);
   }
 
-  /** Whether it is on disk now. */
+  /** Whether it is on disk now. Whoever comes while another save waits for its turn is served by that. */
   #save(): Promise<boolean> {
-    const now = this.#o.clock.monotonic();
-    this.#savedAt = now;
-    const view = keptOf(this.#view, now);
-    const auto = this.#auto;
-    const saving = this.#saving(() => this.#o.store.save({ view, results: this.#o.results.documents(), auto }));
-    return saving.then(
+    this.#nextSave ??= this.#saving(async () => {
+      this.#nextSave = undefined;
+      this.#isOwing = false;
+      const now = this.#o.clock.monotonic();
+      this.#savedAt = now;
+      const view = keptOf(this.#view, now);
+      await this.#o.store.save({ view, results: this.#o.results.documents(), auto: this.#auto });
+    }).then(
       () => true,
       (error) => {
         this.#complain(error);
         return false;
       },
     );
+    return this.#nextSave;
   }
 }

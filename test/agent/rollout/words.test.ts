@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { Results } from "../../../agent/rollout/results.ts";
 import { Rollouts, type RolloutsOptions } from "../../../agent/rollout/rollouts.ts";
 import type { KeptRollouts } from "../../../agent/rollout/store.ts";
-import { listenMs } from "../../../ota/rollout/view.ts";
+import { listenMs, type Order } from "../../../ota/rollout/view.ts";
 import { readUnverified } from "../../../provisioning/trust/jws.ts";
 import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
 import { deviceIdOf } from "../../../provisioning/trust/names.ts";
@@ -41,10 +41,10 @@ async function start(kept: KeptRollouts, releases: Record<string, string>, more:
     deviceKey: (id) => [own, canary, third].find((device) => device.id === id)?.key.publicKey,
   });
   await results.load(kept.results);
-  const order = {
+  const order: Order = {
     ...{ rollout, number: 1, state: "running", promoted: 0, release: after, startedAt: 1, soakSeconds: 20 },
     ...{ waves: ["canary", 100], successPercent: 100, maxUnavailable: 1 },
-  } as const;
+  };
   const rollouts = new Rollouts({
     self: { id: own.id, neighborhood, key: own.key, bootId: "boot" },
     ...{ clock, log: silentLog, kept, results, trialSeconds: 180, hasUpdater: true, zone: undefined },
@@ -89,7 +89,15 @@ test("words that are all that is left of the file count, this device's own as we
 test("a word that was on disk before its signature was is signed and told after the restart", async () => {
   const began = await word(own, 1, "began", { trialSeconds: 180 });
   const said = { device: own.id, rollout, order: 1, release: after };
-  const away = { step: "away", rollout, order: 1, release: after, trialSeconds: 180, lastEndWallMs: 0, agoMs: 0 } as const;
+  const away = {
+    step: "away",
+    rollout,
+    order: 1,
+    release: after,
+    trialSeconds: 180,
+    lastEndWallMs: 0,
+    agoMs: 0,
+  } as const;
   const kept = {
     view: { own: away, progress: [], results: [{ ...said, said: 1, outcome: "began" as const, agoMs: 0 }] },
     results: [began],
@@ -97,12 +105,14 @@ test("a word that was on disk before its signature was is signed and told after 
   const updated = { ...releases, [own.id]: after };
   const end = { from: before, to: after, outcome: "committed", atMs: 5 } as const;
   const updateReport = () => ({
-    ...{ v: 1, running: { slot: "b", version: after }, activity: { phase: "idle" } } as const,
+    ...({ v: 1, running: { slot: "b", version: after }, activity: { phase: "idle" } } as const),
     ...{ failed: [], history: [end] },
   });
   // Power fails before the word is signed.
   const cut = await start(kept, updated, { updateReport, rootHash: () => new Promise(() => {}) });
-  await eventually(() => expect(cut.state.saved.at(-1)?.view.results[0]).toMatchObject({ outcome: "updated", said: 2 }));
+  await eventually(() =>
+    expect(cut.state.saved.at(-1)?.view.results[0]).toMatchObject({ outcome: "updated", said: 2 }),
+  );
   const disk = cut.state.saved.at(-1)!;
   expect(outcomesIn(disk)).toEqual(["began"]);
   const again = await start(disk, updated, { updateReport });
@@ -113,4 +123,41 @@ test("a word that was on disk before its signature was is signed and told after 
   third.state.passedMs += listenMs;
   await eventually(() => expect(third.rollouts.status()).toMatchObject({ updated: 1 }));
   expect(third.state.asked).toEqual([]);
+});
+
+test("a member that gives word after word makes this device write no more than others, and is heard all the same", async () => {
+  const { rollouts, results, state } = await start(nothing, releases);
+  await eventually(() => expect(rollouts.status()).toBeDefined());
+  const words = await Promise.all(Array.from({ length: 200 }, (_, at) => word(canary, at + 1, "stayed")));
+  const before = state.saved.length;
+  for (const jws of words) {
+    await results.kind.offer(jws);
+    await sleep(2);
+  }
+  const flooded = state.saved.length - before;
+  expect(flooded).toBeLessThanOrEqual(20);
+  // The word of another is saved at once, and with it what waited.
+  await results.kind.offer(await word(third, 1, "stayed"));
+  await eventually(() => expect(state.saved.length).toBe(before + flooded + 1), { within: 5_000 });
+  expect(state.saved.at(-1)?.view.results.map(({ said }) => said)).toEqual([200, 1]);
+  // It is heard: a failure counts at once, and is on disk before long.
+  await results.kind.offer(await word(canary, 201, "failed", { check: "trial.meshDown" }));
+  state.passedMs += listenMs;
+  await eventually(() => expect(rollouts.status()).toMatchObject({ state: "paused", failed: 1 }));
+});
+
+test("words that come while the disk is slow are saved together", async () => {
+  const { promise: isFree, resolve: free } = Promise.withResolvers<void>();
+  const saved: KeptRollouts[] = [];
+  const store = {
+    save: async (content: KeptRollouts) => {
+      saved.push(JSON.parse(JSON.stringify(content)));
+      await isFree;
+    },
+  };
+  const { results } = await start(nothing, releases, { store });
+  for (let at = 1; at <= 10; at++) await results.kind.offer(await word(canary, at, "stayed"));
+  free();
+  await eventually(() => expect(saved.at(-1)?.view.results[0]).toMatchObject({ said: 10 }), { within: 5_000 });
+  expect(saved).toHaveLength(2);
 });
