@@ -13,7 +13,9 @@ export const ordersOf = (rollouts: readonly RolloutOrder[]): KnownOrder[] =>
   rollouts.map(({ rollout, state, because, operators }) => ({ order: { ...rollout, state }, operators, because }));
 
 export const holdsOf = (holds: readonly HoldOrder[]): Hold[] =>
-  holds.map(({ hold: { device, until, reason } }) => ({ device, untilWallMs: until, reason }));
+  holds.map(({ hold: { device, until, issuedAt, reason } }) => ({
+    ...{ device, untilWallMs: until, lastsMs: Math.max(0, until - issuedAt), reason },
+  }));
 
 /** `hasUpdater`: this machine was started from a Hamlet image. */
 export function updaterOf(report: UpdateReport | undefined, hasUpdater: boolean): Updater {

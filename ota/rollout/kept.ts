@@ -1,6 +1,7 @@
 // What of the view outlives a restart. Monotonic times end with the boot, so how long ago each was is kept instead.
 // Pure.
 import { z } from "zod";
+import { areSame } from "./holds.ts";
 import { emptyView, type HeardResult, type Own, type View } from "./view.ts";
 
 const Id = z.string().max(64);
@@ -44,10 +45,15 @@ export const KeptView = z.object({
     )
     .max(64),
   results: z.array(KeptResult).max(4096),
+  holds: z
+    .array(z.object({ device: Id, untilWallMs: z.number(), lastsMs: z.number().min(0), agoMs: AgoMs }))
+    .max(512)
+    .exactOptional()
+    .describe("how long ago each was first heard"),
 });
 export type KeptView = z.infer<typeof KeptView>;
 
-export function keptOf({ own, progress, results }: View, nowMs: number): KeptView {
+export function keptOf({ own, progress, results, holds }: View, nowMs: number): KeptView {
   const ago = (atMs: number) => Math.max(0, nowMs - atMs);
   const away = own.step === "away" && own;
   return {
@@ -64,6 +70,9 @@ export function keptOf({ own, progress, results }: View, nowMs: number): KeptVie
       ...(check !== undefined && { check }),
       ...(trialSeconds !== undefined && { trialSeconds }),
     })),
+    holds: holds.map(({ device, untilWallMs, lastsMs, heardAtMs }) => ({
+      ...{ device, untilWallMs, lastsMs, agoMs: ago(heardAtMs) },
+    })),
   };
   function withoutTime({ sinceMs, ...rest }: Extract<Own, { step: "away" }>) {
     return { ...rest, agoMs: ago(sinceMs) };
@@ -72,7 +81,10 @@ export function keptOf({ own, progress, results }: View, nowMs: number): KeptVie
 
 /** Whether there is nothing to save. How long absences have lasted grows all the time, and may be some minutes old. */
 export const isKeptAlike = (one: View, other: View): boolean =>
-  one.own === other.own && one.results === other.results && isCourseAlike(one.progress, other.progress);
+  one.own === other.own &&
+  one.results === other.results &&
+  areSame(one.holds, other.holds) &&
+  isCourseAlike(one.progress, other.progress);
 
 function isCourseAlike(one: View["progress"], other: View["progress"]): boolean {
   if (one === other) return true;
@@ -97,6 +109,7 @@ export function restored(kept: KeptView, self: string, trialSeconds: number, now
   return {
     ...emptyView(self, trialSeconds, nowMs),
     results: new Map(results),
+    holds: (kept.holds ?? []).map(({ agoMs, ...hold }) => ({ ...hold, reason: "", heardAtMs: nowMs - agoMs })),
     progress: new Map(
       kept.progress.map(({ rollout, agoMs, quietForMs, heard, ...rest }) => {
         const times = {

@@ -2,6 +2,7 @@
 // Pure. Every member computes the same from the same documents, so nobody has to hand out numbers.
 import { createHash } from "node:crypto";
 import { compareVersions } from "../../image/boot/versions.ts";
+import { endOfHold } from "./holds.ts";
 import { autoOff, type HeardResult, isStuck, type Member, type Order, type Progress, type View } from "./view.ts";
 
 const minuteMs = 60_000;
@@ -32,7 +33,7 @@ export type Standing =
   | Stuck
   | { kind: "waiting" };
 export type Stuck = { kind: "stuck"; sinceMs: number; check: string; isPassedOver: boolean };
-export type Held = { kind: "held"; untilWallMs: number; reason: string };
+export type Held = { kind: "held"; untilMs: number; reason: string };
 /** `wave`: undefined beyond the last wave. */
 export type Place = { id: string; member: Member; standing: Standing; wave: number | undefined };
 export type Ranking = {
@@ -203,10 +204,11 @@ export function silentAt({ progress, results }: View, { rollout }: Order): numbe
   return Math.max(waveSinceMs, quietSinceMs, ...words) + silenceMs;
 }
 
-function holdOf({ holds, clock }: View, device: string, nowMs: number): Held | undefined {
-  const wallMs = clock.wallMs + (nowMs - clock.atMs);
-  const hold = holds.find((one) => (one.device === "all" || one.device === device) && one.untilWallMs > wallMs);
-  return hold && { kind: "held", untilWallMs: hold.untilWallMs, reason: hold.reason };
+function holdOf(view: View, device: string, nowMs: number): Held | undefined {
+  const hold = view.holds.find(
+    (one) => (one.device === "all" || one.device === device) && endOfHold(view, one, nowMs) > nowMs,
+  );
+  return hold && { kind: "held", untilMs: endOfHold(view, hold, nowMs), reason: hold.reason };
 }
 
 export const weightOf = (duties: Member["duties"]): number =>

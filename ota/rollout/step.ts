@@ -1,6 +1,7 @@
 // What this device does next about rollouts.
 // Pure: what it hears and the monotonic time go in; what it knows then, and what agent/rollout/ has to do, come out.
 import { advance, crossedBy, currentOf, failuresOf, lackOf, progressOf } from "./course.ts";
+import { answerAt, hearHolds } from "./holds.ts";
 import { endOwn, giveUp, takenMs } from "./own.ts";
 import { blocks, dayMs, maxDelayMs, type Place, type Ranking, rank, silentAt } from "./ranking.ts";
 import { troubleAfter, troubleDueAtMs } from "./trouble.ts";
@@ -68,7 +69,7 @@ export function dueAtMs(view: View, nowMs: number): number | undefined {
 function hear(view: View, event: Event, nowMs: number): Step {
   switch (event.kind) {
     case "orders":
-      return [{ ...view, orders: event.orders, holds: event.holds }, []];
+      return [{ ...view, orders: event.orders, holds: hearHolds(view.holds, event.holds, nowMs) }, []];
     case "members":
       return [hearMembers(view, event.members, nowMs), []];
     case "result": {
@@ -105,7 +106,7 @@ function hear(view: View, event: Event, nowMs: number): Step {
     case "busy":
       return [{ ...view, busy: event.busy }, []];
     case "clock":
-      return [{ ...view, clock: event.moment }, []];
+      return [{ ...view, clock: event.moment, answeredAtMs: answerAt(view, event.moment) }, []];
     case "tick":
       return [view, []];
   }

@@ -31,7 +31,14 @@ export type KnownOrder = {
   readonly operators: readonly string[];
   readonly because?: "operatorsDisagree" | "operatorRevoked" | undefined;
 };
-export type Hold = { readonly device: string | "all"; readonly untilWallMs: number; readonly reason: string };
+/** `lastsMs`: for how long it was signed. */
+export type Hold = {
+  readonly device: string | "all";
+  readonly untilWallMs: number;
+  readonly lastsMs: number;
+  readonly reason: string;
+};
+export type HeardHold = Hold & { readonly heardAtMs: number };
 
 export type Duty = "relay" | "gateway" | "uplink";
 export type Member = {
@@ -149,7 +156,7 @@ export type Progress = {
 export type View = {
   readonly self: string;
   readonly orders: readonly KnownOrder[];
-  readonly holds: readonly Hold[];
+  readonly holds: readonly HeardHold[];
   readonly members: ReadonlyMap<string, Member>;
   /** The newest of each device. */
   readonly results: ReadonlyMap<string, HeardResult>;
@@ -161,6 +168,8 @@ export type View = {
   readonly busy?: Busy | undefined;
   readonly denial?: Denial | undefined;
   readonly clock: Moment;
+  /** When this device last saw that a time server had answered. */
+  readonly answeredAtMs?: number | undefined;
   /** When this device last counted how long others are away, and saw a member come, go or report. */
   readonly countedAtMs?: number | undefined;
   readonly movedAtMs: number;

@@ -68,7 +68,7 @@ export function stopOf(
 /** Why the wave that is under way has not ended. */
 export function waveWait(view: View, { order }: KnownOrder, ranking: Ranking, nowMs: number): Wait | undefined {
   const { wave, waveSinceMs: sinceMs } = progressOf(view, order.rollout, nowMs);
-  if (ranking.heldBack) return holdWait(view, ranking.heldBack, nowMs, sinceMs);
+  if (ranking.heldBack) return holdWait(ranking.heldBack, sinceMs);
   if (progressOf(view, order.rollout, nowMs).hasNobody) return nobodyWait(ranking, sinceMs);
   const lack = lackOf(ranking, order, wave, nowMs);
   switch (lack?.kind) {
@@ -95,9 +95,7 @@ function nobodyWait({ aside }: Ranking, sinceMs: number): Wait | undefined {
   return first && { on: away ? "absence" : "word", device: first.id, sinceMs };
 }
 
-function holdWait({ clock }: View, { untilWallMs, reason }: Held, nowMs: number, sinceMs: number): Wait {
-  return { on: "hold", reason, sinceMs, untilMs: nowMs + untilWallMs - (clock.wallMs + nowMs - clock.atMs) };
-}
+const holdWait = ({ untilMs, reason }: Held, sinceMs: number): Wait => ({ on: "hold", reason, sinceMs, untilMs });
 
 function stuckWait(device: string, { check, sinceMs, isPassedOver }: Stuck): Wait {
   const times = { sinceMs, ...(!isPassedOver && { untilMs: sinceMs + dayMs }) };
@@ -118,7 +116,7 @@ export function outerWait(
   const { standing } = place;
   if (standing.kind === "silent") return { on: "word", device: place.id, sinceMs: standing.sinceMs };
   if (standing.kind === "stuck") return stuckWait(place.id, standing);
-  if (standing.kind === "held") return holdWait(view, standing, nowMs, progress.waveSinceMs);
+  if (standing.kind === "held") return holdWait(standing, progress.waveSinceMs);
   if (standing.kind === "absent" || standing.kind === "passedOver") {
     return { on: "absence", device: place.id, sinceMs: standing.sinceMs, untilMs: standing.sinceMs + dayMs };
   }

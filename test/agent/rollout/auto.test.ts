@@ -78,7 +78,9 @@ test("where an operator has ordered anything, nothing comes by itself", async ()
 
 test("a hold of all holds it back too", async () => {
   await using home = new Home(2);
-  home.holds = [{ device: "all", untilWallMs: Number.MAX_SAFE_INTEGER, reason: "a party" }];
+  home.holds = [
+    { device: "all", untilWallMs: Number.MAX_SAFE_INTEGER, lastsMs: Number.MAX_SAFE_INTEGER, reason: "a party" },
+  ];
   find(home);
   await eventually(() => expect(home.devices[0]!.rollouts?.status()?.waits).toMatchObject({ on: "hold" }));
   await home.settled();

@@ -112,7 +112,7 @@ test("the two days begin anew with each word and when a hold ends, and count for
   stage.says(canary, "updated", word);
   stage.after(40 * hourMs);
   expect(stage.status().members.map(({ standing }) => standing)).not.toContain("silent");
-  const hold = { device: "all", untilWallMs: 10 ** 12, reason: "a party" } as const;
+  const hold = { device: "all", untilWallMs: 10 ** 12, lastsMs: 10 ** 12, reason: "a party" } as const;
   stage.happen({ kind: "orders", orders: withAuto([], auto, taking), holds: [hold] });
   stage.after(90 * hourMs);
   takes(stage);

@@ -7,6 +7,7 @@ import {
   type Effect,
   type Event,
   emptyView,
+  type Hold,
   type KnownOrder,
   type Member,
   type Order,
@@ -59,7 +60,7 @@ export class Stage {
     return this.happen({ kind: "tick" });
   }
 
-  order(change: Partial<Order> = {}, more: Partial<KnownOrder> = {}, holds: View["holds"] = []): Effect[] {
+  order(change: Partial<Order> = {}, more: Partial<KnownOrder> = {}, holds: readonly Hold[] = []): Effect[] {
     return this.happen({ kind: "orders", orders: [{ order: orderOf(change), operators: ["owner"], ...more }], holds });
   }
 

@@ -150,7 +150,7 @@ test("a fallback takes a success back", () => {
 test("a failure after the end is told: whoever comes later is stopped by it", () => {
   const terms = { waves: [100], soakSeconds: 0, maxFailures: 1 };
   const stage = new Stage(third, ids);
-  stage.order(terms, {}, [{ device: canary, untilWallMs: 10 ** 15, reason: "film" }]);
+  stage.order(terms, {}, [{ device: canary, untilWallMs: 10 ** 15, lastsMs: 10 ** 15, reason: "film" }]);
   for (const id of ids.slice(1)) stage.says(id, "updated");
   stage.after(1_000);
   expect(stage.status()).toMatchObject({ state: "finished" });
@@ -252,7 +252,7 @@ test("a denied lease names its holder and is asked for again", () => {
 test("a held device is passed over by name, and updated once the hold is over", () => {
   const stage = new Stage(canary, ids);
   stage.happen({ kind: "clock", moment: { atMs: stage.now, wallMs: 0, minute: 0 } });
-  stage.order({}, {}, [{ device: canary, untilWallMs: hourMs, reason: "film" }]);
+  stage.order({}, {}, [{ device: canary, untilWallMs: hourMs, lastsMs: hourMs, reason: "film" }]);
   expect(stage.effects).toEqual([]);
   expect(stage.wait()).toMatchObject({ on: "hold", reason: "film", untilMs: stage.now + hourMs });
   for (const id of [second, third, last]) stage.says(id, "updated");
@@ -267,7 +267,7 @@ test.each([
 ])("%s holds the waves too: the canary is still to come when it is over", (_, devices) => {
   const stage = new Stage(canary, ids);
   stage.happen({ kind: "clock", moment: { atMs: stage.now, wallMs: 0, minute: 0 } });
-  const holds = devices.map((device) => ({ device, untilWallMs: hourMs, reason: "guests" }));
+  const holds = devices.map((device) => ({ device, untilWallMs: hourMs, lastsMs: hourMs, reason: "guests" }));
   stage.order({}, {}, holds);
   expect(stage.status()).toMatchObject({ state: "running", wave: 0, waits: { on: "hold", reason: "guests" } });
   expect(stage.status().members.map(({ standing }) => standing)).toEqual(["held", "held", "held", "held"]);
@@ -279,7 +279,7 @@ test("a hold of all in the middle does not end the waves that are left", () => {
   const stage = new Stage(last, ids, {});
   stage.happen({ kind: "clock", moment: { atMs: stage.now, wallMs: 0, minute: 0 } });
   for (const id of [canary, second]) stage.says(id, "updated");
-  stage.order({}, {}, [{ device: "all", untilWallMs: hourMs, reason: "guests" }]);
+  stage.order({}, {}, [{ device: "all", untilWallMs: hourMs, lastsMs: hourMs, reason: "guests" }]);
   stage.after(hourMs - 1);
   expect(stage.status()).toMatchObject({ state: "running", wave: 0 });
 });
