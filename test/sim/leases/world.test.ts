@@ -27,15 +27,14 @@ test("the same seed gives the same history", () => {
   expect(runLeases({ seed: 9 })).toEqual(runLeases({ seed: 9 }));
 });
 
-test.each<[string, Fault]>([
-  ["voters that write nothing down", "unsaved"],
-  ["voters that grant as soon as they have restarted", "unsettled"],
-  ["holders that do not know after a restart what they hold", "oblivious"],
-  ["holders that stop after the voters' time is up", "late"],
-])("without one rule two hold the lease at once: %s", (_, fault) => {
-  const failed = seeds.find((seed) => runLeases({ seed, fault }).problems.length > 0);
-  expect(failed).toBeDefined();
-  expect(runLeases({ seed: failed!, fault }).problems[0]).toMatch(/has the lease while|have the lease/);
+test.each<[string, Fault, number]>([
+  ["voters that write nothing down", "unsaved", 3],
+  ["voters that grant as soon as they have restarted", "unsettled", 5],
+  ["holders that do not know after a restart what they hold", "oblivious", 88],
+  ["holders that stop after the voters' time is up", "late", 3],
+])("without one rule two hold the lease at once: %s", (_, fault, seed) => {
+  expect(runLeases({ seed }).problems).toEqual([]);
+  expect(runLeases({ seed, fault }).problems[0]).toMatch(/has the lease while|have the lease/);
 });
 
 test.each<[string, number, Fault | undefined]>([
