@@ -1,5 +1,5 @@
 // One command at a time writes to a folder: a file in it names the process that does. The folder may be on a disk that several computers
-// or containers share, where a process number says nothing: only a lock of this very place is taken over, once its process is gone.
+// or containers share, where a process number says nothing: only a lock of this computer is taken over, once its process is gone.
 import { randomBytes } from "node:crypto";
 import { link, open, readFile, readlink, rename, rm } from "node:fs/promises";
 import { hostname } from "node:os";
@@ -7,6 +7,7 @@ import { sleep } from "./clock.ts";
 import { errnoOf } from "./error.ts";
 
 const pollMs = 50;
+const machineId = /^[0-9a-f]{32}$/;
 
 /** `waitMs`: how long others may take. `busy`: what to throw then. */
 export type Locking = { waitMs: number; busy(): Error };
@@ -28,16 +29,22 @@ export async function withLock<T>(path: string, { waitMs, busy }: Locking, work:
 }
 
 async function take(path: string, own: string, place: string): Promise<boolean> {
+  if (await create(path, own)) return true;
+  const found = await textOf(path);
+  if (found === undefined || !isLeft(found, place)) return false;
+  await putAside(path, found);
+  return await create(path, own);
+}
+
+async function create(path: string, own: string): Promise<boolean> {
   try {
     await using file = await open(path, "wx", 0o644);
     await file.writeFile(own);
     return true;
   } catch (error) {
     if (errnoOf(error) !== "EEXIST") throw error;
+    return false;
   }
-  const found = await textOf(path);
-  if (found !== undefined && isLeft(found, place)) await putAside(path, found);
-  return false;
 }
 
 /** Of two that find it left, one may have put it aside already, and what is there now is a lock. */
@@ -53,10 +60,15 @@ async function putAside(path: string, left: string): Promise<void> {
   }
 }
 
-/** Whether its process was in this place and is gone. An empty one is being written. */
+/** Whether its process was on this computer and is gone. An empty one is being written. */
 function isLeft(lock: string, place: string): boolean {
-  const [where, pid] = lock.split(" ");
-  if (where !== place || !/^[1-9][0-9]*$/.test(pid ?? "")) return false;
+  const [where = "", pid = ""] = lock.split(" ");
+  if (!/^[1-9][0-9]*$/.test(pid)) return false;
+  const [computer, boot] = where.split("/");
+  const [ownComputer, ownBoot] = place.split("/");
+  // It has started again since. Without an id of its own it may be another of the same name.
+  if (machineId.test(ownComputer!) && computer === ownComputer && boot !== ownBoot) return true;
+  if (where !== place) return false;
   try {
     process.kill(Number(pid), 0);
     return false;
@@ -65,11 +77,13 @@ function isLeft(lock: string, place: string): boolean {
   }
 }
 
-/** This computer since it started, and which processes it numbers: those of a container have numbers of their own. */
+/** This computer, since when it runs, and how it numbers processes: those of a container have numbers of their own. */
 async function thisPlace(): Promise<string> {
+  const id = await readFile("/etc/machine-id", "utf8").catch(() => "");
   const boot = await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "");
   const numbering = await readlink("/proc/self/ns/pid").catch(() => "");
-  return [hostname(), boot.trim(), numbering].join("/").replaceAll(/\s/g, "-");
+  const computer = machineId.test(id.trim()) ? id : `host ${hostname()}`;
+  return [computer, boot, numbering].map((part) => part.trim().replaceAll(/\s/g, "-")).join("/");
 }
 
 const textOf = (path: string): Promise<string | undefined> => readFile(path, "utf8").catch(() => undefined);

@@ -6,7 +6,7 @@ import type { Metadata, Targets } from "@tufjs/models";
 import { metadataFolder, objectPath, packPath, targetsFolder } from "../format/names.ts";
 import { type Files, filesIn } from "./files.ts";
 import { readPublished, repositoryFolder } from "./folder.ts";
-import { withLock } from "./lock.ts";
+import { lockedFolder } from "./lock.ts";
 import { decodeDocument } from "./metadata.ts";
 import { needsOf } from "./needs.ts";
 import { readRelease, targetPath } from "./releases.ts";
@@ -20,7 +20,7 @@ export async function collectGarbage(
   folder: string,
   { now, isDry = false }: { now: number; isDry?: boolean },
 ): Promise<Removed> {
-  return await withLock(folder, async () => {
+  return await lockedFolder(folder, async () => {
     const needed = await neededFiles(folder, now);
     const removed: Removed = { files: 0, bytes: 0 };
     const root = repositoryFolder(folder);

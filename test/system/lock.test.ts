@@ -76,6 +76,15 @@ test("a lock of another computer or container stays, whatever its process number
   await expect(withLock(path, atOnce, async () => {})).rejects.toThrow("busy");
 });
 
+test("a lock from before this computer started again is taken over; one of a computer without an id is not", async () => {
+  const [place = "", , last] = (await ours()).split(" ");
+  const [computer, , numbering] = place.split("/");
+  await writeFile(path, `${computer}/another-boot/${numbering} ${process.pid} ${last}`);
+  const isOwn = /^[0-9a-f]{32}$/.test(computer!);
+  if (isOwn) await withLock(path, atOnce, async () => {});
+  else await expect(withLock(path, atOnce, async () => {})).rejects.toThrow("busy");
+});
+
 test("who was robbed of its lock removes no other's at its end", async () => {
   await withLock(path, atOnce, async () => {
     await writeFile(path, "somebody else's");

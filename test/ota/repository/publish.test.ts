@@ -8,6 +8,7 @@ import { objectPath } from "../../../ota/format/names.ts";
 import { filesIn } from "../../../ota/repository/files.ts";
 import { openRepository, repositoryFolder } from "../../../ota/repository/folder.ts";
 import { initRepository } from "../../../ota/repository/init.ts";
+import { lockedFolder } from "../../../ota/repository/lock.ts";
 import { publishImage, publishImages } from "../../../ota/repository/publish.ts";
 import { readImage } from "../../../ota/repository/read-image.ts";
 import { targetPath } from "../../../ota/repository/releases.ts";
@@ -148,15 +149,22 @@ test("200 checks while releases are published see a whole state each: the old on
   await web.close();
 });
 
-test("a second publisher is refused while the first works, and takes over when that one is gone", async () => {
+test("a second publisher is refused while the first works, here or on another computer, and takes over when that one is gone", async () => {
   const { folder, repository } = await fresh();
-  await writeFile(join(folder, "lock"), String(process.pid));
-  const busy = publishImage(repository, images.get("one")!, { now: Date.now() });
-  await expect(busy).rejects.toThrow(expect.objectContaining({ code: "ota.busy", exitCode: 3 }));
+  const path = join(folder, "lock");
+  const [place, , last] = await lockedFolder(folder, async () => {
+    const busy = publishImage(repository, images.get("one")!, { now: Date.now() });
+    await expect(busy).rejects.toThrow(expect.objectContaining({ code: "ota.busy", exitCode: 3 }));
+    return (await readFile(path, "utf8")).split(" ");
+  });
   // No process has this id: Linux ends at 2^22.
-  await writeFile(join(folder, "lock"), "5000000");
+  await writeFile(path, `elsewhere/${place} 5000000 ${last}`);
+  await expect(publishImage(repository, images.get("one")!, { now: Date.now() })).rejects.toThrow(
+    expect.objectContaining({ code: "ota.busy" }),
+  );
+  await writeFile(path, `${place} 5000000 ${last}`);
   await publishImage(repository, images.get("one")!, { now: Date.now() });
-  await expect(stat(join(folder, "lock"))).rejects.toThrow("ENOENT");
+  await expect(stat(path)).rejects.toThrow("ENOENT");
 });
 
 test("a publisher that was interrupted publishes the same again", async () => {
