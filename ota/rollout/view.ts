@@ -243,12 +243,13 @@ export function say(view: View, word: Word, nowMs: number): [View, Effect] {
   ];
 }
 
-/** Whoever says again that it has begun, or that something keeps it, gets no more time by that. */
+/** Whoever says again that it has begun, that it has the release or that something keeps it gets no more time by that. */
 export function heardAt(before: HeardResult | undefined, result: Result, nowMs: number): number {
   const isSame = before?.rollout === result.rollout && before.release === result.release;
   if (!isSame) return nowMs;
   const beganAgain = before.outcome === "began" && result.outcome === "began" && before.order === result.order;
-  return beganAgain || (isStuck(before) && isStuck(result)) ? before.heardAtMs : nowMs;
+  const hasItAgain = before.outcome === "updated" && result.outcome === "updated";
+  return beganAgain || hasItAgain || (isStuck(before) && isStuck(result)) ? before.heardAtMs : nowMs;
 }
 
 /** Something keeps the device from beginning. */

@@ -139,6 +139,18 @@ test("a device that says again and again that it has begun gets no more time", (
   expect(stage.status().members[0]).toMatchObject({ standing: "failed", check: "rollout.notBack" });
 });
 
+test("a device that says again and again that it has the release makes no soak longer", () => {
+  const stage = new Stage(second, ids, {});
+  stage.says(canary, "updated");
+  for (let minute = 0; minute < 9; minute++) {
+    stage.after(minuteMs);
+    stage.says(canary, "updated");
+  }
+  expect(stage.wait()).toMatchObject({ on: "soak", untilMs: stage.now + minuteMs });
+  stage.after(minuteMs);
+  expect(stage.status()).toMatchObject({ wave: 1 });
+});
+
 test("a fallback takes a success back", () => {
   const stage = new Stage(second, ids, {});
   stage.says(canary, "updated");
