@@ -204,11 +204,14 @@ export function silentAt({ progress, results }: View, { rollout }: Order): numbe
   return Math.max(waveSinceMs, quietSinceMs, ...words) + silenceMs;
 }
 
+/** Of several the one that ends last: until then the device stays where it is. */
 function holdOf(view: View, device: string, nowMs: number): Held | undefined {
-  const hold = view.holds.find(
-    (one) => (one.device === "all" || one.device === device) && endOfHold(view, one, nowMs) > nowMs,
-  );
-  return hold && { kind: "held", untilMs: endOfHold(view, hold, nowMs), reason: hold.reason };
+  const holds = view.holds.flatMap((hold) => {
+    const untilMs = endOfHold(view, hold, nowMs);
+    return (hold.device === "all" || hold.device === device) && untilMs > nowMs ? [{ hold, untilMs }] : [];
+  });
+  const last = holds.toSorted((one, other) => other.untilMs - one.untilMs)[0];
+  return last && { kind: "held", untilMs: last.untilMs, reason: last.hold.reason };
 }
 
 export const weightOf = (duties: Member["duties"]): number =>

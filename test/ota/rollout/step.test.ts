@@ -261,6 +261,17 @@ test("a denied lease names its holder and is asked for again", () => {
   expect(stage.after(10_000)).toEqual([ask]);
 });
 
+test("of two holds the one that ends last is named", () => {
+  const stage = new Stage(canary, ids, {});
+  const hold = (device: string, lastsMs: number, reason: string) => ({ device, untilWallMs: lastsMs, lastsMs, reason });
+  stage.order({}, {}, [
+    hold("all", hourMs, "guests"),
+    hold(canary, 3 * hourMs, "film"),
+    hold(canary, 2 * hourMs, "tea"),
+  ]);
+  expect(stage.wait()).toMatchObject({ on: "hold", reason: "film", untilMs: stage.now + 3 * hourMs });
+});
+
 test("a held device is passed over by name, and updated once the hold is over", () => {
   const stage = new Stage(canary, ids);
   stage.happen({ kind: "clock", moment: { atMs: stage.now, wallMs: 0, minute: 0 } });
