@@ -14,7 +14,7 @@ import { joinPeer, type Peer } from "./peer.ts";
 import { keepRecording, openRecording } from "./power/recording.ts";
 import { testPowerCuts } from "./power/tests.ts";
 import { type Releases, testReleases } from "./releases.ts";
-import { countLosses, type Watch, watchDevice } from "./watch.ts";
+import { beforeStop, countLosses, type Watch, watchDevice } from "./watch.ts";
 
 /** `lab status` shows what a device said last, which may be some seconds old. */
 const soon = { within: 60_000, every: 1_000 };
@@ -89,6 +89,14 @@ test("pings that an update loses are told from those that its restart loses", ()
   expect(countLosses(answers, 150)).toEqual({ answered: 4, lost: 1, lastMs: 50 });
   expect(countLosses(answers, 35)).toEqual({ answered: 2, lost: 0, lastMs: 20 });
   expect(countLosses(answers, Number.POSITIVE_INFINITY)).toEqual({ answered: 6, lost: 16, lastMs: 220 });
+});
+
+test("a page that fails is told from one that its restart has stopped", () => {
+  const page = (endedMs: number, failure?: string) => ({ endedMs, ...(failure !== undefined && { failure }) });
+  const failed = page(3_000, "refused");
+  expect(beforeStop([page(1_000), failed, page(6_000)], 7_000)).toContain(failed);
+  expect(beforeStop([page(1_000), failed], 7_000)).toEqual([page(1_000)]);
+  expect(beforeStop([page(1_000), failed], 600_000)).toContain(failed);
 });
 
 test("a device that runs the newest release says so, and fetches next to nothing", async () => {

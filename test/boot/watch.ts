@@ -1,6 +1,7 @@
 // Watches from a peer whether a device can be reached: by ping through the mesh, and by its page.
 import { setTimeout as sleep } from "node:timers/promises";
 import { eventually } from "../eventually.ts";
+import { slowness } from "../speed.ts";
 import type { Peer } from "./peer.ts";
 
 /** What was seen of a device in a part of the watch, up to its first restart there. */
@@ -22,6 +23,8 @@ type Page = { endedMs: number; failure?: string };
 const pageEveryMs = 3_000;
 /** A loaded computer lets an emulated device wait. */
 const pageWithinMs = 30_000;
+/** From the stop of the page to that of the kernel. */
+const stopsWithinMs = 15_000 * slowness();
 
 /** `address` is the device's in the mesh. */
 export async function watchDevice(peer: Peer, { address, page }: { address: string; page: string }): Promise<Watch> {
@@ -54,7 +57,10 @@ export async function watchDevice(peer: Peer, { address, page }: { address: stri
         answers().filter(({ atMs }) => atMs >= place && atMs <= until),
         bootedMs,
       );
-      const seen = pages.filter(({ endedMs }) => endedMs >= place && endedMs <= lastMs);
+      const seen = beforeStop(
+        pages.filter(({ endedMs }) => endedMs >= place && endedMs <= lastMs),
+        lastMs,
+      );
       return { answered, lost, pages: seen.length, pageFailures: seen.flatMap(({ failure }) => failure ?? []) };
     },
     async [Symbol.asyncDispose]() {
@@ -63,6 +69,15 @@ export async function watchDevice(peer: Peer, { address, page }: { address: stri
       await looking;
     },
   };
+}
+
+/**
+ * Pure. A device that restarts stops its page first, while its kernel still answers pings: failures that no page follows are the restart's.
+ * `lastMs`: of the last ping before it.
+ */
+export function beforeStop(pages: readonly Page[], lastMs: number): readonly Page[] {
+  const last = pages.findLastIndex(({ failure }) => failure === undefined);
+  return pages.filter(({ endedMs }, index) => index <= last || endedMs < lastMs - stopsWithinMs);
 }
 
 /** Pure. `lastMs`: of the last answer before the restart. */
