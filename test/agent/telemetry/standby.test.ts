@@ -1,5 +1,5 @@
 // Loopback stands in for the mesh; brokers and clients are the real ones.
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { MqttClient } from "mqtt";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Warnings } from "../../../agent/health/warnings.ts";
@@ -8,20 +8,13 @@ import { topicOf } from "../../../ota/fleet/topics.ts";
 import { every, sleep, systemClock } from "../../../system/clock.ts";
 import { silentLog } from "../../../system/log.ts";
 import { eventually } from "../../eventually.ts";
+import { addresses, freePort, idOf, neighborhood } from "./loopback.ts";
 
-const neighborhood = "n".repeat(26);
-const addresses: Record<string, string> = {
-  ...{ attic: "127.0.0.2", cellar: "127.0.0.3", kitchen: "127.0.0.4", shed: "127.0.0.5" },
-};
-const idOf = (address: string) => Object.keys(addresses).find((id) => addresses[id] === address);
 const ended: (() => Promise<unknown> | unknown)[] = [];
 let port = 0;
 
 beforeEach(async () => {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen({ host: "127.0.0.2", port: 0 }, resolve));
-  port = (server.address() as { port: number }).port;
-  await new Promise((resolve) => server.close(resolve));
+  port = await freePort();
 });
 afterEach(async () => {
   for (const end of ended.splice(0).reverse()) await end();

@@ -8,7 +8,7 @@ import { firstRootPath, initRepository } from "../../../ota/repository/init.ts";
 import { readSealed } from "../../../ota/repository/keys.ts";
 import { readImage, readPart } from "../../../ota/repository/read-image.ts";
 import { check, type Parts, serve } from "./device.ts";
-import { type ImageOptions, makeReleaseImage } from "./image.ts";
+import { type ImageOptions, makeReleaseImage, noise } from "./image.ts";
 
 export const passphrase = "correct horse";
 
@@ -32,6 +32,14 @@ export async function makePublisher(now = Date.now()) {
       const folder = join(work, `image-${count++}`);
       await mkdir(folder);
       return await makeReleaseImage(folder, { releaseRoot, ...options });
+    },
+    /** Those of 0.<first>.0 to 0.<last>.0, each with a file of its own. */
+    async images(first: number, last: number): Promise<string[]> {
+      const paths: string[] = [];
+      for (let minor = first; minor <= last; minor++) {
+        paths.push(await this.image({ version: `0.${minor}.0`, files: { "usr/lib/own": noise(100_000, 20 + minor) } }));
+      }
+      return paths;
     },
     /** `from`: the folder to copy, with whatever was published. */
     async fresh(from = pristine): Promise<Published> {

@@ -21,7 +21,7 @@ import { openNamedDoor } from "../../../ota/updater/folder-door.ts";
 import { findNewest } from "../../../ota/updater/metadata.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import { check, make, serve } from "./device.ts";
-import { lacksImages, noise } from "./image.ts";
+import { lacksImages } from "./image.ts";
 import {
   makePublisher,
   type Published,
@@ -46,11 +46,7 @@ const madeAt = Date.now() - 8 * dayMs;
 beforeAll(async () => {
   if (skipped) return;
   publisher = await makePublisher(madeAt);
-  for (let minor = 1; minor <= 3; minor++) {
-    images.push(
-      await publisher.image({ version: `0.${minor}.0`, files: { "usr/lib/own": noise(100_000, 20 + minor) } }),
-    );
-  }
+  images.push(...(await publisher.images(1, 3)));
   base = await publisher.fresh();
   await publishImage(base.repository, images[0]!, { now: madeAt });
 });
@@ -290,10 +286,7 @@ test("verify finds whatever file is missing or wrong, in the folder and on the w
 
 test("old files go when no valid metadata leads to them, and what a device may still ask for stays", async () => {
   const one = await fresh();
-  const more = [...images.slice(1)];
-  for (let minor = 4; minor <= 6; minor++) {
-    more.push(await publisher.image({ version: `0.${minor}.0`, files: { "usr/lib/own": noise(100_000, 20 + minor) } }));
-  }
+  const more = [...images.slice(1), ...(await publisher.images(4, 6))];
   const { manifest } = (
     await readReleases(filesIn(repositoryFolder(one.folder)), "nuc", one.repository.current.boards.get("nuc")!)
   )[0]!;

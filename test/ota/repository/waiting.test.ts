@@ -10,7 +10,7 @@ import { signRepository } from "../../../ota/repository/sign.ts";
 import { repositoryStatus } from "../../../ota/repository/status.ts";
 import { verifyRepository } from "../../../ota/repository/verify.ts";
 import { silentProgress } from "../../../system/progress.ts";
-import { lacksImages, noise } from "./image.ts";
+import { lacksImages } from "./image.ts";
 import { makePublisher, type Published, type Publisher, passphrase, seen, withOnly, without } from "./publisher.ts";
 
 const skipped = lacksImages();
@@ -26,11 +26,7 @@ const images: string[] = [];
 beforeAll(async () => {
   if (skipped) return;
   publisher = await makePublisher(madeAt);
-  for (let minor = 1; minor <= 2; minor++) {
-    images.push(
-      await publisher.image({ version: `0.${minor}.0`, files: { "usr/lib/own": noise(100_000, 20 + minor) } }),
-    );
-  }
+  images.push(...(await publisher.images(1, 2)));
   base = await publisher.fresh();
   await publishImage(base.repository, images[0]!, { now: madeAt });
 });
