@@ -39,6 +39,8 @@ export type MemberReport = Pick<
 >;
 export type MemberLife = {
   isPending(): boolean;
+  /** Devices that wait for the owner's word. */
+  waiting(): Status["pending"];
   report(): Promise<MemberReport>;
   /** For the verdict on a new release. */
   evidence(request: EvidenceRequest): Promise<Omit<Evidence, "phase" | "hasPage" | "hasMesh">>;
@@ -121,6 +123,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
   const members = () => [...membership.members().values()];
   const reach = () => ({ members: members(), liveness: cluster.liveness(), paths, now: clock.now() });
   const rollout = () => rollouts.status();
+  const waiting = () => membership.pending().map(({ since: _, ...pending }) => pending);
   const { broker, telemetry } = startReports(scope, { membership, alive, peers: () => peersOf(reach()), rollout });
   await joinSwarm(scope, { membership, alive });
   const tuning = await tune(scope, journal, kernel);
@@ -135,6 +138,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
 
   return {
     isPending: () => membership.isWaiting(),
+    waiting,
     rename: (to) => membership.rename(to),
     order,
     leave() {
@@ -157,7 +161,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
       const standing = rollout();
       return {
         members: memberStatuses({ identity, config, ...reach(), ...said }),
-        pending: membership.pending().map(({ since: _, ...pending }) => pending),
+        pending: waiting(),
         neighbors: link.discovery.neighbors().map(({ name: _, epoch: __, wireguardKey: ___, ...neighbor }) => neighbor),
         broker: broker.id(),
         lease: leaseStatusOf(leases),

@@ -107,6 +107,7 @@ async function main(): Promise<void> {
     read: () => ({
       status: source.publicStatus(),
       warnings: publicWarnings(),
+      waiting: life?.waiting() ?? [],
       neighborhood: identity?.neighborhoodName,
       addresses: addressesOf(readLinks(config.link.interfaces)),
       pagePort: config.link.pagePort,

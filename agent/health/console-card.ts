@@ -2,10 +2,12 @@
 // Pure.
 import { encode } from "uqr";
 import { bracketed } from "../../system/address.ts";
-import type { PublicStatus } from "../api/schema.ts";
+import type { PublicStatus, Status } from "../api/schema.ts";
 
 export type Card = PublicStatus & {
   neighborhood?: string | undefined;
+  /** Neighbors that wait for adoption: whoever stands here compares the code with the one that the neighbor shows. */
+  waiting: Status["pending"];
   /** Addresses on the links, best first. */
   addresses: readonly string[];
   pagePort: number;
@@ -22,9 +24,11 @@ function describePhase(phase: PublicStatus["phase"], neighborhood = "a neighborh
   }
 }
 
-/** ASCII and half blocks, at most 80 columns; without warnings it fits the 25 lines of the oldest screens. */
+const maxWaiting = 4;
+
+/** ASCII and half blocks, at most 80 columns; without warnings and neighbors that wait it fits the 25 lines of the oldest screens. */
 export function consoleCard(card: Card): string {
-  const { name, board, release, phase, code, neighborhood, addresses, warnings } = card;
+  const { name, board, release, phase, code, neighborhood, addresses, waiting, warnings } = card;
   const urls = card.pagePort === 0 ? [] : addresses.map((address) => pageUrl(address, card.pagePort));
   return [
     "",
@@ -33,6 +37,8 @@ export function consoleCard(card: Card): string {
     ...(urls.length === 0
       ? ["no network yet"]
       : urls.slice(0, 3).map((url, index) => `${index === 0 ? "page: " : "or:   "}${url}`)),
+    ...waiting.slice(0, maxWaiting).map((other) => `waiting for adoption: ${other.name}, code ${other.code}`),
+    ...(waiting.length > maxWaiting ? [`... and ${waiting.length - maxWaiting} more: hamlet status`] : []),
     ...warnings.slice(0, 4).flatMap((warning) => [`! ${warning.message}`, `  next: ${warning.hint}`]),
   ]
     .map(plain)

@@ -7,7 +7,7 @@ import { isLinkLocal } from "../../system/address.ts";
 import { every } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
-import type { PublicStatus } from "../api/schema.ts";
+import type { PublicStatus, Status } from "../api/schema.ts";
 import { originsOf } from "./consequences.ts";
 import { consoleCard } from "./console-card.ts";
 import type { Warning } from "./warnings.ts";
@@ -23,13 +23,15 @@ export type Notice = {
 export type Known = {
   status: PublicStatus;
   warnings: readonly Warning[];
+  /** Neighbors that wait for adoption. They show name and code to anyone themselves. */
+  waiting: Status["pending"];
   neighborhood: string | undefined;
   addresses: readonly string[];
   pagePort: number;
 };
 
 export function noticeOf(known: Known): Notice {
-  const { status, neighborhood, addresses, pagePort } = known;
+  const { status, waiting, neighborhood, addresses, pagePort } = known;
   // Leave out consequences: there is little room, and fixing their origin ends them.
   const warnings = originsOf(known.warnings);
   const { name, board, release } = status;
@@ -39,7 +41,7 @@ export function noticeOf(known: Known): Notice {
   return {
     name: isUnprovisioned ? undefined : name,
     report: reportBlock({ name, board, release, neighborhood, code, problems: warnings }),
-    console: consoleCard({ ...status, warnings, neighborhood, addresses, pagePort }),
+    console: consoleCard({ ...status, warnings, waiting, neighborhood, addresses, pagePort }),
   };
 }
 

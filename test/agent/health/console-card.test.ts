@@ -10,10 +10,12 @@ const card = {
   release: "0.1.0",
   code: "abcd-efgh-ijkl",
   neighborhood: "Elm Street",
+  waiting: [],
   warnings: [],
   addresses: ["192.168.178.123", "2001:db8::7"],
   pagePort: 80,
 };
+const waits = { id: "x", name: "porch", deviceKey: "", code: "kocc-glig-wgqy", because: "needsConfirmation" };
 /** The QR modules that half blocks show on a dark terminal; true is dark. */
 function modules(text: string): boolean[][] {
   const lines = text.split("\n").filter((line) => /[█▀▄]/.test(line));
@@ -37,6 +39,14 @@ test("the card shows the device's relation to its neighborhood in each phase", (
     consoleCard({ ...card, phase }).split("\n")[1];
   expect(said("pending")).toBe("Hamlet: attic (nuc, release 0.1.0) asks to join Elm Street");
   expect(said("unprovisioned")).toBe("Hamlet: attic (nuc, release 0.1.0) belongs to no neighborhood yet");
+});
+
+test("the card lists who waits for adoption with the code to compare, a few of them", () => {
+  const waiting = ["porch", "shed", "barn", "loft", "gate"].map((name) => ({ ...waits, name }));
+  const lines = consoleCard({ ...card, waiting }).split("\n");
+  expect(lines).toContain("waiting for adoption: porch, code kocc-glig-wgqy");
+  expect(lines.filter((line) => line.startsWith("waiting"))).toHaveLength(4);
+  expect(lines).toContain("... and 1 more: hamlet status");
 });
 
 test("the card fits the smallest screen, 80 by 25", () => {

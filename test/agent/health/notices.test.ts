@@ -19,6 +19,7 @@ const status = {
 } as const;
 const known = {
   status: { ...status, warnings: [] },
+  waiting: [],
   neighborhood: "Elm Street",
   addresses: ["192.168.1.7", "2001:db8::7"],
   pagePort: 80,
