@@ -22,5 +22,9 @@ export const milliseconds = (value: number | undefined): string =>
 export const percent = (share: number | undefined): string =>
   share === undefined || Number.isNaN(share) ? "" : `${Math.round(share * 100)} %`;
 
+/** A device has several addresses, and each is found by itself. */
+export const devicesAt = (found: readonly { id?: string | undefined; address: string }[]): number =>
+  new Set(found.map(({ id, address }) => id ?? address)).size;
+
 export const count = (number: number, one: string, many = `${one}s`): string =>
   `${number} ${number === 1 ? one : many}`;

@@ -1,7 +1,7 @@
 // The full page: the neighborhood as one of its members sees it.
 import type { Status } from "../../agent/api/schema.ts";
 import { originsOf } from "../../agent/health/consequences.ts";
-import { duration } from "../words.ts";
+import { devicesAt, duration } from "../words.ts";
 import { Install } from "./install.tsx";
 import type { News } from "./live.ts";
 import { Members } from "./members.tsx";
@@ -57,7 +57,7 @@ export function FullPage({ status, news }: { status: Status; news: News }) {
                 Board: self.board,
                 Release: self.release,
                 "Agent up": duration(self.uptimeS),
-                "Neighbors on the link": String(status.neighbors.length),
+                "Other devices on the link": String(devicesAt(status.neighbors)),
                 "Kernel settings tuned": String(status.tuning.length),
                 "Adoption code": <code>{self.code}</code>,
               }}

@@ -3,7 +3,7 @@
 import type { MemberStatus, Status } from "../../../agent/api/schema.ts";
 import { consequencesOf, originsOf } from "../../../agent/health/consequences.ts";
 import { shownState } from "../../../dashboard/rollout-words.ts";
-import { bytes, duration, milliseconds, percent } from "../../../dashboard/words.ts";
+import { bytes, devicesAt, duration, milliseconds, percent } from "../../../dashboard/words.ts";
 import { filledTable } from "../../terminal/table.ts";
 
 export function statusText(status: Status, now: number): string[] {
@@ -14,7 +14,7 @@ export function statusText(status: Status, now: number): string[] {
     ...(status.phase === "member" ? [] : ["", phases[status.phase], `adoption code: ${self.code}`]),
     "",
     ...(members.length > 0 ? [...memberTable(members), ""] : []),
-    `${broker === undefined ? "no telemetry broker" : `telemetry broker: ${broker}`}; ${count(neighbors.length, "neighbor")} on the link; ${count(status.tuning.length, "kernel setting")} tuned`,
+    `${broker === undefined ? "no telemetry broker" : `telemetry broker: ${broker}`}; ${count(devicesAt(neighbors), "other device")} on the link; ${count(status.tuning.length, "kernel setting")} tuned`,
     ...(status.lease ? [leaseLine(status.lease, members, now)] : []),
     ...(pending.length > 0
       ? ["", "waiting for adoption:", ...pending.map(({ name, code, because }) => `  ${name}  ${code}  ${because}`)]

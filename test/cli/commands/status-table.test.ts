@@ -32,7 +32,7 @@ Elm Street, seen from attic (nuc, release 0.1.0, agent up 1 h 12 min)
   cellar   alive  14 s ago   0.7 ms      148 kB    152 kB  4 %  20 %    48 °C  nuc 0.1.0  fd12:3456:789a:0:5c1e:7763:90ab:cdef
   kitchen  dead   1 min ago  12 ms       148 kB    152 kB  4 %  20 %    48 °C  nuc 0.1.0  fd12:3456:789a:0:5c1e:776b:90ab:cdef
 
-telemetry broker: attic; 0 neighbors on the link; 0 kernel settings tuned
+telemetry broker: attic; 0 other devices on the link; 0 kernel settings tuned
 
 waiting for adoption:
   shed  k7m2-qx4t-abcd  tokenExpired
@@ -43,6 +43,13 @@ waiting for adoption:
     hence: kitchen does not answer
     next: check the filter`.trim(),
   );
+});
+
+test("a device that is seen at several addresses is one device", async () => {
+  const source = makeStatusSource(now);
+  const at = (address: string, id?: string) => ({ ...(id && { id }), address, port: 7780, via: "mdns" as const });
+  source.state.neighbors = [at("10.77.0.12", "x"), at("fe80::2%enp0s3", "x"), at("10.77.0.13", "y"), at("192.0.2.9")];
+  expect(statusText(await source.status(), now).join("\n")).toContain("3 other devices on the link");
 });
 
 test("a status says who holds the lease, and how many decide that", async () => {
