@@ -14,7 +14,7 @@ import {
 import type { Run } from "../../../system/command.ts";
 import { writeFileAtomic } from "../../../system/files.ts";
 import { findProvisionBlock } from "../../card/provision.ts";
-import { deviceNames, type LabDevice } from "../machine/devices.ts";
+import type { LabDevice } from "../machine/devices.ts";
 import { writeToDisk } from "../machine/disk.ts";
 
 const dayMs = 86_400_000;
@@ -62,16 +62,13 @@ export async function makeLabNeighborhood(
   };
 }
 
-/** One token for all devices, until somebody is revoked: that may close it, and later tokens carry it. */
+/** Each device has a token of its own, as each card has: who revokes one device closes no other's token. */
 export function makeLabTokens({ folder, root }: OpenNeighborhood, now: number): (adopt: Adopt) => Promise<TokenFile> {
-  const terms = { validMs: 7 * dayMs, maxDevices: deviceNames.length, tags: [] };
-  const tokens = new Map<string, Promise<TokenFile>>();
+  const terms = { validMs: 7 * dayMs, maxDevices: 1, tags: [], now };
   return async (adopt) => {
+    // Read anew: a token carries the revocations that there are.
     const neighborhood = { ...(await readNeighborhood(folder)), root };
-    const which = `${adopt} ${neighborhood.revocations.number}`;
-    const token = tokens.get(which) ?? issueToken(neighborhood, { ...terms, adopt, now }).then(({ file }) => file);
-    tokens.set(which, token);
-    return await token;
+    return (await issueToken(neighborhood, { ...terms, adopt })).file;
   };
 }
 
