@@ -1,8 +1,18 @@
 // Shared by the lab's commands.
 import { findLab, type LabClient } from "../../../image/lab/supervisor/client.ts";
 import type { LabDeviceStatus } from "../../../image/lab/supervisor/status.ts";
+import { HamletError } from "../../../system/error.ts";
 import { type Command, type Input, required } from "../../terminal/command.ts";
 import { table } from "../../terminal/table.ts";
+
+/** Those of the running lab; none if no lab is running. */
+export async function labDevices(): Promise<LabDeviceStatus[]> {
+  const lab = await findLab().catch((error: unknown) => {
+    if (error instanceof HamletError && error.code === "lab.notRunning") return undefined;
+    throw error;
+  });
+  return (await lab?.status())?.devices ?? [];
+}
 
 type OnWeb = { describe: string; act(lab: LabClient): Promise<void>; said: string };
 

@@ -6,7 +6,9 @@ import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import { type Command, required, text, usageError, type Values } from "../../terminal/command.ts";
 import { catchStop } from "../../terminal/stop.ts";
+import { labDevices } from "../lab/lab.ts";
 import { describePolicy, readPolicy } from "../rollout/terms.ts";
+import { publishRunning } from "./lab-releases.ts";
 import { noteLacking, open, openOptions } from "./repository.ts";
 
 export const otaPublish: Command = {
@@ -19,6 +21,7 @@ the signed metadata; a device sees the old state or the new one. Prints how many
 With --rollout auto the manifest says, signed, how a neighborhood that has no operator takes the release by itself: one device after the
 other, in waves, at night. A device that nobody has told its time zone does not know the night, and restarts at any hour. An operator's
 order takes the place of it, and a newer release published without --rollout ends it.
+While a lab runs, what its devices run is published first, so that they fetch differences to it.
 A version must sort after the last one as the boot loader sorts: 0.2.0~rc1 comes before 0.2.0, 0.2.0-rc1 after it.
 Copy the folder repository/ to the web server afterwards, timestamp.json last: rsync -a --exclude timestamp.json, then the rest.
 If a key is elsewhere, devices see nothing yet: copy the folder to the computer that has the key and type hamlet ota sign there.`,
@@ -70,7 +73,14 @@ If a key is elsewhere, devices see nothing yet: copy the folder to the computer 
     const now = systemClock.now();
     const { signal, exitCode } = catchStop();
     try {
-      const options = { now, installFrom: readInstallFrom(values), rollout, progress, signal };
+      const work = { now, progress, signal };
+      const options = { ...work, installFrom: readInstallFrom(values), rollout };
+      const running = text(values, "folder") === undefined ? (await labDevices()).map(({ image }) => image) : [];
+      for (const { board, version } of await publishRunning(repository, new Set(running), positionals, work)) {
+        note(
+          `published ${board} ${version} first: the lab's devices run it, and now fetch only what has changed since`,
+        );
+      }
       const { releases, lacking } = await publishImages(repository, positionals, options);
       if (values["json"]) {
         print(JSON.stringify({ releases, ...(rollout && { rollout }), lacking }));

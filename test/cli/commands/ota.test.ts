@@ -6,12 +6,15 @@ import { afterAll, beforeAll, test as everywhere, expect } from "vitest";
 import { otaExport } from "../../../cli/commands/ota/export.ts";
 import { otaGc } from "../../../cli/commands/ota/gc.ts";
 import { otaInit } from "../../../cli/commands/ota/init.ts";
+import { publishRunning } from "../../../cli/commands/ota/lab-releases.ts";
 import { otaPublish } from "../../../cli/commands/ota/publish.ts";
 import { otaRotate } from "../../../cli/commands/ota/rotate.ts";
 import { otaSign } from "../../../cli/commands/ota/sign.ts";
 import { otaStatus } from "../../../cli/commands/ota/status.ts";
 import { otaVerify } from "../../../cli/commands/ota/verify.ts";
 import { type Command, parseInput } from "../../../cli/terminal/command.ts";
+import { openRepository } from "../../../ota/repository/folder.ts";
+import { publishImage } from "../../../ota/repository/publish.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import { serve } from "../../ota/repository/device.ts";
 import { lacksImages, makeReleaseImage, noise } from "../../ota/repository/image.ts";
@@ -78,6 +81,29 @@ test("images are published with the size of each update, and what a version mean
     window: "02:00-05:00",
   });
   expect(status.notes).toBe("");
+});
+
+test("what devices run already is published before the first newer release, and nothing else is", async () => {
+  const folder = join(home, "running");
+  await run(otaInit, folder);
+  const releaseRoot = await readFile(join(folder, "repository/metadata/1.root.json"));
+  const imageOf = async (version: string, root = releaseRoot) => {
+    const at = await mkdtemp(join(home, "image-"));
+    return await makeReleaseImage(at, { version, releaseRoot: root, files: { version, own: noise(50_000, 9) } });
+  };
+  const [first, next, later] = [await imageOf("0.1.0"), await imageOf("0.2.0"), await imageOf("0.3.0")];
+  const repository = await openRepository(folder, "correct horse");
+  const options = { now: Date.now() };
+  const before = async (running: string[], wanted: string) =>
+    (await publishRunning(repository, new Set(running), [wanted], options)).map(({ version }) => version);
+  const foreign = await imageOf("0.1.0", await readFile(join(ota, "repository/metadata/1.root.json")));
+  expect(await before([foreign], next)).toEqual([]);
+  expect(await before([next], next)).toEqual([]);
+  expect(await before([later], next)).toEqual([]);
+  expect(await before([first, foreign], next)).toEqual(["0.1.0"]);
+  expect(await before([first], next)).toEqual([]);
+  const { releases } = await publishImage(repository, next, options);
+  expect(releases[0]?.updates.map(({ from }) => from)).toEqual(["0.1.0", undefined]);
 });
 
 test("a repository is signed, cleaned, and verified here and on its web server", async () => {

@@ -1,11 +1,10 @@
 // What the neighborhood runs, and where images of that may be.
 import { join } from "node:path";
 import { imageName } from "../../../../image/assemble/assemble.ts";
-import { findLab } from "../../../../image/lab/supervisor/client.ts";
-import { HamletError } from "../../../../system/error.ts";
 import { cacheFolder } from "../../../../system/paths.ts";
 import type { Values } from "../../../terminal/command.ts";
 import { findDevice } from "../../../terminal/device.ts";
+import { labDevices } from "../../lab/lab.ts";
 import type { Wanted } from "./subject.ts";
 
 /** What each board of the neighborhood runs, by any member. Throws `device.notFound`. */
@@ -27,11 +26,7 @@ export async function runningReleases(values: Values): Promise<Wanted[]> {
 /** Those that were named, or that of the lab that runs and the last one that a lab built. */
 export async function candidateImages(named: readonly string[]): Promise<(subject: Wanted) => string[]> {
   if (named.length > 0) return () => [...named];
-  const lab = await findLab().catch((error: unknown) => {
-    if (error instanceof HamletError && error.code === "lab.notRunning") return undefined;
-    throw error;
-  });
-  const devices = (await lab?.status())?.devices ?? [];
+  const devices = await labDevices();
   return ({ board, from }) => [
     ...new Set(devices.filter((one) => one.board === board).map(({ image }) => image)),
     join(cacheFolder(), "image", imageName(board, from)),
