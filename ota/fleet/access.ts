@@ -1,6 +1,6 @@
 // Who may do what at the broker: the decision for each packet, and the limits. Pure; broker.ts enforces it.
 import { z } from "zod";
-import { isOwnTopic, maxPayloadBytes, parseTopic, sessionsTopic, topicRoot, topics } from "./topics.ts";
+import { isOwnTopic, maxPayloadBytes, maxTopicBytes, parseTopic, sessionsTopic, topicRoot, topics } from "./topics.ts";
 
 export type Denial =
   | "source.unknown"
@@ -56,6 +56,12 @@ export function mayConnect(device: string | undefined, clientId: string): Denial
   return /^[a-z0-9-]{1,32}$/.test(ending) ? undefined : "client.notYourId";
 }
 
+/**
+ * A packet that tells of sessions (sessions.ts) must not be longer than its readers take. JSON writes a control character with six bytes, and
+ * no program needs one in a topic (MQTT 3.1.1, 1.5.3).
+ */
+const isShort = (topic: string): boolean => Buffer.byteLength(topic) <= maxTopicBytes && !/\p{Cc}/u.test(topic);
+
 export type Publication = {
   neighborhood: string;
   device: string;
@@ -70,7 +76,7 @@ export type Publication = {
 export function mayPublish({ neighborhood, device, packet, json, kept, limits }: Publication): Denial | undefined {
   const { topic, payload, retain } = packet;
   if (!isOwnTopic(neighborhood, device, topic)) return "topic.notYours";
-  if (Buffer.byteLength(payload) > maxPayloadBytes || topic.length > 256) return "payload.tooLarge";
+  if (Buffer.byteLength(payload) > maxPayloadBytes || !isShort(topic)) return "payload.tooLarge";
   if (retain && !kept.has(topic) && kept.size >= limits.retained) return "retained.tooMany";
   // An empty payload removes a retained message; every other payload must fit the table's schema.
   if (payload.length === 0) return undefined;
@@ -128,7 +134,7 @@ export function maySubscribe(
   held: Pick<ReadonlyMap<string, unknown>, "has" | "size">,
   limits: BrokerLimits,
 ): Denial | undefined {
-  if (filter.length > 256) return "payload.tooLarge";
+  if (!isShort(filter)) return "payload.tooLarge";
   if (!held.has(filter) && held.size >= limits.subscriptions) return "subscriptions.tooMany";
   if (filter === sessionsTopic) return undefined;
   // The broker's own $SYS and other neighborhoods' topics are hidden.

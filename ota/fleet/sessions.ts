@@ -4,7 +4,7 @@
 import { z } from "zod";
 import { parseJson } from "../../system/files.ts";
 import { type BrokerLimits, brokerLimits, covers } from "./access.ts";
-import { maxPayloadBytes } from "./topics.ts";
+import { maxPayloadBytes, maxTopicBytes } from "./topics.ts";
 
 /** `key` tells messages of all brokers apart; `at`: when it was published. `messageId`: it was sent, and may have arrived. */
 export type Waiting = { key: string; topic: string; payload: Buffer; at: number; messageId?: number | undefined };
@@ -26,8 +26,8 @@ export type Door = {
 };
 
 const Client = z.string().regex(/^[a-z0-9-]{1,64}(\.[a-z0-9-]{1,32})?$/);
-const Key = z.string().min(1).max(40);
-const Topic = z.string().min(1).max(256);
+const Key = z.string().regex(/^[\w:-]{1,40}$/);
+const Topic = z.string().min(1).max(maxTopicBytes);
 const News = z.discriminatedUnion("t", [
   z.object({
     t: z.literal("session"),

@@ -166,6 +166,7 @@ export const topics = {
 
 /** The broker refuses larger payloads. */
 export const maxPayloadBytes = 16 << 10;
+export const maxTopicBytes = 256;
 
 export const topicRoot = "hamlet";
 /** On it a broker tells the next in line of its sessions. No wildcard covers it (MQTT 3.1.1, 4.7.2), and nobody else can publish on it. */

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
+import { brokerLimits, mayPublish, maySubscribe } from "../../../ota/fleet/access.ts";
 import { type Door, Sessions } from "../../../ota/fleet/sessions.ts";
+import { maxPayloadBytes, sessionsTopic } from "../../../ota/fleet/topics.ts";
 
 const hood = "n".repeat(26);
 const [attic, cellar, kitchen] = ["a".repeat(26), "c".repeat(26), "k".repeat(26)] as const;
@@ -169,4 +171,34 @@ test("an identifier that comes again belongs to the newest message that was sent
   sessions.sent(ha, fresh.key, 5);
   expect(sessions.acknowledged(ha, 5)?.key).toBe(fresh.key);
   expect(sessions.waiting(ha).map(({ key }) => key)).toEqual([old.key]);
+});
+
+test.each([
+  ["plain", "x", true],
+  ["quotes", '"', true],
+  ["control characters", "\u0001", false],
+  ["characters of three bytes", "\u20ac", false],
+])("no topic makes a packet too long for those who follow the broker: %s", (_what, letter, isAllowed) => {
+  const limits = brokerLimits;
+  const filters = Array.from({ length: limits.subscriptions }, (_, n) => `homeassistant/${n}/`.padEnd(256, letter));
+  const topic = `hamlet/${hood}/${cellar}/`.padEnd(256, letter);
+  const payload = Buffer.alloc(maxPayloadBytes);
+  const packet = { topic, payload, retain: false };
+  const publication = { neighborhood: hood, device: cellar, packet, json: () => undefined, kept: new Map(), limits };
+  const granted = filters.filter((one) => maySubscribe(hood, one, new Map(), limits) === undefined);
+  const isSaid = mayPublish(publication) === undefined;
+  expect([granted.length > 0, isSaid]).toEqual([isAllowed, isAllowed]);
+  const sessions = new Sessions();
+  const client = `${attic}.${"h".repeat(32)}`;
+  sessions.subscribe(
+    client,
+    granted.map((one) => [one, 1]),
+  );
+  sessions.attend(client, false, 0);
+  const keys = Array.from({ length: limits.waiting }, (_, n) => `${"b".repeat(35)}:${n}`);
+  for (const key of isSaid ? keys : []) sessions.put(client, { key, topic, payload, at: 0 });
+  for (const told of sessions.all(1e9)) {
+    // A PUBLISH holds its topic and that one's length too.
+    expect(told.length).toBeLessThanOrEqual(limits.packetBytes - sessionsTopic.length - 2);
+  }
 });
