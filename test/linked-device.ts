@@ -17,6 +17,7 @@ import {
 import { openOperator } from "../provisioning/neighborhood/operators.ts";
 import type { Operator } from "../provisioning/trust/order.ts";
 import { noRevocations, type Revocations } from "../provisioning/trust/revocation.ts";
+import { type Clock, systemClock } from "../system/clock.ts";
 import { silentLog } from "../system/log.ts";
 import { makeStatusSource } from "./dashboard/api/status-source.ts";
 import { bootDevice } from "./neighborhood.ts";
@@ -36,7 +37,12 @@ export async function makeOwnersFolder(): Promise<OwnersFolder> {
 
 export type LinkedDevice = Awaited<ReturnType<typeof startLinkedDevice>>;
 
-export async function startLinkedDevice(owner: OwnersFolder, answerers: Partial<Answerers> = {}) {
+/** `clock`: by which its limits refill and its nonces end. */
+export async function startLinkedDevice(
+  owner: OwnersFolder,
+  answerers: Partial<Answerers> = {},
+  clock: Clock = systemClock,
+) {
   const folder = await mkdtemp(join(tmpdir(), "hamlet-linked-"));
   const terms = { validMs: 3_600_000, maxDevices: 9, tags: [], now: Date.now() - 1_800_000, adopt: "auto" as const };
   const token = (await issueToken(owner, terms)).file;
@@ -47,7 +53,8 @@ export async function startLinkedDevice(owner: OwnersFolder, answerers: Partial<
   const publicStatus = () => ({ ...source.publicStatus(), deviceKey: identity.deviceKey });
   const orders: string[] = [];
   let revocations: Revocations = noRevocations;
-  let now = 0;
+  let waitedMs = 0;
+  const skewed: Clock = { now: clock.now, monotonic: () => clock.monotonic() + waitedMs };
   const onOrders = async (documents: readonly string[]) => {
     orders.push(...documents);
     return documents.map(() => ({ kind: "adoption", outcome: "new" as const, counts: true }));
@@ -60,10 +67,8 @@ export async function startLinkedDevice(owner: OwnersFolder, answerers: Partial<
     hear: () => Promise.reject(new Error("nobody says hello here")),
     onOrders,
     onSealedOrders: makeSealedOrders(identity, onOrders),
-    onQuestion: makeAnswering({
-      ...{ identity, answer, revocations: () => revocations },
-      clock: { monotonic: () => performance.now() + now },
-    }),
+    onQuestion: makeAnswering({ identity, answer, revocations: () => revocations, clock: skewed }),
+    clock: skewed,
     page,
     log: silentLog,
     warnings: { raise() {}, clear() {} },
@@ -74,7 +79,7 @@ export async function startLinkedDevice(owner: OwnersFolder, answerers: Partial<
       revocations = known;
     },
     wait(ms: number) {
-      now += ms;
+      waitedMs += ms;
     },
     async [Symbol.asyncDispose]() {
       page.close();

@@ -64,6 +64,8 @@ async function makeDoorstep(
   open.push(() => doorstep.stop());
   return { port, raised };
 }
+/** No limit is refilled, however busy this computer is. */
+const standing = { now: Date.now, monotonic: () => 0 };
 /** Sends bytes and resolves to all that comes back. */
 const exchange = (port: number, bytes: string | Buffer) =>
   new Promise<string>((resolve) => {
@@ -148,7 +150,7 @@ describe("answers bad input with a code and keeps serving", () => {
   });
 
   test("delays the twenty-first hello within a second, and still serves the page", async () => {
-    const { port } = await makeDoorstep();
+    const { port } = await makeDoorstep(undefined, { clock: standing });
     const outcomes: PromiseSettledResult<Hello>[] = [];
     for (let round = 0; round < 10; round++) {
       const four = Array.from({ length: 4 }, () => greet("127.0.0.1", port));
@@ -383,9 +385,6 @@ describe("the sender of a hello is careful too", () => {
     });
   });
 });
-
-/** No limit is refilled, however busy this computer is. */
-const standing = { now: Date.now, monotonic: () => 0 };
 
 test("a sender over its limit is told to wait, by code, before its hello is read", async () => {
   let heard = 0;
