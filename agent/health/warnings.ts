@@ -48,10 +48,18 @@ export class Warnings {
       return;
     }
     this.#log.warn(`${code}: ${message} (${hint})`);
-    // Strangers can cause warnings, which must not fill the memory: drop the oldest.
-    if (!before && this.#raised.size >= 64) this.#raised.delete(this.#raised.keys().next().value!);
+    // Strangers can cause warnings, which must not fill the memory.
+    if (!before && this.#raised.size >= 64) this.#dropOne();
     const { severity } = warningCauses[code];
     this.#raised.set(key, { code, severity, message, hint, since: before?.since ?? since, until });
+  }
+
+  /** The oldest of the code that has the most: whoever causes many of one kind hides none of another. */
+  #dropOne(): void {
+    const keys = new Map<WarningCode, string[]>();
+    for (const [key, { code }] of this.#raised) keys.set(code, [...(keys.get(code) ?? []), key]);
+    const [oldest] = [...keys.values()].reduce((most, next) => (next.length > most.length ? next : most));
+    this.#raised.delete(oldest!);
   }
 
   clear(code: WarningCode, subject = ""): void {

@@ -45,6 +45,16 @@ test("no warning follows from itself, directly or through others", () => {
   for (const code of Object.keys(warningCauses) as WarningCode[]) origins(code);
 });
 
+test("many warnings of one kind hide none of another", () => {
+  const warnings = make();
+  warnings.raise("network.down", "no network", "look");
+  for (let at = 0; at < 5; at++) warnings.raise("member.dead", "it is gone", "look", String(at));
+  for (let at = 0; at < 10_000; at++) warnings.raise("token.disputed", "it waits", "adopt it", String(at));
+  const codes = warnings.list().map(({ code }) => code);
+  expect(codes.slice(0, 6)).toEqual(["network.down", ...Array(5).fill("member.dead")]);
+  expect(warnings.list().length).toBeLessThanOrEqual(64);
+});
+
 test("warnings that strangers can cause do not fill the memory", () => {
   const warnings = make();
   for (let at = 0; at < 10_000; at++) warnings.raise("record.refused", "no", "no", String(at));
