@@ -12,7 +12,7 @@ const DISPUTED_MS = 10 * 60_000;
 /** The reason that a member gives to a device that comes too late. */
 const tokenExpired: PendingReason = "tokenExpired";
 /** One that others may settle differently: each counts by itself. */
-const overMaximum: PendingReason = "overMaximum";
+export const overMaximum: PendingReason = "overMaximum";
 
 /** Keeps one admission of each member. A new one takes a free place, or that of a voucher that is no member any more, and no other. */
 export function takeAdmissions(state: State, admissions: readonly string[]): Step {

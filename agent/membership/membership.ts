@@ -8,6 +8,7 @@ import { makeQueue } from "../../system/queue.ts";
 import { warnOfDamage } from "../health/damage.ts";
 import type { Warnings } from "../health/warnings.ts";
 import type { Identity } from "../identity.ts";
+import { overMaximum } from "./admissions.ts";
 import { addAdoptions } from "./adoptions.ts";
 import { holderOf } from "./names.ts";
 import { waiting } from "./pending.ts";
@@ -80,6 +81,7 @@ export class Membership {
       adoptions: new Map(),
       rejections: new Map(),
       liveness: new Map(),
+      disputes: new Map(),
       isWaiting: false,
       climbs: 0,
     };
@@ -185,7 +187,7 @@ export class Membership {
     await this.happen({ kind: "endpoints", endpoints: endpoints.slice(0, maxEndpoints) });
   }
 
-  async happen(event: Event & { kind: "liveness" | "turnedAway" | "letIn" | "endpoints" }): Promise<void> {
+  async happen(event: Event & { kind: "liveness" | "disputed" | "turnedAway" | "letIn" | "endpoints" }): Promise<void> {
     await this.#inTurn(async () => {
       await this.#judgeAgain();
       await this.#take(event);
@@ -202,6 +204,11 @@ export class Membership {
 
   pending(): Pending[] {
     return waiting(this.#state, this.#now());
+  }
+
+  /** The ids of those that wait because too many have joined with their token. */
+  overMaximum(): string[] {
+    return this.pending().flatMap(({ id, because }) => (because === overMaximum ? [id] : []));
   }
 
   /** Whether a member said that this device waits for adoption, and no member has admitted it since. */

@@ -5,7 +5,7 @@ import type { Judgement } from "../../provisioning/trust/judge.ts";
 import type { Now, Pending, State, Step } from "./state.ts";
 
 const pendingForMs = 10 * 60_000;
-const maxPending = 16;
+export const maxPending = 16;
 
 /** Those that were heard lately. */
 export const waiting = ({ pending }: State, { monotonicMs }: Now): Pending[] =>

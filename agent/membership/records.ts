@@ -6,8 +6,9 @@ import { meshAddress } from "../../provisioning/trust/names.ts";
 import type { RefusalCode } from "../../provisioning/trust/refusal.ts";
 import type { TokenCertificate } from "../../provisioning/trust/token.ts";
 import { wireguardKeyOf } from "../../provisioning/trust/wireguard-key.ts";
-import { takeAdmissions } from "./admissions.ts";
+import { overMaximum, takeAdmissions } from "./admissions.ts";
 import { takeOwn } from "./clones.ts";
+import { disputeHint } from "./disputes.ts";
 import { call, nameFor, yieldName } from "./names.ts";
 import { wait } from "./pending.ts";
 import { provenFormer } from "./replacements.ts";
@@ -27,7 +28,7 @@ export function takeRecord(state: State, event: Event & { kind: "record" }, now:
     return chain(
       state,
       (before) => wait(before, judgement, now),
-      (after) => [after, disputeOf(after, judgement)],
+      (after) => [after, disputeOf(after, judgement, from === undefined)],
     );
   }
   const known = state.members.get(judgement.record.id);
@@ -118,13 +119,21 @@ export function judgeAgain(state: State, { id, jws, judgement }: Event & { kind:
   );
 }
 
-/** A member vouches for a device that waits here: what each side counts differs, and only the owner can settle that. */
-function disputeOf({ members }: State, { vouchers, record, token }: Judgement & { kind: "pending" }): Effect[] {
-  const by = vouchers.map((id) => members.get(id)?.name ?? id).join(", ");
-  if (by === "") return [];
+/**
+ * A member vouches for a device that waits here, or passes its record on as a member's: what each side counts differs, and only the owner
+ * can settle that. Who finds no place among those that wait cannot cause a warning.
+ */
+function disputeOf(
+  { members, pending }: State,
+  { vouchers, record, token, because }: Judgement & { kind: "pending" },
+  isPassedOn: boolean,
+): Effect[] {
+  const names = vouchers.map((id) => members.get(id)?.name ?? id).join(", ");
+  const by = names || (isPassedOn && because === overMaximum ? "another member" : "");
+  if (by === "" || !pending.has(record.id)) return [];
   const message = `${record.name} (${record.id}) is a member to ${by} and waits here: too many devices joined with token ${token.id}`;
-  const hint = "adopt the device if it is yours; if not, revoke the token and keep your own devices";
-  return [{ kind: "warn", code: "token.disputed", message, hint, subject: record.id, forMs: refusedForMs }];
+  const warning = { code: "token.disputed", message, hint: disputeHint, subject: record.id } as const;
+  return [{ kind: "warn", ...warning, forMs: refusedForMs }];
 }
 
 /** Two sides that admit devices apart can exceed the token's maximum together: all of them stay, and the owner is told. */

@@ -74,6 +74,8 @@ export type State = {
   /** By the device's id. */
   readonly rejections: ReadonlyMap<string, Rejected>;
   readonly liveness: ReadonlyMap<string, Liveness>;
+  /** By the member that says so: the devices that wait there because too many have joined with their token, and when it said that. */
+  readonly disputes: ReadonlyMap<string, { readonly devices: readonly string[]; readonly at: number }>;
   /** A member said that this device waits for adoption, and no member has admitted it since. */
   readonly isWaiting: boolean;
   /** The name that this device gave up for a number, since it started. */
@@ -108,6 +110,8 @@ export type Event =
   /** `out`: the members that these revocations put out, and why. `forged`: why others did not count. */
   | { kind: "revocations"; revocations: Revocations; out: ReadonlyMap<string, string>; forged: readonly string[] }
   | { kind: "liveness"; states: ReadonlyMap<string, Liveness> }
+  /** The member `by` said over the mesh which devices wait there because too many have joined with their token. */
+  | { kind: "disputed"; by: string; devices: readonly string[] }
   /** A member refused to greet this device until it is adopted. */
   /** A member at `at` said that this device waits for adoption there. */
   | { kind: "turnedAway"; because: string; at: string }

@@ -3,6 +3,7 @@
 import { countAbsence, takeLiveness } from "./absence.ts";
 import { letIn, turnedAway } from "./admissions.ts";
 import { carryOwn, takeAdoptions } from "./adoptions.ts";
+import { nameDisputes, takeDispute } from "./disputes.ts";
 import { rename } from "./names.ts";
 import { judgeAgain, keepRecord, takeRecord } from "./records.ts";
 import { takeRejections } from "./rejections.ts";
@@ -17,6 +18,7 @@ export function step(state: State, event: Event, now: Now): Step {
     (before) => countAbsence(before, now),
     (before) => take(before, event, now),
     applyReplacements,
+    (after) => [after, nameDisputes(state, after, now, event.kind === "disputed" ? event.by : undefined)],
   );
   return [next, once(effects)];
 }
@@ -37,6 +39,8 @@ function take(state: State, event: Event, now: Now): Step {
       return takeRejections(state, event.rejected, dateOf(state, now.wallMs));
     case "liveness":
       return takeLiveness(state, event.states);
+    case "disputed":
+      return takeDispute(state, event, now);
     case "turnedAway":
       return turnedAway(state, event);
     case "letIn":

@@ -1,5 +1,5 @@
 // The cluster as this device joins it: its members are those of membership, which hears of their liveness. Leases share its port.
-import { sinceBootMs } from "../../system/clock.ts";
+import { every, sinceBootMs } from "../../system/clock.ts";
 import { makeLog } from "../../system/log.ts";
 import { type Cluster, type Liveness, type Service, startCluster } from "../cluster/cluster.ts";
 import { type LeaseOffice, startLeases } from "../cluster/leases/leases.ts";
@@ -10,6 +10,7 @@ import { recordKind } from "../membership/documents.ts";
 import type { Membership } from "../membership/membership.ts";
 import { makeOrders, type TakeOrders } from "../membership/orders.ts";
 import { adoptionKind, rejectionKind, revocationKind } from "../membership/root-orders.ts";
+import { lookMs, makeTelling } from "../membership/telling.ts";
 import { operatorOrderKinds } from "../orders/kinds.ts";
 import type { Orders } from "../orders/orders.ts";
 import { comeBack as sayBack } from "../orders/own-comeback.ts";
@@ -64,13 +65,14 @@ export async function joinCluster(
     const log = makeLog("orders");
     sayBack({ identity, orders, voters: leases.voters, ended: gone, publish, log }).catch(complain);
   };
+  const send = (to: string, text: string) => cluster?.send(to, text);
   const leases = await startLeases({
     self: identity.id,
     store: new LeaseStore(config.stateFolder, identity.id),
     clock,
     sinceBootMs,
     log: makeLog("leases"),
-    send: (to, text) => cluster?.send(to, text),
+    send,
     members: () => membership.members().keys(),
     onListed: () => comeBack(),
     onDamage: (damage) => warnOfDamage(warnings, damage),
@@ -82,6 +84,13 @@ export async function joinCluster(
   };
   leases.ended(gone());
   ended.push(orders.onChange(ordersChanged), () => leases.stop());
+  const aliveOthers = () =>
+    [...(cluster?.liveness() ?? [])].flatMap(([id, { state }]) =>
+      state === "alive" && id !== identity.id ? [id] : [],
+    );
+  const telling = makeTelling({ membership, alive: aliveOthers, send, monotonic: clock.monotonic });
+  const looking = every(lookMs, telling.look, complain, 0.2);
+  ended.push(() => looking.stop());
   const joined = await startCluster({
     self: { id: identity.id, signLiveness: livenessSigner(identity.key.privateKey) },
     address: identity.address,
@@ -98,7 +107,10 @@ export async function joinCluster(
       leases.livenessChanged(states);
       tell(liveness);
     },
-    onOther: leases.hear,
+    onOther(from, bytes) {
+      leases.hear(from, bytes);
+      telling.hear(from, bytes).catch(complain);
+    },
     services,
   });
   cluster = joined;

@@ -3,9 +3,12 @@ import { decodeMessage, decodeSync, encodeMessage, encodeSync, type Freight } fr
 import type { ChargeNews, ClaimNews } from "../../agent/cluster/news.ts";
 import { begin, type Event, step } from "../../agent/cluster/swim.ts";
 import type { View } from "../../agent/cluster/view.ts";
+import { step as take } from "../../agent/membership/step.ts";
+import { decodeWaiting, encodeWaiting } from "../../agent/membership/waiting-message.ts";
 import { isNextRoot, keyOf, mostBytes, Question } from "../../agent/swarm/question.ts";
 import { HamletError } from "../../system/error.ts";
 import { parseJson } from "../../system/files.ts";
+import { attic, heard, member, record } from "../agent/membership/play.ts";
 import { idOf, ink } from "../sim/ink.ts";
 import { mutateText } from "./mutate.ts";
 import type { Reader } from "./reader.ts";
@@ -64,6 +67,26 @@ const sync: Reader = {
   },
 };
 
+const joined = [cellar, kitchen, porch].reduce(
+  (state, id) => take(state, heard(member(record("porch", { id }))), { wallMs: 5_000, monotonicMs: 0 })[0],
+  attic,
+);
+
+/** A member that knows three others hears from one of them who waits there. */
+const waiting: Reader = {
+  name: "waiting-datagram",
+  inputs: 4_000,
+  samples: async () => [[], [kitchen], [kitchen, porch, self]].map((ids) => Buffer.from(encodeWaiting(ids))),
+  change: mutateText,
+  async read(input) {
+    const devices = decodeWaiting(input);
+    if (!devices) throw refused("word of those that wait");
+    const [state, effects] = take(joined, { kind: "disputed", by: cellar, devices }, { wallMs: 5_000, monotonicMs: 0 });
+    if (effects.length > 2 || state.members !== joined.members) throw new Error(`it does ${effects.length} things`);
+    return state;
+  },
+};
+
 /** What a member asks another for, down to the name under which the lender looks for it. */
 const question: Reader = {
   name: "swarm-question",
@@ -89,4 +112,4 @@ const question: Reader = {
   },
 };
 
-export const clusterReaders: Reader[] = [datagram, sync, question];
+export const clusterReaders: Reader[] = [datagram, sync, waiting, question];

@@ -1,5 +1,6 @@
 // Members of the release before beside members of this one, in one neighborhood.
 import { expect, test } from "vitest";
+import { encodeWaiting } from "../../agent/membership/waiting-message.ts";
 import { lacksPredecessor, predecessorCore } from "../predecessor.ts";
 import { Neighborhood } from "./neighborhood.ts";
 
@@ -28,3 +29,9 @@ test.skipIf(skip)(
     }
   },
 );
+
+test.skipIf(skip)("the release before passes over what members say of those that wait", async () => {
+  const { decodeMessage } = await predecessorCore();
+  for (const devices of [[], ["a".repeat(26)]])
+    expect(decodeMessage(Buffer.from(encodeWaiting(devices)))).toBeUndefined();
+});

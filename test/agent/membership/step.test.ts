@@ -1,56 +1,12 @@
 import { describe, expect, test } from "vitest";
-import type { Effect, Event, State } from "../../../agent/membership/state.ts";
+import type { Event, State } from "../../../agent/membership/state.ts";
 import { step } from "../../../agent/membership/step.ts";
 import { boardIdentityOf, boardKeyOf } from "../../../provisioning/handover/board.ts";
 import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
 import { deviceIdOf } from "../../../provisioning/trust/names.ts";
-import type { MemberRecord } from "../../../provisioning/trust/record.ts";
 import { signReplacement } from "../../../provisioning/trust/replacement.ts";
 import { noRevocations } from "../../../provisioning/trust/revocation.ts";
-import type { TokenCertificate } from "../../../provisioning/trust/token.ts";
-
-const token = { id: "t", issuedAt: 1_000, notAfter: 9_000, maxDevices: 3 } as TokenCertificate;
-const attic: State = {
-  self: {
-    id: "attic-id",
-    deviceKey: "attic-key",
-    wireguard: { publicKey: "attic-wg" },
-    address: "fd00::1",
-    neighborhood: { id: "a".repeat(26) } as State["self"]["neighborhood"],
-    token,
-  },
-  own: { number: 5, name: "attic", admissions: [], endpoints: [] },
-  members: new Map(),
-  pending: new Map(),
-  revocations: noRevocations,
-  adoptions: new Map(),
-  rejections: new Map(),
-  liveness: new Map(),
-  isWaiting: false,
-  climbs: 0,
-};
-const record = (name: string, more: Partial<MemberRecord> = {}) =>
-  ({ id: `${name}-id`, name, deviceKey: `${name}-key`, number: 1, admissions: [], ...more }) as MemberRecord;
-type Judgement = (Event & { kind: "record" })["judgement"];
-const member = (of: MemberRecord, countersign = true): Judgement => ({
-  ...{ kind: "member", record: of, token, basis: "judged", countersign },
-});
-const heard = (judgement: Judgement): Event => ({
-  kind: "record",
-  jws: "jws",
-  judgement,
-  admissions: [],
-  from: "192.168.1.2",
-});
-const now = { wallMs: 5_000, monotonicMs: 0 };
-const kinds = (effects: Effect[]) =>
-  effects.map(({ kind, ...more }) => ("code" in more ? `${kind} ${more.code}` : kind));
-/** The state after these events, and the effects of the last. */
-function play(state: State, ...events: Event[]): [State, Effect[]] {
-  let effects: Effect[] = [];
-  for (const event of events) [state, effects] = step(state, event, now);
-  return [state, effects];
-}
+import { attic, heard, kinds, member, play, record, token } from "./play.ts";
 
 test("a new member is saved, told to the other parts and admitted, in this order", () => {
   const [state, effects] = play(attic, heard(member(record("cellar"))));
