@@ -12,6 +12,7 @@ import { deviceIdOf } from "../../../provisioning/trust/names.ts";
 import { readRecord } from "../../../provisioning/trust/record.ts";
 import { signReplacement } from "../../../provisioning/trust/replacement.ts";
 import { TokenCertificate } from "../../../provisioning/trust/token.ts";
+import { wireguardKeyOf } from "../../../provisioning/trust/wireguard-key.ts";
 import { day, makeTokenFile } from "../../street.ts";
 import { type Evil, makeWorld, namesIn, verdict, type World } from "./world.ts";
 
@@ -259,6 +260,7 @@ test("t2-wireguard-key: a member that claims another's WireGuard key keeps nobod
   const { membership } = await world.know(newcomer);
   // She greets the newcomer before the victim does.
   await membership.receive({ record: await mallory.say({ wireguardKey: victim.wireguard.publicKey }) });
+  expect(membership.members().get(mallory.id)?.wireguardKey).toBe(wireguardKeyOf(mallory.key.publicKey));
   expect(verdict(await membership.receive({ record: victim.jws }))).toBe("member");
   await membership.stop();
   const { membership: again } = await world.know(newcomer);

@@ -7,7 +7,7 @@ import { type Counter, openCounter } from "../../../agent/swarm/counter.ts";
 import { makeLending } from "../../../agent/swarm/lending.ts";
 import { keyOf, lendPath } from "../../../agent/swarm/question.ts";
 import { Store } from "../../../agent/swarm/store.ts";
-import { systemClock as clock } from "../../../system/clock.ts";
+import { type Clock, systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import { silentLog } from "../../../system/log.ts";
 import { eventually } from "../../eventually.ts";
@@ -20,10 +20,12 @@ let counter: Counter;
 let port: number;
 let fetched: string[];
 let carries: number;
+let waitedMs: number;
+const clock: Clock = { ...systemClock, monotonic: () => systemClock.monotonic() + waitedMs };
 beforeEach(async () => {
   const shelf = memoryShelf();
   shelf.pieces.set(keyOf(wanted), kept);
-  [fetched, carries] = [[], 0];
+  [fetched, carries, waitedMs] = [[], 0, 0];
   const store = new Store({
     ...{ shelf, clock },
     async web(asked, { onCarried }) {
@@ -63,7 +65,7 @@ test("a member gets what is kept, and word of what is not", async () => {
   expect(fetched).toHaveLength(1);
 });
 
-test("a member that has had 128 MB fetched for it gets no more from this line, and another one does", async () => {
+test("a member that has had 128 MB fetched for it gets no more from this line but 16 MB a day, and another one does", async () => {
   carries = 130 << 20;
   const other = (digit: number) => ({ ...wanted, sha256: `${digit}`.repeat(64) });
   expect((await ask("fetched", other(1))).status).toBe(404);
@@ -71,6 +73,13 @@ test("a member that has had 128 MB fetched for it gets no more from this line, a
   expect((await ask("kept")).status).toBe(200);
   expect((await say(JSON.stringify({ how: "fetched", wanted: other(3) }), "127.0.2.4")).status).toBe(404);
   expect(fetched).toHaveLength(2);
+  const answers: number[] = [];
+  for (let day = 0; day < 9; day++) {
+    waitedMs += 86_400_000;
+    answers.push((await ask("fetched", other(4))).status);
+  }
+  // The first takes 116 MB more than is there: as much as comes in seven days and some hours.
+  expect(answers).toEqual([404, ...Array(7).fill(503), 404]);
 });
 
 test("a stranger's connection is closed, and so is one that asks for something else", async () => {

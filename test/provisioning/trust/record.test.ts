@@ -119,11 +119,13 @@ test("an adoption of the full key admits a device with an expired or closed toke
   }
 });
 
-test("a revoked device is refused, known or not, and its admissions do not count", async () => {
+test("a revoked device is refused, known or not, whoever vouches, and its admissions do not count", async () => {
   const revocations = await revoke({ kind: "device", device: cellar.id, token: token.certificate.id, stays: [] });
-  expect(await judge(await recordOf(cellar), trustOf(elm.keys, [attic, cellar], { revocations }))).toBe(
-    "refused deviceRevoked",
-  );
+  const adopted = await recordOf(cellar, { adoption: await adoptionOf(cellar, 1) });
+  const admitted = await recordOf(cellar, { admissions: [await admit(elm.keys, cellar, attic)] });
+  for (const known of [[attic, cellar], [attic], []])
+    for (const record of [await recordOf(cellar), admitted, adopted])
+      expect(await judge(record, trustOf(elm.keys, known, { revocations }))).toBe("refused deviceRevoked");
   const vouched = await recordOf(attic, { admissions: [await admit(elm.keys, attic, cellar)] });
   expect(await judge(vouched, trustOf(elm.keys, [cellar], { revocations }))).toBe("refused tokenClosed");
 });
