@@ -8,7 +8,7 @@ import { type Change, isSameList, isSound, majorityOf, mostVoters } from "./list
 import type { LeaseMessage } from "./messages.ts";
 import { isOut } from "./silence.ts";
 import { activeGrants, isAlive, isVoter, type Proposal, send, type Turn, type View } from "./state.ts";
-import { compareBallots, dayMs, settleMs } from "./terms.ts";
+import { type Ballot, compareBallots, dayMs, settleMs, towards } from "./terms.ts";
 import { stateOf } from "./voter.ts";
 
 const resendMs = 1_000;
@@ -19,23 +19,29 @@ const pauseMs = 10_000;
 const countsAs = ({ list }: View, named: { founder: string; number: number }): boolean =>
   list.founder === named.founder && list.number === named.number;
 
+const mayPropose = ({ list, ended }: View, from: string, ballot: Ballot): boolean =>
+  ballot[1] === from && list.voters.includes(from) && !ended.has(from);
+
 const mayVote = (view: View, now: number): boolean =>
   isVoter(view) && view.isReady && activeGrants(view, now).length === 0;
 
 export function hearPrepare(turn: Turn, from: string, { list, ballot }: LeaseMessage & { type: "prepare" }): void {
   const { view, now } = turn;
-  if (ballot[1] !== from || !countsAs(view, list) || !mayVote(view, now)) return;
-  if (compareBallots(ballot, view.promised) > 0) view.promised = ballot;
+  if (!mayPropose(view, from, ballot) || !countsAs(view, list) || !mayVote(view, now)) return;
+  const reached = towards(view.promised, ballot);
+  if (compareBallots(reached, view.promised) > 0) view.promised = reached;
   send(turn, from, stateOf(view, now));
 }
 
 export function hearAccept(turn: Turn, from: string, message: LeaseMessage & { type: "accept" }): void {
   const { view, now } = turn;
   const { list, ballot, change } = message;
-  if (ballot[1] !== from || !countsAs(view, list) || !mayVote(view, now) || !isSound(view.list, change)) return;
-  if (compareBallots(ballot, view.promised) >= 0) {
-    view.promised = ballot;
-    view.accepted = { ballot, change };
+  if (!mayPropose(view, from, ballot) || !countsAs(view, list) || !mayVote(view, now) || !isSound(view.list, change))
+    return;
+  const reached = towards(view.promised, ballot);
+  if (compareBallots(reached, view.promised) >= 0) {
+    view.promised = reached;
+    if (reached === ballot) view.accepted = { ballot, change };
   }
   send(turn, from, stateOf(view, now));
   decide(turn);
@@ -53,13 +59,10 @@ export function workOnList(turn: Turn): void {
   if (now < view.changeAt || !mayVote(view, now) || !isMajorityHere(view)) return;
   const change = view.accepted?.change ?? (isFirst(view) ? wanted(view, now) : undefined);
   if (!change || isLeaseKnown(view, now)) return;
-  const round = Math.max(
-    0,
-    view.promised?.[0] ?? 0,
-    ...[...view.heard.values()].map(({ promised }) => promised?.[0] ?? 0),
-  );
+  const told = view.list.voters.map((id) => view.heard.get(id)?.promised?.[0] ?? 0);
+  const round = Math.max(view.promised?.[0] ?? 0, ...told) + 1;
   const proposal: Proposal = {
-    ...{ ballot: [round + 1, view.self], phase: "preparing", change, promises: new Map() },
+    ...{ ballot: towards(view.promised, [round, view.self]), phase: "preparing", change, promises: new Map() },
     ...{ sendAt: now, endsAt: now + patienceMs },
   };
   view.proposal = proposal;
@@ -124,9 +127,8 @@ export function hearPromise(turn: Turn, from: string, state: LeaseMessage & { ty
   const { proposal, list } = view;
   if (proposal?.phase !== "preparing" || !isSameList(state.list, list)) return;
   if (!list.voters.includes(from) || view.ended.has(from)) return;
-  const order = compareBallots(state.promised, proposal.ballot);
-  if (order > 0) postpone(turn);
-  if (order !== 0) return;
+  // One that has promised more is in nobody's way: a majority of the others will do.
+  if (compareBallots(state.promised, proposal.ballot) !== 0) return;
   const promises = new Map(proposal.promises).set(from, state.accepted);
   view.proposal = { ...proposal, promises };
   if (promises.size < majorityOf(list.voters.filter((id) => !view.ended.has(id)).length)) return;

@@ -3,7 +3,7 @@
 import { majorityOf } from "./list.ts";
 import { isOut, silentSince } from "./silence.ts";
 import { type Grant, isVoter, type Turn, type View } from "./state.ts";
-import { compareBallots, dayMs, mergeMs, mostSlots } from "./terms.ts";
+import { compareBallots, dayMs, mergeMs, mostSlots, towards } from "./terms.ts";
 
 /** Of whom a voter that may have forgotten something has not heard enough. */
 export function unheard(view: View, now: number): string[] {
@@ -48,7 +48,8 @@ export function settle(turn: Turn): void {
     const said = view.heard.get(id);
     if (!said || said.list.founder !== view.list.founder || said.list.number !== view.list.number) continue;
     if (compareBallots(said.accepted?.ballot, view.accepted?.ballot) > 0) view.accepted = said.accepted;
-    if (compareBallots(said.promised, view.promised) > 0) view.promised = said.promised;
+    if (said.promised && compareBallots(said.promised, view.promised) > 0)
+      view.promised = towards(view.promised, said.promised);
   }
   for (const grant of heard.flatMap((id) => view.heard.get(id)?.grants ?? [])) adopt(turn, grant);
   view.isReady = true;

@@ -92,6 +92,8 @@ function take(turn: Turn, event: Event): void {
       break;
     case "ended":
       view.ended = new Set(event.ids);
+      // Its proposals are heard no more.
+      if (view.promised && view.ended.has(view.promised[1])) view.promised = undefined;
       foundAnew(turn);
       break;
     case "ask":

@@ -37,6 +37,15 @@ export type Reason = {
 export type Ballot = readonly [round: number, id: string];
 export type Accepted = { readonly ballot: Ballot; readonly change: Change };
 
+/** Honest ones go up by one. One with the last round there is could never be outdone, and no list change any more. */
+const mostAhead = 1_000;
+
+/** Where a voter that has promised `promised` goes when it hears of `ballot`: there, or as far towards it as one word may take it. */
+export function towards(promised: Ballot | undefined, ballot: Ballot): Ballot {
+  const most = (promised?.[0] ?? 0) + mostAhead;
+  return ballot[0] <= most ? ballot : [most, ballot[1]];
+}
+
 export const compareBallots = (a: Ballot | undefined, b: Ballot | undefined): number => {
   if (!a || !b) return a ? 1 : b ? -1 : 0;
   return a[0] - b[0] || (a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0);

@@ -1,7 +1,11 @@
 // Rules of the core that take days, or a member that lies.
 import { expect, test } from "vitest";
 import { majorityOf, mayCountAgain } from "../../../../agent/cluster/leases/list.ts";
-import type { LeaseMessage } from "../../../../agent/cluster/leases/messages.ts";
+import {
+  decodeLeaseMessage,
+  encodeLeaseMessage,
+  type LeaseMessage,
+} from "../../../../agent/cluster/leases/messages.ts";
 import type { Effect, Event, Kept, View } from "../../../../agent/cluster/leases/state.ts";
 import { begin, step } from "../../../../agent/cluster/leases/step.ts";
 import { dayMs, leaseMs } from "../../../../agent/cluster/leases/terms.ts";
@@ -433,6 +437,87 @@ test("no list is followed whose number leaves no room for changes", () => {
   expect(core.view.list.number).toBe(2);
   core.hear(cellar, told({ founder: attic, number: 900, voters: [attic, cellar] }));
   expect(core.view.list.number).toBe(900);
+});
+
+const overTheWire = (message: LeaseMessage) => decodeLeaseMessage(Buffer.from(encodeLeaseMessage(message)));
+
+/** Voters that hear each other at once; `evil` answers by itself and says to each what it likes. */
+function parliament(evil: string, voters: string[], newcomers: string[]) {
+  const { list } = kept(...voters);
+  const everybody = [...voters, ...newcomers];
+  const cores = everybody
+    .filter((id) => id !== evil)
+    .map((self) => {
+      const own = voters.includes(self) ? { list, grants: [] } : undefined;
+      const core = new Core(
+        self,
+        own,
+        everybody.filter((id) => id !== self),
+      );
+      core.see("alive", ...everybody.filter((id) => id !== self));
+      core.view = { ...core.view, isReady: true };
+      return core;
+    });
+  const say = (message: LeaseMessage) => {
+    for (const core of cores) core.hear(evil, message);
+  };
+  /** `answer`: of the hostile one, to whatever it hears. */
+  const run = (ms: number, answer: (message: LeaseMessage) => LeaseMessage | undefined = () => undefined) => {
+    for (let left = ms; left > 0; left -= 500) {
+      for (const core of cores) core.run(500);
+      for (let round = 0; round < 4; round++)
+        for (const core of cores)
+          for (const effect of core.effects.splice(0)) {
+            if (effect.kind !== "send") continue;
+            const message = overTheWire(effect.message);
+            const said = effect.to === evil && message ? answer(message) : undefined;
+            if (said) core.hear(evil, said);
+            if (message) cores.find(({ view }) => view.self === effect.to)?.hear(core.view.self, message);
+          }
+    }
+  };
+  return { list, cores, say, run };
+}
+
+test.each([
+  ["a voter", shed, [attic, cellar, kitchen, shed]],
+  ["no voter", shed, [attic, cellar, kitchen]],
+])("%s that proposes by the last round there is, or boasts of it, keeps no list from changing", (_, evil, voters) => {
+  const { list, cores, say, run } = parliament(evil, voters, [porch, ...(voters.includes(evil) ? [] : [evil])]);
+  const named = { founder: list.founder, number: list.number };
+  const last: [number, string] = [0xffff_ffff, evil];
+  say({ type: "prepare", list: named, ballot: last });
+  say({ type: "accept", list: named, ballot: last, change: { op: "remove", id: cellar } });
+  say(told(list, { promised: last }));
+  run(2 * minute);
+  for (const { view } of cores) {
+    expect(view.list.voters).toEqual(expect.arrayContaining([attic, cellar, kitchen, porch]));
+    expect(view.promised?.[0] ?? 0).toBeLessThan(10_000);
+  }
+});
+
+test("a voter that pushes one of the others far ahead, round by round, parts it from none of them", () => {
+  const { list, cores, run } = parliament(shed, [attic, cellar, shed], [porch]);
+  const named = { founder: list.founder, number: list.number };
+  for (let round = 1; round <= 40; round++)
+    cores[0]!.hear(shed, { type: "prepare", list: named, ballot: [round * 1_000, shed] });
+  run(6 * minute);
+  for (const { view } of cores) expect(view.list.voters).toContain(porch);
+});
+
+test("a voter that says each time that it has promised more keeps no list from changing", () => {
+  const { list, cores, run } = parliament(shed, [attic, cellar, kitchen, shed], [porch]);
+  run(2 * minute, (message) =>
+    message.type === "prepare" ? told(list, { promised: [message.ballot[0] + 1, shed] }) : undefined,
+  );
+  for (const { view } of cores) expect(view.list.voters).toContain(porch);
+});
+
+test("what was promised to a voter that is gone for good binds nobody, after a restart neither", () => {
+  const { list } = kept(attic, cellar, kitchen);
+  const core = new Core(attic, { list, grants: [], promised: [0xffff_fffe, kitchen] }, [cellar]);
+  core.do({ kind: "ended", ids: [kitchen] });
+  expect(core.view.promised).toBeUndefined();
 });
 
 test("a member that comes and goes and never tells of its list stops nobody for longer than one that stays, until it has told", () => {
