@@ -30,6 +30,9 @@ export const brokerLimits = {
   /** Of a device, whatever the number of its connections. */
   messagesPerSecond: 20,
   burst: 200,
+  /** Packets of any kind, acknowledgements of all that is retained included. */
+  packetsPerSecond: 500,
+  packetBurst: 10_000,
   /** Retained topics of a device, which stay in memory. */
   retained: 64,
   subscriptions: 32,

@@ -62,11 +62,12 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const sessions = new WeakMap<Client, Session>();
   const inherited = new WeakSet<Buffer>();
   const lasting = options.sessions ?? new Sessions(limits);
-  const rate = new FairBucket({
-    perSource: { burst: limits.burst, perSecond: limits.messagesPerSecond },
-    maxSources: limits.connections,
-  });
-  const mayTalk = (device: string) => rate.admits({ key: device, network: "local" }, performance.now());
+  const makeRate = (burst: number, perSecond: number) => {
+    const bucket = new FairBucket({ perSource: { burst, perSecond }, maxSources: limits.connections });
+    return (device: string) => bucket.admits({ key: device, network: "local" }, performance.now());
+  };
+  const mayTalk = makeRate(limits.burst, limits.messagesPerSecond);
+  const maySend = makeRate(limits.packetBurst, limits.packetsPerSecond);
   /** Topics that are retained for each device, and when each came. */
   const retained = new Map<string, Map<string, number>>();
   const connections = new Map<string, number>();
@@ -251,7 +252,13 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     sockets.set(socket, from);
     socket.once("close", () => sockets.delete(socket));
     socket.setNoDelay(true);
-    limitPackets(socket, limits.packetBytes, () => refuse(device!, "packet.tooLarge"));
+    let broken: Denial = "packet.tooLarge";
+    const mayBegin = (firstByte: number) => {
+      if (maySend(device!) && (!makesWork(firstByte) || mayTalk(device!))) return true;
+      broken = "rate.tooHigh";
+      return false;
+    };
+    limitPackets(socket, limits.packetBytes, () => refuse(device!, broken), mayBegin);
     aedes.handle(socket);
   });
   await listen(server, address, port);
@@ -272,6 +279,9 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     },
   };
 }
+
+/** CONNECT, SUBSCRIBE and UNSUBSCRIBE (MQTT 3.1.1, 2.2.1): each may bring all that is retained, so they count like messages. */
+const makesWork = (firstByte: number): boolean => [1, 8, 10].includes(firstByte >> 4);
 
 /** Follows the last of all sessions. */
 export const endOfSessions = Buffer.alloc(0);

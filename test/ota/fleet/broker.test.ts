@@ -1,4 +1,4 @@
-import { connect as connectSocket } from "node:net";
+import { connect as connectSocket, type Socket } from "node:net";
 import { MqttClient } from "mqtt";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Broker, startBroker } from "../../../ota/fleet/broker.ts";
@@ -9,6 +9,7 @@ import { silentLog } from "../../../system/log.ts";
 const hood = "n".repeat(26);
 const attic = "a".repeat(26);
 const cellar = "c".repeat(26);
+const kitchen = "k".repeat(26);
 const members = new Map([
   ["127.0.0.2", attic],
   ["127.0.0.3", cellar],
@@ -24,7 +25,15 @@ beforeEach(async () => {
     neighborhood: hood,
     deviceOfAddress: (address) => members.get(address),
     log: silentLog,
-    limits: { connectionsPerDevice: 3, retained: 2, subscriptions: 2, burst: 10, messagesPerSecond: 1, returnMs: 300 },
+    limits: {
+      connectionsPerDevice: 3,
+      retained: 2,
+      subscriptions: 2,
+      burst: 10,
+      messagesPerSecond: 1,
+      packetBurst: 50,
+      returnMs: 300,
+    },
   });
 });
 afterEach(async () => {
@@ -183,10 +192,26 @@ test("the rate is a device's, however many connections it has and however often 
   for (let sent = 0; sent < 6; sent++) publish(first);
   for (let sent = 0; sent < 6; sent++) publish(second);
   await tooFast;
-  const again = await connectFrom("127.0.0.2", `${attic}.b`);
-  const stillTooFast = closed(again);
-  for (let sent = 0; sent < 3; sent++) publish(again);
-  await stillTooFast;
+  await expect(connectFrom("127.0.0.2", `${attic}.b`)).rejects.toThrow();
+});
+
+test("a device that subscribes, connects or acknowledges without end is cut off, and the others are served", async () => {
+  const asking = await connectFrom("127.0.0.2", attic);
+  const tooOften = closed(asking);
+  for (let sent = 0; sent < 12; sent++) asking.subscribe(`hamlet/${hood}/#`);
+  await tooOften;
+  await expect(connectFrom("127.0.0.2", attic)).rejects.toThrow();
+
+  const puback = Buffer.from([0x40, 2, 0, 9]);
+  const flooding = await connectFrom("127.0.0.3", cellar);
+  const flooded = closed(flooding);
+  (flooding.stream as Socket).write(Buffer.concat(Array.from({ length: 60 }, () => puback)));
+  await flooded;
+
+  members.set("127.0.0.4", kitchen);
+  const reader = await connectFrom("127.0.0.4", kitchen);
+  await reader.subscribeAsync(`hamlet/${hood}/#`);
+  members.delete("127.0.0.4");
 });
 
 const kept = (device: string, more: object = {}) => ({
