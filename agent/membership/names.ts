@@ -45,11 +45,11 @@ export const rename = (state: State, name: string): Step =>
  * that greets it knows it. Of two such devices the one with the lower id keeps the name. Once it is admitted, its name is its own.
  */
 export function yieldName(state: State, other: MemberRecord, called: string | undefined): Step {
-  const { own, self, members } = state;
+  const { own, self, members, yields = 0 } = state;
   const wanted = state.gaveWay ?? own.name;
   const proof = other.name === wanted ? ownReplacement(self, other) : undefined;
   if (proof !== undefined) return replace(state, proof, wanted);
-  if (own.admissions.length > 0) return [state, []];
+  if (own.admissions.length > 0 || yields >= mostYields) return [state, []];
   const isLater = other.name === own.name && other.admissions.length === 0 && other.id < self.id;
   const taken = new Set([own.name, ...[...members.values()].map(({ record }) => record.name)]);
   const name = isLater ? freeName(own.name, taken) : isNumbered(called, own.name) ? called : undefined;
@@ -57,11 +57,14 @@ export function yieldName(state: State, other: MemberRecord, called: string | un
   const message = `another member is called ${own.name}: this device is now ${name}`;
   const hint = "to choose names yourself, provision each device with its own";
   return chain(
-    { ...state, gaveWay: own.name },
+    { ...state, gaveWay: own.name, yields: yields + 1 },
     (before) => takeName(before, name),
     (after) => [after, [{ kind: "warn", code: "member.nameTaken", message, hint }]],
   );
 }
+
+/** Each time its record is written: as often as thirty devices that come with one name may need, and no member can cause more. */
+const mostYields = 32;
 
 /** Whether `name` is what `freeName` makes of `wanted`: nobody gives this device any other. */
 const isNumbered = (name: string | undefined, wanted: string): name is string => {

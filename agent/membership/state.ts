@@ -78,8 +78,9 @@ export type State = {
   readonly disputes: ReadonlyMap<string, { readonly devices: readonly string[]; readonly at: number }>;
   /** A member said that this device waits for adoption, and no member has admitted it since. */
   readonly isWaiting: boolean;
-  /** The name that this device gave up for a number, since it started. */
+  /** The name that this device gave up for a number, since it started, and how often it did so. */
   readonly gaveWay?: string;
+  readonly yields?: number;
   /** How often this device has gone above a number of its own since it started. */
   readonly climbs: number;
   /** When absences were last counted, by the clock that only grows. */

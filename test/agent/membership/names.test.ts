@@ -36,6 +36,17 @@ describe("a device that nobody has admitted yet", () => {
   });
 });
 
+test("a member that greets a device and never lets it in moves its name so often, and no more", () => {
+  const lower = (name: string) => other("a", [], name);
+  let [called, shadowed] = [state("b"), state("b")];
+  for (let number = 2; number < 1_000; number++) {
+    const stem = called.own.name.slice(0, 58);
+    [called] = yieldName(called, other("a", ["word"], "cellar"), `${stem}-${number}`);
+    [shadowed] = yieldName(shadowed, lower(shadowed.own.name), undefined);
+  }
+  for (const { own } of [called, shadowed]) expect(own.number).toBeLessThan(40);
+});
+
 test("a device that was admitted keeps its name, whatever others say", () => {
   for (const record of [other("a"), other("a", ["junk"])]) {
     expect(nameAfter(state("b", ["word"]), record, "attic-2")).toBe("attic");
