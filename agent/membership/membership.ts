@@ -19,6 +19,7 @@ import { step } from "./step.ts";
 import { type SignedFile, Store } from "./store.ts";
 import { dateOf, isClockBehind } from "./trust.ts";
 import {
+  mostForged,
   verifyAdopted,
   verifyAgain,
   verifyKept,
@@ -290,7 +291,7 @@ export class Membership {
   }
 
   async #revoke(documents: readonly string[]): Promise<boolean> {
-    const event = await verifyRevocations(this.#state, documents, this.#now().wallMs);
+    const event = await verifyRevocations(this.#state, documents, this.#now().wallMs, mostForged);
     const isNews = event.revocations !== this.#state.revocations;
     await this.#take(event);
     return isNews;

@@ -14,13 +14,18 @@ import { trustOf } from "./trust.ts";
 export const verifyRecord = (state: State, jws: string, wallMs: number): Promise<Judgement> =>
   judgeRecord(jws, trustOf(state, wallMs));
 
+/** Of what somebody hands over: each costs a signature. An honest member may have some of a root that was replaced. */
+export const mostForged = 8;
+
 /** What revocations say, and which members they put out. */
 export async function verifyRevocations(
   state: State,
   documents: readonly string[],
   wallMs: number,
+  mostRefused?: number,
 ): Promise<Event & { kind: "revocations" }> {
-  const { revocations, refused } = await addRevocations(state.revocations, documents, state.self.neighborhood);
+  const { neighborhood } = state.self;
+  const { revocations, refused } = await addRevocations(state.revocations, documents, neighborhood, mostRefused);
   const forged = refused.map(({ message }) => message);
   const out = new Map<string, string>();
   if (revocations !== state.revocations) {

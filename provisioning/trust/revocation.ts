@@ -83,15 +83,17 @@ export async function addRevocation(known: Revocations, jws: string, keys: Neigh
   return { ...apply(known, revocation, digest), documents, number: documents.at(-1)!.number };
 }
 
-/** Adds the valid documents, in any order, and returns the refusals of the others. */
+/** Adds the valid documents, in any order, and returns the refusals of the others. What follows on `mostRefused` of them is not read. */
 export async function addRevocations(
   known: Revocations,
   documents: readonly string[],
   keys: NeighborhoodKeys,
+  mostRefused = Number.POSITIVE_INFINITY,
 ): Promise<{ revocations: Revocations; refused: Refusal[] }> {
   let revocations = known;
   const refused: Refusal[] = [];
   for (const jws of documents) {
+    if (refused.length >= mostRefused) break;
     try {
       revocations = await addRevocation(revocations, jws, keys);
     } catch (error) {

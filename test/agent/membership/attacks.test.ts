@@ -133,6 +133,21 @@ test("t3-sybils: whatever members say, at most 5 MB a day are written for them, 
   expect(again.members().size).toBe(100);
 }, 60_000);
 
+test("t7-courier: of a hello full of forged revocations a few are looked at, and valid ones behind a few forged count", async () => {
+  await using world = await makeWorld({ adopt: "confirm" });
+  const { membership } = await world.know(await world.device("attic"));
+  const stranger = await world.evil("porch");
+  const record = await stranger.say();
+  const out = { kind: "token" as const, token: "00000000000000ee", stays: [] };
+  const forger = generateSigningKey();
+  const forged = await Promise.all(Array.from({ length: 100 }, (_, at) => world.revocation(at + 1, out, forger)));
+  const valid = await world.revocation(7, out);
+  await membership.receive({ record, revocations: [...forged, valid] });
+  expect(membership.revocations().number).toBe(0);
+  await membership.receive({ record, revocations: [...forged.slice(0, 3), valid] });
+  expect(membership.revocations().number).toBe(7);
+});
+
 test("no member that uses up what may be written delays a word of the root, nor undoes it by a power cut", async () => {
   await using world = await makeWorld({ maxDevices: 60 });
   const attic = await world.device("attic");
