@@ -123,7 +123,7 @@ async function compose(scope: Scope): Promise<Omit<MemberLife, "stop">> {
   const members = () => [...membership.members().values()];
   const reach = () => ({ members: members(), liveness: cluster.liveness(), paths, now: clock.now() });
   const rollout = () => rollouts.status();
-  const waiting = () => membership.pending().map(({ since: _, ...pending }) => pending);
+  const waiting = () => membership.pending().map(({ since: _, tokenId: __, ...pending }) => pending);
   const { broker, telemetry } = startReports(scope, { membership, alive, peers: () => peersOf(reach()), rollout });
   await joinSwarm(scope, { membership, alive });
   const tuning = await tune(scope, journal, kernel);

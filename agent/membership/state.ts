@@ -29,7 +29,15 @@ export type Member = {
   /** ms since 1970, by the root's clock. */
   tokenIssuedAt: number;
 };
-export type Pending = { id: string; name: string; deviceKey: string; code: string; because: string; since: number };
+export type Pending = {
+  id: string;
+  name: string;
+  deviceKey: string;
+  code: string;
+  because: string;
+  since: number;
+  tokenId: string;
+};
 
 /** A verified adoption, and the bytes that the root signed. */
 export type Adopted = { adoption: Adoption; jws: string };

@@ -102,19 +102,30 @@ test("a member that is dead is warned of until it is heard again; one in doubt i
   expect(kinds(play(state, say("dead"), { kind: "liveness", states: new Map() })[1])).toEqual(["clear member.dead"]);
 });
 
+const pending = (name: string, by = token): Event => {
+  const deviceKey = Buffer.from(name.padEnd(32)).toString("base64url");
+  return heard({
+    kind: "pending",
+    record: record(name, { deviceKey }),
+    token: by,
+    because: "needsConfirmation",
+    vouchers: [],
+  });
+};
+
+test("who makes devices by one token without end keeps those of another token from no place", () => {
+  const flood = Array.from({ length: 40 }, (_, index) => pending(`flood-${index}`));
+  const fresh = { ...token, id: "fresh" };
+  const mine = ["porch", "shed", "loft"];
+  const [state] = play(attic, ...flood, ...mine.map((name) => pending(name, fresh)), ...flood);
+  const waiting = [...state.pending.values()].map(({ name }) => name);
+  expect(waiting).toHaveLength(16);
+  expect(waiting).toEqual(expect.arrayContaining(mine));
+});
+
 test("at most sixteen devices wait, and those heard last ten minutes ago make room", () => {
-  const pending = (name: string): Event => {
-    const deviceKey = Buffer.from(name.padEnd(32)).toString("base64url");
-    return heard({
-      kind: "pending",
-      record: record(name, { deviceKey }),
-      token,
-      because: "needsConfirmation",
-      vouchers: [],
-    });
-  };
   const names = Array.from({ length: 17 }, (_, index) => `device-${index}`);
-  const [state] = play(attic, ...names.map(pending));
+  const [state] = play(attic, ...names.map((name) => pending(name)));
   expect([...state.pending.values()].map(({ name }) => name)).toEqual(names.slice(0, 16));
   const [later] = step(state, pending("late"), { wallMs: 5_000, monotonicMs: 600_001 });
   expect([...later.pending.values()].map(({ name }) => name)).toEqual(["late"]);
