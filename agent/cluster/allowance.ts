@@ -1,4 +1,4 @@
-// How much work the word of one member may cause the others: looks at those it accuses, refutations, news passed on.
+// How much work the word of one member may cause the others: looks at those it accuses, refutations, news passed on, its own records.
 // Pure.
 
 export type Allowance = { left: number; at: number };

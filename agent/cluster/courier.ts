@@ -21,13 +21,25 @@ const MOST_URGENT = 64;
 const REFUSED_FOR_MS = 60_000; // then ask again: a pending device may be admitted, a missing document may have come
 const MOST_REFUSED = 4_096;
 const MOST_REFUSED_OF_ONE = 64; // within a minute
+/** After so many fetches in a row that failed, or brought no revocation that is new, a source is asked once a second: never not at all. */
+const MOST_FRUITLESS = 8;
+const REST_MS = 1_000;
 
-type Lane = { isUrgent: boolean; waiting: Map<string, Summary>; isBusy: boolean };
+type Lane = {
+  isUrgent: boolean;
+  waiting: Map<string, Summary>;
+  isBusy: boolean;
+  fruitless: number;
+  restsUntil: number;
+};
 type Source = { lanes: [urgent: Lane, plain: Lane]; refused: Map<string, number> };
 
 const nameOf = ({ kind, id, number, digest }: Summary): string => `${kind} ${id} ${number} ${digest}`;
 const subjectOf = ({ kind, id }: Summary): string => `${kind} ${id}`;
-const makeLane = (isUrgent: boolean): Lane => ({ isUrgent, waiting: new Map(), isBusy: false });
+const makeLane = (isUrgent: boolean): Lane => ({
+  ...{ isUrgent, waiting: new Map(), isBusy: false },
+  ...{ fruitless: 0, restsUntil: Number.NEGATIVE_INFINITY },
+});
 
 export class Courier {
   readonly #o: CourierOptions;
@@ -55,6 +67,7 @@ export class Courier {
       const room = lane.isUrgent ? MOST_URGENT : MOST_WAITING;
       if (lane.waiting.size >= room || this.#isRefused(source, name)) continue;
       if (!this.#o.documents.knows(summary.kind) || !isNews(summary, held.get(subjectOf(summary)))) continue;
+      if (!this.#o.documents.isDue(summary)) continue;
       lane.waiting.set(name, summary);
     }
     if (source.lanes.some(({ waiting }) => waiting.size > 0)) this.#sources.set(from, source);
@@ -75,7 +88,8 @@ export class Courier {
   #work(): void {
     for (const [from, source] of this.#sources) {
       for (const lane of source.lanes) {
-        if (lane.isBusy || (!lane.isUrgent && this.#underWay.size >= AT_ONCE)) continue;
+        if (lane.isBusy || this.#o.monotonic() < lane.restsUntil) continue;
+        if (!lane.isUrgent && this.#underWay.size >= AT_ONCE) continue;
         const next = this.#next(lane);
         if (next) void this.#fetch(from, source, lane, ...next);
       }
@@ -87,7 +101,9 @@ export class Courier {
     for (const [name, summary] of waiting) {
       if (!isUrgent && this.#underWay.has(name)) continue;
       waiting.delete(name);
-      if (isNews(summary, this.#o.documents.summaryOf(summary.kind, summary.id))) return [name, summary];
+      const { documents } = this.#o;
+      if (isNews(summary, documents.summaryOf(summary.kind, summary.id)) && documents.isDue(summary))
+        return [name, summary];
     }
     return undefined;
   }
@@ -96,10 +112,12 @@ export class Courier {
     const { documents, fetch, publish, log } = this.#o;
     const { kind, id, digest } = summary;
     lane.isBusy = true;
+    let isFruitless = true;
     if (!lane.isUrgent) this.#underWay.add(name);
     try {
       const text = await fetch(from, kind, id);
       const outcome = await documents.offer(kind, text);
+      isFruitless = lane.isUrgent && outcome !== "new";
       const kept = documents.summaryOf(kind, id);
       if (outcome === "new" && kept) publish(kept);
       // Bytes that the summary does not name say nothing about the document that it names.
@@ -110,13 +128,20 @@ export class Courier {
       log.debug(`${kind} ${id} from ${from}: ${error instanceof Error ? error.message : error}`);
     } finally {
       lane.isBusy = false;
+      lane.fruitless = isFruitless ? lane.fruitless + 1 : 0;
+      if (lane.fruitless >= MOST_FRUITLESS) this.#rest(lane);
       this.#underWay.delete(name);
       // To the end of the line.
       this.#sources.delete(from);
-      if (source.refused.size > 0 || source.lanes.some((one) => one.isBusy || one.waiting.size > 0))
-        this.#sources.set(from, source);
+      const isInUse = (one: Lane) => one.isBusy || one.waiting.size > 0 || one.fruitless > 0;
+      if (source.refused.size > 0 || source.lanes.some(isInUse)) this.#sources.set(from, source);
       this.#work();
     }
+  }
+
+  #rest(lane: Lane): void {
+    lane.restsUntil = this.#o.monotonic() + REST_MS;
+    setTimeout(() => this.#work(), REST_MS).unref();
   }
 
   #note(refused: Map<string, number>, name: string, most: number): void {

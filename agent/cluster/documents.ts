@@ -9,6 +9,8 @@ export type DocumentKind = {
   /** Those that this member holds. */
   summaries(): Omit<Summary, "kind">[];
   get(id: string): string | undefined;
+  /** Whether a newer one would be taken now; absent if always. What is passed over is told again. */
+  isDue?(id: string): boolean;
   /** Verifies and keeps; resolves to "new" if something changed. */
   offer(jws: string): Promise<"new" | "known" | "refused">;
 };
@@ -35,6 +37,10 @@ export class Documents {
       ?.summaries()
       .find((one) => one.id === id);
     return summary && { kind, ...summary };
+  }
+
+  isDue({ kind, id }: Pick<Summary, "kind" | "id">): boolean {
+    return this.#kinds.get(kind)?.isDue?.(id) ?? true;
   }
 
   get(kind: string, id: string): string | undefined {

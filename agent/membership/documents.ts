@@ -14,6 +14,7 @@ export const recordKind = (membership: Membership, identity: Identity): Document
     const all = [...others, { id: identity.id, number: identity.number, jws: identity.jws }];
     return all.map(({ id, number, jws }) => ({ id, number, digest: digestOf(jws) }));
   },
+  isDue: (id) => membership.mayRenew(id),
   get: (id) => (id === identity.id ? identity.jws : membership.members().get(id)?.jws),
   async offer(record) {
     const outcome = await membership.receive({ record });

@@ -13,6 +13,7 @@ import { addAdoptions } from "./adoptions.ts";
 import { holderOf } from "./names.ts";
 import { waiting } from "./pending.ts";
 import { perform, saving } from "./perform.ts";
+import { mayRenew } from "./records.ts";
 import { addRejections, lasting } from "./rejections.ts";
 import type { Effect, Event, Member, Now, Pending, State, Task } from "./state.ts";
 import { step } from "./step.ts";
@@ -201,6 +202,12 @@ export class Membership {
 
   members(): ReadonlyMap<string, Member> {
     return this.#state.members;
+  }
+
+  /** Whether a newer record of this device would be taken now. */
+  mayRenew(id: string): boolean {
+    const known = this.#state.members.get(id);
+    return !known || mayRenew(known, this.#now());
   }
 
   pending(): Pending[] {

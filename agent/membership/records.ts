@@ -7,6 +7,7 @@ import type { RefusalCode } from "../../provisioning/trust/refusal.ts";
 import type { TokenCertificate } from "../../provisioning/trust/token.ts";
 import { wireguardKeyOf } from "../../provisioning/trust/wireguard-key.ts";
 import { overMaximum, takeAdmissions } from "./admissions.ts";
+import { type Allowance, spend } from "../cluster/allowance.ts";
 import { takeOwn } from "./clones.ts";
 import { disputeHint } from "./disputes.ts";
 import { call, nameFor, yieldName } from "./names.ts";
@@ -32,10 +33,10 @@ export function takeRecord(state: State, event: Event & { kind: "record" }, now:
     );
   }
   const known = state.members.get(judgement.record.id);
-  const isNews = !known || judgement.record.number > known.record.number;
+  const isNews = !known || (judgement.record.number > known.record.number && mayRenew(known, now));
   return chain(
     state,
-    (before) => (isNews ? accept(before, judgement, jws) : [before, []]),
+    (before) => (isNews ? accept(before, judgement, jws, now) : [before, []]),
     (after) => [after, countersign(after, judgement, now)],
     (after) => yieldName(after, judgement.record, event.called),
     (after) => takeAdmissions(after, event.admissions),
@@ -43,10 +44,15 @@ export function takeRecord(state: State, event: Event & { kind: "record" }, now:
   );
 }
 
-function accept(state: State, judgement: Accepted, jws: string): Step {
+/** Each record of a member makes all others look at their peers: one that signs ever new ones is heard now and then. */
+export const mayRenew = ({ renewals }: Member, { monotonicMs }: Pick<Now, "monotonicMs">): boolean =>
+  spend(renewals, monotonicMs) !== undefined;
+
+function accept(state: State, judgement: Accepted, jws: string, { monotonicMs }: Now): Step {
   const { id } = judgement.record;
   const known = state.members.get(id);
-  const [next, effects] = keepRecord(state, judgement, jws);
+  const renewals = known && spend(known.renewals, monotonicMs);
+  const [next, effects] = keepRecord(state, judgement, jws, { renewals });
   const pending = new Map(next.pending);
   pending.delete(id);
   const name = next.members.get(id)!.name;
@@ -62,7 +68,7 @@ export function keepRecord(
   state: State,
   { record, token, basis }: Accepted,
   jws: string,
-  kept: { name?: string | undefined; absentMs?: number } = {},
+  kept: { name?: string | undefined; absentMs?: number; renewals?: Allowance | undefined } = {},
 ): Step {
   const { id } = record;
   const known = state.members.get(id);
@@ -78,6 +84,7 @@ export function keepRecord(
     basis,
     tokenId: token.id,
     tokenIssuedAt: token.issuedAt,
+    renewals: kept.renewals ?? known?.renewals,
   };
   const named = known?.record.name === record.name ? known.name : (kept.name ?? wants);
   const next = call({ ...state, members: new Map(state.members).set(id, member) }, id, named);

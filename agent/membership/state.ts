@@ -9,6 +9,7 @@ import type { MemberRecord } from "../../provisioning/trust/record.ts";
 import type { Rejection } from "../../provisioning/trust/rejection.ts";
 import type { Revocations } from "../../provisioning/trust/revocation.ts";
 import type { TokenCertificate } from "../../provisioning/trust/token.ts";
+import type { Allowance } from "../cluster/allowance.ts";
 import type { State as Liveness } from "../cluster/news.ts";
 import type { WarningCode } from "../health/warning-codes.ts";
 
@@ -28,6 +29,8 @@ export type Member = {
   tokenId: string;
   /** ms since 1970, by the root's clock. */
   tokenIssuedAt: number;
+  /** How many more records of its own it may have the others take. */
+  renewals?: Allowance | undefined;
 };
 export type Pending = {
   id: string;

@@ -63,6 +63,8 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   const userspace = new Map<string, Userspace>();
   const made = new Set<string>();
   let isStopped = false;
+  /** The next time that peers are applied: those of every change until then. */
+  let applying: Promise<void> | undefined;
 
   // One queue: two plans made from the same reading would undo each other.
   const inTurn = makeQueue();
@@ -142,7 +144,11 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       for (const peer of acceptable(next).refused)
         log.warn(`left out peer ${peer.name}: its key or address is not its own`);
       wanted = [next];
-      return inTurn(() => apply());
+      applying ??= inTurn(() => {
+        applying = undefined;
+        return apply();
+      });
+      return applying;
     },
     drop: (keys) =>
       inTurn(async () => {

@@ -1,17 +1,17 @@
 import { expect, test } from "vitest";
 import { Courier } from "../../../agent/cluster/courier.ts";
-import { Documents } from "../../../agent/cluster/documents.ts";
+import { type DocumentKind, Documents } from "../../../agent/cluster/documents.ts";
 import { decodeMessage, type Summary } from "../../../agent/cluster/messages.ts";
 import { silentLog } from "../../../system/log.ts";
 import { digestOf, fakeStore } from "./members.ts";
 
-function courier(answer: (id: string, from: string) => string | Promise<string>) {
+function courier(answer: (id: string, from: string) => string | Promise<string>, more: Partial<DocumentKind> = {}) {
   const store = fakeStore();
   const asked: string[] = [];
   const published: Summary[] = [];
   const clock = { now: 0 };
   const it = new Courier({
-    documents: new Documents(store.kinds),
+    documents: new Documents(store.kinds.map((kind) => ({ ...kind, ...more }))),
     monotonic: () => clock.now,
     log: silentLog,
     publish: (summary) => published.push(summary),
@@ -58,6 +58,20 @@ test("a refused document is not fetched again within a minute, whichever member 
   expect(published).toEqual([]);
 });
 
+test("passes over what its kind would not take now, whoever tells of it, and blames nobody", async () => {
+  let isDue = true;
+  const { it, asked, published } = courier((id) => `${id} 1`, { isDue: () => isDue });
+  it.collect("cellar", [summary("first", 1), summary("second", 1)]);
+  isDue = false;
+  it.collect("kitchen", [summary("third", 1)]);
+  for (let turns = 0; turns < 3; turns++) await settle();
+  expect(asked).toEqual(["cellar record first"]);
+  isDue = true;
+  for (const from of ["cellar", "kitchen"]) it.collect(from, [summary("second", 1), summary("third", 1)]);
+  for (let turns = 0; turns < 3; turns++) await settle();
+  expect(published.map(({ id }) => id).sort()).toEqual(["first", "second", "third"]);
+});
+
 test("fetches a document with the same number and other bytes, for its kind to judge", async () => {
   const { it, store, asked } = courier(() => "x 1");
   store.put("rollout", "spring", 1, "mine 1");
@@ -101,6 +115,34 @@ test("t7-courier: a member that tells of thousands of documents, and answers for
       .sort(),
   ).toEqual(["record attic", "revocation rev"]);
   expect(asked.filter((one) => one.startsWith("mallory"))).toHaveLength(2);
+});
+
+test.each([
+  ["forged revocations", "revocation", () => "bad 1"],
+  [
+    "documents that it does not give",
+    "record",
+    () => {
+      throw new Error("404");
+    },
+  ],
+])("t7-courier: a member that tells of %s without end is asked for one a second", async (_, kind, answer) => {
+  const { it, asked, clock } = courier((id, from) => (from === "mallory" ? answer() : `${id} 1`));
+  for (let number = 0; number < 400; number++) {
+    it.collect("mallory", [{ ...summary(`x${number}`, 1), kind }]);
+    await settle();
+  }
+  expect(asked.length).toBeLessThan(12);
+  const before = asked.length;
+  for (let seconds = 0; seconds < 5; seconds++) {
+    clock.now += 1_000;
+    it.collect("mallory", []);
+    await settle();
+  }
+  expect(asked.length - before).toBe(5);
+  it.collect("honest", [{ ...summary("late", 1), kind }]);
+  await settle();
+  expect(asked.at(-1)).toBe(`honest ${kind} late`);
 });
 
 test("t7-courier: a member that gives wrong bytes under the name of a document does not keep it from coming by another", async () => {

@@ -133,6 +133,29 @@ test("t3-sybils: whatever members say, at most 5 MB a day are written for them, 
   expect(again.members().size).toBe(100);
 }, 60_000);
 
+test("a member that signs a new record with every breath is heard now and then, and its last one in the end", async () => {
+  await using world = await makeWorld();
+  const { membership } = await world.know(await world.device("attic"));
+  const mallory = await world.evil("mallory");
+  let told = 0;
+  const reading = (async () => {
+    for await (const { kind } of membership.tasks) if (kind === "members") told++;
+  })();
+  const say = async (number: number) => {
+    const endpoints = [`192.0.2.1:${1_000 + number}`];
+    await membership.receive({ record: await mallory.say({ number, endpoints }) });
+  };
+  for (let number = 2; number < 80; number++, world.now += 10) await say(number);
+  expect(membership.mayRenew(mallory.id)).toBe(false);
+  world.now += 5_000;
+  expect(membership.mayRenew(mallory.id)).toBe(true);
+  await say(80);
+  expect(membership.members().get(mallory.id)?.record.number).toBe(80);
+  await membership.stop();
+  await reading;
+  expect(told).toBeLessThan(12);
+});
+
 test("t7-courier: of a hello full of forged revocations a few are looked at, and valid ones behind a few forged count", async () => {
   await using world = await makeWorld({ adopt: "confirm" });
   const { membership } = await world.know(await world.device("attic"));
