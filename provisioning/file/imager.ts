@@ -9,6 +9,7 @@ import { wordsForNo, wordsForYes } from "../../system/environment.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import { explainIssues } from "../../system/files.ts";
 import { DeviceName } from "../trust/fields.ts";
+import { countryTrouble } from "./country.ts";
 import type { ImagerSettings } from "./imager-settings.ts";
 import { maxSshKeys, Network } from "./provision-file.ts";
 import { parseSshKey, type SshKeyLine } from "./ssh-key.ts";
@@ -28,6 +29,7 @@ const User = z.looseObject({
 });
 const UserData = z.looseObject({
   hostname: z.string().optional(),
+  fqdn: z.string().optional(),
   timezone: z.string().optional(),
   user: z.union([User, z.string()]).optional(),
   users: z.array(z.union([User, z.string()])).optional(),
@@ -37,7 +39,8 @@ const UserData = z.looseObject({
 const AccessPoint = z.looseObject({
   password: z.string().optional(),
   hidden: z.string().optional(),
-  auth: z.looseObject({ password: z.string().optional() }).optional(),
+  mode: z.string().optional(),
+  auth: z.looseObject({ password: z.string().optional(), "key-management": z.string().optional() }).optional(),
 });
 const Links = z
   .record(
@@ -69,16 +72,17 @@ function readUserData(text: string): ImagerFindings {
   const users = [data.user, ...(data.users ?? [])].filter((user) => typeof user === "object");
 
   // cloud-init accepts a whole domain name and capitals; a device's name is one label in lower case.
-  const hostname = data.hostname?.split(".")[0]?.toLowerCase();
+  const given = data.hostname ?? data.fqdn;
+  const hostname = given?.split(".")[0]?.toLowerCase();
   const name = hostname === undefined ? undefined : DeviceName.safeParse(hostname);
-  if (name && !name.success) warnings.push(`the hostname '${data.hostname}' ${name.error.issues[0]?.message}`);
+  if (name && !name.success) warnings.push(`the hostname '${given}' ${name.error.issues[0]?.message}`);
 
   const { timezone } = data;
   const trouble = timezone && zoneTrouble(timezone);
   if (trouble) warnings.push(`the time zone '${timezone}' ${trouble}`);
 
-  const given = [...(data.ssh_authorized_keys ?? []), ...users.flatMap((user) => user.ssh_authorized_keys ?? [])];
-  const lines = [...new Set(given.flatMap((text) => text.split(/[\r\n]+/)).filter((line) => line.trim() !== ""))];
+  const keys = [...(data.ssh_authorized_keys ?? []), ...users.flatMap((user) => user.ssh_authorized_keys ?? [])];
+  const lines = [...new Set(keys.flatMap((text) => text.split(/[\r\n]+/)).filter((line) => line.trim() !== ""))];
   const parsed = lines.map(parseSshKey).filter((key): key is SshKeyLine => !("trouble" in key));
   const good = [...new Set(parsed.map(({ line }) => line))].slice(0, maxSshKeys);
   const refused = lines.length - parsed.length;
@@ -90,6 +94,8 @@ function readUserData(text: string): ImagerFindings {
   const hasPassword = users.some((user) => user.passwd ?? user.plain_text_passwd ?? user.hashed_passwd);
   // With a key, the password would only be a second way to log in.
   if (hasPassword && good.length === 0) warnings.push("passwords are not supported: give an SSH key");
+  const unused = ownersWishes(data);
+  if (unused.length > 0) warnings.push(`not used from user-data: ${unused.join(", ")}`);
   const notes = ["keyboard", "locale", "write_files", "rpi"].filter((key) => key in data);
   return {
     settings: {
@@ -106,27 +112,59 @@ function readUserData(text: string): ImagerFindings {
   };
 }
 
+/** Of cloud-init, and not written by Imager. */
+const neverApplied = [
+  ...["bootcmd", "ca-certs", "ca_certs", "chpasswd", "disk_setup", "fs_setup", "groups", "mounts", "ntp"],
+  ...[
+    "package_reboot_if_required",
+    "package_update",
+    "package_upgrade",
+    "phone_home",
+    "power_state",
+    "ssh_keys",
+    "swap",
+  ],
+];
+/** What Imager itself writes, for its own system. */
+const byImager = {
+  packages: /^avahi-daemon$/,
+  runcmd: /systemctl[ ,]enable[ ,]--now[ ,]ssh|rfkill|regdom|raspi-config|imager_custom|userconf/i,
+};
+
+function ownersWishes(data: Record<string, unknown>): string[] {
+  const more = Object.entries(byImager).filter(([key, own]) =>
+    [data[key] ?? []].flat().some((one) => !own.test(String(one))),
+  );
+  return [...neverApplied.filter((key) => key in data), ...more.map(([key]) => key)];
+}
+
 function readNetworkConfig(text: string): ImagerFindings {
   const whole = readYaml("network-config", text, z.looseObject({ network: z.unknown().optional() }));
   const config = checkShape("network-config", whole.network ?? whole, NetworkConfig);
   const links = Object.values(config.wifis ?? {}).filter((link) => typeof link === "object");
-  const warnings = unusedSettings({ ...config.ethernets, ...config.wifis });
+  const other = Object.keys(config).filter((key) => !["version", "renderer", "ethernets", "wifis"].includes(key));
+  const warnings = unusedSettings({ ...config.ethernets, ...config.wifis }, other);
   const found = links.flatMap((link) =>
     Object.entries(link["access-points"] ?? {}).map(([ssid, point]) => ({ ssid, point, link })),
   );
   const [first] = found;
   if (!first) return { settings: {}, warnings, notes: [] };
+  const foreign = foreignTo(first.point);
+  if (foreign !== undefined) {
+    warnings.push(`the Wi-Fi ${foreign}, which is not supported`);
+    return { settings: {}, warnings, notes: [] };
+  }
   if (found.length > 1) warnings.push("only the first Wi-Fi is used");
   const country = first.link["regulatory-domain"]?.toUpperCase();
-  if (country && !/^[A-Z]{2}$/.test(country))
-    warnings.push(`the country '${country}' is not a code of two letters, such as DE`);
+  // 00 is the kernel's code for "anywhere".
+  const trouble = country && country !== "00" ? countryTrouble(country) : undefined;
+  if (trouble !== undefined) warnings.push(`the country '${country}' ${trouble}`);
   const secret = first.point.password ?? first.point.auth?.password ?? "";
   const network = Network.safeParse({
     wifi: {
       ssid: ssidOf(first.ssid),
       ...(/^[0-9a-fA-F]{64}$/.test(secret) ? { psk: secret.toLowerCase() } : secret !== "" && { password: secret }),
-      // 00 is the kernel's code for "anywhere"; it fails the pattern.
-      ...(country && /^[A-Z]{2}$/.test(country) && { country }),
+      ...(country && country !== "00" && trouble === undefined && { country }),
       ...(wordsForYes.includes(first.point.hidden?.toLowerCase() ?? "") && { hidden: true }),
     },
   });
@@ -135,21 +173,42 @@ function readNetworkConfig(text: string): ImagerFindings {
   return { settings: {}, warnings, notes: [] };
 }
 
+/** Why this system cannot join it: its password would be taken for another kind of password. */
+function foreignTo({ mode, auth }: z.infer<typeof AccessPoint>): string | undefined {
+  const management = auth?.["key-management"];
+  if (management !== undefined && !["none", "psk", "psk-sha256", "sae"].includes(management))
+    return `has a login (${management})`;
+  if (auth && ["method", "identity", "client-certificate"].some((key) => key in auth)) return "has a login (802.1X)";
+  return mode === undefined || mode === "infrastructure" ? undefined : `is of the mode ${mode}`;
+}
+
 /** Imager itself sets DHCP. People add more by hand, in the syntax of netplan, and none of that is supported here. */
-function unusedSettings(links: Record<string, object | string>): string[] {
+function unusedSettings(links: Record<string, object | string>, other: string[]): string[] {
   const isUsed = (name: string, value: unknown): boolean =>
     /^dhcp[46]$/.test(name)
       ? !wordsForNo.includes(String(value).toLowerCase())
       : ["optional", "regulatory-domain", "access-points", "match", "set-name"].includes(name);
-  const unused = Object.entries(links).flatMap(([link, settings]) =>
+  const ofLinks = Object.entries(links).flatMap(([link, settings]) =>
     typeof settings === "string"
       ? []
-      : Object.entries(settings).flatMap(([name, value]) => (isUsed(name, value) ? [] : [`${name} of ${link}`])),
+      : Object.entries(settings).flatMap(([name, value]) =>
+          isUsed(name, value) ? ofPoints(name, value).map((one) => `${one} of ${link}`) : [`${name} of ${link}`],
+        ),
   );
-  return unused.length === 0
-    ? []
-    : [`not used from network-config: ${unused.join(", ")}; set a static address with hamlet provision`];
+  const unused = [...new Set([...ofLinks, ...other])];
+  if (unused.length === 0) return [];
+  const isAddress = unused.some((one) => /^(addresses|gateway[46]|nameservers|routes|dhcp[46]) of /.test(one));
+  const instead = isAddress ? "; set a static address with hamlet provision" : "";
+  return [`not used from network-config: ${unused.join(", ")}${instead}`];
 }
+
+/** Without their names, which strangers need not read. */
+const ofPoints = (name: string, points: unknown): string[] =>
+  name !== "access-points"
+    ? []
+    : Object.values(Object(points) as object).flatMap((point) =>
+        Object.keys(Object(point)).filter((key) => !["password", "hidden", "auth", "mode"].includes(key)),
+      );
 
 /** Imager escapes each byte above ASCII as `\xHH`, which YAML reads as one character: together they are UTF-8 again. */
 function ssidOf(text: string): string {

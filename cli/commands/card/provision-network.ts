@@ -1,5 +1,6 @@
 // The network options of `provision`: Wi-Fi, and a static address on one of the device's links.
 import { isIPv4 } from "node:net";
+import { countryTrouble } from "../../../provisioning/file/country.ts";
 import { linkPatterns, type Network } from "../../../provisioning/file/provision-file.ts";
 import { readTextFile } from "../../../system/json-file.ts";
 import { type Command, type Option, text, usageError, type Values } from "../../terminal/command.ts";
@@ -37,7 +38,9 @@ export async function readNetwork(command: Command, values: Values): Promise<Net
   if (on !== "wifi" && on !== "cable") throw usageError(command, `--address-on must be wifi or cable, not '${on}'`);
   if (address === undefined && (gateway ?? dns ?? values["address-on"]) !== undefined)
     throw usageError(command, "--address is missing");
-  const country = text(values, "wifi-country");
+  const country = text(values, "wifi-country")?.toUpperCase();
+  const trouble = country === undefined ? undefined : countryTrouble(country);
+  if (trouble !== undefined) throw usageError(command, `--wifi-country ${text(values, "wifi-country")} ${trouble}`);
   const passwordPath = text(values, "wifi-password-file");
   if (ssid === undefined && (country ?? passwordPath) !== undefined)
     throw usageError(command, "--wifi-ssid is missing");

@@ -135,7 +135,7 @@ test("wifi-static: unsupported settings in network-config are named", () => {
   expect(warnings).toEqual([
     "not used from network-config: dhcp4 of eth0, addresses of eth0, gateway4 of eth0, nameservers of eth0; " +
       "set a static address with hamlet provision",
-    "the country 'GERMANY' is not a code of two letters, such as DE",
+    "the country 'GERMANY' is not the code of a country, such as DE",
   ]);
 });
 
@@ -160,3 +160,35 @@ test.each([
     expect(said).not.toContain("secretpw");
   },
 );
+
+test("the name may be a whole domain name", () => {
+  expect(readImagerFiles({ userData: "fqdn: Attic.example.org\n" })).toMatchObject({ settings: { name: "attic" } });
+});
+
+test.each([
+  ["packages:\n- avahi-daemon\n- mosquitto\n", "packages"],
+  ["runcmd:\n- [systemctl, enable, --now, ssh]\n- poweroff\n", "runcmd"],
+  ["ntp: {servers: [192.168.1.1]}\n", "ntp"],
+  ["swap: {filename: /swap, size: 1G}\nmounts: []\n", "mounts, swap"],
+  ["chpasswd: {expire: false}\n", "chpasswd"],
+])("what the owner asks for in user-data and does not get is named: %j", (userData, names) => {
+  expect(readImagerFiles({ userData }).warnings).toEqual([`not used from user-data: ${names}`]);
+});
+
+test.each([
+  ["network: {version: 2, vlans: {vlan7: {id: 7, link: eth0}}}", "vlans"],
+  ["network: {version: 1, config: [{type: physical, name: eth0}]}", "config"],
+  ["wifis: {wlan0: {access-points: {home: {password: secret123, bssid: '02:00:00:00:00:01'}}}}", "bssid of wlan0"],
+])("what the owner asks for in network-config and does not get is named: %s", (networkConfig, names) => {
+  expect(readImagerFiles({ networkConfig }).warnings).toEqual([`not used from network-config: ${names}`]);
+});
+
+test.each([
+  ["{auth: {key-management: eap, method: peap, identity: me, password: secret123}}", "has a login (eap)"],
+  ["{auth: {method: ttls, identity: me, password: secret123}}", "has a login (802.1X)"],
+  ["{mode: ap, password: secret123}", "is of the mode ap"],
+])("a Wi-Fi that this system cannot join is not taken for one with a password: %s", (point, why) => {
+  const networkConfig = `wifis: {wlan0: {access-points: {home: ${point}}}}`;
+  const { settings: found, warnings } = readImagerFiles({ networkConfig });
+  expect([found, warnings]).toEqual([{}, [`the Wi-Fi ${why}, which is not supported`]]);
+});
