@@ -9,6 +9,7 @@ import { type ImageJson, imageJsonPath, parseImageJson, provisionPath } from "..
 import { provisionBlockBytes } from "../boards.ts";
 import { type FoundFile, findFatFile } from "../disk/fat.ts";
 import { sectorBytes } from "../disk/gpt.ts";
+import { magicBytes, packedImage, packingOf } from "../disk/packed.ts";
 import { type ReadAt, readExtents, readerOf } from "../disk/read-at.ts";
 import { readTable } from "../disk/table.ts";
 
@@ -74,6 +75,10 @@ async function findInImage(handle: FileHandle, path: string): Promise<ProvisionB
   const readAt = readerOf(handle);
   const table = await readTable(readAt);
   const first = table?.partitions[0];
+  if (!table) {
+    const by = packingOf(await readAt(0, magicBytes));
+    if (by) throw packedImage(path, by);
+  }
   if (!table || !first?.isFat) throw notOurs(path, "it has no partition table that begins with a FAT partition");
   const start = first.firstSector * sectorBytes;
   const fileOf = async (name: string): Promise<FoundFile> => {

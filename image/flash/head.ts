@@ -5,6 +5,7 @@ import { type ImageJson, imageJsonPath, parseImageJson } from "../assemble/image
 import { blockBytes } from "../disk/block.ts";
 import { readFatFile } from "../disk/fat.ts";
 import { sectorBytes } from "../disk/gpt.ts";
+import { magicBytes, packedImage, packingOf } from "../disk/packed.ts";
 import type { ReadAt } from "../disk/read-at.ts";
 import { readTable } from "../disk/table.ts";
 import type { Region } from "./needed.ts";
@@ -19,6 +20,8 @@ export async function readHead(readAt: ReadAt, name: string): Promise<ImageHead>
   const partitions = await readPartitions(readAt);
   const bytes = partitions[0] && (await readFatFile(readAt, partitions[0].offset, imageJsonPath, 64 << 10));
   if (!bytes) {
+    const by = packingOf(await readAt(0, magicBytes));
+    if (by) throw packedImage(name, by);
     throw new HamletError("image.notOurs", `${name} is not a Hamlet image: it has no ${imageJsonPath}`, {
       hint: "make one with `hamlet image build`; other systems' images are written by dd or their own tool",
     });

@@ -4,13 +4,12 @@ import { Readable } from "node:stream";
 import { constants, createZstdDecompress } from "node:zlib";
 import { describeError, errnoOf, HamletError } from "../../system/error.ts";
 import { startProgram } from "../../system/program.ts";
+import { packingOf } from "../disk/packed.ts";
 
-type Compression = "zstd" | "xz";
-
-export function compressionOf(start: Buffer): Compression | undefined {
-  if (start.length >= 4 && start.readUInt32LE(0) === 0xfd2fb528) return "zstd";
-  if (start.subarray(0, 6).equals(Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]))) return "xz";
-  return undefined;
+/** What can be unpacked here. */
+export function compressionOf(start: Buffer): "zstd" | "xz" | undefined {
+  const by = packingOf(start);
+  return by === "zstd" || by === "xz" ? by : undefined;
 }
 
 /** The default limit of `zstd -d`; a frame may ask for 2 GiB. */

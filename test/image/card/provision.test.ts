@@ -87,6 +87,20 @@ test.each(["", "hello", "x".repeat(100_000)])("a file that is not an image is re
   expect(await readFile(image, "utf8")).toBe(content);
 });
 
+test.each([
+  ["xz", "fd377a585a0000", "xz --decompress --keep"],
+  ["zstd", "28b52ffd04", "zstd --decompress"],
+  ["gzip", "1f8b0800", "gunzip --keep"],
+  ["zip", "504b0304", "unzip"],
+])("an image that is still compressed by %s is told from a file that is none", async (by, magic, unpack) => {
+  await writeFile(image, Buffer.concat([Buffer.from(magic, "hex"), Buffer.alloc(4_096)]));
+  await expect(provisionImage(image, block)).rejects.toMatchObject({
+    code: "image.notOurs",
+    message: `${image} is compressed (${by})`,
+    hint: `unpack it first: ${unpack} ${image}`,
+  });
+});
+
 test("a missing file and an empty folder are refused", async () => {
   await expect(provisionImage(join(folder, "none.img"), block)).rejects.toMatchObject({ code: "image.notOurs" });
   await expect(provisionImage(folder, block)).rejects.toMatchObject({ code: "image.notOurs" });

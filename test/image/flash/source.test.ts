@@ -2,7 +2,7 @@ import { execFile, execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { constants, zstdCompressSync } from "node:zlib";
+import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Extent } from "../../../image/flash/needed.ts";
 import { openImage } from "../../../image/flash/source.ts";
@@ -54,6 +54,13 @@ test("zstd is recognized by its first bytes, in one frame or several", async () 
   expect((await readAll(await packed(zstd(image)))).bytes.equals(image)).toBe(true);
   const frames = [0, 5_000_000, 5_000_001].map((at, index, all) => zstd(image.subarray(at, all[index + 1])));
   expect((await readAll(await packed(Buffer.concat(frames)))).bytes.equals(image)).toBe(true);
+});
+
+test("a compression that is not unpacked here is named", async () => {
+  await expect(readAll(await packed(gzipSync(image.subarray(0, 9_000))))).rejects.toMatchObject({
+    code: "image.notOurs",
+    message: expect.stringContaining("is compressed (gzip)"),
+  });
 });
 
 test.skipIf(lacks("xz"))("xz is recognized by its first bytes", async () => {
