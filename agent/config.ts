@@ -133,16 +133,18 @@ export const AgentConfig = z.strictObject({
 export type AgentConfig = z.infer<typeof AgentConfig>;
 
 /**
- * Reads the config in `path`; without a file, all settings have their defaults. Throws `config.invalid`, which names each bad key
+ * Reads the config in `path`; without a file, all settings have their defaults, unless somebody `isNamed` it. Throws `config.invalid`, which names each bad key
  * or the position of a syntax error.
  */
-export async function readConfig(path: string): Promise<AgentConfig> {
+export async function readConfig(path: string, { isNamed = false } = {}): Promise<AgentConfig> {
   const json = await readJsonFile(path, { isUnique: true }).catch((cause: unknown) => {
     if (!(cause instanceof HamletError)) throw cause;
     const hint =
       cause.code === "file.invalid" ? "correct it in an editor, or remove the file to use the defaults" : cause.hint;
     throw new HamletError("config.invalid", cause.message, { ...(hint !== undefined && { hint }) });
   });
+  if (json === undefined && isNamed)
+    throw new HamletError("config.invalid", `${path} does not exist`, { hint: "check --config or HAMLET_CONFIG" });
   const parsed = AgentConfig.safeParse(json ?? {});
   if (parsed.success) return parsed.data;
   throw new HamletError("config.invalid", `${path}: ${explainIssues(parsed.error)}`, {
@@ -150,9 +152,16 @@ export async function readConfig(path: string): Promise<AgentConfig> {
   });
 }
 
+/** What the image or the machine says, and a provision file cannot change. */
+const fixed = ["name", "board", "release", "stateFolder", "runtimeFolder", "provisionFile"] as const;
+
+/** Settings in the provision file's part that have no effect. */
+export const fixedIn = (part: unknown): string[] => (isPlain(part) ? fixed.filter((key) => key in part) : []);
+
 /** Overlays `config` with the provision file's part. Throws `config.invalid`. */
 export function overlayConfig(config: AgentConfig, part: unknown): AgentConfig {
-  const merged = AgentConfig.safeParse(merge(config, part ?? {}));
+  const kept = Object.fromEntries(fixed.map((key) => [key, config[key]]));
+  const merged = AgentConfig.safeParse({ ...Object(merge(config, part ?? {})), ...kept });
   if (merged.success) return merged.data;
   throw new HamletError("config.invalid", `the provision file's config: ${explainIssues(merged.error)}`, {
     hint: "provision the device again with a valid config",

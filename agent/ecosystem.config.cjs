@@ -15,8 +15,8 @@ module.exports = {
         // As in units/hamlet-agent.service.
         ...["--max-semi-space-size=1", "--optimize-for-size", "--lite-mode"],
         "dist/agent.mjs",
-        // HAMLET_CONFIG may name another file; agent/config.ts describes the settings.
-        ...["--config", resolve(process.env.HAMLET_CONFIG || "/etc/hamlet/agent.json")],
+        // In place of /etc/hamlet/agent.json; agent/config.ts describes the settings.
+        ...(process.env.HAMLET_CONFIG ? ["--config", resolve(process.env.HAMLET_CONFIG)] : []),
       ],
       env: {
         MALLOC_ARENA_MAX: "1",

@@ -22,9 +22,9 @@ import { makeAskedReset } from "./api/asked-reset.ts";
 import { makeOwnStatus } from "./api/own-status.ts";
 import { actionsOf, serveRequests } from "./api/requests.ts";
 import { startApi } from "./api/server.ts";
-import { type AgentConfig, overlayConfig, readConfig } from "./config.ts";
+import { type AgentConfig, fixedIn, overlayConfig, readConfig } from "./config.ts";
 import type { ServePage } from "./discovery/door.ts";
-import { readLinks } from "./discovery/links.ts";
+import { notLinks, readLinks } from "./discovery/links.ts";
 import { makePublicDoor } from "./discovery/public-door.ts";
 import { offerInternalDisk, warnOfBadConfig, warnOfNoIdentity, warnOfProblems } from "./health/at-start.ts";
 import { warnOfDamage } from "./health/damage.ts";
@@ -49,14 +49,11 @@ const warnings = new Warnings(clock, log);
 await main().catch(die);
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      config: { type: "string", default: settingOf(process.env, "HAMLET_CONFIG") ?? "/etc/hamlet/agent.json" },
-    },
-  });
+  const { values } = parseArgs({ options: { config: { type: "string" } } });
+  const named = values.config ?? settingOf(process.env, "HAMLET_CONFIG");
   const zone = process.env["TZ"] || (await findZone());
   if (zone !== undefined) process.env["TZ"] = zone;
-  const base = await readConfig(values.config);
+  const base = await readConfig(named ?? "/etc/hamlet/agent.json", { isNamed: named !== undefined });
   const files = agentFilesIn(base.stateFolder);
   const isImage = existsSync("/run/hamlet-disk");
   const identity = await identify(base, isImage);
@@ -118,6 +115,7 @@ async function main(): Promise<void> {
   const watching = watchNetwork({
     ...{ warnings, clock, log },
     hasNetwork: () => readLinks(config.link.interfaces).length > 0,
+    notLinks: () => notLinks(config.link.interfaces ?? []),
   });
   const listening = watchWifi({ warnings, clock, log, command: () => provisionAgain(source.publicStatus().name) });
 
@@ -209,8 +207,14 @@ async function identify(base: AgentConfig, isImage: boolean): Promise<Identity |
 }
 
 function configOf(base: AgentConfig, identity: Identity | undefined): AgentConfig {
+  const part = identity?.provision.config;
+  const idle = fixedIn(part);
+  if (idle.length > 0) {
+    const message = `the provision file's config cannot set ${idle.join(", ")}`;
+    warnings.raise("config.invalid", message, "the name is set by hamlet rename, the rest by the image", "fixed");
+  }
   try {
-    return overlayConfig(base, identity?.provision.config);
+    return overlayConfig(base, part);
   } catch (error) {
     if (!(error instanceof HamletError)) throw error;
     warnOfBadConfig(warnings, error);

@@ -23,7 +23,7 @@ export function chooseLinks(
   return Object.entries(found).flatMap(([name, addresses = []]) => {
     if (only ? !only.includes(name) : containerNames.test(name)) return [];
     const fact = facts(name);
-    if (!fact || fact.type !== ethernet || fact.flags & pointToPoint || !(fact.flags & multicast)) return [];
+    if (!isLink(fact)) return [];
     const own = addresses.filter((entry) => !entry.internal);
     if (own.length === 0) return [];
     const sorted = own.map(({ address, cidr }) => ({ address, bits: Number(cidr?.split("/")[1] ?? 128) }));
@@ -31,8 +31,15 @@ export function chooseLinks(
   });
 }
 
+const isLink = (fact: Facts | undefined): fact is Facts =>
+  fact !== undefined && fact.type === ethernet && !(fact.flags & pointToPoint) && (fact.flags & multicast) !== 0;
+
 export const readLinks = (only?: readonly string[]): LinkInterface[] =>
   chooseLinks(networkInterfaces(), readFacts, only);
+
+/** Which of the names are of no link: mistyped, unplugged, or of a tunnel. */
+export const notLinks = (names: readonly string[], facts = readFacts): string[] =>
+  names.filter((name) => !isLink(facts(name)));
 
 function readFacts(name: string): Facts | undefined {
   try {

@@ -14,11 +14,31 @@ export function watchNetwork(options: {
   log: Log;
   /** Whether any link is up and has an address. */
   hasNetwork(): boolean;
+  /** Names in the configuration that are of no link. */
+  notLinks?(): string[];
 }): { stop(): void; look(): Promise<void> } {
-  const { warnings, clock, log, hasNetwork } = options;
+  const { warnings, clock, log, hasNetwork, notLinks = () => [] } = options;
+  /** Since when. */
+  const missing = new Map<string, number>();
   let lastSeen = clock.monotonic();
+  // Otherwise a mistyped name looks like a cable that is not plugged in.
+  const lookForLinks = (now: number) => {
+    const names = notLinks();
+    for (const name of [...missing.keys()].filter((one) => !names.includes(one))) {
+      missing.delete(name);
+      warnings.clear("config.invalid", name);
+    }
+    for (const name of names) {
+      const since = missing.get(name) ?? now;
+      missing.set(name, since);
+      if (now - since < graceMs) continue;
+      const message = `link.interfaces names ${name}, and this device has no such link`;
+      warnings.raise("config.invalid", message, "correct it in the configuration, or plug the adapter in", name);
+    }
+  };
   const look = async () => {
     const now = clock.monotonic();
+    lookForLinks(now);
     if (hasNetwork()) {
       lastSeen = now;
       warnings.clear("network.down");

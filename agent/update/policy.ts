@@ -58,5 +58,6 @@ export function costRefusal(
 export const mayServeOthers = ({ window, isMetered, maxBytes }: Policy, minute: number): boolean =>
   !isMetered && maxBytes === undefined && (window === undefined || isInside(window, minute));
 
+/** From 02:00 to 02:00 is a whole day. */
 const isInside = ({ fromMinute, toMinute }: NonNullable<Policy["window"]>, minute: number): boolean =>
-  fromMinute <= toMinute ? minute >= fromMinute && minute < toMinute : minute >= fromMinute || minute < toMinute;
+  fromMinute < toMinute ? minute >= fromMinute && minute < toMinute : minute >= fromMinute || minute < toMinute;

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { AgentConfig, overlayConfig, readConfig } from "../../agent/config.ts";
+import { AgentConfig, fixedIn, overlayConfig, readConfig } from "../../agent/config.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -32,4 +32,18 @@ test("the provision file's config overrides the image's key by key", () => {
   const merged = overlayConfig(AgentConfig.parse({ mesh: { mtu: 1400 } }), { mesh: { listenPort: 4000 } });
   expect(merged.mesh).toMatchObject({ mtu: 1400, listenPort: 4000 });
   expect(() => overlayConfig(merged, { mesh: { mtu: 1 } })).toThrow(/mesh.mtu/);
+});
+
+test("a provision file does not change what the image says, half of the agent would not follow", () => {
+  const part = { stateFolder: "/tmp/elsewhere", board: "rpi4", mesh: { mtu: 1300 } };
+  expect(fixedIn(part)).toEqual(["board", "stateFolder"]);
+  expect(overlayConfig(AgentConfig.parse({}), part)).toEqual(AgentConfig.parse({ mesh: { mtu: 1300 } }));
+});
+
+test("a config file that somebody names has to be there", async () => {
+  const path = join(folder, "agnet.json");
+  await expect(readConfig(path, { isNamed: true })).rejects.toMatchObject({
+    code: "config.invalid",
+    message: `${path} does not exist`,
+  });
 });

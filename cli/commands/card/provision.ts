@@ -1,5 +1,5 @@
 // `provision <image|folder> --neighborhood <folder> --name attic`: makes an image a device of a neighborhood.
-import { AgentConfig } from "../../../agent/config.ts";
+import { AgentConfig, fixedIn } from "../../../agent/config.ts";
 import { boardNames } from "../../../image/boards.ts";
 import { findProvisionBlock, provisionImage, readProvisionBlock } from "../../../image/card/provision.ts";
 import { verifyProvision } from "../../../provisioning/file/provision.ts";
@@ -221,5 +221,10 @@ async function readAgentConfig(path: string): Promise<unknown> {
     throw new HamletError("file.unreadable", `${path} does not exist`, { hint: "check the path" });
   const parsed = AgentConfig.safeParse(config);
   if (!parsed.success) throw usageError(provision, `${path}: ${explainIssues(parsed.error)}`);
+  const idle = fixedIn(config);
+  if (idle.length > 0) {
+    const by = idle.includes("name") ? ": give --name; the rest is set by the image" : ": the image sets it";
+    throw usageError(provision, `${path}: a card cannot set ${idle.join(", ")}${by}`);
+  }
   return config;
 }

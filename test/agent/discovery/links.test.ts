@@ -1,6 +1,6 @@
 import type { NetworkInterfaceInfo } from "node:os";
 import { describe, expect, test } from "vitest";
-import { chooseLinks, isOnLink } from "../../../agent/discovery/links.ts";
+import { chooseLinks, isOnLink, notLinks } from "../../../agent/discovery/links.ts";
 
 const ethernet = { index: 2, type: 1, flags: 0x1043 };
 const info = (address: string, bits: number): NetworkInterfaceInfo =>
@@ -30,6 +30,11 @@ describe("a link is an interface where neighbors can be", () => {
     expect(choose("docker0", {}, ["docker0"])).toEqual(["docker0"]);
     expect(choose("eth0", {}, ["eth1"])).toEqual([]);
     expect(choose("hamlet0", { type: 65534 }, ["hamlet0"])).toEqual([]);
+  });
+  test("names in that list of no interface, or of a tunnel, are found", () => {
+    const facts = (name: string) =>
+      ({ eth0: ethernet, wg0: { ...ethernet, type: 65534 }, ppp0: { ...ethernet, flags: 0x1051 } })[name];
+    expect(notLinks(["eth0", "etho", "wg0", "ppp0"], facts)).toEqual(["etho", "wg0", "ppp0"]);
   });
 });
 

@@ -25,3 +25,26 @@ test("a device without a network raises a warning after a while, and clears it o
     watching.stop();
   }
 });
+
+test("a link in the configuration that the device does not have is named, until it is there", async () => {
+  let now = 0;
+  let absent = ["etho"];
+  const clock = { now: () => now, monotonic: () => now };
+  const warnings = new Warnings(clock, silentLog);
+  const watching = watchNetwork({ warnings, clock, log: silentLog, hasNetwork: () => true, notLinks: () => absent });
+  const saidAt = async (at: number) => {
+    now = at;
+    await watching.look();
+    return warnings.list().map(({ code, message }) => `${code}: ${message}`);
+  };
+  try {
+    expect(await saidAt(0)).toEqual([]);
+    expect(await saidAt(15_000)).toEqual([
+      "config.invalid: link.interfaces names etho, and this device has no such link",
+    ]);
+    absent = [];
+    expect(await saidAt(20_000)).toEqual([]);
+  } finally {
+    watching.stop();
+  }
+});

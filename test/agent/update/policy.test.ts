@@ -52,10 +52,15 @@ test("a window holds its minutes, over midnight too, and no others", () => {
       const text = `${time(from)}-${time(to)}`;
       expect(AgentConfig.parse({ update: { window: text } }).update.window).toBe(text);
       const isInside = codeOf({ window: parseWindow(text) }, { minute: now }) === undefined;
-      const length = (to - from + 1440) % 1440;
+      const length = (to - from + 1440) % 1440 || 1440;
       expect(isInside).toBe((now - from + 1440) % 1440 < length);
     }),
   );
+});
+
+test("a window that ends where it begins is a whole day, not a time that never comes", () => {
+  for (const minute of [0, 119, 120, 121, 1439])
+    expect(codeOf({ window: parseWindow("02:00-02:00") }, { minute })).toBeUndefined();
 });
 
 test.each(["24:00-01:00", "2-5", "02:00", "02:60-03:00", "02:00-05:00-06:00"])("%s is no window", (window) => {

@@ -193,6 +193,35 @@ test("a time zone that does not exist is refused with the one that was probably 
   await expect(refused).rejects.toMatchObject({ code: "usage.invalid", exitCode: 2, message });
 });
 
+test("the country of a Wi-Fi is one that the kernel knows, in any case", async () => {
+  const wifi = ["--wifi-ssid", "Home", "--wifi-open"];
+  const base = [card, "--neighborhood", elm, "--name", "attic", ...wifi];
+  await run(provision, [...base, "--wifi-country", "de"]);
+  expect((await provisioned()).network?.wifi?.country).toBe("DE");
+  for (const [country, said] of [
+    ["UK", "--wifi-country UK is not the code of a country; did you mean GB?"],
+    ["Germany", "--wifi-country Germany is not the code of a country, such as DE"],
+    ["QX", "--wifi-country QX is not the code of a country, such as DE"],
+  ] as const) {
+    const refused = run(provision, [...base, "--wifi-country", country]);
+    await expect(refused).rejects.toMatchObject({ code: "usage.invalid", exitCode: 2, message: said });
+  }
+});
+
+test.each([
+  ['{"name": "porch"}', /cannot set name: give --name/],
+  ['{"stateFolder": "/tmp", "board": "rpi4"}', /cannot set board, stateFolder/],
+])("a setting in --config that no card can set is refused, not ignored: %s", async (text, said) => {
+  const path = join(home, "fixed.json");
+  await writeFile(path, text);
+  const refused = run(provision, [card, "--neighborhood", elm, "--name", "attic", "--config", path]);
+  await expect(refused).rejects.toMatchObject({
+    code: "usage.invalid",
+    exitCode: 2,
+    message: expect.stringMatching(said),
+  });
+});
+
 test("provision does not overwrite a card of another neighborhood without --force", async () => {
   await run(init, [join(home, "ash"), "--name", "Ash"]);
   await run(provision, [card, "--neighborhood", elm, "--name", "attic"]);
