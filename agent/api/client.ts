@@ -4,7 +4,7 @@ import { errnoOf, HamletError } from "../../system/error.ts";
 import { explainIssues, parseJson } from "../../system/files.ts";
 import { errorIn } from "../../system/http/answer.ts";
 import { type Answer, ask, type Where } from "../../system/http/ask.ts";
-import { noAnswer, otherVersion, publicPageOnly } from "./errors.ts";
+import { mayNotAsk, noAnswer, otherVersion, publicPageOnly } from "./errors.ts";
 import { OrdersTaken, ordersPath } from "./orders.ts";
 import { questionsPath } from "./questions.ts";
 import { handOverWithinMs, PublicStatus, type RequestPath, reportPath, Status } from "./schema.ts";
@@ -45,6 +45,8 @@ export function agentClient({ who, where, deadlineMs: usualMs = 5_000 }: ClientO
       return await within(deadlineMs, asking());
     } catch (cause) {
       if (cause instanceof HamletError) throw cause;
+      // Of a socket on this computer: it is there, and its agent may be well.
+      if (errnoOf(cause) === "EACCES") throw mayNotAsk(who, cause);
       const isLate = cause instanceof Late || errnoOf(cause) === "ABORT_ERR";
       throw noAnswer(who, isLate ? `has not answered for ${deadlineMs / 1000} s` : undefined, cause);
     }

@@ -46,6 +46,12 @@ export const noAnswer = (who: string, why = "does not answer", cause?: unknown):
     hint: "is its agent running? On the device: systemctl status hamlet-agent",
   });
 
+export const mayNotAsk = (who: string, cause: unknown): HamletError =>
+  new HamletError("device.needsRoot", `this user may not ask ${who}`, {
+    cause,
+    hint: "run it as root (sudo), or as a member of the group hamlet",
+  });
+
 export const notOfNeighborhood = (who: string): HamletError =>
   new HamletError("device.noAnswer", `${who} does not prove that it belongs to this neighborhood`, {
     hint: "name the device's own neighborhood: --neighborhood <folder>; if it is this one, another computer answers in the device's place: ask by its address",

@@ -48,9 +48,12 @@ export async function findDevice(values: Values, owned?: Owned): Promise<Device>
   if (wanted && /[.:]/.test(wanted)) {
     return atAddress((localName && (await addressOnLink(localName))) || wanted, values, owned);
   }
+  let denied: HamletError | undefined;
   if (wanted === undefined) {
     const local = localDevice();
-    if (await answers(local)) return local;
+    const trouble = await troubleOf(local);
+    if (trouble === undefined) return local;
+    if (trouble instanceof HamletError && trouble.code === "device.needsRoot") denied = trouble;
   }
   const lab = await findLab().catch((error: unknown) => {
     if (error instanceof HamletError && error.code === "lab.notRunning") return undefined;
@@ -59,6 +62,7 @@ export async function findDevice(values: Values, owned?: Owned): Promise<Device>
   if (lab) return findLabDevice(lab, wanted);
   const linked = wanted === undefined ? undefined : await addressOnLink(wanted);
   if (linked !== undefined) return atAddress(linked, values, owned);
+  if (denied) throw denied;
   throw wanted === undefined
     ? new HamletError("device.notFound", "no device answers: no agent on this computer, and no lab is running", {
         hint: "name one with --device <address>, or start a virtual neighborhood with: hamlet lab up --devices 3",
@@ -76,10 +80,10 @@ async function addressOnLink(name: string): Promise<string | undefined> {
   return await Promise.any([lookup(host).then(() => host), byMdns]).catch(() => undefined);
 }
 
-const answers = (device: Device): Promise<boolean> =>
+const troubleOf = (device: Device): Promise<unknown> =>
   device.status().then(
-    () => true,
-    () => false,
+    () => undefined,
+    (error: unknown) => error,
   );
 
 function onSocket(socketPath: string): Device {

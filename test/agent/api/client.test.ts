@@ -60,6 +60,16 @@ test.each<[string, RequestListener, RegExp, number?]>([
   await expect(client.status()).rejects.toMatchObject(refusal);
 });
 
+test("a socket that this user may not open is no silent agent", async () => {
+  const refuse = () => Promise.reject(Object.assign(new Error("connect EACCES"), { code: "EACCES" }));
+  const client = agentClient({ who: "the agent at /run/hamlet/agent.sock", where: refuse });
+  await expect(client.status()).rejects.toMatchObject({
+    code: "device.needsRoot",
+    message: "this user may not ask the agent at /run/hamlet/agent.sock",
+    hint: expect.stringMatching(/root.*group hamlet/),
+  });
+});
+
 test("a connection that never opens fails at the deadline", async () => {
   const client = agentClient({ who: "attic", where: () => new Promise(() => {}), deadlineMs: 50 });
   await expect(client.status()).rejects.toMatchObject({ code: "device.noAnswer", message: /0\.05 s/ });
