@@ -11,7 +11,9 @@ import { cacheFolder } from "../system/paths.ts";
 import { makeProgress } from "../system/progress.ts";
 import { unitCommands } from "./commands/units.ts";
 import { commands } from "./commands.ts";
-import { helpText, parseInput } from "./terminal/command.ts";
+import { again } from "./terminal/again.ts";
+import { helpText, parseInput, type Values } from "./terminal/command.ts";
+import { commandIn, meantBy } from "./terminal/meant.ts";
 import { makeOutput, note } from "./terminal/output.ts";
 import { unknownVariables } from "./terminal/unknown-variables.ts";
 
@@ -31,13 +33,16 @@ try {
 async function main(argv: string[]): Promise<number> {
   if (argv[0] === "--version" || argv[0] === "-v") return print([packageJson.version], 0);
   if (argv[0] === "help") return main([...argv.slice(1), "--help"]);
-  const name = findCommand(argv);
+  const name = commandIn(argv, Object.keys(runnable));
   if (name === undefined) {
     const asked = argv.filter((word) => !word.startsWith("-")).join(" ");
     const help = await overview(asked);
-    if (argv.length === 0 || argv.includes("--help") || argv.includes("-h")) return print(help, 0);
-    note(`hamlet: there is no command '${asked || argv[0]}'`);
-    for (const line of ["", ...help]) note(line);
+    const isGroup = asked === "" || Object.keys(commands).some((one) => one.startsWith(`${asked} `));
+    if (argv.length === 0 || (isGroup && (argv.includes("--help") || argv.includes("-h")))) return print(help, 0);
+    const meant = meantBy(argv, Object.keys(commands));
+    note(`hamlet: ${meant.why}`);
+    if (meant.command !== undefined) note(`hamlet: did you mean: hamlet ${meant.command}`);
+    else for (const line of ["", ...help]) note(line);
     return 2;
   }
   const command = await runnable[name]!();
@@ -47,23 +52,26 @@ async function main(argv: string[]): Promise<number> {
   const progress = makeProgress();
   let isDebugging = false;
   let variables: string[] = [];
+  let values: Values = {};
   try {
     isDebugging = switchOf(process.env, "HAMLET_DEBUG") ?? false;
     const input = parseInput(command, rest, process.env);
     variables = input.variables ?? [];
+    values = input.values;
     for (const variable of await unknownVariables(command, process.env)) {
       note(`hamlet: ${variable} is set, but no command reads it (see hamlet ${name} --help)`);
     }
     return (
       (await command.run(input, {
         print: output.print,
+        unread: output.unread,
         note,
         progress,
       })) ?? 0
     );
   } catch (thrown) {
     progress.end();
-    const error = coded(thrown);
+    const error = advising(coded(thrown), values);
     if (!(error instanceof HamletError) || isDebugging) note(inspect(error));
     note(`hamlet: ${describeError(error)}`);
     // Users easily forget values that they did not type just now.
@@ -73,15 +81,18 @@ async function main(argv: string[]): Promise<number> {
   }
 }
 
+/** The same error, whose hint says what this command was told. */
+function advising(error: unknown, values: Values): unknown {
+  // A hint about usage shows the command's own form.
+  if (!(error instanceof HamletError) || error.hint === undefined || error.code === "usage.invalid") return error;
+  const { code, message, cause, exitCode } = error;
+  const advised = new HamletError(code, message, { hint: again(error.hint, values), cause, exitCode });
+  return Object.assign(advised, { stack: error.stack });
+}
+
 function print(lines: string[], exitCode: number): number {
   output.print(...lines);
   return exitCode;
-}
-
-/** The command with the longest name that `argv` begins with. */
-function findCommand(argv: string[]): string | undefined {
-  const matching = Object.keys(runnable).filter((name) => name.split(" ").every((word, index) => argv[index] === word));
-  return matching.sort((a, b) => b.length - a.length)[0];
 }
 
 async function overview(asked: string): Promise<string[]> {

@@ -91,7 +91,7 @@ function reasonText(wait: WaitShape, nameOf: NameOf, now: number): string {
   }
 }
 
-const tellZone = "to set one: hamlet provision <card> --timezone Europe/Berlin";
+const tellZone = "to set one: hamlet provision <card> --neighborhood <folder> --timezone Europe/Berlin";
 
 /** What is to be said of the hours in which the asked device may restart. */
 export function hoursText({ auto, hours, isWindowIgnored }: RolloutStatus): string | undefined {
@@ -112,8 +112,11 @@ function nextStep(wait: WaitShape, nameOf: NameOf): string[] {
   switch (wait.on) {
     case "operator":
       return ["to go on with it: hamlet rollout resume; to end it: hamlet rollout abort"];
-    case "failures":
-      return ["see why it failed: hamlet update history on the device; then hamlet rollout resume, or abort"];
+    case "failures": {
+      const [first] = wait.devices;
+      const where = first === undefined ? "on the device" : `--device ${nameOf(first)}`;
+      return [`see why it failed: hamlet update history ${where}; then hamlet rollout resume, or hamlet rollout abort`];
+    }
     case "absence":
       return [`bring ${nameOf(wait.device)} back, or give it up: hamlet forget ${nameOf(wait.device)}`];
     case "word":

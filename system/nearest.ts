@@ -1,14 +1,14 @@
 // Finds the word that a mistyped one was probably meant to be.
 // Pure.
 
-/** The one of `words` with the fewest letters to change; ignores case. Undefined if there are none. */
-export function nearest(word: string, words: readonly string[]): string | undefined {
+/** The one of `words` with the fewest letters to change; ignores case. Undefined if all take more than `most`. */
+export function nearest(word: string, words: readonly string[], most = Number.POSITIVE_INFINITY): string | undefined {
   let best: { word: string; distance: number } | undefined;
   for (const candidate of words) {
     const distance = distanceOf(word.toLowerCase(), candidate.toLowerCase());
     if (!best || distance < best.distance) best = { word: candidate, distance };
   }
-  return best?.word;
+  return best && best.distance <= most ? best.word : undefined;
 }
 
 /** Levenshtein's: letters to insert, remove or replace. */

@@ -162,7 +162,7 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   "waiting.pending": {
     severity: "info",
     cause: "The device asks to join, and no member has admitted it yet.",
-    next: "Compare its code, then let it in: `hamlet adopt <name> --neighborhood <folder>`.",
+    next: "Compare its code, then let it in: `hamlet adopt <name> --neighborhood <folder> --device <name>.local`.",
     follows: ["clock.behind", "network.down"],
   },
   "waiting.unprovisioned": {

@@ -51,7 +51,7 @@ async function readInterface(run: Run, found: z.infer<typeof Links>[number]): Pr
       "mesh.failed",
       `there is an interface ${link} that is not WireGuard (${kind || "unknown kind"})`,
       {
-        hint: `rename or remove it: ip link show ${link}`,
+        hint: `name another one in mesh.interface, or rename or remove it: ip link show ${link}`,
       },
     );
   }

@@ -53,7 +53,7 @@ export async function startSwarm(o: SwarmOptions): Promise<{
     ...{ store, clock, release, random: Math.random },
     onLie({ id, name }, of) {
       const what = `${name} lent wrong bytes of release ${of || "files"}; this device asks others for the rest of it`;
-      const hint = `check the card, disk and memory of ${name}; if it may be in other hands: hamlet revoke ${name}`;
+      const hint = `check the card, disk and memory of ${name}; if it may be in other hands: hamlet revoke ${name} --neighborhood <folder>`;
       warnings.raise("member.wrongBytes", what, hint, { subject: id, forMs: toldForMs });
     },
     onForgiven: (id) => warnings.clear("member.wrongBytes", id),

@@ -11,6 +11,8 @@ export type Option = {
   default?: string | boolean;
   /** This option replaces what the command does: no words and no other options but these may be given with it. */
   aloneBut?: readonly string[];
+  /** Options that would do nothing beside this one. */
+  excludes?: readonly string[];
   /** What the option does, for `--help`; `argument` names its value there, or lists all values as `a|b`. */
   describe: string;
   argument?: string;
@@ -32,6 +34,8 @@ export type Context = {
   /** Prints a line to stderr that a person should read beside the result. */
   note(line: string): void;
   progress: Progress;
+  /** Aborted when nobody reads what is printed any more (`| head`): a command that only watches ends then. */
+  unread?: AbortSignal;
 };
 export type Command = {
   /** As typed, without `hamlet`: `token create [--expires 7d]`. */
@@ -118,8 +122,11 @@ function refuseRepetition(
 }
 
 function refuseCompany(command: Command, typed: Values, positionals: readonly string[]): void {
-  for (const [name, { aloneBut }] of Object.entries(command.options ?? {})) {
-    if (!aloneBut || typed[name] === undefined) continue;
+  for (const [name, { aloneBut, excludes = [] }] of Object.entries(command.options ?? {})) {
+    if (typed[name] === undefined) continue;
+    const idle = excludes.find((one) => typed[one] !== undefined);
+    if (idle !== undefined) throw usageError(command, `--${idle} cannot be used with --${name}`);
+    if (!aloneBut) continue;
     const other = Object.keys(typed).find((one) => one !== name && one !== "help" && !aloneBut.includes(one));
     const company = other === undefined ? positionals[0] && `'${positionals[0]}'` : `--${other}`;
     if (company) throw usageError(command, `${company} cannot be used with --${name}`);
@@ -135,6 +142,13 @@ function fromEnvironment({ type, multiple }: Option, variable: string, env: Node
 
 export const usageError = (command: Command, message: string): HamletError =>
   new HamletError("usage.invalid", message, { hint: `usage: hamlet ${command.usage}`, exitCode: 2 });
+
+/** What `explainIssues` says, with each field under the name of its option; `renamed` has those that are called otherwise. */
+export const byOption = (issues: string, renamed: Record<string, string> = {}): string =>
+  issues
+    .split("; ")
+    .map((issue) => issue.replace(/^(\w+)(?:\.\d+)?: /, (_, field: string) => `--${renamed[field] ?? field}: `))
+    .join("; ");
 
 /** The positional at `index`, or a usage error that names what is missing. */
 export function required(command: Command, input: Input, index: number, what: string): string {

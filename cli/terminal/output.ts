@@ -9,16 +9,21 @@ export type Output = {
   print(...lines: string[]): void;
   /** Resolves when everything is written. Throws `output.failed`, but not if the reader closed the pipe (`| head`). */
   written(): Promise<void>;
+  /** Aborted when the reader has closed the pipe. */
+  unread: AbortSignal;
 };
 
 export function makeOutput(stream: Writable = process.stdout): Output {
   let failure: unknown;
   let last: Promise<void> = Promise.resolve();
+  const unread = new AbortController();
   const keepFailure = (error: unknown) => {
     failure ??= error ?? undefined;
+    if (errnoOf(error) === "EPIPE") unread.abort();
   };
   stream.on("error", keepFailure);
   return {
+    unread: unread.signal,
     print(...lines) {
       last = new Promise((resolve) => {
         stream.write(lines.map((line) => `${printable(line)}\n`).join(""), (error) => {

@@ -53,7 +53,7 @@ export function Pending({ waiting }: { waiting: ReturnType<typeof waitingIn> }) 
         ) : (
           <>
             If this code is the one on the device's own page or console, its owner lets it in:{" "}
-            <code>hamlet adopt &lt;name&gt; --neighborhood &lt;folder&gt;</code>
+            <code>hamlet adopt &lt;name&gt; --neighborhood &lt;folder&gt; --device &lt;name&gt;.local</code>
           </>
         )}
       </p>

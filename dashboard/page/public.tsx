@@ -31,7 +31,8 @@ export function PublicPage({ status, news }: { status: PublicStatus; news: News 
         <WarningList warnings={status.warnings} />
       </Section>
       <p class="foot">
-        To see the members, their links and metrics, open this page inside the mesh or run <code>hamlet open</code>.
+        To see the members, their links and metrics, open this page inside the mesh or, as the owner, run{" "}
+        <code>hamlet open --neighborhood &lt;folder&gt; --device {status.name}.local</code>.
       </p>
     </main>
   );

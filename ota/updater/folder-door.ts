@@ -58,7 +58,7 @@ function makeDoor(folder: string, files: ReleaseFiles): FolderDoor {
       const others = await files.names(targetsFolder);
       if (others.length === 0) throw notThere(targetsFolder);
       throw new HamletError("update.wrongBoard", `${folder} has releases for ${others.join(", ")}, not for ${board}`, {
-        hint: `export one with: hamlet ota export newest --board ${board}`,
+        hint: `export one with: hamlet ota export newest --board ${board} --folder <folder> -o <folder>`,
         exitCode: 3,
       });
     },
@@ -69,7 +69,7 @@ const versionIn = (name: string): string[] => /^[0-9a-f]{64}\.(.{1,64})\.json$/.
 
 const damagedAt = (path: string, cause: unknown) =>
   new HamletError("ota.damaged", `${path} cannot be used: ${describeError(cause)}`, {
-    hint: "export the release again: hamlet ota export",
+    hint: "export the release again: hamlet ota export newest --board <board> --folder <folder> -o <folder>",
     exitCode: 3,
     cause,
   });

@@ -79,3 +79,40 @@ test("every command's example is valid", async () => {
     expect(() => parseInput(command, words, {})).not.toThrow();
   }
 });
+
+/** The sets of options of which a command needs one whole set, from its usage: `init <folder> --name <name> | --recover <sheet>`. */
+function needed(usage: string): string[][] {
+  const bare = usage.split(" -- ")[0]!.replaceAll(/\[[^\]]*\]/g, "");
+  return bare.split(" | ").map((one) => one.match(/(?<= )--?[a-z][a-z-]*/g) ?? []);
+}
+
+test("a command that people are told to type as it stands has all that it needs", async () => {
+  const files = execFileSync("git", ["ls-files", "--", ...rooms.slice(0, -1)], { cwd: root, encoding: "utf8" });
+  const wrong: string[] = [];
+  for (const file of files
+    .trim()
+    .split("\n")
+    .filter((one) => /\.tsx?$/.test(one))) {
+    const code = readFileSync(join(root, file), "utf8").replaceAll(/^\s*(\/\/|\/?\*).*$/gm, "");
+    // After a colon and up to the end of the text, or of its part, stands a whole command line.
+    for (const [, line = ""] of code.matchAll(/: (hamlet [^"`;\n]+?)(?=["`;]|, (?:then|or)\b)/g)) {
+      const words = line
+        .replaceAll(/\$\{[^}]*\}/g, "<x>")
+        .split(/\s+/)
+        .slice(1);
+      const name = nameIn(words);
+      // "hamlet provision writes the whole file" is no command line.
+      if (name === undefined || words.some((word) => /^(makes|writes|has|--help)$/.test(word))) continue;
+      const { usage, options = {} } = await commands[name]!();
+      const given = words.flatMap((word) => {
+        const long = Object.entries(options).find(([, { short }]) => short !== undefined && word === `-${short}`)?.[0];
+        return long === undefined ? [word] : [word, `--${long}`];
+      });
+      // A device may go without a name, and a member keeps its own.
+      const lacks = (set: string[]) =>
+        set.some((flag) => !given.includes(flag) && `${name} ${flag}` !== "provision --name");
+      if (needed(usage).every(lacks)) wrong.push(`${file}: ${line} (usage: ${usage})`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});

@@ -43,7 +43,8 @@ stays blank.`,
       const bytes = bmap ? bmap.ranges.reduce((sum, { length }) => sum + length, 0) : sizeBytes;
       const what = `${board} ${version}, ${megabytes(bytes)}${bmap ? ` of ${megabytes(sizeBytes)}` : ""}`;
       if (values["dry-run"]) {
-        print(`would write ${path} (${what}) to ${describeDrive(drive)}`);
+        const told = { path: drive.path, board, version, sizeBytes, wouldWriteBytes: bytes };
+        print(values["json"] ? JSON.stringify(told) : `would write ${path} (${what}) to ${describeDrive(drive)}`);
         return 0;
       }
       if (!values["yes"]) await confirmLoss(flash, drive, { isStdinTaken: path === "-" });

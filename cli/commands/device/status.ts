@@ -25,7 +25,7 @@ the operator key in that folder, which asks for the passphrase, and only this co
     watch: { type: "boolean", short: "w", describe: "print it every 2 seconds until Ctrl-C" },
     schema: { type: "boolean", aloneBut: ["json"], describe: "print the JSON Schema of --json instead" },
   },
-  async run({ values }, { print, note }) {
+  async run({ values }, { print, note, unread }) {
     if (values["schema"]) {
       print(...jsonLines(z.toJSONSchema(Status)));
       return 0;
@@ -40,10 +40,11 @@ the operator key in that folder, which asks for the passphrase, and only this co
     };
     try {
       if (!values["watch"]) return void (await show());
-      while (true) {
+      while (!unread?.aborted) {
         await show().catch((error: unknown) => note(describeError(error)));
-        await sleep(watchMs);
+        await sleep(watchMs, unread).catch(() => {});
       }
+      return 0;
     } finally {
       device.close();
     }

@@ -19,6 +19,7 @@ export const imageInspect: Command = {
     licences: { type: "boolean", describe: "list every package with its version and licences" },
     sbom: {
       type: "boolean",
+      excludes: ["licences"],
       describe: "print only the bill of materials (CycloneDX) inside the image",
     },
     json: { type: "boolean", describe: "print it as JSON" },

@@ -45,6 +45,8 @@ order, some only in part. The same seed makes the same choice from the same writ
     if (during !== undefined && during !== "update")
       throw usageError(labCut, `--during must be update, not '${during}'`);
     const seed = readSeed(values);
+    if (values["keep-all"] === true && values["seed"] !== undefined && !during)
+      throw usageError(labCut, "--seed chooses nothing with --keep-all, unless --during is given");
     const lab = await findLab();
     if (during) note(await momentOfUpdate(lab, name, seed));
     const report = await lab.cut(name, values["keep-all"] === true ? undefined : seed);

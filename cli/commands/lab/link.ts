@@ -2,7 +2,7 @@
 import { describeLine, LineTerms } from "../../../image/lab/network/line.ts";
 import { findLab } from "../../../image/lab/supervisor/client.ts";
 import { explainIssues } from "../../../system/files.ts";
-import { type Command, required, text, usageError } from "../../terminal/command.ts";
+import { byOption, type Command, required, text, usageError, type Values } from "../../terminal/command.ts";
 
 export const labLink: Command = {
   usage: "lab link <device> [--kbit <n>] [--loss <percent>] [--drop-every <time>]",
@@ -18,33 +18,43 @@ export const labLink: Command = {
       describe: "the line is dead for the last second of each such time",
     },
     seed: { type: "string", argument: "n", default: "1", describe: "chooses which frames are lost" },
-    heal: { type: "boolean", describe: "end the bad line, as hamlet lab heal does" },
+    heal: {
+      type: "boolean",
+      excludes: ["kbit", "loss", "drop-every", "seed"],
+      describe: "end the bad line, as hamlet lab heal does",
+    },
   },
   async run(input, { print }) {
     const { values } = input;
     const name = required(labLink, input, 0, "the device's name");
-    const lab = await findLab();
     if (values["heal"]) {
-      await lab.heal(name);
+      await (await findLab()).heal(name);
       print(`${name} has a good line`);
       return 0;
     }
-    const number = (option: string) => {
-      const given = text(values, option);
-      return given === undefined ? undefined : Number(given);
-    };
-    const [, seconds] = /^(\d{1,6})s?$/.exec(text(values, "drop-every") ?? "") ?? [];
-    if (values["drop-every"] !== undefined && !seconds)
-      throw usageError(labLink, "--drop-every is a number of seconds: 5s");
-    const terms = LineTerms.safeParse({
-      kbit: number("kbit"),
-      lossPercent: number("loss"),
-      dropEveryMs: seconds && Number(seconds) * 1000,
-      seed: number("seed"),
-    });
-    if (!terms.success) throw usageError(labLink, explainIssues(terms.error));
-    await lab.link(name, terms.data);
-    print(`${name}'s line: ${describeLine(terms.data)}; hamlet lab heal ends it`);
+    const terms = readTerms(values);
+    await (await findLab()).link(name, terms);
+    print(`${name}'s line: ${describeLine(terms)}; hamlet lab heal ends it`);
     return 0;
   },
 };
+
+/** Throws `usage.invalid`. */
+function readTerms(values: Values): LineTerms {
+  const number = (option: string) => {
+    const given = text(values, option);
+    return given === undefined ? undefined : Number(given);
+  };
+  const [, seconds] = /^(\d{1,6})s?$/.exec(text(values, "drop-every") ?? "") ?? [];
+  if (values["drop-every"] !== undefined && !seconds)
+    throw usageError(labLink, "--drop-every is a number of seconds: 5s");
+  const terms = LineTerms.safeParse({
+    kbit: number("kbit"),
+    lossPercent: number("loss"),
+    dropEveryMs: seconds && Number(seconds) * 1000,
+    seed: number("seed"),
+  });
+  if (terms.success) return terms.data;
+  const flags = { lossPercent: "loss", dropEveryMs: "drop-every" };
+  throw usageError(labLink, byOption(explainIssues(terms.error), flags));
+}

@@ -6,7 +6,7 @@ import type { LabClient } from "../../../image/lab/supervisor/client.ts";
 import { SupervisorOptions } from "../../../image/lab/supervisor/options.ts";
 import { refuseSecondLab, startLab } from "../../../image/lab/supervisor/start.ts";
 import { explainIssues } from "../../../system/files.ts";
-import { type Command, type Option, text, usageError, type Values } from "../../terminal/command.ts";
+import { byOption, type Command, type Option, text, usageError, type Values } from "../../terminal/command.ts";
 import { labPublisher } from "./publisher.ts";
 
 export const machineOptions: Record<string, Option> = {
@@ -47,11 +47,11 @@ export async function startFromValues(
     nic: text(values, "nic"),
     isProvisioned: values["unprovisioned"] !== true,
   });
-  if (!options.success) throw usageError(command, explainIssues(options.error));
+  if (!options.success) throw usageError(command, byOption(explainIssues(options.error), { accelerator: "accel" }));
   const image = text(values, "image");
   const boards = Array.isArray(values["board"]) ? values["board"] : undefined;
   if (image !== undefined && boards) throw usageError(command, "--board cannot be used with --image");
-  for (const board of boards ?? []) labBoard(board);
+  for (const board of boards ?? []) refuseParts(command, board, options.data);
   await refuseSecondLab();
   const images: string[] = image === undefined ? [] : [resolve(image)];
   const { updates, served } = await labPublisher();
@@ -60,4 +60,12 @@ export async function startFromValues(
   }
   signal?.throwIfAborted();
   return startLab({ ...options.data, images, states, web: served });
+}
+
+/** Throws `usage.invalid` for a board that QEMU cannot emulate, or whose disk and network card are on the board. */
+function refuseParts(command: Command, board: string, wanted: Partial<SupervisorOptions>): void {
+  if (labBoard(board).machine.kind !== "pi") return;
+  for (const [option, part] of [["disk", wanted.disk] as const, ["nic", wanted.nic] as const])
+    if (part !== undefined && part !== "virtio")
+      throw usageError(command, `--${option} ${part} is not for a ${board}, which has its own`);
 }

@@ -21,7 +21,7 @@ hamlet lab cut --web takes it off the network.`,
     follow: { type: "boolean", describe: "show each request, and go on until Ctrl-C" },
     json: { type: "boolean", describe: "print it as JSON; with --follow, one line a request" },
   },
-  async run({ values }, { print }) {
+  async run({ values }, { print, unread }) {
     const lab = await findLab();
     const { web } = await lab.status();
     if (!web) throw noWeb();
@@ -31,7 +31,7 @@ hamlet lab cut --web takes it off the network.`,
       const isOver = () => over.abort();
       lab.follow(() => {}, signal).then(isOver, isOver);
       const show = (request: WebRequest) => print(values["json"] ? JSON.stringify(request) : requestLine(request));
-      await followRequests(web.requests, show, AbortSignal.any([signal, over.signal]));
+      await followRequests(web.requests, show, AbortSignal.any([signal, over.signal, ...(unread ? [unread] : [])]));
       return signal.aborted ? exitCode() : 0;
     }
     const requests = await readRequests(web.requests);

@@ -4,6 +4,7 @@ import { documentsOf, expiryOf } from "../../../ota/repository/expiry.ts";
 import { type PublishedRelease, publishImages } from "../../../ota/repository/publish.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
+import { again } from "../../terminal/again.ts";
 import { type Command, required, text, usageError, type Values } from "../../terminal/command.ts";
 import { catchStop } from "../../terminal/stop.ts";
 import { labDevices } from "../lab/lab.ts";
@@ -95,7 +96,8 @@ If a key is elsewhere, devices see nothing yet: copy the folder to the computer 
       const due = [...documentsOf(repository.current)].filter(
         ([role, one]) => expiryOf(role, one, now).state !== "fresh",
       );
-      if (due.length > 0) note(`time to sign ${due.map(([role]) => role).join(", ")}: hamlet ota sign`);
+      if (due.length > 0)
+        note(`time to sign ${due.map(([role]) => role).join(", ")}: ${again("hamlet ota sign", values)}`);
       return 0;
     } catch (error) {
       if (!signal.aborted || error instanceof HamletError) throw error;

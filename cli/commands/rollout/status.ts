@@ -5,7 +5,8 @@ import { headline, hoursText, memberText, namesFrom, nextSteps, waveName } from 
 import { RolloutStatus } from "../../../ota/rollout/report.ts";
 import { sleep } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
-import type { Command, Context } from "../../terminal/command.ts";
+import { again } from "../../terminal/again.ts";
+import type { Command, Context, Values } from "../../terminal/command.ts";
 import { type Device, findDevice } from "../../terminal/device.ts";
 import { jsonLines } from "../../terminal/output.ts";
 import { filledTable } from "../../terminal/table.ts";
@@ -40,13 +41,13 @@ restarts: exit code 0 if all devices have the release, 4 if the rollout has stop
     if (values["watch"]) {
       // Any member tells, so unless one was named the watch goes on with another while this one is away.
       const another = values["device"] === undefined ? () => findDevice(values) : undefined;
-      return await followRollout(device, context, { isJson: values["json"] === true, another });
+      return await followRollout(device, context, { told: values, isJson: values["json"] === true, another });
     }
     try {
       const status = await device.status();
       const rollout = rolloutOf(status);
       if (values["json"]) context.print(...jsonLines(rollout));
-      else context.print(...rolloutText(rollout, status.members, Date.now()));
+      else context.print(...rolloutText(rollout, status.members, Date.now(), values));
       return 0;
     } finally {
       device.close();
@@ -62,7 +63,13 @@ function rolloutOf({ rollout }: Pick<Status, "rollout">): RolloutStatus {
   });
 }
 
-export function rolloutText(rollout: RolloutStatus, members: Status["members"], now: number): string[] {
+/** `told`: by which device, as somebody has typed it. */
+export function rolloutText(
+  rollout: RolloutStatus,
+  members: Status["members"],
+  now: number,
+  told: Values = {},
+): string[] {
   const nameOf = namesFrom(members);
   const rows = rollout.members.map((member) => {
     const wave = member.wave === undefined ? undefined : rollout.waves[member.wave];
@@ -73,7 +80,7 @@ export function rolloutText(rollout: RolloutStatus, members: Status["members"], 
     headline(rollout, nameOf, now),
     ...(about === undefined ? [] : [about]),
     ...(rows.length > 0 ? ["", ...filledTable(["DEVICE", "WAVE", "STATE"], rows)] : []),
-    ...nextSteps(rollout, nameOf),
+    ...nextSteps(rollout, nameOf).map((step) => again(step, told)),
     ...rollout.later.map(({ release }) => `${release} waits until this one is done or aborted`),
   ];
 }
@@ -81,6 +88,7 @@ export function rolloutText(rollout: RolloutStatus, members: Status["members"], 
 type Teller = Pick<Device, "status" | "found" | "close">;
 type FollowOptions = {
   isJson: boolean;
+  told?: Values;
   /** A device that answers. Throws `device.noAnswer`. */
   another?: (() => Promise<Teller>) | undefined;
   pace?: Pace;
@@ -89,12 +97,12 @@ type FollowOptions = {
 /** Resolves to the exit code; closes each device that it asks. */
 export async function followRollout(
   first: Teller,
-  { print, note }: Pick<Context, "print" | "note">,
+  context: Pick<Context, "print" | "note" | "unread">,
   options: FollowOptions,
 ): Promise<number> {
   const asked = { teller: first };
   try {
-    return await follow(asked, { print, note }, options);
+    return await follow(asked, context, options);
   } finally {
     asked.teller.close();
   }
@@ -102,11 +110,11 @@ export async function followRollout(
 
 async function follow(
   asked: { teller: Teller },
-  { print, note }: Pick<Context, "print" | "note">,
-  { isJson, another, pace: { pollMs, silentMs } = usualPace }: FollowOptions,
+  { print, note, unread }: Pick<Context, "print" | "note" | "unread">,
+  { isJson, told, another, pace: { pollMs, silentMs } = usualPace }: FollowOptions,
 ): Promise<number> {
   let [shown, silentSince, isSilent] = ["", performance.now(), false];
-  for (; ; await sleep(pollMs)) {
+  for (; !unread?.aborted; await sleep(pollMs)) {
     let found: Status;
     try {
       found = await asked.teller.status();
@@ -125,7 +133,7 @@ async function follow(
     if (isSilent && found.rollout === undefined && performance.now() - silentSince < silentMs) continue;
     [silentSince, isSilent] = [performance.now(), false];
     const rollout = rolloutOf(found);
-    const text = isJson ? JSON.stringify(rollout) : rolloutText(rollout, found.members, Date.now()).join("\n");
+    const text = isJson ? JSON.stringify(rollout) : rolloutText(rollout, found.members, Date.now(), told).join("\n");
     const what = isJson ? text : stateOf(rollout);
     if (what !== shown) print(text, ...(isJson ? [] : [""]));
     shown = what;
@@ -133,6 +141,7 @@ async function follow(
     if (rollout.state === "aborted") return 1;
     if (rollout.state === "paused" && rollout.waits?.on === "failures") return 4;
   }
+  return 0;
 }
 
 /** Without what changes every second. */

@@ -6,7 +6,8 @@ import { confirm, type Terminal } from "../../terminal/confirm.ts";
 import { findDeviceForRequests } from "../../terminal/device.ts";
 import { jsonLines } from "../../terminal/output.ts";
 import { whereItWorks } from "../device/owned.ts";
-import { awaitReturn, followUpdate, updateOf } from "./follow.ts";
+import { awaitReturn, updateOf } from "./follow.ts";
+import { followFor } from "./follow-json.ts";
 import { requestOptions, watchOption } from "./request.ts";
 
 export const updateBack: Command = {
@@ -30,7 +31,7 @@ ${whereItWorks}`,
       const earlier = earlierOf(status, before);
       if (!values["yes"]) await confirmReturn(status, before, earlier);
       await device.request("/v1/update", { kind: "back" });
-      if (values["watch"]) return await followUpdate(device, before, context);
+      if (values["watch"]) return await followFor(values, device, before, context);
       await awaitReturn(device, earlier, context);
       context.progress.end();
       const { name } = status.self;

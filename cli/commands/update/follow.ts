@@ -99,12 +99,12 @@ const nextOf = (code: string): string =>
 export async function followUpdate(
   device: Followed,
   before: UpdateStatus,
-  { print, note, progress }: Pick<Context, "print" | "note" | "progress">,
+  { print, note, progress, unread }: Pick<Context, "print" | "note" | "progress" | "unread">,
   { pollMs, silentMs } = usualPace,
 ): Promise<number> {
   const show = makeShow(progress);
   let [last, name, silentSince] = [before.last?.atMs, "the device", performance.now()];
-  for (; ; await sleep(pollMs)) {
+  for (; !unread?.aborted; await sleep(pollMs)) {
     let status: Status;
     try {
       status = await device.status();
@@ -147,6 +147,7 @@ export async function followUpdate(
     if (activity.phase === "waiting" && activity.againAtMs === undefined) throw waitingError(activity);
     show(...stageOf(activity));
   }
+  return 0;
 }
 
 const isSilence = (error: unknown): boolean =>

@@ -2,7 +2,7 @@
 import { isAbsolute } from "node:path";
 import { type Command, required, usageError } from "../../terminal/command.ts";
 import { deviceOption } from "../../terminal/device.ts";
-import { jsonOption, requestUpdate, watchOption } from "./request.ts";
+import { requestUpdate, watchOption } from "./request.ts";
 
 export const updateInstall: Command = {
   usage: "update install <path> [--watch] [--json]",
@@ -13,7 +13,7 @@ export const updateInstall: Command = {
 /home nor /root. The device checks every signature as it does with a repository, and takes no release that failed before or is not
 newer. Without time from a server it judges expiry by the date of its own release. Leave the stick in until the device restarts.
 Works as root on the device itself and in the lab.`,
-  options: { ...deviceOption, ...jsonOption, ...watchOption },
+  options: { ...deviceOption, ...watchOption },
   async run(input, context) {
     const path = required(updateInstall, input, 0, "the path");
     if (!isAbsolute(path)) throw usageError(updateInstall, `${path} is not an absolute path on the device`);

@@ -2,15 +2,18 @@
 import { activityText } from "../../../dashboard/update-words.ts";
 import type { UpdateRequest } from "../../../provisioning/handover/update.ts";
 import { HamletError } from "../../../system/error.ts";
+import { again } from "../../terminal/again.ts";
 import type { Context, Option, Values } from "../../terminal/command.ts";
 import { findDeviceForRequests } from "../../terminal/device.ts";
 import { jsonLines } from "../../terminal/output.ts";
 import { ownedDeviceOptions } from "../device/owned.ts";
-import { awaitCheck, followUpdate, updateOf } from "./follow.ts";
+import { awaitCheck, updateOf } from "./follow.ts";
+import { followFor } from "./follow-json.ts";
 
-export const jsonOption: Record<"json", Option> = { json: { type: "boolean", describe: "print the result as JSON" } };
+const jsonOption: Record<"json", Option> = { json: { type: "boolean", describe: "print the result as JSON" } };
 export const requestOptions: Record<string, Option> = { ...ownedDeviceOptions, ...jsonOption };
-export const watchOption: Record<"watch", Option> = {
+export const watchOption: Record<"watch" | "json", Option> = {
+  json: { type: "boolean", describe: "print the result as JSON; with --watch one line for each change" },
   watch: {
     type: "boolean",
     short: "w",
@@ -35,19 +38,23 @@ export async function requestUpdate(asked: Asked, values: Values, context: Conte
     const update = await awaitCheck(device, before, asked.kind);
     progress.end();
     const { running, newest, activity } = update;
-    if (values["watch"] && activity.phase !== "idle") return await followUpdate(device, before, context);
-    if (values["json"]) print(...jsonLines({ device: name, ...update }));
-    else if (activity.phase === "checking") print(`${name} is still checking; see: hamlet update status`);
-    else if (activity.phase === "ready") print(`${name}: ${activityText(activity, 0)}: hamlet update restart`);
-    else if (activity.phase !== "idle") {
-      print(
-        `the update of ${name}${"version" in activity ? ` to ${activity.version}` : ""} has begun; follow it: hamlet update status --watch`,
-      );
-    } else if (asked.kind === "install") {
+    const told = { device: name, ...update };
+    if (values["watch"] && activity.phase !== "idle") return await followFor(values, device, before, context);
+    if (asked.kind === "install" && activity.phase === "idle") {
       throw new HamletError("update.notNewer", `${name} runs ${running.version}, and ${asked.path} has ${newest}`, {
         hint: "nothing to do",
         exitCode: 3,
       });
+    }
+    if (values["json"]) print(...(values["watch"] ? [JSON.stringify(told)] : jsonLines(told)));
+    else if (activity.phase === "checking")
+      print(`${name} is still checking; see: ${again("hamlet update status", values)}`);
+    else if (activity.phase === "ready")
+      print(`${name}: ${activityText(activity, 0)}: ${again("hamlet update restart", values)}`);
+    else if (activity.phase !== "idle") {
+      print(
+        `the update of ${name}${"version" in activity ? ` to ${activity.version}` : ""} has begun; follow it: ${again("hamlet update status --watch", values)}`,
+      );
     } else if (newest === undefined) print(`the repository has no release for ${name}, which runs ${running.version}`);
     else if (newest === running.version) print(`${name} runs ${newest}, the newest release`);
     else print(`${name} runs ${running.version}; the newest release is ${newest}`);

@@ -1,8 +1,10 @@
 // `update restart`: restarts a device into the release that is ready in its other slot.
+import { again } from "../../terminal/again.ts";
 import type { Command } from "../../terminal/command.ts";
 import { findDeviceForRequests } from "../../terminal/device.ts";
 import { jsonLines } from "../../terminal/output.ts";
-import { followUpdate, updateOf } from "./follow.ts";
+import { updateOf } from "./follow.ts";
+import { followFor } from "./follow-json.ts";
 import { requestOptions, watchOption } from "./request.ts";
 
 export const updateRestart: Command = {
@@ -19,10 +21,10 @@ Works on the device itself and in the lab.`,
       const status = await device.status();
       const before = updateOf(status);
       await device.request("/v1/update", { kind: "restart" });
-      if (values["watch"]) return await followUpdate(device, before, context);
+      if (values["watch"]) return await followFor(values, device, before, context);
       const { name } = status.self;
       if (values["json"]) context.print(...jsonLines({ device: name, ...before }));
-      else context.print(`${name} restarts; follow it: hamlet update status --watch`);
+      else context.print(`${name} restarts; follow it: ${again("hamlet update status --watch", values)}`);
       return 0;
     } finally {
       device.close();

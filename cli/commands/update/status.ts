@@ -1,12 +1,12 @@
 // `update status [--watch]`: what a device runs, what is newer, and how far an update is.
 import { z } from "zod";
 import { UpdateStatus } from "../../../agent/api/schema.ts";
-import { silentProgress } from "../../../system/progress.ts";
-import type { Command, Context } from "../../terminal/command.ts";
-import { type Device, findDevice } from "../../terminal/device.ts";
+import type { Command } from "../../terminal/command.ts";
+import { findDevice } from "../../terminal/device.ts";
 import { jsonLines } from "../../terminal/output.ts";
 import { ownedDeviceOptions } from "../device/owned.ts";
-import { awaitUpdater, followUpdate, updateOf } from "./follow.ts";
+import { awaitUpdater, updateOf } from "./follow.ts";
+import { followFor } from "./follow-json.ts";
 import { updateText } from "./words.ts";
 
 export const updateStatus: Command = {
@@ -33,24 +33,12 @@ With --watch it follows an update through the device's restart until it ends: ex
       const update = updateOf(status);
       const { name } = status.self;
       if (values["json"] && !values["watch"]) context.print(...jsonLines({ device: name, ...update }));
-      else if (!values["json"]) context.print(...updateText(name, update, Date.now()));
-      if (!values["watch"] || update.activity.phase === "idle") return 0;
-      return await (values["json"] ? followInJson(device, update, context) : followUpdate(device, update, context));
+      else if (!values["json"]) context.print(...updateText(name, update, Date.now(), values));
+      // For a program the watch prints a line even then.
+      if (!values["watch"] || (update.activity.phase === "idle" && !values["json"])) return 0;
+      return await followFor(values, device, update, context);
     } finally {
       device.close();
     }
   },
 };
-
-/** One line for each change, the last for the end. */
-function followInJson({ status }: Device, before: UpdateStatus, { print, note }: Context): Promise<number> {
-  let shown = "";
-  const telling = async () => {
-    const found = await status();
-    const line = JSON.stringify({ device: found.self.name, ...found.update });
-    if (found.update && line !== shown) print(line);
-    shown = line;
-    return found;
-  };
-  return followUpdate({ status: telling }, before, { print() {}, note, progress: silentProgress });
-}

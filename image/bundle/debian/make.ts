@@ -97,7 +97,7 @@ async function copyPiFirmware(kernel: Kernel, board: RpiBoard, folder: string): 
     await copyFile(join(kernel.pi, name), join(folder, "boot", name)).catch((cause) => {
       throw new HamletError("build.failed", `Debian ${suite} has no ${name} for ${board.describe}`, {
         cause,
-        hint: `hamlet image build --base nixos --board ${board.name}`,
+        hint: `use NixOS: hamlet image build --base nixos --board ${board.name} -o <folder>`,
       });
     });
   }

@@ -1,5 +1,8 @@
 import { expect, test } from "vitest";
-import { startNotes, webNotes } from "../../../cli/commands/lab/up.ts";
+import { labLink } from "../../../cli/commands/lab/link.ts";
+import { labUp, startNotes, webNotes } from "../../../cli/commands/lab/up.ts";
+import { type Command, parseInput } from "../../../cli/terminal/command.ts";
+import { silentProgress } from "../../../system/progress.ts";
 
 const now = 1_790_000_000_000;
 
@@ -24,4 +27,17 @@ test("lab up says why the devices of this lab get no updates", () => {
   expect(webNotes({ ...status, devices: [], web: { ...web, state: "down", problem: "no /dev/net/tun" } })).toEqual([
     "the lab's web is down, so the devices get no updates: no /dev/net/tun",
   ]);
+});
+
+test.each<[Command, string[], RegExp]>([
+  [labUp, ["--devices", "9"], /^--devices: /],
+  [labUp, ["--accel", "hvf"], /^--accel: /],
+  [labUp, ["--board", "rpi3", "--disk", "nvme"], /^--disk nvme is not for a rpi3, which has its own$/],
+  [labUp, ["--board", "nuc", "--board", "rpi3", "--nic", "e1000e"], /^--nic e1000e is not for a rpi3/],
+  [labLink, ["attic", "--loss", "101"], /^--loss: /],
+  [labLink, ["attic", "--kbit", "fast"], /^--kbit: /],
+  [labLink, ["attic", "--drop-every", "1s"], /^--drop-every: /],
+])("a wrong option is called by its name, before any lab is looked for: %#", async (command, words, said) => {
+  const run = command.run(parseInput(command, words, {}), { print() {}, note() {}, progress: silentProgress });
+  await expect(run).rejects.toMatchObject({ code: "usage.invalid", message: expect.stringMatching(said), exitCode: 2 });
 });

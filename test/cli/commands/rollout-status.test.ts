@@ -72,9 +72,19 @@ test.each<[WaitShape, string]>([
   expect(rolloutText(status, members, now)[0]).toContain(text);
 });
 
+test("what to do about failures names the device that failed, and reaches the neighborhood that was asked", () => {
+  const waits: WaitShape = { on: "failures", devices: ["a"], since };
+  const told = { device: "cellar.local", neighborhood: "elm" };
+  expect(rolloutText({ ...running, waits, members: [] }, members, now, told).at(-1)).toBe(
+    "see why it failed: hamlet update history --neighborhood elm --device attic; " +
+      "then hamlet rollout resume --device cellar.local --neighborhood elm, " +
+      "or hamlet rollout abort --device cellar.local --neighborhood elm",
+  );
+});
+
 test("a device without a time zone says so where there are hours, and what to do", () => {
   const hours = { window: "02:00-05:00" };
-  const step = "to set one: hamlet provision <card> --timezone Europe/Berlin";
+  const step = "to set one: hamlet provision <card> --neighborhood <folder> --timezone Europe/Berlin";
   expect(rolloutText({ ...running, hours }, members, now)[1]).toBe(
     `no time zone is set here, so 02:00-05:00 is UTC; ${step}`,
   );

@@ -112,8 +112,37 @@ test("update now returns once the update has begun, and says how to follow it", 
   await working;
   expect([code, lines]).toEqual([
     0,
-    ["the update of attic to 0.2.0 has begun; follow it: hamlet update status --watch"],
+    [`the update of attic to 0.2.0 has begun; follow it: hamlet update status --device ${socket} --watch`],
   ]);
+});
+
+test("the command to follow an update names the device that was named", async () => {
+  await updater.tell({ phase: "idle" }, { earlier: "0.0.9", failed: ["0.1.5"], fallback: end("failed") });
+  const working = work("now", [{ phase: "checking" }], [writing(1e6), found]);
+  const { lines } = await hamlet(updateNow);
+  await working;
+  const told = (await hamlet(updateStatus)).lines;
+  const next = [...lines, ...told].join("\n").match(/hamlet update [a-z]+( --device [^\s`]+)?/g);
+  expect(next).toEqual(["status", "back", "retry", "seen"].map((name) => `hamlet update ${name} --device ${socket}`));
+});
+
+test("--watch --json prints JSON alone, a line for each change, whatever the device does", async () => {
+  await updater.tell({ phase: "idle" }, { checkedAtMs: 1 });
+  const quiet = await hamlet(updateStatus, "--watch", "--json");
+  expect([quiet.code, quiet.lines.map((line) => JSON.parse(line).activity.phase)]).toEqual([0, ["idle"]]);
+  const nothing = work("now", [{ phase: "idle" }, { newest: "0.1.0", checkedAtMs: 2 }]);
+  const newest = await hamlet(updateNow, "--watch", "--json");
+  await nothing;
+  expect(newest.lines.map((line) => JSON.parse(line).newest)).toEqual(["0.1.0"]);
+  const working = work("now", [writing(1e6), found]);
+  const watching = hamlet(updateNow, "--watch", "--json");
+  await working;
+  await new Promise((resolve) => setTimeout(resolve, 2 * usualPace.pollMs));
+  await updater.tell({ phase: "idle" }, { ...found, history: [end("failed")], fallback: end("failed") });
+  const watched = await watching;
+  const said = watched.lines.map((line) => JSON.parse(line));
+  expect([watched.code, said.map(({ activity }) => activity.phase)]).toEqual([4, ["writing", "idle"]]);
+  expect(said[1]).toMatchObject({ device: "attic", last: { outcome: "failed" } });
 });
 
 test("update now on a device that is up to date says so", async () => {
@@ -292,7 +321,9 @@ test("update history shows what witnesses said of each update", async () => {
 
 test("update status names the release that the device can go back to", async () => {
   await updater.tell({ phase: "idle" }, { running: { slot: "b", version: "0.2.0" }, earlier: "0.1.0" });
-  expect((await hamlet(updateStatus)).lines).toContain("the release before: 0.1.0; go back to it: hamlet update back");
+  expect((await hamlet(updateStatus)).lines).toContain(
+    `the release before: 0.1.0; go back to it: hamlet update back --device ${socket}`,
+  );
 });
 
 test("update status says what runs, what is newer, how far an update is and what failed", async () => {
@@ -310,7 +341,7 @@ test("update status says what runs, what is newer, how far an update is and what
       "newest release: 0.2.0, checked 3 min ago",
       "now: writing 0.2.0: 42 % (root), fetched 840 kB of 2.0 MB",
       "last update: 0.1.0 -> 0.2.0 ended without a verdict, 0 s ago",
-      "failed, so not tried again until `hamlet update retry`: 0.1.9",
+      `failed, so not tried again until \`hamlet update retry --device ${socket}\`: 0.1.9`,
     ],
   ]);
 });

@@ -84,10 +84,26 @@ test("an option that replaces its command's action excludes the command's argume
   expect(parseInput(flash, ["--list", "--json"], { HAMLET_YES: "1" }).values).toMatchObject({ list: true, json: true });
 });
 
+test("an option that would do nothing beside another is refused, not ignored", async () => {
+  for (const [name, ...words] of [
+    ["lab link", "attic", "--heal", "--kbit", "5"],
+    ["lab link", "attic", "--seed", "3", "--heal"],
+    ["image inspect", "a.img", "--sbom", "--licences"],
+  ] as const) {
+    const command = await named(name);
+    expect(() => parseInput(command, words as never, {})).toThrow(/cannot be used with --(heal|sbom)/);
+  }
+  expect(parseInput(await named("lab link"), ["attic", "--heal"], {}).values).toMatchObject({ heal: true, seed: "1" });
+  const cut = await named("lab cut");
+  const run = () => cut.run(parseInput(cut, ["attic", "--keep-all", "--seed", "7"], {}), {} as never);
+  await expect(run()).rejects.toMatchObject({ code: "usage.invalid", message: expect.stringContaining("--seed") });
+});
+
 test("every option that replaces the action is a boolean, and the options it allows exist", async () => {
   for (const load of Object.values(commands)) {
     const { options = {} } = await load();
-    for (const { aloneBut, type } of Object.values(options)) {
+    for (const { aloneBut, excludes = [], type } of Object.values(options)) {
+      for (const name of excludes) expect(Object.keys(options)).toContain(name);
       if (!aloneBut) continue;
       expect(type).toBe("boolean");
       for (const name of aloneBut) expect(Object.keys(options)).toContain(name);

@@ -108,6 +108,26 @@ test("status --json matches the published schema, and --watch prints it line by 
   });
 });
 
+test("the hint of an error leads to the device that was named", async () => {
+  const path = await serve("full");
+  const { errors, exit } = hamlet("rollout", "status", "--device", path);
+  expect(await exit).toBe(1);
+  expect(errors.join()).toContain(`hamlet rollout start --device ${path} --release <version>`);
+});
+
+test("a watch ends with whoever reads it", async () => {
+  const path = await serve("full");
+  for (const words of [
+    ["status", "--watch"],
+    ["status", "--watch", "--json"],
+  ]) {
+    const { child, lines, exit } = hamlet(...words, "--device", path);
+    await until(() => lines.length > 0);
+    child.stdout.destroy();
+    expect(await exit).toBe(0);
+  }
+});
+
 test("open prints the address of the page, and Ctrl-C ends it", async () => {
   const opened = hamlet("open", "--no-browser", "--device", await serve("full"));
   await until(() => opened.lines.length > 0);
