@@ -76,6 +76,8 @@ const describe = ({ until, reason }: Pick<Hold, "until" | "reason">): string =>
 
 function readTerms(values: Values, now: number): Pick<Hold, "until" | "reason"> {
   const [given, reason] = [text(values, "for"), text(values, "reason")];
+  if (reason !== undefined && !Reason.safeParse(reason).success)
+    throw usageError(hold, "--reason is one line of at most 120 characters");
   if (values["end"] === true) {
     if (given !== undefined) throw usageError(hold, "--for and --end contradict each other");
     return { until: 0, reason: reason ?? "ended" };
@@ -84,6 +86,5 @@ function readTerms(values: Values, now: number): Pick<Hold, "until" | "reason"> 
   if (ms === undefined)
     throw usageError(hold, given === undefined ? "--for is missing" : `--for ${given} is no time such as 24h`);
   if (reason === undefined) throw usageError(hold, "--reason is missing");
-  if (!Reason.safeParse(reason).success) throw usageError(hold, "--reason is one line of at most 120 characters");
   return { until: now + ms, reason };
 }

@@ -14,7 +14,8 @@ import { signRollout } from "../../../provisioning/trust/rollout.ts";
 import { type TokenCertificate, verifyToken } from "../../../provisioning/trust/token.ts";
 import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
-import { type Command, required, text, type Values } from "../../terminal/command.ts";
+import { again } from "../../terminal/again.ts";
+import { type Command, required, text, usageError, type Values } from "../../terminal/command.ts";
 import { confirm } from "../../terminal/confirm.ts";
 import { deviceOption, findDevice } from "../../terminal/device.ts";
 import { filledTable } from "../../terminal/table.ts";
@@ -44,7 +45,11 @@ The folder keeps the revocation, and every later token and card carries it.`,
       describe:
         "which other devices with the same token stay: all, none, or names with commas (needed if there are any)",
     },
-    list: { type: "boolean", describe: "list tokens and operators, and what is revoked" },
+    list: {
+      type: "boolean",
+      aloneBut: ["json", "device", ...Object.keys(ownerOptions)],
+      describe: "list tokens and operators, and what is revoked",
+    },
     json: { type: "boolean", describe: "print the result as JSON" },
     ...ownerOptions,
   },
@@ -67,6 +72,8 @@ The folder keeps the revocation, and every later token and card carries it.`,
       const { operators } = owned.file;
       const revoked = revokedDevices(owned.revocations);
       const found = findRevoked(wanted, { members, tokens: await tokensOf(owned), operators, revoked });
+      if (found.kind === "operator" && values["stays"] !== undefined)
+        throw usageError(revoke, `--stays is about devices, but ${found.name} is an operator`);
       const stays = found.kind === "operator" ? [] : await whoStays(found, members, values);
       const [asked, others] = [members.filter(({ isSelf }) => isSelf), members.filter(({ isSelf }) => !isSelf)];
       const isOut = asked.some((one) => isPutOut(one, found, stays));
@@ -103,7 +110,7 @@ The folder keeps the revocation, and every later token and card carries it.`,
       if (values["json"]) print(JSON.stringify({ kind: found.kind, name: found.name, stays }));
       else print(`${found.name} is out of ${owned.file.name}${already}`);
       for (const one of stopped)
-        note(overtaken.has(one) ? describeOvertaken(one) : describeStopped(one, by !== undefined));
+        note(again(overtaken.has(one) ? describeOvertaken(one) : describeStopped(one, by !== undefined), values));
       if (isOut)
         note("no member that stays has heard of it: if there is one, repeat the command with --device <member>");
       if (found.kind === "device") note("a card with its token can join no more; make new tokens for new devices");

@@ -313,6 +313,19 @@ test("hold: a device or all take no update until then, or until it is ended", as
   expect(orders.holds()).toHaveLength(2);
 });
 
+test("a hold ends for a reason that devices accept, or for none", async () => {
+  const wrong = hamlet(hold, "cellar", "--end", "--reason", "x".repeat(121));
+  await expect(wrong).rejects.toMatchObject({ code: "usage.invalid", message: expect.stringContaining("120") });
+  expect(orders.holds()).toEqual([]);
+  expect(await hamlet(hold, "cellar", "--end", "--reason", "over")).toBe("cellar is held no longer");
+});
+
+test("revoke says what it would ignore: who stays if an operator goes, and a name beside --list", async () => {
+  const stays = hamlet(revoke, "owner", "--stays", "none", "--yes");
+  await expect(stays).rejects.toMatchObject({ code: "usage.invalid", message: expect.stringContaining("an operator") });
+  await expect(hamlet(revoke, "cellar", "--list")).rejects.toMatchObject({ code: "usage.invalid" });
+});
+
 test("hold --end names what holds the device still, and a shorter hold the longer one beside it", async () => {
   const forHours = (hours: number, reason: string) => ["--for", `${hours}h`, "--reason", reason];
   await hamlet(hold, "--all", ...forHours(24, "away"));
