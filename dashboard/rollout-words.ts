@@ -158,6 +158,13 @@ const people = {
   inhibitor: (who = "a program") => `${who} has asked systemd not to restart`,
 };
 
+/** What the others find of a device that does not say itself that it failed. */
+const findings: Record<string, string> = {
+  "rollout.notBack": "it took the lease, and did not come back in time",
+  "rollout.contradiction": "it says that it has the release, and shows another one",
+  "rollout.wrongRoot": "it says that it has the release, and runs another system than the one that was signed",
+};
+
 /** How one device stands. */
 export function memberText({ standing, check, until, waits }: RolloutMember, nameOf: NameOf, now: number): string {
   const why = check === undefined ? "" : ` (${check})`;
@@ -167,7 +174,7 @@ export function memberText({ standing, check, until, waits }: RolloutMember, nam
     case "updating":
       return `restarts and is tried${until === undefined ? "" : `, ${duration((until - now) / 1000)} at most`}`;
     case "failed":
-      return `failed${why}`;
+      return `failed${check !== undefined && check in findings ? `: ${findings[check]}` : ""}${why}`;
     case "unfit":
       if (check === autoOff) return "takes no release by itself: its owner does not want it";
       return `passed over: the release is not for it${why}`;

@@ -64,7 +64,7 @@ export function startRollouts(
     }),
     members: () =>
       membersOf({
-        self: { id, release: config.release, tags: token.tags },
+        self: { id, release: config.release, board: config.board, tags: token.tags },
         members: membership.members().values(),
         liveness: cluster.liveness(),
         forgotten: new Set(orders.forgotten()),

@@ -1,6 +1,6 @@
 // What the core of a rollout has to know of the rest of the agent, in its words.
 // Pure.
-import type { Ended, Hold, KnownOrder, Member, Updater } from "../../ota/rollout/view.ts";
+import type { Ended, Hold, KnownOrder, Member, SignedRoot, Updater } from "../../ota/rollout/view.ts";
 import type { UpdateReport } from "../../provisioning/handover/update.ts";
 import { readUnverified } from "../../provisioning/trust/jws.ts";
 import type { RolloutOrder } from "../../provisioning/trust/rollout-orders.ts";
@@ -55,8 +55,11 @@ export function endedOf(report: UpdateReport | undefined): Ended | undefined {
   return { from, to, outcome, check, atWallMs: atMs };
 }
 
+export const rootsOf = (report: UpdateReport | undefined): SignedRoot[] =>
+  (report?.verified ?? []).map(({ version: release, rootHash }) => ({ release, rootHash }));
+
 export type Seen = {
-  self: { id: string; release: string; tags: readonly string[] };
+  self: { id: string; release: string; board: string; tags: readonly string[] };
   members: Iterable<KnownMember>;
   liveness: ReadonlyMap<string, Liveness>;
   /** Devices that an operator has given up. */
@@ -69,15 +72,16 @@ export type Seen = {
 
 /** This device and the others. Whoever this device has not heard since it started counts as absent from then on. */
 export function membersOf({ self, members, liveness, forgotten, openedAtMs, nowMs, wallMs }: Seen): Member[] {
-  const others = [...members].map(({ record: { id, release, token }, absentMs }): Member => {
+  const others = [...members].map(({ record: { id, release, board, token }, absentMs }): Member => {
     const live = liveness.get(id);
-    const what = { id, release, ...placeOf(tagsOf(token)) };
+    const what = { id, release, board, ...placeOf(tagsOf(token)) };
     if (live?.state === "alive" || live?.state === "suspect") return what;
     const sinceMs = live ? nowMs - Math.max(0, wallMs - live.since) : openedAtMs;
     const absentSinceMs = Math.min(sinceMs, nowMs - absentMs);
     return { ...what, absentSinceMs, hasLeft: live?.state === "left" || forgotten.has(id) };
   });
-  return [{ id: self.id, release: self.release, ...placeOf(self.tags) }, ...others];
+  const { id, release, board, tags } = self;
+  return [{ id, release, board, ...placeOf(tags) }, ...others];
 }
 
 /** What a device does for others, as its owner has marked it. */

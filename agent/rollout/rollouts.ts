@@ -18,7 +18,7 @@ import type { Leases } from "../cluster/leases/leases.ts";
 import { mostSlots } from "../cluster/leases/terms.ts";
 import { autoAfter } from "./auto.ts";
 import { Claim } from "./lease.ts";
-import { endedOf, type holdsOf, updaterOf } from "./readings.ts";
+import { endedOf, type holdsOf, rootsOf, updaterOf } from "./readings.ts";
 import type { Results } from "./results.ts";
 import type { KeptRollouts } from "./store.ts";
 import type { WarnOfRollout } from "./warn.ts";
@@ -97,7 +97,7 @@ export class Rollouts {
     this.#view = restored(o.kept.view, o.self.id, o.trialSeconds, now);
     this.#claim = new Claim(o.leases, (ms) => this.#pause(ms).catch(() => {}));
     // First those that were read from disk: where the rest of that file was lost, they are all that is left.
-    o.results.listen(({ v: _, neighborhood: __, bootId: ___, rootHash: ____, number: said, ...result }) => {
+    o.results.listen(({ v: _, neighborhood: __, bootId: ___, number: said, ...result }) => {
       this.#happen({ kind: "result", result: { ...result, said } });
     });
     this.#tellAgain();
@@ -167,7 +167,9 @@ export class Rollouts {
     await this.#learnOf(report);
     const updater = updaterOf(report, hasUpdater);
     const ended = endedOf(report);
-    if (this.#isNew("updater", JSON.stringify([updater, ended]))) this.#happen({ kind: "updater", updater, ended });
+    const roots = rootsOf(report);
+    if (this.#isNew("updater", JSON.stringify([updater, ended, roots])))
+      this.#happen({ kind: "updater", updater, ended, roots });
     if (this.#dueAt !== undefined && now >= this.#dueAt) this.#happen({ kind: "tick" });
     const isDue = this.#isOwing || this.#view.orders.length > 0;
     if (isDue && now - this.#savedAt >= saveMs) await this.#save();
@@ -259,7 +261,7 @@ export class Rollouts {
 
   async #publish({ said: number, device, ...word }: Result): Promise<void> {
     const { self, results, publish, rootHash, log } = this.#o;
-    const { check, trialSeconds, ...rest } = word;
+    const { check, trialSeconds, rootHash: _, ...rest } = word;
     const hash = await rootHash();
     const jws = await signResult(
       {

@@ -16,6 +16,7 @@ const KeptResult = z.object({
   outcome: z.enum(["began", "updated", "failed", "fellBack", "stayed", "unfit"]),
   check: z.string().max(64).exactOptional(),
   trialSeconds: z.int().min(0).exactOptional(),
+  rootHash: z.string().max(64).exactOptional(),
   agoMs: AgoMs,
 });
 const KeptAway = z.object({
@@ -50,10 +51,15 @@ export const KeptView = z.object({
     .max(512)
     .exactOptional()
     .describe("how long ago each was first heard"),
+  roots: z
+    .array(z.object({ release: Version, rootHash: z.string().max(64), agoMs: AgoMs }))
+    .max(8)
+    .exactOptional()
+    .describe("what the manifests of releases name for this device's board"),
 });
 export type KeptView = z.infer<typeof KeptView>;
 
-export function keptOf({ own, progress, results, holds }: View, nowMs: number): KeptView {
+export function keptOf({ own, progress, results, holds, roots }: View, nowMs: number): KeptView {
   const ago = (atMs: number) => Math.max(0, nowMs - atMs);
   const away = own.step === "away" && own;
   return {
@@ -65,14 +71,16 @@ export function keptOf({ own, progress, results, holds }: View, nowMs: number): 
       ...(pausedAt !== undefined && { pausedAt }),
       ...(heard && { heard: { number: heard.number, agoMs: ago(heard.sinceMs) } }),
     })),
-    results: [...results.values()].map(({ heardAtMs, check, trialSeconds, ...result }) => ({
+    results: [...results.values()].map(({ heardAtMs, check, trialSeconds, rootHash, ...result }) => ({
       ...{ ...result, agoMs: ago(heardAtMs) },
       ...(check !== undefined && { check }),
       ...(trialSeconds !== undefined && { trialSeconds }),
+      ...(rootHash !== undefined && { rootHash }),
     })),
     holds: holds.map(({ device, untilWallMs, lastsMs, heardAtMs }) => ({
       ...{ device, untilWallMs, lastsMs, agoMs: ago(heardAtMs) },
     })),
+    roots: roots.map(({ sinceMs, ...root }) => ({ ...root, agoMs: ago(sinceMs) })),
   };
   function withoutTime({ sinceMs, ...rest }: Extract<Own, { step: "away" }>) {
     return { ...rest, agoMs: ago(sinceMs) };
@@ -83,6 +91,7 @@ export function keptOf({ own, progress, results, holds }: View, nowMs: number): 
 export const isKeptAlike = (one: View, other: View): boolean =>
   one.own === other.own &&
   one.results === other.results &&
+  one.roots === other.roots &&
   areSame(one.holds, other.holds) &&
   isCourseAlike(one.progress, other.progress);
 
@@ -110,6 +119,7 @@ export function restored(kept: KeptView, self: string, trialSeconds: number, now
     ...emptyView(self, trialSeconds, nowMs),
     results: new Map(results),
     holds: (kept.holds ?? []).map(({ agoMs, ...hold }) => ({ ...hold, reason: "", heardAtMs: nowMs - agoMs })),
+    roots: (kept.roots ?? []).map(({ agoMs, ...root }) => ({ ...root, sinceMs: nowMs - agoMs })),
     progress: new Map(
       kept.progress.map(({ rollout, agoMs, quietForMs, heard, ...rest }) => {
         const times = {

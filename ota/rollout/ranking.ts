@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { compareVersions } from "../../image/boot/versions.ts";
 import { endOfHold } from "./holds.ts";
+import { wrongSinceMs } from "./roots.ts";
 import { autoOff, type HeardResult, isStuck, type Member, type Order, type Progress, type View } from "./view.ts";
 
 const minuteMs = 60_000;
@@ -53,7 +54,18 @@ let latest: { of: readonly unknown[]; ranking: Ranking } | undefined;
 export function rank(view: View, order: Order, nowMs: number): Ranking {
   const { delayedMs = 0, heard } = view.progress.get(order.rollout) ?? {};
   const isPatient = delayedMs < maxDelayMs;
-  const of = [view.members, view.results, view.holds, view.clock, view.progress, view.trouble, order, isPatient, nowMs];
+  const of = [
+    view.members,
+    view.results,
+    view.holds,
+    view.clock,
+    view.progress,
+    view.trouble,
+    view.roots,
+    order,
+    isPatient,
+    nowMs,
+  ];
   if (latest?.of.every((one, at) => one === of[at])) return latest.ranking;
   const begun: Omit<Place, "wave">[] = [];
   const others: Omit<Place, "wave">[] = [];
@@ -145,6 +157,10 @@ function standingOf(
   const { absentSinceMs } = member;
   switch (result?.outcome) {
     case "updated": {
+      const wrongMs = wrongSinceMs(view, member, result);
+      if (wrongMs !== undefined) {
+        return { kind: "failed", sinceMs: wrongMs, order: result.order, check: "rollout.wrongRoot", isSaid: true };
+      }
       if (!isOlder) return { kind: "updated", sinceMs: result.heardAtMs };
       // It says that it runs the release, and its record that it does not.
       const sinceMs = result.heardAtMs + contradictionMs;

@@ -4,6 +4,7 @@ import { advance, crossedBy, currentOf, failuresOf, lackOf, progressOf } from ".
 import { answerAt, hearHolds } from "./holds.ts";
 import { endOwn, giveUp, takenMs } from "./own.ts";
 import { blocks, dayMs, maxDelayMs, type Place, type Ranking, rank, silentAt } from "./ranking.ts";
+import { hearRoots } from "./roots.ts";
 import { troubleAfter, troubleDueAtMs } from "./trouble.ts";
 import {
   type Effect,
@@ -75,6 +76,11 @@ function hear(view: View, event: Event, nowMs: number): Step {
     case "result": {
       const { result } = event;
       const before = view.results.get(result.device);
+      if (before?.said === result.said && before.rootHash === undefined && result.rootHash !== undefined) {
+        // This device's own word before it was signed, or one that the release before had kept.
+        const whole = { ...before, rootHash: result.rootHash };
+        return [{ ...view, results: new Map(view.results).set(result.device, whole) }, []];
+      }
       if (before && before.said >= result.said) return [view, []];
       const heardAtMs = heardAt(before, result, nowMs);
       const results = new Map(view.results).set(result.device, { ...result, heardAtMs });
@@ -100,6 +106,7 @@ function hear(view: View, event: Event, nowMs: number): Step {
           updater: event.updater,
           ended: event.ended,
           trouble: troubleAfter(view.trouble, event.updater, nowMs),
+          roots: hearRoots(view.roots, event.roots ?? [], nowMs),
         },
         [],
       ];

@@ -44,6 +44,7 @@ export type Duty = "relay" | "gateway" | "uplink";
 export type Member = {
   readonly id: string;
   readonly release: string;
+  readonly board?: string | undefined;
   readonly tags: readonly string[];
   readonly duties: readonly Duty[];
   /** Since when it does not answer; undefined while it does. */
@@ -74,6 +75,8 @@ export type Result = {
   readonly check?: string | undefined;
   /** How long the trial may take, of one that began. */
   readonly trialSeconds?: number | undefined;
+  /** Of the system that ran when it was said. */
+  readonly rootHash?: string | undefined;
 };
 export type HeardResult = Result & { readonly heardAtMs: number };
 
@@ -91,6 +94,9 @@ export type Updater =
       readonly isFinal: boolean;
       readonly isReady?: boolean;
     };
+/** The root hash that the signed manifest of a release names for this device's board. */
+export type SignedRoot = { readonly release: string; readonly rootHash: string };
+export type KnownRoot = SignedRoot & { readonly sinceMs: number };
 /** Why this device's updater does not go on, since it last did: a check begins and ends many times while the same trouble lasts. */
 export type Trouble = { readonly code: string; readonly release?: string | undefined; readonly sinceMs: number };
 /** How the last update of this device ended. */
@@ -165,6 +171,8 @@ export type View = {
   readonly updater: Updater;
   readonly ended?: Ended | undefined;
   readonly trouble?: Trouble | undefined;
+  /** On disk: after a start the updater has verified nothing yet. */
+  readonly roots: readonly KnownRoot[];
   readonly busy?: Busy | undefined;
   readonly denial?: Denial | undefined;
   readonly clock: Moment;
@@ -203,7 +211,12 @@ export type Event =
   | { readonly kind: "leaseLost" }
   /** The lease ended before the updater was asked for the restart, so it has not been. */
   | { readonly kind: "unasked" }
-  | { readonly kind: "updater"; readonly updater: Updater; readonly ended?: Ended | undefined }
+  | {
+      readonly kind: "updater";
+      readonly updater: Updater;
+      readonly ended?: Ended | undefined;
+      readonly roots?: readonly SignedRoot[];
+    }
   | { readonly kind: "busy"; readonly busy: Busy | undefined }
   | { readonly kind: "clock"; readonly moment: Moment }
   | { readonly kind: "tick" };
@@ -221,7 +234,7 @@ export const listenMs = 35_000;
 
 export const emptyView = (self: string, trialSeconds: number, nowMs: number): View => ({
   ...{ self, trialSeconds },
-  ...{ orders: [], holds: [], members: new Map(), results: new Map(), progress: new Map() },
+  ...{ orders: [], holds: [], members: new Map(), results: new Map(), progress: new Map(), roots: [] },
   own: { step: "resting" },
   updater: { phase: "silent" },
   clock: { atMs: nowMs, wallMs: 0, minute: 0 },

@@ -9,7 +9,7 @@ import type { UpdaterParts } from "./parts.ts";
 import { candidateOf, verifyPrepared } from "./prepared.ts";
 import type { Progress } from "./progress.ts";
 import type { Knowledge } from "./report.ts";
-import type { Found } from "./search.ts";
+import { type Found, learnRoot } from "./search.ts";
 import { type Armed, forgetPrepared } from "./state.ts";
 import type { Teller } from "./teller.ts";
 import { askNow, witnessesIn } from "./witnesses.ts";
@@ -54,6 +54,7 @@ export function makeInstallation(parts: UpdaterParts, known: Knowledge, teller: 
     const prepared = await parts.state.read("prepared.json");
     if (!prepared) throw new HamletError("update.verifyFailed", "the record of what is ready is lost");
     const { manifest } = prepared;
+    learnRoot(known, manifest);
     const slot = otherSlot(known.running.slot);
     return { manifest, installed: { slot, candidate: candidateOf(manifest, slot, device) } };
   }

@@ -18,6 +18,8 @@ export type Knowledge = {
   newest: string | undefined;
   /** The newest, if homes without an operator take it by themselves. */
   auto: AutoRelease | undefined;
+  /** Of the manifests that were verified, the newest first. */
+  verified: readonly { version: string; rootHash: string }[];
   /** The release to which this device can go back. */
   earlier: string | undefined;
   /** Wall clock minus monotonic clock. */
@@ -25,7 +27,7 @@ export type Knowledge = {
 };
 
 export function reportOf(known: Knowledge): UpdateReport {
-  const { running, history, checkedAtMs, newest, auto, earlier } = known;
+  const { running, history, checkedAtMs, newest, auto, verified, earlier } = known;
   const [last] = history.ends;
   return {
     v: 1,
@@ -34,6 +36,7 @@ export function reportOf(known: Knowledge): UpdateReport {
     ...(checkedAtMs !== undefined && { checkedAtMs }),
     ...(newest !== undefined && { newest }),
     ...(auto && { auto }),
+    ...(verified.length > 0 && { verified: [...verified] }),
     ...(earlier !== undefined && { earlier }),
     failed: history.failed,
     ...(last && last.outcome !== "committed" && !history.isSeen && { fallback: last }),

@@ -70,6 +70,7 @@ export function makeSearch(parts: UpdaterParts, known: Knowledge) {
     };
     if (JSON.stringify(raised) !== JSON.stringify(floors)) await state.write("floors.json", raised);
     known.checkedAtMs = clock.now();
+    learnRoot(known, manifest);
     if (version === undefined) learnNewest(known, found);
     else if (manifest.version !== version) throw misnamed(version, manifest.version);
     const refusal = refusalOf(manifest, {
@@ -85,6 +86,14 @@ export function makeSearch(parts: UpdaterParts, known: Knowledge) {
 function learnNewest(known: Knowledge, { manifest: { version: release, rollout: policy }, roles }: Answer): void {
   known.newest = release;
   known.auto = policy && { release, policy, publisher: roles["root"]!.keys };
+}
+
+const mostVerified = 4;
+
+/** Others of this board are to run the same. */
+export function learnRoot(known: Knowledge, { version, verity: { rootHash } }: Manifest): void {
+  const others = known.verified.filter((one) => one.version !== version);
+  known.verified = [{ version, rootHash }, ...others].slice(0, mostVerified);
 }
 
 const misnamed = (version: string, found: string) =>

@@ -45,6 +45,7 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
     checkedAtMs: undefined,
     newest: undefined,
     auto: undefined,
+    verified: [],
     earlier: undefined,
     epochMs: 0,
   };

@@ -95,6 +95,13 @@ export const UpdateReport = z.object({
   checkedAtMs: EpochMs.exactOptional().describe("the last check that the repository answered"),
   newest: Version.exactOptional().describe("the newest release in the repository"),
   auto: AutoRelease.exactOptional().describe("the newest release, if homes without an operator take it by themselves"),
+  verified: z
+    .array(z.object({ version: Version, rootHash: z.string().regex(/^[0-9a-f]{64}$/) }))
+    .max(4)
+    .exactOptional()
+    .describe(
+      "releases whose signed manifest for this board the updater has read since it started, and the root that it names",
+    ),
   earlier: Version.exactOptional().describe("the release in the other slot, to which the device can go back"),
   failed: z
     .array(Version)

@@ -55,7 +55,8 @@ async function start(kept: KeptRollouts, releases: Record<string, string>, more:
       },
     },
     orders: () => ({ orders: [{ order, operators: ["owner"] }], holds: [] }),
-    members: () => Object.entries(releases).map(([id, release]) => ({ id, release, tags: [], duties: [] })),
+    members: () =>
+      Object.entries(releases).map(([id, release]) => ({ id, release, board: "nuc", tags: [], duties: [] })),
     leases: { ask: async () => ({ kind: "denied", by: "noMajority" }) },
     catchUp: async () => {},
     publish: (id) => state.asked.push(`publish ${id}`),
@@ -123,6 +124,28 @@ test("a word that was on disk before its signature was is signed and told after 
   third.state.passedMs += listenMs;
   await eventually(() => expect(third.rollouts.status()).toMatchObject({ updated: 1 }));
   expect(third.state.asked).toEqual([]);
+});
+
+test("a signed success counts by the root that it names, once this device's updater has verified what it is to be", async () => {
+  const updated = { ...releases, [canary.id]: after };
+  const report = {
+    ...({ v: 1, running: { slot: "a", version: before }, activity: { phase: "idle" } } as const),
+    ...{ failed: [], history: [], verified: [{ version: after, rootHash: "a".repeat(64) }] },
+  };
+  const of = async (rootHash: string, verified = report.verified) => {
+    const results = [await word(canary, 1, "updated", { rootHash })];
+    const { rollouts, state } = await start({ ...nothing, results }, updated, {
+      updateReport: () => ({ ...report, verified }),
+    });
+    state.passedMs += listenMs;
+    await eventually(() => expect(rollouts.status()?.members).toHaveLength(3));
+    return rollouts;
+  };
+  const other = "b".repeat(64);
+  await eventually(async () => expect((await of("a".repeat(64))).status()).toMatchObject({ updated: 1, failed: 0 }));
+  const found = await of(other);
+  await eventually(() => expect(found.status()).toMatchObject({ state: "paused", updated: 0, failed: 1 }));
+  expect((await of(other, [])).status()).toMatchObject({ updated: 1, failed: 0 });
 });
 
 test("a member that gives word after word makes this device write no more than others, and is heard all the same", async () => {

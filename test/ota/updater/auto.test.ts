@@ -39,6 +39,17 @@ test("the updater reports it with the release and the root that it belongs to, a
   expect(autoAfter(later, report.auto)).toBeUndefined();
 });
 
+test("the updater reports which root the manifests name that it has verified, the newest first", async () => {
+  const running = await bench.start();
+  const first = { version: "1.0", rootHash: bench.first.manifest.verity.rootHash };
+  expect((await check(running, "1.0")).verified).toEqual([first]);
+  const { manifest } = bench.publish("1.1", { from: bench.first });
+  expect((await check(running, "1.1")).verified).toEqual([
+    { version: "1.1", rootHash: manifest.verity.rootHash },
+    first,
+  ]);
+});
+
 test.each<[string, () => void]>([
   [
     "put into the manifest on the web server",
