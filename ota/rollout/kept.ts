@@ -39,6 +39,7 @@ export const KeptView = z.object({
         hasNobody: z.literal(true).exactOptional(),
         quietForMs: AgoMs.exactOptional(),
         pausedAt: z.int().min(0).exactOptional(),
+        pausedForMs: AgoMs.exactOptional(),
         delayedMs: z.number().min(0),
         heard: z.object({ number: z.int().min(0), agoMs: AgoMs }).exactOptional(),
         agoMs: AgoMs,
@@ -64,13 +65,16 @@ export function keptOf({ own, progress, results, holds, roots }: View, nowMs: nu
   const away = own.step === "away" && own;
   return {
     ...(away && { own: withoutTime(away) }),
-    progress: [...progress].map(([rollout, { waveSinceMs, pausedAt, hasNobody, quietSinceMs, heard, ...rest }]) => ({
-      ...{ rollout, ...rest, agoMs: ago(waveSinceMs) },
-      ...(hasNobody && { hasNobody }),
-      ...(quietSinceMs !== undefined && { quietForMs: ago(quietSinceMs) }),
-      ...(pausedAt !== undefined && { pausedAt }),
-      ...(heard && { heard: { number: heard.number, agoMs: ago(heard.sinceMs) } }),
-    })),
+    progress: [...progress].map(
+      ([rollout, { waveSinceMs, pausedAt, pausedSinceMs, hasNobody, quietSinceMs, heard, ...rest }]) => ({
+        ...{ rollout, ...rest, agoMs: ago(waveSinceMs) },
+        ...(hasNobody && { hasNobody }),
+        ...(quietSinceMs !== undefined && { quietForMs: ago(quietSinceMs) }),
+        ...(pausedAt !== undefined && { pausedAt }),
+        ...(pausedSinceMs !== undefined && { pausedForMs: ago(pausedSinceMs) }),
+        ...(heard && { heard: { number: heard.number, agoMs: ago(heard.sinceMs) } }),
+      }),
+    ),
     results: [...results.values()].map(({ heardAtMs, check, trialSeconds, rootHash, ...result }) => ({
       ...{ ...result, agoMs: ago(heardAtMs) },
       ...(check !== undefined && { check }),
@@ -121,9 +125,10 @@ export function restored(kept: KeptView, self: string, trialSeconds: number, now
     holds: (kept.holds ?? []).map(({ agoMs, ...hold }) => ({ ...hold, reason: "", heardAtMs: nowMs - agoMs })),
     roots: (kept.roots ?? []).map(({ agoMs, ...root }) => ({ ...root, sinceMs: nowMs - agoMs })),
     progress: new Map(
-      kept.progress.map(({ rollout, agoMs, quietForMs, heard, ...rest }) => {
+      kept.progress.map(({ rollout, agoMs, quietForMs, pausedForMs, heard, ...rest }) => {
         const times = {
           ...(quietForMs !== undefined && { quietSinceMs: nowMs - quietForMs }),
+          ...(pausedForMs !== undefined && { pausedSinceMs: nowMs - pausedForMs }),
           ...(heard && { heard: { number: heard.number, sinceMs: nowMs - heard.agoMs } }),
         };
         return [rollout, { ...rest, ...times, waveSinceMs: nowMs - agoMs }];

@@ -34,7 +34,7 @@ export type Standing =
   | Stuck
   | { kind: "waiting" };
 export type Stuck = { kind: "stuck"; sinceMs: number; check: string; isPassedOver: boolean };
-export type Held = { kind: "held"; untilMs: number; reason: string };
+export type Held = { kind: "held"; sinceMs: number; untilMs: number; reason: string };
 /** `wave`: undefined beyond the last wave. */
 export type Place = { id: string; member: Member; standing: Standing; wave: number | undefined };
 export type Ranking = {
@@ -227,7 +227,7 @@ function holdOf(view: View, device: string, nowMs: number): Held | undefined {
     return (hold.device === "all" || hold.device === device) && untilMs > nowMs ? [{ hold, untilMs }] : [];
   });
   const last = holds.toSorted((one, other) => other.untilMs - one.untilMs)[0];
-  return last && { kind: "held", untilMs: last.untilMs, reason: last.hold.reason };
+  return last && { kind: "held", sinceMs: last.hold.heardAtMs, untilMs: last.untilMs, reason: last.hold.reason };
 }
 
 export const weightOf = (duties: Member["duties"]): number =>

@@ -11,6 +11,7 @@ import {
   type Event,
   heardAt,
   isStuck,
+  type KnownOrder,
   type Member,
   type Order,
   type Progress,
@@ -34,7 +35,15 @@ export function step(view: View, event: Event, nowMs: number): Step {
   const [ended, second] = endOwn(heard, nowMs);
   const [judged, third] = judge(ended, nowMs);
   const [acted, fourth] = act(judged, nowMs);
-  return [acted, [...first, ...second, ...third, ...fourth]];
+  return [remember(acted, nowMs), [...first, ...second, ...third, ...fourth]];
+}
+
+/** A look at the status may come at any time, and tells since when it has been so. */
+function remember(view: View, nowMs: number): View {
+  const wait = ownWait(view, nowMs)?.on;
+  const on = wait === "bytes" || wait === "window" ? wait : undefined;
+  if (view.waiting?.on === on) return view;
+  return { ...view, waiting: on && { on, sinceMs: nowMs } };
 }
 
 /** When a tick changes something; undefined if only news can. */
@@ -70,7 +79,14 @@ export function dueAtMs(view: View, nowMs: number): number | undefined {
 function hear(view: View, event: Event, nowMs: number): Step {
   switch (event.kind) {
     case "orders":
-      return [{ ...view, orders: event.orders, holds: hearHolds(view.holds, event.holds, nowMs) }, []];
+      return [
+        {
+          ...view,
+          orders: hearOrders(view.orders, event.orders, nowMs),
+          holds: hearHolds(view.holds, event.holds, nowMs),
+        },
+        [],
+      ];
     case "members":
       return [hearMembers(view, event.members, nowMs), []];
     case "result": {
@@ -91,7 +107,10 @@ function hear(view: View, event: Event, nowMs: number): Step {
     case "denied": {
       const { by, holder, untilMs } = event;
       if (view.own.step !== "asking") return [view, []];
-      const sinceMs = view.denial?.by === by && view.denial.holder === holder ? view.denial.sinceMs : nowMs;
+      const before = view.denial;
+      // One of yesterday, before the hours ended, is another wait.
+      const isSame = before?.by === by && before.holder === holder && nowMs - before.askAgainAtMs < againMs;
+      const sinceMs = isSame ? before.sinceMs : nowMs;
       const denial = { by, holder, untilMs, sinceMs, askAgainAtMs: nowMs + askAgainMs };
       return [{ ...view, denial, own: { step: "resting" } }, []];
     }
@@ -118,6 +137,14 @@ function hear(view: View, event: Event, nowMs: number): Step {
       return [view, []];
   }
 }
+
+const hearOrders = (before: readonly KnownOrder[], orders: readonly KnownOrder[], nowMs: number): KnownOrder[] =>
+  orders.map((known) => {
+    const { order, because } = known;
+    const isSame = (one: KnownOrder) =>
+      one.order.rollout === order.rollout && one.order.number === order.number && one.because === because;
+    return { ...known, sinceMs: before.find(isSame)?.sinceMs ?? nowMs };
+  });
 
 function hearMembers(view: View, all: readonly Member[], nowMs: number): View {
   const members = new Map(all.map((member) => [member.id, member]));
@@ -173,7 +200,7 @@ function judge(view: View, nowMs: number): Step {
   for (;;) {
     const progress = progressOf(judged, order.rollout, nowMs);
     const stopped = stopOf(judged, known, ranking, nowMs);
-    const after = stopped ? pause(progress, order, ranking) : advance(progress, ranking, order, nowMs);
+    const after = stopped ? pause(progress, order, ranking, nowMs) : advance(progress, ranking, order, nowMs);
     if (after === progress) return [judged, []];
     judged = put(judged, order.rollout, after);
   }
@@ -189,11 +216,13 @@ function hearNumbers(view: View, current: Order, nowMs: number): View {
 }
 
 /** For good under this number, if devices have said themselves that they failed. */
-function pause(progress: Progress, order: Order, ranking: Ranking): Progress {
+function pause(progress: Progress, order: Order, ranking: Ranking, nowMs: number): Progress {
   if (order.state !== "running" || progress.pausedAt === order.number) return progress;
   const isSaid = ({ standing }: Place) => standing.kind === "failed" && standing.isSaid;
   const said = failuresOf(ranking.places).filter(isSaid);
-  return crossedBy(ranking, order, progress.wave, said) ? { ...progress, pausedAt: order.number } : progress;
+  return crossedBy(ranking, order, progress.wave, said)
+    ? { ...progress, pausedAt: order.number, pausedSinceMs: nowMs }
+    : progress;
 }
 
 function put(view: View, rollout: string, progress: Progress): View {

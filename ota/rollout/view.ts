@@ -30,6 +30,8 @@ export type KnownOrder = {
   readonly order: Order;
   readonly operators: readonly string[];
   readonly because?: "operatorsDisagree" | "operatorRevoked" | undefined;
+  /** Since when this device has known it to stand so. */
+  readonly sinceMs?: number;
 };
 /** `lastsMs`: for how long it was signed. */
 export type Hold = {
@@ -151,6 +153,7 @@ export type Progress = {
   readonly hasNobody?: true | undefined;
   /** A threshold was crossed under the order of this number. */
   readonly pausedAt?: number | undefined;
+  readonly pausedSinceMs?: number | undefined;
   /** Until then it was stopped or held back, so that nobody had anything to say. */
   readonly quietSinceMs?: number | undefined;
   /** How long absences have delayed it so far. */
@@ -175,6 +178,8 @@ export type View = {
   readonly roots: readonly KnownRoot[];
   readonly busy?: Busy | undefined;
   readonly denial?: Denial | undefined;
+  /** On what this device waits, where nothing else tells since when. */
+  readonly waiting?: { readonly on: "bytes" | "window"; readonly sinceMs: number } | undefined;
   readonly clock: Moment;
   /** When this device last saw that a time server had answered. */
   readonly answeredAtMs?: number | undefined;

@@ -13,7 +13,7 @@ import {
   weightOf,
 } from "./ranking.ts";
 import { maxBusyMs, troubleTimes, workOf } from "./trouble.ts";
-import type { Busy, Denial, KnownOrder, View } from "./view.ts";
+import { type Busy, type Denial, type KnownOrder, listenMs, type View } from "./view.ts";
 import { hoursOf } from "./window.ts";
 
 type Times = { sinceMs: number; untilMs?: number | undefined };
@@ -50,26 +50,33 @@ const patienceMs = 20_000;
  */
 export function stopOf(
   view: View,
-  { order, operators, because }: KnownOrder,
+  { order, operators, because, sinceMs: heardMs }: KnownOrder,
   ranking: Ranking,
   nowMs: number,
 ): Wait | undefined {
   const progress = progressOf(view, order.rollout, nowMs);
-  const sinceMs = progress.waveSinceMs;
-  if (because || order.state === "paused") return { on: "operator", operators, because, sinceMs };
+  if (because || order.state === "paused") {
+    const { heard, waveSinceMs } = progress;
+    // The number outlives a restart of this device; why it counts as a pause is heard anew.
+    const numberMs = !because && heard?.number === order.number ? heard.sinceMs : undefined;
+    const sinceMs = numberMs ?? heardMs ?? waveSinceMs;
+    return { on: "operator", operators, because, sinceMs };
+  }
   const failed = failuresOf(ranking.places);
   const crossed = crossedBy(ranking, order, progress.wave, failed);
   if (!crossed && progress.pausedAt !== order.number) return undefined;
   const devices = crossed ?? failed;
   const since = devices.flatMap(({ standing }) => (standing.kind === "failed" ? [standing.sinceMs] : []));
-  return { on: "failures", devices: devices.map(({ id }) => id), sinceMs: Math.min(...since, nowMs) };
+  // Those that failed may be gone, or have taken it back.
+  const sinceMs = since.length > 0 ? Math.min(...since) : (progress.pausedSinceMs ?? progress.waveSinceMs);
+  return { on: "failures", devices: devices.map(({ id }) => id), sinceMs };
 }
 
 /** Why the wave that is under way has not ended. */
 export function waveWait(view: View, { order }: KnownOrder, ranking: Ranking, nowMs: number): Wait | undefined {
   const { wave, waveSinceMs: sinceMs } = progressOf(view, order.rollout, nowMs);
-  if (ranking.heldBack) return holdWait(ranking.heldBack, sinceMs);
-  if (progressOf(view, order.rollout, nowMs).hasNobody) return nobodyWait(ranking, sinceMs);
+  if (ranking.heldBack) return holdWait(ranking.heldBack);
+  if (progressOf(view, order.rollout, nowMs).hasNobody) return nobodyWait(ranking);
   const lack = lackOf(ranking, order, wave, nowMs);
   switch (lack?.kind) {
     case undefined:
@@ -88,14 +95,16 @@ export function waveWait(view: View, { order }: KnownOrder, ranking: Ranking, no
 }
 
 /** Those who lack the release are away for long, or cannot begin: the first of them that is back is the canary. */
-function nobodyWait({ aside }: Ranking, sinceMs: number): Wait | undefined {
+function nobodyWait({ aside }: Ranking): Wait | undefined {
   for (const { id, standing } of aside) if (standing.kind === "stuck") return stuckWait(id, standing);
-  const away = aside.find(({ standing }) => standing.kind === "passedOver");
-  const first = away ?? aside.find(({ standing }) => standing.kind === "silent");
-  return first && { on: away ? "absence" : "word", device: first.id, sinceMs };
+  for (const { id: device, standing } of aside)
+    if (standing.kind === "passedOver") return { on: "absence", device, sinceMs: standing.sinceMs };
+  for (const { id: device, standing } of aside)
+    if (standing.kind === "silent") return { on: "word", device, sinceMs: standing.sinceMs };
+  return undefined;
 }
 
-const holdWait = ({ untilMs, reason }: Held, sinceMs: number): Wait => ({ on: "hold", reason, sinceMs, untilMs });
+const holdWait = ({ sinceMs, untilMs, reason }: Held): Wait => ({ on: "hold", reason, sinceMs, untilMs });
 
 function stuckWait(device: string, { check, sinceMs, isPassedOver }: Stuck): Wait {
   const times = { sinceMs, ...(!isPassedOver && { untilMs: sinceMs + dayMs }) };
@@ -116,7 +125,7 @@ export function outerWait(
   const { standing } = place;
   if (standing.kind === "silent") return { on: "word", device: place.id, sinceMs: standing.sinceMs };
   if (standing.kind === "stuck") return stuckWait(place.id, standing);
-  if (standing.kind === "held") return holdWait(standing, progress.waveSinceMs);
+  if (standing.kind === "held") return holdWait(standing);
   if (standing.kind === "absent" || standing.kind === "passedOver") {
     return { on: "absence", device: place.id, sinceMs: standing.sinceMs, untilMs: standing.sinceMs + dayMs };
   }
@@ -186,13 +195,16 @@ export function ownWait(view: View, nowMs: number, hasLease = false): Wait | und
     outageWait(view, known, ranking, nowMs) ??
     hoursWait(view, known, nowMs) ??
     peopleWait(view, nowMs) ??
-    (nowMs < view.listenUntilMs ? { on: "news", sinceMs: nowMs, untilMs: view.listenUntilMs } : undefined) ??
+    (nowMs < view.listenUntilMs
+      ? { on: "news", sinceMs: view.listenUntilMs - listenMs, untilMs: view.listenUntilMs }
+      : undefined) ??
     (hasLease ? undefined : (turnWait(view, known, ranking, nowMs) ?? leaseWait(view, nowMs)))
   );
 }
 
 function preparationWait(view: View, { order }: KnownOrder, nowMs: number): Wait | undefined {
-  const { updater, preparedAtMs: sinceMs = 0 } = view;
+  const { updater } = view;
+  const sinceMs = sinceOf("bytes", view, nowMs);
   switch (updater.phase) {
     case "ready":
       if (updater.release === order.release) return undefined;
@@ -210,13 +222,16 @@ function preparationWait(view: View, { order }: KnownOrder, nowMs: number): Wait
     case "trying":
       break;
   }
-  return { on: "bytes", doneBytes: 0, totalBytes: 0, sinceMs: sinceMs || nowMs };
+  return { on: "bytes", doneBytes: 0, totalBytes: 0, sinceMs };
 }
 
-function hoursWait({ clock }: View, { order: { window } }: KnownOrder, nowMs: number): Wait | undefined {
-  const hours = hoursOf(window, clock, nowMs);
-  const { zone } = clock;
-  return hours.isOpen ? undefined : { on: "window", window: window!, zone, sinceMs: nowMs, untilMs: hours.untilMs };
+const sinceOf = (on: "bytes" | "window", { waiting }: View, nowMs: number): number =>
+  waiting?.on === on ? waiting.sinceMs : nowMs;
+
+function hoursWait(view: View, { order: { window } }: KnownOrder, nowMs: number): Wait | undefined {
+  const hours = hoursOf(window, view.clock, nowMs);
+  const times = { sinceMs: sinceOf("window", view, nowMs), untilMs: hours.untilMs };
+  return hours.isOpen ? undefined : { on: "window", window: window!, zone: view.clock.zone, ...times };
 }
 
 function peopleWait({ busy }: View, nowMs: number): Wait | undefined {
