@@ -2,7 +2,7 @@
 // Pure.
 import { z } from "zod";
 import { areSame } from "./holds.ts";
-import { emptyView, type HeardResult, type Own, type View } from "./view.ts";
+import { emptyView, type HeardNumber, type HeardResult, type Own, type View } from "./view.ts";
 
 const Id = z.string().max(64);
 const Version = z.string().min(1).max(64);
@@ -28,6 +28,14 @@ const KeptAway = z.object({
   lastEndWallMs: z.number(),
   agoMs: AgoMs,
 });
+const KeptNumber = z.object({
+  number: z.int().min(0),
+  failed: z
+    .array(z.object({ device: Id, said: z.int().min(1) }))
+    .max(4096)
+    .exactOptional(),
+  agoMs: AgoMs,
+});
 export const KeptView = z.object({
   own: KeptAway.exactOptional().describe("this device has begun its own update"),
   progress: z
@@ -41,7 +49,7 @@ export const KeptView = z.object({
         pausedAt: z.int().min(0).exactOptional(),
         pausedForMs: AgoMs.exactOptional(),
         delayedMs: z.number().min(0),
-        heard: z.object({ number: z.int().min(0), agoMs: AgoMs }).exactOptional(),
+        heard: KeptNumber.exactOptional(),
         agoMs: AgoMs,
       }),
     )
@@ -72,7 +80,7 @@ export function keptOf({ own, progress, results, holds, roots }: View, nowMs: nu
         ...(quietSinceMs !== undefined && { quietForMs: ago(quietSinceMs) }),
         ...(pausedAt !== undefined && { pausedAt }),
         ...(pausedSinceMs !== undefined && { pausedForMs: ago(pausedSinceMs) }),
-        ...(heard && { heard: { number: heard.number, agoMs: ago(heard.sinceMs) } }),
+        ...(heard && { heard: keptNumber(heard) }),
       }),
     ),
     results: [...results.values()].map(({ heardAtMs, check, trialSeconds, rootHash, ...result }) => ({
@@ -86,6 +94,9 @@ export function keptOf({ own, progress, results, holds, roots }: View, nowMs: nu
     })),
     roots: roots.map(({ sinceMs, ...root }) => ({ ...root, agoMs: ago(sinceMs) })),
   };
+  function keptNumber({ number, sinceMs, failed }: HeardNumber) {
+    return { number, ...(failed && { failed: [...failed] }), agoMs: ago(sinceMs) };
+  }
   function withoutTime({ sinceMs, ...rest }: Extract<Own, { step: "away" }>) {
     return { ...rest, agoMs: ago(sinceMs) };
   }
@@ -129,7 +140,7 @@ export function restored(kept: KeptView, self: string, trialSeconds: number, now
         const times = {
           ...(quietForMs !== undefined && { quietSinceMs: nowMs - quietForMs }),
           ...(pausedForMs !== undefined && { pausedSinceMs: nowMs - pausedForMs }),
-          ...(heard && { heard: { number: heard.number, sinceMs: nowMs - heard.agoMs } }),
+          ...(heard && { heard: { number: heard.number, failed: heard.failed, sinceMs: nowMs - heard.agoMs } }),
         };
         return [rollout, { ...rest, ...times, waveSinceMs: nowMs - agoMs }];
       }),

@@ -75,7 +75,8 @@ export function rank(view: View, order: Order, nowMs: number): Ranking {
     const standing = standingOf(view, order, member, nowMs, { isPatient, silentAtMs });
     if (!standing) continue;
     const place = { id: member.id, member, standing };
-    if (isAside(standing, order, heard)) aside.push({ ...place, wave: undefined });
+    const word = view.results.get(member.id);
+    if (isAside(standing) || isForgiven(standing, order, heard, word)) aside.push({ ...place, wave: undefined });
     // Who has begun stays in front, so that the canary is fixed and nobody joins a wave that has ended.
     else (hasBegun(standing) ? begun : others).push(place);
   }
@@ -131,16 +132,20 @@ function inOrder(members: ReadonlyMap<string, Member>, rollout: string): readonl
 export const blocks = ({ absentSinceMs, hasLeft }: Member, nowMs: number): boolean =>
   absentSinceMs !== undefined && !hasLeft && nowMs - absentSinceMs < dayMs;
 
+const isAside = (standing: Standing) =>
+  ["unfit", "held", "passedOver", "silent"].includes(standing.kind) ||
+  (standing.kind === "stuck" && standing.isPassedOver);
+
 /**
  * A resumed rollout has a higher number: whoever resumed it knows of earlier failures, and their places go to the next in rank. A failure
  * under an earlier number that this device learned of after the newer number was known to nobody then.
  */
-const isAside = (standing: Standing, { number }: Order, heard: Progress["heard"]) =>
-  ["unfit", "held", "passedOver", "silent"].includes(standing.kind) ||
-  (standing.kind === "stuck" && standing.isPassedOver) ||
-  (standing.kind === "failed" &&
-    standing.order < number &&
-    (heard?.number !== number || standing.sinceMs <= heard.sinceMs));
+function isForgiven(standing: Standing, { number }: Order, heard: Progress["heard"], word: HeardResult | undefined) {
+  if (standing.kind !== "failed" || standing.order >= number) return false;
+  if (heard?.number !== number) return true;
+  if (!heard.failed) return standing.sinceMs <= heard.sinceMs;
+  return heard.failed.some(({ device, said }) => device === word?.device && said === word.said);
+}
 
 /** Undefined for a member that the rollout is not about. */
 function standingOf(

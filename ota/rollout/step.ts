@@ -9,6 +9,7 @@ import { troubleAfter, troubleDueAtMs } from "./trouble.ts";
 import {
   type Effect,
   type Event,
+  type HeardNumber,
   heardAt,
   isStuck,
   type KnownOrder,
@@ -208,11 +209,20 @@ function judge(view: View, nowMs: number): Step {
 
 /** What this device heard while it only listened it has heard by now. */
 function hearNumbers(view: View, current: Order, nowMs: number): View {
-  return view.orders.reduce((heard, { order: { rollout, number } }) => {
+  return view.orders.reduce((heard, { order }) => {
+    const { rollout, number } = order;
     const progress = rollout === current.rollout ? progressOf(heard, rollout, nowMs) : heard.progress.get(rollout);
     if (!progress || progress.heard?.number === number) return heard;
-    return put(heard, rollout, { ...progress, heard: { number, sinceMs: nowMs } });
+    const failed = failedBy(heard, order, nowMs);
+    return put(heard, rollout, { ...progress, heard: { number, sinceMs: nowMs, failed } });
   }, view);
+}
+
+function failedBy(view: View, order: Order, nowMs: number): HeardNumber["failed"] {
+  const { places, aside } = rank(view, order, nowMs);
+  // Whoever is late only by now was still waited for by those who signed the number.
+  const wasSeen = ({ standing }: Place) => standing.kind === "failed" && (standing.isSaid || standing.sinceMs < nowMs);
+  return [...places, ...aside].filter(wasSeen).map(({ id }) => ({ device: id, said: view.results.get(id)!.said }));
 }
 
 /** For good under this number, if devices have said themselves that they failed. */

@@ -158,8 +158,14 @@ export type Progress = {
   readonly quietSinceMs?: number | undefined;
   /** How long absences have delayed it so far. */
   readonly delayedMs: number;
-  /** The newest number that this device has heard, and since when it has: failures from before were there to be seen. */
-  readonly heard?: { readonly number: number; readonly sinceMs: number } | undefined;
+  /** The newest number that this device has heard, and since when it has. */
+  readonly heard?: HeardNumber | undefined;
+};
+/** `failed`: who had failed by then, by which word. The release before kept no such list, and goes by the time. */
+export type HeardNumber = {
+  readonly number: number;
+  readonly sinceMs: number;
+  readonly failed?: readonly { readonly device: string; readonly said: number }[] | undefined;
 };
 
 export type View = {

@@ -38,6 +38,31 @@ test.each(["stays on", "restarts too"])(
   },
 );
 
+test.each([
+  ["before", 0],
+  ["after", 1],
+])("within one millisecond only a failure that came before the newer number is forgiven: %s", (_, isLater) => {
+  const stage = new Stage(third, ids, terms);
+  const tell = [
+    () => stage.says(canary, "failed", { check: "trial.meshDown" }),
+    () => stage.order({ ...terms, number: 2 }),
+  ];
+  for (const act of isLater ? tell.reverse() : tell) act();
+  expect(stage.status()).toMatchObject({ state: isLater ? "paused" : "running", failed: 1 });
+  restart(stage);
+  stage.order({ ...terms, number: 2 });
+  stage.after(listenMs);
+  expect(stage.status()).toMatchObject({ state: isLater ? "paused" : "running", failed: 1 });
+});
+
+test("who is not back in time at the very moment of the newer number was not known to have failed", () => {
+  const stage = new Stage(second, ids, terms);
+  stage.says(canary, "began");
+  stage.now += 13 * minuteMs;
+  stage.order({ ...terms, number: 2 });
+  expect(stage.status()).toMatchObject({ state: "paused", waits: { on: "failures", devices: [canary] } });
+});
+
 test("a failure under the number before the one of a promotion stops the rollout, if nobody knew of it then", () => {
   const stage = new Stage(third, ids, terms);
   stage.says(canary, "updated");
