@@ -73,7 +73,8 @@ function reasonText(wait: WaitShape, nameOf: NameOf, now: number): string {
     case "turn":
       return `comes after ${nameOf(wait.device)}`;
     case "lease":
-      return wait.holder === undefined ? leases[wait.because] : `${nameOf(wait.holder)} has the lease`;
+      if (wait.holder !== undefined) return `${nameOf(wait.holder)} has the lease`;
+      return leases[wait.because](names(wait.awaits ?? []));
     case "bytes":
       return wait.totalBytes === 0
         ? "prepares the release"
@@ -118,10 +119,11 @@ function nextStep(wait: WaitShape, nameOf: NameOf): string[] {
       return [`see why it failed: hamlet update history ${where}; then hamlet rollout resume, or hamlet rollout abort`];
     }
     case "absence":
-      return [`bring ${nameOf(wait.device)} back, or give it up: hamlet forget ${nameOf(wait.device)}`];
+      return [bringBack(nameOf(wait.device))];
     case "word":
       return [`see what ${nameOf(wait.device)} does: hamlet status --device ${nameOf(wait.device)}`];
     case "lease":
+      if (wait.awaits) return wait.awaits.map((id) => bringBack(nameOf(id)));
       if (wait.because !== "noMajority") return [];
       return ["bring members back; of one that is gone for good: hamlet forget <device>"];
     case "updater":
@@ -142,15 +144,21 @@ function nextStep(wait: WaitShape, nameOf: NameOf): string[] {
   }
 }
 
+const bringBack = (name: string) => `bring ${name} back, or give it up: hamlet forget ${name}`;
+
 const pauses = {
   asked: (by: string) => `paused by ${by}`,
   operatorsDisagree: (by: string) => `paused, because ${by} ordered different things under one number`,
   operatorRevoked: (by: string) => `paused, because the key of ${by} was revoked`,
 };
 const leases = {
-  held: "another device has the lease",
-  noMajority: "too few members answer to grant a lease",
-  settling: "members that have just started do not grant a lease yet",
+  held: () => "another device has the lease",
+  noMajority: (silent: string) =>
+    `too few members answer to grant a lease${silent === "" ? "" : `: nothing is heard of ${silent}`}`,
+  settling: (awaited: string) =>
+    awaited === ""
+      ? "members that have just started do not grant a lease yet"
+      : `members that have just started grant no lease before they hear of ${awaited}, which may have one`,
 };
 const people = {
   session: () => "an SSH session",

@@ -14,7 +14,7 @@ import { type Clock, every, sleep } from "../../system/clock.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import { makeQueue } from "../../system/queue.ts";
-import type { Leases } from "../cluster/leases/leases.ts";
+import type { Denied, Leases } from "../cluster/leases/leases.ts";
 import { mostSlots } from "../cluster/leases/terms.ts";
 import { autoAfter } from "./auto.ts";
 import { Claim } from "./lease.ts";
@@ -36,7 +36,7 @@ export type RolloutsOptions = {
   orders(auto: AutoRelease | undefined): { orders: readonly KnownOrder[]; holds: ReturnType<typeof holdsOf> };
   /** This device included. */
   members(): Member[];
-  leases: Pick<Leases, "ask">;
+  leases: Pick<Leases, "ask" | "voters">;
   /** Asks the others what this device has not heard yet. */
   catchUp(): Promise<void>;
   /** Tells the neighborhood of this device's word. */
@@ -242,7 +242,7 @@ export class Rollouts {
   async #ask(): Promise<void> {
     const most = () => Math.min(mostSlots, leasesAtOnce(this.#view, this.#o.clock.monotonic()));
     const answer = await this.#claim.ask(most(), () => this.#happen({ kind: "leaseLost" })).catch(this.#complain);
-    if (!answer) return this.#happen({ kind: "denied", by: "noMajority" });
+    if (!answer) return this.#denied({ by: "noMajority" });
     if (answer.kind === "granted") {
       // An order or a failure that has not come here yet must count before this device restarts.
       await this.#o.catchUp().catch(this.#complain);
@@ -251,12 +251,22 @@ export class Rollouts {
       if (!isOver && answer.slot < most()) return this.#happen({ kind: "granted" });
       // It has ended meanwhile, or somebody has gone away since it asked: others who ask by now count that, and this lease is one too many.
       await this.#claim.release();
-      return this.#happen({ kind: "denied", by: isOver ? "noMajority" : "held" });
+      return this.#denied({ by: isOver ? "noMajority" : "held" });
     }
-    const { kind: _, untilMs: untilWallMs, ...denial } = answer;
-    const { clock } = this.#o;
-    const untilMs = untilWallMs === undefined ? {} : { untilMs: untilWallMs - clock.now() + clock.monotonic() };
-    this.#happen({ kind: "denied", ...denial, ...untilMs });
+    this.#denied(answer);
+  }
+
+  #denied({ by, holder, awaits, untilMs: untilWallMs }: Omit<Denied, "kind">): void {
+    const { clock, leases, members } = this.#o;
+    const isAway = new Set(members().flatMap(({ id, absentSinceMs }) => (absentSinceMs === undefined ? [] : [id])));
+    const silent = by === "noMajority" ? leases.voters().filter((id) => isAway.has(id)) : [];
+    const awaited = awaits === undefined ? silent : [awaits];
+    this.#happen({
+      ...{ kind: "denied", by },
+      ...(awaited.length > 0 && { awaits: awaited }),
+      ...(holder !== undefined && { holder }),
+      ...(untilWallMs !== undefined && { untilMs: untilWallMs - clock.now() + clock.monotonic() }),
+    });
   }
 
   async #publish({ said: number, device, ...word }: Result): Promise<void> {

@@ -34,6 +34,10 @@ export const WaitShape = z.discriminatedUnion("on", [
     on: z.literal("lease"),
     because: z.enum(["held", "noMajority", "settling"]),
     holder: Text.exactOptional(),
+    awaits: z
+      .array(Text)
+      .exactOptional()
+      .describe("voters that do not answer, or the member that may know what voters forgot in their restart"),
     ...times,
   }),
   z.object({ on: z.literal("bytes"), doneBytes: z.number(), totalBytes: z.number(), ...times }),

@@ -106,13 +106,13 @@ function hear(view: View, event: Event, nowMs: number): Step {
     case "granted":
       return granted(view, nowMs);
     case "denied": {
-      const { by, holder, untilMs } = event;
+      const { by, holder, awaits, untilMs } = event;
       if (view.own.step !== "asking") return [view, []];
       const before = view.denial;
       // One of yesterday, before the hours ended, is another wait.
       const isSame = before?.by === by && before.holder === holder && nowMs - before.askAgainAtMs < againMs;
       const sinceMs = isSame ? before.sinceMs : nowMs;
-      const denial = { by, holder, untilMs, sinceMs, askAgainAtMs: nowMs + askAgainMs };
+      const denial = { by, holder, awaits, untilMs, sinceMs, askAgainAtMs: nowMs + askAgainMs };
       return [{ ...view, denial, own: { step: "resting" } }, []];
     }
     case "leaseLost":

@@ -128,10 +128,14 @@ export type Own =
       readonly lastEndWallMs: number;
     };
 
-/** `held`: somebody else has the lease. `noMajority`: too few voters answer. `settling`: a voter has just restarted. */
+/**
+ * `held`: somebody else has the lease. `noMajority`: too few voters answer. `settling`: voters have just restarted. `awaits`: the voters
+ * that do not answer, or the member that may know what those have forgotten.
+ */
 export type Denial = {
   readonly by: "held" | "noMajority" | "settling";
   readonly holder?: string | undefined;
+  readonly awaits?: readonly string[] | undefined;
   readonly sinceMs: number;
   readonly untilMs?: number | undefined;
   readonly askAgainAtMs: number;
@@ -218,7 +222,13 @@ export type Event =
   /** Verified. */
   | { readonly kind: "result"; readonly result: Result }
   | { readonly kind: "granted" }
-  | { readonly kind: "denied"; readonly by: Denial["by"]; readonly holder?: string; readonly untilMs?: number }
+  | {
+      readonly kind: "denied";
+      readonly by: Denial["by"];
+      readonly holder?: string;
+      readonly awaits?: readonly string[];
+      readonly untilMs?: number;
+    }
   | { readonly kind: "leaseLost" }
   /** The lease ended before the updater was asked for the restart, so it has not been. */
   | { readonly kind: "unasked" }

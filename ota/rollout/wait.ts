@@ -32,7 +32,7 @@ export type Wait = Times &
     | { on: "word"; device: string }
     | { on: "restart"; device: string }
     | { on: "turn"; device: string }
-    | { on: "lease"; holder?: string | undefined; because: Denial["by"] }
+    | ({ on: "lease"; because: Denial["by"] } & Pick<Denial, "holder" | "awaits">)
     | { on: "bytes"; doneBytes: number; totalBytes: number }
     /** `device`: one that has told so; undefined for this one. */
     | { on: "updater"; code: string; device?: string }
@@ -256,6 +256,6 @@ function turnWait(view: View, { order }: KnownOrder, { places }: Ranking, nowMs:
 
 function leaseWait({ denial }: View, nowMs: number): Wait | undefined {
   if (!denial || nowMs >= denial.askAgainAtMs) return undefined;
-  const { by: because, holder, sinceMs, untilMs } = denial;
-  return { on: "lease", because, holder, sinceMs, untilMs };
+  const { by: because, holder, awaits, sinceMs, untilMs } = denial;
+  return { on: "lease", because, holder, awaits, sinceMs, untilMs };
 }

@@ -137,6 +137,7 @@ export class Home {
           ...(!one.isUp && one !== device && { absentSinceMs: clock.monotonic() }),
         })),
       leases: {
+        voters: () => this.devices.map((one) => one.id),
         ask: async (_, __, most = 1) => {
           this.allowed.push(most);
           return this.#ask(id);

@@ -57,7 +57,7 @@ async function start(kept: KeptRollouts, releases: Record<string, string>, more:
     orders: () => ({ orders: [{ order, operators: ["owner"] }], holds: [] }),
     members: () =>
       Object.entries(releases).map(([id, release]) => ({ id, release, board: "nuc", tags: [], duties: [] })),
-    leases: { ask: async () => ({ kind: "denied", by: "noMajority" }) },
+    leases: { ask: async () => ({ kind: "denied", by: "noMajority" }), voters: () => [] },
     catchUp: async () => {},
     publish: (id) => state.asked.push(`publish ${id}`),
     updateReport: () => ({
@@ -167,6 +167,28 @@ test("a member that gives word after word makes this device write no more than o
   await results.kind.offer(await word(canary, 201, "failed", { check: "trial.meshDown" }));
   state.passedMs += listenMs;
   await eventually(() => expect(rollouts.status()).toMatchObject({ state: "paused", failed: 1 }));
+});
+
+test.each([
+  ["settling", { awaits: third.id }],
+  ["noMajority", {}],
+] as const)("a lease that is denied (%s) names the voter on whom it depends", async (by, denied) => {
+  const { rollouts, state } = await start(nothing, releases, {
+    leases: { ask: async () => ({ kind: "denied", by, ...denied }), voters: () => [own.id, third.id] },
+    // The others have said goodbye, so that nobody waits for them.
+    members: () =>
+      [own, canary, third].map(({ id }) => ({
+        ...{ id, release: before, tags: [], duties: [] },
+        ...(id !== own.id && { absentSinceMs: 0, hasLeft: true }),
+      })),
+    updateReport: () => ({
+      ...({ v: 1, running: { slot: "a", version: before }, activity: { phase: "ready", version: after } } as const),
+      ...{ failed: [], history: [] },
+    }),
+  });
+  state.passedMs += listenMs;
+  const waits = () => rollouts.status()?.members.find(({ id }) => id === own.id)?.waits;
+  await eventually(() => expect(waits()).toMatchObject({ on: "lease", because: by, awaits: [third.id] }));
 });
 
 test("words that come while the disk is slow are saved together", async () => {

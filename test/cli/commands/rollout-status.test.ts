@@ -59,6 +59,8 @@ test.each<[WaitShape, string]>([
   [{ on: "lease", because: "held", holder: "b", since }, "cellar has the lease"],
   [{ on: "lease", because: "noMajority", since }, "too few members answer"],
   [{ on: "lease", because: "settling", since }, "do not grant a lease yet"],
+  [{ on: "lease", because: "noMajority", awaits: ["a", "b"], since }, "nothing is heard of attic, cellar"],
+  [{ on: "lease", because: "settling", awaits: ["b"], since }, "before they hear of cellar, which may have one"],
   [{ on: "bytes", doneBytes: 1_000_000, totalBytes: 2_000_000, since }, "1.0 MB of 2.0 MB"],
   [{ on: "updater", code: "update.unreachable", since }, "update.unreachable"],
   [
@@ -79,6 +81,13 @@ test("what to do about failures names the device that failed, and reaches the ne
     "see why it failed: hamlet update history --neighborhood elm --device attic; " +
       "then hamlet rollout resume --device cellar.local --neighborhood elm, " +
       "or hamlet rollout abort --device cellar.local --neighborhood elm",
+  );
+});
+
+test("whoever a lease depends on is named in the next step", () => {
+  const waits: WaitShape = { on: "lease", because: "settling", awaits: ["b"], since };
+  expect(rolloutText({ ...running, waits, members: [] }, members, now)).toContain(
+    "bring cellar back, or give it up: hamlet forget cellar",
   );
 });
 

@@ -261,6 +261,17 @@ test("a denied lease names its holder and is asked for again", () => {
   expect(stage.after(10_000)).toEqual([ask]);
 });
 
+test("a denied lease names the voters on whom it depends", () => {
+  const stage = new Stage(canary, ids, {});
+  stage.prepare();
+  stage.happen({ kind: "denied", by: "settling", awaits: [second], untilMs: stage.now + hourMs });
+  const waits = () => stage.status().members.find(({ id }) => id === canary)!.waits!;
+  expect(waits()).toMatchObject({ on: "lease", because: "settling", awaits: [second] });
+  stage.after(10_000);
+  stage.happen({ kind: "denied", by: "noMajority", awaits: [third, last] });
+  expect(waits()).toMatchObject({ on: "lease", because: "noMajority", awaits: [third, last] });
+});
+
 test("of two holds the one that ends last is named", () => {
   const stage = new Stage(canary, ids, {});
   const hold = (device: string, lastsMs: number, reason: string) => ({ device, untilWallMs: lastsMs, lastsMs, reason });
