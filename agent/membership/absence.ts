@@ -16,7 +16,7 @@ export const absentTooLong = ({ absentMs }: Pick<Member, "absentMs">): boolean =
  * itself, or whose clock jumps, takes nobody for absent.
  */
 export function countAbsence(state: State, { monotonicMs }: Now): Step {
-  const { countedAt, liveness } = state;
+  const { countedAt, liveness, goneAt } = state;
   if (countedAt !== undefined && monotonicMs - countedAt < countEveryMs) return [state, []];
   const next = { ...state, countedAt: monotonicMs };
   if (countedAt === undefined || ![...liveness.values()].includes("alive")) return [next, []];
@@ -24,8 +24,9 @@ export function countAbsence(state: State, { monotonicMs }: Now): Step {
   let isNewDay = false;
   for (const [id, member] of state.members) {
     const is = liveness.get(id);
-    // A sleeping computer's clock may jump: one count is worth twice its time at most.
-    const more = is === "dead" || is === "left" ? Math.min(monotonicMs - countedAt, 2 * countEveryMs) : 0;
+    // Most go between two counts. A sleeping computer's clock may jump: one count is worth twice its time at most.
+    const sinceMs = Math.max(countedAt, goneAt?.get(id) ?? countedAt);
+    const more = isGone(is) ? Math.min(monotonicMs - sinceMs, 2 * countEveryMs) : 0;
     const absentMs = is === "alive" ? 0 : member.absentMs + more;
     isNewDay ||= Math.floor(absentMs / dayMs) !== Math.floor(member.absentMs / dayMs);
     members.set(id, absentMs === member.absentMs ? member : { ...member, absentMs });
@@ -33,7 +34,9 @@ export function countAbsence(state: State, { monotonicMs }: Now): Step {
   return [{ ...next, members }, isNewDay ? [{ kind: "save", file: "roster" }] : []];
 }
 
-export function takeLiveness(state: State, states: ReadonlyMap<string, Liveness>): Step {
+const isGone = (is: Liveness | undefined): boolean => is === "dead" || is === "left";
+
+export function takeLiveness(state: State, states: ReadonlyMap<string, Liveness>, { monotonicMs }: Now): Step {
   const effects: Effect[] = [];
   const before = state.liveness;
   const isReplaced = replaced({ ...state, liveness: states });
@@ -51,7 +54,9 @@ export function takeLiveness(state: State, states: ReadonlyMap<string, Liveness>
   }
   const [members, isNewDay] = withoutAbsence(state.members, states);
   if (isNewDay) effects.push({ kind: "save", file: "roster" });
-  return [{ ...state, members, liveness: states }, effects];
+  const sinceOf = (id: string) => (isGone(before.get(id)) ? state.goneAt?.get(id) : undefined) ?? monotonicMs;
+  const gone = [...states].flatMap(([id, is]): [string, number][] => (isGone(is) ? [[id, sinceOf(id)]] : []));
+  return [{ ...state, members, liveness: states, goneAt: new Map(gone) }, effects];
 }
 
 /** Whoever is heard is there, also if it is gone again before the next count. Whether days of absence end with that. */

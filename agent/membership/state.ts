@@ -96,6 +96,8 @@ export type State = {
   readonly climbs: number;
   /** When absences were last counted, by the clock that only grows. */
   readonly countedAt?: number;
+  /** Since when those that are gone are, by the same clock. */
+  readonly goneAt?: ReadonlyMap<string, number>;
 };
 /** `wallMs` is ms since 1970; `monotonicMs` only grows. */
 export type Now = { wallMs: number; monotonicMs: number };

@@ -38,7 +38,7 @@ function take(state: State, event: Event, now: Now): Step {
     case "rejections":
       return takeRejections(state, event.rejected, dateOf(state, now.wallMs));
     case "liveness":
-      return takeLiveness(state, event.states);
+      return takeLiveness(state, event.states, now);
     case "disputed":
       return takeDispute(state, event, now);
     case "turnedAway":
