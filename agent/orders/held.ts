@@ -8,7 +8,16 @@ import type { Signed } from "../../provisioning/trust/order.ts";
 import type { Revocations } from "../../provisioning/trust/revocation.ts";
 import type { Rollout } from "../../provisioning/trust/rollout.ts";
 import { addRollout as addDocument } from "../../provisioning/trust/rollout-orders.ts";
-import { addLatest, type Latest, type Moment, none, type Rule, refuseOutdated, withinBounds } from "./latest.ts";
+import {
+  addLatest,
+  type Latest,
+  type Moment,
+  none,
+  outdated,
+  type Rule,
+  refuseOutdated,
+  withinBounds,
+} from "./latest.ts";
 
 export type Certified = { content: OperatorCertificate; jws: string; digest: string };
 /** By the device's id. `forget`: the digest of the one that it ends. */
@@ -20,13 +29,18 @@ export type Held = {
   holds: Latest<Signed<Hold>>;
   forgets: Latest<Signed<Forget>>;
   comebacks: Comebacks;
+  /** Ids of rollouts that made room for others, the last one at the end: nothing of them is taken again, whatever any clock says. */
+  pastRollouts: readonly string[];
 };
 export const nothingHeld: Held = {
   ...{ operators: none, rollouts: none, holds: none, forgets: none },
   comebacks: new Map(),
+  pastRollouts: [],
 };
 
 const mostRollouts = 16;
+/** 22 characters each. By then the date below which nothing is taken has long passed them. */
+const mostPast = 256;
 const mostDevices = 256;
 const mostOperators = 64;
 
@@ -75,21 +89,33 @@ export const addForget = (held: Held, added: Signed<Forget>, moment: Moment): He
 /** `isDone`: whether every device has the release. */
 export type Bounds = Moment & { isDone(rollout: string): boolean };
 
-/** Throws `Refusal` if it started before one that was forgotten here. */
+/** Throws `Refusal` if it made room for others here, or started before one that did. */
 export function addRollout(held: Held, added: Signed<Rollout>, { isDone, ...moment }: Bounds): Held {
   const { documents, floorMs } = held.rollouts;
-  const { rollout, startedAt } = added.content;
-  if (!documents.has(rollout)) refuseOutdated(startedAt, floorMs);
+  const { rollout, startedAt, state } = added.content;
+  if (!documents.has(rollout)) {
+    if (held.pastRollouts.includes(rollout)) throw outdated();
+    refuseOutdated(startedAt, floorMs);
+  }
   const next = addDocument(documents, added);
   if (next === documents) return held;
+  const isAborted = (all: readonly Signed<Rollout>[]) => all[0]!.content.state === "aborted";
   const rule = {
     most: mostRollouts,
     ageOf: (all: readonly Signed<Rollout>[]) => all[0]!.content.startedAt,
     signersOf: (all: readonly Signed<Rollout>[]) => all.flatMap(signerOf),
-    hasEnded: (all: readonly Signed<Rollout>[]) =>
-      all[0]!.content.state === "aborted" || isDone(all[0]!.content.rollout),
+    hasEnded: (all: readonly Signed<Rollout>[]) => isAborted(all) || isDone(all[0]!.content.rollout),
   };
-  return { ...held, rollouts: withinBounds({ documents: next, floorMs }, rollout, rule, moment) };
+  const [rollouts, gone] = withinBounds({ documents: next, floorMs }, rule, moment);
+  if (gone === undefined) return { ...held, rollouts };
+  const past = next.get(gone)!;
+  // What only a revocation had paused another operator may go on with.
+  const isOver = isAborted(past) || past.some(({ operator }) => !moment.revoked.has(operator.key));
+  const pastRollouts = isOver ? [...held.pastRollouts, gone].slice(-mostPast) : held.pastRollouts;
+  if (gone !== rollout) return { ...held, rollouts, pastRollouts };
+  // There is no room for it: of an abort that much is kept that nobody begins what it ended.
+  if (state !== "aborted") throw outdated();
+  return { ...held, pastRollouts };
 }
 
 /** Without what revoked operators signed, except the rollouts that the root named when it revoked them. */
@@ -113,15 +139,15 @@ const some = <T>({ documents, floorMs }: Latest<T>, is: (document: T) => boolean
   ...{ documents: new Map([...documents].filter(([, document]) => is(document))), floorMs },
 });
 
-export type Floors = Record<Exclude<keyof Held, "comebacks">, number>;
+export type Floors = Record<Exclude<keyof Held, "comebacks" | "pastRollouts">, number>;
 
 /** What was above the floor when it came stays, wherever the floor is now. */
-export const withFloors = ({ operators, rollouts, holds, forgets, comebacks }: Held, floorsMs: Floors): Held => ({
-  comebacks,
-  operators: { ...operators, floorMs: floorsMs.operators },
-  rollouts: { ...rollouts, floorMs: floorsMs.rollouts },
-  holds: { ...holds, floorMs: floorsMs.holds },
-  forgets: { ...forgets, floorMs: floorsMs.forgets },
+export const withFloors = (held: Held, floorsMs: Floors): Held => ({
+  ...held,
+  operators: { ...held.operators, floorMs: floorsMs.operators },
+  rollouts: { ...held.rollouts, floorMs: floorsMs.rollouts },
+  holds: { ...held.holds, floorMs: floorsMs.holds },
+  forgets: { ...held.forgets, floorMs: floorsMs.forgets },
 });
 
 function put<Kind extends keyof Held>(held: Held, kind: Kind, latest: Held[Kind]): Held {

@@ -32,34 +32,38 @@ export function addLatest<Document>(
   const known = held.documents.get(subject);
   if (known !== undefined && !isAbove(added, known)) return held;
   if (known === undefined) refuseOutdated(rule.ageOf(added), held.floorMs);
-  return withinBounds({ ...held, documents: new Map(held.documents).set(subject, added) }, subject, rule, moment);
+  const [within, gone] = withinBounds(
+    { ...held, documents: new Map(held.documents).set(subject, added) },
+    rule,
+    moment,
+  );
+  if (gone === subject) throw outdated();
+  return within;
 }
+
+export const outdated = () => new Refusal("outdated", "an order older than all that are kept here");
 
 /** Throws `Refusal` if what was signed then may have ended and been forgotten. */
 export function refuseOutdated(signedAt: number, floorMs: number): void {
   if (signedAt <= floorMs) throw outdated();
 }
 
-/** Without the oldest if there is one too many. Throws `Refusal` if that is `added`. */
+/** Without the oldest if there is one too many, and the subject of that. */
 export function withinBounds<Document>(
   { documents, floorMs }: Latest<Document>,
-  added: string,
   { most, ageOf, signersOf, hasEnded = () => false }: Omit<Rule<Document>, "subjectOf" | "isAbove">,
   { nowMs, revoked }: Moment,
-): Latest<Document> {
-  if (documents.size <= most) return { documents, floorMs };
+): [Latest<Document>, gone?: string] {
+  if (documents.size <= most) return [{ documents, floorMs }];
   const isRevoked = (document: Document) => signersOf(document).every((key) => revoked.has(key));
   const weightOf = (document: Document) => (isRevoked(document) ? 2 : hasEnded(document) ? 1 : 0);
   const [gone, document] = [...documents].reduce((one, other) => {
     const goesFirst = weightOf(other[1]) - weightOf(one[1]);
     return goesFirst > 0 || (goesFirst === 0 && ageOf(other[1]) < ageOf(one[1])) ? other : one;
   });
-  if (gone === added) throw outdated();
   const left = new Map(documents);
   left.delete(gone);
   // Whoever signs chooses the date: one in the future would keep out every later order, and one who is revoked keeps out nothing.
   const raisedMs = isRevoked(document) ? 0 : Math.min(ageOf(document), nowMs);
-  return { documents: left, floorMs: Math.max(floorMs, raisedMs) };
+  return [{ documents: left, floorMs: Math.max(floorMs, raisedMs) }, gone];
 }
-
-const outdated = () => new Refusal("outdated", "an order older than all that are kept here");

@@ -49,14 +49,15 @@ export class Orders {
   /** Reads back what was kept. What no longer verifies is left out. */
   static async open(o: OrdersOptions): Promise<Orders> {
     const orders = new Orders(o);
-    const { damage, floorsMs, operators, rollouts, holds, forgets, comebacks } = await orders.#store.load();
+    const { damage, floorsMs, pastRollouts, operators, rollouts, holds, forgets, comebacks } =
+      await orders.#store.load();
     if (damage) warnOfDamage(o.warnings, damage);
     for (const jws of operators) await orders.#readBack(readings.operator, jws);
     for (const jws of rollouts) await orders.#readBack(readings.rollout, jws);
     for (const jws of holds) await orders.#readBack(readings.hold, jws);
     for (const jws of forgets) await orders.#readBack(readings.forget, jws);
     for (const jws of comebacks) await orders.#readBack(readings.comeback, jws);
-    orders.#held = withFloors(orders.#held, floorsMs);
+    orders.#held = { ...withFloors(orders.#held, floorsMs), pastRollouts };
     // What was found in a damaged file is in none by now. On a full disk it still counts until the next start.
     if (damage?.isLost) await orders.#keep(orders.#held).catch(() => {});
     return orders;

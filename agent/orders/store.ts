@@ -14,6 +14,7 @@ const OrdersFile = z.object({
   holds: z.array(z.string()),
   forgets: z.array(z.string()),
   comebacks: z.array(z.string()).default([]),
+  pastRollouts: z.array(z.string()).default([]).describe("ids of rollouts that made room for others"),
   floorsMs: z.object({ operators: Floor, rollouts: Floor, holds: Floor, forgets: Floor }),
 });
 export type KeptOrders = Omit<z.infer<typeof OrdersFile>, "v"> & { damage?: Damage };
@@ -34,6 +35,7 @@ export class OrdersStore {
       rollouts: value?.rollouts ?? found.filter(isOfType("hamlet-rollout")),
       holds: value?.holds ?? found.filter(isOfType("hamlet-hold")),
       forgets: value?.forgets ?? found.filter(isOfType("hamlet-forget")),
+      pastRollouts: value?.pastRollouts ?? [],
       comebacks: value?.comebacks ?? found.filter(isOfType("hamlet-comeback")),
       floorsMs: value?.floorsMs ?? { operators: 0, rollouts: 0, holds: 0, forgets: 0 },
       ...(damage && { damage }),
@@ -41,7 +43,7 @@ export class OrdersStore {
   }
 
   /** Throws `file.full` or the system's error. */
-  async save({ operators, rollouts, holds, forgets, comebacks }: Held): Promise<void> {
+  async save({ operators, rollouts, holds, forgets, comebacks, pastRollouts }: Held): Promise<void> {
     const texts = (documents: Iterable<{ jws: string }>) => [...documents].map(({ jws }) => jws);
     const content: z.infer<typeof OrdersFile> = {
       v: 1,
@@ -49,6 +51,7 @@ export class OrdersStore {
       rollouts: texts([...rollouts.documents.values()].flat()),
       holds: texts(holds.documents.values()),
       forgets: texts(forgets.documents.values()),
+      pastRollouts: [...pastRollouts],
       comebacks: texts(standing({ forgets, comebacks }).values()),
       floorsMs: {
         ...{ operators: operators.floorMs, rollouts: rollouts.floorMs },

@@ -26,13 +26,15 @@ const elm = makeStreet();
 const [owner, alice] = [await makeOperator(elm, "owner"), await makeOperator(elm, "alice")];
 const attic = await makeDevice(elm, await makeToken(elm));
 const hourMs = 3_600_000;
-const clock = { now: () => monday + hourMs, monotonic: () => 0 };
+let behindMs = 0;
+const clock = { now: () => monday + hourMs - behindMs, monotonic: () => 0 };
 
 let folder: string;
 let revocations = noRevocations;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "hamlet-orders-"));
   revocations = noRevocations;
+  behindMs = 0;
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -254,6 +256,51 @@ test("sixteen rollouts are kept: the oldest aborted goes first, then the oldest,
   expect(await again([await rollout({ rollout: idOf(1), startedAt: monday + 1, number: 2 })])).toMatchObject([
     { outcome: "new" },
   ]);
+});
+
+test("what made room for others comes back on no device, though its clock is a year behind", async () => {
+  behindMs = 365 * 24 * hourMs;
+  const { orders, order, kind } = await open();
+  orders.isDone = (id) => id === idOf(7);
+  const all = await Promise.all(
+    Array.from({ length: 18 }, (_, at) => rollout({ rollout: idOf(at), startedAt: monday + at })),
+  );
+  for (const jws of all.slice(0, 16)) await order([jws]);
+  await order([await rollout({ rollout: idOf(5), startedAt: monday + 5, number: 2, state: "aborted" })]);
+  for (const jws of all.slice(16)) await order([jws]);
+  const left = orders.rollouts();
+  for (const one of [{ kind, orders }, await open()]) {
+    for (const jws of [all[5]!, all[7]!]) {
+      await expect(one.orders.take("rollout", jws)).rejects.toMatchObject({ refusal: "outdated" });
+      expect(await one.kind("rollout").offer(jws)).toBe("refused");
+    }
+    expect(one.orders.rollouts()).toEqual(left);
+  }
+});
+
+test("an abort for which there is no room is remembered all the same: nobody begins what it ended", async () => {
+  behindMs = 365 * 24 * hourMs;
+  const { orders, order, kind } = await open();
+  for (let at = 0; at < 16; at++) await order([await rollout({ rollout: idOf(at), startedAt: monday + at })]);
+  const late = { rollout: idOf(20), startedAt: monday + 20 };
+  expect(await kind("rollout").offer(await rollout({ ...late, number: 2, state: "aborted" }))).toBe("new");
+  for (const one of [kind, (await open()).kind])
+    expect(await one("rollout").offer(await rollout(late))).toBe("refused");
+  expect(orders.rollouts()).toHaveLength(16);
+  // The abort itself is asked for no more.
+  expect(await kind("rollout").offer(await rollout({ ...late, number: 2, state: "aborted" }))).toBe("refused");
+});
+
+test("another operator goes on with what only the revocation of the first had paused, whatever made room meanwhile", async () => {
+  behindMs = 365 * 24 * hourMs;
+  const { orders, order } = await open();
+  await order([await rollout({}, alice)]);
+  await revokeAlice();
+  for (let at = 1; at <= 16; at++) await order([await rollout({ rollout: idOf(at), startedAt: monday + at })]);
+  expect(orders.rollouts().map(({ rollout: { rollout: id } }) => id)).not.toContain(rolloutBy(elm.keys, owner).rollout);
+  orders.isDone = (id) => id === idOf(1);
+  await order([await rollout({ number: 2 })]);
+  expect(orders.rollouts()[0]).toMatchObject({ state: "running", operators: ["owner"], rollout: { number: 2 } });
 });
 
 test("an operator who dates its orders far ahead keeps nobody's order out once it is revoked", async () => {
