@@ -4,7 +4,7 @@ import { isKeptAlike, keptOf, restored } from "../../ota/rollout/kept.ts";
 import { type RolloutStatus, statusOf, updatingOf } from "../../ota/rollout/report.ts";
 import { dueAtMs, step } from "../../ota/rollout/step.ts";
 import type { Busy, Effect, Event, KnownOrder, Member, Result, View } from "../../ota/rollout/view.ts";
-import { leasesAtOnce } from "../../ota/rollout/wait.ts";
+import { leasesAtOnce, mayRestart } from "../../ota/rollout/wait.ts";
 import type { UpdateReport, UpdateRequest } from "../../provisioning/handover/update.ts";
 import type { SigningKey } from "../../provisioning/trust/keys.ts";
 import { signResult } from "../../provisioning/trust/result.ts";
@@ -233,6 +233,10 @@ export class Rollouts {
         await this.#pause(tellMs);
         if (!this.#claim.isHeld(this.#o.clock.monotonic())) {
           log.warn("the lease ended before the restart, which has to wait for another one");
+          return this.#happen({ kind: "unasked" });
+        }
+        if (!mayRestart(this.#view, this.#o.clock.monotonic())) {
+          log.info("something has come in the way of the restart");
           return this.#happen({ kind: "unasked" });
         }
         return void askUpdater({ kind: "restart", version: effect.release }).catch(this.#complain);

@@ -226,7 +226,7 @@ export function silentAt({ progress, results }: View, { rollout }: Order): numbe
 }
 
 /** Of several the one that ends last: until then the device stays where it is. */
-function holdOf(view: View, device: string, nowMs: number): Held | undefined {
+export function holdOf(view: View, device: string, nowMs: number): Held | undefined {
   const holds = view.holds.flatMap((hold) => {
     const untilMs = endOfHold(view, hold, nowMs);
     return (hold.device === "all" || hold.device === device) && untilMs > nowMs ? [{ hold, untilMs }] : [];

@@ -230,7 +230,7 @@ export type Event =
       readonly untilMs?: number;
     }
   | { readonly kind: "leaseLost" }
-  /** The lease ended before the updater was asked for the restart, so it has not been. */
+  /** The lease ended before the updater was asked for the restart, or something came in the way, so it has not been. */
   | { readonly kind: "unasked" }
   | {
       readonly kind: "updater";

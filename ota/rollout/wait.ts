@@ -5,6 +5,7 @@ import {
   blocks,
   dayMs,
   type Held,
+  holdOf,
   maxDelayMs,
   type Place,
   type Ranking,
@@ -200,6 +201,14 @@ export function ownWait(view: View, nowMs: number, hasLease = false): Wait | und
       : undefined) ??
     (hasLease ? undefined : (turnWait(view, known, ranking, nowMs) ?? leaseWait(view, nowMs)))
   );
+}
+
+/** The device has told that it begins. What others did or ordered meanwhile counts. */
+export function mayRestart(view: View, nowMs: number): boolean {
+  const { own, self } = view;
+  if (own.step !== "away" || currentOf(view)?.order.rollout !== own.rollout) return false;
+  // Whoever has begun counts as that, held or not.
+  return !holdOf(view, self, nowMs) && !ownWait(view, nowMs, true);
 }
 
 function preparationWait(view: View, { order }: KnownOrder, nowMs: number): Wait | undefined {

@@ -119,3 +119,29 @@ test.each(["hears the news", "tells that it begins"])(
     await eventually(() => expect(home.asked.filter((what) => what.endsWith(" restart"))).not.toEqual([]));
   },
 );
+
+test.each<[string, (home: Home, id: string) => void, string]>([
+  ["is aborted", (home) => home.order({ number: 2, state: "aborted" }), "aborted"],
+  ["is paused", (home) => home.order({ number: 2, state: "paused" }), "paused"],
+  [
+    "is held back",
+    (home, device) => {
+      home.holds = [{ device, untilWallMs: 10 ** 15, lastsMs: 10 ** 15, reason: "film" }];
+      home.order();
+    },
+    "running",
+  ],
+])("a rollout that %s while a device tells that it begins restarts no device", async (_, stop, state) => {
+  await using home = new Home(2);
+  const released = () => home.asked.filter((what) => what.endsWith(" releases")).length;
+  home.onWord = (id) => {
+    home.onWord = () => {};
+    stop(home, id);
+  };
+  home.order({ waves: ["canary"] });
+  await eventually(() => expect(released()).toBe(1));
+  await eventually(() => expect(home.devices.map(({ rollouts }) => rollouts?.status()?.state)).toContain(state));
+  if (state !== "running") await home.settled();
+  const [first = ""] = home.asked.find((what) => what.endsWith(" releases"))!.split(" ");
+  expect(home.asked).not.toContain(`${first} restart`);
+});
