@@ -2,8 +2,8 @@
 // Pure.
 import { compareVersions } from "../../image/boot/versions.ts";
 import { currentOf } from "./course.ts";
-import { rank } from "./ranking.ts";
-import { ownTrouble, troubleDueAtMs } from "./trouble.ts";
+import { dayMs, rank } from "./ranking.ts";
+import { noUpdater, ownTrouble, troubleDueAtMs } from "./trouble.ts";
 import {
   autoOff,
   type Effect,
@@ -21,7 +21,9 @@ type Step = [View, Effect[]];
 type Away = Extract<Own, { step: "away" }>;
 
 /** An updater that has not been at the restart for this time has not taken it, or has given it up. */
-export const takenMs = 2 * 60_000;
+const takenMs = 2 * 60_000;
+/** One that says nothing may still restart. Nobody waits for anything longer than a day. */
+const silentMs = dayMs;
 const unfitCodes = new Set(["update.tooOld", "update.notNewer"]);
 
 export function endOwn(view: View, nowMs: number): Step {
@@ -47,9 +49,14 @@ function endAway(view: View, own: Away, nowMs: number): Step {
   }
   // The restart may fail, or power before the trial is armed: then no end is told of, and the updater no longer is at it.
   if (isAtIt(updater, own.release)) return [{ ...view, own: { ...own, sinceMs: nowMs } }, []];
-  if (nowMs - own.sinceMs < takenMs || updater.phase === "silent") return [view, []];
-  return report(view, own, nowMs, "stayed", updater.phase === "refusing" ? updater.code : undefined);
+  if (nowMs < givenUpAtMs(view, own)) return [view, []];
+  const check = updater.phase === "refusing" ? updater.code : updater.phase === "silent" ? noUpdater : undefined;
+  return report(view, own, nowMs, "stayed", check);
 }
+
+/** When the restart counts as given up, unless the updater is at it again. */
+export const givenUpAtMs = ({ updater }: Pick<View, "updater">, { sinceMs }: Away): number =>
+  sinceMs + (updater.phase === "silent" ? silentMs : takenMs);
 
 /** It has not asked for the restart, and comes to its turn again. */
 export const giveUp = (view: View, nowMs: number): Step =>

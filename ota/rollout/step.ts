@@ -2,7 +2,7 @@
 // Pure: what it hears and the monotonic time go in; what it knows then, and what agent/rollout/ has to do, come out.
 import { advance, crossedBy, currentOf, failuresOf, lackOf, progressOf } from "./course.ts";
 import { answerAt, hearHolds } from "./holds.ts";
-import { endOwn, giveUp, takenMs } from "./own.ts";
+import { endOwn, givenUpAtMs, giveUp } from "./own.ts";
 import { blocks, dayMs, maxDelayMs, type Place, type Ranking, rank, silentAt } from "./ranking.ts";
 import { hearRoots } from "./roots.ts";
 import { troubleAfter, troubleDueAtMs } from "./trouble.ts";
@@ -71,7 +71,7 @@ export function dueAtMs(view: View, nowMs: number): number | undefined {
       whole?.untilMs,
       preparedAtMs === undefined ? undefined : preparedAtMs + pauseMs,
     ],
-    ...[nowMs < listenUntilMs ? listenUntilMs : undefined, own.step === "away" ? own.sinceMs + takenMs : undefined],
+    ...[nowMs < listenUntilMs ? listenUntilMs : undefined, own.step === "away" ? givenUpAtMs(view, own) : undefined],
   ];
   const due = times.flatMap((time) => (time !== undefined && time > nowMs ? [time] : []));
   return due.length === 0 ? undefined : Math.min(...due);

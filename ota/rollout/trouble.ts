@@ -10,7 +10,7 @@ const tellMs = 10 * 60_000;
 /** One trouble may come after the other, and each word is written to every card. */
 const tellAgainMs = 60 * 60_000;
 
-const noUpdater = "update.noUpdater";
+export const noUpdater = "update.noUpdater";
 
 /** The updater's trouble after this report of it. */
 export function troubleAfter(before: Trouble | undefined, updater: Updater, nowMs: number): Trouble | undefined {

@@ -1,7 +1,8 @@
 // A device's own restart in a rollout: given up, late, in doubt, and what of it outlives the restart.
 import { expect, test } from "vitest";
 import { isKeptAlike, keptOf, restored } from "../../../ota/rollout/kept.ts";
-import { after, before, idsOf, minuteMs, rolloutId, Stage } from "./stage.ts";
+import { dueAtMs } from "../../../ota/rollout/step.ts";
+import { after, before, hourMs, idsOf, minuteMs, rolloutId, Stage } from "./stage.ts";
 
 const ids = idsOf(4);
 const [canary = "", second = "", , last = ""] = ids;
@@ -79,6 +80,19 @@ test.each([{ phase: "busy" } as const, { phase: "preparing", release: after, don
     ]);
   },
 );
+
+test("an updater that falls silent may still restart, and keeps the lease from the others for a day at most", () => {
+  const stage = new Stage(canary, ids, {});
+  stage.prepare();
+  stage.happen({ kind: "granted" });
+  stage.happen({ kind: "updater", updater: { phase: "silent" } });
+  expect(stage.after(24 * hourMs - 1)).toEqual([]);
+  expect(dueAtMs(stage.view, stage.now)).toBe(stage.now + 1);
+  expect(stage.after(1)).toMatchObject([
+    { kind: "publish", result: { outcome: "stayed", check: "update.noUpdater" } },
+    { kind: "releaseLease" },
+  ]);
+});
 
 test("a restart that was given up and comes all the same counts", () => {
   const stage = new Stage(canary, ids, {});
