@@ -17,6 +17,7 @@ const KeptResult = z.object({
   check: z.string().max(64).exactOptional(),
   trialSeconds: z.int().min(0).exactOptional(),
   rootHash: z.string().max(64).exactOptional(),
+  tries: z.object({ number: z.int().min(0), count: z.int().min(0) }).exactOptional(),
   agoMs: AgoMs,
 });
 const KeptAway = z.object({
@@ -83,11 +84,12 @@ export function keptOf({ own, progress, results, holds, roots }: View, nowMs: nu
         ...(heard && { heard: keptNumber(heard) }),
       }),
     ),
-    results: [...results.values()].map(({ heardAtMs, check, trialSeconds, rootHash, ...result }) => ({
+    results: [...results.values()].map(({ heardAtMs, check, trialSeconds, rootHash, tries, ...result }) => ({
       ...{ ...result, agoMs: ago(heardAtMs) },
       ...(check !== undefined && { check }),
       ...(trialSeconds !== undefined && { trialSeconds }),
       ...(rootHash !== undefined && { rootHash }),
+      ...(tries && { tries }),
     })),
     holds: holds.map(({ device, untilWallMs, lastsMs, heardAtMs }) => ({
       ...{ device, untilWallMs, lastsMs, agoMs: ago(heardAtMs) },

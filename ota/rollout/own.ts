@@ -4,18 +4,9 @@ import { compareVersions } from "../../image/boot/versions.ts";
 import { currentOf } from "./course.ts";
 import { dayMs, rank } from "./ranking.ts";
 import { noUpdater, ownTrouble, troubleDueAtMs } from "./trouble.ts";
-import {
-  autoOff,
-  type Effect,
-  isStuck,
-  type Order,
-  type Outcome,
-  type Own,
-  say,
-  type View,
-  type Word,
-} from "./view.ts";
+import { autoOff, type Effect, type Order, type Outcome, type Own, type View } from "./view.ts";
 import { outerWait } from "./wait.ts";
+import { isStuck, say, type Word } from "./words.ts";
 
 type Step = [View, Effect[]];
 type Away = Extract<Own, { step: "away" }>;

@@ -6,20 +6,9 @@ import { endOwn, givenUpAtMs, giveUp } from "./own.ts";
 import { blocks, dayMs, maxDelayMs, type Place, type Ranking, rank, silentAt } from "./ranking.ts";
 import { hearRoots } from "./roots.ts";
 import { troubleAfter, troubleDueAtMs } from "./trouble.ts";
-import {
-  type Effect,
-  type Event,
-  type HeardNumber,
-  heardAt,
-  isStuck,
-  type KnownOrder,
-  type Member,
-  type Order,
-  type Progress,
-  say,
-  type View,
-} from "./view.ts";
+import type { Effect, Event, HeardNumber, KnownOrder, Member, Order, Progress, View } from "./view.ts";
 import { outerWait, ownWait, stopOf, waveWait } from "./wait.ts";
+import { hearWord, isStuck, say } from "./words.ts";
 
 export type Step = [View, Effect[]];
 
@@ -99,8 +88,7 @@ function hear(view: View, event: Event, nowMs: number): Step {
         return [{ ...view, results: new Map(view.results).set(result.device, whole) }, []];
       }
       if (before && before.said >= result.said) return [view, []];
-      const heardAtMs = heardAt(before, result, nowMs);
-      const results = new Map(view.results).set(result.device, { ...result, heardAtMs });
+      const results = new Map(view.results).set(result.device, hearWord(view, result, nowMs));
       return [{ ...view, results, movedAtMs: nowMs }, []];
     }
     case "granted":

@@ -1,7 +1,8 @@
 // What keeps a device from an update that is its turn: the updater's trouble, and somebody at work.
 // Pure. Times are monotonic.
 import { dayMs } from "./ranking.ts";
-import { type Busy, isStuck, type Order, type Trouble, type Updater, type View } from "./view.ts";
+import type { Busy, Order, Trouble, Updater, View } from "./view.ts";
+import { isStuck } from "./words.ts";
 
 /** Somebody at work delays a restart by so much at most. */
 export const maxBusyMs = dayMs;

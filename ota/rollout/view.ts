@@ -80,7 +80,9 @@ export type Result = {
   /** Of the system that ran when it was said. */
   readonly rootHash?: string | undefined;
 };
-export type HeardResult = Result & { readonly heardAtMs: number };
+export type HeardResult = Result & { readonly heardAtMs: number; readonly tries?: Tries | undefined };
+/** How often a device has begun without an end to it while this was the newest number here. */
+export type Tries = { readonly number: number; readonly count: number };
 
 /** What this device's updater does. */
 export type Updater =
@@ -262,33 +264,6 @@ export const emptyView = (self: string, trialSeconds: number, nowMs: number): Vi
   movedAtMs: nowMs,
   listenUntilMs: nowMs + listenMs,
 });
-
-/** What a device says, before it is numbered. */
-export type Word = Omit<Result, "device" | "said">;
-
-/** This device's own word counts from the moment at which it is given. */
-export function say(view: View, word: Word, nowMs: number): [View, Effect] {
-  const before = view.results.get(view.self);
-  const result = { ...word, device: view.self, said: (before?.said ?? 0) + 1 };
-  const results = new Map(view.results).set(view.self, { ...result, heardAtMs: heardAt(before, result, nowMs) });
-  return [
-    { ...view, results, movedAtMs: nowMs },
-    { kind: "publish", result },
-  ];
-}
-
-/** Whoever says again that it has begun, that it has the release or that something keeps it gets no more time by that. */
-export function heardAt(before: HeardResult | undefined, result: Result, nowMs: number): number {
-  const isSame = before?.rollout === result.rollout && before.release === result.release;
-  if (!isSame) return nowMs;
-  const beganAgain = before.outcome === "began" && result.outcome === "began" && before.order === result.order;
-  const hasItAgain = before.outcome === "updated" && result.outcome === "updated";
-  return beganAgain || hasItAgain || (isStuck(before) && isStuck(result)) ? before.heardAtMs : nowMs;
-}
-
-/** Something keeps the device from beginning. */
-export const isStuck = <One extends Pick<Result, "outcome" | "check">>(word: One): word is One & { check: string } =>
-  word.outcome === "stayed" && word.check !== undefined;
 
 export const noProgress = (nowMs: number): Progress => ({
   ...{ wave: 0, waveSinceMs: nowMs, isFinished: false, delayedMs: 0 },
