@@ -25,6 +25,8 @@ export const RolloutResult = z.object({
   check: z
     .string()
     .max(64)
+    // It is shown in a command that people copy.
+    .regex(/^[A-Za-z][A-Za-z.]*$/, "is not a code")
     .exactOptional()
     .describe("code of the check that failed, of why the release is unfit, or of what keeps the device"),
   trialSeconds: z.int().min(60).max(480).exactOptional().describe("of one that began: how long its trial may take"),

@@ -53,6 +53,9 @@ test("nobody speaks for another device, for a stranger, or in another neighborho
   expect(await results.kind.offer(await word({}, stranger, stranger))).toBe("refused");
   expect(await results.kind.offer(await word({ neighborhood: idOf(stranger) }))).toBe("refused");
   expect(await results.kind.offer("nonsense")).toBe("refused");
+  // Members show the code within a command.
+  for (const check of ["", "a.b; reboot", "a.b\u001b[2J", "$(reboot)", "a b"])
+    expect(await results.kind.offer(await word({ outcome: "failed", check }))).toBe("refused");
   expect([heard, results.documents()]).toEqual([[], []]);
 });
 
