@@ -106,7 +106,10 @@ export function hoursText({ auto, hours, isWindowIgnored }: RolloutStatus): stri
 /** What people can do about what a rollout waits for; what goes on by itself needs nothing. */
 export function nextSteps({ waits, members }: Pick<RolloutStatus, "waits" | "members">, nameOf: NameOf): string[] {
   const all = [waits, ...members.map((member) => member.waits)].flatMap((wait) => (wait ? [wait] : []));
-  return [...new Set(all.flatMap((wait) => nextStep(wait, nameOf)))];
+  const failed = members.flatMap(({ id, standing, check }) =>
+    standing === "failed" && check !== undefined ? [`why ${nameOf(id)} failed: hamlet explain ${check}`] : [],
+  );
+  return [...new Set([...all.flatMap((wait) => nextStep(wait, nameOf)), ...failed])];
 }
 
 function nextStep(wait: WaitShape, nameOf: NameOf): string[] {

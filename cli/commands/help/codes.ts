@@ -1,11 +1,16 @@
-// Every code that a person can see: errors, warnings and refusals, each table from its own room.
+// Every code that a person can see: errors, warnings, refusals and checks, each table from its own room.
 // Pure.
 import { warningCauses } from "../../../agent/health/warning-causes.ts";
+import { checkCauses } from "../../../ota/rollout/check-causes.ts";
 import { refusalCauses } from "../../../provisioning/trust/refusal-causes.ts";
 import type { Cause } from "../../../system/causes/cause.ts";
 import { errorCauses } from "../../../system/causes/errors.ts";
 
-export type ExplainedCode = Cause & { code: string; kind: "error" | "warning" | "refusal"; severity?: string };
+export type ExplainedCode = Cause & {
+  code: string;
+  kind: "error" | "warning" | "refusal" | "check";
+  severity?: string;
+};
 
 const rowsOf = (kind: ExplainedCode["kind"], causes: Record<string, Cause & { severity?: string }>): ExplainedCode[] =>
   Object.entries(causes)
@@ -16,6 +21,7 @@ export const explainedCodes: readonly ExplainedCode[] = [
   ...rowsOf("error", errorCauses),
   ...rowsOf("warning", warningCauses),
   ...rowsOf("refusal", refusalCauses),
+  ...rowsOf("check", checkCauses),
 ];
 
 /** `cli/codes.md`. */
@@ -56,6 +62,14 @@ export function codesDocument(): string {
     "| code | cause | next step |",
     "|---|---|---|",
     ...rows("refusal"),
+    "",
+    "## Checks",
+    "",
+    "Why an update of a device failed or was not begun, in `hamlet update history` and `hamlet rollout status`.",
+    "",
+    "| code | cause | next step |",
+    "|---|---|---|",
+    ...rows("check"),
     "",
   ].join("\n");
 }

@@ -1,4 +1,4 @@
-// `explain <code>`: the cause and the next step of an error, a warning or a refusal.
+// `explain <code>`: the cause and the next step of an error, a warning, a refusal or a check.
 import { HamletError } from "../../../system/error.ts";
 import { nearest } from "../../../system/nearest.ts";
 import type { Command } from "../../terminal/command.ts";
@@ -7,7 +7,7 @@ import { explainedCodes } from "./codes.ts";
 
 export const explain: Command = {
   usage: "explain [<code>]",
-  summary: "explain an error, a warning or a refusal by its code",
+  summary: "explain an error, a warning, a refusal or a failed check by its code",
   example: "hamlet explain hello.refused",
   details: "Without a code, lists all codes.",
   options: { json: { type: "boolean", describe: "print JSON" } },

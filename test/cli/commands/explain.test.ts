@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { explainedCodes } from "../../../cli/commands/help/codes.ts";
 import { explain } from "../../../cli/commands/help/explain.ts";
+import { checkCodes } from "../../../ota/updater/checks.ts";
 import { nearest } from "../../../system/nearest.ts";
 import { silentProgress } from "../../../system/progress.ts";
 
@@ -26,6 +27,17 @@ test("a code that is both an error and a warning is explained as both", async ()
 
 test("a refusal is explained by its own code", async () => {
   expect((await explained("tokenForged"))[0]).toBe("tokenForged (refusal)");
+});
+
+test("whatever a rollout or a history names as the check that failed is explained", async () => {
+  for (const code of [
+    ...checkCodes,
+    "rollout.notBack",
+    "rollout.contradiction",
+    "rollout.wrongRoot",
+    "rollout.noRestart",
+  ])
+    expect((await explained(code))[0]).toBe(`${code} (check)`);
 });
 
 test("without a code explain lists all codes", async () => {

@@ -1,6 +1,6 @@
 // A word of success counts if it names the root that the release's manifest names, wherever that is known.
 import { expect, test } from "vitest";
-import { memberText } from "../../../dashboard/rollout-words.ts";
+import { memberText, nextSteps } from "../../../dashboard/rollout-words.ts";
 import { KeptView, keptOf, restored } from "../../../ota/rollout/kept.ts";
 import { after, before, idsOf, minuteMs, rolloutId, Stage } from "./stage.ts";
 
@@ -33,6 +33,9 @@ test.each([
   expect(stage.status()).toMatchObject(stopped);
   expect(rowOf(stage)).toMatchObject({ standing: "failed", check: "rollout.wrongRoot" });
   expect(memberText(rowOf(stage)!, String, 0)).toContain("runs another system than the one that was signed");
+  expect(nextSteps(stage.status(), () => "attic").join()).toContain(
+    "why attic failed: hamlet explain rollout.wrongRoot",
+  );
   // A second word ends no pause.
   stage.says(canary, "updated", { rootHash: right });
   expect(stage.status()).toMatchObject({ state: "paused", updated: 1 });
