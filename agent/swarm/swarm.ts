@@ -153,6 +153,14 @@ export function makeSwarm(o: SwarmOptions) {
     }
   }
 
+  /** Those that lied, or that said nothing lately, come last. */
+  function newsmen(): Lender[] {
+    const all = others();
+    const inTurn = all.map((_, index) => all[(checks + index) % all.length]!);
+    const mayAsk = ({ id }: Lender) => lenders.mayAsk(id, now());
+    return [...inTurn.filter(mayAsk), ...inTurn.filter((lender) => !mayAsk(lender))];
+  }
+
   /** Metadata: each member looks itself, so that no other can hide a release from it; who cannot asks the others. */
   async function news<T>(wanted: Wanted, need: Need, open: Open<T>): Promise<T> {
     const isRoot = isNextRoot(wanted);
@@ -169,9 +177,7 @@ export function makeSwarm(o: SwarmOptions) {
       }
     }
     let isMissing = false;
-    const all = others();
-    for (let index = 0; index < Math.min(maxKeepers, all.length); index++) {
-      const lender = all[(checks + index) % all.length]!;
+    for (const lender of newsmen().slice(0, maxKeepers)) {
       const answer = await askOne(lender, "fetched", wanted, need.signal);
       if (answer?.kind === "bytes") {
         const value = await open(answer.bytes);

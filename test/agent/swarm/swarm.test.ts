@@ -200,6 +200,32 @@ test("metadata comes from the web where there is a way; where there is none, ano
   expect(new Set([await check(cut), await check(cut)])).toEqual(new Set(["old", "new"]));
 });
 
+test("a member that says nothing, or that has lied, is the last to be asked for metadata", async () => {
+  await using home = await makeHome({ patience: impatient });
+  const asked = { silent: 0, liar: 0 };
+  await home.add("silent", {
+    mischief() {
+      asked.silent += 1;
+    },
+  });
+  await home.add("liar", {
+    mischief(_, response) {
+      asked.liar += 1;
+      response.end(zstdCompressSync(Buffer.alloc(5_000)));
+    },
+  });
+  const files = ["timestamp", "1.snapshot", "1.targets", "1.nuc"].map((name) => `metadata/${name}.json`);
+  for (const path of files) web.files.set(path, Buffer.from("new"));
+  await home.add(second, { urls: [web.url] });
+  const cut = await home.add(third, { urls: [dark] });
+  await cut.get(objects[0]!);
+  expect(cut.liars).toEqual(["liar"]);
+  Object.assign(asked, { silent: 0, liar: 0 });
+  for (const path of files) expect((await cut.get({ kind: "file", path, maxBytes: 9 })).toString()).toBe("new");
+  expect(asked.silent).toBeLessThan(2);
+  expect(asked.liar).toBe(0);
+});
+
 /** A pack of one frame, on the web, and what to ask for. */
 function publishPack() {
   const dictionary = randomBytes(20_000);
