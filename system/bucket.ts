@@ -45,6 +45,18 @@ export class Bucket {
   }
 }
 
+/** A bucket for each source. The one that was used for longest no more is forgotten first. */
+export function makeBuckets(rate: Rate, maxSources: number): (source: string) => Bucket {
+  const buckets = new Map<string, Bucket>();
+  return (source) => {
+    const bucket = buckets.get(source) ?? new Bucket(rate);
+    buckets.delete(source);
+    if (buckets.size >= maxSources) buckets.delete(buckets.keys().next().value!);
+    buckets.set(source, bucket);
+    return bucket;
+  };
+}
+
 /** `asked`: how often lately; the longer ago, the less it counts. */
 type Visitor = { own: Bucket; asked: number; askedAt: number };
 type Common = { bucket: Bucket; visitors: Map<string, Visitor> };

@@ -37,6 +37,7 @@ const leastBytes = 4 << 10;
 const pieceBytes = 64 << 10;
 /** A reader that is slower gives up its turn. */
 const slowest = { bytesPerS: 16_000, extraMs: 10_000 };
+const never = new AbortController().signal;
 
 /** Throws the system's error if it cannot listen there. */
 export async function openCounter(o: CounterOptions): Promise<Counter> {
@@ -73,37 +74,31 @@ export async function openCounter(o: CounterOptions): Promise<Counter> {
     const reply: Reply = {
       bytes(bytes, isProven, costBytes = 0) {
         if (isProven) response.setHeader(provenHeader, "1");
-        return sendSlowly(bytes, Math.max(leastBytes, costBytes), response, gone.signal);
+        return sendSlowly(bytes, Math.max(leastBytes, costBytes), response);
       },
       none: (kind) => void response.writeHead(answers[kind]).end(),
     };
     await o.serve(from, asked.data, reply, gone.signal);
   }
 
-  async function sendSlowly(
-    bytes: Buffer,
-    costBytes: number,
-    response: ServerResponse,
-    gone: AbortSignal,
-  ): Promise<void> {
+  /** Whoever hangs up has cost as much, and keeps its turn for as long: else it could use up the time of all others. */
+  async function sendSlowly(bytes: Buffer, costBytes: number, response: ServerResponse): Promise<void> {
+    await pace(Math.max(0, costBytes - bytes.length), never);
     if (response.destroyed) return;
     const limitMs = slowest.extraMs + (1000 * bytes.length) / slowest.bytesPerS;
     const late = setTimeout(() => response.destroy(), limitMs);
     const closed = new Promise<void>((resolve) => response.once("close", resolve));
     try {
       response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes.length });
-      await pace(Math.max(0, costBytes - bytes.length), gone);
       for (let at = 0; at < bytes.length; at += pieceBytes) {
         // A copy: who lends frees the bytes, and the system may not have taken them yet.
         const piece = Buffer.from(bytes.subarray(at, at + pieceBytes));
         const isTaken = response.write(piece);
         if (!isTaken) await Promise.race([new Promise<void>((resolve) => response.once("drain", resolve)), closed]);
         if (response.destroyed) return;
-        await pace(piece.length, gone);
+        await pace(piece.length, never);
       }
       response.end();
-    } catch (error) {
-      if (!gone.aborted) throw error;
     } finally {
       clearTimeout(late);
     }

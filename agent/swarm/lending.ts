@@ -1,6 +1,6 @@
 // What this device does for other members: it lends what it keeps and what its slots hold, and, as the downloader, fetches on their behalf. Bounded and fair:
 // four at a time, each member in turn, and for each no more bytes from the web than the largest releases take.
-import { Bucket } from "../../system/bucket.ts";
+import { makeBuckets } from "../../system/bucket.ts";
 import type { Clock } from "../../system/clock.ts";
 import { free } from "../../system/free.ts";
 import type { Reply } from "./counter.ts";
@@ -20,6 +20,8 @@ export type LendingOptions = {
 export type Lending = (from: string, question: Question, reply: Reply, signal: AbortSignal) => Promise<void>;
 
 const queue = { atOnce: 4, maxWaiting: 256, maxWaitingEach: 8 };
+/** A member that does not read keeps a place for half a minute, and others give up waiting after 10 s. */
+const sendingEach = 2;
 /**
  * A whole system has 70 MB, a large update 13. All of it is written to this device's card as well. A member that wants more has its own
  * line.
@@ -35,19 +37,11 @@ const freshMs = 60_000;
 
 export function makeLending({ store, clock, mayFetch, onFetch }: LendingOptions): Lending {
   const { shelf, downloads } = store;
-  const sending = makeTurns(queue);
+  const sending = makeTurns({ ...queue, atOnceEach: sendingEach });
   const fetching = makeTurns(queue);
-  const budgets = new Map<string, Bucket>();
+  const budgetOf = makeBuckets(webBytes, maxSources);
   /** When a file that may change was fetched. */
   const fetchedAt = new Map<string, number>();
-
-  function budgetOf(from: string): Bucket {
-    const budget = budgets.get(from) ?? new Bucket(webBytes);
-    budgets.delete(from);
-    if (budgets.size >= maxSources) budgets.delete(budgets.keys().next().value!);
-    budgets.set(from, budget);
-    return budget;
-  }
 
   async function sendKept(from: string, key: string, reply: Reply): Promise<void> {
     const sent = sending.take(from, async () => {
@@ -63,7 +57,7 @@ export function makeLending({ store, clock, mayFetch, onFetch }: LendingOptions)
     const { slots } = store;
     if (wanted.kind !== "object" || !slots) return false;
     const sent = sending.take(from, async () => {
-      const bytes = await slots.chunk(wanted);
+      const bytes = await slots.chunk(wanted, from);
       // It was read, hashed and compressed for them, however few bytes that makes.
       if (bytes) await reply.bytes(bytes, true, wanted.sizeBytes).finally(() => free(bytes));
       return bytes !== undefined;
@@ -84,7 +78,7 @@ export function makeLending({ store, clock, mayFetch, onFetch }: LendingOptions)
         carriedBytes += bytes;
       };
       try {
-        return await store.fetch(wanted, { signal: late.signal, onCarried }, async (bytes) => {
+        return await store.fetch(wanted, { signal: late.signal, onCarried, isForAnother: true }, async (bytes) => {
           await verify(wanted, bytes);
           await shelf.put(key, bytes);
           if (!isNamed(wanted)) fetchedAt.set(key, clock.monotonic());

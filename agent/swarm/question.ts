@@ -10,11 +10,17 @@ import { BytesRequest, PackedRequest } from "../../provisioning/handover/update.
 /** The dictionary of a frame stays with the device that unpacks it. */
 export type Wanted = BytesRequest | (PackedRequest & { kind: "packed" });
 
+/** A web server refuses a folder, or shows a page of it: the repository would seem unreachable to whoever asks for others. */
+const FileOrObject = BytesRequest.refine(
+  (wanted) => wanted.kind !== "file" || wanted.path.endsWith(".json"),
+  "is no file of a repository",
+);
+
 export const Question = z.object({
   how: z
     .enum(["kept", "fetched"])
     .describe("kept: only what the lender has; fetched: from the repository as well, on behalf of who asks"),
-  wanted: z.union([BytesRequest, PackedRequest.and(z.object({ kind: z.literal("packed") }))]),
+  wanted: z.union([FileOrObject, PackedRequest.and(z.object({ kind: z.literal("packed") }))]),
 });
 export type Question = z.infer<typeof Question>;
 

@@ -4,13 +4,13 @@ import { hash } from "node:crypto";
 import { withReader } from "../../image/disk/read-at.ts";
 import type { ChunkPlaces } from "../../ota/format/chunk-places.ts";
 import type { ObjectName } from "../../ota/format/unpack.ts";
-import { Bucket } from "../../system/bucket.ts";
+import { makeBuckets } from "../../system/bucket.ts";
 import type { Clock } from "../../system/clock.ts";
 import { free } from "../../system/free.ts";
 
 export type Slots = {
-  /** The chunk as a repository has it, one zstd frame; undefined if no slot has it. Never throws. */
-  chunk(name: ObjectName): Promise<Buffer | undefined>;
+  /** The chunk as a repository has it, one zstd frame; undefined if no slot has it. `from`: the member that asks. Never throws. */
+  chunk(name: ObjectName, from: string): Promise<Buffer | undefined>;
 };
 export type SlotsOptions = {
   /** Of the slots' root partitions. */
@@ -20,14 +20,15 @@ export type SlotsOptions = {
   clock: Clock;
 };
 
-/** Reading what is not there keeps the disk busy for nothing, as often as somebody asks. */
+/** Of each member: reading what is not there keeps the disk busy for nothing, as often as somebody asks. */
 const misses = { burst: 64, perSecond: 4 };
+const maxSources = 4_096;
 /** What the mesh saves costs processor time on a device that has other things to do. */
 const level = 1;
 
 export function makeSlots({ paths, places, clock }: SlotsOptions): Slots {
   let inOrder = [...paths];
-  const missing = new Bucket(misses);
+  const missesOf = makeBuckets(misses, maxSources);
 
   async function read({ sha256, sizeBytes }: ObjectName, offset: number): Promise<Buffer | undefined> {
     for (const path of inOrder) {
@@ -38,16 +39,20 @@ export function makeSlots({ paths, places, clock }: SlotsOptions): Slots {
       }
       if (bytes) free(bytes);
     }
-    missing.take(1);
     return undefined;
   }
 
   return {
-    async chunk(name) {
+    async chunk(name, from) {
+      const missing = missesOf(from);
       if (inOrder.length === 0 || missing.level(clock.monotonic()) < 1) return undefined;
       const offset = (await places())?.(name.sha256, name.sizeBytes);
-      const bytes = offset === undefined ? undefined : await read(name, offset);
-      if (!bytes) return undefined;
+      if (offset === undefined) return undefined;
+      const bytes = await read(name, offset);
+      if (!bytes) {
+        missing.take();
+        return undefined;
+      }
       const { constants, zstdCompressSync } = await import("node:zlib");
       const frame = zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level } });
       free(bytes);

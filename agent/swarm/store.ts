@@ -8,7 +8,12 @@ import type { Shelf } from "./shelf.ts";
 import type { Slots } from "./slots.ts";
 import { Way } from "./way.ts";
 
-export type How = { signal: AbortSignal; onCarried(bytes: number): void };
+export type How = {
+  signal: AbortSignal;
+  onCarried(bytes: number): void;
+  /** Another member asks for it, and may ask for what there never was. */
+  isForAnother?: boolean;
+};
 /** From the repositories. Throws what they throw, and what `accept` throws if another repository has no better ones. */
 export type Web = <T>(wanted: Wanted, how: How, accept: (bytes: Buffer) => Promise<T>) => Promise<T>;
 

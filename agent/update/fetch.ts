@@ -16,6 +16,8 @@ export type Repositories = {
 export type FetchOptions<T> = Omit<TransferOptions, "stallMs" | "pace"> & {
   /** Throws `update.badObject` for bytes that cannot be right; another repository may have better ones. With `into` they are empty. */
   accept(bytes: Buffer): T | Promise<T>;
+  /** Another member asks for it, and may ask for what there never was. */
+  isForAnother?: boolean;
 };
 export type RepositoriesOptions = {
   urls: readonly string[];
@@ -96,8 +98,7 @@ export function openRepositories(options: RepositoriesOptions): Repositories {
           wanted.signal.throwIfAborted();
           errors.push(error);
           if (isCode(error, "update.noRanges")) one.hasNoRangesUntil = clock.monotonic() + withoutRangesMs;
-          // A repository that lacks a file has answered.
-          else if (!isCode(error, "update.notThere")) failed(one);
+          else if (!isAnswer(error, wanted)) failed(one);
         }
       }
       throw worst(errors);
@@ -122,6 +123,9 @@ async function inTime<T>(
 
 const isCode = (error: unknown, code: HamletError["code"]): boolean =>
   error instanceof HamletError && error.code === code;
+/** A repository that lacks a file has answered, and one whose file has another size than a member says has not failed. */
+const isAnswer = (error: unknown, { isForAnother = false }: { isForAnother?: boolean }): boolean =>
+  isCode(error, "update.notThere") || (isForAnother && isCode(error, "update.badObject"));
 /** Asking the same repository again would bring the same. */
 const isFinal = (error: unknown): boolean =>
   isCode(error, "update.notThere") || isCode(error, "update.badObject") || isCode(error, "update.noRanges");

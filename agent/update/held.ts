@@ -24,6 +24,8 @@ export type Wanted = {
   isNamedByDigest: boolean;
   /** Only these bytes of a file that has `ofBytes`, and nothing at all from a server that has no ranges. */
   range?: { offset: number; length: number; ofBytes: number };
+  /** It may well not be there; an object store that lists nothing then answers 403. */
+  mayLack?: boolean;
 };
 
 export const unreachable = (url: URL, why: string, cause?: unknown) =>
@@ -66,7 +68,8 @@ export function askFor(held: Held, wanted: Wanted): { asked: Asked; headers: Rec
 export function takeHead(url: URL, response: IncomingMessage, held: Held, wanted: Wanted, asked: Asked): void {
   const { statusCode, headers } = response;
   const { range } = wanted;
-  if (statusCode === 404) throw new HamletError("update.notThere", `${url.href} does not exist`);
+  const isMissing = statusCode === 404 || (statusCode === 403 && wanted.mayLack === true);
+  if (isMissing) throw new HamletError("update.notThere", `${url.href} does not exist`);
   if (asked && statusCode === 206) takeRange(url, headers["content-range"], held, wanted, asked);
   else if (range && statusCode === 200) throw noRanges(url, "sends files whole only");
   else if (range && statusCode === 416) {
@@ -99,11 +102,12 @@ function takeRange(
   const [, start, end, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(header ?? "") ?? [];
   const isRight = Number(start) === first && (total === "*" || Number(end) === (last ?? Number(total) - 1));
   if (range) {
-    const isWhole = isRight && Number(end) === last;
-    if (!isWhole) throw noRanges(url, "answers with another range than was asked for");
-    if (total !== "*" && Number(total) !== range.ofBytes) {
+    // First of all: of a shorter file no server can send what was asked for.
+    if (total !== undefined && total !== "*" && Number(total) !== range.ofBytes) {
       throw new HamletError("update.badObject", `${url.href} has ${total} bytes instead of ${range.ofBytes}`);
     }
+    const isWhole = isRight && Number(end) === last;
+    if (!isWhole) throw noRanges(url, "answers with another range than was asked for");
     held.isResumed = held.sizeBytes > 0;
     return;
   }

@@ -8,7 +8,7 @@ import { packPath } from "../../ota/format/names.ts";
 import type { PackedRequest } from "../../provisioning/handover/update.ts";
 import { describeError, HamletError } from "../../system/error.ts";
 import { makeQueue } from "../../system/queue.ts";
-import type { Repositories } from "./fetch.ts";
+import type { FetchOptions, Repositories } from "./fetch.ts";
 
 export type Packs = {
   /** Throws what `accept` and Repositories.fetch throw. `update.noRanges`: the pack can be had neither in parts nor whole. */
@@ -16,7 +16,7 @@ export type Packs = {
   /** Removes the pack that is kept: no update needs it. */
   forget(): Promise<void>;
 };
-type How = { signal: AbortSignal; onCarried(bytes: number): void };
+type How = Pick<FetchOptions<unknown>, "signal" | "onCarried" | "isForAnother" | "mayLack">;
 type Pack = PackedRequest["pack"];
 
 /** The pack of a large update, with a new kernel and some hundred packages, has a fifth of it. */
@@ -28,14 +28,15 @@ const maxFailures = 2;
 export function makePacks({ repositories, path }: { repositories: Repositories; path: string }): Packs {
   const inTurn = makeQueue();
   let kept: string | undefined;
-  let failed = { sha256: "", count: 0 };
+  /** By size too: who asks for another member may have been told a wrong one. */
+  let failed = { sha256: "", sizeBytes: 0, count: 0 };
   /** One of an agent before this one, too. */
   let mayBeThere = true;
 
   async function keep(pack: Pack, how: How): Promise<void> {
     how.signal.throwIfAborted();
     if (kept === pack.sha256) return;
-    if (failed.sha256 !== pack.sha256) failed = { sha256: pack.sha256, count: 0 };
+    if (failed.sha256 !== pack.sha256 || failed.sizeBytes !== pack.sizeBytes) failed = { ...pack, count: 0 };
     if (failed.count >= maxFailures) throw notWhole("it was fetched in vain");
     mayBeThere = true;
     kept = undefined;
@@ -51,7 +52,7 @@ export function makePacks({ repositories, path }: { repositories: Repositories; 
     });
     try {
       await repositories.fetch(packPath(pack.sha256), {
-        ...{ maxBytes: pack.sizeBytes, isNamedByDigest: true, onCarried: how.onCarried },
+        ...{ ...how, maxBytes: pack.sizeBytes, isNamedByDigest: true },
         signal: AbortSignal.any([how.signal, full.signal]),
         async into(piece, at) {
           try {
@@ -109,7 +110,7 @@ export function makePacks({ repositories, path }: { repositories: Repositories; 
     forget: () =>
       inTurn(async () => {
         kept = undefined;
-        failed = { sha256: "", count: 0 };
+        failed = { sha256: "", sizeBytes: 0, count: 0 };
         if (mayBeThere) await rm(path, { force: true });
         mayBeThere = false;
       }),

@@ -1,5 +1,6 @@
 // The counter where members ask, in front of members that misbehave and of strangers.
 import { hash } from "node:crypto";
+import { once } from "node:events";
 import { type ClientRequest, request } from "node:http";
 import { connect } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -93,6 +94,7 @@ test.each([
     "a path out of the repository",
     JSON.stringify({ how: "kept", wanted: { kind: "file", path: "metadata/../../etc/passwd", maxBytes: 9 } }),
   ],
+  ["a folder", JSON.stringify({ how: "fetched", wanted: { kind: "file", path: "targets/nuc", maxBytes: 9 } })],
   ["another host", JSON.stringify({ how: "fetched", wanted: { kind: "file", path: "http://10.0.0.1/", maxBytes: 9 } })],
   ["a kind that nobody knows", JSON.stringify({ how: "kept", wanted: { kind: "everything" } })],
 ])("%s is refused, and nothing is fetched for it", async (_, body) => {
@@ -120,6 +122,61 @@ test("readers that never read keep nobody else waiting for long", async () => {
   expect((await ask("kept")).status).toBe(200);
   expect(performance.now() - startedAt).toBeLessThan(15_000);
   for (const asked of idle) asked.destroy();
+}, 30_000);
+
+test("one member that never reads keeps nobody else waiting", async () => {
+  const idle = Array.from({ length: 4 }, () => {
+    const asked = request({
+      ...{ host: "127.0.2.1", port, localAddress: "127.0.2.10", agent: false, path: lendPath, method: "POST" },
+    });
+    asked.on("response", (response) => response.pause()).on("error", () => {});
+    asked.end(JSON.stringify({ how: "kept", wanted }));
+    return asked;
+  });
+  await Promise.all(idle.slice(0, 2).map((asked) => once(asked, "response")));
+  const startedAt = performance.now();
+  expect((await ask("kept")).status).toBe(200);
+  expect(performance.now() - startedAt).toBeLessThan(5_000);
+  for (const asked of idle) asked.destroy();
+}, 30_000);
+
+test("a member that asks and hangs up, again and again, does not use up the time of others", async () => {
+  const chunk = { ...wanted, sha256: "2".repeat(64), sizeBytes: 256 << 10 };
+  const shelf = memoryShelf();
+  let reads = 0;
+  const slots = {
+    async chunk() {
+      reads += 1;
+      return Buffer.alloc(1_000, 7);
+    },
+  };
+  const store = new Store({ shelf, slots, clock, web: async () => Promise.reject(new Error("no web")) });
+  await counter.close();
+  counter = await openCounter({
+    ...{ address: "127.0.2.1", port, clock, log: silentLog },
+    memberAt: (address) => address,
+    serve: makeLending({ store, clock, mayFetch: () => false }),
+  });
+  const hangUp = () =>
+    new Promise<void>((resolve) => {
+      const asked = request({
+        ...{ host: "127.0.2.1", port, localAddress: "127.0.2.10", agent: false, path: lendPath, method: "POST" },
+      });
+      asked.on("error", () => {}).on("close", resolve);
+      asked.end(JSON.stringify({ how: "kept", wanted: chunk }), () => setTimeout(() => asked.destroy(), 10));
+    });
+  const startedAt = performance.now();
+  await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      for (let count = 0; count < 25; count++) await hangUp();
+    }),
+  );
+  const askedAt = performance.now();
+  expect((await ask("kept", chunk)).status).toBe(200);
+  expect(performance.now() - askedAt).toBeLessThan(2_000);
+  // Each read is paid for by those bytes of the rate, whoever is there in the end.
+  const seconds = (performance.now() - startedAt) / 1000;
+  expect(reads).toBeLessThan(10 + (seconds * 5_000_000) / chunk.sizeBytes);
 }, 30_000);
 
 test("connections beyond a member's share close its oldest, and another member is served", async () => {

@@ -23,7 +23,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const places = async () => (sha256: string) => offsets[names.findIndex((name) => name.sha256 === sha256)];
 const open = (now = () => 0) => makeSlots({ paths, places, clock: { ...systemClock, monotonic: now } });
 async function expectChunk(slots: ReturnType<typeof open>, index: number): Promise<void> {
-  const frame = await slots.chunk(names[index]!);
+  const frame = await slots.chunk(names[index]!, "cellar");
   expect(await unpackObject(frame!, names[index]!)).toEqual(chunks[index]);
 }
 
@@ -39,7 +39,7 @@ test("of a slot that is being written, what is there already is lent", async () 
   const slots = open();
   await expectChunk(slots, 0);
   await expectChunk(slots, 1);
-  expect(await slots.chunk(names[2]!)).toBeUndefined();
+  expect(await slots.chunk(names[2]!, "cellar")).toBeUndefined();
 });
 
 test("a wrong byte, a short slot and one that does not read are not lent", async () => {
@@ -47,19 +47,20 @@ test("a wrong byte, a short slot and one that does not read are not lent", async
   damaged[3]! ^= 1;
   writeFileSync(paths[0]!, damaged.subarray(0, 80_000));
   const slots = open();
-  expect(await slots.chunk(names[0]!)).toBeUndefined();
+  expect(await slots.chunk(names[0]!, "cellar")).toBeUndefined();
   await expectChunk(slots, 1);
-  expect(await slots.chunk(names[2]!)).toBeUndefined();
+  expect(await slots.chunk(names[2]!, "cellar")).toBeUndefined();
   rmSync(paths[0]!);
-  expect(await slots.chunk(names[1]!)).toBeUndefined();
+  expect(await slots.chunk(names[1]!, "cellar")).toBeUndefined();
 });
 
-test("who asks for what no slot has keeps the disk busy for a moment only", async () => {
+test("who asks for what no slot has keeps the disk busy for a moment only, and costs others nothing", async () => {
   writeFileSync(paths[0]!, Buffer.concat([Buffer.alloc(5_000), chunks[1]!]));
   let now = 0;
   const slots = open(() => now);
-  for (let count = 0; count < 64; count++) expect(await slots.chunk(names[0]!)).toBeUndefined();
-  expect(await slots.chunk(names[1]!)).toBeUndefined();
+  for (let count = 0; count < 64; count++) expect(await slots.chunk(names[0]!, "cellar")).toBeUndefined();
+  expect(await slots.chunk(names[1]!, "cellar")).toBeUndefined();
+  expect(await slots.chunk(names[1]!, "kitchen")).toBeDefined();
   now += 1_000;
   await expectChunk(slots, 1);
 });

@@ -28,6 +28,19 @@ test("no more run at once than may, and what fails makes room for the next", asy
   expect(ends.filter(({ status }) => status === "rejected")).toHaveLength(4);
 });
 
+test("one whose tasks never end keeps its share of the places, and others go on with the rest", async () => {
+  const turns = makeTurns({ atOnce: 4, atOnceEach: 2, maxWaiting: 100, maxWaitingEach: 8 });
+  const ends: (() => void)[] = [];
+  const stuck = Array.from({ length: 6 }, () => turns.take("idle", () => new Promise<void>((end) => ends.push(end))));
+  await Promise.all(Array.from({ length: 5 }, () => turns.take("busy", async () => {})));
+  expect(ends).toHaveLength(2);
+  while (ends.length > 0) {
+    ends.shift()!();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await Promise.all(stuck);
+});
+
 test("a source that waits for too much, or all of them together, are refused at once", async () => {
   const turns = makeTurns({ atOnce: 1, maxWaiting: 4, maxWaitingEach: 2 });
   let open = () => {};

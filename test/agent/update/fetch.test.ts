@@ -151,6 +151,21 @@ test("one repository's word that a file is not there counts, though another is g
   }
 });
 
+test("an object store that lists nothing answers 403 for the root that does not exist yet, and has not failed", async () => {
+  const one = await web({ [timestamp.path]: Buffer.from("{}") });
+  const listsNothing: Web["behave"] = (request, response) =>
+    one.files.has(request.url!.slice(1)) ? one.send(request, response) : void response.writeHead(403).end();
+  one.behave = listsNothing;
+  const { fetch } = device(one);
+  const next = { kind: "file", path: "metadata/2.root.json", maxBytes: 1_000 } as const;
+  await expect(fetch(next)).rejects.toMatchObject({ code: "update.notThere" });
+  expect((await fetch(timestamp)).toString()).toBe("{}");
+  // Metadata that it refuses may be there.
+  await expect(fetch({ ...timestamp, path: "metadata/2.snapshot.json" })).rejects.toMatchObject({
+    code: "update.unreachable",
+  });
+});
+
 test("without a repository there is nothing to ask", async () => {
   await expect(device().fetch(timestamp)).rejects.toMatchObject({ code: "update.noRepository" });
 });

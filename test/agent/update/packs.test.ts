@@ -213,6 +213,31 @@ test("a pack that changed, in the middle of a range or in its length, is an erro
   }
 });
 
+test("a member that names a pack longer than it is does not make its server one without ranges, nor one that failed", async () => {
+  const [one, other] = [await web(), await web()];
+  const { packs, fetch } = device([one, other]);
+  const { frame, ...rest } = pack.requests[3]!;
+  const longer = { ...rest.pack, sizeBytes: pack.bytes.length + 100 };
+  const asked = { ...rest, pack: longer, frame: { offset: frame.offset, length: frame.length + 100 } };
+  const how = { signal: AbortSignal.timeout(10_000), onCarried() {}, isForAnother: true };
+  await expect(packs.frame(asked, how, async () => {})).rejects.toEqual(refused("update.badObject"));
+  const before = other.asked.length;
+  expect((await fetch(pack.requests[3]!)).equals(contents[3]!)).toBe(true);
+  expect(one.asked.at(-1)).toContain("bytes=");
+  expect(other.asked).toHaveLength(before);
+});
+
+test("a pack that was asked for by a wrong size is fetched whole by the right one", async () => {
+  const one = await web(pack, false);
+  const { packs } = device([one]);
+  const how = { signal: AbortSignal.timeout(10_000), onCarried() {} };
+  const [request] = pack.requests;
+  const wrong = { ...request!, pack: { ...request!.pack, sizeBytes: pack.bytes.length + 1 } };
+  await expect(packs.frame(wrong, { ...how, isForAnother: true }, async () => {})).rejects.toThrow();
+  const { length } = await packs.frame(request!, how, async (frame) => frame);
+  expect(length).toBe(request!.frame.length);
+});
+
 test("a pack that the repository lacks is not there", async () => {
   const one = await web({ ...pack, path: "other" });
   await expect(device([one]).fetch(pack.requests[0]!)).rejects.toEqual(refused("update.notThere"));
