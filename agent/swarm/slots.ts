@@ -1,5 +1,7 @@
 // What the slots hold, as a source for other members: a chunk is read at the place that the recipe of its release gives it, in whichever
 // slot has it there. Its digest is checked before it is lent, so it does not matter which release a slot holds or how far one is written.
+// Reading is paced (counter.ts) and has no I/O class of its own: Node reads files on threads that all of the agent shares, and of the 13 MB
+// that are left of the agent's memory a thread for lending alone takes 12.8 (measured), a process 44.
 import { hash } from "node:crypto";
 import { withReader } from "../../image/disk/read-at.ts";
 import type { ChunkPlaces } from "../../ota/format/chunk-places.ts";
