@@ -55,9 +55,11 @@ export async function readDevice(run: Run, root = "/"): Promise<Device> {
       return lines.flatMap((line) => line.trim().split(/\s+/)[0] || []).slice(0, 64);
     },
     async lastWords() {
-      // Each of our programs is called "node" there, so units say more.
-      const argv = ["journalctl", "-b", "-n", String(maxLines), "-o", "with-unit", "--no-pager", "-q"] as const;
-      const text = await run(argv, { timeoutMs: 10_000, maxStdoutBytes: 1 << 20 }).catch(() => "");
+      // Each of our programs is called "node" there, so units say more. A program that dies at its start prints the line of its source,
+      // which is most of a bundle and comes in entries of 48 kB: journalctl has to cut them, to the columns that it is told.
+      const how = ["-o", "with-unit", "--no-full", "--no-pager", "-q"];
+      const options = { timeoutMs: 10_000, maxStdoutBytes: 1 << 20, env: { COLUMNS: String(maxLineChars) } };
+      const text = await run(["journalctl", "-b", "-n", String(maxLines), ...how], options).catch(() => "");
       return text
         .split("\n")
         .filter((line) => line !== "")

@@ -33,6 +33,21 @@ test("the device is what its release and its command line say", async () => {
   await expect(device()).rejects.toMatchObject({ code: "boot.unsupported" });
 });
 
+test("the last lines are kept although a program that died has printed its whole bundle", async () => {
+  // journalctl prints whole lines unless it is told not to, and then as many columns as the environment says.
+  const journal = [...Array.from({ length: 150 }, () => "x".repeat(48 << 10)), "Error: out of cheese"];
+  const { lastWords } = await readDevice(async (argv, { maxStdoutBytes = 0, env = {} } = {}) => {
+    const columns = argv.includes("--no-full") ? Number(env["COLUMNS"]) : Number.POSITIVE_INFINITY;
+    const text = journal.map((line) => `${line.slice(0, columns)}\n`).join("");
+    if (text.length > maxStdoutBytes) throw new Error(`it printed more than ${maxStdoutBytes} bytes`);
+    return text;
+  }, root);
+  const words = await lastWords();
+  expect(words).toHaveLength(151);
+  expect(words.at(-1)).toBe("Error: out of cheese");
+  expect(words[0]).toHaveLength(400);
+});
+
 test("all threads of the updater give way to whatever else uses the disk, unless it shares its group with others", async () => {
   const ran: string[] = [];
   const { giveWay } = await readDevice(async (argv) => {
