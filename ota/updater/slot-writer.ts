@@ -77,17 +77,25 @@ function windowOn(target: SlotPart, endBytes: number): SlotPart["read"] {
   return async (offset, length) => {
     if (offset < start || offset + length > start + window.length) {
       start = offset;
-      window = await target.read(offset, Math.min(maxStepBytes, endBytes - offset));
+      window =
+        (await readable(target, offset, Math.min(maxStepBytes, endBytes - offset))) ??
+        (await readable(target, offset, length)) ??
+        Buffer.alloc(0);
     }
     return window.subarray(offset - start, offset - start + length);
   };
 }
 
+/** Undefined for what does not read. It is written again like any wrong bytes: a disk replaces a sector that fails when it is written. */
+const readable = (target: SlotPart, offset: number, length: number): Promise<Buffer | undefined> =>
+  target.read(offset, length).catch(() => undefined);
+
 /** Puts zeros in the first block, and returns what was there. */
 async function hideStart(target: SlotPart): Promise<Buffer> {
   const first = Buffer.alloc(blockBytes);
-  (await target.read(0, blockBytes)).copy(first);
-  if (first.some((byte) => byte !== 0)) {
+  const found = await readable(target, 0, blockBytes);
+  found?.copy(first);
+  if (!found || first.some((byte) => byte !== 0)) {
     await target.write(Buffer.alloc(blockBytes), 0);
     await target.sync();
   }

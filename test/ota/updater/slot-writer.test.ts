@@ -114,6 +114,39 @@ test("what the slot holds already is neither made nor written again", async () =
   await target.close();
 });
 
+test.each([0, 50_000, 131_000])(
+  "a sector at %d that does not read is written again, and the rest is left alone",
+  async (bad) => {
+    const target = await open("root", Buffer.concat([root, Buffer.alloc(4096)]));
+    const reached: number[] = [];
+    let isBad = true;
+    const dying: SlotPart = {
+      ...target,
+      async read(offset, length) {
+        if (isBad && offset <= bad && bad < offset + length) throw new Error("EIO: i/o error, read");
+        return target.read(offset, length);
+      },
+      async write(bytes, offset) {
+        if (offset <= bad && bad < offset + bytes.length) isBad = false;
+        await target.write(bytes, offset);
+      },
+    };
+    const plan = partOf(Buffer.from(root), "root", false);
+    const make = async ({ offset, length }: { offset: number; length: number }) => {
+      reached.push(offset);
+      return Buffer.from(root.subarray(offset, offset + length));
+    };
+    const written = await writePart(dying, plan, values, make, quiet);
+    const tree = await open("tree");
+    await verifyRoot(dying, tree, plan.part, verity, written, quiet);
+    await finishPart(dying, plan.part, written);
+    expect(reached).toEqual([Math.floor(bad / stepBytes) * stepBytes]);
+    expect(onDisk("root").subarray(0, root.length).equals(root)).toBe(true);
+    await target.close();
+    await tree.close();
+  },
+);
+
 test("places get this device's values, and a wrong value in a slot is written again", async () => {
   const content = noise("boot", 7 * stepBytes);
   const plan = partOf(content, "boot", true);
