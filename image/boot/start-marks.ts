@@ -8,7 +8,7 @@ import type { Slot } from "./boot-control.ts";
 import { panicLines } from "./panic-lines.ts";
 import { TrialRecord } from "./trial-record.ts";
 
-export const Rescued = z.strictObject({
+export const Rescued = z.object({
   slot: TrialRecord.shape.slot.describe("the one that was left"),
   version: TrialRecord.shape.version,
   because: z.enum(["unverified", "panics"]),

@@ -20,4 +20,8 @@ export const checks = {
   "slot.panics": "four of its starts ended in a kernel panic",
 } as const;
 export type CheckCode = keyof typeof checks;
-export const checkCodes = Object.keys(checks) as [CheckCode, ...CheckCode[]];
+
+/** A release on trial may know checks that the one before it does not. */
+export const isCheckCode = (code: string): code is CheckCode => Object.hasOwn(checks, code);
+export const meaningOf = (code: string): string =>
+  isCheckCode(code) ? checks[code] : "a check that this release does not know";

@@ -1,7 +1,7 @@
 // Whether a release failed, or only met nobody: once it is back, the release before looks for the same members for as long.
 // Pure: time and evidence come in.
 import type { Confirmation, Evidence } from "../../provisioning/handover/update.ts";
-import { type CheckCode, checks } from "./checks.ts";
+import { type CheckCode, isCheckCode, meaningOf } from "./checks.ts";
 import { endOf } from "./conclude.ts";
 import { judge } from "./judge.ts";
 import type { Armed, Doubt } from "./state.ts";
@@ -30,7 +30,7 @@ export function lookAround(
   if (evidence?.hasMesh === true) {
     const system = { rootHash: armed.rootHash, isDataLost: false, failedUnits: [] };
     const missing = judge(armed, { ...system, evidence, confirmations });
-    if (!doubt.missing.every((code) => missing.includes(code))) return "failed";
+    if (!doubt.missing.filter(isCheckCode).every((code) => missing.includes(code))) return "failed";
     return isOver ? "void" : "looking";
   }
   return isOver ? "failed" : "looking";
@@ -39,7 +39,7 @@ export function lookAround(
 /** How a trial in doubt ended. */
 export function endOfDoubt({ armed, doubt }: { armed: Armed; doubt: Doubt }, outcome: "failed" | "void") {
   const check = doubt.missing[0]!;
-  const end = endOf(armed, outcome, { check, log: doubt.log, confirmations: doubt.confirmations ?? [] });
-  if (outcome === "failed") return end;
-  return { ...end, message: `${checks[check]}; ${armed.from.version} did no better` };
+  const end = endOf(armed, outcome, { log: doubt.log, confirmations: doubt.confirmations ?? [] });
+  const because = outcome === "failed" ? "" : `; ${armed.from.version} did no better`;
+  return { ...end, check, message: `${meaningOf(check)}${because}` };
 }

@@ -1,7 +1,7 @@
 // What the last trial leaves to do once the device runs again.
 import type { UpdateEnd } from "../../provisioning/handover/update.ts";
 import { describeError } from "../../system/error.ts";
-import { checks } from "./checks.ts";
+import { checks, meaningOf } from "./checks.ts";
 import { afterVoid, type Conclusion, endOf, voidPausesMs, withEnd } from "./conclude.ts";
 import { endOfDoubt, lookAround } from "./doubt.ts";
 import type { History } from "./history.ts";
@@ -122,7 +122,7 @@ export function makePastTrial(parts: UpdaterParts, known: Knowledge, history: Hi
   async function doubt(armed: Armed, of: Doubt): Promise<InDoubt> {
     const untilMs = await parts.trialDeadlineMs(verdictMsOf(armed));
     const code = of.missing[0]!;
-    const message = `${checks[code]}; ${armed.from.version} has time to do better`;
+    const message = `${meaningOf(code)}; ${armed.from.version} has time to do better`;
     known.life = { phase: "doubting", release: armed.to.version, because: { code, message }, untilMs };
     return { armed, doubt: of, untilMs };
   }

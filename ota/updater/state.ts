@@ -6,15 +6,14 @@ import { z } from "zod";
 import { Confirmation, maxWitnesses, UpdateEnd, VerdictSeconds } from "../../provisioning/handover/update.ts";
 import { copyOf, keep, readKept } from "../../system/kept.ts";
 import { Manifest } from "../format/manifest.ts";
-import { checkCodes } from "./checks.ts";
 import { Floors } from "./floors.ts";
 
 const Version = z.string().min(1).max(64);
 const Running = z.object({ slot: z.enum(["a", "b"]), version: Version });
 
-/** What a trial still waited for at its end, and the last lines of its log. */
+/** What a trial still waited for at its end, and the last lines of its log. The later release writes it, and the older one reads it. */
 const Doubt = z.object({
-  missing: z.array(z.enum(checkCodes)).min(1).max(16),
+  missing: z.array(z.string().max(64)).min(1).max(16),
   log: z.array(z.string().max(400)).max(200),
   confirmations: z.array(Confirmation).max(16).exactOptional(),
 });

@@ -124,3 +124,9 @@ test("s1-state: a damaged trial record is read from its copy", async () => {
   await record.write(undefined);
   expect([await record.read(), readdirSync(root)]).toEqual([undefined, []]);
 });
+
+test("the record of a trial that a later release wrote, and that says more, is read", async () => {
+  const started = { slot: "b", version: "1.1", phase: "started", bootId: "one" } as const;
+  put("boot.json", JSON.stringify({ ...started, twin: "m2" }));
+  expect(await trialRecordAt(join(root, "boot.json")).read()).toEqual(started);
+});

@@ -10,7 +10,7 @@ const armed: Armed = {
   ...{ from: { slot: "a", version: "1.0" }, to: { slot: "b", version: "1.1" }, rootHash: "aa", bootId: "one" },
   ...{ atMs: 5, failedUnits: [], alive: ["cellar"], hadMesh: true, hadTelemetry: true },
 };
-const doubtOf = (...missing: Parameters<typeof isDoubtful>[0]) => ({ armed, doubt: { missing, log: ["a line"] } });
+const doubtOf = (...missing: string[]) => ({ armed, doubt: { missing, log: ["a line"] } });
 const company: Evidence = {
   ...healthy,
   verdictSeconds: 60,
@@ -68,6 +68,17 @@ test("the end keeps the trial's log, and says whose fault it was not", () => {
   const one = doubtOf("trial.noHandshake", "trial.noGossip");
   expect(endOfDoubt(one, "failed")).toMatchObject({ outcome: "failed", check: "trial.noHandshake", log: ["a line"] });
   expect(endOfDoubt(one, "void").message).toMatch(/; 1\.0 did no better$/);
+});
+
+test("checks of a later release, which this one does not know, lose no trial and excuse nothing that it knows", () => {
+  const later = doubtOf("trial.noTwin", "trial.noGossip");
+  expect(lookAround(later, company, [], false)).toBe("failed");
+  expect(lookAround(later, nobody, [], true)).toBe("void");
+  expect(endOfDoubt(later, "failed")).toMatchObject({
+    check: "trial.noTwin",
+    message: "a check that this release does not know",
+  });
+  expect(lookAround(doubtOf("trial.noTwin"), company, [], true)).toBe("void");
 });
 
 describe("a whole update while the other members are switched off", () => {
