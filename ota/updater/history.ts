@@ -13,7 +13,8 @@ export type History = {
 export function makeHistory({ state }: UpdaterParts, known: Knowledge, teller: Teller): History {
   return {
     async change(change) {
-      known.history = change(known.history);
+      // The end of a trial is written past this one.
+      known.history = change((await state.read("history.json")) ?? known.history);
       await state.write("history.json", known.history);
       void teller.now();
     },

@@ -1,5 +1,5 @@
 // What the last trial leaves to do once the device runs again.
-import type { UpdateEnd } from "../../provisioning/handover/update.ts";
+import type { UpdateEnd, UpdateTrouble } from "../../provisioning/handover/update.ts";
 import { describeError } from "../../system/error.ts";
 import { checks, meaningOf } from "./checks.ts";
 import { afterVoid, type Conclusion, endOf, voidPausesMs, withEnd } from "./conclude.ts";
@@ -31,14 +31,13 @@ export function makePastTrial(parts: UpdaterParts, known: Knowledge, history: Hi
     await marks.forgetPanics(armed.to.slot);
     // Whoever hears of the end hears what comes next, too.
     await history.readAgain();
-    known.life = again ? repeatOf(noted, again) : idle();
+    known.life = again ? repeatOf(troubleIn(noted), again, noted.to, voidPausesMs[again.voids!.count - 1]!) : idle();
   }
 
   const idle = (): Life => ({ phase: "idle", checkAtMs: clock.monotonic() + parts.pace.firstCheckMs });
-  const repeatOf = ({ to: release, check, message }: UpdateEnd, { until, version, voids }: Wanted): Life => ({
+  const repeatOf = (because: UpdateTrouble, { until, version }: Wanted, release: string, pauseMs: number): Life => ({
     ...{ phase: "waiting", wish: until === "ready" ? "prepare" : "install", ...(version !== undefined && { version }) },
-    ...{ because: { code: check!, message: message! }, failures: 0, release },
-    againAtMs: clock.monotonic() + voidPausesMs[voids!.count - 1]!,
+    ...{ because, failures: 0, release, againAtMs: clock.monotonic() + pauseMs },
   });
 
   return {
@@ -106,6 +105,14 @@ export function makePastTrial(parts: UpdaterParts, known: Knowledge, history: Hi
         return await end(inDoubt.armed, look, (as) => endOfDoubt(inDoubt, as));
       }
     },
+    /**
+     * After a restart in the pause before a trial is repeated. Power that keeps failing must not use up the chances of the release, and a
+     * device that is off at night would never come to the end of a longer pause.
+     */
+    waitAgain(wanted: Wanted, release: string): void {
+      const last = known.history.ends.find(({ to }) => to === release);
+      known.life = repeatOf(troubleIn(last), wanted, release, voidPausesMs[0]!);
+    },
   };
 
   /** Counts as a trial without a verdict: the wish is repeated a few times, and then the release has failed. */
@@ -127,3 +134,8 @@ export function makePastTrial(parts: UpdaterParts, known: Knowledge, history: Hi
     return { armed, doubt: of, untilMs };
   }
 }
+
+const troubleIn = ({ check = "trial.ended", message = meaningOf(check) }: Partial<UpdateEnd> = {}): UpdateTrouble => ({
+  code: check,
+  message,
+});

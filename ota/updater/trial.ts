@@ -35,13 +35,17 @@ export async function runTrial(armed: Armed, doors: TrialDoors, onWaiting: OnWai
   const { control, log, clock, sleep } = doors;
   const now = clock.monotonic;
   await control.begin();
+  const boot = await control.current();
+  // Somebody's verdict, or that of an updater which died before the restart: nothing takes it back.
+  const isJudged = boot.phase === "trying" && boot.isMarkedBad;
   const witnesses = watchWitnesses(armed, doors);
   let watch: Watch = { deadlineMs: doors.deadlineMs, passedSinceMs: undefined };
   for (;;) {
     const observed = await observe(doors, witnesses);
     const waitsFor = judge(armed, observed);
-    const [next, verdict] = weigh(watch, waitsFor, now());
+    const [next, weighed] = weigh(watch, waitsFor, now());
     watch = next;
+    const verdict = isJudged ? { failed: waitsFor[0] ?? ("trial.ended" as const) } : weighed;
     if (verdict === "commit") {
       await commit(armed, observed.confirmations, doors);
       log.info(`release ${armed.to.version} is committed`);

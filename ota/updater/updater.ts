@@ -123,9 +123,12 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
         later(wishes.forget);
         later(() => history.change((ends) => ({ ...ends, failed: [] })));
         break;
-      case "acknowledge":
-        later(() => history.change((ends) => ({ ...ends, isSeen: true })));
+      case "acknowledge": {
+        // Nobody has seen a trial that ends just now.
+        const [seen] = known.history.ends;
+        later(() => history.change((now) => (now.ends[0]?.atMs === seen?.atMs ? { ...now, isSeen: true } : now)));
         break;
+      }
     }
   }
 
@@ -156,8 +159,9 @@ export async function makeUpdater(parts: UpdaterParts): Promise<Updater> {
   /** Goes on with what power or a restart of the updater cut off. */
   async function goOn(): Promise<void> {
     const wanted = await state.read("wanted.json");
-    if (wanted && wanted.until !== "ready") return dispatch({ kind: "asked", request: { kind: "now" } });
     const prepared = await state.read("prepared.json");
+    if (wanted?.voids && !prepared) return pastTrial.waitAgain(wanted, wanted.voids.version);
+    if (wanted && wanted.until !== "ready") return dispatch({ kind: "asked", request: { kind: "now" } });
     if (prepared) {
       const isVerified = prepared.bootId === device.bootId;
       return dispatch({ kind: "prepared", release: prepared.manifest.version, isVerified });
