@@ -31,8 +31,8 @@ export type UpdaterDoorOptions = {
   holdMs?: number;
 };
 
-/** A report with 200 lines of log and 20 ends has 100 kB. */
-const maxBodyBytes = 256 << 10;
+/** A report usually has a few kB. An updater whose report is refused hears no request either, so the longest one fits: 750 kB. */
+const maxBodyBytes = 1 << 20;
 
 /** Serves the updater; `otherwise` serves everything else. */
 export function serveUpdater(

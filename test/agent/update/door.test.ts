@@ -17,6 +17,7 @@ import { maxDictionaryBytes, maxStepBytes } from "../../../ota/format/recipe.ts"
 import {
   type Evidence,
   type PackedRequest,
+  type UpdateEnd,
   type UpdateReport,
   updaterPaths,
 } from "../../../provisioning/handover/update.ts";
@@ -216,8 +217,26 @@ test("people read the whole report on the socket, log and history included", asy
   expect(JSON.parse((await send("/v1/update", "", "GET")).body)).toEqual(updater.report);
 });
 
+test("the longest report that there may be is heard: an updater that is refused hears no request either", async () => {
+  // Six bytes in JSON.
+  const long = (length: number) => "\u0001".repeat(length);
+  const by = { by: long(64), handshake: false, gossip: false, connection: false };
+  const end: UpdateEnd = {
+    ...{ atMs: 1e15, from: long(64), to: long(64), outcome: "committed", check: long(64), message: long(500) },
+    ...{ isAlone: false, isUnwitnessed: false, witnesses: Array.from({ length: 16 }, () => by) },
+  };
+  updater.report = reportOf({
+    ...{ newest: long(64), earlier: long(64), failed: Array.from({ length: 16 }, () => long(64)) },
+    ...{ history: Array.from({ length: 20 }, () => end) },
+    fallback: { ...end, log: Array.from({ length: 200 }, () => long(400)) },
+  });
+  const because = { code: long(64), message: long(500), hint: long(500) };
+  await updater.tell({ phase: "waiting", version: long(64), because });
+  expect(reports).toEqual([updater.report]);
+});
+
 test("garbage and floods are refused; the page answers everything else", async () => {
-  for (const body of ["", "{", "[]", '{"report":{"v":2}}', " ".repeat(300_000)]) {
+  for (const body of ["", "{", "[]", '{"report":{"v":2}}', " ".repeat(1_100_000)]) {
     expect(await send(updaterPaths.report, body)).toMatchObject({ status: 409 });
   }
   expect(reports).toEqual([]);
