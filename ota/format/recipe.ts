@@ -8,6 +8,8 @@ import type { Part } from "./manifest.ts";
 export const maxStepBytes = 1 << 20;
 /** A dictionary is the old release's bytes around the place: the chunk's length and 128 KiB on either side. */
 export const maxDictionaryBytes = maxStepBytes + (256 << 10);
+/** The frame that makes a step is hardly longer than the step. */
+const maxFrameBytes = 2 * maxStepBytes;
 
 /** Where bytes lie in the older release that a recipe starts from: in which of its parts, by place in this list. */
 export const oldParts = ["root", "kernel", "boot"] as const;
@@ -89,7 +91,7 @@ export function openRecipe(bytes: Buffer, parts: Pick<Part, "name" | "sizeBytes"
       step.length > 0 &&
       step.length <= maxStepBytes &&
       (step.kind === "chunk" || isOldRange(step.from)) &&
-      (step.kind !== "packed" || step.pack.offset + step.pack.length <= pack.sizeBytes);
+      (step.kind !== "packed" || isFrame(step.pack, pack.sizeBytes));
     if (!isSane) throw refuse(`has a step out of bounds at byte ${at}`);
     const end = ends.find((one) => one > made);
     made += step.length;
@@ -117,6 +119,9 @@ function stepAt(all: Buffer, at: number): Step | undefined {
   const from = { part, offset, length: bytes.readUInt32LE(46) };
   return { ...common, kind, from, pack: { length: bytes.readUInt32LE(50), offset: bytes.readUInt32LE(54) } };
 }
+
+const isFrame = ({ offset, length }: { offset: number; length: number }, packBytes: number): boolean =>
+  length > 0 && length <= maxFrameBytes && offset + length <= packBytes && Number.isSafeInteger(packBytes);
 
 const isOldRange = ({ part, offset, length }: OldRange): boolean =>
   oldParts.includes(part) && Number.isSafeInteger(offset + length) && length <= maxDictionaryBytes;

@@ -52,6 +52,23 @@ test("a recipe that is truncated, out of bounds or of other parts is refused wit
   expect(() => decodeRecipe(bytes, [part(5), part(3)])).not.toThrow();
 });
 
+test.each<[string, { offset: number; length: number }, number]>([
+  ["is empty", { offset: 0, length: 0 }, 16],
+  ["is longer than any step needs", { offset: 0, length: 2 * maxStepBytes + 1 }, 3 * maxStepBytes],
+  ["ends behind its pack", { offset: 8, length: 9 }, 16],
+  ["lies in a pack that is longer than any number", { offset: 0, length: 9 }, 2 ** 60],
+])(
+  "a recipe whose frame %s is refused: no agent would bring it, and the device would wait for ever",
+  (_, pack, sizeBytes) => {
+    const from = { part: "root", offset: 0, length: 5 } as const;
+    const bytes = encodeRecipe({
+      steps: [{ kind: "packed", length: 5, sha256: digest, pack, from }],
+      pack: { sha256: digest, sizeBytes },
+    });
+    expect(() => decodeRecipe(bytes, [part(5)])).toThrow(expect.objectContaining({ code: "update.badRecipe" }));
+  },
+);
+
 test("places are filled and cleared alike, wherever the pieces of a part begin", () => {
   const places = [
     { name: "slot" as const, offset: 3, sizeBytes: 1 },
