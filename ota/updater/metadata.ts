@@ -3,7 +3,7 @@
 import { hash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Metadata, MetadataKind } from "@tufjs/models";
+import { Metadata, MetadataKind, type Root } from "@tufjs/models";
 import { type Fetcher, Updater } from "tuf-js";
 import { DownloadHTTPError } from "tuf-js/dist/error.js";
 import type { TrustedMetadataStore } from "tuf-js/dist/store.js";
@@ -177,6 +177,19 @@ async function fetchTarget(
   const bytes = await file(`${targetsFolder}/${board}/${sha256}.${base}`, Math.max(1, length));
   if (bytes.length === length && hash("sha256", bytes, "hex") === sha256) return bytes;
   throw new HamletError("update.badObject", "the manifest does not have the digest that the metadata names");
+}
+
+/** Whether the keys of one root have signed the other, which is not older. */
+export function follows(root: Buffer, other: string | undefined): boolean {
+  try {
+    const [first, second] = [root.toString("utf8"), other ?? ""].map((text) =>
+      Metadata.fromJSON(MetadataKind.Root, JSON.parse(text)),
+    ) as [Metadata<Root>, Metadata<Root>];
+    first.verifyDelegate(MetadataKind.Root, second);
+    return second.signed.version >= first.signed.version;
+  } catch {
+    return false;
+  }
 }
 
 /** The keys that signed the first root. */

@@ -6,7 +6,7 @@ import { manifestName } from "../format/names.ts";
 import type { AgentDoor } from "./agent-door.ts";
 import { raiseFloors } from "./floors.ts";
 import { type FolderDoor, openNamedDoor } from "./folder-door.ts";
-import type { Answer } from "./metadata.ts";
+import { type Answer, follows } from "./metadata.ts";
 import type { UpdaterParts } from "./parts.ts";
 import { refusalOf } from "./refusals.ts";
 import type { Knowledge } from "./report.ts";
@@ -55,8 +55,10 @@ export function makeSearch(parts: UpdaterParts, known: Knowledge) {
     const nowMs = (await device.isClockSet()) ? Math.max(clock.now(), clockS * 1000) : clockS * 1000;
     const from = hash("sha256", firstRoot, "hex");
     const metadata = await state.read("metadata.json");
-    // A device that was given another release root begins anew.
-    const kept = metadata?.from === from ? metadata.files : undefined;
+    // A device that was given another release root begins anew. One that a newer image brings may be older than what the device knows, and
+    // beginning with it would believe keys that were stolen and replaced since.
+    const isKnown = metadata && (metadata.from === from || follows(firstRoot, metadata.files["root.json"]));
+    const kept = isKnown ? metadata.files : undefined;
     const where = { door: folder ?? door, target: await targetOf(version) };
     const how = { kept, firstRoot, floors: floors.roles, nowMs, workIn };
     const found = await parts.findNewest({ board: device.board, ...where, ...how });
