@@ -12,6 +12,8 @@ import { type TransferOptions, transfer } from "./transfer.ts";
 export type Repositories = {
   /** Throws `update.noRepository`, `update.notThere`, `update.noRanges`, `update.badObject`, `update.unreachable`, or the signal's reason. */
   fetch<T>(path: string, options: FetchOptions<T>): Promise<T>;
+  /** The updater refuses metadata: who sent any since the last such call is asked after the others for an hour. */
+  doubt(): void;
 };
 export type FetchOptions<T> = Omit<TransferOptions, "stallMs" | "pace"> & {
   /** Throws `update.badObject` for bytes that cannot be right; another repository may have better ones. With `into` they are empty. */
@@ -39,20 +41,34 @@ const slowest = { bytesPerS: 2_000, extraMs: 60_000 };
 /** A server without ranges would begin to send a whole file at each request; somebody may replace it one day. */
 const withoutRangesMs = 3600_000;
 
-type Known = { url: string; failures: number; restsUntil: number; hasNoRangesUntil: number };
+/** A mirror that nobody feeds any more answers as well as ever, and only its metadata gets old. */
+const doubtedMs = 3600_000;
+
+/** `hasVouched`: it has sent what only a signature proves, since the last doubt. */
+type Known = {
+  url: string;
+  failures: number;
+  restsUntil: number;
+  hasNoRangesUntil: number;
+  hasVouched: boolean;
+  doubtedUntil: number;
+};
 
 export function openRepositories(options: RepositoriesOptions): Repositories {
   const { clock, random, pace, stallMs = 15_000, pauseMs = 500 } = options;
   const never = Number.NEGATIVE_INFINITY;
-  const known = options.urls.map((url): Known => ({ url, failures: 0, restsUntil: never, hasNoRangesUntil: never }));
+  const known = options.urls.map(
+    (url): Known => ({
+      ...{ url, failures: 0, restsUntil: never, hasNoRangesUntil: never },
+      ...{ hasVouched: false, doubtedUntil: never },
+    }),
+  );
 
-  /** The order in which people listed them; those that rest come last. */
+  /** The order in which people listed them; those that rest or are in doubt come last. */
   const inTurn = (): Known[] => {
     const now = clock.monotonic();
-    return [
-      ...known.filter(({ restsUntil }) => restsUntil <= now),
-      ...known.filter(({ restsUntil }) => restsUntil > now),
-    ];
+    const isLast = ({ restsUntil, doubtedUntil }: Known) => Math.max(restsUntil, doubtedUntil) > now;
+    return [...known.filter((one) => !isLast(one)), ...known.filter(isLast)];
   };
   const failed = (one: Known) => {
     one.restsUntil = clock.monotonic() + backoffMs(rest, one.failures, random());
@@ -93,6 +109,7 @@ export function openRepositories(options: RepositoriesOptions): Repositories {
           if (wanted.range && one.hasNoRangesUntil > clock.monotonic()) throw noRanges(one.url);
           const result = await inTime(wanted, (signal) => fetchFrom(urlBelow(one.url, path), wanted, signal));
           Object.assign(one, { failures: 0, restsUntil: never });
+          if (!wanted.isNamedByDigest) one.hasVouched = true;
           return result;
         } catch (error) {
           wanted.signal.throwIfAborted();
@@ -102,6 +119,10 @@ export function openRepositories(options: RepositoriesOptions): Repositories {
         }
       }
       throw worst(errors);
+    },
+    doubt() {
+      for (const one of known.filter(({ hasVouched }) => hasVouched))
+        Object.assign(one, { hasVouched: false, doubtedUntil: clock.monotonic() + doubtedMs });
     },
   };
 }

@@ -34,6 +34,10 @@ import { makeWeb } from "./web.ts";
 const listenMs = 60_000;
 const tidyMs = 6 * 3600_000;
 
+/** What another repository may have better. */
+const refusesMetadata = (code: string): boolean =>
+  ["update.expired", "update.badMetadata", "update.badManifest"].includes(code);
+
 export type UpdateOptions = {
   repositories: readonly string[];
   settings: Omit<AgentConfig["update"], "repositories" | "lendPort" | "auto">;
@@ -72,11 +76,17 @@ export async function startUpdate(options: UpdateOptions): Promise<Update> {
   const repositories = openRepositories({ urls: options.repositories, clock, random: Math.random, pace });
   const packs = makePacks({ repositories, path: join(options.stateFolder, "pack") });
   const warn = makeWarnOfUpdate(warnings, clock.now);
+  let wasRefused = false;
   const desk = makeDesk({
     clock,
     onReport(report) {
       warn(report);
-      if (isAtRest(report.activity) && !isFetchingForOthers()) packs.forget().catch(complain);
+      const { activity } = report;
+      const isRefused = activity.phase === "waiting" && refusesMetadata(activity.because.code);
+      // It says so again with each long poll.
+      if (isRefused && !wasRefused) repositories.doubt();
+      wasRefused = isRefused;
+      if (isAtRest(activity) && !isFetchingForOthers()) packs.forget().catch(complain);
     },
     wasAsked: (await readJson(askedPath, Asked).catch(complain))?.isAsked ?? false,
     onAsked: (isAsked) => void saving(() => writeJson(askedPath, { isAsked })).catch(complain),
