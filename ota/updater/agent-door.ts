@@ -20,6 +20,7 @@ import { parseJson } from "../../system/files.ts";
 import { free } from "../../system/free.ts";
 import { errorIn } from "../../system/http/answer.ts";
 import { askForBytes, type Question, type Where } from "../../system/http/ask.ts";
+import { hasMoreValues } from "../../system/json-values.ts";
 
 export type ObjectRef = { sha256: string; sizeBytes: number };
 /** Called with the bytes that the network carried for an exchange, whatever came of it. */
@@ -46,6 +47,7 @@ const slowestPackBytesPerS = 16_000;
 const maxCarriedBytes = 1 << 30;
 /** The evidence of 4,096 members. */
 const maxJsonBytes = 1 << 20;
+const maxJsonValues = 10_000;
 
 export function openAgentDoor(socketPath: string, { deadlineMs = bytesDeadlineMs } = {}): AgentDoor {
   const where: Where = { socketPath };
@@ -53,7 +55,9 @@ export function openAgentDoor(socketPath: string, { deadlineMs = bytesDeadlineMs
   const kept: Where = { socketPath, agent: new Agent({ keepAlive: true, maxFreeSockets: 4 }) };
   const json = async (path: string, body: object, limitMs: number) => {
     const question = { path, body: JSON.stringify(body), maxBytes: maxJsonBytes, deadlineMs: limitMs };
-    return parseJson((await exchange(where, question)).toString("utf8"));
+    const answer = await exchange(where, question);
+    if (hasMoreValues(answer, maxJsonValues)) throw silent(`it says more than ${maxJsonValues} things`);
+    return parseJson(answer.toString("utf8"));
   };
   const bytes = (request: BytesRequest, maxBytes: number, onCarried?: OnCarried) => {
     const question = { path: updaterPaths.bytes, body: JSON.stringify(request), maxBytes, deadlineMs };

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { HamletError } from "../../system/error.ts";
 import { explainIssues } from "../../system/files.ts";
 import { parseJsonBytes } from "../../system/json-file.ts";
+import { hasMoreValues } from "../../system/json-values.ts";
 import { Hex32 } from "../format/manifest.ts";
 
 /** RFC 3339 in UTC, as TUF has it: the library takes any text that a computer may read as a date. */
@@ -54,9 +55,13 @@ const Signed = z.discriminatedUnion("_type", [
 ]);
 const Metadata = z.looseObject({ signed: Signed, signatures: z.array(z.unknown()).max(16) });
 
+/** Half a megabyte of targets has fewer. Nobody has signed what is checked here: it may be anything. */
+const maxValues = 8 << 10;
+
 /** Throws `update.badMetadata`. */
 export function checkMetadata(name: string, bytes: Buffer): void {
   const refuse = (why: string) => new HamletError("update.badMetadata", `${name} ${why}`);
+  if (hasMoreValues(bytes, maxValues)) throw refuse(`has more than ${maxValues} values`);
   const read = parseJsonBytes(bytes);
   if ("trouble" in read) throw refuse(read.trouble);
   const parsed = Metadata.safeParse(read.json);

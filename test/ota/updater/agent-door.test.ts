@@ -123,7 +123,8 @@ test("requests and evidence that are not valid are silence", async () => {
   expect(await door.wait(report)).toBeUndefined();
   body = '{"request":{"kind":"now"}}';
   expect(await door.wait(report)).toEqual({ kind: "now" });
-  for (const wrong of ['{"request":{"kind":"explode"}}', "[]", "", '{"request":'.repeat(50_000)]) {
+  const endless = JSON.stringify({ request: { kind: "now" }, more: Array.from({ length: 10_001 }, () => 0) });
+  for (const wrong of ['{"request":{"kind":"explode"}}', "[]", "", '{"request":'.repeat(50_000), endless]) {
     body = wrong;
     await expect(door.wait(report)).rejects.toEqual(refused("update.agentSilent"));
     await expect(door.evidence()).rejects.toEqual(refused("update.agentSilent"));
@@ -131,6 +132,9 @@ test("requests and evidence that are not valid are silence", async () => {
   const evidence = { phase: "member", hasPage: true, hasMesh: true, handshakes: [], alive: ["m1"], telemetry: "none" };
   body = JSON.stringify(evidence);
   expect(await door.evidence()).toEqual(evidence);
+  const ids = Array.from({ length: 4096 }, (_, index) => `m${index}`);
+  body = JSON.stringify({ ...evidence, alive: ids, handshakes: ids });
+  expect((await door.evidence()).alive).toHaveLength(4096);
   body = JSON.stringify({ ...evidence, alive: ["m".repeat(65)] });
   await expect(door.evidence()).rejects.toEqual(refused("update.agentSilent"));
 });

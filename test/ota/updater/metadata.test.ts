@@ -276,6 +276,14 @@ describe("what the library lets pass is refused:", () => {
     await isRefused("name");
   });
 
+  test("more values than any repository has: a schema that finds fault with each of them takes all of the heap", async () => {
+    repository.publish(repository.makeRelease("1.1"));
+    const path = `metadata/${repository.versions.board}.${board}.json`;
+    const targets = Object.fromEntries(Array.from({ length: 40_000 }, (_, index) => [index.toString(36), {}]));
+    repository.files.set(path, Buffer.from(JSON.stringify({ signed: { _type: "targets", targets }, signatures: [] })));
+    await isRefused("more than 8192 values");
+  });
+
   test("roles by hash bins", async () => {
     forgedDelegation((delegations) => Object.assign(delegations, { succinct_roles: {} }));
     await isRefused("succinct_roles");

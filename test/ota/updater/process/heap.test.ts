@@ -6,8 +6,9 @@ import { maxManifestBytes, maxRecipeBytes } from "../../../../ota/format/limits.
 import { Manifest } from "../../../../ota/format/manifest.ts";
 import { encodeRecipe, type Step } from "../../../../ota/format/recipe.ts";
 import { HamletError } from "../../../../system/error.ts";
+import { eventually } from "../../../eventually.ts";
 import { healthy } from "../agent.ts";
-import { makeRepository, type Release, type Repository, sha256 } from "../repository.ts";
+import { board, makeRepository, type Release, type Repository, sha256 } from "../repository.ts";
 import { buildProgram, makeDevice } from "./device.ts";
 
 test("a release whose manifest and recipes are as large as they may be is installed, tried and kept", async () => {
@@ -35,6 +36,41 @@ test("a release whose manifest and recipes are as large as they may be is instal
     expect(device.agent.packed.length).toBeGreaterThan(0);
     device.powerOn();
     expect(device.running()).toEqual({ slot: "b", version: "1.1" });
+  } finally {
+    await device.close();
+  }
+});
+
+test("metadata that nobody signed, however long and full, is refused and kills no updater", async () => {
+  using program = await buildProgram();
+  const repository = makeRepository();
+  const first = repository.publish(repository.makeRelease("1.0"));
+  const device = await makeDevice(program.path, repository, [first], { speed: 1 });
+  try {
+    for (const count of [8_000, 40_000]) {
+      const targets = Object.fromEntries(Array.from({ length: count }, (_, index) => [index.toString(36), {}]));
+      const full = JSON.stringify({ signed: { _type: "targets", targets }, signatures: [] }).padEnd(512 << 10);
+      device.agent.mischief = ({ kind, ...request }, response) => {
+        const isBoards = kind === "file" && "path" in request && request.path.endsWith(`.${board}.json`);
+        if (isBoards) response.end(full);
+        return isBoards;
+      };
+      device.agent.reports.length = 0;
+      device.powerOn();
+      device.agent.ask({ kind: "check" });
+      device.start();
+      const { activity } = await eventually(
+        () => {
+          const report = device.agent.last();
+          if (report?.activity.phase === "waiting") return report;
+          throw new Error(JSON.stringify(report));
+        },
+        { within: 30_000, every: 20 },
+      );
+      expect(activity).toMatchObject({ because: { code: "update.badMetadata" } });
+      device.kill();
+      await device.ended();
+    }
   } finally {
     await device.close();
   }
