@@ -31,6 +31,19 @@ test("a trial that was marked bad ends in the old slot, whatever its checks say 
   await back.stop();
 });
 
+test("a slot that a person once tried by hand does not shield a later trial of the updater's own from its verdict", async () => {
+  const state = stateIn(bench.stateFolder);
+  const trial = await bench.start({ kind: "reboot" });
+  await trial.untilReport(({ history }) => history.length > 0);
+  await trial.stop();
+  await state.write("handMade.json", { slot: "a" });
+  bench.publish("1.2");
+  const next = await bench.start();
+  bench.agent.ask({ kind: "now" });
+  await next.untilRestart();
+  expect(await state.read("handMade.json")).toBeUndefined();
+});
+
 test("whoever acknowledges while a trial fails takes neither its end nor the warning away", async () => {
   bench.agent.evidence = undefined;
   const state = stateIn(bench.stateFolder);

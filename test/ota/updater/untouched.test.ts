@@ -1,6 +1,6 @@
 // Until the restart an update takes nothing away: what is refused before it writes leaves the way back, and what fails later leaves the
 // running slot, its entry, and a device that starts it.
-import { readdirSync } from "node:fs";
+import { readdirSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openSlotPart } from "../../../ota/updater/slot-part.ts";
@@ -58,6 +58,31 @@ test.each<[string, () => void, string]>([
   bench.agent.ask({ kind: "back" });
   await running.untilRestart();
   expect(await bench.start({ kind: "reboot" })).toMatchObject({ slot: "a", version: "1.0" });
+});
+
+test.each<[string, () => void, string]>([
+  [
+    "whose hash tree does not fit",
+    () => {
+      bench.publish("1.2");
+      truncateSync(join(bench.disk, "verity-a"), 4096);
+    },
+    "update.noRoom",
+  ],
+  [
+    "whose manifest has the name of another",
+    () => void bench.repository.publish({ ...bench.repository.makeRelease("1.3"), version: "1.2" }),
+    "update.badManifest",
+  ],
+])("a release %s is refused before anything is written", async (_, prepare, code) => {
+  prepare();
+  const slots = ["root-a", "verity-a", "root-b", "verity-b"].map(bench.slot);
+  const entries = readdirSync(bench.boot.folder).sort();
+  running = await bench.start();
+  bench.agent.ask({ kind: "prepare", version: "1.2" });
+  await running.untilReport(({ activity }) => activity.phase === "waiting" && activity.because.code === code);
+  expect(["root-a", "verity-a", "root-b", "verity-b"].map(bench.slot)).toEqual(slots);
+  expect(readdirSync(bench.boot.folder).sort()).toEqual(entries);
 });
 
 test.each<[string, () => void, string]>([
