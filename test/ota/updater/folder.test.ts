@@ -1,5 +1,15 @@
 // Updates from a folder, as `hamlet ota export` writes one: no repository answers, and the device may think that it is 1970.
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -152,6 +162,21 @@ test.each<[string, (path: string) => void]>([
     },
   ],
   ["has bytes behind its end", (path) => writeFileSync(path, Buffer.concat([readFileSync(path), Buffer.alloc(9)]))],
+  [
+    "is a pipe",
+    (path) => {
+      rmSync(path);
+      execFileSync("mkfifo", [path]);
+    },
+  ],
+  [
+    "is a folder",
+    (path) => {
+      rmSync(path);
+      mkdirSync(path);
+    },
+  ],
+  ["claims a terabyte", (path) => truncateSync(path, 2 ** 40)],
   ["is a bomb", (path) => writeFileSync(path, zstdCompressSync(Buffer.alloc(64 << 20)))],
 ])("a chunk that %s leads to no restart, and nothing is tried again by itself", async (_, spoil) => {
   const next = bench.publish("1.1");
