@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { explainedCodes } from "../../../cli/commands/help/codes.ts";
 import { explain } from "../../../cli/commands/help/explain.ts";
-import { checkCodes } from "../../../ota/updater/checks.ts";
+import { checks } from "../../../ota/updater/checks.ts";
 import { nearest } from "../../../system/nearest.ts";
 import { silentProgress } from "../../../system/progress.ts";
 
@@ -31,7 +31,7 @@ test("a refusal is explained by its own code", async () => {
 
 test("whatever a rollout or a history names as the check that failed is explained", async () => {
   for (const code of [
-    ...checkCodes,
+    ...Object.keys(checks),
     "rollout.notBack",
     "rollout.contradiction",
     "rollout.wrongRoot",

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { makeLabTokens } from "../../../../image/lab/supervisor/neighborhood.ts";
-import { initNeighborhood, openNeighborhood } from "../../../../provisioning/neighborhood/neighborhood.ts";
 import { verifyProvision } from "../../../../provisioning/file/provision.ts";
+import { initNeighborhood, openNeighborhood } from "../../../../provisioning/neighborhood/neighborhood.ts";
 import { revoke } from "../../../../provisioning/neighborhood/orders.ts";
 
 test("each device gets a token of its own, which carries the revocations so far", async () => {
