@@ -42,7 +42,6 @@ export type SlotRecipeOptions = {
 
 /** Between two attempts to get the recipe. */
 const againMs = 60_000;
-const limitMs = 240_000;
 
 export function openSlotRecipe(o: SlotRecipeOptions): SlotRecipe {
   const [knownPath, recipePath] = [join(o.folder, "slot-recipe.json"), join(o.folder, "slot-recipe")];
@@ -50,6 +49,7 @@ export function openSlotRecipe(o: SlotRecipeOptions): SlotRecipe {
   const complain = (error: unknown) => o.log.debug(`what the slots hold: ${describeError(error)}`);
   let opened: ChunkPlaces | undefined;
   let triedAt = Number.NEGATIVE_INFINITY;
+  let isGetting = false;
 
   const known = () => readJson(knownPath, Known).catch(() => undefined);
 
@@ -72,7 +72,8 @@ export function openSlotRecipe(o: SlotRecipeOptions): SlotRecipe {
 
   async function get({ recipe }: Known): Promise<void> {
     const wanted = { kind: "object" as const, ...recipe };
-    const need = { signal: AbortSignal.timeout(limitMs), onCarried() {}, checkCost: o.checkCost };
+    // Whoever brings it gives up when it brings nothing: a slow line may take as long as it needs.
+    const need = { signal: new AbortController().signal, onCarried() {}, checkCost: o.checkCost };
     await writeFileAtomic(recipePath, await o.obtain(wanted, need, (bytes) => unpackObject(bytes, recipe)));
     triedAt = Number.NEGATIVE_INFINITY;
   }
@@ -92,7 +93,14 @@ export function openSlotRecipe(o: SlotRecipeOptions): SlotRecipe {
         if (!now) return undefined;
         opened = await load(now);
         // Whoever asks asks others meanwhile, and this device again later.
-        if (!opened) void get(now).catch(complain);
+        if (!opened && !isGetting) {
+          isGetting = true;
+          void get(now)
+            .catch(complain)
+            .finally(() => {
+              isGetting = false;
+            });
+        }
         return opened;
       }).catch((error: unknown) => {
         complain(error);

@@ -5,11 +5,12 @@ import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Warnings } from "../../../agent/health/warnings.ts";
+import type { Lender } from "../../../agent/swarm/asking.ts";
 import { startSwarm } from "../../../agent/update/swarm.ts";
 import { recipeFor } from "../../../ota/format/manifest.ts";
 import { decodeRecipe } from "../../../ota/format/recipe.ts";
 import { unpackObject } from "../../../ota/format/unpack.ts";
-import { systemClock as clock } from "../../../system/clock.ts";
+import { systemClock } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
 import { silentLog } from "../../../system/log.ts";
 import { eventually } from "../../eventually.ts";
@@ -33,7 +34,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-async function start({ mayFetch = true, own = board } = {}) {
+const nobody = { others: (): Lender[] => [], borrower: { ask: () => Promise.reject(new Error()), close() {} } };
+
+async function start({ mayFetch = true, own = board, clock = systemClock, around = nobody } = {}) {
   const one = await startSwarm({
     ...{ stateFolder: folder, clock, warnings: new Warnings(clock, silentLog), release: () => "", log: silentLog },
     ...{ slots: { paths: [join(folder, "root-b"), join(folder, "root-a")], board: own } },
@@ -44,7 +47,7 @@ async function start({ mayFetch = true, own = board } = {}) {
       return accept(zstdCompressSync(recipe));
     },
   });
-  one.swarm.join({ self: "attic", others: () => [], borrower: { ask: () => Promise.reject(new Error()), close() {} } });
+  one.swarm.join({ self: "attic", ...around });
   /** What it lends of a chunk, or why it lends nothing. */
   const borrow = (chunk: (typeof chunks)[number]) =>
     new Promise<Buffer | string>((resolve, reject) => {
@@ -88,6 +91,27 @@ test("a damaged copy of the recipe is fetched anew, and a manifest that cannot b
   again.saw(path, Buffer.from("{"));
   await eventually(() => expectAll(again));
   expect(asked).toEqual([whole.sha256, whole.sha256]);
+});
+
+test("a recipe that takes long to come is not asked for again meanwhile", async () => {
+  let laterMs = 0;
+  let asks = 0;
+  const comes = Promise.withResolvers<never>();
+  const borrower = {
+    ask() {
+      asks += 1;
+      return comes.promise;
+    },
+    close() {},
+  };
+  const others = () => [{ id: "cellar", name: "cellar", address: "::1" }];
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + laterMs };
+  const first = await start({ clock, around: { others, borrower } });
+  first.saw(path, Buffer.from(JSON.stringify(manifest)));
+  for (; laterMs < 600_000; laterMs += 61_000) expect(await first.borrow(chunks[0]!)).toBe("notKept");
+  expect(asks).toBe(1);
+  comes.reject(new Error("it brought nothing"));
+  await eventually(() => expectAll(first));
 });
 
 test("a line that is not for others fetches no recipe, and another board's release is none of this device's", async () => {
