@@ -3,6 +3,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import { readBytes } from "../../system/read-all.ts";
+import { maxRecipeBytes } from "../format/limits.ts";
+import { maxFrameBytes } from "../format/unpack.ts";
 
 export type Files = {
   /** Undefined if there is none. */
@@ -25,8 +27,8 @@ export async function readIfThere(path: string): Promise<Buffer | undefined> {
 
 /** A slow line may take as long as it needs, while bytes come. */
 const stallMs = 60_000;
-/** A pack is the largest: what a whole release needs, compressed. */
-const maxBytes = 1 << 30;
+/** A pack may have what a whole release needs, compressed; of all else a recipe is the largest. */
+const maxBytes = (path: string): number => (path.startsWith("packs/") ? 1 << 30 : maxFrameBytes(maxRecipeBytes));
 
 /** Throws `update.unreachable`. */
 export function filesAt(url: string): Files {
@@ -43,7 +45,7 @@ export function filesAt(url: string): Files {
         if (!answer.ok || !answer.body) throw new Error(`status ${answer.status}`);
         return await readBytes(
           watched(answer.body, () => timer.refresh()),
-          maxBytes,
+          maxBytes(path),
         );
       } catch (cause) {
         throw new HamletError("update.unreachable", `cannot fetch ${nameOf(path)}`, {

@@ -42,3 +42,18 @@ test.each([
   });
   expect(vi.getTimerCount()).toBe(0);
 });
+
+test("a server whose answer does not end is not listened to until memory ends", async () => {
+  let sentBytes = 0;
+  const pull = (body: ReadableStreamDefaultController) => {
+    sentBytes += 1 << 20;
+    body.enqueue(Buffer.alloc(1 << 20));
+  };
+  vi.stubGlobal("fetch", async () => new Response(new ReadableStream({ pull }, { highWaterMark: 0 })));
+  for (const path of ["metadata/timestamp.json", "objects/ab/abc", "targets/nuc/newest.json"]) {
+    await expect(filesAt("http://updates.example.org/").read(path)).rejects.toMatchObject({
+      code: "update.unreachable",
+    });
+  }
+  expect(sentBytes).toBeLessThan(3 * (8 << 20));
+});
