@@ -6,7 +6,7 @@ import type { Repository } from "./folder.ts";
 import { locked } from "./lock.ts";
 import { renewed } from "./metadata.ts";
 import { type Placed, place } from "./place.ts";
-import { canSign, missingSignatures } from "./signatures.ts";
+import { after, canSign, isSignedElsewhere, missingSignatures } from "./signatures.ts";
 import { type Change, readStaged } from "./staged.ts";
 
 /** `signed`: what lacked a signature of this folder's keys, and has it now; it may lack others. */
@@ -18,10 +18,14 @@ export async function signRepository(repository: Repository, now: number): Promi
     const { folder, current } = repository;
     const change: Change = await readStaged(folder, current);
     const before = new Map(missingSignatures(current, change).map(({ role, signatures }) => [role, signatures]));
-    for (const [role, document] of change) {
-      // It may have waited for most of its time.
-      if (expiryOf(role, document, now).state !== "fresh" && canSign(repository, role))
-        change.set(role, renewed(role, document, now, document.signed.version));
+    const wanted = after(current, change);
+    for (const [role, document] of [...change]) {
+      const { state } = expiryOf(role, document, now);
+      // It may have waited for most of its time. A new date would cost it the signature of another computer, which would do the same.
+      const isDue = isSignedElsewhere(role, document, repository, wanted) ? state === "expired" : state !== "fresh";
+      if (!isDue || !canSign(repository, role)) continue;
+      change.set(role, renewed(role, document, now, document.signed.version));
+      before.delete(role);
     }
     for (const [role, document] of documentsOf(current)) {
       // `place` makes these anyway.
@@ -30,9 +34,9 @@ export async function signRepository(repository: Repository, now: number): Promi
       if (isDue && canSign(repository, role))
         change.set(role, renewed(role, document as Metadata<Root> | Metadata<Targets>, now));
     }
-    const wanted = [...change.keys(), "snapshot", "timestamp"];
-    if (!wanted.some((role) => canSign(repository, role))) {
-      throw new HamletError("ota.signFailed", `${folder} has no key for ${wanted.join(", ")}`, {
+    const roles = [...change.keys(), "snapshot", "timestamp"];
+    if (!roles.some((role) => canSign(repository, role))) {
+      throw new HamletError("ota.signFailed", `${folder} has no key for ${roles.join(", ")}`, {
         hint: "run it on the computer that has the keys, with a copy of this folder",
       });
     }

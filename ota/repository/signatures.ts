@@ -30,6 +30,20 @@ export const canSign = ({ keys, current }: Repository, role: string): boolean =>
   return keys.some(({ publicKey }) => authority?.keyIds.includes(keyIdOf(publicKey)) ?? false);
 };
 
+/** Whether a key that is not in this folder has signed `document`, before `next` is in force or afterwards. */
+export function isSignedElsewhere(
+  role: string,
+  document: Document,
+  { keys, current }: Repository,
+  next: Current,
+): boolean {
+  const own = new Set(keys.map(({ publicKey }) => keyIdOf(publicKey)));
+  return [current, next].some((one) => {
+    const authority = authorityIn(one, role);
+    return authority !== undefined && signersOf(document, authority).some((id) => !own.has(id));
+  });
+}
+
 /** Signs with every key that may, before `next` is in force or afterwards. */
 export function signAs(role: string, document: Document, { keys, current }: Repository, next: Current): void {
   const authorities = [authorityIn(current, role), authorityIn(next, role)];

@@ -144,3 +144,21 @@ test("signing tells what it has signed, and what still lacks a signature", async
   // Once more, it adds nothing.
   expect(await signRepository(await open(one), Date.now())).toEqual({ placed: [], signed: [], lacking });
 });
+
+test("two computers with one root key each finish a new root, however far apart they sign", async () => {
+  const one = await fresh();
+  await without(one, []);
+  const signOn = async (rootKey: string, days: number) => {
+    await withOnly(one, [rootKey, "snapshot", "timestamp"]);
+    return await signRepository(await open(one), madeAt + days * dayMs);
+  };
+  const waits = [{ role: "root", signatures: 1 }];
+  expect((await signOn("root-1", 200)).lacking).toEqual(waits);
+  // Past half of the staged root's time.
+  expect((await signOn("root-2", 390)).placed).toContain("root");
+  expect(await seen(one)).toBe("0.1.0");
+  expect((await signOn("root-1", 400)).lacking).toEqual(waits);
+  // It has expired before it was complete.
+  expect(await signOn("root-2", 800)).toMatchObject({ signed: ["root"], lacking: waits });
+  expect((await signOn("root-1", 801)).placed).toContain("root");
+});
