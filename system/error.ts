@@ -129,6 +129,7 @@ export type ErrorCode =
   | "lab.stateRefused"
   // ota
   | "ota.busy"
+  | "ota.clockBehind"
   | "ota.exists"
   | "ota.notFound"
   | "ota.noKey"

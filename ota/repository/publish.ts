@@ -56,7 +56,7 @@ export async function publishImages(
   paths: readonly string[],
   options: PublishOptions,
 ): Promise<Published> {
-  return await locked(repository, () => publishAll(repository, paths, options));
+  return await locked(repository, options.now, () => publishAll(repository, paths, options));
 }
 
 async function publishAll(

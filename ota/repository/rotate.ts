@@ -22,7 +22,7 @@ export async function rotateKey(
   name: string,
   { passphrase, now }: { passphrase: string; now: number },
 ): Promise<Rotated> {
-  return await locked(repository, async () => {
+  return await locked(repository, now, async () => {
     const { folder, current } = repository;
     // One that is in force already, if a command was killed at its end, must not be overwritten.
     await settleKeys(folder, (publicKey) => isInForce(current, keyIdOf(publicKey)));

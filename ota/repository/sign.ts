@@ -14,7 +14,7 @@ export type Signed = Placed & { signed: string[] };
 
 /** The timestamp is renewed each time. Throws `ota.signFailed` if this folder has no key for anything that needs one. */
 export async function signRepository(repository: Repository, now: number): Promise<Signed> {
-  return await locked(repository, async () => {
+  return await locked(repository, now, async () => {
     const { folder, current } = repository;
     const change: Change = await readStaged(folder, current);
     const before = new Map(missingSignatures(current, change).map(({ role, signatures }) => [role, signatures]));

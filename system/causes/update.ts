@@ -7,6 +7,11 @@ export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.$
     cause: "Another command writes to the repository.",
     next: "Wait until it ends. If none runs any more, on no computer: remove the file `lock` in the folder.",
   },
+  "ota.clockBehind": {
+    cause:
+      "The clock of this computer shows a time before the repository was made. Metadata signed now would have expired, and devices would take no update.",
+    next: "Set the clock, then run the command again.",
+  },
   "ota.exists": {
     cause: "The folder for a new repository exists already.",
     next: "Name a folder that does not exist yet: `hamlet ota init` creates it.",

@@ -92,6 +92,18 @@ test("signing renews the timestamp each time, and the rest when half of its time
   expect(await seen(one)).toBe("0.1.0");
 });
 
+test("a computer whose clock is behind signs nothing, and what is there stays", async () => {
+  const one = await fresh();
+  const refused = { code: "ota.clockBehind", exitCode: 3, message: expect.stringContaining("1970-01-01") };
+  await expect(signRepository(one.repository, 0)).rejects.toMatchObject(refused);
+  await expect(publishImage(one.repository, images[1]!, { now: 0 })).rejects.toMatchObject(refused);
+  await expect(rotateKey(one.repository, "nuc", { passphrase, now: 0 })).rejects.toMatchObject(refused);
+  expect(await seen(one)).toBe("0.1.0");
+  // One whose clock was ahead keeps nobody out.
+  await signRepository(one.repository, madeAt + 900 * dayMs);
+  expect((await signRepository(one.repository, Date.now())).placed).toContain("timestamp");
+});
+
 test("a device takes nothing from what has expired, and goes on when it is signed again", async () => {
   const old = await makePublisher(Date.now() - 40 * dayMs);
   const one = await old.fresh();
