@@ -37,14 +37,20 @@ async function take(path: string, own: string, place: string): Promise<boolean> 
 }
 
 async function create(path: string, own: string): Promise<boolean> {
-  try {
-    await using file = await open(path, "wx", 0o644);
-    await file.writeFile(own);
-    return true;
-  } catch (error) {
+  const file = await open(path, "wx", 0o644).catch((error: unknown) => {
     if (errnoOf(error) !== "EEXIST") throw error;
-    return false;
+  });
+  if (!file) return false;
+  try {
+    await file.writeFile(own);
+  } catch (error) {
+    // On a full disk. An empty lock would stay for ever, because it is nobody's.
+    await rm(path, { force: true });
+    throw error;
+  } finally {
+    await file.close();
   }
+  return true;
 }
 
 /** Of two that find it left, one may have put it aside already, and what is there now is a lock. */

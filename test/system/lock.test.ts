@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { withLock } from "../../system/lock.ts";
 
 let folder: string;
@@ -48,6 +48,15 @@ test("who finds no turn in time throws, and takes nobody's lock away", async () 
 test("work that fails leaves no lock", async () => {
   await expect(withLock(path, atOnce, () => Promise.reject(new Error("no")))).rejects.toThrow("no");
   expect(await readdir(folder)).toEqual([]);
+});
+
+test("a lock that a full disk keeps from being written is nobody's afterwards", async () => {
+  await using any = await open(join(folder, "any"), "w");
+  const write = vi.spyOn(Object.getPrototypeOf(any), "writeFile");
+  write.mockRejectedValueOnce(Object.assign(new Error("no space left"), { code: "ENOSPC" }));
+  await expect(withLock(path, atOnce, async () => {})).rejects.toThrow("no space left");
+  write.mockRestore();
+  await withLock(path, atOnce, async () => {});
 });
 
 test("the lock of a process that is gone is taken over, by one of many", async () => {
