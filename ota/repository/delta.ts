@@ -47,7 +47,7 @@ export async function makeDelta(
       if (one.kind !== "fresh") continue;
       await takeTurns(signal);
       const guess = { part: one.near.part, from: one.near.offset, to: one.near.offset + one.length };
-      fresh.push({ chunk: one.chunks[0]!, span: similar.find(read(sourceOf(one))) ?? guess });
+      fresh.push({ chunk: one.chunks[0]!, span: similar.find(await read(sourceOf(one))) ?? guess });
     }
     let doneBytes = 0;
     await sideBySide(joinPatches(fresh, older.sizeOf), async (one) => {
@@ -85,7 +85,7 @@ async function similarIn(
   const read = makeReader();
   for (const chunk of gone) {
     await takeTurns(signal);
-    similar.add(chunk.part, chunk.offset, read(older.sourceOf(chunk)));
+    similar.add(chunk.part, chunk.offset, await read(older.sourceOf(chunk)));
   }
   return similar;
 }

@@ -1,7 +1,7 @@
 // Copies what one release needs into a folder or one file, for a device without a network: a repository of its own, with nothing else in it.
 import { randomBytes } from "node:crypto";
 import { createWriteStream, readFileSync } from "node:fs";
-import { copyFile, mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -12,6 +12,7 @@ import { makeFolder, refuseExisting } from "../../system/new-folder.ts";
 import { manifestName, metadataFolder, newestName, objectPath, packPath } from "../format/names.ts";
 import { filesIn } from "./files.ts";
 import { readPublished, repositoryFolder } from "./folder.ts";
+import { encodeDocument } from "./metadata.ts";
 import { needsOf } from "./needs.ts";
 import { readReleases, targetPath } from "./releases.ts";
 
@@ -46,21 +47,24 @@ export async function exportRelease(
     `${timestamp.signed.snapshotMeta.version}.snapshot.json`,
     // Only the board's role: a device asks for no other.
     ...["targets", board].map((role) => `${snapshot.signed.meta[`${role}.json`]!.version}.${role}.json`),
-    "timestamp.json",
   ].map((name) => `${metadataFolder}/${name}`);
+  paths.push(timestampPath);
   paths.push(...names.map((name) => targetPath(targets[name]!)));
   // In this order a device finds an object by its name.
   paths.push(...[...objects.keys()].sort().map(objectPath));
+  /** Of the state that was read: another command may have placed a newer timestamp since, which names what is not copied. */
+  const contentOf = (path: string) =>
+    path === timestampPath ? encodeDocument(timestamp) : readFileSync(join(repositoryFolder(folder), path));
   if (isFile(out)) {
     if (paths.some((path) => basename(path).length > maxTarNameChars)) throw longVersion(release.manifest.version);
-    await writeArchive(repositoryFolder(folder), paths, release.manifest.builtS, out);
+    await writeArchive(contentOf, paths, release.manifest.builtS, out);
     return { version: release.manifest.version, files: paths.length };
   }
   paths.push(...[...packs.keys()].map(packPath));
   await makeFolder(out, exists, async (partial) => {
     for (const path of paths) {
       await mkdir(dirname(join(partial, path)), { recursive: true });
-      await copyFile(join(repositoryFolder(folder), path), join(partial, path));
+      await writeFile(join(partial, path), contentOf(path));
     }
   });
   return { version: release.manifest.version, files: paths.length };
@@ -69,12 +73,19 @@ export async function exportRelease(
 /** Of ustar, for what is behind the last slash. */
 const maxTarNameChars = 100;
 
+const timestampPath = `${metadataFolder}/timestamp.json`;
+
 const isFile = (out: string): boolean => out.endsWith(".tar");
 
 /** Without the packs, which only save bytes of a network. */
-async function writeArchive(from: string, paths: string[], builtS: number, out: string): Promise<void> {
+async function writeArchive(
+  contentOf: (path: string) => Buffer,
+  paths: string[],
+  builtS: number,
+  out: string,
+): Promise<void> {
   const entries = function* (): Generator<Entry> {
-    for (const path of paths) yield file(path, readFileSync(join(from, path)));
+    for (const path of paths) yield file(path, contentOf(path));
   };
   const partial = `${out}.${randomBytes(4).toString("hex")}.partial`;
   await mkdir(dirname(out), { recursive: true });

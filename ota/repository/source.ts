@@ -3,7 +3,7 @@ import { readFileSync, readSync } from "node:fs";
 import { errnoOf, HamletError } from "../../system/error.ts";
 import type { Place } from "../format/manifest.ts";
 import { clearPlaces } from "../format/places.ts";
-import { openFrameSync } from "./open-frame.ts";
+import { openFrame } from "./open-frame.ts";
 
 /** Some bytes of a part. Plain data, so that it can be sent. */
 export type Source = {
@@ -19,16 +19,16 @@ type From<K extends Source["kind"]> = Extract<Source, { kind: K }>;
 type Extents = { offset: number; length: number }[];
 
 /** Reads a source. What it returned before is overwritten. Throws `image.truncated` and `ota.damaged`. */
-export type Read = (source: Source) => Buffer;
+export type Read = (source: Source) => Promise<Buffer>;
 
 /** One that keeps its buffer: fresh memory for each would cost more than reading into it. */
 export function makeReader(): Read {
   let buffer = Buffer.alloc(0);
-  return (source) => {
+  return async (source) => {
     if (buffer.length < source.length) buffer = Buffer.alloc(source.length);
     const bytes = buffer.subarray(0, source.length);
     if (source.kind === "image") readImage(bytes, source);
-    else readObjects(bytes, source);
+    else await readObjects(bytes, source);
     return bytes;
   };
 }
@@ -47,10 +47,10 @@ function readImage(bytes: Buffer, { path, descriptor, part, places, extents, off
   clearPlaces(bytes, offset, places);
 }
 
-function readObjects(bytes: Buffer, { objects, offset }: From<"objects">): void {
+async function readObjects(bytes: Buffer, { objects, offset }: From<"objects">): Promise<void> {
   let at = -offset;
   for (const { path, sha256, length } of objects) {
-    const content = openFrameSync(readFileIfThere(path), sha256, length, path);
+    const content = await openFrame(readFileIfThere(path), sha256, length, path);
     bytes.set(content.subarray(Math.max(0, -at), Math.max(0, bytes.length - at)), Math.max(0, at));
     at += length;
   }

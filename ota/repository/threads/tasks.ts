@@ -26,14 +26,14 @@ export async function perform(task: Task): Promise<Uint8Array | string | PatchFr
     case "digestBlocks":
       return digestBlocks(task.blocks);
     case "digest":
-      return hash("sha256", readContent(task.source));
+      return hash("sha256", await readContent(task.source));
     case "patch":
       return await patch(task);
   }
 }
 
 async function patch(task: PatchTask): Promise<PatchFrame> {
-  const [older, content] = [readOlder(task.older), readContent(task.content)];
+  const [older, content] = [await readOlder(task.older), await readContent(task.content)];
   const encoded = encodePatch(older, content, align(older, content));
   if (encoded.length > maxPatchBytes(content.length)) return undefined;
   const frame = zstdCompressSync(encoded, {

@@ -167,12 +167,12 @@ test("what a thread cannot read is refused, and it goes on", async () => {
   const other = { ...objects, objects: [{ ...object!, sha256: "0".repeat(64) }] };
   await expect(threads.digest(other)).rejects.toMatchObject({
     code: "ota.damaged",
-    message: expect.stringMatching(/has other content/),
+    message: expect.stringMatching(/has another content/),
   });
   await writeFile(object!.path, "no frame");
   await expect(threads.digest(objects)).rejects.toMatchObject({
     code: "ota.damaged",
-    message: expect.stringMatching(/no zstd frame/),
+    message: expect.stringMatching(/not a whole zstd frame/),
   });
   expect(await threads.digest(source)).toBe(hash("sha256", noise(9000, 1)));
 });

@@ -1,5 +1,5 @@
 // What a publisher does between releases: sign before metadata expires, replace keys, verify, remove old files, export.
-import { mkdir, readdir, readFile, rename, rm, unlink, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, rename, rm, unlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, test as everywhere, expect } from "vitest";
 import { objectPath } from "../../../ota/format/names.ts";
@@ -379,6 +379,30 @@ test("a device's updater reads every release that was exported, the newest or no
     }
     await expect(door.target("rpi4")).rejects.toMatchObject({ code: "update.wrongBoard" });
   }
+});
+
+test("an export is of one state, whatever is placed meanwhile", async () => {
+  const one = await fresh();
+  const out = join(publisher.work, "stick-meanwhile");
+  let isDone = false;
+  const exporting = exportRelease(one.folder, { board: "nuc", version: "newest", out }).finally(() => {
+    isDone = true;
+  });
+  // Each time the snapshot is due.
+  for (let days = 16; !isDone; days += 16) await signRepository(one.repository, madeAt + days * dayMs);
+  await exporting;
+  const { signed } = JSON.parse(await readFile(join(out, "metadata/timestamp.json"), "utf8"));
+  expect(await readdir(join(out, "metadata"))).toContain(`${signed.meta["snapshot.json"].version}.snapshot.json`);
+});
+
+test("what a device would refuse is damaged: bytes behind a frame", async () => {
+  const one = await fresh();
+  const { manifest } = (
+    await readReleases(filesIn(repositoryFolder(one.folder)), "nuc", one.repository.current.boards.get("nuc")!)
+  )[0]!;
+  const path = join(repositoryFolder(one.folder), objectPath(manifest.recipes[0]!.sha256));
+  await appendFile(path, "x");
+  expect(await troubles(one)).toEqual([expect.stringContaining("has bytes behind its zstd frame")]);
 });
 
 test("an exported folder is all that a device needs, from nothing and from the release before", async () => {
