@@ -183,8 +183,8 @@ async function otherOperator(owned: Owned, revoked: string | undefined): Promise
 function describeStopped({ rollout, change }: Stopped, isSigned: boolean): string {
   const [named, isAborted] = [`rollout ${shortId(rollout)} of ${rollout.release}`, change.state === "aborted"];
   if (isAborted) return `${named} stays aborted`;
-  const who = isSigned ? "" : "of another operator ";
-  return `${named} is paused: hamlet rollout resume ${who}goes on with it`;
+  const next = isSigned ? "to go on with it: hamlet rollout resume" : "another operator can resume it";
+  return `${named} is paused; ${next}`;
 }
 
 const describeOvertaken = ({ rollout }: Stopped): string =>

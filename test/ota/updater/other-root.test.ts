@@ -32,7 +32,10 @@ async function newest(firstRoot: Buffer, files: ReadonlyMap<string, Buffer> = re
   };
   const device = { board, version: "0.9", builtS: 1, isClockSet: async () => false, isDataLost: false };
   const parts = { door, state, device, firstRoot, findNewest, workIn: folder, clock: { now: () => 0 } };
-  const search = makeSearch(parts as unknown as UpdaterParts, { history: { failed: [] } } as unknown as Knowledge);
+  const search = makeSearch(
+    parts as unknown as UpdaterParts,
+    { history: { failed: [] }, verified: [] } as unknown as Knowledge,
+  );
   return (await search("repository")).manifest.version;
 }
 const replaceRoots = () => {
