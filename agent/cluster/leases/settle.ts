@@ -62,7 +62,8 @@ function knowsOthers(view: View, now: number): boolean {
 }
 
 function adopt({ view, now }: Turn, grant: Grant): void {
-  if (grant.untilMs <= now) return;
+  // What its holder has given back since others told of it is over.
+  if (grant.untilMs <= now || view.freed.get(grant.holder)?.includes(grant.claim)) return;
   const own = view.grants.find(
     ({ slot, holder, claim }) => slot === grant.slot && holder === grant.holder && claim === grant.claim,
   );

@@ -136,6 +136,19 @@ test("a voter that has restarted asks the others before it grants, and takes ove
   expect(answers(core.hear(kitchen, askOf(list, 3)))).toMatchObject([{ type: "grant" }, { type: "state" }]);
 });
 
+test("a lease that was given back while a voter had not settled yet is not taken over from what others had said before", () => {
+  const { list } = kept(attic, cellar, kitchen);
+  const core = new Core(attic, { list, grants: [{ slot: 0, holder: kitchen, claim: claim(9) }] }, [cellar, kitchen]);
+  core.see("alive", cellar, kitchen);
+  core.now = minute;
+  const grants = [{ slot: 0, holder: kitchen, claim: claim(9), heldMs: 0, leftMs: 10 * minute }];
+  core.hear(cellar, told(list, { grants }));
+  core.hear(kitchen, { type: "free", claim: claim(9) });
+  core.hear(kitchen, told(list));
+  expect([core.view.isReady, core.view.grants]).toEqual([true, []]);
+  expect(answers(core.hear(cellar, askOf(list, 2)))).toMatchObject([{ type: "grant" }]);
+});
+
 const hour = 60 * minute;
 const savesOf = ({ effects }: Core) => effects.flatMap((effect) => (effect.kind === "save" ? [effect.kept] : []));
 /** Its device starts again, with what is on its disk and a clock that begins anew. */
