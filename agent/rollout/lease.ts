@@ -8,13 +8,13 @@ const againMs = 5_000;
 const mostTries = 240;
 
 export class Claim {
-  readonly #leases: Pick<Leases, "ask">;
+  readonly #leases: Pick<Leases, "ask" | "giveBack">;
   readonly #sleep: (ms: number) => Promise<void>;
   #granted: Granted | undefined;
   /** What was asked last; answers to earlier questions do not count. */
   #turn = 0;
 
-  constructor(leases: Pick<Leases, "ask">, sleep: (ms: number) => Promise<void>) {
+  constructor(leases: Pick<Leases, "ask" | "giveBack">, sleep: (ms: number) => Promise<void>) {
     this.#leases = leases;
     this.#sleep = sleep;
   }
@@ -53,14 +53,8 @@ export class Claim {
 
   /** Gives it back, also one from before a restart that was not taken up yet. */
   async release(): Promise<void> {
-    if (!this.#granted) {
-      const resuming = this.resume(1);
-      const turn = this.#turn;
-      await resuming;
-      if (turn !== this.#turn) return;
-    }
-    const granted = this.#granted;
+    this.#turn++;
     this.#granted = undefined;
-    await granted?.release();
+    await this.#leases.giveBack();
   }
 }

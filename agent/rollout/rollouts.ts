@@ -36,7 +36,7 @@ export type RolloutsOptions = {
   orders(auto: AutoRelease | undefined): { orders: readonly KnownOrder[]; holds: ReturnType<typeof holdsOf> };
   /** This device included. */
   members(): Member[];
-  leases: Pick<Leases, "ask" | "voters">;
+  leases: Pick<Leases, "ask" | "giveBack" | "voters">;
   /** Asks the others what this device has not heard yet. */
   catchUp(): Promise<void>;
   /** Tells the neighborhood of this device's word. */

@@ -17,6 +17,7 @@ export function ask(turn: Turn, id: string, most: number): void {
       untilMs === undefined ? { kind: "denied", claim: before, by: "held" } : { kind: "lost", claim: before },
     );
   }
+  view.isDone = false;
   const { held, startedMs } = view;
   // Later the lease from before the restart has ended.
   const isResumed = held !== undefined && now - startedMs < leaseMs;
@@ -51,6 +52,25 @@ function giveBack(turn: Turn): void {
   view.claim = undefined;
   view.held = undefined;
   view.freeing = [...view.freeing, { claim: claim.id, left: farewells, sendAt: now }].slice(-8);
+  pushFarewells(turn);
+}
+
+/**
+ * Whoever comes back from a restart has asked anew, maybe in vain and more than once: voters may hold each of those askings, and the one
+ * from before. All of it ends here; what a voter tells of later ends then (`giveBackOlder`).
+ */
+export function giveBackAll(turn: Turn): void {
+  const { view, now } = turn;
+  const { claim, held, self } = view;
+  if (claim && claim.untilMs === undefined) turn.effects.push({ kind: "denied", claim: claim.id, by: "noMajority" });
+  const told = [view.grants, ...[...view.heard.values()].map(({ grants }) => grants)].flat();
+  const own = told.flatMap((grant) => (grant.holder === self ? [grant.claim] : []));
+  const claims = new Set([...own, ...(held ? [held.claim] : []), ...(claim ? [claim.id] : [])]);
+  view.claim = undefined;
+  view.held = undefined;
+  view.isDone = true;
+  view.grants = view.grants.filter(({ holder }) => holder !== self);
+  view.freeing = [...view.freeing, ...[...claims].map((id) => ({ claim: id, left: farewells, sendAt: now }))].slice(-8);
   pushFarewells(turn);
 }
 

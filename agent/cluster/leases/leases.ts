@@ -39,6 +39,8 @@ export type Leases = {
    * has ended although it was not released. `most`: how many members may hold one at once.
    */
   ask(purpose: "restart", onLost: () => void, most?: number): Promise<Granted | Denied>;
+  /** Gives back whatever this device holds, also from before a restart, and also what was granted to it without its knowledge. */
+  giveBack(): Promise<void>;
   /** The member that holds one, as far as this one has heard, and since when in ms since 1970. */
   holder(): { device: string; sinceMs: number } | undefined;
   voters(): readonly string[];
@@ -184,6 +186,11 @@ export async function startLeases(o: LeasesOptions): Promise<LeaseOffice> {
         askings.set(claim, { settle: settled, onLost });
         void run({ kind: "ask", claim, most });
       });
+    },
+    async giveBack() {
+      const over = [...askings.keys()];
+      await run({ kind: "giveBack" });
+      for (const claim of over) askings.delete(claim);
     },
     holder() {
       const held = holderIn(view, now());

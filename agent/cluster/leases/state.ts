@@ -98,6 +98,8 @@ export type View = {
   readonly claim?: Claim | undefined;
   /** Granted, and neither given back nor lost: after a restart the one from before it. */
   readonly held?: Held | undefined;
+  /** It has given back all that it held: what others still hold for it is over. Not so after a start, when it may be away under a lease. */
+  readonly isDone: boolean;
   readonly freeing: readonly Freeing[];
   readonly proposal?: Proposal | undefined;
   readonly seed: number;
@@ -116,6 +118,8 @@ export type Event =
   | { kind: "ended"; ids: readonly string[] }
   | { kind: "ask"; claim: string; most: number }
   | { kind: "release"; claim: string }
+  /** Whatever this member holds, also from before a restart. */
+  | { kind: "giveBack" }
   | { kind: "tick" };
 export type Denial = {
   by: "held" | "noMajority" | "settling";

@@ -3,7 +3,7 @@
 import { sample } from "../../../system/random.ts";
 import { hearAccept, hearPrepare, hearPromise, workOnList } from "./change.ts";
 import { foundAnew, hearState } from "./follow.ts";
-import { ask, claimDueAt, hearAnswer, release, workOnClaim } from "./holder.ts";
+import { ask, claimDueAt, giveBackAll, hearAnswer, release, workOnClaim } from "./holder.ts";
 import { foundedBy } from "./list.ts";
 import type { LeaseMessage } from "./messages.ts";
 import { settle, unheard } from "./settle.ts";
@@ -50,7 +50,7 @@ export function begin(self: string, kept: Kept | undefined, seed: number, now: n
       foreign: new Map(),
       ahead: new Map(),
     },
-    ...{ freeing: [], seed, announceAt: now, queryAt: now, workAt: now, changeAt: now, dueAt: now },
+    ...{ isDone: false, freeing: [], seed, announceAt: now, queryAt: now, workAt: now, changeAt: now, dueAt: now },
   };
 }
 
@@ -101,6 +101,9 @@ function take(turn: Turn, event: Event): void {
       break;
     case "release":
       release(turn, event.claim);
+      break;
+    case "giveBack":
+      giveBackAll(turn);
       break;
     case "tick":
       tick(turn);

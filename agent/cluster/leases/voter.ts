@@ -122,8 +122,10 @@ export function giveBackOlder(turn: Turn, from: string, told: readonly Grant[]):
   const { view } = turn;
   const own = told.filter(({ holder }) => holder === view.self);
   const current = own.find((grant) => grant.claim === view.claim?.id);
-  for (const { slot, claim } of own)
-    if (current && current.slot === slot && current.claim !== claim) send(turn, from, { type: "free", claim });
+  for (const { slot, claim } of own) {
+    const isOlder = current && current.slot === slot && current.claim !== claim;
+    if (isOlder || view.isDone) send(turn, from, { type: "free", claim });
+  }
 }
 
 export function stateOf(view: View, now: number, isQuestion = false): LeaseMessage {

@@ -142,6 +142,7 @@ export class Home {
           this.allowed.push(most);
           return this.#ask(id);
         },
+        giveBack: () => this.#giveBack(id),
       },
       catchUp: async () => {
         this.asked.push(`${id} catches up`);
@@ -170,10 +171,7 @@ export class Home {
   async #ask(id: string): Promise<Awaited<ReturnType<RolloutsOptions["leases"]["ask"]>>> {
     if (this.#holder !== undefined && this.#holder !== id) return { kind: "denied", by: "held", holder: this.#holder };
     this.#holder = id;
-    const release = async () => {
-      this.asked.push(`${id} releases`);
-      if (this.#holder === id) this.#holder = undefined;
-    };
+    const release = () => this.#giveBack(id);
     const isOver = () => this.hasLeaseEnded;
     return {
       ...{ kind: "granted", away: [], slot: this.slot, release },
@@ -181,6 +179,11 @@ export class Home {
         return isOver() ? clock.monotonic() - 1 : Number.POSITIVE_INFINITY;
       },
     };
+  }
+
+  async #giveBack(id: string): Promise<void> {
+    this.asked.push(`${id} releases`);
+    if (this.#holder === id) this.#holder = undefined;
   }
 
   /** Everybody up gets everything. */

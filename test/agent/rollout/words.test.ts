@@ -57,7 +57,7 @@ async function start(kept: KeptRollouts, releases: Record<string, string>, more:
     orders: () => ({ orders: [{ order, operators: ["owner"] }], holds: [] }),
     members: () =>
       Object.entries(releases).map(([id, release]) => ({ id, release, board: "nuc", tags: [], duties: [] })),
-    leases: { ask: async () => ({ kind: "denied", by: "noMajority" }), voters: () => [] },
+    leases: { ask: async () => ({ kind: "denied", by: "noMajority" }), giveBack: async () => {}, voters: () => [] },
     catchUp: async () => {},
     publish: (id) => state.asked.push(`publish ${id}`),
     updateReport: () => ({
@@ -174,7 +174,11 @@ test.each([
   ["noMajority", {}],
 ] as const)("a lease that is denied (%s) names the voter on whom it depends", async (by, denied) => {
   const { rollouts, state } = await start(nothing, releases, {
-    leases: { ask: async () => ({ kind: "denied", by, ...denied }), voters: () => [own.id, third.id] },
+    leases: {
+      ask: async () => ({ kind: "denied", by, ...denied }),
+      giveBack: async () => {},
+      voters: () => [own.id, third.id],
+    },
     // The others have said goodbye, so that nobody waits for them.
     members: () =>
       [own, canary, third].map(({ id }) => ({

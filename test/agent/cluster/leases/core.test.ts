@@ -301,6 +301,34 @@ test("a holder that asks anew after a restart hears which older claim a voter ke
   expect(voter.view.grants.map((grant) => grant.claim)).toEqual([claim(2)]);
 });
 
+test("a device that is back gives back every asking of it, also as a voter of its own, and what voters tell of later", () => {
+  const { list } = kept(attic, cellar, kitchen);
+  const mine = { slot: 0, holder: attic, claim: claim(1) };
+  const core = new Core(attic, { list, grants: [mine], held: { slot: 0, claim: claim(1) } }, [cellar, kitchen]);
+  core.see("alive", cellar, kitchen);
+  core.now = minute;
+  const toldOf = (...numbers: number[]) =>
+    told(list, { grants: numbers.map((one) => ({ ...mine, claim: claim(one), heldMs: 0, leftMs: 10 * minute })) });
+  const freedIn = (effects: Effect[]) =>
+    effects.flatMap((one) => (one.kind === "send" && one.message.type === "free" ? [[one.to, one.message.claim]] : []));
+  // It asked again after the restart, and too few have heard that.
+  core.ask(2);
+  expect(freedIn(core.hear(cellar, toldOf(1, 3)))).toEqual([]);
+  const effects = core.do({ kind: "giveBack" });
+  expect(freedIn(effects).sort()).toEqual(
+    [1, 2, 3]
+      .flatMap((one) => [
+        [cellar, claim(one)],
+        [kitchen, claim(one)],
+      ])
+      .sort(),
+  );
+  expect([core.outcomes().at(-1), core.view.grants, core.view.held]).toEqual(["noMajority", [], undefined]);
+  expect(freedIn(core.hear(kitchen, toldOf(4)))).toEqual([[kitchen, claim(4)]]);
+  core.ask(5);
+  expect(freedIn(core.hear(kitchen, toldOf(4)))).toEqual([]);
+});
+
 test("a holder that asks with ever new claims takes up a bounded number", () => {
   const core = readyVoter();
   const { list } = core.view;
