@@ -6,7 +6,7 @@ import { RolloutPolicy } from "../../provisioning/trust/rollout-policy.ts";
 import { currentOf, progressOf } from "./course.ts";
 import { type Place, rank } from "./ranking.ts";
 import type { KnownOrder, Order, View } from "./view.ts";
-import { outageWait, outerWait, ownWait, stopOf, type Wait, waveWait } from "./wait.ts";
+import { askingWait, outageWait, outerWait, ownWait, stopOf, type Wait, waveWait } from "./wait.ts";
 import { hoursOf } from "./window.ts";
 
 const EpochMs = z.number();
@@ -165,7 +165,7 @@ function waitOf(
   place: Place,
   nowMs: number,
 ): Wait | undefined {
-  if (place.id === view.self) return ownWait(view, nowMs);
+  if (place.id === view.self) return ownWait(view, nowMs) ?? askingWait(view);
   return outerWait(view, known, ranking, place, nowMs) ?? outageWait(view, known, ranking, nowMs);
 }
 

@@ -44,6 +44,8 @@ export type Wait = Times &
 
 /** A device whose turn it is may need a moment before it asks for the lease; then the next one may. */
 const patienceMs = 20_000;
+/** A denial of long ago was another wait. */
+const freshMs = 60_000;
 
 /**
  * Why nobody may go on; undefined while the rollout runs. Who has not come back in time stops it too, until its word comes after all: it
@@ -263,8 +265,16 @@ function turnWait(view: View, { order }: KnownOrder, { places }: Ranking, nowMs:
   return nowMs < untilMs ? { on: "turn", device: first.id, sinceMs: view.movedAtMs, untilMs } : undefined;
 }
 
-function leaseWait({ denial }: View, nowMs: number): Wait | undefined {
-  if (!denial || nowMs >= denial.askAgainAtMs) return undefined;
+/** It asks once more, and still waits for what was in the way the last time. */
+export const askingWait = (view: View): Wait | undefined =>
+  view.own.step === "asking" && view.denial && view.own.sinceMs - view.denial.askAgainAtMs < freshMs
+    ? waitOfDenial(view.denial)
+    : undefined;
+
+const leaseWait = ({ denial }: View, nowMs: number): Wait | undefined =>
+  denial && nowMs < denial.askAgainAtMs ? waitOfDenial(denial) : undefined;
+
+function waitOfDenial(denial: Denial): Wait {
   const { by: because, holder, awaits, sinceMs, untilMs } = denial;
   return { on: "lease", because, holder, awaits, sinceMs, untilMs };
 }

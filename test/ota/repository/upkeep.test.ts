@@ -389,7 +389,7 @@ test("an export is of one state, whatever is placed meanwhile", async () => {
     for (let days = 16; !isDone; days += 16) await signRepository(one.repository, madeAt + days * dayMs);
   })();
   for (let count = 0; count < 20; count++) {
-    const out = join(publisher.work, `stick-${count}`);
+    const out = join(publisher.work, `placing-${count}`);
     await exportRelease(one.folder, { board: "nuc", version: "newest", out });
     const { signed } = JSON.parse(await readFile(join(out, "metadata/timestamp.json"), "utf8"));
     expect(await readdir(join(out, "metadata"))).toContain(`${signed.meta["snapshot.json"].version}.snapshot.json`);

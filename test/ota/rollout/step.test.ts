@@ -267,7 +267,9 @@ test("a denied lease names the voters on whom it depends", () => {
   stage.happen({ kind: "denied", by: "settling", awaits: [second], untilMs: stage.now + hourMs });
   const waits = () => stage.status().members.find(({ id }) => id === canary)!.waits!;
   expect(waits()).toMatchObject({ on: "lease", because: "settling", awaits: [second] });
-  stage.after(10_000);
+  // While it asks once more nothing has changed yet.
+  expect(stage.after(10_000)).toEqual([ask]);
+  expect(waits()).toMatchObject({ on: "lease", because: "settling", awaits: [second] });
   stage.happen({ kind: "denied", by: "noMajority", awaits: [third, last] });
   expect(waits()).toMatchObject({ on: "lease", because: "noMajority", awaits: [third, last] });
 });

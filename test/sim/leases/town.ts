@@ -154,7 +154,7 @@ export class Town {
     const { lease } = this.bodies[index]!;
     if (!lease) return;
     lease.isReleased = true;
-    this.dispatch(index, { kind: "giveBack" });
+    this.dispatch(index, { kind: "release", claim: lease.claim });
   }
 
   /** Whether this member may act under a lease now, whatever it does: also one that is down is away under it. */
