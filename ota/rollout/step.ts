@@ -17,6 +17,8 @@ const againMs = 60_000;
 /** An updater that has refused has its own pauses, and asking it again ends them: each time it looks anew and writes to the card. */
 const refusedAgainMs = 60 * 60_000;
 const askAgainMs = 10_000;
+/** Each asking costs voters a write. A holder that gives the lease back is away for minutes. */
+const mostAskAgainMs = 120_000;
 /** A device that slept counts no more than that at once. */
 const maxCountMs = 10 * 60_000;
 
@@ -57,6 +59,7 @@ export function dueAtMs(view: View, nowMs: number): number | undefined {
       troubleDueAtMs(view, known.order, nowMs),
       said && isStuck(said) ? said.heardAtMs + dayMs : undefined,
       wait?.untilMs,
+      view.denial?.askAgainAtMs,
       whole?.untilMs,
       preparedAtMs === undefined ? undefined : preparedAtMs + pauseMs,
     ],
@@ -100,7 +103,8 @@ function hear(view: View, event: Event, nowMs: number): Step {
       // One of yesterday, before the hours ended, is another wait.
       const isSame = before?.by === by && before.holder === holder && nowMs - before.askAgainAtMs < againMs;
       const sinceMs = isSame ? before.sinceMs : nowMs;
-      const denial = { by, holder, awaits, untilMs, sinceMs, askAgainAtMs: nowMs + askAgainMs };
+      const pauseMs = Math.min(Math.max(askAgainMs, nowMs - sinceMs), mostAskAgainMs);
+      const denial = { by, holder, awaits, untilMs, sinceMs, askAgainAtMs: nowMs + pauseMs };
       return [{ ...view, denial, own: { step: "resting" } }, []];
     }
     case "leaseLost":

@@ -1,5 +1,6 @@
 // What a device does in a rollout, and on what it waits.
 import { expect, test } from "vitest";
+import { dueAtMs } from "../../../ota/rollout/step.ts";
 import type { Updater } from "../../../ota/rollout/view.ts";
 import { leasesAtOnce } from "../../../ota/rollout/wait.ts";
 import { hoursOf } from "../../../ota/rollout/window.ts";
@@ -258,7 +259,22 @@ test("a denied lease names its holder and is asked for again", () => {
   stage.prepare();
   stage.happen({ kind: "denied", by: "held", holder: last, untilMs: stage.now + 5 * minuteMs });
   expect(stage.wait()).toMatchObject({ on: "lease", because: "held", holder: last, untilMs: stage.now + 5 * minuteMs });
+  // It may be given back before it ends, and that is no news of its own.
+  expect(dueAtMs(stage.view, stage.now)).toBe(stage.now + 10_000);
   expect(stage.after(10_000)).toEqual([ask]);
+});
+
+test("whoever is denied the lease again and again asks less often, but every two minutes at least", () => {
+  const stage = new Stage(canary, ids, {});
+  stage.prepare();
+  const pauses: number[] = [];
+  for (let tries = 0; tries < 8; tries++) {
+    stage.happen({ kind: "denied", by: "held", holder: last, untilMs: stage.now + hourMs });
+    const pauseMs = stage.view.denial!.askAgainAtMs - stage.now;
+    pauses.push(pauseMs / 1_000);
+    expect(stage.after(pauseMs)).toEqual([ask]);
+  }
+  expect(pauses).toEqual([10, 10, 20, 40, 80, 120, 120, 120]);
 });
 
 test("a denied lease names the voters on whom it depends", () => {
