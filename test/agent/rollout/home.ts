@@ -176,7 +176,7 @@ export class Home {
     return {
       ...{ kind: "granted", away: [], slot: this.slot, release },
       get untilMonotonicMs() {
-        return isOver() ? clock.monotonic() - 1 : Number.POSITIVE_INFINITY;
+        return isOver() ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
       },
     };
   }
