@@ -6,6 +6,7 @@ import { startMarksIn } from "../../../image/boot/start-marks.ts";
 import { entryFolderAt } from "../../../image/boot/systemd-boot/entry-folder.ts";
 import { systemdBoot } from "../../../image/boot/systemd-boot/systemd-boot.ts";
 import { trialRecordAt } from "../../../image/boot/trial-record.ts";
+import type { Manifest } from "../../../ota/format/manifest.ts";
 import { stateIn } from "../../../ota/updater/state.ts";
 import { makeUpdater } from "../../../ota/updater/updater.ts";
 import type { Evidence, UpdateActivity } from "../../../provisioning/handover/update.ts";
@@ -30,6 +31,8 @@ export type Recovered = { slot: string; version: string; activity: UpdateActivit
 const second = 0.2;
 /** A trial whose verdict is lost costs two starts. */
 const maxStarts = 8;
+/** All pauses after trials without a verdict, and more, in ms of the device. */
+const restMs = 24 * 3_600_000;
 
 /** Throws if the device never comes to rest. */
 export async function recover(device: Device): Promise<Recovered> {
@@ -54,6 +57,7 @@ async function runOnce(
   const over = new AbortController();
   const ended = Promise.withResolvers<Recovered | "restart">();
   const bootId = `recovery-${start}`;
+  const rootHash = rootHashOf(version);
   const doors = untilPower();
   const control = systemdBoot({
     entries: entryFolderAt(entries),
@@ -69,7 +73,9 @@ async function runOnce(
     restart: async () => ended.resolve("restart"),
   });
   let nowMs = 0;
+  let last: UpdateActivity | undefined;
   const see = (activity: UpdateActivity) => {
+    last = activity;
     if (activity.phase === "idle") ended.resolve({ slot, version, activity });
   };
   const offline = () => {
@@ -79,7 +85,7 @@ async function runOnce(
     control: doors.wrap(control),
     state: doors.wrap(stateIn(join(root, "update"))),
     device: {
-      ...{ board: "nuc", version, builtS: 1, bootId, rootHash: rootHashOf(version), diskSignature: undefined },
+      ...{ board: "nuc", version, builtS: 1, bootId, rootHash, diskSignature: undefined },
       isDataLost: false,
       failedUnits: async () => [],
       giveWay: async () => {},
@@ -107,7 +113,7 @@ async function runOnce(
     disk: { openPart: offline, openOld: () => ({ read: async () => undefined, close: async () => {} }) },
     // The newest release is the one that runs: what was wanted is there, or is asked for again.
     namedFolder: async () => undefined,
-    findNewest: async () => ({ manifest: { version, builtS: 1 } as never, sha256: "", files: {}, roles: {} }),
+    findNewest: async () => ({ manifest: manifestOf(version, rootHash), sha256: "", files: {}, roles: {} }),
     firstRoot: Buffer.alloc(0),
     clock: { now: () => nowMs, monotonic: () => nowMs },
     log: silentLog,
@@ -118,6 +124,7 @@ async function runOnce(
       // Nothing happens in a week.
       await sleep(Math.min((ms / 1000) * second, 2 ** 31 - 1), signal);
       nowMs = Math.max(nowMs, dueMs);
+      if (nowMs > restMs) ended.reject(new Error(`the device does not come to rest: ${JSON.stringify(last)}`));
     },
     takeTurn: async () => ({ done: async () => {} }),
     workIn: "/nowhere",
@@ -132,6 +139,11 @@ async function runOnce(
     await doors.close();
   }
 }
+
+const manifestOf = (version: string, rootHash = "0".repeat(64)): Manifest => ({
+  ...{ format: 1, board: "nuc", version, builtS: 1, parts: [], recipes: [] },
+  verity: { rootHash, dataBlocks: 1 },
+});
 
 /** A kernel's sections, whose rest is long and holds nothing here. */
 function readHead(path: string): Buffer {
