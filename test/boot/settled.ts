@@ -10,7 +10,7 @@ import { bootLab, type TestLab } from "./lab.ts";
 export async function proveSettled(): Promise<void> {
   await using lab = await bootLab({ images: [await testImage()], devices: 1 });
   const before = await whatStarts(lab);
-  assert.match(before, /"phase": "settled"/);
+  assert.match(before, /"phase":"settled"/);
   for (const afterS of [5, 12, 20, 30, 45]) {
     await lab.cut("attic");
     await lab.restore("attic");
