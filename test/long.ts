@@ -18,7 +18,7 @@ import { rebuild } from "./boot/rebuild.ts";
 import { proveRehearsal } from "./boot/rehearse-cases.ts";
 import { provePanics, proveUnverified } from "./boot/rescue.ts";
 import { proveReset } from "./boot/reset-cases.ts";
-import { proveRollout } from "./boot/rollout-cases.ts";
+import { proveRollout, proveTrouble } from "./boot/rollout-cases.ts";
 import { proveSettled } from "./boot/settled.ts";
 import { proveTrial } from "./boot/trial.ts";
 import { proveBack, proveCut, proveInstall, proveWebCut } from "./boot/update-cases.ts";
@@ -101,6 +101,7 @@ const cases: Case[] = [
   ...seeds.map((seed) => ({ name: "boot/power", seed, run: () => cutPower(seed) })),
   ...seeds.map((seed) => ({ name: "ota/power", seed, run: () => cutUpdate(seed) })),
   { name: "ota/rollout", seed: 0, run: proveRollout },
+  { name: "ota/rollout-trouble", seed: 0, run: proveTrouble },
   ...(["bad", "good"] as const).map((of) => ({ name: `ota/rehearse-${of}`, seed: 0, run: () => proveRehearsal(of) })),
   { name: "ota/back", seed: 0, run: proveBack },
   { name: "ota/install", seed: 0, run: proveInstall },
