@@ -7,7 +7,7 @@ import { isStuck } from "./words.ts";
 /** Somebody at work delays a restart by so much at most. */
 export const maxBusyMs = dayMs;
 /** What keeps this device for longer the others are told of; what is over sooner is worth no word. */
-const tellMs = 10 * 60_000;
+const tellMs = 2 * 60_000;
 /** One trouble may come after the other, and each word is written to every card. */
 const tellAgainMs = 60 * 60_000;
 

@@ -64,9 +64,9 @@ const updaterCodes = [
   ...["update.writeFailed", "update.busy", "trial.ended"],
 ];
 
-/** All name it within ten minutes, since when and until when, and what to do. */
+/** All name it within three minutes, since when and until when, and what to do. */
 function expectNamed(pair: Pair, on: object): void {
-  expect(pair.untilNext(0.5)).toBe(Number.POSITIVE_INFINITY);
+  expect(pair.untilNext(0.05)).toBe(Number.POSITIVE_INFINITY);
   const { waits, members } = pair.other.status();
   expect(waits).toMatchObject({ ...on, device: canary });
   expect(waits!.until! - waits!.since).toBe(24 * hourMs);
@@ -96,9 +96,9 @@ test.each([{ what: "session" }, { what: "install" }, { what: "inhibitor", who: "
   (busy) => {
     const pair = new Pair({ busy });
     expectNamed(pair, { on: "people", what: busy.what });
-    pair.untilNext(23.4);
+    pair.untilNext(23.9);
     expect(pair.stuck.effects.map(({ kind }) => kind)).not.toContain("askLease");
-    pair.untilNext(0.2);
+    pair.untilNext(0.1);
     expect(pair.stuck.effects.at(-1)).toEqual({ kind: "askLease" });
     expect(pair.other.status()).toMatchObject({ next: canary });
   },
@@ -111,9 +111,9 @@ test("a device that says nothing at all is passed over after two quiet days, und
   expect(pair.other.status().members.find(({ id }) => id === canary)).toMatchObject({ standing: "silent" });
 });
 
-test("trouble that is over within minutes is worth no word, and one after the other has one day together", () => {
+test("trouble that is over within a minute is worth no word, and one after the other has one day together", () => {
   const pair = new Pair(refusing("update.unreachable"));
-  pair.tell(pair.stuck.after(9 * minuteMs));
+  pair.tell(pair.stuck.after(minuteMs));
   pair.meet({});
   expect(pair.words).toEqual([]);
   const long = new Pair(refusing("update.unreachable"));
