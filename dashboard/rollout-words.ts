@@ -1,6 +1,7 @@
 // Says in words how a rollout stands and on what each device waits, on the page and in the terminal.
 // Pure.
 
+import { allHaveIt, type Nobody } from "../ota/rollout/nobody.ts";
 import type { RolloutMember, RolloutStatus, WaitShape } from "../ota/rollout/report.ts";
 import { autoOff } from "../ota/rollout/view.ts";
 import { bytes, count, duration } from "./words.ts";
@@ -23,8 +24,9 @@ export const shownState = <State extends string>({
 }): State | "updating" => (updatingUntil !== undefined && state !== "alive" ? "updating" : state);
 
 export function headline(status: RolloutStatus, nameOf: NameOf, now: number): string {
-  const { release, auto, state, waves, wave, updated, failed, total, waits, next } = status;
-  const of = `${updated} of ${count(total, "device")} updated${failed > 0 ? `, ${failed} failed` : ""}`;
+  const { release, auto, state, waves, wave, updated, failed, total, nobody, waits, next } = status;
+  const counted = `${updated} of ${count(total, "device")} updated${failed > 0 ? `, ${failed} failed` : ""}`;
+  const of = nobody ? nobodyText(nobody) : counted;
   const where = waves[wave] === undefined ? "" : `, wave ${wave + 1} of ${waves.length} (${waveName(waves[wave])})`;
   const why = waits ? `: ${waitText(waits, nameOf, now)}` : next === undefined ? "" : `: next is ${nameOf(next)}`;
   const by = auto === undefined ? "" : ` (auto, by the publisher of ${auto.publisher.slice(0, 8)})`;
@@ -35,7 +37,24 @@ const states: Record<RolloutStatus["state"], string> = {
   running: "rolls out",
   paused: "is paused",
   finished: "has rolled out",
+  nobody: "has ended",
   aborted: "was aborted",
+};
+
+/** Why nobody takes part, by how many devices. */
+export const nobodyText = (nobody: Nobody): string =>
+  `nobody here takes part: ${nobody.map(({ why, count: devices }) => `${devices} ${whys[why][devices === 1 ? 0 : 1]}`).join(", ")}`;
+
+const whys: Record<Nobody[number]["why"], readonly [one: string, many: string]> = {
+  newer: ["has it or a newer one", "have it or a newer one"],
+  untagged: ["lacks the tag", "lack the tag"],
+  unfit: ["cannot take it", "cannot take it"],
+  refused: ["takes nothing by itself", "take nothing by themselves"],
+  failed: ["has failed at it", "have failed at it"],
+  held: ["is held back", "are held back"],
+  away: ["is away", "are away"],
+  silent: ["has said nothing of it", "have said nothing of it"],
+  stuck: ["cannot begin", "cannot begin"],
 };
 
 export const waveName = (wave: RolloutStatus["waves"][number]): string => (wave === "canary" ? "canary" : `${wave} %`);
@@ -104,12 +123,30 @@ export function hoursText({ auto, hours, isWindowIgnored }: RolloutStatus): stri
 }
 
 /** What people can do about what a rollout waits for; what goes on by itself needs nothing. */
-export function nextSteps({ waits, members }: Pick<RolloutStatus, "waits" | "members">, nameOf: NameOf): string[] {
+export function nextSteps(
+  { nobody, waits, members }: Pick<RolloutStatus, "nobody" | "waits" | "members">,
+  nameOf: NameOf,
+): string[] {
   const all = [waits, ...members.map((member) => member.waits)].flatMap((wait) => (wait ? [wait] : []));
   const failed = members.flatMap(({ id, standing, check }) =>
     standing === "failed" && check !== undefined ? [`why ${nameOf(id)} failed: hamlet explain ${check}`] : [],
   );
-  return [...new Set([...all.flatMap((wait) => nextStep(wait, nameOf)), ...failed])];
+  const unfit = members.flatMap(({ standing, check }) =>
+    nobody && standing === "unfit" && check !== undefined && check !== autoOff
+      ? [`why it fits no device here: hamlet explain ${check}`]
+      : [],
+  );
+  const another = nobody ? nobodySteps(nobody, waits) : [];
+  return [...new Set([...all.flatMap((wait) => nextStep(wait, nameOf)), ...failed, ...unfit, ...another])];
+}
+
+function nobodySteps(nobody: Nobody, waits: WaitShape | undefined): string[] {
+  const has = (wanted: Nobody[number]["why"]) => nobody.some(({ why }) => why === wanted);
+  if (waits?.on === "hold") return ["to let it go on earlier: hamlet hold <device> --end"];
+  if (waits || allHaveIt(nobody)) return [];
+  if (has("untagged")) return ["to reach others: hamlet rollout start --release <version>, with another --tag or none"];
+  if (has("refused")) return ["to order it all the same: hamlet rollout start --release <version>"];
+  return ["publish a release that fits, and let it roll out: hamlet rollout start --release <version>"];
 }
 
 function nextStep(wait: WaitShape, nameOf: NameOf): string[] {

@@ -60,6 +60,7 @@ export const MemberStatus = z.object({
   isSelf: z.boolean(),
   tokenId: z.string().exactOptional().describe("the token that it joined with; releases before 0.2 do not send it"),
   admittedBy: z.array(z.string()).exactOptional().describe("ids of the members that let it in"),
+  tags: z.array(z.string()).exactOptional().describe("of that token; releases before 0.2 do not send them"),
   updatingUntil: EpochMs.exactOptional().describe(
     "it restarts under a lease of the rollout, and is away for no other reason before this time",
   ),

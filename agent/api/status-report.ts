@@ -8,11 +8,12 @@ import type { Identity } from "../identity.ts";
 import { admittersOf } from "../membership/admissions.ts";
 import type { Member } from "../membership/state.ts";
 import type { Paths } from "../mesh/paths.ts";
+import { tagsOf } from "../rollout/readings.ts";
 import type { MemberStatus, Metrics, Status } from "./schema.ts";
 
 type Peers = PeersPayload["peers"];
 export type Known = {
-  identity: Pick<Identity, "id" | "name" | "address" | "admissions"> & { token: { id: string } };
+  identity: Pick<Identity, "id" | "name" | "address" | "admissions"> & { token: { id: string; tags: string[] } };
   config: Pick<AgentConfig, "board" | "release">;
   members: readonly Member[];
   liveness: ReadonlyMap<string, Liveness>;
@@ -44,7 +45,7 @@ export function memberStatuses(known: Known): MemberStatus[] {
       ...(said && { peers: said }),
     };
   });
-  const joined = { tokenId: token.id, admittedBy: admittersOf(admissions) };
+  const joined = { tokenId: token.id, tags: token.tags, admittedBy: admittersOf(admissions) };
   const self = { id, name, state: "alive", address, board, release, isSelf: true, ...joined } as const;
   return [{ ...self, ...(own && { metrics: own }), peers: peersOf(known) }, ...others];
 }
@@ -77,7 +78,7 @@ function reached({ members, liveness, paths, now }: Reach): MemberStatus[] {
     return {
       // A member counts as alive only after it has signed that it is.
       ...{ id, name, state: live?.state ?? "suspect", address, board, release, isSelf: false },
-      ...{ tokenId, admittedBy: admittersOf(record.admissions) },
+      ...{ tokenId, tags: [...tagsOf(record.token)], admittedBy: admittersOf(record.admissions) },
       ...(peer?.endpoint && { endpoint: peer.endpoint }),
       ...(peer?.latestHandshakeMs && { handshakeAgeS: Math.max(0, (now - peer.latestHandshakeMs) / 1000) }),
       ...(peer && { rxBytes: peer.rxBytes, txBytes: peer.txBytes }),

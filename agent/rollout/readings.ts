@@ -91,7 +91,7 @@ const placeOf = (tags: readonly string[]) => ({ tags, duties: duties.filter((dut
 const tagged = new Map<string, readonly string[]>();
 
 /** The record was verified, and the token in it. */
-function tagsOf(token: string): readonly string[] {
+export function tagsOf(token: string): readonly string[] {
   const known = tagged.get(token);
   if (known) return known;
   if (tagged.size >= 1_024) tagged.clear();

@@ -84,6 +84,8 @@ const entities: Record<string, Entity> = {
         " ~ (' (auto, by the publisher of ' ~ rollout.auto[:8] ~ ')' if rollout.auto is defined else '') ~ ' ' ~ rollout.state",
         " ~ ': ' ~ rollout.updated ~ ' of ' ~ rollout.total ~ ' updated, ' ~ rollout.failed ~ ' failed'",
         " ~ (', waits: ' ~ rollout.waits if rollout.waits is defined else '') ~ '.') | trim %}{% endif %}",
+        "{% if rollout and rollout.state == 'nobody' and rollout.nobody | rejectattr('why', 'eq', 'newer') | list %}",
+        "{% set summary = (summary ~ ' Nobody here takes part in the rollout of ' ~ rollout.release ~ '.') | trim %}{% endif %}",
         "{{ {'installed_version': value_json.installed, 'latest_version': value_json.newest | default(value_json.installed),",
         " 'in_progress': value_json.phase in ['writing', 'verifying', 'restarting', 'trying'],",
         " 'update_percentage': value_json.percent | default(none), 'release_summary': summary} | to_json }}",

@@ -63,12 +63,13 @@ export function updateOf(
 
 /** What of the neighborhood's rollout matters to one device. */
 export function rolloutOf(status: RolloutStatus, self: string): UpdatePayload["rollout"] {
-  const { release, auto, state, updated, failed, total, members } = status;
+  const { release, auto, state, nobody, updated, failed, total, members } = status;
   const own = members.find(({ id }) => id === self);
   const waits = own?.waits?.on ?? status.waits?.on;
   return {
     ...{ release, state, updated, failed, total },
     ...(auto && { auto: auto.publisher }),
+    ...(nobody && { nobody }),
     ...(own && { standing: own.standing }),
     ...(waits !== undefined && { waits }),
   };

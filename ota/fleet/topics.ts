@@ -1,6 +1,7 @@
 // What goes over MQTT: one table of topics with the schema of each payload. `topics.md` shows this table.
 // A device publishes below its own topic only; nothing that arrives here is an order.
 import { z } from "zod";
+import { Nobody } from "../rollout/nobody.ts";
 
 const Bytes = z.int().min(0);
 const EpochMs = z.number().min(0);
@@ -108,7 +109,8 @@ export const UpdatePayload = z.object({
   rollout: z
     .object({
       release: Name,
-      state: z.enum(["running", "paused", "finished", "aborted"]),
+      state: z.enum(["running", "paused", "finished", "nobody", "aborted"]),
+      nobody: Nobody.optional().describe("why nobody takes part, by how many devices"),
       auto: Short.optional().describe("no operator ordered it: digest of the keys of the publisher's release root"),
       standing: z.string().max(16).optional().describe("of this device; absent if the rollout is not about it"),
       waits: z

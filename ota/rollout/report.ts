@@ -4,6 +4,7 @@ import { z } from "zod";
 import { compareVersions } from "../../image/boot/versions.ts";
 import { RolloutPolicy } from "../../provisioning/trust/rollout-policy.ts";
 import { currentOf, progressOf } from "./course.ts";
+import { Nobody, whyNobody } from "./nobody.ts";
 import { type Place, rank } from "./ranking.ts";
 import type { KnownOrder, Order, View } from "./view.ts";
 import { askingWait, outageWait, outerWait, ownWait, stopOf, type Wait, waveWait } from "./wait.ts";
@@ -74,7 +75,10 @@ export const RolloutStatus = z.object({
   release: z.string(),
   operators: z.array(z.string()).describe("names of who signed it"),
   auto: AutoTerms.exactOptional().describe("no operator ordered it: the publisher's policy for homes that have none"),
-  state: z.enum(["running", "paused", "finished", "aborted"]),
+  state: z
+    .enum(["running", "paused", "finished", "nobody", "aborted"])
+    .describe("nobody: it has ended without anybody who takes part"),
+  nobody: Nobody.exactOptional().describe("why nobody takes part, by how many devices; absent if somebody does"),
   waves: z.array(z.union([z.literal("canary"), z.int()])),
   wave: z.int().describe("index of the wave that is under way; the number of waves once all have ended"),
   updated: z.int(),
@@ -106,7 +110,9 @@ export function statusOf(view: View, nowMs: number): RolloutStatus | undefined {
   const stop = isAborted ? undefined : stopOf(view, known, ranking, nowMs);
   // A failure after the end stops whoever comes later.
   const hasEnded = progress.isFinished && stop?.on !== "failures";
-  const state = isAborted ? "aborted" : hasEnded ? "finished" : stop ? "paused" : "running";
+  const nobody = isAborted ? undefined : whyNobody(view.members.values(), order, ranking);
+  const ended = nobody ? "nobody" : "finished";
+  const state = isAborted ? "aborted" : hasEnded ? ended : stop ? "paused" : "running";
   const next = ranking.places.find(
     ({ standing, wave }) => standing.kind === "waiting" && wave !== undefined && wave <= progress.wave,
   );
@@ -122,6 +128,7 @@ export function statusOf(view: View, nowMs: number): RolloutStatus | undefined {
     ...(order.auto && { auto: termsOf(order, order.auto) }),
     ...{ waves: [...order.waves], wave: progress.wave },
     ...{ updated: isUnder("updated").length, failed: isUnder("failed").length, total: ranking.places.length },
+    ...(nobody && { nobody }),
     ...(whole && { waits: shapeOf(whole, toEpoch) }),
     ...(next && state === "running" && { next: next.id }),
     ...(order.window !== undefined && {

@@ -1,5 +1,7 @@
 // `rollout start --release <version>`: lets the neighborhood take a release, a wave after the other.
 import { randomBytes } from "node:crypto";
+import { nobodyText } from "../../../dashboard/rollout-words.ts";
+import { nobodyFor } from "../../../ota/rollout/nobody.ts";
 import { signatureOf } from "../../../provisioning/trust/order.ts";
 import { type Rollout, signRollout } from "../../../provisioning/trust/rollout.ts";
 import { systemClock } from "../../../system/clock.ts";
@@ -42,8 +44,11 @@ Each device finds its own wave, asks the others before it restarts, and says how
     ...ownerOptions,
   },
   run: ({ values }, context) =>
-    operate(values, context, async ({ owned, orders, rollout: standing, operator, hand }) => {
+    operate(values, context, async ({ owned, members, orders, rollout: standing, operator, hand }) => {
       const terms = readTerms(rolloutStart, values);
+      const { print, note } = context;
+      const nobody = nobodyFor(members, terms);
+      if (nobody) note(`${nobodyText(nobody)}; whoever joins later may`);
       const by = await operator();
       const issuedAt = systemClock.now();
       const rollout: Rollout = {
@@ -52,7 +57,6 @@ Each device finds its own wave, asks the others before it restarts, and says how
         ...{ state: "running", promoted: 0, ...terms },
       };
       await hand(await signRollout(rollout, by.key));
-      const { print, note } = context;
       if (values["json"]) print(JSON.stringify({ rollout: rollout.rollout, ...terms }));
       else print(`rollout ${shortId(rollout)} of ${terms.release} has started: ${describeTerms(terms)}`);
       const others = openRollouts(orders.rollouts, standing).map((one) => one.rollout);

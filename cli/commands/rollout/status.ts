@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Status } from "../../../agent/api/schema.ts";
 import { headline, hoursText, memberText, namesFrom, nextSteps, waveName } from "../../../dashboard/rollout-words.ts";
+import { allHaveIt } from "../../../ota/rollout/nobody.ts";
 import { RolloutStatus } from "../../../ota/rollout/report.ts";
 import { sleep } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
@@ -25,7 +26,8 @@ export const rolloutStatus: Command = {
   example: "hamlet rollout status --watch",
   details: `
 Any member tells; one on the link tells its owner and operators, with --neighborhood <folder>. With --watch it follows the rollout until it ends, also while the device that it asks
-restarts: exit code 0 if all devices have the release, 4 if the rollout has stopped because devices failed, 1 if it was aborted.`,
+restarts: exit code 0 if all devices have the release, 4 if the rollout has stopped because devices failed, 1 if it was aborted or nobody
+takes part.`,
   options: {
     ...ownedDeviceOptions,
     watch: { type: "boolean", short: "w", describe: "follow the rollout until it ends" },
@@ -138,6 +140,7 @@ async function follow(
     if (what !== shown) print(text, ...(isJson ? [] : [""]));
     shown = what;
     if (rollout.state === "finished") return 0;
+    if (rollout.state === "nobody") return allHaveIt(rollout.nobody ?? []) ? 0 : 1;
     if (rollout.state === "aborted") return 1;
     if (rollout.state === "paused" && rollout.waits?.on === "failures") return 4;
   }

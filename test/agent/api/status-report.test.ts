@@ -1,6 +1,9 @@
 import { expect, test } from "vitest";
 import { memberStatuses, peersOf } from "../../../agent/api/status-report.ts";
 import type { Member } from "../../../agent/membership/state.ts";
+import { makeStreet, makeToken } from "../../street.ts";
+
+const { jws: token } = await makeToken(makeStreet(), { tags: ["roof"] });
 
 const [attic, cellar, kitchen] = ["a", "c", "k"].map((letter) => letter.repeat(26)) as [string, string, string];
 const member = (id: string, name: string) =>
@@ -9,7 +12,7 @@ const member = (id: string, name: string) =>
     address: `fd12::${name.length}`,
     wireguardKey: id,
     tokenId: "t1",
-    record: { id, board: "nuc", release: "1", admissions: [] },
+    record: { id, board: "nuc", release: "1", admissions: [], token },
   }) as unknown as Member;
 const path = (endpoint: string) => ({
   inUse: { endpoint, since: 0 },
@@ -34,7 +37,13 @@ test("a device reports each other member: kind of path, age of the handshake, ro
 });
 
 test("a status holds this device's own peers and those that living members report", () => {
-  const identity = { id: attic, name: "attic", address: "fd12::a", token: { id: "t1" }, admissions: [] };
+  const identity = {
+    id: attic,
+    name: "attic",
+    address: "fd12::a",
+    token: { id: "t1", tags: ["cellar"] },
+    admissions: [],
+  };
   const config = { board: "nuc", release: "1" };
   const said = new Map([cellar, kitchen].map((id) => [id, [{ id: attic, handshakeAgeS: 9 }]]));
   const updating = new Map([[kitchen, 99_000]]);
@@ -44,5 +53,6 @@ test("a status holds this device's own peers and those that living members repor
     ["cellar", said.get(cellar)],
     ["kitchen", undefined],
   ]);
+  expect(statuses.map(({ tags }) => tags)).toEqual([["cellar"], ["roof"], ["roof"]]);
   expect(statuses.map(({ updatingUntil }) => updatingUntil)).toEqual([undefined, undefined, 99_000]);
 });

@@ -154,6 +154,10 @@ test("the message about updates tells how the rollout stands, for the device and
   });
   const [, announced = ""] = announcements(self).find(([topic]) => topic.includes("/update/"))!;
   expect(JSON.parse(announced).value_template).toContain("rollout.updated ~ ' of ' ~ rollout.total");
+  const nobody = [{ why: "unfit" as const, count: 3 }];
+  const without = updateOf(reportOf({}), rolloutOf({ ...status, state: "nobody", nobody, total: 0 }, self.id));
+  expect(topics.update.payload.parse(without).rollout).toMatchObject({ state: "nobody", nobody });
+  expect(JSON.parse(announced).value_template).toContain("Nobody here takes part in the rollout of ");
   const publisher = "5f".repeat(16);
   const auto = { publisher, waves: [100], soakSeconds: 0, successPercent: 95, hasZone: false };
   const byItself = updateOf(reportOf({}), rolloutOf({ ...status, operators: [], auto }, self.id));

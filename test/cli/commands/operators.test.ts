@@ -60,6 +60,7 @@ let cellarState: "alive" | "dead";
 let belongsTo: string;
 let life: { rename(): Promise<void>; leave(): Promise<void>; order: TakeOrders };
 let underWay: Status["rollout"];
+let members: (all: Status["members"]) => Status["members"];
 /** What happens after the device was asked, and before it is handed an order. */
 let meanwhile: () => Promise<unknown> = async () => {};
 
@@ -96,12 +97,13 @@ beforeEach(async () => {
   meanwhile = async () => {};
   cellarState = "alive";
   underWay = undefined;
+  members = (all) => all;
   const source = makeStatusSource();
   const { status } = source;
   source.status = async () => {
     const shown = await status();
     const member = { ...shown.members[1]!, id: cellar.id, name: "cellar", state: cellarState };
-    const seen = { members: [shown.members[0]!, member], orders: ordersStatusOf(orders) };
+    const seen = { members: members([shown.members[0]!, member]), orders: ordersStatusOf(orders) };
     const rollout = underWay && { rollout: underWay };
     return { ...shown, ...seen, ...rollout, neighborhood: { id: belongsTo, name: "Elm Street" } };
   };
@@ -161,6 +163,16 @@ test("rollout start says the terms that are signed, and the device has them", as
   ]);
   expect(await start("--soak", "2h")).toContain("; soak 2 h; ");
   expect(await start()).toMatch(/it waits until those before it are done or aborted: 1\.4\.0 \([\w-]{8}\), 1\.4\.0/);
+});
+
+test("rollout start warns before it signs if nobody would take part", async () => {
+  members = (all) => all.map((member) => ({ ...member, release: "1.3.0", tags: ["cellar"] }));
+  expect(await start("--tag", "home")).toMatch(
+    /^nobody here takes part: 2 lack the tag; whoever joins later may\nroll/,
+  );
+  expect(await start("--tag", "cellar")).toMatch(/^rollout/);
+  members = (all) => all.map((member) => ({ ...member, release: "1.4.0" }));
+  expect(await start()).toMatch(/^nobody here takes part: 2 have it or a newer one; /);
 });
 
 test("rollout start takes no term that no device would follow", async () => {

@@ -38,6 +38,18 @@ test("it says how far the rollout is and on what each device waits, by name", ()
   ]);
 });
 
+test("one in which nobody takes part says why, by how many devices, and what to do", () => {
+  const { waits: _, ...rest } = running;
+  const nobody = [
+    { why: "untagged" as const, count: 2 },
+    { why: "newer" as const, count: 1 },
+  ];
+  expect(rolloutText({ ...rest, state: "nobody", nobody, total: 0, updated: 0, members: [] }, members, now)).toEqual([
+    "1.4.0 has ended; nobody here takes part: 2 lack the tag, 1 has it or a newer one",
+    "to reach others: hamlet rollout start --release <version>, with another --tag or none",
+  ]);
+});
+
 const since = now - 60_000;
 test.each<[WaitShape, string]>([
   [{ on: "operator", operators: ["owner"], since }, "paused by owner"],
@@ -158,9 +170,12 @@ test("unless a device was named, watching goes on with another one while the fir
   expect([attic.isClosed, cellar.isClosed]).toEqual([true, true]);
 });
 
-test("watching ends with 4 when devices failed, with 1 when the rollout was aborted, and goes on while an operator pauses it", async () => {
+test("watching ends with 4 when devices failed, with 1 when the rollout was aborted or nobody fits, and goes on while an operator pauses it", async () => {
   const failed: RolloutStatus = { ...running, state: "paused", waits: { on: "failures", devices: ["a"], since } };
   expect(await follow(running, failed).done).toBe(4);
+  const nobody: RolloutStatus = { ...running, state: "nobody", nobody: [{ why: "unfit", count: 3 }] };
+  expect(await follow(running, nobody).done).toBe(1);
+  expect(await follow({ ...nobody, nobody: [{ why: "newer", count: 3 }] }).done).toBe(0);
   const paused: RolloutStatus = { ...running, state: "paused", waits: { on: "operator", operators: ["owner"], since } };
   expect(await follow(paused, { ...running, state: "aborted" }).done).toBe(1);
 });
