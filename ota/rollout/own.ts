@@ -13,8 +13,8 @@ type Away = Extract<Own, { step: "away" }>;
 
 /** An updater that has not been at the restart for this time has not taken it, or has given it up. */
 const takenMs = 2 * 60_000;
-/** One that says nothing may still restart. Nobody waits for anything longer than a day. */
-const silentMs = dayMs;
+/** One that says nothing, or is busy with something else, may still restart. Nobody waits for anything longer than a day. */
+const longestMs = dayMs;
 const unfitCodes = new Set(["update.tooOld", "update.notNewer"]);
 
 export function endOwn(view: View, nowMs: number): Step {
@@ -39,15 +39,28 @@ function endAway(view: View, own: Away, nowMs: number): Step {
     }
   }
   // The restart may fail, or power before the trial is armed: then no end is told of, and the updater no longer is at it.
-  if (isAtIt(updater, own.release)) return [{ ...view, own: { ...own, sinceMs: nowMs } }, []];
+  const isOver = nowMs >= endsAtMs(view, own);
+  if (!isOver && isAtIt(updater, own.release)) return [{ ...view, own: { ...own, sinceMs: nowMs } }, []];
   if (nowMs < givenUpAtMs(view, own)) return [view, []];
-  const check = updater.phase === "refusing" ? updater.code : updater.phase === "silent" ? noUpdater : undefined;
-  return report(view, own, nowMs, "stayed", check);
+  return report(view, own, nowMs, "stayed", givenUpBecause(updater, own.release));
 }
 
-/** When the restart counts as given up, unless the updater is at it again. */
-export const givenUpAtMs = ({ updater }: Pick<View, "updater">, { sinceMs }: Away): number =>
-  sinceMs + (updater.phase === "silent" ? silentMs : takenMs);
+/** When the restart counts as given up, unless the updater is at it again meanwhile. */
+export const givenUpAtMs = (view: View, own: Away): number =>
+  Math.min(own.sinceMs + (view.updater.phase === "silent" ? longestMs : takenMs), endsAtMs(view, own));
+
+/** Whatever the updater says by then. A device that has just started may be in its trial, and has the time anew. */
+function endsAtMs({ results, self, listenUntilMs }: View, { rollout, sinceMs }: Away): number {
+  const word = results.get(self);
+  const beganMs = word?.rollout === rollout && word.outcome === "began" ? word.heardAtMs : sinceMs;
+  return Math.max(beganMs, listenUntilMs) + longestMs;
+}
+
+function givenUpBecause(updater: View["updater"], release: string): string | undefined {
+  if (updater.phase === "refusing") return updater.code;
+  if (updater.phase === "silent") return noUpdater;
+  return isAtIt(updater, release) ? "update.busy" : undefined;
+}
 
 /** It has not asked for the restart, and comes to its turn again. */
 export const giveUp = (view: View, nowMs: number): Step =>

@@ -7,7 +7,7 @@ import { blocks, dayMs, maxDelayMs, type Place, type Ranking, rank, silentAt } f
 import { hearRoots } from "./roots.ts";
 import { troubleAfter, troubleDueAtMs } from "./trouble.ts";
 import type { Effect, Event, HeardNumber, KnownOrder, Member, Order, Progress, View } from "./view.ts";
-import { outerWait, ownWait, stopOf, waveWait } from "./wait.ts";
+import { outerWait, ownWait, stopOf, type Wait, waveWait } from "./wait.ts";
 import { hearWord, isStuck, say } from "./words.ts";
 
 export type Step = [View, Effect[]];
@@ -34,8 +34,17 @@ export function step(view: View, event: Event, nowMs: number): Step {
 function remember(view: View, nowMs: number): View {
   const wait = ownWait(view, nowMs)?.on;
   const on = wait === "bytes" || wait === "window" ? wait : undefined;
-  if (view.waiting?.on === on) return view;
-  return { ...view, waiting: on && { on, sinceMs: nowMs } };
+  const turnSinceMs = turnSince(view, wait, nowMs);
+  const isSame = view.waiting?.on === on && view.turnSinceMs === turnSinceMs;
+  return isSame
+    ? view
+    : { ...view, turnSinceMs, waiting: view.waiting?.on === on ? view.waiting : on && { on, sinceMs: nowMs } };
+}
+
+/** Others that come and go, and askings that are denied, do not begin it anew; whoever restarts meanwhile does. */
+function turnSince({ turnSinceMs }: View, wait: Wait["on"] | undefined, nowMs: number): number | undefined {
+  if (wait === "turn") return turnSinceMs ?? nowMs;
+  return wait === undefined || wait === "lease" || wait === "absence" ? turnSinceMs : undefined;
 }
 
 /** When a tick changes something; undefined if only news can. */

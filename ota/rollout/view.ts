@@ -198,6 +198,8 @@ export type View = {
   /** When this device last counted how long others are away, and saw a member come, go or report. */
   readonly countedAtMs?: number | undefined;
   readonly movedAtMs: number;
+  /** Since when this device lets others go first, whoever comes, goes or speaks meanwhile. */
+  readonly turnSinceMs?: number | undefined;
   readonly preparedAtMs?: number | undefined;
   /** When this device last told the others what keeps it. */
   readonly toldAtMs?: number | undefined;

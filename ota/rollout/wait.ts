@@ -44,6 +44,8 @@ export type Wait = Times &
 
 /** A device whose turn it is may need a moment before it asks for the lease; then the next one may. */
 const patienceMs = 20_000;
+/** However often one of them goes and comes back, which gives it its moment again. */
+const mostPatienceMs = 2 * patienceMs;
 /** A denial of long ago was another wait. */
 const freshMs = 60_000;
 
@@ -258,11 +260,13 @@ function turnWait(view: View, { order }: KnownOrder, { places }: Ranking, nowMs:
   const before = places.slice(0, at).filter((place) => open(place) && (place.wave ?? Number.POSITIVE_INFINITY) <= wave);
   const [first] = before;
   if (!first) return undefined;
+  const { movedAtMs, turnSinceMs: sinceMs = movedAtMs } = view;
   const weight = weightOf(places[at]!.member.duties);
   const lighter = before.find(({ member }) => weightOf(member.duties) < weight);
-  if (lighter) return { on: "turn", device: lighter.id, sinceMs: view.movedAtMs };
-  const untilMs = view.movedAtMs + before.length * patienceMs;
-  return nowMs < untilMs ? { on: "turn", device: first.id, sinceMs: view.movedAtMs, untilMs } : undefined;
+  if (lighter) return { on: "turn", device: lighter.id, sinceMs };
+  const { length } = before;
+  const untilMs = Math.min(movedAtMs + length * patienceMs, sinceMs + length * mostPatienceMs);
+  return nowMs < untilMs ? { on: "turn", device: first.id, sinceMs, untilMs } : undefined;
 }
 
 /** It asks once more, and still waits for what was in the way the last time. */
