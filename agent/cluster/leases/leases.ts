@@ -8,7 +8,7 @@ import type { Log } from "../../../system/log.ts";
 import { makeQueue } from "../../../system/queue.ts";
 import type { State as Liveness } from "../news.ts";
 import { holderIn } from "./holders.ts";
-import { decodeLeaseMessage, encodeLeaseMessage } from "./messages.ts";
+import { decodeLeaseMessage, encodeLeaseMessage, type LeaseMessage } from "./messages.ts";
 import { type Denial, type Effect, type Event, keptOf } from "./state.ts";
 import { begin, step } from "./step.ts";
 import type { LeaseStore } from "./store.ts";
@@ -70,8 +70,10 @@ export type LeaseOffice = Leases & {
 
 const mostWaiting = 32; // of one member
 const longestSleepMs = 60_000;
-/** What one member may make this one write: a lease costs two saves, and 5 MB a day are allowed in all. */
+/** What one member may make this one write: 5 MB a day are allowed in all. */
 const saves = { perSecond: 1 / 120, burst: 40 };
+/** The end of a lease is paid for with its grant: if it were refused, nobody else could have the lease until it ends by itself. */
+const savesOf = (type: LeaseMessage["type"]): number => (type === "ask" ? 2 : type === "free" ? 0 : 1);
 
 type Asking = { settle(outcome: Granted | Denied): void; onLost(): void };
 
@@ -92,11 +94,16 @@ export async function startLeases(o: LeasesOptions): Promise<LeaseOffice> {
     if (isStopped) return;
     const [next, effects] = step(view, event, now());
     const save = effects.find((effect) => effect.kind === "save");
-    if (save && event.kind === "heard" && !mayMakeSave.admits({ key: event.from, network: "local" }, now())) return;
+    if (save && event.kind === "heard" && !mayCost(event.from, savesOf(event.message.type))) return;
     view = next;
     const isWritten = save || isOwing ? await write() : true;
     for (const effect of effects) perform(effect, isWritten);
     wake();
+  }
+
+  function mayCost(from: string, count: number): boolean {
+    const source = { key: from, network: "local" } as const;
+    return Array.from({ length: count }).every(() => mayMakeSave.admits(source, now()));
   }
 
   /** Whether what this voter has promised is on disk: else it says nothing. */

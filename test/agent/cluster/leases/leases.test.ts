@@ -127,3 +127,19 @@ test("a voter that can not save its word does not give it", async () => {
   for (const index of [1, 2]) home.room(index).disk.isFull = false;
   await take(home, 0);
 });
+
+test("a member that asks all the time costs a voter few writes, and what it gives back is always taken", async () => {
+  await using home = await settled(3);
+  const [own, ...others] = home.rooms;
+  for (const { disk } of others) disk.saves = 0;
+  const startedMs = performance.now();
+  for (let times = 0; times < 60; times++) {
+    const outcome = await ask(home, 0);
+    await (outcome.kind === "granted" ? outcome.release() : own!.office.giveBack());
+    await home.run(10_000);
+    for (const { disk } of others) expect(disk.kept?.grants, `time ${times}`).toEqual([]);
+  }
+  const most = 40 + (performance.now() - startedMs) / 120_000;
+  for (const { disk } of others) expect(disk.saves).toBeLessThanOrEqual(most + 1);
+  await take(home, 1);
+});
