@@ -150,11 +150,11 @@ export class Town {
     return claim;
   }
 
-  release(index: number): void {
+  /** Once it has said how its update went, whatever it has by then: a lease from before a restart may not have been granted again. */
+  giveBack(index: number): void {
     const { lease } = this.bodies[index]!;
-    if (!lease) return;
-    lease.isReleased = true;
-    this.dispatch(index, { kind: "release", claim: lease.claim });
+    if (lease) lease.isReleased = true;
+    this.dispatch(index, { kind: "giveBack" });
   }
 
   /** Whether this member may act under a lease now, whatever it does: also one that is down is away under it. */

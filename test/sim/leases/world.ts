@@ -48,10 +48,10 @@ export function runLeases({ seed, fault }: LeaseWorldOptions): LeaseOutcome {
     if (fate < 0.5)
       town.at(
         town.now + chance(1_000, 5 * minute),
-        is(() => town.release(member)),
+        is(() => town.giveBack(member)),
       );
     else if (fate < 0.8) {
-      // It restarts under the lease, comes back, and asks for it again until it has it.
+      // It restarts under the lease, comes back, and asks for it again until it has it, or until it has said how it went.
       town.at(
         town.now + chance(1_000, minute),
         is(() => town.kill(member)),
@@ -59,7 +59,12 @@ export function runLeases({ seed, fault }: LeaseWorldOptions): LeaseOutcome {
       town.at(town.now + chance(2 * minute, 10 * minute), () => {
         if (isOver || town.bodies[member]!.isUp) return;
         town.restart(member);
-        resume(member, town.bodies[member]!.life);
+        const back = town.bodies[member]!.life;
+        resume(member, back);
+        if (fate < 0.6)
+          town.at(town.now + chance(1_000, minute), () => {
+            if (!isOver && town.bodies[member]!.life === back) town.giveBack(member);
+          });
       });
     } else if (fate < 0.9)
       town.at(
@@ -75,7 +80,7 @@ export function runLeases({ seed, fault }: LeaseWorldOptions): LeaseOutcome {
 
   const resume = (member: number, life: number): void => {
     const { isUp, life: now, view } = town.bodies[member]!;
-    if (isOver || !isUp || now !== life || view.claim?.untilMs !== undefined) return;
+    if (isOver || !isUp || now !== life || view.isDone || view.claim?.untilMs !== undefined) return;
     if (!view.claim) town.ask(member);
     town.at(town.now + 5_000, () => resume(member, life));
   };
@@ -174,7 +179,7 @@ function dieHolding(town: Town, report: (text: string) => void): number | undefi
     }, mostMs);
   };
   town.run(1.5 * leaseMs);
-  for (const member of town.bodies.keys()) if (town.holds(member)) town.release(member);
+  for (const member of town.bodies.keys()) if (town.holds(member)) town.giveBack(member);
   got.clear();
   const all = [...town.bodies.keys()];
   if (keepAsking(all, 10 * minute) === undefined) {
