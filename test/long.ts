@@ -11,6 +11,7 @@ import { isWhole } from "../image/lab/supervisor/whole.ts";
 import { proveClosed } from "./boot/closed.ts";
 import { testImage } from "./boot/image.ts";
 import { bootLab, deviceOf } from "./boot/lab.ts";
+import { proveAdoption, proveCopy, proveRevocation } from "./boot/member-cases.ts";
 import { proveColdBoot } from "./boot/power/cold-boot.ts";
 import { proveStates } from "./boot/power/proof.ts";
 import { openRecording, type Recording } from "./boot/power/recording.ts";
@@ -112,6 +113,9 @@ const cases: Case[] = [
   ...seeds.map((seed) => ({ name: "ota/kill", seed, run: () => killFor(seed, 180_000) })),
   ...(process.env["HAMLET_NIXPKGS"] ? [{ name: "nixos/boot", seed: 0, run: proveNixos }] : []),
   { name: "boot/woken", seed: 0, run: proveWoken },
+  { name: "members/adopt", seed: 0, run: proveAdoption },
+  { name: "members/revoke", seed: 0, run: proveRevocation },
+  { name: "members/copy", seed: 0, run: proveCopy },
   { name: "boot/reset", seed: 0, run: proveReset },
   { name: "boot/settled", seed: 0, run: proveSettled },
   { name: "boot/rescue-unverified", seed: 0, run: proveUnverified },

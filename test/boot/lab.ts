@@ -1,4 +1,5 @@
 // A lab for tests: it has its own state folder, ends with the test, and offers access to the devices as functions.
+import assert from "node:assert/strict";
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -81,6 +82,19 @@ export async function bootLab({
       await rm(state, { recursive: true, force: true });
     },
   };
+}
+
+/** Runs this project's command, which must end well. */
+export async function well(lab: TestLab, ...argv: string[]): Promise<void> {
+  const { code, stdout, stderr } = await lab.hamlet(...argv);
+  assert.equal(code, 0, `hamlet ${argv.join(" ")}: ${stdout}${stderr}`);
+}
+
+/** Runs a script in a device, which must end well; returns what it prints. */
+export async function shell(lab: TestLab, name: string, script: string): Promise<string> {
+  const { code, stdout, stderr } = await lab.on(name, "sh", "-c", script);
+  assert.equal(code, 0, stderr);
+  return stdout;
 }
 
 export async function runHamlet(argv: string[], env: Record<string, string>): Promise<Ended> {

@@ -7,7 +7,7 @@ import { labNeighborhoodIn } from "../../image/lab/supervisor/neighborhood.ts";
 import { encodeProvisionFile } from "../../provisioning/file/provision-file.ts";
 import { eventually } from "../eventually.ts";
 import { testImage } from "./image.ts";
-import { bootLab, deviceOf, runHamlet, type TestLab } from "./lab.ts";
+import { bootLab, deviceOf, runHamlet, shell } from "./lab.ts";
 import { joinPeer, tokenOf } from "./peer.ts";
 
 const patient = { within: 300_000, every: 1_000 };
@@ -24,11 +24,11 @@ export async function proveReset(): Promise<string> {
 
   // Provisioned by a release that kept no owner for root.
   const owner = "/var/lib/hamlet/root/neighborhood.json";
-  await onAttic(lab, `mv ${owner} ${owner}.away`);
+  await shell(lab, "attic", `mv ${owner} ${owner}.away`);
   const unknown = await asOwner("reset", "--yes");
   assert.equal(unknown.code, 3, unknown.stderr);
   assert.match(unknown.stderr, /reset\.ownerUnknown/);
-  await onAttic(lab, `mv ${owner}.away ${owner}`);
+  await shell(lab, "attic", `mv ${owner}.away ${owner}`);
   assert.equal((await lab.statusOf("attic")).phase, "member");
 
   const startedAt = performance.now();
@@ -43,24 +43,18 @@ export async function proveReset(): Promise<string> {
     const { phase, neighborhood, self } = await lab.statusOf("attic");
     assert.deepEqual([phase, neighborhood, self.id === id], ["unprovisioned", undefined, false]);
   }, patient);
-  const left = await onAttic(lab, "cd /var/lib/hamlet && find root agent -type f");
+  const left = await shell(lab, "attic", "cd /var/lib/hamlet && find root agent -type f");
   assert.deepEqual(left.trim().split("\n"), ["agent/board.json"]);
   const unprovisioned = seconds();
 
   const card = gzipSync(encodeProvisionFile({ ...(await tokenOf(lab)), name: "attic" })).toString("base64");
-  await onAttic(lab, `echo ${card} | base64 -d | gzip -d >/efi/hamlet/provision.json && sync`);
+  await shell(lab, "attic", `echo ${card} | base64 -d | gzip -d >/efi/hamlet/provision.json && sync`);
   // Later, so that the answer of this command is not cut off by what it does.
-  await onAttic(lab, "systemd-run --quiet --on-active=2s systemctl reboot");
+  await shell(lab, "attic", "systemd-run --quiet --on-active=2s systemctl reboot");
   await eventually(async () => {
     const { phase, self, members } = await lab.statusOf("attic");
     assert.deepEqual([phase, self.name, self.id === id], ["member", "attic", false]);
     assert.ok(members.some(({ name, state }) => name === "cellar" && state === "alive"));
   }, patient);
   return `the owner was told after ${told} s; without identity after ${unprovisioned} s, a new member after ${seconds()} s`;
-}
-
-async function onAttic(lab: TestLab, script: string): Promise<string> {
-  const { code, stdout, stderr } = await lab.on("attic", "sh", "-c", script);
-  assert.equal(code, 0, stderr);
-  return stdout;
 }

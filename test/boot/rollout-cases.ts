@@ -7,7 +7,7 @@ import { RolloutStatus } from "../../ota/rollout/report.ts";
 import { every } from "../../system/clock.ts";
 import { eventually } from "../eventually.ts";
 import { testImage } from "./image.ts";
-import { bootLab, deviceOf, type TestLab } from "./lab.ts";
+import { bootLab, deviceOf, type TestLab, well } from "./lab.ts";
 import { type Releases, testReleases } from "./releases.ts";
 
 type Home = { lab: TestLab; releases: Releases };
@@ -96,12 +96,6 @@ async function withThree(use: (home: Home) => Promise<void>): Promise<void> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** Runs this project's command, which must end well. */
-async function well(lab: TestLab, ...argv: string[]): Promise<void> {
-  const { code, stdout, stderr } = await lab.hamlet(...argv);
-  assert.equal(code, 0, `hamlet ${argv.join(" ")}: ${stdout}${stderr}`);
 }
 
 const start = (lab: TestLab, release: string) =>

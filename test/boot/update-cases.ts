@@ -10,7 +10,7 @@ import { run } from "../../system/command.ts";
 import { draw } from "../../system/random.ts";
 import { eventually } from "../eventually.ts";
 import { testImage } from "./image.ts";
-import { bootLab, deviceOf, type TestLab } from "./lab.ts";
+import { bootLab, deviceOf, shell, type TestLab } from "./lab.ts";
 import { joinPeer } from "./peer.ts";
 import { type Releases, testReleases } from "./releases.ts";
 
@@ -78,11 +78,11 @@ export const proveInstall = (): Promise<void> =>
     const from = ["--board", "nuc", "--folder", releases.publisher.folder];
     await releases.hamlet("ota", "export", "newest", ...from, "-o", stick);
     // The data partition grows at the end of the first start.
-    await onAttic(lab, "systemctl start hamlet-grow.service");
-    await onAttic(lab, "mkdir -p /var/lib/hamlet/stick && mount --bind /var/lib/hamlet/stick /mnt");
+    await shell(lab, "attic", "systemctl start hamlet-grow.service");
+    await shell(lab, "attic", "mkdir -p /var/lib/hamlet/stick && mount --bind /var/lib/hamlet/stick /mnt");
     await sendFolder(lab, releases.publisher, stick, "/mnt");
     await lab.partition("attic");
-    await onAttic(lab, "date --utc --set 1970-01-02");
+    await shell(lab, "attic", "date --utc --set 1970-01-02");
     const { code, stdout, stderr } = await update(lab, "install", "/mnt", "--watch");
     assert.equal(code, 0, stdout + stderr);
     await runs(lab, next);
@@ -122,15 +122,10 @@ export const proveWebCut = (seed: number): Promise<void> =>
     await finishes(lab, id);
   });
 
-async function onAttic(lab: TestLab, script: string): Promise<void> {
-  const { code, stderr } = await lab.on("attic", "sh", "-c", script);
-  assert.equal(code, 0, stderr);
-}
-
 /** The lab's web carries it; its own port is slow. */
 async function sendFolder(lab: TestLab, { served }: { served: string }, folder: string, to: string): Promise<void> {
   const [name, tar] = ["stick.tar", "/var/lib/hamlet/stick.tar"];
   await run(["tar", "-C", folder, "-cf", join(served, name), "."], { timeoutMs: 120_000 });
   const fetching = `fetch("${webUrl}${name}").then(({ body }) => fs.promises.writeFile("${tar}", body))`;
-  await onAttic(lab, `/usr/lib/hamlet/node -e '${fetching}' && tar -C ${to} -xf ${tar} && rm ${tar}`);
+  await shell(lab, "attic", `/usr/lib/hamlet/node -e '${fetching}' && tar -C ${to} -xf ${tar} && rm ${tar}`);
 }
