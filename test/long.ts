@@ -27,6 +27,7 @@ import { proveWoken } from "./boot/woken.ts";
 import { fuzz } from "./fuzz/fuzz.ts";
 import type { Reader } from "./fuzz/reader.ts";
 import { readers } from "./fuzz/readers.ts";
+import { proveBadHome, proveGoodHome } from "./net/home-cases.ts";
 import { proveNixos } from "./nix/boot.ts";
 import { buildProgram } from "./ota/updater/process/device.ts";
 import { killUpdates } from "./ota/updater/process/kills.ts";
@@ -113,6 +114,8 @@ const cases: Case[] = [
   ...seeds.map((seed) => ({ name: "ota/kill", seed, run: () => killFor(seed, 180_000) })),
   ...(process.env["HAMLET_NIXPKGS"] ? [{ name: "nixos/boot", seed: 0, run: proveNixos }] : []),
   { name: "boot/woken", seed: 0, run: proveWoken },
+  { name: "homes/good", seed: 0, run: proveGoodHome },
+  { name: "homes/bad", seed: 0, run: proveBadHome },
   { name: "members/adopt", seed: 0, run: proveAdoption },
   { name: "members/revoke", seed: 0, run: proveRevocation },
   { name: "members/copy", seed: 0, run: proveCopy },
