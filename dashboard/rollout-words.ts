@@ -1,7 +1,7 @@
 // Says in words how a rollout stands and on what each device waits, on the page and in the terminal.
 // Pure.
 
-import { allHaveIt, type Nobody } from "../ota/rollout/nobody.ts";
+import type { Nobody } from "../ota/rollout/nobody.ts";
 import type { RolloutMember, RolloutStatus, WaitShape } from "../ota/rollout/report.ts";
 import { autoOff } from "../ota/rollout/view.ts";
 import { bytes, count, duration } from "./words.ts";
@@ -139,6 +139,9 @@ export function nextSteps(
   const another = nobody ? nobodySteps(nobody, waits) : [];
   return [...new Set([...all.flatMap((wait) => nextStep(wait, nameOf)), ...failed, ...unfit, ...another])];
 }
+
+/** Nothing is left to be done: all have the release, or a newer one. */
+export const allHaveIt = (nobody: Nobody): boolean => nobody.every(({ why }) => why === "newer");
 
 function nobodySteps(nobody: Nobody, waits: WaitShape | undefined): string[] {
   const has = (wanted: Nobody[number]["why"]) => nobody.some(({ why }) => why === wanted);

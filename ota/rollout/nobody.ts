@@ -55,6 +55,3 @@ function withoutPlace(
 function counted<One>(all: readonly One[], whyOf: (one: One) => Why): Nobody {
   return [...Map.groupBy(all, whyOf)].map(([why, those]) => ({ why, count: those.length }));
 }
-
-/** Nothing is left to be done: all have the release, or a newer one. */
-export const allHaveIt = (nobody: Nobody): boolean => nobody.every(({ why }) => why === "newer");

@@ -1,8 +1,15 @@
 // `rollout status [--watch]`: how far a rollout is, and on what each device waits.
 import { z } from "zod";
 import type { Status } from "../../../agent/api/schema.ts";
-import { headline, hoursText, memberText, namesFrom, nextSteps, waveName } from "../../../dashboard/rollout-words.ts";
-import { allHaveIt } from "../../../ota/rollout/nobody.ts";
+import {
+  allHaveIt,
+  headline,
+  hoursText,
+  memberText,
+  namesFrom,
+  nextSteps,
+  waveName,
+} from "../../../dashboard/rollout-words.ts";
 import { RolloutStatus } from "../../../ota/rollout/report.ts";
 import { sleep } from "../../../system/clock.ts";
 import { HamletError } from "../../../system/error.ts";
