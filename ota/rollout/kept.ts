@@ -7,6 +7,7 @@ import { emptyView, type HeardNumber, type HeardResult, type Own, type View } fr
 const Id = z.string().max(64);
 const Version = z.string().min(1).max(64);
 const AgoMs = z.number().min(0);
+const Tries = z.object({ number: z.int().min(0), count: z.int().min(0) });
 const KeptResult = z.object({
   device: Id,
   said: z.int().min(1),
@@ -17,7 +18,12 @@ const KeptResult = z.object({
   check: z.string().max(64).exactOptional(),
   trialSeconds: z.int().min(0).exactOptional(),
   rootHash: z.string().max(64).exactOptional(),
-  tries: z.object({ number: z.int().min(0), count: z.int().min(0) }).exactOptional(),
+  tries: Tries.exactOptional(),
+  elsewhere: z
+    .array(Tries.extend({ rollout: Id }))
+    .max(16)
+    .exactOptional()
+    .describe("tries in other rollouts"),
   agoMs: AgoMs,
 });
 const KeptAway = z.object({
@@ -84,12 +90,13 @@ export function keptOf({ own, progress, results, holds, roots }: View, nowMs: nu
         ...(heard && { heard: keptNumber(heard) }),
       }),
     ),
-    results: [...results.values()].map(({ heardAtMs, check, trialSeconds, rootHash, tries, ...result }) => ({
+    results: [...results.values()].map(({ heardAtMs, check, trialSeconds, rootHash, tries, elsewhere, ...result }) => ({
       ...{ ...result, agoMs: ago(heardAtMs) },
       ...(check !== undefined && { check }),
       ...(trialSeconds !== undefined && { trialSeconds }),
       ...(rootHash !== undefined && { rootHash }),
       ...(tries && { tries }),
+      ...(elsewhere && { elsewhere: [...elsewhere] }),
     })),
     holds: holds.map(({ device, untilWallMs, lastsMs, heardAtMs }) => ({
       ...{ device, untilWallMs, lastsMs, agoMs: ago(heardAtMs) },

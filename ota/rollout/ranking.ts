@@ -169,14 +169,14 @@ function standingOf(
       }
       if (!isOlder) return { kind: "updated", sinceMs: result.heardAtMs };
       // It says that it runs the release, and its record that it does not.
-      const sinceMs = result.heardAtMs + (hasTriedEnough(result, order.number) ? 0 : contradictionMs);
+      const sinceMs = result.heardAtMs + (hasTriedEnough(result, order) ? 0 : contradictionMs);
       // Whoever is away may have no way to bring its record, but nobody waits for it for ever.
       const isLate = nowMs >= sinceMs && !blocks(member, nowMs);
       if (!isLate) return { kind: "updating", sinceMs: result.heardAtMs, untilMs: Math.max(sinceMs, nowMs) };
       return { kind: "failed", sinceMs, order: result.order, check: "rollout.contradiction", isSaid: false };
     }
     case "began": {
-      const isOneTooMany = hasTriedEnough(result, order.number);
+      const isOneTooMany = hasTriedEnough(result, order);
       const untilMs = result.heardAtMs + (isOneTooMany ? 0 : (result.trialSeconds ?? 0) * 1000 + returnMs);
       if (nowMs < untilMs) return { kind: "updating", sinceMs: result.heardAtMs, untilMs };
       return { kind: "failed", sinceMs: untilMs, order: result.order, check: "rollout.notBack", isSaid: false };
@@ -198,8 +198,8 @@ function standingOf(
   if (!isOlder || (order.tag !== undefined && !member.tags.includes(order.tag))) return undefined;
   const hold = holdOf(view, member.id, nowMs);
   if (hold) return hold;
-  if (result && hasTriedEnough(result, order.number)) {
-    return { kind: "stuck", sinceMs: result.heardAtMs, check: "rollout.noRestart", isPassedOver: true };
+  if (heard && hasTriedEnough(heard, order)) {
+    return { kind: "stuck", sinceMs: heard.heardAtMs, check: "rollout.noRestart", isPassedOver: true };
   }
   const stuck = result && isStuck(result) ? stuckBy(result, isPatient, nowMs) : undefined;
   if (member.id === self) return view.trouble && stuck?.isPassedOver ? stuck : { kind: "waiting" };

@@ -80,7 +80,12 @@ export type Result = {
   /** Of the system that ran when it was said. */
   readonly rootHash?: string | undefined;
 };
-export type HeardResult = Result & { readonly heardAtMs: number; readonly tries?: Tries | undefined };
+export type HeardResult = Result & {
+  readonly heardAtMs: number;
+  readonly tries?: Tries | undefined;
+  /** In other rollouts. */
+  readonly elsewhere?: readonly (Tries & { readonly rollout: string })[] | undefined;
+};
 /** How often a device has begun without an end to it while this was the newest number here. */
 export type Tries = { readonly number: number; readonly count: number };
 

@@ -73,3 +73,20 @@ test("the device itself gives up after eight restarts that did not come, is pass
   stage.order({ number: 2 });
   expect(stage.effects.at(-1)).toEqual({ kind: "askLease" });
 });
+
+const otherRollout = "b".repeat(22);
+const restoredResults = ({ view, now }: Stage) =>
+  restored(KeptView.parse(JSON.parse(JSON.stringify(keptOf(view, now)))), second, 180, now).results;
+
+test.each<[string, (at: number) => [Result["outcome"], Partial<Result>?][]]>([
+  ["of another rollout in between", () => [["began"], ["stayed", { rollout: otherRollout }]]],
+  ["of a new rollout each time", (at) => [["began"], ["stayed", { rollout: `${at}`.padStart(22, "x") }]]],
+  ["of another release in between", () => [["began"], ["stayed", { release: "9.9.9" }]]],
+  ["of success with another release in between", () => [["began"], ["updated", { release: "9.9.9" }]]],
+  ["of success in between", () => [["began"], ["updated"]]],
+  ["that it has failed in another rollout", () => [["began"], ["failed", { rollout: otherRollout }]]],
+])("one that begins again and again, with a word %s, is waited for some hours", (_, words) => {
+  const stage = new Stage(second, ids, { number: 2, maxFailures: 1 });
+  expect(flood(stage, words)).toBeLessThan(3);
+  expect(restoredResults(stage)).toEqual(stage.view.results);
+});
