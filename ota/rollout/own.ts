@@ -3,7 +3,7 @@
 import { compareVersions } from "../../image/boot/versions.ts";
 import { currentOf } from "./course.ts";
 import { dayMs, rank } from "./ranking.ts";
-import { noUpdater, ownTrouble, troubleDueAtMs } from "./trouble.ts";
+import { busyUpdater, noUpdater, ownTrouble, troubleDueAtMs } from "./trouble.ts";
 import { autoOff, type Effect, type Order, type Outcome, type Own, type View } from "./view.ts";
 import { outerWait } from "./wait.ts";
 import { isStuck, say, type Word } from "./words.ts";
@@ -59,7 +59,7 @@ function endsAtMs({ results, self, listenUntilMs }: View, { rollout, sinceMs }: 
 function givenUpBecause(updater: View["updater"], release: string): string | undefined {
   if (updater.phase === "refusing") return updater.code;
   if (updater.phase === "silent") return noUpdater;
-  return isAtIt(updater, release) ? "update.busy" : undefined;
+  return isAtIt(updater, release) ? busyUpdater : undefined;
 }
 
 /** It has not asked for the restart, and comes to its turn again. */

@@ -13,24 +13,32 @@ const tellAgainMs = 60 * 60_000;
 
 export const noUpdater = "update.noUpdater";
 
-/** The updater's trouble after this report of it. */
+/** It has been at something for long, and nothing has come of it. */
+export const busyUpdater = "update.busy";
+/** A check on a slow line, or a chunk of the release, may take a while. */
+const stillMs = 30 * 60_000;
+
+/** The updater's trouble after this report of it. Reports come only when something has changed. */
 export function troubleAfter(before: Trouble | undefined, updater: Updater, nowMs: number): Trouble | undefined {
   switch (updater.phase) {
     case "refusing": {
-      const { code, release = before?.release } = updater;
-      const isOther = before?.release !== undefined && before.release !== release;
-      return { code, release, sinceMs: isOther ? nowMs : (before?.sinceMs ?? nowMs) };
+      const earlier = before?.code === busyUpdater ? undefined : before;
+      const { code, release = earlier?.release } = updater;
+      const isOther = earlier?.release !== undefined && earlier.release !== release;
+      return { code, release, sinceMs: isOther ? nowMs : (earlier?.sinceMs ?? nowMs) };
     }
     case "silent":
-      return { code: noUpdater, sinceMs: before?.sinceMs ?? nowMs };
+      return { code: noUpdater, sinceMs: before?.code === busyUpdater ? nowMs : (before?.sinceMs ?? nowMs) };
     case "free":
+      return before?.code === noUpdater || before?.code === busyUpdater ? undefined : before;
     case "busy":
-      return before?.code === noUpdater ? undefined : before;
-    case "none":
+      return before && before.code !== noUpdater ? before : { code: busyUpdater, sinceMs: nowMs };
     case "preparing":
-    case "ready":
     case "restarting":
     case "trying":
+      return { code: busyUpdater, sinceMs: nowMs };
+    case "none":
+    case "ready":
       return undefined;
   }
 }
@@ -39,6 +47,12 @@ const works: readonly Busy["what"][] = ["session", "install", "inhibitor"];
 /** A device says so of somebody who is at work on it. */
 const atWork = (what: Busy["what"]): string => `people.${what}`;
 export const workOf = (check: string): Busy["what"] | undefined => works.find((what) => check === atWork(what));
+
+const isAtSomething = ({ updater, trouble }: View) => trouble?.code === busyUpdater && updater.phase !== "refusing";
+
+/** Its updater is at something, and it has been the same for long. */
+export const isStill = (view: View, nowMs: number): boolean =>
+  isAtSomething(view) && nowMs >= view.trouble!.sinceMs + stillMs;
 
 /** What keeps this device alone from beginning, as a code for the others. */
 export function ownTrouble(
@@ -55,7 +69,8 @@ export function ownTrouble(
 /** When this device has to tell of what keeps it. */
 export const troubleDueAtMs = (view: View, order: Order, nowMs: number): number | undefined => {
   const trouble = ownTrouble(view, order, nowMs);
-  return trouble && Math.max(trouble.sinceMs + tellMs, (view.toldAtMs ?? Number.NEGATIVE_INFINITY) + tellAgainMs);
+  const afterMs = isAtSomething(view) ? stillMs : tellMs;
+  return trouble && Math.max(trouble.sinceMs + afterMs, (view.toldAtMs ?? Number.NEGATIVE_INFINITY) + tellAgainMs);
 };
 
 /** Until when the others wait for this device, once they know. */

@@ -13,7 +13,7 @@ import {
   type Stuck,
   weightOf,
 } from "./ranking.ts";
-import { maxBusyMs, troubleTimes, workOf } from "./trouble.ts";
+import { isStill, maxBusyMs, troubleTimes, workOf } from "./trouble.ts";
 import { type Busy, type Denial, type KnownOrder, listenMs, type View } from "./view.ts";
 import { hoursOf } from "./window.ts";
 
@@ -218,6 +218,7 @@ export function mayRestart(view: View, nowMs: number): boolean {
 function preparationWait(view: View, { order }: KnownOrder, nowMs: number): Wait | undefined {
   const { updater } = view;
   const sinceMs = sinceOf("bytes", view, nowMs);
+  if (isStill(view, nowMs)) return { on: "updater", code: view.trouble!.code, ...troubleTimes(view, order, nowMs) };
   switch (updater.phase) {
     case "ready":
       if (updater.release === order.release) return undefined;

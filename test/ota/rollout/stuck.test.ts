@@ -104,6 +104,36 @@ test.each([{ what: "session" }, { what: "install" }, { what: "inhibitor", who: "
   },
 );
 
+test.each<Updater>([
+  { phase: "busy" },
+  { phase: "preparing", release: after, doneBytes: 7, totalBytes: 9 },
+  { phase: "preparing", release: "1.0.5", doneBytes: 7, totalBytes: 9 },
+  { phase: "restarting", release: "1.0.5" },
+  { phase: "trying", release: after },
+])(
+  "an updater that is at something for ever ($phase) while its device rests: all name it, and go on after a day",
+  (updater) => {
+    const pair = new Pair({ updater });
+    expect(pair.untilNext(0.9)).toBe(Number.POSITIVE_INFINITY);
+    const on = { on: "updater", code: "update.busy" };
+    expect(pair.words).toEqual(["stayed update.busy"]);
+    expect(pair.other.status()).toMatchObject({ waits: { ...on, device: canary } });
+    expect(pair.stuck.status().members.find(({ id }) => id === canary)).toMatchObject({ waits: on });
+    expect(pair.untilNext(25)).toBeCloseTo(23.6, 0);
+    pair.meet({});
+    expect(pair.words.at(-1)).toBe("stayed undefined");
+  },
+);
+
+test("bytes that come slowly are no trouble", () => {
+  const pair = new Pair({ updater: { phase: "busy" } });
+  for (let doneBytes = 1; doneBytes < 100; doneBytes++) {
+    pair.meet({ updater: { phase: "preparing", release: after, doneBytes, totalBytes: 100 } });
+    pair.untilNext(0.25);
+  }
+  expect(pair.words).toEqual([]);
+});
+
 test("a device that says nothing at all is passed over after two quiet days, under an operator too", () => {
   const pair = new Pair({ updater: { phase: "free" } });
   expect(pair.untilNext(72)).toBeCloseTo(48, 0);
