@@ -53,6 +53,7 @@ export const KeptView = z.object({
         isFinished: z.boolean(),
         hasNobody: z.literal(true).exactOptional(),
         quietForMs: AgoMs.exactOptional(),
+        awayAgoMs: AgoMs.exactOptional(),
         pausedAt: z.int().min(0).exactOptional(),
         pausedForMs: AgoMs.exactOptional(),
         delayedMs: z.number().min(0),
@@ -81,10 +82,11 @@ export function keptOf({ own, progress, results, holds, roots }: View, nowMs: nu
   return {
     ...(away && { own: withoutTime(away) }),
     progress: [...progress].map(
-      ([rollout, { waveSinceMs, pausedAt, pausedSinceMs, hasNobody, quietSinceMs, heard, ...rest }]) => ({
+      ([rollout, { waveSinceMs, pausedAt, pausedSinceMs, hasNobody, quietSinceMs, awayAtMs, heard, ...rest }]) => ({
         ...{ rollout, ...rest, agoMs: ago(waveSinceMs) },
         ...(hasNobody && { hasNobody }),
         ...(quietSinceMs !== undefined && { quietForMs: ago(quietSinceMs) }),
+        ...(awayAtMs !== undefined && { awayAgoMs: ago(awayAtMs) }),
         ...(pausedAt !== undefined && { pausedAt }),
         ...(pausedSinceMs !== undefined && { pausedForMs: ago(pausedSinceMs) }),
         ...(heard && { heard: keptNumber(heard) }),
@@ -145,9 +147,10 @@ export function restored(kept: KeptView, self: string, trialSeconds: number, now
     holds: (kept.holds ?? []).map(({ agoMs, ...hold }) => ({ ...hold, reason: "", heardAtMs: nowMs - agoMs })),
     roots: (kept.roots ?? []).map(({ agoMs, ...root }) => ({ ...root, sinceMs: nowMs - agoMs })),
     progress: new Map(
-      kept.progress.map(({ rollout, agoMs, quietForMs, pausedForMs, heard, ...rest }) => {
+      kept.progress.map(({ rollout, agoMs, quietForMs, awayAgoMs, pausedForMs, heard, ...rest }) => {
         const times = {
           ...(quietForMs !== undefined && { quietSinceMs: nowMs - quietForMs }),
+          ...(awayAgoMs !== undefined && { awayAtMs: nowMs - awayAgoMs }),
           ...(pausedForMs !== undefined && { pausedSinceMs: nowMs - pausedForMs }),
           ...(heard && { heard: { number: heard.number, failed: heard.failed, sinceMs: nowMs - heard.agoMs } }),
         };

@@ -5,7 +5,7 @@ import { compareVersions } from "../../image/boot/versions.ts";
 import { endOfHold } from "./holds.ts";
 import { wrongSinceMs } from "./roots.ts";
 import { autoOff, type HeardResult, type Member, type Order, type Progress, type View } from "./view.ts";
-import { hasTriedEnough, isStuck } from "./words.ts";
+import { hasTriedEnough, isProgress, isStuck } from "./words.ts";
 
 const minuteMs = 60_000;
 export const dayMs = 24 * 60 * minuteMs;
@@ -217,16 +217,11 @@ const stuckBy = ({ heardAtMs, check }: HeardResult & { check: string }, isPatien
   isPassedOver: !isPatient || nowMs - heardAtMs >= dayMs,
 });
 
-/**
- * When those who have given no word are passed over: nobody has had anything to say for so long, although the rollout goes on. That a
- * device has stayed where it was is no word: it could be said for ever.
- */
+/** When those who have given no word are passed over: nobody has had anything to say for so long, although the rollout goes on. */
 export function silentAt({ progress, results }: View, { rollout }: Order): number | undefined {
   const { waveSinceMs, quietSinceMs = waveSinceMs } = progress.get(rollout) ?? {};
   if (waveSinceMs === undefined || quietSinceMs === undefined) return undefined;
-  const words = [...results.values()].flatMap((one) =>
-    one.rollout === rollout && one.outcome !== "stayed" ? [one.heardAtMs] : [],
-  );
+  const words = [...results.values()].flatMap((one) => (isProgress(one, rollout) ? [one.heardAtMs] : []));
   return Math.max(waveSinceMs, quietSinceMs, ...words) + silenceMs;
 }
 

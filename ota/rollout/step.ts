@@ -8,7 +8,8 @@ import { hearRoots } from "./roots.ts";
 import { troubleAfter, troubleDueAtMs } from "./trouble.ts";
 import type { Effect, Event, HeardNumber, KnownOrder, Member, Order, Progress, View } from "./view.ts";
 import { outerWait, ownWait, stopOf, type Wait, waveWait } from "./wait.ts";
-import { hearWord, isStuck, say } from "./words.ts";
+import { hoursOf } from "./window.ts";
+import { hearWord, isProgress, isStuck, say } from "./words.ts";
 
 export type Step = [View, Effect[]];
 
@@ -193,9 +194,14 @@ function judge(view: View, nowMs: number): Step {
   const isStopped = stopOf(next, known, ranking, nowMs) !== undefined;
   const isDelaying = !before.isFinished && before.delayedMs < maxDelayMs && !isStopped;
   const isAway = isDelaying && [...next.members.values()].some((member) => blocks(member, nowMs));
-  const isDelayed = isAway || (isDelaying && ranking.places.some(({ standing }) => standing.kind === "stuck"));
-  const counted = isDelayed && countedMs > 0 ? { ...before, delayedMs: before.delayedMs + countedMs } : before;
   const isSoaking = lackOf(ranking, order, before.wave, nowMs)?.kind === "soak";
+  // Whoever comes and goes, or is away each night, delays it also while it is there.
+  const wasAway = isDelaying && !isSoaking && wasAwayLast(next, order, nowMs);
+  const isDelayed =
+    isAway || wasAway || (isDelaying && ranking.places.some(({ standing }) => standing.kind === "stuck"));
+  const isOutage = isAway && !isSoaking && hoursOf(order.window, view.clock, nowMs).isOpen;
+  const away = isOutage ? { ...before, awayAtMs: nowMs } : before;
+  const counted = isDelayed && countedMs > 0 ? { ...away, delayedMs: away.delayedMs + countedMs } : away;
   // Nobody restarts then, so nobody has anything to say.
   const isHushed = isStopped || isSoaking || isAway || ranking.heldBack !== undefined;
   let judged = put(next, order.rollout, isHushed ? { ...counted, quietSinceMs: nowMs } : counted);
@@ -206,6 +212,13 @@ function judge(view: View, nowMs: number): Step {
     if (after === progress) return [judged, []];
     judged = put(judged, order.rollout, after);
   }
+}
+
+/** Nothing has come of the rollout since somebody was away. */
+function wasAwayLast({ progress, results }: View, { rollout }: Order, nowMs: number): boolean {
+  const awayAtMs = progress.get(rollout)?.awayAtMs;
+  if (awayAtMs === undefined || nowMs - awayAtMs >= dayMs) return false;
+  return ![...results.values()].some((word) => isProgress(word, rollout) && word.heardAtMs > awayAtMs);
 }
 
 /** What this device heard while it only listened it has heard by now. */

@@ -169,6 +169,8 @@ export type Progress = {
   readonly quietSinceMs?: number | undefined;
   /** How long absences have delayed it so far. */
   readonly delayedMs: number;
+  /** When somebody was last away in hours in which others might have restarted. */
+  readonly awayAtMs?: number | undefined;
   /** The newest number that this device has heard, and since when it has. */
   readonly heard?: HeardNumber | undefined;
 };

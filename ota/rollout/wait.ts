@@ -264,7 +264,9 @@ function turnWait(view: View, { order }: KnownOrder, { places }: Ranking, nowMs:
   const { movedAtMs, turnSinceMs: sinceMs = movedAtMs } = view;
   const weight = weightOf(places[at]!.member.duties);
   const lighter = before.find(({ member }) => weightOf(member.duties) < weight);
-  if (lighter) return { on: "turn", device: lighter.id, sinceMs };
+  // One that comes and goes is neither away for a day nor silent for two.
+  const longestMs = sinceMs + maxDelayMs;
+  if (lighter && nowMs < longestMs) return { on: "turn", device: lighter.id, sinceMs, untilMs: longestMs };
   const { length } = before;
   const untilMs = Math.min(movedAtMs + length * patienceMs, sinceMs + length * mostPatienceMs);
   return nowMs < untilMs ? { on: "turn", device: first.id, sinceMs, untilMs } : undefined;

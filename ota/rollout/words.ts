@@ -63,3 +63,7 @@ export function hasTriedEnough(word: HeardResult, { rollout, number, release }: 
 /** Something keeps the device from beginning. */
 export const isStuck = <One extends Pick<Result, "outcome" | "check">>(word: One): word is One & { check: string } =>
   word.outcome === "stayed" && word.check !== undefined;
+
+/** That a device has stayed where it was could be said for ever. */
+export const isProgress = (word: Result, rollout: string): boolean =>
+  word.rollout === rollout && word.outcome !== "stayed";

@@ -1,6 +1,6 @@
 // What comes and goes, and what never ends: nobody waits for it for ever.
 import { expect, test } from "vitest";
-import type { Updater } from "../../../ota/rollout/view.ts";
+import type { Effect, Updater } from "../../../ota/rollout/view.ts";
 import { after, hourMs, idsOf, minuteMs, Stage } from "./stage.ts";
 
 const ids = idsOf(3);
@@ -94,4 +94,50 @@ test("one that is busy and silent in turn is given up after the same day", () =>
     stage.after(hourMs);
   }
   expect(stage.view.own.step).toBe("resting");
+});
+
+const idleDays = (stage: Stage, happens: (hour: number) => void, wanted: Effect["kind"] = "askLease"): number => {
+  for (let hour = 0; hour < 40 * 24; hour++) {
+    if (stage.effects.some(({ kind }) => kind === wanted)) return hour / 24;
+    happens(hour);
+    for (let minutes = 0; minutes < 60; minutes += 10) stage.after(10 * minuteMs);
+  }
+  return Number.POSITIVE_INFINITY;
+};
+const awayFor = (stage: Stage, id: string, hours: number, of: number) => (hour: number) =>
+  stage.change({ [id]: { absentSinceMs: hour % of < hours ? stage.now - (hour % of) * hourMs : undefined } });
+
+test.each([
+  ["every other hour", 1, 2],
+  ["for the night", 8, 24],
+  ["for nearly a day", 23, 24],
+])("a gateway waits seven days for a lighter member that is away %s", (_, hours, of) => {
+  const stage = new Stage(third, ids, terms);
+  stage.change({ [third]: { duties: ["gateway"] } });
+  stage.says(second, "updated");
+  stage.prepare();
+  stage.effects = [];
+  const { waits } = stage.status().members.find(({ id }) => id === third)!;
+  expect(waits).toMatchObject({ on: "turn", device: canary });
+  expect(waits!.until).toBeGreaterThan(waits!.since);
+  const days = idleDays(stage, awayFor(stage, canary, hours, of));
+  expect(days).toBeGreaterThan(1);
+  expect(days).toBeLessThan(8);
+});
+
+test("a member that is away each night in which others may restart delays them by seven days", () => {
+  const stage = new Stage(second, ids, { waves: [100], soakSeconds: 0, window: "02:00-05:00" });
+  stage.prepare();
+  stage.effects = [];
+  const days = idleDays(stage, (hour) => {
+    const minute = (hour % 24) * 60;
+    stage.happen({ kind: "clock", moment: { atMs: stage.now, wallMs: stage.now, minute, unsyncedSinceMs: undefined } });
+    awayFor(stage, canary, 8, 24)(hour);
+  });
+  expect(days).toBeLessThan(8.5);
+});
+
+test("a wave goes on without a member that comes and goes after seven days, and two in which it says nothing", () => {
+  const stage = new Stage(second, ids, { waves: ["canary", 100], soakSeconds: 0 });
+  expect(idleDays(stage, awayFor(stage, canary, 1, 2), "prepare")).toBeLessThan(9.5);
 });

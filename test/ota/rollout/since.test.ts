@@ -35,6 +35,7 @@ test("bytes that somebody else had asked for: since this rollout waits for them"
   const stage = new Stage(canary, ids);
   stage.happen({ kind: "updater", updater: preparing(1) });
   stage.after(hourMs);
+  stage.happen({ kind: "updater", updater: preparing(2) });
   stage.order();
   expectSince(stage, "bytes", stage.now);
 });
