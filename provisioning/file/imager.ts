@@ -11,6 +11,7 @@ import { explainIssues } from "../../system/files.ts";
 import { DeviceName } from "../trust/fields.ts";
 import { countryTrouble } from "./country.ts";
 import type { ImagerSettings } from "./imager-settings.ts";
+import { wishesIn, withoutMeaning } from "./imager-wishes.ts";
 import { maxSshKeys, Network } from "./provision-file.ts";
 import { parseSshKey, type SshKeyLine } from "./ssh-key.ts";
 import { zoneTrouble } from "./time-zone.ts";
@@ -31,6 +32,7 @@ const UserData = z.looseObject({
   hostname: z.string().optional(),
   fqdn: z.string().optional(),
   timezone: z.string().optional(),
+  password: z.string().optional(),
   user: z.union([User, z.string()]).optional(),
   users: z.array(z.union([User, z.string()])).optional(),
   ssh_authorized_keys: z.array(z.string()).optional(),
@@ -91,12 +93,13 @@ function readUserData(text: string): ImagerFindings {
   if (data.ssh_import_id ?? users.some((user) => user.ssh_import_id))
     warnings.push("ssh_import_id is not supported: give the SSH key itself");
 
-  const hasPassword = users.some((user) => user.passwd ?? user.plain_text_passwd ?? user.hashed_passwd);
+  const hasPassword =
+    data.password ?? users.some((user) => user.passwd ?? user.plain_text_passwd ?? user.hashed_passwd);
   // With a key, the password would only be a second way to log in.
   if (hasPassword && good.length === 0) warnings.push("passwords are not supported: give an SSH key");
-  const unused = ownersWishes(data);
+  const unused = wishesIn(data);
   if (unused.length > 0) warnings.push(`not used from user-data: ${unused.join(", ")}`);
-  const notes = ["keyboard", "locale", "write_files", "rpi"].filter((key) => key in data);
+  const notes = withoutMeaning.filter((key) => key in data);
   return {
     settings: {
       ...(name?.success && { name: name.data }),
@@ -112,37 +115,15 @@ function readUserData(text: string): ImagerFindings {
   };
 }
 
-/** Of cloud-init, and not written by Imager. */
-const neverApplied = [
-  ...["bootcmd", "ca-certs", "ca_certs", "chpasswd", "disk_setup", "fs_setup", "groups", "mounts", "ntp"],
-  ...[
-    "package_reboot_if_required",
-    "package_update",
-    "package_upgrade",
-    "phone_home",
-    "power_state",
-    "ssh_keys",
-    "swap",
-  ],
-];
-/** What Imager itself writes, for its own system. */
-const byImager = {
-  packages: /^avahi-daemon$/,
-  runcmd: /systemctl[ ,]enable[ ,]--now[ ,]ssh|rfkill|regdom|raspi-config|imager_custom|userconf/i,
-};
-
-function ownersWishes(data: Record<string, unknown>): string[] {
-  const more = Object.entries(byImager).filter(([key, own]) =>
-    [data[key] ?? []].flat().some((one) => !own.test(String(one))),
-  );
-  return [...neverApplied.filter((key) => key in data), ...more.map(([key]) => key)];
-}
-
 function readNetworkConfig(text: string): ImagerFindings {
   const whole = readYaml("network-config", text, z.looseObject({ network: z.unknown().optional() }));
   const config = checkShape("network-config", whole.network ?? whole, NetworkConfig);
   const links = Object.values(config.wifis ?? {}).filter((link) => typeof link === "object");
-  const other = Object.keys(config).filter((key) => !["version", "renderer", "ethernets", "wifis"].includes(key));
+  const beside = whole.network === undefined ? [] : Object.keys(whole).filter((key) => key !== "network");
+  const other = [
+    ...Object.keys(config).filter((key) => !["version", "renderer", "ethernets", "wifis"].includes(key)),
+    ...beside,
+  ];
   const warnings = unusedSettings({ ...config.ethernets, ...config.wifis }, other);
   const found = links.flatMap((link) =>
     Object.entries(link["access-points"] ?? {}).map(([ssid, point]) => ({ ssid, point, link })),
@@ -154,12 +135,18 @@ function readNetworkConfig(text: string): ImagerFindings {
     warnings.push(`the Wi-Fi ${foreign}, which is not supported`);
     return { settings: {}, warnings, notes: [] };
   }
+  const secret = first.point.password ?? first.point.auth?.password ?? "";
+  const management = first.point.auth?.["key-management"] ?? "none";
+  if (secret === "" && management !== "none") {
+    // Without it the device would join any open network of that name.
+    warnings.push(`the Wi-Fi is protected (${management}), and its password is missing`);
+    return { settings: {}, warnings, notes: [] };
+  }
   if (found.length > 1) warnings.push("only the first Wi-Fi is used");
   const country = first.link["regulatory-domain"]?.toUpperCase();
   // 00 is the kernel's code for "anywhere".
   const trouble = country && country !== "00" ? countryTrouble(country) : undefined;
   if (trouble !== undefined) warnings.push(`the country '${country}' ${trouble}`);
-  const secret = first.point.password ?? first.point.auth?.password ?? "";
   const network = Network.safeParse({
     wifi: {
       ssid: ssidOf(first.ssid),
@@ -192,7 +179,9 @@ function unusedSettings(links: Record<string, object | string>, other: string[])
     typeof settings === "string"
       ? []
       : Object.entries(settings).flatMap(([name, value]) =>
-          isUsed(name, value) ? ofPoints(name, value).map((one) => `${one} of ${link}`) : [`${name} of ${link}`],
+          isUsed(name, value) && !(name === "regulatory-domain" && !("access-points" in settings))
+            ? ofPoints(name, value).map((one) => `${one} of ${link}`)
+            : [`${name} of ${link}`],
         ),
   );
   const unused = [...new Set([...ofLinks, ...other])];
@@ -223,7 +212,8 @@ function ssidOf(text: string): string {
 function readYaml<T extends z.ZodType>(name: string, text: string, schema: T): z.infer<T> {
   let found: unknown;
   try {
-    found = parseYaml(text);
+    // An editor of an old Mac ends lines by CR alone, and YAML would take the whole file for its first line, a comment.
+    found = parseYaml(text.replaceAll(/\r\n?/g, "\n"));
   } catch (cause) {
     throw invalid(name, describeError(cause).split("\n")[0]!);
   }

@@ -171,13 +171,52 @@ test.each([
   ["ntp: {servers: [192.168.1.1]}\n", "ntp"],
   ["swap: {filename: /swap, size: 1G}\nmounts: []\n", "mounts, swap"],
   ["chpasswd: {expire: false}\n", "chpasswd"],
+  ["apt: {conf: x, sources: {a: {source: deb}}}\n", "apt"],
+  ["write_files:\n- path: /etc/motd\nwireguard: {}\n", "wireguard, write_files"],
+  ["ssh_authorised_keys: [x]\n", "ssh_authorised_keys (did you mean ssh_authorized_keys?)"],
+  ["hostnam: attic\nHostname: attic\n", "Hostname (did you mean hostname?), hostnam (did you mean hostname?)"],
+  [
+    "users:\n- {name: pi, shell: /bin/sh, ssh-authorized-keys: [x]}\n",
+    "ssh-authorized-keys (did you mean ssh_authorized_keys?) of a user",
+  ],
+  ["user: {name: pi, ssh_keys: [x]}\n", "ssh_keys of a user"],
+  ['"two words": 1\n"\\e[31m": 1\n', "a line whose key is no word"],
+  [
+    Array.from({ length: 10 }, (_, at) => `own${at}: 1\n`).join(""),
+    "own0, own1, own2, own3, own4, own5, own6, own7, and 2 more",
+  ],
 ])("what the owner asks for in user-data and does not get is named: %j", (userData, names) => {
   expect(readImagerFiles({ userData }).warnings).toEqual([`not used from user-data: ${names}`]);
+});
+
+test("what Imager and templates for cloud-init write and what makes no difference here is not named", () => {
+  const userData =
+    "manage_etc_hosts: true\npreserve_hostname: true\nenable_ssh: true\nssh_pwauth: true\napt: {conf: x}\nfinal_message: hi\n" +
+    `user: {name: pi, lock_passwd: true, sudo: null, ssh_authorized_keys: ['${plainKey}']}\nusers: [default]\n`;
+  expect(readImagerFiles({ userData }).warnings).toEqual([]);
+});
+
+test("a password for cloud-init's default user gets a warning to give a key", () => {
+  expect(readImagerFiles({ userData: "password: raspberry\n" }).warnings).toEqual([
+    "passwords are not supported: give an SSH key",
+  ]);
+});
+
+test.each(["psk", "sae"])("a protected Wi-Fi (%s) without its password is not taken for an open one", (management) => {
+  const networkConfig = `wifis: {wlan0: {access-points: {home: {auth: {key-management: ${management}}}}}}`;
+  const { settings: found, warnings } = readImagerFiles({ networkConfig });
+  expect([found, warnings]).toEqual([{}, [`the Wi-Fi is protected (${management}), and its password is missing`]]);
+});
+
+test("config-syntax: lines that end as on an old Mac are lines, not one comment", () => {
+  expect(readImagerFiles({ userData: "#cloud-config\rhostname: attic\r" }).settings).toEqual({ name: "attic" });
 });
 
 test.each([
   ["network: {version: 2, vlans: {vlan7: {id: 7, link: eth0}}}", "vlans"],
   ["network: {version: 1, config: [{type: physical, name: eth0}]}", "config"],
+  ["network: {version: 2}\nwifis: {wlan0: {dhcp4: true}}", "wifis"],
+  ["wifis: {wlan0: {dhcp4: true, regulatory-domain: DE}}", "regulatory-domain of wlan0"],
   ["wifis: {wlan0: {access-points: {home: {password: secret123, bssid: '02:00:00:00:00:01'}}}}", "bssid of wlan0"],
 ])("what the owner asks for in network-config and does not get is named: %s", (networkConfig, names) => {
   expect(readImagerFiles({ networkConfig }).warnings).toEqual([`not used from network-config: ${names}`]);
