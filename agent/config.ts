@@ -5,13 +5,14 @@ import { DeviceName } from "../provisioning/trust/fields.ts";
 import { HamletError } from "../system/error.ts";
 import { explainIssues } from "../system/files.ts";
 import { readJsonFile } from "../system/json-file.ts";
+import { portClashes } from "./ports.ts";
 import { parseBrokerUrl } from "./telemetry/broker-url.ts";
 import { windowPattern } from "./update/policy.ts";
 import { RepositoryUrl } from "./update/repositories.ts";
 
 const Port = z.int().min(1).max(65535);
 
-export const AgentConfig = z.strictObject({
+const Settings = z.strictObject({
   name: DeviceName.optional().describe(
     "the device's name, a DNS label; by default the provision file's name, or else the board and the end of the device's id",
   ),
@@ -129,6 +130,9 @@ export const AgentConfig = z.strictObject({
       ),
     })
     .prefault({}),
+});
+export const AgentConfig = Settings.superRefine((config, context) => {
+  for (const { path, message } of portClashes(config)) context.addIssue({ code: "custom", path, message });
 });
 export type AgentConfig = z.infer<typeof AgentConfig>;
 

@@ -12,11 +12,17 @@ export function parseSeed(text: string, defaultPort: number): Seed | undefined {
       text.trim(),
     );
   if (!match) return undefined;
+  const [, inBrackets, plain = ""] = match;
+  // What looks like an address must be one: no resolver finds 192.168.1.300, and nobody would hear of it.
+  if (inBrackets !== undefined ? isIP(inBrackets.split("%")[0]!) !== 6 : /^[0-9.]+$/.test(plain) && isIP(plain) !== 4)
+    return undefined;
   const port = match[3] === undefined ? defaultPort : Number(match[3]);
   return port >= 1 && port <= 65535
     ? { host: (match[1] ?? match[2])!, port, ...(match[4] && { wireguardKey: match[4] }) }
     : undefined;
 }
+
+export const isSeed = (text: string): boolean => parseSeed(text, 1) !== undefined;
 
 /** The first few addresses of a seed; none if its name does not resolve now (it is tried again later). */
 export async function resolveSeed({ host }: Pick<Seed, "host">): Promise<string[]> {

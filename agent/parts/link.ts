@@ -30,7 +30,7 @@ export async function meetNeighbors(
   const greeter = startGreeter({ log: makeLog("hello"), greet: (place) => meeting.greet(place) });
   ended.push(() => greeter.stop());
   const doorstep = await startDoorstep({
-    ports: [config.link.helloPort, ...(config.link.pagePort ? [config.link.pagePort] : [])],
+    ports: [...new Set([config.link.helloPort, config.link.pagePort || config.link.helloPort])],
     hear: makeHearing({ ...speaker, wireguardKey: identity.wireguard.privateKey, clock, onHello: meeting.answer }),
     onOrders: order,
     onSealedOrders: makeSealedOrders(identity, order),

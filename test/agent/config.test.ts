@@ -40,6 +40,27 @@ test("a provision file does not change what the image says, half of the agent wo
   expect(overlayConfig(AgentConfig.parse({}), part)).toEqual(AgentConfig.parse({ mesh: { mtu: 1300 } }));
 });
 
+test.each([
+  [{ link: { pagePort: 7946 } }, "link.pagePort: TCP port 7946 is that of cluster.port already"],
+  [{ telemetry: { port: 7780 } }, "telemetry.port: TCP port 7780 is that of link.helloPort already"],
+  [{ update: { lendPort: 1883 } }, "update.lendPort: TCP port 1883 is that of telemetry.port already"],
+  [{ mesh: { listenPort: 7946 } }, "cluster.port: UDP port 7946 is that of mesh.listenPort already"],
+  [{ mesh: { dnsPort: 51820 } }, "mesh.dnsPort: UDP port 51820 is that of mesh.listenPort already"],
+  [{ mesh: { listenPort: 5353 } }, "mesh.listenPort: UDP port 5353 is that of multicast DNS already"],
+])("a port for two parts of the agent, of which one could not listen, is refused by name: %j", (part, said) => {
+  expect(() => overlayConfig(AgentConfig.parse({}), part)).toThrow(said);
+});
+
+test("ports of parts that do not meet may be equal, and a part that is off has none", () => {
+  for (const part of [
+    { link: { pagePort: 7780 } },
+    { link: { pagePort: 0 }, mesh: { dnsPort: 0 } },
+    { mesh: { listenPort: 1883 } },
+    { mesh: { dnsPort: 7946 } },
+  ])
+    expect(overlayConfig(AgentConfig.parse({}), part)).toMatchObject(part);
+});
+
 test("a config file that somebody names has to be there", async () => {
   const path = join(folder, "agnet.json");
   await expect(readConfig(path, { isNamed: true })).rejects.toMatchObject({

@@ -1,5 +1,6 @@
 // `provision <image|folder> --neighborhood <folder> --name attic`: makes an image a device of a neighborhood.
 import { AgentConfig, fixedIn } from "../../../agent/config.ts";
+import { isSeed } from "../../../agent/discovery/seeds.ts";
 import { boardNames } from "../../../image/boards.ts";
 import { findProvisionBlock, provisionImage, readProvisionBlock } from "../../../image/card/provision.ts";
 import { verifyProvision } from "../../../provisioning/file/provision.ts";
@@ -185,6 +186,7 @@ async function readSettings(values: Values, note: Context["note"]): Promise<Devi
   const network = await readNetwork(provision, values);
   const update = await readUpdateSettings(provision, values);
   const [name, board, seeds] = [text(values, "name"), text(values, "board"), list("seed")];
+  refuseSeeds(seeds ?? [], "--seed");
   const timezone = text(values, "timezone");
   const settings = DeviceSettings.safeParse({
     name,
@@ -214,6 +216,16 @@ async function readKeyFiles(paths: string[], note: Context["note"]): Promise<str
   throw usageError(provision, `${keys.size} SSH keys are given, but at most ${maxSshKeys} are allowed`);
 }
 
+/** The device would pass over such a seed, and meet nobody. The schemas let it pass: they also read what devices have kept. */
+function refuseSeeds(seeds: readonly string[], where: string): void {
+  const bad = seeds.find((seed) => !isSeed(seed));
+  if (bad !== undefined)
+    throw usageError(
+      provision,
+      `${where}: '${bad}' is not host:port, with an address or a name and a port up to 65535`,
+    );
+}
+
 /** Checks the agent's settings here, because nobody would see an error on the device. */
 async function readAgentConfig(path: string): Promise<unknown> {
   const config = await readJsonFile(path, { isUnique: true });
@@ -221,6 +233,7 @@ async function readAgentConfig(path: string): Promise<unknown> {
     throw new HamletError("file.unreadable", `${path} does not exist`, { hint: "check the path" });
   const parsed = AgentConfig.safeParse(config);
   if (!parsed.success) throw usageError(provision, `${path}: ${explainIssues(parsed.error)}`);
+  refuseSeeds(parsed.data.seeds, `${path}: seeds`);
   const idle = fixedIn(config);
   if (idle.length > 0) {
     const by = idle.includes("name") ? ": give --name; the rest is set by the image" : ": the image sets it";

@@ -11,6 +11,11 @@ test.each([
   ["attic#short", undefined],
   ["attic:0", undefined],
   ["attic:70000", undefined],
+  ["192.168.1.300:7780", undefined],
+  ["192.168.1:7780", undefined],
+  ["[::::]:7780", undefined],
+  ["[192.0.2.1]:7780", undefined],
+  ["1and1.example:7780", { host: "1and1.example", port: 7780 }],
   ["http://attic/", undefined],
   ["", undefined],
 ])("seed %s", (text, seed) => expect(parseSeed(text, 7780)).toEqual(seed));

@@ -177,6 +177,8 @@ test("provision refuses wrong input before it writes anything", async () => {
     [[...base, "--name", "attic", "--ssh-key", join(home, "none")], "file.unreadable"],
     [[...base, "--name", "attic", "--gateway", "10.0.0.1"], "usage.invalid"],
     [[...base, "--name", "attic", "--timezone", "Berlin"], "usage.invalid"],
+    [[...base, "--name", "attic", "--seed", "attic.example.org:70000"], "usage.invalid"],
+    [[...base, "--name", "attic", "--seed", "192.168.1.300:7780"], "usage.invalid"],
     [[...base, "--name", "attic", "--config", join(home, "config.json")], "usage.invalid"],
     [[card, "--name", "attic"], "usage.invalid"],
     [[card, "--neighborhood", join(home, "nowhere"), "--name", "attic"], "neighborhood.notFound"],
@@ -318,6 +320,12 @@ test("config-syntax: a syntax error in --config or an unknown setting is reporte
     ['{"mesh": {"mtu": 1400}, "mesh": {}}', "file.invalid", "line 1, column 25: this name appears twice in one object"],
     ['{"mesch": {}}', "usage.invalid", "agent.json: (whole): Unrecognized key"],
     ['{"mesh": {"mtu": 1}}', "usage.invalid", "agent.json: mesh.mtu: "],
+    [
+      '{"link": {"pagePort": 7946}}',
+      "usage.invalid",
+      "agent.json: link.pagePort: TCP port 7946 is that of cluster.port",
+    ],
+    ['{"seeds": ["attic:7780", "attic 7780"]}', "usage.invalid", "agent.json: seeds: 'attic 7780' is not host:port"],
   ] as const) {
     await writeFile(path, content);
     const refused = { code, message: expect.stringContaining(told), hint: expect.any(String) };
