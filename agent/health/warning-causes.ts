@@ -172,8 +172,8 @@ export const warningCauses: Record<WarningCode, WarningCause> = {
   },
   "wifi.notFound": {
     severity: "error",
-    cause: "The Wi-Fi network is not in range, or its name is misspelt.",
-    next: "Move the device closer, or provision it again with the right name.",
+    cause: "The Wi-Fi network is not in range, or its name is misspelt or hidden.",
+    next: "Move the device closer, or provision it again with the right name; `--wifi-hidden` if the access point does not send it.",
   },
   "wifi.refused": {
     severity: "error",

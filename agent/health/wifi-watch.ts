@@ -26,7 +26,10 @@ export function watchWifi(options: {
       seen.set(link, { text, at });
       const trouble = judgeWifi(events, clock.monotonic() - at);
       for (const code of codes) if (code !== trouble?.code) warnings.clear(code, link);
-      if (trouble) warnings.raise(trouble.code, messageOf(trouble, link), `${command()} ${wifiOptions}`, link);
+      if (!trouble) continue;
+      const hidden =
+        trouble.code === "wifi.notFound" ? "; add --wifi-hidden if the access point does not send its name" : "";
+      warnings.raise(trouble.code, messageOf(trouble, link), `${command()} ${wifiOptions}${hidden}`, link);
     }
   };
   const watching = every(tickMs, look, (error) => log.warn(`wifi: ${describeError(error)}`));
@@ -44,6 +47,6 @@ function messageOf({ code, ssid }: WifiTrouble, link: string): string {
     case "wifi.refused":
       return `${network} rejects this device: wrong password, or a filter in the access point (${link})`;
     case "wifi.notFound":
-      return `the configured Wi-Fi is not in range: its name is misspelt, or it uses a band that this device lacks (${link})`;
+      return `the configured Wi-Fi is not in range: its name is misspelt or hidden, or it uses a band that this device lacks (${link})`;
   }
 }

@@ -14,6 +14,7 @@ export const networkOptions: Record<string, Option> = {
   },
   "wifi-open": { type: "boolean", describe: "the Wi-Fi has no password, so anyone can imitate it" },
   "wifi-password-file": { type: "string", argument: "file", describe: "file with the Wi-Fi password" },
+  "wifi-hidden": { type: "boolean", describe: "the access point does not send the Wi-Fi's name" },
   "wifi-country": { type: "string", argument: "DE", describe: "country whose channels are allowed" },
   address: {
     type: "string",
@@ -47,7 +48,8 @@ export async function readNetwork(command: Command, values: Values): Promise<Net
   const password =
     passwordPath === undefined ? process.env["HAMLET_WIFI_PASSWORD"] : withoutLineEnd(await readTextFile(passwordPath));
   const isOpen = values["wifi-open"] === true;
-  if (ssid === undefined && isOpen) throw usageError(command, "--wifi-ssid is missing");
+  const isHidden = values["wifi-hidden"] === true;
+  if (ssid === undefined && (isOpen || isHidden)) throw usageError(command, "--wifi-ssid is missing");
   // A forgotten password must not make the device join any open network of that name.
   if (ssid !== undefined && !password && !isOpen) {
     throw usageError(
@@ -58,7 +60,14 @@ export async function readNetwork(command: Command, values: Values): Promise<Net
   if (password && isOpen)
     throw usageError(command, "--wifi-open is for a Wi-Fi without a password, but a password is given");
   const network: Network = {
-    ...(ssid !== undefined && { wifi: { ssid, ...keyOf(password), ...(country !== undefined && { country }) } }),
+    ...(ssid !== undefined && {
+      wifi: {
+        ssid,
+        ...keyOf(password),
+        ...(country !== undefined && { country }),
+        ...(isHidden && { hidden: true }),
+      },
+    }),
     ...(address !== undefined && {
       staticAddress: {
         interface: linkPatterns[on],
@@ -98,10 +107,10 @@ export function networkNotes({ wifi, staticAddress }: Network): string[] {
   ];
 }
 
-/** Replaces the names of fields by the flags that set them. */
+/** Replaces the names of fields by the flags that set them. The password has several sources. */
 export const byFlag = (issues: string): string =>
   issues
     .replaceAll(/\btimezone\b/g, "--timezone")
     .replaceAll(/\bnetwork\.(staticAddress\.|wifi\.)(address|gateway|dns|ssid|password|country)\b/g, (_, part, name) =>
-      part === "wifi." ? `--wifi-${name}` : `--${name}`,
+      name === "password" ? "the Wi-Fi's password" : part === "wifi." ? `--wifi-${name}` : `--${name}`,
     );

@@ -284,12 +284,16 @@ test("a Wi-Fi without a password needs --wifi-open", async () => {
     ["--wifi-ssid", "home", "--wifi-password-file", join(home, "empty")],
     ["--wifi-ssid", "home", "--wifi-password-file", join(home, "wifi"), "--wifi-open"],
     ["--wifi-open"],
+    ["--wifi-hidden"],
   ]) {
     await expect(run(provision, [...words, ...wrong])).rejects.toMatchObject({ code: "usage.invalid", exitCode: 2 });
   }
   expect(await block()).toEqual(blankProvisionBlock());
   await run(provision, [...words, "--wifi-ssid", "home", "--wifi-open"]);
   expect((await provisioned()).network).toEqual({ wifi: { ssid: "home" } });
+  // An access point that does not send its name answers only who asks for it.
+  await run(provision, [...words, "--wifi-ssid", "home", "--wifi-open", "--wifi-hidden"]);
+  expect((await provisioned()).network).toEqual({ wifi: { ssid: "home", hidden: true } });
   await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
 });
 
