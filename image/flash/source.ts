@@ -28,7 +28,10 @@ const bufferCount = 4;
 /** `-` is stdin. Throws the errors of `readHead`, or the system's. */
 export async function openImage(path: string): Promise<ImageSource> {
   if (path === "-") return await openStream(process.stdin, "what came by stdin");
-  const isFile = (await stat(path)).isFile();
+  const facts = await stat(path);
+  if (facts.isDirectory())
+    throw new HamletError("image.notOurs", `${path} is a folder, not an image`, { hint: "name the image file in it" });
+  const isFile = facts.isFile();
   if (isFile) {
     const file = await open(path, "r");
     try {

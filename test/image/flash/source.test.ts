@@ -110,6 +110,14 @@ test.each([
   await expect(openImage(await packed(bytes))).rejects.toMatchObject({ code });
 });
 
+test("a folder in the place of an image, such as the one that the build wrote to, is named", async () => {
+  await expect(openImage(folder)).rejects.toMatchObject({
+    code: "image.notOurs",
+    message: `${folder} is a folder, not an image`,
+    hint: "name the image file in it",
+  });
+});
+
 test("the error for an image of a newer format says what to do", async () => {
   await makeImage(path, { image: { format: 2 as 1 } });
   await expect(openImage(path)).rejects.toMatchObject({
