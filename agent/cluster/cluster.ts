@@ -148,7 +148,7 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
     const [next, effects] = step(view, event, monotonic(), proofs);
     view = next;
     for (const effect of effects) perform(effect);
-    if (effects.some(({ kind }) => kind === "changed")) o.onChange(liveness());
+    if (effects.some(({ kind }) => kind === "changed" || kind === "forgotten")) o.onChange(liveness());
     return effects;
   }
 

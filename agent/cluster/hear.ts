@@ -120,6 +120,7 @@ export function enroll(turn: Turn, ids: readonly string[]): void {
     turn.view.rumours = forget(turn.view.rumours, id);
     turn.view.errands = turn.view.errands.filter((errand) => errand.asker !== id && errand.target !== id);
     turn.view.probes = turn.view.probes.filter(({ target }) => target !== id);
+    turn.effects.push({ kind: "forgotten", id });
   }
   const newcomers = [...wanted].filter((id) => !turn.view.members.has(id));
   if (newcomers.length === 0) return;

@@ -58,6 +58,7 @@ export type Effect =
   | { kind: "sync"; with: string }
   | { kind: "documents"; from: string; documents: Summary[] }
   | { kind: "changed"; id: string; state: State }
+  | { kind: "forgotten"; id: string }
   | { kind: "forged"; id: string; from: string };
 
 export type Turn = {

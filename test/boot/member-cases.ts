@@ -50,7 +50,12 @@ export async function proveRevocation(): Promise<string> {
   const out = seconds();
   await lab.cut("cellar");
   await lab.restore("cellar");
-  await lab.until((status) => deviceOf(status, "cellar").state === "joining");
+  // Its agent answers, and nobody sees it alive.
+  await lab.until((status) => deviceOf(status, "cellar").state === "apart");
+  for (const name of stay) {
+    const { warnings } = await lab.statusOf(name);
+    assert.ok(!warnings.some(({ code }) => code === "member.dead"), `${name} still looks for one that is out`);
+  }
   // As long as a device needs to be let in, and more.
   for (const end = seconds() + 60; seconds() < end; ) await isOut();
   assert.notEqual((await thief.status()).phase, "member");

@@ -49,6 +49,20 @@ test("a member that appears later is greeted when the others learn of it, and sa
   await eventually(() => expect(first.liveness().get(cellar.id)?.state).toBe("left"));
 });
 
+test("who is no member any more is told as forgotten: a warning about the dead ends with that", async () => {
+  const [attic, cellar] = [person(20), person(21)];
+  const known = [attic, cellar];
+  const told: string[][] = [];
+  const first = await start(attic, () => known, { onChange: (liveness) => told.push([...liveness.keys()]) });
+  const second = await start(cellar, () => [attic, cellar]);
+  await eventually(() => expect(first.liveness().get(cellar.id)?.state).toBe("alive"));
+  await second.leave();
+  await eventually(() => expect(first.liveness().get(cellar.id)?.state).toBe("left"));
+  known.pop();
+  first.membersChanged();
+  expect(told.at(-1)).toEqual([attic.id]);
+});
+
 test("a member that catches up gets at once what was never told", async () => {
   const people = [person(16), person(17)];
   const stores = people.map(() => fakeStore());

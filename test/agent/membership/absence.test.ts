@@ -99,3 +99,11 @@ test("what is heard of a member that was never gone is nothing to save", () => {
   expect(watch.sees("alive")).toEqual([]);
   expect(watch.state.members).toBe(members);
 });
+
+test("nobody is told of the dead that are no members any more", () => {
+  const watch = new Watch();
+  watch.sees("alive");
+  watch.sees("dead");
+  const [, effects] = takeLiveness(watch.state, new Map([["attic", "alive"]]), watch.now);
+  expect(effects).toContainEqual({ kind: "clear", code: "member.dead", subject: "cellar" });
+});
