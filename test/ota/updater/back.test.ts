@@ -12,21 +12,8 @@ beforeEach(async () => {
 });
 afterEach(() => bench.close());
 
-type Running = Awaited<ReturnType<Bench["start"]>>;
-
-/** From 1.0 in slot a to 1.1 in slot b. */
-async function update(): Promise<Running> {
-  bench.publish("1.1", { from: bench.first });
-  const old = await bench.start();
-  bench.agent.ask({ kind: "now" });
-  await old.untilRestart();
-  const trial = await bench.start({ kind: "reboot" });
-  await trial.untilReport(({ history, earlier }) => history.length > 0 && earlier === "1.0");
-  return trial;
-}
-
 test("a device goes back to the release before when asked, and does not install again what it left until somebody says so", async () => {
-  const running = await update();
+  const running = await bench.updateToNext();
   bench.agent.reports.length = 0;
   bench.agent.ask({ kind: "back" });
   await running.untilRestart();
@@ -62,7 +49,7 @@ test("without an earlier release there is nothing to go back to, and the device 
 });
 
 test.each(["root-a", "verity-a"])("with a wrong byte in %s the device does not go back", async (label) => {
-  const running = await update();
+  const running = await bench.updateToNext();
   const bytes = bench.slot(label);
   const at = 4096 + 7;
   bytes[at] = bytes[at]! ^ 1;
@@ -76,7 +63,7 @@ test.each(["root-a", "verity-a"])("with a wrong byte in %s the device does not g
 });
 
 test("once an update has begun to write the other slot, nothing leads back any more", async () => {
-  const running = await update();
+  const running = await bench.updateToNext();
   bench.publish("1.2");
   let objects = 6;
   bench.agent.mischief = ({ kind }, response) => {
@@ -98,7 +85,7 @@ test("once an update has begun to write the other slot, nothing leads back any m
 test("a power cut at any write of going back leaves one of the two releases, and its history is true", async () => {
   for (let number = 0, isCut = true; isCut; number++) {
     for (const outcome of outcomes) {
-      const running = await update();
+      const running = await bench.updateToNext();
       // Of the boot loader's files; the updater's own are written whole.
       bench.boot.power.cutAt(number, outcome);
       isCut = await running.control.revert().then(
@@ -124,7 +111,7 @@ test("a power cut at any write of going back leaves one of the two releases, and
 });
 
 test("a process that dies between the two makes good for it by restarting", async () => {
-  const running = await update();
+  const running = await bench.updateToNext();
   const leaving = { from: { slot: "b", version: "1.1" }, to: { slot: "a", version: "1.0" }, atMs: 5 };
   writeFileSync(join(bench.stateFolder, "leaving.json"), JSON.stringify(leaving));
   await running.control.revert();

@@ -81,6 +81,20 @@ export async function makeBench() {
       rmSync(join(folder, "turn"), { force: true });
       return runUpdater(running.control, running.slot, running.version, `${count++}`);
     },
+    /** Installs 1.1 on top of 1.0, up to the restart into its trial. */
+    async installNext(): Promise<void> {
+      bench.publish("1.1", { from: first });
+      const old = await bench.start();
+      agent.ask({ kind: "now" });
+      await old.untilRestart();
+    },
+    /** From 1.0 in slot a to 1.1 in slot b, which is kept. */
+    async updateToNext(): ReturnType<typeof runUpdater> {
+      await bench.installNext();
+      const trial = await bench.start({ kind: "reboot" });
+      await trial.untilReport(({ history, earlier }) => history.length > 0 && earlier === "1.0");
+      return trial;
+    },
     async close() {
       await agent.close();
       boot.dispose();

@@ -15,12 +15,7 @@ const waitsFor =
     activity.phase === "waiting" && activity.because.code === code;
 
 test("a release older than one that was kept is refused, also after somebody went back", async () => {
-  bench.publish("1.1", { from: bench.first });
-  const old = await bench.start();
-  bench.agent.ask({ kind: "now" });
-  await old.untilRestart();
-  const trial = await bench.start({ kind: "reboot" });
-  await trial.untilReport(({ history, earlier }) => history.length > 0 && earlier === "1.0");
+  const trial = await bench.updateToNext();
   bench.agent.ask({ kind: "back" });
   await trial.untilRestart();
   bench.publish("1.0.5", { from: bench.first });

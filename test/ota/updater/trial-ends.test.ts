@@ -7,10 +7,7 @@ import { type Bench, makeBench } from "./bench.ts";
 let bench: Bench;
 beforeEach(async () => {
   bench = await makeBench();
-  bench.publish("1.1", { from: bench.first });
-  const old = await bench.start();
-  bench.agent.ask({ kind: "now" });
-  await old.untilRestart();
+  await bench.installNext();
 });
 afterEach(() => bench.close());
 const hasFallback = ({ fallback }: UpdateReport) => fallback !== undefined;

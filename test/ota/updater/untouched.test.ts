@@ -12,12 +12,7 @@ let bench: Bench;
 let running: Awaited<ReturnType<Bench["start"]>>;
 beforeEach(async () => {
   bench = await makeBench();
-  bench.publish("1.1", { from: bench.first });
-  const old = await bench.start();
-  bench.agent.ask({ kind: "now" });
-  await old.untilRestart();
-  const trial = await bench.start({ kind: "reboot" });
-  await trial.untilReport(({ history }) => history.length > 0);
+  const trial = await bench.updateToNext();
   await trial.stop();
   bench.agent.reports.length = 0;
 });

@@ -40,10 +40,7 @@ test("a device goes to the newest release when asked, and keeps it when it is he
 });
 
 test("a release whose agent does not answer goes back, says which check failed, and is not tried again by itself", async () => {
-  bench.publish("1.1", { from: bench.first });
-  const old = await bench.start();
-  bench.agent.ask({ kind: "now" });
-  await old.untilRestart();
+  await bench.installNext();
   bench.agent.evidence = undefined;
   const trial = await bench.start({ kind: "reboot" });
   await trial.untilReport(
@@ -285,10 +282,7 @@ test("the forecast is known before the first byte, and holds", async () => {
 });
 
 test("during a trial that nobody of ours judges, an update touches neither the slot to go back to nor the trial", async () => {
-  bench.publish("1.1", { from: bench.first });
-  const old = await bench.start();
-  bench.agent.ask({ kind: "now" });
-  await old.untilRestart();
+  await bench.installNext();
   // As after `hamlet boot try`.
   loseArmed();
   await stateIn(bench.stateFolder).write("handMade.json", { slot: "b" });
@@ -302,10 +296,7 @@ test("during a trial that nobody of ours judges, an update touches neither the s
 });
 
 test("a verdict that fails to be written is written by the updater that systemd starts again", async () => {
-  bench.publish("1.1", { from: bench.first });
-  const old = await bench.start();
-  bench.agent.ask({ kind: "now" });
-  await old.untilRestart();
+  await bench.installNext();
   const state = stateIn(bench.stateFolder);
   bench.parts.state = {
     ...state,
@@ -340,10 +331,7 @@ test("a wish for an update that is asked for again keeps its count of trials wit
 });
 
 test("a trial that a panic ended failed, and its last lines are kept; one that power ended is void", async () => {
-  bench.publish("1.1", { from: bench.first });
-  const old = await bench.start();
-  bench.agent.ask({ kind: "now" });
-  await old.untilRestart();
+  await bench.installNext();
   // Three starts that nobody has seen.
   renameSync(join(bench.boot.folder, "hamlet_1.1+3.efi"), join(bench.boot.folder, "hamlet_1.1+0-3.efi"));
   const piece = join(bench.folder, "system/panics/b/1/dmesg-efi_pstore-170000000000101001");
@@ -392,10 +380,7 @@ const loseArmed = () => {
 };
 
 test("a trial whose record is lost ends in the old slot, each time, until the release has failed", async () => {
-  bench.publish("1.1", { from: bench.first });
-  const old = await bench.start();
-  bench.agent.ask({ kind: "now" });
-  await old.untilRestart();
+  await bench.installNext();
   for (let count = 1; count <= 4; count++) {
     loseArmed();
     const trial = await bench.start({ kind: "reboot" });
