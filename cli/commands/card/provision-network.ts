@@ -2,9 +2,12 @@
 import { isIPv4 } from "node:net";
 import { countryTrouble } from "../../../provisioning/file/country.ts";
 import { linkPatterns, type Network } from "../../../provisioning/file/provision-file.ts";
+import { settingOf } from "../../../system/environment.ts";
 import { readTextFile } from "../../../system/json-file.ts";
 import { type Command, type Option, text, usageError, type Values } from "../../terminal/command.ts";
 import { withoutLineEnd } from "../neighborhood/passphrase.ts";
+
+const passwordVariable = "HAMLET_WIFI_PASSWORD";
 
 export const networkOptions: Record<string, Option> = {
   "wifi-ssid": {
@@ -46,10 +49,15 @@ export async function readNetwork(command: Command, values: Values): Promise<Net
   if (ssid === undefined && (country ?? passwordPath) !== undefined)
     throw usageError(command, "--wifi-ssid is missing");
   const password =
-    passwordPath === undefined ? process.env["HAMLET_WIFI_PASSWORD"] : withoutLineEnd(await readTextFile(passwordPath));
+    passwordPath === undefined
+      ? settingOf(process.env, passwordVariable)
+      : withoutLineEnd(await readTextFile(passwordPath));
   const isOpen = values["wifi-open"] === true;
   const isHidden = values["wifi-hidden"] === true;
   if (ssid === undefined && (isOpen || isHidden)) throw usageError(command, "--wifi-ssid is missing");
+  // The device would come up without the Wi-Fi that somebody meant to give it.
+  if (ssid === undefined && password !== undefined)
+    throw usageError(command, `${passwordVariable} is set, but --wifi-ssid is missing`);
   // A forgotten password must not make the device join any open network of that name.
   if (ssid !== undefined && !password && !isOpen) {
     throw usageError(

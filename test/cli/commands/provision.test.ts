@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { provision } from "../../../cli/commands/card/provision.ts";
 import { init } from "../../../cli/commands/neighborhood/init.ts";
 import { tokenCreate } from "../../../cli/commands/neighborhood/token-create.ts";
@@ -42,6 +42,7 @@ beforeAll(async () => {
   await run(init, [elm, "--name", "Elm Street"]);
 });
 afterAll(() => rm(home, { recursive: true, force: true }));
+afterEach(() => void vi.unstubAllEnvs());
 
 /** What the command printed, its notes apart. The passphrase comes from its file unless `withPassphrase` is false. */
 async function run(
@@ -294,6 +295,23 @@ test("a Wi-Fi without a password needs --wifi-open", async () => {
   // An access point that does not send its name answers only who asks for it.
   await run(provision, [...words, "--wifi-ssid", "home", "--wifi-open", "--wifi-hidden"]);
   expect((await provisioned()).network).toEqual({ wifi: { ssid: "home", hidden: true } });
+  await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
+});
+
+test("a Wi-Fi password in the environment is used, and refused without the name of its Wi-Fi", async () => {
+  await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
+  const words = [card, "--neighborhood", elm, "--name", "attic"];
+  vi.stubEnv("HAMLET_WIFI_PASSWORD", "secret123");
+  await expect(run(provision, words)).rejects.toMatchObject({
+    ...{ code: "usage.invalid", exitCode: 2, message: "HAMLET_WIFI_PASSWORD is set, but --wifi-ssid is missing" },
+  });
+  expect(await block()).toEqual(blankProvisionBlock());
+  await run(provision, [...words, "--wifi-ssid", "home"]);
+  expect((await provisioned()).network).toEqual({ wifi: { ssid: "home", password: "secret123" } });
+  // Tools write "unset" so.
+  vi.stubEnv("HAMLET_WIFI_PASSWORD", " ");
+  await run(provision, words);
+  expect((await provisioned()).network).toBeUndefined();
   await writeFile(join(card, "hamlet/provision.json"), blankProvisionBlock());
 });
 
