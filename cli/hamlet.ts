@@ -12,7 +12,7 @@ import { makeProgress } from "../system/progress.ts";
 import { unitCommands } from "./commands/units.ts";
 import { commands } from "./commands.ts";
 import { again } from "./terminal/again.ts";
-import { helpText, parseInput, type Values } from "./terminal/command.ts";
+import { helpText, parseInput, splitWords, type Values } from "./terminal/command.ts";
 import { commandIn, meantBy } from "./terminal/meant.ts";
 import { makeOutput, note } from "./terminal/output.ts";
 import { unknownVariables } from "./terminal/unknown-variables.ts";
@@ -47,7 +47,8 @@ async function main(argv: string[]): Promise<number> {
   }
   const command = await runnable[name]!();
   const rest = argv.slice(name.split(" ").length);
-  const own = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
+  const [words] = splitWords(command, rest);
+  const own = words.includes("--") ? words.slice(0, words.indexOf("--")) : words;
   if (own.includes("--help") || own.includes("-h")) return print(helpText(command).split("\n"), 0);
   const progress = makeProgress();
   let isDebugging = false;

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { settingOf, switchOf } from "../../system/environment.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Progress } from "../../system/progress.ts";
+import { dashedWords, endOfWords } from "./words.ts";
 
 export type Option = {
   type: "string" | "boolean";
@@ -23,7 +24,7 @@ export type Values = Record<string, string | boolean | string[] | undefined>;
 export type Input = {
   positionals: string[];
   values: Values;
-  /** The words after `--`, untouched: another program's command line. */
+  /** Another program's command line, untouched. */
   rest: string[];
   /** The environment variables that gave a value. */
   variables?: string[];
@@ -38,7 +39,7 @@ export type Context = {
   unread?: AbortSignal;
 };
 export type Command = {
-  /** As typed, without `hamlet`: `token create [--expires 7d]`. */
+  /** As typed, without `hamlet`: `token create [--expires 7d]`. From `<command...>` on, all words are another program's. */
   usage: string;
   summary: string;
   example: string;
@@ -47,6 +48,8 @@ export type Command = {
   options?: Record<string, Option>;
   /** All words that the command takes, if they are a closed set. */
   choices?: () => readonly string[];
+  /** A word such as `-Abc1` is none of its options: the ids of rollouts that older releases started may begin so. */
+  takesDashedWords?: boolean;
   /** Resolves to the exit code, 0 by default. */
   run(input: Input, context: Context): Promise<number | undefined>;
 };
@@ -59,9 +62,11 @@ export const common: Record<string, Option> = {
 export const nameOf = ({ usage }: Pick<Command, "usage">): string =>
   /^[a-z-]+( [a-z][a-z-]*)*(?= |$)/.exec(usage)?.[0] ?? usage;
 
-/** The number of words that `usage` takes: each `<...>` before `--` that is not an option's value; `<image>...` takes any number. */
+const program = "<command...>";
+
+/** The number of words that `usage` takes: each `<...>` before another program that is not an option's value; `<image>...` takes any number. */
 function countPlaces(command: Command): number {
-  const own = command.usage.slice(nameOf(command).length).split(" -- ")[0] ?? "";
+  const own = command.usage.slice(nameOf(command).length).split(program)[0] ?? "";
   if (own.includes(">...")) return Number.POSITIVE_INFINITY;
   return own.replaceAll(/-{1,2}[a-z-]+ <[^>]*>/g, "").match(/<[^>]*>/g)?.length ?? 0;
 }
@@ -69,11 +74,16 @@ function countPlaces(command: Command): number {
 /** The environment variable that stands for an option. */
 export const variableOf = (option: string): string => `HAMLET_${option.toUpperCase().replaceAll("-", "_")}`;
 
+/** The words of the command itself, and those of the program that it runs, if it runs one. */
+export function splitWords(command: Command, argv: readonly string[]): [own: string[], program: string[]] {
+  const runsProgram = command.usage.includes(program);
+  const end = runsProgram ? endOfWords(argv, bareOptions(command), countPlaces(command)) : argv.length;
+  return [argv.slice(0, end), argv.slice(end)];
+}
+
 /** Options from argv, then from `HAMLET_<FLAG>`, then their defaults. Throws `usage.invalid`, exit code 2. */
 export function parseInput(command: Command, argv: string[], env: NodeJS.ProcessEnv): Input {
-  // After `--` comes another program's command line, or plain words, which may begin with a dash.
-  const split = command.usage.includes(" -- ") ? argv.indexOf("--") : -1;
-  const own = split < 0 ? argv : argv.slice(0, split);
+  const [own, rest] = splitWords(command, argv);
   const options = { ...common, ...command.options };
   const { values: typed, positionals } = parseWords(command, options, own);
   refuseCompany(command, typed as Values, positionals);
@@ -88,24 +98,39 @@ export function parseInput(command: Command, argv: string[], env: NodeJS.Process
   }
   const surplus = positionals[countPlaces(command)];
   if (surplus !== undefined) throw usageError(command, `unexpected argument '${surplus}'`);
-  return { positionals, values, rest: split < 0 ? [] : argv.slice(split + 1), variables };
+  return { positionals, values, rest, variables };
 }
 
-function parseWords(command: Command, options: Record<string, Option>, args: string[]) {
-  const bare = Object.fromEntries(
-    Object.entries(options).map(([name, { type, short, multiple }]) => [
+const bareOptions = (command: Command) =>
+  Object.fromEntries(
+    Object.entries({ ...common, ...command.options }).map(([name, { type, short, multiple }]) => [
       name,
       { type, ...(short && { short }), ...(multiple && { multiple }) },
     ]),
   );
+
+function parseWords(command: Command, options: Record<string, Option>, words: string[]) {
+  const bare = bareOptions(command);
+  const dashed = command.takesDashedWords ? dashedWords(words, bare) : new Set();
+  // parseArgs takes a lone dash for a word.
+  const args = words.map((word, index) => (dashed.has(index) ? "-" : word));
   try {
-    const parsed = parseArgs({ args, options: bare, allowPositionals: true, strict: true, tokens: true });
-    refuseRepetition(command, options, parsed.tokens);
-    return parsed;
+    const { values, tokens } = parseArgs({ args, options: bare, allowPositionals: true, strict: true, tokens: true });
+    refuseRepetition(command, options, tokens);
+    return { values, positionals: tokens.flatMap(({ kind, index }) => (kind === "positional" ? [words[index]!] : [])) };
   } catch (cause) {
     if (cause instanceof HamletError) throw cause;
-    throw usageError(command, cause instanceof Error ? cause.message.split(". To")[0]! : String(cause));
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw usageError(command, message.split(/\.\s/)[0]!, dashAdvice(command, message));
   }
+}
+
+/** How to give a value that begins with a dash, if somebody seems to have tried. */
+function dashAdvice(command: Command, message: string): string | undefined {
+  const [, option] = /argument is ambiguous.*'(--[\w-]+)=-XYZ'/s.exec(message) ?? [];
+  if (option !== undefined) return `a value that begins with - is given as ${option}=-...`;
+  const takesWords = countPlaces(command) > 0 || command.usage.includes(program);
+  return takesWords && /^Unknown option/.test(message) ? "put -- before an argument that begins with -" : undefined;
 }
 
 /** Refuses an option given twice: only one value could count, and the user would not know which. */
@@ -140,8 +165,11 @@ function fromEnvironment({ type, multiple }: Option, variable: string, env: Node
   return multiple ? value?.split(/\r?\n/).filter((line) => line.trim() !== "") : value;
 }
 
-export const usageError = (command: Command, message: string): HamletError =>
-  new HamletError("usage.invalid", message, { hint: `usage: hamlet ${command.usage}`, exitCode: 2 });
+export const usageError = (command: Command, message: string, advice?: string): HamletError =>
+  new HamletError("usage.invalid", message, {
+    hint: `usage: hamlet ${command.usage}${advice === undefined ? "" : `; ${advice}`}`,
+    exitCode: 2,
+  });
 
 /** What `explainIssues` says, with each field under the name of its option; `renamed` has those that are called otherwise. */
 export const byOption = (issues: string, renamed: Record<string, string> = {}): string =>

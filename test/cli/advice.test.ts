@@ -82,7 +82,7 @@ test("every command's example is valid", async () => {
 
 /** The sets of options of which a command needs one whole set, from its usage: `init <folder> --name <name> | --recover <sheet>`. */
 function needed(usage: string): string[][] {
-  const bare = usage.split(" -- ")[0]!.replaceAll(/\[[^\]]*\]/g, "");
+  const bare = usage.replaceAll(/\[[^\]]*\]/g, "");
   return bare.split(" | ").map((one) => one.match(/(?<= )--?[a-z][a-z-]*/g) ?? []);
 }
 

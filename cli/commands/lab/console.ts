@@ -19,7 +19,7 @@ export const labConsole: Command = {
     const name = required(labConsole, input, 0, "the device's name");
     if (!process.stdin.isTTY || !process.stdout.isTTY) {
       throw new HamletError("usage.invalid", "lab console needs a terminal", {
-        hint: `for scripts: hamlet lab exec ${name} -- <command>`,
+        hint: `for scripts: hamlet lab exec ${name} <command>`,
         exitCode: 2,
       });
     }

@@ -1,16 +1,17 @@
-// `lab exec <device> -- cmd`: runs a command in a device as root, and passes on its input, output and exit code.
+// `lab exec <device> cmd`: runs a command in a device as root, and passes on its input, output and exit code.
 import { findLab } from "../../../image/lab/supervisor/client.ts";
 import { type Command, required, usageError } from "../../terminal/command.ts";
-import { programOf } from "./lab.ts";
 
 export const labExec: Command = {
-  usage: "lab exec <device> -- <command...>",
+  usage: "lab exec <device> <command...>",
   summary: "run a command in a device, as root",
-  example: "hamlet lab exec attic -- wg show hamlet0",
-  details: "Uses a serial port that only virtual machines of the lab have; the image is the one that users flash.",
+  example: "hamlet lab exec attic wg show hamlet0",
+  details: `
+All words after the device's name belong to the command; -- may stand before it.
+Uses a serial port that only virtual machines of the lab have; the image is the one that users flash.`,
   async run(input) {
     const name = required(labExec, input, 0, "the device's name");
-    const argv = programOf(input, 1);
+    const argv = input.rest;
     if (argv.length === 0) throw usageError(labExec, "the command is missing");
     const channel = await (await findLab()).channel(name);
     const program = channel.exec({ argv });

@@ -2,7 +2,7 @@
 import { findLab, type LabClient } from "../../../image/lab/supervisor/client.ts";
 import type { LabDeviceStatus } from "../../../image/lab/supervisor/status.ts";
 import { HamletError } from "../../../system/error.ts";
-import { type Command, type Input, required } from "../../terminal/command.ts";
+import { type Command, required } from "../../terminal/command.ts";
 import { table } from "../../terminal/table.ts";
 
 /** Those of the running lab; none if no lab is running. */
@@ -60,7 +60,3 @@ const columns: [title: string, cell: (device: LabDeviceStatus) => string][] = [
 export function deviceTable(devices: LabDeviceStatus[]): string[] {
   return table([columns.map(([title]) => title), ...devices.map((device) => columns.map(([, cell]) => cell(device)))]);
 }
-
-/** The words after `--`, or after the device's name if the user left `--` out. */
-export const programOf = ({ positionals, rest }: Input, skip: number): string[] =>
-  rest.length > 0 ? rest : positionals.slice(skip);

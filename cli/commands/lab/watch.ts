@@ -68,7 +68,7 @@ async function watch(lab: LabClient, { print }: Context, signal: AbortSignal): P
     "",
     ...webNotes(status),
     "in another terminal:",
-    `  ${hamlet} lab exec attic -- wg show hamlet0`,
+    `  ${hamlet} lab exec attic wg show hamlet0`,
     `  ${hamlet} lab cut cellar`,
     `  ${hamlet} --help`,
     "Ctrl-C ends it",

@@ -11,6 +11,7 @@ export const rolloutAbort: Command = {
 Devices that have taken the release keep it; nobody else takes it. An aborted rollout cannot be resumed: start another one.
 Name it by its release or the first characters of its id, if there is more than one.`,
   options: changeOptions,
+  takesDashedWords: true,
   run: (input, context) =>
     changeRollout(input, context, {
       to: ({ promoted }) => ({ state: "aborted", promoted }),

@@ -6,6 +6,10 @@ import { HamletError } from "../../../system/error.ts";
 
 type Known = OrdersStatus["rollouts"][number];
 
+/** A new id from 16 random bytes. The first bit is always 0, so that it begins with a letter: `-` would make an option of it. */
+export const newId = ([first = 0, ...more]: Uint8Array): string =>
+  Buffer.from([first & 0x7f, ...more]).toString("base64url");
+
 /** As people see it: enough to tell the few that a device keeps apart. */
 export const shortId = ({ rollout }: { rollout: string }): string => rollout.slice(0, 8);
 

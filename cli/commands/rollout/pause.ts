@@ -9,6 +9,7 @@ export const rolloutPause: Command = {
   details:
     "Devices that restart just now finish; nobody begins. Name it by its release or the first characters of its id, if there is more than one.",
   options: changeOptions,
+  takesDashedWords: true,
   run: (input, context) =>
     changeRollout(input, context, {
       to: ({ promoted }) => ({ state: "paused", promoted }),

@@ -12,6 +12,7 @@ export const rolloutPromote: Command = {
   details: `
 The wave that is under way needs no soak and no threshold any more; repeat it for the next one. A paused rollout stays paused. Name it by its release or the first characters of its id, if there is more than one.`,
   options: changeOptions,
+  takesDashedWords: true,
   run: (input, context) =>
     changeRollout(input, context, {
       to: ({ state, promoted, waves }, wave) => ({

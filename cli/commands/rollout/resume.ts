@@ -9,6 +9,7 @@ export const rolloutResume: Command = {
   details:
     "Nothing resumes by itself: not after a threshold was crossed, nor after two operators said different things. Name it by its release or the first characters of its id, if there is more than one.",
   options: changeOptions,
+  takesDashedWords: true,
   run: (input, context) =>
     changeRollout(input, context, {
       to: ({ promoted }) => ({ state: "running", promoted }),

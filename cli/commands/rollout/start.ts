@@ -9,7 +9,7 @@ import type { Command } from "../../terminal/command.ts";
 import { deviceOption } from "../../terminal/device.ts";
 import { operate } from "../neighborhood/operate.ts";
 import { ownerOptions } from "../neighborhood/owner.ts";
-import { openRollouts, shortId } from "./named.ts";
+import { newId, openRollouts, shortId } from "./named.ts";
 import { describeTerms, readTerms } from "./terms.ts";
 
 export const rolloutStart: Command = {
@@ -53,7 +53,7 @@ Each device finds its own wave, asks the others before it restarts, and says how
       const issuedAt = systemClock.now();
       const rollout: Rollout = {
         ...signatureOf(owned.keys.id, by),
-        ...{ rollout: randomBytes(16).toString("base64url"), number: 1, issuedAt, startedAt: issuedAt },
+        ...{ rollout: newId(randomBytes(16)), number: 1, issuedAt, startedAt: issuedAt },
         ...{ state: "running", promoted: 0, ...terms },
       };
       await hand(await signRollout(rollout, by.key));

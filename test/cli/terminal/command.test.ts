@@ -15,7 +15,7 @@ test("every command has a unique name, an example that begins with it, and help 
 });
 
 test("a command's name is the words before its first placeholder", () => {
-  const usages = ["lab heal", "lab down [--json]", "init <folder> --name <name>", "lab join -- <command...>", "open"];
+  const usages = ["lab heal", "lab down [--json]", "init <folder> --name <name>", "lab join <command...>", "open"];
   expect(usages.map((usage) => nameOf({ usage }))).toEqual(["lab heal", "lab down", "init", "lab join", "open"]);
 });
 
@@ -28,11 +28,6 @@ test("options come from the command line, then from HAMLET_<NAME>, then from the
     adopt: "auto",
     tag: ["porch"],
   });
-});
-
-test("words after -- belong to the other program", async () => {
-  const { positionals, rest } = parseInput(await named("lab exec"), ["attic", "--", "ls", "--help"], {});
-  expect([positionals, rest]).toEqual([["attic"], ["ls", "--help"]]);
 });
 
 test.each([
@@ -109,12 +104,4 @@ test("every option that replaces the action is a boolean, and the options it all
       for (const name of aloneBut) expect(Object.keys(options)).toContain(name);
     }
   }
-});
-
-test("words after -- are arguments if the command runs no other program", async () => {
-  const flash = await named("flash");
-  expect(parseInput(flash, ["--yes", "--", "-odd.img", "/dev/sdz"], {}).positionals).toEqual(["-odd.img", "/dev/sdz"]);
-  expect(() => parseInput(flash, ["a.img", "/dev/sdz", "--", "more"], {})).toThrow(/unexpected argument 'more'/);
-  const exec = await named("lab exec");
-  expect(parseInput(exec, ["attic", "--", "ls", "-l"], {}).rest).toEqual(["ls", "-l"]);
 });
